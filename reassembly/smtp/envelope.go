@@ -1,0 +1,140 @@
+package smtp
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// Envelope is one row of the record: one RCPT command, a MAIL without any RCPT, or a session that went dark by
+// STARTTLS (DESIGN.md, "The record"). A nil pointer, a zero reply code or a zero time is a value that was not seen;
+// it is null in JSON and in SQL, never a guess and never an empty string.
+//
+// An Envelope handed to Config.Emit is the callee's to keep.
+type Envelope struct {
+	SeenAt    time.Time // capture time of the segment with the first byte of MAIL (or RCPT, or STARTTLS), UTC
+	Sensor    string
+	SessionID int64
+	MailNo    int // n-th mail transaction of the session, from 1; 0 on an encrypted session's row
+
+	Client, Server netip.AddrPort
+
+	HELO     *string
+	MailFrom *string // "" is the null reverse-path <>
+	RcptTo   *string
+
+	// The octets of the path where MailFrom (RcptTo) is not exactly these less "<>": invalid UTF-8, NUL, source route.
+	MailFromRaw, RcptToRaw []byte
+
+	MailCode, RcptCode, DataCode uint16 // reply codes, RFC 5321 section 4.2; 0: not seen
+
+	Outcome      Outcome
+	MessageBytes *int64 // octets of the message as the server received it
+	DeclaredSize *int64 // SIZE=, RFC 1870
+	EnvID        *string
+	ORcpt        *string // ORCPT= address, xtext decoded (RFC 3461 section 4.2), only where it differs from RcptTo
+	QueueID      *string
+	Auth         bool
+
+	TLSServerName *string // SNI of the ClientHello behind STARTTLS, RFC 6066 section 3
+	LostBytes     int64   // bytes of the session that the capture missed, up to this row's last reply
+	Flags         Flags
+}
+
+// Outcome says what became of the mail for this recipient. The zero value is Unknown.
+type Outcome uint8
+
+const (
+	Unknown   Outcome = iota // a deciding reply was not captured
+	Accepted                 // RCPT 2xx and the message 2xx
+	Deferred                 // MAIL, RCPT or the message answered 4xx
+	Refused                  // likewise 5xx
+	Aborted                  // ended before the message was settled
+	Encrypted                // STARTTLS accepted
+)
+
+var outcomeNames = [...]string{"unknown", "accepted", "deferred", "refused", "aborted", "encrypted"}
+
+// Outcomes returns the names of all outcomes, indexed by their values.
+func Outcomes() []string { return outcomeNames[:] }
+
+func (o Outcome) String() string {
+	if int(o) < len(outcomeNames) {
+		return outcomeNames[o]
+	}
+	return "outcome " + strconv.Itoa(int(o))
+}
+
+// Flags says in which ways a record may be incomplete; zero where it is complete.
+type Flags uint8
+
+const (
+	Midstream Flags = 1 << iota // no SYN was seen
+	OneSided                    // one direction was never seen
+	Gap                         // bytes were missed inside this transaction
+	Conflict                    // overlapping segments with different bytes
+	Smuggling                   // an end of data inside this message that servers disagree on
+	Injected                    // plaintext behind STARTTLS in the same flight
+	Truncated                   // a line over the limit
+)
+
+var flagNames = [...]string{"midstream", "one-sided", "gap", "conflict", "smuggling", "injected", "truncated"}
+
+// FlagNames returns the names of all flags in the order of their bits.
+func FlagNames() []string { return flagNames[:] }
+
+// Names returns the names of the flags that are set, in the order of their bits; nil for none.
+func (f Flags) Names() []string {
+	var names []string
+	for i, name := range flagNames {
+		if f&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// MarshalJSON writes the row under the names of DESIGN.md, "The record", all of them, in that order.
+func (e *Envelope) MarshalJSON() ([]byte, error) {
+	code := func(c uint16) *uint16 {
+		if c == 0 {
+			return nil
+		}
+		return &c
+	}
+	return json.Marshal(struct {
+		SeenAt        string     `json:"seen_at"`
+		Sensor        string     `json:"sensor"`
+		SessionID     int64      `json:"session_id,string"`
+		MailNo        int        `json:"mail_no"`
+		ClientIP      netip.Addr `json:"client_ip"`
+		ClientPort    uint16     `json:"client_port"`
+		ServerIP      netip.Addr `json:"server_ip"`
+		ServerPort    uint16     `json:"server_port"`
+		HELO          *string    `json:"helo"`
+		MailFrom      *string    `json:"mail_from"`
+		RcptTo        *string    `json:"rcpt_to"`
+		MailFromRaw   []byte     `json:"mail_from_raw"`
+		RcptToRaw     []byte     `json:"rcpt_to_raw"`
+		MailCode      *uint16    `json:"mail_code"`
+		RcptCode      *uint16    `json:"rcpt_code"`
+		DataCode      *uint16    `json:"data_code"`
+		Outcome       string     `json:"outcome"`
+		MessageBytes  *int64     `json:"message_bytes"`
+		DeclaredSize  *int64     `json:"declared_size"`
+		EnvID         *string    `json:"envid"`
+		ORcpt         *string    `json:"orcpt"`
+		QueueID       *string    `json:"queue_id"`
+		Auth          bool       `json:"auth"`
+		TLSServerName *string    `json:"tls_server_name"`
+		LostBytes     int64      `json:"lost_bytes"`
+		Flags         []string   `json:"flags"`
+	}{
+		e.SeenAt.UTC().Format("2006-01-02T15:04:05.000000Z"), e.Sensor, e.SessionID, e.MailNo,
+		e.Client.Addr(), e.Client.Port(), e.Server.Addr(), e.Server.Port(),
+		e.HELO, e.MailFrom, e.RcptTo, e.MailFromRaw, e.RcptToRaw,
+		code(e.MailCode), code(e.RcptCode), code(e.DataCode), e.Outcome.String(),
+		e.MessageBytes, e.DeclaredSize, e.EnvID, e.ORcpt, e.QueueID, e.Auth, e.TLSServerName, e.LostBytes, e.Flags.Names(),
+	})
+}
