@@ -1,10 +1,6 @@
 package reassembly
 
-import (
-	"time"
-
-	"github.com/google/gopacket/layers"
-)
+import "time"
 
 // decoder turns frames into TCP segments of the ports in its set. It owns the
 // defragmenter, so that a datagram in pieces and a tunnel in fragments need
@@ -22,8 +18,10 @@ type decoder struct {
 func newDecoder(ports []uint16) *decoder { return &decoder{ports: ports} }
 
 // decode reads one frame, received at t, of wireLen octets on the wire, and
-// counts its verdict. p is filled in where that is tcpPort.
-func (d *decoder) decode(t time.Time, link layers.LinkType, data []byte, wireLen int, p *packet) verdict {
+// counts its verdict. p is filled in where that is tcpPort. link is a LINKTYPE_
+// number of tcpdump.org's registry, as in capture.Frame: gopacket's LinkType has
+// 8 bits and cannot hold 276, Linux cooked v2.
+func (d *decoder) decode(t time.Time, link uint16, data []byte, wireLen int, p *packet) verdict {
 	d.counts[unknownLink]++
 	return unknownLink
 }
