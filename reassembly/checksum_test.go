@@ -1,0 +1,97 @@
+package reassembly
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+func TestChecksum_AgreesWithTheNaiveSumAtEveryLength(t *testing.T) {
+	const seed = 25
+	r := rand.New(rand.NewPCG(seed, seed))
+	for n := range 2000 {
+		b := make([]byte, n)
+		for i := range b {
+			switch n % 3 {
+			case 0:
+				b[i] = byte(r.Uint32())
+			case 1:
+				b[i] = 0xff // every addition carries
+			}
+		}
+		got := fold(onesSum(b, 0))
+		if want := naiveSum(b); binary.BigEndian.Uint16([]byte{byte(got), byte(got >> 8)}) != want {
+			t.Fatalf("%d octets: %04x, want %04x with its octets swapped", n, got, want)
+		}
+	}
+}
+
+func TestChecksum_EveryFlippedBitIsSeen(t *testing.T) {
+	for _, s := range []segment{{payload: []byte("RCPT TO:<b@b.example>\r\n")}, {src: testClient6, dst: testServer6, payload: []byte("odd")}} {
+		w := s.ip(t)
+		size := 40
+		if w.etherType == 0x0800 {
+			size = 20
+		}
+		for bit := size * 8; bit < len(w.data)*8; bit++ {
+			at := bit / 8
+			if at < size+4 || at == size+12 { // ports and data offset decide on the verdict
+				continue
+			}
+			f := append([]byte(nil), w.data...)
+			f[at] ^= 1 << (bit % 8)
+			if v, p := decodeOnce(101, f, len(f)); v != tcpPort || !p.checksumBad || p.checksumOffload {
+				t.Fatalf("bit %d: %v, bad %v, offload %v", bit, v, p.checksumBad, p.checksumOffload)
+			}
+		}
+	}
+}
+
+func TestChecksum_OffloadIsToldFromDamage(t *testing.T) {
+	base := segment{payload: []byte("MAIL FROM:<>\r\n")}.ip(t).data
+	pseudo := func(p []byte, n int) uint16 {
+		return naiveSum(p[12:20], []byte{0, 6, byte(n >> 8), byte(n)})
+	}
+	for name, c := range map[string]struct {
+		edit         func(p []byte)
+		bad, offload bool
+	}{
+		"right":                             {func([]byte) {}, false, false},
+		"sum of the pseudo header":          {func(p []byte) { binary.BigEndian.PutUint16(p[36:], pseudo(p, len(p)-20)) }, true, true},
+		"the same without length":           {func(p []byte) { binary.BigEndian.PutUint16(p[36:], pseudo(p, 0)) }, true, true},
+		"zero in TCP":                       {func(p []byte) { p[36], p[37] = 0, 0 }, true, false},
+		"zero in IPv4":                      {func(p []byte) { p[10], p[11] = 0, 0 }, true, true},
+		"wrong in IPv4":                     {func(p []byte) { p[10]++ }, true, false},
+		"zero in IPv4, damage in TCP":       {func(p []byte) { p[10], p[11] = 0, 0; p[30]++ }, true, false},
+		"pseudo header, damage in IPv4":     {func(p []byte) { binary.BigEndian.PutUint16(p[36:], pseudo(p, len(p)-20)); p[8]-- }, true, false},
+		"pseudo header, and zero in IPv4":   {func(p []byte) { binary.BigEndian.PutUint16(p[36:], pseudo(p, len(p)-20)); p[10], p[11] = 0, 0 }, true, true},
+		"lower TTL with its checksum right": {func(p []byte) { p[8] = 1; fixIPv4Sum(p) }, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := append([]byte(nil), base...)
+			c.edit(f)
+			v, p := decodeOnce(101, f, len(f))
+			if v != tcpPort || p.checksumBad != c.bad || p.checksumOffload != c.offload {
+				t.Errorf("%v: bad %v, offload %v", v, p.checksumBad, p.checksumOffload)
+			}
+			d := newDecoder(nil)
+			d.ignoreChecksums = true
+			if d.decode(testEpoch, 101, f, len(f), &p); p.checksumBad || p.checksumOffload {
+				t.Error("checksums were not ignored")
+			}
+		})
+	}
+}
+
+func BenchmarkChecksum(b *testing.B) {
+	for _, n := range []int{20, 1480, 65000} {
+		data := make([]byte, n)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				onesSum(data, 0)
+			}
+		})
+	}
+}

@@ -1,0 +1,248 @@
+package reassembly
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// IP protocol numbers that may lead to TCP, from IANA's registry.
+const (
+	protoHopByHop = 0
+	protoIPv4     = 4
+	protoTCP      = 6
+	protoUDP      = 17
+	protoIPv6     = 41
+	protoRouting  = 43
+	protoFragment = 44
+	protoGRE      = 47
+	protoAH       = 51
+	protoDstOpts  = 60
+	protoEtherIP  = 97 // RFC 3378
+	protoMobility = 135
+	protoMPLS     = 137 // RFC 4023
+	protoHIP      = 139
+	protoShim6    = 140
+)
+
+// version tells raw IP's families apart.
+func (w *walk) version() verdict {
+	if len(w.data) < 1 {
+		return truncatedIPv4
+	}
+	switch w.data[0] >> 4 {
+	case 4:
+		w.next = headerIPv4
+	case 6:
+		w.next = headerIPv6
+	default:
+		return notIP
+	}
+	return goOn
+}
+
+// ipv4 reads the header of RFC 791 section 3.1. A total length of zero is a
+// packet larger than the field, captured before the card cut it up: the rest of
+// the frame belongs to it.
+func (w *walk) ipv4() verdict {
+	b := w.data
+	if len(b) < 20 {
+		return truncatedIPv4
+	}
+	size, total := int(b[0]&15)*4, int(binary.BigEndian.Uint16(b[2:]))
+	if b[0]>>4 != 4 || size < 20 || total != 0 && (total < size || !w.bound(total)) {
+		return badIPv4
+	}
+	if len(w.data) < size {
+		return truncatedIPv4
+	}
+	w.ip = ipHeader{src: b[12:16], dst: b[16:20], to: b[16:20], header: b[:size], ttl: b[8]}
+	if size > 20 {
+		w.ip.dst = sourceRouted(b[20:size], w.ip.dst)
+	}
+	w.data = w.data[size:]
+	if v := w.protocol(b[9], false); v != goOn {
+		return v
+	}
+	const moreFragments, dontFragment, offset = 0x2000, 0x4000, 0x1fff
+	if flags := binary.BigEndian.Uint16(b[6:]); flags&(moreFragments|offset) != 0 {
+		w.next = headerFragment
+		w.frag = piece{
+			id: uint32(binary.BigEndian.Uint16(b[4:])), proto: b[9], offset: int(flags&offset) * 8,
+			more: flags&moreFragments != 0, df: flags&dontFragment != 0,
+		}
+	}
+	return goOn
+}
+
+// sourceRouted finds the final destination where a source route (RFC 791) is
+// not at its end yet: the last of its addresses, which is also the one that the
+// TCP checksum covers and that answers come from.
+func sourceRouted(options, dst []byte) []byte {
+	const end, noop, loose, strict = 0, 1, 131, 137
+	for len(options) > 0 && options[0] != end {
+		if options[0] == noop {
+			options = options[1:]
+			continue
+		}
+		if len(options) < 2 || options[1] < 2 || int(options[1]) > len(options) {
+			return dst
+		}
+		o := options[:options[1]]
+		if (o[0] == loose || o[0] == strict) && len(o) >= 7 && int(o[2])+3 <= len(o) {
+			return o[len(o)-4:]
+		}
+		options = options[len(o):]
+	}
+	return dst
+}
+
+// ipv6 reads the header of RFC 8200 section 3. A payload length of zero is a
+// jumbogram, or a packet captured before the card cut it up.
+func (w *walk) ipv6() verdict {
+	const size = 40
+	b := w.data
+	if len(b) < size {
+		return truncatedIPv6
+	}
+	if b[0]>>4 != 6 {
+		return badIPv6
+	}
+	if n := int(binary.BigEndian.Uint16(b[4:])); n != 0 && !w.bound(size+n) {
+		return badIPv6
+	}
+	w.ip = ipHeader{src: b[8:24], dst: b[24:40], to: b[24:40], ttl: b[7]}
+	w.data = w.data[size:]
+	return w.protocol(b[6], true)
+}
+
+// protocol finds the header that a protocol number announces.
+func (w *walk) protocol(proto uint8, v6 bool) verdict {
+	switch proto {
+	case protoTCP:
+		w.next = headerTCP
+	case protoUDP:
+		w.next = headerUDP
+	case protoGRE:
+		w.next = headerGRE
+	case protoIPv4:
+		w.next = headerIPv4
+	case protoIPv6:
+		w.next = headerIPv6
+	case protoMPLS:
+		w.next = headerMPLS
+	case protoEtherIP:
+		w.next = headerEtherIP
+	case protoHopByHop, protoRouting, protoFragment, protoDstOpts, protoMobility, protoHIP, protoShim6:
+		if !v6 {
+			return notTCP
+		}
+		w.next, w.proto = headerExtension, proto
+	case protoAH:
+		w.next, w.proto = headerExtension, proto
+	default: // also ESP and "no next header"
+		return notTCP
+	}
+	return goOn
+}
+
+// extension reads an extension header of RFC 8200 section 4, or AH (RFC 4302).
+func (w *walk) extension() verdict {
+	b := w.data
+	if len(b) < 8 {
+		return truncatedIPv6
+	}
+	v6 := len(w.ip.src) == 16
+	if w.proto == protoFragment {
+		return w.fragmentHeader()
+	}
+	size := (int(b[1]) + 1) * 8
+	if w.proto == protoAH {
+		size = (int(b[1]) + 2) * 4
+	}
+	if size > len(b) {
+		if size > len(b)+w.cut {
+			return badIPv6
+		}
+		return truncatedIPv6
+	}
+	if w.proto == protoRouting {
+		w.ip.dst = routed(b[:size], w.ip.dst)
+	}
+	w.data = b[size:]
+	return w.protocol(b[0], v6)
+}
+
+// routed finds the final destination of a routing header with segments left:
+// the last address of types 0 (RFC 2460) and 2 (RFC 6275), the first of a
+// segment routing header (RFC 8754), which lists them backwards.
+func routed(b, dst []byte) []byte {
+	const sourceRoute, homeAddress, segmentRouting = 0, 2, 4
+	addresses := b[8:]
+	if b[3] == 0 || len(addresses) < 16 {
+		return dst
+	}
+	switch b[2] {
+	case sourceRoute, homeAddress:
+		last := len(addresses) / 16 * 16
+		return addresses[last-16 : last]
+	case segmentRouting:
+		return addresses[:16]
+	}
+	return dst
+}
+
+// fragmentHeader reads the header of RFC 8200 section 4.5. An atomic fragment
+// is whole, and does not meet others of its identification (RFC 6946).
+func (w *walk) fragmentHeader() verdict {
+	b := w.data
+	field := binary.BigEndian.Uint16(b[2:])
+	w.data = b[8:]
+	if field&^6 == 0 {
+		return w.protocol(b[0], true)
+	}
+	w.next = headerFragment
+	w.frag = piece{id: binary.BigEndian.Uint32(b[4:]), proto: b[0], offset: int(field &^ 7), more: field&1 != 0, v6: true}
+	return goOn
+}
+
+// fragment gives a fragment to the defragmenter, and goes on in the datagram
+// that it completes.
+func (d *decoder) fragment(w *walk, t time.Time) verdict {
+	x := &w.frag
+	if d.frags == nil { // PortVerdict: no state
+		if x.offset == 0 && w.protocol(x.proto, x.v6) != goOn {
+			return notTCP
+		}
+		return fragment
+	}
+	x.at, x.body, x.ip = t.UnixNano(), w.data, w.ip
+	x.bad = w.cut > 0
+	if w.ip.header != nil && !d.ignoreChecksums {
+		good, offload := checkIPv4(w.ip.header)
+		x.bad = x.bad || !good && !offload
+		x.ip.offload = !good && offload
+	}
+	x.reason = goOn
+	if x.offset == 0 {
+		x.reason = d.useless(w, x)
+	}
+	v := d.frags.add(x)
+	if v != goOn {
+		return v
+	}
+	whole := &d.frags.whole
+	w.data, w.cut, w.ip = whole.data, 0, whole.ip
+	return w.protocol(whole.proto, x.v6)
+}
+
+// useless tells by its first fragment why a datagram cannot hold TCP of the
+// ports, or goOn where it can.
+func (d *decoder) useless(w *walk, x *piece) verdict {
+	switch b := x.body; {
+	case x.proto == protoTCP && len(b) >= 4 && !d.watched(b):
+		return otherPort
+	case x.proto == protoUDP && len(b) >= 4 && !isTunnel(binary.BigEndian.Uint16(b[2:])):
+		return notTCP
+	}
+	return w.protocol(x.proto, x.v6)
+}

@@ -1,0 +1,429 @@
+package reassembly
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+)
+
+// encapsulation is one way in which a segment reaches the decoder.
+type encapsulation struct {
+	name string
+	link uint16
+	data []byte
+	v6   bool
+}
+
+// encapsulations is a frame of each kind that the decoder opens, all with the
+// same segment.
+func encapsulations(t testing.TB, payload []byte) []encapsulation {
+	v4 := segment{seq: 7, ack: 9, flags: tcpACK | tcpPSH, window: 512, payload: payload, ttl: 61}.ip(t)
+	v6 := segment{src: testClient6, dst: testServer6, seq: 7, ack: 9, flags: tcpACK | tcpPSH, window: 512, payload: payload, ttl: 61}.ip(t)
+	eth := func(name string, w wrapped) encapsulation {
+		return encapsulation{name: name, link: linkEthernetTest, data: w.ethernet(t)}
+	}
+	raw := func(name string, link uint16, head []byte, w wrapped) encapsulation {
+		return encapsulation{name: name, link: link, data: append(head, w.data...), v6: w.etherType == 0x86dd}
+	}
+	six := func(e encapsulation) encapsulation { e.v6 = true; return e }
+	pseudowire := func(control bool) wrapped {
+		w := v4.bridged(t)
+		if control {
+			w.data = append(make([]byte, 4), w.data...)
+		}
+		return w.mpls(t, 16, 17)
+	}
+	erspan := func(proto uint16, seq bool, head []byte) wrapped {
+		w := wrapped{proto, append(head, v4.ethernet(t)...)}
+		return w.gre(t, layers.GRE{SeqPresent: seq})
+	}
+	erspan3 := func(tail byte, extra int) []byte {
+		return append([]byte{0x20, 1, 0, 5, 0, 0, 0, 1, 0, 0, 0, tail}, make([]byte, extra)...)
+	}
+	gpe := func(next byte, inner []byte) wrapped {
+		return udp(t, false, 4790, append([]byte{0x0c, 0, 0, next, 0, 0, 1, 0}, inner...))
+	}
+	options := segment{seq: 7, ack: 9, flags: tcpACK | tcpPSH, window: 512, payload: payload, ttl: 61,
+		options: []layers.TCPOption{{OptionType: layers.TCPOptionKindTimestamps, OptionLength: 10, OptionData: make([]byte, 8)}},
+		ip4opts: []layers.IPv4Option{{OptionType: 7, OptionLength: 7, OptionData: []byte{4, 0, 0, 0, 0}}, {OptionType: 1}}}.ip(t)
+	all := []encapsulation{
+		eth("Ethernet", v4), six(eth("Ethernet with IPv6", v6)), eth("IPv4 and TCP options", options),
+		{name: "802.3 with SNAP", link: 1, data: v4.snap(t)},
+		eth("802.1Q", v4.vlan(t, 0x8100, 7)), eth("802.1ad", v4.vlan(t, 0x8100, 7).vlan(t, 0x88a8, 8)),
+		eth("QinQ 0x9100", v4.vlan(t, 0x9100, 7).vlan(t, 0x9100, 8)),
+		{name: "802.3 with SNAP in 802.1Q", link: 1, data: snapInVLAN(t, v4)},
+		eth("five tags", v4.vlan(t, 0x8100, 1).vlan(t, 0x8100, 2).vlan(t, 0x8100, 3).vlan(t, 0x8100, 4).vlan(t, 0x88a8, 5)),
+		eth("MPLS", v4.mpls(t, 100)), eth("four labels", v4.mpls(t, 100, 200, 300, 400)), six(eth("MPLS with IPv6", v6.mpls(t, 5))),
+		eth("Ethernet pseudowire", pseudowire(false)), eth("Ethernet pseudowire with control word", pseudowire(true)),
+		eth("PPPoE", v4.pppoe(t)), six(eth("PPPoE with IPv6", v6.pppoe(t))), eth("PPPoE in 802.1Q", v4.pppoe(t).vlan(t, 0x8100, 7)),
+		raw("raw IPv4", 101, nil, v4), raw("raw IPv6", 101, nil, v6), raw("raw DLT 12", 12, nil, v4), raw("raw DLT 14", 14, nil, v6),
+		raw("LINKTYPE_IPV4", 228, nil, v4), raw("LINKTYPE_IPV6", 229, nil, v6),
+		raw("Linux cooked", 113, cooked(v4), v4), raw("Linux cooked with IPv6", 113, cooked(v6), v6),
+		raw("Linux cooked v2", 276, cooked2(v4), v4), raw("Linux cooked v2 with IPv6", 276, cooked2(v6), v6),
+		raw("Linux cooked with 802.1Q", 113, cooked(v4.vlan(t, 0x8100, 7)), v4.vlan(t, 0x8100, 7)),
+		raw("NULL little endian", 0, []byte{2, 0, 0, 0}, v4), raw("NULL big endian", 0, []byte{0, 0, 0, 2}, v4),
+		raw("NULL IPv6 of NetBSD", 0, []byte{24, 0, 0, 0}, v6), raw("NULL IPv6 of FreeBSD", 0, []byte{0, 0, 0, 28}, v6),
+		raw("NULL IPv6 of Darwin", 0, []byte{30, 0, 0, 0}, v6), raw("LOOP", 108, []byte{0, 0, 0, 2}, v4), raw("LOOP swapped", 108, []byte{2, 0, 0, 0}, v4),
+		raw("PPP", 9, []byte{0xff, 3, 0, 0x21}, v4), raw("PPP compressed", 9, []byte{0x57}, v6), raw("PPP in HDLC", 50, []byte{0xff, 3, 0, 0x57}, v6),
+		eth("4in4", v4.ipip(t, false)), six(eth("6in4", v6.ipip(t, false))), eth("4in6", v4.ipip(t, true)), six(eth("6in6", v6.ipip(t, true))),
+		eth("4in4in6in4", v4.ipip(t, false).ipip(t, true).ipip(t, false)),
+		eth("GRE", v4.gre(t, layers.GRE{})), six(eth("GRE with IPv6", v6.gre(t, layers.GRE{}))),
+		eth("GRE with all fields", v4.gre(t, layers.GRE{ChecksumPresent: true, KeyPresent: true, SeqPresent: true, Key: 5, Seq: 6})),
+		eth("GRE with key", v4.gre(t, layers.GRE{KeyPresent: true})), eth("GRE with sequence number", v4.gre(t, layers.GRE{SeqPresent: true})),
+		eth("GRE with routing", v4.gre(t, layers.GRE{RoutingPresent: true, GRERouting: &layers.GRERouting{AddressFamily: 0x800, SRELength: 4, RoutingInformation: []byte{1, 2, 3, 4}}})),
+		eth("NVGRE", v4.bridged(t).gre(t, layers.GRE{KeyPresent: true})), eth("GRE with MPLS", v4.mpls(t, 3).gre(t, layers.GRE{})),
+		eth("ERSPAN I", erspan(0x88be, false, nil)), eth("ERSPAN II", erspan(0x88be, true, []byte{0x10, 1, 0, 5, 0, 0, 0, 1})),
+		eth("ERSPAN III", erspan(0x22eb, true, erspan3(0, 0))), eth("ERSPAN III with platform subheader", erspan(0x22eb, true, erspan3(1, 8))),
+		eth("ERSPAN III with IP", wrapped{0x22eb, append([]byte{0x20, 1, 0, 5, 0, 0, 0, 1, 0, 0, 2 << 2, 0}, v4.data...)}.gre(t, layers.GRE{SeqPresent: true})),
+		eth("VXLAN", v4.vxlan(t, 4789)), six(eth("VXLAN on Linux's port", v6.vxlan(t, 8472))), eth("VXLAN over IPv6", udp(t, true, 4789, append([]byte{8, 0, 0, 0, 0, 0, 1, 0}, v4.ethernet(t)...))),
+		eth("VXLAN-GPE", gpe(1, v4.data)), six(eth("VXLAN-GPE with IPv6", gpe(2, v6.data))), eth("VXLAN-GPE with Ethernet", gpe(3, v4.ethernet(t))), eth("VXLAN-GPE with MPLS", gpe(5, v4.mpls(t, 9).data)),
+		eth("Geneve", v4.bridged(t).geneve(t, 0)), eth("Geneve with options", v4.bridged(t).geneve(t, 5)), eth("Geneve with IP", v4.geneve(t, 63)),
+		eth("MPLS in IP", over(t, false, 137, v4.mpls(t, 12).data)), eth("EtherIP", over(t, false, 97, append([]byte{0x30, 0}, v4.ethernet(t)...))),
+		eth("VXLAN in ERSPAN in 802.1Q", wrapped{0x88be, append([]byte{0x10, 1, 0, 5, 0, 0, 0, 1}, v4.vlan(t, 0x8100, 3).vxlan(t, 4789).ethernet(t)...)}.gre(t, layers.GRE{SeqPresent: true}).vlan(t, 0x8100, 9)),
+		eth("AH in IPv4", insertHeader(v4, 51, []byte{0, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9})),
+	}
+	for _, h := range []struct {
+		name  string
+		proto byte
+		head  []byte
+	}{
+		{"hop-by-hop", 0, []byte{0, 0, 5, 2, 0, 0, 1, 0}}, {"destination options", 60, append([]byte{0, 1, 1, 12}, make([]byte, 12)...)},
+		{"routing at its end", 43, []byte{0, 0, 0, 0, 0, 0, 0, 0}}, {"atomic fragment", 44, []byte{0, 0, 0, 0, 0, 0, 0, 1}},
+		{"AH", 51, []byte{0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1}}, {"mobility", 135, []byte{0, 0, 0, 0, 0, 0, 0, 0}},
+	} {
+		if h.proto == 51 {
+			h.head = append(h.head, 0, 0, 0, 0) // multiple of 8 octets in IPv6
+			h.head[1] = 2
+		}
+		all = append(all, six(eth("IPv6 with "+h.name, insertHeader(v6, h.proto, h.head))))
+	}
+	return all
+}
+
+func cooked(w wrapped) []byte {
+	h := make([]byte, 16)
+	binary.BigEndian.PutUint16(h[2:], 1)
+	binary.BigEndian.PutUint16(h[4:], 6)
+	binary.BigEndian.PutUint16(h[14:], w.etherType)
+	return h
+}
+
+func cooked2(w wrapped) []byte {
+	h := make([]byte, 20)
+	binary.BigEndian.PutUint16(h, w.etherType)
+	binary.BigEndian.PutUint16(h[8:], 1)
+	return h
+}
+
+func snapInVLAN(t testing.TB, w wrapped) []byte {
+	f := w.snap(t)
+	return append(append(append([]byte(nil), f[:12]...), 0x81, 0, 0, 7), f[12:]...)
+}
+
+// insertHeader puts an extension header behind the IP header; its first octet
+// becomes the number of what followed.
+func insertHeader(w wrapped, proto byte, head []byte) wrapped {
+	head = append([]byte(nil), head...)
+	size, at := 40, 6
+	if w.etherType == 0x0800 {
+		size, at = int(w.data[0]&15)*4, 9
+	}
+	p := append([]byte(nil), w.data[:size]...)
+	head[0], p[at] = p[at], proto
+	p = append(append(p, head...), w.data[size:]...)
+	if w.etherType == 0x0800 {
+		binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
+		fixIPv4Sum(p)
+	} else {
+		binary.BigEndian.PutUint16(p[4:], uint16(len(p)-40))
+	}
+	return wrapped{w.etherType, p}
+}
+
+func decodeOnce(link uint16, data []byte, wireLen int) (verdict, packet) {
+	var p packet
+	v := newDecoder(nil).decode(testEpoch, link, data, wireLen, &p)
+	return v, p
+}
+
+func TestDecode_EveryEncapsulationGivesTheSegment(t *testing.T) {
+	payload := []byte("MAIL FROM:<a@a.example>\r\n")
+	for _, e := range encapsulations(t, payload) {
+		t.Run(e.name, func(t *testing.T) {
+			v, p := decodeOnce(e.link, e.data, len(e.data))
+			src, dst := netip.MustParseAddrPort(testClient), netip.MustParseAddrPort(testServer)
+			if e.v6 {
+				src, dst = netip.MustParseAddrPort(testClient6), netip.MustParseAddrPort(testServer6)
+			}
+			if v != tcpPort {
+				t.Fatalf("verdict %v", v)
+			}
+			if p.src != src || p.dst != dst || p.seq != 7 || p.ack != 9 || p.flags != tcpACK|tcpPSH || p.window != 512 || p.ttl != 61 {
+				t.Errorf("header fields %+v", p)
+			}
+			if !bytes.Equal(p.payload, payload) || p.missing != 0 || p.checksumBad || p.checksumOffload || p.conflict {
+				t.Errorf("payload %q missing %d bad %v", p.payload, p.missing, p.checksumBad)
+			}
+			if got := PortVerdict(e.link, e.data, nil); got != Keep {
+				t.Errorf("port verdict %d", got)
+			}
+			if got := PortVerdict(e.link, e.data, []uint16{80, 443}); got != Drop {
+				t.Errorf("port verdict for other ports %d", got)
+			}
+		})
+	}
+}
+
+func TestDecode_EveryHeaderCutAtEveryByte(t *testing.T) {
+	payload := []byte("DATA\r\n")
+	for _, e := range encapsulations(t, payload) {
+		t.Run(e.name, func(t *testing.T) {
+			start := len(e.data) - len(payload)
+			for n := range e.data {
+				v, p := decodeOnce(e.link, e.data[:n:n], len(e.data))
+				switch {
+				case n >= start:
+					if v != tcpPort || len(p.payload) != n-start || p.missing != len(e.data)-n || p.checksumBad {
+						t.Fatalf("%d octets captured: %v, %d octets, %d missing, bad %v", n, v, len(p.payload), p.missing, p.checksumBad)
+					}
+				case v == tcpPort: // options were cut, no payload there
+					if len(p.payload) != 0 || p.missing != len(payload) {
+						t.Fatalf("%d octets captured: payload %d missing %d", n, len(p.payload), p.missing)
+					}
+				case v.String()[:min(9, len(v.String()))] != "truncated" && v != notIP && v != notTCP:
+					t.Fatalf("%d octets captured: %v", n, v)
+				}
+				// The same without a snaplen to blame: never a whole segment, for IP's length contradicts it.
+				if v, _ := decodeOnce(e.link, e.data[:n:n], n); v == tcpPort {
+					t.Fatalf("frame of %d octets taken for whole", n)
+				}
+			}
+		})
+	}
+}
+
+func TestDecode_PortSet(t *testing.T) {
+	for _, c := range []struct {
+		src, dst string
+		ports    []uint16
+		want     verdict
+	}{
+		{"192.0.2.1:1024", "192.0.2.2:25", nil, tcpPort}, {"192.0.2.1:25", "192.0.2.2:1024", nil, tcpPort},
+		{"192.0.2.1:80", "192.0.2.2:1024", nil, otherPort}, {"192.0.2.1:1024", "192.0.2.2:587", []uint16{25, 587}, tcpPort},
+		{"192.0.2.1:1024", "192.0.2.2:25", []uint16{2525}, otherPort}, {"192.0.2.1:6400", "192.0.2.2:6400", nil, otherPort},
+		{"192.0.2.1:1024", "192.0.2.2:25", []uint16{}, otherPort},
+	} {
+		var p packet
+		f := segment{src: c.src, dst: c.dst}.ip(t).ethernet(t)
+		if v := newDecoder(c.ports).decode(testEpoch, 1, f, len(f), &p); v != c.want {
+			t.Errorf("%s to %s with %v: %v, want %v", c.src, c.dst, c.ports, v, c.want)
+		}
+	}
+}
+
+func TestDecode_VerdictOfWhatIsNoSegment(t *testing.T) {
+	v4 := segment{payload: []byte("x")}.ip(t)
+	v6 := segment{src: testClient6, dst: testServer6}.ip(t)
+	edit := func(w wrapped, at int, b ...byte) wrapped {
+		d := append([]byte(nil), w.data...)
+		copy(d[at:], b)
+		return wrapped{w.etherType, d}
+	}
+	for name, c := range map[string]struct {
+		link uint16
+		data []byte
+		want verdict
+	}{
+		"unknown link type":             {147, v4.ethernet(t), unknownLink},
+		"nothing":                       {1, nil, truncatedLink},
+		"ARP":                           {1, wrapped{0x0806, make([]byte, 28)}.ethernet(t), notIP},
+		"802.3 without SNAP":            {1, wrapped{4, []byte{0x42, 0x42, 3, 0}}.ethernet(t), notIP},
+		"802.3 longer than the frame":   {1, wrapped{1400, []byte{0xaa, 0xaa, 3}}.ethernet(t), badLink},
+		"UDP":                           {1, udp(t, false, 53, make([]byte, 20)).ethernet(t), notTCP},
+		"VXLAN port without identifier": {1, udp(t, false, 4789, make([]byte, 80)).ethernet(t), notTCP},
+		"Geneve of another version":     {1, udp(t, false, 6081, append([]byte{0x40}, make([]byte, 80)...)).ethernet(t), badTunnel},
+		"ESP":                           {1, over(t, true, 50, make([]byte, 80)).ethernet(t), notTCP},
+		"no next header":                {1, over(t, true, 59, nil).ethernet(t), notTCP},
+		"PPTP":                          {1, over(t, false, 47, append([]byte{0x30, 1, 0x88, 0x0b}, make([]byte, 40)...)).ethernet(t), notTCP},
+		"hop-by-hop in IPv4":            {1, over(t, false, 0, make([]byte, 40)).ethernet(t), notTCP},
+		"PPPoE discovery":               {1, wrapped{0x8863, make([]byte, 40)}.ethernet(t), notIP},
+		"PPPoE of another version":      {1, edit(v4.pppoe(t), 0, 0x21).ethernet(t), badPPP},
+		"PPPoE longer than the frame":   {1, edit(v4.pppoe(t), 4, 9, 9).ethernet(t), badPPP},
+		"version 5":                     {1, edit(v4, 0, 0x55).ethernet(t), badIPv4},
+		"header of 16 octets":           {1, edit(v4, 0, 0x44).ethernet(t), badIPv4},
+		"total length below the header": {1, edit(v4, 2, 0, 19).ethernet(t), badIPv4},
+		"total length above the frame":  {1, edit(v4, 2, 1, 0).ethernet(t), badIPv4},
+		"payload length above":          {1, edit(v6, 4, 1, 0).ethernet(t), badIPv6},
+		"IPv6 of version 4":             {1, edit(v6, 0, 0x40).ethernet(t), badIPv6},
+		"extension header too long":     {1, insertHeader(v6, 60, []byte{0, 200, 0, 0, 0, 0, 0, 0}).ethernet(t), badIPv6},
+		"data offset of 16":             {1, edit(v4, 32, 0x40).ethernet(t), badTCP},
+		"data offset beyond the packet": {1, edit(v4, 32, 0xf0).ethernet(t), badTCP},
+		"MPLS associated channel":       {1, wrapped{0x0800, []byte{0x10, 0, 0, 7, 1, 2, 3}}.mpls(t, 13, 1).ethernet(t), notIP},
+		"raw IP of version 7":           {101, []byte{0x70, 0, 0}, notIP},
+		"loopback of another family":    {0, []byte{7, 0, 0, 0, 0x45}, notIP},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if v, _ := decodeOnce(c.link, c.data, len(c.data)); v != c.want {
+				t.Errorf("%v, want %v", v, c.want)
+			}
+		})
+	}
+}
+
+func TestDecode_DepthIsBounded(t *testing.T) {
+	w := segment{}.ip(t)
+	for n := 3; n <= 2*maxHeaders; n++ { // Ethernet, IP and TCP make three
+		want := tcpPort
+		if n > maxHeaders {
+			want = tooDeep
+		}
+		if v, _ := decodeOnce(1, w.ethernet(t), 1<<16); v != want {
+			t.Fatalf("%d headers: %v, want %v", n, v, want)
+		}
+		w = w.vlan(t, 0x8100, 1)
+	}
+}
+
+func TestDecode_EthernetPaddingIsNoPayload(t *testing.T) {
+	for _, w := range []wrapped{segment{payload: []byte("ab")}.ip(t), segment{src: testClient6, dst: testServer6, payload: []byte("ab")}.ip(t)} {
+		f := append(w.ethernet(t), "padding and trailer"...)
+		if v, p := decodeOnce(1, f, len(f)); v != tcpPort || string(p.payload) != "ab" || p.missing != 0 || p.checksumBad {
+			t.Errorf("%v payload %q missing %d bad %v", v, p.payload, p.missing, p.checksumBad)
+		}
+	}
+}
+
+func TestDecode_LengthZeroMeansTheRestOfTheFrame(t *testing.T) {
+	payload := bytes.Repeat([]byte("large send "), 7000) // 77,000 octets: more than the fields can say
+	w := segment{payload: payload[:1000]}.ip(t)
+	binary.BigEndian.PutUint16(w.data[2:], 0)
+	w.data = append(w.data, payload[1000:]...)
+	if v, p := decodeOnce(1, w.ethernet(t), len(w.data)+14); v != tcpPort || !bytes.Equal(p.payload, payload) {
+		t.Errorf("IPv4: %v, %d octets", v, len(p.payload))
+	}
+	w = segment{src: testClient6, dst: testServer6, payload: payload[:1000]}.ip(t)
+	binary.BigEndian.PutUint16(w.data[4:], 0)
+	w.data = append(w.data, payload[1000:]...)
+	if v, p := decodeOnce(1, w.ethernet(t), len(w.data)+14); v != tcpPort || !bytes.Equal(p.payload, payload) {
+		t.Errorf("IPv6: %v, %d octets", v, len(p.payload))
+	}
+}
+
+func TestDecode_ERSPANTruncatedBySwitchCountsAsMissing(t *testing.T) {
+	inner := segment{payload: make([]byte, 500)}.ip(t).ethernet(t)
+	w := wrapped{0x88be, append([]byte{0x10, 1, 0x04, 5, 0, 0, 0, 1}, inner[:200]...)}.gre(t, layers.GRE{SeqPresent: true})
+	f := w.ethernet(t)
+	if v, p := decodeOnce(1, f, len(f)); v != tcpPort || p.missing != len(inner)-200 || p.checksumBad {
+		t.Errorf("%v, missing %d", v, p.missing)
+	}
+}
+
+// TestDecode_SourceRoutesGiveTheFinalDestination: RFC 9293 section 3.1 and RFC
+// 8200 section 8.1 have the checksum cover it, so a wrong choice shows.
+func TestDecode_SourceRoutesGiveTheFinalDestination(t *testing.T) {
+	v4 := segment{dst: "198.51.100.25:25", payload: []byte("x")}.ip(t)
+	option := []byte{1, 131, 11, 4, 203, 0, 113, 9, 198, 51, 100, 25}
+	p := append(append(append([]byte(nil), v4.data[:20]...), option...), v4.data[20:]...)
+	p[0] = 0x48
+	copy(p[16:], []byte{203, 0, 113, 1}) // the next hop
+	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
+	fixIPv4Sum(p)
+	if v, got := decodeOnce(101, p, len(p)); v != tcpPort || got.dst.String() != testServer || got.checksumBad {
+		t.Errorf("IPv4: %v, checksum bad %v", v, got.checksumBad)
+	}
+	final := netip.MustParseAddrPort(testServer6).Addr().As16()
+	for kind, head := range map[string][]byte{
+		"source route":    append(append([]byte{0, 4, 0, 1, 0, 0, 0, 0}, make([]byte, 16)...), final[:]...),
+		"segment routing": append(append([]byte{0, 4, 4, 1, 1, 0, 0, 0}, final[:]...), make([]byte, 16)...),
+	} {
+		w := insertHeader(segment{src: testClient6, dst: testServer6, payload: []byte("x")}.ip(t), 43, head)
+		w.data[24+15]++ // the next hop
+		if v, got := decodeOnce(101, w.data, len(w.data)); v != tcpPort || got.dst.String() != testServer6 || got.checksumBad {
+			t.Errorf("%s: %v, checksum bad %v", kind, v, got.checksumBad)
+		}
+	}
+}
+
+func TestDecode_CountsEachFrameOnce(t *testing.T) {
+	d := newDecoder(nil)
+	var p packet
+	n := 0
+	for _, e := range encapsulations(t, []byte("x")) {
+		for cut := range e.data {
+			d.decode(testEpoch, e.link, e.data[:cut], cut, &p)
+			n++
+		}
+	}
+	counts, _ := d.stats()
+	if counts.Total() != int64(n) {
+		t.Errorf("%d counted, %d decoded", counts.Total(), n)
+	}
+	names := map[string]bool{}
+	for name := range counts.All() {
+		names[name] = true
+	}
+	if len(names) != int(verdictCount) || names["unknown"] {
+		t.Errorf("names are missing or not unique: %v", names)
+	}
+}
+
+func TestDecode_AgreesWithGopacketOnPlainFrames(t *testing.T) {
+	for size := range 300 {
+		for _, dst := range []string{testServer, testServer6} {
+			s := segment{dst: dst, seq: uint32(size) << 20, ack: 77, flags: uint8(size % 64), window: uint16(size), payload: bytes.Repeat([]byte{byte(size)}, size)}
+			if dst == testServer6 {
+				s.src = testClient6
+			}
+			f := s.ip(t).vlan(t, 0x8100, 3).ethernet(t)
+			v, p := decodeOnce(1, f, len(f))
+			oracle := gopacket.NewPacket(f, layers.LayerTypeEthernet, gopacket.Default)
+			tcp := oracle.Layer(layers.LayerTypeTCP).(*layers.TCP)
+			if v != tcpPort || p.seq != tcp.Seq || p.ack != tcp.Ack || p.window != tcp.Window || !bytes.Equal(p.payload, tcp.Payload) ||
+				p.flags != tcp.Contents[13]&63 || p.src.Port() != uint16(tcp.SrcPort) || p.dst.Port() != uint16(tcp.DstPort) {
+				t.Fatalf("size %d: %v %+v", size, v, p)
+			}
+			if src, _ := netip.AddrFromSlice(oracle.NetworkLayer().NetworkFlow().Src().Raw()); src != p.src.Addr() {
+				t.Fatalf("size %d: source address differs", size)
+			}
+		}
+	}
+}
+
+func TestDecode_HotPathDoesNotAllocate(t *testing.T) {
+	for _, e := range encapsulations(t, make([]byte, 100)) {
+		d := newDecoder(nil)
+		var p packet
+		if n := testing.AllocsPerRun(100, func() { d.decode(testEpoch, e.link, e.data, len(e.data), &p) }); n != 0 {
+			t.Errorf("%s: %v allocations a frame", e.name, n)
+		}
+		if n := testing.AllocsPerRun(100, func() { PortVerdict(e.link, e.data, d.ports) }); n != 0 {
+			t.Errorf("%s: %v allocations a port verdict", e.name, n)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for _, size := range []int{0, 1460} {
+		plain := segment{payload: make([]byte, size)}.ip(b)
+		other := segment{dst: "192.0.2.1:443", payload: make([]byte, size)}.ip(b)
+		for _, c := range []struct {
+			name string
+			data []byte
+		}{{"ethernet", plain.ethernet(b)}, {"vlan", plain.vlan(b, 0x8100, 1).ethernet(b)}, {"vxlan", plain.vxlan(b, 4789).ethernet(b)}, {"other port", other.ethernet(b)}} {
+			b.Run(fmt.Sprintf("%s/%d", c.name, len(c.data)), func(b *testing.B) {
+				d := newDecoder(nil)
+				var p packet
+				b.SetBytes(int64(len(c.data)))
+				b.ReportAllocs()
+				for b.Loop() {
+					d.decode(testEpoch, 1, c.data, len(c.data), &p)
+				}
+			})
+		}
+	}
+}

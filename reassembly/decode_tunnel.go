@@ -1,0 +1,242 @@
+package reassembly
+
+import "encoding/binary"
+
+// UDP destination ports of tunnels.
+const (
+	portVXLAN      = 4789 // RFC 7348
+	portVXLANLinux = 8472 // Linux's default from before the number was assigned
+	portVXLANGPE   = 4790
+	portGeneve     = 6081 // RFC 8926
+)
+
+func isTunnel(port uint16) bool {
+	return port == portVXLAN || port == portVXLANLinux || port == portVXLANGPE || port == portGeneve
+}
+
+// udp opens the datagrams to a tunnel's port.
+func (w *walk) udp() verdict {
+	b := w.data
+	if len(b) < 4 {
+		return truncatedUDP
+	}
+	switch binary.BigEndian.Uint16(b[2:]) {
+	case portVXLAN, portVXLANLinux:
+		w.next = headerVXLAN
+	case portVXLANGPE:
+		w.next = headerVXLANGPE
+	case portGeneve:
+		w.next = headerGeneve
+	default:
+		return notTCP
+	}
+	if len(b) < 8 {
+		return truncatedUDP
+	}
+	w.data = b[8:]
+	return goOn
+}
+
+// vxlan reads the header of RFC 7348 section 5, or of its group policy
+// extension. Without a valid network identifier it is none: the port can be any
+// client's.
+func (w *walk) vxlan() verdict {
+	const valid = 0x08
+	b := w.data
+	if len(b) < 8 {
+		return truncatedTunnel
+	}
+	if b[0]&valid == 0 {
+		return notTCP
+	}
+	w.data, w.next = b[8:], headerEthernet
+	return goOn
+}
+
+// vxlanGPE reads the header of draft-ietf-nvo3-vxlan-gpe section 3.
+func (w *walk) vxlanGPE() verdict {
+	const valid, nextProtocol = 0x08, 0x04
+	b := w.data
+	if len(b) < 8 {
+		return truncatedTunnel
+	}
+	if b[0]&valid == 0 {
+		return notTCP
+	}
+	w.data, w.next = b[8:], headerEthernet
+	if b[0]&nextProtocol == 0 {
+		return goOn
+	}
+	switch b[3] {
+	case 1:
+		w.next = headerIPv4
+	case 2:
+		w.next = headerIPv6
+	case 3: // Ethernet
+	case 5:
+		w.next = headerMPLS
+	default:
+		return notIP
+	}
+	return goOn
+}
+
+// geneve reads the header of RFC 8926 section 3.4 and passes over its options.
+func (w *walk) geneve() verdict {
+	b := w.data
+	if len(b) < 8 {
+		return truncatedTunnel
+	}
+	if b[0]>>6 != 0 { // version
+		return badTunnel
+	}
+	size := 8 + int(b[0]&0x3f)*4
+	if v := w.skip(size); v != goOn {
+		return v
+	}
+	return w.etherType(binary.BigEndian.Uint16(b[2:]))
+}
+
+// skip takes a tunnel header of n octets off.
+func (w *walk) skip(n int) verdict {
+	if n > len(w.data) {
+		if n > len(w.data)+w.cut {
+			return badTunnel
+		}
+		return truncatedTunnel
+	}
+	w.data = w.data[n:]
+	return goOn
+}
+
+// gre reads the header of RFC 2784 with the key and sequence number of RFC 2890
+// and the routing of RFC 1701. Version 1 is PPTP's, whose payload is compressed.
+func (w *walk) gre() verdict {
+	const checksum, routing, key, sequence, version = 0x8000, 0x4000, 0x2000, 0x1000, 7
+	b := w.data
+	if len(b) < 4 {
+		return truncatedTunnel
+	}
+	flags, proto := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	if flags&version != 0 {
+		return notTCP
+	}
+	size := 4
+	if flags&(checksum|routing) != 0 {
+		size += 4
+	}
+	if flags&key != 0 {
+		size += 4
+	}
+	if flags&sequence != 0 {
+		size += 4
+	}
+	if v := w.skip(size); v != goOn {
+		return v
+	}
+	if flags&routing != 0 {
+		if v := w.greRouting(); v != goOn {
+			return v
+		}
+	}
+	switch {
+	case proto == etherERSPAN && flags&sequence == 0: // type I: no header of its own
+		w.next = headerEthernet
+	case proto == etherERSPAN:
+		w.next = headerERSPAN2
+	case proto == etherERSPAN3:
+		w.next = headerERSPAN3
+	default:
+		return w.etherType(proto)
+	}
+	return goOn
+}
+
+// greRouting passes over source route entries up to the empty one (RFC 1701).
+func (w *walk) greRouting() verdict {
+	for {
+		b := w.data
+		if len(b) < 4 {
+			return truncatedTunnel
+		}
+		if v := w.skip(4 + int(b[3])); v != goOn {
+			return v
+		}
+		if b[0] == 0 && b[1] == 0 && b[3] == 0 {
+			return goOn
+		}
+	}
+}
+
+// erspanTruncated is the bit, in types II and III (draft-foschiano-erspan
+// section 4), that says that the switch mirrored only the front of the frame.
+const erspanTruncated = 0x04
+
+// erspan2 reads the 8 octets of type II:
+//
+//	Ver:4 VLAN:12 | COS:3 En:2 T:1 Session:10 | Reserved:12 Index:20
+func (w *walk) erspan2() verdict {
+	b := w.data
+	if len(b) < 8 {
+		return truncatedTunnel
+	}
+	switch b[0] >> 4 {
+	case 1:
+	case 2: // type III under type II's protocol number
+		w.next = headerERSPAN3
+		return goOn
+	default:
+		return badTunnel
+	}
+	if b[2]&erspanTruncated != 0 {
+		w.cut = maxCut
+	}
+	w.data, w.next = b[8:], headerEthernet
+	return goOn
+}
+
+// erspan3 reads the 12 octets of type III and the 8 of its platform:
+//
+//	Ver:4 VLAN:12 | COS:3 BSO:2 T:1 Session:10 | Timestamp:32 | SGT:16 | P:1 FT:5 HwID:6 D:1 Gra:2 O:1
+func (w *walk) erspan3() verdict {
+	b := w.data
+	if len(b) < 12 {
+		return truncatedTunnel
+	}
+	if b[0]>>4 != 2 {
+		return badTunnel
+	}
+	size := 12
+	if b[11]&1 != 0 { // O: platform subheader
+		size += 8
+	}
+	if v := w.skip(size); v != goOn {
+		return v
+	}
+	if b[2]&erspanTruncated != 0 {
+		w.cut = maxCut
+	}
+	const ethernet, ip = 0, 2
+	switch b[10] >> 2 & 31 { // FT: frame type
+	case ethernet:
+		w.next = headerEthernet
+	case ip:
+		w.next = headerIP
+	default:
+		return notIP
+	}
+	return goOn
+}
+
+// etherIP reads the two octets of RFC 3378: version 3, reserved bits.
+func (w *walk) etherIP() verdict {
+	b := w.data
+	if len(b) < 2 {
+		return truncatedTunnel
+	}
+	if b[0]>>4 != 3 {
+		return badTunnel
+	}
+	w.data, w.next = b[2:], headerEthernet
+	return goOn
+}
