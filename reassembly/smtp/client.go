@@ -1,0 +1,375 @@
+package smtp
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+)
+
+// line assembles one line that may come in many pieces.
+type line struct {
+	buf   []byte // what is kept of it when it does not come in one piece
+	n     int64  // octets so far
+	t     time.Time
+	over  bool // longer than is kept
+	acked int64
+}
+
+// verb is what a command does to the dialogue.
+type verb uint8
+
+const (
+	verbOther verb = iota
+	verbGreeting
+	verbHello
+	verbMail
+	verbRcpt
+	verbData
+	verbEndOfData
+	verbBdat
+	verbRset
+	verbQuit
+	verbAuth
+	verbAuthLine
+	verbStartTLS
+	verbXclient
+)
+
+// command is one command that awaits its reply.
+type command struct {
+	verb  verb
+	last  bool // BDAT LAST; AUTH with an initial response
+	bad   bool // malformed BDAT; a MAIL that may stand in a chunk
+	flags Flags
+	t     time.Time // of its first byte
+	acked int64     // bytes of replies that the client had received when it sent it
+	end   int64     // offset behind its line
+	size  int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where bytes were missed
+	arg   *string   // EHLO's argument; AUTH's mechanism
+	path  *path
+}
+
+// readClient reads a piece, or holds what cannot be read yet.
+func (d *Dialogue) readClient(p piece) {
+	if p.lost > 0 {
+		if d.blocked {
+			d.hold(p)
+			return
+		}
+		d.lost += p.lost
+		d.clientOff += p.lost
+		d.loseClient(p)
+		return
+	}
+	for len(p.data) > 0 {
+		if d.blocked {
+			d.hold(p)
+			return
+		}
+		n := d.step(p)
+		d.clientOff += int64(n)
+		p.data = p.data[n:]
+		if d.state == inCommand && len(p.data) > 0 && len(d.replies) > 0 {
+			d.match()
+		}
+	}
+}
+
+// step reads the head of p in the present state and returns how much that was.
+func (d *Dialogue) step(p piece) int {
+	switch d.state {
+	case inData:
+		n, ended := d.body.feed(p.data)
+		if ended {
+			d.state = inCommand
+			c := command{verb: verbEndOfData, t: p.t, acked: p.acked, end: d.clientOff + int64(n), size: d.body.bytes}
+			if d.body.smuggling {
+				c.flags |= Smuggling
+			}
+			if d.body.gap {
+				c.flags |= Gap
+				c.size = -1
+			}
+			d.await(c)
+		}
+		return n
+	case inChunk:
+		n := len(p.data)
+		if int64(n) >= d.chunkLeft {
+			n = int(d.chunkLeft)
+			d.state = inCommand
+		}
+		d.chunkLeft -= int64(n)
+		return n
+	case inHello:
+		d.readHello(p)
+		return len(p.data)
+	case inDark:
+		return len(p.data)
+	}
+	return d.readLine(p)
+}
+
+// readLine reads up to the end of one command line.
+func (d *Dialogue) readLine(p piece) int {
+	l := &d.line
+	if l.n == 0 {
+		l.t = p.t
+	}
+	l.acked = p.acked
+	i := bytes.IndexByte(p.data, '\n')
+	if i < 0 {
+		l.add(p.data, orDefault(d.cfg.MaxLine, 64<<10))
+		return len(p.data)
+	}
+	text := p.data[:i+1]
+	if l.n > 0 || len(text) > orDefault(d.cfg.MaxLine, 64<<10) {
+		l.add(text, orDefault(d.cfg.MaxLine, 64<<10))
+		text = l.buf
+	}
+	over, t := l.over, l.t
+	text = bytes.TrimRight(text, "\r\n")
+	d.command(text, command{t: t, acked: p.acked, end: d.clientOff + int64(i+1)}, over)
+	*l = line{}
+	return i + 1
+}
+
+func (l *line) add(b []byte, limit int) {
+	l.n += int64(len(b))
+	if room := limit - len(l.buf); len(b) > room {
+		b = b[:room]
+		l.over = true
+	}
+	l.buf = append(l.buf, b...)
+}
+
+// loseClient reads on behind a hole in the client's bytes.
+func (d *Dialogue) loseClient(p piece) {
+	switch d.state {
+	case inData:
+		d.flag(Gap, false)
+		d.body.lose()
+		return
+	case inChunk:
+		d.flag(Gap, false)
+		if d.tx != nil {
+			d.tx.missed = true
+		}
+		for i := range d.pending {
+			if d.pending[i].verb == verbBdat {
+				d.pending[i].size = -1
+			}
+		}
+		if p.lost < d.chunkLeft {
+			d.chunkLeft -= p.lost
+			return
+		}
+		p.lost -= d.chunkLeft
+		d.chunkLeft, d.state = 0, inCommand
+		if p.lost == 0 {
+			return
+		}
+	case inHello:
+		d.emitDark("")
+		d.state = inDark
+		return
+	case inDark:
+		return
+	}
+	d.flag(Gap, false)
+	if p.lost+d.line.n >= shortestMail {
+		d.sever()
+	}
+	d.line = line{}
+	d.resync, d.authLines = true, 0
+}
+
+// shortestMail is the length of the shortest MAIL command, "MAIL FROM:<>" CRLF. A smaller hole cannot hide one, so that
+// the RCPTs behind it still belong to the MAIL before it.
+const shortestMail = 14
+
+// sever closes the open transaction to commands behind a hole that may have ended it and begun another.
+func (d *Dialogue) sever() {
+	if d.tx != nil {
+		d.tx.severed = true
+	}
+	d.await(command{verb: verbOther, bad: true, acked: severed})
+}
+
+// await queues a command for its reply.
+func (d *Dialogue) await(c command) {
+	if c.acked == severed { // a severing mark: it takes effect behind the commands before it, and has no reply
+		if len(d.pending) == 0 {
+			return
+		}
+		for i := range d.pending {
+			d.pending[i].flags |= Gap
+		}
+		d.pending = append(d.pending, c)
+		return
+	}
+	if len(d.pending) >= orDefault(d.cfg.MaxPending, 1<<17) {
+		d.count(func(s *Stats) { s.Overflows++ })
+		d.flag(Truncated, true)
+		for len(d.pending) > 0 {
+			d.resolve(d.takePending(), nil)
+		}
+		d.holeEnd = max(d.serverOff, 1) // replies to those may still come: begin afresh behind them
+		d.serverHole = true
+	}
+	d.pending = append(d.pending, c)
+}
+
+// command reads one command line without its line end.
+func (d *Dialogue) command(text []byte, c command, over bool) {
+	if over {
+		c.flags |= Truncated
+		d.count(func(s *Stats) { s.Overflows++ })
+	}
+	if d.authLines > 0 {
+		d.authLines--
+		c.verb = verbAuthLine
+		if d.blocked = d.seen[FromServer]; d.blocked {
+			d.await(c)
+			return
+		}
+		if isBase64Line(text) {
+			return
+		}
+		d.authLines = 0
+	}
+	word, rest := cutWord(text)
+	c.verb = verbOf(word)
+	switch c.verb {
+	case verbMail, verbRcpt:
+		keyword := "from"
+		if c.verb == verbRcpt {
+			keyword = "to"
+		}
+		c.path = parsePath(rest, keyword, over)
+		if c.path == nil && (d.resync || over) {
+			c.verb = verbOther
+		} else if c.path == nil {
+			c.path = &path{}
+		}
+		c.bad = d.badChunk && c.verb == verbMail
+	case verbHello:
+		if arg := bytes.TrimSpace(rest); len(arg) > 0 {
+			c.arg = text8(arg)
+		} else if d.resync {
+			c.verb = verbOther
+		}
+	case verbBdat:
+		var ok bool
+		if c.size, c.last, ok = parseBdat(rest); !ok {
+			c.bad = true
+			d.badChunk = true
+		}
+	case verbAuth:
+		mechanism, initial := cutWord(rest)
+		c.arg = text8(bytes.ToUpper(mechanism[:min(len(mechanism), 20)]))
+		c.last = len(bytes.TrimSpace(initial)) > 0
+	}
+	if d.resync {
+		if c.verb == verbOther {
+			if d.line.n > 0 || len(text) > 0 {
+				d.sever()
+			}
+			return
+		}
+		d.resync = false
+	}
+	if c.verb != verbOther {
+		d.isSMTP = d.isSMTP || c.verb != verbAuthLine
+	}
+	d.await(c)
+	switch c.verb {
+	case verbData, verbAuth, verbStartTLS:
+		d.blocked = true
+	case verbBdat:
+		if !c.bad {
+			if d.chunkLeft = c.size; c.size > 0 {
+				d.state = inChunk
+			}
+		}
+	}
+}
+
+func verbOf(word []byte) verb {
+	if len(word) < 4 || len(word) > 8 {
+		return verbOther
+	}
+	var up [8]byte
+	switch string(bytes.ToUpper(append(up[:0], word...))) {
+	case "EHLO", "HELO":
+		return verbHello
+	case "MAIL":
+		return verbMail
+	case "RCPT":
+		return verbRcpt
+	case "DATA":
+		return verbData
+	case "BDAT":
+		return verbBdat
+	case "RSET":
+		return verbRset
+	case "QUIT":
+		return verbQuit
+	case "AUTH":
+		return verbAuth
+	case "STARTTLS":
+		return verbStartTLS
+	case "XCLIENT":
+		return verbXclient
+	}
+	return verbOther
+}
+
+func cutWord(b []byte) (word, rest []byte) {
+	b = bytes.TrimLeft(b, " \t")
+	i := bytes.IndexAny(b, " \t")
+	if i < 0 {
+		return b, nil
+	}
+	return b[:i], bytes.TrimLeft(b[i:], " \t")
+}
+
+// parseBdat reads "chunk-size [LAST]", RFC 3030 section 2.
+func parseBdat(b []byte) (size int64, last, ok bool) {
+	word, rest := cutWord(b)
+	n, err := strconv.ParseUint(string(word[:min(len(word), 24)]), 10, 63)
+	if err != nil || len(word) > 24 || word[0] == '+' {
+		return 0, false, false
+	}
+	rest = bytes.TrimSpace(rest)
+	last = bytes.EqualFold(rest, []byte("LAST"))
+	return int64(n), last, last || len(rest) == 0
+}
+
+// isBase64Line says whether a line has the form of an AUTH response, RFC 4954 section 4.
+func isBase64Line(b []byte) bool {
+	if string(b) == "*" {
+		return true
+	}
+	for _, c := range b {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '=') {
+			return false
+		}
+	}
+	return true
+}
+
+// presumedAuthLines is how many lines follow an AUTH whose replies were not seen.
+func presumedAuthLines(mechanism string, initial bool) int {
+	n := 1
+	switch mechanism {
+	case "LOGIN", "DIGEST-MD5", "NTLM":
+		n = 2
+	case "GSSAPI":
+		n = 3
+	}
+	if initial {
+		n--
+	}
+	return n
+}

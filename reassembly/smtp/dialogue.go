@@ -1,0 +1,326 @@
+package smtp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Direction is one of the two byte streams of a connection.
+type Direction uint8
+
+const (
+	FromClient Direction = iota
+	FromServer
+)
+
+// Session names one TCP connection.
+type Session struct {
+	ID             int64
+	Sensor         string
+	Client, Server netip.AddrPort
+	Midstream      bool // no SYN was seen
+}
+
+// Config serves all dialogues of one goroutine. The limits' zero values are the defaults.
+type Config struct {
+	Emit  func(*Envelope) // called for each row as it is settled
+	Stats *Stats          // nil: not counted
+
+	MaxLine    int // octets of a command or reply line that are kept; default 65536, RFC 5321 asks for 512
+	MaxHeld    int // octets of one client kept while a reply that decides their meaning is awaited; default 65536
+	MaxPending int // commands without a reply; default 131072
+	MaxReplies int // replies without a command; default 4096
+	MaxRcpt    int // recipients of one transaction without an outcome; default 131072, RFC 5321 asks for 100
+}
+
+// Stats counts over all dialogues of one Config.
+type Stats struct {
+	Dialogues   int64 // dialogues closed
+	NotSMTP     int64 // of these, without a single command or reply of SMTP
+	Rows        [len(outcomeNames)]int64
+	Unsolicited int64 // replies that answered no command
+	Junk        int64 // lines of servers that are no replies
+	Presumed    int64 // times a client's bytes had to be read without the reply that decides their meaning
+	Overflows   int64 // times one of the limits was met
+}
+
+// Add adds o to s.
+func (s *Stats) Add(o *Stats) {
+	s.Dialogues += o.Dialogues
+	s.NotSMTP += o.NotSMTP
+	for i, n := range o.Rows {
+		s.Rows[i] += n
+	}
+	s.Unsolicited += o.Unsolicited
+	s.Junk += o.Junk
+	s.Presumed += o.Presumed
+	s.Overflows += o.Overflows
+}
+
+// state says how the client's next byte is to be read.
+type state uint8
+
+const (
+	inCommand state = iota
+	inData          // RFC 5321 section 4.1.1.4, up to CRLF.CRLF
+	inChunk         // RFC 3030, a counted chunk
+	inHello         // behind an accepted STARTTLS, up to the ClientHello
+	inDark          // behind it
+)
+
+// piece is a run of one client's bytes, or of lost ones.
+type piece struct {
+	t     time.Time
+	data  []byte
+	acked int64
+	lost  int64
+}
+
+// Dialogue reads one connection. Make it with New, feed it, Close it.
+type Dialogue struct {
+	cfg  *Config
+	s    Session
+	seen [2]bool
+	lost int64 // bytes missed so far, both directions
+
+	// The client's side.
+	state     state
+	clientOff int64 // offset behind the last byte read (not the held ones)
+	line      line
+	held      []piece // what the client sent behind a command whose reply decides how to read it
+	heldSize  int
+	blocked   bool
+	resync    bool // behind a hole: only unambiguous commands count
+	badChunk  bool // behind a malformed BDAT: a chunk may stand where commands are read
+	body      body
+	chunkLeft int64
+	authLines int // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
+	hello     []byte
+
+	// The server's side.
+	serverOff int64
+	rline     line
+	rcurrent  reply
+	replies   []reply // not yet matched
+	holeEnd   int64   // offset behind a hole in the replies, until matching has begun afresh; 0: none
+
+	pending    []command // not yet answered
+	serverHole bool      // a reply may be missing since the transaction began
+
+	// The transaction.
+	helo     *string
+	auth     bool
+	mailNo   int
+	tx       *transaction
+	dark     *transaction // an encrypted session's row, until its ClientHello is read
+	nextFlag Flags        // flags for the transaction that opens next
+	isSMTP   bool
+	closed   bool
+}
+
+func orDefault(n, def int) int {
+	if n > 0 {
+		return n
+	}
+	return def
+}
+
+// New begins a dialogue. cfg is shared and not changed.
+func New(cfg *Config, s Session) *Dialogue {
+	d := &Dialogue{cfg: cfg, s: s}
+	if !s.Midstream {
+		d.pending = append(d.pending, command{verb: verbGreeting})
+	}
+	return d
+}
+
+// Seen says that a packet of that direction exists.
+func (d *Dialogue) Seen(dir Direction) { d.seen[dir] = true }
+
+// Push gives the next in-order bytes of one direction, captured at t. acked is the number of bytes of the other
+// direction that the sender had received by then (TCP's acknowledgment, relative to that direction's first byte).
+// data is not kept.
+func (d *Dialogue) Push(dir Direction, t time.Time, data []byte, acked int64) {
+	d.seen[dir] = true
+	if len(data) == 0 || d.closed {
+		return
+	}
+	if dir == FromServer {
+		d.readReplies(data, acked)
+	} else {
+		d.readClient(piece{t: t, data: data, acked: acked})
+	}
+	d.run()
+}
+
+// Lost says that the next n bytes of that direction were not captured.
+func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
+	if n <= 0 || d.closed {
+		return
+	}
+	if dir == FromServer {
+		d.lost += n
+		d.loseReplies(n)
+	} else {
+		d.readClient(piece{t: t, lost: n, acked: d.serverOff})
+	}
+	d.run()
+}
+
+// Conflict says that overlapping segments with different bytes were met in that direction.
+func (d *Dialogue) Conflict(Direction) { d.flag(Conflict, true) }
+
+// flag marks the open transaction and those whose MAIL awaits its reply; with next, where there is none, the next one.
+func (d *Dialogue) flag(f Flags, next bool) {
+	marked := false
+	if d.tx != nil {
+		d.tx.flags |= f
+		marked = true
+	}
+	if d.dark != nil {
+		d.dark.flags |= f
+		marked = true
+	}
+	for i := range d.pending {
+		if d.pending[i].verb == verbMail {
+			d.pending[i].flags |= f
+			marked = true
+		}
+	}
+	if next && !marked {
+		d.nextFlag |= f
+	}
+}
+
+// Held returns the bytes of memory that the dialogue holds, approximately.
+func (d *Dialogue) Held() int {
+	n := 1024 + d.heldSize + cap(d.line.buf) + cap(d.rline.buf) + cap(d.hello) + cap(d.pending)*commandSize + cap(d.replies)*replySize
+	if d.tx != nil {
+		n += d.tx.size
+	}
+	return n
+}
+
+const commandSize, replySize = 256, 96
+
+// run matches replies with commands and reads what was held, until neither leads on.
+func (d *Dialogue) run() {
+	for {
+		d.match()
+		if d.blocked && d.mustPresume() {
+			d.presume()
+			continue
+		}
+		if d.blocked || len(d.held) == 0 {
+			return
+		}
+		held := d.held
+		d.held, d.heldSize = nil, 0
+		for i := range held {
+			if d.blocked {
+				d.hold(held[i])
+			} else {
+				d.readClient(held[i])
+			}
+		}
+	}
+}
+
+// hold keeps a piece until the client is no longer blocked.
+func (d *Dialogue) hold(p piece) {
+	if d.line.n == 0 && len(d.held) > 0 {
+		if last := &d.held[len(d.held)-1]; p.lost == 0 && last.lost == 0 && last.acked == p.acked && last.t.Equal(p.t) {
+			last.data = append(last.data, p.data...)
+			d.heldSize += len(p.data)
+			return
+		}
+	}
+	p.data = append([]byte(nil), p.data...)
+	d.held = append(d.held, p)
+	d.heldSize += len(p.data) + 64
+}
+
+// mustPresume says whether the reply that the client's bytes wait for cannot come any more.
+func (d *Dialogue) mustPresume() bool {
+	switch {
+	case len(d.held) == 0:
+		return false
+	case !d.seen[FromServer], d.heldSize > orDefault(d.cfg.MaxHeld, 64<<10):
+		return true
+	}
+	// Everything up to the hole's end was lost, and the client went on with what it had received there.
+	return d.holeEnd > 0 && d.held[0].lost == 0 && d.held[0].acked >= d.holeEnd && d.held[0].acked <= d.serverOff
+}
+
+// presume answers the commands that wait with "not seen", the last of them deciding how the client's bytes are read.
+func (d *Dialogue) presume() {
+	d.count(func(s *Stats) { s.Presumed++ })
+	if d.holeEnd > 0 {
+		d.settleHole(len(d.pending), d.held[0].acked)
+	}
+	for len(d.pending) > 0 {
+		d.resolve(d.takePending(), nil)
+	}
+	d.blocked = false
+}
+
+func (d *Dialogue) takePending() command {
+	c := d.pending[0]
+	d.pending = d.pending[1:]
+	if len(d.pending) == 0 {
+		d.pending = nil
+	}
+	return c
+}
+
+func (d *Dialogue) count(f func(*Stats)) {
+	if d.cfg.Stats != nil {
+		f(d.cfg.Stats)
+	}
+}
+
+// Close ends the dialogue: what is open is emitted as far as it is known. ended says that the connection itself ended
+// (FIN in both directions, or RST), so that an open transaction is aborted; otherwise (idle, evicted, end of the
+// capture) its outcome is unknown.
+func (d *Dialogue) Close(t time.Time, ended bool) {
+	if d.closed {
+		return
+	}
+	d.run()
+	for d.blocked && len(d.held) > 0 {
+		d.presume()
+		d.run()
+	}
+	if d.holeEnd > 0 && ended {
+		d.settleHole(len(d.pending), d.serverOff)
+		d.match()
+	}
+	d.holeEnd = 0
+	for len(d.replies) > 0 && len(d.pending) == 0 {
+		d.unsolicited(d.takeReply())
+	}
+	d.closed = true
+	for len(d.pending) > 0 {
+		d.resolve(d.takePending(), nil)
+	}
+	if d.dark != nil {
+		d.emitDark("")
+	}
+	outcome := Unknown
+	if ended && !d.unseenReply() {
+		outcome = Aborted
+	}
+	d.endTransaction(outcome)
+	d.count(func(s *Stats) {
+		s.Dialogues++
+		if !d.isSMTP {
+			s.NotSMTP++
+		}
+	})
+	d.held, d.replies, d.hello = nil, nil, nil
+}
+
+// unseenReply says whether the message was given to the server and its reply may have been missed.
+func (d *Dialogue) unseenReply() bool {
+	return d.tx != nil && d.tx.submitted && (!d.seen[FromServer] || d.serverHole)
+}

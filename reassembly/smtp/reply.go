@@ -1,0 +1,287 @@
+package smtp
+
+import (
+	"bytes"
+	"regexp"
+)
+
+// reply is one reply of the server, all its lines (RFC 5321 section 4.2.1).
+type reply struct {
+	code       uint16
+	start, end int64 // offsets in the server's stream
+	acked      int64 // bytes of the client that the server had received when it sent it
+	queueID    string
+	open       bool // a line with a hyphen was read, more must come
+}
+
+// LooksLikeReply says whether data begins like a server's reply: where both ports of a connection are SMTP ports, this
+// tells the roles.
+func LooksLikeReply(data []byte) bool { _, _, ok := replyLine(data); return ok }
+
+func replyLine(b []byte) (code uint16, final, ok bool) {
+	if len(b) < 3 || b[0] < '2' || b[0] > '5' || b[1] < '0' || b[1] > '9' || b[2] < '0' || b[2] > '9' {
+		return 0, false, false
+	}
+	code = uint16(b[0]-'0')*100 + uint16(b[1]-'0')*10 + uint16(b[2]-'0')
+	if len(b) == 3 {
+		return code, true, true
+	}
+	switch b[3] {
+	case '-':
+		return code, false, true
+	case ' ', '\t', '\r', '\n':
+		return code, true, true
+	}
+	return 0, false, false
+}
+
+// readReplies splits the server's bytes into replies.
+func (d *Dialogue) readReplies(data []byte, acked int64) {
+	if d.state == inDark || d.state == inHello {
+		d.serverOff += int64(len(data))
+		return
+	}
+	limit := orDefault(d.cfg.MaxLine, 64<<10)
+	l := &d.rline
+	for len(data) > 0 {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			l.add(data, limit)
+			d.serverOff += int64(len(data))
+			return
+		}
+		text := data[:i+1]
+		start := d.serverOff - l.n
+		if l.n > 0 {
+			l.add(text, limit)
+			text = l.buf
+		}
+		d.serverOff += int64(i + 1)
+		data = data[i+1:]
+		d.replyLine(bytes.TrimRight(text, "\r\n"), start, acked)
+		*l = line{}
+	}
+}
+
+func (d *Dialogue) replyLine(text []byte, start, acked int64) {
+	code, final, ok := replyLine(text)
+	if !ok {
+		d.count(func(s *Stats) { s.Junk++ })
+		return
+	}
+	r := &d.rcurrent
+	if !r.open {
+		*r = reply{start: start, open: true}
+	}
+	r.code = code
+	if id := queueID(code, text[min(len(text), 4):]); id != "" {
+		r.queueID = id
+	}
+	if !final {
+		return
+	}
+	r.end, r.acked = d.serverOff, acked
+	d.queueReply(*r)
+	*r = reply{}
+}
+
+func (d *Dialogue) queueReply(r reply) {
+	d.isSMTP = true
+	if len(d.replies) >= orDefault(d.cfg.MaxReplies, 4096) {
+		d.count(func(s *Stats) { s.Overflows++ })
+		d.unsolicited(d.takeReply())
+	}
+	d.replies = append(d.replies, r)
+}
+
+func (d *Dialogue) takeReply() reply {
+	r := d.replies[0]
+	d.replies = d.replies[1:]
+	if len(d.replies) == 0 {
+		d.replies = nil
+	}
+	return r
+}
+
+// loseReplies reads on behind a hole in the server's bytes.
+func (d *Dialogue) loseReplies(n int64) {
+	if d.state == inDark || d.state == inHello {
+		d.serverOff += n
+		return
+	}
+	// A reply whose code was read is a reply, though its text is not whole.
+	if code, final, ok := replyLine(d.rline.buf); ok && final && len(d.rline.buf) > 3 {
+		r := d.rcurrent
+		if !r.open {
+			r.start = d.serverOff - d.rline.n
+		}
+		r.code, r.end, r.acked, r.open = code, d.serverOff, d.clientOff, false
+		d.queueReply(r)
+	}
+	d.match()
+	d.serverOff += n
+	d.rline, d.rcurrent = line{}, reply{}
+	d.holeEnd = d.serverOff
+	d.serverHole = true
+	d.flag(Gap, false)
+}
+
+// match gives each reply to its command: in order (RFC 2920 section 3.1), unless the acknowledgments say otherwise.
+func (d *Dialogue) match() {
+	for len(d.replies) > 0 || len(d.pending) > 0 && d.pending[0].acked == severed {
+		if len(d.pending) > 0 && d.pending[0].acked == severed {
+			d.takePending()
+			if d.tx != nil {
+				d.tx.severed = true
+			}
+			continue
+		}
+		if d.holeEnd > 0 {
+			if !d.crossHole() {
+				return
+			}
+			continue
+		}
+		r := d.replies[0]
+		if len(d.pending) == 0 {
+			if r.acked > d.clientOff && d.seen[FromClient] {
+				return // it answers bytes that have not come yet
+			}
+			d.unsolicited(d.takeReply())
+			continue
+		}
+		c := d.pending[0]
+		stale := c.verb != verbGreeting && r.end <= c.acked
+		early := r.acked < c.end && (r.code == 421 || d.s.Midstream || d.serverHole)
+		if stale || early {
+			d.unsolicited(d.takeReply())
+			continue
+		}
+		d.takeReply()
+		d.resolve(d.takePending(), &r)
+	}
+}
+
+// severed, as a command's acked, marks where sever was called among the commands that still await their replies.
+const severed = 1<<63 - 1
+
+// crossHole begins matching afresh behind a hole in the replies, at the first command that the client sent when it had
+// received what lies behind the hole.
+func (d *Dialogue) crossHole() bool {
+	for i, c := range d.pending {
+		if c.acked >= d.holeEnd && c.acked != severed {
+			d.settleHole(i, c.acked)
+			return true
+		}
+	}
+	if d.blocked && len(d.held) > 0 && d.held[0].lost == 0 && d.held[0].acked >= d.holeEnd && d.held[0].acked <= d.serverOff {
+		d.settleHole(len(d.pending), d.held[0].acked)
+		return true
+	}
+	if !d.seen[FromClient] || len(d.pending) == 0 && d.replies[0].acked <= d.clientOff {
+		d.unsolicited(d.takeReply())
+		return true
+	}
+	return false
+}
+
+// settleHole answers the first n commands, whose replies lie before offset x, some of them in the hole: those that were
+// seen behind it answer the last of these commands, and the replies of the others are not known.
+func (d *Dialogue) settleHole(n int, x int64) {
+	seen := 0
+	for seen < len(d.replies) && d.replies[seen].end <= x {
+		seen++
+	}
+	d.holeEnd = 0
+	for ; seen > n; seen-- {
+		d.unsolicited(d.takeReply())
+	}
+	for ; n > 0; n-- {
+		c := d.takePending()
+		switch {
+		case c.acked == severed:
+			if d.tx != nil {
+				d.tx.severed = true
+			}
+		case n > seen:
+			d.resolve(c, nil)
+		default:
+			r := d.takeReply()
+			seen--
+			d.resolve(c, &r)
+		}
+	}
+}
+
+// unsolicited takes a reply that answers no command that was seen.
+func (d *Dialogue) unsolicited(r reply) {
+	d.count(func(s *Stats) { s.Unsolicited++ })
+	blind := !d.seen[FromClient] || d.resync || d.s.Midstream
+	switch {
+	case d.state == inData:
+		// The server settled the message: its end was in a hole, or it took one that RFC 5321 does not know.
+		c := command{verb: verbEndOfData, size: -1, flags: Gap}
+		if !d.body.gap {
+			c.flags = 0
+			if r.code < 300 {
+				c.flags = Smuggling
+			}
+		}
+		d.state, d.resync = inCommand, true
+		d.line = line{}
+		d.resolve(c, &r)
+	case d.tx != nil && d.tx.blindData:
+		d.tx.submitted = true
+		d.settle(&r)
+	case r.code == 354 && blind:
+		d.blindData()
+	case r.code == 421:
+		d.endTransaction(Aborted)
+	}
+}
+
+// blindData opens the data of a transaction whose DATA was not seen.
+func (d *Dialogue) blindData() {
+	if d.tx == nil || d.tx.severed {
+		d.endTransaction(Unknown)
+		d.open(command{flags: d.lossFlag()})
+	}
+	d.tx.missed = true
+	if d.seen[FromClient] {
+		d.state, d.body = inData, body{gap: true, midLine: true}
+		return
+	}
+	d.tx.blindData = true
+}
+
+func (d *Dialogue) lossFlag() Flags {
+	if d.resync {
+		return Gap
+	}
+	return 0
+}
+
+// The forms in which servers name the message that they took. Exchange's names the Message-ID too, which is content.
+var queueForms = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)\bqueued as ([0-9A-Za-z._-]{1,64})`),                            // Postfix
+	regexp.MustCompile(`^OK id=([0-9A-Za-z-]{10,40})\s*$`),                                  // Exim
+	regexp.MustCompile(`\[InternalId=([0-9]{1,24})[,\]]`),                                   // Exchange
+	regexp.MustCompile(`^(?:2\.0\.0:? )?([0-9A-Za-z]{8,32}) Message accepted for delivery`), // Sendmail, OpenSMTPD
+	regexp.MustCompile(`(?i)^(?:2\.0\.0 )?Message Queued \(([0-9A-Za-z.-]{8,64})\)`),        // Haraka
+}
+
+func queueID(code uint16, text []byte) string {
+	if code != 250 || len(text) < 8 {
+		return ""
+	}
+	text = text[:min(len(text), 1024)]
+	if !bytes.Contains(text, []byte("ueued")) && !bytes.Contains(text, []byte("id=")) && !bytes.Contains(text, []byte("accepted")) {
+		return ""
+	}
+	for _, form := range queueForms {
+		if m := form.FindSubmatch(text); m != nil {
+			return string(m[1])
+		}
+	}
+	return ""
+}

@@ -1,0 +1,353 @@
+package smtp
+
+import "time"
+
+// transaction is one mail transaction (RFC 5321 section 3.3): a MAIL, its recipients, and what became of the message.
+type transaction struct {
+	mailNo    int
+	t         time.Time
+	flags     Flags
+	helo      *string
+	path      *path // nil where no MAIL was seen
+	mailCode  uint16
+	open      bool // the server holds it open: its MAIL was not refused
+	rcpts     []recipient
+	rows      int    // rows that went out before
+	dataCode  uint16 // of a refused DATA or BDAT
+	bytes     int64
+	missed    bool // octets of the message were missed
+	submitted bool // the message was given whole
+	chunked   bool
+	blindData bool // 354 was seen, the client was not
+	severed   bool // commands behind a hole are not its own
+	size      int
+}
+
+type recipient struct {
+	t     time.Time
+	path  *path
+	code  uint16
+	flags Flags
+}
+
+// resolve applies a command with its reply; r is nil where none was seen.
+func (d *Dialogue) resolve(c command, r *reply) {
+	code := uint16(0)
+	if r != nil {
+		code = r.code
+	}
+	switch c.verb {
+	case verbMail:
+		d.mail(c, code)
+	case verbRcpt:
+		d.rcpt(c, code)
+	case verbData:
+		d.data(c, code)
+	case verbEndOfData:
+		d.endOfData(c, r)
+	case verbBdat:
+		d.bdat(c, r)
+	case verbHello:
+		d.helloReply(c, code)
+	case verbRset, verbXclient:
+		if code < 300 {
+			d.endTransaction(d.abort(code))
+		}
+	case verbQuit:
+		d.endTransaction(d.abort(code))
+	case verbAuth, verbAuthLine:
+		d.authReply(c, code)
+	case verbStartTLS:
+		d.startTLS(c, r)
+	}
+	if code == 421 {
+		d.endTransaction(Aborted)
+	}
+}
+
+// abort is the outcome of a transaction that a command ended: unknown where the message was given and its reply missed.
+func (d *Dialogue) abort(uint16) Outcome {
+	if d.unseenReply() {
+		return Unknown
+	}
+	return Aborted
+}
+
+func (d *Dialogue) mail(c command, code uint16) {
+	refused := code >= 400
+	if c.bad && (code < 200 || code > 299) {
+		return // it may stand in the chunk of a malformed BDAT
+	}
+	d.badChunk = d.badChunk && c.bad
+	if d.tx != nil && d.tx.open && d.tx.path != nil && refused && !d.tx.severed {
+		return // nested (RFC 5321 section 4.1.4)
+	}
+	outcome := d.abort(code)
+	if code == 0 || d.tx != nil && d.tx.severed {
+		outcome = Unknown
+	}
+	d.endTransaction(outcome)
+	d.open(c)
+	d.tx.mailCode, d.tx.open = code, !refused
+}
+
+// open begins a transaction.
+func (d *Dialogue) open(c command) {
+	d.mailNo++
+	d.tx = &transaction{mailNo: d.mailNo, t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, path: c.path, open: true, size: 512}
+	d.nextFlag = 0
+	d.serverHole = d.holeEnd > 0
+}
+
+func (d *Dialogue) rcpt(c command, code uint16) {
+	if d.tx == nil || d.tx.severed || d.tx.submitted {
+		flags := c.flags
+		if d.tx != nil && d.tx.severed {
+			flags |= Gap
+		}
+		d.endTransaction(Unknown)
+		d.open(command{t: c.t, flags: flags})
+	}
+	rc := recipient{t: c.t, path: c.path, code: code, flags: c.flags}
+	tx := d.tx
+	if code >= 400 {
+		outcome := refusal(code)
+		if tx.mailCode >= 400 {
+			outcome = refusal(tx.mailCode)
+		}
+		d.emitRow(rc, outcome, nil)
+		return
+	}
+	if len(tx.rcpts) >= orDefault(d.cfg.MaxRcpt, 1<<17) {
+		d.count(func(s *Stats) { s.Overflows++ })
+		tx.flags |= Truncated
+		d.emitRow(tx.rcpts[0], Unknown, nil)
+		tx.rcpts = tx.rcpts[1:]
+	}
+	tx.rcpts = append(tx.rcpts, rc)
+	tx.size += 256
+}
+
+func refusal(code uint16) Outcome {
+	if code >= 500 {
+		return Refused
+	}
+	return Deferred
+}
+
+// data applies the reply to DATA and frees the client's bytes behind it.
+func (d *Dialogue) data(c command, code uint16) {
+	d.blocked = false
+	if code >= 400 || code >= 200 && code < 300 {
+		if d.tx != nil && code >= 400 {
+			d.tx.dataCode = code
+		}
+		return
+	}
+	if code == 0 && (d.closed || len(d.held) == 0 || d.heldIsCommand()) {
+		return
+	}
+	if d.tx == nil {
+		d.open(command{t: c.t, flags: c.flags})
+	}
+	d.tx.dataCode, d.tx.missed = 0, false
+	d.state, d.body = inData, body{}
+}
+
+// heldIsCommand says whether the client went on, after a DATA whose reply was not seen, with a command, which means
+// that the server refused it.
+func (d *Dialogue) heldIsCommand() bool {
+	if d.held[0].lost > 0 {
+		return false
+	}
+	word, rest := cutWord(firstLine(d.held[0].data))
+	switch verbOf(word) {
+	case verbRset, verbQuit:
+		return len(rest) == 0
+	case verbMail:
+		return parsePath(rest, "from", false) != nil
+	case verbRcpt:
+		return parsePath(rest, "to", false) != nil
+	}
+	return false
+}
+
+func firstLine(b []byte) []byte {
+	for i, c := range b {
+		if c == '\r' || c == '\n' {
+			return b[:i]
+		}
+	}
+	return b
+}
+
+func (d *Dialogue) endOfData(c command, r *reply) {
+	if d.tx == nil {
+		return
+	}
+	tx := d.tx
+	tx.flags |= c.flags
+	tx.submitted = true
+	tx.bytes = c.size
+	tx.missed = tx.missed || c.size < 0
+	if r != nil {
+		d.settle(r)
+	}
+}
+
+// settle applies the reply that decides on the message, and ends the transaction.
+func (d *Dialogue) settle(r *reply) {
+	tx := d.tx
+	code := r.code
+	if tx.dataCode >= 400 && code >= 400 {
+		code = tx.dataCode
+	}
+	tx.dataCode = code
+	outcome := Unknown
+	switch {
+	case code >= 400:
+		outcome = refusal(code)
+	case code >= 200 && code < 300:
+		outcome = Accepted
+	}
+	d.finish(outcome, r)
+}
+
+func (d *Dialogue) bdat(c command, r *reply) {
+	if c.bad {
+		if d.tx != nil && r != nil && r.code >= 400 && d.tx.dataCode == 0 {
+			d.tx.dataCode = r.code
+		}
+		return
+	}
+	if d.tx == nil {
+		return
+	}
+	tx := d.tx
+	tx.chunked = true
+	tx.flags |= c.flags
+	if c.size < 0 {
+		tx.missed = true
+	} else {
+		tx.bytes += c.size
+	}
+	tx.submitted = tx.submitted || c.last
+	if r == nil {
+		return
+	}
+	if r.code >= 400 && tx.dataCode == 0 {
+		tx.dataCode = r.code
+	}
+	if c.last {
+		d.settle(r)
+	}
+}
+
+func (d *Dialogue) helloReply(c command, code uint16) {
+	if code >= 300 {
+		return
+	}
+	if d.tx != nil {
+		outcome := d.abort(code)
+		if code == 0 {
+			outcome = Unknown
+		}
+		d.endTransaction(outcome)
+	}
+	if c.arg != nil {
+		d.helo = c.arg
+	}
+}
+
+func (d *Dialogue) authReply(c command, code uint16) {
+	d.blocked = false
+	switch {
+	case code == 235:
+		d.auth = true
+	case code == 334:
+		d.authLines = 1
+	case code == 0 && c.verb == verbAuth && c.arg != nil:
+		d.authLines = presumedAuthLines(*c.arg, c.last)
+	}
+}
+
+// endTransaction ends the open transaction; rows without a refusal of their own get the outcome.
+func (d *Dialogue) endTransaction(outcome Outcome) {
+	if d.tx == nil {
+		return
+	}
+	switch tx := d.tx; {
+	case tx.mailCode >= 400:
+		outcome = refusal(tx.mailCode)
+	case tx.dataCode >= 400:
+		outcome = refusal(tx.dataCode)
+	}
+	d.finish(outcome, nil)
+}
+
+// finish emits the transaction's open rows in the order of their RCPTs, or the one of a MAIL without any.
+func (d *Dialogue) finish(outcome Outcome, r *reply) {
+	tx := d.tx
+	for _, rc := range tx.rcpts {
+		rowOutcome := outcome
+		if r != nil && outcome == Accepted && rc.code == 0 {
+			rowOutcome = Unknown // the message was taken; whether for this recipient was not seen
+		}
+		d.emitRow(rc, rowOutcome, r)
+	}
+	if tx.rows == 0 {
+		d.emitRow(recipient{t: tx.t}, outcome, r)
+	}
+	d.tx = nil
+}
+
+// emitRow emits one row of the open transaction. r is the reply that settled the message, if one did.
+func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
+	tx := d.tx
+	tx.rows++
+	e := d.row(tx, outcome)
+	e.MailNo, e.MailCode, e.RcptCode = tx.mailNo, tx.mailCode, rc.code
+	e.Flags |= rc.flags
+	if tx.path != nil {
+		e.MailFrom, e.MailFromRaw = tx.path.mailbox, tx.path.raw
+		e.DeclaredSize, e.EnvID = tx.path.size, tx.path.envid
+	}
+	if rc.path != nil {
+		e.RcptTo, e.RcptToRaw = rc.path.mailbox, rc.path.raw
+		if o := rc.path.orcpt; o != nil && (e.RcptTo == nil || *o != *e.RcptTo) {
+			e.ORcpt = o
+		}
+	}
+	if rc.code < 400 {
+		e.DataCode = tx.dataCode
+		if tx.submitted && !tx.missed {
+			n := tx.bytes
+			e.MessageBytes = &n
+		}
+	}
+	if r != nil && r.queueID != "" && outcome == Accepted {
+		e.QueueID = &r.queueID
+	}
+	d.emit(e)
+}
+
+func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
+	e := &Envelope{
+		SeenAt: tx.t, Sensor: d.s.Sensor, SessionID: d.s.ID, Client: d.s.Client, Server: d.s.Server,
+		HELO: tx.helo, Outcome: outcome, Auth: d.auth, LostBytes: d.lost, Flags: tx.flags,
+	}
+	if d.s.Midstream {
+		e.Flags |= Midstream
+	}
+	if !d.seen[FromClient] || !d.seen[FromServer] {
+		e.Flags |= OneSided
+	}
+	return e
+}
+
+func (d *Dialogue) emit(e *Envelope) {
+	d.count(func(s *Stats) { s.Rows[e.Outcome]++ })
+	if d.cfg.Emit != nil {
+		d.cfg.Emit(e)
+	}
+}
