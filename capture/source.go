@@ -137,11 +137,11 @@ func (s *source) unpack() (head []byte, err error) {
 		}
 		return head, err
 	}
-	whole := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(head), s.raw), readSize)
+	whole := io.MultiReader(bytes.NewReader(head), s.raw)
 	switch m := binary.LittleEndian.Uint32(head); {
 	case m&0xffff == 0x8b1f: // RFC 1952 section 2.3.1
 		var gz *gzip.Reader
-		if gz, err = gzip.NewReader(whole); err != nil { // reads all members of the file, section 2.2
+		if gz, err = gzip.NewReader(bufio.NewReaderSize(whole, readSize)); err != nil { // reads all members of the file, section 2.2
 			return nil, unpackError("gzip", err)
 		}
 		s.unpacker = startPump(&unpacker{gz, "gzip"})
