@@ -1,0 +1,169 @@
+package reassembly
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+)
+
+// checkFrame decodes a frame twice and holds what must hold of any.
+func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
+	v, p := decodeOnce(link, data, len(data)+beyond)
+	again, q := decodeOnce(link, data, len(data)+beyond)
+	if v != again || v >= verdictCount || !bytes.Equal(p.payload, q.payload) || p.src != q.src || p.missing != q.missing {
+		t.Fatalf("%v, then %v", v, again)
+	}
+	if v == tcpPort {
+		if n := len(p.payload); n > 0 && &p.payload[0] != &data[:cap(data)][cap(data)-cap(p.payload)] || n > len(data) {
+			t.Fatal("payload is not in the frame")
+		}
+		if p.missing < 0 || p.missing > maxCut {
+			t.Fatalf("%d missing", p.missing)
+		}
+	}
+	if beyond > 0 {
+		return
+	}
+	switch port := PortVerdict(link, data, nil); {
+	case v == tcpPort && port != Keep, v == fragment && port != Fragment,
+		port == Keep && v != tcpPort && v != truncatedTCP && v != badTCP,
+		port == Drop && (v == tcpPort || v == fragment):
+		t.Fatalf("%v, but port verdict %d", v, port)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, e := range encapsulations(f, []byte("QUIT\r\n")) {
+		f.Add(e.link, e.data, 0)
+	}
+	for _, w := range bothFamilies(f, make([]byte, 64), 1) {
+		for _, x := range w.fragments(f, 32) {
+			f.Add(uint16(1), x.vxlan(f, 4789).ethernet(f), 0)
+		}
+	}
+	f.Fuzz(func(t *testing.T, link uint16, data []byte, beyond int) {
+		checkFrame(t, link, data, max(beyond, 0)%70000)
+	})
+}
+
+// TestDecode_DamagedFramesNeverPanic changes octets of good frames, which gets
+// deeper than noise does.
+func TestDecode_DamagedFramesNeverPanic(t *testing.T) {
+	const seed, rounds = 25, 300
+	r := rand.New(rand.NewPCG(seed, seed))
+	for _, e := range encapsulations(t, []byte("QUIT\r\n")) {
+		for range rounds {
+			f := bytes.Clone(e.data)
+			for range 1 + r.IntN(3) {
+				f[r.IntN(len(f))] = byte(r.Uint32())
+			}
+			checkFrame(t, e.link, f[:len(f)-r.IntN(len(f))*r.IntN(2)], r.IntN(100)*r.IntN(2))
+		}
+	}
+}
+
+// model is the slow defragmenter: every octet of a datagram in a map.
+type model struct {
+	octets            map[int]byte
+	end, total        int
+	v6                bool
+	done, dead, clash bool
+}
+
+// add gives the datagram that the fragment completes, or nil.
+func (m *model) add(off int, body []byte, more bool) []byte {
+	end := off + len(body)
+	if len(body) == 0 || more && len(body)%8 != 0 {
+		return nil
+	}
+	if m.done && m.has(off, body) && end <= m.total && (more || end == m.total) {
+		return nil
+	}
+	if m.done || m.octets == nil {
+		*m = model{octets: map[int]byte{}, total: -1, v6: m.v6}
+	}
+	if !more && (end < m.end || m.total >= 0 && m.total != end) || more && m.total >= 0 && end > m.total {
+		m.clash, m.dead = true, m.dead || m.v6
+		return nil
+	}
+	m.end = max(m.end, end)
+	if !more {
+		m.total = end
+	}
+	for i, b := range body {
+		if old, ok := m.octets[off+i]; !ok {
+			m.octets[off+i] = b
+		} else if old != b {
+			m.clash, m.dead = true, m.dead || m.v6
+		}
+	}
+	if m.dead || m.total < 0 || len(m.octets) != m.total {
+		return nil
+	}
+	m.done = true
+	whole := make([]byte, m.total)
+	for i := range whole {
+		whole[i] = m.octets[i]
+	}
+	return whole
+}
+
+func (m *model) has(off int, body []byte) bool {
+	for i, b := range body {
+		if old, ok := m.octets[off+i]; !ok || old != b {
+			return false
+		}
+	}
+	return true
+}
+
+// checkDefrag reads fragments of two datagrams from ops, four octets each:
+// which and where, how long, last or not, and what they hold.
+func checkDefrag(t *testing.T, ops []byte, v6 bool) {
+	f := newDefragmenter(maxDatagrams, maxFragPages)
+	models := [2]model{{v6: v6}, {v6: v6}}
+	addr := make([]byte, 16)[:4]
+	if v6 {
+		addr = addr[:16]
+	}
+	for ; len(ops) >= 4; ops = ops[4:] {
+		which, off, size, more := ops[0]&1, int(ops[0]>>1&15)*8, int(ops[1])%49, ops[2]&3 != 0
+		if off > 96 {
+			off *= 300 // across pages
+		}
+		if more && ops[2]&4 == 0 {
+			size &^= 7
+		}
+		body := bytes.Repeat([]byte{ops[3] & 1}, size)
+		x := piece{id: uint32(which), offset: off, body: body, proto: protoTCP, more: more, v6: v6, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}}
+		want := models[which].add(off, body, more)
+		got := f.add(&x) == goOn
+		if got != (want != nil) || got && (!bytes.Equal(f.whole.data, want) || f.whole.ip.conflict != models[which].clash) {
+			t.Fatalf("completed %v, the model %v", got, want != nil)
+		}
+		if s := f.stats; s.In != s.sum() || s.Held < 0 {
+			t.Fatalf("fragments do not add up: %+v", s)
+		}
+	}
+}
+
+func FuzzDefrag(f *testing.F) {
+	f.Add([]byte{0, 16, 1, 0, 4, 16, 0, 0}, false)
+	f.Add([]byte{4, 13, 0, 0, 0, 16, 1, 0, 4, 8, 1, 1}, true)
+	f.Fuzz(func(t *testing.T, ops []byte, v6 bool) { checkDefrag(t, ops[:min(len(ops), 4096)], v6) })
+}
+
+func TestDefrag_AgreesWithTheModelOnRandomFragments(t *testing.T) {
+	const seed, rounds = 25, 5000
+	r := rand.New(rand.NewPCG(seed, seed))
+	ops := make([]byte, 4*24)
+	for i := range rounds {
+		for j := range ops {
+			ops[j] = byte(r.Uint32())
+			if j%4 == 0 {
+				ops[j] &= 15 // near each other, so that many are completed
+			}
+		}
+		checkDefrag(t, ops, i%2 == 0)
+	}
+}

@@ -1,0 +1,354 @@
+package reassembly
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/gopacket/layers"
+)
+
+// sum is what FragmentStats promises of In.
+func (s FragmentStats) sum() int64 {
+	return s.Reassembled + s.Duplicate + s.Overlapping + s.Irrelevant + s.Bad + s.Expired + s.Evicted + s.Held
+}
+
+// feed decodes Ethernet frames at one time and gives the segments.
+func feed(t testing.TB, d *decoder, at time.Time, frames ...wrapped) (out []packet) {
+	t.Helper()
+	for _, f := range frames {
+		var p packet
+		e := f.ethernet(t)
+		if d.decode(at, 1, e, len(e), &p) == tcpPort {
+			p.payload = bytes.Clone(p.payload)
+			out = append(out, p)
+		}
+	}
+	if _, s := d.stats(); s.In != s.sum() {
+		t.Fatalf("%d fragments came in, %d accounted for: %+v", s.In, s.sum(), s)
+	}
+	return out
+}
+
+func bothFamilies(t testing.TB, payload []byte, id uint16) map[string]wrapped {
+	return map[string]wrapped{
+		"IPv4": segment{payload: payload, id: id}.ip(t),
+		"IPv6": segment{src: testClient6, dst: testServer6, payload: payload}.ip(t),
+	}
+}
+
+func permutations(n int) (out [][]int) {
+	if n == 0 {
+		return [][]int{nil}
+	}
+	for _, p := range permutations(n - 1) {
+		for i := range n {
+			q := append(append(append([]int(nil), p[:i]...), n-1), p[i:]...)
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+func one(t *testing.T, got []packet, payload []byte, conflict bool) {
+	t.Helper()
+	if len(got) != 1 || !bytes.Equal(got[0].payload, payload) || got[0].conflict != conflict || got[0].checksumBad != conflict {
+		t.Fatalf("%d segments: %+v", len(got), got)
+	}
+}
+
+func TestDefrag_AnyOrderGivesTheSegment(t *testing.T) {
+	payload := []byte("MAIL FROM:<fragmented@a.example> SIZE=1000\r\n")
+	for name, w := range bothFamilies(t, payload, 7) {
+		f := w.fragments(t, 16)
+		if len(f) < 4 {
+			t.Fatal("too few fragments")
+		}
+		for _, order := range permutations(len(f)) {
+			d := newDecoder(nil)
+			var frames []wrapped
+			for _, i := range order {
+				frames = append(frames, f[i], f[i]) // each twice, as a mirror of both directions brings them
+			}
+			t.Run(name, func(t *testing.T) {
+				one(t, feed(t, d, testEpoch, frames...), payload, false)
+				if _, s := d.stats(); s.Held != 0 || s.Duplicate != int64(len(f)) || s.Datagrams != 1 {
+					t.Errorf("%+v", s)
+				}
+			})
+		}
+	}
+}
+
+func TestDefrag_TinyFragmentsSplitTheTCPHeader(t *testing.T) {
+	payload := []byte("RCPT TO:<b@b.example>\r\n")
+	for name, w := range bothFamilies(t, payload, 7) {
+		t.Run(name, func(t *testing.T) { one(t, feed(t, newDecoder(nil), testEpoch, w.fragments(t, 8)...), payload, false) })
+	}
+}
+
+func TestDefrag_InsideAndAroundTunnels(t *testing.T) {
+	payload := bytes.Repeat([]byte("nested "), 60)
+	for name, w := range bothFamilies(t, payload, 7) {
+		var inner, outer, both, gre []wrapped
+		for _, f := range w.fragments(t, 104) {
+			inner = append(inner, f.vxlan(t, 4789))
+			v := f.vxlan(t, 4789)
+			binary.BigEndian.PutUint16(v.data[4:], uint16(100+len(inner))) // each outer datagram has its own identification
+			both = append(both, v.fragments(t, 64)...)
+			gre = append(gre, f.bridged(t).gre(t, layers.GRE{KeyPresent: true}).vlan(t, 0x8100, 4))
+		}
+		outer = w.vxlan(t, 4789).fragments(t, 128)
+		for kind, frames := range map[string][]wrapped{"fragments in VXLAN": inner, "fragments in GRE": gre, "VXLAN in fragments": outer, "fragments in VXLAN in fragments": both} {
+			t.Run(name+" "+kind, func(t *testing.T) { one(t, feed(t, newDecoder(nil), testEpoch, frames...), payload, false) })
+		}
+	}
+}
+
+func TestDefrag_OverlapWithTheSameBytesIsTolerated(t *testing.T) {
+	payload := []byte("0123456789abcdefghijklmnopqrstuvwxyz")
+	for name, w := range bothFamilies(t, payload, 7) {
+		t.Run(name, func(t *testing.T) {
+			size := 20
+			if w.etherType == 0x86dd {
+				size = 40
+			}
+			body := w.data[size:]
+			frames := []wrapped{w.fragment(0, body[:24], true), w.fragment(8, body[8:40], true), w.fragment(32, body[32:], false)}
+			one(t, feed(t, newDecoder(nil), testEpoch, frames...), payload, false)
+		})
+	}
+}
+
+func TestDefrag_OverlapWithOtherBytes(t *testing.T) {
+	payload := []byte("0123456789abcdefghijklmnopqrstuvwxyz")
+	for name, w := range bothFamilies(t, payload, 7) {
+		size := 20
+		if w.etherType == 0x86dd {
+			size = 40
+		}
+		body := w.data[size:]
+		decoy := bytes.Repeat([]byte{'X'}, 16)
+		frames := []wrapped{w.fragment(24, decoy, true), w.fragment(0, body[:24], true), w.fragment(24, body[24:40], true), w.fragment(40, body[40:], false)}
+		t.Run(name, func(t *testing.T) {
+			d := newDecoder(nil)
+			got := feed(t, d, testEpoch, frames...)
+			_, s := d.stats()
+			if w.etherType == 0x86dd { // RFC 5722: all of it, with what comes later
+				if len(got) != 0 || s.Overlapping != 4 || s.Held != 0 {
+					t.Errorf("%d segments, %+v", len(got), s)
+				}
+				return
+			}
+			want := bytes.Clone(payload)
+			copy(want[4:], decoy) // the TCP header takes 20 of the first 24
+			one(t, got, want, true)
+		})
+	}
+}
+
+func TestDefrag_ImpossibleFragments(t *testing.T) {
+	w := segment{payload: make([]byte, 100), id: 7}.ip(t)
+	body := w.data[20:]
+	for name, c := range map[string]struct {
+		frames []wrapped
+		bad    int64
+	}{
+		"no octets":                          {[]wrapped{w.fragment(8, nil, true)}, 1},
+		"not a multiple of 8":                {[]wrapped{w.fragment(0, body[:17], true)}, 1},
+		"beyond 65535":                       {[]wrapped{w.fragment(65528, body[:8], false)}, 1},
+		"last in front of an earlier one":    {[]wrapped{w.fragment(64, body[64:80], true), w.fragment(16, body[16:32], false)}, 1},
+		"two different ends":                 {[]wrapped{w.fragment(64, body[64:80], false), w.fragment(80, body[80:], false)}, 1},
+		"more behind the end":                {[]wrapped{w.fragment(64, body[64:80], false), w.fragment(80, body[80:88], true)}, 1},
+		"wrong header checksum":              {[]wrapped{corrupt(w.fragment(0, body[:16], true))}, 1},
+		"wrong header checksum, then a good": {append([]wrapped{corrupt(w.fragment(0, bytes.Repeat([]byte{9}, 16), true))}, w.fragments(t, 64)...), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDecoder(nil)
+			got := feed(t, d, testEpoch, c.frames...)
+			counts, s := d.stats()
+			if s.Bad != c.bad || counts[badFragment] != c.bad {
+				t.Errorf("%+v", s)
+			}
+			if len(c.frames) > 2 {
+				one(t, got, make([]byte, 100), false)
+			}
+		})
+	}
+}
+
+func corrupt(w wrapped) wrapped {
+	w.data[10] ^= 0x55
+	return w
+}
+
+func TestDefrag_CutFragmentIsBad(t *testing.T) {
+	d := newDecoder(nil)
+	var p packet
+	f := segment{payload: make([]byte, 100)}.ip(t).fragments(t, 64)[0].ethernet(t)
+	if v := d.decode(testEpoch, 1, f[:60], len(f), &p); v != badFragment {
+		t.Errorf("verdict %v", v)
+	}
+}
+
+func TestDefrag_DontFragmentIsAcceptedAndCounted(t *testing.T) {
+	d := newDecoder(nil)
+	f := segment{payload: make([]byte, 100)}.ip(t).fragments(t, 64)
+	for i := range f {
+		f[i].data[6] |= 0x40
+		fixIPv4Sum(f[i].data)
+	}
+	one(t, feed(t, d, testEpoch, f...), make([]byte, 100), false)
+	if _, s := d.stats(); s.DontFragment != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestDefrag_IdentificationComesRoundAgain(t *testing.T) {
+	d := newDecoder(nil)
+	for i := range 10 { // each fragment twice, the same identification every time
+		payload := bytes.Repeat([]byte{byte('a' + i)}, 100)
+		f := segment{payload: payload, id: 7, seq: uint32(i)}.ip(t).fragments(t, 64)
+		one(t, feed(t, d, testEpoch, f[0], f[0], f[1], f[1]), payload, false)
+	}
+}
+
+func TestDefrag_NoTCPOfThePortsIsNotHeld(t *testing.T) {
+	for name, c := range map[string]struct {
+		w    wrapped
+		want verdict
+	}{
+		"UDP":        {udp(t, false, 53, make([]byte, 200)), notTCP},
+		"UDP, IPv6":  {udp(t, true, 53, make([]byte, 200)), notTCP},
+		"ICMPv6":     {over(t, true, 58, make([]byte, 200)), notTCP},
+		"other port": {segment{dst: "192.0.2.1:80", payload: make([]byte, 200)}.ip(t), otherPort},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDecoder(nil)
+			feed(t, d, testEpoch, c.w.fragments(t, 64)...)
+			counts, s := d.stats()
+			if s.Irrelevant != s.In || counts[c.want] != s.In || len(d.frags.byKey) != 0 {
+				t.Errorf("%+v, %d kept", s, len(d.frags.byKey))
+			}
+		})
+	}
+}
+
+func TestDefrag_TimesOutInPacketTime(t *testing.T) {
+	for name, w := range bothFamilies(t, make([]byte, 100), 7) {
+		timeout := fragTimeoutIPv4
+		if w.etherType == 0x86dd {
+			timeout = fragTimeoutIPv6
+		}
+		f := w.fragments(t, 64)
+		for _, c := range []struct {
+			after   time.Duration
+			expired bool
+		}{{timeout, false}, {timeout + 1, true}, {-timeout - 1, true}, {-timeout, false}} {
+			t.Run(fmt.Sprint(name, " after ", c.after), func(t *testing.T) {
+				d := newDecoder(nil)
+				feed(t, d, testEpoch, f[0])
+				got := feed(t, d, testEpoch.Add(c.after), f[1])
+				if _, s := d.stats(); s.Expired == 1 != c.expired || len(got) == 1 == c.expired {
+					t.Errorf("%d segments, %+v", len(got), s)
+				}
+				d.advance(testEpoch.Add(c.after + 2*timeout))
+				if _, s := d.stats(); s.Held != 0 || s.In != s.sum() {
+					t.Errorf("after advance %+v", s)
+				}
+			})
+		}
+	}
+}
+
+// neverWhole feeds n fragments of n datagrams that stay incomplete, spread over
+// all offsets, and gives the defragmenter.
+func neverWhole(n int) *defragmenter {
+	f := newDefragmenter(maxDatagrams, maxFragPages)
+	body, addr := make([]byte, 1400), []byte{192, 0, 2, 1}
+	for i := range n {
+		x := piece{at: int64(i) * 1000, id: uint32(i), offset: i * 8 % 64000, body: body, proto: protoTCP, more: true, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}}
+		if i%3 == 0 {
+			x.body = body[:8]
+		}
+		f.add(&x)
+	}
+	return f
+}
+
+func TestDefrag_NeverCompletedStaysWithinBounds(t *testing.T) {
+	const n = 300_000
+	f := neverWhole(n)
+	if len(f.byKey) > maxDatagrams || f.pages.made > maxFragPages {
+		t.Errorf("%d datagrams, %d pages", len(f.byKey), f.pages.made)
+	}
+	if s := f.stats; s.In != n || s.In != s.sum() || s.Evicted < n-maxDatagrams {
+		t.Errorf("%+v", s)
+	}
+	if n := testing.AllocsPerRun(10, func() { f.add(&piece{id: 1 << 30, body: make([]byte, 8), reason: goOn, at: int64(n) * 1000}) }); n > 2 {
+		t.Errorf("%v allocations a fragment", n)
+	}
+}
+
+func TestDefrag_EvictsTheOldestFirstUnderEitherLimit(t *testing.T) {
+	addr := []byte{192, 0, 2, 1}
+	for name, f := range map[string]*defragmenter{"datagrams": newDefragmenter(64, maxFragPages), "pages": newDefragmenter(maxDatagrams, 64)} {
+		t.Run(name, func(t *testing.T) {
+			add := func(id, off int, more bool) verdict {
+				return f.add(&piece{id: uint32(id), offset: off, body: make([]byte, 8), proto: protoTCP, more: more, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}})
+			}
+			for id := range 100 {
+				add(id, 0, true)
+			}
+			for id := 36; id < 100; id++ { // the last 64
+				if got := add(id, 8, false); got != goOn {
+					t.Errorf("datagram %d: %v", id, got)
+				}
+			}
+			if got := add(35, 8, false); got != fragment {
+				t.Errorf("the one before: %v", got)
+			}
+			if f.stats.Evicted != 36 {
+				t.Errorf("%d evicted", f.stats.Evicted)
+			}
+			if f.stats.In != f.stats.sum() {
+				t.Errorf("%+v", f.stats)
+			}
+		})
+	}
+}
+
+func TestDefrag_LargestDatagram(t *testing.T) {
+	payload := bytes.Repeat([]byte("full"), 16370) // 20 + 20 + 65480
+	w := segment{payload: payload, id: 9}.ip(t)
+	one(t, feed(t, newDecoder(nil), testEpoch, w.fragments(t, 1480)...), payload, false)
+}
+
+func BenchmarkDefragNeverCompleted(b *testing.B) {
+	b.ReportAllocs()
+	neverWhole(b.N)
+}
+
+func BenchmarkDefrag(b *testing.B) {
+	var frames [][]byte
+	w := segment{payload: make([]byte, 4000)}.ip(b)
+	for id := range 256 {
+		binary.BigEndian.PutUint16(w.data[4:], uint16(id))
+		for _, f := range w.fragments(b, 1480) {
+			frames = append(frames, f.ethernet(b))
+		}
+	}
+	d, n := newDecoder(nil), 0
+	var p packet
+	b.SetBytes(int64(len(frames[0])))
+	b.ReportAllocs()
+	for b.Loop() {
+		f := frames[n%len(frames)]
+		binary.BigEndian.PutUint16(f[14+4:], uint16(n/3))
+		fixIPv4Sum(f[14:])
+		d.decode(testEpoch, 1, f, len(f), &p)
+		n++
+	}
+}
