@@ -12,6 +12,7 @@ type line struct {
 	n     int64  // octets so far
 	t     time.Time
 	over  bool // longer than is kept
+	holed bool // octets inside it were missed
 	acked int64
 }
 
@@ -127,10 +128,15 @@ func (d *Dialogue) readLine(p piece) int {
 		l.add(text, orDefault(d.cfg.MaxLine, 64<<10))
 		text = l.buf
 	}
-	over, t := l.over, l.t
-	text = bytes.TrimRight(text, "\r\n")
-	d.command(text, command{t: t, acked: p.acked, end: d.clientOff + int64(i+1)}, over)
+	whole := *l
 	*l = line{}
+	text = bytes.TrimRight(text, "\r\n")
+	c := command{t: whole.t, acked: p.acked, end: d.clientOff + int64(i+1)}
+	if whole.holed {
+		d.holedCommand(text, c)
+	} else {
+		d.command(text, c, whole.over)
+	}
 	return i + 1
 }
 
@@ -177,16 +183,26 @@ func (d *Dialogue) loseClient(p piece) {
 		return
 	}
 	d.flag(Gap, false)
+	d.clientHole = true
+	d.authLines = 0
+	if d.line.n > 0 && p.lost < shortestReset && !d.resync {
+		d.line.holed = true
+		return
+	}
 	if p.lost+d.line.n >= shortestMail {
 		d.sever()
 	}
+	d.small = p.lost < shortestReset && d.line.n == 0
 	d.line = line{}
-	d.resync, d.authLines = true, 0
+	d.resync = true
 }
 
 // shortestMail is the length of the shortest MAIL command, "MAIL FROM:<>" CRLF. A smaller hole cannot hide one, so that
 // the RCPTs behind it still belong to the MAIL before it.
 const shortestMail = 14
+
+// shortestReset is the length of "RSET" CRLF: a smaller hole inside a line leaves it one line of the same transaction.
+const shortestReset = 6
 
 // sever closes the open transaction to commands behind a hole that may have ended it and begun another.
 func (d *Dialogue) sever() {
@@ -218,6 +234,22 @@ func (d *Dialogue) await(c command) {
 		d.serverHole = true
 	}
 	d.pending = append(d.pending, c)
+}
+
+// holedCommand takes a line of which octets were missed for what it must have been, without an argument: no address is
+// made of pieces that were not adjacent.
+func (d *Dialogue) holedCommand(text []byte, c command) {
+	c.flags |= Gap
+	word, rest := cutWord(text)
+	switch c.verb = verbOf(word); {
+	case c.verb == verbMail && parsePath(rest, "from", false) != nil, c.verb == verbRcpt && parsePath(rest, "to", false) != nil:
+		c.path = &path{}
+	case c.verb == verbHello:
+	default:
+		c.verb = verbOther
+		d.sever()
+	}
+	d.await(c)
 }
 
 // command reads one command line without its line end.
@@ -272,12 +304,14 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	}
 	if d.resync {
 		if c.verb == verbOther {
-			if d.line.n > 0 || len(text) > 0 {
+			if d.small {
+				d.await(c) // the tail of a command: it has a reply
+			} else {
 				d.sever()
 			}
 			return
 		}
-		d.resync = false
+		d.resync, d.small = false, false
 	}
 	if c.verb != verbOther {
 		d.isSMTP = d.isSMTP || c.verb != verbAuthLine

@@ -84,18 +84,21 @@ type Dialogue struct {
 	lost int64 // bytes missed so far, both directions
 
 	// The client's side.
-	state     state
-	clientOff int64 // offset behind the last byte read (not the held ones)
-	line      line
-	held      []piece // what the client sent behind a command whose reply decides how to read it
-	heldSize  int
-	blocked   bool
-	resync    bool // behind a hole: only unambiguous commands count
-	badChunk  bool // behind a malformed BDAT: a chunk may stand where commands are read
-	body      body
-	chunkLeft int64
-	authLines int // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
-	hello     []byte
+	state      state
+	clientOff  int64 // offset behind the last byte read (not the held ones)
+	line       line
+	held       []piece // what the client sent behind a command whose reply decides how to read it
+	heldSize   int
+	blocked    bool
+	small      bool // that hole was too small to end a transaction
+	resync     bool // behind a hole: only unambiguous commands count
+	clientHole bool // a MAIL may have been missed since the last that was seen
+	badChunk   bool // behind a malformed BDAT: a chunk may stand where commands are read
+	body       body
+	chunkLeft  int64
+	authLines  int // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
+	hello      []byte
+	tlsFrom    int64 // end of the reply that accepted STARTTLS
 
 	// The server's side.
 	serverOff int64
@@ -116,6 +119,7 @@ type Dialogue struct {
 	nextFlag Flags        // flags for the transaction that opens next
 	isSMTP   bool
 	closed   bool
+	ended    bool // closed by FIN or RST
 }
 
 func orDefault(n, def int) int {
@@ -130,6 +134,8 @@ func New(cfg *Config, s Session) *Dialogue {
 	d := &Dialogue{cfg: cfg, s: s}
 	if !s.Midstream {
 		d.pending = append(d.pending, command{verb: verbGreeting})
+	} else {
+		d.resync = true
 	}
 	return d
 }
@@ -245,7 +251,11 @@ func (d *Dialogue) mustPresume() bool {
 	switch {
 	case len(d.held) == 0:
 		return false
-	case !d.seen[FromServer], d.heldSize > orDefault(d.cfg.MaxHeld, 64<<10):
+	case d.heldSize > orDefault(d.cfg.MaxHeld, 64<<10):
+		return true
+	case d.held[len(d.held)-1].acked == d.held[0].acked:
+		return false // its flight may not be whole
+	case !d.seen[FromServer]:
 		return true
 	}
 	// Everything up to the hole's end was lost, and the client went on with what it had received there.
@@ -299,7 +309,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	for len(d.replies) > 0 && len(d.pending) == 0 {
 		d.unsolicited(d.takeReply())
 	}
-	d.closed = true
+	d.closed, d.ended = true, ended
 	for len(d.pending) > 0 {
 		d.resolve(d.takePending(), nil)
 	}

@@ -174,7 +174,8 @@ func (d *Dialogue) crossHole() bool {
 			return true
 		}
 	}
-	if d.blocked && len(d.held) > 0 && d.held[0].lost == 0 && d.held[0].acked >= d.holeEnd && d.held[0].acked <= d.serverOff {
+	if d.blocked && len(d.held) > 0 && d.held[0].lost == 0 && d.held[0].acked >= d.holeEnd && d.held[0].acked <= d.serverOff &&
+		d.replies[0].acked <= d.clientOff+d.heldOctets() {
 		d.settleHole(len(d.pending), d.held[0].acked)
 		return true
 	}
@@ -218,6 +219,9 @@ func (d *Dialogue) unsolicited(r reply) {
 	d.count(func(s *Stats) { s.Unsolicited++ })
 	blind := !d.seen[FromClient] || d.resync || d.s.Midstream
 	switch {
+	case d.state == inData && r.code == 421:
+		d.state, d.resync = inCommand, true
+		d.endTransaction(Aborted)
 	case d.state == inData:
 		// The server settled the message: its end was in a hole, or it took one that RFC 5321 does not know.
 		c := command{verb: verbEndOfData, size: -1, flags: Gap}
@@ -228,6 +232,7 @@ func (d *Dialogue) unsolicited(r reply) {
 			}
 		}
 		d.state, d.resync = inCommand, true
+		d.clientHole = d.clientHole || d.body.gap
 		d.line = line{}
 		d.resolve(c, &r)
 	case d.tx != nil && d.tx.blindData:
@@ -244,7 +249,7 @@ func (d *Dialogue) unsolicited(r reply) {
 func (d *Dialogue) blindData() {
 	if d.tx == nil || d.tx.severed {
 		d.endTransaction(Unknown)
-		d.open(command{flags: d.lossFlag()})
+		d.open(command{})
 	}
 	d.tx.missed = true
 	if d.seen[FromClient] {
@@ -252,13 +257,6 @@ func (d *Dialogue) blindData() {
 		return
 	}
 	d.tx.blindData = true
-}
-
-func (d *Dialogue) lossFlag() Flags {
-	if d.resync {
-		return Gap
-	}
-	return 0
 }
 
 // The forms in which servers name the message that they took. Exchange's names the Message-ID too, which is content.

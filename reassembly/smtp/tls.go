@@ -16,24 +16,23 @@ func (d *Dialogue) startTLS(c command, r *reply) {
 		return
 	}
 	d.endTransaction(Aborted)
-	d.dark = &transaction{t: c.t, flags: c.flags | d.nextFlag, helo: d.helo}
+	d.dark = &transaction{t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth}
 	d.nextFlag = 0
 	d.state = inHello
 	d.replies, d.rline, d.rcurrent, d.holeEnd = nil, line{}, reply{}, 0
-	if r == nil {
-		return
+	if r != nil {
+		d.tlsFrom = r.end
+	} else {
+		d.dark.flags |= d.holeFlag()
 	}
-	// What the client sent before it could know the answer, and what is no TLS, is no mail of anybody.
-	kept := d.held[:0]
-	for _, p := range d.held {
-		if p.lost == 0 && p.acked < r.end && !looksLikeTLS(p.data) {
-			d.dark.flags |= Injected
-			d.clientOff += int64(len(p.data))
-			continue
-		}
-		kept = append(kept, p)
+}
+
+// holeFlag is Gap where a reply was missed in a hole, and not because its direction was never seen.
+func (d *Dialogue) holeFlag() Flags {
+	if d.seen[FromServer] {
+		return Gap
 	}
-	d.held = kept
+	return 0
 }
 
 func looksLikeTLS(b []byte) bool {
@@ -44,6 +43,10 @@ func looksLikeTLS(b []byte) bool {
 func (d *Dialogue) readHello(p piece) {
 	b := p.data
 	if len(d.hello) == 0 && !looksLikeTLS(b) {
+		if p.acked < d.tlsFrom { // sent before the client could know the answer: it is nobody's mail
+			d.dark.flags |= Injected
+			return
+		}
 		d.emitDark("")
 		d.state = inDark
 		return

@@ -1,6 +1,9 @@
 package smtp
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // transaction is one mail transaction (RFC 5321 section 3.3): a MAIL, its recipients, and what became of the message.
 type transaction struct {
@@ -8,6 +11,7 @@ type transaction struct {
 	t         time.Time
 	flags     Flags
 	helo      *string
+	auth      bool
 	path      *path // nil where no MAIL was seen
 	mailCode  uint16
 	open      bool // the server holds it open: its MAIL was not refused
@@ -51,10 +55,10 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		d.helloReply(c, code)
 	case verbRset, verbXclient:
 		if code < 300 {
-			d.endTransaction(d.abort(code))
+			d.endTransaction(d.abort(250)) // RSET cannot be refused, RFC 5321 section 4.1.1.5
 		}
 	case verbQuit:
-		d.endTransaction(d.abort(code))
+		d.endTransaction(d.abort(221))
 	case verbAuth, verbAuthLine:
 		d.authReply(c, code)
 	case verbStartTLS:
@@ -65,9 +69,11 @@ func (d *Dialogue) resolve(c command, r *reply) {
 	}
 }
 
-// abort is the outcome of a transaction that a command ended: unknown where the message was given and its reply missed.
-func (d *Dialogue) abort(uint16) Outcome {
-	if d.unseenReply() {
+// abort is the outcome of a transaction that a command ended: unknown where the message was given and its reply missed,
+// or where the command's own reply was.
+func (d *Dialogue) abort(code uint16) Outcome {
+	certain := code > 0 || d.ended && d.seen[FromServer] && !d.serverHole
+	if d.unseenReply() || !certain {
 		return Unknown
 	}
 	return Aborted
@@ -83,7 +89,7 @@ func (d *Dialogue) mail(c command, code uint16) {
 		return // nested (RFC 5321 section 4.1.4)
 	}
 	outcome := d.abort(code)
-	if code == 0 || d.tx != nil && d.tx.severed {
+	if d.tx != nil && d.tx.severed {
 		outcome = Unknown
 	}
 	d.endTransaction(outcome)
@@ -94,19 +100,20 @@ func (d *Dialogue) mail(c command, code uint16) {
 // open begins a transaction.
 func (d *Dialogue) open(c command) {
 	d.mailNo++
-	d.tx = &transaction{mailNo: d.mailNo, t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, path: c.path, open: true, size: 512}
+	d.tx = &transaction{mailNo: d.mailNo, t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth, path: c.path, open: true, size: 512}
 	d.nextFlag = 0
+	if c.path != nil {
+		d.clientHole = false
+	} else if d.clientHole {
+		d.tx.flags |= Gap
+	}
 	d.serverHole = d.holeEnd > 0
 }
 
 func (d *Dialogue) rcpt(c command, code uint16) {
 	if d.tx == nil || d.tx.severed || d.tx.submitted {
-		flags := c.flags
-		if d.tx != nil && d.tx.severed {
-			flags |= Gap
-		}
 		d.endTransaction(Unknown)
-		d.open(command{t: c.t, flags: flags})
+		d.open(command{t: c.t, flags: c.flags})
 	}
 	rc := recipient{t: c.t, path: c.path, code: code, flags: c.flags}
 	tx := d.tx
@@ -154,31 +161,38 @@ func (d *Dialogue) data(c command, code uint16) {
 	d.state, d.body = inData, body{}
 }
 
-// heldIsCommand says whether the client went on, after a DATA whose reply was not seen, with a command, which means
-// that the server refused it.
+// heldIsCommand says whether the client went on, after a DATA whose reply was not seen, with commands, which means that
+// the server refused it: every line of its next flight must be one.
 func (d *Dialogue) heldIsCommand() bool {
-	if d.held[0].lost > 0 {
+	flight := []byte(nil)
+	for _, p := range d.held {
+		if p.lost > 0 || p.acked != d.held[0].acked {
+			break
+		}
+		flight = append(flight, p.data...)
+	}
+	if !bytes.HasSuffix(flight, []byte("\n")) {
 		return false
 	}
-	word, rest := cutWord(firstLine(d.held[0].data))
-	switch verbOf(word) {
-	case verbRset, verbQuit:
-		return len(rest) == 0
-	case verbMail:
-		return parsePath(rest, "from", false) != nil
-	case verbRcpt:
-		return parsePath(rest, "to", false) != nil
-	}
-	return false
-}
-
-func firstLine(b []byte) []byte {
-	for i, c := range b {
-		if c == '\r' || c == '\n' {
-			return b[:i]
+	for line := range bytes.Lines(flight) {
+		word, rest := cutWord(bytes.TrimRight(line, "\r\n"))
+		switch v := verbOf(word); {
+		case (v == verbRset || v == verbQuit || v == verbData) && len(rest) == 0, v == verbBdat:
+		case v == verbMail && parsePath(rest, "from", false) != nil:
+		case v == verbRcpt && parsePath(rest, "to", false) != nil:
+		default:
+			return false
 		}
 	}
-	return b
+	return true
+}
+
+// heldOctets is how many octets of the client are held.
+func (d *Dialogue) heldOctets() (n int64) {
+	for _, p := range d.held {
+		n += int64(len(p.data)) + p.lost
+	}
+	return n
 }
 
 func (d *Dialogue) endOfData(c command, r *reply) {
@@ -247,13 +261,7 @@ func (d *Dialogue) helloReply(c command, code uint16) {
 	if code >= 300 {
 		return
 	}
-	if d.tx != nil {
-		outcome := d.abort(code)
-		if code == 0 {
-			outcome = Unknown
-		}
-		d.endTransaction(outcome)
-	}
+	d.endTransaction(d.abort(code))
 	if c.arg != nil {
 		d.helo = c.arg
 	}
@@ -308,6 +316,9 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 	e := d.row(tx, outcome)
 	e.MailNo, e.MailCode, e.RcptCode = tx.mailNo, tx.mailCode, rc.code
 	e.Flags |= rc.flags
+	if tx.path == nil && !rc.t.IsZero() {
+		e.SeenAt = rc.t
+	}
 	if tx.path != nil {
 		e.MailFrom, e.MailFromRaw = tx.path.mailbox, tx.path.raw
 		e.DeclaredSize, e.EnvID = tx.path.size, tx.path.envid
@@ -334,7 +345,7 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 	e := &Envelope{
 		SeenAt: tx.t, Sensor: d.s.Sensor, SessionID: d.s.ID, Client: d.s.Client, Server: d.s.Server,
-		HELO: tx.helo, Outcome: outcome, Auth: d.auth, LostBytes: d.lost, Flags: tx.flags,
+		HELO: tx.helo, Outcome: outcome, Auth: tx.auth, LostBytes: d.lost, Flags: tx.flags,
 	}
 	if d.s.Midstream {
 		e.Flags |= Midstream
