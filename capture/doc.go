@@ -1,9 +1,10 @@
 // Package capture gives frames and their times: from capture files, one after the other.
 //
 // A Files reads pcap (µs and ns, both byte orders) and pcapng (all sections and interfaces), plain or compressed with
-// gzip or zstd, from files, FIFOs and standard input, as one continuous stream. It never panics, never asks for more
-// memory than the input has bytes (and never for more than the limits below), and never drops a frame in silence: what
-// it cannot read is a *FileError that names the file and the offset, after every frame before it.
+// gzip or zstd, from files, FIFOs and standard input, as one continuous stream. It never panics. Its memory
+// is bounded by the longest block of the input (16 MiB at most) and the window of a zstd file (128 MiB at most), not by a
+// length that the input merely claims. It drops no frame in silence: what it cannot read is a *FileError that names the
+// file and the offset, after every frame before it.
 //
 // One goroutine calls Next; Progress and Close may be called from any other at any time.
 //
