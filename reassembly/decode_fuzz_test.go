@@ -150,7 +150,7 @@ func checkDefrag(t *testing.T, ops []byte, v6 bool) {
 func FuzzDefrag(f *testing.F) {
 	f.Add([]byte{0, 16, 1, 0, 4, 16, 0, 0}, false)
 	f.Add([]byte{4, 13, 0, 0, 0, 16, 1, 0, 4, 8, 1, 1}, true)
-	f.Fuzz(func(t *testing.T, ops []byte, v6 bool) { checkDefrag(t, ops[:min(len(ops), 4096)], v6) })
+	f.Fuzz(func(t *testing.T, ops []byte, v6 bool) { checkDefrag(t, ops[:min(len(ops), 512)], v6) })
 }
 
 func TestDefrag_AgreesWithTheModelOnRandomFragments(t *testing.T) {

@@ -49,6 +49,26 @@ type page struct {
 func (p *page) has(u int) bool { return p.have[u/64]>>(u%64)&1 != 0 }
 func (p *page) set(u int)      { p.have[u/64] |= 1 << (u % 64) }
 
+// claim marks units [u, end) as had, and is false, having marked none, where
+// one of them was.
+func (p *page) claim(u, end int) bool {
+	var masks [len(p.have)]uint64
+	for u < end {
+		n := min(64-u%64, end-u)
+		masks[u/64] = ^uint64(0) >> (64 - n) << (u % 64)
+		u += n
+	}
+	for i, m := range masks {
+		if p.have[i]&m != 0 {
+			return false
+		}
+	}
+	for i, m := range masks {
+		p.have[i] |= m
+	}
+	return true
+}
+
 // first keeps what only the first fragment says for the whole datagram.
 func (g *datagram) first(x *piece) {
 	g.proto, g.ttl = x.proto, x.ip.ttl
@@ -79,19 +99,31 @@ func (g *datagram) put(offset int, b []byte) (fresh int, conflict bool) {
 	for len(b) > 0 {
 		p, at := g.pages[offset/pageSize], offset%pageSize
 		n := min(len(b), pageSize-at)
-		for i := 0; i < n; i += unit {
-			from, to := b[i:min(i+unit, n)], p.data[at+i:]
-			if u := (at + i) / unit; !p.has(u) {
-				p.set(u)
-				copy(to, from)
-				fresh++
-			} else if !bytes.Equal(to[:len(from)], from) {
-				conflict = true
-			}
+		if u, end := at/unit, (at+n+unit-1)/unit; p.claim(u, end) { // nearly always
+			copy(p.data[at:], b[:n])
+			fresh += end - u
+		} else {
+			k, c := p.merge(at, b[:n])
+			fresh, conflict = fresh+k, conflict || c
 		}
 		offset, b = offset+n, b[n:]
 	}
 	g.units += fresh
+	return fresh, conflict
+}
+
+// merge copies b to a place in the page, unit by unit.
+func (p *page) merge(at int, b []byte) (fresh int, conflict bool) {
+	for i := 0; i < len(b); i += unit {
+		from, to := b[i:min(i+unit, len(b))], p.data[at+i:]
+		if u := (at + i) / unit; !p.has(u) {
+			p.set(u)
+			copy(to, from)
+			fresh++
+		} else if !bytes.Equal(to[:len(from)], from) {
+			conflict = true
+		}
+	}
 	return fresh, conflict
 }
 
