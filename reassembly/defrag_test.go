@@ -352,3 +352,55 @@ func BenchmarkDefrag(b *testing.B) {
 		n++
 	}
 }
+
+// TestDefrag_TunnelUnderAnIdentificationThatWasOfNoUse: the same two hosts send
+// DNS answers and VXLAN, and a last fragment of the former was lost.
+func TestDefrag_TunnelUnderAnIdentificationThatWasOfNoUse(t *testing.T) {
+	payload := bytes.Repeat([]byte("tunnel "), 60)
+	d := newDecoder(nil)
+	frames := append(udp(t, false, 53, make([]byte, 200)).fragments(t, 64)[:2], segment{payload: payload}.ip(t).vxlan(t, 4789).fragments(t, 64)...)
+	one(t, feed(t, d, testEpoch, frames...), payload, false)
+	if _, s := d.stats(); s.Irrelevant != 2 || s.Held != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestDefrag_LastFragmentOfNoUseCameFirst(t *testing.T) {
+	d := newDecoder(nil)
+	f := udp(t, false, 53, make([]byte, 100)).fragments(t, 64)
+	feed(t, d, testEpoch, f[1], f[0])
+	if _, s := d.stats(); s.Irrelevant != 2 || len(d.frags.byKey) != 0 {
+		t.Errorf("%+v, %d kept", s, len(d.frags.byKey))
+	}
+}
+
+// TestDefrag_IPv4ExpiresBehindAnIPv6ThatDoesNot: one queue holds both.
+func TestDefrag_IPv4ExpiresBehindAnIPv6ThatDoesNot(t *testing.T) {
+	d := newDecoder(nil)
+	f := bothFamilies(t, make([]byte, 100), 7)
+	four, six := f["IPv4"].fragments(t, 64), f["IPv6"].fragments(t, 64)
+	feed(t, d, testEpoch, six[0], four[0])
+	if got := feed(t, d, testEpoch.Add(fragTimeoutIPv4+1), four[1]); len(got) != 0 {
+		t.Error("joined with a fragment that is too old")
+	}
+	one(t, feed(t, d, testEpoch.Add(fragTimeoutIPv6), six[1]), make([]byte, 100), false)
+}
+
+// TestDefrag_WholeDatagramsMakeRoomFirst: what is only kept to know duplicates
+// must not push out what is waited for.
+func TestDefrag_WholeDatagramsMakeRoomFirst(t *testing.T) {
+	f, addr := newDefragmenter(8, maxFragPages), []byte{192, 0, 2, 1}
+	add := func(id, off int, more bool) verdict {
+		return f.add(&piece{id: uint32(id), offset: off, body: make([]byte, 8), proto: protoTCP, more: more, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}})
+	}
+	add(0, 0, true)
+	for id := 1; id < 100; id++ {
+		add(id, 0, true)
+		if add(id, 8, false) != goOn {
+			t.Fatalf("datagram %d is not whole", id)
+		}
+	}
+	if add(0, 8, false) != goOn || f.stats.Evicted != 0 || f.stats.Reassembled != 200 {
+		t.Errorf("%+v", f.stats)
+	}
+}
