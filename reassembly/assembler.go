@@ -1,0 +1,228 @@
+// Package reassembly turns captured frames into the ordered bytes of each TCP connection, with what was missed marked,
+// and hands them to the dialogue of package smtp.
+//
+// An Assembler belongs to one goroutine. It takes the time from the packets, so that a replay is exact. Everything that
+// it holds is bounded, and whatever it drops is counted in Stats.
+package reassembly
+
+import (
+	"container/list"
+	"time"
+
+	"tap25/reassembly/smtp"
+)
+
+// ChecksumPolicy says what becomes of segments with a wrong TCP checksum.
+type ChecksumPolicy uint8
+
+const (
+	Auto   ChecksumPolicy = iota // ignored where others of that direction are right, accepted where nearly all are wrong
+	Strict                       // ignored
+	Off                          // not looked at
+)
+
+// Config sets an Assembler up. The zero values of the limits are the defaults.
+type Config struct {
+	Sensor   string
+	Ports    []uint16 // nil: 25
+	Checksum ChecksumPolicy
+	Emit     func(*smtp.Envelope) // called for each row, in the order in which rows are settled
+	SMTP     smtp.Config          // limits of the dialogues; Emit and Stats are set by New
+
+	MaxConns    int           // connections with payload at a time; default 131072
+	MaxHalfOpen int           // connections without payload so far; default 262144, some 40 MiB
+	MaxHeld     int64         // bytes held for all connections; default 256 MiB
+	Idle        time.Duration // default 15 min: RFC 5321 section 4.5.3.2 lets a side be silent for 10
+}
+
+const (
+	// maxAhead bounds the bytes of one direction held behind a hole.
+	maxAhead = 256 << 10
+	// patience is how long a hole may stay open that the peer has acknowledged: far above any reordering in a capture.
+	patience = 2 * time.Second
+	// lingering is how long the end of a connection is remembered, so that late retransmissions begin no session.
+	lingering = 2 * time.Minute
+)
+
+// Stats counts. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed.
+type Stats struct {
+	Frames    FrameCounts
+	Fragments FragmentStats
+
+	Sessions       int64 // connections with payload
+	PayloadBytes   int64 // of TCP, as captured
+	DeliveredBytes int64 // in order
+	DuplicateBytes int64 // seen before
+	IgnoredBytes   int64 // of segments that no host would take: bad checksum, behind the end, far outside the window
+	LostBytes      int64 // acknowledged, or followed by others, but not captured
+
+	BadChecksums    int64 // segments, taken or not
+	Conflicts       int64 // segments with bytes that differ from those seen before
+	IgnoredResets   int64 // RSTs outside the window
+	HalfOpenEvicted int64
+	ConnsEvicted    int64 // over a limit
+	Idle            int64 // ended by silence
+	Unfinished      int64 // open at the end of the input
+
+	SMTP smtp.Stats
+}
+
+// Assembler takes frames and emits rows.
+type Assembler struct {
+	cfg   Config
+	dec   *decoder
+	ports map[uint16]bool
+	stats Stats
+
+	conns    map[tuple]*conn
+	recent   *list.List // of *conn, the one heard of last in front
+	holed    map[*conn]struct{}
+	halfOpen halfOpenTable
+	held     int64
+	sums     map[[16]byte]*tally
+
+	now, swept time.Time
+}
+
+// New makes an Assembler.
+func New(cfg Config) *Assembler {
+	if cfg.Ports == nil {
+		cfg.Ports = []uint16{smtpPort}
+	}
+	if cfg.MaxConns == 0 {
+		cfg.MaxConns = 1 << 17
+	}
+	if cfg.MaxHalfOpen == 0 {
+		cfg.MaxHalfOpen = 1 << 18
+	}
+	if cfg.MaxHeld == 0 {
+		cfg.MaxHeld = 256 << 20
+	}
+	if cfg.Idle == 0 {
+		cfg.Idle = 15 * time.Minute
+	}
+	a := &Assembler{
+		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(),
+		holed: map[*conn]struct{}{}, sums: map[[16]byte]*tally{},
+	}
+	for _, p := range cfg.Ports {
+		a.ports[p] = true
+	}
+	a.dec.ignoreChecksums = cfg.Checksum == Off
+	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats = cfg.Emit, &a.stats.SMTP
+	a.halfOpen.limit = cfg.MaxHalfOpen
+	return a
+}
+
+// Frame takes one frame, received at t; link is its LINKTYPE_ number, wireLen its length before a snaplen cut it.
+func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
+	var p packet
+	v := a.dec.decode(t, link, data, wireLen, &p)
+	a.Advance(t)
+	if v == tcpPort {
+		a.segment(t, &p)
+	}
+}
+
+// Advance moves the packets' clock on where no frame came.
+func (a *Assembler) Advance(t time.Time) {
+	if !t.After(a.now) {
+		return
+	}
+	a.now = t
+	if t.Sub(a.swept) < time.Second {
+		return
+	}
+	a.swept = t
+	a.dec.advance(t)
+	for c := range a.holed {
+		c.losePatience(t)
+	}
+	for e := a.recent.Back(); e != nil; e = a.recent.Back() {
+		c := e.Value.(*conn)
+		silent := t.Sub(c.last)
+		if c.closed && silent < lingering || !c.closed && silent < a.cfg.Idle {
+			return
+		}
+		if !c.closed {
+			a.stats.Idle++
+		}
+		a.remove(c, false)
+	}
+}
+
+// Close ends the input: what is open is emitted as far as it is known.
+func (a *Assembler) Close() {
+	for e := a.recent.Back(); e != nil; e = a.recent.Back() {
+		c := e.Value.(*conn)
+		if !c.closed {
+			a.stats.Unfinished++
+		}
+		a.remove(c, false)
+	}
+}
+
+// Stats returns the counters so far.
+func (a *Assembler) Stats() Stats {
+	s := a.stats
+	s.Frames, s.Fragments = a.dec.stats()
+	s.HalfOpenEvicted = a.halfOpen.evicted
+	return s
+}
+
+// remove closes a connection and forgets it.
+func (a *Assembler) remove(c *conn, ended bool) {
+	c.close(a.now, ended)
+	a.recent.Remove(c.element)
+	delete(a.conns, c.key)
+	delete(a.holed, c)
+	a.held -= c.size
+	c.size = 0
+}
+
+// account puts a connection's size and place right after a segment, and keeps the limits.
+func (a *Assembler) account(c *conn) {
+	a.recent.MoveToFront(c.element)
+	size := int64(c.heldBytes())
+	a.held += size - c.size
+	c.size = size
+	for a.held > a.cfg.MaxHeld || len(a.conns) > a.cfg.MaxConns {
+		victim := a.recent.Back().Value.(*conn)
+		if victim == c {
+			return
+		}
+		if !victim.closed {
+			a.stats.ConnsEvicted++
+		}
+		a.remove(victim, false)
+	}
+}
+
+// tally counts the checksums of one sending address, for Auto: a host whose card fills them in shows only wrong ones.
+type tally struct{ good, bad int }
+
+// maxTallies bounds the addresses for which checksums are counted.
+const maxTallies = 1 << 16
+
+// wrongChecksum says whether a segment is to be ignored for its checksum.
+func (a *Assembler) wrongChecksum(p *packet) bool {
+	if a.cfg.Checksum == Off {
+		return false
+	}
+	key := p.src.Addr().As16()
+	t := a.sums[key]
+	if t == nil {
+		if len(a.sums) >= maxTallies {
+			clear(a.sums)
+		}
+		t = &tally{}
+		a.sums[key] = t
+	}
+	if !p.checksumBad {
+		t.good++
+		return false
+	}
+	t.bad++
+	a.stats.BadChecksums++
+	return a.cfg.Checksum == Strict || t.good*8 > t.bad || !p.checksumOffload && t.bad < 4 && t.good > 0
+}

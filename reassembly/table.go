@@ -1,0 +1,96 @@
+package reassembly
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// tuple names a connection the same way from both ends, without a pointer: the lower endpoint first, each an address as
+// 16 octets and a port.
+type tuple [36]byte
+
+func endpoint(b []byte, a netip.AddrPort) {
+	addr := a.Addr().As16()
+	copy(b, addr[:])
+	binary.BigEndian.PutUint16(b[16:], a.Port())
+}
+
+// tupleOf also says whether the packet's source is the lower endpoint.
+func tupleOf(p *packet) (k tuple, srcFirst bool) {
+	var src, dst [18]byte
+	endpoint(src[:], p.src)
+	endpoint(dst[:], p.dst)
+	srcFirst = bytes.Compare(src[:], dst[:]) < 0
+	if srcFirst {
+		copy(k[:18], src[:])
+		copy(k[18:], dst[:])
+	} else {
+		copy(k[:18], dst[:])
+		copy(k[18:], src[:])
+	}
+	return k, srcFirst
+}
+
+// sessionID names a connection: the first eight octets of the SHA-256 of the client's address (as 16 octets, IPv4
+// mapped) and port, the server's, and either the client's initial sequence number (4 octets) or, without it, the first
+// packet's time in nanoseconds (8 octets); all big-endian.
+func sessionID(client, server netip.AddrPort, isn uint32, known bool, first time.Time) int64 {
+	var b [44]byte
+	endpoint(b[:18], client)
+	endpoint(b[18:36], server)
+	n := 40
+	if known {
+		binary.BigEndian.PutUint32(b[36:], isn)
+	} else {
+		binary.BigEndian.PutUint64(b[36:], uint64(first.UnixNano()))
+		n = 44
+	}
+	sum := sha256.Sum256(b[:n])
+	return int64(binary.BigEndian.Uint64(sum[:8]))
+}
+
+// handshake is what SYN and SYN-ACK said of a connection without payload so far.
+type handshake struct {
+	isn         [2]uint32 // of the lower and the higher endpoint
+	have        [2]bool   // its number is known
+	seen        [2]bool   // a packet of it was seen
+	clientFirst bool      // the lower endpoint is the client
+}
+
+// halfOpenTable holds handshakes, bounded, the oldest making room: a SYN flood costs no more than this.
+type halfOpenTable struct {
+	limit   int
+	entries map[tuple]handshake
+	order   []tuple // a ring of the keys in the order in which they came
+	head    int
+	evicted int64
+}
+
+func (h *halfOpenTable) put(k tuple, v handshake) {
+	if h.entries == nil {
+		h.entries = map[tuple]handshake{}
+	}
+	if _, ok := h.entries[k]; !ok {
+		if len(h.order) < h.limit {
+			h.order = append(h.order, k)
+		} else {
+			old := h.order[h.head]
+			if _, ok := h.entries[old]; ok {
+				delete(h.entries, old)
+				h.evicted++
+			}
+			h.order[h.head] = k
+			h.head = (h.head + 1) % h.limit
+		}
+	}
+	h.entries[k] = v
+}
+
+func (h *halfOpenTable) take(k tuple) (handshake, bool) {
+	v, ok := h.entries[k]
+	delete(h.entries, k)
+	return v, ok
+}
