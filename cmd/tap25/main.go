@@ -1,0 +1,90 @@
+// Command tap25 keeps the envelope of every mail that passes a mirror port, and reads it from capture files.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit statuses.
+const (
+	statusDone   = 0
+	statusFailed = 1
+	statusUsage  = 2
+)
+
+func main() {
+	// A reader of standard output that goes away is met as EPIPE by whoever writes, who then ends in good order.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C has its usual effect, at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is tap25 without the process around it.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return statusDone
+	}
+	fmt.Fprintf(stderr, "tap25: %v\n", err)
+	_, usage := errors.AsType[*usageError](err)
+	if usage || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
+		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())
+		return statusUsage
+	}
+	return statusFailed
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tap25",
+		Short: "Keep the envelope of every mail that passes a mirror port",
+		Long: "tap25 watches SMTP on TCP port 25 and keeps the envelope of every mail: who wrote to whom, when, between which\n" +
+			"IP addresses, and what the server answered. It keeps no byte of a message and no credential.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          usageArgs(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			return &usageError{errors.New("no command given")}
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(replayCommand(), versionCommand(), manCommand())
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.RunE = func(*cobra.Command, []string) error { // else it would print its help, as if all were well
+			return &usageError{errors.New("name the shell: bash, zsh, fish or powershell")}
+		}
+	}
+	return root
+}
+
+// usageError is a mistake in the command line.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// usageArgs marks the errors of an argument check as mistakes in the command line.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return &usageError{err}
+		}
+		return nil
+	}
+}

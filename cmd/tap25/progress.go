@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+
+	"tap25/capture"
+)
+
+const (
+	barEvery  = 200 * time.Millisecond
+	lineEvery = 10 * time.Second // in a log, where lines stay
+	flushAt   = time.Second      // rows wait no longer, so that a live pipe's are seen
+)
+
+// progress tells how far a replay has come while it runs, and has its rows flushed meanwhile.
+type progress struct {
+	quit, done chan struct{}
+}
+
+// startProgress reports to w: by a bar on a terminal, unless rows appear on one too, else by lines.
+func startProgress(w, rowsTo io.Writer, files *capture.Files, out *rows) *progress {
+	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
+	report, every, end := lines(w, files, out), lineEvery, func() {}
+	if isTerminal(w) && !isTerminal(rowsTo) {
+		report, end = bar(w, files, out)
+		every = barEvery
+	}
+	go func() {
+		defer close(p.done)
+		defer end()
+		reports, flushes := time.NewTicker(every), time.NewTicker(flushAt)
+		defer reports.Stop()
+		defer flushes.Stop()
+		for {
+			select {
+			case <-p.quit:
+				return
+			case <-flushes.C:
+				out.flush() // an error is kept, and ends the replay
+			case <-reports.C:
+				report()
+			}
+		}
+	}()
+	return p
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+func (p *progress) stop() {
+	close(p.quit)
+	<-p.done
+}
+
+// lines reports in plain lines.
+func lines(w io.Writer, files *capture.Files, out *rows) (report func()) {
+	start := time.Now()
+	return func() {
+		done, total := files.Progress()
+		rate := float64(done) / time.Since(start).Seconds()
+		of, left := "", ""
+		if total > 0 && rate > 0 {
+			of = fmt.Sprintf(" of %.1f MB (%d%%)", float64(total)/1e6, done*100/total)
+			left = fmt.Sprintf(", %v left", time.Duration(float64(total-done)/rate*float64(time.Second)).Round(time.Second))
+		}
+		fmt.Fprintf(w, "%.1f MB%s read, %.1f MB/s%s, %d rows\n", float64(done)/1e6, of, rate/1e6, left, out.emitted.Load())
+	}
+}
+
+// bar reports on a terminal: a bar where the total is known, else a spinner, with the rate and the time left. It is
+// gone when it ends, and the summary stands in its place.
+func bar(w io.Writer, files *capture.Files, out *rows) (report, end func()) {
+	_, total := files.Progress()
+	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(barEvery))
+	rowCount := decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%d rows", out.emitted.Load()) }, decor.WCSyncSpaceR)
+	options := []mpb.BarOption{mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.CountersKiloByte("% .1f / % .1f", decor.WCSyncSpaceR)),
+		mpb.AppendDecorators(decor.AverageSpeed(decor.SizeB1000(0), "% .1f", decor.WCSyncSpaceR),
+			decor.AverageETA(decor.ET_STYLE_GO, decor.WCSyncSpaceR), decor.Name("left", decor.WCSyncSpaceR), rowCount)}
+	style := mpb.BarFillerBuilder(mpb.BarStyle())
+	if total == 0 {
+		style = mpb.SpinnerStyle()
+		options = []mpb.BarOption{mpb.BarRemoveOnComplete(),
+			mpb.AppendDecorators(decor.CurrentKiloByte("% .1f", decor.WCSyncSpaceR),
+				decor.AverageSpeed(decor.SizeB1000(0), "% .1f", decor.WCSyncSpaceR), rowCount)}
+	}
+	b := p.New(total, style, options...)
+	report = func() {
+		done, _ := files.Progress()
+		if total > 0 {
+			done = min(done, total-1) // a full bar is removed: not before the end
+		}
+		b.SetCurrent(done)
+	}
+	return report, func() {
+		b.Abort(true)
+		p.Wait()
+	}
+}

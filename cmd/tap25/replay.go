@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tap25/capture"
+	"tap25/reassembly"
+)
+
+// replay is one run of the command: its settings, then what it counted.
+type replay struct {
+	json     bool
+	sensor   string
+	ports    []uint
+	checksum string
+
+	frames, octets int64
+	elapsed        time.Duration
+}
+
+func replayCommand() *cobra.Command {
+	r := &replay{}
+	cmd := &cobra.Command{
+		Use:   "replay --json [flags] FILE...",
+		Short: "Read capture files and write the envelopes in them",
+		Long: "replay reads captures (pcap or pcapng; plain, gzip or zstd; - is standard input) as one continuous stream, in the\n" +
+			"order given, and writes a row for each recipient. A closing summary goes to standard error.\n\n" +
+			"Flags may also be set in the environment: --sensor as TAP25_SENSOR and so on.",
+		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
+		Args:    usageArgs(replayArgs),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			if err := fromEnvironment(cmd); err != nil {
+				return err
+			}
+			return r.run(cmd, paths)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines; no database is touched")
+	flags.StringVar(&r.sensor, "sensor", "", "name of the tap in each row (default: the host name)")
+	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
+	flags.StringVar(&r.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
+	return cmd
+}
+
+func replayArgs(_ *cobra.Command, paths []string) error {
+	if len(paths) == 0 {
+		return errors.New("no capture file given (- is standard input)")
+	}
+	stdin := func(p string) bool { return p == "-" }
+	if i := slices.IndexFunc(paths, stdin); i >= 0 && slices.ContainsFunc(paths[i+1:], stdin) {
+		return errors.New("standard input (-) can be read only once")
+	}
+	return nil
+}
+
+func (r *replay) config() (reassembly.Config, error) {
+	cfg := reassembly.Config{Sensor: r.sensor}
+	switch r.checksum {
+	case "auto":
+		cfg.Checksum = reassembly.Auto
+	case "strict":
+		cfg.Checksum = reassembly.Strict
+	case "off":
+		cfg.Checksum = reassembly.Off
+	default:
+		return cfg, &usageError{fmt.Errorf("--checksum %q is not auto, strict or off", r.checksum)}
+	}
+	for _, p := range r.ports {
+		if p == 0 || p > 65535 {
+			return cfg, &usageError{fmt.Errorf("--port %d is not a TCP port", p)}
+		}
+		cfg.Ports = append(cfg.Ports, uint16(p))
+	}
+	if cfg.Sensor == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return cfg, fmt.Errorf("ask for the host name: %w; name the tap with --sensor", err)
+		}
+		cfg.Sensor = name
+	}
+	return cfg, nil
+}
+
+// errInterrupted ends a replay that a signal has stopped.
+var errInterrupted = errors.New("interrupted: the rest of the input was not read")
+
+func (r *replay) run(cmd *cobra.Command, paths []string) error {
+	cfg, err := r.config()
+	if err != nil {
+		return err
+	}
+	if !r.json {
+		return &usageError{errors.New("say where the rows are to go: --json writes them to standard output")}
+	}
+	ctx, cancel := context.WithCancelCause(cmd.Context())
+	defer cancel(nil)
+	files := capture.OpenFiles(paths, cmd.InOrStdin())
+	defer files.Close()
+	stopClosing := context.AfterFunc(ctx, func() { files.Close() })
+	defer stopClosing()
+
+	out := newRows(cmd.OutOrStdout(), cancel)
+	cfg.Emit = out.emit
+	asm := reassembly.New(cfg)
+	start := time.Now()
+	progress := startProgress(cmd.ErrOrStderr(), cmd.OutOrStdout(), files, out)
+	err = r.read(files, asm)
+	asm.Close()
+	flushErr := out.flush()
+	progress.stop()
+	r.elapsed = time.Since(start)
+
+	if errors.Is(flushErr, syscall.EPIPE) || errors.Is(flushErr, io.ErrClosedPipe) {
+		return nil // as with tap25 replay … | head: whoever reads has enough
+	}
+	r.summary(cmd.ErrOrStderr(), asm.Stats(), out)
+	switch {
+	case flushErr != nil:
+		return fmt.Errorf("write rows to standard output: %w", flushErr)
+	case errors.Is(err, os.ErrClosed):
+		return errInterrupted
+	case err != nil:
+		return fmt.Errorf("replay: %w", err)
+	}
+	return nil
+}
+
+// read takes all frames; the end of the input is not an error.
+func (r *replay) read(files *capture.Files, asm *reassembly.Assembler) error {
+	var fr capture.Frame
+	for {
+		if err := files.Next(&fr); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		r.frames++
+		r.octets += int64(len(fr.Data))
+		asm.Frame(fr.Time, fr.LinkType, fr.Data, fr.Length)
+	}
+}
+
+// fromEnvironment sets the flags that the command line does not from TAP25_ and their names.
+func fromEnvironment(cmd *cobra.Command) (err error) {
+	flags := cmd.Flags()
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "TAP25_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if value, ok := os.LookupEnv(name); ok && !f.Changed && err == nil && f.Name != "help" {
+			if setErr := flags.Set(f.Name, value); setErr != nil {
+				err = &usageError{fmt.Errorf("environment variable %s: %w", name, setErr)}
+			}
+		}
+	})
+	return err
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"tap25/reassembly/smtp"
+)
+
+// rows counts the rows of a replay and writes them as JSON lines, in the order in which they were settled.
+type rows struct {
+	emitted atomic.Int64
+
+	mu   sync.Mutex // between emit and flush
+	w    *bufio.Writer
+	err  error       // what writing failed with, once it has
+	fail func(error) // told of it
+}
+
+func newRows(w io.Writer, fail func(error)) *rows {
+	return &rows{w: bufio.NewWriterSize(w, 64<<10), fail: fail}
+}
+
+func (r *rows) emit(e *smtp.Envelope) {
+	r.emitted.Add(1)
+	line, err := e.MarshalJSON()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		_, err = r.w.Write(append(line, '\n'))
+	}
+	r.keep(err)
+}
+
+// flush writes what is buffered; any goroutine may call it, so that a slow capture's rows do not wait for the next.
+func (r *rows) flush() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keep(r.w.Flush())
+	return r.err
+}
+
+func (r *rows) keep(err error) {
+	if err != nil && r.err == nil {
+		r.err = err
+		r.fail(err)
+	}
+}

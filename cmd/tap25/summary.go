@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"tap25/reassembly"
+	"tap25/reassembly/smtp"
+)
+
+// count is a counter with its name.
+type count struct {
+	name string
+	n    int64
+}
+
+// summary writes what a replay has done. The counters in parentheses add up to the number before them, except for
+// sessions, where they pick out those that did not simply end.
+func (r *replay) summary(w io.Writer, s reassembly.Stats, out *rows) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-10s"+format+"\n", append([]any{name}, args...)...)
+	}
+	seconds := max(r.elapsed, time.Microsecond).Seconds()
+	line("packets", "%d%s", r.frames, nonZero(s.Frames.All()))
+	line("bytes", "%d", r.octets)
+	line("payload", "%d bytes%s", s.PayloadBytes, nonZero(counts(
+		count{"in order", s.DeliveredBytes}, count{"duplicate", s.DuplicateBytes}, count{"ignored", s.IgnoredBytes})))
+	line("lost", "%d bytes", s.LostBytes)
+	line("sessions", "%d%s", s.Sessions, nonZero(counts(
+		count{"not SMTP", s.SMTP.NotSMTP}, count{"ended by silence", s.Idle}, count{"evicted", s.ConnsEvicted}, count{"open at the end", s.Unfinished})))
+	line("rows", "%d%s", out.emitted.Load(), nonZero(outcomes(&s.SMTP)))
+	if troubles := nonZero(counts(
+		count{"bad checksums", s.BadChecksums}, count{"conflicts", s.Conflicts}, count{"ignored resets", s.IgnoredResets},
+		count{"half-open evicted", s.HalfOpenEvicted}, count{"replies to no command", s.SMTP.Unsolicited},
+		count{"lines that are no replies", s.SMTP.Junk}, count{"replies presumed", s.SMTP.Presumed},
+		count{"limits met", s.SMTP.Overflows})); troubles != "" {
+		line("met", "%s", strings.Trim(troubles, " ()"))
+	}
+	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(r.frames)/seconds, float64(r.octets)/1e6/seconds)
+}
+
+func counts(list ...count) iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		for _, c := range list {
+			if !yield(c.name, c.n) {
+				return
+			}
+		}
+	}
+}
+
+func outcomes(s *smtp.Stats) iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		for o, name := range smtp.Outcomes() {
+			if !yield(name, s.Rows[o]) {
+				return
+			}
+		}
+	}
+}
+
+// nonZero lists the counters that counted, in parentheses.
+func nonZero(counts iter.Seq2[string, int64]) string {
+	var parts []string
+	for name, n := range counts {
+		if n != 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", strings.ReplaceAll(name, "_", " "), n))
+		}
+	}
+	if parts == nil {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
