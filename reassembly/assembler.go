@@ -41,7 +41,7 @@ const (
 	// patience is how long a hole may stay open that the peer has acknowledged: far above any reordering in a capture.
 	patience = 2 * time.Second
 	// lingering is how long the end of a connection is remembered, so that late retransmissions begin no session.
-	lingering = 2 * time.Minute
+	lingering = 30 * time.Second
 )
 
 // Stats counts. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed.

@@ -283,7 +283,7 @@ func (c *conn) close(t time.Time, ended bool) {
 		h.history = nil
 	}
 	c.dialogue.Close(t, ended)
-	c.closed = true
+	c.dialogue, c.closed = nil, true
 	delete(c.a.holed, c)
 }
 

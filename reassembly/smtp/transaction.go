@@ -157,7 +157,7 @@ func (d *Dialogue) data(c command, code uint16) {
 	if d.tx == nil {
 		d.open(command{t: c.t, flags: c.flags})
 	}
-	d.tx.dataCode, d.tx.missed = 0, false
+	d.tx.dataCode, d.tx.missed = 0, d.tx.chunked && d.tx.missed
 	d.state, d.body = inData, body{}
 }
 
