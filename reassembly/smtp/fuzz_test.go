@@ -87,7 +87,7 @@ func checkRaw(t *testing.T, input []byte) {
 			acked = 1 << 30
 		}
 		octets[dir] += int64(n)
-		if op&opLost != 0 {
+		if op&opLost != 0 && n > 0 {
 			d.Lost(dir, epoch, int64(n))
 			data = []byte("\x00lost\x00")
 		} else {

@@ -21,7 +21,7 @@ type generator struct {
 	authed bool
 
 	mails, names int // numbers given out
-	lossy        bool
+	lossy        bool // what RFC 2920 section 3.1 puts last in a group is so: DATA, STARTTLS, AUTH
 }
 
 func (g *generator) draw(label string, n int) int { return rapid.IntRange(0, n-1).Draw(g.t, label) }
@@ -193,7 +193,7 @@ func (g *generator) body() (stuffed string, size int64) {
 
 func (g *generator) data() {
 	if g.rcpts == 0 {
-		g.command(xData, "DATA", 503)
+		g.add(exchange{kind: xData, sent: "DATA\r\n", code: 503, waits: g.lossy || g.chance("waits", 4)})
 		return
 	}
 	code := pick[uint16](g, "DATA code", 354, 354, 354, 451, 554)
@@ -246,7 +246,7 @@ func (g *generator) other() {
 	case 2:
 		g.command(xOther, "X-FLY MAIL FROM:<fly@evil.example>", pick[uint16](g, "code", 500, 502, 521, 299, 472))
 	case 3:
-		g.add(exchange{kind: xSTARTTLS, sent: "STARTTLS\r\n", code: 454, waits: g.chance("waits", 2)})
+		g.add(exchange{kind: xSTARTTLS, sent: "STARTTLS\r\n", code: 454, waits: g.lossy || g.chance("waits", 2)})
 	case 4:
 		g.command(xOther, "", 500)
 	case 5:
