@@ -29,7 +29,7 @@ if [ "${1:-}" != --inside ]; then
 		echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
 		missing=(postfix)
 	fi
-	missing+=(tcpdump ethtool iproute2 iputils-ping openssl python3 libmariadb3 libidn12 libspf2-2)
+	missing+=(tcpdump ethtool iproute2 iputils-ping openssl python3 zstd libmariadb3 libidn12 libspf2-2)
 	dpkg-query -W -f '${db:Status-Status}\n' "${missing[@]}" 2>/dev/null | grep -cx installed | grep -qx ${#missing[@]} ||
 		{ apt-get update -q && apt-get install -qy --no-install-recommends "${missing[@]}"; }
 	work=$(mktemp -d)
@@ -150,4 +150,4 @@ done
 	go version | cut -d' ' -f3
 	tcpdump --version 2>&1 | sed -n 1,2p
 } > "$W/versions"
-ip netns exec client /usr/bin/python3 "$here/drive.py" "$here" "$@"
+ip netns exec client /usr/bin/python3 -B "$here/drive.py" "$here" "$@"
