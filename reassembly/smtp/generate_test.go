@@ -20,7 +20,7 @@ type generator struct {
 	failed bool // a chunk was refused: all chunks behind it are
 	authed bool
 
-	mails, names int // numbers given out
+	mails, names int  // numbers given out
 	lossy        bool // what RFC 2920 section 3.1 puts last in a group is so: DATA, STARTTLS, AUTH
 }
 

@@ -272,7 +272,7 @@ func checkLossy(t *rapid.T, rows []*smtp.Envelope, want []modelRow, session []ex
 	}
 }
 
-// The number of cases is rapid's: 100 times -rapid.checks=… ; the seed of a failure is printed and can be given again with -rapid.seed.
+// 5,000 cases each, see TestMain.
 func TestProperty_AnySplitAndOrderGivesTheModelsRows(t *testing.T) { rapid.Check(t, propertyComplete) }
 
 func TestProperty_LossNeverJoinsOrInventsARow(t *testing.T) { rapid.Check(t, propertyLossy) }

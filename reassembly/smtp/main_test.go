@@ -1,0 +1,23 @@
+package smtp_test
+
+import (
+	"flag"
+	"os"
+	"testing"
+)
+
+// cases is how many sessions each property draws where -rapid.checks does not say otherwise; the seed is drawn anew each
+// time, printed with a failure, and given again with -rapid.seed.
+const cases = "5000"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "rapid.checks" })
+	if !chosen {
+		if err := flag.Set("rapid.checks", cases); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
