@@ -89,8 +89,8 @@ func bar(w io.Writer, files *capture.Files, out *rows) (report, end func()) {
 			decor.AverageETA(decor.ET_STYLE_GO, decor.WCSyncSpaceR), decor.Name("left", decor.WCSyncSpaceR), rowCount)}
 	style := mpb.BarFillerBuilder(mpb.BarStyle())
 	if total == 0 {
-		style = mpb.SpinnerStyle()
-		options = []mpb.BarOption{mpb.BarRemoveOnComplete(),
+		style = mpb.SpinnerStyle().PositionLeft()
+		options = []mpb.BarOption{mpb.BarRemoveOnComplete(), mpb.BarWidth(1),
 			mpb.AppendDecorators(decor.CurrentKiloByte("% .1f", decor.WCSyncSpaceR),
 				decor.AverageSpeed(decor.SizeB1000(0), "% .1f", decor.WCSyncSpaceR), rowCount)}
 	}

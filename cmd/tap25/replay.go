@@ -121,6 +121,7 @@ func (r *replay) run(cmd *cobra.Command, paths []string) error {
 	flushErr := out.flush()
 	progress.stop()
 	r.elapsed = time.Since(start)
+	_, total := files.Progress()
 
 	if errors.Is(flushErr, syscall.EPIPE) || errors.Is(flushErr, io.ErrClosedPipe) {
 		return nil // as with tap25 replay … | head: whoever reads has enough
@@ -129,7 +130,8 @@ func (r *replay) run(cmd *cobra.Command, paths []string) error {
 	switch {
 	case flushErr != nil:
 		return fmt.Errorf("write rows to standard output: %w", flushErr)
-	case errors.Is(err, os.ErrClosed):
+	case cmd.Context().Err() != nil && (err != nil || total == 0):
+		// Ctrl-C also ends the program at the other end of a pipe: that the capture then ends, or is cut off, says nothing.
 		return errInterrupted
 	case err != nil:
 		return fmt.Errorf("replay: %w", err)
