@@ -14,8 +14,12 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	chosen := false
 	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "rapid.checks" })
+	settings := map[string]string{"rapid.nofailfile": "true"} // a failure prints its seed, which is enough to draw it again
 	if !chosen {
-		if err := flag.Set("rapid.checks", cases); err != nil {
+		settings["rapid.checks"] = cases
+	}
+	for name, value := range settings {
+		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
 	}
