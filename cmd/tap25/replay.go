@@ -16,11 +16,13 @@ import (
 
 	"tap25/capture"
 	"tap25/reassembly"
+	"tap25/store"
 )
 
 // replay is one run of the command: its settings, then what it counted.
 type replay struct {
 	json     bool
+	db       string
 	sensor   string
 	ports    []uint
 	checksum string
@@ -32,10 +34,11 @@ type replay struct {
 func replayCommand() *cobra.Command {
 	r := &replay{}
 	cmd := &cobra.Command{
-		Use:   "replay --json [flags] FILE...",
+		Use:   "replay [--json | --db URL|local] [flags] FILE...",
 		Short: "Read capture files and write the envelopes in them",
 		Long: "replay reads captures (pcap or pcapng; plain, gzip or zstd; - is standard input) as one continuous stream, in the\n" +
-			"order given, and writes a row for each recipient. A closing summary goes to standard error.\n\n" +
+			"order given, and writes a row for each recipient, into the database or with --json to standard output. A capture\n" +
+			"that the database holds already adds no row. A closing summary goes to standard error.\n\n" +
 			"Flags may also be set in the environment: --sensor as TAP25_SENSOR and so on.",
 		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
 		Args:    usageArgs(replayArgs),
@@ -48,6 +51,8 @@ func replayCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines; no database is touched")
+	dbFlag(cmd, &r.db)
+	cmd.MarkFlagsMutuallyExclusive("json", "db")
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap in each row (default: the host name)")
 	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
 	flags.StringVar(&r.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
@@ -96,13 +101,10 @@ func (r *replay) config() (reassembly.Config, error) {
 // errInterrupted ends a replay that a signal has stopped.
 var errInterrupted = errors.New("interrupted: the rest of the input was not read")
 
-func (r *replay) run(cmd *cobra.Command, paths []string) error {
+func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	cfg, err := r.config()
 	if err != nil {
 		return err
-	}
-	if !r.json {
-		return &usageError{errors.New("say where the rows are to go: --json writes them to standard output")}
 	}
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
@@ -112,13 +114,25 @@ func (r *replay) run(cmd *cobra.Command, paths []string) error {
 	defer stopClosing()
 
 	out := newRows(cmd.OutOrStdout(), cancel)
+	if !r.json {
+		// Rows that were read before an interruption are loaded still: the load has a context of its own.
+		db, err := openDatabase(ctx, r.db)
+		if err != nil {
+			return err
+		}
+		defer func() { result = errors.Join(result, db.close()) }()
+		if err := db.Check(ctx); err != nil {
+			return err
+		}
+		out.sink = store.NewSink(context.WithoutCancel(ctx), db.DB, cfg.Sensor)
+	}
 	cfg.Emit = out.emit
 	asm := reassembly.New(cfg)
 	start := time.Now()
 	progress := startProgress(cmd.ErrOrStderr(), cmd.OutOrStdout(), files, out)
 	err = r.read(files, asm)
 	asm.Close()
-	flushErr := out.flush()
+	flushErr := out.finish()
 	progress.stop()
 	r.elapsed = time.Since(start)
 	_, total := files.Progress()
@@ -129,7 +143,7 @@ func (r *replay) run(cmd *cobra.Command, paths []string) error {
 	r.summary(cmd.ErrOrStderr(), asm.Stats(), out)
 	switch {
 	case flushErr != nil:
-		return fmt.Errorf("write rows to standard output: %w", flushErr)
+		return flushErr
 	case cmd.Context().Err() != nil && (err != nil || total == 0):
 		// Ctrl-C also ends the program at the other end of a pipe: that the capture then ends, or is cut off, says nothing.
 		return errInterrupted

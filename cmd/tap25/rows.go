@@ -2,16 +2,20 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
 
 	"tap25/reassembly/smtp"
+	"tap25/store"
 )
 
 // rows counts the rows of a replay and writes them as JSON lines, in the order in which they were settled.
 type rows struct {
 	emitted atomic.Int64
+
+	sink *store.Sink // where the rows go; nil: standard output
 
 	mu   sync.Mutex // between emit and flush
 	w    *bufio.Writer
@@ -25,9 +29,14 @@ func newRows(w io.Writer, fail func(error)) *rows {
 
 func (r *rows) emit(e *smtp.Envelope) {
 	r.emitted.Add(1)
-	line, err := e.MarshalJSON()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.sink != nil {
+		r.sink.Add(e)
+		r.keep(r.sink.Err())
+		return
+	}
+	line, err := e.MarshalJSON()
 	if err == nil {
 		_, err = r.w.Write(append(line, '\n'))
 	}
@@ -38,8 +47,18 @@ func (r *rows) emit(e *smtp.Envelope) {
 func (r *rows) flush() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.keep(r.w.Flush())
+	if err := r.w.Flush(); err != nil {
+		r.keep(fmt.Errorf("write rows to standard output: %w", err))
+	}
 	return r.err
+}
+
+// finish loads or writes what is left.
+func (r *rows) finish() error {
+	if r.sink != nil {
+		return r.sink.Close()
+	}
+	return r.flush()
 }
 
 func (r *rows) keep(err error) {

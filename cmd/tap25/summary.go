@@ -32,6 +32,9 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, out *rows) {
 	line("sessions", "%d%s", s.Sessions, nonZero(counts(
 		count{"not SMTP", s.SMTP.NotSMTP}, count{"ended by silence", s.Idle}, count{"evicted", s.ConnsEvicted}, count{"open at the end", s.Unfinished})))
 	line("rows", "%d%s", out.emitted.Load(), nonZero(outcomes(&s.SMTP)))
+	if out.sink != nil {
+		line("database", "%d rows added%s", out.sink.Added, nonZero(counts(count{"already there", out.sink.Held})))
+	}
 	if troubles := nonZero(counts(
 		count{"bad checksums", s.BadChecksums}, count{"conflicts", s.Conflicts}, count{"ignored resets", s.IgnoredResets},
 		count{"half-open evicted", s.HalfOpenEvicted}, count{"replies to no command", s.SMTP.Unsolicited},

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tap25/store"
+)
+
+// local is the value of --db that means the private cluster.
+const local = "local"
+
+// database is an open database and, where it is the private cluster, the use of it.
+type database struct {
+	*store.DB
+	cluster *store.Cluster
+}
+
+// dbFlag adds --db to a command.
+func dbFlag(cmd *cobra.Command, dsn *string) {
+	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL, or 'local' for tap25's private cluster (default: $DATABASE_URL, else local)")
+}
+
+func resolveDB(dsn string) string {
+	if dsn == "" {
+		dsn = os.Getenv("DATABASE_URL")
+	}
+	if dsn == "" {
+		dsn = local
+	}
+	return dsn
+}
+
+func privateCluster() (*store.Cluster, error) {
+	dir, err := store.StateDir()
+	if err != nil {
+		return nil, err
+	}
+	return store.NewCluster(dir)
+}
+
+// openDatabase opens the database that --db names. The private cluster is started and migrated as needed; the schema of
+// another is only looked at.
+func openDatabase(ctx context.Context, dsn string) (*database, error) {
+	db := &database{}
+	dsn = resolveDB(dsn)
+	if dsn == local {
+		cluster, err := privateCluster()
+		if err != nil {
+			return nil, err
+		}
+		if err := cluster.Use(ctx); err != nil {
+			return nil, err
+		}
+		db.cluster, dsn = cluster, cluster.DSN()
+	}
+	var err error
+	if db.DB, err = store.Open(ctx, dsn); err == nil && db.cluster != nil {
+		err = db.Migrate(ctx)
+	}
+	if err != nil {
+		db.close()
+		return nil, err
+	}
+	return db, nil
+}
+
+func (db *database) close() error {
+	if db.DB != nil {
+		db.DB.Close()
+	}
+	if db.cluster != nil {
+		return db.cluster.Release()
+	}
+	return nil
+}
+
+func dbCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "db",
+		Short: "Run, open, migrate and inspect the database",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			return &usageError{errors.New("no db command given")}
+		},
+	}
+	cmd.AddCommand(dbUp(), dbDown(), dbPsql(), dbStatus(), dbMigrate())
+	return cmd
+}
+
+func dbUp() *cobra.Command {
+	return &cobra.Command{
+		Use: "up", Short: "Start the private PostgreSQL cluster and leave it running", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cluster, err := privateCluster()
+			if err != nil {
+				return err
+			}
+			if err := cluster.Up(cmd.Context()); err != nil {
+				return err
+			}
+			defer cluster.Release()
+			db, err := store.Open(cmd.Context(), cluster.DSN())
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			if err := db.Migrate(cmd.Context()); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "PostgreSQL is up: %s\n", cluster.DSN())
+			return nil
+		},
+	}
+}
+
+func dbDown() *cobra.Command {
+	return &cobra.Command{
+		Use: "down", Short: "Stop the private PostgreSQL cluster", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cluster, err := privateCluster()
+			if err != nil {
+				return err
+			}
+			return cluster.Down()
+		},
+	}
+}
+
+func dbMigrate() *cobra.Command {
+	var dsn string
+	cmd := &cobra.Command{
+		Use: "migrate", Short: "Bring the database's schema to this tap25's version", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dsn = resolveDB(dsn)
+			if dsn == local {
+				db, err := openDatabase(cmd.Context(), dsn) // which migrates
+				if err != nil {
+					return err
+				}
+				return db.close()
+			}
+			db, err := store.Open(cmd.Context(), dsn)
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			return db.Migrate(cmd.Context())
+		},
+	}
+	dbFlag(cmd, &dsn)
+	return cmd
+}
+
+func dbStatus() *cobra.Command {
+	var dsn string
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show what the database holds", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			db, err := openDatabase(cmd.Context(), dsn)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, db.close()) }()
+			s, err := db.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			w := cmd.OutOrStdout()
+			when := func(t *time.Time) string {
+				if t == nil {
+					return "-"
+				}
+				return t.UTC().Format(time.RFC3339)
+			}
+			perRow := int64(0)
+			if s.Rows > 0 {
+				perRow = s.Bytes / s.Rows
+			}
+			fmt.Fprintf(w, "PostgreSQL  %s\nschema      %d\npartitions  %d\nrows        %d\nbytes       %d (%d a row)\noldest      %s\nnewest      %s\n",
+				s.Server, s.Version, s.Partitions, s.Rows, s.Bytes, perRow, when(s.Oldest), when(s.Newest))
+			return nil
+		},
+	}
+	dbFlag(cmd, &dsn)
+	return cmd
+}
+
+func dbPsql() *cobra.Command {
+	var dsn string
+	cmd := &cobra.Command{
+		Use: "psql [-- PSQL-ARGUMENTS]", Short: "Open the database with psql", Args: usageArgs(cobra.ArbitraryArgs),
+		Example: "  tap25 db psql -- -c \"select * from mail_to('someone@example.org')\"",
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			path, err := exec.LookPath("psql")
+			if err != nil {
+				return errors.New("psql is not installed: apt-get install postgresql-client")
+			}
+			db, err := openDatabase(cmd.Context(), dsn)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, db.close()) }()
+			psql := exec.Command(path, args...)
+			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+			c := db.Conn().Config()
+			psql.Env = append(os.Environ(), "PGHOST="+c.Host, fmt.Sprintf("PGPORT=%d", c.Port), "PGUSER="+c.User, "PGDATABASE="+c.Database,
+				"PGPASSWORD="+c.Password, "PGTZ=UTC")
+			if c.TLSConfig != nil {
+				psql.Env = append(psql.Env, "PGSSLMODE=require")
+			}
+			// Ctrl-C is psql's: it ends a query there, not tap25.
+			psql.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+			if err := psql.Run(); err != nil {
+				return fmt.Errorf("psql: %w", err)
+			}
+			return nil
+		},
+	}
+	dbFlag(cmd, &dsn)
+	return cmd
+}

@@ -1,0 +1,369 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// oldestServer is the oldest PostgreSQL that tap25 runs.
+const oldestServer = 15
+
+// maxSocketDir leaves room for "/.s.PGSQL.5432" in the 107 octets of a unix socket's path.
+const maxSocketDir = 90
+
+// startTimeout bounds the start of a server, crash recovery included.
+const startTimeout = 2 * time.Minute
+
+// Cluster is tap25's private PostgreSQL: on a unix socket in its own directory, never on TCP, without a password.
+type Cluster struct {
+	dir    string // state directory
+	bin    string
+	uid    int // who runs the server: PostgreSQL refuses root
+	gid    int
+	name   string
+	users  *os.File // locked shared while this process uses the server
+	server *exec.Cmd
+	exited chan error
+}
+
+// StateDir is where the cluster lives: /var/lib/tap25 for root, else $XDG_STATE_HOME/tap25 or ~/.local/state/tap25.
+func StateDir() (string, error) {
+	if os.Geteuid() == 0 && os.Getenv("XDG_STATE_HOME") == "" {
+		return "/var/lib/tap25", nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "tap25"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the state directory: %w; set XDG_STATE_HOME", err)
+	}
+	return filepath.Join(home, ".local/state/tap25"), nil
+}
+
+// NewCluster finds the distribution's PostgreSQL for a cluster in the state directory dir. It starts nothing.
+func NewCluster(dir string) (*Cluster, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{dir: dir, uid: os.Geteuid(), gid: os.Getegid()}
+	if c.bin, err = findServer(); err != nil {
+		return nil, err
+	}
+	u, err := user.Current()
+	if c.uid == 0 {
+		if u, err = user.Lookup("postgres"); err != nil {
+			u, err = user.Lookup("nobody")
+		}
+		if err == nil {
+			c.uid, _ = strconv.Atoi(u.Uid)
+			c.gid, _ = strconv.Atoi(u.Gid)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the user to run PostgreSQL: %w", err)
+	}
+	c.name = u.Username
+	return c, nil
+}
+
+// findServer returns the directory of the newest PostgreSQL that is new enough.
+func findServer() (string, error) {
+	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	version := func(dir string) int {
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+		return n
+	}
+	slices.SortFunc(dirs, func(a, b string) int { return version(b) - version(a) })
+	for _, dir := range dirs {
+		if _, err := os.Stat(filepath.Join(dir, "initdb")); err == nil && version(dir) >= oldestServer {
+			return dir, nil
+		}
+	}
+	if path, err := exec.LookPath("initdb"); err == nil {
+		out, _ := exec.Command(path, "--version").Output()
+		fields := strings.Fields(string(out))
+		if len(fields) > 2 {
+			major, _, _ := strings.Cut(fields[2], ".")
+			if n, _ := strconv.Atoi(major); n >= oldestServer {
+				path, err = filepath.EvalSymlinks(path)
+				return filepath.Dir(path), err
+			}
+		}
+	}
+	return "", fmt.Errorf("no PostgreSQL server %d or newer is installed: apt-get install postgresql (or name a database with --db URL)", oldestServer)
+}
+
+func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
+
+// socketDir is run in the state directory, or a directory of its own below /tmp where that path is too long.
+func (c *Cluster) socketDir() string {
+	if dir := filepath.Join(c.dir, "run"); len(dir) <= maxSocketDir {
+		return dir
+	}
+	var st syscall.Stat_t
+	syscall.Stat(c.dir, &st)
+	return fmt.Sprintf("/tmp/tap25-%d-%d", c.uid, st.Ino)
+}
+
+// DSN is how to reach the cluster.
+func (c *Cluster) DSN() string {
+	return "host=" + c.socketDir() + " user=" + c.name + " dbname=postgres"
+}
+
+// command prepares one of PostgreSQL's programs, run as the user that PostgreSQL accepts.
+func (c *Cluster) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(c.bin, name), args...)
+	cmd.Dir = "/"
+	cmd.Env = []string{"LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin", "TZ=UTC"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(c.uid), Gid: uint32(c.gid)}
+	}
+	return cmd
+}
+
+// prepare makes the directories and, the first time, the cluster itself: aside and then renamed, so that none is ever
+// half made.
+func (c *Cluster) prepare() error {
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return fmt.Errorf("make the state directory: %w", err)
+	}
+	for _, dir := range []string{c.dir, c.socketDir()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make a directory of the cluster: %w", err)
+		}
+		if err := os.Chown(dir, c.uid, c.gid); err != nil {
+			return fmt.Errorf("make a directory of the cluster: %w", err)
+		}
+		if st, err := os.Lstat(dir); err != nil || !st.IsDir() || st.Mode().Perm() != 0o700 {
+			return fmt.Errorf("the directory %s is not for its owner alone: chmod 700 it", dir)
+		}
+	}
+	version, err := os.ReadFile(filepath.Join(c.data(), "PG_VERSION"))
+	if err == nil {
+		if have, want := strings.TrimSpace(string(version)), c.version(); want != "" && have != want {
+			return fmt.Errorf("the cluster in %s was made by PostgreSQL %s, %s is installed: install postgresql-%s, or upgrade the cluster with pg_upgrade", c.dir, have, want, have)
+		}
+		return nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("read the cluster's version: %w", err)
+	}
+	return c.initdb()
+}
+
+func (c *Cluster) version() string {
+	out, err := exec.Command(filepath.Join(c.bin, "postgres"), "--version").Output()
+	if fields := strings.Fields(string(out)); err == nil && len(fields) > 2 {
+		major, _, _ := strings.Cut(fields[2], ".")
+		return major
+	}
+	return ""
+}
+
+func (c *Cluster) initdb() error {
+	fresh := c.data() + ".new"
+	if err := os.RemoveAll(fresh); err != nil {
+		return fmt.Errorf("remove a cluster that was half made: %w", err)
+	}
+	out, err := c.command("initdb", "-D", fresh, "-U", c.name, "-E", "UTF8", "--locale=C.UTF-8", "-A", "peer", "--data-checksums").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("make the cluster in %s: initdb: %w: %s", c.dir, err, strings.TrimSpace(string(out)))
+	}
+	files := map[string]string{
+		"pg_hba.conf":   "local all all peer map=tap25\n",
+		"pg_ident.conf": fmt.Sprintf("tap25 root %s\ntap25 %s %s\n", c.name, c.name, c.name),
+	}
+	for name, text := range files {
+		path := filepath.Join(fresh, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("configure the cluster: %w", err)
+		}
+	}
+	if err := os.Rename(fresh, c.data()); err != nil {
+		return fmt.Errorf("make the cluster: %w", err)
+	}
+	return nil
+}
+
+func (c *Cluster) settings() []string {
+	return []string{"-D", c.data(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c", "timezone=UTC",
+		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700", "-c", "log_min_error_statement=panic"}
+}
+
+// lock takes a lock file in the state directory.
+func (c *Cluster) lock(name string, how int) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(c.dir, name), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open a lock of the cluster: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), how); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Use makes the cluster answer for as long as this process needs it, until Release: a server that runs already is
+// shared; else one is started that ends with this process, even when it is killed.
+func (c *Cluster) Use(ctx context.Context) error { return c.begin(ctx, c.startChild) }
+
+// Up starts a server that runs until Down.
+func (c *Cluster) Up(ctx context.Context) error { return c.begin(ctx, c.startDaemon) }
+
+func (c *Cluster) begin(ctx context.Context, start func() error) error {
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	starting, err := c.lock("start.lock", syscall.LOCK_EX)
+	if err != nil {
+		return fmt.Errorf("lock the cluster: %w", err)
+	}
+	defer starting.Close()
+	if c.users, err = c.lock("users.lock", syscall.LOCK_SH); err != nil {
+		return fmt.Errorf("lock the cluster: %w", err)
+	}
+	if c.answers(ctx) {
+		return nil
+	}
+	if err := start(); err != nil {
+		return err
+	}
+	return c.wait(ctx)
+}
+
+// Running says whether the cluster's server answers.
+func (c *Cluster) Running(ctx context.Context) bool { return c.answers(ctx) }
+
+func (c *Cluster) answers(ctx context.Context) bool {
+	if _, err := os.Stat(filepath.Join(c.socketDir(), ".s.PGSQL.5432")); err != nil {
+		return false
+	}
+	db, err := Open(ctx, c.DSN())
+	if err != nil {
+		return false
+	}
+	db.Close()
+	return true
+}
+
+func (c *Cluster) wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for !c.answers(ctx) {
+		select {
+		case err := <-c.exited:
+			return fmt.Errorf("start PostgreSQL in %s: it ended (%v); its log is %s", c.dir, err, c.log())
+		case <-ctx.Done():
+			return fmt.Errorf("start PostgreSQL in %s: no answer; its log is %s", c.dir, c.log())
+		case <-poll.C:
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) log() string { return filepath.Join(c.dir, "postgresql.log") }
+
+// openLog begins the log anew when it has grown, keeping one older.
+func (c *Cluster) openLog() (*os.File, error) {
+	const limit = 8 << 20
+	if st, err := os.Stat(c.log()); err == nil && st.Size() > limit {
+		os.Rename(c.log(), c.log()+".1")
+	}
+	f, err := os.OpenFile(c.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open PostgreSQL's log: %w", err)
+	}
+	return f, f.Chown(c.uid, c.gid)
+}
+
+// startChild starts the server so that it stops (fast shutdown) when this process dies. The parent-death signal follows
+// the thread that forked, prctl(2), so that thread is kept for as long as the server runs.
+func (c *Cluster) startChild() error {
+	log, err := c.openLog()
+	if err != nil {
+		return err
+	}
+	cmd := c.command("postgres", c.settings()...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGINT
+	cmd.SysProcAttr.Setpgid = true // Ctrl-C is for tap25, which stops the server when it is done
+	started := make(chan error)
+	c.exited = make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		defer log.Close()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			c.exited <- cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	c.server = cmd
+	return nil
+}
+
+// startDaemon starts the server on its own.
+func (c *Cluster) startDaemon() error {
+	log, err := c.openLog()
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := c.command("postgres", c.settings()...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr.Setsid = true
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	c.exited = make(chan error, 1)
+	go func() { c.exited <- cmd.Wait() }()
+	return nil
+}
+
+// Release ends this process's use. A server that it started is stopped once no other tap25 uses it; it waits for them.
+func (c *Cluster) Release() error {
+	if c.users == nil {
+		return nil
+	}
+	defer c.users.Close()
+	if c.server == nil {
+		return nil
+	}
+	if err := syscall.Flock(int(c.users.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("wait for other users of the cluster: %w", err)
+	}
+	c.server.Process.Signal(syscall.SIGINT)
+	<-c.exited
+	return nil
+}
+
+// Down stops the server that Up started; no error where none runs.
+func (c *Cluster) Down() error {
+	if _, err := os.Stat(filepath.Join(c.data(), "postmaster.pid")); err != nil {
+		return nil
+	}
+	out, err := c.command("pg_ctl", "stop", "-D", c.data(), "-m", "fast", "-w").CombinedOutput()
+	if err != nil && !strings.Contains(string(out), "no server running") {
+		return fmt.Errorf("stop PostgreSQL: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/tern/v2/migrate"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// versionTable holds the number of the schema's last migration.
+const versionTable = "public.tap25_schema_version"
+
+// connectTimeout bounds how long a database that does not answer is waited for.
+const connectTimeout = 10 * time.Second
+
+// ErrNoSchema is a database that tap25 has not migrated.
+var ErrNoSchema = errors.New("the database has no tap25 schema: run 'tap25 db migrate' with the same --db")
+
+// ErrOlderSchema is a database of an older tap25.
+var ErrOlderSchema = errors.New("the database's schema is older than this tap25: run 'tap25 db migrate' with the same --db")
+
+// DB is one connection to a database; for one goroutine.
+type DB struct {
+	conn     *pgx.Conn
+	existing map[string]bool // partitions known to exist
+}
+
+// Open connects to a PostgreSQL URL or keyword string. Errors name no password.
+func Open(ctx context.Context, dsn string) (*DB, error) {
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, errors.New("the database URL cannot be read: want postgres://user@host:port/database, with the password in ~/.pgpass or PGPASSWORD")
+	}
+	cfg.ConnectTimeout = connectTimeout
+	cfg.RuntimeParams["application_name"] = "tap25"
+	cfg.RuntimeParams["timezone"] = "UTC"
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database %s on %s: %w; is it running, and does it let this user in?", cfg.Database, cfg.Host, err)
+	}
+	return &DB{conn: conn, existing: map[string]bool{}}, nil
+}
+
+// Close ends the connection.
+func (db *DB) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	db.conn.Close(ctx)
+}
+
+// Conn is the connection, for questions.
+func (db *DB) Conn() *pgx.Conn { return db.conn }
+
+func (db *DB) migrator(ctx context.Context) (*migrate.Migrator, error) {
+	m, err := migrate.NewMigrator(ctx, db.conn, versionTable)
+	if err != nil {
+		return nil, fmt.Errorf("read the schema's version: %w", err)
+	}
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return m, m.LoadMigrations(sub)
+}
+
+// Version returns the schema's version in the database, 0 for none, and this program's.
+func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
+	entries, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return 0, 0, err
+	}
+	want = int32(len(entries))
+	var table *string
+	if err := db.conn.QueryRow(ctx, "select to_regclass($1)::text", versionTable).Scan(&table); err != nil {
+		return 0, want, fmt.Errorf("look for the schema: %w", err)
+	}
+	if table == nil {
+		return 0, want, nil
+	}
+	if err := db.conn.QueryRow(ctx, "select version from "+versionTable).Scan(&have); err != nil {
+		return 0, want, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return have, want, nil
+}
+
+// Check says why rows cannot be loaded into the database, if they cannot.
+func (db *DB) Check(ctx context.Context) error {
+	have, want, err := db.Version(ctx)
+	switch {
+	case err != nil:
+		return err
+	case have == 0:
+		return ErrNoSchema
+	case have < want:
+		return ErrOlderSchema
+	case have > want:
+		return newer(have, want)
+	}
+	return nil
+}
+
+func newer(have, want int32) error {
+	return fmt.Errorf("the database's schema has version %d, this tap25 knows %d: use a newer tap25", have, want)
+}
+
+// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction.
+func (db *DB) Migrate(ctx context.Context) error {
+	have, want, err := db.Version(ctx)
+	if err != nil {
+		return err
+	}
+	if have > want {
+		return newer(have, want)
+	}
+	m, err := db.migrator(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.Migrate(ctx); err != nil {
+		return fmt.Errorf("migrate the schema: %w", err)
+	}
+	return nil
+}
+
+// Status is what 'tap25 db status' shows.
+type Status struct {
+	Server         string
+	Version        int32
+	Partitions     int64
+	Rows           int64
+	Bytes          int64
+	Oldest, Newest *time.Time
+}
+
+// Status asks the database about what it holds.
+func (db *DB) Status(ctx context.Context) (Status, error) {
+	var s Status
+	if err := db.Check(ctx); err != nil {
+		return s, err
+	}
+	s.Version, _, _ = db.Version(ctx)
+	err := db.conn.QueryRow(ctx, `
+		select current_setting('server_version'), (select count(*) from pg_inherits where inhparent = 'envelopes'::regclass),
+		       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from pg_inherits where inhparent = 'envelopes'::regclass),
+		       count(*), min(seen_at), max(seen_at) from envelopes`).
+		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Rows, &s.Oldest, &s.Newest)
+	if err != nil {
+		return s, fmt.Errorf("ask for the status: %w", err)
+	}
+	s.Server, _, _ = strings.Cut(s.Server, " ")
+	return s, nil
+}

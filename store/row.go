@@ -1,0 +1,120 @@
+package store
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"tap25/reassembly/smtp"
+)
+
+// columns are those of a row in COPY's binary form, in this order.
+const columns = "seen_at, session_id, message_bytes, declared_size, lost_bytes, mail_no, client_port, server_port, outcome, " +
+	"mail_code, rcpt_code, data_code, flags, auth, client_ip, server_ip, sensor, mail_from, rcpt_to, helo, queue_id, " +
+	"mail_from_raw, rcpt_to_raw, envid, orcpt, tls_server_name"
+
+const columnCount = 26
+
+// postgresEpoch is where PostgreSQL's timestamps begin, in microseconds of Unix time.
+const postgresEpoch = 946684800 * 1e6
+
+// AppendRow appends a row as a tuple of COPY's binary format (PostgreSQL documentation, COPY, "Binary Format").
+func AppendRow(b []byte, e *smtp.Envelope) []byte {
+	b = binary.BigEndian.AppendUint16(b, columnCount)
+	b = appendInt64(b, e.SeenAt.UnixMicro()-postgresEpoch)
+	b = appendInt64(b, e.SessionID)
+	b = appendInt64p(b, e.MessageBytes)
+	b = appendInt64p(b, e.DeclaredSize)
+	b = appendInt64(b, e.LostBytes)
+	b = appendInt32(b, e.MailNo)
+	b = appendInt32(b, int(e.Client.Port()))
+	b = appendInt32(b, int(e.Server.Port()))
+	outcome := e.Outcome.String()
+	b = appendText(b, &outcome)
+	b = appendCode(b, e.MailCode)
+	b = appendCode(b, e.RcptCode)
+	b = appendCode(b, e.DataCode)
+	b = binary.BigEndian.AppendUint16(append(b, 0, 0, 0, 2), uint16(e.Flags))
+	auth := byte(0)
+	if e.Auth {
+		auth = 1
+	}
+	b = append(b, 0, 0, 0, 1, auth)
+	b = appendInet(b, e.Client.Addr())
+	b = appendInet(b, e.Server.Addr())
+	b = appendText(b, &e.Sensor)
+	for _, s := range []*string{e.MailFrom, e.RcptTo, e.HELO, e.QueueID} {
+		b = appendText(b, s)
+	}
+	b = appendBytes(b, e.MailFromRaw)
+	b = appendBytes(b, e.RcptToRaw)
+	for _, s := range []*string{e.EnvID, e.ORcpt, e.TLSServerName} {
+		b = appendText(b, s)
+	}
+	return b
+}
+
+func appendNull(b []byte) []byte { return append(b, 0xff, 0xff, 0xff, 0xff) }
+
+func appendInt64(b []byte, v int64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), uint64(v))
+}
+
+func appendInt64p(b []byte, v *int64) []byte {
+	if v == nil {
+		return appendNull(b)
+	}
+	return appendInt64(b, *v)
+}
+
+func appendInt32(b []byte, v int) []byte {
+	return binary.BigEndian.AppendUint32(append(b, 0, 0, 0, 4), uint32(v))
+}
+
+func appendCode(b []byte, code uint16) []byte {
+	if code == 0 {
+		return appendNull(b)
+	}
+	return binary.BigEndian.AppendUint16(append(b, 0, 0, 0, 2), code)
+}
+
+// appendText appends text that PostgreSQL takes: NUL and invalid UTF-8 would fail the whole COPY with 22021.
+func appendText(b []byte, s *string) []byte {
+	if s == nil {
+		return appendNull(b)
+	}
+	text := *s
+	if !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0 {
+		text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(len(text)))
+	return append(b, text...)
+}
+
+func appendBytes(b, v []byte) []byte {
+	if v == nil {
+		return appendNull(b)
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(len(v)))
+	return append(b, v...)
+}
+
+// appendInet appends an address in the form of inet_send: family (2, or 3 for IPv6), prefix length, is_cidr, length.
+func appendInet(b []byte, a netip.Addr) []byte {
+	raw := a.AsSlice()
+	family := byte(2)
+	if len(raw) == 16 {
+		family = 3
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(4+len(raw)))
+	b = append(b, family, byte(8*len(raw)), 0, byte(len(raw)))
+	return append(b, raw...)
+}
+
+// day returns the UTC day of a row that AppendRow made.
+func day(row []byte) time.Time {
+	micros := int64(binary.BigEndian.Uint64(row[6:14])) + postgresEpoch
+	return time.UnixMicro(micros).UTC().Truncate(24 * time.Hour)
+}
