@@ -36,8 +36,9 @@ type Config struct {
 }
 
 const (
-	// maxAhead bounds the bytes of one direction held behind a hole.
-	maxAhead = 256 << 10
+	// maxAhead bounds what one direction holds behind a hole, each segment counting runCost besides its bytes: some 500
+	// segments, more than a capture reorders.
+	maxAhead = 1 << 20
 	// patience is how long a hole may stay open that the peer has acknowledged: far above any reordering in a capture.
 	patience = 2 * time.Second
 	// lingering is how long the end of a connection is remembered, so that late retransmissions begin no session.
@@ -79,6 +80,7 @@ type Assembler struct {
 	holed    map[*conn]struct{}
 	halfOpen halfOpenTable
 	held     int64
+	orderer  *orderer
 	sums     map[[16]byte]*tally
 
 	now, swept time.Time
@@ -103,7 +105,7 @@ func New(cfg Config) *Assembler {
 	}
 	a := &Assembler{
 		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(),
-		holed: map[*conn]struct{}{}, sums: map[[16]byte]*tally{},
+		holed: map[*conn]struct{}{}, orderer: newOrderer(), sums: map[[16]byte]*tally{},
 	}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true

@@ -2,6 +2,7 @@ package reassembly
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -17,11 +18,15 @@ type half struct {
 	next    int64  // what comes before it was delivered, or given up
 	acked   int64  // the peer has acknowledged up to here
 	ackedAt time.Time
-	fin     int64  // offset of the FIN; -1: none seen
-	history []byte // the last bytes delivered, up to next
-	held    []run  // behind a hole, in order, without overlap
-	ahead   int    // bytes in held
+	fin     int64    // offset of the FIN; -1: none seen
+	history []byte   // the last bytes delivered, up to next
+	held    []run    // behind a hole, in order, without overlap
+	ahead   int      // what held takes
+	episode *episode // open while something is held
 }
+
+// runCost is what a run takes besides its bytes: a page of gopacket's, however short it is.
+const runCost = 2048
 
 // run is bytes behind a hole, from one segment.
 type run struct {
@@ -32,7 +37,7 @@ type run struct {
 }
 
 // maxHistory is how many delivered bytes are kept to compare retransmissions with: the commands of a transaction.
-const maxHistory = 4 << 10
+const maxHistory = 2 << 10
 
 func (h *half) offset(seq uint32) int64 { return h.next + int64(int32(seq-h.base-uint32(h.next))) }
 func (h *half) size() int               { return cap(h.history) + h.ahead + len(h.held)*80 }
@@ -109,10 +114,10 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 		return
 	}
 	c.keep(t, dir, off, data, acked)
-	c.release(dir)
 	for h.ahead > maxAhead {
 		c.giveUp(t, dir)
 	}
+	c.settleEpisode(dir)
 }
 
 // keep puts the parts of a segment that were never seen among those held, and compares the others.
@@ -141,33 +146,53 @@ func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 	if conflict {
 		c.conflict(dir)
 	}
+	if h.episode == nil {
+		c.openEpisode(dir)
+	}
 	for _, r := range fresh {
-		i, _ := slices.BinarySearchFunc(h.held, r.off, func(x run, off int64) int { return int(min(max(x.off-off, -1), 1)) })
+		i, _ := slices.BinarySearchFunc(h.held, r.off, func(x run, off int64) int { return cmp.Compare(x.off, off) })
 		h.held = slices.Insert(h.held, i, r)
-		h.ahead += len(r.data)
+		h.ahead += len(r.data) + runCost
+		h.episode.feed(r.off, r.data)
 	}
 }
 
-// release delivers what no hole stands before.
-func (c *conn) release(dir smtp.Direction) {
+func (c *conn) openEpisode(dir smtp.Direction) {
 	h := &c.half[dir]
-	for len(h.held) > 0 && h.held[0].off == h.next {
+	h.episode = c.a.orderer.open(h.next, func(n int64) { c.release(dir, n) })
+}
+
+// settleEpisode ends the spell of disorder once nothing is held any more.
+func (c *conn) settleEpisode(dir smtp.Direction) {
+	if h := &c.half[dir]; h.episode != nil && len(h.held) == 0 {
+		h.episode.close()
+		h.episode, h.held = nil, nil
+	}
+}
+
+// release delivers the next n bytes of what is held: no hole stands before them.
+func (c *conn) release(dir smtp.Direction, n int64) {
+	h := &c.half[dir]
+	for n > 0 && len(h.held) > 0 {
 		r := h.held[0]
 		h.held[0] = run{}
 		h.held = h.held[1:]
-		h.ahead -= len(r.data)
+		h.ahead -= len(r.data) + runCost
+		n -= int64(len(r.data))
 		c.push(r.t, dir, r.data, r.acked)
-	}
-	if len(h.held) == 0 {
-		h.held = nil
 	}
 }
 
-// giveUp takes the first hole for lost.
+// giveUp takes the first hole for lost; what stands behind it begins a new episode.
 func (c *conn) giveUp(t time.Time, dir smtp.Direction) {
 	h := &c.half[dir]
 	if n := h.held[0].off - h.next; n > 0 {
 		c.lose(t, dir, n)
 	}
-	c.release(dir)
+	h.episode.close()
+	c.openEpisode(dir)
+	for _, r := range slices.Clone(h.held) {
+		h.episode.feed(r.off, r.data)
+	}
+	c.settleEpisode(dir)
 }

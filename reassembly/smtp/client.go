@@ -40,7 +40,7 @@ const (
 type command struct {
 	verb  verb
 	last  bool // BDAT LAST; AUTH with an initial response
-	bad   bool // malformed BDAT; a MAIL that may stand in a chunk
+	bad   bool // malformed BDAT; a MAIL that may stand in a chunk; a line whose verb was missed
 	flags Flags
 	t     time.Time // of its first byte
 	acked int64     // bytes of replies that the client had received when it sent it
@@ -53,7 +53,7 @@ type command struct {
 // readClient reads a piece, or holds what cannot be read yet.
 func (d *Dialogue) readClient(p piece) {
 	if p.lost > 0 {
-		if d.blocked {
+		if d.blocked || len(d.held) > 0 {
 			d.hold(p)
 			return
 		}
@@ -63,9 +63,14 @@ func (d *Dialogue) readClient(p piece) {
 		return
 	}
 	for len(p.data) > 0 {
-		if d.blocked {
+		if d.blocked || len(d.held) > 0 || d.awaitsReplies(p) || d.doubtful() {
 			d.hold(p)
 			return
+		}
+		if d.realign {
+			// Commands in the hole have replies too: begin matching afresh at the client's next flight.
+			d.realign = false
+			d.holeEnd = max(d.holeEnd, p.acked+1)
 		}
 		n := d.step(p)
 		d.clientOff += int64(n)
@@ -76,12 +81,55 @@ func (d *Dialogue) readClient(p piece) {
 	}
 }
 
+// awaitsReplies says whether, behind a hole in the client's bytes, these cannot be read yet: the client sent them when
+// it had received replies that are still to come here, and one of them may say that they are a message.
+func (d *Dialogue) awaitsReplies(p piece) bool {
+	return d.resync && d.state == inCommand && p.acked > d.serverOff && d.seen[FromServer] && !d.closing &&
+		d.heldSize < orDefault(d.cfg.MaxHeld, 64<<10)
+}
+
+// doubtful says whether, behind a hole in the client's bytes, nothing tells a message from commands yet: DATA may have
+// been in the hole, and its reply was missed too. judgeFlight then tells.
+func (d *Dialogue) doubtful() bool {
+	return d.resync && d.state == inCommand && d.clientOff >= d.sureUntil && !d.small && d.clientHole && (!d.seen[FromServer] || d.serverHole)
+}
+
+// judgeFlight looks at what the client sent without receiving anything in between, once that is whole: a server answers
+// a message only behind its end of data, so a flight that ends otherwise is commands. It says whether it could tell.
+func (d *Dialogue) judgeFlight() bool {
+	if d.held[0].lost > 0 {
+		return true
+	}
+	flight, rest := d.flight()
+	end := d.clientOff + int64(len(flight))
+	if !rest && !d.closing && d.heldSize < orDefault(d.cfg.MaxHeld, 64<<10) && (len(d.replies) == 0 || d.replies[0].acked < end) {
+		return false
+	}
+	d.sureUntil = end
+	if string(flight) == ".\r\n" || bytes.HasSuffix(flight, []byte("\n.\r\n")) || len(flight) >= orDefault(d.cfg.MaxHeld, 64<<10)/2 {
+		d.state, d.body, d.doubt = inData, body{gap: true, midLine: len(flight) > 3}, true
+	}
+	return true
+}
+
+// flight returns the bytes held that were sent with one acknowledgment, and whether more is held behind them.
+func (d *Dialogue) flight() (b []byte, rest bool) {
+	for _, p := range d.held {
+		if p.lost > 0 || p.acked != d.held[0].acked {
+			return b, true
+		}
+		b = append(b, p.data...)
+	}
+	return b, false
+}
+
 // step reads the head of p in the present state and returns how much that was.
 func (d *Dialogue) step(p piece) int {
 	switch d.state {
 	case inData:
 		n, ended := d.body.feed(p.data)
 		if ended {
+			d.doubt = false
 			d.state = inCommand
 			c := command{verb: verbEndOfData, t: p.t, acked: p.acked, end: d.clientOff + int64(n), size: d.body.bytes}
 			if d.body.smuggling {
@@ -193,6 +241,7 @@ func (d *Dialogue) loseClient(p piece) {
 		d.sever()
 	}
 	d.small = p.lost < shortestReset && d.line.n == 0
+	d.realign = true
 	d.line = line{}
 	d.resync = true
 }
@@ -246,8 +295,7 @@ func (d *Dialogue) holedCommand(text []byte, c command) {
 		c.path = &path{}
 	case c.verb == verbHello:
 	default:
-		c.verb = verbOther
-		d.sever()
+		c.verb, c.bad = verbOther, true
 	}
 	d.await(c)
 }
@@ -279,12 +327,13 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 			keyword = "to"
 		}
 		c.path = parsePath(rest, keyword, over)
-		if c.path == nil && (d.resync || over) {
+		if c.path == nil && d.resync {
 			c.verb = verbOther
 		} else if c.path == nil {
 			c.path = &path{}
 		}
 		c.bad = d.badChunk && c.verb == verbMail
+		d.clientHole = d.clientHole && c.verb != verbMail
 	case verbHello:
 		if arg := bytes.TrimSpace(rest); len(arg) > 0 {
 			c.arg = text8(arg)
@@ -305,6 +354,8 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	if d.resync {
 		if c.verb == verbOther {
 			if d.small {
+				c.bad = true
+				c.flags |= Gap
 				d.await(c) // the tail of a command: it has a reply
 			} else {
 				d.sever()

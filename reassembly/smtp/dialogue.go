@@ -90,8 +90,12 @@ type Dialogue struct {
 	held       []piece // what the client sent behind a command whose reply decides how to read it
 	heldSize   int
 	blocked    bool
-	small      bool // that hole was too small to end a transaction
-	resync     bool // behind a hole: only unambiguous commands count
+	small      bool  // that hole was too small to end a transaction
+	resync     bool  // behind a hole: only unambiguous commands count
+	sureUntil  int64 // up to this offset of the client it is known that commands are commands
+	realign    bool  // replies to commands in a hole may come before those to what follows
+	closing    bool
+	doubt      bool // the state is inData because it may be
 	clientHole bool // a MAIL may have been missed since the last that was seen
 	badChunk   bool // behind a malformed BDAT: a chunk may stand where commands are read
 	body       body
@@ -188,7 +192,8 @@ func (d *Dialogue) flag(f Flags, next bool) {
 		marked = true
 	}
 	for i := range d.pending {
-		if d.pending[i].verb == verbMail {
+		switch d.pending[i].verb {
+		case verbMail, verbRcpt, verbStartTLS:
 			d.pending[i].flags |= f
 			marked = true
 		}
@@ -217,13 +222,16 @@ func (d *Dialogue) run() {
 			d.presume()
 			continue
 		}
-		if d.blocked || len(d.held) == 0 {
+		if d.blocked || len(d.held) == 0 || d.held[0].lost == 0 && d.awaitsReplies(d.held[0]) {
+			return
+		}
+		if d.doubtful() && !d.judgeFlight() {
 			return
 		}
 		held := d.held
 		d.held, d.heldSize = nil, 0
 		for i := range held {
-			if d.blocked {
+			if d.blocked || len(d.held) > 0 {
 				d.hold(held[i])
 			} else {
 				d.readClient(held[i])
@@ -296,6 +304,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	if d.closed {
 		return
 	}
+	d.closing = true
 	d.run()
 	for d.blocked && len(d.held) > 0 {
 		d.presume()

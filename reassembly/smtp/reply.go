@@ -193,7 +193,6 @@ func (d *Dialogue) settleHole(n int, x int64) {
 	for seen < len(d.replies) && d.replies[seen].end <= x {
 		seen++
 	}
-	d.holeEnd = 0
 	for ; seen > n; seen-- {
 		d.unsolicited(d.takeReply())
 	}
@@ -212,6 +211,9 @@ func (d *Dialogue) settleHole(n int, x int64) {
 			d.resolve(c, &r)
 		}
 	}
+	if x >= d.holeEnd {
+		d.holeEnd = 0
+	}
 }
 
 // unsolicited takes a reply that answers no command that was seen.
@@ -219,6 +221,10 @@ func (d *Dialogue) unsolicited(r reply) {
 	d.count(func(s *Stats) { s.Unsolicited++ })
 	blind := !d.seen[FromClient] || d.resync || d.s.Midstream
 	switch {
+	case d.state == inData && d.doubt:
+		d.state, d.resync, d.doubt = inCommand, true, false
+		d.line = line{}
+		d.endTransaction(Unknown)
 	case d.state == inData && r.code == 421:
 		d.state, d.resync = inCommand, true
 		d.endTransaction(Aborted)

@@ -63,6 +63,14 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		d.authReply(c, code)
 	case verbStartTLS:
 		d.startTLS(c, r)
+	case verbOther:
+		switch {
+		case !c.bad:
+		case code == 354:
+			d.blindData() // it was DATA
+		case code < 400 && d.tx != nil:
+			d.tx.severed = true // it may have ended the transaction, or begun another
+		}
 	}
 	if code == 421 {
 		d.endTransaction(Aborted)
@@ -92,9 +100,13 @@ func (d *Dialogue) mail(c command, code uint16) {
 	if d.tx != nil && d.tx.severed {
 		outcome = Unknown
 	}
+	undecided := code == 0 && d.tx != nil && d.tx.open && d.tx.path != nil && !d.tx.submitted // nested, perhaps refused
+	if code == 0 && d.serverHole && d.seen[FromServer] {
+		c.flags |= Gap
+	}
 	d.endTransaction(outcome)
 	d.open(c)
-	d.tx.mailCode, d.tx.open = code, !refused
+	d.tx.mailCode, d.tx.open, d.tx.severed = code, !refused, undecided
 }
 
 // open begins a transaction.
@@ -102,9 +114,7 @@ func (d *Dialogue) open(c command) {
 	d.mailNo++
 	d.tx = &transaction{mailNo: d.mailNo, t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth, path: c.path, open: true, size: 512}
 	d.nextFlag = 0
-	if c.path != nil {
-		d.clientHole = false
-	} else if d.clientHole {
+	if c.path == nil && d.clientHole {
 		d.tx.flags |= Gap
 	}
 	d.serverHole = d.holeEnd > 0
@@ -113,7 +123,14 @@ func (d *Dialogue) open(c command) {
 func (d *Dialogue) rcpt(c command, code uint16) {
 	if d.tx == nil || d.tx.severed || d.tx.submitted {
 		d.endTransaction(Unknown)
-		d.open(command{t: c.t, flags: c.flags})
+		flags := c.flags
+		if !d.s.Midstream && (code >= 200 && code < 300 || code == 0 && d.lost > 0) {
+			flags |= Gap // no server accepts a RCPT without MAIL: one was missed
+		}
+		d.open(command{t: c.t, flags: flags})
+	}
+	if code == 0 && d.serverHole && d.seen[FromServer] {
+		c.flags |= Gap
 	}
 	rc := recipient{t: c.t, path: c.path, code: code, flags: c.flags}
 	tx := d.tx
@@ -164,13 +181,7 @@ func (d *Dialogue) data(c command, code uint16) {
 // heldIsCommand says whether the client went on, after a DATA whose reply was not seen, with commands, which means that
 // the server refused it: every line of its next flight must be one.
 func (d *Dialogue) heldIsCommand() bool {
-	flight := []byte(nil)
-	for _, p := range d.held {
-		if p.lost > 0 || p.acked != d.held[0].acked {
-			break
-		}
-		flight = append(flight, p.data...)
-	}
+	flight, _ := d.flight()
 	if !bytes.HasSuffix(flight, []byte("\n")) {
 		return false
 	}
@@ -213,7 +224,7 @@ func (d *Dialogue) endOfData(c command, r *reply) {
 func (d *Dialogue) settle(r *reply) {
 	tx := d.tx
 	code := r.code
-	if tx.dataCode >= 400 && code >= 400 {
+	if tx.chunked && tx.dataCode >= 400 && code >= 400 {
 		code = tx.dataCode
 	}
 	tx.dataCode = code
@@ -252,7 +263,10 @@ func (d *Dialogue) bdat(c command, r *reply) {
 	if r.code >= 400 && tx.dataCode == 0 {
 		tx.dataCode = r.code
 	}
-	if c.last {
+	switch {
+	case c.last && r.code >= 400 && len(tx.rcpts) == 0:
+		tx.submitted = false // refused for want of a recipient: one may follow
+	case c.last:
 		d.settle(r)
 	}
 }

@@ -1,0 +1,97 @@
+package reassembly
+
+import (
+	"encoding/binary"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/reassembly"
+)
+
+// orderer puts segments behind a hole in order with gopacket's reassembler. Each spell of disorder in one direction is
+// an episode: a gopacket connection of its own, under a flow that is a counter, with sequence numbers that begin at 0.
+// So gopacket never meets what it is known to get wrong: sequence numbers that wrap, overlaps (the later copy would
+// win), a RST or SYN on a reused 4-tuple, a half-open connection, a flush that closes one half. Its decoders and its
+// clock are not used at all, and its memory is bounded by maxAhead.
+type orderer struct {
+	assembler *reassembly.Assembler
+	opening   *episode // handed to gopacket when it asks for the stream of a new connection
+	opened    uint64
+	completed uint64 // episodes that gopacket let go of
+}
+
+func newOrderer() *orderer {
+	o := &orderer{}
+	o.assembler = reassembly.NewAssembler(reassembly.NewStreamPool(o))
+	return o
+}
+
+// New implements gopacket's StreamFactory.
+func (o *orderer) New(_, _ gopacket.Flow, _ *layers.TCP, _ reassembly.AssemblerContext) reassembly.Stream {
+	return o.opening
+}
+
+// episode is one spell of disorder.
+type episode struct {
+	o       *orderer
+	flow    gopacket.Flow
+	start   int64         // offset of the first byte
+	release func(n int64) // the next n bytes are in order
+	over    bool
+}
+
+// noTime is the context of every segment: the capture's times stay with the runs.
+type noTime struct{}
+
+func (noTime) GetCaptureInfo() gopacket.CaptureInfo { return gopacket.CaptureInfo{} }
+
+// open begins an episode at an offset.
+func (o *orderer) open(start int64, release func(n int64)) *episode {
+	o.opened++
+	var id [8]byte
+	binary.BigEndian.PutUint64(id[:], o.opened)
+	e := &episode{o: o, flow: gopacket.NewFlow(layers.EndpointMAC, id[:], []byte{0}), start: start, release: release}
+	o.opening = e
+	e.assemble(e.flow, layers.TCP{SYN: true})
+	return e
+}
+
+// feed gives a run of bytes that was not given before.
+func (e *episode) feed(off int64, data []byte) {
+	e.assemble(e.flow, layers.TCP{Seq: uint32(off-e.start) + 1, BaseLayer: layers.BaseLayer{Payload: data}})
+}
+
+// close makes gopacket forget the episode and what it holds: it lets a connection go when both halves have ended.
+func (e *episode) close() {
+	e.over = true
+	e.assemble(e.flow, layers.TCP{RST: true})
+	e.assemble(e.flow.Reverse(), layers.TCP{RST: true})
+}
+
+func (e *episode) assemble(flow gopacket.Flow, t layers.TCP) {
+	t.SetInternalPortsForTesting()
+	e.o.assembler.AssembleWithContext(flow, &t, noTime{})
+}
+
+// Accept implements gopacket's Stream. At the end it puts the RST's number right, without which it would be queued.
+func (e *episode) Accept(t *layers.TCP, _ gopacket.CaptureInfo, _ reassembly.TCPFlowDirection, next reassembly.Sequence, start *bool, _ reassembly.AssemblerContext) bool {
+	if e.over {
+		if *start = next < 0; !*start {
+			t.Seq = uint32(next)
+		}
+	}
+	return true
+}
+
+// ReassembledSG implements gopacket's Stream.
+func (e *episode) ReassembledSG(sg reassembly.ScatterGather, _ reassembly.AssemblerContext) {
+	if n, _ := sg.Lengths(); n > 0 && !e.over {
+		e.release(int64(n))
+	}
+}
+
+// ReassemblyComplete implements gopacket's Stream; true lets gopacket remove the connection.
+func (e *episode) ReassemblyComplete(reassembly.AssemblerContext) bool {
+	e.o.completed++
+	return true
+}
