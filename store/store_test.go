@@ -1,0 +1,417 @@
+package store
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tap25/reassembly/smtp"
+)
+
+// cluster is the private cluster that the tests of this binary share; its error says why there is none.
+var shared = sync.OnceValues(func() (*Cluster, error) {
+	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // the server's user must get through
+		return nil, err
+	}
+	c, err := NewCluster(filepath.Join(dir, "state"))
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Use(context.Background())
+})
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("TAP25_TEST_VICTIM"); dir != "" {
+		victim(dir)
+	}
+	status := m.Run()
+	if c, err := shared(); err == nil {
+		c.Release()
+		os.RemoveAll(filepath.Dir(c.dir))
+	}
+	os.Exit(status)
+}
+
+// database makes a database of its own for a test, migrated unless bare.
+func database(t testing.TB, bare bool) *DB {
+	t.Helper()
+	c, err := shared()
+	if err != nil {
+		if strings.Contains(os.Getenv("TAP25_TEST_REQUIRE"), "postgres") {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	admin, err := Open(t.Context(), c.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	name := fmt.Sprintf("test_%d", time.Now().UnixNano())
+	if _, err := admin.Conn().Exec(t.Context(), "create database "+name); err != nil {
+		t.Fatal(err)
+	}
+	db := another(t, name)
+	if !bare {
+		if err := db.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db
+}
+
+func another(t testing.TB, name string) *DB {
+	t.Helper()
+	c, _ := shared()
+	db, err := Open(t.Context(), strings.Replace(c.DSN(), "dbname=postgres", "dbname="+name, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return db
+}
+
+func full() *smtp.Envelope {
+	size, declared := int64(1234), int64(9999)
+	return &smtp.Envelope{
+		SeenAt: time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC), Sensor: "tap", SessionID: -5, MailNo: 3,
+		Client: netip.MustParseAddrPort("192.0.2.1:40000"), Server: netip.MustParseAddrPort("[2001:db8::25]:25"),
+		HELO: new("client.example"), MailFrom: new("Äpfel@a.example"), RcptTo: new("b@b.example"),
+		MailFromRaw: []byte{0xff, 0}, RcptToRaw: []byte("@x:b@b.example"), MailCode: 250, RcptCode: 251, DataCode: 554,
+		Outcome: smtp.Refused, MessageBytes: &size, DeclaredSize: &declared, EnvID: new("env"), ORcpt: new("o@b.example"),
+		QueueID: new("Q1"), Auth: true, TLSServerName: new("mx.example"), LostBytes: 7, Flags: smtp.Gap | smtp.Truncated,
+	}
+}
+
+func bare() *smtp.Envelope {
+	return &smtp.Envelope{SeenAt: time.Date(1999, 12, 31, 23, 59, 59, 999999000, time.UTC), Sensor: "tap",
+		Client: netip.MustParseAddrPort("192.0.2.1:1"), Server: netip.MustParseAddrPort("198.51.100.25:65535")}
+}
+
+func encode(rows ...*smtp.Envelope) (out [][]byte) {
+	for _, e := range rows {
+		out = append(out, AppendRow(nil, e))
+	}
+	return out
+}
+
+// fromMail reads the view mail back under the names and in the forms of the JSON rows.
+const fromMail = `select row_to_json(r) from (
+	select to_char(seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as seen_at, sensor, session_id::text, mail_no, host(client_ip) as client_ip,
+	client_port, host(server_ip) as server_ip, server_port, helo, mail_from, rcpt_to, encode(mail_from_raw, 'base64') as mail_from_raw,
+	encode(rcpt_to_raw, 'base64') as rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id,
+	auth, tls_server_name, lost_bytes, flags from mail order by seen_at desc) r`
+
+func TestLoad_ViewMailEqualsTheJSONRow(t *testing.T) {
+	db := database(t, false)
+	if _, err := db.Load(t.Context(), "tap", "one", encode(full(), bare())); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := db.Conn().Query(t.Context(), fromMail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[map[string]any])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range []*smtp.Envelope{full(), bare()} {
+		b, _ := e.MarshalJSON()
+		want := map[string]any{}
+		json.Unmarshal(b, &want)
+		if len(got[i]) != len(want) {
+			t.Errorf("mail has %d columns, the JSON row %d keys", len(got[i]), len(want))
+		}
+		for k, v := range want {
+			if !reflect.DeepEqual(got[i][k], v) {
+				t.Errorf("row %d: %s is %v, want %v", i, k, got[i][k], v)
+			}
+		}
+	}
+}
+
+func count(t testing.TB, db *DB) (n int) {
+	t.Helper()
+	if err := db.Conn().QueryRow(t.Context(), "select count(*) from mail").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestLoad_SegmentIsLoadedOnce(t *testing.T) {
+	db := database(t, false)
+	for i, want := range []bool{true, false, false} {
+		added, err := db.Load(t.Context(), "tap", "one", encode(full(), bare()))
+		if err != nil || added != want {
+			t.Errorf("load %d: added %v, %v; want %v", i+1, added, err, want)
+		}
+	}
+	if n := count(t, db); n != 2 {
+		t.Errorf("%d rows, want 2", n)
+	}
+}
+
+func TestSink_SameRowsAgainAddNothing(t *testing.T) {
+	db := database(t, false)
+	const n = segmentRows + 5
+	for run := range 2 {
+		s := NewSink(t.Context(), db, "tap")
+		for i := range n {
+			e := full()
+			e.SessionID = int64(i)
+			s.Add(e)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if run == 0 && (s.Added != n || s.Held != 0) || run == 1 && (s.Added != 0 || s.Held != n) {
+			t.Errorf("run %d: %d added, %d held", run+1, s.Added, s.Held)
+		}
+	}
+	if got := count(t, db); got != n {
+		t.Errorf("%d rows, want %d", got, n)
+	}
+}
+
+func TestLoad_TwoMakeTheSamePartitionsAtOnce(t *testing.T) {
+	first := database(t, false)
+	second := another(t, first.Conn().Config().Database)
+	var group sync.WaitGroup
+	for i, db := range []*DB{first, second} {
+		group.Go(func() {
+			for day := range 20 {
+				e := full()
+				e.SeenAt = e.SeenAt.AddDate(0, 0, day)
+				if _, err := db.Load(context.Background(), fmt.Sprint("tap", i), fmt.Sprint(day), encode(e)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if n := count(t, first); n != 40 {
+		t.Errorf("%d rows, want 40", n)
+	}
+}
+
+func TestLoad_HostileTextIsStored(t *testing.T) {
+	db := database(t, false)
+	var rows []*smtp.Envelope
+	for _, s := range []string{"a\x00b", "\xff\xfe", strings.Repeat("x", 64<<10) + "@b.example", "'; DROP TABLE envelopes; --", "\x1b[2J", "a\r\nb", "\u202e"} {
+		e := full()
+		e.MailFrom, e.RcptTo = &s, &s
+		rows = append(rows, e)
+	}
+	if _, err := db.Load(t.Context(), "tap", "hostile", encode(rows...)); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, db); n != len(rows) {
+		t.Errorf("%d rows, want %d", n, len(rows))
+	}
+}
+
+func TestLoad_WrongClockDoesNotMakeThousandsOfPartitions(t *testing.T) {
+	db := database(t, false)
+	var rows []*smtp.Envelope
+	for i := range maxDays + 1 {
+		e := full()
+		e.SeenAt = e.SeenAt.AddDate(0, 0, i)
+		rows = append(rows, e)
+	}
+	if _, err := db.Load(t.Context(), "tap", "clock", encode(rows...)); err == nil {
+		t.Error("loaded")
+	}
+	if n := count(t, db); n != 0 {
+		t.Errorf("%d rows, want none", n)
+	}
+}
+
+func TestQuestions_AreAnsweredByIndexInAnyCase(t *testing.T) {
+	db := database(t, false)
+	var rows []*smtp.Envelope
+	for i := range 5000 {
+		e := full()
+		e.MailFrom, e.RcptTo = new(fmt.Sprintf("From%d@A%d.example", i, i)), new(fmt.Sprintf("to%d@b%d.example", i, i))
+		rows = append(rows, e)
+	}
+	if _, err := db.Load(t.Context(), "tap", "many", encode(rows...)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Conn().Exec(t.Context(), "analyze"); err != nil {
+		t.Fatal(err)
+	}
+	for _, question := range []string{"mail_from('FROM77@a77.EXAMPLE')", "mail_to('TO77@B77.example')", "mail_from_domain('a77.example')", "mail_to_domain('B77.EXAMPLE')"} {
+		var n int
+		if err := db.Conn().QueryRow(t.Context(), "select count(*) from "+question).Scan(&n); err != nil || n != 1 {
+			t.Errorf("%s: %d rows, %v; want 1", question, n, err)
+		}
+		plan, err := db.Conn().Query(t.Context(), "explain select * from "+question)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(plan, pgx.RowTo[string])
+		if err != nil || !strings.Contains(strings.Join(lines, "\n"), "Index Scan") {
+			t.Errorf("%s uses no index: %v %s", question, err, strings.Join(lines, "\n"))
+		}
+	}
+}
+
+func TestCheck_SaysWhatIsWrongWithTheSchema(t *testing.T) {
+	db := database(t, true)
+	if err := db.Check(t.Context()); err != ErrNoSchema {
+		t.Errorf("no schema: %v", err)
+	}
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Check(t.Context()); err != nil {
+		t.Errorf("after migrating: %v", err)
+	}
+	if _, err := db.Conn().Exec(t.Context(), "update "+versionTable+" set version = 99"); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{db.Check(t.Context()), db.Migrate(t.Context())} {
+		if err == nil || !strings.Contains(err.Error(), "newer tap25") {
+			t.Errorf("newer schema: %v", err)
+		}
+	}
+}
+
+func TestOpen_NamesNoPasswordAndDoesNotHang(t *testing.T) {
+	for _, dsn := range []string{"postgres://u:secret@127.0.0.1:1/x", "postgres://u:secret@127.0.0.1:port/x"} {
+		_, err := Open(t.Context(), dsn)
+		if err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("error is %v", err)
+		}
+	}
+}
+
+// victim uses a cluster until it is killed.
+func victim(dir string) {
+	c, err := NewCluster(dir)
+	if err == nil {
+		err = c.Use(context.Background())
+	}
+	fmt.Println("up", err)
+	select {}
+}
+
+func TestCluster_ServerEndsWithAKilledTap25(t *testing.T) {
+	database(t, true) // or skip
+	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	os.Chmod(dir, 0o755)
+	state := filepath.Join(dir, "state")
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "TAP25_TEST_VICTIM="+state)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	if line != "up <nil>\n" {
+		t.Fatalf("victim says %q", line)
+	}
+	pid, err := os.ReadFile(filepath.Join(state, "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server int
+	fmt.Sscan(string(pid), &server)
+	cmd.Process.Kill()
+	cmd.Wait()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", server))
+		if err != nil || strings.Contains(string(status), ") Z ") {
+			break
+		}
+		if time.Now().After(deadline) {
+			syscall.Kill(server, syscall.SIGKILL)
+			t.Fatal("the server outlived the tap25 that started it")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	// What it leaves starts again.
+	c, err := NewCluster(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Use(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Release(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCluster_SecondUserSharesTheServer(t *testing.T) {
+	database(t, true) // or skip
+	c, _ := shared()
+	second, err := NewCluster(c.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Use(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if second.server != nil {
+		t.Error("a second server was started")
+	}
+	if err := second.Release(); err != nil {
+		t.Error(err)
+	}
+	if !c.Running(t.Context()) {
+		t.Error("the first user's server is gone")
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	db := database(b, false)
+	var rows [][]byte
+	for i := range segmentRows {
+		e := full()
+		e.MailFrom, e.RcptTo = new(fmt.Sprintf("from%d@a%d.example", i*7919, i%997)), new(fmt.Sprintf("to%d@b%d.example", i, i%97))
+		rows = append(rows, AppendRow(nil, e))
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		n++
+		if _, err := db.Load(b.Context(), "tap", fmt.Sprint(n), rows); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n*segmentRows)/b.Elapsed().Seconds(), "rows/s")
+}
+
+func BenchmarkAppendRow(b *testing.B) {
+	e := full()
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = AppendRow(buf[:0], e)
+	}
+}
