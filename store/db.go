@@ -47,7 +47,8 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("connect to the database %s on %s: %w; is it running, and does it let this user in?", cfg.Database, cfg.Host, err)
+		reason := strings.Join(strings.Fields(err.Error()), " ") // pgx gives a line for each address it tried
+		return nil, fmt.Errorf("connect to a database: %s; is it running, and does it let this user in?", reason)
 	}
 	return &DB{conn: conn, existing: map[string]bool{}}, nil
 }

@@ -52,7 +52,6 @@ func replayCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines; no database is touched")
 	dbFlag(cmd, &r.db)
-	cmd.MarkFlagsMutuallyExclusive("json", "db")
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap in each row (default: the host name)")
 	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
 	flags.StringVar(&r.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
@@ -105,6 +104,9 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	cfg, err := r.config()
 	if err != nil {
 		return err
+	}
+	if r.json && r.db != "" {
+		return &usageError{errors.New("--json and --db exclude each other")}
 	}
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)

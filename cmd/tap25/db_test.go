@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tap25/store"
+)
+
+// TestReplay_IntoTheLocalClusterOnce loads the demo capture twice and asks the view mail with psql.
+func TestReplay_IntoTheLocalClusterOnce(t *testing.T) {
+	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // the server's user must get through
+		t.Fatal(err)
+	}
+	if _, err := store.NewCluster(dir); err != nil {
+		if strings.Contains(os.Getenv("TAP25_TEST_REQUIRE"), "postgres") {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	t.Setenv("XDG_STATE_HOME", dir)
+	t.Setenv("DATABASE_URL", "")
+	demo := filepath.Join("..", "..", "testdata", "demo.pcap.gz")
+	tap25 := func(want int, args ...string) (out, diag string) {
+		t.Helper()
+		var o, d bytes.Buffer
+		if status := run(t.Context(), args, nil, &o, &d); status != want {
+			t.Fatalf("%s: status %d: %s", args[0], status, d.String())
+		}
+		return o.String(), d.String()
+	}
+	if _, diag := tap25(statusDone, "replay", "--sensor", "tap", demo); !strings.Contains(diag, "764 rows added\n") {
+		t.Errorf("first replay: %s", diag)
+	}
+	if _, diag := tap25(statusDone, "replay", "--sensor", "tap", demo); !strings.Contains(diag, "0 rows added (already there 764)") {
+		t.Errorf("second replay: %s", diag)
+	}
+	rows, _ := tap25(statusDone, "replay", "--json", "--sensor", "tap", demo)
+	same, _ := tap25(statusDone, "db", "psql", "--", "-XAtc",
+		`select session_id, mail_no, mail_from, rcpt_to, outcome, coalesce(data_code, 0), coalesce(message_bytes, -1) from mail order by 1, 2, 4, 5`)
+	want := map[string]int{}
+	for _, r := range jsonLines(t, []byte(rows)) {
+		want[key(r)]++
+	}
+	for line := range strings.Lines(same) {
+		f := strings.Split(strings.TrimSpace(line), "|")
+		want[strings.Join(f[:5], "|")]--
+	}
+	for k, n := range want {
+		if n != 0 {
+			t.Errorf("%+d of a row that JSON and mail do not share (%d octets of key)", n, len(k))
+		}
+	}
+	tap25(statusUsage, "replay", "--json", "--db", "local", demo)
+}
+
+func key(r map[string]any) string {
+	text := func(k string) string {
+		if s, ok := r[k].(string); ok {
+			return s
+		}
+		return ""
+	}
+	no := strings.TrimSuffix(strings.TrimSpace(string(mustJSON(r["mail_no"]))), ".0")
+	return strings.Join([]string{text("session_id"), no, text("mail_from"), text("rcpt_to"), text("outcome")}, "|")
+}
+
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
