@@ -17,9 +17,9 @@ build:
 install-run:
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; }
 
-# What the tests need besides: a C compiler for the race detector.
+# What the tests need besides: a C compiler for the race detector, ip for network namespaces.
 install-test: install-run
-	@command -v gcc >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev; }
+	@command -v gcc >/dev/null && command -v ip >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2; }
 
 demo: install-run build
 	sh docs/demo.sh
