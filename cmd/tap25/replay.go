@@ -126,6 +126,8 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 		if err := db.Check(ctx); err != nil {
 			return err
 		}
+		log := newLogger(cmd.ErrOrStderr())
+		log.Info().Bool("private_cluster", db.cluster != nil).Msg("database ready")
 		out.sink = store.NewSink(context.WithoutCancel(ctx), db.DB, cfg.Sensor)
 	}
 	cfg.Emit = out.emit
