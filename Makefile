@@ -17,9 +17,9 @@ build:
 install-run:
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; }
 
-# What the tests need besides: a C compiler for the race detector, ip for network namespaces.
+# What the tests need besides: a C compiler for the race detector.
 install-test: install-run
-	@command -v gcc >/dev/null && command -v ip >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2; }
+	@command -v gcc >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev; }
 
 demo: install-run build
 	sh docs/demo.sh
