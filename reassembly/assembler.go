@@ -36,9 +36,9 @@ type Config struct {
 }
 
 const (
-	// maxAhead bounds what one direction holds behind a hole, each segment counting runCost besides its bytes: some 500
-	// segments, more than a capture reorders.
-	maxAhead = 1 << 20
+	// maxAhead bounds what one direction holds behind a hole, as run.cost counts: some 1,100 full segments, more than a
+	// capture reorders and than most windows hold while a lost segment is sent again.
+	maxAhead = 4 << 20
 	// patience is how long a hole may stay open that the peer has acknowledged: far above any reordering in a capture.
 	patience = 2 * time.Second
 	// lingering is how long the end of a connection is remembered, so that late retransmissions begin no session.
@@ -77,13 +77,15 @@ type Assembler struct {
 
 	conns    map[tuple]*conn
 	recent   *list.List // of *conn, the one heard of last in front
-	holed    map[*conn]struct{}
+	holed    *list.List // of *conn with a hole
 	halfOpen halfOpenTable
 	held     int64
 	orderer  *orderer
 	sums     map[[16]byte]*tally
 
 	now, swept time.Time
+
+	trace func(delivery) // for tests; nil
 }
 
 // New makes an Assembler.
@@ -105,7 +107,7 @@ func New(cfg Config) *Assembler {
 	}
 	a := &Assembler{
 		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(),
-		holed: map[*conn]struct{}{}, orderer: newOrderer(), sums: map[[16]byte]*tally{},
+		holed: list.New(), orderer: newOrderer(), sums: map[[16]byte]*tally{},
 	}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true
@@ -137,7 +139,9 @@ func (a *Assembler) Advance(t time.Time) {
 	}
 	a.swept = t
 	a.dec.advance(t)
-	for c := range a.holed {
+	for e := a.holed.Front(); e != nil; {
+		c := e.Value.(*conn)
+		e = e.Next()
 		c.losePatience(t)
 	}
 	for e := a.recent.Back(); e != nil; e = a.recent.Back() {
@@ -177,7 +181,6 @@ func (a *Assembler) remove(c *conn, ended bool) {
 	c.close(a.now, ended)
 	a.recent.Remove(c.element)
 	delete(a.conns, c.key)
-	delete(a.holed, c)
 	a.held -= c.size
 	c.size = 0
 }

@@ -16,7 +16,8 @@ type conn struct {
 	dialogue    *smtp.Dialogue
 	half        [2]half // by smtp.Direction
 	last        time.Time
-	element     *list.Element
+	element     *list.Element // in Assembler.recent
+	hole        *list.Element // in Assembler.holed; nil without a hole
 	size        int64
 	strays      int  // segments in a row far outside the window
 	closed      bool // only remembered
@@ -208,10 +209,17 @@ func (c *conn) take(t time.Time, dir smtp.Direction, p *packet) {
 		c.close(t, true)
 		return
 	}
-	if h.waiting() || o.waiting() {
-		c.a.holed[c] = struct{}{}
-	} else {
-		delete(c.a.holed, c)
+	c.doubt()
+}
+
+// doubt keeps the list of connections with holes, in the order in which these opened: rows come in the same order each time.
+func (c *conn) doubt() {
+	switch doubtful := !c.closed && (c.half[0].waiting() || c.half[1].waiting()); {
+	case doubtful && c.hole == nil:
+		c.hole = c.a.holed.PushBack(c)
+	case !doubtful && c.hole != nil:
+		c.a.holed.Remove(c.hole)
+		c.hole = nil
 	}
 }
 
@@ -222,9 +230,22 @@ const maxWindow = 1 << 30
 func (c *conn) push(t time.Time, dir smtp.Direction, data []byte, acked int64) {
 	h := &c.half[dir]
 	h.next += int64(len(data))
+	h.ackedAt = c.a.now
 	c.a.stats.DeliveredBytes += int64(len(data))
 	h.remember(data)
+	if c.a.trace != nil {
+		c.a.trace(delivery{c, dir, data, 0, acked})
+	}
 	c.dialogue.Push(dir, t, data, acked)
+}
+
+// delivery is what push and lose hand to the dialogue, for tests to look at.
+type delivery struct {
+	c     *conn
+	dir   smtp.Direction
+	data  []byte
+	lost  int64
+	acked int64
 }
 
 // lose says that the next n bytes were missed.
@@ -233,6 +254,9 @@ func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
 	h.next += n
 	h.history = nil
 	c.a.stats.LostBytes += n
+	if c.a.trace != nil {
+		c.a.trace(delivery{c, dir, nil, n, 0})
+	}
 	c.dialogue.Lost(dir, t, n)
 }
 
@@ -250,15 +274,14 @@ func (c *conn) losePatience(t time.Time) {
 		}
 		if len(h.held) > 0 {
 			if h.acked > h.next || t.Sub(h.held[0].t) > 15*patience {
-				c.giveUp(t, smtp.Direction(dir))
+				c.giveUp(smtp.Direction(dir))
+				c.settle(smtp.Direction(dir))
 			}
 		} else if n := h.acked - h.next; n > 1 { // 1 may be a FIN that was missed
 			c.lose(t, smtp.Direction(dir), n)
 		}
 	}
-	if !c.half[0].waiting() && !c.half[1].waiting() {
-		delete(c.a.holed, c)
-	}
+	c.doubt()
 }
 
 // close ends the connection: what is held behind holes goes on, and what was acknowledged and never came is lost.
@@ -268,9 +291,7 @@ func (c *conn) close(t time.Time, ended bool) {
 	}
 	for dir := range c.half {
 		h := &c.half[dir]
-		for len(h.held) > 0 {
-			c.giveUp(t, smtp.Direction(dir))
-		}
+		c.drain(smtp.Direction(dir))
 		tail := h.acked - h.next
 		if h.fin >= 0 {
 			tail = min(tail, h.fin-h.next)
@@ -284,7 +305,7 @@ func (c *conn) close(t time.Time, ended bool) {
 	}
 	c.dialogue.Close(t, ended)
 	c.dialogue, c.closed = nil, true
-	delete(c.a.holed, c)
+	c.doubt()
 }
 
 func (c *conn) heldBytes() int {

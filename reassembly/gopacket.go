@@ -12,7 +12,9 @@ import (
 // an episode: a gopacket connection of its own, under a flow that is a counter, with sequence numbers that begin at 0.
 // So gopacket never meets what it is known to get wrong: sequence numbers that wrap, overlaps (the later copy would
 // win), a RST or SYN on a reused 4-tuple, a half-open connection, a flush that closes one half. Its decoders and its
-// clock are not used at all, and its memory is bounded by maxAhead.
+// clock are not used at all. Its memory is bounded by maxAhead for a direction and by Config.MaxHeld for all; an episode
+// ends empty, since gopacket gives but the first page back of a connection that it closes with pages in it, and doubles
+// what it allocates each time that it runs out.
 type orderer struct {
 	assembler *reassembly.Assembler
 	opening   *episode // handed to gopacket when it asks for the stream of a new connection
@@ -23,8 +25,13 @@ type orderer struct {
 func newOrderer() *orderer {
 	o := &orderer{}
 	o.assembler = reassembly.NewAssembler(reassembly.NewStreamPool(o))
+	o.assembler.MaxBufferedPagesPerConnection = maxPages
 	return o
 }
+
+// maxPages is gopacket's own limit for an episode, above what maxAhead lets it reach; were it met, gopacket would give up
+// the first hole by itself, which release understands.
+const maxPages = 2 * maxAhead / runCost
 
 // New implements gopacket's StreamFactory.
 func (o *orderer) New(_, _ gopacket.Flow, _ *layers.TCP, _ reassembly.AssemblerContext) reassembly.Stream {
@@ -61,7 +68,15 @@ func (e *episode) feed(off int64, data []byte) {
 	e.assemble(e.flow, layers.TCP{Seq: uint32(off-e.start) + 1, BaseLayer: layers.BaseLayer{Payload: data}})
 }
 
-// close makes gopacket forget the episode and what it holds: it lets a connection go when both halves have ended.
+// skip makes gopacket take the first hole for lost and release what stands behind it. Its flushes go through all of its
+// connections; a limit of one page, met by an empty segment at the end of what is held, concerns this one alone.
+func (e *episode) skip(end int64) {
+	e.o.assembler.MaxBufferedPagesPerConnection = 1
+	e.assemble(e.flow, layers.TCP{Seq: uint32(end-e.start) + 1})
+	e.o.assembler.MaxBufferedPagesPerConnection = maxPages
+}
+
+// close makes gopacket forget the episode: it lets a connection go when both halves have ended. Nothing may be held.
 func (e *episode) close() {
 	e.over = true
 	e.assemble(e.flow, layers.TCP{RST: true})

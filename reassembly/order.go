@@ -12,21 +12,27 @@ import (
 // half is one direction of a connection. Offsets count its bytes from the first one behind the SYN (or the first that
 // was seen), in 64 bits: sequence numbers wrap, offsets do not.
 type half struct {
-	base    uint32 // sequence number of offset 0
-	known   bool   // base is known
-	seen    bool   // payload was seen
-	next    int64  // what comes before it was delivered, or given up
-	acked   int64  // the peer has acknowledged up to here
-	ackedAt time.Time
-	fin     int64    // offset of the FIN; -1: none seen
-	history []byte   // the last bytes delivered, up to next
-	held    []run    // behind a hole, in order, without overlap
-	ahead   int      // what held takes
-	episode *episode // open while something is held
+	base    uint32    // sequence number of offset 0
+	known   bool      // base is known
+	seen    bool      // payload was seen
+	next    int64     // what comes before it was delivered, or given up
+	acked   int64     // the peer has acknowledged up to here
+	ackedAt time.Time // since when it waits for what was acknowledged
+	fin     int64     // offset of the FIN; -1: none seen
+	history []byte    // the last bytes delivered, up to next
+	held    []run     // behind a hole, in order, without overlap
+	ahead   int       // what held takes
+	episode *episode  // open while something is held
 }
 
-// runCost is what a run takes besides its bytes: a page of gopacket's, however short it is.
-const runCost = 2048
+const (
+	// runCost is what a page of gopacket's takes; each holds up to pageBytes of one run, however short it is.
+	runCost   = 2048
+	pageBytes = 1900
+
+	// maxEpisode bounds the length of an episode: beyond 3/4 of 2^32 gopacket's sequence numbers lose their order.
+	maxEpisode = 1 << 30
+)
 
 // run is bytes behind a hole, from one segment.
 type run struct {
@@ -35,6 +41,11 @@ type run struct {
 	t     time.Time
 	acked int64
 }
+
+func (r *run) end() int64 { return r.off + int64(len(r.data)) }
+
+// cost is what a run takes: its bytes here, and its pages.
+func (r *run) cost() int { return len(r.data) + (len(r.data)/pageBytes+1)*runCost }
 
 // maxHistory is how many delivered bytes are kept to compare retransmissions with: the commands of a transaction.
 const maxHistory = 2 << 10
@@ -58,7 +69,10 @@ func (h *half) acknowledge(t time.Time, ack uint32) int64 {
 		off = min(off, h.fin)
 	}
 	if off > h.acked {
-		h.acked, h.ackedAt = off, t
+		if h.acked <= h.next {
+			h.ackedAt = t
+		}
+		h.acked = off
 	}
 	return off
 }
@@ -113,32 +127,36 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 		c.push(t, dir, data, acked)
 		return
 	}
+	if h.episode != nil && off+int64(len(data))-h.episode.start > maxEpisode {
+		c.drain(dir)
+	}
+	if h.episode == nil {
+		h.episode = c.a.orderer.open(h.next, func(n int64) { c.release(dir, n) })
+	}
 	c.keep(t, dir, off, data, acked)
 	for h.ahead > maxAhead {
-		c.giveUp(t, dir)
+		c.giveUp(dir)
 	}
-	c.settleEpisode(dir)
+	c.settle(dir)
 }
 
 // keep puts the parts of a segment that were never seen among those held, and compares the others.
 func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, acked int64) {
 	h := &c.half[dir]
-	end := off + int64(len(data))
-	var fresh []run
+	i, _ := slices.BinarySearchFunc(h.held, off, func(r run, off int64) int { return cmp.Compare(r.end(), off+1) })
 	conflict := false
-	for _, r := range h.held {
-		rEnd := r.off + int64(len(r.data))
-		if rEnd <= off || r.off >= end {
-			continue
+	var fresh []run
+	for ; len(data) > 0 && i < len(h.held); i++ {
+		r := &h.held[i]
+		if n := min(r.off-off, int64(len(data))); n > 0 {
+			fresh = append(fresh, run{off, slices.Clone(data[:n]), t, acked})
+			off, data = off+n, data[n:]
 		}
-		if r.off > off {
-			fresh = append(fresh, run{off, slices.Clone(data[:r.off-off]), t, acked})
-			data, off = data[r.off-off:], r.off
+		if n := min(r.end()-off, int64(len(data))); n > 0 {
+			conflict = conflict || !bytes.Equal(r.data[off-r.off:off-r.off+n], data[:n])
+			c.a.stats.DuplicateBytes += n
+			off, data = off+n, data[n:]
 		}
-		n := min(rEnd, end) - off
-		conflict = conflict || !bytes.Equal(r.data[off-r.off:off-r.off+n], data[:n])
-		c.a.stats.DuplicateBytes += n
-		data, off = data[n:], off+n
 	}
 	if len(data) > 0 {
 		fresh = append(fresh, run{off, slices.Clone(data), t, acked})
@@ -146,53 +164,53 @@ func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 	if conflict {
 		c.conflict(dir)
 	}
-	if h.episode == nil {
-		c.openEpisode(dir)
-	}
 	for _, r := range fresh {
 		i, _ := slices.BinarySearchFunc(h.held, r.off, func(x run, off int64) int { return cmp.Compare(x.off, off) })
 		h.held = slices.Insert(h.held, i, r)
-		h.ahead += len(r.data) + runCost
+		h.ahead += r.cost()
+	}
+	for _, r := range fresh { // held is whole by now: gopacket may release at once
 		h.episode.feed(r.off, r.data)
 	}
 }
 
-func (c *conn) openEpisode(dir smtp.Direction) {
-	h := &c.half[dir]
-	h.episode = c.a.orderer.open(h.next, func(n int64) { c.release(dir, n) })
-}
-
-// settleEpisode ends the spell of disorder once nothing is held any more.
-func (c *conn) settleEpisode(dir smtp.Direction) {
-	if h := &c.half[dir]; h.episode != nil && len(h.held) == 0 {
-		h.episode.close()
-		h.episode, h.held = nil, nil
-	}
-}
-
-// release delivers the next n bytes of what is held: no hole stands before them.
+// release delivers the next n bytes of what is held. Where they do not follow on those before them, a hole was given up.
 func (c *conn) release(dir smtp.Direction, n int64) {
 	h := &c.half[dir]
 	for n > 0 && len(h.held) > 0 {
 		r := h.held[0]
 		h.held[0] = run{}
 		h.held = h.held[1:]
-		h.ahead -= len(r.data) + runCost
+		h.ahead -= r.cost()
 		n -= int64(len(r.data))
+		if hole := r.off - h.next; hole > 0 {
+			c.lose(c.a.now, dir, hole)
+		}
 		c.push(r.t, dir, r.data, r.acked)
 	}
 }
 
-// giveUp takes the first hole for lost; what stands behind it begins a new episode.
-func (c *conn) giveUp(t time.Time, dir smtp.Direction) {
+// giveUp takes the first hole for lost.
+func (c *conn) giveUp(dir smtp.Direction) {
 	h := &c.half[dir]
-	if n := h.held[0].off - h.next; n > 0 {
-		c.lose(t, dir, n)
+	h.episode.skip(h.held[len(h.held)-1].end())
+}
+
+// settle ends the spell of disorder once nothing is held any more.
+func (c *conn) settle(dir smtp.Direction) {
+	if len(c.half[dir].held) == 0 {
+		c.drain(dir)
 	}
-	h.episode.close()
-	c.openEpisode(dir)
-	for _, r := range slices.Clone(h.held) {
-		h.episode.feed(r.off, r.data)
+}
+
+// drain gives up all holes and ends the spell of disorder.
+func (c *conn) drain(dir smtp.Direction) {
+	h := &c.half[dir]
+	for len(h.held) > 0 {
+		c.giveUp(dir)
 	}
-	c.settleEpisode(dir)
+	if h.episode != nil {
+		h.episode.close()
+		h.episode, h.held = nil, nil
+	}
 }
