@@ -22,17 +22,27 @@ const oldestServer = 15
 // maxSocketDir leaves room for "/.s.PGSQL.5432" in the 107 octets of a unix socket's path.
 const maxSocketDir = 90
 
+// patience is how long Release waits for other users before it says so.
+const patience = 3 * time.Second
+
+// ErrOwned is a server that another tap25 has started for itself.
+var ErrOwned = errors.New("the private cluster runs as part of another tap25 and stops with it: run 'tap25 db up' when that has ended")
+
 // startTimeout bounds the start of a server, crash recovery included.
 const startTimeout = 2 * time.Minute
 
 // Cluster is tap25's private PostgreSQL: on a unix socket in its own directory, never on TCP, without a password.
 type Cluster struct {
-	dir    string // state directory
-	bin    string
-	uid    int // who runs the server: PostgreSQL refuses root
-	gid    int
-	name   string
-	users  *os.File // locked shared while this process uses the server
+	dir   string // state directory
+	bin   string
+	uid   int // who runs the server: PostgreSQL refuses root
+	gid   int
+	name  string
+	users *os.File // locked shared while this process uses the server
+
+	// Waiting, if set, is called once when Release has to wait for other users of the server.
+	Waiting func()
+
 	server *exec.Cmd
 	exited chan error
 }
@@ -108,14 +118,19 @@ func findServer() (string, error) {
 
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
-// socketDir is run in the state directory, or a directory of its own below /tmp where that path is too long.
+// socketDir is run in the state directory, or a directory of its own where that path is too long: for root below /run,
+// where nobody else can put something in its place.
 func (c *Cluster) socketDir() string {
 	if dir := filepath.Join(c.dir, "run"); len(dir) <= maxSocketDir {
 		return dir
 	}
 	var st syscall.Stat_t
 	syscall.Stat(c.dir, &st)
-	return fmt.Sprintf("/tmp/tap25-%d-%d", c.uid, st.Ino)
+	base := "/tmp"
+	if os.Geteuid() == 0 {
+		base = "/run"
+	}
+	return fmt.Sprintf("%s/tap25-%d-%d", base, c.uid, st.Ino)
 }
 
 // DSN is how to reach the cluster.
@@ -138,6 +153,13 @@ func (c *Cluster) command(name string, args ...string) *exec.Cmd {
 // prepare makes the directories and, the first time, the cluster itself: aside and then renamed, so that none is ever
 // half made.
 func (c *Cluster) prepare() error {
+	parents := os.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		parents = 0o755 // the server's user must get through
+	}
+	if err := os.MkdirAll(filepath.Dir(c.dir), parents); err != nil {
+		return fmt.Errorf("make the state directory: %w", err)
+	}
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return fmt.Errorf("make the state directory: %w", err)
 	}
@@ -145,11 +167,11 @@ func (c *Cluster) prepare() error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make a directory of the cluster: %w", err)
 		}
-		if err := os.Chown(dir, c.uid, c.gid); err != nil {
-			return fmt.Errorf("make a directory of the cluster: %w", err)
-		}
 		if st, err := os.Lstat(dir); err != nil || !st.IsDir() || st.Mode().Perm() != 0o700 {
 			return fmt.Errorf("the directory %s is not for its owner alone: chmod 700 it", dir)
+		}
+		if err := os.Lchown(dir, c.uid, c.gid); err != nil {
+			return fmt.Errorf("make a directory of the cluster: %w", err)
 		}
 	}
 	version, err := os.ReadFile(filepath.Join(c.data(), "PG_VERSION"))
@@ -181,7 +203,11 @@ func (c *Cluster) initdb() error {
 	}
 	out, err := c.command("initdb", "-D", fresh, "-U", c.name, "-E", "UTF8", "--locale=C.UTF-8", "-A", "peer", "--data-checksums").CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("make the cluster in %s: initdb: %w: %s", c.dir, err, strings.TrimSpace(string(out)))
+		hint := ""
+		if strings.Contains(string(out), "Permission denied") {
+			hint = "; the user " + c.name + " must be able to enter every directory above it: chmod o+x those, or set XDG_STATE_HOME to another"
+		}
+		return fmt.Errorf("make the cluster in %s: initdb: %w: %s%s", c.dir, err, strings.TrimSpace(string(out)), hint)
 	}
 	files := map[string]string{
 		"pg_hba.conf":   "local all all peer map=tap25\n",
@@ -201,12 +227,18 @@ func (c *Cluster) initdb() error {
 
 func (c *Cluster) settings() []string {
 	return []string{"-D", c.data(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c", "timezone=UTC",
-		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700", "-c", "log_min_error_statement=panic"}
+		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700", "-c", "log_min_error_statement=panic",
+		"-c", "log_error_verbosity=terse"} // neither statements nor rows in the log
+}
+
+// open opens a file in the state directory for writing. That is the server's user's, so a link in it is not followed.
+func (c *Cluster) open(name string, flags int) (*os.File, error) {
+	return os.OpenFile(filepath.Join(c.dir, name), os.O_CREATE|os.O_WRONLY|syscall.O_NOFOLLOW|flags, 0o600)
 }
 
 // lock takes a lock file in the state directory.
 func (c *Cluster) lock(name string, how int) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(c.dir, name), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := c.open(name, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a lock of the cluster: %w", err)
 	}
@@ -221,8 +253,27 @@ func (c *Cluster) lock(name string, how int) (*os.File, error) {
 // shared; else one is started that ends with this process, even when it is killed.
 func (c *Cluster) Use(ctx context.Context) error { return c.begin(ctx, c.startChild) }
 
-// Up starts a server that runs until Down.
-func (c *Cluster) Up(ctx context.Context) error { return c.begin(ctx, c.startDaemon) }
+// Up starts a server that runs until Down. A server that ends with another tap25 is ErrOwned.
+func (c *Cluster) Up(ctx context.Context) error {
+	if err := c.begin(ctx, c.startDaemon); err != nil {
+		return err
+	}
+	if !c.detached() {
+		return errors.Join(ErrOwned, c.Release())
+	}
+	return nil
+}
+
+// detachedFile holds the process ID of the server that Up has started.
+const detachedFile = "detached.pid"
+
+// detached says whether the server that runs is one that Up has started.
+func (c *Cluster) detached() bool {
+	server, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
+	pid, _, _ := strings.Cut(string(server), "\n")
+	up, upErr := os.ReadFile(filepath.Join(c.dir, detachedFile))
+	return err == nil && upErr == nil && strings.TrimSpace(pid) == string(up)
+}
 
 func (c *Cluster) begin(ctx context.Context, start func() error) error {
 	if err := c.prepare(); err != nil {
@@ -285,7 +336,7 @@ func (c *Cluster) openLog() (*os.File, error) {
 	if st, err := os.Stat(c.log()); err == nil && st.Size() > limit {
 		os.Rename(c.log(), c.log()+".1")
 	}
-	f, err := os.OpenFile(c.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := c.open(filepath.Base(c.log()), os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL's log: %w", err)
 	}
@@ -336,6 +387,15 @@ func (c *Cluster) startDaemon() error {
 	}
 	c.exited = make(chan error, 1)
 	go func() { c.exited <- cmd.Wait() }()
+	f, err := c.open(detachedFile, os.O_TRUNC)
+	if err == nil {
+		_, err = fmt.Fprint(f, cmd.Process.Pid)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		cmd.Process.Signal(syscall.SIGINT)
+		return fmt.Errorf("note the server's process: %w", err)
+	}
 	return nil
 }
 
@@ -348,12 +408,26 @@ func (c *Cluster) Release() error {
 	if c.server == nil {
 		return nil
 	}
-	if err := syscall.Flock(int(c.users.Fd()), syscall.LOCK_EX); err != nil {
+	if err := c.waitForUsers(); err != nil {
 		return fmt.Errorf("wait for other users of the cluster: %w", err)
 	}
 	c.server.Process.Signal(syscall.SIGINT)
 	<-c.exited
 	return nil
+}
+
+// waitForUsers takes the lock that all users share. Its conversion gives the shared lock up, flock(2), so that two that
+// end at once do not wait for each other.
+func (c *Cluster) waitForUsers() error {
+	if c.Waiting != nil {
+		notice := time.AfterFunc(patience, c.Waiting)
+		defer notice.Stop()
+	}
+	for {
+		if err := syscall.Flock(int(c.users.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
+			return err
+		}
+	}
 }
 
 // Down stops the server that Up started; no error where none runs.
@@ -362,7 +436,8 @@ func (c *Cluster) Down() error {
 		return nil
 	}
 	out, err := c.command("pg_ctl", "stop", "-D", c.data(), "-m", "fast", "-w").CombinedOutput()
-	if err != nil && !strings.Contains(string(out), "no server running") {
+	// A server that died without removing its file leaves nothing to stop.
+	if err != nil && !strings.Contains(string(out), "no server running") && !strings.Contains(string(out), "No such process") {
 		return fmt.Errorf("stop PostgreSQL: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil

@@ -82,7 +82,8 @@ func copyStream(rows [][]byte) *bytes.Reader {
 const segmentRows = 10000
 
 // Sink loads the rows of a replay. A segment is named by what it holds, so that replaying the same capture again, under
-// any name or compression, or after an interruption, adds only what is missing.
+// any name or compression, adds only what is missing. A segment that an interruption cuts short has a name that no later
+// replay gives it: where the input can be read again, Discard it.
 type Sink struct {
 	ctx    context.Context
 	db     *DB
@@ -90,7 +91,10 @@ type Sink struct {
 	rows   [][]byte
 	err    error
 
-	Added, Held int64 // rows added, rows that the database held already
+	discard bool
+
+	// Rows added, rows that the database held already, and rows left for the next replay of an interrupted one.
+	Added, Held, Left int64
 }
 
 // NewSink makes a sink. ctx bounds all its loads.
@@ -103,10 +107,21 @@ func (s *Sink) Add(e *smtp.Envelope) {
 	if s.err != nil {
 		return
 	}
+	if s.discard {
+		s.Left++
+		return
+	}
 	s.rows = append(s.rows, AppendRow(nil, e))
 	if len(s.rows) == segmentRows {
 		s.flush()
 	}
+}
+
+// Discard leaves out the segment that was begun and all rows that come yet.
+func (s *Sink) Discard() {
+	s.discard = true
+	s.Left += int64(len(s.rows))
+	s.rows = nil
 }
 
 // Err is what loading failed with.

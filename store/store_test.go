@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -190,6 +191,31 @@ func TestSink_SameRowsAgainAddNothing(t *testing.T) {
 	}
 }
 
+func TestSink_DiscardedSegmentIsAddedByTheNextReplay(t *testing.T) {
+	db := database(t, false)
+	const n = segmentRows + 5
+	for run, want := range []struct{ added, held, left int64 }{{segmentRows, 0, 5}, {5, segmentRows, 0}} {
+		s := NewSink(t.Context(), db, "tap")
+		for i := range n {
+			if run == 0 && i == n-1 {
+				s.Discard() // interrupted before the last row, which the end of the input then gives
+			}
+			e := full()
+			e.SessionID = int64(i)
+			s.Add(e)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if s.Added != want.added || s.Held != want.held || s.Left != want.left {
+			t.Errorf("run %d: %d added, %d held, %d left; want %+v", run+1, s.Added, s.Held, s.Left, want)
+		}
+	}
+	if got := count(t, db); got != n {
+		t.Errorf("%d rows, want %d", got, n)
+	}
+}
+
 func TestLoad_TwoMakeTheSamePartitionsAtOnce(t *testing.T) {
 	first := database(t, false)
 	second := another(t, first.Conn().Config().Database)
@@ -269,6 +295,38 @@ func TestQuestions_AreAnsweredByIndexInAnyCase(t *testing.T) {
 		lines, err := pgx.CollectRows(plan, pgx.RowTo[string])
 		if err != nil || !strings.Contains(strings.Join(lines, "\n"), "Index Scan") {
 			t.Errorf("%s uses no index: %v %s", question, err, strings.Join(lines, "\n"))
+		}
+	}
+}
+
+func TestQuestions_ByAddressAndSubnetUseTheIndex(t *testing.T) {
+	db := database(t, false)
+	var rows []*smtp.Envelope
+	for i := range 5000 {
+		e := full()
+		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+		e.Client, e.Server = netip.AddrPortFrom(addr, 40000), netip.AddrPortFrom(addr, 25)
+		rows = append(rows, e)
+	}
+	if _, err := db.Load(t.Context(), "tap", "many", encode(rows...)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Conn().Exec(t.Context(), "analyze"); err != nil {
+		t.Fatal(err)
+	}
+	for question, want := range map[string]int{"client_ip = '10.0.3.7'": 1, "server_ip = '10.0.3.7'": 1,
+		"client_ip <<= '10.0.3.0/28'": 16, "server_ip <<= '10.0.3.0/28'": 16} {
+		var n int
+		if err := db.Conn().QueryRow(t.Context(), "select count(*) from mail where "+question).Scan(&n); err != nil || n != want {
+			t.Errorf("%s: %d rows, %v; want %d", question, n, err, want)
+		}
+		plan, err := db.Conn().Query(t.Context(), "explain select * from mail where "+question)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(plan, pgx.RowTo[string])
+		if text := strings.Join(lines, "\n"); err != nil || !strings.Contains(text, "Index Scan") {
+			t.Errorf("%s uses no index: %v %s", question, err, text)
 		}
 	}
 }
@@ -383,8 +441,95 @@ func TestCluster_SecondUserSharesTheServer(t *testing.T) {
 	if err := second.Release(); err != nil {
 		t.Error(err)
 	}
+	if err := second.Up(t.Context()); !errors.Is(err, ErrOwned) {
+		t.Errorf("up beside a server that will stop: %v", err)
+	}
 	if !c.Running(t.Context()) {
 		t.Error("the first user's server is gone")
+	}
+}
+
+func TestCluster_UpRunsUntilDown(t *testing.T) {
+	database(t, true) // or skip
+	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// The parent is missing still, and the path is too long for a socket.
+	state := filepath.Join(dir, "parent", strings.Repeat("long", 25))
+	cluster := func() *Cluster {
+		c, err := NewCluster(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := cluster()
+	t.Cleanup(func() {
+		c.Down()
+		os.RemoveAll(c.socketDir())
+	})
+	for range 2 { // the second time it runs already
+		c := cluster()
+		if err := c.Up(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Release(); err != nil {
+			t.Error(err)
+		}
+	}
+	user := cluster()
+	if err := user.Use(t.Context()); err != nil || user.server != nil {
+		t.Errorf("use: %v; a server of its own: %v", err, user.server != nil)
+	}
+	if err := user.Release(); err != nil || !c.Running(t.Context()) {
+		t.Errorf("release: %v; running: %v", err, c.Running(t.Context()))
+	}
+	for range 2 { // the second time there is nothing to stop
+		if err := c.Down(); err != nil || c.Running(t.Context()) {
+			t.Errorf("down: %v; running: %v", err, c.Running(t.Context()))
+		}
+	}
+}
+
+func TestCluster_OwnerWaitsForOtherUsersAndSaysSo(t *testing.T) {
+	database(t, true) // or skip
+	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	owner, _ := NewCluster(filepath.Join(dir, "state"))
+	other, _ := NewCluster(filepath.Join(dir, "state"))
+	said := make(chan bool, 1)
+	owner.Waiting = func() { said <- true }
+	for _, c := range []*Cluster{owner, other} {
+		if err := c.Use(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error)
+	go func() { ended <- owner.Release() }()
+	select {
+	case <-said:
+	case err := <-ended:
+		t.Fatalf("the server was stopped under another user: %v", err)
+	}
+	if !other.Running(t.Context()) {
+		t.Error("the server was stopped under another user")
+	}
+	if err := other.Release(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil || other.Running(t.Context()) {
+		t.Errorf("release: %v; running: %v", err, other.Running(t.Context()))
 	}
 }
 

@@ -4,11 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
+	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"tap25/store"
@@ -48,13 +54,16 @@ func privateCluster() (*store.Cluster, error) {
 
 // openDatabase opens the database that --db names. The private cluster is started and migrated as needed; the schema of
 // another is only looked at.
-func openDatabase(ctx context.Context, dsn string) (*database, error) {
+func openDatabase(ctx context.Context, stderr io.Writer, dsn string) (*database, error) {
 	db := &database{}
 	dsn = resolveDB(dsn)
 	if dsn == local {
 		cluster, err := privateCluster()
 		if err != nil {
 			return nil, err
+		}
+		cluster.Waiting = func() {
+			fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 that use the private cluster, which stops with this one")
 		}
 		if err := cluster.Use(ctx); err != nil {
 			return nil, err
@@ -141,7 +150,7 @@ func dbMigrate() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dsn = resolveDB(dsn)
 			if dsn == local {
-				db, err := openDatabase(cmd.Context(), dsn) // which migrates
+				db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn) // which migrates
 				if err != nil {
 					return err
 				}
@@ -164,7 +173,7 @@ func dbStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show what the database holds", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			db, err := openDatabase(cmd.Context(), dsn)
+			db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
 			if err != nil {
 				return err
 			}
@@ -203,20 +212,18 @@ func dbPsql() *cobra.Command {
 			if err != nil {
 				return errors.New("psql is not installed: apt-get install postgresql-client")
 			}
-			db, err := openDatabase(cmd.Context(), dsn)
+			db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, db.close()) }()
 			psql := exec.Command(path, args...)
 			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
-			c := db.Conn().Config()
-			psql.Env = append(os.Environ(), "PGHOST="+c.Host, fmt.Sprintf("PGPORT=%d", c.Port), "PGUSER="+c.User, "PGDATABASE="+c.Database,
-				"PGPASSWORD="+c.Password, "PGTZ=UTC")
-			if c.TLSConfig != nil {
-				psql.Env = append(psql.Env, "PGSSLMODE=require")
-			}
-			// Ctrl-C is psql's: it ends a query there, not tap25.
+			psql.Env = append(os.Environ(), psqlEnv(resolveDB(dsn), db.Conn().Config())...)
+			// Ctrl-C is psql's, each time: it ends a query there, not tap25.
+			interrupts := make(chan os.Signal, 1)
+			signal.Notify(interrupts, os.Interrupt)
+			defer signal.Stop(interrupts)
 			psql.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 			if err := psql.Run(); err != nil {
 				return fmt.Errorf("psql: %w", err)
@@ -226,4 +233,26 @@ func dbPsql() *cobra.Command {
 	}
 	dbFlag(cmd, &dsn)
 	return cmd
+}
+
+// sslSetting finds the TLS settings of a connection URL or keyword string; psql's default is that of pgx.
+var sslSetting = regexp.MustCompile(`(?:^|[\s?&])(sslmode|sslrootcert|sslcert|sslkey|sslnegotiation)\s*=\s*('[^']*'|[^\s&]+)`)
+
+// psqlEnv is how psql learns of the connection: the password must not stand on a command line.
+func psqlEnv(dsn string, c *pgx.ConnConfig) []string {
+	env := []string{"PGHOST=" + c.Host, fmt.Sprintf("PGPORT=%d", c.Port), "PGUSER=" + c.User, "PGDATABASE=" + c.Database, "PGTZ=UTC"}
+	if c.Password != "" {
+		env = append(env, "PGPASSWORD="+c.Password)
+	}
+	isURL := strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+	for _, m := range sslSetting.FindAllStringSubmatch(dsn, -1) {
+		value := strings.Trim(m[2], "'")
+		if isURL {
+			if plain, err := url.QueryUnescape(value); err == nil {
+				value = plain
+			}
+		}
+		env = append(env, "PG"+strings.ToUpper(m[1])+"="+value)
+	}
+	return env
 }

@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"tap25/store"
 )
@@ -80,4 +84,32 @@ func mustJSON(v any) []byte {
 		panic(err)
 	}
 	return b
+}
+
+func TestPsqlEnv_KeepsTheTLSSettingsOfTheURL(t *testing.T) {
+	t.Setenv("PGSSLMODE", "")
+	for dsn, want := range map[string][]string{
+		"postgres://u:secret@127.0.0.1/x":                                  nil,
+		"postgres://u@db.example:6000/x?connect_timeout=5&sslmode=require": {"PGSSLMODE=require"},
+		"host=db.example user=u sslmode = disable":                         {"PGSSLMODE=disable"},
+	} {
+		c, err := pgx.ParseConfig(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, v := range psqlEnv(dsn, c) {
+			if strings.HasPrefix(v, "PGSSL") {
+				got = append(got, v)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	root := filepath.Join(t.TempDir(), "root.crt")
+	got := psqlEnv("postgres://u@db.example/x?sslmode=verify-full&sslrootcert="+url.QueryEscape(root), &pgx.ConnConfig{})
+	if !slices.Contains(got, "PGSSLMODE=verify-full") || !slices.Contains(got, "PGSSLROOTCERT="+root) {
+		t.Errorf("got %q", got)
+	}
 }

@@ -117,8 +117,8 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 
 	out := newRows(cmd.OutOrStdout(), cancel)
 	if !r.json {
-		// Rows that were read before an interruption are loaded still: the load has a context of its own.
-		db, err := openDatabase(ctx, r.db)
+		// What an interruption leaves whole is loaded still: the load has a context of its own.
+		db, err := openDatabase(ctx, cmd.ErrOrStderr(), r.db)
 		if err != nil {
 			return err
 		}
@@ -135,6 +135,9 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	start := time.Now()
 	progress := startProgress(cmd.ErrOrStderr(), cmd.OutOrStdout(), files, out)
 	err = r.read(files, asm)
+	if _, total := files.Progress(); out.sink != nil && err != nil && cmd.Context().Err() != nil && total > 0 {
+		out.sink.Discard() // the files can be read again; a pipe cannot, so what it gave is loaded
+	}
 	asm.Close()
 	flushErr := out.finish()
 	progress.stop()

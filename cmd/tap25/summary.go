@@ -33,7 +33,7 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, out *rows) {
 		count{"not SMTP", s.SMTP.NotSMTP}, count{"ended by silence", s.Idle}, count{"evicted", s.ConnsEvicted}, count{"open at the end", s.Unfinished})))
 	line("rows", "%d%s", out.emitted.Load(), nonZero(outcomes(&s.SMTP)))
 	if out.sink != nil {
-		line("database", "%d rows added%s", out.sink.Added, nonZero(counts(count{"already there", out.sink.Held})))
+		line("database", "%d rows added%s", out.sink.Added, nonZero(counts(count{"already there", out.sink.Held}, count{"left for the next replay", out.sink.Left})))
 	}
 	if troubles := nonZero(counts(
 		count{"bad checksums", s.BadChecksums}, count{"conflicts", s.Conflicts}, count{"ignored resets", s.IgnoredResets},
