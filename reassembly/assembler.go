@@ -30,7 +30,7 @@ type Config struct {
 	SMTP     smtp.Config          // limits of the dialogues; Emit and Stats are set by New
 
 	MaxConns    int           // connections with payload at a time; default 131072
-	MaxHalfOpen int           // connections without payload so far; default 262144, some 40 MiB
+	MaxHalfOpen int           // connections without payload so far; default 1048576, 48 MiB
 	MaxHeld     int64         // bytes held for all connections; default 256 MiB
 	Idle        time.Duration // default 15 min: RFC 5321 section 4.5.3.2 lets a side be silent for 10
 }
@@ -61,6 +61,7 @@ type Stats struct {
 	Conflicts       int64 // segments with bytes that differ from those seen before
 	IgnoredResets   int64 // RSTs outside the window
 	HalfOpenEvicted int64
+	HalfOpenIdle    int64 // forgotten after a silence
 	ConnsEvicted    int64 // over a limit
 	Idle            int64 // ended by silence
 	Unfinished      int64 // open at the end of the input
@@ -97,7 +98,7 @@ func New(cfg Config) *Assembler {
 		cfg.MaxConns = 1 << 17
 	}
 	if cfg.MaxHalfOpen == 0 {
-		cfg.MaxHalfOpen = 1 << 18
+		cfg.MaxHalfOpen = 1 << 20
 	}
 	if cfg.MaxHeld == 0 {
 		cfg.MaxHeld = 256 << 20
@@ -107,14 +108,13 @@ func New(cfg Config) *Assembler {
 	}
 	a := &Assembler{
 		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(),
-		holed: list.New(), orderer: newOrderer(), sums: map[[16]byte]*tally{},
+		holed: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
 	}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true
 	}
 	a.dec.ignoreChecksums = cfg.Checksum == Off
 	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats = cfg.Emit, &a.stats.SMTP
-	a.halfOpen.limit = cfg.MaxHalfOpen
 	return a
 }
 
@@ -139,6 +139,7 @@ func (a *Assembler) Advance(t time.Time) {
 	}
 	a.swept = t
 	a.dec.advance(t)
+	a.stats.HalfOpenIdle += a.halfOpen.expire(t.Add(-a.cfg.Idle))
 	for e := a.holed.Front(); e != nil; {
 		c := e.Value.(*conn)
 		e = e.Next()

@@ -41,7 +41,7 @@ func (a *Assembler) segment(t time.Time, p *packet) {
 	k, srcFirst := tupleOf(p)
 	c := a.conns[k]
 	if p.flags&tcpSYN != 0 {
-		if c = a.syn(c, k, srcFirst, p); len(p.payload) == 0 {
+		if c = a.syn(t, c, k, srcFirst, p); len(p.payload) == 0 {
 			return
 		}
 		p.seq++ // the SYN counts one; what comes with it stands behind it (TCP Fast Open)
@@ -70,7 +70,7 @@ func (a *Assembler) segment(t time.Time, p *packet) {
 }
 
 // syn notes a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil where it begins a new one.
-func (a *Assembler) syn(c *conn, k tuple, srcFirst bool, p *packet) *conn {
+func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *packet) *conn {
 	if c != nil {
 		h := &c.half[c.direction(srcFirst)]
 		if h.known && h.base == p.seq+1 {
@@ -86,7 +86,7 @@ func (a *Assembler) syn(c *conn, k tuple, srcFirst bool, p *packet) *conn {
 	if srcFirst {
 		side = 0
 	}
-	v, ok := a.halfOpen.entries[k]
+	v, ok := a.halfOpen.get(k)
 	if ok && v.have[side] && v.isn[side] != p.seq && p.flags&tcpACK == 0 {
 		v, ok = handshake{}, false // the ports are used again
 	}
@@ -97,7 +97,7 @@ func (a *Assembler) syn(c *conn, k tuple, srcFirst bool, p *packet) *conn {
 	} else if !ok {
 		v.clientFirst = side == 0
 	}
-	a.halfOpen.put(k, v)
+	a.halfOpen.put(t, k, v)
 	return nil
 }
 

@@ -37,7 +37,7 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, out *rows) {
 	}
 	if troubles := nonZero(counts(
 		count{"bad checksums", s.BadChecksums}, count{"conflicts", s.Conflicts}, count{"ignored resets", s.IgnoredResets},
-		count{"half-open evicted", s.HalfOpenEvicted}, count{"replies to no command", s.SMTP.Unsolicited},
+		count{"half-open evicted", s.HalfOpenEvicted}, count{"half-open ended by silence", s.HalfOpenIdle}, count{"replies to no command", s.SMTP.Unsolicited},
 		count{"lines that are no replies", s.SMTP.Junk}, count{"replies presumed", s.SMTP.Presumed},
 		count{"limits met", s.SMTP.Overflows})); troubles != "" {
 		line("met", "%s", strings.Trim(troubles, " ()"))
