@@ -62,6 +62,7 @@ type Stats struct {
 	IgnoredResets   int64 // RSTs outside the window
 	HalfOpenEvicted int64
 	HalfOpenIdle    int64 // forgotten after a silence
+	HolesEvicted    int64 // given up because of MaxHeld
 	ConnsEvicted    int64 // over a limit
 	Idle            int64 // ended by silence
 	Unfinished      int64 // open at the end of the input
@@ -78,7 +79,8 @@ type Assembler struct {
 
 	conns    map[tuple]*conn
 	recent   *list.List // of *conn, the one heard of last in front
-	holed    *list.List // of *conn with a hole
+	holed    *list.List // of *conn with a hole, the oldest in front
+	keeping  *list.List // of *conn that keep bytes behind a hole, likewise
 	halfOpen halfOpenTable
 	held     int64
 	orderer  *orderer
@@ -108,7 +110,7 @@ func New(cfg Config) *Assembler {
 	}
 	a := &Assembler{
 		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(),
-		holed: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
+		holed: list.New(), keeping: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
 	}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true
@@ -186,12 +188,20 @@ func (a *Assembler) remove(c *conn, ended bool) {
 	c.size = 0
 }
 
-// account puts a connection's size and place right after a segment, and keeps the limits.
+// account puts a connection's size and place right after a segment, and keeps the limits. Where too much is held, the
+// oldest holes are given up first: that costs their transaction a flag. Only then connections go, the silent ones first.
 func (a *Assembler) account(c *conn) {
 	a.recent.MoveToFront(c.element)
-	size := int64(c.heldBytes())
-	a.held += size - c.size
-	c.size = size
+	a.weigh(c)
+	for a.held > a.cfg.MaxHeld && a.keeping.Len() > 0 {
+		victim := a.keeping.Front().Value.(*conn)
+		for dir := range victim.half {
+			victim.drain(smtp.Direction(dir))
+		}
+		victim.doubt()
+		a.weigh(victim)
+		a.stats.HolesEvicted++
+	}
 	for a.held > a.cfg.MaxHeld || len(a.conns) > a.cfg.MaxConns {
 		victim := a.recent.Back().Value.(*conn)
 		if victim == c {
@@ -202,6 +212,13 @@ func (a *Assembler) account(c *conn) {
 		}
 		a.remove(victim, false)
 	}
+}
+
+// weigh sets what a connection holds.
+func (a *Assembler) weigh(c *conn) {
+	size := int64(c.heldBytes())
+	a.held += size - c.size
+	c.size = size
 }
 
 // tally counts the checksums of one sending address, for Auto: a host whose card fills them in shows only wrong ones.

@@ -131,8 +131,8 @@ func replayed(t testing.TB, cfg Config, frames []timed) ([]smtp.Envelope, Stats)
 	if a.orderer.opened != a.orderer.completed {
 		t.Errorf("%d episodes opened in gopacket, %d let go", a.orderer.opened, a.orderer.completed)
 	}
-	if a.held != 0 || len(a.conns) != 0 || a.holed.Len() != 0 {
-		t.Errorf("held after Close: %d bytes, %d connections, %d holes", a.held, len(a.conns), a.holed.Len())
+	if a.held != 0 || len(a.conns) != 0 || a.holed.Len() != 0 || a.keeping.Len() != 0 {
+		t.Errorf("held after Close: %d bytes, %d connections, %d holes, %d of them kept", a.held, len(a.conns), a.holed.Len(), a.keeping.Len())
 	}
 	return rows, s
 }

@@ -18,6 +18,7 @@ type conn struct {
 	last        time.Time
 	element     *list.Element // in Assembler.recent
 	hole        *list.Element // in Assembler.holed; nil without a hole
+	keeps       *list.Element // in Assembler.keeping; nil where nothing is held behind one
 	size        int64
 	strays      int  // segments in a row far outside the window
 	closed      bool // only remembered
@@ -212,15 +213,22 @@ func (c *conn) take(t time.Time, dir smtp.Direction, p *packet) {
 	c.doubt()
 }
 
-// doubt keeps the list of connections with holes, in the order in which these opened: rows come in the same order each time.
+// doubt keeps the lists of connections with holes, in the order in which these opened: rows come in the same order each time.
 func (c *conn) doubt() {
-	switch doubtful := !c.closed && (c.half[0].waiting() || c.half[1].waiting()); {
-	case doubtful && c.hole == nil:
-		c.hole = c.a.holed.PushBack(c)
-	case !doubtful && c.hole != nil:
-		c.a.holed.Remove(c.hole)
-		c.hole = nil
+	c.hole = c.enlist(c.a.holed, c.hole, !c.closed && (c.half[0].waiting() || c.half[1].waiting()))
+	c.keeps = c.enlist(c.a.keeping, c.keeps, !c.closed && len(c.half[0].held)+len(c.half[1].held) > 0)
+}
+
+// enlist puts a connection last in a list, or out of it; e is its place there, nil if none.
+func (c *conn) enlist(l *list.List, e *list.Element, in bool) *list.Element {
+	switch {
+	case in && e == nil:
+		return l.PushBack(c)
+	case !in && e != nil:
+		l.Remove(e)
+		return nil
 	}
+	return e
 }
 
 // maxWindow is the largest receive window of TCP, RFC 7323 section 2.3.

@@ -1,0 +1,93 @@
+package reassembly
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tap25/reassembly/smtp"
+)
+
+// crowd opens n connections, one after the other, each with a mail whose message is on its way, and, if holes is set, with
+// something held behind a hole.
+func crowd(t *testing.T, n int, holes bool) (frames []timed) {
+	at := time.Duration(0)
+	for i := range n {
+		w := newWire(t, 1000, 9000, 1460)
+		w.frames, w.client = nil, fmt.Sprintf("192.0.2.9:%d", 1000+i)
+		w.add(client, segment{flags: tcpSYN, seq: 1000})
+		w.add(server, segment{flags: tcpSYN | tcpACK, seq: 9000, ack: 1001})
+		w.say(server, "220 mx\r\n")
+		w.say(client, "EHLO x\r\n")
+		w.say(server, "250 mx\r\n")
+		w.say(client, fmt.Sprintf("MAIL FROM:<a%d@a.example>\r\nRCPT TO:<b%d@b.example>\r\nDATA\r\n", i, i))
+		w.say(server, "250 ok\r\n250 ok\r\n354 go\r\n")
+		if holes {
+			w.sent[client] += 10
+			w.say(client, strings.Repeat("x", 1400))
+		}
+		for _, f := range w.frames {
+			at += time.Microsecond
+			f.at = at
+			frames = append(frames, f)
+		}
+	}
+	return frames
+}
+
+// wantCrowd wants a row of unknown outcome for each of n connections, in their order, with those flags.
+func wantCrowd(t *testing.T, rows []smtp.Envelope, n int, flags smtp.Flags) {
+	t.Helper()
+	if len(rows) != n {
+		t.Fatalf("%d rows, want %d", len(rows), n)
+	}
+	for i, e := range rows {
+		if *e.MailFrom != fmt.Sprintf("a%d@a.example", i) || *e.RcptTo != fmt.Sprintf("b%d@b.example", i) || e.Outcome != smtp.Unknown || e.Flags != flags {
+			t.Fatalf("row %d: %s", i, essence(rows[i:i+1]))
+		}
+	}
+}
+
+func TestAssembler_TooManyConnectionsGiveUpTheSilentOnesFirst(t *testing.T) {
+	rows, s := replayed(t, Config{MaxConns: 100}, crowd(t, 150, false))
+	wantCrowd(t, rows, 150, 0)
+	if s.ConnsEvicted != 50 || s.Unfinished != 100 || s.HolesEvicted != 0 {
+		t.Errorf("%d evicted, %d unfinished", s.ConnsEvicted, s.Unfinished)
+	}
+}
+
+func TestAssembler_TooMuchHeldGivesUpTheSilentConnectionsFirst(t *testing.T) {
+	rows, s := replayed(t, Config{MaxHeld: 256 << 10}, crowd(t, 1000, false))
+	wantCrowd(t, rows, 1000, 0)
+	if s.ConnsEvicted < 100 || s.ConnsEvicted+s.Unfinished != 1000 {
+		t.Errorf("%d evicted, %d unfinished", s.ConnsEvicted, s.Unfinished)
+	}
+}
+
+func TestAssembler_TooMuchHeldBehindHolesGivesUpTheHolesFirst(t *testing.T) {
+	const n = 300
+	frames := crowd(t, n, true)
+	rows, s := replayed(t, Config{MaxHeld: 3 << 19}, frames)
+	wantCrowd(t, rows, n, smtp.Gap)
+	if s.ConnsEvicted != 0 || s.HolesEvicted < 1 || s.LostBytes != 10*n {
+		t.Errorf("%d connections and %d holes evicted, %d octets lost", s.ConnsEvicted, s.HolesEvicted, s.LostBytes)
+	}
+}
+
+// TestAssembler_HeldBytesStayBelowTheLimit looks at the account after each segment.
+func TestAssembler_HeldBytesStayBelowTheLimit(t *testing.T) {
+	const limit = 1 << 20
+	a := New(Config{MaxHeld: limit, Emit: func(*smtp.Envelope) {}})
+	for _, f := range crowd(t, 500, true) {
+		data := f.s.ip(t).data
+		a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+		sum := int64(0)
+		for _, c := range a.conns {
+			sum += int64(c.heldBytes())
+		}
+		if a.held > limit || a.held != sum {
+			t.Fatalf("%d bytes held by the account, %d in fact, limit %d", a.held, sum, limit)
+		}
+	}
+}
