@@ -6,7 +6,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all build install-run install-test demo test check loss fuzz bench clean
+.PHONY: all build install-run install-test demo test check bounds loss fuzz bench clean
 
 all: build
 
@@ -39,6 +39,10 @@ FUZZTIME ?= 60s
 fuzz:
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+# The bounds at their full sizes: a million half-open connections, ten million fragments, ...; two minutes.
+bounds:
+	TAP25_TEST_BOUNDS=full go test -count=1 -run Bounds -v ./cmd/tap25 ./reassembly
 
 # Properties under heavy loss in both directions, which do not hold yet (DESIGN.md, limits).
 loss:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -289,6 +290,24 @@ func TestDefrag_NeverCompletedStaysWithinBounds(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(10, func() { f.add(&piece{id: 1 << 30, body: make([]byte, 8), reason: goOn, at: int64(n) * 1000}) }); n > 2 {
 		t.Errorf("%v allocations a fragment", n)
+	}
+}
+
+// TestDefrag_TwiceTheFragmentsTakeTwiceTheWork counts what is done for N and for 2N fragments: datagrams begun and let go
+// of, and memory asked for.
+func TestDefrag_TwiceTheFragmentsTakeTwiceTheWork(t *testing.T) {
+	const n = 100_000
+	work := func(n int) (dropped int64, made int, allocated uint64) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f := neverWhole(n)
+		runtime.ReadMemStats(&after)
+		return f.stats.Evicted + f.stats.Expired, f.pages.made, after.Mallocs - before.Mallocs
+	}
+	dropped, made, allocated := work(n)
+	dropped2, made2, allocated2 := work(2 * n)
+	if dropped2 > 2*dropped+maxDatagrams || made2 != made || allocated2 > 2*allocated {
+		t.Errorf("%d dropped, then %d; %d pages, then %d; %d allocations, then %d", dropped, dropped2, made, made2, allocated, allocated2)
 	}
 }
 

@@ -65,6 +65,7 @@ func checkReplay(t *testing.T, e expectation) {
 		if status := run(t.Context(), []string{"replay", "--json", "--sensor", "tap", e.capture}, nil, &out, &diag); status != statusDone {
 			t.Fatalf("status %d: %s", status, diag.String())
 		}
+		checkSums(t, diag.String())
 		got := jsonLines(t, out.Bytes())
 		b, err := os.ReadFile(e.rows)
 		if err != nil {

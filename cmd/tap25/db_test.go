@@ -40,6 +40,9 @@ func TestReplay_IntoTheLocalClusterOnce(t *testing.T) {
 		if status := run(t.Context(), args, nil, &o, &d); status != want {
 			t.Fatalf("%s: status %d: %s", args[0], status, d.String())
 		}
+		if args[0] == "replay" && want == statusDone {
+			checkSums(t, d.String())
+		}
 		return o.String(), d.String()
 	}
 	if _, diag := tap25(statusDone, "replay", "--sensor", "tap", demo); !strings.Contains(diag, "764 rows added\n") {

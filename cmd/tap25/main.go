@@ -22,7 +22,10 @@ const (
 	statusUsage  = 2
 )
 
-func main() {
+func main() { os.Exit(process()) }
+
+// process is tap25 with the settings of its process, as main leaves it but for the exit.
+func process() (status int) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(40) // a sixth less memory for a few percent of CPU: the appliance has other uses for it
 	}
@@ -30,7 +33,7 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C has its usual effect, at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
 
 // run is tap25 without the process around it.

@@ -16,11 +16,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tap25": main})
+	testscript.Main(m, map[string]func(){"tap25": main, "tap25-measured": measured})
 }
 
-// TestScripts runs testdata/script, each with the captures that makeCaptures writes and two commands of its own:
-// mkfifo NAME, and feed FILE FIFO, which writes FILE into FIFO once it is read, and leaves it open until the script ends.
+// TestScripts runs testdata/script, each with the captures that makeCaptures writes and commands of its own:
+// mkfifo NAME; sums, which holds the counters of the summary on standard error against each other; feed FILE FIFO, which writes FILE into FIFO once it is read, and leaves it open until the script ends.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -30,6 +30,11 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mkfifo": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(syscall.Mkfifo(ts.MkAbs(args[0]), 0o600))
+			},
+			"sums": func(ts *testscript.TestScript, _ bool, _ []string) {
+				if wrong := wrongSums(summaryOf(ts.ReadFile("stderr"))); len(wrong) > 0 {
+					ts.Fatalf("%s", strings.Join(wrong, "\n"))
+				}
 			},
 			"feed": func(ts *testscript.TestScript, _ bool, args []string) {
 				fifo, err := os.OpenFile(ts.MkAbs(args[1]), os.O_WRONLY, 0)

@@ -26,6 +26,11 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, out *rows) {
 	seconds := max(r.elapsed, time.Microsecond).Seconds()
 	line("packets", "%d%s", r.frames, nonZero(s.Frames.All()))
 	line("bytes", "%d", r.octets)
+	if f := s.Fragments; f.In > 0 {
+		line("fragments", "%d%s", f.In, nonZero(counts(
+			count{"reassembled", f.Reassembled}, count{"duplicate", f.Duplicate}, count{"overlapping", f.Overlapping}, count{"of other ports", f.Irrelevant},
+			count{"bad", f.Bad}, count{"expired", f.Expired}, count{"evicted", f.Evicted}, count{"incomplete at the end", f.Held})))
+	}
 	line("payload", "%d bytes%s", s.PayloadBytes, nonZero(counts(
 		count{"in order", s.DeliveredBytes}, count{"duplicate", s.DuplicateBytes}, count{"ignored", s.IgnoredBytes})))
 	line("lost", "%d bytes", s.LostBytes)
@@ -38,7 +43,7 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, out *rows) {
 	if troubles := nonZero(counts(
 		count{"bad checksums", s.BadChecksums}, count{"conflicts", s.Conflicts}, count{"ignored resets", s.IgnoredResets},
 		count{"half-open evicted", s.HalfOpenEvicted}, count{"half-open ended by silence", s.HalfOpenIdle}, count{"replies to no command", s.SMTP.Unsolicited},
-		count{"lines that are no replies", s.SMTP.Junk}, count{"replies presumed", s.SMTP.Presumed},
+		count{"holes given up for memory", s.HolesEvicted}, count{"lines that are no replies", s.SMTP.Junk}, count{"replies presumed", s.SMTP.Presumed},
 		count{"limits met", s.SMTP.Overflows})); troubles != "" {
 		line("met", "%s", strings.Trim(troubles, " ()"))
 	}

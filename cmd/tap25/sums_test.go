@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// counted is a line of the summary: a total and what it is made of.
+type counted struct {
+	total int64
+	parts map[string]int64
+}
+
+var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|database|met) +(?:(\d+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* \d+)\)?)?$`)
+
+// summaryOf reads the summary of a replay.
+func summaryOf(diag string) map[string]counted {
+	lines := map[string]counted{}
+	for _, m := range summaryLine.FindAllStringSubmatch(diag, -1) {
+		c := counted{parts: map[string]int64{}}
+		c.total, _ = strconv.ParseInt(m[2], 10, 64)
+		for part := range strings.SplitSeq(m[3], ", ") {
+			if at := strings.LastIndexByte(part, ' '); at > 0 {
+				c.parts[part[:at]], _ = strconv.ParseInt(part[at+1:], 10, 64)
+			}
+		}
+		lines[m[1]] = c
+	}
+	return lines
+}
+
+// wrongSums holds the counters of a replay's summary against each other: every frame has one verdict, every payload octet
+// was delivered, a duplicate or ignored, every fragment came to one end, every row has an outcome, and each is in the
+// database, was there, or is left for the next replay.
+func wrongSums(lines map[string]counted) (wrong []string) {
+	for _, name := range []string{"packets", "payload", "fragments", "rows"} {
+		c, ok := lines[name]
+		if !ok && name != "fragments" {
+			wrong = append(wrong, "no line of "+name)
+		}
+		if sum := c.sum(); sum != c.total {
+			wrong = append(wrong, fmt.Sprintf("%s: %d, but its parts add up to %d: %v", name, c.total, sum, c.parts))
+		}
+	}
+	if db, ok := lines["database"]; ok && db.total+db.sum() != lines["rows"].total {
+		wrong = append(wrong, fmt.Sprintf("%d rows, but %d added, %v", lines["rows"].total, db.total, db.parts))
+	}
+	return wrong
+}
+
+func (c counted) sum() (n int64) {
+	for _, part := range c.parts {
+		n += part
+	}
+	return n
+}
+
+// checkSums fails where the counters of a replay do not add up.
+func checkSums(t testing.TB, diag string) map[string]counted {
+	t.Helper()
+	lines := summaryOf(diag)
+	for _, w := range wrongSums(lines) {
+		t.Errorf("%s\n%s", w, diag)
+	}
+	return lines
+}
+
+func TestSums_NoticeWhatIsMissing(t *testing.T) {
+	const sound = "packets   5 (tcp port 3, not ip 2)\npayload   9 bytes (in order 4, ignored 5)\nlost      0 bytes\nsessions  1\n" +
+		"rows      3 (accepted 3)\ndatabase  1 rows added (already there 2)\n"
+	if wrong := wrongSums(summaryOf(sound)); wrong != nil {
+		t.Errorf("sound, but %q", wrong)
+	}
+	for _, damage := range []string{"port 3", "order 4", "accepted 3", "there 2", "database  1", "rows      3"} {
+		damaged := strings.Replace(sound, damage, damage+"0", 1)
+		if wrong := wrongSums(summaryOf(damaged)); len(wrong) == 0 {
+			t.Errorf("%s taken for sound", damage)
+		}
+	}
+}
