@@ -4,35 +4,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-
-	"tap25/store"
 )
 
 // TestReplay_IntoTheLocalClusterOnce loads the demo capture twice and asks the view mail with psql.
 func TestReplay_IntoTheLocalClusterOnce(t *testing.T) {
-	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { // the server's user must get through
-		t.Fatal(err)
-	}
-	if _, err := store.NewCluster(dir); err != nil {
-		if strings.Contains(os.Getenv("TAP25_TEST_REQUIRE"), "postgres") {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	t.Setenv("XDG_STATE_HOME", dir)
-	t.Setenv("DATABASE_URL", "")
+	clusterState(t)
 	demo := filepath.Join("..", "..", "testdata", "demo.pcap.gz")
 	tap25 := func(want int, args ...string) (out, diag string) {
 		t.Helper()
