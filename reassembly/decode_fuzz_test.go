@@ -2,7 +2,10 @@ package reassembly
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
+	"net/netip"
+	"reflect"
 	"testing"
 )
 
@@ -24,11 +27,71 @@ func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 	if beyond > 0 {
 		return
 	}
+	checkPlain(t, link, data, v, &p)
 	switch port := PortVerdict(link, data, nil); {
 	case v == tcpPort && port != Keep, v == fragment && port != Fragment,
 		port == Keep && v != tcpPort && v != truncatedTCP && v != badTCP,
 		port == Drop && (v == tcpPort || v == fragment):
 		t.Fatalf("%v, but port verdict %d", v, port)
+	}
+}
+
+// checkPlain holds the verdict and the segment against a naive reading, where the frame is of the plainest kind: Ethernet
+// with any VLAN tags or raw IP, IP without options, extensions and fragments, TCP. Others it leaves alone.
+func checkPlain(t *testing.T, link uint16, data []byte, v verdict, p *packet) {
+	b, typ := data, uint16(0)
+	switch {
+	case link == linkEthernetTest && len(b) >= 14:
+		typ, b = binary.BigEndian.Uint16(b[12:]), b[14:]
+		for tags := 0; (typ == 0x8100 || typ == 0x88a8) && len(b) >= 4 && tags < 16; tags++ {
+			typ, b = binary.BigEndian.Uint16(b[2:]), b[4:]
+		}
+	case link == linkRawTest && len(b) > 0:
+		typ = map[byte]uint16{4: 0x0800, 6: 0x86dd}[b[0]>>4]
+	}
+	var src, dst, tcp []byte
+	bad := false
+	switch {
+	case typ == 0x0800 && len(b) >= 20 && b[0] == 0x45 && b[9] == 6 && b[6]&0x3f == 0 && b[7] == 0:
+		n := int(binary.BigEndian.Uint16(b[2:]))
+		if n < 20 || n > len(b) {
+			return
+		}
+		src, dst, tcp, bad = b[12:16], b[16:20], b[20:n], naiveSum(b[:20]) != 0xffff
+	case typ == 0x86dd && len(b) >= 40 && b[0]>>4 == 6 && b[6] == 6:
+		n := 40 + int(binary.BigEndian.Uint16(b[4:]))
+		if n == 40 || n > len(b) {
+			return
+		}
+		src, dst, tcp = b[8:24], b[24:40], b[40:n]
+	default:
+		return
+	}
+	if len(tcp) < 20 || int(tcp[12]>>4)*4 < 20 || int(tcp[12]>>4)*4 > len(tcp) {
+		return
+	}
+	ports := [2]uint16{binary.BigEndian.Uint16(tcp), binary.BigEndian.Uint16(tcp[2:])}
+	if ports[0] != 25 && ports[1] != 25 {
+		if v != otherPort {
+			t.Fatalf("%v, but TCP of other ports", v)
+		}
+		return
+	}
+	var pseudo [8]byte
+	binary.BigEndian.PutUint32(pseudo[:], uint32(len(tcp)))
+	pseudo[7] = 6
+	bad = bad || naiveSum(src, dst, pseudo[:], tcp) != 0xffff
+	want := packet{
+		seq: binary.BigEndian.Uint32(tcp[4:]), ack: binary.BigEndian.Uint32(tcp[8:]), flags: tcp[13] & 63, window: binary.BigEndian.Uint16(tcp[14:]),
+		src: netip.AddrPortFrom(address(src), ports[0]), dst: netip.AddrPortFrom(address(dst), ports[1]), ttl: b[8], checksumBad: bad,
+	}
+	if len(src) == 16 {
+		want.ttl = b[7]
+	}
+	got := *p
+	got.payload, got.checksumOffload = nil, false // said by other tests
+	if v != tcpPort || !reflect.DeepEqual(got, want) || !bytes.Equal(p.payload, tcp[int(tcp[12]>>4)*4:]) {
+		t.Fatalf("%v, %+v; want %+v", v, got, want)
 	}
 }
 
