@@ -7,6 +7,7 @@ package reassembly
 
 import (
 	"container/list"
+	"net/netip"
 	"time"
 
 	"tap25/reassembly/smtp"
@@ -78,13 +79,18 @@ type Assembler struct {
 	stats Stats
 
 	conns    map[tuple]*conn
-	recent   *list.List // of *conn, the one heard of last in front
-	holed    *list.List // of *conn with a hole, the oldest in front
-	keeping  *list.List // of *conn that keep bytes behind a hole, likewise
+	latest   *conn             // found last, if it is still in conns
+	ends     [2]netip.AddrPort // source and destination of the segment that it was found for
+	first    bool              // which came from the lower endpoint
+	recent   *list.List        // of *conn, the one heard of last in front
+	holed    *list.List        // of *conn with a hole, the oldest in front
+	keeping  *list.List        // of *conn that keep bytes behind a hole, likewise
 	halfOpen halfOpenTable
 	held     int64
 	orderer  *orderer
 	sums     map[[16]byte]*tally
+
+	histories historyPool
 
 	now, swept time.Time
 
@@ -184,6 +190,9 @@ func (a *Assembler) remove(c *conn, ended bool) {
 	c.close(a.now, ended)
 	a.recent.Remove(c.element)
 	delete(a.conns, c.key)
+	if a.latest == c {
+		a.latest = nil
+	}
 	a.held -= c.size
 	c.size = 0
 }
@@ -227,10 +236,14 @@ type tally struct{ good, bad int }
 // maxTallies bounds the addresses for which checksums are counted.
 const maxTallies = 1 << 16
 
-// wrongChecksum says whether a segment is to be ignored for its checksum.
-func (a *Assembler) wrongChecksum(p *packet) bool {
-	if a.cfg.Checksum == Off {
-		return false
+// tally gives that of a segment's sender; c is its connection, which keeps it at hand, or nil.
+func (a *Assembler) tally(p *packet, c *conn, srcFirst bool) *tally {
+	side := 1
+	if srcFirst {
+		side = 0
+	}
+	if c != nil && c.tallies[side] != nil {
+		return c.tallies[side]
 	}
 	key := p.src.Addr().As16()
 	t := a.sums[key]
@@ -241,6 +254,18 @@ func (a *Assembler) wrongChecksum(p *packet) bool {
 		t = &tally{}
 		a.sums[key] = t
 	}
+	if c != nil {
+		c.tallies[side] = t
+	}
+	return t
+}
+
+// wrongChecksum says whether a segment is to be ignored for its checksum.
+func (a *Assembler) wrongChecksum(p *packet, c *conn, srcFirst bool) bool {
+	if a.cfg.Checksum == Off {
+		return false
+	}
+	t := a.tally(p, c, srcFirst)
 	if !p.checksumBad {
 		t.good++
 		return false

@@ -12,7 +12,8 @@ import (
 type conn struct {
 	a           *Assembler
 	key         tuple
-	clientFirst bool // the lower endpoint of key is the client
+	tallies     [2]*tally // of the checksums that they send; nil until one came
+	clientFirst bool      // the lower endpoint is the client
 	dialogue    *smtp.Dialogue
 	half        [2]half // by smtp.Direction
 	last        time.Time
@@ -35,12 +36,11 @@ func (c *conn) direction(srcFirst bool) smtp.Direction {
 // segment takes one TCP segment.
 func (a *Assembler) segment(t time.Time, p *packet) {
 	a.stats.PayloadBytes += int64(len(p.payload))
-	if a.wrongChecksum(p) {
+	c, k, srcFirst := a.lookup(p)
+	if a.wrongChecksum(p, c, srcFirst) {
 		a.stats.IgnoredBytes += int64(len(p.payload))
 		return
 	}
-	k, srcFirst := tupleOf(p)
-	c := a.conns[k]
 	if p.flags&tcpSYN != 0 {
 		if c = a.syn(t, c, k, srcFirst, p); len(p.payload) == 0 {
 			return
@@ -68,6 +68,24 @@ func (a *Assembler) segment(t time.Time, p *packet) {
 		return
 	}
 	a.account(c)
+}
+
+// lookup finds the connection of a segment, nil if there is none, and which end has sent it. Segments come in bursts: that
+// of the segment before is tried first.
+func (a *Assembler) lookup(p *packet) (c *conn, k tuple, srcFirst bool) {
+	if c = a.latest; c != nil {
+		switch {
+		case p.src == a.ends[0] && p.dst == a.ends[1]:
+			return c, c.key, a.first
+		case p.src == a.ends[1] && p.dst == a.ends[0]:
+			return c, c.key, !a.first
+		}
+	}
+	k, srcFirst = tupleOf(p)
+	if c = a.conns[k]; c != nil {
+		a.latest, a.ends, a.first = c, [2]netip.AddrPort{p.src, p.dst}, srcFirst
+	}
+	return c, k, srcFirst
 }
 
 // syn notes a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil where it begins a new one.
@@ -237,10 +255,10 @@ const maxWindow = 1 << 30
 // push hands bytes in order to the dialogue.
 func (c *conn) push(t time.Time, dir smtp.Direction, data []byte, acked int64) {
 	h := &c.half[dir]
+	h.history.add(&c.a.histories, h.next, data)
 	h.next += int64(len(data))
 	h.ackedAt = c.a.now
 	c.a.stats.DeliveredBytes += int64(len(data))
-	h.remember(data)
 	if c.a.trace != nil {
 		c.a.trace(delivery{c, dir, data, 0, acked})
 	}
@@ -260,7 +278,7 @@ type delivery struct {
 func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
 	h := &c.half[dir]
 	h.next += n
-	h.history = nil
+	h.history.forget(&c.a.histories)
 	c.a.stats.LostBytes += n
 	if c.a.trace != nil {
 		c.a.trace(delivery{c, dir, nil, n, 0})
@@ -309,7 +327,7 @@ func (c *conn) close(t time.Time, ended bool) {
 		if tail > 0 && h.seen {
 			c.lose(t, smtp.Direction(dir), tail)
 		}
-		h.history = nil
+		h.history.forget(&c.a.histories)
 	}
 	c.dialogue.Close(t, ended)
 	c.dialogue, c.closed = nil, true

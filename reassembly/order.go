@@ -19,7 +19,7 @@ type half struct {
 	acked   int64     // the peer has acknowledged up to here
 	ackedAt time.Time // since when it waits for what was acknowledged
 	fin     int64     // offset of the FIN; -1: none seen
-	history []byte    // the last bytes delivered, up to next
+	history history   // the last bytes delivered, up to next
 	held    []run     // behind a hole, in order, without overlap
 	ahead   int       // what held takes
 	episode *episode  // open while something is held
@@ -47,11 +47,8 @@ func (r *run) end() int64 { return r.off + int64(len(r.data)) }
 // cost is what a run takes: its bytes here, and its pages.
 func (r *run) cost() int { return len(r.data) + (len(r.data)/pageBytes+1)*runCost }
 
-// maxHistory is how many delivered bytes are kept to compare retransmissions with: the commands of a transaction.
-const maxHistory = 2 << 10
-
 func (h *half) offset(seq uint32) int64 { return h.next + int64(int32(seq-h.base-uint32(h.next))) }
-func (h *half) size() int               { return cap(h.history) + h.ahead + len(h.held)*80 }
+func (h *half) size() int               { return len(h.history.ring) + h.ahead + len(h.held)*80 }
 func (h *half) waiting() bool {
 	return len(h.held) > 0 || h.seen && h.acked > h.next && (h.fin < 0 || h.next < h.fin)
 }
@@ -77,35 +74,12 @@ func (h *half) acknowledge(t time.Time, ack uint32) int64 {
 	return off
 }
 
-// remember keeps the end of what was delivered.
-func (h *half) remember(data []byte) {
-	if len(data) >= maxHistory {
-		h.history = append(h.history[:0], data[len(data)-maxHistory:]...)
-		return
-	}
-	if over := len(h.history) + len(data) - 2*maxHistory; over > 0 {
-		n := copy(h.history, h.history[len(h.history)+len(data)-maxHistory:])
-		h.history = h.history[:n]
-	}
-	h.history = append(h.history, data...)
-}
-
 // differs compares data at off with what was delivered there, as far as that is still known.
 func (h *half) differs(off int64, data []byte) bool {
 	if len(data) <= 1 && off == h.next-1 {
 		return false // keep-alive, RFC 9293 section 3.8.4: its octet is garbage
 	}
-	start := h.next - int64(len(h.history))
-	if off < start {
-		skip := min(start-off, int64(len(data)))
-		data, off = data[skip:], off+skip
-	}
-	if len(data) == 0 {
-		return false
-	}
-	have := h.history[off-start:]
-	n := min(len(have), len(data))
-	return !bytes.Equal(have[:n], data[:n])
+	return h.history.differs(off, data)
 }
 
 // order delivers a segment, or keeps what stands behind a hole. The first copy of a byte stands.

@@ -1,0 +1,103 @@
+package reassembly
+
+import (
+	"bytes"
+	"math/bits"
+)
+
+const (
+	// maxHistory is how many delivered bytes of a direction are kept to compare retransmissions with: the commands of a
+	// transaction.
+	maxHistory = 2 << 10
+	minHistory = 128
+)
+
+// history is the end of a stream: the octet at offset o stands at o modulo the length of the ring, a power of two that
+// grows to maxHistory with what there is to keep.
+type history struct {
+	ring       []byte
+	start, end int64 // offsets of what is kept
+}
+
+// add keeps the end of data, which stands at an offset: behind what was added before, or behind a hole.
+func (h *history) add(p *historyPool, off int64, data []byte) {
+	if off != h.end {
+		h.start = off
+	}
+	h.end = off + int64(len(data))
+	if over := len(data) - maxHistory; over > 0 {
+		off, data = off+int64(over), data[over:]
+	}
+	if need := int(min(h.end-h.start, maxHistory)); need > len(h.ring) {
+		h.grow(p, need, off)
+	}
+	h.start = max(h.start, h.end-int64(len(h.ring)))
+	for len(data) > 0 {
+		n := copy(h.ring[int(off)&(len(h.ring)-1):], data)
+		off, data = off+int64(n), data[n:]
+	}
+}
+
+// grow takes a larger ring and moves what stands before an offset.
+func (h *history) grow(p *historyPool, need int, end int64) {
+	old := *h
+	h.ring = p.get(need)
+	for off := max(old.start, end-int64(len(old.ring))); off < end; {
+		n := copy(h.ring[int(off)&(len(h.ring)-1):], old.at(off, end))
+		off += int64(n)
+	}
+	p.put(old.ring)
+}
+
+// at gives what stands from an offset on, as far as it lies in one piece.
+func (h *history) at(off, end int64) []byte {
+	i := int(off) & (len(h.ring) - 1)
+	return h.ring[i:min(len(h.ring), i+int(end-off))]
+}
+
+// differs compares data at off, as far as it is kept, with what was added there.
+func (h *history) differs(off int64, data []byte) bool {
+	if skip := h.start - off; skip > 0 {
+		skip = min(skip, int64(len(data)))
+		off, data = off+skip, data[skip:]
+	}
+	for len(data) > 0 && off < h.end {
+		have := h.at(off, h.end)
+		n := min(len(have), len(data))
+		if !bytes.Equal(have[:n], data[:n]) {
+			return true
+		}
+		off, data = off+int64(n), data[n:]
+	}
+	return false
+}
+
+// forget lets go of all.
+func (h *history) forget(p *historyPool) {
+	p.put(h.ring)
+	*h = history{}
+}
+
+// historyPool keeps rings of connections that have ended for those to come: most live for seconds.
+type historyPool [5][][]byte // of minHistory octets, twice that, up to maxHistory
+
+// maxPooled bounds the rings of each size that are kept unused, to 4 MiB in all.
+const maxPooled = 1024
+
+func (p *historyPool) get(need int) []byte {
+	class := max(bits.Len(uint(need-1)), bits.Len(minHistory-1)) - bits.Len(minHistory-1)
+	if rings := p[class]; len(rings) > 0 {
+		p[class] = rings[:len(rings)-1]
+		return rings[len(rings)-1]
+	}
+	return make([]byte, minHistory<<class)
+}
+
+func (p *historyPool) put(ring []byte) {
+	if ring == nil {
+		return
+	}
+	if class := bits.Len(uint(len(ring))) - bits.Len(minHistory); len(p[class]) < maxPooled {
+		p[class] = append(p[class], ring)
+	}
+}
