@@ -81,8 +81,8 @@ func (h *history) forget(p *historyPool) {
 // historyPool keeps rings of connections that have ended for those to come: most live for seconds.
 type historyPool [5][][]byte // of minHistory octets, twice that, up to maxHistory
 
-// maxPooled bounds the rings of each size that are kept unused, to 4 MiB in all.
-const maxPooled = 1024
+// maxPooled bounds the rings of each size that are kept unused, to 1 MiB in all.
+const maxPooled = 256
 
 func (p *historyPool) get(need int) []byte {
 	class := max(bits.Len(uint(need-1)), bits.Len(minHistory-1)) - bits.Len(minHistory-1)
