@@ -1,0 +1,420 @@
+package spool
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// file is the one that a draft is written to.
+type file struct {
+	*os.File
+	id       id
+	blocks   int // of draft.blocks that are written
+	records  int // written
+	acked    int // durable, no longer in draft.blocks
+	size     int64
+	unsynced int64
+	named    bool // its name is durable
+	sum      hash.Hash
+}
+
+// pendingRename is a closed file that has not got its last name yet. Nothing is written before it has: a crash would find
+// records both in it and in the file that they were written to instead.
+type pendingRename struct {
+	from, to string  // to "": it is removed
+	seg      Segment // that waits from then on, if it has records
+	open     int     // records of it that are counted as open
+	done     *draft  // whose records are acknowledged with it
+	freed    int64   // bytes
+}
+
+// attempts is how often a flush goes on with a fresh file after a failure, before it leaves that to the next.
+const attempts = 3
+
+// Seal seals the open segment, if it has records, under a key of at most 200 bytes, or under its own where that is "".
+// After an error the records are still in memory, and the next Sync or Seal tries again.
+func (s *Spool) Seal(key string) error {
+	if err := checkKey(key); err != nil {
+		return fmt.Errorf("seal segment: %w", err)
+	}
+	s.mu.Lock()
+	s.cut(key)
+	s.mu.Unlock()
+	return s.Sync()
+}
+
+// Sync makes durable what was appended before. Where the source can be read again, that is what was sealed before.
+func (s *Spool) Sync() error {
+	s.mu.Lock()
+	closed, err := s.closed, s.err
+	s.mu.Unlock()
+	if closed {
+		return os.ErrClosed
+	}
+	if err == nil {
+		err = s.flush(true)
+	}
+	if err != nil {
+		return fmt.Errorf("sync spool: %w", err)
+	}
+	return nil
+}
+
+// Run syncs each second and seals by age until ctx ends, and then once more, whose error it returns. Others are in Stats.
+func (s *Spool) Run(ctx context.Context) error {
+	period := time.Second
+	if s.cfg.SegmentAge > 0 {
+		period = min(period, s.cfg.SegmentAge)
+	}
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return s.Sync()
+		case <-tick.C:
+		}
+		s.mu.Lock()
+		// Only where the disk keeps up: a failing one shall not leave a crowd of small segments in memory.
+		if d := s.open(); d != nil && len(s.drafts) == 1 && s.cfg.SegmentAge > 0 && time.Since(d.begun) >= s.cfg.SegmentAge {
+			s.cut("")
+		}
+		s.mu.Unlock()
+		if err := s.Sync(); errors.Is(err, os.ErrClosed) {
+			return err
+		}
+	}
+}
+
+// writer does the disk work that Append asks for, and tries again each second what failed.
+func (s *Spool) writer() {
+	defer close(s.stopped)
+	var again <-chan time.Time
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-s.work:
+		case <-again:
+		}
+		if again = nil; s.flush(false) != nil {
+			again = time.After(time.Second)
+		}
+	}
+}
+
+// flush writes what waits, seals what is asked for, and with all makes everything durable.
+func (s *Spool) flush(all bool) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var err error
+	for range attempts {
+		err = s.flushOnce(all)
+		if err == nil || errors.Is(err, ErrFull) {
+			break
+		}
+		s.mu.Lock()
+		s.stats.Faults++
+		s.mu.Unlock()
+	}
+	s.mu.Lock()
+	s.stats.LastFault = err
+	s.mu.Unlock()
+	return err
+}
+
+func (s *Spool) flushOnce(all bool) error {
+	for {
+		if err := s.settle(); err != nil {
+			return err
+		}
+		d, blocks, asked, sync := s.take(all)
+		if d == nil {
+			return nil
+		}
+		err := s.write(d, blocks)
+		switch {
+		case err != nil:
+		case asked:
+			err = s.seal(d)
+		case sync:
+			err = s.sync(d)
+		}
+		if err != nil {
+			s.abandon(d, err)
+			return errors.Join(err, s.settle())
+		}
+		if !asked {
+			return nil
+		}
+	}
+}
+
+// take returns the oldest draft, its blocks that are to be written, and whether to seal or to sync it.
+func (s *Spool) take(all bool) (d *draft, blocks []*block, asked, sync bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.drafts) == 0 {
+		return nil, nil, false, false
+	}
+	d = s.drafts[0]
+	if s.cfg.Rereadable && !d.asked && s.held <= s.cfg.Buffer/2 && s.waiters == 0 {
+		return nil, nil, false, false // it is acknowledged whole or not at all
+	}
+	all = all || d.asked || s.waiters > 0
+	sync = all || s.held >= s.cfg.Buffer/4
+	blocks = d.blocks
+	if n := len(blocks); n > 0 && sync {
+		blocks[n-1].closed = true
+	} else if n > 0 && !blocks[n-1].closed {
+		blocks = blocks[:n-1]
+	}
+	return d, blocks, d.asked, sync
+}
+
+// write writes the blocks that are not yet in the draft's file, which it makes where there is none.
+func (s *Spool) write(d *draft, blocks []*block) error {
+	written := 0
+	if d.file != nil {
+		written = d.file.blocks
+	}
+	if len(blocks) == written {
+		return nil
+	}
+	var n int64
+	for _, b := range blocks[written:] {
+		n += int64(len(b.buf))
+	}
+	if err := s.fits(n); err != nil {
+		return err
+	}
+	if d.file == nil {
+		if err := s.create(d); err != nil {
+			return err
+		}
+	}
+	f := d.file
+	for _, b := range blocks[written:] {
+		header{version: version, kind: kindRecords, records: uint32(b.records), index: uint64(f.records), id: f.id}.put(b.buf)
+		if err := s.writeBlock(f, b.buf); err != nil {
+			return err
+		}
+		f.sum.Write(b.buf[headerSize:])
+		f.blocks++
+		f.records += b.records
+	}
+	return nil
+}
+
+// fits tells whether n bytes more are within the limits.
+func (s *Spool) fits(n int64) error {
+	s.mu.Lock()
+	total := s.bytes + n
+	s.mu.Unlock()
+	if total > s.cfg.MaxBytes {
+		return fmt.Errorf("%w: it holds %d bytes of %d", ErrFull, total-n, s.cfg.MaxBytes)
+	}
+	if s.cfg.Reserve < 0 {
+		return nil
+	}
+	free, err := s.disk.free()
+	if err == nil && free-n < s.cfg.Reserve {
+		err = fmt.Errorf("%w: %d bytes are free on the disk, and %d are to stay so", ErrFull, free, s.cfg.Reserve)
+	}
+	return err
+}
+
+func (s *Spool) create(d *draft) error {
+	s.last = max(s.last+1, uint64(time.Now().UnixMicro()))
+	i := id{s.last, s.run}
+	suffix := suffixOpen
+	if s.cfg.Rereadable {
+		suffix = suffixDraft
+	}
+	f, err := s.disk.create(filepath.Join(s.cfg.Dir, i.hidden(suffix)))
+	if err != nil {
+		return err
+	}
+	d.file = &file{File: f, id: i, sum: sha256.New()}
+	return s.writeBlock(d.file, newBlock(i, kindStart, 0, 0, []byte(s.cfg.Sensor)))
+}
+
+func (s *Spool) writeBlock(f *file, b []byte) error {
+	f.size += int64(len(b))
+	f.unsynced += int64(len(b))
+	s.mu.Lock()
+	s.bytes += int64(len(b))
+	s.mu.Unlock()
+	return s.disk.write(f.File, b)
+}
+
+// sync acknowledges what is written of a draft.
+func (s *Spool) sync(d *draft) error {
+	f := d.file
+	if f == nil || f.unsynced == 0 {
+		return nil
+	}
+	if err := s.disk.fsync(f.File); err != nil {
+		return err
+	}
+	if !f.named {
+		if err := s.disk.fsyncDir(); err != nil {
+			return err
+		}
+		f.named = true
+	}
+	f.unsynced = 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.release(d, f.blocks)
+	f.acked += n
+	f.blocks = 0
+	s.stats.Open += int64(n)
+	return nil
+}
+
+// release frees the memory of a draft's first blocks and returns their records; under mu.
+func (s *Spool) release(d *draft, blocks int) (records int) {
+	for _, b := range d.blocks[:blocks] {
+		records += b.records
+		s.held -= b.charge()
+	}
+	d.blocks = append([]*block(nil), d.blocks[blocks:]...)
+	s.stats.Buffered -= int64(records)
+	if records > 0 && !s.closed {
+		close(s.room)
+		s.room = make(chan struct{})
+	}
+	return records
+}
+
+// seal ends a draft's file and leaves it to settle.
+func (s *Spool) seal(d *draft) error {
+	f := d.file
+	end := seal{f.records, f.sum.Sum(nil), d.key, s.cfg.Sensor}
+	if err := s.writeBlock(f, newBlock(f.id, kindSeal, f.records, 0, end.payload())); err != nil {
+		return err
+	}
+	if err := s.disk.fsync(f.File); err != nil {
+		return err
+	}
+	s.push(d, f.records, d.key)
+	s.renames[len(s.renames)-1].done = d
+	return nil
+}
+
+// push closes a draft's file and queues its last name.
+func (s *Spool) push(d *draft, records int, key string) {
+	f := d.file
+	d.file = nil
+	f.Close()
+	seg, _ := parseSealed(filepath.Join(s.cfg.Dir, sealedName(f.id, records, key)))
+	seg.Sensor, seg.Bytes = s.cfg.Sensor, f.size
+	r := pendingRename{from: f.Name(), to: seg.Path, seg: seg, open: f.acked}
+	if records == 0 {
+		r.to, r.freed = "", f.size
+	}
+	s.renames = append(s.renames, r)
+}
+
+// abandon gives up a draft's file after a failure. What it has acknowledged becomes a segment; the rest is in memory yet.
+func (s *Spool) abandon(d *draft, err error) {
+	f := d.file
+	switch {
+	case f == nil:
+	case errors.Is(err, ErrFull) && (f.acked == 0 || s.cfg.Rereadable):
+		// Nothing failed. A file with records to load makes room sooner as a segment of its own; this is none.
+	case s.cfg.Rereadable && f.acked > 0:
+		s.drop(d)
+		s.mu.Lock()
+		s.err = fmt.Errorf("segment with more records than memory holds was lost, its source must be read again: %w", err)
+		s.drafts = s.drafts[1:]
+		s.mu.Unlock()
+		return
+	default:
+		s.give(d)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(d.blocks); n > 0 && !d.asked && (d.file == nil || d.file.blocks < n) { // it may be filled on
+		d.blocks[n-1].closed = false
+	}
+}
+
+// give makes a segment of what a draft's file has acknowledged, under the draft's key where that is all of it.
+func (s *Spool) give(d *draft) {
+	acked, key := d.file.acked, ""
+	s.mu.Lock()
+	d.records -= acked
+	if len(d.blocks) == 0 {
+		key = d.key
+		s.drafts = s.drafts[1:]
+	}
+	s.mu.Unlock()
+	s.push(d, acked, key)
+}
+
+// drop gives up a draft and its file for good.
+func (s *Spool) drop(d *draft) {
+	if f := d.file; f != nil {
+		acked := f.acked
+		f.acked = 0
+		s.push(d, 0, "")
+		s.mu.Lock()
+		s.stats.Open -= int64(acked)
+		s.stats.Dropped += int64(acked)
+		s.mu.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(d)
+}
+
+// forget drops the records of a draft that are in memory; under mu.
+func (s *Spool) forget(d *draft) {
+	s.stats.Dropped += int64(s.release(d, len(d.blocks)))
+}
+
+// settle gives closed files their last names, durably.
+func (s *Spool) settle() error {
+	if len(s.renames) == 0 {
+		return nil
+	}
+	for _, r := range s.renames {
+		var err error
+		if r.to == "" {
+			err = s.disk.remove(r.from)
+		} else {
+			err = s.disk.rename(r.from, r.to)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // an earlier attempt has done it
+			return err
+		}
+	}
+	if err := s.disk.fsyncDir(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.renames {
+		if r.done != nil {
+			s.stats.Open += int64(s.release(r.done, len(r.done.blocks)))
+			s.drafts = s.drafts[1:]
+			r.open = r.seg.Records
+		}
+		s.stats.Open -= int64(r.open)
+		s.bytes -= r.freed
+		if r.seg.Records > 0 {
+			s.addSealed(r.seg)
+		}
+	}
+	s.renames = nil
+	return nil
+}

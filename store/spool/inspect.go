@@ -1,0 +1,133 @@
+package spool
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// State is what a file of a spool is.
+type State string
+
+// The states.
+const (
+	Waiting State = "waiting" // sealed
+	Writing State = "writing" // not sealed
+	Refused State = "refused" // records that the database refused
+	Damaged State = "damaged" // bytes of damaged places
+	Newer   State = "newer"   // of a newer version
+)
+
+// File is a file of a spool.
+type File struct {
+	Segment // of a Writing, Refused or Damaged one Records is known to ReadFile alone
+	State   State
+}
+
+// Inspect lists the files of a spool, oldest first, without opening it: another process may be using it.
+func Inspect(dir string) ([]File, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("inspect spool: %w", err)
+	}
+	var files []File
+	for _, e := range entries {
+		file, ok := parseFile(filepath.Join(dir, e.Name()))
+		if !ok || !e.Type().IsRegular() {
+			continue
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) { // loaded or renamed meanwhile
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("inspect spool: %w", err)
+		}
+		file.Bytes = info.Size()
+		files = append(files, file)
+	}
+	slices.SortStableFunc(files, func(a, b File) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	return files, nil
+}
+
+// parseFile knows a file of a spool by its name.
+func parseFile(path string) (File, bool) {
+	for _, kind := range []struct {
+		suffix string
+		state  State
+	}{{"", Waiting}, {suffixRefused, Refused}, {suffixDamaged, Damaged}} {
+		base, ok := strings.CutSuffix(path, kind.suffix)
+		if !ok {
+			continue
+		}
+		if seg, ok := parseSealed(base); ok {
+			seg.Path = path
+			if kind.state != Waiting {
+				seg.Records = 0
+			}
+			return File{seg, kind.state}, true
+		}
+	}
+	for _, suffix := range []string{suffixOpen, suffixDraft} {
+		if i, ok := parseHidden(filepath.Base(path), suffix); ok {
+			return File{Segment{Key: i.String(), Path: path, Sequence: i.seq, run: i.run}, Writing}, true
+		}
+	}
+	return File{}, false
+}
+
+// Group is records of a file that have something in common.
+type Group struct {
+	Reason  string // why the database refused them
+	Records [][]byte
+}
+
+// ReadFile reads a file of a spool without opening that. The tail of one that is being written is no damage.
+func ReadFile(path string) (file File, groups []Group, d Damage, err error) {
+	file, ok := parseFile(path)
+	if !ok || file.State == Damaged {
+		return file, nil, d, fmt.Errorf("read %s: its name is not that of a segment", filepath.Base(path))
+	}
+	c, size, err := readContent(path, file.id())
+	if err != nil {
+		return file, nil, d, fmt.Errorf("read segment: %w", err)
+	}
+	if file.Bytes, file.Sensor = size, c.sensor; c.refused() {
+		file.State = Newer
+		return file, nil, d, fmt.Errorf("read %s: %w", filepath.Base(path), ErrNewer)
+	}
+	if file.State != Waiting {
+		if file.Records = c.count(); c.seal != nil {
+			file.Records, file.Key = max(file.Records, c.seal.total), c.seal.key
+		}
+	}
+	records, d := c.recordsOf(file.Records, size)
+	if file.State == Writing && d.Records == 0 {
+		d = Damage{}
+	}
+	if file.State == Refused && d.Records == 0 {
+		return file, c.byReason(records), d, nil
+	}
+	return file, []Group{{Records: records}}, d, nil
+}
+
+// byReason divides records by the notes before them.
+func (c *content) byReason(records [][]byte) (groups []Group) {
+	slices.SortStableFunc(c.notes, func(a, b note) int { return cmp.Compare(a.index, b.index) })
+	for i, n := range c.notes {
+		end := len(records)
+		if i+1 < len(c.notes) {
+			end = min(end, c.notes[i+1].index)
+		}
+		groups = append(groups, Group{n.text, records[min(n.index, end):end]})
+	}
+	if len(c.notes) == 0 {
+		groups = []Group{{Records: records}}
+	}
+	return groups
+}

@@ -1,0 +1,140 @@
+package spool
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"hash/crc32"
+	"slices"
+)
+
+// Range is a place in a file.
+type Range struct{ Offset, Length int64 }
+
+// Damage is what a segment has lost.
+type Damage struct {
+	Records int   // that the count promises and no intact block holds
+	Bytes   int64 // in no intact block of this segment
+	Ranges  []Range
+}
+
+// content is what the bytes of a segment file hold.
+type content struct {
+	blocks []recordsBlock // intact, in the order of the file
+	notes  []note
+	ranges []Range // in no intact block
+	intact int     // blocks
+	start  bool
+	sensor string
+	seal   *seal
+	newer  bool // the first block claims a version that is newer
+}
+
+type recordsBlock struct {
+	index   int
+	records [][]byte
+	payload []byte
+}
+
+type note struct {
+	index int
+	text  string
+}
+
+// scan finds the intact blocks of a segment. Its records share data.
+func scan(data []byte, of id) content {
+	c := content{newer: len(data) > 8 && string(data[:8]) == magic && data[8] > version}
+	bad := 0 // where the bytes begin that are in no intact block
+	for off := 0; off < len(data); {
+		if n := c.take(data[off:], of); n > 0 {
+			c.skip(bad, off)
+			off += n
+			bad = off
+			continue
+		}
+		next := bytes.Index(data[off+1:], []byte(magic))
+		if next < 0 {
+			break
+		}
+		off += 1 + next
+	}
+	c.skip(bad, len(data))
+	return c
+}
+
+func (c *content) skip(from, to int) {
+	if from < to {
+		c.ranges = append(c.ranges, Range{int64(from), int64(to - from)})
+	}
+}
+
+// take takes the block at the beginning of b and returns its length, or 0 where there is no intact one of this segment.
+func (c *content) take(b []byte, of id) int {
+	h, ok := parseHeader(b)
+	if !ok || h.id != of || len(b) < headerSize+int(h.length) {
+		return 0
+	}
+	payload := b[headerSize : headerSize+int(h.length)]
+	if crc32.Checksum(payload, castagnoli) != h.sum {
+		return 0
+	}
+	switch h.kind {
+	case kindStart:
+		c.start, c.sensor = true, string(payload)
+	case kindRecords:
+		records := splitRecords(payload, h.records)
+		if records == nil {
+			return 0
+		}
+		c.blocks = append(c.blocks, recordsBlock{int(h.index), records, payload})
+	case kindSeal:
+		s, ok := parseSeal(h.version, payload)
+		if !ok {
+			return 0
+		}
+		c.seal, c.sensor = &s, s.sensor
+	case kindNote:
+		c.notes = append(c.notes, note{int(h.index), string(payload)})
+	default:
+		return 0
+	}
+	c.intact++
+	return headerSize + int(h.length)
+}
+
+// refused tells whether the file is of a newer version and nothing else.
+func (c *content) refused() bool { return c.newer && c.intact == 0 }
+
+// count is the number of records that the blocks speak of, for a file whose name does not tell.
+func (c *content) count() int {
+	n := 0
+	for _, b := range c.blocks {
+		n = max(n, b.index+len(b.records))
+	}
+	return n
+}
+
+// records are those of the first count that are intact, in order, and what is missing.
+func (c *content) records(count int) ([][]byte, Damage) {
+	slices.SortStableFunc(c.blocks, func(a, b recordsBlock) int { return a.index - b.index })
+	var records [][]byte
+	next := 0
+	sum := sha256.New()
+	for _, b := range c.blocks {
+		// A block beyond the count was never acknowledged; its records stand elsewhere. One below next is a second copy.
+		if b.index < next || b.index+len(b.records) > count {
+			continue
+		}
+		records = append(records, b.records...)
+		next = b.index + len(b.records)
+		sum.Write(b.payload)
+	}
+	d := Damage{Records: count - len(records), Ranges: c.ranges}
+	for _, r := range c.ranges {
+		d.Bytes += r.Length
+	}
+	whole := d.Records == 0 && c.seal != nil && c.seal.total == count && c.seal.sum != nil
+	if whole && !bytes.Equal(sum.Sum(nil), c.seal.sum) {
+		return nil, Damage{Records: count} // a checksum was fooled, and no one can say which; the caller gives the range
+	}
+	return records, d
+}

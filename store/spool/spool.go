@@ -1,0 +1,172 @@
+package spool
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+var (
+	// ErrBusy says that another process has the spool.
+	ErrBusy = errors.New("spool is in use by another process")
+
+	// ErrFull says that the disk, the spool's limit and the memory for what waits are full.
+	ErrFull = errors.New("spool is full")
+
+	// ErrNewer says that a segment was written by a later version.
+	ErrNewer = errors.New("segment was written by a newer version")
+)
+
+// Config of a Spool; zero values are the defaults.
+type Config struct {
+	Dir    string // made where it is missing
+	Sensor string // written in each segment
+
+	// Rereadable says that the source of the records can be read again, as a capture file can: what was not sealed is
+	// dropped at Open. Such a source seals by itself, under a key that names the records; see SegmentRecords.
+	Rereadable bool
+
+	SegmentRecords int           // a segment is sealed at this many; default 10,000, -1: only by Seal
+	SegmentBytes   int64         // likewise; default 8 MiB
+	SegmentAge     time.Duration // Run seals a segment this old; default 2 s, negative: never
+	MaxBytes       int64         // of all segments; default 10 GiB
+	Reserve        int64         // bytes to leave free on the file system; default 64 MiB, -1: none
+	Buffer         int           // bytes of records in memory that are not yet on disk; default 16 MiB
+
+	fault func(op, path string) error // makes a call on the disk fail, in tests
+}
+
+func (c *Config) setDefaults() {
+	c.SegmentRecords = cmp.Or(c.SegmentRecords, 10000)
+	c.SegmentBytes = cmp.Or(c.SegmentBytes, 8<<20)
+	c.SegmentAge = cmp.Or(c.SegmentAge, 2*time.Second)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 10<<30)
+	c.Reserve = cmp.Or(c.Reserve, 64<<20)
+	c.Buffer = cmp.Or(c.Buffer, 16<<20)
+}
+
+// Spool is an open spool.
+type Spool struct {
+	cfg  Config
+	disk disk
+	lock *os.File // the directory
+	run  uint64   // random
+
+	work    chan struct{} // wakes the writing goroutine
+	notify  chan struct{}
+	stop    chan struct{}
+	stopped chan struct{}
+
+	// writing is held over all that is written to segments; its holder may take mu, never the other way round.
+	writing sync.Mutex
+	renames []pendingRename // of closed files, before anything else is written
+	last    uint64          // sequence
+
+	aside sync.Mutex // held over writing .refused and .damaged files
+
+	mu      sync.Mutex // never held over a call on the disk
+	closed  bool
+	err     error // why this spool takes no more
+	drafts  []*draft
+	room    chan struct{} // closed when memory was given back
+	waiters int
+	poked   int // bytes appended since the writing goroutine was last woken
+	held    int // bytes of memory charged
+	bytes   int64
+	sealed  []Segment
+	refused map[uint64]*refusedRecords // by sequence
+	stats   Stats
+}
+
+// Open opens a spool, alone among all processes, and seals what a crash has left unsealed. It never fails because of
+// damage: that is counted.
+func Open(c Config) (*Spool, error) {
+	c.setDefaults()
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make spool: %w", err)
+	}
+	dir, err := lock(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open spool %s: %w", c.Dir, err)
+	}
+	var run [8]byte
+	rand.Read(run[:])
+	s := &Spool{
+		cfg: c, disk: disk{c.Dir, c.fault}, lock: dir, run: binary.LittleEndian.Uint64(run[:]),
+		work: make(chan struct{}, 1), notify: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+		room: make(chan struct{}), refused: map[uint64]*refusedRecords{},
+	}
+	if err := s.recover(); err != nil {
+		dir.Close()
+		return nil, fmt.Errorf("open spool %s: %w", c.Dir, err)
+	}
+	go s.writer()
+	return s, nil
+}
+
+// Sealed returns the segments that wait, oldest first.
+func (s *Spool) Sealed() []Segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.sealed)
+}
+
+// Notify receives after a segment was sealed.
+func (s *Spool) Notify() <-chan struct{} { return s.notify }
+
+// addSealed enters a segment that waits; under mu.
+func (s *Spool) addSealed(seg Segment) {
+	at, _ := slices.BinarySearchFunc(s.sealed, seg, func(a, b Segment) int {
+		return cmp.Or(cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.run, b.run))
+	})
+	s.sealed = slices.Insert(s.sealed, at, seg)
+	s.stats.Waiting += int64(seg.Records)
+	select {
+	case s.notify <- struct{}{}:
+	default:
+	}
+}
+
+// Close seals what is unsealed, or drops it where its source can be read again, and gives the directory back.
+func (s *Spool) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.cut("")
+	var dropped *draft
+	if n := len(s.drafts); s.cfg.Rereadable && n > 0 && !s.drafts[n-1].asked {
+		dropped, s.drafts = s.drafts[n-1], s.drafts[:n-1]
+	}
+	close(s.room)
+	s.mu.Unlock()
+	close(s.stop)
+	<-s.stopped
+	err := s.flush(true)
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if dropped != nil {
+		s.drop(dropped)
+		err = cmp.Or(err, s.settle())
+	}
+	s.mu.Lock()
+	for _, d := range s.drafts { // which the disk did not take
+		if s.forget(d); d.file != nil {
+			d.file.Close()
+		}
+	}
+	s.drafts = nil
+	s.mu.Unlock()
+	if s.lock.Close(); err != nil {
+		return fmt.Errorf("close spool: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package spool
+
+import "time"
+
+// Stats counts records, if nothing else is said. Each that was found or appended is in one place:
+//
+//	Found + Appended = Buffered + Open + Waiting + Loaded + SetAside + Damaged + Dropped
+type Stats struct {
+	Found    int64 // in the directory at Open
+	Appended int64
+
+	Buffered int64 // in memory
+	Open     int64 // on disk, acknowledged, in a segment that is not sealed
+	Waiting  int64 // in sealed segments, and not set aside
+	Loaded   int64 // removed after their load
+	SetAside int64 // refused by the database, kept in a file
+	Damaged  int64 // lost by damage on disk, counted when their segment is removed
+	Dropped  int64 // of a source that can be read again, or that Close could not write
+
+	Lost int64 // refused by Append: never in the spool
+
+	Bytes          int64     // of all segments, the open one too
+	OldestUnloaded time.Time // when the oldest segment that waits was begun; zero: none
+
+	Newer       int64 // segments of a newer version, left alone
+	Unrecovered int64 // files of a crash that could not be read or made durable, left for the next Open
+	Faults      int64 // failed attempts to write; what they were to write is in memory, or was written by a later one
+	LastFault   error // of the last attempt; nil when it went well
+}
+
+// Stats returns the state of all counters at one moment.
+func (s *Spool) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.stats
+	st.Bytes = s.bytes
+	if len(s.sealed) > 0 {
+		st.OldestUnloaded = time.UnixMicro(int64(s.sealed[0].Sequence)).UTC()
+	}
+	return st
+}

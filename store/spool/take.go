@@ -1,0 +1,200 @@
+package spool
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// refusedRecords are those of a segment that were set aside since this Open.
+type refusedRecords struct {
+	records int
+	groups  []refusedGroup
+}
+
+type refusedGroup struct {
+	reason  string
+	records [][]byte
+}
+
+// Read returns a segment's intact records, in order, and what of it is damaged.
+func (s *Spool) Read(seg Segment) (records [][]byte, d Damage, err error) {
+	c, size, err := readContent(seg.Path, seg.id())
+	if err == nil && c.refused() {
+		err = ErrNewer
+	}
+	if err != nil {
+		return nil, d, fmt.Errorf("read segment: %w", err)
+	}
+	records, d = c.recordsOf(seg.Records, size)
+	return records, d, nil
+}
+
+func readContent(path string, of id) (c content, size int64, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, 0, err
+	}
+	return scan(data, of), int64(len(data)), nil
+}
+
+// recordsOf is records, which says of a segment whose every block is intact but whose SHA-256 is wrong that all is damaged.
+func (c *content) recordsOf(count int, size int64) ([][]byte, Damage) {
+	records, d := c.records(count)
+	if d.Records > 0 && d.Ranges == nil && records == nil && len(c.blocks) > 0 {
+		d.Ranges, d.Bytes = []Range{{0, size}}, size
+	}
+	return records, d
+}
+
+// waiting finds a segment among those that wait; under mu.
+func (s *Spool) waiting(seg Segment) int {
+	return slices.IndexFunc(s.sealed, func(w Segment) bool { return w.id() == seg.id() })
+}
+
+// Remove deletes a segment that was loaded, with what Read found damaged in it: where records were lost, the bytes of the
+// damaged places are kept in a file beside it. A Remove that a crash undoes brings the segment back under the same key.
+func (s *Spool) Remove(seg Segment, d Damage) error {
+	s.aside.Lock()
+	defer s.aside.Unlock()
+	s.mu.Lock()
+	at := s.waiting(seg)
+	s.mu.Unlock()
+	if at < 0 {
+		return fmt.Errorf("remove segment %s: it does not wait", seg.id())
+	}
+	if d.Records > 0 {
+		if err := s.keepDamaged(seg, d); err != nil {
+			return fmt.Errorf("keep damaged bytes of a segment: %w", err)
+		}
+	}
+	if err := s.disk.remove(seg.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove segment: %w", err)
+	}
+	s.failed(s.disk.fsyncDir())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at = s.waiting(seg)
+	known := s.sealed[at]
+	s.sealed = slices.Delete(s.sealed, at, at+1)
+	s.bytes -= known.Bytes
+	left := known.Records
+	if r := s.refused[seg.Sequence]; r != nil {
+		left -= r.records
+		delete(s.refused, seg.Sequence)
+	}
+	damaged := min(d.Records, left)
+	s.stats.Waiting -= int64(left)
+	s.stats.Damaged += int64(damaged)
+	s.stats.Loaded += int64(left - damaged)
+	s.wake() // there is room
+	return nil
+}
+
+// keepDamaged copies the damaged places of a segment.
+func (s *Spool) keepDamaged(seg Segment, d Damage) error {
+	f, err := os.Open(seg.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return s.disk.replace(s.tmp(seg), seg.Path+suffixDamaged, func(w io.Writer) error {
+		for _, r := range d.Ranges {
+			if _, err := fmt.Fprintf(w, "%s offset %d length %d\n", filepath.Base(seg.Path), r.Offset, r.Length); err != nil {
+				return err
+			}
+			if _, err := io.Copy(w, io.NewSectionReader(f, r.Offset, r.Length)); err != nil {
+				return err
+			}
+			if _, err := io.WriteString(w, "\n"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Spool) tmp(seg Segment) string { return filepath.Join(s.cfg.Dir, seg.id().hidden(suffixTmp)) }
+
+// SetAside keeps records of a segment that the database refused in a file beside it, which is durable on return. Several
+// calls add up; the first after an Open replaces what an earlier process set aside of the same segment, whose load it repeats.
+func (s *Spool) SetAside(seg Segment, recs [][]byte, reason string) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	s.aside.Lock()
+	defer s.aside.Unlock()
+	s.mu.Lock()
+	at, r := s.waiting(seg), s.refused[seg.Sequence]
+	s.mu.Unlock()
+	if r == nil {
+		r = &refusedRecords{}
+	}
+	if at < 0 || r.records+len(recs) > seg.Records {
+		return fmt.Errorf("set aside %d records of segment %s: it does not wait, or has fewer", len(recs), seg.id())
+	}
+	reason = reason[:min(len(reason), blockPayload)]
+	groups := append(slices.Clone(r.groups), refusedGroup{reason, cloneRecords(recs)})
+	err := s.disk.replace(s.tmp(seg), seg.Path+suffixRefused, func(w io.Writer) error { return writeRefused(w, seg, groups) })
+	if err != nil {
+		return fmt.Errorf("set aside %d records: %w", len(recs), err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.groups = groups
+	r.records += len(recs)
+	s.refused[seg.Sequence] = r
+	s.stats.SetAside += int64(len(recs))
+	s.stats.Waiting -= int64(len(recs))
+	return nil
+}
+
+func cloneRecords(recs [][]byte) [][]byte {
+	clones := make([][]byte, len(recs))
+	for i, r := range recs {
+		clones[i] = slices.Clone(r)
+	}
+	return clones
+}
+
+// writeRefused writes a segment whose records blocks stand behind notes with the reasons.
+func writeRefused(w io.Writer, seg Segment, groups []refusedGroup) error {
+	index := 0
+	sum := sha256.New()
+	put := func(k kind, records int, payload []byte) error {
+		_, err := w.Write(newBlock(seg.id(), k, index, records, payload))
+		return err
+	}
+	err := put(kindStart, 0, []byte(seg.Sensor))
+	for _, g := range groups {
+		if err == nil {
+			err = put(kindNote, 0, []byte(g.reason))
+		}
+		var payload []byte
+		n := 0
+		for i, r := range g.records {
+			payload = append(binary.LittleEndian.AppendUint32(payload, uint32(len(r))), r...)
+			n++
+			last := i == len(g.records)-1
+			if !last && len(payload)+4+len(g.records[i+1]) <= blockPayload {
+				continue
+			}
+			if err == nil {
+				err = put(kindRecords, n, payload)
+			}
+			sum.Write(payload)
+			index += n
+			payload, n = payload[:0], 0
+		}
+	}
+	if err == nil {
+		err = put(kindSeal, 0, seal{index, sum.Sum(nil), seg.Key, seg.Sensor}.payload())
+	}
+	return err
+}
