@@ -118,7 +118,7 @@ func (c *content) records(count int) ([][]byte, Damage) {
 	slices.SortStableFunc(c.blocks, func(a, b recordsBlock) int { return a.index - b.index })
 	var records [][]byte
 	next := 0
-	sum := sha256.New()
+	var taken [][]byte
 	for _, b := range c.blocks {
 		// A block beyond the count was never acknowledged; its records stand elsewhere. One below next is a second copy.
 		if b.index < next || b.index+len(b.records) > count {
@@ -126,15 +126,21 @@ func (c *content) records(count int) ([][]byte, Damage) {
 		}
 		records = append(records, b.records...)
 		next = b.index + len(b.records)
-		sum.Write(b.payload)
+		taken = append(taken, b.payload)
 	}
 	d := Damage{Records: count - len(records), Ranges: c.ranges}
 	for _, r := range c.ranges {
 		d.Bytes += r.Length
 	}
-	whole := d.Records == 0 && c.seal != nil && c.seal.total == count && c.seal.sum != nil
-	if whole && !bytes.Equal(sum.Sum(nil), c.seal.sum) {
-		return nil, Damage{Records: count} // a checksum was fooled, and no one can say which; the caller gives the range
+	if d.Records > 0 || c.seal == nil || c.seal.total != count || c.seal.sum == nil {
+		return records, d
+	}
+	sum := sha256.New()
+	for _, payload := range taken {
+		sum.Write(payload)
+	}
+	if !bytes.Equal(sum.Sum(nil), c.seal.sum) { // a checksum was fooled, and no one can say which
+		return nil, Damage{Records: count}
 	}
 	return records, d
 }
