@@ -1,0 +1,138 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"tap25/reassembly/smtp"
+)
+
+// errTuple says that bytes are not what AppendRow makes.
+var errTuple = errors.New("not a row in COPY's binary form")
+
+// ParseRow reads what AppendRow made. What AppendRow had to change for PostgreSQL, U+FFFD for NUL and for invalid UTF-8,
+// stays changed, and times are in microseconds.
+func ParseRow(record []byte) (*smtp.Envelope, error) {
+	if len(record) < 2 || binary.BigEndian.Uint16(record) != columnCount {
+		return nil, fmt.Errorf("parse row: %w", errTuple)
+	}
+	t := tuple{b: record[2:]}
+	e := t.envelope()
+	if t.bad || len(t.b) > 0 {
+		return nil, fmt.Errorf("parse row: %w", errTuple)
+	}
+	return e, nil
+}
+
+// tuple is what is left to be read of a row; bad once a column is not what it should be.
+type tuple struct {
+	b   []byte
+	bad bool
+}
+
+func (t *tuple) envelope() *smtp.Envelope {
+	e := &smtp.Envelope{SeenAt: time.UnixMicro(t.int64() + postgresEpoch).UTC(), SessionID: t.int64()}
+	e.MessageBytes, e.DeclaredSize, e.LostBytes = t.int64p(), t.int64p(), t.int64()
+	e.MailNo = int(int32(t.uint(4)))
+	clientPort, serverPort := t.uint(4), t.uint(4)
+	outcome := slices.Index(smtp.Outcomes(), string(t.fixed(-1)))
+	e.MailCode, e.RcptCode, e.DataCode = t.code(), t.code(), t.code()
+	flags, auth := t.uint(2), t.uint(1)
+	e.Client = netip.AddrPortFrom(t.inet(), uint16(clientPort))
+	e.Server = netip.AddrPortFrom(t.inet(), uint16(serverPort))
+	e.Sensor = string(t.fixed(-1))
+	e.MailFrom, e.RcptTo, e.HELO, e.QueueID = t.text(), t.text(), t.text(), t.text()
+	e.MailFromRaw, e.RcptToRaw = t.column(), t.column()
+	e.EnvID, e.ORcpt, e.TLSServerName = t.text(), t.text(), t.text()
+	if outcome < 0 || flags > 0xff || auth > 1 || clientPort > 0xffff || serverPort > 0xffff {
+		t.bad = true
+		return nil
+	}
+	e.Outcome, e.Flags, e.Auth = smtp.Outcome(outcome), smtp.Flags(flags), auth == 1
+	return e
+}
+
+// column reads the next column; nil for null.
+func (t *tuple) column() []byte {
+	if t.bad = t.bad || len(t.b) < 4; t.bad {
+		return nil
+	}
+	n := binary.BigEndian.Uint32(t.b)
+	t.b = t.b[4:]
+	if n == 0xffffffff {
+		return nil
+	}
+	if t.bad = uint64(n) > uint64(len(t.b)); t.bad {
+		return nil
+	}
+	v := t.b[:n:n]
+	t.b = t.b[n:]
+	return v
+}
+
+// fixed reads a column that is not null and has n bytes, or any number where n is negative.
+func (t *tuple) fixed(n int) []byte {
+	v := t.column()
+	if v == nil || n >= 0 && len(v) != n {
+		t.bad = true
+		return nil
+	}
+	return v
+}
+
+func (t *tuple) uint(n int) uint64 { return bigEndian(t.fixed(n)) }
+func (t *tuple) int64() int64      { return int64(t.uint(8)) }
+
+func bigEndian(b []byte) (v uint64) {
+	for _, c := range b {
+		v = v<<8 | uint64(c)
+	}
+	return v
+}
+
+func (t *tuple) int64p() *int64 {
+	b := t.column()
+	if b == nil {
+		return nil
+	}
+	t.bad = t.bad || len(b) != 8
+	v := int64(bigEndian(b))
+	return &v
+}
+
+// code reads a reply code; AppendRow makes null of 0.
+func (t *tuple) code() uint16 {
+	b := t.column()
+	v := uint16(bigEndian(b))
+	t.bad = t.bad || b != nil && (len(b) != 2 || v == 0)
+	return v
+}
+
+func (t *tuple) text() *string {
+	b := t.column()
+	if b == nil {
+		return nil
+	}
+	s := string(b)
+	return &s
+}
+
+func (t *tuple) inet() (a netip.Addr) {
+	b := t.fixed(-1)
+	if len(b) < 4 {
+		t.bad = true
+		return a
+	}
+	a, ok := netip.AddrFromSlice(b[4:])
+	family := byte(2)
+	if a.Is6() {
+		family = 3
+	}
+	bits := a.BitLen()
+	t.bad = t.bad || !ok || b[0] != family || int(b[1]) != bits || b[2] != 0 || int(b[3]) != bits/8
+	return a
+}
