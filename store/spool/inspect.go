@@ -29,8 +29,18 @@ type File struct {
 	State   State
 }
 
-// Inspect lists the files of a spool, oldest first, without opening it: another process may be using it.
+// Inspect lists the files of a spool, oldest first, without opening it: another process may be using it. Instead of the
+// directory it may be given one file.
 func Inspect(dir string) ([]File, error) {
+	if file, ok := parseFile(dir); ok {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return nil, fmt.Errorf("inspect spool: %w", err)
+		}
+		if file.Bytes = info.Size(); info.Mode().IsRegular() {
+			return []File{file}, nil
+		}
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("inspect spool: %w", err)

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tap25/store"
+	"tap25/store/spool"
+)
+
+func spoolCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "spool",
+		Short: "List, verify and print what waits to be loaded, while tap25 runs or not",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			return &usageError{errors.New("no spool command given")}
+		},
+	}
+	for _, c := range []struct {
+		use, short string
+		run        func(files []spool.File, stdout, stderr io.Writer) error
+	}{
+		{"ls [DIR]", "List the segments, oldest first, and the files of what was refused or damaged", spoolList},
+		{"verify [DIR]", "Read every segment and tell what is damaged", spoolVerify},
+		{"dump [DIR]", "Print the rows of the segments that wait, as JSON lines; DIR may be one file, also one of refused rows", spoolDump},
+	} {
+		cmd.AddCommand(&cobra.Command{
+			Use: c.use, Short: c.short, Args: usageArgs(cobra.MaximumNArgs(1)),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				files, err := spoolFiles(args)
+				if err != nil {
+					return err
+				}
+				return c.run(files, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			},
+		})
+	}
+	return cmd
+}
+
+// spoolFiles are those of the directory given, or of the default one, or the one file given.
+func spoolFiles(args []string) ([]spool.File, error) {
+	if len(args) == 0 {
+		state, err := store.StateDir()
+		if err != nil {
+			return nil, err
+		}
+		args = []string{filepath.Join(state, "spool")}
+	}
+	return spool.Inspect(args[0])
+}
+
+func spoolList(files []spool.File, stdout, _ io.Writer) error {
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "BEGUN\tSTATE\tRECORDS\tBYTES\tKEY")
+	for _, f := range files {
+		records := "-" // only reading it would tell
+		if f.State == spool.Waiting {
+			records = fmt.Sprint(f.Records)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", time.UnixMicro(int64(f.Sequence)).UTC().Format(time.RFC3339), f.State, records, f.Bytes, f.Key)
+	}
+	return w.Flush()
+}
+
+func spoolVerify(files []spool.File, stdout, stderr io.Writer) error {
+	segments, records, bad := 0, 0, 0
+	for _, f := range files {
+		name := filepath.Base(f.Path)
+		if f.State == spool.Damaged {
+			fmt.Fprintf(stdout, "%s: bytes of damaged places, kept aside\n", name)
+			continue
+		}
+		file, _, d, err := spool.ReadFile(f.Path)
+		if errors.Is(err, fs.ErrNotExist) { // loaded meanwhile
+			continue
+		}
+		segments++
+		records += file.Records - d.Records
+		switch {
+		case err != nil:
+			bad++
+			fmt.Fprintf(stderr, "tap25: %v\n", err)
+		case d.Records > 0 || d.Bytes > 0:
+			bad++
+			fmt.Fprintf(stdout, "%s: %d of %d records lost, %d bytes damaged at", name, d.Records, file.Records, d.Bytes)
+			for _, r := range d.Ranges {
+				fmt.Fprintf(stdout, " %d+%d", r.Offset, r.Length)
+			}
+			fmt.Fprintln(stdout)
+		}
+	}
+	fmt.Fprintf(stdout, "%d segments, %d intact records, %d segments damaged\n", segments, records, bad)
+	if bad > 0 {
+		return fmt.Errorf("verify spool: %d segments are damaged; their intact records will be loaded all the same", bad)
+	}
+	return nil
+}
+
+func spoolDump(files []spool.File, stdout, stderr io.Writer) error {
+	w := bufio.NewWriter(stdout)
+	var failed error
+	one := len(files) == 1 // refused rows are asked for by their file
+	for _, f := range files {
+		if f.State == spool.Damaged || f.State == spool.Refused && !one {
+			continue
+		}
+		_, groups, d, err := spool.ReadFile(f.Path)
+		if errors.Is(err, fs.ErrNotExist) { // loaded meanwhile
+			continue
+		}
+		if err == nil && d.Records > 0 {
+			err = fmt.Errorf("%s: %d records are damaged", filepath.Base(f.Path), d.Records)
+		}
+		failed = errors.Join(failed, err)
+		for _, g := range groups {
+			if g.Reason != "" {
+				fmt.Fprintf(stderr, "%d rows refused: %s\n", len(g.Records), g.Reason)
+			}
+			if err := dumpRows(w, g.Records); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.Join(w.Flush(), failed)
+}
+
+func dumpRows(w io.Writer, records [][]byte) error {
+	for _, record := range records {
+		e, err := store.ParseRow(record)
+		if err != nil {
+			return err
+		}
+		line, err := e.MarshalJSON()
+		if err != nil {
+			return fmt.Errorf("print row: %w", err)
+		}
+		if _, err := w.Write(append(line, '\n')); err != nil {
+			return fmt.Errorf("write rows to standard output: %w", err)
+		}
+	}
+	return nil
+}
