@@ -93,6 +93,7 @@ func (m sample) check(t testing.TB, data []byte, want []int) {
 }
 
 func TestDamage_EveryByteFlipped(t *testing.T) {
+	t.Parallel()
 	m := newSample(t, 64<<10)
 	m.check(t, m.data, upTo(m.seg.Records))
 	for i := range m.data {
@@ -104,6 +105,7 @@ func TestDamage_EveryByteFlipped(t *testing.T) {
 }
 
 func TestDamage_CutAtEveryOffset(t *testing.T) {
+	t.Parallel()
 	m := newSample(t, 64<<10)
 	for i := range m.data {
 		m.check(t, m.data[:i], m.survivors(i, len(m.data)))
