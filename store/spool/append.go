@@ -59,6 +59,7 @@ func (s *Spool) AppendWait(ctx context.Context, rec []byte) error {
 		}
 		room := s.room
 		s.waiters++
+		s.need = 4 + len(rec) + blockCharge
 		s.mu.Unlock()
 		s.wake()
 		select {
@@ -110,7 +111,7 @@ func (s *Spool) append(rec []byte) error {
 		if b != nil {
 			b.closed = true
 		}
-		b = &block{buf: make([]byte, headerSize, max(blockCharge, headerSize+n))}
+		b = &block{buf: s.buffer(n, len(d.blocks) > 0)}
 		d.blocks = append(d.blocks, b)
 	}
 	b.buf = append(binary.LittleEndian.AppendUint32(b.buf, uint32(len(rec))), rec...)
@@ -129,6 +130,20 @@ func (s *Spool) append(rec []byte) error {
 		s.wake()
 	}
 	return nil
+}
+
+// buffer makes that of a block, small where it may stay so: a draft with a block of its own already is likely to fill it.
+func (s *Spool) buffer(n int, likely bool) []byte {
+	if last := len(s.free) - 1; likely && last >= 0 && n <= blockPayload {
+		b := s.free[last]
+		s.free = s.free[:last]
+		return b[:headerSize]
+	}
+	size := blockCharge
+	if likely {
+		size = headerSize + blockPayload
+	}
+	return make([]byte, headerSize, max(size, headerSize+n))
 }
 
 // open is the draft that takes records, or nil; under mu.

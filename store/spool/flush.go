@@ -38,6 +38,9 @@ type pendingRename struct {
 // attempts is how often a flush goes on with a fresh file after a failure, before it leaves that to the next.
 const attempts = 3
 
+// freeBlocks is how many buffers are kept for use again: those of a segment of the default size, as far as 4 MiB.
+const freeBlocks = 64
+
 // Seal seals the open segment, if it has records, under a key of at most 200 bytes, or under its own where that is "".
 // After an error the records are still in memory, and the next Sync or Seal tries again.
 func (s *Spool) Seal(key string) error {
@@ -165,10 +168,11 @@ func (s *Spool) take(all bool) (d *draft, blocks []*block, asked, sync bool) {
 		return nil, nil, false, false
 	}
 	d = s.drafts[0]
-	if s.cfg.Rereadable && !d.asked && s.held <= s.cfg.Buffer/2 && s.waiters == 0 {
+	needed := s.waiters > 0 && s.held+s.need > s.cfg.Buffer // else the room that was made is for those who wait
+	if s.cfg.Rereadable && !d.asked && s.held <= s.cfg.Buffer/2 && !needed {
 		return nil, nil, false, false // it is acknowledged whole or not at all
 	}
-	all = all || d.asked || s.waiters > 0
+	all = all || d.asked || needed
 	sync = all || s.held >= s.cfg.Buffer/4
 	blocks = d.blocks
 	if n := len(blocks); n > 0 && sync {
@@ -285,6 +289,9 @@ func (s *Spool) release(d *draft, blocks int) (records int) {
 	for _, b := range d.blocks[:blocks] {
 		records += b.records
 		s.held -= b.charge()
+		if cap(b.buf) == headerSize+blockPayload && len(s.free) < freeBlocks {
+			s.free = append(s.free, b.buf)
+		}
 	}
 	d.blocks = append([]*block(nil), d.blocks[blocks:]...)
 	s.stats.Buffered -= int64(records)

@@ -76,8 +76,10 @@ type Spool struct {
 	drafts  []*draft
 	room    chan struct{} // closed when memory was given back
 	waiters int
-	poked   int // bytes appended since the writing goroutine was last woken
-	held    int // bytes of memory charged
+	need    int      // charge of the last of them
+	free    [][]byte // buffers of blocks, to be used again
+	poked   int      // bytes appended since the writing goroutine was last woken
+	held    int      // bytes of memory charged
 	bytes   int64
 	sealed  []Segment
 	refused map[uint64]*refusedRecords // by sequence
