@@ -30,8 +30,7 @@ var ErrOlderSchema = errors.New("the database's schema is older than this tap25:
 
 // DB is one connection to a database; for one goroutine.
 type DB struct {
-	conn     *pgx.Conn
-	existing map[string]bool // partitions known to exist
+	conn *pgx.Conn
 }
 
 // Open connects to a PostgreSQL URL or keyword string. Errors name no password.
@@ -50,7 +49,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 		reason := strings.Join(strings.Fields(err.Error()), " ") // pgx gives a line for each address it tried
 		return nil, fmt.Errorf("connect to a database: %s; is it running, and does it let this user in?", reason)
 	}
-	return &DB{conn: conn, existing: map[string]bool{}}, nil
+	return &DB{conn: conn}, nil
 }
 
 // Close ends the connection.
@@ -132,33 +131,4 @@ func (db *DB) Migrate(ctx context.Context) error {
 		return fmt.Errorf("migrate the schema: %w", err)
 	}
 	return nil
-}
-
-// Status is what 'tap25 db status' shows.
-type Status struct {
-	Server         string
-	Version        int32
-	Partitions     int64
-	Rows           int64
-	Bytes          int64
-	Oldest, Newest *time.Time
-}
-
-// Status asks the database about what it holds.
-func (db *DB) Status(ctx context.Context) (Status, error) {
-	var s Status
-	if err := db.Check(ctx); err != nil {
-		return s, err
-	}
-	s.Version, _, _ = db.Version(ctx)
-	err := db.conn.QueryRow(ctx, `
-		select current_setting('server_version'), (select count(*) from pg_inherits where inhparent = 'envelopes'::regclass),
-		       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from pg_inherits where inhparent = 'envelopes'::regclass),
-		       count(*), min(seen_at), max(seen_at) from envelopes`).
-		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Rows, &s.Oldest, &s.Newest)
-	if err != nil {
-		return s, fmt.Errorf("ask for the status: %w", err)
-	}
-	s.Server, _, _ = strings.Cut(s.Server, " ")
-	return s, nil
 }

@@ -1,33 +1,18 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
-	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"tap25/reassembly/smtp"
 )
 
-// maxDays bounds the partitions that one segment may make: a wrong clock must not make thousands.
-const maxDays = 400
-
 // Load adds the rows of a segment, in one transaction; added is false where an earlier load has committed it.
 func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (added bool, err error) {
-	days := map[time.Time]bool{}
-	for _, r := range rows {
-		days[day(r)] = true
-	}
-	if len(days) > maxDays {
-		return false, fmt.Errorf("load: rows of %d days in one segment, more than %d: is the capture's clock right?", len(days), maxDays)
-	}
-	fresh := map[string]bool{}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, "insert into loads (sensor, segment, rows) values ($1, $2, $3) on conflict do nothing", sensor, segment, len(rows))
 		if err != nil {
@@ -36,46 +21,12 @@ func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (
 		if added = tag.RowsAffected() == 1; !added {
 			return nil
 		}
-		for _, d := range slices.SortedFunc(maps.Keys(days), time.Time.Compare) {
-			if err := db.partition(ctx, tx, d, fresh); err != nil {
-				return err
-			}
-		}
-		_, err = tx.Conn().PgConn().CopyFrom(ctx, copyStream(rows), "copy envelopes ("+columns+") from stdin (format binary)")
-		return err
+		return copyRows(ctx, tx, sensor, rows)
 	})
 	if err != nil {
 		return false, fmt.Errorf("load %d rows: %w", len(rows), err)
 	}
-	maps.Copy(db.existing, fresh)
 	return added, nil
-}
-
-// partition makes the partition of a day where there is none. The lock lets one connection at a time make partitions.
-func (db *DB) partition(ctx context.Context, tx pgx.Tx, day time.Time, fresh map[string]bool) error {
-	name := "envelopes_" + day.Format("20060102")
-	if db.existing[name] {
-		return nil
-	}
-	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtext('tap25 partitions'))"); err != nil {
-		return err
-	}
-	const layout = "2006-01-02 15:04:05Z07:00"
-	_, err := tx.Exec(ctx, fmt.Sprintf("create table if not exists %s partition of envelopes for values from ('%s') to ('%s')",
-		pgx.Identifier{name}.Sanitize(), day.Format(layout), day.AddDate(0, 0, 1).Format(layout)))
-	fresh[name] = true
-	return err
-}
-
-// copyStream is the rows as COPY's binary format wants them: signature, flags, extension; tuples; trailer.
-func copyStream(rows [][]byte) *bytes.Reader {
-	var b bytes.Buffer
-	b.WriteString("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00")
-	for _, r := range rows {
-		b.Write(r)
-	}
-	b.WriteString("\xff\xff")
-	return bytes.NewReader(b.Bytes())
 }
 
 // segmentRows is the number of rows of one load: large enough that a transaction costs nothing, small enough to hold.

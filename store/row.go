@@ -27,16 +27,15 @@ func AppendRow(b []byte, e *smtp.Envelope) []byte {
 	b = appendInt64(b, e.SessionID)
 	b = appendInt64p(b, e.MessageBytes)
 	b = appendInt64p(b, e.DeclaredSize)
-	b = appendInt64(b, e.LostBytes)
+	b = appendLost(b, e.LostBytes)
 	b = appendInt32(b, e.MailNo)
-	b = appendInt32(b, int(e.Client.Port()))
-	b = appendInt32(b, int(e.Server.Port()))
-	outcome := e.Outcome.String()
-	b = appendText(b, &outcome)
+	b = appendPort(b, e.Client.Port())
+	b = appendPort(b, e.Server.Port())
+	b = appendInt16(b, uint16(e.Outcome))
 	b = appendCode(b, e.MailCode)
 	b = appendCode(b, e.RcptCode)
 	b = appendCode(b, e.DataCode)
-	b = binary.BigEndian.AppendUint16(append(b, 0, 0, 0, 2), uint16(e.Flags))
+	b = appendInt16(b, uint16(e.Flags))
 	auth := byte(0)
 	if e.Auth {
 		auth = 1
@@ -77,7 +76,22 @@ func appendCode(b []byte, code uint16) []byte {
 	if code == 0 {
 		return appendNull(b)
 	}
-	return binary.BigEndian.AppendUint16(append(b, 0, 0, 0, 2), code)
+	return appendInt16(b, code)
+}
+
+func appendInt16(b []byte, v uint16) []byte {
+	return binary.BigEndian.AppendUint16(append(b, 0, 0, 0, 2), v)
+}
+
+// appendPort appends a port as the smallint that is 32768 less.
+func appendPort(b []byte, port uint16) []byte { return appendInt16(b, port^0x8000) }
+
+// appendLost appends null for nothing lost, which takes no room.
+func appendLost(b []byte, n int64) []byte {
+	if n == 0 {
+		return appendNull(b)
+	}
+	return appendInt64(b, n)
 }
 
 // appendText appends text that PostgreSQL takes: NUL and invalid UTF-8 would fail the whole COPY with 22021.
@@ -111,6 +125,12 @@ func appendInet(b []byte, a netip.Addr) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(4+len(raw)))
 	b = append(b, family, byte(8*len(raw)), 0, byte(len(raw)))
 	return append(b, raw...)
+}
+
+// misdatedRow returns a row of AppendRow as one of the table misdated, which has a column more.
+func misdatedRow(row []byte, reason string) []byte {
+	b := binary.BigEndian.AppendUint16(nil, columnCount+1)
+	return appendText(append(b, row[2:]...), &reason)
 }
 
 // day returns the UTC day of a row that AppendRow made.

@@ -253,22 +253,6 @@ func TestLoad_HostileTextIsStored(t *testing.T) {
 	}
 }
 
-func TestLoad_WrongClockDoesNotMakeThousandsOfPartitions(t *testing.T) {
-	db := database(t, false)
-	var rows []*smtp.Envelope
-	for i := range maxDays + 1 {
-		e := full()
-		e.SeenAt = e.SeenAt.AddDate(0, 0, i)
-		rows = append(rows, e)
-	}
-	if _, err := db.Load(t.Context(), "tap", "clock", encode(rows...)); err == nil {
-		t.Error("loaded")
-	}
-	if n := count(t, db); n != 0 {
-		t.Errorf("%d rows, want none", n)
-	}
-}
-
 func TestQuestions_AreAnsweredByIndexInAnyCase(t *testing.T) {
 	db := database(t, false)
 	var rows []*smtp.Envelope

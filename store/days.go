@@ -1,0 +1,91 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// DaysAhead is how many days' partitions are made before their time.
+const DaysAhead = 7
+
+// AheadPartitions makes the partitions of today and of the days to come, by the database's clock, and says how many were
+// missing.
+func (db *DB) AheadPartitions(ctx context.Context, days int) (made int, err error) {
+	if err := db.conn.QueryRow(ctx, "select make_partitions_ahead($1)", days).Scan(&made); err != nil {
+		return 0, fmt.Errorf("make partitions ahead: %w", err)
+	}
+	return made, nil
+}
+
+// copyRows adds rows that AppendRow made, within a transaction that has taken no lock on envelopes yet: it makes the
+// partitions of their days, counts the rows, and copies them. Rows whose day gets no partition go to misdated.
+func copyRows(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) error {
+	misdated, err := beginLoad(ctx, tx, sensor, rows)
+	if err != nil {
+		return err
+	}
+	dated, others := rows, [][]byte(nil)
+	if len(misdated) > 0 {
+		dated = nil
+		for _, r := range rows {
+			if reason, ok := misdated[day(r)]; ok {
+				others = append(others, misdatedRow(r, reason))
+			} else {
+				dated = append(dated, r)
+			}
+		}
+	}
+	if err := copyTo(ctx, tx, "envelopes", columns, dated); err != nil {
+		return err
+	}
+	return copyTo(ctx, tx, "misdated", columns+", reason", others)
+}
+
+// beginLoad makes the partitions that the rows need and counts the rows; it returns the days that get no partition, with
+// the reason. It is called once in a transaction, before the first row, so that locks are taken in one order.
+func beginLoad(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) (map[time.Time]string, error) {
+	byDay := map[time.Time]int64{}
+	for _, r := range rows {
+		byDay[day(r)]++
+	}
+	var days []time.Time
+	var counts []int64
+	for d, n := range byDay {
+		days, counts = append(days, d), append(counts, n)
+	}
+	answer, err := tx.Query(ctx, "select * from begin_load($1, $2, $3)", sensor, days, counts)
+	if err != nil {
+		return nil, err
+	}
+	misdated := map[time.Time]string{}
+	var d time.Time
+	var reason string
+	_, err = pgx.ForEachRow(answer, []any{&d, &reason}, func() error {
+		misdated[d.UTC()] = reason
+		return nil
+	})
+	return misdated, err
+}
+
+func copyTo(ctx context.Context, tx pgx.Tx, table, columns string, rows [][]byte) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := tx.Conn().PgConn().CopyFrom(ctx, copyStream(rows), "copy "+table+" ("+columns+") from stdin (format binary)")
+	return err
+}
+
+// copyStream is the rows as COPY's binary format wants them: signature, flags, extension; tuples; trailer.
+func copyStream(rows [][]byte) *bytes.Reader {
+	var b bytes.Buffer
+	b.WriteString("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+	for _, r := range rows {
+		b.Write(r)
+	}
+	b.WriteString("\xff\xff")
+	return bytes.NewReader(b.Bytes())
+}

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Retention is how long days are kept, in the calendar's units.
+type Retention struct{ Years, Months, Days int }
+
+// DefaultRetention is two years.
+var DefaultRetention = Retention{Years: 2}
+
+var retentionForm = regexp.MustCompile(`^([1-9][0-9]{0,4})(d|mo|y)$`)
+
+// ParseRetention reads "730d", "24mo" or "2y".
+func ParseRetention(s string) (Retention, error) {
+	m := retentionForm.FindStringSubmatch(s)
+	if m == nil {
+		return Retention{}, fmt.Errorf("retention %q: want a number of days, months or years, such as 730d, 24mo or 2y", s)
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		return Retention{}, err
+	}
+	return map[string]Retention{"d": {Days: n}, "mo": {Months: n}, "y": {Years: n}}[m[2]], nil
+}
+
+// cutoff is the first day that is kept; a day is dropped when the whole of it is older.
+func (r Retention) cutoff(now time.Time) time.Time {
+	return now.UTC().Truncate(24*time.Hour).AddDate(-r.Years, -r.Months, -r.Days)
+}
+
+// ExpireConfig says what Expire drops; its zero value is the default.
+type ExpireConfig struct {
+	Retention Retention     // zero: DefaultRetention
+	DryRun    bool          // only say what would be dropped
+	Version   string        // of the program, for the record
+	Patience  time.Duration // how long a day that is in use is tried; zero: ten seconds
+	Now       time.Time     // zero: the database's clock
+}
+
+// ExpiredDay is what was dropped of a day.
+type ExpiredDay struct {
+	Day  time.Time
+	Kind string // partition, misdated, or held where a legal hold ended
+	Rows, Bytes,
+	Kept int64 // rows that a legal hold kept, of these; unknown in a dry run
+}
+
+// ExpireReport is what Expire did.
+type ExpireReport struct {
+	Cutoff  time.Time // the first day that is kept
+	Dropped []ExpiredDay
+	Busy    []time.Time // days in use, left for the next time
+}
+
+// giveWay is how long expiry waits for a lock: less than PostgreSQL's deadlock_timeout of a second, so that in whatever
+// circle of waiting it is the one that gives way, and short, since writers and readers queue behind it.
+const giveWay = "200ms"
+
+// Expire drops the days that are older than the retention, each in a transaction of its own, after copying what legal
+// holds keep; and removes what ended holds kept. It may run beside loads, readers and itself: a day in use is tried again
+// for a while, then reported as busy, which is no error.
+func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error) {
+	var report ExpireReport
+	if cfg.Retention == (Retention{}) {
+		cfg.Retention = DefaultRetention
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = 10 * time.Second
+	}
+	if cfg.Now.IsZero() {
+		if err := db.conn.QueryRow(ctx, "select now()").Scan(&cfg.Now); err != nil {
+			return report, fmt.Errorf("ask for the time: %w", err)
+		}
+	}
+	report.Cutoff = cfg.Retention.cutoff(cfg.Now)
+	if cfg.DryRun {
+		return report, db.wouldExpire(ctx, &report)
+	}
+	rows, err := db.conn.Query(ctx, "select day from partitions() where day < $1 order by day", report.Cutoff)
+	if err != nil {
+		return report, fmt.Errorf("list the days: %w", err)
+	}
+	days, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
+	if err != nil {
+		return report, fmt.Errorf("list the days: %w", err)
+	}
+	for _, day := range days {
+		err := db.expireBusy(ctx, cfg, &report, "select $1::date, 'partition', * from expire_day($1, $2)", day, cfg.Version)
+		if inUse(err) {
+			report.Busy = append(report.Busy, day)
+		} else if err != nil {
+			return report, fmt.Errorf("drop the day %s: %w", day.Format(time.DateOnly), err)
+		}
+	}
+	err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from expire_misdated($1, $2)", report.Cutoff, cfg.Version)
+	if err == nil || inUse(err) {
+		err = db.expireBusy(ctx, cfg, &report, "select day, 'held', rows, bytes, 0 from release_holds($1)", cfg.Version)
+	}
+	if err != nil && !inUse(err) {
+		return report, fmt.Errorf("remove rows that are no longer held: %w", err)
+	}
+	return report, nil
+}
+
+// expireBusy runs one of the schema's functions that drop, again while somebody else uses what it drops.
+func (db *DB) expireBusy(ctx context.Context, cfg ExpireConfig, report *ExpireReport, sql string, args ...any) error {
+	deadline := time.Now().Add(cfg.Patience)
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		dropped, err := db.expireOnce(ctx, sql, args...)
+		if err == nil {
+			report.Dropped = append(report.Dropped, dropped...)
+			return nil
+		}
+		if !inUse(err) || time.Now().Add(pause).After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (db *DB) expireOnce(ctx context.Context, sql string, args ...any) (dropped []ExpiredDay, err error) {
+	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "set local lock_timeout = '"+giveWay+"'"); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		dropped, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ExpiredDay])
+		return err
+	})
+	return dropped, err
+}
+
+// inUse is a lock that was not to be had, or a circle of waiting that PostgreSQL has broken.
+func inUse(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (e.Code == "55P03" || e.Code == "40P01")
+}
+
+func (db *DB) wouldExpire(ctx context.Context, report *ExpireReport) error {
+	rows, err := db.conn.Query(ctx, `
+		select p.day, 'partition', coalesce((select sum(rows) from days d where d.day = p.day), 0)::bigint, p.bytes, 0::bigint
+		from partitions() p where p.day < $1 order by p.day`, report.Cutoff)
+	if err == nil {
+		report.Dropped, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ExpiredDay])
+	}
+	if err != nil {
+		return fmt.Errorf("list the days: %w", err)
+	}
+	return nil
+}

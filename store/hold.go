@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Hold is a legal hold: rows that concern its subject are kept when their day is dropped.
+type Hold struct {
+	ID int64
+	// One of: a mailbox, in any case; a domain (its subdomains are others); an IP address or subnet of either side.
+	Mailbox, Domain *string
+	Network         *netip.Prefix
+	Since, Before   *time.Time // of seen_at, Before excluded; nil: unbounded
+	Until           *time.Time // when the hold ends by itself; nil: when it is dropped
+	Reason          string
+	AddedBy         string
+	AddedAt         time.Time
+	DroppedAt       *time.Time
+	Rows            int64 // kept of days that are dropped already
+}
+
+// Subject reads what a hold is about: user@domain, domain, IP address or subnet.
+func (h *Hold) Subject(s string) error {
+	h.Mailbox, h.Domain, h.Network = nil, nil, nil
+	if strings.Contains(s, "@") {
+		h.Mailbox = &s
+		return nil
+	}
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
+		p := netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
+		h.Network = &p
+		return nil
+	}
+	if p, err := netip.ParsePrefix(s); err == nil {
+		if p != p.Masked() {
+			return fmt.Errorf("the subnet has bits set behind its prefix: %s is meant?", p.Masked())
+		}
+		h.Network = &p
+		return nil
+	}
+	if s == "" || strings.ContainsAny(s, "/: \t") {
+		return errors.New("want user@domain, a domain, an IP address or a subnet such as 192.0.2.0/24")
+	}
+	h.Domain = &s
+	return nil
+}
+
+// AddHold adds a hold and returns its number.
+func (db *DB) AddHold(ctx context.Context, h Hold) (id int64, err error) {
+	err = db.conn.QueryRow(ctx, "select add_hold($1, $2, $3, $4, $5, $6, $7)", h.Mailbox, h.Domain, h.Network, h.Since, h.Before, h.Until, h.Reason).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("add the hold: %w", err)
+	}
+	return id, nil
+}
+
+// DropHold ends a hold; its rows go with the next Expire.
+func (db *DB) DropHold(ctx context.Context, id int64) error {
+	var found bool
+	if err := db.conn.QueryRow(ctx, "select drop_hold($1)", id).Scan(&found); err != nil {
+		return fmt.Errorf("drop the hold: %w", err)
+	}
+	if !found {
+		return fmt.Errorf("no hold %d is in force: 'tap25 hold ls' shows them", id)
+	}
+	return nil
+}
+
+// Holds lists the holds in force, or all that there ever were.
+func (db *DB) Holds(ctx context.Context, all bool) ([]Hold, error) {
+	rows, err := db.conn.Query(ctx, `
+		select id, mailbox, domain, network, nullif(since, '-infinity'), nullif(before, 'infinity'), nullif(until, 'infinity'), reason, added_by::text, added_at,
+		       coalesce(dropped_at, case when until <= now() then until end), (select count(*) from held where hold_ids @> array[id])
+		from holds where $1 or (dropped_at is null and until > now()) order by id`, all)
+	if err != nil {
+		return nil, fmt.Errorf("list the holds: %w", err)
+	}
+	holds, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Hold])
+	if err != nil {
+		return nil, fmt.Errorf("list the holds: %w", err)
+	}
+	return holds, nil
+}
