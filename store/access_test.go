@@ -1,0 +1,199 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// as makes a user that is a member of a role, and connects as it.
+func as(t testing.TB, db *DB, role, user string) *DB {
+	t.Helper()
+	user += "_" + strings.TrimPrefix(db.Conn().Config().Database, "test_")
+	if _, err := db.Conn().Exec(t.Context(), "create role "+user+" login in role "+role); err != nil {
+		t.Fatal(err)
+	}
+	c := db.Conn().Config()
+	// The private cluster lets only its owner in: the session becomes the other's as a login would make it.
+	conn := another(t, c.Database)
+	t.Cleanup(func() {
+		db.Conn().Exec(context.Background(), "drop owned by "+user+"; drop role "+user)
+	})
+	if _, err := conn.Conn().Exec(t.Context(), "set session authorization "+user); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func refused(t *testing.T, db *DB, sql string) {
+	t.Helper()
+	if _, err := db.Conn().Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "42501") && !strings.Contains(err.Error(), "append-only") {
+		t.Errorf("%s: %v; want it refused", sql, err)
+	}
+}
+
+var readers = []string{"select * from mail", "select * from mail_to('b@b.example')", "select seen_at from envelopes", "select * from held",
+	"select * from misdated", "select * from days", "table accesses", "table warrants", "table holds", "copy envelopes to stdout"}
+
+func TestSensor_AddsRowsAndReadsNone(t *testing.T) {
+	db := database(t, false)
+	sensor := as(t, db, "tap25_sensor", "sensor")
+	if err := sensor.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []bool{true, false} {
+		added, err := sensor.Load(t.Context(), "tap", "one", encode(at(time.Now()), at(old), at(time.Unix(1, 0))))
+		if err != nil || added != want {
+			t.Errorf("added %v, %v; want %v", added, err, want)
+		}
+	}
+	if _, err := sensor.AheadPartitions(t.Context(), DaysAhead); err != nil {
+		t.Error(err)
+	}
+	for _, sql := range append(readers, "delete from envelopes", "update envelopes set helo = ''", "truncate envelopes", "drop table envelopes_20200229",
+		"select * from expire_day('2020-02-29', '')", "select drop_hold(1)", "select case_mail('c')", "select make_partition('2020-02-28')",
+		"update days set rows = 0", "table loads") {
+		refused(t, sensor, sql)
+	}
+	if n := count(t, db); n != 3 {
+		t.Errorf("%d rows, want 3", n)
+	}
+}
+
+func TestAdmin_ReadsExpiresAndHolds(t *testing.T) {
+	db := database(t, false)
+	heldDay(t, db)
+	admin := as(t, db, "tap25_admin", "admin")
+	if n := count(t, admin); n != 3 {
+		t.Errorf("%d rows, want 3", n)
+	}
+	id := hold(t, admin, "b@b.example", nil)
+	if r := expire(t, admin, impatient); len(r.Dropped) != 1 || r.Dropped[0].Kept != 1 {
+		t.Errorf("%+v", r)
+	}
+	if err := admin.DropHold(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+	if _, err := admin.Status(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if by := ask[string](t, db, "select added_by::text from holds"); !strings.HasPrefix(by, "admin_") {
+		t.Error("the hold does not say who added it")
+	}
+	for _, sql := range []string{"delete from accesses", "delete from held", "delete from expired", "update holds set reason = 'x'", "delete from warrants"} {
+		refused(t, admin, sql)
+	}
+}
+
+// grant makes a warrant of the heldDay for an auditor; condition is SQL of subject columns and values.
+func grant(t testing.TB, db *DB, auditor *DB, columns, values string) {
+	t.Helper()
+	_, err := db.Conn().Exec(t.Context(), `insert into warrants (case_id, auditor, since, before, valid_until, reason, `+columns+`)
+		select '2026-17', $1, '2020-02-29', '2020-03-01', now() + interval '1 day', 'order', `+values, sessionUser(t, auditor))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sessionUser(t testing.TB, db *DB) string { return ask[string](t, db, "select session_user::text") }
+
+func TestAuditor_ReadsWhatAWarrantOpensAndIsRecorded(t *testing.T) {
+	db := database(t, false)
+	heldDay(t, db)
+	auditor := as(t, db, "tap25_auditor", "auditor")
+	grant(t, db, auditor, "mailbox", "'B@b.EXAMPLE'")
+	grant(t, db, auditor, "network", "'192.0.2.0/24'") // one row of both
+	for _, sql := range readers {
+		refused(t, auditor, sql)
+	}
+	refused(t, auditor, "select * from case_mail('2026-17')") // not open yet
+	if _, err := auditor.Conn().Exec(t.Context(), "select open_case('2026-17', '')"); err == nil {
+		t.Error("opened for no purpose")
+	}
+	if _, err := auditor.Conn().Exec(t.Context(), "select open_case('2026-17', 'complaint')"); err != nil {
+		t.Fatal(err)
+	}
+	if n := ask[int](t, auditor, "select count(*) from case_mail('2026-17')"); n != 2 {
+		t.Errorf("%d rows, want 2", n)
+	}
+	if n := ask[int](t, auditor, "select count(*) from case_mail('2026-17') where mail_from like 'd@%'"); n != 1 {
+		t.Errorf("%d rows of a sender, want 1", n)
+	}
+	log := ask[string](t, db, "select string_agg(concat_ws(' ', auditor = $1, case_id, action, purpose, rows), ', ' order by at) from accesses", sessionUser(t, auditor))
+	if want := "t 2026-17 open complaint, t 2026-17 read 2, t 2026-17 read 2"; log != want {
+		t.Errorf("recorded %q, want %q", log, want)
+	}
+	for _, sql := range []string{"delete from accesses", "update accesses set purpose = ''", "truncate accesses"} {
+		refused(t, db, sql) // by its owner
+	}
+}
+
+func TestAuditor_CannotReadWithoutALastingRecord(t *testing.T) {
+	db := database(t, false)
+	heldDay(t, db)
+	auditor := as(t, db, "tap25_auditor", "auditor")
+	grant(t, db, auditor, "mailbox", "'b@b.example'")
+	for _, begin := range []pgx.TxOptions{{}, {AccessMode: pgx.ReadOnly}, {IsoLevel: pgx.Serializable}} {
+		tx, err := auditor.Conn().BeginTx(t.Context(), begin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, open := tx.Exec(t.Context(), "select open_case('2026-17', 'complaint')")
+		var n int
+		if err := tx.QueryRow(t.Context(), "select count(*) from case_mail('2026-17')").Scan(&n); err == nil {
+			t.Errorf("read %d rows in a transaction that can be rolled back (open: %v)", n, open)
+		}
+		tx.Rollback(t.Context())
+	}
+}
+
+func TestAuditor_OtherCasesStayShut(t *testing.T) {
+	db := database(t, false)
+	heldDay(t, db)
+	auditor, other := as(t, db, "tap25_auditor", "auditor"), as(t, db, "tap25_auditor", "other")
+	grant(t, db, auditor, "mailbox", "'b@b.example'")
+	refused(t, other, "select open_case('2026-17', 'curious')")
+	if _, err := auditor.Conn().Exec(t.Context(), "select open_case('2026-17', 'complaint')"); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, other, "select * from case_mail('2026-17')")
+	if _, err := db.Conn().Exec(t.Context(), "update warrants set valid_until = now() - interval '1 second'"); err != nil {
+		t.Fatal(err)
+	}
+	if n := ask[int](t, auditor, "select count(*) from case_mail('2026-17')"); n != 0 {
+		t.Errorf("%d rows of a warrant that has ended", n)
+	}
+	refused(t, auditor, "select open_case('2026-17', 'again')")
+}
+
+func TestMigrate_WithoutTheRightToMakeRolesGoesOn(t *testing.T) {
+	admin := database(t, true)
+	name := admin.Conn().Config().Database
+	owner := as(t, admin, "pg_read_all_settings", "owner")
+	if _, err := admin.Conn().Exec(t.Context(), "alter database "+name+" owner to "+sessionUser(t, owner)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		admin.Conn().Exec(context.Background(), "reset session authorization; alter database "+name+" owner to current_user")
+	})
+	for _, role := range []string{"tap25_sensor", "tap25_auditor", "tap25_admin"} { // of no use to other tests while this runs
+		if _, err := admin.Conn().Exec(t.Context(), "alter role "+role+" rename to away_"+role); err != nil && !strings.Contains(err.Error(), "does not exist") {
+			t.Fatal(err)
+		}
+		defer admin.Conn().Exec(context.Background(), "alter role away_"+role+" rename to "+role)
+	}
+	if err := owner.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	missing, err := owner.MissingRoles(t.Context())
+	if err != nil || len(missing) != 3 {
+		t.Errorf("missing %q, %v; want all three", missing, err)
+	}
+	loadRows(t, owner, "tap", at(time.Now()))
+	if n := count(t, owner); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+}
