@@ -9,19 +9,25 @@ import (
 
 // Status is what 'tap25 db status' shows.
 type Status struct {
-	Server     string     `json:"server"`
-	Version    int32      `json:"schema"`
-	Partitions int64      `json:"partitions"`
-	Rows       int64      `json:"rows"` // as the loads counted them: exact, and no row is read for it
-	Bytes      int64      `json:"bytes"`
-	Oldest     *time.Time `json:"oldest"`
-	Newest     *time.Time `json:"newest"`
-	Held       int64      `json:"held"`
-	Misdated   int64      `json:"misdated"`
-	Expired    int64      `json:"expired_days"`
-	Loads      int64      `json:"loads"` // an estimate once they are many
-	Loaded     *time.Time `json:"loaded"`
+	Server      string     `json:"server"`
+	Version     int32      `json:"schema"`
+	Partitions  int64      `json:"partitions"`
+	Rows        int64      `json:"rows"` // as the loads counted them: exact, and no row is read for it
+	Bytes       int64      `json:"bytes"`
+	BytesPerRow int64      `json:"bytes_per_row"`
+	Oldest      *time.Time `json:"oldest"`
+	Newest      *time.Time `json:"newest"`
+	Held        int64      `json:"held"`
+	Misdated    int64      `json:"misdated"`
+	Expired     int64      `json:"expired_days"`
+	Loads       int64      `json:"loads"` // an estimate once they are many
+	Loaded      *time.Time `json:"last_load"`
+	Lag         *float64   `json:"lag_seconds"` // since the last load
+	Warning     string     `json:"warning,omitempty"`
 }
+
+// locksPerDay is what a question that is not bounded in time locks for each day: the partition and its indexes.
+const locksPerDay = 8
 
 // Status asks the database about what it holds. It reads no envelope but those of the first and the last day, whose
 // times an index gives or one day's scan.
@@ -31,19 +37,25 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 		return s, err
 	}
 	s.Version, _, _ = db.Version(ctx)
+	var locks int64
 	err := db.conn.QueryRow(ctx, `
 		with parts as (select inhrelid from pg_inherits where inhparent = 'envelopes'::regclass)
 		select current_setting('server_version'), (select count(*) from parts),
 		       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from parts),
-		       (select coalesce(sum(rows), 0) from days), (select max(loaded_at) from days),
+		       (select coalesce(sum(rows), 0)::bigint from days), (select max(loaded_at) from days), (select extract(epoch from now() - max(loaded_at))::float8 from days),
 		       (select count(*) from held), (select count(*) from misdated),
 		       (select count(*) from expired where kind = 'partition'),
-		       (select case when reltuples > 1e6 then reltuples::bigint else (select count(*) from loads) end from pg_class where oid = 'loads'::regclass)`).
-		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Rows, &s.Loaded, &s.Held, &s.Misdated, &s.Expired, &s.Loads)
+		       (select case when reltuples > 1e6 then reltuples::bigint else (select count(*) from loads) end from pg_class where oid = 'loads'::regclass),
+		       current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint`).
+		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Rows, &s.Loaded, &s.Lag, &s.Held, &s.Misdated, &s.Expired, &s.Loads, &locks)
 	if err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
 	}
 	s.Server, _, _ = strings.Cut(s.Server, " ")
+	s.BytesPerRow = s.Bytes / max(s.Rows, 1)
+	if need := s.Partitions * locksPerDay; 2*need > locks {
+		s.Warning = fmt.Sprintf("a question over all days takes %d locks of about %d: raise max_locks_per_transaction in postgresql.conf to 512", need, locks)
+	}
 	for fn, to := range map[string]**time.Time{"min": &s.Oldest, "max": &s.Newest} {
 		var day *time.Time
 		if err := db.conn.QueryRow(ctx, "select "+fn+"(day) from days where rows > 0").Scan(&day); err != nil {

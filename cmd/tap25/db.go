@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
@@ -100,7 +99,7 @@ func dbCommand() *cobra.Command {
 			return &usageError{errors.New("no db command given")}
 		},
 	}
-	cmd.AddCommand(dbUp(), dbDown(), dbPsql(), dbStatus(), dbMigrate())
+	cmd.AddCommand(dbUp(), dbDown(), dbPsql(), dbStatus(), dbMigrate(), dbExpire())
 	return cmd
 }
 
@@ -161,41 +160,15 @@ func dbMigrate() *cobra.Command {
 				return err
 			}
 			defer db.Close()
-			return db.Migrate(cmd.Context())
-		},
-	}
-	dbFlag(cmd, &dsn)
-	return cmd
-}
-
-func dbStatus() *cobra.Command {
-	var dsn string
-	cmd := &cobra.Command{
-		Use: "status", Short: "Show what the database holds", Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
-			if err != nil {
+			if err := db.Migrate(cmd.Context()); err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, db.close()) }()
-			s, err := db.Status(cmd.Context())
-			if err != nil {
-				return err
+			missing, err := db.MissingRoles(cmd.Context())
+			if len(missing) > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "tap25: this user may not make roles, so these are missing: %s; all works for the owner without them.\n"+
+					"To have them, let an administrator run 'create role NAME' for each, then as the owner 'select grant_roles()'.\n", strings.Join(missing, ", "))
 			}
-			w := cmd.OutOrStdout()
-			when := func(t *time.Time) string {
-				if t == nil {
-					return "-"
-				}
-				return t.UTC().Format(time.RFC3339)
-			}
-			perRow := int64(0)
-			if s.Rows > 0 {
-				perRow = s.Bytes / s.Rows
-			}
-			fmt.Fprintf(w, "PostgreSQL  %s\nschema      %d\npartitions  %d\nrows        %d\nbytes       %d (%d a row)\noldest      %s\nnewest      %s\n",
-				s.Server, s.Version, s.Partitions, s.Rows, s.Bytes, perRow, when(s.Oldest), when(s.Newest))
-			return nil
+			return err
 		},
 	}
 	dbFlag(cmd, &dsn)

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tap25/store"
+)
+
+func dbExpire() *cobra.Command {
+	var dsn, retention string
+	cfg := store.ExpireConfig{Version: version()}
+	cmd := &cobra.Command{
+		Use: "expire", Short: "Drop the days that are older than the retention", Args: usageArgs(cobra.NoArgs),
+		Long: "Drops the days that are wholly older than the retention, after copying what legal holds keep, and removes what ended\n" +
+			"holds kept. Each is recorded in the table expired. A day that is being read or loaded is left for the next time.",
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if cfg.Retention, err = store.ParseRetention(retention); err != nil {
+				return &usageError{err}
+			}
+			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
+				report, err := db.Expire(ctx, cfg)
+				printExpired(cmd.OutOrStdout(), report, cfg.DryRun)
+				return err
+			})
+		},
+	}
+	dbFlag(cmd, &dsn)
+	cmd.Flags().StringVar(&retention, "retention", "2y", "how long days are kept: days, months or years, such as 730d, 24mo, 2y")
+	cmd.Flags().BoolVar(&cfg.DryRun, "dry-run", false, "only show what would be dropped")
+	return cmd
+}
+
+func printExpired(w io.Writer, report store.ExpireReport, dry bool) {
+	did := "dropped"
+	if dry {
+		did = "would drop"
+	}
+	var rows, bytes int64
+	for _, d := range report.Dropped {
+		fmt.Fprintf(w, "%s %s %s: %d rows, %d bytes", did, d.Kind, d.Day.Format(time.DateOnly), d.Rows, d.Bytes)
+		if d.Kept > 0 {
+			fmt.Fprintf(w, ", %d of them held", d.Kept)
+		}
+		fmt.Fprintln(w)
+		rows, bytes = rows+d.Rows, bytes+d.Bytes
+	}
+	for _, d := range report.Busy {
+		fmt.Fprintf(w, "left %s, which is in use: run this again\n", d.Format(time.DateOnly))
+	}
+	fmt.Fprintf(w, "%s %d rows, %d bytes; days from %s on are kept\n", did, rows, bytes, report.Cutoff.Format(time.DateOnly))
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tap25/store"
+)
+
+func holdCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "hold", Short: "Keep the mail of an address, domain or subnet beyond the retention", Args: usageArgs(cobra.NoArgs),
+		Long: "A legal hold: when a day is dropped, the rows that a hold concerns are copied to the table held first. The view mail\n" +
+			"shows them still. They go when their last hold ends, by 'tap25 db expire'.",
+		RunE: func(*cobra.Command, []string) error {
+			return &usageError{errors.New("no hold command given")}
+		},
+	}
+	cmd.AddCommand(holdAdd(), holdLs(), holdDrop())
+	return cmd
+}
+
+// withDatabase runs a command on the database that --db names, whose schema must be this program's.
+func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *database) error) (err error) {
+	db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.close()) }()
+	if err := db.Check(cmd.Context()); err != nil {
+		return err
+	}
+	return do(cmd.Context(), db)
+}
+
+func holdAdd() *cobra.Command {
+	var dsn, from, to, until string
+	var h store.Hold
+	cmd := &cobra.Command{
+		Use: "add SUBJECT", Short: "Add a hold on user@domain, a domain, an IP address or a subnet", Args: usageArgs(cobra.ExactArgs(1)),
+		Example: "  tap25 hold add someone@example.org --from 2026-01-01 --to 2026-04-01 --reason 'case 17'\n" +
+			"  tap25 hold add 192.0.2.0/24 --until 2028-01-01 --reason 'order of 12 May'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := h.Subject(args[0]); err != nil {
+				return &usageError{err}
+			}
+			if h.Reason == "" {
+				return &usageError{errors.New("a hold needs a --reason")}
+			}
+			for _, t := range []struct {
+				flag, text string
+				to         **time.Time
+			}{{"from", from, &h.Since}, {"to", to, &h.Before}, {"until", until, &h.Until}} {
+				if t.text == "" {
+					continue
+				}
+				when, err := parseTime(t.text)
+				if err != nil {
+					return &usageError{fmt.Errorf("--%s: %w", t.flag, err)}
+				}
+				*t.to = &when
+			}
+			if h.Since != nil && h.Before != nil && !h.Since.Before(*h.Before) {
+				return &usageError{errors.New("--from is not before --to")}
+			}
+			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
+				id, err := db.AddHold(ctx, h)
+				if err == nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "hold %d\n", id)
+				}
+				return err
+			})
+		},
+	}
+	dbFlag(cmd, &dsn)
+	cmd.Flags().StringVar(&from, "from", "", "only mail seen at this time or later (2026-01-31, or RFC 3339; UTC)")
+	cmd.Flags().StringVar(&to, "to", "", "only mail seen before this time")
+	cmd.Flags().StringVar(&until, "until", "", "when the hold ends by itself (default: when it is dropped)")
+	cmd.Flags().StringVar(&h.Reason, "reason", "", "why; required")
+	return cmd
+}
+
+// parseTime reads a day, which begins at midnight UTC, or a time of RFC 3339.
+func parseTime(s string) (time.Time, error) {
+	if t, err := time.Parse(time.DateOnly, s); err == nil {
+		return t, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, fmt.Errorf("%q is not a time: want 2026-01-31 or 2026-01-31T12:00:00Z", s)
+	}
+	return t, nil
+}
+
+func holdLs() *cobra.Command {
+	var dsn string
+	var all bool
+	cmd := &cobra.Command{
+		Use: "ls", Short: "List the holds in force", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
+				holds, err := db.Holds(ctx, all)
+				if err != nil {
+					return err
+				}
+				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+				fmt.Fprintln(w, "HOLD\tSUBJECT\tFROM\tTO\tUNTIL\tADDED\tBY\tENDED\tROWS\tREASON")
+				for _, h := range holds {
+					fmt.Fprintf(w, "%d\t%q\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%q\n", h.ID, subject(h), when(h.Since), when(h.Before), when(h.Until),
+						when(&h.AddedAt), h.AddedBy, when(h.DroppedAt), h.Rows, h.Reason)
+				}
+				return w.Flush()
+			})
+		},
+	}
+	dbFlag(cmd, &dsn)
+	cmd.Flags().BoolVar(&all, "all", false, "ended ones too")
+	return cmd
+}
+
+func subject(h store.Hold) string {
+	switch {
+	case h.Mailbox != nil:
+		return *h.Mailbox
+	case h.Domain != nil:
+		return *h.Domain
+	case h.Network.IsSingleIP():
+		return h.Network.Addr().String()
+	default:
+		return h.Network.String()
+	}
+}
+
+func holdDrop() *cobra.Command {
+	var dsn string
+	cmd := &cobra.Command{
+		Use: "drop NUMBER", Short: "End a hold; the next 'tap25 db expire' removes what it alone kept", Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil {
+				return &usageError{fmt.Errorf("%q is not the number of a hold", args[0])}
+			}
+			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error { return db.DropHold(ctx, id) })
+		},
+	}
+	dbFlag(cmd, &dsn)
+	return cmd
+}

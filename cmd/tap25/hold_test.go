@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestHold_KeepsMailThatExpires holds one address of the demo capture, and lets all of it expire.
+func TestHold_KeepsMailThatExpires(t *testing.T) {
+	clusterState(t)
+	t.Setenv("DATABASE_URL", "")
+	tap25 := func(want int, args ...string) (out, diag string) {
+		t.Helper()
+		var o, d bytes.Buffer
+		if status := run(t.Context(), args, nil, &o, &d); status != want {
+			t.Fatalf("%s: status %d, want %d: %s", args[:2], status, want, d.String())
+		}
+		return o.String(), d.String()
+	}
+	ask := func(sql string) string {
+		t.Helper()
+		out, _ := tap25(statusDone, "db", "psql", "--", "-XAtc", sql)
+		return strings.TrimSpace(out)
+	}
+	tap25(statusDone, "db", "up")
+	t.Cleanup(func() { tap25(statusDone, "db", "down") })
+	tap25(statusDone, "replay", "--sensor", "tap", filepath.Join("..", "..", "testdata", "demo.pcap.gz"))
+	// Two years and more go by: the days become older, not the clock younger.
+	ask(`do $$ begin
+		create temp table moved as select * from envelopes;
+		update moved set seen_at = seen_at - interval '1000 days';
+		perform begin_load('tap', array_agg(d), array_agg(n)) from (select (seen_at at time zone 'UTC')::date d, count(*) n from moved group by 1) x;
+		insert into envelopes select * from moved; end $$`)
+	want := ask("select count(*) from mail where 'marta@orchard.example' in (lower(mail_from), lower(rcpt_to)) and seen_at < '2025-01-01'")
+	if want == "0" || ask("select count(*) from mail") != "1528" {
+		t.Fatalf("the rows are not there twice, or no mail of the address: %s", want)
+	}
+
+	for _, args := range [][]string{{"hold", "add", "a@b.example"}, {"hold", "add", "a b", "--reason", "x"}, {"hold", "add", "b.example", "--reason", "x", "--from", "yesterday"},
+		{"hold", "add", "b.example", "--reason", "x", "--from", "2026-02-01", "--to", "2026-01-01"}, {"hold", "drop", "x"}, {"db", "expire", "--retention", "2w"}} {
+		tap25(statusUsage, args...)
+	}
+	out, _ := tap25(statusDone, "hold", "add", "Marta@ORCHARD.example", "--from", "2020-01-01", "--to", "2025-01-01", "--reason", "case 17")
+	if out != "hold 1\n" {
+		t.Errorf("hold add says %q", out)
+	}
+	if out, _ := tap25(statusDone, "hold", "ls"); !regexp.MustCompile(`(?m)^1 .*2020-01-01T00:00:00Z +2025-01-01T00:00:00Z +- .* 0 +"case 17"$`).MatchString(out) {
+		t.Errorf("hold ls says %s", out)
+	}
+	if out, _ := tap25(statusDone, "db", "expire", "--dry-run"); !strings.Contains(out, "would drop 764 rows") || ask("select count(*) from mail") != "1528" {
+		t.Errorf("dry run says %s", out)
+	}
+	if out, _ := tap25(statusDone, "db", "expire", "--retention", "24mo"); !strings.Contains(out, "dropped 764 rows") || !strings.Contains(out, " of them held") {
+		t.Errorf("expire says %s", out)
+	}
+	if got := ask("select count(*) from mail where seen_at < '2025-01-01'"); got != want {
+		t.Errorf("%s rows are left of the old days, want %s", got, want)
+	}
+	statusJSON, _ := tap25(statusDone, "db", "status", "--json")
+	var s struct {
+		Rows, Held, Misdated, Partitions int
+		ExpiredDays                      int `json:"expired_days"`
+		Lag                              *float64
+	}
+	if err := json.Unmarshal([]byte(statusJSON), &s); err != nil || s.Rows != 764 || s.ExpiredDays < 1 || s.Held == 0 {
+		t.Errorf("status is %s, %v", statusJSON, err)
+	}
+	if out, _ := tap25(statusDone, "db", "status"); !regexp.MustCompile(`(?m)^rows +764$`).MatchString(out) || !regexp.MustCompile(`(?m)^oldest +2026-`).MatchString(out) {
+		t.Errorf("status says %s", out)
+	}
+	tap25(statusDone, "hold", "drop", "1")
+	tap25(statusFailed, "hold", "drop", "1")
+	if out, _ := tap25(statusDone, "db", "expire"); !strings.Contains(out, "dropped held") || ask("select count(*) from mail") != "764" {
+		t.Errorf("expire behind the hold says %s", out)
+	}
+}

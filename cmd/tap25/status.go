@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func dbStatus() *cobra.Command {
+	var dsn string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show what the database holds", Args: usageArgs(cobra.NoArgs),
+		Long: "Shows what the database holds. Rows are those that the loads have counted, day by day, so that it takes no longer\n" +
+			"on a billion of them; oldest and newest are looked up in the first and the last day.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
+				s, err := db.Status(ctx)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					e := json.NewEncoder(cmd.OutOrStdout())
+					e.SetIndent("", "  ")
+					return e.Encode(s)
+				}
+				loaded := when(s.Loaded)
+				if s.Lag != nil {
+					loaded = fmt.Sprintf("%s (%.0f s ago)", loaded, *s.Lag)
+				}
+				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+				fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%d\nrows\t%d\nbytes\t%d (%d a row)\noldest\t%s\nnewest\t%s\n",
+					s.Server, s.Version, s.Partitions, s.Rows, s.Bytes, s.BytesPerRow, when(s.Oldest), when(s.Newest))
+				fmt.Fprintf(w, "held\t%d\nmisdated\t%d\nexpired days\t%d\nloads\t%d\nlast load\t%s\n", s.Held, s.Misdated, s.Expired, s.Loads, loaded)
+				if s.Warning != "" {
+					fmt.Fprintf(w, "warning\t%s\n", s.Warning)
+				}
+				return w.Flush()
+			})
+		},
+	}
+	dbFlag(cmd, &dsn)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+// when writes a time, or "-" for none.
+func when(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
