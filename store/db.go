@@ -33,12 +33,16 @@ type DB struct {
 	conn *pgx.Conn
 }
 
-// Open connects to a PostgreSQL URL or keyword string. Errors name no password.
+// Open connects to a PostgreSQL URL or keyword string, made secure by SecureDSN. Errors name no password.
 func Open(ctx context.Context, dsn string) (*DB, error) {
-	cfg, err := pgx.ParseConfig(dsn)
+	cfg, err := pgx.ParseConfig(SecureDSN(dsn))
 	if err != nil {
 		return nil, errors.New("the database URL cannot be read: want postgres://user@host:port/database, with the password in ~/.pgpass or PGPASSWORD")
 	}
+	return connect(ctx, cfg)
+}
+
+func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	cfg.ConnectTimeout = connectTimeout
 	cfg.RuntimeParams["application_name"] = "tap25"
 	cfg.RuntimeParams["timezone"] = "UTC"
@@ -47,7 +51,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		reason := strings.Join(strings.Fields(err.Error()), " ") // pgx gives a line for each address it tried
-		return nil, fmt.Errorf("connect to a database: %s; is it running, and does it let this user in?", reason)
+		return nil, fmt.Errorf("connect to a database: %s; is it running, and does it let this user in?%s", reason, tlsHint(reason))
 	}
 	return &DB{conn: conn}, nil
 }

@@ -192,7 +192,7 @@ func dbPsql() *cobra.Command {
 			defer func() { err = errors.Join(err, db.close()) }()
 			psql := exec.Command(path, args...)
 			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
-			psql.Env = append(os.Environ(), psqlEnv(resolveDB(dsn), db.Conn().Config())...)
+			psql.Env = append(os.Environ(), psqlEnv(store.SecureDSN(resolveDB(dsn)), db.Conn().Config())...)
 			// Ctrl-C is psql's, each time: it ends a query there, not tap25.
 			interrupts := make(chan os.Signal, 1)
 			signal.Notify(interrupts, os.Interrupt)

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+var sslMode = regexp.MustCompile(`(?:^|\s)sslmode\s*=`)
+
+// SecureDSN returns a connection string that asks a server on another host to prove its name by a certificate
+// (sslmode=verify-full), where neither the string nor $PGSSLMODE says otherwise. What cannot be read it leaves as it is.
+func SecureDSN(dsn string) string {
+	cfg, err := pgconn.ParseConfig(dsn)
+	if err != nil || os.Getenv("PGSSLMODE") != "" || !remote(cfg) || !preferred(cfg) {
+		return dsn
+	}
+	if u, err := url.Parse(dsn); err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") {
+		if u.Query().Has("sslmode") {
+			return dsn
+		}
+		sep := "?"
+		if strings.Contains(dsn, "?") {
+			sep = "&"
+		}
+		return dsn + sep + "sslmode=verify-full"
+	}
+	if sslMode.MatchString(dsn) {
+		return dsn
+	}
+	return dsn + " sslmode=verify-full"
+}
+
+// remote says whether any of the hosts is not this one.
+func remote(cfg *pgconn.Config) bool {
+	hosts := []string{cfg.Host}
+	for _, f := range cfg.Fallbacks {
+		hosts = append(hosts, f.Host)
+	}
+	for _, h := range hosts {
+		addr, err := netip.ParseAddr(h)
+		if !filepath.IsAbs(h) && !strings.HasPrefix(h, "@") && h != "localhost" && (err != nil || !addr.Unmap().IsLoopback()) {
+			return true
+		}
+	}
+	return false
+}
+
+// preferred says whether a connection would use TLS unproven, and plain text where there is none: pgx's default. A
+// service file that asks for anything else is thereby left alone.
+func preferred(cfg *pgconn.Config) bool {
+	if cfg.TLSConfig == nil || !cfg.TLSConfig.InsecureSkipVerify {
+		return false
+	}
+	for _, f := range cfg.Fallbacks {
+		if f.TLSConfig == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// tlsHint says what to do about a connection that failed for want of a certificate.
+func tlsHint(reason string) string {
+	lower := strings.ToLower(reason)
+	if !strings.Contains(lower, "tls") && !strings.Contains(lower, "x509") && !strings.Contains(lower, "certificate") {
+		return ""
+	}
+	return "; a server on another host must prove its name by a certificate (sslmode=verify-full): name the authority that signed it " +
+		"with sslrootcert=/path/to/ca.crt in the URL or in PGSSLROOTCERT, or choose a weaker sslmode, such as sslmode=require, knowing that it proves nothing"
+}
