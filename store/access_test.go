@@ -104,8 +104,9 @@ func TestAuditor_ReadsWhatAWarrantOpensAndIsRecorded(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)
 	auditor := as(t, db, "tap25_auditor", "auditor")
-	grant(t, db, auditor, "mailbox", "'B@b.EXAMPLE'")
-	grant(t, db, auditor, "network", "'192.0.2.0/24'") // one row of both
+	admin := as(t, db, "tap25_admin", "admin")
+	grant(t, admin, auditor, "mailbox", "'B@b.EXAMPLE'")
+	grant(t, admin, auditor, "network", "'192.0.2.0/24'") // one row of both
 	for _, sql := range readers {
 		refused(t, auditor, sql)
 	}
@@ -160,7 +161,8 @@ func TestAuditor_OtherCasesStayShut(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, other, "select * from case_mail('2026-17')")
-	if _, err := db.Conn().Exec(t.Context(), "update warrants set valid_until = now() - interval '1 second'"); err != nil {
+	admin := as(t, db, "tap25_admin", "admin")
+	if _, err := admin.Conn().Exec(t.Context(), "update warrants set valid_until = now() - interval '1 second'"); err != nil {
 		t.Fatal(err)
 	}
 	if n := ask[int](t, auditor, "select count(*) from case_mail('2026-17')"); n != 0 {

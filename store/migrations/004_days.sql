@@ -54,7 +54,7 @@ revoke execute on function make_partition from public;
 -- reason; rows of those go to misdated. Call it once in a transaction, with all days, before the first row.
 --
 -- The locks, always taken in this order: the row of loads; the days, ascending, shared by who loads into them and
--- exclusive for who drops them; the making of partitions; envelopes; a partition.
+-- exclusive for who drops them; the making of partitions; envelopes; a partition; the rows of days, ascending.
 --
 -- Days before 1990 and more than two days ahead of the database's clock are misdated. So is any day that would need a
 -- new partition more than a week back when there are max_partitions() already: a wrong clock can make no more than that.
