@@ -6,7 +6,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all build install-run install-test demo test check bounds loss fuzz bench clean
+.PHONY: all build install-run install-test demo test check bounds loss fuzz bench clean storage
 
 all: build
 
@@ -50,6 +50,11 @@ loss:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+
+# What a row and a question cost in PostgreSQL (docs/storage.md): half an hour, as root, 10 GB at BENCH_DIR.
+storage: install-run
+	bench/indexes.sh
+	bench/questions.sh
 
 clean:
 	rm -rf bin

@@ -14,7 +14,7 @@ now() { date +%s.%N; }
 [ "$(df --output=avail -k "$(dirname "$dir")" | tail -1)" -gt 10000000 ] || { echo "less than 10 GB free for $dir" >&2; exit 1; }
 mkdir -m 700 "$dir" && chown postgres "$dir"
 as_postgres "$bin/initdb" -D "$dir/data" -E UTF8 --locale=C.UTF-8 -A peer --data-checksums >/dev/null
-trap 'stop || true; rm -rf "$dir"' EXIT
+trap '[ -n "${KEEP:-}" ] || { stop || true; rm -rf "$dir"; }' EXIT
 start
 
 # r(n, k) is a number in [0, 1), the same in each run; k keeps the columns apart. A power of it makes a few values common.

@@ -31,8 +31,9 @@ fill[ip-int]=${fill[narrow]/client_ip, server_ip,/}; fill[ip-int]="(client_ip - 
 
 # try NAME LAYOUT INDEX-DEFINITION...: loads one day with the indexes there, and again with the indexes made behind.
 try() {
-	local name=$1 layout=$2 t0 t1 t2 loaded built heap
+	local name=$1 layout=$2 t0 t1 t1b t2 loaded built heap
 	shift 2
+	[[ $name =~ ${ONLY:-.} ]] || return 0
 	if [ ! -e "$dir/$layout.copy" ]; then
 		sql -c "copy (select ${fill[$layout]} from raw) to '$dir/$layout.copy' (format binary)"
 	fi
@@ -83,4 +84,9 @@ try "the same indexes" narrow "($(h mail_from))" "($(h rcpt_to))" "(client_ip)" 
 b() { echo "(hashtext(lower($1)) & 65535)"; }
 e() { echo "(hashtext(domain2($1)) & 65535)"; }
 try "btree of 16 bits of the hash of the sender's domain" narrow "($(e mail_from))"
-try "chosen" narrow "($(b mail_from))" "($(b rcpt_to))" "(client_ip)" "(server_ip)" "($(e mail_from))" "($(e rcpt_to))" "using brin (seen_at)"
+others=("(client_ip)" "(server_ip)" "using brin (seen_at)")
+try "four btrees of 16 bits, client, server, time" narrow "($(b mail_from))" "($(b rcpt_to))" "($(e mail_from))" "($(e rcpt_to))" "${others[@]}"
+keys="(array[$(b mail_from), 65536 + $(b rcpt_to), 131072 + $(e mail_from), 196608 + $(e rcpt_to)])"
+try "one GIN of four times 16 bits" narrow "using gin ($keys)"
+try "one GIN of four times 16 bits, fastupdate off" narrow "using gin ($keys) with (fastupdate=off)"
+try "one GIN of four, client, server, time" narrow "using gin ($keys)" "${others[@]}"
