@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,33 @@ func (db *DB) AheadPartitions(ctx context.Context, days int) (made int, err erro
 		return 0, fmt.Errorf("make partitions ahead: %w", err)
 	}
 	return made, nil
+}
+
+// daysAtOnce is how many partitions one transaction makes: each takes a lock for itself and each of its indexes.
+const daysAtOnce = 50
+
+// makeDays makes the partitions that rows need, before the transaction that copies them: so no other sensor waits for
+// that, and a segment of many days does not need more locks than there are.
+func (db *DB) makeDays(ctx context.Context, rows [][]byte) error {
+	days, _ := countDays(rows)
+	for chunk := range slices.Chunk(days, daysAtOnce) {
+		if _, err := db.conn.Exec(ctx, "select make_partitions($1)", chunk); err != nil {
+			return fmt.Errorf("make the partitions of a segment: %w", err)
+		}
+	}
+	return nil
+}
+
+// countDays returns the UTC days of rows, and how many rows each has.
+func countDays(rows [][]byte) (days []time.Time, counts []int64) {
+	byDay := map[time.Time]int64{}
+	for _, r := range rows {
+		byDay[day(r)]++
+	}
+	for d, n := range byDay {
+		days, counts = append(days, d), append(counts, n)
+	}
+	return days, counts
 }
 
 // copyRows adds rows that AppendRow made, within a transaction that has taken no lock on envelopes yet: it makes the
@@ -48,15 +76,7 @@ func copyRows(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) erro
 // beginLoad makes the partitions that the rows need and counts the rows; it returns the days that get no partition, with
 // the reason. It is called once in a transaction, before the first row, so that locks are taken in one order.
 func beginLoad(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) (map[time.Time]string, error) {
-	byDay := map[time.Time]int64{}
-	for _, r := range rows {
-		byDay[day(r)]++
-	}
-	var days []time.Time
-	var counts []int64
-	for d, n := range byDay {
-		days, counts = append(days, d), append(counts, n)
-	}
+	days, counts := countDays(rows)
 	answer, err := tx.Query(ctx, "select * from begin_load($1, $2, $3)", sensor, days, counts)
 	if err != nil {
 		return nil, err

@@ -103,6 +103,23 @@ func TestCopyRows_AClockThatRunsWildMakesBoundedPartitions(t *testing.T) {
 	}
 }
 
+func TestLoad_SegmentOfManyDays(t *testing.T) {
+	db := database(t, false)
+	var rows []*smtp.Envelope
+	for i := range 3 * daysAtOnce {
+		rows = append(rows, at(old.AddDate(0, 0, i)))
+	}
+	if _, err := db.Load(t.Context(), "tap", "year", encode(rows...)); err != nil {
+		t.Fatal(err)
+	}
+	if n := ask[int](t, db, partitionCount); n != len(rows) {
+		t.Errorf("%d partitions, want %d", n, len(rows))
+	}
+	if n := ask[int](t, db, "select count(*) from mail where seen_at < '2021-01-01'"); n != len(rows) {
+		t.Errorf("%d rows, want %d", n, len(rows))
+	}
+}
+
 func TestAheadPartitions_AreMadeOnce(t *testing.T) {
 	db := database(t, false)
 	for _, want := range []int{8, 0} {

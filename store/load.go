@@ -13,6 +13,9 @@ import (
 
 // Load adds the rows of a segment, in one transaction; added is false where an earlier load has committed it.
 func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (added bool, err error) {
+	if err := db.makeDays(ctx, rows); err != nil {
+		return false, err
+	}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, "insert into loads (sensor, segment, rows) values ($1, $2, $3) on conflict do nothing", sensor, segment, len(rows))
 		if err != nil {

@@ -50,38 +50,63 @@ begin
 end $$;
 revoke execute on function make_partition from public;
 
+-- Makes the partition of a day where it is missing; returns why the day gets none, or null. Under the lock of making.
+--
+-- Days before 1990 and more than two days ahead of the database's clock are misdated. So is any day that would need a
+-- new partition more than a week back when there are max_partitions() already: a wrong clock can make no more than that.
+create function ensure_partition(day date) returns text language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    today date := (now() at time zone 'UTC')::date;
+begin
+    if day < '1990-01-01' then
+        return 'before 1990';
+    elsif day > today + 2 then
+        return 'ahead of the clock';
+    elsif not has_partition(day) then
+        if day < today - 7 and (select count(*) from pg_inherits where inhparent = 'envelopes'::regclass) >= max_partitions() then
+            return 'too many days';
+        end if;
+        perform make_partition(day);
+    end if;
+    return null;
+end $$;
+revoke execute on function ensure_partition from public;
+
+create function lacks_partition(which date[]) returns boolean language sql volatile as
+$$ select exists (select from unnest(which) d where d between '1990-01-01' and (now() at time zone 'UTC')::date + 2 and not has_partition(d)) $$;
+
+-- Makes the partitions of these days, as far as they get one.
+create function make_partitions(which date[]) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+    if lacks_partition(which) then
+        perform pg_advisory_xact_lock(25, -2147483648);
+        perform ensure_partition(d) from unnest(which) d;
+    end if;
+end $$;
+
 -- Prepares a load: makes the partitions of its days, counts its rows, and returns the days that get none, with the
 -- reason; rows of those go to misdated. Call it once in a transaction, with all days, before the first row.
 --
 -- The locks, always taken in this order: the row of loads; the days, ascending, shared by who loads into them and
 -- exclusive for who drops them; the making of partitions; envelopes; a partition; the rows of days, ascending.
---
--- Days before 1990 and more than two days ahead of the database's clock are misdated. So is any day that would need a
--- new partition more than a week back when there are max_partitions() already: a wrong clock can make no more than that.
 create function begin_load(by_sensor text, which date[], counts bigint[]) returns table (misdated_day date, misdated_reason text)
 language plpgsql security definer set search_path = public, pg_temp set datestyle = iso as $$
 declare
-    today   date := (now() at time zone 'UTC')::date;
     reasons jsonb := '{}';
+    reason  text;
     d       date;
 begin
     for d in select w from unnest(which) w order by w loop
         perform pg_advisory_xact_lock_shared(25, d - date '2000-01-01');
     end loop;
-    if exists (select from unnest(which) w where w between '1990-01-01' and today + 2 and not has_partition(w)) then
+    if lacks_partition(which) then
         perform pg_advisory_xact_lock(25, -2147483648);
     end if;
     for d in select w from unnest(which) w order by w loop
-        if d < '1990-01-01' then
-            reasons := reasons || jsonb_build_object(d, 'before 1990');
-        elsif d > today + 2 then
-            reasons := reasons || jsonb_build_object(d, 'ahead of the clock');
-        elsif not has_partition(d) then
-            if d < today - 7 and (select count(*) from pg_inherits where inhparent = 'envelopes'::regclass) >= max_partitions() then
-                reasons := reasons || jsonb_build_object(d, 'too many days');
-            else
-                perform make_partition(d);
-            end if;
+        reason := ensure_partition(d);
+        if reason is not null then
+            reasons := reasons || jsonb_build_object(d, reason);
         end if;
     end loop;
     insert into days as t (day, sensor, rows)

@@ -184,4 +184,4 @@ begin
     return found;
 end $$;
 
-revoke execute on function keep_held, expire_day, expire_misdated, release_holds, add_hold, drop_hold, begin_load, make_partitions_ahead from public;
+revoke execute on function keep_held, expire_day, expire_misdated, release_holds, add_hold, drop_hold, begin_load, make_partitions, make_partitions_ahead from public;

@@ -85,7 +85,7 @@ begin
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
         grant insert on envelopes, misdated, loads to tap25_sensor;
         grant select on tap25_schema_version to tap25_sensor;
-        grant execute on function begin_load, make_partitions_ahead to tap25_sensor;
+        grant execute on function begin_load, make_partitions, make_partitions_ahead to tap25_sensor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_auditor') then
         grant execute on function open_case, case_mail to tap25_auditor;
