@@ -38,6 +38,7 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	}
 	s.Version, _, _ = db.Version(ctx)
 	var locks int64
+	var jit bool
 	err := db.conn.QueryRow(ctx, `
 		with parts as (select inhrelid from pg_inherits where inhparent = 'envelopes'::regclass)
 		select current_setting('server_version'), (select count(*) from parts),
@@ -46,13 +47,16 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 		       (select count(*) from held), (select count(*) from misdated),
 		       (select count(*) from expired where kind = 'partition'),
 		       (select case when reltuples > 1e6 then reltuples::bigint else (select count(*) from loads) end from pg_class where oid = 'loads'::regclass),
-		       current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint`).
-		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Rows, &s.Loaded, &s.Lag, &s.Held, &s.Misdated, &s.Expired, &s.Loads, &locks)
+		       current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint, current_setting('jit')::bool`).
+		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Rows, &s.Loaded, &s.Lag, &s.Held, &s.Misdated, &s.Expired, &s.Loads, &locks, &jit)
 	if err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
 	}
 	s.Server, _, _ = strings.Cut(s.Server, " ")
 	s.BytesPerRow = s.Bytes / max(s.Rows, 1)
+	if jit {
+		s.Warning = "jit is on, which can take seconds to compile a question over hundreds of days: set jit = off in postgresql.conf"
+	}
 	if need := s.Partitions * locksPerDay; 2*need > locks {
 		s.Warning = fmt.Sprintf("a question over all days takes %d locks of about %d: raise max_locks_per_transaction in postgresql.conf to 512", need, locks)
 	}
