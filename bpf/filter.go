@@ -1,0 +1,248 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// MaxWorkers is MAX_WORKERS of filter.c.
+	MaxWorkers = 256
+	// defaultRingBytes holds 27 ms of a full 10 Gbit/s in one ring; a worker reads every 2 ms.
+	defaultRingBytes = 32 << 20
+	// minRingBytes takes one frame of the second size class, below that nothing but acknowledgments fits.
+	minRingBytes = 4096
+	// maxRingBytes is half of what the kernel can address in a ring (kernel/bpf/ringbuf.c, RINGBUF_MAX_RECORD_SZ and page offsets).
+	maxRingBytes = 1 << 30
+)
+
+// Config says what to keep and where to put it.
+type Config struct {
+	Ports     []uint16 // nil: 25
+	Workers   int      // rings; 0: 1
+	RingBytes int      // of each ring, rounded up to a power of two; 0: 32 MiB
+	Inline    bool     // pass every frame on to the host's stack instead of dropping it
+}
+
+// Mode is where the program runs.
+type Mode uint8
+
+const (
+	Auto    Mode = iota // native, or generic where the driver has no XDP
+	Native              // in the driver
+	Generic             // on the socket buffer, slower, any driver
+)
+
+// Filter is the loaded program. Attach, Detach, SetPorts and Stats may be called
+// concurrently; each ring belongs to one goroutine.
+type Filter struct {
+	objects filterObjects
+	rings   []*Ring
+	inner   []*ebpf.Map
+
+	mu    sync.Mutex
+	links map[int]link.Link // by interface index; a link that is collected detaches
+}
+
+// Load loads the program and makes its rings. Nothing is attached yet.
+func Load(cfg Config) (*Filter, error) {
+	if cfg.Workers == 0 {
+		cfg.Workers = 1
+	}
+	if cfg.Workers < 0 || cfg.Workers > MaxWorkers {
+		return nil, fmt.Errorf("%d workers: must be 1 to %d", cfg.Workers, MaxWorkers)
+	}
+	size, err := ringSize(cfg.RingBytes)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := loadFilter()
+	if err != nil {
+		return nil, fmt.Errorf("read the XDP program: %w", err)
+	}
+	action := uint32(1) // XDP_DROP
+	if cfg.Inline {
+		action = 2 // XDP_PASS
+	}
+	if err := errors.Join(spec.Variables["workers"].Set(uint32(cfg.Workers)), spec.Variables["action"].Set(action)); err != nil {
+		return nil, fmt.Errorf("set constants of the XDP program: %w", err)
+	}
+	f := &Filter{links: make(map[int]link.Link)}
+	if err := spec.LoadAndAssign(&f.objects, nil); err != nil {
+		return nil, explainLoad(err)
+	}
+	for i := range cfg.Workers {
+		if err := f.addRing(i, size); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	if err := f.SetPorts(cfg.Ports); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func ringSize(n int) (int, error) {
+	if n == 0 {
+		n = defaultRingBytes
+	}
+	if n < 0 || n > maxRingBytes {
+		return 0, fmt.Errorf("ring of %d bytes: must be %d to %d", n, minRingBytes, maxRingBytes)
+	}
+	return 1 << bits.Len(uint(max(n, minRingBytes, os.Getpagesize())-1)), nil
+}
+
+func (f *Filter) addRing(i, size int) error {
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "ring", Type: ebpf.RingBuf, MaxEntries: uint32(size)})
+	if err != nil {
+		return fmt.Errorf("make ring of %d bytes: %w", size, err)
+	}
+	f.inner = append(f.inner, m)
+	r, err := newRing(m.FD(), size, f.objects.Losses.FD(), i)
+	if err != nil {
+		return err
+	}
+	f.rings = append(f.rings, r)
+	if err := f.objects.Rings.Put(uint32(i), uint32(m.FD())); err != nil {
+		return fmt.Errorf("give ring to the XDP program: %w", err)
+	}
+	return nil
+}
+
+// explainLoad names what is missing where the kernel refused the program.
+func explainLoad(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) && !isVerifier(err):
+		return fmt.Errorf("load XDP program: needs the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (run as root, or through the systemd unit): %w", err)
+	case errors.Is(err, ebpf.ErrNotSupported), isVerifier(err):
+		return fmt.Errorf("load XDP program: needs Linux 5.18 or newer with CONFIG_BPF_SYSCALL and its JIT: %w", err)
+	}
+	return fmt.Errorf("load XDP program: %w", err)
+}
+
+func isVerifier(err error) bool {
+	var v *ebpf.VerifierError
+	return errors.As(err, &v)
+}
+
+// SetPorts changes the set of watched ports, also while frames come in.
+func (f *Filter) SetPorts(ports []uint16) error {
+	if ports == nil {
+		ports = []uint16{25}
+	}
+	var set [1 << 16 / 8]uint8 // a bit for each
+	for _, p := range ports {
+		set[p>>3] |= 1 << (p & 7)
+	}
+	if err := f.objects.Ports.Set(&set); err != nil {
+		return fmt.Errorf("set ports of the XDP program: %w", err)
+	}
+	return nil
+}
+
+// Attach attaches the program to an interface and says whether it runs in the
+// driver. The attachment ends with Detach, Close or the process.
+func (f *Filter) Attach(index int, name string, mode Mode) (native bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.links[index]; ok {
+		return false, fmt.Errorf("attach to %s: attached already", name)
+	}
+	flags := link.XDPDriverMode
+	if mode == Generic {
+		flags = link.XDPGenericMode
+	}
+	l, err := link.AttachXDP(link.XDPOptions{Program: f.objects.Tap25, Interface: index, Flags: flags})
+	if mode == Auto && errors.Is(err, unix.EOPNOTSUPP) || mode == Auto && errors.Is(err, unix.EINVAL) {
+		flags = link.XDPGenericMode
+		l, err = link.AttachXDP(link.XDPOptions{Program: f.objects.Tap25, Interface: index, Flags: flags})
+	}
+	if err != nil {
+		return false, explainAttach(name, mode, err)
+	}
+	f.links[index] = l
+	return flags == link.XDPDriverMode, nil
+}
+
+func explainAttach(name string, mode Mode, err error) error {
+	switch {
+	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
+		return fmt.Errorf("attach to %s: it has an XDP program already, of another tap25 or another tool (\"bpftool net show dev %s\" names it): %w", name, name, err)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("attach to %s: needs the capability CAP_NET_ADMIN: %w", name, err)
+	case errors.Is(err, unix.ENODEV):
+		return fmt.Errorf("attach to %s: no such interface: %w", name, err)
+	case mode == Native:
+		return fmt.Errorf("attach to %s: the driver refuses XDP (or not with this MTU); \"--xdp generic\" works with any driver: %w", name, err)
+	}
+	return fmt.Errorf("attach to %s: %w", name, err)
+}
+
+// Detach ends the attachment to an interface; of one that is gone, it forgets it.
+func (f *Filter) Detach(index int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l, ok := f.links[index]
+	if !ok {
+		return nil
+	}
+	delete(f.links, index)
+	return l.Close()
+}
+
+// Ring gives the ring of a worker, from 0.
+func (f *Filter) Ring(worker int) *Ring { return f.rings[worker] }
+
+// Stats reads the counters.
+func (f *Filter) Stats() (Stats, error) {
+	s := Stats{Rings: make([]RingStats, len(f.rings))}
+	var perCPU []filterCounts
+	if err := f.objects.Counters.Lookup(uint32(0), &perCPU); err != nil {
+		return s, fmt.Errorf("read counters: %w", err)
+	}
+	for i := range perCPU {
+		for v := range s.Verdicts {
+			s.Verdicts[v] += perCPU[i].Verdicts[v]
+		}
+	}
+	for i, r := range f.rings {
+		var perCPU []filterRingCount
+		if err := f.objects.RingCounts.Lookup(uint32(i), &perCPU); err != nil {
+			return s, fmt.Errorf("read ring counters: %w", err)
+		}
+		total := &s.Rings[i]
+		total.Full = r.lost.Load()
+		for _, n := range perCPU {
+			total.Delivered += n.Delivered
+			total.Cut += n.Cut
+			total.Bytes += n.Bytes
+		}
+	}
+	return s, nil
+}
+
+// Close detaches everything. No ring may be read any more.
+func (f *Filter) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var errs []error
+	for i, l := range f.links {
+		errs = append(errs, l.Close())
+		delete(f.links, i)
+	}
+	for _, r := range f.rings {
+		errs = append(errs, r.unmap())
+	}
+	for _, m := range f.inner {
+		errs = append(errs, m.Close())
+	}
+	f.rings, f.inner = nil, nil
+	return errors.Join(append(errs, f.objects.Close())...)
+}

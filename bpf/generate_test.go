@@ -1,0 +1,95 @@
+package bpf
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf/btf"
+)
+
+func TestVerdict_TableIsThatOfTheProgram(t *testing.T) {
+	spec, err := loadFilter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var enum *btf.Enum
+	if err := spec.Types.TypeByName("verdict", &enum); err != nil {
+		t.Fatal(err)
+	}
+	if len(enum.Values) != Verdicts+1 {
+		t.Fatalf("enum verdict has %d values, the table %d", len(enum.Values)-1, Verdicts)
+	}
+	for i, v := range enum.Values {
+		want := "VERDICTS"
+		if i < Verdicts {
+			want = "VERDICT_" + strings.ToUpper(Verdict(i).String())
+		}
+		if v.Name != want || v.Value != uint64(i) {
+			t.Errorf("enum verdict: %s is %d, want %s at %d", v.Name, v.Value, want, i)
+		}
+	}
+}
+
+func TestFrame_LayoutIsThatOfTheProgram(t *testing.T) {
+	spec, err := loadFilter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var frame *btf.Struct
+	if err := spec.Types.TypeByName("frame", &frame); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]uint32{"boot_ns": 0, "lost": 8, "length": 16, "captured": 20, "ifindex": 24, "verdict": 28}
+	for _, m := range frame.Members {
+		if m.Offset.Bytes() != want[m.Name] {
+			t.Errorf("%s is at %d, want %d", m.Name, m.Offset.Bytes(), want[m.Name])
+		}
+	}
+	if frame.Size != frameHeader || len(frame.Members) != len(want) {
+		t.Errorf("struct frame has %d bytes and %d members, want %d and %d", frame.Size, len(frame.Members), frameHeader, len(want))
+	}
+}
+
+func TestGenerated_FilesAreFresh(t *testing.T) {
+	if _, err := exec.LookPath("clang"); err != nil {
+		need(t, "clang", "no clang to compile filter.c with")
+	}
+	dir := t.TempDir()
+	generator, err := os.ReadFile("gen.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, found := strings.Cut(string(generator), "//go:generate go ")
+	if !found {
+		t.Fatal("gen.go has no go:generate line")
+	}
+	args := strings.Fields(line)
+	for i, a := range args {
+		if a == "-target" { // flags come before the two names
+			args = append(args[:i:i], append([]string{"-output-dir", dir}, args[i:]...)...)
+			break
+		}
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "GOPACKAGE=bpf")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("generate: %v\n%s", err, out)
+	}
+	for _, name := range []string{"filter_bpfel.go", "filter_bpfel.o"} {
+		fresh, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		committed, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(fresh, committed) {
+			t.Errorf("%s is not what filter.c compiles to: run go generate ./bpf", name)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package bpf
+
+import "fmt"
+
+// Verdict is what the XDP program decided about one frame: every frame gets
+// exactly one, and it indexes Stats.Verdicts. The order is that of enum verdict
+// in filter.c; a test compares the two.
+type Verdict uint32
+
+const (
+	Segment   Verdict = iota // kept: TCP with a watched port
+	Fragment                 // kept: fragment of a datagram that holds TCP, or may
+	Undecided                // kept: headers too deep, or beyond the frame's first buffer; user space decides
+	OtherPort                // dropped by design, and so are all below
+	NotTCP
+	NotIP
+	Truncated
+	Malformed
+
+	Verdicts int = iota
+)
+
+var verdictNames = [Verdicts]string{
+	Segment: "segment", Fragment: "fragment", Undecided: "undecided", OtherPort: "other_port",
+	NotTCP: "not_tcp", NotIP: "not_ip", Truncated: "truncated", Malformed: "malformed",
+}
+
+// String is the name of the verdict in metrics.
+func (v Verdict) String() string {
+	if int(v) < len(verdictNames) {
+		return verdictNames[v]
+	}
+	return fmt.Sprintf("verdict_%d", uint32(v))
+}
+
+// Kept says whether frames of this verdict go to a ring.
+func (v Verdict) Kept() bool { return v <= Undecided }
+
+// Stats adds up: Seen() = Dropped() + the rings' Delivered + the rings' Full.
+type Stats struct {
+	Verdicts [Verdicts]uint64
+	Rings    []RingStats
+}
+
+// RingStats counts the frames of one worker.
+type RingStats struct {
+	Delivered uint64 // copied to the ring
+	Full      uint64 // kept by the verdict, lost because the ring had no room
+	Cut       uint64 // delivered, but longer than the largest size class
+	Bytes     uint64 // length of the delivered frames on the wire
+}
+
+// Seen is the number of frames the program has run on.
+func (s *Stats) Seen() (n uint64) {
+	for _, k := range s.Verdicts {
+		n += k
+	}
+	return n
+}
+
+// Dropped is the number of frames dropped by design.
+func (s *Stats) Dropped() (n uint64) {
+	for v, k := range s.Verdicts {
+		if !Verdict(v).Kept() {
+			n += k
+		}
+	}
+	return n
+}
+
+// Delivered and Full are sums over the rings.
+func (s *Stats) Delivered() (n uint64) {
+	for _, r := range s.Rings {
+		n += r.Delivered
+	}
+	return n
+}
+
+// Full is the number of frames lost to full rings.
+func (s *Stats) Full() (n uint64) {
+	for _, r := range s.Rings {
+		n += r.Full
+	}
+	return n
+}

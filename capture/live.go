@@ -1,0 +1,204 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"tap25/bpf"
+)
+
+// pollEvery is how long a worker sleeps when its ring is empty: at 10 Gbit/s 2.5 MB
+// gather meanwhile, a thirteenth of the default ring.
+const pollEvery = 2 * time.Millisecond
+
+// liveLinkType is LINKTYPE_ETHERNET, the only kind of interface that is listened on.
+const liveLinkType = 1
+
+// ErrNoFrame says that no frame waits at the moment. Frame.Time is set all the
+// same: the time up to which there was none.
+var ErrNoFrame = errors.New("no frame at the moment")
+
+// LiveConfig says where to listen. Its zero value but for Interfaces is the default.
+type LiveConfig struct {
+	Interfaces []string
+	Workers    int      // rings, each read by one goroutine; 0: 1
+	RingBytes  int      // of each ring; 0: 32 MiB
+	Ports      []uint16 // nil: 25
+	Inline     bool     // leave the frames to the host too
+	Mode       bpf.Mode
+}
+
+// Live gives the frames of network interfaces, by an XDP program and one ring
+// buffer per worker. All interfaces feed all workers, both directions of a
+// connection the same one. Each Worker belongs to one goroutine; the methods of
+// Live may be called concurrently, Close once the workers have met io.EOF.
+type Live struct {
+	filter  *bpf.Filter
+	cfg     LiveConfig
+	links   []*liveLink
+	promisc int // packet socket that holds the promiscuous mode, -1: none
+	workers []*Worker
+	stopped atomic.Bool
+}
+
+// Worker gives the frames of one ring.
+type Worker struct {
+	live  *Live
+	ring  *bpf.Ring
+	raw   bpf.Frame
+	clock clock
+	steps atomic.Uint64 // clock.steps, for Stats
+}
+
+// LiveStats is a snapshot. Seen by XDP = dropped by design + ring full + delivered.
+type LiveStats struct {
+	bpf.Stats
+	Links      []LinkState
+	ClockSteps uint64 // times that the wall clock was set anew by more than maxSlew, summed over the workers
+}
+
+// OpenLive attaches to the interfaces and makes them promiscuous. The process needs
+// CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW for this call, and later only
+// to attach again to an interface that was away.
+func OpenLive(cfg LiveConfig) (*Live, error) {
+	if len(cfg.Interfaces) == 0 {
+		return nil, errors.New("no interface to listen on")
+	}
+	l := &Live{cfg: cfg, promisc: -1}
+	for _, name := range cfg.Interfaces {
+		link, err := findLink(name, cfg.Inline)
+		if err != nil {
+			return nil, err
+		}
+		l.links = append(l.links, link)
+	}
+	var err error
+	if l.filter, err = bpf.Load(bpf.Config{Ports: cfg.Ports, Workers: cfg.Workers, RingBytes: cfg.RingBytes, Inline: cfg.Inline}); err != nil {
+		return nil, err
+	}
+	for i := range max(cfg.Workers, 1) {
+		l.workers = append(l.workers, &Worker{live: l, ring: l.filter.Ring(i), clock: newClock()})
+	}
+	if err := l.attachAll(); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (l *Live) attachAll() error {
+	fd, err := promiscuousSocket()
+	if err != nil {
+		return err
+	}
+	l.promisc = fd
+	for _, link := range l.links {
+		if err := l.attach(link); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Live) attach(link *liveLink) error {
+	index := int(link.index.Load())
+	native, err := l.filter.Attach(index, link.name, l.cfg.Mode)
+	if err != nil {
+		return err
+	}
+	link.native.Store(native)
+	if err := addPromiscuous(l.promisc, index); err != nil {
+		return fmt.Errorf("make %s promiscuous: %w", link.name, err)
+	}
+	return nil
+}
+
+// Workers gives the workers, each for one goroutine.
+func (l *Live) Workers() []*Worker { return l.workers }
+
+// SetPorts changes the watched ports.
+func (l *Live) SetPorts(ports []uint16) error { return l.filter.SetPorts(ports) }
+
+// Stats reads the counters of the kernel and the state of the interfaces.
+func (l *Live) Stats() (LiveStats, error) {
+	s, err := l.filter.Stats()
+	stats := LiveStats{Stats: s}
+	for _, link := range l.links {
+		stats.Links = append(stats.Links, link.snapshot())
+	}
+	for _, w := range l.workers {
+		stats.ClockSteps += w.steps.Load()
+	}
+	return stats, err
+}
+
+// Stop detaches: nothing more comes into the rings, and the workers meet io.EOF when
+// theirs are empty.
+func (l *Live) Stop() error {
+	var errs []error
+	for _, link := range l.links {
+		errs = append(errs, l.filter.Detach(int(link.index.Load())))
+	}
+	l.stopped.Store(true)
+	return errors.Join(errs...)
+}
+
+// Close frees everything. No worker may be in Next any more.
+func (l *Live) Close() error {
+	err := l.filter.Close()
+	if l.promisc >= 0 {
+		err = errors.Join(err, closeSocket(l.promisc))
+		l.promisc = -1
+	}
+	return err
+}
+
+// Next gives the next frame; ErrNoFrame after pollEvery without one; io.EOF when
+// the source was stopped and all its frames are read.
+func (w *Worker) Next(f *Frame) error {
+	if !w.ring.Next(&w.raw) {
+		stopped := w.live.stopped.Load()
+		boot := w.tick()
+		if !stopped {
+			time.Sleep(pollEvery)
+		}
+		if !w.ring.Next(&w.raw) {
+			if stopped {
+				return io.EOF
+			}
+			*f = Frame{Time: w.clock.wall(boot)}
+			return ErrNoFrame
+		}
+	}
+	if w.clock.due(w.raw.BootNanos) {
+		w.tick()
+	}
+	f.Time = w.clock.wall(w.raw.BootNanos)
+	f.Data = w.raw.Data
+	f.Length = w.raw.Length
+	f.LinkType = liveLinkType
+	f.File = w.live.position(w.raw.Interface)
+	return nil
+}
+
+// tick syncs the clock where due, and gives the boot time.
+func (w *Worker) tick() uint64 {
+	boot, offset := readClocks()
+	if w.clock.due(boot) {
+		w.clock.sync(boot, offset)
+		w.steps.Store(w.clock.steps)
+	}
+	return boot
+}
+
+// position is that of an interface in LiveConfig.Interfaces.
+func (l *Live) position(index int) int {
+	for i, link := range l.links {
+		if int(link.index.Load()) == index {
+			return i
+		}
+	}
+	return 0
+}

@@ -1,0 +1,158 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// liveLink is one interface that is listened on. Check writes it, all may read.
+type liveLink struct {
+	name   string
+	index  atomic.Int64
+	up     atomic.Bool
+	away   atomic.Bool
+	native atomic.Bool
+	failed bool // the last attempt to attach again
+}
+
+// LinkState is the state of one interface.
+type LinkState struct {
+	Name   string
+	Native bool // XDP runs in the driver
+	Up     bool // administratively up and with carrier
+	Away   bool // not listened on at the moment: the interface does not exist, or could not be attached to
+}
+
+// LinkChange is what Check found.
+type LinkChange struct {
+	LinkState
+	Back bool  // it was away, and is listened on again
+	Err  error // it came back, but could not be attached to
+}
+
+func (l *liveLink) snapshot() LinkState {
+	return LinkState{Name: l.name, Native: l.native.Load(), Up: l.up.Load(), Away: l.away.Load()}
+}
+
+func findLink(name string, inline bool) (*liveLink, error) {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("find interface %s: %w", name, err)
+	}
+	if err := wantEthernet(name); err != nil {
+		return nil, err
+	}
+	if !inline {
+		if err := refuseAddress(ifi); err != nil {
+			return nil, err
+		}
+	}
+	l := &liveLink{name: name}
+	l.index.Store(int64(ifi.Index))
+	l.up.Store(isUp(ifi))
+	return l, nil
+}
+
+func isUp(ifi *net.Interface) bool {
+	return ifi.Flags&net.FlagUp != 0 && ifi.Flags&net.FlagRunning != 0
+}
+
+// refuseAddress keeps the host from being cut off: without inline every frame is
+// dropped. Link-local IPv6 addresses do not count, the kernel gives one to every
+// interface that is up.
+func refuseAddress(ifi *net.Interface) error {
+	addrs, err := ifi.Addrs()
+	if err != nil {
+		return fmt.Errorf("read addresses of %s: %w", ifi.Name, err)
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() == nil && n.IP.IsLinkLocalUnicast() {
+			continue
+		}
+		return fmt.Errorf("%s has an IP address: all its traffic would be dropped, the host's own too; use --inline to pass it on, or an interface that only the mirror uses", ifi.Name)
+	}
+	return nil
+}
+
+// wantEthernet refuses tunnels and the like, whose frames begin otherwise.
+func wantEthernet(name string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open socket: %w", err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return fmt.Errorf("interface name %q: %w", name, err)
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFHWADDR, request); err != nil {
+		return fmt.Errorf("read type of %s: %w", name, err)
+	}
+	if kind := request.Uint16(); kind != unix.ARPHRD_ETHER && kind != unix.ARPHRD_LOOPBACK {
+		return fmt.Errorf("%s is not an Ethernet interface (ARPHRD type %d): listen on the one that carries it", name, kind)
+	}
+	return nil
+}
+
+// promiscuousSocket opens a packet socket that receives nothing: it holds the
+// memberships, and the kernel ends them with it.
+func promiscuousSocket() (int, error) {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if errors.Is(err, unix.EPERM) {
+		return -1, fmt.Errorf("open packet socket for promiscuous mode: needs the capability CAP_NET_RAW: %w", err)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("open packet socket for promiscuous mode: %w", err)
+	}
+	return fd, nil
+}
+
+func addPromiscuous(fd, index int) error {
+	return unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC})
+}
+
+func closeSocket(fd int) error { return unix.Close(fd) }
+
+// Check looks after the interfaces, to be called about once a second by one
+// goroutine: it tells what went down, up, away or came back, and listens again on
+// those that came back. The others are listened on all the while.
+func (l *Live) Check() []LinkChange {
+	var changes []LinkChange
+	for _, link := range l.links {
+		if c, changed := l.check(link); changed {
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+func (l *Live) check(link *liveLink) (LinkChange, bool) {
+	before := link.snapshot()
+	ifi, err := net.InterfaceByName(link.name)
+	if err != nil {
+		link.away.Store(true)
+		link.up.Store(false)
+		link.failed = false
+		return LinkChange{LinkState: link.snapshot()}, !before.Away
+	}
+	link.up.Store(isUp(ifi))
+	old := int(link.index.Load())
+	if ifi.Index == old && !before.Away {
+		return LinkChange{LinkState: link.snapshot()}, before.Up != link.up.Load()
+	}
+	_ = l.filter.Detach(old) // of an interface that is gone: the kernel has ended it
+	link.index.Store(int64(ifi.Index))
+	if err := l.attach(link); err != nil {
+		said := link.failed
+		link.failed = true
+		link.away.Store(true)
+		return LinkChange{LinkState: link.snapshot(), Err: err}, !said
+	}
+	link.failed = false
+	link.away.Store(false)
+	return LinkChange{LinkState: link.snapshot(), Back: true}, true
+}
