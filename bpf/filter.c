@@ -5,16 +5,15 @@
 #include <linux/bpf.h>
 #include <linux/in.h>
 #include <linux/in6.h>
-#include <linux/types.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define MAX_HEADERS 32  // headers walked in one frame; deeper ones go up undecided. Eth, IP, GRE, ERSPAN, Eth, 3 tags, IP, TCP are 10
-#define MAX_WORKERS 256 // rings; wants no more than a machine has CPUs
-#define LARGEST 65568   // octets copied of a frame at most: an IP packet in a few headers
-#define DATAGRAMS 16384 // datagrams whose first fragment is remembered, LRU
+#define MAX_HEADERS 32 // walked in one frame; deeper ones go up undecided. Eth, IP, GRE, ERSPAN, Eth, 3 tags, IP, TCP are 10
+#define MAX_WORKERS 256
+#define LARGEST 65568 // octets copied of a frame at most: an IP packet in a few headers
+#define FRAGMENT_NS 100000000ULL // for which a first fragment is remembered: they come back to back, and an IPv4 id wraps in 65,536 datagrams
 #define KEEP(v) asm volatile("" : "+r"(v)) // the compiler may not fold what the verifier is to see
-#define FRAGMENT_NS 100000000ULL // for how long: fragments come back to back, and an IPv4 id wraps in 65,536 datagrams
+#define be16(p) bpf_ntohs(*(__be16 *)(p))
 
 // Every frame gets exactly one. Mirrored by the Go table in verdict.go; a test compares them.
 enum verdict {
@@ -28,51 +27,38 @@ enum verdict {
 	VERDICT_MALFORMED,  // dropped: a header contradicts itself
 	VERDICTS,
 };
-
 struct frame { __u64 boot_ns, lost; __u32 length, captured, ifindex; enum verdict verdict; } *for_bpf2go; // before each frame in a ring
 struct ring_count { __u64 delivered, cut, bytes; };
-struct counts { __u64 verdicts[VERDICTS]; };
 struct datagram { __u8 addresses[32]; __u32 id, protocol; };
 struct placement { __u64 boot_ns; __u32 worker, verdict; };
-struct ring { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 12); };
-
 __u8 ports[8192]; // a bit for each
-volatile const __u32 workers = 1;
-volatile const __u32 action = XDP_DROP; // XDP_PASS with --inline: frames go on untouched, also those that were copied
-
+volatile const __u32 workers = 1, action = XDP_DROP; // XDP_PASS with --inline: frames go on untouched, also those that were copied
 #include "walk.h"
+#define MAP(name, kind, n, k, v, flags) struct { __uint(type, kind); __uint(max_entries, n); __type(key, k); __type(value, v); __uint(map_flags, flags); } name SEC(".maps")
+MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, 1, __u32, struct walk, 0); // not on the stack, where the verifier would follow each value through each header
+MAP(verdicts, BPF_MAP_TYPE_PERCPU_ARRAY, 1, __u32, __u64[VERDICTS], 0);
+MAP(ring_counts, BPF_MAP_TYPE_PERCPU_ARRAY, MAX_WORKERS, __u32, struct ring_count, 0);
+MAP(losses, BPF_MAP_TYPE_ARRAY, MAX_WORKERS, __u32, __u64, BPF_F_MMAPABLE);
+MAP(fragmented, BPF_MAP_TYPE_LRU_HASH, 16384, struct datagram, struct placement, 0);
+struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, MAX_WORKERS); __type(key, __u32); __array(values, struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 12); }); } rings SEC(".maps");
 
-struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct counts); } counters SEC(".maps");
-struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, MAX_WORKERS); __type(key, __u32); __type(value, struct ring_count); } ring_counts SEC(".maps");
-struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_MMAPABLE); __uint(max_entries, MAX_WORKERS); __type(key, __u32); __type(value, __u64); } losses SEC(".maps");
-struct { __uint(type, BPF_MAP_TYPE_LRU_HASH); __uint(max_entries, DATAGRAMS); __type(key, struct datagram); __type(value, struct placement); } fragmented SEC(".maps");
-struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, MAX_WORKERS); __type(key, __u32); __array(values, struct ring); } rings SEC(".maps");struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct walk); } scratch SEC(".maps");
-
-
-// deliver copies a frame to the ring of its worker, or counts its loss, which the next frame there tells, so that the worker learns of it in
-// order. bpf_ringbuf_reserve wants a constant: a class for acknowledgments and commands, for Ethernet, jumbo frames, and what a NIC merged (LRO).
+// deliver copies a frame to the ring of its worker, or counts its loss, which the frames behind it tell: the worker learns of it in order.
+// bpf_ringbuf_reserve wants a constant: a class for acknowledgments and commands, for Ethernet, jumbo frames, and what a NIC merged (LRO).
 static __noinline int deliver(struct xdp_md *ctx, __u32 worker, __u32 v)
 {
-	__u64 length = bpf_xdp_get_buff_len(ctx), room = length <= 176 ? 176 : length <= 1536 ? 1536 : length <= 9216 ? 9216 : LARGEST, size = length;
+	__u64 length = bpf_xdp_get_buff_len(ctx), room = length <= 176 ? 176 : length <= 1536 ? 1536 : length <= 9216 ? 9216 : LARGEST;
+	__u64 size = length < room ? length : room, *lost = bpf_map_lookup_elem(&losses, &worker);
 	struct ring_count *n = bpf_map_lookup_elem(&ring_counts, &worker);
-	__u64 *lost = bpf_map_lookup_elem(&losses, &worker);
 	void *ring = bpf_map_lookup_elem(&rings, &worker);
 	if (!n || !lost || !ring)
 		return 0;
 	struct frame *f = bpf_ringbuf_reserve(ring, sizeof(*f) + room, 0);
-	if (!f) {
-		__sync_fetch_and_add(lost, 1);
-		return 0;
-	}
-	if (size > room)
-		size = room;
+	if (!f)
+		return __sync_fetch_and_add(lost, 1);
 	*f = (struct frame){ bpf_ktime_get_boot_ns(), *lost, length, size, ctx->ingress_ifindex, v };
 	KEEP(size);
-	if (size - 1 >= room || bpf_xdp_load_bytes(ctx, 0, f + 1, size)) {
-		bpf_ringbuf_discard(f, BPF_RB_NO_WAKEUP);
-		__sync_fetch_and_add(lost, 1);
-		return 0;
-	}
+	if (size - 1 >= room || bpf_xdp_load_bytes(ctx, 0, f + 1, size)) // never
+		f->captured = 0;
 	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
 	n->delivered++;
 	n->bytes += length;
@@ -80,50 +66,41 @@ static __noinline int deliver(struct xdp_md *ctx, __u32 worker, __u32 v)
 	return 0;
 }
 
-// plain decides what is nearly all traffic without the walk: TCP or UDP right behind Ethernet (or one tag) and IP. VERDICTS: not decided.
-static __always_inline enum verdict plain(struct xdp_md *ctx, __u32 *hash)
+// plain decides what is nearly all traffic without the walk: IP right behind Ethernet or one tag. VERDICTS: not decided.
+static __always_inline enum verdict plain(struct xdp_md *ctx, __u32 *worker)
 {
-	__u8 *ip = (void *)(long)ctx->data + 14, *data_end = (void *)(long)ctx->data_end, *t, protocol;
-	if (ip + 4 + 40 + 4 > data_end)
+	__u8 *ip = (void *)(long)ctx->data + 14, *data_end = (void *)(long)ctx->data_end;
+	if (ip + 4 + 20 > data_end)
 		return VERDICTS;
 	__u16 type = *(__u16 *)(ip - 2);
-	if (type == bpf_htons(0x8100)) {
-		type = *(__u16 *)(ip + 2);
-		ip += 4;
-	}
-	if (type == bpf_htons(0x0800) && ip[0] == 0x45 && !(*(__u16 *)(ip + 6) & bpf_htons(0x3fff))) {
-		protocol = ip[9];
-		t = ip + 20;
-	} else if (type == bpf_htons(0x86dd) && ip[0] >> 4 == 6) {
-		protocol = ip[6];
-		t = ip + 40;
-	} else {
+	if (type == bpf_htons(0x8100)) { type = *(__u16 *)(ip + 2); ip += 4; }
+	__u32 v4 = type == bpf_htons(0x0800) && ip[0] == 0x45 && !(*(__u16 *)(ip + 6) & bpf_htons(0x3fff));
+	__u8 *t = ip + (v4 ? 20 : 40);
+	if ((!v4 && (type != bpf_htons(0x86dd) || ip[0] >> 4 != 6)) || t + 4 > data_end)
 		return VERDICTS;
+	switch (v4 ? ip[9] : ip[6]) {
+	case IPPROTO_TCP:
+		if (!watched(t))
+			return VERDICT_OTHER_PORT;
+		*worker = (__u64)(v4 ? pair4(ip + 12) : pair6(ip + 8)) * workers >> 32;
+		return VERDICT_SEGMENT;
+	case IPPROTO_UDP: return tunnel(be16(t + 2)) ? VERDICTS : VERDICT_NOT_TCP;
+	case IPPROTO_ICMP: case IPPROTO_ICMPV6: case IPPROTO_ESP: return VERDICT_NOT_TCP;
 	}
-	if (protocol == IPPROTO_UDP)
-		return tunnel(be16(t + 2)) ? VERDICTS : VERDICT_NOT_TCP;
-	if (protocol != IPPROTO_TCP)
-		return VERDICTS;
-	if (!watched(t))
-		return VERDICT_OTHER_PORT;
-	*hash = type == bpf_htons(0x0800) ? pair4(ip + 12) : pair6(ip + 8);
-	return VERDICT_SEGMENT;
+	return VERDICTS;
 }
 
 // deep walks, and gives the later fragments of a datagram the worker, and the verdict, of the first.
 static __noinline __u32 deep(struct xdp_md *ctx, __u32 *worker)
 {
-	__u32 zero = 0;
 	__u64 now = bpf_ktime_get_boot_ns();
-	struct way way = { ctx, bpf_map_lookup_elem(&scratch, &zero) };
+	struct way way = { ctx, bpf_map_lookup_elem(&scratch, &(__u32){ 0 }) };
 	struct walk *w = way.w;
 	if (!w)
 		return VERDICT_UNDECIDED;
 	*w = (struct walk){ .next = BRIDGED, .verdict = VERDICT_UNDECIDED };
 	bpf_loop(MAX_HEADERS, step, &way, 0);
-	struct placement *p, here = { now, (__u64)w->hash * workers >> 32, w->verdict };
-	if (w->first && here.verdict == VERDICT_SEGMENT)
-		here.verdict = VERDICT_FRAGMENT;
+	struct placement *p, here = { now, (__u64)w->hash * workers >> 32, w->first && w->verdict == VERDICT_SEGMENT ? VERDICT_FRAGMENT : w->verdict };
 	if (here.verdict > VERDICT_UNDECIDED && (w->doubt || (w->first && here.verdict >= VERDICT_TRUNCATED))) // the next fragment has the rest
 		here.verdict = VERDICT_UNDECIDED;
 	if (w->first)
@@ -134,22 +111,17 @@ static __noinline __u32 deep(struct xdp_md *ctx, __u32 *worker)
 	return here.verdict;
 }
 
-SEC("xdp.frags")
-int tap25(struct xdp_md *ctx)
+SEC("xdp.frags") int tap25(struct xdp_md *ctx)
 {
-	__u32 zero = 0, hash = 0, worker, v = plain(ctx, &hash);
-	struct counts *n = bpf_map_lookup_elem(&counters, &zero);
-	if (!n)
-		return action;
+	__u32 worker = 0, v = plain(ctx, &worker);
+	__u64(*n)[VERDICTS] = bpf_map_lookup_elem(&verdicts, &(__u32){ 0 });
 	if (v == VERDICTS)
 		v = deep(ctx, &worker);
-	else
-		worker = (__u64)hash * workers >> 32;
 	KEEP(v);
-	n->verdicts[v & (VERDICTS - 1)]++; // of eight: the verifier wants a bound
+	if (n)
+		(*n)[v & (VERDICTS - 1)]++; // of eight: the verifier wants a bound
 	if (v <= VERDICT_UNDECIDED)
 		deliver(ctx, worker, v);
 	return action;
 }
-
 char _license[] SEC("license") = "GPL";

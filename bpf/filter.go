@@ -203,13 +203,13 @@ func (f *Filter) Ring(worker int) *Ring { return f.rings[worker] }
 // Stats reads the counters.
 func (f *Filter) Stats() (Stats, error) {
 	s := Stats{Rings: make([]RingStats, len(f.rings))}
-	var perCPU []filterCounts
-	if err := f.objects.Counters.Lookup(uint32(0), &perCPU); err != nil {
+	var perCPU [][Verdicts]uint64
+	if err := f.objects.Verdicts.Lookup(uint32(0), &perCPU); err != nil {
 		return s, fmt.Errorf("read counters: %w", err)
 	}
 	for i := range perCPU {
 		for v := range s.Verdicts {
-			s.Verdicts[v] += perCPU[i].Verdicts[v]
+			s.Verdicts[v] += perCPU[i][v]
 		}
 	}
 	for i, r := range f.rings {

@@ -13,11 +13,6 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type filterCounts struct {
-	_        structs.HostLayout
-	Verdicts [8]uint64
-}
-
 type filterDatagram struct {
 	_         structs.HostLayout
 	Addresses [32]uint8
@@ -80,12 +75,12 @@ type filterWalk struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	filterMapCounters   = "counters"
 	filterMapFragmented = "fragmented"
 	filterMapLosses     = "losses"
 	filterMapRingCounts = "ring_counts"
 	filterMapRings      = "rings"
 	filterMapScratch    = "scratch"
+	filterMapVerdicts   = "verdicts"
 	filterProgTap25     = "tap25"
 	filterVarAction     = "action"
 	filterVarForBpf2go  = "for_bpf2go"
@@ -142,12 +137,12 @@ type filterProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type filterMapSpecs struct {
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Fragmented *ebpf.MapSpec `ebpf:"fragmented"`
 	Losses     *ebpf.MapSpec `ebpf:"losses"`
 	RingCounts *ebpf.MapSpec `ebpf:"ring_counts"`
 	Rings      *ebpf.MapSpec `ebpf:"rings"`
 	Scratch    *ebpf.MapSpec `ebpf:"scratch"`
+	Verdicts   *ebpf.MapSpec `ebpf:"verdicts"`
 }
 
 // filterVariableSpecs contains global variables before they are loaded into the kernel.
@@ -180,22 +175,22 @@ func (o *filterObjects) Close() error {
 //
 // It can be passed to loadFilterObjects or ebpf.CollectionSpec.LoadAndAssign.
 type filterMaps struct {
-	Counters   *ebpf.Map `ebpf:"counters"`
 	Fragmented *ebpf.Map `ebpf:"fragmented"`
 	Losses     *ebpf.Map `ebpf:"losses"`
 	RingCounts *ebpf.Map `ebpf:"ring_counts"`
 	Rings      *ebpf.Map `ebpf:"rings"`
 	Scratch    *ebpf.Map `ebpf:"scratch"`
+	Verdicts   *ebpf.Map `ebpf:"verdicts"`
 }
 
 func (m *filterMaps) Close() error {
 	return _FilterClose(
-		m.Counters,
 		m.Fragmented,
 		m.Losses,
 		m.RingCounts,
 		m.Rings,
 		m.Scratch,
+		m.Verdicts,
 	)
 }
 
