@@ -31,7 +31,7 @@ struct frame { __u64 boot_ns, lost; __u32 length, captured, ifindex; enum verdic
 struct ring_count { __u64 delivered, cut, bytes; };
 struct datagram { __u8 addresses[32]; __u32 id, protocol; };
 struct placement { __u64 boot_ns; __u32 worker, verdict; };
-__u8 ports[8192]; // a bit for each
+__u8 ports[8192]; // a bit for each, in the byte order of packets
 volatile const __u32 workers = 1, action = XDP_DROP; // XDP_PASS with --inline: frames go on untouched, also those that were copied
 #include "walk.h"
 #define MAP(name, kind, n, k, v, flags) struct { __uint(type, kind); __uint(max_entries, n); __type(key, k); __type(value, v); __uint(map_flags, flags); } name SEC(".maps")
@@ -41,30 +41,6 @@ MAP(ring_counts, BPF_MAP_TYPE_PERCPU_ARRAY, MAX_WORKERS, __u32, struct ring_coun
 MAP(losses, BPF_MAP_TYPE_ARRAY, MAX_WORKERS, __u32, __u64, BPF_F_MMAPABLE);
 MAP(fragmented, BPF_MAP_TYPE_LRU_HASH, 16384, struct datagram, struct placement, 0);
 struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, MAX_WORKERS); __type(key, __u32); __array(values, struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 12); }); } rings SEC(".maps");
-
-// deliver copies a frame to the ring of its worker, or counts its loss, which the frames behind it tell: the worker learns of it in order.
-// bpf_ringbuf_reserve wants a constant: a class for acknowledgments and commands, for Ethernet, jumbo frames, and what a NIC merged (LRO).
-static __noinline int deliver(struct xdp_md *ctx, __u32 worker, __u32 v)
-{
-	__u64 length = bpf_xdp_get_buff_len(ctx), room = length <= 176 ? 176 : length <= 1536 ? 1536 : length <= 9216 ? 9216 : LARGEST;
-	__u64 size = length < room ? length : room, *lost = bpf_map_lookup_elem(&losses, &worker);
-	struct ring_count *n = bpf_map_lookup_elem(&ring_counts, &worker);
-	void *ring = bpf_map_lookup_elem(&rings, &worker);
-	if (!n || !lost || !ring)
-		return 0;
-	struct frame *f = bpf_ringbuf_reserve(ring, sizeof(*f) + room, 0);
-	if (!f)
-		return __sync_fetch_and_add(lost, 1);
-	*f = (struct frame){ bpf_ktime_get_boot_ns(), *lost, length, size, ctx->ingress_ifindex, v };
-	KEEP(size);
-	if (size - 1 >= room || bpf_xdp_load_bytes(ctx, 0, f + 1, size)) // never
-		f->captured = 0;
-	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
-	n->delivered++;
-	n->bytes += length;
-	n->cut += length > LARGEST;
-	return 0;
-}
 
 // plain decides what is nearly all traffic without the walk: IP right behind Ethernet or one tag. VERDICTS: not decided.
 static __always_inline enum verdict plain(struct xdp_md *ctx, __u32 *worker)
@@ -111,17 +87,41 @@ static __noinline __u32 deep(struct xdp_md *ctx, __u32 *worker)
 	return here.verdict;
 }
 
-SEC("xdp.frags") int tap25(struct xdp_md *ctx)
+// rest counts and, of frames that are kept, delivers a copy to the ring of the worker, or counts its loss, which the frames behind it tell: the
+// worker learns of it in order. bpf_ringbuf_reserve wants a constant: classes for acknowledgments, Ethernet, jumbo frames, what a NIC merged (LRO).
+static __noinline int rest(struct xdp_md *ctx, __u32 v, __u32 worker, __u64 *counts)
 {
-	__u32 worker = 0, v = plain(ctx, &worker);
-	__u64(*n)[VERDICTS] = bpf_map_lookup_elem(&verdicts, &(__u32){ 0 });
 	if (v == VERDICTS)
 		v = deep(ctx, &worker);
 	KEEP(v);
-	if (n)
-		(*n)[v & (VERDICTS - 1)]++; // of eight: the verifier wants a bound
-	if (v <= VERDICT_UNDECIDED)
-		deliver(ctx, worker, v);
+	counts[v & (VERDICTS - 1)]++; // of eight: the verifier wants a bound
+	__u64 length = bpf_xdp_get_buff_len(ctx), room = length <= 176 ? 176 : length <= 1536 ? 1536 : length <= 9216 ? 9216 : LARGEST;
+	__u64 size = length < room ? length : room, *lost = bpf_map_lookup_elem(&losses, &worker);
+	struct ring_count *n = bpf_map_lookup_elem(&ring_counts, &worker);
+	void *ring = bpf_map_lookup_elem(&rings, &worker);
+	if (v > VERDICT_UNDECIDED || !n || !lost || !ring)
+		return 0;
+	struct frame *f = bpf_ringbuf_reserve(ring, sizeof(*f) + room, 0);
+	if (!f)
+		return __sync_fetch_and_add(lost, 1);
+	*f = (struct frame){ bpf_ktime_get_boot_ns(), *lost, length, size, ctx->ingress_ifindex, v };
+	KEEP(size);
+	if (size - 1 >= room || bpf_xdp_load_bytes(ctx, 0, f + 1, size)) // never
+		f->captured = 0;
+	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
+	n->delivered++;
+	n->bytes += length;
+	n->cut += length > LARGEST;
+	return 0;
+}
+SEC("xdp.frags") int tap25(struct xdp_md *ctx) // nothing here outlives a call but ctx: each register saved would cost all frames
+{
+	__u64(*n)[VERDICTS] = bpf_map_lookup_elem(&verdicts, &(__u32){ 0 });
+	__u32 worker = 0, v = plain(ctx, &worker);
+	if (n && v > VERDICT_UNDECIDED && v < VERDICTS)
+		(*n)[v]++;
+	else if (n)
+		rest(ctx, v, worker, *n);
 	return action;
 }
 char _license[] SEC("license") = "GPL";

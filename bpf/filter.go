@@ -139,6 +139,7 @@ func (f *Filter) SetPorts(ports []uint16) error {
 	}
 	var set [1 << 16 / 8]uint8 // a bit for each
 	for _, p := range ports {
+		p = bits.ReverseBytes16(p) // the program does not turn them round
 		set[p>>3] |= 1 << (p & 7)
 	}
 	if err := f.objects.Ports.Set(&set); err != nil {

@@ -19,8 +19,8 @@ static __always_inline long go(struct walk *w, __u32 next) { w->next = next; ret
 static __always_inline __u32 mix(__u64 a) { a *= 0x9e3779b97f4a7c15ULL; return ((a ^ a >> 29) * 0xbf58476d1ce4e5b9ULL) >> 32; }
 static __always_inline __u32 pair4(void *a) { return mix(*(__u32 *)a) + mix(*(__u32 *)(a + 4)); }
 static __always_inline __u32 pair6(void *a) { return mix(*(__u64 *)a * 31 + *(__u64 *)(a + 8)) + mix(*(__u64 *)(a + 16) * 31 + *(__u64 *)(a + 24)); }
-static __always_inline int bit(__u32 port) { return ports[port >> 3] >> (port & 7); }
-static __always_inline int watched(__u8 *t) { return (bit(be16(t)) | bit(be16(t + 2))) & 1; } // one of the two ports at t
+static __always_inline int bit(__u16 *p) { return ports[*p >> 3] >> (*p & 7); }
+static __always_inline int watched(void *t) { return (bit(t) | bit(t + 2)) & 1; } // one of the two ports at t
 static __always_inline int tunnel(__u32 port) { return port == 4789 || port == 8472 || port == 4790 || port == 6081; } // VXLAN (RFC 7348), before it had a port, GPE, Geneve (RFC 8926)
 static __always_inline int leads(__u32 type) // to IP
 {

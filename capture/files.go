@@ -17,7 +17,8 @@ type Frame struct {
 	Data     []byte    // valid until the next call of Next
 	Length   int       // octets on the wire; more than len(Data) where a snaplen cut it
 	LinkType uint16    // LINKTYPE_ number of https://www.tcpdump.org/linktypes.html; 8 bits do not hold 276, Linux cooked v2
-	File     int       // index of the file it came from
+	File     int       // index of the file, or interface, it came from
+	Lost     uint64    // frames of a live source that were lost right before this one, for want of room in the worker's ring
 }
 
 // FileError says what is wrong with a file, and where.

@@ -17,8 +17,8 @@ const pollEvery = 2 * time.Millisecond
 // liveLinkType is LINKTYPE_ETHERNET, the only kind of interface that is listened on.
 const liveLinkType = 1
 
-// ErrNoFrame says that no frame waits at the moment. Frame.Time is set all the
-// same: the time up to which there was none.
+// ErrNoFrame says that no frame waits at the moment. Frame.Time and Frame.Lost are
+// set all the same: the time up to which there was none, and what was lost meanwhile.
 var ErrNoFrame = errors.New("no frame at the moment")
 
 // LiveConfig says where to listen. Its zero value but for Interfaces is the default.
@@ -159,16 +159,19 @@ func (l *Live) Close() error {
 // the source was stopped and all its frames are read.
 func (w *Worker) Next(f *Frame) error {
 	if !w.ring.Next(&w.raw) {
+		lost := w.raw.Lost
 		stopped := w.live.stopped.Load()
 		boot := w.tick()
 		if !stopped {
 			time.Sleep(pollEvery)
 		}
-		if !w.ring.Next(&w.raw) {
-			if stopped {
+		found := w.ring.Next(&w.raw)
+		w.raw.Lost += lost
+		if !found {
+			*f = Frame{Time: w.clock.wall(boot), Lost: w.raw.Lost}
+			if stopped && f.Lost == 0 {
 				return io.EOF
 			}
-			*f = Frame{Time: w.clock.wall(boot)}
 			return ErrNoFrame
 		}
 	}
@@ -180,6 +183,7 @@ func (w *Worker) Next(f *Frame) error {
 	f.Length = w.raw.Length
 	f.LinkType = liveLinkType
 	f.File = w.live.position(w.raw.Interface)
+	f.Lost = w.raw.Lost
 	return nil
 }
 

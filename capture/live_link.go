@@ -53,12 +53,30 @@ func findLink(name string, inline bool) (*liveLink, error) {
 	}
 	l := &liveLink{name: name}
 	l.index.Store(int64(ifi.Index))
-	l.up.Store(isUp(ifi))
+	l.up.Store(ifi.Flags&net.FlagUp != 0 && ifi.Flags&net.FlagRunning != 0)
 	return l, nil
 }
 
-func isUp(ifi *net.Interface) bool {
-	return ifi.Flags&net.FlagUp != 0 && ifi.Flags&net.FlagRunning != 0
+// readLink asks for one interface alone, with an error that tells one that is gone from one that could not be asked for.
+func readLink(name string) (index int, up bool, err error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, false, err
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request); err != nil {
+		return 0, false, err
+	}
+	index = int(request.Uint32())
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, request); err != nil {
+		return 0, false, err
+	}
+	const want = unix.IFF_UP | unix.IFF_RUNNING
+	return index, request.Uint16()&want == want, nil
 }
 
 // refuseAddress keeps the host from being cut off: without inline every frame is
@@ -132,20 +150,23 @@ func (l *Live) Check() []LinkChange {
 
 func (l *Live) check(link *liveLink) (LinkChange, bool) {
 	before := link.snapshot()
-	ifi, err := net.InterfaceByName(link.name)
-	if err != nil {
+	index, up, err := readLink(link.name)
+	if errors.Is(err, unix.ENODEV) {
 		link.away.Store(true)
 		link.up.Store(false)
 		link.failed = false
 		return LinkChange{LinkState: link.snapshot()}, !before.Away
 	}
-	link.up.Store(isUp(ifi))
+	if err != nil { // nothing is known: no change
+		return LinkChange{}, false
+	}
+	link.up.Store(up)
 	old := int(link.index.Load())
-	if ifi.Index == old && !before.Away {
+	if index == old && !before.Away {
 		return LinkChange{LinkState: link.snapshot()}, before.Up != link.up.Load()
 	}
 	_ = l.filter.Detach(old) // of an interface that is gone: the kernel has ended it
-	link.index.Store(int64(ifi.Index))
+	link.index.Store(int64(index))
 	if err := l.attach(link); err != nil {
 		said := link.failed
 		link.failed = true
