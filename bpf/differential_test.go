@@ -3,6 +3,8 @@ package bpf
 import (
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 
@@ -53,6 +55,59 @@ func TestFilter_AgreesWithTheDecoder(t *testing.T) {
 	}
 }
 
+// FuzzFilter: whatever a frame is, nothing that the decoder wants is dropped.
+func FuzzFilter(f *testing.F) {
+	for _, c := range frames(f) {
+		f.Add(c.frame)
+	}
+	r := rand.New(rand.NewPCG(25, 26))
+	for range 100 {
+		frame, _ := randomFrame(f, r)
+		f.Add(frame)
+	}
+	filter := load(f, Config{RingBytes: 4096})
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		if len(frame) < 14 || len(frame) > 9000 { // the kernel runs no shorter ones
+			return
+		}
+		want := reassembly.PortVerdict(linkEthernet, frame, nil)
+		before := stats(t, filter)
+		run(t, filter, frame)
+		if got := raised(t, before, stats(t, filter)); !agree(got, want, true, firstOfTunnel(t, filter)) {
+			t.Fatalf("the program says %s, the decoder %d", got, want)
+		}
+	})
+}
+
+// TestFilter_AgreesWithTheDecoderOnItsCorpus runs what fuzzing of the decoder found.
+func TestFilter_AgreesWithTheDecoderOnItsCorpus(t *testing.T) {
+	f := load(t, Config{RingBytes: 4096})
+	files, err := filepath.Glob("../reassembly/testdata/fuzz/FuzzDecode/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no corpus: %v", err)
+	}
+	quoted := regexp.MustCompile(`\[\]byte\((".*")\)`)
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range quoted.FindAllSubmatch(text, -1) {
+			s, err := strconv.Unquote(string(m[1]))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			frame := append([]byte(s), make([]byte, max(0, 14-len(s)))...)
+			want := reassembly.PortVerdict(linkEthernet, frame, nil)
+			before := stats(t, f)
+			run(t, f, frame)
+			if got := raised(t, before, stats(t, f)); !agree(got, want, true, firstOfTunnel(t, f)) {
+				t.Errorf("%s: the program says %s, the decoder %d", name, got, want)
+			}
+		}
+	}
+}
+
 func raised(t *testing.T, before, after Stats) Verdict {
 	t.Helper()
 	for v := range after.Verdicts {
@@ -99,7 +154,7 @@ const maxCertain = 4
 
 // randomFrame stacks headers at random around a payload. It damages some frames, or
 // makes them deeper than is certain to be walked.
-func randomFrame(t *testing.T, r *rand.Rand) (frame []byte, damaged bool) {
+func randomFrame(t testing.TB, r *rand.Rand) (frame []byte, damaged bool) {
 	port := []int{25, 25, 443, 80}[r.IntN(4)]
 	payload := tcp(port, 40000, "x")
 	if r.IntN(2) == 0 {
@@ -127,7 +182,7 @@ func randomFrame(t *testing.T, r *rand.Rand) (frame []byte, damaged bool) {
 	return frame, damaged || wraps > maxCertain
 }
 
-func randomIP(t *testing.T, r *rand.Rand, protocol int, payload []byte) (int, []byte) {
+func randomIP(t testing.TB, r *rand.Rand, protocol int, payload []byte) (int, []byte) {
 	fragment := r.IntN(8) == 0
 	if r.IntN(2) == 0 {
 		p := ip(t, testSrc, testDst, 0, payload)
@@ -150,7 +205,7 @@ func randomIP(t *testing.T, r *rand.Rand, protocol int, payload []byte) (int, []
 	return 0x86dd, p
 }
 
-func randomWrap(t *testing.T, r *rand.Rand, etherType int, p []byte) (int, []byte) {
+func randomWrap(t testing.TB, r *rand.Rand, etherType int, p []byte) (int, []byte) {
 	switch r.IntN(8) {
 	case 0:
 		return []int{0x8100, 0x88a8, 0x9100}[r.IntN(3)], joined([]byte{0, 7}, be16(etherType), p)

@@ -10,7 +10,7 @@
 
 #define MAX_HEADERS 32 // walked in one frame; deeper ones go up undecided. Eth, IP, GRE, ERSPAN, Eth, 3 tags, IP, TCP are 10
 #define MAX_WORKERS 256
-#define LARGEST 65568 // octets copied of a frame at most: an IP packet in a few headers
+#define LARGEST 65535 // octets copied of a frame at most: more bpf_xdp_load_bytes does not bring
 #define FRAGMENT_NS 100000000ULL // for which a first fragment is remembered: they come back to back, and an IPv4 id wraps in 65,536 datagrams
 #define KEEP(v) asm volatile("" : "+r"(v)) // the compiler may not fold what the verifier is to see
 #define be16(p) bpf_ntohs(*(__be16 *)(p))

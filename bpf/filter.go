@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -118,18 +119,33 @@ func (f *Filter) addRing(i, size int) error {
 
 // explainLoad names what is missing where the kernel refused the program.
 func explainLoad(err error) error {
-	switch {
-	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) && !isVerifier(err):
-		return fmt.Errorf("load XDP program: needs the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (run as root, or through the systemd unit): %w", err)
-	case errors.Is(err, ebpf.ErrNotSupported), isVerifier(err):
+	var v *ebpf.VerifierError
+	switch missing := missingCapabilities(); {
+	case len(missing) > 0:
+		return fmt.Errorf("load XDP program: needs the capability %s (run as root, or through the systemd unit): %w", strings.Join(missing, ", "), err)
+	case errors.Is(err, ebpf.ErrNotSupported), errors.As(err, &v):
 		return fmt.Errorf("load XDP program: needs Linux 5.18 or newer with CONFIG_BPF_SYSCALL and its JIT: %w", err)
 	}
 	return fmt.Errorf("load XDP program: %w", err)
 }
 
-func isVerifier(err error) bool {
-	var v *ebpf.VerifierError
-	return errors.As(err, &v)
+// missingCapabilities gives those of the process that loading wants; CAP_SYS_ADMIN stands for the two younger ones.
+func missingCapabilities() (missing []string) {
+	var data [2]unix.CapUserData // 64 bits in two halves
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
+		return nil
+	}
+	has := func(c int) bool { return data[c/32].Effective>>(c%32)&1 == 1 }
+	admin := has(unix.CAP_SYS_ADMIN)
+	for _, c := range []struct {
+		name string
+		has  bool
+	}{{"CAP_BPF", admin || has(unix.CAP_BPF)}, {"CAP_PERFMON", admin || has(unix.CAP_PERFMON)}, {"CAP_NET_ADMIN", has(unix.CAP_NET_ADMIN)}} {
+		if !c.has {
+			missing = append(missing, c.name)
+		}
+	}
+	return missing
 }
 
 // SetPorts changes the set of watched ports, also while frames come in.

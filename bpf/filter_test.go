@@ -241,6 +241,54 @@ func TestFilter_SizesOfFrames(t *testing.T) {
 	}
 }
 
+func TestFilter_LongestFramesAreCutAndCounted(t *testing.T) {
+	f := load(t, Config{RingBytes: 1 << 20})
+	for _, size := range []int{65535, 65536, 70000} {
+		frame := ethernet(0x0800, joined(mail4(t), make([]byte, size)))[:size]
+		frame[65534] = 7
+		run(t, f, frame)
+		var got Frame
+		want := min(size, 65535)
+		if !f.Ring(0).Next(&got) || !bytes.Equal(got.Data, frame[:want]) || got.Length != size {
+			t.Errorf("a frame of %d octets: %d of %d", size, len(got.Data), got.Length)
+		}
+	}
+	if s := stats(t, f); s.Rings[0].Cut != 2 || s.Rings[0].Delivered != 3 || s.Rings[0].Bytes != 65535+65536+70000 {
+		t.Errorf("%+v", s.Rings[0])
+	}
+}
+
+// TestFilter_LossesAreToldInOrder numbers its frames: what a frame says was lost
+// before it must be what is missing before it.
+func TestFilter_LossesAreToldInOrder(t *testing.T) {
+	f := load(t, Config{RingBytes: 4096})
+	next, sent := 0, 0
+	read := func() {
+		var got Frame
+		for f.Ring(0).Next(&got) {
+			number := int(binary.BigEndian.Uint32(got.Data[54:]))
+			if number != next+int(got.Lost) {
+				t.Fatalf("frame %d after %d, %d lost", number, next-1, got.Lost)
+			}
+			next = number + 1
+		}
+		next += int(got.Lost)
+		if next != sent {
+			t.Fatalf("%d frames read or lost of %d sent", next, sent)
+		}
+	}
+	for batch := range 60 {
+		for range batch {
+			run(t, f, ethernet(0x0800, ip(t, testSrc, testDst, 6, tcp(40001, 25, string(binary.BigEndian.AppendUint32(nil, uint32(sent)))))))
+			sent++
+		}
+		read()
+	}
+	if s := stats(t, f); s.Full() == 0 {
+		t.Error("nothing was lost")
+	}
+}
+
 func TestFilter_FullRingIsCounted(t *testing.T) {
 	f := load(t, Config{RingBytes: 4096})
 	const n = 1000

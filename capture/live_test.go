@@ -1,7 +1,9 @@
 package capture
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -10,10 +12,14 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tap25/bpf"
 )
 
 // inNamespace moves the test to a network namespace of its own, with a veth pair
@@ -154,6 +160,170 @@ func TestLive_TheSecondOnOneInterfaceSaysWhyNot(t *testing.T) {
 	}
 }
 
+// TestLive_NamesTheCapabilityThatIsMissing takes one capability after the other from
+// a thread, which ends with the test.
+func TestLive_NamesTheCapabilityThatIsMissing(t *testing.T) {
+	for name, number := range map[string]int{"CAP_BPF": unix.CAP_BPF, "CAP_PERFMON": unix.CAP_PERFMON, "CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_NET_RAW": unix.CAP_NET_RAW, "none": -1} {
+		t.Run(name, func(t *testing.T) {
+			inNamespace(t)
+			want := uint64(1)<<unix.CAP_BPF | 1<<unix.CAP_PERFMON | 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW
+			if number >= 0 {
+				want &^= 1 << number
+			}
+			data := [2]unix.CapUserData{{Effective: uint32(want)}, {Effective: uint32(want >> 32)}}
+			data[0].Permitted, data[1].Permitted = data[0].Effective, data[1].Effective
+			if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
+				t.Fatal(err)
+			}
+			l, err := OpenLive(LiveConfig{Interfaces: []string{"tap0"}})
+			if err == nil {
+				_ = l.Close()
+			}
+			if number < 0 && err != nil || number >= 0 && (err == nil || !strings.Contains(err.Error(), "capability "+name+" ") && !strings.Contains(err.Error(), "capability "+name+":")) {
+				t.Errorf("without %s: %v", name, err)
+			}
+		})
+	}
+}
+
+func TestLive_Modes(t *testing.T) {
+	inNamespace(t)
+	command(t, "ip link add bridge0 type bridge") // its driver knows no XDP
+	command(t, "ip link set tap0 master bridge0")
+	command(t, "ip link set bridge0 up")
+	if l, err := OpenLive(LiveConfig{Interfaces: []string{"bridge0"}, Mode: bpf.Native}); err == nil || !strings.Contains(err.Error(), "--xdp generic") {
+		t.Errorf("native where there is none: %v, %v", l, err)
+	}
+	for name, c := range map[string]struct {
+		mode   bpf.Mode
+		on     string
+		native bool
+	}{"auto falls back to generic": {bpf.Auto, "bridge0", false}, "generic": {bpf.Generic, "peer0", false}, "auto is native": {bpf.Auto, "peer0", true}, "native": {bpf.Native, "peer0", true}} {
+		l := openLive(t, LiveConfig{Interfaces: []string{c.on}, Mode: c.mode})
+		s, err := l.Stats()
+		if err != nil || s.Links[0].Native != c.native {
+			t.Errorf("%s: %v, %+v", name, err, s.Links[0])
+		}
+		from := map[string]string{"bridge0": "peer0", "peer0": "tap0"}[c.on]
+		want := smtpFrame(25, 1000)
+		var f Frame
+		send := sender(t, from)
+		wait(t, name+": a frame", func() bool { // a bridge port forwards once it has a carrier
+			send(want)
+			return l.Workers()[0].Next(&f) == nil
+		})
+		if !bytes.Equal(f.Data, want) {
+			t.Errorf("%s: another frame came", name)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestLive_JumboFramesComeWhole(t *testing.T) {
+	inNamespace(t)
+	command(t, "ip link set tap0 mtu 9000")
+	command(t, "ip link set peer0 mtu 9000")
+	l := openLive(t, LiveConfig{Interfaces: []string{"tap0"}})
+	want := smtpFrame(25, 9014)
+	for i := range want[54:] {
+		want[54+i] = byte(i * 7)
+	}
+	sender(t, "peer0")(want)
+	var f Frame
+	wait(t, "a frame", func() bool { return l.Workers()[0].Next(&f) == nil })
+	if !bytes.Equal(f.Data, want) || f.Length != len(want) {
+		t.Errorf("%d of %d octets, want %d", len(f.Data), f.Length, len(want))
+	}
+}
+
+func TestLive_PortsChangeWhileRunning(t *testing.T) {
+	inNamespace(t)
+	l := openLive(t, LiveConfig{Interfaces: []string{"tap0"}})
+	send, w := sender(t, "peer0"), l.Workers()[0]
+	var f Frame
+	for _, port := range []uint16{25, 77, 25} {
+		if err := l.SetPorts([]uint16{port}); err != nil {
+			t.Fatal(err)
+		}
+		send(smtpFrame(byte(102-port), 90)) // the other one
+		send(smtpFrame(byte(port), 100))
+		wait(t, "a frame", func() bool { return w.Next(&f) == nil })
+		if len(f.Data) != 100 {
+			t.Errorf("a frame of a port other than %d came", port)
+		}
+	}
+}
+
+// TestLive_OverloadCountsEveryFrame sends faster than is read, through tiny rings.
+func TestLive_OverloadCountsEveryFrame(t *testing.T) {
+	const senders, each, workers = 2, 20_000, 2
+	inNamespace(t)
+	command(t, "ip link add tap1 type veth peer name peer1")
+	command(t, "ip link set tap1 up")
+	command(t, "ip link set peer1 up")
+	l := openLive(t, LiveConfig{Interfaces: []string{"tap0", "tap1"}, Workers: workers, RingBytes: 8192})
+	var sending, reading sync.WaitGroup
+	for i, name := range []string{"peer0", "peer1"} {
+		send := sender(t, name)
+		sending.Go(func() {
+			for n := range uint32(each) {
+				f := smtpFrame(25, 100)
+				f[29] = byte(10 + i + int(n%8)*2) // connections of each interface's own
+				binary.BigEndian.PutUint32(f[54:], n)
+				send(f)
+				send(smtpFrame(80, 60))
+			}
+		})
+	}
+	var read, lost atomic.Uint64
+	for _, w := range l.Workers() {
+		reading.Go(func() {
+			last := map[byte]uint32{} // by connection
+			var f Frame
+			for {
+				err := w.Next(&f)
+				lost.Add(f.Lost)
+				if err == io.EOF {
+					return
+				}
+				if err != nil {
+					continue
+				}
+				read.Add(1)
+				n := binary.BigEndian.Uint32(f.Data[54:])
+				if before, ok := last[f.Data[29]]; ok && n <= before {
+					t.Errorf("frame %d behind %d", n, before)
+				}
+				last[f.Data[29]] = n
+			}
+		})
+	}
+	sending.Wait()
+	wait(t, "the kernel to be done", func() bool { // what the last softirq brings
+		a, _ := l.Stats()
+		time.Sleep(20 * time.Millisecond)
+		b, _ := l.Stats()
+		return a.Seen() == b.Seen()
+	})
+	if err := l.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	reading.Wait()
+	s, err := l.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("sent %d, seen %d, dropped by design %d, read %d, lost %d", 2*senders*each, s.Seen(), s.Dropped(), read.Load(), lost.Load())
+	if s.Seen() != s.Dropped()+s.Full()+s.Delivered() || s.Delivered() != read.Load() || s.Full() != lost.Load() {
+		t.Errorf("seen %d, dropped %d, ring full %d, delivered %d; read %d, told lost %d", s.Seen(), s.Dropped(), s.Full(), s.Delivered(), read.Load(), lost.Load())
+	}
+	if s.Full() == 0 || s.Delivered() == 0 || s.Dropped() == 0 {
+		t.Error("no overload")
+	}
+}
+
 func TestLive_SurvivesTheInterfaceGoingDownAndAway(t *testing.T) {
 	inNamespace(t)
 	l := openLive(t, LiveConfig{Interfaces: []string{"tap0"}})
@@ -175,6 +345,9 @@ func TestLive_SurvivesTheInterfaceGoingDownAndAway(t *testing.T) {
 	wait(t, "down", changed(func(c LinkChange) bool { return c.Name == "tap0" && !c.Up && !c.Away }))
 	command(t, "ip link set tap0 up")
 	wait(t, "up", changed(func(c LinkChange) bool { return c.Up }))
+	sender(t, "peer0")(smtpFrame(25, 99))
+	var f Frame
+	wait(t, "a frame after up", func() bool { return l.Workers()[0].Next(&f) == nil })
 	command(t, "ip link del tap0")
 	wait(t, "away", changed(func(c LinkChange) bool { return c.Away }))
 	command(t, "ip link add tap0 type veth peer name peer0")
@@ -182,7 +355,6 @@ func TestLive_SurvivesTheInterfaceGoingDownAndAway(t *testing.T) {
 	command(t, "ip link set peer0 up")
 	wait(t, "back", changed(func(c LinkChange) bool { return c.Back || !c.Away && c.Up }))
 	sender(t, "peer0")(smtpFrame(25, 100))
-	var f Frame
 	wait(t, "a frame", func() bool { return l.Workers()[0].Next(&f) == nil })
 }
 
@@ -203,11 +375,35 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestLive_NothingStaysAttachedAfterKill(t *testing.T) {
-	inNamespace(t)
+func TestLive_NothingStaysAttachedAfterAnyEnd(t *testing.T) {
+	for name, end := range map[string]func(*exec.Cmd, io.Closer) error{
+		"kill -9":       func(c *exec.Cmd, _ io.Closer) error { return c.Process.Kill() },
+		"SIGTERM":       func(c *exec.Cmd, _ io.Closer) error { return c.Process.Signal(unix.SIGTERM) },
+		"SIGQUIT":       func(c *exec.Cmd, _ io.Closer) error { return c.Process.Signal(unix.SIGQUIT) },
+		"without Close": func(_ *exec.Cmd, stdin io.Closer) error { return stdin.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inNamespace(t)
+			child, stdin := startChild(t)
+			if !linkShows(t, "xdp") || !linkShows(t, "promiscuity 1") { // at once: attaching is synchronous
+				t.Error("the child is not attached and promiscuous")
+			}
+			if err := end(child, stdin); err != nil {
+				t.Fatal(err)
+			}
+			_ = child.Wait()
+			wait(t, "detached and not promiscuous", func() bool { return !linkShows(t, "xdp") && linkShows(t, "promiscuity 0") })
+		})
+	}
+}
+
+// startChild runs the test binary as a child that listens on tap0, and returns once it does.
+func startChild(t testing.TB) (*exec.Cmd, io.Closer) {
+	t.Helper()
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), "TAP25_TEST_LISTEN_ON=tap0")
-	if _, err := child.StdinPipe(); err != nil {
+	stdin, err := child.StdinPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
 	out, err := child.StdoutPipe()
@@ -217,18 +413,15 @@ func TestLive_NothingStaysAttachedAfterKill(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line := make([]byte, len("attached\n"))
-	if _, err := io.ReadFull(out, line); err != nil {
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
 		t.Fatal(err)
 	}
-	if !linkShows(t, "xdp") || !linkShows(t, "promiscuity 1") { // at once: attaching is synchronous
-		t.Error("the child is not attached and promiscuous")
+	if line != "attached\n" {
+		_ = child.Wait()
+		t.Fatal(line)
 	}
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = child.Wait()
-	wait(t, "detached and not promiscuous", func() bool { return !linkShows(t, "xdp") && linkShows(t, "promiscuity 0") })
+	return child, stdin
 }
 
 func linkShows(t testing.TB, what string) bool {
