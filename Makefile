@@ -17,9 +17,10 @@ build:
 install-run:
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; }
 
-# What the tests need besides: a C compiler for the race detector.
+# What the tests need besides: a C compiler for the race detector, ip for network namespaces. The XDP program's object is
+# committed; where clang 14 and libbpf-dev are installed, a test compiles it anew and compares.
 install-test: install-run
-	@command -v gcc >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev; }
+	@command -v gcc >/dev/null && command -v ip >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2; }
 
 demo: install-run build
 	sh docs/demo.sh
@@ -35,8 +36,11 @@ check:
 	$(DEPGUARD) ./...
 
 # Fuzzes each target for FUZZTIME, of which little goes into making inputs smaller.
+# Compares the XDP program with the decoder on FRAMES random frames, and fuzzes each target for FUZZTIME.
+FRAMES ?= 1000000
 FUZZTIME ?= 60s
 fuzz:
+	TAP25_FRAMES=$(FRAMES) go test -count=1 -timeout 30m -run 'AgreesWithTheDecoder$$' ./bpf
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$p || exit 1; done; done
 

@@ -3,16 +3,27 @@
 // them with their time to one ring buffer per worker, and counts a verdict for
 // every frame it sees.
 //
-// Headers are walked through at most 32 layers: Ethernet, VLAN tags, MPLS, PPPoE,
-// IPv4, IPv6 and its extension headers, GRE, ERSPAN I to III, VXLAN, Geneve and
-// IP in IP. What the walk cannot decide goes up whole, as Undecided.
+// Headers are walked through at most 32 layers: Ethernet, VLAN tags, MPLS and its
+// pseudowires, PPPoE, IPv4, IPv6 and its extension headers, GRE, ERSPAN I to III,
+// VXLAN, Geneve, EtherIP and IP in IP. What the walk cannot decide goes up whole, as
+// Undecided, for the decoder: deeper frames, SNAP, PPP other than IP, GRE with source
+// routes, VXLAN-GPE and ERSPAN III without Ethernet inside, MPLS that can be read in
+// two ways, and fragments (other than of TCP) whose first was not seen.
 //
-// Workers are chosen by the innermost pair of IP addresses, the same for both
-// directions. Ports are left out on purpose: the fragments of a datagram show
-// none, and a connection's fragments must meet its whole segments. The price is
-// that two hosts' mail is the work of one worker, however many their connections.
-// Later fragments of a tunnel's datagram show no inner addresses either; they
-// follow their first fragment, by a table of the datagrams in flight.
+// A worker is chosen by the innermost pair of IP addresses that was read, the same
+// for both directions; of a frame without any it is worker 0. Ports are left out on
+// purpose: fragments show none, and must meet the rest of their connection. The
+// price is that two hosts' mail is the work of one worker, however many their
+// connections. Later fragments of a tunnel's datagram show no inner addresses
+// either: they follow their first fragment, by a table of 16,384 datagrams, for
+// 100 ms. One that overtakes its first is placed by the tunnel's addresses, so its
+// datagram may never be whole: the defragmenter counts it. So does a connection
+// whose frames are Undecided in a tunnel of other addresses for each direction meet
+// two workers, and one whose packets are still under way along a source route.
+//
+// A frame is copied up to 65,535 octets, also one in several buffers; a longer one is
+// cut there, with its original length, and counted. A frame that found its ring full
+// is counted, and the next one of that ring tells how many were lost before it.
 //
 // Nothing is pinned: programs and attachments end with the process.
 package bpf

@@ -10,7 +10,7 @@ type Verdict uint32
 const (
 	Segment   Verdict = iota // kept: TCP with a watched port
 	Fragment                 // kept: fragment of a datagram that holds TCP, or may
-	Undecided                // kept: headers too deep, or beyond the frame's first buffer; user space decides
+	Undecided                // kept: headers too deep, rare, ambiguous, or in a fragment not seen yet; user space decides
 	OtherPort                // dropped by design, and so are all below
 	NotTCP
 	NotIP
