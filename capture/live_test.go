@@ -33,9 +33,22 @@ func inNamespace(t testing.TB) {
 		}
 		t.Skipf("netns: cannot make a network namespace: %v", err)
 	}
-	command(t, "ip link add tap0 type veth peer name peer0")
-	command(t, "ip link set tap0 up")
-	command(t, "ip link set peer0 up")
+	veth(t, "tap0", "peer0")
+}
+
+// veth makes a pair that is up. The kernel reports the carrier, and begins to send,
+// late on a busy machine: once a second at most (net/core/link_watch.c).
+func veth(t testing.TB, a, b string) {
+	t.Helper()
+	command(t, "ip link add "+a+" type veth peer name "+b)
+	command(t, "ip link set "+a+" up")
+	command(t, "ip link set "+b+" up")
+	for _, name := range []string{a, b} {
+		wait(t, "carrier of "+name, func() bool {
+			_, up, err := readLink(name)
+			return err == nil && up
+		})
+	}
 }
 
 func command(t testing.TB, line string) {
@@ -100,9 +113,7 @@ func wait(t testing.TB, what string, ok func() bool) {
 
 func TestLive_FramesComeOutWithTimeAndInterface(t *testing.T) {
 	inNamespace(t)
-	command(t, "ip link add tap1 type veth peer name peer1")
-	command(t, "ip link set tap1 up")
-	command(t, "ip link set peer1 up")
+	veth(t, "tap1", "peer1")
 	l := openLive(t, LiveConfig{Interfaces: []string{"tap0", "tap1"}})
 	runtime.GC() // a link that nobody holds is detached by its finalizer
 	runtime.GC()
@@ -265,9 +276,7 @@ func TestLive_PortsChangeWhileRunning(t *testing.T) {
 func TestLive_OverloadCountsEveryFrame(t *testing.T) {
 	const senders, each, workers = 2, 20_000, 2
 	inNamespace(t)
-	command(t, "ip link add tap1 type veth peer name peer1")
-	command(t, "ip link set tap1 up")
-	command(t, "ip link set peer1 up")
+	veth(t, "tap1", "peer1")
 	l := openLive(t, LiveConfig{Interfaces: []string{"tap0", "tap1"}, Workers: workers, RingBytes: 8192})
 	var sending, reading sync.WaitGroup
 	for i, name := range []string{"peer0", "peer1"} {
@@ -332,11 +341,6 @@ func TestLive_OverloadCountsEveryFrame(t *testing.T) {
 func TestLive_SurvivesTheInterfaceGoingDownAndAway(t *testing.T) {
 	inNamespace(t)
 	l := openLive(t, LiveConfig{Interfaces: []string{"tap0"}})
-	wait(t, "carrier", func() bool { // the kernel reports it late, once a second at most (net/core/link_watch.c)
-		l.Check()
-		s, err := l.Stats()
-		return err == nil && s.Links[0].Up
-	})
 	var last LinkChange
 	changed := func(want func(LinkChange) bool) func() bool {
 		return func() bool {
@@ -350,14 +354,16 @@ func TestLive_SurvivesTheInterfaceGoingDownAndAway(t *testing.T) {
 	wait(t, "down", changed(func(c LinkChange) bool { return c.Name == "tap0" && !c.Up && !c.Away }))
 	command(t, "ip link set tap0 up")
 	wait(t, "up", changed(func(c LinkChange) bool { return c.Up }))
+	wait(t, "carrier of peer0", func() bool {
+		_, up, err := readLink("peer0")
+		return err == nil && up
+	})
 	sender(t, "peer0")(smtpFrame(25, 99))
 	var f Frame
 	wait(t, "a frame after up", func() bool { return l.Workers()[0].Next(&f) == nil })
 	command(t, "ip link del tap0")
 	wait(t, "away", changed(func(c LinkChange) bool { return c.Away }))
-	command(t, "ip link add tap0 type veth peer name peer0")
-	command(t, "ip link set tap0 up")
-	command(t, "ip link set peer0 up")
+	veth(t, "tap0", "peer0")
 	wait(t, "back", changed(func(c LinkChange) bool { return c.Back || !c.Away && c.Up }))
 	sender(t, "peer0")(smtpFrame(25, 100))
 	wait(t, "a frame", func() bool { return l.Workers()[0].Next(&f) == nil })
