@@ -6,7 +6,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all build install-run install-test demo test check bounds loss fuzz bench clean storage
+.PHONY: all build install-run install-test demo test check bounds properties fuzz bench clean storage
 
 all: build
 
@@ -48,9 +48,11 @@ fuzz:
 bounds:
 	TAP25_TEST_BOUNDS=full go test -count=1 -run Bounds -v ./cmd/tap25 ./reassembly
 
-# Properties under heavy loss in both directions, which do not hold yet (DESIGN.md, limits).
-loss:
-	TAP25_TEST_LOSS=1 go test -run Loss ./reassembly/...
+# The properties of the dialogue with CASES cases each, an hour or so.
+CASES ?= 1000000
+properties:
+	go test -count=1 -timeout 4h -run Property ./reassembly/smtp -rapid.checks=$(CASES)
+	go test -count=1 -timeout 4h -run 'Assembler_(Loss|Order|Split)' ./reassembly -rapid.checks=$$(($(CASES) / 50))
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

@@ -13,7 +13,7 @@ type line struct {
 	t     time.Time
 	over  bool // longer than is kept
 	holed bool // octets inside it were missed
-	acked int64
+	hole  int  // where in buf
 }
 
 // verb is what a command does to the dialogue.
@@ -40,10 +40,11 @@ const (
 type command struct {
 	verb  verb
 	last  bool // BDAT LAST; AUTH with an initial response
-	bad   bool // malformed BDAT; a MAIL that may stand in a chunk; a line whose verb was missed
+	bad   bool // malformed BDAT; a MAIL that may stand in a chunk; a line whose verb was missed; the end of what may be no message
 	flags Flags
 	t     time.Time // of its first byte
 	acked int64     // bytes of replies that the client had received when it sent it
+	start int64     // offset of its line
 	end   int64     // offset behind its line
 	size  int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where bytes were missed
 	arg   *string   // EHLO's argument; AUTH's mechanism
@@ -57,20 +58,13 @@ func (d *Dialogue) readClient(p piece) {
 			d.hold(p)
 			return
 		}
-		d.lost += p.lost
-		d.clientOff += p.lost
-		d.loseClient(p)
+		d.loseOctets(p)
 		return
 	}
 	for len(p.data) > 0 {
 		if d.blocked || len(d.held) > 0 || d.awaitsReplies(p) || d.doubtful() {
 			d.hold(p)
 			return
-		}
-		if d.realign {
-			// Commands in the hole have replies too: begin matching afresh at the client's next flight.
-			d.realign = false
-			d.holeEnd = max(d.holeEnd, p.acked+1)
 		}
 		n := d.step(p)
 		d.clientOff += int64(n)
@@ -81,57 +75,27 @@ func (d *Dialogue) readClient(p piece) {
 	}
 }
 
-// awaitsReplies says whether, behind a hole in the client's bytes, these cannot be read yet: the client sent them when
-// it had received replies that are still to come here, and one of them may say that they are a message.
-func (d *Dialogue) awaitsReplies(p piece) bool {
-	return d.resync && d.state == inCommand && p.acked > d.serverOff && d.seen[FromServer] && !d.closing &&
-		d.heldSize < orDefault(d.cfg.MaxHeld, 64<<10)
-}
-
-// doubtful says whether, behind a hole in the client's bytes, nothing tells a message from commands yet: DATA may have
-// been in the hole, and its reply was missed too. judgeFlight then tells.
-func (d *Dialogue) doubtful() bool {
-	return d.resync && d.state == inCommand && d.clientOff >= d.sureUntil && !d.small && d.clientHole && (!d.seen[FromServer] || d.serverHole)
-}
-
-// judgeFlight looks at what the client sent without receiving anything in between, once that is whole: a server answers
-// a message only behind its end of data, so a flight that ends otherwise is commands. It says whether it could tell.
-func (d *Dialogue) judgeFlight() bool {
-	if d.held[0].lost > 0 {
-		return true
-	}
-	flight, rest := d.flight()
-	end := d.clientOff + int64(len(flight))
-	if !rest && !d.closing && d.heldSize < orDefault(d.cfg.MaxHeld, 64<<10) && (len(d.replies) == 0 || d.replies[0].acked < end) {
-		return false
-	}
-	d.sureUntil = end
-	if string(flight) == ".\r\n" || bytes.HasSuffix(flight, []byte("\n.\r\n")) || len(flight) >= orDefault(d.cfg.MaxHeld, 64<<10)/2 {
-		d.state, d.body, d.doubt = inData, body{gap: true, midLine: len(flight) > 3}, true
-	}
-	return true
-}
-
-// flight returns the bytes held that were sent with one acknowledgment, and whether more is held behind them.
-func (d *Dialogue) flight() (b []byte, rest bool) {
-	for _, p := range d.held {
-		if p.lost > 0 || p.acked != d.held[0].acked {
-			return b, true
-		}
-		b = append(b, p.data...)
-	}
-	return b, false
-}
+const (
+	notWhole flightKind = iota // more of it may come
+	ofCommands
+	ofMessage // up to its lone dot
+	ofEither
+)
 
 // step reads the head of p in the present state and returns how much that was.
 func (d *Dialogue) step(p piece) int {
 	switch d.state {
 	case inData:
+		if d.body.gap && d.bodyAcked > 0 && p.acked > d.bodyAcked && !d.doubt {
+			d.missEnd()
+			return 0
+		}
 		n, ended := d.body.feed(p.data)
+		d.bodyAcked = p.acked
 		if ended {
-			d.doubt = false
-			d.state = inCommand
-			c := command{verb: verbEndOfData, t: p.t, acked: p.acked, end: d.clientOff + int64(n), size: d.body.bytes}
+			c := command{verb: verbEndOfData, bad: d.doubt, t: p.t, acked: p.acked, end: d.clientOff + int64(n), size: d.body.bytes}
+			c.start = c.end - 3
+			d.state, d.doubt, d.resync, d.torn, d.small = inCommand, false, false, false, false
 			if d.body.smuggling {
 				c.flags |= Smuggling
 			}
@@ -159,19 +123,27 @@ func (d *Dialogue) step(p piece) int {
 	return d.readLine(p)
 }
 
+// beginMessage reads what comes as a message.
+func (d *Dialogue) beginMessage(b body) {
+	d.state, d.body, d.bodyAcked, d.line = inData, b, 0, line{}
+	d.messageAt = d.clientOff
+}
+
 // readLine reads up to the end of one command line.
 func (d *Dialogue) readLine(p piece) int {
+	if d.severNext {
+		d.severNow()
+	}
 	l := &d.line
 	if l.n == 0 {
 		l.t = p.t
 	}
-	l.acked = p.acked
 	i := bytes.IndexByte(p.data, '\n')
 	if i < 0 {
 		l.add(p.data, orDefault(d.cfg.MaxLine, 64<<10))
 		return len(p.data)
 	}
-	text := p.data[:i+1]
+	text, start := p.data[:i+1], d.clientOff-l.n
 	if l.n > 0 || len(text) > orDefault(d.cfg.MaxLine, 64<<10) {
 		l.add(text, orDefault(d.cfg.MaxLine, 64<<10))
 		text = l.buf
@@ -179,9 +151,10 @@ func (d *Dialogue) readLine(p piece) int {
 	whole := *l
 	*l = line{}
 	text = bytes.TrimRight(text, "\r\n")
-	c := command{t: whole.t, acked: p.acked, end: d.clientOff + int64(i+1)}
+	c := command{t: whole.t, acked: p.acked, start: start, end: d.clientOff + int64(i+1)}
+	defer func() { d.torn = false }()
 	if whole.holed {
-		d.holedCommand(text, c)
+		d.holedCommand(text, whole.hole, c)
 	} else {
 		d.command(text, c, whole.over)
 	}
@@ -195,70 +168,6 @@ func (l *line) add(b []byte, limit int) {
 		l.over = true
 	}
 	l.buf = append(l.buf, b...)
-}
-
-// loseClient reads on behind a hole in the client's bytes.
-func (d *Dialogue) loseClient(p piece) {
-	switch d.state {
-	case inData:
-		d.flag(Gap, false)
-		d.body.lose()
-		return
-	case inChunk:
-		d.flag(Gap, false)
-		if d.tx != nil {
-			d.tx.missed = true
-		}
-		for i := range d.pending {
-			if d.pending[i].verb == verbBdat {
-				d.pending[i].size = -1
-			}
-		}
-		if p.lost < d.chunkLeft {
-			d.chunkLeft -= p.lost
-			return
-		}
-		p.lost -= d.chunkLeft
-		d.chunkLeft, d.state = 0, inCommand
-		if p.lost == 0 {
-			return
-		}
-	case inHello:
-		d.emitDark("")
-		d.state = inDark
-		return
-	case inDark:
-		return
-	}
-	d.flag(Gap, false)
-	d.clientHole = true
-	d.authLines = 0
-	if d.line.n > 0 && p.lost < shortestReset && !d.resync {
-		d.line.holed = true
-		return
-	}
-	if p.lost+d.line.n >= shortestMail {
-		d.sever()
-	}
-	d.small = p.lost < shortestReset && d.line.n == 0
-	d.realign = true
-	d.line = line{}
-	d.resync = true
-}
-
-// shortestMail is the length of the shortest MAIL command, "MAIL FROM:<>" CRLF. A smaller hole cannot hide one, so that
-// the RCPTs behind it still belong to the MAIL before it.
-const shortestMail = 14
-
-// shortestReset is the length of "RSET" CRLF: a smaller hole inside a line leaves it one line of the same transaction.
-const shortestReset = 6
-
-// sever closes the open transaction to commands behind a hole that may have ended it and begun another.
-func (d *Dialogue) sever() {
-	if d.tx != nil {
-		d.tx.severed = true
-	}
-	d.await(command{verb: verbOther, bad: true, acked: severed})
 }
 
 // await queues a command for its reply.
@@ -283,21 +192,6 @@ func (d *Dialogue) await(c command) {
 		d.serverHole = true
 	}
 	d.pending = append(d.pending, c)
-}
-
-// holedCommand takes a line of which octets were missed for what it must have been, without an argument: no address is
-// made of pieces that were not adjacent.
-func (d *Dialogue) holedCommand(text []byte, c command) {
-	c.flags |= Gap
-	word, rest := cutWord(text)
-	switch c.verb = verbOf(word); {
-	case c.verb == verbMail && parsePath(rest, "from", false) != nil, c.verb == verbRcpt && parsePath(rest, "to", false) != nil:
-		c.path = &path{}
-	case c.verb == verbHello:
-	default:
-		c.verb, c.bad = verbOther, true
-	}
-	d.await(c)
 }
 
 // command reads one command line without its line end.
@@ -353,17 +247,15 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	}
 	if d.resync {
 		if c.verb == verbOther {
-			if d.small {
-				c.bad = true
-				c.flags |= Gap
-				d.await(c) // the tail of a command: it has a reply
-			} else {
-				d.sever()
-			}
+			d.loseCommand(text, c)
 			return
 		}
 		d.resync, d.small = false, false
 	}
+	if d.torn && d.uncertain && !d.endsLine(c.start) {
+		c.flags |= Gap // its head may be in the hole
+	}
+	d.catchUp(c.acked)
 	if c.verb != verbOther {
 		d.isSMTP = d.isSMTP || c.verb != verbAuthLine
 	}

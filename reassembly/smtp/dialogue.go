@@ -40,6 +40,7 @@ type Stats struct {
 	Rows        [len(outcomeNames)]int64
 	Unsolicited int64 // replies that answered no command
 	Junk        int64 // lines of servers that are no replies
+	Unread      int64 // octets of clients left unread behind holes in both directions, where nothing told a message from commands
 	Presumed    int64 // times a client's bytes had to be read without the reply that decides their meaning
 	Overflows   int64 // times one of the limits was met
 }
@@ -53,6 +54,7 @@ func (s *Stats) Add(o *Stats) {
 	}
 	s.Unsolicited += o.Unsolicited
 	s.Junk += o.Junk
+	s.Unread += o.Unread
 	s.Presumed += o.Presumed
 	s.Overflows += o.Overflows
 }
@@ -83,33 +85,53 @@ type Dialogue struct {
 	seen [2]bool
 	lost int64 // bytes missed so far, both directions
 
+	now time.Time // of the last event
+
 	// The client's side.
-	state      state
-	clientOff  int64 // offset behind the last byte read (not the held ones)
-	line       line
-	held       []piece // what the client sent behind a command whose reply decides how to read it
-	heldSize   int
-	blocked    bool
-	small      bool  // that hole was too small to end a transaction
-	resync     bool  // behind a hole: only unambiguous commands count
-	sureUntil  int64 // up to this offset of the client it is known that commands are commands
-	realign    bool  // replies to commands in a hole may come before those to what follows
-	closing    bool
-	doubt      bool // the state is inData because it may be
-	clientHole bool // a MAIL may have been missed since the last that was seen
-	badChunk   bool // behind a malformed BDAT: a chunk may stand where commands are read
-	body       body
-	chunkLeft  int64
-	authLines  int // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
-	hello      []byte
-	tlsFrom    int64 // end of the reply that accepted STARTTLS
+	state         state
+	clientOff     int64 // offset behind the last byte read (not the held ones)
+	line          line
+	held          []piece // what the client sent behind a command whose reply decides how to read it
+	heldSize      int
+	blocked       bool
+	small         bool  // that hole was too small to end a transaction
+	resync        bool  // behind a hole: only unambiguous commands count
+	sureUntil     int64 // up to this offset of the client it is known that commands are commands
+	torn          bool  // the line at hand stands behind a hole, which may hide its head
+	unread        bool  // bytes of the client were left unread
+	uncertain     bool  // bytes were missed since the last exchange that shows beyond doubt where both sides stand
+	unsettled     bool  // it is not certain whether the server holds a transaction open, and whose
+	bodyAcked     int64 // bytes of replies that the client had received at the last of a message
+	astray        bool  // nothing told what the client sent behind a DATA
+	holeSize      int64 // octets of the last hole among commands
+	holeFirst     bool  // no other had been before it
+	severNext     bool  // the hole is as long as DATA: unless a 354 says that it was, it may hide RSET
+	messageAt     int64 // the client's offset at which a message began to be read
+	clientHoleEnd int64 // the client's offset behind the last hole
+	clientGap     bool  // of these, bytes of the client that may have been DATA
+	serverGap     bool  // of these, bytes of the server
+	pace          pace
+	flights       [8]int64 // the client's offsets up to which the server had received when it sent its last replies: lines end there
+	goAhead       int64    // end of the 354 that was such an exchange; 0: none since bytes of the server were missed
+	closing       bool
+	guessing      bool // closing, and what nothing tells for certain is matched as well as can be
+	doubt         bool // the state is inData because it may be
+	clientHole    bool // a MAIL may have been missed since the last that was seen
+	badChunk      bool // behind a malformed BDAT: a chunk may stand where commands are read
+	body          body
+	chunkLeft     int64
+	authLines     int // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
+	hello         []byte
+	tlsFrom       int64 // end of the reply that accepted STARTTLS
 
 	// The server's side.
-	serverOff int64
-	rline     line
-	rcurrent  reply
-	replies   []reply // not yet matched
-	holeEnd   int64   // offset behind a hole in the replies, until matching has begun afresh; 0: none
+	serverOff  int64
+	rline      line
+	rcurrent   reply
+	rlineAcked int64   // bytes of the client that the server had received when it sent the last piece
+	rtorn      bool    // behind a hole, before the first reply's end
+	replies    []reply // not yet matched
+	holeEnd    int64   // offset behind a hole in the replies, until matching has begun afresh; 0: none
 
 	pending    []command // not yet answered
 	serverHole bool      // a reply may be missing since the transaction began
@@ -139,7 +161,7 @@ func New(cfg *Config, s Session) *Dialogue {
 	if !s.Midstream {
 		d.pending = append(d.pending, command{verb: verbGreeting})
 	} else {
-		d.resync = true
+		d.resync, d.uncertain, d.clientGap, d.serverGap = true, true, true, true
 	}
 	return d
 }
@@ -155,6 +177,7 @@ func (d *Dialogue) Push(dir Direction, t time.Time, data []byte, acked int64) {
 	if len(data) == 0 || d.closed {
 		return
 	}
+	d.now = t
 	if dir == FromServer {
 		d.readReplies(data, acked)
 	} else {
@@ -168,6 +191,7 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 	if n <= 0 || d.closed {
 		return
 	}
+	d.now = t
 	if dir == FromServer {
 		d.lost += n
 		d.loseReplies(n)
@@ -203,6 +227,22 @@ func (d *Dialogue) flag(f Flags, next bool) {
 	}
 }
 
+// flagUpTo marks as incomplete what the replies up to offset end may belong to: what the client sent when it had received
+// more does not.
+func (d *Dialogue) flagUpTo(end int64) {
+	if d.tx != nil {
+		d.tx.flags |= Gap
+	}
+	if d.dark != nil {
+		d.dark.flags |= Gap
+	}
+	for i := range d.pending {
+		if d.pending[i].acked < end {
+			d.pending[i].flags |= Gap
+		}
+	}
+}
+
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
 	n := 1024 + d.heldSize + cap(d.line.buf) + cap(d.rline.buf) + cap(d.hello) + cap(d.pending)*commandSize + cap(d.replies)*replySize
@@ -213,74 +253,6 @@ func (d *Dialogue) Held() int {
 }
 
 const commandSize, replySize = 256, 96
-
-// run matches replies with commands and reads what was held, until neither leads on.
-func (d *Dialogue) run() {
-	for {
-		d.match()
-		if d.blocked && d.mustPresume() {
-			d.presume()
-			continue
-		}
-		if d.blocked || len(d.held) == 0 || d.held[0].lost == 0 && d.awaitsReplies(d.held[0]) {
-			return
-		}
-		if d.doubtful() && !d.judgeFlight() {
-			return
-		}
-		held := d.held
-		d.held, d.heldSize = nil, 0
-		for i := range held {
-			if d.blocked || len(d.held) > 0 {
-				d.hold(held[i])
-			} else {
-				d.readClient(held[i])
-			}
-		}
-	}
-}
-
-// hold keeps a piece until the client is no longer blocked.
-func (d *Dialogue) hold(p piece) {
-	if d.line.n == 0 && len(d.held) > 0 {
-		if last := &d.held[len(d.held)-1]; p.lost == 0 && last.lost == 0 && last.acked == p.acked && last.t.Equal(p.t) {
-			last.data = append(last.data, p.data...)
-			d.heldSize += len(p.data)
-			return
-		}
-	}
-	p.data = append([]byte(nil), p.data...)
-	d.held = append(d.held, p)
-	d.heldSize += len(p.data) + 64
-}
-
-// mustPresume says whether the reply that the client's bytes wait for cannot come any more.
-func (d *Dialogue) mustPresume() bool {
-	switch {
-	case len(d.held) == 0:
-		return false
-	case d.heldSize > orDefault(d.cfg.MaxHeld, 64<<10):
-		return true
-	case d.held[len(d.held)-1].acked == d.held[0].acked:
-		return false // its flight may not be whole
-	case !d.seen[FromServer]:
-		return true
-	}
-	// Everything up to the hole's end was lost, and the client went on with what it had received there.
-	return d.holeEnd > 0 && d.held[0].lost == 0 && d.held[0].acked >= d.holeEnd && d.held[0].acked <= d.serverOff
-}
-
-// presume answers the commands that wait with "not seen", the last of them deciding how the client's bytes are read.
-func (d *Dialogue) presume() {
-	d.count(func(s *Stats) { s.Presumed++ })
-	if d.holeEnd > 0 {
-		d.settleHole(len(d.pending), d.held[0].acked)
-	}
-	for len(d.pending) > 0 {
-		d.resolve(d.takePending(), nil)
-	}
-	d.blocked = false
-}
 
 func (d *Dialogue) takePending() command {
 	c := d.pending[0]
@@ -305,6 +277,8 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		return
 	}
 	d.closing = true
+	d.run()
+	d.guessing = true
 	d.run()
 	for d.blocked && len(d.held) > 0 {
 		d.presume()
@@ -341,5 +315,5 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 
 // unseenReply says whether the message was given to the server and its reply may have been missed.
 func (d *Dialogue) unseenReply() bool {
-	return d.tx != nil && d.tx.submitted && (!d.seen[FromServer] || d.serverHole)
+	return d.tx != nil && d.tx.submitted && (!d.seen[FromServer] || d.serverHole || d.tx.unheard)
 }

@@ -21,6 +21,7 @@ type generator struct {
 	authed bool
 
 	mails, names int  // numbers given out
+	grouped      bool // the client sends groups of commands, as the server's EHLO reply lets it
 	lossy        bool // what RFC 2920 section 3.1 puts last in a group is so: DATA, STARTTLS, AUTH
 }
 
@@ -45,6 +46,10 @@ func (g *generator) add(x exchange) {
 		}
 		x.reply += fmt.Sprintf("%d%s\r\n", x.code, text)
 	}
+	if g.lossy && x.kind == xHello && g.grouped && x.code == 250 {
+		x.reply = "250-PIPELINING\r\n" + x.reply
+	}
+	x.waits = x.waits || !g.grouped
 	g.session = append(g.session, x)
 }
 
@@ -55,7 +60,8 @@ func (g *generator) command(kind exchangeKind, line string, code uint16) {
 // drawSession draws a session and says whether it ends by FIN or RST.
 func drawSession(t *rapid.T, lossy bool) ([]exchange, bool) {
 	g := generator{t: t, lossy: lossy}
-	g.add(exchange{kind: xGreeting, code: 220, waits: !g.chance("early talker", 4)})
+	g.grouped = !lossy || g.chance("pipelining", 2)
+	g.add(exchange{kind: xGreeting, code: 220, waits: lossy || !g.chance("early talker", 4)})
 	if !g.chance("no EHLO", 8) {
 		g.hello()
 	}
@@ -110,7 +116,7 @@ func (g *generator) step() {
 		g.rcptCommand()
 	case n < 11 && !g.chunks:
 		g.data()
-	case n < 13 && !g.lossy:
+	case n < 13:
 		g.bdat()
 	case n == 13:
 		g.other()
@@ -137,13 +143,10 @@ func (g *generator) hello() {
 	} else {
 		g.end()
 	}
-	g.add(exchange{kind: xHello, sent: pick(g, "ehlo", "EHLO ", "helo ", "EhLo\t") + arg + "\r\n", arg: arg, code: code, waits: g.chance("waits", 2)})
+	g.add(exchange{kind: xHello, sent: pick(g, "ehlo", "EHLO ", "helo ", "EhLo\t") + arg + "\r\n", arg: arg, code: code, waits: g.lossy || g.chance("waits", 2)})
 }
 
 func (g *generator) mailCommand() {
-	if g.lossy && g.mail != 0 {
-		return
-	}
 	g.mails++
 	code := pick[uint16](g, "MAIL code", 250, 250, 250, 250, 451, 550, 421)
 	if g.mail != 0 && code == 250 && !g.chance("nested MAIL accepted", 4) {
@@ -155,7 +158,7 @@ func (g *generator) mailCommand() {
 	}
 	arg := fmt.Sprintf("s%d@a.example", g.mails)
 	form := pick(g, "MAIL form", "MAIL FROM:<%s>\r\n", "mail from: <%s> SIZE=100 X=Y\r\n", "MAIL  FROM:\t<%s> BODY=8BITMIME\r\n")
-	g.add(exchange{kind: xMail, sent: fmt.Sprintf(form, arg), arg: arg, code: code, waits: g.chance("waits", 3)})
+	g.add(exchange{kind: xMail, sent: fmt.Sprintf(form, arg), arg: arg, code: code, waits: !g.lossy && g.chance("waits", 3)})
 }
 
 func (g *generator) rcptCommand() {
@@ -178,10 +181,10 @@ var bodyLines = []string{
 	"EHLO body.evil.example", "BDAT 1000 LAST", "STARTTLS", "AUTH LOGIN", "250 ok", "bare\rCR", strings.Repeat("long ", 60),
 }
 
-func (g *generator) body() (stuffed string, size int64) {
+func (g *generator) body(lines ...string) (stuffed string, size int64) {
 	var b strings.Builder
 	for range g.draw("lines", 8) {
-		line := pick(g, "line", bodyLines...)
+		line := pick(g, "line", lines...)
 		size += int64(len(line)) + 2
 		if strings.HasPrefix(line, ".") {
 			b.WriteByte('.')
@@ -201,7 +204,7 @@ func (g *generator) data() {
 	if code != 354 {
 		return
 	}
-	text, size := g.body()
+	text, size := g.body(bodyLines...)
 	x := exchange{kind: xMessage, sent: text + ".\r\n", size: size, code: pick[uint16](g, "final code", 250, 250, 250, 451, 554)}
 	if x.code == 250 && g.chance("queue id", 2) {
 		g.names++
@@ -213,7 +216,11 @@ func (g *generator) data() {
 }
 
 func (g *generator) bdat() {
-	text, _ := g.body()
+	lines := bodyLines
+	if g.lossy {
+		lines = lines[:2] // behind a lost BDAT nothing tells what is in a chunk from commands or from a message
+	}
+	text, _ := g.body(lines...)
 	x := exchange{kind: xBdat, size: int64(len(text)), last: g.chance("LAST", 2) && g.rcpts > 0, code: 250, waits: g.chance("waits", 3)}
 	x.sent = fmt.Sprintf("%s %d", pick(g, "bdat", "BDAT", "bdat", "Bdat "), x.size)
 	if x.last {
@@ -244,7 +251,11 @@ func (g *generator) other() {
 	case 1:
 		g.command(xOther, "VRFY body@evil.example", 252)
 	case 2:
-		g.command(xOther, "X-FLY MAIL FROM:<fly@evil.example>", pick[uint16](g, "code", 500, 502, 521, 299, 472))
+		arg := " MAIL FROM:<fly@evil.example>"
+		if g.lossy {
+			arg = "" // a lost verb would leave a whole command
+		}
+		g.command(xOther, "X-FLY"+arg, pick[uint16](g, "code", 500, 502, 521, 299, 472))
 	case 3:
 		g.add(exchange{kind: xSTARTTLS, sent: "STARTTLS\r\n", code: 454, waits: g.lossy || g.chance("waits", 2)})
 	case 4:

@@ -3,14 +3,18 @@ package smtp
 import (
 	"bytes"
 	"regexp"
+	"time"
 )
 
 // reply is one reply of the server, all its lines (RFC 5321 section 4.2.1).
 type reply struct {
 	code       uint16
-	start, end int64 // offsets in the server's stream
-	acked      int64 // bytes of the client that the server had received when it sent it
+	t          time.Time // of its last octet
+	start, end int64     // offsets in the server's stream
+	acked      int64     // bytes of the client that the server had received when it sent it
 	queueID    string
+	pipelining bool // EHLO was answered with this keyword
+	torn       bool // its head may have been missed
 	open       bool // a line with a hyphen was read, more must come
 }
 
@@ -41,6 +45,7 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 		d.serverOff += int64(len(data))
 		return
 	}
+	d.rlineAcked = acked
 	limit := orDefault(d.cfg.MaxLine, 64<<10)
 	l := &d.rline
 	for len(data) > 0 {
@@ -77,10 +82,12 @@ func (d *Dialogue) replyLine(text []byte, start, acked int64) {
 	if id := queueID(code, text[min(len(text), 4):]); id != "" {
 		r.queueID = id
 	}
+	r.pipelining = r.pipelining || len(text) > 4 && bytes.EqualFold(bytes.TrimSpace(text[4:]), []byte("PIPELINING"))
 	if !final {
 		return
 	}
-	r.end, r.acked = d.serverOff, acked
+	r.end, r.acked, r.torn = d.serverOff, acked, d.rtorn
+	d.rtorn = false
 	d.queueReply(*r)
 	*r = reply{}
 }
@@ -91,7 +98,10 @@ func (d *Dialogue) queueReply(r reply) {
 		d.count(func(s *Stats) { s.Overflows++ })
 		d.unsolicited(d.takeReply())
 	}
+	r.t = d.now
 	d.replies = append(d.replies, r)
+	copy(d.flights[1:], d.flights[:])
+	d.flights[0] = r.acked
 }
 
 func (d *Dialogue) takeReply() reply {
@@ -115,111 +125,25 @@ func (d *Dialogue) loseReplies(n int64) {
 		if !r.open {
 			r.start = d.serverOff - d.rline.n
 		}
-		r.code, r.end, r.acked, r.open = code, d.serverOff, d.clientOff, false
+		r.code, r.end, r.acked, r.open = code, d.serverOff, d.rlineAcked, false
 		d.queueReply(r)
 	}
+	d.flagUpTo(d.serverOff + n)
 	d.match()
 	d.serverOff += n
-	d.rline, d.rcurrent = line{}, reply{}
+	d.rline, d.rcurrent, d.rtorn = line{}, reply{}, true
 	d.holeEnd = d.serverOff
-	d.serverHole = true
-	d.flag(Gap, false)
-}
-
-// match gives each reply to its command: in order (RFC 2920 section 3.1), unless the acknowledgments say otherwise.
-func (d *Dialogue) match() {
-	for len(d.replies) > 0 || len(d.pending) > 0 && d.pending[0].acked == severed {
-		if len(d.pending) > 0 && d.pending[0].acked == severed {
-			d.takePending()
-			if d.tx != nil {
-				d.tx.severed = true
-			}
-			continue
-		}
-		if d.holeEnd > 0 {
-			if !d.crossHole() {
-				return
-			}
-			continue
-		}
-		r := d.replies[0]
-		if len(d.pending) == 0 {
-			if r.acked > d.clientOff && d.seen[FromClient] {
-				return // it answers bytes that have not come yet
-			}
-			d.unsolicited(d.takeReply())
-			continue
-		}
-		c := d.pending[0]
-		stale := c.verb != verbGreeting && r.end <= c.acked
-		early := r.acked < c.end && (r.code == 421 || d.s.Midstream || d.serverHole)
-		if stale || early {
-			d.unsolicited(d.takeReply())
-			continue
-		}
-		d.takeReply()
-		d.resolve(d.takePending(), &r)
-	}
-}
-
-// severed, as a command's acked, marks where sever was called among the commands that still await their replies.
-const severed = 1<<63 - 1
-
-// crossHole begins matching afresh behind a hole in the replies, at the first command that the client sent when it had
-// received what lies behind the hole.
-func (d *Dialogue) crossHole() bool {
-	for i, c := range d.pending {
-		if c.acked >= d.holeEnd && c.acked != severed {
-			d.settleHole(i, c.acked)
-			return true
-		}
-	}
-	if d.blocked && len(d.held) > 0 && d.held[0].lost == 0 && d.held[0].acked >= d.holeEnd && d.held[0].acked <= d.serverOff &&
-		d.replies[0].acked <= d.clientOff+d.heldOctets() {
-		d.settleHole(len(d.pending), d.held[0].acked)
-		return true
-	}
-	if !d.seen[FromClient] || len(d.pending) == 0 && d.replies[0].acked <= d.clientOff {
-		d.unsolicited(d.takeReply())
-		return true
-	}
-	return false
-}
-
-// settleHole answers the first n commands, whose replies lie before offset x, some of them in the hole: those that were
-// seen behind it answer the last of these commands, and the replies of the others are not known.
-func (d *Dialogue) settleHole(n int, x int64) {
-	seen := 0
-	for seen < len(d.replies) && d.replies[seen].end <= x {
-		seen++
-	}
-	for ; seen > n; seen-- {
-		d.unsolicited(d.takeReply())
-	}
-	for ; n > 0; n-- {
-		c := d.takePending()
-		switch {
-		case c.acked == severed:
-			if d.tx != nil {
-				d.tx.severed = true
-			}
-		case n > seen:
-			d.resolve(c, nil)
-		default:
-			r := d.takeReply()
-			seen--
-			d.resolve(c, &r)
-		}
-	}
-	if x >= d.holeEnd {
-		d.holeEnd = 0
-	}
+	d.serverHole, d.serverGap, d.uncertain = true, true, true
+	d.goAhead = 0
 }
 
 // unsolicited takes a reply that answers no command that was seen.
 func (d *Dialogue) unsolicited(r reply) {
 	d.count(func(s *Stats) { s.Unsolicited++ })
-	blind := !d.seen[FromClient] || d.resync || d.s.Midstream
+	if d.state == inData && r.code != 421 && r.acked <= d.messageAt {
+		return // sent before the message was
+	}
+	blind := !d.seen[FromClient] || d.uncertain || d.s.Midstream
 	switch {
 	case d.state == inData && d.doubt:
 		d.state, d.resync, d.doubt = inCommand, true, false
@@ -230,7 +154,7 @@ func (d *Dialogue) unsolicited(r reply) {
 		d.endTransaction(Aborted)
 	case d.state == inData:
 		// The server settled the message: its end was in a hole, or it took one that RFC 5321 does not know.
-		c := command{verb: verbEndOfData, size: -1, flags: Gap}
+		c := command{verb: verbEndOfData, t: r.t, size: -1, flags: Gap}
 		if !d.body.gap {
 			c.flags = 0
 			if r.code < 300 {
@@ -245,23 +169,36 @@ func (d *Dialogue) unsolicited(r reply) {
 		d.tx.submitted = true
 		d.settle(&r)
 	case r.code == 354 && blind:
-		d.blindData()
+		d.blindData(r)
 	case r.code == 421:
 		d.endTransaction(Aborted)
 	}
 }
 
 // blindData opens the data of a transaction whose DATA was not seen.
-func (d *Dialogue) blindData() {
+func (d *Dialogue) blindData(r reply) {
+	if d.severNext && d.clientOff != r.acked {
+		d.severNow()
+	}
 	if d.tx == nil || d.tx.severed {
 		d.endTransaction(Unknown)
-		d.open(command{})
+		d.open(command{t: r.t})
 	}
-	d.tx.missed = true
 	if d.seen[FromClient] {
-		d.state, d.body = inData, body{gap: true, midLine: true}
+		if d.clientOff == r.acked { // the message begins here
+			d.severNext = false // the hole was DATA
+			if d.holeEnd <= r.start {
+				d.inStep()
+				d.goAhead = r.end
+			}
+			d.beginMessage(body{})
+			return
+		}
+		d.beginMessage(body{gap: true, midLine: true})
+		d.tx.missed = true
 		return
 	}
+	d.tx.missed = true
 	d.tx.blindData = true
 }
 

@@ -1,9 +1,6 @@
 package smtp
 
-import (
-	"bytes"
-	"time"
-)
+import "time"
 
 // transaction is one mail transaction (RFC 5321 section 3.3): a MAIL, its recipients, and what became of the message.
 type transaction struct {
@@ -19,6 +16,7 @@ type transaction struct {
 	rows      int    // rows that went out before
 	dataCode  uint16 // of a refused DATA or BDAT
 	bytes     int64
+	unheard   bool // a reply may have been missed
 	missed    bool // octets of the message were missed
 	submitted bool // the message was given whole
 	chunked   bool
@@ -46,16 +44,19 @@ func (d *Dialogue) resolve(c command, r *reply) {
 	case verbRcpt:
 		d.rcpt(c, code)
 	case verbData:
-		d.data(c, code)
+		d.data(c, r)
 	case verbEndOfData:
 		d.endOfData(c, r)
 	case verbBdat:
 		d.bdat(c, r)
 	case verbHello:
-		d.helloReply(c, code)
+		d.helloReply(c, r)
 	case verbRset, verbXclient:
-		if code < 300 {
+		if code < 300 || c.verb == verbRset && d.uncertain {
 			d.endTransaction(d.abort(250)) // RSET cannot be refused, RFC 5321 section 4.1.1.5
+			if c.verb == verbRset {
+				d.settled(c)
+			}
 		}
 	case verbQuit:
 		d.endTransaction(d.abort(221))
@@ -67,7 +68,7 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		switch {
 		case !c.bad:
 		case code == 354:
-			d.blindData() // it was DATA
+			d.blindData(*r) // it was DATA
 		case code < 400 && d.tx != nil:
 			d.tx.severed = true // it may have ended the transaction, or begun another
 		}
@@ -93,14 +94,23 @@ func (d *Dialogue) mail(c command, code uint16) {
 		return // it may stand in the chunk of a malformed BDAT
 	}
 	d.badChunk = d.badChunk && c.bad
-	if d.tx != nil && d.tx.open && d.tx.path != nil && refused && !d.tx.severed {
-		return // nested (RFC 5321 section 4.1.4)
+	accepted := code >= 200 && code < 300 && !d.uncertain
+	nested := d.tx != nil && d.tx.path != nil && (d.tx.open || d.uncertain)
+	if nested && refused && !d.uncertain && !d.unsettled && !d.tx.severed {
+		return // RFC 5321 section 4.1.4
 	}
 	outcome := d.abort(code)
 	if d.tx != nil && d.tx.severed {
 		outcome = Unknown
 	}
-	undecided := code == 0 && d.tx != nil && d.tx.open && d.tx.path != nil && !d.tx.submitted // nested, perhaps refused
+	// Where it may be nested in a transaction, known or not, and refused, the recipients behind it are nobody's.
+	undecided := !accepted && (d.unsettled || nested && !d.tx.submitted && (code == 0 || d.uncertain || d.tx.severed))
+	if d.unsettled = d.unsettled || undecided; undecided && d.seen[FromServer] {
+		c.flags |= Gap
+	}
+	if accepted {
+		d.settled(c)
+	}
 	if code == 0 && d.serverHole && d.seen[FromServer] {
 		c.flags |= Gap
 	}
@@ -115,6 +125,9 @@ func (d *Dialogue) open(c command) {
 	d.tx = &transaction{mailNo: d.mailNo, t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth, path: c.path, open: true, size: 512}
 	d.nextFlag = 0
 	if c.path == nil && d.clientHole {
+		d.tx.flags |= Gap
+	}
+	if (d.uncertain || d.unsettled) && !d.s.Midstream {
 		d.tx.flags |= Gap
 	}
 	d.serverHole = d.holeEnd > 0
@@ -160,42 +173,37 @@ func refusal(code uint16) Outcome {
 }
 
 // data applies the reply to DATA and frees the client's bytes behind it.
-func (d *Dialogue) data(c command, code uint16) {
+func (d *Dialogue) data(c command, r *reply) {
 	d.blocked = false
+	code := uint16(0)
+	if r != nil {
+		code = r.code
+	}
+	if code == 354 && !c.bad && r.end > c.acked && r.acked == c.end && d.holeEnd <= r.start {
+		d.inStep() // nothing but DATA is answered so
+		d.goAhead = r.end
+		d.pace.waited = d.pace.waited || d.tx != nil && d.tx.path != nil && d.tx.flags&Gap == 0
+	}
+	if d.uncertain {
+		d.unsettled = true
+		if code != 354 {
+			code = 0 // it may be another command's: what the client did tells
+		}
+	}
 	if code >= 400 || code >= 200 && code < 300 {
 		if d.tx != nil && code >= 400 {
 			d.tx.dataCode = code
 		}
 		return
 	}
-	if code == 0 && (d.closed || len(d.held) == 0 || d.heldIsCommand()) {
+	if code == 0 && !d.heldIsMessage() {
 		return
 	}
 	if d.tx == nil {
 		d.open(command{t: c.t, flags: c.flags})
 	}
 	d.tx.dataCode, d.tx.missed = 0, d.tx.chunked && d.tx.missed
-	d.state, d.body = inData, body{}
-}
-
-// heldIsCommand says whether the client went on, after a DATA whose reply was not seen, with commands, which means that
-// the server refused it: every line of its next flight must be one.
-func (d *Dialogue) heldIsCommand() bool {
-	flight, _ := d.flight()
-	if !bytes.HasSuffix(flight, []byte("\n")) {
-		return false
-	}
-	for line := range bytes.Lines(flight) {
-		word, rest := cutWord(bytes.TrimRight(line, "\r\n"))
-		switch v := verbOf(word); {
-		case (v == verbRset || v == verbQuit || v == verbData) && len(rest) == 0, v == verbBdat:
-		case v == verbMail && parsePath(rest, "from", false) != nil:
-		case v == verbRcpt && parsePath(rest, "to", false) != nil:
-		default:
-			return false
-		}
-	}
-	return true
+	d.beginMessage(body{})
 }
 
 // heldOctets is how many octets of the client are held.
@@ -207,8 +215,15 @@ func (d *Dialogue) heldOctets() (n int64) {
 }
 
 func (d *Dialogue) endOfData(c command, r *reply) {
+	if c.flags&Gap != 0 && (d.tx == nil || d.tx.severed) { // its MAIL was missed
+		d.endTransaction(Unknown)
+		d.open(command{t: c.t})
+	}
 	if d.tx == nil {
 		return
+	}
+	if c.end > 0 || d.goAhead > 0 {
+		d.settled(c)
 	}
 	tx := d.tx
 	tx.flags |= c.flags
@@ -271,9 +286,24 @@ func (d *Dialogue) bdat(c command, r *reply) {
 	}
 }
 
-func (d *Dialogue) helloReply(c command, code uint16) {
+func (d *Dialogue) helloReply(c command, r *reply) {
+	code := uint16(0)
+	if r != nil {
+		code = r.code
+	}
 	if code >= 300 {
+		if d.tx != nil && d.uncertain {
+			d.tx.severed, d.unsettled = true, true
+		}
 		return
+	}
+	if d.uncertain && d.tx != nil {
+		d.unsettled = true // it may have been refused
+	} else if !d.uncertain {
+		d.settled(c)
+	}
+	if code > 0 && !d.uncertain && !r.torn {
+		d.pace.plain = !r.pipelining
 	}
 	d.endTransaction(d.abort(code))
 	if c.arg != nil {
@@ -330,6 +360,9 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 	e := d.row(tx, outcome)
 	e.MailNo, e.MailCode, e.RcptCode = tx.mailNo, tx.mailCode, rc.code
 	e.Flags |= rc.flags
+	if d.s.Midstream && d.lost == 0 && !d.unread {
+		e.Flags &^= Gap
+	}
 	if tx.path == nil && !rc.t.IsZero() {
 		e.SeenAt = rc.t
 	}
@@ -363,6 +396,8 @@ func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 	}
 	if d.s.Midstream {
 		e.Flags |= Midstream
+	} else if d.uncertain || d.unsettled && tx.path == nil {
+		e.Flags |= Gap
 	}
 	if !d.seen[FromClient] || !d.seen[FromServer] {
 		e.Flags |= OneSided

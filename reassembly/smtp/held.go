@@ -1,0 +1,99 @@
+package smtp
+
+// run matches replies with commands and reads what was held, until neither leads on.
+func (d *Dialogue) run() {
+	for {
+		d.match()
+		if d.blocked && d.mustPresume() {
+			d.presume()
+			continue
+		}
+		if d.blocked || len(d.held) == 0 || d.held[0].lost == 0 && d.awaitsReplies(d.held[0]) {
+			return
+		}
+		if d.doubtful() && !d.judgeFlight() {
+			return
+		}
+		d.readHeld()
+	}
+}
+
+// readHeld reads of what is held as much as can be read now.
+func (d *Dialogue) readHeld() {
+	for len(d.held) > 0 && !d.blocked {
+		p := d.held[0]
+		if p.lost > 0 {
+			d.release(0)
+			d.loseOctets(p)
+			continue
+		}
+		if d.awaitsReplies(p) || d.doubtful() {
+			return
+		}
+		n := d.step(p)
+		d.clientOff += int64(n)
+		d.release(n)
+		if d.state == inCommand && len(d.replies) > 0 {
+			d.match()
+		}
+	}
+	if len(d.held) == 0 {
+		d.held = nil
+	}
+}
+
+// release drops the first n octets of the first piece held, and the piece when that is all of it.
+func (d *Dialogue) release(n int) {
+	p := &d.held[0]
+	p.data = p.data[n:]
+	d.heldSize -= n
+	if len(p.data) == 0 {
+		d.heldSize -= pieceSize
+		d.held = d.held[1:]
+	}
+}
+
+// pieceSize is what a held piece takes besides its octets.
+const pieceSize = 64
+
+// hold keeps a piece until the client is no longer blocked.
+func (d *Dialogue) hold(p piece) {
+	if d.line.n == 0 && len(d.held) > 0 {
+		if last := &d.held[len(d.held)-1]; p.lost == 0 && last.lost == 0 && last.acked == p.acked && last.t.Equal(p.t) {
+			last.data = append(last.data, p.data...)
+			d.heldSize += len(p.data)
+			return
+		}
+	}
+	p.data = append([]byte(nil), p.data...)
+	d.held = append(d.held, p)
+	d.heldSize += len(p.data) + pieceSize
+}
+
+// mustPresume says whether the reply that the client's bytes wait for cannot come any more.
+func (d *Dialogue) mustPresume() bool {
+	switch {
+	case len(d.held) == 0:
+		return false
+	case d.heldSize > orDefault(d.cfg.MaxHeld, 64<<10):
+		return true
+	case d.held[len(d.held)-1].acked == d.held[0].acked:
+		return false // its flight may not be whole
+	case !d.seen[FromServer]:
+		return true
+	}
+	// Everything up to the hole's end was lost, and the client went on with what it had received there.
+	return d.holeEnd > 0 && d.held[0].lost == 0 && d.held[0].acked >= d.holeEnd && d.held[0].acked <= d.serverOff
+}
+
+// presume answers the commands that wait with "not seen", the last of them deciding how the client's bytes are read.
+func (d *Dialogue) presume() {
+	d.count(func(s *Stats) { s.Presumed++ })
+	if d.holeEnd > 0 {
+		d.settleHole(len(d.pending), d.held[0].acked)
+	}
+	for len(d.pending) > 0 {
+		d.resolve(d.takePending(), nil)
+	}
+	d.blocked = false
+}

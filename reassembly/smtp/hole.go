@@ -1,0 +1,144 @@
+package smtp
+
+import "bytes"
+
+func (d *Dialogue) loseOctets(p piece) {
+	d.lost += p.lost
+	d.clientOff += p.lost
+	d.loseClient(p)
+}
+
+// missEnd ends a message whose end is in a hole: the client has received something since.
+func (d *Dialogue) missEnd() {
+	c := command{verb: verbEndOfData, t: d.now, acked: d.bodyAcked, size: -1, flags: Gap}
+	if d.body.smuggling {
+		c.flags |= Smuggling
+	}
+	d.state = inCommand
+	d.loseLine()
+	d.clientHole = true
+	d.await(c)
+}
+
+// loseClient reads on behind a hole in the client's bytes.
+func (d *Dialogue) loseClient(p piece) {
+	again := d.clientHoleEnd == d.clientOff-p.lost && d.resync && d.line.n == 0 // the hole goes on
+	d.clientHoleEnd = d.clientOff
+	switch d.state {
+	case inData:
+		d.flag(Gap, false)
+		d.uncertain, d.unsettled, d.clientGap = true, true, true
+		d.body.lose()
+		return
+	case inChunk:
+		d.flag(Gap, false)
+		if d.tx != nil {
+			d.tx.missed = true
+		}
+		for i := range d.pending {
+			if d.pending[i].verb == verbBdat {
+				d.pending[i].size = -1
+			}
+		}
+		if p.lost < d.chunkLeft {
+			d.chunkLeft -= p.lost
+			return
+		}
+		p.lost -= d.chunkLeft
+		d.chunkLeft, d.state = 0, inCommand
+		if p.lost == 0 {
+			return
+		}
+	case inHello:
+		d.emitDark("")
+		d.state = inDark
+		return
+	case inDark:
+		return
+	}
+	d.flag(Gap, false)
+	d.clientHole, d.uncertain, d.unsettled, d.clientGap = true, true, true, true
+	d.authLines = 0
+	d.loseCommands(p.lost, again)
+}
+
+// loseCommands takes a hole among commands; again says that it goes on from the one before.
+func (d *Dialogue) loseCommands(n int64, again bool) {
+	if !again {
+		d.holeSize, d.holeFirst = 0, !d.resync
+	}
+	d.holeSize += n
+	l := &d.line
+	if l.n > 0 && n < shortestReset && !d.resync && !l.holed {
+		l.holed, l.hole = true, len(l.buf)
+		return
+	}
+	whole := d.holeFirst && l.n == 0 // the hole begins with a line
+	d.severNext = whole && d.holeSize == shortestReset
+	if !d.severNext && (!d.holeFirst || l.holed || d.holeSize+l.n >= shortestReset) {
+		d.sever()
+	}
+	d.small = whole && d.holeSize < shortestReset
+	d.loseLine()
+}
+
+// loseLine begins afresh at the next line that is a command beyond doubt.
+func (d *Dialogue) loseLine() {
+	d.resync, d.torn = true, true
+	d.line, d.clientHoleEnd = line{}, d.clientOff
+}
+
+// shortestReset is the length of "RSET" CRLF: a smaller hole hides no command that ends a transaction.
+const shortestReset = 6
+
+// sever closes the open transaction to commands behind a hole that may have ended it and begun another.
+func (d *Dialogue) sever() {
+	if d.tx != nil {
+		d.tx.severed = true
+	}
+	d.await(command{verb: verbOther, bad: true, acked: severed})
+}
+
+func (d *Dialogue) severNow() {
+	d.severNext = false
+	d.sever()
+}
+
+// holedCommand takes a line of which octets were missed for what it must have been, without an argument: no address is
+// made of pieces that were not adjacent.
+func (d *Dialogue) holedCommand(text []byte, hole int, c command) {
+	c.flags |= Gap
+	tail := bytes.ToUpper(text[min(hole, len(text)):])
+	if bytes.Contains(tail, []byte("FROM")) || !bytes.Contains(tail, []byte(">")) {
+		d.sever() // the hole may hide a line end, and the tail be that of MAIL or RSET
+	}
+	word, rest := cutWord(text)
+	switch c.verb = verbOf(word); {
+	case c.verb == verbMail && parsePath(rest, "from", false) != nil, c.verb == verbRcpt && parsePath(rest, "to", false) != nil:
+		c.path = &path{}
+	case c.verb == verbHello:
+	default:
+		c.verb, c.bad = verbOther, true
+		if bytes.Contains(tail, []byte("TO:")) && !bytes.Contains(tail, []byte("FROM")) {
+			c.verb, c.path = verbRcpt, &path{}
+		}
+		d.sever()
+	}
+	d.await(c)
+}
+
+// loseCommand takes the tail of a command whose head was missed.
+func (d *Dialogue) loseCommand(text []byte, c command) {
+	c.bad = true
+	c.flags |= Gap
+	switch upper := bytes.ToUpper(text); {
+	case !d.small:
+		d.sever()
+		return
+	case bytes.Contains(upper, []byte("TO:")) && !bytes.Contains(upper, []byte("FROM")):
+		c.verb, c.path = verbRcpt, &path{}
+	default:
+		d.sever() // it may have been MAIL or RSET
+	}
+	d.await(c)
+}
