@@ -3,7 +3,7 @@ package smtp
 // anchor looks, where bytes were missed, for a command and a reply that belong together beyond doubt, and matches all
 // before them from there backwards. It says whether it led on.
 //
-//   - 354 answers DATA, 334 AUTH, 221 QUIT, 220 STARTTLS, and nothing else does.
+//   - 354 answers DATA, 334 and 235 AUTH, 221 QUIT, 220 STARTTLS, and nothing else does.
 //   - Between 354 and the end of the message a server says nothing: the first reply that the client had not received when
 //     it sent the final dot answers the message.
 //   - Every client waits for the replies to DATA, AUTH and STARTTLS (RFC 2920 section 3.1): what it sends next shows how
@@ -21,7 +21,7 @@ func (d *Dialogue) anchor() bool {
 			d.pending[len(d.pending)-1].verb == verbStartTLS:
 			d.align(len(d.pending), i+1, r.start, false)
 			return true
-		case r.code == 334:
+		case r.code == 334 || r.code == 235:
 			return d.anchorAuth(i)
 		case r.code == 221 && len(d.pending) > 0 && d.pending[len(d.pending)-1].verb == verbQuit && i == len(d.replies)-1:
 			d.align(len(d.pending), i+1, r.start, false)
@@ -97,21 +97,27 @@ func (d *Dialogue) anchorGoAhead(i int) bool {
 	return true
 }
 
-// anchorAuth anchors at reply i, a 334.
+// anchorAuth anchors at reply i, a 334 or 235: what it answers was a line of an AUTH exchange, whatever it looks like.
 func (d *Dialogue) anchorAuth(i int) bool {
 	r := d.replies[i]
 	n := 0
 	for n < len(d.pending) && (d.pending[n].acked == severed || d.pending[n].end <= r.acked) {
 		n++
 	}
-	if n > 0 && r.acked == d.pending[n-1].end && (d.pending[n-1].verb == verbAuth || d.pending[n-1].verb == verbAuthLine) {
+	if n > 0 && r.acked == d.pending[n-1].end && r.end > d.pending[n-1].acked {
+		if c := &d.pending[n-1]; c.verb != verbAuth {
+			c.verb = verbAuthLine
+		}
 		d.align(n, i+1, r.start, false)
 		return true
 	}
 	d.settleHole(n, r.start)
-	if len(d.replies) > 0 && d.replies[0].code == 334 {
+	if len(d.replies) > 0 && d.replies[0].code == r.code {
 		d.takeReply() // its AUTH was missed, or the line before
-		d.authLines, d.resync, d.torn, d.small = 1, false, false, false
+		d.auth = d.auth || r.code == 235
+		if r.code == 334 {
+			d.authLines, d.resync, d.torn, d.small = 1, false, false, false
+		}
 	}
 	return true
 }
