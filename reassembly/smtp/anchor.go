@@ -11,16 +11,16 @@ package smtp
 func (d *Dialogue) anchor() bool {
 	for i := range d.replies {
 		r := &d.replies[i]
+		if r.code == 220 && d.startsTLS(r) {
+			d.align(len(d.pending), i+1, r.start, false)
+			return true
+		}
 		if r.acked > d.clientOff {
 			break // it answers bytes that are not read yet
 		}
 		switch {
 		case r.code == 354:
 			return d.anchorGoAhead(i)
-		case r.code == 220 && d.blocked && len(d.pending) > 0 && r.end > d.pending[len(d.pending)-1].acked &&
-			d.pending[len(d.pending)-1].verb == verbStartTLS:
-			d.align(len(d.pending), i+1, r.start, false)
-			return true
 		case r.code == 334 || r.code == 235:
 			return d.anchorAuth(i)
 		case r.code == 221 && len(d.pending) > 0 && d.pending[len(d.pending)-1].verb == verbQuit && i == len(d.replies)-1:
@@ -41,10 +41,19 @@ func (d *Dialogue) anchor() bool {
 	return d.anchorBehind()
 }
 
+// startsTLS says whether reply r, a 220, answers the STARTTLS that waits.
+func (d *Dialogue) startsTLS(r *reply) bool {
+	if !d.blocked || len(d.pending) == 0 {
+		return false
+	}
+	last := d.pending[len(d.pending)-1]
+	return last.verb == verbStartTLS && r.end > last.acked && r.acked >= last.end
+}
+
 // anchorBehind anchors at the command that blocks where bytes were missed right behind it: the server had not received
 // more than the command when it answered it.
 func (d *Dialogue) anchorBehind() bool {
-	if !d.blocked || len(d.held) < 2 || d.held[0].lost == 0 || len(d.pending) == 0 {
+	if !d.blocked || len(d.held) == 0 || d.held[0].lost == 0 || len(d.pending) == 0 {
 		return false
 	}
 	last := d.pending[len(d.pending)-1]
@@ -117,6 +126,9 @@ func (d *Dialogue) anchorAuth(i int) bool {
 		d.auth = d.auth || r.code == 235
 		if r.code == 334 {
 			d.authLines, d.resync, d.torn, d.small = 1, false, false, false
+			if r.acked == d.clientOff {
+				d.line = line{} // its end was missed
+			}
 		}
 	}
 	return true

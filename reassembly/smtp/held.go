@@ -25,6 +25,7 @@ func (d *Dialogue) readHeld() {
 		if p.lost > 0 {
 			d.release(0)
 			d.loseOctets(p)
+			d.match() // a 354 may say how to read on
 			continue
 		}
 		if d.awaitsReplies(p) || d.doubtful() {
@@ -83,7 +84,12 @@ func (d *Dialogue) mustPresume() bool {
 		return true
 	}
 	// Everything up to the hole's end was lost, and the client went on with what it had received there.
-	return d.holeEnd > 0 && d.held[0].lost == 0 && d.held[0].acked >= d.holeEnd && d.held[0].acked <= d.serverOff
+	for _, p := range d.held {
+		if p.lost == 0 && (len(d.pending) == 0 || p.acked > d.pending[len(d.pending)-1].acked) {
+			return d.holeEnd > 0 && p.acked >= d.holeEnd && p.acked <= d.serverOff
+		}
+	}
+	return false
 }
 
 // presume answers the commands that wait with "not seen", the last of them deciding how the client's bytes are read.

@@ -13,6 +13,10 @@ func (d *Dialogue) startTLS(c command, r *reply) {
 		accepted = len(d.held) > 0 && looksLikeTLS(d.held[0].data)
 	}
 	if !accepted {
+		if r == nil && len(d.held) > 0 && d.held[0].lost == 0 && d.held[0].acked <= c.acked {
+			flight, _ := d.flight() // sent with STARTTLS: nobody's mail if that was accepted
+			d.leaveUnread(int64(len(flight)))
+		}
 		return
 	}
 	d.endTransaction(Aborted)
