@@ -45,8 +45,12 @@ type flightKind uint8
 func (d *Dialogue) flightIs() (n int, kind flightKind) {
 	flight, next := d.flight()
 	n = len(flight)
+	dot := loneDot(flight)
+	if dot == 3 && n > 3 && d.torn && !d.endsLine(d.clientOff) {
+		dot = 0 // it may be the tail of a line
+	}
 	switch {
-	case loneDot(flight) > 0, n >= orDefault(d.cfg.MaxHeld, 64<<10)/2:
+	case dot > 0, n >= orDefault(d.cfg.MaxHeld, 64<<10)/2:
 		return n, ofMessage
 	case next != nil && next.lost == 0, d.answeredAt(d.clientOff + int64(n)), next == nil && d.closing && isCommands(flight):
 		return n, ofCommands
