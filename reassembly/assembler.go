@@ -55,12 +55,12 @@ type Stats struct {
 	PayloadBytes   int64 // of TCP, as captured
 	DeliveredBytes int64 // in order
 	DuplicateBytes int64 // seen before
-	IgnoredBytes   int64 // of segments that no host would take: bad checksum, behind the end, far outside the window
+	IgnoredBytes   int64 // of segments that no host would take: bad checksum, no or a wild ACK, behind the end, far outside the window
 	LostBytes      int64 // acknowledged, or followed by others, but not captured
 
 	BadChecksums    int64 // segments, taken or not
 	Conflicts       int64 // segments with bytes that differ from those seen before
-	IgnoredResets   int64 // RSTs outside the window
+	IgnoredResets   int64 // RSTs outside the window, or after which both sides went on
 	HalfOpenEvicted int64
 	HalfOpenIdle    int64 // forgotten after a silence
 	HolesEvicted    int64 // given up because of MaxHeld
@@ -83,8 +83,9 @@ type Assembler struct {
 	ends     [2]netip.AddrPort // source and destination of the segment that it was found for
 	first    bool              // which came from the lower endpoint
 	recent   *list.List        // of *conn, the one heard of last in front
+	ended    *list.List        // of *conn, closed or reset, the last in front
 	holed    *list.List        // of *conn with a hole, the oldest in front
-	keeping  *list.List        // of *conn that keep bytes behind a hole, likewise
+	keeping  *list.List        // of *conn that keep bytes behind a hole, or set some aside, likewise
 	halfOpen halfOpenTable
 	held     int64
 	orderer  *orderer
@@ -115,7 +116,7 @@ func New(cfg Config) *Assembler {
 		cfg.Idle = 15 * time.Minute
 	}
 	a := &Assembler{
-		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(),
+		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(), ended: list.New(),
 		holed: list.New(), keeping: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
 	}
 	for _, p := range cfg.Ports {
@@ -153,27 +154,23 @@ func (a *Assembler) Advance(t time.Time) {
 		e = e.Next()
 		c.losePatience(t)
 	}
-	for e := a.recent.Back(); e != nil; e = a.recent.Back() {
-		c := e.Value.(*conn)
-		silent := t.Sub(c.last)
-		if c.closed && silent < lingering || !c.closed && silent < a.cfg.Idle {
-			return
-		}
-		if !c.closed {
-			a.stats.Idle++
-		}
-		a.remove(c, false)
+	for e := a.ended.Back(); e != nil && t.Sub(e.Value.(*conn).endedAt) >= lingering; e = a.ended.Back() {
+		a.remove(e.Value.(*conn), true)
+	}
+	for e := a.recent.Back(); e != nil && t.Sub(e.Value.(*conn).last) >= a.cfg.Idle; e = a.recent.Back() {
+		a.stats.Idle++
+		a.remove(e.Value.(*conn), false)
 	}
 }
 
 // Close ends the input: what is open is emitted as far as it is known.
 func (a *Assembler) Close() {
+	for e := a.ended.Back(); e != nil; e = a.ended.Back() {
+		a.remove(e.Value.(*conn), true)
+	}
 	for e := a.recent.Back(); e != nil; e = a.recent.Back() {
-		c := e.Value.(*conn)
-		if !c.closed {
-			a.stats.Unfinished++
-		}
-		a.remove(c, false)
+		a.stats.Unfinished++
+		a.remove(e.Value.(*conn), false)
 	}
 }
 
@@ -188,7 +185,7 @@ func (a *Assembler) Stats() Stats {
 // remove closes a connection and forgets it.
 func (a *Assembler) remove(c *conn, ended bool) {
 	c.close(a.now, ended)
-	a.recent.Remove(c.element)
+	c.list.Remove(c.element)
 	delete(a.conns, c.key)
 	if a.latest == c {
 		a.latest = nil
@@ -197,30 +194,60 @@ func (a *Assembler) remove(c *conn, ended bool) {
 	c.size = 0
 }
 
-// account puts a connection's size and place right after a segment, and keeps the limits. Where too much is held, the
-// oldest holes are given up first: that costs their transaction a flag. Only then connections go, the silent ones first.
+// place puts a connection in front of one of the two lists of all.
+func (a *Assembler) place(c *conn, l *list.List) {
+	if c.list == l {
+		l.MoveToFront(c.element)
+		return
+	}
+	if c.list != nil {
+		c.list.Remove(c.element)
+	}
+	c.list, c.element = l, l.PushFront(c)
+}
+
+// account puts a connection's size and place right after a segment, and keeps the limits. What has ended goes first. Where
+// still too much is held, the oldest holes are given up: that costs their transaction a flag. Only then open connections go,
+// the silent ones first.
 func (a *Assembler) account(c *conn) {
-	a.recent.MoveToFront(c.element)
+	switch over := c.over(); {
+	case over && c.list != a.ended:
+		c.endedAt = c.last
+		a.place(c, a.ended)
+	case !over:
+		a.place(c, a.recent)
+	}
 	a.weigh(c)
+	for a.over() && a.evict(a.ended, c) {
+	}
 	for a.held > a.cfg.MaxHeld && a.keeping.Len() > 0 {
 		victim := a.keeping.Front().Value.(*conn)
-		for dir := range victim.half {
-			victim.drain(smtp.Direction(dir))
-		}
-		victim.doubt()
+		victim.letGo()
 		a.weigh(victim)
 		a.stats.HolesEvicted++
 	}
-	for a.held > a.cfg.MaxHeld || len(a.conns) > a.cfg.MaxConns {
-		victim := a.recent.Back().Value.(*conn)
-		if victim == c {
-			return
-		}
-		if !victim.closed {
-			a.stats.ConnsEvicted++
-		}
-		a.remove(victim, false)
+	for a.over() && a.evict(a.recent, c) {
 	}
+}
+
+// over says whether a limit is passed.
+func (a *Assembler) over() bool { return a.held > a.cfg.MaxHeld || len(a.conns) > a.cfg.MaxConns }
+
+// evict removes the last connection of a list other than c, and says whether there was one.
+func (a *Assembler) evict(l *list.List, c *conn) bool {
+	e := l.Back()
+	if e != nil && e.Value.(*conn) == c {
+		e = e.Prev()
+	}
+	if e == nil {
+		return false
+	}
+	victim := e.Value.(*conn)
+	if !victim.closed {
+		a.stats.ConnsEvicted++
+	}
+	a.remove(victim, victim.over())
+	return true
 }
 
 // weigh sets what a connection holds.

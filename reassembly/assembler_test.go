@@ -24,6 +24,7 @@ const (
 type wire struct {
 	t          testing.TB
 	client     string
+	server     string
 	isn        [2]uint32
 	sent       [2]uint32 // octets so far
 	frames     []timed
@@ -35,22 +36,24 @@ type timed struct {
 	at   time.Duration
 	s    segment
 	side int
+	wait time.Duration                       // in a case: how long the wire was silent before
+	wrap func(testing.TB, wrapped) []wrapped // what stands around the packet, as one frame or more; nil: nothing
 }
 
 func newWire(t testing.TB, clientISN, serverISN uint32, chunk int) *wire {
-	w := &wire{t: t, client: testClient, isn: [2]uint32{clientISN, serverISN}, chunk: chunk}
+	w := &wire{t: t, client: testClient, server: testServer, isn: [2]uint32{clientISN, serverISN}, chunk: chunk}
 	w.add(client, segment{flags: tcpSYN, seq: clientISN})
 	w.add(server, segment{flags: tcpSYN | tcpACK, seq: serverISN, ack: clientISN + 1})
 	return w
 }
 
 func (w *wire) add(side int, s segment) {
-	s.src, s.dst = w.client, testServer
+	s.src, s.dst = w.client, w.server
 	if side == server {
 		s.src, s.dst = s.dst, s.src
 	}
 	w.timestamps += time.Millisecond
-	w.frames = append(w.frames, timed{w.timestamps, s, side})
+	w.frames = append(w.frames, timed{at: w.timestamps, s: s, side: side})
 }
 
 func (w *wire) say(side int, text string) {
@@ -68,7 +71,14 @@ func (w *wire) fin(side int) {
 
 // dialogue is a session of two mails, the second with a refused recipient.
 func (w *wire) dialogue() {
-	for _, line := range strings.SplitAfter(twoMails, "\n") {
+	w.script(twoMails)
+	w.fin(client)
+	w.fin(server)
+}
+
+// script says lines, each in segments of its own.
+func (w *wire) script(text string) {
+	for _, line := range strings.SplitAfter(text, "\n") {
 		if line == "" {
 			continue
 		}
@@ -78,8 +88,6 @@ func (w *wire) dialogue() {
 		}
 		w.say(side, strings.ReplaceAll(line[3:], "\n", "\r\n"))
 	}
-	w.fin(client)
-	w.fin(server)
 }
 
 const twoMails = `S: 220 mx.example ESMTP
@@ -313,7 +321,7 @@ func TestAssembler_ResetAndReusedPortsLoseNoMail(t *testing.T) {
 func TestAssembler_ResetOutsideTheWindowIsADecoy(t *testing.T) {
 	w := newWire(t, 1000, 9000, 1460)
 	w.dialogue()
-	decoy := timed{w.frames[6].at, segment{src: testClient, dst: testServer, flags: tcpRST, seq: 1000 + 1<<31}, client}
+	decoy := timed{at: w.frames[6].at, s: segment{src: testClient, dst: testServer, flags: tcpRST, seq: 1000 + 1<<31}}
 	frames := append(append(append([]timed{}, w.frames[:7]...), decoy), w.frames[7:]...)
 	rows, s := replayed(t, Config{}, frames)
 	if len(rows) != 3 || s.IgnoredResets != 1 {
@@ -389,7 +397,7 @@ func TestAssembler_IdleConnectionIsEmittedAsUnknown(t *testing.T) {
 	w.say(server, "250 ok\r\n")
 	w.say(client, "RCPT TO:<b@b.example>\r\n")
 	w.say(server, "250 ok\r\n")
-	w.frames = append(w.frames, timed{time.Hour, segment{src: "192.0.2.99:1", dst: testServer, flags: tcpSYN}, client})
+	w.frames = append(w.frames, timed{at: time.Hour, s: segment{src: "192.0.2.99:1", dst: testServer, flags: tcpSYN}})
 	rows, s := replayed(t, Config{}, w.frames)
 	if len(rows) != 1 || rows[0].Outcome != smtp.Unknown || s.Idle != 1 {
 		t.Errorf("%v, %d idle", essence(rows), s.Idle)

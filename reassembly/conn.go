@@ -17,13 +17,20 @@ type conn struct {
 	dialogue    *smtp.Dialogue
 	half        [2]half // by smtp.Direction
 	last        time.Time
-	element     *list.Element // in Assembler.recent
+	endedAt     time.Time
+	list        *list.List // Assembler.recent or ended
+	element     *list.Element
 	hole        *list.Element // in Assembler.holed; nil without a hole
-	keeps       *list.Element // in Assembler.keeping; nil where nothing is held behind one
+	keeps       *list.Element // in Assembler.keeping; nil where nothing is held behind one, or aside
 	size        int64
-	strays      int  // segments in a row far outside the window
+	aside       []doubtful // what may not belong to the connection
+	asideSize   int
+	rival       bool // a handshake on the same ports was seen since
 	closed      bool // only remembered
 }
+
+// over says whether the connection has ended, or seems to.
+func (c *conn) over() bool { return c.closed || c.half[0].rst >= 0 || c.half[1].rst >= 0 }
 
 // direction of a packet whose source is the lower endpoint, or not.
 func (c *conn) direction(srcFirst bool) smtp.Direction {
@@ -41,30 +48,38 @@ func (a *Assembler) segment(t time.Time, p *packet) {
 		a.stats.IgnoredBytes += int64(len(p.payload))
 		return
 	}
+	a.accept(t, p, c, k, srcFirst)
+}
+
+// accept takes a segment that is counted and sound; c is the connection that lookup found.
+func (a *Assembler) accept(t time.Time, p *packet, c *conn, k tuple, srcFirst bool) {
 	if p.flags&tcpSYN != 0 {
-		if c = a.syn(t, c, k, srcFirst, p); len(p.payload) == 0 {
+		if c = a.syn(t, c, k, srcFirst, p); c == nil && (len(p.payload) == 0 || a.conns[k] != nil) {
+			a.stats.IgnoredBytes += int64(len(p.payload))
 			return
 		}
 		p.seq++ // the SYN counts one; what comes with it stands behind it (TCP Fast Open)
 	}
+	if c != nil && c.rival && a.succeeds(c, k, srcFirst, p) {
+		a.remove(c, c.over())
+		c = nil
+	}
 	if c == nil {
-		if len(p.payload) == 0 {
-			if p.flags&tcpRST != 0 {
-				a.halfOpen.take(k)
-			}
+		if len(p.payload) == 0 || p.flags&tcpRST != 0 {
+			a.stats.IgnoredBytes += int64(len(p.payload))
 			return
 		}
 		c = a.open(t, k, srcFirst, p)
 	}
-	c.last = t
-	if c.closed {
-		a.stats.DuplicateBytes += int64(len(p.payload))
-		return
+	if c.take(t, c.direction(srcFirst), p) {
+		c.last = t
 	}
-	c.take(t, c.direction(srcFirst), p)
-	if c.strays > 2 {
-		// Not this connection any more: its ports were used again, and the capture missed the SYN.
+	if others, another := c.vindicated(); another {
 		a.remove(c, false)
+		for i := range others {
+			c, k, srcFirst := a.lookup(&others[i].p)
+			a.accept(others[i].t, &others[i].p, c, k, srcFirst)
+		}
 		return
 	}
 	a.account(c)
@@ -88,153 +103,118 @@ func (a *Assembler) lookup(p *packet) (c *conn, k tuple, srcFirst bool) {
 	return c, k, srcFirst
 }
 
-// syn notes a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil where it begins a new one.
-func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *packet) *conn {
-	if c != nil {
-		h := &c.half[c.direction(srcFirst)]
-		if h.known && h.base == p.seq+1 {
-			return c // retransmitted
-		}
-		if p.flags&tcpACK != 0 && !c.closed && c.half[1-c.direction(srcFirst)].base == p.ack {
-			c.dialogue.Seen(c.direction(srcFirst))
-			return c // the SYN-ACK of a connection whose client spoke first
-		}
-		a.remove(c, c.half[0].fin >= 0 || c.half[1].fin >= 0)
-	}
-	side := 1
-	if srcFirst {
-		side = 0
-	}
-	v, ok := a.halfOpen.get(k)
-	if ok && v.have[side] && v.isn[side] != p.seq && p.flags&tcpACK == 0 {
-		v, ok = handshake{}, false // the ports are used again
-	}
-	v.isn[side], v.have[side], v.seen[side] = p.seq, true, true
-	if p.flags&tcpACK != 0 {
-		v.isn[1-side], v.have[1-side] = p.ack-1, true
-		v.clientFirst = side == 1
-	} else if !ok {
-		v.clientFirst = side == 0
-	}
-	a.halfOpen.put(t, k, v)
-	return nil
-}
-
-// open makes a connection at its first payload.
-func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
-	a.stats.Sessions++
-	c := &conn{a: a, key: k}
-	v, handshaken := a.halfOpen.take(k)
-	src := 1
-	if srcFirst {
-		src = 0
-	}
-	if handshaken {
-		c.clientFirst = v.clientFirst
-	} else {
-		c.clientFirst = a.clientIsSource(p) == srcFirst
-	}
-	client, server := p.src, p.dst
-	if srcFirst != c.clientFirst {
-		client, server = server, client
-	}
-	sides := [2]int{0, 1} // direction to side
-	if !c.clientFirst {
-		sides = [2]int{1, 0}
-	}
-	for d := range c.half {
-		h := &c.half[d]
-		h.fin = -1
-		side := sides[d]
-		switch {
-		case v.have[side]:
-			h.base, h.known = v.isn[side]+1, true
-		case side == src:
-			h.base, h.known = p.seq, true
-		case p.flags&tcpACK != 0:
-			h.base, h.known = p.ack, true
-		}
-	}
-	isn := v.isn[sides[smtp.FromClient]]
-	haveISN := v.have[sides[smtp.FromClient]]
-	c.dialogue = smtp.New(&a.cfg.SMTP, smtp.Session{
-		ID: sessionID(client, server, isn, haveISN, t), Sensor: a.cfg.Sensor, Client: plain(client), Server: plain(server), Midstream: !handshaken,
-	})
-	for d, side := range sides {
-		if v.seen[side] {
-			c.dialogue.Seen(smtp.Direction(d))
-		}
-	}
-	c.element = a.recent.PushFront(c)
-	a.conns[k] = c
-	return c
-}
-
-func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
-
-// clientIsSource tells the roles where no SYN was seen: the client is the side that is not on an SMTP port; where both
-// are, the side that does not send replies.
-func (a *Assembler) clientIsSource(p *packet) bool {
-	if s, d := a.ports[p.src.Port()], a.ports[p.dst.Port()]; s != d {
-		return d
-	}
-	return !smtp.LooksLikeReply(p.payload)
-}
-
-// take reads a segment of an open connection.
-func (c *conn) take(t time.Time, dir smtp.Direction, p *packet) {
-	c.dialogue.Seen(dir)
+// take reads a segment, and says whether it belongs to the connection for all that is known.
+func (c *conn) take(t time.Time, dir smtp.Direction, p *packet) bool {
 	h, o := &c.half[dir], &c.half[1-dir]
 	if !h.known {
 		h.base, h.known = p.seq, true
 	}
-	var acked int64
-	if p.flags&tcpACK != 0 {
-		acked = o.acknowledge(t, p.ack)
-	}
 	off := h.offset(p.seq)
 	if p.flags&tcpRST != 0 {
-		if off < h.next-1 || off > h.next+maxWindow {
-			c.a.stats.IgnoredResets++
-			return
+		c.a.stats.IgnoredBytes += int64(len(p.payload)) // RFC 9293 section 3.5.3: it says why, to nobody
+		c.reset(t, dir, off, p)
+		return true
+	}
+	if c.closed {
+		return c.takeClosed(t, dir, off, p)
+	}
+	if !c.belongs(dir, off, p) {
+		c.setAside(t, dir, off, p)
+		c.doubt()
+		return false
+	}
+	c.accept(t, dir, off, p)
+	if h.fin >= 0 && o.fin >= 0 && h.next >= h.fin && o.next >= o.fin {
+		for d := range c.half {
+			if c.half[d].rst >= 0 {
+				c.a.stats.IgnoredResets++ // it was not the end
+			}
 		}
 		c.close(t, true)
-		return
+		return true
+	}
+	c.doubt()
+	return true
+}
+
+// accept reads a segment that belongs to the connection.
+func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *packet) {
+	h, o := &c.half[dir], &c.half[1-dir]
+	h.heard = true
+	c.dialogue.Seen(dir)
+	var acked int64
+	if p.flags&tcpACK != 0 {
+		c.goesOn(1-dir, p.ack)
+		acked = o.acknowledge(t, p.ack)
+		c.settleAside(1 - dir)
 	}
 	data := p.payload
-	if p.conflict {
-		c.conflict(dir)
+	if p.conflict || p.flags&tcpURG != 0 && p.urgent > 0 && len(data) > 0 {
+		c.conflict(dir) // of urgent data, a server reads the octet in line, or apart, or not at all
+	}
+	if end := h.end(); end >= 0 && off+int64(len(data)) > end {
+		keep := min(max(end-off, 0), int64(len(data)))
+		rest := *p
+		rest.payload, rest.seq = data[keep:], p.seq+uint32(keep)
+		c.setAside(t, dir, off+keep, &rest)
+		data = data[:keep]
 	}
 	if len(data) > 0 {
-		if off > h.next+maxWindow || off+int64(len(data)) < h.next-maxWindow {
-			c.strays++
-			c.a.stats.IgnoredBytes += int64(len(data))
-			return
-		}
-		c.strays = 0
-		if h.fin >= 0 && off+int64(len(data)) > h.fin {
-			keep := max(h.fin-off, 0)
-			c.a.stats.IgnoredBytes += int64(len(data)) - keep
-			data = data[:keep]
-		}
 		c.order(t, dir, off, data, acked)
 	}
 	if p.flags&tcpFIN != 0 && h.fin < 0 {
 		if fin := off + int64(len(p.payload)+p.missing); fin >= h.next {
 			h.fin = fin
+			c.dropBehind(dir, fin)
 		}
 	}
-	if h.known && h.fin >= 0 && o.fin >= 0 && h.next >= h.fin && o.next >= o.fin {
-		c.close(t, true)
+}
+
+// reset notes a RST. The connection has ended, unless the peer goes on to acknowledge what comes behind it: then the RST
+// never reached it. What the peer had sent before it got the RST still counts.
+func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *packet) {
+	h, o := &c.half[dir], &c.half[1-dir]
+	if c.closed {
 		return
 	}
+	if off < h.next-1 || off > h.next+farAway {
+		c.a.stats.IgnoredResets++
+		return
+	}
+	h.heard = true
+	c.dialogue.Seen(dir)
+	if p.flags&tcpACK != 0 && o.near(o.offset(p.ack)) {
+		o.acknowledge(t, p.ack)
+	}
+	h.rst = off
+}
+
+// goesOn takes back the end of a direction of which the peer acknowledges more.
+func (c *conn) goesOn(dir smtp.Direction, ack uint32) {
+	h := &c.half[dir]
+	off := h.offset(ack)
+	if h.rst >= 0 && off > h.rst {
+		h.rst = -1
+		c.a.stats.IgnoredResets++
+	}
+	if h.fin >= 0 && off > h.fin+1 {
+		h.fin = -1
+	}
+}
+
+// letGo gives up what is held behind holes, and forgets what was set aside.
+func (c *conn) letGo() {
+	for dir := range c.half {
+		c.drain(smtp.Direction(dir))
+	}
+	c.aside, c.asideSize = nil, 0
 	c.doubt()
 }
 
 // doubt keeps the lists of connections with holes, in the order in which these opened: rows come in the same order each time.
 func (c *conn) doubt() {
 	c.hole = c.enlist(c.a.holed, c.hole, !c.closed && (c.half[0].waiting() || c.half[1].waiting()))
-	c.keeps = c.enlist(c.a.keeping, c.keeps, !c.closed && len(c.half[0].held)+len(c.half[1].held) > 0)
+	c.keeps = c.enlist(c.a.keeping, c.keeps, !c.closed && len(c.half[0].held)+len(c.half[1].held)+len(c.aside) > 0)
 }
 
 // enlist puts a connection last in a list, or out of it; e is its place there, nil if none.
@@ -255,7 +235,7 @@ const maxWindow = 1 << 30
 // push hands bytes in order to the dialogue.
 func (c *conn) push(t time.Time, dir smtp.Direction, data []byte, acked int64) {
 	h := &c.half[dir]
-	h.history.add(&c.a.histories, h.next, data)
+	h.remember(&c.a.histories, data)
 	h.next += int64(len(data))
 	h.ackedAt = c.a.now
 	c.a.stats.DeliveredBytes += int64(len(data))
@@ -294,12 +274,12 @@ func (c *conn) conflict(dir smtp.Direction) {
 // losePatience gives up holes that the peer has acknowledged and that nothing has filled since.
 func (c *conn) losePatience(t time.Time) {
 	for dir := range c.half {
-		h := &c.half[dir]
+		h, o := &c.half[dir], &c.half[1-dir]
 		if !h.waiting() || t.Sub(h.ackedAt) < patience {
 			continue
 		}
 		if len(h.held) > 0 {
-			if h.acked > h.next || t.Sub(h.held[0].t) > 15*patience {
+			if h.acked > h.next || !o.heard && t.Sub(h.held[0].t) > 15*patience {
 				c.giveUp(smtp.Direction(dir))
 				c.settle(smtp.Direction(dir))
 			}
@@ -317,6 +297,9 @@ func (c *conn) close(t time.Time, ended bool) {
 	}
 	for dir := range c.half {
 		h := &c.half[dir]
+		if !c.half[1-dir].heard {
+			c.unheard(smtp.Direction(dir))
+		}
 		c.drain(smtp.Direction(dir))
 		tail := h.acked - h.next
 		if h.fin >= 0 {
@@ -330,15 +313,16 @@ func (c *conn) close(t time.Time, ended bool) {
 		h.history.forget(&c.a.histories)
 	}
 	c.dialogue.Close(t, ended)
-	c.dialogue, c.closed = nil, true
+	c.dialogue, c.closed, c.rival = nil, true, false
+	c.aside, c.asideSize = nil, 0
 	c.doubt()
 }
 
 func (c *conn) heldBytes() int {
 	if c.closed {
-		return connSize
+		return connSize + c.asideSize
 	}
-	return connSize + c.dialogue.Held() + c.half[0].size() + c.half[1].size()
+	return connSize + c.asideSize + c.dialogue.Held() + c.half[0].size() + c.half[1].size()
 }
 
 // connSize is what a connection costs besides what it holds, approximately.

@@ -82,7 +82,7 @@ func checkPlain(t *testing.T, link uint16, data []byte, v verdict, p *packet) {
 	pseudo[7] = 6
 	bad = bad || naiveSum(src, dst, pseudo[:], tcp) != 0xffff
 	want := packet{
-		seq: binary.BigEndian.Uint32(tcp[4:]), ack: binary.BigEndian.Uint32(tcp[8:]), flags: tcp[13] & 63, window: binary.BigEndian.Uint16(tcp[14:]),
+		seq: binary.BigEndian.Uint32(tcp[4:]), ack: binary.BigEndian.Uint32(tcp[8:]), flags: tcp[13] & 63, window: binary.BigEndian.Uint16(tcp[14:]), urgent: binary.BigEndian.Uint16(tcp[18:]),
 		src: netip.AddrPortFrom(address(src), ports[0]), dst: netip.AddrPortFrom(address(dst), ports[1]), ttl: b[8], checksumBad: bad,
 	}
 	if len(src) == 16 {

@@ -38,7 +38,7 @@ func (d *decoder) tcp(w *walk, p *packet) verdict {
 	}
 	p.seq, p.ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	p.flags = b[13] & (tcpFIN | tcpSYN | tcpRST | tcpPSH | tcpACK | tcpURG)
-	p.window = binary.BigEndian.Uint16(b[14:])
+	p.window, p.urgent = binary.BigEndian.Uint16(b[14:]), binary.BigEndian.Uint16(b[18:])
 	p.ttl, p.conflict = w.ip.ttl, w.ip.conflict
 	p.payload = b[min(size, len(b)):]
 	p.missing = len(b) + w.cut - size - len(p.payload)

@@ -33,7 +33,9 @@ type segment struct {
 	src, dst string // "address:port"; default testClient, testServer
 	seq, ack uint32
 	flags    uint8 // default ACK
+	noFlags  bool  // really none
 	window   uint16
+	urgent   uint16
 	payload  []byte
 	id       uint16
 	ttl      uint8
@@ -73,9 +75,9 @@ func (s segment) ip(t testing.TB) wrapped {
 	t.Helper()
 	src, dst := addrPort(t, s.src, testClient), addrPort(t, s.dst, testServer)
 	tcp := &layers.TCP{
-		SrcPort: layers.TCPPort(src.Port()), DstPort: layers.TCPPort(dst.Port()), Seq: s.seq, Ack: s.ack, Window: s.window, Options: s.options,
+		SrcPort: layers.TCPPort(src.Port()), DstPort: layers.TCPPort(dst.Port()), Seq: s.seq, Ack: s.ack, Window: s.window, Urgent: s.urgent, Options: s.options,
 		FIN: s.flags&tcpFIN != 0, SYN: s.flags&tcpSYN != 0, RST: s.flags&tcpRST != 0,
-		PSH: s.flags&tcpPSH != 0, ACK: s.flags&tcpACK != 0 || s.flags == 0, URG: s.flags&tcpURG != 0,
+		PSH: s.flags&tcpPSH != 0, ACK: s.flags&tcpACK != 0 || s.flags == 0 && !s.noFlags, URG: s.flags&tcpURG != 0,
 	}
 	if s.window == 0 {
 		tcp.Window = 65535

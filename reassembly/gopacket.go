@@ -110,3 +110,12 @@ func (e *episode) ReassemblyComplete(reassembly.AssemblerContext) bool {
 	e.o.completed++
 	return true
 }
+
+// abandon makes gopacket forget the episode and the n bytes that it holds, up to an offset.
+func (e *episode) abandon(end, n int64) {
+	e.release = func(k int64) { n -= k }
+	for n > 0 {
+		e.skip(end)
+	}
+	e.close()
+}

@@ -10,7 +10,18 @@ type handshake struct {
 	isn         [2]uint32 // of the lower and the higher endpoint
 	have        [2]bool   // its number is known
 	seen        [2]bool   // a packet of it was seen
+	syn         [2]bool   // it sent a SYN that acknowledged none: both did in a simultaneous open
+	answered    bool      // a SYN-ACK was seen
 	clientFirst bool      // the lower endpoint is the client
+}
+
+// maxBehindSYN is how far behind the SYN the first payload that was captured may stand.
+const maxBehindSYN = 1 << 20
+
+// fits says whether a segment of that side may belong to the connection that the handshake began.
+func (v *handshake) fits(side int, p *packet) bool {
+	in := func(side int, n uint32) bool { return !v.have[side] || n-v.isn[side]-1 < maxBehindSYN }
+	return (v.have[0] || v.have[1]) && in(side, p.seq) && (p.flags&tcpACK == 0 || in(1-side, p.ack))
 }
 
 // halfOpenTable holds handshakes, bounded, the one heard of longest ago making room: a SYN flood costs no more than this.

@@ -10,26 +10,30 @@ const (
 	// transaction.
 	maxHistory = 2 << 10
 	minHistory = 128
+	// maxUnacked is how many are kept where the peer has not acknowledged them: until then another copy may be the one that
+	// it takes. SMTP's windows are seldom larger.
+	maxUnacked = 64 << 10
 )
 
 // history is the end of a stream: the octet at offset o stands at o modulo the length of the ring, a power of two that
-// grows to maxHistory with what there is to keep.
+// grows to maxUnacked with what there is to keep.
 type history struct {
 	ring       []byte
 	start, end int64 // offsets of what is kept
 }
 
-// add keeps the end of data, which stands at an offset: behind what was added before, or behind a hole.
-func (h *history) add(p *historyPool, off int64, data []byte) {
+// add keeps the end of data, which stands at an offset: behind what was added before, or behind a hole. Of what there is
+// then, at least so many octets are kept.
+func (h *history) add(p *historyPool, off int64, data []byte, keep int) {
 	if off != h.end {
 		h.start = off
 	}
 	h.end = off + int64(len(data))
-	if over := len(data) - maxHistory; over > 0 {
-		off, data = off+int64(over), data[over:]
+	if need := int(min(h.end-h.start, int64(keep))); need > len(h.ring) {
+		h.resize(p, need, off)
 	}
-	if need := int(min(h.end-h.start, maxHistory)); need > len(h.ring) {
-		h.grow(p, need, off)
+	if over := len(data) - len(h.ring); over > 0 {
+		off, data = off+int64(over), data[over:]
 	}
 	h.start = max(h.start, h.end-int64(len(h.ring)))
 	for len(data) > 0 {
@@ -38,11 +42,11 @@ func (h *history) add(p *historyPool, off int64, data []byte) {
 	}
 }
 
-// grow takes a larger ring and moves what stands before an offset.
-func (h *history) grow(p *historyPool, need int, end int64) {
+// resize takes another ring and moves what stands before an offset, as much as it has room for.
+func (h *history) resize(p *historyPool, need int, end int64) {
 	old := *h
 	h.ring = p.get(need)
-	for off := max(old.start, end-int64(len(old.ring))); off < end; {
+	for off := max(old.start, end-int64(min(len(old.ring), len(h.ring)))); off < end; {
 		n := copy(h.ring[int(off)&(len(h.ring)-1):], old.at(off, end))
 		off += int64(n)
 	}
@@ -79,25 +83,29 @@ func (h *history) forget(p *historyPool) {
 }
 
 // historyPool keeps rings of connections that have ended for those to come: most live for seconds.
-type historyPool [5][][]byte // of minHistory octets, twice that, up to maxHistory
+type historyPool struct {
+	rings [10][][]byte // of minHistory octets, twice that, up to maxUnacked
+	size  int          // octets
+}
 
-// maxPooled bounds the rings of each size that are kept unused, to 1 MiB in all.
-const maxPooled = 256
+// maxPooled bounds the octets that are kept unused.
+const maxPooled = 1 << 20
 
 func (p *historyPool) get(need int) []byte {
 	class := max(bits.Len(uint(need-1)), bits.Len(minHistory-1)) - bits.Len(minHistory-1)
-	if rings := p[class]; len(rings) > 0 {
-		p[class] = rings[:len(rings)-1]
+	if rings := p.rings[class]; len(rings) > 0 {
+		p.rings[class] = rings[:len(rings)-1]
+		p.size -= minHistory << class
 		return rings[len(rings)-1]
 	}
 	return make([]byte, minHistory<<class)
 }
 
 func (p *historyPool) put(ring []byte) {
-	if ring == nil {
+	if ring == nil || p.size+len(ring) > maxPooled {
 		return
 	}
-	if class := bits.Len(uint(len(ring))) - bits.Len(minHistory); len(p[class]) < maxPooled {
-		p[class] = append(p[class], ring)
-	}
+	class := bits.Len(uint(len(ring))) - bits.Len(minHistory)
+	p.rings[class] = append(p.rings[class], ring)
+	p.size += len(ring)
 }

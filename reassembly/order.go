@@ -15,10 +15,12 @@ type half struct {
 	base    uint32    // sequence number of offset 0
 	known   bool      // base is known
 	seen    bool      // payload was seen
+	heard   bool      // a segment was taken
 	next    int64     // what comes before it was delivered, or given up
 	acked   int64     // the peer has acknowledged up to here
 	ackedAt time.Time // since when it waits for what was acknowledged
 	fin     int64     // offset of the FIN; -1: none seen
+	rst     int64     // offset of the RST that this side sent; -1: none
 	history history   // the last bytes delivered, up to next
 	held    []run     // behind a hole, in order, without overlap
 	ahead   int       // what held takes
@@ -53,6 +55,14 @@ func (h *half) waiting() bool {
 	return len(h.held) > 0 || h.seen && h.acked > h.next && (h.fin < 0 || h.next < h.fin)
 }
 
+// end is the offset of what ends the direction, -1 where nothing has.
+func (h *half) end() int64 {
+	if h.fin >= 0 && (h.rst < 0 || h.fin < h.rst) {
+		return h.fin
+	}
+	return h.rst
+}
+
 // acknowledge notes that the peer acknowledged up to a sequence number, and returns its offset.
 func (h *half) acknowledge(t time.Time, ack uint32) int64 {
 	if !h.known {
@@ -72,6 +82,12 @@ func (h *half) acknowledge(t time.Time, ack uint32) int64 {
 		h.acked = off
 	}
 	return off
+}
+
+// remember keeps the end of what was delivered, and what the peer has not acknowledged.
+func (h *half) remember(p *historyPool, data []byte) {
+	unacked := max(h.next+int64(len(data))-h.acked, 0)
+	h.history.add(p, h.next, data, int(min(maxHistory+unacked, maxUnacked)))
 }
 
 // differs compares data at off with what was delivered there, as far as that is still known.
@@ -157,6 +173,7 @@ func (c *conn) release(dir smtp.Direction, n int64) {
 		h.held = h.held[1:]
 		h.ahead -= r.cost()
 		n -= int64(len(r.data))
+		c.fill(dir, r.off)
 		if hole := r.off - h.next; hole > 0 {
 			c.lose(c.a.now, dir, hole)
 		}

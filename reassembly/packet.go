@@ -9,6 +9,7 @@ type packet struct {
 	seq, ack uint32
 	flags    uint8 // tcpFIN and the like
 	window   uint16
+	urgent   uint16
 	payload  []byte // without Ethernet padding (bounded by the IP length), cut where the capture was
 	missing  int    // payload octets that the snaplen cut off: length by the IP header less what was captured
 	ttl      uint8

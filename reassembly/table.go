@@ -18,6 +18,9 @@ func endpoint(b []byte, a netip.AddrPort) {
 	binary.BigEndian.PutUint16(b[16:], a.Port())
 }
 
+// port is that of the lower (0) or the higher (1) endpoint.
+func (k *tuple) port(side int) uint16 { return binary.BigEndian.Uint16(k[18*side+16:]) }
+
 // tupleOf also says whether the packet's source is the lower endpoint.
 func tupleOf(p *packet) (k tuple, srcFirst bool) {
 	var src, dst [18]byte

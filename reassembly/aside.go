@@ -1,0 +1,209 @@
+package reassembly
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"tap25/reassembly/smtp"
+)
+
+// doubtful is a segment that no host would take for its own, or that stands behind the end of its connection: without an
+// ACK, with a wild one, far outside the window, behind FIN or RST, or with a SYN. It is set aside, and counts only where
+// the peer acknowledges its bytes, or answers in kind: then it is of a new connection on the same ports.
+type doubtful struct {
+	t   time.Time
+	dir smtp.Direction
+	off int64
+	p   packet
+}
+
+func (d *doubtful) end() int64 { return d.off + int64(len(d.p.payload)) }
+
+const (
+	// farAway is more than any window or loss takes a connection ahead in one step, or a retransmission back. What lies
+	// farther away must be borne out by the peer.
+	farAway = 1 << 20
+
+	maxAside      = 64 // segments of one connection
+	maxAsideBytes = 64 << 10
+	asideCost     = 192
+)
+
+// near says whether an offset is where the direction has come to, or has been.
+func (h *half) near(off int64) bool {
+	at := max(h.next, h.acked)
+	if n := len(h.held); n > 0 {
+		at = max(at, h.held[n-1].end())
+	}
+	return off >= min(at-farAway, 0) && off <= at+farAway && off >= at-maxWindow
+}
+
+// belongs says whether a host would take a segment for one of this connection.
+func (c *conn) belongs(dir smtp.Direction, off int64, p *packet) bool {
+	h, o := &c.half[dir], &c.half[1-dir]
+	if p.flags&tcpACK == 0 {
+		return false
+	}
+	return h.near(off) && (!o.known || o.near(o.offset(p.ack)))
+}
+
+// setAside keeps a segment; the oldest makes room.
+func (c *conn) setAside(t time.Time, dir smtp.Direction, off int64, p *packet) {
+	c.a.stats.IgnoredBytes += int64(len(p.payload))
+	if len(p.payload) > maxAsideBytes || len(p.payload) == 0 && p.flags&tcpACK == 0 {
+		return
+	}
+	d := doubtful{t, dir, off, *p}
+	d.p.payload = bytes.Clone(p.payload)
+	c.aside = append(c.aside, d)
+	c.asideSize += asideCost + len(p.payload)
+	for len(c.aside) > maxAside || c.asideSize > maxAsideBytes+maxAside*asideCost {
+		c.takeAside(0)
+	}
+}
+
+func (c *conn) takeAside(i int) doubtful {
+	d := c.aside[i]
+	c.aside = slices.Delete(c.aside, i, i+1)
+	c.asideSize -= asideCost + len(d.p.payload)
+	return d
+}
+
+// settleAside reads what was set aside of a direction, as far as the peer has now acknowledged it: where it was not the
+// copy that the peer took, the bytes differ.
+func (c *conn) settleAside(dir smtp.Direction) {
+	h := &c.half[dir]
+	for i := 0; i < len(c.aside); {
+		d := &c.aside[i]
+		if d.dir != dir || len(d.p.payload) == 0 || d.off >= h.acked || !h.near(d.off) || d.off > h.next && d.end() > h.acked {
+			i++
+			continue
+		}
+		n := min(int64(len(d.p.payload)), h.acked-d.off)
+		data := d.p.payload[:n]
+		acked := int64(0)
+		if d.p.flags&tcpACK != 0 {
+			acked = min(max(c.half[1-dir].offset(d.p.ack), 0), c.half[1-dir].acked)
+		}
+		before := c.a.stats.Conflicts
+		c.a.stats.IgnoredBytes -= n
+		c.order(d.t, dir, d.off, data, acked)
+		if int(n) == len(d.p.payload) || c.a.stats.Conflicts > before {
+			c.takeAside(i)
+			continue
+		}
+		d.off, d.p.payload, d.p.seq = d.off+n, d.p.payload[n:], d.p.seq+uint32(n)
+		c.asideSize -= int(n)
+	}
+}
+
+// fill closes the hole before an offset with what was set aside, as far as it goes: the hole is given up otherwise.
+func (c *conn) fill(dir smtp.Direction, until int64) {
+	h := &c.half[dir]
+	for i := 0; i < len(c.aside); i++ {
+		d := &c.aside[i]
+		if d.dir != dir || h.next >= until || d.off > h.next || d.end() <= h.next {
+			continue
+		}
+		data := d.p.payload[h.next-d.off : min(d.end(), until)-d.off]
+		c.a.stats.IgnoredBytes -= int64(len(data))
+		c.push(d.t, dir, data, 0)
+		c.takeAside(i)
+		i = -1
+	}
+}
+
+// unheard reads, at the end of a connection whose other side was never heard of, what followed on without an ACK.
+func (c *conn) unheard(dir smtp.Direction) { c.fill(dir, maxWindow+c.half[dir].next) }
+
+// dropBehind forgets what is held behind a FIN: it was never reached.
+func (c *conn) dropBehind(dir smtp.Direction, fin int64) {
+	h := &c.half[dir]
+	if len(h.held) == 0 || h.held[len(h.held)-1].end() <= fin {
+		return
+	}
+	held := h.held
+	h.held, h.ahead = nil, 0
+	total := int64(0)
+	for _, r := range held {
+		total += int64(len(r.data))
+	}
+	h.episode.abandon(held[len(held)-1].end(), total)
+	h.episode = nil
+	for _, r := range held {
+		c.a.stats.IgnoredBytes += max(r.end()-max(r.off, fin), 0)
+		if r.data = r.data[:min(max(fin-r.off, 0), int64(len(r.data)))]; len(r.data) > 0 {
+			c.order(r.t, dir, r.off, r.data, r.acked)
+		}
+	}
+}
+
+// takeClosed sorts what comes behind the end of a connection: copies, and what may be of another.
+func (c *conn) takeClosed(t time.Time, dir smtp.Direction, off int64, p *packet) bool {
+	h := &c.half[dir]
+	if off <= h.next && h.near(off) && off+int64(len(p.payload)) <= h.next {
+		c.a.stats.DuplicateBytes += int64(len(p.payload))
+		return false
+	}
+	if len(p.payload) > 0 || !h.near(off) {
+		c.setAside(t, dir, off, p)
+	}
+	return false
+}
+
+// vindicated looks at the segment that was set aside last. Where one of the other direction agrees with it, or where a
+// direction alone was ever heard of and three came in a row, they are real: of this connection far ahead, or of another.
+func (c *conn) vindicated() (others []doubtful, another bool) {
+	n := len(c.aside)
+	if n < 2 {
+		return nil, false
+	}
+	last := &c.aside[n-1]
+	agree, alike := false, 0
+	for i := range c.aside[:n-1] {
+		d := &c.aside[i]
+		agree = agree || d.dir != last.dir && c.answers(d, last)
+		if d.dir == last.dir && last.p.flags&d.p.flags&tcpACK != 0 && last.p.seq-d.p.seq < farAway && last.p.ack-d.p.ack < farAway && !c.half[d.dir].near(d.off) {
+			alike++
+		}
+	}
+	if !agree && (alike < 2 || c.half[1-last.dir].heard) {
+		return nil, false
+	}
+	h, o := &c.half[last.dir], &c.half[1-last.dir]
+	ack := o.offset(last.p.ack)
+	if c.closed || !(h.near(last.off) || o.near(ack)) || last.off < h.next-farAway || ack < o.acked-farAway {
+		others = c.aside
+		for i := range others {
+			c.a.stats.IgnoredBytes -= int64(len(others[i].p.payload))
+		}
+		c.aside, c.asideSize = nil, 0
+		return others, true
+	}
+	c.leap()
+	return nil, false
+}
+
+// answers says whether b was sent by one who had received a, in the same connection.
+func (c *conn) answers(a, b *doubtful) bool {
+	if a.p.flags&b.p.flags&tcpACK == 0 || len(a.p.payload)+len(b.p.payload) == 0 {
+		return false
+	}
+	return b.p.seq-a.p.ack < farAway && b.p.ack-a.p.seq < farAway && b.p.ack-a.p.seq >= uint32(len(a.p.payload))
+}
+
+// leap goes on far ahead, where both sides went: the capture missed a great deal.
+func (c *conn) leap() {
+	aside := c.aside
+	c.aside, c.asideSize = nil, 0
+	for i := range aside {
+		d := &aside[i]
+		if d.p.flags&tcpACK == 0 {
+			continue
+		}
+		c.a.stats.IgnoredBytes -= int64(len(d.p.payload))
+		c.accept(d.t, d.dir, d.off, &d.p)
+	}
+	c.doubt()
+}

@@ -1,0 +1,209 @@
+package reassembly
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
+
+	"tap25/reassembly/smtp"
+)
+
+var update = flag.Bool("update", false, "write the captures and expected rows of testdata/cases anew")
+
+// scenario is one named case: a connection, what happens to its segments, and the rows that must come of it. The rows are
+// worked out by hand from DESIGN.md ("The record"), never taken from the program's output.
+type scenario struct {
+	name     string
+	build    func(*wire)
+	rows     []row
+	checksum ChecksumPolicy
+	only     string // "4" or "6": the case is one of this family alone
+	goOnly   bool   // too large for a file
+	stats    func(*testing.T, Stats)
+	skip     string // what package smtp gets wrong
+}
+
+// scenarios are all cases, by topic.
+func scenarios() []scenario {
+	return slices.Concat(orderCases(), segmentCases(), overlapCases(), endCases(), decoyCases(), handshakeCases(), reuseCases(),
+		checksumCases(), partialCases(), fragmentCases())
+}
+
+// variant is a scenario in one address family.
+type variant struct {
+	scenario
+	name string
+	six  bool
+}
+
+func variants() (out []variant) {
+	for _, s := range scenarios() {
+		if s.only != "6" {
+			out = append(out, variant{s, s.name, false})
+		}
+		if s.only != "4" {
+			out = append(out, variant{s, s.name + "-ipv6", true})
+		}
+	}
+	return out
+}
+
+// frames builds the case's Ethernet frames; times ascend by a millisecond each, unless a segment waits.
+func (v *variant) frames(t testing.TB) (out []timedFrame) {
+	w := newWire(t, 1000, 9000, 1460)
+	w.frames = nil
+	if v.six {
+		w.client, w.server = testClient6, testServer6
+	}
+	v.build(w)
+	at := time.Duration(0)
+	for _, f := range w.frames {
+		at += time.Millisecond + f.wait
+		packets := []wrapped{f.s.ip(t)}
+		if f.wrap != nil {
+			packets = f.wrap(t, packets[0])
+		}
+		for _, p := range packets {
+			out = append(out, timedFrame{testEpoch.Add(at), p.ethernet(t)})
+			at += time.Microsecond
+		}
+	}
+	return out
+}
+
+type timedFrame struct {
+	t    time.Time
+	data []byte
+}
+
+// file is the name of the case's files; what follows "--" is the checksum policy.
+func (v *variant) file() string {
+	suffix := map[ChecksumPolicy]string{Auto: "", Strict: "--strict", Off: "--off"}[v.checksum]
+	return filepath.Join("..", "testdata", "cases", v.name+suffix)
+}
+
+func TestCases(t *testing.T) {
+	files := map[string]bool{}
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			frames := v.frames(t)
+			if !v.goOnly && v.skip == "" {
+				files[filepath.Base(v.file())] = true
+				v.compareFiles(t, frames)
+			}
+			if v.skip != "" {
+				t.Skip(v.skip)
+			}
+			v.check(t, frames)
+		})
+	}
+	if t.Failed() || flag.Lookup("test.run").Value.String() != "" && !*update {
+		return
+	}
+	there, _ := filepath.Glob(filepath.Join("..", "testdata", "cases", "*.*"))
+	for _, name := range there {
+		base, _, _ := strings.Cut(filepath.Base(name), ".")
+		if base != "README" && !files[base] {
+			t.Errorf("%s belongs to no case", name)
+		}
+	}
+}
+
+// check runs frames through an Assembler and compares the rows.
+func (v *variant) check(t *testing.T, frames []timedFrame) {
+	var got []map[string]any
+	a := New(Config{Sensor: "tap", Checksum: v.checksum, Emit: func(e *smtp.Envelope) { got = append(got, asMap(t, e)) }})
+	for _, f := range frames {
+		a.Frame(f.t, linkEthernetTest, f.data, len(f.data))
+	}
+	a.Close()
+	if len(got) != len(v.rows) {
+		t.Errorf("%d rows, want %d", len(got), len(v.rows))
+	}
+	for i := range min(len(got), len(v.rows)) {
+		want := asMap(t, v.rows[i].of(v.six))
+		for k := range got[i] {
+			if _, given := want[k]; !given {
+				delete(got[i], k)
+			}
+		}
+		if diff := cmp.Diff(want, got[i]); diff != "" {
+			t.Errorf("row %d (-want +got):\n%s", i+1, diff)
+		}
+	}
+	for i := len(v.rows); i < len(got); i++ {
+		t.Errorf("row %d of %s to %s", i+1, got[i]["mail_from"], got[i]["rcpt_to"])
+	}
+	s := a.Stats()
+	if sum := s.DeliveredBytes + s.DuplicateBytes + s.IgnoredBytes; sum != s.PayloadBytes {
+		t.Errorf("payload %d octets, delivered, duplicate and ignored %d", s.PayloadBytes, sum)
+	}
+	if s.Frames.Total() != int64(len(frames)) {
+		t.Errorf("%d frames given, %d counted", len(frames), s.Frames.Total())
+	}
+	if a.held != 0 || len(a.conns) != 0 || a.orderer.opened != a.orderer.completed {
+		t.Errorf("held after Close: %d bytes, %d connections", a.held, len(a.conns))
+	}
+	if v.stats != nil {
+		v.stats(t, s)
+	}
+}
+
+func asMap(t testing.TB, x any) map[string]any {
+	t.Helper()
+	b, err := json.Marshal(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]any{}
+	if err := json.Unmarshal(b, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// compareFiles holds the case's files against what the case builds, or writes them.
+func (v *variant) compareFiles(t *testing.T, frames []timedFrame) {
+	var capture, rows bytes.Buffer
+	w := pcapgo.NewWriter(&capture)
+	if err := w.WriteFileHeader(1<<18, layers.LinkTypeEthernet); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range frames {
+		info := gopacket.CaptureInfo{Timestamp: f.t, CaptureLength: len(f.data), Length: len(f.data)}
+		if err := w.WritePacket(info, f.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range v.rows {
+		b, err := json.Marshal(r.of(v.six))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows.Write(append(b, '\n'))
+	}
+	for name, want := range map[string][]byte{v.file() + ".pcap": capture.Bytes(), v.file() + ".expected.jsonl": rows.Bytes()} {
+		if *update {
+			if err := os.WriteFile(name, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not what the case builds (%v); go test ./reassembly -run Cases -update", filepath.Base(name), err)
+		}
+	}
+	if capture.Len() > 20<<10 {
+		t.Errorf("a capture of %d octets; mark the case goOnly", capture.Len())
+	}
+}

@@ -1,0 +1,147 @@
+package reassembly
+
+import (
+	"net/netip"
+	"time"
+
+	"tap25/reassembly/smtp"
+)
+
+// syn notes a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil where it begins a new one, or
+// may: a SYN in the middle of a connection can be a decoy, so that one lasts until the other has been heard of.
+func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *packet) *conn {
+	if c != nil {
+		dir := c.direction(srcFirst)
+		h, o := &c.half[dir], &c.half[1-dir]
+		same := h.known && h.base == p.seq+1 && (p.flags&tcpACK == 0 || p.ack == o.base || !c.rival)
+		switch {
+		case p.flags&tcpACK == 0 && c.over() && (c.closed || same) && !t.Before(c.last):
+			a.remove(c, true) // the ports are used again
+		case same:
+			return c // retransmitted
+		case p.flags&tcpACK != 0 && !c.closed && !h.seen && h.next == 0 && p.ack-o.base < maxBehindSYN:
+			h.base, h.known = p.seq+1, true // the SYN-ACK of a connection whose client spoke first
+			return c
+		default:
+			c.rival = true
+		}
+	}
+	a.note(t, k, srcFirst, p)
+	return nil
+}
+
+// note keeps what a SYN or SYN-ACK says.
+func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *packet) {
+	side := 1
+	if srcFirst {
+		side = 0
+	}
+	v, ok := a.halfOpen.get(k)
+	if ok && v.have[side] && v.isn[side] != p.seq && p.flags&tcpACK == 0 {
+		v, ok = handshake{}, false // the ports are used again
+	}
+	v.isn[side], v.have[side], v.seen[side] = p.seq, true, true
+	if p.flags&tcpACK == 0 {
+		v.syn[side] = true
+		if !ok {
+			v.clientFirst = side == 0
+		}
+	} else {
+		if !v.have[1-side] || !v.syn[1-side] {
+			v.isn[1-side], v.have[1-side] = p.ack-1, true
+		}
+		v.answered = true
+		if !v.syn[side] {
+			v.clientFirst = side == 1
+		}
+	}
+	if v.syn[0] && v.syn[1] { // a simultaneous open: the ports tell the roles
+		var first, second = a.ports[k.port(0)], a.ports[k.port(1)]
+		if first != second {
+			v.clientFirst = second
+		}
+	}
+	a.halfOpen.put(t, k, v)
+}
+
+// succeeds says whether a segment belongs to the connection whose handshake was seen since, not to c: the server must
+// have answered that handshake, where servers are seen at all.
+func (a *Assembler) succeeds(c *conn, k tuple, srcFirst bool, p *packet) bool {
+	side := 1
+	if srcFirst {
+		side = 0
+	}
+	v, ok := a.halfOpen.get(k)
+	if !ok || p.flags&tcpSYN != 0 || !v.fits(side, p) {
+		return false
+	}
+	h, o := &c.half[c.direction(srcFirst)], &c.half[1-c.direction(srcFirst)]
+	if h.known && h.offset(p.seq) == h.next && o.known && o.offset(p.ack) >= o.acked-maxHistory && o.offset(p.ack) <= o.next {
+		return false
+	}
+	return v.answered || !h.heard || !o.heard
+}
+
+// open makes a connection at its first payload.
+func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
+	a.stats.Sessions++
+	c := &conn{a: a, key: k}
+	src := 1
+	if srcFirst {
+		src = 0
+	}
+	v, handshaken := a.halfOpen.take(k)
+	if handshaken && !v.fits(src, p) {
+		v, handshaken = handshake{}, false // of another connection, of which no more was captured
+	}
+	if handshaken {
+		c.clientFirst = v.clientFirst
+	} else {
+		c.clientFirst = a.clientIsSource(p) == srcFirst
+	}
+	client, server := p.src, p.dst
+	if srcFirst != c.clientFirst {
+		client, server = server, client
+	}
+	sides := [2]int{0, 1} // direction to side
+	if !c.clientFirst {
+		sides = [2]int{1, 0}
+	}
+	for d := range c.half {
+		h := &c.half[d]
+		h.fin, h.rst = -1, -1
+		side := sides[d]
+		switch {
+		case v.have[side]:
+			h.base, h.known = v.isn[side]+1, true
+		case side == src:
+			h.base, h.known = p.seq, true
+		case p.flags&tcpACK != 0:
+			h.base, h.known = p.ack, true
+		}
+	}
+	isn := v.isn[sides[smtp.FromClient]]
+	haveISN := v.have[sides[smtp.FromClient]]
+	c.dialogue = smtp.New(&a.cfg.SMTP, smtp.Session{
+		ID: sessionID(client, server, isn, haveISN, t), Sensor: a.cfg.Sensor, Client: plain(client), Server: plain(server), Midstream: !handshaken,
+	})
+	for d, side := range sides {
+		if v.seen[side] {
+			c.dialogue.Seen(smtp.Direction(d))
+		}
+	}
+	a.place(c, a.recent)
+	a.conns[k] = c
+	return c
+}
+
+func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+
+// clientIsSource tells the roles where no SYN was seen: the client is the side that is not on an SMTP port; where both
+// are, the side that does not send replies.
+func (a *Assembler) clientIsSource(p *packet) bool {
+	if s, d := a.ports[p.src.Port()], a.ports[p.dst.Port()]; s != d {
+		return d
+	}
+	return !smtp.LooksLikeReply(p.payload)
+}
