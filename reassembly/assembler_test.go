@@ -37,6 +37,7 @@ type timed struct {
 	s    segment
 	side int
 	wait time.Duration                       // in a case: how long the wire was silent before
+	made []byte                              // the packet, where it was built before
 	wrap func(testing.TB, wrapped) []wrapped // what stands around the packet, as one frame or more; nil: nothing
 }
 
@@ -127,7 +128,10 @@ func replayed(t testing.TB, cfg Config, frames []timed) ([]smtp.Envelope, Stats)
 	cfg.Emit = func(e *smtp.Envelope) { rows = append(rows, *e) }
 	a := New(cfg)
 	for _, f := range frames {
-		data := f.s.ip(t).data
+		data := f.made
+		if data == nil {
+			data = f.s.ip(t).data
+		}
 		a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
 	}
 	a.Close()

@@ -55,9 +55,6 @@ func partialCases() []scenario {
 	}
 }
 
-// fragmentCases are IP fragments.
-func fragmentCases() []scenario { return nil }
-
 // but leaves columns out that the design does not determine here.
 func but(r row, columns ...string) row {
 	r = r.with()

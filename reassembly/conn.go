@@ -66,6 +66,7 @@ func (a *Assembler) accept(t time.Time, p *packet, c *conn, k tuple, srcFirst bo
 	}
 	if c == nil {
 		if len(p.payload) == 0 || p.flags&tcpRST != 0 {
+			a.shaken(t, k, srcFirst, p)
 			a.stats.IgnoredBytes += int64(len(p.payload))
 			return
 		}
@@ -307,7 +308,7 @@ func (c *conn) close(t time.Time, ended bool) {
 		} else if ended || tail == 1 {
 			tail-- // the FIN's own number
 		}
-		if tail > 0 && h.seen {
+		if tail > 0 && h.heard {
 			c.lose(t, smtp.Direction(dir), tail)
 		}
 		h.history.forget(&c.a.histories)

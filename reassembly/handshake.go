@@ -64,6 +64,19 @@ func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *packet) {
 	a.halfOpen.put(t, k, v)
 }
 
+// shaken learns from the ACK that ends a handshake what a SYN-ACK said that was not captured.
+func (a *Assembler) shaken(t time.Time, k tuple, srcFirst bool, p *packet) {
+	side := 1
+	if srcFirst {
+		side = 0
+	}
+	v, ok := a.halfOpen.get(k)
+	if ok && !v.have[1-side] && v.have[side] && p.flags&(tcpACK|tcpRST) == tcpACK && p.seq == v.isn[side]+1 {
+		v.isn[1-side], v.have[1-side] = p.ack-1, true
+		a.halfOpen.put(t, k, v)
+	}
+}
+
 // succeeds says whether a segment belongs to the connection whose handshake was seen since, not to c: the server must
 // have answered that handshake, where servers are seen at all.
 func (a *Assembler) succeeds(c *conn, k tuple, srcFirst bool, p *packet) bool {
@@ -127,6 +140,7 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 	})
 	for d, side := range sides {
 		if v.seen[side] {
+			c.half[d].heard = true
 			c.dialogue.Seen(smtp.Direction(d))
 		}
 	}

@@ -52,7 +52,7 @@ func (r *run) cost() int { return len(r.data) + (len(r.data)/pageBytes+1)*runCos
 func (h *half) offset(seq uint32) int64 { return h.next + int64(int32(seq-h.base-uint32(h.next))) }
 func (h *half) size() int               { return len(h.history.ring) + h.ahead + len(h.held)*80 }
 func (h *half) waiting() bool {
-	return len(h.held) > 0 || h.seen && h.acked > h.next && (h.fin < 0 || h.next < h.fin)
+	return len(h.held) > 0 || h.heard && h.acked > h.next && (h.fin < 0 || h.next < h.fin)
 }
 
 // end is the offset of what ends the direction, -1 where nothing has.
