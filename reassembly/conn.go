@@ -240,6 +240,7 @@ func (c *conn) push(t time.Time, dir smtp.Direction, data []byte, acked int64) {
 	h.next += int64(len(data))
 	h.ackedAt = c.a.now
 	c.a.stats.DeliveredBytes += int64(len(data))
+	c.half[1-dir].shrink(&c.a.histories) // at a reply, not at each bare ACK of a message
 	if c.a.trace != nil {
 		c.a.trace(delivery{c, dir, data, 0, acked})
 	}

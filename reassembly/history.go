@@ -53,6 +53,12 @@ func (h *history) resize(p *historyPool, need int, end int64) {
 	p.put(old.ring)
 }
 
+// shrink keeps the last maxHistory octets.
+func (h *history) shrink(p *historyPool) {
+	h.start = max(h.start, h.end-maxHistory)
+	h.resize(p, maxHistory, h.end)
+}
+
 // at gives what stands from an offset on, as far as it lies in one piece.
 func (h *history) at(off, end int64) []byte {
 	i := int(off) & (len(h.ring) - 1)

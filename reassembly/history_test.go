@@ -27,6 +27,10 @@ func TestHistory_AgreesWithTheWholeStream(t *testing.T) {
 			for i := range piece {
 				piece[i] = byte(rng.Uint32())
 			}
+			if room > maxHistory && rng.IntN(10) == 0 {
+				h.shrink(&pool)
+				room, known = maxHistory, max(known, len(stream)-maxHistory)
+			}
 			keep := maxHistory << rng.IntN(6) * (16 - rng.IntN(8)) / 16
 			h.add(&pool, int64(len(stream)), piece, keep)
 			stream = append(stream, piece...)

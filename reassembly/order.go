@@ -90,6 +90,13 @@ func (h *half) remember(p *historyPool, data []byte) {
 	h.history.add(p, h.next, data, int(min(maxHistory+unacked, maxUnacked)))
 }
 
+// shrink gives back the room that a long flight took, once all of it was acknowledged.
+func (h *half) shrink(p *historyPool) {
+	if h.acked >= h.next && len(h.history.ring) > 4*maxHistory {
+		h.history.shrink(p)
+	}
+}
+
 // differs compares data at off with what was delivered there, as far as that is still known.
 func (h *half) differs(off int64, data []byte) bool {
 	if len(data) <= 1 && off == h.next-1 {

@@ -1,0 +1,118 @@
+package reassembly
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tap25/reassembly/smtp"
+)
+
+// TestAssembler_LongFlightGivesItsMemoryBack sends a large message on a connection that then stays open.
+func TestAssembler_LongFlightGivesItsMemoryBack(t *testing.T) {
+	w := newWire(t, 1000, 9000, 1460)
+	w.script(begin + "C: MAIL FROM:<a@a.example>\nS: 250 ok\nC: RCPT TO:<b@b.example>\nS: 250 ok\nC: DATA\nS: 354 go\n")
+	w.say(client, strings.Repeat(strings.Repeat("x", 70)+"\r\n", 5000)+".\r\n")
+	w.script("S: 250 ok\nC: NOOP\nS: 250 ok\n")
+	a := New(Config{Emit: func(*smtp.Envelope) {}})
+	for _, f := range w.frames {
+		data := f.s.ip(t).data
+		a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+		if a.held > 256<<10 {
+			t.Fatalf("%d octets held", a.held)
+		}
+	}
+	if a.held > 16<<10 {
+		t.Errorf("%d octets held of an idle connection", a.held)
+	}
+	a.Close()
+}
+
+// TestAssembler_WhatIsSetAsideIsBounded floods a connection with segments that no host would take.
+func TestAssembler_WhatIsSetAsideIsBounded(t *testing.T) {
+	w := newWire(t, 1000, 9000, 1460)
+	w.script(begin)
+	rows := 0
+	a := New(Config{Emit: func(*smtp.Envelope) { rows++ }})
+	feed := func(frames []timed) {
+		for _, f := range frames {
+			data := f.s.ip(t).data
+			a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+		}
+	}
+	feed(w.frames)
+	n := len(w.frames)
+	for i := range uint32(2000) {
+		w.add(client, segment{flags: []uint8{tcpPSH, tcpACK}[i%2], seq: i*7919*7919 + 1<<30, ack: i * 104729, payload: []byte(strings.Repeat("NOOP\r\n", 200))})
+	}
+	feed(w.frames[n:])
+	if a.held > maxAsideBytes+maxAside*asideCost+32<<10 {
+		t.Errorf("%d octets held", a.held)
+	}
+	n = len(w.frames)
+	w.script(mail("") + end)
+	feed(w.frames[n:])
+	a.Close()
+	if s := a.Stats(); rows != 1 || s.Sessions != 1 || s.DeliveredBytes+s.DuplicateBytes+s.IgnoredBytes != s.PayloadBytes {
+		t.Errorf("%d rows of %d sessions, %+v", rows, s.Sessions, s)
+	}
+}
+
+// TestAssembler_LeapsOverALongLoss misses two megabytes of a message: the session goes on behind them, in one piece.
+func TestAssembler_LeapsOverALongLoss(t *testing.T) {
+	w := newWire(t, 1000, 9000, 1460)
+	w.script(begin + "C: MAIL FROM:<a@a.example>\nS: 250 ok\nC: RCPT TO:<b@b.example>\nS: 250 ok\nC: DATA\nS: 354 go\nC: first\n")
+	w.sent[client] += 2 << 20
+	w.ack(server)
+	w.script("C: last\n")
+	w.ack(server)
+	w.script("C: last\nC: .\nS: 250 ok\n" + mail("2") + end)
+	w.close()
+	rows, s := replayed(t, Config{}, w.frames)
+	if len(rows) != 2 || s.Sessions != 1 || s.LostBytes != 2<<20 {
+		t.Fatalf("%d rows of %d sessions, %d octets lost", len(rows), s.Sessions, s.LostBytes)
+	}
+	if text(&rows[0]) != "a@a.example b@b.example 250 250 250 accepted -1" || rows[0].Flags != smtp.Gap || !right(rows, 2, 0) {
+		t.Errorf("%s %v, %s %v", text(&rows[0]), rows[0].Flags.Names(), text(&rows[1]), rows[1].Flags.Names())
+	}
+}
+
+// TestAssembler_EndedConnectionsMakeRoomFirst: a limit of connections must not cost an open session while there are others
+// that are only remembered.
+func TestAssembler_EndedConnectionsMakeRoomFirst(t *testing.T) {
+	rows := 0
+	a := New(Config{MaxConns: 10, Emit: func(e *smtp.Envelope) {
+		if rows++; e.Outcome != smtp.Accepted {
+			t.Errorf("a row is %v", e.Outcome)
+		}
+	}})
+	at := testEpoch
+	feed := func(frames []timed) {
+		for _, f := range frames {
+			at = at.Add(time.Microsecond)
+			data := f.s.ip(t).data
+			a.Frame(at, linkRawTest, data, len(data))
+		}
+	}
+	slow := newWire(t, 1, 2, 1460)
+	slow.client = "192.0.2.77:7777"
+	slow.frames = nil
+	slow.shake()
+	slow.script(begin + "C: MAIL FROM:<a@a.example>\n")
+	n := len(slow.frames)
+	feed(slow.frames)
+	for i := range uint32(100) {
+		w := newWire(t, i, i, 1460)
+		w.client = fmt.Sprint("192.0.2.10:", 10000+i)
+		w.frames = nil
+		w.oneMail()
+		feed(w.frames)
+	}
+	slow.script("S: 250 ok\nC: RCPT TO:<b@b.example>\nS: 250 ok\nC: DATA\nS: 354 go\nC: one\nC: .\nS: 250 ok\n" + end)
+	feed(slow.frames[n:])
+	a.Close()
+	if s := a.Stats(); rows != 101 || s.ConnsEvicted != 0 {
+		t.Errorf("%d rows, %d connections evicted", rows, s.ConnsEvicted)
+	}
+}
