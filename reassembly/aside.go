@@ -55,7 +55,7 @@ func (c *conn) setAside(t time.Time, dir smtp.Direction, off int64, p *packet) {
 		return
 	}
 	d := doubtful{t, dir, off, *p}
-	d.p.payload = bytes.Clone(p.payload)
+	d.p.payload, d.p.flags = bytes.Clone(p.payload), p.flags&^tcpSYN // its number is counted already
 	c.aside = append(c.aside, d)
 	c.asideSize += asideCost + len(p.payload)
 	for len(c.aside) > maxAside || c.asideSize > maxAsideBytes+maxAside*asideCost {

@@ -153,6 +153,7 @@ func (a *Assembler) Advance(t time.Time) {
 		c := e.Value.(*conn)
 		e = e.Next()
 		c.losePatience(t)
+		a.weigh(c)
 	}
 	for e := a.ended.Back(); e != nil && t.Sub(e.Value.(*conn).endedAt) >= lingering; e = a.ended.Back() {
 		a.remove(e.Value.(*conn), true)

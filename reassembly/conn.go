@@ -51,12 +51,32 @@ func (a *Assembler) segment(t time.Time, p *packet) {
 	a.accept(t, p, c, k, srcFirst)
 }
 
-// accept takes a segment that is counted and sound; c is the connection that lookup found.
+// accept takes a segment that is counted and sound, and those of a new connection that it bears out; c is the connection
+// that lookup found.
 func (a *Assembler) accept(t time.Time, p *packet, c *conn, k tuple, srcFirst bool) {
+	if c = a.read(t, p, c, k, srcFirst); c == nil {
+		return
+	}
+	others, another := c.vindicated()
+	if !another {
+		a.account(c)
+		return
+	}
+	a.remove(c, false)
+	for i := range others {
+		c, k, srcFirst := a.lookup(&others[i].p)
+		if c = a.read(others[i].t, &others[i].p, c, k, srcFirst); c != nil {
+			a.account(c)
+		}
+	}
+}
+
+// read takes a segment and returns its connection, nil where it has none yet.
+func (a *Assembler) read(t time.Time, p *packet, c *conn, k tuple, srcFirst bool) *conn {
 	if p.flags&tcpSYN != 0 {
 		if c = a.syn(t, c, k, srcFirst, p); c == nil && (len(p.payload) == 0 || a.conns[k] != nil) {
 			a.stats.IgnoredBytes += int64(len(p.payload))
-			return
+			return nil
 		}
 		p.seq++ // the SYN counts one; what comes with it stands behind it (TCP Fast Open)
 	}
@@ -68,22 +88,14 @@ func (a *Assembler) accept(t time.Time, p *packet, c *conn, k tuple, srcFirst bo
 		if len(p.payload) == 0 || p.flags&tcpRST != 0 {
 			a.shaken(t, k, srcFirst, p)
 			a.stats.IgnoredBytes += int64(len(p.payload))
-			return
+			return nil
 		}
 		c = a.open(t, k, srcFirst, p)
 	}
 	if c.take(t, c.direction(srcFirst), p) {
 		c.last = t
 	}
-	if others, another := c.vindicated(); another {
-		a.remove(c, false)
-		for i := range others {
-			c, k, srcFirst := a.lookup(&others[i].p)
-			a.accept(others[i].t, &others[i].p, c, k, srcFirst)
-		}
-		return
-	}
-	a.account(c)
+	return c
 }
 
 // lookup finds the connection of a segment, nil if there is none, and which end has sent it. Segments come in bursts: that

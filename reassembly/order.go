@@ -126,6 +126,8 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 	}
 	if h.episode != nil && off+int64(len(data))-h.episode.start > maxEpisode {
 		c.drain(dir)
+		c.order(t, dir, off, data, acked) // what was held may have gone beyond it
+		return
 	}
 	if h.episode == nil {
 		h.episode = c.a.orderer.open(h.next, func(n int64) { c.release(dir, n) })

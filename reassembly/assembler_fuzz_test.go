@@ -1,0 +1,95 @@
+package reassembly
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"tap25/reassembly/smtp"
+)
+
+// wildStream is what both sides of a wild connection say, at the offset of the segment: so that now and then it makes sense.
+var wildStream = []byte("220 mx\r\n250 ok\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\n354 go\r\nx\r\n.\r\n250 ok\r\n550 no\r\nQUIT\r\n")
+
+// checkWild feeds an Assembler segments of a few connections, eight octets of ops each: connection and side, flags, number,
+// acknowledgment, length, bytes, time, and whether it is far away. Everything must be accounted for, and nothing be left.
+func checkWild(t *testing.T, ops []byte) {
+	rows := int64(0)
+	a := New(Config{MaxConns: 2, MaxHalfOpen: 3, MaxHeld: 48 << 10, Emit: func(*smtp.Envelope) { rows++ }})
+	at := testEpoch
+	for ; len(ops) >= 8; ops = ops[8:] {
+		ends := [2]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 1000+uint16(ops[0]>>1&3)), netip.MustParseAddrPort("198.51.100.25:25")}
+		side := int(ops[0] & 1)
+		seq, ack := uint32(ops[2])*3-20, uint32(ops[3])*3-20
+		if ops[7]&7 == 1 {
+			seq += uint32(ops[7]>>3) << 27
+		}
+		if ops[7]&7 == 2 {
+			ack += uint32(ops[7]>>3) << 27
+		}
+		p := packet{src: ends[side], dst: ends[1-side], flags: ops[1] & 63, seq: seq, ack: ack, urgent: uint16(ops[5] & 1)}
+		if ops[1]&0xc0 != 0 { // most are plain
+			p.flags = tcpACK
+		}
+		off := min(int(ops[2])/2, len(wildStream))
+		p.payload = bytes.Clone(wildStream[off:min(off+int(ops[4]), len(wildStream))])
+		if ops[5]&0xe0 == 0xe0 {
+			p.payload = bytes.Repeat(p.payload, 40)
+		}
+		p.missing = int(ops[5] >> 1 & 1)
+		at = at.Add(time.Duration(ops[6]) * time.Duration(ops[6]) * 20 * time.Millisecond)
+		a.Advance(at)
+		a.segment(at, &p)
+		if a.latest != nil && a.conns[a.latest.key] != a.latest {
+			t.Fatal("the connection found last is gone, and would be found again")
+		}
+		sum := int64(0)
+		for _, c := range a.conns {
+			sum += int64(c.heldBytes())
+		}
+		if sum != a.held {
+			t.Fatalf("%d octets held by the account, %d in fact", a.held, sum)
+		}
+		if len(a.conns) > 2 || a.held > 48<<10+2*maxUnacked+maxAsideBytes {
+			t.Fatalf("%d connections, %d octets held", len(a.conns), a.held)
+		}
+	}
+	a.Close()
+	s := a.Stats()
+	if s.DeliveredBytes+s.DuplicateBytes+s.IgnoredBytes != s.PayloadBytes {
+		t.Fatalf("payload %d octets, delivered %d, duplicate %d, ignored %d", s.PayloadBytes, s.DeliveredBytes, s.DuplicateBytes, s.IgnoredBytes)
+	}
+	if a.held != 0 || len(a.conns) != 0 || a.holed.Len() != 0 || a.keeping.Len() != 0 || a.recent.Len() != 0 || a.ended.Len() != 0 || a.orderer.opened != a.orderer.completed {
+		t.Fatalf("after Close: %d octets, %d connections, %d holes, %d of %d episodes", a.held, len(a.conns), a.holed.Len(), a.orderer.completed, a.orderer.opened)
+	}
+	sum := int64(0)
+	for _, n := range s.SMTP.Rows {
+		sum += n
+	}
+	if sum != rows || s.SMTP.Dialogues != s.Sessions {
+		t.Fatalf("%d rows counted, %d emitted; %d dialogues of %d sessions", sum, rows, s.SMTP.Dialogues, s.Sessions)
+	}
+}
+
+func FuzzAssembler(f *testing.F) {
+	f.Add([]byte{0, tcpSYN, 6, 0, 0, 0, 0, 0, 1, tcpSYN | tcpACK, 6, 7, 0, 0, 0, 0, 1, tcpACK, 7, 7, 8, 0, 0, 0, 0, tcpRST, 7, 7, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, ops []byte) { checkWild(t, ops[:min(len(ops), 4096)]) })
+}
+
+// TestAssembler_WildSegmentsAreAllAccountedFor: 2,000 cases of up to 200 segments, of a fixed seed.
+func TestAssembler_WildSegmentsAreAllAccountedFor(t *testing.T) {
+	const seed, rounds = 25, 2000
+	r := rand.New(rand.NewPCG(seed, seed))
+	ops := make([]byte, 8*200)
+	for range rounds {
+		for i := range ops {
+			ops[i] = byte(r.Uint32())
+		}
+		checkWild(t, ops[:8*(1+r.IntN(200))])
+		if t.Failed() {
+			return
+		}
+	}
+}
