@@ -195,6 +195,7 @@ func (d *Dialogue) blindData(r reply) {
 			return
 		}
 		d.beginMessage(body{gap: true, midLine: true})
+		d.messageAt = r.acked
 		d.tx.missed = true
 		return
 	}
