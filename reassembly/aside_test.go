@@ -116,3 +116,55 @@ func TestAssembler_EndedConnectionsMakeRoomFirst(t *testing.T) {
 		t.Errorf("%d rows, %d connections evicted", rows, s.ConnsEvicted)
 	}
 }
+
+// TestAssembler_ResetThatAnswersAFINEndsAtOnce: that is how many clients close, thousands a second; any other RST is waited
+// upon, without what was acknowledged before it.
+func TestAssembler_ResetThatAnswersAFINEndsAtOnce(t *testing.T) {
+	for _, fin := range []bool{true, false} {
+		w := newWire(t, 1000, 9000, 1460)
+		w.script(begin + mail("") + "C: QUIT\nS: 221 bye\n")
+		if fin {
+			w.fin(server)
+			w.sent[server]++
+		}
+		w.add(client, segment{flags: tcpRST | tcpACK, seq: 1001 + w.sent[client], ack: 9001 + w.sent[server]})
+		a := New(Config{Emit: func(*smtp.Envelope) {}})
+		for _, f := range w.frames {
+			data := f.s.ip(t).data
+			a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+		}
+		for _, c := range a.conns {
+			if c.closed != fin || len(c.half[0].history.ring)+len(c.half[1].history.ring) > 0 {
+				t.Errorf("FIN %v: closed %v, rings of %d and %d octets", fin, c.closed, len(c.half[0].history.ring), len(c.half[1].history.ring))
+			}
+		}
+		if len(a.conns) != 1 {
+			t.Errorf("%d connections remembered", len(a.conns))
+		}
+		a.Close()
+	}
+}
+
+// TestAssembler_WhatIsSetAsideMakesRoomBeforeOpenConnections: a few senders of segments that no host would take must not end
+// the sessions of others.
+func TestAssembler_WhatIsSetAsideMakesRoomBeforeOpenConnections(t *testing.T) {
+	const n, limit = 100, 1 << 20
+	rows := 0
+	a := New(Config{MaxHeld: limit, Emit: func(*smtp.Envelope) { rows++ }})
+	for _, f := range crowd(t, n, false) {
+		data := f.s.ip(t).data
+		a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+	}
+	for i := range uint32(50 * n) {
+		s := segment{src: fmt.Sprintf("192.0.2.9:%d", 1000+i%n), dst: testServer, flags: tcpACK, seq: 1 << 30, ack: i * 104729, payload: []byte(strings.Repeat("x", 1200))}
+		data := s.ip(t).data
+		a.Frame(testEpoch.Add(time.Second), linkRawTest, data, len(data))
+		if a.held > limit {
+			t.Fatalf("%d octets held", a.held)
+		}
+	}
+	a.Close()
+	if s := a.Stats(); rows != n || s.Sessions != n || s.ConnsEvicted != 0 || s.HolesEvicted < n {
+		t.Errorf("%d rows of %d sessions, %d connections and %d holes evicted", rows, s.Sessions, s.ConnsEvicted, s.HolesEvicted)
+	}
+}

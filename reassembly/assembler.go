@@ -63,7 +63,7 @@ type Stats struct {
 	IgnoredResets   int64 // RSTs outside the window, or after which both sides went on
 	HalfOpenEvicted int64
 	HalfOpenIdle    int64 // forgotten after a silence
-	HolesEvicted    int64 // given up because of MaxHeld
+	HolesEvicted    int64 // given up, or what was set aside, because of MaxHeld
 	ConnsEvicted    int64 // over a limit
 	Idle            int64 // ended by silence
 	Unfinished      int64 // open at the end of the input

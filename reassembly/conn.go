@@ -200,6 +200,15 @@ func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *packet) {
 		o.acknowledge(t, p.ack)
 	}
 	h.rst = off
+	if p.flags&tcpACK != 0 && off == h.next && o.fin >= 0 && o.next >= o.fin && o.offset(p.ack) == o.fin+1 {
+		c.close(t, true) // it answers the peer's FIN: there is nothing left to come
+		return
+	}
+	for d := range c.half {
+		if e := &c.half[d]; e.acked >= e.next {
+			e.history.forget(&c.a.histories)
+		}
+	}
 }
 
 // goesOn takes back the end of a direction of which the peer acknowledges more.
