@@ -63,7 +63,7 @@ type Stats struct {
 	IgnoredResets   int64 // RSTs outside the window, or after which both sides went on
 	HalfOpenEvicted int64
 	HalfOpenIdle    int64 // forgotten after a silence
-	HolesEvicted    int64 // given up, or what was set aside, because of MaxHeld
+	HolesEvicted    int64 // given up because of MaxHeld
 	ConnsEvicted    int64 // over a limit
 	Idle            int64 // ended by silence
 	Unfinished      int64 // open at the end of the input
@@ -85,7 +85,7 @@ type Assembler struct {
 	recent   *list.List        // of *conn, the one heard of last in front
 	ended    *list.List        // of *conn, closed or reset, the last in front
 	holed    *list.List        // of *conn with a hole, the oldest in front
-	keeping  *list.List        // of *conn that keep bytes behind a hole, or set some aside, likewise
+	keeping  *list.List        // of *conn that keep bytes behind a hole, aside, or of a long flight, likewise
 	halfOpen halfOpenTable
 	held     int64
 	orderer  *orderer
@@ -208,8 +208,8 @@ func (a *Assembler) place(c *conn, l *list.List) {
 }
 
 // account puts a connection's size and place right after a segment, and keeps the limits. What has ended goes first. Where
-// still too much is held, the oldest holes are given up: that costs their transaction a flag. Only then open connections go,
-// the silent ones first.
+// still too much is held, the oldest holes are given up, which costs their transaction a flag, and with them what was set
+// aside and long flights. Only then open connections go, the silent ones first.
 func (a *Assembler) account(c *conn) {
 	switch over := c.over(); {
 	case over && c.list != a.ended:
@@ -225,7 +225,6 @@ func (a *Assembler) account(c *conn) {
 		victim := a.keeping.Front().Value.(*conn)
 		victim.letGo()
 		a.weigh(victim)
-		a.stats.HolesEvicted++
 	}
 	for a.over() && a.evict(a.recent, c) {
 	}

@@ -21,7 +21,7 @@ type conn struct {
 	list        *list.List // Assembler.recent or ended
 	element     *list.Element
 	hole        *list.Element // in Assembler.holed; nil without a hole
-	keeps       *list.Element // in Assembler.keeping; nil where nothing is held behind one, or aside
+	keeps       *list.Element // in Assembler.keeping; nil where there is nothing to let go
 	size        int64
 	aside       []doubtful // what may not belong to the connection
 	asideSize   int
@@ -224,19 +224,26 @@ func (c *conn) goesOn(dir smtp.Direction, ack uint32) {
 	}
 }
 
-// letGo gives up what is held behind holes, and forgets what was set aside.
+// letGo gives up what is held behind holes, and forgets what was set aside, and long flights.
 func (c *conn) letGo() {
+	if len(c.half[0].held)+len(c.half[1].held) > 0 {
+		c.a.stats.HolesEvicted++
+	}
 	for dir := range c.half {
 		c.drain(smtp.Direction(dir))
+		if h := &c.half[dir]; h.long() {
+			h.history.shrink(&c.a.histories)
+		}
 	}
 	c.aside, c.asideSize = nil, 0
 	c.doubt()
 }
 
-// doubt keeps the lists of connections with holes, in the order in which these opened: rows come in the same order each time.
+// doubt keeps the lists of connections with holes, or more to let go, in the order in which these opened: rows come in the same order each time.
 func (c *conn) doubt() {
 	c.hole = c.enlist(c.a.holed, c.hole, !c.closed && (c.half[0].waiting() || c.half[1].waiting()))
-	c.keeps = c.enlist(c.a.keeping, c.keeps, !c.closed && len(c.half[0].held)+len(c.half[1].held)+len(c.aside) > 0)
+	keeps := len(c.half[0].held)+len(c.half[1].held)+len(c.aside) > 0 || c.half[0].long() || c.half[1].long()
+	c.keeps = c.enlist(c.a.keeping, c.keeps, keeps && !c.closed)
 }
 
 // enlist puts a connection last in a list, or out of it; e is its place there, nil if none.

@@ -92,10 +92,13 @@ func (h *half) remember(p *historyPool, data []byte) {
 
 // shrink gives back the room that a long flight took, once all of it was acknowledged.
 func (h *half) shrink(p *historyPool) {
-	if h.acked >= h.next && len(h.history.ring) > 4*maxHistory {
+	if h.acked >= h.next && h.long() {
 		h.history.shrink(p)
 	}
 }
+
+// long says whether more of a flight is remembered than of the commands of a transaction.
+func (h *half) long() bool { return len(h.history.ring) > 4*maxHistory }
 
 // differs compares data at off with what was delivered there, as far as that is still known.
 func (h *half) differs(off int64, data []byte) bool {
