@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"tap25/reassembly/smtp"
@@ -36,10 +35,13 @@ type tuple struct {
 
 func (t *tuple) envelope() *smtp.Envelope {
 	e := &smtp.Envelope{SeenAt: time.UnixMicro(t.int64() + postgresEpoch).UTC(), SessionID: t.int64()}
-	e.MessageBytes, e.DeclaredSize, e.LostBytes = t.int64p(), t.int64p(), t.int64()
+	e.MessageBytes, e.DeclaredSize = t.int64p(), t.int64p()
+	if lost := t.int64p(); lost != nil {
+		e.LostBytes = *lost
+	}
 	e.MailNo = int(int32(t.uint(4)))
-	clientPort, serverPort := t.uint(4), t.uint(4)
-	outcome := slices.Index(smtp.Outcomes(), string(t.fixed(-1)))
+	clientPort, serverPort := t.uint(2)^0x8000, t.uint(2)^0x8000
+	outcome := t.uint(2)
 	e.MailCode, e.RcptCode, e.DataCode = t.code(), t.code(), t.code()
 	flags, auth := t.uint(2), t.uint(1)
 	e.Client = netip.AddrPortFrom(t.inet(), uint16(clientPort))
@@ -48,7 +50,7 @@ func (t *tuple) envelope() *smtp.Envelope {
 	e.MailFrom, e.RcptTo, e.HELO, e.QueueID = t.text(), t.text(), t.text(), t.text()
 	e.MailFromRaw, e.RcptToRaw = t.column(), t.column()
 	e.EnvID, e.ORcpt, e.TLSServerName = t.text(), t.text(), t.text()
-	if outcome < 0 || flags > 0xff || auth > 1 || clientPort > 0xffff || serverPort > 0xffff {
+	if outcome >= uint64(len(smtp.Outcomes())) || flags > 0xff || auth > 1 {
 		t.bad = true
 		return nil
 	}
