@@ -253,7 +253,8 @@ func (c *Cluster) lock(name string, how int) (*os.File, error) {
 }
 
 // Use makes the cluster answer for as long as this process needs it, until Release: a server that runs already is
-// shared; else one is started that ends with this process, even when it is killed.
+// shared; else one is started that ends with this process, even when it is killed. Called again, it starts a server in
+// place of one that has died.
 func (c *Cluster) Use(ctx context.Context) error { return c.begin(ctx, c.startChild) }
 
 // Up starts a server that runs until Down. A server that ends with another tap25 is ErrOwned.
@@ -287,8 +288,10 @@ func (c *Cluster) begin(ctx context.Context, start func() error) error {
 		return fmt.Errorf("lock the cluster: %w", err)
 	}
 	defer starting.Close()
-	if c.users, err = c.lock("users.lock", syscall.LOCK_SH); err != nil {
-		return fmt.Errorf("lock the cluster: %w", err)
+	if c.users == nil {
+		if c.users, err = c.lock("users.lock", syscall.LOCK_SH); err != nil {
+			return fmt.Errorf("lock the cluster: %w", err)
+		}
 	}
 	if c.answers(ctx) {
 		return nil

@@ -56,6 +56,14 @@ func copyRows(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) erro
 	if err != nil {
 		return err
 	}
+	return copyDated(ctx, tx, misdated, rows)
+}
+
+// misdatedDays are days that get no partition, with the reason.
+type misdatedDays map[time.Time]string
+
+// copyDated copies rows of days that begin_load was called with.
+func copyDated(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]byte) error {
 	dated, others := rows, [][]byte(nil)
 	if len(misdated) > 0 {
 		dated = nil
@@ -75,13 +83,13 @@ func copyRows(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) erro
 
 // beginLoad makes the partitions that the rows need and counts the rows; it returns the days that get no partition, with
 // the reason. It is called once in a transaction, before the first row, so that locks are taken in one order.
-func beginLoad(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) (map[time.Time]string, error) {
+func beginLoad(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) (misdatedDays, error) {
 	days, counts := countDays(rows)
 	answer, err := tx.Query(ctx, "select * from begin_load($1, $2, $3)", sensor, days, counts)
 	if err != nil {
 		return nil, err
 	}
-	misdated := map[time.Time]string{}
+	misdated := misdatedDays{}
 	var d time.Time
 	var reason string
 	_, err = pgx.ForEachRow(answer, []any{&d, &reason}, func() error {
@@ -95,7 +103,10 @@ func copyTo(ctx context.Context, tx pgx.Tx, table, columns string, rows [][]byte
 	if len(rows) == 0 {
 		return nil
 	}
-	_, err := tx.Conn().PgConn().CopyFrom(ctx, copyStream(rows), "copy "+table+" ("+columns+") from stdin (format binary)")
+	tag, err := tx.Conn().PgConn().CopyFrom(ctx, copyStream(rows), "copy "+table+" ("+columns+") from stdin (format binary)")
+	if err == nil && tag.RowsAffected() != int64(len(rows)) {
+		return fmt.Errorf("copy %d rows: the server took %d", len(rows), tag.RowsAffected())
+	}
 	return err
 }
 

@@ -114,8 +114,10 @@ func (db *DB) Check(ctx context.Context) error {
 	return nil
 }
 
+var errNewerSchema = errors.New("use a newer tap25")
+
 func newer(have, want int32) error {
-	return fmt.Errorf("the database's schema has version %d, this tap25 knows %d: use a newer tap25", have, want)
+	return fmt.Errorf("the database's schema has version %d, this tap25 knows %d: %w", have, want, errNewerSchema)
 }
 
 // Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction.

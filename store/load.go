@@ -2,107 +2,88 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-
-	"tap25/reassembly/smtp"
 )
+
+// batch is the rows of one segment.
+type batch struct {
+	sensor, key string
+	rows        [][]byte
+}
 
 // Load adds the rows of a segment, in one transaction; added is false where an earlier load has committed it.
 func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (added bool, err error) {
-	if err := db.makeDays(ctx, rows); err != nil {
+	all, err := db.load(ctx, []batch{{sensor, segment, rows}})
+	if err != nil {
 		return false, err
 	}
+	return all[0], nil
+}
+
+// load adds the rows of segments of one sensor in one transaction, and says which of them no earlier load has committed.
+func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err error) {
+	var all [][]byte
+	for _, b := range batches {
+		all = append(all, b.rows...)
+	}
+	if err := db.makeDays(ctx, all); err != nil {
+		return nil, err
+	}
+	added = make([]bool, len(batches))
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, "insert into loads (sensor, segment, rows) values ($1, $2, $3) on conflict do nothing", sensor, segment, len(rows))
-		if err != nil {
-			return err
+		rows := all[:0]
+		for i, b := range batches {
+			if added[i], err = enterLoad(ctx, tx, b); err != nil {
+				return err
+			}
+			if added[i] {
+				rows = append(rows, b.rows...)
+			}
 		}
-		if added = tag.RowsAffected() == 1; !added {
+		if len(rows) == 0 {
 			return nil
 		}
-		return copyRows(ctx, tx, sensor, rows)
+		return copyRows(ctx, tx, batches[0].sensor, rows)
 	})
 	if err != nil {
-		return false, fmt.Errorf("load %d rows: %w", len(rows), err)
+		return nil, fmt.Errorf("load %d rows: %w", len(all), err)
 	}
 	return added, nil
 }
 
-// segmentRows is the number of rows of one load: large enough that a transaction costs nothing, small enough to hold.
-const segmentRows = 10000
-
-// Sink loads the rows of a replay. A segment is named by what it holds, so that replaying the same capture again, under
-// any name or compression, adds only what is missing. A segment that an interruption cuts short has a name that no later
-// replay gives it: where the input can be read again, Discard it.
-type Sink struct {
-	ctx    context.Context
-	db     *DB
-	sensor string
-	rows   [][]byte
-	err    error
-
-	discard bool
-
-	// Rows added, rows that the database held already, and rows left for the next replay of an interrupted one.
-	Added, Held, Left int64
+// enterLoad enters a segment in loads; false where it stands there. It waits for another that is just loading it.
+func enterLoad(ctx context.Context, tx pgx.Tx, b batch) (bool, error) {
+	tag, err := tx.Exec(ctx, "insert into loads (sensor, segment, rows) values ($1, $2, $3) on conflict do nothing", b.sensor, b.key, len(b.rows))
+	return tag.RowsAffected() == 1, err
 }
 
-// NewSink makes a sink. ctx bounds all its loads.
-func NewSink(ctx context.Context, db *DB, sensor string) *Sink {
-	return &Sink{ctx: ctx, db: db, sensor: sensor}
+// errUndo ends a transaction that only asked a question.
+var errUndo = errors.New("undo")
+
+// loaded says whether a load has committed a segment. A sensor may not read loads, so it tries to enter it.
+func (db *DB) loaded(ctx context.Context, b batch) (yes bool, err error) {
+	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		fresh, err := enterLoad(ctx, tx, b)
+		if err != nil {
+			return err
+		}
+		yes = !fresh
+		return errUndo
+	})
+	if !errors.Is(err, errUndo) {
+		return false, fmt.Errorf("look whether a segment is loaded: %w", err)
+	}
+	return yes, nil
 }
 
-// Add takes a row. After a failure it takes no more: Err tells.
-func (s *Sink) Add(e *smtp.Envelope) {
-	if s.err != nil {
-		return
+// PruneLoads forgets segments of a sensor that no spool can hold any more: those with keys of a spool's own that sort before
+// older and were loaded more than 30 days ago.
+func (db *DB) PruneLoads(ctx context.Context, sensor, older string) (n int64, err error) {
+	if err := db.conn.QueryRow(ctx, "select prune_loads($1, $2)", sensor, older).Scan(&n); err != nil {
+		return 0, fmt.Errorf("prune the table loads: %w", err)
 	}
-	if s.discard {
-		s.Left++
-		return
-	}
-	s.rows = append(s.rows, AppendRow(nil, e))
-	if len(s.rows) == segmentRows {
-		s.flush()
-	}
-}
-
-// Discard leaves out the segment that was begun and all rows that come yet.
-func (s *Sink) Discard() {
-	s.discard = true
-	s.Left += int64(len(s.rows))
-	s.rows = nil
-}
-
-// Err is what loading failed with.
-func (s *Sink) Err() error { return s.err }
-
-// Close loads what is left.
-func (s *Sink) Close() error {
-	s.flush()
-	return s.err
-}
-
-func (s *Sink) flush() {
-	if s.err != nil || len(s.rows) == 0 {
-		return
-	}
-	h := sha256.New()
-	for _, r := range s.rows {
-		h.Write(r)
-	}
-	added, err := s.db.Load(s.ctx, s.sensor, "replay-"+hex.EncodeToString(h.Sum(nil)), s.rows)
-	switch n := int64(len(s.rows)); {
-	case err != nil:
-		s.err = err
-	case added:
-		s.Added += n
-	default:
-		s.Held += n
-	}
-	s.rows = s.rows[:0]
+	return n, nil
 }

@@ -169,53 +169,6 @@ func TestLoad_SegmentIsLoadedOnce(t *testing.T) {
 	}
 }
 
-func TestSink_SameRowsAgainAddNothing(t *testing.T) {
-	db := database(t, false)
-	const n = segmentRows + 5
-	for run := range 2 {
-		s := NewSink(t.Context(), db, "tap")
-		for i := range n {
-			e := full()
-			e.SessionID = int64(i)
-			s.Add(e)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if run == 0 && (s.Added != n || s.Held != 0) || run == 1 && (s.Added != 0 || s.Held != n) {
-			t.Errorf("run %d: %d added, %d held", run+1, s.Added, s.Held)
-		}
-	}
-	if got := count(t, db); got != n {
-		t.Errorf("%d rows, want %d", got, n)
-	}
-}
-
-func TestSink_DiscardedSegmentIsAddedByTheNextReplay(t *testing.T) {
-	db := database(t, false)
-	const n = segmentRows + 5
-	for run, want := range []struct{ added, held, left int64 }{{segmentRows, 0, 5}, {5, segmentRows, 0}} {
-		s := NewSink(t.Context(), db, "tap")
-		for i := range n {
-			if run == 0 && i == n-1 {
-				s.Discard() // interrupted before the last row, which the end of the input then gives
-			}
-			e := full()
-			e.SessionID = int64(i)
-			s.Add(e)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if s.Added != want.added || s.Held != want.held || s.Left != want.left {
-			t.Errorf("run %d: %d added, %d held, %d left; want %+v", run+1, s.Added, s.Held, s.Left, want)
-		}
-	}
-	if got := count(t, db); got != n {
-		t.Errorf("%d rows, want %d", got, n)
-	}
-}
-
 func TestLoad_TwoMakeTheSamePartitionsAtOnce(t *testing.T) {
 	first := database(t, false)
 	second := another(t, first.Conn().Config().Database)
@@ -520,7 +473,7 @@ func TestCluster_OwnerWaitsForOtherUsersAndSaysSo(t *testing.T) {
 func BenchmarkLoad(b *testing.B) {
 	db := database(b, false)
 	var rows [][]byte
-	for i := range segmentRows {
+	for i := range 10000 {
 		e := full()
 		e.MailFrom, e.RcptTo = new(fmt.Sprintf("from%d@a%d.example", i*7919, i%997)), new(fmt.Sprintf("to%d@b%d.example", i, i%97))
 		rows = append(rows, AppendRow(nil, e))
@@ -533,7 +486,7 @@ func BenchmarkLoad(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(n*segmentRows)/b.Elapsed().Seconds(), "rows/s")
+	b.ReportMetric(float64(n*10000)/b.Elapsed().Seconds(), "rows/s")
 }
 
 func BenchmarkAppendRow(b *testing.B) {

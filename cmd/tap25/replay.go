@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,12 +13,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"tap25/capture"
 	"tap25/reassembly"
-	"tap25/store"
+	"tap25/store/spool"
 )
 
 // replay is one run of the command: its settings, then what it counted.
@@ -26,6 +29,10 @@ type replay struct {
 	sensor   string
 	ports    []uint
 	checksum string
+	spool    string
+	wait     time.Duration
+
+	stored *streamStats // nil: none
 
 	frames, octets int64
 	elapsed        time.Duration
@@ -38,7 +45,8 @@ func replayCommand() *cobra.Command {
 		Short: "Read capture files and write the envelopes in them",
 		Long: "replay reads captures (pcap or pcapng; plain, gzip or zstd; - is standard input) as one continuous stream, in the\n" +
 			"order given, and writes a row for each recipient, into the database or with --json to standard output. A capture\n" +
-			"that the database holds already adds no row. A closing summary goes to standard error.\n\n" +
+			"that the database holds already adds no row. Rows go through a spool on disk: where the database goes away for longer\n" +
+			"than --wait, or the replay is interrupted, the same command run again completes it. A closing summary goes to standard error.\n\n" +
 			"Flags may also be set in the environment: --sensor as TAP25_SENSOR and so on.",
 		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
 		Args:    usageArgs(replayArgs),
@@ -55,6 +63,8 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap in each row (default: the host name)")
 	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
 	flags.StringVar(&r.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
+	flags.StringVar(&r.spool, "spool", "", "directory where rows wait for the database (default: one below the state directory)")
+	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long a database that goes away is waited for")
 	return cmd
 }
 
@@ -116,33 +126,26 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	defer stopClosing()
 
 	out := newRows(cmd.OutOrStdout(), cancel)
+	finish := func(bool) error { return out.flush() }
 	if !r.json {
-		// What an interruption leaves whole is loaded still: the load has a context of its own.
-		db, err := openDatabase(ctx, cmd.ErrOrStderr(), r.db)
-		if err != nil {
+		if finish, err = r.store(ctx, cmd, files, cfg.Sensor, out, cancel); err != nil {
 			return err
 		}
-		defer func() { result = errors.Join(result, db.close()) }()
-		if err := db.Check(ctx); err != nil {
-			return err
-		}
-		log := newLogger(cmd.ErrOrStderr())
-		log.Info().Bool("private_cluster", db.cluster != nil).Msg("database ready")
-		out.sink = store.NewSink(context.WithoutCancel(ctx), db.DB, cfg.Sensor)
 	}
 	cfg.Emit = out.emit
 	asm := reassembly.New(cfg)
 	start := time.Now()
 	progress := startProgress(cmd.ErrOrStderr(), cmd.OutOrStdout(), files, out)
 	err = r.read(files, asm)
-	if _, total := files.Progress(); out.sink != nil && err != nil && cmd.Context().Err() != nil && total > 0 {
-		out.sink.Discard() // the files can be read again; a pipe cannot, so what it gave is loaded
+	_, total := files.Progress()
+	broken := err != nil && ctx.Err() != nil
+	if broken && total > 0 && out.discard != nil {
+		out.discard() // the files can be read again; a pipe cannot, so what it gave is loaded
 	}
 	asm.Close()
-	flushErr := out.finish()
+	flushErr := finish(broken)
 	progress.stop()
 	r.elapsed = time.Since(start)
-	_, total := files.Progress()
 
 	if errors.Is(flushErr, syscall.EPIPE) || errors.Is(flushErr, io.ErrClosedPipe) {
 		return nil // as with tap25 replay … | head: whoever reads has enough
@@ -154,10 +157,89 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	case cmd.Context().Err() != nil && (err != nil || total == 0):
 		// Ctrl-C also ends the program at the other end of a pipe: that the capture then ends, or is cut off, says nothing.
 		return errInterrupted
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case err != nil:
 		return fmt.Errorf("replay: %w", err)
 	}
 	return nil
+}
+
+// hurry is how long an interrupted replay still loads what is sealed.
+const hurry = 10 * time.Second
+
+// store sends the rows through a spool to the database; finish waits until they are there.
+func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, sensor string, out *rows, fail func(error)) (finish func(broken bool) error, err error) {
+	_, total := files.Progress()
+	cfg := streamConfig{db: r.db, dirs: []string{r.spool}, sensor: sensor, waits: true, rereadable: total > 0, patience: r.wait, fail: fail,
+		log: newLogger(cmd.ErrOrStderr()), stderr: cmd.ErrOrStderr()}
+	if r.spool == "" {
+		base, err := spoolBase()
+		if err != nil {
+			return nil, err
+		}
+		cfg.dirs = freeSpools(base, replaySpool(resolveDB(r.db)))
+	}
+	s, err := openStream(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	cfg.log.Info().Bool("private_cluster", s.cluster != nil).Msg("database ready")
+	k := newKeyed(s)
+	out.sink, out.discard = k.emit, s.Discard
+	return func(broken bool) error {
+		var sealed error
+		if !s.discard.Load() {
+			sealed = k.seal()
+		}
+		ctx := context.WithoutCancel(ctx)
+		if broken {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, hurry)
+			defer cancel()
+		}
+		err := errors.Join(out.flush(), sealed, s.Close(ctx))
+		st := s.Stats()
+		r.stored = &st
+		if err == nil && !broken {
+			err = loadLeftovers(ctx, cfg, s.dir)
+		}
+		return err
+	}, nil
+}
+
+// replaySpool begins the names of the directories where the rows of replays into a database wait.
+func replaySpool(dsn string) string {
+	if dsn == local {
+		return "replay"
+	}
+	where := dsn
+	if c, err := pgconn.ParseConfig(dsn); err == nil {
+		where = fmt.Sprintf("%s:%d/%s", c.Host, c.Port, c.Database)
+	}
+	sum := sha256.Sum256([]byte(where))
+	return "replay-" + hex.EncodeToString(sum[:4])
+}
+
+// loadLeftovers loads what dead replays have left in other spools for the same database.
+func loadLeftovers(ctx context.Context, cfg streamConfig, but string) (err error) {
+	for _, dir := range cfg.dirs {
+		waits := func(f spool.File) bool { return f.State == spool.Waiting }
+		if files, inspectErr := spool.Inspect(dir); dir == but || inspectErr != nil || !slices.ContainsFunc(files, waits) {
+			continue
+		}
+		cfg.dirs = []string{dir}
+		s, openErr := openStream(ctx, cfg)
+		if errors.Is(openErr, spool.ErrBusy) {
+			continue
+		}
+		if openErr == nil {
+			openErr = s.Close(ctx)
+			cfg.log.Info().Int64("rows_added", s.Stats().loader.Added).Msg("loaded what an earlier replay has left")
+		}
+		err = errors.Join(err, openErr)
+	}
+	return err
 }
 
 // read takes all frames; the end of the input is not an error.

@@ -8,14 +8,15 @@ import (
 	"sync/atomic"
 
 	"tap25/reassembly/smtp"
-	"tap25/store"
 )
 
 // rows counts the rows of a replay and writes them as JSON lines, in the order in which they were settled.
 type rows struct {
 	emitted atomic.Int64
 
-	sink *store.Sink // where the rows go; nil: standard output
+	sink func(*smtp.Envelope) error // where the rows go; nil: standard output
+
+	discard func() // leaves out what is not sealed, and all rows that come yet
 
 	mu   sync.Mutex // between emit and flush
 	w    *bufio.Writer
@@ -32,8 +33,9 @@ func (r *rows) emit(e *smtp.Envelope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sink != nil {
-		r.sink.Add(e)
-		r.keep(r.sink.Err())
+		if r.err == nil {
+			r.keep(r.sink(e))
+		}
 		return
 	}
 	line, err := e.MarshalJSON()
@@ -51,14 +53,6 @@ func (r *rows) flush() error {
 		r.keep(fmt.Errorf("write rows to standard output: %w", err))
 	}
 	return r.err
-}
-
-// finish loads or writes what is left.
-func (r *rows) finish() error {
-	if r.sink != nil {
-		return r.sink.Close()
-	}
-	return r.flush()
 }
 
 func (r *rows) keep(err error) {

@@ -37,8 +37,8 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, out *rows) {
 	line("sessions", "%d%s", s.Sessions, nonZero(counts(
 		count{"not SMTP", s.SMTP.NotSMTP}, count{"ended by silence", s.Idle}, count{"evicted", s.ConnsEvicted}, count{"open at the end", s.Unfinished})))
 	line("rows", "%d%s", out.emitted.Load(), nonZero(outcomes(&s.SMTP)))
-	if out.sink != nil {
-		line("database", "%d rows added%s", out.sink.Added, nonZero(counts(count{"already there", out.sink.Held}, count{"left for the next replay", out.sink.Left})))
+	if st := r.stored; st != nil {
+		stored(line, *st)
 	}
 	if troubles := nonZero(counts(
 		count{"bad checksums", s.BadChecksums}, count{"conflicts", s.Conflicts}, count{"ignored resets", s.IgnoredResets},
@@ -48,6 +48,20 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, out *rows) {
 		line("met", "%s", strings.Trim(troubles, " ()"))
 	}
 	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(r.frames)/seconds, float64(r.octets)/1e6/seconds)
+}
+
+// stored writes what became of the rows: those that were spooled, or found in the spool, are in one of the places named.
+func stored(line func(name, format string, args ...any), s streamStats) {
+	if n := s.spool.Lost + s.lost; n > 0 {
+		line("unspooled", "%d rows lost", n)
+	}
+	if s.spool.Found > 0 {
+		line("found", "%d rows of an earlier run", s.spool.Found)
+	}
+	line("spooled", "%d%s", s.spool.Appended+s.left, nonZero(counts(
+		count{"loaded", s.spool.Loaded}, count{"waiting", s.spool.Waiting + s.spool.Open + s.spool.Buffered}, count{"set aside", s.spool.SetAside},
+		count{"damaged", s.spool.Damaged}, count{"left for the next replay", s.spool.Dropped + s.left})))
+	line("database", "%d rows added%s", s.loader.Added, nonZero(counts(count{"already there", s.loader.Held})))
 }
 
 func counts(list ...count) iter.Seq2[string, int64] {

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+
+	"tap25/reassembly/smtp"
+	"tap25/store"
+)
+
+// replaySegment is the number of rows of a replay's segment. It is part of what names them: do not change it.
+const replaySegment = 10000
+
+// keyed cuts the rows of a replay into segments that are named by what they hold, so that replaying the same capture
+// again, under any name or compression, adds only what is missing.
+type keyed struct {
+	stream *stream
+	sum    hash.Hash
+	rows   int
+}
+
+func newKeyed(s *stream) *keyed { return &keyed{stream: s, sum: sha256.New()} }
+
+func (k *keyed) emit(e *smtp.Envelope) error {
+	if k.stream.discard.Load() {
+		k.stream.Emit(e)
+		return nil
+	}
+	record := store.AppendRow(nil, e)
+	var length [4]byte
+	binary.LittleEndian.PutUint32(length[:], uint32(len(record)))
+	k.sum.Write(length[:])
+	k.sum.Write(record)
+	k.stream.put(record)
+	if k.rows++; k.rows < replaySegment {
+		return nil
+	}
+	return k.seal()
+}
+
+// seal seals the segment that was begun, if it has rows.
+func (k *keyed) seal() error {
+	if k.rows == 0 {
+		return nil
+	}
+	key := "replay-" + hex.EncodeToString(k.sum.Sum(nil))
+	k.sum.Reset()
+	k.rows = 0
+	return k.stream.Seal(key)
+}

@@ -1,0 +1,332 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tap25/reassembly/smtp"
+	"tap25/store"
+	"tap25/store/spool"
+)
+
+// streamConfig is how rows come to the database. The zero value of the flags is that of live traffic: Emit never waits,
+// segments are cut by count and age, and the database may be away for any time, also at the start.
+type streamConfig struct {
+	db        string   // --db
+	dirs      []string // of the spool: the first that no other process has; none: below the state directory, by the sensor's name
+	sensor    string
+	retention store.Retention // enforced daily, where the database lets this user; zero: not
+
+	waits      bool          // Emit waits for room
+	rereadable bool          // what Seal has not sealed is dropped at the end, since the source gives it again
+	patience   time.Duration // the database must be there at the start, and may then be away this long; 0: for ever
+	fail       func(error)   // told once when the patience has ended
+
+	log    zerolog.Logger
+	stderr io.Writer
+}
+
+// stream is spool, loader and database.
+type stream struct {
+	cfg     streamConfig
+	dir     string
+	dsn     string
+	starts  sync.Mutex     // held over a start of cluster
+	cluster *store.Cluster // the private one, or nil
+	spool   *spool.Spool
+	loader  *store.Loader
+	append  func(record []byte) error
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	lost    atomic.Int64 // that the spool did not take and does not count
+	left    atomic.Int64 // emitted after Discard
+	discard atomic.Bool
+}
+
+// streamStats are the counters of a stream. Emitted rows = spool.Appended + lost + left.
+type streamStats struct {
+	spool      spool.Stats
+	loader     store.LoaderStats
+	lost, left int64
+}
+
+// openStream opens the spool and begins to load what waits in it.
+func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
+	s := &stream{cfg: cfg, dsn: resolveDB(cfg.db)}
+	if s.dsn == local {
+		if s.cluster, err = privateCluster(); err != nil {
+			return nil, err
+		}
+		s.cluster.Waiting = func() {
+			fmt.Fprintln(cfg.stderr, "tap25: done; waiting for other tap25 that use the private cluster, which stops with this one")
+		}
+		s.dsn = s.cluster.DSN()
+	}
+	defer func() {
+		if err != nil && s.cluster != nil {
+			err = errors.Join(err, s.cluster.Release())
+		}
+	}()
+	if cfg.patience > 0 {
+		db, err := s.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		db.Close()
+	}
+	if err := s.openSpool(); err != nil {
+		return nil, err
+	}
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx)) // what an interruption leaves whole is loaded still
+	s.append = s.spool.Append
+	if cfg.waits {
+		s.append = func(record []byte) error { return s.spool.AppendWait(ctx, record) }
+	}
+	s.loader = store.NewLoader(store.LoaderConfig{Spool: s.spool, Connect: s.connect})
+	s.running.Go(func() { s.loader.Run(ctx) })
+	s.running.Go(func() { s.spool.Run(ctx) })
+	s.running.Go(func() { s.watch(ctx) })
+	if cfg.patience == 0 {
+		s.running.Go(func() { s.upkeep(ctx) })
+	}
+	return s, nil
+}
+
+func (s *stream) openSpool() error {
+	dirs := s.cfg.dirs
+	if len(dirs) == 0 {
+		base, err := spoolBase()
+		if err != nil {
+			return err
+		}
+		dirs = []string{filepath.Join(base, sensorDir(s.cfg.sensor))}
+	}
+	cfg := spool.Config{Sensor: s.cfg.sensor, Rereadable: s.cfg.rereadable}
+	if s.cfg.waits { // Seal alone cuts
+		cfg.SegmentRecords, cfg.SegmentBytes, cfg.SegmentAge = -1, -1, -1
+	}
+	var err error
+	for _, cfg.Dir = range dirs {
+		if s.spool, err = spool.Open(cfg); err == nil || !errors.Is(err, spool.ErrBusy) {
+			break
+		}
+	}
+	s.dir = cfg.Dir
+	return err
+}
+
+// spoolBase is where the spools are, unless --spool says otherwise.
+func spoolBase() (string, error) {
+	state, err := store.StateDir()
+	return filepath.Join(state, "spool"), err
+}
+
+// sensorDir makes a file name of a sensor's name.
+func sensorDir(sensor string) string {
+	var b strings.Builder
+	for i, c := range []byte(sensor) {
+		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '-' || c == '_' || c == '.' && i > 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// connect opens the database for loading. A private cluster is started, also where it has died, and migrated.
+func (s *stream) connect(ctx context.Context) (*store.DB, error) {
+	if s.cluster != nil {
+		s.starts.Lock()
+		err := s.cluster.Use(ctx)
+		s.starts.Unlock()
+		if err != nil {
+			return nil, err
+		}
+	}
+	db, err := store.Open(ctx, s.dsn)
+	if err != nil {
+		return nil, err
+	}
+	err = db.Check(ctx)
+	if s.cluster != nil && (errors.Is(err, store.ErrNoSchema) || errors.Is(err, store.ErrOlderSchema)) {
+		err = db.Migrate(ctx)
+	}
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// Emit puts a row into the spool; any goroutine may call it. What the spool does not take is counted.
+func (s *stream) Emit(e *smtp.Envelope) {
+	if s.discard.Load() {
+		s.left.Add(1)
+		return
+	}
+	var row [1024]byte
+	s.put(store.AppendRow(row[:0], e))
+}
+
+func (s *stream) put(record []byte) {
+	if err := s.append(record); err != nil && s.cfg.waits { // Append counts by itself
+		s.lost.Add(1)
+	}
+}
+
+// Discard leaves out all rows that come yet: the source is read again.
+func (s *stream) Discard() { s.discard.Store(true) }
+
+// Seal seals what was emitted, under a key that names it.
+func (s *stream) Seal(key string) error { return s.spool.Seal(key) }
+
+// Stats returns the counters.
+func (s *stream) Stats() streamStats {
+	return streamStats{s.spool.Stats(), s.loader.Stats(), s.lost.Load(), s.left.Load()}
+}
+
+// errAway is a database that was away for too long, or that will not take rows before somebody has changed something.
+var errAway = errors.New("the database takes no rows")
+
+// Close seals what is unsealed, unless its source can be read again, loads all that waits, until ctx ends or the patience
+// does, and ends. An error says what waits where.
+func (s *stream) Close(ctx context.Context) error {
+	var sealed error
+	if !s.cfg.rereadable {
+		sealed = s.spool.Seal("")
+	}
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for !s.loader.Idle() && !s.givenUp() && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-poll.C:
+		}
+	}
+	st := s.Stats()
+	s.stop()
+	s.running.Wait()
+	closed := s.spool.Close()
+	if s.cluster != nil {
+		closed = errors.Join(closed, s.cluster.Release())
+	}
+	if waiting := s.spool.Stats().Waiting; waiting > 0 {
+		reason := st.loader.Err
+		if reason == nil {
+			reason = errors.New("there was no time left to load them")
+		}
+		closed = errors.Join(fmt.Errorf("%w: %d rows wait in %s, and the same command loads them when it is run again: %w", errAway, waiting, s.dir, reason), closed)
+	}
+	return errors.Join(sealed, closed)
+}
+
+func (s *stream) givenUp() bool {
+	st := s.loader.Stats()
+	return s.cfg.patience > 0 && !st.Since.IsZero() && (st.Hopeless || time.Since(st.Since) > s.cfg.patience)
+}
+
+// watch tells, once a minute, what is not as it should be, and when it is again.
+func (s *stream) watch(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var failing, full alarm
+	var failed bool
+	var lost int64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		st := s.Stats()
+		if s.givenUp() && s.cfg.fail != nil {
+			s.cfg.fail(fmt.Errorf("%w: %w", errAway, st.loader.Err))
+			s.cfg.fail = nil
+		}
+		// A reconnect at once is no news.
+		fails := st.loader.Err != nil && time.Since(st.loader.Since) > 2*time.Second
+		if failing.rings(fails) {
+			s.cfg.log.Error().Err(st.loader.Err).Time("since", st.loader.Since).Int64("rows_waiting", st.spool.Waiting).Msg("rows cannot be loaded; they wait in the spool")
+			failed = true
+		} else if failed && st.loader.Err == nil {
+			failed = false
+			s.cfg.log.Info().Int64("rows_waiting", st.spool.Waiting).Msg("rows are loaded again")
+		}
+		if full.rings(st.spool.Lost > lost) {
+			s.cfg.log.Error().Int64("rows_lost", st.spool.Lost).Int64("spool_bytes", st.spool.Bytes).Msg("the spool is full: rows are lost, capture goes on")
+		}
+		lost = st.spool.Lost
+	}
+}
+
+// alarm says once a minute that something goes on.
+type alarm struct{ last time.Time }
+
+func (a *alarm) rings(on bool) bool {
+	if !on || time.Since(a.last) < time.Minute {
+		return false
+	}
+	a.last = time.Now()
+	return true
+}
+
+// upkeep keeps the database daily.
+func (s *stream) upkeep(ctx context.Context) {
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		}
+		if err := s.upkeepOnce(ctx); err != nil {
+			next.Reset(time.Minute) // the loader says what is wrong with the database
+			continue
+		}
+		next.Reset(24 * time.Hour)
+	}
+}
+
+func (s *stream) upkeepOnce(ctx context.Context) error {
+	db, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	oldest := fmt.Sprintf("%016x", time.Now().UnixMicro())
+	if sealed := s.spool.Sealed(); len(sealed) > 0 {
+		oldest = min(oldest, fmt.Sprintf("%016x", sealed[0].Sequence))
+	}
+	report, err := db.Upkeep(ctx, s.cfg.sensor, oldest, store.ExpireConfig{Retention: s.cfg.retention, Version: version()})
+	for _, d := range report.Dropped {
+		s.cfg.log.Info().Str("kind", d.Kind).Time("day", d.Day).Int64("rows", d.Rows).Int64("bytes", d.Bytes).Int64("held", d.Kept).Msg("dropped what is older than the retention")
+	}
+	if err != nil {
+		s.cfg.log.Error().Err(err).Msg("the database's daily upkeep failed; it is tried again")
+	}
+	return err
+}
+
+// freeSpools lists the spools below base whose names begin with prefix and a number, and behind them one more.
+func freeSpools(base, prefix string) (dirs []string) {
+	for n := 0; ; n++ {
+		dir := filepath.Join(base, fmt.Sprintf("%s-%d", prefix, n))
+		dirs = append(dirs, dir)
+		if _, err := os.Stat(dir); err != nil {
+			return dirs
+		}
+	}
+}

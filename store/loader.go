@@ -1,0 +1,318 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"tap25/store/spool"
+)
+
+const (
+	// batchRows is about how many rows one transaction takes where several segments wait. More is no faster.
+	batchRows = 50000
+
+	// maxPause is the longest wait between two attempts.
+	maxPause = 30 * time.Second
+
+	// loadTimeout bounds one attempt: a server that has gone without a word is noticed.
+	loadTimeout = 10 * time.Minute
+)
+
+// LoaderConfig configures a Loader.
+type LoaderConfig struct {
+	Spool   *spool.Spool
+	Connect func(context.Context) (*DB, error) // called again whenever the connection was lost
+
+	MaxPause time.Duration // between two attempts; default 30 s
+}
+
+// LoaderStats is what a Loader has done. Of rows that a segment has lost or the server refused, the spool's Stats tell.
+type LoaderStats struct {
+	Added int64 // rows that were committed
+	Held  int64 // rows of segments that an earlier load had committed
+
+	Err      error     // why loading fails now, without anything of the rows; nil when it goes well
+	Since    time.Time // when it began to fail
+	Hopeless bool      // waiting will not help: somebody must change the database or the configuration
+	Unread   int64     // segments that could not be read, left where they are until the next start
+}
+
+// Loader takes the sealed segments of a spool, oldest first, and loads each once. Run is for one goroutine, the other
+// methods for any.
+type Loader struct {
+	cfg LoaderConfig
+	db  *DB // nil: not connected
+
+	mu     sync.Mutex
+	stats  LoaderStats
+	unread map[string]bool // by path
+
+	left map[string][][]byte // by path: what this process has not set aside of a segment; for Run's goroutine
+}
+
+// NewLoader makes a loader.
+func NewLoader(cfg LoaderConfig) *Loader {
+	if cfg.MaxPause == 0 {
+		cfg.MaxPause = maxPause
+	}
+	return &Loader{cfg: cfg, unread: map[string]bool{}, left: map[string][][]byte{}}
+}
+
+// Stats returns what was done so far.
+func (l *Loader) Stats() LoaderStats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stats
+}
+
+// Idle says whether no segment waits that can be read.
+func (l *Loader) Idle() bool { return len(l.next(1)) == 0 }
+
+// Run loads until ctx ends. Whatever fails is tried again, with longer and longer pauses; Stats tells.
+func (l *Loader) Run(ctx context.Context) {
+	defer l.disconnect()
+	for attempt := 0; ctx.Err() == nil; {
+		segments := l.next(batchRows)
+		if len(segments) == 0 {
+			select {
+			case <-ctx.Done():
+			case <-l.cfg.Spool.Notify():
+			}
+			continue
+		}
+		err := l.try(ctx, segments)
+		if ctx.Err() != nil {
+			return
+		}
+		l.note(err)
+		if err == nil {
+			attempt = 0
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause(attempt, l.cfg.MaxPause)):
+		}
+		attempt++
+	}
+}
+
+// pause is how long to wait before the next attempt: hardly at first, then twice as long each time, with a random part so
+// that many sensors do not come back all at once.
+func pause(attempt int, longest time.Duration) time.Duration {
+	d := min(20*time.Millisecond<<min(attempt, 20), longest)
+	return d/2 + rand.N(d/2+1)
+}
+
+func (l *Loader) note(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.stats.Err, l.stats.Since, l.stats.Hopeless = nil, time.Time{}, false
+		return
+	}
+	if l.stats.Since.IsZero() {
+		l.stats.Since = time.Now()
+	}
+	l.stats.Err, l.stats.Hopeless = plain(err), hopeless(err)
+}
+
+func (l *Loader) disconnect() {
+	if l.db != nil {
+		l.db.Close()
+		l.db = nil
+	}
+}
+
+// next returns the oldest segments, of one sensor, that together have no more than about so many rows; one at least.
+func (l *Loader) next(rows int) (next []spool.Segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, seg := range l.cfg.Spool.Sealed() {
+		if l.unread[seg.Path] {
+			continue
+		}
+		if n += seg.Records; len(next) > 0 && (n > rows || seg.Sensor != next[0].Sensor) {
+			break
+		}
+		next = append(next, seg)
+	}
+	return next
+}
+
+// try connects and loads segments.
+func (l *Loader) try(ctx context.Context, segments []spool.Segment) error {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	if l.db != nil && l.db.conn.IsClosed() {
+		l.db = nil
+	}
+	if l.db == nil {
+		db, err := l.cfg.Connect(ctx)
+		if err != nil {
+			return err
+		}
+		l.db = db
+	}
+	err := l.load(ctx, segments)
+	if _, refused := refusedCode(err); refused && len(segments) > 1 {
+		for _, seg := range segments { // which of them it is
+			if err := l.load(ctx, []spool.Segment{seg}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if _, refused := refusedCode(err); err != nil && !refused {
+		l.disconnect() // whatever state it is in
+	}
+	return err
+}
+
+// load loads segments in one transaction, and one that has rows to be refused without them.
+func (l *Loader) load(ctx context.Context, segments []spool.Segment) error {
+	var read []segment
+	for _, seg := range segments {
+		s := segment{Segment: seg}
+		var err error
+		if s.rows, s.damage, err = l.cfg.Spool.Read(seg); err != nil {
+			l.leave(seg, err)
+			continue
+		}
+		if !sound(s.rows) {
+			if err := l.loadPart(ctx, s); err != nil {
+				return err
+			}
+			continue
+		}
+		read = append(read, s)
+	}
+	if len(read) == 0 {
+		return nil
+	}
+	var batches []batch
+	for _, s := range read {
+		batches = append(batches, s.batch())
+	}
+	added, err := l.db.load(ctx, batches)
+	if _, refused := refusedCode(err); refused && len(read) == 1 {
+		return l.loadPart(ctx, read[0])
+	}
+	if err != nil {
+		return err
+	}
+	for i, s := range read {
+		if err := l.done(s, len(s.rows), added[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// segment is a segment and what was read of it.
+type segment struct {
+	spool.Segment
+	rows   [][]byte
+	damage spool.Damage
+}
+
+func (s segment) batch() batch { return batch{s.Sensor, s.Key, s.rows} }
+
+func sound(rows [][]byte) bool {
+	for _, r := range rows {
+		if checkRow(r) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// leave passes over a segment whose file cannot be read.
+func (l *Loader) leave(seg spool.Segment, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unread[seg.Path] = true
+	l.stats.Unread++
+}
+
+// loadPart loads what the server takes of a segment and sets the rest aside, in a file that is durable before the load is
+// committed. A crash in between repeats both: the file is replaced. Where a load was committed, that file must not be.
+func (l *Loader) loadPart(ctx context.Context, s segment) error {
+	loaded, err := l.db.loaded(ctx, s.batch())
+	if err != nil {
+		return err
+	}
+	if loaded {
+		return l.done(s, len(s.rows), false)
+	}
+	if l.left[s.Path] == nil {
+		l.left[s.Path] = s.rows
+	}
+	good, bad, err := l.db.divide(ctx, s.Sensor, l.left[s.Path])
+	if err != nil {
+		return err
+	}
+	for reason, rows := range bad {
+		if err := l.cfg.Spool.SetAside(s.Segment, rows, reason); err != nil {
+			return err
+		}
+		delete(bad, reason)
+		l.left[s.Path] = bad.and(good) // for another attempt
+	}
+	added, err := l.db.load(ctx, []batch{{s.Sensor, s.Key, good}})
+	if err != nil {
+		return err
+	}
+	return l.done(s, len(good), added[0])
+}
+
+// done removes a segment that is loaded.
+func (l *Loader) done(s segment, rows int, added bool) error {
+	if !added {
+		n, err := l.countAside(s)
+		if err != nil {
+			return err
+		}
+		rows = len(s.rows) - n
+	}
+	if err := l.cfg.Spool.Remove(s.Segment, s.damage); err != nil {
+		return err
+	}
+	delete(l.left, s.Path)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if added {
+		l.stats.Added += int64(rows)
+	} else {
+		l.stats.Held += int64(rows)
+	}
+	return nil
+}
+
+// countAside returns how many rows of a segment were set aside before its load was committed. Where an earlier process did
+// so, the spool is to count them.
+func (l *Loader) countAside(s segment) (n int, err error) {
+	if left, ok := l.left[s.Path]; ok {
+		return len(s.rows) - len(left), nil
+	}
+	_, groups, _, err := spool.ReadFile(s.Path + ".refused")
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("count what was set aside: %w", err)
+	}
+	for _, g := range groups {
+		if err := l.cfg.Spool.SetAside(s.Segment, g.Records, g.Reason); err != nil {
+			return 0, err
+		}
+		n += len(g.Records)
+	}
+	return n, nil
+}
