@@ -123,6 +123,9 @@ func (d *Dialogue) heldIsMessage() bool {
 		return !isCommands(flight)
 	case ofEither:
 		d.astray, d.clientGap, d.serverGap = true, true, true
+		if d.tx != nil {
+			d.tx.severed = true // the message may be in the hole
+		}
 		if n > 0 {
 			d.leaveUnread(int64(n))
 		}

@@ -74,6 +74,7 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		}
 	}
 	if code == 421 {
+		d.unsettled = d.unsettled || d.uncertain // the reply may be another's
 		d.endTransaction(Aborted)
 	}
 }
