@@ -102,7 +102,6 @@ func orderCases() []scenario {
 	}...)
 }
 
-
 // lossCases lose one segment each.
 func lossCases() []scenario {
 	lose := func(prefix string) func(*wire) { return func(w *wire) { w.oneMail(); w.drop(prefix) } }
