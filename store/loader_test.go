@@ -242,7 +242,9 @@ func TestLoader_SetAsideSurvivesACrashAroundTheCommit(t *testing.T) {
 			var load [][]byte
 			seg := s.Sealed()[0]
 			load, _, _ = s.Read(seg)
+			p.mu.Lock()
 			p.left[f] = 1
+			p.mu.Unlock()
 			first, err := to(db, p.dir)(t.Context())
 			if err != nil {
 				t.Fatal(err)
