@@ -47,7 +47,8 @@ func (d *Dialogue) startsTLS(r *reply) bool {
 		return false
 	}
 	last := d.pending[len(d.pending)-1]
-	return last.verb == verbStartTLS && r.end > last.acked && r.acked >= last.end
+	flight, _ := d.flight() // what was sent with it, by somebody on the way
+	return last.verb == verbStartTLS && r.end > last.acked && r.acked >= last.end && r.acked <= last.end+int64(len(flight))
 }
 
 // anchorBehind anchors at the command that blocks where bytes were missed right behind it: the server had not received
