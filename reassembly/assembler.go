@@ -58,6 +58,7 @@ type Stats struct {
 	IgnoredBytes   int64 // of segments that no host would take: bad checksum, no or a wild ACK, behind the end, far outside the window
 	LostBytes      int64 // acknowledged, or followed by others, but not captured
 
+	FramesLost      int64 // told by FramesLost; in no other count
 	BadChecksums    int64 // segments, taken or not
 	Conflicts       int64 // segments with bytes that differ from those seen before
 	IgnoredResets   int64 // RSTs outside the window, or after which both sides went on
@@ -94,6 +95,7 @@ type Assembler struct {
 	histories historyPool
 
 	now, swept time.Time
+	losses     uint64 // times that frames were lost
 
 	trace func(delivery) // for tests; nil
 }

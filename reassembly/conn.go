@@ -17,6 +17,7 @@ type conn struct {
 	dialogue    *smtp.Dialogue
 	half        [2]half // by smtp.Direction
 	last        time.Time
+	heardAt     uint64 // Assembler.losses when a segment of it came last
 	endedAt     time.Time
 	list        *list.List // Assembler.recent or ended
 	element     *list.Element
@@ -94,6 +95,7 @@ func (a *Assembler) read(t time.Time, p *packet, c *conn, k tuple, srcFirst bool
 	}
 	if c.take(t, c.direction(srcFirst), p) {
 		c.last = t
+		c.hear(p)
 	}
 	return c
 }
@@ -342,7 +344,7 @@ func (c *conn) close(t time.Time, ended bool) {
 		}
 		h.history.forget(&c.a.histories)
 	}
-	c.dialogue.Close(t, ended)
+	c.dialogue.Close(t, c.settled(ended))
 	c.dialogue, c.closed, c.rival = nil, true, false
 	c.aside, c.asideSize = nil, 0
 	c.doubt()

@@ -144,6 +144,7 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 			c.dialogue.Seen(smtp.Direction(d))
 		}
 	}
+	c.begin(v.have)
 	a.place(c, a.recent)
 	a.conns[k] = c
 	return c

@@ -144,6 +144,7 @@ type Dialogue struct {
 	dark     *transaction // an encrypted session's row, until its ClientHello is read
 	nextFlag Flags        // flags for the transaction that opens next
 	isSMTP   bool
+	doubted  bool // by Doubt
 	closed   bool
 	ended    bool // closed by FIN or RST
 }

@@ -400,6 +400,9 @@ func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 	} else if d.uncertain || d.unsettled && tx.path == nil {
 		e.Flags |= Gap
 	}
+	if d.doubted {
+		e.Flags |= Gap
+	}
 	if !d.seen[FromClient] || !d.seen[FromServer] {
 		e.Flags |= OneSided
 	}
