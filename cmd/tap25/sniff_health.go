@@ -1,0 +1,54 @@
+package main
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// stuckAfter is how long something that turns many times a second may stand still.
+const stuckAfter = 20 * time.Second
+
+// heartbeat is when something was last seen to get on.
+type heartbeat struct{ at atomic.Int64 }
+
+func (p *heartbeat) made(now time.Time) { p.at.Store(now.UnixNano()) }
+
+func (p *heartbeat) stuck(now time.Time) bool { return now.UnixNano()-p.at.Load() > int64(stuckAfter) }
+
+// ailments says what does not get on. A worker turns with every frame, or every 2 ms without one.
+func (t *tap) ailments(now time.Time) (list []string) {
+	for _, w := range t.workers {
+		if now.UnixNano()-w.turned.Load() > int64(stuckAfter) {
+			list = append(list, "a worker stands still")
+		}
+	}
+	if t.checked.stuck(now) {
+		list = append(list, "the interfaces are not looked after")
+	}
+	if t.out.ailing != nil {
+		more, _ := t.out.ailing(now)
+		list = append(list, more...)
+	}
+	return list
+}
+
+// wants says why rows are not taken now as they should be, besides ailments.
+func (t *tap) wants() (list []string) {
+	stats, err := t.live.Stats()
+	if err != nil {
+		return []string{"the counters cannot be read"}
+	}
+	for _, l := range stats.Links {
+		switch {
+		case l.Away:
+			list = append(list, "interface "+l.Name+" is away")
+		case !l.Up:
+			list = append(list, "interface "+l.Name+" is down")
+		}
+	}
+	if t.out.ailing != nil {
+		_, more := t.out.ailing(time.Now())
+		list = append(list, more...)
+	}
+	return list
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// collector turns the report into Prometheus metrics.
+type collector struct{ t *tap }
+
+// Describe implements prometheus.Collector: an unchecked one, since the labels are those of the report.
+func (collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	r := c.t.report()
+	one := func(kind prometheus.ValueType, name, help string, v int64) {
+		out <- prometheus.MustNewConstMetric(prometheus.NewDesc("tap25_"+name, help, nil, nil), kind, float64(v))
+	}
+	many := func(name, help, label string, counts map[string]int64) {
+		desc := prometheus.NewDesc("tap25_"+name, help, []string{label}, nil)
+		for value, n := range named(counts) {
+			value = strings.ToLower(strings.NewReplacer(" ", "_", "-", "_").Replace(value))
+			out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), value)
+		}
+	}
+	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
+	one(counter, "frames_seen_total", "Frames that the XDP program has run on.", r.Seen)
+	many("frames_dropped_total", "Frames dropped by design, by verdict of the XDP program.", "verdict", r.Dropped)
+	one(counter, "frames_ring_full_total", "Frames lost because a ring was full.", r.RingFull)
+	one(counter, "frames_delivered_total", "Frames copied to a ring.", r.Delivered)
+	one(counter, "frames_cut_total", "Frames delivered, but longer than the largest size class.", r.Cut)
+	many("frames_read_total", "Frames read from the rings, by what became of them.", "verdict", r.Frames)
+	one(counter, "octets_read_total", "Length on the wire of the frames read.", r.Octets)
+	many("payload_octets_total", "TCP payload, by what became of it.", "fate", r.Payload)
+	one(counter, "lost_octets_total", "TCP payload that the capture missed.", r.LostBytes)
+	one(counter, "sessions_total", "TCP connections with payload.", r.Sessions)
+	many("session_ends_total", "Sessions that did not simply end.", "end", r.SessionEnds)
+	many("rows_total", "Rows emitted, by outcome.", "outcome", r.Outcomes)
+	many("met_total", "What was met in the traffic.", "what", r.Met)
+	one(counter, "clock_steps_total", "Times that the wall clock was set anew.", r.ClockSteps)
+	one(gauge, "live", "1: packets and loads make progress.", toInt(len(r.Ailments) == 0))
+	one(gauge, "ready", "1: every interface is listened on and up, and rows find room.", toInt(len(r.Ailments)+len(r.Wants) == 0))
+	if s := r.Store; s != nil {
+		one(counter, "rows_spooled_total", "Rows written to the spool.", s.Spooled)
+		one(counter, "rows_lost_total", "Rows lost to a full spool.", s.Lost)
+		one(counter, "rows_loaded_total", "Rows loaded into the database.", s.Loaded)
+		one(gauge, "rows_waiting", "Rows in the spool.", s.Waiting)
+		one(counter, "rows_set_aside_total", "Rows that the database refused.", s.SetAside)
+		one(gauge, "database_away", "1: the database does not answer; the spool grows.", toInt(s.Away))
+	}
+}
+
+func toInt(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// httpHandler serves /metrics, /livez and /readyz.
+func (t *tap) httpHandler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector{t}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { verdict(w, t.ailments(time.Now())) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		verdict(w, append(t.ailments(time.Now()), t.wants()...))
+	})
+	return mux
+}
+
+// verdict answers 200 where there is nothing to complain of, else 503 with what there is.
+func verdict(w http.ResponseWriter, complaints []string) {
+	if len(complaints) > 0 {
+		http.Error(w, strings.Join(complaints, "\n"), http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// serveHTTP serves until ctx ends.
+func (t *tap) serveHTTP(ctx context.Context, l net.Listener) {
+	server := &http.Server{Handler: t.httpHandler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		t.log.Error().Err(err).Msg("metrics are not served any more")
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"time"
+
+	"tap25/bpf"
+	"tap25/reassembly"
+	"tap25/reassembly/smtp"
+)
+
+// report is what a running sniff tells of itself: to tap25 status, to /metrics, and in its closing summary.
+// Seen = dropped by design + ring full + delivered; delivered = read + waiting in the rings; read = the frames by verdict.
+type report struct {
+	Version    string            `json:"version"`
+	PID        int               `json:"pid"`
+	Sensor     string            `json:"sensor"`
+	Started    time.Time         `json:"started"`
+	At         time.Time         `json:"at"`
+	Interfaces []interfaceReport `json:"interfaces"`
+	Ailments   []string          `json:"ailments"` // why it is not live
+	Wants      []string          `json:"wants"`    // why it is not ready
+
+	Seen      int64            `json:"seen"`
+	Dropped   map[string]int64 `json:"dropped"` // by design
+	RingFull  int64            `json:"ring_full"`
+	Delivered int64            `json:"delivered"`
+	Cut       int64            `json:"cut"` // delivered, but not whole
+	Rings     []ringReport     `json:"rings"`
+
+	Read    int64            `json:"read"`
+	Octets  int64            `json:"octets"`
+	Lost    int64            `json:"lost"` // of the ring's losses, those that the workers know of
+	Frames  map[string]int64 `json:"frames"`
+	Payload map[string]int64 `json:"payload"`
+
+	Sessions    int64            `json:"sessions"`
+	SessionEnds map[string]int64 `json:"session_ends"` // those that did not simply end
+	LostBytes   int64            `json:"lost_bytes"`
+	Rows        int64            `json:"rows"`
+	Outcomes    map[string]int64 `json:"outcomes"`
+	Met         map[string]int64 `json:"met"`
+	ClockSteps  int64            `json:"clock_steps"`
+
+	Store *storeReport `json:"store,omitempty"` // nil: --json
+}
+
+type interfaceReport struct {
+	Name   string `json:"name"`
+	Native bool   `json:"native"`
+	Up     bool   `json:"up"`
+	Away   bool   `json:"away"`
+}
+
+type ringReport struct {
+	Delivered int64 `json:"delivered"`
+	Full      int64 `json:"full"`
+	Read      int64 `json:"read"`
+}
+
+// storeReport is what became of the rows: rows = spooled + lost; spooled, with what was found at the start, = loaded + waiting + set aside.
+type storeReport struct {
+	Spooled  int64 `json:"spooled"`
+	Lost     int64 `json:"lost"`
+	Loaded   int64 `json:"loaded"`
+	Waiting  int64 `json:"waiting"`
+	SetAside int64 `json:"set_aside"`
+	Found    int64 `json:"found"`
+	Away     bool  `json:"database_away"`
+}
+
+// report gathers the counters. Each kind is read at its own moment, so that sums hold exactly only when nothing passes.
+func (t *tap) report() *report {
+	now := time.Now()
+	r := &report{Version: version(), PID: os.Getpid(), Sensor: t.settings.sensor, Started: t.started.UTC(), At: now.UTC(), Ailments: t.ailments(now), Wants: t.wants()}
+	var sum reassembly.Stats
+	for _, w := range t.workers { // before the kernel's: what was read was delivered
+		c := w.published.Load()
+		r.Read += c.Frames
+		r.Octets += c.Octets
+		r.Lost += c.Lost
+		r.Rings = append(r.Rings, ringReport{Read: c.Frames})
+		sum.Add(&c.Reassembly)
+	}
+	r.takeReassembly(&sum)
+	stats, _ := t.live.Stats() // that it cannot be read is among the wants
+	r.Seen, r.RingFull, r.Delivered, r.ClockSteps = int64(stats.Seen()), int64(stats.Full()), int64(stats.Delivered()), int64(stats.ClockSteps)
+	r.Dropped = map[string]int64{}
+	for v, n := range stats.Verdicts {
+		if v := bpf.Verdict(v); !v.Kept() {
+			r.Dropped[v.String()] = int64(n)
+		}
+	}
+	for i, ring := range stats.Rings {
+		r.Cut += int64(ring.Cut)
+		if i < len(r.Rings) {
+			r.Rings[i].Delivered, r.Rings[i].Full = int64(ring.Delivered), int64(ring.Full)
+		}
+	}
+	for _, l := range stats.Links {
+		r.Interfaces = append(r.Interfaces, interfaceReport(l))
+	}
+	if t.out.report != nil {
+		r.Store = t.out.report()
+	}
+	return r
+}
+
+func (r *report) takeReassembly(s *reassembly.Stats) {
+	r.Frames = maps.Collect(s.Frames.All())
+	r.Payload = map[string]int64{"in order": s.DeliveredBytes, "duplicate": s.DuplicateBytes, "ignored": s.IgnoredBytes}
+	r.Sessions, r.LostBytes = s.Sessions, s.LostBytes
+	r.SessionEnds = map[string]int64{"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted, "open at the end": s.Unfinished}
+	r.Outcomes = map[string]int64{}
+	for o, name := range smtp.Outcomes() {
+		r.Outcomes[name] = s.SMTP.Rows[o]
+		r.Rows += s.SMTP.Rows[o]
+	}
+	r.Met = map[string]int64{
+		"bad checksums": s.BadChecksums, "conflicts": s.Conflicts, "ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted,
+		"half-open ended by silence": s.HalfOpenIdle, "holes given up for memory": s.HolesEvicted, "replies to no command": s.SMTP.Unsolicited,
+		"lines that are no replies": s.SMTP.Junk, "replies presumed": s.SMTP.Presumed, "limits met": s.SMTP.Overflows,
+		"fragments expired": s.Fragments.Expired, "fragments evicted": s.Fragments.Evicted, "bad fragments": s.Fragments.Bad,
+	}
+}
+
+// waiting is what the rings hold.
+func (r *report) waiting() int64 { return max(r.Delivered-r.Read, 0) }
+
+func sumOf(counts map[string]int64) (n int64) {
+	for _, k := range counts {
+		n += k
+	}
+	return n
+}

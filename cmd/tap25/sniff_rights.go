@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"github.com/landlock-lsm/go-landlock/landlock"
+	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/psx"
+)
+
+// forbidCores keeps memory, which holds content, from ever being written to disk or read by another process.
+func forbidCores() error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("forbid core dumps: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("forbid core dumps: %w", err)
+	}
+	return nil
+}
+
+// rights are what a running sniff keeps.
+type rights struct {
+	uid, gid int      // to become; -1: no change
+	write    []string // directories
+	read     []string // directories and files
+	connect  []uint16 // TCP ports
+}
+
+// confine gives up all rights but these, for every thread and for good. It says what the kernel cannot do of it.
+func confine(r rights) (notes []string, err error) {
+	for c := uintptr(0); c <= 63; c++ {
+		// Without CAP_SETPCAP, as under the systemd unit, what is in there cannot be had either: no-new-privileges below.
+		_, _, _ = psx.Syscall3(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)
+	}
+	if _, _, e := psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); e != 0 {
+		return nil, fmt.Errorf("set no-new-privileges: %w", e)
+	}
+	if note, err := landlocked(r); err != nil {
+		return nil, err
+	} else if note != "" {
+		notes = append(notes, note)
+	}
+	if r.uid >= 0 {
+		if err := become(r.uid, r.gid); err != nil {
+			return nil, err
+		}
+	}
+	if _, _, e := psx.Syscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0); e != 0 {
+		return nil, fmt.Errorf("drop ambient capabilities: %w", e)
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if _, _, e := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0); e != 0 {
+		return nil, fmt.Errorf("drop capabilities: %w", e)
+	}
+	return notes, forbidCores() // a change of user sets the first part of it back
+}
+
+func become(uid, gid int) error {
+	if err := syscall.Setgroups([]int{gid}); err != nil {
+		return fmt.Errorf("set groups: %w", err)
+	}
+	if err := syscall.Setresgid(gid, gid, gid); err != nil {
+		return fmt.Errorf("become group %d: %w", gid, err)
+	}
+	if err := syscall.Setresuid(uid, uid, uid); err != nil {
+		return fmt.Errorf("become user %d: %w", uid, err)
+	}
+	return nil
+}
+
+// landlocked restricts files and outgoing TCP, as far as the kernel can.
+func landlocked(r rights) (note string, err error) {
+	var paths []landlock.Rule
+	for _, dir := range r.write {
+		paths = append(paths, landlock.RWDirs(dir).IgnoreIfMissing())
+	}
+	for _, path := range r.read {
+		if st, err := os.Stat(path); err != nil {
+			continue
+		} else if st.IsDir() {
+			paths = append(paths, landlock.RODirs(path))
+		} else {
+			paths = append(paths, landlock.ROFiles(path))
+		}
+	}
+	for _, port := range r.connect {
+		paths = append(paths, landlock.ConnectTCP(port))
+	}
+	if err := landlock.V4.BestEffort().Restrict(paths...); err != nil {
+		return "", fmt.Errorf("restrict files by Landlock: %w", err)
+	}
+	if !hasLandlock() {
+		note = "the kernel has no Landlock (or not in its lsm= list): files are protected by their modes alone"
+	}
+	return note, nil
+}
+
+// hasLandlock asks for its version.
+func hasLandlock() bool {
+	const version = 1 // LANDLOCK_CREATE_RULESET_VERSION
+	v, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, version)
+	return e == 0 && int(v) > 0
+}
+
+// confine gives up the rights of a tap that is attached.
+func (t *tap) confine() ([]string, error) {
+	r := rights{uid: -1, gid: -1, read: resolverFiles()}
+	if t.settings.config != "" {
+		r.read = append(r.read, t.settings.config)
+	}
+	if t.control != "" {
+		r.write = append(r.write, filepath.Dir(t.control))
+	}
+	if t.out.rights != nil {
+		t.out.rights(&r)
+	}
+	if t.settings.user != "" {
+		uid, gid, err := lookupUser(t.settings.user)
+		if err != nil {
+			return nil, err
+		}
+		r.uid, r.gid = uid, gid
+	}
+	if os.Geteuid() != 0 {
+		r.uid = -1
+	}
+	if r.uid >= 0 && t.control != "" {
+		if err := os.Chown(t.control, r.uid, r.gid); err != nil {
+			return nil, err
+		}
+	}
+	return confine(r)
+}
+
+// resolverFiles is what finding a database server by its name, and proving its name, may read.
+func resolverFiles() []string {
+	return []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl", "/etc/localtime", "/usr/share/zoneinfo", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"}
+}
+
+func lookupUser(name string) (uid, gid int, err error) {
+	if os.Geteuid() != 0 {
+		return 0, 0, errors.New("--user is for a tap25 that root starts")
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, 0, fmt.Errorf("find user: %w", err)
+	}
+	if uid, err = strconv.Atoi(u.Uid); err == nil {
+		gid, err = strconv.Atoi(u.Gid)
+	}
+	return uid, gid, err
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"tap25/capture"
+)
+
+const (
+	// checkEvery is how often the interfaces are looked after.
+	checkEvery = time.Second
+	// lastLoad bounds what the end waits for the database; what is not loaded by then waits in the spool.
+	lastLoad = 10 * time.Second
+)
+
+// tap is a running sniff.
+type tap struct {
+	settings *sniffSettings
+	reread   func() (*sniffSettings, error)
+	log      zerolog.Logger
+	level    *levelFilter
+	live     *capture.Live
+	workers  []*worker
+	out      *output
+	started  time.Time
+	control  string // path of the socket
+	serve    []func(context.Context)
+	checked  heartbeat // of the goroutine that looks after the interfaces
+}
+
+// sniff runs from the opening of the interfaces to the closing summary.
+func sniff(cmd *cobra.Command, s *sniffSettings, reread func() (*sniffSettings, error)) (result error) {
+	ctx, cancel := context.WithCancelCause(cmd.Context())
+	defer cancel(nil)
+	t := &tap{settings: s, reread: reread, started: time.Now()}
+	t.log, t.level = newLeveledLogger(cmd.ErrOrStderr(), s.level())
+	if err := forbidCores(); err != nil {
+		return err
+	}
+	var err error
+	if t.live, err = capture.OpenLive(s.live()); err != nil {
+		return fmt.Errorf("sniff: %w", err)
+	}
+	defer func() { result = errors.Join(result, t.live.Close()) }()
+	if t.out, err = openOutput(ctx, cmd, s, t.log, cancel); err != nil {
+		return err
+	}
+	if err := t.begin(ctx); err != nil {
+		return errors.Join(err, t.live.Stop(), t.out.close(ctx))
+	}
+	return t.run(ctx, cmd.Context(), cmd.ErrOrStderr())
+}
+
+// begin makes all that needs rights, and gives them up.
+func (t *tap) begin(ctx context.Context) error {
+	cfg, err := t.settings.reassembly()
+	if err != nil {
+		return err
+	}
+	cfg.Emit = t.out.emit
+	for _, source := range t.live.Workers() {
+		t.workers = append(t.workers, newWorker(source, cfg, t.out.idle))
+	}
+	if err := t.listen(); err != nil {
+		return err
+	}
+	notes, err := t.confine()
+	if err != nil {
+		return fmt.Errorf("give up rights: %w", err)
+	}
+	t.logStart(notes)
+	return nil
+}
+
+// listen makes the sockets, which outlive the rights to do so.
+func (t *tap) listen() (err error) {
+	if t.control = t.settings.control; t.control == "" {
+		if t.control, err = controlPath(); err != nil {
+			return err
+		}
+	}
+	control, err := listenControl(t.control)
+	if err != nil {
+		return err
+	}
+	starter := uint32(os.Getuid())
+	t.serve = append(t.serve, func(ctx context.Context) { t.serveControl(ctx, control, starter) })
+	if t.settings.metrics != "" {
+		l, err := net.Listen("tcp", t.settings.metrics)
+		if err != nil {
+			return errors.Join(fmt.Errorf("serve metrics: %w; choose another address with --metrics", err), control.Close())
+		}
+		t.serve = append(t.serve, func(ctx context.Context) { t.serveHTTP(ctx, l) })
+	}
+	return nil
+}
+
+// logStart says what runs, and what is not as it could be.
+func (t *tap) logStart(notes []string) {
+	stats, _ := t.live.Stats()
+	for _, l := range stats.Links {
+		mode := "native"
+		if !l.Native {
+			mode = "generic"
+		}
+		t.log.Info().Str("interface", l.Name).Str("xdp", mode).Bool("up", l.Up).Msg("listening")
+		if !l.Native && t.settings.xdp == "auto" {
+			t.log.Warn().Str("interface", l.Name).Msg("the driver has no native XDP (or not with this MTU): generic mode costs several times the CPU")
+		}
+		if !l.Up {
+			t.log.Warn().Str("interface", l.Name).Msg("the interface is down: ip link set " + l.Name + " up")
+		}
+	}
+	for _, note := range notes {
+		t.log.Warn().Msg(note)
+	}
+}
+
+// run listens until ctx ends or a worker fails, and writes what is left.
+func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var workers, others sync.WaitGroup
+	for _, w := range t.workers {
+		workers.Go(func() {
+			if err := w.run(); err != nil {
+				cancel(fmt.Errorf("read ring: %w", err))
+			}
+		})
+	}
+	others.Go(func() { t.lookAfterLinks(ctx) })
+	for _, serve := range t.serve {
+		others.Go(func() { serve(ctx) })
+	}
+	others.Go(func() { t.rereadOnHangup(ctx) })
+	others.Go(func() { t.notifySystemd(ctx) })
+	<-ctx.Done()
+	cause := context.Cause(ctx)
+	t.log.Info().Msg("stopping")
+	err := t.live.Stop()
+	workers.Wait()
+	others.Wait()
+	closing, done := context.WithTimeout(context.WithoutCancel(ctx), lastLoad)
+	defer done()
+	err = errors.Join(err, t.out.close(closing))
+	if errors.Is(cause, syscall.EPIPE) || errors.Is(cause, io.ErrClosedPipe) {
+		return nil // whoever reads has enough
+	}
+	t.report().summary(stderr)
+	if signalled.Err() == nil { // no signal has ended it
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+// lookAfterLinks says what becomes of the interfaces, and has them listened on again when they come back.
+func (t *tap) lookAfterLinks(ctx context.Context) {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		t.checked.made(time.Now())
+		for _, c := range t.live.Check() {
+			e := t.log.Warn()
+			if c.Up && c.Err == nil {
+				e = t.log.Info()
+			}
+			e.Str("interface", c.Name).Err(c.Err).Msg(describe(c))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func describe(c capture.LinkChange) string {
+	switch {
+	case c.Err != nil:
+		return "the interface came back, but cannot be listened on: restart tap25"
+	case c.Away:
+		return "the interface is gone; waiting for it"
+	case c.Back:
+		return "the interface came back: listening again"
+	case c.Up:
+		return "the interface is up"
+	}
+	return "the interface is down, or has no carrier"
+}
+
+// rereadOnHangup takes up changed settings with each SIGHUP.
+func (t *tap) rereadOnHangup(ctx context.Context) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+			t.notifyReload()
+			next, err := t.reread()
+			if err == nil {
+				err = t.take(next)
+			}
+			if err != nil {
+				t.log.Error().Err(err).Msg("settings not changed")
+			}
+			t.notifyReady()
+		}
+	}
+}
+
+// take makes what can change of the settings take effect.
+func (t *tap) take(next *sniffSettings) error {
+	if names := t.settings.unchangeable(next); len(names) > 0 {
+		t.log.Warn().Strs("settings", names).Msg("changed, but wait for the next start")
+	}
+	ports := next.portSet()
+	for _, w := range t.workers { // first: a frame that they do not know would be dropped
+		w.ports.Store(&ports)
+	}
+	if err := t.live.SetPorts(ports); err != nil {
+		return err
+	}
+	t.level.set(next.level())
+	t.log.Info().Uints16("ports", ports).Str("log_level", next.logLevel).Msg("settings read again")
+	return nil
+}

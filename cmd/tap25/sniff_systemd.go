@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+)
+
+// notifySystemd says that tap25 is ready, then, as long as packets and loads get on, that it lives.
+func (t *tap) notifySystemd(ctx context.Context) {
+	t.notifyReady()
+	defer t.notify(daemon.SdNotifyStopping)
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || interval == 0 {
+		interval = time.Minute
+	}
+	tick := time.NewTicker(interval / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if list := t.ailments(now); len(list) > 0 {
+				t.log.Error().Strs("ailments", list).Msg("no progress")
+				continue
+			}
+			t.notify(daemon.SdNotifyWatchdog)
+		}
+	}
+}
+
+func (t *tap) notifyReady() { t.notify(daemon.SdNotifyReady) }
+
+func (t *tap) notifyReload() {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // every Linux has it
+	t.notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, ts.Nano()/1000))
+}
+
+// notify is without effect where systemd did not start tap25.
+func (t *tap) notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		t.log.Warn().Err(err).Msg("cannot notify systemd")
+	}
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"tap25/capture"
+	"tap25/reassembly"
+)
+
+const (
+	// publishEvery is how old the counters that others see may be.
+	publishEvery = 200 * time.Millisecond
+	// lookEvery is how many frames a busy worker takes between two looks at the clock.
+	lookEvery = 256
+)
+
+// worker takes the frames of one ring all the way to their rows. Only its own goroutine touches what is not atomic.
+type worker struct {
+	source *capture.Worker
+	asm    *reassembly.Assembler
+	counts workerCounts
+	idle   func() // called when no frame waits
+
+	published atomic.Pointer[workerCounts]
+	ports     atomic.Pointer[[]uint16] // to be taken up
+	turned    atomic.Int64             // Unix nanoseconds when it last looked at the clock
+	busy      int
+}
+
+// workerCounts is a snapshot of what a worker has counted.
+type workerCounts struct {
+	Frames, Octets int64
+	Lost           int64 // frames of its ring, told by the source
+	Reassembly     reassembly.Stats
+}
+
+func newWorker(source *capture.Worker, cfg reassembly.Config, idle func()) *worker {
+	w := &worker{source: source, asm: reassembly.New(cfg), idle: idle}
+	w.publish(time.Now())
+	return w
+}
+
+// run ends when the source is stopped and empty, or broken.
+func (w *worker) run() error {
+	var f capture.Frame
+	for {
+		err := w.source.Next(&f)
+		switch {
+		case err == nil:
+			w.lost(f.Lost)
+			w.counts.Frames++
+			w.counts.Octets += int64(f.Length)
+			w.asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
+			if w.busy++; w.busy < lookEvery {
+				continue
+			}
+		case errors.Is(err, capture.ErrNoFrame):
+			w.lost(f.Lost)
+			w.asm.Advance(f.Time)
+			w.idle()
+		default:
+			w.asm.Close()
+			w.publish(time.Now())
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+		w.look()
+	}
+}
+
+func (w *worker) lost(n uint64) {
+	w.counts.Lost += int64(n)
+	w.asm.FramesLost(n)
+}
+
+// look does what is not due with each frame.
+func (w *worker) look() {
+	w.busy = 0
+	now := time.Now()
+	if now.UnixNano()-w.turned.Load() >= int64(publishEvery) {
+		w.publish(now)
+	}
+	if ports := w.ports.Swap(nil); ports != nil {
+		w.asm.SetPorts(*ports)
+	}
+}
+
+func (w *worker) publish(now time.Time) {
+	w.turned.Store(now.UnixNano())
+	c := w.counts
+	c.Reassembly = w.asm.Stats()
+	w.published.Store(&c)
+}

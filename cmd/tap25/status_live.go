@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// live is the settings of tap25 status.
+type liveStatus struct {
+	control  string
+	json     bool
+	watch    bool
+	interval time.Duration
+}
+
+func statusCommand() *cobra.Command {
+	s := &liveStatus{}
+	cmd := &cobra.Command{
+		Use:   "status [--json] [--watch]",
+		Short: "Show the counters of the tap25 sniff that runs on this machine",
+		Long: "status asks a running tap25 sniff for its counters, twice, to show rates with them. The counters add up: seen =\n" +
+			"dropped by design + ring full + delivered; delivered = read + waiting in the rings. Only root, and the user that\n" +
+			"runs or has started the sniff, get an answer. What the database holds is shown by tap25 db status.",
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if s.control == "" {
+				if s.control, err = controlPath(); err != nil {
+					return err
+				}
+			}
+			if s.interval <= 0 {
+				return &usageError{errors.New("--interval must be more than nothing")}
+			}
+			return s.run(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.control, "control", "", "unix socket of the sniff (default: the one it has by default)")
+	f.BoolVar(&s.json, "json", false, "as JSON, without rates; with --watch one line each time")
+	f.BoolVar(&s.watch, "watch", false, "show them again and again, until Ctrl-C")
+	f.DurationVar(&s.interval, "interval", time.Second, "time over which rates are taken")
+	return cmd
+}
+
+func (s *liveStatus) run(ctx context.Context, w io.Writer) error {
+	before, err := askReport(ctx, s.control)
+	if err != nil {
+		return err
+	}
+	if s.json && !s.watch {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(before)
+	}
+	tick := time.NewTicker(s.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now, err := askReport(ctx, s.control)
+		if err != nil {
+			return err
+		}
+		if s.json {
+			err = json.NewEncoder(w).Encode(now)
+		} else {
+			err = now.write(w, before)
+		}
+		if err != nil || !s.watch {
+			return err
+		}
+		before = now
+	}
+}
+
+// askReport asks a running sniff.
+func askReport(ctx context.Context, path string) (*report, error) {
+	d := net.Dialer{Timeout: controlTimeout}
+	c, err := d.DialContext(ctx, "unix", path)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("ask tap25 sniff: %w; be root, or the user that runs it", err)
+	case err != nil:
+		return nil, fmt.Errorf("ask tap25 sniff: %w; does it run, and with this --control?", err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(2 * controlTimeout)); err != nil {
+		return nil, err
+	}
+	r := &report{}
+	if err := json.NewDecoder(c).Decode(r); err != nil {
+		return nil, fmt.Errorf("ask tap25 sniff: no answer: %w; only root and the user that runs it get one", err)
+	}
+	return r, nil
+}
+
+// write shows a report with the rates since the one before.
+func (r *report) write(w io.Writer, before *report) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	seconds := r.At.Sub(before.At).Seconds()
+	line := func(name string, n, was int64) {
+		fmt.Fprintf(t, "%s\t%d\t%.0f/s\t\n", name, n, float64(n-was)/max(seconds, 1e-3))
+	}
+	fmt.Fprintf(w, "tap25 sniff, process %d, sensor %s, since %s\n", r.PID, r.Sensor, r.Started.Format(time.RFC3339))
+	for _, i := range r.Interfaces {
+		fmt.Fprintf(w, "interface %s: %s\n", i.Name, i.state())
+	}
+	for _, a := range append(r.Ailments, r.Wants...) {
+		fmt.Fprintf(w, "trouble: %s\n", a)
+	}
+	line("frames seen", r.Seen, before.Seen)
+	line("= dropped by design", sumOf(r.Dropped), sumOf(before.Dropped))
+	line("+ ring full", r.RingFull, before.RingFull)
+	line("+ delivered", r.Delivered, before.Delivered)
+	line("= read", r.Read, before.Read)
+	line("+ waiting in rings", r.waiting(), before.waiting())
+	line("octets read", r.Octets, before.Octets)
+	line("octets lost", r.LostBytes, before.LostBytes)
+	line("sessions", r.Sessions, before.Sessions)
+	line("rows", r.Rows, before.Rows)
+	if s, b := r.Store, before.Store; s != nil && b != nil {
+		line("= spooled", s.Spooled, b.Spooled)
+		line("+ lost to a full spool", s.Lost, b.Lost)
+		line("loaded", s.Loaded, b.Loaded)
+		line("waiting in the spool", s.Waiting, b.Waiting)
+		line("set aside", s.SetAside, b.SetAside)
+	}
+	return t.Flush()
+}
+
+func (i *interfaceReport) state() string {
+	mode := "generic XDP"
+	if i.Native {
+		mode = "native XDP"
+	}
+	switch {
+	case i.Away:
+		return "away"
+	case !i.Up:
+		return mode + ", down"
+	}
+	return mode + ", up"
+}

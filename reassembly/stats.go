@@ -1,0 +1,36 @@
+package reassembly
+
+// Add adds up what several Assemblers have counted.
+func (s *Stats) Add(o *Stats) {
+	for v := range s.Frames {
+		s.Frames[v] += o.Frames[v]
+	}
+	s.Fragments.add(&o.Fragments)
+	s.SMTP.Add(&o.SMTP)
+	for _, c := range []struct {
+		sum *int64
+		n   int64
+	}{
+		{&s.Sessions, o.Sessions}, {&s.PayloadBytes, o.PayloadBytes}, {&s.DeliveredBytes, o.DeliveredBytes},
+		{&s.DuplicateBytes, o.DuplicateBytes}, {&s.IgnoredBytes, o.IgnoredBytes}, {&s.LostBytes, o.LostBytes},
+		{&s.FramesLost, o.FramesLost}, {&s.BadChecksums, o.BadChecksums}, {&s.Conflicts, o.Conflicts},
+		{&s.IgnoredResets, o.IgnoredResets}, {&s.HalfOpenEvicted, o.HalfOpenEvicted}, {&s.HalfOpenIdle, o.HalfOpenIdle},
+		{&s.HolesEvicted, o.HolesEvicted}, {&s.ConnsEvicted, o.ConnsEvicted}, {&s.Idle, o.Idle}, {&s.Unfinished, o.Unfinished},
+	} {
+		*c.sum += c.n
+	}
+}
+
+func (s *FragmentStats) add(o *FragmentStats) {
+	s.In += o.In
+	s.Reassembled += o.Reassembled
+	s.Duplicate += o.Duplicate
+	s.Overlapping += o.Overlapping
+	s.Irrelevant += o.Irrelevant
+	s.Bad += o.Bad
+	s.Expired += o.Expired
+	s.Evicted += o.Evicted
+	s.Held += o.Held
+	s.Datagrams += o.Datagrams
+	s.DontFragment += o.DontFragment
+}
