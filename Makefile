@@ -20,7 +20,7 @@ install-run:
 # What the tests need besides: a C compiler for the race detector, ip for network namespaces. The XDP program's object is
 # committed; where clang 14 and libbpf-dev are installed, a test compiles it anew and compares.
 install-test: install-run
-	@command -v gcc >/dev/null && command -v ip >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2; }
+	@command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool; }
 
 demo: install-run build
 	sh docs/demo.sh

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -22,7 +23,10 @@ type output struct {
 }
 
 // openOutput opens standard output. A write that fails ends the tap.
-func openOutput(_ context.Context, cmd *cobra.Command, _ *sniffSettings, _ zerolog.Logger, fail func(error)) (*output, error) {
+func openOutput(_ context.Context, cmd *cobra.Command, s *sniffSettings, _ zerolog.Logger, fail func(error)) (*output, error) {
+	if !s.json {
+		return nil, errors.New("sniff does not write to the database yet: use --json")
+	}
 	out := newRows(cmd.OutOrStdout(), fail)
 	return &output{
 		emit:  out.emit,

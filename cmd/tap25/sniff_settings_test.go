@@ -1,0 +1,120 @@
+package main
+
+import (
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func settingsOf(t *testing.T, args ...string) (*sniffSettings, error) {
+	t.Helper()
+	s := &sniffSettings{}
+	cmd := &cobra.Command{}
+	sniffFlags(cmd, s)
+	if err := cmd.ParseFlags(args); err != nil {
+		t.Fatal(err)
+	}
+	return s, s.complete(cmd.Flags())
+}
+
+func configFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tap25.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestSniffSettings_FileThenEnvironmentThenFlags(t *testing.T) {
+	path := configFile(t, "interface: [eth1, eth2]\nport: [25, 2525]\nsensor: file\nworkers: 3\nlog-level: warn\n")
+	t.Setenv("TAP25_SENSOR", "environment")
+	t.Setenv("TAP25_WORKERS", "4")
+	s, err := settingsOf(t, "--config", path, "--workers", "5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(s.interfaces, []string{"eth1", "eth2"}) || !slices.Equal(s.ports, []uint{25, 2525}) || s.sensor != "environment" || s.workers != 5 || s.logLevel != "warn" {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestSniffSettings_MistakesAreNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		"interfaces: eth1\n": `no setting "interfaces"`, "interface: eth1\nworkers: many\n": "workers", "interface: eth1\nport: 0\n": "not a TCP port",
+		"interface: eth1\nxdp: fast\n": "--xdp", "interface: [eth1, eth1]\n": "twice", "sensor: x\n": "no interface", "interface: eth1\nretention: long\n": "--retention",
+	} {
+		if _, err := settingsOf(t, "--config", configFile(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestSniff_HangupTakesUpPorts(t *testing.T) {
+	w := newWire(t)
+	m := w.serve()
+	path := configFile(t, "port: [2525]\n")
+	s := w.sniff("--config", path)
+	if err := w.send("192.0.2.25:25", "before", 1); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "what is not watched to be dropped", func() bool {
+		r, err := askReport(t.Context(), s.control)
+		return err == nil && r.Dropped["other_port"] > 10
+	})
+	if err := os.WriteFile(path, []byte("port: [25]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the settings", func() bool { return strings.Contains(s.diag.String(), "settings read again") })
+	if err := w.send("192.0.2.25:25", "behind", 1); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "rows", func() bool { return strings.Count(s.out.String(), "\n") == 2 })
+	if rows := essentials(s.end(os.Interrupt)); !slices.Equal(rows, m.taken[2:]) {
+		t.Errorf("%d rows differ from the %d taken", len(rows), len(m.taken)-2)
+	}
+}
+
+func TestSniff_SurvivesTheInterfaceGoingAway(t *testing.T) {
+	w := newWire(t)
+	m := w.serve()
+	s := w.sniff()
+	w.ip("-n " + w.tap + " link del tap0")
+	await(t, "word of it", func() bool { return strings.Contains(s.diag.String(), "the interface is gone") })
+	w.ip("link add port netns " + w.hub + " type veth peer name tap0 netns " + w.tap)
+	w.ip("-n " + w.hub + " link set port master br0")
+	w.ip("-n " + w.hub + " link set port up")
+	w.ip("-n " + w.tap + " link set tap0 up")
+	await(t, "it to be back, without any capability", func() bool { return strings.Contains(s.diag.String(), "listening again") })
+	await(t, "carrier", func() bool {
+		out, _ := exec.Command("ip", "-n", w.tap, "link", "show", "tap0").Output()
+		return strings.Contains(string(out), "LOWER_UP")
+	})
+	if err := w.send("192.0.2.25:25", "back", 1); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "rows", func() bool { return strings.Count(s.out.String(), "\n") == 2 })
+	if rows := essentials(s.end(syscall.SIGTERM)); !slices.Equal(rows, m.taken) {
+		t.Errorf("%d rows differ from the %d taken", len(rows), len(m.taken))
+	}
+}
+
+func TestVerdict_ComplaintsAreUnavailable(t *testing.T) {
+	for want, complaints := range map[int][]string{200: nil, 503: {"a worker stands still"}} {
+		w := httptest.NewRecorder()
+		verdict(w, complaints)
+		if w.Code != want {
+			t.Errorf("%d, want %d", w.Code, want)
+		}
+	}
+}
