@@ -31,6 +31,6 @@ func openOutput(_ context.Context, cmd *cobra.Command, s *sniffSettings, _ zerol
 	return &output{
 		emit:  out.emit,
 		idle:  func() { _ = out.flush() }, // rows keeps the error and tells fail
-		close: func(context.Context) error { return out.finish() },
+		close: func(context.Context) error { return out.flush() },
 	}, nil
 }

@@ -48,6 +48,9 @@ func (w *worker) run() error {
 	var f capture.Frame
 	for {
 		err := w.source.Next(&f)
+		if w.ports.Load() != nil { // before the first frame that was taken for them
+			w.asm.SetPorts(*w.ports.Swap(nil))
+		}
 		switch {
 		case err == nil:
 			w.lost(f.Lost)
@@ -84,9 +87,6 @@ func (w *worker) look() {
 	now := time.Now()
 	if now.UnixNano()-w.turned.Load() >= int64(publishEvery) {
 		w.publish(now)
-	}
-	if ports := w.ports.Swap(nil); ports != nil {
-		w.asm.SetPorts(*ports)
 	}
 }
 
