@@ -3,12 +3,18 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"tap25/reassembly/smtp"
+	"tap25/store"
 )
 
 // output is where the rows go.
@@ -19,18 +25,122 @@ type output struct {
 
 	report func() *storeReport // nil: standard output
 	ailing func(time.Time) (ailments, wants []string)
-	rights func(*rights) // adds those that it needs
+	spool  string              // its directory, of this user's alone
+	rights func(*rights) error // adds those that it needs
 }
 
-// openOutput opens standard output. A write that fails ends the tap.
-func openOutput(_ context.Context, cmd *cobra.Command, s *sniffSettings, _ zerolog.Logger, fail func(error)) (*output, error) {
-	if !s.json {
-		return nil, errors.New("sniff does not write to the database yet: use --json")
+// openOutput opens standard output, where a write that fails ends the tap, or the way to the database.
+func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log zerolog.Logger, fail func(error)) (*output, error) {
+	if s.json {
+		out := newRows(cmd.OutOrStdout(), fail)
+		return &output{
+			emit:  out.emit,
+			idle:  func() { _ = out.flush() }, // rows keeps the error and tells fail
+			close: func(context.Context) error { return out.flush() },
+		}, nil
 	}
-	out := newRows(cmd.OutOrStdout(), fail)
+	cfg := streamConfig{db: s.db, sensor: s.sensor, log: log, stderr: cmd.ErrOrStderr()}
+	if s.spool != "" {
+		cfg.dirs = []string{s.spool}
+	}
+	if s.retention != "never" {
+		cfg.retention, _ = store.ParseRetention(s.retention) // checked
+	}
+	st, err := openStream(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if st.cluster != nil { // to be started with the rights that it takes
+		db, err := st.connect(ctx)
+		if err != nil {
+			return nil, errors.Join(err, st.Close(ctx))
+		}
+		db.Close()
+	}
+	h := &loadHealth{stream: st}
 	return &output{
-		emit:  out.emit,
-		idle:  func() { _ = out.flush() }, // rows keeps the error and tells fail
-		close: func(context.Context) error { return out.flush() },
+		emit: st.Emit, idle: func() {}, close: st.Close, ailing: h.ailing,
+		report: func() *storeReport { return reportOf(st.Stats()) }, rights: st.rights, spool: st.dir,
 	}, nil
+}
+
+func reportOf(s streamStats) *storeReport {
+	return &storeReport{
+		Spooled: s.spool.Appended, Lost: s.spool.Lost + s.lost, Loaded: s.spool.Loaded, Waiting: s.spool.Waiting + s.spool.Open + s.spool.Buffered,
+		SetAside: s.spool.SetAside, Found: s.spool.Found, Away: s.loader.Err != nil,
+	}
+}
+
+// rights are the spool's directory and the private cluster's, whose user tap25 becomes where root has started it.
+func (s *stream) rights(r *rights) error {
+	r.write = append(r.write, s.dir)
+	if s.cluster == nil {
+		r.connect = append(r.connect, databasePorts(s.dsn)...)
+	} else {
+		state, err := store.StateDir()
+		if err != nil {
+			return err
+		}
+		r.write = append(r.write, state)
+		r.uid, r.gid = s.cluster.Owner()
+		if os.Geteuid() == 0 {
+			return s.cluster.Give()
+		}
+	}
+	return nil
+}
+
+// give makes a directory and what is in it another user's.
+func give(dir string, uid, gid int) error {
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if err := os.Lchown(path, uid, gid); err != nil && !errors.Is(err, fs.ErrNotExist) { // loaded meanwhile
+			return err
+		}
+		return nil
+	})
+	// The directory above, if it is the state directory's, lets its owner alone through.
+	if base, baseErr := spoolBase(); err == nil && baseErr == nil && filepath.Dir(dir) == base {
+		err = os.Lchown(base, uid, gid)
+	}
+	if err != nil {
+		return fmt.Errorf("give the spool to the user that tap25 becomes: %w", err)
+	}
+	return nil
+}
+
+// loadStuck is how long segments may wait for a database that answers, without a row loaded: a slow one takes seconds.
+const loadStuck = 5 * time.Minute
+
+// loadHealth watches that loads get on and that rows find room.
+type loadHealth struct {
+	stream *stream
+
+	mu     sync.Mutex
+	loaded int64
+	on     time.Time // when loads last got on, or had no reason to
+	lost   int64
+	full   time.Time
+}
+
+func (h *loadHealth) ailing(now time.Time) (ailments, wants []string) {
+	s := h.stream.Stats()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	// A database that is away is no ailment: the spool is there for it.
+	if s.spool.Loaded != h.loaded || s.spool.Waiting == 0 || s.loader.Err != nil || h.on.IsZero() {
+		h.loaded, h.on = s.spool.Loaded, now
+	}
+	if now.Sub(h.on) > loadStuck {
+		ailments = append(ailments, "loads stand still")
+	}
+	if lost := s.spool.Lost + s.lost; lost != h.lost {
+		h.lost, h.full = lost, now
+	}
+	if !h.full.IsZero() && now.Sub(h.full) < time.Minute {
+		wants = append(wants, "the spool is full: rows are lost")
+	}
+	return ailments, wants
 }

@@ -121,7 +121,9 @@ func (t *tap) confine() ([]string, error) {
 		r.write = append(r.write, filepath.Dir(t.control))
 	}
 	if t.out.rights != nil {
-		t.out.rights(&r)
+		if err := t.out.rights(&r); err != nil {
+			return nil, err
+		}
 	}
 	if t.settings.user != "" {
 		uid, gid, err := lookupUser(t.settings.user)
@@ -137,6 +139,14 @@ func (t *tap) confine() ([]string, error) {
 		if err := os.Chown(t.control, r.uid, r.gid); err != nil {
 			return nil, err
 		}
+	}
+	if r.uid >= 0 && t.out.spool != "" {
+		if err := give(t.out.spool, r.uid, r.gid); err != nil {
+			return nil, err
+		}
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		r.read = append(r.read, filepath.Join(home, ".pgpass"), filepath.Join(home, ".postgresql"))
 	}
 	return confine(r)
 }

@@ -192,9 +192,15 @@ func (w *wire) start(args ...string) *sniffing {
 		w.t.Fatal(err)
 	}
 	s := &sniffing{t: w.t, state: w.t.TempDir()}
+	if slices.Contains(args, "--db") {
+		s.state = os.Getenv("XDG_STATE_HOME")
+	}
 	s.control = filepath.Join(s.state, "control.sock")
 	s.cmd = exec.Command(self)
-	s.cmd.Args = append([]string{"tap25-probed", "sniff", "--json", "--sensor", "tap", "-i", "tap0", "--control", s.control}, args...)
+	s.cmd.Args = append([]string{"tap25-probed", "sniff", "--sensor", "tap", "-i", "tap0", "--control", s.control}, args...)
+	if !slices.Contains(args, "--db") {
+		s.cmd.Args = append(s.cmd.Args, "--json")
+	}
 	s.cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+s.state)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.diag
 	if err := w.in(w.tap, s.cmd.Start); err != nil {

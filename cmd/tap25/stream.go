@@ -241,7 +241,7 @@ func (s *stream) givenUp() bool {
 func (s *stream) watch(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	var failing, full alarm
+	var failing, full, broken alarm
 	var failed bool
 	var lost int64
 	for {
@@ -266,6 +266,9 @@ func (s *stream) watch(ctx context.Context) {
 		}
 		if full.rings(st.spool.Lost > lost) {
 			s.cfg.log.Error().Int64("rows_lost", st.spool.Lost).Int64("spool_bytes", st.spool.Bytes).Msg("the spool is full: rows are lost, capture goes on")
+		}
+		if broken.rings(st.spool.LastFault != nil) {
+			s.cfg.log.Error().Err(st.spool.LastFault).Int64("rows_in_memory", st.spool.Buffered).Msg("the spool cannot be written; rows wait in memory")
 		}
 		lost = st.spool.Lost
 	}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// asked runs tap25 in this process and gives what it prints.
+func asked(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, diag bytes.Buffer
+	if status := run(t.Context(), args, nil, &out, &diag); status != statusDone {
+		t.Fatalf("%s: status %d: %s", args[:2], status, diag.String())
+	}
+	return out.String()
+}
+
+// TestSniff_LoadsIntoTheDatabase listens, as root and without rights afterwards, loads while it runs, and the rest at its
+// end, into a private cluster that it has started.
+func TestSniff_LoadsIntoTheDatabase(t *testing.T) {
+	w := newWire(t)
+	clusterState(t)
+	m := w.serve()
+	s := w.sniff("--db", "local", "--retention", "never")
+	if err := w.send("192.0.2.25:25", "one", 20); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "rows in the database", func() bool {
+		r, err := askReport(t.Context(), s.control)
+		return err == nil && r.Store != nil && r.Store.Loaded == int64(len(m.taken))
+	})
+	if err := w.send("[2001:db8::25]:25", "two", 20); err != nil {
+		t.Fatal(err)
+	}
+	s.end(syscall.SIGTERM)
+	rows := strings.Split(strings.TrimSpace(asked(t, "db", "psql", "--", "-Atc",
+		"select mail_from || ' ' || rcpt_to || ' ' || outcome || coalesce(flags::text, '') from mail")), "\n")
+	slices.Sort(rows)
+	slices.Sort(m.taken)
+	if fmt.Sprint(rows) != fmt.Sprint(m.taken) {
+		t.Errorf("%d rows in the database, %d taken by the server; or not the same", len(rows), len(m.taken))
+	}
+}

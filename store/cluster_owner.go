@@ -1,0 +1,20 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Owner is the user that the server runs as, and that owns the cluster's directory.
+func (c *Cluster) Owner() (uid, gid int) { return c.uid, c.gid }
+
+// Give makes the cluster's locks its owner's, for a process that root has started and that goes on as that user.
+func (c *Cluster) Give() error {
+	for _, name := range []string{"users.lock", "start.lock"} {
+		if err := os.Lchown(filepath.Join(c.dir, name), c.uid, c.gid); err != nil && !os.IsNotExist(err) {
+			return fmt.Errorf("give the cluster's locks to the user that tap25 becomes: %w", err)
+		}
+	}
+	return nil
+}
