@@ -325,6 +325,7 @@ func (c *Cluster) wait(ctx context.Context) error {
 	for !c.answers(ctx) {
 		select {
 		case err := <-c.exited:
+			c.server = nil
 			return fmt.Errorf("start PostgreSQL in %s: it ended (%v); its log is %s", c.dir, err, c.log())
 		case <-ctx.Done():
 			return fmt.Errorf("start PostgreSQL in %s: no answer; its log is %s", c.dir, c.log())
@@ -410,7 +411,10 @@ func (c *Cluster) Release() error {
 	if c.users == nil {
 		return nil
 	}
-	defer c.users.Close()
+	defer func() {
+		c.users.Close()
+		c.users, c.server = nil, nil
+	}()
 	if c.server == nil {
 		return nil
 	}

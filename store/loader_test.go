@@ -152,6 +152,8 @@ func TestLoader_EveryRowOnceWhateverCutsTheConnection(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	checkOnce(t, db, "tap", n)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for f, done := range p.done {
 		if done == 0 {
 			t.Errorf("no connection was cut in way %d", f)

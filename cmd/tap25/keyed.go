@@ -42,7 +42,7 @@ func (k *keyed) emit(e *smtp.Envelope) error {
 
 // seal seals the segment that was begun, if it has rows.
 func (k *keyed) seal() error {
-	if k.rows == 0 {
+	if k.rows == 0 || k.stream.discard.Load() {
 		return nil
 	}
 	key := "replay-" + hex.EncodeToString(k.sum.Sum(nil))

@@ -32,7 +32,11 @@ type replay struct {
 	spool    string
 	wait     time.Duration
 
-	stored *streamStats // nil: none
+	followDir string
+	retention string
+
+	stored   *streamStats // nil: none
+	repeated int64
 
 	frames, octets int64
 	elapsed        time.Duration
@@ -41,18 +45,25 @@ type replay struct {
 func replayCommand() *cobra.Command {
 	r := &replay{}
 	cmd := &cobra.Command{
-		Use:   "replay [--json | --db URL|local] [flags] FILE...",
+		Use:   "replay [--json | --db URL|local] [flags] FILE... | --follow DIR",
 		Short: "Read capture files and write the envelopes in them",
 		Long: "replay reads captures (pcap or pcapng; plain, gzip or zstd; - is standard input) as one continuous stream, in the\n" +
 			"order given, and writes a row for each recipient, into the database or with --json to standard output. A capture\n" +
 			"that the database holds already adds no row. Rows go through a spool on disk: where the database goes away for longer\n" +
 			"than --wait, or the replay is interrupted, the same command run again completes it. A closing summary goes to standard error.\n\n" +
+			"With --follow, the files of a directory are read in the order of their names (numbers by value), as one stream that goes\n" +
+			"on until SIGINT or SIGTERM and over restarts. A file is complete when nobody has it open for writing and the next is\n" +
+			"there, or nothing was written to it for ten seconds. The database may be away; each row comes there once. Mails that\n" +
+			"are under way at the end become rows after the next start: leave an hour of files in the directory for that.\n\n" +
 			"Flags may also be set in the environment: --sensor as TAP25_SENSOR and so on.",
-		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
-		Args:    usageArgs(replayArgs),
+		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n  tcpdump -i eth0 -G 60 -w '/captures/%s.pcap' tcp port 25 & tap25 replay --follow /captures\n  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
+		Args:    usageArgs(r.args),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if err := fromEnvironment(cmd); err != nil {
 				return err
+			}
+			if r.followDir != "" {
+				return r.follow(cmd)
 			}
 			return r.run(cmd, paths)
 		},
@@ -65,10 +76,18 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&r.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
 	flags.StringVar(&r.spool, "spool", "", "directory where rows wait for the database (default: one below the state directory)")
 	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long a database that goes away is waited for")
+	flags.StringVar(&r.followDir, "follow", "", "directory whose capture files are read as they are completed, as from tcpdump -G, until a signal")
+	flags.StringVar(&r.retention, "retention", "2y", "with --follow: how long days are kept, where the database lets this user drop them")
 	return cmd
 }
 
-func replayArgs(_ *cobra.Command, paths []string) error {
+func (r *replay) args(_ *cobra.Command, paths []string) error {
+	if r.followDir != "" && (len(paths) > 0 || r.json) {
+		return errors.New("--follow reads the files of its directory into a database: no file and no --json beside it")
+	}
+	if r.followDir != "" {
+		return nil
+	}
 	if len(paths) == 0 {
 		return errors.New("no capture file given (- is standard input)")
 	}
@@ -150,7 +169,7 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	if errors.Is(flushErr, syscall.EPIPE) || errors.Is(flushErr, io.ErrClosedPipe) {
 		return nil // as with tap25 replay … | head: whoever reads has enough
 	}
-	r.summary(cmd.ErrOrStderr(), asm.Stats(), out)
+	r.summary(cmd.ErrOrStderr(), asm.Stats(), out.emitted.Load())
 	switch {
 	case flushErr != nil:
 		return flushErr

@@ -88,10 +88,15 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 	if err := s.openSpool(); err != nil {
 		return nil, err
 	}
+	interrupted := ctx
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx)) // what an interruption leaves whole is loaded still
 	s.append = s.spool.Append
 	if cfg.waits {
-		s.append = func(record []byte) error { return s.spool.AppendWait(ctx, record) }
+		wait := ctx
+		if cfg.rereadable {
+			wait = interrupted
+		}
+		s.append = func(record []byte) error { return s.spool.AppendWait(wait, record) }
 	}
 	s.loader = store.NewLoader(store.LoaderConfig{Spool: s.spool, Connect: s.connect})
 	s.running.Go(func() { s.loader.Run(ctx) })
@@ -181,7 +186,16 @@ func (s *stream) Emit(e *smtp.Envelope) {
 }
 
 func (s *stream) put(record []byte) {
-	if err := s.append(record); err != nil && s.cfg.waits { // Append counts by itself
+	err := s.append(record)
+	switch {
+	case err == nil || !s.cfg.waits: // Append counts by itself
+	case s.cfg.rereadable && len(record) <= spool.MaxRecord: // interrupted, or the disk has lost what was not sealed
+		s.Discard()
+		s.left.Add(1)
+		if s.cfg.fail != nil {
+			s.cfg.fail(err)
+		}
+	default:
 		s.lost.Add(1)
 	}
 }
@@ -242,7 +256,7 @@ func (s *stream) watch(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var failing, full, broken alarm
-	var failed bool
+	var failed, told bool
 	var lost int64
 	for {
 		select {
@@ -251,9 +265,9 @@ func (s *stream) watch(ctx context.Context) {
 		case <-tick.C:
 		}
 		st := s.Stats()
-		if s.givenUp() && s.cfg.fail != nil {
+		if s.givenUp() && s.cfg.fail != nil && !told {
 			s.cfg.fail(fmt.Errorf("%w: %w", errAway, st.loader.Err))
-			s.cfg.fail = nil
+			told = true
 		}
 		// A reconnect at once is no news.
 		fails := st.loader.Err != nil && time.Since(st.loader.Since) > 2*time.Second

@@ -19,7 +19,7 @@ type count struct {
 
 // summary writes what a replay has done. The counters in parentheses add up to the number before them, except for
 // sessions, where they pick out those that did not simply end.
-func (r *replay) summary(w io.Writer, s reassembly.Stats, out *rows) {
+func (r *replay) summary(w io.Writer, s reassembly.Stats, rows int64) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%-10s"+format+"\n", append([]any{name}, args...)...)
 	}
@@ -36,7 +36,10 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, out *rows) {
 	line("lost", "%d bytes", s.LostBytes)
 	line("sessions", "%d%s", s.Sessions, nonZero(counts(
 		count{"not SMTP", s.SMTP.NotSMTP}, count{"ended by silence", s.Idle}, count{"evicted", s.ConnsEvicted}, count{"open at the end", s.Unfinished})))
-	line("rows", "%d%s", out.emitted.Load(), nonZero(outcomes(&s.SMTP)))
+	line("rows", "%d%s", rows, nonZero(outcomes(&s.SMTP)))
+	if r.repeated > 0 {
+		line("repeated", "%d rows of files that were done", r.repeated)
+	}
 	if st := r.stored; st != nil {
 		stored(line, *st)
 	}

@@ -14,7 +14,7 @@ type counted struct {
 	parts map[string]int64
 }
 
-var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|unspooled|found|spooled|database|met) +(?:(\d+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* \d+)\)?)?$`)
+var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|repeated|unspooled|found|spooled|database|met) +(?:(\d+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* \d+)\)?)?$`)
 
 // summaryOf reads the summary of a replay.
 func summaryOf(diag string) map[string]counted {
@@ -49,8 +49,8 @@ func wrongSums(lines map[string]counted) (wrong []string) {
 	if !ok {
 		return wrong
 	}
-	if lost := lines["unspooled"].total; spooled.total+lost != lines["rows"].total {
-		wrong = append(wrong, fmt.Sprintf("%d rows, but %d spooled and %d lost", lines["rows"].total, spooled.total, lost))
+	if lost := lines["unspooled"].total + lines["repeated"].total; spooled.total+lost != lines["rows"].total {
+		wrong = append(wrong, fmt.Sprintf("%d rows, but %d spooled and %d lost or repeated", lines["rows"].total, spooled.total, lost))
 	}
 	if found := lines["found"].total; spooled.total+found != spooled.sum() {
 		wrong = append(wrong, fmt.Sprintf("%d rows spooled, %d found, but %v", spooled.total, found, spooled.parts))

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"tap25/capture"
+	"tap25/reassembly"
+	"tap25/reassembly/smtp"
+	"tap25/store"
+)
+
+const (
+	// lookAtDirEvery is how often the directory is looked at.
+	lookAtDirEvery = 500 * time.Millisecond
+
+	// partRows and partBytes bound what of a file is held until it is sealed. They are part of what names the segments:
+	// do not change them.
+	partRows  = 100_000
+	partBytes = 64 << 20
+
+	// rebuildFor is how much capture time before the end of what is done is read again at the start, for the sessions that
+	// are open there. One that began earlier goes on as midstream.
+	rebuildFor = time.Hour
+
+	// drainFor bounds how long the end waits for the database; what is left then waits in the spool.
+	drainFor = 30 * time.Second
+)
+
+// follow reads the capture files of a directory as they are completed, as one stream. The rows of a file are sealed in
+// segments named by the digest of the file and a number; then the checkpoint says that it is done. So a file that is read
+// again after a crash gives segments that are loaded already. Sessions that are open at the end of the last file are
+// not rows yet: the next start reads what is done again, without its rows, and goes on.
+type follow struct {
+	dir    string
+	log    zerolog.Logger
+	replay *replay
+	asm    *reassembly.Assembler
+	stream *stream
+	done   *checkpoint
+
+	mute     bool // the rows are those of files that are done
+	repeated int64
+	emitted  int64
+	digest   string // of the file being read
+	part     int
+	rows     int // in it
+	bytes    int
+	err      error // of a seal
+	warned   map[string]bool
+}
+
+func (r *replay) follow(cmd *cobra.Command) (err error) {
+	cfg, err := r.config()
+	if err != nil {
+		return err
+	}
+	ctx, fail := context.WithCancelCause(cmd.Context())
+	defer fail(nil)
+	f := &follow{dir: r.followDir, log: newLogger(cmd.ErrOrStderr()), replay: r, warned: map[string]bool{}}
+	stream := streamConfig{db: r.db, sensor: cfg.Sensor, waits: true, rereadable: true, fail: fail, log: f.log, stderr: cmd.ErrOrStderr()}
+	if r.retention != "" {
+		if stream.retention, err = store.ParseRetention(r.retention); err != nil {
+			return &usageError{err}
+		}
+	}
+	if r.spool != "" {
+		stream.dirs = []string{r.spool}
+	}
+	if _, err := listCaptures(f.dir); err != nil {
+		return err
+	}
+	if f.stream, err = openStream(ctx, stream); err != nil {
+		return err
+	}
+	cfg.Emit = f.emit
+	f.asm = reassembly.New(cfg)
+	start := time.Now()
+	if f.done, err = readCheckpoint(f.stream.dir); err == nil {
+		err = f.run(ctx)
+	}
+	f.stream.Discard() // what is not sealed: the file is read again
+	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+	defer cancel()
+	closed := f.stream.Close(draining)
+	if errors.Is(closed, errAway) && cmd.Context().Err() != nil {
+		f.log.Warn().Err(closed).Msg("ended while rows wait; the next start loads them")
+		closed = nil
+	}
+	r.elapsed = time.Since(start)
+	st := f.stream.Stats()
+	r.stored, r.repeated = &st, f.repeated
+	r.summary(cmd.ErrOrStderr(), f.asm.Stats(), f.emitted+f.repeated)
+	return errors.Join(err, closed)
+}
+
+// run reads what is done, then what is not, until ctx ends.
+func (f *follow) run(ctx context.Context) error {
+	tick := time.NewTicker(lookAtDirEvery)
+	defer tick.Stop()
+	first := true
+	for {
+		files, err := listCaptures(f.dir)
+		if err == nil {
+			if first {
+				f.rebuild(ctx, files)
+				first = false
+			}
+			err = f.readNew(ctx, files)
+		}
+		if ctx.Err() != nil {
+			if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+				return cause
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// rebuild reads the end of what is done again, for the state of the sessions that are open there.
+func (f *follow) rebuild(ctx context.Context, files []captureFile) {
+	sizes := map[string]int64{}
+	for _, file := range files {
+		sizes[file.name] = file.size
+	}
+	var last time.Time
+	for _, d := range f.done.Files {
+		if d.Last.After(last) {
+			last = d.Last
+		}
+	}
+	f.mute = true
+	defer func() { f.mute = false }()
+	for _, d := range f.done.Files {
+		if size, ok := sizes[d.Name]; !ok || size != d.Size || d.Last.Before(last.Add(-rebuildFor)) {
+			continue
+		}
+		if _, err := f.read(ctx, d.Name); err != nil && ctx.Err() == nil {
+			f.log.Warn().Err(err).Msg("a file that is done cannot be read again: sessions may go on as midstream")
+		}
+	}
+}
+
+// readNew reads the files that are complete and not done, up to the first that is not complete.
+func (f *follow) readNew(ctx context.Context, files []captureFile) error {
+	exists := map[string]bool{}
+	for _, file := range files {
+		exists[file.name] = true
+	}
+	for _, file := range files {
+		if f.isDone(file) {
+			continue
+		}
+		if !file.complete {
+			return nil
+		}
+		if err := f.readOne(ctx, file, exists); err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isDone says whether a file was read before. One of the same name with other contents was not; but to one that has only
+// grown, the end is missing in the stream for good.
+func (f *follow) isDone(file captureFile) bool {
+	d := f.done.find(file.name)
+	if d == nil || file.size == d.Size {
+		return d != nil
+	}
+	digest, n, err := digestFile(filepath.Join(f.dir, file.name), d.Size)
+	if err != nil || n < d.Size || digest != d.Digest {
+		return false
+	}
+	if !f.warned[file.name] {
+		f.warned[file.name] = true
+		f.log.Error().Str("file", file.name).Int64("bytes", file.size-d.Size).Msg("the file has grown after it was read as complete: replay what was added by itself")
+	}
+	return true
+}
+
+// readOne reads a file, seals its rows, and notes that it is done.
+func (f *follow) readOne(ctx context.Context, file captureFile, exists map[string]bool) error {
+	digest, size, err := digestFile(filepath.Join(f.dir, file.name), file.size)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // gone meanwhile
+	}
+	if err != nil {
+		return fmt.Errorf("read a capture file: %w", err)
+	}
+	f.digest, f.part, f.rows, f.bytes = digest, 0, 0, 0
+	before := f.emitted
+	last, err := f.read(ctx, file.name)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		f.log.Error().Err(err).Msg("a capture file is damaged: its rows so far are kept, and the next file goes on")
+	}
+	f.seal()
+	if f.err != nil {
+		return f.err
+	}
+	f.log.Info().Str("file", file.name).Int64("rows", f.emitted-before).Msg("file done")
+	return f.done.done(doneFile{Name: file.name, Size: size, Digest: digest, Last: last}, exists)
+}
+
+// read feeds a file's frames to the assembler and returns the time of the last.
+func (f *follow) read(ctx context.Context, name string) (last time.Time, err error) {
+	files := capture.OpenFiles([]string{filepath.Join(f.dir, name)}, nil)
+	defer files.Close()
+	stop := context.AfterFunc(ctx, func() { files.Close() })
+	defer stop()
+	var fr capture.Frame
+	for f.err == nil {
+		if err := files.Next(&fr); err == io.EOF {
+			return last, nil
+		} else if err != nil {
+			return last, err
+		}
+		f.replay.frames++
+		f.replay.octets += int64(len(fr.Data))
+		if fr.Time.After(last) {
+			last = fr.Time
+		}
+		f.asm.Frame(fr.Time, fr.LinkType, fr.Data, fr.Length)
+	}
+	return last, f.err
+}
+
+func (f *follow) emit(e *smtp.Envelope) {
+	if f.mute {
+		f.repeated++
+		return
+	}
+	f.emitted++
+	if f.stream.discard.Load() {
+		f.stream.Emit(e)
+		return
+	}
+	record := store.AppendRow(nil, e)
+	f.stream.put(record)
+	f.rows++
+	if f.bytes += len(record); f.rows >= partRows || f.bytes >= partBytes {
+		f.seal()
+	}
+}
+
+// seal seals the part that was begun, if it has rows.
+func (f *follow) seal() {
+	if f.rows == 0 || f.err != nil || f.stream.discard.Load() {
+		return
+	}
+	f.err = f.stream.Seal(fmt.Sprintf("follow-%s-%d", f.digest, f.part))
+	f.part, f.rows, f.bytes = f.part+1, 0, 0
+}
