@@ -6,7 +6,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all build install-run install-test demo test check bounds properties fuzz bench clean storage
+.PHONY: all build install-run install-test demo test check bounds properties kills fuzz bench clean storage
 
 all: build
 
@@ -35,7 +35,6 @@ check:
 	$(STATICCHECK) ./...
 	$(DEPGUARD) ./...
 
-# Fuzzes each target for FUZZTIME, of which little goes into making inputs smaller.
 # Compares the XDP program with the decoder on FRAMES random frames, and fuzzes each target for FUZZTIME.
 FRAMES ?= 1000000
 FUZZTIME ?= 60s
@@ -48,11 +47,15 @@ fuzz:
 bounds:
 	TAP25_TEST_BOUNDS=full go test -count=1 -run Bounds -v ./cmd/tap25 ./reassembly
 
-# The properties of the dialogue with CASES cases each, an hour or so.
+# The properties of the dialogue with CASES cases each: ten minutes or so.
 CASES ?= 1000000
 properties:
 	go test -count=1 -timeout 4h -run Property ./reassembly/smtp -rapid.checks=$(CASES)
 	go test -count=1 -timeout 4h -run 'Assembler_(Loss|Order|Split)' ./reassembly -rapid.checks=$$(($(CASES) / 50))
+
+# The faults around spool and database in their long form: hundreds of kills, a million rows, ten minutes without a database.
+kills:
+	TAP25_TEST_KILLS=full go test -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./cmd/tap25
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

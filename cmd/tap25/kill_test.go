@@ -138,7 +138,7 @@ func TestFollow_KilledAtAnyPointGivesEveryRowOnce(t *testing.T) {
 	for range kills(20, 200) {
 		var diag bytes.Buffer
 		cmd := tap25(t, &diag, "replay", "--follow", dir, "--sensor", "tap")
-		<-time.After(rand.N(700 * time.Millisecond))
+		<-time.After(rand.N(time.Duration(kills(700, 6000)) * time.Millisecond))
 		cmd.Process.Kill()
 		cmd.Wait()
 		if diag.Len() > 0 && bytes.Contains(diag.Bytes(), []byte("panic")) {

@@ -2,11 +2,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -47,16 +50,31 @@ func spoolCommand() *cobra.Command {
 	return cmd
 }
 
-// spoolFiles are those of the directory given, or of the default one, or the one file given.
-func spoolFiles(args []string) ([]spool.File, error) {
-	if len(args) == 0 {
-		state, err := store.StateDir()
+// spoolFiles are those of the directory given, or of all spools below the state directory, or the one file given.
+func spoolFiles(args []string) (files []spool.File, err error) {
+	if len(args) > 0 {
+		return spool.Inspect(args[0])
+	}
+	base, err := spoolBase()
+	if err != nil {
+		return nil, err
+	}
+	dirs, err := os.ReadDir(base)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list the spools: %w", err)
+	}
+	for _, dir := range dirs {
+		if !dir.IsDir() {
+			continue
+		}
+		more, err := spool.Inspect(filepath.Join(base, dir.Name()))
 		if err != nil {
 			return nil, err
 		}
-		args = []string{filepath.Join(state, "spool")}
+		files = append(files, more...)
 	}
-	return spool.Inspect(args[0])
+	slices.SortStableFunc(files, func(a, b spool.File) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	return files, nil
 }
 
 func spoolList(files []spool.File, stdout, _ io.Writer) error {

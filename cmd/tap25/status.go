@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"tap25/store"
+	"tap25/store/spool"
 )
 
 func dbStatus() *cobra.Command {
@@ -15,7 +18,7 @@ func dbStatus() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show what the database holds", Args: usageArgs(cobra.NoArgs),
-		Long: "Shows what the database holds. Rows are those that the loads have counted, day by day, so that it takes no longer\n" +
+		Long: "Shows what the database holds, and what waits for it in the spools below this machine's state directory. Rows are those that the loads have counted, day by day, so that it takes no longer\n" +
 			"on a billion of them; oldest and newest are looked up in the first and the last day.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
@@ -23,10 +26,17 @@ func dbStatus() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				waiting, err := waitingInSpools()
+				if err != nil {
+					return err
+				}
 				if asJSON {
 					e := json.NewEncoder(cmd.OutOrStdout())
 					e.SetIndent("", "  ")
-					return e.Encode(s)
+					return e.Encode(struct {
+						store.Status
+						Spool spoolStatus `json:"spool"`
+					}{s, waiting})
 				}
 				loaded := when(s.Loaded)
 				if s.Lag != nil {
@@ -36,6 +46,8 @@ func dbStatus() *cobra.Command {
 				fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%d\nrows\t%d\nbytes\t%d (%d a row)\noldest\t%s\nnewest\t%s\n",
 					s.Server, s.Version, s.Partitions, s.Rows, s.Bytes, s.BytesPerRow, when(s.Oldest), when(s.Newest))
 				fmt.Fprintf(w, "held\t%d\nmisdated\t%d\nexpired days\t%d\nloads\t%d\nlast load\t%s\n", s.Held, s.Misdated, s.Expired, s.Loads, loaded)
+				fmt.Fprintf(w, "spool\t%d segments with %d rows wait, %d bytes in all\noldest waiting\t%s\nset aside\t%d rows\n",
+					waiting.Segments, waiting.Rows, waiting.Bytes, when(waiting.Oldest), waiting.SetAside)
 				if s.Warning != "" {
 					fmt.Fprintf(w, "warning\t%s\n", s.Warning)
 				}
@@ -46,6 +58,38 @@ func dbStatus() *cobra.Command {
 	dbFlag(cmd, &dsn)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return cmd
+}
+
+// spoolStatus is what lies in the spools below the state directory.
+type spoolStatus struct {
+	Segments int        `json:"waiting_segments"`
+	Rows     int64      `json:"waiting_rows"`
+	Bytes    int64      `json:"bytes"` // of all files
+	Oldest   *time.Time `json:"oldest_waiting"`
+	SetAside int64      `json:"set_aside"` // rows that a database has refused
+}
+
+func waitingInSpools() (s spoolStatus, err error) {
+	files, err := spoolFiles(nil)
+	if err != nil {
+		return s, err
+	}
+	for _, f := range files {
+		s.Bytes += f.Bytes
+		switch f.State {
+		case spool.Waiting:
+			if at := time.UnixMicro(int64(f.Sequence)).UTC(); s.Oldest == nil {
+				s.Oldest = &at
+			}
+			s.Segments++
+			s.Rows += int64(f.Records)
+		case spool.Refused:
+			if file, _, _, err := spool.ReadFile(f.Path); err == nil {
+				s.SetAside += int64(file.Records)
+			}
+		}
+	}
+	return s, nil
 }
 
 // when writes a time, or "-" for none.

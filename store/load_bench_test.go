@@ -1,0 +1,67 @@
+package store
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tap25/store/spool"
+)
+
+// BenchmarkLoader compares the loader, from sealed segments on disk, with psql's \copy of the same rows in the same binary
+// form into the same table: each in turn, into a database of its own.
+func BenchmarkLoader(b *testing.B) {
+	const rows = 200_000
+	psql, err := exec.LookPath("psql")
+	if err != nil {
+		b.Skip(err)
+	}
+	ours, theirs := database(b, false), database(b, false)
+	for _, db := range []*DB{ours, theirs} {
+		if _, err := db.AheadPartitions(b.Context(), 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var loading, copying time.Duration
+	n := 0
+	for b.Loop() {
+		s := openSpool(b, spool.Config{})
+		var records [][]byte
+		for range rows {
+			r := numbered("tap", 3*n) // of today
+			n++
+			records = append(records, r)
+			sealOne(b, s, r)
+		}
+		if err := s.Seal(""); err != nil {
+			b.Fatal(err)
+		}
+		path := filepath.Join(b.TempDir(), "rows")
+		f, err := os.Create(path)
+		if err == nil {
+			_, err = io.Copy(f, copyStream(records))
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		f.Close()
+		l := NewLoader(LoaderConfig{Spool: s, Connect: to(ours, "")})
+		begun := time.Now()
+		drain(b, s, l)
+		loading += time.Since(begun)
+		c := theirs.Conn().Config()
+		cmd := exec.Command(psql, "-Xq", "-v", "ON_ERROR_STOP=1", "-c", `\copy envelopes (`+columns+`) from '`+path+`' (format binary)`)
+		cmd.Env = append(os.Environ(), "PGHOST="+c.Host, "PGUSER="+c.User, "PGDATABASE="+c.Database)
+		begun = time.Now()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%v: %s", err, out)
+		}
+		copying += time.Since(begun)
+	}
+	b.ReportMetric(float64(n)/loading.Seconds(), "rows/s")
+	b.ReportMetric(float64(n)/copying.Seconds(), "psql-rows/s")
+	b.ReportMetric(copying.Seconds()/loading.Seconds(), "x-psql")
+}
