@@ -93,7 +93,7 @@ const shortestReset = 6
 
 // sever closes the open transaction to commands behind a hole that may have ended it and begun another.
 func (d *Dialogue) sever() {
-	if d.tx != nil {
+	if d.tx != nil && len(d.pending) == 0 {
 		d.tx.severed = true
 	}
 	d.await(command{verb: verbOther, bad: true, acked: severed})
