@@ -34,15 +34,15 @@ func (d *Dialogue) settled(c command) {
 // catchUp looks, behind a hole, for the moment at which every command has been answered: the client begins a line, and it
 // waits for each reply, or its last command was one for whose reply every client waits.
 func (d *Dialogue) catchUp(acked int64) {
-	if d.guessing || !d.uncertain || !d.seen[FromServer] || acked < d.holeEnd || acked > d.serverOff || acked == 0 {
-		return
-	}
 	last := command{acked: severed}
 	if n := len(d.pending); n > 0 {
 		last = d.pending[n-1]
 	}
-	if len(d.pending) > 0 && last.verb != verbGreeting && last.acked >= acked && last.acked != severed {
-		d.pace.grouped = true
+	if last.verb != verbGreeting && last.acked >= acked && last.acked != severed {
+		d.pace.grouped = true // it cannot have had that one's reply
+	}
+	if d.guessing || !d.uncertain || !d.seen[FromServer] || acked < d.holeEnd || acked > d.serverOff || acked == 0 {
+		return
 	}
 	if !d.pace.lockStep() && (last.verb != verbHello && last.verb != verbData || last.bad || last.acked >= acked) {
 		return
