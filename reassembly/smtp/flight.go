@@ -75,7 +75,7 @@ func (d *Dialogue) answeredAt(end int64) bool {
 func (d *Dialogue) leaveUnread(n int64) {
 	d.count(func(s *Stats) { s.Unread += n })
 	d.clientOff += n
-	d.unread = true
+	d.unread, d.passedOver = true, max(d.passedOver, d.held[0].acked+1)
 	for n > 0 {
 		piece := len(d.held[0].data)
 		d.release(piece)

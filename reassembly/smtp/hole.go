@@ -133,6 +133,7 @@ func (d *Dialogue) loseCommand(text []byte, c command) {
 	c.flags |= Gap
 	switch upper := bytes.ToUpper(text); {
 	case !d.small:
+		d.passedOver = max(d.passedOver, c.acked+1)
 		d.sever()
 		return
 	case bytes.Contains(upper, []byte("TO:")) && !bytes.Contains(upper, []byte("FROM")):

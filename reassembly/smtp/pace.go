@@ -44,6 +44,9 @@ func (d *Dialogue) catchUp(acked int64) {
 	if d.guessing || !d.uncertain || !d.seen[FromServer] || acked < d.holeEnd || acked > d.serverOff || acked == 0 {
 		return
 	}
+	if acked < d.passedOver {
+		return // what was passed over in this flight is answered too
+	}
 	if !d.pace.lockStep() && (last.verb != verbHello && last.verb != verbData || last.bad || last.acked >= acked) {
 		return
 	}
