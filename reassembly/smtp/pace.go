@@ -47,7 +47,8 @@ func (d *Dialogue) catchUp(acked int64) {
 	if acked < d.passedOver {
 		return // what was passed over in this flight is answered too
 	}
-	if !d.pace.lockStep() && (last.verb != verbHello && last.verb != verbData || last.bad || last.acked >= acked) {
+	waitsNow := (last.verb == verbHello || last.verb == verbData) && !last.bad && last.acked < acked && d.clientHoleEnd <= last.end
+	if !d.pace.lockStep() && !waitsNow { // nor where a hole behind it may hide a line of this flight
 		return
 	}
 	d.align(len(d.pending), d.repliesUpTo(acked), acked, true)
