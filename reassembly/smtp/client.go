@@ -38,17 +38,18 @@ const (
 
 // command is one command that awaits its reply.
 type command struct {
-	verb  verb
-	last  bool // BDAT LAST; AUTH with an initial response
-	bad   bool // malformed BDAT; a MAIL that may stand in a chunk; a line whose verb was missed; the end of what may be no message
-	flags Flags
-	t     time.Time // of its first byte
-	acked int64     // bytes of replies that the client had received when it sent it
-	start int64     // offset of its line
-	end   int64     // offset behind its line
-	size  int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where bytes were missed
-	arg   *string   // EHLO's argument; AUTH's mechanism
-	path  *path
+	verb    verb
+	last    bool // BDAT LAST; AUTH with an initial response
+	bad     bool // malformed BDAT; a MAIL that may stand in a chunk; a line whose verb was missed; the end of what may be no message
+	flags   Flags
+	t       time.Time // of its first byte
+	acked   int64     // bytes of replies that the client had received when it sent it
+	start   int64     // offset of its line
+	end     int64     // offset behind its line
+	message int64     // the end of data: where the message began
+	size    int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where bytes were missed
+	arg     *string   // EHLO's argument; AUTH's mechanism
+	path    *path
 }
 
 // readClient reads a piece, or holds what cannot be read yet.
@@ -92,12 +93,15 @@ func (d *Dialogue) step(p piece) int {
 		}
 		n, ended := d.body.feed(p.data)
 		d.bodyAcked = p.acked
-		if ended {
+		if ended && d.surplus {
+			d.state, d.surplus = inCommand, false
+		} else if ended {
 			c := command{verb: verbEndOfData, bad: d.doubt, t: p.t, acked: p.acked, end: d.clientOff + int64(n), size: d.body.bytes}
-			c.start = c.end - 3
+			c.start, c.message = c.end-3, d.messageAt
 			d.state, d.doubt, d.resync, d.torn, d.small = inCommand, false, false, false, false
 			if d.body.smuggling {
 				c.flags |= Smuggling
+				d.smuggled = true
 			}
 			if d.body.gap {
 				c.flags |= Gap
@@ -126,7 +130,7 @@ func (d *Dialogue) step(p piece) int {
 // beginMessage reads what comes as a message.
 func (d *Dialogue) beginMessage(b body) {
 	d.state, d.body, d.bodyAcked, d.line = inData, b, 0, line{}
-	d.messageAt = d.clientOff
+	d.messageAt, d.sure, d.surplus = d.clientOff, false, false
 }
 
 // readLine reads up to the end of one command line.

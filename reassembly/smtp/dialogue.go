@@ -120,6 +120,9 @@ type Dialogue struct {
 	clientHole    bool // a MAIL may have been missed since the last that was seen
 	badChunk      bool // behind a malformed BDAT: a chunk may stand where commands are read
 	body          body
+	sure          bool // 354 was seen for it
+	surplus       bool // the server refused it before its end: what is left of it is neither message nor commands
+	smuggled      bool // an end of data that servers disagree on was met
 	chunkLeft     int64
 	authLines     int // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
 	hello         []byte

@@ -10,6 +10,11 @@ func (d *Dialogue) loseOctets(p piece) {
 
 // missEnd ends a message whose end is in a hole: the client has received something since.
 func (d *Dialogue) missEnd() {
+	if d.surplus {
+		d.state, d.surplus = inCommand, false
+		d.loseLine()
+		return
+	}
 	c := command{verb: verbEndOfData, t: d.now, acked: d.bodyAcked, size: -1, flags: Gap}
 	if d.body.smuggling {
 		c.flags |= Smuggling

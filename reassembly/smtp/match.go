@@ -35,7 +35,11 @@ func (d *Dialogue) match() {
 			continue
 		}
 		c := d.pending[0]
-		stale := c.verb != verbGreeting && r.end <= c.acked
+		if c.verb == verbEndOfData && r.acked > c.message && r.acked < c.end && r.code >= 400 {
+			c.size = -1 // the server refused the message before its end
+			d.pending[0] = c
+		}
+		stale := c.verb != verbGreeting && r.end <= c.acked && !(c.verb == verbEndOfData && r.acked > c.message)
 		early := r.acked < c.end && (r.code == 421 || d.s.Midstream || d.serverHole)
 		if stale || early {
 			d.unsolicited(d.takeReply())

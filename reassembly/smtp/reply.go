@@ -149,19 +149,25 @@ func (d *Dialogue) unsolicited(r reply) {
 		d.state, d.resync, d.doubt = inCommand, true, false
 		d.line = line{}
 		d.endTransaction(Unknown)
+	case d.state == inData && d.surplus:
+		if r.code < 400 { // it took what was passed over for commands
+			d.readSurplus()
+		}
 	case d.state == inData && r.code == 421:
-		d.state, d.resync = inCommand, true
+		d.surplus = true
 		d.endTransaction(Aborted)
 	case d.state == inData:
 		// The server settled the message: its end was in a hole, or it took one that RFC 5321 does not know.
 		c := command{verb: verbEndOfData, t: r.t, size: -1, flags: Gap}
 		if !d.body.gap {
 			c.flags = 0
-			if r.code < 300 {
+			if r.code < 300 || d.body.smuggling {
 				c.flags = Smuggling
 			}
 		}
-		d.state, d.resync = inCommand, true
+		if d.surplus = d.sure && !d.body.gap && r.code >= 400; !d.surplus {
+			d.state, d.resync = inCommand, true
+		}
 		d.clientHole = d.clientHole || d.body.gap
 		d.line = line{}
 		d.resolve(c, &r)
@@ -170,9 +176,20 @@ func (d *Dialogue) unsolicited(r reply) {
 		d.settle(&r)
 	case r.code == 354 && blind:
 		d.blindData(r)
+	case r.code == 354 && d.smuggled && d.tx == nil: // the server took a DATA out of the message before
+		d.open(command{t: r.t, flags: Smuggling})
+		d.tx.blindData, d.tx.missed = true, true
 	case r.code == 421:
 		d.endTransaction(Aborted)
 	}
+}
+
+// readSurplus goes back to commands where the server took what was passed over behind a message that it had refused for
+// commands: these were missed.
+func (d *Dialogue) readSurplus() {
+	d.state, d.surplus, d.resync, d.torn = inCommand, false, true, true
+	d.uncertain, d.unsettled, d.clientHole, d.clientGap = true, true, true, true
+	d.line = line{}
 }
 
 // blindData opens the data of a transaction whose DATA was not seen.

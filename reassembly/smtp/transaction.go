@@ -205,6 +205,7 @@ func (d *Dialogue) data(c command, r *reply) {
 	}
 	d.tx.dataCode, d.tx.missed = 0, d.tx.chunked && d.tx.missed
 	d.beginMessage(body{})
+	d.sure = code == 354
 }
 
 // heldOctets is how many octets of the client are held.
