@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"bytes"
-	"strconv"
 	"time"
 )
 
@@ -40,6 +39,7 @@ const (
 type command struct {
 	verb    verb
 	last    bool // BDAT LAST; AUTH with an initial response
+	waits   bool // BDAT: its reply decides whether octets follow
 	bad     bool // malformed BDAT; a MAIL that may stand in a chunk; a line whose verb was missed; the end of what may be no message
 	flags   Flags
 	t       time.Time // of its first byte
@@ -239,11 +239,7 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 			c.verb = verbOther
 		}
 	case verbBdat:
-		var ok bool
-		if c.size, c.last, ok = parseBdat(rest); !ok {
-			c.bad = true
-			d.badChunk = true
-		}
+		d.bdatCommand(&c, rest)
 	case verbAuth:
 		mechanism, initial := cutWord(rest)
 		c.arg = text8(bytes.ToUpper(mechanism[:min(len(mechanism), 20)]))
@@ -268,10 +264,8 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	case verbData, verbAuth, verbStartTLS:
 		d.blocked = true
 	case verbBdat:
-		if !c.bad {
-			if d.chunkLeft = c.size; c.size > 0 {
-				d.state = inChunk
-			}
+		if d.blocked = c.waits; !c.waits && !c.bad {
+			d.beginChunk(c.size)
 		}
 	}
 }
@@ -313,18 +307,6 @@ func cutWord(b []byte) (word, rest []byte) {
 		return b, nil
 	}
 	return b[:i], bytes.TrimLeft(b[i:], " \t")
-}
-
-// parseBdat reads "chunk-size [LAST]", RFC 3030 section 2.
-func parseBdat(b []byte) (size int64, last, ok bool) {
-	word, rest := cutWord(b)
-	n, err := strconv.ParseUint(string(word[:min(len(word), 24)]), 10, 63)
-	if err != nil || len(word) > 24 || word[0] == '+' {
-		return 0, false, false
-	}
-	rest = bytes.TrimSpace(rest)
-	last = bytes.EqualFold(rest, []byte("LAST"))
-	return int64(n), last, last || len(rest) == 0
 }
 
 // isBase64Line says whether a line has the form of an AUTH response, RFC 4954 section 4.

@@ -124,7 +124,9 @@ type Dialogue struct {
 	surplus       bool // the server refused it before its end: what is left of it is neither message nor commands
 	smuggled      bool // an end of data that servers disagree on was met
 	chunkLeft     int64
-	authLines     int // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
+	chunkRefused  bool
+	chunking      bool // the server offered it in its last reply to EHLO
+	authLines     int  // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
 	hello         []byte
 	tlsFrom       int64 // end of the reply that accepted STARTTLS
 

@@ -20,6 +20,9 @@ type generator struct {
 	failed bool // a chunk was refused: all chunks behind it are
 	authed bool
 
+	chunking bool // the server knows it
+	offered  bool // and has said so
+
 	mails, names int  // numbers given out
 	grouped      bool // the client sends groups of commands, as the server's EHLO reply lets it
 	lossy        bool // what RFC 2920 section 3.1 puts last in a group is so: DATA, STARTTLS, AUTH
@@ -46,8 +49,13 @@ func (g *generator) add(x exchange) {
 		}
 		x.reply += fmt.Sprintf("%d%s\r\n", x.code, text)
 	}
-	if g.lossy && x.kind == xHello && g.grouped && x.code == 250 {
-		x.reply = "250-PIPELINING\r\n" + x.reply
+	if x.kind == xHello && x.code == 250 {
+		if g.lossy && g.grouped {
+			x.reply = "250-PIPELINING\r\n" + x.reply
+		}
+		if g.offered = g.chunking; g.offered {
+			x.reply = "250-CHUNKING\r\n" + x.reply
+		}
 	}
 	x.waits = x.waits || !g.grouped
 	g.session = append(g.session, x)
@@ -61,6 +69,7 @@ func (g *generator) command(kind exchangeKind, line string, code uint16) {
 func drawSession(t *rapid.T, lossy bool) ([]exchange, bool) {
 	g := generator{t: t, lossy: lossy}
 	g.grouped = !lossy || g.chance("pipelining", 2)
+	g.chunking = lossy || !g.chance("no CHUNKING", 4)
 	g.add(exchange{kind: xGreeting, code: 220, waits: lossy || !g.chance("early talker", 4)})
 	if !g.chance("no EHLO", 8) {
 		g.hello()
@@ -216,6 +225,18 @@ func (g *generator) data() {
 }
 
 func (g *generator) bdat() {
+	if !g.offered { // the server knows no BDAT: what follows are commands
+		if g.lossy {
+			g.other()
+		} else if !g.chunks {
+			g.add(exchange{kind: xData, sent: pick(g, "unknown bdat", "BDAT 30 LAST\r\n", "BDAT 99999999999999999999\r\n"), code: pick[uint16](g, "code", 500, 502, 503), waits: g.chance("waits", 2)})
+		}
+		return
+	}
+	if !g.lossy && !g.chunks && g.chance("malformed", 8) {
+		g.add(exchange{kind: xData, sent: pick(g, "bad bdat", "BDAT\r\n", "BDAT x LAST\r\n", "BDAT -1\r\n", "BDAT 3 LAST x\r\n"), code: 501, waits: g.chance("waits", 2)})
+		return
+	}
 	lines := bodyLines
 	if g.lossy {
 		lines = lines[:2] // behind a lost BDAT nothing tells what is in a chunk from commands or from a message

@@ -14,6 +14,7 @@ type reply struct {
 	acked      int64     // bytes of the client that the server had received when it sent it
 	queueID    string
 	pipelining bool // EHLO was answered with this keyword
+	chunking   bool // likewise
 	torn       bool // its head may have been missed
 	open       bool // a line with a hyphen was read, more must come
 }
@@ -82,7 +83,11 @@ func (d *Dialogue) replyLine(text []byte, start, acked int64) {
 	if id := queueID(code, text[min(len(text), 4):]); id != "" {
 		r.queueID = id
 	}
-	r.pipelining = r.pipelining || len(text) > 4 && bytes.EqualFold(bytes.TrimSpace(text[4:]), []byte("PIPELINING"))
+	if len(text) > 4 {
+		keyword := bytes.TrimSpace(text[4:])
+		r.pipelining = r.pipelining || bytes.EqualFold(keyword, []byte("PIPELINING"))
+		r.chunking = r.chunking || bytes.EqualFold(keyword, []byte("CHUNKING"))
+	}
 	if !final {
 		return
 	}
@@ -171,6 +176,8 @@ func (d *Dialogue) unsolicited(r reply) {
 		d.clientHole = d.clientHole || d.body.gap
 		d.line = line{}
 		d.resolve(c, &r)
+	case d.state == inChunk && d.chunkRefused && r.acked-d.clientOff <= d.chunkLeft && r.code != 421:
+		d.readSurplus() // it answers something within the octets that it had refused
 	case d.tx != nil && d.tx.blindData:
 		d.tx.submitted = true
 		d.settle(&r)

@@ -255,39 +255,6 @@ func (d *Dialogue) settle(r *reply) {
 	d.finish(outcome, r)
 }
 
-func (d *Dialogue) bdat(c command, r *reply) {
-	if c.bad {
-		if d.tx != nil && r != nil && r.code >= 400 && d.tx.dataCode == 0 {
-			d.tx.dataCode = r.code
-		}
-		return
-	}
-	if d.tx == nil {
-		return
-	}
-	tx := d.tx
-	tx.chunked = true
-	tx.flags |= c.flags
-	if c.size < 0 {
-		tx.missed = true
-	} else {
-		tx.bytes += c.size
-	}
-	tx.submitted = tx.submitted || c.last
-	if r == nil {
-		return
-	}
-	if r.code >= 400 && tx.dataCode == 0 {
-		tx.dataCode = r.code
-	}
-	switch {
-	case c.last && r.code >= 400 && len(tx.rcpts) == 0 && !d.uncertain:
-		tx.submitted = false // refused for want of a recipient: one may follow
-	case c.last:
-		d.settle(r)
-	}
-}
-
 func (d *Dialogue) helloReply(c command, r *reply) {
 	code := uint16(0)
 	if r != nil {
@@ -306,6 +273,9 @@ func (d *Dialogue) helloReply(c command, r *reply) {
 	}
 	if code > 0 && !d.uncertain && !r.torn {
 		d.pace.plain = !r.pipelining
+	}
+	if r != nil {
+		d.chunking = r.chunking
 	}
 	d.endTransaction(d.abort(code))
 	if c.arg != nil {

@@ -1,0 +1,106 @@
+package smtp
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+)
+
+// bdatCommand reads the argument of BDAT, RFC 3030 section 2. Octets follow it at once, and are octets though the server
+// refuses them, except where it does not know the command or cannot tell how many they are: then the lines behind are
+// commands. So where it did not offer CHUNKING, or the size is none or beyond 2^63-1, its reply tells.
+func (d *Dialogue) bdatCommand(c *command, argument []byte) {
+	var ok bool
+	c.size, c.last, ok = parseBdat(argument)
+	c.bad = !ok
+	unknown := !d.chunking && d.lost == 0 && !d.s.Midstream
+	c.waits = d.seen[FromServer] && !d.uncertain && (unknown || c.bad || c.size == math.MaxInt64)
+	d.badChunk = d.badChunk || c.bad && !c.waits
+}
+
+// parseBdat reads "chunk-size [LAST]". A size beyond 2^63-1 is given as that.
+func parseBdat(b []byte) (size int64, last, ok bool) {
+	word, rest := cutWord(b)
+	if len(word) == 0 || len(bytes.Trim(word, "0123456789")) > 0 {
+		return 0, false, false
+	}
+	size, err := strconv.ParseInt(string(bytes.TrimLeft(word[:len(word)-1], "0"))+string(word[len(word)-1:]), 10, 64)
+	if err != nil {
+		size = math.MaxInt64
+	}
+	rest = bytes.TrimSpace(rest)
+	last = bytes.EqualFold(rest, []byte("LAST"))
+	return size, last, last || len(rest) == 0
+}
+
+func (d *Dialogue) beginChunk(size int64) {
+	if d.chunkLeft, d.chunkRefused = size, false; size > 0 {
+		d.state = inChunk
+	}
+}
+
+// bdatTaken reads on behind a BDAT that has waited for its reply, and says whether the server took octets.
+func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
+	d.blocked = false
+	switch {
+	case r != nil && r.code >= 400 && (c.bad || c.size == math.MaxInt64 || !d.chunking && unknownCommand(r.code)):
+		return false
+	case c.bad && r == nil:
+		d.badChunk = true
+		return true
+	case c.bad: // as many as it had received, for all that is known
+		c.bad, c.size = false, max(r.acked-c.end, 0)
+		c.flags |= Gap
+		if d.tx != nil {
+			d.tx.submitted, d.tx.unheard, d.tx.missed = true, true, true
+		}
+	}
+	d.chunking = d.chunking || r != nil // it knows the command
+	d.beginChunk(c.size)
+	return true
+}
+
+// unknownCommand says whether a server that did not offer CHUNKING refused BDAT as such: 4xx, 552 and 554 are about the octets.
+func unknownCommand(code uint16) bool { return code >= 500 && code != 552 && code != 554 }
+
+func (d *Dialogue) bdat(c command, r *reply) {
+	if c.waits && !d.bdatTaken(&c, r) {
+		if d.tx != nil {
+			d.tx.dataCode = r.code // as of a refused DATA
+		}
+		return
+	}
+	if r != nil && r.code >= 400 && d.state == inChunk && c.size > d.clientOff-c.end {
+		d.chunkRefused = true // of the chunk at hand
+	}
+	if c.bad {
+		if d.tx != nil && r != nil && r.code >= 400 && d.tx.dataCode == 0 {
+			d.tx.dataCode = r.code
+		}
+		return
+	}
+	if d.tx == nil {
+		return
+	}
+	tx := d.tx
+	tx.chunked = true
+	tx.flags |= c.flags
+	if c.size < 0 {
+		tx.missed = true
+	} else {
+		tx.bytes += c.size
+	}
+	tx.submitted = tx.submitted || c.last
+	if r == nil {
+		return
+	}
+	if r.code >= 400 && tx.dataCode == 0 {
+		tx.dataCode = r.code
+	}
+	switch {
+	case c.last && r.code >= 400 && len(tx.rcpts) == 0 && !d.uncertain:
+		tx.submitted = false // refused for want of a recipient: one may follow
+	case c.last:
+		d.settle(r)
+	}
+}
