@@ -98,7 +98,7 @@ func (d *Dialogue) bdat(c command, r *reply) {
 		tx.dataCode = r.code
 	}
 	switch {
-	case c.last && r.code >= 400 && len(tx.rcpts) == 0 && !d.uncertain:
+	case c.last && r.code >= 400 && len(tx.rcpts) == 0 && !d.uncertain && tx.flags&Gap == 0:
 		tx.submitted = false // refused for want of a recipient: one may follow
 	case c.last:
 		d.settle(r)
