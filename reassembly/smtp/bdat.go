@@ -15,7 +15,6 @@ func (d *Dialogue) bdatCommand(c *command, argument []byte) {
 	c.bad = !ok
 	unknown := !d.chunking && d.lost == 0 && !d.s.Midstream
 	c.waits = d.seen[FromServer] && !d.uncertain && (unknown || c.bad || c.size == math.MaxInt64)
-	d.badChunk = d.badChunk || c.bad && !c.waits
 }
 
 // parseBdat reads "chunk-size [LAST]". A size beyond 2^63-1 is given as that.
@@ -46,7 +45,6 @@ func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 	case r != nil && r.code >= 400 && (c.bad || c.size == math.MaxInt64 || !d.chunking && unknownCommand(r.code)):
 		return false
 	case c.bad && r == nil:
-		d.badChunk = true
 		return true
 	case c.bad: // as many as it had received, for all that is known
 		c.bad, c.size = false, max(r.acked-c.end, 0)
@@ -66,7 +64,7 @@ func unknownCommand(code uint16) bool { return code >= 500 && code != 552 && cod
 func (d *Dialogue) bdat(c command, r *reply) {
 	if c.waits && !d.bdatTaken(&c, r) {
 		if d.tx != nil {
-			d.tx.dataCode = r.code // as of a refused DATA
+			d.tx.refuse(r.code) // as of a refused DATA
 		}
 		return
 	}
@@ -75,7 +73,7 @@ func (d *Dialogue) bdat(c command, r *reply) {
 	}
 	if c.bad {
 		if d.tx != nil && r != nil && r.code >= 400 && d.tx.dataCode == 0 {
-			d.tx.dataCode = r.code
+			d.tx.refuse(r.code)
 		}
 		return
 	}
@@ -95,11 +93,11 @@ func (d *Dialogue) bdat(c command, r *reply) {
 		return
 	}
 	if r.code >= 400 && tx.dataCode == 0 {
-		tx.dataCode = r.code
+		tx.refuse(r.code)
 	}
 	switch {
 	case c.last && r.code >= 400 && len(tx.rcpts) == 0 && !d.uncertain && tx.flags&Gap == 0:
-		tx.submitted = false // refused for want of a recipient: one may follow
+		tx.submitted, tx.spent = false, true // refused for want of a recipient: one may follow
 	case c.last:
 		d.settle(r)
 	}

@@ -40,7 +40,7 @@ type command struct {
 	verb    verb
 	last    bool // BDAT LAST; AUTH with an initial response
 	waits   bool // BDAT: its reply decides whether octets follow
-	bad     bool // malformed BDAT; a MAIL that may stand in a chunk; a line whose verb was missed; the end of what may be no message
+	bad     bool // malformed BDAT; a line whose verb was missed; the end of what may be no message
 	flags   Flags
 	t       time.Time // of its first byte
 	acked   int64     // bytes of replies that the client had received when it sent it
@@ -230,7 +230,6 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 		} else if c.path == nil {
 			c.path = &path{}
 		}
-		c.bad = d.badChunk && c.verb == verbMail
 		d.clientHole = d.clientHole && c.verb != verbMail
 	case verbHello:
 		if arg := bytes.TrimSpace(rest); len(arg) > 0 {

@@ -118,7 +118,6 @@ type Dialogue struct {
 	guessing      bool // closing, and what nothing tells for certain is matched as well as can be
 	doubt         bool // the state is inData because it may be
 	clientHole    bool // a MAIL may have been missed since the last that was seen
-	badChunk      bool // behind a malformed BDAT: a chunk may stand where commands are read
 	body          body
 	sure          bool // 354 was seen for it
 	surplus       bool // the server refused it before its end: what is left of it is neither message nor commands
@@ -283,7 +282,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	if d.closed {
 		return
 	}
-	d.closing = true
+	d.closing, d.ended = true, ended
 	d.run()
 	d.guessing = true
 	d.run()
@@ -299,7 +298,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	for len(d.replies) > 0 && len(d.pending) == 0 {
 		d.unsolicited(d.takeReply())
 	}
-	d.closed, d.ended = true, ended
+	d.closed = true
 	for len(d.pending) > 0 {
 		d.resolve(d.takePending(), nil)
 	}

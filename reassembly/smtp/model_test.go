@@ -64,8 +64,17 @@ type modelTransaction struct {
 	refused  bool       // MAIL refused: the server holds no transaction
 	rcpts    int        // RCPTs, refused ones too
 	pending  []modelRow // the accepted and the unanswered
-	dataCode uint16
+	dataCode uint16     // of what was refused last, for a MAIL alone
+	spent    bool       // BDAT LAST was refused for want of a recipient
 	bytes    int64
+}
+
+// refuse notes a refused DATA or BDAT for the recipients that there are.
+func (tx *modelTransaction) refuse(code uint16) {
+	tx.dataCode = code
+	for i := range tx.pending {
+		tx.pending[i].dataCode = code
+	}
 }
 
 type model struct {
@@ -120,9 +129,9 @@ func (m *model) exchange(x exchange) {
 	case xData:
 		switch {
 		case m.tx != nil && x.code >= 400:
-			m.tx.dataCode = x.code
+			m.tx.refuse(x.code)
 		case m.tx != nil && x.code == 354:
-			m.tx.dataCode = 0 // an earlier refusal no longer counts
+			m.tx.refuse(0) // an earlier refusal no longer counts
 		}
 	case xMessage:
 		if m.tx != nil && x.code != 0 {
@@ -153,6 +162,9 @@ func (m *model) begin(from string, x exchange) {
 }
 
 func (m *model) rcpt(x exchange) {
+	if m.tx != nil && m.tx.spent && m.tx.from != "-" && x.code == 503 {
+		m.end(smtp.Aborted)
+	}
 	if m.tx == nil {
 		m.begin("-", x)
 		m.tx.refused = true // the next MAIL opens one of its own, whatever its reply
@@ -177,8 +189,9 @@ func (m *model) bdat(x exchange) {
 	}
 	m.tx.bytes += x.size
 	if x.code >= 400 && m.tx.dataCode == 0 {
-		m.tx.dataCode = x.code
+		m.tx.refuse(x.code)
 	}
+	m.tx.spent = m.tx.spent || x.last && x.code >= 400 && len(m.tx.pending) == 0
 	if x.last && len(m.tx.pending) > 0 {
 		if x.code < 300 || m.tx.dataCode == 0 {
 			m.tx.dataCode = x.code
@@ -218,7 +231,9 @@ func (m *model) end(outcome smtp.Outcome) {
 	}
 	for _, row := range m.open() {
 		row.outcome, row.bytes = outcome, -2
-		row.dataCode = m.tx.dataCode
+		if m.tx.rcpts == 0 {
+			row.dataCode = m.tx.dataCode
+		}
 		switch {
 		case row.mailCode >= 400:
 			row.outcome, row.dataCode = byCode(row.mailCode), 0

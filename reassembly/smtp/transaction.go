@@ -14,7 +14,8 @@ type transaction struct {
 	open      bool // the server holds it open: its MAIL was not refused
 	rcpts     []recipient
 	rows      int    // rows that went out before
-	dataCode  uint16 // of a refused DATA or BDAT
+	dataCode  uint16 // of a refused DATA or BDAT, or of the message
+	spent     bool   // a refused BDAT LAST without recipients: servers end the transaction there, or do not
 	bytes     int64
 	unheard   bool // a reply may have been missed
 	missed    bool // octets of the message were missed
@@ -26,10 +27,19 @@ type transaction struct {
 }
 
 type recipient struct {
-	t     time.Time
-	path  *path
-	code  uint16
-	flags Flags
+	t        time.Time
+	path     *path
+	code     uint16
+	dataCode uint16 // of a DATA or BDAT that was refused while it was a recipient
+	flags    Flags
+}
+
+// refuse notes a refused DATA or BDAT. It says nothing of recipients that are still to come.
+func (tx *transaction) refuse(code uint16) {
+	tx.dataCode = code
+	for i := range tx.rcpts {
+		tx.rcpts[i].dataCode = code
+	}
 }
 
 // resolve applies a command with its reply; r is nil where none was seen.
@@ -82,19 +92,18 @@ func (d *Dialogue) resolve(c command, r *reply) {
 // abort is the outcome of a transaction that a command ended: unknown where the message was given and its reply missed,
 // or where the command's own reply was.
 func (d *Dialogue) abort(code uint16) Outcome {
-	certain := code > 0 || d.ended && d.seen[FromServer] && !d.serverHole
-	if d.unseenReply() || !certain {
+	if d.unseenReply() || code == 0 && !d.neverAnswered() {
 		return Unknown
 	}
 	return Aborted
 }
 
+// neverAnswered says whether the connection has ended and the server, all of whose replies were seen since the transaction
+// began, never answered what still waits.
+func (d *Dialogue) neverAnswered() bool { return d.ended && d.seen[FromServer] && !d.serverHole }
+
 func (d *Dialogue) mail(c command, code uint16) {
 	refused := code >= 400
-	if c.bad && (code < 200 || code > 299) {
-		return // it may stand in the chunk of a malformed BDAT
-	}
-	d.badChunk = d.badChunk && c.bad
 	accepted := code >= 200 && code < 300 && !d.uncertain
 	nested := d.tx != nil && d.tx.path != nil && (d.tx.open || d.uncertain)
 	if nested && refused && !d.uncertain && !d.unsettled && !d.tx.severed {
@@ -105,7 +114,7 @@ func (d *Dialogue) mail(c command, code uint16) {
 		outcome = Unknown
 	}
 	// Where it may be nested in a transaction, known or not, and refused, the recipients behind it are nobody's.
-	undecided := !accepted && (d.unsettled || nested && !d.tx.submitted && (code == 0 || d.uncertain || d.tx.severed))
+	undecided := !accepted && (d.unsettled || nested && !d.tx.submitted && (code == 0 && !d.neverAnswered() || d.uncertain || d.tx.severed))
 	if d.unsettled = d.unsettled || undecided; undecided && d.seen[FromServer] {
 		c.flags |= Gap
 	}
@@ -135,8 +144,12 @@ func (d *Dialogue) open(c command) {
 }
 
 func (d *Dialogue) rcpt(c command, code uint16) {
-	if d.tx == nil || d.tx.severed || d.tx.submitted {
-		d.endTransaction(Unknown)
+	if d.tx == nil || d.tx.severed || d.tx.submitted || d.tx.spent && d.tx.path != nil && code == 503 {
+		outcome := Unknown
+		if d.neverAnswered() && d.tx != nil && !d.tx.severed {
+			outcome = Aborted
+		}
+		d.endTransaction(outcome)
 		flags := c.flags
 		if !d.s.Midstream && (code >= 200 && code < 300 || code == 0 && d.lost > 0) {
 			flags |= Gap // no server accepts a RCPT without MAIL: one was missed
@@ -193,7 +206,7 @@ func (d *Dialogue) data(c command, r *reply) {
 	}
 	if code >= 400 || code >= 200 && code < 300 {
 		if d.tx != nil && code >= 400 {
-			d.tx.dataCode = code
+			d.tx.refuse(code)
 		}
 		return
 	}
@@ -203,7 +216,10 @@ func (d *Dialogue) data(c command, r *reply) {
 	if d.tx == nil {
 		d.open(command{t: c.t, flags: c.flags})
 	}
-	d.tx.dataCode, d.tx.missed = 0, d.tx.chunked && d.tx.missed
+	if code > 0 || !d.neverAnswered() {
+		d.tx.refuse(0)
+	}
+	d.tx.missed = d.tx.chunked && d.tx.missed
 	d.beginMessage(body{})
 	d.sure = code == 354
 }
@@ -300,11 +316,8 @@ func (d *Dialogue) endTransaction(outcome Outcome) {
 	if d.tx == nil {
 		return
 	}
-	switch tx := d.tx; {
-	case tx.mailCode >= 400:
-		outcome = refusal(tx.mailCode)
-	case tx.dataCode >= 400:
-		outcome = refusal(tx.dataCode)
+	if d.tx.mailCode >= 400 {
+		outcome = refusal(d.tx.mailCode)
 	}
 	d.finish(outcome, nil)
 }
@@ -313,16 +326,25 @@ func (d *Dialogue) endTransaction(outcome Outcome) {
 func (d *Dialogue) finish(outcome Outcome, r *reply) {
 	tx := d.tx
 	for _, rc := range tx.rcpts {
-		rowOutcome := outcome
-		if r != nil && outcome == Accepted && rc.code == 0 {
-			rowOutcome = Unknown // the message was taken; whether for this recipient was not seen
-		}
-		d.emitRow(rc, rowOutcome, r)
+		d.emitRow(rc, tx.outcomeOf(&rc, outcome, r), r)
 	}
 	if tx.rows == 0 {
-		d.emitRow(recipient{t: tx.t}, outcome, r)
+		alone := recipient{t: tx.t, dataCode: tx.dataCode}
+		d.emitRow(alone, tx.outcomeOf(&alone, outcome, r), r)
 	}
 	d.tx = nil
+}
+
+// outcomeOf is the outcome of one recipient, or of a MAIL alone, where the others' is outcome; r is the reply that settled the
+// message, nil where the transaction ended without one.
+func (tx *transaction) outcomeOf(rc *recipient, outcome Outcome, r *reply) Outcome {
+	switch {
+	case r != nil && outcome == Accepted && rc.code == 0 && rc.path != nil:
+		return Unknown // the message was taken; whether for this recipient was not seen
+	case r == nil && tx.mailCode < 400 && rc.dataCode >= 400:
+		return refusal(rc.dataCode)
+	}
+	return outcome
 }
 
 // emitRow emits one row of the open transaction. r is the reply that settled the message, if one did.
@@ -350,6 +372,9 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 	}
 	if rc.code < 400 {
 		e.DataCode = tx.dataCode
+		if r == nil {
+			e.DataCode = rc.dataCode
+		}
 		if tx.submitted && !tx.missed {
 			n := tx.bytes
 			e.MessageBytes = &n
