@@ -6,7 +6,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all build install-run install-test demo test check bounds properties kills fuzz bench clean storage
+.PHONY: all build install-run install-test demo test check bounds live properties kills fuzz bench clean storage
 
 all: build
 
@@ -17,10 +17,21 @@ build:
 install-run:
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; }
 
-# What the tests need besides: a C compiler for the race detector, ip for network namespaces. The XDP program's object is
-# committed; where clang 14 and libbpf-dev are installed, a test compiles it anew and compares.
+# What the tests need besides: a C compiler for the race detector, ip for network namespaces, for the live tests as root
+# tcpdump, Postfix and Exim. The XDP program's object is committed; where clang 14 and libbpf-dev are installed, a test
+# compiles it anew and compares.
 install-test: install-run
-	@command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool; }
+	@command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null && command -v tcpdump >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool tcpdump; }
+	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory bin/mta
+
+# Postfix and Exim are only unpacked: as packages they conflict, and would take the place of the machine's own mail system.
+bin/mta:
+	apt-get update -q
+	rm -rf bin/mta.new && mkdir -p bin/mta.new/debs
+	cd bin/mta.new/debs && apt-get download -q postfix exim4-daemon-light
+	for deb in bin/mta.new/debs/*.deb; do dpkg -x $$deb bin/mta.new || exit 1; done
+	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends postfix exim4-daemon-light | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p')
+	mv bin/mta.new bin/mta
 
 demo: install-run build
 	sh docs/demo.sh
@@ -46,6 +57,11 @@ fuzz:
 # The bounds at their full sizes: a million half-open connections, ten million fragments, ...; two minutes.
 bounds:
 	TAP25_TEST_BOUNDS=full go test -count=1 -run Bounds -v ./cmd/tap25 ./reassembly
+
+# Postfix and Exim write each other MAILS messages, live: ten minutes or so, as root.
+MAILS ?= 50000
+live: install-test
+	TAP25_TEST_REQUIRE=root,bpf,netns,postgres,mta TAP25_TEST_MAILS=$(MAILS) go test -count=1 -timeout 2h -run PostfixAndExim -v ./cmd/tap25
 
 # The properties of the dialogue with CASES cases each: ten minutes or so.
 CASES ?= 1000000

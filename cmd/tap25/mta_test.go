@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// liveMails is how many messages the mail systems are given; TAP25_TEST_MAILS says another number.
+const liveMails = 1000
+
+// mta starts a mail system in a namespace, as testdata/live/mta.sh has it, and gives its log.
+func (w *wire) mta(ns, kind string) (log string) {
+	w.t.Helper()
+	unpacked, err := filepath.Abs("../../bin/mta")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(unpacked, "usr/sbin/exim4"))
+	}
+	if err != nil {
+		missing(w.t, "mta", "Postfix and Exim are not unpacked: make install-test")
+	}
+	dir, err := os.MkdirTemp("/tmp", "tap25-mta-")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	var diag syncBuffer
+	cmd := exec.Command("ip", "netns", "exec", ns, "unshare", "--mount", "--pid", "--fork", "--mount-proc", "../../testdata/live/mta.sh", kind, dir, unpacked)
+	cmd.Stdout, cmd.Stderr = &diag, &diag
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Wait()
+		if w.t.Failed() {
+			w.t.Logf("%s: %s; what it left is in %s", kind, diag.String(), dir)
+		} else {
+			os.RemoveAll(dir)
+		}
+	})
+	await(w.t, kind+" to listen: "+diag.String(), func() bool {
+		var c net.Conn
+		err := w.in(ns, func() (err error) { c, err = net.Dial("tcp", "127.0.0.1:2525"); return err })
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+	return map[string]string{"postfix": filepath.Join(dir, "log"), "exim": filepath.Join(dir, "mainlog")}[kind]
+}
+
+// missing skips the test, or fails it where TAP25_TEST_REQUIRE names what it lacks.
+func missing(t testing.TB, what, why string) {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv("TAP25_TEST_REQUIRE"), ","), what) {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs has Postfix and Exim write to each other over IPv4 and IPv6, plain, in a
+// VLAN and in VXLAN, amid ten times as many frames of other kinds. The rows in PostgreSQL are those of both servers'
+// logs, one for one; a replay of what tcpdump has seen beside it gives the same.
+func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
+	n := liveMails
+	if s := os.Getenv("TAP25_TEST_MAILS"); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newWire(t)
+	w.carried()
+	postfix, exim := w.mta(w.client, "postfix"), w.mta(w.server, "exim")
+	clusterState(t)
+	s := w.sniff("--db", "local", "--retention", "never", "--workers", "2", "--inline")
+	w.command("ip netns exec " + w.tap + " ethtool -K tap0 gro off") // else tcpdump sees frames that were merged
+	capture := filepath.Join(t.TempDir(), "beside.pcap")
+	stopDump := w.dump(capture)
+
+	want := w.exchange(s, n)
+	r := w.atRest(s)
+	if r.Read != sumOf(r.Frames) || r.RingFull != 0 || r.LostBytes != 0 {
+		t.Errorf("the counters do not add up, or something was lost: %+v", r)
+	}
+	if sumOf(r.Dropped) < 10*r.Delivered || r.Dropped["other_port"] == 0 || r.Dropped["not_tcp"] == 0 {
+		t.Errorf("%v dropped by design, too little beside %v", r.Dropped, r.Frames)
+	}
+	s.end(syscall.SIGTERM)
+	stopDump()
+
+	rows := rowsOfDatabase(t)
+	var logs *mtaLogs
+	await(t, "the logs", func() bool { logs = readLogs(t, postfix, exim); return len(logs.delivered) >= want })
+	if len(logs.delivered) != want {
+		t.Errorf("the logs have %d deliveries, want %d", len(logs.delivered), want)
+	}
+	if diff := cmp.Diff(logs, logsOf(rows), cmp.AllowUnexported(mtaLogs{})); diff != "" {
+		t.Errorf("logs against rows: %s", diff)
+	}
+	compareWithReplay(t, rows, capture, time.Millisecond)
+}
+
+// exchange has both mail systems send each other n messages in all, amid other traffic, and gives the number of rows to come.
+func (w *wire) exchange(s *sniffing, n int) (rows int) {
+	const underWay = 150 // rows, of each of the four that inject: the mail systems would take more than they can send
+	var injecting, others sync.WaitGroup
+	var injected atomic.Int64
+	sent := func(rows int) error {
+		injected.Add(int64(rows))
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			r, err := askReport(w.t.Context(), s.control)
+			if err != nil || r.Rows+underWay > injected.Load() {
+				return err
+			}
+		}
+		return errors.New("no rows come of what the mail systems were given")
+	}
+	done := make(chan struct{})
+	others.Go(func() { w.outnumber(s, done) })
+	for side, ns := range []string{w.client, w.server} {
+		var mails []liveMail
+		for i := side; i < n; i += 2 {
+			m := newLiveMail(i)
+			mails = append(mails, m)
+			rows += m.rows
+		}
+		for part := range slices.Chunk(mails, len(mails)/2+1) {
+			injecting.Go(func() {
+				if err := w.inject(ns, part, sent); err != nil {
+					w.t.Error(err)
+				}
+			})
+		}
+	}
+	injecting.Wait()
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+	await(w.t, "all rows in the database", func() bool {
+		r, err := askReport(w.t.Context(), s.control)
+		return err == nil && r.Store.Loaded >= int64(rows)
+	})
+	close(done)
+	others.Wait()
+	return rows
+}
+
+// outnumber sends frames that are no mail, as long as they are not ten times those that are, and until done.
+func (w *wire) outnumber(s *sniffing, done chan struct{}) {
+	for {
+		r, err := askReport(w.t.Context(), s.control)
+		if err != nil {
+			return // the test has ended
+		}
+		if sumOf(r.Dropped) > 10*r.Delivered {
+			select {
+			case <-done:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			continue
+		}
+		if err := w.noise(1000); err != nil {
+			w.t.Error(err)
+			return
+		}
+	}
+}
+
+// atRest gives the counters when nothing is on its way.
+func (w *wire) atRest(s *sniffing) (r *report) {
+	await(w.t, "counters at rest", func() bool {
+		var err error
+		r, err = askReport(w.t.Context(), s.control)
+		return err == nil && r.Read == r.Delivered && r.Seen == sumOf(r.Dropped)+r.RingFull+r.Delivered
+	})
+	return r
+}
+
+// rowsOfDatabase gives the rows as replay --json would.
+func rowsOfDatabase(t testing.TB) (rows []map[string]any) {
+	t.Helper()
+	var out, diag bytes.Buffer
+	args := []string{"db", "psql", "--", "-Atc", "select to_jsonb(m) || jsonb_build_object('session_id', session_id::text) from mail m"}
+	if status := run(t.Context(), args, nil, &out, &diag); status != statusDone {
+		t.Fatalf("psql: status %d: %s", status, diag.String())
+	}
+	for line := range strings.SplitSeq(strings.TrimSpace(out.String()), "\n") {
+		var row map[string]any
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Runs a mail system until its standard input ends, in namespaces of its own (mount, process), in the network namespace at hand:
+#
+#   unshare --mount --pid --fork --mount-proc testdata/live/mta.sh postfix|exim DIR UNPACKED
+#
+# DIR takes its queue and its log (DIR/log); UNPACKED holds the unpacked Debian packages of both, which could not be installed side
+# by side, nor without harm to the machine's own. What they have hard-wired, they find by mounts that nobody else sees: their
+# programs laid over /usr, and an /etc of their own. All of it ends with this script, whatever ends it.
+set -eu
+kind=$1 dir=$2 unpacked=$3
+here=$(cd "$(dirname "$0")" && pwd)
+
+mount -t overlay overlay -o "lowerdir=$unpacked/usr:/usr" /usr
+cp -a /etc "$dir/etc"
+mount --bind "$dir/etc" /etc
+cat >> /etc/passwd <<'END'
+postfix:x:64005:64005::/nonexistent:/usr/sbin/nologin
+Debian-exim:x:64002:64002::/nonexistent:/usr/sbin/nologin
+END
+printf '%s\n' postfix:x:64005: postdrop:x:64006: Debian-exim:x:64002: >> /etc/group
+printf '%s\n' 'passwd: files' 'group: files' 'hosts: files' 'services: files' 'protocols: files' > /etc/nsswitch.conf
+echo '127.0.0.1 localhost' > /etc/hosts
+rm -f /etc/resolv.conf
+echo 'nameserver 127.0.0.1' > /etc/resolv.conf # where nobody answers
+
+case $kind in
+postfix)
+	mkdir -p "$dir/conf" "$dir/spool" "$dir/data"
+	chown postfix "$dir/data"
+	sed "s#@DIR@#$dir#g" "$here/postfix-main.cf" > "$dir/conf/main.cf"
+	cp "$here/postfix-master.cf" "$dir/conf/master.cf"
+	postfix -c "$dir/conf" start
+	;;
+exim)
+	mkdir -p "$dir/spool" /etc/exim4
+	chown Debian-exim: "$dir" "$dir/spool"
+	sed "s#@DIR@#$dir#g" "$here/exim.conf" > /etc/exim4/exim4.conf
+	exim4 -bdf &
+	;;
+esac
+cat > /dev/null
