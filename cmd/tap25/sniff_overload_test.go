@@ -1,10 +1,20 @@
 package main
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/google/gopacket/pcapgo"
+
+	"tap25/capture"
+	"tap25/reassembly"
+	"tap25/reassembly/smtp"
 )
 
 // A ring of 16 KiB cannot take bursts: frames are lost, and each is counted; no row is wrong without a flag.
@@ -47,4 +57,130 @@ func TestSniff_OverloadMakesNoWrongRow(t *testing.T) {
 		}
 	}
 	t.Logf("%d frames of %d lost, %d rows whole, %d flagged, of %d", r.RingFull, r.RingFull+r.Delivered, whole, flagged, len(m.taken))
+}
+
+// TestSniff_OverloadFlagsOnlyWhatLostFrames takes down which frames came through a tiny ring and holds them against a capture
+// of all: a row is flagged where a frame of its session was lost and nowhere else, and a session that lost none is whole.
+func TestSniff_OverloadFlagsOnlyWhatLostFrames(t *testing.T) {
+	const senders, mails = 8, 60
+	w := newWire(t)
+	w.serve()
+	stopRecord := w.record()
+	var source *capture.Live
+	err := w.in(w.tap, func() (err error) {
+		source, err = capture.OpenLive(capture.LiveConfig{Interfaces: []string{"tap0"}, RingBytes: 16384})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = source.Close() })
+	var rows []smtp.Envelope
+	came := map[uint16]int{} // frames, by the client's port
+	var reading, sending sync.WaitGroup
+	reading.Go(func() {
+		asm := reassembly.New(reassembly.Config{Emit: func(e *smtp.Envelope) { rows = append(rows, *e) }})
+		defer asm.Close()
+		var f capture.Frame
+		for {
+			err := source.Workers()[0].Next(&f)
+			asm.FramesLost(f.Lost)
+			switch {
+			case err == nil:
+				came[clientPort(f.Data)]++
+				asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
+			case errors.Is(err, capture.ErrNoFrame):
+				asm.Advance(f.Time)
+			default:
+				return
+			}
+		}
+	})
+	for i := range senders {
+		sending.Go(func() {
+			if err := w.send("192.0.2.25:25", fmt.Sprintf("s%d-", i), mails); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	sending.Wait()
+	sent := framesByClient(t, stopRecord())
+	var stats capture.LiveStats
+	await(t, "the kernel to be done", func() bool {
+		stats, err = source.Stats()
+		return err == nil && stats.Delivered()+stats.Full() >= uint64(sum(sent))
+	})
+	if err := source.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	reading.Wait()
+
+	if stats.Full() == 0 || stats.Delivered() != uint64(sum(came)) || stats.Delivered()+stats.Full() != uint64(sum(sent)) {
+		t.Errorf("%d frames sent, %d came: the counters say %d delivered, %d lost", sum(sent), sum(came), stats.Delivered(), stats.Full())
+	}
+	unflagged := map[uint16]int{}
+	for _, row := range rows {
+		port := row.Client.Port()
+		if row.Flags == 0 {
+			unflagged[port]++
+		} else if came[port] == sent[port] {
+			t.Errorf("a row is flagged %v, but its session lost no frame", row.Flags)
+		}
+	}
+	whole := 0
+	for port := range sent {
+		if came[port] == sent[port] {
+			whole++
+			if unflagged[port] != 2 {
+				t.Errorf("a session that lost no frame has %d whole rows, want 2", unflagged[port])
+			}
+		}
+	}
+	if whole == 0 || whole == len(sent) || len(sent) != senders*mails {
+		t.Errorf("%d of %d sessions lost no frame: this shows nothing", whole, len(sent))
+	}
+}
+
+// clientPort is that of a frame of IPv4 without options behind Ethernet, to or from port 25.
+func clientPort(frame []byte) uint16 {
+	src, dst := binary.BigEndian.Uint16(frame[34:]), binary.BigEndian.Uint16(frame[36:])
+	if src == 25 {
+		return dst
+	}
+	return src
+}
+
+// framesByClient counts the frames of a capture that the XDP program keeps, by the client's port.
+func framesByClient(t testing.TB, path string) map[uint16]int {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	r, err := pcapgo.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[uint16]int{}
+	for {
+		frame, _, err := r.ReadPacketData()
+		if err == io.EOF {
+			return count
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		const ipv4, tcp = 0x0800, 6
+		if binary.BigEndian.Uint16(frame[12:]) == ipv4 && frame[23] == tcp {
+			count[clientPort(frame)]++
+		}
+	}
+}
+
+func sum[K comparable](counts map[K]int) (n int) {
+	for _, k := range counts {
+		n += k
+	}
+	return n
 }
