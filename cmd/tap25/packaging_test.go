@@ -8,10 +8,7 @@ import (
 )
 
 func TestPackaging_UnitIsHardened(t *testing.T) {
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Skip("systemd-analyze is not installed")
-	}
+	analyze := requireTool(t, "systemd-analyze", "systemd")
 	out, err := exec.Command(analyze, "security", "--offline=yes", "--no-pager", "../../packaging/tap25.service").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tap25": main, "tap25-measured": measured, "tap25-probed": probed})
+	testscript.Main(m, map[string]func(){"tap25": main, "tap25-measured": measured, "tap25-probed": probed, "tap25-confined": confined})
 }
 
 // TestScripts runs testdata/script, each with the captures that makeCaptures writes and commands of its own:

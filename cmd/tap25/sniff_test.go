@@ -175,39 +175,59 @@ func (s *syncBuffer) String() string {
 func (w *wire) sniff(args ...string) *sniffing {
 	w.t.Helper()
 	s := w.start(args...)
-	w.t.Cleanup(func() {
-		if w.t.Failed() {
-			w.t.Log(s.diag.String())
-		}
-	})
-	await(w.t, "tap25 to listen", func() bool { return strings.Contains(s.diag.String(), `"message":"listening"`) })
-	await(w.t, "an answer of the control socket", func() bool { _, err := askReport(w.t.Context(), s.control); return err == nil })
+	s.awaitListening()
 	return s
 }
 
+func (s *sniffing) awaitListening() {
+	s.t.Helper()
+	s.t.Cleanup(func() {
+		if s.t.Failed() {
+			s.t.Log(s.diag.String())
+		}
+	})
+	await(s.t, "tap25 to listen", func() bool { return strings.Contains(s.diag.String(), `"message":"listening"`) })
+	await(s.t, "an answer of the control socket", func() bool { _, err := askReport(s.t.Context(), s.control); return err == nil })
+}
+
 func (w *wire) start(args ...string) *sniffing {
+	w.t.Helper()
+	state := w.t.TempDir()
+	if slices.Contains(args, "--db") {
+		state = os.Getenv("XDG_STATE_HOME")
+	}
+	s := w.prepare(state, args...)
+	s.launch(w)
+	return s
+}
+
+// prepare gives one that is not started yet, on tap0 unless the arguments name interfaces.
+func (w *wire) prepare(state string, args ...string) *sniffing {
 	w.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := &sniffing{t: w.t, state: w.t.TempDir()}
-	if slices.Contains(args, "--db") {
-		s.state = os.Getenv("XDG_STATE_HOME")
-	}
-	s.control = filepath.Join(s.state, "control.sock")
+	s := &sniffing{t: w.t, state: state, control: filepath.Join(state, "control.sock")}
 	s.cmd = exec.Command(self)
-	s.cmd.Args = append([]string{"tap25-probed", "sniff", "--sensor", "tap", "-i", "tap0", "--control", s.control}, args...)
+	s.cmd.Args = append([]string{"tap25-probed", "sniff", "--sensor", "tap", "--control", s.control}, args...)
+	if !slices.Contains(args, "-i") {
+		s.cmd.Args = append(s.cmd.Args, "-i", "tap0")
+	}
 	if !slices.Contains(args, "--db") {
 		s.cmd.Args = append(s.cmd.Args, "--json")
 	}
 	s.cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+s.state)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.diag
-	if err := w.in(w.tap, s.cmd.Start); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { _ = s.cmd.Process.Kill(); _ = s.cmd.Wait() })
 	return s
+}
+
+func (s *sniffing) launch(w *wire) {
+	s.t.Helper()
+	if err := w.in(w.tap, s.cmd.Start); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = s.cmd.Process.Kill(); _ = s.cmd.Wait() })
 }
 
 // end ends it by a signal and gives its rows.
