@@ -120,7 +120,7 @@ func (f *Filter) addRing(i, size int) error {
 // explainLoad names what is missing where the kernel refused the program.
 func explainLoad(err error) error {
 	var v *ebpf.VerifierError
-	switch missing := missingCapabilities(); {
+	switch missing := MissingCapabilities(); {
 	case len(missing) > 0:
 		return fmt.Errorf("load XDP program: needs the capability %s (run as root, or through the systemd unit): %w", strings.Join(missing, ", "), err)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.As(err, &v):
@@ -129,8 +129,8 @@ func explainLoad(err error) error {
 	return fmt.Errorf("load XDP program: %w", err)
 }
 
-// missingCapabilities gives those of the process that loading wants; CAP_SYS_ADMIN stands for the two younger ones.
-func missingCapabilities() (missing []string) {
+// MissingCapabilities names those that the process lacks to load and attach; CAP_SYS_ADMIN stands for the two younger ones.
+func MissingCapabilities() (missing []string) {
 	var data [2]unix.CapUserData // 64 bits in two halves
 	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
 		return nil

@@ -51,6 +51,8 @@ type Stats struct {
 	Frames    FrameCounts
 	Fragments FragmentStats
 
+	ToServers      int64 // segments to a watched port
+	FromServers    int64 // segments from a watched port alone
 	Sessions       int64 // connections with payload
 	PayloadBytes   int64 // of TCP, as captured
 	DeliveredBytes int64 // in order

@@ -3,6 +3,7 @@ package reassembly
 import (
 	"container/list"
 	"net/netip"
+	"slices"
 	"time"
 
 	"tap25/reassembly/smtp"
@@ -44,6 +45,11 @@ func (c *conn) direction(srcFirst bool) smtp.Direction {
 // segment takes one TCP segment.
 func (a *Assembler) segment(t time.Time, p *packet) {
 	a.stats.PayloadBytes += int64(len(p.payload))
+	if slices.Contains(a.dec.ports, p.dst.Port()) {
+		a.stats.ToServers++
+	} else {
+		a.stats.FromServers++
+	}
 	c, k, srcFirst := a.lookup(p)
 	if a.wrongChecksum(p, c, srcFirst) {
 		a.stats.IgnoredBytes += int64(len(p.payload))

@@ -11,7 +11,7 @@ func (s *Stats) Add(o *Stats) {
 		sum *int64
 		n   int64
 	}{
-		{&s.Sessions, o.Sessions}, {&s.PayloadBytes, o.PayloadBytes}, {&s.DeliveredBytes, o.DeliveredBytes},
+		{&s.ToServers, o.ToServers}, {&s.FromServers, o.FromServers}, {&s.Sessions, o.Sessions}, {&s.PayloadBytes, o.PayloadBytes}, {&s.DeliveredBytes, o.DeliveredBytes},
 		{&s.DuplicateBytes, o.DuplicateBytes}, {&s.IgnoredBytes, o.IgnoredBytes}, {&s.LostBytes, o.LostBytes},
 		{&s.FramesLost, o.FramesLost}, {&s.BadChecksums, o.BadChecksums}, {&s.Conflicts, o.Conflicts},
 		{&s.IgnoredResets, o.IgnoredResets}, {&s.HalfOpenEvicted, o.HalfOpenEvicted}, {&s.HalfOpenIdle, o.HalfOpenIdle},

@@ -70,7 +70,7 @@ func rootCommand() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(sniffCommand(), statusCommand(), replayCommand(), dbCommand(), holdCommand(), spoolCommand(), versionCommand(), manCommand())
+	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), dbCommand(), holdCommand(), spoolCommand(), versionCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.RunE = func(*cobra.Command, []string) error { // else it would print its help, as if all were well

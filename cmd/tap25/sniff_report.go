@@ -31,10 +31,13 @@ type report struct {
 
 	Read    int64            `json:"read"`
 	Octets  int64            `json:"octets"`
-	Lost    int64            `json:"lost"` // of the ring's losses, those that the workers know of
+	Longest int64            `json:"longest"` // octets of the longest frame
+	Lost    int64            `json:"lost"`    // of the ring's losses, those that the workers know of
 	Frames  map[string]int64 `json:"frames"`
 	Payload map[string]int64 `json:"payload"`
 
+	ToServers   int64            `json:"to_servers"` // segments
+	FromServers int64            `json:"from_servers"`
 	Sessions    int64            `json:"sessions"`
 	SessionEnds map[string]int64 `json:"session_ends"` // those that did not simply end
 	LostBytes   int64            `json:"lost_bytes"`
@@ -80,6 +83,7 @@ func (t *tap) report() *report {
 		r.Read += c.Frames
 		r.Octets += c.Octets
 		r.Lost += c.Lost
+		r.Longest = max(r.Longest, c.Longest)
 		r.Rings = append(r.Rings, ringReport{Read: c.Frames})
 		sum.Add(&c.Reassembly)
 	}
@@ -110,6 +114,7 @@ func (t *tap) report() *report {
 func (r *report) takeReassembly(s *reassembly.Stats) {
 	r.Frames = maps.Collect(s.Frames.All())
 	r.Payload = map[string]int64{"in order": s.DeliveredBytes, "duplicate": s.DuplicateBytes, "ignored": s.IgnoredBytes}
+	r.ToServers, r.FromServers = s.ToServers, s.FromServers
 	r.Sessions, r.LostBytes = s.Sessions, s.LostBytes
 	r.SessionEnds = map[string]int64{"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted, "open at the end": s.Unfinished}
 	r.Outcomes = map[string]int64{}

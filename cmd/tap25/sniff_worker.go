@@ -34,6 +34,7 @@ type worker struct {
 type workerCounts struct {
 	Frames, Octets int64
 	Lost           int64 // frames of its ring, told by the source
+	Longest        int64 // octets of the longest frame
 	Reassembly     reassembly.Stats
 }
 
@@ -56,6 +57,7 @@ func (w *worker) run() error {
 			w.lost(f.Lost)
 			w.counts.Frames++
 			w.counts.Octets += int64(f.Length)
+			w.counts.Longest = max(w.counts.Longest, int64(f.Length))
 			w.asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
 			if w.busy++; w.busy < lookEvery {
 				continue

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// writeChecks shows them, grouped by what they are on, in colour on a terminal unless NO_COLOR is set.
+func writeChecks(w io.Writer, checks []doctorCheck) error {
+	width, colour := 100, isTerminal(w) && os.Getenv("NO_COLOR") == ""
+	if f, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+			width = max(columns, 60)
+		}
+	}
+	var b strings.Builder
+	counts := map[string]int{}
+	on := ""
+	for _, c := range checks {
+		if c.On != on {
+			on = c.On
+			fmt.Fprintf(&b, "%s\n", on)
+		}
+		counts[c.State]++
+		const indent = 26 // of what the check says
+		fmt.Fprintf(&b, "  %s  %-13s %s\n", paint(fmt.Sprintf("%-8s", c.State), c.State, colour), c.Name, fold(c.Says, width-indent, strings.Repeat(" ", indent)))
+		for _, m := range c.Mend { // never folded: to be copied
+			fmt.Fprintf(&b, "%*s→ %s\n", indent-1, "", m)
+		}
+	}
+	fmt.Fprintf(&b, "\nproblems: %d, notes: %d, ok: %d, unknown: %d\n", counts[checkProblem], counts[checkNote], counts[checkOK], counts[checkUnknown])
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// paint colours a text by the state: ECMA-48, 8.3.117.
+func paint(text, state string, colour bool) string {
+	code := map[string]string{checkOK: "32", checkNote: "33", checkProblem: "1;31", checkUnknown: "36"}[state]
+	if !colour || code == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// fold breaks a text at spaces into lines of a width, all but the first behind an indentation.
+func fold(text string, width int, indent string) string {
+	var b strings.Builder
+	column := 0
+	for word := range strings.FieldsSeq(text) {
+		n := len([]rune(word))
+		switch {
+		case column == 0:
+		case column+1+n > width:
+			b.WriteString("\n" + indent)
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
+}

@@ -1,0 +1,22 @@
+package reassembly
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestStats_SegmentsAreCountedByDirection(t *testing.T) {
+	a := New(Config{Ports: []uint16{25, 587}})
+	client := netip.MustParseAddrPort("192.0.2.1:40000")
+	for _, server := range []string{"192.0.2.2:25", "192.0.2.3:587"} {
+		to := packet{src: client, dst: netip.MustParseAddrPort(server), flags: tcpSYN, window: 65535}
+		from := packet{src: to.dst, dst: client, flags: tcpSYN | tcpACK, window: 65535}
+		a.segment(time.Unix(1, 0), &to)
+		a.segment(time.Unix(1, 0), &from)
+		a.segment(time.Unix(1, 0), &from)
+	}
+	if s := a.Stats(); s.ToServers != 2 || s.FromServers != 4 {
+		t.Errorf("%d to servers, %d from them; want 2 and 4", s.ToServers, s.FromServers)
+	}
+}
