@@ -18,3 +18,11 @@ func (c *Cluster) Give() error {
 	}
 	return nil
 }
+
+// Needs is what starting the server anew takes of the file system, for a process that restricts itself: files and
+// directories to read (programs, libraries, time zones, users) and to write.
+func (c *Cluster) Needs() (read, write []string) {
+	read = []string{filepath.Dir(c.bin), "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share", "/lib", "/lib64", "/bin", "/dev/urandom",
+		"/etc/ld.so.cache", "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/localtime", "/etc/postgresql-common"}
+	return read, []string{c.dir, c.socketDir(), "/dev/shm", "/dev/null"}
+}

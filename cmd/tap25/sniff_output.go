@@ -77,11 +77,8 @@ func (s *stream) rights(r *rights) error {
 	if s.cluster == nil {
 		r.connect = append(r.connect, databasePorts(s.dsn)...)
 	} else {
-		state, err := store.StateDir()
-		if err != nil {
-			return err
-		}
-		r.write = append(r.write, state)
+		read, write := s.cluster.Needs()
+		r.read, r.write = append(r.read, read...), append(r.write, write...)
 		r.uid, r.gid = s.cluster.Owner()
 		if os.Geteuid() == 0 {
 			return s.cluster.Give()

@@ -29,8 +29,8 @@ func forbidCores() error {
 // rights are what a running sniff keeps.
 type rights struct {
 	uid, gid int      // to become; -1: no change
-	write    []string // directories
-	read     []string // directories and files
+	write    []string // directories and files
+	read     []string // likewise; programs may be run
 	connect  []uint16 // TCP ports
 }
 
@@ -80,18 +80,17 @@ func become(uid, gid int) error {
 // landlocked restricts files and outgoing TCP, as far as the kernel can.
 func landlocked(r rights) (note string, err error) {
 	var paths []landlock.Rule
-	for _, dir := range r.write {
-		paths = append(paths, landlock.RWDirs(dir).IgnoreIfMissing())
-	}
-	for _, path := range r.read {
-		if st, err := os.Stat(path); err != nil {
-			continue
-		} else if st.IsDir() {
-			paths = append(paths, landlock.RODirs(path))
-		} else {
-			paths = append(paths, landlock.ROFiles(path))
+	add := func(list []string, dirs, files func(...string) landlock.FSRule) {
+		for _, path := range list {
+			if st, err := os.Stat(path); err == nil && st.IsDir() {
+				paths = append(paths, dirs(path))
+			} else if err == nil {
+				paths = append(paths, files(path))
+			}
 		}
 	}
+	add(r.write, landlock.RWDirs, landlock.RWFiles)
+	add(r.read, landlock.RODirs, landlock.ROFiles)
 	for _, port := range r.connect {
 		paths = append(paths, landlock.ConnectTCP(port))
 	}

@@ -270,3 +270,39 @@ func TestUnit_SniffRunsUnderItsConditions(t *testing.T) {
 		t.Errorf("%d rows differ from the %d taken", len(rows), len(m.taken))
 	}
 }
+
+// TestUnit_PrivateClusterRunsUnderItsConditions has the unit's sniff make the cluster, load into it, and start it anew
+// when it has died.
+func TestUnit_PrivateClusterRunsUnderItsConditions(t *testing.T) {
+	w := newWire(t)
+	m := w.serve()
+	state := clusterState(t)
+	if err := os.Chown(state, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	s := w.prepare(state, "--db", "local", "--retention", "never")
+	readUnit(t).asUnit(t, s.cmd)
+	s.launch(w)
+	s.awaitListening()
+	for _, prefix := range []string{"one", "two"} {
+		if err := w.send("192.0.2.25:25", prefix, 2); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "rows in the database", func() bool {
+			r, err := askReport(t.Context(), s.control)
+			return err == nil && r.Store != nil && r.Store.Loaded == int64(len(m.taken)) && !r.Store.Away
+		})
+		server, err := os.ReadFile(state + "/tap25/data/postmaster.pid")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(strings.SplitN(string(server), "\n", 2)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil { // as if it had crashed
+			t.Fatal(err)
+		}
+	}
+	s.end(syscall.SIGTERM)
+}
