@@ -127,43 +127,6 @@ func checkOnce(t testing.TB, db *DB, sensor string, n int) {
 	}
 }
 
-func TestLoader_EveryRowOnceWhateverCutsTheConnection(t *testing.T) {
-	db := database(t, false)
-	each := long(8, 100)
-	p := newProxy(t, each)
-	s := openSpool(t, spool.Config{SegmentRecords: 100})
-	l := NewLoader(LoaderConfig{Spool: s, Connect: to(db, p.dir), MaxPause: 10 * time.Millisecond})
-	// One transaction takes what waits, so the rows come in turns, until the cuts are used up.
-	n := 0
-	for used := false; !used; {
-		for range 250 {
-			sealOne(t, s, numbered("tap", n))
-			n++
-		}
-		if err := s.Seal(""); err != nil {
-			t.Fatal(err)
-		}
-		drain(t, s, l)
-		p.mu.Lock()
-		used = p.left == [faults]int{}
-		p.mu.Unlock()
-	}
-	if st := s.Stats(); st.Waiting != 0 || st.Loaded != int64(n) {
-		t.Errorf("%+v", st)
-	}
-	checkOnce(t, db, "tap", n)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for f, done := range p.done {
-		if done == 0 {
-			t.Errorf("no connection was cut in way %d", f)
-		}
-	}
-	if held := l.Stats().Held; held == 0 {
-		t.Error("no answer to COMMIT was lost: nothing was found to be there")
-	}
-}
-
 func sealOne(t testing.TB, s *spool.Spool, row []byte) {
 	t.Helper()
 	if err := s.AppendWait(t.Context(), row); err != nil {
@@ -230,11 +193,12 @@ func TestLoader_RefusedRowsAreSetAsideAndTheirNeighboursLoaded(t *testing.T) {
 // around COMMIT, and opens the spool anew after each cut, as a killed process would.
 func TestLoader_SetAsideSurvivesACrashAroundTheCommit(t *testing.T) {
 	db := database(t, false)
-	for f := range faults {
-		t.Run(strconv.Itoa(int(f)), func(t *testing.T) {
-			p := newProxy(t, 0)
+	c, _ := shared()
+	for at := range places {
+		t.Run(strconv.Itoa(int(at)), func(t *testing.T) {
+			p := newProxy(t, c, 0, nil)
 			dir := t.TempDir()
-			sensor := fmt.Sprint("tap", f)
+			sensor := fmt.Sprint("tap", at)
 			s := openSpool(t, spool.Config{Dir: dir, Sensor: sensor, SegmentRecords: -1})
 			var rows [][]byte
 			for n := range 100 {
@@ -245,7 +209,7 @@ func TestLoader_SetAsideSurvivesACrashAroundTheCommit(t *testing.T) {
 			seg := s.Sealed()[0]
 			load, _, _ = s.Read(seg)
 			p.mu.Lock()
-			p.left[f] = 1
+			p.left[at] = 1
 			p.mu.Unlock()
 			first, err := to(db, p.dir)(t.Context())
 			if err != nil {
@@ -301,39 +265,6 @@ func TestLoader_SeveralSensorsAtOnce(t *testing.T) {
 	for i := range sensors {
 		checkOnce(t, db, fmt.Sprint("tap", i), n)
 	}
-}
-
-func TestLoader_SurvivesItsBackendsBeingEnded(t *testing.T) {
-	db := database(t, false)
-	s := openSpool(t, spool.Config{SegmentRecords: 500})
-	l := NewLoader(LoaderConfig{Spool: s, Connect: to(db, ""), MaxPause: 5 * time.Millisecond})
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan bool)
-	go func() { l.Run(ctx); close(ended) }()
-	want, killed, n := long(5, 50), 0, 0
-	for killed < want || n < 5000 {
-		sealOne(t, s, numbered("tap", n))
-		if n++; n%100 != 0 {
-			continue
-		}
-		var k int
-		err := db.Conn().QueryRow(t.Context(), `select count(pg_terminate_backend(pid)) from pg_stat_activity
-			where datname = current_database() and pid <> pg_backend_pid() and query ~* '^(copy|insert into loads|select \* from begin_load|commit)' and state = 'active'`).Scan(&k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		killed += k
-	}
-	if err := s.Seal(""); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(2 * time.Minute); !l.Idle() && time.Now().Before(deadline); {
-		<-time.After(time.Millisecond)
-	}
-	cancel()
-	<-ended
-	checkLoaded(t, s, l)
-	checkOnce(t, db, "tap", n)
 }
 
 func TestLoader_TellsWhatItWaitsForWithoutTheRows(t *testing.T) {
