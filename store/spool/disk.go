@@ -106,13 +106,13 @@ func (w diskWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// free is the number of bytes that the file system has left for us.
-func (d disk) free() (int64, error) {
+// room is the number of bytes that the file system has left for us, and of all that it has.
+func (d disk) room() (free, size int64, err error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(d.dir, &s); err != nil {
-		return 0, fmt.Errorf("statfs %s: %w", d.dir, err)
+		return 0, 0, fmt.Errorf("statfs %s: %w", d.dir, err)
 	}
-	return int64(s.Bavail) * s.Bsize, nil
+	return int64(s.Bavail) * s.Bsize, int64(s.Blocks) * s.Bsize, nil
 }
 
 // lock takes the directory for this process; the file is to be closed to give it back.

@@ -223,6 +223,39 @@ func TestFault_DiskThatStaysBadLosesNothingAcknowledged(t *testing.T) {
 	wantNumbers(t, s, kept)
 }
 
+// A disk that answers nothing at all holds nobody up but who asks for it to be synced.
+func TestFault_AppendWaitsForNoDisk(t *testing.T) {
+	c := bare(fastDir(t))
+	c.Buffer, c.SegmentRecords = 100_000, 50
+	stuck, begun := make(chan bool), make(chan bool, 1)
+	c.fault = func(string, string) error {
+		select {
+		case begun <- true:
+		default:
+		}
+		<-stuck
+		return nil
+	}
+	s := open(t, c)
+	n, lost := 0, 0
+	for lost < 1000 {
+		if err := s.Append(record(n)); err == nil {
+			n++
+		} else if lost++; !errors.Is(err, ErrFull) {
+			t.Fatal(err)
+		}
+	}
+	<-begun // and none of its calls has come back
+	if st := s.Stats(); st.Appended != int64(n) || st.Buffered != int64(n) || st.Lost != int64(lost) {
+		t.Errorf("%d appended, %d lost: %+v", n, lost, st)
+	}
+	close(stuck)
+	if err := s.Seal(""); err != nil {
+		t.Fatal(err)
+	}
+	wantNumbers(t, s, n)
+}
+
 func TestFault_KeyOutlivesAbandonedFile(t *testing.T) {
 	c := bare(fastDir(t))
 	seals := 0

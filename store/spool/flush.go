@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -220,17 +221,21 @@ func (s *Spool) write(d *draft, blocks []*block) error {
 // fits tells whether n bytes more are within the limits.
 func (s *Spool) fits(n int64) error {
 	s.mu.Lock()
-	total := s.bytes + n
+	total, oldest := s.bytes+n, s.oldest()
 	s.mu.Unlock()
 	if total > s.cfg.MaxBytes {
 		return fmt.Errorf("%w: it holds %d bytes of %d", ErrFull, total-n, s.cfg.MaxBytes)
 	}
+	if s.cfg.MaxAge > 0 && !oldest.IsZero() && time.Since(oldest) > s.cfg.MaxAge {
+		return fmt.Errorf("%w: its oldest segment waits since %s", ErrFull, oldest.Format(time.RFC3339))
+	}
 	if s.cfg.Reserve < 0 {
 		return nil
 	}
-	free, err := s.disk.free()
-	if err == nil && free-n < s.cfg.Reserve {
-		err = fmt.Errorf("%w: %d bytes are free on the disk, and %d are to stay so", ErrFull, free, s.cfg.Reserve)
+	free, size, err := s.disk.room()
+	reserve := cmp.Or(s.cfg.Reserve, min(64<<20, size/16))
+	if err == nil && free-n < reserve {
+		err = fmt.Errorf("%w: %d bytes are free on the disk, and %d are to stay so", ErrFull, free, reserve)
 	}
 	return err
 }

@@ -56,7 +56,7 @@ func TestFull_DiskLosesWhatIsCountedAndRecovers(t *testing.T) {
 			if st.Appended != int64(n) || st.Lost != refused || st.Bytes < 40<<20 {
 				t.Errorf("appended %d, lost %d, stats %+v", n, refused, st)
 			}
-			free, err := s.disk.free()
+			free, _, err := s.disk.room()
 			if err != nil || free < reserve {
 				t.Errorf("%d bytes are free, %v", free, err)
 			}
@@ -88,6 +88,51 @@ func TestFull_DiskLosesWhatIsCountedAndRecovers(t *testing.T) {
 				t.Errorf("%d records came out, %d went in", got, n)
 			}
 		})
+	}
+}
+
+// A small disk is not left empty for the sake of the reserve.
+func TestFull_ReserveIsASixteenthOfASmallDisk(t *testing.T) {
+	c := bare(filepath.Join(tmpfs(t), "spool"))
+	c.Reserve = 0
+	s := open(t, c)
+	n := 0
+	for ; s.Sync() == nil; n++ {
+		if err := s.Append(bytes.Repeat([]byte{byte(n)}, 100_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	free, size, err := s.disk.room()
+	if err != nil || free < size/16 || free > size/16+200_000 || n < 500 {
+		t.Errorf("%d records are written, %d of %d bytes are free, %v", n, free, size, err)
+	}
+}
+
+func TestFull_OldSegmentThatWaitsKeepsNewRecordsOut(t *testing.T) {
+	c := bare(fastDir(t))
+	c.Buffer = 1000
+	s := open(t, c)
+	appendRecords(t, s, 0, 3)
+	if err := s.Seal(""); err != nil {
+		t.Fatal(err)
+	}
+	s.cfg.MaxAge = time.Since(s.oldest()) // from now on
+	n := 3
+	for s.Append(record(n)) == nil {
+		n++
+	}
+	if err := s.Sync(); !errors.Is(err, ErrFull) || s.Stats().Lost != 1 {
+		t.Errorf("sync: %v, stats %+v", err, s.Stats())
+	}
+	seg := s.Sealed()[0]
+	if err := s.Remove(seg, Damage{}); err != nil { // it is loaded at last
+		t.Fatal(err)
+	}
+	if err := s.Seal(""); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.Stats(); st.Waiting != int64(n-3) || st.Loaded != 3 || st.Lost != 1 {
+		t.Errorf("%d records: %+v", n, st)
 	}
 }
 

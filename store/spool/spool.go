@@ -16,7 +16,7 @@ var (
 	// ErrBusy says that another process has the spool.
 	ErrBusy = errors.New("spool is in use by another process")
 
-	// ErrFull says that the disk, the spool's limit and the memory for what waits are full.
+	// ErrFull says that the disk or one of the spool's limits, and the memory for what waits, are full.
 	ErrFull = errors.New("spool is full")
 
 	// ErrNewer says that a segment was written by a later version.
@@ -36,7 +36,8 @@ type Config struct {
 	SegmentBytes   int64         // likewise; default 8 MiB
 	SegmentAge     time.Duration // Run seals a segment this old; default 2 s, negative: never
 	MaxBytes       int64         // of all segments; default 10 GiB
-	Reserve        int64         // bytes to leave free on the file system; default 64 MiB, -1: none
+	MaxAge         time.Duration // no more is written while the oldest segment waits for longer; default 0: any time
+	Reserve        int64         // bytes to leave free on the file system; default 64 MiB or a sixteenth of it, -1: none
 	Buffer         int           // bytes of records in memory that are not yet on disk; default 16 MiB
 
 	fault func(op, path string) error // makes a call on the disk fail, in tests
@@ -47,7 +48,6 @@ func (c *Config) setDefaults() {
 	c.SegmentBytes = cmp.Or(c.SegmentBytes, 8<<20)
 	c.SegmentAge = cmp.Or(c.SegmentAge, 2*time.Second)
 	c.MaxBytes = cmp.Or(c.MaxBytes, 10<<30)
-	c.Reserve = cmp.Or(c.Reserve, 64<<20)
 	c.Buffer = cmp.Or(c.Buffer, 16<<20)
 }
 

@@ -34,8 +34,14 @@ func (s *Spool) Stats() Stats {
 	defer s.mu.Unlock()
 	st := s.stats
 	st.Bytes = s.bytes
-	if len(s.sealed) > 0 {
-		st.OldestUnloaded = time.UnixMicro(int64(s.sealed[0].Sequence)).UTC()
-	}
+	st.OldestUnloaded = s.oldest()
 	return st
+}
+
+// oldest is when the oldest segment that waits was begun; zero: none waits. Under mu.
+func (s *Spool) oldest() (t time.Time) {
+	if len(s.sealed) > 0 {
+		t = time.UnixMicro(int64(s.sealed[0].Sequence)).UTC()
+	}
+	return t
 }
