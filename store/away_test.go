@@ -25,14 +25,15 @@ func away(db *DB, back *atomic.Bool) func(context.Context) (*DB, error) {
 	}
 }
 
-func heap() uint64 {
+// resident is the memory that this process has of the kernel, garbage included.
+func resident() int64 {
 	var m runtime.MemStats
-	runtime.GC()
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
+	return int64(m.Sys - m.HeapReleased)
 }
 
-// TestLoader_DatabaseAwayWhileRowsCome lets 20,000 rows a second come, for ten seconds or, in the long form, ten minutes.
+// TestLoader_DatabaseAwayWhileRowsCome lets 20,000 rows a second come for half a minute or, in the long form, ten minutes. That
+// Append waits for no disk is TestFault_AppendWaitsForNoDisk.
 func TestLoader_DatabaseAwayWhileRowsCome(t *testing.T) {
 	db := database(t, false)
 	s := openSpool(t, spool.Config{})
@@ -44,45 +45,53 @@ func TestLoader_DatabaseAwayWhileRowsCome(t *testing.T) {
 	ended := make(chan bool)
 	loading, end := context.WithCancel(t.Context())
 	go func() { l.Run(loading); close(ended) }()
-	before, most := heap(), uint64(0)
-	n, seconds := 0, long(10, 600)
+	runtime.GC()
+	before, most := resident(), int64(0)
+	const rate = 20_000
+	begun, seconds := time.Now(), long(30, 600)
+	n := 0
 	tick := time.NewTicker(10 * time.Millisecond)
-	for n < 20_000*seconds {
+	for n < rate*seconds {
 		<-tick.C
-		for range 200 {
+		for due := min(int(time.Since(begun).Seconds()*rate), rate*seconds); n < due; n++ { // late where the machine is
 			if err := s.Append(numbered("tap", n)); err != nil {
 				t.Fatalf("row %d: %v", n, err)
 			}
-			n++
 		}
-		if n%20_000 == 0 {
-			most = max(most, heap())
-		}
+		most = max(most, resident())
 	}
-	if grown := int64(most) - int64(before); grown > 64<<20 {
+	came := time.Since(begun)
+	if grown := most - before; grown > 64<<20 {
 		t.Errorf("memory grew by %d MiB", grown>>20)
 	}
 	if err := s.Seal(""); err != nil {
 		t.Fatal(err)
 	}
-	if st := s.Stats(); st.Loaded != 0 || st.Lost != 0 {
+	if st := s.Stats(); st.Loaded != 0 || st.Lost != 0 || st.Appended != int64(n) || st.Waiting != int64(n) {
 		t.Errorf("while the database is away: %+v", st)
 	}
 	back.Store(true)
-	begun := time.Now()
+	begun = time.Now()
 	for deadline := begun.Add(30 * time.Minute); !l.Idle() && time.Now().Before(deadline); {
 		<-time.After(time.Millisecond)
 	}
-	t.Logf("drained %.0f rows/s", float64(n)/time.Since(begun).Seconds())
+	ratio := came.Seconds() / time.Since(begun).Seconds()
+	t.Logf("memory grew by %d MiB; drained %.0f rows/s, %.1f times as fast as they came", (most-before)>>20, float64(n)/time.Since(begun).Seconds(), ratio)
+	if ratio < 2 && seconds == 600 { // whoever runs the long form gives it a machine of its own
+		t.Errorf("drained %.1f times as fast as rows came, want twice", ratio)
+	}
 	end()
 	<-ended
 	checkLoaded(t, s, l)
+	if st := s.Stats(); st.Loaded != int64(n) {
+		t.Errorf("%d rows came: %+v", n, st)
+	}
 	checkOnce(t, db, "tap", n)
 }
 
 func TestLoader_FullDiskLosesWhatIsCountedAndRecovers(t *testing.T) {
 	dir := t.TempDir()
-	if err := syscall.Mount("tap25", dir, "tmpfs", 0, "size=16m"); err != nil {
+	if err := syscall.Mount("tap25", dir, "tmpfs", 0, "size=64m"); err != nil {
 		if strings.Contains(os.Getenv("TAP25_TEST_REQUIRE"), "root") {
 			t.Fatal(err)
 		}
@@ -90,7 +99,10 @@ func TestLoader_FullDiskLosesWhatIsCountedAndRecovers(t *testing.T) {
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	db := database(t, false)
-	s := openSpool(t, spool.Config{Dir: dir, Reserve: 2 << 20, Buffer: 1 << 20, SegmentRecords: 2000})
+	s := openSpool(t, spool.Config{Dir: dir, Buffer: 1 << 20, SegmentRecords: 2000})
+	running, stop := context.WithCancel(t.Context())
+	defer stop()
+	go s.Run(running)
 	var back atomic.Bool
 	l := NewLoader(LoaderConfig{Spool: s, Connect: away(db, &back), MaxPause: 50 * time.Millisecond})
 	offered, refused := 0, 0
@@ -116,8 +128,8 @@ func TestLoader_FullDiskLosesWhatIsCountedAndRecovers(t *testing.T) {
 	back.Store(true)
 	drain(t, s, l)
 	lost := refused
-	wait(t, func() bool { return s.Sync() == nil && s.Stats().Buffered == 0 })
-	offer(5000)
+	wait(t, func() bool { return s.Stats().Buffered == 0 }) // by itself: nobody calls Sync
+	offer(2000)                                             // which memory holds, however slow the machine is
 	if refused != lost {
 		t.Errorf("%d rows lost although there is room again", refused-lost)
 	}
