@@ -15,9 +15,12 @@ func dbExpire() *cobra.Command {
 	var dsn, retention string
 	cfg := store.ExpireConfig{Version: version()}
 	cmd := &cobra.Command{
-		Use: "expire", Short: "Drop the days that are older than the retention", Args: usageArgs(cobra.NoArgs),
+		Use: "expire", Short: "Drop the days that are older than the retention, and finish those that are over", Args: usageArgs(cobra.NoArgs),
 		Long: "Drops the days that are wholly older than the retention, after copying what legal holds keep, and removes what ended\n" +
-			"holds kept. Each is recorded in the table expired. A day that is being read or loaded is left for the next time.",
+			"holds kept. Each is recorded in the table expired. A day that is being read or loaded is left for the next time.\n\n" +
+			"Then it finishes the days that are over and got no row for ten minutes, each once, beside readers and loads: a summary\n" +
+			"lets questions about an address leave out the days that do not have it; where this user owns the tables, indexes are\n" +
+			"rebuilt, which packs them. sniff and replay --follow do all of this by themselves, every hour.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Retention, err = store.ParseRetention(retention); err != nil {
 				return &usageError{err}
@@ -25,6 +28,13 @@ func dbExpire() *cobra.Command {
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
 				report, err := db.Expire(ctx, cfg)
 				printExpired(cmd.OutOrStdout(), report, cfg.DryRun)
+				if err != nil || cfg.DryRun {
+					return err
+				}
+				finished, err := db.FinishDays(ctx, store.FinishConfig{})
+				for _, d := range finished {
+					fmt.Fprintf(cmd.OutOrStdout(), "finished %s\n", d)
+				}
 				return err
 			})
 		},

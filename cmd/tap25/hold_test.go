@@ -77,4 +77,15 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	if out, _ := tap25(statusDone, "db", "expire"); !strings.Contains(out, "dropped held") || ask("select count(*) from mail") != "764" {
 		t.Errorf("expire behind the hold says %s", out)
 	}
+	// Days that are over are finished once nothing has come for a while.
+	if out, _ := tap25(statusDone, "db", "expire"); strings.Contains(out, "finished") {
+		t.Errorf("just behind the load, expire says %s", out)
+	}
+	ask("update days set loaded_at = now() - interval '11 minutes'")
+	for _, finished := range []bool{true, false} {
+		out, _ := tap25(statusDone, "db", "expire")
+		if regexp.MustCompile(`(?m)^finished 2026-\d\d-\d\d: summarized$`).MatchString(out) != finished {
+			t.Errorf("finished %v is wrong: expire says %s", finished, out)
+		}
+	}
 }

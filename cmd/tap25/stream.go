@@ -25,7 +25,7 @@ type streamConfig struct {
 	db        string   // --db
 	dirs      []string // of the spool: the first that no other process has; none: below the state directory, by the sensor's name
 	sensor    string
-	retention store.Retention // enforced daily, where the database lets this user; zero: not
+	retention store.Retention // enforced hourly, where the database lets this user; zero: not
 
 	waits      bool          // Emit waits for room
 	rereadable bool          // what Seal has not sealed is dropped at the end, since the source gives it again
@@ -299,7 +299,10 @@ func (a *alarm) rings(on bool) bool {
 	return true
 }
 
-// upkeep keeps the database daily.
+// upkeepEvery is how often the database is kept.
+const upkeepEvery = time.Hour
+
+// upkeep keeps the database: partitions ahead, retention, days that are over.
 func (s *stream) upkeep(ctx context.Context) {
 	next := time.NewTimer(0)
 	defer next.Stop()
@@ -313,7 +316,7 @@ func (s *stream) upkeep(ctx context.Context) {
 			next.Reset(time.Minute) // the loader says what is wrong with the database
 			continue
 		}
-		next.Reset(24 * time.Hour)
+		next.Reset(upkeepEvery)
 	}
 }
 
@@ -331,8 +334,11 @@ func (s *stream) upkeepOnce(ctx context.Context) error {
 	for _, d := range report.Dropped {
 		s.cfg.log.Info().Str("kind", d.Kind).Time("day", d.Day).Int64("rows", d.Rows).Int64("bytes", d.Bytes).Int64("held", d.Kept).Msg("dropped what is older than the retention")
 	}
-	if err != nil {
-		s.cfg.log.Error().Err(err).Msg("the database's daily upkeep failed; it is tried again")
+	for _, d := range report.Finished {
+		s.cfg.log.Info().Time("day", d.Day).Bool("summarized", d.Summarized).Int64("index_bytes_before", d.Before).Int64("index_bytes", d.After).Msg("finished a day that is over")
+	}
+	if err != nil && ctx.Err() == nil {
+		s.cfg.log.Error().Err(err).Msg("the database's upkeep failed; it is tried again")
 	}
 	return err
 }

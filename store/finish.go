@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// FinishConfig says which days FinishDays takes; its zero value is the default.
+type FinishConfig struct {
+	Quiet time.Duration // how long nothing was loaded into a day; zero: ten minutes, negative: any time
+	Most  int           // days at once, the newest first; zero: all
+
+	Patience time.Duration // how long a reindex waits for transactions that are open, which holds nobody up; zero: a minute
+}
+
+// FinishedDay is what was done for a day that is over.
+type FinishedDay struct {
+	Day           time.Time
+	Summarized    bool
+	Before, After int64 // bytes of its indexes, around a reindex; zero: none was due, or this user may not
+}
+
+// FinishDays does what is due for the days that are over: it makes their summaries, and rebuilds their indexes where the user
+// owns them. Both are recorded, and done again where many rows came late. Neither holds up a reader or a load; what another
+// connection does at the same time is left to it. Days that were finished are returned with an error too.
+func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []FinishedDay, err error) {
+	if cfg.Quiet == 0 {
+		cfg.Quiet = 10 * time.Minute
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = time.Minute
+	}
+	rows, err := db.conn.Query(ctx, `select d.day, d.summary_due, d.reindex_due and pg_has_role(c.relowner, 'usage'), d.rows, partition_name(d.day)::regclass::text
+		from days_over($1) d join pg_class c on c.oid = partition_name(d.day)::regclass
+		where d.summary_due or d.reindex_due and pg_has_role(c.relowner, 'usage') order by d.day desc limit nullif($2, 0)`, max(cfg.Quiet, 0), cfg.Most)
+	if err != nil {
+		return nil, fmt.Errorf("list the days that are over: %w", err)
+	}
+	days, err := pgx.CollectRows(rows, pgx.RowToStructByPos[overDay])
+	if err != nil {
+		return nil, fmt.Errorf("list the days that are over: %w", err)
+	}
+	for _, d := range days {
+		did := FinishedDay{Day: d.Day}
+		if d.Summary {
+			if err := db.conn.QueryRow(ctx, "select summarize_day($1)", d.Day).Scan(&did.Summarized); err != nil {
+				return done, fmt.Errorf("summarize the day %s: %w", d.Day.Format(time.DateOnly), err)
+			}
+		}
+		if d.Reindex {
+			if did.Before, did.After, err = db.reindex(ctx, d, cfg.Patience); err != nil && !inUse(err) {
+				return done, fmt.Errorf("reindex the day %s: %w", d.Day.Format(time.DateOnly), err)
+			}
+		}
+		if did.Summarized || did.After > 0 {
+			done = append(done, did)
+		}
+	}
+	return done, nil
+}
+
+type overDay struct {
+	Day              time.Time
+	Summary, Reindex bool
+	Rows             int64
+	Partition        string
+}
+
+// reindex rebuilds the indexes of a day, packed as full as they go, beside readers and writers; nothing is done where another
+// connection does so. It is many transactions: what one that was broken off has left, the next removes.
+func (db *DB) reindex(ctx context.Context, d overDay, patience time.Duration) (before, after int64, err error) {
+	var locked bool
+	if err := db.conn.QueryRow(ctx, "select pg_try_advisory_lock(25, 2147483647)").Scan(&locked); err != nil || !locked {
+		return 0, 0, err
+	}
+	defer func() {
+		_, unlockErr := db.conn.Exec(context.WithoutCancel(ctx), "reset lock_timeout; select pg_advisory_unlock(25, 2147483647)")
+		if !db.conn.IsClosed() {
+			err = errors.Join(err, unlockErr)
+		}
+	}()
+	const size = "select pg_indexes_size($1::regclass)"
+	if err := db.conn.QueryRow(ctx, size, d.Partition).Scan(&before); err != nil {
+		return 0, 0, err
+	}
+	steps, err := db.reindexSteps(ctx, d.Partition)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, step := range append([]string{fmt.Sprintf("set lock_timeout = %d", patience.Milliseconds())}, steps...) {
+		if _, err := db.conn.Exec(ctx, step); err != nil {
+			return 0, 0, err
+		}
+	}
+	if err := db.conn.QueryRow(ctx, size, d.Partition).Scan(&after); err != nil {
+		return 0, 0, err
+	}
+	_, err = db.conn.Exec(ctx, `insert into reindexed (day, rows, bytes_before, bytes) values ($1, $2, $3, $4) on conflict (day) do update
+		set rows = excluded.rows, bytes_before = excluded.bytes_before, bytes = excluded.bytes, made_at = now()`, d.Day, d.Rows, before, after)
+	return before, after, err
+}
+
+// reindexSteps are the statements that rebuild a day's indexes, each a transaction of its own or more: first away with what a
+// reindex that was broken off has left (PostgreSQL documentation, REINDEX, "Rebuilding Indexes Concurrently").
+func (db *DB) reindexSteps(ctx context.Context, partition string) ([]string, error) {
+	rows, err := db.conn.Query(ctx, `select case when not i.indisvalid then format('drop index concurrently %s', i.indexrelid::regclass)
+			else format('alter index %s set (fillfactor = 100)', i.indexrelid::regclass) end
+		from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
+		where i.indrelid = $1::regclass and (not i.indisvalid and c.relname ~ '_cc(new|old)\d*$'
+			or i.indisvalid and a.amname = 'btree' and not coalesce(c.reloptions @> array['fillfactor=100'], false))`, partition)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return append(steps, "reindex table concurrently "+partition), err
+}
+
+// String is a line for people.
+func (d FinishedDay) String() string {
+	var did []string
+	if d.Summarized {
+		did = append(did, "summarized")
+	}
+	if d.After > 0 {
+		did = append(did, fmt.Sprintf("indexes rebuilt, %d bytes to %d", d.Before, d.After))
+	}
+	return d.Day.Format(time.DateOnly) + ": " + strings.Join(did, ", ")
+}
