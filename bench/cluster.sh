@@ -7,18 +7,23 @@ bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
 
 as_postgres() { (cd / && setpriv --reuid=postgres --regid=postgres --clear-groups "$@"); }
 sql() { as_postgres psql -XAtq -h "$dir" -p 5499 -d postgres -v ON_ERROR_STOP=1 "$@"; }
-start() { as_postgres "$bin/pg_ctl" start -w -s -D "$dir/data" -l "$dir/log" -o "-k $dir -p 5499 -c listen_addresses= -c shared_buffers=256MB -c max_wal_size=4GB -c autovacuum=off"; }
+start() { as_postgres "$bin/pg_ctl" start -w -s -D "$dir/data" -l "$dir/log" -o "-k $dir -p 5499 -c listen_addresses= -c shared_buffers=256MB -c max_wal_size=4GB -c autovacuum=off -c jit=off -c max_locks_per_transaction=512"; }
 stop() { as_postgres "$bin/pg_ctl" stop -s -m fast -D "$dir/data"; }
 now() { date +%s.%N; }
 
+# KEEP=1 leaves the cluster and its directory, and the next run goes on with them.
 [ "$(df --output=avail -k "$(dirname "$dir")" | tail -1)" -gt 10000000 ] || { echo "less than 10 GB free for $dir" >&2; exit 1; }
-mkdir -m 700 "$dir" && chown postgres "$dir"
-as_postgres "$bin/initdb" -D "$dir/data" -E UTF8 --locale=C.UTF-8 -A peer --data-checksums >/dev/null
-trap '[ -n "${KEEP:-}" ] || { stop || true; rm -rf "$dir"; }' EXIT
+fresh=
+if [ ! -d "$dir/data" ]; then
+	fresh=1
+	mkdir -m 700 "$dir" && chown postgres "$dir"
+	as_postgres "$bin/initdb" -D "$dir/data" -E UTF8 --locale=C.UTF-8 -A peer --data-checksums >/dev/null
+fi
+trap 'stop || true; [ -n "${KEEP:-}" ] || rm -rf "$dir"' EXIT
 start
 
 # r(n, k) is a number in [0, 1), the same in each run; k keeps the columns apart. A power of it makes a few values common.
-sql <<'END'
+[ -z "$fresh" ] || sql <<'END'
 create function r(n bigint, k bigint) returns float8 language sql immutable parallel safe as
 $$ select ((hashint8extended(n, k) & 4294967295) / 4294967296.0)::float8 $$;
 END
