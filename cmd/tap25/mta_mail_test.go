@@ -49,8 +49,8 @@ func newLiveMail(i int) liveMail {
 	return m
 }
 
-// inject gives messages to the mail system of a namespace; it calls sent with the rows that each few of them make.
-func (w *wire) inject(ns string, mails []liveMail, sent func(rows int) error) error {
+// submit gives messages to the mail system of a namespace; it calls sent with the rows that each few of them make.
+func (w *wire) submit(ns string, mails []liveMail, sent func(rows int) error) error {
 	for few := range slices.Chunk(mails, 25) {
 		var conn net.Conn
 		if err := w.in(ns, func() (err error) { conn, err = net.Dial("tcp", "127.0.0.1:2525"); return err }); err != nil {

@@ -148,7 +148,7 @@ func (w *wire) exchange(s *sniffing, n int) (rows int) {
 		}
 		for part := range slices.Chunk(mails, len(mails)/2+1) {
 			injecting.Go(func() {
-				if err := w.inject(ns, part, sent); err != nil {
+				if err := w.submit(ns, part, sent); err != nil {
 					w.t.Error(err)
 				}
 			})
