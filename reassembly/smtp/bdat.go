@@ -42,7 +42,7 @@ func (d *Dialogue) beginChunk(size int64) {
 func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 	d.blocked = false
 	switch {
-	case r != nil && r.code >= 400 && (c.bad || c.size == math.MaxInt64 || !d.chunking && unknownCommand(r.code)):
+	case r != nil && r.code >= 400 && (c.bad || c.size == math.MaxInt64 || !d.chunking && unknownCommand(r)):
 		return false
 	case c.bad && r == nil:
 		return true
@@ -58,8 +58,12 @@ func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 	return true
 }
 
-// unknownCommand says whether a server that did not offer CHUNKING refused BDAT as such: 4xx, 552 and 554 are about the octets.
-func unknownCommand(code uint16) bool { return code >= 500 && code != 552 && code != 554 }
+// unknownCommand says whether a server that did not offer CHUNKING refused BDAT as such, RFC 5321 section 4.2.4. Other replies are
+// about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim says that CHUNKING was not
+// advertised, and reads on behind the line.
+func unknownCommand(r *reply) bool {
+	return r.code == 500 || r.code == 502 || r.code == 504 || r.unoffered
+}
 
 func (d *Dialogue) bdat(c command, r *reply) {
 	if c.waits && !d.bdatTaken(&c, r) {

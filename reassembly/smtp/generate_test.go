@@ -229,7 +229,7 @@ func (g *generator) bdat() {
 		if g.lossy {
 			g.other()
 		} else if !g.chunks {
-			g.add(exchange{kind: xData, sent: pick(g, "unknown bdat", "BDAT 30 LAST\r\n", "BDAT 99999999999999999999\r\n"), code: pick[uint16](g, "code", 500, 502, 503), waits: g.chance("waits", 2)})
+			g.add(exchange{kind: xData, sent: pick(g, "unknown bdat", "BDAT 30 LAST\r\n", "BDAT 99999999999999999999\r\n"), code: pick[uint16](g, "code", 500, 502, 504), waits: g.chance("waits", 2)})
 		}
 		return
 	}

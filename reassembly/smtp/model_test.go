@@ -162,7 +162,7 @@ func (m *model) begin(from string, x exchange) {
 }
 
 func (m *model) rcpt(x exchange) {
-	if m.tx != nil && m.tx.spent && m.tx.from != "-" && x.code == 503 {
+	if m.tx != nil && m.tx.spent && m.holds() && x.code == 503 {
 		m.end(smtp.Aborted)
 	}
 	if m.tx == nil {

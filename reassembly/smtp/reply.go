@@ -15,6 +15,7 @@ type reply struct {
 	queueID    string
 	pipelining bool // EHLO was answered with this keyword
 	chunking   bool // likewise
+	unoffered  bool // BDAT was refused because CHUNKING had not been advertised, as Exim words it
 	torn       bool // its head may have been missed
 	open       bool // a line with a hyphen was read, more must come
 }
@@ -87,6 +88,7 @@ func (d *Dialogue) replyLine(text []byte, start, acked int64) {
 		keyword := bytes.TrimSpace(text[4:])
 		r.pipelining = r.pipelining || bytes.EqualFold(keyword, []byte("PIPELINING"))
 		r.chunking = r.chunking || bytes.EqualFold(keyword, []byte("CHUNKING"))
+		r.unoffered = r.unoffered || code == 503 && bytes.Contains(keyword, []byte("CHUNKING not advertised"))
 	}
 	if !final {
 		return

@@ -144,7 +144,7 @@ func (d *Dialogue) open(c command) {
 }
 
 func (d *Dialogue) rcpt(c command, code uint16) {
-	if d.tx == nil || d.tx.severed || d.tx.submitted || d.tx.spent && d.tx.path != nil && code == 503 {
+	if d.tx == nil || d.tx.severed || d.tx.submitted || d.tx.spent && d.tx.path != nil && d.tx.open && code == 503 {
 		outcome := Unknown
 		if d.neverAnswered() && d.tx != nil && !d.tx.severed {
 			outcome = Aborted
