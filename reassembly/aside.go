@@ -108,7 +108,7 @@ func (c *conn) fill(dir smtp.Direction, until int64) {
 		}
 		data := d.p.payload[h.next-d.off : min(d.end(), until)-d.off]
 		c.a.stats.IgnoredBytes -= int64(len(data))
-		c.push(d.t, dir, data, 0)
+		c.push(d.t, dir, data, c.half[1-dir].acked)
 		c.takeAside(i)
 		i = -1
 	}

@@ -3,6 +3,7 @@ package reassembly
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // overlapCases are two copies of the same bytes that agree, or do not: the first one seen stands and the row says so.
@@ -126,6 +127,18 @@ func decoyCases() []scenario {
 		scenario{name: "insertion-ahead-of-the-stream", build: func(w *wire) { // inside the window, never reached by the client
 			w.oneMail()
 			w.before("DATA", client, segment{flags: tcpACK, seq: 30000, payload: []byte(whole)})
+		}, rows: []row{real}},
+		scenario{name: "ack-of-what-was-never-sent", build: func(w *wire) { // each command comes twice, first with an ACK that its server throws away
+			w.oneMail()
+			for _, line := range []string{"MAIL", "RCPT", "DATA", "one"} {
+				w.copyOf(line, 0, func(f *timed) { f.s.ack += 200 })
+			}
+		}, rows: []row{real}},
+		scenario{name: "ack-of-what-was-never-sent-and-a-pause", build: func(w *wire) { // long enough to take replies for lost
+			w.oneMail()
+			w.copyOf("RCPT", 0, func(f *timed) { f.s.ack += 200 })
+			w.before("250 2.1.5", server, segment{flags: tcpACK}) // by which it says what it has sent, RFC 9293 section 3.10.7.4
+			w.change("250 2.1.5", func(f *timed) { f.wait = 5 * time.Second })
 		}, rows: []row{real}},
 		scenario{name: "syn-in-the-middle-client", build: func(w *wire) {
 			w.oneMail()

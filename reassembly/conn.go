@@ -163,6 +163,7 @@ func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *packet) {
 	h, o := &c.half[dir], &c.half[1-dir]
 	h.heard = true
 	c.dialogue.Seen(dir)
+	h.disavow(off, len(p.payload))
 	var acked int64
 	if p.flags&tcpACK != 0 {
 		c.goesOn(1-dir, p.ack)

@@ -84,6 +84,14 @@ func (h *half) acknowledge(t time.Time, ack uint32) int64 {
 	return off
 }
 
+// disavow takes back what the peer acknowledged and this side never sent: its next segment stands where it has come to. A
+// host throws such an acknowledgment away with its segment (RFC 9293 section 3.10.7.4).
+func (h *half) disavow(off int64, n int) {
+	if off == h.next && len(h.held) == 0 {
+		h.acked = min(h.acked, off+int64(n))
+	}
+}
+
 // remember keeps the end of what was delivered, and what the peer has not acknowledged.
 func (h *half) remember(p *historyPool, data []byte) {
 	unacked := max(h.next+int64(len(data))-h.acked, 0)

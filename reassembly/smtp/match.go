@@ -39,9 +39,9 @@ func (d *Dialogue) match() {
 			c.size = -1 // the server refused the message before its end
 			d.pending[0] = c
 		}
-		stale := c.verb != verbGreeting && r.end <= c.acked && !(c.verb == verbEndOfData && r.acked > c.message)
-		early := r.acked < c.end && (r.code == 421 || d.s.Midstream || d.serverHole)
-		if stale || early {
+		// A reply that the server sent before it had received the command does not answer it. What the client says that it had
+		// received when it sent the command does not count here: it may acknowledge what it never got.
+		if r.acked < c.end && (r.code == 421 || c.verb != verbEndOfData || r.acked <= c.message) {
 			d.unsolicited(d.takeReply())
 			continue
 		}
