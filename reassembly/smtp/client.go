@@ -10,9 +10,10 @@ type line struct {
 	buf   []byte // what is kept of it when it does not come in one piece
 	n     int64  // octets so far
 	t     time.Time
-	over  bool // longer than is kept
-	holed bool // octets inside it were missed
-	hole  int  // where in buf
+	acked int64 // bytes of replies that the client had received when it sent the first octet
+	over  bool  // longer than is kept
+	holed bool  // octets inside it were missed
+	hole  int   // where in buf
 }
 
 // verb is what a command does to the dialogue.
@@ -140,7 +141,7 @@ func (d *Dialogue) readLine(p piece) int {
 	}
 	l := &d.line
 	if l.n == 0 {
-		l.t = p.t
+		l.t, l.acked = p.t, p.acked
 	}
 	i := bytes.IndexByte(p.data, '\n')
 	if i < 0 {
@@ -176,6 +177,9 @@ func (l *line) add(b []byte, limit int) {
 
 // await queues a command for its reply.
 func (d *Dialogue) await(c command) {
+	if c.acked != severed && c.verb != verbGreeting {
+		d.spoke = c.acked + 1
+	}
 	if c.acked == severed { // a severing mark: it takes effect behind the commands before it, and has no reply
 		if len(d.pending) == 0 {
 			return

@@ -108,6 +108,7 @@ type Dialogue struct {
 	severNext     bool  // the hole is as long as DATA: unless a 354 says that it was, it may hide RSET
 	messageAt     int64 // the client's offset at which a message began to be read
 	clientHoleEnd int64 // the client's offset behind the last hole
+	spoke         int64 // it sent its last command before it had received so many
 	passedOver    int64 // the client sent lines that were passed over behind a hole before it had received so many octets
 	clientGap     bool  // of these, bytes of the client that may have been DATA
 	serverGap     bool  // of these, bytes of the server

@@ -89,6 +89,9 @@ func (d *Dialogue) loseCommands(n int64, again bool) {
 
 // loseLine begins afresh at the next line that is a command beyond doubt.
 func (d *Dialogue) loseLine() {
+	if d.line.n > 0 {
+		d.passedOver = max(d.passedOver, d.line.acked+1)
+	}
 	d.resync, d.torn = true, true
 	d.line, d.clientHoleEnd = line{}, d.clientOff
 }

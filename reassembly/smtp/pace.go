@@ -34,18 +34,18 @@ func (d *Dialogue) settled(c command) {
 // catchUp looks, behind a hole, for the moment at which every command has been answered: the client begins a line, and it
 // waits for each reply, or its last command was one for whose reply every client waits.
 func (d *Dialogue) catchUp(acked int64) {
-	last := command{acked: severed}
-	if n := len(d.pending); n > 0 {
-		last = d.pending[n-1]
-	}
-	if last.verb != verbGreeting && last.acked >= acked && last.acked != severed {
-		d.pace.grouped = true // it cannot have had that one's reply
+	if acked < d.spoke {
+		d.pace.grouped = true // it cannot have had the reply to the command before
 	}
 	if d.guessing || !d.uncertain || !d.seen[FromServer] || acked < d.holeEnd || acked > d.serverOff || acked == 0 {
 		return
 	}
 	if acked < d.passedOver {
 		return // what was passed over in this flight is answered too
+	}
+	last := command{acked: severed}
+	if n := len(d.pending); n > 0 {
+		last = d.pending[n-1]
 	}
 	waitsNow := (last.verb == verbHello || last.verb == verbData) && !last.bad && last.acked < acked && d.clientHoleEnd <= last.end
 	if !d.pace.lockStep() && !waitsNow { // nor where a hole behind it may hide a line of this flight
