@@ -20,6 +20,7 @@ type rows struct {
 
 	mu   sync.Mutex // between emit and flush
 	w    *bufio.Writer
+	line []byte      // the last one written
 	err  error       // what writing failed with, once it has
 	fail func(error) // told of it
 }
@@ -38,10 +39,8 @@ func (r *rows) emit(e *smtp.Envelope) {
 		}
 		return
 	}
-	line, err := e.MarshalJSON()
-	if err == nil {
-		_, err = r.w.Write(append(line, '\n'))
-	}
+	r.line = append(e.AppendJSON(r.line[:0]), '\n')
+	_, err := r.w.Write(r.line)
 	r.keep(err)
 }
 

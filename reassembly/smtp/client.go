@@ -155,7 +155,7 @@ func (d *Dialogue) readLine(p piece) int {
 	}
 	whole := *l
 	*l = line{}
-	text = bytes.TrimRight(text, "\r\n")
+	text = trimLineEnd(text)
 	c := command{t: whole.t, acked: p.acked, start: start, end: d.clientOff + int64(i+1)}
 	defer func() { d.torn = false }()
 	if whole.holed {
@@ -164,6 +164,14 @@ func (d *Dialogue) readLine(p piece) int {
 		d.command(text, c, whole.over)
 	}
 	return i + 1
+}
+
+// trimLineEnd takes all CR and LF off the end of a line.
+func trimLineEnd(b []byte) []byte {
+	for len(b) > 0 && isLineEnd(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 func (l *line) add(b []byte, limit int) {
@@ -278,7 +286,13 @@ func verbOf(word []byte) verb {
 		return verbOther
 	}
 	var up [8]byte
-	switch string(bytes.ToUpper(append(up[:0], word...))) {
+	for i, c := range word {
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		up[i] = c
+	}
+	switch string(up[:len(word)]) {
 	case "EHLO", "HELO":
 		return verbHello
 	case "MAIL":

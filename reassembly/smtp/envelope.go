@@ -1,7 +1,6 @@
 package smtp
 
 import (
-	"encoding/json"
 	"net/netip"
 	"strconv"
 	"time"
@@ -93,48 +92,4 @@ func (f Flags) Names() []string {
 		}
 	}
 	return names
-}
-
-// MarshalJSON writes the row under the names of DESIGN.md, "The record", all of them, in that order.
-func (e *Envelope) MarshalJSON() ([]byte, error) {
-	code := func(c uint16) *uint16 {
-		if c == 0 {
-			return nil
-		}
-		return &c
-	}
-	return json.Marshal(struct {
-		SeenAt        string     `json:"seen_at"`
-		Sensor        string     `json:"sensor"`
-		SessionID     int64      `json:"session_id,string"`
-		MailNo        int        `json:"mail_no"`
-		ClientIP      netip.Addr `json:"client_ip"`
-		ClientPort    uint16     `json:"client_port"`
-		ServerIP      netip.Addr `json:"server_ip"`
-		ServerPort    uint16     `json:"server_port"`
-		HELO          *string    `json:"helo"`
-		MailFrom      *string    `json:"mail_from"`
-		RcptTo        *string    `json:"rcpt_to"`
-		MailFromRaw   []byte     `json:"mail_from_raw"`
-		RcptToRaw     []byte     `json:"rcpt_to_raw"`
-		MailCode      *uint16    `json:"mail_code"`
-		RcptCode      *uint16    `json:"rcpt_code"`
-		DataCode      *uint16    `json:"data_code"`
-		Outcome       string     `json:"outcome"`
-		MessageBytes  *int64     `json:"message_bytes"`
-		DeclaredSize  *int64     `json:"declared_size"`
-		EnvID         *string    `json:"envid"`
-		ORcpt         *string    `json:"orcpt"`
-		QueueID       *string    `json:"queue_id"`
-		Auth          bool       `json:"auth"`
-		TLSServerName *string    `json:"tls_server_name"`
-		LostBytes     int64      `json:"lost_bytes"`
-		Flags         []string   `json:"flags"`
-	}{
-		e.SeenAt.UTC().Format("2006-01-02T15:04:05.000000Z"), e.Sensor, e.SessionID, e.MailNo,
-		e.Client.Addr(), e.Client.Port(), e.Server.Addr(), e.Server.Port(),
-		e.HELO, e.MailFrom, e.RcptTo, e.MailFromRaw, e.RcptToRaw,
-		code(e.MailCode), code(e.RcptCode), code(e.DataCode), e.Outcome.String(),
-		e.MessageBytes, e.DeclaredSize, e.EnvID, e.ORcpt, e.QueueID, e.Auth, e.TLSServerName, e.LostBytes, e.Flags.Names(),
-	})
 }

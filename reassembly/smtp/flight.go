@@ -138,7 +138,7 @@ func isCommands(flight []byte) bool {
 		return false
 	}
 	for line := range bytes.Lines(flight) {
-		word, rest := cutWord(bytes.TrimRight(line, "\r\n"))
+		word, rest := cutWord(trimLineEnd(line))
 		switch v := verbOf(word); {
 		case (v == verbRset || v == verbQuit || v == verbData) && len(rest) == 0, v == verbBdat, v == verbHello && len(rest) > 0:
 		case v == verbOther && bytes.EqualFold(word, []byte("NOOP")):

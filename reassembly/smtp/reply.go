@@ -65,7 +65,7 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 		}
 		d.serverOff += int64(i + 1)
 		data = data[i+1:]
-		d.replyLine(bytes.TrimRight(text, "\r\n"), start, acked)
+		d.replyLine(trimLineEnd(text), start, acked)
 		*l = line{}
 	}
 }

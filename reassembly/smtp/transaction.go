@@ -381,7 +381,8 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 		}
 	}
 	if r != nil && r.queueID != "" && outcome == Accepted {
-		e.QueueID = &r.queueID
+		id := r.queueID // a copy: the reply need not outlive this
+		e.QueueID = &id
 	}
 	d.emit(e)
 }
