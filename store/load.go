@@ -63,6 +63,11 @@ func enterLoad(ctx context.Context, tx pgx.Tx, b batch) (bool, error) {
 // errUndo ends a transaction that only asked a question.
 var errUndo = errors.New("undo")
 
+// Loaded says whether a load of that name was committed.
+func (db *DB) Loaded(ctx context.Context, sensor, segment string) (bool, error) {
+	return db.loaded(ctx, batch{sensor: sensor, key: segment})
+}
+
 // loaded says whether a load has committed a segment. A sensor may not read loads, so it tries to enter it.
 func (db *DB) loaded(ctx context.Context, b batch) (yes bool, err error) {
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {

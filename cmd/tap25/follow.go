@@ -22,11 +22,6 @@ const (
 	// lookAtDirEvery is how often the directory is looked at.
 	lookAtDirEvery = 500 * time.Millisecond
 
-	// partRows and partBytes bound what of a file is held until it is sealed. They are part of what names the segments:
-	// do not change them.
-	partRows  = 100_000
-	partBytes = 64 << 20
-
 	// rebuildFor is how much capture time before the end of what is done is read again at the start, for the sessions that
 	// are open there. One that began earlier goes on as midstream.
 	rebuildFor = time.Hour
@@ -36,7 +31,7 @@ const (
 )
 
 // follow reads the capture files of a directory as they are completed, as one stream. The rows of a file are sealed in
-// segments named by the digest of the file and a number; then the checkpoint says that it is done. So a file that is read
+// segments that are named as parts says; then the checkpoint says that it is done. So a file that is read
 // again after a crash gives segments that are loaded already. Sessions that are open at the end of the last file are
 // not rows yet: the next start reads what is done again, without its rows, and goes on.
 type follow struct {
@@ -50,10 +45,7 @@ type follow struct {
 	mute     bool // the rows are those of files that are done
 	repeated int64
 	emitted  int64
-	digest   string // of the file being read
-	part     int
-	rows     int // in it
-	bytes    int
+	parts    parts // of the file being read
 	err      error // of a seal
 	warned   map[string]bool
 }
@@ -203,7 +195,7 @@ func (f *follow) readOne(ctx context.Context, file captureFile, exists map[strin
 	if err != nil {
 		return fmt.Errorf("read a capture file: %w", err)
 	}
-	f.digest, f.part, f.rows, f.bytes = digest, 0, 0, 0
+	f.parts = parts{key: f.replay.fileKey(digest)}
 	before := f.emitted
 	last, err := f.read(ctx, file.name)
 	if ctx.Err() != nil {
@@ -212,7 +204,7 @@ func (f *follow) readOne(ctx context.Context, file captureFile, exists map[strin
 	if err != nil {
 		f.log.Error().Err(err).Msg("a capture file is damaged: its rows so far are kept, and the next file goes on")
 	}
-	f.seal()
+	f.seal(f.parts.key)
 	if f.err != nil {
 		return f.err
 	}
@@ -254,18 +246,16 @@ func (f *follow) emit(e *smtp.Envelope) {
 		return
 	}
 	record := store.AppendRow(nil, e)
-	f.stream.put(record)
-	f.rows++
-	if f.bytes += len(record); f.rows >= partRows || f.bytes >= partBytes {
-		f.seal()
+	if ended := f.parts.add(len(record)); ended != "" {
+		f.seal(ended)
 	}
+	f.stream.put(record)
 }
 
-// seal seals the part that was begun, if it has rows.
-func (f *follow) seal() {
-	if f.rows == 0 || f.err != nil || f.stream.discard.Load() {
+// seal seals the part that was begun, if there is one.
+func (f *follow) seal(key string) {
+	if f.parts.rows == 0 || f.err != nil || f.stream.discard.Load() {
 		return
 	}
-	f.err = f.stream.Seal(fmt.Sprintf("follow-%s-%d", f.digest, f.part))
-	f.part, f.rows, f.bytes = f.part+1, 0, 0
+	f.err = f.stream.Seal(key)
 }

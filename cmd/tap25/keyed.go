@@ -17,11 +17,16 @@ const replaySegment = 10000
 // again, under any name or compression, adds only what is missing.
 type keyed struct {
 	stream *stream
+	files  *capturesHeld // nil: standard input
 	sum    hash.Hash
 	rows   int
+
+	repeated int64 // rows of files that the database holds
 }
 
-func newKeyed(s *stream) *keyed { return &keyed{stream: s, sum: sha256.New()} }
+func newKeyed(s *stream, files *capturesHeld) *keyed {
+	return &keyed{stream: s, files: files, sum: sha256.New()}
+}
 
 func (k *keyed) emit(e *smtp.Envelope) error {
 	if k.stream.discard.Load() {
@@ -29,6 +34,10 @@ func (k *keyed) emit(e *smtp.Envelope) error {
 		return nil
 	}
 	record := store.AppendRow(nil, e)
+	if k.files.repeats(len(record)) {
+		k.repeated++
+		return nil
+	}
 	var length [4]byte
 	binary.LittleEndian.PutUint32(length[:], uint32(len(record)))
 	k.sum.Write(length[:])

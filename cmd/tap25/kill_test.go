@@ -162,7 +162,7 @@ func TestFollow_KilledAtAnyPointGivesEveryRowOnce(t *testing.T) {
 	}
 	checkSums(t, diag.String())
 	rows, recipients, accepted, midstream := inMail(t, conn)
-	if rows != want-1 && rows != want || recipients != rows || accepted != rows || midstream != 0 {
+	if rows != want || recipients != rows || accepted != rows || midstream != 0 {
 		t.Errorf("%d rows to %d recipients, %d accepted, %d midstream; want %d", rows, recipients, accepted, midstream, want)
 	}
 }
@@ -240,13 +240,13 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 	slicesSortByName(files)
 	args := append([]string{"replay", "--sensor", "tap", "--db", url, "--wait", "3s"}, files...)
 	var diag bytes.Buffer
-	if _, err := conn.Exec(t.Context(), "create function stall() returns trigger language plpgsql as $$ begin perform pg_sleep(3600); return new; end $$; create trigger stall before insert on loads for each row execute function stall()"); err != nil {
+	if _, err := conn.Exec(t.Context(), "create function stall() returns trigger language plpgsql as $$ begin perform pg_sleep(3600); return new; end $$; create trigger stall before insert on days for each row execute function stall()"); err != nil {
 		t.Fatal(err)
 	}
 	cmd := tap25(t, &diag, args...)
 	waiting := func() bool {
 		var n int
-		if err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where query like 'insert into loads%' and state = 'active'").Scan(&n); err != nil {
+		if err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where query like 'select * from begin_load%' and state = 'active'").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n > 0
@@ -269,7 +269,7 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close(context.Background())
-	if _, err := again.Exec(t.Context(), "drop trigger stall on loads"); err != nil {
+	if _, err := again.Exec(t.Context(), "drop trigger stall on days"); err != nil {
 		t.Fatal(err)
 	}
 	diag.Reset()

@@ -36,6 +36,7 @@ type replay struct {
 	retention string
 
 	stored   *streamStats // nil: none
+	held     *capturesHeld
 	repeated int64
 
 	frames, octets int64
@@ -147,7 +148,7 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	out := newRows(cmd.OutOrStdout(), cancel)
 	finish := func(bool) error { return out.flush() }
 	if !r.json {
-		if finish, err = r.store(ctx, cmd, files, cfg.Sensor, out, cancel); err != nil {
+		if finish, err = r.store(ctx, cmd, files, paths, cfg.Sensor, out, cancel); err != nil {
 			return err
 		}
 	}
@@ -188,7 +189,7 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 const hurry = 10 * time.Second
 
 // store sends the rows through a spool to the database; finish waits until they are there.
-func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, sensor string, out *rows, fail func(error)) (finish func(broken bool) error, err error) {
+func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, paths []string, sensor string, out *rows, fail func(error)) (finish func(broken bool) error, err error) {
 	_, total := files.Progress()
 	cfg := streamConfig{db: r.db, dirs: []string{r.spool}, sensor: sensor, waits: true, rereadable: total > 0, patience: r.wait, fail: fail,
 		log: newLogger(cmd.ErrOrStderr()), stderr: cmd.ErrOrStderr()}
@@ -204,7 +205,15 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 		return nil, err
 	}
 	cfg.log.Info().Bool("private_cluster", s.cluster != nil).Msg("database ready")
-	k := newKeyed(s)
+	if total > 0 {
+		if r.held, err = r.lookUpCaptures(ctx, s, paths); err != nil {
+			return nil, errors.Join(err, s.Close(ctx))
+		}
+		if n := r.held.count(); n > 0 {
+			cfg.log.Info().Msgf("the database holds %d of these files: their rows are not added again", n)
+		}
+	}
+	k := newKeyed(s, r.held)
 	out.sink, out.discard = k.emit, s.Discard
 	return func(broken bool) error {
 		var sealed error
@@ -217,9 +226,13 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 			ctx, cancel = context.WithTimeout(ctx, hurry)
 			defer cancel()
 		}
-		err := errors.Join(out.flush(), sealed, s.Close(ctx))
+		err := errors.Join(out.flush(), sealed, s.drain(ctx))
+		if err == nil && !broken {
+			err = r.held.note(ctx, s)
+		}
+		err = errors.Join(err, s.Close(ctx))
 		st := s.Stats()
-		r.stored = &st
+		r.stored, r.repeated = &st, k.repeated
 		if err == nil && !broken {
 			err = loadLeftovers(ctx, cfg, s.dir)
 		}
@@ -272,6 +285,9 @@ func (r *replay) read(files *capture.Files, asm *reassembly.Assembler) error {
 		}
 		r.frames++
 		r.octets += int64(len(fr.Data))
+		if r.held != nil {
+			r.held.now = fr.File
+		}
 		asm.Frame(fr.Time, fr.LinkType, fr.Data, fr.Length)
 	}
 }

@@ -175,6 +175,25 @@ func (s *stream) connect(ctx context.Context) (*store.DB, error) {
 	return db, nil
 }
 
+// ask asks the database, on a connection of its own, again while the patience lasts.
+func (s *stream) ask(ctx context.Context, question func(*store.DB) error) error {
+	for begun := time.Now(); ; {
+		db, err := s.connect(ctx)
+		if err == nil {
+			err = question(db)
+			db.Close()
+		}
+		if err == nil || time.Since(begun) > s.cfg.patience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
 // Emit puts a row into the spool; any goroutine may call it. What the spool does not take is counted.
 func (s *stream) Emit(e *smtp.Envelope) {
 	if s.discard.Load() {
@@ -217,18 +236,7 @@ var errAway = errors.New("the database takes no rows")
 // Close seals what is unsealed, unless its source can be read again, loads all that waits, until ctx ends or the patience
 // does, and ends. An error says what waits where.
 func (s *stream) Close(ctx context.Context) error {
-	var sealed error
-	if !s.cfg.rereadable {
-		sealed = s.spool.Seal("")
-	}
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	for !s.loader.Idle() && !s.givenUp() && ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-poll.C:
-		}
-	}
+	sealed := s.drain(ctx)
 	st := s.Stats()
 	s.stop()
 	s.running.Wait()
@@ -244,6 +252,22 @@ func (s *stream) Close(ctx context.Context) error {
 		closed = errors.Join(fmt.Errorf("%w: %d rows wait in %s, and the same command loads them when it is run again: %w", errAway, waiting, s.dir, reason), closed)
 	}
 	return errors.Join(sealed, closed)
+}
+
+// drain is what Close does first.
+func (s *stream) drain(ctx context.Context) (sealed error) {
+	if !s.cfg.rereadable {
+		sealed = s.spool.Seal("")
+	}
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for !s.loader.Idle() && !s.givenUp() && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-poll.C:
+		}
+	}
+	return sealed
 }
 
 func (s *stream) givenUp() bool {

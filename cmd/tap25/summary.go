@@ -38,7 +38,7 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, rows int64) {
 		count{"not SMTP", s.SMTP.NotSMTP}, count{"ended by silence", s.Idle}, count{"evicted", s.ConnsEvicted}, count{"open at the end", s.Unfinished})))
 	line("rows", "%d%s", rows, nonZero(outcomes(&s.SMTP)))
 	if r.repeated > 0 {
-		line("repeated", "%d rows of files that were done", r.repeated)
+		line("repeated", "%d rows of files that were read before", r.repeated)
 	}
 	if st := r.stored; st != nil {
 		stored(line, *st)

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"slices"
+
+	"tap25/store"
+)
+
+const (
+	// partRows and partBytes bound what of a file is held until it is sealed. They are part of what names the segments:
+	// do not change them.
+	partRows  = 100_000
+	partBytes = 64 << 20
+)
+
+// parts cuts the rows of a capture file into segments. The last of a file bears the file's key, so that it says that all of
+// them are loaded; those before it, if it has so many rows, the key and a number.
+type parts struct {
+	key   string
+	part  int
+	rows  int // of the part that was begun
+	bytes int
+}
+
+// add counts a row of so many octets; ended is the key of the part before it, where the row begins another.
+func (p *parts) add(octets int) (ended string) {
+	if p.rows >= partRows || p.bytes >= partBytes {
+		ended = p.numbered()
+		p.part, p.rows, p.bytes = p.part+1, 0, 0
+	}
+	p.rows++
+	p.bytes += octets
+	return ended
+}
+
+func (p *parts) numbered() string { return fmt.Sprintf("%s-%d", p.key, p.part) }
+
+// fileKey names the rows of a capture file by its digest, and by the settings that decide which rows it has.
+func (r *replay) fileKey(digest string) string {
+	ports := slices.Sorted(slices.Values(r.ports))
+	if !slices.Equal(ports, []uint{25}) || r.checksum != "auto" {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", digest, ports, r.checksum))
+		digest = hex.EncodeToString(sum[:])
+	}
+	return "follow-" + digest
+}
+
+// capturesHeld are the files of a replay, each with the key of its rows. A file that was followed into the database has its
+// rows there already, in segments of another cut; what was replayed is noted, so that a follower, or a replay together with
+// other files, adds none of it.
+type capturesHeld struct {
+	parts []parts
+	held  []bool
+	now   int // the file being read
+}
+
+// lookUpCaptures asks the database which of the files it holds.
+func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) (*capturesHeld, error) {
+	c := &capturesHeld{}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			break // reading will say so
+		}
+		digest, _, err := digestFile(path, info.Size())
+		if err != nil {
+			break
+		}
+		c.parts = append(c.parts, parts{key: r.fileKey(digest)})
+	}
+	return c, s.ask(ctx, func(db *store.DB) error {
+		c.held = make([]bool, len(c.parts))
+		for i, p := range c.parts {
+			var err error
+			if c.held[i], err = db.Loaded(ctx, s.cfg.sensor, p.key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// count is how many of the files the database holds.
+func (c *capturesHeld) count() (n int) {
+	for _, held := range c.held {
+		if held {
+			n++
+		}
+	}
+	return n
+}
+
+// repeats says whether a row is of a file that the database holds, or counts it; nil is a stream that is no file.
+func (c *capturesHeld) repeats(octets int) bool {
+	if c == nil || c.now >= len(c.parts) {
+		return false
+	}
+	if !c.held[c.now] {
+		c.parts[c.now].add(octets)
+	}
+	return c.held[c.now]
+}
+
+// note enters the files whose rows were loaded by this replay, if all of it is loaded. A follower may begin a part a row later
+// or earlier, where a session goes on from one file to the next, so there may be one more.
+func (c *capturesHeld) note(ctx context.Context, s *stream) error {
+	if c == nil || s.discard.Load() || s.spool.Stats().Waiting > 0 {
+		return nil
+	}
+	var keys []string
+	for _, p := range c.parts {
+		if p.rows == 0 {
+			continue
+		}
+		keys = append(keys, p.key)
+		for p.part++; p.part >= 0; p.part-- {
+			keys = append(keys, p.numbered())
+		}
+	}
+	return s.ask(ctx, func(db *store.DB) error {
+		for _, key := range keys {
+			if _, err := db.Load(ctx, s.cfg.sensor, key, nil); err != nil {
+				return fmt.Errorf("note that a file is loaded: %w", err)
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// captures lists the capture files of a directory in their order, as if written a while ago.
+func captures(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.pcap"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	slicesSortByName(files)
+	for _, f := range files {
+		if err := os.Chtimes(f, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+// followed follows a directory until so many rows of it are in the database, or are found to be there, and returns the summary.
+func followed(t *testing.T, dir, spool string, done func(diag string) bool) string {
+	t.Helper()
+	var diag syncBuffer
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"replay", "--follow", dir, "--sensor", "tap", "--spool", spool}, nil, &bytes.Buffer{}, &diag)
+	}()
+	await(t, "the directory is followed", func() bool { return done(diag.String()) })
+	cancel()
+	if status := <-ended; status != statusDone {
+		t.Fatalf("status %d: %s", status, diag.String())
+	}
+	checkSums(t, diag.String())
+	return diag.String()
+}
+
+// replayed replays files and returns how many rows were added and how many left out.
+func replayed(t *testing.T, args ...string) (added, repeated int64) {
+	t.Helper()
+	var diag bytes.Buffer
+	if status := run(t.Context(), append([]string{"replay", "--sensor", "tap"}, args...), nil, &bytes.Buffer{}, &diag); status != statusDone {
+		t.Fatalf("status %d: %s", status, diag.String())
+	}
+	lines := checkSums(t, diag.String())
+	return lines["database"].total, lines["repeated"].total
+}
+
+func rowsIn(t *testing.T, conn *pgx.Conn) int {
+	t.Helper()
+	rows, _, _, _ := inMail(t, conn)
+	return rows
+}
+
+func TestReplay_OfWhatWasFollowedAddsNothing(t *testing.T) {
+	conn, _ := server(t)
+	dir := t.TempDir()
+	want := rotated(t, dir, 4, 100)
+	files := captures(t, dir)
+	followed(t, dir, t.TempDir(), func(string) bool { return rowsIn(t, conn) == want })
+	for name, some := range map[string][]string{"all": files, "one": files[1:2], "in another order": {files[2], files[0]}} {
+		if added, repeated := replayed(t, some...); added != 0 || repeated == 0 {
+			t.Errorf("%s: %d rows added, %d repeated", name, added, repeated)
+		}
+	}
+	copied := filepath.Join(t.TempDir(), "another-name")
+	if err := os.Link(files[0], copied); err != nil {
+		t.Fatal(err)
+	}
+	if added, repeated := replayed(t, copied); added != 0 || repeated == 0 {
+		t.Errorf("under another name: %d rows added, %d repeated", added, repeated)
+	}
+	if _, repeated := replayed(t, append([]string{"--port", "587"}, files...)...); repeated != 0 {
+		t.Errorf("with other ports, whose rows nobody has followed: %d repeated", repeated)
+	}
+	other := t.TempDir()
+	fresh := rotated(t, other, 1, 40)
+	if added, repeated := replayed(t, append(files, captures(t, other)...)...); added != int64(fresh) || repeated != int64(want) {
+		t.Errorf("with files that were not followed: %d rows added, %d repeated; want %d and %d", added, repeated, fresh, want)
+	}
+	if n := rowsIn(t, conn); n != want+fresh {
+		t.Errorf("%d rows, want %d", n, want+fresh)
+	}
+}
+
+func TestFollow_OfWhatWasReplayedAddsNothing(t *testing.T) {
+	conn, _ := server(t)
+	dir := t.TempDir()
+	want := rotated(t, dir, 4, 100)
+	files := captures(t, dir)
+	if added, _ := replayed(t, files...); added != int64(want) {
+		t.Fatalf("%d rows added, want %d", added, want)
+	}
+	diag := followed(t, dir, t.TempDir(), func(diag string) bool { return strings.Count(diag, "file done") == len(files) })
+	if db := checkSums(t, diag)["database"]; db.total != 0 || db.parts["already there"] != int64(want) {
+		t.Errorf("%d rows added, %v; want all there: %s", db.total, db.parts, diag)
+	}
+	if n := rowsIn(t, conn); n != want {
+		t.Errorf("%d rows, want %d", n, want)
+	}
+}
+
+func TestParts_LastOfAFileBearsItsKey(t *testing.T) {
+	for rows, want := range map[int][]string{1: {"k"}, partRows: {"k"}, partRows + 1: {"k-0", "k"}, 3 * partRows: {"k-0", "k-1", "k"}} {
+		p := parts{key: "k"}
+		var keys []string
+		for range rows {
+			if ended := p.add(100); ended != "" {
+				keys = append(keys, ended)
+			}
+		}
+		if keys = append(keys, p.key); !slices.Equal(keys, want) {
+			t.Errorf("%d rows are %v, want %v", rows, keys, want)
+		}
+	}
+	p := parts{key: "k"}
+	for n := range 3 {
+		if ended := p.add(partBytes); (ended != "") != (n > 0) {
+			t.Errorf("row %d of %d octets: %q ended", n, partBytes, ended)
+		}
+	}
+	r := &replay{ports: []uint{25}, checksum: "auto"}
+	keys := map[string]bool{}
+	for _, s := range []replay{*r, {ports: []uint{25, 587}, checksum: "auto"}, {ports: []uint{25}, checksum: "off"}} {
+		keys[s.fileKey("d")] = true
+	}
+	if a, b := (&replay{ports: []uint{25, 587}, checksum: "auto"}).fileKey("d"), (&replay{ports: []uint{587, 25}, checksum: "auto"}).fileKey("d"); len(keys) != 3 || a != b || r.fileKey("d") != "follow-d" {
+		t.Error(fmt.Sprint("settings that decide the rows: ", len(keys), " keys, want 3; their order must not matter"))
+	}
+}
