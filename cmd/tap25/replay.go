@@ -30,6 +30,7 @@ type replay struct {
 	ports    []uint
 	checksum string
 	spool    string
+	limits   spoolLimits
 	wait     time.Duration
 
 	followDir string
@@ -60,7 +61,7 @@ func replayCommand() *cobra.Command {
 		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n  tcpdump -i eth0 -G 60 -w '/captures/%s.pcap' tcp port 25 & tap25 replay --follow /captures\n  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
 		Args:    usageArgs(r.args),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			if err := fromEnvironment(cmd); err != nil {
+			if err := errors.Join(fromEnvironment(cmd), r.limits.check()); err != nil {
 				return err
 			}
 			if r.followDir != "" {
@@ -76,6 +77,7 @@ func replayCommand() *cobra.Command {
 	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
 	flags.StringVar(&r.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
 	flags.StringVar(&r.spool, "spool", "", "directory where rows wait for the database (default: one below the state directory)")
+	r.limits.flags(flags)
 	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long a database that goes away is waited for")
 	flags.StringVar(&r.followDir, "follow", "", "directory whose capture files are read as they are completed, as from tcpdump -G, until a signal")
 	flags.StringVar(&r.retention, "retention", "2y", "with --follow: how long days are kept, where the database lets this user drop them")
@@ -191,7 +193,7 @@ const hurry = 10 * time.Second
 // store sends the rows through a spool to the database; finish waits until they are there.
 func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, paths []string, sensor string, out *rows, fail func(error)) (finish func(broken bool) error, err error) {
 	_, total := files.Progress()
-	cfg := streamConfig{db: r.db, dirs: []string{r.spool}, sensor: sensor, waits: true, rereadable: total > 0, patience: r.wait, fail: fail,
+	cfg := streamConfig{db: r.db, dirs: []string{r.spool}, limits: r.limits, sensor: sensor, waits: true, rereadable: total > 0, patience: r.wait, fail: fail,
 		log: newLogger(cmd.ErrOrStderr()), stderr: cmd.ErrOrStderr()}
 	if r.spool == "" {
 		base, err := spoolBase()

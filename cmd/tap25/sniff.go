@@ -10,6 +10,7 @@ type sniffSettings struct {
 	interfaces []string
 	db         string
 	spool      string
+	limits     spoolLimits
 	sensor     string
 	ports      []uint
 	workers    int
@@ -61,6 +62,7 @@ func sniffFlags(cmd *cobra.Command, s *sniffSettings) {
 	f.BoolVar(&s.json, "json", false, "write the rows to standard output as JSON lines; no database, no spool")
 	dbFlag(cmd, &s.db)
 	f.StringVar(&s.spool, "spool", "", "directory of what waits to be loaded (default: spool in the state directory)")
+	s.limits.flags(f)
 	f.StringVar(&s.sensor, "sensor", "", "name of the tap in each row (default: the host name)")
 	f.UintSliceVar(&s.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
 	f.IntVar(&s.workers, "workers", 0, "rings, each read by one goroutine (default: the number of CPUs, 8 at most)")

@@ -147,7 +147,7 @@ func (s *sniffSettings) check() error {
 		return &usageError{err}
 	}
 	_, err = s.reassembly()
-	return err
+	return errors.Join(err, s.limits.check())
 }
 
 func hasTwice(names []string) bool {
@@ -187,7 +187,7 @@ func (s *sniffSettings) unchangeable(next *sniffSettings) (names []string) {
 		differs bool
 	}{
 		{"interface", !slices.Equal(s.interfaces, next.interfaces)}, {"json", s.json != next.json}, {"db", s.db != next.db},
-		{"spool", s.spool != next.spool}, {"sensor", s.sensor != next.sensor}, {"workers", s.workers != next.workers},
+		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.bytes != next.limits.bytes}, {"spool-age", s.limits.age != next.limits.age}, {"sensor", s.sensor != next.sensor}, {"workers", s.workers != next.workers},
 		{"ring-bytes", s.ringBytes != next.ringBytes}, {"inline", s.inline != next.inline}, {"xdp", s.xdp != next.xdp},
 		{"checksum", s.checksum != next.checksum}, {"metrics", s.metrics != next.metrics}, {"control", s.control != next.control},
 		{"user", s.user != next.user}, {"retention", s.retention != next.retention},

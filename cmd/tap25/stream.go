@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
 
 	"tap25/reassembly/smtp"
 	"tap25/store"
@@ -24,6 +25,7 @@ import (
 type streamConfig struct {
 	db        string   // --db
 	dirs      []string // of the spool: the first that no other process has; none: below the state directory, by the sensor's name
+	limits    spoolLimits
 	sensor    string
 	retention store.Retention // enforced hourly, where the database lets this user; zero: not
 
@@ -34,6 +36,26 @@ type streamConfig struct {
 
 	log    zerolog.Logger
 	stderr io.Writer
+}
+
+// spoolLimits bound what waits for the database, beside the disk; zero values are the spool's defaults.
+type spoolLimits struct {
+	bytes int64
+	age   time.Duration
+}
+
+// flags adds those that set the limits.
+func (l *spoolLimits) flags(f *pflag.FlagSet) {
+	f.Int64Var(&l.bytes, "spool-bytes", 10<<30, "size that the spool may reach; it also leaves 64 MiB of the disk free, or a sixteenth of a small one")
+	f.DurationVar(&l.age, "spool-age", 0, "the spool takes no more rows while its oldest wait for longer, such as 720h (default any time)")
+}
+
+// check refuses what makes no sense.
+func (l *spoolLimits) check() error {
+	if l.bytes <= 0 || l.age < 0 {
+		return &usageError{errors.New("--spool-bytes and --spool-age must be positive")}
+	}
+	return nil
 }
 
 // stream is spool, loader and database.
@@ -117,7 +139,7 @@ func (s *stream) openSpool() error {
 		}
 		dirs = []string{filepath.Join(base, sensorDir(s.cfg.sensor))}
 	}
-	cfg := spool.Config{Sensor: s.cfg.sensor, Rereadable: s.cfg.rereadable}
+	cfg := spool.Config{Sensor: s.cfg.sensor, Rereadable: s.cfg.rereadable, MaxBytes: s.cfg.limits.bytes, MaxAge: s.cfg.limits.age}
 	if s.cfg.waits { // Seal alone cuts
 		cfg.SegmentRecords, cfg.SegmentBytes, cfg.SegmentAge = -1, -1, -1
 	}
