@@ -361,15 +361,15 @@ func (c *Cluster) startChild() error {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGINT
 	cmd.SysProcAttr.Setpgid = true // Ctrl-C is for tap25, which stops the server when it is done
-	started := make(chan error)
-	c.exited = make(chan error, 1)
+	started, exited := make(chan error), make(chan error, 1)
+	c.exited = exited
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		defer log.Close()
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			c.exited <- cmd.Wait()
+			exited <- cmd.Wait()
 		}
 	}()
 	if err := <-started; err != nil {
@@ -392,8 +392,9 @@ func (c *Cluster) startDaemon() error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
-	c.exited = make(chan error, 1)
-	go func() { c.exited <- cmd.Wait() }()
+	exited := make(chan error, 1) // not that of a server started later
+	c.exited = exited
+	go func() { exited <- cmd.Wait() }()
 	f, err := c.open(detachedFile, os.O_TRUNC)
 	if err == nil {
 		_, err = fmt.Fprint(f, cmd.Process.Pid)
