@@ -145,6 +145,10 @@ func (s *Spool) flushOnce(all bool) error {
 		}
 		err := s.write(d, blocks)
 		switch {
+		case errors.Is(err, ErrFull) && !s.cfg.Rereadable: // what has found room is loaded, which makes more
+			if syncErr := s.sync(d); syncErr != nil {
+				err = syncErr
+			}
 		case err != nil:
 		case asked:
 			err = s.seal(d)
@@ -184,29 +188,23 @@ func (s *Spool) take(all bool) (d *draft, blocks []*block, asked, sync bool) {
 	return d, blocks, d.asked, sync
 }
 
-// write writes the blocks that are not yet in the draft's file, which it makes where there is none.
+// write writes the blocks that are not yet in the draft's file, which it makes where there is none: all, or those for which
+// there is room.
 func (s *Spool) write(d *draft, blocks []*block) error {
 	written := 0
 	if d.file != nil {
 		written = d.file.blocks
 	}
-	if len(blocks) == written {
-		return nil
-	}
-	var n int64
 	for _, b := range blocks[written:] {
-		n += int64(len(b.buf))
-	}
-	if err := s.fits(n); err != nil {
-		return err
-	}
-	if d.file == nil {
-		if err := s.create(d); err != nil {
+		if err := s.fits(int64(len(b.buf))); err != nil {
 			return err
 		}
-	}
-	f := d.file
-	for _, b := range blocks[written:] {
+		if d.file == nil {
+			if err := s.create(d); err != nil {
+				return err
+			}
+		}
+		f := d.file
 		header{version: version, kind: kindRecords, records: uint32(b.records), index: uint64(f.records), id: f.id}.put(b.buf)
 		if err := s.writeBlock(f, b.buf); err != nil {
 			return err

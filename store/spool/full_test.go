@@ -108,6 +108,43 @@ func TestFull_ReserveIsASixteenthOfASmallDisk(t *testing.T) {
 	}
 }
 
+// What is in memory may be more than the room that ever is: it comes out in parts.
+func TestFull_WhatHasRoomIsSealedAndMakesMore(t *testing.T) {
+	c := bare(fastDir(t))
+	c.MaxBytes = 200_000
+	s := open(t, c)
+	const n = 1000
+	for i := range n {
+		if err := s.Append(bytes.Repeat(record(i), 30)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := 0
+	for rounds := 0; got < n; rounds++ {
+		if err := s.Seal(""); err == nil && got == 0 || err != nil && !errors.Is(err, ErrFull) {
+			t.Fatal(err)
+		}
+		for _, seg := range s.Sealed() {
+			records, d, err := s.Read(seg)
+			if err != nil || d.Records != 0 {
+				t.Fatal(d, err)
+			}
+			for _, r := range records {
+				if !bytes.Equal(r, bytes.Repeat(record(got), 30)) {
+					t.Fatalf("record %d is another", got)
+				}
+				got++
+			}
+			if err := s.Remove(seg, d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if rounds > n {
+			t.Fatalf("%d records came out, and no more: %+v", got, s.Stats())
+		}
+	}
+}
+
 func TestFull_OldSegmentThatWaitsKeepsNewRecordsOut(t *testing.T) {
 	c := bare(fastDir(t))
 	c.Buffer = 1000
