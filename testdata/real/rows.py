@@ -159,6 +159,7 @@ class Dialogue:
         self.helo, self.auth, self.mail_no, self.dark = None, False, 0, False
         self.mail, self.recipients = None, []
         self.verb, self.line, self.code, self.receiving = None, "", 0, False
+        self.spent = False  # a BDAT LAST refused for want of a recipient has ended the transaction, if RCPT is then refused
 
     def command(self, line):
         if self.verb == "AUTH" and self.code == 334:
@@ -173,7 +174,7 @@ class Dialogue:
             return
         if code not in (334, 354):
             self.verb = None
-        self.receiving = code == 354
+        self.receiving_before, self.receiving = self.receiving, code == 354
         if verb in ("EHLO", "HELO") and code < 300:
             self.close()
             self.helo = self.line.split(" ", 1)[1].strip()
@@ -184,7 +185,7 @@ class Dialogue:
             self.dark = True
             self.rows.append(self.row(mail_no=0, outcome="encrypted", tls_server_name=self.session.sni or NAMES.get(self.session.client)))
         elif verb == "MAIL":
-            if self.mail and self.mail["mail_code"] < 300 and code >= 300:
+            if self.mail and (self.mail["mail_code"] or 500) < 300 and code >= 300:
                 return  # nested, and refused: nothing has changed
             self.close()
             self.mail_no += 1
@@ -194,24 +195,43 @@ class Dialogue:
         elif verb == "RCPT":
             self.recipient(code)
         elif verb in ("DATA", "BDAT"):
-            if code != 354 and (verb == "DATA" or code >= 300 or self.line.upper().endswith(" LAST")):
+            last = self.line.upper().endswith(" LAST")
+            if verb == "BDAT" and last and code >= 400 and self.mail and not self.waiting():
+                self.spent = True
+            if code >= 400 and not (last and self.waiting() and re.match(r"(?i)BDAT \d+ LAST$", self.line)) and not self.receiving_before:
+                self.refuse(code)
+            elif code != 354 and (verb == "DATA" or last):
                 self.settle(code, line)
         elif verb in ("RSET", "QUIT") and code < 300:
             self.close()
 
     def recipient(self, code):
+        if self.spent and code == 503 and self.mail and (self.mail["mail_code"] or 500) < 300:
+            self.close()
+        if self.mail is None:  # outside of a transaction
+            self.mail_no += 1
+            self.mail = dict(mail_from=None, mail_code=None)
         path, parameters = split_path(self.line)
         original = decode_orcpt(parameters.get("ORCPT"))
-        row = self.row(rcpt_to=path, rcpt_code=code, orcpt=original if original != path else None, **self.mail)
+        row = self.row(rcpt_to=path, rcpt_code=code, orcpt=original if original != path else None, **{**self.mail, "data_code": None})
         if code >= 400:
             row["outcome"] = refusal(code)
-            if refusal(self.mail["mail_code"]) == "deferred":
+            if self.mail["mail_code"] and refusal(self.mail["mail_code"]) == "deferred":
                 row["outcome"] = "deferred"  # what is refused behind a deferred MAIL is deferred with it
             self.rows.append(row)
         self.recipients.append(row)
 
+    def waiting(self):
+        return [row for row in self.recipients if row["outcome"] is None]
+
+    def refuse(self, code):
+        """DATA, or a chunk, was refused: that settles the recipients so far, unless a message is taken after all."""
+        for row in self.waiting() or [self.mail or {}]:
+            first = re.match(r"(?i)BDAT \d+( LAST)?$", self.line) and row.get("data_code")  # of a chunk, all behind it fail too
+            row["data_code"] = first or code
+
     def settle(self, code, line):
-        waiting = [row for row in self.recipients if row["outcome"] is None]
+        waiting = self.waiting()
         for row in waiting:
             row.update(data_code=code, outcome=refusal(code) or "accepted")
             name = QUEUE_ID.search(line)
@@ -223,12 +243,12 @@ class Dialogue:
 
     def close(self):
         if self.mail and not self.recipients:
-            self.rows.append(self.row(outcome=refusal(self.mail["mail_code"]) or "aborted", **self.mail))
+            self.rows.append(self.row(outcome=refusal(self.mail["mail_code"]) or refusal(self.mail.get("data_code") or 0) or "aborted", **self.mail))
         for row in self.recipients:
             if row["outcome"] is None:
-                row["outcome"] = "aborted"
+                row["outcome"] = refusal(row["data_code"] or 0) or "aborted"
                 self.rows.append(row)
-        self.mail, self.recipients = None, []
+        self.mail, self.recipients, self.spent = None, [], False
 
     def row(self, **known):
         s = self.session
@@ -246,7 +266,9 @@ def refusal(code):
 
 
 def split_path(line):
-    """The mailbox of a MAIL or RCPT command, and its parameters."""
+    """The mailbox of a MAIL or RCPT command, and its parameters; None where there is no path."""
+    if ":" not in line:
+        return None, {}
     rest = line.split(":", 1)[1].strip()
     quoted = False
     for at, char in enumerate(rest):
