@@ -29,9 +29,9 @@ func checkTraffic(t *trafficFacts, f *doctorFacts) []doctorCheck {
 	}
 	switch {
 	case t.toServers == 0:
-		c.add("directions", checkProblem, "only what servers send: sender and recipients are not in it", "mirror both directions (rx and tx), or give the other one's interface by a second -i", again)
+		c.add("directions", checkProblem, "only what servers send: sender and recipients are not in it", otherDirection, again)
 	case t.fromServers == 0:
-		c.add("directions", checkProblem, "only what is sent to servers: what became of a mail is not in it", "mirror both directions (rx and tx), or give the other one's interface by a second -i", again)
+		c.add("directions", checkProblem, "only what is sent to servers: what became of a mail is not in it", otherDirection, again)
 	default:
 		c.add("directions", checkOK, "both")
 	}
@@ -39,6 +39,9 @@ func checkTraffic(t *trafficFacts, f *doctorFacts) []doctorCheck {
 	checkFrames(c, t, f)
 	return c.list
 }
+
+// otherDirection is how to get it. XDP runs on what arrives: what a host sends through the interface itself is not seen.
+const otherDirection = "mirror both directions (rx and tx), or give the other one's interface by a second -i; what this host itself sends is never seen"
 
 // checkLosses tells tap25's own losses from those before it.
 func checkLosses(c *checkup, t *trafficFacts, f *doctorFacts) {

@@ -67,7 +67,7 @@ func sniffFlags(cmd *cobra.Command, s *sniffSettings) {
 	f.UintSliceVar(&s.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
 	f.IntVar(&s.workers, "workers", 0, "rings, each read by one goroutine (default: the number of CPUs, 8 at most)")
 	f.IntVar(&s.ringBytes, "ring-bytes", 32<<20, "size of each ring, rounded up to a power of two")
-	f.BoolVar(&s.inline, "inline", false, "leave all frames to the host too, on an interface that carries its own traffic")
+	f.BoolVar(&s.inline, "inline", false, "leave all frames to the host too, on an interface that carries its own traffic (of which only what arrives is seen)")
 	f.StringVar(&s.xdp, "xdp", "auto", "where the program runs: native (in the driver), generic (any driver, slower) or auto")
 	f.StringVar(&s.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
 	f.StringVar(&s.retention, "retention", "2y", "age at which days of the database are dropped, such as 2y, 24mo or 730d; 'never' keeps all")

@@ -15,6 +15,7 @@ import (
 
 	"tap25/reassembly/smtp"
 	"tap25/store"
+	"tap25/store/spool"
 )
 
 // output is where the rows go.
@@ -57,9 +58,9 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 		}
 		db.Close()
 	}
-	h := &loadHealth{stream: st}
+	h := &loadHealth{}
 	return &output{
-		emit: st.Emit, idle: func() {}, close: st.Close, ailing: h.ailing,
+		emit: st.Emit, idle: func() {}, close: st.Close, ailing: func(now time.Time) (ailments, wants []string) { return h.ailing(now, st.Stats()) },
 		report: func() *storeReport { return reportOf(st.Stats()) }, rights: st.rights, spool: st.dir,
 	}, nil
 }
@@ -67,7 +68,7 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 func reportOf(s streamStats) *storeReport {
 	return &storeReport{
 		Spooled: s.spool.Appended, Lost: s.spool.Lost + s.lost, Loaded: s.spool.Loaded, Waiting: s.spool.Waiting + s.spool.Open + s.spool.Buffered,
-		SetAside: s.spool.SetAside, Found: s.spool.Found, Away: s.loader.Err != nil,
+		SetAside: s.spool.SetAside, Found: s.spool.Found, Damaged: s.spool.Damaged, Dropped: s.spool.Dropped, Away: s.loader.Err != nil,
 	}
 }
 
@@ -113,8 +114,6 @@ const loadStuck = 5 * time.Minute
 
 // loadHealth watches that loads get on and that rows find room.
 type loadHealth struct {
-	stream *stream
-
 	mu     sync.Mutex
 	loaded int64
 	on     time.Time // when loads last got on, or had no reason to
@@ -122,8 +121,7 @@ type loadHealth struct {
 	full   time.Time
 }
 
-func (h *loadHealth) ailing(now time.Time) (ailments, wants []string) {
-	s := h.stream.Stats()
+func (h *loadHealth) ailing(now time.Time, s streamStats) (ailments, wants []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	// A database that is away is no ailment: the spool is there for it.
@@ -136,8 +134,13 @@ func (h *loadHealth) ailing(now time.Time) (ailments, wants []string) {
 	if lost := s.spool.Lost + s.lost; lost != h.lost {
 		h.lost, h.full = lost, now
 	}
-	if !h.full.IsZero() && now.Sub(h.full) < time.Minute {
+	switch {
+	case !h.full.IsZero() && now.Sub(h.full) < time.Minute:
 		wants = append(wants, "the spool is full: rows are lost")
+	case errors.Is(s.spool.LastFault, spool.ErrFull):
+		wants = append(wants, "the spool is full: rows wait in memory")
+	case s.spool.LastFault != nil:
+		wants = append(wants, "the spool cannot be written: rows wait in memory")
 	}
 	return ailments, wants
 }

@@ -62,7 +62,8 @@ type ringReport struct {
 	Read      int64 `json:"read"`
 }
 
-// storeReport is what became of the rows: rows = spooled + lost; spooled, with what was found at the start, = loaded + waiting + set aside.
+// storeReport is what became of the rows: rows = spooled + lost; spooled, with what was found at the start, = loaded +
+// waiting + set aside + damaged + dropped.
 type storeReport struct {
 	Spooled  int64 `json:"spooled"`
 	Lost     int64 `json:"lost"`
@@ -70,6 +71,8 @@ type storeReport struct {
 	Waiting  int64 `json:"waiting"`
 	SetAside int64 `json:"set_aside"`
 	Found    int64 `json:"found"`
+	Damaged  int64 `json:"damaged"` // by the disk
+	Dropped  int64 `json:"dropped"` // at the end, which could not write them
 	Away     bool  `json:"database_away"`
 }
 
@@ -113,7 +116,8 @@ func (t *tap) report() *report {
 
 func (r *report) takeReassembly(s *reassembly.Stats) {
 	r.Frames = maps.Collect(s.Frames.All())
-	r.Payload = map[string]int64{"in order": s.DeliveredBytes, "duplicate": s.DuplicateBytes, "ignored": s.IgnoredBytes}
+	r.Payload = map[string]int64{"in order": s.DeliveredBytes, "duplicate": s.DuplicateBytes, "ignored": s.IgnoredBytes,
+		"held": s.PayloadBytes - s.DeliveredBytes - s.DuplicateBytes - s.IgnoredBytes}
 	r.ToServers, r.FromServers = s.ToServers, s.FromServers
 	r.Sessions, r.LostBytes = s.Sessions, s.LostBytes
 	r.SessionEnds = map[string]int64{"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted, "open at the end": s.Unfinished}

@@ -58,7 +58,7 @@ func sniff(cmd *cobra.Command, s *sniffSettings, reread func() (*sniffSettings, 
 		return err
 	}
 	if err := t.begin(ctx); err != nil {
-		return errors.Join(err, t.live.Stop(), t.out.close(ctx))
+		return errors.Join(err, t.live.Stop(), t.closeOutput(ctx))
 	}
 	return t.run(ctx, cmd.Context(), cmd.ErrOrStderr())
 }
@@ -152,9 +152,12 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	err := t.live.Stop()
 	workers.Wait()
 	others.Wait()
-	closing, done := context.WithTimeout(context.WithoutCancel(ctx), lastLoad)
-	defer done()
-	err = errors.Join(err, t.out.close(closing))
+	closed := t.closeOutput(ctx)
+	if errors.Is(closed, errAway) && signalled.Err() != nil {
+		t.log.Warn().Err(closed).Msg("ended while rows wait; the next start loads them")
+		closed = nil
+	}
+	err = errors.Join(err, closed)
 	if errors.Is(cause, syscall.EPIPE) || errors.Is(cause, io.ErrClosedPipe) {
 		return nil // whoever reads has enough
 	}
@@ -163,6 +166,13 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 		err = errors.Join(cause, err)
 	}
 	return err
+}
+
+// closeOutput writes what is left, and waits for the database no longer than lastLoad.
+func (t *tap) closeOutput(ctx context.Context) error {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), lastLoad)
+	defer done()
+	return t.out.close(ctx)
 }
 
 // lookAfterLinks says what becomes of the interfaces, and has them listened on again when they come back.

@@ -36,7 +36,7 @@ func (r *report) summary(w io.Writer) {
 	line("rows", "%d%s", r.Rows, nonZero(named(r.Outcomes)))
 	if s := r.Store; s != nil {
 		line("spool", "%d%s", s.Spooled+s.Lost, nonZero(counts(count{"spooled", s.Spooled}, count{"lost", s.Lost})))
-		line("database", "%d rows loaded%s", s.Loaded, nonZero(counts(count{"waiting", s.Waiting}, count{"set aside", s.SetAside})))
+		line("database", "%d rows loaded%s", s.Loaded, nonZero(counts(count{"waiting", s.Waiting}, count{"set aside", s.SetAside}, count{"damaged", s.Damaged}, count{"dropped", s.Dropped})))
 	}
 	if met := nonZero(named(r.Met)); met != "" {
 		line("met", "%s", met[2:len(met)-1])

@@ -163,23 +163,8 @@ func (u unitFile) asUnit(t testing.TB, cmd *exec.Cmd) {
 	cmd.Env = append(cmd.Env, "TAP25_TEST_SYSCALLS="+string(numbers))
 	cmd.Args = append([]string{"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs",
 		"--inh-caps=" + u.capabilities("AmbientCapabilities"), "--ambient-caps=" + u.capabilities("AmbientCapabilities"),
-		"--bounding-set=" + u.capabilities("CapabilityBoundingSet"), confinedLink(t, cmd.Path)}, cmd.Args[1:]...)
+		"--bounding-set=" + u.capabilities("CapabilityBoundingSet"), program(t, "tap25-confined")}, cmd.Args[1:]...)
 	cmd.Path = requireTool(t, "setpriv", "root")
-}
-
-// confinedLink names the test binary so that it is confined, where the other user finds it.
-func confinedLink(t testing.TB, self string) string {
-	t.Helper()
-	dir := openDir(t)
-	data, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := dir + "/tap25-confined"
-	if err := os.WriteFile(path, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // openDir is a directory that every user may look into.
