@@ -108,13 +108,19 @@ func server(t *testing.T) (conn *pgx.Conn, cluster *store.Cluster) {
 	return conn, cluster
 }
 
-// inMail counts the rows of mail, and how many recipients they have that are different.
+// inMail counts the rows of mail, and how many recipients they have that are different; and holds them against the counts of the
+// loads.
 func inMail(t *testing.T, conn *pgx.Conn) (rows, recipients, accepted, midstream int) {
 	t.Helper()
+	var counted int
 	err := conn.QueryRow(t.Context(), `select count(*), count(distinct rcpt_to), count(*) filter (where outcome = 'accepted'),
-		count(*) filter (where 'midstream' = any (flags)) from mail`).Scan(&rows, &recipients, &accepted, &midstream)
+		count(*) filter (where 'midstream' = any (flags)), (select coalesce(sum(rows), 0) from days) + (select count(*) from misdated) from mail`).
+		Scan(&rows, &recipients, &accepted, &midstream, &counted)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if counted != rows {
+		t.Errorf("%d rows, but the loads have counted %d", rows, counted)
 	}
 	return rows, recipients, accepted, midstream
 }

@@ -125,7 +125,7 @@ func TestDamage_PagesZeroed(t *testing.T) {
 }
 
 func TestDamage_BlocksSwappedOrRepeatedLoseNothing(t *testing.T) {
-	m := newSample(t, 16<<10)
+	m := newSample(t, 64<<10)
 	block := func(i int) []byte { return m.data[m.start[i]:m.end[i]] }
 	for i := range m.start {
 		for k := range i {
