@@ -59,8 +59,8 @@
 // Where a source can be read again (Config.Rereadable) a segment counts as acknowledged when it is sealed, and not in parts:
 // its key names all of its records. They stay in memory until then, unless they are more than Config.Buffer.
 //
-// When the disk, or the spool's limit, is full, records wait in memory, and when that is full too they are lost and counted
-// (Append) or waited with (AppendWait).
+// When the disk, or one of the spool's limits, is full, records wait in memory, and when that is full too they are lost and
+// counted (Append) or waited with (AppendWait). Those that have found room are sealed, so that their load makes more.
 //
 // # Concurrency
 //
