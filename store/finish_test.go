@@ -168,6 +168,9 @@ func TestFinishDays_RebuildsIndexesOnceAndAgainBehindManyRows(t *testing.T) {
 	if len(done) != 1 || !done[0].Summarized || done[0].After >= done[0].Before || done[0].After == 0 {
 		t.Fatalf("%+v", done)
 	}
+	if s, err := db.Status(t.Context()); err != nil || s.Summarized != 1 || s.Reindexed != 1 {
+		t.Errorf("status %+v, %v", s, err)
+	}
 	if size := ask[int64](t, db, "select pg_indexes_size('envelopes_20200229')"); size != done[0].After {
 		t.Errorf("the indexes take %d bytes, said were %d", size, done[0].After)
 	}

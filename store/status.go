@@ -17,6 +17,8 @@ type Status struct {
 	BytesPerRow int64      `json:"bytes_per_row"`
 	Oldest      *time.Time `json:"oldest"`
 	Newest      *time.Time `json:"newest"`
+	Summarized  int64      `json:"summarized_days"`
+	Reindexed   int64      `json:"reindexed_days"`
 	Held        int64      `json:"held"`
 	Misdated    int64      `json:"misdated"`
 	Expired     int64      `json:"expired_days"`
@@ -42,13 +44,15 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	err := db.conn.QueryRow(ctx, `
 		with parts as (select inhrelid from pg_inherits where inhparent = 'envelopes'::regclass)
 		select current_setting('server_version'), (select count(*) from parts),
-		       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from parts),
+		       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from parts) + case when exists (select from summaries)
+		           then pg_total_relation_size('summaries') + pg_total_relation_size('prints') else 0 end,
+		       (select count(*) from summaries), (select count(*) from reindexed),
 		       (select coalesce(sum(rows), 0)::bigint from days), (select max(loaded_at) from days), (select extract(epoch from now() - max(loaded_at))::float8 from days),
 		       (select count(*) from held), (select count(*) from misdated),
 		       (select count(*) from expired where kind = 'partition'),
 		       (select case when reltuples > 1e6 then reltuples::bigint else (select count(*) from loads) end from pg_class where oid = 'loads'::regclass),
 		       current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint, current_setting('jit')::bool`).
-		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Rows, &s.Loaded, &s.Lag, &s.Held, &s.Misdated, &s.Expired, &s.Loads, &locks, &jit)
+		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Summarized, &s.Reindexed, &s.Rows, &s.Loaded, &s.Lag, &s.Held, &s.Misdated, &s.Expired, &s.Loads, &locks, &jit)
 	if err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
 	}

@@ -60,8 +60,10 @@ func TestReplay_WrongClocksKeepEveryRow(t *testing.T) {
 	const mails = 20
 	now := time.Now().UTC()
 	for name, clock := range map[string]func(n int) time.Time{
-		"1970":  func(n int) time.Time { return time.Unix(int64(n), 0) },
-		"2038":  func(n int) time.Time { return time.Date(2038, 1, 19, 3, 14, 0, 0, time.UTC).Add(time.Duration(n) * time.Second) },
+		"1970": func(n int) time.Time { return time.Unix(int64(n), 0) },
+		"2038": func(n int) time.Time {
+			return time.Date(2038, 1, 19, 3, 14, 0, 0, time.UTC).Add(time.Duration(n) * time.Second)
+		},
 		"2106":  func(n int) time.Time { return time.Unix(1<<32-1-mails+int64(n), 0) },
 		"steps": func(n int) time.Time { return now.AddDate(0, 0, -2+n%2).Add(time.Duration(n) * time.Second) }, // a day on, a day back
 		"ahead": func(n int) time.Time { return now.AddDate(0, 0, n%2).Add(time.Duration(n) * time.Second) },

@@ -80,7 +80,7 @@ func replayCommand() *cobra.Command {
 	r.limits.flags(flags)
 	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long a database that goes away is waited for")
 	flags.StringVar(&r.followDir, "follow", "", "directory whose capture files are read as they are completed, as from tcpdump -G, until a signal")
-	flags.StringVar(&r.retention, "retention", "2y", "with --follow: how long days are kept, where the database lets this user drop them")
+	flags.StringVar(&r.retention, "retention", "2y", "with --follow: age at which days of the database are dropped, such as 2y, 24mo or 730d; 'never' keeps all")
 	return cmd
 }
 
