@@ -47,6 +47,7 @@ type follow struct {
 	emitted  int64
 	parts    parts // of the file being read
 	err      error // of a seal
+	unnoted  alarm
 	warned   map[string]bool
 }
 
@@ -209,7 +210,25 @@ func (f *follow) readOne(ctx context.Context, file captureFile, exists map[strin
 		return f.err
 	}
 	f.log.Info().Str("file", file.name).Int64("rows", f.emitted-before).Msg("file done")
-	return f.done.done(doneFile{Name: file.name, Size: size, Digest: digest, Last: last}, exists)
+	return f.note(ctx, doneFile{Name: file.name, Size: size, Digest: digest, Last: last}, exists)
+}
+
+// note notes that a file is done, again each second while the disk is full or fails. Until then it would be read again.
+func (f *follow) note(ctx context.Context, file doneFile, exists map[string]bool) error {
+	for {
+		err := f.done.done(file, exists)
+		if err == nil {
+			return nil
+		}
+		if f.unnoted.rings(true) {
+			f.log.Error().Err(err).Msg("waiting until the disk takes it")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // read feeds a file's frames to the assembler and returns the time of the last.

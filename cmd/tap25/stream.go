@@ -68,6 +68,7 @@ type stream struct {
 	spool   *spool.Spool
 	loader  *store.Loader
 	append  func(record []byte) error
+	seal    func(key string) error
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -112,13 +113,14 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 	}
 	interrupted := ctx
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx)) // what an interruption leaves whole is loaded still
-	s.append = s.spool.Append
+	s.append, s.seal = s.spool.Append, s.spool.Seal
 	if cfg.waits {
 		wait := ctx
 		if cfg.rereadable {
 			wait = interrupted
 		}
 		s.append = func(record []byte) error { return s.spool.AppendWait(wait, record) }
+		s.seal = func(key string) error { return s.sealWait(wait, key) }
 	}
 	s.loader = store.NewLoader(store.LoaderConfig{Spool: s.spool, Connect: s.connect})
 	s.running.Go(func() { s.loader.Run(ctx) })
@@ -244,8 +246,23 @@ func (s *stream) put(record []byte) {
 // Discard leaves out all rows that come yet: the source is read again.
 func (s *stream) Discard() { s.discard.Store(true) }
 
-// Seal seals what was emitted, under a key that names it.
-func (s *stream) Seal(key string) error { return s.spool.Seal(key) }
+// Seal seals what was emitted, under a key that names it. Where Emit waits for room, so does Seal.
+func (s *stream) Seal(key string) error { return s.seal(key) }
+
+// sealWait seals, again each second while the disk is full or fails, and the patience lasts.
+func (s *stream) sealWait(ctx context.Context, key string) error {
+	for begun := time.Now(); ; {
+		err := s.spool.Seal(key)
+		if err == nil || errors.Is(err, os.ErrClosed) || s.cfg.patience > 0 && time.Since(begun) > s.cfg.patience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+	}
+}
 
 // Stats returns the counters.
 func (s *stream) Stats() streamStats {
@@ -283,7 +300,7 @@ func (s *stream) drain(ctx context.Context) (sealed error) {
 	}
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
-	for !s.loader.Idle() && !s.givenUp() && ctx.Err() == nil {
+	for !s.loader.Idle() && !s.givenUp() && !s.away() && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-poll.C:
@@ -295,6 +312,15 @@ func (s *stream) drain(ctx context.Context) (sealed error) {
 func (s *stream) givenUp() bool {
 	st := s.loader.Stats()
 	return s.cfg.patience > 0 && !st.Since.IsZero() && (st.Hopeless || time.Since(st.Since) > s.cfg.patience)
+}
+
+// longAway is how long a database has been away that the end of a stream with patience for ever does not wait for any more.
+const longAway = 5 * time.Second
+
+// away says whether the end need not wait for the database: what waits is loaded by the next start.
+func (s *stream) away() bool {
+	st := s.loader.Stats()
+	return s.cfg.patience == 0 && !st.Since.IsZero() && (st.Hopeless || time.Since(st.Since) > longAway)
 }
 
 // watch tells, once a minute, what is not as it should be, and when it is again.
