@@ -183,6 +183,9 @@ func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *packet) {
 	}
 	if len(data) > 0 {
 		c.order(t, dir, off, data, acked)
+		if c.dialogue.Starves() {
+			c.feed(t)
+		}
 	}
 	if p.flags&tcpFIN != 0 && h.fin < 0 {
 		if fin := off + int64(len(p.payload)+p.missing); fin >= h.next {
@@ -282,6 +285,19 @@ func (c *conn) push(t time.Time, dir smtp.Direction, data []byte, acked int64) {
 		c.a.trace(delivery{c, dir, data, 0, acked})
 	}
 	c.dialogue.Push(dir, t, data, acked)
+}
+
+// feed gives up the first hole in the server's bytes, if the client has acknowledged it: the client's bytes wait in the dialogue
+// for a reply that stands there, or behind it.
+func (c *conn) feed(t time.Time) {
+	switch h := &c.half[smtp.FromServer]; {
+	case h.acked <= h.next:
+	case len(h.held) > 0:
+		c.giveUp(smtp.FromServer)
+		c.settle(smtp.FromServer)
+	default:
+		c.lose(t, smtp.FromServer, h.acked-h.next)
+	}
 }
 
 // delivery is what push and lose hand to the dialogue, for tests to look at.

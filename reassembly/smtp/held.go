@@ -71,6 +71,9 @@ func (d *Dialogue) hold(p piece) {
 	d.heldSize += len(p.data) + pieceSize
 }
 
+// Starves says whether so much of the client waits for a reply that Dialogue will soon have to go on without it.
+func (d *Dialogue) Starves() bool { return d.heldSize > orDefault(d.cfg.MaxHeld, 64<<10)*3/4 }
+
 // mustPresume says whether the reply that the client's bytes wait for cannot come any more.
 func (d *Dialogue) mustPresume() bool {
 	switch {
@@ -97,6 +100,10 @@ func (d *Dialogue) presume() {
 	d.count(func(s *Stats) { s.Presumed++ })
 	if d.holeEnd > 0 {
 		d.settleHole(len(d.pending), d.held[0].acked)
+	} else if d.seen[FromServer] && !d.closing { // it is late, or was missed: nobody has said so yet
+		d.flag(Gap, false)
+		d.serverHole, d.serverGap, d.uncertain = true, true, true
+		d.holeEnd = max(d.serverOff, 1)
 	}
 	for len(d.pending) > 0 {
 		d.resolve(d.takePending(), nil)
