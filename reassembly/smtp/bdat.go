@@ -14,7 +14,7 @@ func (d *Dialogue) bdatCommand(c *command, argument []byte) {
 	c.size, c.last, ok = parseBdat(argument)
 	c.bad = !ok
 	unknown := !d.chunking && d.lost == 0 && !d.s.Midstream
-	c.waits = d.seen[FromServer] && !d.uncertain && (unknown || c.bad || c.size == math.MaxInt64)
+	c.waits = d.seen[FromServer] && !d.uncertain && (unknown || c.bad || c.doubtful || c.size == math.MaxInt64)
 }
 
 // parseBdat reads "chunk-size [LAST]". A size beyond 2^63-1 is given as that.
@@ -33,6 +33,7 @@ func parseBdat(b []byte) (size int64, last, ok bool) {
 }
 
 func (d *Dialogue) beginChunk(size int64) {
+	d.behindLF = false
 	if d.chunkLeft, d.chunkRefused = size, false; size > 0 {
 		d.state = inChunk
 	}

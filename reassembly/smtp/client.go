@@ -38,19 +38,21 @@ const (
 
 // command is one command that awaits its reply.
 type command struct {
-	verb    verb
-	last    bool // BDAT LAST; AUTH with an initial response
-	waits   bool // BDAT: its reply decides whether octets follow
-	bad     bool // malformed BDAT; a line whose verb was missed; the end of what may be no message
-	flags   Flags
-	t       time.Time // of its first byte
-	acked   int64     // bytes of replies that the client had received when it sent it
-	start   int64     // offset of its line
-	end     int64     // offset behind its line
-	message int64     // the end of data: where the message began
-	size    int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where bytes were missed
-	arg     *string   // EHLO's argument; AUTH's mechanism
-	path    *path
+	verb     verb
+	last     bool // BDAT LAST; AUTH with an initial response
+	waits    bool // BDAT: its reply decides whether octets follow
+	bareLF   bool // its line ends with LF alone
+	doubtful bool // it stands behind such a line, which the server may not have taken for one
+	bad      bool // malformed BDAT; a line whose verb was missed; the end of what may be no message
+	flags    Flags
+	t        time.Time // of its first byte
+	acked    int64     // bytes of replies that the client had received when it sent it
+	start    int64     // offset of its line
+	end      int64     // offset behind its line
+	message  int64     // the end of data: where the message began
+	size     int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where bytes were missed
+	arg      *string   // EHLO's argument; AUTH's mechanism
+	path     *path
 }
 
 // readClient reads a piece, or holds what cannot be read yet.
@@ -131,7 +133,7 @@ func (d *Dialogue) step(p piece) int {
 // beginMessage reads what comes as a message.
 func (d *Dialogue) beginMessage(b body) {
 	d.state, d.body, d.bodyAcked, d.line = inData, b, 0, line{}
-	d.messageAt, d.sure, d.surplus = d.clientOff, false, false
+	d.messageAt, d.sure, d.surplus, d.behindLF = d.clientOff, false, false, false
 }
 
 // readLine reads up to the end of one command line.
@@ -155,8 +157,10 @@ func (d *Dialogue) readLine(p piece) int {
 	}
 	whole := *l
 	*l = line{}
+	bareLF := len(text) < 2 || text[len(text)-2] != '\r'
 	text = trimLineEnd(text)
-	c := command{t: whole.t, acked: p.acked, start: start, end: d.clientOff + int64(i+1)}
+	c := command{t: whole.t, acked: p.acked, start: start, end: d.clientOff + int64(i+1), bareLF: bareLF, doubtful: d.behindLF && !d.lfTaken}
+	d.behindLF = bareLF
 	defer func() { d.torn = false }()
 	if whole.holed {
 		d.holedCommand(text, whole.hole, c)
@@ -266,7 +270,7 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	if d.torn && d.uncertain && !d.endsLine(c.start) {
 		c.flags |= Gap // its head may be in the hole
 	}
-	d.catchUp(c.acked)
+	d.catchUp(&c)
 	if c.verb != verbOther {
 		d.isSMTP = d.isSMTP || c.verb != verbAuthLine
 	}

@@ -128,6 +128,9 @@ type Dialogue struct {
 	chunking      bool // the server offered it in its last reply to EHLO
 	authLines     int  // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
 	hello         []byte
+	behindLF      bool  // the line before ended with LF alone
+	lfTaken       bool  // the server takes that for a line end
+	lfDoubt       bool  // a line behind it took a reply that may be another's
 	tlsFrom       int64 // end of the reply that accepted STARTTLS
 
 	// The server's side.

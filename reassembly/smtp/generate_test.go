@@ -25,6 +25,8 @@ type generator struct {
 
 	mails, names int  // numbers given out
 	grouped      bool // the client sends groups of commands, as the server's EHLO reply lets it
+	shown        bool // one has been
+	bareLF       bool // lines may end so, and the server takes it
 	lossy        bool // what RFC 2920 section 3.1 puts last in a group is so: DATA, STARTTLS, AUTH
 }
 
@@ -58,6 +60,12 @@ func (g *generator) add(x exchange) {
 		}
 	}
 	x.waits = x.waits || !g.grouped
+	if !g.lossy && g.bareLF && x.kind != xGreeting && x.kind != xMessage && x.kind != xBdat && x.kind != xTLS && g.chance("bare LF", 3) {
+		x.sent = strings.TrimSuffix(x.sent, "\r\n") + "\n"
+		x.waits = x.waits || !g.shown // that the server takes it shows at its first answer; until then it may not
+		g.shown = true
+		g.offset--
+	}
 	g.session = append(g.session, x)
 }
 
@@ -69,6 +77,7 @@ func (g *generator) command(kind exchangeKind, line string, code uint16) {
 func drawSession(t *rapid.T, lossy bool) ([]exchange, bool) {
 	g := generator{t: t, lossy: lossy}
 	g.grouped = !lossy || g.chance("pipelining", 2)
+	g.bareLF = !lossy && g.chance("bare LF", 6)
 	g.chunking = lossy || !g.chance("no CHUNKING", 4)
 	g.add(exchange{kind: xGreeting, code: 220, waits: lossy || !g.chance("early talker", 4)})
 	if !g.chance("no EHLO", 8) {

@@ -92,7 +92,7 @@ func (d *Dialogue) loseLine() {
 	if d.line.n > 0 {
 		d.passedOver = max(d.passedOver, d.line.acked+1)
 	}
-	d.resync, d.torn = true, true
+	d.resync, d.torn, d.behindLF = true, true, false
 	d.line, d.clientHoleEnd = line{}, d.clientOff
 }
 

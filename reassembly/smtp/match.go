@@ -45,8 +45,22 @@ func (d *Dialogue) match() {
 			d.unsolicited(d.takeReply())
 			continue
 		}
+		if d.tooEarly(&r) {
+			return
+		}
+		d.takesLF(&r)
+		if d.noCommand(&r) {
+			d.passOver()
+			continue
+		}
+		if d.outOfStep(&r) {
+			continue
+		}
+		if c.doubtful && !d.lfTaken {
+			d.doubtLines()
+		}
 		d.takeReply()
-		if len(d.pending) > 1 && d.pending[1].acked < r.end {
+		if len(d.pending) > 1 && d.pending[1].acked < r.end && !d.pending[1].doubtful {
 			d.pace.grouped = true
 		}
 		d.resolve(d.takePending(), &r)

@@ -33,8 +33,9 @@ func (d *Dialogue) settled(c command) {
 
 // catchUp looks, behind a hole, for the moment at which every command has been answered: the client begins a line, and it
 // waits for each reply, or its last command was one for whose reply every client waits.
-func (d *Dialogue) catchUp(acked int64) {
-	if acked < d.spoke {
+func (d *Dialogue) catchUp(c *command) {
+	acked := c.acked
+	if acked < d.spoke && !c.doubtful {
 		d.pace.grouped = true // it cannot have had the reply to the command before
 	}
 	if d.guessing || !d.uncertain || !d.seen[FromServer] || acked < d.holeEnd || acked > d.serverOff || acked == 0 {

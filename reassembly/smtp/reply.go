@@ -185,6 +185,10 @@ func (d *Dialogue) unsolicited(r reply) {
 		d.settle(&r)
 	case r.code == 354 && blind:
 		d.blindData(r)
+	case r.code == 354 && d.seen[FromClient] && d.state == inCommand && r.acked == d.clientOff && !d.smuggled:
+		d.flag(Gap, false) // what the client sends next is a message, whatever was read before it
+		d.blindData(r)
+		d.tx.flags |= Gap
 	case r.code == 354 && d.smuggled && d.tx == nil: // the server took a DATA out of the message before
 		d.open(command{t: r.t, flags: Smuggling})
 		d.tx.blindData, d.tx.missed = true, true

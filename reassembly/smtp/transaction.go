@@ -48,6 +48,9 @@ func (d *Dialogue) resolve(c command, r *reply) {
 	if r != nil {
 		code = r.code
 	}
+	if c.doubtful && !d.lfTaken {
+		c.flags |= Smuggling
+	}
 	switch c.verb {
 	case verbMail:
 		d.mail(c, code)
@@ -134,6 +137,9 @@ func (d *Dialogue) open(c command) {
 	d.mailNo++
 	d.tx = &transaction{mailNo: d.mailNo, t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth, path: c.path, open: true, size: 512}
 	d.nextFlag = 0
+	if d.lfDoubt {
+		d.tx.flags |= Smuggling
+	}
 	if c.path == nil && d.clientHole {
 		d.tx.flags |= Gap
 	}
@@ -194,7 +200,8 @@ func (d *Dialogue) data(c command, r *reply) {
 		code = r.code
 	}
 	if code == 354 && !c.bad && r.end > c.acked && r.acked == c.end && d.holeEnd <= r.start {
-		d.inStep() // nothing but DATA is answered so
+		d.inStep()                                           // nothing but DATA is answered so
+		d.lfTaken, d.lfDoubt = d.lfTaken || d.lfDoubt, false // as many commands as replies
 		d.goAhead = r.end
 		d.pace.waited = d.pace.waited || d.tx != nil && d.tx.path != nil && d.tx.flags&Gap == 0
 	}
