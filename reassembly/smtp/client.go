@@ -223,6 +223,7 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	if d.authLines > 0 {
 		d.authLines--
 		c.verb = verbAuthLine
+		d.resync, d.small = false, false
 		if d.blocked = d.seen[FromServer]; d.blocked {
 			d.await(c)
 			return

@@ -105,12 +105,12 @@ func (d *Dialogue) answer(n, m int) {
 	by := make([]int, n)
 	for i, j := n-1, m-1; i >= 0; i-- {
 		by[i] = -1
-		if c := &d.pending[i]; c.acked != severed && j >= 0 && (c.verb == verbGreeting || d.replies[j].end > c.acked) {
-			for j > 0 && d.replies[j].acked < c.end {
-				j--
-			}
-			by[i] = j
-			j--
+		k, c := j, &d.pending[i]
+		for k >= 0 && d.replies[k].acked < c.end && c.verb != verbGreeting {
+			k--
+		}
+		if c.acked != severed && k >= 0 && (c.verb == verbGreeting || d.replies[k].end > c.acked) {
+			by[i], j = k, k-1
 		}
 	}
 	replies := append([]reply(nil), d.replies[:m]...)
