@@ -142,6 +142,9 @@ func (d *Dialogue) readLine(p piece) int {
 		d.severNow()
 	}
 	l := &d.line
+	if l.holed && d.clientOff == d.clientHoleEnd && p.acked > l.acked && d.endsLine(d.clientOff) {
+		d.endHoledLine() // its end was missed, and it was answered
+	}
 	if l.n == 0 {
 		l.t, l.acked = p.t, p.acked
 	}
@@ -157,7 +160,7 @@ func (d *Dialogue) readLine(p piece) int {
 	}
 	whole := *l
 	*l = line{}
-	bareLF := len(text) < 2 || text[len(text)-2] != '\r'
+	bareLF := !d.torn && !whole.holed && (len(text) < 2 || text[len(text)-2] != '\r')
 	text = trimLineEnd(text)
 	c := command{t: whole.t, acked: p.acked, start: start, end: d.clientOff + int64(i+1), bareLF: bareLF, doubtful: d.behindLF && !d.lfTaken}
 	d.behindLF = bareLF

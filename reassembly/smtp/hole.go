@@ -112,6 +112,24 @@ func (d *Dialogue) severNow() {
 	d.sever()
 }
 
+// endHoledLine takes a line whose end is in a hole, and no more than that.
+func (d *Dialogue) endHoledLine() {
+	l := d.line
+	d.line = line{}
+	word, rest := cutWord(l.buf)
+	c := command{verb: verbOf(word), t: l.t, acked: l.acked, start: d.clientOff - l.n, end: d.clientOff, flags: Gap, bad: true}
+	switch {
+	case c.verb == verbMail && parsePath(rest, "from", false) != nil, c.verb == verbRcpt && parsePath(rest, "to", false) != nil:
+		c.path, c.bad = &path{}, false
+	case c.verb == verbHello && len(rest) > 0:
+		c.bad = false
+	default:
+		c.verb = verbOther
+		d.sever()
+	}
+	d.await(c)
+}
+
 // holedCommand takes a line of which octets were missed for what it must have been, without an argument: no address is
 // made of pieces that were not adjacent.
 func (d *Dialogue) holedCommand(text []byte, hole int, c command) {

@@ -67,7 +67,11 @@ func (d *Dialogue) resolve(c command, r *reply) {
 	case verbRset, verbXclient:
 		if code < 300 || c.verb == verbRset && d.uncertain {
 			d.endTransaction(d.abort(250)) // RSET cannot be refused, RFC 5321 section 4.1.1.5
-			if c.verb == verbRset {
+			switch {
+			case c.verb != verbRset:
+			case code == 0 && d.uncertain:
+				d.unsettled = true // it may be a line of AUTH
+			default:
 				d.settled(c)
 			}
 		}
