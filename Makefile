@@ -46,11 +46,12 @@ check:
 	$(STATICCHECK) ./...
 	$(DEPGUARD) ./...
 
-# Compares the XDP program with the decoder on FRAMES random frames, and fuzzes each target for FUZZTIME.
+# The properties with millions of cases, the XDP program against the decoder on FRAMES random frames, and each fuzz target for
+# FUZZTIME: two hours with the defaults. Seeds, cases and executions are printed.
 FRAMES ?= 1000000
 FUZZTIME ?= 60s
-fuzz:
-	TAP25_FRAMES=$(FRAMES) go test -count=1 -timeout 30m -run 'AgreesWithTheDecoder$$' ./bpf
+fuzz: properties
+	TAP25_FRAMES=$(FRAMES) go test -count=1 -timeout 30m -run 'AgreesWithTheDecoder$$' -v ./bpf
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$p || exit 1; done; done
 
@@ -63,11 +64,14 @@ MAILS ?= 50000
 live: install-test
 	TAP25_TEST_REQUIRE=root,bpf,netns,postgres,mta TAP25_TEST_MAILS=$(MAILS) go test -count=1 -timeout 2h -run PostfixAndExim -v ./cmd/tap25
 
-# The properties of the dialogue with CASES cases each: ten minutes or so.
+# The properties (make test draws 5,000 cases each of the dialogue's and 1,000 of the assembler's): CASES each of the former, a
+# fiftieth of it of the latter, which lose, reorder and copy whole segments.
 CASES ?= 1000000
+SEED := $(or $(SEED),$(shell od -An -N6 -tu8 /dev/urandom | tr -d ' '))
 properties:
-	go test -count=1 -timeout 4h -run Property ./reassembly/smtp -rapid.checks=$(CASES)
-	go test -count=1 -timeout 4h -run 'Assembler_(Loss|Order|Split)' ./reassembly -rapid.checks=$$(($(CASES) / 50))
+	@echo "seed $(SEED), $(CASES) cases of each property of the dialogue, $$(($(CASES) / 50)) of each of the assembler"
+	go test -count=1 -timeout 4h -run Property -v ./reassembly/smtp -rapid.checks=$(CASES) -rapid.seed=$(SEED)
+	go test -count=1 -timeout 4h -run 'Assembler_(Loss|Order|Split)' -v ./reassembly -rapid.checks=$$(($(CASES) / 50)) -rapid.seed=$(SEED)
 
 # The faults around spool and database in their long form: hundreds of kills, a million rows, ten minutes without a database.
 kills:
