@@ -41,6 +41,11 @@ func handshakeCases() []scenario {
 			w.oneMail()
 			w.frames = append(w.frames[:4:4], append([]timed{w.frames[1], w.frames[0]}, w.frames[4:]...)...)
 		}, rows: []row{one}},
+		{name: "both-ports-25-midstream", only: "4", build: func(w *wire) { // the side that sends replies is the server
+			w.client = "192.0.2.10:25"
+			w.session("1", "2")
+			w.frames = w.frames[w.find("MAIL FROM:<a2"):]
+		}, rows: []row{accepted(1, "2", "midstream").with("helo", nil, "client_port", 25)}},
 		{name: "syn-not-captured", build: func(w *wire) { w.oneMail(); w.frames = w.frames[1:] }, rows: []row{one}},
 		{name: "syn-ack-not-captured", build: func(w *wire) { w.oneMail(); w.frames = append(w.frames[:1:1], w.frames[2:]...) }, rows: []row{one}},
 		{name: "syn-ack-before-syn", build: func(w *wire) { w.oneMail(); w.frames[0], w.frames[1] = w.frames[1], w.frames[0] }, rows: []row{one}},

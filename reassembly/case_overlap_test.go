@@ -128,6 +128,17 @@ func decoyCases() []scenario {
 			w.oneMail()
 			w.before("DATA", client, segment{flags: tcpACK, seq: 30000, payload: []byte(whole)})
 		}, rows: []row{real}},
+		scenario{name: "decoy-ttl-behind-the-last-command", build: func(w *wire) { // a whole mail that no server received; the FIN stands in its place
+			w.oneMail()
+			w.before("221", client, segment{flags: tcpACK, ttl: 1, payload: []byte(whole)})
+		}, rows: []row{real}},
+		scenario{name: "decoy-ttl-behind-the-last-command-then-rst", build: func(w *wire) {
+			w.shake()
+			w.script(begin + mail(""))
+			at := w.isn[client] + 1 + w.sent[client]
+			w.add(client, segment{flags: tcpACK, ttl: 1, seq: at, ack: w.isn[server] + 1 + w.sent[server], payload: []byte(whole)})
+			w.add(client, segment{flags: tcpRST, seq: at})
+		}, rows: []row{real}},
 		scenario{name: "ack-of-what-was-never-sent", build: func(w *wire) { // each command comes twice, first with an ACK that its server throws away
 			w.oneMail()
 			for _, line := range []string{"MAIL", "RCPT", "DATA", "one"} {
