@@ -72,10 +72,11 @@ const (
 
 // piece is a run of one client's bytes, or of lost ones.
 type piece struct {
-	t     time.Time
-	data  []byte
-	acked int64
-	lost  int64
+	t      time.Time
+	data   []byte
+	acked  int64
+	lost   int64
+	unread int64 // of the lost ones, those that were not missed, but forgotten
 }
 
 // Dialogue reads one connection. Make it with New, feed it, Close it.

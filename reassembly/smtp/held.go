@@ -80,7 +80,7 @@ func (d *Dialogue) mustPresume() bool {
 	case len(d.held) == 0:
 		return false
 	case d.heldSize > orDefault(d.cfg.MaxHeld, 64<<10):
-		return true
+		return !d.forgetHeld()
 	case d.held[len(d.held)-1].acked == d.held[0].acked:
 		return false // its flight may not be whole
 	case !d.seen[FromServer]:
@@ -93,6 +93,23 @@ func (d *Dialogue) mustPresume() bool {
 		}
 	}
 	return false
+}
+
+// forgetHeld keeps of what is held no more than how much it was, like octets that were missed: where the client has not
+// received the reply yet, it is still to come, and nothing may be taken for it.
+func (d *Dialogue) forgetHeld() bool {
+	first, last := &d.held[0], &d.held[len(d.held)-1]
+	if !d.seen[FromServer] || d.holeEnd > 0 || len(d.pending) == 0 || last.acked > d.pending[len(d.pending)-1].acked {
+		return false
+	}
+	d.count(func(s *Stats) { s.Overflows++ })
+	p := piece{t: first.t, acked: first.acked}
+	for _, h := range d.held {
+		p.lost += int64(len(h.data)) + h.lost
+		p.unread += int64(len(h.data)) + h.unread
+	}
+	d.held, d.heldSize = []piece{p}, pieceSize
+	return true
 }
 
 // presume answers the commands that wait with "not seen", the last of them deciding how the client's bytes are read.

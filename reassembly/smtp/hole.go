@@ -3,7 +3,11 @@ package smtp
 import "bytes"
 
 func (d *Dialogue) loseOctets(p piece) {
-	d.lost += p.lost
+	d.lost += p.lost - p.unread
+	if p.unread > 0 {
+		d.unread = true
+		d.count(func(s *Stats) { s.Unread += p.unread })
+	}
 	d.clientOff += p.lost
 	d.loseClient(p)
 }

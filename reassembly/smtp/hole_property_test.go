@@ -119,3 +119,5 @@ func propertyOneHole(t *rapid.T) {
 }
 
 func TestProperty_OneHoleHarmsNoMailButThoseAroundIt(t *testing.T) { rapid.Check(t, propertyOneHole) }
+
+func FuzzOneHole(f *testing.F) { f.Fuzz(rapid.MakeFuzz(propertyOneHole)) }

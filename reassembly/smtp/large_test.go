@@ -175,3 +175,68 @@ func TestDialogue_300Mails(t *testing.T) {
 		}
 	}
 }
+
+// More than is held comes in one flight behind a command whose reply decides how to read it, and is still to come: what was
+// forgotten meanwhile is treated like octets that were missed. The mail in that flight may not be there without a flag, the one
+// behind it is right.
+func TestDialogue_FloodBehindACommandThatWaits(t *testing.T) {
+	for command, replies := range map[string]string{
+		"DATA\r\n":       "503 no MAIL\r\n" + strings.Repeat("250 ok\r\n", 12000),
+		"AUTH LOGIN\r\n": "334 VXNlcm5hbWU6\r\n535 no\r\n" + strings.Repeat("250 ok\r\n", 11999),
+	} {
+		k := newTalk()
+		k.client(command + strings.Repeat("NOOP\r\n", 12000) + "MAIL FROM:<a1@a.example>\r\nRCPT TO:<b1@b.example>\r\nRCPT TO:<b2@b.example>\r\n")
+		if k.held > 256<<10 {
+			t.Errorf("%d bytes held", k.held)
+		}
+		k.server(replies + "250 ok\r\n550 no\r\n250 ok\r\n")
+		k.checkFlagged(t)
+	}
+}
+
+// More replies are captured before their commands than are kept.
+func TestDialogue_MoreRepliesThanAreKept(t *testing.T) {
+	k := newTalk()
+	commands := strings.Repeat("NOOP\r\n", 6000) + "MAIL FROM:<a1@a.example>\r\nRCPT TO:<b1@b.example>\r\n"
+	k.octets[smtp.FromClient] = int64(len(commands)) // the server has received them
+	acked := k.octets[smtp.FromServer]
+	k.d.Seen(smtp.FromClient)
+	k.server(strings.Repeat("250 ok\r\n", 6000) + "250 ok\r\n550 no\r\n")
+	k.d.Push(smtp.FromClient, epoch, []byte(commands), acked)
+	k.checkFlagged(t)
+}
+
+// checkFlagged has another two mails follow, and wants the last one without a flag, and no other row of those before.
+func (k *talk) checkFlagged(t *testing.T) {
+	t.Helper()
+	for _, n := range []string{"2", "3"} {
+		k.client("RSET\r\n")
+		k.server("250 ok\r\n")
+		k.client("MAIL FROM:<a" + n + "@a.example>\r\n")
+		k.server("250 ok\r\n")
+		k.client("RCPT TO:<b" + n + "@b.example>\r\n")
+		k.server("250 ok\r\n")
+		k.client("DATA\r\n")
+		k.server("354 go\r\n")
+		k.client("hi\r\n.\r\n")
+		k.server("250 ok\r\n")
+	}
+	k.d.Close(epoch, true)
+	seen := map[string]smtp.Flags{}
+	for _, e := range k.rows {
+		seen[text(e.RcptTo)] = e.Flags
+		if from := text(e.MailFrom); from != "-" && text(e.RcptTo) != "-" && from[1] != text(e.RcptTo)[1] {
+			t.Errorf("%s joined with %s", from, text(e.RcptTo))
+		}
+		if e.Flags == 0 && (text(e.MailFrom) == "a1@a.example" || text(e.RcptTo) == "b1@b.example") {
+			t.Errorf("no flag on %s", rowMap(e))
+		}
+	}
+	if _, there := seen["b1@b.example"]; !there {
+		t.Error("no row of the first mail")
+	}
+	last := k.rows[len(k.rows)-1]
+	if text(last.MailFrom) != "a3@a.example" || text(last.RcptTo) != "b3@b.example" || last.Outcome != smtp.Accepted || last.Flags != 0 || last.DataCode != 250 {
+		t.Errorf("%s", rowMap(last))
+	}
+}

@@ -103,12 +103,24 @@ func (d *Dialogue) queueReply(r reply) {
 	d.isSMTP = true
 	if len(d.replies) >= orDefault(d.cfg.MaxReplies, 4096) {
 		d.count(func(s *Stats) { s.Overflows++ })
-		d.unsolicited(d.takeReply())
+		d.forgetReply()
 	}
 	r.t = d.now
 	d.replies = append(d.replies, r)
 	copy(d.flights[1:], d.flights[:])
 	d.flights[0] = r.acked
+}
+
+// forgetReply drops the oldest reply that waits for its command, as if it had been missed.
+func (d *Dialogue) forgetReply() {
+	r := d.takeReply()
+	if !d.seen[FromClient] {
+		d.unsolicited(r)
+		return
+	}
+	d.flag(Gap, true)
+	d.holeEnd = max(d.holeEnd, r.end)
+	d.serverHole, d.serverGap, d.uncertain = true, true, true
 }
 
 func (d *Dialogue) takeReply() reply {

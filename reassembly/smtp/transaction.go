@@ -224,6 +224,9 @@ func (d *Dialogue) data(c command, r *reply) {
 	if code == 0 && !d.heldIsMessage() {
 		return
 	}
+	if d.tx != nil && d.tx.mailCode >= 400 && d.unsettled {
+		d.endTransaction(Unknown) // the message is of another, which was missed
+	}
 	if d.tx == nil {
 		d.open(command{t: c.t, flags: c.flags})
 	}
