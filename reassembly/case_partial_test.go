@@ -32,6 +32,11 @@ func partialCases() []scenario {
 		{name: "midstream-from-the-reply-to-the-message", build: from("250 2.0.0"), rows: []row{mid(1, "2"), mid(2, "3")}},
 		{name: "midstream-from-quit", build: from("QUIT")},
 		{name: "client-alone", build: without(server, ""), rows: []row{sent(1, "1"), sent(2, "2")}},
+		{name: "client-alone-decoys-of-the-end", build: func(w *wire) { // in front of what was sent: nobody can say that it was not received
+			without(server, "")(w)
+			w.before("RCPT TO:<b2", client, segment{flags: tcpACK | tcpFIN, seq: ^uint32(9)})
+			w.before("RCPT TO:<b2", client, segment{flags: tcpRST, seq: ^uint32(4)})
+		}, rows: []row{sent(1, "1"), sent(2, "2")}},
 		{name: "server-missing-from-the-second-mail", build: without(server, "MAIL FROM:<a2"), rows: []row{
 			accepted(1, "1"), but(sent(2, "2").with("flags", []string{"gap"}), "lost_bytes")}},
 		{name: "client-missing-from-the-second-mail", build: without(client, "MAIL FROM:<a2"), rows: []row{

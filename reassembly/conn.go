@@ -188,7 +188,7 @@ func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *packet) {
 		}
 	}
 	if p.flags&tcpFIN != 0 && h.fin < 0 {
-		if fin := off + int64(len(p.payload)+p.missing); fin >= h.next || fin >= h.acked && len(h.held) == 0 {
+		if fin := off + int64(len(p.payload)+p.missing); fin >= h.next || fin >= h.acked && o.heard && len(h.held) == 0 {
 			h.fin = fin
 			c.dropBehind(dir, fin)
 		}
@@ -202,7 +202,7 @@ func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *packet) {
 	if c.closed {
 		return
 	}
-	if off < h.next-1 && (off < h.acked || len(h.held) > 0) || off > h.next+farAway {
+	if off < h.next-1 && (off < h.acked || !o.heard || len(h.held) > 0) || off > h.next+farAway {
 		c.a.stats.IgnoredResets++
 		return
 	}

@@ -315,7 +315,7 @@ func verbOf(word []byte) verb {
 		return verbRset
 	case "QUIT":
 		return verbQuit
-	case "AUTH":
+	case "AUTH", "X-EXPS": // the latter is Exchange's own
 		return verbAuth
 	case "STARTTLS":
 		return verbStartTLS
