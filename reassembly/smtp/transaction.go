@@ -1,6 +1,9 @@
 package smtp
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // transaction is one mail transaction (RFC 5321 section 3.3): a MAIL, its recipients, and what became of the message.
 type transaction struct {
@@ -83,6 +86,9 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		d.startTLS(c, r)
 	case verbOther:
 		switch {
+		case !c.bad && code == 354 && len(d.pending) == 0 && r.acked == d.clientOff:
+			d.beginChunk(math.MaxInt64) // of a size unknown: XEXCH50 and its kin; the next reply ends it
+			d.chunkRefused = true
 		case !c.bad:
 		case code == 354:
 			d.blindData(*r) // it was DATA
