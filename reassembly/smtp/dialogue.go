@@ -147,16 +147,17 @@ type Dialogue struct {
 	serverHole bool      // a reply may be missing since the transaction began
 
 	// The transaction.
-	helo     *string
-	auth     bool
-	mailNo   int
-	tx       *transaction
-	dark     *transaction // an encrypted session's row, until its ClientHello is read
-	nextFlag Flags        // flags for the transaction that opens next
-	isSMTP   bool
-	doubted  bool // by Doubt
-	closed   bool
-	ended    bool // closed by FIN or RST
+	helo       *string
+	auth       bool
+	mailNo     int
+	tx         *transaction
+	dark       *transaction // an encrypted session's row, until its ClientHello is read
+	nextFlag   Flags        // flags for the transaction that opens next
+	isSMTP     bool
+	doubted    bool // by Doubt
+	conflicted bool // other bytes were met than were read, and nothing has shown since that both sides stand where they seem to
+	closed     bool
+	ended      bool // closed by FIN or RST
 }
 
 func orDefault(n, def int) int {
@@ -212,8 +213,21 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 	d.run()
 }
 
-// Conflict says that overlapping segments with different bytes were met in that direction.
-func (d *Dialogue) Conflict(Direction) { d.flag(Conflict, true) }
+// Conflict says that overlapping segments with different bytes were met in that direction. Where those that were read were not
+// those that counted, replies may go to other commands than they seem to, until 354 or the reply to a message shows where both
+// sides stand: every row in between says so.
+func (d *Dialogue) Conflict(Direction) {
+	d.flag(Conflict, true)
+	d.conflicted = true
+}
+
+// agreed notes that an exchange that cannot be another has shown where both sides stand.
+func (d *Dialogue) agreed() {
+	if d.conflicted {
+		d.flag(Conflict, false)
+		d.conflicted = false
+	}
+}
 
 // flag marks the open transaction and those whose MAIL awaits its reply; with next, where there is none, the next one.
 func (d *Dialogue) flag(f Flags, next bool) {

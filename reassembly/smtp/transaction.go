@@ -210,7 +210,8 @@ func (d *Dialogue) data(c command, r *reply) {
 		code = r.code
 	}
 	if code == 354 && !c.bad && r.end > c.acked && r.acked == c.end && d.holeEnd <= r.start {
-		d.inStep()                                           // nothing but DATA is answered so
+		d.inStep() // nothing but DATA is answered so
+		d.agreed()
 		d.lfTaken, d.lfDoubt = d.lfTaken || d.lfDoubt, false // as many commands as replies
 		d.goAhead = r.end
 		d.pace.waited = d.pace.waited || d.tx != nil && d.tx.path != nil && d.tx.flags&Gap == 0
@@ -262,6 +263,9 @@ func (d *Dialogue) endOfData(c command, r *reply) {
 	}
 	if c.end > 0 || d.goAhead > 0 {
 		d.settled(c)
+	}
+	if r != nil && r.acked == c.end && !c.bad {
+		d.agreed()
 	}
 	tx := d.tx
 	tx.flags |= c.flags
@@ -419,6 +423,9 @@ func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 	}
 	if d.doubted {
 		e.Flags |= Gap
+	}
+	if d.conflicted {
+		e.Flags |= Conflict
 	}
 	if !d.seen[FromClient] || !d.seen[FromServer] {
 		e.Flags |= OneSided
