@@ -132,6 +132,15 @@ func decoyCases() []scenario {
 			w.oneMail()
 			w.before("221", client, segment{flags: tcpACK, ttl: 1, payload: []byte(whole)})
 		}, rows: []row{real}},
+		scenario{name: "decoy-ttl-behind-the-last-command-with-a-fin", build: func(w *wire) {
+			w.oneMail()
+			w.before("221", client, segment{flags: tcpACK | tcpFIN, ttl: 1, payload: []byte(whole)})
+		}, rows: []row{real}},
+		scenario{name: "decoy-syn-ack-of-the-client", build: func(w *wire) { // another handshake that no server has answered
+			w.oneMail()
+			w.before("RCPT", client, segment{flags: tcpSYN | tcpACK, seq: 1 << 30, ack: 1 << 30, ttl: 1, payload: []byte("RCPT TO:<")})
+			w.before("RCPT", client, segment{flags: tcpACK, seq: 1<<30 + 10, ack: 1 << 30, ttl: 1, payload: []byte("evil@evil.example>\r\n")})
+		}, rows: []row{real}},
 		scenario{name: "decoy-ttl-behind-the-last-command-then-rst", build: func(w *wire) {
 			w.shake()
 			w.script(begin + mail(""))

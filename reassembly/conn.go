@@ -187,8 +187,8 @@ func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *packet) {
 			c.feed(t)
 		}
 	}
-	if p.flags&tcpFIN != 0 && h.fin < 0 {
-		if fin := off + int64(len(p.payload)+p.missing); fin >= h.next || fin >= h.acked && o.heard && len(h.held) == 0 {
+	if p.flags&tcpFIN != 0 {
+		if fin := off + int64(len(p.payload)+p.missing); h.fin < 0 && fin >= h.next || (h.fin < 0 || fin < h.fin) && fin >= h.acked && o.heard && len(h.held) == 0 {
 			h.fin = fin
 			c.dropBehind(dir, fin)
 		}
@@ -367,7 +367,7 @@ func (c *conn) close(t time.Time, ended bool) {
 		}
 		h.history.forget(&c.a.histories)
 	}
-	if h := &c.half[smtp.FromClient]; h.end() >= 0 && h.end() < h.next && h.acked <= h.end() {
+	if h := &c.half[smtp.FromClient]; h.end() >= 0 && h.end() < h.next && h.acked <= h.end()+1 {
 		c.dialogue.Unsent(h.next - h.end()) // the client ended in front of it, and the server never acknowledged it
 	}
 	c.dialogue.Close(t, c.settled(ended))

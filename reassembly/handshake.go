@@ -50,7 +50,7 @@ func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *packet) {
 		if !v.have[1-side] || !v.syn[1-side] {
 			v.isn[1-side], v.have[1-side] = p.ack-1, true
 		}
-		v.answered = true
+		v.answered = v.answered || a.ports[k.port(side)] || !a.ports[k.port(1-side)] // no client's word
 		if !v.syn[side] {
 			v.clientFirst = side == 1
 		}
