@@ -362,6 +362,25 @@ func TestLoader_HostileTextIsKeptWithoutLoss(t *testing.T) {
 	}
 }
 
+func TestLoader_PausesGrowAndDiffer(t *testing.T) {
+	const longest = 30 * time.Second
+	different := map[time.Duration]bool{}
+	for attempt := range 70 {
+		want := longest
+		if attempt < 11 {
+			want = min(longest, 20*time.Millisecond<<attempt)
+		}
+		d := pause(attempt, longest)
+		if d < want/2 || d > want {
+			t.Errorf("attempt %d waits for %v, want %v to %v", attempt, d, want/2, want)
+		}
+		different[pause(20, longest)] = true
+	}
+	if len(different) < 60 {
+		t.Errorf("70 sensors come back at %d times", len(different))
+	}
+}
+
 func TestPruneLoads_ForgetsOldSegmentsAndNoReplay(t *testing.T) {
 	db := database(t, false)
 	key := func(seq int) string { return fmt.Sprintf("%016x-%016x", seq, 7) }

@@ -323,54 +323,6 @@ func (s *stream) away() bool {
 	return s.cfg.patience == 0 && !st.Since.IsZero() && (st.Hopeless || time.Since(st.Since) > longAway)
 }
 
-// watch tells, once a minute, what is not as it should be, and when it is again.
-func (s *stream) watch(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	var failing, full, broken alarm
-	var failed, told bool
-	var lost int64
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		st := s.Stats()
-		if s.givenUp() && s.cfg.fail != nil && !told {
-			s.cfg.fail(fmt.Errorf("%w: %w", errAway, st.loader.Err))
-			told = true
-		}
-		// A reconnect at once is no news.
-		fails := st.loader.Err != nil && time.Since(st.loader.Since) > 2*time.Second
-		if failing.rings(fails) {
-			s.cfg.log.Error().Err(st.loader.Err).Time("since", st.loader.Since).Int64("rows_waiting", st.spool.Waiting).Msg("rows cannot be loaded; they wait in the spool")
-			failed = true
-		} else if failed && st.loader.Err == nil {
-			failed = false
-			s.cfg.log.Info().Int64("rows_waiting", st.spool.Waiting).Msg("rows are loaded again")
-		}
-		if full.rings(st.spool.Lost > lost) {
-			s.cfg.log.Error().Int64("rows_lost", st.spool.Lost).Int64("spool_bytes", st.spool.Bytes).Msg("the spool is full: rows are lost, capture goes on")
-		}
-		if broken.rings(st.spool.LastFault != nil) {
-			s.cfg.log.Error().Err(st.spool.LastFault).Int64("rows_in_memory", st.spool.Buffered).Msg("the spool cannot be written; rows wait in memory")
-		}
-		lost = st.spool.Lost
-	}
-}
-
-// alarm says once a minute that something goes on.
-type alarm struct{ last time.Time }
-
-func (a *alarm) rings(on bool) bool {
-	if !on || time.Since(a.last) < time.Minute {
-		return false
-	}
-	a.last = time.Now()
-	return true
-}
-
 // upkeepEvery is how often the database is kept.
 const upkeepEvery = time.Hour
 

@@ -1,16 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"tap25/reassembly/smtp"
+	"tap25/store"
 )
 
 // nowhere is a database that answers at once that it is not there.
@@ -42,5 +45,54 @@ func TestStream_SpoolKeepsItsLimit(t *testing.T) {
 	}
 	if err := (&spoolLimits{bytes: 0}).check(); err == nil {
 		t.Error("a spool of no bytes is no mistake")
+	}
+}
+
+// Rows that the database refuses, damage, and what a newer tap25 has left are told of, without what is in them.
+func TestStream_TellsWhatSomebodyHasToLookAfter(t *testing.T) {
+	conn, cluster := server(t)
+	dir := filepath.Join(t.TempDir(), "spool")
+	var diag syncBuffer
+	open := func() *stream {
+		s, err := openStream(t.Context(), streamConfig{db: cluster.DSN(), dirs: []string{dir}, sensor: "tap", log: zerolog.New(&diag), stderr: os.Stderr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := open()
+	address := "canary@b.example"
+	for n := range 10 {
+		e := envelope(n)
+		e.RcptTo = &address
+		record := store.AppendRow(nil, e)
+		if n == 5 {
+			record[bytes.Index(record, []byte("@b"))] = 0xff // no UTF-8
+		}
+		s.put(record)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.Stats(); st.spool.SetAside != 1 || st.spool.Loaded != 9 || rowsIn(t, conn) != 9 {
+		t.Errorf("%+v, %d rows", st, rowsIn(t, conn))
+	}
+	newer := filepath.Join(dir, "0000000000000001-0000000000000002-3.seg")
+	if err := os.WriteFile(newer, []byte("\x89tap25\r\n\x63 and more"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := open().Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(newer); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{`"rows":1,"spool":"` + dir, "set aside", `"files":1,`, "newer tap25"} {
+		if !strings.Contains(diag.String(), want) {
+			t.Errorf("the log does not say %q: %s", want, diag.String())
+		}
+	}
+	if strings.Contains(diag.String(), "canary") || strings.Contains(diag.String(), "example") {
+		t.Error("the log holds something of a row")
 	}
 }

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// watcher tells what is not as it should be with a stream, and when it is again.
+type watcher struct {
+	s *stream
+
+	failing, full, broken alarm
+	failed, told          bool
+
+	lost, aside, damaged, left int64 // told of so far
+}
+
+// watch looks each second, and a last time at the end.
+func (s *stream) watch(ctx context.Context) {
+	w := &watcher{s: s}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			w.losses(s.Stats())
+			return
+		case <-tick.C:
+		}
+		st := s.Stats()
+		w.database(st)
+		w.disk(st)
+		w.losses(st)
+	}
+}
+
+func (w *watcher) database(st streamStats) {
+	s := w.s
+	if s.givenUp() && s.cfg.fail != nil && !w.told {
+		s.cfg.fail(fmt.Errorf("%w: %w", errAway, st.loader.Err))
+		w.told = true
+	}
+	// A reconnect at once is no news.
+	fails := st.loader.Err != nil && time.Since(st.loader.Since) > 2*time.Second
+	if w.failing.rings(fails) {
+		s.cfg.log.Error().Err(st.loader.Err).Time("since", st.loader.Since).Int64("rows_waiting", st.spool.Waiting).Msg("rows cannot be loaded; they wait in the spool")
+		w.failed = true
+	} else if w.failed && st.loader.Err == nil {
+		w.failed = false
+		s.cfg.log.Info().Int64("rows_waiting", st.spool.Waiting).Msg("rows are loaded again")
+	}
+}
+
+func (w *watcher) disk(st streamStats) {
+	log := w.s.cfg.log
+	if w.full.rings(st.spool.Lost > w.lost) {
+		log.Error().Int64("rows_lost", st.spool.Lost).Int64("spool_bytes", st.spool.Bytes).Msg("the spool is full: rows are lost, capture goes on")
+	}
+	w.lost = st.spool.Lost
+	if w.broken.rings(st.spool.LastFault != nil) {
+		log.Error().Err(st.spool.LastFault).Int64("rows_in_memory", st.spool.Buffered).Msg("the spool cannot be written; rows wait in memory")
+	}
+}
+
+// losses tells of rows that somebody has to look after.
+func (w *watcher) losses(st streamStats) {
+	log := w.s.cfg.log
+	if n := st.spool.SetAside - w.aside; n > 0 {
+		log.Error().Int64("rows", n).Str("spool", w.s.dir).Msg("the database refused rows, which were set aside; see 'tap25 spool ls' and 'tap25 spool dump FILE'")
+	}
+	if n := st.spool.Damaged - w.damaged; n > 0 {
+		log.Error().Int64("rows", n).Str("spool", w.s.dir).Msg("rows were lost to damage on the spool's disk; the damaged bytes are kept beside it")
+	}
+	left := st.spool.Newer + st.spool.Unrecovered + st.loader.Unread
+	if n := left - w.left; n > 0 {
+		log.Error().Int64("files", n).Str("spool", w.s.dir).Msg("files of the spool cannot be read, or are of a newer tap25: they are left where they are; see 'tap25 spool verify'")
+	}
+	w.aside, w.damaged, w.left = st.spool.SetAside, st.spool.Damaged, left
+}
+
+// alarm says once a minute that something goes on.
+type alarm struct{ last time.Time }
+
+func (a *alarm) rings(on bool) bool {
+	if !on || time.Since(a.last) < time.Minute {
+		return false
+	}
+	a.last = time.Now()
+	return true
+}
