@@ -81,6 +81,7 @@ func (r *replay) follow(cmd *cobra.Command) (err error) {
 		err = f.run(ctx)
 	}
 	f.stream.Discard() // what is not sealed: the file is read again
+	f.asm.Close()      // counts what is open; its rows come with the next start
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
 	closed := f.stream.Close(draining)
@@ -140,6 +141,9 @@ func (f *follow) rebuild(ctx context.Context, files []captureFile) {
 	f.mute = true
 	defer func() { f.mute = false }()
 	for _, d := range f.done.Files {
+		if ctx.Err() != nil {
+			return
+		}
 		if size, ok := sizes[d.Name]; !ok || size != d.Size || d.Last.Before(last.Add(-rebuildFor)) {
 			continue
 		}

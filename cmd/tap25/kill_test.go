@@ -139,9 +139,15 @@ func tap25(t *testing.T, diag *bytes.Buffer, args ...string) *exec.Cmd {
 
 func TestFollow_KilledAtAnyPointGivesEveryRowOnce(t *testing.T) {
 	conn, _ := server(t)
-	dir := t.TempDir()
-	want := rotated(t, dir, kills(30, 200), kills(300, 5000))
-	for range kills(20, 200) {
+	captured, dir := t.TempDir(), t.TempDir()
+	want := rotated(t, captured, kills(30, 200), kills(300, 5000))
+	files, moved, times := captures(t, captured), 0, kills(20, 200)
+	for kill := range times {
+		for ; moved < len(files)*(kill+1)/times; moved++ { // so that there are rows to pass at each kill
+			if err := os.Rename(files[moved], filepath.Join(dir, filepath.Base(files[moved]))); err != nil {
+				t.Fatal(err)
+			}
+		}
 		var diag bytes.Buffer
 		cmd := tap25(t, &diag, "replay", "--follow", dir, "--sensor", "tap")
 		<-time.After(rand.N(time.Duration(kills(700, 6000)) * time.Millisecond))

@@ -142,3 +142,25 @@ func TestParts_LastOfAFileBearsItsKey(t *testing.T) {
 		t.Error(fmt.Sprint("settings that decide the rows: ", len(keys), " keys, want 3; their order must not matter"))
 	}
 }
+
+// A follower ends while a mail is under way and octets wait for others that were lost: they are in the sums, and no row is added.
+func TestFollow_EndsWithItsSumsWhereSessionsAreOpen(t *testing.T) {
+	conn, _ := server(t)
+	dir := t.TempDir()
+	if err := os.Rename(writeCapture(t, func(f *traffic) {
+		mailTo(f, 1, "whole@b.example")
+		p := f.host(2, 40000)
+		p.open()
+		p.say(fromServer, "220 mx\r\n")
+		p.say(fromClient, "MAIL FROM:<a@a.example>\r\n")
+		p.next[fromClient] += 100 // lost
+		p.say(fromClient, "RCPT TO:<open@b.example>\r\n")
+	}), filepath.Join(dir, "mail.pcap")); err != nil {
+		t.Fatal(err)
+	}
+	captures(t, dir)
+	diag := followed(t, dir, t.TempDir(), func(diag string) bool { return strings.Contains(diag, "file done") && rowsIn(t, conn) == 1 })
+	if !strings.Contains(diag, "left for the next replay") || rowsIn(t, conn) != 1 {
+		t.Errorf("%d rows: %s", rowsIn(t, conn), diag)
+	}
+}
