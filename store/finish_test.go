@@ -86,6 +86,34 @@ func checkQuestions(t *testing.T, db *DB) {
 	}
 }
 
+// checkCases holds what warrants open against their meaning, each alone and all together, where each row comes once.
+func checkCases(t *testing.T, db *DB) {
+	t.Helper()
+	_, err := db.Conn().Exec(t.Context(), `delete from warrants;
+		insert into warrants (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason)
+		select case_id, session_user, mailbox, domain, network::inet, '2020-03-01 06:00Z', '2020-03-20 18:00Z', 'infinity', 'order'
+		from (values ('1', 'ä1@D1.example', null, null), ('2', '', null, null), ('3', null, 'D2.EXAMPLE', null), ('4', null, null, '10.0.0.7'),
+			('5', null, null, '10.0.0.0/28'), ('6', null, null, '2001:db8::7'), ('7', null, null, '2001:db8::/124')) v (case_id, mailbox, domain, network),
+			generate_series(0, 1) i`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Conn().Exec(t.Context(), "update warrants set case_id = 'all' where id in (select max(id) from warrants group by case_id)"); err != nil {
+		t.Fatal(err)
+	}
+	for _, which := range []string{"1", "2", "3", "4", "5", "6", "7", "all"} {
+		if _, err := db.Conn().Exec(t.Context(), "select open_case($1, 'test')", which); err != nil {
+			t.Fatal(err)
+		}
+		const whole = "select coalesce(string_agg(m::text, ' ' order by m::text), '') from "
+		want := ask[string](t, db, whole+`mail m where exists (select from warrants w where w.case_id = $1 and
+			concerns(w.mailbox, w.domain, w.network, w.since, w.before, m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip))`, which)
+		if got := ask[string](t, db, whole+"case_mail($1) m", which); got != want || want == "" {
+			t.Errorf("case %s opens %d octets of rows, want %d", which, len(got), len(want))
+		}
+	}
+}
+
 // Days are finished, get late rows, are finished again and expire under a hold: every question has the answer of the view.
 func TestFinishDays_QuestionsStayRight(t *testing.T) {
 	db := database(t, false)
@@ -110,6 +138,7 @@ func TestFinishDays_QuestionsStayRight(t *testing.T) {
 		t.Errorf("%d days finished again", len(done))
 	}
 	checkQuestions(t, db)
+	checkCases(t, db)
 	hold(t, db, "d1.example", nil)
 	expire(t, db, ExpireConfig{Version: "test", Now: old.AddDate(2, 0, 20)})
 	checkQuestions(t, db)
