@@ -151,7 +151,9 @@ func (s *stream) openSpool() error {
 			break
 		}
 	}
-	s.dir = cfg.Dir
+	if s.dir = cfg.Dir; errors.Is(err, spool.ErrBusy) {
+		err = fmt.Errorf("%w: if it is for another tap, name that with --sensor, or another directory with --spool", err)
+	}
 	return err
 }
 
