@@ -45,6 +45,7 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	if err != nil {
 		return nil, fmt.Errorf("list the days that are over: %w", err)
 	}
+	waited := false // in vain, for a transaction that the other days would wait for as well
 	for _, d := range days {
 		did := FinishedDay{Day: d.Day}
 		if d.Summary {
@@ -52,8 +53,9 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 				return done, fmt.Errorf("summarize the day %s: %w", d.Day.Format(time.DateOnly), err)
 			}
 		}
-		if d.Reindex {
-			if did.Before, did.After, err = db.reindex(ctx, d, cfg.Patience); err != nil && !inUse(err) {
+		if d.Reindex && !waited {
+			did.Before, did.After, err = db.reindex(ctx, d, cfg.Patience)
+			if waited = inUse(err); err != nil && !waited {
 				return done, fmt.Errorf("reindex the day %s: %w", d.Day.Format(time.DateOnly), err)
 			}
 		}
