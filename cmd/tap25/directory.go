@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -91,12 +92,14 @@ func digits(s string) string {
 }
 
 // digestFile returns the SHA-256 of a file's first octets, and how many there were of them.
-func digestFile(path string, size int64) (digest string, n int64, err error) {
+func digestFile(ctx context.Context, path string, size int64) (digest string, n int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", 0, err
 	}
 	defer f.Close()
+	stop := context.AfterFunc(ctx, func() { f.Close() }) // a large file takes its time
+	defer stop()
 	sum := sha256.New()
 	n, err = io.Copy(sum, io.LimitReader(f, size))
 	return hex.EncodeToString(sum.Sum(nil)), n, err

@@ -160,7 +160,7 @@ func (f *follow) readNew(ctx context.Context, files []captureFile) error {
 		exists[file.name] = true
 	}
 	for _, file := range files {
-		if f.isDone(file) {
+		if f.isDone(ctx, file) {
 			continue
 		}
 		if !file.complete {
@@ -175,12 +175,12 @@ func (f *follow) readNew(ctx context.Context, files []captureFile) error {
 
 // isDone says whether a file was read before. One of the same name with other contents was not; but to one that has only
 // grown, the end is missing in the stream for good.
-func (f *follow) isDone(file captureFile) bool {
+func (f *follow) isDone(ctx context.Context, file captureFile) bool {
 	d := f.done.find(file.name)
 	if d == nil || file.size == d.Size {
 		return d != nil
 	}
-	digest, n, err := digestFile(filepath.Join(f.dir, file.name), d.Size)
+	digest, n, err := digestFile(ctx, filepath.Join(f.dir, file.name), d.Size)
 	if err != nil || n < d.Size || digest != d.Digest {
 		return false
 	}
@@ -193,9 +193,9 @@ func (f *follow) isDone(file captureFile) bool {
 
 // readOne reads a file, seals its rows, and notes that it is done.
 func (f *follow) readOne(ctx context.Context, file captureFile, exists map[string]bool) error {
-	digest, size, err := digestFile(filepath.Join(f.dir, file.name), file.size)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // gone meanwhile
+	digest, size, err := digestFile(ctx, filepath.Join(f.dir, file.name), file.size)
+	if errors.Is(err, os.ErrNotExist) || ctx.Err() != nil {
+		return nil // gone meanwhile, or the end
 	}
 	if err != nil {
 		return fmt.Errorf("read a capture file: %w", err)

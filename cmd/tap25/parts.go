@@ -67,9 +67,9 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) 
 		if err != nil {
 			break // reading will say so
 		}
-		digest, _, err := digestFile(path, info.Size())
+		digest, _, err := digestFile(ctx, path, info.Size())
 		if err != nil {
-			break
+			break // likewise
 		}
 		c.parts = append(c.parts, parts{key: r.fileKey(digest)})
 	}

@@ -164,3 +164,23 @@ func TestFollow_EndsWithItsSumsWhereSessionsAreOpen(t *testing.T) {
 		t.Errorf("%d rows: %s", rowsIn(t, conn), diag)
 	}
 }
+
+// A file of 64 GiB, which takes half a minute.
+func TestDigestFile_EndsWithItsContext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sparse")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 64<<30); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, n, err := digestFile(ctx, path, 64<<30); err == nil {
+		t.Errorf("%d octets were read", n)
+	}
+	var diag bytes.Buffer
+	if status := run(ctx, []string{"replay", "--db", nowhere, path}, nil, &bytes.Buffer{}, &diag); status != statusFailed || !strings.Contains(diag.String(), "interrupted") {
+		t.Errorf("status %d: %s", status, diag.String())
+	}
+}

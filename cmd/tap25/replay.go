@@ -151,6 +151,9 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	finish := func(bool) error { return out.flush() }
 	if !r.json {
 		if finish, err = r.store(ctx, cmd, files, paths, cfg.Sensor, out, cancel); err != nil {
+			if cmd.Context().Err() != nil {
+				err = errInterrupted
+			}
 			return err
 		}
 	}
@@ -187,6 +190,9 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	return nil
 }
 
+// longLook is the size of files whose digests take a while.
+const longLook = 2 << 30
+
 // hurry is how long an interrupted replay still loads what is sealed.
 const hurry = 10 * time.Second
 
@@ -208,6 +214,9 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 	}
 	cfg.log.Info().Bool("private_cluster", s.cluster != nil).Msg("database ready")
 	if total > 0 {
+		if total > longLook {
+			cfg.log.Info().Msg("looking whether the database holds these files")
+		}
 		if r.held, err = r.lookUpCaptures(ctx, s, paths); err != nil {
 			return nil, errors.Join(err, s.Close(ctx))
 		}
