@@ -53,7 +53,7 @@ func (l *spoolLimits) flags(f *pflag.FlagSet) {
 // check refuses what makes no sense.
 func (l *spoolLimits) check() error {
 	if l.bytes < 2*partBytes || l.age < 0 {
-		return &usageError{fmt.Errorf("--spool-bytes must be %d at least, twice what is sealed at once, and --spool-age positive", 2*partBytes)}
+		return &usageError{fmt.Errorf("--spool-bytes must be %d at least, twice what is sealed at once, and --spool-age not negative", 2*partBytes)}
 	}
 	return nil
 }
