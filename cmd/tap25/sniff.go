@@ -73,6 +73,6 @@ func sniffFlags(cmd *cobra.Command, s *sniffSettings) {
 	f.StringVar(&s.retention, "retention", "2y", "age at which days of the database are dropped, such as 2y, 24mo or 730d; 'never' keeps all")
 	f.StringVar(&s.metrics, "metrics", "", "address of /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
 	f.StringVar(&s.control, "control", "", "unix socket for tap25 status (default: control.sock in /run/tap25 for root, else in the state directory)")
-	f.StringVar(&s.user, "user", "", "user to become once attached, where started by root (default: with --db local the cluster's, else root without rights)")
+	f.StringVar(&s.user, "user", "", "user to become once attached, where started by root (default: whose the state directory is, with --db local the cluster's; else root without rights)")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -77,6 +78,7 @@ func (s *stream) rights(r *rights) error {
 	r.write = append(r.write, s.dir)
 	if s.cluster == nil {
 		r.connect = append(r.connect, databasePorts(s.dsn)...)
+		r.uid, r.gid = keeper(s.dir)
 	} else {
 		read, write := s.cluster.Needs()
 		r.read, r.write = append(r.read, read...), append(r.write, write...)
@@ -86,6 +88,23 @@ func (s *stream) rights(r *rights) error {
 		}
 	}
 	return nil
+}
+
+// keeper is the user who alone may enter a directory or one above it, such as a state directory that holds a private cluster;
+// -1: root may without any capability.
+func keeper(dir string) (uid, gid int) {
+	uid, gid = -1, -1
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		st, err := os.Stat(dir)
+		if err != nil {
+			continue
+		}
+		owner, ok := st.Sys().(*syscall.Stat_t)
+		if ok && owner.Uid != 0 && st.Mode().Perm()&0o001 == 0 {
+			uid, gid = int(owner.Uid), int(owner.Gid)
+		}
+	}
+	return uid, gid
 }
 
 // give makes a directory and what is in it another user's.

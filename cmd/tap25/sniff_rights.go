@@ -147,7 +147,13 @@ func (t *tap) confine() ([]string, error) {
 	if home, err := os.UserHomeDir(); err == nil {
 		r.read = append(r.read, filepath.Join(home, ".pgpass"), filepath.Join(home, ".postgresql"))
 	}
-	return confine(r)
+	notes, err := confine(r)
+	if err == nil && t.out.spool != "" {
+		if err = unix.Faccessat(unix.AT_FDCWD, t.out.spool, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+			err = fmt.Errorf("the spool %s cannot be written to any more: %w; name with --user whose it is", t.out.spool, err)
+		}
+	}
+	return notes, err
 }
 
 // resolverFiles is what finding a database server by its name, and proving its name, may read.

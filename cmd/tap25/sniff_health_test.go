@@ -1,0 +1,326 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"golang.org/x/sys/unix"
+
+	"tap25/store"
+	"tap25/store/spool"
+)
+
+const metricsAddress = "127.0.0.1:9425"
+
+// get asks a sniff that serves at metricsAddress in the tap's namespace.
+func (w *wire) get(path string) (status int, body string) {
+	w.t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (c net.Conn, err error) {
+		err = w.in(w.tap, func() (err error) { c, err = (&net.Dialer{}).DialContext(ctx, network, address); return err })
+		return c, err
+	}}}
+	r, err := client.Get("http://" + metricsAddress + path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r.StatusCode, string(text)
+}
+
+func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	type step struct {
+		after time.Duration
+		stats streamStats
+	}
+	waiting := func(loaded, lost int64, dbErr, fault error) streamStats {
+		return streamStats{spool: spool.Stats{Waiting: 5, Loaded: loaded, Lost: lost, LastFault: fault}, loader: store.LoaderStats{Err: dbErr}}
+	}
+	away := errors.New("away")
+	for name, c := range map[string]struct {
+		steps           []step
+		ailments, wants string
+	}{
+		"loads go on":                   {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck, waiting(2, 0, nil, nil)}, {2 * loadStuck, waiting(3, 0, nil, nil)}}, "", ""},
+		"loads stand still":             {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "loads stand still", ""},
+		"nothing waits":                 {[]step{{0, streamStats{}}, {9 * loadStuck, streamStats{}}}, "", ""},
+		"the database is away for days": {[]step{{0, waiting(1, 0, away, nil)}, {99 * loadStuck, waiting(1, 0, away, nil)}}, "", ""},
+		"it was away until now":         {[]step{{0, waiting(1, 0, away, nil)}, {99 * loadStuck, waiting(1, 0, away, nil)}, {99*loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "", ""},
+		"the spool is full":             {[]step{{0, waiting(1, 0, away, spool.ErrFull)}}, "", "the spool is full: rows wait in memory"},
+		"the spool cannot be written":   {[]step{{0, waiting(1, 0, nil, unix.EIO)}}, "", "the spool cannot be written: rows wait in memory"},
+		"rows are lost":                 {[]step{{0, waiting(1, 7, away, spool.ErrFull)}}, "", "the spool is full: rows are lost"},
+		"rows were lost a minute ago":   {[]step{{0, waiting(1, 7, away, nil)}, {time.Minute, waiting(1, 7, away, nil)}}, "", ""},
+	} {
+		h := &loadHealth{}
+		var ailments, wants []string
+		for _, s := range c.steps {
+			ailments, wants = h.ailing(start.Add(s.after), s.stats)
+		}
+		if strings.Join(ailments, ";") != c.ailments || strings.Join(wants, ";") != c.wants {
+			t.Errorf("%s: not live for %q, not ready for %q", name, ailments, wants)
+		}
+	}
+}
+
+// TestSniff_ReadyWhileTheSpoolHasRoom stops the database, fills the spool, and starts the database again.
+func TestSniff_ReadyWhileTheSpoolHasRoom(t *testing.T) {
+	w := newWire(t)
+	dir := clusterState(t)
+	cluster, err := store.NewCluster(filepath.Join(dir, "tap25"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked(t, "db", "up")
+	t.Cleanup(func() { run(context.Background(), []string{"db", "down"}, nil, io.Discard, io.Discard) })
+	m := w.serve()
+	s := w.sniff("--db", cluster.DSN(), "--metrics", metricsAddress, "--spool-age", "15s", "--retention", "never")
+	want := func(when string, live, ready int) {
+		t.Helper()
+		if status, body := w.get("/livez"); status != live {
+			t.Errorf("%s: livez %d %s", when, status, body)
+		}
+		if status, body := w.get("/readyz"); status != ready {
+			t.Errorf("%s: readyz %d %s", when, status, body)
+		}
+	}
+	loaded := func() bool {
+		r, err := askReport(t.Context(), s.control)
+		return err == nil && r.Store.Loaded == int64(len(m.taken))
+	}
+	if err := w.send("192.0.2.25:25", "one", 1); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "rows to be loaded", loaded)
+	want("at first", 200, 200)
+	asked(t, "db", "down")
+	if err := w.send("192.0.2.25:25", "two", 1); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the database to be missed", func() bool {
+		r, err := askReport(t.Context(), s.control)
+		return err == nil && r.Store.Away && r.Store.Waiting == 2
+	})
+	want("without a database", 200, 200)
+	awaitFor(t, time.Minute, "the spool to be full", func() bool { // its oldest rows wait for too long
+		if err := w.send("192.0.2.25:25", "more", 1); err != nil {
+			t.Fatal(err)
+		}
+		status, body := w.get("/readyz")
+		return status == 503 && body == "the spool is full: rows wait in memory\n"
+	})
+	want("with a full spool", 200, 503)
+	asked(t, "db", "up")
+	awaitFor(t, 2*time.Minute, "all rows to be loaded", loaded) // the loader pauses up to 30 s between attempts
+	await(t, "it to be ready", func() bool { status, _ := w.get("/readyz"); return status == 200 })
+	s.atRest(len(m.taken))
+	s.end(syscall.SIGTERM)
+}
+
+// TestSniff_EndsInOrderWithoutADatabase ends one whose rows wait; the next one loads them.
+func TestSniff_EndsInOrderWithoutADatabase(t *testing.T) {
+	w := newWire(t)
+	dir := clusterState(t)
+	cluster, err := store.NewCluster(filepath.Join(dir, "tap25"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := w.serve()
+	s := w.sniff("--db", cluster.DSN())
+	if err := w.send("192.0.2.25:25", "m", 3); err != nil {
+		t.Fatal(err)
+	}
+	s.atRest(len(m.taken))
+	s.end(syscall.SIGTERM)
+	if said := s.diag.String(); !strings.Contains(said, "ended while rows wait; the next start loads them") || !strings.Contains(said, "database  0 rows loaded (waiting 6)") {
+		t.Error(said)
+	}
+	asked(t, "db", "up")
+	t.Cleanup(func() { run(context.Background(), []string{"db", "down"}, nil, io.Discard, io.Discard) })
+	s = w.sniff("--db", cluster.DSN())
+	await(t, "the rows of the run before", func() bool {
+		r, err := askReport(t.Context(), s.control)
+		return err == nil && r.Store.Found == 6 && r.Store.Loaded == 6
+	})
+	s.end(syscall.SIGTERM)
+}
+
+// notifications listens where systemd would.
+func notifications(t testing.TB) (path string, next func() string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return path, func() string { // "" where none waits for two seconds
+		if err := c.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 4096)
+		n, err := c.Read(b)
+		if err != nil {
+			return ""
+		}
+		return string(b[:n])
+	}
+}
+
+func TestSniff_TellsSystemd(t *testing.T) {
+	w := newWire(t)
+	path, next := notifications(t)
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "300000")
+	s := w.sniff()
+	for _, want := range []string{"READY=1", "WATCHDOG=1", "WATCHDOG=1"} {
+		if got := next(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	until := func(want string) {
+		t.Helper()
+		for got := next(); !regexp.MustCompile("^" + want + "$").MatchString(got); got = next() {
+			if got != "WATCHDOG=1" {
+				t.Fatalf("%q, want %s", got, want)
+			}
+		}
+	}
+	until(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`) // as Type=notify-reload wants it
+	until("READY=1")
+	s.end(syscall.SIGTERM)
+	until("STOPPING=1")
+}
+
+// TestSniff_WatchdogStopsWithAWorker has the one worker hang: what tells systemd of progress ends.
+func TestSniff_WatchdogStopsWithAWorker(t *testing.T) {
+	w := newWire(t)
+	w.serve()
+	path, next := notifications(t)
+	s := w.hung("NOTIFY_SOCKET="+path, "WATCHDOG_USEC=300000")
+	for end := time.Now().Add(stuckAfter + 20*time.Second); !strings.Contains(s.diag.String(), "a worker stands still"); {
+		if time.Now().After(end) {
+			t.Fatal("nobody noticed")
+		}
+		if got := next(); got != "READY=1" && got != "WATCHDOG=1" && got != "" {
+			t.Errorf("%q", got)
+		}
+	}
+	for got := next(); got != ""; got = next() { // what was sent before
+	}
+	if said := strings.Count(s.diag.String(), "a worker stands still"); said < 2 {
+		t.Errorf("said %d times", said) // each in the place of a notification
+	}
+	for path, want := range map[string]int{"/livez": 503, "/readyz": 503, "/metrics": 200} {
+		if status, body := w.get(path); status != want || want == 503 && body != "a worker stands still\n" {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+}
+
+func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
+	w := newWire(t)
+	clusterState(t)
+	m := w.serve()
+	s := w.sniff("--db", "local", "--metrics", metricsAddress, "--retention", "never")
+	if err := w.send("192.0.2.25:25", "m", 3); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "rows to be loaded", func() bool {
+		r, err := askReport(t.Context(), s.control)
+		return err == nil && r.Store.Loaded == int64(len(m.taken))
+	})
+	r := s.atRest(len(m.taken))
+	_, text := w.get("/metrics")
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "tap25_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+	for name, want := range map[string]int64{
+		"frames_seen_total": r.Seen, "frames_ring_full_total": 0, "frames_delivered_total": r.Delivered, "sessions_total": 3,
+		`rows_total{outcome="accepted"}`: 6, "rows_spooled_total": 6, "rows_loaded_total": 6, "rows_waiting": 0, "database_away": 0, "live": 1, "ready": 1,
+		`interface_up{interface="tap0"}`: 1, `segments_total{direction="to_servers"}`: r.ToServers, `segments_total{direction="from_servers"}`: r.FromServers,
+	} {
+		if got := regexp.MustCompile(`(?m)^tap25_` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(text); got == nil {
+			t.Errorf("there is no %s", name)
+		} else if n, err := strconv.ParseFloat(got[1], 64); err != nil || int64(n) != want {
+			t.Errorf("%s is %s, want %d", name, got[1], want)
+		}
+	}
+	for _, word := range []string{"192.0.2", "2001:db8", "a.example"} {
+		if strings.Contains(text, word) {
+			t.Errorf("%s stands in the metrics", word)
+		}
+	}
+	s.end(os.Interrupt)
+}
+
+// TestStatus_ShowsWhatAddsUp looks at what a person sees, and at --json and --watch.
+func TestStatus_ShowsWhatAddsUp(t *testing.T) {
+	w := newWire(t)
+	m := w.serve()
+	s := w.sniff()
+	if err := w.send("192.0.2.25:25", "m", 2); err != nil {
+		t.Fatal(err)
+	}
+	r := s.atRest(len(m.taken))
+	shown := asked(t, "status", "--control", s.control, "--interval", "50ms")
+	number := func(name string) (n int64) {
+		t.Helper()
+		m := regexp.MustCompile(`(?m)^ *` + regexp.QuoteMeta(name) + ` +(\d+) +\d+/s$`).FindStringSubmatch(shown)
+		if m == nil {
+			t.Fatalf("no %s in:\n%s", name, shown)
+		}
+		n, _ = strconv.ParseInt(m[1], 10, 64)
+		return n
+	}
+	if number("frames seen") != number("= dropped by design")+number("+ ring full")+number("+ delivered") || number("+ delivered") != number("= read")+number("+ waiting in rings") || number("rows") != 4 || number("= read") != r.Read {
+		t.Errorf("it does not add up:\n%s", shown)
+	}
+	if !strings.Contains(shown, "interface tap0: native XDP, up") {
+		t.Error(shown)
+	}
+	if as := asked(t, "status", "--control", s.control, "--json"); !strings.Contains(as, fmt.Sprintf("\"read\": %d,", r.Read)) {
+		t.Error(as)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var out syncBuffer
+	ended := make(chan int)
+	go func() {
+		ended <- run(ctx, []string{"status", "--control", s.control, "--watch", "--interval", "20ms", "--json"}, nil, &out, io.Discard)
+	}()
+	await(t, "three looks", func() bool { return strings.Count(out.String(), "\n") >= 3 })
+	cancel()
+	if status := <-ended; status != statusDone {
+		t.Errorf("status %d", status)
+	}
+	s.end(os.Interrupt)
+	var diag syncBuffer
+	if status := run(t.Context(), []string{"status", "--control", s.control}, nil, io.Discard, &diag); status != statusFailed || !strings.Contains(diag.String(), "does it run") {
+		t.Errorf("without a sniff: %d %s", status, diag.String())
+	}
+}
