@@ -6,12 +6,27 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all build install-run install-test demo test check bounds live properties kills fuzz bench clean storage
+.PHONY: all build install install-run install-test demo test check bounds live properties kills fuzz bench clean storage
 
 all: build
 
 build:
 	go build -trimpath -ldflags '-s -w' -o bin/tap25 ./cmd/tap25
+
+# Program, manual pages, completion, unit, user and settings. Settings that are there stay as they are.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+install: $(if $(wildcard bin/tap25),,build)
+	install -D bin/tap25 $(DESTDIR)$(PREFIX)/bin/tap25
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	bin/tap25 man --dir $(DESTDIR)$(PREFIX)/share/man/man1
+	bin/tap25 completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tap25
+	bin/tap25 completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tap25
+	bin/tap25 completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tap25.fish
+	sed 's#/usr/bin/tap25#$(PREFIX)/bin/tap25#; s#/etc/tap25/#$(SYSCONFDIR)/tap25/#' packaging/tap25.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/tap25.service
+	install -D -m 644 packaging/tap25.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tap25.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/tap25/tap25.yaml || install -D -m 644 packaging/tap25.yaml $(DESTDIR)$(SYSCONFDIR)/tap25/tap25.yaml
 
 # What running needs: PostgreSQL's server and psql, from the distribution.
 install-run:
@@ -21,7 +36,7 @@ install-run:
 # tests as root tcpdump, Postfix and Exim. The XDP program's object is committed; where clang 14 and libbpf-dev are installed, a test
 # compiles it anew and compares.
 install-test: install-run
-	@command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null && command -v tcpdump >/dev/null && command -v systemd-analyze >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool tcpdump systemd; }
+	@command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null && command -v tcpdump >/dev/null && command -v setcap >/dev/null && command -v systemd-analyze >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool tcpdump libcap2-bin systemd; }
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory bin/mta
 
 # Postfix and Exim are only unpacked: as packages they conflict, and would take the place of the machine's own mail system.

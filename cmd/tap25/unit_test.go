@@ -150,9 +150,18 @@ func confined() {
 	panic(syscall.Exec(self, append([]string{"tap25-probed"}, os.Args[1:]...), os.Environ()))
 }
 
-// asUnit has a sniff started as systemd would: as another user, with the unit's capabilities and system calls.
-func (u unitFile) asUnit(t testing.TB, cmd *exec.Cmd) {
+// mounts are what the unit has of the file system: all of it read-only but a directory, and of /proc the processes alone.
+// The mounts are of a namespace of their own, and end with its last process.
+const mounts = `mount -t proc -o hidepid=invisible,subset=pid proc /proc; mount --bind "$0" "$0"; mount -o remount,bind,ro /; exec "$@"`
+
+// asUnit has a sniff started as systemd would: as another user, with the unit's capabilities, system calls and files.
+func (u unitFile) asUnit(t testing.TB, cmd *exec.Cmd, state string) {
 	t.Helper()
+	for setting, want := range map[string]string{"ProcSubset": "pid", "ProtectProc": "invisible", "ProtectSystem": "strict", "NoNewPrivileges": "yes"} {
+		if !slices.Equal(u[setting], []string{want}) {
+			t.Fatalf("%s is %q; the test has %s", setting, u[setting], want)
+		}
+	}
 	if got := u["SystemCallErrorNumber"]; !slices.Equal(got, []string{"EPERM"}) {
 		t.Fatalf("forbidden system calls give %q; the test has EPERM", got)
 	}
@@ -161,10 +170,10 @@ func (u unitFile) asUnit(t testing.TB, cmd *exec.Cmd) {
 		t.Fatal(err)
 	}
 	cmd.Env = append(cmd.Env, "TAP25_TEST_SYSCALLS="+string(numbers))
-	cmd.Args = append([]string{"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs",
+	cmd.Args = append([]string{"unshare", "--mount", "--propagation=private", "sh", "-ec", mounts, state, "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs",
 		"--inh-caps=" + u.capabilities("AmbientCapabilities"), "--ambient-caps=" + u.capabilities("AmbientCapabilities"),
 		"--bounding-set=" + u.capabilities("CapabilityBoundingSet"), program(t, "tap25-confined")}, cmd.Args[1:]...)
-	cmd.Path = requireTool(t, "setpriv", "root")
+	cmd.Path = requireTool(t, "unshare", "root")
 }
 
 // openDir is a directory that every user may look into.
@@ -232,7 +241,7 @@ func TestUnit_SniffRunsUnderItsConditions(t *testing.T) {
 	}
 	t.Setenv("TAP25_TEST_OUTSIDE", "../../README.md") // which every user may read: Landlock alone forbids it
 	s := w.prepare(state)
-	readUnit(t).asUnit(t, s.cmd)
+	readUnit(t).asUnit(t, s.cmd, state)
 	s.launch(w)
 	s.awaitListening()
 	for _, thread := range statusOf(t, s.cmd.Process.Pid) {
@@ -266,7 +275,7 @@ func TestUnit_PrivateClusterRunsUnderItsConditions(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := w.prepare(state, "--db", "local", "--retention", "never")
-	readUnit(t).asUnit(t, s.cmd)
+	readUnit(t).asUnit(t, s.cmd, state)
 	s.launch(w)
 	s.awaitListening()
 	for _, prefix := range []string{"one", "two"} {
