@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -76,7 +78,7 @@ func (s *liveStatus) run(ctx context.Context, w io.Writer) error {
 		if s.json {
 			err = json.NewEncoder(w).Encode(now)
 		} else {
-			err = now.write(w, before)
+			err = now.show(w, before, s.watch && isTerminal(w))
 		}
 		if err != nil || !s.watch {
 			return err
@@ -106,19 +108,37 @@ func askReport(ctx context.Context, path string) (*report, error) {
 	return r, nil
 }
 
-// write shows a report with the rates since the one before.
+// show writes a report with the rates since the one before; over the last one where it is watched on a terminal (ECMA-48:
+// CUP, EL, ED).
+func (r *report) show(w io.Writer, before *report, over bool) error {
+	var b bytes.Buffer
+	if err := r.write(&b, before); err != nil {
+		return err
+	}
+	text := b.String()
+	if over {
+		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// write writes a report with the rates since the one before.
 func (r *report) write(w io.Writer, before *report) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	seconds := r.At.Sub(before.At).Seconds()
 	line := func(name string, n, was int64) {
 		fmt.Fprintf(t, "%s\t%d\t%.0f/s\t\n", name, n, float64(n-was)/max(seconds, 1e-3))
 	}
-	fmt.Fprintf(w, "tap25 sniff, process %d, sensor %s, since %s\n", r.PID, r.Sensor, r.Started.Format(time.RFC3339))
+	fmt.Fprintf(w, "tap25 sniff, process %d, sensor %s, for %s since %s\n", r.PID, r.Sensor, r.At.Sub(r.Started).Round(time.Second), r.Started.Format(time.RFC3339))
 	for _, i := range r.Interfaces {
 		fmt.Fprintf(w, "interface %s: %s\n", i.Name, i.state())
 	}
 	for _, a := range append(r.Ailments, r.Wants...) {
 		fmt.Fprintf(w, "trouble: %s\n", a)
+	}
+	if r.Store != nil && r.Store.Away {
+		fmt.Fprintln(w, "the database is away: rows wait in the spool")
 	}
 	line("frames seen", r.Seen, before.Seen)
 	line("= dropped by design", sumOf(r.Dropped), sumOf(before.Dropped))
@@ -130,8 +150,13 @@ func (r *report) write(w io.Writer, before *report) error {
 	line("octets lost", r.LostBytes, before.LostBytes)
 	line("sessions", r.Sessions, before.Sessions)
 	line("rows", r.Rows, before.Rows)
+	for outcome, n := range named(r.Outcomes) {
+		if n > 0 {
+			line(outcome, n, before.Outcomes[outcome])
+		}
+	}
 	if s, b := r.Store, before.Store; s != nil && b != nil {
-		line("= spooled", s.Spooled, b.Spooled)
+		line("rows = spooled", s.Spooled, b.Spooled)
 		line("+ lost to a full spool", s.Lost, b.Lost)
 		line("loaded", s.Loaded, b.Loaded)
 		line("waiting in the spool", s.Waiting, b.Waiting)
