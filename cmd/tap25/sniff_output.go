@@ -78,6 +78,9 @@ func (s *stream) rights(r *rights) error {
 	r.write = append(r.write, s.dir)
 	if s.cluster == nil {
 		r.connect = append(r.connect, databasePorts(s.dsn)...)
+		for _, file := range databaseFiles(s.dsn) {
+			r.read = append(r.read, place(file))
+		}
 		r.uid, r.gid = keeper(s.dir)
 	} else {
 		read, write := s.cluster.Needs()

@@ -114,7 +114,7 @@ func hasLandlock() bool {
 func (t *tap) confine() ([]string, error) {
 	r := rights{uid: -1, gid: -1, read: resolverFiles()}
 	if t.settings.config != "" {
-		r.read = append(r.read, t.settings.config)
+		r.read = append(r.read, place(t.settings.config))
 	}
 	if t.control != "" {
 		r.write = append(r.write, filepath.Dir(t.control))
@@ -158,7 +158,7 @@ func (t *tap) confine() ([]string, error) {
 
 // resolverFiles is what finding a database server by its name, and proving its name, may read.
 func resolverFiles() []string {
-	return []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl", "/etc/localtime", "/usr/share/zoneinfo", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"}
+	return []string{place("/etc/resolv.conf"), "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl", "/etc/localtime", "/usr/share/zoneinfo", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"}
 }
 
 func lookupUser(name string) (uid, gid int, err error) {
