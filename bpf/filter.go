@@ -177,7 +177,7 @@ func (f *Filter) Attach(index int, name string, mode Mode) (native bool, err err
 		flags = link.XDPGenericMode
 	}
 	l, err := link.AttachXDP(link.XDPOptions{Program: f.objects.Tap25, Interface: index, Flags: flags})
-	if mode == Auto && errors.Is(err, unix.EOPNOTSUPP) || mode == Auto && errors.Is(err, unix.EINVAL) {
+	if mode == Auto && err != nil && !refusedAnyhow(err) {
 		flags = link.XDPGenericMode
 		l, err = link.AttachXDP(link.XDPOptions{Program: f.objects.Tap25, Interface: index, Flags: flags})
 	}
@@ -186,6 +186,17 @@ func (f *Filter) Attach(index int, name string, mode Mode) (native bool, err err
 	}
 	f.links[index] = l
 	return flags == link.XDPDriverMode, nil
+}
+
+// refusedAnyhow tells the errors that generic mode would meet too from those with which drivers refuse XDP, with a queue
+// layout, an offload or an MTU: EOPNOTSUPP, EINVAL, ENOSPC, ENOMEM, ERANGE and others.
+func refusedAnyhow(err error) bool {
+	for _, e := range []error{unix.EBUSY, unix.EEXIST, unix.EPERM, unix.ENODEV} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 func explainAttach(name string, mode Mode, err error) error {
@@ -197,7 +208,7 @@ func explainAttach(name string, mode Mode, err error) error {
 	case errors.Is(err, unix.ENODEV):
 		return fmt.Errorf("attach to %s: no such interface: %w", name, err)
 	case mode == Native:
-		return fmt.Errorf("attach to %s: the driver refuses XDP (or not with this MTU); \"--xdp generic\" works with any driver: %w", name, err)
+		return fmt.Errorf("attach to %s: the driver refuses XDP (or not with this MTU, these queues or offloads); \"--xdp generic\" works with any driver: %w", name, err)
 	}
 	return fmt.Errorf("attach to %s: %w", name, err)
 }

@@ -45,3 +45,25 @@ func TestSniff_LoadsIntoTheDatabase(t *testing.T) {
 		t.Errorf("%d rows in the database, %d taken by the server; or not the same", len(rows), len(m.taken))
 	}
 }
+
+// TestSniff_DropsWhatIsOlderThanTheRetention finds a day in the database that is years old.
+func TestSniff_DropsWhatIsOlderThanTheRetention(t *testing.T) {
+	w := newWire(t)
+	clusterState(t)
+	captures := t.TempDir()
+	if err := makeCaptures(captures); err != nil {
+		t.Fatal(err)
+	}
+	asked(t, "replay", captures+"/mail.pcap") // of 2023
+	if rows := asked(t, "db", "psql", "--", "-Atc", "select count(*) from mail"); rows != "2\n" {
+		t.Fatalf("%s rows to begin with", rows)
+	}
+	s := w.sniff("--db", "local", "--retention", "2y")
+	await(t, "word of it", func() bool {
+		return strings.Contains(s.diag.String(), "dropped what is older than the retention")
+	})
+	s.end(syscall.SIGTERM)
+	if left := asked(t, "db", "psql", "--", "-Atc", "select (select count(*) from mail), (select count(*) from expired), (select sum(rows) from expired)"); left != "0|1|2\n" {
+		t.Errorf("rows left, days expired, their rows: %s", left)
+	}
+}
