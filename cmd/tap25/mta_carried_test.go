@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -145,6 +146,11 @@ func (w *wire) dump(path string) (stop func()) {
 	w.t.Cleanup(func() { _ = dump.Process.Kill(); _ = dump.Wait() })
 	await(w.t, "tcpdump", func() bool { return strings.Contains(diag.String(), "listening") })
 	return func() {
+		await(w.t, "tcpdump to have written all that it was given", func() bool {
+			_ = dump.Process.Signal(syscall.SIGUSR1) // has it say where it stands
+			said := dumpStands.FindAllStringSubmatch(diag.String(), -1)
+			return len(said) > 0 && said[len(said)-1][1] == said[len(said)-1][2]
+		})
 		if err := dump.Process.Signal(syscall.SIGINT); err != nil {
 			w.t.Fatal(err)
 		}
@@ -153,3 +159,6 @@ func (w *wire) dump(path string) (stop func()) {
 		}
 	}
 }
+
+// dumpStands is what tcpdump answers to SIGUSR1; what was received and not captured waits in its buffer.
+var dumpStands = regexp.MustCompile(`(\d+) packets? captured, (\d+) packets? received by filter`)
