@@ -1,12 +1,16 @@
 package bpf
 
 import (
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
+
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
 
 	"tap25/reassembly"
 )
@@ -108,6 +112,46 @@ func TestFilter_AgreesWithTheDecoderOnItsCorpus(t *testing.T) {
 	}
 }
 
+// TestFilter_AgreesWithTheDecoderOnEveryCapture runs the frames of the captures in testdata, each for itself.
+func TestFilter_AgreesWithTheDecoderOnEveryCapture(t *testing.T) {
+	f := load(t, Config{RingBytes: 4096})
+	files, err := filepath.Glob("../testdata/*/*.pcap")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no captures: %v", err)
+	}
+	frames := 0
+	for _, name := range files {
+		file, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := pcapgo.NewReader(file)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for n := 0; r.LinkType() == layers.LinkTypeEthernet; n++ {
+			frame, info, err := r.ReadPacketData()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			want := reassembly.PortVerdict(linkEthernet, frame, nil)
+			before := stats(t, f)
+			run(t, f, frame)
+			if got := raised(t, before, stats(t, f)); !agree(got, want, info.Length > len(frame), firstOfTunnel(t, f)) {
+				t.Errorf("%s: frame %d: the program says %s, the decoder %d", name, n, got, want)
+			}
+			frames++
+		}
+		file.Close()
+	}
+	if frames < 10_000 {
+		t.Errorf("only %d frames", frames)
+	}
+}
+
 func raised(t *testing.T, before, after Stats) Verdict {
 	t.Helper()
 	for v := range after.Verdicts {
@@ -159,6 +203,9 @@ func randomFrame(t testing.TB, r *rand.Rand) (frame []byte, damaged bool) {
 	payload := tcp(port, 40000, "x")
 	if r.IntN(2) == 0 {
 		payload = tcp(40000, port, "some text")
+	}
+	if r.IntN(50) == 0 {
+		payload = append(payload, make([]byte, 1+r.IntN(30_000))...) // a jumbo frame, in several buffers
 	}
 	etherType, packet := randomIP(t, r, []int{6, 6, 6, 6, 6, 17, 1}[r.IntN(7)], payload)
 	wraps := r.IntN(6)

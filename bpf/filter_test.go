@@ -102,6 +102,8 @@ func frames(t testing.TB) []namedFrame {
 		{"one tag", ethernet(0x8100, joined([]byte{0, 7, 8, 0}, m4)), Segment},
 		{"IPv4 options", ethernet(0x0800, options), Segment},
 		{"IPv6 extension headers", ethernet(0x86dd, ip(t, testSrc6, testDst6, 0, chain)), Segment},
+		{"IPv6 extension headers of 6 kB, and TCP in the second buffer", ethernet(0x86dd, ip(t, testSrc6, testDst6, 60, joined(
+			[]byte{60, 255}, make([]byte, 2046), []byte{60, 255}, make([]byte, 2046), []byte{6, 255}, make([]byte, 2046), tcp(1, 25, "x")))), Segment},
 		{"two MPLS labels", ethernet(0x8847, joined([]byte{0, 1, 0, 9, 0, 2, 1, 9}, m4)), Segment},
 		{"MPLS, Ethernet pseudowire with control word", ethernet(0x8847, joined([]byte{0, 2, 1, 9, 0, 0, 0, 0}, inner)), Segment},
 		{"PPPoE", ethernet(0x8864, joined([]byte{0x11, 0, 0, 1}, be16(2+len(m6)), be16(0x57), m6)), Segment},
