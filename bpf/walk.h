@@ -1,7 +1,5 @@
 // The walk through the headers of a frame, from the outside in, to a verdict. Included by filter.c, whose maps it reads.
-#define BRIDGED 0x6558   // transparent Ethernet bridging: an Ethernet header, with which every frame begins
 #define PROTOCOL 0x10000 // walk.next is an EtherType (up to 1500 a length of LLC), or this and a protocol number
-
 struct walk {
 	__u32 offset, next, verdict, hash; // next lies at the offset
 	__u32 first, later; // inside the first fragment of a datagram that is not TCP; a later one of it
@@ -12,24 +10,26 @@ struct walk {
 struct way { struct xdp_md *ctx; struct walk *w; };
 // TAKE copies the next n octets to w->h and steps over them; a frame that has fewer is truncated.
 #define TAKE(n) do { if (bpf_xdp_load_bytes(ctx, w->offset, w->h, n)) return end(w, VERDICT_TRUNCATED); w->offset += (n); } while (0)
-static __always_inline long end(struct walk *w, enum verdict v) { w->verdict = v; return 1; }
-static __always_inline long go(struct walk *w, __u32 next) { w->next = next; return 0; }
+INLINE long end(struct walk *w, enum verdict v) { w->verdict = v; return 1; }
+INLINE void keep(struct walk *w, void *addresses, int n) { if (!w->first) __builtin_memcpy(w->outer.addresses, addresses, n); }
+INLINE long go(struct walk *w, __u32 next) { w->next = next; return 0; }
 
 // A sum, so that both directions have the same; of addresses only, since fragments show no ports and must meet their connection.
-static __always_inline __u32 mix(__u64 a) { a *= 0x9e3779b97f4a7c15ULL; return ((a ^ a >> 29) * 0xbf58476d1ce4e5b9ULL) >> 32; }
-static __always_inline __u32 pair4(void *a) { return mix(*(__u32 *)a) + mix(*(__u32 *)(a + 4)); }
-static __always_inline __u32 pair6(void *a) { return mix(*(__u64 *)a * 31 + *(__u64 *)(a + 8)) + mix(*(__u64 *)(a + 16) * 31 + *(__u64 *)(a + 24)); }
-static __always_inline int bit(__u16 *p) { return ports[*p >> 3] >> (*p & 7); }
-static __always_inline int watched(void *t) { return (bit(t) | bit(t + 2)) & 1; } // one of the two ports at t
-static __always_inline int tunnel(__u32 port) { return port == 4789 || port == 8472 || port == 4790 || port == 6081; } // VXLAN (RFC 7348), before it had a port, GPE, Geneve (RFC 8926)
-static __always_inline int leads(__u32 type) // to IP
+INLINE __u32 mix(__u64 a) { a *= 0x9e3779b97f4a7c15ULL; return ((a ^ a >> 29) * 0xbf58476d1ce4e5b9ULL) >> 32; }
+INLINE __u32 pair4(void *a) { return mix(*(__u32 *)a) + mix(*(__u32 *)(a + 4)); }
+INLINE __u32 pair6(void *a) { return mix(*(__u64 *)a * 31 + *(__u64 *)(a + 8)) + mix(*(__u64 *)(a + 16) * 31 + *(__u64 *)(a + 24)); }
+INLINE int bit(__u16 *p) { return ports[*p >> 3] >> (*p & 7); }
+INLINE int watched(void *t) { return (bit(t) | bit(t + 2)) & 1; } // one of the two ports at t
+enum { VXLAN = 4789, VXLAN_OLD = 8472, VXLAN_GPE = 4790, GENEVE = 6081 }; // UDP ports: RFC 7348, Linux before it, RFC 8926
+INLINE int tunnel(__u32 port) { return port == VXLAN || port == VXLAN_OLD || port == VXLAN_GPE || port == GENEVE; }
+INLINE int tag(__u32 t) { return t == ETH_P_8021Q || t == ETH_P_8021AD || t == ETH_P_QINQ1 || t == ETH_P_QINQ2 || t == ETH_P_QINQ3; }
+INLINE int leads(__u32 t) // to IP
 {
-	return type == 0x0800 || type == 0x86dd || type == 0x8100 || type == 0x88a8 || type == 0x9100 || type == 0x9200 || type == 0x9300 ||
-	       type == 0x8847 || type == 0x8848 || type == 0x8864 || type == BRIDGED;
+	return t == ETH_P_IP || t == ETH_P_IPV6 || tag(t) || t == ETH_P_MPLS_UC || t == ETH_P_MPLS_MC || t == ETH_P_PPP_SES || t == ETH_P_TEB;
 }
 
-// A fragment of TCP is kept by its addresses. Of another datagram only the first fragment shows what is inside: it decides for the others.
-static __always_inline long fragment(struct walk *w, __u32 protocol, __u32 id, __u32 later)
+// A fragment of TCP is kept by its addresses. Of another datagram the first fragment decides for all: it shows what is inside.
+INLINE long fragment(struct walk *w, __u32 protocol, __u32 id, __u32 later)
 {
 	if (protocol == IPPROTO_TCP || w->first) // fragments within fragments: placed by the outer ones
 		return end(w, VERDICT_FRAGMENT);
@@ -40,7 +40,7 @@ static __always_inline long fragment(struct walk *w, __u32 protocol, __u32 id, _
 	return later ? end(w, VERDICT_UNDECIDED) : go(w, PROTOCOL | protocol);
 }
 
-static __always_inline long behind_ip(struct xdp_md *ctx, struct walk *w, __u8 *h)
+INLINE long behind_ip(struct xdp_md *ctx, struct walk *w, __u8 *h)
 {
 	__u32 port;
 	switch (w->next) {
@@ -50,15 +50,15 @@ static __always_inline long behind_ip(struct xdp_md *ctx, struct walk *w, __u8 *
 		if (!tunnel(port = be16(h + 2)))
 			return end(w, VERDICT_NOT_TCP);
 		TAKE(8);
-		if (port == 6081) { w->offset += (h[0] & 63) * 4; return go(w, be16(h + 2)); }
-		return port == 4790 && h[0] & 4 && h[3] != 3 ? end(w, VERDICT_UNDECIDED) : go(w, BRIDGED); // no Ethernet in it: left to user space
+		if (port == GENEVE) { w->offset += (h[0] & 63) * 4; return go(w, be16(h + 2)); }
+		return port == VXLAN_GPE && h[0] & 4 && h[3] != 3 ? end(w, VERDICT_UNDECIDED) : go(w, ETH_P_TEB); // GPE without Ethernet
 	case PROTOCOL | IPPROTO_GRE: // RFC 2784, 2890
 		TAKE(4);
-		if (h[1] & 7 || h[0] & 0x40) // version 1, PPTP, is compressed; source routes (RFC 1701) are left to user space
+		if (h[1] & 7 || h[0] & 0x40) // version 1, PPTP, is compressed; source routes, RFC 1701
 			return end(w, h[1] & 7 ? VERDICT_NOT_TCP : VERDICT_UNDECIDED);
 		w->offset += (h[0] >> 7) * 4 + (h[0] >> 5 & 1) * 4 + (h[0] >> 4 & 1) * 4;
-		return go(w, be16(h + 2) == 0x88be && !(h[0] & 0x10) ? BRIDGED : be16(h + 2)); // ERSPAN I has no header of its own
-	case PROTOCOL | 97: TAKE(2); return go(w, BRIDGED); // EtherIP, RFC 3378
+		return go(w, be16(h + 2) == ETH_P_ERSPAN && !(h[0] & 0x10) ? ETH_P_TEB : be16(h + 2)); // ERSPAN I has no header of its own
+	case PROTOCOL | 97: TAKE(2); return go(w, ETH_P_TEB); // EtherIP, RFC 3378
 	case PROTOCOL | IPPROTO_FRAGMENT: // one with neither offset nor more is whole, RFC 6946
 		TAKE(8);
 		return be16(h + 2) & 0xfff9 ? fragment(w, h[0], *(__u32 *)(h + 4), be16(h + 2) & 0xfff8) : go(w, PROTOCOL | h[0]);
@@ -77,47 +77,41 @@ static long step(__u32 i, struct way *way)
 	struct walk *w = way->w;
 	__u8 *h = w->h, ethernet;
 	switch (w->next) {
-	case BRIDGED: TAKE(14); return go(w, be16(h + 12));
-	case 0x8100: case 0x88a8: case 0x9100: case 0x9200: case 0x9300: TAKE(4); return go(w, be16(h + 2));
+	case ETH_P_TEB: TAKE(14); return go(w, be16(h + 12));
+	case ETH_P_8021Q: case ETH_P_8021AD: case ETH_P_QINQ1: case ETH_P_QINQ2: case ETH_P_QINQ3: TAKE(4); return go(w, be16(h + 2));
 	case 0 ... 1500: TAKE(8); return end(w, h[0] == 0xaa ? VERDICT_UNDECIDED : VERDICT_NOT_IP); // LLC: SNAP (RFC 1042) may lead to IP
-	case 0x0800: case PROTOCOL | IPPROTO_IPIP:
+	case ETH_P_IP: case PROTOCOL | IPPROTO_IPIP:
 		TAKE(20);
-		if (h[0] >> 4 != 4 || (h[0] & 15) < 5)
-			return end(w, VERDICT_MALFORMED);
+		if (h[0] >> 4 != 4 || (h[0] & 15) < 5) return end(w, VERDICT_MALFORMED);
 		w->offset += (h[0] & 15) * 4 - 20;
 		w->hash = pair4(h + 12);
-		if (!w->first)
-			__builtin_memcpy(w->outer.addresses, h + 12, 8);
+		keep(w, h + 12, 8);
 		return be16(h + 6) & 0x3fff ? fragment(w, h[9], be16(h + 4), be16(h + 6) & 0x1fff) : go(w, PROTOCOL | h[9]);
-	case 0x86dd: case PROTOCOL | IPPROTO_IPV6:
+	case ETH_P_IPV6: case PROTOCOL | IPPROTO_IPV6:
 		TAKE(40);
-		if (h[0] >> 4 != 6)
-			return end(w, VERDICT_MALFORMED);
+		if (h[0] >> 4 != 6) return end(w, VERDICT_MALFORMED);
 		w->hash = pair6(h + 8);
-		if (!w->first)
-			__builtin_memcpy(w->outer.addresses, h + 8, 32);
+		keep(w, h + 8, 32);
 		return go(w, PROTOCOL | h[6]);
-	case 0x8847: case 0x8848: case PROTOCOL | IPPROTO_MPLS: // below the last label nothing names the payload: its first nibble does
-		TAKE(4);                                        // (RFC 4928), or an EtherType behind the addresses of a pseudowire
-		if (!(h[2] & 1))
-			return 0;
+	case ETH_P_MPLS_UC: case ETH_P_MPLS_MC: case PROTOCOL | IPPROTO_MPLS: // below the last label nothing names the payload:
+		TAKE(4); // its first nibble does (RFC 4928), or an EtherType behind the addresses of a pseudowire
+		if (!(h[2] & 1)) return 0;
 		TAKE(18);
 		ethernet = leads(be16(h + 12));
 		w->doubt |= h[0] >> 4 == 6 && ethernet;
 		w->offset -= h[0] >> 4 == 0 && leads(be16(h + 16)) ? 14 : 18; // a control word, RFC 4385
 		if (h[0] >> 4 == 4 && ((h[0] & 15) >= 5 || !ethernet))
-			return go(w, 0x0800);
-		return go(w, h[0] >> 4 == 6 && !ethernet ? 0x86dd : BRIDGED);
-	case 0x8864: // PPPoE, RFC 2516: 6 octets, then PPP's protocol, of which all but IP is left to user space
+			return go(w, ETH_P_IP);
+		return go(w, h[0] >> 4 == 6 && !ethernet ? ETH_P_IPV6 : ETH_P_TEB);
+	case ETH_P_PPP_SES: // PPPoE, RFC 2516: 6 octets, then PPP's protocol, of which all but IP is left to user space
 		TAKE(8);
-		return be16(h + 6) == 0x21 ? go(w, 0x0800) : be16(h + 6) == 0x57 ? go(w, 0x86dd) : end(w, VERDICT_UNDECIDED);
-	case 0x88be: case 0x22eb: // ERSPAN II and III, draft-foschiano-erspan, the latter under either number
+		return be16(h + 6) == 0x21 ? go(w, ETH_P_IP) : be16(h + 6) == 0x57 ? go(w, ETH_P_IPV6) : end(w, VERDICT_UNDECIDED);
+	case ETH_P_ERSPAN: case ETH_P_ERSPAN2: // ERSPAN II and III, draft-foschiano-erspan, the latter under either number
 		TAKE(8);
-		if (h[0] >> 4 != 2)
-			return go(w, BRIDGED);
+		if (h[0] >> 4 != 2) return go(w, ETH_P_TEB);
 		TAKE(4);
 		w->offset += (h[3] & 1) * 8;                                     // O: platform specific subheader
-		return h[2] & 0x7c ? end(w, VERDICT_UNDECIDED) : go(w, BRIDGED); // FT: no Ethernet in it
+		return h[2] & 0x7c ? end(w, VERDICT_UNDECIDED) : go(w, ETH_P_TEB); // FT: no Ethernet in it
 	}
 	return behind_ip(ctx, w, h);
 }
