@@ -94,13 +94,17 @@ func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 	w.carried()
 	postfix, exim := w.mta(w.client, "postfix"), w.mta(w.server, "exim")
 	clusterState(t)
-	s := w.sniff("--db", "local", "--retention", "never", "--workers", "2", "--inline")
+	s := w.sniff("--db", "local", "--retention", "never", "--workers", "2", "--inline", "--xdp", "native")
 	w.command("ip netns exec " + w.tap + " ethtool -K tap0 gro off") // else tcpdump sees frames that were merged
 	capture := filepath.Join(t.TempDir(), "beside.pcap")
 	stopDump := w.dump(capture)
 
+	before := w.unseen(s)
 	want := w.exchange(s, n)
 	r := w.atRest(s)
+	if after := w.unseen(s); after != before {
+		t.Errorf("the interface has taken %d frames more than XDP has seen", after-before)
+	}
 	if r.Read != sumOf(r.Frames) || r.RingFull != 0 || r.LostBytes != 0 {
 		t.Errorf("the counters do not add up, or something was lost: %+v", r)
 	}
@@ -197,6 +201,28 @@ func (w *wire) atRest(s *sniffing) (r *report) {
 		return err == nil && r.Read == r.Delivered && r.Seen == sumOf(r.Dropped)+r.RingFull+r.Delivered
 	})
 	return r
+}
+
+// unseen is how many frames the tap's interface has taken by the kernel's own count, beyond those that XDP has seen.
+func (w *wire) unseen(s *sniffing) (n int64) {
+	received := func() int64 {
+		out, err := exec.Command("ip", "netns", "exec", w.tap, "cat", "/sys/class/net/tap0/statistics/rx_packets").Output()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return n
+	}
+	await(w.t, "a moment without frames", func() bool {
+		at := received()
+		r, err := askReport(w.t.Context(), s.control)
+		n = at - r.Seen
+		return err == nil && received() == at
+	})
+	return n
 }
 
 // rowsOfDatabase gives the rows as replay --json would.
