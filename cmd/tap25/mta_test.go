@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -132,14 +132,7 @@ func (w *wire) exchange(s *sniffing, n int) (rows int) {
 	var injecting, others sync.WaitGroup
 	var injected atomic.Int64
 	sent := func(rows int) error {
-		injected.Add(int64(rows))
-		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-			r, err := askReport(w.t.Context(), s.control)
-			if err != nil || r.Rows+underWay > injected.Load() {
-				return err
-			}
-		}
-		return errors.New("no rows come of what the mail systems were given")
+		return w.grown(s, injected.Add(int64(rows))-underWay, func(r *report) int64 { return r.Rows })
 	}
 	done := make(chan struct{})
 	others.Go(func() { w.outnumber(s, done) })
@@ -162,13 +155,31 @@ func (w *wire) exchange(s *sniffing, n int) (rows int) {
 	if w.t.Failed() {
 		w.t.FailNow()
 	}
-	await(w.t, "all rows in the database", func() bool {
-		r, err := askReport(w.t.Context(), s.control)
-		return err == nil && r.Store.Loaded >= int64(rows)
-	})
+	if err := w.grown(s, int64(rows), func(r *report) int64 { return r.Store.Loaded }); err != nil {
+		w.t.Fatal(err)
+	}
 	close(done)
 	others.Wait()
 	return rows
+}
+
+// grown waits until a counter has come to n, however long that takes while it grows.
+func (w *wire) grown(s *sniffing, n int64, counter func(*report) int64) error {
+	most, since := int64(-1), time.Now()
+	for ; time.Since(since) < time.Minute; time.Sleep(20 * time.Millisecond) {
+		r, err := askReport(w.t.Context(), s.control)
+		if err != nil {
+			return err
+		}
+		now := counter(r)
+		if now >= n {
+			return nil
+		}
+		if now > most {
+			most, since = now, time.Now()
+		}
+	}
+	return fmt.Errorf("%d rows of %d, and for a minute no more came", most, n)
 }
 
 // outnumber sends frames that are no mail, as long as they are not ten times those that are, and until done.
