@@ -262,6 +262,34 @@ func queueID(code uint16, text []byte) string {
 	if !bytes.Contains(text, []byte("ueued")) && !bytes.Contains(text, []byte("id=")) && !bytes.Contains(text, []byte("accepted")) {
 		return ""
 	}
+	if id := plainQueueID(text); len(id) > 0 {
+		return string(id)
+	}
+	return formQueueID(text)
+}
+
+// plainQueueID knows what Postfix and Exim say, for which queueForms would take as long as for all else of a short mail.
+func plainQueueID(text []byte) []byte {
+	if rest, ok := bytes.CutPrefix(text, []byte("2.0.0 Ok: queued as ")); ok {
+		n := 0
+		for n < min(len(rest), 64) && (isAlnum(rest[n]) || rest[n] == '.' || rest[n] == '_' || rest[n] == '-') {
+			n++
+		}
+		return rest[:n]
+	}
+	if rest, ok := bytes.CutPrefix(text, []byte("OK id=")); ok {
+		n := 0
+		for n < len(rest) && (isAlnum(rest[n]) || rest[n] == '-') {
+			n++
+		}
+		if n == len(rest) && n >= 10 && n <= 40 {
+			return rest
+		}
+	}
+	return nil
+}
+
+func formQueueID(text []byte) string {
 	for _, form := range queueForms {
 		if m := form.FindSubmatch(text); m != nil {
 			return string(m[1])
@@ -269,3 +297,5 @@ func queueID(code uint16, text []byte) string {
 	}
 	return ""
 }
+
+func isAlnum(c byte) bool { return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
