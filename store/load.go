@@ -23,6 +23,19 @@ func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (
 	return all[0], nil
 }
 
+// Note enters segments as loaded whose rows the database has under other names: all of them, or none.
+func (db *DB) Note(ctx context.Context, sensor string, segments []string) error {
+	if len(segments) == 0 {
+		return nil
+	}
+	var batches []batch
+	for _, key := range segments {
+		batches = append(batches, batch{sensor: sensor, key: key})
+	}
+	_, err := db.load(ctx, batches)
+	return err
+}
+
 // load adds the rows of segments of one sensor in one transaction, and says which of them no earlier load has committed.
 func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err error) {
 	var all [][]byte

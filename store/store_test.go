@@ -169,6 +169,39 @@ func TestLoad_SegmentIsLoadedOnce(t *testing.T) {
 	}
 }
 
+// TestNote_EntersAllOrNone breaks a note off at its second segment, which another load has entered and not committed.
+func TestNote_EntersAllOrNone(t *testing.T) {
+	db := database(t, false)
+	other := another(t, db.Conn().Config().Database)
+	tx, err := other.conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	if _, err := enterLoad(t.Context(), tx, batch{sensor: "tap", key: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.conn.Exec(t.Context(), "set lock_timeout = '100ms'"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Note(t.Context(), "tap", []string{"a", "b", "c"}); err == nil {
+		t.Fatal("noted what another load may still undo")
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, noted := range []bool{false, true} {
+		for _, key := range []string{"a", "b", "c"} {
+			if yes, err := db.Loaded(t.Context(), "tap", key); err != nil || yes != noted {
+				t.Errorf("segment %s is loaded: %v, %v; want %v", key, yes, err, noted)
+			}
+		}
+		if err := db.Note(t.Context(), "tap", []string{"a", "b", "c"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestLoad_TwoMakeTheSamePartitionsAtOnce(t *testing.T) {
 	first := database(t, false)
 	second := another(t, first.Conn().Config().Database)

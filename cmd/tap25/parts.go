@@ -123,10 +123,9 @@ func (c *capturesHeld) note(ctx context.Context, s *stream) error {
 		}
 	}
 	return s.ask(ctx, func(db *store.DB) error {
-		for _, key := range keys {
-			if _, err := db.Load(ctx, s.cfg.sensor, key, nil); err != nil {
-				return fmt.Errorf("note that a file is loaded: %w", err)
-			}
+		// Of some files only, it would have the next replay of all cut the rows of the others elsewhere, and add them again.
+		if err := db.Note(ctx, s.cfg.sensor, keys); err != nil {
+			return fmt.Errorf("note that files are loaded: %w", err)
 		}
 		return nil
 	})
