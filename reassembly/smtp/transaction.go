@@ -79,7 +79,7 @@ func (d *Dialogue) resolve(c command, r *reply) {
 			}
 		}
 	case verbQuit:
-		d.endTransaction(d.abort(221))
+		d.endTransaction(d.abort(code))
 	case verbAuth, verbAuthLine:
 		d.authReply(c, code)
 	case verbStartTLS:
