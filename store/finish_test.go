@@ -49,7 +49,7 @@ func someone(r *rand.Rand, days int) *smtp.Envelope {
 var questions = map[string]string{
 	"mail_from": "lower(mail_from) = lower($1)", "mail_to": "lower(rcpt_to) = lower($1)",
 	"mail_from_domain": "lower(substring(mail_from from '@([^@]*)$')) = lower($1)", "mail_to_domain": "lower(substring(rcpt_to from '@([^@]*)$')) = lower($1)",
-	"mail_client": "client_ip = $1::inet", "mail_server": "server_ip = $1::inet",
+	"mail_client": "client_ip <<= $1::inet", "mail_server": "server_ip <<= $1::inet",
 }
 
 // checkQuestions holds every question about things that are there, and some that are not, against the view mail.
@@ -62,9 +62,9 @@ func checkQuestions(t *testing.T, db *DB) {
 		case strings.HasSuffix(name, "domain"):
 			values = []string{"D0.example", "d1.EXAMPLE", "d9.example", ""}
 		case name == "mail_client":
-			values = []string{"10.0.0.1", "10.0.0.7", "10.0.0.99"}
+			values = []string{"10.0.0.1", "10.0.0.7", "10.0.0.99", "10.0.0.0/28", "10.0.0.32/32", "0.0.0.0/0"}
 		case name == "mail_server":
-			values = []string{"2001:DB8::1", "2001:db8::7", "2001:db8::99"}
+			values = []string{"2001:DB8::1", "2001:db8::7", "2001:db8::99", "2001:db8::/124", "2001:db8::8/128"}
 		default:
 			values = []string{"ä1@D1.example", "Ä2@d2.example", "Ä3@d3.example", "Ä4@d0.example", "", "nobody@d1.example"}
 		}
@@ -76,6 +76,9 @@ func checkQuestions(t *testing.T, db *DB) {
 			want := ask[string](t, db, whole+"mail m where "+condition, v)
 			if got := ask[string](t, db, whole+name+"("+cast+") m", v); got != want {
 				t.Errorf("%s: %d octets of rows, want %d", name, len(got), len(want))
+			}
+			if got := ask[string](t, db, whole+name+"("+cast+", null, null) m", v); got != want {
+				t.Errorf("%s without bounds: %d octets of rows, want %d", name, len(got), len(want))
 			}
 			since, before := old.Add(30*time.Hour), old.Add(80*time.Hour)
 			want = ask[string](t, db, whole+"mail m where seen_at >= $2 and seen_at < $3 and "+condition, v, since, before)
