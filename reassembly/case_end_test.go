@@ -91,6 +91,10 @@ func endCases() []scenario {
 			w.script("S: 221 bye\n")
 			rst(server)(w)
 		}), rows: []row{one}},
+		{name: "rst-behind-a-loss", build: func(w *wire) { // it stands where the client had come to: the message was given
+			cut(".", rst(client))(w)
+			w.drop(".")
+		}, rows: []row{one.with("lost_bytes", 3, "flags", []string{"gap"}, "data_code", nil, "message_bytes", nil, "outcome", "unknown")}},
 		{name: "rst-outside-the-window-is-a-decoy", build: func(w *wire) {
 			w.oneMail()
 			w.before("RCPT", client, segment{flags: tcpRST, seq: 1 << 31})

@@ -48,6 +48,10 @@ func handshakeCases() []scenario {
 		}, rows: []row{accepted(1, "2", "midstream").with("helo", nil, "client_port", 25)}},
 		{name: "syn-not-captured", build: func(w *wire) { w.oneMail(); w.frames = w.frames[1:] }, rows: []row{one}},
 		{name: "syn-ack-not-captured", build: func(w *wire) { w.oneMail(); w.frames = append(w.frames[:1:1], w.frames[2:]...) }, rows: []row{one}},
+		{name: "syn-ack-and-banner-not-captured", build: func(w *wire) { // nor the ACKs of both: the first reply is not the banner's
+			w.oneMail()
+			w.frames = append(w.frames[:1:1], w.frames[w.find("EHLO"):]...)
+		}, rows: []row{one}},
 		{name: "syn-ack-before-syn", build: func(w *wire) { w.oneMail(); w.frames[0], w.frames[1] = w.frames[1], w.frames[0] }, rows: []row{one}},
 		{name: "fast-open-acknowledged", build: func(w *wire) {
 			w.add(client, segment{flags: tcpSYN, seq: w.isn[client], payload: []byte(hello)})

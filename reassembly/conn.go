@@ -149,6 +149,7 @@ func (c *conn) take(t time.Time, dir smtp.Direction, p *packet) bool {
 		for d := range c.half {
 			if c.half[d].rst >= 0 {
 				c.a.stats.IgnoredResets++ // it was not the end
+				c.half[d].rst = -1
 			}
 		}
 		c.close(t, true)
@@ -361,6 +362,9 @@ func (c *conn) close(t time.Time, ended bool) {
 			tail = min(tail, h.fin-h.next)
 		} else if ended || tail == 1 {
 			tail-- // the FIN's own number
+		}
+		if ended && h.rst > h.next { // it says how far its sender had come
+			tail = max(tail, h.rst-h.next)
 		}
 		if tail > 0 && h.heard {
 			c.lose(t, smtp.Direction(dir), tail)

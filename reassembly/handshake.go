@@ -120,6 +120,7 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 	if !c.clientFirst {
 		sides = [2]int{1, 0}
 	}
+	missed := false
 	for d := range c.half {
 		h := &c.half[d]
 		h.fin, h.rst = -1, -1
@@ -131,6 +132,8 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 			h.base, h.known = p.seq, true
 		case p.flags&tcpACK != 0:
 			h.base, h.known = p.ack, true
+			// What the client has received before it speaks, in a connection whose SYN-ACK was missed, was missed too.
+			missed = handshaken && d == int(smtp.FromServer) && v.syn[src]
 		}
 	}
 	isn := v.isn[sides[smtp.FromClient]]
@@ -144,7 +147,9 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 			c.dialogue.Seen(smtp.Direction(d))
 		}
 	}
-	c.begin(v.have)
+	if c.begin(v.have); missed {
+		c.dialogue.MissedGreeting()
+	}
 	a.place(c, a.recent)
 	a.conns[k] = c
 	return c

@@ -160,7 +160,7 @@ func (d *Dialogue) readLine(p piece) int {
 	}
 	whole := *l
 	*l = line{}
-	bareLF := !d.torn && !whole.holed && (len(text) < 2 || text[len(text)-2] != '\r')
+	bareLF := !d.torn && !whole.holed && len(text) > 1 && text[len(text)-2] != '\r' // an LF alone may be what a chunk left of a CRLF
 	text = trimLineEnd(text)
 	c := command{t: whole.t, acked: p.acked, start: start, end: d.clientOff + int64(i+1), bareLF: bareLF, doubtful: d.behindLF && !d.lfTaken}
 	d.behindLF = bareLF

@@ -149,6 +149,7 @@ type Dialogue struct {
 	// The transaction.
 	helo       *string
 	auth       bool
+	authUnsure bool // the reply that AUTH had was missed
 	mailNo     int
 	tx         *transaction
 	dark       *transaction // an encrypted session's row, until its ClientHello is read
@@ -211,6 +212,13 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 		d.readClient(piece{t: t, lost: n, acked: d.serverOff})
 	}
 	d.run()
+}
+
+// MissedGreeting says that it is not known how much the server had said before the client's first bytes: to be called before
+// these.
+func (d *Dialogue) MissedGreeting() {
+	d.pending = nil // its reply, or the hole where it stood, comes before all that is read
+	d.serverGap, d.uncertain, d.serverHole = true, true, true
 }
 
 // Conflict says that overlapping segments with different bytes were met in that direction. Where those that were read were not
@@ -325,7 +333,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		d.emitDark("")
 	}
 	outcome := Unknown
-	if ended && !d.unseenReply() {
+	if ended && !d.unseenReply() && !d.uncertain {
 		outcome = Aborted
 	}
 	d.endTransaction(outcome)

@@ -153,7 +153,7 @@ func (d *Dialogue) open(c command) {
 	if c.path == nil && d.clientHole {
 		d.tx.flags |= Gap
 	}
-	if (d.uncertain || d.unsettled) && !d.s.Midstream {
+	if (d.uncertain || d.unsettled || d.authUnsure && !d.auth) && !d.s.Midstream {
 		d.tx.flags |= Gap
 	}
 	d.serverHole = d.holeEnd > 0
@@ -330,6 +330,11 @@ func (d *Dialogue) authReply(c command, code uint16) {
 		d.auth = true
 	case code == 334:
 		d.authLines = 1
+	case code == 0 && d.serverHole && d.seen[FromServer]:
+		d.authUnsure = true // 235 may have been missed
+		if c.verb == verbAuth && c.arg != nil {
+			d.authLines = presumedAuthLines(*c.arg, c.last)
+		}
 	case code == 0 && c.verb == verbAuth && c.arg != nil:
 		d.authLines = presumedAuthLines(*c.arg, c.last)
 	}
