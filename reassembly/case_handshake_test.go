@@ -2,6 +2,7 @@ package reassembly
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,6 +52,13 @@ func handshakeCases() []scenario {
 		{name: "syn-ack-and-banner-not-captured", build: func(w *wire) { // nor the ACKs of both: the first reply is not the banner's
 			w.oneMail()
 			w.frames = append(w.frames[:1:1], w.frames[w.find("EHLO"):]...)
+		}, rows: []row{one}},
+		{name: "syn-ack-last", build: func(w *wire) { // an ACK of the banner comes first, then the banner, then the SYN-ACK
+			w.oneMail()
+			banner := w.find("220")
+			ack := w.frames[banner+1]
+			ack.s.payload, ack.made = nil, nil
+			w.frames = slices.Concat([]timed{w.frames[0], ack, w.frames[banner], w.frames[1]}, w.frames[banner+1:])
 		}, rows: []row{one}},
 		{name: "syn-ack-before-syn", build: func(w *wire) { w.oneMail(); w.frames[0], w.frames[1] = w.frames[1], w.frames[0] }, rows: []row{one}},
 		{name: "fast-open-acknowledged", build: func(w *wire) {

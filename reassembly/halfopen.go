@@ -18,6 +18,14 @@ type handshake struct {
 // maxBehindSYN is how far behind the SYN the first payload that was captured may stand.
 const maxBehindSYN = 1 << 20
 
+// amend takes the first payload of a server whose SYN-ACK was not captured yet for its beginning, where it stands before what
+// an ACK of the client told: that was a later one.
+func (v *handshake) amend(side int, p *packet) {
+	if v.have[side] && !v.seen[side] && v.syn[1-side] && v.isn[side]-p.seq < maxBehindSYN {
+		v.isn[side] = p.seq - 1
+	}
+}
+
 // fits says whether a segment of that side may belong to the connection that the handshake began.
 func (v *handshake) fits(side int, p *packet) bool {
 	in := func(side int, n uint32) bool { return !v.have[side] || n-v.isn[side]-1 < maxBehindSYN }

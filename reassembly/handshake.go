@@ -104,6 +104,7 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 		src = 0
 	}
 	v, handshaken := a.halfOpen.take(k)
+	v.amend(src, p)
 	if handshaken && !v.fits(src, p) {
 		v, handshaken = handshake{}, false // of another connection, of which no more was captured
 	}

@@ -59,6 +59,7 @@ func (d *Dialogue) loseClient(p piece) {
 			return
 		}
 	case inHello:
+		d.flag(Gap, false)
 		d.emitDark("")
 		d.state = inDark
 		return
