@@ -53,6 +53,13 @@ func handshakeCases() []scenario {
 			w.oneMail()
 			w.frames = append(w.frames[:1:1], w.frames[w.find("EHLO"):]...)
 		}, rows: []row{one}},
+		{name: "syn-ack-and-banner-not-captured-but-its-ack", build: func(w *wire) {
+			w.oneMail()
+			hello := w.find("EHLO")
+			ack := w.frames[hello]
+			ack.s.payload, ack.made = nil, nil
+			w.frames = slices.Concat([]timed{w.frames[0], ack}, w.frames[hello:])
+		}, rows: []row{one}},
 		{name: "syn-ack-last", build: func(w *wire) { // an ACK of the banner comes first, then the banner, then the SYN-ACK
 			w.oneMail()
 			banner := w.find("220")

@@ -121,7 +121,10 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 	if !c.clientFirst {
 		sides = [2]int{1, 0}
 	}
-	missed := false
+	// Where the SYN-ACK was missed, and the client speaks before anything of the server's was captured, it may have received
+	// what was missed too: an ACK told of it, or this segment does.
+	answer := 1 - src
+	missed := handshaken && c.clientFirst == srcFirst && v.syn[src] && !v.seen[answer] && (!v.have[answer] || p.ack == v.isn[answer]+1)
 	for d := range c.half {
 		h := &c.half[d]
 		h.fin, h.rst = -1, -1
@@ -133,8 +136,6 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 			h.base, h.known = p.seq, true
 		case p.flags&tcpACK != 0:
 			h.base, h.known = p.ack, true
-			// What the client has received before it speaks, in a connection whose SYN-ACK was missed, was missed too.
-			missed = handshaken && d == int(smtp.FromServer) && v.syn[src]
 		}
 	}
 	isn := v.isn[sides[smtp.FromClient]]
