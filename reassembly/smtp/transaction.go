@@ -160,7 +160,7 @@ func (d *Dialogue) open(c command) {
 }
 
 func (d *Dialogue) rcpt(c command, code uint16) {
-	if d.tx == nil || d.tx.severed || d.tx.submitted || d.tx.spent && d.tx.path != nil && d.tx.open && code == 503 {
+	if d.tx == nil || d.tx.severed || d.tx.submitted || d.tx.mailCode >= 400 && code >= 200 && code < 300 || d.tx.spent && d.tx.path != nil && d.tx.open && code == 503 {
 		outcome := Unknown
 		if d.neverAnswered() && d.tx != nil && !d.tx.severed {
 			outcome = Aborted
