@@ -143,8 +143,9 @@ type Dialogue struct {
 	replies    []reply // not yet matched
 	holeEnd    int64   // offset behind a hole in the replies, until matching has begun afresh; 0: none
 
-	pending    []command // not yet answered
-	serverHole bool      // a reply may be missing since the transaction began
+	pending     []command // not yet answered
+	serverHole  bool      // a reply may be missing since the transaction began
+	missedReply bool      // a reply may be missing since the session began
 
 	// The transaction.
 	helo       *string
@@ -218,7 +219,7 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 // these.
 func (d *Dialogue) MissedGreeting() {
 	d.pending = nil // its reply, or the hole where it stood, comes before all that is read
-	d.serverGap, d.uncertain, d.serverHole = true, true, true
+	d.serverGap, d.uncertain, d.serverHole, d.missedReply = true, true, true, true
 }
 
 // Conflict says that overlapping segments with different bytes were met in that direction. Where those that were read were not

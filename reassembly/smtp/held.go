@@ -119,7 +119,7 @@ func (d *Dialogue) presume() {
 		d.settleHole(len(d.pending), d.held[0].acked)
 	} else if d.seen[FromServer] && !d.closing { // it is late, or was missed: nobody has said so yet
 		d.flag(Gap, false)
-		d.serverHole, d.serverGap, d.uncertain = true, true, true
+		d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
 		d.holeEnd = max(d.serverOff, 1)
 	}
 	for len(d.pending) > 0 {

@@ -120,7 +120,7 @@ func (d *Dialogue) forgetReply() {
 	}
 	d.flag(Gap, true)
 	d.holeEnd = max(d.holeEnd, r.end)
-	d.serverHole, d.serverGap, d.uncertain = true, true, true
+	d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
 }
 
 func (d *Dialogue) takeReply() reply {

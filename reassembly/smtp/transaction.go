@@ -115,6 +115,9 @@ func (d *Dialogue) abort(code uint16) Outcome {
 // began, never answered what still waits.
 func (d *Dialogue) neverAnswered() bool { return d.ended && d.seen[FromServer] && !d.serverHole }
 
+// leftUnanswered says so where no reply of the session was missed.
+func (d *Dialogue) leftUnanswered() bool { return d.neverAnswered() && !d.missedReply }
+
 func (d *Dialogue) mail(c command, code uint16) {
 	refused := code >= 400
 	accepted := code >= 200 && code < 300 && !d.uncertain
@@ -127,7 +130,7 @@ func (d *Dialogue) mail(c command, code uint16) {
 		outcome = Unknown
 	}
 	// Where it may be nested in a transaction, known or not, and refused, the recipients behind it are nobody's.
-	undecided := !accepted && (d.unsettled || nested && !d.tx.submitted && (code == 0 && !d.neverAnswered() || d.uncertain || d.tx.severed))
+	undecided := !accepted && (d.unsettled || nested && !d.tx.submitted && (code == 0 && !d.leftUnanswered() || d.uncertain || d.tx.severed))
 	if d.unsettled = d.unsettled || undecided; undecided && d.seen[FromServer] {
 		c.flags |= Gap
 	}
@@ -160,9 +163,12 @@ func (d *Dialogue) open(c command) {
 }
 
 func (d *Dialogue) rcpt(c command, code uint16) {
-	if d.tx == nil || d.tx.severed || d.tx.submitted || d.tx.mailCode >= 400 && code >= 200 && code < 300 || d.tx.spent && d.tx.path != nil && d.tx.open && code == 503 {
+	if d.tx != nil && d.tx.mailCode >= 400 && code >= 200 && code < 300 {
+		d.tx.severed, d.unsettled = true, true // its MAIL was nested in a transaction that the server holds
+	}
+	if d.tx == nil || d.tx.severed || d.tx.submitted || d.tx.spent && d.tx.path != nil && d.tx.open && code == 503 {
 		outcome := Unknown
-		if d.neverAnswered() && d.tx != nil && !d.tx.severed {
+		if d.leftUnanswered() && d.tx != nil && !d.tx.severed {
 			outcome = Aborted
 		}
 		d.endTransaction(outcome)
@@ -237,7 +243,7 @@ func (d *Dialogue) data(c command, r *reply) {
 	if d.tx == nil {
 		d.open(command{t: c.t, flags: c.flags})
 	}
-	if code > 0 || !d.neverAnswered() {
+	if code > 0 || !d.leftUnanswered() {
 		d.tx.refuse(0)
 	}
 	d.tx.missed = d.tx.chunked && d.tx.missed
