@@ -28,9 +28,10 @@ type proxy struct {
 	server string
 	strike func(backend int)
 
-	mu   sync.Mutex
-	left [places]int
-	done [places]int
+	striking sync.Mutex // one strike is over, and its server there again, before the next
+	mu       sync.Mutex
+	left     [places]int
+	done     [places]int
 }
 
 // newProxy makes a proxy that strikes at each place so many times.
@@ -121,6 +122,8 @@ func (p *proxy) serve(client net.Conn) {
 		}
 		if struck {
 			if p.strike != nil {
+				p.striking.Lock()
+				defer p.striking.Unlock()
 				p.strike(<-backend)
 			}
 			return
