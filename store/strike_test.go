@@ -3,7 +3,6 @@ package store
 import (
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -68,12 +67,7 @@ func TestLoader_EveryRowOnceWhateverIsStruck(t *testing.T) {
 			return func(backend int) { syscall.Kill(backend, syscall.SIGKILL) }
 		}},
 		{"the server, -m immediate", 1, 50, true, func(t *testing.T, c *Cluster) func(int) {
-			var one sync.Mutex // a load may meet the server, and the next strike, before who started it has
-			return func(int) {
-				one.Lock()
-				defer one.Unlock()
-				stopImmediately(t, c)
-			}
+			return func(int) { stopImmediately(t, c) }
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
