@@ -1,13 +1,15 @@
 package spool
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"hash"
 	"hash/crc32"
 )
 
 const (
 	magic      = "\x89tap25\r\n"
-	version    = 1
+	version    = 2
 	headerSize = 52
 
 	// maxPayload bounds what a corrupted length may make the reader look at.
@@ -31,6 +33,14 @@ const (
 	kindSeal
 	kindNote
 )
+
+// newSum makes the checksum that a seal of that version has of the payloads of all records blocks; version 0 has none.
+func newSum(version uint8) hash.Hash {
+	if version == 1 {
+		return sha256.New()
+	}
+	return crc32.NewIEEE()
+}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -88,10 +98,11 @@ func newBlock(of id, k kind, index, records int, payload []byte) []byte {
 
 // seal is the payload of a seal block.
 type seal struct {
-	total  int
-	sum    []byte // nil in version 0
-	key    string
-	sensor string
+	version uint8
+	total   int
+	sum     []byte // nil in version 0
+	key     string
+	sensor  string
 }
 
 func (s seal) payload() []byte {
@@ -109,16 +120,18 @@ func parseSeal(version uint8, b []byte) (s seal, ok bool) {
 	if total > maxRecords {
 		return s, false
 	}
-	s.total, b = int(total), b[8:]
+	s.version, s.total, b = version, int(total), b[8:]
 	if version == 0 {
 		s.sensor = string(b)
 		return s, true
 	}
-	if len(b) < 33 || len(b) < 33+int(b[32]) {
+	size := newSum(version).Size()
+	if len(b) <= size || len(b[size+1:]) < int(b[size]) {
 		return s, false
 	}
-	s.sum = b[:32]
-	s.key, s.sensor = string(b[33:33+int(b[32])]), string(b[33+int(b[32]):])
+	key := size + 1
+	end := key + int(b[size])
+	s.sum, s.key, s.sensor = b[:size], string(b[key:end]), string(b[end:])
 	return s, true
 }
 

@@ -170,7 +170,7 @@ func TestDamage_ForgedBlockInARecordIsNotTaken(t *testing.T) {
 	}
 }
 
-func TestDamage_FooledChecksumIsCaughtByTheHash(t *testing.T) {
+func TestDamage_FooledChecksumIsCaughtByTheSeal(t *testing.T) {
 	m := newSample(t, 8<<10)
 	data := m.data
 	b := data[m.start[1]:m.end[1]]

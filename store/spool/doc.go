@@ -21,7 +21,7 @@
 // A segment is a row of blocks: one start, records, one seal. All numbers are little-endian. A block:
 //
 //	 0  8  magic            89 74 61 70 32 35 0d 0a ("\x89tap25\r\n")
-//	 8  1  version          1
+//	 8  1  version          2
 //	 9  1  kind             1 start, 2 records, 3 seal, 4 note
 //	10  2  encoding         of the payload: 0, as it is
 //	12  4  payload length   at most 1 MiB
@@ -37,10 +37,14 @@
 //
 //	start    n sensor
 //	records  for each: 4 length, n the record
-//	seal     8 total of records, 32 SHA-256 of the payloads of all records blocks, 1 length of the key, n key, n sensor
+//	seal     8 total of records, 4 CRC-32 of the payloads of all records blocks, 1 length of the key, n key, n sensor
 //	note     n why the records behind it were refused, up to the next note
 //
-// Version 0, which this package still reads, has a seal of 8 bytes of total and the sensor.
+// The seal's CRC-32, most significant byte first, is that of IEEE 802.3, another polynomial than the blocks': damage that
+// one of them does not see, the other does.
+//
+// Older versions, which this package still reads, have other seals: version 0 has 8 bytes of total and the sensor, version 1
+// a SHA-256 where the CRC-32 is now.
 //
 // A reader that meets a damaged block goes on at the next magic, and takes only blocks that bear the name's seq and run: a
 // record may hold the bytes of a block, but whoever sent it cannot know the 64 random bits. Blocks are put in order by their

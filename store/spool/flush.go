@@ -3,7 +3,6 @@ package spool
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
@@ -249,7 +248,7 @@ func (s *Spool) create(d *draft) error {
 	if err != nil {
 		return err
 	}
-	d.file = &file{File: f, id: i, sum: sha256.New()}
+	d.file = &file{File: f, id: i, sum: newSum(version)}
 	return s.writeBlock(d.file, newBlock(i, kindStart, 0, 0, []byte(s.cfg.Sensor)))
 }
 
@@ -308,7 +307,7 @@ func (s *Spool) release(d *draft, blocks int) (records int) {
 // seal ends a draft's file and leaves it to settle.
 func (s *Spool) seal(d *draft) error {
 	f := d.file
-	end := seal{f.records, f.sum.Sum(nil), d.key, s.cfg.Sensor}
+	end := seal{version, f.records, f.sum.Sum(nil), d.key, s.cfg.Sensor}
 	if err := s.writeBlock(f, newBlock(f.id, kindSeal, f.records, 0, end.payload())); err != nil {
 		return err
 	}

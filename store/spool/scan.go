@@ -2,7 +2,6 @@ package spool
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"hash/crc32"
 	"slices"
 )
@@ -135,7 +134,7 @@ func (c *content) records(count int) ([][]byte, Damage) {
 	if d.Records > 0 || c.seal == nil || c.seal.total != count || c.seal.sum == nil {
 		return records, d
 	}
-	sum := sha256.New()
+	sum := newSum(c.seal.version)
 	for _, payload := range taken {
 		sum.Write(payload)
 	}

@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -166,7 +165,7 @@ func cloneRecords(recs [][]byte) [][]byte {
 // writeRefused writes a segment whose records blocks stand behind notes with the reasons.
 func writeRefused(w io.Writer, seg Segment, groups []refusedGroup) error {
 	index := 0
-	sum := sha256.New()
+	sum := newSum(version)
 	put := func(k kind, records int, payload []byte) error {
 		_, err := w.Write(newBlock(seg.id(), k, index, records, payload))
 		return err
@@ -194,7 +193,7 @@ func writeRefused(w io.Writer, seg Segment, groups []refusedGroup) error {
 		}
 	}
 	if err == nil {
-		err = put(kindSeal, 0, seal{index, sum.Sum(nil), seg.Key, seg.Sensor}.payload())
+		err = put(kindSeal, 0, seal{version, index, sum.Sum(nil), seg.Key, seg.Sensor}.payload())
 	}
 	return err
 }

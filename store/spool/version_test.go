@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -34,28 +35,40 @@ func fixture(version byte, of id) []byte {
 	}
 	seal := append(le.AppendUint64(nil, 3), "tap"...)
 	if version > 0 {
-		seal = slices.Concat(le.AppendUint64(nil, 3), make([]byte, 32), []byte{0}, []byte("tap"))
+		sum := sha256.Sum256(records)
+		seal = slices.Concat(le.AppendUint64(nil, 3), sum[:], []byte{0}, []byte("tap"))
 	}
 	return slices.Concat(blockOf(version, 1, of, 0, 0, []byte("tap")), blockOf(version, 2, of, 0, 3, records), blockOf(version, 3, of, 3, 0, seal))
 }
 
 func TestVersion_OlderIsReadSealedAndNot(t *testing.T) {
-	for _, name := range []string{sealedName(id{5, 6}, 3, ""), id{5, 6}.hidden(suffixOpen)} {
-		c := bare(fastDir(t))
-		c.Sensor = "another"
-		if err := os.WriteFile(filepath.Join(c.Dir, name), fixture(0, id{5, 6}), 0o600); err != nil {
-			t.Fatal(err)
+	for old := range byte(version) {
+		for _, name := range []string{sealedName(id{5, 6}, 3, ""), id{5, 6}.hidden(suffixOpen)} {
+			c := bare(fastDir(t))
+			c.Sensor = "another"
+			if err := os.WriteFile(filepath.Join(c.Dir, name), fixture(old, id{5, 6}), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, c)
+			wantNumbers(t, s, 3)
+			if seg := s.Sealed()[0]; seg.Sensor != "tap" || seg.Key != "0000000000000005-0000000000000006" {
+				t.Errorf("version %d: segment %+v", old, seg)
+			}
+			appendRecords(t, s, 3, 5)
+			if err := s.Seal(""); err != nil {
+				t.Fatal(err)
+			}
+			wantNumbers(t, s, 5)
 		}
-		s := open(t, c)
-		wantNumbers(t, s, 3)
-		if seg := s.Sealed()[0]; seg.Sensor != "tap" || seg.Key != "0000000000000005-0000000000000006" {
-			t.Errorf("segment %+v", seg)
-		}
-		appendRecords(t, s, 3, 5)
-		if err := s.Seal(""); err != nil {
-			t.Fatal(err)
-		}
-		wantNumbers(t, s, 5)
+	}
+}
+
+func TestVersion_OlderSealIsHeldAgainstItsRecords(t *testing.T) {
+	data := fixture(1, id{5, 6})
+	seal := blockOf(1, 3, id{5, 6}, 3, 0, slices.Concat(binary.LittleEndian.AppendUint64(nil, 3), make([]byte, 33), []byte("tap")))
+	c := scan(slices.Concat(data[:len(data)-len(seal)], seal), id{5, 6})
+	if records, d := c.recordsOf(3, int64(len(data))); len(records) != 0 || d.Records != 3 {
+		t.Errorf("%d records, damage %+v", len(records), d)
 	}
 }
 
@@ -63,7 +76,7 @@ func TestVersion_NewerIsKeptAndCounted(t *testing.T) {
 	for _, name := range []string{sealedName(id{5, 6}, 3, ""), id{5, 6}.hidden(suffixOpen), id{5, 6}.hidden(suffixDraft)} {
 		c := bare(fastDir(t))
 		path := filepath.Join(c.Dir, name)
-		if err := os.WriteFile(path, fixture(2, id{5, 6}), 0o600); err != nil {
+		if err := os.WriteFile(path, fixture(3, id{5, 6}), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		s := open(t, c)
@@ -88,7 +101,7 @@ func TestVersion_NewerIsKeptAndCounted(t *testing.T) {
 
 func TestVersion_DamagedVersionByteIsDamage(t *testing.T) {
 	m := newSample(t, 8<<10)
-	m.data[8] = 2
+	m.data[8] = 3
 	m.check(t, m.data, upTo(m.seg.Records))
 	c := scan(m.data, m.seg.id())
 	if c.refused() {
