@@ -12,13 +12,19 @@ import (
 	"testing"
 )
 
-// failing makes calls on the disk fail, and asserts that no file is synced again after an fsync of it failed.
+// failing makes calls on the disk fail, and asserts that no file is synced again after an fsync of it failed. Where one
+// fails, what was written since the last is gone, as it is when a kernel has dropped the pages that it could not write.
 type failing struct {
-	t     testing.TB
-	mu    sync.Mutex
-	calls int
-	fails func(call int, op string) error
-	dead  map[string]bool // files whose fsync failed
+	t      testing.TB
+	mu     sync.Mutex
+	calls  int
+	fails  func(call int, op string) error
+	dead   map[string]bool  // files whose fsync failed
+	synced map[string]int64 // bytes, by file
+}
+
+func newFailing(t testing.TB, fails func(call int, op string) error) *failing {
+	return &failing{t: t, fails: fails, dead: map[string]bool{}, synced: map[string]int64{}}
 }
 
 func (f *failing) call(op, path string) error {
@@ -29,10 +35,26 @@ func (f *failing) call(op, path string) error {
 		f.t.Errorf("call %d: a failed fsync was tried again on the same file", f.calls)
 	}
 	err := f.fails(f.calls, op)
-	if err != nil && op == "fsync" {
-		f.dead[path] = true
+	if op == "fsync" {
+		f.dead[path] = err != nil
+		f.sync(path, err == nil)
 	}
 	return err
+}
+
+func (f *failing) sync(path string, done bool) {
+	info, err := os.Stat(path)
+	if err == nil && done {
+		f.synced[path] = info.Size()
+	} else if err == nil {
+		err = os.Truncate(path, f.synced[path])
+		if err == nil {
+			err = os.Truncate(path, info.Size()) // zeros
+		}
+	}
+	if err != nil {
+		f.t.Error(err)
+	}
 }
 
 // work appends records, syncs, seals, loads and sets aside until the disk was called some 600 times. What was loaded and
@@ -129,9 +151,10 @@ func work(t *testing.T, c Config, f *failing) {
 func TestFault_EveryCallMayFail(t *testing.T) {
 	dir := fastDir(t)
 	total := 0
-	run := func(name string, fails func(call int, op string) error) {
-		f := &failing{t: t, fails: fails, dead: map[string]bool{}}
+	run := func(name string, segment int, fails func(call int, op string) error) {
+		f := newFailing(t, fails)
 		c := bare(filepath.Join(dir, name))
+		c.SegmentRecords = segment
 		c.fault = f.call
 		work(t, c, f)
 		if t.Failed() {
@@ -140,18 +163,24 @@ func TestFault_EveryCallMayFail(t *testing.T) {
 		os.RemoveAll(c.Dir)
 		total = f.calls
 	}
-	run("none", func(int, string) error { return nil })
+	run("none", -1, func(int, string) error { return nil })
 	if total < 500 {
 		t.Fatalf("the work calls the disk %d times", total)
 	}
-	for n := 1; n <= 500; n++ {
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for n := 1; n <= 500; n += step {
 		for _, burst := range []int{1, 2, 7} {
-			run(fmt.Sprintf("call %d and %d more", n, burst-1), func(call int, _ string) error {
-				if call >= n && call < n+burst {
-					return syscall.EIO
-				}
-				return nil
-			})
+			for _, segment := range []int{-1, 1} { // 1: while one of them is synced the next is written
+				run(fmt.Sprintf("call %d and %d more, segments of %d", n, burst-1, segment), segment, func(call int, _ string) error {
+					if call >= n && call < n+burst {
+						return syscall.EIO
+					}
+					return nil
+				})
+			}
 		}
 	}
 }
@@ -161,17 +190,17 @@ func TestFault_EveryKindOfCallMayFail(t *testing.T) {
 		t.Run(op, func(t *testing.T) {
 			dir := fastDir(t)
 			for every := 2; every < 9; every++ {
-				f := &failing{t: t, dead: map[string]bool{}}
 				n := 0
-				f.fails = func(call int, o string) error {
+				f := newFailing(t, func(call int, o string) error {
 					if o == op {
 						if n++; n%every == 0 && call < 500 {
 							return syscall.ENOSPC
 						}
 					}
 					return nil
-				}
+				})
 				c := bare(filepath.Join(dir, fmt.Sprint(every)))
+				c.SegmentRecords = []int{-1, 1}[every%2]
 				c.fault = f.call
 				work(t, c, f)
 			}
@@ -285,12 +314,12 @@ func TestFault_RereadableSegmentIsWholeOrNotThere(t *testing.T) {
 	for n := 1; n <= 40; n++ {
 		c := bare(fastDir(t))
 		c.Rereadable = true
-		f := &failing{t: t, dead: map[string]bool{}, fails: func(call int, _ string) error {
+		f := newFailing(t, func(call int, _ string) error {
 			if call == n {
 				return syscall.EIO
 			}
 			return nil
-		}}
+		})
 		c.fault = f.call
 		s := open(t, c)
 		for k := range 8 {

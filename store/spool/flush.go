@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -25,21 +24,14 @@ type file struct {
 	sum      hash.Hash
 }
 
-// pendingRename is a closed file that has not got its last name yet. Nothing is written before it has: a crash would find
-// records both in it and in the file that they were written to instead.
-type pendingRename struct {
-	from, to string  // to "": it is removed
-	seg      Segment // that waits from then on, if it has records
-	open     int     // records of it that are counted as open
-	done     *draft  // whose records are acknowledged with it
-	freed    int64   // bytes
+// sealing is a draft whose file has been written whole, while its last fsync goes on.
+type sealing struct {
+	*draft
+	synced chan error
 }
 
 // attempts is how often a flush goes on with a fresh file after a failure, before it leaves that to the next.
 const attempts = 3
-
-// freeBlocks is how many buffers are kept for use again: those of a segment of the default size, as far as 4 MiB.
-const freeBlocks = 64
 
 // Seal seals the open segment, if it has records, under a key of at most 200 bytes, or under its own where that is "".
 // After an error the records are still in memory, and the next Sync or Seal tries again.
@@ -133,16 +125,28 @@ func (s *Spool) flush(all bool) error {
 	return err
 }
 
+// flushOnce writes the blocks of a draft that is to be sealed while the fsync of the one before goes on. Its own fsync waits
+// until that one has its name: of a source that can be read again, no segment is there without those before it.
 func (s *Spool) flushOnce(all bool) error {
+	if err := s.settle(); err != nil {
+		return err
+	}
 	for {
-		if err := s.settle(); err != nil {
-			return err
-		}
 		d, blocks, asked, sync := s.take(all)
-		if d == nil {
+		if d == nil && s.sealing == nil {
 			return nil
 		}
+		if d == nil {
+			if err := s.finishSeal(); err != nil {
+				return err
+			}
+			continue
+		}
 		err := s.write(d, blocks)
+		if sealErr := s.finishSeal(); sealErr != nil {
+			s.abandon(d, sealErr) // its file would sort before the fresh one of what could not be sealed
+			return sealErr
+		}
 		switch {
 		case errors.Is(err, ErrFull) && !s.cfg.Rereadable: // what has found room is loaded, which makes more
 			if syncErr := s.sync(d); syncErr != nil {
@@ -164,14 +168,19 @@ func (s *Spool) flushOnce(all bool) error {
 	}
 }
 
-// take returns the oldest draft, its blocks that are to be written, and whether to seal or to sync it.
+// take returns the oldest draft, its blocks that are to be written, and whether to seal or to sync it. While one is being
+// sealed, it is only the next that is to be sealed.
 func (s *Spool) take(all bool) (d *draft, blocks []*block, asked, sync bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.drafts) == 0 {
+	waiting := s.drafts
+	if s.sealing != nil {
+		waiting = waiting[1:]
+	}
+	if len(waiting) == 0 || s.sealing != nil && !waiting[0].asked {
 		return nil, nil, false, false
 	}
-	d = s.drafts[0]
+	d = waiting[0]
 	needed := s.waiters > 0 && s.held+s.need > s.cfg.Buffer // else the room that was made is for those who wait
 	if s.cfg.Rereadable && !d.asked && s.held <= s.cfg.Buffer/2 && !needed {
 		return nil, nil, false, false // it is acknowledged whole or not at all
@@ -291,7 +300,7 @@ func (s *Spool) release(d *draft, blocks int) (records int) {
 	for _, b := range d.blocks[:blocks] {
 		records += b.records
 		s.held -= b.charge()
-		if cap(b.buf) == headerSize+blockPayload && len(s.free) < freeBlocks {
+		if cap(b.buf) == headerSize+blockPayload && s.held+len(s.free)*blockPayload <= s.cfg.Buffer {
 			s.free = append(s.free, b.buf)
 		}
 	}
@@ -304,126 +313,31 @@ func (s *Spool) release(d *draft, blocks int) (records int) {
 	return records
 }
 
-// seal ends a draft's file and leaves it to settle.
+// seal ends a draft's file, and begins its last fsync.
 func (s *Spool) seal(d *draft) error {
 	f := d.file
 	end := seal{version, f.records, f.sum.Sum(nil), d.key, s.cfg.Sensor}
 	if err := s.writeBlock(f, newBlock(f.id, kindSeal, f.records, 0, end.payload())); err != nil {
 		return err
 	}
-	if err := s.disk.fsync(f.File); err != nil {
-		return err
-	}
-	s.push(d, f.records, d.key)
-	s.renames[len(s.renames)-1].done = d
+	s.sealing = &sealing{d, make(chan error, 1)}
+	go func(synced chan<- error) { synced <- s.disk.fsync(f.File) }(s.sealing.synced)
 	return nil
 }
 
-// push closes a draft's file and queues its last name.
-func (s *Spool) push(d *draft, records int, key string) {
-	f := d.file
-	d.file = nil
-	f.Close()
-	seg, _ := parseSealed(filepath.Join(s.cfg.Dir, sealedName(f.id, records, key)))
-	seg.Sensor, seg.Bytes = s.cfg.Sensor, f.size
-	r := pendingRename{from: f.Name(), to: seg.Path, seg: seg, open: f.acked}
-	if records == 0 {
-		r.to, r.freed = "", f.size
-	}
-	s.renames = append(s.renames, r)
-}
-
-// abandon gives up a draft's file after a failure. What it has acknowledged becomes a segment; the rest is in memory yet.
-func (s *Spool) abandon(d *draft, err error) {
-	f := d.file
-	switch {
-	case f == nil:
-	case errors.Is(err, ErrFull) && (f.acked == 0 || s.cfg.Rereadable):
-		// Nothing failed. A file with records to load makes room sooner as a segment of its own; this is none.
-	case s.cfg.Rereadable && f.acked > 0:
-		s.drop(d)
-		s.mu.Lock()
-		s.err = fmt.Errorf("segment with more records than memory holds was lost, its source must be read again: %w", err)
-		s.drafts = s.drafts[1:]
-		s.mu.Unlock()
-		return
-	default:
-		s.give(d)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(d.blocks); n > 0 && !d.asked && (d.file == nil || d.file.blocks < n) { // it may be filled on
-		d.blocks[n-1].closed = false
-	}
-}
-
-// give makes a segment of what a draft's file has acknowledged, under the draft's key where that is all of it.
-func (s *Spool) give(d *draft) {
-	acked, key := d.file.acked, ""
-	s.mu.Lock()
-	d.records -= acked
-	if len(d.blocks) == 0 {
-		key = d.key
-		s.drafts = s.drafts[1:]
-	}
-	s.mu.Unlock()
-	s.push(d, acked, key)
-}
-
-// drop gives up a draft and its file for good.
-func (s *Spool) drop(d *draft) {
-	if f := d.file; f != nil {
-		acked := f.acked
-		f.acked = 0
-		s.push(d, 0, "")
-		s.mu.Lock()
-		s.stats.Open -= int64(acked)
-		s.stats.Dropped += int64(acked)
-		s.mu.Unlock()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.forget(d)
-}
-
-// forget drops the records of a draft that are in memory; under mu.
-func (s *Spool) forget(d *draft) {
-	s.stats.Dropped += int64(s.release(d, len(d.blocks)))
-}
-
-// settle gives closed files their last names, durably.
-func (s *Spool) settle() error {
-	if len(s.renames) == 0 {
+// finishSeal waits until the file of the draft that is being sealed is durable, and gives it its name.
+func (s *Spool) finishSeal() error {
+	if s.sealing == nil {
 		return nil
 	}
-	for _, r := range s.renames {
-		var err error
-		if r.to == "" {
-			err = s.disk.remove(r.from)
-		} else {
-			err = s.disk.rename(r.from, r.to)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // an earlier attempt has done it
-			return err
-		}
+	d := s.sealing.draft
+	err := <-s.sealing.synced
+	s.sealing = nil
+	if err != nil {
+		s.abandon(d, err)
+		return errors.Join(err, s.settle())
 	}
-	if err := s.disk.fsyncDir(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range s.renames {
-		if r.done != nil {
-			s.stats.Open += int64(s.release(r.done, len(r.done.blocks)))
-			s.drafts = s.drafts[1:]
-			r.open = r.seg.Records
-		}
-		s.stats.Open -= int64(r.open)
-		s.bytes -= r.freed
-		if r.seg.Records > 0 {
-			s.addSealed(r.seg)
-		}
-	}
-	s.renames = nil
-	return nil
+	s.push(d, d.file.records, d.key)
+	s.renames[len(s.renames)-1].done = d
+	return s.settle()
 }
