@@ -14,7 +14,6 @@ type conn struct {
 	a           *Assembler
 	key         tuple
 	tallies     [2]*tally // of the checksums that they send; nil until one came
-	clientFirst bool      // the lower endpoint is the client
 	dialogue    *smtp.Dialogue
 	half        [2]half // by smtp.Direction
 	last        time.Time
@@ -27,8 +26,14 @@ type conn struct {
 	size        int64
 	aside       []doubtful // what may not belong to the connection
 	asideSize   int
+	clientFirst bool // the lower endpoint is the client
 	rival       bool // a handshake on the same ports was seen since
 	closed      bool // only remembered
+}
+
+func newConn(a *Assembler, k tuple) *conn {
+	flows := new([2]flow)
+	return &conn{a: a, key: k, half: [2]half{{flow: &flows[0]}, {flow: &flows[1]}}}
 }
 
 // over says whether the connection has ended, or seems to.
@@ -376,6 +381,7 @@ func (c *conn) close(t time.Time, ended bool) {
 	}
 	c.dialogue.Close(t, c.settled(ended))
 	c.dialogue, c.closed, c.rival = nil, true, false
+	c.half[0].flow, c.half[1].flow = &noFlow, &noFlow
 	c.aside, c.asideSize = nil, 0
 	c.doubt()
 }

@@ -98,7 +98,7 @@ func (a *Assembler) succeeds(c *conn, k tuple, srcFirst bool, p *packet) bool {
 // open makes a connection at its first payload.
 func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 	a.stats.Sessions++
-	c := &conn{a: a, key: k}
+	c := newConn(a, k)
 	src := 1
 	if srcFirst {
 		src = 0

@@ -12,20 +12,29 @@ import (
 // half is one direction of a connection. Offsets count its bytes from the first one behind the SYN (or the first that
 // was seen), in 64 bits: sequence numbers wrap, offsets do not.
 type half struct {
-	base    uint32    // sequence number of offset 0
-	known   bool      // base is known
-	seen    bool      // payload was seen
-	heard   bool      // a segment was taken
-	next    int64     // what comes before it was delivered, or given up
-	acked   int64     // the peer has acknowledged up to here
+	base  uint32 // sequence number of offset 0
+	known bool   // base is known
+	seen  bool   // payload was seen
+	heard bool   // a segment was taken
+	next  int64  // what comes before it was delivered, or given up
+	acked int64  // the peer has acknowledged up to here
+	fin   int64  // offset of the FIN; -1: none seen
+	rst   int64  // offset of the RST that this side sent; -1: none
+
+	*flow
+}
+
+// flow is what a direction needs only while its connection is open: many more are remembered, for a while, than are open.
+type flow struct {
 	ackedAt time.Time // since when it waits for what was acknowledged
-	fin     int64     // offset of the FIN; -1: none seen
-	rst     int64     // offset of the RST that this side sent; -1: none
 	history history   // the last bytes delivered, up to next
 	held    []run     // behind a hole, in order, without overlap
 	ahead   int       // what held takes
 	episode *episode  // open while something is held
 }
+
+// noFlow is that of both directions of all connections that are closed: nothing is held there, and nothing changes it.
+var noFlow flow
 
 const (
 	// runCost is what a page of gopacket's takes; each holds up to pageBytes of one run, however short it is.

@@ -98,7 +98,8 @@ func TestOrder_EveryByteArrivesAtItsOffset(t *testing.T) {
 			got = append(got, make([]byte, d.lost)...)
 			lost += d.lost
 		}
-		c := &conn{a: a, dialogue: smtp.New(&a.cfg.SMTP, smtp.Session{})}
+		c := newConn(a, tuple{})
+		c.dialogue = smtp.New(&a.cfg.SMTP, smtp.Session{})
 		type piece struct{ from, to int }
 		var pieces []piece
 		for from := 0; from < len(stream); {
