@@ -23,17 +23,23 @@ func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (
 	return all[0], nil
 }
 
-// Note enters segments as loaded whose rows the database has under other names: all of them, or none.
-func (db *DB) Note(ctx context.Context, sensor string, segments []string) error {
+// Note enters segments as loaded whose rows the database has under other names: all of them, or none. It returns how many of
+// them were entered before.
+func (db *DB) Note(ctx context.Context, sensor string, segments []string) (before int, err error) {
 	if len(segments) == 0 {
-		return nil
+		return 0, nil
 	}
 	var batches []batch
 	for _, key := range segments {
 		batches = append(batches, batch{sensor: sensor, key: key})
 	}
-	_, err := db.load(ctx, batches)
-	return err
+	added, err := db.load(ctx, batches)
+	for _, a := range added {
+		if !a {
+			before++
+		}
+	}
+	return before, err
 }
 
 // load adds the rows of segments of one sensor in one transaction, and says which of them no earlier load has committed.

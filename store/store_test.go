@@ -184,7 +184,7 @@ func TestNote_EntersAllOrNone(t *testing.T) {
 	if _, err := db.conn.Exec(t.Context(), "set lock_timeout = '100ms'"); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Note(t.Context(), "tap", []string{"a", "b", "c"}); err == nil {
+	if _, err := db.Note(t.Context(), "tap", []string{"a", "b", "c"}); err == nil {
 		t.Fatal("noted what another load may still undo")
 	}
 	if err := tx.Rollback(t.Context()); err != nil {
@@ -196,8 +196,9 @@ func TestNote_EntersAllOrNone(t *testing.T) {
 				t.Errorf("segment %s is loaded: %v, %v; want %v", key, yes, err, noted)
 			}
 		}
-		if err := db.Note(t.Context(), "tap", []string{"a", "b", "c"}); err != nil {
-			t.Fatal(err)
+		before, err := db.Note(t.Context(), "tap", []string{"a", "b", "c"})
+		if want := map[bool]int{true: 3}[noted]; err != nil || before != want {
+			t.Fatalf("%d were entered before, want %d: %v", before, want, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -73,17 +74,32 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) 
 		}
 		c.parts = append(c.parts, parts{key: r.fileKey(digest)})
 	}
-	return c, s.ask(ctx, func(db *store.DB) error {
+	begun := -1
+	err := s.ask(ctx, func(db *store.DB) error {
 		c.held = make([]bool, len(c.parts))
 		for i, p := range c.parts {
 			var err error
 			if c.held[i], err = db.Loaded(ctx, s.cfg.sensor, p.key); err != nil {
 				return err
 			}
+			first, err := db.Loaded(ctx, s.cfg.sensor, p.numbered())
+			if err != nil {
+				return err
+			}
+			if first && !c.held[i] {
+				begun = i
+			}
 		}
 		return nil
 	})
+	if err == nil && begun >= 0 {
+		err = fmt.Errorf("%s: a replay --follow has begun it and not finished it: let that go on to its end, since here the rows that are there would be added again", paths[begun])
+	}
+	return c, err
 }
+
+// errTwice is a file of a replay that was followed meanwhile, as far as the keys tell.
+var errTwice = errors.New("another tap25 has read some of these files at the same time: their rows may be in the database twice")
 
 // count is how many of the files the database holds.
 func (c *capturesHeld) count() (n int) {
@@ -122,11 +138,16 @@ func (c *capturesHeld) note(ctx context.Context, s *stream) error {
 			keys = append(keys, p.numbered())
 		}
 	}
-	return s.ask(ctx, func(db *store.DB) error {
+	before := 0
+	err := s.ask(ctx, func(db *store.DB) (err error) {
 		// Of some files only, it would have the next replay of all cut the rows of the others elsewhere, and add them again.
-		if err := db.Note(ctx, s.cfg.sensor, keys); err != nil {
+		if before, err = db.Note(ctx, s.cfg.sensor, keys); err != nil {
 			return fmt.Errorf("note that files are loaded: %w", err)
 		}
 		return nil
 	})
+	if err == nil && before > 0 && before < len(keys) { // all of them: by another replay of the same, or where the answer was lost
+		err = errTwice
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tap25/store"
 )
 
 // captures lists the capture files of a directory in their order, as if written a while ago.
@@ -111,6 +114,57 @@ func TestFollow_OfWhatWasReplayedAddsNothing(t *testing.T) {
 	}
 	if n := rowsIn(t, conn); n != want {
 		t.Errorf("%d rows, want %d", n, want)
+	}
+}
+
+// filesHeld looks files up as a replay does.
+func filesHeld(t *testing.T, files []string) (*capturesHeld, *stream, error) {
+	t.Helper()
+	s, err := openStream(t.Context(), streamConfig{dirs: []string{t.TempDir()}, sensor: "tap", waits: true, rereadable: true, patience: time.Minute, stderr: &bytes.Buffer{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	held, err := (&replay{ports: []uint{25}, checksum: "auto"}).lookUpCaptures(t.Context(), s, files)
+	return held, s, err
+}
+
+// A follower loads parts of a file, or all of it, before a replay of the same or while it goes on.
+func TestReplay_BesideAFollowerOfTheSameFile(t *testing.T) {
+	server(t)
+	dir := t.TempDir()
+	rotated(t, dir, 2, 10)
+	files := captures(t, dir)
+	held, s, err := filesHeld(t, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := func(key string) {
+		t.Helper()
+		if err := s.ask(t.Context(), func(db *store.DB) error {
+			_, err := db.Load(t.Context(), "tap", key, nil)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held.repeats(100) // a row of the first file
+	loaded(held.parts[0].key)
+	if err := held.note(t.Context(), s); !errors.Is(err, errTwice) {
+		t.Errorf("a file was followed meanwhile: %v", err)
+	}
+	if err := held.note(t.Context(), s); err != nil { // as where the answer to the first was lost
+		t.Errorf("noted again: %v", err)
+	}
+	loaded(held.parts[1].numbered())
+	var diag bytes.Buffer
+	if status := run(t.Context(), append([]string{"replay", "--sensor", "tap"}, files...), nil, &bytes.Buffer{}, &diag); status != statusFailed ||
+		!strings.Contains(diag.String(), files[1]+": a replay --follow has begun it") {
+		t.Errorf("status %d: %s", status, diag.String())
 	}
 }
 
