@@ -88,9 +88,10 @@ properties:
 	go test -count=1 -timeout 4h -run Property -v ./reassembly/smtp -rapid.checks=$(CASES) -rapid.seed=$(SEED)
 	go test -count=1 -timeout 4h -run 'Assembler_(Loss|Order|Split)' -v ./reassembly -rapid.checks=$$(($(CASES) / 50)) -rapid.seed=$(SEED)
 
-# The faults around spool and database in their long form: hundreds of kills, a million rows, ten minutes without a database.
+# The faults around spool and database in their long form: hundreds of kills, a million rows, ten minutes without a database. One
+# package at a time: how fast the rows of those ten minutes drain is asserted.
 kills:
-	TAP25_TEST_KILLS=full go test -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./cmd/tap25
+	TAP25_TEST_KILLS=full go test -p 1 -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./cmd/tap25
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
