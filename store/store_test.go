@@ -224,6 +224,39 @@ func TestLoad_TwoMakeTheSamePartitionsAtOnce(t *testing.T) {
 	}
 }
 
+// A partition shows in the catalog while its maker's commit is not over: no row goes there before the maker's lock is gone.
+func TestLoad_WaitsForWhoMadeAPartition(t *testing.T) {
+	db := database(t, false)
+	maker := another(t, db.Conn().Config().Database)
+	loadRows(t, db, "tap", full())
+	tx, err := maker.conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	if _, err := tx.Exec(t.Context(), "select pg_advisory_xact_lock(25, -2147483648)"); err != nil {
+		t.Fatal(err)
+	}
+	loaded := make(chan error, 1)
+	go func() {
+		_, err := db.Load(context.Background(), "tap", "waits", encode(full()))
+		loaded <- err
+	}()
+	pid := db.Conn().PgConn().PID()
+	wait(t, func() bool {
+		return ask[int](t, maker, fmt.Sprintf("select count(*) from pg_locks where pid = %d and locktype = 'advisory' and not granted", pid)) == 1
+	})
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-loaded; err != nil {
+		t.Error(err)
+	}
+	if n := ask[int](t, db, "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"); n != 0 {
+		t.Errorf("%d advisory locks are left", n)
+	}
+}
+
 func TestLoad_HostileTextIsStored(t *testing.T) {
 	db := database(t, false)
 	var rows []*smtp.Envelope
