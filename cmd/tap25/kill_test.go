@@ -143,7 +143,7 @@ func TestFollow_KilledAtAnyPointGivesEveryRowOnce(t *testing.T) {
 	want := rotated(t, captured, kills(30, 200), kills(300, 5000))
 	files, moved, times := captures(t, captured), 0, kills(20, 200)
 	for kill := range times {
-		for ; moved < len(files)*(kill+1)/times; moved++ { // so that there are rows to pass at each kill
+		for ; moved < (len(files)-1)*(kill+1)/times; moved++ { // so that there are rows to pass at each kill
 			if err := os.Rename(files[moved], filepath.Join(dir, filepath.Base(files[moved]))); err != nil {
 				t.Fatal(err)
 			}
@@ -159,6 +159,11 @@ func TestFollow_KilledAtAnyPointGivesEveryRowOnce(t *testing.T) {
 	}
 	before, _, _, _ := inMail(t, conn)
 	t.Logf("%d of %d rows when the last was killed", before, want)
+	for ; moved < len(files); moved++ { // and for the last, which must have begun before it is told to end
+		if err := os.Rename(files[moved], filepath.Join(dir, filepath.Base(files[moved]))); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var diag bytes.Buffer
 	cmd := tap25(t, &diag, "replay", "--follow", dir, "--sensor", "tap")
 	for deadline := time.Now().Add(5 * time.Minute); ; {
