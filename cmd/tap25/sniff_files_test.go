@@ -79,6 +79,21 @@ func TestSniff_ReadsItsFilesOnceConfined(t *testing.T) {
 	}
 }
 
+// TestSniff_HangupAtTheStartDoesNotEndIt sends one as soon as the program is attached.
+func TestSniff_HangupAtTheStartDoesNotEndIt(t *testing.T) {
+	w := newWire(t)
+	path := configFile(t, "port: [25]\n")
+	for range 3 {
+		s := w.start("--config", path, "--json")
+		await(t, "a program on the interface", func() bool { return w.linkIn(w.tap, "tap0").attached })
+		if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		s.awaitListening()
+		s.end(syscall.SIGTERM)
+	}
+}
+
 // certificate is of an authority made for this test alone: openssl req -x509 -newkey ed25519 -nodes -days 36500 -subj /CN=test
 const certificate = `-----BEGIN CERTIFICATE-----
 MIIBNDCB56ADAgECAhREMnZ2axku+UUhHadwl4hZv9uLOTAFBgMrZXAwDzENMAsG

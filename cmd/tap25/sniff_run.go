@@ -29,6 +29,7 @@ const (
 type tap struct {
 	settings *sniffSettings
 	reread   func() (*sniffSettings, error)
+	hangups  chan os.Signal
 	log      zerolog.Logger
 	level    *levelFilter
 	live     *capture.Live
@@ -44,7 +45,9 @@ type tap struct {
 func sniff(cmd *cobra.Command, s *sniffSettings, reread func() (*sniffSettings, error)) (result error) {
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
-	t := &tap{settings: s, reread: reread, started: time.Now()}
+	t := &tap{settings: s, reread: reread, hangups: make(chan os.Signal, 1), started: time.Now()}
+	signal.Notify(t.hangups, syscall.SIGHUP) // first: until then one ends the process
+	defer signal.Stop(t.hangups)
 	t.log, t.level = newLeveledLogger(cmd.ErrOrStderr(), s.level())
 	if err := forbidCores(); err != nil {
 		return err
@@ -212,14 +215,11 @@ func describe(c capture.LinkChange) string {
 
 // rereadOnHangup takes up changed settings with each SIGHUP.
 func (t *tap) rereadOnHangup(ctx context.Context) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangups:
+		case <-t.hangups:
 			t.notifyReload()
 			next, err := t.reread()
 			if err == nil {
