@@ -164,8 +164,11 @@ func TestDoctor_HearsWhatComes(t *testing.T) {
 func TestDoctor_NoTrafficAndNothingToListenOn(t *testing.T) {
 	w := newWire(t)
 	w.ip("-n " + w.hub + " link set port nomaster")
-	w.command("ip netns exec " + w.tap + " sysctl -q -w net.ipv6.conf.tap0.disable_ipv6=1")
-	w.command("ip netns exec " + w.hub + " sysctl -q -w net.ipv6.conf.port.disable_ipv6=1") // no solicitations of its own
+	for ns, link := range map[string]string{w.tap: "tap0", w.hub: "port"} { // no solicitations of their own
+		if err := w.in(ns, func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/disable_ipv6", []byte("1"), 0) }); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if r := w.doctor(w.tap, "-i", "tap0", "--seconds", "0.2").result(); r.state("traffic", "frames") != checkProblem {
 		t.Errorf("silence: %+v", r.Checks)
 	}

@@ -12,6 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 mount -t overlay overlay -o "lowerdir=$unpacked/usr:/usr" /usr
 cp -a /etc "$dir/etc"
+cp -a "$unpacked/etc/." "$dir/etc"
 mount --bind "$dir/etc" /etc
 cat >> /etc/passwd <<'END'
 postfix:x:64005:64005::/nonexistent:/usr/sbin/nologin
