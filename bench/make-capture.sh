@@ -55,7 +55,7 @@ for n in $(seq $servers); do
 done
 until [ "$(ss -Hltn 'sport = 25' | wc -l)" -eq $servers ]; do sleep 0.1; done
 
-tcpdump -Z root -i server0 -n -s0 -B 524288 -w "$out" 'tcp port 25' 2>"$work/tcpdump.log" &
+tcpdump -i server0 -n -s0 -B 524288 -w - 'tcp port 25' 2>"$work/tcpdump.log" >"$out" &
 tcpdump=$!
 until grep -q listening "$work/tcpdump.log"; do sleep 0.1; done
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -136,10 +137,15 @@ func tagOf(oob []byte) int {
 // XDP program, where that passes them on (--inline).
 func (w *wire) dump(path string) (stop func()) {
 	w.t.Helper()
+	file, err := os.Create(path) // tcpdump, which gives up root where it is built to, need not
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer file.Close()
 	var diag syncBuffer
-	dump := exec.Command("ip", "netns", "exec", w.tap, "tcpdump", "-Z", "root", "-i", "tap0", "-n", "-s0", "-B", "262144", "--time-stamp-precision=nano",
-		"-w", path, "tcp port 25 or udp port 4789 or (vlan and tcp port 25)")
-	dump.Stderr = &diag
+	dump := exec.Command("ip", "netns", "exec", w.tap, "tcpdump", "-i", "tap0", "-n", "-s0", "-B", "262144", "--time-stamp-precision=nano",
+		"-w", "-", "tcp port 25 or udp port 4789 or (vlan and tcp port 25)")
+	dump.Stdout, dump.Stderr = file, &diag
 	if err := dump.Start(); err != nil {
 		w.t.Fatal(err)
 	}

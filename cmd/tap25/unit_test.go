@@ -97,6 +97,7 @@ func syscallGroups(t testing.TB) map[string][]string {
 	}
 	groups := map[string][]string{}
 	var group string
+	out = regexp.MustCompile(`\x1b\[[0-9;]*m`).ReplaceAll(out, nil) // colours, which some of its versions write to a pipe too
 	for line := range strings.SplitSeq(string(out), "\n") {
 		switch word := strings.TrimSpace(line); {
 		case word == "" || strings.HasPrefix(word, "#"):
