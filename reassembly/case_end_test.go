@@ -91,6 +91,29 @@ func endCases() []scenario {
 			w.script("S: 221 bye\n")
 			rst(server)(w)
 		}), rows: []row{one}},
+		{name: "rst-behind-the-own-fin", build: cut("RCPT", func(w *wire) { // whose number the FIN has taken
+			w.fin(client)
+			w.sent[client]++
+			rst(client)(w)
+		}), rows: []row{aborted}, stats: decoys(0)},
+		{name: "rst-behind-the-own-fin-after-quit", build: cut("QUIT", func(w *wire) {
+			w.script("S: 221 bye\n")
+			w.fin(server)
+			w.sent[server]++
+			rst(server)(w)
+		}), rows: []row{one}, stats: decoys(0)},
+		{name: "rst-behind-a-fin-that-was-missed", build: cut("RCPT", func(w *wire) {
+			w.sent[client]++
+			rst(client)(w)
+		}), rows: []row{aborted}, stats: decoys(0)},
+		{name: "rst-behind-the-own-fin-behind-a-loss", build: func(w *wire) { // FIN and RST say the same of what was missed
+			cut(".", func(w *wire) {
+				w.fin(client)
+				w.sent[client]++
+				rst(client)(w)
+			})(w)
+			w.drop(".")
+		}, rows: []row{one.with("lost_bytes", 3, "flags", []string{"gap"}, "data_code", nil, "message_bytes", nil, "outcome", "unknown")}},
 		{name: "rst-behind-a-loss", build: func(w *wire) { // it stands where the client had come to: the message was given
 			cut(".", rst(client))(w)
 			w.drop(".")

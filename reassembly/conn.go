@@ -368,8 +368,14 @@ func (c *conn) close(t time.Time, ended bool) {
 		} else if ended || tail == 1 {
 			tail-- // the FIN's own number
 		}
-		if ended && h.rst > h.next { // it says how far its sender had come
-			tail = max(tail, h.rst-h.next)
+		if ended && h.rst > h.next { // it says how far its sender had come, behind a FIN by one more
+			sent := h.rst - h.next
+			if h.fin >= 0 {
+				sent = min(sent, h.fin-h.next)
+			} else if sent == 1 {
+				sent = 0 // a FIN that was missed
+			}
+			tail = max(tail, sent)
 		}
 		if tail > 0 && h.heard {
 			c.lose(t, smtp.Direction(dir), tail)
