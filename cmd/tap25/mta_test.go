@@ -105,6 +105,9 @@ func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 	if after := w.unseen(s); after != before {
 		t.Errorf("the interface has taken %d frames more than XDP has seen", after-before)
 	}
+	if n := w.counted(w.hub, "port", "tx_dropped"); n > 0 { // the queue to the tap was full
+		t.Fatalf("the mirror itself has dropped %d frames, so that this shows nothing; %d octets are missed, %d rows", n, r.LostBytes, r.Rows)
+	}
 	if r.Read != sumOf(r.Frames) || r.RingFull != 0 || r.LostBytes != 0 {
 		t.Errorf("the counters do not add up, or something was lost: %+v", r)
 	}
@@ -216,23 +219,27 @@ func (w *wire) atRest(s *sniffing) (r *report) {
 
 // unseen is how many frames the tap's interface has taken by the kernel's own count, beyond those that XDP has seen.
 func (w *wire) unseen(s *sniffing) (n int64) {
-	received := func() int64 {
-		out, err := exec.Command("ip", "netns", "exec", w.tap, "cat", "/sys/class/net/tap0/statistics/rx_packets").Output()
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		n, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		return n
-	}
+	received := func() int64 { return w.counted(w.tap, "tap0", "rx_packets") }
 	await(w.t, "a moment without frames", func() bool {
 		at := received()
 		r, err := askReport(w.t.Context(), s.control)
 		n = at - r.Seen
 		return err == nil && received() == at
 	})
+	return n
+}
+
+// counted is one of the kernel's counters of an interface.
+func (w *wire) counted(ns, link, counter string) int64 {
+	w.t.Helper()
+	out, err := exec.Command("ip", "netns", "exec", ns, "cat", "/sys/class/net/"+link+"/statistics/"+counter).Output()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	return n
 }
 
