@@ -315,18 +315,6 @@ type delivery struct {
 	acked int64
 }
 
-// lose says that the next n bytes were missed.
-func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
-	h := &c.half[dir]
-	h.next += n
-	h.history.forget(&c.a.histories)
-	c.a.stats.LostBytes += n
-	if c.a.trace != nil {
-		c.a.trace(delivery{c, dir, nil, n, 0})
-	}
-	c.dialogue.Lost(dir, t, n)
-}
-
 func (c *conn) conflict(dir smtp.Direction) {
 	c.a.stats.Conflicts++
 	c.dialogue.Conflict(dir)

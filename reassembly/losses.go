@@ -1,5 +1,11 @@
 package reassembly
 
+import (
+	"time"
+
+	"tap25/reassembly/smtp"
+)
+
 // FramesLost says that n frames of this Assembler's input were lost before the next one, such as to a full ring. Whose
 // they were is not known; any connection may be concerned, and each finds out by itself:
 //
@@ -17,6 +23,18 @@ func (a *Assembler) FramesLost(n uint64) {
 		a.losses++
 		a.stats.FramesLost += int64(n)
 	}
+}
+
+// lose says that the next n bytes were missed.
+func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
+	h := &c.half[dir]
+	h.next += n
+	h.history.forget(&c.a.histories)
+	c.a.stats.LostBytes += n
+	if c.a.trace != nil {
+		c.a.trace(delivery{c, dir, nil, n, 0})
+	}
+	c.dialogue.Lost(dir, t, n)
 }
 
 // begin takes up a connection of whose ends the initial sequence numbers are known, or not: without one, what was lost at
