@@ -133,10 +133,10 @@ func (s *Spool) flushOnce(all bool) error {
 	}
 	for {
 		d, blocks, asked, sync := s.take(all)
-		if d == nil && s.sealing == nil {
-			return nil
-		}
 		if d == nil {
+			if s.sealing == nil {
+				return nil
+			}
 			if err := s.finishSeal(); err != nil {
 				return err
 			}
