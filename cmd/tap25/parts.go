@@ -82,11 +82,14 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) 
 			if c.held[i], err = db.Loaded(ctx, s.cfg.sensor, p.key); err != nil {
 				return err
 			}
+			if c.held[i] {
+				continue
+			}
 			first, err := db.Loaded(ctx, s.cfg.sensor, p.numbered())
 			if err != nil {
 				return err
 			}
-			if first && !c.held[i] {
+			if first {
 				begun = i
 			}
 		}
