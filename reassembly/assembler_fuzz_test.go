@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -63,6 +64,9 @@ func checkWild(t *testing.T, ops []byte) {
 	}
 	if a.held != 0 || len(a.conns) != 0 || a.holed.Len() != 0 || a.keeping.Len() != 0 || a.recent.Len() != 0 || a.ended.Len() != 0 || a.orderer.opened != a.orderer.completed {
 		t.Fatalf("after Close: %d octets, %d connections, %d holes, %d of %d episodes", a.held, len(a.conns), a.holed.Len(), a.orderer.completed, a.orderer.opened)
+	}
+	if !reflect.ValueOf(noFlow).IsZero() { // that all closed connections share
+		t.Fatal("a closed connection has written to its flow")
 	}
 	sum := int64(0)
 	for _, n := range s.SMTP.Rows {
