@@ -226,14 +226,16 @@ func (s *Spool) write(d *draft, blocks []*block) error {
 
 // fits tells whether n bytes more are within the limits.
 func (s *Spool) fits(n int64) error {
-	s.mu.Lock()
-	total, oldest := s.bytes+n, s.oldest()
-	s.mu.Unlock()
-	if total > s.cfg.MaxBytes {
-		return fmt.Errorf("%w: it holds %d bytes of %d", ErrFull, total-n, s.cfg.MaxBytes)
+	if held := s.bytes.Load(); held+n > s.cfg.MaxBytes {
+		return fmt.Errorf("%w: it holds %d bytes of %d", ErrFull, held, s.cfg.MaxBytes)
 	}
-	if s.cfg.MaxAge > 0 && !oldest.IsZero() && time.Since(oldest) > s.cfg.MaxAge {
-		return fmt.Errorf("%w: its oldest segment waits since %s", ErrFull, oldest.Format(time.RFC3339))
+	if s.cfg.MaxAge > 0 {
+		s.mu.Lock()
+		oldest := s.oldest()
+		s.mu.Unlock()
+		if !oldest.IsZero() && time.Since(oldest) > s.cfg.MaxAge {
+			return fmt.Errorf("%w: its oldest segment waits since %s", ErrFull, oldest.Format(time.RFC3339))
+		}
 	}
 	if s.cfg.Reserve < 0 {
 		return nil
@@ -264,9 +266,7 @@ func (s *Spool) create(d *draft) error {
 func (s *Spool) writeBlock(f *file, b []byte) error {
 	f.size += int64(len(b))
 	f.unsynced += int64(len(b))
-	s.mu.Lock()
-	s.bytes += int64(len(b))
-	s.mu.Unlock()
+	s.bytes.Add(int64(len(b)))
 	return s.disk.write(f.File, b)
 }
 

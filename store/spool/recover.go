@@ -65,7 +65,7 @@ func (s *Spool) found(seg Segment) {
 			seg.Bytes = info.Size()
 		}
 		sensor, newer := peek(f, seg.id(), seg.Sensor)
-		if s.bytes += seg.Bytes; newer {
+		if s.bytes.Add(seg.Bytes); newer {
 			s.stats.Newer++
 			return
 		}
@@ -103,7 +103,7 @@ func (s *Spool) recoverFile(path string, i id, draft bool) {
 		return
 	}
 	c := scan(data, i)
-	if s.bytes += int64(len(data)); c.refused() {
+	if s.bytes.Add(int64(len(data))); c.refused() {
 		s.stats.Newer++
 		return
 	}

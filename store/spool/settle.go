@@ -123,7 +123,7 @@ func (s *Spool) settle() error {
 			r.open = r.seg.Records
 		}
 		s.stats.Open -= int64(r.open)
-		s.bytes -= r.freed
+		s.bytes.Add(-r.freed)
 		if r.seg.Records > 0 {
 			s.addSealed(r.seg)
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -71,6 +72,8 @@ type Spool struct {
 
 	aside sync.Mutex // held over writing .refused and .damaged files
 
+	bytes atomic.Int64 // of all files; not under mu, which whoever writes a block would have to wrest from Append
+
 	mu      sync.Mutex // never held over a call on the disk
 	closed  bool
 	err     error // why this spool takes no more
@@ -81,7 +84,6 @@ type Spool struct {
 	free    [][]byte // buffers of blocks, to be used again
 	poked   int      // bytes appended since the writing goroutine was last woken
 	held    int      // bytes of memory charged
-	bytes   int64
 	sealed  []Segment
 	refused map[uint64]*refusedRecords // by sequence
 	stats   Stats

@@ -33,7 +33,7 @@ func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stats
-	st.Bytes = s.bytes
+	st.Bytes = s.bytes.Load()
 	st.OldestUnloaded = s.oldest()
 	return st
 }

@@ -82,7 +82,7 @@ func (s *Spool) Remove(seg Segment, d Damage) error {
 	at = s.waiting(seg)
 	known := s.sealed[at]
 	s.sealed = slices.Delete(s.sealed, at, at+1)
-	s.bytes -= known.Bytes
+	s.bytes.Add(-known.Bytes)
 	left := known.Records
 	if r := s.refused[seg.Sequence]; r != nil {
 		left -= r.records
