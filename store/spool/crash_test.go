@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,11 +63,15 @@ func (m *machine) fail(t *testing.T, dir string) {
 			undo()
 		}
 	}
-	files, err := filepath.Glob(filepath.Join(dir, ".*"+suffixOpen))
+	open, err := filepath.Glob(filepath.Join(dir, ".*"+suffixOpen))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range files {
+	drafts, err := filepath.Glob(filepath.Join(dir, ".*"+suffixDraft))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(open, drafts...) {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -131,6 +136,55 @@ func TestCrash_PowerFailureKeepsWhatIsAcknowledged(t *testing.T) {
 			t.Fatal(err)
 		}
 		os.RemoveAll(c.Dir)
+	}
+}
+
+func TestCrash_PowerFailureLeavesNoGapWhereTheSourceCanBeReadAgain(t *testing.T) {
+	dir := fastDir(t)
+	seeds, whole := 3000, 0
+	if testing.Short() {
+		seeds = 1000
+	}
+	for seed := range seeds {
+		m := &machine{rand: rand.New(rand.NewPCG(uint64(seed), 2)), synced: map[string]int64{}}
+		m.last = 1 + m.rand.IntN(60)
+		c := bare(filepath.Join(dir, strconv.Itoa(seed)))
+		c.fault = m.call
+		c.Rereadable = true
+		c.SegmentRecords = 5
+		s, err := Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		acked := 0
+		for n := 30; ; n += 30 {
+			appendRecords(t, s, n-30, n)
+			if s.Sync() != nil {
+				break
+			}
+			acked = n
+		}
+		crash(s)
+		m.fail(t, c.Dir)
+		c.fault = nil
+		if s, err = Open(c); err != nil {
+			t.Fatal(err)
+		}
+		got, damaged := numbers(t, s)
+		if damaged != 0 || len(got) < acked || !slices.Equal(got, upTo(len(got))) {
+			t.Fatalf("seed %d: %d records and %d damaged, %d acknowledged", seed, len(got), damaged, acked)
+		}
+		if len(got) > acked {
+			whole++
+		}
+		checkSums(t, s)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		os.RemoveAll(c.Dir)
+	}
+	if whole == 0 {
+		t.Fatal("no segment was there that was not acknowledged")
 	}
 }
 

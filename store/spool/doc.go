@@ -69,5 +69,7 @@
 // # Concurrency
 //
 // All methods may be called by several goroutines. Append does no disk work and waits for none: a goroutine of the spool's
-// own writes what Append has gathered. Another process may Inspect a directory that is in use.
+// own writes what Append has gathered. While a segment is written up to three before it are synced, and those that have become
+// durable get their names together, oldest first, with one fsync of the directory; of a source that can be read again, each
+// is synced when the one before has its name. Another process may Inspect a directory that is in use.
 package spool

@@ -27,8 +27,21 @@ type file struct {
 // sealing is a draft whose file has been written whole, while its last fsync goes on.
 type sealing struct {
 	*draft
-	synced chan error
+	synced chan struct{} // closed when it is over
+	err    error         // of it
 }
+
+func (d *sealing) over() bool {
+	select {
+	case <-d.synced:
+		return true
+	default:
+		return false
+	}
+}
+
+// maxSealing is how many files are synced at once: their fsyncs share commits of the file system's journal.
+const maxSealing = 4
 
 // attempts is how often a flush goes on with a fresh file after a failure, before it leaves that to the next.
 const attempts = 3
@@ -125,8 +138,8 @@ func (s *Spool) flush(all bool) error {
 	return err
 }
 
-// flushOnce writes the blocks of a draft that is to be sealed while the fsync of the one before goes on. Its own fsync waits
-// until that one has its name: of a source that can be read again, no segment is there without those before it.
+// flushOnce writes the blocks of a draft that is to be sealed while the fsyncs of those before go on. Where the source can be
+// read again its own fsync waits until they have their names: no segment is there without those before it.
 func (s *Spool) flushOnce(all bool) error {
 	if err := s.settle(); err != nil {
 		return err
@@ -134,16 +147,20 @@ func (s *Spool) flushOnce(all bool) error {
 	for {
 		d, blocks, asked, sync := s.take(all)
 		if d == nil {
-			if s.sealing == nil {
+			if len(s.sealing) == 0 {
 				return nil
 			}
-			if err := s.finishSeal(); err != nil {
+			if err := s.finishSeals(0); err != nil {
 				return err
 			}
 			continue
 		}
 		err := s.write(d, blocks)
-		if sealErr := s.finishSeal(); sealErr != nil {
+		left := 0
+		if err == nil && asked && !s.cfg.Rereadable {
+			left = maxSealing - 1
+		}
+		if sealErr := s.finishSeals(left); sealErr != nil {
 			s.abandon(d, sealErr) // its file would sort before the fresh one of what could not be sealed
 			return sealErr
 		}
@@ -159,8 +176,9 @@ func (s *Spool) flushOnce(all bool) error {
 			err = s.sync(d)
 		}
 		if err != nil {
+			sealErr := s.finishSeals(0)
 			s.abandon(d, err)
-			return errors.Join(err, s.settle())
+			return errors.Join(err, sealErr, s.settle())
 		}
 		if !asked {
 			return nil
@@ -168,16 +186,13 @@ func (s *Spool) flushOnce(all bool) error {
 	}
 }
 
-// take returns the oldest draft, its blocks that are to be written, and whether to seal or to sync it. While one is being
+// take returns the oldest draft, its blocks that are to be written, and whether to seal or to sync it. While others are being
 // sealed, it is only the next that is to be sealed.
 func (s *Spool) take(all bool) (d *draft, blocks []*block, asked, sync bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	waiting := s.drafts
-	if s.sealing != nil {
-		waiting = waiting[1:]
-	}
-	if len(waiting) == 0 || s.sealing != nil && !waiting[0].asked {
+	waiting := s.drafts[len(s.sealing):]
+	if len(waiting) == 0 || len(s.sealing) > 0 && !waiting[0].asked {
 		return nil, nil, false, false
 	}
 	d = waiting[0]
@@ -320,24 +335,41 @@ func (s *Spool) seal(d *draft) error {
 	if err := s.writeBlock(f, newBlock(f.id, kindSeal, f.records, 0, end.payload())); err != nil {
 		return err
 	}
-	s.sealing = &sealing{d, make(chan error, 1)}
-	go func(synced chan<- error) { synced <- s.disk.fsync(f.File) }(s.sealing.synced)
+	sealed := &sealing{draft: d, synced: make(chan struct{})}
+	s.sealing = append(s.sealing, sealed)
+	go func() {
+		defer close(sealed.synced)
+		sealed.err = s.disk.fsync(f.File)
+	}()
 	return nil
 }
 
-// finishSeal waits until the file of the draft that is being sealed is durable, and gives it its name.
-func (s *Spool) finishSeal() error {
-	if s.sealing == nil {
+// finishSeals waits until at most so many of the files that are being sealed are not durable, and gives the others their
+// names, with them those behind that are durable too. After a failure none is being sealed.
+func (s *Spool) finishSeals(left int) error {
+	var err error
+	named := false
+	for len(s.sealing) > left || named && len(s.sealing) > 0 && s.sealing[0].over() {
+		d := s.sealing[0]
+		<-d.synced
+		if err = d.err; err != nil {
+			break
+		}
+		s.sealing = s.sealing[1:]
+		s.push(d.draft, d.file.records, d.key)
+		s.renames[len(s.renames)-1].done = d.draft
+		named = true
+	}
+	if err == nil && named {
+		err = s.settle()
+	}
+	if err == nil {
 		return nil
 	}
-	d := s.sealing.draft
-	err := <-s.sealing.synced
-	s.sealing = nil
-	if err != nil {
-		s.abandon(d, err)
-		return errors.Join(err, s.settle())
+	for _, d := range s.sealing { // those behind too: they would sort before the fresh file of the one that failed
+		<-d.synced
+		s.abandon(d.draft, err)
 	}
-	s.push(d, d.file.records, d.key)
-	s.renames[len(s.renames)-1].done = d
-	return s.settle()
+	s.sealing = nil
+	return errors.Join(err, s.settle())
 }

@@ -67,7 +67,7 @@ type Spool struct {
 	// writing is held over all that is written to segments; its holder may take mu, never the other way round.
 	writing sync.Mutex
 	renames []pendingRename // of closed files, before anything else is written
-	sealing *sealing        // between the calls of flushOnce it is nil
+	sealing []*sealing      // oldest first; none between the calls of flushOnce
 	last    uint64          // sequence
 
 	aside sync.Mutex // held over writing .refused and .damaged files
