@@ -1,0 +1,147 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// oldestServer is the oldest PostgreSQL that tap25 runs.
+const oldestServer = 15
+
+// StateDir is where the cluster lives: /var/lib/tap25 for root, else $XDG_STATE_HOME/tap25 or ~/.local/state/tap25.
+func StateDir() (string, error) {
+	if os.Geteuid() == 0 && os.Getenv("XDG_STATE_HOME") == "" {
+		return "/var/lib/tap25", nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "tap25"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the state directory: %w; set XDG_STATE_HOME", err)
+	}
+	return filepath.Join(home, ".local/state/tap25"), nil
+}
+
+// findServer returns the directory of the newest PostgreSQL that is new enough.
+func findServer() (string, error) {
+	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	version := func(dir string) int {
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+		return n
+	}
+	slices.SortFunc(dirs, func(a, b string) int { return version(b) - version(a) })
+	for _, dir := range dirs {
+		if _, err := os.Stat(filepath.Join(dir, "initdb")); err == nil && version(dir) >= oldestServer {
+			return dir, nil
+		}
+	}
+	if path, err := exec.LookPath("initdb"); err == nil {
+		out, _ := exec.Command(path, "--version").Output()
+		fields := strings.Fields(string(out))
+		if len(fields) > 2 {
+			major, _, _ := strings.Cut(fields[2], ".")
+			if n, _ := strconv.Atoi(major); n >= oldestServer {
+				path, err = filepath.EvalSymlinks(path)
+				return filepath.Dir(path), err
+			}
+		}
+	}
+	return "", fmt.Errorf("no PostgreSQL server %d or newer is installed: apt-get install postgresql (or name a database with --db URL)", oldestServer)
+}
+
+// prepare makes the directories and, the first time, the cluster itself: aside and then renamed, so that none is ever
+// half made.
+func (c *Cluster) prepare() error {
+	parents := os.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		parents = 0o755 // the server's user must get through
+	}
+	if err := os.MkdirAll(filepath.Dir(c.dir), parents); err != nil {
+		return fmt.Errorf("make the state directory: %w", err)
+	}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return fmt.Errorf("make the state directory: %w", err)
+	}
+	for _, dir := range []string{c.dir, c.socketDir()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make a directory of the cluster: %w", err)
+		}
+		if st, err := os.Lstat(dir); err != nil || !st.IsDir() || st.Mode().Perm() != 0o700 {
+			return fmt.Errorf("the directory %s is not for its owner alone: chmod 700 it", dir)
+		}
+		if err := os.Lchown(dir, c.uid, c.gid); err != nil {
+			return fmt.Errorf("make a directory of the cluster: %w", err)
+		}
+	}
+	version, err := os.ReadFile(filepath.Join(c.data(), "PG_VERSION"))
+	if err == nil {
+		if have, want := strings.TrimSpace(string(version)), c.version(); want != "" && have != want {
+			return fmt.Errorf("the cluster in %s was made by PostgreSQL %s, %s is installed: install postgresql-%s, or upgrade the cluster with pg_upgrade", c.dir, have, want, have)
+		}
+		return nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("read the cluster's version: %w", err)
+	}
+	return c.initdb()
+}
+
+func (c *Cluster) version() string {
+	out, err := exec.Command(filepath.Join(c.bin, "postgres"), "--version").Output()
+	if fields := strings.Fields(string(out)); err == nil && len(fields) > 2 {
+		major, _, _ := strings.Cut(fields[2], ".")
+		return major
+	}
+	return ""
+}
+
+func (c *Cluster) initdb() error {
+	fresh := c.data() + ".new"
+	if err := os.RemoveAll(fresh); err != nil {
+		return fmt.Errorf("remove a cluster that was half made: %w", err)
+	}
+	out, err := c.command("initdb", "-D", fresh, "-U", c.name, "-E", "UTF8", "--locale=C.UTF-8", "-A", "peer", "--data-checksums").CombinedOutput()
+	if err != nil {
+		hint := ""
+		if strings.Contains(string(out), "Permission denied") {
+			hint = "; the user " + c.name + " must be able to enter every directory above it: chmod o+x those, or set XDG_STATE_HOME to another"
+		}
+		return fmt.Errorf("make the cluster in %s: initdb: %w: %s%s", c.dir, err, strings.TrimSpace(string(out)), hint)
+	}
+	files := map[string]string{
+		"pg_hba.conf":   "local all all peer map=tap25\n",
+		"pg_ident.conf": fmt.Sprintf("tap25 root %s\ntap25 %s %s\n", c.name, c.name, c.name),
+	}
+	for name, text := range files {
+		path := filepath.Join(fresh, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("configure the cluster: %w", err)
+		}
+	}
+	if err := os.Rename(fresh, c.data()); err != nil {
+		return fmt.Errorf("make the cluster: %w", err)
+	}
+	return nil
+}
+
+func (c *Cluster) settings() []string {
+	return []string{"-D", c.data(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c", "timezone=UTC",
+		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700",
+		"-c", "max_locks_per_transaction=512", // a question over all days locks each day and its indexes
+		"-c", "jit=off", // which would compile a plan of hundreds of days, for seconds, to fetch one row
+		"-c", "log_min_error_statement=panic",
+		"-c", "log_error_verbosity=terse"} // neither statements nor rows in the log
+}
+
+// open opens a file in the state directory for writing. That is the server's user's, so a link in it is not followed.
+func (c *Cluster) open(name string, flags int) (*os.File, error) {
+	return os.OpenFile(filepath.Join(c.dir, name), os.O_CREATE|os.O_WRONLY|syscall.O_NOFOLLOW|flags, 0o600)
+}

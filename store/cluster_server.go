@@ -1,0 +1,145 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// startTimeout bounds the start of a server, crash recovery included.
+const startTimeout = 2 * time.Minute
+
+// detachedFile holds the process ID of the server that Up has started.
+const detachedFile = "detached.pid"
+
+// detached says whether the server that runs is one that Up has started.
+func (c *Cluster) detached() bool {
+	server, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
+	pid, _, _ := strings.Cut(string(server), "\n")
+	up, upErr := os.ReadFile(filepath.Join(c.dir, detachedFile))
+	return err == nil && upErr == nil && strings.TrimSpace(pid) == string(up)
+}
+
+// Running says whether the cluster's server answers.
+func (c *Cluster) Running(ctx context.Context) bool { return c.answers(ctx) }
+
+func (c *Cluster) answers(ctx context.Context) bool {
+	if _, err := os.Stat(filepath.Join(c.socketDir(), ".s.PGSQL.5432")); err != nil {
+		return false
+	}
+	db, err := Open(ctx, c.DSN())
+	if err != nil {
+		return false
+	}
+	db.Close()
+	return true
+}
+
+func (c *Cluster) wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for !c.answers(ctx) {
+		select {
+		case err := <-c.exited:
+			c.server = nil
+			return fmt.Errorf("start PostgreSQL in %s: it ended (%v); its log is %s", c.dir, err, c.log())
+		case <-ctx.Done():
+			return fmt.Errorf("start PostgreSQL in %s: no answer; its log is %s", c.dir, c.log())
+		case <-poll.C:
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) log() string { return filepath.Join(c.dir, "postgresql.log") }
+
+// openLog begins the log anew when it has grown, keeping one older.
+func (c *Cluster) openLog() (*os.File, error) {
+	const limit = 8 << 20
+	if st, err := os.Stat(c.log()); err == nil && st.Size() > limit {
+		os.Rename(c.log(), c.log()+".1")
+	}
+	f, err := c.open(filepath.Base(c.log()), os.O_APPEND)
+	if err != nil {
+		return nil, fmt.Errorf("open PostgreSQL's log: %w", err)
+	}
+	return f, f.Chown(c.uid, c.gid)
+}
+
+// startChild starts the server so that it stops (fast shutdown) when this process dies. The parent-death signal follows
+// the thread that forked, prctl(2), so that thread is kept for as long as the server runs.
+func (c *Cluster) startChild() error {
+	log, err := c.openLog()
+	if err != nil {
+		return err
+	}
+	cmd := c.command("postgres", c.settings()...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGINT
+	cmd.SysProcAttr.Setpgid = true // Ctrl-C is for tap25, which stops the server when it is done
+	started, exited := make(chan error), make(chan error, 1)
+	c.exited = exited
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		defer log.Close()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			exited <- cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	c.server = cmd
+	return nil
+}
+
+// startDaemon starts the server on its own.
+func (c *Cluster) startDaemon() error {
+	log, err := c.openLog()
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := c.command("postgres", c.settings()...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr.Setsid = true
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	exited := make(chan error, 1) // not that of a server started later
+	c.exited = exited
+	go func() { exited <- cmd.Wait() }()
+	f, err := c.open(detachedFile, os.O_TRUNC)
+	if err == nil {
+		_, err = fmt.Fprint(f, cmd.Process.Pid)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		cmd.Process.Signal(syscall.SIGINT)
+		return fmt.Errorf("note the server's process: %w", err)
+	}
+	return nil
+}
+
+// Down stops the server that Up started; no error where none runs.
+func (c *Cluster) Down() error {
+	if _, err := os.Stat(filepath.Join(c.data(), "postmaster.pid")); err != nil {
+		return nil
+	}
+	out, err := c.command("pg_ctl", "stop", "-D", c.data(), "-m", "fast", "-w").CombinedOutput()
+	// A server that died without removing its file leaves nothing to stop.
+	if err != nil && !strings.Contains(string(out), "no server running") && !strings.Contains(string(out), "No such process") {
+		return fmt.Errorf("stop PostgreSQL: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
