@@ -1,16 +1,11 @@
 package capture
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
-	"net"
-	"os"
-	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,95 +16,6 @@ import (
 
 	"tap25/bpf"
 )
-
-// inNamespace moves the test to a network namespace of its own, with a veth pair
-// tap0 and peer0 that is up, and gives it up at the end.
-func inNamespace(t testing.TB) {
-	t.Helper()
-	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, and the namespace with it
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		if slices.Contains(strings.Split(os.Getenv("TAP25_TEST_REQUIRE"), ","), "netns") {
-			t.Fatalf("netns: %v", err)
-		}
-		t.Skipf("netns: cannot make a network namespace: %v", err)
-	}
-	veth(t, "tap0", "peer0")
-}
-
-// veth makes a pair that is up. The kernel reports the carrier, and begins to send,
-// late on a busy machine: once a second at most (net/core/link_watch.c).
-func veth(t testing.TB, a, b string) {
-	t.Helper()
-	command(t, "ip link add "+a+" type veth peer name "+b)
-	command(t, "ip link set "+a+" up")
-	command(t, "ip link set "+b+" up")
-	for _, name := range []string{a, b} {
-		wait(t, "carrier of "+name, func() bool {
-			_, up, err := readLink(name)
-			return err == nil && up
-		})
-	}
-}
-
-func command(t testing.TB, line string) {
-	t.Helper()
-	words := strings.Fields(line)
-	if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", line, err, out)
-	}
-}
-
-// sender gives a function that puts frames on an interface.
-func sender(t testing.TB, name string) func([]byte) {
-	t.Helper()
-	ifi, err := net.InterfaceByName(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	return func(frame []byte) {
-		if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: ifi.Index, Protocol: 0x0008}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// smtpFrame is an Ethernet frame with a TCP segment to a port, of n bytes in all.
-func smtpFrame(port byte, n int) []byte {
-	f := make([]byte, n)
-	copy(f, []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, byte((n - 14) >> 8), byte(n - 14), 0, 0, 0, 0, 9, 6, 0, 0, 192, 0, 2, 10, 198, 51, 100, 25, 0x9c, 0x41, 0, port})
-	f[46] = 5 << 4
-	sum := uint32(0) // a bridge looks at the header's checksum
-	for i := 14; i < 34; i += 2 {
-		sum += uint32(binary.BigEndian.Uint16(f[i:]))
-	}
-	binary.BigEndian.PutUint16(f[24:], ^uint16(sum+sum>>16))
-	return f
-}
-
-func openLive(t testing.TB, cfg LiveConfig) *Live {
-	t.Helper()
-	l, err := OpenLive(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	return l
-}
-
-// wait polls until ok, for at most ten seconds.
-func wait(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
 
 func TestLive_FramesComeOutWithTimeAndInterface(t *testing.T) {
 	inNamespace(t)
@@ -367,81 +273,6 @@ func TestLive_SurvivesTheInterfaceGoingDownAndAway(t *testing.T) {
 	wait(t, "back", changed(func(c LinkChange) bool { return c.Back || !c.Away && c.Up }))
 	sender(t, "peer0")(smtpFrame(25, 100))
 	wait(t, "a frame", func() bool { return l.Workers()[0].Next(&f) == nil })
-}
-
-// TestMain lets the test binary be the child that is killed.
-func TestMain(m *testing.M) {
-	if name := os.Getenv("TAP25_TEST_LISTEN_ON"); name != "" {
-		l, err := OpenLive(LiveConfig{Interfaces: []string{name}})
-		if err != nil {
-			panic(err)
-		}
-		runtime.GC() // a Live that nobody holds is collected, and its attachment ends
-		runtime.GC()
-		_, _ = os.Stdout.WriteString("attached\n")
-		_, _ = io.Copy(io.Discard, os.Stdin) // until the parent ends, if it does not kill first
-		runtime.KeepAlive(l)
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-func TestLive_NothingStaysAttachedAfterAnyEnd(t *testing.T) {
-	for name, end := range map[string]func(*exec.Cmd, io.Closer) error{
-		"kill -9":       func(c *exec.Cmd, _ io.Closer) error { return c.Process.Kill() },
-		"SIGTERM":       func(c *exec.Cmd, _ io.Closer) error { return c.Process.Signal(unix.SIGTERM) },
-		"SIGQUIT":       func(c *exec.Cmd, _ io.Closer) error { return c.Process.Signal(unix.SIGQUIT) },
-		"without Close": func(_ *exec.Cmd, stdin io.Closer) error { return stdin.Close() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			inNamespace(t)
-			child, stdin := startChild(t)
-			if !linkShows(t, "xdp") || !linkShows(t, "promiscuity 1") { // at once: attaching is synchronous
-				t.Error("the child is not attached and promiscuous")
-			}
-			if err := end(child, stdin); err != nil {
-				t.Fatal(err)
-			}
-			_ = child.Wait()
-			wait(t, "detached and not promiscuous", func() bool { return !linkShows(t, "xdp") && linkShows(t, "promiscuity 0") })
-		})
-	}
-}
-
-// startChild runs the test binary as a child that listens on tap0, and returns once it does.
-func startChild(t testing.TB) (*exec.Cmd, io.Closer) {
-	t.Helper()
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), "TAP25_TEST_LISTEN_ON=tap0")
-	stdin, err := child.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	if line != "attached\n" {
-		_ = child.Wait()
-		t.Fatal(line)
-	}
-	return child, stdin
-}
-
-func linkShows(t testing.TB, what string) bool {
-	t.Helper()
-	out, err := exec.Command("ip", "-d", "link", "show", "dev", "tap0").CombinedOutput()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Contains(string(out), what)
 }
 
 func TestClock_FollowsCorrectionsWithoutGoingBack(t *testing.T) {

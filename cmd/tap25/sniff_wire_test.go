@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"net/textproto"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func requireRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if slices.Contains(strings.Split(os.Getenv("TAP25_TEST_REQUIRE"), ","), "root") {
+			t.Fatal("must be root")
+		}
+		t.Skip("needs root, for network namespaces and XDP")
+	}
+}
+
+// wire is two hosts on a bridge that sends every frame out of all its ports, as a hub does, and on its third port a tap.
+type wire struct {
+	t                        testing.TB
+	client, server, tap, hub string // namespaces
+}
+
+// newWire makes the namespaces, with addresses of both families for the hosts and none for the tap, and removes them at the end.
+func newWire(t testing.TB) *wire {
+	t.Helper()
+	requireRoot(t)
+	n := os.Getpid()
+	w := &wire{t, fmt.Sprintf("t25c%d", n), fmt.Sprintf("t25s%d", n), fmt.Sprintf("t25t%d", n), fmt.Sprintf("t25h%d", n)}
+	t.Cleanup(func() {
+		for _, ns := range []string{w.client, w.server, w.tap, w.hub} {
+			_ = exec.Command("ip", "netns", "del", ns).Run()
+		}
+	})
+	for _, ns := range []string{w.client, w.server, w.tap, w.hub} {
+		w.ip("netns add " + ns)
+		w.ip("-n " + ns + " link set lo up")
+	}
+	w.ip("-n " + w.hub + " link add br0 type bridge ageing_time 0 mcast_snooping 0")
+	w.ip("-n " + w.hub + " link set br0 up")
+	for _, end := range [][3]string{{w.client, "eth0", "1"}, {w.server, "eth0", "25"}, {w.tap, "tap0", ""}} {
+		ns, dev, host := end[0], end[1], end[2]
+		w.ip("link add port" + host + " netns " + w.hub + " type veth peer name " + dev + " netns " + ns)
+		w.ip("-n " + w.hub + " link set port" + host + " master br0")
+		w.ip("-n " + w.hub + " link set port" + host + " type bridge_slave learning off")
+		w.ip("-n " + w.hub + " link set port" + host + " up")
+		if host != "" {
+			w.ip("-n " + ns + " addr add 192.0.2." + host + "/24 dev " + dev)
+			w.ip("-n " + ns + " addr add 2001:db8::" + host + "/64 nodad dev " + dev)
+			// Without offloads frames are those of a wire.
+			w.command("ip netns exec " + ns + " ethtool -K " + dev + " tso off gso off gro off tx off rx off sg off")
+		}
+		w.ip("-n " + ns + " link set " + dev + " up")
+	}
+	for ns, dev := range map[string]string{w.client: "eth0", w.tap: "tap0"} {
+		await(t, "carrier", func() bool {
+			out, _ := exec.Command("ip", "-n", ns, "link", "show", dev).Output()
+			return bytes.Contains(out, []byte("LOWER_UP"))
+		})
+	}
+	return w
+}
+
+func (w *wire) ip(args string) {
+	w.t.Helper()
+	w.command("ip " + args)
+}
+
+func (w *wire) command(line string) {
+	w.t.Helper()
+	words := strings.Fields(line)
+	if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+		w.t.Fatalf("%s: %v: %s", line, err, out)
+	}
+}
+
+// in runs f in a namespace; sockets that it opens stay there.
+func (w *wire) in(ns string, f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		file, err := os.Open("/run/netns/" + ns)
+		if err == nil {
+			defer file.Close()
+			err = unix.Setns(int(file.Fd()), unix.CLONE_NEWNET)
+		}
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+func await(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	awaitFor(t, 15*time.Second, what, ok)
+}
+
+func awaitFor(t testing.TB, most time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(most); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// mailServer answers SMTP on port 25 of the server, and notes each message as it takes it.
+type mailServer struct {
+	mu    sync.Mutex
+	taken []string
+}
+
+func (w *wire) serve() *mailServer {
+	w.t.Helper()
+	m := &mailServer{}
+	var l net.Listener
+	if err := w.in(w.server, func() (err error) { l, err = net.Listen("tcp", ":25"); return err }); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go m.session(c)
+		}
+	}()
+	return m
+}
+
+func (m *mailServer) session(c net.Conn) {
+	defer c.Close()
+	r := textproto.NewReader(bufio.NewReader(c))
+	say := func(s string) { fmt.Fprintf(c, "%s\r\n", s) }
+	say("220 mx.example ESMTP")
+	var from string
+	var to []string
+	for {
+		line, err := r.ReadLine()
+		if err != nil {
+			return
+		}
+		switch verb := strings.ToUpper(line[:min(4, len(line))]); verb {
+		case "MAIL":
+			from, to = line[len("MAIL FROM:<"):len(line)-1], nil
+			say("250 ok")
+		case "RCPT":
+			to = append(to, line[len("RCPT TO:<"):len(line)-1])
+			say("250 ok")
+		case "DATA":
+			say("354 go")
+			if _, err := r.ReadDotBytes(); err != nil {
+				return
+			}
+			m.mu.Lock()
+			for _, rcpt := range to {
+				m.taken = append(m.taken, from+" "+rcpt+" accepted")
+			}
+			m.mu.Unlock()
+			say("250 2.0.0 Ok: queued as 4ABCDE1234")
+		case "QUIT":
+			say("221 bye")
+			return
+		default:
+			say("250 ok")
+		}
+	}
+}
+
+// send sends mails over one connection each, to an address of the server.
+func (w *wire) send(to string, prefix string, mails int) error {
+	for i := range mails {
+		var c net.Conn
+		if err := w.in(w.client, func() (err error) { c, err = net.Dial("tcp", to); return err }); err != nil {
+			return err
+		}
+		p := textproto.NewConn(c)
+		if _, _, err := p.ReadResponse(220); err != nil {
+			return err
+		}
+		for _, step := range []struct {
+			line string
+			code int
+		}{
+			{"EHLO client.example", 250},
+			{fmt.Sprintf("MAIL FROM:<%s%d@a.example>", prefix, i), 250}, {fmt.Sprintf("RCPT TO:<b%d@b.example>", i), 250},
+			{fmt.Sprintf("RCPT TO:<c%d@b.example>", i), 250}, {"DATA", 354},
+			{"Subject: x\r\n\r\n" + strings.Repeat("All work and no play.\r\n", 40*(i%8)) + ".", 250}, {"QUIT", 221},
+		} {
+			if err := p.PrintfLine("%s", step.line); err != nil {
+				return err
+			}
+			if _, _, err := p.ReadResponse(step.code); err != nil {
+				return err
+			}
+		}
+		if err := p.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noise sends UDP and TCP of other ports, n packets of each at least.
+func (w *wire) noise(n int) error {
+	for _, network := range []string{"udp", "tcp"} {
+		var c net.Conn
+		var l net.Listener
+		if network == "tcp" {
+			if err := w.in(w.server, func() (err error) { l, err = net.Listen("tcp", ":80"); return err }); err != nil {
+				return err
+			}
+			go func() {
+				if c, err := l.Accept(); err == nil {
+					_, _ = bufio.NewReader(c).WriteTo(discard{})
+				}
+			}()
+		}
+		if err := w.in(w.client, func() (err error) { c, err = net.Dial(network, "192.0.2.25:80"); return err }); err != nil {
+			return err
+		}
+		for range n {
+			_, _ = c.Write(make([]byte, 600)) // UDP is refused now and then: nobody listens
+		}
+		_ = c.Close()
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	return nil
+}
