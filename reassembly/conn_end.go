@@ -1,0 +1,123 @@
+package reassembly
+
+import (
+	"time"
+
+	"tap25/reassembly/smtp"
+)
+
+// reset notes a RST. The connection has ended, unless the peer goes on to acknowledge what comes behind it: then the RST
+// never reached it. What the peer had sent before it got the RST still counts.
+func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *packet) {
+	h, o := &c.half[dir], &c.half[1-dir]
+	if c.closed {
+		return
+	}
+	if off < h.next-1 && (off < h.acked || !o.heard || len(h.held) > 0) || off > h.next+farAway {
+		c.a.stats.IgnoredResets++
+		return
+	}
+	h.heard = true
+	c.dialogue.Seen(dir)
+	if p.flags&tcpACK != 0 && o.near(o.offset(p.ack)) {
+		o.acknowledge(t, p.ack)
+	}
+	h.rst = off
+	if p.flags&tcpACK != 0 && off == h.next && o.fin >= 0 && o.next >= o.fin && o.offset(p.ack) == o.fin+1 {
+		c.close(t, true) // it answers the peer's FIN: there is nothing left to come
+		return
+	}
+	for d := range c.half {
+		if e := &c.half[d]; e.acked >= e.next {
+			e.history.forget(&c.a.histories)
+		}
+	}
+}
+
+// goesOn takes back the end of a direction of which the peer acknowledges more.
+func (c *conn) goesOn(dir smtp.Direction, ack uint32) {
+	h := &c.half[dir]
+	off := h.offset(ack)
+	if h.rst >= 0 && off > h.rst {
+		h.rst = -1
+		c.a.stats.IgnoredResets++
+	}
+	if h.fin >= 0 && off > h.fin+1 {
+		h.fin = -1
+	}
+}
+
+// letGo gives up what is held behind holes, and forgets what was set aside, and long flights.
+func (c *conn) letGo() {
+	if len(c.half[0].held)+len(c.half[1].held) > 0 {
+		c.a.stats.HolesEvicted++
+	}
+	for dir := range c.half {
+		c.drain(smtp.Direction(dir))
+		if h := &c.half[dir]; h.long() {
+			h.history.shrink(&c.a.histories)
+		}
+	}
+	c.aside, c.asideSize = nil, 0
+	c.doubt()
+}
+
+// losePatience gives up holes that the peer has acknowledged and that nothing has filled since.
+func (c *conn) losePatience(t time.Time) {
+	for dir := range c.half {
+		h, o := &c.half[dir], &c.half[1-dir]
+		if !h.waiting() || t.Sub(h.ackedAt) < patience {
+			continue
+		}
+		if len(h.held) > 0 {
+			if h.acked > h.next || !o.heard && t.Sub(h.held[0].t) > 15*patience {
+				c.giveUp(smtp.Direction(dir))
+				c.settle(smtp.Direction(dir))
+			}
+		} else if n := h.acked - h.next; n > 1 { // 1 may be a FIN that was missed
+			c.lose(t, smtp.Direction(dir), n)
+		}
+	}
+	c.doubt()
+}
+
+// close ends the connection: what is held behind holes goes on, and what was acknowledged and never came is lost.
+func (c *conn) close(t time.Time, ended bool) {
+	if c.closed {
+		return
+	}
+	for dir := range c.half {
+		h := &c.half[dir]
+		if !c.half[1-dir].heard {
+			c.unheard(smtp.Direction(dir))
+		}
+		c.drain(smtp.Direction(dir))
+		tail := h.acked - h.next
+		if h.fin >= 0 {
+			tail = min(tail, h.fin-h.next)
+		} else if ended || tail == 1 {
+			tail-- // the FIN's own number
+		}
+		if ended && h.rst > h.next { // it says how far its sender had come, behind a FIN by one more
+			sent := h.rst - h.next
+			if h.fin >= 0 {
+				sent = min(sent, h.fin-h.next)
+			} else if sent == 1 {
+				sent = 0 // a FIN that was missed
+			}
+			tail = max(tail, sent)
+		}
+		if tail > 0 && h.heard {
+			c.lose(t, smtp.Direction(dir), tail)
+		}
+		h.history.forget(&c.a.histories)
+	}
+	if h := &c.half[smtp.FromClient]; h.end() >= 0 && h.end() < h.next && h.acked <= h.end()+1 {
+		c.dialogue.Unsent(h.next - h.end()) // the client ended in front of it, and the server never acknowledged it
+	}
+	c.dialogue.Close(t, c.settled(ended))
+	c.dialogue, c.closed, c.rival = nil, true, false
+	c.half[0].flow, c.half[1].flow = &noFlow, &noFlow
+	c.aside, c.asideSize = nil, 0
+	c.doubt()
+}

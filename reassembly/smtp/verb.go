@@ -1,0 +1,68 @@
+package smtp
+
+import "bytes"
+
+// verb is what a command does to the dialogue.
+type verb uint8
+
+const (
+	verbOther verb = iota
+	verbGreeting
+	verbHello
+	verbMail
+	verbRcpt
+	verbData
+	verbEndOfData
+	verbBdat
+	verbRset
+	verbQuit
+	verbAuth
+	verbAuthLine
+	verbStartTLS
+	verbXclient
+)
+
+func verbOf(word []byte) verb {
+	if len(word) < 4 || len(word) > 8 {
+		return verbOther
+	}
+	var up [8]byte
+	for i, c := range word {
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		up[i] = c
+	}
+	switch string(up[:len(word)]) {
+	case "EHLO", "HELO":
+		return verbHello
+	case "MAIL":
+		return verbMail
+	case "RCPT":
+		return verbRcpt
+	case "DATA":
+		return verbData
+	case "BDAT":
+		return verbBdat
+	case "RSET":
+		return verbRset
+	case "QUIT":
+		return verbQuit
+	case "AUTH", "X-EXPS": // the latter is Exchange's own
+		return verbAuth
+	case "STARTTLS":
+		return verbStartTLS
+	case "XCLIENT":
+		return verbXclient
+	}
+	return verbOther
+}
+
+func cutWord(b []byte) (word, rest []byte) {
+	b = bytes.TrimLeft(b, " \t")
+	i := bytes.IndexAny(b, " \t")
+	if i < 0 {
+		return b, nil
+	}
+	return b[:i], bytes.TrimLeft(b[i:], " \t")
+}
