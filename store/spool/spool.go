@@ -80,11 +80,11 @@ type Spool struct {
 	drafts  []*draft
 	room    chan struct{} // closed when memory was given back
 	waiters int
-	need    int      // charge of the last of them
-	free    [][]byte // buffers of blocks, to be used again
-	poked   int      // bytes appended since the writing goroutine was last woken
-	held    int      // bytes of memory charged
-	sealed  []Segment
+	need    int                        // charge of the last of them
+	free    [][]byte                   // buffers of blocks, to be used again
+	poked   int                        // bytes appended since the writing goroutine was last woken
+	held    int                        // bytes of memory charged
+	sealed  []Segment                  // replaced, never changed: Sealed gives it away
 	refused map[uint64]*refusedRecords // by sequence
 	stats   Stats
 }
@@ -115,11 +115,11 @@ func Open(c Config) (*Spool, error) {
 	return s, nil
 }
 
-// Sealed returns the segments that wait, oldest first.
+// Sealed returns the segments that wait, oldest first, in a slice that is not to be changed.
 func (s *Spool) Sealed() []Segment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.sealed)
+	return s.sealed
 }
 
 // Notify receives after a segment was sealed.
@@ -130,7 +130,7 @@ func (s *Spool) addSealed(seg Segment) {
 	at, _ := slices.BinarySearchFunc(s.sealed, seg, func(a, b Segment) int {
 		return cmp.Or(cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.run, b.run))
 	})
-	s.sealed = slices.Insert(s.sealed, at, seg)
+	s.sealed = slices.Insert(slices.Clip(s.sealed), at, seg)
 	s.stats.Waiting += int64(seg.Records)
 	select {
 	case s.notify <- struct{}{}:

@@ -81,7 +81,7 @@ func (s *Spool) Remove(seg Segment, d Damage) error {
 	defer s.mu.Unlock()
 	at = s.waiting(seg)
 	known := s.sealed[at]
-	s.sealed = slices.Delete(s.sealed, at, at+1)
+	s.sealed = slices.Concat(s.sealed[:at], s.sealed[at+1:])
 	s.bytes.Add(-known.Bytes)
 	left := known.Records
 	if r := s.refused[seg.Sequence]; r != nil {
