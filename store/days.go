@@ -1,9 +1,10 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"time"
 
@@ -111,12 +112,8 @@ func copyTo(ctx context.Context, tx pgx.Tx, table, columns string, rows [][]byte
 }
 
 // copyStream is the rows as COPY's binary format wants them: signature, flags, extension; tuples; trailer.
-func copyStream(rows [][]byte) *bytes.Reader {
-	var b bytes.Buffer
-	b.WriteString("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00")
-	for _, r := range rows {
-		b.Write(r)
-	}
-	b.WriteString("\xff\xff")
-	return bytes.NewReader(b.Bytes())
+func copyStream(rows [][]byte) io.Reader {
+	head, end := []byte("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"), []byte("\xff\xff")
+	b := net.Buffers(slices.Concat([][]byte{head}, rows, [][]byte{end}))
+	return &b
 }
