@@ -52,7 +52,9 @@ type Loader struct {
 	stats  LoaderStats
 	unread map[string]bool // by path
 
-	left map[string][][]byte // by path: what this process has not set aside of a segment; for Run's goroutine
+	// For Run's goroutine, by path.
+	ahead map[string]segment  // what was read before its turn
+	left  map[string][][]byte // what this process has not set aside of a segment
 }
 
 // NewLoader makes a loader.
@@ -71,13 +73,16 @@ func (l *Loader) Stats() LoaderStats {
 }
 
 // Idle says whether no segment waits that can be read.
-func (l *Loader) Idle() bool { return len(l.next(1)) == 0 }
+func (l *Loader) Idle() bool {
+	next, _ := l.next(l.cfg.Spool.Sealed())
+	return len(next) == 0
+}
 
 // Run loads until ctx ends. Whatever fails is tried again, with longer and longer pauses; Stats tells.
 func (l *Loader) Run(ctx context.Context) {
 	defer l.disconnect()
 	for attempt := 0; ctx.Err() == nil; {
-		segments := l.next(batchRows)
+		segments, behind := l.next(l.cfg.Spool.Sealed())
 		if len(segments) == 0 {
 			select {
 			case <-ctx.Done():
@@ -85,7 +90,7 @@ func (l *Loader) Run(ctx context.Context) {
 			}
 			continue
 		}
-		err := l.try(ctx, segments)
+		err := l.try(ctx, segments, behind)
 		if ctx.Err() != nil {
 			return
 		}
@@ -129,25 +134,26 @@ func (l *Loader) disconnect() {
 	}
 }
 
-// next returns the oldest segments, of one sensor, that together have no more than about so many rows; one at least.
-func (l *Loader) next(rows int) (next []spool.Segment) {
+// next returns the first segments that can be read, of one sensor, that together have no more than about batchRows; one at
+// least. Behind are those behind.
+func (l *Loader) next(sealed []spool.Segment) (next, behind []spool.Segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
-	for _, seg := range l.cfg.Spool.Sealed() {
+	for i, seg := range sealed {
 		if l.unread[seg.Path] {
 			continue
 		}
-		if n += seg.Records; len(next) > 0 && (n > rows || seg.Sensor != next[0].Sensor) {
-			break
+		if n += seg.Records; len(next) > 0 && (n > batchRows || seg.Sensor != next[0].Sensor) {
+			return next, sealed[i:]
 		}
 		next = append(next, seg)
 	}
-	return next
+	return next, nil
 }
 
-// try connects and loads segments.
-func (l *Loader) try(ctx context.Context, segments []spool.Segment) error {
+// try connects and loads segments, while it reads of those behind.
+func (l *Loader) try(ctx context.Context, segments, behind []spool.Segment) error {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	if l.db != nil && l.db.conn.IsClosed() {
@@ -160,6 +166,7 @@ func (l *Loader) try(ctx context.Context, segments []spool.Segment) error {
 		}
 		l.db = db
 	}
+	defer l.readAhead(behind)()
 	err := l.load(ctx, segments)
 	if _, refused := refusedCode(err); refused && len(segments) > 1 {
 		for _, seg := range segments { // which of them it is
@@ -179,13 +186,15 @@ func (l *Loader) try(ctx context.Context, segments []spool.Segment) error {
 func (l *Loader) load(ctx context.Context, segments []spool.Segment) error {
 	var read []segment
 	for _, seg := range segments {
-		s := segment{Segment: seg}
-		var err error
-		if s.rows, s.damage, err = l.cfg.Spool.Read(seg); err != nil {
-			l.leave(seg, err)
-			continue
+		s, ok := l.ahead[seg.Path]
+		if !ok {
+			var err error
+			if s, err = l.read(seg); err != nil {
+				l.leave(seg)
+				continue
+			}
 		}
-		if !sound(s.rows) {
+		if !s.sound {
 			if err := l.loadPart(ctx, s); err != nil {
 				return err
 			}
@@ -213,32 +222,6 @@ func (l *Loader) load(ctx context.Context, segments []spool.Segment) error {
 		}
 	}
 	return nil
-}
-
-// segment is a segment and what was read of it.
-type segment struct {
-	spool.Segment
-	rows   [][]byte
-	damage spool.Damage
-}
-
-func (s segment) batch() batch { return batch{s.Sensor, s.Key, s.rows} }
-
-func sound(rows [][]byte) bool {
-	for _, r := range rows {
-		if checkRow(r) != "" {
-			return false
-		}
-	}
-	return true
-}
-
-// leave passes over a segment whose file cannot be read.
-func (l *Loader) leave(seg spool.Segment, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.unread[seg.Path] = true
-	l.stats.Unread++
 }
 
 // loadPart loads what the server takes of a segment and sets the rest aside, in a file that is durable before the load is

@@ -1,0 +1,60 @@
+package store
+
+import "tap25/store/spool"
+
+// aheadBytes bounds the files of segments that are read before their turn.
+const aheadBytes = 16 << 20
+
+// segment is a segment and what was read of it.
+type segment struct {
+	spool.Segment
+	rows   [][]byte
+	damage spool.Damage
+	sound  bool // every record is a row
+}
+
+func (s segment) batch() batch { return batch{s.Sensor, s.Key, s.rows} }
+
+// read may be called by any goroutine.
+func (l *Loader) read(seg spool.Segment) (s segment, err error) {
+	s = segment{Segment: seg, sound: true}
+	s.rows, s.damage, err = l.cfg.Spool.Read(seg)
+	for _, r := range s.rows {
+		s.sound = s.sound && checkRow(r) == ""
+	}
+	return s, err
+}
+
+// readAhead begins to read the segments whose turn comes next, in a goroutine of its own: so the server does not wait for the
+// disk between two transactions. What it returns waits until that is done, and is to be called before the next load. What
+// cannot be read is left to that.
+func (l *Loader) readAhead(behind []spool.Segment) (wait func()) {
+	next, _ := l.next(behind)
+	before, ended := l.ahead, make(chan map[string]segment, 1)
+	go func() {
+		read, bytes := map[string]segment{}, int64(0)
+		for _, seg := range next {
+			if bytes += seg.Bytes; bytes > aheadBytes {
+				break
+			}
+			s, ok := before[seg.Path]
+			var err error
+			if !ok {
+				s, err = l.read(seg)
+			}
+			if err == nil {
+				read[seg.Path] = s
+			}
+		}
+		ended <- read
+	}()
+	return func() { l.ahead = <-ended }
+}
+
+// leave passes over a segment whose file cannot be read.
+func (l *Loader) leave(seg spool.Segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unread[seg.Path] = true
+	l.stats.Unread++
+}
