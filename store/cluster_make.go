@@ -137,6 +137,7 @@ func (c *Cluster) settings() []string {
 		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700",
 		"-c", "max_locks_per_transaction=512", // a question over all days locks each day and its indexes
 		"-c", "jit=off", // which would compile a plan of hundreds of days, for seconds, to fetch one row
+		"-c", "max_wal_size=4GB", // behind each checkpoint an index page is written whole when it is touched: with 1 GB, by most rows
 		"-c", "log_min_error_statement=panic",
 		"-c", "log_error_verbosity=terse"} // neither statements nor rows in the log
 }
