@@ -249,8 +249,14 @@ func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 		r, err := askReport(t.Context(), s.control)
 		return err == nil && r.Store.Loaded == int64(len(m.taken))
 	})
-	r := s.atRest(len(m.taken))
-	_, text := w.get("/metrics")
+	var r *report
+	var text string
+	await(t, "a moment in which no frame comes, as ARP does when it likes", func() bool {
+		r = s.atRest(len(m.taken))
+		_, text = w.get("/metrics")
+		later, err := askReport(t.Context(), s.control)
+		return err == nil && later.Seen == r.Seen
+	})
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil {
 		t.Fatal(err)
