@@ -14,13 +14,7 @@ func TestLoader_ReadsAheadOfItsTurn(t *testing.T) {
 	db := database(t, false)
 	s := openSpool(t, spool.Config{SegmentRecords: -1})
 	n := 0
-	good := func(k int) (rows [][]byte) {
-		for range k {
-			rows = append(rows, numbered("tap", n))
-			n++
-		}
-		return rows
-	}
+	good := nextRows(&n)
 	sealRows(t, s, "first", good(20)...)
 	sealRows(t, s, "whole", good(20)...)
 	sealRows(t, s, "refused", append(good(20), spoilt(1))...)

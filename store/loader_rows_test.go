@@ -22,6 +22,17 @@ func sealOne(t testing.TB, s *spool.Spool, row []byte) {
 	}
 }
 
+// nextRows makes rows with numbers that go on from n.
+func nextRows(n *int) func(k int) [][]byte {
+	return func(k int) (rows [][]byte) {
+		for range k {
+			rows = append(rows, numbered("tap", *n))
+			*n++
+		}
+		return rows
+	}
+}
+
 // spoilt makes a row that the server refuses, although it is a whole row: text that is no UTF-8.
 func spoilt(n int) []byte {
 	row := numbered("tap", n)
@@ -40,13 +51,7 @@ func TestLoader_RefusedRowsAreSetAsideAndTheirNeighboursLoaded(t *testing.T) {
 	wide = append(wide, 0, 0, 0, 0)
 	bad := [][]byte{spoilt(1), late, short, trailer, wide, spoilt(2)}
 	n := 0
-	good := func(k int) (rows [][]byte) {
-		for range k {
-			rows = append(rows, numbered("tap", n))
-			n++
-		}
-		return rows
-	}
+	good := nextRows(&n)
 	sealRows(t, s, "", good(50)...)
 	sealRows(t, s, "", slices.Concat(good(30), bad[:4], good(70), bad[4:], good(1))...)
 	sealRows(t, s, "", bad...)
