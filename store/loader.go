@@ -135,7 +135,7 @@ func (l *Loader) disconnect() {
 }
 
 // next returns the first segments that can be read, of one sensor, that together have no more than about batchRows; one at
-// least. Behind are those behind.
+// least; and those behind.
 func (l *Loader) next(sealed []spool.Segment) (next, behind []spool.Segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
