@@ -145,10 +145,7 @@ func (c *Cluster) begin(ctx context.Context, start func() error) error {
 	if c.answers(ctx) {
 		return nil
 	}
-	if err := start(); err != nil {
-		return err
-	}
-	return c.wait(ctx)
+	return c.startAndWait(ctx, start)
 }
 
 // Release ends this process's use. A server that it started is stopped once no other tap25 uses it; it waits for them.

@@ -15,6 +15,13 @@ import (
 // startTimeout bounds the start of a server, crash recovery included.
 const startTimeout = 2 * time.Minute
 
+// dying is how long a server that was killed may still keep its directory: it kills its own children after 5 s
+// (PostgreSQL, SIGKILL_CHILDREN_AFTER_SECS).
+const dying = 10 * time.Second
+
+// errEnded is a server that ended while it was waited for.
+var errEnded = errors.New("it ended")
+
 // detachedFile holds the process ID of the server that Up has started.
 const detachedFile = "detached.pid"
 
@@ -41,6 +48,25 @@ func (c *Cluster) answers(ctx context.Context) bool {
 	return true
 }
 
+// startAndWait starts a server until it answers: again while one that was killed may keep its directory from it, or if it
+// is killed itself.
+func (c *Cluster) startAndWait(ctx context.Context, start func() error) error {
+	for begun := time.Now(); ; {
+		if err := start(); err != nil {
+			return err
+		}
+		err := c.wait(ctx)
+		if !errors.Is(err, errEnded) || time.Since(begun) > dying {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
 func (c *Cluster) wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -50,7 +76,7 @@ func (c *Cluster) wait(ctx context.Context) error {
 		select {
 		case err := <-c.exited:
 			c.server = nil
-			return fmt.Errorf("start PostgreSQL in %s: it ended (%v); its log is %s", c.dir, err, c.log())
+			return fmt.Errorf("start PostgreSQL in %s: %w (%v); its log is %s", c.dir, errEnded, err, c.log())
 		case <-ctx.Done():
 			return fmt.Errorf("start PostgreSQL in %s: no answer; its log is %s", c.dir, c.log())
 		case <-poll.C:

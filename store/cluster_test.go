@@ -138,6 +138,43 @@ func TestCluster_UpRunsUntilDown(t *testing.T) {
 	}
 }
 
+// TestCluster_WaitsForADyingServer starts one in the place of another that answers no more and still keeps its directory.
+func TestCluster_WaitsForADyingServer(t *testing.T) {
+	database(t, true) // or skip
+	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	old, _ := NewCluster(filepath.Join(dir, "state"))
+	if err := errors.Join(old.Up(t.Context()), old.Release()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(old.socketDir(), ".s.PGSQL.5432")); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := NewCluster(filepath.Join(dir, "state"))
+	began := make(chan error)
+	go func() { began <- c.Use(t.Context()) }()
+	lock := "lock file \"postmaster.pid\" already exists"
+	wait(t, func() bool {
+		log, _ := os.ReadFile(old.log())
+		return strings.Contains(string(log), lock)
+	})
+	if err := old.Down(); err != nil {
+		t.Error(err)
+	}
+	if err := <-began; err != nil || c.server == nil {
+		t.Errorf("%v; a server of its own: %v", err, c.server != nil)
+	}
+	if err := c.Release(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCluster_OwnerWaitsForOtherUsersAndSaysSo(t *testing.T) {
 	database(t, true) // or skip
 	dir, err := os.MkdirTemp("/tmp", "tap25-test-")

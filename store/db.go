@@ -51,10 +51,20 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		reason := strings.Join(strings.Fields(err.Error()), " ") // pgx gives a line for each address it tried
-		return nil, fmt.Errorf("connect to a database: %s; is it running, and does it let this user in?%s", reason, tlsHint(reason))
+		return nil, &connectError{"connect to a database: " + reason + "; is it running, and does it let this user in?" + tlsHint(reason), err}
 	}
 	return &DB{conn: conn}, nil
 }
+
+// connectError is a connection that was not had, in one line.
+type connectError struct {
+	text string
+	err  error
+}
+
+func (e *connectError) Error() string { return e.text }
+
+func (e *connectError) Unwrap() error { return e.err }
 
 // Close ends the connection.
 func (db *DB) Close() {

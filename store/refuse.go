@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"syscall"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -62,6 +64,15 @@ func hopeless(err error) bool {
 	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && slices.Contains([]string{"28", "3D", "3F", "42"}, e.Code[:min(2, len(e.Code))])
+}
+
+// Passes says whether an error is that of a server which goes down or comes up: it had taken the connection, or says so
+// itself (SQLSTATE 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now).
+func Passes(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return slices.Contains([]string{"57P01", "57P02", "57P03"}, e.Code)
+	}
+	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET}, func(cut error) bool { return errors.Is(err, cut) })
 }
 
 // plain is an error without anything that the server may have quoted of the rows.

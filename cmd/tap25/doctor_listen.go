@@ -63,7 +63,7 @@ func hearOfSniff(ctx context.Context, s *sniffSettings, d time.Duration) *traffi
 			return &trafficFacts{err: err}
 		}
 	}
-	before, err := askReport(ctx, path)
+	before, err := askReport(context.WithoutCancel(ctx), path)
 	if err != nil {
 		return &trafficFacts{err: fmt.Errorf("another XDP program is attached, and not of a tap25 that answers: %w", err)}
 	}

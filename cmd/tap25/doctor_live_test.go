@@ -2,13 +2,18 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -223,7 +228,9 @@ func TestDoctor_AsksTheSniffThatRuns(t *testing.T) {
 	w := newWire(t)
 	w.serve()
 	s := w.sniff()
-	e := w.doctor(w.tap, "-i", "tap0", "--control", s.control, "--seconds", "600")
+	relay, answers := relayTo(t, s.control)
+	e := w.doctor(w.tap, "-i", "tap0", "--control", relay, "--seconds", "600")
+	await(t, "its first question to be answered", func() bool { return answers.Load() == 1 })
 	if err := w.send("192.0.2.25:25", "a", 1); err != nil {
 		t.Fatal(err)
 	}
@@ -237,12 +244,43 @@ func TestDoctor_AsksTheSniffThatRuns(t *testing.T) {
 	if r := e.result(); r.state("tap0", "XDP") != checkOK || r.state("traffic", "listen") != "" {
 		t.Errorf("%+v", r.Checks)
 	}
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	if f := hearOfSniff(interrupted, &sniffSettings{control: s.control, interfaces: []string{"tap0"}}, time.Hour); f.err != nil || !f.running {
+		t.Errorf("interrupted before it asked: %v", f.err)
+	}
 	if r := w.doctor(w.tap, "-i", "tap0", "--control", s.control+"x").result(); r.state("tap0", "XDP") != checkProblem || r.state("traffic", "listen") != checkProblem {
 		t.Errorf("another's program: %+v", r.Checks)
 	}
 	if f := w.linkIn(w.tap, "tap0"); !f.attached {
 		t.Error("the sniff's program is gone")
 	}
+}
+
+// relayTo gives a control socket that answers as another does, and how often it did.
+func relayTo(t *testing.T, path string) (relay string, answers *atomic.Int64) {
+	relay = filepath.Join(t.TempDir(), "relay.sock")
+	l, err := net.Listen("unix", relay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	answers = &atomic.Int64{}
+	go func() {
+		for {
+			asked, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if answer, err := net.Dial("unix", path); err == nil {
+				io.Copy(asked, answer)
+				answer.Close()
+				answers.Add(1)
+			}
+			asked.Close()
+		}
+	}()
+	return relay, answers
 }
 
 func TestDoctor_FactsOfAnInterface(t *testing.T) {

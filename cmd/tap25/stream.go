@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -79,11 +80,9 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 		}
 	}()
 	if cfg.patience > 0 {
-		db, err := s.connect(ctx)
-		if err != nil {
+		if err := s.again(ctx, passes, func(*store.DB) error { return nil }); err != nil {
 			return nil, err
 		}
-		db.Close()
 	}
 	if err := s.openSpool(); err != nil {
 		return nil, err
@@ -120,6 +119,9 @@ func (s *stream) connect(ctx context.Context) (*store.DB, error) {
 		}
 	}
 	db, err := store.Open(ctx, s.dsn)
+	if s.cluster != nil && (errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED)) {
+		return nil, fmt.Errorf("%w: %w", errGone, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -134,15 +136,26 @@ func (s *stream) connect(ctx context.Context) (*store.DB, error) {
 	return db, nil
 }
 
+// errGone is a private server that answered a moment ago.
+var errGone = errors.New("the private server is gone again")
+
+// passes says whether the database may answer yet without anybody's doing.
+func passes(err error) bool { return errors.Is(err, errGone) || store.Passes(err) }
+
 // ask asks the database, on a connection of its own, again while the patience lasts.
 func (s *stream) ask(ctx context.Context, question func(*store.DB) error) error {
+	return s.again(ctx, func(error) bool { return true }, question)
+}
+
+// again asks again after each error that is worth it, while the patience lasts.
+func (s *stream) again(ctx context.Context, worth func(error) bool, question func(*store.DB) error) error {
 	for begun := time.Now(); ; {
 		db, err := s.connect(ctx)
 		if err == nil {
 			err = question(db)
 			db.Close()
 		}
-		if err == nil || time.Since(begun) > s.cfg.patience {
+		if err == nil || !worth(err) || time.Since(begun) > s.cfg.patience {
 			return err
 		}
 		select {
