@@ -128,6 +128,7 @@ func (c *conn) dropBehind(dir smtp.Direction, fin int64) {
 	total := int64(0)
 	for _, r := range held {
 		total += int64(len(r.data))
+		c.a.orderer.use(-r.pages())
 	}
 	h.episode.abandon(held[len(held)-1].end(), total)
 	h.episode = nil

@@ -32,7 +32,7 @@ type Config struct {
 
 	MaxConns    int           // connections with payload at a time; default 131072
 	MaxHalfOpen int           // connections without payload so far; default 1048576, 48 MiB
-	MaxHeld     int64         // bytes held for all connections; default 256 MiB
+	MaxHeld     int64         // bytes held for all connections, gopacket's unused pages among them; default 256 MiB
 	Idle        time.Duration // default 15 min: RFC 5321 section 4.5.3.2 lets a side be silent for 10
 }
 
@@ -225,7 +225,7 @@ func (a *Assembler) account(c *conn) {
 	a.weigh(c)
 	for a.over() && a.evict(a.ended, c) {
 	}
-	for a.held > a.cfg.MaxHeld && a.keeping.Len() > 0 {
+	for a.holds() > a.cfg.MaxHeld && a.keeping.Len() > 0 {
 		victim := a.keeping.Front().Value.(*conn)
 		victim.letGo()
 		a.weigh(victim)
@@ -234,8 +234,11 @@ func (a *Assembler) account(c *conn) {
 	}
 }
 
+// holds is what is held for all connections, in bytes, with the memory that gopacket keeps for more.
+func (a *Assembler) holds() int64 { return a.held + a.orderer.spare() }
+
 // over says whether a limit is passed.
-func (a *Assembler) over() bool { return a.held > a.cfg.MaxHeld || len(a.conns) > a.cfg.MaxConns }
+func (a *Assembler) over() bool { return a.holds() > a.cfg.MaxHeld || len(a.conns) > a.cfg.MaxConns }
 
 // evict removes the last connection of a list other than c, and says whether there was one.
 func (a *Assembler) evict(l *list.List, c *conn) bool {

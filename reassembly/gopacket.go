@@ -20,13 +20,47 @@ type orderer struct {
 	opening   *episode // handed to gopacket when it asks for the stream of a new connection
 	opened    uint64
 	completed uint64 // episodes that gopacket let go of
+	pages     int    // that gopacket has in use
+	made      int    // pages that it has made
+	last      int    // how many of them the last time
 }
+
+const (
+	// firstPages is how many pages gopacket makes at first; each time that it runs out it makes twice as many as the last time.
+	firstPages = 1024
+
+	// pagesAhead is more than one segment takes: what is held goes before gopacket makes pages that are not allowed.
+	pagesAhead = 64
+)
 
 func newOrderer() *orderer {
 	o := &orderer{}
+	o.renew()
+	return o
+}
+
+// renew begins with a gopacket that has made its first pages alone.
+func (o *orderer) renew() {
 	o.assembler = reassembly.NewAssembler(reassembly.NewStreamPool(o))
 	o.assembler.MaxBufferedPagesPerConnection = maxPages
-	return o
+	o.made, o.last = firstPages, firstPages
+}
+
+// use notes that gopacket uses n pages more, or fewer.
+func (o *orderer) use(n int) {
+	for o.pages += n; o.pages > o.made; o.made += o.last {
+		o.last *= 2
+	}
+}
+
+// spare is about the memory of the pages that gopacket has made and does not use, in bytes, the first ones apart; where the
+// next segment may make it make more, with those.
+func (o *orderer) spare() int64 {
+	made := o.made
+	if o.pages+pagesAhead > made {
+		made += 2 * o.last
+	}
+	return int64(made-max(o.pages, firstPages)) * runCost
 }
 
 // maxPages is gopacket's own limit for an episode, above what maxAhead lets it reach; were it met, gopacket would give up
@@ -76,11 +110,15 @@ func (e *episode) skip(end int64) {
 	e.o.assembler.MaxBufferedPagesPerConnection = maxPages
 }
 
-// close makes gopacket forget the episode: it lets a connection go when both halves have ended. Nothing may be held.
+// close makes gopacket forget the episode: it lets a connection go when both halves have ended. Nothing may be held. With the
+// last episode it lets go of the pages that it made for many.
 func (e *episode) close() {
 	e.over = true
 	e.assemble(e.flow, layers.TCP{RST: true})
 	e.assemble(e.flow.Reverse(), layers.TCP{RST: true})
+	if e.o.opened == e.o.completed && e.o.made > firstPages {
+		e.o.renew()
+	}
 }
 
 func (e *episode) assemble(flow gopacket.Flow, t layers.TCP) {

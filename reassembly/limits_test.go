@@ -2,6 +2,7 @@ package reassembly
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -89,5 +90,33 @@ func TestAssembler_HeldBytesStayBelowTheLimit(t *testing.T) {
 		if a.held > limit || a.held != sum {
 			t.Fatalf("%d bytes held by the account, %d in fact, limit %d", a.held, sum, limit)
 		}
+	}
+}
+
+// TestAssembler_PagesThatGopacketKeepsCountAsHeld looks, after each segment, at the pages that gopacket has made.
+func TestAssembler_PagesThatGopacketKeepsCountAsHeld(t *testing.T) {
+	const limit = 24 << 20
+	a := New(Config{MaxHeld: limit, Emit: func(*smtp.Envelope) {}})
+	cache := func(name string) int64 {
+		return reflect.ValueOf(a.orderer.assembler).Elem().FieldByName("pc").Elem().FieldByName(name).Int()
+	}
+	most := int64(0)
+	for _, f := range crowd(t, 6000, true) {
+		data := f.s.ip(t).data
+		a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+		made, used := cache("size"), cache("used")
+		if used != int64(a.orderer.pages) {
+			t.Fatalf("gopacket uses %d pages, %d by the account", used, a.orderer.pages)
+		}
+		if held := a.held + (made-max(used, firstPages))*runCost; held > limit {
+			t.Fatalf("%d bytes held with %d pages that gopacket made, %d by the account, limit %d", held, made, a.holds(), limit)
+		}
+		most = max(most, used)
+	}
+	if most < firstPages*2 || a.stats.HolesEvicted == 0 {
+		t.Errorf("%d pages at most, %d holes evicted: no case", most, a.stats.HolesEvicted)
+	}
+	if a.Close(); cache("size") != firstPages || a.orderer.spare() != 0 {
+		t.Errorf("at the end gopacket keeps %d pages", cache("size"))
 	}
 }

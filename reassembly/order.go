@@ -56,7 +56,9 @@ type run struct {
 func (r *run) end() int64 { return r.off + int64(len(r.data)) }
 
 // cost is what a run takes: its bytes here, and its pages.
-func (r *run) cost() int { return len(r.data) + (len(r.data)/pageBytes+1)*runCost }
+func (r *run) cost() int { return len(r.data) + r.pages()*runCost }
+
+func (r *run) pages() int { return len(r.data)/pageBytes + 1 }
 
 func (h *half) offset(seq uint32) int64 { return h.next + int64(int32(seq-h.base-uint32(h.next))) }
 func (h *half) size() int               { return len(h.history.ring) + h.ahead + len(h.held)*80 }
@@ -187,6 +189,7 @@ func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 		i, _ := slices.BinarySearchFunc(h.held, r.off, func(x run, off int64) int { return cmp.Compare(x.off, off) })
 		h.held = slices.Insert(h.held, i, r)
 		h.ahead += r.cost()
+		c.a.orderer.use(r.pages())
 	}
 	for _, r := range fresh { // held is whole by now: gopacket may release at once
 		h.episode.feed(r.off, r.data)
@@ -201,6 +204,7 @@ func (c *conn) release(dir smtp.Direction, n int64) {
 		h.held[0] = run{}
 		h.held = h.held[1:]
 		h.ahead -= r.cost()
+		c.a.orderer.use(-r.pages())
 		n -= int64(len(r.data))
 		c.fill(dir, r.off)
 		if hole := r.off - h.next; hole > 0 {

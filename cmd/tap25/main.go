@@ -27,7 +27,7 @@ func main() { os.Exit(process()) }
 // process is tap25 with the settings of its process, as main leaves it but for the exit.
 func process() (status int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25) // memory before CPU: the appliance has other uses for it
+		debug.SetGCPercent(40) // memory before CPU: the appliance has other uses for it
 	}
 	// A reader of standard output that goes away is met as EPIPE by whoever writes, who then ends in good order.
 	signal.Ignore(syscall.SIGPIPE)
