@@ -31,6 +31,9 @@ type Cluster struct {
 	name  string
 	users *os.File // locked shared while this process uses the server
 
+	// Memory is how many bytes the machine can spare, of which a server that is started gets its share; 0: not known.
+	Memory uint64
+
 	// Waiting, if set, is called once when Release has to wait for other users of the server.
 	Waiting func()
 

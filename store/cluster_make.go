@@ -133,13 +133,31 @@ func (c *Cluster) initdb() error {
 }
 
 func (c *Cluster) settings() []string {
-	return []string{"-D", c.data(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c", "timezone=UTC",
+	settings := []string{"-D", c.data(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c", "timezone=UTC",
 		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700",
 		"-c", "max_locks_per_transaction=512", // a question over all days locks each day and its indexes
 		"-c", "jit=off", // which would compile a plan of hundreds of days, for seconds, to fetch one row
 		"-c", "max_wal_size=4GB", // behind each checkpoint an index page is written whole when it is touched: with 1 GB, by most rows
 		"-c", "log_min_error_statement=panic",
 		"-c", "log_error_verbosity=terse"} // neither statements nor rows in the log
+	if n := sharedBuffers(c.Memory); n > 0 {
+		settings = append(settings, "-c", fmt.Sprintf("shared_buffers=%dMB", n>>20))
+	}
+	return settings
+}
+
+// The bounds of shared_buffers: PostgreSQL's default, and what holds the index pages of a day of 12,000,000 rows.
+const (
+	leastBuffers = 128 << 20
+	mostBuffers  = 1 << 30
+)
+
+// sharedBuffers is a quarter of the memory (PostgreSQL's manual, "Resource Consumption"), within the bounds; 0: the default.
+func sharedBuffers(memory uint64) uint64 {
+	if n := min(memory/4, mostBuffers); n > leastBuffers {
+		return n
+	}
+	return 0
 }
 
 // open opens a file in the state directory for writing. That is the server's user's, so a link in it is not followed.

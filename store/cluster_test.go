@@ -91,6 +91,18 @@ func TestCluster_SecondUserSharesTheServer(t *testing.T) {
 	}
 }
 
+func TestCluster_ServerGetsAShareOfTheMemory(t *testing.T) {
+	for memory, want := range map[uint64]uint64{0: 0, 512 << 20: 0, 1 << 30: 256 << 20, 4 << 30: 1 << 30, 1 << 40: 1 << 30} {
+		if got := sharedBuffers(memory); got != want {
+			t.Errorf("of %d MiB: %d MiB, want %d", memory>>20, got>>20, want>>20)
+		}
+	}
+	var buffers string
+	if err := database(t, false).conn.QueryRow(t.Context(), "show shared_buffers").Scan(&buffers); err != nil || buffers != "1GB" {
+		t.Errorf("shared_buffers of the server: %s, %v", buffers, err)
+	}
+}
+
 func TestCluster_UpRunsUntilDown(t *testing.T) {
 	database(t, true) // or skip
 	dir, err := os.MkdirTemp("/tmp", "tap25-test-")

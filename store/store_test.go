@@ -31,6 +31,7 @@ var shared = sync.OnceValues(func() (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Memory = 4 << 30 // what a tap25 on a machine with that or more gives it
 	return c, c.Use(context.Background())
 })
 

@@ -48,7 +48,11 @@ func privateCluster() (*store.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.NewCluster(dir)
+	cluster, err := store.NewCluster(dir)
+	if err == nil {
+		cluster.Memory = availableMemory()
+	}
+	return cluster, err
 }
 
 // openDatabase opens the database that --db names. The private cluster is started and migrated as needed; the schema of

@@ -98,3 +98,15 @@ func TestPsqlEnv_KeepsTheTLSSettingsOfTheURL(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestDB_ServerMayUseAQuarterOfWhatTheMachineHas(t *testing.T) {
+	left := availableMemory()
+	conn, _ := server(t)
+	var buffers uint64
+	if err := conn.QueryRow(t.Context(), "select setting::bigint * 8192 from pg_settings where name = 'shared_buffers'").Scan(&buffers); err != nil {
+		t.Fatal(err)
+	}
+	if share := max(min(left/4, 1<<30), 128<<20); buffers < share*3/4 || buffers > share*5/4 { // what is left changes
+		t.Errorf("%d MiB left, shared_buffers %d", left>>20, buffers>>20)
+	}
+}

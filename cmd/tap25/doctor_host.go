@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -44,45 +40,4 @@ func hostFactsNow() hostFacts {
 	}
 	h.available = availableMemory()
 	return h
-}
-
-// availableMemory is the least of what the machine has left and what this control group may still take.
-func availableMemory() uint64 {
-	var least uint64
-	for line := range linesOf("/proc/meminfo") {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "MemAvailable:" {
-			kib, _ := strconv.ParseUint(fields[1], 10, 64)
-			least = kib << 10
-		}
-	}
-	for line := range linesOf("/proc/self/cgroup") {
-		if path, ok := strings.CutPrefix(line, "0::"); ok {
-			dir := filepath.Join("/sys/fs/cgroup", path)
-			most, err := readNumber(filepath.Join(dir, "memory.max")) // "max" is none
-			used, usedErr := readNumber(filepath.Join(dir, "memory.current"))
-			if err == nil && usedErr == nil && most-min(used, most) < least {
-				least = most - min(used, most)
-			}
-		}
-	}
-	return least
-}
-
-func linesOf(path string) func(yield func(string) bool) {
-	text, _ := os.ReadFile(path)
-	return func(yield func(string) bool) {
-		for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
-			if !yield(s.Text()) {
-				return
-			}
-		}
-	}
-}
-
-func readNumber(path string) (uint64, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
 }
