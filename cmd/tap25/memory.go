@@ -9,23 +9,30 @@ import (
 	"strings"
 )
 
-// availableMemory is the least of what the machine has left and what this control group may still take.
-func availableMemory() uint64 {
+// availableMemory is the least of what the machine has left and what this control group and those around it may still take, in
+// bytes; 0: not known.
+func availableMemory() uint64 { return availableMemoryOf("/") }
+
+// availableMemoryOf reads below another root, proc(5) and cgroup v2.
+func availableMemoryOf(root string) uint64 {
 	var least uint64
-	for line := range linesOf("/proc/meminfo") {
+	for line := range linesOf(filepath.Join(root, "proc/meminfo")) {
 		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "MemAvailable:" {
 			kib, _ := strconv.ParseUint(fields[1], 10, 64)
 			least = kib << 10
 		}
 	}
-	for line := range linesOf("/proc/self/cgroup") {
-		if path, ok := strings.CutPrefix(line, "0::"); ok {
-			dir := filepath.Join("/sys/fs/cgroup", path)
+	for line := range linesOf(filepath.Join(root, "proc/self/cgroup")) {
+		group, ok := strings.CutPrefix(line, "0::")
+		for ok {
+			dir := filepath.Join(root, "sys/fs/cgroup", group)
 			most, err := readNumber(filepath.Join(dir, "memory.max")) // "max" is none
 			used, usedErr := readNumber(filepath.Join(dir, "memory.current"))
 			if err == nil && usedErr == nil && most-min(used, most) < least {
 				least = most - min(used, most)
 			}
+			ok = len(group) > 1
+			group = filepath.Dir(group)
 		}
 	}
 	return least
