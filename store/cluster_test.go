@@ -13,14 +13,23 @@ import (
 	"time"
 )
 
-func TestCluster_ServerEndsWithAKilledTap25(t *testing.T) {
-	database(t, true) // or skip
+// serversDir is a directory that the server's user can get through, with a path short enough for a socket.
+func serversDir(t *testing.T) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	os.Chmod(dir, 0o755)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestCluster_ServerEndsWithAKilledTap25(t *testing.T) {
+	database(t, true) // or skip
+	dir := serversDir(t)
 	state := filepath.Join(dir, "state")
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "TAP25_TEST_VICTIM="+state)
@@ -105,14 +114,7 @@ func TestCluster_ServerGetsAShareOfTheMemory(t *testing.T) {
 
 func TestCluster_UpRunsUntilDown(t *testing.T) {
 	database(t, true) // or skip
-	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := serversDir(t)
 	// The parent is missing still, and the path is too long for a socket.
 	state := filepath.Join(dir, "parent", strings.Repeat("long", 25))
 	cluster := func() *Cluster {
@@ -153,14 +155,7 @@ func TestCluster_UpRunsUntilDown(t *testing.T) {
 // TestCluster_WaitsForADyingServer starts one in the place of another that answers no more and still keeps its directory.
 func TestCluster_WaitsForADyingServer(t *testing.T) {
 	database(t, true) // or skip
-	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := serversDir(t)
 	old, _ := NewCluster(filepath.Join(dir, "state"))
 	if err := errors.Join(old.Up(t.Context()), old.Release()); err != nil {
 		t.Fatal(err)
@@ -189,14 +184,7 @@ func TestCluster_WaitsForADyingServer(t *testing.T) {
 
 func TestCluster_OwnerWaitsForOtherUsersAndSaysSo(t *testing.T) {
 	database(t, true) // or skip
-	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := serversDir(t)
 	owner, _ := NewCluster(filepath.Join(dir, "state"))
 	other, _ := NewCluster(filepath.Join(dir, "state"))
 	said := make(chan bool, 1)

@@ -11,14 +11,16 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-func TestQuestions_AreAnsweredByIndexInAnyCase(t *testing.T) {
+// manyHosts is a database with the mails of 5,000 hosts, each of which may be changed before.
+func manyHosts(t *testing.T, change func(i int, e *smtp.Envelope)) *DB {
+	t.Helper()
 	db := database(t, false)
 	var rows []*smtp.Envelope
 	for i := range 5000 {
 		e := full()
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
 		e.Client, e.Server = netip.AddrPortFrom(addr, 40000), netip.AddrPortFrom(addr, 25)
-		e.MailFrom, e.RcptTo = new(fmt.Sprintf("From%d@A%d.example", i, i)), new(fmt.Sprintf("to%d@b%d.example", i, i))
+		change(i, e)
 		rows = append(rows, e)
 	}
 	if _, err := db.Load(t.Context(), "tap", "many", encode(rows...)); err != nil {
@@ -27,6 +29,13 @@ func TestQuestions_AreAnsweredByIndexInAnyCase(t *testing.T) {
 	if _, err := db.Conn().Exec(t.Context(), "analyze"); err != nil {
 		t.Fatal(err)
 	}
+	return db
+}
+
+func TestQuestions_AreAnsweredByIndexInAnyCase(t *testing.T) {
+	db := manyHosts(t, func(i int, e *smtp.Envelope) {
+		e.MailFrom, e.RcptTo = new(fmt.Sprintf("From%d@A%d.example", i, i)), new(fmt.Sprintf("to%d@b%d.example", i, i))
+	})
 	for _, question := range []string{"mail_from('FROM77@a77.EXAMPLE')", "mail_to('TO77@B77.example')", "mail_from_domain('a77.example')",
 		"mail_to_domain('B77.EXAMPLE')", "mail_client('10.0.0.77')", "mail_server('10.0.0.77')"} {
 		n, touched := scans(t, db, question)
@@ -61,20 +70,7 @@ func scans(t testing.TB, db *DB, question string) (n int, touched map[string]str
 }
 
 func TestQuestions_ByAddressAndSubnetUseTheIndex(t *testing.T) {
-	db := database(t, false)
-	var rows []*smtp.Envelope
-	for i := range 5000 {
-		e := full()
-		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
-		e.Client, e.Server = netip.AddrPortFrom(addr, 40000), netip.AddrPortFrom(addr, 25)
-		rows = append(rows, e)
-	}
-	if _, err := db.Load(t.Context(), "tap", "many", encode(rows...)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Conn().Exec(t.Context(), "analyze"); err != nil {
-		t.Fatal(err)
-	}
+	db := manyHosts(t, func(int, *smtp.Envelope) {})
 	for question, want := range map[string]int{"client_ip = '10.0.3.7'": 1, "server_ip = '10.0.3.7'": 1,
 		"client_ip <<= '10.0.3.0/28'": 16, "server_ip <<= '10.0.3.0/28'": 16} {
 		var n int

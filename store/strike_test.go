@@ -1,7 +1,6 @@
 package store
 
 import (
-	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -14,15 +13,7 @@ import (
 func ownCluster(t *testing.T) *Cluster {
 	t.Helper()
 	database(t, true) // or skip
-	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { // the server's user must get through
-		t.Fatal(err)
-	}
-	c, err := NewCluster(filepath.Join(dir, "state"))
+	c, err := NewCluster(filepath.Join(serversDir(t), "state"))
 	if err != nil {
 		t.Fatal(err)
 	}
