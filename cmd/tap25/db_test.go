@@ -102,11 +102,17 @@ func TestPsqlEnv_KeepsTheTLSSettingsOfTheURL(t *testing.T) {
 func TestDB_ServerMayUseAQuarterOfWhatTheMachineHas(t *testing.T) {
 	left := availableMemory()
 	conn, _ := server(t)
-	var buffers uint64
-	if err := conn.QueryRow(t.Context(), "select setting::bigint * 8192 from pg_settings where name = 'shared_buffers'").Scan(&buffers); err != nil {
-		t.Fatal(err)
-	}
-	if share := max(min(left/4, 1<<30), 128<<20); buffers < share*3/4 || buffers > share*5/4 { // what is left changes
+	share := max(min(left/4, 1<<30), 128<<20)
+	if buffers := sharedBuffers(t, conn); buffers < share*3/4 || buffers > share*5/4 { // what is left changes
 		t.Errorf("%d MiB left, shared_buffers %d", left>>20, buffers>>20)
 	}
+}
+
+// sharedBuffers is the setting of a server, in bytes.
+func sharedBuffers(t *testing.T, conn *pgx.Conn) (n uint64) {
+	t.Helper()
+	if err := conn.QueryRow(t.Context(), "select setting::bigint * current_setting('block_size')::int from pg_settings where name = 'shared_buffers'").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -7,15 +7,21 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // availableMemory is the least of what the machine has left and what this control group and those around it may still take, in
-// bytes; 0: not known.
-func availableMemory() uint64 { return availableMemoryOf("/") }
+// bytes; 0: not known. A unit with ProcSubset=pid does not see what is left: it counts on half of the machine, sysinfo(2).
+func availableMemory() uint64 {
+	var machine unix.Sysinfo_t
+	_ = unix.Sysinfo(&machine)
+	return availableMemoryOf("/", uint64(machine.Totalram)*uint64(machine.Unit)/2)
+}
 
-// availableMemoryOf reads below another root, proc(5) and cgroup v2.
-func availableMemoryOf(root string) uint64 {
-	var least uint64
+// availableMemoryOf reads proc(5) and cgroup v2 below another root.
+func availableMemoryOf(root string, half uint64) uint64 {
+	least := half
 	for line := range linesOf(filepath.Join(root, "proc/meminfo")) {
 		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "MemAvailable:" {
 			kib, _ := strconv.ParseUint(fields[1], 10, 64)

@@ -11,7 +11,7 @@ func TestAvailableMemory_IsTheLeastOfMachineAndControlGroups(t *testing.T) {
 		files map[string]string
 		want  uint64
 	}{
-		"nothing is known":         {nil, 0},
+		"nothing is known":         {nil, 2000000},
 		"no control group":         {map[string]string{"proc/meminfo": "MemTotal: 9 kB\nMemAvailable:   1000 kB\n"}, 1000 << 10},
 		"one of the first version": {map[string]string{"proc/meminfo": "MemAvailable: 1000 kB\n", "proc/self/cgroup": "4:memory:/a\n"}, 1000 << 10},
 		"no limit": {map[string]string{"proc/meminfo": "MemAvailable: 1000 kB\n", "proc/self/cgroup": "0::/a\n",
@@ -23,6 +23,8 @@ func TestAvailableMemory_IsTheLeastOfMachineAndControlGroups(t *testing.T) {
 		"the limit of one around it": {map[string]string{"proc/meminfo": "MemAvailable: 1000 kB\n", "proc/self/cgroup": "0::/a/b/c\n",
 			"sys/fs/cgroup/a/b/c/memory.max": "max\n", "sys/fs/cgroup/a/b/c/memory.current": "1\n",
 			"sys/fs/cgroup/a/memory.max": "800000\n", "sys/fs/cgroup/a/memory.current": "300000\n"}, 500000},
+		"a limit where /proc has processes alone": {map[string]string{"proc/self/cgroup": "0::/a\n",
+			"sys/fs/cgroup/a/memory.max": "400000\n", "sys/fs/cgroup/a/memory.current": "1\n"}, 399999},
 		"that of a container": {map[string]string{"proc/meminfo": "MemAvailable: 1000 kB\n", "proc/self/cgroup": "0::/\n",
 			"sys/fs/cgroup/memory.max": "400000\n", "sys/fs/cgroup/memory.current": "1\n"}, 399999},
 	} {
@@ -36,7 +38,7 @@ func TestAvailableMemory_IsTheLeastOfMachineAndControlGroups(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := availableMemoryOf(root); got != c.want {
+		if got := availableMemoryOf(root, 2000000); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

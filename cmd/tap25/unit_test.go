@@ -15,6 +15,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sys/unix"
 )
 
@@ -287,6 +288,14 @@ func TestUnit_PrivateClusterRunsUnderItsConditions(t *testing.T) {
 			r, err := askReport(t.Context(), s.control)
 			return err == nil && r.Store != nil && r.Store.Loaded == int64(len(m.taken)) && !r.Store.Away
 		})
+		conn, err := pgx.Connect(t.Context(), "host="+state+"/tap25/run user=nobody dbname=postgres")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := sharedBuffers(t, conn); n <= 128<<20 && availableMemory() > 1<<30 {
+			t.Errorf("shared_buffers is %d MiB", n>>20)
+		}
+		conn.Close(t.Context())
 		server, err := os.ReadFile(state + "/tap25/data/postmaster.pid")
 		if err != nil {
 			t.Fatal(err)
