@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"tap25/reassembly/smtp"
 )
@@ -296,6 +297,31 @@ func TestOpen_NamesNoPasswordAndDoesNotHang(t *testing.T) {
 		_, err := Open(t.Context(), dsn)
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("error is %v", err)
+		}
+	}
+}
+
+func TestOpen_ErrorsTellWhetherWaitingHelps(t *testing.T) {
+	database(t, true) // or skip
+	c, _ := shared()
+	with := func(from, to string) string { return strings.Replace(c.DSN(), from, to, 1) }
+	for name, e := range map[string]struct {
+		dsn      string
+		hopeless bool
+	}{
+		"no such database": {with("dbname=postgres", "dbname=nowhere"), true},
+		"no such user":     {with("user="+c.name, "user=nobody-at-all"), true},
+		"no server":        {"postgres://u@127.0.0.1:1/x?sslmode=disable", false},
+		"no socket":        {"host=" + t.TempDir() + " user=u", false},
+	} {
+		_, err := Open(t.Context(), e.dsn)
+		if err == nil || hopeless(err) != e.hopeless || Passes(err) {
+			t.Errorf("%s: hopeless %v, passes by itself %v: %v", name, hopeless(err), Passes(err), err)
+		}
+	}
+	for code, want := range map[string]bool{"57P01": true, "57P02": true, "57P03": true, "57014": false, "28P01": false} {
+		if got := Passes(fmt.Errorf("load: %w", &pgconn.PgError{Code: code})); got != want {
+			t.Errorf("SQLSTATE %s passes by itself: %v", code, got)
 		}
 	}
 }
