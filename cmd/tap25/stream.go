@@ -80,7 +80,7 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 		}
 	}()
 	if cfg.patience > 0 {
-		if err := s.again(ctx, passes, func(*store.DB) error { return nil }); err != nil {
+		if err := s.again(ctx, s.passes(), func(*store.DB) error { return nil }); err != nil {
 			return nil, err
 		}
 	}
@@ -139,8 +139,23 @@ func (s *stream) connect(ctx context.Context) (*store.DB, error) {
 // errGone is a private server that answered a moment ago.
 var errGone = errors.New("the private server is gone again")
 
-// passes says whether the database may answer yet without anybody's doing.
-func passes(err error) bool { return errors.Is(err, errGone) || store.Passes(err) }
+// sayWaiting is how long the beginning waits for the database before it says so.
+const sayWaiting = 3 * time.Second
+
+// passes tells whether the database may answer yet without anybody's doing; once, after a while, it tells the user too.
+func (s *stream) passes() func(error) bool {
+	begun, said := time.Now(), false
+	return func(err error) bool {
+		if !errors.Is(err, errGone) && !store.Passes(err) {
+			return false
+		}
+		if time.Since(begun) > sayWaiting && !said {
+			fmt.Fprintf(s.cfg.stderr, "tap25: waiting up to %s for the database: %v\n", s.cfg.patience, err)
+			said = true
+		}
+		return true
+	}
+}
 
 // ask asks the database, on a connection of its own, again while the patience lasts.
 func (s *stream) ask(ctx context.Context, question func(*store.DB) error) error {

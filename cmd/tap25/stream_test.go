@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +47,37 @@ func TestStream_SpoolKeepsItsLimit(t *testing.T) {
 	}
 	if err := (&spoolLimits{bytes: 0}).check(); err == nil {
 		t.Error("a spool of no bytes is no mistake")
+	}
+}
+
+// What takes connections and drops them may be a server that comes up: it is waited for, and that is said.
+func TestStream_BeginsByWaitingForAServerThatDropsItsConnections(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dropped := &atomic.Int64{}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+			dropped.Add(1)
+		}
+	}()
+	var diag syncBuffer
+	cfg := streamConfig{db: "postgres://nobody@" + l.Addr().String() + "/none?sslmode=disable", dirs: []string{t.TempDir()}, sensor: "tap",
+		patience: sayWaiting + time.Second, log: zerolog.Nop(), stderr: &diag}
+	if _, err := openStream(t.Context(), cfg); err == nil || dropped.Load() < 2 || strings.Count(diag.String(), "waiting up to 4s for the database") != 1 {
+		t.Errorf("%v after %d connections: %s", err, dropped.Load(), diag.String())
+	}
+	cfg.db = nowhere
+	diag = syncBuffer{}
+	if _, err := openStream(t.Context(), cfg); err == nil || diag.String() != "" {
+		t.Errorf("where nothing listens: %v: %s", err, diag.String())
 	}
 }
 
