@@ -62,13 +62,16 @@ check:
 	$(DEPGUARD) ./...
 
 # The properties with millions of cases, the XDP program against the decoder on FRAMES random frames, and each fuzz target for
-# FUZZTIME: two hours with the defaults. Seeds, cases and executions are printed.
+# FUZZTIME: two hours with the defaults. Seeds, cases and executions are printed. Before Go 1.27 a target may end with its time
+# and no failing input (golang/go#75804): it runs once more.
 FRAMES ?= 1000000
 FUZZTIME ?= 60s
 fuzz: properties
 	TAP25_FRAMES=$(FRAMES) go test -count=1 -timeout 30m -run 'AgreesWithTheDecoder$$' -v ./bpf
-	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$p || exit 1; done; done
+	@log=$$(mktemp); trap 'rm -f $$log' EXIT; \
+	fuzz() { { go test -run '^$$' -fuzz "^$$2\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$1 2>&1; echo "status $$?"; } | tee $$log; grep -q '^status 0$$' $$log; }; \
+	for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+		echo "$$p $$f"; fuzz $$p $$f || { grep -q 'context deadline exceeded' $$log && ! grep -q 'Failing input' $$log && fuzz $$p $$f; } || exit 1; done; done
 
 # The bounds at their full sizes: a million half-open connections, ten million fragments, ...; two minutes.
 bounds:
