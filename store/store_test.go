@@ -32,18 +32,22 @@ var shared = sync.OnceValues(func() (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	begun = c
 	c.Memory = 4 << 30 // what a tap25 on a machine with that or more gives it
 	return c, c.Use(context.Background())
 })
+
+// begun is the shared cluster once a test has asked for it.
+var begun *Cluster
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("TAP25_TEST_VICTIM"); dir != "" {
 		victim(dir)
 	}
 	status := m.Run()
-	if c, err := shared(); err == nil {
-		c.Release()
-		os.RemoveAll(filepath.Dir(c.dir))
+	if begun != nil {
+		begun.Release()
+		os.RemoveAll(filepath.Dir(begun.dir))
 	}
 	os.Exit(status)
 }
