@@ -22,7 +22,6 @@ type orderer struct {
 	completed uint64 // episodes that gopacket let go of
 	pages     int    // that gopacket has in use
 	made      int    // pages that it has made
-	last      int    // how many of them the last time
 }
 
 const (
@@ -43,13 +42,16 @@ func newOrderer() *orderer {
 func (o *orderer) renew() {
 	o.assembler = reassembly.NewAssembler(reassembly.NewStreamPool(o))
 	o.assembler.MaxBufferedPagesPerConnection = maxPages
-	o.made, o.last = firstPages, firstPages
+	o.made = firstPages
 }
+
+// grown is how many pages gopacket has made once those that it has made are not enough.
+func grown(made int) int { return 2*made + firstPages }
 
 // use notes that gopacket uses n pages more, or fewer.
 func (o *orderer) use(n int) {
-	for o.pages += n; o.pages > o.made; o.made += o.last {
-		o.last *= 2
+	for o.pages += n; o.pages > o.made; {
+		o.made = grown(o.made)
 	}
 }
 
@@ -58,7 +60,7 @@ func (o *orderer) use(n int) {
 func (o *orderer) spare() int64 {
 	made := o.made
 	if o.pages+pagesAhead > made {
-		made += 2 * o.last
+		made = grown(made)
 	}
 	return int64(made-max(o.pages, firstPages)) * runCost
 }
