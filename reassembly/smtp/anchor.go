@@ -10,6 +10,7 @@ package smtp
 //     far the replies to all its commands go.
 func (d *Dialogue) anchor() bool {
 	for i := range d.replies {
+		d.steps(1)
 		r := &d.replies[i]
 		if r.code == 220 && d.startsTLS(r) {
 			d.align(len(d.pending), i+1, r.start, false)
@@ -59,6 +60,7 @@ func (d *Dialogue) anchorBehind() bool {
 	}
 	last := d.pending[len(d.pending)-1]
 	m, later := 0, false
+	d.steps(len(d.replies) + len(d.held))
 	for _, r := range d.replies {
 		if r.acked <= last.end {
 			m++
@@ -96,6 +98,7 @@ func (d *Dialogue) anchorGoAhead(i int) bool {
 	for n < len(d.pending) && (d.pending[n].acked == severed || d.pending[n].end <= r.acked) {
 		n++
 	}
+	d.steps(n)
 	if n > 0 && d.pending[n-1].verb == verbData && r.end > d.pending[n-1].acked && r.acked == d.pending[n-1].end {
 		d.align(n, i+1, r.start, false)
 		return true
@@ -114,6 +117,7 @@ func (d *Dialogue) anchorAuth(i int) bool {
 	for n < len(d.pending) && (d.pending[n].acked == severed || d.pending[n].end <= r.acked) {
 		n++
 	}
+	d.steps(n)
 	if n > 0 && r.acked == d.pending[n-1].end && r.end > d.pending[n-1].acked {
 		if c := &d.pending[n-1]; c.verb != verbAuth {
 			c.verb = verbAuthLine
@@ -142,6 +146,7 @@ func (d *Dialogue) anchorMessage(i int) bool {
 		if c.verb != verbEndOfData {
 			continue
 		}
+		d.steps(n)
 		if r.end <= c.acked || r.acked < c.end || d.holeEnd > c.acked {
 			return false
 		}
@@ -152,6 +157,7 @@ func (d *Dialogue) anchorMessage(i int) bool {
 		}
 		return true
 	}
+	d.steps(len(d.pending))
 	if d.state != inData || i > 0 || len(d.pending) > 0 {
 		return false
 	}
@@ -177,6 +183,7 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 		}
 		sure++
 	}
+	d.steps(sure)
 	behind := !all && n > 0 && d.pending[n-1].end < d.clientHoleEnd // what a hole hides is not answered yet
 	d.astray = false
 	d.answer(n-sure, m-sure)
@@ -196,6 +203,7 @@ func (d *Dialogue) whole(r *reply) bool {
 
 // endsReply says whether a client that had received the server's bytes up to offset sent a command: a reply ends there.
 func (d *Dialogue) endsReply(offset int64) bool {
+	d.steps(len(d.pending))
 	for _, c := range d.pending {
 		if c.acked == offset {
 			return true
@@ -209,5 +217,6 @@ func (d *Dialogue) repliesUpTo(x int64) (n int) {
 	for n < len(d.replies) && d.replies[n].end <= x {
 		n++
 	}
+	d.steps(n)
 	return n
 }

@@ -69,6 +69,7 @@ func unknownCommand(r *reply) bool {
 func (d *Dialogue) bdat(c command, r *reply) {
 	if c.waits && !d.bdatTaken(&c, r) {
 		if d.tx != nil {
+			d.steps(len(d.tx.rcpts))
 			d.tx.refuse(r.code) // as of a refused DATA
 		}
 		return
@@ -78,6 +79,7 @@ func (d *Dialogue) bdat(c command, r *reply) {
 	}
 	if c.bad {
 		if d.tx != nil && r != nil && r.code >= 400 && d.tx.dataCode == 0 {
+			d.steps(len(d.tx.rcpts))
 			d.tx.refuse(r.code)
 		}
 		return
@@ -98,6 +100,7 @@ func (d *Dialogue) bdat(c command, r *reply) {
 		return
 	}
 	if r.code >= 400 && tx.dataCode == 0 {
+		d.steps(len(tx.rcpts))
 		tx.refuse(r.code)
 	}
 	switch {

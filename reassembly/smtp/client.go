@@ -179,6 +179,7 @@ func (d *Dialogue) await(c command) {
 		if len(d.pending) == 0 {
 			return
 		}
+		d.steps(len(d.pending))
 		for i := range d.pending {
 			d.pending[i].flags |= Gap
 		}
@@ -188,6 +189,7 @@ func (d *Dialogue) await(c command) {
 	if len(d.pending) >= orDefault(d.cfg.MaxPending, 1<<17) {
 		d.count(func(s *Stats) { s.Overflows++ })
 		d.flag(Truncated, true)
+		d.steps(len(d.pending))
 		for len(d.pending) > 0 {
 			d.resolve(d.takePending(), nil)
 		}

@@ -63,6 +63,7 @@ func (d *Dialogue) flightIs() (n int, kind flightKind) {
 // answeredAt says whether the server, when it had received the client's bytes up to end and no more, answered what the
 // client had sent last. 4xx and 5xx do not count: a server may break a message off with them.
 func (d *Dialogue) answeredAt(end int64) bool {
+	d.steps(len(d.replies))
 	for _, r := range d.replies {
 		if r.acked == end && r.code < 400 && r.end > d.held[0].acked {
 			return true
@@ -77,6 +78,7 @@ func (d *Dialogue) leaveUnread(n int64) {
 	d.clientOff += n
 	d.unread, d.passedOver = true, max(d.passedOver, d.held[0].acked+1)
 	for n > 0 {
+		d.steps(1)
 		piece := len(d.held[0].data)
 		d.release(piece)
 		n -= int64(piece)
@@ -104,6 +106,7 @@ func (d *Dialogue) flight() (b []byte, next *piece) {
 			return b, p
 		}
 		b = append(b, d.held[i].data...)
+		d.steps(1 + len(d.held[i].data))
 	}
 	return b, nil
 }

@@ -87,6 +87,7 @@ func (d *Dialogue) mustPresume() bool {
 		return true
 	}
 	// Everything up to the hole's end was lost, and the client went on with what it had received there.
+	d.steps(len(d.held))
 	for _, p := range d.held {
 		if p.lost == 0 && (len(d.pending) == 0 || p.acked > d.pending[len(d.pending)-1].acked) {
 			return d.holeEnd > 0 && p.acked >= d.holeEnd && p.acked <= d.serverOff
@@ -104,6 +105,7 @@ func (d *Dialogue) forgetHeld() bool {
 	}
 	d.count(func(s *Stats) { s.Overflows++ })
 	p := piece{t: first.t, acked: first.acked}
+	d.steps(len(d.held))
 	for _, h := range d.held {
 		p.lost += int64(len(h.data)) + h.lost
 		p.unread += int64(len(h.data)) + h.unread
@@ -122,6 +124,7 @@ func (d *Dialogue) presume() {
 		d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
 		d.holeEnd = max(d.serverOff, 1)
 	}
+	d.steps(len(d.pending))
 	for len(d.pending) > 0 {
 		d.resolve(d.takePending(), nil)
 	}

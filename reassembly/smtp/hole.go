@@ -44,6 +44,7 @@ func (d *Dialogue) loseClient(p piece) {
 		if d.tx != nil {
 			d.tx.missed = true
 		}
+		d.steps(len(d.pending))
 		for i := range d.pending {
 			if d.pending[i].verb == verbBdat {
 				d.pending[i].size = -1

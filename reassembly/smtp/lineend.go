@@ -8,6 +8,7 @@ package smtp
 // lines with a bare LF since.
 func (d *Dialogue) takesLF(r *reply) {
 	for i := 0; i < len(d.pending) && d.pending[i].bareLF; i++ {
+		d.steps(1)
 		if d.pending[i].end == r.acked {
 			d.lfTaken, d.lfDoubt = true, false
 			return
@@ -86,6 +87,7 @@ func (d *Dialogue) outOfStep(r *reply) bool {
 	for n < len(d.pending) && d.pending[n].verb != of {
 		n++
 	}
+	d.steps(n)
 	if n == len(d.pending) || d.pending[n].end > r.acked {
 		return false
 	}

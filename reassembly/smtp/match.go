@@ -5,6 +5,7 @@ import "slices"
 // match gives each reply to its command: in order (RFC 2920 section 3.1), unless bytes were missed: see anchor.
 func (d *Dialogue) match() {
 	for len(d.replies) > 0 || len(d.pending) > 0 && d.pending[0].acked == severed {
+		d.steps(1)
 		if d.uncertain && d.seen[FromClient] && len(d.replies) < orDefault(d.cfg.MaxReplies, 4096) {
 			if d.anchor() {
 				continue
@@ -75,10 +76,12 @@ const severed = 1<<63 - 1
 func (d *Dialogue) crossHole() bool {
 	for i, c := range d.pending {
 		if c.acked >= d.holeEnd && c.acked != severed {
+			d.steps(i)
 			d.settleHole(i, c.acked)
 			return true
 		}
 	}
+	d.steps(len(d.pending))
 	if d.blocked && len(d.held) > 0 && d.held[0].lost == 0 && d.held[0].acked >= d.holeEnd && d.held[0].acked <= d.serverOff &&
 		d.replies[0].acked <= d.clientOff+d.heldOctets() {
 		d.settleHole(len(d.pending), d.held[0].acked)
@@ -109,12 +112,14 @@ func (d *Dialogue) answer(n, m int) {
 		for k >= 0 && d.replies[k].acked < c.end && c.verb != verbGreeting {
 			k--
 		}
+		d.steps(j - k + 1)
 		if c.acked != severed && k >= 0 && (c.verb == verbGreeting || d.replies[k].end > c.acked) {
 			by[i], j = k, k-1
 		}
 	}
 	replies := append([]reply(nil), d.replies[:m]...)
 	d.replies = d.replies[m:]
+	d.steps(n * m)
 	for j := range replies {
 		if !slices.Contains(by, j) {
 			d.unsolicited(replies[j])

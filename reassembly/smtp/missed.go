@@ -22,6 +22,7 @@ func (d *Dialogue) Unsent(n int64) {
 			return
 		}
 	}
+	d.steps(len(d.pending) - i)
 	if i == len(d.pending) {
 		return
 	}

@@ -32,6 +32,7 @@ func (d *Dialogue) endTransaction(outcome Outcome) {
 // finish emits the transaction's open rows in the order of their RCPTs, or the one of a MAIL without any.
 func (d *Dialogue) finish(outcome Outcome, r *reply) {
 	tx := d.tx
+	d.steps(len(tx.rcpts))
 	for _, rc := range tx.rcpts {
 		d.emitRow(rc, tx.outcomeOf(&rc, outcome, r), r)
 	}

@@ -230,6 +230,7 @@ func (d *Dialogue) data(c command, r *reply) {
 	}
 	if code >= 400 || code >= 200 && code < 300 {
 		if d.tx != nil && code >= 400 {
+			d.steps(len(d.tx.rcpts))
 			d.tx.refuse(code)
 		}
 		return
@@ -244,6 +245,7 @@ func (d *Dialogue) data(c command, r *reply) {
 		d.open(command{t: c.t, flags: c.flags})
 	}
 	if code > 0 || !d.leftUnanswered() {
+		d.steps(len(d.tx.rcpts))
 		d.tx.refuse(0)
 	}
 	d.tx.missed = d.tx.chunked && d.tx.missed
@@ -253,6 +255,7 @@ func (d *Dialogue) data(c command, r *reply) {
 
 // heldOctets is how many octets of the client are held.
 func (d *Dialogue) heldOctets() (n int64) {
+	d.steps(len(d.held))
 	for _, p := range d.held {
 		n += int64(len(p.data)) + p.lost
 	}
