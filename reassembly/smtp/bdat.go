@@ -69,7 +69,6 @@ func unknownCommand(r *reply) bool {
 func (d *Dialogue) bdat(c command, r *reply) {
 	if c.waits && !d.bdatTaken(&c, r) {
 		if d.tx != nil {
-			d.steps(len(d.tx.rcpts))
 			d.tx.refuse(r.code) // as of a refused DATA
 		}
 		return
@@ -79,7 +78,6 @@ func (d *Dialogue) bdat(c command, r *reply) {
 	}
 	if c.bad {
 		if d.tx != nil && r != nil && r.code >= 400 && d.tx.dataCode == 0 {
-			d.steps(len(d.tx.rcpts))
 			d.tx.refuse(r.code)
 		}
 		return
@@ -100,11 +98,10 @@ func (d *Dialogue) bdat(c command, r *reply) {
 		return
 	}
 	if r.code >= 400 && tx.dataCode == 0 {
-		d.steps(len(tx.rcpts))
 		tx.refuse(r.code)
 	}
 	switch {
-	case c.last && r.code >= 400 && len(tx.rcpts) == 0 && !d.uncertain && tx.flags&Gap == 0:
+	case c.last && r.code >= 400 && tx.rcpts.len() == 0 && !d.uncertain && tx.flags&Gap == 0:
 		tx.submitted, tx.spent = false, true // refused for want of a recipient: one may follow
 	case c.last:
 		d.settle(r)
