@@ -142,9 +142,9 @@ func checkAnchored(t *rapid.T, d *Dialogue) {
 	if !d.uncertain || !d.seen[FromClient] || d.replies.len() >= d.cfg.MaxReplies || d.closed {
 		return
 	}
-	before := d.anchored
+	before := d.recall().anchored
 	from := d.anchorFrom(d.next(verbEndOfData))
-	d.anchored = before
+	d.recall().anchored = before
 	for i := range from {
 		if naiveAnchor(d, i) {
 			t.Fatalf("reply %d is an anchor, looked for from %d on", i, from)

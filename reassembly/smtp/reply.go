@@ -110,7 +110,7 @@ func (d *Dialogue) queueReply(r reply) {
 	if d.replies.len() > 0 {
 		last := d.replies.last()
 		if r.fine = last.fine; r.acked < last.acked {
-			d.disorder[FromServer] = number
+			d.recall().disorder[FromServer] = number
 		}
 	}
 	if r.code < 400 {
