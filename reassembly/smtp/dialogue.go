@@ -257,6 +257,9 @@ func (d *Dialogue) agreed() {
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
 	n := 1024 + d.heldSize + cap(d.line.buf) + cap(d.rline.buf) + cap(d.hello) + d.pendingSize + cap(d.pending.items)*commandSize + cap(d.replies.items)*replySize
+	if d.helo != nil {
+		n += len(*d.helo)
+	}
 	if d.tx != nil {
 		n += d.tx.size
 	}

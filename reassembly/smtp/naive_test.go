@@ -98,7 +98,7 @@ func checkPending(t *rapid.T, d *Dialogue) {
 		if c.verb.isMail() {
 			mails++
 		}
-		if size += c.path.octets(); i > 0 && c.acked == severed && pending[i-1].acked == severed {
+		if size += c.octets(); i > 0 && c.acked == severed && pending[i-1].acked == severed {
 			t.Fatalf("two severing marks at %d", i)
 		}
 	}

@@ -88,7 +88,7 @@ func (d *Dialogue) enqueue(c command) {
 	if c.verb.isMail() {
 		d.mailPending++
 	}
-	d.pendingSize += c.path.octets()
+	d.pendingSize += c.octets()
 	d.pending.push(c)
 }
 
@@ -103,12 +103,21 @@ func (d *Dialogue) takePending() command {
 	return c
 }
 
+// octets is about how much memory a command takes besides its own.
+func (c *command) octets() int {
+	n := c.path.octets()
+	if c.arg != nil {
+		n += len(*c.arg)
+	}
+	return n
+}
+
 // uncount notes that a command waits no more.
 func (d *Dialogue) uncount(c *command) {
 	if c.verb.isMail() {
 		d.mailPending--
 	}
-	d.pendingSize -= c.path.octets()
+	d.pendingSize -= c.octets()
 }
 
 // next is the place of the first command of that kind that waits, the length of the queue if there is none. What was looked at once
