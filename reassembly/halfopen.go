@@ -44,6 +44,7 @@ type halfOpenTable struct {
 	free    uint32 // list of unused slots, by next; 0 ends it, as slot 0 is never used
 	n       int
 	evicted int64
+	steps   int64 // Stats.Steps; a search in the index is not in it: it is short by its seed and load, whoever chose the tuples
 }
 
 const chunkSlots = 1 << 12
@@ -92,6 +93,7 @@ func (h *halfOpenTable) put(t time.Time, k tuple, v handshake) {
 		for h.n >= h.limit {
 			h.drop(h.slot(0).next)
 			h.evicted++
+			h.steps++
 		}
 		s = h.unused()
 		h.n++
@@ -119,6 +121,7 @@ func (h *halfOpenTable) unused() uint32 {
 }
 
 func (h *halfOpenTable) grow() {
+	h.steps += int64(h.n)
 	h.index = make([]uint32, 2*len(h.index))
 	for s := h.slot(0).next; s != 0; s = h.slot(s).next {
 		h.index[h.find(h.slot(s).hash)] = s + 1

@@ -167,6 +167,7 @@ func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 	i, _ := slices.BinarySearchFunc(h.held, off, func(r run, off int64) int { return cmp.Compare(r.end(), off+1) })
 	conflict := false
 	var fresh []run
+	met := i
 	for ; len(data) > 0 && i < len(h.held); i++ {
 		r := &h.held[i]
 		if n := min(r.off-off, int64(len(data))); n > 0 {
@@ -185,8 +186,10 @@ func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 	if conflict {
 		c.conflict(dir)
 	}
+	c.a.stats.Steps += int64(i - met)
 	for _, r := range fresh {
 		i, _ := slices.BinarySearchFunc(h.held, r.off, func(x run, off int64) int { return cmp.Compare(x.off, off) })
+		c.a.stats.Steps += 2 * int64(len(h.held)-i) // here and in gopacket, which goes through its pages from the last one
 		h.held = slices.Insert(h.held, i, r)
 		h.ahead += r.cost()
 		c.a.orderer.use(r.pages())
@@ -200,6 +203,7 @@ func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 func (c *conn) release(dir smtp.Direction, n int64) {
 	h := &c.half[dir]
 	for n > 0 && len(h.held) > 0 {
+		c.a.stats.Steps++
 		r := h.held[0]
 		h.held[0] = run{}
 		h.held = h.held[1:]
