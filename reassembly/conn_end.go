@@ -13,7 +13,7 @@ func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *packet) {
 	if c.closed {
 		return
 	}
-	if off < h.next-1 && (off < h.acked || !o.heard || len(h.held) > 0) || off > h.next+farAway {
+	if off < h.next-1 && (off < h.acked || !o.heard || h.held.len() > 0) || off > h.next+farAway {
 		c.a.stats.IgnoredResets++
 		return
 	}
@@ -59,7 +59,7 @@ func (c *conn) cutFlights() {
 
 // letGo gives up what is held behind holes, and forgets what was set aside, and long flights.
 func (c *conn) letGo() {
-	if len(c.half[0].held)+len(c.half[1].held) > 0 {
+	if c.half[0].held.len()+c.half[1].held.len() > 0 {
 		c.a.stats.HolesEvicted++
 	}
 	for dir := range c.half {
@@ -81,8 +81,8 @@ func (c *conn) losePatience(t time.Time) {
 		if !h.waiting() || t.Sub(h.ackedAt) < patience {
 			continue
 		}
-		if len(h.held) > 0 {
-			if h.acked > h.next || !o.heard && t.Sub(h.held[0].t) > 15*patience {
+		if h.held.len() > 0 {
+			if h.acked > h.next || !o.heard && t.Sub(h.held.first().t) > 15*patience {
 				c.giveUp(smtp.Direction(dir))
 				c.settle(smtp.Direction(dir))
 			}
