@@ -93,7 +93,7 @@ type Assembler struct {
 	first    bool              // which came from the lower endpoint
 	recent   *list.List        // of *conn, the one heard of last in front
 	ended    *list.List        // of *conn, closed or reset, the last in front
-	holed    *list.List        // of *conn with a hole, the oldest in front
+	holed    patient           // connections with a hole
 	keeping  *list.List        // of *conn that keep bytes behind a hole, aside, or of a long flight, likewise
 	vast     *list.List        // of *conn that keep more of a flight than maxUnacked, likewise
 	halfOpen halfOpenTable
@@ -128,7 +128,7 @@ func New(cfg Config) *Assembler {
 	}
 	a := &Assembler{
 		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(), ended: list.New(),
-		holed: list.New(), keeping: list.New(), vast: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
+		keeping: list.New(), vast: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
 	}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true
@@ -161,10 +161,9 @@ func (a *Assembler) Advance(t time.Time) {
 	a.dec.advance(t)
 	idle := a.halfOpen.expire(t.Add(-a.cfg.Idle))
 	a.stats.HalfOpenIdle += idle
-	a.stats.Steps += idle + int64(a.holed.Len())
-	for e := a.holed.Front(); e != nil; {
-		c := e.Value.(*conn)
-		e = e.Next()
+	a.stats.Steps += idle
+	for _, c := range a.holed.expire(t) {
+		a.stats.Steps++
 		c.losePatience(t)
 		a.weigh(c)
 	}

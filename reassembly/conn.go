@@ -21,7 +21,7 @@ type conn struct {
 	endedAt     time.Time
 	list        *list.List // Assembler.recent or ended
 	element     *list.Element
-	hole        *list.Element // in Assembler.holed; nil without a hole
+	hole        wait          // in Assembler.holed
 	keeps       *list.Element // in Assembler.keeping; nil where there is nothing to let go
 	vast        *list.Element // in Assembler.vast; nil likewise
 	size        int64
@@ -206,7 +206,7 @@ func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *packet) {
 
 // doubt keeps the lists of connections with holes, or more to let go, in the order in which these opened: rows come in the same order each time.
 func (c *conn) doubt() {
-	c.hole = c.enlist(c.a.holed, c.hole, !c.closed && (c.half[0].waiting() || c.half[1].waiting()))
+	c.a.holed.await(c)
 	keeps := c.half[0].held.len()+c.half[1].held.len()+len(c.aside) > 0 || c.half[0].long() || c.half[1].long()
 	c.keeps = c.enlist(c.a.keeping, c.keeps, keeps && !c.closed)
 	c.vast = c.enlist(c.a.vast, c.vast, !c.closed && (c.half[0].vast() || c.half[1].vast()))

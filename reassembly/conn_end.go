@@ -19,6 +19,9 @@ func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *packet) {
 	}
 	h.heard = true
 	c.dialogue.Seen(dir)
+	if c.hole.waiting {
+		defer c.a.holed.await(c)
+	}
 	if p.flags&tcpACK != 0 && o.near(o.offset(p.ack)) {
 		o.acknowledge(t, p.ack)
 	}
@@ -71,25 +74,6 @@ func (c *conn) letGo() {
 		}
 	}
 	c.aside, c.asideSize = nil, 0
-	c.doubt()
-}
-
-// losePatience gives up holes that the peer has acknowledged and that nothing has filled since.
-func (c *conn) losePatience(t time.Time) {
-	for dir := range c.half {
-		h, o := &c.half[dir], &c.half[1-dir]
-		if !h.waiting() || t.Sub(h.ackedAt) < patience {
-			continue
-		}
-		if h.held.len() > 0 {
-			if h.acked > h.next || !o.heard && t.Sub(h.held.first().t) > 15*patience {
-				c.giveUp(smtp.Direction(dir))
-				c.settle(smtp.Direction(dir))
-			}
-		} else if n := h.acked - h.next; n > 1 { // 1 may be a FIN that was missed
-			c.lose(t, smtp.Direction(dir), n)
-		}
-	}
 	c.doubt()
 }
 
