@@ -13,11 +13,12 @@ type reply struct {
 	start, end int64     // offsets in the server's stream
 	acked      int64     // bytes of the client that the server had received when it sent it
 	queueID    string
-	pipelining bool // EHLO was answered with this keyword
-	chunking   bool // likewise
-	unoffered  bool // BDAT was refused because CHUNKING had not been advertised, as Exim words it
-	torn       bool // its head may have been missed
-	open       bool // a line with a hyphen was read, more must come
+	pipelining bool  // EHLO was answered with this keyword
+	chunking   bool  // likewise
+	unoffered  bool  // BDAT was refused because CHUNKING had not been advertised, as Exim words it
+	torn       bool  // its head may have been missed
+	fine       int64 // number of the last reply up to this one that is no 4xx or 5xx, plus one
+	open       bool  // a line with a hyphen was read, more must come
 }
 
 // LooksLikeReply says whether data begins like a server's reply: where both ports of a connection are SMTP ports, this
@@ -101,12 +102,22 @@ func (d *Dialogue) replyLine(text []byte, start, acked int64) {
 
 func (d *Dialogue) queueReply(r reply) {
 	d.isSMTP = true
-	if len(d.replies) >= orDefault(d.cfg.MaxReplies, 4096) {
+	if d.replies.len() >= orDefault(d.cfg.MaxReplies, 4096) {
 		d.count(func(s *Stats) { s.Overflows++ })
 		d.forgetReply()
 	}
 	r.t = d.now
-	d.replies = append(d.replies, r)
+	number := d.replies.end()
+	if d.replies.len() > 0 {
+		last := d.replies.last()
+		if r.fine = last.fine; r.acked < last.acked {
+			d.disorder[FromServer] = number
+		}
+	}
+	if r.code < 400 {
+		r.fine = number + 1
+	}
+	d.replies.push(r)
 	copy(d.flights[1:], d.flights[:])
 	d.flights[0] = r.acked
 }
@@ -123,14 +134,7 @@ func (d *Dialogue) forgetReply() {
 	d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
 }
 
-func (d *Dialogue) takeReply() reply {
-	r := d.replies[0]
-	d.replies = d.replies[1:]
-	if len(d.replies) == 0 {
-		d.replies = nil
-	}
-	return r
-}
+func (d *Dialogue) takeReply() reply { return d.replies.pop() }
 
 // loseReplies reads on behind a hole in the server's bytes.
 func (d *Dialogue) loseReplies(n int64) {

@@ -1,0 +1,40 @@
+package smtp
+
+// The work for an event must not grow with what came before it: who sends packets would decide how long each takes. Most of it does
+// not. What may, if segments overtake each other in ways that no network makes, is paid for: each event and each octet allows for
+// some steps (see Stats.Steps), and what is not used is kept, up to a limit.
+const (
+	stepsPerEvent = 256
+	stepsPerOctet = 4
+	stepsAhead    = 1 << 20 // a few milliseconds
+)
+
+// pay allows for the work of one event.
+func (d *Dialogue) pay(octets int) {
+	d.credit = min(d.credit+stepsPerEvent+stepsPerOctet*int64(octets), stepsAhead)
+}
+
+// steps counts n iterations of a loop.
+func (d *Dialogue) steps(n int) {
+	d.credit -= int64(n)
+	if d.cfg.Stats != nil {
+		d.cfg.Stats.Steps += int64(n)
+	}
+}
+
+// giveUp answers all commands that wait with "not seen", and takes all replies that wait for missed: to tell which belong together
+// has cost more than was paid for.
+func (d *Dialogue) giveUp() {
+	d.count(func(s *Stats) { s.GivenUp++ })
+	d.flag(Gap, true)
+	for d.replies.len() > 0 {
+		d.forgetReply()
+	}
+	d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
+	for d.pending.len() > 0 {
+		d.resolve(d.takePending(), nil)
+	}
+	d.holeEnd = max(d.serverOff, 1)
+	d.blocked = false
+	d.credit = 0
+}
