@@ -104,6 +104,7 @@ type Assembler struct {
 	histories historyPool
 
 	now, swept time.Time
+	behind     bool   // the sweep at that time is not done with all
 	losses     uint64 // times that frames were lost
 
 	trace func(delivery) // for tests; nil
@@ -148,36 +149,11 @@ func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
 	}
 }
 
-// Advance moves the packets' clock on where no frame came.
-func (a *Assembler) Advance(t time.Time) {
-	if !t.After(a.now) {
-		return
-	}
-	a.now = t
-	if t.Sub(a.swept) < time.Second {
-		return
-	}
-	a.swept = t
-	a.dec.advance(t)
-	idle := a.halfOpen.expire(t.Add(-a.cfg.Idle))
-	a.stats.HalfOpenIdle += idle
-	a.stats.Steps += idle
-	for _, c := range a.holed.expire(t) {
-		a.stats.Steps++
-		c.losePatience(t)
-		a.weigh(c)
-	}
-	for e := a.ended.Back(); e != nil && t.Sub(e.Value.(*conn).endedAt) >= lingering; e = a.ended.Back() {
-		a.remove(e.Value.(*conn), true)
-	}
-	for e := a.recent.Back(); e != nil && t.Sub(e.Value.(*conn).last) >= a.cfg.Idle; e = a.recent.Back() {
-		a.stats.Idle++
-		a.remove(e.Value.(*conn), false)
-	}
-}
-
 // Close ends the input: what is open is emitted as far as it is known.
 func (a *Assembler) Close() {
+	for a.behind {
+		a.sweep()
+	}
 	for e := a.ended.Back(); e != nil; e = a.ended.Back() {
 		a.remove(e.Value.(*conn), true)
 	}

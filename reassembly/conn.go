@@ -57,6 +57,10 @@ func (a *Assembler) segment(t time.Time, p *packet) {
 		a.stats.FromServers++
 	}
 	c, k, srcFirst := a.lookup(p)
+	if a.behind && c != nil && a.overdue(c) {
+		a.retire(c)
+		c = nil
+	}
 	if a.wrongChecksum(p, c, srcFirst) {
 		a.stats.IgnoredBytes += int64(len(p.payload))
 		return

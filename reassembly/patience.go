@@ -73,9 +73,9 @@ func (q *patient) await(c *conn) {
 	}
 }
 
-// expire takes out those whose time has come, in the order in which their holes opened: rows come in the same order each time.
-func (q *patient) expire(t time.Time) (out []*conn) {
-	for len(q.conns) > 0 && !q.conns[0].hole.due.After(t) {
+// expire takes out those whose time has come, so many at most, in the order in which their holes opened: rows come in the same order each time.
+func (q *patient) expire(t time.Time, most int) (out []*conn) {
+	for len(q.conns) > 0 && len(out) < most && !q.conns[0].hole.due.After(t) {
 		c := heap.Pop(q).(*conn)
 		c.hole.due = time.Time{}
 		out = append(out, c)
