@@ -28,16 +28,23 @@ const (
 	mostInstructions        = 30_000
 	mostCommandInstructions = 10_000
 
-	// countedFrames is N of the count of instructions; frames full of commands cost more, and a quarter of them is enough.
-	countedFrames = 2000
+	// countedFrames is N of the count of instructions; of full frames a quarter is enough.
+	countedFrames = 1000
 )
 
 func counted(s *hostile.Shape) [2]int {
 	n := countedFrames
-	if s.Commands {
+	if s.Load != hostile.Small {
 		n /= 4
 	}
 	return [2]int{n, 2 * n}
+}
+
+func mostFor(s *hostile.Shape) int64 {
+	if s.Load == hostile.Commands {
+		return mostCommandInstructions
+	}
+	return mostInstructions
 }
 
 // counting has the test binary that callgrind runs count, beginning at this shape.
@@ -76,7 +83,7 @@ func TestCost_TwiceTheFramesTakeTwiceTheInstructions(t *testing.T) {
 		a := makeAttack(s, counted(s)[1])
 		growth, each := float64(counts[i])/float64(counts[i-1]), counts[i]/int64(a.units(s))
 		t.Logf("%-60s %5.2f times, %7d instructions each of %d", s.Name, growth, each, a.units(s))
-		if most := map[bool]int64{false: mostInstructions, true: mostCommandInstructions}[s.Commands]; growth > mostGrowth || each > most {
+		if most := mostFor(s); growth > mostGrowth || each > most {
 			t.Errorf("%s: twice the frames take %.2f times the instructions, %d for each frame or command; at most %.1f and %d", s.Name, growth, each, mostGrowth, most)
 		}
 	}

@@ -36,8 +36,8 @@ func (a *attack) take() reassembly.Stats {
 
 // units is what a shape's cost is counted by: commands where its frames are full of them, frames else.
 func (a *attack) units(s *hostile.Shape) int {
-	if s.Commands {
-		return a.Commands
+	if s.Load == hostile.Commands {
+		return a.Made.Commands
 	}
 	return a.Made.Frames
 }

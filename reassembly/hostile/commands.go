@@ -4,21 +4,21 @@ import "strings"
 
 // Frames that are full of commands.
 var commandShapes = []Shape{
-	{"recipients by the hundred thousand, replies at the end", true, manyRecipients},
-	{"commands wait for replies that never come", true, noReplies("NOOP\r\n")},
-	{"recipients wait for replies that never come", true, noReplies("RCPT TO:<u@e.x>\r\n")},
-	{"pipelined groups, each answered late", true, lateGroups},
-	{"transactions broken off by RSET", true, answered("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRSET\r\n", "250 o\r\n250 o\r\n250 o\r\n", 30)},
-	{"mails of an octet each", true, mails},
-	{"NOOP in full frames", true, answered("NOOP\r\n", "250 o\r\n", 200)},
-	{"EHLO in full frames", true, answered("EHLO h\r\n", "250-m\r\n250 CHUNKING\r\n", 60)},
-	{"lines of no verb, ended by LF alone", true, answered("x\n", "500 n\r\n", 200)},
-	{"empty lines", true, answered("\r\n", "500 n\r\n", 200)},
-	{"chunks of nothing", true, answered("BDAT 0\r\n", "250 o\r\n", 150)},
-	{"conflicts while commands by the hundred thousand wait", true, conflictsWhileWaiting},
-	{"holes while commands by the hundred thousand wait", true, holesWhileWaiting},
-	{"chunks with holes while chunks by the hundred thousand wait", true, chunkHolesWhileWaiting},
-	{"replies one by one while commands by the hundred thousand wait", true, repliesWhileWaiting},
+	{"recipients by the hundred thousand, replies at the end", Commands, manyRecipients},
+	{"commands wait for replies that never come", Commands, noReplies("NOOP\r\n")},
+	{"recipients wait for replies that never come", Commands, noReplies("RCPT TO:<u@e.x>\r\n")},
+	{"pipelined groups, each answered late", Commands, lateGroups},
+	{"transactions broken off by RSET", Commands, answered("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRSET\r\n", "250 o\r\n250 o\r\n250 o\r\n", 30)},
+	{"mails of an octet each", Commands, mails},
+	{"NOOP in full frames", Commands, answered("NOOP\r\n", "250 o\r\n", 200)},
+	{"EHLO in full frames", Commands, answered("EHLO h\r\n", "250-m\r\n250 CHUNKING\r\n", 60)},
+	{"lines of no verb, ended by LF alone", Commands, answered("x\n", "500 n\r\n", 200)},
+	{"empty lines", Commands, answered("\r\n", "500 n\r\n", 200)},
+	{"chunks of nothing", Commands, answered("BDAT 0\r\n", "250 o\r\n", 150)},
+	{"conflicts while commands by the hundred thousand wait", Commands, conflictsWhileWaiting},
+	{"holes while commands by the hundred thousand wait", Commands, holesWhileWaiting},
+	{"chunks with holes while chunks by the hundred thousand wait", Commands, chunkHolesWhileWaiting},
+	{"replies one by one while commands by the hundred thousand wait", Commands, repliesWhileWaiting},
 }
 
 // answered repeats a group of commands and its replies in one frame each.

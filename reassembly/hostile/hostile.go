@@ -13,8 +13,7 @@ import (
 // Shape is one kind of hostile traffic, of any length.
 type Shape struct {
 	Name string
-	// Commands says that the frames are full of SMTP commands: what a frame may cost follows from how many it holds.
-	Commands bool
+	Load Load
 
 	fill func(*Wire)
 }
@@ -25,6 +24,15 @@ func (s *Shape) Write(n int, emit func(t time.Time, frame []byte)) Made {
 	s.fill(w)
 	return w.made
 }
+
+// Load says what the frames of a shape are full of.
+type Load uint8
+
+const (
+	Small    Load = iota // of little, most of them
+	Commands             // of SMTP commands: what a frame may cost follows from how many it holds
+	Lines                // of lines of a message
+)
 
 // Made is what a shape has made.
 type Made struct{ Frames, Octets, Commands int }

@@ -9,28 +9,28 @@ import (
 
 // What stands around the segments: fragments, tunnels, tags.
 var packetShapes = []Shape{
-	{"fragments of eight octets, forward", false, fragments(forward, 8, 8000)},
-	{"fragments of eight octets, backward", false, fragments(backward, 8, 8000)},
-	{"fragments of eight octets, at random", false, fragments(shuffled, 8, 8000)},
-	{"fragments of eight octets, never complete", false, neverComplete(shuffled)},
-	{"fragments with gaps of eight octets, backward", false, gapFragments},
-	{"fragments that overlap", false, overlappingFragments},
-	{"datagrams of one fragment each", false, loneFragments(0)},
-	{"datagrams of one fragment each, a second a frame", false, loneFragments(time.Second)},
-	{"datagrams of one fragment each, in IPv6", false, loneFragments6},
-	{"datagrams of two fragments", false, fragments(forward, 720, 2)},
-	{"twenty-eight tunnels", false, wrapped(func(p []byte) []byte { return ipFrame(nested(p, 28)) })},
-	{"more tunnels than are read", false, wrapped(func(p []byte) []byte { return ipFrame(nested(p, 60)) })},
-	{"tunnels of all kinds in each other", false, wrapped(func(p []byte) []byte {
+	{"fragments of eight octets, forward", Small, fragments(forward, 8, 8000)},
+	{"fragments of eight octets, backward", Small, fragments(backward, 8, 8000)},
+	{"fragments of eight octets, at random", Small, fragments(shuffled, 8, 8000)},
+	{"fragments of eight octets, never complete", Small, neverComplete(shuffled)},
+	{"fragments with gaps of eight octets, backward", Small, gapFragments},
+	{"fragments that overlap", Small, overlappingFragments},
+	{"datagrams of one fragment each", Small, loneFragments(0)},
+	{"datagrams of one fragment each, a second a frame", Small, loneFragments(time.Second)},
+	{"datagrams of one fragment each, in IPv6", Small, loneFragments6},
+	{"datagrams of two fragments", Small, fragments(forward, 720, 2)},
+	{"twenty-eight tunnels", Small, wrapped(func(p []byte) []byte { return ipFrame(nested(p, 28)) })},
+	{"more tunnels than are read", Small, wrapped(func(p []byte) []byte { return ipFrame(nested(p, 60)) })},
+	{"tunnels of all kinds in each other", Small, wrapped(func(p []byte) []byte {
 		for range 8 {
 			p = gre(vxlan(ipFrame(nested(p, 1))))
 		}
 		return ipFrame(p)
 	})},
-	{"sixteen VLAN tags", false, wrapped(func(p []byte) []byte { return tagged(p, true, 16) })},
-	{"sixteen MPLS labels", false, wrapped(func(p []byte) []byte { return tagged(p, false, 16) })},
-	{"fragments in a tunnel", false, func(w *Wire) { fragmentsIn(w, forward, 8, 1000, gre) }},
-	{"the same ports in two networks", false, twoNetworks},
+	{"sixteen VLAN tags", Small, wrapped(func(p []byte) []byte { return tagged(p, true, 16) })},
+	{"sixteen MPLS labels", Small, wrapped(func(p []byte) []byte { return tagged(p, false, 16) })},
+	{"fragments in a tunnel", Small, func(w *Wire) { fragmentsIn(w, forward, 8, 1000, gre) }},
+	{"the same ports in two networks", Small, twoNetworks},
 }
 
 // whole is a segment of as many octets.

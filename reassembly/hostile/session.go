@@ -49,6 +49,7 @@ func (s *session) send(from int, flags uint8, payload string) {
 func (s *session) at(offset int, payload string) {
 	p := s.segment(fromClient, PSH|ACK, payload)
 	p.Seq += uint32(offset)
+	s.w.made.Commands += strings.Count(payload, "\n")
 	s.raw(p)
 }
 
