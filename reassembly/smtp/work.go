@@ -5,7 +5,7 @@ package smtp
 // some steps (see Stats.Steps), and what is not used is kept, up to a limit.
 const (
 	stepsPerEvent = 256
-	stepsPerOctet = 4
+	stepsPerOctet = 2
 	stepsAhead    = 1 << 20 // a few milliseconds
 )
 
