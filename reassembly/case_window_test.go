@@ -14,6 +14,7 @@ type flight struct {
 	octets int
 	shift  [2]int // window scale option of either SYN; -1: none
 	body   bool   // they are of the message, not commands
+	chunk  int    // octets of a segment; 0: 32 KiB, to keep the captures small
 }
 
 // unscaledFlight is more than is kept without a window.
@@ -35,7 +36,7 @@ func windowScaleOption(shift int) []layers.TCPOption {
 // lines is how many NOOPs, or lines of the message, follow RCPT.
 func (f flight) lines() int { return f.octets / len(noop) }
 
-// build writes the session out. Segments are of 32 KiB, to keep the captures small.
+// build writes the session out.
 func (f flight) build(w *wire) {
 	w.shake()
 	for side, shift := range f.shift {
@@ -47,7 +48,9 @@ func (f flight) build(w *wire) {
 	} else {
 		w.say(client, rcptLine)
 	}
-	w.chunk = 32 << 10
+	if w.chunk = f.chunk; f.chunk == 0 {
+		w.chunk = 32 << 10
+	}
 	w.say(client, strings.Repeat(noop, f.lines()))
 	w.ack(server)
 	if f.body {
@@ -102,7 +105,7 @@ func recut(prefix string, octets int) func(*wire) {
 		for j := i - 1; before.side != f.side || len(before.s.payload) == 0; j-- {
 			before = w.frames[j]
 		}
-		text := string(before.s.payload[len(before.s.payload)-5:]) + string(f.s.payload) + string(behind.s.payload[:40])
+		text := string(before.s.payload[len(before.s.payload)-5:]) + string(f.s.payload) + string(behind.s.payload[:min(40, len(behind.s.payload))])
 		var pieces []timed
 		for off := 0; off < len(text); off += octets {
 			p := f
@@ -149,9 +152,9 @@ func windowCases() []scenario {
 	body.body = true
 	inBody := flagged.with("message_bytes", len("head\r\n")+body.lines()*len(noop))
 	head := func(f *timed) { copy(f.s.payload, "HEAD") }
-	shifts := func(client, server int) flight { return flight{300 << 10, [2]int{client, server}, false} }
+	shifts := func(client, server int) flight { return flight{octets: 300 << 10, shift: [2]int{client, server}} }
 	return append(replyCases(), []scenario{
-		{name: "decoy-window-100-kb-before", build: flight{100 << 10, [2]int{-1, -1}, false}.then(before), rows: []row{decoyed}, stats: counted(1, false)},
+		{name: "decoy-window-100-kb-before", build: flight{octets: 100 << 10, shift: [2]int{-1, -1}}.then(before), rows: []row{decoyed}, stats: counted(1, false)},
 		{name: "decoy-window-unscaled-before", build: unscaledFlight().then(before), rows: []row{decoyed}, stats: counted(0, true)},
 		{name: "decoy-window-unscaled-after", build: unscaledFlight().then(after), rows: []row{flagged}, stats: counted(0, true)},
 		{name: "decoy-window-scaled-before", build: scaledFlight().then(before), rows: []row{decoyed}, stats: counted(1, false)},

@@ -34,7 +34,7 @@ func (d *Dialogue) anchor() bool {
 			return true
 		}
 	}
-	d.anchored.reply = d.replies.first + int64(min(i, d.replies.len()-1)) // the last may be one to QUIT
+	d.recall().anchored.reply = d.replies.first + int64(min(i, d.replies.len()-1)) // the last may be one to QUIT
 	if d.blocked && d.held.len() > 0 && d.held.at(0).lost == 0 && d.pending.len() > 0 {
 		x, last := d.held.at(0).acked, d.pending.last()
 		if m := d.repliesUpTo(x); x > last.acked && x <= d.serverOff && d.flightTells(last, m) {
@@ -66,7 +66,7 @@ type anchored struct {
 // anchorFrom is the place of the first reply that may be an anchor; that of the first end of data that waits is n. A reply that was
 // looked at may be one now if another end of data is the first, or no hole stands before it any more.
 func (d *Dialogue) anchorFrom(n int) int {
-	a := &d.anchored
+	a := &d.recall().anchored
 	i := d.replies.place(a.reply)
 	number := d.pending.first + int64(n) + 1
 	switch {
@@ -115,7 +115,7 @@ func (d *Dialogue) flightTells(last *command, replies int) bool {
 
 // repliesTo is how many replies the server sent before it had received the client's octets behind end.
 func (d *Dialogue) repliesTo(end int64) (n int) {
-	sorted := d.replies.place(d.disorder[FromServer])
+	sorted := d.replies.place(d.recall().disorder[FromServer])
 	for i := range sorted {
 		if d.replies.at(i).acked <= end {
 			n++

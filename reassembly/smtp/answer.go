@@ -56,7 +56,7 @@ type rung struct {
 
 // ladder makes the rungs of the first m replies, nil where none has one.
 func (d *Dialogue) ladder(m int) []rung {
-	if d.replies.place(d.disorder[FromServer]) == 0 {
+	if d.replies.place(d.recall().disorder[FromServer]) == 0 {
 		return nil
 	}
 	rungs := make([]rung, m)

@@ -180,7 +180,8 @@ func (d *Dialogue) await(c command) {
 		if d.pending.len() == 0 {
 			return
 		}
-		d.marks.set(&d.marks.all, d.pending.end())
+		m := &d.recall().marks
+		m.set(&m.all, d.pending.end())
 		if d.pending.last().acked != severed { // two of them say no more than one
 			d.enqueue(c)
 		}

@@ -102,13 +102,8 @@ type Dialogue struct {
 	line          line
 	held          queue[piece] // what the client sent behind a command whose reply decides how to read it
 	heldSize      int
-	heldOctets    int64  // of the client, missed ones too
-	heldData      int64  // number of the first piece held that is not known to be missed
-	heldAcked     int64  // acknowledgment of the last that is not
-	heldDisorder  int64  // number of the last whose acknowledgment is less than that of the one before
-	heldLooked    looked // what mustPresume has looked at
-	heldMidLine   bool   // what is held begins behind an octet that is no LF
-	flightHeld    flight // what is known of the first flight held
+	heldOctets    int64 // of the client, missed ones too
+	heldMidLine   bool  // what is held begins behind an octet that is no LF
 	blocked       bool
 	small         bool  // that hole was too small to end a transaction
 	resync        bool  // behind a hole: only unambiguous commands count
@@ -145,7 +140,6 @@ type Dialogue struct {
 	authLines     int  // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
 	hello         []byte
 	behindLF      bool  // the line before ended with LF alone
-	bareLFs       int64 // number of the first command that waits of which it is not known that it ends so, nor all before it
 	lfTaken       bool  // the server takes that for a line end
 	lfDoubt       bool  // a line behind it took a reply that may be another's
 	tlsFrom       int64 // end of the reply that accepted STARTTLS
@@ -159,16 +153,13 @@ type Dialogue struct {
 	replies    queue[reply] // not yet matched
 	holeEnd    int64        // offset behind a hole in the replies, until matching has begun afresh; 0: none
 
-	pending     queue[command]         // not yet answered
-	mailPending int                    // how many of them can begin a row
-	pendingSize int                    // what their paths take
-	marks       marks                  // on them
-	looked      [verbXclient + 1]int64 // number of the first command among which none of that kind was looked for yet
-	disorder    [2]int64               // number of the last command, and reply, whose sender had received less than for the one before it
-	anchored    anchored
-	credit      int64 // steps that may be taken before the commands that wait are given up
-	serverHole  bool  // a reply may be missing since the transaction began
-	missedReply bool  // a reply may be missing since the session began
+	pending     queue[command] // not yet answered
+	mailPending int            // how many of them can begin a row
+	pendingSize int            // what their paths take
+	memory      *memory        // nil: there is nothing to remember
+	credit      int64          // steps that may be taken before the commands that wait are given up
+	serverHole  bool           // a reply may be missing since the transaction began
+	missedReply bool           // a reply may be missing since the session began
 
 	// The transaction.
 	helo       *string
@@ -266,13 +257,19 @@ func (d *Dialogue) agreed() {
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
 	n := 1024 + d.heldSize + cap(d.line.buf) + cap(d.rline.buf) + cap(d.hello) + d.pendingSize + cap(d.pending.items)*commandSize + cap(d.replies.items)*replySize
+	if d.helo != nil {
+		n += len(*d.helo)
+	}
 	if d.tx != nil {
 		n += d.tx.size
+	}
+	if d.memory != nil {
+		n += memorySize
 	}
 	return n
 }
 
-const commandSize, replySize = 256, 96
+const commandSize, replySize = 128, 96
 
 func (d *Dialogue) count(f func(*Stats)) {
 	if d.cfg.Stats != nil {

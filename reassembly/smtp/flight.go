@@ -60,7 +60,7 @@ func (d *Dialogue) flightIs() (n int, kind flightKind) {
 // client had sent last. 4xx and 5xx do not count: a server may break a message off with them.
 func (d *Dialogue) answeredAt(end int64) bool {
 	least := d.held.at(0).acked
-	sorted := d.replies.place(d.disorder[FromServer])
+	sorted := d.replies.place(d.recall().disorder[FromServer])
 	for i := range sorted {
 		if r := d.replies.at(i); r.acked == end && r.code < 400 && r.end > least {
 			d.steps(i + 1)

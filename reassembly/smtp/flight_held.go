@@ -22,7 +22,7 @@ func (d *Dialogue) flight() (n int, next *piece) {
 	if d.held.len() == 0 {
 		return 0, nil
 	}
-	f, h := &d.flightHeld, d.held.at(0)
+	f, h := &d.recall().flight, d.held.at(0)
 	if h.lost > 0 {
 		return 0, h
 	}
@@ -69,7 +69,7 @@ const loneDot = "\n.\r\n"
 func (d *Dialogue) loneDot() int {
 	n, _ := d.flight()
 	h := d.held.at(0)
-	if f := &d.flightHeld; n > 0 && f.dot-int64(len(loneDot)) >= h.off {
+	if f := &d.recall().flight; n > 0 && f.dot-int64(len(loneDot)) >= h.off {
 		return int(f.dot - h.off)
 	}
 	if n >= 3 && string(d.octets(h.off, h.off+3)) == loneDot[1:] {
@@ -97,7 +97,7 @@ func (d *Dialogue) octets(from, to int64) []byte {
 // areCommands says whether all of the first flight held are lines of commands.
 func (d *Dialogue) areCommands() bool {
 	n, _ := d.flight()
-	f := &d.flightHeld
+	f := &d.recall().flight
 	if n == 0 || f.tail[len(f.tail)-1] != '\n' {
 		return false
 	}

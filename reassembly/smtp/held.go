@@ -74,10 +74,11 @@ func (d *Dialogue) hold(p piece) {
 		}
 	}
 	if p.lost == 0 {
-		if d.held.len() > 0 && p.acked < d.heldAcked {
-			d.heldDisorder = d.held.end()
+		h := &d.recall().held
+		if d.held.len() > 0 && p.acked < h.acked {
+			h.fell = d.held.end()
 		}
-		d.heldAcked = p.acked
+		h.acked = p.acked
 	}
 	p.data = append([]byte(nil), p.data...)
 	d.held.push(p)
@@ -91,12 +92,13 @@ func (d *Dialogue) dropHeld() {
 
 // firstHeld is the place of the first piece held that was not missed, how many there are if none.
 func (d *Dialogue) firstHeld() int {
-	i := d.held.place(d.heldData)
+	h := &d.recall().held
+	i := d.held.place(h.data)
 	from := i
 	for i < d.held.len() && d.held.at(i).lost > 0 {
 		i++
 	}
-	d.heldData = d.held.first + int64(i)
+	h.data = d.held.first + int64(i)
 	d.steps(i - from)
 	return i
 }
@@ -108,7 +110,7 @@ func (d *Dialogue) heldLeast() int64 {
 		return math.MaxInt64
 	}
 	least := d.held.at(i).acked
-	last := d.held.place(d.heldDisorder)
+	last := d.held.place(d.recall().held.fell)
 	for ; i < last; i++ { // the one after that counts too
 		if p := d.held.at(i + 1); p.lost == 0 {
 			least = min(least, p.acked)
@@ -116,12 +118,6 @@ func (d *Dialogue) heldLeast() int64 {
 		d.steps(1)
 	}
 	return least
-}
-
-// looked is what was looked at for one command.
-type looked struct {
-	command int64 // its number
-	piece   int64 // number of the first piece held that was not looked at
 }
 
 // heldAfter is the first piece held that the client sent when it had received more than when it sent its last command, nil if there
@@ -133,19 +129,20 @@ func (d *Dialogue) heldAfter() *piece {
 		}
 		return nil
 	}
-	if l := &d.heldLooked; l.command != d.pending.end() {
-		*l = looked{command: d.pending.end()}
+	h := &d.recall().held
+	if h.command != d.pending.end() {
+		h.command, h.looked = d.pending.end(), 0
 	}
-	from := d.held.place(d.heldLooked.piece)
+	from := d.held.place(h.looked)
 	i := from
 	for ; i < d.held.len(); i++ {
 		if p := d.held.at(i); p.lost == 0 && p.acked > d.pending.last().acked {
-			d.heldLooked.piece = d.held.first + int64(i)
+			h.looked = d.held.first + int64(i)
 			d.steps(i - from)
 			return p
 		}
 	}
-	d.heldLooked.piece = d.held.end()
+	h.looked = d.held.end()
 	d.steps(i - from)
 	return nil
 }

@@ -44,7 +44,8 @@ func (d *Dialogue) loseClient(p piece) {
 		if d.tx != nil {
 			d.tx.missed = true
 		}
-		d.marks.set(&d.marks.chunk, d.pending.end())
+		m := &d.recall().marks
+		m.set(&m.chunk, d.pending.end())
 		if p.lost < d.chunkLeft {
 			d.chunkLeft -= p.lost
 			return

@@ -322,8 +322,8 @@ var floods = map[string]func(f *flood, n int){
 	},
 	"lines that end with LF alone": func(f *flood, n int) {
 		f.pipelined(n, "NOOP\n")
-		for range n {
-			f.at(smtp.FromServer, 1+f.octets[smtp.FromServer]%97, "250 ok\r\n")
+		for i := range n { // within lines, not where one ends
+			f.at(smtp.FromServer, 5*int64(i%19)+3, "250 ok\r\n")
 		}
 		for range n {
 			f.at(smtp.FromServer, f.octets[smtp.FromClient]-1, "250 ok\r\n")

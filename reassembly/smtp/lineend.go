@@ -11,12 +11,13 @@ func (d *Dialogue) takesLF(r *reply) {
 		return
 	}
 	q := &d.pending
-	n := q.place(d.bareLFs)
+	m := d.recall()
+	n := q.place(m.bareLFs)
 	from := n
 	for n < q.len() && q.at(n).bareLF {
 		n++
 	}
-	d.bareLFs = q.first + int64(n)
+	m.bareLFs = q.first + int64(n)
 	d.steps(n - from)
 	if i := q.search(0, func(c *command) bool { return !c.bareLF || c.end >= r.acked }); i < n && q.at(i).end == r.acked {
 		d.lfTaken, d.lfDoubt = true, false

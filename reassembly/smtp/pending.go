@@ -50,7 +50,8 @@ func (d *Dialogue) flag(f Flags, next bool) {
 		marked = true
 	}
 	if d.mailPending > 0 {
-		d.marks.set(&d.marks.mail[bits.TrailingZeros8(uint8(f))], d.pending.end())
+		m := &d.recall().marks
+		m.set(&m.mail[bits.TrailingZeros8(uint8(f))], d.pending.end())
 	}
 	if next && !marked {
 		d.nextFlag |= f
@@ -66,8 +67,11 @@ func (d *Dialogue) flagUpTo(end int64) {
 	if d.dark != nil {
 		d.dark.flags |= Gap
 	}
-	d.marks.set(&d.marks.upTo, d.pending.end())
-	d.marks.heard = end
+	if d.pending.len() > 0 {
+		m := &d.recall().marks
+		m.set(&m.upTo, d.pending.end())
+		m.heard = end
+	}
 }
 
 // enqueue has a command wait for its reply.
@@ -78,13 +82,13 @@ func (d *Dialogue) enqueue(c command) {
 		case c.acked == severed:
 			c.heard = last.heard
 		case c.heard < last.heard:
-			d.disorder[FromClient] = d.pending.end()
+			d.recall().disorder[FromClient] = d.pending.end()
 		}
 	}
 	if c.verb.isMail() {
 		d.mailPending++
 	}
-	d.pendingSize += c.path.octets()
+	d.pendingSize += c.octets()
 	d.pending.push(c)
 }
 
@@ -92,11 +96,20 @@ func (d *Dialogue) enqueue(c command) {
 func (d *Dialogue) takePending() command {
 	number := d.pending.first
 	c := d.pending.pop()
-	if number < d.marks.any {
-		d.marks.apply(&c, number)
+	if m := d.memory; m != nil && number < m.marks.any {
+		m.marks.apply(&c, number)
 	}
 	d.uncount(&c)
 	return c
+}
+
+// octets is about how much memory a command takes besides its own.
+func (c *command) octets() int {
+	n := c.path.octets()
+	if c.arg != nil {
+		n += len(*c.arg)
+	}
+	return n
 }
 
 // uncount notes that a command waits no more.
@@ -104,18 +117,19 @@ func (d *Dialogue) uncount(c *command) {
 	if c.verb.isMail() {
 		d.mailPending--
 	}
-	d.pendingSize -= c.path.octets()
+	d.pendingSize -= c.octets()
 }
 
 // next is the place of the first command of that kind that waits, the length of the queue if there is none. What was looked at once
 // is not looked at again.
 func (d *Dialogue) next(v verb) int {
-	n := d.pending.place(d.looked[v])
+	looked := &d.recall().looked[v]
+	n := d.pending.place(*looked)
 	from := n
 	for n < d.pending.len() && d.pending.at(n).verb != v {
 		n++
 	}
-	d.looked[v] = d.pending.first + int64(n)
+	*looked = d.pending.first + int64(n)
 	d.steps(n - from)
 	return n
 }
@@ -125,7 +139,7 @@ func (d *Dialogue) next(v verb) int {
 // only commands before the last of these are looked at one by one.
 func (d *Dialogue) heard(octets int64, exactly bool) int {
 	q := &d.pending
-	sorted := q.place(d.disorder[FromClient])
+	sorted := q.place(d.recall().disorder[FromClient])
 	for i := range sorted {
 		if acked := q.at(i).acked; acked == octets || !exactly && acked > octets && acked != severed {
 			d.steps(i + 1)

@@ -11,13 +11,13 @@ type reply struct {
 	t          time.Time // of its last octet
 	start, end int64     // offsets in the server's stream
 	acked      int64     // bytes of the client that the server had received when it sent it
+	fine       int64     // number of the last reply up to this one that is no 4xx or 5xx, plus one
 	queueID    string
-	pipelining bool  // EHLO was answered with this keyword
-	chunking   bool  // likewise
-	unoffered  bool  // BDAT was refused because CHUNKING had not been advertised, as Exim words it
-	torn       bool  // its head may have been missed
-	fine       int64 // number of the last reply up to this one that is no 4xx or 5xx, plus one
-	open       bool  // a line with a hyphen was read, more must come
+	pipelining bool // EHLO was answered with this keyword
+	chunking   bool // likewise
+	unoffered  bool // BDAT was refused because CHUNKING had not been advertised, as Exim words it
+	torn       bool // its head may have been missed
+	open       bool // a line with a hyphen was read, more must come
 }
 
 // LooksLikeReply says whether data begins like a server's reply: where both ports of a connection are SMTP ports, this
@@ -110,7 +110,7 @@ func (d *Dialogue) queueReply(r reply) {
 	if d.replies.len() > 0 {
 		last := d.replies.last()
 		if r.fine = last.fine; r.acked < last.acked {
-			d.disorder[FromServer] = number
+			d.recall().disorder[FromServer] = number
 		}
 	}
 	if r.code < 400 {

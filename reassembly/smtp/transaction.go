@@ -161,7 +161,7 @@ func (d *Dialogue) mail(c command, code uint16) {
 // open begins a transaction.
 func (d *Dialogue) open(c command) {
 	d.mailNo++
-	d.tx = &transaction{mailNo: d.mailNo, t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth, path: c.path, open: true, size: 512}
+	d.tx = &transaction{mailNo: d.mailNo, t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth, path: c.path, open: true, size: 512 + c.path.octets()}
 	d.nextFlag = 0
 	if d.lfDoubt {
 		d.tx.flags |= Smuggling

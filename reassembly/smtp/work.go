@@ -9,6 +9,33 @@ const (
 	stepsAhead    = 1 << 20 // a few milliseconds
 )
 
+// memory is what a dialogue remembers of what waits, so as not to look at it again: numbers of commands, replies and held pieces. In
+// most dialogues nothing waits for long, and there is none.
+type memory struct {
+	marks    marks                  // on commands
+	looked   [verbXclient + 1]int64 // number of the first command among which none of that kind was looked for yet
+	bareLFs  int64                  // number of the first command that is not known to end with a bare LF, like all before it
+	disorder [2]int64               // number of the last command, and reply, whose sender had received less than for the one before it
+	anchored anchored
+	flight   flight
+	held     struct {
+		data    int64 // number of the first piece that is not known to be missed
+		acked   int64 // acknowledgment of the last that is not
+		fell    int64 // number of the last whose acknowledgment is less than that of the one before it
+		command int64 // number of the command behind the last, when heldAfter looked
+		looked  int64 // number of the first piece that it has not looked at
+	}
+}
+
+const memorySize = 384
+
+func (d *Dialogue) recall() *memory {
+	if d.memory == nil {
+		d.memory = new(memory)
+	}
+	return d.memory
+}
+
 // pay allows for the work of one event.
 func (d *Dialogue) pay(octets int) {
 	d.credit = min(d.credit+stepsPerEvent+stepsPerOctet*int64(octets), stepsAhead)
