@@ -18,7 +18,7 @@ var orderShapes = []Shape{
 	{"overlaps with other octets", Small, overlaps(true)},
 	{"overlaps with other octets behind a hole", Small, overlapsBehindHole},
 	{"decoys of recipients that the peer never gets", Commands, decoys},
-	{"decoys behind the window", Small, oldDecoys},
+	{"decoys behind the window", Commands, oldDecoys},
 	{"segments with wild numbers", Small, wildNumbers(false)},
 	{"segments with wild numbers that are acknowledged later", Small, wildNumbers(true)},
 	{"acknowledgments with wild numbers", Small, wildAcks},
@@ -149,11 +149,13 @@ func decoys(w *Wire) {
 // oldDecoys sends again what no history holds any more, with other octets.
 func oldDecoys(w *Wire) {
 	s := w.session(0).begin().mail(1)
-	for range 200 {
+	sent := 0
+	for w.before(20) {
 		s.client(full("NOOP\r\n"))
+		sent += len(full("NOOP\r\n"))
 	}
 	for i := 0; w.room(); i++ {
-		s.at(-200*1398+i*11%90000, "RCPT TO:<wanted__@evil.x>\r\n")
+		s.at(i*11%(sent/3)-sent, "RCPT TO:<wanted__@evil.x>\r\n")
 	}
 }
 
