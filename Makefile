@@ -33,10 +33,10 @@ install-run:
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; }
 
 # What the tests need besides: a C compiler for the race detector, ip for network namespaces, systemd-analyze, for the live
-# tests as root tcpdump, Postfix and Exim. The XDP program's object is committed; where clang 14 and libbpf-dev are installed, a test
+# tests as root tcpdump, Postfix and Exim; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are installed, a test
 # compiles it anew and compares.
 install-test: install-run
-	@PATH=$$PATH:/usr/sbin:/sbin; command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null && command -v tcpdump >/dev/null && command -v setcap >/dev/null && command -v systemd-analyze >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool tcpdump libcap2-bin systemd; }
+	@PATH=$$PATH:/usr/sbin:/sbin; command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null && command -v tcpdump >/dev/null && command -v setcap >/dev/null && command -v valgrind >/dev/null && command -v systemd-analyze >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool tcpdump libcap2-bin valgrind systemd; }
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory bin/mta
 
 # Postfix and Exim are only unpacked: as packages they conflict, and would take the place of the machine's own mail system.

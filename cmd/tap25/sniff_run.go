@@ -183,7 +183,11 @@ func (t *tap) lookAfterLinks(ctx context.Context) {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
-		t.checked.made(time.Now())
+		now := time.Now()
+		t.checked.made(now)
+		for _, w := range t.workers {
+			w.turns.stuck(now) // so that whoever asks seldom learns how long it has been
+		}
 		for _, c := range t.live.Check() {
 			e := t.log.Warn()
 			if c.Up && c.Err == nil {

@@ -91,9 +91,9 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx)) // what an interruption leaves whole is loaded still
 	s.append, s.seal = s.spool.Append, s.spool.Seal
 	if cfg.waits {
-		wait := ctx
-		if cfg.rereadable {
-			wait = interrupted
+		wait := interrupted
+		if !cfg.rereadable {
+			wait = s.graceAfter(interrupted)
 		}
 		s.append = func(record []byte) error { return s.spool.AppendWait(wait, record) }
 		s.seal = func(key string) error { return s.sealWait(wait, key) }
@@ -106,6 +106,16 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 		s.running.Go(func() { s.upkeep(ctx) })
 	}
 	return s, nil
+}
+
+// grace is how long rows that cannot be read again wait for room in the spool after an interruption.
+const grace = time.Second
+
+// graceAfter ends so long after ctx, as room may come at once; rows that find none are lost, and counted.
+func (s *stream) graceAfter(ctx context.Context) context.Context {
+	wait, end := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(grace, end) })
+	return wait
 }
 
 // connect opens the database for loading. A private cluster is started, also where it has died, and migrated.
