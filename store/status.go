@@ -42,15 +42,15 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	var locks int64
 	var jit bool
 	err := db.conn.QueryRow(ctx, `
-		with parts as (select inhrelid from pg_inherits where inhparent = 'envelopes'::regclass)
+		with parts as (select inhrelid from pg_inherits where inhparent = 'tap25_internal.envelopes'::regclass)
 		select current_setting('server_version'), (select count(*) from parts),
-		       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from parts) + case when exists (select from summaries)
-		           then pg_total_relation_size('summaries') + pg_total_relation_size('prints') else 0 end,
-		       (select count(*) from summaries), (select count(*) from reindexed),
-		       (select coalesce(sum(rows), 0)::bigint from days), (select max(loaded_at) from days), (select extract(epoch from now() - max(loaded_at))::float8 from days),
-		       (select count(*) from held), (select count(*) from misdated),
-		       (select count(*) from expired where kind = 'partition'),
-		       (select case when reltuples > 1e6 then reltuples::bigint else (select count(*) from loads) end from pg_class where oid = 'loads'::regclass),
+		       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from parts) + case when exists (select from tap25_internal.summaries)
+		           then pg_total_relation_size('tap25_internal.summaries') + pg_total_relation_size('tap25_internal.prints') else 0 end,
+		       (select count(*) from tap25_internal.summaries), (select count(*) from tap25_internal.reindexed),
+		       (select coalesce(sum(rows), 0)::bigint from tap25_internal.days), (select max(loaded_at) from tap25_internal.days), (select extract(epoch from now() - max(loaded_at))::float8 from tap25_internal.days),
+		       (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated),
+		       (select count(*) from tap25.expired where kind = 'partition'),
+		       (select case when reltuples > 1e6 then reltuples::bigint else (select count(*) from tap25_internal.loads) end from pg_class where oid = 'tap25_internal.loads'::regclass),
 		       current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint, current_setting('jit')::bool`).
 		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Summarized, &s.Reindexed, &s.Rows, &s.Loaded, &s.Lag, &s.Held, &s.Misdated, &s.Expired, &s.Loads, &locks, &jit)
 	if err != nil {
@@ -66,13 +66,13 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	}
 	for fn, to := range map[string]**time.Time{"min": &s.Oldest, "max": &s.Newest} {
 		var day *time.Time
-		if err := db.conn.QueryRow(ctx, "select "+fn+"(day) from days where rows > 0").Scan(&day); err != nil {
+		if err := db.conn.QueryRow(ctx, "select "+fn+"(day) from tap25_internal.days where rows > 0").Scan(&day); err != nil {
 			return s, fmt.Errorf("ask for the status: %w", err)
 		}
 		if day == nil {
 			continue
 		}
-		err := db.conn.QueryRow(ctx, "select "+fn+"(seen_at) from envelopes where seen_at >= $1 and seen_at < $2", *day, day.AddDate(0, 0, 1)).Scan(to)
+		err := db.conn.QueryRow(ctx, "select "+fn+"(seen_at) from tap25_internal.envelopes where seen_at >= $1 and seen_at < $2", *day, day.AddDate(0, 0, 1)).Scan(to)
 		if err != nil {
 			return s, fmt.Errorf("ask for the status: %w", err)
 		}
