@@ -104,3 +104,20 @@ func (db *DB) OpenToAll(ctx context.Context) (open bool, err error) {
 	}
 	return open, nil
 }
+
+// TakesPath says whether the server takes the search_path of a connection that begins: a pooler may not.
+func (db *DB) TakesPath() bool {
+	_, taken := db.conn.Config().RuntimeParams["search_path"]
+	return taken
+}
+
+// SearchPath is the search_path that the database sets for its connections; empty for none.
+func (db *DB) SearchPath(ctx context.Context) (path string, err error) {
+	err = db.conn.QueryRow(ctx, `select coalesce((select pg_catalog.substr(s, pg_catalog.length('search_path=') + 1)
+		from pg_catalog.pg_db_role_setting r, pg_catalog.unnest(r.setconfig) s where r.setrole = 0
+		and r.setdatabase = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) and s like 'search\_path=%'), '')`).Scan(&path)
+	if err != nil {
+		return "", fmt.Errorf("ask for the database's search_path: %w", err)
+	}
+	return path, nil
+}

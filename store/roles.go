@@ -7,9 +7,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// GrantRoles gives the roles that exist their rights, also those that were made after the migration.
+// GrantRoles gives the roles that exist their rights, also those that were made after the migration: where this user is tap25's owner.
 func (db *DB) GrantRoles(ctx context.Context) error {
-	if _, err := db.conn.Exec(ctx, "select tap25_internal.grant_roles(), tap25_internal.let_roles_connect()"); err != nil {
+	var may bool
+	err := db.conn.QueryRow(ctx, "select pg_catalog.pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace where nspname = 'tap25_internal'").Scan(&may)
+	if err == nil && may {
+		_, err = db.conn.Exec(ctx, "select tap25_internal.grant_roles(), tap25_internal.let_roles_connect()")
+	}
+	if err != nil {
 		return fmt.Errorf("give the roles their rights: %w", err)
 	}
 	return nil
