@@ -76,6 +76,13 @@ func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 // where Guard does, and to use objects of tap25's names that belong to somebody whom this user need not trust.
 func (db *DB) Migrate(ctx context.Context) error {
 	for {
+		schema, owner, err := db.where(ctx)
+		if err == nil && schema != "" {
+			err = db.trust(ctx, schema, owner)
+		}
+		if err != nil {
+			return err
+		}
 		have, want, err := db.Version(ctx)
 		switch {
 		case err != nil:
@@ -88,17 +95,12 @@ func (db *DB) Migrate(ctx context.Context) error {
 		if err := db.Guard(ctx); err != nil {
 			return err
 		}
-		schema, owner, err := db.where(ctx)
-		if err == nil && schema == "" {
-			schema, owner, err = db.begin(ctx)
+		if schema == "" {
+			if schema, owner, err = db.begin(ctx); err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			err = db.trust(ctx, schema, owner)
-		}
-		if err == nil {
-			err = db.migrateFrom(ctx, schema, owner, want)
-		}
-		if err != nil {
+		if err := db.migrateFrom(ctx, schema, owner, want); err != nil {
 			return err
 		}
 	}
