@@ -78,7 +78,8 @@ func creatorsWarning(creators []Creator) string {
 		who = append(who, c.Role+" in "+c.Schema)
 	}
 	return "others may create objects in a schema that statements here search (" + strings.Join(who, ", ") +
-		"), and so put functions and tables of their own in the place of tap25's. Let a superuser run: " + strings.Join(CloseSchemas(creators), " ")
+		"), and so put functions and tables of their own in the place of tap25's. Let a superuser run: " + strings.Join(CloseSchemas(creators), " ") +
+		" Or take a schema that they need off the database's search_path with ALTER DATABASE."
 }
 
 // Guard closes the schema public to PUBLIC where this user may do that, and fails where others may still create in a schema that is
