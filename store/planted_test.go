@@ -151,7 +151,7 @@ func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
 		{admin, "select tap25.add_hold('User9@a.example', null, null, null, null, null, 'order')"},
 		{admin, "select tap25.drop_hold(3)"},
 		{admin, "select tap25_internal.release_holds('test'), tap25_internal.days_over('0')"},
-		{admin, "select tap25.bind_sensor('tap25_sensor', 'other'), tap25_internal.end_readers('2026-01-02', '0')"},
+		{admin, "select tap25.bind_sensor('tap25_sensor', 'other'), tap25_internal.end_blockers('2026-01-02', '0')"},
 		{admin, "select tap25_internal.expire_day('2026-01-02', 'test'), tap25_internal.expire_misdated('infinity', 'test')"},
 	} {
 		if _, err := c.db.Conn().Exec(t.Context(), c.sql); err != nil {
