@@ -9,9 +9,9 @@ import (
 )
 
 // run runs SQL.
-func run(t testing.TB, db *DB, sql string) {
+func run(t testing.TB, db *DB, sql string, args ...any) {
 	t.Helper()
-	if _, err := db.Conn().Exec(t.Context(), sql); err != nil {
+	if _, err := db.Conn().Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
 }
