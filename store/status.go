@@ -25,7 +25,8 @@ type Status struct {
 	Loads       int64      `json:"loads"` // an estimate once they are many
 	Loaded      *time.Time `json:"last_load"`
 	Lag         *float64   `json:"lag_seconds"` // since the last load
-	Warning     string     `json:"warning,omitempty"`
+	RecordStatus
+	Warning string `json:"warning,omitempty"`
 }
 
 // locksPerDay is what a question that is not bounded in time locks for each day: the partition and its indexes.
@@ -63,6 +64,9 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	}
 	if need := s.Partitions * locksPerDay; 2*need > locks {
 		s.Warning = fmt.Sprintf("a question over all days takes %d locks of about %d: raise max_locks_per_transaction in postgresql.conf to 512", need, locks)
+	}
+	if err := db.recordStatus(ctx, &s); err != nil {
+		return s, fmt.Errorf("ask for the status: %w", err)
 	}
 	for fn, to := range map[string]**time.Time{"min": &s.Oldest, "max": &s.Newest} {
 		var day *time.Time

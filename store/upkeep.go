@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -15,7 +16,7 @@ type UpkeepReport struct {
 const upkeepDays = 12
 
 // Upkeep makes the partitions of the days ahead, forgets loads that no spool can hold any more (see PruneLoads), where a
-// retention is given and the database lets this user, drops the days that are older, and finishes days that are over.
+// retention is given and the database lets this user, drops the days that are older than it and the stored one, and finishes days that are over.
 // Long-running commands do it hourly.
 func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireConfig) (report UpkeepReport, err error) {
 	if _, err := db.AheadPartitions(ctx, DaysAhead); err != nil {
@@ -43,5 +44,11 @@ func (db *DB) expireIfAllowed(ctx context.Context, cfg ExpireConfig) (report Exp
 	if !may {
 		return report, nil
 	}
-	return db.Expire(ctx, cfg)
+	report, err = db.Expire(ctx, cfg)
+	if errors.Is(err, ErrShorterRetention) {
+		cfg.Retention = Retention{}
+		report, err = db.Expire(ctx, cfg)
+		report.Shorter = true
+	}
+	return report, err
 }
