@@ -26,6 +26,9 @@ const (
 	lastInPublic = 11
 )
 
+// migrationLock is the advisory lock that tern takes for each migration.
+const migrationLock = int64(9628173550095224)
+
 // where is the schema that tap25's objects are in now, with the owner of the table of versions; both are empty where there are none.
 func (db *DB) where(ctx context.Context) (schema, owner string, err error) {
 	err = db.conn.QueryRow(ctx, `select n.nspname, pg_catalog.pg_get_userbyid(c.relowner) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -53,39 +56,68 @@ func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 	return have, want, nil
 }
 
-// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction.
+// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction. It refuses
+// where Guard does, and to use objects of tap25's names that belong to somebody whom this user need not trust.
 func (db *DB) Migrate(ctx context.Context) error {
 	for {
 		have, want, err := db.Version(ctx)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if have > want {
+		case have > want:
 			return newer(have, want)
+		case have == want:
+			return nil
+		}
+		if err := db.Guard(ctx); err != nil {
+			return err
 		}
 		schema, owner, err := db.where(ctx)
+		if err == nil && schema == "" {
+			schema, owner, err = db.begin(ctx)
+		}
+		if err == nil {
+			err = db.trust(ctx, schema, owner)
+		}
+		if err == nil {
+			err = db.migrateFrom(ctx, schema, owner, want)
+		}
 		if err != nil {
 			return err
-		}
-		if schema == "" {
-			if schema, owner, err = db.begin(ctx); err != nil {
-				return err
-			}
-		}
-		m, err := db.migrator(ctx, schema, owner)
-		if err != nil {
-			return err
-		}
-		if schema == internalSchema {
-			return migrateTo(ctx, m, want)
-		}
-		if err := migrateTo(ctx, m, lastInPublic); err != nil {
-			return err
-		}
-		if err := db.leavePublic(ctx, m, owner); err != nil {
-			return fmt.Errorf("move the schema out of public: %w", err)
 		}
 	}
+}
+
+// trust fails where objects of tap25's names belong to somebody other than this user, the database's owner and a superuser.
+func (db *DB) trust(ctx context.Context, schema, owner string) error {
+	var trusted bool
+	err := db.conn.QueryRow(ctx, `select rolname = current_user or rolsuper or exists (select from pg_catalog.pg_database d
+		where d.datname = pg_catalog.current_database() and d.datdba = r.oid) from pg_catalog.pg_roles r where rolname = $1`, owner).Scan(&trusted)
+	if err != nil {
+		return fmt.Errorf("ask whose the schema is: %w", err)
+	}
+	if !trusted {
+		return fmt.Errorf("the table %s.%s belongs to %s: run 'tap25 db migrate' as that user, or drop it if it is not tap25's", schema, versionTable, owner)
+	}
+	return nil
+}
+
+// migrateFrom migrates objects that are in a schema; those in public only until they are in the others.
+func (db *DB) migrateFrom(ctx context.Context, schema, owner string, version int32) error {
+	m, err := db.migrator(ctx, schema, owner)
+	if err != nil {
+		return err
+	}
+	if schema == internalSchema {
+		return migrateTo(ctx, m, version)
+	}
+	if err := migrateTo(ctx, m, lastInPublic); err != nil {
+		return err
+	}
+	if err := db.leavePublic(ctx, m, owner); err != nil {
+		return fmt.Errorf("move the schema out of public: %w", err)
+	}
+	return nil
 }
 
 func migrateTo(ctx context.Context, m *migrate.Migrator, version int32) error {
@@ -109,16 +141,25 @@ func (db *DB) begin(ctx context.Context) (schema, owner string, err error) {
 	return internalSchema, owner, nil
 }
 
-// makeSchemas makes the schemas, of the owner of what there is; he may have been given them by an administrator.
+// makeSchemas makes the schemas, of the owner of what there is; an administrator may have made them for him.
 func makeSchemas(ctx context.Context, tx pgx.Tx, owner string) error {
+	if _, err := tx.Exec(ctx, "select pg_catalog.pg_advisory_xact_lock($1)", migrationLock); err != nil {
+		return err
+	}
 	for _, name := range []string{peopleSchema, internalSchema} {
-		var exists bool
-		err := tx.QueryRow(ctx, "select exists (select from pg_catalog.pg_namespace where nspname = $1)", name).Scan(&exists)
-		if err == nil && !exists {
-			_, err = tx.Exec(ctx, "create schema if not exists "+name+" authorization "+pgx.Identifier{owner}.Sanitize())
-		}
-		if err != nil {
-			return fmt.Errorf("make the schema %s: %w", name, err)
+		var is string
+		err := tx.QueryRow(ctx, "select nspowner::regrole::text from pg_catalog.pg_namespace where nspname = $1", name).Scan(&is)
+		role := pgx.Identifier{owner}.Sanitize()
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			create := "CREATE SCHEMA " + name + " AUTHORIZATION " + role
+			if _, err := tx.Exec(ctx, create); err != nil {
+				return fmt.Errorf("make the schema %s: %w; an administrator can run: %s", name, err, create)
+			}
+		case err != nil:
+			return fmt.Errorf("look for the schema %s: %w", name, err)
+		case is != owner && is != role:
+			return fmt.Errorf("the schema %s exists and belongs to %s: an administrator can run: ALTER SCHEMA %s OWNER TO %s", name, is, name, role)
 		}
 	}
 	return nil
