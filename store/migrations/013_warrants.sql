@@ -195,7 +195,7 @@ begin
     if warrants = '{}' then
         perform tap25_internal.log_refusal(number, refusal);
         perform tap25_internal.record_access(number, left(coalesce(which, ''), 200), 'refused', '{}', purpose => open_case.purpose, refusal => refusal);
-        raise warning 'no warrant that is valid now opens this case to %; this attempt is recorded', session_user using errcode = 'insufficient_privilege';
+        raise warning 'no warrant that is valid now opens this case; the attempt is recorded' using errcode = 'insufficient_privilege';
         return false;
     end if;
     perform tap25_internal.record_access(number, which, 'open', warrants, purpose => open_case.purpose);
@@ -229,13 +229,13 @@ begin
                 and a.at > clock_timestamp() - interval '12 hours' and a.xid <> pg_current_xact_id() order by a.at desc limit 1);
     if opening is null then
         perform tap25_internal.log_refusal(number, 'the case is not open');
-        raise 'the case is not open to %: select open_case(case, purpose), and commit', session_user using errcode = 'insufficient_privilege';
+        raise 'the case is not open: select open_case(case, purpose), and commit' using errcode = 'insufficient_privilege';
     end if;
     warrants := tap25_internal.valid_warrants(which);
     if warrants = '{}' then
         perform tap25_internal.log_refusal(number, 'every warrant of the case has ended');
         perform tap25_internal.record_access(number, which, 'refused', '{}', opening => opening, refusal => 'every warrant of the case has ended');
-        raise warning 'every warrant that opened this case to % has ended; this attempt is recorded', session_user using errcode = 'insufficient_privilege';
+        raise warning 'every warrant that opened this case has ended; the attempt is recorded' using errcode = 'insufficient_privilege';
         return;
     end if;
     for w in select * from tap25_internal.warrants x where x.id = any (warrants) order by x.id loop
