@@ -135,6 +135,39 @@ func TestAuditor_AnOpeningEndsInAnOldTransactionToo(t *testing.T) {
 	}
 }
 
+// The rows of a question that was under way when its warrant was ended stay where they are.
+func TestAuditor_AReadThatAWarrantDoesNotOutliveGivesNothing(t *testing.T) {
+	db := database(t, false)
+	heldDay(t, db)
+	auditor := as(t, db, "tap25_auditor", "auditor")
+	grant(t, db, auditor, "mailbox", "'b@b.example'")
+	openCase(t, auditor)
+	blocker := another(t, db.Conn().Config().Database)
+	tx, err := blocker.Conn().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background())
+	if _, err := tx.Exec(t.Context(), "lock table tap25_internal.held in access exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan error, 1)
+	go func() {
+		_, err := auditor.Conn().Exec(context.Background(), "select * from case_mail('2026-17')")
+		read <- err
+	}()
+	wait(t, func() bool {
+		return ask[bool](t, db, "select exists (select from pg_locks where pid = $1 and not granted)", auditor.Conn().PgConn().PID())
+	})
+	execute(t, db, "select end_warrant(id, 'withdrawn') from warrants")
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-read; err == nil || !strings.Contains(err.Error(), "has ended while it was read") {
+		t.Errorf("the read ends with %v", err)
+	}
+}
+
 // undone are ways to see something of a case and leave no line in accesses.
 var undone = map[string]string{
 	"rollback":            "begin; select count(*) from case_mail('2026-17'); rollback",
