@@ -80,7 +80,7 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	if out, _ := tap25(statusDone, "db", "expire"); !strings.Contains(out, "dropped held") || ask("select count(*) from mail") != "764" {
 		t.Errorf("expire behind the hold says %s", out)
 	}
-	if out, _ := tap25(statusDone, "db", "expire", "--retention", "30d", "--change-retention"); !strings.Contains(out, "dropped 0 rows") || ask("select count(*) from retentions") != "2" {
+	if out, _ := tap25(statusDone, "db", "expire", "--retention", "23mo", "--change-retention"); !strings.Contains(out, "dropped 0 rows") || ask("select count(*) from retentions") != "2" {
 		t.Errorf("another retention is stored with %s", out)
 	}
 	// Days that are over are finished once nothing has come for a while.
