@@ -308,12 +308,14 @@ declare
 begin
     perform tap25_internal.check_retention((which + 1)::timestamp at time zone 'UTC');
     lock table tap25.holds in share mode; -- a hold that is added now waits, and then concerns what is left
-    if not pg_try_advisory_xact_lock(25, which - date '2000-01-01') then
-        raise 'the day % is being loaded', which using errcode = 'lock_not_available';
-    end if;
     if not tap25_internal.has_partition(which) then
         return;
     end if;
+    begin
+        execute format('lock table tap25_internal.%I in share row exclusive mode nowait', tap25_internal.partition_name(which));
+    exception when undefined_table then
+        return;
+    end;
     partition := ('tap25_internal.' || tap25_internal.partition_name(which))::regclass;
     kept := tap25_internal.keep_held(partition, which::timestamp at time zone 'UTC', (which + 1)::timestamp at time zone 'UTC', 'true');
     bytes := pg_total_relation_size(partition);
@@ -323,6 +325,7 @@ begin
     delete from tap25_internal.prints p where p.day = which;
     delete from tap25_internal.summaries s where s.day = which;
     delete from tap25_internal.reindexed r where r.day = which;
+    delete from tap25_internal.late_days l where l.day = which;
     insert into tap25.expired (day, kind, rows, bytes, kept, version) values (which, 'partition', rows, bytes, kept, expire_day.version);
     return next;
 end $$;
@@ -366,6 +369,16 @@ begin
     select * from noted;
     update tap25_internal.held h set hold_ids = array(select unnest(h.hold_ids) except select unnest(ended) order by 1) where h.hold_ids && ended;
     update tap25.holds set released_at = now() where id = any (ended);
+end $$;
+
+-- As before, for no day that is kept.
+alter function tap25_internal.end_readers(date, interval) rename to end_old_readers;
+create function tap25_internal.end_readers(which date, older interval)
+returns table (login name, application text, open_since timestamptz, ended boolean, reason text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+begin
+    perform tap25_internal.check_retention((which + 1)::timestamp at time zone 'UTC');
+    return query select * from tap25_internal.end_old_readers(which, older);
 end $$;
 
 -- Of a hold only its end is written, once.
@@ -419,7 +432,8 @@ create function tap25_internal.grant_roles() returns void language plpgsql set s
 begin
     perform tap25_internal.grant_roles_013();
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        revoke insert, update, delete, truncate on tap25_internal.warrants from tap25_admin;
+        revoke all on tap25_internal.warrants from tap25_admin; -- they moved with the table
+        revoke execute on function tap25_internal.end_old_readers from tap25_admin;
         revoke insert on tap25.warrants from tap25_admin; -- of whole rows
         grant select, insert (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason), update (valid_until) on tap25.warrants to tap25_admin;
         grant select on tap25.warrant_events, tap25.missing_accesses, tap25.retentions to tap25_admin;
