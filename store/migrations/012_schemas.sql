@@ -497,6 +497,7 @@ end $$;
 drop function tap25_internal.grant_roles(), tap25_internal.grant_roles_006(), tap25_internal.grant_roles_007();
 
 revoke execute on all functions in schema tap25, tap25_internal from public;
+revoke usage on type tap25.outcome from public;
 
 -- Gives the roles that exist their rights. Where this migration may not make roles, an administrator makes them, and
 -- 'tap25 db migrate' calls it again.
@@ -512,10 +513,12 @@ begin
     end if;
     if exists (select from pg_roles where rolname = 'tap25_auditor') then
         grant usage on schema tap25 to tap25_auditor;
+        grant usage on type tap25.outcome to tap25_auditor;
         grant execute on function tap25.open_case, tap25.case_mail to tap25_auditor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant usage on schema tap25, tap25_internal to tap25_admin;
+        grant usage on type tap25.outcome to tap25_admin;
         grant select on tap25.mail, tap25.expired, tap25.holds, tap25.warrants, tap25.accesses to tap25_admin;
         grant select on tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held, tap25_internal.mail_days, tap25_internal.mail_aside,
             tap25_internal.days, tap25_internal.loads, tap25_internal.summaries, tap25_internal.prints, tap25_internal.reindexed,
@@ -582,5 +585,9 @@ begin
                        case when others then coalesce(path, '"$user", public') || ', tap25' else 'tap25, public' end);
     end if;
     execute format('revoke connect, temporary on database %I from public', current_database());
+    -- Large objects take room that no retention gives back. Only a superuser may close them.
+    if not others and (select rolsuper from pg_roles where rolname = current_user) then
+        revoke execute on function lo_creat(int), lo_create(oid), lo_from_bytea(oid, bytea) from public;
+    end if;
     perform tap25_internal.let_roles_connect();
 end $$;
