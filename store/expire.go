@@ -101,7 +101,9 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 			return report, fmt.Errorf("drop the day %s: %w", day.Format(time.DateOnly), err)
 		}
 	}
-	err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from tap25_internal.expire_misdated($1, $2)", report.Cutoff, cfg.Version)
+	if !report.Cutoff.Equal(forEver) {
+		err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from tap25_internal.expire_misdated($1, $2)", report.Cutoff, cfg.Version)
+	}
 	if err == nil || inUse(err) {
 		err = db.expireBusy(ctx, cfg, &report, "select day, 'held', rows, bytes, 0 from tap25_internal.release_holds($1)", cfg.Version)
 	}

@@ -31,6 +31,7 @@ func TestExpire_DropsNothingThatTheStoredRetentionKeeps(t *testing.T) {
 		return "select * from tap25_internal.expire_day('" + today.AddDate(0, 0, -ago).Format(time.DateOnly) + "', '0.0.0-fake')"
 	}
 	refused(t, admin, day(32)) // none is stored
+	refused(t, admin, "select set_retention('23 mons')")
 	for _, db := range []*DB{sensor, auditor} {
 		refused(t, db, "select tap25.set_retention('1 day')")
 	}
@@ -39,11 +40,18 @@ func TestExpire_DropsNothingThatTheStoredRetentionKeeps(t *testing.T) {
 			t.Errorf("a retention of %s is taken", kept)
 		}
 	}
-	execute(t, admin, "select set_retention(null)") // for ever
+	execute(t, admin, "select set_retention('2 years')", "select set_retention('24 mons')", "select set_retention(null)") // for ever
 	refused(t, admin, day(32))
-	execute(t, admin, "select set_retention('30 days')")
+	if r := expire(t, admin, impatient); len(r.Dropped) != 0 {
+		t.Errorf("%+v", r)
+	}
+	for _, kept := range []string{"'1000 years'", "'30 days'"} {
+		refused(t, admin, "select set_retention("+kept+")") // which would be shorter
+	}
+	execute(t, db, "select set_retention('30 days')") // by the owner
+	refused(t, admin, "select set_retention('29 days')")
 	for _, db := range []*DB{admin, db} { // the owner too
-		for _, sql := range []string{day(0), day(29), day(30), "select * from tap25_internal.expire_day(null, 'x')",
+		for _, sql := range []string{day(0), day(29), day(30), "select * from tap25_internal.expire_day(null, 'x')", "select * from tap25_internal.end_readers(current_date, '0')",
 			"select * from tap25_internal.expire_misdated(now(), 'x')", "select * from tap25_internal.expire_misdated('infinity', 'x')", "select * from tap25_internal.expire_misdated(null, 'x')"} {
 			refused(t, db, sql)
 		}

@@ -264,11 +264,20 @@ create table tap25.retentions (
     set_at timestamptz not null default clock_timestamp()
 );
 
+-- Sets how long days are kept, null for ever. Only the owner makes it shorter, than two years where none is stored.
 create function tap25.set_retention(kept interval) returns void language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+declare
+    stored interval;
 begin
     if kept not between '1 day' and '1000 years' then
         raise 'a retention is a day to 1000 years, or null for ever';
+    end if;
+    lock table tap25.retentions in share row exclusive mode;
+    select r.kept into stored from tap25.retentions r order by r.id desc limit 1;
+    stored := case when found then stored else '2 years' end;
+    if tap25_internal.is_tied() and kept is not null and (stored is null or now() - kept > now() - stored) then
+        raise 'only the owner of the database''s schema makes the retention shorter than %', coalesce(stored::text, 'for ever') using errcode = 'insufficient_privilege';
     end if;
     insert into tap25.retentions (kept) values (set_retention.kept);
 end $$;
