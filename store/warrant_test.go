@@ -222,6 +222,11 @@ func TestAuditor_AnUndoneReadLeavesALineInTheLogAndANumber(t *testing.T) {
 			t.Errorf("%s: the line of the log is told to the client", name)
 		}
 	}
+	log := logged(t)
+	auditor.Conn().Exec(t.Context(), "begin read only; select count(*) from case_mail('2026-17')")
+	if !strings.Contains(log(), `LOG:  tap25: read by user "`+user+`" is refused: the transaction is read-only`) {
+		t.Error("a read-only transaction leaves no line in the log")
+	}
 	if s, err := db.Status(t.Context()); err != nil || s.Missing != int64(len(undone)) || s.Accesses != 1 {
 		t.Errorf("%+v, %v; want %d missing", s, err, len(undone))
 	}

@@ -151,8 +151,13 @@ $$ select coalesce(array_agg(w.id order by w.id), '{}') from tap25.warrants w wh
 create function tap25_internal.begin_access(what text, which text) returns bigint language plpgsql
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set client_min_messages = warning as $$
 declare
-    number constant bigint := nextval('tap25.accesses_id_seq');
+    number bigint;
 begin
+    if current_setting('transaction_read_only')::boolean then -- of a standby too: no number can be given there
+        raise log 'tap25: % by user % is refused: the transaction is read-only', what, to_json(session_user::text);
+        raise 'cases are opened and read in a transaction that is not read-only, so that it is recorded' using errcode = 'read_only_sql_transaction';
+    end if;
+    number := nextval('tap25.accesses_id_seq');
     raise log 'tap25: access %: % by user %, warrants of the case %', number, what, to_json(session_user::text),
         (select coalesce(array_agg(w.id order by w.id), '{}') from tap25_internal.warrants w where w.case_id = which);
     return number;
