@@ -14,6 +14,22 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// migrationSQL is the text of each migration.
+func migrationSQL() (steps []string, err error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		text, err := migrations.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, string(text))
+	}
+	return steps, nil
+}
+
 // The schemas: people's, and the rest.
 const (
 	peopleSchema   = "tap25"
@@ -41,11 +57,11 @@ func (db *DB) where(ctx context.Context) (schema, owner string, err error) {
 
 // Version returns the schema's version in the database, 0 for none, and this program's.
 func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
-	entries, err := fs.Glob(migrations, "migrations/*.sql")
+	steps, err := migrationSQL()
 	if err != nil {
 		return 0, 0, err
 	}
-	want = int32(len(entries))
+	want = int32(len(steps))
 	schema, _, err := db.where(ctx)
 	if err != nil || schema == "" {
 		return 0, want, err
@@ -60,6 +76,13 @@ func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 // where Guard does, and to use objects of tap25's names that belong to somebody whom this user need not trust.
 func (db *DB) Migrate(ctx context.Context) error {
 	for {
+		schema, owner, err := db.where(ctx)
+		if err == nil && schema != "" {
+			err = db.trust(ctx, schema, owner)
+		}
+		if err != nil {
+			return err
+		}
 		have, want, err := db.Version(ctx)
 		switch {
 		case err != nil:
@@ -72,17 +95,12 @@ func (db *DB) Migrate(ctx context.Context) error {
 		if err := db.Guard(ctx); err != nil {
 			return err
 		}
-		schema, owner, err := db.where(ctx)
-		if err == nil && schema == "" {
-			schema, owner, err = db.begin(ctx)
+		if schema == "" {
+			if schema, owner, err = db.begin(ctx); err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			err = db.trust(ctx, schema, owner)
-		}
-		if err == nil {
-			err = db.migrateFrom(ctx, schema, owner, want)
-		}
-		if err != nil {
+		if err := db.migrateFrom(ctx, schema, owner, want); err != nil {
 			return err
 		}
 	}
@@ -102,71 +120,25 @@ func (db *DB) trust(ctx context.Context, schema, owner string) error {
 	return nil
 }
 
-// migrateFrom migrates objects that are in a schema; those in public only until they are in the others.
+// migrateFrom migrates objects that are in a schema; those in public first leave it.
 func (db *DB) migrateFrom(ctx context.Context, schema, owner string, version int32) error {
+	if schema != internalSchema {
+		if err := db.leavePublic(ctx, owner); err != nil {
+			return fmt.Errorf("move the schema out of public: %w", err)
+		}
+		return nil // Migrate looks again
+	}
 	m, err := db.migrator(ctx, schema, owner)
 	if err != nil {
 		return err
 	}
-	if schema == internalSchema {
-		return migrateTo(ctx, m, version)
-	}
-	if err := migrateTo(ctx, m, lastInPublic); err != nil {
-		return err
-	}
-	if err := db.leavePublic(ctx, m, owner); err != nil {
-		return fmt.Errorf("move the schema out of public: %w", err)
-	}
-	return nil
-}
-
-func migrateTo(ctx context.Context, m *migrate.Migrator, version int32) error {
 	if err := m.MigrateTo(ctx, version); err != nil {
 		return fmt.Errorf("migrate the schema: %w", err)
 	}
 	return nil
 }
 
-// begin makes the schemas in a database that has none of tap25's objects.
-func (db *DB) begin(ctx context.Context) (schema, owner string, err error) {
-	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		if err := tx.QueryRow(ctx, "select current_user::text").Scan(&owner); err != nil {
-			return err
-		}
-		return makeSchemas(ctx, tx, owner)
-	})
-	if err != nil {
-		return "", "", fmt.Errorf("begin the schema: %w", err)
-	}
-	return internalSchema, owner, nil
-}
-
-// makeSchemas makes the schemas, of the owner of what there is; an administrator may have made them for him.
-func makeSchemas(ctx context.Context, tx pgx.Tx, owner string) error {
-	if _, err := tx.Exec(ctx, "select pg_catalog.pg_advisory_xact_lock($1)", migrationLock); err != nil {
-		return err
-	}
-	for _, name := range []string{peopleSchema, internalSchema} {
-		var is string
-		err := tx.QueryRow(ctx, "select nspowner::regrole::text from pg_catalog.pg_namespace where nspname = $1", name).Scan(&is)
-		role := pgx.Identifier{owner}.Sanitize()
-		switch {
-		case errors.Is(err, pgx.ErrNoRows):
-			create := "CREATE SCHEMA " + name + " AUTHORIZATION " + role
-			if _, err := tx.Exec(ctx, create); err != nil {
-				return fmt.Errorf("make the schema %s: %w; an administrator can run: %s", name, err, create)
-			}
-		case err != nil:
-			return fmt.Errorf("look for the schema %s: %w", name, err)
-		case is != owner && is != role:
-			return fmt.Errorf("the schema %s exists and belongs to %s: an administrator can run: ALTER SCHEMA %s OWNER TO %s", name, is, name, role)
-		}
-	}
-	return nil
-}
-
-// migrator runs migrations on objects that are in a schema, as their owner, in fixed settings. The migrations up to lastInPublic
-// name no schemas, and some of their functions' bodies are not to be had in a new database before they are replaced.
+// migrator runs migrations on objects that are in a schema, as their owner, in fixed settings.
 func (db *DB) migrator(ctx context.Context, schema, owner string) (*migrate.Migrator, error) {
 	m, err := migrate.NewMigrator(ctx, db.conn, schema+"."+versionTable)
 	if err != nil {
@@ -180,30 +152,17 @@ func (db *DB) migrator(ctx context.Context, schema, owner string) (*migrate.Migr
 		return nil, err
 	}
 	for _, step := range m.Migrations {
-		path := "pg_catalog, pg_temp"
-		if step.Sequence <= lastInPublic {
-			path = schema + "; set local check_function_bodies = off"
-		}
-		step.UpSQL = "set local role " + pgx.Identifier{owner}.Sanitize() + "; set local search_path = " + path + ";\n" + step.UpSQL
+		step.UpSQL = settings(owner, schema, step.Sequence) + step.UpSQL
 	}
 	return m, nil
 }
 
-// leavePublic is the migration behind lastInPublic, which moves the table of versions too. It does nothing where another
-// connection has done so.
-func (db *DB) leavePublic(ctx context.Context, m *migrate.Migrator, owner string) error {
-	return pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		if err := makeSchemas(ctx, tx, owner); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "alter table if exists public."+versionTable+" set schema "+internalSchema); err != nil {
-			return err
-		}
-		tag, err := tx.Exec(ctx, "update "+internalSchema+"."+versionTable+" set version = $1 where version = $2", lastInPublic+1, lastInPublic)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-		_, err = tx.Exec(ctx, m.Migrations[lastInPublic].UpSQL)
-		return err
-	})
+// settings begins a migration. Those up to lastInPublic name no schemas, and the bodies of some of their functions name objects
+// in public: they are replaced before anybody calls them.
+func settings(owner, schema string, version int32) string {
+	path := safePath
+	if version <= lastInPublic {
+		path = schema + "; set local check_function_bodies = off"
+	}
+	return "set local role " + pgx.Identifier{owner}.Sanitize() + "; set local search_path = " + path + ";\n"
 }

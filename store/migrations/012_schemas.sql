@@ -1,44 +1,26 @@
 -- Two schemas of tap25's own, in place of public: tap25 has what is meant for people, tap25_internal the rest.
 --
 -- Every name below is qualified, and every function says itself which schemas it searches, so that nobody can put a function,
--- an operator or a table of his own in the way of one that runs with its owner's rights (CVE-2018-1058). A database that is
--- new has its objects in tap25_internal already; those of an older one are moved out of public.
+-- an operator or a table of his own in the way of one that runs with its owner's rights (CVE-2018-1058). All objects are in
+-- tap25_internal by now: those of an older database were moved there out of public.
 
 do $$
-declare
-    owner   constant oid := (select c.relowner from pg_class c where c.oid = 'tap25_internal.tap25_schema_version'::regclass);
-    people  constant text[] := array['mail', 'warrants', 'accesses', 'holds', 'expired', 'outcome', 'mail_from', 'mail_to', 'mail_from_domain',
-        'mail_to_domain', 'mail_client', 'mail_server', 'open_case', 'case_mail', 'add_hold', 'drop_hold'];
-    tables  constant text[] := array['envelopes', 'misdated', 'held', 'loads', 'days', 'summaries', 'prints', 'reindexed', 'warrants', 'accesses',
-        'holds', 'expired', 'mail', 'mail_days', 'mail_aside'];
-    routines constant text[] := array['domain_of', 'bucket', 'outcome_name', 'flag_names', 'partition_name', 'has_partition', 'lacks_partition',
-        'partitions', 'max_partitions', 'make_partition', 'ensure_partition', 'make_partitions', 'make_partitions_ahead', 'begin_load',
-        'concerns', 'keep_held', 'expire_day', 'expire_misdated', 'release_holds', 'add_hold', 'drop_hold', 'refuse', 'may_read',
-        'open_case', 'case_mail', 'prune_loads', 'print_hash', 'print_page', 'print_of', 'summarize_day', 'days_with', 'days_over',
-        'mail_about', 'mail_concerning', 'mail_from', 'mail_to', 'mail_from_domain', 'mail_to_domain', 'mail_client', 'mail_server',
-        'is_host', 'grant_roles', 'grant_roles_006', 'grant_roles_007'];
-    o record;
+declare o record;
 begin
     for o in
-        select format('alter function %s set schema %I', p.oid::regprocedure, t.target) as step, 1 as turn -- while their arguments' types are where they were
-        from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-        cross join lateral (select case when p.proname = any (people) then 'tap25' else 'tap25_internal' end as target) t
-        where n.nspname in ('public', 'tap25_internal') and n.nspname <> t.target and p.proowner = owner and p.proname = any (routines)
-        union all
-        select format('alter %s %I.%I set schema %I', case c.relkind when 'v' then 'view' else 'table' end, n.nspname, c.relname, t.target), 2
-        from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        cross join lateral (select case when c.relname = any (people) then 'tap25' else 'tap25_internal' end as target) t
-        where n.nspname in ('public', 'tap25_internal') and n.nspname <> t.target and c.relowner = owner and c.relkind in ('r', 'p', 'v')
-          and (c.relname = any (tables) or exists (select from pg_inherits i join pg_class p on p.oid = i.inhparent
-               where i.inhrelid = c.oid and p.relname = 'envelopes' and p.relnamespace = c.relnamespace))
-        union all
-        select format('alter type %I.outcome set schema tap25', n.nspname), 3 from pg_type t join pg_namespace n on n.oid = t.typnamespace
-        where n.nspname in ('public', 'tap25_internal') and t.typname = 'outcome' and t.typtype = 'e' and t.typowner = owner
-        order by turn
+        select format('alter function %s set schema tap25', p.oid::regprocedure) as step from pg_proc p -- before their arguments' types
+        where p.pronamespace = 'tap25_internal'::regnamespace and p.proname in ('mail_from', 'mail_to', 'mail_from_domain', 'mail_to_domain',
+            'mail_client', 'mail_server', 'open_case', 'case_mail', 'add_hold', 'drop_hold')
     loop
         execute o.step;
     end loop;
 end $$;
+alter table tap25_internal.warrants set schema tap25;
+alter table tap25_internal.accesses set schema tap25;
+alter table tap25_internal.holds set schema tap25;
+alter table tap25_internal.expired set schema tap25;
+alter view tap25_internal.mail set schema tap25;
+alter type tap25_internal.outcome set schema tap25;
 
 alter default privileges revoke execute on functions from public;
 
@@ -547,6 +529,24 @@ begin
     end if;
 end $$;
 do $$ begin perform tap25_internal.grant_roles(); end $$;
+
+-- What was made while others could create in public may have their functions in an index, a constraint, a default or a view.
+do $$
+declare
+    ours  constant oid := (select nspowner from pg_namespace where nspname = 'tap25_internal');
+    found text;
+begin
+    select format('%s uses %s', i.identity, f.identity) into found
+    from pg_depend d
+    join (select 'pg_proc'::regclass as class, oid, proowner as owner from pg_proc union all select 'pg_operator'::regclass, oid, oprowner from pg_operator
+          union all select 'pg_type'::regclass, oid, typowner from pg_type) o on o.class = d.refclassid and o.oid = d.refobjid
+    join pg_roles r on r.oid = o.owner and not r.rolsuper and r.oid <> ours
+    cross join lateral pg_identify_object(d.classid, d.objid, 0) i cross join lateral pg_identify_object(d.refclassid, d.refobjid, 0) f
+    where i.identity ~ '(^| )tap25(_internal)?\.' and i.type <> 'trigger' limit 1;
+    if found is not null then
+        raise '%, which belongs to another user: make it anew without that', found;
+    end if;
+end $$;
 
 -- Who was given something of tap25's by name goes on having it.
 do $$
