@@ -19,7 +19,7 @@ const DaysAhead = 7
 // missing.
 func (db *DB) AheadPartitions(ctx context.Context, days int) (made int, err error) {
 	if err := db.conn.QueryRow(ctx, "select tap25_internal.make_partitions_ahead($1)", days).Scan(&made); err != nil {
-		return 0, fmt.Errorf("make partitions ahead: %w", err)
+		return 0, fmt.Errorf("make partitions ahead: %w", db.locked(ctx, err))
 	}
 	return made, nil
 }
@@ -32,7 +32,7 @@ const daysAtOnce = 50
 func (db *DB) makeDays(ctx context.Context, rows [][]byte) error {
 	for chunk := range slices.Chunk(daysOf(rows), daysAtOnce) {
 		if _, err := db.conn.Exec(ctx, "select tap25_internal.make_partitions($1)", chunk); err != nil {
-			return fmt.Errorf("make the partitions of a segment: %w", err)
+			return fmt.Errorf("make the partitions of a segment: %w", db.locked(ctx, err))
 		}
 	}
 	return nil

@@ -67,7 +67,7 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 		return copyRows(ctx, tx, batches[0].sensor, rows)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("load %d rows: %w", len(all), err)
+		return nil, fmt.Errorf("load %d rows: %w", len(all), db.locked(ctx, err))
 	}
 	return added, nil
 }

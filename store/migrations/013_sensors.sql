@@ -406,7 +406,7 @@ begin
         where a.pid <> pg_backend_pid() and a.leader_pid is null and exists (
             select from pg_locks l where l.pid = a.pid and l.granted and l.locktype = 'relation'
             and l.database = (select d.oid from pg_database d where d.datname = current_database())
-            and l.relation in ('tap25_internal.envelopes'::regclass, to_regclass('tap25_internal.' || tap25_internal.partition_name(which))))
+            and l.relation in ('tap25_internal.envelopes'::regclass, 'tap25.holds'::regclass, to_regclass('tap25_internal.' || tap25_internal.partition_name(which))))
         order by a.xact_start
     loop
         login := s.usename;

@@ -59,6 +59,16 @@ select w.case_id, w.auditor, w.mailbox, w.domain, w.network, w.since, w.before,
        w.reason, w.id, w.granted_by, w.granted_at
 from tap25_internal.warrants w;
 
+-- Whoever was let read the table reads the view. A view that a user has made of the table goes on showing what was granted.
+do $$
+declare reader record;
+begin
+    for reader in select a.grantee::regrole as role from pg_class c cross join aclexplode(c.relacl) a
+        where c.oid = 'tap25_internal.warrants'::regclass and a.privilege_type = 'SELECT' and a.grantee not in (0, c.relowner) loop
+        execute format('grant select on tap25.warrants to %s', reader.role);
+    end loop;
+end $$;
+
 create function tap25_internal.note_grant() returns trigger language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 begin
@@ -446,7 +456,7 @@ create function tap25_internal.grant_roles() returns void language plpgsql set s
 begin
     perform tap25_internal.grant_roles_013();
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        revoke all on tap25_internal.warrants from tap25_admin; -- they moved with the table
+        revoke insert, update on tap25_internal.warrants from tap25_admin; -- which moved with the table
         revoke execute on function tap25_internal.end_old_readers from tap25_admin;
         revoke insert on tap25.warrants from tap25_admin; -- of whole rows
         grant select, insert (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason), update (valid_until) on tap25.warrants to tap25_admin;
