@@ -23,7 +23,7 @@ type DayUser struct {
 	Reason             string // why it was not ended
 }
 
-// freeDay ends the sessions that have held a day up for too long, and tries again to drop it; it notes a day that is still in use.
+// freeDay ends the sessions that have held a day up for too long, and tries again to drop it. The database notes that it is late.
 func (db *DB) freeDay(ctx context.Context, cfg ExpireConfig, report *ExpireReport, day time.Time) error {
 	rows, err := db.conn.Query(ctx, "select login::text, coalesce(application, ''), open_since, ended, coalesce(reason, '') from tap25_internal.end_readers($1, $2 * interval '1 second')",
 		day, seconds(cfg.EndReaders))
@@ -48,9 +48,6 @@ func (db *DB) freeDay(ctx context.Context, cfg ExpireConfig, report *ExpireRepor
 		}
 	}
 	report.Busy = append(report.Busy, busy)
-	if _, err := db.conn.Exec(ctx, "select tap25_internal.note_late($1, $2)", day, busy.who()); err != nil {
-		return fmt.Errorf("note that it is late: %w", err)
-	}
 	return nil
 }
 

@@ -93,6 +93,20 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
+// late lists the days that expiry could not drop, each as a line for people.
+func (db *DB) late(ctx context.Context) ([]string, error) {
+	rows, err := db.conn.Query(ctx, `select format('the day %s cannot be dropped since %s: in use by %s', to_char(day, 'YYYY-MM-DD'),
+		to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), coalesce(nullif(users, ''), 'a load')) from tap25_internal.late_days order by day`)
+	if err != nil {
+		return nil, fmt.Errorf("ask which days are late: %w", err)
+	}
+	late, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("ask which days are late: %w", err)
+	}
+	return late, nil
+}
+
 func (s *Status) warn(text string) {
 	if s.Warning != "" {
 		s.Warning += "; "
@@ -118,18 +132,4 @@ func (db *DB) warnOfStrangers(ctx context.Context, s *Status) error {
 			pgx.Identifier{db.conn.Config().Database}.Sanitize() + " FROM PUBLIC;")
 	}
 	return nil
-}
-
-// late lists the days that expiry could not drop, each as a line for people.
-func (db *DB) late(ctx context.Context) ([]string, error) {
-	rows, err := db.conn.Query(ctx, `select format('the day %s cannot be dropped since %s: in use by %s', to_char(day, 'YYYY-MM-DD'),
-		to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), coalesce(nullif(users, ''), 'a load')) from tap25_internal.late_days order by day`)
-	if err != nil {
-		return nil, fmt.Errorf("ask which days are late: %w", err)
-	}
-	late, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("ask which days are late: %w", err)
-	}
-	return late, nil
 }

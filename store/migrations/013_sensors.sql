@@ -387,7 +387,7 @@ begin
     return next;
 end $$;
 
--- Who keeps a day from being dropped, once nobody has let go of it: noted, for db status. It ends those who read in a transaction
+-- Who keeps a day from being dropped, which is noted until it is dropped. It ends those who read in a transaction
 -- that is older than a time, which may be null: auditors and administrators; and sensors' sessions that have done nothing in their
 -- transaction for that time, which no load does. Nobody else's, and not the owner's. The owner needs pg_signal_backend for that, and
 -- pg_read_all_stats to see how old a transaction is, or to be a member of who is to be ended.
@@ -396,6 +396,7 @@ returns table (login name, application text, open_since timestamptz, ended boole
 language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
     owner constant oid := (select c.relowner from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass);
+    using_it text[] := '{}';
     s     record;
 begin
     for s in
@@ -422,20 +423,20 @@ begin
         if reason is null then
             begin
                 ended := pg_terminate_backend(s.pid, 5000);
+                raise log 'tap25: % ended the session of %, which kept the day % from being dropped', quote_ident(session_user), quote_ident(s.usename), which;
                 insert into tap25_internal.ended_sessions (login, application, open_since, day) values (s.usename, s.application_name, s.xact_start, which);
             exception when insufficient_privilege then
                 reason := format('the owner may not end it: grant pg_signal_backend to %I', owner::regrole::name);
             end;
         end if;
+        if not ended then
+            using_it := using_it || format('%s with "%s" (%s)', quote_ident(s.usename), s.application_name, reason);
+        end if;
         return next;
     end loop;
+    insert into tap25_internal.late_days as l (day, users) select which, array_to_string(using_it, ', ') where tap25_internal.has_partition(which)
+    on conflict (day) do update set tried = excluded.tried, users = excluded.users;
 end $$;
-
--- Notes that a day could not be dropped.
-create function tap25_internal.note_late(which date, users text) returns void language sql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as
-$$ insert into tap25_internal.late_days as l (day, users) select which, note_late.users where tap25_internal.has_partition(which)
-   on conflict (day) do update set tried = excluded.tried, users = excluded.users $$;
 
 -- Summaries.
 
@@ -519,7 +520,7 @@ begin
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25.sensors, tap25_internal.sensors, tap25_internal.late_days, tap25_internal.ended_sessions to tap25_admin;
-        grant execute on function tap25.bind_sensor, tap25_internal.end_readers, tap25_internal.note_late to tap25_admin;
+        grant execute on function tap25.bind_sensor, tap25_internal.end_readers to tap25_admin;
     end if;
 end $$;
 do $$ begin perform tap25_internal.grant_roles(); end $$;

@@ -21,6 +21,9 @@ begin
         when 'expired' then
             new.dropped_by := session_user;
             new.dropped_at := clock_timestamp();
+        when 'ended_sessions' then
+            new.ended_by := session_user;
+            new.at := clock_timestamp();
         when 'holds' then
             new.added_by := session_user;
             new.added_at := clock_timestamp();
@@ -434,7 +437,7 @@ alter table tap25.expired alter dropped_by set default session_user;
 do $$
 declare t text;
 begin
-    foreach t in array array['tap25_internal.warrants', 'tap25.warrant_events', 'tap25.accesses', 'tap25.expired', 'tap25.retentions', 'tap25.holds'] loop
+    foreach t in array array['tap25_internal.warrants', 'tap25.warrant_events', 'tap25.accesses', 'tap25.expired', 'tap25.retentions', 'tap25_internal.ended_sessions', 'tap25.holds'] loop
         execute format('create trigger stamp before insert on %s for each row execute function tap25_internal.stamp()', t);
         execute format('alter table %s enable always trigger stamp', t);
         execute format('create trigger append_only before %s on %s execute function tap25_internal.refuse()',
