@@ -365,6 +365,22 @@ func TestAdmin_GrantsAndEndsWarrantsAndChangesNone(t *testing.T) {
 	}
 }
 
+// All that a case has is read at the call, so the record has it, however little of it is fetched.
+func TestAuditor_FetchesNoRowThatIsNotRecorded(t *testing.T) {
+	db := database(t, false)
+	heldDay(t, db)
+	auditor := as(t, db, "tap25_auditor", "auditor")
+	grant(t, db, auditor, "network", "'0.0.0.0/0'")
+	openCase(t, auditor)
+	forms := []string{"select * from case_mail('2026-17')", "select case_mail('2026-17')", "select m.* from generate_series(1, 1) i, lateral case_mail('2026-17') m where i > 0"}
+	for _, sql := range forms {
+		execute(t, auditor, "begin", "declare c cursor for "+sql, "fetch 1 from c", "commit", "select * from ("+sql+") m limit 1")
+	}
+	if got, want := ask[string](t, db, "select string_agg(rows::text, ' ' order by id) from accesses where action = 'read'"), strings.Repeat(" 3", 2*len(forms))[1:]; got != want {
+		t.Errorf("recorded %s, want %s", got, want)
+	}
+}
+
 // What is recorded is not changed by its owner either, nor by a superuser who plays a replica.
 func TestRecords_AreAppendOnly(t *testing.T) {
 	db := database(t, false)
