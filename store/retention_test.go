@@ -51,7 +51,7 @@ func TestExpire_DropsNothingThatTheStoredRetentionKeeps(t *testing.T) {
 	execute(t, db, "select set_retention('30 days')") // by the owner
 	refused(t, admin, "select set_retention('29 days')")
 	for _, db := range []*DB{admin, db} { // the owner too
-		for _, sql := range []string{day(0), day(29), day(30), "select * from tap25_internal.expire_day(null, 'x')", "select * from tap25_internal.end_readers(current_date, '0')",
+		for _, sql := range []string{day(0), day(29), day(30), "select * from tap25_internal.expire_day(null, 'x')", "select * from tap25_internal.end_blockers(current_date, '0')",
 			"select * from tap25_internal.expire_misdated(now(), 'x')", "select * from tap25_internal.expire_misdated('infinity', 'x')", "select * from tap25_internal.expire_misdated(null, 'x')"} {
 			refused(t, db, sql)
 		}

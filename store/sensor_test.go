@@ -263,7 +263,7 @@ func TestSensor_ForgesNothing(t *testing.T) {
 		"insert into tap25_internal.sensors (sensor, login) values ('tap', session_user)":                     "42501",
 		"select tap25_internal.make_partition('2020-01-01')":                                                  "42501",
 		"select tap25_internal.claim_sensor('tap')":                                                           "42501",
-		"select tap25_internal.end_readers('2020-01-01', '0')":                                                "42501",
+		"select tap25_internal.end_blockers('2020-01-01', '0')":                                               "42501",
 		"begin; lock table tap25_internal.envelopes in share mode":                                            "42501",
 		"begin; lock table tap25_internal.making_partitions in access share mode":                             "42501",
 		"begin; lock table tap25_internal.loads in access share mode":                                         "42501",

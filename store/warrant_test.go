@@ -41,13 +41,11 @@ func openCase(t testing.TB, auditor *DB) {
 	}
 }
 
-// execute runs statements that must succeed.
+// execute runs statements one after the other.
 func execute(t testing.TB, db *DB, statements ...string) {
 	t.Helper()
 	for _, sql := range statements {
-		if _, err := db.Conn().Exec(t.Context(), sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
+		run(t, db, sql)
 	}
 }
 

@@ -399,13 +399,15 @@ begin
 end $$;
 
 -- As before, for no day that is kept.
-alter function tap25_internal.end_readers(date, interval) rename to end_old_readers;
-create function tap25_internal.end_readers(which date, older interval)
+alter function tap25_internal.end_blockers(date, interval) rename to end_all_blockers;
+create function tap25_internal.end_blockers(which date, older interval)
 returns table (login name, application text, open_since timestamptz, ended boolean, reason text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 begin
-    perform tap25_internal.check_retention((which + 1)::timestamp at time zone 'UTC');
-    return query select * from tap25_internal.end_old_readers(which, older);
+    if which is not null then
+        perform tap25_internal.check_retention((which + 1)::timestamp at time zone 'UTC');
+    end if;
+    return query select * from tap25_internal.end_all_blockers(which, older);
 end $$;
 
 -- Of a hold only its end is written, once.
@@ -460,7 +462,7 @@ begin
     perform tap25_internal.grant_roles_013();
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         revoke insert, update on tap25_internal.warrants from tap25_admin; -- which moved with the table
-        revoke execute on function tap25_internal.end_old_readers from tap25_admin;
+        revoke execute on function tap25_internal.end_all_blockers from tap25_admin;
         revoke insert on tap25.warrants from tap25_admin; -- of whole rows
         grant select, insert (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason), update (valid_until) on tap25.warrants to tap25_admin;
         grant select on tap25.warrant_events, tap25.missing_accesses, tap25.retentions to tap25_admin;
