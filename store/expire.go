@@ -34,14 +34,10 @@ func ParseRetention(s string) (Retention, error) {
 	return map[string]Retention{"d": {Days: n}, "mo": {Months: n}, "y": {Years: n}}[m[2]], nil
 }
 
-// cutoff is the first day that is kept; a day is dropped when the whole of it is older.
-func (r Retention) cutoff(now time.Time) time.Time {
-	return now.UTC().Truncate(24*time.Hour).AddDate(-r.Years, -r.Months, -r.Days)
-}
-
 // ExpireConfig says what Expire drops; its zero value is the default.
 type ExpireConfig struct {
-	Retention Retention     // zero: DefaultRetention
+	Retention Retention     // zero: the one stored in the database, else DefaultRetention
+	Change    bool          // store Retention in place of the one stored in the database, which may be longer
 	DryRun    bool          // only say what would be dropped
 	Version   string        // of the program, for the record
 	Patience  time.Duration // how long a day that is in use is tried; zero: ten seconds
@@ -63,6 +59,7 @@ type ExpiredDay struct {
 // ExpireReport is what Expire did.
 type ExpireReport struct {
 	Cutoff  time.Time // the first day that is kept
+	Shorter bool      // the retention asked for was shorter than the stored one, which was taken
 	Dropped []ExpiredDay
 	Busy    []BusyDay // days in use, left for the next time
 	Ended   []DayUser // sessions that kept a day, or partitions from being made, for too long
@@ -76,13 +73,11 @@ const endReaders = time.Hour
 const giveWay = "200ms"
 
 // Expire drops the days that are older than the retention, each in a transaction of its own, after copying what legal
-// holds keep; and removes what ended holds kept. It may run beside loads, readers and itself: a day in use is tried again
+// holds keep; and removes what ended holds kept. The database stores the retention, drops nothing that it keeps, and records who
+// asked; a shorter one is refused. It may run beside loads, readers and itself: a day in use is tried again
 // for a while, then reported as busy, which is no error.
 func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error) {
 	var report ExpireReport
-	if cfg.Retention == (Retention{}) {
-		cfg.Retention = DefaultRetention
-	}
 	if cfg.Patience == 0 {
 		cfg.Patience = 10 * time.Second
 	}
@@ -92,7 +87,11 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 			return report, fmt.Errorf("ask for the time: %w", err)
 		}
 	}
-	report.Cutoff = cfg.Retention.cutoff(cfg.Now)
+	cutoff, err := db.cutoff(ctx, cfg)
+	if err != nil {
+		return report, err
+	}
+	report.Cutoff = cutoff
 	if cfg.DryRun {
 		return report, db.wouldExpire(ctx, &report)
 	}
@@ -113,7 +112,9 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 			return report, fmt.Errorf("drop the day %s: %w", day.Format(time.DateOnly), err)
 		}
 	}
-	err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from tap25_internal.expire_misdated($1, $2)", report.Cutoff, cfg.Version)
+	if !report.Cutoff.Equal(forEver) {
+		err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from tap25_internal.expire_misdated($1, $2)", report.Cutoff, cfg.Version)
+	}
 	if err == nil || inUse(err) {
 		err = db.expireBusy(ctx, cfg, &report, "select day, 'held', rows, bytes, 0 from tap25_internal.release_holds($1)", cfg.Version)
 	}

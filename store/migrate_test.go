@@ -75,7 +75,8 @@ func kept(t *testing.T, db *DB, version int32) map[string]string {
 	is := map[string]string{}
 	for v, names := range map[int32][]string{
 		2: {"mail", "loads", "mail_from('uSER7@a.example')", "mail_to('X@b.example')", "mail_from_domain('a.EXAMPLE')", "mail_to_domain('b.example')"},
-		4: {"days", "(select day from partitions())"}, 5: {"holds", "expired", "held", "misdated"}, 6: {"warrants", "(select * from accesses where action = 'open')"},
+		4: {"days", "(select day from partitions())"}, 5: {"holds", "(select day, kind, rows, bytes, kept, hold_ids, dropped_at, version from expired)", "held", "misdated"},
+		6: {"warrants", "(select at, auditor, case_id, action, purpose, rows, xid from accesses where action = 'open')"},
 		8: {"summaries", "prints", "reindexed", "mail_client('192.0.2.1')"}, 9: {"case_mail('2026-17')"},
 	} {
 		for _, name := range names {
@@ -219,5 +220,43 @@ func TestMigrate_BelievesNoForgedCount(t *testing.T) {
 	checks := ask[string](t, owner, `select string_agg(conrelid::regclass || ' ' || convalidated, ', ' order by conrelid::regclass::text) from pg_constraint where conname = 'row_values'`)
 	if want := "tap25_internal.envelopes false, tap25_internal.envelopes_20260102 true, tap25_internal.envelopes_20260103 false, tap25_internal.misdated true"; strings.ReplaceAll(checks, "tap25_internal.", "") != strings.ReplaceAll(want, "tap25_internal.", "") {
 		t.Errorf("checks %s, want %s", checks, want)
+	}
+}
+
+// recorded inserts what the tap25 of schemas 6 to 12 recorded, of another user too.
+const recorded = `
+	insert into warrants (case_id, auditor, mailbox, since, before, valid_until, reason, granted_by, granted_at)
+	values ('2026-18', 'paula', 'x', '2026-01-01', '2026-02-01', '2026-01-08', 'order', 'judge', '2026-01-06');
+	insert into accesses (at, auditor, case_id, action, purpose, rows) values ('2026-01-07', 'paula', '2026-18', 'open', 'complaint', null), ('2026-01-08', 'paula', '2026-18', 'read', null, 3)`
+
+func TestMigrate_NumbersWhatWasRecorded(t *testing.T) {
+	database(t, false)
+	for version := int32(6); version <= lastInPublic+1; version++ {
+		super, db := oldDatabase(t, min(version, lastInPublic))
+		if version > lastInPublic {
+			if err := db.leavePublic(t.Context(), sessionUser(t, db)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		execute(t, db, recorded)
+		if err := db.Migrate(t.Context()); err != nil {
+			t.Fatalf("from version %d: %v", version, err)
+		}
+		const since = `select concat_ws(', ', (select string_agg(concat_ws(' ', id, case_id, granted_by = $1, granted_at < '2026-01-07'), ', ' order by id) from warrants),
+			(select string_agg(concat_ws(' ', warrant_id, action, by = $1), ', ' order by id) from warrant_events), (select string_agg(concat_ws(' ', id, auditor = $1, action, rows), ', ' order by id) from accesses),
+			(select count(*) from missing_accesses), (select count(dropped_by) from expired))`
+		const want = "1 2026-17 t f, 2 2026-18 f t, 1 migrated t, 2 migrated t, 1 t open, 2 t read 1, 3 f open, 4 f read 3, 0, 0"
+		if got := ask[string](t, super, since, sessionUser(t, db)); got != want {
+			t.Errorf("from version %d: %s, want %s", version, got, want)
+		}
+		if !ask[bool](t, db, "select open_case('2026-17', 'complaint')") || ask[int](t, db, "select count(*) from case_mail('2026-17')") != 1 {
+			t.Errorf("from version %d: the warrant opens nothing", version)
+		}
+		if n := ask[int](t, db, "select max(id) from accesses"); n != 6 {
+			t.Errorf("from version %d: the last access is %d, want 6", version, n)
+		}
+		for _, sql := range []string{"delete from accesses", "update accesses set purpose = ''", "update warrants set reason = ''", "delete from expired"} {
+			refused(t, db, sql)
+		}
 	}
 }

@@ -153,9 +153,8 @@ func TestPlanted_TemporaryTablesAreNotTapsOwn(t *testing.T) {
 // it does as the owner.
 func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
 	t.Helper()
-	if _, err := owner.Conn().Exec(t.Context(), "update tap25.warrants set auditor = $1", sessionUser(t, auditor)); err != nil {
-		t.Fatal(err)
-	}
+	run(t, owner, "insert into tap25.warrants (case_id, auditor, mailbox, since, before, valid_until, reason) select case_id, $1, mailbox, since, before, valid_until, reason from tap25.warrants", sessionUser(t, auditor))
+	run(t, owner, "select tap25.set_retention('1 day')")
 	for _, c := range []struct {
 		db  *DB
 		sql string
@@ -172,7 +171,9 @@ func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
 		{admin, "select tap25.drop_hold(3)"},
 		{admin, "select tap25_internal.release_holds('test'), tap25_internal.days_over('0')"},
 		{admin, "select tap25.bind_sensor('tap25_sensor', 'other'), tap25_internal.end_blockers('2026-01-02', '0')"},
-		{admin, "select tap25_internal.expire_day('2026-01-02', 'test'), tap25_internal.expire_misdated('infinity', 'test')"},
+		{admin, "select tap25_internal.expire_day('2026-01-02', 'test'), tap25_internal.expire_misdated('2026-01-03', 'test')"},
+		{admin, "insert into tap25.warrants (case_id, auditor, network, since, before, valid_until, reason) values ('x', 'y', '192.0.2.0/24', '2026-01-01', '2026-02-01', 'infinity', 'order')"},
+		{admin, "update tap25.warrants set valid_until = '2026-02-01'; select tap25.end_warrant(1, 'test'), tap25.set_retention(null); select * from tap25.missing_accesses"},
 	} {
 		if _, err := c.db.Conn().Exec(t.Context(), c.sql); err != nil {
 			t.Errorf("%s: %v", c.sql, err)

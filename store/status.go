@@ -28,7 +28,8 @@ type Status struct {
 	Loaded      *time.Time `json:"last_load"`
 	Lag         *float64   `json:"lag_seconds"`         // since the last load
 	Late        []string   `json:"late_days,omitempty"` // days that expiry could not drop, with who used them
-	Warning     string     `json:"warning,omitempty"`
+	RecordStatus
+	Warning string `json:"warning,omitempty"`
 }
 
 // locksPerDay is what a question that is not bounded in time locks for each day: the partition and its indexes.
@@ -69,6 +70,9 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	}
 	if err := db.warnOfStrangers(ctx, &s); err != nil {
 		return s, err
+	}
+	if err := db.recordStatus(ctx, &s); err != nil {
+		return s, fmt.Errorf("ask for the status: %w", err)
 	}
 	if s.Late, err = db.late(ctx); err != nil {
 		return s, err

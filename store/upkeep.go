@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -17,8 +18,8 @@ type UpkeepReport struct {
 const upkeepDays = 12
 
 // Upkeep makes the partitions of the days ahead, forgets loads that no spool can hold any more (see PruneLoads), where a
-// retention is given and the database lets this user, drops the days that are older, and finishes days that are over.
-// Long-running commands do it hourly.
+// retention is given and the database lets this user, drops the days that are older than it and the stored one, and finishes
+// days that are over. Long-running commands do it hourly.
 func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireConfig) (report UpkeepReport, err error) {
 	may, err := db.mayExpire(ctx)
 	if err != nil {
@@ -32,7 +33,7 @@ func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireCo
 		return report, err
 	}
 	if expire.Retention != (Retention{}) && may {
-		report.ExpireReport, err = db.Expire(ctx, expire)
+		report.ExpireReport, err = db.expireAnyway(ctx, expire)
 	}
 	report.Ended = append(ended, report.Ended...)
 	if err != nil {
@@ -69,4 +70,15 @@ func (db *DB) mayExpire(ctx context.Context) (may bool, err error) {
 		return false, fmt.Errorf("ask whether this user may expire: %w", err)
 	}
 	return may, nil
+}
+
+// expireAnyway expires by the stored retention where the one of cfg is shorter.
+func (db *DB) expireAnyway(ctx context.Context, cfg ExpireConfig) (ExpireReport, error) {
+	report, err := db.Expire(ctx, cfg)
+	if errors.Is(err, ErrShorterRetention) {
+		cfg.Retention = Retention{}
+		report, err = db.Expire(ctx, cfg)
+		report.Shorter = true
+	}
+	return report, err
 }

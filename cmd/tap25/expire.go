@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -19,15 +20,22 @@ func dbExpire() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "expire", Short: "Drop the days that are older than the retention, and finish those that are over", Args: usageArgs(cobra.NoArgs),
 		Long: "Drops the days that are wholly older than the retention, after copying what legal holds keep, and removes what ended\n" +
-			"holds kept. Each is recorded in the table expired. A day that is being read or loaded is left for the next time; but a\n" +
-			"transaction of an auditor or an administrator that has kept it for --end-readers-after is ended, and that recorded. A\n" +
+			"holds kept. Each is recorded in the table expired, with the user. A day that is being read or loaded is left for the next\n" +
+			"time; but a transaction of an auditor or an administrator that has kept it for --end-readers-after is ended, and that recorded. A\n" +
 			"database's owner who is no superuser needs the roles pg_signal_backend and pg_read_all_stats for that.\n\n" +
+			"The database stores the first retention that it is given, and drops nothing that it keeps. A longer --retention is\n" +
+			"obeyed, a shorter one is refused until --change-retention stores it, which takes the owner; the table retentions says who\n" +
+			"did so, and when.\n\n" +
 			"Then it finishes the days that are over and got no row for ten minutes, each once, beside readers and loads: a summary\n" +
 			"lets questions about an address leave out the days that do not have it; where this user owns the tables, indexes are\n" +
 			"rebuilt, which packs them. sniff and replay --follow do all of this by themselves, every hour.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if cfg.Retention, err = store.ParseRetention(retention); err != nil {
-				return &usageError{err}
+			if retention != "" {
+				if cfg.Retention, err = store.ParseRetention(retention); err != nil {
+					return &usageError{err}
+				}
+			} else if cfg.Change {
+				return &usageError{errors.New("--change-retention needs the --retention to store")}
 			}
 			cfg.EndReaders = afterwards(endReaders)
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
@@ -45,7 +53,8 @@ func dbExpire() *cobra.Command {
 		},
 	}
 	dbFlag(cmd, &dsn)
-	cmd.Flags().StringVar(&retention, "retention", "2y", "how long days are kept: days, months or years, such as 730d, 24mo, 2y")
+	cmd.Flags().StringVar(&retention, "retention", "", "how long days are kept: days, months or years, such as 730d, 24mo, 2y (default: as the database has stored, else 2y)")
+	cmd.Flags().BoolVar(&cfg.Change, "change-retention", false, "store --retention in the database, even if it is shorter than the one stored")
 	endReadersFlag(cmd.Flags(), &endReaders)
 	cmd.Flags().BoolVar(&cfg.DryRun, "dry-run", false, "only show what would be dropped")
 	return cmd

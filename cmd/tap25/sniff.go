@@ -73,7 +73,7 @@ func sniffFlags(cmd *cobra.Command, s *sniffSettings) {
 	f.BoolVar(&s.inline, "inline", false, "leave all frames to the host too, on an interface that carries its own traffic (of which only what arrives is seen)")
 	f.StringVar(&s.xdp, "xdp", "auto", "where the program runs: native (in the driver), generic (any driver, slower) or auto")
 	f.StringVar(&s.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
-	f.StringVar(&s.retention, "retention", "2y", "age at which days of the database are dropped, such as 2y, 24mo or 730d; 'never' keeps all")
+	f.StringVar(&s.retention, "retention", "2y", "age at which days of the database are dropped, such as 2y, 24mo or 730d, unless the database has stored a longer one; 'never' keeps all")
 	endReadersFlag(f, &s.endReaders)
 	f.StringVar(&s.metrics, "metrics", "", "address of /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
 	f.StringVar(&s.control, "control", "", "unix socket for tap25 status (default: control.sock in /run/tap25 for root, else in the state directory)")

@@ -47,6 +47,7 @@ func dbStatus() *cobra.Command {
 					s.Server, s.Version, s.Partitions, s.Rows, s.Bytes, s.BytesPerRow, when(s.Oldest), when(s.Newest))
 				fmt.Fprintf(w, "finished days\t%d summarized, %d reindexed\n", s.Summarized, s.Reindexed)
 				fmt.Fprintf(w, "held\t%d\nmisdated\t%d\nexpired days\t%d\nloads\t%d\nlast load\t%s\n", s.Held, s.Misdated, s.Expired, s.Loads, loaded)
+				fmt.Fprintf(w, "retention\t%s\naccesses\t%d, and %d numbers of undone or refused ones\n", s.Retention, s.Accesses, s.Missing)
 				fmt.Fprintf(w, "spool\t%d segments with %d rows wait, %d bytes in all\noldest waiting\t%s\nset aside\t%d rows\n",
 					waiting.Segments, waiting.Rows, waiting.Bytes, when(waiting.Oldest), waiting.SetAside)
 				for _, day := range s.Late {

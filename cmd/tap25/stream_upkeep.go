@@ -40,6 +40,9 @@ func (s *stream) upkeepOnce(ctx context.Context) error {
 		oldest = min(oldest, fmt.Sprintf("%016x", sealed[0].Sequence))
 	}
 	report, err := db.Upkeep(ctx, s.cfg.sensor, oldest, store.ExpireConfig{Retention: s.cfg.retention, Version: version(), EndReaders: s.cfg.endReaders})
+	if report.Shorter {
+		s.cfg.log.Warn().Time("kept_from", report.Cutoff).Msg("the database keeps days for longer than --retention: 'tap25 db expire --change-retention' stores another")
+	}
 	for _, d := range report.Dropped {
 		s.cfg.log.Info().Str("kind", d.Kind).Time("day", d.Day).Int64("rows", d.Rows).Int64("bytes", d.Bytes).Int64("held", d.Kept).Msg("dropped what is older than the retention")
 	}
