@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -206,7 +207,7 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 		if err != nil {
 			return nil, err
 		}
-		cfg.dirs = freeSpools(base, replaySpool(resolveDB(r.db)))
+		cfg.dirs, cfg.spools = nil, filepath.Join(base, replaySpool(resolveDB(r.db)))
 	}
 	s, err := openStream(ctx, cfg)
 	if err != nil {
@@ -218,6 +219,7 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 			cfg.log.Info().Msg("looking whether the database holds these files")
 		}
 		if r.held, err = r.lookUpCaptures(ctx, s, paths); err != nil {
+			r.held.release()
 			return nil, errors.Join(err, s.Close(ctx))
 		}
 		if n := r.held.count(); n > 0 {
@@ -241,6 +243,7 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 		if err == nil && !broken {
 			err = r.held.note(ctx, s)
 		}
+		r.held.release() // before Close, which may wait for those that wait for it
 		err = errors.Join(err, s.Close(ctx))
 		st := s.Stats()
 		r.stored, r.repeated = &st, k.repeated
@@ -264,10 +267,16 @@ func replaySpool(dsn string) string {
 	return "replay-" + hex.EncodeToString(sum[:4])
 }
 
-// loadLeftovers loads what dead replays have left in other spools for the same database.
+// loadLeftovers loads what dead replays have left in other spools for the same database. A spool that another process has, be it
+// the replay itself or one that loads what is left there, is left to that.
 func loadLeftovers(ctx context.Context, cfg streamConfig, but string) (err error) {
-	for _, dir := range cfg.dirs {
-		waits := func(f spool.File) bool { return f.State == spool.Waiting }
+	if cfg.spools == "" {
+		return nil // --spool named the directory
+	}
+	dirs, err := leftSpools(cfg.spools)
+	cfg.spools = ""
+	for _, dir := range dirs {
+		waits := func(f spool.File) bool { return f.State == spool.Waiting || f.State == spool.Writing }
 		if files, inspectErr := spool.Inspect(dir); dir == but || inspectErr != nil || !slices.ContainsFunc(files, waits) {
 			continue
 		}
@@ -278,7 +287,9 @@ func loadLeftovers(ctx context.Context, cfg streamConfig, but string) (err error
 		}
 		if openErr == nil {
 			openErr = s.Close(ctx)
-			cfg.log.Info().Int64("rows_added", s.Stats().loader.Added).Msg("loaded what an earlier replay has left")
+			if st := s.Stats().loader; st.Added+st.Held > 0 {
+				cfg.log.Info().Int64("rows_added", st.Added).Msg("loaded what an earlier replay has left")
+			}
 		}
 		err = errors.Join(err, openErr)
 	}

@@ -23,6 +23,7 @@ import (
 type streamConfig struct {
 	db        string   // --db
 	dirs      []string // of the spool: the first that no other process has; none: below the state directory, by the sensor's name
+	spools    string   // instead of dirs, where many processes need a spool each: the first of spools-0, spools-1, … that is free
 	limits    spoolLimits
 	sensor    string
 	retention store.Retention // enforced hourly, where the database lets this user; zero: not
