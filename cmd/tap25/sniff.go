@@ -21,9 +21,11 @@ type sniffSettings struct {
 	retention  string
 	json       bool
 	metrics    string
-	control    string
-	user       string
-	logLevel   string
+
+	metricsHosts []string
+	control      string
+	user         string
+	logLevel     string
 }
 
 func sniffCommand() *cobra.Command {
@@ -72,6 +74,7 @@ func sniffFlags(cmd *cobra.Command, s *sniffSettings) {
 	f.StringVar(&s.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
 	f.StringVar(&s.retention, "retention", "2y", "age at which days of the database are dropped, such as 2y, 24mo or 730d; 'never' keeps all")
 	f.StringVar(&s.metrics, "metrics", "", "address of /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
+	f.StringSliceVar(&s.metricsHosts, "metrics-host", nil, "name by which --metrics is asked, besides its address, localhost and the host name; may be repeated")
 	f.StringVar(&s.control, "control", "", "unix socket for tap25 status (default: control.sock in /run/tap25 for root, else in the state directory)")
 	f.StringVar(&s.user, "user", "", "user to become once attached, where started by root (default: whose the state directory is, with --db local the cluster's; else root without rights)")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")

@@ -138,6 +138,11 @@ func (s *sniffSettings) check() error {
 	case !slices.Contains([]string{"debug", "info", "warn", "error"}, s.logLevel):
 		err = fmt.Errorf("--log-level %q is not debug, info, warn or error", s.logLevel)
 	}
+	for _, name := range s.metricsHosts {
+		if _, ok := hostName(name); err == nil && !ok {
+			err = fmt.Errorf("--metrics-host %q is not the name of a host", name)
+		}
+	}
 	if err == nil && s.retention != "never" {
 		if _, parseErr := store.ParseRetention(s.retention); parseErr != nil {
 			err = fmt.Errorf("--retention: %w", parseErr)
@@ -189,7 +194,8 @@ func (s *sniffSettings) unchangeable(next *sniffSettings) (names []string) {
 		{"interface", !slices.Equal(s.interfaces, next.interfaces)}, {"json", s.json != next.json}, {"db", s.db != next.db},
 		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.bytes != next.limits.bytes}, {"spool-age", s.limits.age != next.limits.age}, {"sensor", s.sensor != next.sensor}, {"workers", s.workers != next.workers},
 		{"ring-bytes", s.ringBytes != next.ringBytes}, {"inline", s.inline != next.inline}, {"xdp", s.xdp != next.xdp},
-		{"checksum", s.checksum != next.checksum}, {"metrics", s.metrics != next.metrics}, {"control", s.control != next.control},
+		{"checksum", s.checksum != next.checksum}, {"metrics", s.metrics != next.metrics},
+		{"metrics-host", !slices.Equal(s.metricsHosts, next.metricsHosts)}, {"control", s.control != next.control},
 		{"user", s.user != next.user}, {"retention", s.retention != next.retention},
 	} {
 		if c.differs {
