@@ -44,7 +44,9 @@ func findServer() (string, error) {
 		}
 	}
 	if path, err := exec.LookPath("initdb"); err == nil {
-		out, _ := exec.Command(path, "--version").Output()
+		cmd := exec.Command(path, "--version")
+		cmd.Env = []string{} // which may hold a password
+		out, _ := cmd.Output()
 		fields := strings.Fields(string(out))
 		if len(fields) > 2 {
 			major, _, _ := strings.Cut(fields[2], ".")
@@ -100,7 +102,7 @@ func (c *Cluster) makeData() error {
 }
 
 func (c *Cluster) version() string {
-	out, err := exec.Command(filepath.Join(c.bin, "postgres"), "--version").Output()
+	out, err := c.command("postgres", "--version").Output()
 	if fields := strings.Fields(string(out)); err == nil && len(fields) > 2 {
 		major, _, _ := strings.Cut(fields[2], ".")
 		return major

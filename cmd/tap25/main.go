@@ -29,6 +29,8 @@ func process() (status int) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(40) // memory before CPU: the appliance has other uses for it
 	}
+	passCredential()
+	_ = forbidCores() // memory holds the database's password; what also holds content asks again, and fails
 	// A reader of standard output that goes away is met as EPIPE by whoever writes, who then ends in good order.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -43,7 +45,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := root, refusePassword(args)
+	if err == nil {
+		cmd, err = root.ExecuteContextC(ctx)
+	}
 	if err == nil {
 		return statusDone
 	}

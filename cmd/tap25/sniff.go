@@ -6,26 +6,27 @@ import (
 
 // sniffSettings are what flags, environment and configuration file say.
 type sniffSettings struct {
-	config     string
-	interfaces []string
-	db         string
-	spool      string
-	limits     spoolLimits
-	sensor     string
-	ports      []uint
-	workers    int
-	ringBytes  int
-	inline     bool
-	xdp        string
-	checksum   string
-	retention  string
-	json       bool
-	metrics    string
-
+	config       string
+	interfaces   []string
+	db           string
+	spool        string
+	limits       spoolLimits
+	sensor       string
+	ports        []uint
+	workers      int
+	ringBytes    int
+	inline       bool
+	xdp          string
+	checksum     string
+	retention    string
+	json         bool
+	metrics      string
 	metricsHosts []string
 	control      string
 	user         string
 	logLevel     string
+
+	exposedPassword bool // the configuration file holds one, and any user may read it
 }
 
 func sniffCommand() *cobra.Command {

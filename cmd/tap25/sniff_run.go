@@ -133,6 +133,9 @@ func (t *tap) logStart(notes []string) {
 	if t.exposed {
 		t.log.Warn().Msg("metrics: " + exposedMetrics)
 	}
+	if t.settings.exposedPassword {
+		t.log.Warn().Msg("the configuration file holds a password and any user may read it: change the password, and chmod o-r the file")
+	}
 	for _, note := range notes {
 		t.log.Warn().Msg(note)
 	}
