@@ -192,7 +192,7 @@ func dbPsql() *cobra.Command {
 			}
 			defer func() { err = errors.Join(err, db.close()) }()
 			psql := exec.Command(path, args...)
-			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), unescaped(cmd.OutOrStdout()), unescaped(cmd.ErrOrStderr())
 			if err := psqlConnection(psql, resolveDB(dsn), db.Conn().Config()); err != nil {
 				return err
 			}

@@ -40,6 +40,12 @@ func process() (status int) {
 
 // run is tap25 without the process around it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
+	stdout, stderr = onTerminal(stdout), onTerminal(stderr)
+	for _, w := range []io.Writer{stdout, stderr} {
+		if t, ok := w.(*terminal); ok {
+			defer t.end()
+		}
+	}
 	root := rootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)
