@@ -17,7 +17,7 @@ const DaysAhead = 7
 // AheadPartitions makes the partitions of today and of the days to come, by the database's clock, and says how many were
 // missing.
 func (db *DB) AheadPartitions(ctx context.Context, days int) (made int, err error) {
-	if err := db.conn.QueryRow(ctx, "select make_partitions_ahead($1)", days).Scan(&made); err != nil {
+	if err := db.conn.QueryRow(ctx, "select tap25_internal.make_partitions_ahead($1)", days).Scan(&made); err != nil {
 		return 0, fmt.Errorf("make partitions ahead: %w", err)
 	}
 	return made, nil
@@ -31,7 +31,7 @@ const daysAtOnce = 50
 func (db *DB) makeDays(ctx context.Context, rows [][]byte) error {
 	days, _ := countDays(rows)
 	for chunk := range slices.Chunk(days, daysAtOnce) {
-		if _, err := db.conn.Exec(ctx, "select make_partitions($1)", chunk); err != nil {
+		if _, err := db.conn.Exec(ctx, "select tap25_internal.make_partitions($1)", chunk); err != nil {
 			return fmt.Errorf("make the partitions of a segment: %w", err)
 		}
 	}
@@ -76,17 +76,17 @@ func copyDated(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]b
 			}
 		}
 	}
-	if err := copyTo(ctx, tx, "envelopes", columns, dated); err != nil {
+	if err := copyTo(ctx, tx, "tap25_internal.envelopes", columns, dated); err != nil {
 		return err
 	}
-	return copyTo(ctx, tx, "misdated", columns+", reason", others)
+	return copyTo(ctx, tx, "tap25_internal.misdated", columns+", reason", others)
 }
 
 // beginLoad makes the partitions that the rows need and counts the rows; it returns the days that get no partition, with
 // the reason. It is called once in a transaction, before the first row, so that locks are taken in one order.
 func beginLoad(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) (misdatedDays, error) {
 	days, counts := countDays(rows)
-	answer, err := tx.Query(ctx, "select * from begin_load($1, $2, $3)", sensor, days, counts)
+	answer, err := tx.Query(ctx, "select * from tap25_internal.begin_load($1, $2, $3)", sensor, days, counts)
 	if err != nil {
 		return nil, err
 	}

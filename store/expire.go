@@ -86,7 +86,7 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 	if cfg.DryRun {
 		return report, db.wouldExpire(ctx, &report)
 	}
-	rows, err := db.conn.Query(ctx, "select day from partitions() where day < $1 order by day", report.Cutoff)
+	rows, err := db.conn.Query(ctx, "select day from tap25_internal.partitions() where day < $1 order by day", report.Cutoff)
 	if err != nil {
 		return report, fmt.Errorf("list the days: %w", err)
 	}
@@ -95,16 +95,16 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 		return report, fmt.Errorf("list the days: %w", err)
 	}
 	for _, day := range days {
-		err := db.expireBusy(ctx, cfg, &report, "select $1::date, 'partition', * from expire_day($1, $2)", day, cfg.Version)
+		err := db.expireBusy(ctx, cfg, &report, "select $1::date, 'partition', * from tap25_internal.expire_day($1, $2)", day, cfg.Version)
 		if inUse(err) {
 			report.Busy = append(report.Busy, day)
 		} else if err != nil {
 			return report, fmt.Errorf("drop the day %s: %w", day.Format(time.DateOnly), err)
 		}
 	}
-	err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from expire_misdated($1, $2)", report.Cutoff, cfg.Version)
+	err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from tap25_internal.expire_misdated($1, $2)", report.Cutoff, cfg.Version)
 	if err == nil || inUse(err) {
-		err = db.expireBusy(ctx, cfg, &report, "select day, 'held', rows, bytes, 0 from release_holds($1)", cfg.Version)
+		err = db.expireBusy(ctx, cfg, &report, "select day, 'held', rows, bytes, 0 from tap25_internal.release_holds($1)", cfg.Version)
 	}
 	if err != nil && !inUse(err) {
 		return report, fmt.Errorf("remove rows that are no longer held: %w", err)
@@ -155,8 +155,8 @@ func inUse(err error) bool {
 
 func (db *DB) wouldExpire(ctx context.Context, report *ExpireReport) error {
 	rows, err := db.conn.Query(ctx, `
-		select p.day, 'partition', coalesce((select sum(rows) from days d where d.day = p.day), 0)::bigint, p.bytes, 0::bigint
-		from partitions() p where p.day < $1 order by p.day`, report.Cutoff)
+		select p.day, 'partition', coalesce((select sum(rows) from tap25_internal.days d where d.day = p.day), 0)::bigint, p.bytes, 0::bigint
+		from tap25_internal.partitions() p where p.day < $1 order by p.day`, report.Cutoff)
 	if err == nil {
 		report.Dropped, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ExpiredDay])
 	}

@@ -75,7 +75,7 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 
 // enterLoad enters a segment in loads; false where it stands there. It waits for another that is just loading it.
 func enterLoad(ctx context.Context, tx pgx.Tx, b batch) (bool, error) {
-	tag, err := tx.Exec(ctx, "insert into loads (sensor, segment, rows) values ($1, $2, $3) on conflict do nothing", b.sensor, b.key, len(b.rows))
+	tag, err := tx.Exec(ctx, "insert into tap25_internal.loads (sensor, segment, rows) values ($1, $2, $3) on conflict do nothing", b.sensor, b.key, len(b.rows))
 	return tag.RowsAffected() == 1, err
 }
 
@@ -106,7 +106,7 @@ func (db *DB) loaded(ctx context.Context, b batch) (yes bool, err error) {
 // PruneLoads forgets segments of a sensor that no spool can hold any more: those with keys of a spool's own that sort before
 // older and were loaded more than 30 days ago.
 func (db *DB) PruneLoads(ctx context.Context, sensor, older string) (n int64, err error) {
-	if err := db.conn.QueryRow(ctx, "select prune_loads($1, $2)", sensor, older).Scan(&n); err != nil {
+	if err := db.conn.QueryRow(ctx, "select tap25_internal.prune_loads($1, $2)", sensor, older).Scan(&n); err != nil {
 		return 0, fmt.Errorf("prune the table loads: %w", err)
 	}
 	return n, nil

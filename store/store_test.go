@@ -80,10 +80,14 @@ func database(t testing.TB, bare bool) *DB {
 	return db
 }
 
+// testPath lets tests name tap25's objects without their schemas.
+const testPath = " search_path='tap25,tap25_internal,public'"
+
+// another connects to a test's database.
 func another(t testing.TB, name string) *DB {
 	t.Helper()
 	c, _ := shared()
-	db, err := Open(t.Context(), strings.Replace(c.DSN(), "dbname=postgres", "dbname="+name, 1))
+	db, err := Open(t.Context(), strings.Replace(c.DSN(), "dbname=postgres", "dbname="+name+testPath, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +290,7 @@ func TestCheck_SaysWhatIsWrongWithTheSchema(t *testing.T) {
 	if err := db.Check(t.Context()); err != nil {
 		t.Errorf("after migrating: %v", err)
 	}
-	if _, err := db.Conn().Exec(t.Context(), "update "+versionTable+" set version = 99"); err != nil {
+	if _, err := db.Conn().Exec(t.Context(), "update tap25_internal."+versionTable+" set version = 99"); err != nil {
 		t.Fatal(err)
 	}
 	for _, err := range []error{db.Check(t.Context()), db.Migrate(t.Context())} {
