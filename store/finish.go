@@ -77,14 +77,15 @@ type overDay struct {
 // reindex rebuilds the indexes of a day, packed as full as they go, beside readers and writers; nothing is done where another
 // connection does so. It is many transactions: what one that was broken off has left, the next removes.
 func (db *DB) reindex(ctx context.Context, d overDay, patience time.Duration) (before, after int64, err error) {
-	var locked bool
-	if err := db.conn.QueryRow(ctx, "select pg_try_advisory_lock(25, 2147483647)").Scan(&locked); err != nil || !locked {
+	release, ok, err := db.onlyRebuild(ctx)
+	if err != nil || !ok {
 		return 0, 0, err
 	}
+	defer release()
 	defer func() {
-		_, unlockErr := db.conn.Exec(context.WithoutCancel(ctx), "reset lock_timeout; select pg_advisory_unlock(25, 2147483647)")
+		_, resetErr := db.conn.Exec(context.WithoutCancel(ctx), "reset lock_timeout")
 		if !db.conn.IsClosed() {
-			err = errors.Join(err, unlockErr)
+			err = errors.Join(err, resetErr)
 		}
 	}()
 	const size = "select pg_indexes_size($1::regclass)"

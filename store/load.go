@@ -51,13 +51,12 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 	if err := db.makeDays(ctx, all); err != nil {
 		return nil, err
 	}
-	added = make([]bool, len(batches))
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		if added, err = enterLoads(ctx, tx, batches); err != nil {
+			return err
+		}
 		rows := all[:0]
 		for i, b := range batches {
-			if added[i], err = enterLoad(ctx, tx, b); err != nil {
-				return err
-			}
 			if added[i] {
 				rows = append(rows, b.rows...)
 			}
@@ -68,15 +67,19 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 		return copyRows(ctx, tx, batches[0].sensor, rows)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("load %d rows: %w", len(all), err)
+		return nil, fmt.Errorf("load %d rows: %w", len(all), db.locked(ctx, err))
 	}
 	return added, nil
 }
 
-// enterLoad enters a segment in loads; false where it stands there. It waits for another that is just loading it.
-func enterLoad(ctx context.Context, tx pgx.Tx, b batch) (bool, error) {
-	tag, err := tx.Exec(ctx, "insert into tap25_internal.loads (sensor, segment, rows) values ($1, $2, $3) on conflict do nothing", b.sensor, b.key, len(b.rows))
-	return tag.RowsAffected() == 1, err
+// enterLoads enters segments of one sensor in loads; false for one that stands there. It waits for another that is just loading one.
+func enterLoads(ctx context.Context, tx pgx.Tx, batches []batch) (added []bool, err error) {
+	keys, counts := make([]string, len(batches)), make([]int64, len(batches))
+	for i, b := range batches {
+		keys[i], counts[i] = b.key, int64(len(b.rows))
+	}
+	err = tx.QueryRow(ctx, "select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys, counts).Scan(&added)
+	return added, err
 }
 
 // errUndo ends a transaction that only asked a question.
@@ -90,11 +93,11 @@ func (db *DB) Loaded(ctx context.Context, sensor, segment string) (bool, error) 
 // loaded says whether a load has committed a segment. A sensor may not read loads, so it tries to enter it.
 func (db *DB) loaded(ctx context.Context, b batch) (yes bool, err error) {
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		fresh, err := enterLoad(ctx, tx, b)
+		fresh, err := enterLoads(ctx, tx, []batch{b})
 		if err != nil {
 			return err
 		}
-		yes = !fresh
+		yes = !fresh[0]
 		return errUndo
 	})
 	if !errors.Is(err, errUndo) {

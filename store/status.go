@@ -26,7 +26,8 @@ type Status struct {
 	Expired     int64      `json:"expired_days"`
 	Loads       int64      `json:"loads"` // an estimate once they are many
 	Loaded      *time.Time `json:"last_load"`
-	Lag         *float64   `json:"lag_seconds"` // since the last load
+	Lag         *float64   `json:"lag_seconds"`         // since the last load
+	Late        []string   `json:"late_days,omitempty"` // days that expiry could not drop, with who used them
 	Warning     string     `json:"warning,omitempty"`
 }
 
@@ -67,6 +68,9 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 		s.warn(fmt.Sprintf("a question over all days takes %d locks of about %d: raise max_locks_per_transaction in postgresql.conf to 512", need, locks))
 	}
 	if err := db.warnOfStrangers(ctx, &s); err != nil {
+		return s, err
+	}
+	if s.Late, err = db.late(ctx); err != nil {
 		return s, err
 	}
 	for fn, to := range map[string]**time.Time{"min": &s.Oldest, "max": &s.Newest} {
@@ -110,4 +114,18 @@ func (db *DB) warnOfStrangers(ctx context.Context, s *Status) error {
 			pgx.Identifier{db.conn.Config().Database}.Sanitize() + " FROM PUBLIC;")
 	}
 	return nil
+}
+
+// late lists the days that expiry could not drop, each as a line for people.
+func (db *DB) late(ctx context.Context) ([]string, error) {
+	rows, err := db.conn.Query(ctx, `select format('the day %s cannot be dropped since %s: in use by %s', to_char(day, 'YYYY-MM-DD'),
+		to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), coalesce(nullif(users, ''), 'a load')) from tap25_internal.late_days order by day`)
+	if err != nil {
+		return nil, fmt.Errorf("ask which days are late: %w", err)
+	}
+	late, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("ask which days are late: %w", err)
+	}
+	return late, nil
 }

@@ -200,7 +200,7 @@ func (s *sniffSettings) unchangeable(next *sniffSettings) (names []string) {
 		{"ring-bytes", s.ringBytes != next.ringBytes}, {"inline", s.inline != next.inline}, {"xdp", s.xdp != next.xdp},
 		{"checksum", s.checksum != next.checksum}, {"metrics", s.metrics != next.metrics},
 		{"metrics-host", !slices.Equal(s.metricsHosts, next.metricsHosts)}, {"control", s.control != next.control},
-		{"user", s.user != next.user}, {"retention", s.retention != next.retention},
+		{"user", s.user != next.user}, {"retention", s.retention != next.retention}, {"end-readers-after", s.endReaders != next.endReaders},
 	} {
 		if c.differs {
 			names = append(names, c.name)

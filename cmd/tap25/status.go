@@ -49,6 +49,9 @@ func dbStatus() *cobra.Command {
 				fmt.Fprintf(w, "held\t%d\nmisdated\t%d\nexpired days\t%d\nloads\t%d\nlast load\t%s\n", s.Held, s.Misdated, s.Expired, s.Loads, loaded)
 				fmt.Fprintf(w, "spool\t%d segments with %d rows wait, %d bytes in all\noldest waiting\t%s\nset aside\t%d rows\n",
 					waiting.Segments, waiting.Rows, waiting.Bytes, when(waiting.Oldest), waiting.SetAside)
+				for _, day := range s.Late {
+					fmt.Fprintf(w, "warning\t%s\n", day)
+				}
 				if s.Warning != "" {
 					fmt.Fprintf(w, "warning\t%s\n", s.Warning)
 				}
