@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -39,6 +40,10 @@ func dbExpire() *cobra.Command {
 				finished, err := db.FinishDays(ctx, store.FinishConfig{})
 				for _, d := range finished {
 					fmt.Fprintf(cmd.OutOrStdout(), "finished %s\n", d)
+				}
+				if errors.Is(err, store.ErrPooled) {
+					fmt.Fprintf(cmd.ErrOrStderr(), "tap25: %v\n", err)
+					return nil
 				}
 				return err
 			})

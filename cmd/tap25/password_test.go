@@ -113,7 +113,7 @@ func withPassword(t *testing.T) (dsn string) {
 		err = os.WriteFile(data, append([]byte("local all pw scram-sha-256\n"), rules...), 0o600)
 	}
 	if err == nil {
-		_, err = conn.Exec(t.Context(), "create role pw login password '"+secretWord+"'; select pg_reload_conf()")
+		_, err = conn.Exec(t.Context(), "create role pw login password '"+secretWord+"'; grant connect on database postgres to pw; select pg_reload_conf()")
 	}
 	if err != nil {
 		t.Fatal(err)
