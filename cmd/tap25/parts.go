@@ -116,9 +116,10 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) 
 // lock keeps other replays of the same files out until they are released. Where no lock file can be made, the keys still tell
 // afterwards, see note.
 func (r *replay) lock(ctx context.Context, s *stream, c *capturesHeld) (err error) {
+	_, database := replaySpool(resolveDB(r.db))
 	var keys []string
 	for _, p := range c.parts {
-		keys = append(keys, fmt.Sprintf("%s %q %s", replaySpool(resolveDB(r.db)), s.cfg.sensor, p.key))
+		keys = append(keys, fmt.Sprintf("%s %q %s", database, s.cfg.sensor, p.key))
 	}
 	c.lock, err = lockCaptures(ctx, keys, func() { s.cfg.log.Info().Msg("waiting for another replay of these files") })
 	if err != nil && ctx.Err() == nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 )
 
@@ -103,21 +104,27 @@ func TestRun_PasswordInAnArgumentIsRefused(t *testing.T) {
 	}
 }
 
-// withPassword is a private cluster that one user, pw, enters with secretWord; it returns the connection string without.
-func withPassword(t *testing.T) (dsn string) {
+// mayLogIn makes a login of the private cluster that is let in by a method.
+func mayLogIn(t *testing.T, conn *pgx.Conn, name, method, options string) {
 	t.Helper()
-	conn, cluster := server(t)
-	data := filepath.Join(os.Getenv("XDG_STATE_HOME"), "tap25", "data", "pg_hba.conf")
-	rules, err := os.ReadFile(data)
+	path := filepath.Join(os.Getenv("XDG_STATE_HOME"), "tap25", "data", "pg_hba.conf")
+	rules, err := os.ReadFile(path)
 	if err == nil {
-		err = os.WriteFile(data, append([]byte("local all pw scram-sha-256\n"), rules...), 0o600)
+		err = os.WriteFile(path, append([]byte("local all "+name+" "+method+"\n"), rules...), 0o600)
 	}
 	if err == nil {
-		_, err = conn.Exec(t.Context(), "create role pw login password '"+secretWord+"'; grant connect on database postgres to pw; select pg_reload_conf()")
+		_, err = conn.Exec(t.Context(), "create role "+name+" login "+options+"; grant connect on database postgres to "+name+"; select pg_reload_conf()")
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// withPassword is a private cluster that one user, pw, enters with secretWord; it returns the connection string without.
+func withPassword(t *testing.T) (dsn string) {
+	t.Helper()
+	conn, cluster := server(t)
+	mayLogIn(t, conn, "pw", "scram-sha-256", "password '"+secretWord+"'")
 	host, _, _ := strings.Cut(strings.TrimPrefix(cluster.DSN(), "host="), " ")
 	dsn = "host=" + host + " user=pw dbname=postgres"
 	await(t, "the server to ask for a password", func() bool {

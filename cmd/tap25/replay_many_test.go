@@ -130,6 +130,23 @@ func TestReplay_ManyAtOnceShareThePrivateClusterThatOneOfThemStarts(t *testing.T
 	}
 }
 
+// leave has a row wait in a spool as a replay leaves it that is killed once it has sealed.
+func leave(t *testing.T, dir, sensor string, i int) {
+	t.Helper()
+	s, err := spool.Open(spool.Config{Dir: dir, Sensor: sensor, SegmentRecords: -1, SegmentBytes: -1, SegmentAge: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := &stream{spool: s, append: s.Append, seal: s.Seal}
+	e := envelope(i)
+	address := fmt.Sprintf("left-%d@b.example", i)
+	e.RcptTo, e.Sensor = &address, sensor
+	st.Emit(e)
+	if err := errors.Join(st.Seal(fmt.Sprint("replay-left-", i)), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Replays that were killed leave their spools; of several that come later, each is loaded by one.
 func TestReplay_ManyCompleteWhatKilledOnesHaveLeft(t *testing.T) {
 	conn, _ := server(t)
@@ -138,19 +155,8 @@ func TestReplay_ManyCompleteWhatKilledOnesHaveLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 6 { // as a replay leaves it that is killed once it has sealed
-		s, err := spool.Open(spool.Config{Dir: filepath.Join(base, fmt.Sprint("replay-", i)), Sensor: "tap", SegmentRecords: -1, SegmentBytes: -1, SegmentAge: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		st := &stream{cfg: streamConfig{}, spool: s, append: s.Append, seal: s.Seal}
-		e := envelope(i)
-		address := fmt.Sprintf("left-%d@b.example", i)
-		e.RcptTo = &address
-		st.Emit(e)
-		if err := errors.Join(st.Seal(fmt.Sprint("replay-left-", i)), s.Close()); err != nil {
-			t.Fatal(err)
-		}
+	for i := range 6 {
+		leave(t, filepath.Join(base, fmt.Sprint("replay-", i)), "tap", i)
 	}
 	var replays [][]string
 	for i := range 4 {
@@ -160,6 +166,46 @@ func TestReplay_ManyCompleteWhatKilledOnesHaveLeft(t *testing.T) {
 	wantRows(t, conn, map[string]int{"tap": 4*20 + 6})
 	if files, err := spoolFiles(nil); err != nil || len(files) > 0 {
 		t.Errorf("%d files are left in the spools: %v", len(files), err)
+	}
+}
+
+// A login of one sensor may not load what that of another has left: each has spools of its own. And who gives another's name learns
+// so at once, with nothing left behind.
+func TestReplay_EachLoginCompletesItsOwn(t *testing.T) {
+	conn, cluster := server(t)
+	dir := t.TempDir()
+	base, err := spoolBase()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn := map[string]string{}
+	for i, login := range []string{"tap1", "tap2"} {
+		mayLogIn(t, conn, login, "trust", "in role tap25_sensor")
+		dsn[login] = strings.Replace(cluster.DSN(), "user=postgres", "user="+login, 1)
+		name, before := replaySpool(dsn[login])
+		leave(t, filepath.Join(base, name+"-0"), login, i)
+		if i == 0 {
+			leave(t, filepath.Join(base, before+"-3"), login, 7) // of a tap25 that did not tell users apart
+		}
+	}
+	capture := whole(t, dir, "a", 1, 20)
+	together(t, [][]string{{"--db", dsn["tap1"], "--sensor", "tap1", capture}})
+	wantRows(t, conn, map[string]int{"tap1": 20 + 2, "tap2": 0})
+	together(t, [][]string{{"--db", dsn["tap2"], "--sensor", "tap2", capture}})
+	wantRows(t, conn, map[string]int{"tap1": 20 + 2, "tap2": 20 + 1})
+	file, err := os.Open(capture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, input := range []string{"-", capture} {
+		var diag bytes.Buffer
+		if status := run(t.Context(), []string{"replay", "--db", dsn["tap1"], "--sensor", "tap2", input}, file, &diag, &diag); status != statusFailed || !strings.Contains(diag.String(), "42501") {
+			t.Errorf("status %d: %s", status, diag.String())
+		}
+	}
+	if files, err := spoolFiles(nil); err != nil || len(files) > 0 {
+		t.Errorf("%d files are left in the spools: %v %+v", len(files), err, files)
 	}
 }
 
@@ -184,7 +230,7 @@ func TestStream_SaysSoWhereAllSpoolsAreInUse(t *testing.T) {
 	if err := s.openSpool(); !errors.Is(err, spool.ErrBusy) || !strings.Contains(err.Error(), "1000 replays into this database run already") {
 		t.Error(err)
 	}
-	if dirs, err := leftSpools(filepath.Join(base, "replay")); err != nil || len(dirs) != mostReplays {
+	if dirs, err := leftSpools(base, "replay"); err != nil || len(dirs) != mostReplays {
 		t.Errorf("%d directories are looked at: %v", len(dirs), err)
 	}
 }

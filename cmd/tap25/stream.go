@@ -160,9 +160,9 @@ func (s *stream) passes() func(error) bool {
 	}
 }
 
-// ask asks the database, on a connection of its own, again while the patience lasts.
+// ask asks the database, on a connection of its own, again while the patience lasts and waiting may help.
 func (s *stream) ask(ctx context.Context, question func(*store.DB) error) error {
-	return s.again(ctx, func(error) bool { return true }, question)
+	return s.again(ctx, func(err error) bool { return !store.Hopeless(err) }, question)
 }
 
 // again asks again after each error that is worth it, while the patience lasts.

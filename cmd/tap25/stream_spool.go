@@ -101,16 +101,19 @@ func sensorDir(sensor string) string {
 	return b.String()
 }
 
-// leftSpools lists the spools whose names are prefix, a hyphen and a number.
-func leftSpools(prefix string) (dirs []string, err error) {
-	entries, err := os.ReadDir(filepath.Dir(prefix))
+// leftSpools lists the spools in a directory whose names are one of these, a hyphen and a number.
+func leftSpools(base string, names ...string) (dirs []string, err error) {
+	entries, err := os.ReadDir(base)
 	if err != nil {
 		return nil, fmt.Errorf("list the spools: %w", err)
 	}
 	for _, e := range entries {
-		number, ok := strings.CutPrefix(e.Name(), filepath.Base(prefix)+"-")
-		if n, err := strconv.Atoi(number); ok && err == nil && n >= 0 && n < mostReplays && strconv.Itoa(n) == number && e.IsDir() {
-			dirs = append(dirs, filepath.Join(filepath.Dir(prefix), e.Name()))
+		i := strings.LastIndexByte(e.Name(), '-')
+		if i < 0 || !e.IsDir() || !slices.Contains(names, e.Name()[:i]) {
+			continue
+		}
+		if n, err := strconv.ParseUint(e.Name()[i+1:], 10, 16); err == nil && n < mostReplays {
+			dirs = append(dirs, filepath.Join(base, e.Name()))
 		}
 	}
 	return dirs, nil
