@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -208,4 +210,24 @@ func TestDatabaseFiles_HaveThePasswordFile(t *testing.T) {
 	if files := databaseFiles("postgres://u@h/x?passfile=/a/b"); len(files) != 1 || files[0] != "/a/b" {
 		t.Errorf("%q", files)
 	}
+}
+
+// Memory, which holds the password, is written to no core file, and other processes of the user cannot read it.
+func TestProcess_LeavesNoCores(t *testing.T) {
+	cmd := exec.Command("tap25", "replay", "--json", "-")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		stdin.Close()
+		_ = cmd.Wait()
+	}()
+	await(t, "the limit of cores to be nothing", func() bool {
+		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", cmd.Process.Pid))
+		return err == nil && regexp.MustCompile(`(?m)^Max core file size +0 +0 `).Match(limits)
+	})
 }

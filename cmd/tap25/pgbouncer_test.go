@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -52,9 +53,8 @@ func bouncer(t *testing.T, cluster *store.Cluster, database string) (dsn string)
 			t.Fatal(err)
 		}
 	}
-	var said syncBuffer
-	cmd := exec.Command(program, settings)
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd := exec.Command(program, "-q", settings)
+	cmd.Stderr = t.Output()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 { // which it refuses, and the server knows this user by its name
 		uid, gid := cluster.Owner()
@@ -74,7 +74,7 @@ func bouncer(t *testing.T, cluster *store.Cluster, database string) (dsn string)
 		cmd.Wait()
 	})
 	dsn = fmt.Sprintf("host=%s port=6432 user=%s dbname=%s", dir, server.User, database)
-	await(t, "pgbouncer to answer: "+said.String(), func() bool {
+	awaitFor(t, time.Minute, "pgbouncer to answer", func() bool {
 		db, err := store.Open(t.Context(), dsn)
 		if err != nil {
 			return false
@@ -137,7 +137,7 @@ func followThrough(t *testing.T, conn *pgx.Conn, dsn string) {
 	want := rotated(t, dir, 3, 100)
 	var diag bytes.Buffer
 	cmd := tap25(t, &diag, "replay", "--follow", dir, "--db", dsn, "--sensor", "follows")
-	await(t, "the rows of the follower", func() bool {
+	awaitFor(t, 2*time.Minute, "the rows of the follower", func() bool {
 		var rows int
 		err := conn.QueryRow(t.Context(), "select count(*) from mail where sensor = 'follows'").Scan(&rows)
 		return err == nil && rows >= want
