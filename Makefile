@@ -33,20 +33,24 @@ install-run:
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; }
 
 # What the tests need besides: a C compiler for the race detector, ip for network namespaces, systemd-analyze, for the live
-# tests as root tcpdump, Postfix and Exim; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are installed, a test
-# compiles it anew and compares.
+# tests as root tcpdump, Postfix and Exim; pgbouncer; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are
+# installed, a test compiles it anew and compares.
 install-test: install-run
 	@PATH=$$PATH:/usr/sbin:/sbin; command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null && command -v tcpdump >/dev/null && command -v setcap >/dev/null && command -v valgrind >/dev/null && command -v systemd-analyze >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool tcpdump libcap2-bin valgrind systemd; }
+	@PATH=$$PATH:/usr/sbin; command -v pgbouncer >/dev/null || $(MAKE) --no-print-directory bin/pgbouncer
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory bin/mta
 
-# Postfix and Exim are only unpacked: as packages they conflict, and would take the place of the machine's own mail system.
-bin/mta:
-	apt-get update -q
-	rm -rf bin/mta.new && mkdir -p bin/mta.new/debs
-	cd bin/mta.new/debs && apt-get download -q postfix exim4-daemon-light
-	for deb in bin/mta.new/debs/*.deb; do dpkg -x $$deb bin/mta.new || exit 1; done
-	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends postfix exim4-daemon-light | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p')
-	mv bin/mta.new bin/mta
+# Packages that are only unpacked, with the libraries that they need: installed, Postfix and Exim conflict, and would take the place
+# of the machine's own mail system, and pgbouncer would start a service.
+bin/mta: UNPACK = postfix exim4-daemon-light
+bin/pgbouncer: UNPACK = pgbouncer
+bin/mta bin/pgbouncer:
+	$(SUDO) apt-get update -q
+	rm -rf $@.new && mkdir -p $@.new/debs
+	cd $@.new/debs && apt-get download -q $(UNPACK)
+	for deb in $@.new/debs/*.deb; do dpkg -x $$deb $@.new || exit 1; done
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends $(UNPACK) | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p')
+	mv $@.new $@
 
 demo: install-run build
 	sh docs/demo.sh

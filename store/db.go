@@ -40,6 +40,9 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 
 func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	cfg.ConnectTimeout = connectTimeout
+	if cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement { // prepared statements of a session are another's next, behind a pooler
+		cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	cfg.RuntimeParams["application_name"] = "tap25"
 	cfg.RuntimeParams["timezone"] = "UTC"
 	if _, given := cfg.RuntimeParams["search_path"]; !given {

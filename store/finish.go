@@ -27,7 +27,8 @@ type FinishedDay struct {
 
 // FinishDays does what is due for the days that are over: it makes their summaries, and rebuilds their indexes where the user
 // owns them. Both are recorded, and done again where many rows came late. Neither holds up a reader or a load; what another
-// connection does at the same time is left to it. Days that were finished are returned with an error too.
+// connection does at the same time is left to it. Days that were finished are returned with an error too; ErrPooled, where indexes
+// are left as they are, comes after all else is done.
 func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []FinishedDay, err error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute
@@ -46,6 +47,10 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	if err != nil {
 		return nil, fmt.Errorf("list the days that are over: %w", err)
 	}
+	pooled, err := db.pooledRebuild(ctx, days)
+	if err != nil {
+		return nil, err
+	}
 	waited := false // in vain, for a transaction that the other days would wait for as well
 	for _, d := range days {
 		did := FinishedDay{Day: d.Day}
@@ -54,7 +59,7 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 				return done, fmt.Errorf("summarize the day %s: %w", d.Day.Format(time.DateOnly), err)
 			}
 		}
-		if d.Reindex && !waited {
+		if d.Reindex && !waited && !pooled {
 			did.Before, did.After, err = db.reindex(ctx, d, cfg.Patience)
 			if waited = inUse(err); err != nil && !waited {
 				return done, fmt.Errorf("reindex the day %s: %w", d.Day.Format(time.DateOnly), err)
@@ -63,6 +68,9 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 		if did.Summarized || did.After > 0 {
 			done = append(done, did)
 		}
+	}
+	if pooled {
+		return done, fmt.Errorf("rebuild the indexes of days that are over: %w", ErrPooled)
 	}
 	return done, nil
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -98,6 +99,9 @@ func (db *DB) Migrate(ctx context.Context) error {
 			return newer(have, want)
 		case have == want:
 			return nil
+		}
+		if pooler, err := db.pooled(ctx); err != nil || pooler {
+			return cmp.Or(err, fmt.Errorf("migrate the schema: %w", ErrPooled))
 		}
 		if err := db.Guard(ctx); err != nil {
 			return err

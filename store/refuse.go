@@ -66,6 +66,9 @@ func hopeless(err error) bool {
 	return ok && slices.Contains([]string{"28", "3D", "3F", "42"}, e.Code[:min(2, len(e.Code))])
 }
 
+// Hopeless says whether waiting does not cure an error.
+func Hopeless(err error) bool { return hopeless(err) }
+
 // Passes says whether an error is that of a server which goes down or comes up: it had taken the connection, or says so
 // itself (SQLSTATE 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now).
 func Passes(err error) bool {

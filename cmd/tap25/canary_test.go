@@ -261,7 +261,11 @@ func TestCanary_IsInNoErrorText(t *testing.T) {
 		t.Setenv("DATABASE_URL", url)
 		for _, args := range [][]string{{"replay", "--db", url, "-"}, {"replay", "-"}, {"db", "status"}} {
 			var out, diag bytes.Buffer
-			if status := run(t.Context(), args, bytes.NewReader(canaryCapture(t)), &out, &diag); status != statusFailed {
+			want := statusFailed
+			if slices.Contains(args, url) {
+				want = statusUsage
+			}
+			if status := run(t.Context(), args, bytes.NewReader(canaryCapture(t)), &out, &diag); status != want {
 				t.Errorf("%s: status %d", what, status)
 			}
 			checkClean(t, what, append(out.Bytes(), diag.Bytes()...), canary, pigeon)

@@ -36,7 +36,7 @@ func doctorCommand() *cobra.Command {
 	f := cmd.Flags()
 	all := &cobra.Command{}
 	sniffFlags(all, s)
-	for _, name := range []string{"config", "interface", "port", "workers", "ring-bytes", "inline", "xdp", "control", "db"} {
+	for _, name := range []string{"config", "interface", "port", "workers", "ring-bytes", "inline", "xdp", "metrics", "control", "db"} {
 		f.AddFlag(all.Flags().Lookup(name))
 	}
 	f.Float64Var(&d.seconds, "seconds", 5, "how long to listen, up to an hour; 0: not at all")
@@ -100,7 +100,7 @@ func (d *doctor) gather(ctx context.Context, s *sniffSettings, diag io.Writer) (
 		program = "tap25"
 	}
 	f := &doctorFacts{
-		want: doctorWants{workers: s.workers, ringBytes: s.ringBytes, inline: s.inline, xdp: s.xdp, ports: s.portSet(), program: program},
+		want: doctorWants{workers: s.workers, ringBytes: s.ringBytes, inline: s.inline, xdp: s.xdp, ports: s.portSet(), program: program, metrics: s.metrics},
 		host: hostFactsNow(),
 
 		database: databaseFactsNow(ctx, s.db),

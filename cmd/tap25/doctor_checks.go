@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"strings"
 )
 
@@ -65,7 +66,24 @@ func checkHost(h *hostFacts, want *doctorWants) []doctorCheck {
 		c.add("clock", checkOK, "synchronised")
 	}
 	checkMemory(c, h, want)
+	checkMetrics(c, want.metrics)
 	return c.list
+}
+
+// checkMetrics looks whether others than this host may ask for metrics.
+func checkMetrics(c *checkup, address string) {
+	if address == "" {
+		return
+	}
+	a, err := net.ResolveTCPAddr("tcp", address)
+	switch {
+	case err != nil:
+		c.add("metrics", checkUnknown, "the address of --metrics is not known: "+err.Error())
+	case !loopback(a):
+		c.add("metrics", checkNote, exposedMetrics, "tap25 sniff --metrics 127.0.0.1:9425")
+	default:
+		c.add("metrics", checkOK, "served to this host alone")
+	}
 }
 
 // checkKernel wants what the XDP program takes: bpf_xdp_load_bytes came with Linux 5.18.

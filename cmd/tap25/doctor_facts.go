@@ -30,6 +30,7 @@ type doctorWants struct {
 	xdp       string // --xdp
 	ports     []uint16
 	program   string // path of tap25
+	metrics   string // --metrics
 }
 
 // hostFacts are of the machine and of this process.

@@ -60,6 +60,8 @@ func TestDoctor_EveryFindingHasItsMend(t *testing.T) {
 		"down":              {func(f *doctorFacts) { f.interfaces[0].up = false }, "eth1 link", checkProblem, "ip link set dev eth1 up"},
 		"no carrier":        {func(f *doctorFacts) { f.interfaces[0].carrier = false }, "eth1 link", checkProblem, "cable"},
 		"address":           {func(f *doctorFacts) { f.interfaces[0].address = true }, "eth1 address", checkProblem, "--inline"},
+		"metrics for all":   {func(f *doctorFacts) { f.want.metrics = ":9425" }, "host metrics", checkNote, "127.0.0.1:9425"},
+		"metrics, private":  {func(f *doctorFacts) { f.want.metrics = "[::1]:9425" }, "host metrics", checkOK, ""},
 		"XDP taken":         {func(f *doctorFacts) { f.interfaces[0].attached = true }, "eth1 XDP", checkProblem, "xdp off"},
 		"no native XDP":     {func(f *doctorFacts) { f.traffic.native["eth1"] = false }, "eth1 XDP", checkProblem, "driver has native XDP"},
 		"generic wanted":    {func(f *doctorFacts) { f.traffic.native["eth1"], f.want.xdp = false, "generic" }, "eth1 XDP", checkNote, ""},

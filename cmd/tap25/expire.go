@@ -48,6 +48,10 @@ func dbExpire() *cobra.Command {
 				for _, d := range finished {
 					fmt.Fprintf(cmd.OutOrStdout(), "finished %s\n", d)
 				}
+				if errors.Is(err, store.ErrPooled) {
+					fmt.Fprintf(cmd.ErrOrStderr(), "tap25: %v\n", err)
+					return nil
+				}
 				return err
 			})
 		},

@@ -117,7 +117,7 @@ func (r *report) show(w io.Writer, before *report, over bool) error {
 	}
 	text := b.String()
 	if over {
-		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
+		w, text = unescaped(w), "\x1b[H"+strings.ReplaceAll(shown(text), "\n", "\x1b[K\n")+"\x1b[J"
 	}
 	_, err := io.WriteString(w, text)
 	return err

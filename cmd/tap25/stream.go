@@ -23,6 +23,7 @@ import (
 type streamConfig struct {
 	db        string   // --db
 	dirs      []string // of the spool: the first that no other process has; none: below the state directory, by the sensor's name
+	spools    string   // instead of dirs, where many processes need a spool each: the first of spools-0, spools-1, … that is free
 	limits    spoolLimits
 	sensor    string
 	retention store.Retention // enforced hourly, where the database lets this user; zero: not
@@ -169,9 +170,9 @@ func (s *stream) passes() func(error) bool {
 	}
 }
 
-// ask asks the database, on a connection of its own, again while the patience lasts.
+// ask asks the database, on a connection of its own, again while the patience lasts and waiting may help.
 func (s *stream) ask(ctx context.Context, question func(*store.DB) error) error {
-	return s.again(ctx, func(error) bool { return true }, question)
+	return s.again(ctx, func(err error) bool { return !store.Hopeless(err) }, question)
 }
 
 // again asks again after each error that is worth it, while the patience lasts.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -56,6 +57,10 @@ func (s *stream) upkeepOnce(ctx context.Context) error {
 	}
 	for _, d := range report.Finished {
 		s.cfg.log.Info().Time("day", d.Day).Bool("summarized", d.Summarized).Int64("index_bytes_before", d.Before).Int64("index_bytes", d.After).Msg("finished a day that is over")
+	}
+	if errors.Is(err, store.ErrPooled) {
+		s.cfg.log.Warn().Err(err).Msg("the rest of the database's upkeep is done")
+		return nil
 	}
 	if err != nil && ctx.Err() == nil {
 		s.cfg.log.Error().Err(err).Msg("the database's upkeep failed; it is tried again")
