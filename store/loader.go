@@ -264,7 +264,7 @@ func (l *Loader) done(s segment, rows int, added bool) error {
 		}
 		rows = len(s.rows) - n
 	}
-	if err := l.cfg.Spool.Remove(s.Segment, s.damage); err != nil {
+	if err := l.cfg.Spool.Loaded(s.Segment, s.damage); err != nil {
 		return err
 	}
 	delete(l.left, s.Path)
