@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/tern/v2/migrate"
 )
 
@@ -19,9 +20,6 @@ var migrations embed.FS
 // versionTable holds the number of the schema's last migration.
 const versionTable = "public.tap25_schema_version"
 
-// connectTimeout bounds how long a database that does not answer is waited for.
-const connectTimeout = 10 * time.Second
-
 // ErrNoSchema is a database that tap25 has not migrated.
 var ErrNoSchema = errors.New("the database has no tap25 schema: run 'tap25 db migrate' with the same --db")
 
@@ -30,28 +28,24 @@ var ErrOlderSchema = errors.New("the database's schema is older than this tap25:
 
 // DB is one connection to a database; for one goroutine.
 type DB struct {
-	conn *pgx.Conn
-}
-
-// Open connects to a PostgreSQL URL or keyword string, made secure by SecureDSN. Errors name no password.
-func Open(ctx context.Context, dsn string) (*DB, error) {
-	cfg, err := pgx.ParseConfig(SecureDSN(dsn))
-	if err != nil {
-		return nil, errors.New("the database URL cannot be read: want postgres://user@host:port/database, with the password in ~/.pgpass or PGPASSWORD")
-	}
-	return connect(ctx, cfg)
+	conn   *pgx.Conn
+	server time.Time // when the server was started that took the first rows of this connection: see begin
 }
 
 func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
-	cfg.ConnectTimeout = connectTimeout
+	patient(cfg)
 	cfg.RuntimeParams["application_name"] = "tap25"
 	cfg.RuntimeParams["timezone"] = "UTC"
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		reason := strings.Join(strings.Fields(err.Error()), " ") // pgx gives a line for each address it tried
-		return nil, &connectError{"connect to a database: " + reason + "; is it running, and does it let this user in?" + tlsHint(reason), err}
+		hint := "; is it running, and does it let this user in?" + tlsHint(reason)
+		if errors.Is(err, pgconn.ErrReadOnlyConnection) {
+			hint = "; a standby takes no rows, and nor does a server that is set to be read-only"
+		}
+		return nil, &connectError{"connect to a database: " + reason + hint, err}
 	}
 	return &DB{conn: conn}, nil
 }

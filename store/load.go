@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -53,6 +54,9 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 	}
 	added = make([]bool, len(batches))
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		if err := db.begin(ctx, tx); err != nil {
+			return err
+		}
 		rows := all[:0]
 		for i, b := range batches {
 			if added[i], err = enterLoad(ctx, tx, b); err != nil {
@@ -77,6 +81,29 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 func enterLoad(ctx context.Context, tx pgx.Tx, b batch) (bool, error) {
 	tag, err := tx.Exec(ctx, "insert into loads (sensor, segment, rows) values ($1, $2, $3) on conflict do nothing", b.sensor, b.key, len(b.rows))
 	return tag.RowsAffected() == 1, err
+}
+
+// errAnotherServer is a connection that goes to another server than before, as one through a pooler does after a failover.
+var errAnotherServer = errors.New("another server has taken the place of the one that the last rows went to")
+
+// begin begins a transaction whose COMMIT is to be relied on, whatever the role's settings: the server answers it once it is
+// on disk, and on that of a synchronous standby where there is one. A higher synchronous_commit stays. All transactions of a
+// connection must be on the same server, since that is asked for what is kept when the connection begins.
+func (db *DB) begin(ctx context.Context, tx pgx.Tx) error {
+	var server time.Time
+	err := tx.QueryRow(ctx, `select pg_catalog.pg_postmaster_start_time(),
+		case when pg_catalog.current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then pg_catalog.set_config('synchronous_commit', 'on', true) end`).
+		Scan(&server, nil)
+	if err != nil {
+		return err
+	}
+	if db.server.IsZero() {
+		db.server = server
+	}
+	if !server.Equal(db.server) {
+		return errAnotherServer
+	}
+	return nil
 }
 
 // errUndo ends a transaction that only asked a question.
