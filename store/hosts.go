@@ -78,10 +78,22 @@ func targetGiven(dsn string) bool {
 	if os.Getenv("PGTARGETSESSIONATTRS") != "" {
 		return true
 	}
-	if u, err := url.Parse(dsn); err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") {
-		return u.Query().Has("target_session_attrs")
+	if query, ok := URLQuery(dsn); ok {
+		return query.Has("target_session_attrs")
 	}
 	return sessionTarget.MatchString(dsn)
+}
+
+// URLQuery returns the parameters of a connection string that is a URL; ok is false for keywords. Several hosts, some of them
+// IPv6 addresses, are a URL to PostgreSQL and none to net/url.
+func URLQuery(dsn string) (query url.Values, ok bool) {
+	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
+		return nil, false
+	}
+	_, raw, _ := strings.Cut(dsn, "?")
+	raw, _, _ = strings.Cut(raw, "#")
+	query, _ = url.ParseQuery(raw)
+	return query, true
 }
 
 // Hosts returns the hosts and ports of a connection string, in its order, as PGHOST and PGPORT want them; and what

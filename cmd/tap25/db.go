@@ -213,15 +213,22 @@ func dbPsql() *cobra.Command {
 }
 
 // sslSetting finds the TLS settings of a connection URL or keyword string; psql's default is that of pgx.
-var sslSetting = regexp.MustCompile(`(?:^|[\s?&])(sslmode|sslrootcert|sslcert|sslkey|sslnegotiation)\s*=\s*('[^']*'|[^\s&]+)`)
+var sslSetting = regexp.MustCompile(`(?:^|[\s?&])(sslmode|sslrootcert|sslcert|sslkey|sslnegotiation|target_session_attrs)\s*=\s*('[^']*'|[^\s&]+)`)
 
 // psqlEnv is how psql learns of the connection: the password must not stand on a command line.
 func psqlEnv(dsn string, c *pgx.ConnConfig) []string {
-	env := []string{"PGHOST=" + c.Host, fmt.Sprintf("PGPORT=%d", c.Port), "PGUSER=" + c.User, "PGDATABASE=" + c.Database, "PGTZ=UTC"}
+	host, port, target := c.Host, fmt.Sprint(c.Port), ""
+	if hosts, ports, want, err := store.Hosts(dsn); err == nil && strings.Contains(hosts, ",") { // c has the first of them
+		host, port, target = hosts, ports, want
+	}
+	env := []string{"PGHOST=" + host, "PGPORT=" + port, "PGUSER=" + c.User, "PGDATABASE=" + c.Database, "PGTZ=UTC"}
+	if target != "" {
+		env = append(env, "PGTARGETSESSIONATTRS="+target)
+	}
 	if c.Password != "" {
 		env = append(env, "PGPASSWORD="+c.Password)
 	}
-	isURL := strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+	_, isURL := store.URLQuery(dsn)
 	for _, m := range sslSetting.FindAllStringSubmatch(dsn, -1) {
 		value := strings.Trim(m[2], "'")
 		if isURL {
@@ -229,7 +236,7 @@ func psqlEnv(dsn string, c *pgx.ConnConfig) []string {
 				value = plain
 			}
 		}
-		env = append(env, "PG"+strings.ToUpper(m[1])+"="+value)
+		env = append(env, "PG"+strings.ToUpper(strings.ReplaceAll(m[1], "_", ""))+"="+value)
 	}
 	return env
 }

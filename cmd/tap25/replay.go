@@ -241,6 +241,9 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 		if err == nil && !broken {
 			err = r.held.note(ctx, s)
 		}
+		if err == nil && !broken && cfg.rereadable {
+			s.spool.Forget() // the same command run again adds what a failover has lost
+		}
 		err = errors.Join(err, s.Close(ctx))
 		st := s.Stats()
 		r.stored, r.repeated = &st, k.repeated
@@ -267,7 +270,7 @@ func replaySpool(dsn string) string {
 // loadLeftovers loads what dead replays have left in other spools for the same database.
 func loadLeftovers(ctx context.Context, cfg streamConfig, but string) (err error) {
 	for _, dir := range cfg.dirs {
-		waits := func(f spool.File) bool { return f.State == spool.Waiting }
+		waits := func(f spool.File) bool { return f.State == spool.Waiting || f.State == spool.Kept }
 		if files, inspectErr := spool.Inspect(dir); dir == but || inspectErr != nil || !slices.ContainsFunc(files, waits) {
 			continue
 		}
@@ -277,8 +280,10 @@ func loadLeftovers(ctx context.Context, cfg streamConfig, but string) (err error
 			continue
 		}
 		if openErr == nil {
-			openErr = s.Close(ctx)
-			cfg.log.Info().Int64("rows_added", s.Stats().loader.Added).Msg("loaded what an earlier replay has left")
+			openErr = errors.Join(s.settled(ctx), s.Close(ctx))
+			if st := s.Stats().loader; st.Added+st.Reloaded > 0 {
+				cfg.log.Info().Int64("rows_added", st.Added+st.Reloaded).Msg("loaded what an earlier replay has left")
+			}
 		}
 		err = errors.Join(err, openErr)
 	}

@@ -32,9 +32,9 @@ func spoolCommand() *cobra.Command {
 		use, short string
 		run        func(files []spool.File, stdout, stderr io.Writer) error
 	}{
-		{"ls [DIR]", "List the segments, oldest first, and the files of what was refused or damaged", spoolList},
+		{"ls [DIR]", "List the segments, oldest first, those that are loaded and kept too, and the files of what was refused or damaged", spoolList},
 		{"verify [DIR]", "Read every segment and tell what is damaged", spoolVerify},
-		{"dump [DIR]", "Print the rows of the segments that wait, as JSON lines; DIR may be one file, also one of refused rows", spoolDump},
+		{"dump [DIR]", "Print the rows of the segments that wait, as JSON lines; DIR may be one file, also one of refused or kept rows", spoolDump},
 	} {
 		cmd.AddCommand(&cobra.Command{
 			Use: c.use, Short: c.short, Args: usageArgs(cobra.MaximumNArgs(1)),
@@ -82,7 +82,7 @@ func spoolList(files []spool.File, stdout, _ io.Writer) error {
 	fmt.Fprintln(w, "BEGUN\tSTATE\tRECORDS\tBYTES\tKEY")
 	for _, f := range files {
 		records := "-" // only reading it would tell
-		if f.State == spool.Waiting {
+		if f.State == spool.Waiting || f.State == spool.Kept {
 			records = fmt.Sprint(f.Records)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", time.UnixMicro(int64(f.Sequence)).UTC().Format(time.RFC3339), f.State, records, f.Bytes, f.Key)
@@ -129,7 +129,7 @@ func spoolDump(files []spool.File, stdout, stderr io.Writer) error {
 	var failed error
 	one := len(files) == 1 // refused rows are asked for by their file
 	for _, f := range files {
-		if f.State == spool.Damaged || f.State == spool.Refused && !one {
+		if f.State == spool.Damaged || (f.State == spool.Refused || f.State == spool.Kept) && !one {
 			continue
 		}
 		_, groups, d, err := spool.ReadFile(f.Path)
