@@ -55,8 +55,9 @@ type Loader struct {
 	stats  LoaderStats
 	unread map[string]bool // by path
 
-	recheck atomic.Bool
-	wake    chan struct{}
+	recheck  atomic.Bool
+	wake     chan struct{}
+	askEvery time.Duration
 
 	answered time.Time // when the server of db last gave a sign of life; for Run's goroutine
 
@@ -70,7 +71,7 @@ func NewLoader(cfg LoaderConfig) *Loader {
 	if cfg.MaxPause == 0 {
 		cfg.MaxPause = maxPause
 	}
-	return &Loader{cfg: cfg, unread: map[string]bool{}, left: map[string][][]byte{}, wake: make(chan struct{}, 1)}
+	return &Loader{cfg: cfg, unread: map[string]bool{}, left: map[string][][]byte{}, wake: make(chan struct{}, 1), askEvery: askEvery}
 }
 
 // Stats returns what was done so far.

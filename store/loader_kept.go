@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// answersEvery is how often a server is asked for a sign of life that got no rows lately, while segments are kept.
-	answersEvery = 10 * time.Second
+	// askEvery is how often a server is asked for a sign of life that got no rows lately, while segments are kept.
+	askEvery = 10 * time.Second
 
 	// answersWithin bounds that.
 	answersWithin = 10 * time.Second
@@ -28,14 +28,14 @@ func (l *Loader) due() bool {
 	if l.cfg.Spool.Stats().KeptSegments == 0 {
 		return false
 	}
-	return l.db == nil || l.recheck.Load() || time.Since(l.answered) >= answersEvery
+	return l.db == nil || l.recheck.Load() || time.Since(l.answered) >= l.askEvery
 }
 
 // wait waits until a segment is sealed or what is kept is due.
 func (l *Loader) wait(ctx context.Context) {
 	var due <-chan time.Time
 	if l.cfg.Spool.Stats().KeptSegments > 0 {
-		due = time.After(answersEvery - time.Since(l.answered))
+		due = time.After(l.askEvery - time.Since(l.answered))
 	}
 	select {
 	case <-ctx.Done():
@@ -59,13 +59,15 @@ func (l *Loader) connect(ctx context.Context) (lost bool, err error) {
 		return false, err
 	}
 	l.recheck.Store(false)
+	begun := time.Now()
 	missing, err := db.Missing(ctx, l.cfg.Spool.Kept())
 	if err != nil {
 		db.Close()
 		return false, err
 	}
 	l.cfg.Spool.Reenter(missing)
-	l.db, l.answered = db, time.Now()
+	l.db = db
+	l.answers(begun)
 	return len(missing) > 0, nil
 }
 

@@ -1,0 +1,249 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tap25/store/spool"
+)
+
+// host is a server of a test's own, reached by a socket in its directory.
+type host struct {
+	dir string
+	pid int // of its postmaster
+}
+
+func (h *host) dsn() string { return "host=" + h.dir + " user=" + testUser() + " dbname=postgres" }
+
+func testUser() string { c, _ := shared(); return c.name }
+
+// pgCommand runs one of PostgreSQL's programs as the user of the shared cluster.
+func pgCommand(t testing.TB, name string, args ...string) {
+	t.Helper()
+	c, _ := shared()
+	if out, err := c.command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", name, err, out)
+	}
+}
+
+// newHost is the directory of a server.
+func newHost(t testing.TB, base, name string) *host {
+	t.Helper()
+	c, _ := shared()
+	h := &host{dir: filepath.Join(base, name)}
+	if err := errors.Join(os.Mkdir(h.dir, 0o700), os.Chown(h.dir, c.uid, c.gid)); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// start starts a server that ends with the test.
+func (h *host) start(t testing.TB) {
+	t.Helper()
+	c, _ := shared()
+	cmd := c.command("postgres", "-D", filepath.Join(h.dir, "data"), "-k", h.dir, "-c", "listen_addresses=", "-c", "fsync=off",
+		"-c", "shared_buffers=16MB", "-c", "max_locks_per_transaction=256", "-c", "timezone=UTC")
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	h.pid = cmd.Process.Pid
+	ended := make(chan bool)
+	go func() { cmd.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGQUIT)
+		<-ended
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	wait(t, func() bool {
+		db, err := Open(t.Context(), h.dsn())
+		if err == nil {
+			db.Close()
+		}
+		return err == nil
+	})
+}
+
+// kill ends a server at once, with all of its processes: none of them has a moment to do anything.
+func (h *host) kill() {
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", h.pid, h.pid))
+	syscall.Kill(h.pid, syscall.SIGKILL)
+	for child := range strings.FieldsSeq(string(children)) {
+		if pid, err := strconv.Atoi(child); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// hostPair is a primary with the schema, and its standby.
+func hostPair(t *testing.T) (primary, standby *host) {
+	t.Helper()
+	database(t, true) // or skip
+	base := serversDir(t)
+	primary, standby = newHost(t, base, "a"), newHost(t, base, "b")
+	pgCommand(t, "initdb", "-D", filepath.Join(primary.dir, "data"), "-U", testUser(), "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "--no-sync")
+	primary.start(t)
+	if err := openHost(t, primary.dsn()).Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pgCommand(t, "pg_basebackup", "-d", primary.dsn(), "-D", filepath.Join(standby.dir, "data"), "-R", "-c", "fast", "--no-sync")
+	standby.start(t)
+	return primary, standby
+}
+
+func openHost(t testing.TB, dsn string) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return db
+}
+
+// stopSending stops the process of the primary that sends to the standby, once that has all there is.
+func stopSending(t testing.TB, primary *DB) {
+	t.Helper()
+	sender := 0
+	wait(t, func() bool {
+		return primary.Conn().QueryRow(t.Context(), "select pid from pg_stat_replication where replay_lsn = pg_current_wal_lsn()").Scan(&sender) == nil
+	})
+	if err := syscall.Kill(sender, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// source appends numbered rows to a spool and loads them, until it is told to end.
+type source struct {
+	spool  *spool.Spool
+	loader *Loader
+	n      int
+	end    func()
+}
+
+func newSource(t *testing.T, sensor, dsn string, keep time.Duration) *source {
+	s := &source{spool: openSpool(t, spool.Config{Sensor: sensor, SegmentRecords: 100, SegmentAge: 50 * time.Millisecond, Keep: keep})}
+	s.loader = NewLoader(LoaderConfig{Spool: s.spool, Connect: func(ctx context.Context) (*DB, error) { return OpenWritable(ctx, dsn) }})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan bool)
+	go func() { s.loader.Run(ctx); close(ended) }()
+	s.end = func() { cancel(); <-ended }
+	t.Cleanup(s.end)
+	return s
+}
+
+func (s *source) append(t testing.TB, sensor string, rows int) {
+	t.Helper()
+	for range rows {
+		if err := s.spool.AppendWait(t.Context(), numbered(sensor, s.n)); err != nil {
+			t.Fatal(err)
+		}
+		s.n++
+	}
+	if err := s.spool.Seal(""); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// settled waits until all is loaded.
+func (s *source) settled(t testing.TB) {
+	t.Helper()
+	wait(t, func() bool {
+		st := s.spool.Stats()
+		return s.loader.Idle() && st.Waiting+st.Reentering == 0 && s.loader.Stats().Err == nil
+	})
+}
+
+// TestFailover_EveryRowOnceWhereTheStandbyLacksSome kills a primary whose standby has not got its last commits.
+func TestFailover_EveryRowOnceWhereTheStandbyLacksSome(t *testing.T) {
+	a, b := hostPair(t)
+	primary := openHost(t, a.dsn())
+	both := fmt.Sprintf("host=%s,%s user=%s dbname=postgres", b.dir, a.dir, testUser()) // the standby first
+	sources := map[string]*source{"keeps": newSource(t, "keeps", both, time.Hour), "keeps nothing": newSource(t, "keeps nothing", both, 0)}
+	for sensor, s := range sources {
+		s.append(t, sensor, 2000)
+		s.settled(t)
+	}
+	stopSending(t, primary)
+	sealRows(t, sources["keeps"].spool, "", spoilt(1), spoilt(2), numbered("keeps", sources["keeps"].n))
+	sources["keeps"].n++
+	for sensor, s := range sources {
+		s.append(t, sensor, 2000)
+		s.settled(t)
+	}
+	a.kill()
+	for sensor, s := range sources { // which the primary never gets
+		s.append(t, sensor, 500)
+	}
+	pgCommand(t, "pg_ctl", "promote", "-D", filepath.Join(b.dir, "data"), "-w")
+	for _, s := range sources {
+		s.settled(t)
+	}
+	promoted := openHost(t, both)
+	checkOnce(t, promoted, "keeps", sources["keeps"].n)
+	st, ld := sources["keeps"].spool.Stats(), sources["keeps"].loader.Stats()
+	if st.Reentered != 2001 || ld.Reloaded != 2001 || st.SetAside != 2 || st.Lost != 0 || st.KeptSegments == 0 {
+		t.Errorf("%+v, %+v", st, ld)
+	}
+	checkLoaded(t, sources["keeps"].spool, sources["keeps"].loader)
+	if files, err := spool.Inspect(filepath.Dir(sources["keeps"].spool.Kept()[0].Path)); err != nil || len(files) != int(st.KeptSegments)+1 {
+		t.Errorf("%d files, want one of refused rows beside %d segments: %v", len(files), st.KeptSegments, err)
+	}
+	var rows int
+	if err := promoted.Conn().QueryRow(t.Context(), "select count(*) from mail where sensor = 'keeps nothing'").Scan(&rows); err != nil || rows >= 4500 {
+		t.Errorf("%d rows of a spool that keeps nothing, %v: the standby lacked none", rows, err)
+	}
+}
+
+func TestOpen_FindsTheServerThatTakesWrites(t *testing.T) {
+	t.Setenv("PGTARGETSESSIONATTRS", "")
+	a, b := hostPair(t)
+	rest := " user=" + testUser() + " dbname=postgres"
+	nobody := serversDir(t)
+	for _, c := range []struct {
+		name, dsn         string
+		reads, writes     string // the directory of the server that is connected to, "" for none
+		refusesAsReadOnly bool
+	}{
+		{name: "standby first", dsn: "host=" + b.dir + "," + a.dir, reads: a.dir, writes: a.dir},
+		{name: "standby first, nobody second", dsn: "host=" + b.dir + "," + nobody + "," + a.dir, reads: a.dir, writes: a.dir},
+		{name: "the standby alone", dsn: "host=" + b.dir, reads: b.dir, refusesAsReadOnly: true},
+		{name: "no primary", dsn: "host=" + b.dir + "," + nobody, refusesAsReadOnly: true},
+		{name: "any is asked for", dsn: "host=" + b.dir + "," + a.dir + " target_session_attrs=any", reads: b.dir, writes: a.dir},
+		{name: "a standby is asked for", dsn: "host=" + a.dir + "," + b.dir + " target_session_attrs=standby", reads: b.dir, writes: b.dir},
+		{name: "a primary is asked for", dsn: "host=" + b.dir + "," + a.dir + " target_session_attrs=primary", reads: a.dir, writes: a.dir},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for what, open := range map[string]func(context.Context, string) (*DB, error){"reads": Open, "writes": OpenWritable} {
+				want := map[string]string{"reads": c.reads, "writes": c.writes}[what]
+				db, err := open(t.Context(), c.dsn+rest)
+				if err != nil {
+					if want != "" || c.refusesAsReadOnly != errors.Is(err, pgconn.ErrReadOnlyConnection) || c.refusesAsReadOnly != Passes(err) || hopeless(err) {
+						t.Errorf("%s: %v", what, err)
+					}
+					continue
+				}
+				var dir string
+				if err := db.Conn().QueryRow(t.Context(), "show unix_socket_directories").Scan(&dir); err != nil || dir != want {
+					t.Errorf("%s: connected to %s, want %s, %v", what, filepath.Base(dir), filepath.Base(want), err)
+				}
+				db.Close()
+			}
+		})
+	}
+}
