@@ -20,7 +20,7 @@ fill() {
 	t0=$(now)
 	for ((d = 0; d < days; d++)); do
 		day=$(date -u -d "$first + $d days" +%F)
-		sql -c "begin; select * from begin_load('tap-1', array['$day'::date], array[$per_day]);
+		sql -c "begin; select * from begin_load('tap-1', array['$day'::date]);
 			insert into envelopes (seen_at, session_id, message_bytes, declared_size, lost_bytes, mail_no, client_port, server_port, outcome, mail_code,
 				rcpt_code, data_code, flags, auth, client_ip, server_ip, sensor, mail_from, rcpt_to, helo, queue_id)
 			select seen_at, session_id, message_bytes, declared_size, nullif(lost_bytes, 0), mail_no, client_port - 32768, server_port - 32768, outcome, mail_code,

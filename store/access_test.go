@@ -35,8 +35,8 @@ func refused(t *testing.T, db *DB, sql string) {
 	}
 }
 
-var readers = []string{"select * from mail", "select * from mail_to('b@b.example')", "select seen_at from envelopes", "select * from held",
-	"select * from misdated", "select * from days", "table accesses", "table warrants", "table holds", "copy envelopes to stdout"}
+var readers = []string{"select * from mail", "select * from mail_to('b@b.example')", "select seen_at from tap25_internal.envelopes", "select * from tap25_internal.held",
+	"select * from tap25_internal.misdated", "select * from tap25_internal.days", "table accesses", "table warrants", "table holds", "copy tap25_internal.envelopes to stdout"}
 
 func TestSensor_AddsRowsAndReadsNone(t *testing.T) {
 	db := database(t, false)

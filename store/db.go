@@ -2,23 +2,14 @@ package store
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/tern/v2/migrate"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// versionTable holds the number of the schema's last migration.
-const versionTable = "public.tap25_schema_version"
 
 // ErrNoSchema is a database that tap25 has not migrated.
 var ErrNoSchema = errors.New("the database has no tap25 schema: run 'tap25 db migrate' with the same --db")
@@ -29,7 +20,7 @@ var ErrOlderSchema = errors.New("the database's schema is older than this tap25:
 // DB is one connection to a database; for one goroutine.
 type DB struct {
 	conn   *pgx.Conn
-	server time.Time // when the server was started that took the first rows of this connection: see begin
+	server time.Time // when the server was started that took the first rows of this connection: see relyOn
 }
 
 func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
@@ -70,38 +61,6 @@ func (db *DB) Close() {
 // Conn is the connection, for questions.
 func (db *DB) Conn() *pgx.Conn { return db.conn }
 
-func (db *DB) migrator(ctx context.Context) (*migrate.Migrator, error) {
-	m, err := migrate.NewMigrator(ctx, db.conn, versionTable)
-	if err != nil {
-		return nil, fmt.Errorf("read the schema's version: %w", err)
-	}
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return m, m.LoadMigrations(sub)
-}
-
-// Version returns the schema's version in the database, 0 for none, and this program's.
-func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
-	entries, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return 0, 0, err
-	}
-	want = int32(len(entries))
-	var table *string
-	if err := db.conn.QueryRow(ctx, "select to_regclass($1)::text", versionTable).Scan(&table); err != nil {
-		return 0, want, fmt.Errorf("look for the schema: %w", err)
-	}
-	if table == nil {
-		return 0, want, nil
-	}
-	if err := db.conn.QueryRow(ctx, "select version from "+versionTable).Scan(&have); err != nil {
-		return 0, want, fmt.Errorf("read the schema's version: %w", err)
-	}
-	return have, want, nil
-}
-
 // Check says why rows cannot be loaded into the database, if they cannot.
 func (db *DB) Check(ctx context.Context) error {
 	have, want, err := db.Version(ctx)
@@ -122,23 +81,4 @@ var errNewerSchema = errors.New("use a newer tap25")
 
 func newer(have, want int32) error {
 	return fmt.Errorf("the database's schema has version %d, this tap25 knows %d: %w", have, want, errNewerSchema)
-}
-
-// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction.
-func (db *DB) Migrate(ctx context.Context) error {
-	have, want, err := db.Version(ctx)
-	if err != nil {
-		return err
-	}
-	if have > want {
-		return newer(have, want)
-	}
-	m, err := db.migrator(ctx)
-	if err != nil {
-		return err
-	}
-	if err := m.Migrate(ctx); err != nil {
-		return fmt.Errorf("migrate the schema: %w", err)
-	}
-	return nil
 }

@@ -45,6 +45,10 @@ type ExpireConfig struct {
 	Version   string        // of the program, for the record
 	Patience  time.Duration // how long a day that is in use is tried; zero: ten seconds
 	Now       time.Time     // zero: the database's clock
+
+	// EndReaders is how long a transaction of an auditor or an administrator may hold a day up: then its session is ended. So is one
+	// of a sensor that has done nothing for so long. Zero: an hour; negative: no session is ended.
+	EndReaders time.Duration
 }
 
 // ExpiredDay is what was dropped of a day.
@@ -59,7 +63,8 @@ type ExpiredDay struct {
 type ExpireReport struct {
 	Cutoff  time.Time // the first day that is kept
 	Dropped []ExpiredDay
-	Busy    []time.Time // days in use, left for the next time
+	Busy    []BusyDay // days in use, left for the next time
+	Ended   []DayUser // sessions that held a day up for too long
 }
 
 // giveWay is how long expiry waits for a lock: less than PostgreSQL's deadlock_timeout of a second, so that in whatever
@@ -77,6 +82,9 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 	if cfg.Patience == 0 {
 		cfg.Patience = 10 * time.Second
 	}
+	if cfg.EndReaders == 0 {
+		cfg.EndReaders = time.Hour
+	}
 	if cfg.Now.IsZero() {
 		if err := db.conn.QueryRow(ctx, "select now()").Scan(&cfg.Now); err != nil {
 			return report, fmt.Errorf("ask for the time: %w", err)
@@ -86,7 +94,7 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 	if cfg.DryRun {
 		return report, db.wouldExpire(ctx, &report)
 	}
-	rows, err := db.conn.Query(ctx, "select day from partitions() where day < $1 order by day", report.Cutoff)
+	rows, err := db.conn.Query(ctx, "select day from tap25_internal.partitions() where day < $1 order by day", report.Cutoff)
 	if err != nil {
 		return report, fmt.Errorf("list the days: %w", err)
 	}
@@ -95,22 +103,25 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 		return report, fmt.Errorf("list the days: %w", err)
 	}
 	for _, day := range days {
-		err := db.expireBusy(ctx, cfg, &report, "select $1::date, 'partition', * from expire_day($1, $2)", day, cfg.Version)
+		err := db.expireBusy(ctx, cfg, &report, dropDay, day, cfg.Version)
 		if inUse(err) {
-			report.Busy = append(report.Busy, day)
-		} else if err != nil {
+			err = db.freeDay(ctx, cfg, &report, day)
+		}
+		if err != nil {
 			return report, fmt.Errorf("drop the day %s: %w", day.Format(time.DateOnly), err)
 		}
 	}
-	err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from expire_misdated($1, $2)", report.Cutoff, cfg.Version)
+	err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from tap25_internal.expire_misdated($1, $2)", report.Cutoff, cfg.Version)
 	if err == nil || inUse(err) {
-		err = db.expireBusy(ctx, cfg, &report, "select day, 'held', rows, bytes, 0 from release_holds($1)", cfg.Version)
+		err = db.expireBusy(ctx, cfg, &report, "select day, 'held', rows, bytes, 0 from tap25_internal.release_holds($1)", cfg.Version)
 	}
 	if err != nil && !inUse(err) {
 		return report, fmt.Errorf("remove rows that are no longer held: %w", err)
 	}
 	return report, nil
 }
+
+const dropDay = "select $1::date, 'partition', * from tap25_internal.expire_day($1, $2)"
 
 // expireBusy runs one of the schema's functions that drop, again while somebody else uses what it drops.
 func (db *DB) expireBusy(ctx context.Context, cfg ExpireConfig, report *ExpireReport, sql string, args ...any) error {
@@ -155,8 +166,8 @@ func inUse(err error) bool {
 
 func (db *DB) wouldExpire(ctx context.Context, report *ExpireReport) error {
 	rows, err := db.conn.Query(ctx, `
-		select p.day, 'partition', coalesce((select sum(rows) from days d where d.day = p.day), 0)::bigint, p.bytes, 0::bigint
-		from partitions() p where p.day < $1 order by p.day`, report.Cutoff)
+		select p.day, 'partition', coalesce((select sum(rows) from tap25_internal.days d where d.day = p.day), 0)::bigint, p.bytes, 0::bigint
+		from tap25_internal.partitions() p where p.day < $1 order by p.day`, report.Cutoff)
 	if err == nil {
 		report.Dropped, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ExpiredDay])
 	}

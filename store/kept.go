@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"tap25/store/spool"
 )
@@ -32,43 +33,38 @@ func (db *DB) Missing(ctx context.Context, segments []spool.Segment) (missing []
 	return missing, nil
 }
 
-// missingOf asks by entering all, in a transaction that is undone: a sensor may not read loads. As a rule all are there, which
-// is one statement; else those that are not are found by halves.
-func (db *DB) missingOf(ctx context.Context, sensor string, segments []spool.Segment) ([]spool.Segment, error) {
-	var keys []string
-	for _, seg := range segments {
-		keys = append(keys, seg.Key)
+// missingOf asks by entering all, in a transaction that is undone: a sensor may not read loads. A login that may not load under
+// that name has nothing to enter again either.
+func (db *DB) missingOf(ctx context.Context, sensor string, segments []spool.Segment) (missing []spool.Segment, err error) {
+	batches := make([]batch, len(segments))
+	for i, seg := range segments {
+		batches[i] = batch{sensor: sensor, key: seg.Key}
 	}
-	fresh := 0
-	err := pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		if err := db.begin(ctx, tx); err != nil {
+	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		if err := db.relyOn(ctx, tx); err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, "insert into loads (sensor, segment, rows) select $1, key, 0 from unnest($2::text[]) as key on conflict do nothing", sensor, keys)
+		fresh, err := enterLoads(ctx, tx, batches)
 		if err != nil {
 			return err
 		}
-		fresh = int(tag.RowsAffected())
+		for i, seg := range segments {
+			if fresh[i] {
+				missing = append(missing, seg)
+			}
+		}
 		return errUndo
 	})
-	switch {
-	case !errors.Is(err, errUndo):
-		return nil, err
-	case fresh == 0:
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "42501" { // insufficient_privilege
 		return nil, nil
-	case fresh == len(segments):
-		return segments, nil
 	}
-	half := len(segments) / 2
-	first, err := db.missingOf(ctx, sensor, segments[:half])
-	if err != nil {
-		return nil, err
+	if !errors.Is(err, errUndo) {
+		return nil, db.locked(ctx, err)
 	}
-	second, err := db.missingOf(ctx, sensor, segments[half:])
-	return slices.Concat(first, second), err
+	return missing, nil
 }
 
 // ping asks the server for a sign of life.
 func (db *DB) ping(ctx context.Context) error {
-	return pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error { return db.begin(ctx, tx) })
+	return pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error { return db.relyOn(ctx, tx) })
 }

@@ -67,7 +67,7 @@ func TestMissing_AsksForManyInOneStatement(t *testing.T) {
 		t.Errorf("%d missing of 2: %v", len(missing), err)
 	}
 	var entered int
-	if err := db.Conn().QueryRow(t.Context(), "select count(*) from loads").Scan(&entered); err != nil || entered != 1193 {
+	if err := db.Conn().QueryRow(t.Context(), "select count(*) from tap25_internal.loads").Scan(&entered); err != nil || entered != 1193 {
 		t.Errorf("asking has entered %d, %v", entered-1193, err)
 	}
 }
@@ -76,10 +76,10 @@ func TestMissing_AsksForManyInOneStatement(t *testing.T) {
 func forget(t *testing.T, db *DB, sensor string, from int) {
 	t.Helper()
 	for _, statement := range []string{
-		fmt.Sprintf("delete from loads where sensor = '%s' and segment in (select segment from loads where sensor = '%[1]s' order by segment offset %d)", sensor, from/10),
-		fmt.Sprintf("delete from envelopes where sensor = '%s' and session_id >= %d", sensor, from),
-		fmt.Sprintf("delete from days where sensor = '%s'", sensor),
-		fmt.Sprintf("insert into days (day, sensor, rows) select (seen_at at time zone 'UTC')::date, sensor, count(*) from envelopes where sensor = '%s' group by 1, 2", sensor),
+		fmt.Sprintf("delete from tap25_internal.loads where sensor = '%s' and segment in (select segment from tap25_internal.loads where sensor = '%[1]s' order by segment offset %d)", sensor, from/10),
+		fmt.Sprintf("delete from tap25_internal.envelopes where sensor = '%s' and session_id >= %d", sensor, from),
+		fmt.Sprintf("delete from tap25_internal.days where sensor = '%s'", sensor),
+		fmt.Sprintf("insert into tap25_internal.days (day, sensor, rows) select (seen_at at time zone 'UTC')::date, sensor, count(*) from tap25_internal.envelopes where sensor = '%s' group by 1, 2", sensor),
 		"select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
 	} {
 		if _, err := db.Conn().Exec(t.Context(), statement); err != nil {
@@ -189,9 +189,9 @@ func TestLoader_NoticesAnotherServerOnTheSameConnection(t *testing.T) {
 
 func TestLoad_CommitIsReliedOnWhateverTheRoleHas(t *testing.T) {
 	db := database(t, false)
-	_, err := db.Conn().Exec(t.Context(), `create table seen (setting text);
-		create function see() returns trigger language plpgsql as $$ begin insert into seen values (current_setting('synchronous_commit')); return null; end $$;
-		create trigger see after insert on loads for each statement execute function see()`)
+	_, err := db.Conn().Exec(t.Context(), `create table public.seen (setting text);
+		create function public.see() returns trigger language plpgsql as $$ begin insert into public.seen values (current_setting('synchronous_commit')); return null; end $$;
+		create trigger see after insert on tap25_internal.loads for each statement execute function public.see()`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestLoad_CommitIsReliedOnWhateverTheRoleHas(t *testing.T) {
 			t.Fatal(err)
 		}
 		var seen, after string
-		err := db.Conn().QueryRow(t.Context(), "with s as (delete from seen returning setting) select min(setting), current_setting('synchronous_commit') from s").Scan(&seen, &after)
+		err := db.Conn().QueryRow(t.Context(), "with s as (delete from public.seen returning setting) select min(setting), current_setting('synchronous_commit') from s").Scan(&seen, &after)
 		if err != nil || seen != c.want || after != c.has {
 			t.Errorf("%s: %s in the load and %s behind it, %v", c.has, seen, after, err)
 		}

@@ -86,6 +86,9 @@ func Passes(err error) bool {
 
 // plain is an error without anything that the server may have quoted of the rows.
 func plain(err error) error {
+	if l, ok := errors.AsType[*lockedError](err); ok {
+		return fmt.Errorf("%w; %s", plain(l.err), l.by)
+	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case !ok:

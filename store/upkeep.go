@@ -35,8 +35,8 @@ func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireCo
 
 func (db *DB) expireIfAllowed(ctx context.Context, cfg ExpireConfig) (report ExpireReport, err error) {
 	var may bool
-	err = db.conn.QueryRow(ctx, `select has_function_privilege('expire_day(date, text)', 'execute')
-		and has_function_privilege('expire_misdated(timestamptz, text)', 'execute') and has_function_privilege('release_holds(text)', 'execute')`).Scan(&may)
+	err = db.conn.QueryRow(ctx, `select has_function_privilege('tap25_internal.expire_day(date, text)', 'execute')
+		and has_function_privilege('tap25_internal.expire_misdated(timestamptz, text)', 'execute') and has_function_privilege('tap25_internal.release_holds(text)', 'execute')`).Scan(&may)
 	if err != nil {
 		return report, fmt.Errorf("ask whether this user may expire: %w", err)
 	}

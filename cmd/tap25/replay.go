@@ -36,6 +36,8 @@ type replay struct {
 	followDir string
 	retention string
 
+	endReaders time.Duration
+
 	stored   *streamStats // nil: none
 	held     *capturesHeld
 	repeated int64
@@ -81,6 +83,7 @@ func replayCommand() *cobra.Command {
 	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long a database that goes away is waited for")
 	flags.StringVar(&r.followDir, "follow", "", "directory whose capture files are read as they are completed, as from tcpdump -G, until a signal")
 	flags.StringVar(&r.retention, "retention", "2y", "with --follow: age at which days of the database are dropped, such as 2y, 24mo or 730d; 'never' keeps all")
+	endReadersFlag(flags, &r.endReaders)
 	return cmd
 }
 

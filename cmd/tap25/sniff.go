@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 )
 
@@ -19,6 +21,7 @@ type sniffSettings struct {
 	xdp        string
 	checksum   string
 	retention  string
+	endReaders time.Duration
 	json       bool
 	metrics    string
 	control    string
@@ -71,6 +74,7 @@ func sniffFlags(cmd *cobra.Command, s *sniffSettings) {
 	f.StringVar(&s.xdp, "xdp", "auto", "where the program runs: native (in the driver), generic (any driver, slower) or auto")
 	f.StringVar(&s.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
 	f.StringVar(&s.retention, "retention", "2y", "age at which days of the database are dropped, such as 2y, 24mo or 730d; 'never' keeps all")
+	endReadersFlag(f, &s.endReaders)
 	f.StringVar(&s.metrics, "metrics", "", "address of /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
 	f.StringVar(&s.control, "control", "", "unix socket for tap25 status (default: control.sock in /run/tap25 for root, else in the state directory)")
 	f.StringVar(&s.user, "user", "", "user to become once attached, where started by root (default: whose the state directory is, with --db local the cluster's; else root without rights)")

@@ -41,7 +41,7 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 			close: func(context.Context) error { return out.flush() },
 		}, nil
 	}
-	cfg := streamConfig{db: s.db, limits: s.limits, sensor: s.sensor, log: log, stderr: cmd.ErrOrStderr()}
+	cfg := streamConfig{db: s.db, limits: s.limits, sensor: s.sensor, log: log, stderr: cmd.ErrOrStderr(), endReaders: afterwards(s.endReaders)}
 	if s.spool != "" {
 		cfg.dirs = []string{s.spool}
 	}

@@ -191,7 +191,7 @@ func (s *sniffSettings) unchangeable(next *sniffSettings) (names []string) {
 		{"sensor", s.sensor != next.sensor}, {"workers", s.workers != next.workers},
 		{"ring-bytes", s.ringBytes != next.ringBytes}, {"inline", s.inline != next.inline}, {"xdp", s.xdp != next.xdp},
 		{"checksum", s.checksum != next.checksum}, {"metrics", s.metrics != next.metrics}, {"control", s.control != next.control},
-		{"user", s.user != next.user}, {"retention", s.retention != next.retention},
+		{"user", s.user != next.user}, {"retention", s.retention != next.retention}, {"end-readers-after", s.endReaders != next.endReaders},
 	} {
 		if c.differs {
 			names = append(names, c.name)

@@ -50,6 +50,9 @@ func dbStatus() *cobra.Command {
 				fmt.Fprintf(w, "spool\t%d segments with %d rows wait, %d bytes in all\noldest waiting\t%s\nset aside\t%d rows\n",
 					waiting.Segments, waiting.Rows, waiting.Bytes, when(waiting.Oldest), waiting.SetAside)
 				fmt.Fprintf(w, "kept\t%d segments with %d rows that are loaded\n", waiting.Kept, waiting.KeptRows)
+				for _, day := range s.Late {
+					fmt.Fprintf(w, "warning\t%s\n", day)
+				}
 				if s.Warning != "" {
 					fmt.Fprintf(w, "warning\t%s\n", s.Warning)
 				}

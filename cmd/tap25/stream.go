@@ -27,6 +27,8 @@ type streamConfig struct {
 	sensor    string
 	retention store.Retention // enforced hourly, where the database lets this user; zero: not
 
+	endReaders time.Duration // see store.ExpireConfig
+
 	waits      bool          // Emit waits for room
 	rereadable bool          // what Seal has not sealed is dropped at the end, since the source gives it again
 	patience   time.Duration // the database must be there at the start, and may then be away this long; 0: for ever
