@@ -194,7 +194,7 @@ func TestFailover_EveryRowOnceWhereTheStandbyLacksSome(t *testing.T) {
 	for _, s := range sources {
 		s.settled(t)
 	}
-	promoted := openHost(t, both)
+	promoted := openHost(t, both+testPath)
 	checkOnce(t, promoted, "keeps", sources["keeps"].n)
 	st, ld := sources["keeps"].spool.Stats(), sources["keeps"].loader.Stats()
 	if st.Reentered != 2001 || ld.Reloaded != 2001 || st.SetAside != 2 || st.Lost != 0 || st.KeptSegments == 0 {

@@ -27,7 +27,7 @@ func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.Tra
 
 func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// Ten minutes of segments are asked for in two statements, or where the last of them are missing in some twenty questions.
+// Ten minutes of segments are asked for in a statement for each thousand.
 func TestMissing_AsksForManyInOneStatement(t *testing.T) {
 	db := database(t, false)
 	cfg := db.Conn().Config().Copy()
@@ -49,12 +49,12 @@ func TestMissing_AsksForManyInOneStatement(t *testing.T) {
 		t.Fatal(err)
 	}
 	missing, err := asking.Missing(t.Context(), segments[:1193])
-	if err != nil || missing != nil || counted.n > 10 {
+	if err != nil || missing != nil || counted.n > 8 {
 		t.Errorf("%d missing of those that are there, after %d statements: %v", len(missing), counted.n, err)
 	}
 	counted.n = 0
 	missing, err = asking.Missing(t.Context(), segments)
-	if err != nil || len(missing) != 8 || counted.n > 100 {
+	if err != nil || len(missing) != 8 || counted.n > 12 {
 		t.Errorf("%d missing of 8, after %d statements: %v", len(missing), counted.n, err)
 	}
 	for _, seg := range segments[1193:] {
@@ -62,9 +62,9 @@ func TestMissing_AsksForManyInOneStatement(t *testing.T) {
 			t.Errorf("%s of %s is not missing", seg.Key, seg.Sensor)
 		}
 	}
-	// Two segments with the same rows have the same key.
-	if missing, err = asking.Missing(t.Context(), []spool.Segment{segments[0], segments[1199], segments[1199]}); err != nil || len(missing) != 2 {
-		t.Errorf("%d missing of 2: %v", len(missing), err)
+	// Two segments with the same key have the same rows: one of them is enough.
+	if missing, err = asking.Missing(t.Context(), []spool.Segment{segments[0], segments[1199], segments[1199]}); err != nil || len(missing) != 1 {
+		t.Errorf("%d missing of 1: %v", len(missing), err)
 	}
 	var entered int
 	if err := db.Conn().QueryRow(t.Context(), "select count(*) from tap25_internal.loads").Scan(&entered); err != nil || entered != 1193 {

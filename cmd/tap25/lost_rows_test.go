@@ -57,7 +57,7 @@ func (d *standIn) takeOver() {
 
 func (d *standIn) rows() int {
 	d.t.Helper()
-	conn, err := pgx.Connect(d.t.Context(), d.dsn)
+	conn, err := pgx.Connect(d.t.Context(), d.dsn+testPath)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestReplay_OfFilesLeavesNothingBehindAndOfAPipeWhatTheNextEntersAgain(t *te
 	}
 	d.takeOver()
 	replayed(t, files...) // which adds nothing by itself
-	conn, err := pgx.Connect(t.Context(), d.dsn)
+	conn, err := pgx.Connect(t.Context(), d.dsn+testPath)
 	if err != nil {
 		t.Fatal(err)
 	}
