@@ -30,7 +30,7 @@ type database struct {
 
 // dbFlag adds --db to a command.
 func dbFlag(cmd *cobra.Command, dsn *string) {
-	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL, or 'local' for tap25's private cluster (default: $DATABASE_URL, else local)")
+	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL, with several hosts the one that takes writes, or 'local' for tap25's private cluster (default: $DATABASE_URL, else local)")
 }
 
 func resolveDB(dsn string) string {
