@@ -11,6 +11,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
+// safePath finds no function, operator or table of anybody but the system's, whatever the database or the user has set: statements
+// name tap25's with their schemas.
+const safePath = "pg_catalog, pg_temp"
+
 // ErrNoSchema is a database that tap25 has not migrated.
 var ErrNoSchema = errors.New("the database has no tap25 schema: run 'tap25 db migrate' with the same --db")
 
@@ -27,9 +31,16 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	patient(cfg)
 	cfg.RuntimeParams["application_name"] = "tap25"
 	cfg.RuntimeParams["timezone"] = "UTC"
+	if _, given := cfg.RuntimeParams["search_path"]; !given {
+		cfg.RuntimeParams["search_path"] = safePath
+	}
 	ctx, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if refusesPath(err) {
+		delete(cfg.RuntimeParams, "search_path")
+		conn, err = pgx.ConnectConfig(ctx, cfg)
+	}
 	if err != nil {
 		reason := strings.Join(strings.Fields(err.Error()), " ") // pgx gives a line for each address it tried
 		hint := "; is it running, and does it let this user in?" + tlsHint(reason)
@@ -39,6 +50,13 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 		return nil, &connectError{"connect to a database: " + reason + hint, err}
 	}
 	return &DB{conn: conn}, nil
+}
+
+// refusesPath says whether it is for the search_path that a connection was not had: a pooler may take no such parameter. Without it
+// the path is that of the database and the user.
+func refusesPath(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "08P01" && strings.Contains(e.Message, "search_path")
 }
 
 // connectError is a connection that was not had, in one line.

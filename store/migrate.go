@@ -14,6 +14,22 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// migrationSQL is the text of each migration.
+func migrationSQL() (steps []string, err error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		text, err := migrations.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, string(text))
+	}
+	return steps, nil
+}
+
 // The schemas: people's, and the rest.
 const (
 	peopleSchema   = "tap25"
@@ -25,6 +41,9 @@ const (
 	versionTable = "tap25_schema_version"
 	lastInPublic = 11
 )
+
+// migrationLock is the advisory lock that tern takes for each migration.
+const migrationLock = int64(9628173550095224)
 
 // where is the schema that tap25's objects are in now, with the owner of the table of versions; both are empty where there are none.
 func (db *DB) where(ctx context.Context) (schema, owner string, err error) {
@@ -38,11 +57,11 @@ func (db *DB) where(ctx context.Context) (schema, owner string, err error) {
 
 // Version returns the schema's version in the database, 0 for none, and this program's.
 func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
-	entries, err := fs.Glob(migrations, "migrations/*.sql")
+	steps, err := migrationSQL()
 	if err != nil {
 		return 0, 0, err
 	}
-	want = int32(len(entries))
+	want = int32(len(steps))
 	schema, _, err := db.where(ctx)
 	if err != nil || schema == "" {
 		return 0, want, err
@@ -53,18 +72,27 @@ func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 	return have, want, nil
 }
 
-// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction.
+// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction. It refuses
+// where Guard does, and to use objects of tap25's names that belong to somebody whom this user need not trust.
 func (db *DB) Migrate(ctx context.Context) error {
 	for {
-		have, want, err := db.Version(ctx)
+		schema, owner, err := db.where(ctx)
+		if err == nil && schema != "" {
+			err = db.trust(ctx, schema, owner)
+		}
 		if err != nil {
 			return err
 		}
-		if have > want {
+		have, want, err := db.Version(ctx)
+		switch {
+		case err != nil:
+			return err
+		case have > want:
 			return newer(have, want)
+		case have == want:
+			return nil
 		}
-		schema, owner, err := db.where(ctx)
-		if err != nil {
+		if err := db.Guard(ctx); err != nil {
 			return err
 		}
 		if schema == "" {
@@ -72,60 +100,45 @@ func (db *DB) Migrate(ctx context.Context) error {
 				return err
 			}
 		}
-		m, err := db.migrator(ctx, schema, owner)
-		if err != nil {
+		if err := db.migrateFrom(ctx, schema, owner, want); err != nil {
 			return err
-		}
-		if schema == internalSchema {
-			return migrateTo(ctx, m, want)
-		}
-		if err := migrateTo(ctx, m, lastInPublic); err != nil {
-			return err
-		}
-		if err := db.leavePublic(ctx, m, owner); err != nil {
-			return fmt.Errorf("move the schema out of public: %w", err)
 		}
 	}
 }
 
-func migrateTo(ctx context.Context, m *migrate.Migrator, version int32) error {
+// trust fails where objects of tap25's names belong to somebody other than this user, the database's owner and a superuser.
+func (db *DB) trust(ctx context.Context, schema, owner string) error {
+	var trusted bool
+	err := db.conn.QueryRow(ctx, `select rolname = current_user or rolsuper or exists (select from pg_catalog.pg_database d
+		where d.datname = pg_catalog.current_database() and d.datdba = r.oid) from pg_catalog.pg_roles r where rolname = $1`, owner).Scan(&trusted)
+	if err != nil {
+		return fmt.Errorf("ask whose the schema is: %w", err)
+	}
+	if !trusted {
+		return fmt.Errorf("the table %s.%s belongs to %s: run 'tap25 db migrate' as that user, or drop it if it is not tap25's", schema, versionTable, owner)
+	}
+	return nil
+}
+
+// migrateFrom migrates objects that are in a schema; those in public first leave it.
+func (db *DB) migrateFrom(ctx context.Context, schema, owner string, version int32) error {
+	if schema != internalSchema {
+		if err := db.leavePublic(ctx, owner); err != nil {
+			return fmt.Errorf("move the schema out of public: %w", err)
+		}
+		return nil // Migrate looks again
+	}
+	m, err := db.migrator(ctx, schema, owner)
+	if err != nil {
+		return err
+	}
 	if err := m.MigrateTo(ctx, version); err != nil {
 		return fmt.Errorf("migrate the schema: %w", err)
 	}
 	return nil
 }
 
-// begin makes the schemas in a database that has none of tap25's objects.
-func (db *DB) begin(ctx context.Context) (schema, owner string, err error) {
-	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		if err := tx.QueryRow(ctx, "select current_user::text").Scan(&owner); err != nil {
-			return err
-		}
-		return makeSchemas(ctx, tx, owner)
-	})
-	if err != nil {
-		return "", "", fmt.Errorf("begin the schema: %w", err)
-	}
-	return internalSchema, owner, nil
-}
-
-// makeSchemas makes the schemas, of the owner of what there is; he may have been given them by an administrator.
-func makeSchemas(ctx context.Context, tx pgx.Tx, owner string) error {
-	for _, name := range []string{peopleSchema, internalSchema} {
-		var exists bool
-		err := tx.QueryRow(ctx, "select exists (select from pg_catalog.pg_namespace where nspname = $1)", name).Scan(&exists)
-		if err == nil && !exists {
-			_, err = tx.Exec(ctx, "create schema if not exists "+name+" authorization "+pgx.Identifier{owner}.Sanitize())
-		}
-		if err != nil {
-			return fmt.Errorf("make the schema %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-// migrator runs migrations on objects that are in a schema, as their owner, in fixed settings. The migrations up to lastInPublic
-// name no schemas, and some of their functions' bodies are not to be had in a new database before they are replaced.
+// migrator runs migrations on objects that are in a schema, as their owner, in fixed settings.
 func (db *DB) migrator(ctx context.Context, schema, owner string) (*migrate.Migrator, error) {
 	m, err := migrate.NewMigrator(ctx, db.conn, schema+"."+versionTable)
 	if err != nil {
@@ -139,30 +152,17 @@ func (db *DB) migrator(ctx context.Context, schema, owner string) (*migrate.Migr
 		return nil, err
 	}
 	for _, step := range m.Migrations {
-		path := "pg_catalog, pg_temp"
-		if step.Sequence <= lastInPublic {
-			path = schema + "; set local check_function_bodies = off"
-		}
-		step.UpSQL = "set local role " + pgx.Identifier{owner}.Sanitize() + "; set local search_path = " + path + ";\n" + step.UpSQL
+		step.UpSQL = settings(owner, schema, step.Sequence) + step.UpSQL
 	}
 	return m, nil
 }
 
-// leavePublic is the migration behind lastInPublic, which moves the table of versions too. It does nothing where another
-// connection has done so.
-func (db *DB) leavePublic(ctx context.Context, m *migrate.Migrator, owner string) error {
-	return pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		if err := makeSchemas(ctx, tx, owner); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "alter table if exists public."+versionTable+" set schema "+internalSchema); err != nil {
-			return err
-		}
-		tag, err := tx.Exec(ctx, "update "+internalSchema+"."+versionTable+" set version = $1 where version = $2", lastInPublic+1, lastInPublic)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-		_, err = tx.Exec(ctx, m.Migrations[lastInPublic].UpSQL)
-		return err
-	})
+// settings begins a migration. Those up to lastInPublic name no schemas, and the bodies of some of their functions name objects
+// in public: they are replaced before anybody calls them.
+func settings(owner, schema string, version int32) string {
+	path := safePath
+	if version <= lastInPublic {
+		path = schema + "; set local check_function_bodies = off"
+	}
+	return "set local role " + pgx.Identifier{owner}.Sanitize() + "; set local search_path = " + path + ";\n"
 }

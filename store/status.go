@@ -62,10 +62,13 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	s.Server, _, _ = strings.Cut(s.Server, " ")
 	s.BytesPerRow = s.Bytes / max(s.Rows, 1)
 	if jit {
-		s.Warning = "jit is on, which can take seconds to compile a question over hundreds of days: set jit = off in postgresql.conf"
+		s.warn("jit is on, which can take seconds to compile a question over hundreds of days: set jit = off in postgresql.conf")
 	}
 	if need := s.Partitions * locksPerDay; 2*need > locks {
-		s.Warning = fmt.Sprintf("a question over all days takes %d locks of about %d: raise max_locks_per_transaction in postgresql.conf to 512", need, locks)
+		s.warn(fmt.Sprintf("a question over all days takes %d locks of about %d: raise max_locks_per_transaction in postgresql.conf to 512", need, locks))
+	}
+	if err := db.warnOfStrangers(ctx, &s); err != nil {
+		return s, err
 	}
 	if s.Late, err = db.late(ctx); err != nil {
 		return s, err
@@ -98,4 +101,31 @@ func (db *DB) late(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("ask which days are late: %w", err)
 	}
 	return late, nil
+}
+
+func (s *Status) warn(text string) {
+	if s.Warning != "" {
+		s.Warning += "; "
+	}
+	s.Warning += text
+}
+
+// warnOfStrangers adds who, beyond tap25's users, may do something in this database that he should not.
+func (db *DB) warnOfStrangers(ctx context.Context, s *Status) error {
+	creators, err := db.Creators(ctx)
+	if err != nil {
+		return err
+	}
+	if text := CreatorsWarning(creators); text != "" {
+		s.warn(text)
+	}
+	open, err := db.OpenToAll(ctx)
+	if err != nil {
+		return err
+	}
+	if open {
+		s.warn("any login of this server may connect here and see how many rows a day has: run REVOKE CONNECT, TEMPORARY ON DATABASE " +
+			pgx.Identifier{db.conn.Config().Database}.Sanitize() + " FROM PUBLIC;")
+	}
+	return nil
 }

@@ -81,7 +81,7 @@ func database(t testing.TB, bare bool) *DB {
 }
 
 // testPath lets tests name tap25's objects without their schemas.
-const testPath = " options='-c search_path=tap25,tap25_internal,public'"
+const testPath = " search_path='tap25,tap25_internal,public'"
 
 // another connects to a test's database.
 func another(t testing.TB, name string) *DB {

@@ -146,39 +146,6 @@ func dbDown() *cobra.Command {
 	}
 }
 
-func dbMigrate() *cobra.Command {
-	var dsn string
-	cmd := &cobra.Command{
-		Use: "migrate", Short: "Bring the database's schema to this tap25's version", Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			dsn = resolveDB(dsn)
-			if dsn == local {
-				db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn) // which migrates
-				if err != nil {
-					return err
-				}
-				return db.close()
-			}
-			db, err := store.Open(cmd.Context(), dsn)
-			if err != nil {
-				return err
-			}
-			defer db.Close()
-			if err := db.Migrate(cmd.Context()); err != nil {
-				return err
-			}
-			missing, err := db.MissingRoles(cmd.Context())
-			if len(missing) > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "tap25: this user may not make roles, so these are missing: %s; all works for the owner without them.\n"+
-					"To have them, let an administrator run 'create role NAME' for each, then as the owner 'select grant_roles()'.\n", strings.Join(missing, ", "))
-			}
-			return err
-		},
-	}
-	dbFlag(cmd, &dsn)
-	return cmd
-}
-
 func dbPsql() *cobra.Command {
 	var dsn string
 	cmd := &cobra.Command{
@@ -197,6 +164,9 @@ func dbPsql() *cobra.Command {
 			psql := exec.Command(path, args...)
 			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 			psql.Env = append(os.Environ(), psqlEnv(store.SecureDSN(resolveDB(dsn)), db.Conn().Config())...)
+			if db.TakesPath() { // else the database's own setting has to do
+				psql.Env = append(psql.Env, "PGOPTIONS="+strings.TrimSpace(os.Getenv("PGOPTIONS")+" -c search_path=tap25,public"))
+			}
 			// Ctrl-C is psql's, each time: it ends a query there, not tap25.
 			interrupts := make(chan os.Signal, 1)
 			signal.Notify(interrupts, os.Interrupt)

@@ -81,7 +81,7 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	if out, _ := tap25(statusDone, "db", "expire"); strings.Contains(out, "finished") {
 		t.Errorf("just behind the load, expire says %s", out)
 	}
-	ask("update days set loaded_at = now() - interval '11 minutes'")
+	ask("update tap25_internal.days set loaded_at = now() - interval '11 minutes'")
 	for _, finished := range []bool{true, false} {
 		out, _ := tap25(statusDone, "db", "expire")
 		if regexp.MustCompile(`(?m)^finished 2026-\d\d-\d\d: summarized$`).MatchString(out) != finished {

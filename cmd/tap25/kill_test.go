@@ -89,7 +89,7 @@ func rotated(t *testing.T, dir string, files, perFile int) (recipients int) {
 }
 
 // testPath lets tests name tap25's objects without their schemas.
-const testPath = " options='-c search_path=tap25,tap25_internal,public'"
+const testPath = " search_path='tap25,tap25_internal,public'"
 
 // server is a private cluster that runs until the test ends.
 func server(t *testing.T) (conn *pgx.Conn, cluster *store.Cluster) {

@@ -1,44 +1,26 @@
 -- Two schemas of tap25's own, in place of public: tap25 has what is meant for people, tap25_internal the rest.
 --
 -- Every name below is qualified, and every function says itself which schemas it searches, so that nobody can put a function,
--- an operator or a table of his own in the way of one that runs with its owner's rights (CVE-2018-1058). A database that is
--- new has its objects in tap25_internal already; those of an older one are moved out of public.
+-- an operator or a table of his own in the way of one that runs with its owner's rights (CVE-2018-1058). All objects are in
+-- tap25_internal by now: those of an older database were moved there out of public.
 
 do $$
-declare
-    owner   constant oid := (select c.relowner from pg_class c where c.oid = 'tap25_internal.tap25_schema_version'::regclass);
-    people  constant text[] := array['mail', 'warrants', 'accesses', 'holds', 'expired', 'outcome', 'mail_from', 'mail_to', 'mail_from_domain',
-        'mail_to_domain', 'mail_client', 'mail_server', 'open_case', 'case_mail', 'add_hold', 'drop_hold'];
-    tables  constant text[] := array['envelopes', 'misdated', 'held', 'loads', 'days', 'summaries', 'prints', 'reindexed', 'warrants', 'accesses',
-        'holds', 'expired', 'mail', 'mail_days', 'mail_aside'];
-    routines constant text[] := array['domain_of', 'bucket', 'outcome_name', 'flag_names', 'partition_name', 'has_partition', 'lacks_partition',
-        'partitions', 'max_partitions', 'make_partition', 'ensure_partition', 'make_partitions', 'make_partitions_ahead', 'begin_load',
-        'concerns', 'keep_held', 'expire_day', 'expire_misdated', 'release_holds', 'add_hold', 'drop_hold', 'refuse', 'may_read',
-        'open_case', 'case_mail', 'prune_loads', 'print_hash', 'print_page', 'print_of', 'summarize_day', 'days_with', 'days_over',
-        'mail_about', 'mail_concerning', 'mail_from', 'mail_to', 'mail_from_domain', 'mail_to_domain', 'mail_client', 'mail_server',
-        'is_host', 'grant_roles', 'grant_roles_006', 'grant_roles_007'];
-    o record;
+declare o record;
 begin
     for o in
-        select format('alter function %s set schema %I', p.oid::regprocedure, t.target) as step, 1 as turn -- while their arguments' types are where they were
-        from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-        cross join lateral (select case when p.proname = any (people) then 'tap25' else 'tap25_internal' end as target) t
-        where n.nspname in ('public', 'tap25_internal') and n.nspname <> t.target and p.proowner = owner and p.proname = any (routines)
-        union all
-        select format('alter %s %I.%I set schema %I', case c.relkind when 'v' then 'view' else 'table' end, n.nspname, c.relname, t.target), 2
-        from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        cross join lateral (select case when c.relname = any (people) then 'tap25' else 'tap25_internal' end as target) t
-        where n.nspname in ('public', 'tap25_internal') and n.nspname <> t.target and c.relowner = owner and c.relkind in ('r', 'p', 'v')
-          and (c.relname = any (tables) or exists (select from pg_inherits i join pg_class p on p.oid = i.inhparent
-               where i.inhrelid = c.oid and p.relname = 'envelopes' and p.relnamespace = c.relnamespace))
-        union all
-        select format('alter type %I.outcome set schema tap25', n.nspname), 3 from pg_type t join pg_namespace n on n.oid = t.typnamespace
-        where n.nspname in ('public', 'tap25_internal') and t.typname = 'outcome' and t.typtype = 'e' and t.typowner = owner
-        order by turn
+        select format('alter function %s set schema tap25', p.oid::regprocedure) as step from pg_proc p -- before their arguments' types
+        where p.pronamespace = 'tap25_internal'::regnamespace and p.proname in ('mail_from', 'mail_to', 'mail_from_domain', 'mail_to_domain',
+            'mail_client', 'mail_server', 'open_case', 'case_mail', 'add_hold', 'drop_hold')
     loop
         execute o.step;
     end loop;
 end $$;
+alter table tap25_internal.warrants set schema tap25;
+alter table tap25_internal.accesses set schema tap25;
+alter table tap25_internal.holds set schema tap25;
+alter table tap25_internal.expired set schema tap25;
+alter view tap25_internal.mail set schema tap25;
+alter type tap25_internal.outcome set schema tap25;
 
 alter default privileges revoke execute on functions from public;
 
@@ -49,14 +31,6 @@ return case when position('@' in address) > 0 then lower(split_part(address, '@'
 
 create or replace function tap25_internal.bucket(name text) returns int language sql immutable parallel safe
 return hashtext(lower(name)) & 65535;
-
-create or replace function tap25_internal.outcome_name(code smallint) returns tap25.outcome language sql immutable parallel safe
-return ('{unknown,accepted,deferred,refused,aborted,encrypted}'::tap25.outcome[])[code + 1];
-
-create or replace function tap25_internal.flag_names(flags smallint) returns text[] language sql immutable parallel safe
-return case when flags = 0 then null else array(
-    select name from unnest(array['midstream', 'one-sided', 'gap', 'conflict', 'smuggling', 'injected', 'truncated']) with ordinality as f(name, bit)
-    where flags::int & (1 << (bit::int - 1)) <> 0 order by bit) end;
 
 create or replace function tap25_internal.is_host(ip inet) returns boolean language sql immutable parallel safe
 return masklen(ip) = case family(ip) when 4 then 32 else 128 end;
@@ -75,6 +49,45 @@ create or replace function tap25_internal.print_page(hash bigint, bits smallint)
 return (hash & ((1 << bits) - 1))::int;
 create or replace function tap25_internal.print_of(hash bigint) returns smallint language sql immutable parallel safe
 return (((hash >> 32) & 65535)::int - 32768)::smallint;
+
+-- The views call no function of tap25's: who may read a view would need the right to execute it too.
+
+create or replace view tap25_internal.mail_days as
+select seen_at, sensor, session_id, mail_no, client_ip, client_port + 32768 as client_port, server_ip, server_port + 32768 as server_port,
+       helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code,
+       ('{unknown,accepted,deferred,refused,aborted,encrypted}'::tap25.outcome[])[outcome + 1] as outcome,
+       message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, coalesce(lost_bytes, 0) as lost_bytes,
+       case when flags = 0 then null else array_remove(array[
+           case when flags & 1 <> 0 then 'midstream' end, case when flags & 2 <> 0 then 'one-sided' end, case when flags & 4 <> 0 then 'gap' end,
+           case when flags & 8 <> 0 then 'conflict' end, case when flags & 16 <> 0 then 'smuggling' end, case when flags & 32 <> 0 then 'injected' end,
+           case when flags & 64 <> 0 then 'truncated' end], null) end as flags
+from tap25_internal.envelopes;
+
+create or replace view tap25_internal.mail_aside as
+select seen_at, sensor, session_id, mail_no, client_ip, client_port + 32768 as client_port, server_ip, server_port + 32768 as server_port,
+       helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code,
+       ('{unknown,accepted,deferred,refused,aborted,encrypted}'::tap25.outcome[])[outcome + 1] as outcome,
+       message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, coalesce(lost_bytes, 0) as lost_bytes,
+       case when flags = 0 then null else array_remove(array[
+           case when flags & 1 <> 0 then 'midstream' end, case when flags & 2 <> 0 then 'one-sided' end, case when flags & 4 <> 0 then 'gap' end,
+           case when flags & 8 <> 0 then 'conflict' end, case when flags & 16 <> 0 then 'smuggling' end, case when flags & 32 <> 0 then 'injected' end,
+           case when flags & 64 <> 0 then 'truncated' end], null) end as flags
+from (
+    select seen_at, session_id, message_bytes, declared_size, lost_bytes, mail_no, client_port, server_port, outcome,
+           mail_code, rcpt_code, data_code, flags, auth, client_ip, server_ip, sensor, mail_from, rcpt_to, helo, queue_id,
+           mail_from_raw, rcpt_to_raw, envid, orcpt, tls_server_name
+    from tap25_internal.held
+    union all
+    select seen_at, session_id, message_bytes, declared_size, lost_bytes, mail_no, client_port, server_port, outcome,
+           mail_code, rcpt_code, data_code, flags, auth, client_ip, server_ip, sensor, mail_from, rcpt_to, helo, queue_id,
+           mail_from_raw, rcpt_to_raw, envid, orcpt, tls_server_name
+    from tap25_internal.misdated
+) as aside;
+
+do $$ begin
+    drop function tap25_internal.outcome_name(smallint), tap25_internal.flag_names(smallint);
+exception when dependent_objects_still_exist then null; -- a view of a user's calls them
+end $$;
 
 -- Partitions.
 
@@ -466,6 +479,7 @@ end $$;
 drop function tap25_internal.grant_roles(), tap25_internal.grant_roles_006(), tap25_internal.grant_roles_007();
 
 revoke execute on all functions in schema tap25, tap25_internal from public;
+revoke usage on type tap25.outcome from public;
 
 -- Gives the roles that exist their rights. Where this migration may not make roles, an administrator makes them, and
 -- 'tap25 db migrate' calls it again.
@@ -481,10 +495,12 @@ begin
     end if;
     if exists (select from pg_roles where rolname = 'tap25_auditor') then
         grant usage on schema tap25 to tap25_auditor;
+        grant usage on type tap25.outcome to tap25_auditor;
         grant execute on function tap25.open_case, tap25.case_mail to tap25_auditor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant usage on schema tap25, tap25_internal to tap25_admin;
+        grant usage on type tap25.outcome to tap25_admin;
         grant select on tap25.mail, tap25.expired, tap25.holds, tap25.warrants, tap25.accesses to tap25_admin;
         grant select on tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held, tap25_internal.mail_days, tap25_internal.mail_aside,
             tap25_internal.days, tap25_internal.loads, tap25_internal.summaries, tap25_internal.prints, tap25_internal.reindexed,
@@ -492,8 +508,8 @@ begin
         grant insert, update (valid_until) on tap25.warrants to tap25_admin;
         grant execute on function tap25.mail_from, tap25.mail_to, tap25.mail_from_domain, tap25.mail_to_domain, tap25.mail_client, tap25.mail_server,
             tap25.add_hold, tap25.drop_hold to tap25_admin;
-        -- What the view mail and those functions call, and the indexes.
-        grant execute on function tap25_internal.outcome_name, tap25_internal.flag_names, tap25_internal.mail_about, tap25_internal.days_with,
+        -- What those functions call.
+        grant execute on function tap25_internal.mail_about, tap25_internal.days_with,
             tap25_internal.print_hash, tap25_internal.print_page, tap25_internal.print_of, tap25_internal.is_host, tap25_internal.bucket,
             tap25_internal.domain_of to tap25_admin;
         grant execute on function tap25_internal.expire_day, tap25_internal.expire_misdated, tap25_internal.release_holds,
@@ -513,6 +529,24 @@ begin
     end if;
 end $$;
 do $$ begin perform tap25_internal.grant_roles(); end $$;
+
+-- What was made while others could create in public may have their functions in an index, a constraint, a default or a view.
+do $$
+declare
+    ours  constant oid := (select nspowner from pg_namespace where nspname = 'tap25_internal');
+    found text;
+begin
+    select format('%s uses %s', i.identity, f.identity) into found
+    from pg_depend d
+    join (select 'pg_proc'::regclass as class, oid, proowner as owner from pg_proc union all select 'pg_operator'::regclass, oid, oprowner from pg_operator
+          union all select 'pg_type'::regclass, oid, typowner from pg_type) o on o.class = d.refclassid and o.oid = d.refobjid
+    join pg_roles r on r.oid = o.owner and not r.rolsuper and r.oid <> ours
+    cross join lateral pg_identify_object(d.classid, d.objid, 0) i cross join lateral pg_identify_object(d.refclassid, d.refobjid, 0) f
+    where i.identity ~ '(^| )tap25(_internal)?\.' and i.type <> 'trigger' limit 1;
+    if found is not null then
+        raise '%, which belongs to another user: make it anew without that', found;
+    end if;
+end $$;
 
 -- Who was given something of tap25's by name goes on having it.
 do $$
@@ -551,5 +585,9 @@ begin
                        case when others then coalesce(path, '"$user", public') || ', tap25' else 'tap25, public' end);
     end if;
     execute format('revoke connect, temporary on database %I from public', current_database());
+    -- Large objects take room that no retention gives back. Only a superuser may close them.
+    if not others and (select rolsuper from pg_roles where rolname = current_user) then
+        revoke execute on function lo_creat(int), lo_create(oid), lo_from_bytea(oid, bytea) from public;
+    end if;
     perform tap25_internal.let_roles_connect();
 end $$;
