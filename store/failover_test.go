@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,11 +21,14 @@ import (
 
 // host is a server of a test's own, reached by a socket in its directory.
 type host struct {
-	dir string
-	pid int // of its postmaster
+	dir  string
+	port int // of its TCP; the socket has it in its name
+	pid  int // of its postmaster
 }
 
-func (h *host) dsn() string { return "host=" + h.dir + " user=" + testUser() + " dbname=postgres" }
+func (h *host) dsn() string {
+	return fmt.Sprintf("host=%s port=%d user=%s dbname=postgres", h.dir, h.port, testUser())
+}
 
 func testUser() string { c, _ := shared(); return c.name }
 
@@ -41,7 +45,12 @@ func pgCommand(t testing.TB, name string, args ...string) {
 func newHost(t testing.TB, base, name string) *host {
 	t.Helper()
 	c, _ := shared()
-	h := &host{dir: filepath.Join(base, name)}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	h := &host{dir: filepath.Join(base, name), port: l.Addr().(*net.TCPAddr).Port}
 	if err := errors.Join(os.Mkdir(h.dir, 0o700), os.Chown(h.dir, c.uid, c.gid)); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +61,7 @@ func newHost(t testing.TB, base, name string) *host {
 func (h *host) start(t testing.TB) {
 	t.Helper()
 	c, _ := shared()
-	cmd := c.command("postgres", "-D", filepath.Join(h.dir, "data"), "-k", h.dir, "-c", "listen_addresses=", "-c", "fsync=off",
+	cmd := c.command("postgres", "-D", filepath.Join(h.dir, "data"), "-k", h.dir, "-p", strconv.Itoa(h.port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
 		"-c", "shared_buffers=16MB", "-c", "max_locks_per_transaction=256", "-c", "timezone=UTC")
 	var log bytes.Buffer
 	cmd.Stderr = &log
@@ -173,7 +182,7 @@ func (s *source) settled(t testing.TB) {
 func TestFailover_EveryRowOnceWhereTheStandbyLacksSome(t *testing.T) {
 	a, b := hostPair(t)
 	primary := openHost(t, a.dsn())
-	both := fmt.Sprintf("host=%s,%s user=%s dbname=postgres", b.dir, a.dir, testUser()) // the standby first
+	both := fmt.Sprintf("host=%s,%s port=%d,%d user=%s dbname=postgres", b.dir, a.dir, b.port, a.port, testUser()) // the standby first
 	sources := map[string]*source{"keeps": newSource(t, "keeps", both, time.Hour), "keeps nothing": newSource(t, "keeps nothing", both, 0)}
 	for sensor, s := range sources {
 		s.append(t, sensor, 2000)
@@ -213,37 +222,66 @@ func TestFailover_EveryRowOnceWhereTheStandbyLacksSome(t *testing.T) {
 func TestOpen_FindsTheServerThatTakesWrites(t *testing.T) {
 	t.Setenv("PGTARGETSESSIONATTRS", "")
 	a, b := hostPair(t)
-	rest := " user=" + testUser() + " dbname=postgres"
-	nobody := serversDir(t)
+	nobody := &host{dir: serversDir(t), port: 1}
 	for _, c := range []struct {
-		name, dsn         string
-		reads, writes     string // the directory of the server that is connected to, "" for none
-		refusesAsReadOnly bool
+		name          string
+		hosts         []*host
+		more          string
+		reads, writes *host // the server that is connected to
 	}{
-		{name: "standby first", dsn: "host=" + b.dir + "," + a.dir, reads: a.dir, writes: a.dir},
-		{name: "standby first, nobody second", dsn: "host=" + b.dir + "," + nobody + "," + a.dir, reads: a.dir, writes: a.dir},
-		{name: "the standby alone", dsn: "host=" + b.dir, reads: b.dir, refusesAsReadOnly: true},
-		{name: "no primary", dsn: "host=" + b.dir + "," + nobody, refusesAsReadOnly: true},
-		{name: "any is asked for", dsn: "host=" + b.dir + "," + a.dir + " target_session_attrs=any", reads: b.dir, writes: a.dir},
-		{name: "a standby is asked for", dsn: "host=" + a.dir + "," + b.dir + " target_session_attrs=standby", reads: b.dir, writes: b.dir},
-		{name: "a primary is asked for", dsn: "host=" + b.dir + "," + a.dir + " target_session_attrs=primary", reads: a.dir, writes: a.dir},
+		{"standby first", []*host{b, a}, "", a, a},
+		{"standby first, nobody second", []*host{b, nobody, a}, "", a, a},
+		{"the standby alone", []*host{b}, "", b, nil},
+		{"no primary", []*host{b, nobody}, "", nil, nil},
+		{"any is asked for", []*host{b, a}, " target_session_attrs=any", b, a},
+		{"a standby is asked for", []*host{a, b}, " target_session_attrs=standby", b, b},
+		{"a primary is asked for", []*host{b, a}, " target_session_attrs=primary", a, a},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for what, open := range map[string]func(context.Context, string) (*DB, error){"reads": Open, "writes": OpenWritable} {
-				want := map[string]string{"reads": c.reads, "writes": c.writes}[what]
-				db, err := open(t.Context(), c.dsn+rest)
-				if err != nil {
-					if want != "" || c.refusesAsReadOnly != errors.Is(err, pgconn.ErrReadOnlyConnection) || c.refusesAsReadOnly != Passes(err) || hopeless(err) {
-						t.Errorf("%s: %v", what, err)
-					}
-					continue
-				}
-				var dir string
-				if err := db.Conn().QueryRow(t.Context(), "show unix_socket_directories").Scan(&dir); err != nil || dir != want {
-					t.Errorf("%s: connected to %s, want %s, %v", what, filepath.Base(dir), filepath.Base(want), err)
-				}
-				db.Close()
+			var dirs, ports []string
+			for _, h := range c.hosts {
+				dirs, ports = append(dirs, h.dir), append(ports, strconv.Itoa(h.port))
 			}
+			dsn := "host=" + strings.Join(dirs, ",") + " port=" + strings.Join(ports, ",") + " user=" + testUser() + " dbname=postgres" + c.more
+			db, err := Open(t.Context(), dsn)
+			checkConnected(t, db, err, c.reads)
+			db, err = OpenWritable(t.Context(), dsn)
+			checkConnected(t, db, err, c.writes)
 		})
+	}
+	t.Run("one name with several addresses", func(t *testing.T) {
+		for _, c := range []struct {
+			hosts []*host
+			want  *host
+		}{{[]*host{b, a}, a}, {[]*host{b}, b}} {
+			cfg, implied, err := parse("host=pair.example sslmode=disable dbname=postgres user=" + testUser())
+			if err != nil || !implied {
+				t.Fatal(err)
+			}
+			cfg.LookupFunc = func(context.Context, string) (addresses []string, err error) {
+				for _, h := range c.hosts {
+					addresses = append(addresses, fmt.Sprintf("127.0.0.1:%d", h.port))
+				}
+				return addresses, nil
+			}
+			db, err := preferWritable(t.Context(), cfg)
+			checkConnected(t, db, err, c.want)
+		}
+	})
+}
+
+// checkConnected asserts that a connection is to a server, or was refused since none takes writes, and closes it.
+func checkConnected(t *testing.T, db *DB, err error, want *host) {
+	t.Helper()
+	if err != nil {
+		if want != nil || !errors.Is(err, pgconn.ErrReadOnlyConnection) || !Passes(err) || hopeless(err) {
+			t.Error(err)
+		}
+		return
+	}
+	defer db.Close()
+	var port int
+	if err := db.Conn().QueryRow(t.Context(), "select pg_catalog.current_setting('port')::pg_catalog.int4").Scan(&port); err != nil || want == nil || port != want.port {
+		t.Errorf("connected to port %d, want %v, %v", port, want, err)
 	}
 }

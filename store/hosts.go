@@ -39,11 +39,17 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if implied {
-		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	if !implied {
+		return connect(ctx, cfg)
 	}
+	return preferWritable(ctx, cfg)
+}
+
+// preferWritable connects to a server that takes writes; to another only where one host is named and none of its addresses has such.
+func preferWritable(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
+	cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	db, err := connect(ctx, cfg)
-	if implied && !severalHosts(&cfg.Config) && errors.Is(err, pgconn.ErrReadOnlyConnection) {
+	if !severalHosts(&cfg.Config) && errors.Is(err, pgconn.ErrReadOnlyConnection) {
 		cfg.ValidateConnect = nil
 		return connect(ctx, cfg)
 	}

@@ -59,7 +59,8 @@ func (w *watcher) disk(st streamStats) {
 		log.Error().Int64("rows_lost", st.spool.Lost).Int64("spool_bytes", st.spool.Bytes).Msg("the spool is full: rows are lost, capture goes on")
 	}
 	w.lost = st.spool.Lost
-	if w.short.rings(st.spool.KeptShort > w.kept) {
+	// A replay that is interrupted is run again, which adds what is missing.
+	if w.s.cfg.patience == 0 && w.short.rings(st.spool.KeptShort > w.kept) {
 		log.Warn().Int64("rows", st.spool.KeptShort-w.kept).Msg("loaded rows stay in the spool for less than --spool-keep, since room is needed: a failover may lose some")
 		w.kept = st.spool.KeptShort
 	}
