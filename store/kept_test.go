@@ -48,7 +48,9 @@ func TestMissing_AsksForManyInOneStatement(t *testing.T) {
 	if _, err := db.Note(t.Context(), "tap", keys[:1193]); err != nil {
 		t.Fatal(err)
 	}
+	begun := time.Now()
 	missing, err := asking.Missing(t.Context(), segments[:1193])
+	t.Logf("asked for %d in %s", len(segments)-8, time.Since(begun))
 	if err != nil || missing != nil || counted.n > 8 {
 		t.Errorf("%d missing of those that are there, after %d statements: %v", len(missing), counted.n, err)
 	}
