@@ -188,12 +188,22 @@ func TestFailover_EveryRowOnceWhereTheStandbyLacksSome(t *testing.T) {
 		s.append(t, sensor, 2000)
 		s.settled(t)
 	}
+	wait(t, func() bool {
+		behind, err := primary.Behind(t.Context(), both)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return behind == 0
+	})
 	stopSending(t, primary)
 	sealRows(t, sources["keeps"].spool, "", spoilt(1), spoilt(2), numbered("keeps", sources["keeps"].n))
 	sources["keeps"].n++
 	for sensor, s := range sources {
 		s.append(t, sensor, 2000)
 		s.settled(t)
+	}
+	if behind, err := primary.Behind(t.Context(), both); err != nil || behind != 1 {
+		t.Errorf("%d standbys are behind, want 1, %v", behind, err)
 	}
 	a.kill()
 	for sensor, s := range sources { // which the primary never gets

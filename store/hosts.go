@@ -124,7 +124,7 @@ func Hosts(dsn string) (hosts, ports, target string, err error) {
 func addresses(cfg *pgconn.Config) (list []string) {
 	seen := map[string]bool{}
 	add := func(host string, port uint16) {
-		a := net.JoinHostPort(host, strconv.Itoa(int(port)))
+		a := hostPort(host, port)
 		if !seen[a] {
 			seen[a] = true
 			list = append(list, a)
@@ -135,6 +135,10 @@ func addresses(cfg *pgconn.Config) (list []string) {
 		add(f.Host, f.Port)
 	}
 	return list
+}
+
+func hostPort(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
 func severalHosts(cfg *pgconn.Config) bool { return len(addresses(cfg)) > 1 }

@@ -73,6 +73,21 @@ func (s *stream) lacks(ctx context.Context, db *store.DB) error {
 	return nil
 }
 
+// standbysWithin is how long the end of a replay waits for the standbys of a pair.
+const standbysWithin = 10 * time.Second
+
+// errBehind is a standby that has not received all that the database has.
+var errBehind = errors.New("a standby has not received the last rows")
+
+// standbysHave is errBehind where a standby among the hosts of the URL lacks some of what is loaded.
+func (s *stream) standbysHave(ctx context.Context, db *store.DB) error {
+	behind, err := db.Behind(ctx, s.dsn)
+	if err == nil && behind > 0 {
+		return errBehind
+	}
+	return err
+}
+
 func (s *stream) givenUp() bool {
 	st := s.loader.Stats()
 	return s.cfg.patience > 0 && !st.Since.IsZero() && (st.Hopeless || time.Since(st.Since) > s.cfg.patience)
