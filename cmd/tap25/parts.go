@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"tap25/store"
 )
@@ -169,15 +170,27 @@ func (c *capturesHeld) note(ctx context.Context, s *stream) error {
 			keys = append(keys, p.numbered())
 		}
 	}
-	before := 0
-	err := s.ask(ctx, func(db *store.DB) (err error) {
+	begun, twice := time.Now(), false
+	worth := func(err error) bool { return !errors.Is(err, errBehind) || time.Since(begun) < standbysWithin }
+	err := s.again(ctx, worth, func(db *store.DB) error {
+		// That all is loaded is true of this server only where it has what another may have lost.
+		if err := s.lacks(ctx, db); err != nil {
+			return err
+		}
 		// Of some files only, it would have the next replay of all cut the rows of the others elsewhere, and add them again.
-		if before, err = db.Note(ctx, s.cfg.sensor, keys); err != nil {
+		before, err := db.Note(ctx, s.cfg.sensor, keys)
+		if err != nil {
 			return fmt.Errorf("note that files are loaded: %w", err)
 		}
-		return nil
+		// All of them: by another replay of the same, or where the answer was lost.
+		twice = twice || before > 0 && before < len(keys)
+		return s.standbysHave(ctx, db)
 	})
-	if err == nil && before > 0 && before < len(keys) { // all of them: by another replay of the same, or where the answer was lost
+	if errors.Is(err, errBehind) {
+		s.cfg.log.Warn().Msg("a standby has not received the last rows yet: if it takes the place of the database now, run the same command again")
+		err = nil
+	}
+	if err == nil && twice {
 		err = errTwice
 	}
 	return err
