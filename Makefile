@@ -6,7 +6,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all build install install-run install-test demo test check bounds live properties kills fuzz bench clean storage
+.PHONY: all build install install-run install-test demo test check bounds live properties kills test-ha fuzz bench clean storage
 
 all: build
 
@@ -99,6 +99,12 @@ properties:
 # package at a time: how fast the rows of those ten minutes drain is asserted.
 kills:
 	TAP25_TEST_KILLS=full go test -p 1 -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./cmd/tap25
+
+# Leaders killed with their Patroni in mid-load, KILLS times asynchronously and as often synchronously: half a minute each.
+KILLS ?= 6
+test-ha: install-test
+	@command -v patroni >/dev/null && PATH=$$PATH:/usr/sbin command -v etcd >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends patroni etcd-server python3-etcd; }
+	TAP25_TEST_REQUIRE=postgres TAP25_TEST_HA=$(KILLS) go test -count=1 -timeout 2h -run 'HA_|Failover' -v ./cmd/tap25 ./store
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

@@ -11,9 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// connectTimeout bounds how long a database that does not answer is waited for.
-const connectTimeout = 10 * time.Second
-
 // safePath finds no function, operator or table of anybody but the system's, whatever the database or the user has set: statements
 // name tap25's with their schemas.
 const safePath = "pg_catalog, pg_temp"
@@ -26,20 +23,12 @@ var ErrOlderSchema = errors.New("the database's schema is older than this tap25:
 
 // DB is one connection to a database; for one goroutine.
 type DB struct {
-	conn *pgx.Conn
-}
-
-// Open connects to a PostgreSQL URL or keyword string, made secure by SecureDSN. Errors name no password.
-func Open(ctx context.Context, dsn string) (*DB, error) {
-	cfg, err := pgx.ParseConfig(SecureDSN(dsn))
-	if err != nil {
-		return nil, errors.New("the database URL cannot be read: want postgres://user@host:port/database, with the password in ~/.pgpass or PGPASSWORD")
-	}
-	return connect(ctx, cfg)
+	conn   *pgx.Conn
+	server time.Time // when the server was started that took the first rows of this connection: see relyOn
 }
 
 func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
-	cfg.ConnectTimeout = connectTimeout
+	patient(cfg)
 	if cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement { // prepared statements of a session are another's next, behind a pooler
 		cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
@@ -48,7 +37,7 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	if _, given := cfg.RuntimeParams["search_path"]; !given {
 		cfg.RuntimeParams["search_path"] = safePath
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if refusesPath(err) {
@@ -57,7 +46,11 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	}
 	if err != nil {
 		reason := strings.Join(strings.Fields(err.Error()), " ") // pgx gives a line for each address it tried
-		return nil, &connectError{"connect to a database: " + reason + "; is it running, and does it let this user in?" + tlsHint(reason), err}
+		hint := "; is it running, and does it let this user in?" + tlsHint(reason)
+		if errors.Is(err, pgconn.ErrReadOnlyConnection) {
+			hint = "; a standby takes no rows, and nor does a server that is set to be read-only"
+		}
+		return nil, &connectError{"connect to a database: " + reason + hint, err}
 	}
 	return &DB{conn: conn}, nil
 }

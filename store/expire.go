@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,8 +47,8 @@ type ExpireConfig struct {
 	Patience  time.Duration // how long a day that is in use is tried; zero: ten seconds
 	Now       time.Time     // zero: the database's clock
 
-	// EndReaders is how long a transaction of an auditor or an administrator may hold a day up: then its session is ended. So is one
-	// of a sensor that has done nothing for so long. Zero: an hour; negative: no session is ended.
+	// EndReaders is how long a transaction of an auditor or an administrator may keep a day from being dropped: then its session is
+	// ended. So is one of a sensor that is in no load. Zero: an hour; negative: no session is ended.
 	EndReaders time.Duration
 }
 
@@ -64,8 +65,11 @@ type ExpireReport struct {
 	Cutoff  time.Time // the first day that is kept
 	Dropped []ExpiredDay
 	Busy    []BusyDay // days in use, left for the next time
-	Ended   []DayUser // sessions that held a day up for too long
+	Ended   []DayUser // sessions that kept a day, or partitions from being made, for too long
 }
+
+// endReaders is the default of ExpireConfig.EndReaders.
+const endReaders = time.Hour
 
 // giveWay is how long expiry waits for a lock: less than PostgreSQL's deadlock_timeout of a second, so that in whatever
 // circle of waiting it is the one that gives way, and short, since writers and readers queue behind it.
@@ -82,9 +86,7 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 	if cfg.Patience == 0 {
 		cfg.Patience = 10 * time.Second
 	}
-	if cfg.EndReaders == 0 {
-		cfg.EndReaders = time.Hour
-	}
+	cfg.EndReaders = cmp.Or(cfg.EndReaders, endReaders)
 	if cfg.Now.IsZero() {
 		if err := db.conn.QueryRow(ctx, "select now()").Scan(&cfg.Now); err != nil {
 			return report, fmt.Errorf("ask for the time: %w", err)

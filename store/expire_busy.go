@@ -23,14 +23,9 @@ type DayUser struct {
 	Reason             string // why it was not ended
 }
 
-// freeDay ends the sessions that have held a day up for too long, and tries again to drop it; it notes a day that is still in use.
+// freeDay ends the sessions that have kept a day for too long, and tries again to drop it. The database notes that it is late.
 func (db *DB) freeDay(ctx context.Context, cfg ExpireConfig, report *ExpireReport, day time.Time) error {
-	rows, err := db.conn.Query(ctx, "select login::text, coalesce(application, ''), open_since, ended, coalesce(reason, '') from tap25_internal.end_readers($1, $2 * interval '1 second')",
-		day, seconds(cfg.EndReaders))
-	if err != nil {
-		return err
-	}
-	users, err := pgx.CollectRows(rows, pgx.RowToStructByPos[DayUser])
+	users, err := db.endBlockers(ctx, &day, cfg.EndReaders)
 	if err != nil {
 		return err
 	}
@@ -48,10 +43,22 @@ func (db *DB) freeDay(ctx context.Context, cfg ExpireConfig, report *ExpireRepor
 		}
 	}
 	report.Busy = append(report.Busy, busy)
-	if _, err := db.conn.Exec(ctx, "select tap25_internal.note_late($1, $2)", day, busy.who()); err != nil {
-		return fmt.Errorf("note that it is late: %w", err)
-	}
 	return nil
+}
+
+// endBlockers ends the sessions that it may of those that have kept a day from being dropped for too long, or partitions from
+// being made where day is nil; it returns them, and the others.
+func (db *DB) endBlockers(ctx context.Context, day *time.Time, older time.Duration) ([]DayUser, error) {
+	rows, err := db.conn.Query(ctx, `select login::text, coalesce(application, ''), open_since, ended, coalesce(reason, '')
+		from tap25_internal.end_blockers($1, $2 * interval '1 second')`, day, seconds(older))
+	if err != nil {
+		return nil, fmt.Errorf("end the sessions that use it: %w", err)
+	}
+	users, err := pgx.CollectRows(rows, pgx.RowToStructByPos[DayUser])
+	if err != nil {
+		return nil, fmt.Errorf("end the sessions that use it: %w", err)
+	}
+	return users, nil
 }
 
 // seconds is a time in seconds, or null for a negative one.

@@ -8,6 +8,14 @@ import (
 	"time"
 )
 
+// run runs SQL.
+func run(t testing.TB, db *DB, sql string, args ...any) {
+	t.Helper()
+	if _, err := db.Conn().Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
 // ownDatabase is a database without a schema and its owner, who is no superuser.
 func ownDatabase(t *testing.T) (super, owner *DB) {
 	t.Helper()

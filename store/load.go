@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -52,6 +53,9 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 		return nil, err
 	}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		if err := db.relyOn(ctx, tx); err != nil {
+			return err
+		}
 		if added, err = enterLoads(ctx, tx, batches); err != nil {
 			return err
 		}
@@ -80,6 +84,29 @@ func enterLoads(ctx context.Context, tx pgx.Tx, batches []batch) (added []bool, 
 	}
 	err = tx.QueryRow(ctx, "select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys, counts).Scan(&added)
 	return added, err
+}
+
+// errAnotherServer is a connection that goes to another server than before, as one through a pooler does after a failover.
+var errAnotherServer = errors.New("another server has taken the place of the one that the last rows went to")
+
+// relyOn makes a transaction one whose COMMIT is to be relied on, whatever the role's settings: the server answers it once it is
+// on disk, and on that of a synchronous standby where there is one. A higher synchronous_commit stays. All transactions of a
+// connection must be on the same server, since that is asked for what is kept when the connection begins.
+func (db *DB) relyOn(ctx context.Context, tx pgx.Tx) error {
+	var server time.Time
+	err := tx.QueryRow(ctx, `select pg_catalog.pg_postmaster_start_time(),
+		case when pg_catalog.current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then pg_catalog.set_config('synchronous_commit', 'on', true) end`).
+		Scan(&server, nil)
+	if err != nil {
+		return err
+	}
+	if db.server.IsZero() {
+		db.server = server
+	}
+	if !server.Equal(db.server) {
+		return errAnotherServer
+	}
+	return nil
 }
 
 // errUndo ends a transaction that only asked a question.

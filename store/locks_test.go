@@ -84,7 +84,7 @@ func TestLoad_WaitsForALockForAWhileOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	var timeout string
-	if err := tx.QueryRow(t.Context(), "show lock_timeout").Scan(&timeout); err != nil || timeout != "10s" {
+	if err := tx.QueryRow(t.Context(), "show lock_timeout").Scan(&timeout); err != nil || timeout != "30s" {
 		t.Errorf("a load waits %s for a lock, %v", timeout, err)
 	}
 	tx.Rollback(t.Context())
@@ -179,6 +179,36 @@ func TestExpire_EndsNoLoadAndNoStranger(t *testing.T) {
 	run(t, idle, "begin; select * from tap25_internal.begin_load('alpha', array['2020-02-29'::date])")
 	if r := expire(t, db, cfg); len(r.Ended) != 1 || len(r.Dropped) != 1 || alive(t, idle) {
 		t.Errorf("a sensor that does nothing: %+v", r)
+	}
+}
+
+// Readers who take turns, each for less than the time: once the day is late for that time, whoever has it is ended.
+func TestExpire_EndsReadersWhoTakeTurns(t *testing.T) {
+	db := database(t, false)
+	loadRows(t, db, "tap", at(old))
+	auditor := login(t, db, "tap25_auditor", "auditor")
+	reading(t, db, auditor)
+	if r := expire(t, db, impatient); len(r.Busy) != 1 || len(r.Ended) != 0 {
+		t.Fatalf("%+v", r)
+	}
+	run(t, db, "update late_days set since = since - interval '2 hours'") // in which others have read, and this one for a moment
+	if r := expire(t, db, impatient); len(r.Ended) != 1 || len(r.Dropped) != 1 || alive(t, auditor) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A sensor keeps a transaction open in which it has made a day, and with it all others from making theirs.
+func TestUpkeep_EndsWhoKeepsPartitionsFromBeingMade(t *testing.T) {
+	db := database(t, false)
+	hostile := login(t, db, "tap25_sensor", "hostile")
+	run(t, hostile, "begin; select tap25_internal.make_partitions(array['2020-01-01'::date])")
+	run(t, db, "set lock_timeout = '100ms'")
+	if _, err := db.Upkeep(t.Context(), "tap", "", ExpireConfig{}); !inUse(err) {
+		t.Errorf("in the first hour: %v", err)
+	}
+	report, err := db.Upkeep(t.Context(), "tap", "", ExpireConfig{EndReaders: time.Microsecond})
+	if err != nil || len(report.Ended) != 1 || report.Ended[0].Login != hostile.Conn().Config().User || alive(t, hostile) {
+		t.Errorf("%+v, %v", report.Ended, err)
 	}
 }
 

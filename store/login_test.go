@@ -8,8 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"tap25/reassembly/smtp"
 )
 
@@ -68,17 +66,6 @@ func loginAgain(t testing.TB, db *DB, user string) *DB {
 	})
 	t.Cleanup(session.Close)
 	return session
-}
-
-// run executes statements that must not fail.
-func run(t testing.TB, db *DB, sql string, args ...any) {
-	t.Helper()
-	if len(args) == 0 {
-		args = []any{pgx.QueryExecModeSimpleProtocol} // several at once
-	}
-	if _, err := db.Conn().Exec(context.Background(), sql, args...); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
 }
 
 // of names the sensor of rows.

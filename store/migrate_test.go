@@ -193,3 +193,31 @@ func TestMigrations_AreNumberedWithoutAGap(t *testing.T) {
 		t.Errorf("version %d of %d, %d files, %v", have, want, len(files), err)
 	}
 }
+
+// What a hostile sensor has written before is not believed, and does not stop the migration.
+func TestMigrate_BelievesNoForgedCount(t *testing.T) {
+	database(t, false) // makes the roles
+	db, owner := oldDatabase(t, lastInPublic)
+	hostile := as(t, db, "tap25_sensor", "hostile")
+	run(t, hostile, `select begin_load('evil', array['2026-01-02'::date, '2026-01-03'], array[-100000, 0]::bigint[]), begin_load('worse', array['2026-01-02'::date], array[9223372036854775807]);
+		insert into envelopes select * from unnest(array[row('2026-01-03 12:00Z', 1, null, null, null, 1, 0, 0, 99, null, null, null, 32767, false, '192.0.2.1', '192.0.2.2', 'evil',
+			null, 'hidden@b.example', null, null, null, null, null, null, null)::envelopes]) e`)
+	run(t, owner, "insert into summaries (day, rows, bits) values ('2026-01-03', 25, 0)") // what was counted still, with a row more
+	if err := owner.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := mailOf(t, owner, "hidden@b.example"); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+	got := ask[string](t, owner, "select string_agg(concat_ws(' ', day, sensor, rows), ', ' order by day, sensor) from tap25_internal.days")
+	if want := "2026-01-02 evil 0, 2026-01-02 tap 6, 2026-01-02 worse 0, 2026-01-03 evil 0, 2026-01-03 tap 25"; got != want {
+		t.Errorf("counted %s, want %s", got, want)
+	}
+	if _, err := hostile.Load(t.Context(), "evil", "1", of("evil", at(time.Date(2026, 1, 3, 13, 0, 0, 0, time.UTC)))); err != nil {
+		t.Errorf("the next load: %v", err)
+	}
+	checks := ask[string](t, owner, `select string_agg(conrelid::regclass || ' ' || convalidated, ', ' order by conrelid::regclass::text) from pg_constraint where conname = 'row_values'`)
+	if want := "tap25_internal.envelopes false, tap25_internal.envelopes_20260102 true, tap25_internal.envelopes_20260103 false, tap25_internal.misdated true"; strings.ReplaceAll(checks, "tap25_internal.", "") != strings.ReplaceAll(want, "tap25_internal.", "") {
+		t.Errorf("checks %s, want %s", checks, want)
+	}
+}

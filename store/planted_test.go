@@ -140,7 +140,9 @@ func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
 		db  *DB
 		sql string
 	}{
-		{sensor, "begin; select tap25_internal.make_partitions(array['2026-01-04', '2026-01-05']::pg_catalog.date[]); select tap25_internal.begin_load('tap', '{2026-01-04}', '{1}'); commit"},
+		{sensor, "begin; select tap25_internal.make_partitions(array['2026-01-04', '2026-01-05']::pg_catalog.date[]); select tap25_internal.enter_loads('tap', '{x}', '{1}'), tap25_internal.begin_load('tap', '{2026-01-04}'); " +
+			"insert into tap25_internal.envelopes (seen_at, session_id, mail_no, client_port, server_port, outcome, flags, auth, client_ip, server_ip, sensor) " +
+			"values ('2026-01-04', 1, 1, 0, 0, 1, 0, false, '192.0.2.1', '192.0.2.2', 'tap'); commit"},
 		{sensor, "select tap25_internal.make_partitions_ahead(7), tap25_internal.prune_loads('tap', 'x'), tap25_internal.summarize_day('2026-01-03'), tap25_internal.days_over('0')"},
 		{auditor, "select tap25.open_case('2026-17', 'test')"},
 		{auditor, "select tap25.case_mail('2026-17')"},
@@ -149,6 +151,7 @@ func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
 		{admin, "select tap25.add_hold('User9@a.example', null, null, null, null, null, 'order')"},
 		{admin, "select tap25.drop_hold(3)"},
 		{admin, "select tap25_internal.release_holds('test'), tap25_internal.days_over('0')"},
+		{admin, "select tap25.bind_sensor('tap25_sensor', 'other'), tap25_internal.end_blockers('2026-01-02', '0')"},
 		{admin, "select tap25_internal.expire_day('2026-01-02', 'test'), tap25_internal.expire_misdated('infinity', 'test')"},
 	} {
 		if _, err := c.db.Conn().Exec(t.Context(), c.sql); err != nil {

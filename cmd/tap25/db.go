@@ -27,7 +27,7 @@ type database struct {
 
 // dbFlag adds --db to a command.
 func dbFlag(cmd *cobra.Command, dsn *string) {
-	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL without a password, which ~/.pgpass or passfile=PATH in it gives, or 'local' for tap25's private cluster (default: $DATABASE_URL, else local)")
+	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL without a password, which ~/.pgpass or passfile=PATH in it gives, with several hosts the one that takes writes, or 'local' for tap25's private cluster (default: $DATABASE_URL, else local)")
 }
 
 func resolveDB(dsn string) string {

@@ -16,7 +16,7 @@ import (
 )
 
 // setting finds settings of a connection URL or keyword string that psql is to have too; its defaults are those of pgx.
-var setting = regexp.MustCompile(`(?:^|[\s?&])(sslmode|sslrootcert|sslcert|sslkey|sslnegotiation|passfile)\s*=\s*('[^']*'|[^\s&]+)`)
+var setting = regexp.MustCompile(`(?:^|[\s?&])(sslmode|sslrootcert|sslcert|sslkey|sslnegotiation|target_session_attrs|passfile)\s*=\s*('[^']*'|[^\s&]+)`)
 
 // psqlConnection tells psql of the connection. A password that the connection string holds goes into a file in memory, since
 // others may read a command line, and psql hands its environment on to what it runs. One that psql finds by itself it finds.
@@ -70,8 +70,15 @@ func closeAll(files []*os.File) {
 
 // psqlEnv is how psql learns of the connection, but for the password.
 func psqlEnv(dsn string, c *pgx.ConnConfig) []string {
-	env := []string{"PGHOST=" + c.Host, fmt.Sprintf("PGPORT=%d", c.Port), "PGUSER=" + c.User, "PGDATABASE=" + c.Database, "PGTZ=UTC"}
-	isURL := strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+	host, port, target := c.Host, fmt.Sprint(c.Port), ""
+	if hosts, ports, want, err := store.Hosts(dsn); err == nil && strings.Contains(hosts, ",") { // c has the first of them
+		host, port, target = hosts, ports, want
+	}
+	env := []string{"PGHOST=" + host, "PGPORT=" + port, "PGUSER=" + c.User, "PGDATABASE=" + c.Database, "PGTZ=UTC"}
+	if target != "" {
+		env = append(env, "PGTARGETSESSIONATTRS="+target)
+	}
+	_, isURL := store.URLQuery(dsn)
 	for _, m := range setting.FindAllStringSubmatch(dsn, -1) {
 		value := strings.Trim(m[2], "'")
 		if isURL {
@@ -79,7 +86,7 @@ func psqlEnv(dsn string, c *pgx.ConnConfig) []string {
 				value = plain
 			}
 		}
-		env = append(env, "PG"+strings.ToUpper(m[1])+"="+value)
+		env = append(env, "PG"+strings.ToUpper(strings.ReplaceAll(m[1], "_", ""))+"="+value)
 	}
 	return env
 }

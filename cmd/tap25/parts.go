@@ -171,6 +171,10 @@ func (c *capturesHeld) note(ctx context.Context, s *stream) error {
 	}
 	before := 0
 	err := s.ask(ctx, func(db *store.DB) (err error) {
+		// That all is loaded is true of this server only where it has what another may have lost.
+		if err := s.lacks(ctx, db); err != nil {
+			return err
+		}
 		// Of some files only, it would have the next replay of all cut the rows of the others elsewhere, and add them again.
 		if before, err = db.Note(ctx, s.cfg.sensor, keys); err != nil {
 			return fmt.Errorf("note that files are loaded: %w", err)

@@ -240,6 +240,9 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 		if err == nil && !broken {
 			err = r.held.note(ctx, s)
 		}
+		if err == nil && !broken && cfg.rereadable {
+			s.spool.Forget() // the same command run again adds what a failover has lost
+		}
 		r.held.release() // before Close, which may wait for those that wait for it
 		err = errors.Join(err, s.Close(ctx))
 		st := s.Stats()
@@ -299,7 +302,9 @@ func loadLeftovers(ctx context.Context, cfg streamConfig, but, before string) (e
 	dirs, err := leftSpools(filepath.Dir(cfg.spools), filepath.Base(cfg.spools), before)
 	cfg.spools = ""
 	for _, dir := range dirs {
-		waits := func(f spool.File) bool { return f.State == spool.Waiting || f.State == spool.Writing }
+		waits := func(f spool.File) bool {
+			return f.State != spool.Refused && f.State != spool.Damaged && f.State != spool.Newer
+		}
 		if files, inspectErr := spool.Inspect(dir); dir == but || inspectErr != nil || !slices.ContainsFunc(files, waits) {
 			continue
 		}
@@ -309,9 +314,9 @@ func loadLeftovers(ctx context.Context, cfg streamConfig, but, before string) (e
 			continue
 		}
 		if openErr == nil {
-			openErr = s.Close(ctx)
-			if st := s.Stats().loader; st.Added+st.Held > 0 {
-				cfg.log.Info().Int64("rows_added", st.Added).Msg("loaded what an earlier replay has left")
+			openErr = errors.Join(s.settled(ctx), s.Close(ctx))
+			if st := s.Stats().loader; st.Added+st.Reloaded+st.Held > 0 {
+				cfg.log.Info().Int64("rows_added", st.Added+st.Reloaded).Msg("loaded what an earlier replay has left")
 			}
 		}
 		err = errors.Join(err, openErr)

@@ -62,6 +62,10 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		one(counter, "rows_damaged_total", "Rows lost by damage to the spool's files.", s.Damaged)
 		one(gauge, "rows_waiting", "Rows in the spool.", s.Waiting)
 		one(counter, "rows_set_aside_total", "Rows that the database refused.", s.SetAside)
+		one(gauge, "rows_kept", "Loaded rows that stay in the spool for a while, for the case of a failover.", s.Kept)
+		one(counter, "rows_kept_short_total", "Loaded rows that left the spool before their time, since room was needed.", s.KeptShort)
+		one(gauge, "rows_reloading", "Rows that the database has lost and that wait again.", s.Reloading)
+		one(counter, "rows_reloaded_total", "Rows that the database had lost and that were loaded again.", s.Reloaded)
 		one(gauge, "database_away", "1: the database does not answer; the spool grows.", toInt(s.Away))
 	}
 }

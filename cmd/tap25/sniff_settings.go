@@ -196,7 +196,8 @@ func (s *sniffSettings) unchangeable(next *sniffSettings) (names []string) {
 		differs bool
 	}{
 		{"interface", !slices.Equal(s.interfaces, next.interfaces)}, {"json", s.json != next.json}, {"db", s.db != next.db},
-		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.bytes != next.limits.bytes}, {"spool-age", s.limits.age != next.limits.age}, {"sensor", s.sensor != next.sensor}, {"workers", s.workers != next.workers},
+		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.bytes != next.limits.bytes}, {"spool-age", s.limits.age != next.limits.age}, {"spool-keep", s.limits.keep != next.limits.keep},
+		{"sensor", s.sensor != next.sensor}, {"workers", s.workers != next.workers},
 		{"ring-bytes", s.ringBytes != next.ringBytes}, {"inline", s.inline != next.inline}, {"xdp", s.xdp != next.xdp},
 		{"checksum", s.checksum != next.checksum}, {"metrics", s.metrics != next.metrics},
 		{"metrics-host", !slices.Equal(s.metricsHosts, next.metricsHosts)}, {"control", s.control != next.control},

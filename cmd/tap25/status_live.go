@@ -161,6 +161,9 @@ func (r *report) write(w io.Writer, before *report) error {
 		line("loaded", s.Loaded, b.Loaded)
 		line("waiting in the spool", s.Waiting, b.Waiting)
 		line("set aside", s.SetAside, b.SetAside)
+		line("kept after their load", s.Kept, b.Kept)
+		line("lost by the database, reloaded", s.Reloaded, b.Reloaded)
+		line("lost by the database, waiting", s.Reloading, b.Reloading)
 	}
 	return t.Flush()
 }

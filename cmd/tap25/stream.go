@@ -121,7 +121,7 @@ func (s *stream) connect(ctx context.Context) (*store.DB, error) {
 			return nil, err
 		}
 	}
-	db, err := store.Open(ctx, s.dsn)
+	db, err := store.OpenWritable(ctx, s.dsn)
 	if s.cluster != nil && (errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED)) {
 		return nil, fmt.Errorf("%w: %w", errGone, err)
 	}

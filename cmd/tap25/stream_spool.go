@@ -21,18 +21,24 @@ import (
 type spoolLimits struct {
 	bytes int64
 	age   time.Duration
+	keep  time.Duration // how long what is loaded stays
 }
 
 // flags adds those that set the limits.
 func (l *spoolLimits) flags(f *pflag.FlagSet) {
 	f.Int64Var(&l.bytes, "spool-bytes", 10<<30, "size that the spool may reach; it also leaves 64 MiB of the disk free, or a sixteenth of a small one")
 	f.DurationVar(&l.age, "spool-age", 0, "the spool takes no more rows while its oldest wait for longer, such as 720h (default any time)")
+	f.DurationVar(&l.keep, "spool-keep", 10*time.Minute, "how long loaded rows stay in the spool, to be entered again where a standby without them becomes the database; "+
+		"a quarter of --spool-bytes at most, and they go first when room is needed; 0 deletes them at once")
 }
+
+// mostKeep is what --spool-keep may be: the database forgets the names of segments after a month.
+const mostKeep = 10 * 24 * time.Hour
 
 // check refuses what makes no sense.
 func (l *spoolLimits) check() error {
-	if l.bytes < 2*partBytes || l.age < 0 {
-		return &usageError{fmt.Errorf("--spool-bytes must be %d at least, twice what is sealed at once, and --spool-age not negative", 2*partBytes)}
+	if l.bytes < 2*partBytes || l.age < 0 || l.keep < 0 || l.keep > mostKeep {
+		return &usageError{fmt.Errorf("--spool-bytes must be %d at least, twice what is sealed at once, --spool-age not negative, and --spool-keep from 0 to %s", 2*partBytes, mostKeep)}
 	}
 	return nil
 }
@@ -63,7 +69,7 @@ func (s *stream) openSpool() error {
 	if err != nil {
 		return err
 	}
-	cfg := spool.Config{Sensor: s.cfg.sensor, Rereadable: s.cfg.rereadable, MaxBytes: s.cfg.limits.bytes, MaxAge: s.cfg.limits.age}
+	cfg := spool.Config{Sensor: s.cfg.sensor, Rereadable: s.cfg.rereadable, MaxBytes: s.cfg.limits.bytes, MaxAge: s.cfg.limits.age, Keep: s.cfg.limits.keep}
 	if s.cfg.waits { // Seal alone cuts
 		cfg.SegmentRecords, cfg.SegmentBytes, cfg.SegmentAge = -1, -1, -1
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tap25/store"
@@ -37,8 +38,8 @@ func (s *stream) upkeepOnce(ctx context.Context) error {
 	}
 	defer db.Close()
 	oldest := fmt.Sprintf("%016x", time.Now().UnixMicro())
-	if sealed := s.spool.Sealed(); len(sealed) > 0 {
-		oldest = min(oldest, fmt.Sprintf("%016x", sealed[0].Sequence))
+	for _, seg := range slices.Concat(s.spool.Sealed(), s.spool.Kept()) {
+		oldest = min(oldest, fmt.Sprintf("%016x", seg.Sequence))
 	}
 	report, err := db.Upkeep(ctx, s.cfg.sensor, oldest, store.ExpireConfig{Retention: s.cfg.retention, Version: version(), EndReaders: s.cfg.endReaders})
 	for _, d := range report.Dropped {

@@ -65,6 +65,9 @@ func stored(line func(name, format string, args ...any), s streamStats) {
 		count{"loaded", s.spool.Loaded}, count{"waiting", s.spool.Waiting + s.spool.Open + s.spool.Buffered}, count{"set aside", s.spool.SetAside},
 		count{"damaged", s.spool.Damaged}, count{"left for the next replay", s.spool.Dropped + s.left})))
 	line("database", "%d rows added%s", s.loader.Added, nonZero(counts(count{"already there", s.loader.Held})))
+	if s.loader.Reloaded+s.spool.Reentering > 0 {
+		line("reloaded", "%d rows that the database had lost%s", s.loader.Reloaded, nonZero(counts(count{"waiting", s.spool.Reentering})))
+	}
 }
 
 func counts(list ...count) iter.Seq2[string, int64] {

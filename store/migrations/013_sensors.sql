@@ -46,11 +46,11 @@ begin
         select s.sensor into mine from tap25_internal.sensors s where s.login = me and s.until is null;
         if mine = name then
             return;
+        elsif bad is not null then
+            raise 'this cannot be the name of a sensor: %', bad using errcode = 'insufficient_privilege';
         elsif mine is not null then
             raise 'the login % loads as the sensor %, not as %; if that has changed, an administrator calls tap25.bind_sensor(%, %)',
                 quote_ident(me), quote_literal(mine), quote_literal(name), quote_literal(me), quote_literal(name) using errcode = 'insufficient_privilege';
-        elsif bad is not null then
-            raise 'this cannot be the name of a sensor: %', bad using errcode = 'insufficient_privilege';
         elsif exists (select from tap25_internal.sensors s where s.sensor = name and s.until is null) then
             raise 'the sensor % has another login than %; if that has changed, an administrator calls tap25.bind_sensor(%, %)',
                 quote_literal(name), quote_ident(me), quote_literal(me), quote_literal(name) using errcode = 'insufficient_privilege';
@@ -107,7 +107,7 @@ declare
 begin
     execute 'alter table tap25_internal.envelopes add constraint row_values ' || rules;
     execute 'alter table tap25_internal.misdated add constraint row_values ' || rules;
-    alter table tap25_internal.misdated add constraint reasons check (reason in ('before 1990', 'ahead of the clock', 'too many days')) not valid;
+    alter table tap25_internal.misdated add constraint reasons check (reason in ('before 1990', 'ahead of the clock', 'too many days') and isfinite(seen_at)) not valid;
     for t in select i.inhrelid from pg_inherits i where i.inhparent = 'tap25_internal.envelopes'::regclass union all select 'tap25_internal.misdated'::regclass loop
         begin
             execute format('alter table %s validate constraint row_values', t);
@@ -124,7 +124,7 @@ end $$;
 -- Counts.
 
 -- Counts the rows that a statement has added, and holds them to the name of who added them. One look at the rows of a statement costs a
--- load little (docs/measurements.md); a trigger of each row, or a policy, which COPY does not have, would cost more.
+-- load little (docs/storage.md); a trigger of each row, or a policy, which COPY does not have, would cost more.
 create function tap25_internal.count_rows() returns trigger language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
@@ -183,7 +183,7 @@ create table tap25_internal.rebuilding_indexes ();
 -- Ends a wait for a lock after a while, where the session does not say when: a loader tries again, and says who has the lock.
 create function tap25_internal.bound_waits() returns void language sql
 set search_path = pg_catalog, pg_temp as
-$$ select set_config('lock_timeout', '10s', true) where current_setting('lock_timeout') in ('0', '0ms') $$;
+$$ select set_config('lock_timeout', '30s', true) where current_setting('lock_timeout') in ('0', '0ms') $$;
 
 -- Locks a day against expiry; false where it has no partition. Who has just made it still has it locked, until every server process
 -- can find it.
@@ -354,7 +354,7 @@ create table tap25_internal.ended_sessions (
     login       name        not null,
     application text,
     open_since  timestamptz not null,
-    day         date        not null, -- that it held up
+    day         date,                 -- that it kept from being dropped; null: partitions from being made
     ended_by    name        not null default session_user
 );
 
@@ -387,26 +387,33 @@ begin
     return next;
 end $$;
 
--- Who keeps a day from being dropped, once nobody has let go of it: noted, for db status. It ends those who read in a transaction
--- that is older than a time, which may be null: auditors and administrators; and sensors' sessions that have done nothing in their
--- transaction for that time, which no load does. Nobody else's, and not the owner's. The owner needs pg_signal_backend for that, and
--- pg_read_all_stats to see how old a transaction is, or to be a member of who is to be ended.
-create function tap25_internal.end_readers(which date, older interval)
+-- Who keeps a day from being dropped, or, where no day is given, partitions from being made. It ends whom it may, and notes a day
+-- that is late.
+--
+-- An auditor or an administrator is ended whose transaction is older than a time; once the day has been late for that time, whoever
+-- of them keeps it, or they could take turns. Of sensors, those are ended that are in no load: one lasts at most ten minutes, and
+-- does not stop in between, unless its machine is gone. Nobody else is ended, nor who may act as the owner; nobody where the time is
+-- null. The owner needs pg_signal_backend for that, and pg_read_all_stats to see how old a transaction is.
+create function tap25_internal.end_blockers(which date, older interval)
 returns table (login name, application text, open_since timestamptz, ended boolean, reason text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
     owner constant oid := (select c.relowner from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass);
+    held  constant regclass[] := case when which is null then array['tap25_internal.making_partitions'::regclass]
+        else array['tap25_internal.envelopes'::regclass, 'tap25.holds'::regclass, to_regclass('tap25_internal.' || tap25_internal.partition_name(which))] end;
+    late  constant boolean := exists (select from tap25_internal.late_days l where l.day = which and l.since < clock_timestamp() - older);
+    using_it text[] := '{}';
     s     record;
 begin
     for s in
-        select a.pid, a.usename, a.application_name, a.xact_start, a.state, a.state_change, r.rolsuper or pg_has_role(a.usesysid, owner, 'member') as owns,
+        select a.pid, a.usename, a.application_name, a.xact_start, r.rolsuper or pg_has_role(a.usesysid, owner, 'member') as owns,
+               clock_timestamp() - a.xact_start as age, case when a.state ~ '^idle in transaction' then clock_timestamp() - a.state_change end as idle,
                exists (select from pg_roles t where t.rolname in ('tap25_auditor', 'tap25_admin') and pg_has_role(a.usesysid, t.oid, 'member')) as reads,
                exists (select from pg_roles t where t.rolname = 'tap25_sensor' and pg_has_role(a.usesysid, t.oid, 'member')) as loads
         from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
         where a.pid <> pg_backend_pid() and a.leader_pid is null and exists (
-            select from pg_locks l where l.pid = a.pid and l.granted and l.locktype = 'relation'
-            and l.database = (select d.oid from pg_database d where d.datname = current_database())
-            and l.relation in ('tap25_internal.envelopes'::regclass, 'tap25.holds'::regclass, to_regclass('tap25_internal.' || tap25_internal.partition_name(which))))
+            select from pg_locks l where l.pid = a.pid and l.granted and l.locktype = 'relation' and l.relation = any (held)
+            and l.database = (select d.oid from pg_database d where d.datname = current_database()))
         order by a.xact_start
     loop
         login := s.usename;
@@ -416,26 +423,26 @@ begin
         reason := case when s.owns or not (s.reads or s.loads) then 'not a session that expiry ends'
                        when s.xact_start is null then format('its age is hidden: grant pg_read_all_stats, pg_signal_backend to %I', owner::regrole::name)
                        when older is null then 'expiry ends no session'
-                       when s.reads and s.xact_start < clock_timestamp() - older then null
-                       when s.loads and s.state ~ '^idle in transaction' and s.state_change < clock_timestamp() - older then null
+                       when s.reads and (late or s.age > older) then null
+                       when s.loads and (s.age > greatest(older, '15 minutes') or s.idle > older or late and s.idle > '1 minute') then null
                        else 'not open for so long yet' end;
         if reason is null then
             begin
                 ended := pg_terminate_backend(s.pid, 5000);
+                raise log 'tap25: % ended the session of %, which kept the day % from being dropped', quote_ident(session_user), quote_ident(s.usename), which;
                 insert into tap25_internal.ended_sessions (login, application, open_since, day) values (s.usename, s.application_name, s.xact_start, which);
             exception when insufficient_privilege then
                 reason := format('the owner may not end it: grant pg_signal_backend to %I', owner::regrole::name);
             end;
         end if;
+        if not ended then
+            using_it := using_it || format('%s with "%s" (%s)', quote_ident(s.usename), s.application_name, reason);
+        end if;
         return next;
     end loop;
+    insert into tap25_internal.late_days as l (day, users) select which, array_to_string(using_it, ', ') where tap25_internal.has_partition(which)
+    on conflict (day) do update set tried = excluded.tried, users = excluded.users;
 end $$;
-
--- Notes that a day could not be dropped.
-create function tap25_internal.note_late(which date, users text) returns void language sql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as
-$$ insert into tap25_internal.late_days as l (day, users) select which, note_late.users where tap25_internal.has_partition(which)
-   on conflict (day) do update set tried = excluded.tried, users = excluded.users $$;
 
 -- Summaries.
 
@@ -519,7 +526,7 @@ begin
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25.sensors, tap25_internal.sensors, tap25_internal.late_days, tap25_internal.ended_sessions to tap25_admin;
-        grant execute on function tap25.bind_sensor, tap25_internal.end_readers, tap25_internal.note_late to tap25_admin;
+        grant execute on function tap25.bind_sensor, tap25_internal.end_blockers to tap25_admin;
     end if;
 end $$;
 do $$ begin perform tap25_internal.grant_roles(); end $$;
