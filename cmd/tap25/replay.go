@@ -303,7 +303,7 @@ func loadLeftovers(ctx context.Context, cfg streamConfig, but, before string) (e
 	cfg.spools = ""
 	for _, dir := range dirs {
 		waits := func(f spool.File) bool {
-			return f.State == spool.Waiting || f.State == spool.Writing || f.State == spool.Kept
+			return f.State != spool.Refused && f.State != spool.Damaged && f.State != spool.Newer
 		}
 		if files, inspectErr := spool.Inspect(dir); dir == but || inspectErr != nil || !slices.ContainsFunc(files, waits) {
 			continue
@@ -315,7 +315,7 @@ func loadLeftovers(ctx context.Context, cfg streamConfig, but, before string) (e
 		}
 		if openErr == nil {
 			openErr = errors.Join(s.settled(ctx), s.Close(ctx))
-			if st := s.Stats().loader; st.Added+st.Held+st.Reloaded > 0 {
+			if st := s.Stats().loader; st.Added+st.Reloaded+st.Held > 0 {
 				cfg.log.Info().Int64("rows_added", st.Added+st.Reloaded).Msg("loaded what an earlier replay has left")
 			}
 		}

@@ -277,9 +277,7 @@ func TestSniff_WarnsOfMetricsThatOtherHostsReach(t *testing.T) {
 	w := newWire(t)
 	for address, warns := range map[string]bool{metricsAddress: false, "0.0.0.0:9425": true} {
 		s := w.sniff("--metrics", address, "--metrics-host", "tap.example")
-		if status, _ := w.get("/livez"); status != 200 {
-			t.Errorf("%s: livez %d", address, status)
-		}
+		await(t, "an answer at "+address, func() bool { status, _ := w.get("/livez"); return status == 200 })
 		s.end(os.Interrupt)
 		if strings.Contains(s.diag.String(), "in the clear and without a password") != warns {
 			t.Errorf("%s: %s", address, s.diag.String())
