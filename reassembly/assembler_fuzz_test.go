@@ -73,7 +73,7 @@ func checkWild(t *testing.T, ops []byte) {
 	if steps := s.Steps + s.SMTP.Steps; steps > mostPerSegment*segments+mostPerOctet*s.PayloadBytes+mostForItself {
 		t.Fatalf("%d steps for %d segments of %d octets", steps, segments, s.PayloadBytes)
 	}
-	if a.held != 0 || len(a.conns) != 0 || a.holed.Len() != 0 || a.keeping.Len() != 0 || a.recent.Len() != 0 || a.ended.Len() != 0 || a.orderer.opened != a.orderer.completed {
+	if a.held != 0 || len(a.conns) != 0 || a.holed.Len() != 0 || a.keeping.Len() != 0 || a.vast.Len() != 0 || a.recent.Len() != 0 || a.ended.Len() != 0 || a.orderer.opened != a.orderer.completed {
 		t.Fatalf("after Close: %d octets, %d connections, %d holes, %d of %d episodes", a.held, len(a.conns), a.holed.Len(), a.orderer.completed, a.orderer.opened)
 	}
 	if !reflect.ValueOf(noFlow).IsZero() { // that all closed connections share

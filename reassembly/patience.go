@@ -50,6 +50,9 @@ type wait struct {
 // await puts a connection's place right.
 func (q *patient) await(c *conn) {
 	waiting := !c.closed && (c.half[0].waiting() || c.half[1].waiting())
+	if !waiting && !c.hole.waiting {
+		return
+	}
 	if waiting && !c.hole.waiting {
 		q.opened++
 		c.hole.since = q.opened
