@@ -96,9 +96,10 @@ fuzz: properties
 	for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		echo "$$p $$f"; fuzz $$p $$f || { grep -q 'context deadline exceeded' $$log && ! grep -q 'Failing input' $$log && fuzz $$p $$f; } || exit 1; done; done
 
-# The bounds at their full sizes: a million half-open connections, ten million fragments, ...; two minutes.
+# The bounds at their full sizes: a million half-open connections, ten million fragments, hostile traffic live and its rates (as
+# root), its cost for eight times the frames: fifteen minutes. The rates need a core of their own.
 bounds:
-	TAP25_TEST_BOUNDS=full go test -count=1 -run Bounds -v ./cmd/tap25 ./reassembly
+	TAP25_TEST_BOUNDS=full go test -count=1 -p 1 -timeout 1h -run 'Bounds|Cost' -v ./cmd/tap25 ./reassembly
 
 # Postfix and Exim write each other MAILS messages, live: ten minutes or so, as root.
 MAILS ?= 50000

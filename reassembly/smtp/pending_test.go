@@ -7,75 +7,93 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Commands are taken with the flags that they would have if each of them had been flagged at once; so are recipients with the reply
-// to a refused DATA.
+// An eager has each mark set on each command at once.
+type eager struct {
+	*rapid.T
+	d     *Dialogue
+	want  []command
+	heard int64
+}
+
+func (e *eager) each(f func(c *command)) {
+	for i := range e.want {
+		f(&e.want[i])
+	}
+}
+
+func (e *eager) flag(f Flags) {
+	e.d.flag(f, true)
+	if waits := slices.ContainsFunc(e.want, func(c command) bool { return c.verb.isMail() }); waits == (e.d.nextFlag == f) {
+		e.Fatalf("the next one is flagged %v, one waits: %v", e.d.nextFlag, waits)
+	}
+	e.d.nextFlag = 0
+	e.mail(f)
+}
+
+func (e *eager) mail(f Flags) {
+	e.each(func(c *command) {
+		if c.verb.isMail() {
+			c.flags |= f
+		}
+	})
+}
+
+func (e *eager) lose() {
+	e.d.state, e.d.chunkLeft = inChunk, 9
+	e.d.loseClient(piece{lost: 1})
+	e.mail(Gap)
+	e.each(func(c *command) {
+		if c.verb == verbBdat {
+			c.size = -1
+		}
+	})
+}
+
+func (e *eager) take() {
+	got := e.d.takePending()
+	for got.acked == severed {
+		got = e.d.takePending()
+	}
+	if w := e.want[0]; got.verb != w.verb || got.flags != w.flags || got.size != w.size {
+		e.Fatalf("a command of verb %d, %v, size %d, want verb %d, %v, size %d", got.verb, got.flags.Names(), got.size, w.verb, w.flags.Names(), w.size)
+	}
+	e.want = e.want[1:]
+}
+
+// Commands are taken with the flags that they would have if each of them had been flagged at once.
 func TestPending_FlagsAreThoseOfMarkingEachAtOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d := New(&Config{}, Session{Midstream: true})
-		var want []command
-		each := func(f func(c *command)) {
-			for i := range want {
-				f(&want[i])
-			}
-		}
-		heard := int64(0)
+		e := eager{T: t, d: New(&Config{}, Session{Midstream: true})}
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
-			switch rapid.IntRange(0, 6).Draw(t, "event") {
-			case 0, 1:
-				c := command{verb: verb(rapid.IntRange(int(verbHello), int(verbXclient)).Draw(t, "verb")), acked: heard + rapid.Int64Range(-9, 9).Draw(t, "acknowledges"), size: 7}
-				d.await(c)
-				want = append(want, c)
-			case 2:
-				f := rapid.SampledFrom([]Flags{Gap, Conflict, Smuggling, Truncated}).Draw(t, "flag")
-				d.flag(f, true)
-				each(func(c *command) {
-					if c.verb.isMail() {
-						c.flags |= f
-					}
-				})
-				if marked := slices.ContainsFunc(want, func(c command) bool { return c.verb.isMail() }); marked == (d.nextFlag == f) {
-					t.Fatalf("the next one is flagged %v, one waits: %v", d.nextFlag, marked)
-				}
-				d.nextFlag = 0
-			case 3:
-				heard += rapid.Int64Range(1, 9).Draw(t, "heard")
-				d.flagUpTo(heard)
-				each(func(c *command) {
-					if c.acked < heard {
+			switch n := rapid.IntRange(0, 6).Draw(t, "event"); {
+			case n < 2:
+				c := command{verb: verb(rapid.IntRange(int(verbHello), int(verbXclient)).Draw(t, "verb")), size: 7}
+				c.acked = e.heard + rapid.Int64Range(-9, 9).Draw(t, "acknowledges")
+				e.d.await(c)
+				e.want = append(e.want, c)
+			case n == 2:
+				e.flag(rapid.SampledFrom([]Flags{Gap, Conflict, Smuggling, Truncated}).Draw(t, "flag"))
+			case n == 3:
+				e.heard += rapid.Int64Range(1, 9).Draw(t, "heard")
+				e.d.flagUpTo(e.heard)
+				e.each(func(c *command) {
+					if c.acked < e.heard {
 						c.flags |= Gap
 					}
 				})
-			case 4:
-				d.await(command{verb: verbOther, acked: severed})
-				each(func(c *command) { c.flags |= Gap })
-			case 5:
-				d.state, d.chunkLeft = inChunk, 9
-				d.loseClient(piece{lost: 1})
-				each(func(c *command) {
-					if c.verb == verbBdat {
-						c.size = -1
-					}
-					if c.verb.isMail() {
-						c.flags |= Gap
-					}
-				})
-			default:
-				if len(want) == 0 {
-					continue
-				}
-				got := d.takePending()
-				for got.acked == severed {
-					got = d.takePending()
-				}
-				if w := want[0]; got.verb != w.verb || got.flags != w.flags || got.size != w.size {
-					t.Fatalf("a command of verb %d, %v, size %d, want verb %d, %v, size %d", got.verb, got.flags.Names(), got.size, w.verb, w.flags.Names(), w.size)
-				}
-				want = want[1:]
+			case n == 4:
+				e.d.await(command{verb: verbOther, acked: severed})
+				e.each(func(c *command) { c.flags |= Gap })
+			case n == 5:
+				e.lose()
+			case len(e.want) > 0:
+				e.take()
 			}
 		}
 	})
 }
 
+// A refused DATA is refused to the recipients that there were.
 func TestTransaction_ARefusalIsThatOfTheRecipientsThatThereWere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var tx transaction
