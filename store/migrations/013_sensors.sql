@@ -49,7 +49,7 @@ begin
         elsif bad is not null then
             raise 'this cannot be the name of a sensor: %', bad using errcode = 'insufficient_privilege';
         elsif mine is not null then
-            raise 'the login % loads as the sensor %, not as %; if that has changed, an administrator calls tap25.bind_sensor(%, %)',
+            raise 'the login % loads as the sensor %, not as %: each sensor takes a login of its own; if the name has changed, an administrator calls tap25.bind_sensor(%, %)',
                 quote_ident(me), quote_literal(mine), quote_literal(name), quote_literal(me), quote_literal(name) using errcode = 'insufficient_privilege';
         elsif exists (select from tap25_internal.sensors s where s.sensor = name and s.until is null) then
             raise 'the sensor % has another login than %; if that has changed, an administrator calls tap25.bind_sensor(%, %)',
