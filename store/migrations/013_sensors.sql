@@ -49,7 +49,7 @@ begin
         elsif bad is not null then
             raise 'this cannot be the name of a sensor: %', bad using errcode = 'insufficient_privilege';
         elsif mine is not null then
-            raise 'the login % loads as the sensor %, not as %; if that has changed, an administrator calls tap25.bind_sensor(%, %)',
+            raise 'the login % loads as the sensor %, not as %: each sensor takes a login of its own; if the name has changed, an administrator calls tap25.bind_sensor(%, %)',
                 quote_ident(me), quote_literal(mine), quote_literal(name), quote_literal(me), quote_literal(name) using errcode = 'insufficient_privilege';
         elsif exists (select from tap25_internal.sensors s where s.sensor = name and s.until is null) then
             raise 'the sensor % has another login than %; if that has changed, an administrator calls tap25.bind_sensor(%, %)',
@@ -497,9 +497,11 @@ language sql stable security definer set search_path = pg_catalog, pg_temp set d
 create or replace function tap25_internal.days_with(kind text, value text, since timestamptz, before timestamptz) returns setof date language sql stable parallel safe
 begin atomic
     with hashed as (select tap25_internal.print_hash(kind, value) as hash),
-    parts as (
-        select to_date(right(c.relname, 8), 'YYYYMMDD') as day from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
-        where i.inhparent = 'tap25_internal.envelopes'::regclass and c.relname ~ '^envelopes_[0-9]{8}$'
+    inherits as materialized (select i.inhrelid from pg_catalog.pg_inherits i where i.inhparent = 'tap25_internal.envelopes'::regclass),
+    parts as materialized ( -- so that no other name is looked at
+        select to_date(right(c.relname, 8), 'YYYYMMDD') as day
+        from inherits i cross join lateral (select c.relname from pg_catalog.pg_class c where c.oid = i.inhrelid offset 0) c
+        where translate(c.relname, '0123456789', '') = 'envelopes_' and length(c.relname) = 18
     )
     select q.day from parts q left join (select day, sum(rows) as rows from tap25_internal.days
         where day >= (since at time zone 'UTC')::date and day <= (before at time zone 'UTC')::date group by day) d on d.day = q.day
