@@ -389,9 +389,11 @@ func TestRecords_AreAppendOnly(t *testing.T) {
 	hold(t, db, "b@b.example", nil)
 	execute(t, db, "select end_warrant(1, 'withdrawn')")
 	expire(t, db, impatient)
+	run(t, db, "insert into tap25_internal.ended_sessions (login, open_since) values ('paula', now())")
 	for _, role := range []string{"origin", "replica"} {
 		execute(t, db, "set session_replication_role = "+role)
-		for table, column := range map[string]string{"accesses": "at", "warrant_events": "at", "tap25_internal.warrants": "granted_at", "expired": "dropped_at", "retentions": "set_at", "holds": "added_at"} {
+		for table, column := range map[string]string{"accesses": "at", "warrant_events": "at", "tap25_internal.warrants": "granted_at", "expired": "dropped_at", "retentions": "set_at", "holds": "added_at",
+			"tap25_internal.ended_sessions": "at"} {
 			if ask[int](t, db, "select count(*) from "+table) == 0 {
 				t.Fatalf("%s is empty", table)
 			}
@@ -403,11 +405,12 @@ func TestRecords_AreAppendOnly(t *testing.T) {
 		refused(t, db, "update holds set released_at = now(), reason = 'x'")
 	}
 	for table, sql := range map[string]string{
-		"accesses":       "insert into accesses (auditor, at, case_id, action) values ('paula', '2020-01-01', 'x', 'read')",
-		"warrant_events": "insert into warrant_events (warrant_id, action, valid_until, by, at) values (1, 'ended', now(), 'judge', '2020-01-01')",
-		"expired":        "insert into expired (day, kind, rows, bytes, version, dropped_by, dropped_at) values ('2020-01-01', 'partition', 0, 0, '', 'judge', '2020-01-01')",
-		"retentions":     "insert into retentions (kept, set_by, set_at) values ('1 day', 'judge', '2020-01-01')",
-		"holds":          "insert into holds (mailbox, reason, added_by, added_at, dropped_by, dropped_at) values ('b', 'x', 'judge', '2020-01-01', 'judge', '2020-01-01')",
+		"accesses":                      "insert into accesses (auditor, at, case_id, action) values ('paula', '2020-01-01', 'x', 'read')",
+		"warrant_events":                "insert into warrant_events (warrant_id, action, valid_until, by, at) values (1, 'ended', now(), 'judge', '2020-01-01')",
+		"expired":                       "insert into expired (day, kind, rows, bytes, version, dropped_by, dropped_at) values ('2020-01-01', 'partition', 0, 0, '', 'judge', '2020-01-01')",
+		"tap25_internal.ended_sessions": "insert into tap25_internal.ended_sessions (login, open_since, ended_by, at) values ('x', now(), 'judge', '2020-01-01')",
+		"retentions":                    "insert into retentions (kept, set_by, set_at) values ('1 day', 'judge', '2020-01-01')",
+		"holds":                         "insert into holds (mailbox, reason, added_by, added_at, dropped_by, dropped_at) values ('b', 'x', 'judge', '2020-01-01', 'judge', '2020-01-01')",
 	} {
 		execute(t, db, sql)
 		if row := ask[string](t, db, "select row_to_json(r)::text from (select * from "+table+" r order by r.ctid desc limit 1) r"); strings.Contains(row, "2020-01-01T") || strings.Contains(row, "judge") || strings.Contains(row, "paula") {
