@@ -52,15 +52,10 @@ func (db *DB) Creators(ctx context.Context) ([]Creator, error) {
 	return creators, nil
 }
 
-// CreatorsWarning says who may create, and what to run against that; empty where nobody may.
-func CreatorsWarning(creators []Creator) string {
-	if len(creators) == 0 {
-		return ""
-	}
-	var who, run []string
+// CloseSchemas is what to run against creators.
+func CloseSchemas(creators []Creator) (run []string) {
 	for _, c := range creators {
 		schema, role := pgx.Identifier{c.Schema}.Sanitize(), pgx.Identifier{c.Role}.Sanitize()
-		who = append(who, c.Role+" in "+c.Schema)
 		switch {
 		case c.Owns:
 			run = append(run, "ALTER SCHEMA "+schema+" OWNER TO pg_database_owner;")
@@ -70,8 +65,21 @@ func CreatorsWarning(creators []Creator) string {
 			run = append(run, "REVOKE CREATE ON SCHEMA "+schema+" FROM "+role+";")
 		}
 	}
+	return run
+}
+
+// creatorsWarning says who may create, and what to run against that; empty where nobody may.
+func creatorsWarning(creators []Creator) string {
+	if len(creators) == 0 {
+		return ""
+	}
+	var who []string
+	for _, c := range creators {
+		who = append(who, c.Role+" in "+c.Schema)
+	}
 	return "others may create objects in a schema that statements here search (" + strings.Join(who, ", ") +
-		"), and so put functions and tables of their own in the place of tap25's. Let a superuser run: " + strings.Join(run, " ")
+		"), and so put functions and tables of their own in the place of tap25's. Let a superuser run: " + strings.Join(CloseSchemas(creators), " ") +
+		" Or take a schema that they need off the database's search_path with ALTER DATABASE."
 }
 
 // Guard closes the schema public to PUBLIC where this user may do that, and fails where others may still create in a schema that is
@@ -91,7 +99,7 @@ func (db *DB) Guard(ctx context.Context) error {
 		return err
 	}
 	if len(creators) > 0 {
-		return errors.New(CreatorsWarning(creators))
+		return errors.New(creatorsWarning(creators))
 	}
 	return nil
 }

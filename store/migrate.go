@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/tern/v2/migrate"
 )
 
@@ -62,14 +63,20 @@ func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 		return 0, 0, err
 	}
 	want = int32(len(steps))
-	schema, _, err := db.where(ctx)
-	if err != nil || schema == "" {
-		return 0, want, err
+	for {
+		schema, _, err := db.where(ctx)
+		if err != nil || schema == "" {
+			return 0, want, err
+		}
+		err = db.conn.QueryRow(ctx, "select version from "+schema+"."+versionTable).Scan(&have)
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "42P01" && schema == "public" {
+			continue // another connection has just moved it
+		}
+		if err != nil {
+			return 0, want, fmt.Errorf("read the schema's version: %w", err)
+		}
+		return have, want, nil
 	}
-	if err := db.conn.QueryRow(ctx, "select version from "+schema+"."+versionTable).Scan(&have); err != nil {
-		return 0, want, fmt.Errorf("read the schema's version: %w", err)
-	}
-	return have, want, nil
 }
 
 // Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction. It refuses

@@ -298,7 +298,8 @@ func TestSensor_LearnsNoCountOfOthers(t *testing.T) {
 }
 
 // oddSettings are what a session may set, and what a function must not depend on.
-var oddSettings = []string{"datestyle = 'sql, mdy'", "datestyle = 'german'", "datestyle = 'postgres, dmy'", "timezone = 'EST-10'", "timezone = '<+14>-14'", "timezone = 'America/St_Johns'",
+var oddSettings = []string{"datestyle = 'sql, mdy'", "datestyle = 'german'", "datestyle = 'postgres, dmy'", "timezone = 'EST-10'", "timezone = '<+14>-14'", "timezone = 'America/St_Johns'", "datestyle = 'sql, mdy'; set timezone = 'EST-10'", "datestyle = 'postgres, dmy'; set timezone = 'EST-10'",
+	"datestyle = 'german'; set timezone = 'UTC-13'; set intervalstyle = sql_standard; set quote_all_identifiers = on; set standard_conforming_strings = off",
 	"intervalstyle = sql_standard", "lc_time = 'C'", "lc_numeric = 'C'", "bytea_output = escape", "extra_float_digits = -15", "standard_conforming_strings = off", "quote_all_identifiers = on",
 	"transform_null_equals = on", "array_nulls = off", "backslash_quote = on", "escape_string_warning = off", "check_function_bodies = off", "row_security = off", "xmlbinary = hex",
 	"search_path = ''", "search_path = pg_temp, public", "plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_hashagg = off", "work_mem = 64", "default_tablespace = 'pg_default'",

@@ -116,7 +116,7 @@ func (db *DB) warnOfStrangers(ctx context.Context, s *Status) error {
 	if err != nil {
 		return err
 	}
-	if text := CreatorsWarning(creators); text != "" {
+	if text := creatorsWarning(creators); text != "" {
 		s.warn(text)
 	}
 	open, err := db.OpenToAll(ctx)

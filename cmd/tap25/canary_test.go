@@ -290,7 +290,7 @@ func TestCanary_IsInNoFileOfTheDatabase(t *testing.T) {
 		tap25(statusFailed, bytes.NewReader(data), "replay", "-")
 	}
 	tap25(statusDone, nil, "db", "status")
-	for _, query := range []string{"select * from mail", "select * from envelopes", "checkpoint"} {
+	for _, query := range []string{"select * from mail", "select * from tap25_internal.envelopes", "checkpoint"} {
 		if out := tap25(statusDone, nil, "db", "psql", "--", "-XAtc", query); query != "checkpoint" && strings.Count(out, pigeon) < 9 {
 			t.Errorf("%s: %d senders and recipients", query, strings.Count(out, pigeon))
 		}

@@ -9,13 +9,13 @@ import (
 const (
 	checkOK      = "ok"
 	checkNote    = "note"    // worth knowing; no packet is lost or misread
-	checkProblem = "problem" // packets are, or will be, lost or misread
+	checkProblem = "problem" // packets are, or will be, lost or misread; or others may read or forge what is recorded
 	checkUnknown = "unknown" // could not be found out
 )
 
 // doctorCheck is the result of one check.
 type doctorCheck struct {
-	On    string   `json:"on"` // host, traffic or an interface
+	On    string   `json:"on"` // host, traffic, database or an interface
 	Name  string   `json:"name"`
 	State string   `json:"state"`
 	Says  string   `json:"says"`
@@ -30,6 +30,9 @@ func checkAll(f *doctorFacts) []doctorCheck {
 	}
 	if f.traffic != nil {
 		list = append(list, checkTraffic(f.traffic, f)...)
+	}
+	if f.database != nil {
+		list = append(list, checkDatabase(f.database)...)
 	}
 	return list
 }
