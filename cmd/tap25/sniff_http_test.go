@@ -24,7 +24,7 @@ func served(t *testing.T, address string, change func(*http.Server), names ...st
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(out http.ResponseWriter, _ *http.Request) { fmt.Fprintln(out, "ok") })
-	mux.HandleFunc("GET /large", func(out http.ResponseWriter, _ *http.Request) { out.Write(make([]byte, 8<<20)) })
+	mux.HandleFunc("GET /large", func(out http.ResponseWriter, _ *http.Request) { out.Write(make([]byte, 4<<20)) })
 	server := w.server(mux, log.New(io.Discard, "", 0))
 	if change != nil {
 		change(server)
@@ -130,8 +130,10 @@ func TestWeb_NobodyIsKeptOut(t *testing.T) {
 		"an answer that is not read": "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := served(t, "127.0.0.1:0", nil)
-			for i := range 2 * mostConns {
+			w := served(t, "127.0.0.1:0", func(s *http.Server) { // it is not for their time that they go
+				s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout = time.Hour, time.Hour, time.Hour
+			})
+			for i := range mostConns + 16 {
 				c := w.dial(t, fmt.Sprintf("127.0.0.%d", 1+i%8))
 				if _, err := io.WriteString(c, text); err != nil {
 					t.Fatal(err)
