@@ -190,6 +190,13 @@ func windowCases() []scenario {
 			decoy.s.ttl = 1
 			w.frames = slices.Replace(w.frames, i, i+1, cut(0, at, rcptLine), decoy, cut(at, at+1, rcptLine), cut(at+1, len(rcptLine), rcptLine))
 		}, rows: []row{decoyed}, stats: counted(1, false)},
+		{name: "decoy-of-a-line-end", build: func(w *wire) { // a server that takes the other octet reads the line on
+			w.oneMail()
+			w.copyOf("RCPT", 1, func(f *timed) {
+				f.s.seq += uint32(len(rcptLine) - 1)
+				f.s.payload = []byte("x")
+			})
+		}, rows: []row{flagged}, stats: counted(1, false)},
 	}...)
 }
 

@@ -105,12 +105,14 @@ func (h *half) disavow(off int64, n int) {
 	}
 }
 
-// differs compares data at off with what was delivered there, as far as that is still known.
-func (h *half) differs(off int64, data []byte) bool {
-	if len(data) == 1 && off == h.next-1 && (off < h.acked || !h.history.differs(off, []byte{'\n'})) {
-		return false // keep-alive, RFC 9293 section 3.8.4: its octet is garbage, and comes when the connection is at rest
+// keepAlive says whether a copy is a keep-alive with an octet (RFC 9293 section 3.8.4), which is garbage. One is sent on a
+// connection at rest: what it repeats was acknowledged, or is a line end, where the acknowledgment was not captured in time. A
+// client's is zero then, since another octet in the place of its line end might be meant for the server.
+func (h *half) keepAlive(dir smtp.Direction, off int64, data []byte) bool {
+	if len(data) != 1 || off != h.next-1 {
+		return false
 	}
-	return h.history.differs(off, data)
+	return off < h.acked || !h.history.differs(off, []byte{'\n'}) && (dir == smtp.FromServer || data[0] == 0)
 }
 
 // order delivers a segment, or keeps what stands behind a hole. The first copy of a byte stands.
@@ -121,7 +123,7 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 		n := min(h.next-off, int64(len(data)))
 		uncompared := h.uncompared(off, n)
 		c.a.stats.Uncompared += uncompared
-		if h.differs(off, data[:n]) {
+		if h.history.differs(off, data[:n]) && !h.keepAlive(dir, off, data[:n]) {
 			c.conflict(dir)
 		} else if uncompared > 0 {
 			c.dialogue.Conflict(dir)
