@@ -32,7 +32,7 @@ func (d *Dialogue) answer(n, m int) {
 func (d *Dialogue) pairs(n, m int) (by []int, used []bool) {
 	by, used = make([]int, n), make([]bool, m)
 	ladder := d.ladder(m)
-	d.steps(n + m)
+	d.takes(n + m)
 	for i, j := n-1, m-1; i >= 0; i-- {
 		by[i] = -1
 		k, c := j, d.pending.at(i)

@@ -190,7 +190,7 @@ func (d *Dialogue) await(c command) {
 	if d.pending.len() >= orDefault(d.cfg.MaxPending, 1<<17) {
 		d.count(func(s *Stats) { s.Overflows++ })
 		d.flag(Truncated, true)
-		d.steps(d.pending.len())
+		d.takes(d.pending.len())
 		for d.pending.len() > 0 {
 			d.resolve(d.takePending(), nil)
 		}

@@ -176,7 +176,7 @@ func (d *Dialogue) forgetHeld() bool {
 	}
 	d.count(func(s *Stats) { s.Overflows++ })
 	p := piece{t: first.t, acked: first.acked, off: first.off}
-	d.steps(d.held.len())
+	d.takes(d.held.len())
 	for i := range d.held.len() {
 		h := d.held.at(i)
 		p.lost += int64(len(h.data)) + h.lost
@@ -198,7 +198,7 @@ func (d *Dialogue) presume() {
 		d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
 		d.holeEnd = max(d.serverOff, 1)
 	}
-	d.steps(d.pending.len())
+	d.takes(d.pending.len())
 	for d.pending.len() > 0 {
 		d.resolve(d.takePending(), nil)
 	}

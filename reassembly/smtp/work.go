@@ -6,7 +6,7 @@ package smtp
 const (
 	stepsPerEvent = 256
 	stepsPerOctet = 2
-	stepsAhead    = 1 << 20 // a few milliseconds
+	stepsAhead    = 1 << 18 // about a millisecond
 )
 
 // memory is what a dialogue remembers of what waits, so as not to look at it again: numbers of commands, replies and held pieces. In
@@ -41,9 +41,14 @@ func (d *Dialogue) pay(octets int) {
 	d.credit = min(d.credit+stepsPerEvent+stepsPerOctet*int64(octets), stepsAhead)
 }
 
-// steps counts n iterations of a loop.
+// steps counts n iterations of a loop over what goes on waiting.
 func (d *Dialogue) steps(n int) {
 	d.credit -= int64(n)
+	d.takes(n)
+}
+
+// takes counts n iterations of a loop whose elements wait no more, which need not be paid for: each had an octet of its own.
+func (d *Dialogue) takes(n int) {
 	if d.cfg.Stats != nil {
 		d.cfg.Stats.Steps += int64(n)
 	}
@@ -58,6 +63,7 @@ func (d *Dialogue) giveUp() {
 		d.forgetReply()
 	}
 	d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
+	d.takes(d.pending.len())
 	for d.pending.len() > 0 {
 		d.resolve(d.takePending(), nil)
 	}
