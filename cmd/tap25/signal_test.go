@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -135,4 +136,47 @@ func TestReplay_ASignalEndsItWhileTheDatabaseHangs(t *testing.T) {
 		sealed, _ := filepath.Glob(filepath.Join(spool, "*.seg"))
 		return len(sealed) > 0
 	})
+}
+
+// TestSniff_ASignalEndsItUnderAttack sends it while frames come as fast as they go, and rows of them leave.
+func TestSniff_ASignalEndsItUnderAttack(t *testing.T) {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(sig.String(), func(t *testing.T) {
+			w := newWire(t)
+			s := w.prepare(t.TempDir(), "--workers", "2")
+			s.cmd.Stdout = &chosen{word: []byte("nothing of this"), to: &s.out}
+			s.launch(w)
+			s.awaitListening()
+			send := w.sender(w.client)
+			var over atomic.Bool
+			var attack sync.WaitGroup
+			attack.Go(func() {
+				for !over.Load() {
+					shapeNamed(t, "transactions broken off by RSET").Write(100, func(_ time.Time, frame []byte) { _ = send(frame) })
+				}
+			})
+			defer attack.Wait()
+			defer over.Store(true)
+			await(t, "rows", func() bool {
+				r, err := askReport(t.Context(), s.control)
+				return err == nil && r.Rows > 1000
+			})
+			if err := s.cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- s.cmd.Wait() }()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(patient):
+				t.Fatal("it goes on")
+			}
+			if w.linkIn(w.tap, "tap0").attached {
+				t.Error("it is still attached")
+			}
+		})
+	}
 }
