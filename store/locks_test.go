@@ -87,6 +87,10 @@ func TestLoad_WaitsForALockForAWhileOnly(t *testing.T) {
 	if err := tx.QueryRow(t.Context(), "show lock_timeout").Scan(&timeout); err != nil || timeout != "30s" {
 		t.Errorf("a load waits %s for a lock, %v", timeout, err)
 	}
+	var memory string
+	if err := tx.QueryRow(t.Context(), "show work_mem").Scan(&memory); err != nil || memory != "64MB" {
+		t.Errorf("a load's rows are counted in %s of memory, %v", memory, err)
+	}
 	tx.Rollback(t.Context())
 	if timeout := ask[string](t, db, "show lock_timeout"); timeout != "0" {
 		t.Errorf("the session waits %s behind the load", timeout)
