@@ -236,7 +236,7 @@ CREATE TABLE tap25_internal.misdated (
     tls_server_name text,
     reason          text NOT NULL,
     loaded_at       timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT reasons CHECK (((reason = ANY (ARRAY['before 1990'::text, 'ahead of the clock'::text, 'too many days'::text])) AND isfinite(seen_at))) NOT VALID,
+    CONSTRAINT reasons CHECK (((reason = ANY (ARRAY['before 1990'::text, 'ahead of the clock'::text, 'too many days'::text])) AND isfinite(seen_at))),
     CONSTRAINT row_values CHECK ((((outcome >= 0) AND (outcome <= 5)) AND ((flags >= 0) AND (flags <= 127)) AND (mail_no >= 0) AND (message_bytes >= 0) AND (declared_size >= 0) AND (lost_bytes >= 0)))
 );
 CREATE INDEX misdated_bucket_idx ON tap25_internal.misdated USING btree (tap25_internal.bucket(mail_from));
@@ -597,6 +597,7 @@ CREATE OR REPLACE FUNCTION tap25.add_hold(mailbox text, domain text, network ine
 AS $function$
 declare h tap25.holds;
 begin
+    perform tap25_internal.check_snapshot();
     insert into tap25.holds (mailbox, domain, network, since, before, until, reason)
     values (add_hold.mailbox, lower(add_hold.domain), add_hold.network, coalesce(add_hold.since, '-infinity'),
             coalesce(add_hold.before, 'infinity'), coalesce(add_hold.until, 'infinity'), add_hold.reason) returning * into h;
@@ -967,6 +968,7 @@ AS $function$
 declare
     stored interval;
 begin
+    perform tap25_internal.check_snapshot();
     if kept not between '1 day' and '1000 years' then
         raise 'a retention is a day to 1000 years, or null for ever';
     end if;
@@ -1175,7 +1177,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.check_snapshot()
 AS $function$
 begin
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
-        raise 'days are dropped and holds released in the isolation level READ COMMITTED only' using errcode = 'insufficient_privilege';
+        raise 'holds, the retention and expiry take the isolation level READ COMMITTED' using errcode = 'insufficient_privilege';
     end if;
 end $function$;
 
@@ -2043,7 +2045,9 @@ ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25_internal.ended_sessions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER count_rows AFTER INSERT ON tap25_internal.envelopes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.count_rows();
+ALTER TABLE tap25_internal.envelopes ENABLE ALWAYS TRIGGER count_rows;
 CREATE TRIGGER check_misdated AFTER INSERT ON tap25_internal.misdated REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.check_misdated();
+ALTER TABLE tap25_internal.misdated ENABLE ALWAYS TRIGGER check_misdated;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.warrants FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER note_grant AFTER INSERT ON tap25_internal.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.note_grant();
@@ -2343,7 +2347,7 @@ COMMENT ON FUNCTION tap25_internal.change_warrant() IS 'Trigger: what insert and
 COMMENT ON FUNCTION tap25_internal.check_isolation(bigint) IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would show an ended warrant as valid.';
 COMMENT ON FUNCTION tap25_internal.check_misdated() IS 'Trigger: refuses misdated rows whose day gets a partition, and rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_retention(timestamp with time zone) IS 'Fails if the retention keeps something of what is older than a time.';
-COMMENT ON FUNCTION tap25_internal.check_snapshot() IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would not show a new hold.';
+COMMENT ON FUNCTION tap25_internal.check_snapshot() IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would not show a hold or a retention that was set since.';
 COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range.';
 COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
