@@ -65,6 +65,7 @@ func (c *conn) setAside(t time.Time, dir smtp.Direction, off int64, p *packet) {
 
 func (c *conn) takeAside(i int) doubtful {
 	d := c.aside[i]
+	c.a.stats.Steps += int64(len(c.aside) - i)
 	c.aside = slices.Delete(c.aside, i, i+1)
 	c.asideSize -= asideCost + len(d.p.payload)
 	return d
@@ -74,6 +75,7 @@ func (c *conn) takeAside(i int) doubtful {
 // copy that the peer took, the bytes differ.
 func (c *conn) settleAside(dir smtp.Direction) {
 	h := &c.half[dir]
+	c.a.stats.Steps += int64(len(c.aside))
 	for i := 0; i < len(c.aside); {
 		d := &c.aside[i]
 		if d.dir != dir || len(d.p.payload) == 0 || d.off >= h.acked || !h.near(d.off) || d.off > h.next && d.end() > h.acked {
@@ -101,6 +103,7 @@ func (c *conn) settleAside(dir smtp.Direction) {
 // fill closes the hole before an offset with what was set aside, as far as it goes: the hole is given up otherwise.
 func (c *conn) fill(dir smtp.Direction, until int64) {
 	h := &c.half[dir]
+	c.a.stats.Steps += int64(len(c.aside))
 	for i := 0; i < len(c.aside); i++ {
 		d := &c.aside[i]
 		if d.dir != dir || h.next >= until || d.off > h.next || d.end() <= h.next {
@@ -110,6 +113,7 @@ func (c *conn) fill(dir smtp.Direction, until int64) {
 		c.a.stats.IgnoredBytes -= int64(len(data))
 		c.push(d.t, dir, data, c.half[1-dir].acked)
 		c.takeAside(i)
+		c.a.stats.Steps += int64(i)
 		i = -1
 	}
 }
@@ -124,6 +128,7 @@ func (c *conn) dropBehind(dir smtp.Direction, fin int64) {
 		return
 	}
 	held := h.held
+	c.a.stats.Steps += int64(len(held))
 	h.held, h.ahead = nil, 0
 	total := int64(0)
 	for _, r := range held {
@@ -161,6 +166,7 @@ func (c *conn) vindicated() (others []doubtful, another bool) {
 		return nil, false
 	}
 	last := &c.aside[n-1]
+	c.a.stats.Steps += int64(n)
 	agree, alike := false, 0
 	for i := range c.aside[:n-1] {
 		d := &c.aside[i]
@@ -198,6 +204,7 @@ func (c *conn) answers(a, b *doubtful) bool {
 func (c *conn) leap() {
 	aside := c.aside
 	c.aside, c.asideSize = nil, 0
+	c.a.stats.Steps += int64(len(aside))
 	for i := range aside {
 		d := &aside[i]
 		if d.p.flags&tcpACK == 0 {

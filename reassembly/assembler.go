@@ -63,6 +63,7 @@ type Stats struct {
 	FramesLost      int64 // told by FramesLost; in no other count
 	BadChecksums    int64 // segments, taken or not
 	Conflicts       int64 // segments with bytes that differ from those seen before
+	Uncompared      int64 // octets of copies that could not be compared with those seen before, and may have been taken for them
 	IgnoredResets   int64 // RSTs outside the window, or after which both sides went on
 	HalfOpenEvicted int64
 	HalfOpenIdle    int64 // forgotten after a silence
@@ -70,6 +71,11 @@ type Stats struct {
 	ConnsEvicted    int64 // over a limit
 	Idle            int64 // ended by silence
 	Unfinished      int64 // open at the end of the input
+
+	// Steps counts the iterations of loops over what earlier frames left behind: what is held, remembered or set aside, and how
+	// far those lists are moved. Loops that the frame itself bounds are not in it, nor are SMTP.Steps. A frame adds a constant
+	// to it in the long run, whatever came before.
+	Steps int64
 
 	SMTP smtp.Stats
 }
@@ -89,6 +95,7 @@ type Assembler struct {
 	ended    *list.List        // of *conn, closed or reset, the last in front
 	holed    *list.List        // of *conn with a hole, the oldest in front
 	keeping  *list.List        // of *conn that keep bytes behind a hole, aside, or of a long flight, likewise
+	vast     *list.List        // of *conn that keep more of a flight than maxUnacked, likewise
 	halfOpen halfOpenTable
 	held     int64
 	orderer  *orderer
@@ -121,7 +128,7 @@ func New(cfg Config) *Assembler {
 	}
 	a := &Assembler{
 		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(), ended: list.New(),
-		holed: list.New(), keeping: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
+		holed: list.New(), keeping: list.New(), vast: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
 	}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true
@@ -152,7 +159,9 @@ func (a *Assembler) Advance(t time.Time) {
 	}
 	a.swept = t
 	a.dec.advance(t)
-	a.stats.HalfOpenIdle += a.halfOpen.expire(t.Add(-a.cfg.Idle))
+	idle := a.halfOpen.expire(t.Add(-a.cfg.Idle))
+	a.stats.HalfOpenIdle += idle
+	a.stats.Steps += idle + int64(a.holed.Len())
 	for e := a.holed.Front(); e != nil; {
 		c := e.Value.(*conn)
 		e = e.Next()
@@ -184,11 +193,13 @@ func (a *Assembler) Stats() Stats {
 	s := a.stats
 	s.Frames, s.Fragments = a.dec.stats()
 	s.HalfOpenEvicted = a.halfOpen.evicted
+	s.Steps += a.dec.frags.steps + a.halfOpen.steps + a.histories.steps + a.orderer.steps
 	return s
 }
 
 // remove closes a connection and forgets it.
 func (a *Assembler) remove(c *conn, ended bool) {
+	a.stats.Steps++
 	c.close(a.now, ended)
 	c.list.Remove(c.element)
 	delete(a.conns, c.key)
@@ -212,7 +223,7 @@ func (a *Assembler) place(c *conn, l *list.List) {
 }
 
 // account puts a connection's size and place right after a segment, and keeps the limits. What has ended goes first. Where
-// still too much is held, the oldest holes are given up, which costs their transaction a flag, and with them what was set
+// still too much is held, the longest flights are cut, then the oldest holes are given up, which costs their transaction a flag, and with them what was set
 // aside and long flights. Only then open connections go, the silent ones first.
 func (a *Assembler) account(c *conn) {
 	switch over := c.over(); {
@@ -225,7 +236,14 @@ func (a *Assembler) account(c *conn) {
 	a.weigh(c)
 	for a.over() && a.evict(a.ended, c) {
 	}
+	for a.holds() > a.cfg.MaxHeld && a.vast.Len() > 0 {
+		a.stats.Steps++
+		victim := a.vast.Front().Value.(*conn)
+		victim.cutFlights()
+		a.weigh(victim)
+	}
 	for a.holds() > a.cfg.MaxHeld && a.keeping.Len() > 0 {
+		a.stats.Steps++
 		victim := a.keeping.Front().Value.(*conn)
 		victim.letGo()
 		a.weigh(victim)
@@ -283,6 +301,7 @@ func (a *Assembler) tally(p *packet, c *conn, srcFirst bool) *tally {
 	t := a.sums[key]
 	if t == nil {
 		if len(a.sums) >= maxTallies {
+			a.stats.Steps += int64(len(a.sums))
 			clear(a.sums)
 		}
 		t = &tally{}

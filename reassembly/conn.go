@@ -23,6 +23,7 @@ type conn struct {
 	element     *list.Element
 	hole        *list.Element // in Assembler.holed; nil without a hole
 	keeps       *list.Element // in Assembler.keeping; nil where there is nothing to let go
+	vast        *list.Element // in Assembler.vast; nil likewise
 	size        int64
 	aside       []doubtful // what may not belong to the connection
 	asideSize   int
@@ -173,7 +174,9 @@ func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *packet) {
 	var acked int64
 	if p.flags&tcpACK != 0 {
 		c.goesOn(1-dir, p.ack)
-		acked = o.acknowledge(t, p.ack)
+		if acked = o.acknowledge(t, p.ack); p.flags&tcpSYN == 0 { // whose window is not scaled
+			o.offer(acked, p.window, h.shift)
+		}
 		c.settleAside(1 - dir)
 	}
 	data := p.payload
@@ -206,6 +209,7 @@ func (c *conn) doubt() {
 	c.hole = c.enlist(c.a.holed, c.hole, !c.closed && (c.half[0].waiting() || c.half[1].waiting()))
 	keeps := len(c.half[0].held)+len(c.half[1].held)+len(c.aside) > 0 || c.half[0].long() || c.half[1].long()
 	c.keeps = c.enlist(c.a.keeping, c.keeps, keeps && !c.closed)
+	c.vast = c.enlist(c.a.vast, c.vast, !c.closed && (c.half[0].vast() || c.half[1].vast()))
 }
 
 // enlist puts a connection last in a list, or out of it; e is its place there, nil if none.
@@ -226,7 +230,7 @@ const maxWindow = 1 << 30
 // push hands bytes in order to the dialogue.
 func (c *conn) push(t time.Time, dir smtp.Direction, data []byte, acked int64) {
 	h := &c.half[dir]
-	h.remember(&c.a.histories, data)
+	h.remember(c.a, data)
 	h.next += int64(len(data))
 	h.ackedAt = c.a.now
 	c.a.stats.DeliveredBytes += int64(len(data))

@@ -47,6 +47,16 @@ func (c *conn) goesOn(dir smtp.Direction, ack uint32) {
 	}
 }
 
+// cutFlights forgets the older part of flights longer than maxUnacked.
+func (c *conn) cutFlights() {
+	for dir := range c.half {
+		if h := &c.half[dir]; h.vast() {
+			h.cut(&c.a.histories)
+		}
+	}
+	c.doubt()
+}
+
 // letGo gives up what is held behind holes, and forgets what was set aside, and long flights.
 func (c *conn) letGo() {
 	if len(c.half[0].held)+len(c.half[1].held) > 0 {
@@ -55,7 +65,9 @@ func (c *conn) letGo() {
 	for dir := range c.half {
 		c.drain(smtp.Direction(dir))
 		if h := &c.half[dir]; h.long() {
+			from := h.history.start
 			h.history.shrink(&c.a.histories)
+			h.dropped(from)
 		}
 	}
 	c.aside, c.asideSize = nil, 0

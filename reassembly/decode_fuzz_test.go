@@ -88,11 +88,31 @@ func checkPlain(t *testing.T, link uint16, data []byte, v verdict, p *packet) {
 	if len(src) == 16 {
 		want.ttl = b[7]
 	}
+	if want.flags&tcpSYN != 0 {
+		want.scaling = naiveScaling(tcp[20 : int(tcp[12]>>4)*4])
+	}
 	got := *p
 	got.payload, got.checksumOffload = nil, false // said by other tests
 	if v != tcpPort || !reflect.DeepEqual(got, want) || !bytes.Equal(p.payload, tcp[int(tcp[12]>>4)*4:]) {
 		t.Fatalf("%v, %+v; want %+v", v, got, want)
 	}
+}
+
+// naiveScaling looks for the window scale of RFC 7323 section 2.2.
+func naiveScaling(options []byte) synOptions {
+	for i := 0; i < len(options) && options[i] != 0; {
+		switch {
+		case options[i] == 1:
+			i++
+		case i+1 >= len(options) || options[i+1] < 2:
+			return 0
+		case options[i] == 3 && options[i+1] == 3 && i+2 < len(options):
+			return 2 + synOptions(min(options[i+2], 14))
+		default:
+			i += int(options[i+1])
+		}
+	}
+	return 0
 }
 
 func FuzzDecode(f *testing.F) {

@@ -16,7 +16,8 @@ func (d *decoder) watched(b []byte) bool {
 	return false
 }
 
-// tcp reads the header of RFC 9293 section 3.1. Options are passed over. From
+// tcp reads the header of RFC 9293 section 3.1. Options are
+// passed over, but for the window scale. From
 // the ports on, p.src is valid, whatever the verdict.
 func (d *decoder) tcp(w *walk, p *packet) verdict {
 	b := w.data
@@ -40,6 +41,9 @@ func (d *decoder) tcp(w *walk, p *packet) verdict {
 	p.flags = b[13] & (tcpFIN | tcpSYN | tcpRST | tcpPSH | tcpACK | tcpURG)
 	p.window, p.urgent = binary.BigEndian.Uint16(b[14:]), binary.BigEndian.Uint16(b[18:])
 	p.ttl, p.conflict = w.ip.ttl, w.ip.conflict
+	if p.flags&tcpSYN != 0 {
+		p.scaling = scaling(b[20:min(size, len(b))], size > len(b))
+	}
 	p.payload = b[min(size, len(b)):]
 	p.missing = len(b) + w.cut - size - len(p.payload)
 	if !d.ignoreChecksums {

@@ -88,6 +88,7 @@ type defragmenter struct {
 	free         *datagram // unused ones, by next
 
 	stats FragmentStats
+	steps int64         // Stats.Steps
 	whole wholeDatagram // valid until the next call of add
 }
 
@@ -257,6 +258,7 @@ func (f *defragmenter) finish(g *datagram) {
 	f.stats.Datagrams++
 	w := &f.whole
 	w.data = g.appendTo(w.data[:0])
+	f.steps += int64(g.total / pageSize)
 	w.proto, w.src, w.dst = g.proto, g.key.src, g.dst
 	n := 4
 	if g.key.v6 {
@@ -274,6 +276,7 @@ func (f *defragmenter) finish(g *datagram) {
 
 // drop forgets a datagram and gives the number of fragments that it held.
 func (f *defragmenter) drop(g *datagram) int64 {
+	f.steps++
 	n := int64(g.pieces)
 	f.stats.Held -= n
 	if g.state == whole {

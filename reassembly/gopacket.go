@@ -22,6 +22,7 @@ type orderer struct {
 	completed uint64 // episodes that gopacket let go of
 	pages     int    // that gopacket has in use
 	made      int    // pages that it has made
+	steps     int64  // Stats.Steps: pages made
 }
 
 const (
@@ -51,6 +52,7 @@ func grown(made int) int { return 2*made + firstPages }
 // use notes that gopacket uses n pages more, or fewer.
 func (o *orderer) use(n int) {
 	for o.pages += n; o.pages > o.made; {
+		o.steps += int64(grown(o.made) - o.made)
 		o.made = grown(o.made)
 	}
 }
@@ -119,6 +121,7 @@ func (e *episode) close() {
 	e.assemble(e.flow, layers.TCP{RST: true})
 	e.assemble(e.flow.Reverse(), layers.TCP{RST: true})
 	if e.o.opened == e.o.completed && e.o.made > firstPages {
+		e.o.steps += firstPages
 		e.o.renew()
 	}
 }

@@ -7,12 +7,12 @@ import (
 
 // handshake is what SYN and SYN-ACK said of a connection without payload so far.
 type handshake struct {
-	isn         [2]uint32 // of the lower and the higher endpoint
-	have        [2]bool   // its number is known
-	seen        [2]bool   // a packet of it was seen
-	syn         [2]bool   // it sent a SYN that acknowledged none: both did in a simultaneous open
-	answered    bool      // a SYN-ACK was seen
-	clientFirst bool      // the lower endpoint is the client
+	isn         [2]uint32     // of the lower and the higher endpoint
+	have        [2]bool       // its number is known
+	seen        [2]synOptions // of its SYN or SYN-ACK; 0: none was seen
+	syn         [2]bool       // it sent a SYN that acknowledged none: both did in a simultaneous open
+	answered    bool          // a SYN-ACK was seen
+	clientFirst bool          // the lower endpoint is the client
 }
 
 // maxBehindSYN is how far behind the SYN the first payload that was captured may stand.
@@ -21,7 +21,7 @@ const maxBehindSYN = 1 << 20
 // amend takes the first payload of a server whose SYN-ACK was not captured yet for its beginning, where it stands before what
 // an ACK of the client told: that was a later one.
 func (v *handshake) amend(side int, p *packet) {
-	if v.have[side] && !v.seen[side] && v.syn[1-side] && v.isn[side]-p.seq < maxBehindSYN {
+	if v.have[side] && v.seen[side] == 0 && v.syn[1-side] && v.isn[side]-p.seq < maxBehindSYN {
 		v.isn[side] = p.seq - 1
 	}
 }
@@ -44,6 +44,7 @@ type halfOpenTable struct {
 	free    uint32 // list of unused slots, by next; 0 ends it, as slot 0 is never used
 	n       int
 	evicted int64
+	steps   int64 // Stats.Steps; a search in the index is not in it: it is short by its seed and load, whoever chose the tuples
 }
 
 const chunkSlots = 1 << 12
@@ -92,6 +93,7 @@ func (h *halfOpenTable) put(t time.Time, k tuple, v handshake) {
 		for h.n >= h.limit {
 			h.drop(h.slot(0).next)
 			h.evicted++
+			h.steps++
 		}
 		s = h.unused()
 		h.n++
@@ -119,6 +121,7 @@ func (h *halfOpenTable) unused() uint32 {
 }
 
 func (h *halfOpenTable) grow() {
+	h.steps += int64(h.n)
 	h.index = make([]uint32, 2*len(h.index))
 	for s := h.slot(0).next; s != 0; s = h.slot(s).next {
 		h.index[h.find(h.slot(s).hash)] = s + 1

@@ -40,7 +40,7 @@ func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *packet) {
 	if ok && v.have[side] && v.isn[side] != p.seq && p.flags&tcpACK == 0 {
 		v, ok = handshake{}, false // the ports are used again
 	}
-	v.isn[side], v.have[side], v.seen[side] = p.seq, true, true
+	v.isn[side], v.have[side], v.seen[side] = p.seq, true, max(p.scaling, unscaled)
 	if p.flags&tcpACK == 0 {
 		v.syn[side] = true
 		if !ok {
@@ -124,7 +124,7 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 	// Where the SYN-ACK was missed, and the client speaks before anything of the server's was captured, it may have received
 	// what was missed too: an ACK told of it, or this segment does.
 	answer := 1 - src
-	missed := handshaken && c.clientFirst == srcFirst && v.syn[src] && !v.seen[answer] && (!v.have[answer] || p.ack == v.isn[answer]+1)
+	missed := handshaken && c.clientFirst == srcFirst && v.syn[src] && v.seen[answer] == 0 && (!v.have[answer] || p.ack == v.isn[answer]+1)
 	for d := range c.half {
 		h := &c.half[d]
 		h.fin, h.rst = -1, -1
@@ -144,7 +144,8 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 		ID: sessionID(client, server, isn, haveISN, t), Sensor: a.cfg.Sensor, Client: plain(client), Server: plain(server), Midstream: !handshaken,
 	})
 	for d, side := range sides {
-		if v.seen[side] {
+		c.half[d].shift = v.shift(side)
+		if v.seen[side] > 0 {
 			c.half[d].heard = true
 			c.dialogue.Seen(smtp.Direction(d))
 		}

@@ -11,12 +11,12 @@ const (
 	maxHistory = 2 << 10
 	minHistory = 128
 	// maxUnacked is how many are kept where the peer has not acknowledged them: until then another copy may be the one that
-	// it takes. SMTP's windows are seldom larger.
+	// it takes. More are kept where its window is larger: see half.room.
 	maxUnacked = 64 << 10
 )
 
 // history is the end of a stream: the octet at offset o stands at o modulo the length of the ring, a power of two that
-// grows to maxUnacked with what there is to keep.
+// grows with what there is to keep.
 type history struct {
 	ring       []byte
 	start, end int64 // offsets of what is kept
@@ -46,6 +46,7 @@ func (h *history) add(p *historyPool, off int64, data []byte, keep int) {
 func (h *history) resize(p *historyPool, need int, end int64) {
 	old := *h
 	h.ring = p.get(need)
+	p.steps += int64(min(len(old.ring), len(h.ring)) / minHistory)
 	for off := max(old.start, end-int64(min(len(old.ring), len(h.ring)))); off < end; {
 		n := copy(h.ring[int(off)&(len(h.ring)-1):], old.at(off, end))
 		off += int64(n)
@@ -54,9 +55,12 @@ func (h *history) resize(p *historyPool, need int, end int64) {
 }
 
 // shrink keeps the last maxHistory octets.
-func (h *history) shrink(p *historyPool) {
-	h.start = max(h.start, h.end-maxHistory)
-	h.resize(p, maxHistory, h.end)
+func (h *history) shrink(p *historyPool) { h.cut(p, maxHistory, maxHistory) }
+
+// cut keeps the last octets, so many, in a ring of a size.
+func (h *history) cut(p *historyPool, size, keep int) {
+	h.start = max(h.start, h.end-int64(keep))
+	h.resize(p, size, h.end)
 }
 
 // at gives what stands from an offset on, as far as it lies in one piece.
@@ -90,8 +94,9 @@ func (h *history) forget(p *historyPool) {
 
 // historyPool keeps rings of connections that have ended for those to come: most live for seconds.
 type historyPool struct {
-	rings [10][][]byte // of minHistory octets, twice that, up to maxUnacked
+	rings [10][][]byte // of minHistory octets, twice that, up to maxUnacked; a larger one is seldom
 	size  int          // octets
+	steps int64        // Stats.Steps: octets that were moved to another ring, by minHistory
 }
 
 // maxPooled bounds the octets that are kept unused.
@@ -99,6 +104,9 @@ const maxPooled = 1 << 20
 
 func (p *historyPool) get(need int) []byte {
 	class := max(bits.Len(uint(need-1)), bits.Len(minHistory-1)) - bits.Len(minHistory-1)
+	if class >= len(p.rings) {
+		return make([]byte, minHistory<<class)
+	}
 	if rings := p.rings[class]; len(rings) > 0 {
 		p.rings[class] = rings[:len(rings)-1]
 		p.size -= minHistory << class
@@ -108,7 +116,7 @@ func (p *historyPool) get(need int) []byte {
 }
 
 func (p *historyPool) put(ring []byte) {
-	if ring == nil || p.size+len(ring) > maxPooled {
+	if ring == nil || len(ring) > maxUnacked || p.size+len(ring) > maxPooled {
 		return
 	}
 	class := bits.Len(uint(len(ring))) - bits.Len(minHistory)

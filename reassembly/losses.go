@@ -28,6 +28,9 @@ func (a *Assembler) FramesLost(n uint64) {
 // lose says that the next n bytes were missed.
 func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
 	h := &c.half[dir]
+	if h.history.end > h.acked {
+		h.bare = h.history.end
+	}
 	h.next += n
 	h.history.forget(&c.a.histories)
 	c.a.stats.LostBytes += n

@@ -31,6 +31,9 @@ type flow struct {
 	held    []run     // behind a hole, in order, without overlap
 	ahead   int       // what held takes
 	episode *episode  // open while something is held
+	edge    int64     // the largest right edge of the windows that the peer has offered; 0: none
+	bare    int64     // some octets before it are not in the history, though the peer may not have acknowledged them when they were let go
+	shift   uint8     // of the windows that this side offers
 }
 
 // noFlow is that of both directions of all connections that are closed: nothing is held there, and nothing changes it.
@@ -103,26 +106,10 @@ func (h *half) disavow(off int64, n int) {
 	}
 }
 
-// remember keeps the end of what was delivered, and what the peer has not acknowledged.
-func (h *half) remember(p *historyPool, data []byte) {
-	unacked := max(h.next+int64(len(data))-h.acked, 0)
-	h.history.add(p, h.next, data, int(min(maxHistory+unacked, maxUnacked)))
-}
-
-// shrink gives back the room that a long flight took, once all of it was acknowledged.
-func (h *half) shrink(p *historyPool) {
-	if h.acked >= h.next && h.long() {
-		h.history.shrink(p)
-	}
-}
-
-// long says whether more of a flight is remembered than of the commands of a transaction.
-func (h *half) long() bool { return len(h.history.ring) > 4*maxHistory }
-
 // differs compares data at off with what was delivered there, as far as that is still known.
 func (h *half) differs(off int64, data []byte) bool {
-	if len(data) <= 1 && off == h.next-1 {
-		return false // keep-alive, RFC 9293 section 3.8.4: its octet is garbage
+	if len(data) == 1 && off == h.next-1 && (off < h.acked || !h.history.differs(off, []byte{'\n'})) {
+		return false // keep-alive, RFC 9293 section 3.8.4: its octet is garbage, and comes when the connection is at rest
 	}
 	return h.history.differs(off, data)
 }
@@ -133,8 +120,12 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 	h.seen = true
 	if off < h.next {
 		n := min(h.next-off, int64(len(data)))
+		uncompared := h.uncompared(off, n)
+		c.a.stats.Uncompared += uncompared
 		if h.differs(off, data[:n]) {
 			c.conflict(dir)
+		} else if uncompared > 0 {
+			c.dialogue.Conflict(dir)
 		}
 		c.a.stats.DuplicateBytes += n
 		off, data = off+n, data[n:]
@@ -167,6 +158,7 @@ func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 	i, _ := slices.BinarySearchFunc(h.held, off, func(r run, off int64) int { return cmp.Compare(r.end(), off+1) })
 	conflict := false
 	var fresh []run
+	met := i
 	for ; len(data) > 0 && i < len(h.held); i++ {
 		r := &h.held[i]
 		if n := min(r.off-off, int64(len(data))); n > 0 {
@@ -185,8 +177,10 @@ func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 	if conflict {
 		c.conflict(dir)
 	}
+	c.a.stats.Steps += int64(i - met)
 	for _, r := range fresh {
 		i, _ := slices.BinarySearchFunc(h.held, r.off, func(x run, off int64) int { return cmp.Compare(x.off, off) })
+		c.a.stats.Steps += 2 * int64(len(h.held)-i) // here and in gopacket, which goes through its pages from the last one
 		h.held = slices.Insert(h.held, i, r)
 		h.ahead += r.cost()
 		c.a.orderer.use(r.pages())
@@ -200,6 +194,7 @@ func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 func (c *conn) release(dir smtp.Direction, n int64) {
 	h := &c.half[dir]
 	for n > 0 && len(h.held) > 0 {
+		c.a.stats.Steps++
 		r := h.held[0]
 		h.held[0] = run{}
 		h.held = h.held[1:]

@@ -13,6 +13,7 @@ type packet struct {
 	payload  []byte // without Ethernet padding (bounded by the IP length), cut where the capture was
 	missing  int    // payload octets that the snaplen cut off: length by the IP header less what was captured
 	ttl      uint8
+	scaling  synOptions // of a SYN
 
 	// checksumBad: the TCP checksum, computed over the whole segment, or the
 	// IPv4 header checksum is wrong. False where it cannot be computed (cut).

@@ -13,9 +13,9 @@ func (s *Stats) Add(o *Stats) {
 	}{
 		{&s.ToServers, o.ToServers}, {&s.FromServers, o.FromServers}, {&s.Sessions, o.Sessions}, {&s.PayloadBytes, o.PayloadBytes}, {&s.DeliveredBytes, o.DeliveredBytes},
 		{&s.DuplicateBytes, o.DuplicateBytes}, {&s.IgnoredBytes, o.IgnoredBytes}, {&s.LostBytes, o.LostBytes},
-		{&s.FramesLost, o.FramesLost}, {&s.BadChecksums, o.BadChecksums}, {&s.Conflicts, o.Conflicts},
+		{&s.FramesLost, o.FramesLost}, {&s.BadChecksums, o.BadChecksums}, {&s.Conflicts, o.Conflicts}, {&s.Uncompared, o.Uncompared},
 		{&s.IgnoredResets, o.IgnoredResets}, {&s.HalfOpenEvicted, o.HalfOpenEvicted}, {&s.HalfOpenIdle, o.HalfOpenIdle},
-		{&s.HolesEvicted, o.HolesEvicted}, {&s.ConnsEvicted, o.ConnsEvicted}, {&s.Idle, o.Idle}, {&s.Unfinished, o.Unfinished},
+		{&s.HolesEvicted, o.HolesEvicted}, {&s.ConnsEvicted, o.ConnsEvicted}, {&s.Idle, o.Idle}, {&s.Unfinished, o.Unfinished}, {&s.Steps, o.Steps},
 	} {
 		*c.sum += c.n
 	}

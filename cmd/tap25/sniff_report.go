@@ -127,7 +127,7 @@ func (r *report) takeReassembly(s *reassembly.Stats) {
 		r.Rows += s.SMTP.Rows[o]
 	}
 	r.Met = map[string]int64{
-		"bad checksums": s.BadChecksums, "conflicts": s.Conflicts, "ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted,
+		"bad checksums": s.BadChecksums, "conflicts": s.Conflicts, "bytes not compared": s.Uncompared, "ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted,
 		"half-open ended by silence": s.HalfOpenIdle, "holes given up for memory": s.HolesEvicted, "replies to no command": s.SMTP.Unsolicited,
 		"lines that are no replies": s.SMTP.Junk, "replies presumed": s.SMTP.Presumed, "limits met": s.SMTP.Overflows,
 		"fragments expired": s.Fragments.Expired, "fragments evicted": s.Fragments.Evicted, "bad fragments": s.Fragments.Bad,

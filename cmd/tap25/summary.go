@@ -44,7 +44,7 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, rows int64) {
 		stored(line, *st)
 	}
 	if troubles := nonZero(counts(
-		count{"bad checksums", s.BadChecksums}, count{"conflicts", s.Conflicts}, count{"ignored resets", s.IgnoredResets},
+		count{"bad checksums", s.BadChecksums}, count{"conflicts", s.Conflicts}, count{"bytes not compared", s.Uncompared}, count{"ignored resets", s.IgnoredResets},
 		count{"half-open evicted", s.HalfOpenEvicted}, count{"half-open ended by silence", s.HalfOpenIdle}, count{"replies to no command", s.SMTP.Unsolicited},
 		count{"holes given up for memory", s.HolesEvicted}, count{"lines that are no replies", s.SMTP.Junk}, count{"replies presumed", s.SMTP.Presumed},
 		count{"limits met", s.SMTP.Overflows})); troubles != "" {

@@ -1,0 +1,118 @@
+package reassembly
+
+// synOptions is what the SYN, or SYN-ACK, of a side said of window scaling: 0, where none was seen; unscaled; or scaled plus
+// its shift.
+type synOptions uint8
+
+const (
+	unscaled synOptions = 1 + iota
+	scaled
+
+	// maxShift is the largest shift of RFC 7323 section 2.3.
+	maxShift = 14
+)
+
+// scaling reads the window scale among the options of a SYN: scaled plus the shift, or 0. Where the snaplen has cut the
+// options, the shift may be any.
+func scaling(options []byte, cut bool) synOptions {
+	const end, noop, windowScale = 0, 1, 3
+	for len(options) > 0 && options[0] != end {
+		n := 1
+		if options[0] != noop {
+			if len(options) < 2 || options[1] < 2 {
+				break
+			}
+			n = int(options[1])
+		}
+		if options[0] == windowScale && n == 3 && len(options) >= n {
+			return scaled + synOptions(min(options[2], maxShift))
+		}
+		options = options[min(n, len(options)):]
+	}
+	if cut {
+		return scaled + maxShift
+	}
+	return 0
+}
+
+// shift is how a side's windows are scaled: only if both SYNs have the option. Where a SYN was not captured, the largest
+// shift is assumed. A window that is taken for too large costs memory, which is bounded; of one that is taken for too small,
+// octets would be let go that can still be replaced.
+func (v *handshake) shift(side int) uint8 {
+	switch s := v.seen[side]; {
+	case s == unscaled || v.seen[1-side] == unscaled:
+		return 0
+	case s == 0:
+		return maxShift
+	default:
+		return uint8(s - scaled)
+	}
+}
+
+const (
+	// minRoom is how many octets of a direction that the peer has not acknowledged are kept, whatever its window: where
+	// acknowledgments or the handshake were not captured the window is not known, and a host that merges segments has some of
+	// 64 KiB in flight.
+	minRoom = 128 << 10
+	// maxRoom is how many are kept at most, however large the window: more than common systems let it grow to. One
+	// direction never takes more than its share of Config.MaxHeld.
+	maxRoom = 16 << 20
+	shares  = 16
+)
+
+// offer notes the window that the peer offered with an acknowledgment of all before an offset.
+func (h *half) offer(acked int64, window uint16, shift uint8) {
+	h.edge = max(h.edge, acked+int64(window)<<shift)
+}
+
+// room is how many octets may be kept of a flight: what the peer's window lets be on its way.
+func (h *half) room(maxHeld int64) int64 {
+	return max(min(max(h.edge-h.acked, minRoom), maxRoom, maxHeld/shares), maxUnacked)
+}
+
+// remember keeps the end of what was delivered, and what the peer has not acknowledged.
+func (h *half) remember(a *Assembler, data []byte) {
+	keep := maxHistory + max(h.next+int64(len(data))-h.acked, 0)
+	if keep > maxUnacked {
+		keep = min(keep, h.room(a.cfg.MaxHeld))
+	}
+	from := h.history.start
+	if h.history.ring == nil {
+		from = h.next
+	}
+	h.history.add(&a.histories, h.next, data, int(keep))
+	h.dropped(from)
+}
+
+// dropped notes what the history, which began at an offset, has let go of though the peer had not acknowledged it.
+func (h *half) dropped(from int64) {
+	if start := h.history.start; start > from && start > h.acked {
+		h.bare = start
+	}
+}
+
+// uncompared is how many octets of a copy of what was delivered cannot be compared with it. What the peer had acknowledged
+// before the copy came need not be: no copy replaces it any more.
+func (h *half) uncompared(off, n int64) int64 {
+	return max(min(off+n, h.bare)-max(off, h.acked), 0)
+}
+
+// cut lets go of the older part of a flight that is longer than is kept of any direction. Half as much stays as has room, so
+// that a ring grows again only after as much was captured.
+func (h *half) cut(p *historyPool) {
+	from := h.history.start
+	h.history.cut(p, maxUnacked, maxUnacked/2)
+	h.dropped(from)
+}
+
+// shrink gives back the room that a long flight took, once all of it was acknowledged.
+func (h *half) shrink(p *historyPool) {
+	if h.acked >= h.next && h.long() {
+		h.history.shrink(p)
+	}
+}
+
+// long says whether more of a flight is remembered than of the commands of a transaction, and vast, whether it is more than
+// was ever kept without a window that lets it.
+func (h *half) long() bool { return len(h.history.ring) > 4*maxHistory }
+func (h *half) vast() bool { return len(h.history.ring) > maxUnacked }
