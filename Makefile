@@ -6,7 +6,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all build install install-run install-test demo test check bounds live properties kills fuzz bench clean storage
+.PHONY: all build install install-run install-test demo test test-postgres17 check bounds live properties kills test-ha fuzz bench clean storage
 
 all: build
 
@@ -33,20 +33,24 @@ install-run:
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; }
 
 # What the tests need besides: a C compiler for the race detector, ip for network namespaces, systemd-analyze, for the live
-# tests as root tcpdump, Postfix and Exim. The XDP program's object is committed; where clang 14 and libbpf-dev are installed, a test
-# compiles it anew and compares.
+# tests as root tcpdump, Postfix and Exim; pgbouncer; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are
+# installed, a test compiles it anew and compares.
 install-test: install-run
-	@PATH=$$PATH:/usr/sbin:/sbin; command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null && command -v tcpdump >/dev/null && command -v setcap >/dev/null && command -v systemd-analyze >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool tcpdump libcap2-bin systemd; }
+	@PATH=$$PATH:/usr/sbin:/sbin; command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null && command -v tcpdump >/dev/null && command -v setcap >/dev/null && command -v valgrind >/dev/null && command -v systemd-analyze >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool tcpdump libcap2-bin valgrind systemd; }
+	@PATH=$$PATH:/usr/sbin; command -v pgbouncer >/dev/null || $(MAKE) --no-print-directory bin/pgbouncer
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory bin/mta
 
-# Postfix and Exim are only unpacked: as packages they conflict, and would take the place of the machine's own mail system.
-bin/mta:
-	apt-get update -q
-	rm -rf bin/mta.new && mkdir -p bin/mta.new/debs
-	cd bin/mta.new/debs && apt-get download -q postfix exim4-daemon-light
-	for deb in bin/mta.new/debs/*.deb; do dpkg -x $$deb bin/mta.new || exit 1; done
-	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends postfix exim4-daemon-light | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p')
-	mv bin/mta.new bin/mta
+# Packages that are only unpacked, with the libraries that they need: installed, Postfix and Exim conflict, and would take the place
+# of the machine's own mail system, and pgbouncer would start a service.
+bin/mta: UNPACK = postfix exim4-daemon-light
+bin/pgbouncer: UNPACK = pgbouncer
+bin/mta bin/pgbouncer:
+	$(SUDO) apt-get update -q
+	rm -rf $@.new && mkdir -p $@.new/debs
+	cd $@.new/debs && apt-get download -q $(UNPACK)
+	for deb in $@.new/debs/*.deb; do dpkg -x $$deb $@.new || exit 1; done
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends $(UNPACK) | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p')
+	mv $@.new $@
 
 demo: install-run build
 	sh docs/demo.sh
@@ -54,6 +58,25 @@ demo: install-run build
 test: install-test build check
 	go test ./...
 	CGO_ENABLED=1 go test -race -short ./reassembly/... ./bpf ./capture/... ./store/...
+
+# The tests that take a database, on PostgreSQL 17 in a Debian 13 of its own in bin/debian13, which lives in a mount namespace
+# that ends with them: as root, 800 MB. The first time it takes two minutes more.
+DEBIAN ?= http://deb.debian.org/debian
+test-postgres17: bin/debian13
+	go test -c -o bin/debian13/opt/store.test ./store
+	go test -c -o bin/debian13/opt/tap25.test ./cmd/tap25
+	unshare --mount sh -ec 'cd bin/debian13 && mount --bind ../.. mnt && mount -t proc proc proc && mount --rbind /dev dev && \
+		exec chroot . env -i PATH=/usr/sbin:/usr/bin HOME=/root TAP25_TEST_REQUIRE=postgres sh -ec "\
+			cd /mnt/store && /opt/store.test -test.timeout 30m; \
+			cd /mnt/cmd/tap25 && /opt/tap25.test -test.timeout 30m -test.run \"TestReplay_Into|TestHold|TestPsql|TestMigrate|TestDB\""'
+
+bin/debian13:
+	rm -rf $@.new
+	debootstrap --variant=minbase --include=ca-certificates trixie $@.new $(DEBIAN)
+	printf '#!/bin/sh\nexit 101\n' >$@.new/usr/sbin/policy-rc.d && chmod +x $@.new/usr/sbin/policy-rc.d # nothing is started
+	mkdir -p $@.new/etc/postgresql-common && echo 'create_main_cluster = false' >$@.new/etc/postgresql-common/createcluster.conf
+	chroot $@.new sh -c 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql-17 && apt-get clean' </dev/null
+	mv $@.new $@
 
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt would change these'; exit 1; }
@@ -73,9 +96,10 @@ fuzz: properties
 	for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		echo "$$p $$f"; fuzz $$p $$f || { grep -q 'context deadline exceeded' $$log && ! grep -q 'Failing input' $$log && fuzz $$p $$f; } || exit 1; done; done
 
-# The bounds at their full sizes: a million half-open connections, ten million fragments, ...; two minutes.
+# The bounds at their full sizes: a million half-open connections, ten million fragments, hostile traffic live and its rates (as
+# root), its cost for eight times the frames: fifteen minutes. The rates need a core of their own.
 bounds:
-	TAP25_TEST_BOUNDS=full go test -count=1 -run Bounds -v ./cmd/tap25 ./reassembly
+	TAP25_TEST_BOUNDS=full go test -count=1 -p 1 -timeout 1h -run 'Bounds|Cost' -v ./cmd/tap25 ./reassembly
 
 # Postfix and Exim write each other MAILS messages, live: ten minutes or so, as root.
 MAILS ?= 50000
@@ -95,6 +119,12 @@ properties:
 # package at a time: how fast the rows of those ten minutes drain is asserted.
 kills:
 	TAP25_TEST_KILLS=full go test -p 1 -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./cmd/tap25
+
+# Leaders killed with their Patroni in mid-load, KILLS times asynchronously and as often synchronously: half a minute each.
+KILLS ?= 6
+test-ha: install-test
+	@command -v patroni >/dev/null && PATH=$$PATH:/usr/sbin command -v etcd >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends patroni etcd-server python3-etcd; }
+	TAP25_TEST_REQUIRE=postgres TAP25_TEST_HA=$(KILLS) go test -count=1 -timeout 2h -run 'HA_|Failover' -v ./cmd/tap25 ./store
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

@@ -34,7 +34,7 @@ WHERE (client_ip = '198.51.100.107' OR server_ip = '198.51.100.107')
 ORDER BY seen_at LIMIT 8;"
 
 ask "Mail per day and recipient's domain" \
-"SELECT date_trunc('day', seen_at)::date AS day, domain_of(rcpt_to) AS domain, count(*) AS mails,
+"SELECT date_trunc('day', seen_at)::date AS day, lower(split_part(rcpt_to, '@', -1)) AS domain, count(*) AS mails,
        count(*) FILTER (WHERE outcome = 'accepted') AS accepted
 FROM mail GROUP BY day, domain ORDER BY day, mails DESC LIMIT 12;"
 

@@ -33,8 +33,8 @@ const (
 // near says whether an offset is where the direction has come to, or has been.
 func (h *half) near(off int64) bool {
 	at := max(h.next, h.acked)
-	if n := len(h.held); n > 0 {
-		at = max(at, h.held[n-1].end())
+	if h.held.len() > 0 {
+		at = max(at, h.held.end())
 	}
 	return off >= min(at-farAway, 0) && off <= at+farAway && off >= at-maxWindow
 }
@@ -124,25 +124,25 @@ func (c *conn) unheard(dir smtp.Direction) { c.fill(dir, maxWindow+c.half[dir].n
 // dropBehind forgets what is held behind a FIN: it was never reached.
 func (c *conn) dropBehind(dir smtp.Direction, fin int64) {
 	h := &c.half[dir]
-	if len(h.held) == 0 || h.held[len(h.held)-1].end() <= fin {
+	if h.held.len() == 0 || h.held.end() <= fin {
 		return
 	}
-	held := h.held
-	c.a.stats.Steps += int64(len(held))
-	h.held, h.ahead = nil, 0
-	total := int64(0)
-	for _, r := range held {
-		total += int64(len(r.data))
-		c.a.orderer.use(-r.pages())
+	if h.fedEnd > fin {
+		c.unfeed(dir)
 	}
-	h.episode.abandon(held[len(held)-1].end(), total)
-	h.episode = nil
-	for _, r := range held {
-		c.a.stats.IgnoredBytes += max(r.end()-max(r.off, fin), 0)
-		if r.data = r.data[:min(max(fin-r.off, 0), int64(len(r.data)))]; len(r.data) > 0 {
-			c.order(r.t, dir, r.off, r.data, r.acked)
+	for h.held.len() > 0 && h.held.end() > fin {
+		c.a.stats.Steps++
+		r := h.held.popLast()
+		h.ahead -= r.cost()
+		keep := max(fin-r.off, 0)
+		c.a.stats.IgnoredBytes += int64(len(r.data)) - keep
+		if r.data = r.data[:keep]; keep > 0 {
+			h.held.insert(r)
+			h.ahead += r.cost()
 		}
 	}
+	c.topUp(dir)
+	c.settle(dir)
 }
 
 // takeClosed sorts what comes behind the end of a connection: copies, and what may be of another.

@@ -93,7 +93,7 @@ type Assembler struct {
 	first    bool              // which came from the lower endpoint
 	recent   *list.List        // of *conn, the one heard of last in front
 	ended    *list.List        // of *conn, closed or reset, the last in front
-	holed    *list.List        // of *conn with a hole, the oldest in front
+	holed    patient           // connections with a hole
 	keeping  *list.List        // of *conn that keep bytes behind a hole, aside, or of a long flight, likewise
 	vast     *list.List        // of *conn that keep more of a flight than maxUnacked, likewise
 	halfOpen halfOpenTable
@@ -104,6 +104,7 @@ type Assembler struct {
 	histories historyPool
 
 	now, swept time.Time
+	behind     bool   // the sweep at that time is not done with all
 	losses     uint64 // times that frames were lost
 
 	trace func(delivery) // for tests; nil
@@ -128,7 +129,7 @@ func New(cfg Config) *Assembler {
 	}
 	a := &Assembler{
 		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(), ended: list.New(),
-		holed: list.New(), keeping: list.New(), vast: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
+		keeping: list.New(), vast: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
 	}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true
@@ -148,37 +149,11 @@ func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
 	}
 }
 
-// Advance moves the packets' clock on where no frame came.
-func (a *Assembler) Advance(t time.Time) {
-	if !t.After(a.now) {
-		return
-	}
-	a.now = t
-	if t.Sub(a.swept) < time.Second {
-		return
-	}
-	a.swept = t
-	a.dec.advance(t)
-	idle := a.halfOpen.expire(t.Add(-a.cfg.Idle))
-	a.stats.HalfOpenIdle += idle
-	a.stats.Steps += idle + int64(a.holed.Len())
-	for e := a.holed.Front(); e != nil; {
-		c := e.Value.(*conn)
-		e = e.Next()
-		c.losePatience(t)
-		a.weigh(c)
-	}
-	for e := a.ended.Back(); e != nil && t.Sub(e.Value.(*conn).endedAt) >= lingering; e = a.ended.Back() {
-		a.remove(e.Value.(*conn), true)
-	}
-	for e := a.recent.Back(); e != nil && t.Sub(e.Value.(*conn).last) >= a.cfg.Idle; e = a.recent.Back() {
-		a.stats.Idle++
-		a.remove(e.Value.(*conn), false)
-	}
-}
-
 // Close ends the input: what is open is emitted as far as it is known.
 func (a *Assembler) Close() {
+	for a.behind {
+		a.sweep()
+	}
 	for e := a.ended.Back(); e != nil; e = a.ended.Back() {
 		a.remove(e.Value.(*conn), true)
 	}

@@ -14,10 +14,18 @@ import (
 // wildStream is what both sides of a wild connection say, at the offset of the segment: so that now and then it makes sense.
 var wildStream = []byte("220 mx\r\n250 ok\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\n354 go\r\nx\r\n.\r\n250 ok\r\n550 no\r\nQUIT\r\n")
 
+// The most steps that a segment and an octet of payload may take, whatever came before: twice what two looks at all that is set aside
+// are, and four times the most that fuzzing found for an octet.
+const (
+	mostPerSegment = 4 * maxAside
+	mostPerOctet   = 4
+	mostForItself  = 1024
+)
+
 // checkWild feeds an Assembler segments of a few connections, eight octets of ops each: connection and side, flags, number,
-// acknowledgment, length, bytes, time, and whether it is far away. Everything must be accounted for, and nothing be left.
+// acknowledgment, length, bytes, time, and whether it is far away. Everything must be accounted for, the work too, and nothing be left.
 func checkWild(t *testing.T, ops []byte) {
-	rows := int64(0)
+	rows, segments := int64(0), int64(len(ops)/8)
 	a := New(Config{MaxConns: 2, MaxHalfOpen: 3, MaxHeld: 48 << 10, Emit: func(*smtp.Envelope) { rows++ }})
 	at := testEpoch
 	for ; len(ops) >= 8; ops = ops[8:] {
@@ -62,7 +70,10 @@ func checkWild(t *testing.T, ops []byte) {
 	if s.DeliveredBytes+s.DuplicateBytes+s.IgnoredBytes != s.PayloadBytes {
 		t.Fatalf("payload %d octets, delivered %d, duplicate %d, ignored %d", s.PayloadBytes, s.DeliveredBytes, s.DuplicateBytes, s.IgnoredBytes)
 	}
-	if a.held != 0 || len(a.conns) != 0 || a.holed.Len() != 0 || a.keeping.Len() != 0 || a.recent.Len() != 0 || a.ended.Len() != 0 || a.orderer.opened != a.orderer.completed {
+	if steps := s.Steps + s.SMTP.Steps; steps > mostPerSegment*segments+mostPerOctet*s.PayloadBytes+mostForItself {
+		t.Fatalf("%d steps for %d segments of %d octets", steps, segments, s.PayloadBytes)
+	}
+	if a.held != 0 || len(a.conns) != 0 || a.holed.Len() != 0 || a.keeping.Len() != 0 || a.vast.Len() != 0 || a.recent.Len() != 0 || a.ended.Len() != 0 || a.orderer.opened != a.orderer.completed {
 		t.Fatalf("after Close: %d octets, %d connections, %d holes, %d of %d episodes", a.held, len(a.conns), a.holed.Len(), a.orderer.completed, a.orderer.opened)
 	}
 	if !reflect.ValueOf(noFlow).IsZero() { // that all closed connections share

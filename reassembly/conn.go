@@ -21,7 +21,7 @@ type conn struct {
 	endedAt     time.Time
 	list        *list.List // Assembler.recent or ended
 	element     *list.Element
-	hole        *list.Element // in Assembler.holed; nil without a hole
+	hole        wait          // in Assembler.holed
 	keeps       *list.Element // in Assembler.keeping; nil where there is nothing to let go
 	vast        *list.Element // in Assembler.vast; nil likewise
 	size        int64
@@ -57,6 +57,10 @@ func (a *Assembler) segment(t time.Time, p *packet) {
 		a.stats.FromServers++
 	}
 	c, k, srcFirst := a.lookup(p)
+	if a.behind && c != nil && a.overdue(c) {
+		a.retire(c)
+		c = nil
+	}
 	if a.wrongChecksum(p, c, srcFirst) {
 		a.stats.IgnoredBytes += int64(len(p.payload))
 		return
@@ -197,7 +201,7 @@ func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *packet) {
 		}
 	}
 	if p.flags&tcpFIN != 0 {
-		if fin := off + int64(len(p.payload)+p.missing); h.fin < 0 && fin >= h.next || (h.fin < 0 || fin < h.fin) && fin >= h.acked && o.heard && len(h.held) == 0 {
+		if fin := off + int64(len(p.payload)+p.missing); h.fin < 0 && fin >= h.next || (h.fin < 0 || fin < h.fin) && fin >= h.acked && o.heard && h.held.len() == 0 {
 			h.fin = fin
 			c.dropBehind(dir, fin)
 		}
@@ -206,8 +210,8 @@ func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *packet) {
 
 // doubt keeps the lists of connections with holes, or more to let go, in the order in which these opened: rows come in the same order each time.
 func (c *conn) doubt() {
-	c.hole = c.enlist(c.a.holed, c.hole, !c.closed && (c.half[0].waiting() || c.half[1].waiting()))
-	keeps := len(c.half[0].held)+len(c.half[1].held)+len(c.aside) > 0 || c.half[0].long() || c.half[1].long()
+	c.a.holed.await(c)
+	keeps := c.half[0].held.len()+c.half[1].held.len()+len(c.aside) > 0 || c.half[0].long() || c.half[1].long()
 	c.keeps = c.enlist(c.a.keeping, c.keeps, keeps && !c.closed)
 	c.vast = c.enlist(c.a.vast, c.vast, !c.closed && (c.half[0].vast() || c.half[1].vast()))
 }
@@ -246,7 +250,7 @@ func (c *conn) push(t time.Time, dir smtp.Direction, data []byte, acked int64) {
 func (c *conn) feed(t time.Time) {
 	switch h := &c.half[smtp.FromServer]; {
 	case h.acked <= h.next:
-	case len(h.held) > 0:
+	case h.held.len() > 0:
 		c.giveUp(smtp.FromServer)
 		c.settle(smtp.FromServer)
 	default:

@@ -13,12 +13,15 @@ func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *packet) {
 	if c.closed {
 		return
 	}
-	if off < h.next-1 && (off < h.acked || !o.heard || len(h.held) > 0) || off > h.next+farAway {
+	if off < h.next-1 && (off < h.acked || !o.heard || h.held.len() > 0) || off > h.next+farAway {
 		c.a.stats.IgnoredResets++
 		return
 	}
 	h.heard = true
 	c.dialogue.Seen(dir)
+	if c.hole.waiting {
+		defer c.a.holed.await(c)
+	}
 	if p.flags&tcpACK != 0 && o.near(o.offset(p.ack)) {
 		o.acknowledge(t, p.ack)
 	}
@@ -59,7 +62,7 @@ func (c *conn) cutFlights() {
 
 // letGo gives up what is held behind holes, and forgets what was set aside, and long flights.
 func (c *conn) letGo() {
-	if len(c.half[0].held)+len(c.half[1].held) > 0 {
+	if c.half[0].held.len()+c.half[1].held.len() > 0 {
 		c.a.stats.HolesEvicted++
 	}
 	for dir := range c.half {
@@ -71,25 +74,6 @@ func (c *conn) letGo() {
 		}
 	}
 	c.aside, c.asideSize = nil, 0
-	c.doubt()
-}
-
-// losePatience gives up holes that the peer has acknowledged and that nothing has filled since.
-func (c *conn) losePatience(t time.Time) {
-	for dir := range c.half {
-		h, o := &c.half[dir], &c.half[1-dir]
-		if !h.waiting() || t.Sub(h.ackedAt) < patience {
-			continue
-		}
-		if len(h.held) > 0 {
-			if h.acked > h.next || !o.heard && t.Sub(h.held[0].t) > 15*patience {
-				c.giveUp(smtp.Direction(dir))
-				c.settle(smtp.Direction(dir))
-			}
-		} else if n := h.acked - h.next; n > 1 { // 1 may be a FIN that was missed
-			c.lose(t, smtp.Direction(dir), n)
-		}
-	}
 	c.doubt()
 }
 

@@ -209,6 +209,7 @@ func checkDefrag(t *testing.T, ops []byte, v6 bool) {
 	if v6 {
 		addr = addr[:16]
 	}
+	fragments := int64(len(ops) / 4)
 	for ; len(ops) >= 4; ops = ops[4:] {
 		which, off, size, more := ops[0]&1, int(ops[0]>>1&15)*8, int(ops[1])%49, ops[2]&3 != 0
 		if off > 96 {
@@ -227,6 +228,9 @@ func checkDefrag(t *testing.T, ops []byte, v6 bool) {
 		if s := f.stats; s.In != s.sum() || s.Held < 0 {
 			t.Fatalf("fragments do not add up: %+v", s)
 		}
+	}
+	if f.steps > 4*fragments+64 {
+		t.Fatalf("%d steps for %d fragments", f.steps, fragments)
 	}
 }
 

@@ -35,6 +35,7 @@ type segment struct {
 	flags    uint8 // default ACK
 	noFlags  bool  // really none
 	window   uint16
+	noWindow bool // really 0
 	urgent   uint16
 	payload  []byte
 	id       uint16
@@ -79,7 +80,7 @@ func (s segment) ip(t testing.TB) wrapped {
 		FIN: s.flags&tcpFIN != 0, SYN: s.flags&tcpSYN != 0, RST: s.flags&tcpRST != 0,
 		PSH: s.flags&tcpPSH != 0, ACK: s.flags&tcpACK != 0 || s.flags == 0 && !s.noFlags, URG: s.flags&tcpURG != 0,
 	}
-	if s.window == 0 {
+	if s.window == 0 && !s.noWindow {
 		tcp.Window = 65535
 	}
 	return ipLayer(t, src.Addr(), dst.Addr(), layers.IPProtocolTCP, s.ttl, s.id, s.ip4opts, tcp, gopacket.Payload(s.payload))

@@ -46,7 +46,7 @@ func (h *history) add(p *historyPool, off int64, data []byte, keep int) {
 func (h *history) resize(p *historyPool, need int, end int64) {
 	old := *h
 	h.ring = p.get(need)
-	p.steps += int64(min(len(old.ring), len(h.ring)) / minHistory)
+	p.steps += int64(min(len(old.ring), len(h.ring)) / pageSize)
 	for off := max(old.start, end-int64(min(len(old.ring), len(h.ring)))); off < end; {
 		n := copy(h.ring[int(off)&(len(h.ring)-1):], old.at(off, end))
 		off += int64(n)
@@ -96,7 +96,7 @@ func (h *history) forget(p *historyPool) {
 type historyPool struct {
 	rings [10][][]byte // of minHistory octets, twice that, up to maxUnacked; a larger one is seldom
 	size  int          // octets
-	steps int64        // Stats.Steps: octets that were moved to another ring, by minHistory
+	steps int64        // Stats.Steps: octets that were moved to another ring, by pageSize
 }
 
 // maxPooled bounds the octets that are kept unused.

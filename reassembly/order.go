@@ -2,7 +2,6 @@ package reassembly
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 	"time"
 
@@ -28,12 +27,12 @@ type half struct {
 type flow struct {
 	ackedAt time.Time // since when it waits for what was acknowledged
 	history history   // the last bytes delivered, up to next
-	held    []run     // behind a hole, in order, without overlap
+	held    runs      // behind a hole
 	ahead   int       // what held takes
-	episode *episode  // open while something is held
-	edge    int64     // the largest right edge of the windows that the peer has offered; 0: none
-	bare    int64     // some octets before it are not in the history, though the peer may not have acknowledged them when they were let go
-	shift   uint8     // of the windows that this side offers
+	feeding
+	edge  int64 // the largest right edge of the windows that the peer has offered; 0: none
+	bare  int64 // some octets before it are not in the history, though the peer may not have acknowledged them when they were let go
+	shift uint8 // of the windows that this side offers
 }
 
 // noFlow is that of both directions of all connections that are closed: nothing is held there, and nothing changes it.
@@ -64,9 +63,9 @@ func (r *run) cost() int { return len(r.data) + r.pages()*runCost }
 func (r *run) pages() int { return len(r.data)/pageBytes + 1 }
 
 func (h *half) offset(seq uint32) int64 { return h.next + int64(int32(seq-h.base-uint32(h.next))) }
-func (h *half) size() int               { return len(h.history.ring) + h.ahead + len(h.held)*80 }
+func (h *half) size() int               { return len(h.history.ring) + h.ahead + h.held.len()*80 }
 func (h *half) waiting() bool {
-	return len(h.held) > 0 || h.heard && h.acked > h.next && (h.fin < 0 || h.next < h.fin)
+	return h.held.len() > 0 || h.heard && h.acked > h.next && (h.fin < 0 || h.next < h.fin)
 }
 
 // end is the offset of what ends the direction, -1 where nothing has.
@@ -101,17 +100,19 @@ func (h *half) acknowledge(t time.Time, ack uint32) int64 {
 // disavow takes back what the peer acknowledged and this side never sent: its next segment stands where it has come to. A
 // host throws such an acknowledgment away with its segment (RFC 9293 section 3.10.7.4).
 func (h *half) disavow(off int64, n int) {
-	if off == h.next && len(h.held) == 0 {
+	if off == h.next && h.held.len() == 0 {
 		h.acked = min(h.acked, off+int64(n))
 	}
 }
 
-// differs compares data at off with what was delivered there, as far as that is still known.
-func (h *half) differs(off int64, data []byte) bool {
-	if len(data) == 1 && off == h.next-1 && (off < h.acked || !h.history.differs(off, []byte{'\n'})) {
-		return false // keep-alive, RFC 9293 section 3.8.4: its octet is garbage, and comes when the connection is at rest
+// keepAlive says whether a copy is a keep-alive with an octet (RFC 9293 section 3.8.4), which is garbage. One is sent on a
+// connection at rest: what it repeats was acknowledged, or is a line end, where the acknowledgment was not captured in time. A
+// client's is zero then, since another octet in the place of its line end might be meant for the server.
+func (h *half) keepAlive(dir smtp.Direction, off int64, data []byte) bool {
+	if len(data) != 1 || off != h.next-1 {
+		return false
 	}
-	return h.history.differs(off, data)
+	return off < h.acked || !h.history.differs(off, []byte{'\n'}) && (dir == smtp.FromServer || data[0] == 0)
 }
 
 // order delivers a segment, or keeps what stands behind a hole. The first copy of a byte stands.
@@ -122,7 +123,7 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 		n := min(h.next-off, int64(len(data)))
 		uncompared := h.uncompared(off, n)
 		c.a.stats.Uncompared += uncompared
-		if h.differs(off, data[:n]) {
+		if h.history.differs(off, data[:n]) && !h.keepAlive(dir, off, data[:n]) {
 			c.conflict(dir)
 		} else if uncompared > 0 {
 			c.dialogue.Conflict(dir)
@@ -133,7 +134,7 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 	if len(data) == 0 {
 		return
 	}
-	if off == h.next && len(h.held) == 0 {
+	if off == h.next && h.held.len() == 0 {
 		c.push(t, dir, data, acked)
 		return
 	}
@@ -141,9 +142,6 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 		c.drain(dir)
 		c.order(t, dir, off, data, acked) // what was held may have gone beyond it
 		return
-	}
-	if h.episode == nil {
-		h.episode = c.a.orderer.open(h.next, func(n int64) { c.release(dir, n) })
 	}
 	c.keep(t, dir, off, data, acked)
 	for h.ahead > maxAhead {
@@ -155,12 +153,10 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 // keep puts the parts of a segment that were never seen among those held, and compares the others.
 func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, acked int64) {
 	h := &c.half[dir]
-	i, _ := slices.BinarySearchFunc(h.held, off, func(r run, off int64) int { return cmp.Compare(r.end(), off+1) })
 	conflict := false
 	var fresh []run
-	met := i
-	for ; len(data) > 0 && i < len(h.held); i++ {
-		r := &h.held[i]
+	for b, i := h.held.search(off); len(data) > 0 && b < len(h.held.blocks); b, i = h.held.next(b, i) {
+		r := h.held.at(b, i)
 		if n := min(r.off-off, int64(len(data))); n > 0 {
 			fresh = append(fresh, run{off, slices.Clone(data[:n]), t, acked})
 			off, data = off+n, data[n:]
@@ -177,28 +173,22 @@ func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 	if conflict {
 		c.conflict(dir)
 	}
-	c.a.stats.Steps += int64(i - met)
 	for _, r := range fresh {
-		i, _ := slices.BinarySearchFunc(h.held, r.off, func(x run, off int64) int { return cmp.Compare(x.off, off) })
-		c.a.stats.Steps += 2 * int64(len(h.held)-i) // here and in gopacket, which goes through its pages from the last one
-		h.held = slices.Insert(h.held, i, r)
+		c.a.stats.Steps += int64(h.held.insert(r))
 		h.ahead += r.cost()
-		c.a.orderer.use(r.pages())
 	}
-	for _, r := range fresh { // held is whole by now: gopacket may release at once
-		h.episode.feed(r.off, r.data)
-	}
+	c.feedFresh(dir, fresh) // held is whole by now: gopacket may release at once
 }
 
 // release delivers the next n bytes of what is held. Where they do not follow on those before them, a hole was given up.
 func (c *conn) release(dir smtp.Direction, n int64) {
 	h := &c.half[dir]
-	for n > 0 && len(h.held) > 0 {
+	for n > 0 && h.held.len() > 0 {
+		r := h.held.pop()
 		c.a.stats.Steps++
-		r := h.held[0]
-		h.held[0] = run{}
-		h.held = h.held[1:]
 		h.ahead -= r.cost()
+		h.fed--
+		h.fedPages -= r.pages()
 		c.a.orderer.use(-r.pages())
 		n -= int64(len(r.data))
 		c.fill(dir, r.off)
@@ -212,12 +202,13 @@ func (c *conn) release(dir smtp.Direction, n int64) {
 // giveUp takes the first hole for lost.
 func (c *conn) giveUp(dir smtp.Direction) {
 	h := &c.half[dir]
-	h.episode.skip(h.held[len(h.held)-1].end())
+	h.episode.skip(h.held.end())
+	c.topUp(dir)
 }
 
 // settle ends the spell of disorder once nothing is held any more.
 func (c *conn) settle(dir smtp.Direction) {
-	if len(c.half[dir].held) == 0 {
+	if c.half[dir].held.len() == 0 {
 		c.drain(dir)
 	}
 }
@@ -225,11 +216,11 @@ func (c *conn) settle(dir smtp.Direction) {
 // drain gives up all holes and ends the spell of disorder.
 func (c *conn) drain(dir smtp.Direction) {
 	h := &c.half[dir]
-	for len(h.held) > 0 {
+	for h.held.len() > 0 {
 		c.giveUp(dir)
 	}
 	if h.episode != nil {
 		h.episode.close()
-		h.episode, h.held = nil, nil
+		h.episode = nil
 	}
 }

@@ -132,7 +132,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 }
 
 func (c *Cluster) begin(ctx context.Context, start func() error) error {
-	if err := c.prepare(); err != nil {
+	if err := c.makeDirs(); err != nil {
 		return err
 	}
 	starting, err := c.lock("start.lock", syscall.LOCK_EX)
@@ -140,6 +140,9 @@ func (c *Cluster) begin(ctx context.Context, start func() error) error {
 		return fmt.Errorf("lock the cluster: %w", err)
 	}
 	defer starting.Close()
+	if err := c.makeData(); err != nil {
+		return err
+	}
 	if c.users == nil {
 		if c.users, err = c.lock("users.lock", syscall.LOCK_SH); err != nil {
 			return fmt.Errorf("lock the cluster: %w", err)

@@ -44,7 +44,9 @@ func findServer() (string, error) {
 		}
 	}
 	if path, err := exec.LookPath("initdb"); err == nil {
-		out, _ := exec.Command(path, "--version").Output()
+		cmd := exec.Command(path, "--version")
+		cmd.Env = []string{} // which may hold a password
+		out, _ := cmd.Output()
 		fields := strings.Fields(string(out))
 		if len(fields) > 2 {
 			major, _, _ := strings.Cut(fields[2], ".")
@@ -57,9 +59,8 @@ func findServer() (string, error) {
 	return "", fmt.Errorf("no PostgreSQL server %d or newer is installed: apt-get install postgresql (or name a database with --db URL)", oldestServer)
 }
 
-// prepare makes the directories and, the first time, the cluster itself: aside and then renamed, so that none is ever
-// half made.
-func (c *Cluster) prepare() error {
+// makeDirs makes the directories.
+func (c *Cluster) makeDirs() error {
 	parents := os.FileMode(0o700)
 	if os.Geteuid() == 0 {
 		parents = 0o755 // the server's user must get through
@@ -81,6 +82,12 @@ func (c *Cluster) prepare() error {
 			return fmt.Errorf("make a directory of the cluster: %w", err)
 		}
 	}
+	return nil
+}
+
+// makeData makes the cluster itself, the first time: aside and then renamed, so that none is ever half made. Its caller holds the
+// lock of those who start a server.
+func (c *Cluster) makeData() error {
 	version, err := os.ReadFile(filepath.Join(c.data(), "PG_VERSION"))
 	if err == nil {
 		if have, want := strings.TrimSpace(string(version)), c.version(); want != "" && have != want {
@@ -95,7 +102,7 @@ func (c *Cluster) prepare() error {
 }
 
 func (c *Cluster) version() string {
-	out, err := exec.Command(filepath.Join(c.bin, "postgres"), "--version").Output()
+	out, err := c.command("postgres", "--version").Output()
 	if fields := strings.Fields(string(out)); err == nil && len(fields) > 2 {
 		major, _, _ := strings.Cut(fields[2], ".")
 		return major

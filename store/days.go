@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"slices"
 	"time"
@@ -17,8 +18,8 @@ const DaysAhead = 7
 // AheadPartitions makes the partitions of today and of the days to come, by the database's clock, and says how many were
 // missing.
 func (db *DB) AheadPartitions(ctx context.Context, days int) (made int, err error) {
-	if err := db.conn.QueryRow(ctx, "select make_partitions_ahead($1)", days).Scan(&made); err != nil {
-		return 0, fmt.Errorf("make partitions ahead: %w", err)
+	if err := db.conn.QueryRow(ctx, "select tap25_internal.make_partitions_ahead($1)", days).Scan(&made); err != nil {
+		return 0, fmt.Errorf("make partitions ahead: %w", db.locked(ctx, err))
 	}
 	return made, nil
 }
@@ -29,29 +30,25 @@ const daysAtOnce = 50
 // makeDays makes the partitions that rows need, before the transaction that copies them: so no other sensor waits for
 // that, and a segment of many days does not need more locks than there are.
 func (db *DB) makeDays(ctx context.Context, rows [][]byte) error {
-	days, _ := countDays(rows)
-	for chunk := range slices.Chunk(days, daysAtOnce) {
-		if _, err := db.conn.Exec(ctx, "select make_partitions($1)", chunk); err != nil {
-			return fmt.Errorf("make the partitions of a segment: %w", err)
+	for chunk := range slices.Chunk(daysOf(rows), daysAtOnce) {
+		if _, err := db.conn.Exec(ctx, "select tap25_internal.make_partitions($1)", chunk); err != nil {
+			return fmt.Errorf("make the partitions of a segment: %w", db.locked(ctx, err))
 		}
 	}
 	return nil
 }
 
-// countDays returns the UTC days of rows, and how many rows each has.
-func countDays(rows [][]byte) (days []time.Time, counts []int64) {
-	byDay := map[time.Time]int64{}
+// daysOf returns the UTC days of rows.
+func daysOf(rows [][]byte) []time.Time {
+	days := map[time.Time]bool{}
 	for _, r := range rows {
-		byDay[day(r)]++
+		days[day(r)] = true
 	}
-	for d, n := range byDay {
-		days, counts = append(days, d), append(counts, n)
-	}
-	return days, counts
+	return slices.Collect(maps.Keys(days))
 }
 
 // copyRows adds rows that AppendRow made, within a transaction that has taken no lock on envelopes yet: it makes the
-// partitions of their days, counts the rows, and copies them. Rows whose day gets no partition go to misdated.
+// partitions of their days and copies them; the server counts them. Rows whose day gets no partition go to misdated.
 func copyRows(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) error {
 	misdated, err := beginLoad(ctx, tx, sensor, rows)
 	if err != nil {
@@ -76,17 +73,16 @@ func copyDated(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]b
 			}
 		}
 	}
-	if err := copyTo(ctx, tx, "envelopes", columns, dated); err != nil {
+	if err := copyTo(ctx, tx, "tap25_internal.envelopes", columns, dated); err != nil {
 		return err
 	}
-	return copyTo(ctx, tx, "misdated", columns+", reason", others)
+	return copyTo(ctx, tx, "tap25_internal.misdated", columns+", reason", others)
 }
 
-// beginLoad makes the partitions that the rows need and counts the rows; it returns the days that get no partition, with
+// beginLoad makes the partitions that the rows need and locks their days; it returns the days that get no partition, with
 // the reason. It is called once in a transaction, before the first row, so that locks are taken in one order.
 func beginLoad(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) (misdatedDays, error) {
-	days, counts := countDays(rows)
-	answer, err := tx.Query(ctx, "select * from begin_load($1, $2, $3)", sensor, days, counts)
+	answer, err := tx.Query(ctx, "select * from tap25_internal.begin_load($1, $2)", sensor, daysOf(rows))
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func TestCopyRows_WrongClocksAreKeptWithAReason(t *testing.T) {
 
 func TestCopyRows_AClockThatRunsWildMakesBoundedPartitions(t *testing.T) {
 	db := database(t, false)
-	if _, err := db.Conn().Exec(t.Context(), "create or replace function max_partitions() returns int language sql immutable return 20"); err != nil {
+	if _, err := db.Conn().Exec(t.Context(), "create or replace function tap25_internal.max_partitions() returns int language sql immutable return 20"); err != nil {
 		t.Fatal(err)
 	}
 	var rows []*smtp.Envelope

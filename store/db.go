@@ -2,25 +2,18 @@ package store
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/tern/v2/migrate"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// versionTable holds the number of the schema's last migration.
-const versionTable = "public.tap25_schema_version"
-
-// connectTimeout bounds how long a database that does not answer is waited for.
-const connectTimeout = 10 * time.Second
+// safePath finds no function, operator or table of anybody but the system's, whatever the database or the user has set: statements
+// name tap25's with their schemas.
+const safePath = "pg_catalog, pg_temp"
 
 // ErrNoSchema is a database that tap25 has not migrated.
 var ErrNoSchema = errors.New("the database has no tap25 schema: run 'tap25 db migrate' with the same --db")
@@ -30,30 +23,43 @@ var ErrOlderSchema = errors.New("the database's schema is older than this tap25:
 
 // DB is one connection to a database; for one goroutine.
 type DB struct {
-	conn *pgx.Conn
-}
-
-// Open connects to a PostgreSQL URL or keyword string, made secure by SecureDSN. Errors name no password.
-func Open(ctx context.Context, dsn string) (*DB, error) {
-	cfg, err := pgx.ParseConfig(SecureDSN(dsn))
-	if err != nil {
-		return nil, errors.New("the database URL cannot be read: want postgres://user@host:port/database, with the password in ~/.pgpass or PGPASSWORD")
-	}
-	return connect(ctx, cfg)
+	conn   *pgx.Conn
+	server time.Time // when the server was started that took the first rows of this connection: see relyOn
 }
 
 func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
-	cfg.ConnectTimeout = connectTimeout
+	patient(cfg)
+	if cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement { // prepared statements of a session are another's next, behind a pooler
+		cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	cfg.RuntimeParams["application_name"] = "tap25"
 	cfg.RuntimeParams["timezone"] = "UTC"
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	if _, given := cfg.RuntimeParams["search_path"]; !given {
+		cfg.RuntimeParams["search_path"] = safePath
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if refusesPath(err) {
+		delete(cfg.RuntimeParams, "search_path")
+		conn, err = pgx.ConnectConfig(ctx, cfg)
+	}
 	if err != nil {
 		reason := strings.Join(strings.Fields(err.Error()), " ") // pgx gives a line for each address it tried
-		return nil, &connectError{"connect to a database: " + reason + "; is it running, and does it let this user in?" + tlsHint(reason), err}
+		hint := "; is it running, and does it let this user in?" + tlsHint(reason)
+		if errors.Is(err, pgconn.ErrReadOnlyConnection) {
+			hint = "; a standby takes no rows, and nor does a server that is set to be read-only"
+		}
+		return nil, &connectError{"connect to a database: " + reason + hint, err}
 	}
 	return &DB{conn: conn}, nil
+}
+
+// refusesPath says whether it is for the search_path that a connection was not had: a pooler may take no such parameter. Without it
+// the path is that of the database and the user.
+func refusesPath(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "08P01" && strings.Contains(e.Message, "search_path")
 }
 
 // connectError is a connection that was not had, in one line.
@@ -76,38 +82,6 @@ func (db *DB) Close() {
 // Conn is the connection, for questions.
 func (db *DB) Conn() *pgx.Conn { return db.conn }
 
-func (db *DB) migrator(ctx context.Context) (*migrate.Migrator, error) {
-	m, err := migrate.NewMigrator(ctx, db.conn, versionTable)
-	if err != nil {
-		return nil, fmt.Errorf("read the schema's version: %w", err)
-	}
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return m, m.LoadMigrations(sub)
-}
-
-// Version returns the schema's version in the database, 0 for none, and this program's.
-func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
-	entries, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return 0, 0, err
-	}
-	want = int32(len(entries))
-	var table *string
-	if err := db.conn.QueryRow(ctx, "select to_regclass($1)::text", versionTable).Scan(&table); err != nil {
-		return 0, want, fmt.Errorf("look for the schema: %w", err)
-	}
-	if table == nil {
-		return 0, want, nil
-	}
-	if err := db.conn.QueryRow(ctx, "select version from "+versionTable).Scan(&have); err != nil {
-		return 0, want, fmt.Errorf("read the schema's version: %w", err)
-	}
-	return have, want, nil
-}
-
 // Check says why rows cannot be loaded into the database, if they cannot.
 func (db *DB) Check(ctx context.Context) error {
 	have, want, err := db.Version(ctx)
@@ -128,23 +102,4 @@ var errNewerSchema = errors.New("use a newer tap25")
 
 func newer(have, want int32) error {
 	return fmt.Errorf("the database's schema has version %d, this tap25 knows %d: %w", have, want, errNewerSchema)
-}
-
-// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction.
-func (db *DB) Migrate(ctx context.Context) error {
-	have, want, err := db.Version(ctx)
-	if err != nil {
-		return err
-	}
-	if have > want {
-		return newer(have, want)
-	}
-	m, err := db.migrator(ctx)
-	if err != nil {
-		return err
-	}
-	if err := m.Migrate(ctx); err != nil {
-		return fmt.Errorf("migrate the schema: %w", err)
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,18 +34,18 @@ func ParseRetention(s string) (Retention, error) {
 	return map[string]Retention{"d": {Days: n}, "mo": {Months: n}, "y": {Years: n}}[m[2]], nil
 }
 
-// cutoff is the first day that is kept; a day is dropped when the whole of it is older.
-func (r Retention) cutoff(now time.Time) time.Time {
-	return now.UTC().Truncate(24*time.Hour).AddDate(-r.Years, -r.Months, -r.Days)
-}
-
 // ExpireConfig says what Expire drops; its zero value is the default.
 type ExpireConfig struct {
-	Retention Retention     // zero: DefaultRetention
+	Retention Retention     // zero: the one stored in the database, else DefaultRetention
+	Change    bool          // store Retention in place of the one stored in the database, which may be longer
 	DryRun    bool          // only say what would be dropped
 	Version   string        // of the program, for the record
 	Patience  time.Duration // how long a day that is in use is tried; zero: ten seconds
 	Now       time.Time     // zero: the database's clock
+
+	// EndReaders is how long a transaction of an auditor or an administrator may keep a day from being dropped: then its session is
+	// ended. So is one of a sensor that is in no load. Zero: an hour; negative: no session is ended.
+	EndReaders time.Duration
 }
 
 // ExpiredDay is what was dropped of a day.
@@ -58,35 +59,43 @@ type ExpiredDay struct {
 // ExpireReport is what Expire did.
 type ExpireReport struct {
 	Cutoff  time.Time // the first day that is kept
+	Shorter bool      // the retention asked for was shorter than the stored one, which was taken
 	Dropped []ExpiredDay
-	Busy    []time.Time // days in use, left for the next time
+	Busy    []BusyDay // days in use, left for the next time
+	Ended   []DayUser // sessions that kept a day, or partitions from being made, for too long
 }
+
+// endReaders is the default of ExpireConfig.EndReaders.
+const endReaders = time.Hour
 
 // giveWay is how long expiry waits for a lock: less than PostgreSQL's deadlock_timeout of a second, so that in whatever
 // circle of waiting it is the one that gives way, and short, since writers and readers queue behind it.
 const giveWay = "200ms"
 
 // Expire drops the days that are older than the retention, each in a transaction of its own, after copying what legal
-// holds keep; and removes what ended holds kept. It may run beside loads, readers and itself: a day in use is tried again
+// holds keep; and removes what ended holds kept. The database stores the retention, drops nothing that it keeps, and records who
+// asked; a shorter one is refused. It may run beside loads, readers and itself: a day in use is tried again
 // for a while, then reported as busy, which is no error.
 func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error) {
 	var report ExpireReport
-	if cfg.Retention == (Retention{}) {
-		cfg.Retention = DefaultRetention
-	}
 	if cfg.Patience == 0 {
 		cfg.Patience = 10 * time.Second
 	}
+	cfg.EndReaders = cmp.Or(cfg.EndReaders, endReaders)
 	if cfg.Now.IsZero() {
 		if err := db.conn.QueryRow(ctx, "select now()").Scan(&cfg.Now); err != nil {
 			return report, fmt.Errorf("ask for the time: %w", err)
 		}
 	}
-	report.Cutoff = cfg.Retention.cutoff(cfg.Now)
+	cutoff, err := db.cutoff(ctx, cfg)
+	if err != nil {
+		return report, err
+	}
+	report.Cutoff = cutoff
 	if cfg.DryRun {
 		return report, db.wouldExpire(ctx, &report)
 	}
-	rows, err := db.conn.Query(ctx, "select day from partitions() where day < $1 order by day", report.Cutoff)
+	rows, err := db.conn.Query(ctx, "select day from tap25_internal.partitions() where day < $1 order by day", report.Cutoff)
 	if err != nil {
 		return report, fmt.Errorf("list the days: %w", err)
 	}
@@ -95,22 +104,27 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 		return report, fmt.Errorf("list the days: %w", err)
 	}
 	for _, day := range days {
-		err := db.expireBusy(ctx, cfg, &report, "select $1::date, 'partition', * from expire_day($1, $2)", day, cfg.Version)
+		err := db.expireBusy(ctx, cfg, &report, dropDay, day, cfg.Version)
 		if inUse(err) {
-			report.Busy = append(report.Busy, day)
-		} else if err != nil {
+			err = db.freeDay(ctx, cfg, &report, day)
+		}
+		if err != nil {
 			return report, fmt.Errorf("drop the day %s: %w", day.Format(time.DateOnly), err)
 		}
 	}
-	err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from expire_misdated($1, $2)", report.Cutoff, cfg.Version)
+	if !report.Cutoff.Equal(forEver) {
+		err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from tap25_internal.expire_misdated($1, $2)", report.Cutoff, cfg.Version)
+	}
 	if err == nil || inUse(err) {
-		err = db.expireBusy(ctx, cfg, &report, "select day, 'held', rows, bytes, 0 from release_holds($1)", cfg.Version)
+		err = db.expireBusy(ctx, cfg, &report, "select day, 'held', rows, bytes, 0 from tap25_internal.release_holds($1)", cfg.Version)
 	}
 	if err != nil && !inUse(err) {
 		return report, fmt.Errorf("remove rows that are no longer held: %w", err)
 	}
 	return report, nil
 }
+
+const dropDay = "select $1::date, 'partition', * from tap25_internal.expire_day($1, $2)"
 
 // expireBusy runs one of the schema's functions that drop, again while somebody else uses what it drops.
 func (db *DB) expireBusy(ctx context.Context, cfg ExpireConfig, report *ExpireReport, sql string, args ...any) error {
@@ -155,8 +169,8 @@ func inUse(err error) bool {
 
 func (db *DB) wouldExpire(ctx context.Context, report *ExpireReport) error {
 	rows, err := db.conn.Query(ctx, `
-		select p.day, 'partition', coalesce((select sum(rows) from days d where d.day = p.day), 0)::bigint, p.bytes, 0::bigint
-		from partitions() p where p.day < $1 order by p.day`, report.Cutoff)
+		select p.day, 'partition', coalesce((select sum(rows) from tap25_internal.days d where d.day = p.day), 0)::bigint, p.bytes, 0::bigint
+		from tap25_internal.partitions() p where p.day < $1 order by p.day`, report.Cutoff)
 	if err == nil {
 		report.Dropped, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ExpiredDay])
 	}

@@ -27,7 +27,8 @@ type FinishedDay struct {
 
 // FinishDays does what is due for the days that are over: it makes their summaries, and rebuilds their indexes where the user
 // owns them. Both are recorded, and done again where many rows came late. Neither holds up a reader or a load; what another
-// connection does at the same time is left to it. Days that were finished are returned with an error too.
+// connection does at the same time is left to it. Days that were finished are returned with an error too; ErrPooled, where indexes
+// are left as they are, comes after all else is done.
 func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []FinishedDay, err error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute
@@ -35,8 +36,9 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	if cfg.Patience == 0 {
 		cfg.Patience = time.Minute
 	}
-	rows, err := db.conn.Query(ctx, `select d.day, d.summary_due, d.reindex_due and pg_has_role(c.relowner, 'usage'), d.rows, partition_name(d.day)::regclass::text
-		from days_over($1) d join pg_class c on c.oid = partition_name(d.day)::regclass
+	rows, err := db.conn.Query(ctx, `select d.day, d.summary_due, d.reindex_due and pg_has_role(c.relowner, 'usage'), d.rows, p.name
+		from tap25_internal.days_over($1) d cross join lateral (select 'tap25_internal.' || tap25_internal.partition_name(d.day) as name) p
+		join pg_class c on c.oid = p.name::regclass
 		where d.summary_due or d.reindex_due and pg_has_role(c.relowner, 'usage') order by d.day desc limit nullif($2, 0)`, max(cfg.Quiet, 0), cfg.Most)
 	if err != nil {
 		return nil, fmt.Errorf("list the days that are over: %w", err)
@@ -45,15 +47,19 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	if err != nil {
 		return nil, fmt.Errorf("list the days that are over: %w", err)
 	}
+	pooled, err := db.pooledRebuild(ctx, days)
+	if err != nil {
+		return nil, err
+	}
 	waited := false // in vain, for a transaction that the other days would wait for as well
 	for _, d := range days {
 		did := FinishedDay{Day: d.Day}
 		if d.Summary {
-			if err := db.conn.QueryRow(ctx, "select summarize_day($1)", d.Day).Scan(&did.Summarized); err != nil {
+			if err := db.conn.QueryRow(ctx, "select tap25_internal.summarize_day($1)", d.Day).Scan(&did.Summarized); err != nil {
 				return done, fmt.Errorf("summarize the day %s: %w", d.Day.Format(time.DateOnly), err)
 			}
 		}
-		if d.Reindex && !waited {
+		if d.Reindex && !waited && !pooled {
 			did.Before, did.After, err = db.reindex(ctx, d, cfg.Patience)
 			if waited = inUse(err); err != nil && !waited {
 				return done, fmt.Errorf("reindex the day %s: %w", d.Day.Format(time.DateOnly), err)
@@ -62,6 +68,9 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 		if did.Summarized || did.After > 0 {
 			done = append(done, did)
 		}
+	}
+	if pooled {
+		return done, fmt.Errorf("rebuild the indexes of days that are over: %w", ErrPooled)
 	}
 	return done, nil
 }
@@ -76,14 +85,15 @@ type overDay struct {
 // reindex rebuilds the indexes of a day, packed as full as they go, beside readers and writers; nothing is done where another
 // connection does so. It is many transactions: what one that was broken off has left, the next removes.
 func (db *DB) reindex(ctx context.Context, d overDay, patience time.Duration) (before, after int64, err error) {
-	var locked bool
-	if err := db.conn.QueryRow(ctx, "select pg_try_advisory_lock(25, 2147483647)").Scan(&locked); err != nil || !locked {
+	release, ok, err := db.onlyRebuild(ctx)
+	if err != nil || !ok {
 		return 0, 0, err
 	}
+	defer release()
 	defer func() {
-		_, unlockErr := db.conn.Exec(context.WithoutCancel(ctx), "reset lock_timeout; select pg_advisory_unlock(25, 2147483647)")
+		_, resetErr := db.conn.Exec(context.WithoutCancel(ctx), "reset lock_timeout")
 		if !db.conn.IsClosed() {
-			err = errors.Join(err, unlockErr)
+			err = errors.Join(err, resetErr)
 		}
 	}()
 	const size = "select pg_indexes_size($1::regclass)"
@@ -102,7 +112,7 @@ func (db *DB) reindex(ctx context.Context, d overDay, patience time.Duration) (b
 	if err := db.conn.QueryRow(ctx, size, d.Partition).Scan(&after); err != nil {
 		return 0, 0, err
 	}
-	_, err = db.conn.Exec(ctx, `insert into reindexed (day, rows, bytes_before, bytes) values ($1, $2, $3, $4) on conflict (day) do update
+	_, err = db.conn.Exec(ctx, `insert into tap25_internal.reindexed (day, rows, bytes_before, bytes) values ($1, $2, $3, $4) on conflict (day) do update
 		set rows = excluded.rows, bytes_before = excluded.bytes_before, bytes = excluded.bytes, made_at = now()`, d.Day, d.Rows, before, after)
 	return before, after, err
 }
@@ -110,8 +120,8 @@ func (db *DB) reindex(ctx context.Context, d overDay, patience time.Duration) (b
 // reindexSteps are the statements that rebuild a day's indexes, each a transaction of its own or more: first away with what a
 // reindex that was broken off has left (PostgreSQL documentation, REINDEX, "Rebuilding Indexes Concurrently").
 func (db *DB) reindexSteps(ctx context.Context, partition string) ([]string, error) {
-	rows, err := db.conn.Query(ctx, `select case when not i.indisvalid then format('drop index concurrently %s', i.indexrelid::regclass)
-			else format('alter index %s set (fillfactor = 100)', i.indexrelid::regclass) end
+	rows, err := db.conn.Query(ctx, `select case when not i.indisvalid then format('drop index concurrently tap25_internal.%I', c.relname)
+			else format('alter index tap25_internal.%I set (fillfactor = 100)', c.relname) end
 		from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
 		where i.indrelid = $1::regclass and (not i.indisvalid and c.relname ~ '_cc(new|old)\d*$'
 			or i.indisvalid and a.amname = 'btree' and not coalesce(c.reloptions @> array['fillfactor=100'], false))`, partition)

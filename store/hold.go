@@ -54,7 +54,7 @@ func (h *Hold) Subject(s string) error {
 
 // AddHold adds a hold and returns its number.
 func (db *DB) AddHold(ctx context.Context, h Hold) (id int64, err error) {
-	err = db.conn.QueryRow(ctx, "select add_hold($1, $2, $3, $4, $5, $6, $7)", h.Mailbox, h.Domain, h.Network, h.Since, h.Before, h.Until, h.Reason).Scan(&id)
+	err = db.conn.QueryRow(ctx, "select tap25.add_hold($1, $2, $3, $4, $5, $6, $7)", h.Mailbox, h.Domain, h.Network, h.Since, h.Before, h.Until, h.Reason).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("add the hold: %w", err)
 	}
@@ -64,7 +64,7 @@ func (db *DB) AddHold(ctx context.Context, h Hold) (id int64, err error) {
 // DropHold ends a hold; its rows go with the next Expire.
 func (db *DB) DropHold(ctx context.Context, id int64) error {
 	var found bool
-	if err := db.conn.QueryRow(ctx, "select drop_hold($1)", id).Scan(&found); err != nil {
+	if err := db.conn.QueryRow(ctx, "select tap25.drop_hold($1)", id).Scan(&found); err != nil {
 		return fmt.Errorf("drop the hold: %w", err)
 	}
 	if !found {
@@ -77,8 +77,8 @@ func (db *DB) DropHold(ctx context.Context, id int64) error {
 func (db *DB) Holds(ctx context.Context, all bool) ([]Hold, error) {
 	rows, err := db.conn.Query(ctx, `
 		select id, mailbox, domain, network, nullif(since, '-infinity'), nullif(before, 'infinity'), nullif(until, 'infinity'), reason, added_by::text, added_at,
-		       coalesce(dropped_at, case when until <= now() then until end), (select count(*) from held where hold_ids @> array[id])
-		from holds where $1 or (dropped_at is null and until > now()) order by id`, all)
+		       coalesce(dropped_at, case when until <= now() then until end), (select count(*) from tap25_internal.held where hold_ids @> array[id])
+		from tap25.holds where $1 or (dropped_at is null and until > now()) order by id`, all)
 	if err != nil {
 		return nil, fmt.Errorf("list the holds: %w", err)
 	}

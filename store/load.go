@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -51,13 +52,15 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 	if err := db.makeDays(ctx, all); err != nil {
 		return nil, err
 	}
-	added = make([]bool, len(batches))
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		if err := db.relyOn(ctx, tx); err != nil {
+			return err
+		}
+		if added, err = enterLoads(ctx, tx, batches); err != nil {
+			return err
+		}
 		rows := all[:0]
 		for i, b := range batches {
-			if added[i], err = enterLoad(ctx, tx, b); err != nil {
-				return err
-			}
 			if added[i] {
 				rows = append(rows, b.rows...)
 			}
@@ -68,15 +71,42 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 		return copyRows(ctx, tx, batches[0].sensor, rows)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("load %d rows: %w", len(all), err)
+		return nil, fmt.Errorf("load %d rows: %w", len(all), db.locked(ctx, err))
 	}
 	return added, nil
 }
 
-// enterLoad enters a segment in loads; false where it stands there. It waits for another that is just loading it.
-func enterLoad(ctx context.Context, tx pgx.Tx, b batch) (bool, error) {
-	tag, err := tx.Exec(ctx, "insert into loads (sensor, segment, rows) values ($1, $2, $3) on conflict do nothing", b.sensor, b.key, len(b.rows))
-	return tag.RowsAffected() == 1, err
+// enterLoads enters segments of one sensor in loads; false for one that stands there. It waits for another that is just loading one.
+func enterLoads(ctx context.Context, tx pgx.Tx, batches []batch) (added []bool, err error) {
+	keys, counts := make([]string, len(batches)), make([]int64, len(batches))
+	for i, b := range batches {
+		keys[i], counts[i] = b.key, int64(len(b.rows))
+	}
+	err = tx.QueryRow(ctx, "select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys, counts).Scan(&added)
+	return added, err
+}
+
+// errAnotherServer is a connection that goes to another server than before, as one through a pooler does after a failover.
+var errAnotherServer = errors.New("another server has taken the place of the one that the last rows went to")
+
+// relyOn makes a transaction one whose COMMIT is to be relied on, whatever the role's settings: the server answers it once it is
+// on disk, and on that of a synchronous standby where there is one. A higher synchronous_commit stays. All transactions of a
+// connection must be on the same server, since that is asked for what is kept when the connection begins.
+func (db *DB) relyOn(ctx context.Context, tx pgx.Tx) error {
+	var server time.Time
+	err := tx.QueryRow(ctx, `select pg_catalog.pg_postmaster_start_time(),
+		case when pg_catalog.current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then pg_catalog.set_config('synchronous_commit', 'on', true) end`).
+		Scan(&server, nil)
+	if err != nil {
+		return err
+	}
+	if db.server.IsZero() {
+		db.server = server
+	}
+	if !server.Equal(db.server) {
+		return errAnotherServer
+	}
+	return nil
 }
 
 // errUndo ends a transaction that only asked a question.
@@ -90,11 +120,11 @@ func (db *DB) Loaded(ctx context.Context, sensor, segment string) (bool, error) 
 // loaded says whether a load has committed a segment. A sensor may not read loads, so it tries to enter it.
 func (db *DB) loaded(ctx context.Context, b batch) (yes bool, err error) {
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		fresh, err := enterLoad(ctx, tx, b)
+		fresh, err := enterLoads(ctx, tx, []batch{b})
 		if err != nil {
 			return err
 		}
-		yes = !fresh
+		yes = !fresh[0]
 		return errUndo
 	})
 	if !errors.Is(err, errUndo) {
@@ -106,7 +136,7 @@ func (db *DB) loaded(ctx context.Context, b batch) (yes bool, err error) {
 // PruneLoads forgets segments of a sensor that no spool can hold any more: those with keys of a spool's own that sort before
 // older and were loaded more than 30 days ago.
 func (db *DB) PruneLoads(ctx context.Context, sensor, older string) (n int64, err error) {
-	if err := db.conn.QueryRow(ctx, "select prune_loads($1, $2)", sensor, older).Scan(&n); err != nil {
+	if err := db.conn.QueryRow(ctx, "select tap25_internal.prune_loads($1, $2)", sensor, older).Scan(&n); err != nil {
 		return 0, fmt.Errorf("prune the table loads: %w", err)
 	}
 	return n, nil

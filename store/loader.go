@@ -2,11 +2,9 @@ package store
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tap25/store/spool"
@@ -16,8 +14,8 @@ const (
 	// batchRows is about how many rows one transaction takes where several segments wait. More is no faster.
 	batchRows = 50000
 
-	// maxPause is the longest wait between two attempts.
-	maxPause = 30 * time.Second
+	// maxPause is the longest wait between two attempts: a standby may have been promoted meanwhile, behind any address.
+	maxPause = 5 * time.Second
 
 	// loadTimeout bounds one attempt: a server that has gone without a word is noticed.
 	loadTimeout = 10 * time.Minute
@@ -28,13 +26,15 @@ type LoaderConfig struct {
 	Spool   *spool.Spool
 	Connect func(context.Context) (*DB, error) // called again whenever the connection was lost
 
-	MaxPause time.Duration // between two attempts; default 30 s
+	MaxPause time.Duration // between two attempts; default 5 s
 }
 
 // LoaderStats is what a Loader has done. Of rows that a segment has lost or the server refused, the spool's Stats tell.
 type LoaderStats struct {
 	Added int64 // rows that were committed
 	Held  int64 // rows of segments that an earlier load had committed
+
+	Reloaded int64 // rows that were committed once more, since the database had lost them; not among Added
 
 	Err      error     // why loading fails now, without anything of the rows; nil when it goes well
 	Since    time.Time // when it began to fail
@@ -52,6 +52,12 @@ type Loader struct {
 	stats  LoaderStats
 	unread map[string]bool // by path
 
+	recheck  atomic.Bool
+	wake     chan struct{}
+	askEvery time.Duration
+
+	answered time.Time // when the server of db last gave a sign of life; for Run's goroutine
+
 	// For Run's goroutine, by path.
 	ahead map[string]segment  // what was read before its turn
 	left  map[string][][]byte // what this process has not set aside of a segment
@@ -62,7 +68,7 @@ func NewLoader(cfg LoaderConfig) *Loader {
 	if cfg.MaxPause == 0 {
 		cfg.MaxPause = maxPause
 	}
-	return &Loader{cfg: cfg, unread: map[string]bool{}, left: map[string][][]byte{}}
+	return &Loader{cfg: cfg, unread: map[string]bool{}, left: map[string][][]byte{}, wake: make(chan struct{}, 1), askEvery: askEvery}
 }
 
 // Stats returns what was done so far.
@@ -83,11 +89,8 @@ func (l *Loader) Run(ctx context.Context) {
 	defer l.disconnect()
 	for attempt := 0; ctx.Err() == nil; {
 		segments, behind := l.next(l.cfg.Spool.Sealed())
-		if len(segments) == 0 {
-			select {
-			case <-ctx.Done():
-			case <-l.cfg.Spool.Notify():
-			}
+		if len(segments) == 0 && !l.due() {
+			l.wait(ctx)
 			continue
 		}
 		err := l.try(ctx, segments, behind)
@@ -152,34 +155,42 @@ func (l *Loader) next(sealed []spool.Segment) (next, behind []spool.Segment) {
 	return next, nil
 }
 
-// try connects and loads segments, while it reads of those behind.
+// try connects and loads segments, while it reads of those behind; or asks for a sign of life where there are none.
 func (l *Loader) try(ctx context.Context, segments, behind []spool.Segment) error {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	if l.db != nil && l.db.conn.IsClosed() {
-		l.db = nil
+	if lost, err := l.connect(ctx); err != nil || lost {
+		return err
 	}
-	if l.db == nil {
-		db, err := l.cfg.Connect(ctx)
-		if err != nil {
-			return err
-		}
-		l.db = db
-	}
-	defer l.readAhead(behind)()
-	err := l.load(ctx, segments)
-	if _, refused := refusedCode(err); refused && len(segments) > 1 {
-		for _, seg := range segments { // which of them it is
-			if err := l.load(ctx, []spool.Segment{seg}); err != nil {
-				return err
-			}
-		}
-		return nil
+	begun := time.Now()
+	var err error
+	if len(segments) > 0 {
+		err = l.loadWhileReading(ctx, segments, behind)
+	} else {
+		err = l.ask(ctx)
 	}
 	if _, refused := refusedCode(err); err != nil && !refused {
 		l.disconnect() // whatever state it is in
 	}
+	if err == nil {
+		l.answers(begun)
+	}
 	return err
+}
+
+// loadWhileReading loads segments, one by one where together they are refused.
+func (l *Loader) loadWhileReading(ctx context.Context, segments, behind []spool.Segment) error {
+	defer l.readAhead(behind)()
+	err := l.load(ctx, segments)
+	if _, refused := refusedCode(err); !refused || len(segments) == 1 {
+		return err
+	}
+	for _, seg := range segments { // which of them it is
+		if err := l.load(ctx, []spool.Segment{seg}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // load loads segments in one transaction, and one that has rows to be refused without them.
@@ -253,49 +264,4 @@ func (l *Loader) loadPart(ctx context.Context, s segment) error {
 		return err
 	}
 	return l.done(s, len(good), added[0])
-}
-
-// done removes a segment that is loaded.
-func (l *Loader) done(s segment, rows int, added bool) error {
-	if !added {
-		n, err := l.countAside(s)
-		if err != nil {
-			return err
-		}
-		rows = len(s.rows) - n
-	}
-	if err := l.cfg.Spool.Remove(s.Segment, s.damage); err != nil {
-		return err
-	}
-	delete(l.left, s.Path)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if added {
-		l.stats.Added += int64(rows)
-	} else {
-		l.stats.Held += int64(rows)
-	}
-	return nil
-}
-
-// countAside returns how many rows of a segment were set aside before its load was committed. Where an earlier process did
-// so, the spool is to count them.
-func (l *Loader) countAside(s segment) (n int, err error) {
-	if left, ok := l.left[s.Path]; ok {
-		return len(s.rows) - len(left), nil
-	}
-	_, groups, _, err := spool.ReadFile(s.Path + ".refused")
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("count what was set aside: %w", err)
-	}
-	for _, g := range groups {
-		if err := l.cfg.Spool.SetAside(s.Segment, g.Records, g.Reason); err != nil {
-			return 0, err
-		}
-		n += len(g.Records)
-	}
-	return n, nil
 }

@@ -62,13 +62,25 @@ func hopeless(err error) bool {
 	if errors.Is(err, ErrNoSchema) || errors.Is(err, ErrOlderSchema) || errors.Is(err, errNewerSchema) {
 		return true
 	}
+	if c, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		if all, ok := c.Unwrap().(interface{ Unwrap() []error }); ok { // of several hosts: another may let us in
+			return !slices.ContainsFunc(all.Unwrap(), func(err error) bool { return !hopeless(err) })
+		}
+	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && slices.Contains([]string{"28", "3D", "3F", "42"}, e.Code[:min(2, len(e.Code))])
 }
 
+// Hopeless says whether waiting does not cure an error.
+func Hopeless(err error) bool { return hopeless(err) }
+
 // Passes says whether an error is that of a server which goes down or comes up: it had taken the connection, or says so
-// itself (SQLSTATE 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now).
+// itself (SQLSTATE 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now); or of a standby, which may be
+// promoted.
 func Passes(err error) bool {
+	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
+		return true
+	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return slices.Contains([]string{"57P01", "57P02", "57P03"}, e.Code)
 	}
@@ -77,6 +89,9 @@ func Passes(err error) bool {
 
 // plain is an error without anything that the server may have quoted of the rows.
 func plain(err error) error {
+	if l, ok := errors.AsType[*lockedError](err); ok {
+		return fmt.Errorf("%w; %s", plain(l.err), l.by)
+	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case !ok:

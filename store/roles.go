@@ -7,6 +7,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// GrantRoles gives the roles that exist their rights, also those that were made after the migration: where this user is tap25's owner.
+func (db *DB) GrantRoles(ctx context.Context) error {
+	var may bool
+	err := db.conn.QueryRow(ctx, "select pg_catalog.pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace where nspname = 'tap25_internal'").Scan(&may)
+	if err == nil && may {
+		_, err = db.conn.Exec(ctx, "select tap25_internal.grant_roles(), tap25_internal.let_roles_connect()")
+	}
+	if err != nil {
+		return fmt.Errorf("give the roles their rights: %w", err)
+	}
+	return nil
+}
+
 // MissingRoles names the roles of tap25 that the server does not have: a migration makes them where its user may.
 func (db *DB) MissingRoles(ctx context.Context) ([]string, error) {
 	rows, err := db.conn.Query(ctx, `select r from unnest(array['tap25_sensor', 'tap25_auditor', 'tap25_admin']) r

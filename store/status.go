@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Status is what 'tap25 db status' shows.
@@ -24,8 +26,10 @@ type Status struct {
 	Expired     int64      `json:"expired_days"`
 	Loads       int64      `json:"loads"` // an estimate once they are many
 	Loaded      *time.Time `json:"last_load"`
-	Lag         *float64   `json:"lag_seconds"` // since the last load
-	Warning     string     `json:"warning,omitempty"`
+	Lag         *float64   `json:"lag_seconds"`         // since the last load
+	Late        []string   `json:"late_days,omitempty"` // days that expiry could not drop, with who used them
+	RecordStatus
+	Warning string `json:"warning,omitempty"`
 }
 
 // locksPerDay is what a question that is not bounded in time locks for each day: the partition and its indexes.
@@ -42,15 +46,15 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	var locks int64
 	var jit bool
 	err := db.conn.QueryRow(ctx, `
-		with parts as (select inhrelid from pg_inherits where inhparent = 'envelopes'::regclass)
+		with parts as (select inhrelid from pg_inherits where inhparent = 'tap25_internal.envelopes'::regclass)
 		select current_setting('server_version'), (select count(*) from parts),
-		       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from parts) + case when exists (select from summaries)
-		           then pg_total_relation_size('summaries') + pg_total_relation_size('prints') else 0 end,
-		       (select count(*) from summaries), (select count(*) from reindexed),
-		       (select coalesce(sum(rows), 0)::bigint from days), (select max(loaded_at) from days), (select extract(epoch from now() - max(loaded_at))::float8 from days),
-		       (select count(*) from held), (select count(*) from misdated),
-		       (select count(*) from expired where kind = 'partition'),
-		       (select case when reltuples > 1e6 then reltuples::bigint else (select count(*) from loads) end from pg_class where oid = 'loads'::regclass),
+		       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from parts) + case when exists (select from tap25_internal.summaries)
+		           then pg_total_relation_size('tap25_internal.summaries') + pg_total_relation_size('tap25_internal.prints') else 0 end,
+		       (select count(*) from tap25_internal.summaries), (select count(*) from tap25_internal.reindexed),
+		       (select coalesce(sum(rows), 0)::bigint from tap25_internal.days), (select max(loaded_at) from tap25_internal.days), (select extract(epoch from now() - max(loaded_at))::float8 from tap25_internal.days),
+		       (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated),
+		       (select count(*) from tap25.expired where kind = 'partition'),
+		       (select case when reltuples > 1e6 then reltuples::bigint else (select count(*) from tap25_internal.loads) end from pg_class where oid = 'tap25_internal.loads'::regclass),
 		       current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint, current_setting('jit')::bool`).
 		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Summarized, &s.Reindexed, &s.Rows, &s.Loaded, &s.Lag, &s.Held, &s.Misdated, &s.Expired, &s.Loads, &locks, &jit)
 	if err != nil {
@@ -59,23 +63,73 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	s.Server, _, _ = strings.Cut(s.Server, " ")
 	s.BytesPerRow = s.Bytes / max(s.Rows, 1)
 	if jit {
-		s.Warning = "jit is on, which can take seconds to compile a question over hundreds of days: set jit = off in postgresql.conf"
+		s.warn("jit is on, which can take seconds to compile a question over hundreds of days: set jit = off in postgresql.conf")
 	}
 	if need := s.Partitions * locksPerDay; 2*need > locks {
-		s.Warning = fmt.Sprintf("a question over all days takes %d locks of about %d: raise max_locks_per_transaction in postgresql.conf to 512", need, locks)
+		s.warn(fmt.Sprintf("a question over all days takes %d locks of about %d: raise max_locks_per_transaction in postgresql.conf to 512", need, locks))
+	}
+	if err := db.warnOfStrangers(ctx, &s); err != nil {
+		return s, err
+	}
+	if err := db.recordStatus(ctx, &s); err != nil {
+		return s, fmt.Errorf("ask for the status: %w", err)
+	}
+	if s.Late, err = db.late(ctx); err != nil {
+		return s, err
 	}
 	for fn, to := range map[string]**time.Time{"min": &s.Oldest, "max": &s.Newest} {
 		var day *time.Time
-		if err := db.conn.QueryRow(ctx, "select "+fn+"(day) from days where rows > 0").Scan(&day); err != nil {
+		if err := db.conn.QueryRow(ctx, "select "+fn+"(day) from tap25_internal.days where rows > 0").Scan(&day); err != nil {
 			return s, fmt.Errorf("ask for the status: %w", err)
 		}
 		if day == nil {
 			continue
 		}
-		err := db.conn.QueryRow(ctx, "select "+fn+"(seen_at) from envelopes where seen_at >= $1 and seen_at < $2", *day, day.AddDate(0, 0, 1)).Scan(to)
+		err := db.conn.QueryRow(ctx, "select "+fn+"(seen_at) from tap25_internal.envelopes where seen_at >= $1 and seen_at < $2", *day, day.AddDate(0, 0, 1)).Scan(to)
 		if err != nil {
 			return s, fmt.Errorf("ask for the status: %w", err)
 		}
 	}
 	return s, nil
+}
+
+// late lists the days that expiry could not drop, each as a line for people.
+func (db *DB) late(ctx context.Context) ([]string, error) {
+	rows, err := db.conn.Query(ctx, `select format('the day %s cannot be dropped since %s: in use by %s', to_char(day, 'YYYY-MM-DD'),
+		to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), coalesce(nullif(users, ''), 'a load')) from tap25_internal.late_days order by day`)
+	if err != nil {
+		return nil, fmt.Errorf("ask which days are late: %w", err)
+	}
+	late, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("ask which days are late: %w", err)
+	}
+	return late, nil
+}
+
+func (s *Status) warn(text string) {
+	if s.Warning != "" {
+		s.Warning += "; "
+	}
+	s.Warning += text
+}
+
+// warnOfStrangers adds who, beyond tap25's users, may do something in this database that he should not.
+func (db *DB) warnOfStrangers(ctx context.Context, s *Status) error {
+	creators, err := db.Creators(ctx)
+	if err != nil {
+		return err
+	}
+	if text := creatorsWarning(creators); text != "" {
+		s.warn(text)
+	}
+	open, err := db.OpenToAll(ctx)
+	if err != nil {
+		return err
+	}
+	if open {
+		s.warn("any login of this server may connect here and see how many rows a day has: run REVOKE CONNECT, TEMPORARY ON DATABASE " +
+			pgx.Identifier{db.conn.Config().Database}.Sanitize() + " FROM PUBLIC;")
+	}
+	return nil
 }

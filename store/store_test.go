@@ -80,10 +80,14 @@ func database(t testing.TB, bare bool) *DB {
 	return db
 }
 
+// testPath lets tests name tap25's objects without their schemas.
+const testPath = " search_path='tap25,tap25_internal,public'"
+
+// another connects to a test's database.
 func another(t testing.TB, name string) *DB {
 	t.Helper()
 	c, _ := shared()
-	db, err := Open(t.Context(), strings.Replace(c.DSN(), "dbname=postgres", "dbname="+name, 1))
+	db, err := Open(t.Context(), strings.Replace(c.DSN(), "dbname=postgres", "dbname="+name+testPath, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +184,7 @@ func TestNote_EntersAllOrNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(context.Background()) }()
-	if _, err := enterLoad(t.Context(), tx, batch{sensor: "tap", key: "b"}); err != nil {
+	if _, err := enterLoads(t.Context(), tx, []batch{{sensor: "tap", key: "b"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.conn.Exec(t.Context(), "set lock_timeout = '100ms'"); err != nil {
@@ -236,7 +240,7 @@ func TestLoad_WaitsForWhoMadeAPartition(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(context.Background()) }()
-	if _, err := tx.Exec(t.Context(), "select pg_advisory_xact_lock(25, -2147483648)"); err != nil {
+	if _, err := tx.Exec(t.Context(), "lock table envelopes_20260102 in access exclusive mode"); err != nil { // as who made it has it locked
 		t.Fatal(err)
 	}
 	loaded := make(chan error, 1)
@@ -246,7 +250,7 @@ func TestLoad_WaitsForWhoMadeAPartition(t *testing.T) {
 	}()
 	pid := db.Conn().PgConn().PID()
 	wait(t, func() bool {
-		return ask[int](t, maker, fmt.Sprintf("select count(*) from pg_locks where pid = %d and locktype = 'advisory' and not granted", pid)) == 1
+		return ask[int](t, maker, fmt.Sprintf("select count(*) from pg_locks where pid = %d and relation = 'envelopes_20260102'::regclass and mode = 'RowExclusiveLock' and not granted", pid)) == 1
 	})
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
@@ -254,8 +258,8 @@ func TestLoad_WaitsForWhoMadeAPartition(t *testing.T) {
 	if err := <-loaded; err != nil {
 		t.Error(err)
 	}
-	if n := ask[int](t, db, "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"); n != 0 {
-		t.Errorf("%d advisory locks are left", n)
+	if n := count(t, db); n != 2 {
+		t.Errorf("%d rows, want 2", n)
 	}
 }
 
@@ -286,7 +290,7 @@ func TestCheck_SaysWhatIsWrongWithTheSchema(t *testing.T) {
 	if err := db.Check(t.Context()); err != nil {
 		t.Errorf("after migrating: %v", err)
 	}
-	if _, err := db.Conn().Exec(t.Context(), "update "+versionTable+" set version = 99"); err != nil {
+	if _, err := db.Conn().Exec(t.Context(), "update tap25_internal."+versionTable+" set version = 99"); err != nil {
 		t.Fatal(err)
 	}
 	for _, err := range []error{db.Check(t.Context()), db.Migrate(t.Context())} {

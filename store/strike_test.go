@@ -112,7 +112,7 @@ func loadUntilSpent(t *testing.T, db *DB, p *proxy, each int) (n int) {
 
 func openCluster(t *testing.T, c *Cluster) *DB {
 	t.Helper()
-	db, err := Open(t.Context(), c.DSN())
+	db, err := Open(t.Context(), c.DSN()+testPath)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,8 +19,8 @@ func SecureDSN(dsn string) string {
 	if err != nil || os.Getenv("PGSSLMODE") != "" || !remote(cfg) || !preferred(cfg) {
 		return dsn
 	}
-	if u, err := url.Parse(dsn); err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") {
-		if u.Query().Has("sslmode") {
+	if query, ok := URLQuery(dsn); ok {
+		if query.Has("sslmode") {
 			return dsn
 		}
 		sep := "?"

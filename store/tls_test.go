@@ -24,21 +24,22 @@ func TestSecureDSN(t *testing.T) {
 	const full = "sslmode=verify-full"
 	t.Setenv("HOME", t.TempDir())
 	for dsn, want := range map[string]string{
-		"postgres://u@db.example/x":                   "postgres://u@db.example/x?" + full,
-		"postgres://u@db.example/x?connect_timeout=5": "postgres://u@db.example/x?connect_timeout=5&" + full,
-		"postgresql://u:a%20b@192.0.2.1:6000/x":       "postgresql://u:a%20b@192.0.2.1:6000/x?" + full,
-		"postgres://u@localhost,db.example/x":         "postgres://u@localhost,db.example/x?" + full,
-		"host=db.example user=u":                      "host=db.example user=u " + full,
-		"host=db.example user=u sslmode = prefer":     "",
-		"postgres://u@db.example/x?sslmode=require":   "",
-		"postgres://u@db.example/x?sslmode=disable":   "",
-		"postgres://u@db.example/x?sslmode=prefer":    "",
-		"postgres://u@localhost/x":                    "",
-		"postgres://u@127.0.0.1/x":                    "",
-		"postgres://u@[::1]/x":                        "",
-		"host=/run/postgresql user=u":                 "",
-		"postgres:///x?host=/run/postgresql":          "",
-		"not a database":                              "",
+		"postgres://u@db.example/x":                    "postgres://u@db.example/x?" + full,
+		"postgres://u@db.example/x?connect_timeout=5":  "postgres://u@db.example/x?connect_timeout=5&" + full,
+		"postgresql://u:a%20b@192.0.2.1:6000/x":        "postgresql://u:a%20b@192.0.2.1:6000/x?" + full,
+		"postgres://u@localhost,db.example/x":          "postgres://u@localhost,db.example/x?" + full,
+		"postgres://u@[2001:db8::1],db.example:6000/x": "postgres://u@[2001:db8::1],db.example:6000/x?" + full,
+		"host=db.example user=u":                       "host=db.example user=u " + full,
+		"host=db.example user=u sslmode = prefer":      "",
+		"postgres://u@db.example/x?sslmode=require":    "",
+		"postgres://u@db.example/x?sslmode=disable":    "",
+		"postgres://u@db.example/x?sslmode=prefer":     "",
+		"postgres://u@localhost/x":                     "",
+		"postgres://u@127.0.0.1/x":                     "",
+		"postgres://u@[::1]/x":                         "",
+		"host=/run/postgresql user=u":                  "",
+		"postgres:///x?host=/run/postgresql":           "",
+		"not a database":                               "",
 	} {
 		t.Setenv("PGSSLMODE", "")
 		if want == "" {

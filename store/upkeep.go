@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"time"
 )
 
 // UpkeepReport is what Upkeep did.
@@ -15,33 +18,67 @@ type UpkeepReport struct {
 const upkeepDays = 12
 
 // Upkeep makes the partitions of the days ahead, forgets loads that no spool can hold any more (see PruneLoads), where a
-// retention is given and the database lets this user, drops the days that are older, and finishes days that are over.
-// Long-running commands do it hourly.
+// retention is given and the database lets this user, drops the days that are older than it and the stored one, and finishes
+// days that are over. Long-running commands do it hourly.
 func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireConfig) (report UpkeepReport, err error) {
-	if _, err := db.AheadPartitions(ctx, DaysAhead); err != nil {
+	may, err := db.mayExpire(ctx)
+	if err != nil {
+		return report, err
+	}
+	ended, err := db.makeAhead(ctx, may, cmp.Or(expire.EndReaders, endReaders))
+	if err != nil {
 		return report, err
 	}
 	if _, err := db.PruneLoads(ctx, sensor, oldest); err != nil {
 		return report, err
 	}
-	if expire.Retention != (Retention{}) {
-		if report.ExpireReport, err = db.expireIfAllowed(ctx, expire); err != nil {
-			return report, err
-		}
+	if expire.Retention != (Retention{}) && may {
+		report.ExpireReport, err = db.expireAnyway(ctx, expire)
+	}
+	report.Ended = append(ended, report.Ended...)
+	if err != nil {
+		return report, err
 	}
 	report.Finished, err = db.FinishDays(ctx, FinishConfig{Most: upkeepDays})
 	return report, err
 }
 
-func (db *DB) expireIfAllowed(ctx context.Context, cfg ExpireConfig) (report ExpireReport, err error) {
-	var may bool
-	err = db.conn.QueryRow(ctx, `select has_function_privilege('expire_day(date, text)', 'execute')
-		and has_function_privilege('expire_misdated(timestamptz, text)', 'execute') and has_function_privilege('release_holds(text)', 'execute')`).Scan(&may)
+// makeAhead makes the partitions of the days ahead; where a session has kept them from being made for too long, it ends that, if it may.
+func (db *DB) makeAhead(ctx context.Context, may bool, older time.Duration) (ended []DayUser, err error) {
+	if _, err = db.AheadPartitions(ctx, DaysAhead); !inUse(err) || !may {
+		return nil, err
+	}
+	users, err := db.endBlockers(ctx, nil, older)
 	if err != nil {
-		return report, fmt.Errorf("ask whether this user may expire: %w", err)
+		return nil, err
 	}
-	if !may {
-		return report, nil
+	for _, u := range users {
+		if u.Ended {
+			ended = append(ended, u)
+		}
 	}
-	return db.Expire(ctx, cfg)
+	_, err = db.AheadPartitions(ctx, DaysAhead)
+	return ended, err
+}
+
+// mayExpire says whether this user may drop days.
+func (db *DB) mayExpire(ctx context.Context) (may bool, err error) {
+	err = db.conn.QueryRow(ctx, `select has_function_privilege('tap25_internal.expire_day(date, text)', 'execute')
+		and has_function_privilege('tap25_internal.expire_misdated(timestamptz, text)', 'execute') and has_function_privilege('tap25_internal.release_holds(text)', 'execute')
+		and has_function_privilege('tap25_internal.end_blockers(date, interval)', 'execute')`).Scan(&may)
+	if err != nil {
+		return false, fmt.Errorf("ask whether this user may expire: %w", err)
+	}
+	return may, nil
+}
+
+// expireAnyway expires by the stored retention where the one of cfg is shorter.
+func (db *DB) expireAnyway(ctx context.Context, cfg ExpireConfig) (ExpireReport, error) {
+	report, err := db.Expire(ctx, cfg)
+	if errors.Is(err, ErrShorterRetention) {
+		cfg.Retention = Retention{}
+		report, err = db.Expire(ctx, cfg)
+		report.Shorter = true
+	}
+	return report, err
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tap25/reassembly/hostile"
 )
 
 // TestBounds_SlowSessions holds as many sessions open as the product must bear, each sending an octet in ten seconds:
@@ -64,13 +66,13 @@ func TestBounds_FragmentsNeverCompleted(t *testing.T) {
 		binary.BigEndian.PutUint16(body[2:], 25)
 		body[12] = 5 << 4
 		src := netip.MustParseAddr("203.0.113.1").As4()
-		p := ipv4(netip.AddrFrom4(src), mx.Addr(), 6, 0, 0x2000, body)
+		p := hostile.IPv4(netip.AddrFrom4(src), mx.Addr(), 6, 0, 0x2000, body)
 		for i := range fragments {
 			binary.BigEndian.PutUint16(p[4:], uint16(i))
 			binary.BigEndian.PutUint16(p[6:], 0x2000|uint16(i%3*8)) // the first, or one behind it; never the last
 			binary.BigEndian.PutUint16(p[13:], uint16(i>>16))
 			binary.BigEndian.PutUint16(p[10:], 0)
-			binary.BigEndian.PutUint16(p[10:], checksum(0, p[:20]))
+			binary.BigEndian.PutUint16(p[10:], hostile.Checksum(0, p[:20]))
 			f.packet(p)
 			if step := fragments / len(mail); i%step == 0 && i/step < len(mail) {
 				mail[i/step]()

@@ -261,7 +261,11 @@ func TestCanary_IsInNoErrorText(t *testing.T) {
 		t.Setenv("DATABASE_URL", url)
 		for _, args := range [][]string{{"replay", "--db", url, "-"}, {"replay", "-"}, {"db", "status"}} {
 			var out, diag bytes.Buffer
-			if status := run(t.Context(), args, bytes.NewReader(canaryCapture(t)), &out, &diag); status != statusFailed {
+			want := statusFailed
+			if slices.Contains(args, url) {
+				want = statusUsage
+			}
+			if status := run(t.Context(), args, bytes.NewReader(canaryCapture(t)), &out, &diag); status != want {
 				t.Errorf("%s: status %d", what, status)
 			}
 			checkClean(t, what, append(out.Bytes(), diag.Bytes()...), canary, pigeon)
@@ -290,7 +294,7 @@ func TestCanary_IsInNoFileOfTheDatabase(t *testing.T) {
 		tap25(statusFailed, bytes.NewReader(data), "replay", "-")
 	}
 	tap25(statusDone, nil, "db", "status")
-	for _, query := range []string{"select * from mail", "select * from envelopes", "checkpoint"} {
+	for _, query := range []string{"select * from mail", "select * from tap25_internal.envelopes", "checkpoint"} {
 		if out := tap25(statusDone, nil, "db", "psql", "--", "-XAtc", query); query != "checkpoint" && strings.Count(out, pigeon) < 9 {
 			t.Errorf("%s: %d senders and recipients", query, strings.Count(out, pigeon))
 		}

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
-	"regexp"
 	"strings"
 	"syscall"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"tap25/store"
@@ -30,7 +27,7 @@ type database struct {
 
 // dbFlag adds --db to a command.
 func dbFlag(cmd *cobra.Command, dsn *string) {
-	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL, or 'local' for tap25's private cluster (default: $DATABASE_URL, else local)")
+	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL (of several hosts the one that takes writes) without a password, which ~/.pgpass or passfile=PATH in it gives, or 'local' for tap25's private cluster (default: $DATABASE_URL, else local)")
 }
 
 func resolveDB(dsn string) string {
@@ -146,39 +143,6 @@ func dbDown() *cobra.Command {
 	}
 }
 
-func dbMigrate() *cobra.Command {
-	var dsn string
-	cmd := &cobra.Command{
-		Use: "migrate", Short: "Bring the database's schema to this tap25's version", Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			dsn = resolveDB(dsn)
-			if dsn == local {
-				db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn) // which migrates
-				if err != nil {
-					return err
-				}
-				return db.close()
-			}
-			db, err := store.Open(cmd.Context(), dsn)
-			if err != nil {
-				return err
-			}
-			defer db.Close()
-			if err := db.Migrate(cmd.Context()); err != nil {
-				return err
-			}
-			missing, err := db.MissingRoles(cmd.Context())
-			if len(missing) > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "tap25: this user may not make roles, so these are missing: %s; all works for the owner without them.\n"+
-					"To have them, let an administrator run 'create role NAME' for each, then as the owner 'select grant_roles()'.\n", strings.Join(missing, ", "))
-			}
-			return err
-		},
-	}
-	dbFlag(cmd, &dsn)
-	return cmd
-}
-
 func dbPsql() *cobra.Command {
 	var dsn string
 	cmd := &cobra.Command{
@@ -195,8 +159,14 @@ func dbPsql() *cobra.Command {
 			}
 			defer func() { err = errors.Join(err, db.close()) }()
 			psql := exec.Command(path, args...)
-			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
-			psql.Env = append(os.Environ(), psqlEnv(store.SecureDSN(resolveDB(dsn)), db.Conn().Config())...)
+			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), unescaped(cmd.OutOrStdout()), unescaped(cmd.ErrOrStderr())
+			if err := psqlConnection(psql, resolveDB(dsn), db.Conn().Config()); err != nil {
+				return err
+			}
+			defer closeAll(psql.ExtraFiles)
+			if db.TakesPath() { // else the database's own setting has to do
+				psql.Env = append(psql.Env, "PGOPTIONS="+strings.TrimSpace(os.Getenv("PGOPTIONS")+" -c search_path=tap25,public"))
+			}
 			// Ctrl-C is psql's, each time: it ends a query there, not tap25.
 			interrupts := make(chan os.Signal, 1)
 			signal.Notify(interrupts, os.Interrupt)
@@ -210,26 +180,4 @@ func dbPsql() *cobra.Command {
 	}
 	dbFlag(cmd, &dsn)
 	return cmd
-}
-
-// sslSetting finds the TLS settings of a connection URL or keyword string; psql's default is that of pgx.
-var sslSetting = regexp.MustCompile(`(?:^|[\s?&])(sslmode|sslrootcert|sslcert|sslkey|sslnegotiation)\s*=\s*('[^']*'|[^\s&]+)`)
-
-// psqlEnv is how psql learns of the connection: the password must not stand on a command line.
-func psqlEnv(dsn string, c *pgx.ConnConfig) []string {
-	env := []string{"PGHOST=" + c.Host, fmt.Sprintf("PGPORT=%d", c.Port), "PGUSER=" + c.User, "PGDATABASE=" + c.Database, "PGTZ=UTC"}
-	if c.Password != "" {
-		env = append(env, "PGPASSWORD="+c.Password)
-	}
-	isURL := strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
-	for _, m := range sslSetting.FindAllStringSubmatch(dsn, -1) {
-		value := strings.Trim(m[2], "'")
-		if isURL {
-			if plain, err := url.QueryUnescape(value); err == nil {
-				value = plain
-			}
-		}
-		env = append(env, "PG"+strings.ToUpper(m[1])+"="+value)
-	}
-	return env
 }

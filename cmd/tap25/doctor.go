@@ -27,7 +27,8 @@ func doctorCommand() *cobra.Command {
 			"flags, and says what will make it lose or misread packets, each with the command that mends it. A problem costs\n" +
 			"packets; a note does not. It changes nothing: all frames are left to the host while it listens, and nothing stays\n" +
 			"attached. (Some cards set up their queues anew when a program is attached, and miss frames for a moment:\n" +
-			"--seconds 0 attaches none.) Where a tap25 sniff runs on the interfaces, its counters are looked at instead.\n\n" +
+			"--seconds 0 attaches none.) Where a tap25 sniff runs on the interfaces, its counters are looked at instead. A database\n" +
+			"that --db names is asked who may create objects in it, and connect.\n\n" +
 			"Exit status: 0 no problem, 1 a problem found, 2 bad usage. No address and nothing of the traffic is printed.",
 		Example: "  tap25 doctor -i eth1\n  tap25 doctor -i eth1 -i eth2 --seconds 60\n  tap25 doctor --config /etc/tap25/tap25.yaml --json",
 		Args:    usageArgs(cobra.NoArgs),
@@ -35,7 +36,7 @@ func doctorCommand() *cobra.Command {
 	f := cmd.Flags()
 	all := &cobra.Command{}
 	sniffFlags(all, s)
-	for _, name := range []string{"config", "interface", "port", "workers", "ring-bytes", "inline", "xdp", "control"} {
+	for _, name := range []string{"config", "interface", "port", "workers", "ring-bytes", "inline", "xdp", "metrics", "control", "db"} {
 		f.AddFlag(all.Flags().Lookup(name))
 	}
 	f.Float64Var(&d.seconds, "seconds", 5, "how long to listen, up to an hour; 0: not at all")
@@ -99,8 +100,10 @@ func (d *doctor) gather(ctx context.Context, s *sniffSettings, diag io.Writer) (
 		program = "tap25"
 	}
 	f := &doctorFacts{
-		want: doctorWants{workers: s.workers, ringBytes: s.ringBytes, inline: s.inline, xdp: s.xdp, ports: s.portSet(), program: program},
+		want: doctorWants{workers: s.workers, ringBytes: s.ringBytes, inline: s.inline, xdp: s.xdp, ports: s.portSet(), program: program, metrics: s.metrics},
 		host: hostFactsNow(),
+
+		database: databaseFactsNow(ctx, s.db),
 	}
 	if f.interfaces, err = interfaceFactsNow(s.interfaces); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"strings"
 )
 
@@ -9,13 +10,13 @@ import (
 const (
 	checkOK      = "ok"
 	checkNote    = "note"    // worth knowing; no packet is lost or misread
-	checkProblem = "problem" // packets are, or will be, lost or misread
+	checkProblem = "problem" // packets are, or will be, lost or misread; or others may read or forge what is recorded
 	checkUnknown = "unknown" // could not be found out
 )
 
 // doctorCheck is the result of one check.
 type doctorCheck struct {
-	On    string   `json:"on"` // host, traffic or an interface
+	On    string   `json:"on"` // host, traffic, database or an interface
 	Name  string   `json:"name"`
 	State string   `json:"state"`
 	Says  string   `json:"says"`
@@ -30,6 +31,9 @@ func checkAll(f *doctorFacts) []doctorCheck {
 	}
 	if f.traffic != nil {
 		list = append(list, checkTraffic(f.traffic, f)...)
+	}
+	if f.database != nil {
+		list = append(list, checkDatabase(f.database)...)
 	}
 	return list
 }
@@ -62,7 +66,24 @@ func checkHost(h *hostFacts, want *doctorWants) []doctorCheck {
 		c.add("clock", checkOK, "synchronised")
 	}
 	checkMemory(c, h, want)
+	checkMetrics(c, want.metrics)
 	return c.list
+}
+
+// checkMetrics looks whether others than this host may ask for metrics.
+func checkMetrics(c *checkup, address string) {
+	if address == "" {
+		return
+	}
+	a, err := net.ResolveTCPAddr("tcp", address)
+	switch {
+	case err != nil:
+		c.add("metrics", checkUnknown, "the address of --metrics is not known: "+err.Error())
+	case !loopback(a):
+		c.add("metrics", checkNote, exposedMetrics, "tap25 sniff --metrics 127.0.0.1:9425")
+	default:
+		c.add("metrics", checkOK, "served to this host alone")
+	}
 }
 
 // checkKernel wants what the XDP program takes: bpf_xdp_load_bytes came with Linux 5.18.

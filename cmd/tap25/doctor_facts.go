@@ -1,13 +1,25 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"tap25/store"
+)
 
 // doctorFacts is all that the checks judge. It holds no address and nothing of the traffic but counts.
 type doctorFacts struct {
 	want       doctorWants
 	host       hostFacts
 	interfaces []interfaceFacts
-	traffic    *trafficFacts // nil: not listened
+	traffic    *trafficFacts  // nil: not listened
+	database   *databaseFacts // nil: none is named, or the private cluster, which lets nobody else in
+}
+
+// databaseFacts are of the database that rows are to go to.
+type databaseFacts struct {
+	err      error           // it could not be asked
+	creators []store.Creator // who else may create in a schema that is searched
+	open     bool            // anybody may connect
 }
 
 // doctorWants is how tap25 sniff would be run.
@@ -18,6 +30,7 @@ type doctorWants struct {
 	xdp       string // --xdp
 	ports     []uint16
 	program   string // path of tap25
+	metrics   string // --metrics
 }
 
 // hostFacts are of the machine and of this process.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tap25/store"
 )
 
 // soundFacts are of a machine with nothing to complain of, with a card that tells all.
@@ -20,7 +22,8 @@ func soundFacts() *doctorFacts {
 			name: "eth1", kind: unix.ARPHRD_ETHER, up: true, carrier: true, mtu: 1500, driver: "ice", lro: &off, gro: &on, hwGRO: &off, untag: &off,
 			ring: 4096, maxRing: 4096, queues: 8, symmetric: &on, counters: interfaceCounters{packets: 1}, later: interfaceCounters{packets: 100001},
 		}},
-		traffic: &trafficFacts{time: 5 * time.Second, native: map[string]bool{"eth1": true}, seen: 100000, kept: 20000, toServers: 12000, fromServers: 8000, payload: 1 << 24, longest: 1518},
+		traffic:  &trafficFacts{time: 5 * time.Second, native: map[string]bool{"eth1": true}, seen: 100000, kept: 20000, toServers: 12000, fromServers: 8000, payload: 1 << 24, longest: 1518},
+		database: &databaseFacts{},
 	}
 }
 
@@ -57,6 +60,8 @@ func TestDoctor_EveryFindingHasItsMend(t *testing.T) {
 		"down":              {func(f *doctorFacts) { f.interfaces[0].up = false }, "eth1 link", checkProblem, "ip link set dev eth1 up"},
 		"no carrier":        {func(f *doctorFacts) { f.interfaces[0].carrier = false }, "eth1 link", checkProblem, "cable"},
 		"address":           {func(f *doctorFacts) { f.interfaces[0].address = true }, "eth1 address", checkProblem, "--inline"},
+		"metrics for all":   {func(f *doctorFacts) { f.want.metrics = ":9425" }, "host metrics", checkNote, "127.0.0.1:9425"},
+		"metrics, private":  {func(f *doctorFacts) { f.want.metrics = "[::1]:9425" }, "host metrics", checkOK, ""},
 		"XDP taken":         {func(f *doctorFacts) { f.interfaces[0].attached = true }, "eth1 XDP", checkProblem, "xdp off"},
 		"no native XDP":     {func(f *doctorFacts) { f.traffic.native["eth1"] = false }, "eth1 XDP", checkProblem, "driver has native XDP"},
 		"generic wanted":    {func(f *doctorFacts) { f.traffic.native["eth1"], f.want.xdp = false, "generic" }, "eth1 XDP", checkNote, ""},
@@ -74,17 +79,22 @@ func TestDoctor_EveryFindingHasItsMend(t *testing.T) {
 		"longer than MTU":   {func(f *doctorFacts) { f.interfaces[0].later.length = 3 }, "eth1 MTU", checkProblem, "ip link set dev eth1 mtu 3000"},
 		"one is silent":     {func(f *doctorFacts) { f.interfaces[0].later.packets = 1 }, "eth1 frames", checkProblem, "mirror session"},
 
-		"cannot listen":         {func(f *doctorFacts) { f.traffic = &trafficFacts{err: unix.EPERM} }, "traffic listen", checkProblem, ""},
-		"no traffic":            {func(f *doctorFacts) { f.traffic.seen, f.traffic.kept = 0, 0 }, "traffic frames", checkProblem, "mirror session"},
-		"no mail":               {func(f *doctorFacts) { f.traffic.toServers, f.traffic.fromServers = 0, 0 }, "traffic mail", checkProblem, "mirror the ports"},
-		"only from servers":     {func(f *doctorFacts) { f.traffic.toServers = 0 }, "traffic directions", checkProblem, "both directions"},
-		"only to servers":       {func(f *doctorFacts) { f.traffic.fromServers = 0 }, "traffic directions", checkProblem, "both directions"},
-		"rings were full":       {func(f *doctorFacts) { f.traffic.full = 1 }, "traffic tap25", checkProblem, "--ring-bytes 134217728 --workers 4"},
-		"lost before tap25":     {func(f *doctorFacts) { f.traffic.lost = 1 }, "traffic losses", checkProblem, "mirror less"},
-		"merged all the same":   {func(f *doctorFacts) { f.traffic.longest = 9014 }, "traffic merged", checkProblem, "ethtool -K eth1 gro off lro off"},
-		"cut":                   {func(f *doctorFacts) { f.traffic.cut = 1 }, "traffic merged", checkProblem, "ethtool -K eth1 gro off lro off"},
-		"checksums filled in":   {func(f *doctorFacts) { f.traffic.badChecksums = 19000 }, "traffic checksums", checkNote, "tx off"},
-		"damaged":               {func(f *doctorFacts) { f.traffic.badChecksums = 10 }, "traffic checksums", checkProblem, "cable"},
+		"cannot listen":             {func(f *doctorFacts) { f.traffic = &trafficFacts{err: unix.EPERM} }, "traffic listen", checkProblem, ""},
+		"no traffic":                {func(f *doctorFacts) { f.traffic.seen, f.traffic.kept = 0, 0 }, "traffic frames", checkProblem, "mirror session"},
+		"no mail":                   {func(f *doctorFacts) { f.traffic.toServers, f.traffic.fromServers = 0, 0 }, "traffic mail", checkProblem, "mirror the ports"},
+		"only from servers":         {func(f *doctorFacts) { f.traffic.toServers = 0 }, "traffic directions", checkProblem, "both directions"},
+		"only to servers":           {func(f *doctorFacts) { f.traffic.fromServers = 0 }, "traffic directions", checkProblem, "both directions"},
+		"rings were full":           {func(f *doctorFacts) { f.traffic.full = 1 }, "traffic tap25", checkProblem, "--ring-bytes 134217728 --workers 4"},
+		"lost before tap25":         {func(f *doctorFacts) { f.traffic.lost = 1 }, "traffic losses", checkProblem, "mirror less"},
+		"merged all the same":       {func(f *doctorFacts) { f.traffic.longest = 9014 }, "traffic merged", checkProblem, "ethtool -K eth1 gro off lro off"},
+		"cut":                       {func(f *doctorFacts) { f.traffic.cut = 1 }, "traffic merged", checkProblem, "ethtool -K eth1 gro off lro off"},
+		"checksums filled in":       {func(f *doctorFacts) { f.traffic.badChecksums = 19000 }, "traffic checksums", checkNote, "tx off"},
+		"damaged":                   {func(f *doctorFacts) { f.traffic.badChecksums = 10 }, "traffic checksums", checkProblem, "cable"},
+		"database not asked":        {func(f *doctorFacts) { f.database.err = errors.New("no") }, "database connection", checkUnknown, ""},
+		"others create in a schema": {func(f *doctorFacts) { f.database.creators = []store.Creator{{Schema: "public", Role: "PUBLIC"}} }, "database schemas", checkProblem, `REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;`},
+		"others own a schema":       {func(f *doctorFacts) { f.database.creators = []store.Creator{{Schema: "public", Role: "a", Owns: true}} }, "database schemas", checkProblem, `ALTER SCHEMA "public" OWNER TO pg_database_owner;`},
+		"anybody may connect":       {func(f *doctorFacts) { f.database.open = true }, "database logins", checkNote, "tap25 db migrate"},
+
 		"cut off by the mirror": {func(f *doctorFacts) { f.traffic.unread = 300 }, "traffic decoder", checkProblem, "whole frames"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,6 +12,10 @@ import (
 // writeChecks shows them, grouped by what they are on, in colour on a terminal unless NO_COLOR is set.
 func writeChecks(w io.Writer, checks []doctorCheck) error {
 	width, colour := 100, isTerminal(w) && os.Getenv("NO_COLOR") == ""
+	text := func(s string) string { return s }
+	if isTerminal(w) {
+		w, text = unescaped(w), shown
+	}
 	if f, ok := w.(*os.File); ok {
 		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
 			width = max(columns, 60)
@@ -23,13 +27,13 @@ func writeChecks(w io.Writer, checks []doctorCheck) error {
 	for _, c := range checks {
 		if c.On != on {
 			on = c.On
-			fmt.Fprintf(&b, "%s\n", on)
+			fmt.Fprintf(&b, "%s\n", text(on))
 		}
 		counts[c.State]++
 		const indent = 26 // of what the check says
-		fmt.Fprintf(&b, "  %s  %-13s %s\n", paint(fmt.Sprintf("%-8s", c.State), c.State, colour), c.Name, fold(c.Says, width-indent, strings.Repeat(" ", indent)))
+		fmt.Fprintf(&b, "  %s  %-13s %s\n", paint(fmt.Sprintf("%-8s", c.State), c.State, colour), text(c.Name), fold(text(c.Says), width-indent, strings.Repeat(" ", indent)))
 		for _, m := range c.Mend { // never folded: to be copied
-			fmt.Fprintf(&b, "%*s→ %s\n", indent-1, "", m)
+			fmt.Fprintf(&b, "%*s→ %s\n", indent-1, "", text(m))
 		}
 	}
 	fmt.Fprintf(&b, "\nproblems: %d, notes: %d, ok: %d, unknown: %d\n", counts[checkProblem], counts[checkNote], counts[checkOK], counts[checkUnknown])

@@ -59,7 +59,7 @@ func (r *replay) follow(cmd *cobra.Command) (err error) {
 	ctx, fail := context.WithCancelCause(cmd.Context())
 	defer fail(nil)
 	f := &follow{dir: r.followDir, log: newLogger(cmd.ErrOrStderr()), replay: r, warned: map[string]bool{}}
-	stream := streamConfig{db: r.db, limits: r.limits, sensor: cfg.Sensor, waits: true, rereadable: true, fail: fail, log: f.log, stderr: cmd.ErrOrStderr()}
+	stream := streamConfig{db: r.db, limits: r.limits, sensor: cfg.Sensor, waits: true, rereadable: true, fail: fail, log: f.log, stderr: cmd.ErrOrStderr(), endReaders: afterwards(r.endReaders)}
 	if r.retention != "never" {
 		if stream.retention, err = store.ParseRetention(r.retention); err != nil {
 			return &usageError{err}

@@ -31,17 +31,17 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	tap25(statusDone, "replay", "--sensor", "tap", filepath.Join("..", "..", "testdata", "demo.pcap.gz"))
 	// Two years and more go by: the days become older, not the clock younger.
 	ask(`do $$ begin
-		create temp table moved as select * from envelopes;
+		create temp table moved as select * from tap25_internal.envelopes;
 		update moved set seen_at = seen_at - interval '1000 days';
-		perform begin_load('tap', array_agg(d), array_agg(n)) from (select (seen_at at time zone 'UTC')::date d, count(*) n from moved group by 1) x;
-		insert into envelopes select * from moved; end $$`)
+		perform tap25_internal.begin_load('tap', array_agg(distinct (seen_at at time zone 'UTC')::date)) from moved;
+		insert into tap25_internal.envelopes select * from moved; end $$`)
 	want := ask("select count(*) from mail where 'marta@orchard.example' in (lower(mail_from), lower(rcpt_to)) and seen_at < '2025-01-01'")
 	if want == "0" || ask("select count(*) from mail") != "1528" {
 		t.Fatalf("the rows are not there twice, or no mail of the address: %s", want)
 	}
 
 	for _, args := range [][]string{{"hold", "add", "a@b.example"}, {"hold", "add", "a b", "--reason", "x"}, {"hold", "add", "b.example", "--reason", "x", "--from", "yesterday"},
-		{"hold", "add", "b.example", "--reason", "x", "--from", "2026-02-01", "--to", "2026-01-01"}, {"hold", "drop", "x"}, {"db", "expire", "--retention", "2w"}} {
+		{"hold", "add", "b.example", "--reason", "x", "--from", "2026-02-01", "--to", "2026-01-01"}, {"hold", "drop", "x"}, {"db", "expire", "--retention", "2w"}, {"db", "expire", "--change-retention"}} {
 		tap25(statusUsage, args...)
 	}
 	out, _ := tap25(statusDone, "hold", "add", "Marta@ORCHARD.example", "--from", "2020-01-01", "--to", "2025-01-01", "--reason", "case 17")
@@ -60,6 +60,9 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	if got := ask("select count(*) from mail where seen_at < '2025-01-01'"); got != want {
 		t.Errorf("%s rows are left of the old days, want %s", got, want)
 	}
+	if _, diag := tap25(statusFailed, "db", "expire", "--retention", "1y"); !strings.Contains(diag, "1y is shorter than the one stored in the database, 2 years, which ") {
+		t.Errorf("a shorter retention is refused with %s", diag)
+	}
 	statusJSON, _ := tap25(statusDone, "db", "status", "--json")
 	var s struct {
 		Rows, Held, Misdated, Partitions int
@@ -69,7 +72,7 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	if err := json.Unmarshal([]byte(statusJSON), &s); err != nil || s.Rows != 764 || s.ExpiredDays < 1 || s.Held == 0 {
 		t.Errorf("status is %s, %v", statusJSON, err)
 	}
-	if out, _ := tap25(statusDone, "db", "status"); !regexp.MustCompile(`(?m)^rows +764$`).MatchString(out) || !regexp.MustCompile(`(?m)^oldest +2026-`).MatchString(out) {
+	if out, _ := tap25(statusDone, "db", "status"); !regexp.MustCompile(`(?m)^rows +764$`).MatchString(out) || !regexp.MustCompile(`(?m)^oldest +2026-`).MatchString(out) || !regexp.MustCompile(`(?m)^retention +2 years$`).MatchString(out) {
 		t.Errorf("status says %s", out)
 	}
 	tap25(statusDone, "hold", "drop", "1")
@@ -77,11 +80,14 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	if out, _ := tap25(statusDone, "db", "expire"); !strings.Contains(out, "dropped held") || ask("select count(*) from mail") != "764" {
 		t.Errorf("expire behind the hold says %s", out)
 	}
+	if out, _ := tap25(statusDone, "db", "expire", "--retention", "23mo", "--change-retention"); !strings.Contains(out, "dropped 0 rows") || ask("select count(*) from retentions") != "2" {
+		t.Errorf("another retention is stored with %s", out)
+	}
 	// Days that are over are finished once nothing has come for a while.
 	if out, _ := tap25(statusDone, "db", "expire"); strings.Contains(out, "finished") {
 		t.Errorf("just behind the load, expire says %s", out)
 	}
-	ask("update days set loaded_at = now() - interval '11 minutes'")
+	ask("update tap25_internal.days set loaded_at = now() - interval '11 minutes'")
 	for _, finished := range []bool{true, false} {
 		out, _ := tap25(statusDone, "db", "expire")
 		if regexp.MustCompile(`(?m)^finished 2026-\d\d-\d\d: summarized$`).MatchString(out) != finished {

@@ -88,6 +88,9 @@ func rotated(t *testing.T, dir string, files, perFile int) (recipients int) {
 	return recipients
 }
 
+// testPath lets tests name tap25's objects without their schemas.
+const testPath = " search_path='tap25,tap25_internal,public'"
+
 // server is a private cluster that runs until the test ends.
 func server(t *testing.T) (conn *pgx.Conn, cluster *store.Cluster) {
 	t.Helper()
@@ -100,7 +103,7 @@ func server(t *testing.T) (conn *pgx.Conn, cluster *store.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err = pgx.Connect(t.Context(), cluster.DSN())
+	conn, err = pgx.Connect(t.Context(), cluster.DSN()+testPath)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +247,7 @@ func TestReplay_WaitsForAServerThatIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cluster.Release()
-	again, err := pgx.Connect(t.Context(), cluster.DSN())
+	again, err := pgx.Connect(t.Context(), cluster.DSN()+testPath)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +272,7 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 	cmd := tap25(t, &diag, args...)
 	waiting := func() bool {
 		var n int
-		if err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where query like 'select * from begin_load%' and state = 'active'").Scan(&n); err != nil {
+		if err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where query like 'select * from tap25_internal.begin_load%' and state = 'active'").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n > 0
@@ -287,7 +290,7 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cluster.Release()
-	again, err := pgx.Connect(t.Context(), cluster.DSN())
+	again, err := pgx.Connect(t.Context(), cluster.DSN()+testPath)
 	if err != nil {
 		t.Fatal(err)
 	}

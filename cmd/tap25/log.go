@@ -2,19 +2,39 @@ package main
 
 import (
 	"io"
-	"os"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/term"
 )
 
 // newLogger logs JSON lines, or a console form where w is a terminal. Nothing of a dialogue is ever logged.
 func newLogger(w io.Writer) zerolog.Logger {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05"}
+	if isTerminal(w) {
+		w = zerolog.ConsoleWriter{Out: unescaped(w), TimeFormat: "15:04:05", FormatPrepare: func(event map[string]any) error {
+			for name, value := range event {
+				event[name] = shownValue(value)
+			}
+			return nil
+		}}
 	}
 	return zerolog.New(w).With().Timestamp().Logger()
+}
+
+// shownValue is a value of JSON as a terminal may show it.
+func shownValue(value any) any {
+	switch v := value.(type) {
+	case string:
+		return shown(v)
+	case []any:
+		for i := range v {
+			v[i] = shownValue(v[i])
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = shownValue(v[name])
+		}
+	}
+	return value
 }
 
 // levelFilter leaves out what is below a level that may change.

@@ -29,6 +29,8 @@ func process() (status int) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(40) // memory before CPU: the appliance has other uses for it
 	}
+	passCredential()
+	_ = forbidCores() // memory holds the database's password; what also holds content asks again, and fails
 	// A reader of standard output that goes away is met as EPIPE by whoever writes, who then ends in good order.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -38,12 +40,21 @@ func process() (status int) {
 
 // run is tap25 without the process around it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
+	stdout, stderr = onTerminal(stdout), onTerminal(stderr)
+	for _, w := range []io.Writer{stdout, stderr} {
+		if t, ok := w.(*terminal); ok {
+			defer t.end()
+		}
+	}
 	root := rootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := root, refusePassword(args)
+	if err == nil {
+		cmd, err = root.ExecuteContextC(ctx)
+	}
 	if err == nil {
 		return statusDone
 	}

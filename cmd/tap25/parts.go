@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"tap25/store"
 )
@@ -57,10 +58,19 @@ func (r *replay) fileKey(digest string) string {
 type capturesHeld struct {
 	parts []parts
 	held  []bool
-	now   int // the file being read
+	now   int      // the file being read
+	lock  *os.File // that keeps other replays of them out; nil: none
 }
 
-// lookUpCaptures asks the database which of the files it holds.
+// release lets other replays of these files go on.
+func (c *capturesHeld) release() {
+	if c != nil && c.lock != nil {
+		c.lock.Close()
+		c.lock = nil
+	}
+}
+
+// lookUpCaptures asks the database which of the files it holds, after any other replay of them on this machine has ended.
 func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) (*capturesHeld, error) {
 	c := &capturesHeld{}
 	for _, path := range paths {
@@ -73,6 +83,9 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) 
 			break // likewise
 		}
 		c.parts = append(c.parts, parts{key: r.fileKey(digest)})
+	}
+	if err := r.lock(ctx, s, c); err != nil {
+		return c, err
 	}
 	begun := -1
 	err := s.ask(ctx, func(db *store.DB) error {
@@ -99,6 +112,22 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) 
 		err = fmt.Errorf("%s: a replay --follow has begun it and not finished it: let that go on to its end, since here the rows that are there would be added again", paths[begun])
 	}
 	return c, err
+}
+
+// lock keeps other replays of the same files out until they are released. Where no lock file can be made, the keys still tell
+// afterwards, see note.
+func (r *replay) lock(ctx context.Context, s *stream, c *capturesHeld) (err error) {
+	_, database := replaySpool(resolveDB(r.db))
+	var keys []string
+	for _, p := range c.parts {
+		keys = append(keys, fmt.Sprintf("%s %q %s", database, s.cfg.sensor, p.key))
+	}
+	c.lock, err = lockCaptures(ctx, keys, func() { s.cfg.log.Info().Msg("waiting for another replay of these files") })
+	if err != nil && ctx.Err() == nil {
+		s.cfg.log.Warn().Err(err).Msg("another replay of these files at the same time would not be noticed before its end")
+		err = nil
+	}
+	return err
 }
 
 // errTwice is a file of a replay that was followed meanwhile, as far as the keys tell.
@@ -141,15 +170,27 @@ func (c *capturesHeld) note(ctx context.Context, s *stream) error {
 			keys = append(keys, p.numbered())
 		}
 	}
-	before := 0
-	err := s.ask(ctx, func(db *store.DB) (err error) {
+	begun, twice := time.Now(), false
+	worth := func(err error) bool { return !errors.Is(err, errBehind) || time.Since(begun) < standbysWithin }
+	err := s.again(ctx, worth, func(db *store.DB) error {
+		// That all is loaded is true of this server only where it has what another may have lost.
+		if err := s.lacks(ctx, db); err != nil {
+			return err
+		}
 		// Of some files only, it would have the next replay of all cut the rows of the others elsewhere, and add them again.
-		if before, err = db.Note(ctx, s.cfg.sensor, keys); err != nil {
+		before, err := db.Note(ctx, s.cfg.sensor, keys)
+		if err != nil {
 			return fmt.Errorf("note that files are loaded: %w", err)
 		}
-		return nil
+		// All of them: by another replay of the same, or where the answer was lost.
+		twice = twice || before > 0 && before < len(keys)
+		return s.standbysHave(ctx, db)
 	})
-	if err == nil && before > 0 && before < len(keys) { // all of them: by another replay of the same, or where the answer was lost
+	if errors.Is(err, errBehind) {
+		s.cfg.log.Warn().Msg("a standby has not received the last rows yet: if it takes the place of the database now, run the same command again")
+		err = nil
+	}
+	if err == nil && twice {
 		err = errTwice
 	}
 	return err

@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
 
 	"tap25/capture"
 )
@@ -29,7 +27,7 @@ func startProgress(w, rowsTo io.Writer, files *capture.Files, out *rows) *progre
 	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
 	report, every, end := lines(w, files, out), lineEvery, func() {}
 	if isTerminal(w) && !isTerminal(rowsTo) {
-		report, end = bar(w, files, out)
+		report, end = bar(unescaped(w), files, out)
 		every = barEvery
 	}
 	go func() {
@@ -50,11 +48,6 @@ func startProgress(w, rowsTo io.Writer, files *capture.Files, out *rows) *progre
 		}
 	}()
 	return p
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 func (p *progress) stop() {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 
 	"tap25/capture"
 	"tap25/reassembly"
+	"tap25/store"
 	"tap25/store/spool"
 )
 
@@ -35,6 +37,8 @@ type replay struct {
 
 	followDir string
 	retention string
+
+	endReaders time.Duration
 
 	stored   *streamStats // nil: none
 	held     *capturesHeld
@@ -80,7 +84,8 @@ func replayCommand() *cobra.Command {
 	r.limits.flags(flags)
 	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long a database that goes away is waited for")
 	flags.StringVar(&r.followDir, "follow", "", "directory whose capture files are read as they are completed, as from tcpdump -G, until a signal")
-	flags.StringVar(&r.retention, "retention", "2y", "with --follow: age at which days of the database are dropped, such as 2y, 24mo or 730d; 'never' keeps all")
+	flags.StringVar(&r.retention, "retention", "2y", "with --follow: age at which days of the database are dropped, such as 2y, 24mo or 730d, unless the database has stored a longer one; 'never' keeps all")
+	endReadersFlag(flags, &r.endReaders)
 	return cmd
 }
 
@@ -206,23 +211,17 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 		if err != nil {
 			return nil, err
 		}
-		cfg.dirs = freeSpools(base, replaySpool(resolveDB(r.db)))
+		name, _ := replaySpool(resolveDB(r.db))
+		cfg.dirs, cfg.spools = nil, filepath.Join(base, name)
 	}
 	s, err := openStream(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	cfg.log.Info().Bool("private_cluster", s.cluster != nil).Msg("database ready")
-	if total > 0 {
-		if total > longLook {
-			cfg.log.Info().Msg("looking whether the database holds these files")
-		}
-		if r.held, err = r.lookUpCaptures(ctx, s, paths); err != nil {
-			return nil, errors.Join(err, s.Close(ctx))
-		}
-		if n := r.held.count(); n > 0 {
-			cfg.log.Info().Msgf("the database holds %d of these files: their rows are not added again", n)
-		}
+	if err := r.askFirst(ctx, s, paths, total); err != nil {
+		r.held.release()
+		return nil, errors.Join(err, s.Close(ctx))
 	}
 	k := newKeyed(s, r.held)
 	out.sink, out.discard = k.emit, s.Discard
@@ -241,33 +240,71 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 		if err == nil && !broken {
 			err = r.held.note(ctx, s)
 		}
+		if err == nil && !broken && cfg.rereadable {
+			s.spool.Forget() // the same command run again adds what a failover has lost
+		}
+		r.held.release() // before Close, which may wait for those that wait for it
 		err = errors.Join(err, s.Close(ctx))
 		st := s.Stats()
 		r.stored, r.repeated = &st, k.repeated
 		if err == nil && !broken {
-			err = loadLeftovers(ctx, cfg, s.dir)
+			_, before := replaySpool(resolveDB(r.db))
+			err = loadLeftovers(ctx, cfg, s.dir, before)
 		}
 		return err
 	}, nil
 }
 
-// replaySpool begins the names of the directories where the rows of replays into a database wait.
-func replaySpool(dsn string) string {
-	if dsn == local {
-		return "replay"
+// askFirst asks whether this user may load under the sensor's name, before rows wait, and which of the files the database holds.
+func (r *replay) askFirst(ctx context.Context, s *stream, paths []string, total int64) (err error) {
+	err = s.ask(ctx, func(db *store.DB) error {
+		_, err := db.Loaded(ctx, s.cfg.sensor, "replay-") // which no segment is called
+		return err
+	})
+	if err != nil || total == 0 {
+		return err
 	}
-	where := dsn
-	if c, err := pgconn.ParseConfig(dsn); err == nil {
-		where = fmt.Sprintf("%s:%d/%s", c.Host, c.Port, c.Database)
+	if total > longLook {
+		s.cfg.log.Info().Msg("looking whether the database holds these files")
 	}
-	sum := sha256.Sum256([]byte(where))
-	return "replay-" + hex.EncodeToString(sum[:4])
+	if r.held, err = r.lookUpCaptures(ctx, s, paths); err != nil {
+		return err
+	}
+	if n := r.held.count(); n > 0 {
+		s.cfg.log.Info().Msgf("the database holds %d of these files: their rows are not added again", n)
+	}
+	return nil
 }
 
-// loadLeftovers loads what dead replays have left in other spools for the same database.
-func loadLeftovers(ctx context.Context, cfg streamConfig, but string) (err error) {
-	for _, dir := range cfg.dirs {
-		waits := func(f spool.File) bool { return f.State == spool.Waiting }
+// replaySpool begins the names of the directories where the rows of replays into a database wait: of one user's, since another
+// may not be let load under the same sensor's name. Before says how they began when users did not count.
+func replaySpool(dsn string) (name, before string) {
+	if dsn == local {
+		return "replay", "replay"
+	}
+	user, where := "", dsn
+	if c, err := pgconn.ParseConfig(dsn); err == nil {
+		user, where = c.User, fmt.Sprintf("%s:%d/%s", c.Host, c.Port, c.Database)
+	}
+	digest := func(s string) string {
+		sum := sha256.Sum256([]byte(s))
+		return "replay-" + hex.EncodeToString(sum[:4])
+	}
+	return digest(user + "@" + where), digest(where)
+}
+
+// loadLeftovers loads what dead replays have left in other spools for the same database. A spool that another process has, be it
+// the replay itself or one that loads what is left there, is left to that.
+func loadLeftovers(ctx context.Context, cfg streamConfig, but, before string) (err error) {
+	if cfg.spools == "" {
+		return nil // --spool named the directory
+	}
+	dirs, err := leftSpools(filepath.Dir(cfg.spools), filepath.Base(cfg.spools), before)
+	cfg.spools = ""
+	for _, dir := range dirs {
+		waits := func(f spool.File) bool {
+			return f.State != spool.Refused && f.State != spool.Damaged && f.State != spool.Newer
+		}
 		if files, inspectErr := spool.Inspect(dir); dir == but || inspectErr != nil || !slices.ContainsFunc(files, waits) {
 			continue
 		}
@@ -277,8 +314,10 @@ func loadLeftovers(ctx context.Context, cfg streamConfig, but string) (err error
 			continue
 		}
 		if openErr == nil {
-			openErr = s.Close(ctx)
-			cfg.log.Info().Int64("rows_added", s.Stats().loader.Added).Msg("loaded what an earlier replay has left")
+			openErr = errors.Join(s.settled(ctx), s.Close(ctx))
+			if st := s.Stats().loader; st.Added+st.Reloaded+st.Held > 0 {
+				cfg.log.Info().Int64("rows_added", st.Added+st.Reloaded).Msg("loaded what an earlier replay has left")
+			}
 		}
 		err = errors.Join(err, openErr)
 	}

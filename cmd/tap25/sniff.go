@@ -1,29 +1,35 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 )
 
 // sniffSettings are what flags, environment and configuration file say.
 type sniffSettings struct {
-	config     string
-	interfaces []string
-	db         string
-	spool      string
-	limits     spoolLimits
-	sensor     string
-	ports      []uint
-	workers    int
-	ringBytes  int
-	inline     bool
-	xdp        string
-	checksum   string
-	retention  string
-	json       bool
-	metrics    string
-	control    string
-	user       string
-	logLevel   string
+	config       string
+	interfaces   []string
+	db           string
+	spool        string
+	limits       spoolLimits
+	sensor       string
+	ports        []uint
+	workers      int
+	ringBytes    int
+	inline       bool
+	xdp          string
+	checksum     string
+	retention    string
+	endReaders   time.Duration
+	json         bool
+	metrics      string
+	metricsHosts []string
+	control      string
+	user         string
+	logLevel     string
+
+	exposedPassword bool // the configuration file holds one, and any user may read it
 }
 
 func sniffCommand() *cobra.Command {
@@ -70,8 +76,10 @@ func sniffFlags(cmd *cobra.Command, s *sniffSettings) {
 	f.BoolVar(&s.inline, "inline", false, "leave all frames to the host too, on an interface that carries its own traffic (of which only what arrives is seen)")
 	f.StringVar(&s.xdp, "xdp", "auto", "where the program runs: native (in the driver), generic (any driver, slower) or auto")
 	f.StringVar(&s.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
-	f.StringVar(&s.retention, "retention", "2y", "age at which days of the database are dropped, such as 2y, 24mo or 730d; 'never' keeps all")
+	f.StringVar(&s.retention, "retention", "2y", "age at which days of the database are dropped, such as 2y, 24mo or 730d, unless the database has stored a longer one; 'never' keeps all")
+	endReadersFlag(f, &s.endReaders)
 	f.StringVar(&s.metrics, "metrics", "", "address of /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
+	f.StringSliceVar(&s.metricsHosts, "metrics-host", nil, "name by which --metrics is asked, besides its address, localhost and the host name; may be repeated")
 	f.StringVar(&s.control, "control", "", "unix socket for tap25 status (default: control.sock in /run/tap25 for root, else in the state directory)")
 	f.StringVar(&s.user, "user", "", "user to become once attached, where started by root (default: whose the state directory is, with --db local the cluster's; else root without rights)")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")

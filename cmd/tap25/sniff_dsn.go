@@ -1,13 +1,14 @@
 package main
 
 import (
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"tap25/store"
 )
 
 // databasePorts are those that a connection to the database, and finding its server by name over TCP, takes.
@@ -25,12 +26,11 @@ func databasePorts(dsn string) []uint16 {
 
 // databaseFiles are those that the connection string, or else the environment, names, and that each connection reads.
 func databaseFiles(dsn string) (files []string) {
-	u, err := url.Parse(dsn)
-	isURL := err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql")
+	query, isURL := store.URLQuery(dsn)
 	for _, name := range []string{"sslrootcert", "sslcert", "sslkey", "passfile", "servicefile"} {
 		value := os.Getenv("PG" + strings.ToUpper(name))
 		if isURL {
-			if given := u.Query().Get(name); given != "" {
+			if given := query.Get(name); given != "" {
 				value = given
 			}
 		} else if m := regexp.MustCompile(`(?:^|\s)` + name + `\s*=\s*(?:'([^']*)'|(\S+))`).FindStringSubmatch(dsn); m != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -15,10 +16,32 @@ func (p *heartbeat) made(now time.Time) { p.at.Store(now.UnixNano()) }
 
 func (p *heartbeat) stuck(now time.Time) bool { return now.UnixNano()-p.at.Load() > int64(stuckAfter) }
 
-// ailments says what does not get on. A worker turns with every frame, or every 2 ms without one.
+// turns counts what one goroutine gets on with, so often that it has no time for the clock. A batch may take as long as it
+// likes: what counts is each part of it.
+type turns struct {
+	n atomic.Uint64
+
+	mu   sync.Mutex
+	seen uint64    // n at a look
+	at   time.Time // of the first look that saw so many
+}
+
+func (p *turns) made() { p.n.Add(1) }
+
+// stuck says whether nothing was made for stuckAfter, as far as the looks at it tell: there is one each second.
+func (p *turns) stuck(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := p.n.Load(); n != p.seen || p.at.IsZero() {
+		p.seen, p.at = n, now
+	}
+	return now.Sub(p.at) > stuckAfter
+}
+
+// ailments says what does not get on. A worker does with every frame, or every 2 ms without one.
 func (t *tap) ailments(now time.Time) (list []string) {
 	for _, w := range t.workers {
-		if now.UnixNano()-w.turned.Load() > int64(stuckAfter) {
+		if w.turns.stuck(now) {
 			list = append(list, "a worker stands still")
 		}
 	}

@@ -79,6 +79,42 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 	}
 }
 
+// TestTurns_ABatchThatGetsOnIsNotStuck looks each second, as the goroutine does that looks after the interfaces.
+func TestTurns_ABatchThatGetsOnIsNotStuck(t *testing.T) {
+	begin := time.Unix(1_800_000_000, 0)
+	slow := &tap{workers: []*worker{{}, {}}}
+	slow.checked.made(begin)
+	slow.out = &output{}
+	at := begin
+	second := func() []string {
+		at = at.Add(time.Second)
+		slow.checked.made(at)
+		return slow.ailments(at)
+	}
+	for i := range 100 { // one frame in fifteen seconds each, of a batch that never ends
+		if i%15 == 0 {
+			slow.workers[0].turns.made()
+			slow.workers[1].turns.made()
+		}
+		if list := second(); len(list) > 0 {
+			t.Fatalf("after %d s: %q", i, list)
+		}
+	}
+	var list []string
+	since := 0
+	for ; len(list) == 0 && since < 60; since++ {
+		slow.workers[0].turns.made()
+		list = second()
+	}
+	if strings.Join(list, ";") != "a worker stands still" || since > 25 {
+		t.Errorf("%q after %d s without a frame of one of two", list, since)
+	}
+	slow.workers[1].turns.made()
+	if list := second(); len(list) > 0 {
+		t.Errorf("it gets on again, but %q", list)
+	}
+}
+
 // TestSniff_ReadyWhileTheSpoolHasRoom stops the database, fills the spool, and starts the database again.
 func TestSniff_ReadyWhileTheSpoolHasRoom(t *testing.T) {
 	w := newWire(t)

@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"net"
+	"log"
 	"net/http"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
 )
 
 // collector turns the report into Prometheus metrics.
@@ -62,6 +62,10 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		one(counter, "rows_damaged_total", "Rows lost by damage to the spool's files.", s.Damaged)
 		one(gauge, "rows_waiting", "Rows in the spool.", s.Waiting)
 		one(counter, "rows_set_aside_total", "Rows that the database refused.", s.SetAside)
+		one(gauge, "rows_kept", "Loaded rows that stay in the spool for a while, for the case of a failover.", s.Kept)
+		one(counter, "rows_kept_short_total", "Loaded rows that left the spool before their time, since room was needed.", s.KeptShort)
+		one(gauge, "rows_reloading", "Rows that the database has lost and that wait again.", s.Reloading)
+		one(counter, "rows_reloaded_total", "Rows that the database had lost and that were loaded again.", s.Reloaded)
 		one(gauge, "database_away", "1: the database does not answer; the spool grows.", toInt(s.Away))
 	}
 }
@@ -74,11 +78,13 @@ func toInt(b bool) int64 {
 }
 
 // httpHandler serves /metrics, /livez and /readyz.
-func (t *tap) httpHandler() http.Handler {
+func (t *tap) httpHandler(l *boundedListener) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{t}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	evicted := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "tap25_http_connections_evicted_total",
+		Help: "Connections to this listener that were closed to make room for others."}, func() float64 { return float64(l.evicted.Load()) })
+	registry.MustRegister(collector{t}, evicted, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: mostAnswered}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { verdict(w, t.ailments(time.Now())) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		verdict(w, append(t.ailments(time.Now()), t.wants()...))
@@ -96,11 +102,26 @@ func verdict(w http.ResponseWriter, complaints []string) {
 }
 
 // serveHTTP serves until ctx ends.
-func (t *tap) serveHTTP(ctx context.Context, l net.Listener) {
-	server := &http.Server{Handler: t.httpHandler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+func (t *tap) serveHTTP(ctx context.Context, w *web) {
+	if err := w.serve(ctx, w.server(t.httpHandler(w.listener), log.New(&httpComplaints{log: t.log}, "", 0))); err != nil {
 		t.log.Error().Err(err).Msg("metrics are not served any more")
 	}
+}
+
+// httpComplaints logs that the HTTP server complains, not more than once a minute. Its words may hold addresses of those who ask.
+type httpComplaints struct {
+	log  zerolog.Logger
+	said alarm
+}
+
+// Write implements io.Writer.
+func (c *httpComplaints) Write(p []byte) (int, error) {
+	if c.said.rings(true) {
+		what := "a request could not be answered"
+		if strings.Contains(string(p), "Accept error") {
+			what = "connections cannot be taken: are there too many files open?"
+		}
+		c.log.Error().Msg("metrics: " + what)
+	}
+	return len(p), nil
 }

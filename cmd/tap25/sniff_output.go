@@ -41,7 +41,7 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 			close: func(context.Context) error { return out.flush() },
 		}, nil
 	}
-	cfg := streamConfig{db: s.db, limits: s.limits, sensor: s.sensor, log: log, stderr: cmd.ErrOrStderr()}
+	cfg := streamConfig{db: s.db, limits: s.limits, sensor: s.sensor, log: log, stderr: cmd.ErrOrStderr(), endReaders: afterwards(s.endReaders)}
 	if s.spool != "" {
 		cfg.dirs = []string{s.spool}
 	}
@@ -70,6 +70,7 @@ func reportOf(s streamStats) *storeReport {
 	return &storeReport{
 		Spooled: s.spool.Appended, Lost: s.spool.Lost + s.lost, Loaded: s.spool.Loaded, Waiting: s.spool.Waiting + s.spool.Open + s.spool.Buffered,
 		SetAside: s.spool.SetAside, Found: s.spool.Found, Damaged: s.spool.Damaged, Dropped: s.spool.Dropped, Away: s.loader.Err != nil,
+		Kept: s.spool.Kept, KeptShort: s.spool.KeptShort, Reloading: s.spool.Reentering, Reloaded: s.loader.Reloaded,
 	}
 }
 
@@ -147,8 +148,9 @@ func (h *loadHealth) ailing(now time.Time, s streamStats) (ailments, wants []str
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	// A database that is away is no ailment: the spool is there for it.
-	if s.spool.Loaded != h.loaded || s.spool.Waiting == 0 || s.loader.Err != nil || h.on.IsZero() {
-		h.loaded, h.on = s.spool.Loaded, now
+	loaded, waiting := s.spool.Loaded+s.spool.Reentered, s.spool.Waiting+s.spool.Reentering
+	if loaded != h.loaded || waiting == 0 || s.loader.Err != nil || h.on.IsZero() {
+		h.loaded, h.on = loaded, now
 	}
 	if now.Sub(h.on) > loadStuck {
 		ailments = append(ailments, "loads stand still")

@@ -63,7 +63,7 @@ type ringReport struct {
 }
 
 // storeReport is what became of the rows: rows = spooled + lost; spooled, with what was found at the start, = loaded +
-// waiting + set aside + damaged + dropped.
+// waiting + set aside + damaged + dropped. Those kept and reloaded are among the loaded ones, of this run or an earlier one.
 type storeReport struct {
 	Spooled  int64 `json:"spooled"`
 	Lost     int64 `json:"lost"`
@@ -74,6 +74,11 @@ type storeReport struct {
 	Damaged  int64 `json:"damaged"` // by the disk
 	Dropped  int64 `json:"dropped"` // at the end, which could not write them
 	Away     bool  `json:"database_away"`
+
+	Kept      int64 `json:"kept"`       // in segments that stay for a while after their load
+	KeptShort int64 `json:"kept_short"` // in those that went before their time, since room was needed
+	Reloading int64 `json:"reloading"`  // lost by the database, and waiting again
+	Reloaded  int64 `json:"reloaded"`   // and loaded again
 }
 
 // report gathers the counters. Each kind is read at its own moment, so that sums hold exactly only when nothing passes.
@@ -130,6 +135,7 @@ func (r *report) takeReassembly(s *reassembly.Stats) {
 		"bad checksums": s.BadChecksums, "conflicts": s.Conflicts, "bytes not compared": s.Uncompared, "ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted,
 		"half-open ended by silence": s.HalfOpenIdle, "holes given up for memory": s.HolesEvicted, "replies to no command": s.SMTP.Unsolicited,
 		"lines that are no replies": s.SMTP.Junk, "replies presumed": s.SMTP.Presumed, "limits met": s.SMTP.Overflows,
+		"commands given up for work": s.SMTP.GivenUp, "octets left unread": s.SMTP.Unread,
 		"fragments expired": s.Fragments.Expired, "fragments evicted": s.Fragments.Evicted, "bad fragments": s.Fragments.Bad,
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
 	"sync"
@@ -38,6 +37,7 @@ type tap struct {
 	started  time.Time
 	control  string // path of the socket
 	serve    []func(context.Context)
+	exposed  bool      // metrics are served to other hosts
 	checked  heartbeat // of the goroutine that looks after the interfaces
 }
 
@@ -101,14 +101,18 @@ func (t *tap) listen() (err error) {
 	starter := uint32(os.Getuid())
 	t.serve = append(t.serve, func(ctx context.Context) { t.serveControl(ctx, control, starter) })
 	if t.settings.metrics != "" {
-		l, err := net.Listen("tcp", t.settings.metrics)
+		w, err := listenHTTP(t.settings.metrics, t.settings.metricsHosts)
 		if err != nil {
 			return errors.Join(fmt.Errorf("serve metrics: %w; choose another address with --metrics", err), control.Close())
 		}
-		t.serve = append(t.serve, func(ctx context.Context) { t.serveHTTP(ctx, l) })
+		t.exposed = w.exposed
+		t.serve = append(t.serve, func(ctx context.Context) { t.serveHTTP(ctx, w) })
 	}
 	return nil
 }
+
+// exposedMetrics is what is said of an address of --metrics that is not of this host alone.
+const exposedMetrics = "served to every host that reaches the address, in the clear and without a password: bind 127.0.0.1, or let a firewall choose who may ask"
 
 // logStart says what runs, and what is not as it could be.
 func (t *tap) logStart(notes []string) {
@@ -125,6 +129,12 @@ func (t *tap) logStart(notes []string) {
 		if !l.Up {
 			t.log.Warn().Str("interface", l.Name).Msg("the interface is down: ip link set " + l.Name + " up")
 		}
+	}
+	if t.exposed {
+		t.log.Warn().Msg("metrics: " + exposedMetrics)
+	}
+	if t.settings.exposedPassword {
+		t.log.Warn().Msg("the configuration file holds a password and any user may read it: change the password, and chmod o-r the file")
 	}
 	for _, note := range notes {
 		t.log.Warn().Msg(note)
@@ -183,7 +193,11 @@ func (t *tap) lookAfterLinks(ctx context.Context) {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
-		t.checked.made(time.Now())
+		now := time.Now()
+		t.checked.made(now)
+		for _, w := range t.workers {
+			w.turns.stuck(now) // so that whoever asks seldom learns how long it has been
+		}
 		for _, c := range t.live.Check() {
 			e := t.log.Warn()
 			if c.Up && c.Err == nil {

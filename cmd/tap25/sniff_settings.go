@@ -67,9 +67,11 @@ func (s *sniffSettings) complete(flags *pflag.FlagSet) error {
 		return err
 	}
 	if s.config != "" {
-		if err := fromFile(cmd.Flags(), s.config); err != nil {
+		exposed, err := fromFile(cmd.Flags(), s.config)
+		if err != nil {
 			return err
 		}
+		s.exposedPassword = exposed
 	}
 	if s.workers == 0 {
 		s.workers = min(runtime.NumCPU(), 8)
@@ -84,29 +86,31 @@ func (s *sniffSettings) complete(flags *pflag.FlagSet) error {
 	return s.check()
 }
 
-// fromFile sets the flags that neither the command line nor the environment sets.
-func fromFile(flags *pflag.FlagSet, path string) error {
+// fromFile sets the flags that neither the command line nor the environment sets. It says whether the file holds a password that
+// any user may read.
+func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("read configuration: %w", err)
+		return false, fmt.Errorf("read configuration: %w", err)
 	}
 	k := koanf.New("\x00") // no key is divided
 	if err := k.Load(rawbytes.Provider(data), yaml.Parser()); err != nil {
-		return fmt.Errorf("read configuration %s: %w", path, err)
+		return false, fmt.Errorf("read configuration %s: %w", path, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.All())) {
 		f := flags.Lookup(name)
 		if f == nil || name == "config" || name == "help" {
-			return fmt.Errorf("read configuration %s: there is no setting %q; they are named like the flags of tap25 sniff", path, name)
+			return false, fmt.Errorf("read configuration %s: there is no setting %q; they are named like the flags of tap25 sniff", path, name)
 		}
 		if f.Changed {
 			continue
 		}
 		if err := setFlag(f, fileValues(k.Get(name))); err != nil {
-			return fmt.Errorf("read configuration %s: %s: %w", path, name, err)
+			return false, fmt.Errorf("read configuration %s: %s: %w", path, name, err)
 		}
 	}
-	return nil
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().Perm()&0o004 != 0 && hasPassword(k.String("db")), nil
 }
 
 func fileValues(v any) []string {
@@ -137,6 +141,11 @@ func (s *sniffSettings) check() error {
 		err = fmt.Errorf("--xdp %q is not auto, native or generic", s.xdp)
 	case !slices.Contains([]string{"debug", "info", "warn", "error"}, s.logLevel):
 		err = fmt.Errorf("--log-level %q is not debug, info, warn or error", s.logLevel)
+	}
+	for _, name := range s.metricsHosts {
+		if _, ok := hostName(name); err == nil && !ok {
+			err = fmt.Errorf("--metrics-host %q is not the name of a host", name)
+		}
 	}
 	if err == nil && s.retention != "never" {
 		if _, parseErr := store.ParseRetention(s.retention); parseErr != nil {
@@ -187,10 +196,12 @@ func (s *sniffSettings) unchangeable(next *sniffSettings) (names []string) {
 		differs bool
 	}{
 		{"interface", !slices.Equal(s.interfaces, next.interfaces)}, {"json", s.json != next.json}, {"db", s.db != next.db},
-		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.bytes != next.limits.bytes}, {"spool-age", s.limits.age != next.limits.age}, {"sensor", s.sensor != next.sensor}, {"workers", s.workers != next.workers},
+		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.bytes != next.limits.bytes}, {"spool-age", s.limits.age != next.limits.age}, {"spool-keep", s.limits.keep != next.limits.keep},
+		{"sensor", s.sensor != next.sensor}, {"workers", s.workers != next.workers},
 		{"ring-bytes", s.ringBytes != next.ringBytes}, {"inline", s.inline != next.inline}, {"xdp", s.xdp != next.xdp},
-		{"checksum", s.checksum != next.checksum}, {"metrics", s.metrics != next.metrics}, {"control", s.control != next.control},
-		{"user", s.user != next.user}, {"retention", s.retention != next.retention},
+		{"checksum", s.checksum != next.checksum}, {"metrics", s.metrics != next.metrics},
+		{"metrics-host", !slices.Equal(s.metricsHosts, next.metricsHosts)}, {"control", s.control != next.control},
+		{"user", s.user != next.user}, {"retention", s.retention != next.retention}, {"end-readers-after", s.endReaders != next.endReaders},
 	} {
 		if c.differs {
 			names = append(names, c.name)

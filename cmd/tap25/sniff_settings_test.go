@@ -50,7 +50,7 @@ func TestSniffSettings_MistakesAreNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"interfaces: eth1\n": `no setting "interfaces"`, "interface: eth1\nworkers: many\n": "workers", "interface: eth1\nport: 0\n": "not a TCP port",
 		"interface: eth1\nxdp: fast\n": "--xdp", "interface: [eth1, eth1]\n": "twice", "sensor: x\n": "no interface", "interface: eth1\nretention: long\n": "--retention",
-		"interface: eth1\nspool-bytes: 3000\n": "--spool-bytes",
+		"interface: eth1\nspool-bytes: 3000\n": "--spool-bytes", "interface: eth1\nmetrics-host: ['a b']\n": "--metrics-host",
 	} {
 		if _, err := settingsOf(t, "--config", configFile(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)

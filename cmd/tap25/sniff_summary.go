@@ -37,6 +37,9 @@ func (r *report) summary(w io.Writer) {
 	if s := r.Store; s != nil {
 		line("spool", "%d%s", s.Spooled+s.Lost, nonZero(counts(count{"spooled", s.Spooled}, count{"lost", s.Lost})))
 		line("database", "%d rows loaded%s", s.Loaded, nonZero(counts(count{"waiting", s.Waiting}, count{"set aside", s.SetAside}, count{"damaged", s.Damaged}, count{"dropped", s.Dropped})))
+		if s.Reloaded+s.Reloading > 0 {
+			line("reloaded", "%d rows that the database had lost%s", s.Reloaded, nonZero(counts(count{"waiting", s.Reloading})))
+		}
 	}
 	if met := nonZero(named(r.Met)); met != "" {
 		line("met", "%s", met[2:len(met)-1])

@@ -26,7 +26,8 @@ type worker struct {
 
 	published atomic.Pointer[workerCounts]
 	ports     atomic.Pointer[[]uint16] // to be taken up
-	turned    atomic.Int64             // Unix nanoseconds when it last looked at the clock
+	turns     turns                    // frames, and turns without one
+	turned    time.Time                // when it last looked at the clock
 	busy      int
 }
 
@@ -49,6 +50,7 @@ func (w *worker) run() error {
 	var f capture.Frame
 	for {
 		err := w.source.Next(&f)
+		w.turns.made()
 		if w.ports.Load() != nil { // before the first frame that was taken for them
 			w.asm.SetPorts(*w.ports.Swap(nil))
 		}
@@ -87,13 +89,13 @@ func (w *worker) lost(n uint64) {
 func (w *worker) look() {
 	w.busy = 0
 	now := time.Now()
-	if now.UnixNano()-w.turned.Load() >= int64(publishEvery) {
+	if now.Sub(w.turned) >= publishEvery {
 		w.publish(now)
 	}
 }
 
 func (w *worker) publish(now time.Time) {
-	w.turned.Store(now.UnixNano())
+	w.turned = now
 	c := w.counts
 	c.Reassembly = w.asm.Stats()
 	w.published.Store(&c)

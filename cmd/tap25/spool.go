@@ -30,11 +30,11 @@ func spoolCommand() *cobra.Command {
 	}
 	for _, c := range []struct {
 		use, short string
-		run        func(files []spool.File, stdout, stderr io.Writer) error
+		run        func(files []spool.File, one bool, stdout, stderr io.Writer) error
 	}{
-		{"ls [DIR]", "List the segments, oldest first, and the files of what was refused or damaged", spoolList},
+		{"ls [DIR]", "List the segments, oldest first, those that are loaded and kept too, and the files of what was refused or damaged", spoolList},
 		{"verify [DIR]", "Read every segment and tell what is damaged", spoolVerify},
-		{"dump [DIR]", "Print the rows of the segments that wait, as JSON lines; DIR may be one file, also one of refused rows", spoolDump},
+		{"dump [DIR]", "Print the rows of the segments that wait, as JSON lines; DIR may be one file, also one of refused or kept rows", spoolDump},
 	} {
 		cmd.AddCommand(&cobra.Command{
 			Use: c.use, Short: c.short, Args: usageArgs(cobra.MaximumNArgs(1)),
@@ -43,7 +43,8 @@ func spoolCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.run(files, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				one := len(files) == 1 && len(args) == 1 && files[0].Path == args[0]
+				return c.run(files, one, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			},
 		})
 	}
@@ -77,12 +78,12 @@ func spoolFiles(args []string) (files []spool.File, err error) {
 	return files, nil
 }
 
-func spoolList(files []spool.File, stdout, _ io.Writer) error {
+func spoolList(files []spool.File, _ bool, stdout, _ io.Writer) error {
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "BEGUN\tSTATE\tRECORDS\tBYTES\tKEY")
 	for _, f := range files {
 		records := "-" // only reading it would tell
-		if f.State == spool.Waiting {
+		if f.State == spool.Waiting || f.State == spool.Kept {
 			records = fmt.Sprint(f.Records)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", time.UnixMicro(int64(f.Sequence)).UTC().Format(time.RFC3339), f.State, records, f.Bytes, f.Key)
@@ -90,7 +91,7 @@ func spoolList(files []spool.File, stdout, _ io.Writer) error {
 	return w.Flush()
 }
 
-func spoolVerify(files []spool.File, stdout, stderr io.Writer) error {
+func spoolVerify(files []spool.File, _ bool, stdout, stderr io.Writer) error {
 	segments, records, bad := 0, 0, 0
 	for _, f := range files {
 		name := filepath.Base(f.Path)
@@ -124,12 +125,12 @@ func spoolVerify(files []spool.File, stdout, stderr io.Writer) error {
 	return nil
 }
 
-func spoolDump(files []spool.File, stdout, stderr io.Writer) error {
+// spoolDump prints the rows that wait; those that were refused, or are loaded, where one file is asked for.
+func spoolDump(files []spool.File, one bool, stdout, stderr io.Writer) error {
 	w := bufio.NewWriter(stdout)
 	var failed error
-	one := len(files) == 1 // refused rows are asked for by their file
 	for _, f := range files {
-		if f.State == spool.Damaged || f.State == spool.Refused && !one {
+		if f.State == spool.Damaged || (f.State == spool.Refused || f.State == spool.Kept) && !one {
 			continue
 		}
 		_, groups, d, err := spool.ReadFile(f.Path)

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +42,24 @@ func spoolOf(t *testing.T, envelopes ...*smtp.Envelope) (dir string, segment spo
 	return dir, segment
 }
 
+// keptSpool is a spool whose only segment is loaded.
+func keptSpool(t *testing.T, e *smtp.Envelope) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	s, err := spool.Open(spool.Config{Dir: dir, Sensor: "tap", Keep: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := errors.Join(s.Append(store.AppendRow(nil, e)), s.Seal("a key")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Loaded(s.Sealed()[0], spool.Damage{}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func TestSpool_ListsVerifiesAndDumps(t *testing.T) {
 	side := netip.MustParseAddrPort("192.0.2.1:25")
 	from := "a@example.org"
@@ -72,6 +92,17 @@ func TestSpool_ListsVerifiesAndDumps(t *testing.T) {
 	}
 	if out, errs := tap25(0, "spool", "dump", segment.Path+".refused"); strings.Count(out, "\n") != 1 || !strings.Contains(errs, "22021") {
 		t.Errorf("dump of refused rows: %d bytes, %s", len(out), errs)
+	}
+	kept := keptSpool(t, one)
+	if out, _ := tap25(0, "spool", "dump", kept); out != "" {
+		t.Errorf("dump gives %d bytes of what is loaded", len(out))
+	}
+	if out, _ := tap25(0, "spool", "ls", kept); !strings.Contains(out, " kept ") || !strings.Contains(out, " 1 ") {
+		t.Errorf("ls:\n%s", out)
+	}
+	file, _ := filepath.Glob(filepath.Join(kept, "*.kept"))
+	if out, _ := tap25(0, "spool", "dump", file[0]); strings.Count(out, "\n") != 1 {
+		t.Errorf("dump of a file that is kept gives %d bytes", len(out))
 	}
 	data, err := os.ReadFile(segment.Path)
 	if err != nil {

@@ -47,8 +47,13 @@ func dbStatus() *cobra.Command {
 					s.Server, s.Version, s.Partitions, s.Rows, s.Bytes, s.BytesPerRow, when(s.Oldest), when(s.Newest))
 				fmt.Fprintf(w, "finished days\t%d summarized, %d reindexed\n", s.Summarized, s.Reindexed)
 				fmt.Fprintf(w, "held\t%d\nmisdated\t%d\nexpired days\t%d\nloads\t%d\nlast load\t%s\n", s.Held, s.Misdated, s.Expired, s.Loads, loaded)
+				fmt.Fprintf(w, "retention\t%s\naccesses\t%d, and %d numbers of undone or refused ones\n", s.Retention, s.Accesses, s.Missing)
 				fmt.Fprintf(w, "spool\t%d segments with %d rows wait, %d bytes in all\noldest waiting\t%s\nset aside\t%d rows\n",
 					waiting.Segments, waiting.Rows, waiting.Bytes, when(waiting.Oldest), waiting.SetAside)
+				fmt.Fprintf(w, "kept\t%d segments with %d rows that are loaded\n", waiting.Kept, waiting.KeptRows)
+				for _, day := range s.Late {
+					fmt.Fprintf(w, "warning\t%s\n", day)
+				}
 				if s.Warning != "" {
 					fmt.Fprintf(w, "warning\t%s\n", s.Warning)
 				}
@@ -68,6 +73,8 @@ type spoolStatus struct {
 	Bytes    int64      `json:"bytes"` // of all files
 	Oldest   *time.Time `json:"oldest_waiting"`
 	SetAside int64      `json:"set_aside"` // rows that a database has refused
+	Kept     int        `json:"kept_segments"`
+	KeptRows int64      `json:"kept_rows"` // loaded, and there for the case of a failover
 }
 
 func waitingInSpools() (s spoolStatus, err error) {
@@ -84,6 +91,9 @@ func waitingInSpools() (s spoolStatus, err error) {
 			}
 			s.Segments++
 			s.Rows += int64(f.Records)
+		case spool.Kept:
+			s.Kept++
+			s.KeptRows += int64(f.Records)
 		case spool.Refused:
 			if file, _, _, err := spool.ReadFile(f.Path); err == nil {
 				s.SetAside += int64(file.Records)

@@ -117,7 +117,7 @@ func (r *report) show(w io.Writer, before *report, over bool) error {
 	}
 	text := b.String()
 	if over {
-		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
+		w, text = unescaped(w), "\x1b[H"+strings.ReplaceAll(shown(text), "\n", "\x1b[K\n")+"\x1b[J"
 	}
 	_, err := io.WriteString(w, text)
 	return err
@@ -161,6 +161,9 @@ func (r *report) write(w io.Writer, before *report) error {
 		line("loaded", s.Loaded, b.Loaded)
 		line("waiting in the spool", s.Waiting, b.Waiting)
 		line("set aside", s.SetAside, b.SetAside)
+		line("kept after their load", s.Kept, b.Kept)
+		line("lost by the database, reloaded", s.Reloaded, b.Reloaded)
+		line("lost by the database, waiting", s.Reloading, b.Reloading)
 	}
 	return t.Flush()
 }

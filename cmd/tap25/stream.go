@@ -23,9 +23,12 @@ import (
 type streamConfig struct {
 	db        string   // --db
 	dirs      []string // of the spool: the first that no other process has; none: below the state directory, by the sensor's name
+	spools    string   // instead of dirs, where many processes need a spool each: the first of spools-0, spools-1, … that is free
 	limits    spoolLimits
 	sensor    string
 	retention store.Retention // enforced hourly, where the database lets this user; zero: not
+
+	endReaders time.Duration // see store.ExpireConfig
 
 	waits      bool          // Emit waits for room
 	rereadable bool          // what Seal has not sealed is dropped at the end, since the source gives it again
@@ -91,9 +94,9 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx)) // what an interruption leaves whole is loaded still
 	s.append, s.seal = s.spool.Append, s.spool.Seal
 	if cfg.waits {
-		wait := ctx
-		if cfg.rereadable {
-			wait = interrupted
+		wait := interrupted
+		if !cfg.rereadable {
+			wait = s.graceAfter(interrupted)
 		}
 		s.append = func(record []byte) error { return s.spool.AppendWait(wait, record) }
 		s.seal = func(key string) error { return s.sealWait(wait, key) }
@@ -108,6 +111,16 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 	return s, nil
 }
 
+// grace is how long rows that cannot be read again wait for room in the spool after an interruption.
+const grace = time.Second
+
+// graceAfter ends so long after ctx, as room may come at once; rows that find none are lost, and counted.
+func (s *stream) graceAfter(ctx context.Context) context.Context {
+	wait, end := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(grace, end) })
+	return wait
+}
+
 // connect opens the database for loading. A private cluster is started, also where it has died, and migrated.
 func (s *stream) connect(ctx context.Context) (*store.DB, error) {
 	if s.cluster != nil {
@@ -118,7 +131,7 @@ func (s *stream) connect(ctx context.Context) (*store.DB, error) {
 			return nil, err
 		}
 	}
-	db, err := store.Open(ctx, s.dsn)
+	db, err := store.OpenWritable(ctx, s.dsn)
 	if s.cluster != nil && (errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED)) {
 		return nil, fmt.Errorf("%w: %w", errGone, err)
 	}
@@ -157,9 +170,9 @@ func (s *stream) passes() func(error) bool {
 	}
 }
 
-// ask asks the database, on a connection of its own, again while the patience lasts.
+// ask asks the database, on a connection of its own, again while the patience lasts and waiting may help.
 func (s *stream) ask(ctx context.Context, question func(*store.DB) error) error {
-	return s.again(ctx, func(error) bool { return true }, question)
+	return s.again(ctx, func(err error) bool { return !store.Hopeless(err) }, question)
 }
 
 // again asks again after each error that is worth it, while the patience lasts.

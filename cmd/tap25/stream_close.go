@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"tap25/store"
 )
 
 // errAway is a database that was away for too long, or that will not take rows before somebody has changed something.
@@ -21,12 +23,12 @@ func (s *stream) Close(ctx context.Context) error {
 	if s.cluster != nil {
 		closed = errors.Join(closed, s.cluster.Release())
 	}
-	if waiting := s.spool.Stats().Waiting; waiting > 0 {
+	if after := s.spool.Stats(); after.Waiting+after.Reentering > 0 {
 		reason := st.loader.Err
 		if reason == nil {
 			reason = errors.New("there was no time left to load them")
 		}
-		closed = errors.Join(fmt.Errorf("%w: %d rows wait in %s, and the same command loads them when it is run again: %w", errAway, waiting, s.dir, reason), closed)
+		closed = errors.Join(fmt.Errorf("%w: %d rows wait in %s, and the same command loads them when it is run again: %w", errAway, after.Waiting+after.Reentering, s.dir, reason), closed)
 	}
 	return errors.Join(sealed, closed)
 }
@@ -45,6 +47,45 @@ func (s *stream) drain(ctx context.Context) (sealed error) {
 		}
 	}
 	return sealed
+}
+
+// settled waits until the database has all that waits and all that is kept, as long as the patience lasts.
+func (s *stream) settled(ctx context.Context) error {
+	return s.ask(ctx, func(db *store.DB) error { return s.lacks(ctx, db) })
+}
+
+// errLost is a database that has taken the place of another and lacks rows, which the loader enters again.
+var errLost = errors.New("the database has lost rows, which are entered again")
+
+// lacks is errLost where a database lacks what another connection has loaded.
+func (s *stream) lacks(ctx context.Context, db *store.DB) error {
+	idle := s.loader.Idle()
+	lost, err := db.Missing(ctx, s.spool.Kept())
+	switch {
+	case err != nil:
+		return err
+	case !idle || s.spool.Stats().Reentering > 0:
+		return errLost
+	case len(lost) > 0:
+		s.loader.Recheck()
+		return errLost
+	}
+	return nil
+}
+
+// standbysWithin is how long the end of a replay waits for the standbys of a pair.
+const standbysWithin = 10 * time.Second
+
+// errBehind is a standby that has not received all that the database has.
+var errBehind = errors.New("a standby has not received the last rows")
+
+// standbysHave is errBehind where a standby among the hosts of the URL lacks some of what is loaded.
+func (s *stream) standbysHave(ctx context.Context, db *store.DB) error {
+	behind, err := db.Behind(ctx, s.dsn)
+	if err == nil && behind > 0 {
+		return errBehind
+	}
+	return err
 }
 
 func (s *stream) givenUp() bool {

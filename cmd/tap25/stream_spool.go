@@ -3,8 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,42 +21,68 @@ import (
 type spoolLimits struct {
 	bytes int64
 	age   time.Duration
+	keep  time.Duration // how long what is loaded stays
 }
 
 // flags adds those that set the limits.
 func (l *spoolLimits) flags(f *pflag.FlagSet) {
 	f.Int64Var(&l.bytes, "spool-bytes", 10<<30, "size that the spool may reach; it also leaves 64 MiB of the disk free, or a sixteenth of a small one")
 	f.DurationVar(&l.age, "spool-age", 0, "the spool takes no more rows while its oldest wait for longer, such as 720h (default any time)")
+	f.DurationVar(&l.keep, "spool-keep", 10*time.Minute, "how long loaded rows stay in the spool, to be entered again where a standby without them becomes the database; "+
+		"a quarter of --spool-bytes at most, and they go first when room is needed; 0 deletes them at once")
 }
+
+// mostKeep is what --spool-keep may be: the database forgets the names of segments after a month.
+const mostKeep = 10 * 24 * time.Hour
 
 // check refuses what makes no sense.
 func (l *spoolLimits) check() error {
-	if l.bytes < 2*partBytes || l.age < 0 {
-		return &usageError{fmt.Errorf("--spool-bytes must be %d at least, twice what is sealed at once, and --spool-age not negative", 2*partBytes)}
+	if l.bytes < 2*partBytes || l.age < 0 || l.keep < 0 || l.keep > mostKeep {
+		return &usageError{fmt.Errorf("--spool-bytes must be %d at least, twice what is sealed at once, --spool-age not negative, and --spool-keep from 0 to %s", 2*partBytes, mostKeep)}
 	}
 	return nil
 }
 
-func (s *stream) openSpool() error {
-	dirs := s.cfg.dirs
-	if len(dirs) == 0 {
-		base, err := spoolBase()
-		if err != nil {
-			return err
-		}
-		dirs = []string{filepath.Join(base, sensorDir(s.cfg.sensor))}
+// mostReplays bounds the replays into one database that run on one machine at once, and so the directories of their spools:
+// the first that is free is used again.
+const mostReplays = 1000
+
+// spoolDirs are the directories that the spool may have, in the order in which they are tried.
+func (s *stream) spoolDirs() (iter.Seq[string], error) {
+	switch {
+	case s.cfg.spools != "":
+		return func(yield func(string) bool) {
+			for n := 0; n < mostReplays && yield(fmt.Sprintf("%s-%d", s.cfg.spools, n)); n++ {
+			}
+		}, nil
+	case len(s.cfg.dirs) > 0:
+		return slices.Values(s.cfg.dirs), nil
 	}
-	cfg := spool.Config{Sensor: s.cfg.sensor, Rereadable: s.cfg.rereadable, MaxBytes: s.cfg.limits.bytes, MaxAge: s.cfg.limits.age}
+	base, err := spoolBase()
+	return slices.Values([]string{filepath.Join(base, sensorDir(s.cfg.sensor))}), err
+}
+
+// openSpool opens the first of the directories that no other process has. To open it is to lock it, so of several processes that
+// try at once each gets one of its own.
+func (s *stream) openSpool() error {
+	dirs, err := s.spoolDirs()
+	if err != nil {
+		return err
+	}
+	cfg := spool.Config{Sensor: s.cfg.sensor, Rereadable: s.cfg.rereadable, MaxBytes: s.cfg.limits.bytes, MaxAge: s.cfg.limits.age, Keep: s.cfg.limits.keep}
 	if s.cfg.waits { // Seal alone cuts
 		cfg.SegmentRecords, cfg.SegmentBytes, cfg.SegmentAge = -1, -1, -1
 	}
-	var err error
-	for _, cfg.Dir = range dirs {
+	for cfg.Dir = range dirs {
 		if s.spool, err = spool.Open(cfg); err == nil || !errors.Is(err, spool.ErrBusy) {
 			break
 		}
 	}
-	if s.dir = cfg.Dir; errors.Is(err, spool.ErrBusy) {
+	s.dir = cfg.Dir
+	switch {
+	case errors.Is(err, spool.ErrBusy) && s.cfg.spools != "":
+		err = fmt.Errorf("%w: %d replays into this database run already: wait until one has ended, or name a directory with --spool", err, mostReplays)
+	case errors.Is(err, spool.ErrBusy):
 		err = fmt.Errorf("%w: if it is for another tap, name that with --sensor, or another directory with --spool", err)
 	}
 	return err
@@ -78,13 +107,20 @@ func sensorDir(sensor string) string {
 	return b.String()
 }
 
-// freeSpools lists the spools below base whose names begin with prefix and a number, and behind them one more.
-func freeSpools(base, prefix string) (dirs []string) {
-	for n := 0; ; n++ {
-		dir := filepath.Join(base, fmt.Sprintf("%s-%d", prefix, n))
-		dirs = append(dirs, dir)
-		if _, err := os.Stat(dir); err != nil {
-			return dirs
+// leftSpools lists the spools in a directory whose names are one of these, a hyphen and a number.
+func leftSpools(base string, names ...string) (dirs []string, err error) {
+	entries, err := os.ReadDir(base)
+	if err != nil {
+		return nil, fmt.Errorf("list the spools: %w", err)
+	}
+	for _, e := range entries {
+		i := strings.LastIndexByte(e.Name(), '-')
+		if i < 0 || !e.IsDir() || !slices.Contains(names, e.Name()[:i]) {
+			continue
+		}
+		if n, err := strconv.ParseUint(e.Name()[i+1:], 10, 16); err == nil && n < mostReplays {
+			dirs = append(dirs, filepath.Join(base, e.Name()))
 		}
 	}
+	return dirs, nil
 }

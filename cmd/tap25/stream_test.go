@@ -50,6 +50,43 @@ func TestStream_SpoolKeepsItsLimit(t *testing.T) {
 	}
 }
 
+// A pipe's rows wait for room in the spool, but not once a signal has come: then what finds no room is lost, and counted.
+func TestStream_AnInterruptionEndsTheWaitForRoom(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	s, err := openStream(ctx, streamConfig{db: nowhere, dirs: []string{filepath.Join(t.TempDir(), "spool")}, limits: spoolLimits{bytes: 1 << 20},
+		sensor: "tap", waits: true, log: zerolog.Nop(), stderr: os.Stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var emitted atomic.Int64
+	ended := make(chan bool)
+	go func() {
+		defer close(ended)
+		for n := 0; ctx.Err() == nil || s.Stats().lost == 0; n++ {
+			s.Emit(envelope(n))
+			emitted.Add(1)
+		}
+	}()
+	before := int64(-1)
+	awaitFor(t, time.Minute, "the spool to be full", func() bool {
+		still := emitted.Load() == before && before > 0
+		before = emitted.Load()
+		time.Sleep(200 * time.Millisecond)
+		return still && emitted.Load() == before
+	})
+	interrupt()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("it waits on")
+	}
+	s.Close(ctx) // which says that rows wait
+	if st := s.Stats(); st.lost == 0 || st.spool.Appended+st.lost != emitted.Load() {
+		t.Errorf("%d rows: %d appended, %d lost", emitted.Load(), st.spool.Appended, st.lost)
+	}
+}
+
 // What takes connections and drops them may be a server that comes up: it is waited for, and that is said.
 func TestStream_BeginsByWaitingForAServerThatDropsItsConnections(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tap25/store"
@@ -36,15 +38,30 @@ func (s *stream) upkeepOnce(ctx context.Context) error {
 	}
 	defer db.Close()
 	oldest := fmt.Sprintf("%016x", time.Now().UnixMicro())
-	if sealed := s.spool.Sealed(); len(sealed) > 0 {
-		oldest = min(oldest, fmt.Sprintf("%016x", sealed[0].Sequence))
+	for _, seg := range slices.Concat(s.spool.Sealed(), s.spool.Kept()) {
+		oldest = min(oldest, fmt.Sprintf("%016x", seg.Sequence))
 	}
-	report, err := db.Upkeep(ctx, s.cfg.sensor, oldest, store.ExpireConfig{Retention: s.cfg.retention, Version: version()})
+	report, err := db.Upkeep(ctx, s.cfg.sensor, oldest, store.ExpireConfig{Retention: s.cfg.retention, Version: version(), EndReaders: s.cfg.endReaders})
+	if report.Shorter {
+		s.cfg.log.Warn().Time("kept_from", report.Cutoff).Msg("the database keeps days for longer than --retention: 'tap25 db expire --change-retention' stores another")
+	}
 	for _, d := range report.Dropped {
 		s.cfg.log.Info().Str("kind", d.Kind).Time("day", d.Day).Int64("rows", d.Rows).Int64("bytes", d.Bytes).Int64("held", d.Kept).Msg("dropped what is older than the retention")
 	}
+	for _, u := range report.Ended {
+		s.cfg.log.Warn().Str("login", u.Login).Str("application", u.Application).Msg("ended a session that kept a day from being dropped")
+	}
+	for _, d := range report.Busy {
+		for _, u := range d.Users {
+			s.cfg.log.Warn().Time("day", d.Day).Str("login", u.Login).Str("application", u.Application).Str("reason", u.Reason).Msg("a day is in use and cannot be dropped yet")
+		}
+	}
 	for _, d := range report.Finished {
 		s.cfg.log.Info().Time("day", d.Day).Bool("summarized", d.Summarized).Int64("index_bytes_before", d.Before).Int64("index_bytes", d.After).Msg("finished a day that is over")
+	}
+	if errors.Is(err, store.ErrPooled) {
+		s.cfg.log.Warn().Err(err).Msg("the rest of the database's upkeep is done")
+		return nil
 	}
 	if err != nil && ctx.Err() == nil {
 		s.cfg.log.Error().Err(err).Msg("the database's upkeep failed; it is tried again")

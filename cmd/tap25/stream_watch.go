@@ -10,10 +10,11 @@ import (
 type watcher struct {
 	s *stream
 
-	failing, full, broken alarm
-	failed, told          bool
+	failing, full, broken, short alarm
+	failed, told                 bool
 
 	lost, aside, damaged, left int64 // told of so far
+	kept, reloaded             int64
 }
 
 // watch looks each second, and a last time at the end.
@@ -58,25 +59,35 @@ func (w *watcher) disk(st streamStats) {
 		log.Error().Int64("rows_lost", st.spool.Lost).Int64("spool_bytes", st.spool.Bytes).Msg("the spool is full: rows are lost, capture goes on")
 	}
 	w.lost = st.spool.Lost
+	// A replay that is interrupted is run again, which adds what is missing.
+	if w.s.cfg.patience == 0 && w.short.rings(st.spool.KeptShort > w.kept) {
+		log.Warn().Int64("rows", st.spool.KeptShort-w.kept).Msg("loaded rows stay in the spool for less than --spool-keep, since room is needed: a failover may lose some")
+		w.kept = st.spool.KeptShort
+	}
 	if w.broken.rings(st.spool.LastFault != nil) {
 		log.Error().Err(st.spool.LastFault).Int64("rows_in_memory", st.spool.Buffered).Msg("the spool cannot be written; rows wait in memory")
 	}
 }
 
-// losses tells of rows that somebody has to look after.
+// losses tells of rows that somebody has to look after, and of those that were saved.
 func (w *watcher) losses(st streamStats) {
 	log := w.s.cfg.log
+	if n := st.loader.Reloaded - w.reloaded; n > 0 && st.spool.Reentering == 0 {
+		log.Warn().Int64("rows", n).Msg("the database had lost rows that it had committed, as after a failover: they were entered again")
+		w.reloaded = st.loader.Reloaded
+	}
 	if n := st.spool.SetAside - w.aside; n > 0 {
 		log.Error().Int64("rows", n).Str("spool", w.s.dir).Msg("the database refused rows, which were set aside; see 'tap25 spool ls' and 'tap25 spool dump FILE'")
 	}
-	if n := st.spool.Damaged - w.damaged; n > 0 {
+	damaged := st.spool.Damaged + st.spool.KeptDamaged
+	if n := damaged - w.damaged; n > 0 {
 		log.Error().Int64("rows", n).Str("spool", w.s.dir).Msg("rows were lost to damage on the spool's disk; the damaged bytes are kept beside it")
 	}
 	left := st.spool.Newer + st.spool.Unrecovered + st.loader.Unread
 	if n := left - w.left; n > 0 {
 		log.Error().Int64("files", n).Str("spool", w.s.dir).Msg("files of the spool cannot be read, or are of a newer tap25: they are left where they are; see 'tap25 spool verify'")
 	}
-	w.aside, w.damaged, w.left = st.spool.SetAside, st.spool.Damaged, left
+	w.aside, w.damaged, w.left = st.spool.SetAside, damaged, left
 }
 
 // alarm says once a minute that something goes on.

@@ -47,7 +47,7 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, rows int64) {
 		count{"bad checksums", s.BadChecksums}, count{"conflicts", s.Conflicts}, count{"bytes not compared", s.Uncompared}, count{"ignored resets", s.IgnoredResets},
 		count{"half-open evicted", s.HalfOpenEvicted}, count{"half-open ended by silence", s.HalfOpenIdle}, count{"replies to no command", s.SMTP.Unsolicited},
 		count{"holes given up for memory", s.HolesEvicted}, count{"lines that are no replies", s.SMTP.Junk}, count{"replies presumed", s.SMTP.Presumed},
-		count{"limits met", s.SMTP.Overflows})); troubles != "" {
+		count{"limits met", s.SMTP.Overflows}, count{"commands given up for work", s.SMTP.GivenUp}, count{"octets left unread", s.SMTP.Unread})); troubles != "" {
 		line("met", "%s", strings.Trim(troubles, " ()"))
 	}
 	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(r.frames)/seconds, float64(r.octets)/1e6/seconds)
@@ -65,6 +65,9 @@ func stored(line func(name, format string, args ...any), s streamStats) {
 		count{"loaded", s.spool.Loaded}, count{"waiting", s.spool.Waiting + s.spool.Open + s.spool.Buffered}, count{"set aside", s.spool.SetAside},
 		count{"damaged", s.spool.Damaged}, count{"left for the next replay", s.spool.Dropped + s.left})))
 	line("database", "%d rows added%s", s.loader.Added, nonZero(counts(count{"already there", s.loader.Held})))
+	if s.loader.Reloaded+s.spool.Reentering > 0 {
+		line("reloaded", "%d rows that the database had lost%s", s.loader.Reloaded, nonZero(counts(count{"waiting", s.spool.Reentering})))
+	}
 }
 
 func counts(list ...count) iter.Seq2[string, int64] {

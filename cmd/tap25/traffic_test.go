@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"tap25/reassembly/hostile"
 )
 
 // traffic writes a capture of IPv4 packets as fast as it is read, for bounds that no file could show.
@@ -61,50 +63,9 @@ func (f *traffic) packet(ip []byte) {
 	f.packets++
 }
 
-// checksum is RFC 1071's.
-func checksum(sum uint32, b []byte) uint16 {
-	for ; len(b) > 1; b = b[2:] {
-		sum += uint32(binary.BigEndian.Uint16(b))
-	}
-	if len(b) > 0 {
-		sum += uint32(b[0]) << 8
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
-}
-
-// ipv4 makes a packet of a protocol; field is flags and fragment offset as RFC 791 has them.
-func ipv4(src, dst netip.Addr, proto uint8, id, field uint16, body []byte) []byte {
-	b := make([]byte, 20, 20+len(body))
-	b[0], b[8], b[9] = 0x45, 64, proto
-	binary.BigEndian.PutUint16(b[2:], uint16(20+len(body)))
-	binary.BigEndian.PutUint16(b[4:], id)
-	binary.BigEndian.PutUint16(b[6:], field)
-	copy(b[12:], src.AsSlice())
-	copy(b[16:], dst.AsSlice())
-	binary.BigEndian.PutUint16(b[10:], checksum(0, b))
-	return append(b, body...)
-}
-
 // segment writes a TCP segment.
 func (f *traffic) segment(src, dst netip.AddrPort, flags uint8, seq, ack uint32, payload string) {
-	b := make([]byte, 20+len(payload))
-	binary.BigEndian.PutUint16(b[0:], src.Port())
-	binary.BigEndian.PutUint16(b[2:], dst.Port())
-	binary.BigEndian.PutUint32(b[4:], seq)
-	binary.BigEndian.PutUint32(b[8:], ack)
-	b[12], b[13] = 5<<4, flags
-	binary.BigEndian.PutUint16(b[14:], 65535)
-	copy(b[20:], payload)
-	p := ipv4(src.Addr(), dst.Addr(), 6, 0, 0, b)
-	pseudo := uint32(6) + uint32(len(b))
-	for i := 12; i < 20; i += 2 {
-		pseudo += uint32(binary.BigEndian.Uint16(p[i:]))
-	}
-	binary.BigEndian.PutUint16(p[20+16:], checksum(pseudo, b))
-	f.packet(p)
+	f.packet(hostile.Segment{Src: src, Dst: dst, Flags: flags, Seq: seq, Ack: ack, Payload: payload}.Packet())
 	f.payload += int64(len(payload))
 }
 

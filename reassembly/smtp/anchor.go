@@ -9,10 +9,13 @@ package smtp
 //   - Every client waits for the replies to DATA, AUTH and STARTTLS (RFC 2920 section 3.1): what it sends next shows how
 //     far the replies to all its commands go.
 func (d *Dialogue) anchor() bool {
-	for i := range d.replies {
-		r := &d.replies[i]
+	message := d.next(verbEndOfData)
+	i := d.anchorFrom(message)
+	for ; i < d.replies.len(); i++ {
+		d.steps(1)
+		r := d.replies.at(i)
 		if r.code == 220 && d.startsTLS(r) {
-			d.align(len(d.pending), i+1, r.start, false)
+			d.align(d.pending.len(), i+1, r.start, false)
 			return true
 		}
 		if r.acked > d.clientOff {
@@ -23,18 +26,19 @@ func (d *Dialogue) anchor() bool {
 			return d.anchorGoAhead(i)
 		case r.code == 334 || r.code == 235:
 			return d.anchorAuth(i)
-		case r.code == 221 && len(d.pending) > 0 && d.pending[len(d.pending)-1].verb == verbQuit && i == len(d.replies)-1:
-			d.align(len(d.pending), i+1, r.start, false)
+		case r.code == 221 && d.pending.len() > 0 && d.pending.last().verb == verbQuit && i == d.replies.len()-1:
+			d.align(d.pending.len(), i+1, r.start, false)
 			return true
 		}
-		if d.anchorMessage(i) {
+		if d.anchorMessage(i, message) {
 			return true
 		}
 	}
-	if d.blocked && len(d.held) > 0 && d.held[0].lost == 0 && len(d.pending) > 0 {
-		x, last := d.held[0].acked, d.pending[len(d.pending)-1]
+	d.recall().anchored.reply = d.replies.first + int64(min(i, d.replies.len()-1)) // the last may be one to QUIT
+	if d.blocked && d.held.len() > 0 && d.held.at(0).lost == 0 && d.pending.len() > 0 {
+		x, last := d.held.at(0).acked, d.pending.last()
 		if m := d.repliesUpTo(x); x > last.acked && x <= d.serverOff && d.flightTells(last, m) {
-			d.align(len(d.pending), m, x, true)
+			d.align(d.pending.len(), m, x, true)
 			return true
 		}
 	}
@@ -43,65 +47,98 @@ func (d *Dialogue) anchor() bool {
 
 // startsTLS says whether reply r, a 220, answers the STARTTLS that waits.
 func (d *Dialogue) startsTLS(r *reply) bool {
-	if !d.blocked || len(d.pending) == 0 {
+	if !d.blocked || d.pending.len() == 0 || d.pending.last().verb != verbStartTLS {
 		return false
 	}
-	last := d.pending[len(d.pending)-1]
-	flight, _ := d.flight() // what was sent with it, by somebody on the way
-	return last.verb == verbStartTLS && r.end > last.acked && r.acked >= last.end && r.acked <= last.end+int64(len(flight))
+	last := d.pending.last()
+	n, _ := d.flight() // what was sent with it, by somebody on the way
+	return r.end > last.acked && r.acked >= last.end && r.acked <= last.end+int64(n)
+}
+
+// anchored is how far anchor has looked, so that it does not look again at replies that lead nowhere.
+type anchored struct {
+	reply   int64 // number of the first that is to be looked at
+	message int64 // number of the first end of data that waited, plus one
+	hole    int64 // Dialogue.holeEnd
+	off     int64 // Dialogue.clientOff: those looked at answer nothing behind it
+}
+
+// anchorFrom is the place of the first reply that may be an anchor; that of the first end of data that waits is n. A reply that was
+// looked at may be one now if another end of data is the first, or no hole stands before it any more.
+func (d *Dialogue) anchorFrom(n int) int {
+	a := &d.recall().anchored
+	i := d.replies.place(a.reply)
+	number := d.pending.first + int64(n) + 1
+	switch {
+	case n == d.pending.len():
+		if d.state == inData && n == 0 {
+			i = 0
+		}
+	case number != a.message || d.holeEnd < a.hole:
+		a.message = number
+		if c := d.pending.at(n); c.end <= a.off && d.holeEnd <= c.acked {
+			i = min(i, d.replies.search(0, func(r *reply) bool { return r.end > c.acked }))
+		}
+	}
+	a.hole, a.off = d.holeEnd, d.clientOff
+	return i
 }
 
 // anchorBehind anchors at the command that blocks where bytes were missed right behind it: the server had not received
 // more than the command when it answered it.
 func (d *Dialogue) anchorBehind() bool {
-	if !d.blocked || len(d.held) == 0 || d.held[0].lost == 0 || len(d.pending) == 0 {
+	if !d.blocked || d.held.len() == 0 || d.held.at(0).lost == 0 || d.pending.len() == 0 {
 		return false
 	}
-	last := d.pending[len(d.pending)-1]
-	m, later := 0, false
-	for _, r := range d.replies {
-		if r.acked <= last.end {
-			m++
-		} else {
-			later = true
-		}
-	}
-	for _, p := range d.held {
-		later = later || p.lost == 0 && p.acked <= d.serverOff
-	}
+	last := d.pending.last()
+	m := d.repliesTo(last.end)
+	later := m < d.replies.len() || d.heldLeast() <= d.serverOff
 	if !later {
 		return false
 	}
 	x := last.acked
 	if m > 0 {
-		x = d.replies[m-1].start
+		x = d.replies.at(m - 1).start
 	}
-	d.align(len(d.pending), m, x, false)
+	d.align(d.pending.len(), m, x, false)
 	return true
 }
 
 // flightTells says whether what is held tells commands from a message, where last is DATA and its reply was missed.
-func (d *Dialogue) flightTells(last command, replies int) bool {
-	if last.verb != verbData || replies > 0 && d.whole(&d.replies[replies-1]) && d.replies[replies-1].start >= last.acked {
+func (d *Dialogue) flightTells(last *command, replies int) bool {
+	if last.verb != verbData || replies > 0 && d.whole(d.replies.at(replies-1)) && d.replies.at(replies-1).start >= last.acked {
 		return true
 	}
 	_, kind := d.flightIs()
 	return kind != notWhole
 }
 
+// repliesTo is how many replies the server sent before it had received the client's octets behind end.
+func (d *Dialogue) repliesTo(end int64) (n int) {
+	sorted := d.replies.place(d.recall().disorder[FromServer])
+	for i := range sorted {
+		if d.replies.at(i).acked <= end {
+			n++
+		}
+	}
+	d.steps(sorted)
+	return n + d.replies.search(sorted, func(r *reply) bool { return r.acked > end }) - sorted
+}
+
 // anchorGoAhead anchors at reply i, a 354.
 func (d *Dialogue) anchorGoAhead(i int) bool {
-	r := d.replies[i]
+	r := *d.replies.at(i)
 	n := 0
-	for n < len(d.pending) && (d.pending[n].acked == severed || d.pending[n].end <= r.acked) {
+	for n < d.pending.len() && (d.pending.at(n).acked == severed || d.pending.at(n).end <= r.acked) {
 		n++
 	}
-	if n > 0 && d.pending[n-1].verb == verbData && r.end > d.pending[n-1].acked && r.acked == d.pending[n-1].end {
+	d.steps(n)
+	if n > 0 && d.pending.at(n-1).verb == verbData && r.end > d.pending.at(n-1).acked && r.acked == d.pending.at(n-1).end {
 		d.align(n, i+1, r.start, false)
 		return true
 	}
 	d.settleHole(n, r.start)
-	if len(d.replies) > 0 && d.replies[0].code == 354 {
+	if d.replies.len() > 0 && d.replies.at(0).code == 354 {
 		d.unsolicited(d.takeReply()) // its DATA was missed
 	}
 	return true
@@ -109,20 +146,24 @@ func (d *Dialogue) anchorGoAhead(i int) bool {
 
 // anchorAuth anchors at reply i, a 334 or 235: what it answers was a line of an AUTH exchange, whatever it looks like.
 func (d *Dialogue) anchorAuth(i int) bool {
-	r := d.replies[i]
+	r := *d.replies.at(i)
 	n := 0
-	for n < len(d.pending) && (d.pending[n].acked == severed || d.pending[n].end <= r.acked) {
+	for n < d.pending.len() && (d.pending.at(n).acked == severed || d.pending.at(n).end <= r.acked) {
 		n++
 	}
-	if n > 0 && r.acked == d.pending[n-1].end && r.end > d.pending[n-1].acked {
-		if c := &d.pending[n-1]; c.verb != verbAuth {
+	d.steps(n)
+	if n > 0 && r.acked == d.pending.at(n-1).end && r.end > d.pending.at(n-1).acked {
+		if c := d.pending.at(n - 1); c.verb != verbAuth {
+			if c.verb.isMail() {
+				d.mailPending--
+			}
 			c.verb = verbAuthLine
 		}
 		d.align(n, i+1, r.start, false)
 		return true
 	}
 	d.settleHole(n, r.start)
-	if len(d.replies) > 0 && d.replies[0].code == r.code {
+	if d.replies.len() > 0 && d.replies.at(0).code == r.code {
 		d.takeReply() // its AUTH was missed, or the line before
 		d.auth = d.auth || r.code == 235
 		if r.code == 334 {
@@ -135,24 +176,22 @@ func (d *Dialogue) anchorAuth(i int) bool {
 	return true
 }
 
-// anchorMessage anchors at reply i if it is the first behind a message.
-func (d *Dialogue) anchorMessage(i int) bool {
-	r := d.replies[i]
-	for n, c := range d.pending {
-		if c.verb != verbEndOfData {
-			continue
-		}
-		if r.end <= c.acked || r.acked < c.end || d.holeEnd > c.acked {
+// anchorMessage anchors at reply i if it is the first behind a message, whose end waits at place n.
+func (d *Dialogue) anchorMessage(i, n int) bool {
+	r := *d.replies.at(i)
+	if n < d.pending.len() {
+		c := d.pending.at(n)
+		switch {
+		case r.end <= c.acked || r.acked < c.end || d.holeEnd > c.acked:
 			return false
-		}
-		if c.bad {
+		case c.bad:
 			d.answer(n+1, i+1)
-		} else {
+		default:
 			d.align(n+1, i+1, r.start, false)
 		}
 		return true
 	}
-	if d.state != inData || i > 0 || len(d.pending) > 0 {
+	if d.state != inData || i > 0 || d.pending.len() > 0 {
 		return false
 	}
 	d.takeReply()
@@ -171,13 +210,14 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 	}
 	sure := 0
 	for sure < n && sure < m {
-		c, r := &d.pending[n-1-sure], &d.replies[m-1-sure]
+		c, r := d.pending.at(n-1-sure), d.replies.at(m-1-sure)
 		if c.acked == severed || c.start < d.clientHoleEnd || !d.whole(r) {
 			break
 		}
 		sure++
 	}
-	behind := !all && n > 0 && d.pending[n-1].end < d.clientHoleEnd // what a hole hides is not answered yet
+	d.steps(sure)
+	behind := !all && n > 0 && d.pending.at(n-1).end < d.clientHoleEnd // what a hole hides is not answered yet
 	d.astray = false
 	d.answer(n-sure, m-sure)
 	if !behind && !d.astray {
@@ -196,18 +236,10 @@ func (d *Dialogue) whole(r *reply) bool {
 
 // endsReply says whether a client that had received the server's bytes up to offset sent a command: a reply ends there.
 func (d *Dialogue) endsReply(offset int64) bool {
-	for _, c := range d.pending {
-		if c.acked == offset {
-			return true
-		}
-	}
-	return false
+	return d.heard(offset, true) < d.pending.len()
 }
 
 // repliesUpTo is the number of replies that end at offset x or before.
-func (d *Dialogue) repliesUpTo(x int64) (n int) {
-	for n < len(d.replies) && d.replies[n].end <= x {
-		n++
-	}
-	return n
+func (d *Dialogue) repliesUpTo(x int64) int {
+	return d.replies.search(0, func(r *reply) bool { return r.end > x })
 }

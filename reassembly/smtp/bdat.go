@@ -101,7 +101,7 @@ func (d *Dialogue) bdat(c command, r *reply) {
 		tx.refuse(r.code)
 	}
 	switch {
-	case c.last && r.code >= 400 && len(tx.rcpts) == 0 && !d.uncertain && tx.flags&Gap == 0:
+	case c.last && r.code >= 400 && tx.rcpts.len() == 0 && !d.uncertain && tx.flags&Gap == 0:
 		tx.submitted, tx.spent = false, true // refused for want of a recipient: one may follow
 	case c.last:
 		d.settle(r)

@@ -6,20 +6,25 @@ import "bytes"
 type body struct {
 	bytes     int64 // as the server receives it, up to the last complete line
 	n         int64 // octets of the present line
-	first     [3]byte
-	before    byte // the octet before the last
-	last      byte // the octet before the next
-	bareLF    bool // the line before ended with LF alone
-	smuggling bool // an end of data that servers disagree on was met
-	gap       bool // octets were missed
-	midLine   bool // behind a hole, until the next line end: nothing is known of the line's head
+	dot       bool  // it begins with a dot
+	before    byte  // the octet before the last
+	last      byte  // the octet before the next
+	bareLF    bool  // the line before ended with LF alone
+	smuggling bool  // an end of data that servers disagree on was met
+	gap       bool  // octets were missed
+	midLine   bool  // behind a hole, until the next line end: nothing is known of the line's head
 }
+
+// plainAgain is how many octets are read one by one behind plain lines, before these are looked for again: lines of which two have
+// room there cost less than the look.
+const plainAgain = 32
 
 // feed reads octets of the body and returns how many, and whether the end of data was among them.
 func (b *body) feed(data []byte) (n int, ended bool) {
-	for n < len(data) {
-		if n += b.plain(data[n:]); n == len(data) {
-			break
+	for again := 0; n < len(data); {
+		if n >= again {
+			n += b.plain(data[n:])
+			again = n + plainAgain
 		}
 		k, end := b.line(data[n:])
 		if n += k; end {
@@ -56,30 +61,33 @@ func (b *body) plain(data []byte) int {
 	return end
 }
 
-// line reads up to the end of the present line, or what there is of it.
+// line reads up to the end of the present line, or what there is of it, octet by octet. It looks for a dot behind a CR that is no
+// line end to RFC 5321, but is one to some servers, and for CRLF.CR, whose CR is bare.
 func (b *body) line(data []byte) (n int, ended bool) {
-	i := bytes.IndexByte(data, '\n')
-	if i >= 0 {
-		data = data[:i+1]
+	if b.n == 0 && len(data) > 0 {
+		b.dot = data[0] == '.'
 	}
-	for k := b.n; k < 3 && int(k-b.n) < len(data); k++ {
-		b.first[k] = data[k-b.n]
+	before, last, third := b.before, b.last, 2-int(b.n)
+	for i, c := range data {
+		if last == '.' && before == '\r' && isLineEnd(c) || last == '\r' && i == third && b.dot && c != '\n' {
+			b.smuggling = true
+		}
+		if c == '\n' {
+			b.n += int64(i + 1)
+			b.before, b.last = last, c
+			return i + 1, b.endLine(last == '\r')
+		}
+		before, last = last, c
 	}
-	b.lookForCR(data)
-	b.before = b.last
-	if len(data) > 1 {
-		b.before = data[len(data)-2]
-	}
-	b.last = data[len(data)-1]
 	b.n += int64(len(data))
-	return len(data), i >= 0 && b.endLine(b.before == '\r')
+	b.before, b.last = before, last
+	return len(data), false
 }
 
 // endLine counts a complete line and says whether it was the end of data.
 func (b *body) endLine(crlf bool) bool {
 	lineStart := !b.bareLF && !b.midLine // CRLF before it
-	dot := b.first[0] == '.'
-	alone := dot && !b.midLine && (b.n == 2 || b.n == 3 && crlf)
+	alone := b.dot && !b.midLine && (b.n == 2 || b.n == 3 && crlf)
 	if alone && crlf && lineStart {
 		return true
 	}
@@ -87,32 +95,11 @@ func (b *body) endLine(crlf bool) bool {
 		b.smuggling = true
 	}
 	b.bytes += b.n
-	if dot && lineStart && !alone {
+	if b.dot && lineStart && !alone {
 		b.bytes-- // dot-stuffing
 	}
 	b.n, b.bareLF, b.midLine = 0, !crlf, false
 	return false
-}
-
-// lookForCR looks for a dot behind a CR that is no line end to RFC 5321, but is one to some servers.
-func (b *body) lookForCR(piece []byte) {
-	if b.before == '\r' && b.last == '.' && isLineEnd(piece[0]) || b.last == '\r' && len(piece) > 1 && piece[0] == '.' && isLineEnd(piece[1]) {
-		b.smuggling = true
-	}
-	// CRLF.CR: the dot stands at a line start, the CR that follows is bare
-	if b.n == 2 && b.first[0] == '.' && b.first[1] == '\r' && piece[0] != '\n' || b.n == 1 && len(piece) > 1 && b.first[0] == '.' && piece[0] == '\r' && piece[1] != '\n' {
-		b.smuggling = true
-	}
-	for i := bytes.IndexByte(piece, '\r'); i >= 0 && i < len(piece)-1; {
-		if b.n == 0 && i == 1 && piece[0] == '.' && piece[2] != '\n' || i < len(piece)-2 && piece[i+1] == '.' && isLineEnd(piece[i+2]) {
-			b.smuggling = true
-		}
-		next := bytes.IndexByte(piece[i+1:], '\r')
-		if next < 0 {
-			return
-		}
-		i += 1 + next
-	}
 }
 
 func isLineEnd(c byte) bool { return c == '\r' || c == '\n' }
@@ -120,5 +107,5 @@ func isLineEnd(c byte) bool { return c == '\r' || c == '\n' }
 // lose notes a hole.
 func (b *body) lose() {
 	b.gap, b.midLine = true, true
-	b.n, b.first, b.before, b.last, b.bareLF = 0, [3]byte{}, 0, 0, false
+	b.n, b.dot, b.before, b.last, b.bareLF = 0, false, 0, 0, false
 }

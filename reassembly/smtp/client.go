@@ -27,6 +27,7 @@ type command struct {
 	flags    Flags
 	t        time.Time // of its first byte
 	acked    int64     // bytes of replies that the client had received when it sent it
+	heard    int64     // the same, of a severing mark that of the command before it
 	start    int64     // offset of its line
 	end      int64     // offset behind its line
 	message  int64     // the end of data: where the message began
@@ -38,7 +39,7 @@ type command struct {
 // readClient reads a piece, or holds what cannot be read yet.
 func (d *Dialogue) readClient(p piece) {
 	if p.lost > 0 {
-		if d.blocked || len(d.held) > 0 {
+		if d.blocked || d.held.len() > 0 {
 			d.hold(p)
 			return
 		}
@@ -46,14 +47,14 @@ func (d *Dialogue) readClient(p piece) {
 		return
 	}
 	for len(p.data) > 0 {
-		if d.blocked || len(d.held) > 0 || d.awaitsReplies(p) || d.doubtful() {
+		if d.blocked || d.held.len() > 0 || d.awaitsReplies(p.acked) || d.doubtful() {
 			d.hold(p)
 			return
 		}
 		n := d.step(p)
 		d.clientOff += int64(n)
 		p.data = p.data[n:]
-		if d.state == inCommand && len(p.data) > 0 && len(d.replies) > 0 {
+		if d.state == inCommand && len(p.data) > 0 && d.replies.len() > 0 {
 			d.match()
 		}
 	}
@@ -176,25 +177,27 @@ func (d *Dialogue) await(c command) {
 		d.spoke = c.acked + 1
 	}
 	if c.acked == severed { // a severing mark: it takes effect behind the commands before it, and has no reply
-		if len(d.pending) == 0 {
+		if d.pending.len() == 0 {
 			return
 		}
-		for i := range d.pending {
-			d.pending[i].flags |= Gap
+		m := &d.recall().marks
+		m.set(&m.all, d.pending.end())
+		if d.pending.last().acked != severed { // two of them say no more than one
+			d.enqueue(c)
 		}
-		d.pending = append(d.pending, c)
 		return
 	}
-	if len(d.pending) >= orDefault(d.cfg.MaxPending, 1<<17) {
+	if d.pending.len() >= orDefault(d.cfg.MaxPending, 1<<17) {
 		d.count(func(s *Stats) { s.Overflows++ })
 		d.flag(Truncated, true)
-		for len(d.pending) > 0 {
+		d.takes(d.pending.len())
+		for d.pending.len() > 0 {
 			d.resolve(d.takePending(), nil)
 		}
 		d.holeEnd = max(d.serverOff, 1) // replies to those may still come: begin afresh behind them
 		d.serverHole = true
 	}
-	d.pending = append(d.pending, c)
+	d.enqueue(c)
 }
 
 // command reads one command line without its line end.

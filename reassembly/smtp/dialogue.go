@@ -43,6 +43,11 @@ type Stats struct {
 	Unread      int64 // octets of clients left unread behind holes in both directions, where nothing told a message from commands
 	Presumed    int64 // times a client's bytes had to be read without the reply that decides their meaning
 	Overflows   int64 // times one of the limits was met
+	GivenUp     int64 // times the commands that waited were given up, since telling their replies took too long
+
+	// Steps counts the iterations of loops over what an event left behind: commands, replies, recipients and octets that wait.
+	// The octets of the event itself are not counted. It measures work in a way that is the same on every machine.
+	Steps int64
 }
 
 // Add adds o to s.
@@ -57,6 +62,8 @@ func (s *Stats) Add(o *Stats) {
 	s.Unread += o.Unread
 	s.Presumed += o.Presumed
 	s.Overflows += o.Overflows
+	s.GivenUp += o.GivenUp
+	s.Steps += o.Steps
 }
 
 // state says how the client's next byte is to be read.
@@ -77,6 +84,7 @@ type piece struct {
 	acked  int64
 	lost   int64
 	unread int64 // of the lost ones, those that were not missed, but forgotten
+	off    int64 // offset of the first of them, if it is held
 }
 
 // Dialogue reads one connection. Make it with New, feed it, Close it.
@@ -92,8 +100,10 @@ type Dialogue struct {
 	state         state
 	clientOff     int64 // offset behind the last byte read (not the held ones)
 	line          line
-	held          []piece // what the client sent behind a command whose reply decides how to read it
+	held          queue[piece] // what the client sent behind a command whose reply decides how to read it
 	heldSize      int
+	heldOctets    int64 // of the client, missed ones too
+	heldMidLine   bool  // what is held begins behind an octet that is no LF
 	blocked       bool
 	small         bool  // that hole was too small to end a transaction
 	resync        bool  // behind a hole: only unambiguous commands count
@@ -138,14 +148,18 @@ type Dialogue struct {
 	serverOff  int64
 	rline      line
 	rcurrent   reply
-	rlineAcked int64   // bytes of the client that the server had received when it sent the last piece
-	rtorn      bool    // behind a hole, before the first reply's end
-	replies    []reply // not yet matched
-	holeEnd    int64   // offset behind a hole in the replies, until matching has begun afresh; 0: none
+	rlineAcked int64        // bytes of the client that the server had received when it sent the last piece
+	rtorn      bool         // behind a hole, before the first reply's end
+	replies    queue[reply] // not yet matched
+	holeEnd    int64        // offset behind a hole in the replies, until matching has begun afresh; 0: none
 
-	pending     []command // not yet answered
-	serverHole  bool      // a reply may be missing since the transaction began
-	missedReply bool      // a reply may be missing since the session began
+	pending     queue[command] // not yet answered
+	mailPending int            // how many of them can begin a row
+	pendingSize int            // what their paths take
+	memory      *memory        // nil: there is nothing to remember
+	credit      int64          // steps that may be taken before the commands that wait are given up
+	serverHole  bool           // a reply may be missing since the transaction began
+	missedReply bool           // a reply may be missing since the session began
 
 	// The transaction.
 	helo       *string
@@ -171,9 +185,9 @@ func orDefault(n, def int) int {
 
 // New begins a dialogue. cfg is shared and not changed.
 func New(cfg *Config, s Session) *Dialogue {
-	d := &Dialogue{cfg: cfg, s: s}
+	d := &Dialogue{cfg: cfg, s: s, credit: stepsAhead}
 	if !s.Midstream {
-		d.pending = append(d.pending, command{verb: verbGreeting})
+		d.enqueue(command{verb: verbGreeting})
 	} else {
 		d.resync, d.uncertain, d.clientGap, d.serverGap = true, true, true, true
 	}
@@ -192,6 +206,7 @@ func (d *Dialogue) Push(dir Direction, t time.Time, data []byte, acked int64) {
 		return
 	}
 	d.now = t
+	d.pay(len(data))
 	if dir == FromServer {
 		d.readReplies(data, acked)
 	} else {
@@ -206,6 +221,7 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 		return
 	}
 	d.now = t
+	d.pay(0)
 	if dir == FromServer {
 		d.lost += n
 		d.loseReplies(n)
@@ -218,7 +234,7 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 // MissedGreeting says that it is not known how much the server had said before the client's first bytes: to be called before
 // these.
 func (d *Dialogue) MissedGreeting() {
-	d.pending = nil // its reply, or the hole where it stood, comes before all that is read
+	d.pending.drop() // its reply, or the hole where it stood, comes before all that is read
 	d.serverGap, d.uncertain, d.serverHole, d.missedReply = true, true, true, true
 }
 
@@ -238,64 +254,22 @@ func (d *Dialogue) agreed() {
 	}
 }
 
-// flag marks the open transaction and those whose MAIL awaits its reply; with next, where there is none, the next one.
-func (d *Dialogue) flag(f Flags, next bool) {
-	marked := false
-	if d.tx != nil {
-		d.tx.flags |= f
-		marked = true
-	}
-	if d.dark != nil {
-		d.dark.flags |= f
-		marked = true
-	}
-	for i := range d.pending {
-		switch d.pending[i].verb {
-		case verbMail, verbRcpt, verbStartTLS:
-			d.pending[i].flags |= f
-			marked = true
-		}
-	}
-	if next && !marked {
-		d.nextFlag |= f
-	}
-}
-
-// flagUpTo marks as incomplete what the replies up to offset end may belong to: what the client sent when it had received
-// more does not.
-func (d *Dialogue) flagUpTo(end int64) {
-	if d.tx != nil {
-		d.tx.flags |= Gap
-	}
-	if d.dark != nil {
-		d.dark.flags |= Gap
-	}
-	for i := range d.pending {
-		if d.pending[i].acked < end {
-			d.pending[i].flags |= Gap
-		}
-	}
-}
-
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	n := 1024 + d.heldSize + cap(d.line.buf) + cap(d.rline.buf) + cap(d.hello) + cap(d.pending)*commandSize + cap(d.replies)*replySize
+	n := 1024 + d.heldSize + cap(d.line.buf) + cap(d.rline.buf) + cap(d.hello) + d.pendingSize + cap(d.pending.items)*commandSize + cap(d.replies.items)*replySize
+	if d.helo != nil {
+		n += len(*d.helo)
+	}
 	if d.tx != nil {
 		n += d.tx.size
+	}
+	if d.memory != nil {
+		n += memorySize
 	}
 	return n
 }
 
-const commandSize, replySize = 256, 96
-
-func (d *Dialogue) takePending() command {
-	c := d.pending[0]
-	d.pending = d.pending[1:]
-	if len(d.pending) == 0 {
-		d.pending = nil
-	}
-	return c
-}
+const commandSize, replySize = 128, 96
 
 func (d *Dialogue) count(f func(*Stats)) {
 	if d.cfg.Stats != nil {
@@ -314,20 +288,20 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	d.run()
 	d.guessing = true
 	d.run()
-	for d.blocked && len(d.held) > 0 {
+	for d.blocked && d.held.len() > 0 {
 		d.presume()
 		d.run()
 	}
 	if d.holeEnd > 0 && ended {
-		d.settleHole(len(d.pending), d.serverOff)
+		d.settleHole(d.pending.len(), d.serverOff)
 		d.match()
 	}
 	d.holeEnd = 0
-	for len(d.replies) > 0 && len(d.pending) == 0 {
+	for d.replies.len() > 0 && d.pending.len() == 0 {
 		d.unsolicited(d.takeReply())
 	}
 	d.closed = true
-	for len(d.pending) > 0 {
+	for d.pending.len() > 0 {
 		d.resolve(d.takePending(), nil)
 	}
 	if d.dark != nil {
@@ -344,7 +318,9 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 			s.NotSMTP++
 		}
 	})
-	d.held, d.replies, d.hello = nil, nil, nil
+	d.dropHeld()
+	d.replies.drop()
+	d.hello = nil
 }
 
 // unseenReply says whether the message was given to the server and its reply may have been missed.

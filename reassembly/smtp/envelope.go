@@ -72,7 +72,7 @@ const (
 	Midstream Flags = 1 << iota // no SYN was seen
 	OneSided                    // one direction was never seen
 	Gap                         // bytes were missed inside this transaction
-	Conflict                    // overlapping segments with different bytes
+	Conflict                    // overlapping segments with different bytes, or bytes that could not be compared
 	Smuggling                   // an end of data inside this message that servers disagree on
 	Injected                    // plaintext behind STARTTLS in the same flight
 	Truncated                   // a line over the limit

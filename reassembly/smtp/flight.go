@@ -1,11 +1,9 @@
 package smtp
 
-import "bytes"
-
 // awaitsReplies says whether, behind a hole in the client's bytes, these cannot be read yet: the client sent them when
 // it had received replies that are still to come here, and one of them may say that they are a message.
-func (d *Dialogue) awaitsReplies(p piece) bool {
-	return d.uncertain && d.state == inCommand && p.acked > d.serverOff && d.seen[FromServer] && !d.closing &&
+func (d *Dialogue) awaitsReplies(acked int64) bool {
+	return d.uncertain && d.state == inCommand && acked > d.serverOff && d.seen[FromServer] && !d.closing &&
 		d.heldSize < orDefault(d.cfg.MaxHeld, 64<<10)
 }
 
@@ -20,15 +18,14 @@ func (d *Dialogue) doubtful() bool {
 // with a lone dot is a message up to there, one that was answered where it ends is commands, and of one that breaks off
 // at a hole nothing is known: it is left unread. It says whether it could tell.
 func (d *Dialogue) judgeFlight() bool {
-	if d.held[0].lost > 0 {
+	if d.held.at(0).lost > 0 {
 		return true
 	}
 	n, kind := d.flightIs()
 	switch kind {
 	case ofMessage:
 		d.sureUntil = d.clientOff + int64(n)
-		flight, _ := d.flight()
-		d.beginMessage(body{gap: true, midLine: loneDot(flight) != 3})
+		d.beginMessage(body{gap: true, midLine: d.loneDot() != 3})
 		d.doubt = true
 	case ofCommands:
 		d.sureUntil = d.clientOff + int64(n)
@@ -43,16 +40,15 @@ type flightKind uint8
 
 // flightIs looks at the first flight held and returns its length.
 func (d *Dialogue) flightIs() (n int, kind flightKind) {
-	flight, next := d.flight()
-	n = len(flight)
-	dot := loneDot(flight)
+	n, next := d.flight()
+	dot := d.loneDot()
 	if dot == 3 && n > 3 && d.torn && !d.endsLine(d.clientOff) {
 		dot = 0 // it may be the tail of a line
 	}
 	switch {
 	case dot > 0, n >= orDefault(d.cfg.MaxHeld, 64<<10)/2:
 		return n, ofMessage
-	case next != nil && next.lost == 0, d.answeredAt(d.clientOff + int64(n)), next == nil && d.closing && isCommands(flight):
+	case next != nil && next.lost == 0, d.answeredAt(d.clientOff + int64(n)), next == nil && d.closing && d.areCommands():
 		return n, ofCommands
 	case next != nil || d.closing:
 		return n, ofEither
@@ -63,21 +59,28 @@ func (d *Dialogue) flightIs() (n int, kind flightKind) {
 // answeredAt says whether the server, when it had received the client's bytes up to end and no more, answered what the
 // client had sent last. 4xx and 5xx do not count: a server may break a message off with them.
 func (d *Dialogue) answeredAt(end int64) bool {
-	for _, r := range d.replies {
-		if r.acked == end && r.code < 400 && r.end > d.held[0].acked {
+	least := d.held.at(0).acked
+	sorted := d.replies.place(d.recall().disorder[FromServer])
+	for i := range sorted {
+		if r := d.replies.at(i); r.acked == end && r.code < 400 && r.end > least {
+			d.steps(i + 1)
 			return true
 		}
 	}
-	return false
+	d.steps(sorted)
+	from := d.replies.search(sorted, func(r *reply) bool { return r.acked >= end && r.end > least })
+	to := d.replies.search(from, func(r *reply) bool { return r.acked > end })
+	return from < to && d.replies.at(to-1).fine > d.replies.first+int64(from)
 }
 
 // leaveUnread drops the head of what is held like octets that were missed.
 func (d *Dialogue) leaveUnread(n int64) {
 	d.count(func(s *Stats) { s.Unread += n })
 	d.clientOff += n
-	d.unread, d.passedOver = true, max(d.passedOver, d.held[0].acked+1)
+	d.unread, d.passedOver = true, max(d.passedOver, d.held.at(0).acked+1)
 	for n > 0 {
-		piece := len(d.held[0].data)
+		d.steps(1)
+		piece := len(d.held.at(0).data)
 		d.release(piece)
 		n -= int64(piece)
 	}
@@ -86,32 +89,10 @@ func (d *Dialogue) leaveUnread(n int64) {
 	d.loseLine()
 }
 
-// loneDot returns the offset behind the last line of b that is a dot alone, 0 if there is none.
-func loneDot(b []byte) int {
-	if i := bytes.LastIndex(b, []byte("\n.\r\n")); i >= 0 {
-		return i + 4
-	}
-	if bytes.HasPrefix(b, []byte(".\r\n")) {
-		return 3
-	}
-	return 0
-}
-
-// flight returns the bytes held that were sent with one acknowledgment, and what is held behind them.
-func (d *Dialogue) flight() (b []byte, next *piece) {
-	for i := range d.held {
-		if p := &d.held[i]; p.lost > 0 || p.acked != d.held[0].acked {
-			return b, p
-		}
-		b = append(b, d.held[i].data...)
-	}
-	return b, nil
-}
-
 // heldIsMessage says whether the client went on with a message after a DATA whose reply was not seen. Where nothing tells,
 // what the client sent is left unread.
 func (d *Dialogue) heldIsMessage() bool {
-	if d.closed || len(d.held) == 0 {
+	if d.closed || d.held.len() == 0 {
 		return false
 	}
 	n, kind := d.flightIs()
@@ -119,8 +100,7 @@ func (d *Dialogue) heldIsMessage() bool {
 	case ofMessage:
 		return true
 	case notWhole:
-		flight, _ := d.flight()
-		return !isCommands(flight)
+		return !d.areCommands()
 	case ofEither:
 		d.astray, d.clientGap, d.serverGap = true, true, true
 		if d.tx != nil {
@@ -131,22 +111,4 @@ func (d *Dialogue) heldIsMessage() bool {
 		}
 	}
 	return false
-}
-
-func isCommands(flight []byte) bool {
-	if !bytes.HasSuffix(flight, []byte("\n")) {
-		return false
-	}
-	for line := range bytes.Lines(flight) {
-		word, rest := cutWord(trimLineEnd(line))
-		switch v := verbOf(word); {
-		case (v == verbRset || v == verbQuit || v == verbData) && len(rest) == 0, v == verbBdat, v == verbHello && len(rest) > 0:
-		case v == verbOther && bytes.EqualFold(word, []byte("NOOP")):
-		case v == verbMail && parsePath(rest, "from", false) != nil:
-		case v == verbRcpt && parsePath(rest, "to", false) != nil:
-		default:
-			return false
-		}
-	}
-	return true
 }

@@ -18,7 +18,7 @@ var tight = smtp.Config{MaxLine: 512, MaxHeld: 1024, MaxPending: 64, MaxReplies:
 const heldBound = 256 << 10
 
 // FuzzRawBytes reads its input as operations on a dialogue: two octets each, and the octets that they give. Whatever comes,
-// nothing panics, what is held stays bounded, and every address in a row stood in the client's bytes in one piece.
+// nothing panics, what is held stays bounded, the work follows from the input, and every address in a row stood in the client's bytes in one piece.
 func FuzzRawBytes(f *testing.F) {
 	files, err := filepath.Glob("../../testdata/dialogues/*.txt")
 	if err != nil {
@@ -68,6 +68,8 @@ func operations(events []event) []byte {
 func checkRaw(t *testing.T, input []byte) {
 	var rows []*smtp.Envelope
 	cfg := tight
+	var work effort
+	cfg.Stats = &work.stats
 	cfg.Emit = func(e *smtp.Envelope) { rows = append(rows, e) }
 	d := smtp.New(&cfg, testSession)
 	var client []byte // what the client sent, with a mark where bytes were lost
@@ -87,6 +89,7 @@ func checkRaw(t *testing.T, input []byte) {
 			acked = 1 << 30
 		}
 		octets[dir] += int64(n)
+		work.give(n)
 		if op&opLost != 0 && n > 0 {
 			d.Lost(dir, epoch, int64(n))
 			data = []byte("\x00lost\x00")
@@ -101,6 +104,9 @@ func checkRaw(t *testing.T, input []byte) {
 		}
 	}
 	d.Close(epoch.Add(time.Second), ended)
+	if wrong := work.wrong(); wrong != "" {
+		t.Fatal(wrong)
+	}
 	for _, e := range rows {
 		checkLiteral(t, client, e.MailFrom, e.MailFromRaw)
 		checkLiteral(t, client, e.RcptTo, e.RcptToRaw)

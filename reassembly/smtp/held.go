@@ -1,5 +1,7 @@
 package smtp
 
+import "math"
+
 // run matches replies with commands and reads what was held, until neither leads on.
 func (d *Dialogue) run() {
 	for {
@@ -8,7 +10,7 @@ func (d *Dialogue) run() {
 			d.presume()
 			continue
 		}
-		if d.blocked || len(d.held) == 0 || d.held[0].lost == 0 && d.awaitsReplies(d.held[0]) {
+		if d.blocked || d.held.len() == 0 || d.held.at(0).lost == 0 && d.awaitsReplies(d.held.at(0).acked) {
 			return
 		}
 		if d.doubtful() && !d.judgeFlight() {
@@ -20,37 +22,40 @@ func (d *Dialogue) run() {
 
 // readHeld reads of what is held as much as can be read now.
 func (d *Dialogue) readHeld() {
-	for len(d.held) > 0 && !d.blocked {
-		p := d.held[0]
+	for d.held.len() > 0 && !d.blocked {
+		p := *d.held.at(0)
 		if p.lost > 0 {
 			d.release(0)
 			d.loseOctets(p)
 			d.match() // a 354 may say how to read on
 			continue
 		}
-		if d.awaitsReplies(p) || d.doubtful() {
+		if d.awaitsReplies(p.acked) || d.doubtful() {
 			return
 		}
 		n := d.step(p)
 		d.clientOff += int64(n)
 		d.release(n)
-		if d.state == inCommand && len(d.replies) > 0 {
+		if d.state == inCommand && d.replies.len() > 0 {
 			d.match()
 		}
-	}
-	if len(d.held) == 0 {
-		d.held = nil
 	}
 }
 
 // release drops the first n octets of the first piece held, and the piece when that is all of it.
 func (d *Dialogue) release(n int) {
-	p := &d.held[0]
+	p := d.held.at(0)
+	if n > 0 {
+		d.heldMidLine = p.data[n-1] != '\n'
+	}
 	p.data = p.data[n:]
+	p.off += int64(n)
 	d.heldSize -= n
+	d.heldOctets -= int64(n)
 	if len(p.data) == 0 {
 		d.heldSize -= pieceSize
-		d.held = d.held[1:]
+		d.heldOctets -= p.lost
+		d.held.pop()
 	}
 }
 
@@ -59,16 +64,87 @@ const pieceSize = 64
 
 // hold keeps a piece until the client is no longer blocked.
 func (d *Dialogue) hold(p piece) {
-	if d.line.n == 0 && len(d.held) > 0 {
-		if last := &d.held[len(d.held)-1]; p.lost == 0 && last.lost == 0 && last.acked == p.acked && last.t.Equal(p.t) {
+	p.off = d.clientOff + d.heldOctets
+	d.heldOctets += int64(len(p.data)) + p.lost
+	if d.line.n == 0 && d.held.len() > 0 {
+		if last := d.held.last(); p.lost == 0 && last.lost == 0 && last.acked == p.acked && last.t.Equal(p.t) {
 			last.data = append(last.data, p.data...)
 			d.heldSize += len(p.data)
 			return
 		}
 	}
+	if p.lost == 0 {
+		h := &d.recall().held
+		if d.held.len() > 0 && p.acked < h.acked {
+			h.fell = d.held.end()
+		}
+		h.acked = p.acked
+	}
 	p.data = append([]byte(nil), p.data...)
-	d.held = append(d.held, p)
+	d.held.push(p)
 	d.heldSize += len(p.data) + pieceSize
+}
+
+func (d *Dialogue) dropHeld() {
+	d.held.drop()
+	d.heldSize, d.heldOctets = 0, 0
+}
+
+// firstHeld is the place of the first piece held that was not missed, how many there are if none.
+func (d *Dialogue) firstHeld() int {
+	h := &d.recall().held
+	i := d.held.place(h.data)
+	from := i
+	for i < d.held.len() && d.held.at(i).lost > 0 {
+		i++
+	}
+	h.data = d.held.first + int64(i)
+	d.steps(i - from)
+	return i
+}
+
+// heldLeast is the least that the client had received when it sent any piece held.
+func (d *Dialogue) heldLeast() int64 {
+	i := d.firstHeld()
+	if i == d.held.len() {
+		return math.MaxInt64
+	}
+	least := d.held.at(i).acked
+	last := d.held.place(d.recall().held.fell)
+	for ; i < last; i++ { // the one after that counts too
+		if p := d.held.at(i + 1); p.lost == 0 {
+			least = min(least, p.acked)
+		}
+		d.steps(1)
+	}
+	return least
+}
+
+// heldAfter is the first piece held that the client sent when it had received more than when it sent its last command, nil if there
+// is none.
+func (d *Dialogue) heldAfter() *piece {
+	if d.pending.len() == 0 {
+		if i := d.firstHeld(); i < d.held.len() {
+			return d.held.at(i)
+		}
+		return nil
+	}
+	h := &d.recall().held
+	if h.command != d.pending.end() {
+		h.command, h.looked = d.pending.end(), 0
+	}
+	from := d.held.place(h.looked)
+	i := from
+	for ; i < d.held.len(); i++ {
+		if p := d.held.at(i); p.lost == 0 && p.acked > d.pending.last().acked {
+			h.looked = d.held.first + int64(i)
+			d.steps(i - from)
+			return p
+		}
+	}
+	h.looked = d.held.end()
+	d.steps(i - from)
+	return nil
 }
 
 // Starves says whether so much of the client waits for a reply that Dialogue will soon have to go on without it.
@@ -77,38 +153,38 @@ func (d *Dialogue) Starves() bool { return d.heldSize > orDefault(d.cfg.MaxHeld,
 // mustPresume says whether the reply that the client's bytes wait for cannot come any more.
 func (d *Dialogue) mustPresume() bool {
 	switch {
-	case len(d.held) == 0:
+	case d.held.len() == 0:
 		return false
 	case d.heldSize > orDefault(d.cfg.MaxHeld, 64<<10):
 		return !d.forgetHeld()
-	case d.held[len(d.held)-1].acked == d.held[0].acked:
+	case d.held.last().acked == d.held.at(0).acked:
 		return false // its flight may not be whole
 	case !d.seen[FromServer]:
 		return true
 	}
 	// Everything up to the hole's end was lost, and the client went on with what it had received there.
-	for _, p := range d.held {
-		if p.lost == 0 && (len(d.pending) == 0 || p.acked > d.pending[len(d.pending)-1].acked) {
-			return d.holeEnd > 0 && p.acked >= d.holeEnd && p.acked <= d.serverOff
-		}
-	}
-	return false
+	p := d.heldAfter()
+	return p != nil && d.holeEnd > 0 && p.acked >= d.holeEnd && p.acked <= d.serverOff
 }
 
 // forgetHeld keeps of what is held no more than how much it was, like octets that were missed: where the client has not
 // received the reply yet, it is still to come, and nothing may be taken for it.
 func (d *Dialogue) forgetHeld() bool {
-	first, last := &d.held[0], &d.held[len(d.held)-1]
-	if !d.seen[FromServer] || d.holeEnd > 0 || len(d.pending) == 0 || last.acked > d.pending[len(d.pending)-1].acked {
+	first, last := d.held.at(0), d.held.last()
+	if !d.seen[FromServer] || d.holeEnd > 0 || d.pending.len() == 0 || last.acked > d.pending.last().acked {
 		return false
 	}
 	d.count(func(s *Stats) { s.Overflows++ })
-	p := piece{t: first.t, acked: first.acked}
-	for _, h := range d.held {
+	p := piece{t: first.t, acked: first.acked, off: first.off}
+	d.takes(d.held.len())
+	for i := range d.held.len() {
+		h := d.held.at(i)
 		p.lost += int64(len(h.data)) + h.lost
 		p.unread += int64(len(h.data)) + h.unread
 	}
-	d.held, d.heldSize = []piece{p}, pieceSize
+	d.held.drop()
+	d.held.push(p)
+	d.heldSize = pieceSize
 	return true
 }
 
@@ -116,13 +192,14 @@ func (d *Dialogue) forgetHeld() bool {
 func (d *Dialogue) presume() {
 	d.count(func(s *Stats) { s.Presumed++ })
 	if d.holeEnd > 0 {
-		d.settleHole(len(d.pending), d.held[0].acked)
+		d.settleHole(d.pending.len(), d.held.at(0).acked)
 	} else if d.seen[FromServer] && !d.closing { // it is late, or was missed: nobody has said so yet
 		d.flag(Gap, false)
 		d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
 		d.holeEnd = max(d.serverOff, 1)
 	}
-	for len(d.pending) > 0 {
+	d.takes(d.pending.len())
+	for d.pending.len() > 0 {
 		d.resolve(d.takePending(), nil)
 	}
 	d.blocked = false

@@ -44,11 +44,8 @@ func (d *Dialogue) loseClient(p piece) {
 		if d.tx != nil {
 			d.tx.missed = true
 		}
-		for i := range d.pending {
-			if d.pending[i].verb == verbBdat {
-				d.pending[i].size = -1
-			}
-		}
+		m := &d.recall().marks
+		m.set(&m.chunk, d.pending.end())
 		if p.lost < d.chunkLeft {
 			d.chunkLeft -= p.lost
 			return
@@ -106,7 +103,7 @@ const shortestReset = 6
 
 // sever closes the open transaction to commands behind a hole that may have ended it and begun another.
 func (d *Dialogue) sever() {
-	if d.tx != nil && len(d.pending) == 0 {
+	if d.tx != nil && d.pending.len() == 0 {
 		d.tx.severed = true
 	}
 	d.await(command{verb: verbOther, bad: true, acked: severed})

@@ -14,11 +14,12 @@ type talk struct {
 	rows   []*smtp.Envelope
 	octets [2]int64
 	held   int // the most that was held
+	stats  smtp.Stats
 }
 
 func newTalk() *talk {
 	k := new(talk)
-	k.d = smtp.New(&smtp.Config{Emit: func(e *smtp.Envelope) { k.rows = append(k.rows, e) }}, testSession)
+	k.d = smtp.New(&smtp.Config{Emit: func(e *smtp.Envelope) { k.rows = append(k.rows, e) }, Stats: &k.stats}, testSession)
 	k.server("220 mx.example\r\n")
 	return k
 }
@@ -191,6 +192,47 @@ func TestDialogue_FloodBehindACommandThatWaits(t *testing.T) {
 		}
 		k.server(replies + "250 ok\r\n550 no\r\n250 ok\r\n")
 		k.checkFlagged(t)
+	}
+}
+
+// 40,000 recipients wait, and a command that seems to have been sent before them: to find out for each octet behind it which replies are
+// whole would take long.
+func TestDialogue_WhatCostsTooMuchIsGivenUpAndFlagged(t *testing.T) {
+	k := newTalk()
+	k.client("MAIL FROM:<a1@a.example>\r\nRCPT TO:<b1@b.example>\r\n" + strings.Repeat("RCPT TO:<c1@b.example>\r\n", 40_000))
+	k.octets[smtp.FromServer] -= 5
+	k.client("DATA\r\n")
+	k.octets[smtp.FromServer] += 5
+	k.d.Lost(smtp.FromServer, epoch, 9)
+	k.octets[smtp.FromServer] += 9
+	k.server("250 ok\r\n")
+	for n := 0; k.stats.GivenUp == 0; n++ {
+		if k.client("x"); n > 2000 {
+			t.Fatalf("followed for %d steps", k.stats.Steps)
+		}
+	}
+	k.client("\r\n.\r\n")
+	k.server("250 ok\r\n")
+	for _, e := range k.rows {
+		if e.Flags&smtp.Gap == 0 {
+			t.Fatalf("given up without a flag: %s", rowMap(e))
+		}
+	}
+	k.rows = k.rows[:1]
+	k.checkFlagged(t)
+}
+
+// Long names count.
+func TestDialogue_WhatIsHeldCountsLongNames(t *testing.T) {
+	long := strings.Repeat("x", 60_000)
+	for _, command := range []string{"EHLO " + long + "\r\n", "MAIL FROM:<" + long + ">\r\n", "MAIL FROM:<>\r\nRCPT TO:<" + long + ">\r\n"} {
+		k := newTalk()
+		k.client(command)
+		waiting := k.d.Held()
+		k.server("250 ok\r\n250 ok\r\n"[:8*strings.Count(command, "\n")])
+		if answered := k.d.Held(); waiting < 60_000 || answered < 60_000 || answered > 200_000 {
+			t.Errorf("%.10s...: %d octets held, %d when it is answered", command, waiting, answered)
+		}
 	}
 }
 

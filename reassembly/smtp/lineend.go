@@ -7,27 +7,36 @@ package smtp
 // takesLF notes, at a reply to the first command that waits, whether the server answered where it had received nothing but
 // lines with a bare LF since.
 func (d *Dialogue) takesLF(r *reply) {
-	for i := 0; i < len(d.pending) && d.pending[i].bareLF; i++ {
-		if d.pending[i].end == r.acked {
-			d.lfTaken, d.lfDoubt = true, false
-			return
-		}
+	if d.lfTaken || !d.pending.at(0).bareLF {
+		return
+	}
+	q := &d.pending
+	m := d.recall()
+	n := q.place(m.bareLFs)
+	from := n
+	for n < q.len() && q.at(n).bareLF {
+		n++
+	}
+	m.bareLFs = q.first + int64(n)
+	d.steps(n - from)
+	if i := q.search(0, func(c *command) bool { return !c.bareLF || c.end >= r.acked }); i < n && q.at(i).end == r.acked {
+		d.lfTaken, d.lfDoubt = true, false
 	}
 }
 
 // noCommand says whether the doubtful line at the head is none to the server: a client that waits for each reply went on when
 // it had the one to the line before, and the server said nothing until it had received that.
 func (d *Dialogue) noCommand(r *reply) bool {
-	c := &d.pending[0]
+	c := d.pending.at(0)
 	if !c.doubtful || d.lfTaken || d.pace.grouped {
 		return false
 	}
 	switch {
-	case len(d.pending) > 1 && d.pending[1].acked != severed:
-		next := &d.pending[1]
+	case d.pending.len() > 1 && d.pending.at(1).acked != severed:
+		next := d.pending.at(1)
 		return !next.doubtful && next.acked > c.acked && r.start >= next.acked && r.acked >= next.end
-	case len(d.pending) == 1 && d.blocked && len(d.held) > 0:
-		return d.held[0].acked > c.acked && r.start >= d.held[0].acked && r.acked > c.end
+	case d.pending.len() == 1 && d.blocked && d.held.len() > 0:
+		return d.held.at(0).acked > c.acked && r.start >= d.held.at(0).acked && r.acked > c.end
 	}
 	return false
 }
@@ -35,7 +44,7 @@ func (d *Dialogue) noCommand(r *reply) bool {
 // passOver drops the doubtful line at the head, which is no command.
 func (d *Dialogue) passOver() {
 	d.takePending()
-	d.blocked = d.blocked && len(d.pending) > 0
+	d.blocked = d.blocked && d.pending.len() > 0
 	d.flag(Smuggling, true)
 }
 
@@ -50,8 +59,8 @@ func (d *Dialogue) doubtLines() {
 // tooEarly says whether what the client sent with the command at the head, or behind it, is still to come here, and tells
 // whether r answers it.
 func (d *Dialogue) tooEarly(r *reply) bool {
-	c := &d.pending[0]
-	if r.acked <= d.clientOff || len(d.held) > 0 || d.closing {
+	c := d.pending.at(0)
+	if r.acked <= d.clientOff || d.held.len() > 0 || d.closing {
 		return false
 	}
 	of, ok := only(r.code)
@@ -78,15 +87,12 @@ func (d *Dialogue) outOfStep(r *reply) bool {
 	if !ok {
 		return false
 	}
-	switch d.pending[0].verb {
+	switch d.pending.at(0).verb {
 	case of, verbAuthLine, verbOther, verbGreeting:
 		return false
 	}
-	n := 1
-	for n < len(d.pending) && d.pending[n].verb != of {
-		n++
-	}
-	if n == len(d.pending) || d.pending[n].end > r.acked {
+	n := d.next(of) // the first is none
+	if n == d.pending.len() || d.pending.at(n).end > r.acked {
 		return false
 	}
 	d.flag(Gap, true)

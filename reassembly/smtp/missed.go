@@ -15,17 +15,22 @@ func (d *Dialogue) Doubt() { d.doubted = true }
 
 // Unsent says, before Close, that the last n bytes of the client were never received: commands among them are none.
 func (d *Dialogue) Unsent(n int64) {
-	from := d.clientOff + d.heldOctets() - n
-	i := len(d.pending)
-	for i > 0 && d.pending[i-1].start >= from {
-		if i--; d.pending[i].verb == verbEndOfData {
+	from := d.clientOff + d.heldOctets - n
+	i := d.pending.len()
+	for i > 0 && d.pending.at(i-1).start >= from {
+		if i--; d.pending.at(i).verb == verbEndOfData {
 			return
 		}
 	}
-	if i == len(d.pending) {
+	d.steps(d.pending.len() - i)
+	if i == d.pending.len() {
 		return
 	}
-	d.pending = d.pending[:i]
-	d.held, d.heldSize, d.blocked = nil, 0, false
+	for k := i; k < d.pending.len(); k++ {
+		d.uncount(d.pending.at(k))
+	}
+	d.pending.cut(i)
+	d.dropHeld()
+	d.blocked = false
 	d.flag(Conflict, false)
 }

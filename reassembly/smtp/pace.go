@@ -45,14 +45,14 @@ func (d *Dialogue) catchUp(c *command) {
 		return // what was passed over in this flight is answered too
 	}
 	last := command{acked: severed}
-	if n := len(d.pending); n > 0 {
-		last = d.pending[n-1]
+	if n := d.pending.len(); n > 0 {
+		last = *d.pending.last()
 	}
 	waitsNow := (last.verb == verbHello || last.verb == verbData) && !last.bad && last.acked < acked && d.clientHoleEnd <= last.end
 	if !d.pace.lockStep() && !waitsNow { // nor where a hole behind it may hide a line of this flight
 		return
 	}
-	d.align(len(d.pending), d.repliesUpTo(acked), acked, true)
+	d.align(d.pending.len(), d.repliesUpTo(acked), acked, true)
 }
 
 // endsLine says whether the server has answered the client's bytes up to offset: they end with a line then.

@@ -141,3 +141,19 @@ func text8(b []byte) *string {
 	}
 	return &s
 }
+
+// octets is about how much memory it takes besides the command.
+func (p *path) octets() int {
+	if p == nil {
+		return 0
+	}
+	n := pathSize + len(p.raw)
+	for _, s := range []*string{p.mailbox, p.envid, p.orcpt} {
+		if s != nil {
+			n += len(*s)
+		}
+	}
+	return n
+}
+
+const pathSize = 96

@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"bytes"
-	"regexp"
 	"time"
 )
 
@@ -12,6 +11,7 @@ type reply struct {
 	t          time.Time // of its last octet
 	start, end int64     // offsets in the server's stream
 	acked      int64     // bytes of the client that the server had received when it sent it
+	fine       int64     // number of the last reply up to this one that is no 4xx or 5xx, plus one
 	queueID    string
 	pipelining bool // EHLO was answered with this keyword
 	chunking   bool // likewise
@@ -101,12 +101,22 @@ func (d *Dialogue) replyLine(text []byte, start, acked int64) {
 
 func (d *Dialogue) queueReply(r reply) {
 	d.isSMTP = true
-	if len(d.replies) >= orDefault(d.cfg.MaxReplies, 4096) {
+	if d.replies.len() >= orDefault(d.cfg.MaxReplies, 4096) {
 		d.count(func(s *Stats) { s.Overflows++ })
 		d.forgetReply()
 	}
 	r.t = d.now
-	d.replies = append(d.replies, r)
+	number := d.replies.end()
+	if d.replies.len() > 0 {
+		last := d.replies.last()
+		if r.fine = last.fine; r.acked < last.acked {
+			d.recall().disorder[FromServer] = number
+		}
+	}
+	if r.code < 400 {
+		r.fine = number + 1
+	}
+	d.replies.push(r)
 	copy(d.flights[1:], d.flights[:])
 	d.flights[0] = r.acked
 }
@@ -123,14 +133,7 @@ func (d *Dialogue) forgetReply() {
 	d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
 }
 
-func (d *Dialogue) takeReply() reply {
-	r := d.replies[0]
-	d.replies = d.replies[1:]
-	if len(d.replies) == 0 {
-		d.replies = nil
-	}
-	return r
-}
+func (d *Dialogue) takeReply() reply { return d.replies.pop() }
 
 // loseReplies reads on behind a hole in the server's bytes.
 func (d *Dialogue) loseReplies(n int64) {
@@ -243,61 +246,4 @@ func (d *Dialogue) blindData(r reply) {
 	}
 	d.tx.missed = true
 	d.tx.blindData = true
-}
-
-// The forms in which servers name the message that they took. Exchange's names the Message-ID too, which is content.
-var queueForms = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)\bqueued as ([0-9A-Za-z._-]{1,64})`),                            // Postfix
-	regexp.MustCompile(`^OK id=([0-9A-Za-z-]{10,40})\s*$`),                                  // Exim
-	regexp.MustCompile(`\[InternalId=([0-9]{1,24})[,\]]`),                                   // Exchange
-	regexp.MustCompile(`^(?:2\.0\.0:? )?([0-9A-Za-z]{8,32}) Message accepted for delivery`), // Sendmail, OpenSMTPD
-	regexp.MustCompile(`(?i)^(?:2\.0\.0 )?Message Queued \(([0-9A-Za-z.-]{8,64})\)`),        // Haraka
-}
-
-func queueID(code uint16, text []byte) string {
-	if code != 250 || len(text) < 8 {
-		return ""
-	}
-	text = text[:min(len(text), 1024)]
-	if !bytes.Contains(text, []byte("ueued")) && !bytes.Contains(text, []byte("id=")) && !bytes.Contains(text, []byte("accepted")) {
-		return ""
-	}
-	if id := plainQueueID(text); len(id) > 0 {
-		return string(id)
-	}
-	return formQueueID(text)
-}
-
-// plainQueueID knows what Postfix and Exim say, for which queueForms would take as long as for all else of a short mail.
-func plainQueueID(text []byte) []byte {
-	if rest, ok := bytes.CutPrefix(text, []byte("2.0.0 Ok: queued as ")); ok {
-		n := 0
-		for n < min(len(rest), 64) && (isAlnum(rest[n]) || rest[n] == '.' || rest[n] == '_' || rest[n] == '-') {
-			n++
-		}
-		return rest[:n]
-	}
-	if rest, ok := bytes.CutPrefix(text, []byte("OK id=")); ok {
-		n := 0
-		for n < len(rest) && (isAlnum(rest[n]) || rest[n] == '-') {
-			n++
-		}
-		if n == len(rest) && n >= 10 && n <= 40 {
-			return rest
-		}
-	}
-	return nil
-}
-
-func formQueueID(text []byte) string {
-	for _, form := range queueForms {
-		if m := form.FindSubmatch(text); m != nil {
-			return string(m[1])
-		}
-	}
-	return ""
-}
-
-func isAlnum(c byte) bool {
-	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }

@@ -217,7 +217,8 @@ func (s *script) run(events []event) []*smtp.Envelope {
 	var rows []*smtp.Envelope
 	session := testSession
 	session.Midstream = s.midstream
-	d := smtp.New(&smtp.Config{Emit: func(e *smtp.Envelope) { rows = append(rows, e) }}, session)
+	var work effort
+	d := smtp.New(&smtp.Config{Emit: func(e *smtp.Envelope) { rows = append(rows, e) }, Stats: &work.stats}, session)
 	if s.oneSided != "server" {
 		d.Seen(smtp.FromClient)
 	}
@@ -225,6 +226,7 @@ func (s *script) run(events []event) []*smtp.Envelope {
 		d.Seen(smtp.FromServer)
 	}
 	for _, e := range events {
+		work.give(len(e.data))
 		switch e.kind {
 		case pushed:
 			d.Push(e.dir, e.t, bytes.Clone(e.data), e.acked)
@@ -235,6 +237,9 @@ func (s *script) run(events []event) []*smtp.Envelope {
 		}
 	}
 	d.Close(s.closed, s.ended)
+	if wrong := work.wrong(); wrong != "" {
+		panic(wrong) // in every test alike: a property draws it smaller
+	}
 	return rows
 }
 

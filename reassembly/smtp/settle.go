@@ -32,7 +32,9 @@ func (d *Dialogue) endTransaction(outcome Outcome) {
 // finish emits the transaction's open rows in the order of their RCPTs, or the one of a MAIL without any.
 func (d *Dialogue) finish(outcome Outcome, r *reply) {
 	tx := d.tx
-	for _, rc := range tx.rcpts {
+	d.takes(tx.rcpts.len())
+	for tx.rcpts.len() > 0 {
+		rc := tx.takeRcpt()
 		d.emitRow(rc, tx.outcomeOf(&rc, outcome, r), r)
 	}
 	if tx.rows == 0 {

@@ -10,12 +10,12 @@ func (d *Dialogue) startTLS(c command, r *reply) {
 	d.blocked = false
 	accepted := r != nil && r.code == 220
 	if r == nil {
-		accepted = len(d.held) > 0 && looksLikeTLS(d.held[0].data)
+		accepted = d.held.len() > 0 && looksLikeTLS(d.held.at(0).data)
 	}
 	if !accepted {
-		if r == nil && len(d.held) > 0 && d.held[0].lost == 0 && d.held[0].acked <= c.acked {
-			flight, _ := d.flight() // sent with STARTTLS: nobody's mail if that was accepted
-			d.leaveUnread(int64(len(flight)))
+		if r == nil && d.held.len() > 0 && d.held.at(0).lost == 0 && d.held.at(0).acked <= c.acked {
+			n, _ := d.flight() // sent with STARTTLS: nobody's mail if that was accepted
+			d.leaveUnread(int64(n))
 		}
 		return
 	}
@@ -23,7 +23,8 @@ func (d *Dialogue) startTLS(c command, r *reply) {
 	d.dark = &transaction{t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth}
 	d.nextFlag = 0
 	d.state = inHello
-	d.replies, d.rline, d.rcurrent, d.holeEnd = nil, line{}, reply{}, 0
+	d.replies.drop()
+	d.rline, d.rcurrent, d.holeEnd = line{}, reply{}, 0
 	if r != nil {
 		d.tlsFrom = r.end
 	} else {

@@ -15,7 +15,9 @@ type transaction struct {
 	path      *path // nil where no MAIL was seen
 	mailCode  uint16
 	open      bool // the server holds it open: its MAIL was not refused
-	rcpts     []recipient
+	rcpts     queue[recipient]
+	refusal   uint16 // of the last DATA or BDAT that was refused
+	refused   int64  // number of the first recipient that came after it
 	rows      int    // rows that went out before
 	dataCode  uint16 // of a refused DATA or BDAT, or of the message
 	spent     bool   // a refused BDAT LAST without recipients: servers end the transaction there, or do not
@@ -40,10 +42,21 @@ type recipient struct {
 // refuse notes a refused DATA or BDAT. It says nothing of recipients that are still to come.
 func (tx *transaction) refuse(code uint16) {
 	tx.dataCode = code
-	for i := range tx.rcpts {
-		tx.rcpts[i].dataCode = code
-	}
+	tx.refusal, tx.refused = code, tx.rcpts.end()
 }
+
+// takeRcpt takes the first recipient.
+func (tx *transaction) takeRcpt() recipient {
+	refused := tx.rcpts.first < tx.refused
+	rc := tx.rcpts.pop()
+	if refused {
+		rc.dataCode = tx.refusal
+	}
+	tx.size -= recipientSize + rc.path.octets()
+	return rc
+}
+
+const recipientSize = 160
 
 // resolve applies a command with its reply; r is nil where none was seen.
 func (d *Dialogue) resolve(c command, r *reply) {
@@ -86,7 +99,7 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		d.startTLS(c, r)
 	case verbOther:
 		switch {
-		case !c.bad && code == 354 && len(d.pending) == 0 && r.acked == d.clientOff:
+		case !c.bad && code == 354 && d.pending.len() == 0 && r.acked == d.clientOff:
 			d.beginChunk(math.MaxInt64) // of a size unknown: XEXCH50 and its kin; the next reply ends it
 			d.chunkRefused = true
 		case !c.bad:
@@ -148,7 +161,7 @@ func (d *Dialogue) mail(c command, code uint16) {
 // open begins a transaction.
 func (d *Dialogue) open(c command) {
 	d.mailNo++
-	d.tx = &transaction{mailNo: d.mailNo, t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth, path: c.path, open: true, size: 512}
+	d.tx = &transaction{mailNo: d.mailNo, t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth, path: c.path, open: true, size: 512 + c.path.octets()}
 	d.nextFlag = 0
 	if d.lfDoubt {
 		d.tx.flags |= Smuggling
@@ -191,14 +204,13 @@ func (d *Dialogue) rcpt(c command, code uint16) {
 		d.emitRow(rc, outcome, nil)
 		return
 	}
-	if len(tx.rcpts) >= orDefault(d.cfg.MaxRcpt, 1<<17) {
+	if tx.rcpts.len() >= orDefault(d.cfg.MaxRcpt, 1<<17) {
 		d.count(func(s *Stats) { s.Overflows++ })
 		tx.flags |= Truncated
-		d.emitRow(tx.rcpts[0], Unknown, nil)
-		tx.rcpts = tx.rcpts[1:]
+		d.emitRow(tx.takeRcpt(), Unknown, nil)
 	}
-	tx.rcpts = append(tx.rcpts, rc)
-	tx.size += 256
+	tx.rcpts.push(rc)
+	tx.size += recipientSize + rc.path.octets()
 }
 
 func refusal(code uint16) Outcome {
@@ -249,14 +261,6 @@ func (d *Dialogue) data(c command, r *reply) {
 	d.tx.missed = d.tx.chunked && d.tx.missed
 	d.beginMessage(body{})
 	d.sure = code == 354
-}
-
-// heldOctets is how many octets of the client are held.
-func (d *Dialogue) heldOctets() (n int64) {
-	for _, p := range d.held {
-		n += int64(len(p.data)) + p.lost
-	}
-	return n
 }
 
 func (d *Dialogue) endOfData(c command, r *reply) {

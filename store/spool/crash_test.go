@@ -32,6 +32,8 @@ type machine struct {
 	last   int // the call with which the power fails
 	synced map[string]int64
 	undo   []func() // names that were changed and are not durable yet
+	keep   string   // directory of what was removed; "": renaming and removing are durable at once
+	later  []func() // take back renaming and removing, each after those behind it
 }
 
 var errPower = errors.New("no power")
@@ -49,7 +51,17 @@ func (m *machine) call(op, path string) error {
 			m.synced[path] = info.Size()
 		}
 	case "fsyncdir":
-		m.undo = nil
+		m.undo, m.later = nil, nil
+	case "rename":
+		if to := path + suffixKept; m.keep != "" && strings.HasSuffix(path, suffixSealed) {
+			m.later = append(m.later, func() { os.Rename(to, path) })
+		}
+	case "remove":
+		if copied := filepath.Join(m.keep, strconv.Itoa(m.calls)); m.keep != "" {
+			os.Remove(copied)
+			os.Link(path, copied)
+			m.later = append(m.later, func() { os.Rename(copied, path) })
+		}
 	case "open":
 		m.undo = append(m.undo, func() { os.Remove(path) })
 	}
@@ -63,6 +75,11 @@ func (m *machine) fail(t *testing.T, dir string) {
 			undo()
 		}
 	}
+	m.undo = nil
+	for n := len(m.later) - m.rand.IntN(len(m.later)+1); len(m.later) > n; m.later = m.later[:len(m.later)-1] {
+		m.later[len(m.later)-1]()
+	}
+	m.later = nil
 	open, err := filepath.Glob(filepath.Join(dir, ".*"+suffixOpen))
 	if err != nil {
 		t.Fatal(err)

@@ -209,7 +209,7 @@ func TestDamage_IsKeptAsideAndCounted(t *testing.T) {
 	if err != nil || len(records) != 10 || d.Records != 4 || len(d.Ranges) != 1 {
 		t.Fatalf("%d records, damage %+v, error %v", len(records), d, err)
 	}
-	if err := s.Remove(seg, d); err != nil {
+	if err := s.Loaded(seg, d); err != nil {
 		t.Fatal(err)
 	}
 	if st := s.Stats(); st.Damaged != 4 || st.Loaded != 10 {
@@ -281,7 +281,7 @@ func TestDamage_OpenNeverRefuses(t *testing.T) {
 		if err != nil || len(records) != 0 || d.Records != seg.Records {
 			t.Errorf("%d records, damage %+v, error %v", len(records), d, err)
 		}
-		if err := s.Remove(seg, d); err != nil {
+		if err := s.Loaded(seg, d); err != nil {
 			t.Error(err)
 		}
 	}

@@ -9,6 +9,7 @@
 //	.<seq>-<run>.draft              being written, and its source can be read again: without a seal it is dropped at Open
 //	<seq>-<run>-<count>.seg         sealed, waiting to be loaded; its key is "<seq>-<run>"
 //	<seq>-<run>-<count>-<key>.seg   likewise, under a key of the caller's, its bytes outside [0-9A-Za-z._-] as %XX
+//	<name of a segment>.kept        loaded, and there for a while yet: a database that takes the place of another may lack it
 //	<name of a segment>.refused     records that the database refused, a segment of the same format with the reasons as notes
 //	<name of a segment>.damaged     the bytes of damaged places, each behind a line that says where it stood
 //	.<seq>-<run>.tmp                a file of the last two kinds while it is written; removed at Open
@@ -65,6 +66,13 @@
 //
 // When the disk, or one of the spool's limits, is full, records wait in memory, and when that is full too they are lost and
 // counted (Append) or waited with (AppendWait). Those that have found room are sealed, so that their load makes more.
+//
+// # What is kept
+//
+// A segment that was loaded is renamed and stays for Config.Keep, bounded by Config.KeepBytes. Whoever loads asks the database
+// for all that Kept returns after each connect: what it has lost Reenter makes wait again. The new name is not synced, nor is
+// the removal at the end: after a crash a segment may wait again or be kept again, and is asked for once more. What is kept is
+// the first to go where records need room, so it makes none wait and none be lost. None expires while no database answers.
 //
 // # Concurrency
 //

@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -208,8 +207,9 @@ func (s *Spool) write(d *draft, blocks []*block) error {
 	return nil
 }
 
-// fits tells whether n bytes more are within the limits.
+// fits tells whether n bytes more are within the limits, and deletes what is kept where they would not be.
 func (s *Spool) fits(n int64) error {
+	s.evict(s.bytes.Load() + n - s.cfg.MaxBytes)
 	if held := s.bytes.Load(); held+n > s.cfg.MaxBytes {
 		return fmt.Errorf("%w: it holds %d bytes of %d", ErrFull, held, s.cfg.MaxBytes)
 	}
@@ -225,7 +225,10 @@ func (s *Spool) fits(n int64) error {
 		return nil
 	}
 	free, size, err := s.disk.room()
-	reserve := cmp.Or(s.cfg.Reserve, min(64<<20, size/16))
+	reserve := s.reserve(size)
+	if err == nil && free-n < reserve && s.evict(reserve-(free-n)) > 0 {
+		free, _, err = s.disk.room()
+	}
 	if err == nil && free-n < reserve {
 		err = fmt.Errorf("%w: %d bytes are free on the disk, and %d are to stay so", ErrFull, free, reserve)
 	}

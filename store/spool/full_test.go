@@ -73,7 +73,7 @@ func TestFull_DiskLosesWhatIsCountedAndRecovers(t *testing.T) {
 						}
 						got++
 					}
-					if err := s.Remove(seg, d); err != nil {
+					if err := s.Loaded(seg, d); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -135,7 +135,7 @@ func TestFull_WhatHasRoomIsSealedAndMakesMore(t *testing.T) {
 				}
 				got++
 			}
-			if err := s.Remove(seg, d); err != nil {
+			if err := s.Loaded(seg, d); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -162,7 +162,7 @@ func TestFull_OldSegmentThatWaitsKeepsNewRecordsOut(t *testing.T) {
 		t.Errorf("sync: %v, stats %+v", err, s.Stats())
 	}
 	seg := s.Sealed()[0]
-	if err := s.Remove(seg, Damage{}); err != nil { // it is loaded at last
+	if err := s.Loaded(seg, Damage{}); err != nil { // it is loaded at last
 		t.Fatal(err)
 	}
 	if err := s.Seal(""); err != nil {
@@ -205,7 +205,7 @@ func TestFull_AppendWaitWaitsForRoom(t *testing.T) {
 				}
 				got++
 			}
-			if err := s.Remove(seg, d); err != nil {
+			if err := s.Loaded(seg, d); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -278,7 +278,7 @@ func TestSpool_AppendRunAndLoadAtOnce(t *testing.T) {
 			if err := s.SetAside(seg, records[:1], "first"); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Remove(seg, d); err != nil {
+			if err := s.Loaded(seg, d); err != nil {
 				t.Fatal(err)
 			}
 			os.Remove(seg.Path + suffixRefused)

@@ -17,6 +17,7 @@ type State string
 // The states.
 const (
 	Waiting State = "waiting" // sealed
+	Kept    State = "kept"    // loaded, and there for the case that the database loses it
 	Writing State = "writing" // not sealed
 	Refused State = "refused" // records that the database refused
 	Damaged State = "damaged" // bytes of damaged places
@@ -70,14 +71,14 @@ func parseFile(path string) (File, bool) {
 	for _, kind := range []struct {
 		suffix string
 		state  State
-	}{{"", Waiting}, {suffixRefused, Refused}, {suffixDamaged, Damaged}} {
+	}{{"", Waiting}, {suffixKept, Kept}, {suffixRefused, Refused}, {suffixDamaged, Damaged}} {
 		base, ok := strings.CutSuffix(path, kind.suffix)
 		if !ok {
 			continue
 		}
 		if seg, ok := parseSealed(base); ok {
 			seg.Path = path
-			if kind.state != Waiting {
+			if kind.state != Waiting && kind.state != Kept {
 				seg.Records = 0
 			}
 			return File{seg, kind.state}, true
@@ -111,7 +112,7 @@ func ReadFile(path string) (file File, groups []Group, d Damage, err error) {
 		file.State = Newer
 		return file, nil, d, fmt.Errorf("read %s: %w", filepath.Base(path), ErrNewer)
 	}
-	if file.State != Waiting {
+	if file.State != Waiting && file.State != Kept {
 		if file.Records = c.count(); c.seal != nil {
 			file.Records, file.Key = max(file.Records, c.seal.total), c.seal.key
 		}

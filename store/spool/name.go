@@ -15,6 +15,7 @@ const (
 	suffixDraft   = ".draft"
 	suffixTmp     = ".tmp"
 	suffixSealed  = ".seg"
+	suffixKept    = ".kept"
 	suffixRefused = ".refused"
 	suffixDamaged = ".damaged"
 )
@@ -33,10 +34,18 @@ type Segment struct {
 	Path     string
 	Sequence uint64 // time of its beginning, in microseconds of Unix time, made unique
 
+	Reentered bool // it was loaded and kept, and the database has lost it
+
 	run uint64
 }
 
 func (s Segment) id() id { return id{s.Sequence, s.run} }
+
+// sealedPath is the path that a segment has, or had, while it waits.
+func (s Segment) sealedPath() string { return strings.TrimSuffix(s.Path, suffixKept) }
+
+// RefusedPath is where the records of a segment lie that the database has refused, if there are any.
+func (s Segment) RefusedPath() string { return s.sealedPath() + suffixRefused }
 
 // sealedName is the name of a segment; key is "" for its own.
 func sealedName(i id, count int, key string) string {
@@ -88,6 +97,17 @@ func unescapeKey(s string) (string, bool) {
 		}
 	}
 	return b.String(), true
+}
+
+// parseKept reads the name of a segment that was loaded and is kept.
+func parseKept(path string) (s Segment, ok bool) {
+	sealed, ok := strings.CutSuffix(path, suffixKept)
+	if !ok {
+		return s, false
+	}
+	s, ok = parseSealed(sealed)
+	s.Path = path
+	return s, ok
 }
 
 // parseSealed reads the name of a segment.

@@ -24,6 +24,14 @@ func (s *Spool) recover() error {
 	}
 	for _, e := range entries {
 		path := filepath.Join(s.cfg.Dir, e.Name())
+		if seg, ok := parseKept(path); ok && e.Type().IsRegular() && !sealed[seg.id()] {
+			sealed[seg.id()] = true
+			s.last = max(s.last, seg.Sequence)
+			s.foundKept(seg)
+		}
+	}
+	for _, e := range entries {
+		path := filepath.Join(s.cfg.Dir, e.Name())
 		if strings.HasSuffix(path, suffixTmp) {
 			s.failed(s.disk.remove(path))
 		}

@@ -41,6 +41,11 @@ type Config struct {
 	Reserve        int64         // bytes to leave free on the file system; default 64 MiB or a sixteenth of it, -1: none
 	Buffer         int           // bytes of records in memory that are not yet on disk; default 16 MiB
 
+	// Keep is how long a segment stays after its load was committed, for the case that a standby without it takes the place
+	// of the database; see Kept. Default 0: it is deleted at once. KeepBytes bounds what is kept; default a quarter of MaxBytes.
+	Keep      time.Duration
+	KeepBytes int64
+
 	fault func(op, path string) error // makes a call on the disk fail, in tests
 }
 
@@ -50,6 +55,7 @@ func (c *Config) setDefaults() {
 	c.SegmentAge = cmp.Or(c.SegmentAge, 2*time.Second)
 	c.MaxBytes = cmp.Or(c.MaxBytes, 10<<30)
 	c.Buffer = cmp.Or(c.Buffer, 16<<20)
+	c.KeepBytes = cmp.Or(c.KeepBytes, c.MaxBytes/4)
 }
 
 // Spool is an open spool.
@@ -85,6 +91,7 @@ type Spool struct {
 	poked   int                        // bytes appended since the writing goroutine was last woken
 	held    int                        // bytes of memory charged
 	sealed  []Segment                  // replaced, never changed: Sealed gives it away
+	kept    []kept                     // oldest load first
 	refused map[uint64]*refusedRecords // by sequence
 	stats   Stats
 }
@@ -131,7 +138,11 @@ func (s *Spool) addSealed(seg Segment) {
 		return cmp.Or(cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.run, b.run))
 	})
 	s.sealed = slices.Insert(slices.Clip(s.sealed), at, seg)
-	s.stats.Waiting += int64(seg.Records)
+	if seg.Reentered {
+		s.stats.Reentering += int64(seg.Records)
+	} else {
+		s.stats.Waiting += int64(seg.Records)
+	}
 	select {
 	case s.notify <- struct{}{}:
 	default:

@@ -40,10 +40,10 @@ func TestSpool_RecordsComeBackInOrderAndOnce(t *testing.T) {
 	}
 	wantNumbers(t, s, 5010)
 	for _, seg := range sealed {
-		if err := s.Remove(seg, Damage{}); err != nil {
+		if err := s.Loaded(seg, Damage{}); err != nil {
 			t.Fatal(err)
 		}
-		if s.Remove(seg, Damage{}) == nil {
+		if s.Loaded(seg, Damage{}) == nil {
 			t.Error("a segment was removed twice")
 		}
 	}
@@ -188,7 +188,7 @@ func TestSpool_SetAsideKeepsRefusedRecords(t *testing.T) {
 		t.Error("more records were set aside than the segment has")
 	}
 	checkSums(t, s)
-	if err := s.Remove(seg, Damage{}); err != nil {
+	if err := s.Loaded(seg, Damage{}); err != nil {
 		t.Fatal(err)
 	}
 	if st := s.Stats(); st.SetAside != 3 || st.Loaded != 97 || st.Waiting != 0 {

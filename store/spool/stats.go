@@ -19,7 +19,16 @@ type Stats struct {
 
 	Lost int64 // refused by Append: never in the spool
 
-	Bytes          int64     // of all segments, the open one too
+	// What was loaded and stays for a while is counted apart, since it is among Loaded, of this process or an earlier one.
+	Kept         int64 // in segments that are kept
+	KeptSegments int64
+	KeptBytes    int64
+	KeptShort    int64 // in those that went before their time, since room was needed
+	Reentering   int64 // in those that the database has lost and that wait again
+	Reentered    int64 // loaded again
+	KeptDamaged  int64 // lost by damage on disk to those that were loaded again
+
+	Bytes          int64     // of all segments, the open one and those that are kept too
 	OldestUnloaded time.Time // when the oldest segment that waits was begun; zero: none
 
 	Newer       int64 // segments of a newer version, left alone
@@ -38,10 +47,12 @@ func (s *Spool) Stats() Stats {
 	return st
 }
 
-// oldest is when the oldest segment that waits was begun; zero: none waits. Under mu.
+// oldest is when the oldest segment that waits for its first load was begun; zero: none waits. Under mu.
 func (s *Spool) oldest() (t time.Time) {
-	if len(s.sealed) > 0 {
-		t = time.UnixMicro(int64(s.sealed[0].Sequence)).UTC()
+	for _, seg := range s.sealed {
+		if !seg.Reentered {
+			return time.UnixMicro(int64(seg.Sequence)).UTC()
+		}
 	}
 	return t
 }

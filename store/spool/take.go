@@ -2,13 +2,12 @@ package spool
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // refusedRecords are those of a segment that were set aside since this Open.
@@ -57,43 +56,65 @@ func (s *Spool) waiting(seg Segment) int {
 	return slices.IndexFunc(s.sealed, func(w Segment) bool { return w.id() == seg.id() })
 }
 
-// Remove deletes a segment that was loaded, with what Read found damaged in it: where records were lost, the bytes of the
-// damaged places are kept in a file beside it. A Remove that a crash undoes brings the segment back under the same key.
-func (s *Spool) Remove(seg Segment, d Damage) error {
+// Loaded ends the waiting of a segment that was loaded, with what Read found damaged in it: where records were lost, the
+// bytes of the damaged places are kept in a file beside it. The segment is kept for Config.Keep, or deleted. A crash that
+// undoes this brings the segment back under the same key.
+func (s *Spool) Loaded(seg Segment, d Damage) error {
 	s.aside.Lock()
 	defer s.aside.Unlock()
 	s.mu.Lock()
 	at := s.waiting(seg)
 	s.mu.Unlock()
 	if at < 0 {
-		return fmt.Errorf("remove segment %s: it does not wait", seg.id())
+		return fmt.Errorf("put segment %s away: it does not wait", seg.id())
 	}
 	if d.Records > 0 {
 		if err := s.keepDamaged(seg, d); err != nil {
 			return fmt.Errorf("keep damaged bytes of a segment: %w", err)
 		}
 	}
-	if err := s.disk.remove(seg.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	path, err := s.putAway(seg)
+	if err != nil {
 		return fmt.Errorf("remove segment: %w", err)
 	}
-	s.failed(s.disk.fsyncDir())
+	s.ended(seg, path, d)
+	s.boundKept()
+	s.wake() // there is room
+	return nil
+}
+
+// ended counts a segment that was loaded, and is kept at that path, if any.
+func (s *Spool) ended(seg Segment, path string, d Damage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at = s.waiting(seg)
+	at := s.waiting(seg)
 	known := s.sealed[at]
 	s.sealed = slices.Concat(s.sealed[:at], s.sealed[at+1:])
-	s.bytes.Add(-known.Bytes)
 	left := known.Records
 	if r := s.refused[seg.Sequence]; r != nil {
 		left -= r.records
 		delete(s.refused, seg.Sequence)
 	}
 	damaged := min(d.Records, left)
-	s.stats.Waiting -= int64(left)
-	s.stats.Damaged += int64(damaged)
-	s.stats.Loaded += int64(left - damaged)
-	s.wake() // there is room
-	return nil
+	if known.Reentered {
+		s.stats.Reentering -= int64(known.Records)
+		s.stats.Reentered += int64(left - damaged)
+		s.stats.KeptDamaged += int64(damaged)
+	} else {
+		s.stats.Waiting -= int64(left)
+		s.stats.Damaged += int64(damaged)
+		s.stats.Loaded += int64(left - damaged)
+	}
+	if path == "" {
+		if s.bytes.Add(-known.Bytes); s.cfg.Keep > 0 {
+			s.stats.KeptShort += int64(known.Records)
+		}
+		return
+	}
+	k := kept{known, time.Now()}
+	k.Path, k.Reentered = path, false
+	s.kept = append(s.kept, k)
+	s.countKept(k, 1)
 }
 
 // keepDamaged copies the damaged places of a segment.
@@ -103,7 +124,7 @@ func (s *Spool) keepDamaged(seg Segment, d Damage) error {
 		return err
 	}
 	defer f.Close()
-	return s.disk.replace(s.tmp(seg), seg.Path+suffixDamaged, func(w io.Writer) error {
+	return s.disk.replace(s.tmp(seg), seg.sealedPath()+suffixDamaged, func(w io.Writer) error {
 		for _, r := range d.Ranges {
 			if _, err := fmt.Fprintf(w, "%s offset %d length %d\n", filepath.Base(seg.Path), r.Offset, r.Length); err != nil {
 				return err
@@ -140,7 +161,7 @@ func (s *Spool) SetAside(seg Segment, recs [][]byte, reason string) error {
 	}
 	reason = reason[:min(len(reason), blockPayload)]
 	groups := append(slices.Clone(r.groups), refusedGroup{reason, cloneRecords(recs)})
-	err := s.disk.replace(s.tmp(seg), seg.Path+suffixRefused, func(w io.Writer) error { return writeRefused(w, seg, groups) })
+	err := s.disk.replace(s.tmp(seg), seg.RefusedPath(), func(w io.Writer) error { return writeRefused(w, seg, groups) })
 	if err != nil {
 		return fmt.Errorf("set aside %d records: %w", len(recs), err)
 	}
@@ -149,8 +170,10 @@ func (s *Spool) SetAside(seg Segment, recs [][]byte, reason string) error {
 	r.groups = groups
 	r.records += len(recs)
 	s.refused[seg.Sequence] = r
-	s.stats.SetAside += int64(len(recs))
-	s.stats.Waiting -= int64(len(recs))
+	if !s.sealed[s.waiting(seg)].Reentered { // else they were counted when it was first loaded
+		s.stats.SetAside += int64(len(recs))
+		s.stats.Waiting -= int64(len(recs))
+	}
 	return nil
 }
 

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"tap25/reassembly"
+	"tap25/reassembly/smtp"
+)
+
+// What a bound has cut is said at the end of a replay, and by a running sniff.
+func TestSummary_SaysWhatABoundHasCut(t *testing.T) {
+	stats := reassembly.Stats{SMTP: smtp.Stats{Overflows: 3, GivenUp: 4, Unread: 5}}
+	want := map[string]int64{"limits met": 3, "commands given up for work": 4, "octets left unread": 5}
+	var text strings.Builder
+	(&replay{}).summary(&text, stats, 0)
+	var r report
+	r.takeReassembly(&stats)
+	for name, n := range want {
+		if !strings.Contains(text.String(), name) {
+			t.Errorf("the summary does not say %q:\n%s", name, text.String())
+		}
+		if r.Met[name] != n {
+			t.Errorf("the report says %d %s, want %d", r.Met[name], name, n)
+		}
+	}
+}

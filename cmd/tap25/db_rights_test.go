@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// psqlAs asks with tap25 db psql as a user: the private cluster lets its owner in alone, who becomes the other.
+func psqlAs(t *testing.T, user string, commands ...string) string {
+	t.Helper()
+	args := []string{"db", "psql", "--db", "local", "--", "-XAt", "-c", "set session authorization " + user}
+	for _, c := range commands {
+		args = append(args, "-c", c)
+	}
+	var out, diag bytes.Buffer
+	if status := run(t.Context(), args, nil, &out, &diag); status != statusDone {
+		t.Fatalf("%s: status %d: %s", user, status, diag.String())
+	}
+	return out.String()
+}
+
+func TestPsql_EachRoleFindsWhatIsMeantForIt(t *testing.T) {
+	conn, _ := server(t)
+	if _, err := conn.Exec(t.Context(), "create role paula login in role tap25_auditor; create role adam login in role tap25_admin; create role tap1 login in role tap25_sensor"); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []string{"paula", "adam", "tap1"} {
+		functions := regexp.MustCompile(`(?m)^tap25\|.*\|func$`).FindAllString(psqlAs(t, user, `\df`), -1)
+		if len(functions) < 8 || len(functions) > 15 {
+			t.Errorf("\\df shows %s %d functions, want some ten:\n%s", user, len(functions), strings.Join(functions, "\n"))
+		}
+		if others := psqlAs(t, user, `\df public.*`); strings.Contains(others, "func") {
+			t.Errorf("in public are functions: %s", others)
+		}
+	}
+	if got := psqlAs(t, "adam", "select count(*) from mail", "select count(*) from mail_to('a@b.example')", "table accesses"); got != "SET\n0\n0\n" {
+		t.Errorf("an admin's questions: %q", got)
+	}
+	if _, err := conn.Exec(t.Context(), `insert into warrants (case_id, auditor, mailbox, since, before, valid_until, reason)
+		values ('c', 'paula', 'a@b.example', '2020-01-01', '2030-01-01', '2100-01-01', 'order')`); err != nil {
+		t.Fatal(err)
+	}
+	if got := psqlAs(t, "paula", "select open_case('c', 'test')", "select count(*) from case_mail('c') where outcome <> 'accepted'"); got != "SET\nt\n0\n" {
+		t.Errorf("an auditor's questions: %q", got)
+	}
+}
+
+func TestMigrate_SaysWhatChangesForOthers(t *testing.T) {
+	conn, cluster := server(t)
+	if _, err := conn.Exec(t.Context(), "create database mail"); err != nil {
+		t.Fatal(err)
+	}
+	dsn := strings.Replace(cluster.DSN(), "dbname=postgres", "dbname=mail", 1)
+	migrate := func(want int) string {
+		t.Helper()
+		var diag bytes.Buffer
+		if status := run(t.Context(), []string{"db", "migrate", "--db", dsn}, nil, io.Discard, &diag); status != want {
+			t.Fatalf("status %d, want %d: %s", status, want, diag.String())
+		}
+		return diag.String()
+	}
+	if said := migrate(statusDone); !strings.Contains(said, `GRANT CONNECT ON DATABASE "mail" TO`) {
+		t.Errorf("the first time it says %q", said)
+	}
+	if said := migrate(statusDone); said != "" {
+		t.Errorf("the second time it says %q", said)
+	}
+	db, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(t.Context())
+	if f := databaseFactsNow(t.Context(), dsn); f.err != nil || f.open || len(f.creators) > 0 {
+		t.Errorf("doctor finds %+v", f)
+	}
+	if _, err := db.Exec(t.Context(), "grant create on schema public to tap25_auditor; grant connect on database mail to public"); err != nil {
+		t.Fatal(err)
+	}
+	if f := databaseFactsNow(t.Context(), dsn); f.err != nil || !f.open || len(f.creators) != 1 || f.creators[0].Role != "tap25_auditor" {
+		t.Errorf("doctor finds %+v", f)
+	}
+	if said := migrate(statusFailed); !strings.Contains(said, `REVOKE CREATE ON SCHEMA "public" FROM "tap25_auditor";`) {
+		t.Errorf("with others in public it says %q", said)
+	}
+	var out bytes.Buffer
+	if status := run(t.Context(), []string{"db", "status", "--db", dsn}, nil, &out, io.Discard); status != statusDone || !strings.Contains(out.String(), "tap25_auditor in public") {
+		t.Errorf("db status is %d: %s", status, out.String())
+	}
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"tap25/store"
+)
+
+// databaseFactsNow asks the database that --db or the environment names; nil where that is the private cluster.
+func databaseFactsNow(ctx context.Context, dsn string) *databaseFacts {
+	if dsn == "" {
+		dsn = os.Getenv("DATABASE_URL")
+	}
+	if dsn == "" || dsn == local {
+		return nil
+	}
+	f := &databaseFacts{}
+	db, err := store.Open(ctx, dsn)
+	if err != nil {
+		f.err = err
+		return f
+	}
+	defer db.Close()
+	if f.creators, f.err = db.Creators(ctx); f.err == nil {
+		f.open, f.err = db.OpenToAll(ctx)
+	}
+	return f
+}
+
+func checkDatabase(f *databaseFacts) []doctorCheck {
+	c := &checkup{on: "database"}
+	if f.err != nil {
+		c.add("connection", checkUnknown, "it cannot be asked: 'tap25 db status' says why")
+		return c.list
+	}
+	if run := store.CloseSchemas(f.creators); len(run) > 0 {
+		c.add("schemas", checkProblem, "others may create objects in a schema that statements search, and so have them taken for tap25's", run...)
+	} else {
+		c.add("schemas", checkOK, "nobody else may create objects where statements search")
+	}
+	if f.open {
+		c.add("logins", checkNote, "any login of the server may connect, and see how many rows a day has", "tap25 db migrate, as the database's owner")
+	} else {
+		c.add("logins", checkOK, "only who is let in may connect")
+	}
+	return c.list
+}

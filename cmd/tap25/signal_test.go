@@ -1,0 +1,182 @@
+package main
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
+
+	"tap25/reassembly/hostile"
+)
+
+// shapeNamed gives one of the hostile shapes.
+func shapeNamed(t testing.TB, name string) *hostile.Shape {
+	t.Helper()
+	for _, s := range hostile.Shapes() {
+		if s.Name == name {
+			return &s
+		}
+	}
+	t.Fatalf("no shape %q", name)
+	return nil
+}
+
+// writeShape writes n frames of a shape as a capture, until w takes no more.
+func writeShape(w io.Writer, s *hostile.Shape, n int) (hostile.Made, error) {
+	p := pcapgo.NewWriter(w)
+	err := p.WriteFileHeader(1<<18, layers.LinkTypeEthernet)
+	made := s.Write(n, func(at time.Time, frame []byte) {
+		if err == nil {
+			err = p.WritePacket(gopacket.CaptureInfo{Timestamp: at, Length: len(frame), CaptureLength: len(frame)}, frame)
+		}
+	})
+	return made, err
+}
+
+// counting counts what was written.
+type counting struct {
+	w io.Writer
+	n atomic.Int64
+}
+
+func (c *counting) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// patient is how long the end after a signal is waited for: far longer than it takes on any machine, the time for which what is sealed
+// is loaded included.
+const patient = time.Minute
+
+// endBySignal sends a signal as soon as begun says so, and waits for the end.
+func endBySignal(t *testing.T, cmd *exec.Cmd, diag *syncBuffer, sig os.Signal, begun func() bool) {
+	t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	awaitFor(t, patient, "it to be at work", begun)
+	if err := cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(patient):
+		_ = cmd.Process.Signal(syscall.SIGQUIT)
+		<-ended
+		t.Fatalf("it goes on: %s", diag.String())
+	}
+	if code := cmd.ProcessState.ExitCode(); code != statusFailed || !strings.Contains(diag.String(), "interrupted") {
+		t.Errorf("status %d: %s", code, diag.String())
+	}
+	checkSums(t, diag.String())
+}
+
+// TestReplay_ASignalEndsHostileTraffic has captures without an end come by a pipe, of shapes that once cost more with each frame.
+func TestReplay_ASignalEndsHostileTraffic(t *testing.T) {
+	for _, name := range []string{"holes in both directions between commands", "holes in flights, in both directions", "connections with a hole, a second a frame"} {
+		for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+			t.Run(name+", "+sig.String(), func(t *testing.T) {
+				r, w, err := os.Pipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var diag syncBuffer
+				cmd := exec.Command("tap25", "replay", "--json", "--sensor", "tap", "-")
+				cmd.Stdin, cmd.Stderr = r, &diag
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				r.Close()
+				written := &counting{w: w}
+				go func() {
+					_, _ = writeShape(written, shapeNamed(t, name), 50_000_000)
+					w.Close()
+				}()
+				endBySignal(t, cmd, &diag, sig, func() bool { return written.n.Load() > 2<<20 })
+			})
+		}
+	}
+}
+
+// TestReplay_ASignalEndsItWhileTheDatabaseHangs locks the tables in which the rows belong, for the whole of the test.
+func TestReplay_ASignalEndsItWhileTheDatabaseHangs(t *testing.T) {
+	conn, cluster := server(t)
+	path := filepath.Join(t.TempDir(), "mails.pcap")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writeShape(file, shapeNamed(t, "mails of an octet each"), 40_000); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var diag syncBuffer
+	spool := filepath.Join(t.TempDir(), "spool")
+	cmd := exec.Command("tap25", "replay", "--db", cluster.DSN(), "--spool", spool, "--sensor", "tap", path)
+	cmd.Stderr = &diag
+	if _, err := conn.Exec(t.Context(), "begin; lock table envelopes in access exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	endBySignal(t, cmd, &diag, syscall.SIGTERM, func() bool {
+		sealed, _ := filepath.Glob(filepath.Join(spool, "*.seg"))
+		return len(sealed) > 0
+	})
+}
+
+// TestSniff_ASignalEndsItUnderAttack sends it while frames come as fast as they go, and rows of them leave.
+func TestSniff_ASignalEndsItUnderAttack(t *testing.T) {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(sig.String(), func(t *testing.T) {
+			w := newWire(t)
+			s := w.prepare(t.TempDir(), "--workers", "2")
+			s.cmd.Stdout = &chosen{word: []byte("nothing of this"), to: &s.out}
+			s.launch(w)
+			s.awaitListening()
+			send := w.sender(w.client)
+			var over atomic.Bool
+			var attack sync.WaitGroup
+			attack.Go(func() {
+				for !over.Load() {
+					shapeNamed(t, "transactions broken off by RSET").Write(100, func(_ time.Time, frame []byte) { _ = send(frame) })
+				}
+			})
+			defer attack.Wait()
+			defer over.Store(true)
+			await(t, "rows", func() bool {
+				r, err := askReport(t.Context(), s.control)
+				return err == nil && r.Rows > 1000
+			})
+			if err := s.cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- s.cmd.Wait() }()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(patient):
+				t.Fatal("it goes on")
+			}
+			if w.linkIn(w.tap, "tap0").attached {
+				t.Error("it is still attached")
+			}
+		})
+	}
+}

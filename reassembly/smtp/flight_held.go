@@ -1,0 +1,147 @@
+package smtp
+
+import (
+	"bytes"
+	"slices"
+)
+
+// flight is what is known of the first flight held: the octets that the client sent with one acknowledgment. They are read once,
+// as they come.
+type flight struct {
+	acked  int64
+	behind int64   // number of the piece behind the last one that was read
+	end    int64   // offset behind the last octet that was read
+	tail   [3]byte // the last ones
+	dot    int64   // offset behind the last line that is a dot alone, with a line end before it; 0: none
+	lines  int64   // offset up to which it was asked whether its lines are commands
+	bad    int64   // offset behind the last line that is none; 0: none
+}
+
+// flight is the length of the first flight held, and what is held behind it.
+func (d *Dialogue) flight() (n int, next *piece) {
+	if d.held.len() == 0 {
+		return 0, nil
+	}
+	f, h := &d.recall().flight, d.held.at(0)
+	if h.lost > 0 {
+		return 0, h
+	}
+	if f.behind <= d.held.first || f.acked != h.acked || f.end < h.off {
+		*f = flight{acked: h.acked, behind: d.held.first + 1, end: h.off}
+	}
+	for i := int(f.behind - 1 - d.held.first); i < d.held.len(); i++ {
+		p := d.held.at(i)
+		if p.lost > 0 || p.acked != f.acked {
+			next = p
+			break
+		}
+		f.read(p.data[f.end-p.off:])
+		f.behind = d.held.first + int64(i) + 1
+	}
+	return int(f.end - h.off), next
+}
+
+// read looks for lone dots.
+func (f *flight) read(data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	f.end += int64(len(data))
+	if i := bytes.LastIndex(data, []byte(loneDot)); i >= 0 {
+		f.dot = f.end - int64(len(data)-i-len(loneDot))
+	} else {
+		across := append(f.tail[:len(f.tail):len(f.tail)], data[:min(len(data), len(f.tail))]...)
+		if i := bytes.LastIndex(across, []byte(loneDot)); i >= 0 {
+			f.dot = f.end - int64(len(data)) + int64(i+len(loneDot)-len(f.tail))
+		}
+	}
+	if len(data) < len(f.tail) {
+		copy(f.tail[:], f.tail[len(data):])
+	}
+	copy(f.tail[max(len(f.tail)-len(data), 0):], data[max(len(data)-len(f.tail), 0):])
+}
+
+// loneDot is the end of data, RFC 5321 section 4.1.1.4, as it is told from commands: the CR before it may have been missed.
+const loneDot = "\n.\r\n"
+
+// loneDot returns how far it is from the head of the first flight held to behind its last line that is a dot alone, 0 if there is
+// none.
+func (d *Dialogue) loneDot() int {
+	n, _ := d.flight()
+	h := d.held.at(0)
+	if f := &d.recall().flight; n > 0 && f.dot-int64(len(loneDot)) >= h.off {
+		return int(f.dot - h.off)
+	}
+	if n >= 3 && string(d.octets(h.off, h.off+3)) == loneDot[1:] {
+		return 3
+	}
+	return 0
+}
+
+// octets returns octets held, none of them missed.
+func (d *Dialogue) octets(from, to int64) []byte {
+	i := d.held.search(0, func(p *piece) bool { return p.off+int64(len(p.data))+p.lost > from })
+	p := d.held.at(i)
+	if n := to - p.off; n <= int64(len(p.data)) {
+		return p.data[from-p.off : n]
+	}
+	b := slices.Clone(p.data[from-p.off:])
+	for int64(len(b)) < to-from {
+		i++
+		p = d.held.at(i)
+		b = append(b, p.data[:min(int64(len(p.data)), to-from-int64(len(b)))]...)
+	}
+	return b
+}
+
+// areCommands says whether all of the first flight held are lines of commands.
+func (d *Dialogue) areCommands() bool {
+	n, _ := d.flight()
+	f := &d.recall().flight
+	if n == 0 || f.tail[len(f.tail)-1] != '\n' {
+		return false
+	}
+	begin := f.end - int64(n)
+	if f.lines <= begin {
+		f.lines = begin
+	} else if d.heldMidLine { // what is left of a line that was asked about whole
+		line := d.firstLine(begin, f.end)
+		if begin += int64(len(line)); !isCommand(line) {
+			return false
+		}
+	}
+	if f.lines < f.end {
+		text := d.octets(f.lines, f.end)
+		d.steps(len(text))
+		for line := range bytes.Lines(text) {
+			if f.lines += int64(len(line)); !isCommand(line) {
+				f.bad = f.lines
+			}
+		}
+	}
+	return f.bad <= begin
+}
+
+// firstLine is the first line of octets held, which there is.
+func (d *Dialogue) firstLine(from, to int64) []byte {
+	for n := int64(64); ; n *= 4 {
+		text := d.octets(from, min(from+n, to))
+		d.steps(len(text))
+		if i := bytes.IndexByte(text, '\n'); i >= 0 {
+			return text[:i+1]
+		}
+	}
+}
+
+func isCommand(line []byte) bool {
+	word, rest := cutWord(trimLineEnd(line))
+	switch v := verbOf(word); {
+	case (v == verbRset || v == verbQuit || v == verbData) && len(rest) == 0, v == verbBdat, v == verbHello && len(rest) > 0:
+	case v == verbOther && bytes.EqualFold(word, []byte("NOOP")):
+	case v == verbMail && parsePath(rest, "from", false) != nil:
+	case v == verbRcpt && parsePath(rest, "to", false) != nil:
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// connectTimeout bounds how long a server that does not answer is waited for, where the connection string has no
+	// connect_timeout; one of several addresses, hostTimeout.
+	connectTimeout = 10 * time.Second
+	hostTimeout    = 5 * time.Second
+
+	// connectWithin bounds all of a connect, whatever number of addresses there are.
+	connectWithin = time.Minute
+
+	// deadAfter is when a connection is given up whose server does not acknowledge what was sent (tcp(7), TCP_USER_TIMEOUT):
+	// a machine that lost its power sends no reset. It bounds the kernel's probes of an idle connection too.
+	deadAfter = 30 * time.Second
+)
+
+// Open connects to a PostgreSQL URL or keyword string, made secure by SecureDSN. Of several hosts it wants one that takes
+// writes, unless target_session_attrs says otherwise; of several addresses of one host it prefers such. Errors name no
+// password.
+func Open(ctx context.Context, dsn string) (*DB, error) {
+	cfg, implied, err := parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if !implied {
+		return connect(ctx, cfg)
+	}
+	return preferWritable(ctx, cfg)
+}
+
+// preferWritable connects to a server that takes writes; to another only where one host is named and none of its addresses has such.
+func preferWritable(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
+	cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	db, err := connect(ctx, cfg)
+	if !severalHosts(&cfg.Config) && errors.Is(err, pgconn.ErrReadOnlyConnection) {
+		cfg.ValidateConnect = nil
+		return connect(ctx, cfg)
+	}
+	return db, err
+}
+
+// OpenWritable is Open for who has rows to load: no standby is connected to, unless target_session_attrs asks for one.
+func OpenWritable(ctx context.Context, dsn string) (*DB, error) {
+	cfg, _, err := parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.ValidateConnect == nil {
+		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	return connect(ctx, cfg)
+}
+
+// parse reads a connection string; implied is whether nobody has said what server of several is wanted.
+func parse(dsn string) (cfg *pgx.ConnConfig, implied bool, err error) {
+	dsn = SecureDSN(dsn)
+	if cfg, err = pgx.ParseConfig(dsn); err != nil {
+		return nil, false, errors.New("the database URL cannot be read: want postgres://user@host:port/database, with the password in ~/.pgpass or PGPASSWORD")
+	}
+	return cfg, cfg.ValidateConnect == nil && !targetGiven(dsn), nil
+}
+
+var sessionTarget = regexp.MustCompile(`(?:^|\s)target_session_attrs\s*=`)
+
+// targetGiven says whether target_session_attrs is set, if only to what is its default.
+func targetGiven(dsn string) bool {
+	if os.Getenv("PGTARGETSESSIONATTRS") != "" {
+		return true
+	}
+	if query, ok := URLQuery(dsn); ok {
+		return query.Has("target_session_attrs")
+	}
+	return sessionTarget.MatchString(dsn)
+}
+
+// URLQuery returns the parameters of a connection string that is a URL; ok is false for keywords. Several hosts, some of them
+// IPv6 addresses, are a URL to PostgreSQL and none to net/url.
+func URLQuery(dsn string) (query url.Values, ok bool) {
+	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
+		return nil, false
+	}
+	_, raw, _ := strings.Cut(dsn, "?")
+	raw, _, _ = strings.Cut(raw, "#")
+	query, _ = url.ParseQuery(raw)
+	return query, true
+}
+
+// Hosts returns the hosts and ports of a connection string, in its order, as PGHOST and PGPORT want them; and what
+// PGTARGETSESSIONATTRS is to say for them, "" for nothing.
+func Hosts(dsn string) (hosts, ports, target string, err error) {
+	cfg, implied, err := parse(dsn)
+	if err != nil {
+		return "", "", "", err
+	}
+	var hostList, portList []string
+	for _, a := range addresses(&cfg.Config) {
+		host, port, _ := net.SplitHostPort(a)
+		hostList, portList = append(hostList, host), append(portList, port)
+	}
+	if implied && len(hostList) > 1 {
+		target = "read-write"
+	}
+	return strings.Join(hostList, ","), strings.Join(portList, ","), target, nil
+}
+
+// addresses are the hosts with their ports, each once: pgx lists one twice that is tried with TLS and without.
+func addresses(cfg *pgconn.Config) (list []string) {
+	seen := map[string]bool{}
+	add := func(host string, port uint16) {
+		a := hostPort(host, port)
+		if !seen[a] {
+			seen[a] = true
+			list = append(list, a)
+		}
+	}
+	add(cfg.Host, cfg.Port)
+	for _, f := range cfg.Fallbacks {
+		add(f.Host, f.Port)
+	}
+	return list
+}
+
+func hostPort(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+func severalHosts(cfg *pgconn.Config) bool { return len(addresses(cfg)) > 1 }
+
+// patient makes a connection's attempts bounded, and the connection one that notices the silence of its server.
+func patient(cfg *pgx.ConnConfig) {
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connectTimeout
+		if severalHosts(&cfg.Config) {
+			cfg.ConnectTimeout = hostTimeout
+		}
+	}
+	d := net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4},
+		Control: func(network, _ string, c syscall.RawConn) (err error) {
+			if !strings.HasPrefix(network, "tcp") {
+				return nil
+			}
+			controlErr := c.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadAfter.Milliseconds()))
+			})
+			return errors.Join(controlErr, err)
+		},
+	}
+	cfg.DialFunc = d.DialContext
+}

@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// askEvery is how often a server is asked for a sign of life that got no rows lately, while segments are kept.
+	askEvery = 10 * time.Second
+
+	// answersWithin bounds that.
+	answersWithin = 10 * time.Second
+)
+
+// Recheck makes the loader connect anew and ask for what is kept: whoever asked on another connection has found that the
+// database lacks some of it.
+func (l *Loader) Recheck() {
+	l.recheck.Store(true)
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// due says whether the database is to be asked for what is kept although no segment waits.
+func (l *Loader) due() bool {
+	if l.cfg.Spool.Stats().KeptSegments == 0 {
+		return false
+	}
+	return l.db == nil || l.recheck.Load() || time.Since(l.answered) >= l.askEvery
+}
+
+// wait waits until a segment is sealed or what is kept is due.
+func (l *Loader) wait(ctx context.Context) {
+	var due <-chan time.Time
+	if l.cfg.Spool.Stats().KeptSegments > 0 {
+		due = time.After(l.askEvery - time.Since(l.answered))
+	}
+	select {
+	case <-ctx.Done():
+	case <-l.cfg.Spool.Notify():
+	case <-l.wake:
+	case <-due:
+	}
+}
+
+// connect sees to it that there is a connection, and that its server has all that is kept: what it has lost waits again, which
+// lost says, and is to be loaded before what came later.
+func (l *Loader) connect(ctx context.Context) (lost bool, err error) {
+	if l.db != nil && (l.db.conn.IsClosed() || l.recheck.Load()) {
+		l.disconnect()
+	}
+	if l.db != nil {
+		return false, nil
+	}
+	db, err := l.cfg.Connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	l.recheck.Store(false)
+	begun := time.Now()
+	missing, err := db.Missing(ctx, l.cfg.Spool.Kept())
+	if err != nil {
+		db.Close()
+		return false, err
+	}
+	l.cfg.Spool.Reenter(missing)
+	l.db = db
+	l.answers(begun)
+	return len(missing) > 0, nil
+}
+
+// ask asks the server for a sign of life.
+func (l *Loader) ask(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answersWithin)
+	defer cancel()
+	return l.db.ping(ctx)
+}
+
+// answers notes that the server has answered after that moment: what was loaded long before is safe.
+func (l *Loader) answers(after time.Time) {
+	l.answered = time.Now()
+	l.cfg.Spool.Expire(after)
+}

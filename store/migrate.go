@@ -1,0 +1,179 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/tern/v2/migrate"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrationSQL is the text of each migration.
+func migrationSQL() (steps []string, err error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		text, err := migrations.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, string(text))
+	}
+	return steps, nil
+}
+
+// The schemas: people's, and the rest.
+const (
+	peopleSchema   = "tap25"
+	internalSchema = "tap25_internal"
+)
+
+// versionTable holds the number of the schema's last migration. Up to lastInPublic all of tap25 was in public.
+const (
+	versionTable = "tap25_schema_version"
+	lastInPublic = 11
+)
+
+// migrationLock is the advisory lock that tern takes for each migration.
+const migrationLock = int64(9628173550095224)
+
+// where is the schema that tap25's objects are in now, with the owner of the table of versions; both are empty where there are none.
+func (db *DB) where(ctx context.Context) (schema, owner string, err error) {
+	err = db.conn.QueryRow(ctx, `select n.nspname, pg_catalog.pg_get_userbyid(c.relowner) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+		where c.relname = $1 and n.nspname in ($2, 'public') and c.relkind = 'r' order by n.nspname = $2 desc limit 1`, versionTable, internalSchema).Scan(&schema, &owner)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", "", fmt.Errorf("look for the schema: %w", err)
+	}
+	return schema, owner, nil
+}
+
+// Version returns the schema's version in the database, 0 for none, and this program's.
+func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
+	steps, err := migrationSQL()
+	if err != nil {
+		return 0, 0, err
+	}
+	want = int32(len(steps))
+	for {
+		schema, _, err := db.where(ctx)
+		if err != nil || schema == "" {
+			return 0, want, err
+		}
+		err = db.conn.QueryRow(ctx, "select version from "+schema+"."+versionTable).Scan(&have)
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "42P01" && schema == "public" {
+			continue // another connection has just moved it
+		}
+		if err != nil {
+			return 0, want, fmt.Errorf("read the schema's version: %w", err)
+		}
+		return have, want, nil
+	}
+}
+
+// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction. It refuses
+// where Guard does, and to use objects of tap25's names that belong to somebody whom this user need not trust.
+func (db *DB) Migrate(ctx context.Context) error {
+	for {
+		schema, owner, err := db.where(ctx)
+		if err == nil && schema != "" {
+			err = db.trust(ctx, schema, owner)
+		}
+		if err != nil {
+			return err
+		}
+		have, want, err := db.Version(ctx)
+		switch {
+		case err != nil:
+			return err
+		case have > want:
+			return newer(have, want)
+		case have == want:
+			return nil
+		}
+		if pooler, err := db.pooled(ctx); err != nil || pooler {
+			return cmp.Or(err, fmt.Errorf("migrate the schema: %w", ErrPooled))
+		}
+		if err := db.Guard(ctx); err != nil {
+			return err
+		}
+		if schema == "" {
+			if schema, owner, err = db.begin(ctx); err != nil {
+				return err
+			}
+		}
+		if err := db.migrateFrom(ctx, schema, owner, want); err != nil {
+			return err
+		}
+	}
+}
+
+// trust fails where objects of tap25's names belong to somebody other than this user, the database's owner and a superuser.
+func (db *DB) trust(ctx context.Context, schema, owner string) error {
+	var trusted bool
+	err := db.conn.QueryRow(ctx, `select rolname = current_user or rolsuper or exists (select from pg_catalog.pg_database d
+		where d.datname = pg_catalog.current_database() and d.datdba = r.oid) from pg_catalog.pg_roles r where rolname = $1`, owner).Scan(&trusted)
+	if err != nil {
+		return fmt.Errorf("ask whose the schema is: %w", err)
+	}
+	if !trusted {
+		return fmt.Errorf("the table %s.%s belongs to %s: run 'tap25 db migrate' as that user, or drop it if it is not tap25's", schema, versionTable, owner)
+	}
+	return nil
+}
+
+// migrateFrom migrates objects that are in a schema; those in public first leave it.
+func (db *DB) migrateFrom(ctx context.Context, schema, owner string, version int32) error {
+	if schema != internalSchema {
+		if err := db.leavePublic(ctx, owner); err != nil {
+			return fmt.Errorf("move the schema out of public: %w", err)
+		}
+		return nil // Migrate looks again
+	}
+	m, err := db.migrator(ctx, schema, owner)
+	if err != nil {
+		return err
+	}
+	if err := m.MigrateTo(ctx, version); err != nil {
+		return fmt.Errorf("migrate the schema: %w", err)
+	}
+	return nil
+}
+
+// migrator runs migrations on objects that are in a schema, as their owner, in fixed settings.
+func (db *DB) migrator(ctx context.Context, schema, owner string) (*migrate.Migrator, error) {
+	m, err := migrate.NewMigrator(ctx, db.conn, schema+"."+versionTable)
+	if err != nil {
+		return nil, fmt.Errorf("read the schema's version: %w", err)
+	}
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := m.LoadMigrations(sub); err != nil {
+		return nil, err
+	}
+	for _, step := range m.Migrations {
+		step.UpSQL = settings(owner, schema, step.Sequence) + step.UpSQL
+	}
+	return m, nil
+}
+
+// settings begins a migration. Those up to lastInPublic name no schemas, and the bodies of some of their functions name objects
+// in public: they are replaced before anybody calls them.
+func settings(owner, schema string, version int32) string {
+	path := safePath
+	if version <= lastInPublic {
+		path = schema + "; set local check_function_bodies = off"
+	}
+	return "set local role " + pgx.Identifier{owner}.Sanitize() + "; set local search_path = " + path + ";\n"
+}

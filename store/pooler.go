@@ -1,0 +1,30 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// ErrPooled is work that takes a session of its own, and so cannot be done through a connection pooler, which may give each
+// transaction another one: what it sets or locks would stay with a session that others use next.
+var ErrPooled = errors.New("not done through a connection pooler: give the server's own address with --db")
+
+// pooled says whether a connection pooler stands between. It hands out process IDs of its own (PostgreSQL documentation, "Message
+// Formats", BackendKeyData).
+func (db *DB) pooled(ctx context.Context) (bool, error) {
+	var pid uint32
+	if err := db.conn.QueryRow(ctx, "select pg_catalog.pg_backend_pid()").Scan(&pid); err != nil {
+		return false, fmt.Errorf("ask for the server's process: %w", err)
+	}
+	return pid != db.conn.PgConn().PID(), nil
+}
+
+// pooledRebuild says whether indexes of days are to be rebuilt, and that would go through a pooler.
+func (db *DB) pooledRebuild(ctx context.Context, days []overDay) (bool, error) {
+	if !slices.ContainsFunc(days, func(d overDay) bool { return d.Reindex }) {
+		return false, nil
+	}
+	return db.pooled(ctx)
+}
