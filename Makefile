@@ -118,6 +118,7 @@ properties:
 # The faults around spool and database in their long form: hundreds of kills, a million rows, ten minutes without a database. One
 # package at a time: how fast the rows of those ten minutes drain is asserted.
 kills:
+	TAP25_TEST_KILLS=full go test -count=1 -timeout 1h -run Fault -v ./store/spool
 	TAP25_TEST_KILLS=full go test -p 1 -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./cmd/tap25
 
 # Leaders killed with their Patroni in mid-load, KILLS times asynchronously and as often synchronously: half a minute each.
