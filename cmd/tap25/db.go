@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/store"
+	"tap25/store/cluster"
 )
 
 // local is the value of --db that means the private cluster.
@@ -22,7 +23,7 @@ const local = "local"
 // database is an open database and, where it is the private cluster, the use of it.
 type database struct {
 	*store.DB
-	cluster *store.Cluster
+	cluster *cluster.Cluster
 }
 
 // dbFlag adds --db to a command.
@@ -40,16 +41,16 @@ func resolveDB(dsn string) string {
 	return dsn
 }
 
-func privateCluster() (*store.Cluster, error) {
-	dir, err := store.StateDir()
+func privateCluster() (*cluster.Cluster, error) {
+	dir, err := cluster.StateDir()
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := store.NewCluster(dir)
+	c, err := cluster.New(dir)
 	if err == nil {
-		cluster.Memory = availableMemory()
+		c.Memory = cluster.AvailableMemory()
 	}
-	return cluster, err
+	return c, err
 }
 
 // openDatabase opens the database that --db names. The private cluster is started and migrated as needed; the schema of

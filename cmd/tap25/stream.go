@@ -15,6 +15,7 @@ import (
 
 	"tap25/reassembly/smtp"
 	"tap25/store"
+	"tap25/store/cluster"
 	"tap25/store/spool"
 )
 
@@ -44,8 +45,8 @@ type stream struct {
 	cfg     streamConfig
 	dir     string
 	dsn     string
-	starts  sync.Mutex     // held over a start of cluster
-	cluster *store.Cluster // the private one, or nil
+	starts  sync.Mutex       // held over a start of cluster
+	cluster *cluster.Cluster // the private one, or nil
 	spool   *spool.Spool
 	loader  *store.Loader
 	append  func(record []byte) error
