@@ -75,10 +75,10 @@ func hopeless(err error) bool {
 func Hopeless(err error) bool { return hopeless(err) }
 
 // Passes says whether an error is that of a server which goes down or comes up: it had taken the connection, or says so
-// itself (SQLSTATE 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now); or of a standby, which may be
-// promoted.
+// itself (SQLSTATE 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now); of a private server that died just
+// now; or of a standby, which may be promoted.
 func Passes(err error) bool {
-	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
+	if errors.Is(err, pgconn.ErrReadOnlyConnection) || errors.Is(err, errGone) {
 		return true
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tap25/store"
 	"tap25/store/cluster"
 	"tap25/store/storetest"
 )
@@ -100,16 +101,16 @@ func server(t *testing.T) (conn *pgx.Conn, c *cluster.Cluster) {
 	if status := run(t.Context(), []string{"db", "up"}, nil, io.Discard, io.Discard); status != statusDone {
 		t.Fatal("no cluster")
 	}
-	c, err := privateCluster()
+	d, err := store.NewDatabase(store.Local)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err = pgx.Connect(t.Context(), c.DSN()+testPath)
+	conn, err = pgx.Connect(t.Context(), d.DSN+testPath)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn, c
+	return conn, d.Cluster
 }
 
 // inMail counts the rows of mail, and how many recipients they have that are different; and holds them against the counts of the
