@@ -78,8 +78,8 @@ func reportOf(s streamStats) *storeReport {
 func (s *stream) rights(r *rights) error {
 	r.write = append(r.write, s.dir)
 	if s.db.Cluster == nil {
-		r.connect = append(r.connect, databasePorts(s.db.DSN)...)
-		for _, file := range databaseFiles(s.db.DSN) {
+		r.connect = append(r.connect, store.Ports(s.db.DSN)...)
+		for _, file := range store.Files(s.db.DSN) {
 			r.read = append(r.read, place(file))
 		}
 		r.uid, r.gid = keeper(s.dir)

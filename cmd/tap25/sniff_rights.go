@@ -156,6 +156,22 @@ func (t *tap) confine() ([]string, error) {
 	return notes, err
 }
 
+// place is where a file may be read also once another was renamed over it, as editors and renewals do: its directory. Of
+// directories that hold all kinds of things it is the file alone, as it is now.
+func place(path string) string {
+	if path, err := filepath.EvalSymlinks(path); err == nil {
+		if path, err = filepath.Abs(path); err == nil {
+			switch dir := filepath.Dir(path); dir {
+			case "/", "/etc", "/root", "/tmp", "/run", "/home", os.Getenv("HOME"):
+				return path
+			default:
+				return dir
+			}
+		}
+	}
+	return path
+}
+
 // resolverFiles is what finding a database server by its name, and proving its name, may read.
 func resolverFiles() []string {
 	return []string{place("/etc/resolv.conf"), "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl", "/etc/localtime", "/usr/share/zoneinfo", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"}
