@@ -11,22 +11,29 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-var sessionTarget = regexp.MustCompile(`(?:^|\s)target_session_attrs\s*=`)
-
-// targetGiven says whether target_session_attrs is set, if only to what is its default.
-func targetGiven(dsn string) bool {
-	if os.Getenv("PGTARGETSESSIONATTRS") != "" {
-		return true
+// Parameter returns what a connection string, a URL or keywords, says of one of libpq's parameters (PostgreSQL documentation,
+// "Parameter Key Words"); given is false if it does not name it. The environment is not looked at.
+func Parameter(dsn, name string) (value string, given bool) {
+	if query, isURL := urlQuery(dsn); isURL {
+		return query.Get(name), query.Has(name)
 	}
-	if query, ok := URLQuery(dsn); ok {
-		return query.Has("target_session_attrs")
+	found := regexp.MustCompile(`(?:^|\s)`+name+`\s*=\s*(?:'([^']*)'|(\S*))`).FindAllStringSubmatch(dsn, -1)
+	if found == nil {
+		return "", false
 	}
-	return sessionTarget.MatchString(dsn)
+	last := found[len(found)-1] // as pgx has it
+	return last[1] + last[2], true
 }
 
-// URLQuery returns the parameters of a connection string that is a URL; ok is false for keywords. Several hosts, some of them
+// targetGiven reports whether target_session_attrs is set, if only to what is its default.
+func targetGiven(dsn string) bool {
+	_, given := Parameter(dsn, "target_session_attrs")
+	return given || os.Getenv("PGTARGETSESSIONATTRS") != ""
+}
+
+// urlQuery returns the parameters of a connection string that is a URL; ok is false for keywords. Several hosts, some of them
 // IPv6 addresses, are a URL to PostgreSQL and none to net/url.
-func URLQuery(dsn string) (query url.Values, ok bool) {
+func urlQuery(dsn string) (query url.Values, ok bool) {
 	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
 		return nil, false
 	}
@@ -36,8 +43,9 @@ func URLQuery(dsn string) (query url.Values, ok bool) {
 	return query, true
 }
 
-// Hosts returns the hosts and ports of a connection string, in its order, as PGHOST and PGPORT want them; and what
-// PGTARGETSESSIONATTRS is to say for them, "" for nothing.
+// Hosts returns the hosts and ports of a connection string, in its order and separated by commas, as PGHOST and PGPORT want
+// them; and the value that PGTARGETSESSIONATTRS needs for them, "" if it needs none. The error is [Open]'s for a string that
+// cannot be read.
 func Hosts(dsn string) (hosts, ports, target string, err error) {
 	cfg, implied, err := parse(dsn)
 	if err != nil {
@@ -77,11 +85,12 @@ func hostPort(host string, port uint16) string {
 
 func severalHosts(cfg *pgconn.Config) bool { return len(addresses(cfg)) > 1 }
 
-// Ports are those that a connection to the database, and finding its server by name over TCP, takes.
+// Ports returns the TCP ports that a connection takes to the hosts that a connection string names, and port 53, which finding
+// them by name may take. It returns nil for a string that cannot be read: [Open] says so.
 func Ports(dsn string) []uint16 {
 	cfg, err := pgconn.ParseConfig(dsn)
 	if err != nil {
-		return nil // connecting says so
+		return nil
 	}
 	ports := []uint16{53, cfg.Port}
 	for _, f := range cfg.Fallbacks {
@@ -90,17 +99,13 @@ func Ports(dsn string) []uint16 {
 	return ports
 }
 
-// Files are those that the connection string, or else the environment, names, and that each connection reads.
+// Files returns the paths of the files that a connection string, or else the environment, names: certificates, the key, the
+// password file and the service file. Each connection reads them again.
 func Files(dsn string) (files []string) {
-	query, isURL := URLQuery(dsn)
 	for _, name := range []string{"sslrootcert", "sslcert", "sslkey", "passfile", "servicefile"} {
-		value := os.Getenv("PG" + strings.ToUpper(name))
-		if isURL {
-			if given := query.Get(name); given != "" {
-				value = given
-			}
-		} else if m := regexp.MustCompile(`(?:^|\s)` + name + `\s*=\s*(?:'([^']*)'|(\S+))`).FindStringSubmatch(dsn); m != nil {
-			value = m[1] + m[2]
+		value, given := Parameter(dsn, name)
+		if !given {
+			value = os.Getenv("PG" + strings.ToUpper(name))
 		}
 		if value != "" && value != "system" {
 			files = append(files, value)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -15,6 +16,23 @@ func TestFiles_AreThoseOfTheStringThenOfTheEnvironment(t *testing.T) {
 	} {
 		if got := Files(dsn); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", dsn, got, want)
+		}
+	}
+}
+
+func TestParameter_OfURLsAndKeywords(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"postgres://u@[::1],h2/x?sslmode=require#sslmode=disable": "require true",
+		"postgres://u@h/x?sslmode=&connect_timeout=5":             " true",
+		"postgres://u@h/x?sslmodes=require":                       " false",
+		"host=h sslmode = 'verify-full' user=u":                   "verify-full true",
+		"host=h sslmode=disable sslmode=require":                  "require true",
+		"host=h sslmode=":                                         " true",
+		"host=h nosslmode=disable":                                " false",
+	} {
+		value, given := Parameter(dsn, "sslmode")
+		if got := fmt.Sprint(value, " ", given); got != want {
+			t.Errorf("%s: %s, want %s", dsn, got, want)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestPlace_OutlivesARename(t *testing.T) {
+func TestReadablePath_OutlivesARename(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func TestPlace_OutlivesARename(t *testing.T) {
 		t.Fatal(err)
 	}
 	for given, want := range map[string]string{path: filepath.Dir(path), link: filepath.Dir(path), "/etc/passwd": "/etc/passwd", "/no/such": "/no/such"} {
-		if got := place(given); got != want {
+		if got := readablePath(given); got != want {
 			t.Errorf("%s: %s, want %s", given, got, want)
 		}
 	}

@@ -80,7 +80,7 @@ func (s *stream) rights(r *rights) error {
 	if s.db.Cluster == nil {
 		r.connect = append(r.connect, store.Ports(s.db.DSN)...)
 		for _, file := range store.Files(s.db.DSN) {
-			r.read = append(r.read, place(file))
+			r.read = append(r.read, readablePath(file))
 		}
 		r.uid, r.gid = keeper(s.dir)
 	} else {
