@@ -54,9 +54,9 @@ func (r refusal) and(rows [][]byte) [][]byte {
 	return all
 }
 
-// divide finds the rows that the server refuses, by trying halves in a transaction that is undone. Those that are no rows
+// bisect finds the rows that the server refuses, by trying halves in a transaction that is undone. Those that are no rows
 // it finds by itself.
-func (db *DB) divide(ctx context.Context, sensor string, rows [][]byte) (good [][]byte, bad refusal, err error) {
+func (db *DB) bisect(ctx context.Context, sensor string, rows [][]byte) (good [][]byte, bad refusal, err error) {
 	bad = refusal{}
 	var whole [][]byte
 	for _, r := range rows {

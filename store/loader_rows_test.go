@@ -109,7 +109,7 @@ func TestLoader_SetAsideSurvivesACrashAroundTheCommit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			good, bad, err := first.divide(t.Context(), sensor, load)
+			good, bad, err := first.bisect(t.Context(), sensor, load)
 			if err == nil {
 				for reason, rows := range bad {
 					if err := s.SetAside(seg, rows, reason); err != nil {

@@ -219,7 +219,7 @@ func programAs(t *testing.T, user *DB) {
 	if err := db.DropHold(t.Context(), id); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := db.divide(t.Context(), "tap", encode(full())); err != nil {
+	if _, _, err := db.bisect(t.Context(), "tap", encode(full())); err != nil {
 		t.Error(err)
 	}
 	if _, err := db.Note(t.Context(), "tap", []string{"a"}); err != nil {

@@ -109,11 +109,11 @@ func (s *Spool) flush(all bool) error {
 // flushOnce writes the blocks of a draft that is to be sealed while the fsyncs of those before go on. Where the source can be
 // read again its own fsync waits until they have their names: no segment is there without those before it.
 func (s *Spool) flushOnce(all bool) error {
-	if err := s.settle(); err != nil {
+	if err := s.finishRenames(); err != nil {
 		return err
 	}
 	for {
-		d, blocks, asked, sync := s.take(all)
+		d, blocks, asked, sync := s.nextDraft(all)
 		if d == nil {
 			if len(s.sealing) == 0 {
 				return nil
@@ -146,7 +146,7 @@ func (s *Spool) flushOnce(all bool) error {
 		if err != nil {
 			sealErr := s.finishSeals(0)
 			s.abandon(d, err)
-			return errors.Join(err, sealErr, s.settle())
+			return errors.Join(err, sealErr, s.finishRenames())
 		}
 		if !asked {
 			return nil
@@ -154,9 +154,9 @@ func (s *Spool) flushOnce(all bool) error {
 	}
 }
 
-// take returns the oldest draft, its blocks that are to be written, and whether to seal or to sync it. While others are being
+// nextDraft returns the oldest draft, its blocks that are to be written, and whether to seal or to sync it. While others are being
 // sealed, it is only the next that is to be sealed.
-func (s *Spool) take(all bool) (d *draft, blocks []*block, asked, sync bool) {
+func (s *Spool) nextDraft(all bool) (d *draft, blocks []*block, asked, sync bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	waiting := s.drafts[len(s.sealing):]

@@ -127,6 +127,16 @@ func ReadFile(path string) (file File, groups []Group, d Damage, err error) {
 	return file, []Group{{Records: records}}, d, nil
 }
 
+// ReadRefused returns the records of a segment that [Spool.SetAside] has kept in a file, by reason; none if there is no such
+// file. The error is otherwise that of [ReadFile].
+func ReadRefused(seg Segment) ([]Group, error) {
+	_, groups, _, err := ReadFile(seg.refusedPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return groups, err
+}
+
 // byReason divides records by the notes before them.
 func (c *content) byReason(records [][]byte) (groups []Group) {
 	slices.SortStableFunc(c.notes, func(a, b note) int { return cmp.Compare(a.index, b.index) })

@@ -86,7 +86,7 @@ func (s *Spool) popKept(then time.Time) (k kept, ok bool) {
 func (s *Spool) removeKept(k kept) bool {
 	err := s.disk.remove(k.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.failed(err)
+		s.recordFault(err)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.kept = slices.Insert(s.kept, 0, k)
@@ -152,7 +152,7 @@ func (s *Spool) putAway(seg Segment) (path string, err error) {
 	if err := s.disk.remove(seg.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	s.failed(s.disk.fsyncDir())
+	s.recordFault(s.disk.fsyncDir())
 	return "", nil
 }
 
@@ -162,7 +162,7 @@ func (s *Spool) foundKept(seg Segment) {
 	k.Sensor = s.cfg.Sensor
 	f, err := os.Open(seg.Path)
 	if err != nil {
-		s.failed(err)
+		s.recordFault(err)
 		return
 	}
 	defer f.Close()

@@ -44,7 +44,7 @@ func scan(data []byte, of id) content {
 	c := content{newer: len(data) > 8 && string(data[:8]) == magic && data[8] > version}
 	bad := 0 // where the bytes begin that are in no intact block
 	for off := 0; off < len(data); {
-		if n := c.take(data[off:], of); n > 0 {
+		if n := c.readBlock(data[off:], of); n > 0 {
 			c.skip(bad, off)
 			off += n
 			bad = off
@@ -66,8 +66,8 @@ func (c *content) skip(from, to int) {
 	}
 }
 
-// take takes the block at the beginning of b and returns its length, or 0 where there is no intact one of this segment.
-func (c *content) take(b []byte, of id) int {
+// readBlock reads the block at the beginning of b and returns its length, or 0 if there is no intact one of this segment.
+func (c *content) readBlock(b []byte, of id) int {
 	h, ok := parseHeader(b)
 	if !ok || h.id != of || len(b) < headerSize+int(h.length) {
 		return 0

@@ -64,12 +64,12 @@ func (s *Spool) finishSeals(left int) error {
 			break
 		}
 		s.sealing = s.sealing[1:]
-		s.push(d.draft, d.file.records, d.key)
+		s.queueRename(d.draft, d.file.records, d.key)
 		s.renames[len(s.renames)-1].done = d.draft
 		named = true
 	}
 	if err == nil && named {
-		err = s.settle()
+		err = s.finishRenames()
 	}
 	if err == nil {
 		return nil
@@ -79,5 +79,5 @@ func (s *Spool) finishSeals(left int) error {
 		s.abandon(d.draft, err)
 	}
 	s.sealing = nil
-	return errors.Join(err, s.settle())
+	return errors.Join(err, s.finishRenames())
 }

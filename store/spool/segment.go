@@ -42,7 +42,7 @@ func readContent(path string, of id) (c content, size int64, err error) {
 	return scan(data, of), int64(len(data)), nil
 }
 
-// recordsOf is records, which says of a segment whose every block is intact but whose SHA-256 is wrong that all is damaged.
+// recordsOf is [content.records], which reports all as damaged if every block is intact and the seal's checksum is wrong.
 func (c *content) recordsOf(count int, size int64) ([][]byte, Damage) {
 	records, d := c.records(count)
 	if d.Records > 0 && d.Ranges == nil && records == nil && len(c.blocks) > 0 {
@@ -161,7 +161,7 @@ func (s *Spool) SetAside(seg Segment, recs [][]byte, reason string) error {
 	}
 	reason = reason[:min(len(reason), blockPayload)]
 	groups := append(slices.Clone(r.groups), refusedGroup{reason, cloneRecords(recs)})
-	err := s.disk.replace(s.tmp(seg), seg.RefusedPath(), func(w io.Writer) error { return writeRefused(w, seg, groups) })
+	err := s.disk.replace(s.tmp(seg), seg.refusedPath(), func(w io.Writer) error { return writeRefused(w, seg, groups) })
 	if err != nil {
 		return fmt.Errorf("set aside %d records: %w", len(recs), err)
 	}

@@ -171,7 +171,7 @@ func (s *Spool) Close() error {
 	defer s.writing.Unlock()
 	if dropped != nil {
 		s.drop(dropped)
-		err = cmp.Or(err, s.settle())
+		err = cmp.Or(err, s.finishRenames())
 	}
 	s.mu.Lock()
 	for _, d := range s.drafts { // which the disk did not take
