@@ -65,7 +65,7 @@ func (s *Spool) recordFault(err error) {
 func (s *Spool) found(seg Segment) {
 	seg.Sensor = s.cfg.Sensor
 	f, err := os.Open(seg.Path)
-	if err != nil { // Read will say so
+	if err != nil { // Read will report it
 		s.recordFault(err)
 	} else {
 		defer f.Close()
@@ -83,7 +83,7 @@ func (s *Spool) found(seg Segment) {
 	s.addSealed(seg)
 }
 
-// peek reads a segment's sensor from its start block, and only where that is damaged the rest of the file.
+// peek reads a segment's sensor from its start block; only if that is damaged, from the rest of the file.
 func peek(f *os.File, of id, fallback string) (sensor string, newer bool) {
 	head := make([]byte, 4096)
 	n, _ := io.ReadFull(f, head)

@@ -61,7 +61,7 @@ func (s *Spool) unqueue(d *draft) {
 	s.drafts = slices.DeleteFunc(s.drafts, func(w *draft) bool { return w == d })
 }
 
-// sealAcked makes a segment of what a draft's file has acknowledged, under the draft's key where that is all of it.
+// sealAcked makes a segment of what a draft's file has acknowledged, under the draft's key if that is all of it.
 func (s *Spool) sealAcked(d *draft) {
 	acked, key := d.file.acked, ""
 	s.mu.Lock()
