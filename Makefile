@@ -75,10 +75,12 @@ generate: ## compile the XDP program anew, with clang 14 (a test compares the re
 DEBIAN ?= # a mirror; debootstrap's own if empty
 test-postgres17: bin/debian13 ## the tests of the database on PostgreSQL 17, in a Debian 13 (root)
 	go test -c -o bin/debian13/opt/store.test ./store
+	go test -c -o bin/debian13/opt/cluster.test ./store/cluster
 	go test -c -o bin/debian13/opt/tap25.test ./cmd/tap25
 	unshare --mount sh -ec 'cd bin/debian13 && mount --bind ../.. mnt && mount -t proc proc proc && mount --rbind /dev dev && \
 		exec chroot . env -i PATH=/usr/sbin:/usr/bin HOME=/root TAP25_TEST_REQUIRE=postgres sh -ec "\
 			cd /mnt/store && /opt/store.test -test.timeout 30m; \
+			cd /mnt/store/cluster && /opt/cluster.test -test.timeout 30m; \
 			cd /mnt/cmd/tap25 && /opt/tap25.test -test.timeout 30m -test.run \"TestReplay_Into|TestHold|TestPsql|TestMigrate|TestDB\""'
 
 bin/debian13:

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tap25/store/spool"
+	"tap25/store/storetest"
 )
 
 // host is a server of a test's own, reached by a socket in its directory.
@@ -24,19 +25,18 @@ type host struct {
 	dir  string
 	port int // of its TCP; the socket has it in its name
 	pid  int // of its postmaster
+	user string
 }
 
 func (h *host) dsn() string {
-	return fmt.Sprintf("host=%s port=%d user=%s dbname=postgres", h.dir, h.port, testUser())
+	return fmt.Sprintf("host=%s port=%d user=%s dbname=postgres", h.dir, h.port, h.user)
 }
-
-func testUser() string { c, _ := shared(); return c.name }
 
 // pgCommand runs one of PostgreSQL's programs as the user of the shared cluster.
 func pgCommand(t testing.TB, name string, args ...string) {
 	t.Helper()
-	c, _ := shared()
-	if out, err := c.command(name, args...).CombinedOutput(); err != nil {
+	c := storetest.Cluster(t)
+	if out, err := c.Command(name, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v: %s", name, err, out)
 	}
 }
@@ -44,14 +44,16 @@ func pgCommand(t testing.TB, name string, args ...string) {
 // newHost is the directory of a server.
 func newHost(t testing.TB, base, name string) *host {
 	t.Helper()
-	c, _ := shared()
+	c := storetest.Cluster(t)
+	uid, gid := c.Owner()
+	_, user := storetest.Address(t, c)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	h := &host{dir: filepath.Join(base, name), port: l.Addr().(*net.TCPAddr).Port}
-	if err := errors.Join(os.Mkdir(h.dir, 0o700), os.Chown(h.dir, c.uid, c.gid)); err != nil {
+	h := &host{dir: filepath.Join(base, name), port: l.Addr().(*net.TCPAddr).Port, user: user}
+	if err := errors.Join(os.Mkdir(h.dir, 0o700), os.Chown(h.dir, uid, gid)); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -60,8 +62,8 @@ func newHost(t testing.TB, base, name string) *host {
 // start starts a server that ends with the test.
 func (h *host) start(t testing.TB) {
 	t.Helper()
-	c, _ := shared()
-	cmd := c.command("postgres", "-D", filepath.Join(h.dir, "data"), "-k", h.dir, "-p", strconv.Itoa(h.port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
+	c := storetest.Cluster(t)
+	cmd := c.Command("postgres", "-D", filepath.Join(h.dir, "data"), "-k", h.dir, "-p", strconv.Itoa(h.port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
 		"-c", "shared_buffers=16MB", "-c", "max_locks_per_transaction=256", "-c", "timezone=UTC")
 	var log bytes.Buffer
 	cmd.Stderr = &log
@@ -103,9 +105,9 @@ func (h *host) kill() {
 func hostPair(t *testing.T) (primary, standby *host) {
 	t.Helper()
 	database(t, true) // or skip
-	base := serversDir(t)
+	base := storetest.Dir(t)
 	primary, standby = newHost(t, base, "a"), newHost(t, base, "b")
-	pgCommand(t, "initdb", "-D", filepath.Join(primary.dir, "data"), "-U", testUser(), "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "--no-sync")
+	pgCommand(t, "initdb", "-D", filepath.Join(primary.dir, "data"), "-U", primary.user, "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "--no-sync")
 	primary.start(t)
 	if err := openHost(t, primary.dsn()).Migrate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -182,7 +184,7 @@ func (s *source) settled(t testing.TB) {
 func TestFailover_EveryRowOnceWhereTheStandbyLacksSome(t *testing.T) {
 	a, b := hostPair(t)
 	primary := openHost(t, a.dsn())
-	both := fmt.Sprintf("host=%s,%s port=%d,%d user=%s dbname=postgres", b.dir, a.dir, b.port, a.port, testUser()) // the standby first
+	both := fmt.Sprintf("host=%s,%s port=%d,%d user=%s dbname=postgres", b.dir, a.dir, b.port, a.port, a.user) // the standby first
 	sources := map[string]*source{"keeps": newSource(t, "keeps", both, time.Hour), "keeps nothing": newSource(t, "keeps nothing", both, 0)}
 	for sensor, s := range sources {
 		s.append(t, sensor, 2000)
@@ -232,7 +234,7 @@ func TestFailover_EveryRowOnceWhereTheStandbyLacksSome(t *testing.T) {
 func TestOpen_FindsTheServerThatTakesWrites(t *testing.T) {
 	t.Setenv("PGTARGETSESSIONATTRS", "")
 	a, b := hostPair(t)
-	nobody := &host{dir: serversDir(t), port: 1}
+	nobody := &host{dir: storetest.Dir(t), port: 1}
 	for _, c := range []struct {
 		name          string
 		hosts         []*host
@@ -252,7 +254,7 @@ func TestOpen_FindsTheServerThatTakesWrites(t *testing.T) {
 			for _, h := range c.hosts {
 				dirs, ports = append(dirs, h.dir), append(ports, strconv.Itoa(h.port))
 			}
-			dsn := "host=" + strings.Join(dirs, ",") + " port=" + strings.Join(ports, ",") + " user=" + testUser() + " dbname=postgres" + c.more
+			dsn := "host=" + strings.Join(dirs, ",") + " port=" + strings.Join(ports, ",") + " user=" + a.user + " dbname=postgres" + c.more
 			db, err := Open(t.Context(), dsn)
 			checkConnected(t, db, err, c.reads)
 			db, err = OpenWritable(t.Context(), dsn)
@@ -264,7 +266,7 @@ func TestOpen_FindsTheServerThatTakesWrites(t *testing.T) {
 			hosts []*host
 			want  *host
 		}{{[]*host{b, a}, a}, {[]*host{b}, b}} {
-			cfg, implied, err := parse("host=pair.example sslmode=disable dbname=postgres user=" + testUser())
+			cfg, implied, err := parse("host=pair.example sslmode=disable dbname=postgres user=" + a.user)
 			if err != nil || !implied {
 				t.Fatal(err)
 			}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tap25/store/storetest"
 )
 
 // run runs SQL.
@@ -137,7 +139,7 @@ func TestMigrate_SearchPathOfTheDatabase(t *testing.T) {
 				t.Errorf("the path is %s, want %s: %v", path, c.want, err)
 			}
 			loadRows(t, owner, "tap", at(time.Now()))
-			plain := strings.Replace(shareDSN(t), "dbname=postgres", "search_path='"+c.want+"' dbname="+super.Conn().Config().Database, 1)
+			plain := strings.Replace(storetest.Cluster(t).DSN(), "dbname=postgres", "search_path='"+c.want+"' dbname="+super.Conn().Config().Database, 1)
 			db, err := Open(t.Context(), plain)
 			if err != nil {
 				t.Fatal(err)
@@ -148,13 +150,4 @@ func TestMigrate_SearchPathOfTheDatabase(t *testing.T) {
 			}
 		})
 	}
-}
-
-func shareDSN(t *testing.T) string {
-	t.Helper()
-	c, err := shared()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.DSN()
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tap25/store/spool"
+	"tap25/store/storetest"
 )
 
 // statements counts those of a connection.
@@ -220,9 +221,9 @@ func TestOpen_PassesOverAHostThatNeverAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer quiet.Close()
-	c, _ := shared()
+	socket, user := storetest.Address(t, storetest.Cluster(t))
 	_, port, _ := net.SplitHostPort(quiet.Addr().String())
-	db, err := Open(t.Context(), fmt.Sprintf("host=127.0.0.1,127.0.0.1,%s port=%s,%[2]s,5432 user=%s dbname=postgres connect_timeout=1", c.socketDir(), port, c.name))
+	db, err := Open(t.Context(), fmt.Sprintf("host=127.0.0.1,127.0.0.1,%s port=%s,%[2]s,5432 user=%s dbname=postgres connect_timeout=1", socket, port, user))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,11 +270,11 @@ func TestOpen_NoticesTheSilenceOfAMachine(t *testing.T) {
 
 func TestHopeless_OfSeveralHostsOnlyWhereEachIs(t *testing.T) {
 	database(t, true) // or skip
-	c, _ := shared()
-	gone := serversDir(t)
+	socket, _ := storetest.Address(t, storetest.Cluster(t))
+	gone := storetest.Dir(t)
 	for dsn, want := range map[string]bool{
-		"host=" + c.socketDir() + " user=nobody_at_all dbname=postgres":              true,
-		"host=" + c.socketDir() + "," + gone + " user=nobody_at_all dbname=postgres": false,
+		"host=" + socket + " user=nobody_at_all dbname=postgres":              true,
+		"host=" + socket + "," + gone + " user=nobody_at_all dbname=postgres": false,
 	} {
 		_, err := OpenWritable(t.Context(), dsn)
 		if err == nil || hopeless(err) != want || strings.Contains(fmt.Sprint(err), "\n") {

@@ -248,7 +248,7 @@ func (l *Loader) loadPart(ctx context.Context, s segment) error {
 	if l.left[s.Path] == nil {
 		l.left[s.Path] = s.rows
 	}
-	good, bad, err := l.db.divide(ctx, s.Sensor, l.left[s.Path])
+	good, bad, err := l.db.bisect(ctx, s.Sensor, l.left[s.Path])
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,7 @@
 package store
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"tap25/store/spool"
 )
@@ -41,10 +39,7 @@ func (l *Loader) countAside(s segment) (n int, err error) {
 	if left, ok := l.left[s.Path]; ok {
 		return len(s.rows) - len(left), nil
 	}
-	_, groups, _, err := spool.ReadFile(s.RefusedPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
+	groups, err := spool.ReadRefused(s.Segment)
 	if err != nil {
 		return 0, fmt.Errorf("count what was set aside: %w", err)
 	}

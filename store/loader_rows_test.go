@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"tap25/store/spool"
+	"tap25/store/storetest"
 )
 
 func sealOne(t testing.TB, s *spool.Spool, row []byte) {
@@ -86,7 +87,7 @@ func TestLoader_RefusedRowsAreSetAsideAndTheirNeighboursLoaded(t *testing.T) {
 // around COMMIT, and opens the spool anew after each cut, as a killed process would.
 func TestLoader_SetAsideSurvivesACrashAroundTheCommit(t *testing.T) {
 	db := database(t, false)
-	c, _ := shared()
+	c := storetest.Cluster(t)
 	for at := range places {
 		t.Run(strconv.Itoa(int(at)), func(t *testing.T) {
 			p := newProxy(t, c, 0, nil)
@@ -108,7 +109,7 @@ func TestLoader_SetAsideSurvivesACrashAroundTheCommit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			good, bad, err := first.divide(t.Context(), sensor, load)
+			good, bad, err := first.bisect(t.Context(), sensor, load)
 			if err == nil {
 				for reason, rows := range bad {
 					if err := s.SetAside(seg, rows, reason); err != nil {

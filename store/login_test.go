@@ -9,33 +9,35 @@ import (
 	"testing"
 
 	"tap25/reassembly/smtp"
+	"tap25/store/storetest"
 )
 
+var loginsAreIn sync.Once
+
 // letLoginsIn lets every user into the shared cluster, which else knows its owner alone.
-var letLoginsIn = sync.OnceValue(func() error {
-	c, err := shared()
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(c.data(), "pg_hba.conf"), []byte("local all all trust\n"), 0o600); err != nil {
-		return err
-	}
-	db, err := Open(context.Background(), c.DSN())
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	_, err = db.Conn().Exec(context.Background(), "select pg_reload_conf()")
-	return err
-})
+func letLoginsIn(t testing.TB) {
+	t.Helper()
+	c := storetest.Cluster(t)
+	loginsAreIn.Do(func() {
+		if err := os.WriteFile(filepath.Join(c.DataDir(), "pg_hba.conf"), []byte("local all all trust\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db, err := Open(t.Context(), c.DSN())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err = db.Conn().Exec(t.Context(), "select pg_reload_conf()"); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
 
 // login makes a user that is a member of a role, if one is named, and may connect, and logs in as it: other than as(), so that the
 // server knows the session as the user's.
 func login(t testing.TB, db *DB, role, user string) *DB {
 	t.Helper()
-	if err := letLoginsIn(); err != nil {
-		t.Fatal(err)
-	}
+	letLoginsIn(t)
 	name := db.Conn().Config().Database
 	user += "_" + strings.TrimPrefix(name, "test_")
 	sql := "create role " + user + " login; grant connect on database " + name + " to " + user

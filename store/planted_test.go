@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tap25/store/storetest"
 )
 
 // plant makes, as a stranger, functions, operators, types and tables in a schema with the names that tap25's functions and
@@ -188,7 +190,7 @@ func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
 // programAs does what the program does, on a connection of its own as a user.
 func programAs(t *testing.T, user *DB) {
 	t.Helper()
-	c, _ := shared()
+	c := storetest.Cluster(t)
 	db, err := Open(t.Context(), strings.Replace(c.DSN(), "dbname=postgres", "dbname="+user.Conn().Config().Database, 1)) // no path but its own
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +219,7 @@ func programAs(t *testing.T, user *DB) {
 	if err := db.DropHold(t.Context(), id); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := db.divide(t.Context(), "tap", encode(full())); err != nil {
+	if _, _, err := db.bisect(t.Context(), "tap", encode(full())); err != nil {
 		t.Error(err)
 	}
 	if _, err := db.Note(t.Context(), "tap", []string{"a"}); err != nil {

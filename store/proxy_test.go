@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"tap25/store/cluster"
+	"tap25/store/storetest"
 )
 
 // place is where in a load a connection through a proxy is struck.
@@ -35,8 +38,9 @@ type proxy struct {
 }
 
 // newProxy makes a proxy that strikes at each place so many times.
-func newProxy(t testing.TB, c *Cluster, each int, strike func(backend int)) *proxy {
-	p := &proxy{dir: t.TempDir(), server: filepath.Join(c.socketDir(), ".s.PGSQL.5432"), strike: strike}
+func newProxy(t testing.TB, c *cluster.Cluster, each int, strike func(backend int)) *proxy {
+	socket, _ := storetest.Address(t, c)
+	p := &proxy{dir: t.TempDir(), server: filepath.Join(socket, ".s.PGSQL.5432"), strike: strike}
 	for at := range p.left {
 		p.left[at] = each
 	}

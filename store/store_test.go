@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -17,61 +16,15 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tap25/reassembly/smtp"
+	"tap25/store/storetest"
 )
 
-// cluster is the private cluster that the tests of this binary share; its error says why there is none.
-var shared = sync.OnceValues(func() (*Cluster, error) {
-	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil { // the server's user must get through
-		return nil, err
-	}
-	c, err := NewCluster(filepath.Join(dir, "state"))
-	if err != nil {
-		return nil, err
-	}
-	begun = c
-	c.Memory = 4 << 30 // what a tap25 on a machine with that or more gives it
-	return c, c.Use(context.Background())
-})
-
-// begun is the shared cluster once a test has asked for it.
-var begun *Cluster
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv("TAP25_TEST_VICTIM"); dir != "" {
-		victim(dir)
-	}
-	status := m.Run()
-	if begun != nil {
-		begun.Release()
-		os.RemoveAll(filepath.Dir(begun.dir))
-	}
-	os.Exit(status)
-}
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
 
 // database makes a database of its own for a test, migrated unless bare.
 func database(t testing.TB, bare bool) *DB {
 	t.Helper()
-	c, err := shared()
-	if err != nil {
-		if strings.Contains(os.Getenv("TAP25_TEST_REQUIRE"), "postgres") {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	admin, err := Open(t.Context(), c.DSN())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	name := fmt.Sprintf("test_%d", time.Now().UnixNano())
-	if _, err := admin.Conn().Exec(t.Context(), "create database "+name); err != nil {
-		t.Fatal(err)
-	}
-	db := another(t, name)
+	db := another(t, storetest.Database(t))
 	if !bare {
 		if err := db.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
@@ -86,8 +39,7 @@ const testPath = " search_path='tap25,tap25_internal,public'"
 // another connects to a test's database.
 func another(t testing.TB, name string) *DB {
 	t.Helper()
-	c, _ := shared()
-	db, err := Open(t.Context(), strings.Replace(c.DSN(), "dbname=postgres", "dbname="+name+testPath, 1))
+	db, err := Open(t.Context(), storetest.DSN(t, name)+testPath)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,14 +263,15 @@ func TestOpen_NamesNoPasswordAndDoesNotHang(t *testing.T) {
 
 func TestOpen_ErrorsTellWhetherWaitingHelps(t *testing.T) {
 	database(t, true) // or skip
-	c, _ := shared()
+	c := storetest.Cluster(t)
+	_, user := storetest.Address(t, c)
 	with := func(from, to string) string { return strings.Replace(c.DSN(), from, to, 1) }
 	for name, e := range map[string]struct {
 		dsn      string
 		hopeless bool
 	}{
 		"no such database": {with("dbname=postgres", "dbname=nowhere"), true},
-		"no such user":     {with("user="+c.name, "user=nobody-at-all"), true},
+		"no such user":     {with("user="+user, "user=nobody-at-all"), true},
 		"no server":        {"postgres://u@127.0.0.1:1/x?sslmode=disable", false},
 		"no socket":        {"host=" + t.TempDir() + " user=u", false},
 	} {
@@ -332,16 +285,6 @@ func TestOpen_ErrorsTellWhetherWaitingHelps(t *testing.T) {
 			t.Errorf("SQLSTATE %s passes by itself: %v", code, got)
 		}
 	}
-}
-
-// victim uses a cluster until it is killed.
-func victim(dir string) {
-	c, err := NewCluster(dir)
-	if err == nil {
-		err = c.Use(context.Background())
-	}
-	fmt.Println("up", err)
-	select {}
 }
 
 func BenchmarkLoad(b *testing.B) {

@@ -1,29 +1,26 @@
 package store
 
 import (
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
+	"tap25/store/cluster"
 	"tap25/store/spool"
+	"tap25/store/storetest"
 )
 
 // ownCluster is a cluster that a test may kill.
-func ownCluster(t *testing.T) *Cluster {
+func ownCluster(t *testing.T) *cluster.Cluster {
 	t.Helper()
-	database(t, true) // or skip
-	c, err := NewCluster(filepath.Join(serversDir(t), "state"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := storetest.NewCluster(t)
 	t.Cleanup(func() { c.Down() })
 	up(t, c)
 	return c
 }
 
 // up starts a cluster's server and leaves it running.
-func up(t testing.TB, c *Cluster) {
+func up(t testing.TB, c *cluster.Cluster) {
 	if err := c.Up(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -33,8 +30,8 @@ func up(t testing.TB, c *Cluster) {
 }
 
 // stopImmediately stops a cluster's server as pg_ctl's -m immediate does, and starts it again.
-func stopImmediately(t testing.TB, c *Cluster) {
-	out, err := c.command("pg_ctl", "stop", "-D", c.data(), "-m", "immediate", "-w").CombinedOutput()
+func stopImmediately(t testing.TB, c *cluster.Cluster) {
+	out, err := c.Command("pg_ctl", "stop", "-D", c.DataDir(), "-m", "immediate", "-w").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
@@ -48,37 +45,37 @@ func TestLoader_EveryRowOnceWhateverIsStruck(t *testing.T) {
 		name        string
 		short, full int // at each place
 		owns        bool
-		strike      func(*testing.T, *Cluster) func(backend int)
+		strike      func(*testing.T, *cluster.Cluster) func(backend int)
 	}{
-		{"the connection", 8, 100, false, func(*testing.T, *Cluster) func(int) { return nil }},
-		{"its backend, SIGTERM", 4, 50, false, func(*testing.T, *Cluster) func(int) {
+		{"the connection", 8, 100, false, func(*testing.T, *cluster.Cluster) func(int) { return nil }},
+		{"its backend, SIGTERM", 4, 50, false, func(*testing.T, *cluster.Cluster) func(int) {
 			return func(backend int) { syscall.Kill(backend, syscall.SIGTERM) }
 		}},
-		{"its backend, SIGKILL", 1, 50, true, func(*testing.T, *Cluster) func(int) {
+		{"its backend, SIGKILL", 1, 50, true, func(*testing.T, *cluster.Cluster) func(int) {
 			return func(backend int) { syscall.Kill(backend, syscall.SIGKILL) }
 		}},
-		{"the server, -m immediate", 1, 50, true, func(t *testing.T, c *Cluster) func(int) {
+		{"the server, -m immediate", 1, 50, true, func(t *testing.T, c *cluster.Cluster) func(int) {
 			return func(int) { stopImmediately(t, c) }
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cluster, db := (*Cluster)(nil), (*DB)(nil)
+			server, db := (*cluster.Cluster)(nil), (*DB)(nil)
 			if c.owns {
-				cluster = ownCluster(t)
-				db = openCluster(t, cluster)
+				server = ownCluster(t)
+				db = openCluster(t, server)
 				if err := db.Migrate(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			} else {
 				db = database(t, false)
-				cluster, _ = shared()
+				server = storetest.Cluster(t)
 			}
 			each := long(c.short, c.full)
-			p := newProxy(t, cluster, each, c.strike(t, cluster))
+			p := newProxy(t, server, each, c.strike(t, server))
 			n := loadUntilSpent(t, db, p, each)
 			if c.owns { // the connection is gone with the server
-				waitForServer(t, cluster)
-				db = openCluster(t, cluster)
+				waitForServer(t, server)
+				db = openCluster(t, server)
 			}
 			checkOnce(t, db, "tap", n)
 		})
@@ -110,7 +107,7 @@ func loadUntilSpent(t *testing.T, db *DB, p *proxy, each int) (n int) {
 	return n
 }
 
-func openCluster(t *testing.T, c *Cluster) *DB {
+func openCluster(t *testing.T, c *cluster.Cluster) *DB {
 	t.Helper()
 	db, err := Open(t.Context(), c.DSN()+testPath)
 	if err != nil {
@@ -120,7 +117,7 @@ func openCluster(t *testing.T, c *Cluster) *DB {
 	return db
 }
 
-func waitForServer(t *testing.T, c *Cluster) {
+func waitForServer(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
 	wait(t, func() bool { return c.Running(t.Context()) })
 }

@@ -4,13 +4,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
-
-var sslMode = regexp.MustCompile(`(?:^|\s)sslmode\s*=`)
 
 // SecureDSN returns a connection string that asks a server on another host to prove its name by a certificate
 // (sslmode=verify-full), where neither the string nor $PGSSLMODE says otherwise. What cannot be read it leaves as it is.
@@ -19,18 +16,15 @@ func SecureDSN(dsn string) string {
 	if err != nil || os.Getenv("PGSSLMODE") != "" || !remote(cfg) || !preferred(cfg) {
 		return dsn
 	}
-	if query, ok := URLQuery(dsn); ok {
-		if query.Has("sslmode") {
-			return dsn
-		}
+	if _, given := Parameter(dsn, "sslmode"); given {
+		return dsn
+	}
+	if _, isURL := urlQuery(dsn); isURL {
 		sep := "?"
 		if strings.Contains(dsn, "?") {
 			sep = "&"
 		}
 		return dsn + sep + "sslmode=verify-full"
-	}
-	if sslMode.MatchString(dsn) {
-		return dsn
 	}
 	return dsn + " sslmode=verify-full"
 }

@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tap25/store/cluster"
+	"tap25/store/storetest"
 )
 
 func TestSecureDSN(t *testing.T) {
@@ -91,26 +94,21 @@ func certificate(t *testing.T, dir, name string, parent *x509.Certificate, paren
 // the certificates.
 func startTLS(t *testing.T) (port int, dir string) {
 	t.Helper()
-	database(t, true) // or skip
-	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	c, err := NewCluster(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir = storetest.Dir(t)
+	c, err := cluster.New(dir)
+	storetest.Need(t, err)
+	uid, gid := c.Owner()
+	_, user := storetest.Address(t, c)
 	ca, caKey := certificate(t, dir, "authority", nil, nil)
 	certificate(t, dir, "db.example", ca, caKey)
 	certificate(t, dir, "other", nil, nil)
 	files, _ := filepath.Glob(dir + "/*")
 	for _, f := range append(files, dir) {
-		if err := os.Chown(f, c.uid, c.gid); err != nil {
+		if err := os.Chown(f, uid, gid); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if out, err := c.command("initdb", "-D", c.data(), "-U", c.name, "-A", "trust", "-N").CombinedOutput(); err != nil {
+	if out, err := c.Command("initdb", "-D", c.DataDir(), "-U", user, "-A", "trust", "-N").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
@@ -120,14 +118,14 @@ func startTLS(t *testing.T) (port int, dir string) {
 	port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
 	hba := "hostssl all all 127.0.0.1/32 trust\n"
-	if err := os.WriteFile(filepath.Join(c.data(), "pg_hba.conf"), []byte(hba), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(c.DataDir(), "pg_hba.conf"), []byte(hba), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	args := fmt.Sprintf("-p %d -k %s -c listen_addresses=127.0.0.1 -c ssl=on -c ssl_cert_file=%s/db.example.crt -c ssl_key_file=%[3]s/db.example.key", port, dir, dir)
-	if out, err := c.command("pg_ctl", "start", "-w", "-D", c.data(), "-l", filepath.Join(dir, "log"), "-o", args).CombinedOutput(); err != nil {
+	if out, err := c.Command("pg_ctl", "start", "-w", "-D", c.DataDir(), "-l", filepath.Join(dir, "log"), "-o", args).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	t.Cleanup(func() { c.command("pg_ctl", "stop", "-m", "immediate", "-D", c.data()).Run() })
+	t.Cleanup(func() { c.Command("pg_ctl", "stop", "-m", "immediate", "-D", c.DataDir()).Run() })
 	return port, dir
 }
 
@@ -135,10 +133,7 @@ func TestOpen_AServerElsewhereMustProveItsName(t *testing.T) {
 	t.Setenv("PGSSLMODE", "")
 	t.Setenv("HOME", t.TempDir())
 	port, dir := startTLS(t)
-	c, err := NewCluster(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, user := storetest.Address(t, storetest.Cluster(t))
 	for _, try := range []struct {
 		name, host, settings string
 		ok                   bool
@@ -150,7 +145,7 @@ func TestOpen_AServerElsewhereMustProveItsName(t *testing.T) {
 		{"less asked for", "mx.example", "?sslmode=require", true},
 	} {
 		t.Run(try.name, func(t *testing.T) {
-			cfg, err := pgx.ParseConfig(SecureDSN(fmt.Sprintf("postgres://%s@%s:%d/postgres%s", c.name, try.host, port, try.settings)))
+			cfg, err := pgx.ParseConfig(SecureDSN(fmt.Sprintf("postgres://%s@%s:%d/postgres%s", user, try.host, port, try.settings)))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,21 +11,20 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"tap25/store/storetest"
 )
 
 // logged is what the server has written to its log since the call that made it.
 func logged(t testing.TB) func() string {
 	t.Helper()
-	c, err := shared()
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := os.Stat(c.log())
+	c := storetest.Cluster(t)
+	st, err := os.Stat(c.LogFile())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return func() string {
-		b, err := os.ReadFile(c.log())
+		b, err := os.ReadFile(c.LogFile())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"testing"
 
-	"tap25/store"
+	"tap25/store/storetest"
 )
 
 const (
@@ -276,7 +276,7 @@ func TestCanary_IsInNoErrorText(t *testing.T) {
 // TestCanary_IsInNoFileOfTheDatabase loads the sessions into a private cluster, and broken captures too, and looks through
 // every row and every file that tap25 and the server leave, write-ahead log and server's log included.
 func TestCanary_IsInNoFileOfTheDatabase(t *testing.T) {
-	state := clusterState(t)
+	state := storetest.StateHome(t)
 	tap25 := func(want int, stdin io.Reader, args ...string) string {
 		t.Helper()
 		var out, diag bytes.Buffer
@@ -324,26 +324,4 @@ func TestCanary_IsInNoFileOfTheDatabase(t *testing.T) {
 	if files < 100 || control < 2 {
 		t.Errorf("%d files, the sender in %d of them: it must be in a table and in the write-ahead log", files, control)
 	}
-}
-
-// clusterState sets up a state directory of its own for a private cluster; the test is skipped where there is no PostgreSQL.
-func clusterState(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { // the server's user must get through
-		t.Fatal(err)
-	}
-	if _, err := store.NewCluster(dir); err != nil {
-		if strings.Contains(os.Getenv("TAP25_TEST_REQUIRE"), "postgres") {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	t.Setenv("XDG_STATE_HOME", dir)
-	t.Setenv("DATABASE_URL", "")
-	return dir
 }

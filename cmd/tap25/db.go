@@ -16,13 +16,10 @@ import (
 	"tap25/store"
 )
 
-// local is the value of --db that means the private cluster.
-const local = "local"
-
-// database is an open database and, where it is the private cluster, the use of it.
+// database is an open database, and the way to it.
 type database struct {
 	*store.DB
-	cluster *store.Cluster
+	source *store.Database
 }
 
 // dbFlag adds --db to a command.
@@ -35,60 +32,39 @@ func resolveDB(dsn string) string {
 		dsn = os.Getenv("DATABASE_URL")
 	}
 	if dsn == "" {
-		dsn = local
+		dsn = store.Local
 	}
 	return dsn
 }
 
-func privateCluster() (*store.Cluster, error) {
-	dir, err := store.StateDir()
-	if err != nil {
-		return nil, err
+// newDatabase is the database that --db names. It tells the user if the end has to wait for others.
+func newDatabase(dsn string, stderr io.Writer) (*store.Database, error) {
+	d, err := store.NewDatabase(resolveDB(dsn))
+	if err == nil && d.Cluster != nil {
+		d.Cluster.Waiting = func() {
+			fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 that use the private cluster, which stops with this one")
+		}
 	}
-	cluster, err := store.NewCluster(dir)
-	if err == nil {
-		cluster.Memory = availableMemory()
-	}
-	return cluster, err
+	return d, err
 }
 
 // openDatabase opens the database that --db names. The private cluster is started and migrated as needed; the schema of
 // another is only looked at.
 func openDatabase(ctx context.Context, stderr io.Writer, dsn string) (*database, error) {
-	db := &database{}
-	dsn = resolveDB(dsn)
-	if dsn == local {
-		cluster, err := privateCluster()
-		if err != nil {
-			return nil, err
-		}
-		cluster.Waiting = func() {
-			fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 that use the private cluster, which stops with this one")
-		}
-		if err := cluster.Use(ctx); err != nil {
-			return nil, err
-		}
-		db.cluster, dsn = cluster, cluster.DSN()
-	}
-	var err error
-	if db.DB, err = store.Open(ctx, dsn); err == nil && db.cluster != nil {
-		err = db.Migrate(ctx)
-	}
+	source, err := newDatabase(dsn, stderr)
 	if err != nil {
-		db.close()
 		return nil, err
 	}
-	return db, nil
+	db, err := source.Open(ctx)
+	if err != nil {
+		return nil, errors.Join(err, source.Release())
+	}
+	return &database{db, source}, nil
 }
 
 func (db *database) close() error {
-	if db.DB != nil {
-		db.DB.Close()
-	}
-	if db.cluster != nil {
-		return db.cluster.Release()
-	}
-	return nil
+	db.DB.Close()
+	return db.source.Release()
 }
 
 func dbCommand() *cobra.Command {
@@ -108,23 +84,20 @@ func dbUp() *cobra.Command {
 	return &cobra.Command{
 		Use: "up", Short: "Start the private PostgreSQL cluster and leave it running", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cluster, err := privateCluster()
+			d, err := store.NewDatabase(store.Local)
 			if err != nil {
 				return err
 			}
-			if err := cluster.Up(cmd.Context()); err != nil {
+			if err := d.Cluster.Up(cmd.Context()); err != nil {
 				return err
 			}
-			defer cluster.Release()
-			db, err := store.Open(cmd.Context(), cluster.DSN())
+			defer d.Release()
+			db, err := d.Open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer db.Close()
-			if err := db.Migrate(cmd.Context()); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "PostgreSQL is up: %s\n", cluster.DSN())
+			db.Close()
+			fmt.Fprintf(cmd.OutOrStdout(), "PostgreSQL is up: %s\n", d.DSN)
 			return nil
 		},
 	}
@@ -134,11 +107,11 @@ func dbDown() *cobra.Command {
 	return &cobra.Command{
 		Use: "down", Short: "Stop the private PostgreSQL cluster", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cluster, err := privateCluster()
+			d, err := store.NewDatabase(store.Local)
 			if err != nil {
 				return err
 			}
-			return cluster.Down()
+			return d.Cluster.Down()
 		},
 	}
 }

@@ -21,7 +21,7 @@ func dbMigrate() *cobra.Command {
 			"may create objects in a schema that statements search, and says what to run.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dsn = resolveDB(dsn)
-			if dsn == local {
+			if dsn == store.Local {
 				db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn) // which migrates
 				if err != nil {
 					return err

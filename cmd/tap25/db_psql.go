@@ -2,10 +2,8 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,8 +13,8 @@ import (
 	"tap25/store"
 )
 
-// setting finds settings of a connection URL or keyword string that psql is to have too; its defaults are those of pgx.
-var setting = regexp.MustCompile(`(?:^|[\s?&])(sslmode|sslrootcert|sslcert|sslkey|sslnegotiation|passfile|target_session_attrs)\s*=\s*('[^']*'|[^\s&]+)`)
+// psqlParameters are those of a connection string that psql needs too, beside the hosts, the user and the database.
+var psqlParameters = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "passfile", "target_session_attrs"}
 
 // psqlConnection tells psql of the connection. A password that the connection string holds goes into a file in memory, since
 // others may read a command line, and psql hands its environment on to what it runs. One that psql finds by itself it finds.
@@ -78,15 +76,10 @@ func psqlEnv(dsn string, c *pgx.ConnConfig) []string {
 	if target != "" {
 		env = append(env, "PGTARGETSESSIONATTRS="+target)
 	}
-	_, isURL := store.URLQuery(dsn)
-	for _, m := range setting.FindAllStringSubmatch(dsn, -1) {
-		value := strings.Trim(m[2], "'")
-		if isURL {
-			if plain, err := url.QueryUnescape(value); err == nil {
-				value = plain
-			}
+	for _, name := range psqlParameters {
+		if value, _ := store.Parameter(dsn, name); value != "" {
+			env = append(env, "PG"+strings.ToUpper(strings.ReplaceAll(name, "_", ""))+"="+value)
 		}
-		env = append(env, "PG"+strings.ToUpper(strings.ReplaceAll(m[1], "_", ""))+"="+value)
 	}
 	return env
 }

@@ -10,11 +10,14 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"tap25/store/cluster"
+	"tap25/store/storetest"
 )
 
 // TestReplay_IntoTheLocalClusterOnce loads the demo capture twice and asks the view mail with psql.
 func TestReplay_IntoTheLocalClusterOnce(t *testing.T) {
-	clusterState(t)
+	storetest.StateHome(t)
 	demo := filepath.Join("..", "..", "testdata", "demo.pcap.gz")
 	tap25 := func(want int, args ...string) (out, diag string) {
 		t.Helper()
@@ -125,7 +128,7 @@ func TestPsqlEnv_NamesEveryHost(t *testing.T) {
 }
 
 func TestDB_ServerMayUseAQuarterOfWhatTheMachineHas(t *testing.T) {
-	left := availableMemory()
+	left := cluster.AvailableMemory()
 	conn, _ := server(t)
 	share := max(min(left/4, 1<<30), 128<<20)
 	if buffers := sharedBuffers(t, conn); buffers < share*3/4 || buffers > share*5/4 { // what is left changes

@@ -12,7 +12,7 @@ func databaseFactsNow(ctx context.Context, dsn string) *databaseFacts {
 	if dsn == "" {
 		dsn = os.Getenv("DATABASE_URL")
 	}
-	if dsn == "" || dsn == local {
+	if dsn == "" || dsn == store.Local {
 		return nil
 	}
 	f := &databaseFacts{}

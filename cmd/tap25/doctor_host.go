@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tap25/bpf"
+	"tap25/store/cluster"
 )
 
 // hostFactsNow asks the kernel. The XDP program is loaded, and attached to nothing.
@@ -38,6 +39,6 @@ func hostFactsNow() hostFacts {
 	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit) == nil {
 		h.memlock = limit.Cur
 	}
-	h.available = availableMemory()
+	h.available = cluster.AvailableMemory()
 	return h
 }

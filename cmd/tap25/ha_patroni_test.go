@@ -18,7 +18,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tap25/store"
+	"tap25/store/cluster"
+	"tap25/store/storetest"
 )
 
 // patroni is servers that Patroni keeps, one of them the leader, with the etcd that says which.
@@ -56,13 +57,13 @@ func freePort(t *testing.T) int {
 // newPatroni starts etcd and so many servers, which end with the test.
 func newPatroni(t *testing.T, nodes int, sync bool) *patroni {
 	t.Helper()
-	state := clusterState(t) // or skip
+	state := storetest.StateHome(t) // or skip
 	for _, program := range []string{"patroni", "etcd"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("%v: make test-ha installs it", err)
 		}
 	}
-	cluster, err := store.NewCluster(state)
+	cluster, err := cluster.New(state)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"tap25/store/storetest"
 )
 
 // TestHold_KeepsMailThatExpires holds one address of the demo capture, and lets all of it expire.
 func TestHold_KeepsMailThatExpires(t *testing.T) {
-	clusterState(t)
+	storetest.StateHome(t)
 	t.Setenv("DATABASE_URL", "")
 	tap25 := func(want int, args ...string) (out, diag string) {
 		t.Helper()

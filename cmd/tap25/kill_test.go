@@ -18,6 +18,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tap25/store"
+	"tap25/store/cluster"
+	"tap25/store/storetest"
 )
 
 // kills returns the second number in the long form of the faults, 'make kills'.
@@ -92,23 +94,23 @@ func rotated(t *testing.T, dir string, files, perFile int) (recipients int) {
 const testPath = " search_path='tap25,tap25_internal,public'"
 
 // server is a private cluster that runs until the test ends.
-func server(t *testing.T) (conn *pgx.Conn, cluster *store.Cluster) {
+func server(t *testing.T) (conn *pgx.Conn, c *cluster.Cluster) {
 	t.Helper()
-	clusterState(t)
+	storetest.StateHome(t)
 	t.Cleanup(func() { run(context.Background(), []string{"db", "down"}, nil, io.Discard, io.Discard) })
 	if status := run(t.Context(), []string{"db", "up"}, nil, io.Discard, io.Discard); status != statusDone {
 		t.Fatal("no cluster")
 	}
-	cluster, err := privateCluster()
+	d, err := store.NewDatabase(store.Local)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err = pgx.Connect(t.Context(), cluster.DSN()+testPath)
+	conn, err = pgx.Connect(t.Context(), d.DSN+testPath)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn, cluster
+	return conn, d.Cluster
 }
 
 // inMail counts the rows of mail, and how many recipients they have that are different; and holds them against the counts of the
@@ -309,9 +311,9 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 func slicesSortByName(files []string) { slices.SortFunc(files, compareNames) }
 
 // stopNow stops a server as -m immediate does.
-func stopNow(t *testing.T, cluster *store.Cluster) {
+func stopNow(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
-	state, err := store.StateDir()
+	state, err := cluster.StateDir()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +326,7 @@ func stopNow(t *testing.T, cluster *store.Cluster) {
 		t.Fatal(err)
 	}
 	syscall.Kill(pid, syscall.SIGQUIT)
-	for deadline := time.Now().Add(time.Minute); cluster.Running(t.Context()) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); c.Running(t.Context()) && time.Now().Before(deadline); {
 		<-time.After(5 * time.Millisecond)
 	}
 }

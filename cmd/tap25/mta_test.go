@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tap25/store/storetest"
 )
 
 // liveMails is how many messages the mail systems are given; TAP25_TEST_MAILS says another number.
@@ -93,7 +95,7 @@ func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 	w := newWire(t)
 	w.carried()
 	postfix, exim := w.mta(w.client, "postfix"), w.mta(w.server, "exim")
-	clusterState(t)
+	storetest.StateHome(t)
 	s := w.sniff("--db", "local", "--retention", "never", "--workers", "2", "--inline", "--xdp", "native")
 	w.command("ip netns exec " + w.tap + " ethtool -K tap0 gro off") // else tcpdump sees frames that were merged
 	capture := filepath.Join(t.TempDir(), "beside.pcap")

@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
+
+	"tap25/store"
 )
 
 // secretWord is a password that nothing else contains.
@@ -204,10 +206,10 @@ func TestDatabaseFiles_HaveThePasswordFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	passCredential()
-	if files := databaseFiles("postgres://u@h/x"); len(files) != 1 || files[0] != path {
+	if files := store.Files("postgres://u@h/x"); len(files) != 1 || files[0] != path {
 		t.Errorf("%q", files)
 	}
-	if files := databaseFiles("postgres://u@h/x?passfile=/a/b"); len(files) != 1 || files[0] != "/a/b" {
+	if files := store.Files("postgres://u@h/x?passfile=/a/b"); len(files) != 1 || files[0] != "/a/b" {
 		t.Errorf("%q", files)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tap25/store"
+	"tap25/store/cluster"
+	"tap25/store/storetest"
 )
 
 // findBouncer is the program, of the distribution or unpacked by make install-test.
@@ -29,14 +31,10 @@ func findBouncer(t *testing.T) string {
 
 // bouncer runs pgbouncer in transaction mode before a cluster, with fewer connections to it than its clients have, and otherwise
 // as it comes; dsn is that of a database by way of it.
-func bouncer(t *testing.T, cluster *store.Cluster, database string) (dsn string) {
+func bouncer(t *testing.T, cluster *cluster.Cluster, database string) (dsn string) {
 	t.Helper()
 	found := findBouncer(t)
-	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := storetest.Dir(t)
 	program := filepath.Join(dir, "pgbouncer") // the server's user need not get through to the other
 	if b, err := os.ReadFile(found); err != nil || os.WriteFile(program, b, 0o755) != nil {
 		t.Fatalf("copy pgbouncer: %v", err)

@@ -218,7 +218,7 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 	if err != nil {
 		return nil, err
 	}
-	cfg.log.Info().Bool("private_cluster", s.cluster != nil).Msg("database ready")
+	cfg.log.Info().Bool("private_cluster", s.db.Cluster != nil).Msg("database ready")
 	if err := r.askFirst(ctx, s, paths, total); err != nil {
 		r.held.release()
 		return nil, errors.Join(err, s.Close(ctx))
@@ -279,7 +279,7 @@ func (r *replay) askFirst(ctx context.Context, s *stream, paths []string, total 
 // replaySpool begins the names of the directories where the rows of replays into a database wait: of one user's, since another
 // may not be let load under the same sensor's name. Before says how they began when users did not count.
 func replaySpool(dsn string) (name, before string) {
-	if dsn == local {
+	if dsn == store.Local {
 		return "replay", "replay"
 	}
 	user, where := "", dsn

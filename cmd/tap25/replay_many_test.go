@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tap25/store/spool"
+	"tap25/store/storetest"
 )
 
 // whole writes a capture of n sessions with a mail each, to recipients that bear its name; no session goes on in another file.
@@ -113,7 +114,7 @@ func TestReplay_ManyAtOnceGiveEveryRowOnce(t *testing.T) {
 
 // Of replays that start together without a server, one starts the private cluster; others come while it ends.
 func TestReplay_ManyAtOnceShareThePrivateClusterThatOneOfThemStarts(t *testing.T) {
-	clusterState(t)
+	storetest.StateHome(t)
 	dir := t.TempDir()
 	var replays [][]string
 	for i := range 8 {

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tap25/store"
+	"tap25/store/cluster"
 )
 
 // controlTimeout bounds what a peer of the control socket can take.
@@ -27,7 +27,7 @@ func controlPath() (string, error) {
 	if os.Geteuid() == 0 && os.Getenv("XDG_STATE_HOME") == "" {
 		return "/run/tap25/control.sock", nil
 	}
-	dir, err := store.StateDir()
+	dir, err := cluster.StateDir()
 	return filepath.Join(dir, "control.sock"), err
 }
 

@@ -3,27 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-func TestDatabaseFiles_AreThoseOfTheStringThenOfTheEnvironment(t *testing.T) {
-	t.Setenv("PGSSLROOTCERT", "/env/ca.pem")
-	for dsn, want := range map[string][]string{
-		"postgres://db.example/mail": {"/env/ca.pem"},
-		"postgres://db.example/mail?sslrootcert=/etc/pki/ca.pem&sslkey=/k%20ey": {"/etc/pki/ca.pem", "/k ey"},
-		"host=db.example sslrootcert = '/my ca.pem' passfile=/p":                {"/my ca.pem", "/p"},
-		"host=db.example sslrootcert=system":                                    nil,
-	} {
-		if got := databaseFiles(dsn); !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", dsn, got, want)
-		}
-	}
-}
-
-func TestPlace_OutlivesARename(t *testing.T) {
+func TestReadablePath_OutlivesARename(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +24,7 @@ func TestPlace_OutlivesARename(t *testing.T) {
 		t.Fatal(err)
 	}
 	for given, want := range map[string]string{path: filepath.Dir(path), link: filepath.Dir(path), "/etc/passwd": "/etc/passwd", "/no/such": "/no/such"} {
-		if got := place(given); got != want {
+		if got := readablePath(given); got != want {
 			t.Errorf("%s: %s, want %s", given, got, want)
 		}
 	}

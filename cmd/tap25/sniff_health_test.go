@@ -20,7 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tap25/store"
+	"tap25/store/cluster"
 	"tap25/store/spool"
+	"tap25/store/storetest"
 )
 
 const metricsAddress = "127.0.0.1:9425"
@@ -118,8 +120,8 @@ func TestTurns_ABatchThatGetsOnIsNotStuck(t *testing.T) {
 // TestSniff_ReadyWhileTheSpoolHasRoom stops the database, fills the spool, and starts the database again.
 func TestSniff_ReadyWhileTheSpoolHasRoom(t *testing.T) {
 	w := newWire(t)
-	dir := clusterState(t)
-	cluster, err := store.NewCluster(filepath.Join(dir, "tap25"))
+	dir := storetest.StateHome(t)
+	cluster, err := cluster.New(filepath.Join(dir, "tap25"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,8 +174,8 @@ func TestSniff_ReadyWhileTheSpoolHasRoom(t *testing.T) {
 // TestSniff_EndsInOrderWithoutADatabase ends one whose rows wait; the next one loads them.
 func TestSniff_EndsInOrderWithoutADatabase(t *testing.T) {
 	w := newWire(t)
-	dir := clusterState(t)
-	cluster, err := store.NewCluster(filepath.Join(dir, "tap25"))
+	dir := storetest.StateHome(t)
+	cluster, err := cluster.New(filepath.Join(dir, "tap25"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +277,7 @@ func TestSniff_WatchdogStopsWithAWorker(t *testing.T) {
 
 func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 	w := newWire(t)
-	clusterState(t)
+	storetest.StateHome(t)
 	m := w.serve()
 	s := w.sniff("--db", "local", "--metrics", metricsAddress, "--retention", "never")
 	if err := w.send("192.0.2.25:25", "m", 3); err != nil {

@@ -52,8 +52,8 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 	if err != nil {
 		return nil, err
 	}
-	if st.cluster != nil { // to be started with the rights that it takes
-		db, err := st.connect(ctx)
+	if st.db.Cluster != nil { // to be started with the rights that it takes
+		db, err := st.db.Connect(ctx)
 		if err != nil {
 			return nil, errors.Join(err, st.Close(ctx))
 		}
@@ -77,18 +77,18 @@ func reportOf(s streamStats) *storeReport {
 // rights are the spool's directory and the private cluster's, whose user tap25 becomes where root has started it.
 func (s *stream) rights(r *rights) error {
 	r.write = append(r.write, s.dir)
-	if s.cluster == nil {
-		r.connect = append(r.connect, databasePorts(s.dsn)...)
-		for _, file := range databaseFiles(s.dsn) {
-			r.read = append(r.read, place(file))
+	if s.db.Cluster == nil {
+		r.connect = append(r.connect, store.Ports(s.db.DSN)...)
+		for _, file := range store.Files(s.db.DSN) {
+			r.read = append(r.read, readablePath(file))
 		}
 		r.uid, r.gid = keeper(s.dir)
 	} else {
-		read, write := s.cluster.Needs()
+		read, write := s.db.Cluster.Needs()
 		r.read, r.write = append(r.read, read...), append(r.write, write...)
-		r.uid, r.gid = s.cluster.Owner()
+		r.uid, r.gid = s.db.Cluster.Owner()
 		if os.Geteuid() == 0 {
-			return s.cluster.Give()
+			return s.db.Cluster.Give()
 		}
 	}
 	return nil

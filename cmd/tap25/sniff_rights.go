@@ -114,7 +114,7 @@ func hasLandlock() bool {
 func (t *tap) confine() ([]string, error) {
 	r := rights{uid: -1, gid: -1, read: resolverFiles()}
 	if t.settings.config != "" {
-		r.read = append(r.read, place(t.settings.config))
+		r.read = append(r.read, readablePath(t.settings.config))
 	}
 	if t.control != "" {
 		r.write = append(r.write, filepath.Dir(t.control))
@@ -156,9 +156,25 @@ func (t *tap) confine() ([]string, error) {
 	return notes, err
 }
 
+// readablePath returns the directory to allow, so that a file stays readable after another was renamed over it, as editors and
+// renewals do. Of a directory that holds all kinds of files it allows the file alone, as it is now.
+func readablePath(path string) string {
+	if path, err := filepath.EvalSymlinks(path); err == nil {
+		if path, err = filepath.Abs(path); err == nil {
+			switch dir := filepath.Dir(path); dir {
+			case "/", "/etc", "/root", "/tmp", "/run", "/home", os.Getenv("HOME"):
+				return path
+			default:
+				return dir
+			}
+		}
+	}
+	return path
+}
+
 // resolverFiles is what finding a database server by its name, and proving its name, may read.
 func resolverFiles() []string {
-	return []string{place("/etc/resolv.conf"), "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl", "/etc/localtime", "/usr/share/zoneinfo", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"}
+	return []string{readablePath("/etc/resolv.conf"), "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl", "/etc/localtime", "/usr/share/zoneinfo", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"}
 }
 
 func lookupUser(name string) (uid, gid int, err error) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"tap25/store/storetest"
 )
 
 // asked runs tap25 in this process and gives what it prints.
@@ -23,7 +25,7 @@ func asked(t *testing.T, args ...string) string {
 // end, into a private cluster that it has started.
 func TestSniff_LoadsIntoTheDatabase(t *testing.T) {
 	w := newWire(t)
-	clusterState(t)
+	storetest.StateHome(t)
 	m := w.serve()
 	s := w.sniff("--db", "local", "--retention", "never")
 	if err := w.send("192.0.2.25:25", "one", 20); err != nil {
@@ -49,7 +51,7 @@ func TestSniff_LoadsIntoTheDatabase(t *testing.T) {
 // TestSniff_DropsWhatIsOlderThanTheRetention finds a day in the database that is years old.
 func TestSniff_DropsWhatIsOlderThanTheRetention(t *testing.T) {
 	w := newWire(t)
-	clusterState(t)
+	storetest.StateHome(t)
 	captures := t.TempDir()
 	if err := makeCaptures(captures); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -41,15 +40,13 @@ type streamConfig struct {
 
 // stream is spool, loader and database.
 type stream struct {
-	cfg     streamConfig
-	dir     string
-	dsn     string
-	starts  sync.Mutex     // held over a start of cluster
-	cluster *store.Cluster // the private one, or nil
-	spool   *spool.Spool
-	loader  *store.Loader
-	append  func(record []byte) error
-	seal    func(key string) error
+	cfg    streamConfig
+	dir    string
+	db     *store.Database
+	spool  *spool.Spool
+	loader *store.Loader
+	append func(record []byte) error
+	seal   func(key string) error
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -67,19 +64,13 @@ type streamStats struct {
 
 // openStream opens the spool and begins to load what waits in it.
 func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
-	s := &stream{cfg: cfg, dsn: resolveDB(cfg.db)}
-	if s.dsn == local {
-		if s.cluster, err = privateCluster(); err != nil {
-			return nil, err
-		}
-		s.cluster.Waiting = func() {
-			fmt.Fprintln(cfg.stderr, "tap25: done; waiting for other tap25 that use the private cluster, which stops with this one")
-		}
-		s.dsn = s.cluster.DSN()
+	s := &stream{cfg: cfg}
+	if s.db, err = newDatabase(cfg.db, cfg.stderr); err != nil {
+		return nil, err
 	}
 	defer func() {
-		if err != nil && s.cluster != nil {
-			err = errors.Join(err, s.cluster.Release())
+		if err != nil {
+			err = errors.Join(err, s.db.Release())
 		}
 	}()
 	if cfg.patience > 0 {
@@ -101,7 +92,7 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 		s.append = func(record []byte) error { return s.spool.AppendWait(wait, record) }
 		s.seal = func(key string) error { return s.sealWait(wait, key) }
 	}
-	s.loader = store.NewLoader(store.LoaderConfig{Spool: s.spool, Connect: s.connect})
+	s.loader = store.NewLoader(store.LoaderConfig{Spool: s.spool, Connect: s.db.Connect})
 	s.running.Go(func() { s.loader.Run(ctx) })
 	s.running.Go(func() { s.spool.Run(ctx) })
 	s.running.Go(func() { s.watch(ctx) })
@@ -121,37 +112,6 @@ func (s *stream) graceAfter(ctx context.Context) context.Context {
 	return wait
 }
 
-// connect opens the database for loading. A private cluster is started, also where it has died, and migrated.
-func (s *stream) connect(ctx context.Context) (*store.DB, error) {
-	if s.cluster != nil {
-		s.starts.Lock()
-		err := s.cluster.Use(ctx)
-		s.starts.Unlock()
-		if err != nil {
-			return nil, err
-		}
-	}
-	db, err := store.OpenWritable(ctx, s.dsn)
-	if s.cluster != nil && (errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED)) {
-		return nil, fmt.Errorf("%w: %w", errGone, err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	err = db.Check(ctx)
-	if s.cluster != nil && (errors.Is(err, store.ErrNoSchema) || errors.Is(err, store.ErrOlderSchema)) {
-		err = db.Migrate(ctx)
-	}
-	if err != nil {
-		db.Close()
-		return nil, err
-	}
-	return db, nil
-}
-
-// errGone is a private server that answered a moment ago.
-var errGone = errors.New("the private server is gone again")
-
 // sayWaiting is how long the beginning waits for the database before it says so.
 const sayWaiting = 3 * time.Second
 
@@ -159,7 +119,7 @@ const sayWaiting = 3 * time.Second
 func (s *stream) passes() func(error) bool {
 	begun, said := time.Now(), false
 	return func(err error) bool {
-		if !errors.Is(err, errGone) && !store.Passes(err) {
+		if !store.Passes(err) {
 			return false
 		}
 		if time.Since(begun) > sayWaiting && !said {
@@ -178,7 +138,7 @@ func (s *stream) ask(ctx context.Context, question func(*store.DB) error) error 
 // again asks again after each error that is worth it, while the patience lasts.
 func (s *stream) again(ctx context.Context, worth func(error) bool, question func(*store.DB) error) error {
 	for begun := time.Now(); ; {
-		db, err := s.connect(ctx)
+		db, err := s.db.Connect(ctx)
 		if err == nil {
 			err = question(db)
 			db.Close()

@@ -19,10 +19,7 @@ func (s *stream) Close(ctx context.Context) error {
 	st := s.Stats()
 	s.stop()
 	s.running.Wait()
-	closed := s.spool.Close()
-	if s.cluster != nil {
-		closed = errors.Join(closed, s.cluster.Release())
-	}
+	closed := errors.Join(s.spool.Close(), s.db.Release())
 	if after := s.spool.Stats(); after.Waiting+after.Reentering > 0 {
 		reason := st.loader.Err
 		if reason == nil {
@@ -81,7 +78,7 @@ var errBehind = errors.New("a standby has not received the last rows")
 
 // standbysHave is errBehind where a standby among the hosts of the URL lacks some of what is loaded.
 func (s *stream) standbysHave(ctx context.Context, db *store.DB) error {
-	behind, err := db.Behind(ctx, s.dsn)
+	behind, err := db.Behind(ctx, s.db.DSN)
 	if err == nil && behind > 0 {
 		return errBehind
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tap25/store"
+	"tap25/store/cluster"
 	"tap25/store/spool"
 )
 
@@ -90,7 +90,7 @@ func (s *stream) openSpool() error {
 
 // spoolBase is where the spools are, unless --spool says otherwise.
 func spoolBase() (string, error) {
-	state, err := store.StateDir()
+	state, err := cluster.StateDir()
 	return filepath.Join(state, "spool"), err
 }
 

@@ -32,7 +32,7 @@ func (s *stream) upkeep(ctx context.Context) {
 }
 
 func (s *stream) upkeepOnce(ctx context.Context) error {
-	db, err := s.connect(ctx)
+	db, err := s.db.Connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sys/unix"
+
+	"tap25/store/cluster"
+	"tap25/store/storetest"
 )
 
 // requireTool finds a program, without which the test is skipped, or fails where TAP25_TEST_REQUIRE names the feature.
@@ -272,7 +275,7 @@ func TestUnit_SniffRunsUnderItsConditions(t *testing.T) {
 func TestUnit_PrivateClusterRunsUnderItsConditions(t *testing.T) {
 	w := newWire(t)
 	m := w.serve()
-	state := clusterState(t)
+	state := storetest.StateHome(t)
 	if err := os.Chown(state, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +295,7 @@ func TestUnit_PrivateClusterRunsUnderItsConditions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := sharedBuffers(t, conn); n <= 128<<20 && availableMemory() > 1<<30 {
+		if n := sharedBuffers(t, conn); n <= 128<<20 && cluster.AvailableMemory() > 1<<30 {
 			t.Errorf("shared_buffers is %d MiB", n>>20)
 		}
 		conn.Close(t.Context())

@@ -35,9 +35,10 @@ type block struct {
 
 func (b *block) charge() int { return len(b.buf) - headerSize + blockCharge }
 
-// Append appends a copy of a record. It does no disk work: a record is durable after the next Sync or Seal, and full
-// segments are sealed by a goroutine of the spool's own. Where memory is full, since the disk is full, slow or failing, the
-// record is lost, which is counted, and the error is ErrFull.
+// Append appends a copy of a record of at most [MaxRecord] bytes. It does no disk work: a record is durable after the next
+// [Spool.Sync] or [Spool.Seal], and full segments are sealed by a goroutine of the spool's own. The error is [ErrFull] if
+// memory is full because the disk is full, slow or failing, and [os.ErrClosed] after [Spool.Close]. After any error the
+// record is lost, and counted in Stats.Lost.
 func (s *Spool) Append(rec []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,7 +49,8 @@ func (s *Spool) Append(rec []byte) error {
 	return err
 }
 
-// AppendWait appends a copy of a record, and waits for room where there is none: for a source that can wait.
+// AppendWait is [Spool.Append] for a source that can wait: it waits for room instead of returning [ErrFull]. The error is
+// ctx's cause if that ends first, or [os.ErrClosed]. A record that it does not take is not counted.
 func (s *Spool) AppendWait(ctx context.Context, rec []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +134,7 @@ func (s *Spool) append(rec []byte) error {
 	return nil
 }
 
-// buffer makes that of a block, small where it may stay so: a draft with a block of its own already is likely to fill it.
+// buffer makes that of a block, small if it may stay so: a draft with a block of its own already is likely to fill it.
 func (s *Spool) buffer(n int, likely bool) []byte {
 	if last := len(s.free) - 1; likely && last >= 0 && n <= blockPayload {
 		b := s.free[last]

@@ -15,10 +15,10 @@ const (
 	// maxPayload bounds what a corrupted length may make the reader look at.
 	maxPayload = 1 << 20
 
-	// blockPayload is where a block is full: small, since it is what one damaged byte loses.
+	// blockPayload is the size at which a block is full: small, since it is what one damaged byte loses.
 	blockPayload = 64 << 10
 
-	// MaxRecord is the length of the largest record.
+	// MaxRecord is the length of the largest record in bytes.
 	MaxRecord = maxPayload - 4
 
 	// maxRecords bounds the records of a segment: eight decimal digits in its name.
@@ -59,7 +59,7 @@ type header struct {
 // id is what a segment's blocks and its name have in common.
 type id struct{ seq, run uint64 }
 
-// put writes the header into the first bytes of a block whose payload stands behind them.
+// put writes the header into the first bytes of a block, before its payload.
 func (h header) put(block []byte) {
 	payload := block[headerSize:]
 	copy(block, magic)
@@ -135,7 +135,7 @@ func parseSeal(version uint8, b []byte) (s seal, ok bool) {
 	return s, true
 }
 
-// splitRecords cuts the payload of a records block; nil where it is not exactly that many records.
+// splitRecords cuts the payload of a records block; nil if it is not exactly that many records.
 func splitRecords(payload []byte, n uint32) [][]byte {
 	if n == 0 || uint64(n)*4 > uint64(len(payload)) {
 		return nil

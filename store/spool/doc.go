@@ -1,4 +1,8 @@
-// Package spool is a durable queue of opaque records on disk: what stands between the capture and the database.
+// Package spool is a durable queue of opaque records on disk, between the capture and the database.
+//
+// A program appends records ([Spool.Append]) and makes them durable ([Spool.Sync], [Spool.Seal]). Sealed segments wait
+// ([Spool.Sealed]) until a loader has read them ([Spool.Read]) and committed their records, and says so ([Spool.Loaded]).
+// [Inspect] and [ReadFile] read the directory of a spool that another process has open.
 //
 // # Files
 //
@@ -8,14 +12,14 @@
 //	.<seq>-<run>.open               being written
 //	.<seq>-<run>.draft              being written, and its source can be read again: without a seal it is dropped at Open
 //	<seq>-<run>-<count>.seg         sealed, waiting to be loaded; its key is "<seq>-<run>"
-//	<seq>-<run>-<count>-<key>.seg   likewise, under a key of the caller's, its bytes outside [0-9A-Za-z._-] as %XX
+//	<seq>-<run>-<count>-<key>.seg   the same, under a key of the caller's, its bytes outside [0-9A-Za-z._-] as %XX
 //	<name of a segment>.kept        loaded, and there for a while yet: a database that takes the place of another may lack it
 //	<name of a segment>.refused     records that the database refused, a segment of the same format with the reasons as notes
-//	<name of a segment>.damaged     the bytes of damaged places, each behind a line that says where it stood
+//	<name of a segment>.damaged     the bytes of damaged places, each after a line with the place
 //	.<seq>-<run>.tmp                a file of the last two kinds while it is written; removed at Open
 //
 // seq, 16 hexadecimal digits, is the time in microseconds at which the file was begun, or one more than the last, so that
-// names sort by age whatever the clock does. run, likewise, is random for each Open. count is decimal.
+// names sort by age whatever the clock does. run, 16 hexadecimal digits too, is random for each Open. count is decimal.
 //
 // # Format
 //
@@ -39,7 +43,7 @@
 //	start    n sensor
 //	records  for each: 4 length, n the record
 //	seal     8 total of records, 4 CRC-32 of the payloads of all records blocks, 1 length of the key, n key, n sensor
-//	note     n why the records behind it were refused, up to the next note
+//	note     n why the records after it were refused, up to the next note
 //
 // The seal's CRC-32, most significant byte first, is that of IEEE 802.3, another polynomial than the blocks': damage that
 // one of them does not see, the other does.
@@ -54,25 +58,25 @@
 //
 // # What is promised
 //
-// A record is acknowledged when the Sync or Seal behind it returns without error; it is then on disk under a name that Open
+// A record is acknowledged when the Sync or Seal after it returns without error; it is then on disk under a name that Open
 // finds. Assumed of the disk: a successful fsync of a file makes its bytes, one of the directory its names durable; rename
 // is atomic. Not assumed: anything of bytes that were not synced, or of a file after one of its writes or fsyncs failed.
 // Such a file is abandoned: its acknowledged records become a segment of their own, by a rename with their count, and only
 // when that is durable are the others, which memory still holds, written to a fresh file. So no record is there twice
 // either. A failed fsync of a file is never tried again on it: the kernel may have marked the lost pages clean.
 //
-// Where a source can be read again (Config.Rereadable) a segment counts as acknowledged when it is sealed, and not in parts:
+// If a source can be read again (Config.Rereadable), a segment counts as acknowledged when it is sealed, and not in parts:
 // its key names all of its records. They stay in memory until then, unless they are more than Config.Buffer.
 //
 // When the disk, or one of the spool's limits, is full, records wait in memory, and when that is full too they are lost and
-// counted (Append) or waited with (AppendWait). Those that have found room are sealed, so that their load makes more.
+// counted (Append), or the caller waits (AppendWait). Those that have found room are sealed, so that their load makes more.
 //
 // # What is kept
 //
 // A segment that was loaded is renamed and stays for Config.Keep, bounded by Config.KeepBytes. Whoever loads asks the database
 // for all that Kept returns after each connect: what it has lost Reenter makes wait again. The new name is not synced, nor is
 // the removal at the end: after a crash a segment may wait again or be kept again, and is asked for once more. What is kept is
-// the first to go where records need room, so it makes none wait and none be lost. None expires while no database answers.
+// the first to go if records need room, so it makes none wait and none be lost. None expires while no database answers.
 //
 // # Concurrency
 //

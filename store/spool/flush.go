@@ -26,7 +26,9 @@ type file struct {
 // attempts is how often a flush goes on with a fresh file after a failure, before it leaves that to the next.
 const attempts = 3
 
-// Sync makes durable what was appended before. Where the source can be read again, that is what was sealed before.
+// Sync makes durable what was appended before; if the source can be read again, what was sealed before. The error is
+// [os.ErrClosed] after [Spool.Close], [ErrFull] if the disk or a limit of [Config] leaves no room, or the file system's. The
+// records stay in memory after an error, and the next Sync tries again.
 func (s *Spool) Sync() error {
 	s.mu.Lock()
 	closed, err := s.closed, s.err
@@ -43,7 +45,8 @@ func (s *Spool) Sync() error {
 	return nil
 }
 
-// Run syncs each second and seals by age until ctx ends, and then once more, whose error it returns. Others are in Stats.
+// Run syncs each second and seals by age (Config.SegmentAge) until ctx ends. Then it syncs once more, and returns that error.
+// Earlier errors are in Stats.LastFault. It returns [os.ErrClosed] if the spool is closed first.
 func (s *Spool) Run(ctx context.Context) error {
 	period := time.Second
 	if s.cfg.SegmentAge > 0 {
@@ -58,7 +61,7 @@ func (s *Spool) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		s.mu.Lock()
-		// Only where the disk keeps up: a failing one shall not leave a crowd of small segments in memory.
+		// Only if the disk keeps up: a failing one must not leave a crowd of small segments in memory.
 		if d := s.open(); d != nil && len(s.drafts) == 1 && s.cfg.SegmentAge > 0 && time.Since(d.begun) >= s.cfg.SegmentAge {
 			s.cut("")
 		}
@@ -109,11 +112,11 @@ func (s *Spool) flush(all bool) error {
 // flushOnce writes the blocks of a draft that is to be sealed while the fsyncs of those before go on. Where the source can be
 // read again its own fsync waits until they have their names: no segment is there without those before it.
 func (s *Spool) flushOnce(all bool) error {
-	if err := s.settle(); err != nil {
+	if err := s.finishRenames(); err != nil {
 		return err
 	}
 	for {
-		d, blocks, asked, sync := s.take(all)
+		d, blocks, asked, sync := s.nextDraft(all)
 		if d == nil {
 			if len(s.sealing) == 0 {
 				return nil
@@ -146,7 +149,7 @@ func (s *Spool) flushOnce(all bool) error {
 		if err != nil {
 			sealErr := s.finishSeals(0)
 			s.abandon(d, err)
-			return errors.Join(err, sealErr, s.settle())
+			return errors.Join(err, sealErr, s.finishRenames())
 		}
 		if !asked {
 			return nil
@@ -154,9 +157,9 @@ func (s *Spool) flushOnce(all bool) error {
 	}
 }
 
-// take returns the oldest draft, its blocks that are to be written, and whether to seal or to sync it. While others are being
+// nextDraft returns the oldest draft, its blocks that are to be written, and whether to seal or to sync it. While others are being
 // sealed, it is only the next that is to be sealed.
-func (s *Spool) take(all bool) (d *draft, blocks []*block, asked, sync bool) {
+func (s *Spool) nextDraft(all bool) (d *draft, blocks []*block, asked, sync bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	waiting := s.drafts[len(s.sealing):]
@@ -179,8 +182,8 @@ func (s *Spool) take(all bool) (d *draft, blocks []*block, asked, sync bool) {
 	return d, blocks, d.asked, sync
 }
 
-// write writes the blocks that are not yet in the draft's file, which it makes where there is none: all, or those for which
-// there is room.
+// write writes the blocks that are not yet in the draft's file, which it makes if there is none: all, or those for which there
+// is room.
 func (s *Spool) write(d *draft, blocks []*block) error {
 	written := 0
 	if d.file != nil {
@@ -207,7 +210,7 @@ func (s *Spool) write(d *draft, blocks []*block) error {
 	return nil
 }
 
-// fits tells whether n bytes more are within the limits, and deletes what is kept where they would not be.
+// fits returns an error if n bytes more would not be within the limits, after it has deleted what is kept to make room.
 func (s *Spool) fits(n int64) error {
 	s.evict(s.bytes.Load() + n - s.cfg.MaxBytes)
 	if held := s.bytes.Load(); held+n > s.cfg.MaxBytes {

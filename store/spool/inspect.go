@@ -11,27 +11,27 @@ import (
 	"strings"
 )
 
-// State is what a file of a spool is.
+// State tells the kinds of files of a spool apart.
 type State string
 
-// The states.
+// The states of a file.
 const (
 	Waiting State = "waiting" // sealed
-	Kept    State = "kept"    // loaded, and there for the case that the database loses it
+	Kept    State = "kept"    // loaded, and there in case the database loses it
 	Writing State = "writing" // not sealed
 	Refused State = "refused" // records that the database refused
 	Damaged State = "damaged" // bytes of damaged places
 	Newer   State = "newer"   // of a newer version
 )
 
-// File is a file of a spool.
+// File is a file of a spool, by its name and size.
 type File struct {
 	Segment // of a Writing, Refused or Damaged one Records is known to ReadFile alone
 	State   State
 }
 
 // Inspect lists the files of a spool, oldest first, without opening it: another process may be using it. Instead of the
-// directory it may be given one file.
+// directory it may be given one file. Errors are the file system's.
 func Inspect(dir string) ([]File, error) {
 	if file, ok := parseFile(dir); ok {
 		info, err := os.Stat(dir)
@@ -92,13 +92,15 @@ func parseFile(path string) (File, bool) {
 	return File{}, false
 }
 
-// Group is records of a file that have something in common.
+// Group is the records of a file that were refused for the same reason; of a file of another kind it is all records.
 type Group struct {
-	Reason  string // why the database refused them
+	Reason  string // why the database refused them; else ""
 	Records [][]byte
 }
 
-// ReadFile reads a file of a spool without opening that. The tail of one that is being written is no damage.
+// ReadFile reads a file of a spool without opening the spool: a waiting, kept, refused or unsealed one. The tail of one that is
+// being written is no damage. The error is [ErrNewer] for a file of a later version, and the file system's, such as
+// [fs.ErrNotExist], if it cannot be read.
 func ReadFile(path string) (file File, groups []Group, d Damage, err error) {
 	file, ok := parseFile(path)
 	if !ok || file.State == Damaged {
@@ -125,6 +127,16 @@ func ReadFile(path string) (file File, groups []Group, d Damage, err error) {
 		return file, c.byReason(records), d, nil
 	}
 	return file, []Group{{Records: records}}, d, nil
+}
+
+// ReadRefused returns the records of a segment that [Spool.SetAside] has kept in a file, by reason; none if there is no such
+// file. The error is otherwise that of [ReadFile].
+func ReadRefused(seg Segment) ([]Group, error) {
+	_, groups, _, err := ReadFile(seg.refusedPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return groups, err
 }
 
 // byReason divides records by the notes before them.

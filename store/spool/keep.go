@@ -20,7 +20,8 @@ type kept struct {
 	loaded time.Time
 }
 
-// Kept returns the segments that were loaded and are still there, oldest load first.
+// Kept returns the segments that were loaded and are still there, oldest load first. It deletes those that were loaded more
+// than 20 days ago: the database may have forgotten them.
 func (s *Spool) Kept() (segs []Segment) {
 	s.expire(time.Now().Add(-keepAtMost))
 	s.mu.Lock()
@@ -31,8 +32,8 @@ func (s *Spool) Kept() (segs []Segment) {
 	return segs
 }
 
-// Reenter makes segments wait that were kept and that the database has lost. One that was deleted meanwhile, since room was
-// needed, does not come back.
+// Reenter makes kept segments wait again, because the database has lost them. One that was deleted meanwhile, to make room,
+// does not come back.
 func (s *Spool) Reenter(lost []Segment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,10 +67,10 @@ func (s *Spool) expire(before time.Time) {
 	}
 }
 
-// Forget deletes all that is kept: for a source that can be read again and has ended.
+// Forget deletes all that is kept: for a source that has ended and can be read again.
 func (s *Spool) Forget() { s.expire(time.Time{}) }
 
-// popKept takes the oldest from the list if it was loaded before then; whenever, where that is zero.
+// popKept takes the oldest from the list if it was loaded before then; if that is zero, whenever it was loaded.
 func (s *Spool) popKept(then time.Time) (k kept, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +87,7 @@ func (s *Spool) popKept(then time.Time) (k kept, ok bool) {
 func (s *Spool) removeKept(k kept) bool {
 	err := s.disk.remove(k.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.failed(err)
+		s.recordFault(err)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.kept = slices.Insert(s.kept, 0, k)
@@ -104,7 +105,7 @@ func (s *Spool) countKept(k kept, sign int64) {
 	s.stats.KeptBytes += sign * k.Bytes
 }
 
-// evict deletes kept segments, oldest load first, until so many bytes are free, and returns how many it has freed.
+// evict deletes kept segments, oldest load first, until that many bytes are free, and returns how many it has freed.
 func (s *Spool) evict(bytes int64) (freed int64) {
 	for freed < bytes {
 		k, ok := s.popKept(time.Time{})
@@ -137,8 +138,8 @@ func (s *Spool) boundKept() {
 func (s *Spool) reserve(size int64) int64 { return cmp.Or(s.cfg.Reserve, min(64<<20, size/16)) }
 
 // putAway gives a loaded segment the name of one that is kept, or deletes it. That name is not synced: after a crash the
-// segment may wait again, and its load finds that it is loaded. Where the disk refuses the name, the segment is deleted,
-// since what is loaded must make room.
+// segment may wait again, and its load finds that it is loaded. If the disk refuses the name, the segment is deleted, since
+// what is loaded must make room.
 func (s *Spool) putAway(seg Segment) (path string, err error) {
 	if s.cfg.Keep > 0 && seg.Bytes <= s.cfg.KeepBytes {
 		path = seg.sealedPath() + suffixKept
@@ -152,7 +153,7 @@ func (s *Spool) putAway(seg Segment) (path string, err error) {
 	if err := s.disk.remove(seg.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	s.failed(s.disk.fsyncDir())
+	s.recordFault(s.disk.fsyncDir())
 	return "", nil
 }
 
@@ -162,7 +163,7 @@ func (s *Spool) foundKept(seg Segment) {
 	k.Sensor = s.cfg.Sensor
 	f, err := os.Open(seg.Path)
 	if err != nil {
-		s.failed(err)
+		s.recordFault(err)
 		return
 	}
 	defer f.Close()

@@ -275,7 +275,7 @@ func TestKeep_RefusedRecordsAreSetAsideAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		db.load(s)
-		_, groups, _, err := ReadFile(seg.RefusedPath())
+		_, groups, _, err := ReadFile(seg.refusedPath())
 		if err != nil || len(groups) != 1 || len(groups[0].Records) != 2 {
 			t.Errorf("%v: %+v", err, groups)
 		}

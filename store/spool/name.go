@@ -44,8 +44,8 @@ func (s Segment) id() id { return id{s.Sequence, s.run} }
 // sealedPath is the path that a segment has, or had, while it waits.
 func (s Segment) sealedPath() string { return strings.TrimSuffix(s.Path, suffixKept) }
 
-// RefusedPath is where the records of a segment lie that the database has refused, if there are any.
-func (s Segment) RefusedPath() string { return s.sealedPath() + suffixRefused }
+// refusedPath is that of the file with the records of a segment that the database has refused, if there are any.
+func (s Segment) refusedPath() string { return s.sealedPath() + suffixRefused }
 
 // sealedName is the name of a segment; key is "" for its own.
 func sealedName(i id, count int, key string) string {

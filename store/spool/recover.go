@@ -33,7 +33,7 @@ func (s *Spool) recover() error {
 	for _, e := range entries {
 		path := filepath.Join(s.cfg.Dir, e.Name())
 		if strings.HasSuffix(path, suffixTmp) {
-			s.failed(s.disk.remove(path))
+			s.recordFault(s.disk.remove(path))
 		}
 		for _, suffix := range []string{suffixOpen, suffixDraft} {
 			i, ok := parseHidden(e.Name(), suffix)
@@ -47,12 +47,12 @@ func (s *Spool) recover() error {
 			}
 		}
 	}
-	s.failed(s.settle())
+	s.recordFault(s.finishRenames())
 	return nil
 }
 
-// failed counts a failure that leaves work for later.
-func (s *Spool) failed(err error) {
+// recordFault counts a disk error; the operation is retried later.
+func (s *Spool) recordFault(err error) {
 	if err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -65,8 +65,8 @@ func (s *Spool) failed(err error) {
 func (s *Spool) found(seg Segment) {
 	seg.Sensor = s.cfg.Sensor
 	f, err := os.Open(seg.Path)
-	if err != nil { // Read will say so
-		s.failed(err)
+	if err != nil { // Read will report it
+		s.recordFault(err)
 	} else {
 		defer f.Close()
 		if info, err := f.Stat(); err == nil {
@@ -83,12 +83,12 @@ func (s *Spool) found(seg Segment) {
 	s.addSealed(seg)
 }
 
-// peek reads a segment's sensor from its start block, and only where that is damaged the rest of the file.
+// peek reads a segment's sensor from its start block; only if that is damaged, from the rest of the file.
 func peek(f *os.File, of id, fallback string) (sensor string, newer bool) {
 	head := make([]byte, 4096)
 	n, _ := io.ReadFull(f, head)
 	var c content
-	if c.take(head[:n], of) > 0 && c.start {
+	if c.readBlock(head[:n], of) > 0 && c.start {
 		return c.sensor, false
 	}
 	data, err := os.ReadFile(f.Name())
@@ -106,7 +106,7 @@ func peek(f *os.File, of id, fallback string) (sensor string, newer bool) {
 func (s *Spool) recoverFile(path string, i id, draft bool) {
 	data, synced, err := s.readSynced(path)
 	if err != nil {
-		s.failed(err)
+		s.recordFault(err)
 		s.stats.Unrecovered++
 		return
 	}
@@ -152,7 +152,7 @@ func (s *Spool) copied(r *pendingRename, i id, data []byte) bool {
 		return err
 	})
 	if err != nil {
-		s.failed(err)
+		s.recordFault(err)
 		s.stats.Unrecovered++ // its records stay counted as open
 		return false
 	}
@@ -168,7 +168,7 @@ func (s *Spool) readSynced(path string) (data []byte, synced bool, err error) {
 	}
 	defer f.Close()
 	syncErr := s.disk.fsync(f)
-	s.failed(syncErr)
+	s.recordFault(syncErr)
 	data, err = io.ReadAll(f)
 	return data, syncErr == nil, err
 }

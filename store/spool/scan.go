@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// Range is a place in a file.
+// Range is a place in a file, in bytes.
 type Range struct{ Offset, Length int64 }
 
-// Damage is what a segment has lost.
+// Damage describes what a segment has lost.
 type Damage struct {
-	Records int   // that the count promises and no intact block holds
-	Bytes   int64 // in no intact block of this segment
-	Ranges  []Range
+	Records int     // that the count in the name promises and no intact block holds
+	Bytes   int64   // of the file that are in no intact block of this segment
+	Ranges  []Range // where those bytes are
 }
 
 // content is what the bytes of a segment file hold.
@@ -44,7 +44,7 @@ func scan(data []byte, of id) content {
 	c := content{newer: len(data) > 8 && string(data[:8]) == magic && data[8] > version}
 	bad := 0 // where the bytes begin that are in no intact block
 	for off := 0; off < len(data); {
-		if n := c.take(data[off:], of); n > 0 {
+		if n := c.readBlock(data[off:], of); n > 0 {
 			c.skip(bad, off)
 			off += n
 			bad = off
@@ -66,8 +66,8 @@ func (c *content) skip(from, to int) {
 	}
 }
 
-// take takes the block at the beginning of b and returns its length, or 0 where there is no intact one of this segment.
-func (c *content) take(b []byte, of id) int {
+// readBlock reads the block at the beginning of b and returns its length, or 0 if there is no intact one of this segment.
+func (c *content) readBlock(b []byte, of id) int {
 	h, ok := parseHeader(b)
 	if !ok || h.id != of || len(b) < headerSize+int(h.length) {
 		return 0
@@ -100,10 +100,10 @@ func (c *content) take(b []byte, of id) int {
 	return headerSize + int(h.length)
 }
 
-// refused tells whether the file is of a newer version and nothing else.
+// refused reports whether the file is of a newer version and nothing else.
 func (c *content) refused() bool { return c.newer && c.intact == 0 }
 
-// count is the number of records that the blocks speak of, for a file whose name does not tell.
+// count is the number of records that the blocks speak of, for a file whose name does not have it.
 func (c *content) count() int {
 	n := 0
 	for _, b := range c.blocks {
@@ -138,7 +138,7 @@ func (c *content) records(count int) ([][]byte, Damage) {
 	for _, payload := range taken {
 		sum.Write(payload)
 	}
-	if !bytes.Equal(sum.Sum(nil), c.seal.sum) { // a checksum was fooled, and no one can say which
+	if !bytes.Equal(sum.Sum(nil), c.seal.sum) { // a block's checksum was fooled, and there is no way to find out which
 		return nil, Damage{Records: count}
 	}
 	return records, d

@@ -24,8 +24,10 @@ func (d *sealing) over() bool {
 // maxSealing is how many files are synced at once: their fsyncs share commits of the file system's journal.
 const maxSealing = 4
 
-// Seal seals the open segment, if it has records, under a key of at most 200 bytes, or under its own where that is "".
-// After an error the records are still in memory, and the next Sync or Seal tries again.
+// Seal seals the open segment, if it has records, under a key of at most 200 bytes; under a key of the spool's own if that is
+// "". Errors are those of [Spool.Sync]: [os.ErrClosed], [ErrFull], or the file system's. After an error the records are still
+// in memory, and the next Sync or Seal tries again. A key that is too long, as it is or escaped for
+// a file name, is an error too, and seals nothing.
 func (s *Spool) Seal(key string) error {
 	if err := checkKey(key); err != nil {
 		return fmt.Errorf("seal segment: %w", err)
@@ -53,7 +55,7 @@ func (s *Spool) seal(d *draft) error {
 }
 
 // finishSeals waits until at most so many of the files that are being sealed are not durable, and gives the others their
-// names, with them those behind that are durable too. After a failure none is being sealed.
+// names, with them later ones that are durable too. After a failure none is being sealed.
 func (s *Spool) finishSeals(left int) error {
 	var err error
 	named := false
@@ -64,20 +66,20 @@ func (s *Spool) finishSeals(left int) error {
 			break
 		}
 		s.sealing = s.sealing[1:]
-		s.push(d.draft, d.file.records, d.key)
+		s.queueRename(d.draft, d.file.records, d.key)
 		s.renames[len(s.renames)-1].done = d.draft
 		named = true
 	}
 	if err == nil && named {
-		err = s.settle()
+		err = s.finishRenames()
 	}
 	if err == nil {
 		return nil
 	}
-	for _, d := range s.sealing { // those behind too: they would sort before the fresh file of the one that failed
+	for _, d := range s.sealing { // the later ones too: they would sort before the fresh file of the one that failed
 		<-d.synced
 		s.abandon(d.draft, err)
 	}
 	s.sealing = nil
-	return errors.Join(err, s.settle())
+	return errors.Join(err, s.finishRenames())
 }

@@ -14,35 +14,36 @@ import (
 )
 
 var (
-	// ErrBusy says that another process has the spool.
+	// ErrBusy is returned by [Open] if another process has the spool.
 	ErrBusy = errors.New("spool is in use by another process")
 
-	// ErrFull says that the disk or one of the spool's limits, and the memory for what waits, are full.
+	// ErrFull is returned by [Spool.Append] if the memory for records that are not yet on disk is full, and by [Spool.Sync] and
+	// [Spool.Seal] if the disk or one of the limits of [Config] leaves no room.
 	ErrFull = errors.New("spool is full")
 
-	// ErrNewer says that a segment was written by a later version.
+	// ErrNewer is returned by [Spool.Read] and [ReadFile] if a later version of tap25 has written the segment.
 	ErrNewer = errors.New("segment was written by a newer version")
 )
 
-// Config of a Spool; zero values are the defaults.
+// Config configures a [Spool]; zero values are the defaults.
 type Config struct {
-	Dir    string // made where it is missing
+	Dir    string // made if it is missing
 	Sensor string // written in each segment
 
-	// Rereadable says that the source of the records can be read again, as a capture file can: what was not sealed is
+	// Rereadable means that the source of the records can be read again, as a capture file can: what was not sealed is
 	// dropped at Open. Such a source seals by itself, under a key that names the records; see SegmentRecords.
 	Rereadable bool
 
 	SegmentRecords int           // a segment is sealed at this many; default 10,000, -1: only by Seal
-	SegmentBytes   int64         // likewise; default 8 MiB
+	SegmentBytes   int64         // or at this many bytes of records; default 8 MiB, -1: only by Seal
 	SegmentAge     time.Duration // Run seals a segment this old; default 2 s, negative: never
-	MaxBytes       int64         // of all segments; default 10 GiB
+	MaxBytes       int64         // size of all segments; default 10 GiB
 	MaxAge         time.Duration // no more is written while the oldest segment waits for longer; default 0: any time
 	Reserve        int64         // bytes to leave free on the file system; default 64 MiB or a sixteenth of it, -1: none
 	Buffer         int           // bytes of records in memory that are not yet on disk; default 16 MiB
 
-	// Keep is how long a segment stays after its load was committed, for the case that a standby without it takes the place
-	// of the database; see Kept. Default 0: it is deleted at once. KeepBytes bounds what is kept; default a quarter of MaxBytes.
+	// Keep is how long a segment stays after its load was committed, in case a standby that lacks it takes the place of the
+	// database; see [Spool.Kept]. Default 0: it is deleted at once. KeepBytes bounds what is kept; default a quarter of MaxBytes.
 	Keep      time.Duration
 	KeepBytes int64
 
@@ -58,7 +59,7 @@ func (c *Config) setDefaults() {
 	c.KeepBytes = cmp.Or(c.KeepBytes, c.MaxBytes/4)
 }
 
-// Spool is an open spool.
+// Spool is an open spool. Its methods may be called by several goroutines.
 type Spool struct {
 	cfg  Config
 	disk disk
@@ -96,8 +97,9 @@ type Spool struct {
 	stats   Stats
 }
 
-// Open opens a spool, alone among all processes, and seals what a crash has left unsealed. It never fails because of
-// damage: that is counted.
+// Open opens a spool, alone among all processes, and seals what a crash has left unsealed. The error is [ErrBusy] if another
+// process has the spool, or else the file system's. Damage is no error: it is counted in [Stats]. The caller runs
+// [Spool.Run] in a goroutine and calls [Spool.Close] at the end.
 func Open(c Config) (*Spool, error) {
 	c.setDefaults()
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
@@ -122,14 +124,14 @@ func Open(c Config) (*Spool, error) {
 	return s, nil
 }
 
-// Sealed returns the segments that wait, oldest first, in a slice that is not to be changed.
+// Sealed returns the segments that wait to be loaded, oldest first. The caller must not change the slice.
 func (s *Spool) Sealed() []Segment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sealed
 }
 
-// Notify receives after a segment was sealed.
+// Notify returns a channel that receives after segments were sealed: once for several, if nobody received meanwhile.
 func (s *Spool) Notify() <-chan struct{} { return s.notify }
 
 // addSealed enters a segment that waits; under mu.
@@ -149,7 +151,9 @@ func (s *Spool) addSealed(seg Segment) {
 	}
 }
 
-// Close seals what is unsealed, or drops it where its source can be read again, and gives the directory back.
+// Close seals what is unsealed, or drops it if its source can be read again, and gives the directory back. The error is
+// [ErrFull] or the file system's if records could not be written; those are lost and counted as dropped. A second Close
+// does nothing.
 func (s *Spool) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -171,7 +175,7 @@ func (s *Spool) Close() error {
 	defer s.writing.Unlock()
 	if dropped != nil {
 		s.drop(dropped)
-		err = cmp.Or(err, s.settle())
+		err = cmp.Or(err, s.finishRenames())
 	}
 	s.mu.Lock()
 	for _, d := range s.drafts { // which the disk did not take

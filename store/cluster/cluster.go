@@ -1,4 +1,4 @@
-package store
+package cluster
 
 import (
 	"context"
@@ -41,8 +41,8 @@ type Cluster struct {
 	exited chan error
 }
 
-// NewCluster finds the distribution's PostgreSQL for a cluster in the state directory dir. It starts nothing.
-func NewCluster(dir string) (*Cluster, error) {
+// New finds the distribution's PostgreSQL for a cluster in the state directory dir. It starts nothing.
+func New(dir string) (*Cluster, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -68,7 +68,8 @@ func NewCluster(dir string) (*Cluster, error) {
 	return c, nil
 }
 
-func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
+// DataDir is the data directory of the server.
+func (c *Cluster) DataDir() string { return filepath.Join(c.dir, "data") }
 
 // socketDir is run in the state directory, or a directory of its own where that path is too long: for root below /run,
 // where nobody else can put something in its place.
@@ -90,8 +91,8 @@ func (c *Cluster) DSN() string {
 	return "host=" + c.socketDir() + " user=" + c.name + " dbname=postgres"
 }
 
-// command prepares one of PostgreSQL's programs, run as the user that PostgreSQL accepts.
-func (c *Cluster) command(name string, args ...string) *exec.Cmd {
+// Command prepares one of PostgreSQL's programs, run as the user that PostgreSQL accepts.
+func (c *Cluster) Command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(c.bin, name), args...)
 	cmd.Dir = "/"
 	cmd.Env = []string{"LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin", "TZ=UTC"}

@@ -18,8 +18,8 @@ type pendingRename struct {
 	freed    int64   // bytes
 }
 
-// push closes a draft's file and queues its last name.
-func (s *Spool) push(d *draft, records int, key string) {
+// queueRename closes a draft's file and queues its last name.
+func (s *Spool) queueRename(d *draft, records int, key string) {
 	f := d.file
 	d.file = nil
 	f.Close()
@@ -47,7 +47,7 @@ func (s *Spool) abandon(d *draft, err error) {
 		s.mu.Unlock()
 		return
 	default:
-		s.give(d)
+		s.sealAcked(d)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,8 +61,8 @@ func (s *Spool) unqueue(d *draft) {
 	s.drafts = slices.DeleteFunc(s.drafts, func(w *draft) bool { return w == d })
 }
 
-// give makes a segment of what a draft's file has acknowledged, under the draft's key where that is all of it.
-func (s *Spool) give(d *draft) {
+// sealAcked makes a segment of what a draft's file has acknowledged, under the draft's key if that is all of it.
+func (s *Spool) sealAcked(d *draft) {
 	acked, key := d.file.acked, ""
 	s.mu.Lock()
 	d.records -= acked
@@ -71,7 +71,7 @@ func (s *Spool) give(d *draft) {
 		s.unqueue(d)
 	}
 	s.mu.Unlock()
-	s.push(d, acked, key)
+	s.queueRename(d, acked, key)
 }
 
 // drop gives up a draft and its file for good.
@@ -79,7 +79,7 @@ func (s *Spool) drop(d *draft) {
 	if f := d.file; f != nil {
 		acked := f.acked
 		f.acked = 0
-		s.push(d, 0, "")
+		s.queueRename(d, 0, "")
 		s.mu.Lock()
 		s.stats.Open -= int64(acked)
 		s.stats.Dropped += int64(acked)
@@ -95,8 +95,8 @@ func (s *Spool) forget(d *draft) {
 	s.stats.Dropped += int64(s.release(d, len(d.blocks)))
 }
 
-// settle gives closed files their last names, durably.
-func (s *Spool) settle() error {
+// finishRenames gives closed files their last names, durably.
+func (s *Spool) finishRenames() error {
 	if len(s.renames) == 0 {
 		return nil
 	}

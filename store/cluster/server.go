@@ -1,4 +1,4 @@
-package store
+package cluster
 
 import (
 	"context"
@@ -10,10 +10,15 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // startTimeout bounds the start of a server, crash recovery included.
 const startTimeout = 2 * time.Minute
+
+// answerTimeout bounds how long a server that has taken a connection may be silent.
+const answerTimeout = 10 * time.Second
 
 // dying is how long a server that was killed may still keep its directory: it kills its own children after 5 s
 // (PostgreSQL, SIGKILL_CHILDREN_AFTER_SECS).
@@ -27,7 +32,7 @@ const detachedFile = "detached.pid"
 
 // detached says whether the server that runs is one that Up has started.
 func (c *Cluster) detached() bool {
-	server, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
+	server, err := os.ReadFile(filepath.Join(c.DataDir(), "postmaster.pid"))
 	pid, _, _ := strings.Cut(string(server), "\n")
 	up, upErr := os.ReadFile(filepath.Join(c.dir, detachedFile))
 	return err == nil && upErr == nil && strings.TrimSpace(pid) == string(up)
@@ -40,11 +45,13 @@ func (c *Cluster) answers(ctx context.Context) bool {
 	if _, err := os.Stat(filepath.Join(c.socketDir(), ".s.PGSQL.5432")); err != nil {
 		return false
 	}
-	db, err := Open(ctx, c.DSN())
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	conn, err := pgconn.Connect(ctx, c.DSN())
 	if err != nil {
 		return false
 	}
-	db.Close()
+	conn.Close(ctx)
 	return true
 }
 
@@ -76,24 +83,25 @@ func (c *Cluster) wait(ctx context.Context) error {
 		select {
 		case err := <-c.exited:
 			c.server = nil
-			return fmt.Errorf("start PostgreSQL in %s: %w (%v); its log is %s", c.dir, errEnded, err, c.log())
+			return fmt.Errorf("start PostgreSQL in %s: %w (%v); its log is %s", c.dir, errEnded, err, c.LogFile())
 		case <-ctx.Done():
-			return fmt.Errorf("start PostgreSQL in %s: no answer; its log is %s", c.dir, c.log())
+			return fmt.Errorf("start PostgreSQL in %s: no answer; its log is %s", c.dir, c.LogFile())
 		case <-poll.C:
 		}
 	}
 	return nil
 }
 
-func (c *Cluster) log() string { return filepath.Join(c.dir, "postgresql.log") }
+// LogFile is the path of the server's log.
+func (c *Cluster) LogFile() string { return filepath.Join(c.dir, "postgresql.log") }
 
 // openLog begins the log anew when it has grown, keeping one older.
 func (c *Cluster) openLog() (*os.File, error) {
 	const limit = 8 << 20
-	if st, err := os.Stat(c.log()); err == nil && st.Size() > limit {
-		os.Rename(c.log(), c.log()+".1")
+	if st, err := os.Stat(c.LogFile()); err == nil && st.Size() > limit {
+		os.Rename(c.LogFile(), c.LogFile()+".1")
 	}
-	f, err := c.open(filepath.Base(c.log()), os.O_APPEND)
+	f, err := c.open(filepath.Base(c.LogFile()), os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL's log: %w", err)
 	}
@@ -107,7 +115,7 @@ func (c *Cluster) startChild() error {
 	if err != nil {
 		return err
 	}
-	cmd := c.command("postgres", c.settings()...)
+	cmd := c.Command("postgres", c.settings()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGINT
 	cmd.SysProcAttr.Setpgid = true // Ctrl-C is for tap25, which stops the server when it is done
@@ -136,7 +144,7 @@ func (c *Cluster) startDaemon() error {
 		return err
 	}
 	defer log.Close()
-	cmd := c.command("postgres", c.settings()...)
+	cmd := c.Command("postgres", c.settings()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr.Setsid = true
 	if err := cmd.Start(); err != nil {
@@ -159,10 +167,10 @@ func (c *Cluster) startDaemon() error {
 
 // Down stops the server that Up started; no error where none runs.
 func (c *Cluster) Down() error {
-	if _, err := os.Stat(filepath.Join(c.data(), "postmaster.pid")); err != nil {
+	if _, err := os.Stat(filepath.Join(c.DataDir(), "postmaster.pid")); err != nil {
 		return nil
 	}
-	out, err := c.command("pg_ctl", "stop", "-D", c.data(), "-m", "fast", "-w").CombinedOutput()
+	out, err := c.Command("pg_ctl", "stop", "-D", c.DataDir(), "-m", "fast", "-w").CombinedOutput()
 	// A server that died without removing its file leaves nothing to stop.
 	if err != nil && !strings.Contains(string(out), "no server running") && !strings.Contains(string(out), "No such process") {
 		return fmt.Errorf("stop PostgreSQL: %w: %s", err, strings.TrimSpace(string(out)))

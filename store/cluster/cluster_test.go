@@ -1,7 +1,8 @@
-package store
+package cluster_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,26 +12,42 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tap25/store/cluster"
+	"tap25/store/storetest"
 )
 
-// serversDir is a directory that the server's user can get through, with a path short enough for a socket.
-func serversDir(t *testing.T) string {
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("TAP25_TEST_VICTIM"); dir != "" {
+		victim(dir)
+	}
+	os.Exit(storetest.Run(m))
+}
+
+// victim uses a cluster until it is killed.
+func victim(dir string) {
+	c, err := cluster.New(dir)
+	if err == nil {
+		err = c.Use(context.Background())
+	}
+	fmt.Println("up", err)
+	select {}
+}
+
+// await waits until something is so.
+func await(t *testing.T, done func() bool) {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
-	if err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not come to that")
+		}
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 func TestCluster_ServerEndsWithAKilledTap25(t *testing.T) {
-	database(t, true) // or skip
-	dir := serversDir(t)
-	state := filepath.Join(dir, "state")
+	state := storetest.NewCluster(t).StateDir()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "TAP25_TEST_VICTIM="+state)
 	out, err := cmd.StdoutPipe()
@@ -64,7 +81,7 @@ func TestCluster_ServerEndsWithAKilledTap25(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	// What it leaves starts again.
-	c, err := NewCluster(state)
+	c, err := cluster.New(state)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,22 +94,21 @@ func TestCluster_ServerEndsWithAKilledTap25(t *testing.T) {
 }
 
 func TestCluster_SecondUserSharesTheServer(t *testing.T) {
-	database(t, true) // or skip
-	c, _ := shared()
-	second, err := NewCluster(c.dir)
+	c := storetest.Cluster(t)
+	second, err := cluster.New(c.StateDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := second.Use(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if second.server != nil {
+	if second.Starts() {
 		t.Error("a second server was started")
 	}
 	if err := second.Release(); err != nil {
 		t.Error(err)
 	}
-	if err := second.Up(t.Context()); !errors.Is(err, ErrOwned) {
+	if err := second.Up(t.Context()); !errors.Is(err, cluster.ErrOwned) {
 		t.Errorf("up beside a server that will stop: %v", err)
 	}
 	if !c.Running(t.Context()) {
@@ -102,35 +118,39 @@ func TestCluster_SecondUserSharesTheServer(t *testing.T) {
 
 func TestCluster_ServerGetsAShareOfTheMemory(t *testing.T) {
 	for memory, want := range map[uint64]uint64{0: 0, 512 << 20: 0, 1 << 30: 256 << 20, 4 << 30: 1 << 30, 1 << 40: 1 << 30} {
-		if got := sharedBuffers(memory); got != want {
+		if got := cluster.SharedBuffers(memory); got != want {
 			t.Errorf("of %d MiB: %d MiB, want %d", memory>>20, got>>20, want>>20)
 		}
 	}
-	var buffers string
-	if err := database(t, false).conn.QueryRow(t.Context(), "show shared_buffers").Scan(&buffers); err != nil || buffers != "1GB" {
-		t.Errorf("shared_buffers of the server: %s, %v", buffers, err)
+	conn, err := pgconn.Connect(t.Context(), storetest.Cluster(t).DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	r := conn.ExecParams(t.Context(), "show shared_buffers", nil, nil, nil, nil).Read()
+	if r.Err != nil || string(r.Rows[0][0]) != "1GB" {
+		t.Errorf("shared_buffers of the server: %s, %v", r.Rows, r.Err)
 	}
 }
 
 func TestCluster_UpRunsUntilDown(t *testing.T) {
-	database(t, true) // or skip
-	dir := serversDir(t)
+	dir := filepath.Dir(storetest.NewCluster(t).StateDir())
 	// The parent is missing still, and the path is too long for a socket.
 	state := filepath.Join(dir, "parent", strings.Repeat("long", 25))
-	cluster := func() *Cluster {
-		c, err := NewCluster(state)
+	fresh := func() *cluster.Cluster {
+		c, err := cluster.New(state)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
-	c := cluster()
+	c := fresh()
 	t.Cleanup(func() {
 		c.Down()
-		os.RemoveAll(c.socketDir())
+		os.RemoveAll(c.SocketDir())
 	})
 	for range 2 { // the second time it runs already
-		c := cluster()
+		c := fresh()
 		if err := c.Up(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -138,9 +158,9 @@ func TestCluster_UpRunsUntilDown(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	user := cluster()
-	if err := user.Use(t.Context()); err != nil || user.server != nil {
-		t.Errorf("use: %v; a server of its own: %v", err, user.server != nil)
+	user := fresh()
+	if err := user.Use(t.Context()); err != nil || user.Starts() {
+		t.Errorf("use: %v; a server of its own: %v", err, user.Starts())
 	}
 	if err := user.Release(); err != nil || !c.Running(t.Context()) {
 		t.Errorf("release: %v; running: %v", err, c.Running(t.Context()))
@@ -154,28 +174,26 @@ func TestCluster_UpRunsUntilDown(t *testing.T) {
 
 // TestCluster_WaitsForADyingServer starts one in the place of another that answers no more and still keeps its directory.
 func TestCluster_WaitsForADyingServer(t *testing.T) {
-	database(t, true) // or skip
-	dir := serversDir(t)
-	old, _ := NewCluster(filepath.Join(dir, "state"))
+	old := storetest.NewCluster(t)
 	if err := errors.Join(old.Up(t.Context()), old.Release()); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(old.socketDir(), ".s.PGSQL.5432")); err != nil {
+	if err := os.Remove(filepath.Join(old.SocketDir(), ".s.PGSQL.5432")); err != nil {
 		t.Fatal(err)
 	}
-	c, _ := NewCluster(filepath.Join(dir, "state"))
+	c, _ := cluster.New(old.StateDir())
 	began := make(chan error)
 	go func() { began <- c.Use(t.Context()) }()
 	lock := "lock file \"postmaster.pid\" already exists"
-	wait(t, func() bool {
-		log, _ := os.ReadFile(old.log())
+	await(t, func() bool {
+		log, _ := os.ReadFile(old.LogFile())
 		return strings.Contains(string(log), lock)
 	})
 	if err := old.Down(); err != nil {
 		t.Error(err)
 	}
-	if err := <-began; err != nil || c.server == nil {
-		t.Errorf("%v; a server of its own: %v", err, c.server != nil)
+	if err := <-began; err != nil || !c.Starts() {
+		t.Errorf("%v; a server of its own: %v", err, c.Starts())
 	}
 	if err := c.Release(); err != nil {
 		t.Error(err)
@@ -183,13 +201,11 @@ func TestCluster_WaitsForADyingServer(t *testing.T) {
 }
 
 func TestCluster_OwnerWaitsForOtherUsersAndSaysSo(t *testing.T) {
-	database(t, true) // or skip
-	dir := serversDir(t)
-	owner, _ := NewCluster(filepath.Join(dir, "state"))
-	other, _ := NewCluster(filepath.Join(dir, "state"))
+	owner := storetest.NewCluster(t)
+	other, _ := cluster.New(owner.StateDir())
 	said := make(chan bool, 1)
 	owner.Waiting = func() { said <- true }
-	for _, c := range []*Cluster{owner, other} {
+	for _, c := range []*cluster.Cluster{owner, other} {
 		if err := c.Use(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package store
+package cluster
 
 import (
 	"errors"
@@ -88,7 +88,7 @@ func (c *Cluster) makeDirs() error {
 // makeData makes the cluster itself, the first time: aside and then renamed, so that none is ever half made. Its caller holds the
 // lock of those who start a server.
 func (c *Cluster) makeData() error {
-	version, err := os.ReadFile(filepath.Join(c.data(), "PG_VERSION"))
+	version, err := os.ReadFile(filepath.Join(c.DataDir(), "PG_VERSION"))
 	if err == nil {
 		if have, want := strings.TrimSpace(string(version)), c.version(); want != "" && have != want {
 			return fmt.Errorf("the cluster in %s was made by PostgreSQL %s, %s is installed: install postgresql-%s, or upgrade the cluster with pg_upgrade", c.dir, have, want, have)
@@ -102,7 +102,7 @@ func (c *Cluster) makeData() error {
 }
 
 func (c *Cluster) version() string {
-	out, err := c.command("postgres", "--version").Output()
+	out, err := c.Command("postgres", "--version").Output()
 	if fields := strings.Fields(string(out)); err == nil && len(fields) > 2 {
 		major, _, _ := strings.Cut(fields[2], ".")
 		return major
@@ -111,11 +111,11 @@ func (c *Cluster) version() string {
 }
 
 func (c *Cluster) initdb() error {
-	fresh := c.data() + ".new"
+	fresh := c.DataDir() + ".new"
 	if err := os.RemoveAll(fresh); err != nil {
 		return fmt.Errorf("remove a cluster that was half made: %w", err)
 	}
-	out, err := c.command("initdb", "-D", fresh, "-U", c.name, "-E", "UTF8", "--locale=C.UTF-8", "-A", "peer", "--data-checksums").CombinedOutput()
+	out, err := c.Command("initdb", "-D", fresh, "-U", c.name, "-E", "UTF8", "--locale=C.UTF-8", "-A", "peer", "--data-checksums").CombinedOutput()
 	if err != nil {
 		hint := ""
 		if strings.Contains(string(out), "Permission denied") {
@@ -133,14 +133,14 @@ func (c *Cluster) initdb() error {
 			return fmt.Errorf("configure the cluster: %w", err)
 		}
 	}
-	if err := os.Rename(fresh, c.data()); err != nil {
+	if err := os.Rename(fresh, c.DataDir()); err != nil {
 		return fmt.Errorf("make the cluster: %w", err)
 	}
 	return nil
 }
 
 func (c *Cluster) settings() []string {
-	settings := []string{"-D", c.data(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c", "timezone=UTC",
+	settings := []string{"-D", c.DataDir(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c", "timezone=UTC",
 		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700",
 		"-c", "max_locks_per_transaction=512", // a question over all days locks each day and its indexes
 		"-c", "jit=off", // which would compile a plan of hundreds of days, for seconds, to fetch one row

@@ -1,0 +1,144 @@
+// Package storetest gives tests a PostgreSQL server and databases of their own.
+//
+// All tests of a binary share one private cluster, which the first of them starts; [Run] stops it. If no PostgreSQL is
+// installed, the tests that need it are skipped; they fail if TAP25_TEST_REQUIRE names postgres.
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tap25/store/cluster"
+)
+
+// shared is the cluster of this binary's tests; its error says why there is none.
+var shared = sync.OnceValues(func() (*cluster.Cluster, error) {
+	dir, err := makeDir()
+	if err != nil {
+		return nil, err
+	}
+	c, err := cluster.New(filepath.Join(dir, "state"))
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	sharedDir, started = dir, c
+	c.Memory = 4 << 30 // what a tap25 on a machine with that or more gives it
+	return c, c.Use(context.Background())
+})
+
+// The shared cluster and its directory, once a test has asked for them.
+var (
+	started   *cluster.Cluster
+	sharedDir string
+)
+
+// Run runs the tests of a TestMain, stops the shared cluster, and returns the exit status.
+func Run(m *testing.M) int {
+	status := m.Run()
+	if started != nil {
+		started.Release()
+		os.RemoveAll(sharedDir)
+	}
+	return status
+}
+
+// Need skips the test if there is an error, which says why PostgreSQL is missing, or fails it if TAP25_TEST_REQUIRE names
+// postgres.
+func Need(t testing.TB, err error) {
+	t.Helper()
+	switch {
+	case err == nil:
+	case slices.Contains(strings.Split(os.Getenv("TAP25_TEST_REQUIRE"), ","), "postgres"):
+		t.Fatal(err)
+	default:
+		t.Skip(err)
+	}
+}
+
+// Dir makes a directory that the server's user can enter, with a path short enough for a socket. It ends with the test.
+func Dir(t testing.TB) string {
+	t.Helper()
+	dir, err := makeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func makeDir() (string, error) {
+	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755)
+}
+
+// StateHome makes a state directory ([cluster.StateDir]) for the test, so that the private cluster is the test's own, and
+// returns its parent. No cluster is started.
+func StateHome(t testing.TB) string {
+	t.Helper()
+	dir := Dir(t)
+	_, err := cluster.New(dir)
+	Need(t, err)
+	t.Setenv("XDG_STATE_HOME", dir)
+	t.Setenv("DATABASE_URL", "")
+	return dir
+}
+
+// Cluster returns the shared cluster, which runs.
+func Cluster(t testing.TB) *cluster.Cluster {
+	t.Helper()
+	c, err := shared()
+	Need(t, err)
+	return c
+}
+
+// NewCluster returns a cluster of the test's own in a directory of its own, not started.
+func NewCluster(t testing.TB) *cluster.Cluster {
+	t.Helper()
+	c, err := cluster.New(filepath.Join(Dir(t), "state"))
+	Need(t, err)
+	return c
+}
+
+// Database makes an empty database in the shared cluster and returns its name.
+func Database(t testing.TB) (name string) {
+	t.Helper()
+	conn, err := pgconn.Connect(t.Context(), Cluster(t).DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	name = fmt.Sprintf("test_%d", time.Now().UnixNano())
+	if _, err := conn.Exec(t.Context(), "create database "+name).ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// DSN names a database of the shared cluster.
+func DSN(t testing.TB, name string) string {
+	t.Helper()
+	return strings.Replace(Cluster(t).DSN(), "dbname=postgres", "dbname="+name, 1)
+}
+
+// Address returns the socket's directory and the user of a cluster.
+func Address(t testing.TB, c *cluster.Cluster) (host, user string) {
+	t.Helper()
+	cfg, err := pgconn.ParseConfig(c.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg.Host, cfg.User
+}
