@@ -15,10 +15,10 @@ type doubtful struct {
 	t   time.Time
 	dir smtp.Direction
 	off int64
-	p   packet
+	p   Packet
 }
 
-func (d *doubtful) end() int64 { return d.off + int64(len(d.p.payload)) }
+func (d *doubtful) end() int64 { return d.off + int64(len(d.p.Payload)) }
 
 const (
 	// farAway is more than any window or loss takes a connection ahead in one step, or a retransmission back. What lies
@@ -40,24 +40,24 @@ func (h *half) near(off int64) bool {
 }
 
 // belongs says whether a host would take a segment for one of this connection.
-func (c *conn) belongs(dir smtp.Direction, off int64, p *packet) bool {
+func (c *conn) belongs(dir smtp.Direction, off int64, p *Packet) bool {
 	h, o := &c.half[dir], &c.half[1-dir]
-	if p.flags&tcpACK == 0 {
+	if p.Flags&ACK == 0 {
 		return false
 	}
-	return h.near(off) && (!o.known || o.near(o.offset(p.ack)))
+	return h.near(off) && (!o.known || o.near(o.offset(p.Ack)))
 }
 
 // setAside keeps a segment; the oldest makes room.
-func (c *conn) setAside(t time.Time, dir smtp.Direction, off int64, p *packet) {
-	c.a.stats.IgnoredBytes += int64(len(p.payload))
-	if len(p.payload) > maxAsideBytes || len(p.payload) == 0 && p.flags&tcpACK == 0 {
+func (c *conn) setAside(t time.Time, dir smtp.Direction, off int64, p *Packet) {
+	c.a.stats.IgnoredBytes += int64(len(p.Payload))
+	if len(p.Payload) > maxAsideBytes || len(p.Payload) == 0 && p.Flags&ACK == 0 {
 		return
 	}
 	d := doubtful{t, dir, off, *p}
-	d.p.payload, d.p.flags = bytes.Clone(p.payload), p.flags&^tcpSYN // its number is counted already
+	d.p.Payload, d.p.Flags = bytes.Clone(p.Payload), p.Flags&^SYN // its number is counted already
 	c.aside = append(c.aside, d)
-	c.asideSize += asideCost + len(p.payload)
+	c.asideSize += asideCost + len(p.Payload)
 	for len(c.aside) > maxAside || c.asideSize > maxAsideBytes+maxAside*asideCost {
 		c.takeAside(0)
 	}
@@ -67,7 +67,7 @@ func (c *conn) takeAside(i int) doubtful {
 	d := c.aside[i]
 	c.a.stats.Steps += int64(len(c.aside) - i)
 	c.aside = slices.Delete(c.aside, i, i+1)
-	c.asideSize -= asideCost + len(d.p.payload)
+	c.asideSize -= asideCost + len(d.p.Payload)
 	return d
 }
 
@@ -78,24 +78,24 @@ func (c *conn) settleAside(dir smtp.Direction) {
 	c.a.stats.Steps += int64(len(c.aside))
 	for i := 0; i < len(c.aside); {
 		d := &c.aside[i]
-		if d.dir != dir || len(d.p.payload) == 0 || d.off >= h.acked || !h.near(d.off) || d.off > h.next && d.end() > h.acked {
+		if d.dir != dir || len(d.p.Payload) == 0 || d.off >= h.acked || !h.near(d.off) || d.off > h.next && d.end() > h.acked {
 			i++
 			continue
 		}
-		n := min(int64(len(d.p.payload)), h.acked-d.off)
-		data := d.p.payload[:n]
+		n := min(int64(len(d.p.Payload)), h.acked-d.off)
+		data := d.p.Payload[:n]
 		acked := int64(0)
-		if d.p.flags&tcpACK != 0 {
-			acked = min(max(c.half[1-dir].offset(d.p.ack), 0), c.half[1-dir].acked)
+		if d.p.Flags&ACK != 0 {
+			acked = min(max(c.half[1-dir].offset(d.p.Ack), 0), c.half[1-dir].acked)
 		}
 		before := c.a.stats.Conflicts
 		c.a.stats.IgnoredBytes -= n
 		c.order(d.t, dir, d.off, data, acked)
-		if int(n) == len(d.p.payload) || c.a.stats.Conflicts > before {
+		if int(n) == len(d.p.Payload) || c.a.stats.Conflicts > before {
 			c.takeAside(i)
 			continue
 		}
-		d.off, d.p.payload, d.p.seq = d.off+n, d.p.payload[n:], d.p.seq+uint32(n)
+		d.off, d.p.Payload, d.p.Seq = d.off+n, d.p.Payload[n:], d.p.Seq+uint32(n)
 		c.asideSize -= int(n)
 	}
 }
@@ -109,7 +109,7 @@ func (c *conn) fill(dir smtp.Direction, until int64) {
 		if d.dir != dir || h.next >= until || d.off > h.next || d.end() <= h.next {
 			continue
 		}
-		data := d.p.payload[h.next-d.off : min(d.end(), until)-d.off]
+		data := d.p.Payload[h.next-d.off : min(d.end(), until)-d.off]
 		c.a.stats.IgnoredBytes -= int64(len(data))
 		c.push(d.t, dir, data, c.half[1-dir].acked)
 		c.takeAside(i)
@@ -146,13 +146,13 @@ func (c *conn) dropBehind(dir smtp.Direction, fin int64) {
 }
 
 // takeClosed sorts what comes behind the end of a connection: copies, and what may be of another.
-func (c *conn) takeClosed(t time.Time, dir smtp.Direction, off int64, p *packet) bool {
+func (c *conn) takeClosed(t time.Time, dir smtp.Direction, off int64, p *Packet) bool {
 	h := &c.half[dir]
-	if off <= h.next && h.near(off) && off+int64(len(p.payload)) <= h.next {
-		c.a.stats.DuplicateBytes += int64(len(p.payload))
+	if off <= h.next && h.near(off) && off+int64(len(p.Payload)) <= h.next {
+		c.a.stats.DuplicateBytes += int64(len(p.Payload))
 		return false
 	}
-	if len(p.payload) > 0 || !h.near(off) {
+	if len(p.Payload) > 0 || !h.near(off) {
 		c.setAside(t, dir, off, p)
 	}
 	return false
@@ -171,7 +171,7 @@ func (c *conn) vindicated() (others []doubtful, another bool) {
 	for i := range c.aside[:n-1] {
 		d := &c.aside[i]
 		agree = agree || d.dir != last.dir && c.answers(d, last)
-		if d.dir == last.dir && last.p.flags&d.p.flags&tcpACK != 0 && last.p.seq-d.p.seq < farAway && last.p.ack-d.p.ack < farAway && !c.half[d.dir].near(d.off) {
+		if d.dir == last.dir && last.p.Flags&d.p.Flags&ACK != 0 && last.p.Seq-d.p.Seq < farAway && last.p.Ack-d.p.Ack < farAway && !c.half[d.dir].near(d.off) {
 			alike++
 		}
 	}
@@ -179,11 +179,11 @@ func (c *conn) vindicated() (others []doubtful, another bool) {
 		return nil, false
 	}
 	h, o := &c.half[last.dir], &c.half[1-last.dir]
-	ack := o.offset(last.p.ack)
+	ack := o.offset(last.p.Ack)
 	if c.closed || !(h.near(last.off) || o.near(ack)) || last.off < h.next-farAway || ack < o.acked-farAway {
 		others = c.aside
 		for i := range others {
-			c.a.stats.IgnoredBytes -= int64(len(others[i].p.payload))
+			c.a.stats.IgnoredBytes -= int64(len(others[i].p.Payload))
 		}
 		c.aside, c.asideSize = nil, 0
 		return others, true
@@ -194,10 +194,10 @@ func (c *conn) vindicated() (others []doubtful, another bool) {
 
 // answers says whether b was sent by one who had received a, in the same connection.
 func (c *conn) answers(a, b *doubtful) bool {
-	if a.p.flags&b.p.flags&tcpACK == 0 || len(a.p.payload)+len(b.p.payload) == 0 {
+	if a.p.Flags&b.p.Flags&ACK == 0 || len(a.p.Payload)+len(b.p.Payload) == 0 {
 		return false
 	}
-	return b.p.seq-a.p.ack < farAway && b.p.ack-a.p.seq < farAway && b.p.ack-a.p.seq >= uint32(len(a.p.payload))
+	return b.p.Seq-a.p.Ack < farAway && b.p.Ack-a.p.Seq < farAway && b.p.Ack-a.p.Seq >= uint32(len(a.p.Payload))
 }
 
 // leap goes on far ahead, where both sides went: the capture missed a great deal.
@@ -207,10 +207,10 @@ func (c *conn) leap() {
 	c.a.stats.Steps += int64(len(aside))
 	for i := range aside {
 		d := &aside[i]
-		if d.p.flags&tcpACK == 0 {
+		if d.p.Flags&ACK == 0 {
 			continue
 		}
-		c.a.stats.IgnoredBytes -= int64(len(d.p.payload))
+		c.a.stats.IgnoredBytes -= int64(len(d.p.Payload))
 		c.accept(d.t, d.dir, d.off, &d.p)
 	}
 	c.doubt()

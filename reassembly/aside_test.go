@@ -44,7 +44,7 @@ func TestAssembler_WhatIsSetAsideIsBounded(t *testing.T) {
 	feed(w.frames)
 	n := len(w.frames)
 	for i := range uint32(2000) {
-		w.add(client, segment{flags: []uint8{tcpPSH, tcpACK}[i%2], seq: i*7919*7919 + 1<<30, ack: i * 104729, payload: []byte(strings.Repeat("NOOP\r\n", 200))})
+		w.add(client, segment{flags: []uint8{PSH, ACK}[i%2], seq: i*7919*7919 + 1<<30, ack: i * 104729, payload: []byte(strings.Repeat("NOOP\r\n", 200))})
 	}
 	feed(w.frames[n:])
 	if a.held > maxAsideBytes+maxAside*asideCost+32<<10 {
@@ -127,7 +127,7 @@ func TestAssembler_ResetThatAnswersAFINEndsAtOnce(t *testing.T) {
 			w.fin(server)
 			w.sent[server]++
 		}
-		w.add(client, segment{flags: tcpRST | tcpACK, seq: 1001 + w.sent[client], ack: 9001 + w.sent[server]})
+		w.add(client, segment{flags: RST | ACK, seq: 1001 + w.sent[client], ack: 9001 + w.sent[server]})
 		a := New(Config{Emit: func(*smtp.Envelope) {}})
 		for _, f := range w.frames {
 			data := f.s.ip(t).data
@@ -156,7 +156,7 @@ func TestAssembler_WhatIsSetAsideMakesRoomBeforeOpenConnections(t *testing.T) {
 		a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
 	}
 	for i := range uint32(50 * n) {
-		s := segment{src: fmt.Sprintf("192.0.2.9:%d", 1000+i%n), dst: testServer, flags: tcpACK, seq: 1 << 30, ack: i * 104729, payload: []byte(strings.Repeat("x", 1200))}
+		s := segment{src: fmt.Sprintf("192.0.2.9:%d", 1000+i%n), dst: testServer, flags: ACK, seq: 1 << 30, ack: i * 104729, payload: []byte(strings.Repeat("x", 1200))}
 		data := s.ip(t).data
 		a.Frame(testEpoch.Add(time.Second), linkRawTest, data, len(data))
 		if a.held > limit {

@@ -83,7 +83,7 @@ type Stats struct {
 // Assembler takes frames and emits rows.
 type Assembler struct {
 	cfg   Config
-	dec   *decoder
+	dec   *Decoder
 	ports map[uint16]bool
 	stats Stats
 
@@ -113,7 +113,7 @@ type Assembler struct {
 // New makes an Assembler.
 func New(cfg Config) *Assembler {
 	if cfg.Ports == nil {
-		cfg.Ports = []uint16{smtpPort}
+		cfg.Ports = []uint16{DefaultPort}
 	}
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 1 << 17
@@ -134,17 +134,17 @@ func New(cfg Config) *Assembler {
 	for _, p := range cfg.Ports {
 		a.ports[p] = true
 	}
-	a.dec.ignoreChecksums = cfg.Checksum == Off
+	a.dec.IgnoreChecksums = cfg.Checksum == Off
 	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats = cfg.Emit, &a.stats.SMTP
 	return a
 }
 
 // Frame takes one frame, received at t; link is its LINKTYPE_ number, wireLen its length before a snaplen cut it.
 func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
-	var p packet
-	v := a.dec.decode(t, link, data, wireLen, &p)
+	var p Packet
+	v := a.dec.Decode(t, link, data, wireLen, &p)
 	a.Advance(t)
-	if v == tcpPort {
+	if v == TCPPort {
 		a.segment(t, &p)
 	}
 }
@@ -166,9 +166,9 @@ func (a *Assembler) Close() {
 // Stats returns the counters so far.
 func (a *Assembler) Stats() Stats {
 	s := a.stats
-	s.Frames, s.Fragments = a.dec.stats()
+	s.Frames, s.Fragments = a.dec.Stats()
 	s.HalfOpenEvicted = a.halfOpen.evicted
-	s.Steps += a.dec.frags.steps + a.halfOpen.steps + a.histories.steps + a.orderer.steps
+	s.Steps += a.dec.Steps() + a.halfOpen.steps + a.histories.steps + a.orderer.steps
 	return s
 }
 
@@ -264,7 +264,7 @@ type tally struct{ good, bad int }
 const maxTallies = 1 << 16
 
 // tally gives that of a segment's sender; c is its connection, which keeps it at hand, or nil.
-func (a *Assembler) tally(p *packet, c *conn, srcFirst bool) *tally {
+func (a *Assembler) tally(p *Packet, c *conn, srcFirst bool) *tally {
 	side := 1
 	if srcFirst {
 		side = 0
@@ -272,7 +272,7 @@ func (a *Assembler) tally(p *packet, c *conn, srcFirst bool) *tally {
 	if c != nil && c.tallies[side] != nil {
 		return c.tallies[side]
 	}
-	key := p.src.Addr().As16()
+	key := p.Src.Addr().As16()
 	t := a.sums[key]
 	if t == nil {
 		if len(a.sums) >= maxTallies {
@@ -289,16 +289,16 @@ func (a *Assembler) tally(p *packet, c *conn, srcFirst bool) *tally {
 }
 
 // wrongChecksum says whether a segment is to be ignored for its checksum.
-func (a *Assembler) wrongChecksum(p *packet, c *conn, srcFirst bool) bool {
+func (a *Assembler) wrongChecksum(p *Packet, c *conn, srcFirst bool) bool {
 	if a.cfg.Checksum == Off {
 		return false
 	}
 	t := a.tally(p, c, srcFirst)
-	if !p.checksumBad {
+	if !p.ChecksumBad {
 		t.good++
 		return false
 	}
 	t.bad++
 	a.stats.BadChecksums++
-	return a.cfg.Checksum == Strict || t.good*8 > t.bad || !p.checksumOffload && t.bad < 4 && t.good > 0
+	return a.cfg.Checksum == Strict || t.good*8 > t.bad || !p.ChecksumOffload && t.bad < 4 && t.good > 0
 }

@@ -112,7 +112,7 @@ func TestAssembler_ResetAndReusedPortsLoseNoMail(t *testing.T) {
 		w := newWire(t, 1000+uint32(n)*7919, 9000, 1460)
 		w.dialogue()
 		w.frames = w.frames[:len(w.frames)-2]
-		w.add(client, segment{flags: tcpRST, seq: w.isn[client] + 1 + w.sent[client]})
+		w.add(client, segment{flags: RST, seq: w.isn[client] + 1 + w.sent[client]})
 		for _, f := range w.frames {
 			at += time.Millisecond
 			f.at = at
@@ -133,7 +133,7 @@ func TestAssembler_ResetAndReusedPortsLoseNoMail(t *testing.T) {
 func TestAssembler_ResetOutsideTheWindowIsADecoy(t *testing.T) {
 	w := newWire(t, 1000, 9000, 1460)
 	w.dialogue()
-	decoy := timed{at: w.frames[6].at, s: segment{src: testClient, dst: testServer, flags: tcpRST, seq: 1000 + 1<<31}}
+	decoy := timed{at: w.frames[6].at, s: segment{src: testClient, dst: testServer, flags: RST, seq: 1000 + 1<<31}}
 	frames := append(append(append([]timed{}, w.frames[:7]...), decoy), w.frames[7:]...)
 	rows, s := replayed(t, Config{}, frames)
 	if len(rows) != 3 || s.IgnoredResets != 1 {
@@ -162,7 +162,7 @@ func TestAssembler_KeepAliveIsNoConflict(t *testing.T) {
 	w := newWire(t, 1000, 9000, 1460)
 	w.say(server, "220 mx.example\r\n")
 	w.say(client, "EHLO x\r\n")
-	w.add(client, segment{flags: tcpACK, seq: w.isn[client] + w.sent[client], ack: w.isn[server] + 1 + w.sent[server], payload: []byte{0}})
+	w.add(client, segment{flags: ACK, seq: w.isn[client] + w.sent[client], ack: w.isn[server] + 1 + w.sent[server], payload: []byte{0}})
 	w.say(server, "250 mx\r\n")
 	_, s := replayed(t, Config{}, w.frames)
 	if s.Conflicts != 0 || s.DuplicateBytes != 1 {
@@ -182,13 +182,13 @@ func TestAssembler_HalfOpenConnectionsAreBounded(t *testing.T) {
 	}
 	for n := range 20 {
 		for i := range 2000 {
-			feed(segment{src: fmt.Sprintf("203.0.%d.%d:%d", n, i%250, 2000+i), dst: testServer, flags: tcpSYN, seq: uint32(i)})
+			feed(segment{src: fmt.Sprintf("203.0.%d.%d:%d", n, i%250, 2000+i), dst: testServer, flags: SYN, seq: uint32(i)})
 		}
 		w := newWire(t, uint32(n), 9000, 1460)
 		w.client = fmt.Sprintf("192.0.2.%d:40001", n+1)
 		w.frames = nil
-		w.add(client, segment{flags: tcpSYN, seq: uint32(n)})
-		w.add(server, segment{flags: tcpSYN | tcpACK, seq: 9000, ack: uint32(n) + 1})
+		w.add(client, segment{flags: SYN, seq: uint32(n)})
+		w.add(server, segment{flags: SYN | ACK, seq: 9000, ack: uint32(n) + 1})
 		w.dialogue()
 		for _, f := range w.frames {
 			feed(f.s)
@@ -209,7 +209,7 @@ func TestAssembler_IdleConnectionIsEmittedAsUnknown(t *testing.T) {
 	w.say(server, "250 ok\r\n")
 	w.say(client, "RCPT TO:<b@b.example>\r\n")
 	w.say(server, "250 ok\r\n")
-	w.frames = append(w.frames, timed{at: time.Hour, s: segment{src: "192.0.2.99:1", dst: testServer, flags: tcpSYN}})
+	w.frames = append(w.frames, timed{at: time.Hour, s: segment{src: "192.0.2.99:1", dst: testServer, flags: SYN}})
 	rows, s := replayed(t, Config{}, w.frames)
 	if len(rows) != 1 || rows[0].Outcome != smtp.Unknown || s.Idle != 1 {
 		t.Errorf("%v, %d idle", essence(rows), s.Idle)

@@ -33,8 +33,8 @@ type timed struct {
 
 func newWire(t testing.TB, clientISN, serverISN uint32, chunk int) *wire {
 	w := &wire{t: t, client: testClient, server: testServer, isn: [2]uint32{clientISN, serverISN}, chunk: chunk}
-	w.add(client, segment{flags: tcpSYN, seq: clientISN})
-	w.add(server, segment{flags: tcpSYN | tcpACK, seq: serverISN, ack: clientISN + 1})
+	w.add(client, segment{flags: SYN, seq: clientISN})
+	w.add(server, segment{flags: SYN | ACK, seq: serverISN, ack: clientISN + 1})
 	return w
 }
 
@@ -50,14 +50,14 @@ func (w *wire) add(side int, s segment) {
 func (w *wire) say(side int, text string) {
 	for b := []byte(text); len(b) > 0; {
 		n := min(w.chunk, len(b))
-		w.add(side, segment{flags: tcpACK | tcpPSH, seq: w.isn[side] + 1 + w.sent[side], ack: w.isn[1-side] + 1 + w.sent[1-side], payload: b[:n]})
+		w.add(side, segment{flags: ACK | PSH, seq: w.isn[side] + 1 + w.sent[side], ack: w.isn[1-side] + 1 + w.sent[1-side], payload: b[:n]})
 		w.sent[side] += uint32(n)
 		b = b[n:]
 	}
 }
 
 func (w *wire) fin(side int) {
-	w.add(side, segment{flags: tcpACK | tcpFIN, seq: w.isn[side] + 1 + w.sent[side], ack: w.isn[1-side] + 1 + w.sent[1-side]})
+	w.add(side, segment{flags: ACK | FIN, seq: w.isn[side] + 1 + w.sent[side], ack: w.isn[1-side] + 1 + w.sent[1-side]})
 }
 
 // dialogue is a session of two mails, the second with a refused recipient.

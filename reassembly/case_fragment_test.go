@@ -65,7 +65,7 @@ func fragmentCases() []scenario {
 			rcpt(func(t testing.TB, w wrapped) []wrapped { return w.fragments(t, 16)[:2] })(w)
 			w.copyOf("RCPT", 1, func(f *timed) { f.wrap = nil })
 		}, rows: []row{one}, stats: func(t *testing.T, s Stats) {
-			if s.Fragments.Held != 2 || s.Frames[fragment] != 2 {
+			if s.Fragments.Held != 2 || s.Frames[Fragment] != 2 {
 				t.Errorf("%+v", s.Fragments)
 			}
 		}},

@@ -19,18 +19,18 @@ func handshakeCases() []scenario {
 	}
 	return []scenario{
 		{name: "simultaneous-open", build: func(w *wire) {
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client]})
-			w.add(server, segment{flags: tcpSYN, seq: w.isn[server]})
-			w.add(client, segment{flags: tcpSYN | tcpACK, seq: w.isn[client], ack: w.isn[server] + 1})
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
+			w.add(client, segment{flags: SYN, seq: w.isn[client]})
+			w.add(server, segment{flags: SYN, seq: w.isn[server]})
+			w.add(client, segment{flags: SYN | ACK, seq: w.isn[client], ack: w.isn[server] + 1})
+			w.add(server, segment{flags: SYN | ACK, seq: w.isn[server], ack: w.isn[client] + 1})
 			w.script(begin + mail("") + end)
 			w.close()
 		}, rows: []row{one}},
 		{name: "simultaneous-open-server-first", build: func(w *wire) {
-			w.add(server, segment{flags: tcpSYN, seq: w.isn[server]})
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client]})
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
-			w.add(client, segment{flags: tcpSYN | tcpACK, seq: w.isn[client], ack: w.isn[server] + 1})
+			w.add(server, segment{flags: SYN, seq: w.isn[server]})
+			w.add(client, segment{flags: SYN, seq: w.isn[client]})
+			w.add(server, segment{flags: SYN | ACK, seq: w.isn[server], ack: w.isn[client] + 1})
+			w.add(client, segment{flags: SYN | ACK, seq: w.isn[client], ack: w.isn[server] + 1})
 			w.script(begin + mail("") + end)
 			w.close()
 		}, rows: []row{one}},
@@ -69,38 +69,38 @@ func handshakeCases() []scenario {
 		}, rows: []row{one}},
 		{name: "syn-ack-before-syn", build: func(w *wire) { w.oneMail(); w.frames[0], w.frames[1] = w.frames[1], w.frames[0] }, rows: []row{one}},
 		{name: "fast-open-acknowledged", build: func(w *wire) {
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client], payload: []byte(hello)})
+			w.add(client, segment{flags: SYN, seq: w.isn[client], payload: []byte(hello)})
 			w.sent[client] = uint32(len(hello))
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1 + w.sent[client]})
+			w.add(server, segment{flags: SYN | ACK, seq: w.isn[server], ack: w.isn[client] + 1 + w.sent[client]})
 			w.script("S: 220 mx.example ESMTP\n")
 			rest(w)
 		}, rows: []row{one}},
 		{name: "fast-open-not-acknowledged-and-sent-again", build: func(w *wire) {
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client], payload: []byte(hello)})
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
+			w.add(client, segment{flags: SYN, seq: w.isn[client], payload: []byte(hello)})
+			w.add(server, segment{flags: SYN | ACK, seq: w.isn[server], ack: w.isn[client] + 1})
 			w.ack(client)
 			w.script("S: 220 mx.example ESMTP\nC: EHLO client.example\n")
 			rest(w)
 		}, rows: []row{one}},
 		{name: "syn-data-that-no-server-took", build: func(w *wire) { // what follows has other bytes at its place
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client], payload: []byte("EHLO evil.example\r\nMAIL FROM:<evil@a.example>\r\n")})
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
+			w.add(client, segment{flags: SYN, seq: w.isn[client], payload: []byte("EHLO evil.example\r\nMAIL FROM:<evil@a.example>\r\n")})
+			w.add(server, segment{flags: SYN | ACK, seq: w.isn[server], ack: w.isn[client] + 1})
 			w.ack(client)
 			w.script(begin + mail("") + end)
 			w.close()
 		}, rows: []row{accepted(1, "", "conflict")}},
 		{name: "syn-data-acknowledged-later", build: func(w *wire) { // a stack that keeps it until the handshake is over, RFC 9293 section 3.10.7.4
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client], payload: []byte(hello)})
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
+			w.add(client, segment{flags: SYN, seq: w.isn[client], payload: []byte(hello)})
+			w.add(server, segment{flags: SYN | ACK, seq: w.isn[server], ack: w.isn[client] + 1})
 			w.ack(client)
 			w.sent[client] = uint32(len(hello))
 			w.script("S: 220 mx.example ESMTP\n")
 			rest(w)
 		}, rows: []row{one}},
 		{name: "fast-open-cookie-and-banner-in-the-syn-ack", build: func(w *wire) {
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client], payload: []byte(hello)})
+			w.add(client, segment{flags: SYN, seq: w.isn[client], payload: []byte(hello)})
 			w.sent[client] = uint32(len(hello))
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1 + w.sent[client], payload: []byte("220 mx.example ESMTP\r\n")})
+			w.add(server, segment{flags: SYN | ACK, seq: w.isn[server], ack: w.isn[client] + 1 + w.sent[client], payload: []byte("220 mx.example ESMTP\r\n")})
 			w.sent[server] = 22
 			rest(w)
 		}, rows: []row{one}},
@@ -130,7 +130,7 @@ func reuseCases() []scenario {
 		{name: "ports-reused-after-fin", build: again(77700000, 88800000, keep, keep), rows: both},
 		{name: "ports-reused-after-rst", build: again(77700000, 88800000, func(w *wire) {
 			w.frames = w.frames[:w.find("221")+1]
-			w.add(client, segment{flags: tcpRST, seq: w.frames[w.find("QUIT")].s.seq + 6})
+			w.add(client, segment{flags: RST, seq: w.frames[w.find("QUIT")].s.seq + 6})
 		}, keep), rows: both},
 		{name: "ports-reused-without-fin", build: again(77700000, 88800000, noFIN, keep), rows: both},
 		{name: "ports-reused-in-mid-transaction", build: again(77700000, 88800000, func(w *wire) { w.frames = w.frames[:w.find("DATA")] }, keep), rows: []row{
@@ -140,7 +140,7 @@ func reuseCases() []scenario {
 		{name: "ports-reused-with-the-clients-isn-without-fin", build: again(1000, 88800000, noFIN, keep), rows: both},
 		{name: "ports-reused-with-the-same-isn-after-rst", build: again(1000, 9000, func(w *wire) {
 			w.frames = w.frames[:w.find("221")+1]
-			w.add(client, segment{flags: tcpRST, seq: w.frames[w.find("QUIT")].s.seq + 6})
+			w.add(client, segment{flags: RST, seq: w.frames[w.find("QUIT")].s.seq + 6})
 		}, keep), rows: both},
 		{name: "ports-reused-after-fin-syn-not-captured", build: again(77700000, 1<<31, keep, noSYN), rows: blind},
 		{name: "ports-reused-without-fin-syn-not-captured", build: again(77700000, 88800000, noFIN, noSYN), rows: blind},

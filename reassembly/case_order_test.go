@@ -182,17 +182,17 @@ func segmentCases() []scenario {
 		}, rows: []row{accepted(1, "")}, stats: duplicate(2)},
 		{name: "urgent-data-is-read-in-line", build: func(w *wire) { // a server may have read the line without that octet
 			w.oneMail()
-			w.change("RCPT", func(f *timed) { f.s.flags |= tcpURG; f.s.urgent = 10 })
+			w.change("RCPT", func(f *timed) { f.s.flags |= URG; f.s.urgent = 10 })
 		}, rows: []row{accepted(1, "", "conflict")}},
 		{name: "urgent-pointer-without-data", build: func(w *wire) {
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpACK | tcpURG})
+			w.before("RCPT", client, segment{flags: ACK | URG})
 		}, rows: []row{accepted(1, "")}},
 		{name: "window-updates-and-repeated-acks", build: func(w *wire) {
 			w.oneMail()
 			for range 3 {
-				w.before("DATA", server, segment{flags: tcpACK, window: 1})
-				w.before("354", client, segment{flags: tcpACK, window: 100})
+				w.before("DATA", server, segment{flags: ACK, window: 1})
+				w.before("354", client, segment{flags: ACK, window: 100})
 			}
 		}, rows: []row{accepted(1, "")}},
 	}
@@ -202,7 +202,7 @@ func segmentCases() []scenario {
 func keepAlive(octet []byte) func(*wire) {
 	return func(w *wire) {
 		w.oneMail()
-		w.before("RCPT", client, segment{flags: tcpACK, seq: ^uint32(0), payload: octet})
-		w.before("DATA", server, segment{flags: tcpACK, seq: ^uint32(0), payload: octet})
+		w.before("RCPT", client, segment{flags: ACK, seq: ^uint32(0), payload: octet})
+		w.before("DATA", server, segment{flags: ACK, seq: ^uint32(0), payload: octet})
 	}
 }

@@ -57,7 +57,7 @@ func overlapCases() []scenario {
 		}, rows: []row{conflict.with("message_bytes", 4*len(body))}},
 		{name: "overlap-with-zeros-of-a-keep-alive-in-flight", build: func(w *wire) { // more than the one octet: not a keep-alive
 			w.oneMail()
-			w.before("250 2.1.5", client, segment{flags: tcpACK, seq: ^uint32(1), payload: []byte{0, 0}})
+			w.before("250 2.1.5", client, segment{flags: ACK, seq: ^uint32(1), payload: []byte{0, 0}})
 		}, rows: []row{conflict}},
 	}
 }
@@ -81,7 +81,7 @@ func decoyCases() []scenario {
 		{"ttl", func(f *timed) { f.s.ttl = 1 }, flagged.with("rcpt_to", "x@b.example"), flagged},
 		{"checksum", func(f *timed) { f.wrap = corruptTCP }, real, real},
 		{"bad-ack", func(f *timed) { f.s.ack += 1 << 28 }, flagged, flagged},
-		{"no-ack-flag", func(f *timed) { f.s.flags = tcpPSH }, flagged, flagged},
+		{"no-ack-flag", func(f *timed) { f.s.flags = PSH }, flagged, flagged},
 		{"no-flags", func(f *timed) { f.s.flags, f.s.noFlags = 0, true }, flagged, flagged},
 		{"old-timestamp", func(f *timed) { f.s.options = timestamps(1) }, flagged.with("rcpt_to", "x@b.example"), flagged},
 	} {
@@ -105,8 +105,8 @@ func decoyCases() []scenario {
 	}
 	whole := "RSET\r\nMAIL FROM:<evil@a.example>\r\nRCPT TO:<evil@b.example>\r\n"
 	for name, s := range map[string]segment{
-		"insertion-no-ack-flag": {flags: tcpPSH, payload: []byte(whole)},
-		"insertion-bad-ack":     {flags: tcpACK, ack: 1 << 29, payload: []byte(whole)},
+		"insertion-no-ack-flag": {flags: PSH, payload: []byte(whole)},
+		"insertion-bad-ack":     {flags: ACK, ack: 1 << 29, payload: []byte(whole)},
 	} {
 		out = append(out, scenario{name: name, build: func(w *wire) {
 			w.oneMail()
@@ -126,27 +126,27 @@ func decoyCases() []scenario {
 		}},
 		scenario{name: "insertion-ahead-of-the-stream", build: func(w *wire) { // inside the window, never reached by the client
 			w.oneMail()
-			w.before("DATA", client, segment{flags: tcpACK, seq: 30000, payload: []byte(whole)})
+			w.before("DATA", client, segment{flags: ACK, seq: 30000, payload: []byte(whole)})
 		}, rows: []row{real}},
 		scenario{name: "decoy-ttl-behind-the-last-command", build: func(w *wire) { // a whole mail that no server received; the FIN stands in its place
 			w.oneMail()
-			w.before("221", client, segment{flags: tcpACK, ttl: 1, payload: []byte(whole)})
+			w.before("221", client, segment{flags: ACK, ttl: 1, payload: []byte(whole)})
 		}, rows: []row{real}},
 		scenario{name: "decoy-ttl-behind-the-last-command-with-a-fin", build: func(w *wire) {
 			w.oneMail()
-			w.before("221", client, segment{flags: tcpACK | tcpFIN, ttl: 1, payload: []byte(whole)})
+			w.before("221", client, segment{flags: ACK | FIN, ttl: 1, payload: []byte(whole)})
 		}, rows: []row{real}},
 		scenario{name: "decoy-syn-ack-of-the-client", build: func(w *wire) { // another handshake that no server has answered
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpSYN | tcpACK, seq: 1 << 30, ack: 1 << 30, ttl: 1, payload: []byte("RCPT TO:<")})
-			w.before("RCPT", client, segment{flags: tcpACK, seq: 1<<30 + 10, ack: 1 << 30, ttl: 1, payload: []byte("evil@evil.example>\r\n")})
+			w.before("RCPT", client, segment{flags: SYN | ACK, seq: 1 << 30, ack: 1 << 30, ttl: 1, payload: []byte("RCPT TO:<")})
+			w.before("RCPT", client, segment{flags: ACK, seq: 1<<30 + 10, ack: 1 << 30, ttl: 1, payload: []byte("evil@evil.example>\r\n")})
 		}, rows: []row{real}},
 		scenario{name: "decoy-ttl-behind-the-last-command-then-rst", build: func(w *wire) {
 			w.shake()
 			w.script(begin + mail(""))
 			at := w.isn[client] + 1 + w.sent[client]
-			w.add(client, segment{flags: tcpACK, ttl: 1, seq: at, ack: w.isn[server] + 1 + w.sent[server], payload: []byte(whole)})
-			w.add(client, segment{flags: tcpRST, seq: at})
+			w.add(client, segment{flags: ACK, ttl: 1, seq: at, ack: w.isn[server] + 1 + w.sent[server], payload: []byte(whole)})
+			w.add(client, segment{flags: RST, seq: at})
 		}, rows: []row{real}},
 		scenario{name: "ack-of-what-was-never-sent", build: func(w *wire) { // each command comes twice, first with an ACK that its server throws away
 			w.oneMail()
@@ -157,20 +157,20 @@ func decoyCases() []scenario {
 		scenario{name: "ack-of-what-was-never-sent-and-a-pause", build: func(w *wire) { // long enough to take replies for lost
 			w.oneMail()
 			w.copyOf("RCPT", 0, func(f *timed) { f.s.ack += 200 })
-			w.before("250 2.1.5", server, segment{flags: tcpACK}) // by which it says what it has sent, RFC 9293 section 3.10.7.4
+			w.before("250 2.1.5", server, segment{flags: ACK}) // by which it says what it has sent, RFC 9293 section 3.10.7.4
 			w.change("250 2.1.5", func(f *timed) { f.wait = 5 * time.Second })
 		}, rows: []row{real}},
 		scenario{name: "syn-in-the-middle-client", build: func(w *wire) {
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpSYN, seq: 5000})
+			w.before("RCPT", client, segment{flags: SYN, seq: 5000})
 		}, rows: []row{real}},
 		scenario{name: "syn-in-the-middle-with-data", build: func(w *wire) {
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpSYN, seq: 5000, payload: []byte(whole)})
+			w.before("RCPT", client, segment{flags: SYN, seq: 5000, payload: []byte(whole)})
 		}, rows: []row{real}},
 		scenario{name: "syn-ack-in-the-middle-server", build: func(w *wire) {
 			w.oneMail()
-			w.before("RCPT", server, segment{flags: tcpSYN | tcpACK, seq: 5000, ack: 77})
+			w.before("RCPT", server, segment{flags: SYN | ACK, seq: 5000, ack: 77})
 		}, rows: []row{real}},
 	)
 }

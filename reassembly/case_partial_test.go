@@ -34,8 +34,8 @@ func partialCases() []scenario {
 		{name: "client-alone", build: without(server, ""), rows: []row{sent(1, "1"), sent(2, "2")}},
 		{name: "client-alone-decoys-of-the-end", build: func(w *wire) { // in front of what was sent: nobody can say that it was not received
 			without(server, "")(w)
-			w.before("RCPT TO:<b2", client, segment{flags: tcpACK | tcpFIN, seq: ^uint32(9)})
-			w.before("RCPT TO:<b2", client, segment{flags: tcpRST, seq: ^uint32(4)})
+			w.before("RCPT TO:<b2", client, segment{flags: ACK | FIN, seq: ^uint32(9)})
+			w.before("RCPT TO:<b2", client, segment{flags: RST, seq: ^uint32(4)})
 		}, rows: []row{sent(1, "1"), sent(2, "2")}},
 		{name: "server-missing-from-the-second-mail", build: without(server, "MAIL FROM:<a2"), rows: []row{
 			accepted(1, "1"), but(sent(2, "2").with("flags", []string{"gap"}), "lost_bytes")}},

@@ -236,7 +236,7 @@ func replyCases() (out []scenario) {
 			}
 			var sent []timed
 			for off := 0; off < len(replies); off += 32 << 10 {
-				p := timed{side: server, s: segment{src: w.server, dst: w.client, flags: tcpACK, seq: seq + uint32(off), ack: ack, payload: []byte(replies[off:min(off+32<<10, len(replies))])}}
+				p := timed{side: server, s: segment{src: w.server, dst: w.client, flags: ACK, seq: seq + uint32(off), ack: ack, payload: []byte(replies[off:min(off+32<<10, len(replies))])}}
 				sent = append(sent, p)
 			}
 			fake := sent[0]

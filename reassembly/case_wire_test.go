@@ -68,14 +68,14 @@ func (r row) of(six bool) row {
 func gap(bytes int) []any { return []any{"lost_bytes", bytes, "flags", []string{"gap"}} }
 
 func (w *wire) shake() {
-	w.add(client, segment{flags: tcpSYN, seq: w.isn[client]})
-	w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
+	w.add(client, segment{flags: SYN, seq: w.isn[client]})
+	w.add(server, segment{flags: SYN | ACK, seq: w.isn[server], ack: w.isn[client] + 1})
 	w.ack(client)
 }
 
 // ack adds a bare acknowledgment of all that the other side sent.
 func (w *wire) ack(side int) {
-	w.add(side, segment{flags: tcpACK, seq: w.isn[side] + 1 + w.sent[side], ack: w.isn[1-side] + 1 + w.sent[1-side]})
+	w.add(side, segment{flags: ACK, seq: w.isn[side] + 1 + w.sent[side], ack: w.isn[1-side] + 1 + w.sent[1-side]})
 }
 
 func (w *wire) close() {

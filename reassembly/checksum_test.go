@@ -41,8 +41,8 @@ func TestChecksum_EveryFlippedBitIsSeen(t *testing.T) {
 			}
 			f := append([]byte(nil), w.data...)
 			f[at] ^= 1 << (bit % 8)
-			if v, p := decodeOnce(101, f, len(f)); v != tcpPort || !p.checksumBad || p.checksumOffload {
-				t.Fatalf("bit %d: %v, bad %v, offload %v", bit, v, p.checksumBad, p.checksumOffload)
+			if v, p := decodeOnce(101, f, len(f)); v != TCPPort || !p.ChecksumBad || p.ChecksumOffload {
+				t.Fatalf("bit %d: %v, bad %v, offload %v", bit, v, p.ChecksumBad, p.ChecksumOffload)
 			}
 		}
 	}
@@ -72,12 +72,12 @@ func TestChecksum_OffloadIsToldFromDamage(t *testing.T) {
 			f := append([]byte(nil), base...)
 			c.edit(f)
 			v, p := decodeOnce(101, f, len(f))
-			if v != tcpPort || p.checksumBad != c.bad || p.checksumOffload != c.offload {
-				t.Errorf("%v: bad %v, offload %v", v, p.checksumBad, p.checksumOffload)
+			if v != TCPPort || p.ChecksumBad != c.bad || p.ChecksumOffload != c.offload {
+				t.Errorf("%v: bad %v, offload %v", v, p.ChecksumBad, p.ChecksumOffload)
 			}
 			d := newDecoder(nil)
-			d.ignoreChecksums = true
-			if d.decode(testEpoch, 101, f, len(f), &p); p.checksumBad || p.checksumOffload {
+			d.IgnoreChecksums = true
+			if d.Decode(testEpoch, 101, f, len(f), &p); p.ChecksumBad || p.ChecksumOffload {
 				t.Error("checksums were not ignored")
 			}
 		})

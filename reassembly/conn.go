@@ -3,7 +3,6 @@ package reassembly
 import (
 	"container/list"
 	"net/netip"
-	"slices"
 	"time"
 
 	"tap25/reassembly/smtp"
@@ -49,9 +48,9 @@ func (c *conn) direction(srcFirst bool) smtp.Direction {
 }
 
 // segment takes one TCP segment.
-func (a *Assembler) segment(t time.Time, p *packet) {
-	a.stats.PayloadBytes += int64(len(p.payload))
-	if slices.Contains(a.dec.ports, p.dst.Port()) {
+func (a *Assembler) segment(t time.Time, p *Packet) {
+	a.stats.PayloadBytes += int64(len(p.Payload))
+	if a.dec.Watches(p.Dst.Port()) {
 		a.stats.ToServers++
 	} else {
 		a.stats.FromServers++
@@ -62,7 +61,7 @@ func (a *Assembler) segment(t time.Time, p *packet) {
 		c = nil
 	}
 	if a.wrongChecksum(p, c, srcFirst) {
-		a.stats.IgnoredBytes += int64(len(p.payload))
+		a.stats.IgnoredBytes += int64(len(p.Payload))
 		return
 	}
 	a.accept(t, p, c, k, srcFirst)
@@ -70,7 +69,7 @@ func (a *Assembler) segment(t time.Time, p *packet) {
 
 // accept takes a segment that is counted and sound, and those of a new connection that it bears out; c is the connection
 // that lookup found.
-func (a *Assembler) accept(t time.Time, p *packet, c *conn, k tuple, srcFirst bool) {
+func (a *Assembler) accept(t time.Time, p *Packet, c *conn, k tuple, srcFirst bool) {
 	if c = a.read(t, p, c, k, srcFirst); c == nil {
 		return
 	}
@@ -89,22 +88,22 @@ func (a *Assembler) accept(t time.Time, p *packet, c *conn, k tuple, srcFirst bo
 }
 
 // read takes a segment and returns its connection, nil where it has none yet.
-func (a *Assembler) read(t time.Time, p *packet, c *conn, k tuple, srcFirst bool) *conn {
-	if p.flags&tcpSYN != 0 {
-		if c = a.syn(t, c, k, srcFirst, p); c == nil && (len(p.payload) == 0 || a.conns[k] != nil) {
-			a.stats.IgnoredBytes += int64(len(p.payload))
+func (a *Assembler) read(t time.Time, p *Packet, c *conn, k tuple, srcFirst bool) *conn {
+	if p.Flags&SYN != 0 {
+		if c = a.syn(t, c, k, srcFirst, p); c == nil && (len(p.Payload) == 0 || a.conns[k] != nil) {
+			a.stats.IgnoredBytes += int64(len(p.Payload))
 			return nil
 		}
-		p.seq++ // the SYN counts one; what comes with it stands behind it (TCP Fast Open)
+		p.Seq++ // the SYN counts one; what comes with it stands behind it (TCP Fast Open)
 	}
 	if c != nil && c.rival && a.succeeds(c, k, srcFirst, p) {
 		a.remove(c, c.over())
 		c = nil
 	}
 	if c == nil {
-		if len(p.payload) == 0 || p.flags&tcpRST != 0 {
+		if len(p.Payload) == 0 || p.Flags&RST != 0 {
 			a.shaken(t, k, srcFirst, p)
-			a.stats.IgnoredBytes += int64(len(p.payload))
+			a.stats.IgnoredBytes += int64(len(p.Payload))
 			return nil
 		}
 		c = a.open(t, k, srcFirst, p)
@@ -118,31 +117,31 @@ func (a *Assembler) read(t time.Time, p *packet, c *conn, k tuple, srcFirst bool
 
 // lookup finds the connection of a segment, nil if there is none, and which end has sent it. Segments come in bursts: that
 // of the segment before is tried first.
-func (a *Assembler) lookup(p *packet) (c *conn, k tuple, srcFirst bool) {
+func (a *Assembler) lookup(p *Packet) (c *conn, k tuple, srcFirst bool) {
 	if c = a.latest; c != nil {
 		switch {
-		case p.src == a.ends[0] && p.dst == a.ends[1]:
+		case p.Src == a.ends[0] && p.Dst == a.ends[1]:
 			return c, c.key, a.first
-		case p.src == a.ends[1] && p.dst == a.ends[0]:
+		case p.Src == a.ends[1] && p.Dst == a.ends[0]:
 			return c, c.key, !a.first
 		}
 	}
 	k, srcFirst = tupleOf(p)
 	if c = a.conns[k]; c != nil {
-		a.latest, a.ends, a.first = c, [2]netip.AddrPort{p.src, p.dst}, srcFirst
+		a.latest, a.ends, a.first = c, [2]netip.AddrPort{p.Src, p.Dst}, srcFirst
 	}
 	return c, k, srcFirst
 }
 
 // take reads a segment, and says whether it belongs to the connection for all that is known.
-func (c *conn) take(t time.Time, dir smtp.Direction, p *packet) bool {
+func (c *conn) take(t time.Time, dir smtp.Direction, p *Packet) bool {
 	h, o := &c.half[dir], &c.half[1-dir]
 	if !h.known {
-		h.base, h.known = p.seq, true
+		h.base, h.known = p.Seq, true
 	}
-	off := h.offset(p.seq)
-	if p.flags&tcpRST != 0 {
-		c.a.stats.IgnoredBytes += int64(len(p.payload)) // RFC 9293 section 3.5.3: it says why, to nobody
+	off := h.offset(p.Seq)
+	if p.Flags&RST != 0 {
+		c.a.stats.IgnoredBytes += int64(len(p.Payload)) // RFC 9293 section 3.5.3: it says why, to nobody
 		c.reset(t, dir, off, p)
 		return true
 	}
@@ -170,27 +169,27 @@ func (c *conn) take(t time.Time, dir smtp.Direction, p *packet) bool {
 }
 
 // accept reads a segment that belongs to the connection.
-func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *packet) {
+func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *Packet) {
 	h, o := &c.half[dir], &c.half[1-dir]
 	h.heard = true
 	c.dialogue.Seen(dir)
-	h.disavow(off, len(p.payload))
+	h.disavow(off, len(p.Payload))
 	var acked int64
-	if p.flags&tcpACK != 0 {
-		c.goesOn(1-dir, p.ack)
-		if acked = o.acknowledge(t, p.ack); p.flags&tcpSYN == 0 { // whose window is not scaled
-			o.offer(acked, p.window, h.shift)
+	if p.Flags&ACK != 0 {
+		c.goesOn(1-dir, p.Ack)
+		if acked = o.acknowledge(t, p.Ack); p.Flags&SYN == 0 { // whose window is not scaled
+			o.offer(acked, p.Window, h.shift)
 		}
 		c.settleAside(1 - dir)
 	}
-	data := p.payload
-	if p.conflict || p.flags&tcpURG != 0 && p.urgent > 0 && len(data) > 0 {
+	data := p.Payload
+	if p.Conflict || p.Flags&URG != 0 && p.Urgent > 0 && len(data) > 0 {
 		c.conflict(dir) // of urgent data, a server reads the octet in line, or apart, or not at all
 	}
 	if end := h.end(); end >= 0 && off+int64(len(data)) > end {
 		keep := min(max(end-off, 0), int64(len(data)))
 		rest := *p
-		rest.payload, rest.seq = data[keep:], p.seq+uint32(keep)
+		rest.Payload, rest.Seq = data[keep:], p.Seq+uint32(keep)
 		c.setAside(t, dir, off+keep, &rest)
 		data = data[:keep]
 	}
@@ -200,8 +199,8 @@ func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *packet) {
 			c.feed(t)
 		}
 	}
-	if p.flags&tcpFIN != 0 {
-		if fin := off + int64(len(p.payload)+p.missing); h.fin < 0 && fin >= h.next || (h.fin < 0 || fin < h.fin) && fin >= h.acked && o.heard && h.held.len() == 0 {
+	if p.Flags&FIN != 0 {
+		if fin := off + int64(len(p.Payload)+p.Missing); h.fin < 0 && fin >= h.next || (h.fin < 0 || fin < h.fin) && fin >= h.acked && o.heard && h.held.len() == 0 {
 			h.fin = fin
 			c.dropBehind(dir, fin)
 		}

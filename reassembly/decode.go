@@ -2,6 +2,7 @@ package reassembly
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -15,17 +16,17 @@ const (
 	// snaplen: tcpdump's largest snaplen, above any frame of an offloading host.
 	maxCut = 1 << 18
 
-	// smtpPort is the port watched where none is given.
-	smtpPort = 25
+	// DefaultPort is the port watched where none is given.
+	DefaultPort = 25
 )
 
-// decoder turns frames into TCP segments of the ports in its set. It owns the
+// Decoder turns frames into TCP segments of the ports in its set. It owns the
 // defragmenter, so that a datagram in pieces and a tunnel in fragments need
 // nothing from its caller. Not for concurrent use.
-type decoder struct {
-	// ignoreChecksums leaves packet.checksumBad false and takes fragments with
+type Decoder struct {
+	// IgnoreChecksums leaves Packet.ChecksumBad false and takes fragments with
 	// a wrong header checksum.
-	ignoreChecksums bool
+	IgnoreChecksums bool
 
 	ports  []uint16 // few: a scan beats a map
 	frags  *defragmenter
@@ -33,18 +34,17 @@ type decoder struct {
 }
 
 // newDecoder makes a decoder for the TCP ports given; nil means 25.
-func newDecoder(ports []uint16) *decoder {
-	if ports == nil {
-		ports = []uint16{smtpPort}
-	}
-	return &decoder{ports: ports, frags: newDefragmenter(maxDatagrams, maxFragPages)}
+func newDecoder(ports []uint16) *Decoder {
+	d := &Decoder{frags: newDefragmenter(maxDatagrams, maxFragPages)}
+	d.SetPorts(ports)
+	return d
 }
 
-// decode reads one frame, received at t, of wireLen octets on the wire, and
-// counts its verdict. p is filled in where that is tcpPort. link is a LINKTYPE_
+// Decode reads one frame, received at t, of wireLen octets on the wire, and
+// counts its verdict. p is filled in where that is TCPPort. link is a LINKTYPE_
 // number of tcpdump.org's registry, as in capture.Frame: gopacket's LinkType has
 // 8 bits and cannot hold 276, Linux cooked v2.
-func (d *decoder) decode(t time.Time, link uint16, data []byte, wireLen int, p *packet) verdict {
+func (d *Decoder) Decode(t time.Time, link uint16, data []byte, wireLen int, p *Packet) Verdict {
 	w := walk{data: data, cut: min(max(wireLen-len(data), 0), maxCut)}
 	v := w.link(link)
 	if v == goOn {
@@ -54,11 +54,25 @@ func (d *decoder) decode(t time.Time, link uint16, data []byte, wireLen int, p *
 	return v
 }
 
-// advance lets fragments time out where no frame came.
-func (d *decoder) advance(t time.Time) { d.frags.expire(t.UnixNano()) }
+// SetPorts changes the TCP ports; nil means 25.
+func (d *Decoder) SetPorts(ports []uint16) {
+	if ports == nil {
+		ports = []uint16{DefaultPort}
+	}
+	d.ports = ports
+}
 
-// stats gives the counters so far.
-func (d *decoder) stats() (FrameCounts, FragmentStats) { return d.counts, d.frags.stats }
+// Watches reports whether a port is in the set.
+func (d *Decoder) Watches(port uint16) bool { return slices.Contains(d.ports, port) }
+
+// Advance lets fragments time out where no frame came.
+func (d *Decoder) Advance(t time.Time) { d.frags.expire(t.UnixNano()) }
+
+// Stats gives the counters so far.
+func (d *Decoder) Stats() (FrameCounts, FragmentStats) { return d.counts, d.frags.stats }
+
+// Steps is the decoder's part of [reassembly.Stats].Steps.
+func (d *Decoder) Steps() int64 { return d.frags.steps }
 
 // goOn is no verdict yet: walk.next stands at the front of walk.data.
 const goOn = verdictCount
@@ -124,7 +138,7 @@ func (w *walk) bound(n int) bool {
 }
 
 // walk takes one header after the other until there is a verdict.
-func (d *decoder) walk(w *walk, t time.Time, p *packet) verdict {
+func (d *Decoder) walk(w *walk, t time.Time, p *Packet) Verdict {
 	for range maxHeaders {
 		v := goOn
 		switch w.next {
@@ -149,11 +163,11 @@ func (d *decoder) walk(w *walk, t time.Time, p *packet) verdict {
 			return v
 		}
 	}
-	return tooDeep
+	return TooDeep
 }
 
 // rare is the rest of walk's switch.
-func (w *walk) rare() verdict {
+func (w *walk) rare() Verdict {
 	switch w.next {
 	case headerLLC:
 		return w.llc()
@@ -182,7 +196,7 @@ func (w *walk) rare() verdict {
 	case headerEtherIP:
 		return w.etherIP()
 	}
-	return notIP
+	return NotIP
 }
 
 // address makes an Addr of 4 or 16 octets.

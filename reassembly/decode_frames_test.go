@@ -18,8 +18,8 @@ type encapsulation struct {
 // encapsulations is a frame of each kind that the decoder opens, all with the
 // same segment.
 func encapsulations(t testing.TB, payload []byte) []encapsulation {
-	v4 := segment{seq: 7, ack: 9, flags: tcpACK | tcpPSH, window: 512, payload: payload, ttl: 61}.ip(t)
-	v6 := segment{src: testClient6, dst: testServer6, seq: 7, ack: 9, flags: tcpACK | tcpPSH, window: 512, payload: payload, ttl: 61}.ip(t)
+	v4 := segment{seq: 7, ack: 9, flags: ACK | PSH, window: 512, payload: payload, ttl: 61}.ip(t)
+	v6 := segment{src: testClient6, dst: testServer6, seq: 7, ack: 9, flags: ACK | PSH, window: 512, payload: payload, ttl: 61}.ip(t)
 	eth := func(name string, w wrapped) encapsulation {
 		return encapsulation{name: name, link: linkEthernetTest, data: w.ethernet(t)}
 	}
@@ -44,7 +44,7 @@ func encapsulations(t testing.TB, payload []byte) []encapsulation {
 	gpe := func(next byte, inner []byte) wrapped {
 		return udp(t, false, 4790, append([]byte{0x0c, 0, 0, next, 0, 0, 1, 0}, inner...))
 	}
-	options := segment{seq: 7, ack: 9, flags: tcpACK | tcpPSH, window: 512, payload: payload, ttl: 61,
+	options := segment{seq: 7, ack: 9, flags: ACK | PSH, window: 512, payload: payload, ttl: 61,
 		options: []layers.TCPOption{{OptionType: layers.TCPOptionKindTimestamps, OptionLength: 10, OptionData: make([]byte, 8)}},
 		ip4opts: []layers.IPv4Option{{OptionType: 7, OptionLength: 7, OptionData: []byte{4, 0, 0, 0, 0}}, {OptionType: 1}}}.ip(t)
 	all := []encapsulation{

@@ -13,32 +13,32 @@ import (
 func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 	v, p := decodeOnce(link, data, len(data)+beyond)
 	again, q := decodeOnce(link, data, len(data)+beyond)
-	if v != again || v >= verdictCount || !bytes.Equal(p.payload, q.payload) || p.src != q.src || p.missing != q.missing {
+	if v != again || v >= verdictCount || !bytes.Equal(p.Payload, q.Payload) || p.Src != q.Src || p.Missing != q.Missing {
 		t.Fatalf("%v, then %v", v, again)
 	}
-	if v == tcpPort {
-		if n := len(p.payload); n > 0 && &p.payload[0] != &data[:cap(data)][cap(data)-cap(p.payload)] || n > len(data) {
+	if v == TCPPort {
+		if n := len(p.Payload); n > 0 && &p.Payload[0] != &data[:cap(data)][cap(data)-cap(p.Payload)] || n > len(data) {
 			t.Fatal("payload is not in the frame")
 		}
-		if p.missing < 0 || p.missing > maxCut {
-			t.Fatalf("%d missing", p.missing)
+		if p.Missing < 0 || p.Missing > maxCut {
+			t.Fatalf("%d missing", p.Missing)
 		}
 	}
 	if beyond > 0 {
 		return
 	}
 	checkPlain(t, link, data, v, &p)
-	switch port := PortVerdict(link, data, nil); {
-	case v == tcpPort && port != Keep, v == fragment && port != Fragment,
-		port == Keep && v != tcpPort && v != truncatedTCP && v != badTCP,
-		port == Drop && (v == tcpPort || v == fragment):
+	switch port := Filter(link, data, nil); {
+	case v == TCPPort && port != FilterKeep, v == Fragment && port != FilterFragment,
+		port == FilterKeep && v != TCPPort && v != TruncatedTCP && v != BadTCP,
+		port == FilterDrop && (v == TCPPort || v == Fragment):
 		t.Fatalf("%v, but port verdict %d", v, port)
 	}
 }
 
 // checkPlain holds the verdict and the segment against a naive reading, where the frame is of the plainest kind: Ethernet
 // with any VLAN tags or raw IP, IP without options, extensions and fragments, TCP. Others it leaves alone.
-func checkPlain(t *testing.T, link uint16, data []byte, v verdict, p *packet) {
+func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 	b, typ := data, uint16(0)
 	switch {
 	case link == linkEthernetTest && len(b) >= 14:
@@ -72,7 +72,7 @@ func checkPlain(t *testing.T, link uint16, data []byte, v verdict, p *packet) {
 	}
 	ports := [2]uint16{binary.BigEndian.Uint16(tcp), binary.BigEndian.Uint16(tcp[2:])}
 	if ports[0] != 25 && ports[1] != 25 {
-		if v != otherPort {
+		if v != OtherPort {
 			t.Fatalf("%v, but TCP of other ports", v)
 		}
 		return
@@ -81,25 +81,25 @@ func checkPlain(t *testing.T, link uint16, data []byte, v verdict, p *packet) {
 	binary.BigEndian.PutUint32(pseudo[:], uint32(len(tcp)))
 	pseudo[7] = 6
 	bad = bad || naiveSum(src, dst, pseudo[:], tcp) != 0xffff
-	want := packet{
-		seq: binary.BigEndian.Uint32(tcp[4:]), ack: binary.BigEndian.Uint32(tcp[8:]), flags: tcp[13] & 63, window: binary.BigEndian.Uint16(tcp[14:]), urgent: binary.BigEndian.Uint16(tcp[18:]),
-		src: netip.AddrPortFrom(address(src), ports[0]), dst: netip.AddrPortFrom(address(dst), ports[1]), ttl: b[8], checksumBad: bad,
+	want := Packet{
+		Seq: binary.BigEndian.Uint32(tcp[4:]), Ack: binary.BigEndian.Uint32(tcp[8:]), Flags: tcp[13] & 63, Window: binary.BigEndian.Uint16(tcp[14:]), Urgent: binary.BigEndian.Uint16(tcp[18:]),
+		Src: netip.AddrPortFrom(address(src), ports[0]), Dst: netip.AddrPortFrom(address(dst), ports[1]), TTL: b[8], ChecksumBad: bad,
 	}
 	if len(src) == 16 {
-		want.ttl = b[7]
+		want.TTL = b[7]
 	}
-	if want.flags&tcpSYN != 0 {
-		want.scaling = naiveScaling(tcp[20 : int(tcp[12]>>4)*4])
+	if want.Flags&SYN != 0 {
+		want.WindowScale = naiveScaling(tcp[20 : int(tcp[12]>>4)*4])
 	}
 	got := *p
-	got.payload, got.checksumOffload = nil, false // said by other tests
-	if v != tcpPort || !reflect.DeepEqual(got, want) || !bytes.Equal(p.payload, tcp[int(tcp[12]>>4)*4:]) {
+	got.Payload, got.ChecksumOffload = nil, false // said by other tests
+	if v != TCPPort || !reflect.DeepEqual(got, want) || !bytes.Equal(p.Payload, tcp[int(tcp[12]>>4)*4:]) {
 		t.Fatalf("%v, %+v; want %+v", v, got, want)
 	}
 }
 
 // naiveScaling looks for the window scale of RFC 7323 section 2.2.
-func naiveScaling(options []byte) synOptions {
+func naiveScaling(options []byte) uint8 {
 	for i := 0; i < len(options) && options[i] != 0; {
 		switch {
 		case options[i] == 1:
@@ -107,7 +107,7 @@ func naiveScaling(options []byte) synOptions {
 		case i+1 >= len(options) || options[i+1] < 2:
 			return 0
 		case options[i] == 3 && options[i+1] == 3 && i+2 < len(options):
-			return 2 + synOptions(min(options[i+2], 14))
+			return 1 + min(options[i+2], 14)
 		default:
 			i += int(options[i+1])
 		}

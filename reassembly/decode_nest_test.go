@@ -58,17 +58,17 @@ func TestDecode_AnyNestingUpToTheDepth(t *testing.T) {
 			w, headers, names = k.wrap(t, w), headers+k.headers, append(names, k.name)
 		}
 		f := w.ethernet(t)
-		want := tcpPort
+		want := TCPPort
 		if headers > maxHeaders {
-			want = tooDeep
+			want = TooDeep
 		}
 		v, p := decodeOnce(linkEthernetTest, f, len(f))
-		if v != want || v == tcpPort && (!bytes.Equal(p.payload, payload) || p.seq != 7 || p.ttl != 9 || p.checksumBad) {
-			rt.Fatalf("%d headers, %s: %v, %d octets of payload", headers, strings.Join(names, " in "), v, len(p.payload))
+		if v != want || v == TCPPort && (!bytes.Equal(p.Payload, payload) || p.Seq != 7 || p.TTL != 9 || p.ChecksumBad) {
+			rt.Fatalf("%d headers, %s: %v, %d octets of payload", headers, strings.Join(names, " in "), v, len(p.Payload))
 		}
 		cut := rapid.IntRange(0, len(f)-1).Draw(rt, "cut")
 		checkFrame(t, linkEthernetTest, f[:cut:cut], 0)
-		if v, _ := decodeOnce(linkEthernetTest, f[:cut:cut], cut); v == tcpPort {
+		if v, _ := decodeOnce(linkEthernetTest, f[:cut:cut], cut); v == TCPPort {
 			rt.Fatalf("%s: %d of %d octets taken for whole", strings.Join(names, " in "), cut, len(f))
 		}
 	})

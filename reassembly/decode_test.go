@@ -11,9 +11,9 @@ import (
 	"github.com/google/gopacket/layers"
 )
 
-func decodeOnce(link uint16, data []byte, wireLen int) (verdict, packet) {
-	var p packet
-	v := newDecoder(nil).decode(testEpoch, link, data, wireLen, &p)
+func decodeOnce(link uint16, data []byte, wireLen int) (Verdict, Packet) {
+	var p Packet
+	v := newDecoder(nil).Decode(testEpoch, link, data, wireLen, &p)
 	return v, p
 }
 
@@ -26,19 +26,19 @@ func TestDecode_EveryEncapsulationGivesTheSegment(t *testing.T) {
 			if e.v6 {
 				src, dst = netip.MustParseAddrPort(testClient6), netip.MustParseAddrPort(testServer6)
 			}
-			if v != tcpPort {
+			if v != TCPPort {
 				t.Fatalf("verdict %v", v)
 			}
-			if p.src != src || p.dst != dst || p.seq != 7 || p.ack != 9 || p.flags != tcpACK|tcpPSH || p.window != 512 || p.ttl != 61 {
+			if p.Src != src || p.Dst != dst || p.Seq != 7 || p.Ack != 9 || p.Flags != ACK|PSH || p.Window != 512 || p.TTL != 61 {
 				t.Errorf("header fields %+v", p)
 			}
-			if !bytes.Equal(p.payload, payload) || p.missing != 0 || p.checksumBad || p.checksumOffload || p.conflict {
-				t.Errorf("payload %q missing %d bad %v", p.payload, p.missing, p.checksumBad)
+			if !bytes.Equal(p.Payload, payload) || p.Missing != 0 || p.ChecksumBad || p.ChecksumOffload || p.Conflict {
+				t.Errorf("payload %q missing %d bad %v", p.Payload, p.Missing, p.ChecksumBad)
 			}
-			if got := PortVerdict(e.link, e.data, nil); got != Keep {
+			if got := Filter(e.link, e.data, nil); got != FilterKeep {
 				t.Errorf("port verdict %d", got)
 			}
-			if got := PortVerdict(e.link, e.data, []uint16{80, 443}); got != Drop {
+			if got := Filter(e.link, e.data, []uint16{80, 443}); got != FilterDrop {
 				t.Errorf("port verdict for other ports %d", got)
 			}
 		})
@@ -54,18 +54,18 @@ func TestDecode_EveryHeaderCutAtEveryByte(t *testing.T) {
 				v, p := decodeOnce(e.link, e.data[:n:n], len(e.data))
 				switch {
 				case n >= start:
-					if v != tcpPort || len(p.payload) != n-start || p.missing != len(e.data)-n || p.checksumBad {
-						t.Fatalf("%d octets captured: %v, %d octets, %d missing, bad %v", n, v, len(p.payload), p.missing, p.checksumBad)
+					if v != TCPPort || len(p.Payload) != n-start || p.Missing != len(e.data)-n || p.ChecksumBad {
+						t.Fatalf("%d octets captured: %v, %d octets, %d missing, bad %v", n, v, len(p.Payload), p.Missing, p.ChecksumBad)
 					}
-				case v == tcpPort: // options were cut, no payload there
-					if len(p.payload) != 0 || p.missing != len(payload) {
-						t.Fatalf("%d octets captured: payload %d missing %d", n, len(p.payload), p.missing)
+				case v == TCPPort: // options were cut, no payload there
+					if len(p.Payload) != 0 || p.Missing != len(payload) {
+						t.Fatalf("%d octets captured: payload %d missing %d", n, len(p.Payload), p.Missing)
 					}
-				case v.String()[:min(9, len(v.String()))] != "truncated" && v != notIP && v != notTCP:
+				case v.String()[:min(9, len(v.String()))] != "truncated" && v != NotIP && v != NotTCP:
 					t.Fatalf("%d octets captured: %v", n, v)
 				}
 				// The same without a snaplen to blame: never a whole segment, for IP's length contradicts it.
-				if v, _ := decodeOnce(e.link, e.data[:n:n], n); v == tcpPort {
+				if v, _ := decodeOnce(e.link, e.data[:n:n], n); v == TCPPort {
 					t.Fatalf("frame of %d octets taken for whole", n)
 				}
 			}
@@ -77,16 +77,16 @@ func TestDecode_PortSet(t *testing.T) {
 	for _, c := range []struct {
 		src, dst string
 		ports    []uint16
-		want     verdict
+		want     Verdict
 	}{
-		{"192.0.2.1:1024", "192.0.2.2:25", nil, tcpPort}, {"192.0.2.1:25", "192.0.2.2:1024", nil, tcpPort},
-		{"192.0.2.1:80", "192.0.2.2:1024", nil, otherPort}, {"192.0.2.1:1024", "192.0.2.2:587", []uint16{25, 587}, tcpPort},
-		{"192.0.2.1:1024", "192.0.2.2:25", []uint16{2525}, otherPort}, {"192.0.2.1:6400", "192.0.2.2:6400", nil, otherPort},
-		{"192.0.2.1:1024", "192.0.2.2:25", []uint16{}, otherPort},
+		{"192.0.2.1:1024", "192.0.2.2:25", nil, TCPPort}, {"192.0.2.1:25", "192.0.2.2:1024", nil, TCPPort},
+		{"192.0.2.1:80", "192.0.2.2:1024", nil, OtherPort}, {"192.0.2.1:1024", "192.0.2.2:587", []uint16{25, 587}, TCPPort},
+		{"192.0.2.1:1024", "192.0.2.2:25", []uint16{2525}, OtherPort}, {"192.0.2.1:6400", "192.0.2.2:6400", nil, OtherPort},
+		{"192.0.2.1:1024", "192.0.2.2:25", []uint16{}, OtherPort},
 	} {
-		var p packet
+		var p Packet
 		f := segment{src: c.src, dst: c.dst}.ip(t).ethernet(t)
-		if v := newDecoder(c.ports).decode(testEpoch, 1, f, len(f), &p); v != c.want {
+		if v := newDecoder(c.ports).Decode(testEpoch, 1, f, len(f), &p); v != c.want {
 			t.Errorf("%s to %s with %v: %v, want %v", c.src, c.dst, c.ports, v, c.want)
 		}
 	}
@@ -103,35 +103,35 @@ func TestDecode_VerdictOfWhatIsNoSegment(t *testing.T) {
 	for name, c := range map[string]struct {
 		link uint16
 		data []byte
-		want verdict
+		want Verdict
 	}{
-		"unknown link type":             {147, v4.ethernet(t), unknownLink},
-		"nothing":                       {1, nil, truncatedLink},
-		"ARP":                           {1, wrapped{0x0806, make([]byte, 28)}.ethernet(t), notIP},
-		"802.3 without SNAP":            {1, wrapped{4, []byte{0x42, 0x42, 3, 0}}.ethernet(t), notIP},
-		"802.3 longer than the frame":   {1, wrapped{1400, []byte{0xaa, 0xaa, 3}}.ethernet(t), badLink},
-		"UDP":                           {1, udp(t, false, 53, make([]byte, 20)).ethernet(t), notTCP},
-		"VXLAN port without identifier": {1, udp(t, false, 4789, make([]byte, 80)).ethernet(t), notTCP},
-		"Geneve of another version":     {1, udp(t, false, 6081, append([]byte{0x40}, make([]byte, 80)...)).ethernet(t), badTunnel},
-		"ESP":                           {1, over(t, true, 50, make([]byte, 80)).ethernet(t), notTCP},
-		"no next header":                {1, over(t, true, 59, nil).ethernet(t), notTCP},
-		"PPTP":                          {1, over(t, false, 47, append([]byte{0x30, 1, 0x88, 0x0b}, make([]byte, 40)...)).ethernet(t), notTCP},
-		"hop-by-hop in IPv4":            {1, over(t, false, 0, make([]byte, 40)).ethernet(t), notTCP},
-		"PPPoE discovery":               {1, wrapped{0x8863, make([]byte, 40)}.ethernet(t), notIP},
-		"PPPoE of another version":      {1, edit(v4.pppoe(t), 0, 0x21).ethernet(t), badPPP},
-		"PPPoE longer than the frame":   {1, edit(v4.pppoe(t), 4, 9, 9).ethernet(t), badPPP},
-		"version 5":                     {1, edit(v4, 0, 0x55).ethernet(t), badIPv4},
-		"header of 16 octets":           {1, edit(v4, 0, 0x44).ethernet(t), badIPv4},
-		"total length below the header": {1, edit(v4, 2, 0, 19).ethernet(t), badIPv4},
-		"total length above the frame":  {1, edit(v4, 2, 1, 0).ethernet(t), badIPv4},
-		"payload length above":          {1, edit(v6, 4, 1, 0).ethernet(t), badIPv6},
-		"IPv6 of version 4":             {1, edit(v6, 0, 0x40).ethernet(t), badIPv6},
-		"extension header too long":     {1, insertHeader(v6, 60, []byte{0, 200, 0, 0, 0, 0, 0, 0}).ethernet(t), badIPv6},
-		"data offset of 16":             {1, edit(v4, 32, 0x40).ethernet(t), badTCP},
-		"data offset beyond the packet": {1, edit(v4, 32, 0xf0).ethernet(t), badTCP},
-		"MPLS associated channel":       {1, wrapped{0x0800, []byte{0x10, 0, 0, 7, 1, 2, 3}}.mpls(t, 13, 1).ethernet(t), notIP},
-		"raw IP of version 7":           {101, []byte{0x70, 0, 0}, notIP},
-		"loopback of another family":    {0, []byte{7, 0, 0, 0, 0x45}, notIP},
+		"unknown link type":             {147, v4.ethernet(t), UnknownLink},
+		"nothing":                       {1, nil, TruncatedLink},
+		"ARP":                           {1, wrapped{0x0806, make([]byte, 28)}.ethernet(t), NotIP},
+		"802.3 without SNAP":            {1, wrapped{4, []byte{0x42, 0x42, 3, 0}}.ethernet(t), NotIP},
+		"802.3 longer than the frame":   {1, wrapped{1400, []byte{0xaa, 0xaa, 3}}.ethernet(t), BadLink},
+		"UDP":                           {1, udp(t, false, 53, make([]byte, 20)).ethernet(t), NotTCP},
+		"VXLAN port without identifier": {1, udp(t, false, 4789, make([]byte, 80)).ethernet(t), NotTCP},
+		"Geneve of another version":     {1, udp(t, false, 6081, append([]byte{0x40}, make([]byte, 80)...)).ethernet(t), BadTunnel},
+		"ESP":                           {1, over(t, true, 50, make([]byte, 80)).ethernet(t), NotTCP},
+		"no next header":                {1, over(t, true, 59, nil).ethernet(t), NotTCP},
+		"PPTP":                          {1, over(t, false, 47, append([]byte{0x30, 1, 0x88, 0x0b}, make([]byte, 40)...)).ethernet(t), NotTCP},
+		"hop-by-hop in IPv4":            {1, over(t, false, 0, make([]byte, 40)).ethernet(t), NotTCP},
+		"PPPoE discovery":               {1, wrapped{0x8863, make([]byte, 40)}.ethernet(t), NotIP},
+		"PPPoE of another version":      {1, edit(v4.pppoe(t), 0, 0x21).ethernet(t), BadPPP},
+		"PPPoE longer than the frame":   {1, edit(v4.pppoe(t), 4, 9, 9).ethernet(t), BadPPP},
+		"version 5":                     {1, edit(v4, 0, 0x55).ethernet(t), BadIPv4},
+		"header of 16 octets":           {1, edit(v4, 0, 0x44).ethernet(t), BadIPv4},
+		"total length below the header": {1, edit(v4, 2, 0, 19).ethernet(t), BadIPv4},
+		"total length above the frame":  {1, edit(v4, 2, 1, 0).ethernet(t), BadIPv4},
+		"payload length above":          {1, edit(v6, 4, 1, 0).ethernet(t), BadIPv6},
+		"IPv6 of version 4":             {1, edit(v6, 0, 0x40).ethernet(t), BadIPv6},
+		"extension header too long":     {1, insertHeader(v6, 60, []byte{0, 200, 0, 0, 0, 0, 0, 0}).ethernet(t), BadIPv6},
+		"data offset of 16":             {1, edit(v4, 32, 0x40).ethernet(t), BadTCP},
+		"data offset beyond the packet": {1, edit(v4, 32, 0xf0).ethernet(t), BadTCP},
+		"MPLS associated channel":       {1, wrapped{0x0800, []byte{0x10, 0, 0, 7, 1, 2, 3}}.mpls(t, 13, 1).ethernet(t), NotIP},
+		"raw IP of version 7":           {101, []byte{0x70, 0, 0}, NotIP},
+		"loopback of another family":    {0, []byte{7, 0, 0, 0, 0x45}, NotIP},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if v, _ := decodeOnce(c.link, c.data, len(c.data)); v != c.want {
@@ -144,9 +144,9 @@ func TestDecode_VerdictOfWhatIsNoSegment(t *testing.T) {
 func TestDecode_DepthIsBounded(t *testing.T) {
 	w := segment{}.ip(t)
 	for n := 3; n <= 2*maxHeaders; n++ { // Ethernet, IP and TCP make three
-		want := tcpPort
+		want := TCPPort
 		if n > maxHeaders {
-			want = tooDeep
+			want = TooDeep
 		}
 		if v, _ := decodeOnce(1, w.ethernet(t), 1<<16); v != want {
 			t.Fatalf("%d headers: %v, want %v", n, v, want)
@@ -158,8 +158,8 @@ func TestDecode_DepthIsBounded(t *testing.T) {
 func TestDecode_EthernetPaddingIsNoPayload(t *testing.T) {
 	for _, w := range []wrapped{segment{payload: []byte("ab")}.ip(t), segment{src: testClient6, dst: testServer6, payload: []byte("ab")}.ip(t)} {
 		f := append(w.ethernet(t), "padding and trailer"...)
-		if v, p := decodeOnce(1, f, len(f)); v != tcpPort || string(p.payload) != "ab" || p.missing != 0 || p.checksumBad {
-			t.Errorf("%v payload %q missing %d bad %v", v, p.payload, p.missing, p.checksumBad)
+		if v, p := decodeOnce(1, f, len(f)); v != TCPPort || string(p.Payload) != "ab" || p.Missing != 0 || p.ChecksumBad {
+			t.Errorf("%v payload %q missing %d bad %v", v, p.Payload, p.Missing, p.ChecksumBad)
 		}
 	}
 }
@@ -169,14 +169,14 @@ func TestDecode_LengthZeroMeansTheRestOfTheFrame(t *testing.T) {
 	w := segment{payload: payload[:1000]}.ip(t)
 	binary.BigEndian.PutUint16(w.data[2:], 0)
 	w.data = append(w.data, payload[1000:]...)
-	if v, p := decodeOnce(1, w.ethernet(t), len(w.data)+14); v != tcpPort || !bytes.Equal(p.payload, payload) {
-		t.Errorf("IPv4: %v, %d octets", v, len(p.payload))
+	if v, p := decodeOnce(1, w.ethernet(t), len(w.data)+14); v != TCPPort || !bytes.Equal(p.Payload, payload) {
+		t.Errorf("IPv4: %v, %d octets", v, len(p.Payload))
 	}
 	w = segment{src: testClient6, dst: testServer6, payload: payload[:1000]}.ip(t)
 	binary.BigEndian.PutUint16(w.data[4:], 0)
 	w.data = append(w.data, payload[1000:]...)
-	if v, p := decodeOnce(1, w.ethernet(t), len(w.data)+14); v != tcpPort || !bytes.Equal(p.payload, payload) {
-		t.Errorf("IPv6: %v, %d octets", v, len(p.payload))
+	if v, p := decodeOnce(1, w.ethernet(t), len(w.data)+14); v != TCPPort || !bytes.Equal(p.Payload, payload) {
+		t.Errorf("IPv6: %v, %d octets", v, len(p.Payload))
 	}
 }
 
@@ -184,8 +184,8 @@ func TestDecode_ERSPANTruncatedBySwitchCountsAsMissing(t *testing.T) {
 	inner := segment{payload: make([]byte, 500)}.ip(t).ethernet(t)
 	w := wrapped{0x88be, append([]byte{0x10, 1, 0x04, 5, 0, 0, 0, 1}, inner[:200]...)}.gre(t, layers.GRE{SeqPresent: true})
 	f := w.ethernet(t)
-	if v, p := decodeOnce(1, f, len(f)); v != tcpPort || p.missing != len(inner)-200 || p.checksumBad {
-		t.Errorf("%v, missing %d", v, p.missing)
+	if v, p := decodeOnce(1, f, len(f)); v != TCPPort || p.Missing != len(inner)-200 || p.ChecksumBad {
+		t.Errorf("%v, missing %d", v, p.Missing)
 	}
 }
 
@@ -199,8 +199,8 @@ func TestDecode_SourceRoutesGiveTheFinalDestination(t *testing.T) {
 	copy(p[16:], []byte{203, 0, 113, 1}) // the next hop
 	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
 	fixIPv4Sum(p)
-	if v, got := decodeOnce(101, p, len(p)); v != tcpPort || got.dst.String() != testServer || got.checksumBad {
-		t.Errorf("IPv4: %v, checksum bad %v", v, got.checksumBad)
+	if v, got := decodeOnce(101, p, len(p)); v != TCPPort || got.Dst.String() != testServer || got.ChecksumBad {
+		t.Errorf("IPv4: %v, checksum bad %v", v, got.ChecksumBad)
 	}
 	final := netip.MustParseAddrPort(testServer6).Addr().As16()
 	for kind, head := range map[string][]byte{
@@ -209,23 +209,23 @@ func TestDecode_SourceRoutesGiveTheFinalDestination(t *testing.T) {
 	} {
 		w := insertHeader(segment{src: testClient6, dst: testServer6, payload: []byte("x")}.ip(t), 43, head)
 		w.data[24+15]++ // the next hop
-		if v, got := decodeOnce(101, w.data, len(w.data)); v != tcpPort || got.dst.String() != testServer6 || got.checksumBad {
-			t.Errorf("%s: %v, checksum bad %v", kind, v, got.checksumBad)
+		if v, got := decodeOnce(101, w.data, len(w.data)); v != TCPPort || got.Dst.String() != testServer6 || got.ChecksumBad {
+			t.Errorf("%s: %v, checksum bad %v", kind, v, got.ChecksumBad)
 		}
 	}
 }
 
 func TestDecode_CountsEachFrameOnce(t *testing.T) {
 	d := newDecoder(nil)
-	var p packet
+	var p Packet
 	n := 0
 	for _, e := range encapsulations(t, []byte("x")) {
 		for cut := range e.data {
-			d.decode(testEpoch, e.link, e.data[:cut], cut, &p)
+			d.Decode(testEpoch, e.link, e.data[:cut], cut, &p)
 			n++
 		}
 	}
-	counts, _ := d.stats()
+	counts, _ := d.Stats()
 	if counts.Total() != int64(n) {
 		t.Errorf("%d counted, %d decoded", counts.Total(), n)
 	}
@@ -249,11 +249,11 @@ func TestDecode_AgreesWithGopacketOnPlainFrames(t *testing.T) {
 			v, p := decodeOnce(1, f, len(f))
 			oracle := gopacket.NewPacket(f, layers.LayerTypeEthernet, gopacket.Default)
 			tcp := oracle.Layer(layers.LayerTypeTCP).(*layers.TCP)
-			if v != tcpPort || p.seq != tcp.Seq || p.ack != tcp.Ack || p.window != tcp.Window || !bytes.Equal(p.payload, tcp.Payload) ||
-				p.flags != tcp.Contents[13]&63 || p.src.Port() != uint16(tcp.SrcPort) || p.dst.Port() != uint16(tcp.DstPort) {
+			if v != TCPPort || p.Seq != tcp.Seq || p.Ack != tcp.Ack || p.Window != tcp.Window || !bytes.Equal(p.Payload, tcp.Payload) ||
+				p.Flags != tcp.Contents[13]&63 || p.Src.Port() != uint16(tcp.SrcPort) || p.Dst.Port() != uint16(tcp.DstPort) {
 				t.Fatalf("size %d: %v %+v", size, v, p)
 			}
-			if src, _ := netip.AddrFromSlice(oracle.NetworkLayer().NetworkFlow().Src().Raw()); src != p.src.Addr() {
+			if src, _ := netip.AddrFromSlice(oracle.NetworkLayer().NetworkFlow().Src().Raw()); src != p.Src.Addr() {
 				t.Fatalf("size %d: source address differs", size)
 			}
 		}
@@ -263,11 +263,11 @@ func TestDecode_AgreesWithGopacketOnPlainFrames(t *testing.T) {
 func TestDecode_HotPathDoesNotAllocate(t *testing.T) {
 	for _, e := range encapsulations(t, make([]byte, 100)) {
 		d := newDecoder(nil)
-		var p packet
-		if n := testing.AllocsPerRun(100, func() { d.decode(testEpoch, e.link, e.data, len(e.data), &p) }); n != 0 {
+		var p Packet
+		if n := testing.AllocsPerRun(100, func() { d.Decode(testEpoch, e.link, e.data, len(e.data), &p) }); n != 0 {
 			t.Errorf("%s: %v allocations a frame", e.name, n)
 		}
-		if n := testing.AllocsPerRun(100, func() { PortVerdict(e.link, e.data, d.ports) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { Filter(e.link, e.data, d.ports) }); n != 0 {
 			t.Errorf("%s: %v allocations a port verdict", e.name, n)
 		}
 	}
@@ -283,11 +283,11 @@ func BenchmarkDecode(b *testing.B) {
 		}{{"ethernet", plain.ethernet(b)}, {"vlan", plain.vlan(b, 0x8100, 1).ethernet(b)}, {"vxlan", plain.vxlan(b, 4789).ethernet(b)}, {"other port", other.ethernet(b)}} {
 			b.Run(fmt.Sprintf("%s/%d", c.name, len(c.data)), func(b *testing.B) {
 				d := newDecoder(nil)
-				var p packet
+				var p Packet
 				b.SetBytes(int64(len(c.data)))
 				b.ReportAllocs()
 				for b.Loop() {
-					d.decode(testEpoch, 1, c.data, len(c.data), &p)
+					d.Decode(testEpoch, 1, c.data, len(c.data), &p)
 				}
 			})
 		}

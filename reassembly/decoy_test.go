@@ -26,13 +26,13 @@ func decoy(r *rand.Rand, f timed) timed {
 	case 3:
 		f.s.ack += uint32(r.IntN(2000)) - 1000
 	case 4:
-		f.s.flags, f.s.payload, f.s.seq = tcpRST, nil, f.s.seq+uint32(r.IntN(100))-50
+		f.s.flags, f.s.payload, f.s.seq = RST, nil, f.s.seq+uint32(r.IntN(100))-50
 	case 5:
-		f.s.flags, f.s.payload, f.s.seq = tcpACK|tcpFIN, nil, f.s.seq+uint32(r.IntN(100))-50
+		f.s.flags, f.s.payload, f.s.seq = ACK|FIN, nil, f.s.seq+uint32(r.IntN(100))-50
 	case 6:
-		f.s.flags, f.s.seq = tcpSYN, r.Uint32()
+		f.s.flags, f.s.seq = SYN, r.Uint32()
 	case 7:
-		f.s.flags, f.s.seq, f.s.ack = tcpSYN|tcpACK, r.Uint32(), r.Uint32()
+		f.s.flags, f.s.seq, f.s.ack = SYN|ACK, r.Uint32(), r.Uint32()
 	}
 	return f
 }

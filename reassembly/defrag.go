@@ -43,6 +43,21 @@ type FragmentStats struct {
 	DontFragment int64 // fragments with DF set, which RFC 791 forbids and some stacks send
 }
 
+// Add adds up what several decoders have counted.
+func (s *FragmentStats) Add(o *FragmentStats) {
+	s.In += o.In
+	s.Reassembled += o.Reassembled
+	s.Duplicate += o.Duplicate
+	s.Overlapping += o.Overlapping
+	s.Irrelevant += o.Irrelevant
+	s.Bad += o.Bad
+	s.Expired += o.Expired
+	s.Evicted += o.Evicted
+	s.Held += o.Held
+	s.Datagrams += o.Datagrams
+	s.DontFragment += o.DontFragment
+}
+
 // piece is one fragment.
 type piece struct {
 	at       int64 // packet time, ns
@@ -54,7 +69,7 @@ type piece struct {
 	more, df bool
 	v6       bool
 	bad      bool    // not to be used, whatever it says
-	reason   verdict // of a first fragment: why its datagram is of no use, or goOn
+	reason   Verdict // of a first fragment: why its datagram is of no use, or goOn
 }
 
 // fragKey names a datagram: RFC 791's four fields, RFC 8200's three.
@@ -107,7 +122,7 @@ func newDefragmenter(datagrams, pages int) *defragmenter {
 }
 
 // add takes one fragment. goOn: f.whole is the datagram that it completed.
-func (f *defragmenter) add(x *piece) verdict {
+func (f *defragmenter) add(x *piece) Verdict {
 	f.stats.In++
 	if x.df {
 		f.stats.DontFragment++
@@ -115,7 +130,7 @@ func (f *defragmenter) add(x *piece) verdict {
 	f.expire(x.at)
 	if x.impossible() {
 		f.stats.Bad++
-		return badFragment
+		return BadFragment
 	}
 	key := x.key()
 	g := f.find(key, x)
@@ -125,10 +140,10 @@ func (f *defragmenter) add(x *piece) verdict {
 	switch g.state {
 	case whole:
 		f.stats.Duplicate++
-		return fragment
+		return Fragment
 	case contradicted:
 		f.stats.Overlapping++
-		return badFragment
+		return BadFragment
 	case useless:
 		f.stats.Irrelevant++
 		if !x.more { // the usual end of it
@@ -186,7 +201,7 @@ func (f *defragmenter) begin(key fragKey, at int64) *datagram {
 }
 
 // take joins a fragment to a datagram that is waited for.
-func (f *defragmenter) take(g *datagram, x *piece) verdict {
+func (f *defragmenter) take(g *datagram, x *piece) Verdict {
 	if x.offset == 0 && !g.has(0) {
 		if x.reason != goOn {
 			return f.giveUp(g, useless, x)
@@ -201,7 +216,7 @@ func (f *defragmenter) take(g *datagram, x *piece) verdict {
 		}
 		g.conflict = true
 		f.stats.Bad++
-		return badFragment
+		return BadFragment
 	case !x.more:
 		final = g.total < 0
 		g.total = end
@@ -218,31 +233,31 @@ func (f *defragmenter) take(g *datagram, x *piece) verdict {
 		g.conflict = true
 		if fresh == 0 && !final {
 			f.stats.Overlapping++
-			return fragment
+			return Fragment
 		}
 	case fresh == 0 && !final:
 		f.stats.Duplicate++
-		return fragment
+		return Fragment
 	}
 	g.offload = g.offload || x.ip.offload
 	g.pieces++
 	f.stats.Held++
 	if !g.isWhole() {
-		return fragment
+		return Fragment
 	}
 	f.finish(g)
 	return goOn
 }
 
 // giveUp lets go of what a datagram has, and keeps in mind not to take more.
-func (f *defragmenter) giveUp(g *datagram, s state, x *piece) verdict {
+func (f *defragmenter) giveUp(g *datagram, s state, x *piece) Verdict {
 	n := int64(g.pieces) + 1
 	f.stats.Held -= int64(g.pieces)
 	g.state, g.reason, g.pieces = s, x.reason, 0
 	f.pages.release(g)
 	if s == contradicted {
 		f.stats.Overlapping += n
-		return badFragment
+		return BadFragment
 	}
 	f.stats.Irrelevant += n
 	if g.total >= 0 { // the last one came before: nothing more to expect

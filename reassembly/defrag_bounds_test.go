@@ -23,11 +23,11 @@ func TestDefrag_TimesOutInPacketTime(t *testing.T) {
 				d := newDecoder(nil)
 				feed(t, d, testEpoch, f[0])
 				got := feed(t, d, testEpoch.Add(c.after), f[1])
-				if _, s := d.stats(); s.Expired == 1 != c.expired || len(got) == 1 == c.expired {
+				if _, s := d.Stats(); s.Expired == 1 != c.expired || len(got) == 1 == c.expired {
 					t.Errorf("%d segments, %+v", len(got), s)
 				}
-				d.advance(testEpoch.Add(c.after + 2*timeout))
-				if _, s := d.stats(); s.Held != 0 || s.In != s.sum() {
+				d.Advance(testEpoch.Add(c.after + 2*timeout))
+				if _, s := d.Stats(); s.Held != 0 || s.In != s.sum() {
 					t.Errorf("after advance %+v", s)
 				}
 			})
@@ -86,7 +86,7 @@ func TestDefrag_EvictsTheOldestFirstUnderEitherLimit(t *testing.T) {
 	addr := []byte{192, 0, 2, 1}
 	for name, f := range map[string]*defragmenter{"datagrams": newDefragmenter(64, maxFragPages), "pages": newDefragmenter(maxDatagrams, 64)} {
 		t.Run(name, func(t *testing.T) {
-			add := func(id, off int, more bool) verdict {
+			add := func(id, off int, more bool) Verdict {
 				return f.add(&piece{id: uint32(id), offset: off, body: make([]byte, 8), proto: protoTCP, more: more, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}})
 			}
 			for id := range 100 {
@@ -97,7 +97,7 @@ func TestDefrag_EvictsTheOldestFirstUnderEitherLimit(t *testing.T) {
 					t.Errorf("datagram %d: %v", id, got)
 				}
 			}
-			if got := add(35, 8, false); got != fragment {
+			if got := add(35, 8, false); got != Fragment {
 				t.Errorf("the one before: %v", got)
 			}
 			if f.stats.Evicted != 36 {
@@ -137,7 +137,7 @@ func TestDefrag_IPv4ExpiresBehindAnIPv6ThatDoesNot(t *testing.T) {
 // must not push out what is waited for.
 func TestDefrag_WholeDatagramsMakeRoomFirst(t *testing.T) {
 	f, addr := newDefragmenter(8, maxFragPages), []byte{192, 0, 2, 1}
-	add := func(id, off int, more bool) verdict {
+	add := func(id, off int, more bool) Verdict {
 		return f.add(&piece{id: uint32(id), offset: off, body: make([]byte, 8), proto: protoTCP, more: more, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}})
 	}
 	add(0, 0, true)

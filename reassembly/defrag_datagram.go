@@ -31,7 +31,7 @@ type datagram struct {
 	pieces int // fragments that brought them
 
 	state             state
-	reason            verdict // of useless
+	reason            Verdict // of useless
 	conflict, offload bool
 
 	// From the fragment at offset zero.

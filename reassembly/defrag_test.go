@@ -15,17 +15,17 @@ func (s FragmentStats) sum() int64 {
 }
 
 // feed decodes Ethernet frames at one time and gives the segments.
-func feed(t testing.TB, d *decoder, at time.Time, frames ...wrapped) (out []packet) {
+func feed(t testing.TB, d *Decoder, at time.Time, frames ...wrapped) (out []Packet) {
 	t.Helper()
 	for _, f := range frames {
-		var p packet
+		var p Packet
 		e := f.ethernet(t)
-		if d.decode(at, 1, e, len(e), &p) == tcpPort {
-			p.payload = bytes.Clone(p.payload)
+		if d.Decode(at, 1, e, len(e), &p) == TCPPort {
+			p.Payload = bytes.Clone(p.Payload)
 			out = append(out, p)
 		}
 	}
-	if _, s := d.stats(); s.In != s.sum() {
+	if _, s := d.Stats(); s.In != s.sum() {
 		t.Fatalf("%d fragments came in, %d accounted for: %+v", s.In, s.sum(), s)
 	}
 	return out
@@ -51,9 +51,9 @@ func permutations(n int) (out [][]int) {
 	return out
 }
 
-func one(t *testing.T, got []packet, payload []byte, conflict bool) {
+func one(t *testing.T, got []Packet, payload []byte, conflict bool) {
 	t.Helper()
-	if len(got) != 1 || !bytes.Equal(got[0].payload, payload) || got[0].conflict != conflict || got[0].checksumBad != conflict {
+	if len(got) != 1 || !bytes.Equal(got[0].Payload, payload) || got[0].Conflict != conflict || got[0].ChecksumBad != conflict {
 		t.Fatalf("%d segments: %+v", len(got), got)
 	}
 }
@@ -73,7 +73,7 @@ func TestDefrag_AnyOrderGivesTheSegment(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				one(t, feed(t, d, testEpoch, frames...), payload, false)
-				if _, s := d.stats(); s.Held != 0 || s.Duplicate != int64(len(f)) || s.Datagrams != 1 {
+				if _, s := d.Stats(); s.Held != 0 || s.Duplicate != int64(len(f)) || s.Datagrams != 1 {
 					t.Errorf("%+v", s)
 				}
 			})
@@ -134,7 +134,7 @@ func TestDefrag_OverlapWithOtherBytes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDecoder(nil)
 			got := feed(t, d, testEpoch, frames...)
-			_, s := d.stats()
+			_, s := d.Stats()
 			if w.etherType == 0x86dd { // RFC 5722: all of it, with what comes later
 				if len(got) != 0 || s.Overlapping != 4 || s.Held != 0 {
 					t.Errorf("%d segments, %+v", len(got), s)
@@ -167,8 +167,8 @@ func TestDefrag_ImpossibleFragments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDecoder(nil)
 			got := feed(t, d, testEpoch, c.frames...)
-			counts, s := d.stats()
-			if s.Bad != c.bad || counts[badFragment] != c.bad {
+			counts, s := d.Stats()
+			if s.Bad != c.bad || counts[BadFragment] != c.bad {
 				t.Errorf("%+v", s)
 			}
 			if len(c.frames) > 2 {
@@ -185,9 +185,9 @@ func corrupt(w wrapped) wrapped {
 
 func TestDefrag_CutFragmentIsBad(t *testing.T) {
 	d := newDecoder(nil)
-	var p packet
+	var p Packet
 	f := segment{payload: make([]byte, 100)}.ip(t).fragments(t, 64)[0].ethernet(t)
-	if v := d.decode(testEpoch, 1, f[:60], len(f), &p); v != badFragment {
+	if v := d.Decode(testEpoch, 1, f[:60], len(f), &p); v != BadFragment {
 		t.Errorf("verdict %v", v)
 	}
 }
@@ -200,7 +200,7 @@ func TestDefrag_DontFragmentIsAcceptedAndCounted(t *testing.T) {
 		fixIPv4Sum(f[i].data)
 	}
 	one(t, feed(t, d, testEpoch, f...), make([]byte, 100), false)
-	if _, s := d.stats(); s.DontFragment != 2 {
+	if _, s := d.Stats(); s.DontFragment != 2 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -217,17 +217,17 @@ func TestDefrag_IdentificationComesRoundAgain(t *testing.T) {
 func TestDefrag_NoTCPOfThePortsIsNotHeld(t *testing.T) {
 	for name, c := range map[string]struct {
 		w    wrapped
-		want verdict
+		want Verdict
 	}{
-		"UDP":        {udp(t, false, 53, make([]byte, 200)), notTCP},
-		"UDP, IPv6":  {udp(t, true, 53, make([]byte, 200)), notTCP},
-		"ICMPv6":     {over(t, true, 58, make([]byte, 200)), notTCP},
-		"other port": {segment{dst: "192.0.2.1:80", payload: make([]byte, 200)}.ip(t), otherPort},
+		"UDP":        {udp(t, false, 53, make([]byte, 200)), NotTCP},
+		"UDP, IPv6":  {udp(t, true, 53, make([]byte, 200)), NotTCP},
+		"ICMPv6":     {over(t, true, 58, make([]byte, 200)), NotTCP},
+		"other port": {segment{dst: "192.0.2.1:80", payload: make([]byte, 200)}.ip(t), OtherPort},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDecoder(nil)
 			feed(t, d, testEpoch, c.w.fragments(t, 64)...)
-			counts, s := d.stats()
+			counts, s := d.Stats()
 			if s.Irrelevant != s.In || counts[c.want] != s.In || len(d.frags.byKey) != 0 {
 				t.Errorf("%+v, %d kept", s, len(d.frags.byKey))
 			}
@@ -245,14 +245,14 @@ func BenchmarkDefrag(b *testing.B) {
 		}
 	}
 	d, n := newDecoder(nil), 0
-	var p packet
+	var p Packet
 	b.SetBytes(int64(len(frames[0])))
 	b.ReportAllocs()
 	for b.Loop() {
 		f := frames[n%len(frames)]
 		binary.BigEndian.PutUint16(f[14+4:], uint16(n/3))
 		fixIPv4Sum(f[14:])
-		d.decode(testEpoch, 1, f, len(f), &p)
+		d.Decode(testEpoch, 1, f, len(f), &p)
 		n++
 	}
 }
@@ -264,7 +264,7 @@ func TestDefrag_TunnelUnderAnIdentificationThatWasOfNoUse(t *testing.T) {
 	d := newDecoder(nil)
 	frames := append(udp(t, false, 53, make([]byte, 200)).fragments(t, 64)[:2], segment{payload: payload}.ip(t).vxlan(t, 4789).fragments(t, 64)...)
 	one(t, feed(t, d, testEpoch, frames...), payload, false)
-	if _, s := d.stats(); s.Irrelevant != 2 || s.Held != 0 {
+	if _, s := d.Stats(); s.Irrelevant != 2 || s.Held != 0 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -273,7 +273,7 @@ func TestDefrag_LastFragmentOfNoUseCameFirst(t *testing.T) {
 	d := newDecoder(nil)
 	f := udp(t, false, 53, make([]byte, 100)).fragments(t, 64)
 	feed(t, d, testEpoch, f[1], f[0])
-	if _, s := d.stats(); s.Irrelevant != 2 || len(d.frags.byKey) != 0 {
+	if _, s := d.Stats(); s.Irrelevant != 2 || len(d.frags.byKey) != 0 {
 		t.Errorf("%+v, %d kept", s, len(d.frags.byKey))
 	}
 }

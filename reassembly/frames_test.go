@@ -77,8 +77,8 @@ func (s segment) ip(t testing.TB) wrapped {
 	src, dst := addrPort(t, s.src, testClient), addrPort(t, s.dst, testServer)
 	tcp := &layers.TCP{
 		SrcPort: layers.TCPPort(src.Port()), DstPort: layers.TCPPort(dst.Port()), Seq: s.seq, Ack: s.ack, Window: s.window, Urgent: s.urgent, Options: s.options,
-		FIN: s.flags&tcpFIN != 0, SYN: s.flags&tcpSYN != 0, RST: s.flags&tcpRST != 0,
-		PSH: s.flags&tcpPSH != 0, ACK: s.flags&tcpACK != 0 || s.flags == 0 && !s.noFlags, URG: s.flags&tcpURG != 0,
+		FIN: s.flags&FIN != 0, SYN: s.flags&SYN != 0, RST: s.flags&RST != 0,
+		PSH: s.flags&PSH != 0, ACK: s.flags&ACK != 0 || s.flags == 0 && !s.noFlags, URG: s.flags&URG != 0,
 	}
 	if s.window == 0 && !s.noWindow {
 		tcp.Window = 65535

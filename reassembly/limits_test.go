@@ -17,8 +17,8 @@ func crowd(t *testing.T, n int, holes bool) (frames []timed) {
 	for i := range n {
 		w := newWire(t, 1000, 9000, 1460)
 		w.frames, w.client = nil, fmt.Sprintf("192.0.2.9:%d", 1000+i)
-		w.add(client, segment{flags: tcpSYN, seq: 1000})
-		w.add(server, segment{flags: tcpSYN | tcpACK, seq: 9000, ack: 1001})
+		w.add(client, segment{flags: SYN, seq: 1000})
+		w.add(server, segment{flags: SYN | ACK, seq: 9000, ack: 1001})
 		w.say(server, "220 mx\r\n")
 		w.say(client, "EHLO x\r\n")
 		w.say(server, "250 mx\r\n")

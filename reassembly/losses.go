@@ -49,8 +49,8 @@ func (c *conn) begin(known [2]bool) {
 }
 
 // hear notes a segment of the connection. A RST proves nothing: it may follow what was lost at once, and names no place.
-func (c *conn) hear(p *packet) {
-	if p.flags&tcpRST == 0 {
+func (c *conn) hear(p *Packet) {
+	if p.Flags&RST == 0 {
 		c.heardAt = c.a.losses
 	}
 }
@@ -67,9 +67,9 @@ func (c *conn) settled(ended bool) bool {
 // SetPorts changes the watched ports. Open connections of other ports get no more segments and end by silence.
 func (a *Assembler) SetPorts(ports []uint16) {
 	if ports == nil {
-		ports = []uint16{smtpPort}
+		ports = []uint16{DefaultPort}
 	}
-	a.dec.ports = ports
+	a.dec.SetPorts(ports)
 	clear(a.ports)
 	for _, p := range ports {
 		a.ports[p] = true

@@ -38,7 +38,7 @@ func TestFramesLost_OpenTransactionsThatHearNothingMoreAreUncertain(t *testing.T
 		"silence":      func(a *Assembler, _ int) { a.Advance(testEpoch.Add(time.Hour)) },
 		"reset": func(a *Assembler, k int) {
 			last := w.frames[k-1]
-			s := segment{src: last.s.src, dst: last.s.dst, flags: tcpRST | tcpACK, seq: last.s.seq + uint32(len(last.s.payload)), ack: last.s.ack}
+			s := segment{src: last.s.src, dst: last.s.dst, flags: RST | ACK, seq: last.s.seq + uint32(len(last.s.payload)), ack: last.s.ack}
 			data := s.ip(t).data
 			a.Frame(testEpoch.Add(last.at+time.Millisecond), linkRawTest, data, len(data))
 		},

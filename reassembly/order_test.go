@@ -29,7 +29,7 @@ func TestOrder_ManyHolesTakeNoMoreThanTheLimit(t *testing.T) {
 		data := s.ip(t).data
 		a.Frame(at, linkRawTest, data, len(data))
 	}
-	feed(segment{flags: tcpSYN, seq: 1000})
+	feed(segment{flags: SYN, seq: 1000})
 	const segments = 6000
 	for i := range uint32(segments) {
 		feed(segment{seq: 1001 + 2800*i + 1400, payload: payload})

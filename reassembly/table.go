@@ -22,10 +22,10 @@ func endpoint(b []byte, a netip.AddrPort) {
 func (k *tuple) port(side int) uint16 { return binary.BigEndian.Uint16(k[18*side+16:]) }
 
 // tupleOf also says whether the packet's source is the lower endpoint.
-func tupleOf(p *packet) (k tuple, srcFirst bool) {
+func tupleOf(p *Packet) (k tuple, srcFirst bool) {
 	var src, dst [18]byte
-	endpoint(src[:], p.src)
-	endpoint(dst[:], p.dst)
+	endpoint(src[:], p.Src)
+	endpoint(dst[:], p.Dst)
 	srcFirst = bytes.Compare(src[:], dst[:]) < 0
 	if srcFirst {
 		copy(k[:18], src[:])

@@ -2,36 +2,36 @@ package reassembly
 
 import "iter"
 
-// verdict is what became of one frame: each frame gets exactly one, and it
+// Verdict is what became of one frame: each frame gets exactly one, and it
 // indexes FrameCounts.
-type verdict uint8
+type Verdict uint8
 
 const (
-	tcpPort     verdict = iota // a TCP segment of a port in the set: the packet is filled in
-	fragment                   // a piece of a datagram that is not whole yet, or one that its datagram had already
-	otherPort                  // TCP, but neither port is in the set
-	notTCP                     // IP, but no TCP inside
-	notIP                      // nothing that leads to IP
-	unknownLink                // a link type that the decoder does not know
-	tooDeep                    // more than maxHeaders headers before TCP
-	badFragment                // a fragment that cannot be part of any datagram; FragmentStats says why
+	TCPPort     Verdict = iota // a TCP segment of a port in the set: the packet is filled in
+	Fragment                   // a piece of a datagram that is not whole yet, or one that its datagram had already
+	OtherPort                  // TCP, but neither port is in the set
+	NotTCP                     // IP, but no TCP inside
+	NotIP                      // nothing that leads to IP
+	UnknownLink                // a link type that the decoder does not know
+	TooDeep                    // more than maxHeaders headers before TCP
+	BadFragment                // a fragment that cannot be part of any datagram; FragmentStats says why
 
-	truncatedLink // the header named is not all there
-	truncatedVLAN
-	truncatedMPLS
-	truncatedPPP
-	truncatedIPv4
-	truncatedIPv6
-	truncatedUDP
-	truncatedTunnel
-	truncatedTCP
+	TruncatedLink // the header named is not all there
+	TruncatedVLAN
+	TruncatedMPLS
+	TruncatedPPP
+	TruncatedIPv4
+	TruncatedIPv6
+	TruncatedUDP
+	TruncatedTunnel
+	TruncatedTCP
 
-	badLink // the header named contradicts itself or the length of the frame
-	badPPP
-	badIPv4
-	badIPv6
-	badTunnel
-	badTCP
+	BadLink // the header named contradicts itself or the length of the frame
+	BadPPP
+	BadIPv4
+	BadIPv6
+	BadTunnel
+	BadTCP
 
 	verdictCount
 )
@@ -44,7 +44,7 @@ type FrameCounts [verdictCount]int64
 func (c *FrameCounts) All() iter.Seq2[string, int64] {
 	return func(yield func(string, int64) bool) {
 		for v, n := range c {
-			if !yield(verdict(v).String(), n) {
+			if !yield(Verdict(v).String(), n) {
 				return
 			}
 		}
@@ -60,53 +60,53 @@ func (c *FrameCounts) Total() (n int64) {
 }
 
 // String is the name of the verdict in metrics: lower case, underscores.
-func (v verdict) String() string {
+func (v Verdict) String() string {
 	switch v {
-	case tcpPort:
+	case TCPPort:
 		return "tcp_port"
-	case fragment:
+	case Fragment:
 		return "fragment"
-	case otherPort:
+	case OtherPort:
 		return "other_port"
-	case notTCP:
+	case NotTCP:
 		return "not_tcp"
-	case notIP:
+	case NotIP:
 		return "not_ip"
-	case unknownLink:
+	case UnknownLink:
 		return "unknown_link"
-	case tooDeep:
+	case TooDeep:
 		return "too_deep"
-	case badFragment:
+	case BadFragment:
 		return "bad_fragment"
-	case truncatedLink:
+	case TruncatedLink:
 		return "truncated_link"
-	case truncatedVLAN:
+	case TruncatedVLAN:
 		return "truncated_vlan"
-	case truncatedMPLS:
+	case TruncatedMPLS:
 		return "truncated_mpls"
-	case truncatedPPP:
+	case TruncatedPPP:
 		return "truncated_ppp"
-	case truncatedIPv4:
+	case TruncatedIPv4:
 		return "truncated_ipv4"
-	case truncatedIPv6:
+	case TruncatedIPv6:
 		return "truncated_ipv6"
-	case truncatedUDP:
+	case TruncatedUDP:
 		return "truncated_udp"
-	case truncatedTunnel:
+	case TruncatedTunnel:
 		return "truncated_tunnel"
-	case truncatedTCP:
+	case TruncatedTCP:
 		return "truncated_tcp"
-	case badLink:
+	case BadLink:
 		return "bad_link"
-	case badPPP:
+	case BadPPP:
 		return "bad_ppp"
-	case badIPv4:
+	case BadIPv4:
 		return "bad_ipv4"
-	case badIPv6:
+	case BadIPv6:
 		return "bad_ipv6"
-	case badTunnel:
+	case BadTunnel:
 		return "bad_tunnel"
-	case badTCP:
+	case BadTCP:
 		return "bad_tcp"
 	}
 	return "unknown"

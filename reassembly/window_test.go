@@ -12,33 +12,6 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// TestWindow_ScalingIsReadFromAnyOptions: RFC 7323 section 2.2, among others, cut, repeated and damaged.
-func TestWindow_ScalingIsReadFromAnyOptions(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		options []byte
-		cut     bool
-		want    synOptions
-	}{
-		{"none", nil, false, 0},
-		{"of Linux", []byte{2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7}, false, scaled + 7},
-		{"a shift of 0 is an option all the same", []byte{3, 3, 0, 0}, false, scaled},
-		{"a shift over 14 is 14", []byte{1, 3, 3, 200}, false, scaled + 14},
-		{"the first of two", []byte{3, 3, 2, 3, 3, 9}, false, scaled + 2},
-		{"behind the end", []byte{0, 3, 3, 7}, false, 0},
-		{"of another length", []byte{3, 4, 7, 0}, false, 0},
-		{"without its octet", []byte{1, 1, 3, 3}, false, 0},
-		{"a length of 0", []byte{8, 0, 3, 3, 7}, false, 0},
-		{"a length beyond the end", []byte{8, 40, 3, 3, 7}, false, 0},
-		{"cut off", []byte{2, 4, 5, 180}, true, scaled + 14},
-		{"before the cut", []byte{3, 3, 5}, true, scaled + 5},
-	} {
-		if got := scaling(c.options, c.cut); got != c.want {
-			t.Errorf("%s: %d, want %d", c.name, got, c.want)
-		}
-	}
-}
-
 // TestWindow_BothSidesMustScale: RFC 7323 section 2.2. What was not captured may have said anything.
 func TestWindow_BothSidesMustScale(t *testing.T) {
 	for _, c := range []struct {
@@ -49,8 +22,8 @@ func TestWindow_BothSidesMustScale(t *testing.T) {
 		{[2]synOptions{unscaled, scaled + 8}, [2]uint8{0, 0}},
 		{[2]synOptions{scaled + 3, unscaled}, [2]uint8{0, 0}},
 		{[2]synOptions{unscaled, 0}, [2]uint8{0, 0}},
-		{[2]synOptions{scaled + 3, 0}, [2]uint8{3, maxShift}},
-		{[2]synOptions{}, [2]uint8{maxShift, maxShift}},
+		{[2]synOptions{scaled + 3, 0}, [2]uint8{3, MaxShift}},
+		{[2]synOptions{}, [2]uint8{MaxShift, MaxShift}},
 	} {
 		v := handshake{seen: c.seen}
 		if got := [2]uint8{v.shift(0), v.shift(1)}; got != c.want {
