@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 )
 
@@ -15,7 +16,7 @@ type doubtful struct {
 	t   time.Time
 	dir smtp.Direction
 	off int64
-	p   Packet
+	p   decode.Packet
 }
 
 func (d *doubtful) end() int64 { return d.off + int64(len(d.p.Payload)) }
@@ -40,22 +41,22 @@ func (h *half) near(off int64) bool {
 }
 
 // belongs says whether a host would take a segment for one of this connection.
-func (c *conn) belongs(dir smtp.Direction, off int64, p *Packet) bool {
+func (c *conn) belongs(dir smtp.Direction, off int64, p *decode.Packet) bool {
 	h, o := &c.half[dir], &c.half[1-dir]
-	if p.Flags&ACK == 0 {
+	if p.Flags&decode.ACK == 0 {
 		return false
 	}
 	return h.near(off) && (!o.known || o.near(o.offset(p.Ack)))
 }
 
 // setAside keeps a segment; the oldest makes room.
-func (c *conn) setAside(t time.Time, dir smtp.Direction, off int64, p *Packet) {
+func (c *conn) setAside(t time.Time, dir smtp.Direction, off int64, p *decode.Packet) {
 	c.a.stats.IgnoredBytes += int64(len(p.Payload))
-	if len(p.Payload) > maxAsideBytes || len(p.Payload) == 0 && p.Flags&ACK == 0 {
+	if len(p.Payload) > maxAsideBytes || len(p.Payload) == 0 && p.Flags&decode.ACK == 0 {
 		return
 	}
 	d := doubtful{t, dir, off, *p}
-	d.p.Payload, d.p.Flags = bytes.Clone(p.Payload), p.Flags&^SYN // its number is counted already
+	d.p.Payload, d.p.Flags = bytes.Clone(p.Payload), p.Flags&^decode.SYN // its number is counted already
 	c.aside = append(c.aside, d)
 	c.asideSize += asideCost + len(p.Payload)
 	for len(c.aside) > maxAside || c.asideSize > maxAsideBytes+maxAside*asideCost {
@@ -85,7 +86,7 @@ func (c *conn) settleAside(dir smtp.Direction) {
 		n := min(int64(len(d.p.Payload)), h.acked-d.off)
 		data := d.p.Payload[:n]
 		acked := int64(0)
-		if d.p.Flags&ACK != 0 {
+		if d.p.Flags&decode.ACK != 0 {
 			acked = min(max(c.half[1-dir].offset(d.p.Ack), 0), c.half[1-dir].acked)
 		}
 		before := c.a.stats.Conflicts
@@ -146,7 +147,7 @@ func (c *conn) dropBehind(dir smtp.Direction, fin int64) {
 }
 
 // takeClosed sorts what comes behind the end of a connection: copies, and what may be of another.
-func (c *conn) takeClosed(t time.Time, dir smtp.Direction, off int64, p *Packet) bool {
+func (c *conn) takeClosed(t time.Time, dir smtp.Direction, off int64, p *decode.Packet) bool {
 	h := &c.half[dir]
 	if off <= h.next && h.near(off) && off+int64(len(p.Payload)) <= h.next {
 		c.a.stats.DuplicateBytes += int64(len(p.Payload))
@@ -171,7 +172,7 @@ func (c *conn) vindicated() (others []doubtful, another bool) {
 	for i := range c.aside[:n-1] {
 		d := &c.aside[i]
 		agree = agree || d.dir != last.dir && c.answers(d, last)
-		if d.dir == last.dir && last.p.Flags&d.p.Flags&ACK != 0 && last.p.Seq-d.p.Seq < farAway && last.p.Ack-d.p.Ack < farAway && !c.half[d.dir].near(d.off) {
+		if d.dir == last.dir && last.p.Flags&d.p.Flags&decode.ACK != 0 && last.p.Seq-d.p.Seq < farAway && last.p.Ack-d.p.Ack < farAway && !c.half[d.dir].near(d.off) {
 			alike++
 		}
 	}
@@ -194,7 +195,7 @@ func (c *conn) vindicated() (others []doubtful, another bool) {
 
 // answers says whether b was sent by one who had received a, in the same connection.
 func (c *conn) answers(a, b *doubtful) bool {
-	if a.p.Flags&b.p.Flags&ACK == 0 || len(a.p.Payload)+len(b.p.Payload) == 0 {
+	if a.p.Flags&b.p.Flags&decode.ACK == 0 || len(a.p.Payload)+len(b.p.Payload) == 0 {
 		return false
 	}
 	return b.p.Seq-a.p.Ack < farAway && b.p.Ack-a.p.Seq < farAway && b.p.Ack-a.p.Seq >= uint32(len(a.p.Payload))
@@ -207,7 +208,7 @@ func (c *conn) leap() {
 	c.a.stats.Steps += int64(len(aside))
 	for i := range aside {
 		d := &aside[i]
-		if d.p.Flags&ACK == 0 {
+		if d.p.Flags&decode.ACK == 0 {
 			continue
 		}
 		c.a.stats.IgnoredBytes -= int64(len(d.p.Payload))

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 )
 
@@ -48,8 +49,8 @@ const (
 
 // Stats counts. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed.
 type Stats struct {
-	Frames    FrameCounts
-	Fragments FragmentStats
+	Frames    decode.FrameCounts
+	Fragments decode.FragmentStats
 
 	ToServers      int64 // segments to a watched port
 	FromServers    int64 // segments from a watched port alone
@@ -83,7 +84,7 @@ type Stats struct {
 // Assembler takes frames and emits rows.
 type Assembler struct {
 	cfg   Config
-	dec   *Decoder
+	dec   *decode.Decoder
 	ports map[uint16]bool
 	stats Stats
 
@@ -113,7 +114,7 @@ type Assembler struct {
 // New makes an Assembler.
 func New(cfg Config) *Assembler {
 	if cfg.Ports == nil {
-		cfg.Ports = []uint16{DefaultPort}
+		cfg.Ports = []uint16{decode.DefaultPort}
 	}
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 1 << 17
@@ -128,7 +129,7 @@ func New(cfg Config) *Assembler {
 		cfg.Idle = 15 * time.Minute
 	}
 	a := &Assembler{
-		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(), ended: list.New(),
+		cfg: cfg, dec: decode.New(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(), ended: list.New(),
 		keeping: list.New(), vast: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
 	}
 	for _, p := range cfg.Ports {
@@ -141,10 +142,10 @@ func New(cfg Config) *Assembler {
 
 // Frame takes one frame, received at t; link is its LINKTYPE_ number, wireLen its length before a snaplen cut it.
 func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
-	var p Packet
+	var p decode.Packet
 	v := a.dec.Decode(t, link, data, wireLen, &p)
 	a.Advance(t)
-	if v == TCPPort {
+	if v == decode.TCPPort {
 		a.segment(t, &p)
 	}
 }
@@ -264,7 +265,7 @@ type tally struct{ good, bad int }
 const maxTallies = 1 << 16
 
 // tally gives that of a segment's sender; c is its connection, which keeps it at hand, or nil.
-func (a *Assembler) tally(p *Packet, c *conn, srcFirst bool) *tally {
+func (a *Assembler) tally(p *decode.Packet, c *conn, srcFirst bool) *tally {
 	side := 1
 	if srcFirst {
 		side = 0
@@ -289,7 +290,7 @@ func (a *Assembler) tally(p *Packet, c *conn, srcFirst bool) *tally {
 }
 
 // wrongChecksum says whether a segment is to be ignored for its checksum.
-func (a *Assembler) wrongChecksum(p *Packet, c *conn, srcFirst bool) bool {
+func (a *Assembler) wrongChecksum(p *decode.Packet, c *conn, srcFirst bool) bool {
 	if a.cfg.Checksum == Off {
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 )
 
@@ -48,7 +49,7 @@ func (c *conn) direction(srcFirst bool) smtp.Direction {
 }
 
 // segment takes one TCP segment.
-func (a *Assembler) segment(t time.Time, p *Packet) {
+func (a *Assembler) segment(t time.Time, p *decode.Packet) {
 	a.stats.PayloadBytes += int64(len(p.Payload))
 	if a.dec.Watches(p.Dst.Port()) {
 		a.stats.ToServers++
@@ -69,7 +70,7 @@ func (a *Assembler) segment(t time.Time, p *Packet) {
 
 // accept takes a segment that is counted and sound, and those of a new connection that it bears out; c is the connection
 // that lookup found.
-func (a *Assembler) accept(t time.Time, p *Packet, c *conn, k tuple, srcFirst bool) {
+func (a *Assembler) accept(t time.Time, p *decode.Packet, c *conn, k tuple, srcFirst bool) {
 	if c = a.read(t, p, c, k, srcFirst); c == nil {
 		return
 	}
@@ -88,8 +89,8 @@ func (a *Assembler) accept(t time.Time, p *Packet, c *conn, k tuple, srcFirst bo
 }
 
 // read takes a segment and returns its connection, nil where it has none yet.
-func (a *Assembler) read(t time.Time, p *Packet, c *conn, k tuple, srcFirst bool) *conn {
-	if p.Flags&SYN != 0 {
+func (a *Assembler) read(t time.Time, p *decode.Packet, c *conn, k tuple, srcFirst bool) *conn {
+	if p.Flags&decode.SYN != 0 {
 		if c = a.syn(t, c, k, srcFirst, p); c == nil && (len(p.Payload) == 0 || a.conns[k] != nil) {
 			a.stats.IgnoredBytes += int64(len(p.Payload))
 			return nil
@@ -101,7 +102,7 @@ func (a *Assembler) read(t time.Time, p *Packet, c *conn, k tuple, srcFirst bool
 		c = nil
 	}
 	if c == nil {
-		if len(p.Payload) == 0 || p.Flags&RST != 0 {
+		if len(p.Payload) == 0 || p.Flags&decode.RST != 0 {
 			a.shaken(t, k, srcFirst, p)
 			a.stats.IgnoredBytes += int64(len(p.Payload))
 			return nil
@@ -117,7 +118,7 @@ func (a *Assembler) read(t time.Time, p *Packet, c *conn, k tuple, srcFirst bool
 
 // lookup finds the connection of a segment, nil if there is none, and which end has sent it. Segments come in bursts: that
 // of the segment before is tried first.
-func (a *Assembler) lookup(p *Packet) (c *conn, k tuple, srcFirst bool) {
+func (a *Assembler) lookup(p *decode.Packet) (c *conn, k tuple, srcFirst bool) {
 	if c = a.latest; c != nil {
 		switch {
 		case p.Src == a.ends[0] && p.Dst == a.ends[1]:
@@ -134,13 +135,13 @@ func (a *Assembler) lookup(p *Packet) (c *conn, k tuple, srcFirst bool) {
 }
 
 // take reads a segment, and says whether it belongs to the connection for all that is known.
-func (c *conn) take(t time.Time, dir smtp.Direction, p *Packet) bool {
+func (c *conn) take(t time.Time, dir smtp.Direction, p *decode.Packet) bool {
 	h, o := &c.half[dir], &c.half[1-dir]
 	if !h.known {
 		h.base, h.known = p.Seq, true
 	}
 	off := h.offset(p.Seq)
-	if p.Flags&RST != 0 {
+	if p.Flags&decode.RST != 0 {
 		c.a.stats.IgnoredBytes += int64(len(p.Payload)) // RFC 9293 section 3.5.3: it says why, to nobody
 		c.reset(t, dir, off, p)
 		return true
@@ -169,21 +170,21 @@ func (c *conn) take(t time.Time, dir smtp.Direction, p *Packet) bool {
 }
 
 // accept reads a segment that belongs to the connection.
-func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *Packet) {
+func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *decode.Packet) {
 	h, o := &c.half[dir], &c.half[1-dir]
 	h.heard = true
 	c.dialogue.Seen(dir)
 	h.disavow(off, len(p.Payload))
 	var acked int64
-	if p.Flags&ACK != 0 {
+	if p.Flags&decode.ACK != 0 {
 		c.goesOn(1-dir, p.Ack)
-		if acked = o.acknowledge(t, p.Ack); p.Flags&SYN == 0 { // whose window is not scaled
+		if acked = o.acknowledge(t, p.Ack); p.Flags&decode.SYN == 0 { // whose window is not scaled
 			o.offer(acked, p.Window, h.shift)
 		}
 		c.settleAside(1 - dir)
 	}
 	data := p.Payload
-	if p.Conflict || p.Flags&URG != 0 && p.Urgent > 0 && len(data) > 0 {
+	if p.Conflict || p.Flags&decode.URG != 0 && p.Urgent > 0 && len(data) > 0 {
 		c.conflict(dir) // of urgent data, a server reads the octet in line, or apart, or not at all
 	}
 	if end := h.end(); end >= 0 && off+int64(len(data)) > end {
@@ -199,7 +200,7 @@ func (c *conn) accept(t time.Time, dir smtp.Direction, off int64, p *Packet) {
 			c.feed(t)
 		}
 	}
-	if p.Flags&FIN != 0 {
+	if p.Flags&decode.FIN != 0 {
 		if fin := off + int64(len(p.Payload)+p.Missing); h.fin < 0 && fin >= h.next || (h.fin < 0 || fin < h.fin) && fin >= h.acked && o.heard && h.held.len() == 0 {
 			h.fin = fin
 			c.dropBehind(dir, fin)

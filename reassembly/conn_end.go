@@ -3,12 +3,13 @@ package reassembly
 import (
 	"time"
 
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 )
 
 // reset notes a RST. The connection has ended, unless the peer goes on to acknowledge what comes behind it: then the RST
 // never reached it. What the peer had sent before it got the RST still counts.
-func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *Packet) {
+func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *decode.Packet) {
 	h, o := &c.half[dir], &c.half[1-dir]
 	if c.closed {
 		return
@@ -22,11 +23,11 @@ func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *Packet) {
 	if c.hole.waiting {
 		defer c.a.holed.await(c)
 	}
-	if p.Flags&ACK != 0 && o.near(o.offset(p.Ack)) {
+	if p.Flags&decode.ACK != 0 && o.near(o.offset(p.Ack)) {
 		o.acknowledge(t, p.Ack)
 	}
 	h.rst = off
-	if p.Flags&ACK != 0 && off == h.next && o.fin >= 0 && o.next >= o.fin && o.offset(p.Ack) == o.fin+1 {
+	if p.Flags&decode.ACK != 0 && off == h.next && o.fin >= 0 && o.next >= o.fin && o.offset(p.Ack) == o.fin+1 {
 		c.close(t, true) // it answers the peer's FIN: there is nothing left to come
 		return
 	}

@@ -3,6 +3,8 @@ package reassembly
 import (
 	"hash/maphash"
 	"time"
+
+	"tap25/reassembly/decode"
 )
 
 // handshake is what SYN and SYN-ACK said of a connection without payload so far.
@@ -20,16 +22,16 @@ const maxBehindSYN = 1 << 20
 
 // amend takes the first payload of a server whose SYN-ACK was not captured yet for its beginning, where it stands before what
 // an ACK of the client told: that was a later one.
-func (v *handshake) amend(side int, p *Packet) {
+func (v *handshake) amend(side int, p *decode.Packet) {
 	if v.have[side] && v.seen[side] == 0 && v.syn[1-side] && v.isn[side]-p.Seq < maxBehindSYN {
 		v.isn[side] = p.Seq - 1
 	}
 }
 
 // fits says whether a segment of that side may belong to the connection that the handshake began.
-func (v *handshake) fits(side int, p *Packet) bool {
+func (v *handshake) fits(side int, p *decode.Packet) bool {
 	in := func(side int, n uint32) bool { return !v.have[side] || n-v.isn[side]-1 < maxBehindSYN }
-	return (v.have[0] || v.have[1]) && in(side, p.Seq) && (p.Flags&ACK == 0 || in(1-side, p.Ack))
+	return (v.have[0] || v.have[1]) && in(side, p.Seq) && (p.Flags&decode.ACK == 0 || in(1-side, p.Ack))
 }
 
 // halfOpenTable holds handshakes, bounded, the one heard of longest ago making room: a SYN flood costs no more than this.

@@ -4,22 +4,23 @@ import (
 	"net/netip"
 	"time"
 
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 )
 
 // syn notes a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil where it begins a new one, or
 // may: a SYN in the middle of a connection can be a decoy, so that one lasts until the other has been heard of.
-func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *Packet) *conn {
+func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *decode.Packet) *conn {
 	if c != nil {
 		dir := c.direction(srcFirst)
 		h, o := &c.half[dir], &c.half[1-dir]
-		same := h.known && h.base == p.Seq+1 && (p.Flags&ACK == 0 || p.Ack == o.base || !c.rival)
+		same := h.known && h.base == p.Seq+1 && (p.Flags&decode.ACK == 0 || p.Ack == o.base || !c.rival)
 		switch {
-		case p.Flags&ACK == 0 && c.over() && (c.closed || same) && !t.Before(c.last):
+		case p.Flags&decode.ACK == 0 && c.over() && (c.closed || same) && !t.Before(c.last):
 			a.remove(c, true) // the ports are used again
 		case same:
 			return c // retransmitted
-		case p.Flags&ACK != 0 && !c.closed && !h.seen && h.next == 0 && p.Ack-o.base < maxBehindSYN:
+		case p.Flags&decode.ACK != 0 && !c.closed && !h.seen && h.next == 0 && p.Ack-o.base < maxBehindSYN:
 			h.base, h.known = p.Seq+1, true // the SYN-ACK of a connection whose client spoke first
 			return c
 		default:
@@ -31,17 +32,17 @@ func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *Packet)
 }
 
 // note keeps what a SYN or SYN-ACK says.
-func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *Packet) {
+func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *decode.Packet) {
 	side := 1
 	if srcFirst {
 		side = 0
 	}
 	v, ok := a.halfOpen.get(k)
-	if ok && v.have[side] && v.isn[side] != p.Seq && p.Flags&ACK == 0 {
+	if ok && v.have[side] && v.isn[side] != p.Seq && p.Flags&decode.ACK == 0 {
 		v, ok = handshake{}, false // the ports are used again
 	}
 	v.isn[side], v.have[side], v.seen[side] = p.Seq, true, unscaled+synOptions(p.WindowScale)
-	if p.Flags&ACK == 0 {
+	if p.Flags&decode.ACK == 0 {
 		v.syn[side] = true
 		if !ok {
 			v.clientFirst = side == 0
@@ -65,13 +66,13 @@ func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *Packet) {
 }
 
 // shaken learns from the ACK that ends a handshake what a SYN-ACK said that was not captured.
-func (a *Assembler) shaken(t time.Time, k tuple, srcFirst bool, p *Packet) {
+func (a *Assembler) shaken(t time.Time, k tuple, srcFirst bool, p *decode.Packet) {
 	side := 1
 	if srcFirst {
 		side = 0
 	}
 	v, ok := a.halfOpen.get(k)
-	if ok && !v.have[1-side] && v.have[side] && p.Flags&(ACK|RST) == ACK && p.Seq == v.isn[side]+1 {
+	if ok && !v.have[1-side] && v.have[side] && p.Flags&(decode.ACK|decode.RST) == decode.ACK && p.Seq == v.isn[side]+1 {
 		v.isn[1-side], v.have[1-side] = p.Ack-1, true
 		a.halfOpen.put(t, k, v)
 	}
@@ -79,13 +80,13 @@ func (a *Assembler) shaken(t time.Time, k tuple, srcFirst bool, p *Packet) {
 
 // succeeds says whether a segment belongs to the connection whose handshake was seen since, not to c: the server must
 // have answered that handshake, where servers are seen at all.
-func (a *Assembler) succeeds(c *conn, k tuple, srcFirst bool, p *Packet) bool {
+func (a *Assembler) succeeds(c *conn, k tuple, srcFirst bool, p *decode.Packet) bool {
 	side := 1
 	if srcFirst {
 		side = 0
 	}
 	v, ok := a.halfOpen.get(k)
-	if !ok || p.Flags&SYN != 0 || !v.fits(side, p) {
+	if !ok || p.Flags&decode.SYN != 0 || !v.fits(side, p) {
 		return false
 	}
 	h, o := &c.half[c.direction(srcFirst)], &c.half[1-c.direction(srcFirst)]
@@ -96,7 +97,7 @@ func (a *Assembler) succeeds(c *conn, k tuple, srcFirst bool, p *Packet) bool {
 }
 
 // open makes a connection at its first payload.
-func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *Packet) *conn {
+func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *decode.Packet) *conn {
 	a.stats.Sessions++
 	c := newConn(a, k)
 	src := 1
@@ -134,7 +135,7 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *Packet) *conn {
 			h.base, h.known = v.isn[side]+1, true
 		case side == src:
 			h.base, h.known = p.Seq, true
-		case p.Flags&ACK != 0:
+		case p.Flags&decode.ACK != 0:
 			h.base, h.known = p.Ack, true
 		}
 	}
@@ -162,7 +163,7 @@ func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr()
 
 // clientIsSource tells the roles where no SYN was seen: the client is the side that is not on an SMTP port; where both
 // are, the side that does not send replies.
-func (a *Assembler) clientIsSource(p *Packet) bool {
+func (a *Assembler) clientIsSource(p *decode.Packet) bool {
 	if s, d := a.ports[p.Src.Port()], a.ports[p.Dst.Port()]; s != d {
 		return d
 	}

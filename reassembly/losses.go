@@ -3,6 +3,7 @@ package reassembly
 import (
 	"time"
 
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 )
 
@@ -49,8 +50,8 @@ func (c *conn) begin(known [2]bool) {
 }
 
 // hear notes a segment of the connection. A RST proves nothing: it may follow what was lost at once, and names no place.
-func (c *conn) hear(p *Packet) {
-	if p.Flags&RST == 0 {
+func (c *conn) hear(p *decode.Packet) {
+	if p.Flags&decode.RST == 0 {
 		c.heardAt = c.a.losses
 	}
 }
@@ -67,7 +68,7 @@ func (c *conn) settled(ended bool) bool {
 // SetPorts changes the watched ports. Open connections of other ports get no more segments and end by silence.
 func (a *Assembler) SetPorts(ports []uint16) {
 	if ports == nil {
-		ports = []uint16{DefaultPort}
+		ports = []uint16{decode.DefaultPort}
 	}
 	a.dec.SetPorts(ports)
 	clear(a.ports)

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"time"
+
+	"tap25/reassembly/decode"
 )
 
 // tuple names a connection the same way from both ends, without a pointer: the lower endpoint first, each an address as
@@ -22,7 +24,7 @@ func endpoint(b []byte, a netip.AddrPort) {
 func (k *tuple) port(side int) uint16 { return binary.BigEndian.Uint16(k[18*side+16:]) }
 
 // tupleOf also says whether the packet's source is the lower endpoint.
-func tupleOf(p *Packet) (k tuple, srcFirst bool) {
+func tupleOf(p *decode.Packet) (k tuple, srcFirst bool) {
 	var src, dst [18]byte
 	endpoint(src[:], p.Src)
 	endpoint(dst[:], p.Dst)

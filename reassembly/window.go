@@ -1,5 +1,7 @@
 package reassembly
 
+import "tap25/reassembly/decode"
+
 // synOptions is what the SYN, or SYN-ACK, of a side said of window scaling: 0, where none was seen; unscaled; or scaled plus
 // its shift.
 type synOptions uint8
@@ -17,7 +19,7 @@ func (v *handshake) shift(side int) uint8 {
 	case s == unscaled || v.seen[1-side] == unscaled:
 		return 0
 	case s == 0:
-		return MaxShift
+		return decode.MaxShift
 	default:
 		return uint8(s - scaled)
 	}

@@ -1,4 +1,4 @@
-package reassembly
+package decode
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+
+	"tap25/reassembly/decode/decodetest"
 )
 
 // checkFrame decodes a frame twice and holds what must hold of any.
@@ -41,12 +43,12 @@ func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 	b, typ := data, uint16(0)
 	switch {
-	case link == linkEthernetTest && len(b) >= 14:
+	case link == decodetest.LinkEthernet && len(b) >= 14:
 		typ, b = binary.BigEndian.Uint16(b[12:]), b[14:]
 		for tags := 0; (typ == 0x8100 || typ == 0x88a8) && len(b) >= 4 && tags < 16; tags++ {
 			typ, b = binary.BigEndian.Uint16(b[2:]), b[4:]
 		}
-	case link == linkRawTest && len(b) > 0:
+	case link == decodetest.LinkRaw && len(b) > 0:
 		typ = map[byte]uint16{4: 0x0800, 6: 0x86dd}[b[0]>>4]
 	}
 	var src, dst, tcp []byte
@@ -57,7 +59,7 @@ func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 		if n < 20 || n > len(b) {
 			return
 		}
-		src, dst, tcp, bad = b[12:16], b[16:20], b[20:n], naiveSum(b[:20]) != 0xffff
+		src, dst, tcp, bad = b[12:16], b[16:20], b[20:n], decodetest.Sum(b[:20]) != 0xffff
 	case typ == 0x86dd && len(b) >= 40 && b[0]>>4 == 6 && b[6] == 6:
 		n := 40 + int(binary.BigEndian.Uint16(b[4:]))
 		if n == 40 || n > len(b) {
@@ -80,7 +82,7 @@ func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 	var pseudo [8]byte
 	binary.BigEndian.PutUint32(pseudo[:], uint32(len(tcp)))
 	pseudo[7] = 6
-	bad = bad || naiveSum(src, dst, pseudo[:], tcp) != 0xffff
+	bad = bad || decodetest.Sum(src, dst, pseudo[:], tcp) != 0xffff
 	want := Packet{
 		Seq: binary.BigEndian.Uint32(tcp[4:]), Ack: binary.BigEndian.Uint32(tcp[8:]), Flags: tcp[13] & 63, Window: binary.BigEndian.Uint16(tcp[14:]), Urgent: binary.BigEndian.Uint16(tcp[18:]),
 		Src: netip.AddrPortFrom(address(src), ports[0]), Dst: netip.AddrPortFrom(address(dst), ports[1]), TTL: b[8], ChecksumBad: bad,
@@ -120,8 +122,8 @@ func FuzzDecode(f *testing.F) {
 		f.Add(e.link, e.data, 0)
 	}
 	for _, w := range bothFamilies(f, make([]byte, 64), 1) {
-		for _, x := range w.fragments(f, 32) {
-			f.Add(uint16(1), x.vxlan(f, 4789).ethernet(f), 0)
+		for _, x := range w.Fragments(f, 32) {
+			f.Add(uint16(1), x.VXLAN(f, 4789).Ethernet(f), 0)
 		}
 	}
 	f.Fuzz(func(t *testing.T, link uint16, data []byte, beyond int) {

@@ -1,4 +1,4 @@
-package reassembly
+package decode
 
 import (
 	"net/netip"
@@ -34,7 +34,7 @@ type Decoder struct {
 }
 
 // newDecoder makes a decoder for the TCP ports given; nil means 25.
-func newDecoder(ports []uint16) *Decoder {
+func New(ports []uint16) *Decoder {
 	d := &Decoder{frags: newDefragmenter(maxDatagrams, maxFragPages)}
 	d.SetPorts(ports)
 	return d
@@ -71,7 +71,7 @@ func (d *Decoder) Advance(t time.Time) { d.frags.expire(t.UnixNano()) }
 // Stats gives the counters so far.
 func (d *Decoder) Stats() (FrameCounts, FragmentStats) { return d.counts, d.frags.stats }
 
-// Steps is the decoder's part of [reassembly.Stats].Steps.
+// Steps counts the iterations of loops over what earlier frames left behind.
 func (d *Decoder) Steps() int64 { return d.frags.steps }
 
 // goOn is no verdict yet: walk.next stands at the front of walk.data.

@@ -1,4 +1,4 @@
-package reassembly
+package decode
 
 import (
 	"bytes"
@@ -6,27 +6,29 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"tap25/reassembly/decode/decodetest"
 )
 
 func TestDefrag_TimesOutInPacketTime(t *testing.T) {
 	for name, w := range bothFamilies(t, make([]byte, 100), 7) {
 		timeout := fragTimeoutIPv4
-		if w.etherType == 0x86dd {
+		if w.EtherType == 0x86dd {
 			timeout = fragTimeoutIPv6
 		}
-		f := w.fragments(t, 64)
+		f := w.Fragments(t, 64)
 		for _, c := range []struct {
 			after   time.Duration
 			expired bool
 		}{{timeout, false}, {timeout + 1, true}, {-timeout - 1, true}, {-timeout, false}} {
 			t.Run(fmt.Sprint(name, " after ", c.after), func(t *testing.T) {
-				d := newDecoder(nil)
-				feed(t, d, testEpoch, f[0])
-				got := feed(t, d, testEpoch.Add(c.after), f[1])
+				d := New(nil)
+				feed(t, d, decodetest.Epoch, f[0])
+				got := feed(t, d, decodetest.Epoch.Add(c.after), f[1])
 				if _, s := d.Stats(); s.Expired == 1 != c.expired || len(got) == 1 == c.expired {
 					t.Errorf("%d segments, %+v", len(got), s)
 				}
-				d.Advance(testEpoch.Add(c.after + 2*timeout))
+				d.Advance(decodetest.Epoch.Add(c.after + 2*timeout))
 				if _, s := d.Stats(); s.Held != 0 || s.In != s.sum() {
 					t.Errorf("after advance %+v", s)
 				}
@@ -112,8 +114,8 @@ func TestDefrag_EvictsTheOldestFirstUnderEitherLimit(t *testing.T) {
 
 func TestDefrag_LargestDatagram(t *testing.T) {
 	payload := bytes.Repeat([]byte("full"), 16370) // 20 + 20 + 65480
-	w := segment{payload: payload, id: 9}.ip(t)
-	one(t, feed(t, newDecoder(nil), testEpoch, w.fragments(t, 1480)...), payload, false)
+	w := decodetest.Segment{Payload: payload, ID: 9}.IP(t)
+	one(t, feed(t, New(nil), decodetest.Epoch, w.Fragments(t, 1480)...), payload, false)
 }
 
 func BenchmarkDefragNeverCompleted(b *testing.B) {
@@ -123,14 +125,14 @@ func BenchmarkDefragNeverCompleted(b *testing.B) {
 
 // TestDefrag_IPv4ExpiresBehindAnIPv6ThatDoesNot: one queue holds both.
 func TestDefrag_IPv4ExpiresBehindAnIPv6ThatDoesNot(t *testing.T) {
-	d := newDecoder(nil)
+	d := New(nil)
 	f := bothFamilies(t, make([]byte, 100), 7)
-	four, six := f["IPv4"].fragments(t, 64), f["IPv6"].fragments(t, 64)
-	feed(t, d, testEpoch, six[0], four[0])
-	if got := feed(t, d, testEpoch.Add(fragTimeoutIPv4+1), four[1]); len(got) != 0 {
+	four, six := f["IPv4"].Fragments(t, 64), f["IPv6"].Fragments(t, 64)
+	feed(t, d, decodetest.Epoch, six[0], four[0])
+	if got := feed(t, d, decodetest.Epoch.Add(fragTimeoutIPv4+1), four[1]); len(got) != 0 {
 		t.Error("joined with a fragment that is too old")
 	}
-	one(t, feed(t, d, testEpoch.Add(fragTimeoutIPv6), six[1]), make([]byte, 100), false)
+	one(t, feed(t, d, decodetest.Epoch.Add(fragTimeoutIPv6), six[1]), make([]byte, 100), false)
 }
 
 // TestDefrag_WholeDatagramsMakeRoomFirst: what is only kept to know duplicates

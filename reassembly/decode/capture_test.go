@@ -1,4 +1,4 @@
-package reassembly
+package decode
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 func TestDecode_SyntheticCaptures(t *testing.T) {
 	for _, name := range []string{"25-qinq-88a8", "27-mpls-2labels", "29-erspan-II", "31-ip-in-ip", "33-ipv6-hopbyhop", "35-ipv4-fragments"} {
 		t.Run(name, func(t *testing.T) {
-			file, err := os.ReadFile(filepath.Join("..", "testdata", "synthetic", name+".pcap"))
+			file, err := os.ReadFile(filepath.Join("..", "..", "testdata", "synthetic", name+".pcap"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -25,7 +25,7 @@ func TestDecode_SyntheticCaptures(t *testing.T) {
 				t.Fatal("not a little-endian pcap file")
 			}
 			link := uint16(le.Uint32(file[20:]))
-			d, streams, frames, segments := newDecoder(nil), map[uint16][]byte{}, 0, 0
+			d, streams, frames, segments := New(nil), map[uint16][]byte{}, 0, 0
 			for rest := file[24:]; len(rest) > 0; {
 				at := time.Unix(int64(le.Uint32(rest)), int64(le.Uint32(rest[4:]))*1000)
 				size, wire := int(le.Uint32(rest[8:])), int(le.Uint32(rest[12:]))
