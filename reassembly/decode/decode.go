@@ -16,16 +16,16 @@ const (
 	// snaplen: tcpdump's largest snaplen, above any frame of an offloading host.
 	maxCut = 1 << 18
 
-	// DefaultPort is the port watched where none is given.
+	// DefaultPort is the port that is watched if none is given: SMTP's.
 	DefaultPort = 25
 )
 
 // Decoder turns frames into TCP segments of the ports in its set. It owns the
-// defragmenter, so that a datagram in pieces and a tunnel in fragments need
-// nothing from its caller. Not for concurrent use.
+// defragmenter, so that a datagram in fragments needs nothing from its caller.
+// It must not be used concurrently. Make one with [New].
 type Decoder struct {
-	// IgnoreChecksums leaves Packet.ChecksumBad false and takes fragments with
-	// a wrong header checksum.
+	// IgnoreChecksums leaves [Packet.ChecksumBad] false and accepts fragments
+	// with a wrong IPv4 header checksum. It may be set before the first frame.
 	IgnoreChecksums bool
 
 	ports  []uint16 // few: a scan beats a map
@@ -33,17 +33,23 @@ type Decoder struct {
 	counts FrameCounts
 }
 
-// newDecoder makes a decoder for the TCP ports given; nil means 25.
+// New makes a decoder of the TCP ports given; nil means [DefaultPort] alone. The
+// slice must not change afterwards.
 func New(ports []uint16) *Decoder {
 	d := &Decoder{frags: newDefragmenter(maxDatagrams, maxFragPages)}
 	d.SetPorts(ports)
 	return d
 }
 
-// Decode reads one frame, received at t, of wireLen octets on the wire, and
-// counts its verdict. p is filled in where that is TCPPort. link is a LINKTYPE_
-// number of tcpdump.org's registry, as in capture.Frame: gopacket's LinkType has
-// 8 bits and cannot hold 276, Linux cooked v2.
+// Decode reads one frame and counts its verdict. It was received at t, which
+// fragments time out by. data is as much of it as was captured, wireLen its length
+// in octets on the wire. link is a LINKTYPE_ number of tcpdump.org's registry, as
+// in capture.Frame: gopacket's LinkType has 8 bits and cannot hold 276, Linux
+// cooked v2.
+//
+// If the verdict is [TCPPort], p is filled in, and its payload points into data or
+// into a buffer that the next call overwrites: whoever keeps it must copy it.
+// After any other verdict p means nothing. Decode itself does not keep data.
 func (d *Decoder) Decode(t time.Time, link uint16, data []byte, wireLen int, p *Packet) Verdict {
 	w := walk{data: data, cut: min(max(wireLen-len(data), 0), maxCut)}
 	v := w.link(link)
@@ -54,7 +60,8 @@ func (d *Decoder) Decode(t time.Time, link uint16, data []byte, wireLen int, p *
 	return v
 }
 
-// SetPorts changes the TCP ports; nil means 25.
+// SetPorts changes the TCP ports; nil means [DefaultPort] alone. The slice must not
+// change afterwards.
 func (d *Decoder) SetPorts(ports []uint16) {
 	if ports == nil {
 		ports = []uint16{DefaultPort}
@@ -62,22 +69,24 @@ func (d *Decoder) SetPorts(ports []uint16) {
 	d.ports = ports
 }
 
-// Watches reports whether a port is in the set.
+// Watches reports whether a port is one of the decoder's.
 func (d *Decoder) Watches(port uint16) bool { return slices.Contains(d.ports, port) }
 
-// Advance lets fragments time out where no frame came.
+// Advance sets the time, which lets fragments expire if no frame comes.
 func (d *Decoder) Advance(t time.Time) { d.frags.expire(t.UnixNano()) }
 
-// Stats gives the counters so far.
+// Stats returns the counters so far.
 func (d *Decoder) Stats() (FrameCounts, FragmentStats) { return d.counts, d.frags.stats }
 
-// Steps counts the iterations of loops over what earlier frames left behind.
+// Steps counts the iterations of loops over what earlier frames left behind, such
+// as datagrams that expire. A frame adds a constant to it in the long run.
 func (d *Decoder) Steps() int64 { return d.frags.steps }
 
-// goOn is no verdict yet: walk.next stands at the front of walk.data.
+// goOn means that decoding is not finished: continue with walk.next, which is at
+// the front of walk.data.
 const goOn = verdictCount
 
-// header names what stands at the front of the undecoded rest of a frame.
+// header names what is at the front of the part of a frame that is not decoded yet.
 type header uint8
 
 const (
@@ -103,10 +112,10 @@ const (
 	headerTCP
 )
 
-// walk is the way through one frame, from the outside in.
+// walk is the state of decoding one frame, from the outside in.
 type walk struct {
-	data  []byte // what is left, bounded by the lengths met so far
-	cut   int    // octets known to be missing behind data: snaplen
+	data  []byte // what is left, bounded by the lengths read so far
+	cut   int    // octets that the snaplen cut off after data
 	next  header
 	proto uint8 // protocol number of headerExtension
 	ip    ipHeader
@@ -115,16 +124,16 @@ type walk struct {
 
 // ipHeader is what the last IP header said.
 type ipHeader struct {
-	src, dst []byte // 4 or 16 octets; dst is the final destination, behind any source route
+	src, dst []byte // 4 or 16 octets; dst is the final destination of any source route
 	to       []byte // the destination that the header names
-	header   []byte // IPv4, to be verified; nil where there is nothing to verify
+	header   []byte // IPv4, to be verified; nil if there is nothing to verify
 	ttl      uint8
 	conflict bool // came in fragments that contradict each other
 	offload  bool // came in fragments whose header checksum was left zero
 }
 
-// bound ends data after n octets, which lets padding go. It is false where the
-// frame never had that many.
+// bound ends data after n octets, which drops padding. It reports whether the
+// frame had that many.
 func (w *walk) bound(n int) bool {
 	switch have := len(w.data); {
 	case n <= have:
@@ -137,7 +146,7 @@ func (w *walk) bound(n int) bool {
 	return true
 }
 
-// walk takes one header after the other until there is a verdict.
+// walk reads one header after the other until there is a verdict.
 func (d *Decoder) walk(w *walk, t time.Time, p *Packet) Verdict {
 	for range maxHeaders {
 		v := goOn

@@ -235,7 +235,7 @@ func TestDecode_CountsEachFrameOnce(t *testing.T) {
 	for name := range counts.All() {
 		names[name] = true
 	}
-	if len(names) != int(verdictCount) || names["unknown"] {
+	if len(names) != int(verdictCount) || names["unknown"] || names[""] {
 		t.Errorf("names are missing or not unique: %v", names)
 	}
 }

@@ -2,7 +2,7 @@ package decode
 
 import "time"
 
-// FilterVerdict is what a port filter decides on one frame.
+// FilterVerdict is what a filter of TCP ports decides about one frame.
 type FilterVerdict uint8
 
 const (
@@ -11,10 +11,11 @@ const (
 	FilterFragment                      // a fragment of a datagram that may hold one
 )
 
-// Filter tells what a filter of TCP ports (nil: 25) should do with a frame,
-// by the decoder's own code and without any state: the form that the XDP program
-// is compared with. A segment is kept for its ports alone, even where its header
-// is not sound: that is for the reader to count.
+// Filter reports what a filter of TCP ports should do with a frame; nil means
+// [DefaultPort] alone. It runs the decoder's own code without any state: the XDP
+// program of package bpf is tested against it. link and data are as in
+// [Decoder.Decode]. A segment is kept for its ports alone, even if its header is
+// malformed: [Decoder] counts that.
 func Filter(link uint16, data []byte, ports []uint16) FilterVerdict {
 	d := Decoder{IgnoreChecksums: true, ports: ports}
 	if ports == nil {

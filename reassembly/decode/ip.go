@@ -24,7 +24,7 @@ const (
 	protoShim6    = 140
 )
 
-// version tells raw IP's families apart.
+// version reads the version of raw IP.
 func (w *walk) version() Verdict {
 	if len(w.data) < 1 {
 		return TruncatedIPv4
@@ -40,9 +40,9 @@ func (w *walk) version() Verdict {
 	return goOn
 }
 
-// ipv4 reads the header of RFC 791 section 3.1. A total length of zero is a
-// packet larger than the field, captured before the card cut it up: the rest of
-// the frame belongs to it.
+// ipv4 reads the header of RFC 791 section 3.1. A total length of zero is a packet
+// larger than the field can say, captured before the network card segmented it: the
+// rest of the frame belongs to it.
 func (w *walk) ipv4() Verdict {
 	b := w.data
 	if len(b) < 20 {
@@ -74,9 +74,9 @@ func (w *walk) ipv4() Verdict {
 	return goOn
 }
 
-// sourceRouted finds the final destination where a source route (RFC 791) is
-// not at its end yet: the last of its addresses, which is also the one that the
-// TCP checksum covers and that answers come from.
+// sourceRouted returns the final destination, if a source route (RFC 791) is not at
+// its end yet: the last of its addresses, which is also the one that the TCP
+// checksum covers and that answers come from.
 func sourceRouted(options, dst []byte) []byte {
 	const end, noop, loose, strict = 0, 1, 131, 137
 	for len(options) > 0 && options[0] != end {
@@ -97,7 +97,7 @@ func sourceRouted(options, dst []byte) []byte {
 }
 
 // ipv6 reads the header of RFC 8200 section 3. A payload length of zero is a
-// jumbogram, or a packet captured before the card cut it up.
+// jumbogram, or a packet captured before the network card segmented it.
 func (w *walk) ipv6() Verdict {
 	const size = 40
 	b := w.data
@@ -115,7 +115,7 @@ func (w *walk) ipv6() Verdict {
 	return w.protocol(b[6], true)
 }
 
-// protocol finds the header that a protocol number announces.
+// protocol sets the header that a protocol number announces.
 func (w *walk) protocol(proto uint8, v6 bool) Verdict {
 	switch proto {
 	case protoTCP:
@@ -172,7 +172,7 @@ func (w *walk) extension() Verdict {
 	return w.protocol(b[0], v6)
 }
 
-// routed finds the final destination of a routing header with segments left:
+// routed returns the final destination of a routing header with segments left:
 // the last address of types 0 (RFC 2460) and 2 (RFC 6275), the first of a
 // segment routing header (RFC 8754), which lists them backwards.
 func routed(b, dst []byte) []byte {
@@ -192,7 +192,7 @@ func routed(b, dst []byte) []byte {
 }
 
 // fragmentHeader reads the header of RFC 8200 section 4.5. An atomic fragment
-// is whole, and does not meet others of its identification (RFC 6946).
+// is whole, and is never joined to others of its identification (RFC 6946).
 func (w *walk) fragmentHeader() Verdict {
 	b := w.data
 	field := binary.BigEndian.Uint16(b[2:])
@@ -205,7 +205,7 @@ func (w *walk) fragmentHeader() Verdict {
 	return goOn
 }
 
-// fragment gives a fragment to the defragmenter, and goes on in the datagram
+// fragment passes a fragment to the defragmenter, and continues in the datagram
 // that it completes.
 func (d *Decoder) fragment(w *walk, t time.Time) Verdict {
 	x := &w.frag
@@ -235,8 +235,8 @@ func (d *Decoder) fragment(w *walk, t time.Time) Verdict {
 	return w.protocol(whole.proto, x.v6)
 }
 
-// useless tells by its first fragment why a datagram cannot hold TCP of the
-// ports, or goOn where it can.
+// useless returns why a datagram cannot hold TCP of the ports, judged by its first
+// fragment; goOn if it can.
 func (d *Decoder) useless(w *walk, x *piece) Verdict {
 	switch b := x.body; {
 	case x.proto == protoTCP && len(b) >= 4 && !d.watched(b):

@@ -2,8 +2,8 @@ package decode
 
 import "encoding/binary"
 
-// Link types, by their LINKTYPE_ numbers and the DLT_ numbers of raw IP that
-// some systems write in their place (tcpdump.org, "Link-layer header types").
+// Link types, by their LINKTYPE_ numbers, and the DLT_ numbers of raw IP that
+// some systems write instead (tcpdump.org, "Link-layer header types").
 const (
 	linkNull      = 0
 	linkEthernet  = 1
@@ -40,7 +40,7 @@ const (
 	minEtherType   = 1536
 )
 
-// link finds the first header of a frame.
+// link sets the first header of a frame.
 func (w *walk) link(link uint16) Verdict {
 	switch link {
 	case linkEthernet:
@@ -83,8 +83,8 @@ func (w *walk) cooked(size, at int) Verdict {
 }
 
 // loopback reads the address family of BSD's loopback: in the byte order of the
-// capturing host (NULL) or of the network (LOOP). A family fits in 16 bits, which
-// tells the orders apart.
+// capturing host (NULL) or of the network (LOOP). A family fits in 16 bits, so a
+// larger number has the other order.
 func (w *walk) loopback() Verdict {
 	if len(w.data) < 4 {
 		return TruncatedLink
@@ -115,7 +115,7 @@ func (w *walk) ethernet() Verdict {
 }
 
 // vlan reads a tag: two octets of priority and VLAN, then what a frame has
-// behind its addresses.
+// after its addresses.
 func (w *walk) vlan() Verdict {
 	if len(w.data) < 4 {
 		return TruncatedVLAN
@@ -155,7 +155,7 @@ func (w *walk) llc() Verdict {
 	return w.etherType(binary.BigEndian.Uint16(b[6:]))
 }
 
-// etherType finds the header that an EtherType announces.
+// etherType sets the header that an EtherType announces.
 func (w *walk) etherType(t uint16) Verdict {
 	switch t {
 	case etherIPv4:
@@ -176,7 +176,7 @@ func (w *walk) etherType(t uint16) Verdict {
 	return goOn
 }
 
-// mpls takes one label off (RFC 3032 section 2.1).
+// mpls reads one label (RFC 3032 section 2.1).
 func (w *walk) mpls() Verdict {
 	b := w.data
 	if len(b) < 4 {
@@ -189,10 +189,10 @@ func (w *walk) mpls() Verdict {
 	return w.mplsPayload()
 }
 
-// mplsPayload tells by the first nibble what no field says (RFC 4928): IP's
+// mplsPayload finds out by the first nibble what no field says (RFC 4928): IP's
 // version, 0 for the control word of a pseudowire (RFC 4385), 1 for its
 // associated channel. An Ethernet pseudowire without control word begins with
-// any nibble: it is believed where an EtherType stands at its place.
+// any nibble: it is assumed if the EtherType at its place leads on.
 func (w *walk) mplsPayload() Verdict {
 	b := w.data
 	if len(b) < 1 {
@@ -212,12 +212,13 @@ func (w *walk) mplsPayload() Verdict {
 	return goOn
 }
 
-// ipv6Fits tells whether data can be an IPv6 packet by its length.
+// ipv6Fits reports whether data can be an IPv6 packet, by its length.
 func (w *walk) ipv6Fits() bool {
 	return len(w.data) < 6 || 40+int(binary.BigEndian.Uint16(w.data[4:])) <= len(w.data)+w.cut
 }
 
-// ethernetAt tells whether an Ethernet frame that leads on may begin at b[at].
+// ethernetAt reports whether an Ethernet frame whose EtherType leads on may begin
+// at b[at].
 func ethernetAt(b []byte, at int) bool {
 	var w walk
 	return len(b) >= at+14 && w.etherType(binary.BigEndian.Uint16(b[at+12:])) == goOn
@@ -243,7 +244,7 @@ func (w *walk) pppoe() Verdict {
 	return goOn
 }
 
-// ppp reads address and control where they are there (RFC 1662), and the
+// ppp reads address and control if they are there (RFC 1662), and the
 // protocol in one octet or two (RFC 1661 section 2).
 func (w *walk) ppp() Verdict {
 	b := w.data

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// watched tells whether one of the two ports at the front of b is in the set.
+// watched reports whether one of the two ports at the front of b is in the set.
 func (d *Decoder) watched(b []byte) bool {
 	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	for _, p := range d.ports {
@@ -16,9 +16,9 @@ func (d *Decoder) watched(b []byte) bool {
 	return false
 }
 
-// tcp reads the header of RFC 9293 section 3.1. Options are
-// passed over, but for the window scale. From
-// the ports on, p.src is valid, whatever the verdict.
+// tcp reads the header of RFC 9293 section 3.1. Of the options only the window
+// scale is read. Once the ports are known to be watched, p.Src is valid, whatever
+// the verdict: Filter relies on it.
 func (d *Decoder) tcp(w *walk, p *Packet) Verdict {
 	b := w.data
 	*p = Packet{}
@@ -52,8 +52,9 @@ func (d *Decoder) tcp(w *walk, p *Packet) Verdict {
 	return TCPPort
 }
 
-// verify checks what can be checked of the segment and its IPv4 header. The
-// headers of tunnels around them are not the sender's and do not matter.
+// verify checks the checksums of the segment and of its IPv4 header. A segment that
+// the snaplen cut cannot be checked. Headers of tunnels around them are not the
+// sender's and are not checked.
 func (w *walk) verify(p *Packet) {
 	good, offload := true, false
 	if w.cut == 0 {

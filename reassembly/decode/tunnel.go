@@ -14,7 +14,7 @@ func isTunnel(port uint16) bool {
 	return port == portVXLAN || port == portVXLANLinux || port == portVXLANGPE || port == portGeneve
 }
 
-// udp opens the datagrams to a tunnel's port.
+// udp reads datagrams to the port of a tunnel.
 func (w *walk) udp() Verdict {
 	b := w.data
 	if len(b) < 4 {
@@ -38,8 +38,8 @@ func (w *walk) udp() Verdict {
 }
 
 // vxlan reads the header of RFC 7348 section 5, or of its group policy
-// extension. Without a valid network identifier it is none: the port can be any
-// client's.
+// extension. Without a valid network identifier it is no VXLAN: a client may use the
+// port, too.
 func (w *walk) vxlan() Verdict {
 	const valid = 0x08
 	b := w.data
@@ -81,7 +81,7 @@ func (w *walk) vxlanGPE() Verdict {
 	return goOn
 }
 
-// geneve reads the header of RFC 8926 section 3.4 and passes over its options.
+// geneve reads the header of RFC 8926 section 3.4 and skips its options.
 func (w *walk) geneve() Verdict {
 	b := w.data
 	if len(b) < 8 {
@@ -97,7 +97,7 @@ func (w *walk) geneve() Verdict {
 	return w.etherType(binary.BigEndian.Uint16(b[2:]))
 }
 
-// skip takes a tunnel header of n octets off.
+// skip drops a tunnel header of n octets.
 func (w *walk) skip(n int) Verdict {
 	if n > len(w.data) {
 		if n > len(w.data)+w.cut {
@@ -152,7 +152,7 @@ func (w *walk) gre() Verdict {
 	return goOn
 }
 
-// greRouting passes over source route entries up to the empty one (RFC 1701).
+// greRouting skips source route entries up to the empty one (RFC 1701).
 func (w *walk) greRouting() Verdict {
 	for {
 		b := w.data
@@ -169,7 +169,7 @@ func (w *walk) greRouting() Verdict {
 }
 
 // erspanTruncated is the bit, in types II and III (draft-foschiano-erspan
-// section 4), that says that the switch mirrored only the front of the frame.
+// section 4), that is set if the switch mirrored only the front of the frame.
 const erspanTruncated = 0x04
 
 // erspan2 reads the 8 octets of type II:
