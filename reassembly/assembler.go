@@ -173,6 +173,18 @@ func (a *Assembler) Stats() Stats {
 	return s
 }
 
+// SetPorts changes the watched ports. Open connections of other ports get no more segments and end by silence.
+func (a *Assembler) SetPorts(ports []uint16) {
+	if ports == nil {
+		ports = []uint16{decode.DefaultPort}
+	}
+	a.dec.SetPorts(ports)
+	clear(a.ports)
+	for _, p := range ports {
+		a.ports[p] = true
+	}
+}
+
 // remove closes a connection and forgets it.
 func (a *Assembler) remove(c *conn, ended bool) {
 	a.stats.Steps++

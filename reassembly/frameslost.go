@@ -64,15 +64,3 @@ func (c *conn) settled(ended bool) bool {
 	c.dialogue.MayHaveMissed()
 	return false
 }
-
-// SetPorts changes the watched ports. Open connections of other ports get no more segments and end by silence.
-func (a *Assembler) SetPorts(ports []uint16) {
-	if ports == nil {
-		ports = []uint16{decode.DefaultPort}
-	}
-	a.dec.SetPorts(ports)
-	clear(a.ports)
-	for _, p := range ports {
-		a.ports[p] = true
-	}
-}
