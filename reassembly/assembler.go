@@ -173,7 +173,7 @@ func (a *Assembler) Stats() Stats {
 	return s
 }
 
-// SetPorts changes the watched ports. Open connections of other ports get no more segments and end by silence.
+// SetPorts changes the watched ports; nil means 25. Open connections of other ports get no more segments and end by silence.
 func (a *Assembler) SetPorts(ports []uint16) {
 	if ports == nil {
 		ports = []uint16{decode.DefaultPort}

@@ -7,18 +7,18 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// FramesLost says that n frames of this Assembler's input were lost before the next one, such as to a full ring. Whose
-// they were is not known; any connection may be concerned, and each finds out by itself:
+// FramesLost reports that n frames of this Assembler's input were lost before the next one, such as to a full ring. They
+// may belong to any connection, and each connection finds out by itself:
 //
-//   - bytes behind which the connection goes on show as a hole, by sequence numbers and acknowledgments, and are flagged
-//     there and counted, exactly;
-//   - a SYN makes its connection midstream;
-//   - what nothing follows leaves no hole. So a transaction that is open when its connection is given up (silence, ports
-//     used again, the end of the input), or reset, and that heard nothing since a loss, is flagged gap, and its outcome
-//     is unknown: it may have gone on in what was lost. FINs in both directions stand at known places and prove the
-//     contrary;
-//   - a connection, or a transaction, of which nothing else was captured leaves no row. The count of lost frames is all
-//     that tells of it.
+//   - if the connection continues after the lost bytes, sequence numbers and acknowledgments show them as a hole, which is
+//     flagged there and counted exactly;
+//   - if a SYN was lost, its connection is midstream;
+//   - if nothing follows the lost bytes, they leave no hole. So a transaction is flagged gap, with an unknown outcome, if it
+//     is open when its connection is given up (silence, ports used again, the end of the input) or reset, and nothing of
+//     the connection was captured since a loss: it may have continued in what was lost. FINs in both directions have known
+//     sequence numbers and prove the contrary;
+//   - a connection, or a transaction, of which nothing else was captured leaves no row. Only the count of lost frames shows
+//     that there may have been one.
 func (a *Assembler) FramesLost(n uint64) {
 	if n > 0 {
 		a.losses++
@@ -26,7 +26,7 @@ func (a *Assembler) FramesLost(n uint64) {
 	}
 }
 
-// lose says that the next n bytes were missed.
+// lose reports to the dialogue that the next n bytes were not captured.
 func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
 	h := &c.half[dir]
 	if h.history.end > h.acked {
@@ -41,22 +41,24 @@ func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
 	c.dialogue.Lost(dir, t, n)
 }
 
-// begin takes up a connection of whose ends the initial sequence numbers are known, or not: without one, what was lost at
-// the beginning of that direction, such as the greeting, leaves no hole.
+// begin notes of a new connection which initial sequence numbers are known. Without one, what was lost at the beginning of
+// that direction, such as the greeting, leaves no hole.
 func (c *conn) begin(known [2]bool) {
 	if c.a.losses > 0 && known != [2]bool{true, true} {
 		c.dialogue.Doubt()
 	}
 }
 
-// hear notes a segment of the connection. A RST proves nothing: it may follow what was lost at once, and names no place.
+// hear notes that a segment of the connection was captured. A RST does not count: it may follow lost segments directly, and
+// its sequence number need not show them.
 func (c *conn) hear(p *decode.Packet) {
 	if p.Flags&decode.RST == 0 {
 		c.heardAt = c.a.losses
 	}
 }
 
-// settled says whether the connection has ended, and all that belongs to it shows; otherwise its dialogue is told.
+// settled reports whether the connection has ended and nothing of it can have been lost unseen. If something can, it warns
+// the dialogue.
 func (c *conn) settled(ended bool) bool {
 	if c.heardAt == c.a.losses {
 		return ended

@@ -8,8 +8,8 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// syn notes a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil where it begins a new one, or
-// may: a SYN in the middle of a connection can be a decoy, so that one lasts until the other has been heard of.
+// syn reads a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil if it begins a new one, or may. A
+// SYN in the middle of a connection can be a decoy, so the connection stays until the new one is confirmed.
 func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *decode.Packet) *conn {
 	if c != nil {
 		dir := c.direction(srcFirst)
@@ -31,7 +31,7 @@ func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *decode.
 	return nil
 }
 
-// note keeps what a SYN or SYN-ACK says.
+// note records a SYN or SYN-ACK.
 func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *decode.Packet) {
 	side := 1
 	if srcFirst {
@@ -51,12 +51,12 @@ func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *decode.Packet) 
 		if !v.have[1-side] || !v.syn[1-side] {
 			v.isn[1-side], v.have[1-side] = p.Ack-1, true
 		}
-		v.answered = v.answered || a.ports[k.port(side)] || !a.ports[k.port(1-side)] // no client's word
+		v.answered = v.answered || a.ports[k.port(side)] || !a.ports[k.port(1-side)] // not if a client sent it
 		if !v.syn[side] {
 			v.clientFirst = side == 1
 		}
 	}
-	if v.syn[0] && v.syn[1] { // a simultaneous open: the ports tell the roles
+	if v.syn[0] && v.syn[1] { // a simultaneous open: the ports decide the roles
 		var first, second = a.ports[k.port(0)], a.ports[k.port(1)]
 		if first != second {
 			v.clientFirst = second
@@ -65,8 +65,8 @@ func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *decode.Packet) 
 	a.halfOpen.put(t, k, v)
 }
 
-// shaken learns from the ACK that ends a handshake what a SYN-ACK said that was not captured.
-func (a *Assembler) shaken(t time.Time, k tuple, srcFirst bool, p *decode.Packet) {
+// completeHandshake infers the initial sequence number of a SYN-ACK that was not captured from the final ACK.
+func (a *Assembler) completeHandshake(t time.Time, k tuple, srcFirst bool, p *decode.Packet) {
 	side := 1
 	if srcFirst {
 		side = 0
@@ -78,8 +78,8 @@ func (a *Assembler) shaken(t time.Time, k tuple, srcFirst bool, p *decode.Packet
 	}
 }
 
-// succeeds says whether a segment belongs to the connection whose handshake was seen since, not to c: the server must
-// have answered that handshake, where servers are seen at all.
+// succeeds reports whether a segment belongs to the connection whose handshake was seen after c began, not to c. The server
+// must have answered that handshake, if the server's side is captured at all.
 func (a *Assembler) succeeds(c *conn, k tuple, srcFirst bool, p *decode.Packet) bool {
 	side := 1
 	if srcFirst {
@@ -105,7 +105,7 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *decode.Packet) 
 		src = 0
 	}
 	v, handshaken := a.halfOpen.take(k)
-	v.amend(src, p)
+	v.correctISN(src, p)
 	if handshaken && !v.fits(src, p) {
 		v, handshaken = handshake{}, false // of another connection, of which no more was captured
 	}
@@ -122,8 +122,8 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *decode.Packet) 
 	if !c.clientFirst {
 		sides = [2]int{1, 0}
 	}
-	// Where the SYN-ACK was missed, and the client speaks before anything of the server's was captured, it may have received
-	// what was missed too: an ACK told of it, or this segment does.
+	// If the SYN-ACK was missed and the client speaks before anything of the server's was captured, the client may have
+	// received a greeting that was missed, too: an earlier ACK shows it, or this segment does.
 	answer := 1 - src
 	missed := handshaken && c.clientFirst == srcFirst && v.syn[src] && v.seen[answer] == 0 && (!v.have[answer] || p.Ack == v.isn[answer]+1)
 	for d := range c.half {
@@ -161,7 +161,7 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *decode.Packet) 
 
 func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// clientIsSource tells the roles where no SYN was seen: the client is the side that is not on an SMTP port; where both
+// clientIsSource decides the roles if no SYN was seen: the client is the side that is not on a watched port, or, if both
 // are, the side that does not send replies.
 func (a *Assembler) clientIsSource(p *decode.Packet) bool {
 	if s, d := a.ports[p.Src.Port()], a.ports[p.Dst.Port()]; s != d {

@@ -39,7 +39,7 @@ func (a *Assembler) sweep() {
 		left--
 		a.stats.Steps++
 		bytes -= c.size
-		c.losePatience(a.now)
+		c.expireHoles(a.now)
 		a.weigh(c)
 	}
 	for _, l := range []*list.List{a.ended, a.recent} {

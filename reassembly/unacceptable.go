@@ -9,21 +9,22 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// doubtful is a segment that no host would take for its own, or that stands behind the end of its connection: without an
-// ACK, with a wild one, far outside the window, behind FIN or RST, or with a SYN. It is set aside, and counts only where
-// the peer acknowledges its bytes, or answers in kind: then it is of a new connection on the same ports.
-type doubtful struct {
+// unacceptable is a segment that fails the acceptability test of RFC 9293 section 3.10.7.4, or that comes after the end of
+// its connection: without an ACK, with one far from what was sent, far outside the window, after FIN or RST, or with a SYN.
+// It is set aside. It counts only if the peer acknowledges its bytes, or if another segment confirms it: then the connection
+// has moved far ahead, or the segment belongs to a new connection on the same ports.
+type unacceptable struct {
 	t   time.Time
 	dir smtp.Direction
 	off int64
 	p   decode.Packet
 }
 
-func (d *doubtful) end() int64 { return d.off + int64(len(d.p.Payload)) }
+func (d *unacceptable) end() int64 { return d.off + int64(len(d.p.Payload)) }
 
 const (
-	// farAway is more than any window or loss takes a connection ahead in one step, or a retransmission back. What lies
-	// farther away must be borne out by the peer.
+	// farAway is farther than any window or loss moves a connection ahead in one step, or a retransmission back. What is
+	// farther away must be confirmed by the peer.
 	farAway = 1 << 20
 
 	maxAside      = 64 // segments of one connection
@@ -31,7 +32,7 @@ const (
 	asideCost     = 192
 )
 
-// near says whether an offset is where the direction has come to, or has been.
+// near reports whether an offset is within farAway of what the direction has sent.
 func (h *half) near(off int64) bool {
 	at := max(h.next, h.acked)
 	if h.held.len() > 0 {
@@ -40,8 +41,9 @@ func (h *half) near(off int64) bool {
 	return off >= min(at-farAway, 0) && off <= at+farAway && off >= at-maxWindow
 }
 
-// belongs says whether a host would take a segment for one of this connection.
-func (c *conn) belongs(dir smtp.Direction, off int64, p *decode.Packet) bool {
+// acceptable reports whether a host would accept a segment of this connection: RFC 9293 section 3.10.7.4, with farAway in
+// place of a window that may not have been captured.
+func (c *conn) acceptable(dir smtp.Direction, off int64, p *decode.Packet) bool {
 	h, o := &c.half[dir], &c.half[1-dir]
 	if p.Flags&decode.ACK == 0 {
 		return false
@@ -49,22 +51,22 @@ func (c *conn) belongs(dir smtp.Direction, off int64, p *decode.Packet) bool {
 	return h.near(off) && (!o.known || o.near(o.offset(p.Ack)))
 }
 
-// setAside keeps a segment; the oldest makes room.
+// setAside keeps an unacceptable segment; the oldest makes room.
 func (c *conn) setAside(t time.Time, dir smtp.Direction, off int64, p *decode.Packet) {
 	c.a.stats.IgnoredBytes += int64(len(p.Payload))
 	if len(p.Payload) > maxAsideBytes || len(p.Payload) == 0 && p.Flags&decode.ACK == 0 {
 		return
 	}
-	d := doubtful{t, dir, off, *p}
-	d.p.Payload, d.p.Flags = bytes.Clone(p.Payload), p.Flags&^decode.SYN // its number is counted already
+	d := unacceptable{t, dir, off, *p}
+	d.p.Payload, d.p.Flags = bytes.Clone(p.Payload), p.Flags&^decode.SYN // its sequence number is counted already
 	c.aside = append(c.aside, d)
 	c.asideSize += asideCost + len(p.Payload)
 	for len(c.aside) > maxAside || c.asideSize > maxAsideBytes+maxAside*asideCost {
-		c.takeAside(0)
+		c.removeAside(0)
 	}
 }
 
-func (c *conn) takeAside(i int) doubtful {
+func (c *conn) removeAside(i int) unacceptable {
 	d := c.aside[i]
 	c.a.stats.Steps += int64(len(c.aside) - i)
 	c.aside = slices.Delete(c.aside, i, i+1)
@@ -72,9 +74,9 @@ func (c *conn) takeAside(i int) doubtful {
 	return d
 }
 
-// settleAside reads what was set aside of a direction, as far as the peer has now acknowledged it: where it was not the
-// copy that the peer took, the bytes differ.
-func (c *conn) settleAside(dir smtp.Direction) {
+// deliverAside orders what was set aside of a direction, as far as the peer has now acknowledged it. If the peer accepted
+// another copy, the bytes differ, which order reports as a conflict.
+func (c *conn) deliverAside(dir smtp.Direction) {
 	h := &c.half[dir]
 	c.a.stats.Steps += int64(len(c.aside))
 	for i := 0; i < len(c.aside); {
@@ -93,7 +95,7 @@ func (c *conn) settleAside(dir smtp.Direction) {
 		c.a.stats.IgnoredBytes -= n
 		c.order(d.t, dir, d.off, data, acked)
 		if int(n) == len(d.p.Payload) || c.a.stats.Conflicts > before {
-			c.takeAside(i)
+			c.removeAside(i)
 			continue
 		}
 		d.off, d.p.Payload, d.p.Seq = d.off+n, d.p.Payload[n:], d.p.Seq+uint32(n)
@@ -101,7 +103,8 @@ func (c *conn) settleAside(dir smtp.Direction) {
 	}
 }
 
-// fill closes the hole before an offset with what was set aside, as far as it goes: the hole is given up otherwise.
+// fill delivers what was set aside in the hole before an offset, as far as it goes. The rest of the hole is about to be
+// given up.
 func (c *conn) fill(dir smtp.Direction, until int64) {
 	h := &c.half[dir]
 	c.a.stats.Steps += int64(len(c.aside))
@@ -112,17 +115,17 @@ func (c *conn) fill(dir smtp.Direction, until int64) {
 		}
 		data := d.p.Payload[h.next-d.off : min(d.end(), until)-d.off]
 		c.a.stats.IgnoredBytes -= int64(len(data))
-		c.push(d.t, dir, data, c.half[1-dir].acked)
-		c.takeAside(i)
+		c.deliver(d.t, dir, data, c.half[1-dir].acked)
+		c.removeAside(i)
 		c.a.stats.Steps += int64(i)
 		i = -1
 	}
 }
 
-// unheard reads, at the end of a connection whose other side was never heard of, what followed on without an ACK.
-func (c *conn) unheard(dir smtp.Direction) { c.fill(dir, maxWindow+c.half[dir].next) }
+// deliverOneSided delivers contiguous set-aside data when the peer was never captured, at the end of the connection.
+func (c *conn) deliverOneSided(dir smtp.Direction) { c.fill(dir, maxWindow+c.half[dir].next) }
 
-// dropBehind forgets what is held behind a FIN: it was never reached.
+// dropBehind drops what is held after a FIN: no host delivers it.
 func (c *conn) dropBehind(dir smtp.Direction, fin int64) {
 	h := &c.half[dir]
 	if h.held.len() == 0 || h.held.end() <= fin {
@@ -143,11 +146,12 @@ func (c *conn) dropBehind(dir smtp.Direction, fin int64) {
 		}
 	}
 	c.topUp(dir)
-	c.settle(dir)
+	c.endEpisode(dir)
 }
 
-// takeClosed sorts what comes behind the end of a connection: copies, and what may be of another.
-func (c *conn) takeClosed(t time.Time, dir smtp.Direction, off int64, p *decode.Packet) bool {
+// arrivesClosed reads a segment that comes after the end of the connection: a copy, or perhaps a segment of another
+// connection. It never belongs to this one.
+func (c *conn) arrivesClosed(t time.Time, dir smtp.Direction, off int64, p *decode.Packet) bool {
 	h := &c.half[dir]
 	if off <= h.next && h.near(off) && off+int64(len(p.Payload)) <= h.next {
 		c.a.stats.DuplicateBytes += int64(len(p.Payload))
@@ -159,9 +163,10 @@ func (c *conn) takeClosed(t time.Time, dir smtp.Direction, off int64, p *decode.
 	return false
 }
 
-// vindicated looks at the segment that was set aside last. Where one of the other direction agrees with it, or where a
-// direction alone was ever heard of and three came in a row, they are real: of this connection far ahead, or of another.
-func (c *conn) vindicated() (others []doubtful, another bool) {
+// confirmed checks whether the latest set-aside segment is corroborated by another: by one of the other direction that
+// answers it, or, if only one direction was captured, by two more that agree with it. If so, and they belong to another
+// connection, it returns all that was set aside, and true. If this connection has moved far ahead, it follows.
+func (c *conn) confirmed() (others []unacceptable, another bool) {
 	n := len(c.aside)
 	if n < 2 {
 		return nil, false
@@ -193,15 +198,15 @@ func (c *conn) vindicated() (others []doubtful, another bool) {
 	return nil, false
 }
 
-// answers says whether b was sent by one who had received a, in the same connection.
-func (c *conn) answers(a, b *doubtful) bool {
+// answers reports whether the sender of b had received a, in the same connection.
+func (c *conn) answers(a, b *unacceptable) bool {
 	if a.p.Flags&b.p.Flags&decode.ACK == 0 || len(a.p.Payload)+len(b.p.Payload) == 0 {
 		return false
 	}
 	return b.p.Seq-a.p.Ack < farAway && b.p.Ack-a.p.Seq < farAway && b.p.Ack-a.p.Seq >= uint32(len(a.p.Payload))
 }
 
-// leap goes on far ahead, where both sides went: the capture missed a great deal.
+// leap follows the connection far ahead, where both sides are: the capture missed a lot.
 func (c *conn) leap() {
 	aside := c.aside
 	c.aside, c.asideSize = nil, 0
@@ -212,7 +217,7 @@ func (c *conn) leap() {
 			continue
 		}
 		c.a.stats.IgnoredBytes -= int64(len(d.p.Payload))
-		c.accept(d.t, d.dir, d.off, &d.p)
+		c.receive(d.t, d.dir, d.off, &d.p)
 	}
-	c.doubt()
+	c.updateLists()
 }
