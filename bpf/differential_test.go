@@ -14,7 +14,7 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
-	"tap25/reassembly"
+	"tap25/reassembly/decode"
 )
 
 const linkEthernet = 1 // LINKTYPE_ETHERNET
@@ -41,7 +41,7 @@ func TestFilter_AgreesWithTheDecoder(t *testing.T) {
 	seen := [Verdicts]int{}
 	for i := range n {
 		frame, damaged := randomFrame(t, r)
-		want := reassembly.PortVerdict(linkEthernet, frame, nil)
+		want := decode.Filter(linkEthernet, frame, nil)
 		run(t, f, frame)
 		after := stats(t, f)
 		got := raised(t, before, after)
@@ -76,7 +76,7 @@ func FuzzFilter(f *testing.F) {
 		if len(frame) < 14 || len(frame) > 9000 { // the kernel runs no shorter ones
 			return
 		}
-		want := reassembly.PortVerdict(linkEthernet, frame, nil)
+		want := decode.Filter(linkEthernet, frame, nil)
 		before := stats(t, filter)
 		run(t, filter, frame)
 		if got := raised(t, before, stats(t, filter)); !agree(got, want, true, firstOfTunnel(t, filter)) {
@@ -88,7 +88,7 @@ func FuzzFilter(f *testing.F) {
 // TestFilter_AgreesWithTheDecoderOnItsCorpus runs what fuzzing of the decoder found.
 func TestFilter_AgreesWithTheDecoderOnItsCorpus(t *testing.T) {
 	f := load(t, Config{RingBytes: 4096})
-	files, err := filepath.Glob("../reassembly/testdata/fuzz/FuzzDecode/*")
+	files, err := filepath.Glob("../reassembly/decode/testdata/fuzz/FuzzDecode/*")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no corpus: %v", err)
 	}
@@ -104,7 +104,7 @@ func TestFilter_AgreesWithTheDecoderOnItsCorpus(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			frame := append([]byte(s), make([]byte, max(0, 14-len(s)))...)
-			want := reassembly.PortVerdict(linkEthernet, frame, nil)
+			want := decode.Filter(linkEthernet, frame, nil)
 			before := stats(t, f)
 			run(t, f, frame)
 			if got := raised(t, before, stats(t, f)); !agree(got, want, true, firstOfTunnel(t, f)) {
@@ -139,7 +139,7 @@ func TestFilter_AgreesWithTheDecoderOnEveryCapture(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			want := reassembly.PortVerdict(linkEthernet, frame, nil)
+			want := decode.Filter(linkEthernet, frame, nil)
 			before := stats(t, f)
 			run(t, f, frame)
 			if got := raised(t, before, stats(t, f)); !agree(got, want, info.Length > len(frame), firstOfTunnel(t, f)) {
@@ -165,13 +165,13 @@ func raised(t *testing.T, before, after Stats) Verdict {
 	return 0
 }
 
-func agree(got Verdict, want reassembly.Verdict, damaged, tunnel bool) bool {
+func agree(got Verdict, want decode.FilterVerdict, damaged, tunnel bool) bool {
 	switch {
 	case got == Undecided:
 		return true
-	case want == reassembly.Keep:
+	case want == decode.FilterKeep:
 		return got == Segment
-	case want == reassembly.Fragment:
+	case want == decode.FilterFragment:
 		return got == Fragment || tunnel && (got == OtherPort || got == NotTCP || got == NotIP)
 	}
 	return !got.Kept() || damaged

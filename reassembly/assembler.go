@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 )
 
@@ -48,8 +49,8 @@ const (
 
 // Stats counts. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed.
 type Stats struct {
-	Frames    FrameCounts
-	Fragments FragmentStats
+	Frames    decode.FrameCounts
+	Fragments decode.FragmentStats
 
 	ToServers      int64 // segments to a watched port
 	FromServers    int64 // segments from a watched port alone
@@ -83,7 +84,7 @@ type Stats struct {
 // Assembler takes frames and emits rows.
 type Assembler struct {
 	cfg   Config
-	dec   *decoder
+	dec   *decode.Decoder
 	ports map[uint16]bool
 	stats Stats
 
@@ -113,7 +114,7 @@ type Assembler struct {
 // New makes an Assembler.
 func New(cfg Config) *Assembler {
 	if cfg.Ports == nil {
-		cfg.Ports = []uint16{smtpPort}
+		cfg.Ports = []uint16{decode.DefaultPort}
 	}
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 1 << 17
@@ -128,23 +129,23 @@ func New(cfg Config) *Assembler {
 		cfg.Idle = 15 * time.Minute
 	}
 	a := &Assembler{
-		cfg: cfg, dec: newDecoder(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(), ended: list.New(),
+		cfg: cfg, dec: decode.New(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(), ended: list.New(),
 		keeping: list.New(), vast: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
 	}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true
 	}
-	a.dec.ignoreChecksums = cfg.Checksum == Off
+	a.dec.IgnoreChecksums = cfg.Checksum == Off
 	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats = cfg.Emit, &a.stats.SMTP
 	return a
 }
 
 // Frame takes one frame, received at t; link is its LINKTYPE_ number, wireLen its length before a snaplen cut it.
 func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
-	var p packet
-	v := a.dec.decode(t, link, data, wireLen, &p)
+	var p decode.Packet
+	v := a.dec.Decode(t, link, data, wireLen, &p)
 	a.Advance(t)
-	if v == tcpPort {
+	if v == decode.TCPPort {
 		a.segment(t, &p)
 	}
 }
@@ -166,10 +167,22 @@ func (a *Assembler) Close() {
 // Stats returns the counters so far.
 func (a *Assembler) Stats() Stats {
 	s := a.stats
-	s.Frames, s.Fragments = a.dec.stats()
+	s.Frames, s.Fragments = a.dec.Stats()
 	s.HalfOpenEvicted = a.halfOpen.evicted
-	s.Steps += a.dec.frags.steps + a.halfOpen.steps + a.histories.steps + a.orderer.steps
+	s.Steps += a.dec.Steps() + a.halfOpen.steps + a.histories.steps + a.orderer.steps
 	return s
+}
+
+// SetPorts changes the watched ports; nil means 25. Open connections of other ports get no more segments and end by silence.
+func (a *Assembler) SetPorts(ports []uint16) {
+	if ports == nil {
+		ports = []uint16{decode.DefaultPort}
+	}
+	a.dec.SetPorts(ports)
+	clear(a.ports)
+	for _, p := range ports {
+		a.ports[p] = true
+	}
 }
 
 // remove closes a connection and forgets it.
@@ -264,7 +277,7 @@ type tally struct{ good, bad int }
 const maxTallies = 1 << 16
 
 // tally gives that of a segment's sender; c is its connection, which keeps it at hand, or nil.
-func (a *Assembler) tally(p *packet, c *conn, srcFirst bool) *tally {
+func (a *Assembler) tally(p *decode.Packet, c *conn, srcFirst bool) *tally {
 	side := 1
 	if srcFirst {
 		side = 0
@@ -272,7 +285,7 @@ func (a *Assembler) tally(p *packet, c *conn, srcFirst bool) *tally {
 	if c != nil && c.tallies[side] != nil {
 		return c.tallies[side]
 	}
-	key := p.src.Addr().As16()
+	key := p.Src.Addr().As16()
 	t := a.sums[key]
 	if t == nil {
 		if len(a.sums) >= maxTallies {
@@ -289,16 +302,16 @@ func (a *Assembler) tally(p *packet, c *conn, srcFirst bool) *tally {
 }
 
 // wrongChecksum says whether a segment is to be ignored for its checksum.
-func (a *Assembler) wrongChecksum(p *packet, c *conn, srcFirst bool) bool {
+func (a *Assembler) wrongChecksum(p *decode.Packet, c *conn, srcFirst bool) bool {
 	if a.cfg.Checksum == Off {
 		return false
 	}
 	t := a.tally(p, c, srcFirst)
-	if !p.checksumBad {
+	if !p.ChecksumBad {
 		t.good++
 		return false
 	}
 	t.bad++
 	a.stats.BadChecksums++
-	return a.cfg.Checksum == Strict || t.good*8 > t.bad || !p.checksumOffload && t.bad < 4 && t.good > 0
+	return a.cfg.Checksum == Strict || t.good*8 > t.bad || !p.ChecksumOffload && t.bad < 4 && t.good > 0
 }

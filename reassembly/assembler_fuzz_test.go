@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -27,7 +29,7 @@ const (
 func checkWild(t *testing.T, ops []byte) {
 	rows, segments := int64(0), int64(len(ops)/8)
 	a := New(Config{MaxConns: 2, MaxHalfOpen: 3, MaxHeld: 48 << 10, Emit: func(*smtp.Envelope) { rows++ }})
-	at := testEpoch
+	at := decodetest.Epoch
 	for ; len(ops) >= 8; ops = ops[8:] {
 		ends := [2]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 1000+uint16(ops[0]>>1&3)), netip.MustParseAddrPort("198.51.100.25:25")}
 		side := int(ops[0] & 1)
@@ -38,16 +40,16 @@ func checkWild(t *testing.T, ops []byte) {
 		if ops[7]&7 == 2 {
 			ack += uint32(ops[7]>>3) << 27
 		}
-		p := packet{src: ends[side], dst: ends[1-side], flags: ops[1] & 63, seq: seq, ack: ack, urgent: uint16(ops[5] & 1)}
+		p := decode.Packet{Src: ends[side], Dst: ends[1-side], Flags: ops[1] & 63, Seq: seq, Ack: ack, Urgent: uint16(ops[5] & 1)}
 		if ops[1]&0xc0 != 0 { // most are plain
-			p.flags = tcpACK
+			p.Flags = decode.ACK
 		}
 		off := min(int(ops[2])/2, len(wildStream))
-		p.payload = bytes.Clone(wildStream[off:min(off+int(ops[4]), len(wildStream))])
+		p.Payload = bytes.Clone(wildStream[off:min(off+int(ops[4]), len(wildStream))])
 		if ops[5]&0xe0 == 0xe0 {
-			p.payload = bytes.Repeat(p.payload, 40)
+			p.Payload = bytes.Repeat(p.Payload, 40)
 		}
-		p.missing = int(ops[5] >> 1 & 1)
+		p.Missing = int(ops[5] >> 1 & 1)
 		at = at.Add(time.Duration(ops[6]) * time.Duration(ops[6]) * 20 * time.Millisecond)
 		a.Advance(at)
 		a.segment(at, &p)
@@ -89,7 +91,7 @@ func checkWild(t *testing.T, ops []byte) {
 }
 
 func FuzzAssembler(f *testing.F) {
-	f.Add([]byte{0, tcpSYN, 6, 0, 0, 0, 0, 0, 1, tcpSYN | tcpACK, 6, 7, 0, 0, 0, 0, 1, tcpACK, 7, 7, 8, 0, 0, 0, 0, tcpRST, 7, 7, 0, 0, 0, 0})
+	f.Add([]byte{0, decode.SYN, 6, 0, 0, 0, 0, 0, 1, decode.SYN | decode.ACK, 6, 7, 0, 0, 0, 0, 1, decode.ACK, 7, 7, 8, 0, 0, 0, 0, decode.RST, 7, 7, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, ops []byte) { checkWild(t, ops[:min(len(ops), 4096)]) })
 }
 

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -52,11 +54,11 @@ func TestAssembler_OrderAndCopiesChangeNothing(t *testing.T) {
 			if rng.IntN(3) == 0 {
 				frames = append(frames, f)
 			}
-			if next := i + 1; rng.IntN(4) == 0 && next < len(w.frames) && w.frames[next].side == f.side && w.frames[next].s.flags == f.s.flags {
+			if next := i + 1; rng.IntN(4) == 0 && next < len(w.frames) && w.frames[next].side == f.side && w.frames[next].s.Flags == f.s.Flags {
 				both := f
-				both.s.payload = append(bytes.Clone(f.s.payload), w.frames[next].s.payload...)
-				cut := rng.IntN(len(both.s.payload))
-				both.s.payload, both.s.seq = both.s.payload[cut:], both.s.seq+uint32(cut)
+				both.s.Payload = append(bytes.Clone(f.s.Payload), w.frames[next].s.Payload...)
+				cut := rng.IntN(len(both.s.Payload))
+				both.s.Payload, both.s.Seq = both.s.Payload[cut:], both.s.Seq+uint32(cut)
 				frames = append(frames, both)
 			}
 		}
@@ -112,7 +114,7 @@ func TestAssembler_ResetAndReusedPortsLoseNoMail(t *testing.T) {
 		w := newWire(t, 1000+uint32(n)*7919, 9000, 1460)
 		w.dialogue()
 		w.frames = w.frames[:len(w.frames)-2]
-		w.add(client, segment{flags: tcpRST, seq: w.isn[client] + 1 + w.sent[client]})
+		w.add(client, decodetest.Segment{Flags: decode.RST, Seq: w.isn[client] + 1 + w.sent[client]})
 		for _, f := range w.frames {
 			at += time.Millisecond
 			f.at = at
@@ -133,7 +135,7 @@ func TestAssembler_ResetAndReusedPortsLoseNoMail(t *testing.T) {
 func TestAssembler_ResetOutsideTheWindowIsADecoy(t *testing.T) {
 	w := newWire(t, 1000, 9000, 1460)
 	w.dialogue()
-	decoy := timed{at: w.frames[6].at, s: segment{src: testClient, dst: testServer, flags: tcpRST, seq: 1000 + 1<<31}}
+	decoy := timed{at: w.frames[6].at, s: decodetest.Segment{Src: decodetest.Client, Dst: decodetest.Server, Flags: decode.RST, Seq: 1000 + 1<<31}}
 	frames := append(append(append([]timed{}, w.frames[:7]...), decoy), w.frames[7:]...)
 	rows, s := replayed(t, Config{}, frames)
 	if len(rows) != 3 || s.IgnoredResets != 1 {
@@ -147,8 +149,8 @@ func TestAssembler_FirstCopyOfAByteStands(t *testing.T) {
 	var frames []timed
 	for _, f := range w.frames {
 		frames = append(frames, f)
-		if bytes.HasPrefix(f.s.payload, []byte("RCPT TO:<b1@")) {
-			f.s.payload = []byte("RCPT TO:<xx@b.example>\r\n")
+		if bytes.HasPrefix(f.s.Payload, []byte("RCPT TO:<b1@")) {
+			f.s.Payload = []byte("RCPT TO:<xx@b.example>\r\n")
 			frames = append(frames, f)
 		}
 	}
@@ -162,7 +164,7 @@ func TestAssembler_KeepAliveIsNoConflict(t *testing.T) {
 	w := newWire(t, 1000, 9000, 1460)
 	w.say(server, "220 mx.example\r\n")
 	w.say(client, "EHLO x\r\n")
-	w.add(client, segment{flags: tcpACK, seq: w.isn[client] + w.sent[client], ack: w.isn[server] + 1 + w.sent[server], payload: []byte{0}})
+	w.add(client, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[client] + w.sent[client], Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte{0}})
 	w.say(server, "250 mx\r\n")
 	_, s := replayed(t, Config{}, w.frames)
 	if s.Conflicts != 0 || s.DuplicateBytes != 1 {
@@ -174,21 +176,21 @@ func TestAssembler_KeepAliveIsNoConflict(t *testing.T) {
 func TestAssembler_HalfOpenConnectionsAreBounded(t *testing.T) {
 	rows := 0
 	a := New(Config{MaxHalfOpen: 1000, Emit: func(*smtp.Envelope) { rows++ }})
-	at := testEpoch
-	feed := func(s segment) {
+	at := decodetest.Epoch
+	feed := func(s decodetest.Segment) {
 		at = at.Add(time.Microsecond)
-		data := s.ip(t).data
-		a.Frame(at, linkRawTest, data, len(data))
+		data := s.IP(t).Data
+		a.Frame(at, decodetest.LinkRaw, data, len(data))
 	}
 	for n := range 20 {
 		for i := range 2000 {
-			feed(segment{src: fmt.Sprintf("203.0.%d.%d:%d", n, i%250, 2000+i), dst: testServer, flags: tcpSYN, seq: uint32(i)})
+			feed(decodetest.Segment{Src: fmt.Sprintf("203.0.%d.%d:%d", n, i%250, 2000+i), Dst: decodetest.Server, Flags: decode.SYN, Seq: uint32(i)})
 		}
 		w := newWire(t, uint32(n), 9000, 1460)
 		w.client = fmt.Sprintf("192.0.2.%d:40001", n+1)
 		w.frames = nil
-		w.add(client, segment{flags: tcpSYN, seq: uint32(n)})
-		w.add(server, segment{flags: tcpSYN | tcpACK, seq: 9000, ack: uint32(n) + 1})
+		w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: uint32(n)})
+		w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: 9000, Ack: uint32(n) + 1})
 		w.dialogue()
 		for _, f := range w.frames {
 			feed(f.s)
@@ -209,7 +211,7 @@ func TestAssembler_IdleConnectionIsEmittedAsUnknown(t *testing.T) {
 	w.say(server, "250 ok\r\n")
 	w.say(client, "RCPT TO:<b@b.example>\r\n")
 	w.say(server, "250 ok\r\n")
-	w.frames = append(w.frames, timed{at: time.Hour, s: segment{src: "192.0.2.99:1", dst: testServer, flags: tcpSYN}})
+	w.frames = append(w.frames, timed{at: time.Hour, s: decodetest.Segment{Src: "192.0.2.99:1", Dst: decodetest.Server, Flags: decode.SYN}})
 	rows, s := replayed(t, Config{}, w.frames)
 	if len(rows) != 1 || rows[0].Outcome != smtp.Unknown || s.Idle != 1 {
 		t.Errorf("%v, %d idle", essence(rows), s.Idle)
@@ -226,7 +228,7 @@ func BenchmarkAssembler(b *testing.B) {
 	var frames [][]byte
 	size := 0
 	for _, f := range w.frames {
-		frames = append(frames, f.s.ip(b).data)
+		frames = append(frames, f.s.IP(b).Data)
 		size += len(frames[len(frames)-1])
 	}
 	b.SetBytes(int64(size))
@@ -234,7 +236,7 @@ func BenchmarkAssembler(b *testing.B) {
 	for b.Loop() {
 		a := New(Config{})
 		for i, f := range frames {
-			a.Frame(testEpoch.Add(time.Duration(i)*time.Millisecond), linkRawTest, f, len(f))
+			a.Frame(decodetest.Epoch.Add(time.Duration(i)*time.Millisecond), decodetest.LinkRaw, f, len(f))
 		}
 		a.Close()
 	}

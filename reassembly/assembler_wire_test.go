@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -24,24 +26,24 @@ type wire struct {
 
 type timed struct {
 	at   time.Duration
-	s    segment
+	s    decodetest.Segment
 	side int
-	wait time.Duration                       // in a case: how long the wire was silent before
-	made []byte                              // the packet, where it was built before
-	wrap func(testing.TB, wrapped) []wrapped // what stands around the packet, as one frame or more; nil: nothing
+	wait time.Duration                                             // in a case: how long the wire was silent before
+	made []byte                                                    // the packet, where it was built before
+	wrap func(testing.TB, decodetest.Wrapped) []decodetest.Wrapped // what stands around the packet, as one frame or more; nil: nothing
 }
 
 func newWire(t testing.TB, clientISN, serverISN uint32, chunk int) *wire {
-	w := &wire{t: t, client: testClient, server: testServer, isn: [2]uint32{clientISN, serverISN}, chunk: chunk}
-	w.add(client, segment{flags: tcpSYN, seq: clientISN})
-	w.add(server, segment{flags: tcpSYN | tcpACK, seq: serverISN, ack: clientISN + 1})
+	w := &wire{t: t, client: decodetest.Client, server: decodetest.Server, isn: [2]uint32{clientISN, serverISN}, chunk: chunk}
+	w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: clientISN})
+	w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: serverISN, Ack: clientISN + 1})
 	return w
 }
 
-func (w *wire) add(side int, s segment) {
-	s.src, s.dst = w.client, w.server
+func (w *wire) add(side int, s decodetest.Segment) {
+	s.Src, s.Dst = w.client, w.server
 	if side == server {
-		s.src, s.dst = s.dst, s.src
+		s.Src, s.Dst = s.Dst, s.Src
 	}
 	w.timestamps += time.Millisecond
 	w.frames = append(w.frames, timed{at: w.timestamps, s: s, side: side})
@@ -50,14 +52,14 @@ func (w *wire) add(side int, s segment) {
 func (w *wire) say(side int, text string) {
 	for b := []byte(text); len(b) > 0; {
 		n := min(w.chunk, len(b))
-		w.add(side, segment{flags: tcpACK | tcpPSH, seq: w.isn[side] + 1 + w.sent[side], ack: w.isn[1-side] + 1 + w.sent[1-side], payload: b[:n]})
+		w.add(side, decodetest.Segment{Flags: decode.ACK | decode.PSH, Seq: w.isn[side] + 1 + w.sent[side], Ack: w.isn[1-side] + 1 + w.sent[1-side], Payload: b[:n]})
 		w.sent[side] += uint32(n)
 		b = b[n:]
 	}
 }
 
 func (w *wire) fin(side int) {
-	w.add(side, segment{flags: tcpACK | tcpFIN, seq: w.isn[side] + 1 + w.sent[side], ack: w.isn[1-side] + 1 + w.sent[1-side]})
+	w.add(side, decodetest.Segment{Flags: decode.ACK | decode.FIN, Seq: w.isn[side] + 1 + w.sent[side], Ack: w.isn[1-side] + 1 + w.sent[1-side]})
 }
 
 // dialogue is a session of two mails, the second with a refused recipient.
@@ -120,9 +122,9 @@ func replayed(t testing.TB, cfg Config, frames []timed) ([]smtp.Envelope, Stats)
 	for _, f := range frames {
 		data := f.made
 		if data == nil {
-			data = f.s.ip(t).data
+			data = f.s.IP(t).Data
 		}
-		a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 	}
 	a.Close()
 	s := a.Stats()

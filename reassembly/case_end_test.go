@@ -3,6 +3,9 @@ package reassembly
 import (
 	"testing"
 	"time"
+
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 )
 
 // endCases are FIN and RST in odd places, and half-closed and silent connections.
@@ -14,24 +17,24 @@ func endCases() []scenario {
 			i := w.find(prefix)
 			f := w.frames[i]
 			w.frames = w.frames[:i+1]
-			w.sent[f.side] = f.s.seq + uint32(len(f.s.payload)) - w.isn[f.side] - 1
-			w.sent[1-f.side] = f.s.ack - w.isn[1-f.side] - 1
+			w.sent[f.side] = f.s.Seq + uint32(len(f.s.Payload)) - w.isn[f.side] - 1
+			w.sent[1-f.side] = f.s.Ack - w.isn[1-f.side] - 1
 			rest(w)
 		}
 	}
 	rst := func(side int) func(*wire) {
-		return func(w *wire) { w.add(side, segment{flags: tcpRST, seq: w.isn[side] + 1 + w.sent[side]}) }
+		return func(w *wire) { w.add(side, decodetest.Segment{Flags: decode.RST, Seq: w.isn[side] + 1 + w.sent[side]}) }
 	}
 	aborted := one.with("rcpt_code", nil, "data_code", nil, "message_bytes", nil, "outcome", "aborted")
 	unknown := aborted.with("outcome", "unknown")
 	return []scenario{
 		{name: "fin-with-data", build: cut("QUIT", func(w *wire) {
-			w.frames[len(w.frames)-1].s.flags |= tcpFIN
+			w.frames[len(w.frames)-1].s.Flags |= decode.FIN
 			w.sent[client]++
-			w.add(server, segment{flags: tcpACK | tcpFIN, seq: w.isn[server] + 1 + w.sent[server], ack: w.isn[client] + 1 + w.sent[client], payload: []byte("221 bye\r\n")})
+			w.add(server, decodetest.Segment{Flags: decode.ACK | decode.FIN, Seq: w.isn[server] + 1 + w.sent[server], Ack: w.isn[client] + 1 + w.sent[client], Payload: []byte("221 bye\r\n")})
 		}), rows: []row{one}},
 		{name: "fin-with-the-final-dot", build: cut(".", func(w *wire) { // the client half-closes; the server answers all the same
-			w.frames[len(w.frames)-1].s.flags |= tcpFIN
+			w.frames[len(w.frames)-1].s.Flags |= decode.FIN
 			w.sent[client]++
 			w.script("S: 250 2.0.0 taken\n")
 			w.fin(server)
@@ -62,24 +65,24 @@ func endCases() []scenario {
 		}), rows: []row{unknown.with("rcpt_code", 250)}},
 		{name: "fin-decoy", build: func(w *wire) { // a FIN that the server never got: the client goes on, and is answered
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpACK | tcpFIN, ttl: 1})
+			w.before("RCPT", client, decodetest.Segment{Flags: decode.ACK | decode.FIN, TTL: 1})
 		}, rows: []row{one}},
 		{name: "data-behind-fin", build: func(w *wire) { // never acknowledged: no server took it
 			w.oneMail()
-			w.add(client, segment{flags: tcpACK, seq: w.isn[client] + 1 + w.sent[client], ack: w.isn[server] + 1 + w.sent[server], payload: []byte(mailLine + rcptLine)})
+			w.add(client, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[client] + 1 + w.sent[client], Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte(mailLine + rcptLine)})
 		}, rows: []row{one}},
 		{name: "data-behind-fin-half-closed", build: cut("RCPT", func(w *wire) {
 			w.fin(client)
 			w.sent[client]++
 			w.script("S: 250 2.1.5 recipient ok\n")
-			w.add(client, segment{flags: tcpACK, seq: w.isn[client] + 1 + w.sent[client], ack: w.isn[server] + 1 + w.sent[server], payload: []byte(otherRcpt)})
+			w.add(client, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[client] + 1 + w.sent[client], Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte(otherRcpt)})
 			w.fin(server)
 			w.sent[server]++
 		}), rows: []row{aborted.with("rcpt_code", 250)}},
 		{name: "rst-mid-transaction-client", build: cut("RCPT", rst(client)), rows: []row{aborted}},
 		{name: "rst-mid-transaction-server", build: cut("RCPT", rst(server)), rows: []row{aborted}},
 		{name: "rst-with-data", build: cut("RCPT", func(w *wire) { // RFC 9293 section 3.5.3 lets it explain itself; it is no reply
-			w.add(server, segment{flags: tcpRST | tcpACK, seq: w.isn[server] + 1 + w.sent[server], ack: w.isn[client] + 1 + w.sent[client], payload: []byte("250 ok\r\n")})
+			w.add(server, decodetest.Segment{Flags: decode.RST | decode.ACK, Seq: w.isn[server] + 1 + w.sent[server], Ack: w.isn[client] + 1 + w.sent[client], Payload: []byte("250 ok\r\n")})
 		}), rows: []row{aborted}},
 		{name: "rst-overtakes-the-reply", build: cut(".", func(w *wire) { // the client gave up; the server's answer was on its way
 			rst(client)(w)
@@ -120,19 +123,19 @@ func endCases() []scenario {
 		}, rows: []row{one.with("lost_bytes", 3, "flags", []string{"gap"}, "data_code", nil, "message_bytes", nil, "outcome", "unknown")}},
 		{name: "rst-outside-the-window-is-a-decoy", build: func(w *wire) {
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpRST, seq: 1 << 31})
+			w.before("RCPT", client, decodetest.Segment{Flags: decode.RST, Seq: 1 << 31})
 		}, rows: []row{one}},
 		{name: "rst-decoy-inside-the-window", build: func(w *wire) { // RFC 5961: not the next number, so the server only asks
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpRST, seq: 100})
+			w.before("RCPT", client, decodetest.Segment{Flags: decode.RST, Seq: 100})
 		}, rows: []row{one}, stats: decoys(1)},
 		{name: "rst-decoy-exact-client", build: func(w *wire) { // its TTL ended on the way: both sides go on
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpRST, ttl: 1})
+			w.before("RCPT", client, decodetest.Segment{Flags: decode.RST, TTL: 1})
 		}, rows: []row{one}, stats: decoys(1)},
 		{name: "rst-decoy-exact-server", build: func(w *wire) {
 			w.oneMail()
-			w.before("RCPT", server, segment{flags: tcpRST | tcpACK, ttl: 1})
+			w.before("RCPT", server, decodetest.Segment{Flags: decode.RST | decode.ACK, TTL: 1})
 		}, rows: []row{one}, stats: decoys(1)},
 		{name: "data-behind-rst", build: cut("RCPT", func(w *wire) { // answered by nothing but a RST
 			rst(client)(w)
@@ -141,7 +144,7 @@ func endCases() []scenario {
 		}), rows: []row{aborted}},
 		{name: "rst-in-the-handshake-is-a-decoy", build: func(w *wire) {
 			w.oneMail()
-			w.before("220", client, segment{flags: tcpRST, ttl: 1})
+			w.before("220", client, decodetest.Segment{Flags: decode.RST, TTL: 1})
 		}, rows: []row{one}},
 		{name: "idle-ends-the-session", build: func(w *wire) { // behind 15 minutes of silence all is a new session, begun in its middle
 			w.oneMail()

@@ -6,49 +6,52 @@ import (
 	"testing"
 
 	"github.com/google/gopacket/layers"
+
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 )
 
 // fragmentCases are sessions whose segments, or some, come in IP fragments or in tunnels. The payload of the client's
 // longest command is small, so the fragments are: 8 octets is the least that a fragment can hold.
 func fragmentCases() []scenario {
 	one := accepted(1, "")
-	every := func(wrap func(testing.TB, wrapped) []wrapped) func(*wire) {
+	every := func(wrap func(testing.TB, decodetest.Wrapped) []decodetest.Wrapped) func(*wire) {
 		return func(w *wire) {
 			w.oneMail()
 			for i := range w.frames {
-				w.frames[i].wrap, w.frames[i].s.id = wrap, uint16(i+1)
+				w.frames[i].wrap, w.frames[i].s.ID = wrap, uint16(i+1)
 			}
 		}
 	}
-	rcpt := func(wrap func(testing.TB, wrapped) []wrapped) func(*wire) {
-		return func(w *wire) { w.oneMail(); w.change("RCPT", func(f *timed) { f.wrap, f.s.id = wrap, 7 }) }
+	rcpt := func(wrap func(testing.TB, decodetest.Wrapped) []decodetest.Wrapped) func(*wire) {
+		return func(w *wire) { w.oneMail(); w.change("RCPT", func(f *timed) { f.wrap, f.s.ID = wrap, 7 }) }
 	}
-	cut := func(t testing.TB, w wrapped) []wrapped { return w.fragments(t, 16) }
-	reversed := func(t testing.TB, w wrapped) []wrapped {
-		f := w.fragments(t, 16)
+	cut := func(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped { return w.Fragments(t, 16) }
+	reversed := func(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped {
+		f := w.Fragments(t, 16)
 		slices.Reverse(f)
 		return f
 	}
 	// Two copies of the third fragment, which holds a part of RCPT; the decoy comes first.
-	overlapping := func(differ bool) func(testing.TB, wrapped) []wrapped {
-		return func(t testing.TB, w wrapped) []wrapped {
-			body := w.data[ipSize(w):]
+	overlapping := func(differ bool) func(testing.TB, decodetest.Wrapped) []decodetest.Wrapped {
+		return func(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped {
+			body := w.Data[ipSize(w):]
 			decoy := bytes.Clone(body[24:40])
 			if differ {
 				decoy[8] = 'x' // "RCPT TO:<b" begins at octet 20
 			}
-			return []wrapped{w.fragment(24, decoy, true), w.fragment(0, body[:24], true), w.fragment(16, body[16:40], true), w.fragment(40, body[40:], false)}
+			return []decodetest.Wrapped{w.Fragment(24, decoy, true), w.Fragment(0, body[:24], true), w.Fragment(16, body[16:40], true), w.Fragment(40, body[40:], false)}
 		}
 	}
-	tunnel := func(t testing.TB, w wrapped) wrapped {
-		return w.vlan(t, 0x8100, 5).bridged(t).gre(t, layers.GRE{KeyPresent: true}).mpls(t, 9).vlan(t, 0x88a8, 7)
+	tunnel := func(t testing.TB, w decodetest.Wrapped) decodetest.Wrapped {
+		return w.VLAN(t, 0x8100, 5).Bridged(t).GRE(t, layers.GRE{KeyPresent: true}).MPLS(t, 9).VLAN(t, 0x88a8, 7)
 	}
 	lost := one.with("rcpt_to", nil, "rcpt_code", nil, "outcome", nil).with(gap(len(rcptLine))...)
 	return []scenario{
 		{name: "fragments", build: every(cut), rows: []row{one}},
 		{name: "fragments-out-of-order", build: every(reversed), rows: []row{one}},
-		{name: "fragments-tiny", build: rcpt(func(t testing.TB, w wrapped) []wrapped { return w.fragments(t, 8) }), rows: []row{one}},
-		{name: "fragments-twice", build: every(func(t testing.TB, w wrapped) (out []wrapped) {
+		{name: "fragments-tiny", build: rcpt(func(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped { return w.Fragments(t, 8) }), rows: []row{one}},
+		{name: "fragments-twice", build: every(func(t testing.TB, w decodetest.Wrapped) (out []decodetest.Wrapped) {
 			for _, f := range cut(t, w) {
 				out = append(out, f, f)
 			}
@@ -62,19 +65,19 @@ func fragmentCases() []scenario {
 			w.copyOf("RCPT", 1, func(f *timed) { f.wrap = nil })
 		}, rows: []row{one}},
 		{name: "fragments-never-completed", build: func(w *wire) { // and the segment sent again in one piece
-			rcpt(func(t testing.TB, w wrapped) []wrapped { return w.fragments(t, 16)[:2] })(w)
+			rcpt(func(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped { return w.Fragments(t, 16)[:2] })(w)
 			w.copyOf("RCPT", 1, func(f *timed) { f.wrap = nil })
 		}, rows: []row{one}, stats: func(t *testing.T, s Stats) {
-			if s.Fragments.Held != 2 || s.Frames[fragment] != 2 {
+			if s.Fragments.Held != 2 || s.Frames[decode.Fragment] != 2 {
 				t.Errorf("%+v", s.Fragments)
 			}
 		}},
 		{name: "tunnel-vlan-mpls-gre-vlan", build: every(as(tunnel)), rows: []row{one}},
-		{name: "tunnel-vxlan-in-erspan", build: every(as(func(t testing.TB, w wrapped) wrapped {
-			v := w.vlan(t, 0x8100, 3).vxlan(t, 4789)
-			return wrapped{0x88be, append([]byte{0x10, 1, 0, 5, 0, 0, 0, 1}, v.ethernet(t)...)}.gre(t, layers.GRE{SeqPresent: true})
+		{name: "tunnel-vxlan-in-erspan", build: every(as(func(t testing.TB, w decodetest.Wrapped) decodetest.Wrapped {
+			v := w.VLAN(t, 0x8100, 3).VXLAN(t, 4789)
+			return decodetest.Wrap(0x88be, append([]byte{0x10, 1, 0, 5, 0, 0, 0, 1}, v.Ethernet(t)...)).GRE(t, layers.GRE{SeqPresent: true})
 		})), rows: []row{one}},
-		{name: "tunnel-geneve-pppoe", build: every(as(func(t testing.TB, w wrapped) wrapped { return w.pppoe(t).bridged(t).geneve(t, 3) })), rows: []row{one}},
+		{name: "tunnel-geneve-pppoe", build: every(as(func(t testing.TB, w decodetest.Wrapped) decodetest.Wrapped { return w.PPPoE(t).Bridged(t).Geneve(t, 3) })), rows: []row{one}},
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/google/gopacket/layers"
+
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 )
 
 // handshakeCases are the beginnings of connections.
@@ -19,18 +22,18 @@ func handshakeCases() []scenario {
 	}
 	return []scenario{
 		{name: "simultaneous-open", build: func(w *wire) {
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client]})
-			w.add(server, segment{flags: tcpSYN, seq: w.isn[server]})
-			w.add(client, segment{flags: tcpSYN | tcpACK, seq: w.isn[client], ack: w.isn[server] + 1})
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
+			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client]})
+			w.add(server, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[server]})
+			w.add(client, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[client], Ack: w.isn[server] + 1})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1})
 			w.script(begin + mail("") + end)
 			w.close()
 		}, rows: []row{one}},
 		{name: "simultaneous-open-server-first", build: func(w *wire) {
-			w.add(server, segment{flags: tcpSYN, seq: w.isn[server]})
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client]})
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
-			w.add(client, segment{flags: tcpSYN | tcpACK, seq: w.isn[client], ack: w.isn[server] + 1})
+			w.add(server, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[server]})
+			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client]})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1})
+			w.add(client, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[client], Ack: w.isn[server] + 1})
 			w.script(begin + mail("") + end)
 			w.close()
 		}, rows: []row{one}},
@@ -57,50 +60,50 @@ func handshakeCases() []scenario {
 			w.oneMail()
 			hello := w.find("EHLO")
 			ack := w.frames[hello]
-			ack.s.payload, ack.made = nil, nil
+			ack.s.Payload, ack.made = nil, nil
 			w.frames = slices.Concat([]timed{w.frames[0], ack}, w.frames[hello:])
 		}, rows: []row{one}},
 		{name: "syn-ack-last", build: func(w *wire) { // an ACK of the banner comes first, then the banner, then the SYN-ACK
 			w.oneMail()
 			banner := w.find("220")
 			ack := w.frames[banner+1]
-			ack.s.payload, ack.made = nil, nil
+			ack.s.Payload, ack.made = nil, nil
 			w.frames = slices.Concat([]timed{w.frames[0], ack, w.frames[banner], w.frames[1]}, w.frames[banner+1:])
 		}, rows: []row{one}},
 		{name: "syn-ack-before-syn", build: func(w *wire) { w.oneMail(); w.frames[0], w.frames[1] = w.frames[1], w.frames[0] }, rows: []row{one}},
 		{name: "fast-open-acknowledged", build: func(w *wire) {
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client], payload: []byte(hello)})
+			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client], Payload: []byte(hello)})
 			w.sent[client] = uint32(len(hello))
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1 + w.sent[client]})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1 + w.sent[client]})
 			w.script("S: 220 mx.example ESMTP\n")
 			rest(w)
 		}, rows: []row{one}},
 		{name: "fast-open-not-acknowledged-and-sent-again", build: func(w *wire) {
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client], payload: []byte(hello)})
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
+			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client], Payload: []byte(hello)})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1})
 			w.ack(client)
 			w.script("S: 220 mx.example ESMTP\nC: EHLO client.example\n")
 			rest(w)
 		}, rows: []row{one}},
 		{name: "syn-data-that-no-server-took", build: func(w *wire) { // what follows has other bytes at its place
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client], payload: []byte("EHLO evil.example\r\nMAIL FROM:<evil@a.example>\r\n")})
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
+			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client], Payload: []byte("EHLO evil.example\r\nMAIL FROM:<evil@a.example>\r\n")})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1})
 			w.ack(client)
 			w.script(begin + mail("") + end)
 			w.close()
 		}, rows: []row{accepted(1, "", "conflict")}},
 		{name: "syn-data-acknowledged-later", build: func(w *wire) { // a stack that keeps it until the handshake is over, RFC 9293 section 3.10.7.4
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client], payload: []byte(hello)})
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
+			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client], Payload: []byte(hello)})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1})
 			w.ack(client)
 			w.sent[client] = uint32(len(hello))
 			w.script("S: 220 mx.example ESMTP\n")
 			rest(w)
 		}, rows: []row{one}},
 		{name: "fast-open-cookie-and-banner-in-the-syn-ack", build: func(w *wire) {
-			w.add(client, segment{flags: tcpSYN, seq: w.isn[client], payload: []byte(hello)})
+			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client], Payload: []byte(hello)})
 			w.sent[client] = uint32(len(hello))
-			w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1 + w.sent[client], payload: []byte("220 mx.example ESMTP\r\n")})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1 + w.sent[client], Payload: []byte("220 mx.example ESMTP\r\n")})
 			w.sent[server] = 22
 			rest(w)
 		}, rows: []row{one}},
@@ -130,7 +133,7 @@ func reuseCases() []scenario {
 		{name: "ports-reused-after-fin", build: again(77700000, 88800000, keep, keep), rows: both},
 		{name: "ports-reused-after-rst", build: again(77700000, 88800000, func(w *wire) {
 			w.frames = w.frames[:w.find("221")+1]
-			w.add(client, segment{flags: tcpRST, seq: w.frames[w.find("QUIT")].s.seq + 6})
+			w.add(client, decodetest.Segment{Flags: decode.RST, Seq: w.frames[w.find("QUIT")].s.Seq + 6})
 		}, keep), rows: both},
 		{name: "ports-reused-without-fin", build: again(77700000, 88800000, noFIN, keep), rows: both},
 		{name: "ports-reused-in-mid-transaction", build: again(77700000, 88800000, func(w *wire) { w.frames = w.frames[:w.find("DATA")] }, keep), rows: []row{
@@ -140,7 +143,7 @@ func reuseCases() []scenario {
 		{name: "ports-reused-with-the-clients-isn-without-fin", build: again(1000, 88800000, noFIN, keep), rows: both},
 		{name: "ports-reused-with-the-same-isn-after-rst", build: again(1000, 9000, func(w *wire) {
 			w.frames = w.frames[:w.find("221")+1]
-			w.add(client, segment{flags: tcpRST, seq: w.frames[w.find("QUIT")].s.seq + 6})
+			w.add(client, decodetest.Segment{Flags: decode.RST, Seq: w.frames[w.find("QUIT")].s.Seq + 6})
 		}, keep), rows: both},
 		{name: "ports-reused-after-fin-syn-not-captured", build: again(77700000, 1<<31, keep, noSYN), rows: blind},
 		{name: "ports-reused-without-fin-syn-not-captured", build: again(77700000, 88800000, noFIN, noSYN), rows: blind},
@@ -150,29 +153,29 @@ func reuseCases() []scenario {
 }
 
 // corruptTCP damages the TCP checksum.
-func corruptTCP(t testing.TB, w wrapped) []wrapped {
-	w.data = append([]byte(nil), w.data...)
-	w.data[ipSize(w)+16] ^= 0x55
-	return []wrapped{w}
+func corruptTCP(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped {
+	w.Data = append([]byte(nil), w.Data...)
+	w.Data[ipSize(w)+16] ^= 0x55
+	return []decodetest.Wrapped{w}
 }
 
-func ipSize(w wrapped) int {
-	if w.etherType == 0x86dd {
+func ipSize(w decodetest.Wrapped) int {
+	if w.EtherType == 0x86dd {
 		return 40
 	}
 	return 20
 }
 
 // offloaded leaves the checksum as a host does whose network card fills it in.
-func offloaded(t testing.TB, w wrapped) []wrapped {
-	w.data = append([]byte(nil), w.data...)
+func offloaded(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped {
+	w.Data = append([]byte(nil), w.Data...)
 	n, at, from := ipSize(w), 12, 20
 	if n == 40 {
 		at, from = 8, 40
 	}
-	segment := len(w.data) - n
-	binary.BigEndian.PutUint16(w.data[n+16:], naiveSum(w.data[at:from], []byte{0, 6, byte(segment >> 8), byte(segment)}))
-	return []wrapped{w}
+	segment := len(w.Data) - n
+	binary.BigEndian.PutUint16(w.Data[n+16:], decodetest.Sum(w.Data[at:from], []byte{0, 6, byte(segment >> 8), byte(segment)}))
+	return []decodetest.Wrapped{w}
 }
 
 func timestamps(v int) []layers.TCPOption {
@@ -183,7 +186,7 @@ func timestamps(v int) []layers.TCPOption {
 // checksumCases are wrong checksums under each policy.
 func checksumCases() []scenario {
 	one := accepted(1, "")
-	all := func(wrap func(testing.TB, wrapped) []wrapped, sides ...int) func(*wire) {
+	all := func(wrap func(testing.TB, decodetest.Wrapped) []decodetest.Wrapped, sides ...int) func(*wire) {
 		return func(w *wire) {
 			w.oneMail()
 			for i := range w.frames {

@@ -3,6 +3,9 @@ package reassembly
 import (
 	"strings"
 	"testing"
+
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 )
 
 // orderCases are losses, reordering, duplication and retransmission in either direction.
@@ -58,30 +61,30 @@ func orderCases() []scenario {
 		{name: "retransmission-other-boundaries-client", build: func(w *wire) {
 			w.pipelined()
 			w.copyOf("DATA", 1, func(f *timed) { // from the middle of MAIL on
-				f.s.seq -= uint32(len(mailLine) - 7 + len(rcptLine))
-				f.s.payload = []byte(mailLine[7:] + rcptLine + "DATA\r\n")
+				f.s.Seq -= uint32(len(mailLine) - 7 + len(rcptLine))
+				f.s.Payload = []byte(mailLine[7:] + rcptLine + "DATA\r\n")
 			})
 		}, rows: []row{accepted(1, "")}, stats: duplicate(len(mailLine) - 7 + len(rcptLine) + 6)},
 		{name: "retransmission-other-boundaries-server", build: func(w *wire) {
 			w.pipelined()
 			w.copyOf("354", 1, func(f *timed) {
-				f.s.seq -= 24
-				f.s.payload = []byte("250 2.1.5 recipient ok\r\n354 go\r\n")
+				f.s.Seq -= 24
+				f.s.Payload = []byte("250 2.1.5 recipient ok\r\n354 go\r\n")
 			})
 		}, rows: []row{accepted(1, "")}, stats: duplicate(32)},
 		{name: "retransmission-fills-a-loss-client", build: func(w *wire) {
 			w.pipelined()
 			w.drop("RCPT")
 			w.copyOf("DATA", 4, func(f *timed) { // RCPT with the ends of its neighbours
-				f.s.seq -= uint32(len(rcptLine) + 4)
-				f.s.payload = []byte(mailLine[len(mailLine)-4:] + rcptLine + "DA")
+				f.s.Seq -= uint32(len(rcptLine) + 4)
+				f.s.Payload = []byte(mailLine[len(mailLine)-4:] + rcptLine + "DA")
 			})
 		}, rows: []row{accepted(1, "")}, stats: duplicate(6)},
 		{name: "retransmission-fills-a-loss-server", build: func(w *wire) {
 			w.pipelined()
 			f := w.frames[w.find("250 2.1.5")]
 			w.drop("250 2.1.5")
-			f.s.payload = append(f.s.payload, "354 "...)
+			f.s.Payload = append(f.s.Payload, "354 "...)
 			i := w.find("354")
 			w.frames = append(w.frames[:i+1:i+1], append([]timed{f}, w.frames[i+1:]...)...)
 		}, rows: []row{accepted(1, "")}, stats: duplicate(4)},
@@ -136,7 +139,7 @@ func (w *wire) pipelined() {
 func same(*timed) {}
 
 func tagged(f timed) timed {
-	f.wrap = as(func(t testing.TB, w wrapped) wrapped { return w.vlan(t, 0x8100, 7) })
+	f.wrap = as(func(t testing.TB, w decodetest.Wrapped) decodetest.Wrapped { return w.VLAN(t, 0x8100, 7) })
 	return f
 }
 
@@ -176,23 +179,23 @@ func segmentCases() []scenario {
 		{name: "keep-alive-without-octet", build: keepAlive(nil), rows: []row{accepted(1, "")}, stats: duplicate(0)},
 		{name: "zero-window-probe-of-one-new-octet", build: func(w *wire) {
 			w.oneMail()
-			probe := func(f *timed) { f.s.payload = f.s.payload[:1] }
+			probe := func(f *timed) { f.s.Payload = f.s.Payload[:1] }
 			w.copyOf("one", 0, probe)
 			w.copyOf("250 2.0.0", 0, probe)
 		}, rows: []row{accepted(1, "")}, stats: duplicate(2)},
 		{name: "urgent-data-is-read-in-line", build: func(w *wire) { // a server may have read the line without that octet
 			w.oneMail()
-			w.change("RCPT", func(f *timed) { f.s.flags |= tcpURG; f.s.urgent = 10 })
+			w.change("RCPT", func(f *timed) { f.s.Flags |= decode.URG; f.s.Urgent = 10 })
 		}, rows: []row{accepted(1, "", "conflict")}},
 		{name: "urgent-pointer-without-data", build: func(w *wire) {
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpACK | tcpURG})
+			w.before("RCPT", client, decodetest.Segment{Flags: decode.ACK | decode.URG})
 		}, rows: []row{accepted(1, "")}},
 		{name: "window-updates-and-repeated-acks", build: func(w *wire) {
 			w.oneMail()
 			for range 3 {
-				w.before("DATA", server, segment{flags: tcpACK, window: 1})
-				w.before("354", client, segment{flags: tcpACK, window: 100})
+				w.before("DATA", server, decodetest.Segment{Flags: decode.ACK, Window: 1})
+				w.before("354", client, decodetest.Segment{Flags: decode.ACK, Window: 100})
 			}
 		}, rows: []row{accepted(1, "")}},
 	}
@@ -202,7 +205,7 @@ func segmentCases() []scenario {
 func keepAlive(octet []byte) func(*wire) {
 	return func(w *wire) {
 		w.oneMail()
-		w.before("RCPT", client, segment{flags: tcpACK, seq: ^uint32(0), payload: octet})
-		w.before("DATA", server, segment{flags: tcpACK, seq: ^uint32(0), payload: octet})
+		w.before("RCPT", client, decodetest.Segment{Flags: decode.ACK, Seq: ^uint32(0), Payload: octet})
+		w.before("DATA", server, decodetest.Segment{Flags: decode.ACK, Seq: ^uint32(0), Payload: octet})
 	}
 }

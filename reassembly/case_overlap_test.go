@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 )
 
 // overlapCases are two copies of the same bytes that agree, or do not: the first one seen stands and the row says so.
@@ -15,7 +18,7 @@ func overlapCases() []scenario {
 		{name: "overlap-same-bytes-out-of-order", build: func(w *wire) {
 			w.pipelined()
 			w.later("MAIL", 2)
-			w.copyOf("RCPT", 0, func(f *timed) { f.s.payload = append(f.s.payload, "DATA\r"...) })
+			w.copyOf("RCPT", 0, func(f *timed) { f.s.Payload = append(f.s.Payload, "DATA\r"...) })
 		}, rows: []row{accepted(1, "")}, stats: duplicate(len(rcptLine) + 5)},
 		{name: "overlap-other-bytes-client", build: func(w *wire) {
 			w.oneMail()
@@ -33,13 +36,13 @@ func overlapCases() []scenario {
 		{name: "overlap-rewrites-half-of-rcpt", build: func(w *wire) {
 			w.pipelined()
 			w.copyOf("RCPT", 0, func(f *timed) { // from the middle of MAIL to the middle of the address
-				f.s.seq -= 4
-				f.s.payload = []byte(mailLine[len(mailLine)-4:] + otherRcpt[:12])
+				f.s.Seq -= 4
+				f.s.Payload = []byte(mailLine[len(mailLine)-4:] + otherRcpt[:12])
 			})
 		}, rows: []row{first}},
 		{name: "overlap-other-bytes-server", build: func(w *wire) { // a 550 where another copy says 250
 			w.oneMail()
-			w.copyOf("250 2.1.5", 1, func(f *timed) { copy(f.s.payload, "550") })
+			w.copyOf("250 2.1.5", 1, func(f *timed) { copy(f.s.Payload, "550") })
 		}, rows: []row{conflict}},
 		{name: "overlap-in-the-second-mail-alone", build: func(w *wire) {
 			w.session("1", "2", "3")
@@ -52,20 +55,20 @@ func overlapCases() []scenario {
 			w.chunk = 1 << 16
 			w.say(client, rcptLine+"DATA\r\n"+body+body+body+body+".\r\n")
 			w.script("S: 250 ok\nS: 354 go\nS: 250 ok\n" + end)
-			w.copyOf("RCPT", 1, func(f *timed) { f.s.payload = []byte(otherRcpt) })
+			w.copyOf("RCPT", 1, func(f *timed) { f.s.Payload = []byte(otherRcpt) })
 			w.close()
 		}, rows: []row{conflict.with("message_bytes", 4*len(body))}},
 		{name: "overlap-with-zeros-of-a-keep-alive-in-flight", build: func(w *wire) { // more than the one octet: not a keep-alive
 			w.oneMail()
-			w.before("250 2.1.5", client, segment{flags: tcpACK, seq: ^uint32(1), payload: []byte{0, 0}})
+			w.before("250 2.1.5", client, decodetest.Segment{Flags: decode.ACK, Seq: ^uint32(1), Payload: []byte{0, 0}})
 		}, rows: []row{conflict}},
 	}
 }
 
 // other makes a RCPT of another recipient of the same length.
 func other(f *timed) {
-	i := strings.Index(string(f.s.payload), "<")
-	f.s.payload[i+1] = 'x'
+	i := strings.Index(string(f.s.Payload), "<")
+	f.s.Payload[i+1] = 'x'
 }
 
 // decoyCases are the insertion and evasion of Ptacek and Newsham (1998): segments that the server never took. The tap
@@ -78,18 +81,18 @@ func decoyCases() []scenario {
 		change        func(*timed)
 		before, after row // the decoy comes before or behind what the server took
 	}{
-		{"ttl", func(f *timed) { f.s.ttl = 1 }, flagged.with("rcpt_to", "x@b.example"), flagged},
+		{"ttl", func(f *timed) { f.s.TTL = 1 }, flagged.with("rcpt_to", "x@b.example"), flagged},
 		{"checksum", func(f *timed) { f.wrap = corruptTCP }, real, real},
-		{"bad-ack", func(f *timed) { f.s.ack += 1 << 28 }, flagged, flagged},
-		{"no-ack-flag", func(f *timed) { f.s.flags = tcpPSH }, flagged, flagged},
-		{"no-flags", func(f *timed) { f.s.flags, f.s.noFlags = 0, true }, flagged, flagged},
-		{"old-timestamp", func(f *timed) { f.s.options = timestamps(1) }, flagged.with("rcpt_to", "x@b.example"), flagged},
+		{"bad-ack", func(f *timed) { f.s.Ack += 1 << 28 }, flagged, flagged},
+		{"no-ack-flag", func(f *timed) { f.s.Flags = decode.PSH }, flagged, flagged},
+		{"no-flags", func(f *timed) { f.s.Flags, f.s.NoFlags = 0, true }, flagged, flagged},
+		{"old-timestamp", func(f *timed) { f.s.Options = timestamps(1) }, flagged.with("rcpt_to", "x@b.example"), flagged},
 	} {
 		stamped := func(w *wire) {
 			w.oneMail()
 			if d.name == "old-timestamp" {
 				for i := range w.frames {
-					w.frames[i].s.options = timestamps(1000 + i)
+					w.frames[i].s.Options = timestamps(1000 + i)
 				}
 			}
 		}
@@ -104,9 +107,9 @@ func decoyCases() []scenario {
 			scenario{name: "decoy-" + d.name + "-after", build: decoy(1), rows: []row{d.after}})
 	}
 	whole := "RSET\r\nMAIL FROM:<evil@a.example>\r\nRCPT TO:<evil@b.example>\r\n"
-	for name, s := range map[string]segment{
-		"insertion-no-ack-flag": {flags: tcpPSH, payload: []byte(whole)},
-		"insertion-bad-ack":     {flags: tcpACK, ack: 1 << 29, payload: []byte(whole)},
+	for name, s := range map[string]decodetest.Segment{
+		"insertion-no-ack-flag": {Flags: decode.PSH, Payload: []byte(whole)},
+		"insertion-bad-ack":     {Flags: decode.ACK, Ack: 1 << 29, Payload: []byte(whole)},
 	} {
 		out = append(out, scenario{name: name, build: func(w *wire) {
 			w.oneMail()
@@ -117,7 +120,7 @@ func decoyCases() []scenario {
 		scenario{name: "insertion-far-outside-the-window", build: func(w *wire) {
 			w.oneMail()
 			for i := range uint32(5) {
-				w.before("DATA", client, segment{seq: 1<<31 - 1000 + i, payload: []byte(whole)})
+				w.before("DATA", client, decodetest.Segment{Seq: 1<<31 - 1000 + i, Payload: []byte(whole)})
 			}
 		}, rows: []row{real}, stats: func(t *testing.T, s Stats) {
 			if s.Sessions != 1 || s.IgnoredBytes != int64(5*len(whole)) {
@@ -126,51 +129,51 @@ func decoyCases() []scenario {
 		}},
 		scenario{name: "insertion-ahead-of-the-stream", build: func(w *wire) { // inside the window, never reached by the client
 			w.oneMail()
-			w.before("DATA", client, segment{flags: tcpACK, seq: 30000, payload: []byte(whole)})
+			w.before("DATA", client, decodetest.Segment{Flags: decode.ACK, Seq: 30000, Payload: []byte(whole)})
 		}, rows: []row{real}},
 		scenario{name: "decoy-ttl-behind-the-last-command", build: func(w *wire) { // a whole mail that no server received; the FIN stands in its place
 			w.oneMail()
-			w.before("221", client, segment{flags: tcpACK, ttl: 1, payload: []byte(whole)})
+			w.before("221", client, decodetest.Segment{Flags: decode.ACK, TTL: 1, Payload: []byte(whole)})
 		}, rows: []row{real}},
 		scenario{name: "decoy-ttl-behind-the-last-command-with-a-fin", build: func(w *wire) {
 			w.oneMail()
-			w.before("221", client, segment{flags: tcpACK | tcpFIN, ttl: 1, payload: []byte(whole)})
+			w.before("221", client, decodetest.Segment{Flags: decode.ACK | decode.FIN, TTL: 1, Payload: []byte(whole)})
 		}, rows: []row{real}},
 		scenario{name: "decoy-syn-ack-of-the-client", build: func(w *wire) { // another handshake that no server has answered
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpSYN | tcpACK, seq: 1 << 30, ack: 1 << 30, ttl: 1, payload: []byte("RCPT TO:<")})
-			w.before("RCPT", client, segment{flags: tcpACK, seq: 1<<30 + 10, ack: 1 << 30, ttl: 1, payload: []byte("evil@evil.example>\r\n")})
+			w.before("RCPT", client, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: 1 << 30, Ack: 1 << 30, TTL: 1, Payload: []byte("RCPT TO:<")})
+			w.before("RCPT", client, decodetest.Segment{Flags: decode.ACK, Seq: 1<<30 + 10, Ack: 1 << 30, TTL: 1, Payload: []byte("evil@evil.example>\r\n")})
 		}, rows: []row{real}},
 		scenario{name: "decoy-ttl-behind-the-last-command-then-rst", build: func(w *wire) {
 			w.shake()
 			w.script(begin + mail(""))
 			at := w.isn[client] + 1 + w.sent[client]
-			w.add(client, segment{flags: tcpACK, ttl: 1, seq: at, ack: w.isn[server] + 1 + w.sent[server], payload: []byte(whole)})
-			w.add(client, segment{flags: tcpRST, seq: at})
+			w.add(client, decodetest.Segment{Flags: decode.ACK, TTL: 1, Seq: at, Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte(whole)})
+			w.add(client, decodetest.Segment{Flags: decode.RST, Seq: at})
 		}, rows: []row{real}},
 		scenario{name: "ack-of-what-was-never-sent", build: func(w *wire) { // each command comes twice, first with an ACK that its server throws away
 			w.oneMail()
 			for _, line := range []string{"MAIL", "RCPT", "DATA", "one"} {
-				w.copyOf(line, 0, func(f *timed) { f.s.ack += 200 })
+				w.copyOf(line, 0, func(f *timed) { f.s.Ack += 200 })
 			}
 		}, rows: []row{real}},
 		scenario{name: "ack-of-what-was-never-sent-and-a-pause", build: func(w *wire) { // long enough to take replies for lost
 			w.oneMail()
-			w.copyOf("RCPT", 0, func(f *timed) { f.s.ack += 200 })
-			w.before("250 2.1.5", server, segment{flags: tcpACK}) // by which it says what it has sent, RFC 9293 section 3.10.7.4
+			w.copyOf("RCPT", 0, func(f *timed) { f.s.Ack += 200 })
+			w.before("250 2.1.5", server, decodetest.Segment{Flags: decode.ACK}) // by which it says what it has sent, RFC 9293 section 3.10.7.4
 			w.change("250 2.1.5", func(f *timed) { f.wait = 5 * time.Second })
 		}, rows: []row{real}},
 		scenario{name: "syn-in-the-middle-client", build: func(w *wire) {
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpSYN, seq: 5000})
+			w.before("RCPT", client, decodetest.Segment{Flags: decode.SYN, Seq: 5000})
 		}, rows: []row{real}},
 		scenario{name: "syn-in-the-middle-with-data", build: func(w *wire) {
 			w.oneMail()
-			w.before("RCPT", client, segment{flags: tcpSYN, seq: 5000, payload: []byte(whole)})
+			w.before("RCPT", client, decodetest.Segment{Flags: decode.SYN, Seq: 5000, Payload: []byte(whole)})
 		}, rows: []row{real}},
 		scenario{name: "syn-ack-in-the-middle-server", build: func(w *wire) {
 			w.oneMail()
-			w.before("RCPT", server, segment{flags: tcpSYN | tcpACK, seq: 5000, ack: 77})
+			w.before("RCPT", server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: 5000, Ack: 77})
 		}, rows: []row{real}},
 	)
 }

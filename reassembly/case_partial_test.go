@@ -1,5 +1,10 @@
 package reassembly
 
+import (
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
+)
+
 // partialCases are captures that hold a part of a connection.
 func partialCases() []scenario {
 	from := func(prefix string) func(*wire) {
@@ -34,8 +39,8 @@ func partialCases() []scenario {
 		{name: "client-alone", build: without(server, ""), rows: []row{sent(1, "1"), sent(2, "2")}},
 		{name: "client-alone-decoys-of-the-end", build: func(w *wire) { // in front of what was sent: nobody can say that it was not received
 			without(server, "")(w)
-			w.before("RCPT TO:<b2", client, segment{flags: tcpACK | tcpFIN, seq: ^uint32(9)})
-			w.before("RCPT TO:<b2", client, segment{flags: tcpRST, seq: ^uint32(4)})
+			w.before("RCPT TO:<b2", client, decodetest.Segment{Flags: decode.ACK | decode.FIN, Seq: ^uint32(9)})
+			w.before("RCPT TO:<b2", client, decodetest.Segment{Flags: decode.RST, Seq: ^uint32(4)})
 		}, rows: []row{sent(1, "1"), sent(2, "2")}},
 		{name: "server-missing-from-the-second-mail", build: without(server, "MAIL FROM:<a2"), rows: []row{
 			accepted(1, "1"), but(sent(2, "2").with("flags", []string{"gap"}), "lost_bytes")}},

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -16,7 +17,7 @@ func threeMails(t testing.TB, chunk int, six bool) *wire {
 	w := newWire(t, 1000, 9000, chunk)
 	w.frames = nil
 	if six {
-		w.client, w.server = testClient6, testServer6
+		w.client, w.server = decodetest.Client6, decodetest.Server6
 	}
 	w.shake()
 	w.script(begin)
@@ -31,7 +32,7 @@ func threeMails(t testing.TB, chunk int, six bool) *wire {
 	at := time.Duration(0)
 	for i := range w.frames {
 		at += time.Millisecond + w.frames[i].wait
-		w.frames[i].at, w.frames[i].made = at, w.frames[i].s.ip(t).data
+		w.frames[i].at, w.frames[i].made = at, w.frames[i].s.IP(t).Data
 	}
 	return w
 }
@@ -97,7 +98,7 @@ func right(rows []smtp.Envelope, n int, flags smtp.Flags) bool {
 func (w *wire) mailBegins(n int) int {
 	octets := uint32(len("EHLO client.example\r\n") + (n-1)*(26+24+6+5+3))
 	return slices.IndexFunc(w.frames, func(f timed) bool {
-		return f.side == client && f.s.seq == w.isn[client]+1+octets && len(f.s.payload) > 0
+		return f.side == client && f.s.Seq == w.isn[client]+1+octets && len(f.s.Payload) > 0
 	})
 }
 
@@ -207,8 +208,8 @@ func (w *wire) joinsData(side int, from, to uint32) bool {
 // without cuts octets out of one stream.
 func (w *wire) without(side int, from, to uint32) (out []timed) {
 	for _, f := range w.frames {
-		n := uint32(len(f.s.payload))
-		off := f.s.seq - w.isn[side] - 1
+		n := uint32(len(f.s.Payload))
+		off := f.s.Seq - w.isn[side] - 1
 		if f.side != side || n == 0 || off+n <= from || off >= to {
 			out = append(out, f)
 			continue
@@ -216,12 +217,12 @@ func (w *wire) without(side int, from, to uint32) (out []timed) {
 		f.made = nil
 		if off < from {
 			head := f
-			head.s.payload = f.s.payload[:from-off]
+			head.s.Payload = f.s.Payload[:from-off]
 			out = append(out, head)
 		}
 		if off+n > to {
-			f.s.payload = f.s.payload[to-off:]
-			f.s.seq += to - off
+			f.s.Payload = f.s.Payload[to-off:]
+			f.s.Seq += to - off
 			out = append(out, f)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -66,18 +67,18 @@ func (v *variant) frames(t testing.TB) (out []timedFrame) {
 	w := newWire(t, 1000, 9000, 1460)
 	w.frames = nil
 	if v.six {
-		w.client, w.server = testClient6, testServer6
+		w.client, w.server = decodetest.Client6, decodetest.Server6
 	}
 	v.build(w)
 	at := time.Duration(0)
 	for _, f := range w.frames {
 		at += time.Millisecond + f.wait
-		packets := []wrapped{f.s.ip(t)}
+		packets := []decodetest.Wrapped{f.s.IP(t)}
 		if f.wrap != nil {
 			packets = f.wrap(t, packets[0])
 		}
 		for _, p := range packets {
-			out = append(out, timedFrame{testEpoch.Add(at), p.ethernet(t)})
+			out = append(out, timedFrame{decodetest.Epoch.Add(at), p.Ethernet(t)})
 			at += time.Microsecond
 		}
 	}
@@ -125,7 +126,7 @@ func (v *variant) check(t *testing.T, frames []timedFrame) {
 	var got []map[string]any
 	a := New(Config{Sensor: "tap", Checksum: v.checksum, Emit: func(e *smtp.Envelope) { got = append(got, asMap(t, e)) }})
 	for _, f := range frames {
-		a.Frame(f.t, linkEthernetTest, f.data, len(f.data))
+		a.Frame(f.t, decodetest.LinkEthernet, f.data, len(f.data))
 	}
 	a.Close()
 	if len(got) != len(v.rows) {

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/gopacket/layers"
+
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 )
 
 // flight is a session of one mail whose client sends so many octets behind RCPT before the server acknowledges any of it:
@@ -40,7 +43,7 @@ func (f flight) lines() int { return f.octets / len(noop) }
 func (f flight) build(w *wire) {
 	w.shake()
 	for side, shift := range f.shift {
-		w.frames[side].s.options = windowScaleOption(shift)
+		w.frames[side].s.Options = windowScaleOption(shift)
 	}
 	w.script("S: 220 mx.example ESMTP\nC: EHLO client.example\nS: 250-mx.example\nS: 250 PIPELINING\nC: MAIL FROM:<a@a.example>\nS: 250 ok\n")
 	if f.body {
@@ -74,7 +77,7 @@ func (f flight) then(changes ...func(*wire)) func(*wire) {
 
 // bare is the place of the bare ACK that ends the flight, or of that side's first segment behind a place.
 func (w *wire) bare(side, from int) int {
-	return from + slices.IndexFunc(w.frames[from:], func(f timed) bool { return f.side == side && len(f.s.payload) == 0 })
+	return from + slices.IndexFunc(w.frames[from:], func(f timed) bool { return f.side == side && len(f.s.Payload) == 0 })
 }
 
 // replaced puts a copy of the segment that begins so in front of the ACK that ends the flight: what the server took if first
@@ -84,9 +87,9 @@ func replaced(prefix string, decoy func(*timed), first bool) func(*wire) {
 		i := w.find(prefix)
 		real := w.frames[i]
 		fake := real
-		fake.s.payload = slices.Clone(real.s.payload)
+		fake.s.Payload = slices.Clone(real.s.Payload)
 		decoy(&fake)
-		fake.s.ttl = 1
+		fake.s.TTL = 1
 		at := w.bare(1-real.side, i)
 		if first {
 			w.frames[i], fake = fake, real
@@ -102,15 +105,15 @@ func recut(prefix string, octets int) func(*wire) {
 		i := w.find(prefix)
 		at := w.bare(1-w.frames[i].side, i) - 1
 		f, before, behind := w.frames[at], w.frames[i-1], w.frames[i+1]
-		for j := i - 1; before.side != f.side || len(before.s.payload) == 0; j-- {
+		for j := i - 1; before.side != f.side || len(before.s.Payload) == 0; j-- {
 			before = w.frames[j]
 		}
-		text := string(before.s.payload[len(before.s.payload)-5:]) + string(f.s.payload) + string(behind.s.payload[:min(40, len(behind.s.payload))])
+		text := string(before.s.Payload[len(before.s.Payload)-5:]) + string(f.s.Payload) + string(behind.s.Payload[:min(40, len(behind.s.Payload))])
 		var pieces []timed
 		for off := 0; off < len(text); off += octets {
 			p := f
-			p.s.seq = f.s.seq - 5 + uint32(off)
-			p.s.payload = []byte(text[off:min(off+octets+3, len(text))]) // each overlaps the next one
+			p.s.Seq = f.s.Seq - 5 + uint32(off)
+			p.s.Payload = []byte(text[off:min(off+octets+3, len(text))]) // each overlaps the next one
 			pieces = append(pieces, p)
 		}
 		w.frames = slices.Concat(w.frames[:at:at], pieces, w.frames[at+1:])
@@ -122,7 +125,7 @@ func eachWindow(side int, window uint16) func(*wire) {
 	return func(w *wire) {
 		for i := range w.frames[2:] {
 			if f := &w.frames[i+2]; f.side == side {
-				f.s.window, f.s.noWindow = window, window == 0
+				f.s.Window, f.s.NoWindow = window, window == 0
 			}
 		}
 	}
@@ -151,7 +154,7 @@ func windowCases() []scenario {
 	body := scaledFlight()
 	body.body = true
 	inBody := flagged.with("message_bytes", len("head\r\n")+body.lines()*len(noop))
-	head := func(f *timed) { copy(f.s.payload, "HEAD") }
+	head := func(f *timed) { copy(f.s.Payload, "HEAD") }
 	shifts := func(client, server int) flight { return flight{octets: 300 << 10, shift: [2]int{client, server}} }
 	return append(replyCases(), []scenario{
 		{name: "decoy-window-100-kb-before", build: flight{octets: 100 << 10, shift: [2]int{-1, -1}}.then(before), rows: []row{decoyed}, stats: counted(1, false)},
@@ -181,20 +184,20 @@ func windowCases() []scenario {
 			f := w.frames[i]
 			cut := func(from, to int, text string) timed {
 				p := f
-				p.s.seq += uint32(from)
-				p.s.payload = []byte(text[from:to])
+				p.s.Seq += uint32(from)
+				p.s.Payload = []byte(text[from:to])
 				return p
 			}
 			at := len("RCPT TO:<")
 			decoy := cut(at, at+1, otherRcpt)
-			decoy.s.ttl = 1
+			decoy.s.TTL = 1
 			w.frames = slices.Replace(w.frames, i, i+1, cut(0, at, rcptLine), decoy, cut(at, at+1, rcptLine), cut(at+1, len(rcptLine), rcptLine))
 		}, rows: []row{decoyed}, stats: counted(1, false)},
 		{name: "decoy-of-a-line-end", build: func(w *wire) { // a server that takes the other octet reads the line on
 			w.oneMail()
 			w.copyOf("RCPT", 1, func(f *timed) {
-				f.s.seq += uint32(len(rcptLine) - 1)
-				f.s.payload = []byte("x")
+				f.s.Seq += uint32(len(rcptLine) - 1)
+				f.s.Payload = []byte("x")
 			})
 		}, rows: []row{flagged}, stats: counted(1, false)},
 	}...)
@@ -204,7 +207,7 @@ func windowCases() []scenario {
 func acknowledgedBefore(w *wire) {
 	i := w.find("NOOP")
 	f := w.frames[w.bare(server, i)]
-	f.s.ack = w.frames[i].s.seq + uint32(len(w.frames[i].s.payload))
+	f.s.Ack = w.frames[i].s.Seq + uint32(len(w.frames[i].s.Payload))
 	w.frames = slices.Insert(w.frames, i+1, f)
 }
 
@@ -226,22 +229,22 @@ func replyCases() (out []scenario) {
 			grown := uint32(len(replies) - 8*(1+lines))
 			w.frames = slices.Delete(w.frames, j, j+1)
 			head := w.frames[i].s
-			seq, ack := head.ack, w.frames[j].s.seq
+			seq, ack := head.Ack, w.frames[j].s.Seq
 			for k := range w.frames[j:] {
 				if f := &w.frames[j+k]; f.side == server {
-					f.s.seq += grown
+					f.s.Seq += grown
 				} else {
-					f.s.ack += grown
+					f.s.Ack += grown
 				}
 			}
 			var sent []timed
 			for off := 0; off < len(replies); off += 32 << 10 {
-				p := timed{side: server, s: segment{src: w.server, dst: w.client, flags: tcpACK, seq: seq + uint32(off), ack: ack, payload: []byte(replies[off:min(off+32<<10, len(replies))])}}
+				p := timed{side: server, s: decodetest.Segment{Src: w.server, Dst: w.client, Flags: decode.ACK, Seq: seq + uint32(off), Ack: ack, Payload: []byte(replies[off:min(off+32<<10, len(replies))])}}
 				sent = append(sent, p)
 			}
 			fake := sent[0]
-			fake.s.payload = []byte("550 recipient no\r\n")
-			fake.s.ttl = 1
+			fake.s.Payload = []byte("550 recipient no\r\n")
+			fake.s.TTL = 1
 			w.frames = slices.Insert(w.frames, j, append(sent, fake)...)
 		}
 		out = append(out, scenario{name: "decoy-window-reply-" + c.name, build: build, rows: []row{accepted(1, "", "conflict")}, stats: c.stats})

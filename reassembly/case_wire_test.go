@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 )
 
 // The sessions of the cases, a segment a line.
@@ -54,9 +57,9 @@ func (r row) with(pairs ...any) row {
 
 // of adds the ends of the connection, unless the row names them.
 func (r row) of(six bool) row {
-	client, server := testClient, testServer
+	client, server := decodetest.Client, decodetest.Server
 	if six {
-		client, server = testClient6, testServer6
+		client, server = decodetest.Client6, decodetest.Server6
 	}
 	c, s := netip.MustParseAddrPort(client), netip.MustParseAddrPort(server)
 	out := row{"client_ip": c.Addr(), "client_port": c.Port(), "server_ip": s.Addr(), "server_port": s.Port()}
@@ -68,14 +71,14 @@ func (r row) of(six bool) row {
 func gap(bytes int) []any { return []any{"lost_bytes", bytes, "flags", []string{"gap"}} }
 
 func (w *wire) shake() {
-	w.add(client, segment{flags: tcpSYN, seq: w.isn[client]})
-	w.add(server, segment{flags: tcpSYN | tcpACK, seq: w.isn[server], ack: w.isn[client] + 1})
+	w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client]})
+	w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1})
 	w.ack(client)
 }
 
 // ack adds a bare acknowledgment of all that the other side sent.
 func (w *wire) ack(side int) {
-	w.add(side, segment{flags: tcpACK, seq: w.isn[side] + 1 + w.sent[side], ack: w.isn[1-side] + 1 + w.sent[1-side]})
+	w.add(side, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[side] + 1 + w.sent[side], Ack: w.isn[1-side] + 1 + w.sent[1-side]})
 }
 
 func (w *wire) close() {
@@ -103,7 +106,7 @@ func (w *wire) oneMail() { w.session("") }
 // find gives the place of the first segment whose payload begins so; a place in square brackets counts from the back.
 func (w *wire) find(prefix string) int {
 	w.t.Helper()
-	i := slices.IndexFunc(w.frames, func(f timed) bool { return strings.HasPrefix(string(f.s.payload), prefix) })
+	i := slices.IndexFunc(w.frames, func(f timed) bool { return strings.HasPrefix(string(f.s.Payload), prefix) })
 	if i < 0 {
 		w.t.Fatalf("no segment begins with %q", prefix)
 	}
@@ -123,7 +126,7 @@ func (w *wire) later(prefix string, places int) {
 func (w *wire) copyOf(prefix string, places int, change func(*timed)) {
 	i := w.find(prefix)
 	f := w.frames[i]
-	f.s.payload = slices.Clone(f.s.payload)
+	f.s.Payload = slices.Clone(f.s.Payload)
 	change(&f)
 	f.wait = 0
 	w.frames = slices.Insert(w.frames, i+places, f)
@@ -132,15 +135,15 @@ func (w *wire) copyOf(prefix string, places int, change func(*timed)) {
 func (w *wire) change(prefix string, f func(*timed)) { f(&w.frames[w.find(prefix)]) }
 
 // before puts a segment of a side in front of the one whose payload begins so, with that side's numbers there.
-func (w *wire) before(prefix string, side int, s segment) {
+func (w *wire) before(prefix string, side int, s decodetest.Segment) {
 	i := w.find(prefix)
 	f := w.frames[i]
-	at := [2]uint32{f.s.seq, f.s.ack}
+	at := [2]uint32{f.s.Seq, f.s.Ack}
 	if f.side == server {
-		at = [2]uint32{f.s.ack, f.s.seq}
+		at = [2]uint32{f.s.Ack, f.s.Seq}
 	}
-	s.seq += at[side]
-	s.ack += at[1-side]
+	s.Seq += at[side]
+	s.Ack += at[1-side]
 	rest := slices.Clone(w.frames[i:])
 	w.frames = w.frames[:i]
 	w.add(side, s)
@@ -160,6 +163,6 @@ func (w *wire) each(f func(timed) []timed) {
 }
 
 // as gives a way to wrap a packet in one frame.
-func as(f func(testing.TB, wrapped) wrapped) func(testing.TB, wrapped) []wrapped {
-	return func(t testing.TB, w wrapped) []wrapped { return []wrapped{f(t, w)} }
+func as(f func(testing.TB, decodetest.Wrapped) decodetest.Wrapped) func(testing.TB, decodetest.Wrapped) []decodetest.Wrapped {
+	return func(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped { return []decodetest.Wrapped{f(t, w)} }
 }

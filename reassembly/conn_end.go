@@ -3,12 +3,13 @@ package reassembly
 import (
 	"time"
 
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 )
 
-// reset notes a RST. The connection has ended, unless the peer goes on to acknowledge what comes behind it: then the RST
-// never reached it. What the peer had sent before it got the RST still counts.
-func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *packet) {
+// reset reads a RST. The connection has ended, unless the peer acknowledges more after it: then the RST never arrived.
+// What the peer sent before the RST arrived still counts.
+func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *decode.Packet) {
 	h, o := &c.half[dir], &c.half[1-dir]
 	if c.closed {
 		return
@@ -22,12 +23,12 @@ func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *packet) {
 	if c.hole.waiting {
 		defer c.a.holed.await(c)
 	}
-	if p.flags&tcpACK != 0 && o.near(o.offset(p.ack)) {
-		o.acknowledge(t, p.ack)
+	if p.Flags&decode.ACK != 0 && o.near(o.offset(p.Ack)) {
+		o.acknowledge(t, p.Ack)
 	}
 	h.rst = off
-	if p.flags&tcpACK != 0 && off == h.next && o.fin >= 0 && o.next >= o.fin && o.offset(p.ack) == o.fin+1 {
-		c.close(t, true) // it answers the peer's FIN: there is nothing left to come
+	if p.Flags&decode.ACK != 0 && off == h.next && o.fin >= 0 && o.next >= o.fin && o.offset(p.Ack) == o.fin+1 {
+		c.close(t, true) // it answers the peer's FIN: nothing can follow
 		return
 	}
 	for d := range c.half {
@@ -37,8 +38,8 @@ func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *packet) {
 	}
 }
 
-// goesOn takes back the end of a direction of which the peer acknowledges more.
-func (c *conn) goesOn(dir smtp.Direction, ack uint32) {
+// withdrawEnd forgets the FIN or RST of a direction if the peer acknowledges more than came before it.
+func (c *conn) withdrawEnd(dir smtp.Direction, ack uint32) {
 	h := &c.half[dir]
 	off := h.offset(ack)
 	if h.rst >= 0 && off > h.rst {
@@ -50,17 +51,17 @@ func (c *conn) goesOn(dir smtp.Direction, ack uint32) {
 	}
 }
 
-// cutFlights forgets the older part of flights longer than maxUnacked.
+// cutFlights drops the older part of flights longer than maxUnacked.
 func (c *conn) cutFlights() {
 	for dir := range c.half {
 		if h := &c.half[dir]; h.vast() {
 			h.cut(&c.a.histories)
 		}
 	}
-	c.doubt()
+	c.updateLists()
 }
 
-// letGo gives up what is held behind holes, and forgets what was set aside, and long flights.
+// letGo gives up all holes, and drops what was set aside, and long flights.
 func (c *conn) letGo() {
 	if c.half[0].held.len()+c.half[1].held.len() > 0 {
 		c.a.stats.HolesEvicted++
@@ -74,10 +75,10 @@ func (c *conn) letGo() {
 		}
 	}
 	c.aside, c.asideSize = nil, 0
-	c.doubt()
+	c.updateLists()
 }
 
-// close ends the connection: what is held behind holes goes on, and what was acknowledged and never came is lost.
+// close ends the connection. What is held after holes is delivered; what was acknowledged and never captured is lost.
 func (c *conn) close(t time.Time, ended bool) {
 	if c.closed {
 		return
@@ -85,7 +86,7 @@ func (c *conn) close(t time.Time, ended bool) {
 	for dir := range c.half {
 		h := &c.half[dir]
 		if !c.half[1-dir].heard {
-			c.unheard(smtp.Direction(dir))
+			c.deliverOneSided(smtp.Direction(dir))
 		}
 		c.drain(smtp.Direction(dir))
 		tail := h.acked - h.next
@@ -94,7 +95,7 @@ func (c *conn) close(t time.Time, ended bool) {
 		} else if ended || tail == 1 {
 			tail-- // the FIN's own number
 		}
-		if ended && h.rst > h.next { // it says how far its sender had come, behind a FIN by one more
+		if ended && h.rst > h.next { // it shows how far its sender had come; a FIN counts one more
 			sent := h.rst - h.next
 			if h.fin >= 0 {
 				sent = min(sent, h.fin-h.next)
@@ -109,11 +110,11 @@ func (c *conn) close(t time.Time, ended bool) {
 		h.history.forget(&c.a.histories)
 	}
 	if h := &c.half[smtp.FromClient]; h.end() >= 0 && h.end() < h.next && h.acked <= h.end()+1 {
-		c.dialogue.Unsent(h.next - h.end()) // the client ended in front of it, and the server never acknowledged it
+		c.dialogue.Unsent(h.next - h.end()) // the client ended before it, and the server never acknowledged it
 	}
 	c.dialogue.Close(t, c.settled(ended))
 	c.dialogue, c.closed, c.rival = nil, true, false
 	c.half[0].flow, c.half[1].flow = &noFlow, &noFlow
 	c.aside, c.asideSize = nil, 0
-	c.doubt()
+	c.updateLists()
 }

@@ -7,32 +7,33 @@ import (
 	"testing"
 	"time"
 
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 )
 
 // decoy makes of a segment of the client's one whose TTL ends on the way to the server.
 func decoy(r *rand.Rand, f timed) timed {
-	f.made, f.wait, f.s.ttl = nil, 0, 1
-	f.s.payload = bytes.Clone(f.s.payload)
+	f.made, f.wait, f.s.TTL = nil, 0, 1
+	f.s.Payload = bytes.Clone(f.s.Payload)
 	switch r.IntN(8) {
 	case 0: // other bytes
-		if n := len(f.s.payload); n > 0 {
-			f.s.payload[r.IntN(n)] ^= 1
+		if n := len(f.s.Payload); n > 0 {
+			f.s.Payload[r.IntN(n)] ^= 1
 		}
 	case 1: // a whole mail in its place
-		f.s.payload = []byte("RSET\r\nMAIL FROM:<evil@a.example>\r\nRCPT TO:<evil@b.example>\r\nDATA\r\n")
+		f.s.Payload = []byte("RSET\r\nMAIL FROM:<evil@a.example>\r\nRCPT TO:<evil@b.example>\r\nDATA\r\n")
 	case 2: // somewhere else
-		f.s.seq += uint32(r.IntN(200)) - 100
+		f.s.Seq += uint32(r.IntN(200)) - 100
 	case 3:
-		f.s.ack += uint32(r.IntN(2000)) - 1000
+		f.s.Ack += uint32(r.IntN(2000)) - 1000
 	case 4:
-		f.s.flags, f.s.payload, f.s.seq = tcpRST, nil, f.s.seq+uint32(r.IntN(100))-50
+		f.s.Flags, f.s.Payload, f.s.Seq = decode.RST, nil, f.s.Seq+uint32(r.IntN(100))-50
 	case 5:
-		f.s.flags, f.s.payload, f.s.seq = tcpACK|tcpFIN, nil, f.s.seq+uint32(r.IntN(100))-50
+		f.s.Flags, f.s.Payload, f.s.Seq = decode.ACK|decode.FIN, nil, f.s.Seq+uint32(r.IntN(100))-50
 	case 6:
-		f.s.flags, f.s.seq = tcpSYN, r.Uint32()
+		f.s.Flags, f.s.Seq = decode.SYN, r.Uint32()
 	case 7:
-		f.s.flags, f.s.seq, f.s.ack = tcpSYN|tcpACK, r.Uint32(), r.Uint32()
+		f.s.Flags, f.s.Seq, f.s.Ack = decode.SYN|decode.ACK, r.Uint32(), r.Uint32()
 	}
 	return f
 }
@@ -63,7 +64,7 @@ func TestAssembler_DecoysOfTheClientSayConflictOrNothing(t *testing.T) {
 			if wrong := honest(rows[k : k+1]); wrong != "" {
 				told := ""
 				for _, f := range frames {
-					told += fmt.Sprintf("\n%v side %d seq %d ack %d flags %02x ttl %d %q", f.at, f.side, f.s.seq, f.s.ack, f.s.flags, f.s.ttl, f.s.payload)
+					told += fmt.Sprintf("\n%v side %d seq %d ack %d flags %02x ttl %d %q", f.at, f.side, f.s.Seq, f.s.Ack, f.s.Flags, f.s.TTL, f.s.Payload)
 				}
 				t.Fatalf("session %d: %s%s", c, wrong, told)
 			}

@@ -4,14 +4,16 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"tap25/reassembly/decode"
 )
 
 func TestStats_SegmentsAreCountedByDirection(t *testing.T) {
 	a := New(Config{Ports: []uint16{25, 587}})
 	client := netip.MustParseAddrPort("192.0.2.1:40000")
 	for _, server := range []string{"192.0.2.2:25", "192.0.2.3:587"} {
-		to := packet{src: client, dst: netip.MustParseAddrPort(server), flags: tcpSYN, window: 65535}
-		from := packet{src: to.dst, dst: client, flags: tcpSYN | tcpACK, window: 65535}
+		to := decode.Packet{Src: client, Dst: netip.MustParseAddrPort(server), Flags: decode.SYN, Window: 65535}
+		from := decode.Packet{Src: to.Dst, Dst: client, Flags: decode.SYN | decode.ACK, Window: 65535}
 		a.segment(time.Unix(1, 0), &to)
 		a.segment(time.Unix(1, 0), &from)
 		a.segment(time.Unix(1, 0), &from)

@@ -3,38 +3,40 @@ package reassembly
 import (
 	"hash/maphash"
 	"time"
+
+	"tap25/reassembly/decode"
 )
 
-// handshake is what SYN and SYN-ACK said of a connection without payload so far.
+// handshake holds what SYN and SYN-ACK gave of a connection without payload so far.
 type handshake struct {
 	isn         [2]uint32     // of the lower and the higher endpoint
 	have        [2]bool       // its number is known
-	seen        [2]synOptions // of its SYN or SYN-ACK; 0: none was seen
+	seen        [2]synOptions // of its SYN or SYN-ACK; 0: not captured
 	syn         [2]bool       // it sent a SYN that acknowledged none: both did in a simultaneous open
 	answered    bool          // a SYN-ACK was seen
 	clientFirst bool          // the lower endpoint is the client
 }
 
-// maxBehindSYN is how far behind the SYN the first payload that was captured may stand.
+// maxBehindSYN is how far after the SYN the first captured payload may be.
 const maxBehindSYN = 1 << 20
 
-// amend takes the first payload of a server whose SYN-ACK was not captured yet for its beginning, where it stands before what
-// an ACK of the client told: that was a later one.
-func (v *handshake) amend(side int, p *packet) {
-	if v.have[side] && v.seen[side] == 0 && v.syn[1-side] && v.isn[side]-p.seq < maxBehindSYN {
-		v.isn[side] = p.seq - 1
+// correctISN moves a server's initial sequence number back if its first payload precedes what an ACK of the client implied:
+// that was not the ACK that ends the handshake. A SYN-ACK that was captured stands.
+func (v *handshake) correctISN(side int, p *decode.Packet) {
+	if v.have[side] && v.seen[side] == 0 && v.syn[1-side] && v.isn[side]-p.Seq < maxBehindSYN {
+		v.isn[side] = p.Seq - 1
 	}
 }
 
-// fits says whether a segment of that side may belong to the connection that the handshake began.
-func (v *handshake) fits(side int, p *packet) bool {
+// fits reports whether a segment of that side may belong to the connection that the handshake began.
+func (v *handshake) fits(side int, p *decode.Packet) bool {
 	in := func(side int, n uint32) bool { return !v.have[side] || n-v.isn[side]-1 < maxBehindSYN }
-	return (v.have[0] || v.have[1]) && in(side, p.seq) && (p.flags&tcpACK == 0 || in(1-side, p.ack))
+	return (v.have[0] || v.have[1]) && in(side, p.Seq) && (p.Flags&decode.ACK == 0 || in(1-side, p.Ack))
 }
 
-// halfOpenTable holds handshakes, bounded, the one heard of longest ago making room: a SYN flood costs no more than this.
-// One takes 48 octets, where a map with the tuple as its key takes three times that. The tuple itself is not kept, but a
-// 64-bit hash of it under a seed of this run: of 2^20 connections that a sender chose, two agree once in 30 million runs.
+// halfOpenTable holds a bounded number of handshakes. The one that is silent for longest makes room, so a SYN flood costs no
+// more than the table. One takes 48 octets; a map with the tuple as its key takes three times that. Not the tuple is kept, but
+// a 64-bit hash of it with a seed of this run: among 2^20 connections that a sender chose, two collide once in 30 million runs.
 type halfOpenTable struct {
 	limit   int
 	seed    maphash.Seed
@@ -65,7 +67,7 @@ func newHalfOpenTable(limit int) halfOpenTable {
 
 func (h *halfOpenTable) slot(s uint32) *halfOpen { return &h.chunks[s/chunkSlots][s%chunkSlots] }
 
-// find gives the place of a hash in the index, or of the gap where it would stand.
+// find returns the place of a hash in the index, or of the gap where it would be.
 func (h *halfOpenTable) find(hash uint64) int {
 	mask := len(h.index) - 1
 	i := int(hash) & mask
@@ -82,7 +84,7 @@ func (h *halfOpenTable) get(k tuple) (handshake, bool) {
 	return handshake{}, false
 }
 
-// put keeps a handshake as the one heard of last.
+// put keeps a handshake as the latest.
 func (h *halfOpenTable) put(t time.Time, k tuple, v handshake) {
 	hash := maphash.Comparable(h.seed, k)
 	s := h.index[h.find(hash)]
@@ -107,7 +109,7 @@ func (h *halfOpenTable) put(t time.Time, k tuple, v handshake) {
 	h.slot(last).next, h.slot(0).prev = s, s
 }
 
-// unused gives an unused slot.
+// unused returns an unused slot.
 func (h *halfOpenTable) unused() uint32 {
 	if s := h.free; s != 0 {
 		h.free = h.slot(s).next
@@ -128,7 +130,7 @@ func (h *halfOpenTable) grow() {
 	}
 }
 
-// take gives a handshake and forgets it.
+// take returns a handshake and forgets it.
 func (h *halfOpenTable) take(k tuple) (handshake, bool) {
 	s := h.index[h.find(maphash.Comparable(h.seed, k))]
 	if s == 0 {
@@ -139,7 +141,7 @@ func (h *halfOpenTable) take(k tuple) (handshake, bool) {
 	return v, true
 }
 
-// expire forgets what was not heard of since a time, and says how many.
+// expire forgets handshakes without a segment since a time, and returns how many.
 func (h *halfOpenTable) expire(since time.Time) (n int64) {
 	for s := h.slot(0).next; s != 0 && h.slot(s).at < since.UnixNano(); s = h.slot(0).next {
 		h.drop(s)
@@ -153,7 +155,7 @@ func (h *halfOpenTable) unlink(s uint32) {
 	h.slot(e.prev).next, h.slot(e.next).prev = e.next, e.prev
 }
 
-// drop empties a slot, and moves those that its place in the index has pushed on back towards theirs.
+// drop empties a slot, and moves the entries of the index that it had displaced back towards their places.
 func (h *halfOpenTable) drop(s uint32) {
 	mask := len(h.index) - 1
 	gap := h.find(h.slot(s).hash)

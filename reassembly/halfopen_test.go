@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"tap25/reassembly/decode/decodetest"
 )
 
 // TestHalfOpen_AgreesWithAMapAndAList does random things to a table and to a naive one.
@@ -22,7 +24,7 @@ func TestHalfOpen_AgreesWithAMapAndAList(t *testing.T) {
 			}
 		}
 	}
-	evicted, now := int64(0), testEpoch
+	evicted, now := int64(0), decodetest.Epoch
 	for i := range 60_000 {
 		var k tuple
 		binary.BigEndian.PutUint32(k[:], rng.Uint32N(5000))

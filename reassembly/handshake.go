@@ -4,23 +4,24 @@ import (
 	"net/netip"
 	"time"
 
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 )
 
-// syn notes a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil where it begins a new one, or
-// may: a SYN in the middle of a connection can be a decoy, so that one lasts until the other has been heard of.
-func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *packet) *conn {
+// syn reads a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil if it begins a new one, or may. A
+// SYN in the middle of a connection can be a decoy, so the connection stays until the new one is confirmed.
+func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *decode.Packet) *conn {
 	if c != nil {
 		dir := c.direction(srcFirst)
 		h, o := &c.half[dir], &c.half[1-dir]
-		same := h.known && h.base == p.seq+1 && (p.flags&tcpACK == 0 || p.ack == o.base || !c.rival)
+		same := h.known && h.base == p.Seq+1 && (p.Flags&decode.ACK == 0 || p.Ack == o.base || !c.rival)
 		switch {
-		case p.flags&tcpACK == 0 && c.over() && (c.closed || same) && !t.Before(c.last):
+		case p.Flags&decode.ACK == 0 && c.over() && (c.closed || same) && !t.Before(c.last):
 			a.remove(c, true) // the ports are used again
 		case same:
 			return c // retransmitted
-		case p.flags&tcpACK != 0 && !c.closed && !h.seen && h.next == 0 && p.ack-o.base < maxBehindSYN:
-			h.base, h.known = p.seq+1, true // the SYN-ACK of a connection whose client spoke first
+		case p.Flags&decode.ACK != 0 && !c.closed && !h.seen && h.next == 0 && p.Ack-o.base < maxBehindSYN:
+			h.base, h.known = p.Seq+1, true // the SYN-ACK of a connection whose client spoke first
 			return c
 		default:
 			c.rival = true
@@ -30,32 +31,32 @@ func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *packet)
 	return nil
 }
 
-// note keeps what a SYN or SYN-ACK says.
-func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *packet) {
+// note records a SYN or SYN-ACK.
+func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *decode.Packet) {
 	side := 1
 	if srcFirst {
 		side = 0
 	}
 	v, ok := a.halfOpen.get(k)
-	if ok && v.have[side] && v.isn[side] != p.seq && p.flags&tcpACK == 0 {
+	if ok && v.have[side] && v.isn[side] != p.Seq && p.Flags&decode.ACK == 0 {
 		v, ok = handshake{}, false // the ports are used again
 	}
-	v.isn[side], v.have[side], v.seen[side] = p.seq, true, max(p.scaling, unscaled)
-	if p.flags&tcpACK == 0 {
+	v.isn[side], v.have[side], v.seen[side] = p.Seq, true, unscaled+synOptions(p.WindowScale)
+	if p.Flags&decode.ACK == 0 {
 		v.syn[side] = true
 		if !ok {
 			v.clientFirst = side == 0
 		}
 	} else {
 		if !v.have[1-side] || !v.syn[1-side] {
-			v.isn[1-side], v.have[1-side] = p.ack-1, true
+			v.isn[1-side], v.have[1-side] = p.Ack-1, true
 		}
-		v.answered = v.answered || a.ports[k.port(side)] || !a.ports[k.port(1-side)] // no client's word
+		v.answered = v.answered || a.ports[k.port(side)] || !a.ports[k.port(1-side)] // not if a client sent it
 		if !v.syn[side] {
 			v.clientFirst = side == 1
 		}
 	}
-	if v.syn[0] && v.syn[1] { // a simultaneous open: the ports tell the roles
+	if v.syn[0] && v.syn[1] { // a simultaneous open: the ports decide the roles
 		var first, second = a.ports[k.port(0)], a.ports[k.port(1)]
 		if first != second {
 			v.clientFirst = second
@@ -64,39 +65,39 @@ func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *packet) {
 	a.halfOpen.put(t, k, v)
 }
 
-// shaken learns from the ACK that ends a handshake what a SYN-ACK said that was not captured.
-func (a *Assembler) shaken(t time.Time, k tuple, srcFirst bool, p *packet) {
+// completeHandshake infers the initial sequence number of a SYN-ACK that was not captured from the final ACK.
+func (a *Assembler) completeHandshake(t time.Time, k tuple, srcFirst bool, p *decode.Packet) {
 	side := 1
 	if srcFirst {
 		side = 0
 	}
 	v, ok := a.halfOpen.get(k)
-	if ok && !v.have[1-side] && v.have[side] && p.flags&(tcpACK|tcpRST) == tcpACK && p.seq == v.isn[side]+1 {
-		v.isn[1-side], v.have[1-side] = p.ack-1, true
+	if ok && !v.have[1-side] && v.have[side] && p.Flags&(decode.ACK|decode.RST) == decode.ACK && p.Seq == v.isn[side]+1 {
+		v.isn[1-side], v.have[1-side] = p.Ack-1, true
 		a.halfOpen.put(t, k, v)
 	}
 }
 
-// succeeds says whether a segment belongs to the connection whose handshake was seen since, not to c: the server must
-// have answered that handshake, where servers are seen at all.
-func (a *Assembler) succeeds(c *conn, k tuple, srcFirst bool, p *packet) bool {
+// succeeds reports whether a segment belongs to the connection whose handshake was seen after c began, not to c. The server
+// must have answered that handshake, if the server's side is captured at all.
+func (a *Assembler) succeeds(c *conn, k tuple, srcFirst bool, p *decode.Packet) bool {
 	side := 1
 	if srcFirst {
 		side = 0
 	}
 	v, ok := a.halfOpen.get(k)
-	if !ok || p.flags&tcpSYN != 0 || !v.fits(side, p) {
+	if !ok || p.Flags&decode.SYN != 0 || !v.fits(side, p) {
 		return false
 	}
 	h, o := &c.half[c.direction(srcFirst)], &c.half[1-c.direction(srcFirst)]
-	if h.known && h.offset(p.seq) == h.next && o.known && o.offset(p.ack) >= o.acked-maxHistory && o.offset(p.ack) <= o.next {
+	if h.known && h.offset(p.Seq) == h.next && o.known && o.offset(p.Ack) >= o.acked-maxHistory && o.offset(p.Ack) <= o.next {
 		return false
 	}
 	return v.answered || !h.heard || !o.heard
 }
 
 // open makes a connection at its first payload.
-func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
+func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *decode.Packet) *conn {
 	a.stats.Sessions++
 	c := newConn(a, k)
 	src := 1
@@ -104,7 +105,7 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 		src = 0
 	}
 	v, handshaken := a.halfOpen.take(k)
-	v.amend(src, p)
+	v.correctISN(src, p)
 	if handshaken && !v.fits(src, p) {
 		v, handshaken = handshake{}, false // of another connection, of which no more was captured
 	}
@@ -113,7 +114,7 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 	} else {
 		c.clientFirst = a.clientIsSource(p) == srcFirst
 	}
-	client, server := p.src, p.dst
+	client, server := p.Src, p.Dst
 	if srcFirst != c.clientFirst {
 		client, server = server, client
 	}
@@ -121,10 +122,10 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 	if !c.clientFirst {
 		sides = [2]int{1, 0}
 	}
-	// Where the SYN-ACK was missed, and the client speaks before anything of the server's was captured, it may have received
-	// what was missed too: an ACK told of it, or this segment does.
+	// If the SYN-ACK was missed and the client speaks before anything of the server's was captured, the client may have
+	// received a greeting that was missed, too: an earlier ACK shows it, or this segment does.
 	answer := 1 - src
-	missed := handshaken && c.clientFirst == srcFirst && v.syn[src] && v.seen[answer] == 0 && (!v.have[answer] || p.ack == v.isn[answer]+1)
+	missed := handshaken && c.clientFirst == srcFirst && v.syn[src] && v.seen[answer] == 0 && (!v.have[answer] || p.Ack == v.isn[answer]+1)
 	for d := range c.half {
 		h := &c.half[d]
 		h.fin, h.rst = -1, -1
@@ -133,9 +134,9 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 		case v.have[side]:
 			h.base, h.known = v.isn[side]+1, true
 		case side == src:
-			h.base, h.known = p.seq, true
-		case p.flags&tcpACK != 0:
-			h.base, h.known = p.ack, true
+			h.base, h.known = p.Seq, true
+		case p.Flags&decode.ACK != 0:
+			h.base, h.known = p.Ack, true
 		}
 	}
 	isn := v.isn[sides[smtp.FromClient]]
@@ -160,11 +161,11 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *packet) *conn {
 
 func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// clientIsSource tells the roles where no SYN was seen: the client is the side that is not on an SMTP port; where both
+// clientIsSource decides the roles if no SYN was seen: the client is the side that is not on a watched port, or, if both
 // are, the side that does not send replies.
-func (a *Assembler) clientIsSource(p *packet) bool {
-	if s, d := a.ports[p.src.Port()], a.ports[p.dst.Port()]; s != d {
+func (a *Assembler) clientIsSource(p *decode.Packet) bool {
+	if s, d := a.ports[p.Src.Port()], a.ports[p.Dst.Port()]; s != d {
 		return d
 	}
-	return !smtp.LooksLikeReply(p.payload)
+	return !smtp.LooksLikeReply(p.Payload)
 }

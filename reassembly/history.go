@@ -13,6 +13,8 @@ const (
 	// maxUnacked is how many are kept where the peer has not acknowledged them: until then another copy may be the one that
 	// it takes. More are kept where its window is larger: see half.room.
 	maxUnacked = 64 << 10
+	// stepBytes is how many octets moved to another ring count as one of Stats.Steps.
+	stepBytes = 2 << 10
 )
 
 // history is the end of a stream: the octet at offset o stands at o modulo the length of the ring, a power of two that
@@ -46,7 +48,7 @@ func (h *history) add(p *historyPool, off int64, data []byte, keep int) {
 func (h *history) resize(p *historyPool, need int, end int64) {
 	old := *h
 	h.ring = p.get(need)
-	p.steps += int64(min(len(old.ring), len(h.ring)) / pageSize)
+	p.steps += int64(min(len(old.ring), len(h.ring)) / stepBytes)
 	for off := max(old.start, end-int64(min(len(old.ring), len(h.ring)))); off < end; {
 		n := copy(h.ring[int(off)&(len(h.ring)-1):], old.at(off, end))
 		off += int64(n)
@@ -96,7 +98,7 @@ func (h *history) forget(p *historyPool) {
 type historyPool struct {
 	rings [12][][]byte // of minHistory octets, twice that, up to largestPooled; a larger one is seldom
 	size  int          // octets
-	steps int64        // Stats.Steps: octets that were moved to another ring, by pageSize
+	steps int64        // Stats.Steps: octets that were moved to another ring, by stepBytes
 }
 
 const (

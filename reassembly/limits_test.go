@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -17,8 +19,8 @@ func crowd(t *testing.T, n int, holes bool) (frames []timed) {
 	for i := range n {
 		w := newWire(t, 1000, 9000, 1460)
 		w.frames, w.client = nil, fmt.Sprintf("192.0.2.9:%d", 1000+i)
-		w.add(client, segment{flags: tcpSYN, seq: 1000})
-		w.add(server, segment{flags: tcpSYN | tcpACK, seq: 9000, ack: 1001})
+		w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: 1000})
+		w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: 9000, Ack: 1001})
 		w.say(server, "220 mx\r\n")
 		w.say(client, "EHLO x\r\n")
 		w.say(server, "250 mx\r\n")
@@ -81,8 +83,8 @@ func TestAssembler_HeldBytesStayBelowTheLimit(t *testing.T) {
 	const limit = 1 << 20
 	a := New(Config{MaxHeld: limit, Emit: func(*smtp.Envelope) {}})
 	for _, f := range crowd(t, 500, true) {
-		data := f.s.ip(t).data
-		a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+		data := f.s.IP(t).Data
+		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		sum := int64(0)
 		for _, c := range a.conns {
 			sum += int64(c.heldBytes())
@@ -102,8 +104,8 @@ func TestAssembler_PagesThatGopacketKeepsCountAsHeld(t *testing.T) {
 	}
 	most := int64(0)
 	for _, f := range crowd(t, 6000, true) {
-		data := f.s.ip(t).data
-		a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+		data := f.s.IP(t).Data
+		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		made, used := cache("size"), cache("used")
 		if used != int64(a.orderer.pages) {
 			t.Fatalf("gopacket uses %d pages, %d by the account", used, a.orderer.pages)

@@ -8,14 +8,14 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// half is one direction of a connection. Offsets count its bytes from the first one behind the SYN (or the first that
-// was seen), in 64 bits: sequence numbers wrap, offsets do not.
+// half is one direction of a connection. Offsets count its bytes from the first one after the SYN (or the first that was
+// captured), in 64 bits: sequence numbers wrap, offsets do not.
 type half struct {
 	base  uint32 // sequence number of offset 0
 	known bool   // base is known
 	seen  bool   // payload was seen
-	heard bool   // a segment was taken
-	next  int64  // what comes before it was delivered, or given up
+	heard bool   // an acceptable segment was captured
+	next  int64  // what comes before it was delivered, or is lost
 	acked int64  // the peer has acknowledged up to here
 	fin   int64  // offset of the FIN; -1: none seen
 	rst   int64  // offset of the RST that this side sent; -1: none
@@ -23,11 +23,11 @@ type half struct {
 	*flow
 }
 
-// flow is what a direction needs only while its connection is open: many more are remembered, for a while, than are open.
+// flow is what a direction needs only while its connection is open: far more connections are remembered than are open.
 type flow struct {
-	ackedAt time.Time // since when it waits for what was acknowledged
+	ackedAt time.Time // since when bytes that the peer acknowledged are missing
 	history history   // the last bytes delivered, up to next
-	held    runs      // behind a hole
+	held    runs      // after a hole
 	ahead   int       // what held takes
 	feeding
 	edge  int64 // the largest right edge of the windows that the peer has offered; 0: none
@@ -47,7 +47,7 @@ const (
 	maxEpisode = 1 << 30
 )
 
-// run is bytes behind a hole, from one segment.
+// run is the bytes of one segment after a hole.
 type run struct {
 	off   int64
 	data  []byte
@@ -57,7 +57,7 @@ type run struct {
 
 func (r *run) end() int64 { return r.off + int64(len(r.data)) }
 
-// cost is what a run takes: its bytes here, and its pages.
+// cost is the memory of a run in octets: its bytes here, and gopacket's pages.
 func (r *run) cost() int { return len(r.data) + r.pages()*runCost }
 
 func (r *run) pages() int { return len(r.data)/pageBytes + 1 }
@@ -68,7 +68,7 @@ func (h *half) waiting() bool {
 	return h.held.len() > 0 || h.heard && h.acked > h.next && (h.fin < 0 || h.next < h.fin)
 }
 
-// end is the offset of what ends the direction, -1 where nothing has.
+// end is the offset of the FIN or RST that ends the direction, -1 if none has come.
 func (h *half) end() int64 {
 	if h.fin >= 0 && (h.rst < 0 || h.fin < h.rst) {
 		return h.fin
@@ -76,14 +76,14 @@ func (h *half) end() int64 {
 	return h.rst
 }
 
-// acknowledge notes that the peer acknowledged up to a sequence number, and returns its offset.
+// acknowledge reads an acknowledgment of the peer's, and returns its offset.
 func (h *half) acknowledge(t time.Time, ack uint32) int64 {
 	if !h.known {
 		h.base, h.known = ack, true
 	}
 	off := h.offset(ack)
 	if off > h.next+maxWindow || off < 0 {
-		return h.acked // no host would believe it
+		return h.acked // no host accepts it
 	}
 	if h.fin >= 0 {
 		off = min(off, h.fin)
@@ -97,17 +97,17 @@ func (h *half) acknowledge(t time.Time, ack uint32) int64 {
 	return off
 }
 
-// disavow takes back what the peer acknowledged and this side never sent: its next segment stands where it has come to. A
-// host throws such an acknowledgment away with its segment (RFC 9293 section 3.10.7.4).
-func (h *half) disavow(off int64, n int) {
+// dropBogusAck lowers acked if the sender's next segment proves that it never sent that far. A host discards such an
+// acknowledgment with its segment (RFC 9293 section 3.10.7.4).
+func (h *half) dropBogusAck(off int64, n int) {
 	if off == h.next && h.held.len() == 0 {
 		h.acked = min(h.acked, off+int64(n))
 	}
 }
 
-// keepAlive says whether a copy is a keep-alive with an octet (RFC 9293 section 3.8.4), which is garbage. One is sent on a
-// connection at rest: what it repeats was acknowledged, or is a line end, where the acknowledgment was not captured in time. A
-// client's is zero then, since another octet in the place of its line end might be meant for the server.
+// keepAlive reports whether a copy is a keep-alive with an octet (RFC 9293 section 3.8.4), which is garbage. One is sent on an
+// idle connection, so what it repeats was acknowledged, or is a line end whose acknowledgment was not captured in time. In
+// the latter case a client's must be zero: another octet in place of its line end might be meant for the server.
 func (h *half) keepAlive(dir smtp.Direction, off int64, data []byte) bool {
 	if len(data) != 1 || off != h.next-1 {
 		return false
@@ -115,7 +115,8 @@ func (h *half) keepAlive(dir smtp.Direction, off int64, data []byte) bool {
 	return off < h.acked || !h.history.differs(off, []byte{'\n'}) && (dir == smtp.FromServer || data[0] == 0)
 }
 
-// order delivers a segment, or keeps what stands behind a hole. The first copy of a byte stands.
+// order delivers the data of a segment, or holds it if it comes after a hole. The first copy of a byte counts; one that
+// differs is a conflict.
 func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, acked int64) {
 	h := &c.half[dir]
 	h.seen = true
@@ -135,23 +136,23 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 		return
 	}
 	if off == h.next && h.held.len() == 0 {
-		c.push(t, dir, data, acked)
+		c.deliver(t, dir, data, acked)
 		return
 	}
 	if h.episode != nil && off+int64(len(data))-h.episode.start > maxEpisode {
 		c.drain(dir)
-		c.order(t, dir, off, data, acked) // what was held may have gone beyond it
+		c.order(t, dir, off, data, acked) // what was held may have reached beyond it
 		return
 	}
-	c.keep(t, dir, off, data, acked)
+	c.hold(t, dir, off, data, acked)
 	for h.ahead > maxAhead {
 		c.giveUp(dir)
 	}
-	c.settle(dir)
+	c.endEpisode(dir)
 }
 
-// keep puts the parts of a segment that were never seen among those held, and compares the others.
-func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, acked int64) {
+// hold keeps the parts of a segment that are new, and compares the others with what is held.
+func (c *conn) hold(t time.Time, dir smtp.Direction, off int64, data []byte, acked int64) {
 	h := &c.half[dir]
 	conflict := false
 	var fresh []run
@@ -177,10 +178,10 @@ func (c *conn) keep(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 		c.a.stats.Steps += int64(h.held.insert(r))
 		h.ahead += r.cost()
 	}
-	c.feedFresh(dir, fresh) // held is whole by now: gopacket may release at once
+	c.feedFresh(dir, fresh) // held is complete by now: gopacket may release at once
 }
 
-// release delivers the next n bytes of what is held. Where they do not follow on those before them, a hole was given up.
+// release delivers the next n bytes of what is held. A hole before them was given up, and is lost.
 func (c *conn) release(dir smtp.Direction, n int64) {
 	h := &c.half[dir]
 	for n > 0 && h.held.len() > 0 {
@@ -195,25 +196,25 @@ func (c *conn) release(dir smtp.Direction, n int64) {
 		if hole := r.off - h.next; hole > 0 {
 			c.lose(c.a.now, dir, hole)
 		}
-		c.push(r.t, dir, r.data, r.acked)
+		c.deliver(r.t, dir, r.data, r.acked)
 	}
 }
 
-// giveUp takes the first hole for lost.
+// giveUp declares the first hole lost.
 func (c *conn) giveUp(dir smtp.Direction) {
 	h := &c.half[dir]
 	h.episode.skip(h.held.end())
 	c.topUp(dir)
 }
 
-// settle ends the spell of disorder once nothing is held any more.
-func (c *conn) settle(dir smtp.Direction) {
+// endEpisode ends the episode of reordering if nothing is held any more.
+func (c *conn) endEpisode(dir smtp.Direction) {
 	if c.half[dir].held.len() == 0 {
 		c.drain(dir)
 	}
 }
 
-// drain gives up all holes and ends the spell of disorder.
+// drain gives up all holes and ends the episode of reordering.
 func (c *conn) drain(dir smtp.Direction) {
 	h := &c.half[dir]
 	for h.held.len() > 0 {

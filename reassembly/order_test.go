@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -23,16 +25,16 @@ func pagesUsed(t *testing.T, a *Assembler) (used int) {
 func TestOrder_ManyHolesTakeNoMoreThanTheLimit(t *testing.T) {
 	a := New(Config{Emit: func(*smtp.Envelope) {}})
 	payload := make([]byte, 1400)
-	at := testEpoch
-	feed := func(s segment) {
+	at := decodetest.Epoch
+	feed := func(s decodetest.Segment) {
 		at = at.Add(time.Microsecond)
-		data := s.ip(t).data
-		a.Frame(at, linkRawTest, data, len(data))
+		data := s.IP(t).Data
+		a.Frame(at, decodetest.LinkRaw, data, len(data))
 	}
-	feed(segment{flags: tcpSYN, seq: 1000})
+	feed(decodetest.Segment{Flags: decode.SYN, Seq: 1000})
 	const segments = 6000
 	for i := range uint32(segments) {
-		feed(segment{seq: 1001 + 2800*i + 1400, payload: payload})
+		feed(decodetest.Segment{Seq: 1001 + 2800*i + 1400, Payload: payload})
 		if used := pagesUsed(t, a); used > 2*maxAhead/runCost {
 			t.Fatalf("%d pages used after %d segments", used, i+1)
 		}
@@ -64,11 +66,11 @@ func TestOrder_RowsComeInTheSameOrderEachTime(t *testing.T) {
 			w.say(server, "250 reset\r\n")
 			w.say(client, "MAIL FROM:<c@a.example>\r\nRSET\r\n")
 			for _, f := range w.frames {
-				data := f.s.ip(t).data
-				a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+				data := f.s.IP(t).Data
+				a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 			}
 		}
-		a.Advance(testEpoch.Add(10 * time.Second))
+		a.Advance(decodetest.Epoch.Add(10 * time.Second))
 		a.Close()
 		return ids
 	}
@@ -111,7 +113,7 @@ func TestOrder_EveryByteArrivesAtItsOffset(t *testing.T) {
 		}
 		rng.Shuffle(len(pieces), func(i, j int) { pieces[i], pieces[j] = pieces[j], pieces[i] })
 		for _, p := range pieces {
-			c.order(testEpoch, smtp.FromClient, int64(p.from), stream[p.from:p.to], 0)
+			c.order(decodetest.Epoch, smtp.FromClient, int64(p.from), stream[p.from:p.to], 0)
 			for i := p.from; i < p.to; i++ {
 				came[i] = true
 			}

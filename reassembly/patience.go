@@ -9,11 +9,11 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// patient holds the connections with a hole that will be given up unless something fills it, the one whose time comes first
-// in front: however many there are, and however the packets' clock jumps, only those are looked at whose time has come.
+// patient is a heap of the connections with a hole that will be given up unless something fills it, the earliest deadline
+// first. However many there are, and however the packets' clock jumps, only those whose deadline has passed are looked at.
 type patient struct {
 	conns  []*conn
-	opened uint64 // connections that were put in so far
+	opened uint64 // connections that were ever put in
 }
 
 func (q *patient) Len() int           { return len(q.conns) }
@@ -47,7 +47,7 @@ type wait struct {
 	at      int       // in patient.conns
 }
 
-// await puts a connection's place right.
+// await adds a connection, removes it or moves it, according to its holes.
 func (q *patient) await(c *conn) {
 	waiting := !c.closed && (c.half[0].waiting() || c.half[1].waiting())
 	if !waiting && !c.hole.waiting {
@@ -76,7 +76,8 @@ func (q *patient) await(c *conn) {
 	}
 }
 
-// expire takes out those whose time has come, so many at most, in the order in which their holes opened: rows come in the same order each time.
+// expire removes at most so many connections whose deadline has passed, and returns them in the order in which their holes
+// opened: the output is deterministic.
 func (q *patient) expire(t time.Time, most int) (out []*conn) {
 	for len(q.conns) > 0 && len(out) < most && !q.conns[0].hole.due.After(t) {
 		c := heap.Pop(q).(*conn)
@@ -87,7 +88,7 @@ func (q *patient) expire(t time.Time, most int) (out []*conn) {
 	return out
 }
 
-// due is when losePatience will find something to give up if nothing else is heard; zero: never.
+// due is when expireHoles will find something to give up if nothing else is captured; zero: never.
 func (c *conn) due() (first time.Time) {
 	for dir := range c.half {
 		if at := c.halfDue(smtp.Direction(dir)); !at.IsZero() && (first.IsZero() || at.Before(first)) {
@@ -115,8 +116,8 @@ func (c *conn) halfDue(dir smtp.Direction) time.Time {
 	return time.Time{}
 }
 
-// losePatience gives up holes that the peer has acknowledged and that nothing has filled since.
-func (c *conn) losePatience(t time.Time) {
+// expireHoles declares holes lost that the peer acknowledged `patience` ago and that nothing has filled since.
+func (c *conn) expireHoles(t time.Time) {
 	for dir := range c.half {
 		dir := smtp.Direction(dir)
 		if at := c.halfDue(dir); at.IsZero() || at.After(t) {
@@ -124,10 +125,10 @@ func (c *conn) losePatience(t time.Time) {
 		}
 		if h := &c.half[dir]; h.held.len() > 0 {
 			c.giveUp(dir)
-			c.settle(dir)
+			c.endEpisode(dir)
 		} else {
 			c.lose(t, dir, h.acked-h.next)
 		}
 	}
-	c.doubt()
+	c.updateLists()
 }

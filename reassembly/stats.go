@@ -5,7 +5,7 @@ func (s *Stats) Add(o *Stats) {
 	for v := range s.Frames {
 		s.Frames[v] += o.Frames[v]
 	}
-	s.Fragments.add(&o.Fragments)
+	s.Fragments.Add(&o.Fragments)
 	s.SMTP.Add(&o.SMTP)
 	for _, c := range []struct {
 		sum *int64
@@ -19,18 +19,4 @@ func (s *Stats) Add(o *Stats) {
 	} {
 		*c.sum += c.n
 	}
-}
-
-func (s *FragmentStats) add(o *FragmentStats) {
-	s.In += o.In
-	s.Reassembled += o.Reassembled
-	s.Duplicate += o.Duplicate
-	s.Overlapping += o.Overlapping
-	s.Irrelevant += o.Irrelevant
-	s.Bad += o.Bad
-	s.Expired += o.Expired
-	s.Evicted += o.Evicted
-	s.Held += o.Held
-	s.Datagrams += o.Datagrams
-	s.DontFragment += o.DontFragment
 }

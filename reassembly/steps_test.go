@@ -1,6 +1,8 @@
 package reassembly
 
 import (
+	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -8,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -23,7 +27,7 @@ type hostile struct {
 
 func newHostile(t testing.TB, cfg Config) *hostile {
 	cfg.Emit = func(*smtp.Envelope) {}
-	return &hostile{t: t, a: New(cfg), at: testEpoch, r: rand.New(rand.NewPCG(25, 25))}
+	return &hostile{t: t, a: New(cfg), at: decodetest.Epoch, r: rand.New(rand.NewPCG(25, 25))}
 }
 
 // count adds what one frame takes.
@@ -37,7 +41,7 @@ func (h *hostile) count(frame func()) {
 
 // steps is Stats().Steps.
 func (h *hostile) steps() int64 {
-	return h.a.stats.Steps + h.a.dec.frags.steps + h.a.halfOpen.steps + h.a.histories.steps + h.a.orderer.steps
+	return h.a.stats.Steps + h.a.dec.Steps() + h.a.halfOpen.steps + h.a.histories.steps + h.a.orderer.steps
 }
 
 // peer is one end of the n-th connection.
@@ -51,10 +55,10 @@ type peer struct {
 func (p peer) send(flags uint8, seq, ack int, payload string) {
 	p.h.count(func() {
 		client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(p.n >> 16), byte(p.n >> 8), byte(p.n)}), uint16(1024+p.n%60000))
-		x := packet{src: client, dst: netip.MustParseAddrPort("198.51.100.25:25"), seq: uint32(1001 + seq), ack: uint32(9001 + ack), flags: flags, window: 65535, payload: []byte(payload)}
+		x := decode.Packet{Src: client, Dst: netip.MustParseAddrPort("198.51.100.25:25"), Seq: uint32(1001 + seq), Ack: uint32(9001 + ack), Flags: flags, Window: 65535, Payload: []byte(payload)}
 		if p.server {
-			x.src, x.dst = x.dst, x.src
-			x.seq, x.ack = uint32(9001+seq), uint32(1001+ack)
+			x.Src, x.Dst = x.Dst, x.Src
+			x.Seq, x.Ack = uint32(9001+seq), uint32(1001+ack)
 		}
 		p.h.a.Advance(p.h.at)
 		p.h.a.segment(p.h.at, &x)
@@ -64,10 +68,10 @@ func (p peer) send(flags uint8, seq, ack int, payload string) {
 // open shakes hands on the n-th connection and greets.
 func (h *hostile) open(n int) (c, s peer) {
 	c, s = peer{h, n, false}, peer{h, n, true}
-	c.send(tcpSYN, -1, -9001, "")
-	s.send(tcpSYN|tcpACK, -1, 0, "")
-	s.send(tcpACK, 0, 0, hello)
-	c.send(tcpACK, 0, len(hello), ehlo)
+	c.send(decode.SYN, -1, -9001, "")
+	s.send(decode.SYN|decode.ACK, -1, 0, "")
+	s.send(decode.ACK, 0, 0, hello)
+	c.send(decode.ACK, 0, len(hello), ehlo)
 	return c, s
 }
 
@@ -75,17 +79,21 @@ const hello, ehlo = "220 mx\r\n", "EHLO x\r\n"
 
 // fragment sends the n-th datagram's octets [from, to) of so many, with other bytes for another fill.
 func (h *hostile) fragment(t testing.TB, n, from, to, of int, fill byte, six bool) {
-	src, dst := []byte{10, 0, byte(n >> 8), byte(n)}, []byte{10, 9, 9, 9}
+	s := decodetest.Segment{Src: fmt.Sprintf("10.0.%d.%d:1024", byte(n>>8), byte(n)), Dst: "10.9.9.9:25", ID: uint16(n)}
 	if six {
-		src, dst = append(src, make([]byte, 12)...), append(dst, make([]byte, 12)...)
+		s.Src, s.Dst = fmt.Sprintf("[a00:%x::]:1024", uint16(n)), "[a09:909::]:25"
 	}
 	body := []byte(strings.Repeat(string(rune(fill)), to-from))
 	if from == 0 && len(body) >= 4 {
 		copy(body, "\x04\x00\x00\x19") // ports 1024 and 25
 	}
+	x := s.IP(t).Fragment(from, body, to < of).Data
+	if six {
+		binary.BigEndian.PutUint32(x[44:], uint32(n)) // the identification
+	}
 	h.count(func() {
-		x := piece{at: h.at.UnixNano(), id: uint32(n), offset: from, body: body, proto: protoTCP, more: to < of, v6: six, reason: goOn, ip: ipHeader{src: src, dst: dst, to: dst}}
-		h.a.dec.frags.add(&x)
+		var p decode.Packet
+		h.a.dec.Decode(h.at, decodetest.LinkRaw, x, len(x), &p)
 	})
 }
 
@@ -101,7 +109,7 @@ type shape struct {
 // checkerboard sends n octets with a hole before each, in an order of their places.
 func checkerboard(p peer, from, n, ack int, place func(i int) int) {
 	for i := range n {
-		p.send(tcpACK, from+2*place(i)+1, ack, "A")
+		p.send(decode.ACK, from+2*place(i)+1, ack, "A")
 	}
 }
 
@@ -133,8 +141,8 @@ func orderShapes() []shape {
 		{name: "holes in both directions", send: func(h *hostile, n int) {
 			c, s := h.open(0)
 			for i := range n {
-				c.send(tcpACK, 8+9*i, 8+10*i, "xxxxxx")
-				s.send(tcpACK, 8+10*i, 8+9*i, "xxxxxxx")
+				c.send(decode.ACK, 8+9*i, 8+10*i, "xxxxxx")
+				s.send(decode.ACK, 8+10*i, 8+9*i, "xxxxxxx")
 				h.at = h.at.Add(time.Second)
 			}
 		}},
@@ -143,7 +151,7 @@ func orderShapes() []shape {
 			for k := range n / 1000 {
 				checkerboard(c, 8+2000*k, 1000, 8, forward)
 				for i := range 1000 {
-					c.send(tcpACK, 8+2000*k+2*i, 8, "B")
+					c.send(decode.ACK, 8+2000*k+2*i, 8, "B")
 				}
 			}
 		}},
@@ -152,7 +160,7 @@ func orderShapes() []shape {
 			for k := range n / 1000 {
 				checkerboard(c, 8+2000*k, 1000, 8, forward)
 				for i := range 1000 {
-					c.send(tcpACK, 8+2000*k+2*(999-i), 8, "B")
+					c.send(decode.ACK, 8+2000*k+2*(999-i), 8, "B")
 				}
 			}
 		}},
@@ -160,49 +168,49 @@ func orderShapes() []shape {
 			c, _ := h.open(0)
 			for k := range n / 1000 {
 				checkerboard(c, 8+3000*k, 1000, 8, forward)
-				c.send(tcpACK, 9+3000*k, 8, strings.Repeat("B", 1990))
-				c.send(tcpACK, 8+3000*k, 8, strings.Repeat("B", 3000))
+				c.send(decode.ACK, 9+3000*k, 8, strings.Repeat("B", 1990))
+				c.send(decode.ACK, 8+3000*k, 8, strings.Repeat("B", 3000))
 			}
 		}},
 		{name: "FINs in front of what is held", send: func(h *hostile, n int) {
 			c, s := h.open(0)
 			checkerboard(c, 8, 1900, 8, forward)
 			for range n {
-				c.send(tcpACK, 5000, 8, "zz")
-				c.send(tcpACK|tcpFIN, 4900, 8, "")
-				s.send(tcpACK, 8, 5100, "")
+				c.send(decode.ACK, 5000, 8, "zz")
+				c.send(decode.ACK|decode.FIN, 4900, 8, "")
+				s.send(decode.ACK, 8, 5100, "")
 			}
 		}},
 		{name: "overlaps with other bytes", send: func(h *hostile, n int) {
 			c, _ := h.open(0)
-			c.send(tcpACK, 8, 8, strings.Repeat("A", 30000))
+			c.send(decode.ACK, 8, 8, strings.Repeat("A", 30000))
 			checkerboard(c, 40000, 500, 8, forward)
 			for i := range n {
-				c.send(tcpACK, 8+i*7%30000, 8, strings.Repeat("B", 40))
-				c.send(tcpACK, 40000+i*7%1000, 8, strings.Repeat("C", 40))
+				c.send(decode.ACK, 8+i*7%30000, 8, strings.Repeat("B", 40))
+				c.send(decode.ACK, 40000+i*7%1000, 8, strings.Repeat("C", 40))
 			}
 		}},
 		{name: "acknowledged holes of many connections while time jumps", grows: true, send: func(h *hostile, n int) {
 			for i := range n {
 				c, s := h.open(i)
-				c.send(tcpACK, 20, 8, "x")
-				s.send(tcpACK, 8, 21, "")
+				c.send(decode.ACK, 20, 8, "x")
+				s.send(decode.ACK, 8, 21, "")
 			}
 			c, _ := h.open(n)
 			for range n {
 				h.at = h.at.Add(time.Second)
-				c.send(tcpACK, 16, 8, "")
+				c.send(decode.ACK, 16, 8, "")
 			}
 		}},
 		{name: "holes of many connections while time jumps", grows: true, send: func(h *hostile, n int) {
 			for i := range n {
 				c, _ := h.open(i)
-				c.send(tcpACK, 20, 8, "x")
+				c.send(decode.ACK, 20, 8, "x")
 			}
 			c, _ := h.open(n)
 			for range n {
 				h.at = h.at.Add(time.Second / 10)
-				c.send(tcpACK, 16, 8, "")
+				c.send(decode.ACK, 16, 8, "")
 			}
 		}},
 	}
@@ -212,12 +220,12 @@ func connShapes() []shape {
 	return []shape{
 		{name: "SYNs that lead nowhere", grows: true, send: func(h *hostile, n int) {
 			for i := range n {
-				peer{h, i, false}.send(tcpSYN, -1, -9001, "")
+				peer{h, i, false}.send(decode.SYN, -1, -9001, "")
 			}
 		}},
 		{name: "SYNs over the limit while time passes", cfg: Config{MaxHalfOpen: 100}, send: func(h *hostile, n int) {
 			for i := range n {
-				peer{h, i, false}.send(tcpSYN, -1, -9001, "")
+				peer{h, i, false}.send(decode.SYN, -1, -9001, "")
 				h.at = h.at.Add(2 * time.Second)
 			}
 		}},
@@ -238,53 +246,53 @@ func connShapes() []shape {
 		{name: "connections that end", send: func(h *hostile, n int) {
 			for i := range n {
 				c, s := h.open(i)
-				c.send(tcpACK|tcpFIN, 8, 8, "")
-				s.send(tcpACK|tcpFIN, 8, 9, "")
+				c.send(decode.ACK|decode.FIN, 8, 8, "")
+				s.send(decode.ACK|decode.FIN, 8, 9, "")
 				h.at = h.at.Add(10 * time.Millisecond)
 			}
 		}},
 		{name: "resets", send: func(h *hostile, n int) {
 			c, s := h.open(0)
 			for i := range n {
-				c.send(tcpRST, 8+i%3, 8, "")
-				s.send(tcpACK, 8, 8+i%3, "")
-				c.send(tcpRST|tcpACK, 1<<30, 8, "")
+				c.send(decode.RST, 8+i%3, 8, "")
+				s.send(decode.ACK, 8, 8+i%3, "")
+				c.send(decode.RST|decode.ACK, 1<<30, 8, "")
 			}
 		}},
 		{name: "ports that are used again", send: func(h *hostile, n int) {
 			for range n {
 				c, _ := h.open(0)
-				c.send(tcpRST, 16, 8, "")
+				c.send(decode.RST, 16, 8, "")
 			}
 		}},
 		{name: "handshakes on a live connection", send: func(h *hostile, n int) {
 			c, s := h.open(0)
 			for i := range n {
-				c.send(tcpSYN, i*1000, -9001, "")
-				s.send(tcpSYN|tcpACK, i*1000, i*1000+1, "")
-				c.send(tcpACK, 8, 8, "N")
+				c.send(decode.SYN, i*1000, -9001, "")
+				s.send(decode.SYN|decode.ACK, i*1000, i*1000+1, "")
+				c.send(decode.ACK, 8, 8, "N")
 			}
 		}},
 		{name: "segments that no host takes", send: func(h *hostile, n int) {
 			c, s := h.open(0)
 			for i := range n {
-				c.send(tcpACK, 1<<28+i*7919, 1<<27+i*104729, "xxxxxx")
-				s.send(tcpACK, 8, 16+i%5, "")
+				c.send(decode.ACK, 1<<28+i*7919, 1<<27+i*104729, "xxxxxx")
+				s.send(decode.ACK, 8, 16+i%5, "")
 			}
 		}},
 		{name: "segments set aside that the peer acknowledges bit by bit", send: func(h *hostile, n int) {
 			c, s := h.open(0)
 			for i := range n {
-				c.send(tcpPSH, 8+i, 8, "xxxxxxxxxxxxxxxx")
-				s.send(tcpACK, 8, 8+i, "")
+				c.send(decode.PSH, 8+i, 8, "xxxxxxxxxxxxxxxx")
+				s.send(decode.ACK, 8, 8+i, "")
 			}
 		}},
 		{name: "window updates and bare acknowledgments", send: func(h *hostile, n int) {
 			c, s := h.open(0)
-			c.send(tcpACK, 20, 8, "x")
+			c.send(decode.ACK, 20, 8, "x")
 			for range n {
-				s.send(tcpACK, 8, 8, "")
-				c.send(tcpACK, 8, 8, "")
+				s.send(decode.ACK, 8, 8, "")
+				c.send(decode.ACK, 8, 8, "")
 			}
 		}},
 		{name: "flights that grow and are acknowledged", send: func(h *hostile, n int) {
@@ -292,10 +300,10 @@ func connShapes() []shape {
 			cs, ss := 8, 8
 			for range n / 20 {
 				for range 20 {
-					c.send(tcpACK, cs, ss, strings.Repeat("x", 1400))
+					c.send(decode.ACK, cs, ss, strings.Repeat("x", 1400))
 					cs += 1400
 				}
-				s.send(tcpACK, ss, cs, "xxxxxxxx")
+				s.send(decode.ACK, ss, cs, "xxxxxxxx")
 				ss += 8
 			}
 		}},
@@ -304,7 +312,7 @@ func connShapes() []shape {
 				h.open(i)
 			}
 			for i := range n {
-				peer{h, i % 200, false}.send(tcpACK, 8+1400*(i/200), 8, strings.Repeat("x", 1400))
+				peer{h, i % 200, false}.send(decode.ACK, 8+1400*(i/200), 8, strings.Repeat("x", 1400))
 			}
 		}},
 		{name: "holes that press on what may be held", cfg: Config{MaxHeld: 4 << 20}, send: func(h *hostile, n int) {
@@ -316,7 +324,7 @@ func connShapes() []shape {
 		{name: "senders of wrong checksums", grows: true, send: func(h *hostile, n int) {
 			for i := range n * 20 {
 				h.count(func() {
-					x := packet{src: netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 9), dst: netip.MustParseAddrPort("198.51.100.25:25"), flags: tcpACK, checksumBad: true}
+					x := decode.Packet{Src: netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 9), Dst: netip.MustParseAddrPort("198.51.100.25:25"), Flags: decode.ACK, ChecksumBad: true}
 					h.a.segment(h.at, &x)
 				})
 			}

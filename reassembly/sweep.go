@@ -25,7 +25,7 @@ func (a *Assembler) Advance(t time.Time) {
 		return
 	}
 	a.swept = a.now
-	a.dec.advance(a.now)
+	a.dec.Advance(a.now)
 	idle := a.halfOpen.expire(a.now.Add(-a.cfg.Idle))
 	a.stats.HalfOpenIdle += idle
 	a.stats.Steps += idle
@@ -39,7 +39,7 @@ func (a *Assembler) sweep() {
 		left--
 		a.stats.Steps++
 		bytes -= c.size
-		c.losePatience(a.now)
+		c.expireHoles(a.now)
 		a.weigh(c)
 	}
 	for _, l := range []*list.List{a.ended, a.recent} {

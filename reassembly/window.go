@@ -1,5 +1,7 @@
 package reassembly
 
+import "tap25/reassembly/decode"
+
 // synOptions is what the SYN, or SYN-ACK, of a side said of window scaling: 0, where none was seen; unscaled; or scaled plus
 // its shift.
 type synOptions uint8
@@ -7,33 +9,7 @@ type synOptions uint8
 const (
 	unscaled synOptions = 1 + iota
 	scaled
-
-	// maxShift is the largest shift of RFC 7323 section 2.3.
-	maxShift = 14
 )
-
-// scaling reads the window scale among the options of a SYN: scaled plus the shift, or 0. Where the snaplen has cut the
-// options, the shift may be any.
-func scaling(options []byte, cut bool) synOptions {
-	const end, noop, windowScale = 0, 1, 3
-	for len(options) > 0 && options[0] != end {
-		n := 1
-		if options[0] != noop {
-			if len(options) < 2 || options[1] < 2 {
-				break
-			}
-			n = int(options[1])
-		}
-		if options[0] == windowScale && n == 3 && len(options) >= n {
-			return scaled + synOptions(min(options[2], maxShift))
-		}
-		options = options[min(n, len(options)):]
-	}
-	if cut {
-		return scaled + maxShift
-	}
-	return 0
-}
 
 // shift is how a side's windows are scaled: only if both SYNs have the option. Where a SYN was not captured, the largest
 // shift is assumed. A window that is taken for too large costs memory, which is bounded; of one that is taken for too small,
@@ -43,7 +19,7 @@ func (v *handshake) shift(side int) uint8 {
 	case s == unscaled || v.seen[1-side] == unscaled:
 		return 0
 	case s == 0:
-		return maxShift
+		return decode.MaxShift
 	default:
 		return uint8(s - scaled)
 	}

@@ -9,35 +9,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
-
-// TestWindow_ScalingIsReadFromAnyOptions: RFC 7323 section 2.2, among others, cut, repeated and damaged.
-func TestWindow_ScalingIsReadFromAnyOptions(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		options []byte
-		cut     bool
-		want    synOptions
-	}{
-		{"none", nil, false, 0},
-		{"of Linux", []byte{2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7}, false, scaled + 7},
-		{"a shift of 0 is an option all the same", []byte{3, 3, 0, 0}, false, scaled},
-		{"a shift over 14 is 14", []byte{1, 3, 3, 200}, false, scaled + 14},
-		{"the first of two", []byte{3, 3, 2, 3, 3, 9}, false, scaled + 2},
-		{"behind the end", []byte{0, 3, 3, 7}, false, 0},
-		{"of another length", []byte{3, 4, 7, 0}, false, 0},
-		{"without its octet", []byte{1, 1, 3, 3}, false, 0},
-		{"a length of 0", []byte{8, 0, 3, 3, 7}, false, 0},
-		{"a length beyond the end", []byte{8, 40, 3, 3, 7}, false, 0},
-		{"cut off", []byte{2, 4, 5, 180}, true, scaled + 14},
-		{"before the cut", []byte{3, 3, 5}, true, scaled + 5},
-	} {
-		if got := scaling(c.options, c.cut); got != c.want {
-			t.Errorf("%s: %d, want %d", c.name, got, c.want)
-		}
-	}
-}
 
 // TestWindow_BothSidesMustScale: RFC 7323 section 2.2. What was not captured may have said anything.
 func TestWindow_BothSidesMustScale(t *testing.T) {
@@ -49,8 +24,8 @@ func TestWindow_BothSidesMustScale(t *testing.T) {
 		{[2]synOptions{unscaled, scaled + 8}, [2]uint8{0, 0}},
 		{[2]synOptions{scaled + 3, unscaled}, [2]uint8{0, 0}},
 		{[2]synOptions{unscaled, 0}, [2]uint8{0, 0}},
-		{[2]synOptions{scaled + 3, 0}, [2]uint8{3, maxShift}},
-		{[2]synOptions{}, [2]uint8{maxShift, maxShift}},
+		{[2]synOptions{scaled + 3, 0}, [2]uint8{3, decode.MaxShift}},
+		{[2]synOptions{}, [2]uint8{decode.MaxShift, decode.MaxShift}},
 	} {
 		v := handshake{seen: c.seen}
 		if got := [2]uint8{v.shift(0), v.shift(1)}; got != c.want {
@@ -64,8 +39,8 @@ func heldOf(t testing.TB, cfg Config, frames []timed) (most int64, rows []smtp.E
 	cfg.Emit = func(e *smtp.Envelope) { rows = append(rows, *e) }
 	a := New(cfg)
 	for i, f := range frames {
-		data := f.s.ip(t).data
-		a.Frame(testEpoch.Add(time.Duration(i)*time.Millisecond), linkRawTest, data, len(data))
+		data := f.s.IP(t).Data
+		a.Frame(decodetest.Epoch.Add(time.Duration(i)*time.Millisecond), decodetest.LinkRaw, data, len(data))
 		most = max(most, a.held)
 	}
 	a.Close()
@@ -87,7 +62,7 @@ func TestWindow_OneFlightTakesNoMoreThanItsShare(t *testing.T) {
 	f := flight{octets: 3 << 20, shift: [2]int{14, 14}, body: true}
 	w := newWire(t, 1000, 9000, 1460)
 	w.frames = nil
-	head := func(f *timed) { copy(f.s.payload, "HEAD") }
+	head := func(f *timed) { copy(f.s.Payload, "HEAD") }
 	f.then(replaced("head", head, true))(w)
 	most, rows, s := heldOf(t, Config{MaxHeld: limit}, w.frames)
 	if most > 2*limit/shares+64<<10 {
@@ -103,12 +78,12 @@ func TestWindow_OneFlightTakesNoMoreThanItsShare(t *testing.T) {
 func TestWindow_LongFlightsAreCutBeforeHolesAreGivenUp(t *testing.T) {
 	const limit = 16 << 20
 	a := New(Config{MaxHeld: limit, Emit: func(*smtp.Envelope) {}})
-	at := testEpoch
+	at := decodetest.Epoch
 	feed := func(frames []timed) {
 		for _, f := range frames {
 			at = at.Add(time.Microsecond)
-			data := f.s.ip(t).data
-			a.Frame(at, linkRawTest, data, len(data))
+			data := f.s.IP(t).Data
+			a.Frame(at, decodetest.LinkRaw, data, len(data))
 			if a.holds() > limit {
 				t.Fatalf("%d octets held", a.holds())
 			}
@@ -141,7 +116,7 @@ func TestProperty_NoDecoyInAWindowStandsUnflagged(t *testing.T) {
 			recut("RCPT", 1+r.IntN(20))(w)
 		}
 		for i := range w.frames[2:] {
-			w.frames[i+2].s.window = uint16(1 + r.IntN(1<<(1+r.IntN(16))))
+			w.frames[i+2].s.Window = uint16(1 + r.IntN(1<<(1+r.IntN(16))))
 		}
 		w.frames = lacking(r, w.frames)
 		_, rows, _ := heldOf(t, Config{MaxHeld: 1 << (17 + r.IntN(12))}, w.frames)
@@ -165,7 +140,7 @@ func lacking(r *rand.Rand, frames []timed) []timed {
 	case 3:
 		return slices.DeleteFunc(frames, func(f timed) bool { return f.side == server })
 	case 4: // a hole in the flight that nothing fills
-		i := slices.IndexFunc(frames, func(f timed) bool { return len(f.s.payload) > 400 })
+		i := slices.IndexFunc(frames, func(f timed) bool { return len(f.s.Payload) > 400 })
 		if i >= 0 {
 			return slices.Delete(frames, i, i+1)
 		}
@@ -185,20 +160,20 @@ func TestProperty_RetransmissionsWithinTheWindowAreNoConflict(t *testing.T) {
 		stream := []byte(nil)
 		for _, x := range w.frames {
 			if x.side == client {
-				stream = append(stream, x.s.payload...)
+				stream = append(stream, x.s.Payload...)
 			}
 		}
-		end := slices.IndexFunc(w.frames[first:], func(x timed) bool { return len(x.s.payload) == 0 })
+		end := slices.IndexFunc(w.frames[first:], func(x timed) bool { return len(x.s.Payload) == 0 })
 		for range 1 + r.IntN(5) {
 			at := first + 1 + r.IntN(max(end-1, 1))
 			x := w.frames[at]
-			if x.side != client || len(x.s.payload) == 0 {
+			if x.side != client || len(x.s.Payload) == 0 {
 				continue
 			}
-			sent := int(x.s.seq-w.isn[client]-1) + len(x.s.payload)
+			sent := int(x.s.Seq-w.isn[client]-1) + len(x.s.Payload)
 			from := r.IntN(sent)
-			x.s.seq = w.isn[client] + 1 + uint32(from)
-			x.s.payload = stream[from:min(from+1+r.IntN(20000), sent)]
+			x.s.Seq = w.isn[client] + 1 + uint32(from)
+			x.s.Payload = stream[from:min(from+1+r.IntN(20000), sent)]
 			w.frames = slices.Insert(w.frames, at+1, x)
 		}
 		_, rows, s := heldOf(t, Config{}, w.frames)

@@ -6,10 +6,12 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"time"
+
+	"tap25/reassembly/decode"
 )
 
-// tuple names a connection the same way from both ends, without a pointer: the lower endpoint first, each an address as
-// 16 octets and a port.
+// tuple identifies a connection, the same from both ends and without a pointer: the lower endpoint first, each an address
+// as 16 octets and a port.
 type tuple [36]byte
 
 func endpoint(b []byte, a netip.AddrPort) {
@@ -18,14 +20,14 @@ func endpoint(b []byte, a netip.AddrPort) {
 	binary.BigEndian.PutUint16(b[16:], a.Port())
 }
 
-// port is that of the lower (0) or the higher (1) endpoint.
+// port returns the port of the lower (0) or the higher (1) endpoint.
 func (k *tuple) port(side int) uint16 { return binary.BigEndian.Uint16(k[18*side+16:]) }
 
-// tupleOf also says whether the packet's source is the lower endpoint.
-func tupleOf(p *packet) (k tuple, srcFirst bool) {
+// tupleOf also reports whether the packet's source is the lower endpoint.
+func tupleOf(p *decode.Packet) (k tuple, srcFirst bool) {
 	var src, dst [18]byte
-	endpoint(src[:], p.src)
-	endpoint(dst[:], p.dst)
+	endpoint(src[:], p.Src)
+	endpoint(dst[:], p.Dst)
 	srcFirst = bytes.Compare(src[:], dst[:]) < 0
 	if srcFirst {
 		copy(k[:18], src[:])
@@ -37,7 +39,7 @@ func tupleOf(p *packet) (k tuple, srcFirst bool) {
 	return k, srcFirst
 }
 
-// sessionID names a connection: the first eight octets of the SHA-256 of the client's address (as 16 octets, IPv4
+// sessionID identifies a connection: the first eight octets of the SHA-256 of the client's address (as 16 octets, IPv4
 // mapped) and port, the server's, and either the client's initial sequence number (4 octets) or, without it, the first
 // packet's time in nanoseconds (8 octets); all big-endian.
 func sessionID(client, server netip.AddrPort, isn uint32, known bool, first time.Time) int64 {

@@ -1,4 +1,4 @@
-package reassembly
+package decode
 
 import "bytes"
 
@@ -8,30 +8,31 @@ const (
 	pagesPerDatagram = 65536 / pageSize
 )
 
-// state is what is done with fragments of a datagram.
+// state decides what is done with further fragments of a datagram.
 type state uint8
 
 const (
 	assembling   state = iota
-	whole              // complete; only duplicates are to be expected
+	whole              // complete; only duplicates are expected
 	useless            // without TCP of the ports
-	contradicted       // IPv6 with an overlap: RFC 5722 lets all of it go, with what is still to come
+	contradicted       // IPv6 with an overlap: RFC 5722 drops all of it, and what is still to come
 )
 
-// datagram is what is there of one. Which units are there is kept in its pages.
+// datagram holds the fragments of a datagram that have come. Its pages record which
+// units have.
 type datagram struct {
 	key        fragKey
 	at         int64 // packet time of the first fragment that came
 	prev, next *datagram
 
 	pages  [pagesPerDatagram]*page
-	end    int // of the farthest fragment
+	end    int // of the fragment that reaches farthest
 	total  int // from the last fragment, -1 before it came
-	units  int // there
+	units  int // that have come
 	pieces int // fragments that brought them
 
 	state             state
-	reason            verdict // of useless
+	reason            Verdict // of useless
 	conflict, offload bool
 
 	// From the fragment at offset zero.
@@ -39,7 +40,7 @@ type datagram struct {
 	dst        [16]byte
 }
 
-// page holds a stretch of a datagram; a bit of have stands for a unit.
+// page holds pageSize octets of a datagram; each bit of have is for a unit.
 type page struct {
 	have [pageSize / unit / 64]uint64
 	data [pageSize]byte
@@ -49,8 +50,8 @@ type page struct {
 func (p *page) has(u int) bool { return p.have[u/64]>>(u%64)&1 != 0 }
 func (p *page) set(u int)      { p.have[u/64] |= 1 << (u % 64) }
 
-// claim marks units [u, end) as had, and is false, having marked none, where
-// one of them was.
+// claim marks units [u, end) as had, and reports true. If one of them was already,
+// it marks none.
 func (p *page) claim(u, end int) bool {
 	var masks [len(p.have)]uint64
 	for u < end {
@@ -69,14 +70,14 @@ func (p *page) claim(u, end int) bool {
 	return true
 }
 
-// first keeps what only the first fragment says for the whole datagram.
+// first keeps the header fields that the first fragment gives the whole datagram.
 func (g *datagram) first(x *piece) {
 	g.proto, g.ttl = x.proto, x.ip.ttl
 	copy(g.dst[:], x.ip.dst)
 }
 
-// expired tells whether a datagram is too old; one from the future is as well,
-// since the clock was set back.
+// expired reports whether a datagram is too old. One from the future is, too: the
+// clock was set back.
 func (g *datagram) expired(now int64) bool {
 	timeout := int64(fragTimeoutIPv4)
 	if g.key.v6 {
@@ -85,7 +86,7 @@ func (g *datagram) expired(now int64) bool {
 	return now-g.at > timeout || g.at-now > timeout
 }
 
-// has tells whether the unit at an offset is there.
+// has reports whether the unit at an offset has come.
 func (g *datagram) has(offset int) bool {
 	p := g.pages[offset/pageSize]
 	return p != nil && p.has(offset%pageSize/unit)
@@ -93,8 +94,8 @@ func (g *datagram) has(offset int) bool {
 
 func (g *datagram) isWhole() bool { return g.total >= 0 && g.units == (g.total+unit-1)/unit }
 
-// put copies b to an offset, but not over what is there. It gives the number
-// of units that were not there, and whether one that was has other bytes.
+// put copies b to an offset, but not over what has come before. It returns the
+// number of new units, and whether a unit that had come has other bytes.
 func (g *datagram) put(offset int, b []byte) (fresh int, conflict bool) {
 	for len(b) > 0 {
 		p, at := g.pages[offset/pageSize], offset%pageSize
@@ -112,7 +113,7 @@ func (g *datagram) put(offset int, b []byte) (fresh int, conflict bool) {
 	return fresh, conflict
 }
 
-// merge copies b to a place in the page, unit by unit.
+// merge is put within a page, unit by unit.
 func (p *page) merge(at int, b []byte) (fresh int, conflict bool) {
 	for i := 0; i < len(b); i += unit {
 		from, to := b[i:min(i+unit, len(b))], p.data[at+i:]
@@ -127,7 +128,7 @@ func (p *page) merge(at int, b []byte) (fresh int, conflict bool) {
 	return fresh, conflict
 }
 
-// holds tells whether a whole datagram has this very fragment.
+// holds reports whether a whole datagram has this very fragment.
 func (g *datagram) holds(x *piece) bool {
 	end := x.offset + len(x.body)
 	if end > g.total || !x.more && end != g.total {
@@ -144,7 +145,7 @@ func (g *datagram) holds(x *piece) bool {
 	return true
 }
 
-// appendTo copies a whole datagram.
+// appendTo appends a whole datagram to b.
 func (g *datagram) appendTo(b []byte) []byte {
 	for rest, i := g.total, 0; rest > 0; i++ {
 		b = append(b, g.pages[i].data[:min(rest, pageSize)]...)
@@ -153,14 +154,15 @@ func (g *datagram) appendTo(b []byte) []byte {
 	return b
 }
 
-// pagePool makes pages up to a limit and uses them again.
+// pagePool makes pages up to a limit, and reuses them.
 type pagePool struct {
 	limit, made int
 	free        *page
 	unused      int // pages in free
 }
 
-// reserve gives the datagram the pages for a stretch; false: too few are left.
+// reserve gives the datagram the pages for the octets [from, to), and reports
+// whether enough were left.
 func (o *pagePool) reserve(g *datagram, from, to int) bool {
 	first, last := from/pageSize, (to-1)/pageSize
 	need := 0
@@ -188,11 +190,11 @@ func (o *pagePool) take() *page {
 	}
 	o.free, p.next = p.next, nil
 	o.unused--
-	clear(p.have[:]) // the data need not be: what is not had is not read
+	clear(p.have[:]) // not the data: octets that have not come are not read
 	return p
 }
 
-// release takes all pages of a datagram back.
+// release returns all pages of a datagram to the pool.
 func (o *pagePool) release(g *datagram) {
 	for i, p := range g.pages {
 		if p != nil {
@@ -206,7 +208,7 @@ func (o *pagePool) release(g *datagram) {
 // queue is a list of datagrams in the order in which they came.
 type queue struct {
 	head, tail *datagram
-	n          int // kept by the owner where it needs the length
+	n          int // kept by the owner if it needs the length
 }
 
 func (q *queue) push(g *datagram) {

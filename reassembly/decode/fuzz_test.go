@@ -1,4 +1,4 @@
-package reassembly
+package decode
 
 import (
 	"bytes"
@@ -7,46 +7,48 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+
+	"tap25/reassembly/decode/decodetest"
 )
 
 // checkFrame decodes a frame twice and holds what must hold of any.
 func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 	v, p := decodeOnce(link, data, len(data)+beyond)
 	again, q := decodeOnce(link, data, len(data)+beyond)
-	if v != again || v >= verdictCount || !bytes.Equal(p.payload, q.payload) || p.src != q.src || p.missing != q.missing {
+	if v != again || v >= verdictCount || !bytes.Equal(p.Payload, q.Payload) || p.Src != q.Src || p.Missing != q.Missing {
 		t.Fatalf("%v, then %v", v, again)
 	}
-	if v == tcpPort {
-		if n := len(p.payload); n > 0 && &p.payload[0] != &data[:cap(data)][cap(data)-cap(p.payload)] || n > len(data) {
+	if v == TCPPort {
+		if n := len(p.Payload); n > 0 && &p.Payload[0] != &data[:cap(data)][cap(data)-cap(p.Payload)] || n > len(data) {
 			t.Fatal("payload is not in the frame")
 		}
-		if p.missing < 0 || p.missing > maxCut {
-			t.Fatalf("%d missing", p.missing)
+		if p.Missing < 0 || p.Missing > maxCut {
+			t.Fatalf("%d missing", p.Missing)
 		}
 	}
 	if beyond > 0 {
 		return
 	}
 	checkPlain(t, link, data, v, &p)
-	switch port := PortVerdict(link, data, nil); {
-	case v == tcpPort && port != Keep, v == fragment && port != Fragment,
-		port == Keep && v != tcpPort && v != truncatedTCP && v != badTCP,
-		port == Drop && (v == tcpPort || v == fragment):
+	switch port := Filter(link, data, nil); {
+	case v == TCPPort && port != FilterKeep, v == Fragment && port != FilterFragment,
+		port == FilterKeep && v != TCPPort && v != TruncatedTCP && v != BadTCP,
+		port == FilterDrop && (v == TCPPort || v == Fragment):
 		t.Fatalf("%v, but port verdict %d", v, port)
 	}
 }
 
 // checkPlain holds the verdict and the segment against a naive reading, where the frame is of the plainest kind: Ethernet
 // with any VLAN tags or raw IP, IP without options, extensions and fragments, TCP. Others it leaves alone.
-func checkPlain(t *testing.T, link uint16, data []byte, v verdict, p *packet) {
+func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 	b, typ := data, uint16(0)
 	switch {
-	case link == linkEthernetTest && len(b) >= 14:
+	case link == decodetest.LinkEthernet && len(b) >= 14:
 		typ, b = binary.BigEndian.Uint16(b[12:]), b[14:]
 		for tags := 0; (typ == 0x8100 || typ == 0x88a8) && len(b) >= 4 && tags < 16; tags++ {
 			typ, b = binary.BigEndian.Uint16(b[2:]), b[4:]
 		}
-	case link == linkRawTest && len(b) > 0:
+	case link == decodetest.LinkRaw && len(b) > 0:
 		typ = map[byte]uint16{4: 0x0800, 6: 0x86dd}[b[0]>>4]
 	}
 	var src, dst, tcp []byte
@@ -57,7 +59,7 @@ func checkPlain(t *testing.T, link uint16, data []byte, v verdict, p *packet) {
 		if n < 20 || n > len(b) {
 			return
 		}
-		src, dst, tcp, bad = b[12:16], b[16:20], b[20:n], naiveSum(b[:20]) != 0xffff
+		src, dst, tcp, bad = b[12:16], b[16:20], b[20:n], decodetest.Sum(b[:20]) != 0xffff
 	case typ == 0x86dd && len(b) >= 40 && b[0]>>4 == 6 && b[6] == 6:
 		n := 40 + int(binary.BigEndian.Uint16(b[4:]))
 		if n == 40 || n > len(b) {
@@ -72,7 +74,7 @@ func checkPlain(t *testing.T, link uint16, data []byte, v verdict, p *packet) {
 	}
 	ports := [2]uint16{binary.BigEndian.Uint16(tcp), binary.BigEndian.Uint16(tcp[2:])}
 	if ports[0] != 25 && ports[1] != 25 {
-		if v != otherPort {
+		if v != OtherPort {
 			t.Fatalf("%v, but TCP of other ports", v)
 		}
 		return
@@ -80,26 +82,26 @@ func checkPlain(t *testing.T, link uint16, data []byte, v verdict, p *packet) {
 	var pseudo [8]byte
 	binary.BigEndian.PutUint32(pseudo[:], uint32(len(tcp)))
 	pseudo[7] = 6
-	bad = bad || naiveSum(src, dst, pseudo[:], tcp) != 0xffff
-	want := packet{
-		seq: binary.BigEndian.Uint32(tcp[4:]), ack: binary.BigEndian.Uint32(tcp[8:]), flags: tcp[13] & 63, window: binary.BigEndian.Uint16(tcp[14:]), urgent: binary.BigEndian.Uint16(tcp[18:]),
-		src: netip.AddrPortFrom(address(src), ports[0]), dst: netip.AddrPortFrom(address(dst), ports[1]), ttl: b[8], checksumBad: bad,
+	bad = bad || decodetest.Sum(src, dst, pseudo[:], tcp) != 0xffff
+	want := Packet{
+		Seq: binary.BigEndian.Uint32(tcp[4:]), Ack: binary.BigEndian.Uint32(tcp[8:]), Flags: tcp[13] & 63, Window: binary.BigEndian.Uint16(tcp[14:]), Urgent: binary.BigEndian.Uint16(tcp[18:]),
+		Src: netip.AddrPortFrom(address(src), ports[0]), Dst: netip.AddrPortFrom(address(dst), ports[1]), TTL: b[8], ChecksumBad: bad,
 	}
 	if len(src) == 16 {
-		want.ttl = b[7]
+		want.TTL = b[7]
 	}
-	if want.flags&tcpSYN != 0 {
-		want.scaling = naiveScaling(tcp[20 : int(tcp[12]>>4)*4])
+	if want.Flags&SYN != 0 {
+		want.WindowScale = naiveScaling(tcp[20 : int(tcp[12]>>4)*4])
 	}
 	got := *p
-	got.payload, got.checksumOffload = nil, false // said by other tests
-	if v != tcpPort || !reflect.DeepEqual(got, want) || !bytes.Equal(p.payload, tcp[int(tcp[12]>>4)*4:]) {
+	got.Payload, got.ChecksumOffload = nil, false // said by other tests
+	if v != TCPPort || !reflect.DeepEqual(got, want) || !bytes.Equal(p.Payload, tcp[int(tcp[12]>>4)*4:]) {
 		t.Fatalf("%v, %+v; want %+v", v, got, want)
 	}
 }
 
 // naiveScaling looks for the window scale of RFC 7323 section 2.2.
-func naiveScaling(options []byte) synOptions {
+func naiveScaling(options []byte) uint8 {
 	for i := 0; i < len(options) && options[i] != 0; {
 		switch {
 		case options[i] == 1:
@@ -107,7 +109,7 @@ func naiveScaling(options []byte) synOptions {
 		case i+1 >= len(options) || options[i+1] < 2:
 			return 0
 		case options[i] == 3 && options[i+1] == 3 && i+2 < len(options):
-			return 2 + synOptions(min(options[i+2], 14))
+			return 1 + min(options[i+2], 14)
 		default:
 			i += int(options[i+1])
 		}
@@ -120,8 +122,8 @@ func FuzzDecode(f *testing.F) {
 		f.Add(e.link, e.data, 0)
 	}
 	for _, w := range bothFamilies(f, make([]byte, 64), 1) {
-		for _, x := range w.fragments(f, 32) {
-			f.Add(uint16(1), x.vxlan(f, 4789).ethernet(f), 0)
+		for _, x := range w.Fragments(f, 32) {
+			f.Add(uint16(1), x.VXLAN(f, 4789).Ethernet(f), 0)
 		}
 	}
 	f.Fuzz(func(t *testing.T, link uint16, data []byte, beyond int) {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -20,8 +22,8 @@ func withLosses(t testing.TB, frames []timed, losses []int, end func(*Assembler)
 			a.FramesLost(1)
 		}
 		if i < len(frames) {
-			data := frames[i].s.ip(t).data
-			a.Frame(testEpoch.Add(frames[i].at), linkRawTest, data, len(data))
+			data := frames[i].s.IP(t).Data
+			a.Frame(decodetest.Epoch.Add(frames[i].at), decodetest.LinkRaw, data, len(data))
 		}
 	}
 	end(a)
@@ -35,12 +37,12 @@ func TestFramesLost_OpenTransactionsThatHearNothingMoreAreUncertain(t *testing.T
 	w.dialogue()
 	for name, end := range map[string]func(*Assembler, int){
 		"end of input": func(*Assembler, int) {},
-		"silence":      func(a *Assembler, _ int) { a.Advance(testEpoch.Add(time.Hour)) },
+		"silence":      func(a *Assembler, _ int) { a.Advance(decodetest.Epoch.Add(time.Hour)) },
 		"reset": func(a *Assembler, k int) {
 			last := w.frames[k-1]
-			s := segment{src: last.s.src, dst: last.s.dst, flags: tcpRST | tcpACK, seq: last.s.seq + uint32(len(last.s.payload)), ack: last.s.ack}
-			data := s.ip(t).data
-			a.Frame(testEpoch.Add(last.at+time.Millisecond), linkRawTest, data, len(data))
+			s := decodetest.Segment{Src: last.s.Src, Dst: last.s.Dst, Flags: decode.RST | decode.ACK, Seq: last.s.Seq + uint32(len(last.s.Payload)), Ack: last.s.Ack}
+			data := s.IP(t).Data
+			a.Frame(decodetest.Epoch.Add(last.at+time.Millisecond), decodetest.LinkRaw, data, len(data))
 		},
 	} {
 		for k := 3; k < len(w.frames)-4; k++ { // behind the greeting, before QUIT
@@ -117,8 +119,8 @@ func TestSetPorts_ChangesWhatIsRead(t *testing.T) {
 	feed := func() int {
 		rows = 0
 		for _, f := range w.frames {
-			data := f.s.ip(t).data
-			a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+			data := f.s.IP(t).Data
+			a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		}
 		return rows
 	}

@@ -1,10 +1,12 @@
-package reassembly
+package decode
 
 import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"tap25/reassembly/decode/decodetest"
 )
 
 func TestChecksum_AgreesWithTheNaiveSumAtEveryLength(t *testing.T) {
@@ -21,37 +23,37 @@ func TestChecksum_AgreesWithTheNaiveSumAtEveryLength(t *testing.T) {
 			}
 		}
 		got := fold(onesSum(b, 0))
-		if want := naiveSum(b); binary.BigEndian.Uint16([]byte{byte(got), byte(got >> 8)}) != want {
+		if want := decodetest.Sum(b); binary.BigEndian.Uint16([]byte{byte(got), byte(got >> 8)}) != want {
 			t.Fatalf("%d octets: %04x, want %04x with its octets swapped", n, got, want)
 		}
 	}
 }
 
 func TestChecksum_EveryFlippedBitIsSeen(t *testing.T) {
-	for _, s := range []segment{{payload: []byte("RCPT TO:<b@b.example>\r\n")}, {src: testClient6, dst: testServer6, payload: []byte("odd")}} {
-		w := s.ip(t)
+	for _, s := range []decodetest.Segment{{Payload: []byte("RCPT TO:<b@b.example>\r\n")}, {Src: decodetest.Client6, Dst: decodetest.Server6, Payload: []byte("odd")}} {
+		w := s.IP(t)
 		size := 40
-		if w.etherType == 0x0800 {
+		if w.EtherType == 0x0800 {
 			size = 20
 		}
-		for bit := size * 8; bit < len(w.data)*8; bit++ {
+		for bit := size * 8; bit < len(w.Data)*8; bit++ {
 			at := bit / 8
 			if at < size+4 || at == size+12 { // ports and data offset decide on the verdict
 				continue
 			}
-			f := append([]byte(nil), w.data...)
+			f := append([]byte(nil), w.Data...)
 			f[at] ^= 1 << (bit % 8)
-			if v, p := decodeOnce(101, f, len(f)); v != tcpPort || !p.checksumBad || p.checksumOffload {
-				t.Fatalf("bit %d: %v, bad %v, offload %v", bit, v, p.checksumBad, p.checksumOffload)
+			if v, p := decodeOnce(101, f, len(f)); v != TCPPort || !p.ChecksumBad || p.ChecksumOffload {
+				t.Fatalf("bit %d: %v, bad %v, offload %v", bit, v, p.ChecksumBad, p.ChecksumOffload)
 			}
 		}
 	}
 }
 
 func TestChecksum_OffloadIsToldFromDamage(t *testing.T) {
-	base := segment{payload: []byte("MAIL FROM:<>\r\n")}.ip(t).data
+	base := decodetest.Segment{Payload: []byte("MAIL FROM:<>\r\n")}.IP(t).Data
 	pseudo := func(p []byte, n int) uint16 {
-		return naiveSum(p[12:20], []byte{0, 6, byte(n >> 8), byte(n)})
+		return decodetest.Sum(p[12:20], []byte{0, 6, byte(n >> 8), byte(n)})
 	}
 	for name, c := range map[string]struct {
 		edit         func(p []byte)
@@ -66,18 +68,18 @@ func TestChecksum_OffloadIsToldFromDamage(t *testing.T) {
 		"zero in IPv4, damage in TCP":       {func(p []byte) { p[10], p[11] = 0, 0; p[30]++ }, true, false},
 		"pseudo header, damage in IPv4":     {func(p []byte) { binary.BigEndian.PutUint16(p[36:], pseudo(p, len(p)-20)); p[8]-- }, true, false},
 		"pseudo header, and zero in IPv4":   {func(p []byte) { binary.BigEndian.PutUint16(p[36:], pseudo(p, len(p)-20)); p[10], p[11] = 0, 0 }, true, true},
-		"lower TTL with its checksum right": {func(p []byte) { p[8] = 1; fixIPv4Sum(p) }, false, false},
+		"lower TTL with its checksum right": {func(p []byte) { p[8] = 1; decodetest.FixIPv4Sum(p) }, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := append([]byte(nil), base...)
 			c.edit(f)
 			v, p := decodeOnce(101, f, len(f))
-			if v != tcpPort || p.checksumBad != c.bad || p.checksumOffload != c.offload {
-				t.Errorf("%v: bad %v, offload %v", v, p.checksumBad, p.checksumOffload)
+			if v != TCPPort || p.ChecksumBad != c.bad || p.ChecksumOffload != c.offload {
+				t.Errorf("%v: bad %v, offload %v", v, p.ChecksumBad, p.ChecksumOffload)
 			}
-			d := newDecoder(nil)
-			d.ignoreChecksums = true
-			if d.decode(testEpoch, 101, f, len(f), &p); p.checksumBad || p.checksumOffload {
+			d := New(nil)
+			d.IgnoreChecksums = true
+			if d.Decode(decodetest.Epoch, 101, f, len(f), &p); p.ChecksumBad || p.ChecksumOffload {
 				t.Error("checksums were not ignored")
 			}
 		})

@@ -1,4 +1,4 @@
-package reassembly
+package decode
 
 import (
 	"bytes"
@@ -6,28 +6,30 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"tap25/reassembly/decode/decodetest"
 )
 
 func TestDefrag_TimesOutInPacketTime(t *testing.T) {
 	for name, w := range bothFamilies(t, make([]byte, 100), 7) {
 		timeout := fragTimeoutIPv4
-		if w.etherType == 0x86dd {
+		if w.EtherType == 0x86dd {
 			timeout = fragTimeoutIPv6
 		}
-		f := w.fragments(t, 64)
+		f := w.Fragments(t, 64)
 		for _, c := range []struct {
 			after   time.Duration
 			expired bool
 		}{{timeout, false}, {timeout + 1, true}, {-timeout - 1, true}, {-timeout, false}} {
 			t.Run(fmt.Sprint(name, " after ", c.after), func(t *testing.T) {
-				d := newDecoder(nil)
-				feed(t, d, testEpoch, f[0])
-				got := feed(t, d, testEpoch.Add(c.after), f[1])
-				if _, s := d.stats(); s.Expired == 1 != c.expired || len(got) == 1 == c.expired {
+				d := New(nil)
+				feed(t, d, decodetest.Epoch, f[0])
+				got := feed(t, d, decodetest.Epoch.Add(c.after), f[1])
+				if _, s := d.Stats(); s.Expired == 1 != c.expired || len(got) == 1 == c.expired {
 					t.Errorf("%d segments, %+v", len(got), s)
 				}
-				d.advance(testEpoch.Add(c.after + 2*timeout))
-				if _, s := d.stats(); s.Held != 0 || s.In != s.sum() {
+				d.Advance(decodetest.Epoch.Add(c.after + 2*timeout))
+				if _, s := d.Stats(); s.Held != 0 || s.In != s.sum() {
 					t.Errorf("after advance %+v", s)
 				}
 			})
@@ -86,7 +88,7 @@ func TestDefrag_EvictsTheOldestFirstUnderEitherLimit(t *testing.T) {
 	addr := []byte{192, 0, 2, 1}
 	for name, f := range map[string]*defragmenter{"datagrams": newDefragmenter(64, maxFragPages), "pages": newDefragmenter(maxDatagrams, 64)} {
 		t.Run(name, func(t *testing.T) {
-			add := func(id, off int, more bool) verdict {
+			add := func(id, off int, more bool) Verdict {
 				return f.add(&piece{id: uint32(id), offset: off, body: make([]byte, 8), proto: protoTCP, more: more, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}})
 			}
 			for id := range 100 {
@@ -97,7 +99,7 @@ func TestDefrag_EvictsTheOldestFirstUnderEitherLimit(t *testing.T) {
 					t.Errorf("datagram %d: %v", id, got)
 				}
 			}
-			if got := add(35, 8, false); got != fragment {
+			if got := add(35, 8, false); got != Fragment {
 				t.Errorf("the one before: %v", got)
 			}
 			if f.stats.Evicted != 36 {
@@ -112,8 +114,8 @@ func TestDefrag_EvictsTheOldestFirstUnderEitherLimit(t *testing.T) {
 
 func TestDefrag_LargestDatagram(t *testing.T) {
 	payload := bytes.Repeat([]byte("full"), 16370) // 20 + 20 + 65480
-	w := segment{payload: payload, id: 9}.ip(t)
-	one(t, feed(t, newDecoder(nil), testEpoch, w.fragments(t, 1480)...), payload, false)
+	w := decodetest.Segment{Payload: payload, ID: 9}.IP(t)
+	one(t, feed(t, New(nil), decodetest.Epoch, w.Fragments(t, 1480)...), payload, false)
 }
 
 func BenchmarkDefragNeverCompleted(b *testing.B) {
@@ -123,21 +125,21 @@ func BenchmarkDefragNeverCompleted(b *testing.B) {
 
 // TestDefrag_IPv4ExpiresBehindAnIPv6ThatDoesNot: one queue holds both.
 func TestDefrag_IPv4ExpiresBehindAnIPv6ThatDoesNot(t *testing.T) {
-	d := newDecoder(nil)
+	d := New(nil)
 	f := bothFamilies(t, make([]byte, 100), 7)
-	four, six := f["IPv4"].fragments(t, 64), f["IPv6"].fragments(t, 64)
-	feed(t, d, testEpoch, six[0], four[0])
-	if got := feed(t, d, testEpoch.Add(fragTimeoutIPv4+1), four[1]); len(got) != 0 {
+	four, six := f["IPv4"].Fragments(t, 64), f["IPv6"].Fragments(t, 64)
+	feed(t, d, decodetest.Epoch, six[0], four[0])
+	if got := feed(t, d, decodetest.Epoch.Add(fragTimeoutIPv4+1), four[1]); len(got) != 0 {
 		t.Error("joined with a fragment that is too old")
 	}
-	one(t, feed(t, d, testEpoch.Add(fragTimeoutIPv6), six[1]), make([]byte, 100), false)
+	one(t, feed(t, d, decodetest.Epoch.Add(fragTimeoutIPv6), six[1]), make([]byte, 100), false)
 }
 
 // TestDefrag_WholeDatagramsMakeRoomFirst: what is only kept to know duplicates
 // must not push out what is waited for.
 func TestDefrag_WholeDatagramsMakeRoomFirst(t *testing.T) {
 	f, addr := newDefragmenter(8, maxFragPages), []byte{192, 0, 2, 1}
-	add := func(id, off int, more bool) verdict {
+	add := func(id, off int, more bool) Verdict {
 		return f.add(&piece{id: uint32(id), offset: off, body: make([]byte, 8), proto: protoTCP, more: more, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}})
 	}
 	add(0, 0, true)

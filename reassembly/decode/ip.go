@@ -1,4 +1,4 @@
-package reassembly
+package decode
 
 import (
 	"encoding/binary"
@@ -24,10 +24,10 @@ const (
 	protoShim6    = 140
 )
 
-// version tells raw IP's families apart.
-func (w *walk) version() verdict {
+// version reads the version of raw IP.
+func (w *walk) version() Verdict {
 	if len(w.data) < 1 {
-		return truncatedIPv4
+		return TruncatedIPv4
 	}
 	switch w.data[0] >> 4 {
 	case 4:
@@ -35,25 +35,25 @@ func (w *walk) version() verdict {
 	case 6:
 		w.next = headerIPv6
 	default:
-		return notIP
+		return NotIP
 	}
 	return goOn
 }
 
-// ipv4 reads the header of RFC 791 section 3.1. A total length of zero is a
-// packet larger than the field, captured before the card cut it up: the rest of
-// the frame belongs to it.
-func (w *walk) ipv4() verdict {
+// ipv4 reads the header of RFC 791 section 3.1. A total length of zero is a packet
+// larger than the field can say, captured before the network card segmented it: the
+// rest of the frame belongs to it.
+func (w *walk) ipv4() Verdict {
 	b := w.data
 	if len(b) < 20 {
-		return truncatedIPv4
+		return TruncatedIPv4
 	}
 	size, total := int(b[0]&15)*4, int(binary.BigEndian.Uint16(b[2:]))
 	if b[0]>>4 != 4 || size < 20 || total != 0 && (total < size || !w.bound(total)) {
-		return badIPv4
+		return BadIPv4
 	}
 	if len(w.data) < size {
-		return truncatedIPv4
+		return TruncatedIPv4
 	}
 	w.ip = ipHeader{src: b[12:16], dst: b[16:20], to: b[16:20], header: b[:size], ttl: b[8]}
 	if size > 20 {
@@ -74,9 +74,9 @@ func (w *walk) ipv4() verdict {
 	return goOn
 }
 
-// sourceRouted finds the final destination where a source route (RFC 791) is
-// not at its end yet: the last of its addresses, which is also the one that the
-// TCP checksum covers and that answers come from.
+// sourceRouted returns the final destination, if a source route (RFC 791) is not at
+// its end yet: the last of its addresses, which is also the one that the TCP
+// checksum covers and that answers come from.
 func sourceRouted(options, dst []byte) []byte {
 	const end, noop, loose, strict = 0, 1, 131, 137
 	for len(options) > 0 && options[0] != end {
@@ -97,26 +97,26 @@ func sourceRouted(options, dst []byte) []byte {
 }
 
 // ipv6 reads the header of RFC 8200 section 3. A payload length of zero is a
-// jumbogram, or a packet captured before the card cut it up.
-func (w *walk) ipv6() verdict {
+// jumbogram, or a packet captured before the network card segmented it.
+func (w *walk) ipv6() Verdict {
 	const size = 40
 	b := w.data
 	if len(b) < size {
-		return truncatedIPv6
+		return TruncatedIPv6
 	}
 	if b[0]>>4 != 6 {
-		return badIPv6
+		return BadIPv6
 	}
 	if n := int(binary.BigEndian.Uint16(b[4:])); n != 0 && !w.bound(size+n) {
-		return badIPv6
+		return BadIPv6
 	}
 	w.ip = ipHeader{src: b[8:24], dst: b[24:40], to: b[24:40], ttl: b[7]}
 	w.data = w.data[size:]
 	return w.protocol(b[6], true)
 }
 
-// protocol finds the header that a protocol number announces.
-func (w *walk) protocol(proto uint8, v6 bool) verdict {
+// protocol sets the header that a protocol number announces.
+func (w *walk) protocol(proto uint8, v6 bool) Verdict {
 	switch proto {
 	case protoTCP:
 		w.next = headerTCP
@@ -134,22 +134,22 @@ func (w *walk) protocol(proto uint8, v6 bool) verdict {
 		w.next = headerEtherIP
 	case protoHopByHop, protoRouting, protoFragment, protoDstOpts, protoMobility, protoHIP, protoShim6:
 		if !v6 {
-			return notTCP
+			return NotTCP
 		}
 		w.next, w.proto = headerExtension, proto
 	case protoAH:
 		w.next, w.proto = headerExtension, proto
 	default: // also ESP and "no next header"
-		return notTCP
+		return NotTCP
 	}
 	return goOn
 }
 
 // extension reads an extension header of RFC 8200 section 4, or AH (RFC 4302).
-func (w *walk) extension() verdict {
+func (w *walk) extension() Verdict {
 	b := w.data
 	if len(b) < 8 {
-		return truncatedIPv6
+		return TruncatedIPv6
 	}
 	v6 := len(w.ip.src) == 16
 	if w.proto == protoFragment {
@@ -161,9 +161,9 @@ func (w *walk) extension() verdict {
 	}
 	if size > len(b) {
 		if size > len(b)+w.cut {
-			return badIPv6
+			return BadIPv6
 		}
-		return truncatedIPv6
+		return TruncatedIPv6
 	}
 	if w.proto == protoRouting {
 		w.ip.dst = routed(b[:size], w.ip.dst)
@@ -172,7 +172,7 @@ func (w *walk) extension() verdict {
 	return w.protocol(b[0], v6)
 }
 
-// routed finds the final destination of a routing header with segments left:
+// routed returns the final destination of a routing header with segments left:
 // the last address of types 0 (RFC 2460) and 2 (RFC 6275), the first of a
 // segment routing header (RFC 8754), which lists them backwards.
 func routed(b, dst []byte) []byte {
@@ -192,8 +192,8 @@ func routed(b, dst []byte) []byte {
 }
 
 // fragmentHeader reads the header of RFC 8200 section 4.5. An atomic fragment
-// is whole, and does not meet others of its identification (RFC 6946).
-func (w *walk) fragmentHeader() verdict {
+// is whole, and is never joined to others of its identification (RFC 6946).
+func (w *walk) fragmentHeader() Verdict {
 	b := w.data
 	field := binary.BigEndian.Uint16(b[2:])
 	w.data = b[8:]
@@ -205,19 +205,19 @@ func (w *walk) fragmentHeader() verdict {
 	return goOn
 }
 
-// fragment gives a fragment to the defragmenter, and goes on in the datagram
+// fragment passes a fragment to the defragmenter, and continues in the datagram
 // that it completes.
-func (d *decoder) fragment(w *walk, t time.Time) verdict {
+func (d *Decoder) fragment(w *walk, t time.Time) Verdict {
 	x := &w.frag
-	if d.frags == nil { // PortVerdict: no state
+	if d.frags == nil { // Filter: no state
 		if x.offset == 0 && w.protocol(x.proto, x.v6) != goOn {
-			return notTCP
+			return NotTCP
 		}
-		return fragment
+		return Fragment
 	}
 	x.at, x.body, x.ip = t.UnixNano(), w.data, w.ip
 	x.bad = w.cut > 0
-	if w.ip.header != nil && !d.ignoreChecksums {
+	if w.ip.header != nil && !d.IgnoreChecksums {
 		good, offload := checkIPv4(w.ip.header)
 		x.bad = x.bad || !good && !offload
 		x.ip.offload = !good && offload
@@ -235,14 +235,14 @@ func (d *decoder) fragment(w *walk, t time.Time) verdict {
 	return w.protocol(whole.proto, x.v6)
 }
 
-// useless tells by its first fragment why a datagram cannot hold TCP of the
-// ports, or goOn where it can.
-func (d *decoder) useless(w *walk, x *piece) verdict {
+// useless returns why a datagram cannot hold TCP of the ports, judged by its first
+// fragment; goOn if it can.
+func (d *Decoder) useless(w *walk, x *piece) Verdict {
 	switch b := x.body; {
 	case x.proto == protoTCP && len(b) >= 4 && !d.watched(b):
-		return otherPort
+		return OtherPort
 	case x.proto == protoUDP && len(b) >= 4 && !isTunnel(binary.BigEndian.Uint16(b[2:])):
-		return notTCP
+		return NotTCP
 	}
 	return w.protocol(x.proto, x.v6)
 }

@@ -1,9 +1,9 @@
-package reassembly
+package decode
 
 import "encoding/binary"
 
-// Link types, by their LINKTYPE_ numbers and the DLT_ numbers of raw IP that
-// some systems write in their place (tcpdump.org, "Link-layer header types").
+// Link types, by their LINKTYPE_ numbers, and the DLT_ numbers of raw IP that
+// some systems write instead (tcpdump.org, "Link-layer header types").
 const (
 	linkNull      = 0
 	linkEthernet  = 1
@@ -40,8 +40,8 @@ const (
 	minEtherType   = 1536
 )
 
-// link finds the first header of a frame.
-func (w *walk) link(link uint16) verdict {
+// link sets the first header of a frame.
+func (w *walk) link(link uint16) Verdict {
 	switch link {
 	case linkEthernet:
 		w.next = headerEthernet
@@ -62,16 +62,16 @@ func (w *walk) link(link uint16) verdict {
 	case linkPPPoE:
 		w.next = headerPPPoE
 	default:
-		return unknownLink
+		return UnknownLink
 	}
 	return goOn
 }
 
 // cooked reads Linux's cooked header of size octets with the protocol at an offset.
-func (w *walk) cooked(size, at int) verdict {
+func (w *walk) cooked(size, at int) Verdict {
 	const llc = 4 // ETH_P_802_2: no length in front
 	if len(w.data) < size {
-		return truncatedLink
+		return TruncatedLink
 	}
 	proto := binary.BigEndian.Uint16(w.data[at:])
 	w.data = w.data[size:]
@@ -83,11 +83,11 @@ func (w *walk) cooked(size, at int) verdict {
 }
 
 // loopback reads the address family of BSD's loopback: in the byte order of the
-// capturing host (NULL) or of the network (LOOP). A family fits in 16 bits, which
-// tells the orders apart.
-func (w *walk) loopback() verdict {
+// capturing host (NULL) or of the network (LOOP). A family fits in 16 bits, so a
+// larger number has the other order.
+func (w *walk) loopback() Verdict {
 	if len(w.data) < 4 {
-		return truncatedLink
+		return TruncatedLink
 	}
 	family := binary.BigEndian.Uint32(w.data)
 	if family > 0xffff {
@@ -100,14 +100,14 @@ func (w *walk) loopback() verdict {
 	case 10, 24, 28, 30: // AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, Darwin
 		w.next = headerIPv6
 	default:
-		return notIP
+		return NotIP
 	}
 	return goOn
 }
 
-func (w *walk) ethernet() verdict {
+func (w *walk) ethernet() Verdict {
 	if len(w.data) < 14 {
-		return truncatedLink
+		return TruncatedLink
 	}
 	v := binary.BigEndian.Uint16(w.data[12:])
 	w.data = w.data[14:]
@@ -115,48 +115,48 @@ func (w *walk) ethernet() verdict {
 }
 
 // vlan reads a tag: two octets of priority and VLAN, then what a frame has
-// behind its addresses.
-func (w *walk) vlan() verdict {
+// after its addresses.
+func (w *walk) vlan() Verdict {
 	if len(w.data) < 4 {
-		return truncatedVLAN
+		return TruncatedVLAN
 	}
 	v := binary.BigEndian.Uint16(w.data[2:])
 	w.data = w.data[4:]
 	return w.typeOrLength(v)
 }
 
-func (w *walk) typeOrLength(v uint16) verdict {
+func (w *walk) typeOrLength(v uint16) Verdict {
 	if v > maxLength802_3 {
 		return w.etherType(v)
 	}
 	if !w.bound(int(v)) {
-		return badLink
+		return BadLink
 	}
 	w.next = headerLLC
 	return goOn
 }
 
 // llc reads an 802.2 header; only SNAP (RFC 1042) leads to IP.
-func (w *walk) llc() verdict {
+func (w *walk) llc() Verdict {
 	b := w.data
 	if len(b) < 3 {
-		return truncatedLink
+		return TruncatedLink
 	}
 	if b[0] != 0xaa || b[1] != 0xaa || b[2] != 3 {
-		return notIP
+		return NotIP
 	}
 	if len(b) < 8 {
-		return truncatedLink
+		return TruncatedLink
 	}
 	if b[3] != 0 || b[4] != 0 || b[5] != 0 && b[5] != 0xf8 { // 0000f8: bridge tunnel, 802.1H
-		return notIP
+		return NotIP
 	}
 	w.data = b[8:]
 	return w.etherType(binary.BigEndian.Uint16(b[6:]))
 }
 
-// etherType finds the header that an EtherType announces.
-func (w *walk) etherType(t uint16) verdict {
+// etherType sets the header that an EtherType announces.
+func (w *walk) etherType(t uint16) Verdict {
 	switch t {
 	case etherIPv4:
 		w.next = headerIPv4
@@ -171,16 +171,16 @@ func (w *walk) etherType(t uint16) verdict {
 	case etherBridged:
 		w.next = headerEthernet
 	default:
-		return notIP
+		return NotIP
 	}
 	return goOn
 }
 
-// mpls takes one label off (RFC 3032 section 2.1).
-func (w *walk) mpls() verdict {
+// mpls reads one label (RFC 3032 section 2.1).
+func (w *walk) mpls() Verdict {
 	b := w.data
 	if len(b) < 4 {
-		return truncatedMPLS
+		return TruncatedMPLS
 	}
 	w.data = b[4:]
 	if b[2]&1 == 0 { // bottom of stack
@@ -189,14 +189,14 @@ func (w *walk) mpls() verdict {
 	return w.mplsPayload()
 }
 
-// mplsPayload tells by the first nibble what no field says (RFC 4928): IP's
+// mplsPayload finds out by the first nibble what no field says (RFC 4928): IP's
 // version, 0 for the control word of a pseudowire (RFC 4385), 1 for its
 // associated channel. An Ethernet pseudowire without control word begins with
-// any nibble: it is believed where an EtherType stands at its place.
-func (w *walk) mplsPayload() verdict {
+// any nibble: it is assumed if the EtherType at its place leads on.
+func (w *walk) mplsPayload() Verdict {
 	b := w.data
 	if len(b) < 1 {
-		return truncatedMPLS
+		return TruncatedMPLS
 	}
 	w.next = headerEthernet
 	switch nibble := b[0] >> 4; {
@@ -207,56 +207,57 @@ func (w *walk) mplsPayload() verdict {
 	case nibble == 0 && len(b) >= 4 && ethernetAt(b, 4):
 		w.data = b[4:]
 	case nibble == 1 && !ethernetAt(b, 0):
-		return notIP
+		return NotIP
 	}
 	return goOn
 }
 
-// ipv6Fits tells whether data can be an IPv6 packet by its length.
+// ipv6Fits reports whether data can be an IPv6 packet, by its length.
 func (w *walk) ipv6Fits() bool {
 	return len(w.data) < 6 || 40+int(binary.BigEndian.Uint16(w.data[4:])) <= len(w.data)+w.cut
 }
 
-// ethernetAt tells whether an Ethernet frame that leads on may begin at b[at].
+// ethernetAt reports whether an Ethernet frame whose EtherType leads on may begin
+// at b[at].
 func ethernetAt(b []byte, at int) bool {
 	var w walk
 	return len(b) >= at+14 && w.etherType(binary.BigEndian.Uint16(b[at+12:])) == goOn
 }
 
 // pppoe reads the session header of RFC 2516 section 4.
-func (w *walk) pppoe() verdict {
+func (w *walk) pppoe() Verdict {
 	b := w.data
 	if len(b) < 6 {
-		return truncatedPPP
+		return TruncatedPPP
 	}
 	if b[0] != 0x11 { // version, type
-		return badPPP
+		return BadPPP
 	}
 	if b[1] != 0 { // code: not session data
-		return notIP
+		return NotIP
 	}
 	w.data = b[6:]
 	if !w.bound(int(binary.BigEndian.Uint16(b[4:]))) {
-		return badPPP
+		return BadPPP
 	}
 	w.next = headerPPP
 	return goOn
 }
 
-// ppp reads address and control where they are there (RFC 1662), and the
+// ppp reads address and control if they are there (RFC 1662), and the
 // protocol in one octet or two (RFC 1661 section 2).
-func (w *walk) ppp() verdict {
+func (w *walk) ppp() Verdict {
 	b := w.data
 	if len(b) >= 2 && b[0] == 0xff && b[1] == 3 {
 		b = b[2:]
 	}
 	if len(b) < 1 {
-		return truncatedPPP
+		return TruncatedPPP
 	}
 	proto, size := uint16(b[0]), 1
 	if b[0]&1 == 0 { // the last octet of a protocol is odd
 		if len(b) < 2 {
-			return truncatedPPP
+			return TruncatedPPP
 		}
 		proto, size = binary.BigEndian.Uint16(b), 2
 	}
@@ -269,7 +270,7 @@ func (w *walk) ppp() verdict {
 	case 0x0281, 0x0283:
 		w.next = headerMPLS
 	default:
-		return notIP
+		return NotIP
 	}
 	return goOn
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -17,8 +19,8 @@ func TestAssembler_LongFlightGivesItsMemoryBack(t *testing.T) {
 	w.script("S: 250 ok\nC: NOOP\nS: 250 ok\n")
 	a := New(Config{Emit: func(*smtp.Envelope) {}})
 	for _, f := range w.frames {
-		data := f.s.ip(t).data
-		a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+		data := f.s.IP(t).Data
+		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		if a.held > 256<<10 {
 			t.Fatalf("%d octets held", a.held)
 		}
@@ -37,14 +39,14 @@ func TestAssembler_WhatIsSetAsideIsBounded(t *testing.T) {
 	a := New(Config{Emit: func(*smtp.Envelope) { rows++ }})
 	feed := func(frames []timed) {
 		for _, f := range frames {
-			data := f.s.ip(t).data
-			a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+			data := f.s.IP(t).Data
+			a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		}
 	}
 	feed(w.frames)
 	n := len(w.frames)
 	for i := range uint32(2000) {
-		w.add(client, segment{flags: []uint8{tcpPSH, tcpACK}[i%2], seq: i*7919*7919 + 1<<30, ack: i * 104729, payload: []byte(strings.Repeat("NOOP\r\n", 200))})
+		w.add(client, decodetest.Segment{Flags: []uint8{decode.PSH, decode.ACK}[i%2], Seq: i*7919*7919 + 1<<30, Ack: i * 104729, Payload: []byte(strings.Repeat("NOOP\r\n", 200))})
 	}
 	feed(w.frames[n:])
 	if a.held > maxAsideBytes+maxAside*asideCost+32<<10 {
@@ -87,12 +89,12 @@ func TestAssembler_EndedConnectionsMakeRoomFirst(t *testing.T) {
 			t.Errorf("a row is %v", e.Outcome)
 		}
 	}})
-	at := testEpoch
+	at := decodetest.Epoch
 	feed := func(frames []timed) {
 		for _, f := range frames {
 			at = at.Add(time.Microsecond)
-			data := f.s.ip(t).data
-			a.Frame(at, linkRawTest, data, len(data))
+			data := f.s.IP(t).Data
+			a.Frame(at, decodetest.LinkRaw, data, len(data))
 		}
 	}
 	slow := newWire(t, 1, 2, 1460)
@@ -127,11 +129,11 @@ func TestAssembler_ResetThatAnswersAFINEndsAtOnce(t *testing.T) {
 			w.fin(server)
 			w.sent[server]++
 		}
-		w.add(client, segment{flags: tcpRST | tcpACK, seq: 1001 + w.sent[client], ack: 9001 + w.sent[server]})
+		w.add(client, decodetest.Segment{Flags: decode.RST | decode.ACK, Seq: 1001 + w.sent[client], Ack: 9001 + w.sent[server]})
 		a := New(Config{Emit: func(*smtp.Envelope) {}})
 		for _, f := range w.frames {
-			data := f.s.ip(t).data
-			a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+			data := f.s.IP(t).Data
+			a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		}
 		for _, c := range a.conns {
 			if c.closed != fin || len(c.half[0].history.ring)+len(c.half[1].history.ring) > 0 {
@@ -152,13 +154,13 @@ func TestAssembler_WhatIsSetAsideMakesRoomBeforeOpenConnections(t *testing.T) {
 	rows := 0
 	a := New(Config{MaxHeld: limit, Emit: func(*smtp.Envelope) { rows++ }})
 	for _, f := range crowd(t, n, false) {
-		data := f.s.ip(t).data
-		a.Frame(testEpoch.Add(f.at), linkRawTest, data, len(data))
+		data := f.s.IP(t).Data
+		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 	}
 	for i := range uint32(50 * n) {
-		s := segment{src: fmt.Sprintf("192.0.2.9:%d", 1000+i%n), dst: testServer, flags: tcpACK, seq: 1 << 30, ack: i * 104729, payload: []byte(strings.Repeat("x", 1200))}
-		data := s.ip(t).data
-		a.Frame(testEpoch.Add(time.Second), linkRawTest, data, len(data))
+		s := decodetest.Segment{Src: fmt.Sprintf("192.0.2.9:%d", 1000+i%n), Dst: decodetest.Server, Flags: decode.ACK, Seq: 1 << 30, Ack: i * 104729, Payload: []byte(strings.Repeat("x", 1200))}
+		data := s.IP(t).Data
+		a.Frame(decodetest.Epoch.Add(time.Second), decodetest.LinkRaw, data, len(data))
 		if a.held > limit {
 			t.Fatalf("%d octets held", a.held)
 		}
@@ -183,8 +185,8 @@ func TestAssembler_LongFlightsMakeRoomBeforeOpenConnections(t *testing.T) {
 		w.script(begin + "C: MAIL FROM:<a@a.example>\nS: 250 ok\nC: RCPT TO:<b@b.example>\nS: 250 ok\nC: DATA\nS: 354 go\n")
 		w.say(client, strings.Repeat(strings.Repeat("x", 70)+"\r\n", 2000))
 		for _, f := range w.frames {
-			data := f.s.ip(t).data
-			a.Frame(testEpoch.Add(time.Duration(i)*time.Millisecond), linkRawTest, data, len(data))
+			data := f.s.IP(t).Data
+			a.Frame(decodetest.Epoch.Add(time.Duration(i)*time.Millisecond), decodetest.LinkRaw, data, len(data))
 			if a.held > limit {
 				t.Fatalf("%d octets held", a.held)
 			}

@@ -1,46 +1,62 @@
-package reassembly
+package decode
 
 import "time"
 
 const (
-	// Datagrams that are not whole after this long never will be. RFC 8200
-	// section 4.5 says 60 s; for IPv4 Linux waits 30 s (ipfrag_time).
+	// A datagram that is not whole after this long is given up. RFC 8200
+	// section 4.5 has 60 s; for IPv4 Linux waits 30 s (ipfrag_time).
 	fragTimeoutIPv4 = 30 * time.Second
 	fragTimeoutIPv6 = 60 * time.Second
 
-	// maxDatagrams bounds the datagrams that are waited for. A whole one takes
-	// microseconds; what stays is loss and attack.
+	// maxDatagrams bounds the datagrams that wait for fragments. The fragments of
+	// one come within microseconds; what stays longer is loss and attack.
 	maxDatagrams = 4096
 
-	// maxFragPages bounds the bytes of fragments: 8 MiB a decoder.
+	// maxFragPages bounds the memory for fragments: 8 MiB a decoder.
 	maxFragPages = 4096
 
-	// maxRemembered bounds the whole datagrams that are kept to know the
-	// duplicates of their fragments, which a mirror of both directions of a
-	// port brings within microseconds.
+	// maxRemembered bounds the whole datagrams that are kept, to recognise
+	// duplicates of their fragments. A mirror of both directions of a port
+	// brings them within microseconds.
 	maxRemembered = 256
 
-	// The most that can stand behind the smallest header of IPv4, and the most
-	// that IPv6's payload length can say.
+	// The most that can follow the smallest header of IPv4, and the largest
+	// payload length of IPv6.
 	maxDatagramLenIPv4 = 65535 - 20
 	maxDatagramLenIPv6 = 65535
 )
 
 // FragmentStats counts IP fragments by what became of them: In is the sum of
-// Reassembled to Held.
+// Reassembled to Held. A fragment in a datagram that was itself fragmented counts,
+// too, so In may exceed the number of frames.
 type FragmentStats struct {
-	In          int64
+	In          int64 // fragments
 	Reassembled int64 // part of a datagram that became whole
-	Duplicate   int64 // brought nothing that was not there
-	Overlapping int64 // contradicted what was there: the fragment (IPv4), all of its datagram (IPv6, RFC 5722)
-	Irrelevant  int64 // the first fragment shows that there is no TCP of the ports in the datagram
+	Duplicate   int64 // brought nothing new
+	Overlapping int64 // contradicted what had come: the fragment (IPv4), all of its datagram (IPv6, RFC 5722)
+	Irrelevant  int64 // of a datagram whose first fragment shows that it has no TCP of a watched port
 	Bad         int64 // impossible length or offset, wrong header checksum, cut by the snaplen
 	Expired     int64 // the rest did not come in time
-	Evicted     int64 // pushed out by newer ones: the limit of datagrams or of bytes
-	Held        int64 // waiting for the rest
+	Evicted     int64 // dropped for newer ones, over the limit of datagrams or of memory
+	Held        int64 // still waiting for the rest
 
 	Datagrams    int64 // datagrams that became whole
 	DontFragment int64 // fragments with DF set, which RFC 791 forbids and some stacks send
+}
+
+// Add adds what another decoder has counted.
+func (s *FragmentStats) Add(o *FragmentStats) {
+	s.In += o.In
+	s.Reassembled += o.Reassembled
+	s.Duplicate += o.Duplicate
+	s.Overlapping += o.Overlapping
+	s.Irrelevant += o.Irrelevant
+	s.Bad += o.Bad
+	s.Expired += o.Expired
+	s.Evicted += o.Evicted
+	s.Held += o.Held
+	s.Datagrams += o.Datagrams
+	s.DontFragment += o.DontFragment
 }
 
 // piece is one fragment.
@@ -53,11 +69,11 @@ type piece struct {
 	proto    uint8
 	more, df bool
 	v6       bool
-	bad      bool    // not to be used, whatever it says
-	reason   verdict // of a first fragment: why its datagram is of no use, or goOn
+	bad      bool    // cut, or with a wrong header checksum: never used
+	reason   Verdict // of a first fragment: why its datagram is of no use, or goOn
 }
 
-// fragKey names a datagram: RFC 791's four fields, RFC 8200's three.
+// fragKey identifies a datagram: by the four fields of RFC 791, the three of RFC 8200.
 type fragKey struct {
 	src, dst [16]byte
 	id       uint32
@@ -75,39 +91,40 @@ func (x *piece) key() (k fragKey) {
 	return k
 }
 
-// defragmenter puts IPv4 and IPv6 datagrams together. Its memory is bounded by
-// the two limits, its time by the bytes that come in: a fragment is copied once
-// into pages, and once more when its datagram is whole.
+// defragmenter reassembles IPv4 and IPv6 datagrams. Its memory is bounded by the two
+// limits, its time by the octets that come in: a fragment is copied once into
+// pages, and once more when its datagram is whole.
 type defragmenter struct {
 	byKey    map[fragKey]*datagram
 	waiting  queue // not whole: oldest first
-	complete queue // whole, kept for the sake of duplicates: oldest first
+	complete queue // whole, kept to recognise duplicates: oldest first
 
 	maxDatagrams int
 	pages        pagePool
 	free         *datagram // unused ones, by next
 
 	stats FragmentStats
-	steps int64         // Stats.Steps
+	steps int64         // Decoder.Steps
 	whole wholeDatagram // valid until the next call of add
 }
 
 // wholeDatagram is the datagram that add has completed.
 type wholeDatagram struct {
-	data     []byte // a buffer of the defragmenter's, used again
+	data     []byte // a buffer of the defragmenter's, which the next datagram overwrites
 	ip       ipHeader
 	proto    uint8
 	src, dst [16]byte
 }
 
-// newDefragmenter makes one that holds so many datagrams and pages; a datagram
-// takes up to 32 pages, so there must be at least that many.
+// newDefragmenter makes one that holds so many datagrams and pages, and at least
+// the 32 pages that one datagram can take.
 func newDefragmenter(datagrams, pages int) *defragmenter {
 	return &defragmenter{byKey: map[fragKey]*datagram{}, maxDatagrams: datagrams, pages: pagePool{limit: max(pages, pagesPerDatagram)}}
 }
 
-// add takes one fragment. goOn: f.whole is the datagram that it completed.
-func (f *defragmenter) add(x *piece) verdict {
+// add reads one fragment. If it returns goOn, f.whole is the datagram that the
+// fragment completed.
+func (f *defragmenter) add(x *piece) Verdict {
 	f.stats.In++
 	if x.df {
 		f.stats.DontFragment++
@@ -115,7 +132,7 @@ func (f *defragmenter) add(x *piece) verdict {
 	f.expire(x.at)
 	if x.impossible() {
 		f.stats.Bad++
-		return badFragment
+		return BadFragment
 	}
 	key := x.key()
 	g := f.find(key, x)
@@ -125,10 +142,10 @@ func (f *defragmenter) add(x *piece) verdict {
 	switch g.state {
 	case whole:
 		f.stats.Duplicate++
-		return fragment
+		return Fragment
 	case contradicted:
 		f.stats.Overlapping++
-		return badFragment
+		return BadFragment
 	case useless:
 		f.stats.Irrelevant++
 		if !x.more { // the usual end of it
@@ -139,7 +156,7 @@ func (f *defragmenter) add(x *piece) verdict {
 	return f.take(g, x)
 }
 
-// impossible tells fragments that no datagram can have.
+// impossible reports whether no datagram can have the fragment.
 func (x *piece) impossible() bool {
 	limit := maxDatagramLenIPv4
 	if x.v6 {
@@ -148,9 +165,9 @@ func (x *piece) impossible() bool {
 	return x.bad || len(x.body) == 0 || x.more && len(x.body)%unit != 0 || x.offset+len(x.body) > limit
 }
 
-// find gives the datagram that the fragment belongs to, nil for a new one. An
-// identification comes round again: what it named before must not be joined
-// with what it names now.
+// find returns the datagram that the fragment belongs to, nil for a new one. An
+// identification is used again, so fragments of an old datagram must not be joined
+// to a new one: what has expired, and what the fragment does not fit, is dropped.
 func (f *defragmenter) find(key fragKey, x *piece) *datagram {
 	g := f.byKey[key]
 	switch {
@@ -185,8 +202,8 @@ func (f *defragmenter) begin(key fragKey, at int64) *datagram {
 	return g
 }
 
-// take joins a fragment to a datagram that is waited for.
-func (f *defragmenter) take(g *datagram, x *piece) verdict {
+// take adds a fragment to a datagram that is not whole.
+func (f *defragmenter) take(g *datagram, x *piece) Verdict {
 	if x.offset == 0 && !g.has(0) {
 		if x.reason != goOn {
 			return f.giveUp(g, useless, x)
@@ -201,7 +218,7 @@ func (f *defragmenter) take(g *datagram, x *piece) verdict {
 		}
 		g.conflict = true
 		f.stats.Bad++
-		return badFragment
+		return BadFragment
 	case !x.more:
 		final = g.total < 0
 		g.total = end
@@ -218,31 +235,31 @@ func (f *defragmenter) take(g *datagram, x *piece) verdict {
 		g.conflict = true
 		if fresh == 0 && !final {
 			f.stats.Overlapping++
-			return fragment
+			return Fragment
 		}
 	case fresh == 0 && !final:
 		f.stats.Duplicate++
-		return fragment
+		return Fragment
 	}
 	g.offload = g.offload || x.ip.offload
 	g.pieces++
 	f.stats.Held++
 	if !g.isWhole() {
-		return fragment
+		return Fragment
 	}
 	f.finish(g)
 	return goOn
 }
 
-// giveUp lets go of what a datagram has, and keeps in mind not to take more.
-func (f *defragmenter) giveUp(g *datagram, s state, x *piece) verdict {
+// giveUp frees what a datagram has, and remembers to accept no more of it.
+func (f *defragmenter) giveUp(g *datagram, s state, x *piece) Verdict {
 	n := int64(g.pieces) + 1
 	f.stats.Held -= int64(g.pieces)
 	g.state, g.reason, g.pieces = s, x.reason, 0
 	f.pages.release(g)
 	if s == contradicted {
 		f.stats.Overlapping += n
-		return badFragment
+		return BadFragment
 	}
 	f.stats.Irrelevant += n
 	if g.total >= 0 { // the last one came before: nothing more to expect
@@ -251,7 +268,7 @@ func (f *defragmenter) giveUp(g *datagram, s state, x *piece) verdict {
 	return x.reason
 }
 
-// finish copies a whole datagram out and keeps it for the sake of duplicates.
+// finish copies a whole datagram to f.whole, and keeps it to recognise duplicates.
 func (f *defragmenter) finish(g *datagram) {
 	f.stats.Held -= int64(g.pieces)
 	f.stats.Reassembled += int64(g.pieces)
@@ -274,7 +291,7 @@ func (f *defragmenter) finish(g *datagram) {
 	}
 }
 
-// drop forgets a datagram and gives the number of fragments that it held.
+// drop forgets a datagram and returns the number of fragments that it held.
 func (f *defragmenter) drop(g *datagram) int64 {
 	f.steps++
 	n := int64(g.pieces)

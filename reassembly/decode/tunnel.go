@@ -1,4 +1,4 @@
-package reassembly
+package decode
 
 import "encoding/binary"
 
@@ -14,11 +14,11 @@ func isTunnel(port uint16) bool {
 	return port == portVXLAN || port == portVXLANLinux || port == portVXLANGPE || port == portGeneve
 }
 
-// udp opens the datagrams to a tunnel's port.
-func (w *walk) udp() verdict {
+// udp reads datagrams to the port of a tunnel.
+func (w *walk) udp() Verdict {
 	b := w.data
 	if len(b) < 4 {
-		return truncatedUDP
+		return TruncatedUDP
 	}
 	switch binary.BigEndian.Uint16(b[2:]) {
 	case portVXLAN, portVXLANLinux:
@@ -28,40 +28,40 @@ func (w *walk) udp() verdict {
 	case portGeneve:
 		w.next = headerGeneve
 	default:
-		return notTCP
+		return NotTCP
 	}
 	if len(b) < 8 {
-		return truncatedUDP
+		return TruncatedUDP
 	}
 	w.data = b[8:]
 	return goOn
 }
 
 // vxlan reads the header of RFC 7348 section 5, or of its group policy
-// extension. Without a valid network identifier it is none: the port can be any
-// client's.
-func (w *walk) vxlan() verdict {
+// extension. Without a valid network identifier it is no VXLAN: a client may use the
+// port, too.
+func (w *walk) vxlan() Verdict {
 	const valid = 0x08
 	b := w.data
 	if len(b) < 8 {
-		return truncatedTunnel
+		return TruncatedTunnel
 	}
 	if b[0]&valid == 0 {
-		return notTCP
+		return NotTCP
 	}
 	w.data, w.next = b[8:], headerEthernet
 	return goOn
 }
 
 // vxlanGPE reads the header of draft-ietf-nvo3-vxlan-gpe section 3.
-func (w *walk) vxlanGPE() verdict {
+func (w *walk) vxlanGPE() Verdict {
 	const valid, nextProtocol = 0x08, 0x04
 	b := w.data
 	if len(b) < 8 {
-		return truncatedTunnel
+		return TruncatedTunnel
 	}
 	if b[0]&valid == 0 {
-		return notTCP
+		return NotTCP
 	}
 	w.data, w.next = b[8:], headerEthernet
 	if b[0]&nextProtocol == 0 {
@@ -76,19 +76,19 @@ func (w *walk) vxlanGPE() verdict {
 	case 5:
 		w.next = headerMPLS
 	default:
-		return notIP
+		return NotIP
 	}
 	return goOn
 }
 
-// geneve reads the header of RFC 8926 section 3.4 and passes over its options.
-func (w *walk) geneve() verdict {
+// geneve reads the header of RFC 8926 section 3.4 and skips its options.
+func (w *walk) geneve() Verdict {
 	b := w.data
 	if len(b) < 8 {
-		return truncatedTunnel
+		return TruncatedTunnel
 	}
 	if b[0]>>6 != 0 { // version
-		return badTunnel
+		return BadTunnel
 	}
 	size := 8 + int(b[0]&0x3f)*4
 	if v := w.skip(size); v != goOn {
@@ -97,13 +97,13 @@ func (w *walk) geneve() verdict {
 	return w.etherType(binary.BigEndian.Uint16(b[2:]))
 }
 
-// skip takes a tunnel header of n octets off.
-func (w *walk) skip(n int) verdict {
+// skip drops a tunnel header of n octets.
+func (w *walk) skip(n int) Verdict {
 	if n > len(w.data) {
 		if n > len(w.data)+w.cut {
-			return badTunnel
+			return BadTunnel
 		}
-		return truncatedTunnel
+		return TruncatedTunnel
 	}
 	w.data = w.data[n:]
 	return goOn
@@ -111,15 +111,15 @@ func (w *walk) skip(n int) verdict {
 
 // gre reads the header of RFC 2784 with the key and sequence number of RFC 2890
 // and the routing of RFC 1701. Version 1 is PPTP's, whose payload is compressed.
-func (w *walk) gre() verdict {
+func (w *walk) gre() Verdict {
 	const checksum, routing, key, sequence, version = 0x8000, 0x4000, 0x2000, 0x1000, 7
 	b := w.data
 	if len(b) < 4 {
-		return truncatedTunnel
+		return TruncatedTunnel
 	}
 	flags, proto := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	if flags&version != 0 {
-		return notTCP
+		return NotTCP
 	}
 	size := 4
 	if flags&(checksum|routing) != 0 {
@@ -152,12 +152,12 @@ func (w *walk) gre() verdict {
 	return goOn
 }
 
-// greRouting passes over source route entries up to the empty one (RFC 1701).
-func (w *walk) greRouting() verdict {
+// greRouting skips source route entries up to the empty one (RFC 1701).
+func (w *walk) greRouting() Verdict {
 	for {
 		b := w.data
 		if len(b) < 4 {
-			return truncatedTunnel
+			return TruncatedTunnel
 		}
 		if v := w.skip(4 + int(b[3])); v != goOn {
 			return v
@@ -169,16 +169,16 @@ func (w *walk) greRouting() verdict {
 }
 
 // erspanTruncated is the bit, in types II and III (draft-foschiano-erspan
-// section 4), that says that the switch mirrored only the front of the frame.
+// section 4), that is set if the switch mirrored only the front of the frame.
 const erspanTruncated = 0x04
 
 // erspan2 reads the 8 octets of type II:
 //
 //	Ver:4 VLAN:12 | COS:3 En:2 T:1 Session:10 | Reserved:12 Index:20
-func (w *walk) erspan2() verdict {
+func (w *walk) erspan2() Verdict {
 	b := w.data
 	if len(b) < 8 {
-		return truncatedTunnel
+		return TruncatedTunnel
 	}
 	switch b[0] >> 4 {
 	case 1:
@@ -186,7 +186,7 @@ func (w *walk) erspan2() verdict {
 		w.next = headerERSPAN3
 		return goOn
 	default:
-		return badTunnel
+		return BadTunnel
 	}
 	if b[2]&erspanTruncated != 0 {
 		w.cut = maxCut
@@ -198,13 +198,13 @@ func (w *walk) erspan2() verdict {
 // erspan3 reads the 12 octets of type III and the 8 of its platform:
 //
 //	Ver:4 VLAN:12 | COS:3 BSO:2 T:1 Session:10 | Timestamp:32 | SGT:16 | P:1 FT:5 HwID:6 D:1 Gra:2 O:1
-func (w *walk) erspan3() verdict {
+func (w *walk) erspan3() Verdict {
 	b := w.data
 	if len(b) < 12 {
-		return truncatedTunnel
+		return TruncatedTunnel
 	}
 	if b[0]>>4 != 2 {
-		return badTunnel
+		return BadTunnel
 	}
 	size := 12
 	if b[11]&1 != 0 { // O: platform subheader
@@ -223,19 +223,19 @@ func (w *walk) erspan3() verdict {
 	case ip:
 		w.next = headerIP
 	default:
-		return notIP
+		return NotIP
 	}
 	return goOn
 }
 
 // etherIP reads the two octets of RFC 3378: version 3, reserved bits.
-func (w *walk) etherIP() verdict {
+func (w *walk) etherIP() Verdict {
 	b := w.data
 	if len(b) < 2 {
-		return truncatedTunnel
+		return TruncatedTunnel
 	}
 	if b[0]>>4 != 3 {
-		return badTunnel
+		return BadTunnel
 	}
 	w.data, w.next = b[2:], headerEthernet
 	return goOn

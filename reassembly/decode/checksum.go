@@ -1,4 +1,4 @@
-package reassembly
+package decode
 
 import (
 	"encoding/binary"
@@ -54,7 +54,7 @@ func pseudoSum(src, dst []byte, n int) uint64 {
 // wholeSum is what a sum over data with its own right checksum folds to.
 const wholeSum = 0xffff
 
-// checkTCP verifies a whole segment. offload tells a wrong checksum that is just
+// checkTCP verifies a whole segment. offload reports that a wrong checksum is just
 // the sum of the pseudo header, with its length or without, as hosts leave it for
 // the network card to complete (Linux's CHECKSUM_PARTIAL, Windows' large send).
 func checkTCP(src, dst, segment []byte) (good, offload bool) {
@@ -67,7 +67,7 @@ func checkTCP(src, dst, segment []byte) (good, offload bool) {
 	return false, left == fold(pseudo) || left == fold(pseudoSum(src, dst, 0))
 }
 
-// checkIPv4 verifies an IPv4 header. offload tells a wrong checksum of zero,
+// checkIPv4 verifies an IPv4 header. offload reports that a wrong checksum is zero,
 // which a sending host leaves for the card.
 func checkIPv4(header []byte) (good, offload bool) {
 	const field = 10

@@ -1,0 +1,217 @@
+package decode
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+const (
+	// maxHeaders bounds the headers of one frame, each tag, label, extension
+	// header and tunnel header counting one: a VXLAN overlay of tagged frames
+	// on a tagged mirror has twelve. More than this is made to waste time.
+	maxHeaders = 32
+
+	// maxCut bounds the octets that a frame is believed to have lost to the
+	// snaplen: tcpdump's largest snaplen, above any frame of an offloading host.
+	maxCut = 1 << 18
+
+	// DefaultPort is the port that is watched if none is given: SMTP's.
+	DefaultPort = 25
+)
+
+// Decoder turns frames into TCP segments of the ports in its set. It owns the
+// defragmenter, so that a datagram in fragments needs nothing from its caller.
+// It must not be used concurrently. Make one with [New].
+type Decoder struct {
+	// IgnoreChecksums leaves [Packet.ChecksumBad] false and accepts fragments
+	// with a wrong IPv4 header checksum. It may be set before the first frame.
+	IgnoreChecksums bool
+
+	ports  []uint16 // few: a scan beats a map
+	frags  *defragmenter
+	counts FrameCounts
+}
+
+// New makes a decoder of the TCP ports given; nil means [DefaultPort] alone. The
+// slice must not change afterwards.
+func New(ports []uint16) *Decoder {
+	d := &Decoder{frags: newDefragmenter(maxDatagrams, maxFragPages)}
+	d.SetPorts(ports)
+	return d
+}
+
+// Decode reads one frame and counts its verdict. It was received at t, which
+// fragments time out by. data is as much of it as was captured, wireLen its length
+// in octets on the wire. link is a LINKTYPE_ number of tcpdump.org's registry, as
+// in capture.Frame: gopacket's LinkType has 8 bits and cannot hold 276, Linux
+// cooked v2.
+//
+// If the verdict is [TCPPort], p is filled in, and its payload points into data or
+// into a buffer that the next call overwrites: whoever keeps it must copy it.
+// After any other verdict p means nothing. Decode itself does not keep data.
+func (d *Decoder) Decode(t time.Time, link uint16, data []byte, wireLen int, p *Packet) Verdict {
+	w := walk{data: data, cut: min(max(wireLen-len(data), 0), maxCut)}
+	v := w.link(link)
+	if v == goOn {
+		v = d.walk(&w, t, p)
+	}
+	d.counts[v]++
+	return v
+}
+
+// SetPorts changes the TCP ports; nil means [DefaultPort] alone. The slice must not
+// change afterwards.
+func (d *Decoder) SetPorts(ports []uint16) {
+	if ports == nil {
+		ports = []uint16{DefaultPort}
+	}
+	d.ports = ports
+}
+
+// Watches reports whether a port is one of the decoder's.
+func (d *Decoder) Watches(port uint16) bool { return slices.Contains(d.ports, port) }
+
+// Advance sets the time, which lets fragments expire if no frame comes.
+func (d *Decoder) Advance(t time.Time) { d.frags.expire(t.UnixNano()) }
+
+// Stats returns the counters so far.
+func (d *Decoder) Stats() (FrameCounts, FragmentStats) { return d.counts, d.frags.stats }
+
+// Steps counts the iterations of loops over what earlier frames left behind, such
+// as datagrams that expire. A frame adds a constant to it in the long run.
+func (d *Decoder) Steps() int64 { return d.frags.steps }
+
+// goOn means that decoding is not finished: continue with walk.next, which is at
+// the front of walk.data.
+const goOn = verdictCount
+
+// header names what is at the front of the part of a frame that is not decoded yet.
+type header uint8
+
+const (
+	headerEthernet header = iota
+	headerLLC
+	headerVLAN
+	headerMPLS
+	headerPPPoE
+	headerPPP
+	headerIP // version unknown
+	headerIPv4
+	headerIPv6
+	headerExtension // of IPv6, or AH; walk.proto says which
+	headerFragment  // walk.frag says which
+	headerUDP
+	headerGRE
+	headerERSPAN2
+	headerERSPAN3
+	headerVXLAN
+	headerVXLANGPE
+	headerGeneve
+	headerEtherIP
+	headerTCP
+)
+
+// walk is the state of decoding one frame, from the outside in.
+type walk struct {
+	data  []byte // what is left, bounded by the lengths read so far
+	cut   int    // octets that the snaplen cut off after data
+	next  header
+	proto uint8 // protocol number of headerExtension
+	ip    ipHeader
+	frag  piece
+}
+
+// ipHeader is what the last IP header said.
+type ipHeader struct {
+	src, dst []byte // 4 or 16 octets; dst is the final destination of any source route
+	to       []byte // the destination that the header names
+	header   []byte // IPv4, to be verified; nil if there is nothing to verify
+	ttl      uint8
+	conflict bool // came in fragments that contradict each other
+	offload  bool // came in fragments whose header checksum was left zero
+}
+
+// bound ends data after n octets, which drops padding. It reports whether the
+// frame had that many.
+func (w *walk) bound(n int) bool {
+	switch have := len(w.data); {
+	case n <= have:
+		w.data, w.cut = w.data[:n], 0
+	case n-have <= w.cut:
+		w.cut = n - have
+	default:
+		return false
+	}
+	return true
+}
+
+// walk reads one header after the other until there is a verdict.
+func (d *Decoder) walk(w *walk, t time.Time, p *Packet) Verdict {
+	for range maxHeaders {
+		v := goOn
+		switch w.next {
+		case headerEthernet:
+			v = w.ethernet()
+		case headerIPv4:
+			v = w.ipv4()
+		case headerTCP:
+			return d.tcp(w, p)
+		case headerIPv6:
+			v = w.ipv6()
+		case headerVLAN:
+			v = w.vlan()
+		case headerExtension:
+			v = w.extension()
+		case headerFragment:
+			v = d.fragment(w, t)
+		default:
+			v = w.rare()
+		}
+		if v != goOn {
+			return v
+		}
+	}
+	return TooDeep
+}
+
+// rare is the rest of walk's switch.
+func (w *walk) rare() Verdict {
+	switch w.next {
+	case headerLLC:
+		return w.llc()
+	case headerMPLS:
+		return w.mpls()
+	case headerPPPoE:
+		return w.pppoe()
+	case headerPPP:
+		return w.ppp()
+	case headerIP:
+		return w.version()
+	case headerUDP:
+		return w.udp()
+	case headerGRE:
+		return w.gre()
+	case headerERSPAN2:
+		return w.erspan2()
+	case headerERSPAN3:
+		return w.erspan3()
+	case headerVXLAN:
+		return w.vxlan()
+	case headerVXLANGPE:
+		return w.vxlanGPE()
+	case headerGeneve:
+		return w.geneve()
+	case headerEtherIP:
+		return w.etherIP()
+	}
+	return NotIP
+}
+
+// address makes an Addr of 4 or 16 octets.
+func address(b []byte) netip.Addr {
+	if len(b) == 4 {
+		return netip.AddrFrom4([4]byte(b))
+	}
+	return netip.AddrFrom16([16]byte(b))
+}

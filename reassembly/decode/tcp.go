@@ -1,0 +1,100 @@
+package decode
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// watched reports whether one of the two ports at the front of b is in the set.
+func (d *Decoder) watched(b []byte) bool {
+	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	for _, p := range d.ports {
+		if p == src || p == dst {
+			return true
+		}
+	}
+	return false
+}
+
+// tcp reads the header of RFC 9293 section 3.1. Of the options only the window
+// scale is read. Once the ports are known to be watched, p.Src is valid, whatever
+// the verdict: Filter relies on it.
+func (d *Decoder) tcp(w *walk, p *Packet) Verdict {
+	b := w.data
+	*p = Packet{}
+	if len(b) < 4 {
+		return TruncatedTCP
+	}
+	if !d.watched(b) {
+		return OtherPort
+	}
+	p.Src = netip.AddrPortFrom(address(w.ip.src), binary.BigEndian.Uint16(b))
+	p.Dst = netip.AddrPortFrom(address(w.ip.dst), binary.BigEndian.Uint16(b[2:]))
+	if len(b) < 20 {
+		return TruncatedTCP
+	}
+	size := int(b[12]>>4) * 4
+	if size < 20 || size > len(b)+w.cut {
+		return BadTCP
+	}
+	p.Seq, p.Ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
+	p.Flags = b[13] & (FIN | SYN | RST | PSH | ACK | URG)
+	p.Window, p.Urgent = binary.BigEndian.Uint16(b[14:]), binary.BigEndian.Uint16(b[18:])
+	p.TTL, p.Conflict = w.ip.ttl, w.ip.conflict
+	if p.Flags&SYN != 0 {
+		p.WindowScale = windowScale(b[20:min(size, len(b))], size > len(b))
+	}
+	p.Payload = b[min(size, len(b)):]
+	p.Missing = len(b) + w.cut - size - len(p.Payload)
+	if !d.IgnoreChecksums {
+		w.verify(p)
+	}
+	return TCPPort
+}
+
+// verify checks the checksums of the segment and of its IPv4 header. A segment that
+// the snaplen cut cannot be checked. Headers of tunnels around them are not the
+// sender's and are not checked.
+func (w *walk) verify(p *Packet) {
+	good, offload := true, false
+	if w.cut == 0 {
+		good, offload = checkTCP(w.ip.src, w.ip.dst, w.data)
+	}
+	p.ChecksumBad = !good
+	p.ChecksumOffload = offload
+	good, offload = !w.ip.offload, w.ip.offload
+	if w.ip.header != nil {
+		good, offload = checkIPv4(w.ip.header)
+	}
+	if !good {
+		p.ChecksumOffload = offload && (!p.ChecksumBad || p.ChecksumOffload)
+		p.ChecksumBad = true
+	}
+}
+
+// MaxShift is the largest shift count of the window scale option (RFC 7323
+// section 2.3).
+const MaxShift = 14
+
+// windowScale reads the window scale among the options of a SYN: the shift plus
+// one, or 0 without it. If the snaplen has cut the options, the shift may be any.
+func windowScale(options []byte, cut bool) uint8 {
+	const end, noop, scale = 0, 1, 3
+	for len(options) > 0 && options[0] != end {
+		n := 1
+		if options[0] != noop {
+			if len(options) < 2 || options[1] < 2 {
+				break
+			}
+			n = int(options[1])
+		}
+		if options[0] == scale && n == 3 && len(options) >= n {
+			return 1 + min(options[2], MaxShift)
+		}
+		options = options[min(n, len(options)):]
+	}
+	if cut {
+		return 1 + MaxShift
+	}
+	return 0
+}
