@@ -20,7 +20,7 @@ type doctorCheck struct {
 	Name  string   `json:"name"`
 	State string   `json:"state"`
 	Says  string   `json:"says"`
-	Mend  []string `json:"mend,omitempty"` // commands, or what else to do
+	Fix   []string `json:"fix,omitempty"` // commands, or what else to do
 }
 
 // checkAll judges facts.
@@ -44,8 +44,8 @@ type checkup struct {
 	list []doctorCheck
 }
 
-func (c *checkup) add(name, state, says string, mend ...string) {
-	c.list = append(c.list, doctorCheck{c.on, name, state, says, mend})
+func (c *checkup) add(name, state, says string, fix ...string) {
+	c.list = append(c.list, doctorCheck{c.on, name, state, says, fix})
 }
 
 func checkHost(h *hostFacts, want *doctorWants) []doctorCheck {

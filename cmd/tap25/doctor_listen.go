@@ -104,7 +104,7 @@ func heard(before, now *report) *trafficFacts {
 		time: now.At.Sub(before.At), native: map[string]bool{},
 		seen: now.Seen - before.Seen, kept: now.Delivered + now.RingFull - before.Delivered - before.RingFull, full: now.RingFull - before.RingFull, cut: now.Cut - before.Cut,
 		toServers: now.ToServers - before.ToServers, fromServers: now.FromServers - before.FromServers,
-		badChecksums: now.Met["bad checksums"] - before.Met["bad checksums"],
+		badChecksums: now.Anomalies["bad checksums"] - before.Anomalies["bad checksums"],
 		payload:      sumOf(now.Payload) - sumOf(before.Payload), lost: now.LostBytes - before.LostBytes, longest: int(now.Longest),
 	}
 	for verdict, n := range now.Frames {

@@ -32,7 +32,7 @@ func writeChecks(w io.Writer, checks []doctorCheck) error {
 		counts[c.State]++
 		const indent = 26 // of what the check says
 		fmt.Fprintf(&b, "  %s  %-13s %s\n", paint(fmt.Sprintf("%-8s", c.State), c.State, colour), text(c.Name), fold(text(c.Says), width-indent, strings.Repeat(" ", indent)))
-		for _, m := range c.Mend { // never folded: to be copied
+		for _, m := range c.Fix { // never folded: to be copied
 			fmt.Fprintf(&b, "%*s→ %s\n", indent-1, "", text(m))
 		}
 	}

@@ -38,8 +38,8 @@ func (p *turns) stuck(now time.Time) bool {
 	return now.Sub(p.at) > stuckAfter
 }
 
-// ailments says what does not get on. A worker does with every frame, or every 2 ms without one.
-func (t *tap) ailments(now time.Time) (list []string) {
+// notLive says what does not get on. A worker does with every frame, or every 2 ms without one.
+func (t *tap) notLive(now time.Time) (list []string) {
 	for _, w := range t.workers {
 		if w.turns.stuck(now) {
 			list = append(list, "a worker stands still")
@@ -48,15 +48,15 @@ func (t *tap) ailments(now time.Time) (list []string) {
 	if t.checked.stuck(now) {
 		list = append(list, "the interfaces are not looked after")
 	}
-	if t.out.ailing != nil {
-		more, _ := t.out.ailing(now)
+	if t.out.health != nil {
+		more, _ := t.out.health(now)
 		list = append(list, more...)
 	}
 	return list
 }
 
-// wants says why rows are not taken now as they should be, besides ailments.
-func (t *tap) wants() (list []string) {
+// notReady says why rows are not taken now as they should be, besides ailments.
+func (t *tap) notReady() (list []string) {
 	stats, err := t.live.Stats()
 	if err != nil {
 		return []string{"the counters cannot be read"}
@@ -69,8 +69,8 @@ func (t *tap) wants() (list []string) {
 			list = append(list, "interface "+l.Name+" is down")
 		}
 	}
-	if t.out.ailing != nil {
-		_, more := t.out.ailing(time.Now())
+	if t.out.health != nil {
+		_, more := t.out.health(time.Now())
 		list = append(list, more...)
 	}
 	return list

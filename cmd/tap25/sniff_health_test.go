@@ -55,8 +55,8 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 	}
 	away := errors.New("away")
 	for name, c := range map[string]struct {
-		steps           []step
-		ailments, wants string
+		steps             []step
+		notLive, notReady string
 	}{
 		"loads go on":                   {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck, waiting(2, 0, nil, nil)}, {2 * loadStuck, waiting(3, 0, nil, nil)}}, "", ""},
 		"loads stand still":             {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "loads stand still", ""},
@@ -69,12 +69,12 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 		"rows were lost a minute ago":   {[]step{{0, waiting(1, 7, away, nil)}, {time.Minute, waiting(1, 7, away, nil)}}, "", ""},
 	} {
 		h := &loadHealth{}
-		var ailments, wants []string
+		var notLive, notReady []string
 		for _, s := range c.steps {
-			ailments, wants = h.ailing(start.Add(s.after), s.stats)
+			notLive, notReady = h.judge(start.Add(s.after), s.stats)
 		}
-		if strings.Join(ailments, ";") != c.ailments || strings.Join(wants, ";") != c.wants {
-			t.Errorf("%s: not live for %q, not ready for %q", name, ailments, wants)
+		if strings.Join(notLive, ";") != c.notLive || strings.Join(notReady, ";") != c.notReady {
+			t.Errorf("%s: not live for %q, not ready for %q", name, notLive, notReady)
 		}
 	}
 }
@@ -89,7 +89,7 @@ func TestTurns_ABatchThatGetsOnIsNotStuck(t *testing.T) {
 	second := func() []string {
 		at = at.Add(time.Second)
 		slow.checked.made(at)
-		return slow.ailments(at)
+		return slow.notLive(at)
 	}
 	for i := range 100 { // one frame in fifteen seconds each, of a batch that never ends
 		if i%15 == 0 {

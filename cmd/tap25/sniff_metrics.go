@@ -46,14 +46,14 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	one(counter, "sessions_total", "TCP connections with payload.", r.Sessions)
 	many("session_ends_total", "Sessions that did not simply end.", "end", r.SessionEnds)
 	many("rows_total", "Rows emitted, by outcome.", "outcome", r.Outcomes)
-	many("met_total", "What was met in the traffic.", "what", r.Met)
+	many("anomalies_total", "Anomalies in the traffic, by kind.", "what", r.Anomalies)
 	one(counter, "clock_steps_total", "Times that the wall clock was set anew.", r.ClockSteps)
 	up := prometheus.NewDesc("tap25_interface_up", "1: the interface is there, up, with carrier, and listened on.", []string{"interface"}, nil)
 	for _, i := range r.Interfaces {
 		out <- prometheus.MustNewConstMetric(up, gauge, float64(toInt(i.Up && !i.Away)), i.Name)
 	}
-	one(gauge, "live", "1: packets and loads make progress.", toInt(len(r.Ailments) == 0))
-	one(gauge, "ready", "1: every interface is listened on and up, and rows find room.", toInt(len(r.Ailments)+len(r.Wants) == 0))
+	one(gauge, "live", "1: packets and loads make progress.", toInt(len(r.NotLive) == 0))
+	one(gauge, "ready", "1: every interface is listened on and up, and rows find room.", toInt(len(r.NotLive)+len(r.NotReady) == 0))
 	if s := r.Store; s != nil {
 		one(counter, "rows_spooled_total", "Rows written to the spool.", s.Spooled)
 		one(counter, "rows_lost_total", "Rows lost to a full spool.", s.Lost)
@@ -85,9 +85,9 @@ func (t *tap) httpHandler(l *boundedListener) http.Handler {
 	registry.MustRegister(collector{t}, evicted, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: mostAnswered}))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { verdict(w, t.ailments(time.Now())) })
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { verdict(w, t.notLive(time.Now())) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		verdict(w, append(t.ailments(time.Now()), t.wants()...))
+		verdict(w, append(t.notLive(time.Now()), t.notReady()...))
 	})
 	return mux
 }

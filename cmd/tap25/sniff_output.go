@@ -26,7 +26,7 @@ type output struct {
 	close func(context.Context) error // writes or loads what is left
 
 	report func() *storeReport // nil: standard output
-	ailing func(time.Time) (ailments, wants []string)
+	health func(time.Time) (notLive, notReady []string)
 	spool  string              // its directory, of this user's alone
 	rights func(*rights) error // adds those that it needs
 }
@@ -61,7 +61,7 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 	}
 	h := &loadHealth{}
 	return &output{
-		emit: st.Emit, idle: func() {}, close: st.Close, ailing: func(now time.Time) (ailments, wants []string) { return h.ailing(now, st.Stats()) },
+		emit: st.Emit, idle: func() {}, close: st.Close, health: func(now time.Time) (notLive, notReady []string) { return h.judge(now, st.Stats()) },
 		report: func() *storeReport { return reportOf(st.Stats()) }, rights: st.rights, spool: st.dir,
 	}, nil
 }
@@ -144,7 +144,7 @@ type loadHealth struct {
 	full   time.Time
 }
 
-func (h *loadHealth) ailing(now time.Time, s streamStats) (ailments, wants []string) {
+func (h *loadHealth) judge(now time.Time, s streamStats) (notLive, notReady []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	// A database that is away is no ailment: the spool is there for it.
@@ -153,18 +153,18 @@ func (h *loadHealth) ailing(now time.Time, s streamStats) (ailments, wants []str
 		h.loaded, h.on = loaded, now
 	}
 	if now.Sub(h.on) > loadStuck {
-		ailments = append(ailments, "loads stand still")
+		notLive = append(notLive, "loads stand still")
 	}
 	if lost := s.spool.Lost + s.lost; lost != h.lost {
 		h.lost, h.full = lost, now
 	}
 	switch {
 	case !h.full.IsZero() && now.Sub(h.full) < time.Minute:
-		wants = append(wants, "the spool is full: rows are lost")
+		notReady = append(notReady, "the spool is full: rows are lost")
 	case errors.Is(s.spool.LastFault, spool.ErrFull):
-		wants = append(wants, "the spool is full: rows wait in memory")
+		notReady = append(notReady, "the spool is full: rows wait in memory")
 	case s.spool.LastFault != nil:
-		wants = append(wants, "the spool cannot be written: rows wait in memory")
+		notReady = append(notReady, "the spool cannot be written: rows wait in memory")
 	}
-	return ailments, wants
+	return notLive, notReady
 }

@@ -19,8 +19,8 @@ type report struct {
 	Started    time.Time         `json:"started"`
 	At         time.Time         `json:"at"`
 	Interfaces []interfaceReport `json:"interfaces"`
-	Ailments   []string          `json:"ailments"` // why it is not live
-	Wants      []string          `json:"wants"`    // why it is not ready
+	NotLive    []string          `json:"not_live"`  // why it is not live
+	NotReady   []string          `json:"not_ready"` // why it is not ready
 
 	Seen      int64            `json:"seen"`
 	Dropped   map[string]int64 `json:"dropped"` // by design
@@ -43,7 +43,7 @@ type report struct {
 	LostBytes   int64            `json:"lost_bytes"`
 	Rows        int64            `json:"rows"`
 	Outcomes    map[string]int64 `json:"outcomes"`
-	Met         map[string]int64 `json:"met"`
+	Anomalies   map[string]int64 `json:"anomalies"`
 	ClockSteps  int64            `json:"clock_steps"`
 
 	Store *storeReport `json:"store,omitempty"` // nil: --json
@@ -84,7 +84,7 @@ type storeReport struct {
 // report gathers the counters. Each kind is read at its own moment, so that sums hold exactly only when nothing passes.
 func (t *tap) report() *report {
 	now := time.Now()
-	r := &report{Version: version(), PID: os.Getpid(), Sensor: t.settings.sensor, Started: t.started.UTC(), At: now.UTC(), Ailments: t.ailments(now), Wants: t.wants()}
+	r := &report{Version: version(), PID: os.Getpid(), Sensor: t.settings.sensor, Started: t.started.UTC(), At: now.UTC(), NotLive: t.notLive(now), NotReady: t.notReady()}
 	var sum reassembly.Stats
 	for _, w := range t.workers { // before the kernel's: what was read was delivered
 		c := w.published.Load()
@@ -131,7 +131,7 @@ func (r *report) takeReassembly(s *reassembly.Stats) {
 		r.Outcomes[name] = s.SMTP.Rows[o]
 		r.Rows += s.SMTP.Rows[o]
 	}
-	r.Met = map[string]int64{
+	r.Anomalies = map[string]int64{
 		"bad checksums": s.BadChecksums, "conflicts": s.Conflicts, "bytes not compared": s.Uncompared, "ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted,
 		"half-open ended by silence": s.HalfOpenIdle, "holes given up for memory": s.HolesEvicted, "replies to no command": s.SMTP.Unsolicited,
 		"lines that are no replies": s.SMTP.Junk, "replies presumed": s.SMTP.Presumed, "limits met": s.SMTP.Overflows,

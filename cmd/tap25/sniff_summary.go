@@ -41,8 +41,8 @@ func (r *report) summary(w io.Writer) {
 			line("reloaded", "%d rows that the database had lost%s", s.Reloaded, nonZero(counts(count{"waiting", s.Reloading})))
 		}
 	}
-	if met := nonZero(named(r.Met)); met != "" {
-		line("met", "%s", met[2:len(met)-1])
+	if anomalies := nonZero(named(r.Anomalies)); anomalies != "" {
+		line("anomalies", "%s", anomalies[2:len(anomalies)-1])
 	}
 	seconds := r.At.Sub(r.Started).Seconds()
 	line("seconds", "%.2f", seconds)

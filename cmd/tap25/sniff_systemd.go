@@ -24,8 +24,8 @@ func (t *tap) notifySystemd(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if list := t.ailments(now); len(list) > 0 {
-				t.log.Error().Strs("ailments", list).Msg("no progress")
+			if list := t.notLive(now); len(list) > 0 {
+				t.log.Error().Strs("not_live", list).Msg("no progress")
 				continue
 			}
 			t.notify(daemon.SdNotifyWatchdog)

@@ -134,7 +134,7 @@ func (r *report) write(w io.Writer, before *report) error {
 	for _, i := range r.Interfaces {
 		fmt.Fprintf(w, "interface %s: %s\n", i.Name, i.state())
 	}
-	for _, a := range append(r.Ailments, r.Wants...) {
+	for _, a := range append(r.NotLive, r.NotReady...) {
 		fmt.Fprintf(w, "trouble: %s\n", a)
 	}
 	if r.Store != nil && r.Store.Away {

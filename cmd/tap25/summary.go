@@ -43,12 +43,12 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, rows int64) {
 	if st := r.stored; st != nil {
 		stored(line, *st)
 	}
-	if troubles := nonZero(counts(
+	if anomalies := nonZero(counts(
 		count{"bad checksums", s.BadChecksums}, count{"conflicts", s.Conflicts}, count{"bytes not compared", s.Uncompared}, count{"ignored resets", s.IgnoredResets},
 		count{"half-open evicted", s.HalfOpenEvicted}, count{"half-open ended by silence", s.HalfOpenIdle}, count{"replies to no command", s.SMTP.Unsolicited},
 		count{"holes given up for memory", s.HolesEvicted}, count{"lines that are no replies", s.SMTP.Junk}, count{"replies presumed", s.SMTP.Presumed},
-		count{"limits met", s.SMTP.Overflows}, count{"commands given up for work", s.SMTP.GivenUp}, count{"octets left unread", s.SMTP.Unread})); troubles != "" {
-		line("met", "%s", strings.Trim(troubles, " ()"))
+		count{"limits met", s.SMTP.Overflows}, count{"commands given up for work", s.SMTP.GivenUp}, count{"octets left unread", s.SMTP.Unread})); anomalies != "" {
+		line("anomalies", "%s", strings.Trim(anomalies, " ()"))
 	}
 	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(r.frames)/seconds, float64(r.octets)/1e6/seconds)
 }
