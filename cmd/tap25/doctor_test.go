@@ -56,7 +56,7 @@ func TestDoctor_EveryFindingHasItsFix(t *testing.T) {
 		"memory not known":         {func(f *doctorFacts) { f.host.available = 0 }, "host memory", checkUnknown, ""},
 
 		"no interface":      {func(f *doctorFacts) { f.interfaces[0] = interfaceFacts{name: "eth1", missing: true} }, "eth1 link", checkProblem, "ip -br link"},
-		"a tunnel":          {func(f *doctorFacts) { f.interfaces[0].kind = unix.ARPHRD_NONE }, "eth1 link", checkProblem, "the one that carries it"},
+		"a tunnel":          {func(f *doctorFacts) { f.interfaces[0].kind = unix.ARPHRD_NONE }, "eth1 link", checkProblem, "the Ethernet interface that carries it"},
 		"down":              {func(f *doctorFacts) { f.interfaces[0].up = false }, "eth1 link", checkProblem, "ip link set dev eth1 up"},
 		"no carrier":        {func(f *doctorFacts) { f.interfaces[0].carrier = false }, "eth1 link", checkProblem, "cable"},
 		"address":           {func(f *doctorFacts) { f.interfaces[0].address = true }, "eth1 address", checkProblem, "--inline"},
