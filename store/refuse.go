@@ -99,7 +99,7 @@ func plain(err error) error {
 	case slices.Contains([]string{"08", "25", "28", "3D", "40", "42", "53", "55", "57", "58"}, e.Code[:min(2, len(e.Code))]) && e.Code != "08P01":
 		return fmt.Errorf("%s (SQLSTATE %s)", e.Message, e.Code)
 	}
-	return fmt.Errorf("the server refuses with SQLSTATE %s", e.Code)
+	return fmt.Errorf("the server reports SQLSTATE %s", e.Code)
 }
 
 // refusal is rows that the server refuses, by the reason.
@@ -140,7 +140,7 @@ func (db *DB) divide(ctx context.Context, sensor string, rows [][]byte) (good []
 		return err
 	})
 	if !errors.Is(err, errUndo) {
-		return nil, nil, fmt.Errorf("find the rows that are refused: %w", err)
+		return nil, nil, fmt.Errorf("find the rows that the server refuses: %w", err)
 	}
 	return good, bad, nil
 }

@@ -15,13 +15,13 @@ import (
 
 var (
 	// ErrBusy says that another process has the spool.
-	ErrBusy = errors.New("spool is in use by another process")
+	ErrBusy = errors.New("another process uses this spool")
 
 	// ErrFull says that the disk or one of the spool's limits, and the memory for what waits, are full.
-	ErrFull = errors.New("spool is full")
+	ErrFull = errors.New("the spool is full")
 
 	// ErrNewer says that a segment was written by a later version.
-	ErrNewer = errors.New("segment was written by a newer version")
+	ErrNewer = errors.New("a newer tap25 wrote this segment")
 )
 
 // Config of a Spool; zero values are the defaults.
