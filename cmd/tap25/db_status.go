@@ -18,8 +18,8 @@ func dbStatus() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show what the database holds", Args: usageArgs(cobra.NoArgs),
-		Long: "Shows what the database holds, and what waits for it in the spools below this machine's state directory. Rows are those that the loads have counted, day by day, so that it takes no longer\n" +
-			"on a billion of them; oldest and newest are looked up in the first and the last day.",
+		Long: "status shows what the database holds, and what waits to be loaded in the spools of this machine. The number of rows is\n" +
+			"the sum of what each load counted, so that status takes no longer on a billion rows.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
 				s, err := db.Status(ctx)
@@ -47,10 +47,10 @@ func dbStatus() *cobra.Command {
 					s.Server, s.Version, s.Partitions, s.Rows, s.Bytes, s.BytesPerRow, when(s.Oldest), when(s.Newest))
 				fmt.Fprintf(w, "finished days\t%d summarized, %d reindexed\n", s.Summarized, s.Reindexed)
 				fmt.Fprintf(w, "held\t%d\nmisdated\t%d\nexpired days\t%d\nloads\t%d\nlast load\t%s\n", s.Held, s.Misdated, s.Expired, s.Loads, loaded)
-				fmt.Fprintf(w, "retention\t%s\naccesses\t%d, and %d numbers of undone or refused ones\n", s.Retention, s.Accesses, s.Missing)
-				fmt.Fprintf(w, "spool\t%d segments with %d rows wait, %d bytes in all\noldest waiting\t%s\nset aside\t%d rows\n",
+				fmt.Fprintf(w, "retention\t%s\naccesses\t%d, and %d rolled back or refused\n", s.Retention, s.Accesses, s.Missing)
+				fmt.Fprintf(w, "spool\t%d segments with %d rows waiting, %d bytes in all files\noldest waiting\t%s\nset aside\t%d rows\n",
 					waiting.Segments, waiting.Rows, waiting.Bytes, when(waiting.Oldest), waiting.SetAside)
-				fmt.Fprintf(w, "kept\t%d segments with %d rows that are loaded\n", waiting.Kept, waiting.KeptRows)
+				fmt.Fprintf(w, "kept\t%d segments with %d loaded rows\n", waiting.Kept, waiting.KeptRows)
 				for _, day := range s.Late {
 					fmt.Fprintf(w, "warning\t%s\n", day)
 				}
@@ -62,19 +62,19 @@ func dbStatus() *cobra.Command {
 		},
 	}
 	dbFlag(cmd, &dsn)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// spoolStatus is what lies in the spools below the state directory.
+// spoolStatus sums up the spools in the state directory.
 type spoolStatus struct {
 	Segments int        `json:"waiting_segments"`
 	Rows     int64      `json:"waiting_rows"`
 	Bytes    int64      `json:"bytes"` // of all files
 	Oldest   *time.Time `json:"oldest_waiting"`
-	SetAside int64      `json:"set_aside"` // rows that a database has refused
+	SetAside int64      `json:"set_aside"` // rows that the database refused
 	Kept     int        `json:"kept_segments"`
-	KeptRows int64      `json:"kept_rows"` // loaded, and there for the case of a failover
+	KeptRows int64      `json:"kept_rows"` // loaded, and kept in case a failover loses them
 }
 
 func waitingInSpools() (s spoolStatus, err error) {
@@ -103,7 +103,7 @@ func waitingInSpools() (s spoolStatus, err error) {
 	return s, nil
 }
 
-// when writes a time, or "-" for none.
+// when formats a time, or "-" for none.
 func when(t *time.Time) string {
 	if t == nil {
 		return "-"

@@ -130,7 +130,8 @@ func checkMemory(c *checkup, h *hostFacts, want *doctorWants) {
 	case h.available == 0:
 		c.add("memory", checkUnknown, "the amount of free memory cannot be read")
 	case h.available < 2*rings:
-		c.add("memory", checkProblem, fmt.Sprintf("%s are free; the rings need %s, and connections at least as much again", sizeOf(h.available), sizeOf(rings)),
+		c.add("memory", checkProblem, fmt.Sprintf("%s are free; the rings need %s, and connections at least as much again",
+			sizeOf(h.available), sizeOf(rings)),
 			"tap25 sniff --ring-bytes 8388608",
 			"or raise the control group's limit: sudo systemctl set-property tap25 MemoryMax=infinity")
 	default:

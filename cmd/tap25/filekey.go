@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// partRows and partBytes bound what of a file is held until it is sealed. They are part of what names the segments:
-	// do not change them.
+	// partRows and partBytes bound a part of a file, which is one segment. The names of segments depend on them: do not change
+	// them.
 	partRows  = 100_000
 	partBytes = 64 << 20
 )
 
-// parts cuts the rows of a capture file into segments. The last of a file bears the file's key, so that it says that all of
-// them are loaded; those before it, if it has so many rows, the key and a number.
+// parts cuts the rows of a capture file into segments. The last segment has the file's key, so that this key in the database means
+// that the whole file is loaded. Earlier segments have the key and a number.
 type parts struct {
 	key   string
 	part  int
@@ -23,7 +23,7 @@ type parts struct {
 	bytes int
 }
 
-// add counts a row of so many octets; ended is the key of the part before it, where the row begins another.
+// add counts a row of the given size. If the row begins a new part, ended is the key of the part before it.
 func (p *parts) add(octets int) (ended string) {
 	if p.rows >= partRows || p.bytes >= partBytes {
 		ended = p.numbered()
@@ -36,7 +36,7 @@ func (p *parts) add(octets int) (ended string) {
 
 func (p *parts) numbered() string { return fmt.Sprintf("%s-%d", p.key, p.part) }
 
-// fileKey names the rows of a capture file by its digest, and by the settings that decide which rows it has.
+// fileKey names the rows of a capture file by its digest and by the settings that decide which rows it has.
 func (r *replay) fileKey(digest string) string {
 	ports := slices.Sorted(slices.Values(r.ports))
 	if !slices.Equal(ports, []uint{25}) || r.checksum != "auto" {

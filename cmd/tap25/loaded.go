@@ -10,17 +10,16 @@ import (
 	"tap25/store"
 )
 
-// capturesHeld are the files of a replay, each with the key of its rows. A file that was followed into the database has its
-// rows there already, in segments of another cut; what was replayed is noted, so that a follower, or a replay together with
-// other files, adds none of it.
+// capturesHeld are the files of a replay, each with the key of its rows. replay --follow cuts the rows of a file into other segments
+// than replay. So both note the keys of whole files in the database, and neither adds the rows of a file that is noted there.
 type capturesHeld struct {
 	parts []parts
 	held  []bool
 	now   int      // the file being read
-	lock  *os.File // that keeps other replays of them out; nil: none
+	lock  *os.File // keeps other replays of them waiting; nil: none
 }
 
-// release lets other replays of these files go on.
+// release unlocks the files for other replays.
 func (c *capturesHeld) release() {
 	if c != nil && c.lock != nil {
 		c.lock.Close()
@@ -34,11 +33,11 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) 
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			break // reading will say so
+			break // reading it reports the error
 		}
 		digest, _, err := digestFile(ctx, path, info.Size())
 		if err != nil {
-			break // likewise
+			break // reading it reports the error
 		}
 		c.parts = append(c.parts, parts{key: r.fileKey(digest)})
 	}
@@ -67,31 +66,32 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) 
 		return nil
 	})
 	if err == nil && begun >= 0 {
-		err = fmt.Errorf("%s: a replay --follow has begun it and not finished it: let that go on to its end, since here the rows that are there would be added again", paths[begun])
+		err = fmt.Errorf("%s: a replay --follow has begun this file and has not finished it: run that to its end first, "+
+			"because this replay would add its rows again", paths[begun])
 	}
 	return c, err
 }
 
-// lock keeps other replays of the same files out until they are released. Where no lock file can be made, the keys still tell
-// afterwards, see note.
+// lock keeps other replays of the same files waiting until release. If the lock file cannot be made, note still finds out
+// afterwards.
 func (r *replay) lock(ctx context.Context, s *stream, c *capturesHeld) (err error) {
 	_, database := replaySpool(resolveDB(r.db))
 	var keys []string
 	for _, p := range c.parts {
 		keys = append(keys, fmt.Sprintf("%s %q %s", database, s.cfg.sensor, p.key))
 	}
-	c.lock, err = lockCaptures(ctx, keys, func() { s.cfg.log.Info().Msg("waiting for another replay of these files") })
+	c.lock, err = lockCaptures(ctx, keys, func() { s.cfg.log.Info().Msg("waiting until another replay of these files ends") })
 	if err != nil && ctx.Err() == nil {
-		s.cfg.log.Warn().Err(err).Msg("another replay of these files at the same time would not be noticed before its end")
+		s.cfg.log.Warn().Err(err).Msg("cannot lock these files: tap25 would notice another replay of them only at the end")
 		err = nil
 	}
 	return err
 }
 
-// errTwice is a file of a replay that was followed meanwhile, as far as the keys tell.
-var errTwice = errors.New("another tap25 has read some of these files at the same time: their rows may be in the database twice")
+// errTwice means that, by the keys in the database, another tap25 loaded a file at the same time.
+var errTwice = errors.New("another tap25 read some of these files at the same time: their rows may be in the database twice")
 
-// count is how many of the files the database holds.
+// count returns the number of files that the database holds.
 func (c *capturesHeld) count() (n int) {
 	for _, held := range c.held {
 		if held {
@@ -101,7 +101,7 @@ func (c *capturesHeld) count() (n int) {
 	return n
 }
 
-// repeats says whether a row is of a file that the database holds, or counts it; nil is a stream that is no file.
+// repeats reports whether the database holds the file of a row; if not, it counts the row. c is nil for standard input.
 func (c *capturesHeld) repeats(octets int) bool {
 	if c == nil || c.now >= len(c.parts) {
 		return false
@@ -112,8 +112,8 @@ func (c *capturesHeld) repeats(octets int) bool {
 	return c.held[c.now]
 }
 
-// note enters the files whose rows were loaded by this replay, if all of it is loaded. A follower may begin a part a row later
-// or earlier, where a session goes on from one file to the next, so there may be one more.
+// note records the files of this replay as loaded, if all their rows are. If a session spans two files, a follower may begin a part
+// one row earlier or later, so note records one more part.
 func (c *capturesHeld) note(ctx context.Context, s *stream) error {
 	if c == nil || s.discard.Load() || s.spool.Stats().Waiting > 0 {
 		return nil
@@ -131,21 +131,22 @@ func (c *capturesHeld) note(ctx context.Context, s *stream) error {
 	begun, twice := time.Now(), false
 	worth := func(err error) bool { return !errors.Is(err, errBehind) || time.Since(begun) < standbysWithin }
 	err := s.again(ctx, worth, func(db *store.DB) error {
-		// That all is loaded is true of this server only where it has what another may have lost.
+		// After a failover, this server may lack rows that another one had.
 		if err := s.lacks(ctx, db); err != nil {
 			return err
 		}
-		// Of some files only, it would have the next replay of all cut the rows of the others elsewhere, and add them again.
+		// All files at once: with only some of them noted, the next replay would cut the rows of the others into other segments and add
+		// them again.
 		before, err := db.Note(ctx, s.cfg.sensor, keys)
 		if err != nil {
 			return fmt.Errorf("note that files are loaded: %w", err)
 		}
-		// All of them: by another replay of the same, or where the answer was lost.
+		// If all were noted before, another replay did it, or the answer to this statement was lost.
 		twice = twice || before > 0 && before < len(keys)
 		return s.standbysHave(ctx, db)
 	})
 	if errors.Is(err, errBehind) {
-		s.cfg.log.Warn().Msg("a standby has not received the last rows yet: if it takes the place of the database now, run the same command again")
+		s.cfg.log.Warn().Msg("a standby has not received the last rows yet: if a failover makes it the database now, run the same command again")
 		err = nil
 	}
 	if err == nil && twice {

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// live is the settings of tap25 status.
+// liveStatus holds the settings of tap25 status.
 type liveStatus struct {
 	control  string
 	json     bool
@@ -28,10 +28,10 @@ func statusCommand() *cobra.Command {
 	s := &liveStatus{}
 	cmd := &cobra.Command{
 		Use:   "status [--json] [--watch]",
-		Short: "Show the counters of the tap25 sniff that runs on this machine",
-		Long: "status asks a running tap25 sniff for its counters, twice, to show rates with them. The counters add up: seen =\n" +
-			"dropped by design + ring full + delivered; delivered = read + waiting in the rings. Only root, and the user that\n" +
-			"runs or has started the sniff, get an answer. What the database holds is shown by tap25 db status.",
+		Short: "Show the counters of the running tap25 sniff",
+		Long: "status asks the tap25 sniff that runs on this machine for its counters, twice, to show rates too. The counters add up:\n" +
+			"seen = dropped by design + ring full + delivered, and delivered = read + waiting in the rings. sniff answers only\n" +
+			"root, the user that it runs as, and the user that started it. 'tap25 db status' shows what the database holds.",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if s.control == "" {
@@ -40,16 +40,16 @@ func statusCommand() *cobra.Command {
 				}
 			}
 			if s.interval <= 0 {
-				return &usageError{errors.New("--interval must be more than nothing")}
+				return &usageError{errors.New("--interval must be greater than 0")}
 			}
 			return s.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&s.control, "control", "", "unix socket of the sniff (default: the one it has by default)")
-	f.BoolVar(&s.json, "json", false, "as JSON, without rates; with --watch one line each time")
-	f.BoolVar(&s.watch, "watch", false, "show them again and again, until Ctrl-C")
-	f.DurationVar(&s.interval, "interval", time.Second, "time over which rates are taken")
+	f.StringVar(&s.control, "control", "", "unix socket of the sniff (default: that of tap25 sniff)")
+	f.BoolVar(&s.json, "json", false, "print JSON, without rates; with --watch one line each time")
+	f.BoolVar(&s.watch, "watch", false, "repeat until Ctrl-C")
+	f.DurationVar(&s.interval, "interval", time.Second, "time over which rates are measured, and between repetitions")
 	return cmd
 }
 
@@ -87,15 +87,15 @@ func (s *liveStatus) run(ctx context.Context, w io.Writer) error {
 	}
 }
 
-// askReport asks a running sniff.
+// askReport asks a running sniff for its report.
 func askReport(ctx context.Context, path string) (*report, error) {
 	d := net.Dialer{Timeout: controlTimeout}
 	c, err := d.DialContext(ctx, "unix", path)
 	switch {
 	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("ask tap25 sniff: %w; be root, or the user that runs it", err)
+		return nil, fmt.Errorf("ask tap25 sniff: %w; run this as root, or as the user that runs tap25 sniff", err)
 	case err != nil:
-		return nil, fmt.Errorf("ask tap25 sniff: %w; does it run, and with this --control?", err)
+		return nil, fmt.Errorf("ask tap25 sniff: %w; check that it runs, and with the same --control", err)
 	}
 	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(2 * controlTimeout)); err != nil {
@@ -103,12 +103,12 @@ func askReport(ctx context.Context, path string) (*report, error) {
 	}
 	r := &report{}
 	if err := json.NewDecoder(c).Decode(r); err != nil {
-		return nil, fmt.Errorf("ask tap25 sniff: no answer: %w; only root and the user that runs it get one", err)
+		return nil, fmt.Errorf("ask tap25 sniff: no answer: %w; run this as root, or as the user that runs tap25 sniff", err)
 	}
 	return r, nil
 }
 
-// show writes a report with the rates since the one before; over the last one where it is watched on a terminal (ECMA-48:
+// show writes a report with the rates since the one before. If over is set, it overwrites the last one on the terminal (ECMA-48:
 // CUP, EL, ED).
 func (r *report) show(w io.Writer, before *report, over bool) error {
 	var b bytes.Buffer
@@ -130,7 +130,8 @@ func (r *report) write(w io.Writer, before *report) error {
 	line := func(name string, n, was int64) {
 		fmt.Fprintf(t, "%s\t%d\t%.0f/s\t\n", name, n, float64(n-was)/max(seconds, 1e-3))
 	}
-	fmt.Fprintf(w, "tap25 sniff, process %d, sensor %s, for %s since %s\n", r.PID, r.Sensor, r.At.Sub(r.Started).Round(time.Second), r.Started.Format(time.RFC3339))
+	fmt.Fprintf(w, "tap25 sniff, process %d, sensor %s, running for %s since %s\n",
+		r.PID, r.Sensor, r.At.Sub(r.Started).Round(time.Second), r.Started.Format(time.RFC3339))
 	for _, i := range r.Interfaces {
 		fmt.Fprintf(w, "interface %s: %s\n", i.Name, i.state())
 	}
@@ -138,7 +139,7 @@ func (r *report) write(w io.Writer, before *report) error {
 		fmt.Fprintf(w, "trouble: %s\n", a)
 	}
 	if r.Store != nil && r.Store.Away {
-		fmt.Fprintln(w, "the database is away: rows wait in the spool")
+		fmt.Fprintln(w, "the database does not answer: rows wait in the spool")
 	}
 	line("frames seen", r.Seen, before.Seen)
 	line("= dropped by design", sumOf(r.Dropped), sumOf(before.Dropped))
@@ -175,7 +176,7 @@ func (i *interfaceReport) state() string {
 	}
 	switch {
 	case i.Away:
-		return "away"
+		return "gone"
 	case !i.Up:
 		return mode + ", down"
 	}

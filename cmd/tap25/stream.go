@@ -73,7 +73,7 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 			return nil, err
 		}
 		s.cluster.Waiting = func() {
-			fmt.Fprintln(cfg.stderr, "tap25: done; waiting for other tap25 that use the private cluster, which stops with this one")
+			fmt.Fprintln(cfg.stderr, "tap25: done; waiting for other tap25 processes that use the private cluster, because it stops when this one ends")
 		}
 		s.dsn = s.cluster.DSN()
 	}
@@ -150,7 +150,7 @@ func (s *stream) connect(ctx context.Context) (*store.DB, error) {
 }
 
 // errGone is a private server that answered a moment ago.
-var errGone = errors.New("the private server is gone again")
+var errGone = errors.New("the private PostgreSQL server has stopped")
 
 // sayWaiting is how long the beginning waits for the database before it says so.
 const sayWaiting = 3 * time.Second
