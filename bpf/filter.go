@@ -60,7 +60,7 @@ func Load(cfg Config) (*Filter, error) {
 		cfg.Workers = 1
 	}
 	if cfg.Workers < 0 || cfg.Workers > MaxWorkers {
-		return nil, fmt.Errorf("%d workers: must be 1 to %d", cfg.Workers, MaxWorkers)
+		return nil, fmt.Errorf("the number of workers is %d: it must be 1 to %d", cfg.Workers, MaxWorkers)
 	}
 	size, err := ringSize(cfg.RingBytes)
 	if err != nil {
@@ -97,7 +97,7 @@ func ringSize(n int) (int, error) {
 		n = defaultRingBytes
 	}
 	if n < 0 || n > maxRingBytes {
-		return 0, fmt.Errorf("ring of %d bytes: must be %d to %d", n, minRingBytes, maxRingBytes)
+		return 0, fmt.Errorf("the ring size is %d bytes: it must be %d to %d", n, minRingBytes, maxRingBytes)
 	}
 	return 1 << bits.Len(uint(max(n, minRingBytes, os.Getpagesize())-1)), nil
 }
@@ -124,9 +124,9 @@ func explainLoad(err error) error {
 	var v *ebpf.VerifierError
 	switch missing := MissingCapabilities(); {
 	case len(missing) > 0:
-		return fmt.Errorf("load XDP program: needs the capability %s (run as root, or through the systemd unit): %w", strings.Join(missing, ", "), err)
+		return fmt.Errorf("load XDP program: this needs the capability %s (run tap25 as root, or through its systemd unit): %w", strings.Join(missing, ", "), err)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.As(err, &v):
-		return fmt.Errorf("load XDP program: needs Linux 5.18 or newer with CONFIG_BPF_SYSCALL and its JIT: %w", err)
+		return fmt.Errorf("load XDP program: this needs Linux 5.18 or newer with CONFIG_BPF_SYSCALL and CONFIG_BPF_JIT: %w", err)
 	}
 	return fmt.Errorf("load XDP program: %w", err)
 }
@@ -172,7 +172,7 @@ func (f *Filter) Attach(index int, name string, mode Mode) (native bool, err err
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, ok := f.links[index]; ok {
-		return false, fmt.Errorf("attach to %s: attached already", name)
+		return false, fmt.Errorf("attach to %s: this tap25 is attached already", name)
 	}
 	flags := link.XDPDriverMode
 	if mode == Generic {
@@ -204,13 +204,13 @@ func refusedAnyhow(err error) bool {
 func explainAttach(name string, mode Mode, err error) error {
 	switch {
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
-		return fmt.Errorf("attach to %s: it has an XDP program already, of another tap25 or another tool (\"bpftool net show dev %s\" names it): %w", name, name, err)
+		return fmt.Errorf("attach to %s: it has an XDP program already, from another tap25 or another tool; run bpftool net show dev %s to see it: %w", name, name, err)
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("attach to %s: needs the capability CAP_NET_ADMIN: %w", name, err)
+		return fmt.Errorf("attach to %s: this needs the capability CAP_NET_ADMIN: %w", name, err)
 	case errors.Is(err, unix.ENODEV):
 		return fmt.Errorf("attach to %s: no such interface: %w", name, err)
 	case mode == Native:
-		return fmt.Errorf("attach to %s: the driver refuses XDP (or not with this MTU, these queues or offloads); \"--xdp generic\" works with any driver: %w", name, err)
+		return fmt.Errorf("attach to %s: the driver has no native XDP, or none with this MTU, these queues or offloads; --xdp generic works with any driver: %w", name, err)
 	}
 	return fmt.Errorf("attach to %s: %w", name, err)
 }

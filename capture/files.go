@@ -138,8 +138,8 @@ func (f *Files) start(src *source) (next func(*Frame) error, err error) {
 }
 
 var (
-	errEmpty      = errors.New("is empty, not even a file header: nothing was captured, or it was not copied")
-	errNotCapture = errors.New("not a capture (pcap or pcapng, plain, gzip or zstd): name a file written by tcpdump -w, dumpcap or the like")
+	errEmpty      = errors.New("is empty and has not even a file header: nothing was captured, or the copy failed")
+	errNotCapture = errors.New("not a capture (pcap or pcapng; plain, gzip or zstd): name a file that tcpdump -w or dumpcap wrote")
 )
 
 // endFile closes the file being read, of which Next has met the end or an error, and returns what Next is to return:

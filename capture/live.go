@@ -19,7 +19,7 @@ const liveLinkType = 1
 
 // ErrNoFrame says that no frame waits at the moment. Frame.Time and Frame.Lost are
 // set all the same: the time up to which there was none, and what was lost meanwhile.
-var ErrNoFrame = errors.New("no frame at the moment")
+var ErrNoFrame = errors.New("no frame is ready")
 
 // LiveConfig says where to listen. Its zero value but for Interfaces is the default.
 type LiveConfig struct {
@@ -65,7 +65,7 @@ type LiveStats struct {
 // to attach again to an interface that was away.
 func OpenLive(cfg LiveConfig) (*Live, error) {
 	if len(cfg.Interfaces) == 0 {
-		return nil, errors.New("no interface to listen on")
+		return nil, errors.New("no interface given")
 	}
 	l := &Live{cfg: cfg, promisc: -1}
 	for _, name := range cfg.Interfaces {

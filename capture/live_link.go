@@ -91,7 +91,7 @@ func refuseAddress(ifi *net.Interface) error {
 		if n, ok := a.(*net.IPNet); ok && n.IP.To4() == nil && n.IP.IsLinkLocalUnicast() {
 			continue
 		}
-		return fmt.Errorf("%s has an IP address: all its traffic would be dropped, the host's own too; use --inline to pass it on, or an interface that only the mirror uses", ifi.Name)
+		return fmt.Errorf("%s has an IP address: without --inline, tap25 would drop the host's own traffic; give --inline, or use an interface for the mirror alone", ifi.Name)
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func wantEthernet(name string) error {
 		return fmt.Errorf("read type of %s: %w", name, err)
 	}
 	if kind := request.Uint16(); kind != unix.ARPHRD_ETHER && kind != unix.ARPHRD_LOOPBACK {
-		return fmt.Errorf("%s is not an Ethernet interface (ARPHRD type %d): listen on the one that carries it", name, kind)
+		return fmt.Errorf("%s is not an Ethernet interface (ARPHRD type %d): capture on the Ethernet interface that carries it", name, kind)
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func wantEthernet(name string) error {
 func promiscuousSocket() (int, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if errors.Is(err, unix.EPERM) {
-		return -1, fmt.Errorf("open packet socket for promiscuous mode: needs the capability CAP_NET_RAW: %w", err)
+		return -1, fmt.Errorf("open packet socket for promiscuous mode: this needs the capability CAP_NET_RAW: %w", err)
 	}
 	if err != nil {
 		return -1, fmt.Errorf("open packet socket for promiscuous mode: %w", err)

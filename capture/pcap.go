@@ -79,7 +79,7 @@ func (r *pcap) readHeader() error {
 	major := uint16(version)
 	r.minor = uint16(version >> 16)
 	if major != 2 {
-		return &offsetError{4, fmt.Errorf("pcap version %d.%d is not known: convert the file with tcpdump -r or editcap", major, r.minor)}
+		return &offsetError{4, fmt.Errorf("pcap version %d.%d is not supported: convert the file with editcap", major, r.minor)}
 	}
 	r.link = uint16(r.uint32(h[20:]))
 	return nil
@@ -124,15 +124,15 @@ func cut(err error, what string, start int64) error {
 	if err != io.EOF && err != io.ErrUnexpectedEOF {
 		return err
 	}
-	return fmt.Errorf("the capture is cut off inside %s that begins at byte %d: everything before it was read; "+
-		"if the file is still being written, or was not copied whole, read it again later", what, start)
+	return fmt.Errorf("the capture is cut off inside %s that begins at byte %d: tap25 read everything before it; "+
+		"if the file is still being written or copied, read it again later", what, start)
 }
 
 func tooLong(what string, n, limit uint64) error {
-	return fmt.Errorf("the %s that begins here claims %d octets, more than the %d that can be: the capture is damaged from here on, "+
-		"everything before it was read", what, n, limit)
+	return fmt.Errorf("the %s that begins here claims %d octets, but the limit is %d: the capture is damaged from here on; "+
+		"tap25 read everything before it", what, n, limit)
 }
 
 func damaged(reason string) error {
-	return errors.New(reason + ": the capture is damaged from here on, everything before it was read")
+	return errors.New(reason + ": the capture is damaged from here on; tap25 read everything before it")
 }

@@ -242,7 +242,7 @@ func (r *pcapng) section(b []byte) error {
 		return damaged("the section header is too short")
 	}
 	if major, minor := r.uint16(b[4:]), r.uint16(b[6:]); major != 1 {
-		return fmt.Errorf("pcapng version %d.%d is not known: convert the file with a newer editcap", major, minor)
+		return fmt.Errorf("pcapng version %d.%d is not supported: convert the file with editcap", major, minor)
 	}
 	r.inSection = true
 	r.interfaces = r.interfaces[:0]

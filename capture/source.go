@@ -92,7 +92,7 @@ func openError(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("cannot be opened: %w; check the name", err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("cannot be opened: %w; run as a user who may read it, or chmod it", err)
+		return fmt.Errorf("cannot be opened: %w; run tap25 as a user who may read the file", err)
 	}
 	return fmt.Errorf("cannot be opened: %w", err)
 }
@@ -190,9 +190,9 @@ func (u *unpacker) Read(p []byte) (int, error) {
 
 func unpackError(format string, err error) error {
 	if err == io.ErrUnexpectedEOF || err == io.EOF {
-		return fmt.Errorf("the %s file is cut off: everything before it was read; copy it again, or wait for its writer", format)
+		return fmt.Errorf("the %s file is cut off: tap25 read everything before this point; copy the file again, or wait until it is complete", format)
 	}
-	return fmt.Errorf("cannot be unpacked any further, everything before it was read: %w; %s -t tells more", err, format)
+	return fmt.Errorf("cannot be decompressed: %w; tap25 read everything before this point; run %s -t to check the file", err, format)
 }
 
 // counter counts what is read of the files as they lie on disk.

@@ -80,7 +80,7 @@ func (db *DB) bisect(ctx context.Context, sensor string, rows [][]byte) (good []
 		return err
 	})
 	if !errors.Is(err, errUndo) {
-		return nil, nil, fmt.Errorf("find the rows that are refused: %w", err)
+		return nil, nil, fmt.Errorf("find the rows that the server refuses: %w", err)
 	}
 	return good, bad, nil
 }

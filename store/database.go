@@ -75,7 +75,7 @@ func ready(db *DB, err error) (*DB, error) {
 }
 
 // errGone is a private server that answered a moment ago.
-var errGone = errors.New("the private server is gone again")
+var errGone = errors.New("the private PostgreSQL server has stopped")
 
 func (d *Database) connect(ctx context.Context, open func(context.Context, string) (*DB, error)) (*DB, error) {
 	if d.Cluster == nil {

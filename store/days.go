@@ -102,7 +102,7 @@ func copyTo(ctx context.Context, tx pgx.Tx, table, columns string, rows [][]byte
 	}
 	tag, err := tx.Conn().PgConn().CopyFrom(ctx, copyStream(rows), "copy "+table+" ("+columns+") from stdin (format binary)")
 	if err == nil && tag.RowsAffected() != int64(len(rows)) {
-		return fmt.Errorf("copy %d rows: the server took %d", len(rows), tag.RowsAffected())
+		return fmt.Errorf("copy %d rows: the server accepted %d", len(rows), tag.RowsAffected())
 	}
 	return err
 }

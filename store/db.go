@@ -101,5 +101,5 @@ func (db *DB) Check(ctx context.Context) error {
 var errNewerSchema = errors.New("use a newer tap25")
 
 func newer(have, want int32) error {
-	return fmt.Errorf("the database's schema has version %d, this tap25 knows %d: %w", have, want, errNewerSchema)
+	return fmt.Errorf("the database's schema has version %d, but this tap25 supports only %d: %w", have, want, errNewerSchema)
 }

@@ -25,7 +25,7 @@ var retentionForm = regexp.MustCompile(`^([1-9][0-9]{0,4})(d|mo|y)$`)
 func ParseRetention(s string) (Retention, error) {
 	m := retentionForm.FindStringSubmatch(s)
 	if m == nil {
-		return Retention{}, fmt.Errorf("retention %q: want a number of days, months or years, such as 730d, 24mo or 2y", s)
+		return Retention{}, fmt.Errorf("retention %q is not a number of days, months or years, such as 730d, 24mo or 2y", s)
 	}
 	n, err := strconv.Atoi(m[1])
 	if err != nil {
@@ -84,7 +84,7 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 	cfg.EndReaders = cmp.Or(cfg.EndReaders, endReaders)
 	if cfg.Now.IsZero() {
 		if err := db.conn.QueryRow(ctx, "select now()").Scan(&cfg.Now); err != nil {
-			return report, fmt.Errorf("ask for the time: %w", err)
+			return report, fmt.Errorf("read the server's time: %w", err)
 		}
 	}
 	cutoff, err := db.cutoff(ctx, cfg)

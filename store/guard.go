@@ -77,9 +77,9 @@ func creatorsWarning(creators []Creator) string {
 	for _, c := range creators {
 		who = append(who, c.Role+" in "+c.Schema)
 	}
-	return "others may create objects in a schema that statements here search (" + strings.Join(who, ", ") +
-		"), and so put functions and tables of their own in the place of tap25's. Let a superuser run: " + strings.Join(CloseSchemas(creators), " ") +
-		" Or take a schema that they need off the database's search_path with ALTER DATABASE."
+	return "others may create objects in a schema on the search path (" + strings.Join(who, ", ") +
+		"), which statements could then use instead of tap25's. Have a superuser run: " + strings.Join(CloseSchemas(creators), " ") +
+		" If they need that schema, remove it from the database's search_path with ALTER DATABASE instead."
 }
 
 // Guard closes the schema public to PUBLIC where this user may do that, and fails where others may still create in a schema that is
@@ -92,7 +92,7 @@ func (db *DB) Guard(ctx context.Context) error {
 		_, err = db.conn.Exec(ctx, "revoke create on schema public from public")
 	}
 	if err != nil {
-		return fmt.Errorf("close the schema public: %w", err)
+		return fmt.Errorf("revoke the right to create in the schema public: %w", err)
 	}
 	creators, err := db.Creators(ctx)
 	if err != nil {
@@ -108,7 +108,7 @@ func (db *DB) Guard(ctx context.Context) error {
 func (db *DB) OpenToAll(ctx context.Context) (open bool, err error) {
 	err = db.conn.QueryRow(ctx, "select pg_catalog.has_database_privilege('public', pg_catalog.current_database(), 'connect, temporary')").Scan(&open)
 	if err != nil {
-		return false, fmt.Errorf("ask who may connect: %w", err)
+		return false, fmt.Errorf("check who may connect: %w", err)
 	}
 	return open, nil
 }
@@ -125,7 +125,7 @@ func (db *DB) SearchPath(ctx context.Context) (path string, err error) {
 		from pg_catalog.pg_db_role_setting r, pg_catalog.unnest(r.setconfig) s where r.setrole = 0
 		and r.setdatabase = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) and s like 'search\_path=%'), '')`).Scan(&path)
 	if err != nil {
-		return "", fmt.Errorf("ask for the database's search_path: %w", err)
+		return "", fmt.Errorf("read the database's search_path: %w", err)
 	}
 	return path, nil
 }

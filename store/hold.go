@@ -40,13 +40,13 @@ func (h *Hold) Subject(s string) error {
 	}
 	if p, err := netip.ParsePrefix(s); err == nil {
 		if p != p.Masked() {
-			return fmt.Errorf("the subnet has bits set behind its prefix: %s is meant?", p.Masked())
+			return fmt.Errorf("the subnet has bits set after its prefix: write %s", p.Masked())
 		}
 		h.Network = &p
 		return nil
 	}
 	if s == "" || strings.ContainsAny(s, "/: \t") {
-		return errors.New("want user@domain, a domain, an IP address or a subnet such as 192.0.2.0/24")
+		return errors.New("the subject of a hold must be user@domain, a domain, an IP address or a subnet such as 192.0.2.0/24")
 	}
 	h.Domain = &s
 	return nil
@@ -68,7 +68,7 @@ func (db *DB) DropHold(ctx context.Context, id int64) error {
 		return fmt.Errorf("drop the hold: %w", err)
 	}
 	if !found {
-		return fmt.Errorf("no hold %d is in force: 'tap25 hold ls' shows them", id)
+		return fmt.Errorf("there is no hold %d in force: 'tap25 hold ls' lists the holds", id)
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ func enterLoads(ctx context.Context, tx pgx.Tx, batches []batch) (added []bool, 
 }
 
 // errAnotherServer is a connection that goes to another server than before, as one through a pooler does after a failover.
-var errAnotherServer = errors.New("another server has taken the place of the one that the last rows went to")
+var errAnotherServer = errors.New("another server has become the database since the last load")
 
 // relyOn makes a transaction one whose COMMIT is to be relied on, whatever the role's settings: the server answers it once it is
 // on disk, and on that of a synchronous standby where there is one. A higher synchronous_commit stays. All transactions of a
@@ -128,7 +128,7 @@ func (db *DB) loaded(ctx context.Context, b batch) (yes bool, err error) {
 		return errUndo
 	})
 	if !errors.Is(err, errUndo) {
-		return false, fmt.Errorf("look whether a segment is loaded: %w", err)
+		return false, fmt.Errorf("check if a segment is loaded: %w", err)
 	}
 	return yes, nil
 }

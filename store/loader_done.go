@@ -41,7 +41,7 @@ func (l *Loader) countAside(s segment) (n int, err error) {
 	}
 	groups, err := spool.ReadRefused(s.Segment)
 	if err != nil {
-		return 0, fmt.Errorf("count what was set aside: %w", err)
+		return 0, fmt.Errorf("count the rows that were set aside: %w", err)
 	}
 	for _, g := range groups {
 		if err := l.cfg.Spool.SetAside(s.Segment, g.Records, g.Reason); err != nil {

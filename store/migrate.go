@@ -52,7 +52,7 @@ func (db *DB) where(ctx context.Context) (schema, owner string, err error) {
 	err = db.conn.QueryRow(ctx, `select n.nspname, pg_catalog.pg_get_userbyid(c.relowner) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 		where c.relname = $1 and n.nspname in ($2, 'public') and c.relkind = 'r' order by n.nspname = $2 desc limit 1`, versionTable, internalSchema).Scan(&schema, &owner)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return "", "", fmt.Errorf("look for the schema: %w", err)
+		return "", "", fmt.Errorf("find the schema: %w", err)
 	}
 	return schema, owner, nil
 }
@@ -123,10 +123,10 @@ func (db *DB) trust(ctx context.Context, schema, owner string) error {
 	err := db.conn.QueryRow(ctx, `select rolname = current_user or rolsuper or exists (select from pg_catalog.pg_database d
 		where d.datname = pg_catalog.current_database() and d.datdba = r.oid) from pg_catalog.pg_roles r where rolname = $1`, owner).Scan(&trusted)
 	if err != nil {
-		return fmt.Errorf("ask whose the schema is: %w", err)
+		return fmt.Errorf("find the owner of the schema: %w", err)
 	}
 	if !trusted {
-		return fmt.Errorf("the table %s.%s belongs to %s: run 'tap25 db migrate' as that user, or drop it if it is not tap25's", schema, versionTable, owner)
+		return fmt.Errorf("the table %s.%s belongs to %s: run 'tap25 db migrate' as that user, or drop the table if it is not tap25's", schema, versionTable, owner)
 	}
 	return nil
 }

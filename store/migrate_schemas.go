@@ -18,7 +18,7 @@ func (db *DB) begin(ctx context.Context) (schema, owner string, err error) {
 		return makeSchemas(ctx, tx, owner)
 	})
 	if err != nil {
-		return "", "", fmt.Errorf("begin the schema: %w", err)
+		return "", "", fmt.Errorf("find the schema: %w", err)
 	}
 	return internalSchema, owner, nil
 }
@@ -36,12 +36,12 @@ func makeSchemas(ctx context.Context, tx pgx.Tx, owner string) error {
 		case errors.Is(err, pgx.ErrNoRows):
 			create := "CREATE SCHEMA " + name + " AUTHORIZATION " + role
 			if _, err := tx.Exec(ctx, create); err != nil {
-				return fmt.Errorf("make the schema %s: %w; an administrator can run: %s", name, err, create)
+				return fmt.Errorf("create the schema %s: %w; have an administrator run: %s", name, err, create)
 			}
 		case err != nil:
-			return fmt.Errorf("look for the schema %s: %w", name, err)
+			return fmt.Errorf("find the schema %s: %w", name, err)
 		case is != owner && is != role:
-			return fmt.Errorf("the schema %s exists and belongs to %s: an administrator can run: ALTER SCHEMA %s OWNER TO %s", name, is, name, role)
+			return fmt.Errorf("the schema %s exists and belongs to %s: have an administrator run: ALTER SCHEMA %s OWNER TO %s", name, is, name, role)
 		}
 	}
 	return nil

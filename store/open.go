@@ -68,7 +68,7 @@ func OpenWritable(ctx context.Context, dsn string) (*DB, error) {
 func parse(dsn string) (cfg *pgx.ConnConfig, implied bool, err error) {
 	dsn = SecureDSN(dsn)
 	if cfg, err = pgx.ParseConfig(dsn); err != nil {
-		return nil, false, errors.New("the database URL cannot be read: want postgres://user@host:port/database, with the password in ~/.pgpass or PGPASSWORD")
+		return nil, false, errors.New("the database URL cannot be parsed: write postgres://user@host:port/database, and put the password into ~/.pgpass or PGPASSWORD")
 	}
 	return cfg, cfg.ValidateConnect == nil && !targetGiven(dsn), nil
 }

@@ -9,7 +9,7 @@ import (
 
 // ErrPooled is work that takes a session of its own, and so cannot be done through a connection pooler, which may give each
 // transaction another one: what it sets or locks would stay with a session that others use next.
-var ErrPooled = errors.New("not done through a connection pooler: give the server's own address with --db")
+var ErrPooled = errors.New("not done through a connection pooler: name the server itself with --db")
 
 // pooled says whether a connection pooler stands between. It hands out process IDs of its own (PostgreSQL documentation, "Message
 // Formats", BackendKeyData).

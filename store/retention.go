@@ -69,10 +69,10 @@ func (db *DB) cutoff(ctx context.Context, cfg ExpireConfig) (time.Time, error) {
 	var first time.Time
 	const cut = "select (($1::timestamptz at time zone 'UTC')::date - make_interval(years => $2, months => $3, days => $4))::date"
 	if err := db.conn.QueryRow(ctx, cut, cfg.Now, asked.Years, asked.Months, asked.Days).Scan(&first); err != nil {
-		return time.Time{}, fmt.Errorf("ask what a retention of %s keeps: %w", asked, err)
+		return time.Time{}, fmt.Errorf("compute what a retention of %s keeps: %w", asked, err)
 	}
 	if stored != nil && !cfg.Change && first.After(stored.Cutoff) {
-		return time.Time{}, fmt.Errorf("the retention of %s is %w, %s, which %s set on %s: 'tap25 db expire --retention %s --change-retention' stores it instead",
+		return time.Time{}, fmt.Errorf("the retention of %s is %w, %s, which %s set on %s; to store it, run 'tap25 db expire --retention %s --change-retention'",
 			asked, ErrShorterRetention, stored.Kept, stored.By, stored.At.UTC().Format(time.DateOnly), asked)
 	}
 	if (stored == nil || cfg.Change) && !cfg.DryRun {

@@ -15,7 +15,7 @@ func (db *DB) GrantRoles(ctx context.Context) error {
 		_, err = db.conn.Exec(ctx, "select tap25_internal.grant_roles(), tap25_internal.let_roles_connect()")
 	}
 	if err != nil {
-		return fmt.Errorf("give the roles their rights: %w", err)
+		return fmt.Errorf("grant the roles their rights: %w", err)
 	}
 	return nil
 }

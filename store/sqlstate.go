@@ -63,5 +63,5 @@ func plain(err error) error {
 	case slices.Contains([]string{"08", "25", "28", "3D", "40", "42", "53", "55", "57", "58"}, e.Code[:min(2, len(e.Code))]) && e.Code != "08P01":
 		return fmt.Errorf("%s (SQLSTATE %s)", e.Message, e.Code)
 	}
-	return fmt.Errorf("the server refuses with SQLSTATE %s", e.Code)
+	return fmt.Errorf("the server reports SQLSTATE %s", e.Code)
 }

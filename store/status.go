@@ -14,7 +14,7 @@ type Status struct {
 	Server      string     `json:"server"`
 	Version     int32      `json:"schema"`
 	Partitions  int64      `json:"partitions"`
-	Rows        int64      `json:"rows"` // as the loads counted them: exact, and no row is read for it
+	Rows        int64      `json:"rows"` // the exact sum of what each load counted; no row is read
 	Bytes       int64      `json:"bytes"`
 	BytesPerRow int64      `json:"bytes_per_row"`
 	Oldest      *time.Time `json:"oldest"`
@@ -63,10 +63,10 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	s.Server, _, _ = strings.Cut(s.Server, " ")
 	s.BytesPerRow = s.Bytes / max(s.Rows, 1)
 	if jit {
-		s.warn("jit is on, which can take seconds to compile a question over hundreds of days: set jit = off in postgresql.conf")
+		s.warn("jit is on, and compiling a query over hundreds of days can take seconds: set jit = off in postgresql.conf")
 	}
 	if need := s.Partitions * locksPerDay; 2*need > locks {
-		s.warn(fmt.Sprintf("a question over all days takes %d locks of about %d: raise max_locks_per_transaction in postgresql.conf to 512", need, locks))
+		s.warn(fmt.Sprintf("a query over all days takes %d of about %d locks: set max_locks_per_transaction = 512 in postgresql.conf", need, locks))
 	}
 	if err := db.warnOfStrangers(ctx, &s); err != nil {
 		return s, err
@@ -128,7 +128,7 @@ func (db *DB) warnOfStrangers(ctx context.Context, s *Status) error {
 		return err
 	}
 	if open {
-		s.warn("any login of this server may connect here and see how many rows a day has: run REVOKE CONNECT, TEMPORARY ON DATABASE " +
+		s.warn("any login of this server may connect to this database and see how many rows each day has: run REVOKE CONNECT, TEMPORARY ON DATABASE " +
 			pgx.Identifier{db.conn.Config().Database}.Sanitize() + " FROM PUBLIC;")
 	}
 	return nil

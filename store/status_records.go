@@ -19,7 +19,7 @@ func (db *DB) recordStatus(ctx context.Context, s *Status) error {
 		       (select count(*) from tap25.accesses), (select coalesce(sum(last - first + 1), 0)::bigint from tap25.missing_accesses),
 		       current_setting('log_min_messages')`).Scan(&s.Retention, &s.Accesses, &s.Missing, &level)
 	if slices.Contains([]string{"fatal", "panic"}, level) {
-		s.warn("the server's log does not get who reads what: set log_min_messages = warning in postgresql.conf")
+		s.warn("the server's log does not record who reads what: set log_min_messages = warning in postgresql.conf")
 	}
 	return err
 }

@@ -64,6 +64,6 @@ func tlsHint(reason string) string {
 	if !strings.Contains(lower, "tls") && !strings.Contains(lower, "x509") && !strings.Contains(lower, "certificate") {
 		return ""
 	}
-	return "; a server on another host must prove its name by a certificate (sslmode=verify-full): name the authority that signed it " +
-		"with sslrootcert=/path/to/ca.crt in the URL or in PGSSLROOTCERT, or choose a weaker sslmode, such as sslmode=require, knowing that it proves nothing"
+	return "; a server on another host must prove its name with a certificate (sslmode=verify-full): name the authority that signed it " +
+		"with sslrootcert=/path/to/ca.crt in the URL or in PGSSLROOTCERT; a weaker mode, such as sslmode=require, does not prove who answers"
 }

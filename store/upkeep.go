@@ -67,7 +67,7 @@ func (db *DB) mayExpire(ctx context.Context) (may bool, err error) {
 		and has_function_privilege('tap25_internal.expire_misdated(timestamptz, text)', 'execute') and has_function_privilege('tap25_internal.release_holds(text)', 'execute')
 		and has_function_privilege('tap25_internal.end_blockers(date, interval)', 'execute')`).Scan(&may)
 	if err != nil {
-		return false, fmt.Errorf("ask whether this user may expire: %w", err)
+		return false, fmt.Errorf("check if this user may drop days: %w", err)
 	}
 	return may, nil
 }

@@ -125,8 +125,8 @@ func attackAmongMails(t *testing.T, w *wire, s *sniffing, send func([]byte) erro
 	mails.Wait()
 	r := s.unaccounted(t)
 	t.Logf("%-75s %7.0f frames/s sent, ring full %d so far", shape.Name, float64(made.Frames)/took.Seconds(), r.RingFull)
-	if len(r.Ailments) > 0 {
-		t.Errorf("%s: %q", shape.Name, r.Ailments)
+	if len(r.NotLive) > 0 {
+		t.Errorf("%s: %q", shape.Name, r.NotLive)
 	}
 	return int64(made.Frames)
 }

@@ -117,8 +117,8 @@ func TestBounds_HolesThatNothingFills(t *testing.T) {
 	if !seen["from0@a.example to0@b.example accepted <nil> 4\n"] || len(rows) != conns+1 {
 		t.Errorf("%d rows, none of the mail without a hole among them", len(rows))
 	}
-	if m.sums["sessions"].parts["evicted"] != 0 || m.sums["met"].parts["holes given up for memory"] < int64(conns)-256 || m.sums["lost"].total != int64(10*conns) {
-		t.Errorf("sessions %v, met %v, lost %v", m.sums["sessions"], m.sums["met"], m.sums["lost"])
+	if m.sums["sessions"].parts["evicted"] != 0 || m.sums["anomalies"].parts["holes given up for memory"] < int64(conns)-256 || m.sums["lost"].total != int64(10*conns) {
+		t.Errorf("sessions %v, anomalies %v, lost %v", m.sums["sessions"], m.sums["anomalies"], m.sums["lost"])
 	}
 	m.below(t, 448)
 }

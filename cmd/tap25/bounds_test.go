@@ -115,8 +115,8 @@ func TestBounds_HalfOpenConnections(t *testing.T) {
 		}
 	})
 	checkMails(t, m.rows, mails, 0)
-	if m.sums["met"].parts["half-open evicted"] != 0 {
-		t.Errorf("%v", m.sums["met"])
+	if m.sums["anomalies"].parts["half-open evicted"] != 0 {
+		t.Errorf("%v", m.sums["anomalies"])
 	}
 	m.below(t, 128)
 }

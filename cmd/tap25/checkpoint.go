@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// checkpoint says which files of a directory are done: every row of theirs is in a sealed segment. It lies beside those.
+// checkpoint records which files of a directory are done: all their rows are in sealed segments. It is a file in the spool.
 type checkpoint struct {
 	path  string
 	Files []doneFile `json:"files"` // in the order in which they were read
@@ -25,7 +25,7 @@ type doneFile struct {
 	Last   time.Time `json:"last_packet"`
 }
 
-// readCheckpoint reads that of a spool; none is an empty one.
+// readCheckpoint reads the checkpoint of a spool. If there is none, it returns an empty one.
 func readCheckpoint(dir string) (*checkpoint, error) {
 	c := &checkpoint{path: filepath.Join(dir, "follow.json")}
 	b, err := os.ReadFile(c.path)
@@ -36,7 +36,7 @@ func readCheckpoint(dir string) (*checkpoint, error) {
 		err = json.Unmarshal(b, c)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read which files are done: %w", err)
+		return nil, fmt.Errorf("read the checkpoint: %w", err)
 	}
 	return c, nil
 }
@@ -48,7 +48,7 @@ func (c *checkpoint) find(name string) *doneFile {
 	return nil
 }
 
-// done enters a file, forgets those that exist no more, and makes that durable.
+// done adds a file, removes files that no longer exist, and writes the checkpoint.
 func (c *checkpoint) done(file doneFile, exists map[string]bool) error {
 	c.Files = slices.DeleteFunc(c.Files, func(d doneFile) bool { return d.Name == file.Name || !exists[d.Name] })
 	c.Files = append(c.Files, file)
@@ -57,12 +57,12 @@ func (c *checkpoint) done(file doneFile, exists map[string]bool) error {
 		err = replaceFile(c.path, b)
 	}
 	if err != nil {
-		return fmt.Errorf("note that a file is done: %w", err)
+		return fmt.Errorf("write the checkpoint: %w", err)
 	}
 	return nil
 }
 
-// replaceFile writes a file whole or not at all, also through a loss of power.
+// replaceFile writes a file atomically, even if power fails.
 func replaceFile(path string, data []byte) error {
 	fresh := path + ".new"
 	f, err := os.OpenFile(fresh, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)

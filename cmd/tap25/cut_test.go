@@ -20,8 +20,8 @@ func TestSummary_SaysWhatABoundHasCut(t *testing.T) {
 		if !strings.Contains(text.String(), name) {
 			t.Errorf("the summary does not say %q:\n%s", name, text.String())
 		}
-		if r.Met[name] != n {
-			t.Errorf("the report says %d %s, want %d", r.Met[name], name, n)
+		if r.Anomalies[name] != n {
+			t.Errorf("the report says %d %s, want %d", r.Anomalies[name], name, n)
 		}
 	}
 }

@@ -24,7 +24,8 @@ type database struct {
 
 // dbFlag adds --db to a command.
 func dbFlag(cmd *cobra.Command, dsn *string) {
-	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL (of several hosts the one that takes writes) without a password, which ~/.pgpass or passfile=PATH in it gives, or 'local' for tap25's private cluster (default: $DATABASE_URL, else local)")
+	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL, or local for tap25's private cluster (default: $DATABASE_URL, else local); "+
+		"of several hosts, tap25 uses the one that accepts writes; put the password into ~/.pgpass, or into the file that passfile=PATH in the URL names")
 }
 
 func resolveDB(dsn string) string {
@@ -42,7 +43,7 @@ func newDatabase(dsn string, stderr io.Writer) (*store.Database, error) {
 	d, err := store.NewDatabase(resolveDB(dsn))
 	if err == nil && d.Cluster != nil {
 		d.Cluster.Waiting = func() {
-			fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 that use the private cluster, which stops with this one")
+			fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 processes that use the private cluster, because it stops when this one ends")
 		}
 	}
 	return d, err
@@ -70,7 +71,7 @@ func (db *database) close() error {
 func dbCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "db",
-		Short: "Run, open, migrate and inspect the database",
+		Short: "Start, stop, query, migrate and inspect the database",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			return &usageError{errors.New("no db command given")}
@@ -97,7 +98,7 @@ func dbUp() *cobra.Command {
 				return err
 			}
 			db.Close()
-			fmt.Fprintf(cmd.OutOrStdout(), "PostgreSQL is up: %s\n", d.DSN)
+			fmt.Fprintf(cmd.OutOrStdout(), "PostgreSQL is running: %s\n", d.DSN)
 			return nil
 		},
 	}
@@ -124,7 +125,7 @@ func dbPsql() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			path, err := exec.LookPath("psql")
 			if err != nil {
-				return errors.New("psql is not installed: apt-get install postgresql-client")
+				return errors.New("psql is not installed: run apt-get install postgresql-client")
 			}
 			db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
 			if err != nil {

@@ -15,10 +15,11 @@ import (
 func dbMigrate() *cobra.Command {
 	var dsn string
 	cmd := &cobra.Command{
-		Use: "migrate", Short: "Bring the database's schema to this tap25's version", Args: usageArgs(cobra.NoArgs),
-		Long: "Brings the database's schema to this tap25's version, makes the roles and gives them their rights, and closes the database\n" +
-			"to PUBLIC where this user owns it: nobody but its owner and members of the roles may connect then. It refuses where others\n" +
-			"may create objects in a schema that statements search, and says what to run.",
+		Use: "migrate", Short: "Create the database's schema, or bring it to the version of this tap25", Args: usageArgs(cobra.NoArgs),
+		Long: "migrate creates the schema or brings it to the version of this tap25, creates the roles, and grants them their rights.\n" +
+			"If this user owns the database, migrate revokes the right to connect from PUBLIC: then only the owner and members of\n" +
+			"the roles may connect. If others may create objects in a schema on the search path, migrate fails and prints the\n" +
+			"statements that stop them.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dsn = resolveDB(dsn)
 			if dsn == store.Local {
@@ -33,15 +34,15 @@ func dbMigrate() *cobra.Command {
 				return err
 			}
 			defer db.Close()
-			return migrateAndSay(cmd.Context(), db, cmd.ErrOrStderr())
+			return migrateAndReport(cmd.Context(), db, cmd.ErrOrStderr())
 		},
 	}
 	dbFlag(cmd, &dsn)
 	return cmd
 }
 
-// migrateAndSay migrates a database and says what its users will notice, and what an administrator has to do.
-func migrateAndSay(ctx context.Context, db *store.DB, diag io.Writer) error {
+// migrateAndReport migrates a database, and reports what its users will notice and what an administrator has to do.
+func migrateAndReport(ctx context.Context, db *store.DB, diag io.Writer) error {
 	wasOpen, err := db.OpenToAll(ctx)
 	if err == nil {
 		err = db.Migrate(ctx)
@@ -60,14 +61,14 @@ func migrateAndSay(ctx context.Context, db *store.DB, diag io.Writer) error {
 		return err
 	}
 	if len(missing) > 0 {
-		fmt.Fprintf(diag, "tap25: this user may not make roles, so these are missing: %s; all works for the owner without them.\n"+
-			"To have them, let an administrator run 'create role NAME' for each, then run this again.\n", strings.Join(missing, ", "))
+		fmt.Fprintf(diag, "tap25: this user may not create roles, so these are missing: %s. The owner can do everything without them.\n"+
+			"To get them, have an administrator run CREATE ROLE for each, then run 'tap25 db migrate' again.\n", strings.Join(missing, ", "))
 	}
-	return sayWhoConnects(ctx, db, diag, wasOpen)
+	return reportAccess(ctx, db, diag, wasOpen)
 }
 
-// sayWhoConnects tells of the settings of the database itself.
-func sayWhoConnects(ctx context.Context, db *store.DB, diag io.Writer, wasOpen bool) error {
+// reportAccess reports who may connect, and if the search path lacks tap25's schema.
+func reportAccess(ctx context.Context, db *store.DB, diag io.Writer, wasOpen bool) error {
 	open, err := db.OpenToAll(ctx)
 	if err != nil {
 		return err
@@ -79,14 +80,15 @@ func sayWhoConnects(ctx context.Context, db *store.DB, diag io.Writer, wasOpen b
 	name := pgx.Identifier{db.Conn().Config().Database}.Sanitize()
 	switch {
 	case open:
-		fmt.Fprintf(diag, "tap25: any login of the server may connect to this database. Let its owner run:\n"+
+		fmt.Fprintf(diag, "tap25: any login of the server may connect to this database. To stop that, have its owner run:\n"+
 			"REVOKE CONNECT, TEMPORARY ON DATABASE %s FROM PUBLIC; GRANT CONNECT ON DATABASE %[1]s TO tap25_sensor, tap25_auditor, tap25_admin;\n", name)
 	case wasOpen:
-		fmt.Fprintf(diag, "tap25: only the owner of this database and members of tap25_sensor, tap25_auditor and tap25_admin may connect to it from now on.\n"+
-			"To let others in: GRANT CONNECT ON DATABASE %s TO ...;\n", name)
+		fmt.Fprintf(diag, "tap25: from now on, only the owner of this database and members of tap25_sensor, tap25_auditor and tap25_admin "+
+			"may connect to it.\n"+
+			"To let others connect: GRANT CONNECT ON DATABASE %s TO ...;\n", name)
 	}
 	if !strings.Contains(path, "tap25") {
-		fmt.Fprintf(diag, "tap25: SELECT ... FROM mail needs the schema tap25 in the search_path. Let the database's owner run:\n"+
+		fmt.Fprintf(diag, "tap25: queries that name tables without a schema need tap25 in the search_path. Have the database's owner run:\n"+
 			"ALTER DATABASE %s SET search_path = tap25, public;\n", name)
 	}
 	return nil

@@ -24,16 +24,16 @@ type captureFile struct {
 	complete bool
 }
 
-// quiet is how long the newest file of a directory must not have been written to.
+// quiet is how long nothing must have been written to the newest file of a directory for it to be complete.
 const quiet = 10 * time.Second
 
 // listCaptures lists the files of a directory by name, numbers in it by their value: as tcpdump -G, -C and -W name them. A
-// file is complete when no process has it open for writing, and another follows or nothing was written for a while; where
-// the file system does not tell who writes, when another follows. Hidden files are those of programs that copy.
+// file is complete if no process has it open for writing, and either a later file exists or nothing was written for a while. If the
+// file system does not report writers, only a later file counts. Hidden files are skipped: copying programs make them.
 func listCaptures(dir string) (files []captureFile, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("follow a directory: %w", err)
+		return nil, fmt.Errorf("list the capture directory: %w", err)
 	}
 	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") })
 	slices.SortFunc(entries, func(a, b os.DirEntry) int { return compareNames(a.Name(), b.Name()) })
@@ -51,7 +51,7 @@ func listCaptures(dir string) (files []captureFile, err error) {
 	return files, nil
 }
 
-// hasWriter says whether a process has a file open for writing: the kernel grants no read lease then, fcntl(2).
+// hasWriter reports whether a process has a file open for writing. Then the kernel grants no read lease, fcntl(2).
 func hasWriter(path string) (writer, known bool) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -62,7 +62,7 @@ func hasWriter(path string) (writer, known bool) {
 	return errors.Is(err, unix.EAGAIN), err == nil || errors.Is(err, unix.EAGAIN)
 }
 
-// compareNames compares names, runs of digits in them by their value.
+// compareNames compares names; it compares runs of digits by value.
 func compareNames(a, b string) int {
 	x, y := a, b
 	for x != "" && y != "" {

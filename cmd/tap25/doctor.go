@@ -22,14 +22,15 @@ func doctorCommand() *cobra.Command {
 	d, s := &doctor{}, &sniffSettings{}
 	cmd := &cobra.Command{
 		Use:   "doctor -i IFACE... [flags]",
-		Short: "Say what will make tap25 sniff lose or misread packets, and how to mend it",
-		Long: "doctor looks at the machine, the interfaces and, for a few seconds, the traffic, as tap25 sniff would with the same\n" +
-			"flags, and says what will make it lose or misread packets, each with the command that mends it. A problem costs\n" +
-			"packets; a note does not. It changes nothing: all frames are left to the host while it listens, and nothing stays\n" +
-			"attached. (Some cards set up their queues anew when a program is attached, and miss frames for a moment:\n" +
-			"--seconds 0 attaches none.) Where a tap25 sniff runs on the interfaces, its counters are looked at instead. A database\n" +
-			"that --db names is asked who may create objects in it, and connect.\n\n" +
-			"Exit status: 0 no problem, 1 a problem found, 2 bad usage. No address and nothing of the traffic is printed.",
+		Short: "Report what will make tap25 sniff lose or misread packets, and how to fix it",
+		Long: "doctor checks the machine, the interfaces and a few seconds of traffic, as tap25 sniff with the same flags would\n" +
+			"see them. It reports what will make sniff lose or misread packets, and the command that fixes it. A problem costs\n" +
+			"packets; a note does not.\n\n" +
+			"doctor changes nothing. The host still gets all frames while doctor listens, and nothing stays attached. Some cards\n" +
+			"reset their queues when a program is attached, and miss frames for a moment: --seconds 0 attaches none. If a\n" +
+			"tap25 sniff runs on the interfaces, doctor reads its counters instead. If --db names a database, doctor checks who\n" +
+			"may connect to it and create objects in it.\n\n" +
+			"Exit status: 0 no problem, 1 a problem found, 2 bad usage. doctor prints no address and nothing of the traffic.",
 		Example: "  tap25 doctor -i eth1\n  tap25 doctor -i eth1 -i eth2 --seconds 60\n  tap25 doctor --config /etc/tap25/tap25.yaml --json",
 		Args:    usageArgs(cobra.NoArgs),
 	}
@@ -39,11 +40,11 @@ func doctorCommand() *cobra.Command {
 	for _, name := range []string{"config", "interface", "port", "workers", "ring-bytes", "inline", "xdp", "metrics", "control", "db"} {
 		f.AddFlag(all.Flags().Lookup(name))
 	}
-	f.Float64Var(&d.seconds, "seconds", 5, "how long to listen, up to an hour; 0: not at all")
-	f.BoolVar(&d.json, "json", false, "as JSON")
+	f.Float64Var(&d.seconds, "seconds", 5, "how many seconds to listen, up to 3600; 0 does not listen")
+	f.BoolVar(&d.json, "json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if d.seconds < 0 || d.seconds > 3600 {
-			return &usageError{fmt.Errorf("--seconds %g is not 0 to 3600", d.seconds)}
+			return &usageError{fmt.Errorf("--seconds is %g: it must be 0 to 3600", d.seconds)}
 		}
 		given := map[string][]string{}
 		cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -61,7 +62,7 @@ func doctorCommand() *cobra.Command {
 }
 
 func (d *doctor) run(ctx context.Context, s *sniffSettings, out, diag io.Writer) error {
-	if err := forbidCores(); err != nil { // frames pass through its memory
+	if err := forbidCores(); err != nil { // its memory holds frames
 		return err
 	}
 	facts, err := d.gather(ctx, s, diag)
@@ -93,16 +94,18 @@ func (d *doctor) run(ctx context.Context, s *sniffSettings, out, diag io.Writer)
 	return err
 }
 
-// gather finds the facts out.
+// gather collects the facts.
 func (d *doctor) gather(ctx context.Context, s *sniffSettings, diag io.Writer) (*doctorFacts, error) {
 	program, err := os.Executable()
 	if err != nil {
 		program = "tap25"
 	}
 	f := &doctorFacts{
-		want: doctorWants{workers: s.workers, ringBytes: s.ringBytes, inline: s.inline, xdp: s.xdp, ports: s.portSet(), program: program, metrics: s.metrics},
-		host: hostFactsNow(),
-
+		want: doctorWants{
+			workers: s.workers, ringBytes: s.ringBytes, inline: s.inline, xdp: s.xdp,
+			ports: s.portSet(), program: program, metrics: s.metrics,
+		},
+		host:     hostFactsNow(),
 		database: databaseFactsNow(ctx, s.db),
 	}
 	if f.interfaces, err = interfaceFactsNow(s.interfaces); err != nil {
@@ -117,7 +120,7 @@ func (d *doctor) gather(ctx context.Context, s *sniffSettings, diag io.Writer) (
 		return f, nil
 	}
 	if isTerminal(diag) {
-		fmt.Fprintf(diag, "tap25: listening for %g s\n", d.seconds)
+		fmt.Fprintf(diag, "tap25: listening for %g seconds\n", d.seconds)
 	}
 	f.traffic = hear(ctx, s, time.Duration(d.seconds*float64(time.Second)), f.interfaces)
 	later, err := readLinks()

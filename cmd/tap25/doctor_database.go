@@ -7,7 +7,7 @@ import (
 	"tap25/store"
 )
 
-// databaseFactsNow asks the database that --db or the environment names; nil where that is the private cluster.
+// databaseFactsNow asks the database that --db or the environment names; nil if that is the private cluster.
 func databaseFactsNow(ctx context.Context, dsn string) *databaseFacts {
 	if dsn == "" {
 		dsn = os.Getenv("DATABASE_URL")
@@ -31,18 +31,20 @@ func databaseFactsNow(ctx context.Context, dsn string) *databaseFacts {
 func checkDatabase(f *databaseFacts) []doctorCheck {
 	c := &checkup{on: "database"}
 	if f.err != nil {
-		c.add("connection", checkUnknown, "it cannot be asked: 'tap25 db status' says why")
+		c.add("connection", checkUnknown, "the database does not answer: 'tap25 db status' reports why")
 		return c.list
 	}
 	if run := store.CloseSchemas(f.creators); len(run) > 0 {
-		c.add("schemas", checkProblem, "others may create objects in a schema that statements search, and so have them taken for tap25's", run...)
+		c.add("schemas", checkProblem, "others may create objects in a schema on the search path, "+
+			"which statements could then use instead of tap25's", run...)
 	} else {
-		c.add("schemas", checkOK, "nobody else may create objects where statements search")
+		c.add("schemas", checkOK, "nobody else may create objects in a schema on the search path")
 	}
 	if f.open {
-		c.add("logins", checkNote, "any login of the server may connect, and see how many rows a day has", "tap25 db migrate, as the database's owner")
+		c.add("logins", checkNote, "any login of the server may connect, and see how many rows each day has",
+			"tap25 db migrate, as the database's owner")
 	} else {
-		c.add("logins", checkOK, "only who is let in may connect")
+		c.add("logins", checkOK, "only logins with the right to connect may do so")
 	}
 	return c.list
 }

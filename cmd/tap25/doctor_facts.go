@@ -6,23 +6,23 @@ import (
 	"tap25/store"
 )
 
-// doctorFacts is all that the checks judge. It holds no address and nothing of the traffic but counts.
+// doctorFacts is the input of the checks. Of the traffic it holds counts only, and no address.
 type doctorFacts struct {
 	want       doctorWants
 	host       hostFacts
 	interfaces []interfaceFacts
-	traffic    *trafficFacts  // nil: not listened
-	database   *databaseFacts // nil: none is named, or the private cluster, which lets nobody else in
+	traffic    *trafficFacts  // nil: tap25 did not listen
+	database   *databaseFacts // nil: none is named, or it is the private cluster, which only its owner can use
 }
 
-// databaseFacts are of the database that rows are to go to.
+// databaseFacts describe the database that rows will go to.
 type databaseFacts struct {
-	err      error           // it could not be asked
-	creators []store.Creator // who else may create in a schema that is searched
+	err      error           // the database did not answer
+	creators []store.Creator // who else may create objects in a schema on the search path
 	open     bool            // anybody may connect
 }
 
-// doctorWants is how tap25 sniff would be run.
+// doctorWants are the settings with which tap25 sniff would run.
 type doctorWants struct {
 	workers   int
 	ringBytes int
@@ -33,23 +33,23 @@ type doctorWants struct {
 	metrics   string // --metrics
 }
 
-// hostFacts are of the machine and of this process.
+// hostFacts describe the machine and this process.
 type hostFacts struct {
 	kernel       string // release
 	major, minor int
 	missing      []string // capabilities
-	load         error    // of loading the XDP program; nil where it was not tried for want of capabilities
+	load         error    // of loading the XDP program; nil if missing capabilities forbade to try
 	jit          bool     // BPF programs are compiled
 	landlock     bool
 
-	clock    error // it could not be asked
+	clock    error // its status could not be read
 	unsynced bool  // the kernel's clock is not disciplined
 
 	memlock   uint64 // RLIMIT_MEMLOCK, bytes
 	available uint64 // memory, bytes: the least of what the machine has left and what the control group allows; 0: not known
 }
 
-// interfaceFacts are of one interface. A pointer is nil, and a ring's maximum 0, where the driver does not tell.
+// interfaceFacts describe one interface. A pointer is nil, and a ring's maximum 0, if the driver does not report it.
 type interfaceFacts struct {
 	name     string
 	missing  bool
@@ -64,9 +64,9 @@ type interfaceFacts struct {
 	lro, gro, hwGRO, untag *bool // features that are on
 	ring, maxRing          int   // entries of each receive ring
 	queues                 int
-	symmetric              *bool // both directions of a connection come through one queue
+	symmetric              *bool // both directions of a connection use one queue
 
-	counters, later interfaceCounters // before and behind the time of listening
+	counters, later interfaceCounters // before and after the time of listening
 }
 
 // interfaceCounters are the kernel's (struct rtnl_link_stats64).
@@ -74,16 +74,16 @@ type interfaceCounters struct {
 	packets, missed, fifo, length, over uint64
 }
 
-// trafficFacts is what was heard on all interfaces together, in the time of listening.
+// trafficFacts sum up all interfaces over the time of listening.
 type trafficFacts struct {
-	err     error         // could not listen
+	err     error         // why tap25 could not listen
 	running bool          // the counters are those of a tap25 sniff that runs
 	time    time.Duration // listened
 
-	native map[string]bool // by interface; what is not in it is not listened on
+	native map[string]bool // by interface; an interface without an entry was not captured
 	seen   int64           // frames that the XDP program ran on
-	kept   int64           // those of the ports, and those that the decoder must judge
-	full   int64           // lost to a full ring; of a running sniff since its start
+	kept   int64           // frames of the ports, and those that only the decoder can judge
+	full   int64           // lost to a full ring; for a running sniff, since its start
 	cut    int64           // longer than a ring takes
 
 	toServers, fromServers int64 // TCP segments
@@ -93,7 +93,7 @@ type trafficFacts struct {
 	unread                 int64 // frames kept that the decoder found damaged
 }
 
-// generic says that an interface is listened on in generic mode.
+// generic reports whether an interface is captured in generic mode.
 func (t *trafficFacts) generic(name string) bool {
 	native, known := t.native[name]
 	return known && !native

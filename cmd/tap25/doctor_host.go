@@ -12,7 +12,7 @@ import (
 	"tap25/store/cluster"
 )
 
-// hostFactsNow asks the kernel. The XDP program is loaded, and attached to nothing.
+// hostFactsNow asks the kernel. It loads the XDP program, but attaches it to nothing.
 func hostFactsNow() hostFacts {
 	h := hostFacts{landlock: hasLandlock(), missing: bpf.MissingCapabilities()}
 	var name unix.Utsname
@@ -32,7 +32,7 @@ func hostFactsNow() hostFacts {
 		}
 	}
 	jit, err := os.ReadFile("/proc/sys/net/core/bpf_jit_enable")
-	h.jit = err != nil || strings.TrimSpace(string(jit)) != "0" // absent: always on
+	h.jit = err != nil || strings.TrimSpace(string(jit)) != "0" // no such file: always on
 	state, err := unix.Adjtimex(&unix.Timex{})
 	h.clock, h.unsynced = err, state == unix.TIME_ERROR
 	var limit unix.Rlimit

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// interfaceFactsNow asks kernel and driver about interfaces; it changes nothing.
+// interfaceFactsNow asks the kernel and the drivers; it changes nothing.
 func interfaceFactsNow(names []string) ([]interfaceFacts, error) {
 	links, err := readLinks()
 	if err != nil {
@@ -19,7 +19,7 @@ func interfaceFactsNow(names []string) ([]interfaceFacts, error) {
 	}
 	tool, err := ethtool.NewEthtool()
 	if err != nil {
-		return nil, fmt.Errorf("ask drivers: %w", err)
+		return nil, fmt.Errorf("open the ethtool interface: %w", err)
 	}
 	defer tool.Close()
 	var list []interfaceFacts
@@ -37,7 +37,7 @@ func interfaceFactsNow(names []string) ([]interfaceFacts, error) {
 	return list, nil
 }
 
-// hasAddress leaves link-local IPv6 addresses out: the kernel gives one to every interface that is up.
+// hasAddress ignores link-local IPv6 addresses: the kernel gives one to every interface that is up.
 func hasAddress(name string) (bool, error) {
 	ifi, err := net.InterfaceByName(name)
 	if err != nil {
@@ -52,7 +52,7 @@ func hasAddress(name string) (bool, error) {
 	return false, err
 }
 
-// askDriver leaves out what the driver does not know.
+// askDriver leaves the facts unset that the driver does not report.
 func (f *interfaceFacts) askDriver(tool *ethtool.Ethtool) {
 	f.driver, _ = tool.DriverName(f.name)
 	if features, err := tool.Features(f.name); err == nil {
@@ -129,5 +129,5 @@ func xdpAttached(nested []byte) bool {
 	return false
 }
 
-// errNoRSS is of a driver that does not tell how it spreads the traffic.
-var errNoRSS = errors.New("the driver does not tell how it spreads connections over its queues")
+// errNoRSS means that the driver does not report how it spreads the traffic.
+var errNoRSS = errors.New("the driver does not report how it spreads connections over its queues")

@@ -13,8 +13,8 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// hear listens for a time, as sniff would, and leaves every frame to the host; where a sniff runs on the interfaces, it asks
-// that instead.
+// hear listens for a time, as sniff would, and leaves every frame to the host. If a sniff runs on the interfaces, hear asks it
+// instead.
 func hear(ctx context.Context, s *sniffSettings, d time.Duration, interfaces []interfaceFacts) *trafficFacts {
 	for i := range interfaces {
 		if interfaces[i].attached {
@@ -38,7 +38,7 @@ func hear(ctx context.Context, s *sniffSettings, d time.Duration, interfaces []i
 	return facts
 }
 
-// takeIn reads the rings for a time, then what is left in them.
+// takeIn reads the rings for a time, then empties them.
 func (t *tap) takeIn(ctx context.Context, d time.Duration, cfg reassembly.Config) error {
 	cfg.Emit = func(*smtp.Envelope) {}
 	var running sync.WaitGroup
@@ -54,7 +54,7 @@ func (t *tap) takeIn(ctx context.Context, d time.Duration, cfg reassembly.Config
 	return errors.Join(append(errs, err)...)
 }
 
-// hearOfSniff takes what a running sniff counts in a time, if it listens on all the interfaces.
+// hearOfSniff returns what a running sniff counts in a time, if it listens on all the interfaces.
 func hearOfSniff(ctx context.Context, s *sniffSettings, d time.Duration) *trafficFacts {
 	path := s.control
 	if path == "" {
@@ -65,11 +65,12 @@ func hearOfSniff(ctx context.Context, s *sniffSettings, d time.Duration) *traffi
 	}
 	before, err := askReport(context.WithoutCancel(ctx), path)
 	if err != nil {
-		return &trafficFacts{err: fmt.Errorf("another XDP program is attached, and not of a tap25 that answers: %w", err)}
+		return &trafficFacts{err: fmt.Errorf("another XDP program is attached, and no tap25 sniff answers: %w", err)}
 	}
 	for _, name := range s.interfaces {
 		if !before.listensOn(name) {
-			return &trafficFacts{err: fmt.Errorf("another XDP program is attached, and not of the tap25 sniff that runs, which listens on %s", strings.Join(before.names(), ", "))}
+			return &trafficFacts{err: fmt.Errorf("another XDP program is attached to %s; the tap25 sniff that runs listens on %s",
+				name, strings.Join(before.names(), ", "))}
 		}
 	}
 	pause(ctx, d)
@@ -102,9 +103,10 @@ func (r *report) listensOn(name string) bool {
 func heard(before, now *report) *trafficFacts {
 	t := &trafficFacts{
 		time: now.At.Sub(before.At), native: map[string]bool{},
-		seen: now.Seen - before.Seen, kept: now.Delivered + now.RingFull - before.Delivered - before.RingFull, full: now.RingFull - before.RingFull, cut: now.Cut - before.Cut,
+		seen: now.Seen - before.Seen, kept: now.Delivered + now.RingFull - before.Delivered - before.RingFull,
+		full: now.RingFull - before.RingFull, cut: now.Cut - before.Cut,
 		toServers: now.ToServers - before.ToServers, fromServers: now.FromServers - before.FromServers,
-		badChecksums: now.Met["bad checksums"] - before.Met["bad checksums"],
+		badChecksums: now.Anomalies["bad checksums"] - before.Anomalies["bad checksums"],
 		payload:      sumOf(now.Payload) - sumOf(before.Payload), lost: now.LostBytes - before.LostBytes, longest: int(now.Longest),
 	}
 	for verdict, n := range now.Frames {
@@ -118,7 +120,7 @@ func heard(before, now *report) *trafficFacts {
 	return t
 }
 
-// pause waits, no longer than ctx.
+// pause waits for d, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -29,18 +29,18 @@ func soundFacts() *doctorFacts {
 
 func TestDoctor_NothingToComplainOf(t *testing.T) {
 	for _, c := range checkAll(soundFacts()) {
-		if c.State != checkOK || len(c.Mend) > 0 {
+		if c.State != checkOK || len(c.Fix) > 0 {
 			t.Errorf("%+v", c)
 		}
 	}
 }
 
-func TestDoctor_EveryFindingHasItsMend(t *testing.T) {
+func TestDoctor_EveryFindingHasItsFix(t *testing.T) {
 	on, off := true, false
 	for name, c := range map[string]struct {
-		change      func(f *doctorFacts)
-		check       string // its place and name
-		state, mend string
+		change     func(f *doctorFacts)
+		check      string // its place and name
+		state, fix string
 	}{
 		"capabilities are missing": {func(f *doctorFacts) { f.host.missing = []string{"CAP_BPF", "CAP_NET_RAW"} }, "host capabilities", checkProblem, "setcap cap_bpf,cap_net_raw+ep /usr/bin/tap25"},
 		"unknown without them":     {func(f *doctorFacts) { f.host.missing = []string{"CAP_BPF"} }, "host kernel", checkUnknown, ""},
@@ -56,7 +56,7 @@ func TestDoctor_EveryFindingHasItsMend(t *testing.T) {
 		"memory not known":         {func(f *doctorFacts) { f.host.available = 0 }, "host memory", checkUnknown, ""},
 
 		"no interface":      {func(f *doctorFacts) { f.interfaces[0] = interfaceFacts{name: "eth1", missing: true} }, "eth1 link", checkProblem, "ip -br link"},
-		"a tunnel":          {func(f *doctorFacts) { f.interfaces[0].kind = unix.ARPHRD_NONE }, "eth1 link", checkProblem, "the one that carries it"},
+		"a tunnel":          {func(f *doctorFacts) { f.interfaces[0].kind = unix.ARPHRD_NONE }, "eth1 link", checkProblem, "the Ethernet interface that carries it"},
 		"down":              {func(f *doctorFacts) { f.interfaces[0].up = false }, "eth1 link", checkProblem, "ip link set dev eth1 up"},
 		"no carrier":        {func(f *doctorFacts) { f.interfaces[0].carrier = false }, "eth1 link", checkProblem, "cable"},
 		"address":           {func(f *doctorFacts) { f.interfaces[0].address = true }, "eth1 address", checkProblem, "--inline"},
@@ -104,8 +104,8 @@ func TestDoctor_EveryFindingHasItsMend(t *testing.T) {
 				if got.On+" "+got.Name != c.check {
 					continue
 				}
-				if got.State != c.state || !strings.Contains(strings.Join(got.Mend, "\n"), c.mend) || got.Says == "" {
-					t.Errorf("%+v, want %s with %q", got, c.state, c.mend)
+				if got.State != c.state || !strings.Contains(strings.Join(got.Fix, "\n"), c.fix) || got.Says == "" {
+					t.Errorf("%+v, want %s with %q", got, c.state, c.fix)
 				}
 				return
 			}

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/term"
 )
 
-// writeChecks shows them, grouped by what they are on, in colour on a terminal unless NO_COLOR is set.
+// writeChecks writes the checks, grouped by subject, in colour on a terminal unless NO_COLOR is set.
 func writeChecks(w io.Writer, checks []doctorCheck) error {
 	width, colour := 100, isTerminal(w) && os.Getenv("NO_COLOR") == ""
 	text := func(s string) string { return s }
@@ -31,8 +31,9 @@ func writeChecks(w io.Writer, checks []doctorCheck) error {
 		}
 		counts[c.State]++
 		const indent = 26 // of what the check says
-		fmt.Fprintf(&b, "  %s  %-13s %s\n", paint(fmt.Sprintf("%-8s", c.State), c.State, colour), text(c.Name), fold(text(c.Says), width-indent, strings.Repeat(" ", indent)))
-		for _, m := range c.Mend { // never folded: to be copied
+		says := fold(text(c.Says), width-indent, strings.Repeat(" ", indent))
+		fmt.Fprintf(&b, "  %s  %-13s %s\n", paint(fmt.Sprintf("%-8s", c.State), c.State, colour), text(c.Name), says)
+		for _, m := range c.Fix { // never folded, so that users can copy it
 			fmt.Fprintf(&b, "%*s→ %s\n", indent-1, "", text(m))
 		}
 	}
@@ -50,7 +51,7 @@ func paint(text, state string, colour bool) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-// fold breaks a text at spaces into lines of a width, all but the first behind an indentation.
+// fold breaks a text at spaces into lines of a width, and indents all but the first.
 func fold(text string, width int, indent string) string {
 	var b strings.Builder
 	column := 0

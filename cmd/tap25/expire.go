@@ -18,24 +18,26 @@ func dbExpire() *cobra.Command {
 	var endReaders time.Duration
 	cfg := store.ExpireConfig{Version: version()}
 	cmd := &cobra.Command{
-		Use: "expire", Short: "Drop the days that are older than the retention, and finish those that are over", Args: usageArgs(cobra.NoArgs),
-		Long: "Drops the days that are wholly older than the retention, after copying what legal holds keep, and removes what ended\n" +
-			"holds kept. Each is recorded in the table expired, with the user. A day that is being read or loaded is left for the next\n" +
-			"time; but a transaction of an auditor or an administrator that has kept it for --end-readers-after is ended, and that recorded. A\n" +
-			"database's owner who is no superuser needs the roles pg_signal_backend and pg_read_all_stats for that.\n\n" +
-			"The database stores the first retention that it is given, and drops nothing that it keeps. A longer --retention is\n" +
-			"obeyed, a shorter one is refused until --change-retention stores it, which takes the owner; the table retentions says who\n" +
-			"did so, and when.\n\n" +
-			"Then it finishes the days that are over and got no row for ten minutes, each once, beside readers and loads: a summary\n" +
-			"lets questions about an address leave out the days that do not have it; where this user owns the tables, indexes are\n" +
-			"rebuilt, which packs them. sniff and replay --follow do all of this by themselves, every hour.",
+		Use: "expire", Short: "Drop days that are older than the retention, and finish days that are over", Args: usageArgs(cobra.NoArgs),
+		Long: "expire drops the days that are wholly older than the retention, after it has copied the rows under a legal hold. It\n" +
+			"also removes the rows that only ended holds kept. The table expired records each of these, with the user.\n\n" +
+			"expire skips a day that is being read or loaded; the next run drops it. If an open transaction of an auditor or an\n" +
+			"administrator has kept a day for --end-readers-after, expire ends that session and records it. An owner of the\n" +
+			"database who is not a superuser needs the roles pg_signal_backend and pg_read_all_stats for this.\n\n" +
+			"The database stores the first retention that it gets, and drops nothing that this one keeps. A longer --retention\n" +
+			"keeps more. A shorter one is refused until the owner stores it with --change-retention; the table retentions\n" +
+			"records who did so, and when.\n\n" +
+			"Then expire finishes each day that is over and has got no row for ten minutes, while readers and loads go on. It\n" +
+			"writes a summary, with which queries about an address skip the days without that address. If this user owns the\n" +
+			"tables, it also rebuilds their indexes, which makes them smaller.\n\n" +
+			"tap25 sniff and tap25 replay --follow do all of this every hour.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if retention != "" {
 				if cfg.Retention, err = store.ParseRetention(retention); err != nil {
 					return &usageError{err}
 				}
 			} else if cfg.Change {
-				return &usageError{errors.New("--change-retention needs the --retention to store")}
+				return &usageError{errors.New("--change-retention stores a retention: give it with --retention")}
 			}
 			cfg.EndReaders = afterwards(endReaders)
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
@@ -57,19 +59,26 @@ func dbExpire() *cobra.Command {
 		},
 	}
 	dbFlag(cmd, &dsn)
-	cmd.Flags().StringVar(&retention, "retention", "", "how long days are kept: days, months or years, such as 730d, 24mo, 2y (default: as the database has stored, else 2y)")
-	cmd.Flags().BoolVar(&cfg.Change, "change-retention", false, "store --retention in the database, even if it is shorter than the one stored")
+	cmd.Flags().StringVar(&retention, "retention", "", "how long to keep days, such as 730d, 24mo or 2y (default: the stored retention, else 2y)")
+	cmd.Flags().BoolVar(&cfg.Change, "change-retention", false, "store --retention in the database, even if it is shorter than the stored one")
 	endReadersFlag(cmd.Flags(), &endReaders)
-	cmd.Flags().BoolVar(&cfg.DryRun, "dry-run", false, "only show what would be dropped")
+	cmd.Flags().BoolVar(&cfg.DryRun, "dry-run", false, "show what would be dropped, and drop nothing")
 	return cmd
+}
+
+// retentionFlag adds --retention to a command that expires days by itself; only, if any, says when it counts.
+func retentionFlag(f *pflag.FlagSet, retention *string, only string) {
+	f.StringVar(retention, "retention", "2y", only+"how long to keep days in the database, such as 2y, 24mo or 730d, unless it stores a longer retention; "+
+		"'never' drops none")
 }
 
 // endReadersFlag adds --end-readers-after to a command that expires days.
 func endReadersFlag(f *pflag.FlagSet, d *time.Duration) {
-	f.DurationVar(d, "end-readers-after", time.Hour, "how long an auditor's or administrator's open transaction may keep a day from being dropped, before it is ended; 0 ends none")
+	f.DurationVar(d, "end-readers-after", time.Hour, "how long an open transaction of an auditor or administrator may keep a day "+
+		"from being dropped before its session is ended; 0 never ends one")
 }
 
-// afterwards is --end-readers-after as store.ExpireConfig has it, where zero is the default.
+// afterwards converts --end-readers-after for store.ExpireConfig, in which zero means the default.
 func afterwards(d time.Duration) time.Duration {
 	if d <= 0 {
 		return -1
@@ -95,7 +104,7 @@ func printExpired(w io.Writer, report store.ExpireReport, dry bool) {
 		fmt.Fprintf(w, "ended the session of %s, which kept a day from being dropped\n", u)
 	}
 	for _, d := range report.Busy {
-		fmt.Fprintf(w, "left %s: run this again\n", d)
+		fmt.Fprintf(w, "skipped %s: run expire again later\n", d)
 	}
-	fmt.Fprintf(w, "%s %d rows, %d bytes; days from %s on are kept\n", did, rows, bytes, report.Cutoff.Format(time.DateOnly))
+	fmt.Fprintf(w, "%s %d rows, %d bytes; kept all days from %s on\n", did, rows, bytes, report.Cutoff.Format(time.DateOnly))
 }

@@ -19,21 +19,21 @@ import (
 )
 
 const (
-	// lookAtDirEvery is how often the directory is looked at.
+	// lookAtDirEvery is how often the directory is listed.
 	lookAtDirEvery = 500 * time.Millisecond
 
-	// rebuildFor is how much capture time before the end of what is done is read again at the start, for the sessions that
-	// are open there. One that began earlier goes on as midstream.
+	// rebuildFor is how much capture time before the end of the finished files is read again at the start, for the sessions that
+	// are open there. A session that began earlier continues as midstream.
 	rebuildFor = time.Hour
 
-	// drainFor bounds how long the end waits for the database; what is left then waits in the spool.
+	// drainFor bounds how long the end waits for the database. Rows that are left then wait in the spool.
 	drainFor = 30 * time.Second
 )
 
-// follow reads the capture files of a directory as they are completed, as one stream. The rows of a file are sealed in
-// segments that are named as parts says; then the checkpoint says that it is done. So a file that is read
-// again after a crash gives segments that are loaded already. Sessions that are open at the end of the last file are
-// not rows yet: the next start reads what is done again, without its rows, and goes on.
+// follow reads the capture files of a directory as they become complete, as one stream. It seals the rows of a file in segments
+// that parts names, then records the file in the checkpoint. So a file that is read again after a crash yields segments that are
+// loaded already. Sessions that are open at the end of the last file have no rows yet: the next start reads the last files again,
+// mutes their rows, and continues.
 type follow struct {
 	dir    string
 	log    zerolog.Logger
@@ -42,7 +42,7 @@ type follow struct {
 	stream *stream
 	done   *checkpoint
 
-	mute     bool // the rows are those of files that are done
+	mute     bool // rows of finished files are dropped
 	repeated int64
 	emitted  int64
 	parts    parts // of the file being read
@@ -59,7 +59,10 @@ func (r *replay) follow(cmd *cobra.Command) (err error) {
 	ctx, fail := context.WithCancelCause(cmd.Context())
 	defer fail(nil)
 	f := &follow{dir: r.followDir, log: newLogger(cmd.ErrOrStderr()), replay: r, warned: map[string]bool{}}
-	stream := streamConfig{db: r.db, limits: r.limits, sensor: cfg.Sensor, waits: true, rereadable: true, fail: fail, log: f.log, stderr: cmd.ErrOrStderr(), endReaders: afterwards(r.endReaders)}
+	stream := streamConfig{
+		db: r.db, limits: r.limits, sensor: cfg.Sensor, waits: true, rereadable: true, fail: fail, log: f.log,
+		stderr: cmd.ErrOrStderr(), endReaders: afterwards(r.endReaders),
+	}
 	if r.retention != "never" {
 		if stream.retention, err = store.ParseRetention(r.retention); err != nil {
 			return &usageError{err}
@@ -96,7 +99,7 @@ func (r *replay) follow(cmd *cobra.Command) (err error) {
 	return errors.Join(err, closed)
 }
 
-// run reads what is done, then what is not, until ctx ends.
+// run reads the last finished files again, then new ones, until ctx ends.
 func (f *follow) run(ctx context.Context) error {
 	tick := time.NewTicker(lookAtDirEvery)
 	defer tick.Stop()
@@ -126,7 +129,7 @@ func (f *follow) run(ctx context.Context) error {
 	}
 }
 
-// rebuild reads the end of what is done again, for the state of the sessions that are open there.
+// rebuild reads the last finished files again, to restore the state of sessions that are open at their end.
 func (f *follow) rebuild(ctx context.Context, files []captureFile) {
 	sizes := map[string]int64{}
 	for _, file := range files {
@@ -148,12 +151,12 @@ func (f *follow) rebuild(ctx context.Context, files []captureFile) {
 			continue
 		}
 		if _, err := f.read(ctx, d.Name); err != nil && ctx.Err() == nil {
-			f.log.Warn().Err(err).Msg("a file that is done cannot be read again: sessions may go on as midstream")
+			f.log.Warn().Err(err).Msg("cannot read a finished file again: its open sessions may continue as midstream")
 		}
 	}
 }
 
-// readNew reads the files that are complete and not done, up to the first that is not complete.
+// readNew reads complete files that are not done, up to the first incomplete one.
 func (f *follow) readNew(ctx context.Context, files []captureFile) error {
 	exists := map[string]bool{}
 	for _, file := range files {
@@ -173,8 +176,8 @@ func (f *follow) readNew(ctx context.Context, files []captureFile) error {
 	return nil
 }
 
-// isDone says whether a file was read before. One of the same name with other contents was not; but to one that has only
-// grown, the end is missing in the stream for good.
+// isDone reports whether a file was read before. A file of the same name with other contents was not. A file that has only grown
+// was, and the stream lacks its end for good.
 func (f *follow) isDone(ctx context.Context, file captureFile) bool {
 	d := f.done.find(file.name)
 	if d == nil || file.size == d.Size {
@@ -186,7 +189,8 @@ func (f *follow) isDone(ctx context.Context, file captureFile) bool {
 	}
 	if !f.warned[file.name] {
 		f.warned[file.name] = true
-		f.log.Error().Str("file", file.name).Int64("bytes", file.size-d.Size).Msg("the file has grown after it was read as complete: replay what was added by itself")
+		f.log.Error().Str("file", file.name).Int64("bytes", file.size-d.Size).
+			Msg("the file grew after tap25 had read it as complete: replay the added part as a capture of its own")
 	}
 	return true
 }
@@ -195,10 +199,10 @@ func (f *follow) isDone(ctx context.Context, file captureFile) bool {
 func (f *follow) readOne(ctx context.Context, file captureFile, exists map[string]bool) error {
 	digest, size, err := digestFile(ctx, filepath.Join(f.dir, file.name), file.size)
 	if errors.Is(err, os.ErrNotExist) || ctx.Err() != nil {
-		return nil // gone meanwhile, or the end
+		return nil // the file is gone, or ctx has ended
 	}
 	if err != nil {
-		return fmt.Errorf("read a capture file: %w", err)
+		return fmt.Errorf("read capture file: %w", err)
 	}
 	f.parts = parts{key: f.replay.fileKey(digest)}
 	before := f.emitted
@@ -207,7 +211,7 @@ func (f *follow) readOne(ctx context.Context, file captureFile, exists map[strin
 		return nil
 	}
 	if err != nil {
-		f.log.Error().Err(err).Msg("a capture file is damaged: its rows so far are kept, and the next file goes on")
+		f.log.Error().Err(err).Msg("a capture file is damaged: tap25 keeps its rows so far and continues with the next file")
 	}
 	f.seal(f.parts.key)
 	if f.err != nil {
@@ -217,7 +221,7 @@ func (f *follow) readOne(ctx context.Context, file captureFile, exists map[strin
 	return f.note(ctx, doneFile{Name: file.name, Size: size, Digest: digest, Last: last}, exists)
 }
 
-// note notes that a file is done, again each second while the disk is full or fails. Until then it would be read again.
+// note records that a file is done, and retries each second while the disk is full or fails. A file without a record is read again.
 func (f *follow) note(ctx context.Context, file doneFile, exists map[string]bool) error {
 	for {
 		err := f.done.done(file, exists)
@@ -225,7 +229,7 @@ func (f *follow) note(ctx context.Context, file doneFile, exists map[string]bool
 			return nil
 		}
 		if f.unnoted.rings(true) {
-			f.log.Error().Err(err).Msg("waiting until the disk takes it")
+			f.log.Error().Err(err).Msg("waiting until the disk accepts writes")
 		}
 		select {
 		case <-ctx.Done():
@@ -275,7 +279,7 @@ func (f *follow) emit(e *smtp.Envelope) {
 	f.stream.put(record)
 }
 
-// seal seals the part that was begun, if there is one.
+// seal seals the open part, if there is one.
 func (f *follow) seal(key string) {
 	if f.parts.rows == 0 || f.err != nil || f.stream.discard.Load() {
 		return

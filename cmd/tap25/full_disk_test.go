@@ -76,7 +76,7 @@ func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
 	}
 	ended := make(chan error)
 	go func() { ended <- f.note(context.Background(), doneFile{Name: "x"}, nil) }()
-	await(t, "it says what it waits for", func() bool { return strings.Contains(diag.String(), "note that a file is done") })
+	await(t, "it says what it waits for", func() bool { return strings.Contains(diag.String(), "write the checkpoint") })
 	if err := os.Remove(obstacle); err != nil {
 		t.Fatal(err)
 	}

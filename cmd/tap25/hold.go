@@ -15,18 +15,18 @@ import (
 
 func holdCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "hold", Short: "Keep the mail of an address, domain or subnet beyond the retention", Args: usageArgs(cobra.NoArgs),
-		Long: "A legal hold: when a day is dropped, the rows that a hold concerns are copied to the table held first. The view mail\n" +
-			"shows them still. They go when their last hold ends, by 'tap25 db expire'.",
+		Use: "hold", Short: "Keep rows of an address, domain or subnet for longer than the retention", Args: usageArgs(cobra.NoArgs),
+		Long: "hold manages legal holds. Before a day is dropped, tap25 copies the rows that match a hold to the table held; the view\n" +
+			"mail still shows them. When the last hold on a row has ended, 'tap25 db expire' removes the row.",
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("no hold command given")}
+			return &usageError{errors.New("no hold command given: name add, ls or drop")}
 		},
 	}
 	cmd.AddCommand(holdAdd(), holdLs(), holdDrop())
 	return cmd
 }
 
-// withDatabase runs a command on the database that --db names, whose schema must be this program's.
+// withDatabase opens the database that --db names, checks that its schema has the version of this program, and calls do.
 func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *database) error) (err error) {
 	db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
 	if err != nil {
@@ -51,7 +51,7 @@ func holdAdd() *cobra.Command {
 				return &usageError{err}
 			}
 			if h.Reason == "" {
-				return &usageError{errors.New("a hold needs a --reason")}
+				return &usageError{errors.New("--reason is missing: say why the rows are held")}
 			}
 			for _, t := range []struct {
 				flag, text string
@@ -67,7 +67,7 @@ func holdAdd() *cobra.Command {
 				*t.to = &when
 			}
 			if h.Since != nil && h.Before != nil && !h.Since.Before(*h.Before) {
-				return &usageError{errors.New("--from is not before --to")}
+				return &usageError{errors.New("--from must be earlier than --to")}
 			}
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
 				id, err := db.AddHold(ctx, h)
@@ -79,21 +79,21 @@ func holdAdd() *cobra.Command {
 		},
 	}
 	dbFlag(cmd, &dsn)
-	cmd.Flags().StringVar(&from, "from", "", "only mail seen at this time or later (2026-01-31, or RFC 3339; UTC)")
-	cmd.Flags().StringVar(&to, "to", "", "only mail seen before this time")
-	cmd.Flags().StringVar(&until, "until", "", "when the hold ends by itself (default: when it is dropped)")
-	cmd.Flags().StringVar(&h.Reason, "reason", "", "why; required")
+	cmd.Flags().StringVar(&from, "from", "", "hold only mail seen at this time or later (2026-01-31, or RFC 3339; UTC)")
+	cmd.Flags().StringVar(&to, "to", "", "hold only mail seen before this time")
+	cmd.Flags().StringVar(&until, "until", "", "time at which the hold ends (default: when it is dropped)")
+	cmd.Flags().StringVar(&h.Reason, "reason", "", "why the rows are held; required")
 	return cmd
 }
 
-// parseTime reads a day, which begins at midnight UTC, or a time of RFC 3339.
+// parseTime parses a day, which means its midnight UTC, or a time of RFC 3339.
 func parseTime(s string) (time.Time, error) {
 	if t, err := time.Parse(time.DateOnly, s); err == nil {
 		return t, nil
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return t, fmt.Errorf("%q is not a time: want 2026-01-31 or 2026-01-31T12:00:00Z", s)
+		return t, fmt.Errorf("%q is not a time: write 2026-01-31 or 2026-01-31T12:00:00Z", s)
 	}
 	return t, nil
 }
@@ -120,7 +120,7 @@ func holdLs() *cobra.Command {
 		},
 	}
 	dbFlag(cmd, &dsn)
-	cmd.Flags().BoolVar(&all, "all", false, "ended ones too")
+	cmd.Flags().BoolVar(&all, "all", false, "list ended holds too")
 	return cmd
 }
 
@@ -140,11 +140,11 @@ func subject(h store.Hold) string {
 func holdDrop() *cobra.Command {
 	var dsn string
 	cmd := &cobra.Command{
-		Use: "drop NUMBER", Short: "End a hold; the next 'tap25 db expire' removes what it alone kept", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "drop NUMBER", Short: "End a hold; the next 'tap25 db expire' removes the rows that only this hold kept", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {
-				return &usageError{fmt.Errorf("%q is not the number of a hold", args[0])}
+				return &usageError{fmt.Errorf("%q is not the number of a hold: 'tap25 hold ls' lists them", args[0])}
 			}
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error { return db.DropHold(ctx, id) })
 		},

@@ -282,7 +282,7 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 	awaitFor(t, time.Minute, "a load to stall", waiting)
 	conn.Close(t.Context())
 	stopNow(t, cluster)
-	if err := cmd.Wait(); err == nil || !strings.Contains(diag.String(), "wait in "+os.Getenv("XDG_STATE_HOME")) || !strings.Contains(diag.String(), "run again") {
+	if err := cmd.Wait(); err == nil || !strings.Contains(diag.String(), "wait in "+os.Getenv("XDG_STATE_HOME")) || !strings.Contains(diag.String(), "run the same command again") {
 		t.Errorf("%v: %s", err, diag.String())
 	}
 	checkSums(t, diag.String())

@@ -7,7 +7,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// newLogger logs JSON lines, or a console form where w is a terminal. Nothing of a dialogue is ever logged.
+// newLogger logs JSON lines, or a console form if w is a terminal. tap25 never logs anything of a dialogue.
 func newLogger(w io.Writer) zerolog.Logger {
 	if isTerminal(w) {
 		w = zerolog.ConsoleWriter{Out: unescaped(w), TimeFormat: "15:04:05", FormatPrepare: func(event map[string]any) error {
@@ -20,7 +20,7 @@ func newLogger(w io.Writer) zerolog.Logger {
 	return zerolog.New(w).With().Timestamp().Logger()
 }
 
-// shownValue is a value of JSON as a terminal may show it.
+// shownValue makes a JSON value safe for a terminal.
 func shownValue(value any) any {
 	switch v := value.(type) {
 	case string:
@@ -37,7 +37,7 @@ func shownValue(value any) any {
 	return value
 }
 
-// levelFilter leaves out what is below a level that may change.
+// levelFilter drops messages below a level that may change.
 type levelFilter struct{ least atomic.Int32 }
 
 func newLeveledLogger(w io.Writer, level zerolog.Level) (zerolog.Logger, *levelFilter) {

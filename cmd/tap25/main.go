@@ -1,4 +1,4 @@
-// Command tap25 keeps the envelope of every mail that passes a mirror port, and reads it from capture files.
+// Command tap25 records the envelope of every mail that passes a mirror port, or that capture files hold.
 package main
 
 import (
@@ -24,21 +24,21 @@ const (
 
 func main() { os.Exit(process()) }
 
-// process is tap25 with the settings of its process, as main leaves it but for the exit.
+// process applies the settings of the process and runs tap25; main only exits.
 func process() (status int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(40) // memory before CPU: the appliance has other uses for it
+		debug.SetGCPercent(40) // trades CPU for memory, which the appliance needs for other things
 	}
 	passCredential()
-	_ = forbidCores() // memory holds the database's password; what also holds content asks again, and fails
-	// A reader of standard output that goes away is met as EPIPE by whoever writes, who then ends in good order.
+	_ = forbidCores() // memory holds the database's password; commands whose memory holds content call it again and check the error
+	// If the reader of standard output goes away, the writer gets EPIPE and ends in good order.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C has its usual effect, at once
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
 
-// run is tap25 without the process around it.
+// run executes one command line. It changes no setting of the process, so that tests can call it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
 	stdout, stderr = onTerminal(stdout), onTerminal(stderr)
 	for _, w := range []io.Writer{stdout, stderr} {
@@ -70,9 +70,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tap25",
-		Short: "Keep the envelope of every mail that passes a mirror port",
-		Long: "tap25 watches SMTP on TCP port 25 and keeps the envelope of every mail: who wrote to whom, when, between which\n" +
-			"IP addresses, and what the server answered. It keeps no byte of a message and no credential.",
+		Short: "Record the envelope of every mail that passes a mirror port",
+		Long: "tap25 watches SMTP on TCP port 25 and records the envelope of every mail: sender, recipients, time, the IP addresses\n" +
+			"of both hosts, and the server's replies. It records no byte of a message and no credential.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usageArgs(cobra.NoArgs),
@@ -81,11 +81,12 @@ func rootCommand() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), dbCommand(), holdCommand(), spoolCommand(), versionCommand(), manCommand())
+	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), dbCommand(), holdCommand(), spoolCommand(),
+		versionCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
-		completion.RunE = func(*cobra.Command, []string) error { // else it would print its help, as if all were well
-			return &usageError{errors.New("name the shell: bash, zsh, fish or powershell")}
+		completion.RunE = func(*cobra.Command, []string) error { // without it, cobra prints the help and exits with 0
+			return &usageError{errors.New("no shell given: name bash, zsh, fish or powershell")}
 		}
 	}
 	return root

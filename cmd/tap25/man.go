@@ -10,24 +10,24 @@ import (
 func manCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
-		Use:   "man [COMMAND]...",
-		Short: "Write the manual page of tap25 or of one of its commands",
-		Long: "man writes a manual page to standard output (tap25 man replay | man -l -), or with --dir the pages of all\n" +
-			"commands into a directory.",
+		Use:     "man [COMMAND]...",
+		Short:   "Print the manual page of tap25 or of one of its commands",
+		Long:    "man prints a manual page to standard output. With --dir, it writes the pages of all commands into a directory.",
+		Example: "  tap25 man replay | man -l -\n  tap25 man --dir /usr/local/share/man/man1",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			header := &doc.GenManHeader{Section: "1", Source: "tap25"}
 			if dir != "" {
 				if len(args) > 0 {
-					return &usageError{fmt.Errorf("--dir writes the pages of all commands: name no command beside it")}
+					return &usageError{fmt.Errorf("--dir writes the pages of all commands: do not name a command with it")}
 				}
 				if err := doc.GenManTree(cmd.Root(), header, dir); err != nil {
-					return fmt.Errorf("write manual pages: %w; make the directory first", err)
+					return fmt.Errorf("write manual pages: %w; create the directory first", err)
 				}
 				return nil
 			}
 			of, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return &usageError{fmt.Errorf("there is no command %q", args)}
+				return &usageError{fmt.Errorf("unknown command %q", args)}
 			}
 			return doc.GenMan(of, header, cmd.OutOrStdout())
 		},

@@ -10,14 +10,15 @@ import (
 	"strings"
 )
 
-// errPassword refuses a password in an argument. It has been read by whoever looked, so that it is too late to keep it.
-var errPassword = errors.New("a password stands in the arguments, where every user of this machine can read it (ps, /proc/PID/cmdline): change it.\n" +
-	"Write the new one into ~/.pgpass (HOST:PORT:DATABASE:USER:PASSWORD, mode 0600), into such a file that passfile=PATH in the URL names,\n" +
-	"into the credential pgpass of the systemd unit (LoadCredential=pgpass:/etc/tap25/pgpass), or give the URL as $DATABASE_URL,\n" +
-	"or as db: in the file that --config names")
+// errPassword refuses a password in an argument. Other users may have read it already, so it must be changed.
+var errPassword = errors.New("the arguments hold a password, and every user of this machine can read them (ps, /proc/PID/cmdline): " +
+	"change it.\n" +
+	"Write the new password to ~/.pgpass (a line HOST:PORT:DATABASE:USER:PASSWORD, mode 0600), to such a file that passfile=PATH in the URL\n" +
+	"names, or to the credential pgpass of the systemd unit (LoadCredential=pgpass:/etc/tap25/pgpass). Or set the URL as $DATABASE_URL, or\n" +
+	"as db: in the file that --config names")
 
-// refusePassword looks for passwords in all that stands on the command line: --db, the arguments of psql, and what was meant to be
-// one of these, which an error would repeat.
+// refusePassword looks for passwords in all arguments: --db, the arguments of psql, and mistyped ones, which an error message
+// would repeat.
 func refusePassword(args []string) error {
 	for i, arg := range args {
 		previous := ""
@@ -31,29 +32,29 @@ func refusePassword(args []string) error {
 	return nil
 }
 
-// argumentHasPassword looks at an argument and the one before it.
+// argumentHasPassword checks an argument; its meaning depends on the one before it.
 func argumentHasPassword(previous, arg string) bool {
 	name, value, _ := strings.Cut(arg, "=")
 	switch {
 	case slices.Contains([]string{"--reason", "--command", "-c"}, previous) || name == "--reason" || name == "--command":
-		return false // words for people, or for the server
+		return false // text for people, or SQL
 	case slices.Contains([]string{"--db", "--dbname", "-d"}, previous):
 		return hasPassword(arg)
 	case name == "--db" || name == "--dbname":
 		return hasPassword(value)
-	case strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--"): // short flags of psql, perhaps with a connection string behind them
+	case strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--"): // short flags of psql, perhaps followed by a connection string
 		return !strings.HasPrefix(arg, "-c") && (looksSecret.MatchString(arg) || hasPassword(databaseURL.FindString(arg)))
 	}
 	return isConnection(arg) && hasPassword(arg) || strings.HasPrefix(name, "--") && isConnection(value) && hasPassword(value)
 }
 
-// databaseURL finds one anywhere.
+// databaseURL finds a URL of a database anywhere in a text.
 var databaseURL = regexp.MustCompile(`(?i)postgres(ql)?://.*`)
 
 // scheme begins a URL.
 var scheme = regexp.MustCompile(`(?i)^\s*[a-z][a-z0-9+.-]*://`)
 
-// isConnection says whether an argument can only be a connection string: a URL, or keywords with values and not the name of a file.
+// isConnection reports whether an argument must be a connection string: a URL, or keywords with values that are not a file name.
 func isConnection(arg string) bool {
 	if scheme.MatchString(arg) {
 		return true
@@ -66,11 +67,11 @@ func isConnection(arg string) bool {
 // secrets are the keywords of libpq whose values nobody else may know (PostgreSQL's manual, "Parameter Key Words").
 var secrets = []string{"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
 
-// looksSecret finds such a keyword where a connection string cannot be read.
+// looksSecret finds such a keyword in a connection string that cannot be parsed.
 var looksSecret = regexp.MustCompile(`(?i)(password|oauth_client_secret|scram_(client|server)_key)\s*=\s*[^\s&]`)
 
-// hasPassword says whether a connection string, a URL or keywords with values, holds a password. One that cannot be read holds
-// one if it looks like it.
+// hasPassword reports whether a connection string, a URL or keywords with values, holds a password. If it cannot be parsed, its
+// looks decide.
 func hasPassword(dsn string) bool {
 	if start := scheme.FindString(dsn); start != "" {
 		return hasURLPassword(dsn[len(start):])
@@ -87,7 +88,7 @@ func isSecret(pair [2]string) bool {
 	return pair[1] != "" && slices.Contains(secrets, strings.ToLower(pair[0]))
 }
 
-// hasURLPassword takes a URL behind its scheme.
+// hasURLPassword takes the part of a URL after the scheme.
 func hasURLPassword(rest string) bool {
 	authority, tail := rest, ""
 	if end := strings.IndexAny(rest, "@/"); end >= 0 { // as libpq reads it: user and password end with the first of these
@@ -114,8 +115,8 @@ func hasURLPassword(rest string) bool {
 }
 
 // keywords reads a string of keywords and values as libpq does (PostgreSQL's manual, "Keyword/Value Connection Strings"): blanks
-// may stand around the equals sign, a value may stand in single quotes, and a backslash takes the next octet as it is. ok is false
-// where it is none.
+// may surround the equals sign, a value may be in single quotes, and a backslash escapes the next octet. ok is false if s is not
+// such a string.
 func keywords(s string) (pairs [][2]string, ok bool) {
 	const blanks = " \t\n\r\v\f"
 	for s = strings.TrimLeft(s, blanks); s != ""; s = strings.TrimLeft(s, blanks) {
@@ -132,7 +133,7 @@ func keywords(s string) (pairs [][2]string, ok bool) {
 	return pairs, len(pairs) > 0
 }
 
-// keywordValue reads a value and gives what stands behind it; closed is false where a quote is missing.
+// keywordValue reads a value and returns the rest of the text; closed is false if a quote is missing.
 func keywordValue(s, blanks string) (value, rest string, closed bool) {
 	ends := blanks
 	if quoted, ok := strings.CutPrefix(s, "'"); ok {
@@ -151,7 +152,7 @@ func keywordValue(s, blanks string) (value, rest string, closed bool) {
 	return b.String(), "", ends != "'"
 }
 
-// passCredential has the password file be the credential pgpass that systemd gives a unit, unless another is named
+// passCredential makes the credential pgpass that systemd gives a unit the password file, unless another is named
 // (systemd.exec(5), LoadCredential=).
 func passCredential() {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")

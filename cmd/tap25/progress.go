@@ -14,15 +14,15 @@ import (
 const (
 	barEvery  = 200 * time.Millisecond
 	lineEvery = 10 * time.Second // in a log, where lines stay
-	flushAt   = time.Second      // rows wait no longer, so that a live pipe's are seen
+	flushAt   = time.Second      // longest time that a row is buffered, so that the rows of a live pipe appear soon
 )
 
-// progress tells how far a replay has come while it runs, and has its rows flushed meanwhile.
+// progress shows how far a replay has got, and flushes its rows from time to time.
 type progress struct {
 	quit, done chan struct{}
 }
 
-// startProgress reports to w: by a bar on a terminal, unless rows appear on one too, else by lines.
+// startProgress reports to w: with a bar on a terminal, unless rows go to a terminal too, else in lines.
 func startProgress(w, rowsTo io.Writer, files *capture.Files, out *rows) *progress {
 	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
 	report, every, end := lines(w, files, out), lineEvery, func() {}
@@ -70,8 +70,8 @@ func lines(w io.Writer, files *capture.Files, out *rows) (report func()) {
 	}
 }
 
-// bar reports on a terminal: a bar where the total is known, else a spinner, with the rate and the time left. It is
-// gone when it ends, and the summary stands in its place.
+// bar reports on a terminal: a bar if the total is known, else a spinner, with the rate and the time left. At the end it is removed,
+// and the summary takes its place.
 func bar(w io.Writer, files *capture.Files, out *rows) (report, end func()) {
 	_, total := files.Progress()
 	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(barEvery))
@@ -91,7 +91,7 @@ func bar(w io.Writer, files *capture.Files, out *rows) (report, end func()) {
 	report = func() {
 		done, _ := files.Progress()
 		if total > 0 {
-			done = min(done, total-1) // a full bar is removed: not before the end
+			done = min(done, total-1) // mpb removes a full bar, which must not happen before the end
 		}
 		b.SetCurrent(done)
 	}

@@ -24,7 +24,7 @@ import (
 	"tap25/store/spool"
 )
 
-// replay is one run of the command: its settings, then what it counted.
+// replay is one run of the command: its settings, then its counters.
 type replay struct {
 	json     bool
 	db       string
@@ -53,17 +53,21 @@ func replayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay [--json | --db URL|local] [flags] FILE... | --follow DIR",
 		Short: "Read capture files and write the envelopes in them",
-		Long: "replay reads captures (pcap or pcapng; plain, gzip or zstd; - is standard input) as one continuous stream, in the\n" +
-			"order given, and writes a row for each recipient, into the database or with --json to standard output. A capture\n" +
-			"that the database holds already adds no row. Rows go through a spool on disk: where the database goes away for longer\n" +
-			"than --wait, or the replay is interrupted, the same command run again completes it. A closing summary goes to standard error.\n\n" +
-			"With --follow, the files of a directory are read in the order of their names (numbers by value), as one stream that goes\n" +
-			"on until SIGINT or SIGTERM and over restarts. A file is complete when nobody has it open for writing and the next is\n" +
-			"there, or nothing was written to it for ten seconds. The database may be away; each row comes there once. Mails that\n" +
-			"are under way at the end become rows after the next start: leave an hour of files in the directory for that.\n\n" +
-			"Flags may also be set in the environment: --sensor as TAP25_SENSOR and so on.",
-		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n  tcpdump -i eth0 -G 60 -w '/captures/%s.pcap' tcp port 25 & tap25 replay --follow /captures\n  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
-		Args:    usageArgs(r.args),
+		Long: "replay reads captures in the order given, as one continuous stream. A capture is pcap or pcapng, plain or compressed\n" +
+			"with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json to\n" +
+			"standard output, and prints a summary to standard error.\n\n" +
+			"A capture that is in the database already adds no row. Rows go through a spool on disk. If the database does not\n" +
+			"answer for longer than --wait, or if the replay is interrupted, run the same command again: it adds the missing rows.\n\n" +
+			"With --follow, replay reads the files of a directory in the order of their names (numbers by value), as one stream,\n" +
+			"until SIGINT or SIGTERM; the next start continues it. replay reads a file once no process has it open for writing\n" +
+			"and either the next file exists or nothing was written to it for ten seconds. The database need not answer all the\n" +
+			"time; it gets each row exactly once. Sessions that are open at the end become rows after the next start, which reads\n" +
+			"up to an hour of old captures again: do not delete these.\n\n" +
+			"Every flag can also be set by an environment variable: --sensor by TAP25_SENSOR.",
+		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n" +
+			"  tcpdump -i eth0 -G 60 -w '/captures/%s.pcap' tcp port 25 & tap25 replay --follow /captures\n" +
+			"  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
+		Args: usageArgs(r.args),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if err := errors.Join(fromEnvironment(cmd), r.limits.check()); err != nil {
 				return err
@@ -75,33 +79,35 @@ func replayCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines; no database is touched")
+	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
 	dbFlag(cmd, &r.db)
-	flags.StringVar(&r.sensor, "sensor", "", "name of the tap in each row (default: the host name)")
+	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
 	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
-	flags.StringVar(&r.checksum, "checksum", "auto", "segments with a bad TCP checksum: auto, strict (ignore) or off (accept)")
-	flags.StringVar(&r.spool, "spool", "", "directory where rows wait for the database (default: one below the state directory)")
+	flags.StringVar(&r.checksum, "checksum", "auto", "what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
+		"auto accepts them from hosts that send hardly any others")
+	flags.StringVar(&r.spool, "spool", "", "directory where rows wait to be loaded (default: one in spool in the state directory)")
 	r.limits.flags(flags)
-	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long a database that goes away is waited for")
-	flags.StringVar(&r.followDir, "follow", "", "directory whose capture files are read as they are completed, as from tcpdump -G, until a signal")
-	flags.StringVar(&r.retention, "retention", "2y", "with --follow: age at which days of the database are dropped, such as 2y, 24mo or 730d, unless the database has stored a longer one; 'never' keeps all")
+	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long to wait for a database that does not answer")
+	flags.StringVar(&r.followDir, "follow", "",
+		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
+	retentionFlag(flags, &r.retention, "with --follow: ")
 	endReadersFlag(flags, &r.endReaders)
 	return cmd
 }
 
 func (r *replay) args(_ *cobra.Command, paths []string) error {
 	if r.followDir != "" && (len(paths) > 0 || r.json) {
-		return errors.New("--follow reads the files of its directory into a database: no file and no --json beside it")
+		return errors.New("--follow loads the files of its directory into a database: give it no file and no --json")
 	}
 	if r.followDir != "" {
 		return nil
 	}
 	if len(paths) == 0 {
-		return errors.New("no capture file given (- is standard input)")
+		return errors.New("no capture file given: name one, or - for standard input")
 	}
 	stdin := func(p string) bool { return p == "-" }
 	if i := slices.IndexFunc(paths, stdin); i >= 0 && slices.ContainsFunc(paths[i+1:], stdin) {
-		return errors.New("standard input (-) can be read only once")
+		return errors.New("standard input (-) is given twice, but can be read only once")
 	}
 	return nil
 }
@@ -120,22 +126,22 @@ func (r *replay) config() (reassembly.Config, error) {
 	}
 	for _, p := range r.ports {
 		if p == 0 || p > 65535 {
-			return cfg, &usageError{fmt.Errorf("--port %d is not a TCP port", p)}
+			return cfg, &usageError{fmt.Errorf("--port %d is not a TCP port: it must be 1 to 65535", p)}
 		}
 		cfg.Ports = append(cfg.Ports, uint16(p))
 	}
 	if cfg.Sensor == "" {
 		name, err := os.Hostname()
 		if err != nil {
-			return cfg, fmt.Errorf("ask for the host name: %w; name the tap with --sensor", err)
+			return cfg, fmt.Errorf("read the host name: %w; name the tap with --sensor", err)
 		}
 		cfg.Sensor = name
 	}
 	return cfg, nil
 }
 
-// errInterrupted ends a replay that a signal has stopped.
-var errInterrupted = errors.New("interrupted: the rest of the input was not read")
+// errInterrupted is the error of a replay that a signal stopped.
+var errInterrupted = errors.New("interrupted before the end of the input")
 
 func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	cfg, err := r.config()
@@ -143,7 +149,7 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 		return err
 	}
 	if r.json && r.db != "" {
-		return &usageError{errors.New("--json and --db exclude each other")}
+		return &usageError{errors.New("--json and --db cannot be used together")}
 	}
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
@@ -170,7 +176,7 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	_, total := files.Progress()
 	broken := err != nil && ctx.Err() != nil
 	if broken && total > 0 && out.discard != nil {
-		out.discard() // the files can be read again; a pipe cannot, so what it gave is loaded
+		out.discard() // files can be read again; a pipe cannot, so its rows are loaded
 	}
 	asm.Close()
 	flushErr := finish(broken)
@@ -178,14 +184,14 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	r.elapsed = time.Since(start)
 
 	if errors.Is(flushErr, syscall.EPIPE) || errors.Is(flushErr, io.ErrClosedPipe) {
-		return nil // as with tap25 replay … | head: whoever reads has enough
+		return nil // as with tap25 replay … | head: the reader has enough
 	}
 	r.summary(cmd.ErrOrStderr(), asm.Stats(), out.emitted.Load())
 	switch {
 	case flushErr != nil:
 		return flushErr
 	case cmd.Context().Err() != nil && (err != nil || total == 0):
-		// Ctrl-C also ends the program at the other end of a pipe: that the capture then ends, or is cut off, says nothing.
+		// Ctrl-C also ends the program at the other end of the pipe, so an end or a cut of the capture means nothing.
 		return errInterrupted
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -195,17 +201,18 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	return nil
 }
 
-// longLook is the size of files whose digests take a while.
+// longLook is the size from which computing the digests of the files takes so long that users are told.
 const longLook = 2 << 30
 
-// hurry is how long an interrupted replay still loads what is sealed.
+// hurry bounds how long an interrupted replay still loads sealed segments.
 const hurry = 10 * time.Second
 
 // store sends the rows through a spool to the database; finish waits until they are there.
-func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, paths []string, sensor string, out *rows, fail func(error)) (finish func(broken bool) error, err error) {
+func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, paths []string, sensor string, out *rows,
+	fail func(error)) (finish func(broken bool) error, err error) {
 	_, total := files.Progress()
-	cfg := streamConfig{db: r.db, dirs: []string{r.spool}, limits: r.limits, sensor: sensor, waits: true, rereadable: total > 0, patience: r.wait, fail: fail,
-		log: newLogger(cmd.ErrOrStderr()), stderr: cmd.ErrOrStderr()}
+	cfg := streamConfig{db: r.db, dirs: []string{r.spool}, limits: r.limits, sensor: sensor, waits: true, rereadable: total > 0,
+		patience: r.wait, fail: fail, log: newLogger(cmd.ErrOrStderr()), stderr: cmd.ErrOrStderr()}
 	if r.spool == "" {
 		base, err := spoolBase()
 		if err != nil {
@@ -241,9 +248,9 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 			err = r.held.note(ctx, s)
 		}
 		if err == nil && !broken && cfg.rereadable {
-			s.spool.Forget() // the same command run again adds what a failover has lost
+			s.spool.Forget() // if a failover loses rows, the same command adds them again
 		}
-		r.held.release() // before Close, which may wait for those that wait for it
+		r.held.release() // before Close, which may wait for replays that wait for this lock
 		err = errors.Join(err, s.Close(ctx))
 		st := s.Stats()
 		r.stored, r.repeated = &st, k.repeated
@@ -255,29 +262,29 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 	}, nil
 }
 
-// askFirst asks whether this user may load under the sensor's name, before rows wait, and which of the files the database holds.
+// askFirst checks that this user may load rows of the sensor, before any row waits, and asks which of the files the database has.
 func (r *replay) askFirst(ctx context.Context, s *stream, paths []string, total int64) (err error) {
 	err = s.ask(ctx, func(db *store.DB) error {
-		_, err := db.Loaded(ctx, s.cfg.sensor, "replay-") // which no segment is called
+		_, err := db.Loaded(ctx, s.cfg.sensor, "replay-") // the name of no segment
 		return err
 	})
 	if err != nil || total == 0 {
 		return err
 	}
 	if total > longLook {
-		s.cfg.log.Info().Msg("looking whether the database holds these files")
+		s.cfg.log.Info().Msg("checking whether these files are in the database already")
 	}
 	if r.held, err = r.lookUpCaptures(ctx, s, paths); err != nil {
 		return err
 	}
 	if n := r.held.count(); n > 0 {
-		s.cfg.log.Info().Msgf("the database holds %d of these files: their rows are not added again", n)
+		s.cfg.log.Info().Msgf("%d of these files are in the database already: their rows are not added again", n)
 	}
 	return nil
 }
 
-// replaySpool begins the names of the directories where the rows of replays into a database wait: of one user's, since another
-// may not be let load under the same sensor's name. Before says how they began when users did not count.
+// replaySpool returns the prefix of the spool directories of replays into a database. Each user has another one, since a user may
+// lack the right to load under a sensor's name. before is the prefix that earlier versions used, without the user.
 func replaySpool(dsn string) (name, before string) {
 	if dsn == store.Local {
 		return "replay", "replay"
@@ -293,8 +300,8 @@ func replaySpool(dsn string) (name, before string) {
 	return digest(user + "@" + where), digest(where)
 }
 
-// loadLeftovers loads what dead replays have left in other spools for the same database. A spool that another process has, be it
-// the replay itself or one that loads what is left there, is left to that.
+// loadLeftovers loads what dead replays left in other spools for the same database. It skips a spool that another process has
+// open.
 func loadLeftovers(ctx context.Context, cfg streamConfig, but, before string) (err error) {
 	if cfg.spools == "" {
 		return nil // --spool named the directory
@@ -316,7 +323,7 @@ func loadLeftovers(ctx context.Context, cfg streamConfig, but, before string) (e
 		if openErr == nil {
 			openErr = errors.Join(s.settled(ctx), s.Close(ctx))
 			if st := s.Stats().loader; st.Added+st.Reloaded+st.Held > 0 {
-				cfg.log.Info().Int64("rows_added", st.Added+st.Reloaded).Msg("loaded what an earlier replay has left")
+				cfg.log.Info().Int64("rows_added", st.Added+st.Reloaded).Msg("loaded the rows that an earlier replay left")
 			}
 		}
 		err = errors.Join(err, openErr)
@@ -324,7 +331,7 @@ func loadLeftovers(ctx context.Context, cfg streamConfig, but, before string) (e
 	return err
 }
 
-// read takes all frames; the end of the input is not an error.
+// read passes all frames to the assembler; the end of the input is not an error.
 func (r *replay) read(files *capture.Files, asm *reassembly.Assembler) error {
 	var fr capture.Frame
 	for {
@@ -342,7 +349,7 @@ func (r *replay) read(files *capture.Files, asm *reassembly.Assembler) error {
 	}
 }
 
-// fromEnvironment sets the flags that the command line does not from TAP25_ and their names.
+// fromEnvironment sets the flags that the command line does not set, from variables TAP25_NAME.
 func fromEnvironment(cmd *cobra.Command) (err error) {
 	flags := cmd.Flags()
 	flags.VisitAll(func(f *pflag.Flag) {

@@ -16,10 +16,10 @@ import (
 	"tap25/store/cluster"
 )
 
-// controlTimeout bounds what a peer of the control socket can take.
+// controlTimeout bounds the time that a peer of the control socket can take.
 const controlTimeout = 5 * time.Second
 
-// controlPath is where a sniff of this user listens if not told otherwise.
+// controlPath is the default of --control.
 func controlPath() (string, error) {
 	if dir := os.Getenv("RUNTIME_DIRECTORY"); dir != "" { // systemd's
 		return filepath.Join(dir, "control.sock"), nil
@@ -31,14 +31,14 @@ func controlPath() (string, error) {
 	return filepath.Join(dir, "control.sock"), err
 }
 
-// listenControl makes the socket, in the place of one that nobody listens on any more.
+// listenControl creates the socket. It replaces one that nobody listens on any more.
 func listenControl(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make directory of the control socket: %w", err)
+		return nil, fmt.Errorf("create the directory of the control socket: %w", err)
 	}
 	if c, err := net.DialTimeout("unix", path, controlTimeout); err == nil {
 		_ = c.Close()
-		return nil, fmt.Errorf("control socket %s: another tap25 sniff listens there; give this one another with --control", path)
+		return nil, fmt.Errorf("listen on control socket %s: another tap25 sniff listens there; name another socket with --control", path)
 	}
 	if st, err := os.Lstat(path); err == nil && st.Mode()&fs.ModeSocket != 0 {
 		_ = os.Remove(path)
@@ -47,7 +47,7 @@ func listenControl(path string) (net.Listener, error) {
 	l, err := net.Listen("unix", path)
 	unix.Umask(old)
 	if err != nil {
-		return nil, fmt.Errorf("listen on control socket: %w", err)
+		return nil, fmt.Errorf("listen on control socket: %w; name another socket with --control", err)
 	}
 	return l, nil
 }
@@ -62,12 +62,12 @@ func (t *tap) serveControl(ctx context.Context, l net.Listener, starter uint32) 
 			return
 		}
 		if err != nil {
-			t.log.Warn().Err(err).Msg("control socket")
-			time.Sleep(time.Second) // out of file descriptors, most likely
+			t.log.Warn().Err(err).Msg("cannot accept a connection on the control socket")
+			time.Sleep(time.Second) // most likely out of file descriptors
 			continue
 		}
 		if err := t.answer(c.(*net.UnixConn), starter); err != nil {
-			t.log.Warn().Err(err).Msg("control socket")
+			t.log.Warn().Err(err).Msg("cannot answer on the control socket")
 		}
 		_ = c.Close()
 	}
@@ -79,7 +79,7 @@ func (t *tap) answer(c *net.UnixConn, starter uint32) error {
 		return err
 	}
 	if uid != 0 && uid != starter && uid != uint32(os.Geteuid()) {
-		return fmt.Errorf("user %d asked, and is neither root nor the one that runs tap25", uid)
+		return fmt.Errorf("user %d may not ask: it is not root, nor the user that runs tap25", uid)
 	}
 	if err := c.SetDeadline(time.Now().Add(controlTimeout)); err != nil {
 		return err
@@ -96,7 +96,7 @@ func peerUser(c *net.UnixConn) (uint32, error) {
 	var peerErr error
 	err = raw.Control(func(fd uintptr) { peer, peerErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
 	if err = errors.Join(err, peerErr); err != nil {
-		return 0, fmt.Errorf("ask who the peer is: %w", err)
+		return 0, fmt.Errorf("find the user of the peer: %w", err)
 	}
 	return peer.Uid, nil
 }

@@ -56,7 +56,7 @@ func TestSniff_ReadsItsFilesOnceConfined(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "word of the database", func() bool { return strings.Contains(s.diag.String(), "rows cannot be loaded") })
-	if said := s.diag.String(); strings.Contains(said, "settings not changed") || strings.Contains(said, "permission denied") || !strings.Contains(said, "connection refused") {
+	if said := s.diag.String(); strings.Contains(said, "cannot read the settings again") || strings.Contains(said, "permission denied") || !strings.Contains(said, "connection refused") {
 		t.Error(said)
 	}
 	if err := s.cmd.Process.Kill(); err != nil { // else it would wait for the database

@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// stuckAfter is how long something that turns many times a second may stand still.
+// stuckAfter is how long a loop that runs many times a second may make no progress.
 const stuckAfter = 20 * time.Second
 
-// heartbeat is when something was last seen to get on.
+// heartbeat is the time of the last progress of a loop.
 type heartbeat struct{ at atomic.Int64 }
 
 func (p *heartbeat) made(now time.Time) { p.at.Store(now.UnixNano()) }
 
 func (p *heartbeat) stuck(now time.Time) bool { return now.UnixNano()-p.at.Load() > int64(stuckAfter) }
 
-// turns counts what one goroutine gets on with, so often that it has no time for the clock. A batch may take as long as it
-// likes: what counts is each part of it.
+// turns counts the iterations of a loop that runs too often to read the clock. Every part of a batch counts, so that a long batch
+// is not taken for a hang.
 type turns struct {
 	n atomic.Uint64
 
 	mu   sync.Mutex
-	seen uint64    // n at a look
-	at   time.Time // of the first look that saw so many
+	seen uint64    // n at the last check
+	at   time.Time // of the first check that found this n
 }
 
 func (p *turns) made() { p.n.Add(1) }
 
-// stuck says whether nothing was made for stuckAfter, as far as the looks at it tell: there is one each second.
+// stuck reports whether no iteration was made for stuckAfter. It must be called each second, since it compares n with the last call.
 func (p *turns) stuck(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -38,25 +38,25 @@ func (p *turns) stuck(now time.Time) bool {
 	return now.Sub(p.at) > stuckAfter
 }
 
-// ailments says what does not get on. A worker does with every frame, or every 2 ms without one.
-func (t *tap) ailments(now time.Time) (list []string) {
+// notLive returns why tap25 makes no progress. A worker makes an iteration for every frame, and every 2 ms without one.
+func (t *tap) notLive(now time.Time) (list []string) {
 	for _, w := range t.workers {
 		if w.turns.stuck(now) {
-			list = append(list, "a worker stands still")
+			list = append(list, "a worker makes no progress")
 		}
 	}
 	if t.checked.stuck(now) {
-		list = append(list, "the interfaces are not looked after")
+		list = append(list, "the interfaces are not checked any more")
 	}
-	if t.out.ailing != nil {
-		more, _ := t.out.ailing(now)
+	if t.out.health != nil {
+		more, _ := t.out.health(now)
 		list = append(list, more...)
 	}
 	return list
 }
 
-// wants says why rows are not taken now as they should be, besides ailments.
-func (t *tap) wants() (list []string) {
+// notReady returns what else keeps frames or rows from being recorded now.
+func (t *tap) notReady() (list []string) {
 	stats, err := t.live.Stats()
 	if err != nil {
 		return []string{"the counters cannot be read"}
@@ -64,13 +64,13 @@ func (t *tap) wants() (list []string) {
 	for _, l := range stats.Links {
 		switch {
 		case l.Away:
-			list = append(list, "interface "+l.Name+" is away")
+			list = append(list, "interface "+l.Name+" is gone")
 		case !l.Up:
 			list = append(list, "interface "+l.Name+" is down")
 		}
 	}
-	if t.out.ailing != nil {
-		_, more := t.out.ailing(time.Now())
+	if t.out.health != nil {
+		_, more := t.out.health(time.Now())
 		list = append(list, more...)
 	}
 	return list

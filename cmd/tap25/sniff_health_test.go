@@ -57,26 +57,26 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 	}
 	away := errors.New("away")
 	for name, c := range map[string]struct {
-		steps           []step
-		ailments, wants string
+		steps             []step
+		notLive, notReady string
 	}{
 		"loads go on":                   {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck, waiting(2, 0, nil, nil)}, {2 * loadStuck, waiting(3, 0, nil, nil)}}, "", ""},
-		"loads stand still":             {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "loads stand still", ""},
+		"loads make no progress":        {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "loads make no progress", ""},
 		"nothing waits":                 {[]step{{0, streamStats{}}, {9 * loadStuck, streamStats{}}}, "", ""},
 		"the database is away for days": {[]step{{0, waiting(1, 0, away, nil)}, {99 * loadStuck, waiting(1, 0, away, nil)}}, "", ""},
 		"it was away until now":         {[]step{{0, waiting(1, 0, away, nil)}, {99 * loadStuck, waiting(1, 0, away, nil)}, {99*loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "", ""},
 		"the spool is full":             {[]step{{0, waiting(1, 0, away, spool.ErrFull)}}, "", "the spool is full: rows wait in memory"},
-		"the spool cannot be written":   {[]step{{0, waiting(1, 0, nil, unix.EIO)}}, "", "the spool cannot be written: rows wait in memory"},
+		"the disk of the spool fails":   {[]step{{0, waiting(1, 0, nil, unix.EIO)}}, "", "the spool's disk fails: rows wait in memory"},
 		"rows are lost":                 {[]step{{0, waiting(1, 7, away, spool.ErrFull)}}, "", "the spool is full: rows are lost"},
 		"rows were lost a minute ago":   {[]step{{0, waiting(1, 7, away, nil)}, {time.Minute, waiting(1, 7, away, nil)}}, "", ""},
 	} {
 		h := &loadHealth{}
-		var ailments, wants []string
+		var notLive, notReady []string
 		for _, s := range c.steps {
-			ailments, wants = h.ailing(start.Add(s.after), s.stats)
+			notLive, notReady = h.judge(start.Add(s.after), s.stats)
 		}
-		if strings.Join(ailments, ";") != c.ailments || strings.Join(wants, ";") != c.wants {
-			t.Errorf("%s: not live for %q, not ready for %q", name, ailments, wants)
+		if strings.Join(notLive, ";") != c.notLive || strings.Join(notReady, ";") != c.notReady {
+			t.Errorf("%s: not live for %q, not ready for %q", name, notLive, notReady)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func TestTurns_ABatchThatGetsOnIsNotStuck(t *testing.T) {
 	second := func() []string {
 		at = at.Add(time.Second)
 		slow.checked.made(at)
-		return slow.ailments(at)
+		return slow.notLive(at)
 	}
 	for i := range 100 { // one frame in fifteen seconds each, of a batch that never ends
 		if i%15 == 0 {
@@ -108,7 +108,7 @@ func TestTurns_ABatchThatGetsOnIsNotStuck(t *testing.T) {
 		slow.workers[0].turns.made()
 		list = second()
 	}
-	if strings.Join(list, ";") != "a worker stands still" || since > 25 {
+	if strings.Join(list, ";") != "a worker makes no progress" || since > 25 {
 		t.Errorf("%q after %d s without a frame of one of two", list, since)
 	}
 	slow.workers[1].turns.made()
@@ -186,7 +186,7 @@ func TestSniff_EndsInOrderWithoutADatabase(t *testing.T) {
 	}
 	s.atRest(len(m.taken))
 	s.end(syscall.SIGTERM)
-	if said := s.diag.String(); !strings.Contains(said, "ended while rows wait; the next start loads them") || !strings.Contains(said, "database  0 rows loaded (waiting 6)") {
+	if said := s.diag.String(); !strings.Contains(said, "ended while rows wait in the spool; the next start loads them") || !strings.Contains(said, "database  0 rows loaded (waiting 6)") {
 		t.Error(said)
 	}
 	asked(t, "db", "up")
@@ -255,7 +255,7 @@ func TestSniff_WatchdogStopsWithAWorker(t *testing.T) {
 	w.serve()
 	path, next := notifications(t)
 	s := w.hung("NOTIFY_SOCKET="+path, "WATCHDOG_USEC=300000")
-	for end := time.Now().Add(stuckAfter + 20*time.Second); !strings.Contains(s.diag.String(), "a worker stands still"); {
+	for end := time.Now().Add(stuckAfter + 20*time.Second); !strings.Contains(s.diag.String(), "a worker makes no progress"); {
 		if time.Now().After(end) {
 			t.Fatal("nobody noticed")
 		}
@@ -265,11 +265,11 @@ func TestSniff_WatchdogStopsWithAWorker(t *testing.T) {
 	}
 	for got := next(); got != ""; got = next() { // what was sent before
 	}
-	if said := strings.Count(s.diag.String(), "a worker stands still"); said < 2 {
+	if said := strings.Count(s.diag.String(), "a worker makes no progress"); said < 2 {
 		t.Errorf("said %d times", said) // each in the place of a notification
 	}
 	for path, want := range map[string]int{"/livez": 503, "/readyz": 503, "/metrics": 200} {
-		if status, body := w.get(path); status != want || want == 503 && body != "a worker stands still\n" {
+		if status, body := w.get(path); status != want || want == 503 && body != "a worker makes no progress\n" {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
@@ -364,7 +364,7 @@ func TestStatus_ShowsWhatAddsUp(t *testing.T) {
 	}
 	s.end(os.Interrupt)
 	var diag syncBuffer
-	if status := run(t.Context(), []string{"status", "--control", s.control}, nil, io.Discard, &diag); status != statusFailed || !strings.Contains(diag.String(), "does it run") {
+	if status := run(t.Context(), []string{"status", "--control", s.control}, nil, io.Discard, &diag); status != statusFailed || !strings.Contains(diag.String(), "check that it runs") {
 		t.Errorf("without a sniff: %d %s", status, diag.String())
 	}
 }
@@ -376,7 +376,7 @@ func TestReport_WatchedOnATerminalIsDrawnOverTheLast(t *testing.T) {
 	if err := errors.Join(now.show(&plain, before, false), now.show(&drawn, before, true)); err != nil {
 		t.Fatal(err)
 	}
-	if !regexp.MustCompile(`frames seen +300 +100/s\n`).MatchString(plain.String()) || !strings.Contains(plain.String(), "the database is away") {
+	if !regexp.MustCompile(`frames seen +300 +100/s\n`).MatchString(plain.String()) || !strings.Contains(plain.String(), "the database does not answer: rows wait") {
 		t.Error(plain.String())
 	}
 	if !strings.HasPrefix(drawn.String(), "\x1b[H") || !strings.HasSuffix(drawn.String(), "\x1b[J") || strings.ReplaceAll(drawn.String()[3:len(drawn.String())-3], "\x1b[K", "") != plain.String() {

@@ -16,31 +16,34 @@ import (
 	"time"
 )
 
-// The bounds of a request: what asks for metrics needs milliseconds and a few hundred octets.
+// The limits of a request. A request for metrics takes milliseconds and a few hundred octets.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 10 * time.Second // body included
 	writeTimeout  = 10 * time.Second
 	idleTimeout   = 30 * time.Second
 	mostHeader    = 16 << 10
-	mostAnswered  = 4 // requests that are worked on at once
+	mostAnswered  = 4 // requests that are answered at once
 )
 
 // web is the HTTP side of a running sniff.
 type web struct {
 	listener *boundedListener
-	names    map[string]bool // that a request may ask for
-	exposed  bool            // others than this host may ask
+	names    map[string]bool // that the Host header may give
+	exposed  bool            // other hosts can connect
 	slots    chan struct{}
 }
 
-// listenHTTP binds an address; the host part may be a name, and is one of those that requests may ask for.
+// listenHTTP binds an address. Its host part may be a name, and requests may use it.
 func listenHTTP(address string, names []string) (*web, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	w := &web{listener: newBoundedListener(l), names: map[string]bool{"localhost": true}, exposed: !loopback(l.Addr()), slots: make(chan struct{}, mostAnswered)}
+	w := &web{
+		listener: newBoundedListener(l), names: map[string]bool{"localhost": true}, exposed: !loopback(l.Addr()),
+		slots: make(chan struct{}, mostAnswered),
+	}
 	if host, _, err := net.SplitHostPort(address); err == nil {
 		names = append([]string{host}, names...)
 	}
@@ -56,22 +59,22 @@ func listenHTTP(address string, names []string) (*web, error) {
 	return w, nil
 }
 
-// loopback says whether an address is reached from this host alone.
+// loopback reports whether only this host can reach an address.
 func loopback(a net.Addr) bool {
 	tcp, ok := a.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
 }
 
 // hostName is the host of a Host header, or of --metrics-host, in one form: without a port, in lower case, without a trailing dot,
-// an IP address as netip writes it. ok is false where it is none.
+// an IP address as netip formats it. ok is false if host is not a host.
 func hostName(host string) (name string, ok bool) {
 	if rest, bracketed := strings.CutPrefix(host, "["); bracketed { // RFC 3986, IP-literal
 		literal, port, closed := strings.Cut(rest, "]")
-		literal, _, _ = strings.Cut(literal, "%") // a zone is of the asking host
+		literal, _, _ = strings.Cut(literal, "%") // a zone has a meaning on the client only
 		addr, err := netip.ParseAddr(literal)
 		return addr.Unmap().String(), closed && validPort(port) && err == nil && addr.Is6()
 	}
-	if addr, err := netip.ParseAddr(host); err == nil { // IPv4, or of a setting
+	if addr, err := netip.ParseAddr(host); err == nil { // IPv4, or IPv6 in a setting
 		return addr.Unmap().WithZone("").String(), true
 	}
 	name, port, hasPort := strings.Cut(host, ":")
@@ -82,15 +85,15 @@ func hostName(host string) (name string, ok bool) {
 	return name, name != "" && !strings.ContainsAny(name, "[]/@% \t") && (!hasPort || validPort(":"+port))
 }
 
-// validPort takes nothing, and a colon with a port or without.
+// validPort accepts the empty string, a colon, and a colon with a port.
 func validPort(s string) bool {
 	digits, ok := strings.CutPrefix(s, ":")
 	_, err := strconv.ParseUint(digits, 10, 16)
 	return s == "" || ok && (digits == "" || err == nil)
 }
 
-// known says whether a request asks for a name of this host. A page that a browser shows can have its own name resolve to this
-// address (DNS rebinding): its requests name that. Without a name asks only what speaks HTTP/1.0, and is heard on this host.
+// known reports whether the Host header of a request gives a name of this host. This stops DNS rebinding: a web page whose own
+// name resolves to this address sends that name. HTTP/1.0 has no Host header; such requests are accepted from this host only.
 func (w *web) known(r *http.Request) bool {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if r.Host == "" {
@@ -108,8 +111,8 @@ func (w *web) known(r *http.Request) bool {
 	return w.names[name]
 }
 
-// guard refuses what h is not to answer, and bounds the work on what it is: an answer is made in memory, so that whoever does not
-// read it holds up nobody but himself.
+// guard refuses bad requests and bounds the work on good ones. An answer is made in memory, so that a client that does not read
+// it delays nobody else.
 func (w *web) guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		answering(r.Context())
@@ -119,21 +122,21 @@ func (w *web) guard(h http.Handler) http.Handler {
 		}
 		switch {
 		case r.ProtoMajor != 1:
-			refuse(http.StatusHTTPVersionNotSupported, "HTTP/1.1 alone is spoken here")
+			refuse(http.StatusHTTPVersionNotSupported, "use HTTP/1.1")
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			out.Header().Set("Allow", "GET, HEAD")
-			refuse(http.StatusMethodNotAllowed, "only GET and HEAD")
+			refuse(http.StatusMethodNotAllowed, "use GET or HEAD")
 		case r.ContentLength != 0:
-			refuse(http.StatusRequestEntityTooLarge, "a request here has no body")
+			refuse(http.StatusRequestEntityTooLarge, "send no body")
 		case !w.known(r):
-			refuse(http.StatusMisdirectedRequest, "this host is not known by that name: see --metrics-host")
+			refuse(http.StatusMisdirectedRequest, "unknown host name: allow it with tap25 sniff --metrics-host")
 		default:
 			w.answer(out, r, h)
 		}
 	})
 }
 
-// answer has h answer once one of the slots is free.
+// answer waits for a free slot, then calls h.
 func (w *web) answer(out http.ResponseWriter, r *http.Request, h http.Handler) {
 	select {
 	case w.slots <- struct{}{}:
@@ -151,7 +154,7 @@ func (w *web) answer(out http.ResponseWriter, r *http.Request, h http.Handler) {
 	_, _ = io.Copy(out, &a.body)
 }
 
-// heldAnswer is an answer in memory.
+// heldAnswer collects an answer in memory.
 type heldAnswer struct {
 	header http.Header
 	status int
@@ -162,7 +165,7 @@ func (a *heldAnswer) Header() http.Header         { return a.header }
 func (a *heldAnswer) WriteHeader(status int)      { a.status = status }
 func (a *heldAnswer) Write(b []byte) (int, error) { return a.body.Write(b) }
 
-// server is what serves h, with all its bounds.
+// server returns an HTTP server for h with all limits set.
 func (w *web) server(h http.Handler, complaints *log.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)

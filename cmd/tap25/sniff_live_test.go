@@ -215,7 +215,7 @@ func TestSniff_SaysWhenTheInterfaceGoesDownAndUp(t *testing.T) {
 	s := w.sniff()
 	w.ip("-n " + w.hub + " link set port down")
 	await(t, "word of it", func() bool { return strings.Contains(s.diag.String(), "the interface is down, or has no carrier") })
-	if r, err := askReport(t.Context(), s.control); err != nil || len(r.Ailments) > 0 || !slices.Equal(r.Wants, []string{"interface tap0 is down"}) {
+	if r, err := askReport(t.Context(), s.control); err != nil || len(r.NotLive) > 0 || !slices.Equal(r.NotReady, []string{"interface tap0 is down"}) {
 		t.Errorf("%v, %+v", err, r)
 	}
 	w.ip("-n " + w.hub + " link set port up")

@@ -33,40 +33,41 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
-	one(counter, "frames_seen_total", "Frames that the XDP program has run on.", r.Seen)
+	one(counter, "frames_seen_total", "Frames that the XDP program ran on.", r.Seen)
 	many("frames_dropped_total", "Frames dropped by design, by verdict of the XDP program.", "verdict", r.Dropped)
 	one(counter, "frames_ring_full_total", "Frames lost because a ring was full.", r.RingFull)
 	one(counter, "frames_delivered_total", "Frames copied to a ring.", r.Delivered)
-	one(counter, "frames_cut_total", "Frames delivered, but longer than the largest size class.", r.Cut)
-	many("frames_read_total", "Frames read from the rings, by what became of them.", "verdict", r.Frames)
-	one(counter, "octets_read_total", "Length on the wire of the frames read.", r.Octets)
-	many("payload_octets_total", "TCP payload, by what became of it.", "fate", r.Payload)
-	one(counter, "lost_octets_total", "TCP payload that the capture missed.", r.LostBytes)
-	many("segments_total", "TCP segments of the ports, by direction.", "direction", map[string]int64{"to_servers": r.ToServers, "from_servers": r.FromServers})
+	one(counter, "frames_cut_total", "Delivered frames that were longer than the largest size class, and cut.", r.Cut)
+	many("frames_read_total", "Frames read from the rings, by verdict of the decoder.", "verdict", r.Frames)
+	one(counter, "octets_read_total", "Octets on the wire of the frames read.", r.Octets)
+	many("payload_octets_total", "Octets of TCP payload, by fate.", "fate", r.Payload)
+	one(counter, "lost_octets_total", "Octets of TCP payload that were not captured.", r.LostBytes)
+	many("segments_total", "TCP segments of the SMTP ports, by direction.", "direction",
+		map[string]int64{"to_servers": r.ToServers, "from_servers": r.FromServers})
 	one(counter, "sessions_total", "TCP connections with payload.", r.Sessions)
-	many("session_ends_total", "Sessions that did not simply end.", "end", r.SessionEnds)
+	many("session_ends_total", "Sessions that did not end normally, by kind.", "end", r.SessionEnds)
 	many("rows_total", "Rows emitted, by outcome.", "outcome", r.Outcomes)
-	many("met_total", "What was met in the traffic.", "what", r.Met)
-	one(counter, "clock_steps_total", "Times that the wall clock was set anew.", r.ClockSteps)
-	up := prometheus.NewDesc("tap25_interface_up", "1: the interface is there, up, with carrier, and listened on.", []string{"interface"}, nil)
+	many("anomalies_total", "Anomalies in the traffic, by kind.", "what", r.Anomalies)
+	one(counter, "clock_steps_total", "Steps of the wall clock.", r.ClockSteps)
+	up := prometheus.NewDesc("tap25_interface_up", "1 if the interface exists, is up, has carrier, and is captured.", []string{"interface"}, nil)
 	for _, i := range r.Interfaces {
 		out <- prometheus.MustNewConstMetric(up, gauge, float64(toInt(i.Up && !i.Away)), i.Name)
 	}
-	one(gauge, "live", "1: packets and loads make progress.", toInt(len(r.Ailments) == 0))
-	one(gauge, "ready", "1: every interface is listened on and up, and rows find room.", toInt(len(r.Ailments)+len(r.Wants) == 0))
+	one(gauge, "live", "1 if packets and loads make progress.", toInt(len(r.NotLive) == 0))
+	one(gauge, "ready", "1 if live, every interface is up and captured, and the spool accepts rows.", toInt(len(r.NotLive)+len(r.NotReady) == 0))
 	if s := r.Store; s != nil {
 		one(counter, "rows_spooled_total", "Rows written to the spool.", s.Spooled)
-		one(counter, "rows_lost_total", "Rows lost to a full spool.", s.Lost)
+		one(counter, "rows_lost_total", "Rows lost because the spool was full.", s.Lost)
 		one(counter, "rows_loaded_total", "Rows loaded into the database.", s.Loaded)
-		one(counter, "rows_found_total", "Rows that waited in the spool at the start.", s.Found)
-		one(counter, "rows_damaged_total", "Rows lost by damage to the spool's files.", s.Damaged)
-		one(gauge, "rows_waiting", "Rows in the spool.", s.Waiting)
+		one(counter, "rows_found_total", "Rows found in the spool at the start.", s.Found)
+		one(counter, "rows_damaged_total", "Rows lost because files of the spool were damaged.", s.Damaged)
+		one(gauge, "rows_waiting", "Rows that wait in the spool to be loaded.", s.Waiting)
 		one(counter, "rows_set_aside_total", "Rows that the database refused.", s.SetAside)
-		one(gauge, "rows_kept", "Loaded rows that stay in the spool for a while, for the case of a failover.", s.Kept)
-		one(counter, "rows_kept_short_total", "Loaded rows that left the spool before their time, since room was needed.", s.KeptShort)
-		one(gauge, "rows_reloading", "Rows that the database has lost and that wait again.", s.Reloading)
-		one(counter, "rows_reloaded_total", "Rows that the database had lost and that were loaded again.", s.Reloaded)
-		one(gauge, "database_away", "1: the database does not answer; the spool grows.", toInt(s.Away))
+		one(gauge, "rows_kept", "Loaded rows that stay in the spool in case a failover loses them.", s.Kept)
+		one(counter, "rows_kept_short_total", "Loaded rows that left the spool before --spool-keep, because it needed the space.", s.KeptShort)
+		one(gauge, "rows_reloading", "Rows that the database lost and that wait to be loaded again.", s.Reloading)
+		one(counter, "rows_reloaded_total", "Rows that the database lost and that were loaded again.", s.Reloaded)
+		one(gauge, "database_away", "1 if the database does not answer, so that the spool grows.", toInt(s.Away))
 	}
 }
 
@@ -81,18 +82,18 @@ func toInt(b bool) int64 {
 func (t *tap) httpHandler(l *boundedListener) http.Handler {
 	registry := prometheus.NewRegistry()
 	evicted := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "tap25_http_connections_evicted_total",
-		Help: "Connections to this listener that were closed to make room for others."}, func() float64 { return float64(l.evicted.Load()) })
+		Help: "HTTP connections that were closed to make room for others."}, func() float64 { return float64(l.evicted.Load()) })
 	registry.MustRegister(collector{t}, evicted, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: mostAnswered}))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { verdict(w, t.ailments(time.Now())) })
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { verdict(w, t.notLive(time.Now())) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		verdict(w, append(t.ailments(time.Now()), t.wants()...))
+		verdict(w, append(t.notLive(time.Now()), t.notReady()...))
 	})
 	return mux
 }
 
-// verdict answers 200 where there is nothing to complain of, else 503 with what there is.
+// verdict answers 200 if there are no complaints, else 503 with the complaints.
 func verdict(w http.ResponseWriter, complaints []string) {
 	if len(complaints) > 0 {
 		http.Error(w, strings.Join(complaints, "\n"), http.StatusServiceUnavailable)
@@ -104,11 +105,12 @@ func verdict(w http.ResponseWriter, complaints []string) {
 // serveHTTP serves until ctx ends.
 func (t *tap) serveHTTP(ctx context.Context, w *web) {
 	if err := w.serve(ctx, w.server(t.httpHandler(w.listener), log.New(&httpComplaints{log: t.log}, "", 0))); err != nil {
-		t.log.Error().Err(err).Msg("metrics are not served any more")
+		t.log.Error().Err(err).Msg("the HTTP server has failed: metrics are not served any more")
 	}
 }
 
-// httpComplaints logs that the HTTP server complains, not more than once a minute. Its words may hold addresses of those who ask.
+// httpComplaints logs that the HTTP server reports an error, at most once a minute. It leaves out the text of the error, which may
+// hold addresses of clients.
 type httpComplaints struct {
 	log  zerolog.Logger
 	said alarm
@@ -117,9 +119,9 @@ type httpComplaints struct {
 // Write implements io.Writer.
 func (c *httpComplaints) Write(p []byte) (int, error) {
 	if c.said.rings(true) {
-		what := "a request could not be answered"
+		what := "cannot answer a request"
 		if strings.Contains(string(p), "Accept error") {
-			what = "connections cannot be taken: are there too many files open?"
+			what = "cannot accept connections: check the limit of open files"
 		}
 		c.log.Error().Msg("metrics: " + what)
 	}

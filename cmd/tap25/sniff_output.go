@@ -19,25 +19,25 @@ import (
 	"tap25/store/spool"
 )
 
-// output is where the rows go.
+// output is the destination of the rows.
 type output struct {
 	emit  func(*smtp.Envelope)        // from any worker
 	idle  func()                      // no frame waits at the moment
-	close func(context.Context) error // writes or loads what is left
+	close func(context.Context) error // writes or loads the rows that are left
 
 	report func() *storeReport // nil: standard output
-	ailing func(time.Time) (ailments, wants []string)
-	spool  string              // its directory, of this user's alone
-	rights func(*rights) error // adds those that it needs
+	health func(time.Time) (notLive, notReady []string)
+	spool  string              // its directory, which only this user may read
+	rights func(*rights) error // adds the rights that it needs
 }
 
-// openOutput opens standard output, where a write that fails ends the tap, or the way to the database.
+// openOutput opens standard output, on which a failed write ends the tap, or the stream to the database.
 func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log zerolog.Logger, fail func(error)) (*output, error) {
 	if s.json {
 		out := newRows(cmd.OutOrStdout(), fail)
 		return &output{
 			emit:  out.emit,
-			idle:  func() { _ = out.flush() }, // rows keeps the error and tells fail
+			idle:  func() { _ = out.flush() }, // rows keeps the error and calls fail
 			close: func(context.Context) error { return out.flush() },
 		}, nil
 	}
@@ -52,7 +52,7 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 	if err != nil {
 		return nil, err
 	}
-	if st.db.Cluster != nil { // to be started with the rights that it takes
+	if st.db.Cluster != nil { // start it while tap25 still has the rights that this takes
 		db, err := st.db.Connect(ctx)
 		if err != nil {
 			return nil, errors.Join(err, st.Close(ctx))
@@ -61,8 +61,9 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 	}
 	h := &loadHealth{}
 	return &output{
-		emit: st.Emit, idle: func() {}, close: st.Close, ailing: func(now time.Time) (ailments, wants []string) { return h.ailing(now, st.Stats()) },
-		report: func() *storeReport { return reportOf(st.Stats()) }, rights: st.rights, spool: st.dir,
+		emit: st.Emit, idle: func() {}, close: st.Close, rights: st.rights, spool: st.dir,
+		health: func(now time.Time) (notLive, notReady []string) { return h.judge(now, st.Stats()) },
+		report: func() *storeReport { return reportOf(st.Stats()) },
 	}, nil
 }
 
@@ -74,7 +75,7 @@ func reportOf(s streamStats) *storeReport {
 	}
 }
 
-// rights are the spool's directory and the private cluster's, whose user tap25 becomes where root has started it.
+// rights adds the directories of the spool and of the private cluster, and the user to become if root started tap25.
 func (s *stream) rights(r *rights) error {
 	r.write = append(r.write, s.dir)
 	if s.db.Cluster == nil {
@@ -94,8 +95,8 @@ func (s *stream) rights(r *rights) error {
 	return nil
 }
 
-// keeper is the user who alone may enter a directory or one above it, such as a state directory that holds a private cluster;
-// -1: root may without any capability.
+// keeper returns the owner of a directory, or of one above it, that nobody else may enter, such as a state directory that holds a
+// private cluster. -1 means that root needs no capability to enter.
 func keeper(dir string) (uid, gid int) {
 	uid, gid = -1, -1
 	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
@@ -111,7 +112,7 @@ func keeper(dir string) (uid, gid int) {
 	return uid, gid
 }
 
-// give makes a directory and what is in it another user's.
+// give changes the owner of a directory and of everything in it.
 func give(dir string, uid, gid int) error {
 	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
@@ -127,44 +128,44 @@ func give(dir string, uid, gid int) error {
 		err = os.Lchown(base, uid, gid)
 	}
 	if err != nil {
-		return fmt.Errorf("give the spool to the user that tap25 becomes: %w", err)
+		return fmt.Errorf("change the owner of the spool to the user that tap25 becomes: %w", err)
 	}
 	return nil
 }
 
-// loadStuck is how long segments may wait for a database that answers, without a row loaded: a slow one takes seconds.
+// loadStuck is how long segments may wait for a database that answers, without a row loaded. A slow load takes seconds.
 const loadStuck = 5 * time.Minute
 
-// loadHealth watches that loads get on and that rows find room.
+// loadHealth checks that loads make progress and that the spool accepts rows.
 type loadHealth struct {
 	mu     sync.Mutex
 	loaded int64
-	on     time.Time // when loads last got on, or had no reason to
+	on     time.Time // when loads last made progress, or had nothing to do
 	lost   int64
 	full   time.Time
 }
 
-func (h *loadHealth) ailing(now time.Time, s streamStats) (ailments, wants []string) {
+func (h *loadHealth) judge(now time.Time, s streamStats) (notLive, notReady []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	// A database that is away is no ailment: the spool is there for it.
+	// A database that does not answer leaves tap25 live: the spool bridges the gap.
 	loaded, waiting := s.spool.Loaded+s.spool.Reentered, s.spool.Waiting+s.spool.Reentering
 	if loaded != h.loaded || waiting == 0 || s.loader.Err != nil || h.on.IsZero() {
 		h.loaded, h.on = loaded, now
 	}
 	if now.Sub(h.on) > loadStuck {
-		ailments = append(ailments, "loads stand still")
+		notLive = append(notLive, "loads make no progress")
 	}
 	if lost := s.spool.Lost + s.lost; lost != h.lost {
 		h.lost, h.full = lost, now
 	}
 	switch {
 	case !h.full.IsZero() && now.Sub(h.full) < time.Minute:
-		wants = append(wants, "the spool is full: rows are lost")
+		notReady = append(notReady, "the spool is full: rows are lost")
 	case errors.Is(s.spool.LastFault, spool.ErrFull):
-		wants = append(wants, "the spool is full: rows wait in memory")
+		notReady = append(notReady, "the spool is full: rows wait in memory")
 	case s.spool.LastFault != nil:
-		wants = append(wants, "the spool cannot be written: rows wait in memory")
+		notReady = append(notReady, "the spool's disk fails: rows wait in memory")
 	}
-	return ailments, wants
+	return notLive, notReady
 }

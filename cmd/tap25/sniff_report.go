@@ -10,7 +10,7 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// report is what a running sniff tells of itself: to tap25 status, to /metrics, and in its closing summary.
+// report holds the counters of a running sniff, for tap25 status, /metrics and the closing summary.
 // Seen = dropped by design + ring full + delivered; delivered = read + waiting in the rings; read = the frames by verdict.
 type report struct {
 	Version    string            `json:"version"`
@@ -19,8 +19,8 @@ type report struct {
 	Started    time.Time         `json:"started"`
 	At         time.Time         `json:"at"`
 	Interfaces []interfaceReport `json:"interfaces"`
-	Ailments   []string          `json:"ailments"` // why it is not live
-	Wants      []string          `json:"wants"`    // why it is not ready
+	NotLive    []string          `json:"not_live"`  // why it is not live
+	NotReady   []string          `json:"not_ready"` // why it is not ready
 
 	Seen      int64            `json:"seen"`
 	Dropped   map[string]int64 `json:"dropped"` // by design
@@ -32,18 +32,18 @@ type report struct {
 	Read    int64            `json:"read"`
 	Octets  int64            `json:"octets"`
 	Longest int64            `json:"longest"` // octets of the longest frame
-	Lost    int64            `json:"lost"`    // of the ring's losses, those that the workers know of
+	Lost    int64            `json:"lost"`    // losses of the rings that the workers know of
 	Frames  map[string]int64 `json:"frames"`
 	Payload map[string]int64 `json:"payload"`
 
 	ToServers   int64            `json:"to_servers"` // segments
 	FromServers int64            `json:"from_servers"`
 	Sessions    int64            `json:"sessions"`
-	SessionEnds map[string]int64 `json:"session_ends"` // those that did not simply end
+	SessionEnds map[string]int64 `json:"session_ends"` // sessions that did not end normally
 	LostBytes   int64            `json:"lost_bytes"`
 	Rows        int64            `json:"rows"`
 	Outcomes    map[string]int64 `json:"outcomes"`
-	Met         map[string]int64 `json:"met"`
+	Anomalies   map[string]int64 `json:"anomalies"`
 	ClockSteps  int64            `json:"clock_steps"`
 
 	Store *storeReport `json:"store,omitempty"` // nil: --json
@@ -62,8 +62,8 @@ type ringReport struct {
 	Read      int64 `json:"read"`
 }
 
-// storeReport is what became of the rows: rows = spooled + lost; spooled, with what was found at the start, = loaded +
-// waiting + set aside + damaged + dropped. Those kept and reloaded are among the loaded ones, of this run or an earlier one.
+// storeReport counts rows by their fate: rows = spooled + lost, and spooled + found at the start = loaded + waiting + set aside +
+// damaged + dropped. Kept and reloaded rows are among the loaded ones of this or an earlier run.
 type storeReport struct {
 	Spooled  int64 `json:"spooled"`
 	Lost     int64 `json:"lost"`
@@ -72,21 +72,24 @@ type storeReport struct {
 	SetAside int64 `json:"set_aside"`
 	Found    int64 `json:"found"`
 	Damaged  int64 `json:"damaged"` // by the disk
-	Dropped  int64 `json:"dropped"` // at the end, which could not write them
+	Dropped  int64 `json:"dropped"` // at the end, because they could not be written
 	Away     bool  `json:"database_away"`
 
 	Kept      int64 `json:"kept"`       // in segments that stay for a while after their load
-	KeptShort int64 `json:"kept_short"` // in those that went before their time, since room was needed
+	KeptShort int64 `json:"kept_short"` // in segments that went early, because space was needed
 	Reloading int64 `json:"reloading"`  // lost by the database, and waiting again
 	Reloaded  int64 `json:"reloaded"`   // and loaded again
 }
 
-// report gathers the counters. Each kind is read at its own moment, so that sums hold exactly only when nothing passes.
+// report gathers the counters. It reads them one after the other, so that sums are exact only while no traffic passes.
 func (t *tap) report() *report {
 	now := time.Now()
-	r := &report{Version: version(), PID: os.Getpid(), Sensor: t.settings.sensor, Started: t.started.UTC(), At: now.UTC(), Ailments: t.ailments(now), Wants: t.wants()}
+	r := &report{
+		Version: version(), PID: os.Getpid(), Sensor: t.settings.sensor, Started: t.started.UTC(), At: now.UTC(),
+		NotLive: t.notLive(now), NotReady: t.notReady(),
+	}
 	var sum reassembly.Stats
-	for _, w := range t.workers { // before the kernel's: what was read was delivered
+	for _, w := range t.workers { // before the kernel's counters, so that read never exceeds delivered
 		c := w.published.Load()
 		r.Read += c.Frames
 		r.Octets += c.Octets
@@ -96,7 +99,7 @@ func (t *tap) report() *report {
 		sum.Add(&c.Reassembly)
 	}
 	r.takeReassembly(&sum)
-	stats, _ := t.live.Stats() // that it cannot be read is among the wants
+	stats, _ := t.live.Stats() // an error is in NotReady
 	r.Seen, r.RingFull, r.Delivered, r.ClockSteps = int64(stats.Seen()), int64(stats.Full()), int64(stats.Delivered()), int64(stats.ClockSteps)
 	r.Dropped = map[string]int64{}
 	for v, n := range stats.Verdicts {
@@ -125,22 +128,25 @@ func (r *report) takeReassembly(s *reassembly.Stats) {
 		"held": s.PayloadBytes - s.DeliveredBytes - s.DuplicateBytes - s.IgnoredBytes}
 	r.ToServers, r.FromServers = s.ToServers, s.FromServers
 	r.Sessions, r.LostBytes = s.Sessions, s.LostBytes
-	r.SessionEnds = map[string]int64{"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted, "open at the end": s.Unfinished}
+	r.SessionEnds = map[string]int64{
+		"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted, "open at the end": s.Unfinished,
+	}
 	r.Outcomes = map[string]int64{}
 	for o, name := range smtp.Outcomes() {
 		r.Outcomes[name] = s.SMTP.Rows[o]
 		r.Rows += s.SMTP.Rows[o]
 	}
-	r.Met = map[string]int64{
-		"bad checksums": s.BadChecksums, "conflicts": s.Conflicts, "bytes not compared": s.Uncompared, "ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted,
-		"half-open ended by silence": s.HalfOpenIdle, "holes given up for memory": s.HolesEvicted, "replies to no command": s.SMTP.Unsolicited,
+	r.Anomalies = map[string]int64{
+		"bad checksums": s.BadChecksums, "conflicts": s.Conflicts, "bytes not compared": s.Uncompared,
+		"ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted, "half-open ended by silence": s.HalfOpenIdle,
+		"holes given up for memory": s.HolesEvicted, "replies to no command": s.SMTP.Unsolicited,
 		"lines that are no replies": s.SMTP.Junk, "replies presumed": s.SMTP.Presumed, "limits met": s.SMTP.Overflows,
 		"commands given up for work": s.SMTP.GivenUp, "octets left unread": s.SMTP.Unread,
 		"fragments expired": s.Fragments.Expired, "fragments evicted": s.Fragments.Evicted, "bad fragments": s.Fragments.Bad,
 	}
 }
 
-// waiting is what the rings hold.
+// waiting is the number of frames in the rings.
 func (r *report) waiting() int64 { return max(r.Delivered-r.Read, 0) }
 
 func sumOf(counts map[string]int64) (n int64) {

@@ -15,7 +15,7 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
 
-// forbidCores keeps memory, which holds content, from ever being written to disk or read by another process.
+// forbidCores keeps the memory, which holds content, from being dumped to disk or read by another process.
 func forbidCores() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("forbid core dumps: %w", err)
@@ -26,18 +26,18 @@ func forbidCores() error {
 	return nil
 }
 
-// rights are what a running sniff keeps.
+// rights are the rights that a running sniff keeps.
 type rights struct {
 	uid, gid int      // to become; -1: no change
 	write    []string // directories and files
-	read     []string // likewise; programs may be run
+	read     []string // directories and files; programs in them may be run
 	connect  []uint16 // TCP ports
 }
 
-// confine gives up all rights but these, for every thread and for good. It says what the kernel cannot do of it.
+// confine gives up all rights but these, in every thread and for good. The notes report what the kernel cannot restrict.
 func confine(r rights) (notes []string, err error) {
 	for c := uintptr(0); c <= 63; c++ {
-		// Without CAP_SETPCAP, as under the systemd unit, what is in there cannot be had either: no-new-privileges below.
+		// This fails without CAP_SETPCAP, as under the systemd unit. Then no-new-privileges, set below, has the same effect.
 		_, _, _ = psx.Syscall3(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)
 	}
 	if _, _, e := psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); e != 0 {
@@ -61,7 +61,7 @@ func confine(r rights) (notes []string, err error) {
 	if _, _, e := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0); e != 0 {
 		return nil, fmt.Errorf("drop capabilities: %w", e)
 	}
-	return notes, forbidCores() // a change of user sets the first part of it back
+	return notes, forbidCores() // becoming another user makes the process dumpable again
 }
 
 func become(uid, gid int) error {
@@ -77,7 +77,7 @@ func become(uid, gid int) error {
 	return nil
 }
 
-// landlocked restricts files and outgoing TCP, as far as the kernel can.
+// landlocked restricts access to files and outgoing TCP, as far as the kernel supports it.
 func landlocked(r rights) (note string, err error) {
 	var paths []landlock.Rule
 	add := func(list []string, dirs, files func(...string) landlock.FSRule) {
@@ -95,22 +95,22 @@ func landlocked(r rights) (note string, err error) {
 		paths = append(paths, landlock.ConnectTCP(port))
 	}
 	if err := landlock.V4.BestEffort().Restrict(paths...); err != nil {
-		return "", fmt.Errorf("restrict files by Landlock: %w", err)
+		return "", fmt.Errorf("restrict files with Landlock: %w", err)
 	}
 	if !hasLandlock() {
-		note = "the kernel has no Landlock (or not in its lsm= list): files are protected by their modes alone"
+		note = "the kernel has no Landlock, or its lsm= list lacks it: only file modes protect other files from tap25"
 	}
 	return note, nil
 }
 
-// hasLandlock asks for its version.
+// hasLandlock asks the kernel for the version of Landlock.
 func hasLandlock() bool {
 	const version = 1 // LANDLOCK_CREATE_RULESET_VERSION
 	v, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, version)
 	return e == 0 && int(v) > 0
 }
 
-// confine gives up the rights of a tap that is attached.
+// confine gives up the rights that attaching took.
 func (t *tap) confine() ([]string, error) {
 	r := rights{uid: -1, gid: -1, read: resolverFiles()}
 	if t.settings.config != "" {
@@ -150,7 +150,7 @@ func (t *tap) confine() ([]string, error) {
 	notes, err := confine(r)
 	if err == nil && t.out.spool != "" {
 		if err = unix.Faccessat(unix.AT_FDCWD, t.out.spool, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-			err = fmt.Errorf("the spool %s cannot be written to any more: %w; name with --user whose it is", t.out.spool, err)
+			err = fmt.Errorf("write to the spool %s after giving up rights: %w; name its owner with --user", t.out.spool, err)
 		}
 	}
 	return notes, err
@@ -172,14 +172,17 @@ func readablePath(path string) string {
 	return path
 }
 
-// resolverFiles is what finding a database server by its name, and proving its name, may read.
+// resolverFiles lists the files that resolving the name of a database server and checking its certificate may read.
 func resolverFiles() []string {
-	return []string{readablePath("/etc/resolv.conf"), "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl", "/etc/localtime", "/usr/share/zoneinfo", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"}
+	return []string{
+		readablePath("/etc/resolv.conf"), "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl", "/etc/localtime",
+		"/usr/share/zoneinfo", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates",
+	}
 }
 
 func lookupUser(name string) (uid, gid int, err error) {
 	if os.Geteuid() != 0 {
-		return 0, 0, errors.New("--user is for a tap25 that root starts")
+		return 0, 0, errors.New("--user needs root: start tap25 as root, or leave out --user")
 	}
 	u, err := user.Lookup(name)
 	if err != nil {

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// checkEvery is how often the interfaces are looked after.
+	// checkEvery is how often the interfaces are checked.
 	checkEvery = time.Second
-	// lastLoad bounds what the end waits for the database; what is not loaded by then waits in the spool.
+	// lastLoad bounds how long the end waits for the database. Rows that are not loaded by then wait in the spool.
 	lastLoad = 10 * time.Second
 )
 
@@ -38,7 +38,7 @@ type tap struct {
 	control  string // path of the socket
 	serve    []func(context.Context)
 	exposed  bool      // metrics are served to other hosts
-	checked  heartbeat // of the goroutine that looks after the interfaces
+	checked  heartbeat // of the goroutine that checks the interfaces
 }
 
 // sniff runs from the opening of the interfaces to the closing summary.
@@ -46,7 +46,7 @@ func sniff(cmd *cobra.Command, s *sniffSettings, reread func() (*sniffSettings, 
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
 	t := &tap{settings: s, reread: reread, hangups: make(chan os.Signal, 1), started: time.Now()}
-	signal.Notify(t.hangups, syscall.SIGHUP) // first: until then one ends the process
+	signal.Notify(t.hangups, syscall.SIGHUP) // first, because until then SIGHUP ends the process
 	defer signal.Stop(t.hangups)
 	t.log, t.level = newLeveledLogger(cmd.ErrOrStderr(), s.level())
 	if err := forbidCores(); err != nil {
@@ -66,7 +66,7 @@ func sniff(cmd *cobra.Command, s *sniffSettings, reread func() (*sniffSettings, 
 	return t.run(ctx, cmd.Context(), cmd.ErrOrStderr())
 }
 
-// begin makes all that needs rights, and gives them up.
+// begin does what needs rights, then gives them up.
 func (t *tap) begin(ctx context.Context) error {
 	cfg, err := t.settings.reassembly()
 	if err != nil {
@@ -87,7 +87,7 @@ func (t *tap) begin(ctx context.Context) error {
 	return nil
 }
 
-// listen makes the sockets, which outlive the rights to do so.
+// listen creates the sockets while tap25 has the right to.
 func (t *tap) listen() (err error) {
 	if t.control = t.settings.control; t.control == "" {
 		if t.control, err = controlPath(); err != nil {
@@ -103,7 +103,7 @@ func (t *tap) listen() (err error) {
 	if t.settings.metrics != "" {
 		w, err := listenHTTP(t.settings.metrics, t.settings.metricsHosts)
 		if err != nil {
-			return errors.Join(fmt.Errorf("serve metrics: %w; choose another address with --metrics", err), control.Close())
+			return errors.Join(fmt.Errorf("serve metrics: %w; name another address with --metrics", err), control.Close())
 		}
 		t.exposed = w.exposed
 		t.serve = append(t.serve, func(ctx context.Context) { t.serveHTTP(ctx, w) })
@@ -111,10 +111,11 @@ func (t *tap) listen() (err error) {
 	return nil
 }
 
-// exposedMetrics is what is said of an address of --metrics that is not of this host alone.
-const exposedMetrics = "served to every host that reaches the address, in the clear and without a password: bind 127.0.0.1, or let a firewall choose who may ask"
+// exposedMetrics is the warning about an address of --metrics that other hosts can reach.
+const exposedMetrics = "every host that reaches the address can read them, in the clear and without a password: " +
+	"bind 127.0.0.1, or restrict access with a firewall"
 
-// logStart says what runs, and what is not as it could be.
+// logStart logs what runs, and what could be better.
 func (t *tap) logStart(notes []string) {
 	stats, _ := t.live.Stats()
 	for _, l := range stats.Links {
@@ -124,17 +125,17 @@ func (t *tap) logStart(notes []string) {
 		}
 		t.log.Info().Str("interface", l.Name).Str("xdp", mode).Bool("up", l.Up).Msg("listening")
 		if !l.Native && t.settings.xdp == "auto" {
-			t.log.Warn().Str("interface", l.Name).Msg("the driver has no native XDP (or not with this MTU): generic mode costs several times the CPU")
+			t.log.Warn().Str("interface", l.Name).Msg("the driver has no native XDP, or none with this MTU: generic mode costs several times the CPU")
 		}
 		if !l.Up {
-			t.log.Warn().Str("interface", l.Name).Msg("the interface is down: ip link set " + l.Name + " up")
+			t.log.Warn().Str("interface", l.Name).Msg("the interface is down: run ip link set " + l.Name + " up")
 		}
 	}
 	if t.exposed {
 		t.log.Warn().Msg("metrics: " + exposedMetrics)
 	}
 	if t.settings.exposedPassword {
-		t.log.Warn().Msg("the configuration file holds a password and any user may read it: change the password, and chmod o-r the file")
+		t.log.Warn().Msg("the configuration file holds a password, and any user may read it: change the password, and chmod o-r the file")
 	}
 	for _, note := range notes {
 		t.log.Warn().Msg(note)
@@ -153,7 +154,7 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 			}
 		})
 	}
-	others.Go(func() { t.lookAfterLinks(ctx) })
+	others.Go(func() { t.checkLinks(ctx) })
 	for _, serve := range t.serve {
 		others.Go(func() { serve(ctx) })
 	}
@@ -167,15 +168,15 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	others.Wait()
 	closed := t.closeOutput(ctx)
 	if errors.Is(closed, errAway) && signalled.Err() != nil {
-		t.log.Warn().Err(closed).Msg("ended while rows wait; the next start loads them")
+		t.log.Warn().Err(closed).Msg("ended while rows wait in the spool; the next start loads them")
 		closed = nil
 	}
 	err = errors.Join(err, closed)
 	if errors.Is(cause, syscall.EPIPE) || errors.Is(cause, io.ErrClosedPipe) {
-		return nil // whoever reads has enough
+		return nil // the reader of standard output has enough
 	}
 	t.report().summary(stderr)
-	if signalled.Err() == nil { // no signal has ended it
+	if signalled.Err() == nil { // it did not end by a signal
 		err = errors.Join(cause, err)
 	}
 	return err
@@ -188,15 +189,15 @@ func (t *tap) closeOutput(ctx context.Context) error {
 	return t.out.close(ctx)
 }
 
-// lookAfterLinks says what becomes of the interfaces, and has them listened on again when they come back.
-func (t *tap) lookAfterLinks(ctx context.Context) {
+// checkLinks logs changes of the interfaces, and attaches to those that come back.
+func (t *tap) checkLinks(ctx context.Context) {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
 		now := time.Now()
 		t.checked.made(now)
 		for _, w := range t.workers {
-			w.turns.stuck(now) // so that whoever asks seldom learns how long it has been
+			w.turns.stuck(now) // which must be called each second
 		}
 		for _, c := range t.live.Check() {
 			e := t.log.Warn()
@@ -216,9 +217,9 @@ func (t *tap) lookAfterLinks(ctx context.Context) {
 func describe(c capture.LinkChange) string {
 	switch {
 	case c.Err != nil:
-		return "the interface came back, but cannot be listened on: restart tap25"
+		return "the interface came back, but tap25 cannot attach to it: restart tap25"
 	case c.Away:
-		return "the interface is gone; waiting for it"
+		return "the interface is gone: waiting until it comes back"
 	case c.Back:
 		return "the interface came back: listening again"
 	case c.Up:
@@ -227,7 +228,7 @@ func describe(c capture.LinkChange) string {
 	return "the interface is down, or has no carrier"
 }
 
-// rereadOnHangup takes up changed settings with each SIGHUP.
+// rereadOnHangup applies changed settings after each SIGHUP.
 func (t *tap) rereadOnHangup(ctx context.Context) {
 	for {
 		select {
@@ -240,20 +241,20 @@ func (t *tap) rereadOnHangup(ctx context.Context) {
 				err = t.take(next)
 			}
 			if err != nil {
-				t.log.Error().Err(err).Msg("settings not changed")
+				t.log.Error().Err(err).Msg("cannot read the settings again: they stay as they were")
 			}
 			t.notifyReady()
 		}
 	}
 }
 
-// take makes what can change of the settings take effect.
+// take applies the settings that can change while tap25 runs.
 func (t *tap) take(next *sniffSettings) error {
 	if names := t.settings.unchangeable(next); len(names) > 0 {
-		t.log.Warn().Strs("settings", names).Msg("changed, but wait for the next start")
+		t.log.Warn().Strs("settings", names).Msg("these settings have changed and take effect at the next start")
 	}
 	ports := next.portSet()
-	for _, w := range t.workers { // first: a frame that they do not know would be dropped
+	for _, w := range t.workers { // before the kernel, because a worker drops frames of ports that it does not know
 		w.ports.Store(&ports)
 	}
 	if err := t.live.SetPorts(ports); err != nil {

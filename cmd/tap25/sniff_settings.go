@@ -21,7 +21,7 @@ import (
 	"tap25/store"
 )
 
-// changedFlags are those that the command line gives, with their values.
+// changedFlags returns the flags that the command line sets, with their values.
 func changedFlags(flags *pflag.FlagSet) map[string][]string {
 	given := map[string][]string{}
 	flags.Visit(func(f *pflag.Flag) { given[f.Name] = flagValues(f) })
@@ -41,12 +41,12 @@ func setFlag(f *pflag.Flag, values []string) error {
 		return list.Replace(values)
 	}
 	if len(values) != 1 {
-		return errors.New("wants one value")
+		return errors.New("takes one value, not a list")
 	}
 	return f.Value.Set(values[0])
 }
 
-// rereadSettings takes the settings in again, under the same command line.
+// rereadSettings reads environment and file again, with the same command line.
 func rereadSettings(given map[string][]string) (*sniffSettings, error) {
 	s := &sniffSettings{}
 	cmd := &cobra.Command{}
@@ -59,7 +59,7 @@ func rereadSettings(given map[string][]string) (*sniffSettings, error) {
 	return s, s.complete(cmd.Flags())
 }
 
-// complete adds the environment and the file to the flags that the command line has set, and checks all.
+// complete adds the environment and the file to the flags of the command line, and checks the result.
 func (s *sniffSettings) complete(flags *pflag.FlagSet) error {
 	cmd := &cobra.Command{}
 	cmd.Flags().AddFlagSet(flags)
@@ -79,28 +79,29 @@ func (s *sniffSettings) complete(flags *pflag.FlagSet) error {
 	if s.sensor == "" {
 		name, err := os.Hostname()
 		if err != nil {
-			return fmt.Errorf("ask for the host name: %w; name the tap with --sensor", err)
+			return fmt.Errorf("read the host name: %w; name the tap with --sensor", err)
 		}
 		s.sensor = name
 	}
 	return s.check()
 }
 
-// fromFile sets the flags that neither the command line nor the environment sets. It says whether the file holds a password that
-// any user may read.
+// fromFile sets the flags that neither the command line nor the environment sets. It reports whether the file holds a password
+// that any user may read.
 func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return false, fmt.Errorf("read configuration: %w", err)
 	}
-	k := koanf.New("\x00") // no key is divided
+	k := koanf.New("\x00") // a delimiter that no key has, so that dots mean nothing
 	if err := k.Load(rawbytes.Provider(data), yaml.Parser()); err != nil {
 		return false, fmt.Errorf("read configuration %s: %w", path, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.All())) {
 		f := flags.Lookup(name)
 		if f == nil || name == "config" || name == "help" {
-			return false, fmt.Errorf("read configuration %s: there is no setting %q; they are named like the flags of tap25 sniff", path, name)
+			return false, fmt.Errorf("read configuration %s: unknown setting %q; settings have the names of the flags of tap25 sniff",
+				path, name)
 		}
 		if f.Changed {
 			continue
@@ -125,18 +126,18 @@ func fileValues(v any) []string {
 	return values
 }
 
-// check refuses what makes no sense before anything is touched.
+// check finds bad settings before anything is changed.
 func (s *sniffSettings) check() error {
 	var err error
 	switch {
 	case len(s.interfaces) == 0:
-		err = errors.New("no interface given: name those to listen on with -i")
+		err = errors.New("no interface given: name one with -i")
 	case hasTwice(s.interfaces):
-		err = errors.New("an interface is named twice")
+		err = errors.New("an interface is given twice: name each one once")
 	case s.json && s.db != "":
-		err = errors.New("--json and --db exclude each other")
+		err = errors.New("--json and --db cannot be used together")
 	case s.workers < 1 || s.workers > bpf.MaxWorkers:
-		err = fmt.Errorf("--workers %d is not 1 to %d", s.workers, bpf.MaxWorkers)
+		err = fmt.Errorf("--workers is %d: it must be 1 to %d", s.workers, bpf.MaxWorkers)
 	case !slices.Contains([]string{"auto", "native", "generic"}, s.xdp):
 		err = fmt.Errorf("--xdp %q is not auto, native or generic", s.xdp)
 	case !slices.Contains([]string{"debug", "info", "warn", "error"}, s.logLevel):
@@ -144,7 +145,7 @@ func (s *sniffSettings) check() error {
 	}
 	for _, name := range s.metricsHosts {
 		if _, ok := hostName(name); err == nil && !ok {
-			err = fmt.Errorf("--metrics-host %q is not the name of a host", name)
+			err = fmt.Errorf("--metrics-host %q is not a host name", name)
 		}
 	}
 	if err == nil && s.retention != "never" {
@@ -164,7 +165,7 @@ func hasTwice(names []string) bool {
 	return len(slices.Compact(sorted)) != len(names)
 }
 
-// reassembly are the settings of each worker's Assembler; those that replay has too are checked as there.
+// reassembly returns the settings of each worker's Assembler, checked as those of replay.
 func (s *sniffSettings) reassembly() (reassembly.Config, error) {
 	return (&replay{sensor: s.sensor, ports: s.ports, checksum: s.checksum}).config()
 }
@@ -189,14 +190,15 @@ func (s *sniffSettings) level() zerolog.Level {
 	return level
 }
 
-// unchangeable names the settings that differ and that a running sniff cannot take up.
+// unchangeable names the settings that differ and take effect only at the next start.
 func (s *sniffSettings) unchangeable(next *sniffSettings) (names []string) {
 	for _, c := range []struct {
 		name    string
 		differs bool
 	}{
 		{"interface", !slices.Equal(s.interfaces, next.interfaces)}, {"json", s.json != next.json}, {"db", s.db != next.db},
-		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.bytes != next.limits.bytes}, {"spool-age", s.limits.age != next.limits.age}, {"spool-keep", s.limits.keep != next.limits.keep},
+		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.bytes != next.limits.bytes},
+		{"spool-age", s.limits.age != next.limits.age}, {"spool-keep", s.limits.keep != next.limits.keep},
 		{"sensor", s.sensor != next.sensor}, {"workers", s.workers != next.workers},
 		{"ring-bytes", s.ringBytes != next.ringBytes}, {"inline", s.inline != next.inline}, {"xdp", s.xdp != next.xdp},
 		{"checksum", s.checksum != next.checksum}, {"metrics", s.metrics != next.metrics},

@@ -48,7 +48,7 @@ func TestSniffSettings_FileThenEnvironmentThenFlags(t *testing.T) {
 
 func TestSniffSettings_MistakesAreNamed(t *testing.T) {
 	for text, want := range map[string]string{
-		"interfaces: eth1\n": `no setting "interfaces"`, "interface: eth1\nworkers: many\n": "workers", "interface: eth1\nport: 0\n": "not a TCP port",
+		"interfaces: eth1\n": `unknown setting "interfaces"`, "interface: eth1\nworkers: many\n": "workers", "interface: eth1\nport: 0\n": "not a TCP port",
 		"interface: eth1\nxdp: fast\n": "--xdp", "interface: [eth1, eth1]\n": "twice", "sensor: x\n": "no interface", "interface: eth1\nretention: long\n": "--retention",
 		"interface: eth1\nspool-bytes: 3000\n": "--spool-bytes", "interface: eth1\nmetrics-host: ['a b']\n": "--metrics-host",
 	} {
@@ -111,7 +111,7 @@ func TestSniff_SurvivesTheInterfaceGoingAway(t *testing.T) {
 }
 
 func TestVerdict_ComplaintsAreUnavailable(t *testing.T) {
-	for want, complaints := range map[int][]string{200: nil, 503: {"a worker stands still"}} {
+	for want, complaints := range map[int][]string{200: nil, 503: {"a worker makes no progress"}} {
 		w := httptest.NewRecorder()
 		verdict(w, complaints)
 		if w.Code != want {

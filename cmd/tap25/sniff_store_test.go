@@ -62,7 +62,7 @@ func TestSniff_DropsWhatIsOlderThanTheRetention(t *testing.T) {
 	}
 	s := w.sniff("--db", "local", "--retention", "2y")
 	await(t, "word of it", func() bool {
-		return strings.Contains(s.diag.String(), "dropped what is older than the retention")
+		return strings.Contains(s.diag.String(), "dropped rows that are older than the retention")
 	})
 	s.end(syscall.SIGTERM)
 	if left := asked(t, "db", "psql", "--", "-Atc", "select (select count(*) from mail), (select count(*) from expired), (select sum(rows) from expired)"); left != "0|1|2\n" {

@@ -19,14 +19,15 @@ func named(m map[string]int64) iter.Seq2[string, int64] {
 	}
 }
 
-// summary writes what a sniff has done. The counters in parentheses add up to the number before them, except for sessions,
-// where they pick out those that did not simply end.
+// summary writes the counters of a sniff. Those in parentheses add up to the number before them, except for sessions, where they
+// count only sessions that did not end normally.
 func (r *report) summary(w io.Writer) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%-10s"+format+"\n", append([]any{name}, args...)...)
 	}
 	dropped := sumOf(r.Dropped)
-	line("seen", "%d%s", r.Seen, nonZero(counts(count{"dropped by design", dropped}, count{"ring full", r.RingFull}, count{"delivered", r.Delivered})))
+	line("seen", "%d%s", r.Seen, nonZero(counts(
+		count{"dropped by design", dropped}, count{"ring full", r.RingFull}, count{"delivered", r.Delivered})))
 	line("dropped", "%d%s", dropped, nonZero(named(r.Dropped)))
 	line("packets", "%d%s", r.Read, nonZero(named(r.Frames)))
 	line("bytes", "%d", r.Octets)
@@ -36,13 +37,14 @@ func (r *report) summary(w io.Writer) {
 	line("rows", "%d%s", r.Rows, nonZero(named(r.Outcomes)))
 	if s := r.Store; s != nil {
 		line("spool", "%d%s", s.Spooled+s.Lost, nonZero(counts(count{"spooled", s.Spooled}, count{"lost", s.Lost})))
-		line("database", "%d rows loaded%s", s.Loaded, nonZero(counts(count{"waiting", s.Waiting}, count{"set aside", s.SetAside}, count{"damaged", s.Damaged}, count{"dropped", s.Dropped})))
+		line("database", "%d rows loaded%s", s.Loaded, nonZero(counts(
+			count{"waiting", s.Waiting}, count{"set aside", s.SetAside}, count{"damaged", s.Damaged}, count{"dropped", s.Dropped})))
 		if s.Reloaded+s.Reloading > 0 {
-			line("reloaded", "%d rows that the database had lost%s", s.Reloaded, nonZero(counts(count{"waiting", s.Reloading})))
+			line("reloaded", "%d rows that the database lost%s", s.Reloaded, nonZero(counts(count{"waiting", s.Reloading})))
 		}
 	}
-	if met := nonZero(named(r.Met)); met != "" {
-		line("met", "%s", met[2:len(met)-1])
+	if anomalies := nonZero(named(r.Anomalies)); anomalies != "" {
+		line("anomalies", "%s", anomalies[2:len(anomalies)-1])
 	}
 	seconds := r.At.Sub(r.Started).Seconds()
 	line("seconds", "%.2f", seconds)

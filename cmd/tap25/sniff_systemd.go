@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notifySystemd says that tap25 is ready, then, as long as packets and loads get on, that it lives.
+// notifySystemd reports that tap25 is ready, then feeds the watchdog while packets and loads make progress.
 func (t *tap) notifySystemd(ctx context.Context) {
 	t.notifyReady()
 	defer t.notify(daemon.SdNotifyStopping)
@@ -24,8 +24,8 @@ func (t *tap) notifySystemd(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if list := t.ailments(now); len(list) > 0 {
-				t.log.Error().Strs("ailments", list).Msg("no progress")
+			if list := t.notLive(now); len(list) > 0 {
+				t.log.Error().Strs("not_live", list).Msg("no progress")
 				continue
 			}
 			t.notify(daemon.SdNotifyWatchdog)
@@ -41,7 +41,7 @@ func (t *tap) notifyReload() {
 	t.notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, ts.Nano()/1000))
 }
 
-// notify is without effect where systemd did not start tap25.
+// notify does nothing if systemd did not start tap25.
 func (t *tap) notify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		t.log.Warn().Err(err).Msg("cannot notify systemd")

@@ -197,8 +197,8 @@ func TestSniff_RowsAreWhatTheServerTook(t *testing.T) {
 	if r.Dropped["other_port"] == 0 || r.Dropped["not_tcp"] < 10000 || sumOf(r.Dropped) < 10*r.Read {
 		t.Errorf("of %d frames %v were dropped by design, too little beside %d of SMTP", r.Seen, r.Dropped, r.Read)
 	}
-	if len(r.Ailments)+len(r.Wants) > 0 {
-		t.Errorf("not live and ready: %q %q", r.Ailments, r.Wants)
+	if len(r.NotLive)+len(r.NotReady) > 0 {
+		t.Errorf("not live and ready: %q %q", r.NotLive, r.NotReady)
 	}
 	rows := s.end(syscall.SIGTERM)
 	if diff := cmp.Diff(m.taken, essentials(rows)); diff != "" {

@@ -22,19 +22,20 @@ import (
 func spoolCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "spool",
-		Short: "List, verify and print what waits to be loaded, while tap25 runs or not",
+		Short: "List, verify and print the rows that wait to be loaded",
+		Long:  "spool inspects the rows that wait on this machine to be loaded into the database. It only reads, also while tap25 runs.",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("no spool command given")}
+			return &usageError{errors.New("no spool command given: name ls, verify or dump")}
 		},
 	}
 	for _, c := range []struct {
 		use, short string
 		run        func(files []spool.File, one bool, stdout, stderr io.Writer) error
 	}{
-		{"ls [DIR]", "List the segments, oldest first, those that are loaded and kept too, and the files of what was refused or damaged", spoolList},
-		{"verify [DIR]", "Read every segment and tell what is damaged", spoolVerify},
-		{"dump [DIR]", "Print the rows of the segments that wait, as JSON lines; DIR may be one file, also one of refused or kept rows", spoolDump},
+		{"ls [DIR]", "List all files of the spools, oldest first: waiting, kept, refused and damaged ones", spoolList},
+		{"verify [DIR]", "Read every segment and report damage", spoolVerify},
+		{"dump [DIR]", "Print the waiting rows as JSON lines; DIR may also be one file, even of kept or refused rows", spoolDump},
 	} {
 		cmd.AddCommand(&cobra.Command{
 			Use: c.use, Short: c.short, Args: usageArgs(cobra.MaximumNArgs(1)),
@@ -51,7 +52,7 @@ func spoolCommand() *cobra.Command {
 	return cmd
 }
 
-// spoolFiles are those of the directory given, or of all spools below the state directory, or the one file given.
+// spoolFiles returns the files of the given directory, the one given file, or the files of all spools in the state directory.
 func spoolFiles(args []string) (files []spool.File, err error) {
 	if len(args) > 0 {
 		return spool.Inspect(args[0])
@@ -82,7 +83,7 @@ func spoolList(files []spool.File, _ bool, stdout, _ io.Writer) error {
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "BEGUN\tSTATE\tRECORDS\tBYTES\tKEY")
 	for _, f := range files {
-		records := "-" // only reading it would tell
+		records := "-" // unknown without reading the file
 		if f.State == spool.Waiting || f.State == spool.Kept {
 			records = fmt.Sprint(f.Records)
 		}
@@ -96,7 +97,7 @@ func spoolVerify(files []spool.File, _ bool, stdout, stderr io.Writer) error {
 	for _, f := range files {
 		name := filepath.Base(f.Path)
 		if f.State == spool.Damaged {
-			fmt.Fprintf(stdout, "%s: bytes of damaged places, kept aside\n", name)
+			fmt.Fprintf(stdout, "%s: holds damaged bytes that were set aside\n", name)
 			continue
 		}
 		file, _, d, err := spool.ReadFile(f.Path)
@@ -120,12 +121,12 @@ func spoolVerify(files []spool.File, _ bool, stdout, stderr io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "%d segments, %d intact records, %d segments damaged\n", segments, records, bad)
 	if bad > 0 {
-		return fmt.Errorf("verify spool: %d segments are damaged; their intact records will be loaded all the same", bad)
+		return fmt.Errorf("verify spool: %d segments are damaged; tap25 will still load their intact records", bad)
 	}
 	return nil
 }
 
-// spoolDump prints the rows that wait; those that were refused, or are loaded, where one file is asked for.
+// spoolDump prints the waiting rows. It prints refused and kept rows only if asked for their file.
 func spoolDump(files []spool.File, one bool, stdout, stderr io.Writer) error {
 	w := bufio.NewWriter(stdout)
 	var failed error

@@ -1,112 +1,184 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"tap25/store"
-	"tap25/store/spool"
 )
 
-func dbStatus() *cobra.Command {
-	var dsn string
-	var asJSON bool
+// liveStatus holds the settings of tap25 status.
+type liveStatus struct {
+	control  string
+	json     bool
+	watch    bool
+	interval time.Duration
+}
+
+func statusCommand() *cobra.Command {
+	s := &liveStatus{}
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show what the database holds", Args: usageArgs(cobra.NoArgs),
-		Long: "Shows what the database holds, and what waits for it in the spools below this machine's state directory. Rows are those that the loads have counted, day by day, so that it takes no longer\n" +
-			"on a billion of them; oldest and newest are looked up in the first and the last day.",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
-				s, err := db.Status(ctx)
-				if err != nil {
+		Use:   "status [--json] [--watch]",
+		Short: "Show the counters of the running tap25 sniff",
+		Long: "status asks the tap25 sniff that runs on this machine for its counters, twice, to show rates too. The counters add up:\n" +
+			"seen = dropped by design + ring full + delivered, and delivered = read + waiting in the rings. sniff answers only\n" +
+			"root, the user that it runs as, and the user that started it. 'tap25 db status' shows what the database holds.",
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if s.control == "" {
+				if s.control, err = controlPath(); err != nil {
 					return err
 				}
-				waiting, err := waitingInSpools()
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					e := json.NewEncoder(cmd.OutOrStdout())
-					e.SetIndent("", "  ")
-					return e.Encode(struct {
-						store.Status
-						Spool spoolStatus `json:"spool"`
-					}{s, waiting})
-				}
-				loaded := when(s.Loaded)
-				if s.Lag != nil {
-					loaded = fmt.Sprintf("%s (%.0f s ago)", loaded, *s.Lag)
-				}
-				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-				fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%d\nrows\t%d\nbytes\t%d (%d a row)\noldest\t%s\nnewest\t%s\n",
-					s.Server, s.Version, s.Partitions, s.Rows, s.Bytes, s.BytesPerRow, when(s.Oldest), when(s.Newest))
-				fmt.Fprintf(w, "finished days\t%d summarized, %d reindexed\n", s.Summarized, s.Reindexed)
-				fmt.Fprintf(w, "held\t%d\nmisdated\t%d\nexpired days\t%d\nloads\t%d\nlast load\t%s\n", s.Held, s.Misdated, s.Expired, s.Loads, loaded)
-				fmt.Fprintf(w, "retention\t%s\naccesses\t%d, and %d numbers of undone or refused ones\n", s.Retention, s.Accesses, s.Missing)
-				fmt.Fprintf(w, "spool\t%d segments with %d rows wait, %d bytes in all\noldest waiting\t%s\nset aside\t%d rows\n",
-					waiting.Segments, waiting.Rows, waiting.Bytes, when(waiting.Oldest), waiting.SetAside)
-				fmt.Fprintf(w, "kept\t%d segments with %d rows that are loaded\n", waiting.Kept, waiting.KeptRows)
-				for _, day := range s.Late {
-					fmt.Fprintf(w, "warning\t%s\n", day)
-				}
-				if s.Warning != "" {
-					fmt.Fprintf(w, "warning\t%s\n", s.Warning)
-				}
-				return w.Flush()
-			})
+			}
+			if s.interval <= 0 {
+				return &usageError{errors.New("--interval must be greater than 0")}
+			}
+			return s.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
-	dbFlag(cmd, &dsn)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	f := cmd.Flags()
+	f.StringVar(&s.control, "control", "", "unix socket of the sniff (default: that of tap25 sniff)")
+	f.BoolVar(&s.json, "json", false, "print JSON, without rates; with --watch one line each time")
+	f.BoolVar(&s.watch, "watch", false, "repeat until Ctrl-C")
+	f.DurationVar(&s.interval, "interval", time.Second, "time over which rates are measured, and between repetitions")
 	return cmd
 }
 
-// spoolStatus is what lies in the spools below the state directory.
-type spoolStatus struct {
-	Segments int        `json:"waiting_segments"`
-	Rows     int64      `json:"waiting_rows"`
-	Bytes    int64      `json:"bytes"` // of all files
-	Oldest   *time.Time `json:"oldest_waiting"`
-	SetAside int64      `json:"set_aside"` // rows that a database has refused
-	Kept     int        `json:"kept_segments"`
-	KeptRows int64      `json:"kept_rows"` // loaded, and there for the case of a failover
+func (s *liveStatus) run(ctx context.Context, w io.Writer) error {
+	before, err := askReport(ctx, s.control)
+	if err != nil {
+		return err
+	}
+	if s.json && !s.watch {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(before)
+	}
+	tick := time.NewTicker(s.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now, err := askReport(ctx, s.control)
+		if err != nil {
+			return err
+		}
+		if s.json {
+			err = json.NewEncoder(w).Encode(now)
+		} else {
+			err = now.show(w, before, s.watch && isTerminal(w))
+		}
+		if err != nil || !s.watch {
+			return err
+		}
+		before = now
+	}
 }
 
-func waitingInSpools() (s spoolStatus, err error) {
-	files, err := spoolFiles(nil)
-	if err != nil {
-		return s, err
+// askReport asks a running sniff for its report.
+func askReport(ctx context.Context, path string) (*report, error) {
+	d := net.Dialer{Timeout: controlTimeout}
+	c, err := d.DialContext(ctx, "unix", path)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("ask tap25 sniff: %w; run this as root, or as the user that runs tap25 sniff", err)
+	case err != nil:
+		return nil, fmt.Errorf("ask tap25 sniff: %w; check that it runs, and with the same --control", err)
 	}
-	for _, f := range files {
-		s.Bytes += f.Bytes
-		switch f.State {
-		case spool.Waiting:
-			if at := time.UnixMicro(int64(f.Sequence)).UTC(); s.Oldest == nil {
-				s.Oldest = &at
-			}
-			s.Segments++
-			s.Rows += int64(f.Records)
-		case spool.Kept:
-			s.Kept++
-			s.KeptRows += int64(f.Records)
-		case spool.Refused:
-			if file, _, _, err := spool.ReadFile(f.Path); err == nil {
-				s.SetAside += int64(file.Records)
-			}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(2 * controlTimeout)); err != nil {
+		return nil, err
+	}
+	r := &report{}
+	if err := json.NewDecoder(c).Decode(r); err != nil {
+		return nil, fmt.Errorf("ask tap25 sniff: no answer: %w; run this as root, or as the user that runs tap25 sniff", err)
+	}
+	return r, nil
+}
+
+// show writes a report with the rates since the one before. If over is set, it overwrites the last one on the terminal (ECMA-48:
+// CUP, EL, ED).
+func (r *report) show(w io.Writer, before *report, over bool) error {
+	var b bytes.Buffer
+	if err := r.write(&b, before); err != nil {
+		return err
+	}
+	text := b.String()
+	if over {
+		w, text = unescaped(w), "\x1b[H"+strings.ReplaceAll(shown(text), "\n", "\x1b[K\n")+"\x1b[J"
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// write writes a report with the rates since the one before.
+func (r *report) write(w io.Writer, before *report) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	seconds := r.At.Sub(before.At).Seconds()
+	line := func(name string, n, was int64) {
+		fmt.Fprintf(t, "%s\t%d\t%.0f/s\t\n", name, n, float64(n-was)/max(seconds, 1e-3))
+	}
+	fmt.Fprintf(w, "tap25 sniff, process %d, sensor %s, running for %s since %s\n",
+		r.PID, r.Sensor, r.At.Sub(r.Started).Round(time.Second), r.Started.Format(time.RFC3339))
+	for _, i := range r.Interfaces {
+		fmt.Fprintf(w, "interface %s: %s\n", i.Name, i.state())
+	}
+	for _, a := range append(r.NotLive, r.NotReady...) {
+		fmt.Fprintf(w, "trouble: %s\n", a)
+	}
+	if r.Store != nil && r.Store.Away {
+		fmt.Fprintln(w, "the database does not answer: rows wait in the spool")
+	}
+	line("frames seen", r.Seen, before.Seen)
+	line("= dropped by design", sumOf(r.Dropped), sumOf(before.Dropped))
+	line("+ ring full", r.RingFull, before.RingFull)
+	line("+ delivered", r.Delivered, before.Delivered)
+	line("= read", r.Read, before.Read)
+	line("+ waiting in rings", r.waiting(), before.waiting())
+	line("octets read", r.Octets, before.Octets)
+	line("octets lost", r.LostBytes, before.LostBytes)
+	line("sessions", r.Sessions, before.Sessions)
+	line("rows", r.Rows, before.Rows)
+	for outcome, n := range named(r.Outcomes) {
+		if n > 0 {
+			line(outcome, n, before.Outcomes[outcome])
 		}
 	}
-	return s, nil
+	if s, b := r.Store, before.Store; s != nil && b != nil {
+		line("rows = spooled", s.Spooled, b.Spooled)
+		line("+ lost to a full spool", s.Lost, b.Lost)
+		line("loaded", s.Loaded, b.Loaded)
+		line("waiting in the spool", s.Waiting, b.Waiting)
+		line("set aside", s.SetAside, b.SetAside)
+		line("kept after their load", s.Kept, b.Kept)
+		line("lost by the database, reloaded", s.Reloaded, b.Reloaded)
+		line("lost by the database, waiting", s.Reloading, b.Reloading)
+	}
+	return t.Flush()
 }
 
-// when writes a time, or "-" for none.
-func when(t *time.Time) string {
-	if t == nil {
-		return "-"
+func (i *interfaceReport) state() string {
+	mode := "generic XDP"
+	if i.Native {
+		mode = "native XDP"
 	}
-	return t.UTC().Format(time.RFC3339)
+	switch {
+	case i.Away:
+		return "gone"
+	case !i.Up:
+		return mode + ", down"
+	}
+	return mode + ", up"
 }

@@ -9,11 +9,11 @@ import (
 	"tap25/store"
 )
 
-// errAway is a database that was away for too long, or that will not take rows before somebody has changed something.
-var errAway = errors.New("the database takes no rows")
+// errAway means that the database did not answer for too long, or refuses rows until somebody changes something.
+var errAway = errors.New("the database does not accept rows")
 
-// Close seals what is unsealed, unless its source can be read again, loads all that waits, until ctx ends or the patience
-// does, and ends. An error says what waits where.
+// Close seals the rows that are not sealed, unless their source can be read again, then loads all waiting rows until ctx or the
+// patience ends. An error reports how many rows wait in which directory.
 func (s *stream) Close(ctx context.Context) error {
 	sealed := s.drain(ctx)
 	st := s.Stats()
@@ -23,14 +23,15 @@ func (s *stream) Close(ctx context.Context) error {
 	if after := s.spool.Stats(); after.Waiting+after.Reentering > 0 {
 		reason := st.loader.Err
 		if reason == nil {
-			reason = errors.New("there was no time left to load them")
+			reason = errors.New("there was no time to load them")
 		}
-		closed = errors.Join(fmt.Errorf("%w: %d rows wait in %s, and the same command loads them when it is run again: %w", errAway, after.Waiting+after.Reentering, s.dir, reason), closed)
+		closed = errors.Join(fmt.Errorf("%w: %d rows wait in %s; to load them, run the same command again: %w",
+			errAway, after.Waiting+after.Reentering, s.dir, reason), closed)
 	}
 	return errors.Join(sealed, closed)
 }
 
-// drain is what Close does first.
+// drain seals and loads, as Close says.
 func (s *stream) drain(ctx context.Context) (sealed error) {
 	if !s.cfg.rereadable {
 		sealed = s.spool.Seal("")
@@ -46,15 +47,15 @@ func (s *stream) drain(ctx context.Context) (sealed error) {
 	return sealed
 }
 
-// settled waits until the database has all that waits and all that is kept, as long as the patience lasts.
+// settled waits until the database has all waiting and kept rows, or the patience ends.
 func (s *stream) settled(ctx context.Context) error {
 	return s.ask(ctx, func(db *store.DB) error { return s.lacks(ctx, db) })
 }
 
-// errLost is a database that has taken the place of another and lacks rows, which the loader enters again.
-var errLost = errors.New("the database has lost rows, which are entered again")
+// errLost means that another server has become the database and lacks rows. The loader loads them again.
+var errLost = errors.New("the database has lost rows, and tap25 loads them again")
 
-// lacks is errLost where a database lacks what another connection has loaded.
+// lacks returns errLost if a database lacks rows that another connection has loaded.
 func (s *stream) lacks(ctx context.Context, db *store.DB) error {
 	idle := s.loader.Idle()
 	lost, err := db.Missing(ctx, s.spool.Kept())
@@ -73,10 +74,10 @@ func (s *stream) lacks(ctx context.Context, db *store.DB) error {
 // standbysWithin is how long the end of a replay waits for the standbys of a pair.
 const standbysWithin = 10 * time.Second
 
-// errBehind is a standby that has not received all that the database has.
+// errBehind means that a standby has not received all rows of the database.
 var errBehind = errors.New("a standby has not received the last rows")
 
-// standbysHave is errBehind where a standby among the hosts of the URL lacks some of what is loaded.
+// standbysHave returns errBehind if a standby among the hosts of the URL lacks loaded rows.
 func (s *stream) standbysHave(ctx context.Context, db *store.DB) error {
 	behind, err := db.Behind(ctx, s.db.DSN)
 	if err == nil && behind > 0 {
@@ -90,10 +91,10 @@ func (s *stream) givenUp() bool {
 	return s.cfg.patience > 0 && !st.Since.IsZero() && (st.Hopeless || time.Since(st.Since) > s.cfg.patience)
 }
 
-// longAway is how long a database has been away that the end of a stream with patience for ever does not wait for any more.
+// longAway is how long a database must not have answered for the end of a stream without limit of patience not to wait for it.
 const longAway = 5 * time.Second
 
-// away says whether the end need not wait for the database: what waits is loaded by the next start.
+// away reports whether the end need not wait for the database, because the next start loads the waiting rows.
 func (s *stream) away() bool {
 	st := s.loader.Stats()
 	return s.cfg.patience == 0 && !st.Since.IsZero() && (st.Hopeless || time.Since(st.Since) > longAway)

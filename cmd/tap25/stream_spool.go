@@ -17,34 +17,36 @@ import (
 	"tap25/store/spool"
 )
 
-// spoolLimits bound what waits for the database, beside the disk; zero values are the spool's defaults.
+// spoolLimits bound the spool, as its disk does. Zero values are the defaults of the spool.
 type spoolLimits struct {
 	bytes int64
 	age   time.Duration
-	keep  time.Duration // how long what is loaded stays
+	keep  time.Duration // how long loaded rows stay
 }
 
-// flags adds those that set the limits.
+// flags adds the flags that set the limits.
 func (l *spoolLimits) flags(f *pflag.FlagSet) {
-	f.Int64Var(&l.bytes, "spool-bytes", 10<<30, "size that the spool may reach; it also leaves 64 MiB of the disk free, or a sixteenth of a small one")
-	f.DurationVar(&l.age, "spool-age", 0, "the spool takes no more rows while its oldest wait for longer, such as 720h (default any time)")
-	f.DurationVar(&l.keep, "spool-keep", 10*time.Minute, "how long loaded rows stay in the spool, to be entered again where a standby without them becomes the database; "+
-		"a quarter of --spool-bytes at most, and they go first when room is needed; 0 deletes them at once")
+	f.Int64Var(&l.bytes, "spool-bytes", 10<<30, "largest size of the spool in bytes; it also leaves 64 MiB of its disk free, "+
+		"or a sixteenth of a small disk")
+	f.DurationVar(&l.age, "spool-age", 0, "the spool accepts no more rows once its oldest has waited for this long, such as 720h (default: no limit)")
+	f.DurationVar(&l.keep, "spool-keep", 10*time.Minute, "how long loaded rows stay in the spool, to be loaded again if a failover loses them; "+
+		"they use at most a quarter of --spool-bytes and are deleted first if space is needed; 0 deletes them at once")
 }
 
 // mostKeep is what --spool-keep may be: the database forgets the names of segments after a month.
 const mostKeep = 10 * 24 * time.Hour
 
-// check refuses what makes no sense.
+// check returns an error for limits that make no sense.
 func (l *spoolLimits) check() error {
 	if l.bytes < 2*partBytes || l.age < 0 || l.keep < 0 || l.keep > mostKeep {
-		return &usageError{fmt.Errorf("--spool-bytes must be %d at least, twice what is sealed at once, --spool-age not negative, and --spool-keep from 0 to %s", 2*partBytes, mostKeep)}
+		return &usageError{fmt.Errorf("--spool-bytes must be at least %d (twice the largest segment), --spool-age must not be negative, "+
+			"and --spool-keep must be 0 to %s", 2*partBytes, mostKeep)}
 	}
 	return nil
 }
 
-// mostReplays bounds the replays into one database that run on one machine at once, and so the directories of their spools:
-// the first that is free is used again.
+// mostReplays bounds the replays into one database that run on one machine at once, and so the number of their spools. A replay
+// uses the first directory that is free.
 const mostReplays = 1000
 
 // spoolDirs are the directories that the spool may have, in the order in which they are tried.
@@ -62,14 +64,17 @@ func (s *stream) spoolDirs() (iter.Seq[string], error) {
 	return slices.Values([]string{filepath.Join(base, sensorDir(s.cfg.sensor))}), err
 }
 
-// openSpool opens the first of the directories that no other process has. To open it is to lock it, so of several processes that
-// try at once each gets one of its own.
+// openSpool opens the first of the directories that no other process has open. Opening locks the directory, so that each of several
+// processes gets its own.
 func (s *stream) openSpool() error {
 	dirs, err := s.spoolDirs()
 	if err != nil {
 		return err
 	}
-	cfg := spool.Config{Sensor: s.cfg.sensor, Rereadable: s.cfg.rereadable, MaxBytes: s.cfg.limits.bytes, MaxAge: s.cfg.limits.age, Keep: s.cfg.limits.keep}
+	cfg := spool.Config{
+		Sensor: s.cfg.sensor, Rereadable: s.cfg.rereadable,
+		MaxBytes: s.cfg.limits.bytes, MaxAge: s.cfg.limits.age, Keep: s.cfg.limits.keep,
+	}
 	if s.cfg.waits { // Seal alone cuts
 		cfg.SegmentRecords, cfg.SegmentBytes, cfg.SegmentAge = -1, -1, -1
 	}
@@ -81,20 +86,20 @@ func (s *stream) openSpool() error {
 	s.dir = cfg.Dir
 	switch {
 	case errors.Is(err, spool.ErrBusy) && s.cfg.spools != "":
-		err = fmt.Errorf("%w: %d replays into this database run already: wait until one has ended, or name a directory with --spool", err, mostReplays)
+		err = fmt.Errorf("%w: %d replays into this database run already; wait until one ends, or name another directory with --spool", err, mostReplays)
 	case errors.Is(err, spool.ErrBusy):
-		err = fmt.Errorf("%w: if it is for another tap, name that with --sensor, or another directory with --spool", err)
+		err = fmt.Errorf("%w; for another tap, name it with --sensor or name another directory with --spool", err)
 	}
 	return err
 }
 
-// spoolBase is where the spools are, unless --spool says otherwise.
+// spoolBase is the directory of all spools, unless --spool names another.
 func spoolBase() (string, error) {
 	state, err := cluster.StateDir()
 	return filepath.Join(state, "spool"), err
 }
 
-// sensorDir makes a file name of a sensor's name.
+// sensorDir escapes a sensor's name for use as a file name.
 func sensorDir(sensor string) string {
 	var b strings.Builder
 	for i, c := range []byte(sensor) {
@@ -107,7 +112,7 @@ func sensorDir(sensor string) string {
 	return b.String()
 }
 
-// leftSpools lists the spools in a directory whose names are one of these, a hyphen and a number.
+// leftSpools lists the spools in a directory that are named NAME-NUMBER.
 func leftSpools(base string, names ...string) (dirs []string, err error) {
 	entries, err := os.ReadDir(base)
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"tap25/store"
 )
 
-// upkeepEvery is how often the database is kept.
+// upkeepEvery is how often upkeep runs.
 const upkeepEvery = time.Hour
 
-// upkeep keeps the database: partitions ahead, retention, days that are over.
+// upkeep makes partitions ahead, enforces the retention, and finishes days that are over.
 func (s *stream) upkeep(ctx context.Context) {
 	next := time.NewTimer(0)
 	defer next.Stop()
@@ -24,7 +24,7 @@ func (s *stream) upkeep(ctx context.Context) {
 		case <-next.C:
 		}
 		if err := s.upkeepOnce(ctx); err != nil {
-			next.Reset(time.Minute) // the loader says what is wrong with the database
+			next.Reset(time.Minute) // the loader logs what is wrong with the database
 			continue
 		}
 		next.Reset(upkeepEvery)
@@ -41,30 +41,35 @@ func (s *stream) upkeepOnce(ctx context.Context) error {
 	for _, seg := range slices.Concat(s.spool.Sealed(), s.spool.Kept()) {
 		oldest = min(oldest, fmt.Sprintf("%016x", seg.Sequence))
 	}
-	report, err := db.Upkeep(ctx, s.cfg.sensor, oldest, store.ExpireConfig{Retention: s.cfg.retention, Version: version(), EndReaders: s.cfg.endReaders})
+	report, err := db.Upkeep(ctx, s.cfg.sensor, oldest,
+		store.ExpireConfig{Retention: s.cfg.retention, Version: version(), EndReaders: s.cfg.endReaders})
 	if report.Shorter {
-		s.cfg.log.Warn().Time("kept_from", report.Cutoff).Msg("the database keeps days for longer than --retention: 'tap25 db expire --change-retention' stores another")
+		s.cfg.log.Warn().Time("kept_from", report.Cutoff).
+			Msg("the database stores a longer retention than --retention and keeps it: to store another, run 'tap25 db expire --change-retention'")
 	}
 	for _, d := range report.Dropped {
-		s.cfg.log.Info().Str("kind", d.Kind).Time("day", d.Day).Int64("rows", d.Rows).Int64("bytes", d.Bytes).Int64("held", d.Kept).Msg("dropped what is older than the retention")
+		s.cfg.log.Info().Str("kind", d.Kind).Time("day", d.Day).Int64("rows", d.Rows).Int64("bytes", d.Bytes).Int64("held", d.Kept).
+			Msg("dropped rows that are older than the retention")
 	}
 	for _, u := range report.Ended {
 		s.cfg.log.Warn().Str("login", u.Login).Str("application", u.Application).Msg("ended a session that kept a day from being dropped")
 	}
 	for _, d := range report.Busy {
 		for _, u := range d.Users {
-			s.cfg.log.Warn().Time("day", d.Day).Str("login", u.Login).Str("application", u.Application).Str("reason", u.Reason).Msg("a day is in use and cannot be dropped yet")
+			s.cfg.log.Warn().Time("day", d.Day).Str("login", u.Login).Str("application", u.Application).Str("reason", u.Reason).
+				Msg("a day is in use and cannot be dropped yet")
 		}
 	}
 	for _, d := range report.Finished {
-		s.cfg.log.Info().Time("day", d.Day).Bool("summarized", d.Summarized).Int64("index_bytes_before", d.Before).Int64("index_bytes", d.After).Msg("finished a day that is over")
+		s.cfg.log.Info().Time("day", d.Day).Bool("summarized", d.Summarized).Int64("index_bytes_before", d.Before).Int64("index_bytes", d.After).
+			Msg("finished a day that is over")
 	}
 	if errors.Is(err, store.ErrPooled) {
-		s.cfg.log.Warn().Err(err).Msg("the rest of the database's upkeep is done")
+		s.cfg.log.Warn().Err(err).Msg("one step of the database's upkeep was skipped")
 		return nil
 	}
 	if err != nil && ctx.Err() == nil {
-		s.cfg.log.Error().Err(err).Msg("the database's upkeep failed; it is tried again")
+		s.cfg.log.Error().Err(err).Msg("the database's upkeep failed; tap25 will retry in a minute")
 	}
 	return err
 }

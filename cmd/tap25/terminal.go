@@ -13,17 +13,17 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is standard output or standard error where that is a terminal. What is written to it may hold strings of packets or of the
-// database: what would move the cursor, change colours, or turn the direction of text is written as \u and its number, which in a
-// JSON string means the same. Whole text goes through Write, the program's own drawing to file.
+// terminal is standard output or standard error, if that is a terminal. Text may hold strings of packets or of the database, so
+// Write escapes characters that move the cursor, change colours or reverse text, as \u and their number, which JSON strings allow.
+// The program's own drawing goes to file.
 type terminal struct {
 	file *os.File
 
 	mu  sync.Mutex
-	cut []byte // of the last write, the beginning of a character
+	cut []byte // the beginning of a character, from the last write
 }
 
-// onTerminal is w, or the terminal that it is.
+// onTerminal wraps w if it is a terminal.
 func onTerminal(w io.Writer) io.Writer {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return &terminal{file: f}
@@ -36,7 +36,7 @@ func isTerminal(w io.Writer) bool {
 	return ok
 }
 
-// unescaped is for the program's own drawing, and for other programs.
+// unescaped returns the writer for the program's own drawing, and for other programs.
 func unescaped(w io.Writer) io.Writer {
 	if t, ok := w.(*terminal); ok {
 		return t.file
@@ -50,7 +50,7 @@ func (t *terminal) Write(p []byte) (int, error) {
 	defer t.mu.Unlock()
 	text := append(t.cut, p...)
 	whole := len(text)
-	for i := 1; i < utf8.UTFMax && i <= len(text); i++ { // the last character, if it has begun only
+	for i := 1; i < utf8.UTFMax && i <= len(text); i++ { // the last character, if it is incomplete
 		if c := text[len(text)-i]; utf8.RuneStart(c) {
 			if !utf8.FullRune(text[len(text)-i:]) {
 				whole -= i
@@ -68,7 +68,7 @@ func (t *terminal) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// end writes what was cut off for good.
+// end writes an incomplete character that is still buffered.
 func (t *terminal) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -76,7 +76,7 @@ func (t *terminal) end() {
 	t.cut = nil
 }
 
-// shown is text as a terminal may show it.
+// shown makes text safe for a terminal.
 func shown(text string) string {
 	if strings.IndexFunc(text, acts) < 0 && utf8.ValidString(text) {
 		return text
@@ -100,8 +100,8 @@ func shown(text string) string {
 	return b.String()
 }
 
-// acts says whether a terminal may do anything but draw at a character: the controls of ASCII and C1, but for the end of a line and
-// the tab; those of the direction of text and others without a shape (Cf), and the separators of lines and paragraphs.
+// acts reports whether a character may make a terminal do anything but draw: the controls of ASCII and C1 except newline and tab,
+// format characters such as those that set the direction of text (Cf), and the separators of lines and paragraphs.
 func acts(r rune) bool {
 	return unicode.Is(unicode.Cc, r) && r != '\n' && r != '\t' || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }

@@ -11,7 +11,7 @@ import (
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version, the commit it was built from, and the Go version",
+		Short: "Print the version, the commit that it was built from, and the Go version",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
@@ -20,7 +20,7 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// version tells what the Go toolchain has recorded in the binary.
+// version describes the binary, from what the Go toolchain recorded in it.
 func version() string {
 	number, commit := "(devel)", ""
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -86,7 +86,7 @@ func (s *Spool) append(rec []byte) error {
 	case s.err != nil:
 		return s.err
 	case len(rec) > MaxRecord:
-		return fmt.Errorf("append record of %d bytes: more than %d", len(rec), MaxRecord)
+		return fmt.Errorf("append record of %d bytes: the limit is %d", len(rec), MaxRecord)
 	}
 	n := 4 + len(rec)
 	d := s.open()
@@ -103,7 +103,7 @@ func (s *Spool) append(rec []byte) error {
 		return ErrFull
 	}
 	if d != nil && d.records == maxRecords {
-		return fmt.Errorf("append record: the segment has %d and was not sealed", maxRecords)
+		return fmt.Errorf("append record: the segment is full with %d records and was not sealed", maxRecords)
 	}
 	if d == nil {
 		d = &draft{begun: time.Now()}

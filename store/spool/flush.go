@@ -214,14 +214,14 @@ func (s *Spool) write(d *draft, blocks []*block) error {
 func (s *Spool) fits(n int64) error {
 	s.evict(s.bytes.Load() + n - s.cfg.MaxBytes)
 	if held := s.bytes.Load(); held+n > s.cfg.MaxBytes {
-		return fmt.Errorf("%w: it holds %d bytes of %d", ErrFull, held, s.cfg.MaxBytes)
+		return fmt.Errorf("%w: it has %d of at most %d bytes", ErrFull, held, s.cfg.MaxBytes)
 	}
 	if s.cfg.MaxAge > 0 {
 		s.mu.Lock()
 		oldest := s.oldest()
 		s.mu.Unlock()
 		if !oldest.IsZero() && time.Since(oldest) > s.cfg.MaxAge {
-			return fmt.Errorf("%w: its oldest segment waits since %s", ErrFull, oldest.Format(time.RFC3339))
+			return fmt.Errorf("%w: its oldest segment has waited since %s", ErrFull, oldest.Format(time.RFC3339))
 		}
 	}
 	if s.cfg.Reserve < 0 {
@@ -233,7 +233,7 @@ func (s *Spool) fits(n int64) error {
 		free, _, err = s.disk.room()
 	}
 	if err == nil && free-n < reserve {
-		err = fmt.Errorf("%w: %d bytes are free on the disk, and %d are to stay so", ErrFull, free, reserve)
+		err = fmt.Errorf("%w: its disk has %d bytes free, and %d must stay free", ErrFull, free, reserve)
 	}
 	return err
 }

@@ -104,7 +104,7 @@ type Group struct {
 func ReadFile(path string) (file File, groups []Group, d Damage, err error) {
 	file, ok := parseFile(path)
 	if !ok || file.State == Damaged {
-		return file, nil, d, fmt.Errorf("read %s: its name is not that of a segment", filepath.Base(path))
+		return file, nil, d, fmt.Errorf("read %s: this is not the name of a segment", filepath.Base(path))
 	}
 	c, size, err := readContent(path, file.id())
 	if err != nil {

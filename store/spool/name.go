@@ -58,7 +58,7 @@ func sealedName(i id, count int, key string) string {
 // checkKey refuses a key that no file name can hold.
 func checkKey(key string) error {
 	if len(key) > maxKey || len(escapeKey(key)) > maxKey {
-		return fmt.Errorf("key of %d bytes, which are %d in a file name: more than %d", len(key), len(escapeKey(key)), maxKey)
+		return fmt.Errorf("a key of %d bytes takes %d in a file name: the limit is %d", len(key), len(escapeKey(key)), maxKey)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (s *Spool) abandon(d *draft, err error) {
 	case s.cfg.Rereadable && f.acked > 0:
 		s.drop(d)
 		s.mu.Lock()
-		s.err = fmt.Errorf("segment with more records than memory holds was lost, its source must be read again: %w", err)
+		s.err = fmt.Errorf("a segment larger than the memory of the spool was lost: read its source again: %w", err)
 		s.unqueue(d)
 		s.mu.Unlock()
 		return

@@ -69,7 +69,7 @@ func (s *Spool) Loaded(seg Segment, d Damage) error {
 	at := s.waiting(seg)
 	s.mu.Unlock()
 	if at < 0 {
-		return fmt.Errorf("put segment %s away: it does not wait", seg.id())
+		return fmt.Errorf("remove segment %s: it does not wait", seg.id())
 	}
 	if d.Records > 0 {
 		if err := s.keepDamaged(seg, d); err != nil {
@@ -161,7 +161,7 @@ func (s *Spool) SetAside(seg Segment, recs [][]byte, reason string) error {
 		r = &refusedRecords{}
 	}
 	if at < 0 || r.records+len(recs) > seg.Records {
-		return fmt.Errorf("set aside %d records of segment %s: it does not wait, or has fewer", len(recs), seg.id())
+		return fmt.Errorf("set aside %d records of segment %s: it does not wait, or has fewer records", len(recs), seg.id())
 	}
 	reason = reason[:min(len(reason), blockPayload)]
 	groups := append(slices.Clone(r.groups), refusedGroup{reason, cloneRecords(recs)})

@@ -15,14 +15,14 @@ import (
 
 var (
 	// ErrBusy is returned by [Open] if another process has the spool.
-	ErrBusy = errors.New("spool is in use by another process")
+	ErrBusy = errors.New("another process uses this spool")
 
 	// ErrFull is returned by [Spool.Append] if the memory for records that are not yet on disk is full, and by [Spool.Sync] and
 	// [Spool.Seal] if the disk or one of the limits of [Config] leaves no room.
-	ErrFull = errors.New("spool is full")
+	ErrFull = errors.New("the spool is full")
 
 	// ErrNewer is returned by [Spool.Read] and [ReadFile] if a later version of tap25 has written the segment.
-	ErrNewer = errors.New("segment was written by a newer version")
+	ErrNewer = errors.New("a newer tap25 wrote this segment")
 )
 
 // Config configures a [Spool]; zero values are the defaults.

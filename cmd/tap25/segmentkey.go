@@ -10,11 +10,11 @@ import (
 	"tap25/store"
 )
 
-// replaySegment is the number of rows of a replay's segment. It is part of what names them: do not change it.
+// replaySegment is the number of rows of a replay's segment. The names of segments depend on it: do not change it.
 const replaySegment = 10000
 
-// keyed cuts the rows of a replay into segments that are named by what they hold, so that replaying the same capture
-// again, under any name or compression, adds only what is missing.
+// keyed cuts the rows of a replay into segments and names them by a digest of their rows. So replaying a capture again, under any
+// name or compression, adds only missing rows.
 type keyed struct {
 	stream *stream
 	files  *capturesHeld // nil: standard input
@@ -49,7 +49,7 @@ func (k *keyed) emit(e *smtp.Envelope) error {
 	return k.seal()
 }
 
-// seal seals the segment that was begun, if it has rows.
+// seal seals the open segment, if it has rows.
 func (k *keyed) seal() error {
 	if k.rows == 0 || k.stream.discard.Load() {
 		return nil

@@ -10,19 +10,19 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// rows counts the rows of a replay and writes them as JSON lines, in the order in which they were settled.
+// rows counts the rows of a replay and writes them as JSON lines, in the order in which they were emitted.
 type rows struct {
 	emitted atomic.Int64
 
-	sink func(*smtp.Envelope) error // where the rows go; nil: standard output
+	sink func(*smtp.Envelope) error // takes the rows; nil: standard output
 
-	discard func() // leaves out what is not sealed, and all rows that come yet
+	discard func() // drops unsealed rows and all later ones
 
 	mu   sync.Mutex // between emit and flush
 	w    *bufio.Writer
 	line []byte      // the last one written
-	err  error       // what writing failed with, once it has
-	fail func(error) // told of it
+	err  error       // the first error of writing
+	fail func(error) // called with the first error
 }
 
 func newRows(w io.Writer, fail func(error)) *rows {
