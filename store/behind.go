@@ -9,7 +9,7 @@ import (
 )
 
 // Behind returns how many standbys among the hosts of a connection string have not yet received what the server of this
-// connection has committed. Of those that do not answer it says nothing.
+// connection has committed. Those that do not answer are not counted.
 func (db *DB) Behind(ctx context.Context, dsn string) (behind int, err error) {
 	cfg, _, err := parse(dsn)
 	if err != nil || !severalHosts(&cfg.Config) {

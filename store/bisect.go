@@ -16,8 +16,8 @@ const (
 	lastTime  = 253402300800*1e6 - postgresEpoch
 )
 
-// checkRow says why a record cannot be sent to the database without harm to its neighbours: one that is not exactly a
-// row would be read as part of the next, or as the end of all.
+// checkRow returns the reason why a record cannot be sent to the database without harm to its neighbours, or "": one that is not
+// exactly a row would be read as part of the next, or as the end of all.
 func checkRow(record []byte) (reason string) {
 	if len(record) < 14 || binary.BigEndian.Uint16(record) != columnCount || binary.BigEndian.Uint32(record[2:]) != 8 {
 		return "not a row in COPY's binary form"
@@ -85,7 +85,7 @@ func (db *DB) bisect(ctx context.Context, sensor string, rows [][]byte) (good []
 	return good, bad, nil
 }
 
-// tryRows copies rows behind a savepoint, in halves where they are refused.
+// tryRows copies rows after a savepoint, in halves if they are refused.
 func tryRows(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]byte, bad refusal) (good [][]byte, err error) {
 	if len(rows) == 0 {
 		return nil, nil

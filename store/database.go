@@ -14,7 +14,7 @@ import (
 const Local = "local"
 
 // Database is how to reach a database: by a connection string, or as tap25's private cluster, whose server it starts and
-// whose schema it migrates. Its methods are for any goroutine.
+// whose schema it migrates. Open and Connect may be called by several goroutines.
 type Database struct {
 	DSN     string           // a PostgreSQL URL or keyword string
 	Cluster *cluster.Cluster // the private cluster that DSN names; nil if the server is somebody else's

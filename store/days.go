@@ -15,8 +15,8 @@ import (
 // DaysAhead is how many days' partitions are made before their time.
 const DaysAhead = 7
 
-// AheadPartitions makes the partitions of today and of the days to come, by the database's clock, and says how many were
-// missing.
+// AheadPartitions makes the partitions of today and of as many days to come, by the database's clock in UTC, and returns how
+// many were missing. If another session keeps them from being made, the error (SQLSTATE 55P03) names its login.
 func (db *DB) AheadPartitions(ctx context.Context, days int) (made int, err error) {
 	if err := db.conn.QueryRow(ctx, "select tap25_internal.make_partitions_ahead($1)", days).Scan(&made); err != nil {
 		return 0, fmt.Errorf("make partitions ahead: %w", db.locked(ctx, err))

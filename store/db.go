@@ -15,13 +15,13 @@ import (
 // name tap25's with their schemas.
 const safePath = "pg_catalog, pg_temp"
 
-// ErrNoSchema is a database that tap25 has not migrated.
+// ErrNoSchema is returned by [DB.Check] for a database that tap25 has not migrated.
 var ErrNoSchema = errors.New("the database has no tap25 schema: run 'tap25 db migrate' with the same --db")
 
-// ErrOlderSchema is a database of an older tap25.
+// ErrOlderSchema is returned by [DB.Check] for a database that an older tap25 has migrated.
 var ErrOlderSchema = errors.New("the database's schema is older than this tap25: run 'tap25 db migrate' with the same --db")
 
-// DB is one connection to a database; for one goroutine.
+// DB is one connection to a database, for one goroutine at a time.
 type DB struct {
 	conn   *pgx.Conn
 	server time.Time // when the server was started that took the first rows of this connection: see relyOn
@@ -29,7 +29,7 @@ type DB struct {
 
 func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	patient(cfg)
-	if cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement { // prepared statements of a session are another's next, behind a pooler
+	if cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement { // through a pooler, another client gets the session next, with its prepared statements
 		cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	cfg.RuntimeParams["application_name"] = "tap25"
@@ -55,14 +55,14 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	return &DB{conn: conn}, nil
 }
 
-// refusesPath says whether it is for the search_path that a connection was not had: a pooler may take no such parameter. Without it
+// refusesPath reports whether a connection failed because of the search_path: a pooler may take no such parameter. Without it
 // the path is that of the database and the user.
 func refusesPath(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && e.Code == "08P01" && strings.Contains(e.Message, "search_path")
 }
 
-// connectError is a connection that was not had, in one line.
+// connectError is the failure of a connection, in one line.
 type connectError struct {
 	text string
 	err  error
@@ -79,10 +79,11 @@ func (db *DB) Close() {
 	db.conn.Close(ctx)
 }
 
-// Conn is the connection, for questions.
+// Conn returns the connection, for questions. Its search_path finds the system's objects alone: name tap25's with their schemas.
 func (db *DB) Conn() *pgx.Conn { return db.conn }
 
-// Check says why rows cannot be loaded into the database, if they cannot.
+// Check returns an error if the schema is not this program's, so that rows cannot be loaded: [ErrNoSchema], [ErrOlderSchema], or
+// another for a schema that a newer tap25 has migrated.
 func (db *DB) Check(ctx context.Context) error {
 	have, want, err := db.Version(ctx)
 	switch {

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Retention is how long days are kept, in the calendar's units.
+// Retention is how long days are kept, in the calendar's units; one of them is set.
 type Retention struct{ Years, Months, Days int }
 
 // DefaultRetention is two years.
@@ -21,7 +21,7 @@ var DefaultRetention = Retention{Years: 2}
 
 var retentionForm = regexp.MustCompile(`^([1-9][0-9]{0,4})(d|mo|y)$`)
 
-// ParseRetention reads "730d", "24mo" or "2y".
+// ParseRetention reads a number of days, months or years, such as "730d", "24mo" or "2y". It returns an error for any other form.
 func ParseRetention(s string) (Retention, error) {
 	m := retentionForm.FindStringSubmatch(s)
 	if m == nil {
@@ -34,11 +34,11 @@ func ParseRetention(s string) (Retention, error) {
 	return map[string]Retention{"d": {Days: n}, "mo": {Months: n}, "y": {Years: n}}[m[2]], nil
 }
 
-// ExpireConfig says what Expire drops; its zero value is the default.
+// ExpireConfig configures [DB.Expire]; its zero value is the default.
 type ExpireConfig struct {
 	Retention Retention     // zero: the one stored in the database, else DefaultRetention
 	Change    bool          // store Retention in place of the one stored in the database, which may be longer
-	DryRun    bool          // only say what would be dropped
+	DryRun    bool          // only report what would be dropped
 	Version   string        // of the program, for the record
 	Patience  time.Duration // how long a day that is in use is tried; zero: ten seconds
 	Now       time.Time     // zero: the database's clock
@@ -48,15 +48,15 @@ type ExpireConfig struct {
 	EndReaders time.Duration
 }
 
-// ExpiredDay is what was dropped of a day.
+// ExpiredDay reports what was dropped of a day.
 type ExpiredDay struct {
 	Day  time.Time
-	Kind string // partition, misdated, or held where a legal hold ended
+	Kind string // partition, misdated, or held, if a legal hold ended
 	Rows, Bytes,
 	Kept int64 // rows that a legal hold kept, of these; unknown in a dry run
 }
 
-// ExpireReport is what Expire did.
+// ExpireReport reports what [DB.Expire] did.
 type ExpireReport struct {
 	Cutoff  time.Time // the first day that is kept
 	Shorter bool      // the retention asked for was shorter than the stored one, which was taken
@@ -69,13 +69,14 @@ type ExpireReport struct {
 const endReaders = time.Hour
 
 // giveWay is how long expiry waits for a lock: less than PostgreSQL's deadlock_timeout of a second, so that in whatever
-// circle of waiting it is the one that gives way, and short, since writers and readers queue behind it.
+// circle of waiting it is the one that gives way, and short, since writers and readers queue after it.
 const giveWay = "200ms"
 
 // Expire drops the days that are older than the retention, each in a transaction of its own, after copying what legal
 // holds keep; and removes what ended holds kept. The database stores the retention, drops nothing that it keeps, and records who
-// asked; a shorter one is refused. It may run beside loads, readers and itself: a day in use is tried again
-// for a while, then reported as busy, which is no error.
+// asked. The error is [ErrShorterRetention] if cfg's retention is shorter than the stored one, unless cfg.Change. It may run
+// beside loads, readers and itself: a day in use is tried again for cfg.Patience, then reported as busy, which is no error. The
+// report is valid with an error too.
 func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error) {
 	var report ExpireReport
 	if cfg.Patience == 0 {

@@ -18,7 +18,7 @@ type BusyDay struct {
 // DayUser is a session that uses a day.
 type DayUser struct {
 	Login, Application string
-	Since              *time.Time // when its transaction began; nil where the owner may not see it
+	Since              *time.Time // when its transaction began; nil if the owner may not see it
 	Ended              bool
 	Reason             string // why it was not ended
 }
@@ -47,7 +47,7 @@ func (db *DB) freeDay(ctx context.Context, cfg ExpireConfig, report *ExpireRepor
 }
 
 // endBlockers ends the sessions that it may of those that have kept a day from being dropped for too long, or partitions from
-// being made where day is nil; it returns them, and the others.
+// being made if day is nil; it returns them, and the others.
 func (db *DB) endBlockers(ctx context.Context, day *time.Time, older time.Duration) ([]DayUser, error) {
 	rows, err := db.conn.Query(ctx, `select login::text, coalesce(application, ''), open_since, ended, coalesce(reason, '')
 		from tap25_internal.end_blockers($1, $2 * interval '1 second')`, day, seconds(older))
@@ -78,7 +78,7 @@ func (d BusyDay) who() string {
 	return strings.Join(names, ", ")
 }
 
-// String names a session by login and application, with what keeps it from being ended.
+// String names a session by its login and application, and why it was not ended.
 func (u DayUser) String() string {
 	s := fmt.Sprintf("%q with %q", u.Login, u.Application)
 	if u.Since != nil {
@@ -90,7 +90,7 @@ func (u DayUser) String() string {
 	return s
 }
 
-// String is a line for people.
+// String returns a line for people.
 func (d BusyDay) String() string {
 	s := d.Day.Format(time.DateOnly) + ", which is in use"
 	if len(d.Users) > 0 {

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// FinishConfig says which days FinishDays takes; its zero value is the default.
+// FinishConfig configures [DB.FinishDays]; its zero value is the default.
 type FinishConfig struct {
 	Quiet time.Duration // how long nothing was loaded into a day; zero: ten minutes, negative: any time
 	Most  int           // days at once, the newest first; zero: all
@@ -18,17 +18,17 @@ type FinishConfig struct {
 	Patience time.Duration // how long a reindex waits for transactions that are open, which holds nobody up; zero: a minute
 }
 
-// FinishedDay is what was done for a day that is over.
+// FinishedDay reports what was done for a day that is over.
 type FinishedDay struct {
 	Day           time.Time
 	Summarized    bool
 	Before, After int64 // bytes of its indexes, around a reindex; zero: none was due, or this user may not
 }
 
-// FinishDays does what is due for the days that are over: it makes their summaries, and rebuilds their indexes where the user
-// owns them. Both are recorded, and done again where many rows came late. Neither holds up a reader or a load; what another
-// connection does at the same time is left to it. Days that were finished are returned with an error too; ErrPooled, where indexes
-// are left as they are, comes after all else is done.
+// FinishDays does what is due for the days that are over: it makes their summaries, and rebuilds their indexes if the user
+// owns them. Both are recorded, and done again if many rows came late. Neither holds up a reader or a load; what another
+// connection does at the same time is left to it. Days that were finished are returned with an error too. The error is
+// [ErrPooled] if indexes were left as they are because a pooler is in between; all else is done then.
 func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []FinishedDay, err error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute
@@ -82,7 +82,7 @@ type overDay struct {
 	Partition        string
 }
 
-// reindex rebuilds the indexes of a day, packed as full as they go, beside readers and writers; nothing is done where another
+// reindex rebuilds the indexes of a day, packed as full as they go, beside readers and writers; nothing is done if another
 // connection does so. It is many transactions: what one that was broken off has left, the next removes.
 func (db *DB) reindex(ctx context.Context, d overDay, patience time.Duration) (before, after int64, err error) {
 	release, ok, err := db.onlyRebuild(ctx)
@@ -132,7 +132,7 @@ func (db *DB) reindexSteps(ctx context.Context, partition string) ([]string, err
 	return append(steps, "reindex table concurrently "+partition), err
 }
 
-// String is a line for people.
+// String returns a line for people.
 func (d FinishedDay) String() string {
 	var did []string
 	if d.Summarized {

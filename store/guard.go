@@ -37,8 +37,8 @@ type Creator struct {
 	Owns         bool
 }
 
-// Creators lists who may put a function, an operator or a table of his own where statements in this database look for
-// tap25's: in tap25's schemas, or in another that the database's search_path names. Superusers and the owners of the database and
+// Creators lists the roles that may put a function, an operator or a table of their own where statements in this database look
+// for tap25's: in tap25's schemas, or in another that the database's search_path names. Superusers and the owners of the database and
 // of tap25's objects are not listed.
 func (db *DB) Creators(ctx context.Context) ([]Creator, error) {
 	rows, err := db.conn.Query(ctx, creatorsQuery)
@@ -52,7 +52,7 @@ func (db *DB) Creators(ctx context.Context) ([]Creator, error) {
 	return creators, nil
 }
 
-// CloseSchemas is what to run against creators.
+// CloseSchemas returns the SQL statements that take the rights of creators away.
 func CloseSchemas(creators []Creator) (run []string) {
 	for _, c := range creators {
 		schema, role := pgx.Identifier{c.Schema}.Sanitize(), pgx.Identifier{c.Role}.Sanitize()
@@ -68,7 +68,7 @@ func CloseSchemas(creators []Creator) (run []string) {
 	return run
 }
 
-// creatorsWarning says who may create, and what to run against that; empty where nobody may.
+// creatorsWarning is a text that names who may create, and what to run against that; "" if nobody may.
 func creatorsWarning(creators []Creator) string {
 	if len(creators) == 0 {
 		return ""
@@ -82,8 +82,8 @@ func creatorsWarning(creators []Creator) string {
 		" If they need that schema, remove it from the database's search_path with ALTER DATABASE instead."
 }
 
-// Guard closes the schema public to PUBLIC where this user may do that, and fails where others may still create in a schema that is
-// searched.
+// Guard closes the schema public to PUBLIC if this user may do that. It returns an error, which says what to run, if others may
+// still create in a schema that is searched; see [DB.Creators].
 func (db *DB) Guard(ctx context.Context) error {
 	var may bool
 	err := db.conn.QueryRow(ctx, `select exists (select from pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a where n.nspname = 'public'
@@ -104,7 +104,7 @@ func (db *DB) Guard(ctx context.Context) error {
 	return nil
 }
 
-// OpenToAll says whether PUBLIC may connect to the database or make temporary tables in it.
+// OpenToAll reports whether PUBLIC may connect to the database or make temporary tables in it.
 func (db *DB) OpenToAll(ctx context.Context) (open bool, err error) {
 	err = db.conn.QueryRow(ctx, "select pg_catalog.has_database_privilege('public', pg_catalog.current_database(), 'connect, temporary')").Scan(&open)
 	if err != nil {
@@ -113,13 +113,13 @@ func (db *DB) OpenToAll(ctx context.Context) (open bool, err error) {
 	return open, nil
 }
 
-// TakesPath says whether the server takes the search_path of a connection that begins: a pooler may not.
+// TakesPath reports whether the server took the search_path of this connection when it began: a pooler may not.
 func (db *DB) TakesPath() bool {
 	_, taken := db.conn.Config().RuntimeParams["search_path"]
 	return taken
 }
 
-// SearchPath is the search_path that the database sets for its connections; empty for none.
+// SearchPath returns the search_path that the database sets for its connections; "" if it sets none.
 func (db *DB) SearchPath(ctx context.Context) (path string, err error) {
 	err = db.conn.QueryRow(ctx, `select coalesce((select pg_catalog.substr(s, pg_catalog.length('search_path=') + 1)
 		from pg_catalog.pg_db_role_setting r, pg_catalog.unnest(r.setconfig) s where r.setrole = 0

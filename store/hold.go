@@ -14,7 +14,7 @@ import (
 // Hold is a legal hold: rows that concern its subject are kept when their day is dropped.
 type Hold struct {
 	ID int64
-	// One of: a mailbox, in any case; a domain (its subdomains are others); an IP address or subnet of either side.
+	// One of these is set: a mailbox, in any case; a domain (its subdomains are others); an IP address or subnet of either side.
 	Mailbox, Domain *string
 	Network         *netip.Prefix
 	Since, Before   *time.Time // of seen_at, Before excluded; nil: unbounded
@@ -26,7 +26,7 @@ type Hold struct {
 	Rows            int64 // kept of days that are dropped already
 }
 
-// Subject reads what a hold is about: user@domain, domain, IP address or subnet.
+// Subject sets what a hold is about from user@domain, a domain, an IP address or a subnet. It returns an error for any other form.
 func (h *Hold) Subject(s string) error {
 	h.Mailbox, h.Domain, h.Network = nil, nil, nil
 	if strings.Contains(s, "@") {
@@ -61,7 +61,7 @@ func (db *DB) AddHold(ctx context.Context, h Hold) (id int64, err error) {
 	return id, nil
 }
 
-// DropHold ends a hold; its rows go with the next Expire.
+// DropHold ends a hold; its rows go with the next [DB.Expire]. It is an error if no hold of that number is in force.
 func (db *DB) DropHold(ctx context.Context, id int64) error {
 	var found bool
 	if err := db.conn.QueryRow(ctx, "select tap25.drop_hold($1)", id).Scan(&found); err != nil {
@@ -73,7 +73,7 @@ func (db *DB) DropHold(ctx context.Context, id int64) error {
 	return nil
 }
 
-// Holds lists the holds in force, or all that there ever were.
+// Holds lists the holds in force, or all that there ever were, in the order in which they were added.
 func (db *DB) Holds(ctx context.Context, all bool) ([]Hold, error) {
 	rows, err := db.conn.Query(ctx, `
 		select id, mailbox, domain, network, nullif(since, '-infinity'), nullif(before, 'infinity'), nullif(until, 'infinity'), reason, added_by::text, added_at,

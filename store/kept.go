@@ -15,7 +15,8 @@ import (
 // askAtOnce is how many keys one statement asks for.
 const askAtOnce = 1000
 
-// Missing returns those segments that no load has committed on the server of this connection.
+// Missing returns those of the segments that no load has committed on the server of this connection: after a failover, what the
+// new server has lost. It returns none if this login may not load under their sensor's name.
 func (db *DB) Missing(ctx context.Context, segments []spool.Segment) (missing []spool.Segment, err error) {
 	bySensor := map[string][]spool.Segment{}
 	for _, seg := range segments {

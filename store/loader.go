@@ -11,25 +11,25 @@ import (
 )
 
 const (
-	// batchRows is about how many rows one transaction takes where several segments wait. More is no faster.
+	// batchRows is about how many rows one transaction takes if several segments wait. More is no faster.
 	batchRows = 50000
 
-	// maxPause is the longest wait between two attempts: a standby may have been promoted meanwhile, behind any address.
+	// maxPause is the longest wait between two attempts: a standby may have been promoted meanwhile, at any address.
 	maxPause = 5 * time.Second
 
 	// loadTimeout bounds one attempt: a server that has gone without a word is noticed.
 	loadTimeout = 10 * time.Minute
 )
 
-// LoaderConfig configures a Loader.
+// LoaderConfig configures a [Loader].
 type LoaderConfig struct {
 	Spool   *spool.Spool
-	Connect func(context.Context) (*DB, error) // called again whenever the connection was lost
+	Connect func(context.Context) (*DB, error) // such as [Database.Connect]; called again whenever the connection was lost
 
 	MaxPause time.Duration // between two attempts; default 5 s
 }
 
-// LoaderStats is what a Loader has done. Of rows that a segment has lost or the server refused, the spool's Stats tell.
+// LoaderStats counts what a [Loader] has done. Rows that a segment has lost or that the server refused are in [spool.Stats].
 type LoaderStats struct {
 	Added int64 // rows that were committed
 	Held  int64 // rows of segments that an earlier load had committed
@@ -63,7 +63,7 @@ type Loader struct {
 	left  map[string][][]byte // what this process has not set aside of a segment
 }
 
-// NewLoader makes a loader.
+// NewLoader makes a loader. [Loader.Run] does its work.
 func NewLoader(cfg LoaderConfig) *Loader {
 	if cfg.MaxPause == 0 {
 		cfg.MaxPause = maxPause
@@ -78,13 +78,13 @@ func (l *Loader) Stats() LoaderStats {
 	return l.stats
 }
 
-// Idle says whether no segment waits that can be read.
+// Idle reports whether no segment waits that can be read.
 func (l *Loader) Idle() bool {
 	next, _ := l.next(l.cfg.Spool.Sealed())
 	return len(next) == 0
 }
 
-// Run loads until ctx ends. Whatever fails is tried again, with longer and longer pauses; Stats tells.
+// Run loads until ctx ends. Whatever fails is tried again, with longer and longer pauses; Stats.Err is the last error.
 func (l *Loader) Run(ctx context.Context) {
 	defer l.disconnect()
 	for attempt := 0; ctx.Err() == nil; {
@@ -138,7 +138,7 @@ func (l *Loader) disconnect() {
 }
 
 // next returns the first segments that can be read, of one sensor, that together have no more than about batchRows; one at
-// least; and those behind.
+// least; and those after them.
 func (l *Loader) next(sealed []spool.Segment) (next, behind []spool.Segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,7 +155,7 @@ func (l *Loader) next(sealed []spool.Segment) (next, behind []spool.Segment) {
 	return next, nil
 }
 
-// try connects and loads segments, while it reads of those behind; or asks for a sign of life where there are none.
+// try connects and loads segments, while it reads those after them; or asks for a sign of life if there are none.
 func (l *Loader) try(ctx context.Context, segments, behind []spool.Segment) error {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
@@ -178,7 +178,7 @@ func (l *Loader) try(ctx context.Context, segments, behind []spool.Segment) erro
 	return err
 }
 
-// loadWhileReading loads segments, one by one where together they are refused.
+// loadWhileReading loads segments, one by one if together they are refused.
 func (l *Loader) loadWhileReading(ctx context.Context, segments, behind []spool.Segment) error {
 	defer l.readAhead(behind)()
 	err := l.load(ctx, segments)
@@ -236,7 +236,7 @@ func (l *Loader) load(ctx context.Context, segments []spool.Segment) error {
 }
 
 // loadPart loads what the server takes of a segment and sets the rest aside, in a file that is durable before the load is
-// committed. A crash in between repeats both: the file is replaced. Where a load was committed, that file must not be.
+// committed. A crash in between repeats both: the file is replaced. If a load was committed, that file must not be.
 func (l *Loader) loadPart(ctx context.Context, s segment) error {
 	loaded, err := l.db.loaded(ctx, s.batch())
 	if err != nil {

@@ -13,7 +13,7 @@ const (
 	answersWithin = 10 * time.Second
 )
 
-// Recheck makes the loader connect anew and ask for what is kept: whoever asked on another connection has found that the
+// Recheck makes the loader connect anew and ask for what is kept. It is called after another connection has found that the
 // database lacks some of it.
 func (l *Loader) Recheck() {
 	l.recheck.Store(true)
@@ -23,7 +23,7 @@ func (l *Loader) Recheck() {
 	}
 }
 
-// due says whether the database is to be asked for what is kept although no segment waits.
+// due reports whether the database is to be asked for what is kept although no segment waits.
 func (l *Loader) due() bool {
 	if l.cfg.Spool.Stats().KeptSegments == 0 {
 		return false
@@ -45,8 +45,8 @@ func (l *Loader) wait(ctx context.Context) {
 	}
 }
 
-// connect sees to it that there is a connection, and that its server has all that is kept: what it has lost waits again, which
-// lost says, and is to be loaded before what came later.
+// connect makes a connection if there is none, and asks its server for all that is kept. What the server has lost waits again,
+// and is to be loaded before what came later: lost reports that.
 func (l *Loader) connect(ctx context.Context) (lost bool, err error) {
 	if l.db != nil && (l.db.conn.IsClosed() || l.recheck.Load()) {
 		l.disconnect()

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// lockedError is a lock that was not had in time, with those who had it.
+// lockedError is a lock that was not free in time, with those who had it.
 type lockedError struct {
 	err error
 	by  string
@@ -30,7 +30,7 @@ const holders = `select distinct coalesce(a.usename::text, 'the server'), coales
 	and (l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
 		or l.mode = 'RowExclusiveLock' and a.usename = session_user) order by 1, 2 limit 5`
 
-// locked adds to the error of a lock that was not had in time (SQLSTATE 55P03) who has locks now. It changes no other error.
+// locked adds to the error of a lock that was not free in time (SQLSTATE 55P03) who has locks now. It changes no other error.
 func (db *DB) locked(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "55P03" || db.conn.IsClosed() {
 		return err
@@ -50,7 +50,7 @@ func (db *DB) locked(ctx context.Context, err error) error {
 	return &lockedError{err, "locks are held by " + strings.Join(by, ", ")}
 }
 
-// onlyRebuild keeps others from rebuilding indexes until release is called; ok is false where another connection does so. The
+// onlyRebuild keeps others from rebuilding indexes until release is called; ok is false if another connection does so. The
 // lock is that of a transaction of its own connection, since a rebuild is many transactions: it has no snapshot, for which a
 // rebuild would wait.
 func (db *DB) onlyRebuild(ctx context.Context) (release func(), ok bool, err error) {

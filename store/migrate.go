@@ -57,7 +57,7 @@ func (db *DB) where(ctx context.Context) (schema, owner string, err error) {
 	return schema, owner, nil
 }
 
-// Version returns the schema's version in the database, 0 for none, and this program's.
+// Version returns the number of the schema's last migration in the database, 0 for none, and in this program.
 func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 	steps, err := migrationSQL()
 	if err != nil {
@@ -80,8 +80,9 @@ func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 	}
 }
 
-// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction. It refuses
-// where Guard does, and to use objects of tap25's names that belong to somebody whom this user need not trust.
+// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction. The error
+// is that of [DB.Guard] if others may create in a schema, [ErrPooled] through a connection pooler, and another if the schema is
+// newer than this program or objects of tap25's names belong to somebody whom this user need not trust.
 func (db *DB) Migrate(ctx context.Context) error {
 	for {
 		schema, owner, err := db.where(ctx)

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// connectTimeout bounds how long a server that does not answer is waited for, where the connection string has no
-	// connect_timeout; one of several addresses, hostTimeout.
+	// connectTimeout bounds how long a server that does not answer is waited for, if the connection string has no
+	// connect_timeout; hostTimeout, if it is one of several addresses.
 	connectTimeout = 10 * time.Second
 	hostTimeout    = 5 * time.Second
 
@@ -27,9 +27,9 @@ const (
 	deadAfter = 30 * time.Second
 )
 
-// Open connects to a PostgreSQL URL or keyword string, made secure by SecureDSN. Of several hosts it wants one that takes
-// writes, unless target_session_attrs says otherwise; of several addresses of one host it prefers such. Errors name no
-// password.
+// Open connects to a PostgreSQL URL or keyword string, made secure by [SecureDSN]. Of several hosts it wants one that takes
+// writes, unless target_session_attrs says otherwise; of several addresses of one host it prefers such. It does not look at the
+// schema: see [DB.Check]. The error is one line and names no password; [Hopeless] and [Passes] tell whether to wait.
 func Open(ctx context.Context, dsn string) (*DB, error) {
 	cfg, implied, err := parse(dsn)
 	if err != nil {
@@ -41,7 +41,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	return preferWritable(ctx, cfg)
 }
 
-// preferWritable connects to a server that takes writes; to another only where one host is named and none of its addresses has such.
+// preferWritable connects to a server that takes writes; to another only if one host is named and none of its addresses has such.
 func preferWritable(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	db, err := connect(ctx, cfg)
@@ -52,7 +52,8 @@ func preferWritable(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	return db, err
 }
 
-// OpenWritable is Open for who has rows to load: no standby is connected to, unless target_session_attrs asks for one.
+// OpenWritable is [Open] for loading: it connects to no standby, unless target_session_attrs asks for one. If there are only
+// standbys, the error is pgconn.ErrReadOnlyConnection.
 func OpenWritable(ctx context.Context, dsn string) (*DB, error) {
 	cfg, _, err := parse(dsn)
 	if err != nil {

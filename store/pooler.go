@@ -7,11 +7,12 @@ import (
 	"slices"
 )
 
-// ErrPooled is work that takes a session of its own, and so cannot be done through a connection pooler, which may give each
-// transaction another one: what it sets or locks would stay with a session that others use next.
+// ErrPooled is returned by [DB.Migrate] and [DB.FinishDays] for work that takes a session of its own. It cannot be done through a
+// connection pooler, which may give each transaction another session: what the work sets or locks would stay with a session
+// that others use next.
 var ErrPooled = errors.New("not done through a connection pooler: name the server itself with --db")
 
-// pooled says whether a connection pooler stands between. It hands out process IDs of its own (PostgreSQL documentation, "Message
+// pooled reports whether there is a connection pooler in between. It hands out process IDs of its own (PostgreSQL documentation, "Message
 // Formats", BackendKeyData).
 func (db *DB) pooled(ctx context.Context) (bool, error) {
 	var pid uint32
@@ -21,7 +22,7 @@ func (db *DB) pooled(ctx context.Context) (bool, error) {
 	return pid != db.conn.PgConn().PID(), nil
 }
 
-// pooledRebuild says whether indexes of days are to be rebuilt, and that would go through a pooler.
+// pooledRebuild reports whether indexes of days are to be rebuilt, and that would go through a pooler.
 func (db *DB) pooledRebuild(ctx context.Context, days []overDay) (bool, error) {
 	if !slices.ContainsFunc(days, func(d overDay) bool { return d.Reindex }) {
 		return false, nil

@@ -9,10 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrShorterRetention is a retention that would drop what the one stored in the database keeps.
+// ErrShorterRetention is returned by [DB.Expire] for a retention that would drop what the one stored in the database keeps.
 var ErrShorterRetention = errors.New("shorter than the one stored in the database")
 
-// String is the form that ParseRetention reads.
+// String returns the form that [ParseRetention] reads.
 func (r Retention) String() string {
 	switch {
 	case r.Years > 0:
@@ -35,7 +35,7 @@ type storedRetention struct {
 	At     time.Time
 }
 
-// storedAt asks for the stored retention, and where it cuts at a time; nil where none is stored.
+// storedAt asks for the stored retention, and the first day that it keeps at a time; nil if none is stored.
 func (db *DB) storedAt(ctx context.Context, now time.Time) (*storedRetention, error) {
 	rows, err := db.conn.Query(ctx, `select coalesce(kept::text, 'for ever'), coalesce(((($1::timestamptz at time zone 'UTC')::date - kept)::date), $2::date), set_by::text, set_at
 		from tap25.retentions order by id desc limit 1`, now, forEver)
@@ -53,7 +53,7 @@ func (db *DB) storedAt(ctx context.Context, now time.Time) (*storedRetention, er
 }
 
 // cutoff is the first day that is kept: by the retention of cfg, which may be longer than the stored one and not shorter, else by
-// the stored one. Where none is stored, or it is to be changed, that of cfg is stored.
+// the stored one. If none is stored, or it is to be changed, that of cfg is stored.
 func (db *DB) cutoff(ctx context.Context, cfg ExpireConfig) (time.Time, error) {
 	stored, err := db.storedAt(ctx, cfg.Now)
 	if err != nil {

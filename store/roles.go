@@ -7,7 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// GrantRoles gives the roles that exist their rights, also those that were made after the migration: where this user is tap25's owner.
+// GrantRoles gives the roles that exist their rights, also those that were made after the migration. It does nothing if this user
+// is not the owner of tap25's schema.
 func (db *DB) GrantRoles(ctx context.Context) error {
 	var may bool
 	err := db.conn.QueryRow(ctx, "select pg_catalog.pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace where nspname = 'tap25_internal'").Scan(&may)
@@ -20,7 +21,7 @@ func (db *DB) GrantRoles(ctx context.Context) error {
 	return nil
 }
 
-// MissingRoles names the roles of tap25 that the server does not have: a migration makes them where its user may.
+// MissingRoles returns the names of tap25's roles that the server does not have: a migration makes them if its user may.
 func (db *DB) MissingRoles(ctx context.Context) ([]string, error) {
 	rows, err := db.conn.Query(ctx, `select r from unnest(array['tap25_sensor', 'tap25_auditor', 'tap25_admin']) r
 		where not exists (select from pg_roles where rolname = r)`)

@@ -17,10 +17,12 @@ const columns = "seen_at, session_id, message_bytes, declared_size, lost_bytes, 
 
 const columnCount = 26
 
-// postgresEpoch is where PostgreSQL's timestamps begin, in microseconds of Unix time.
+// postgresEpoch is 2000-01-01, at which PostgreSQL's timestamps begin, in microseconds of Unix time.
 const postgresEpoch = 946684800 * 1e6
 
-// AppendRow appends a row as a tuple of COPY's binary format (PostgreSQL documentation, COPY, "Binary Format").
+// AppendRow appends a row to b as a tuple of COPY's binary format (PostgreSQL documentation, COPY, "Binary Format"), with times in
+// microseconds. Text that PostgreSQL would refuse is changed: U+FFFD takes the place of NUL and of invalid UTF-8. [DB.Load] takes
+// such tuples, and [ParseRow] reads them.
 func AppendRow(b []byte, e *smtp.Envelope) []byte {
 	b = binary.BigEndian.AppendUint16(b, columnCount)
 	b = appendInt64(b, e.SeenAt.UnixMicro()-postgresEpoch)

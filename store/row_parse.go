@@ -10,11 +10,11 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// errTuple says that bytes are not what AppendRow makes.
+// errTuple is for bytes that AppendRow does not make.
 var errTuple = errors.New("not a row in COPY's binary form")
 
-// ParseRow reads what AppendRow made. What AppendRow had to change for PostgreSQL, U+FFFD for NUL and for invalid UTF-8,
-// stays changed, and times are in microseconds.
+// ParseRow reads what [AppendRow] made. What that changed for PostgreSQL stays changed. The envelope's raw addresses share memory
+// with record. It returns an error for anything else, and never panics.
 func ParseRow(record []byte) (*smtp.Envelope, error) {
 	if len(record) < 2 || binary.BigEndian.Uint16(record) != columnCount {
 		return nil, fmt.Errorf("parse row: %w", errTuple)
@@ -76,7 +76,7 @@ func (t *tuple) column() []byte {
 	return v
 }
 
-// fixed reads a column that is not null and has n bytes, or any number where n is negative.
+// fixed reads a column that is not null and has n bytes, or any number if n is negative.
 func (t *tuple) fixed(n int) []byte {
 	v := t.column()
 	if v == nil || n >= 0 && len(v) != n {

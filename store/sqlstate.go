@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// refusedCode returns the SQLSTATE of an error that says that rows are not to be had, whatever the time and the server's
+// refusedCode returns the SQLSTATE of an error that refuses rows for what they are, whatever the time and the server's
 // state: 22 data exception, 23 integrity constraint, 54 program limit, and 08P01 for a column that is too short. The text of
 // such errors may quote the rows.
 func refusedCode(err error) (code string, ok bool) {
@@ -21,7 +21,7 @@ func refusedCode(err error) (code string, ok bool) {
 	return e.Code, slices.Contains([]string{"22", "23", "54"}, e.Code[:min(2, len(e.Code))]) || e.Code == "08P01"
 }
 
-// hopeless is an error that waiting does not cure: somebody has to do something.
+// hopeless reports whether somebody has to do something about an error, since waiting does not cure it.
 func hopeless(err error) bool {
 	if errors.Is(err, ErrNoSchema) || errors.Is(err, ErrOlderSchema) || errors.Is(err, errNewerSchema) {
 		return true
@@ -35,10 +35,11 @@ func hopeless(err error) bool {
 	return ok && slices.Contains([]string{"28", "3D", "3F", "42"}, e.Code[:min(2, len(e.Code))])
 }
 
-// Hopeless says whether waiting does not cure an error.
+// Hopeless reports whether waiting does not cure an error: [ErrNoSchema], [ErrOlderSchema], a newer schema, a refused login or a
+// missing right.
 func Hopeless(err error) bool { return hopeless(err) }
 
-// Passes says whether an error is that of a server which goes down or comes up: it had taken the connection, or says so
+// Passes reports whether an error is that of a server which goes down or comes up: it had taken the connection, or says so
 // itself (SQLSTATE 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now); of a private server that died just
 // now; or of a standby, which may be promoted.
 func Passes(err error) bool {
@@ -51,7 +52,7 @@ func Passes(err error) bool {
 	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET}, func(cut error) bool { return errors.Is(err, cut) })
 }
 
-// plain is an error without anything that the server may have quoted of the rows.
+// plain returns an error without anything that the server may have quoted of the rows.
 func plain(err error) error {
 	if l, ok := errors.AsType[*lockedError](err); ok {
 		return fmt.Errorf("%w; %s", plain(l.err), l.by)

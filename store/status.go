@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Status is what 'tap25 db status' shows.
+// Status is what 'tap25 db status' shows; sizes are in bytes.
 type Status struct {
 	Server      string     `json:"server"`
 	Version     int32      `json:"schema"`
@@ -36,7 +36,7 @@ type Status struct {
 const locksPerDay = 8
 
 // Status asks the database about what it holds. It reads no envelope but those of the first and the last day, whose
-// times an index gives or one day's scan.
+// times an index gives or one day's scan. Errors are those of [DB.Check] and the server's.
 func (db *DB) Status(ctx context.Context) (Status, error) {
 	var s Status
 	if err := db.Check(ctx); err != nil {

@@ -7,7 +7,7 @@ import (
 
 // RecordStatus is what 'tap25 db status' shows of who read, and of what is dropped.
 type RecordStatus struct {
-	Retention string `json:"retention"` // as stored; "none" where none is, so that nothing is dropped
+	Retention string `json:"retention"` // as stored; "none" if none is, so that nothing is dropped
 	Accesses  int64  `json:"accesses"`
 	Missing   int64  `json:"missing_accesses"` // numbers without a line in accesses: of what was undone, or refused by an error
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // SecureDSN returns a connection string that asks a server on another host to prove its name by a certificate
-// (sslmode=verify-full), where neither the string nor $PGSSLMODE says otherwise. What cannot be read it leaves as it is.
+// (sslmode=verify-full), if neither the string nor $PGSSLMODE says otherwise. A string that cannot be read is returned as it is.
 func SecureDSN(dsn string) string {
 	cfg, err := pgconn.ParseConfig(dsn)
 	if err != nil || os.Getenv("PGSSLMODE") != "" || !remote(cfg) || !preferred(cfg) {
@@ -29,7 +29,7 @@ func SecureDSN(dsn string) string {
 	return dsn + " sslmode=verify-full"
 }
 
-// remote says whether any of the hosts is not this one.
+// remote reports whether any of the hosts is not this one.
 func remote(cfg *pgconn.Config) bool {
 	hosts := []string{cfg.Host}
 	for _, f := range cfg.Fallbacks {
@@ -44,7 +44,7 @@ func remote(cfg *pgconn.Config) bool {
 	return false
 }
 
-// preferred says whether a connection would use TLS unproven, and plain text where there is none: pgx's default. A
+// preferred reports whether a connection would use TLS unproven, and plain text if the server has none: pgx's default. A
 // service file that asks for anything else is thereby left alone.
 func preferred(cfg *pgconn.Config) bool {
 	if cfg.TLSConfig == nil || !cfg.TLSConfig.InsecureSkipVerify {
@@ -58,7 +58,7 @@ func preferred(cfg *pgconn.Config) bool {
 	return false
 }
 
-// tlsHint says what to do about a connection that failed for want of a certificate.
+// tlsHint is what to do about a connection that failed for want of a certificate; "" if it failed for another reason.
 func tlsHint(reason string) string {
 	lower := strings.ToLower(reason)
 	if !strings.Contains(lower, "tls") && !strings.Contains(lower, "x509") && !strings.Contains(lower, "certificate") {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// UpkeepReport is what Upkeep did.
+// UpkeepReport reports what [DB.Upkeep] did.
 type UpkeepReport struct {
 	ExpireReport
 	Finished []FinishedDay
@@ -17,9 +17,10 @@ type UpkeepReport struct {
 // upkeepDays is how many days one Upkeep finishes: a database with years of days has other things to do as well.
 const upkeepDays = 12
 
-// Upkeep makes the partitions of the days ahead, forgets loads that no spool can hold any more (see PruneLoads), where a
-// retention is given and the database lets this user, drops the days that are older than it and the stored one, and finishes
-// days that are over. Long-running commands do it hourly.
+// Upkeep makes the partitions of the days ahead and forgets loads that no spool can hold any more (see [DB.PruneLoads]). If a
+// retention is given and the database lets this user, it drops the days that are older than both it and the stored one. Then it
+// finishes days that are over. Long-running commands do it hourly. The report is valid with an error too, which is [ErrPooled] as
+// for [DB.FinishDays].
 func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireConfig) (report UpkeepReport, err error) {
 	may, err := db.mayExpire(ctx)
 	if err != nil {
@@ -43,7 +44,8 @@ func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireCo
 	return report, err
 }
 
-// makeAhead makes the partitions of the days ahead; where a session has kept them from being made for too long, it ends that, if it may.
+// makeAhead makes the partitions of the days ahead; if a session has kept them from being made for too long, it ends that if it
+// may.
 func (db *DB) makeAhead(ctx context.Context, may bool, older time.Duration) (ended []DayUser, err error) {
 	if _, err = db.AheadPartitions(ctx, DaysAhead); !inUse(err) || !may {
 		return nil, err
@@ -61,7 +63,7 @@ func (db *DB) makeAhead(ctx context.Context, may bool, older time.Duration) (end
 	return ended, err
 }
 
-// mayExpire says whether this user may drop days.
+// mayExpire reports whether this user may drop days.
 func (db *DB) mayExpire(ctx context.Context) (may bool, err error) {
 	err = db.conn.QueryRow(ctx, `select has_function_privilege('tap25_internal.expire_day(date, text)', 'execute')
 		and has_function_privilege('tap25_internal.expire_misdated(timestamptz, text)', 'execute') and has_function_privilege('tap25_internal.release_holds(text)', 'execute')
@@ -72,7 +74,7 @@ func (db *DB) mayExpire(ctx context.Context) (may bool, err error) {
 	return may, nil
 }
 
-// expireAnyway expires by the stored retention where the one of cfg is shorter.
+// expireAnyway expires by the stored retention if the one of cfg is shorter.
 func (db *DB) expireAnyway(ctx context.Context, cfg ExpireConfig) (ExpireReport, error) {
 	report, err := db.Expire(ctx, cfg)
 	if errors.Is(err, ErrShorterRetention) {

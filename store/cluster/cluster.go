@@ -1,3 +1,10 @@
+// Package cluster runs tap25's private PostgreSQL: it makes the cluster with initdb, starts and stops the server, and shares it
+// among all tap25 of a user.
+//
+// The server listens on a unix socket in its own directory alone. [Cluster.Use] starts it for as long as one of the processes
+// that share it runs: it ends with the process that has started it, after the others have released it. [Cluster.Up] leaves it
+// running. Two locks in the state directory order this: start.lock, held over a start, and users.lock, which each user shares.
+// The package knows no schema: package store opens and migrates the database.
 package cluster
 
 import (
@@ -16,13 +23,14 @@ import (
 // maxSocketDir leaves room for "/.s.PGSQL.5432" in the 107 octets of a unix socket's path.
 const maxSocketDir = 90
 
-// patience is how long Release waits for other users before it says so.
+// patience is how long Release waits for other users before it calls Waiting.
 const patience = 3 * time.Second
 
-// ErrOwned is a server that another tap25 has started for itself.
+// ErrOwned is returned by [Cluster.Up] if another tap25 has started the server for itself, and stops it at its end.
 var ErrOwned = errors.New("the private cluster runs as part of another tap25 and stops with it: run 'tap25 db up' when that has ended")
 
-// Cluster is tap25's private PostgreSQL: on a unix socket in its own directory, never on TCP, without a password.
+// Cluster is a private PostgreSQL: on a unix socket in its own directory, never on TCP, without a password. Use, Up and Release
+// are for one goroutine at a time, the other methods for any.
 type Cluster struct {
 	dir   string // state directory
 	bin   string
@@ -31,7 +39,8 @@ type Cluster struct {
 	name  string
 	users *os.File // locked shared while this process uses the server
 
-	// Memory is how many bytes the machine can spare, of which a server that is started gets its share; 0: not known.
+	// Memory is how many bytes the machine can spare, such as AvailableMemory; a server that is started gets a quarter of them
+	// at most. 0: not known.
 	Memory uint64
 
 	// Waiting, if set, is called once when Release has to wait for other users of the server.
@@ -41,7 +50,8 @@ type Cluster struct {
 	exited chan error
 }
 
-// New finds the distribution's PostgreSQL for a cluster in the state directory dir. It starts nothing.
+// New finds the distribution's PostgreSQL for a cluster in the state directory dir, see [StateDir]. It starts and makes nothing. The
+// error says what to install if there is no PostgreSQL 15 or newer.
 func New(dir string) (*Cluster, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -68,11 +78,11 @@ func New(dir string) (*Cluster, error) {
 	return c, nil
 }
 
-// DataDir is the data directory of the server.
+// DataDir returns the path of the data directory.
 func (c *Cluster) DataDir() string { return filepath.Join(c.dir, "data") }
 
-// socketDir is run in the state directory, or a directory of its own where that path is too long: for root below /run,
-// where nobody else can put something in its place.
+// socketDir is run in the state directory, or a directory of its own if that path is too long: for root below /run, in which
+// nobody else can put something in its place.
 func (c *Cluster) socketDir() string {
 	if dir := filepath.Join(c.dir, "run"); len(dir) <= maxSocketDir {
 		return dir
@@ -86,12 +96,12 @@ func (c *Cluster) socketDir() string {
 	return fmt.Sprintf("%s/tap25-%d-%d", base, c.uid, st.Ino)
 }
 
-// DSN is how to reach the cluster.
+// DSN returns the connection string of the cluster.
 func (c *Cluster) DSN() string {
 	return "host=" + c.socketDir() + " user=" + c.name + " dbname=postgres"
 }
 
-// Command prepares one of PostgreSQL's programs, run as the user that PostgreSQL accepts.
+// Command prepares one of PostgreSQL's programs, such as pg_ctl, to run as the user that PostgreSQL accepts: never root.
 func (c *Cluster) Command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(c.bin, name), args...)
 	cmd.Dir = "/"
@@ -116,12 +126,13 @@ func (c *Cluster) lock(name string, how int) (*os.File, error) {
 	return f, nil
 }
 
-// Use makes the cluster answer for as long as this process needs it, until Release: a server that runs already is
-// shared; else one is started that ends with this process, even when it is killed. Called again, it starts a server in
-// place of one that has died.
+// Use makes the cluster answer for as long as this process needs it, until [Cluster.Release]: a server that runs already is
+// shared; else one is started that ends with this process, even if it is killed. The cluster is made the first time. Called
+// again, Use starts a server in place of one that has died. An error of the start names the server's log.
 func (c *Cluster) Use(ctx context.Context) error { return c.begin(ctx, c.startChild) }
 
-// Up starts a server that runs until Down. A server that ends with another tap25 is ErrOwned.
+// Up starts a server that runs until [Cluster.Down]. The error is [ErrOwned] if one runs that ends with another tap25. After
+// success this process is a user too, until [Cluster.Release].
 func (c *Cluster) Up(ctx context.Context) error {
 	if err := c.begin(ctx, c.startDaemon); err != nil {
 		return err
@@ -155,7 +166,8 @@ func (c *Cluster) begin(ctx context.Context, start func() error) error {
 	return c.startAndWait(ctx, start)
 }
 
-// Release ends this process's use. A server that it started is stopped once no other tap25 uses it; it waits for them.
+// Release ends this process's use. If this process has started the server by [Cluster.Use], Release waits until no other tap25 uses
+// it, and stops it; Waiting is called if that takes more than three seconds.
 func (c *Cluster) Release() error {
 	if c.users == nil {
 		return nil

@@ -15,7 +15,8 @@ import (
 // oldestServer is the oldest PostgreSQL that tap25 runs.
 const oldestServer = 15
 
-// StateDir is where the cluster lives: /var/lib/tap25 for root, else $XDG_STATE_HOME/tap25 or ~/.local/state/tap25.
+// StateDir returns tap25's state directory: /var/lib/tap25 for root, else $XDG_STATE_HOME/tap25 or ~/.local/state/tap25. It is an
+// error if neither that variable nor the home directory is known.
 func StateDir() (string, error) {
 	if os.Geteuid() == 0 && os.Getenv("XDG_STATE_HOME") == "" {
 		return "/var/lib/tap25", nil
@@ -144,7 +145,7 @@ func (c *Cluster) settings() []string {
 		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700",
 		"-c", "max_locks_per_transaction=512", // a question over all days locks each day and its indexes
 		"-c", "jit=off", // which would compile a plan of hundreds of days, for seconds, to fetch one row
-		"-c", "max_wal_size=4GB", // behind each checkpoint an index page is written whole when it is touched: with 1 GB, by most rows
+		"-c", "max_wal_size=4GB", // after each checkpoint an index page is written whole when it is touched: with 1 GB, by most rows
 		"-c", "log_min_error_statement=panic",
 		"-c", "log_error_verbosity=terse"} // neither statements nor rows in the log
 	if n := sharedBuffers(c.Memory); n > 0 {

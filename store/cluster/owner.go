@@ -6,10 +6,11 @@ import (
 	"path/filepath"
 )
 
-// Owner is the user that the server runs as, and that owns the cluster's directory.
+// Owner returns the IDs of the user that the server runs as, and that owns the cluster's directory.
 func (c *Cluster) Owner() (uid, gid int) { return c.uid, c.gid }
 
-// Give makes the cluster's locks its owner's, for a process that root has started and that goes on as that user.
+// Give changes the owner of the cluster's locks to [Cluster.Owner], for a process that root has started and that goes on as that
+// user.
 func (c *Cluster) Give() error {
 	for _, name := range []string{"users.lock", "start.lock"} {
 		if err := os.Lchown(filepath.Join(c.dir, name), c.uid, c.gid); err != nil && !os.IsNotExist(err) {
@@ -19,8 +20,8 @@ func (c *Cluster) Give() error {
 	return nil
 }
 
-// Needs is what starting the server anew takes of the file system, for a process that restricts itself: files and
-// directories to read (programs, libraries, time zones, users) and to write.
+// Needs returns the files and directories that a process which restricts itself must still be able to read (programs, libraries,
+// time zones, users) and to write, so that it can start the server anew.
 func (c *Cluster) Needs() (read, write []string) {
 	read = []string{filepath.Dir(c.bin), "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share", "/lib", "/lib64", "/bin", "/dev/urandom",
 		"/etc/ld.so.cache", "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/localtime", "/etc/postgresql-common"}

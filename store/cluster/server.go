@@ -30,7 +30,7 @@ var errEnded = errors.New("it ended")
 // detachedFile holds the process ID of the server that Up has started.
 const detachedFile = "detached.pid"
 
-// detached says whether the server that runs is one that Up has started.
+// detached reports whether the server that runs is one that Up has started.
 func (c *Cluster) detached() bool {
 	server, err := os.ReadFile(filepath.Join(c.DataDir(), "postmaster.pid"))
 	pid, _, _ := strings.Cut(string(server), "\n")
@@ -38,7 +38,7 @@ func (c *Cluster) detached() bool {
 	return err == nil && upErr == nil && strings.TrimSpace(pid) == string(up)
 }
 
-// Running says whether the cluster's server answers.
+// Running reports whether the cluster's server answers.
 func (c *Cluster) Running(ctx context.Context) bool { return c.answers(ctx) }
 
 func (c *Cluster) answers(ctx context.Context) bool {
@@ -92,7 +92,7 @@ func (c *Cluster) wait(ctx context.Context) error {
 	return nil
 }
 
-// LogFile is the path of the server's log.
+// LogFile returns the path of the server's log. The text of statements is not in it.
 func (c *Cluster) LogFile() string { return filepath.Join(c.dir, "postgresql.log") }
 
 // openLog begins the log anew when it has grown, keeping one older.
@@ -165,7 +165,7 @@ func (c *Cluster) startDaemon() error {
 	return nil
 }
 
-// Down stops the server that Up started; no error where none runs.
+// Down stops the server, whoever started it, with a fast shutdown that ends its sessions. It is no error if none runs.
 func (c *Cluster) Down() error {
 	if _, err := os.Stat(filepath.Join(c.DataDir(), "postmaster.pid")); err != nil {
 		return nil
