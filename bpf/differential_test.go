@@ -118,11 +118,15 @@ func TestFilter_AgreesWithTheDecoderOnItsCorpus(t *testing.T) {
 func TestFilter_AgreesWithTheDecoderOnEveryCapture(t *testing.T) {
 	f := load(t, Config{RingBytes: 4096})
 	files, err := filepath.Glob("../testdata/*/*.pcap")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no captures: %v", err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases, err := filepath.Glob("../testdata/cases/*/*.pcap")
+	if err != nil {
+		t.Fatal(err)
 	}
 	frames := 0
-	for _, name := range files {
+	for _, name := range append(files, cases...) {
 		file, err := os.Open(name)
 		if err != nil {
 			t.Fatal(err)

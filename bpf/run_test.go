@@ -4,30 +4,20 @@ package bpf
 
 import (
 	"errors"
-	"os"
-	"slices"
-	"strings"
 	"testing"
+
+	"tap25/capture/capturetest"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
-
-// need skips the test, or fails it where TAP25_TEST_REQUIRE names what is missing.
-func need(t testing.TB, what, why string) {
-	t.Helper()
-	if slices.Contains(strings.Split(os.Getenv("TAP25_TEST_REQUIRE"), ","), what) {
-		t.Fatalf("%s: %s", what, why)
-	}
-	t.Skipf("%s: %s", what, why)
-}
 
 // load loads the program for a test.
 func load(t testing.TB, cfg Config) *Filter {
 	t.Helper()
 	f, err := Load(cfg)
 	if errors.Is(err, unix.EPERM) {
-		need(t, "bpf", "no right to load BPF programs")
+		capturetest.Missing(t, "bpf", "no right to load BPF programs")
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -3,13 +3,13 @@ package capture
 import (
 	"encoding/binary"
 	"net"
-	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"tap25/capture/capturetest"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,10 +20,7 @@ func inNamespace(t testing.TB) {
 	t.Helper()
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, and the namespace with it
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		if slices.Contains(strings.Split(os.Getenv("TAP25_TEST_REQUIRE"), ","), "netns") {
-			t.Fatalf("netns: %v", err)
-		}
-		t.Skipf("netns: cannot make a network namespace: %v", err)
+		capturetest.Missing(t, "netns", "make a network namespace: "+err.Error())
 	}
 	veth(t, "tap0", "peer0")
 }

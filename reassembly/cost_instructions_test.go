@@ -10,9 +10,9 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
+	"tap25/capture/capturetest"
 	"tap25/reassembly/hostile"
 	"tap25/reassembly/hostile/callgrind"
 )
@@ -101,10 +101,7 @@ func requireValgrind(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("valgrind")
 	if err != nil {
-		if slices.Contains(strings.Split(os.Getenv("TAP25_TEST_REQUIRE"), ","), "valgrind") {
-			t.Fatal(err)
-		}
-		t.Skip("needs valgrind: make install-test")
+		capturetest.Missing(t, "valgrind", "make install-test installs it")
 	}
 	if !callgrind.Supported {
 		t.Skip("there is no way to ask valgrind on this machine")

@@ -3,14 +3,13 @@ package store
 import (
 	"context"
 	"errors"
-	"os"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"tap25/capture/capturetest"
 	"tap25/store/spool"
 )
 
@@ -92,10 +91,7 @@ func TestLoader_DatabaseAwayWhileRowsCome(t *testing.T) {
 func TestLoader_FullDiskLosesWhatIsCountedAndRecovers(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tap25", dir, "tmpfs", 0, "size=64m"); err != nil {
-		if strings.Contains(os.Getenv("TAP25_TEST_REQUIRE"), "root") {
-			t.Fatal(err)
-		}
-		t.Skip("mounting a small file system needs root: ", err)
+		capturetest.Missing(t, "root", "mount a small file system: "+err.Error())
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	db := database(t, false)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"tap25/capture/capturetest"
+
 	"github.com/rs/zerolog"
 )
 
@@ -17,10 +19,7 @@ func fullDisk(t *testing.T) (dir string, empty func()) {
 	t.Helper()
 	dir = t.TempDir()
 	if err := syscall.Mount("tap25", dir, "tmpfs", 0, "size=64m"); err != nil {
-		if strings.Contains(os.Getenv("TAP25_TEST_REQUIRE"), "root") {
-			t.Fatal(err)
-		}
-		t.Skip("mounting a small file system needs root: ", err)
+		capturetest.Missing(t, "root", "mount a small file system: "+err.Error())
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	ballast := filepath.Join(dir, "ballast")

@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tap25/capture/capturetest"
 	"tap25/store/storetest"
 )
 
@@ -33,7 +34,7 @@ func (w *wire) mta(ns, kind string) (log string) {
 		_, err = os.Stat(filepath.Join(unpacked, "usr/sbin/exim4"))
 	}
 	if err != nil {
-		missing(w.t, "mta", "Postfix and Exim are not unpacked: make install-test")
+		capturetest.Missing(w.t, "mta", "Postfix and Exim are not unpacked: make install-test")
 	}
 	dir, err := os.MkdirTemp("/tmp", "tap25-mta-")
 	if err != nil {
@@ -70,15 +71,6 @@ func (w *wire) mta(ns, kind string) (log string) {
 		return err == nil
 	})
 	return map[string]string{"postfix": filepath.Join(dir, "log"), "exim": filepath.Join(dir, "mainlog")}[kind]
-}
-
-// missing skips the test, or fails it where TAP25_TEST_REQUIRE names what it lacks.
-func missing(t testing.TB, what, why string) {
-	t.Helper()
-	if slices.Contains(strings.Split(os.Getenv("TAP25_TEST_REQUIRE"), ","), what) {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs has Postfix and Exim write to each other over IPv4 and IPv6, plain, in a

@@ -9,11 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"tap25/capture/capturetest"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,10 +22,7 @@ import (
 func requireRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		if slices.Contains(strings.Split(os.Getenv("TAP25_TEST_REQUIRE"), ","), "root") {
-			t.Fatal("must be root")
-		}
-		t.Skip("needs root, for network namespaces and XDP")
+		capturetest.Missing(t, "root", "network namespaces and XDP take it")
 	}
 }
 

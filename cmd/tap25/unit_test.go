@@ -18,19 +18,17 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sys/unix"
 
+	"tap25/capture/capturetest"
 	"tap25/store/cluster"
 	"tap25/store/storetest"
 )
 
-// requireTool finds a program, without which the test is skipped, or fails where TAP25_TEST_REQUIRE names the feature.
+// requireTool finds a program that a feature takes.
 func requireTool(t testing.TB, name, feature string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		if slices.Contains(strings.Split(os.Getenv("TAP25_TEST_REQUIRE"), ","), feature) {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		capturetest.Missing(t, feature, err.Error())
 	}
 	return path
 }

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"tap25/capture/capturetest"
 )
 
 // tmpfs mounts a file system of 64 MiB.
@@ -17,10 +18,7 @@ func tmpfs(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tap25-spool-test", dir, "tmpfs", 0, "size=64m"); err != nil {
-		if strings.Contains(os.Getenv("TAP25_TEST_REQUIRE"), "root") {
-			t.Fatal(err)
-		}
-		t.Skipf("mount tmpfs: %v", err)
+		capturetest.Missing(t, "root", "mount a small file system: "+err.Error())
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {

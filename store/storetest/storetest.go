@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"tap25/capture/capturetest"
 	"tap25/store/cluster"
 )
 
@@ -52,16 +52,11 @@ func Run(m *testing.M) int {
 	return status
 }
 
-// Need skips the test if there is an error, which says why PostgreSQL is missing, or fails it if TAP25_TEST_REQUIRE names
-// postgres.
+// Need skips the test, or fails it, if there is an error, which says why PostgreSQL is missing: see [capturetest.Missing].
 func Need(t testing.TB, err error) {
 	t.Helper()
-	switch {
-	case err == nil:
-	case slices.Contains(strings.Split(os.Getenv("TAP25_TEST_REQUIRE"), ","), "postgres"):
-		t.Fatal(err)
-	default:
-		t.Skip(err)
+	if err != nil {
+		capturetest.Missing(t, "postgres", err.Error())
 	}
 }
 
