@@ -96,13 +96,17 @@ func (h *history) forget(p *historyPool) {
 
 // historyPool keeps the rings of closed connections for new ones: most connections live for seconds.
 type historyPool struct {
-	rings [10][][]byte // of minHistory octets, twice that, up to maxUnacked; larger ones are rare
+	rings [12][][]byte // of minHistory octets, twice that, up to largestPooled; larger ones are rare
 	size  int          // octets
 	steps int64        // Stats.Steps: octets that were moved to another ring, by stepBytes
 }
 
-// maxPooled bounds the octets that are kept unused.
-const maxPooled = 1 << 20
+const (
+	// maxPooled bounds the octets that are kept unused.
+	maxPooled = 2 << 20
+	// largestPooled is the largest ring that is kept unused: twice minRoom, which a message fills in an ordinary session.
+	largestPooled = 256 << 10
+)
 
 func (p *historyPool) get(need int) []byte {
 	class := max(bits.Len(uint(need-1)), bits.Len(minHistory-1)) - bits.Len(minHistory-1)
@@ -118,7 +122,7 @@ func (p *historyPool) get(need int) []byte {
 }
 
 func (p *historyPool) put(ring []byte) {
-	if ring == nil || len(ring) > maxUnacked || p.size+len(ring) > maxPooled {
+	if ring == nil || len(ring) > largestPooled || p.size+len(ring) > maxPooled {
 		return
 	}
 	class := bits.Len(uint(len(ring))) - bits.Len(minHistory)
