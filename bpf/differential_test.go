@@ -117,16 +117,16 @@ func TestFilter_AgreesWithTheDecoderOnItsCorpus(t *testing.T) {
 // TestFilter_AgreesWithTheDecoderOnEveryCapture runs the frames of the captures in testdata, each for itself.
 func TestFilter_AgreesWithTheDecoderOnEveryCapture(t *testing.T) {
 	f := load(t, Config{RingBytes: 4096})
-	files, err := filepath.Glob("../testdata/*/*.pcap")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cases, err := filepath.Glob("../testdata/cases/*/*.pcap")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, pattern := range []string{"../testdata/*/*.pcap", "../testdata/cases/*/*.pcap"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no captures at %s: %v", pattern, err)
+		}
+		files = append(files, found...)
 	}
 	frames := 0
-	for _, name := range append(files, cases...) {
+	for _, name := range files {
 		file, err := os.Open(name)
 		if err != nil {
 			t.Fatal(err)

@@ -1,8 +1,8 @@
-// Package reassembly turns captured frames into the ordered bytes of each TCP connection, with what was missed marked,
-// and hands them to the dialogue of package smtp.
+// Package reassembly turns captured frames into the ordered bytes of each TCP connection, marks what was not captured, and
+// passes them to the dialogue of package [smtp], which emits rows. Package [decode] reads the frames.
 //
-// An Assembler belongs to one goroutine. It takes the time from the packets, so that a replay is exact. Everything that
-// it holds is bounded, and whatever it drops is counted in Stats.
+// An [Assembler] belongs to one goroutine, which also runs the callback [Config].Emit. Its clock is the time of the packets, so
+// that a replay is exact. Everything that it holds is bounded, and whatever it drops is counted in [Stats].
 package reassembly
 
 import (
@@ -14,31 +14,34 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// ChecksumPolicy says what becomes of segments with a wrong TCP checksum.
+// ChecksumPolicy decides about segments with a wrong TCP or IPv4 header checksum.
 type ChecksumPolicy uint8
 
 const (
-	Auto   ChecksumPolicy = iota // ignored where others of that direction are right, accepted where nearly all are wrong
+	Auto   ChecksumPolicy = iota // ignored if others of the same sender are right, accepted if nearly all are wrong
 	Strict                       // ignored
-	Off                          // not looked at
+	Off                          // not checked
 )
 
-// Config sets an Assembler up. The zero values of the limits are the defaults.
+// Config sets an Assembler up. A zero limit stands for its default.
 type Config struct {
-	Sensor   string
-	Ports    []uint16 // nil: 25
+	Sensor   string   // of every row: which tap captured it
+	Ports    []uint16 // of servers, TCP; nil: 25
 	Checksum ChecksumPolicy
-	Emit     func(*smtp.Envelope) // called for each row, in the order in which rows are settled
-	SMTP     smtp.Config          // limits of the dialogues; Emit and Stats are set by New
+	SMTP     smtp.Config // limits of the dialogues; Emit and Stats are set by New
+
+	// Emit is called for each row as soon as nothing can change it any more, from Frame, Advance and Close. The row is the
+	// callee's to keep.
+	Emit func(*smtp.Envelope)
 
 	MaxConns    int           // connections with payload at a time; default 131072
 	MaxHalfOpen int           // connections without payload so far; default 1048576, 48 MiB
 	MaxHeld     int64         // bytes held for all connections, gopacket's unused pages among them; default 256 MiB
-	Idle        time.Duration // default 15 min: RFC 5321 section 4.5.3.2 lets a side be silent for 10
+	Idle        time.Duration // default 15 min: RFC 5321 section 4.5.3.2 allows a side 10 min of silence
 }
 
 const (
-	// maxAhead bounds what one direction holds behind a hole, as run.cost counts: some 1,100 full segments, more than a
+	// maxAhead bounds what one direction holds after a hole, as run.cost counts: some 1,100 full segments, more than a
 	// capture reorders and than most windows hold while a lost segment is sent again.
 	maxAhead = 4 << 20
 	// patience is how long a hole may stay open that the peer has acknowledged: far above any reordering in a capture.
@@ -47,7 +50,7 @@ const (
 	lingering = 30 * time.Second
 )
 
-// Stats counts. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed.
+// Stats are the counters of an Assembler. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed.
 type Stats struct {
 	Frames    decode.FrameCounts
 	Fragments decode.FragmentStats
@@ -58,11 +61,11 @@ type Stats struct {
 	PayloadBytes   int64 // of TCP, as captured
 	DeliveredBytes int64 // in order
 	DuplicateBytes int64 // seen before
-	IgnoredBytes   int64 // of segments that no host would take: bad checksum, no or a wild ACK, behind the end, far outside the window
+	IgnoredBytes   int64 // of segments that no host accepts: bad checksum, no ACK or an absurd one, after the end, far outside the window
 	LostBytes      int64 // acknowledged, or followed by others, but not captured
 
-	FramesLost      int64 // told by FramesLost; in no other count
-	BadChecksums    int64 // segments, taken or not
+	FramesLost      int64 // reported by Assembler.FramesLost; in no other count
+	BadChecksums    int64 // segments, accepted or not
 	Conflicts       int64 // segments with bytes that differ from those seen before
 	Uncompared      int64 // octets of copies that could not be compared with those seen before, and may have been taken for them
 	IgnoredResets   int64 // RSTs outside the window, or after which both sides went on
@@ -81,7 +84,7 @@ type Stats struct {
 	SMTP smtp.Stats
 }
 
-// Assembler takes frames and emits rows.
+// Assembler reads frames and emits rows. Make one with [New].
 type Assembler struct {
 	cfg   Config
 	dec   *decode.Decoder
@@ -92,11 +95,11 @@ type Assembler struct {
 	latest   *conn             // found last, if it is still in conns
 	ends     [2]netip.AddrPort // source and destination of the segment that it was found for
 	first    bool              // which came from the lower endpoint
-	recent   *list.List        // of *conn, the one heard of last in front
-	ended    *list.List        // of *conn, closed or reset, the last in front
+	recent   *list.List        // of *conn, the one with the latest segment in front
+	ended    *list.List        // of *conn, closed or reset, the latest in front
 	holed    patient           // connections with a hole
-	keeping  *list.List        // of *conn that keep bytes behind a hole, aside, or of a long flight, likewise
-	vast     *list.List        // of *conn that keep more of a flight than maxUnacked, likewise
+	keeping  *list.List        // of *conn that hold bytes after a hole, aside, or of a long flight, the oldest in front
+	vast     *list.List        // of *conn that keep more of a flight than maxUnacked, the oldest in front
 	halfOpen halfOpenTable
 	held     int64
 	orderer  *orderer
@@ -105,7 +108,7 @@ type Assembler struct {
 	histories historyPool
 
 	now, swept time.Time
-	behind     bool   // the sweep at that time is not done with all
+	behind     bool   // the last sweep has left some
 	losses     uint64 // times that frames were lost
 
 	trace func(delivery) // for tests; nil
@@ -140,7 +143,9 @@ func New(cfg Config) *Assembler {
 	return a
 }
 
-// Frame takes one frame, received at t; link is its LINKTYPE_ number, wireLen its length before a snaplen cut it.
+// Frame reads one frame, received at t, which moves the packets' clock on. link is its LINKTYPE_ number of tcpdump.org's
+// registry, data as much of it as was captured, wireLen its length in octets on the wire. What is needed of data after the
+// call is copied: the caller may use its memory again. Rows are emitted before Frame returns.
 func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
 	var p decode.Packet
 	v := a.dec.Decode(t, link, data, wireLen, &p)
@@ -150,7 +155,8 @@ func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
 	}
 }
 
-// Close ends the input: what is open is emitted as far as it is known.
+// Close ends the input: open transactions are emitted as far as they are known. The Assembler must not be used afterwards,
+// except for Stats.
 func (a *Assembler) Close() {
 	for a.behind {
 		a.sweep()
@@ -164,7 +170,7 @@ func (a *Assembler) Close() {
 	}
 }
 
-// Stats returns the counters so far.
+// Stats returns the counters so far. Like the other methods, it is for the Assembler's goroutine.
 func (a *Assembler) Stats() Stats {
 	s := a.stats
 	s.Frames, s.Fragments = a.dec.Stats()
@@ -198,7 +204,7 @@ func (a *Assembler) remove(c *conn, ended bool) {
 	c.size = 0
 }
 
-// place puts a connection in front of one of the two lists of all.
+// place moves a connection to the front of one of the two lists that hold all connections.
 func (a *Assembler) place(c *conn, l *list.List) {
 	if c.list == l {
 		l.MoveToFront(c.element)
@@ -210,9 +216,10 @@ func (a *Assembler) place(c *conn, l *list.List) {
 	c.list, c.element = l, l.PushFront(c)
 }
 
-// account puts a connection's size and place right after a segment, and keeps the limits. What has ended goes first. Where
-// still too much is held, the longest flights are cut, then the oldest holes are given up, which costs their transaction a flag, and with them what was set
-// aside and long flights. Only then open connections go, the silent ones first.
+// account updates a connection's size and place after a segment, and enforces the limits. Connections that have ended are
+// evicted first. If still too much is held, the longest flights are cut. Then the oldest holes are given up, with what was set
+// aside and long flights, which costs their transaction a flag. Only then open connections are evicted, the one that is silent
+// for longest first.
 func (a *Assembler) account(c *conn) {
 	switch over := c.over(); {
 	case over && c.list != a.ended:
@@ -240,13 +247,13 @@ func (a *Assembler) account(c *conn) {
 	}
 }
 
-// holds is what is held for all connections, in bytes, with the memory that gopacket keeps for more.
+// holds is what is held for all connections, in octets, with the memory that gopacket keeps for more.
 func (a *Assembler) holds() int64 { return a.held + a.orderer.spare() }
 
-// over says whether a limit is passed.
+// over reports whether a limit is exceeded.
 func (a *Assembler) over() bool { return a.holds() > a.cfg.MaxHeld || len(a.conns) > a.cfg.MaxConns }
 
-// evict removes the last connection of a list other than c, and says whether there was one.
+// evict removes the last connection of a list other than c, and reports whether there was one.
 func (a *Assembler) evict(l *list.List, c *conn) bool {
 	e := l.Back()
 	if e != nil && e.Value.(*conn) == c {
@@ -263,20 +270,21 @@ func (a *Assembler) evict(l *list.List, c *conn) bool {
 	return true
 }
 
-// weigh sets what a connection holds.
+// weigh updates what a connection holds.
 func (a *Assembler) weigh(c *conn) {
 	size := int64(c.heldBytes())
 	a.held += size - c.size
 	c.size = size
 }
 
-// tally counts the checksums of one sending address, for Auto: a host whose card fills them in shows only wrong ones.
+// tally counts the checksums of one sending address, for Auto: a capture on a host whose card fills them in shows only wrong
+// ones of that host.
 type tally struct{ good, bad int }
 
 // maxTallies bounds the addresses for which checksums are counted.
 const maxTallies = 1 << 16
 
-// tally gives that of a segment's sender; c is its connection, which keeps it at hand, or nil.
+// tally returns the tally of a segment's sender. c is the connection, which caches it, or nil.
 func (a *Assembler) tally(p *decode.Packet, c *conn, srcFirst bool) *tally {
 	side := 1
 	if srcFirst {
@@ -301,7 +309,7 @@ func (a *Assembler) tally(p *decode.Packet, c *conn, srcFirst bool) *tally {
 	return t
 }
 
-// wrongChecksum says whether a segment is to be ignored for its checksum.
+// wrongChecksum reports whether a segment is to be ignored for its checksum.
 func (a *Assembler) wrongChecksum(p *decode.Packet, c *conn, srcFirst bool) bool {
 	if a.cfg.Checksum == Off {
 		return false

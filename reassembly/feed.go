@@ -2,9 +2,9 @@ package reassembly
 
 import "tap25/reassembly/smtp"
 
-// feeding is how far gopacket was given what a direction holds: the first runs alone. It goes through its pages one by one,
-// from the last one on, at each segment that does not come behind them all, even at one that fills the first hole; so what it
-// would have to go through is bounded, not by what is held.
+// feeding records how much of what a direction holds gopacket was given: the first runs alone. gopacket searches its pages one
+// by one, from the last one back, for each segment that does not come after them all, even for one that fills the first hole.
+// So its pages are bounded by maxFed, not by what is held.
 type feeding struct {
 	episode  *episode // open while something is held
 	fed      int      // runs that gopacket has: the first of those held
@@ -12,12 +12,12 @@ type feeding struct {
 	fedEnd   int64    // runs that begin before it were fed
 }
 
-// maxFed is how many pages gopacket is given of one direction, unless the first run alone has more; it is begun anew where
-// segments that come before those push it to twice that.
+// maxFed is how many pages of one direction gopacket is given, unless the first run alone has more. If segments that precede
+// those bring it to twice that, the episode is begun anew.
 const maxFed = 16
 
-// feedFresh gives gopacket those of some runs, just put among those held, that stand before others that it has, and then
-// what it has room for.
+// feedFresh gives gopacket those of the new runs that precede others that it has, and then those that it has room for. The
+// new runs are held already.
 func (c *conn) feedFresh(dir smtp.Direction, fresh []run) {
 	h := &c.half[dir]
 	if h.episode == nil {
@@ -43,7 +43,7 @@ func (c *conn) openEpisode(dir smtp.Direction) {
 	h.fed, h.fedPages, h.fedEnd = 0, 0, h.next
 }
 
-// feedRun gives gopacket a run, which it may release at once, with others that follow on it.
+// feedRun gives gopacket a run. gopacket may release it at once, with others that follow it.
 func (c *conn) feedRun(dir smtp.Direction, r *run) {
 	h := &c.half[dir]
 	h.fed++
@@ -52,7 +52,7 @@ func (c *conn) feedRun(dir smtp.Direction, r *run) {
 	h.episode.feed(r.off, r.data)
 }
 
-// topUp gives gopacket the next runs while it has few; those that follow on what was delivered it releases at once.
+// topUp gives gopacket the next runs while it has few. Those that follow what was delivered it releases at once.
 func (c *conn) topUp(dir smtp.Direction) {
 	h := &c.half[dir]
 	for h.fed < h.held.len() {

@@ -8,18 +8,18 @@ import (
 	"github.com/google/gopacket/reassembly"
 )
 
-// orderer puts segments behind a hole in order with gopacket's reassembler. Each spell of disorder in one direction is
-// an episode: a gopacket connection of its own, under a flow that is a counter, with sequence numbers that begin at 0.
-// So gopacket never meets what it is known to get wrong: sequence numbers that wrap, overlaps (the later copy would
+// orderer puts segments after a hole in order with gopacket's reassembler. Each time that a direction is out of order is an
+// episode: a gopacket connection of its own, under a flow that is a counter, with sequence numbers that begin at 0.
+// So gopacket never sees what it is known to get wrong: sequence numbers that wrap, overlaps (the later copy would
 // win), a RST or SYN on a reused 4-tuple, a half-open connection, a flush that closes one half. Its decoders and its
 // clock are not used at all. Its memory is bounded by maxAhead for a direction and by Config.MaxHeld for all; an episode
-// ends empty, since gopacket gives but the first page back of a connection that it closes with pages in it, and doubles
-// what it allocates each time that it runs out.
+// ends empty: of a connection that it closes with pages in it, gopacket frees only the first, and it doubles what it
+// allocates each time that it runs out.
 type orderer struct {
 	assembler *reassembly.Assembler
 	opening   *episode // handed to gopacket when it asks for the stream of a new connection
 	opened    uint64
-	completed uint64 // episodes that gopacket let go of
+	completed uint64 // episodes that gopacket has closed
 	pages     int    // that gopacket has in use
 	made      int    // pages that it has made
 	steps     int64  // Stats.Steps: pages made
@@ -57,8 +57,8 @@ func (o *orderer) use(n int) {
 	}
 }
 
-// spare is about the memory of the pages that gopacket has made and does not use, in bytes, the first ones apart; where the
-// next segment may make it make more, with those.
+// spare estimates the memory of the pages that gopacket has made and does not use, in octets, without the first ones. If the
+// next segment may make it allocate more, those are included.
 func (o *orderer) spare() int64 {
 	made := o.made
 	if o.pages+pagesAhead > made {
@@ -67,7 +67,7 @@ func (o *orderer) spare() int64 {
 	return int64(made-max(o.pages, firstPages)) * runCost
 }
 
-// maxPages is gopacket's own limit for an episode, above what maxAhead lets it reach; were it met, gopacket would give up
+// maxPages is gopacket's own limit for an episode, above what maxAhead allows. If it were reached, gopacket would give up
 // the first hole by itself, which release understands.
 const maxPages = 2 * maxAhead / runCost
 
@@ -76,7 +76,7 @@ func (o *orderer) New(_, _ gopacket.Flow, _ *layers.TCP, _ reassembly.AssemblerC
 	return o.opening
 }
 
-// episode is one spell of disorder.
+// episode is the time from a hole in a direction until nothing is held.
 type episode struct {
 	o       *orderer
 	flow    gopacket.Flow
@@ -101,21 +101,21 @@ func (o *orderer) open(start int64, release func(n int64)) *episode {
 	return e
 }
 
-// feed gives a run of bytes that was not given before.
+// feed gives gopacket a run of bytes that it was not given before.
 func (e *episode) feed(off int64, data []byte) {
 	e.assemble(e.flow, layers.TCP{Seq: uint32(off-e.start) + 1, BaseLayer: layers.BaseLayer{Payload: data}})
 }
 
-// skip makes gopacket take the first hole for lost and release what stands behind it. Its flushes go through all of its
-// connections; a limit of one page, met by an empty segment at the end of what is held, concerns this one alone.
+// skip makes gopacket give up the first hole and release what comes after it. gopacket's flushes visit all of its connections;
+// a limit of one page, exceeded by an empty segment at the end of what is held, affects this one alone.
 func (e *episode) skip(end int64) {
 	e.o.assembler.MaxBufferedPagesPerConnection = 1
 	e.assemble(e.flow, layers.TCP{Seq: uint32(end-e.start) + 1})
 	e.o.assembler.MaxBufferedPagesPerConnection = maxPages
 }
 
-// close makes gopacket forget the episode: it lets a connection go when both halves have ended. Nothing may be held. With the
-// last episode it lets go of the pages that it made for many.
+// close makes gopacket forget the episode: gopacket removes a connection when both halves have ended. Nothing may be held.
+// After the last episode the pages that gopacket made for many are freed.
 func (e *episode) close() {
 	e.over = true
 	e.assemble(e.flow, layers.TCP{RST: true})
@@ -131,7 +131,7 @@ func (e *episode) assemble(flow gopacket.Flow, t layers.TCP) {
 	e.o.assembler.AssembleWithContext(flow, &t, noTime{})
 }
 
-// Accept implements gopacket's Stream. At the end it puts the RST's number right, without which it would be queued.
+// Accept implements gopacket's Stream. At the end it corrects the sequence number of the RST, which would be queued otherwise.
 func (e *episode) Accept(t *layers.TCP, _ gopacket.CaptureInfo, _ reassembly.TCPFlowDirection, next reassembly.Sequence, start *bool, _ reassembly.AssemblerContext) bool {
 	if e.over {
 		if *start = next < 0; !*start {

@@ -10,22 +10,22 @@ const (
 	// transaction.
 	maxHistory = 2 << 10
 	minHistory = 128
-	// maxUnacked is how many are kept where the peer has not acknowledged them: until then another copy may be the one that
-	// it takes. More are kept where its window is larger: see half.room.
+	// maxUnacked is how many are kept if the peer has not acknowledged them: until then it may accept another copy. More are
+	// kept if its window is larger: see half.room.
 	maxUnacked = 64 << 10
 	// stepBytes is how many octets moved to another ring count as one of Stats.Steps.
 	stepBytes = 2 << 10
 )
 
-// history is the end of a stream: the octet at offset o stands at o modulo the length of the ring, a power of two that
+// history is the end of a stream: the octet of offset o is at o modulo the length of the ring, a power of two that
 // grows with what there is to keep.
 type history struct {
 	ring       []byte
 	start, end int64 // offsets of what is kept
 }
 
-// add keeps the end of data, which stands at an offset: behind what was added before, or behind a hole. Of what there is
-// then, at least so many octets are kept.
+// add keeps the end of data, whose offset is that of what follows the data added before, or that of what follows a hole. At
+// least the last keep octets of the two are kept.
 func (h *history) add(p *historyPool, off int64, data []byte, keep int) {
 	if off != h.end {
 		h.start = off
@@ -44,7 +44,7 @@ func (h *history) add(p *historyPool, off int64, data []byte, keep int) {
 	}
 }
 
-// resize takes another ring and moves what stands before an offset, as much as it has room for.
+// resize moves what precedes the offset end to another ring, as much as it has room for.
 func (h *history) resize(p *historyPool, need int, end int64) {
 	old := *h
 	h.ring = p.get(need)
@@ -59,19 +59,19 @@ func (h *history) resize(p *historyPool, need int, end int64) {
 // shrink keeps the last maxHistory octets.
 func (h *history) shrink(p *historyPool) { h.cut(p, maxHistory, maxHistory) }
 
-// cut keeps the last octets, so many, in a ring of a size.
+// cut keeps the last keep octets, in a ring of at least size.
 func (h *history) cut(p *historyPool, size, keep int) {
 	h.start = max(h.start, h.end-int64(keep))
 	h.resize(p, size, h.end)
 }
 
-// at gives what stands from an offset on, as far as it lies in one piece.
+// at returns the octets from an offset on, as far as they are contiguous in the ring.
 func (h *history) at(off, end int64) []byte {
 	i := int(off) & (len(h.ring) - 1)
 	return h.ring[i:min(len(h.ring), i+int(end-off))]
 }
 
-// differs compares data at off, as far as it is kept, with what was added there.
+// differs reports whether data at off differs from what was added there, as far as that is kept.
 func (h *history) differs(off int64, data []byte) bool {
 	if skip := h.start - off; skip > 0 {
 		skip = min(skip, int64(len(data)))
@@ -88,15 +88,15 @@ func (h *history) differs(off int64, data []byte) bool {
 	return false
 }
 
-// forget lets go of all.
+// forget returns the ring to the pool.
 func (h *history) forget(p *historyPool) {
 	p.put(h.ring)
 	*h = history{}
 }
 
-// historyPool keeps rings of connections that have ended for those to come: most live for seconds.
+// historyPool keeps the rings of closed connections for new ones: most connections live for seconds.
 type historyPool struct {
-	rings [12][][]byte // of minHistory octets, twice that, up to largestPooled; a larger one is seldom
+	rings [12][][]byte // of minHistory octets, twice that, up to largestPooled; larger ones are rare
 	size  int          // octets
 	steps int64        // Stats.Steps: octets that were moved to another ring, by stepBytes
 }

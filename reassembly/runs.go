@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// runs is what a direction holds behind a hole: in order, without overlap. They stand in blocks, so that one is put among
+// runs is what a direction holds after a hole: in order, without overlap. They are in blocks, so that one is inserted among
 // thousands at the cost of a few dozen.
 type runs struct {
 	blocks [][]run // none is empty
@@ -21,7 +21,7 @@ func (q *runs) end() int64       { return q.last().end() }
 func (q *runs) last() *run       { b := q.blocks[len(q.blocks)-1]; return &b[len(b)-1] }
 func (q *runs) at(b, i int) *run { return &q.blocks[b][i] }
 
-// search finds the first run that ends behind an offset: its block, and its place there. Without one, the block is the
+// search finds the first run that ends after an offset: its block, and its place there. If there is none, the block is the
 // number of blocks.
 func (q *runs) search(off int64) (b, i int) {
 	b, _ = slices.BinarySearchFunc(q.blocks, off, func(x []run, off int64) int { return cmp.Compare(x[len(x)-1].end(), off+1) })
@@ -31,7 +31,7 @@ func (q *runs) search(off int64) (b, i int) {
 	return b, i
 }
 
-// next gives the place behind another.
+// next returns the place after another.
 func (q *runs) next(b, i int) (int, int) {
 	if i+1 < len(q.blocks[b]) {
 		return b, i + 1
@@ -39,7 +39,7 @@ func (q *runs) next(b, i int) (int, int) {
 	return b + 1, 0
 }
 
-// insert puts a run in its place, and says how many others, or blocks, were moved.
+// insert puts a run in its place, and returns how many others, or blocks, were moved.
 func (q *runs) insert(r run) (moved int) {
 	b, i := q.search(r.off)
 	last := len(q.blocks) - 1
@@ -64,7 +64,7 @@ func (q *runs) insert(r run) (moved int) {
 	return moved
 }
 
-// pop takes the first run out.
+// pop removes the first run and returns it.
 func (q *runs) pop() run {
 	r := q.blocks[0][0]
 	q.blocks[0][0] = run{}
@@ -78,7 +78,7 @@ func (q *runs) pop() run {
 	return r
 }
 
-// popLast takes the last run out.
+// popLast removes the last run and returns it.
 func (q *runs) popLast() run {
 	last := len(q.blocks) - 1
 	b := q.blocks[last]

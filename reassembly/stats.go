@@ -1,6 +1,6 @@
 package reassembly
 
-// Add adds up what several Assemblers have counted.
+// Add adds the counters of another Assembler.
 func (s *Stats) Add(o *Stats) {
 	for v := range s.Frames {
 		s.Frames[v] += o.Frames[v]

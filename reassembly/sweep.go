@@ -6,13 +6,14 @@ import (
 )
 
 const (
-	// burst and burstBytes bound the connections that one frame ends, or takes a hole of for lost, because their time has come,
-	// and what they hold: however many are due, frames and signals do not wait for all of them.
+	// burst and burstBytes bound the connections that one frame ends, or whose holes it gives up, because they are due, and
+	// what those hold: however many are due, frames and signals do not wait for all of them.
 	burst      = 64
 	burstBytes = 4 << 20
 )
 
-// Advance moves the packets' clock on where no frame came.
+// Advance moves the packets' clock on if no frame comes: live, call it about once a second, so that holes and connections
+// expire. A time before an earlier one changes nothing.
 func (a *Assembler) Advance(t time.Time) {
 	if t.After(a.now) {
 		a.now = t
@@ -32,7 +33,7 @@ func (a *Assembler) Advance(t time.Time) {
 	a.sweep()
 }
 
-// sweep does what is due, up to the bound of a frame, and notes whether there is more.
+// sweep handles what is due, up to the bound for a frame, and notes whether there is more.
 func (a *Assembler) sweep() {
 	left, bytes := burst, int64(burstBytes)
 	for _, c := range a.holed.expire(a.swept, left) {
@@ -52,7 +53,7 @@ func (a *Assembler) sweep() {
 	a.behind = left <= 0 || bytes <= 0
 }
 
-// overdue says whether a connection was to be removed by the last sweep: what comes for it begins another.
+// overdue reports whether the last sweep should have removed a connection: a segment for it begins another.
 func (a *Assembler) overdue(c *conn) bool {
 	if c.list == a.ended {
 		return a.swept.Sub(c.endedAt) >= lingering

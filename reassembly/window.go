@@ -2,8 +2,8 @@ package reassembly
 
 import "tap25/reassembly/decode"
 
-// synOptions is what the SYN, or SYN-ACK, of a side said of window scaling: 0, where none was seen; unscaled; or scaled plus
-// its shift.
+// synOptions is the window scaling that the SYN, or SYN-ACK, of a side offered: 0 if none was captured; unscaled; or scaled
+// plus its shift.
 type synOptions uint8
 
 const (
@@ -11,9 +11,9 @@ const (
 	scaled
 )
 
-// shift is how a side's windows are scaled: only if both SYNs have the option. Where a SYN was not captured, the largest
-// shift is assumed. A window that is taken for too large costs memory, which is bounded; of one that is taken for too small,
-// octets would be let go that can still be replaced.
+// shift is the shift count of a side's windows: 0 unless both SYNs have the option (RFC 7323 section 2.2). If a SYN was not
+// captured, the largest shift is assumed. A window assumed too large costs memory, which is bounded; of one assumed too
+// small, octets would be dropped that can still be replaced.
 func (v *handshake) shift(side int) uint8 {
 	switch s := v.seen[side]; {
 	case s == unscaled || v.seen[1-side] == unscaled:
@@ -26,22 +26,22 @@ func (v *handshake) shift(side int) uint8 {
 }
 
 const (
-	// minRoom is how many octets of a direction that the peer has not acknowledged are kept, whatever its window: where
-	// acknowledgments or the handshake were not captured the window is not known, and a host that merges segments has some of
-	// 64 KiB in flight.
+	// minRoom is how many octets of a direction that the peer has not acknowledged are kept, whatever its window: if
+	// acknowledgments or the handshake were not captured, the window is not known, and a host that merges segments sends them
+	// with 64 KiB.
 	minRoom = 128 << 10
-	// maxRoom is how many are kept at most, however large the window: more than common systems let it grow to. One
-	// direction never takes more than its share of Config.MaxHeld.
+	// maxRoom is how many are kept at most, however large the window: common systems let it grow to less. One direction never
+	// keeps more than its share of Config.MaxHeld.
 	maxRoom = 16 << 20
 	shares  = 16
 )
 
-// offer notes the window that the peer offered with an acknowledgment of all before an offset.
+// offer notes the window that the peer offered when it acknowledged up to an offset.
 func (h *half) offer(acked int64, window uint16, shift uint8) {
 	h.edge = max(h.edge, acked+int64(window)<<shift)
 }
 
-// room is how many octets may be kept of a flight: what the peer's window lets be on its way.
+// room is how many octets of a flight may be kept: what the peer's window allows, within bounds.
 func (h *half) room(maxHeld int64) int64 {
 	return max(min(max(h.edge-h.acked, minRoom), maxRoom, maxHeld/shares), maxUnacked)
 }
@@ -60,7 +60,7 @@ func (h *half) remember(a *Assembler, data []byte) {
 	h.dropped(from)
 }
 
-// dropped notes what the history, which began at an offset, has let go of though the peer had not acknowledged it.
+// dropped notes that the history, which began at an offset, has dropped octets that the peer had not acknowledged.
 func (h *half) dropped(from int64) {
 	if start := h.history.start; start > from && start > h.acked {
 		h.bare = start
@@ -73,22 +73,22 @@ func (h *half) uncompared(off, n int64) int64 {
 	return max(min(off+n, h.bare)-max(off, h.acked), 0)
 }
 
-// cut lets go of the older part of a flight that is longer than is kept of any direction. Half as much stays as has room, so
-// that a ring grows again only after as much was captured.
+// cut drops the older part of a flight of more than maxUnacked octets. Half of maxUnacked stays, so that the ring grows again
+// only after as much was captured.
 func (h *half) cut(p *historyPool) {
 	from := h.history.start
 	h.history.cut(p, maxUnacked, maxUnacked/2)
 	h.dropped(from)
 }
 
-// shrink gives back the room that a long flight took, once all of it was acknowledged.
+// shrink returns the ring of a long flight once all of it was acknowledged.
 func (h *half) shrink(p *historyPool) {
 	if h.acked >= h.next && h.long() {
 		h.history.shrink(p)
 	}
 }
 
-// long says whether more of a flight is remembered than of the commands of a transaction, and vast, whether it is more than
-// was ever kept without a window that lets it.
+// long reports whether more of a flight is kept than the commands of a transaction take, and vast, whether it is more than
+// is kept unless the window is larger.
 func (h *half) long() bool { return len(h.history.ring) > 4*maxHistory }
 func (h *half) vast() bool { return len(h.history.ring) > maxUnacked }
