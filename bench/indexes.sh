@@ -29,7 +29,7 @@ fill[narrower]=${fill[narrow]/sensor, /}; fill[narrower]=${fill[narrower]/(serve
 columns[ip-int]=${columns[narrow]/client_ip inet, server_ip inet,/}; columns[ip-int]="client_ip int, server_ip int, ${columns[ip-int]}"
 fill[ip-int]=${fill[narrow]/client_ip, server_ip,/}; fill[ip-int]="(client_ip - inet '128.0.0.0')::int, (server_ip - inet '128.0.0.0')::int, ${fill[ip-int]}"
 
-# try NAME LAYOUT INDEX-DEFINITION...: loads one day with the indexes there, and again with the indexes made behind.
+# try NAME LAYOUT INDEX-DEFINITION...: loads one day with the indexes there, and again with the indexes built after the load.
 try() {
 	local name=$1 layout=$2 t0 t1 t1b t2 loaded built heap
 	shift 2
@@ -56,7 +56,7 @@ try() {
 	fi
 }
 
-echo "| what | COPY rows/s | heap B/row | index B/row, filled by COPY | index B/row, made behind | making it behind, µs/row |"
+echo "| what | COPY rows/s | heap B/row | index B/row, filled by COPY | index B/row, built after | building it after, µs/row |"
 echo "| --- | --- | --- | --- | --- | --- |"
 for layout in schema2 narrow narrower ip-int; do try "heap only: $layout" $layout; done
 h() { echo "hashtext(lower($1))"; }

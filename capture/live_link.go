@@ -41,7 +41,7 @@ func (l *liveLink) snapshot() LinkState {
 func findLink(name string, inline bool) (*liveLink, error) {
 	ifi, err := net.InterfaceByName(name)
 	if err != nil {
-		return nil, fmt.Errorf("find interface %s: %w", name, err)
+		return nil, fmt.Errorf("find interface %s: %w; ip -br link lists the interfaces", name, err)
 	}
 	if err := wantEthernet(name); err != nil {
 		return nil, err

@@ -46,11 +46,11 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	}
 	if err != nil {
 		reason := strings.Join(strings.Fields(err.Error()), " ") // pgx gives a line for each address it tried
-		hint := "; is it running, and does it let this user in?" + tlsHint(reason)
+		hint := "; check that it runs and accepts this user" + tlsHint(reason)
 		if errors.Is(err, pgconn.ErrReadOnlyConnection) {
-			hint = "; a standby takes no rows, and nor does a server that is set to be read-only"
+			hint = "; a standby accepts no writes, nor does a read-only server"
 		}
-		return nil, &connectError{"connect to a database: " + reason + hint, err}
+		return nil, &connectError{"connect to the database: " + reason + hint, err}
 	}
 	return &DB{conn: conn}, nil
 }

@@ -74,7 +74,7 @@ func dbCommand() *cobra.Command {
 		Short: "Start, stop, query, migrate and inspect the database",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("no db command given")}
+			return &usageError{errors.New("no db command given: name up, down, psql, status, migrate or expire")}
 		},
 	}
 	cmd.AddCommand(dbUp(), dbDown(), dbPsql(), dbStatus(), dbMigrate(), dbExpire())

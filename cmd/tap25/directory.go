@@ -40,7 +40,7 @@ func listCaptures(dir string) (files []captureFile, err error) {
 	for i, e := range entries {
 		info, err := e.Info()
 		if err != nil {
-			continue // gone meanwhile
+			continue // removed since ReadDir
 		}
 		f := captureFile{name: e.Name(), size: info.Size()}
 		writer, known := hasWriter(filepath.Join(dir, f.name))
@@ -91,14 +91,14 @@ func digits(s string) string {
 	return s[:n]
 }
 
-// digestFile returns the SHA-256 of a file's first octets, and how many there were of them.
+// digestFile returns the SHA-256 of the first size octets of a file, and how many of them exist.
 func digestFile(ctx context.Context, path string, size int64) (digest string, n int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", 0, err
 	}
 	defer f.Close()
-	stop := context.AfterFunc(ctx, func() { f.Close() }) // a large file takes its time
+	stop := context.AfterFunc(ctx, func() { f.Close() }) // reading a large file takes a while
 	defer stop()
 	sum := sha256.New()
 	n, err = io.Copy(sum, io.LimitReader(f, size))

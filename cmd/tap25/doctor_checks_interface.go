@@ -29,9 +29,9 @@ func checkInterface(i *interfaceFacts, f *doctorFacts) []doctorCheck {
 func checkLink(c *checkup, i *interfaceFacts, f *doctorFacts) {
 	switch {
 	case !i.up:
-		c.add("link", checkProblem, "down", "sudo ip link set dev "+i.name+" up")
+		c.add("link", checkProblem, "the interface is down", "sudo ip link set dev "+i.name+" up")
 	case !i.carrier:
-		c.add("link", checkProblem, "no carrier", "plug the cable in, or enable the port on the switch")
+		c.add("link", checkProblem, "the interface has no carrier", "plug the cable in, or enable the port on the switch")
 	default:
 		c.add("link", checkOK, fmt.Sprintf("up, with carrier, MTU %d, driver %s", i.mtu, orDash(i.driver)))
 	}

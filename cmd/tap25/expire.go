@@ -106,5 +106,5 @@ func printExpired(w io.Writer, report store.ExpireReport, dry bool) {
 	for _, d := range report.Busy {
 		fmt.Fprintf(w, "skipped %s: run expire again later\n", d)
 	}
-	fmt.Fprintf(w, "%s %d rows, %d bytes; kept all days from %s on\n", did, rows, bytes, report.Cutoff.Format(time.DateOnly))
+	fmt.Fprintf(w, "%s %d rows, %d bytes; days from %s on stay\n", did, rows, bytes, report.Cutoff.Format(time.DateOnly))
 }

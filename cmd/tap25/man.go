@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -27,7 +28,7 @@ func manCommand() *cobra.Command {
 			}
 			of, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return &usageError{fmt.Errorf("unknown command %q", args)}
+				return &usageError{fmt.Errorf("unknown command %q", strings.Join(args, " "))}
 			}
 			return doc.GenMan(of, header, cmd.OutOrStdout())
 		},

@@ -278,7 +278,7 @@ func (r *replay) askFirst(ctx context.Context, s *stream, paths []string, total 
 		return err
 	}
 	if n := r.held.count(); n > 0 {
-		s.cfg.log.Info().Msgf("%d of these files are in the database already: their rows are not added again", n)
+		s.cfg.log.Info().Msgf("the database already holds %d of these files: their rows are not added again", n)
 	}
 	return nil
 }

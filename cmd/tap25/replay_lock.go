@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockCaptures takes capture files for this replay, as long as lock is open: another replay of one of them into the same database
-// waits, and then finds its rows there. Without it, replays of overlapping lists of files that run at once would cut the rows into
-// different segments, and so add them twice. Each key is an octet of one lock file (open file description locks, fcntl(2)); the
-// locks are taken in ascending order, so that no two replays wait for each other, and end with the process.
+// lockCaptures locks capture files for this replay until lock is closed. Another replay of one of them into the same database waits,
+// and then finds its rows there. Without the lock, replays of overlapping lists of files that run at the same time would cut the rows
+// into different segments, and so add them twice. Each key locks one octet of a lock file (open file description locks, fcntl(2)).
+// Locks are taken in ascending order, so that no two replays wait for each other, and end with the process.
 func lockCaptures(ctx context.Context, keys []string, waiting func()) (lock *os.File, err error) {
 	base, err := spoolBase()
 	if err != nil {
@@ -44,7 +44,7 @@ func lockCaptures(ctx context.Context, keys []string, waiting func()) (lock *os.
 	return lock, nil
 }
 
-// lockOctet waits for one lock, and calls waiting the first time that it has to.
+// lockOctet waits for one lock, and calls waiting once if it must wait.
 func lockOctet(ctx context.Context, lock *os.File, octet int64, waiting *func()) error {
 	for {
 		err := unix.FcntlFlock(lock.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Start: octet, Len: 1})

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// The bounds of the connections that are kept. A monitoring system takes one or two, a browser six.
+// The limits of open connections. A monitoring system uses one or two, a browser six.
 const (
 	mostConns        = 64
-	mostConnsAddress = 16 // from one address, which of IPv6 is a /64
+	mostConnsAddress = 16 // from one address, or from one /64 of IPv6
 )
 
-// answerGrace is how long a request that is being answered keeps its connection from being the first to go.
+// answerGrace is how long a request that is being answered protects its connection from eviction.
 const answerGrace = time.Second
 
-// boundedListener bounds the connections that are open. A new one is always taken: beyond the bounds the oldest is closed, of the
-// address that has the most. So whoever holds connections open, idle or not, keeps nobody else out.
+// boundedListener bounds the number of open connections. It always accepts a new one; beyond the limit, it closes the oldest of the
+// address that has the most. So a client that holds connections open, idle or not, keeps no other client out.
 type boundedListener struct {
 	net.Listener
 	evicted atomic.Int64
@@ -29,7 +29,7 @@ type boundedListener struct {
 	froms map[netip.Prefix]int
 }
 
-// boundedConn is one of them.
+// boundedConn is a connection of a boundedListener.
 type boundedConn struct {
 	net.Conn
 	of   *boundedListener
@@ -60,7 +60,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// tooMany is the connection that has to go before another from an address is taken, if one has to; under mu.
+// tooMany returns the connection to close before another from an address is accepted, or nil. The caller holds mu.
 func (l *boundedListener) tooMany(from netip.Prefix) (oldest *boundedConn) {
 	if l.froms[from] < mostConnsAddress {
 		if len(l.conns) < mostConns {
@@ -100,7 +100,7 @@ func noteConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// answering notes that a request is being answered now.
+// answering records that a request is being answered now.
 func answering(ctx context.Context) {
 	if c, ok := ctx.Value(connKey{}).(*boundedConn); ok {
 		c.of.mu.Lock()
@@ -109,7 +109,7 @@ func answering(ctx context.Context) {
 	}
 }
 
-// source is what counts as one address.
+// source returns what counts as one address.
 func source(a net.Addr) netip.Prefix {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {

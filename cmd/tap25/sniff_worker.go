@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// publishEvery is how old the counters that others see may be.
+	// publishEvery is the largest age of the counters that other goroutines see.
 	publishEvery = 200 * time.Millisecond
-	// lookEvery is how many frames a busy worker takes between two looks at the clock.
+	// lookEvery is how many frames a busy worker processes before it reads the clock again.
 	lookEvery = 256
 )
 
-// worker takes the frames of one ring all the way to their rows. Only its own goroutine touches what is not atomic.
+// worker turns the frames of one ring into rows. Only its own goroutine touches fields that are not atomic.
 type worker struct {
 	source *capture.Worker
 	asm    *reassembly.Assembler
@@ -25,16 +25,16 @@ type worker struct {
 	idle   func() // called when no frame waits
 
 	published atomic.Pointer[workerCounts]
-	ports     atomic.Pointer[[]uint16] // to be taken up
-	turns     turns                    // frames, and turns without one
-	turned    time.Time                // when it last looked at the clock
+	ports     atomic.Pointer[[]uint16] // new ports, not yet applied
+	turns     turns                    // iterations, with a frame or without
+	turned    time.Time                // when it last published
 	busy      int
 }
 
-// workerCounts is a snapshot of what a worker has counted.
+// workerCounts is a snapshot of the counters of a worker.
 type workerCounts struct {
 	Frames, Octets int64
-	Lost           int64 // frames of its ring, told by the source
+	Lost           int64 // frames of its ring, as the source reports
 	Longest        int64 // octets of the longest frame
 	Reassembly     reassembly.Stats
 }
@@ -45,13 +45,13 @@ func newWorker(source *capture.Worker, cfg reassembly.Config, idle func()) *work
 	return w
 }
 
-// run ends when the source is stopped and empty, or broken.
+// run returns when the source is stopped and empty, or fails.
 func (w *worker) run() error {
 	var f capture.Frame
 	for {
 		err := w.source.Next(&f)
 		w.turns.made()
-		if w.ports.Load() != nil { // before the first frame that was taken for them
+		if w.ports.Load() != nil { // before the first frame of these ports
 			w.asm.SetPorts(*w.ports.Swap(nil))
 		}
 		switch {
@@ -85,7 +85,7 @@ func (w *worker) lost(n uint64) {
 	w.asm.FramesLost(n)
 }
 
-// look does what is not due with each frame.
+// look does what is too slow to do for each frame.
 func (w *worker) look() {
 	w.busy = 0
 	now := time.Now()

@@ -95,7 +95,7 @@ func askReport(ctx context.Context, path string) (*report, error) {
 	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("ask tap25 sniff: %w; run this as root, or as the user that runs tap25 sniff", err)
 	case err != nil:
-		return nil, fmt.Errorf("ask tap25 sniff: %w; check that it runs, and with the same --control", err)
+		return nil, fmt.Errorf("ask tap25 sniff: %w; check that it runs and has this --control", err)
 	}
 	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(2 * controlTimeout)); err != nil {
@@ -135,8 +135,11 @@ func (r *report) write(w io.Writer, before *report) error {
 	for _, i := range r.Interfaces {
 		fmt.Fprintf(w, "interface %s: %s\n", i.Name, i.state())
 	}
-	for _, a := range append(r.NotLive, r.NotReady...) {
-		fmt.Fprintf(w, "trouble: %s\n", a)
+	for _, reason := range r.NotLive {
+		fmt.Fprintf(w, "not live: %s\n", reason)
+	}
+	for _, reason := range r.NotReady {
+		fmt.Fprintf(w, "not ready: %s\n", reason)
 	}
 	if r.Store != nil && r.Store.Away {
 		fmt.Fprintln(w, "the database does not answer: rows wait in the spool")

@@ -49,7 +49,7 @@ func (l *spoolLimits) check() error {
 // uses the first directory that is free.
 const mostReplays = 1000
 
-// spoolDirs are the directories that the spool may have, in the order in which they are tried.
+// spoolDirs returns the directories that the spool may use, in the order in which they are tried.
 func (s *stream) spoolDirs() (iter.Seq[string], error) {
 	switch {
 	case s.cfg.spools != "":

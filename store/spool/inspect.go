@@ -44,7 +44,7 @@ func Inspect(dir string) ([]File, error) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("inspect spool: %w", err)
+		return nil, fmt.Errorf("inspect spool: %w; name the directory of a spool, or one file in it", err)
 	}
 	var files []File
 	for _, e := range entries {
