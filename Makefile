@@ -1,22 +1,24 @@
-# make demo: install what is missing, replay a capture into a private database, answer an auditor's questions.
-# make test: install what the tests need and run everything; root features when root.
+# 'make help' lists the targets.
 
 export CGO_ENABLED = 0
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all build install install-run install-test demo test test-postgres17 check bounds live properties kills test-ha fuzz bench clean storage
+.PHONY: all help build generate install install-run install-test demo test test-plain test-race test-postgres17 check bounds live properties kills test-ha fuzz bench clean storage
 
 all: build
 
-build:
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+build: ## bin/tap25
 	go build -trimpath -ldflags '-s -w' -o bin/tap25 ./cmd/tap25
 
 # Program, manual pages, completion, unit, user and settings. Settings that are there stay as they are.
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
-install: $(if $(wildcard bin/tap25),,build)
+install: $(if $(wildcard bin/tap25),,build) ## program, manual pages, completion and unit below PREFIX (/usr/local)
 	install -D bin/tap25 $(DESTDIR)$(PREFIX)/bin/tap25
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -52,17 +54,26 @@ bin/mta bin/pgbouncer:
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends $(UNPACK) | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p')
 	mv $@.new $@
 
-demo: install-run build
+demo: install-run build ## replay a capture of real mail and answer an auditor's questions
 	sh docs/demo.sh
 
-test: install-test build check
-	go test ./...
-	CGO_ENABLED=1 go test -race -short ./reassembly/... ./bpf ./capture/... ./store/...
+# Most of the time of the plain tests is waiting: the race detector's run beside them.
+test: install-test build check ## install what the tests need and run everything; root features when root
+	+$(MAKE) --no-print-directory -j2 --output-sync=target test-plain test-race
+
+test-plain:
+	go test -timeout 20m ./...
+
+test-race:
+	CGO_ENABLED=1 go test -race -short -timeout 20m ./reassembly/... ./bpf ./capture/... ./store/...
+
+generate: ## compile the XDP program anew, with clang 14 (a test compares the result)
+	BPF2GO_CC=$(or $(shell command -v clang-14),clang) go generate ./bpf
 
 # The tests that take a database, on PostgreSQL 17 in a Debian 13 of its own in bin/debian13, which lives in a mount namespace
 # that ends with them: as root, 800 MB. The first time it takes two minutes more.
-DEBIAN ?= http://deb.debian.org/debian
-test-postgres17: bin/debian13
+DEBIAN ?= # a mirror; debootstrap's own if empty
+test-postgres17: bin/debian13 ## the tests of the database on PostgreSQL 17, in a Debian 13 (root)
 	go test -c -o bin/debian13/opt/store.test ./store
 	go test -c -o bin/debian13/opt/cluster.test ./store/cluster
 	go test -c -o bin/debian13/opt/tap25.test ./cmd/tap25
@@ -80,7 +91,7 @@ bin/debian13:
 	chroot $@.new sh -c 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql-17 && apt-get clean' </dev/null
 	mv $@.new $@
 
-check:
+check: ## gofmt, go vet, staticcheck, and which package may import which
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt would change these'; exit 1; }
 	go vet ./...
 	$(STATICCHECK) ./...
@@ -91,7 +102,7 @@ check:
 # and no failing input (golang/go#75804): it runs once more.
 FRAMES ?= 1000000
 FUZZTIME ?= 60s
-fuzz: properties
+fuzz: properties ## properties, random frames and each fuzz target for FUZZTIME: two hours
 	TAP25_FRAMES=$(FRAMES) go test -count=1 -timeout 30m -run 'AgreesWithTheDecoder$$' -v ./bpf
 	@log=$$(mktemp); trap 'rm -f $$log' EXIT; \
 	fuzz() { { go test -run '^$$' -fuzz "^$$2\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$1 2>&1; echo "status $$?"; } | tee $$log; grep -q '^status 0$$' $$log; }; \
@@ -100,41 +111,42 @@ fuzz: properties
 
 # The bounds at their full sizes: a million half-open connections, ten million fragments, hostile traffic live and its rates (as
 # root), its cost for eight times the frames: fifteen minutes. The rates need a core of their own.
-bounds:
+bounds: ## hostile traffic and limits at full size: fifteen minutes (root)
 	TAP25_TEST_BOUNDS=full go test -count=1 -p 1 -timeout 1h -run 'Bounds|Cost' -v ./cmd/tap25 ./reassembly
 
 # Postfix and Exim write each other MAILS messages, live: ten minutes or so, as root.
 MAILS ?= 50000
-live: install-test
+live: install-test ## Postfix and Exim write each other MAILS messages, live (root)
 	TAP25_TEST_REQUIRE=root,bpf,netns,postgres,mta TAP25_TEST_MAILS=$(MAILS) go test -count=1 -timeout 2h -run PostfixAndExim -v ./cmd/tap25
 
 # The properties (make test draws 5,000 cases each of the dialogue's and 1,000 of the assembler's): CASES each of the former, a
 # fiftieth of it of the latter, which lose, reorder and copy whole segments.
 CASES ?= 1000000
 SEED := $(or $(SEED),$(shell od -An -N6 -tu8 /dev/urandom | tr -d ' '))
-properties:
+properties: ## CASES random cases of each property
 	@echo "seed $(SEED), $(CASES) cases of each property of the dialogue, $$(($(CASES) / 50)) of each of the assembler"
 	go test -count=1 -timeout 4h -run Property -v ./reassembly/smtp -rapid.checks=$(CASES) -rapid.seed=$(SEED)
 	go test -count=1 -timeout 4h -run 'Assembler_(Loss|Order|Split)' -v ./reassembly -rapid.checks=$$(($(CASES) / 50)) -rapid.seed=$(SEED)
 
 # The faults around spool and database in their long form: hundreds of kills, a million rows, ten minutes without a database. One
 # package at a time: how fast the rows of those ten minutes drain is asserted.
-kills:
+kills: ## kills, faults and ten minutes without a database: forty minutes
+	TAP25_TEST_KILLS=full go test -count=1 -timeout 1h -run Fault -v ./store/spool
 	TAP25_TEST_KILLS=full go test -p 1 -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./cmd/tap25
 
 # Leaders killed with their Patroni in mid-load, KILLS times asynchronously and as often synchronously: half a minute each.
 KILLS ?= 6
-test-ha: install-test
+test-ha: install-test ## leaders of a Patroni pair killed in mid-load, KILLS times each way
 	@command -v patroni >/dev/null && PATH=$$PATH:/usr/sbin command -v etcd >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends patroni etcd-server python3-etcd; }
 	TAP25_TEST_REQUIRE=postgres TAP25_TEST_HA=$(KILLS) go test -count=1 -timeout 2h -run 'HA_|Failover' -v ./cmd/tap25 ./store
 
-bench:
+bench: ## benchmarks of the parts
 	go test -run '^$$' -bench . -benchmem ./...
 
 # What a row and a question cost in PostgreSQL (docs/storage.md): half an hour, as root, 10 GB at BENCH_DIR.
-storage: install-run
+storage: install-run ## what a row and a question cost: half an hour (root)
 	bench/indexes.sh
 	bench/questions.sh
 
-clean:
+clean: ## remove bin
 	rm -rf bin

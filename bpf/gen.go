@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package bpf is the kernel side of live capture: an XDP program that keeps the
 // TCP segments of the watched ports (and fragments that may hold some), copies
 // them with their time to one ring buffer per worker, and counts a verdict for

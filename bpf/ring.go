@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package bpf
 
 import (
@@ -50,7 +52,7 @@ type Ring struct {
 	released uint64 // given back to the kernel up to here
 	batch    uint64 // bytes read before they are given back
 	ahead    uint64 // the producer's position when last looked
-	told     uint64 // of lost
+	reported uint64 // of lost
 }
 
 func newRing(fd, size, lossesFD, worker int) (*Ring, error) {
@@ -93,7 +95,7 @@ func (r *Ring) Next(f *Frame) bool {
 		}
 		head := (*atomic.Uint32)(unsafe.Pointer(&r.data[at])).Load()
 		if head&recordBusy != 0 { // reserved, still being filled in
-			return r.empty(f, r.told)
+			return r.empty(f, r.reported)
 		}
 		size := uint64(head &^ (recordBusy | recordDiscarded))
 		record := r.data[at+recordHeader : at+recordHeader+size]
@@ -102,7 +104,7 @@ func (r *Ring) Next(f *Frame) bool {
 			continue
 		}
 		f.BootNanos = binary.LittleEndian.Uint64(record)
-		f.Lost = r.tell(binary.LittleEndian.Uint64(record[8:]))
+		f.Lost = r.newlyLost(binary.LittleEndian.Uint64(record[8:]))
 		f.Length = int(binary.LittleEndian.Uint32(record[16:]))
 		captured := binary.LittleEndian.Uint32(record[20:])
 		f.Interface = int(binary.LittleEndian.Uint32(record[24:]))
@@ -114,17 +116,17 @@ func (r *Ring) Next(f *Frame) bool {
 
 func (r *Ring) empty(f *Frame, lost uint64) bool {
 	r.release()
-	*f = Frame{Lost: r.tell(lost)}
+	*f = Frame{Lost: r.newlyLost(lost)}
 	return false
 }
 
-// tell gives what of a reading of lost was not told yet: readings of several CPUs may come out of order.
-func (r *Ring) tell(lost uint64) uint64 {
-	if lost <= r.told {
+// newlyLost returns the part of lost that was not reported before. Readings of several CPUs may come out of order.
+func (r *Ring) newlyLost(lost uint64) uint64 {
+	if lost <= r.reported {
 		return 0
 	}
-	n := lost - r.told
-	r.told = lost
+	n := lost - r.reported
+	r.reported = lost
 	return n
 }
 

@@ -1,37 +1,116 @@
-// The walk through the headers of a frame, from the outside in, to a verdict. Included by filter.c, whose maps it reads.
-#define PROTOCOL 0x10000 // walk.next is an EtherType (up to 1500 a length of LLC), or this and a protocol number
-struct walk {
-	__u32 offset, next, verdict, hash; // next lies at the offset
-	__u32 first, later; // inside the first fragment of a datagram that is not TCP; a later one of it
-	__u32 doubt;        // passed a header that can be read in two ways: what lies behind it is not dropped
-	struct datagram outer;
-	__u8 h[40];         // the header at hand
-};
-struct way { struct xdp_md *ctx; struct walk *w; };
-// TAKE copies the next n octets to w->h and steps over them; a frame that has fewer is truncated.
-#define TAKE(n) do { if (bpf_xdp_load_bytes(ctx, w->offset, w->h, n)) return end(w, VERDICT_TRUNCATED); w->offset += (n); } while (0)
-INLINE long end(struct walk *w, enum verdict v) { w->verdict = v; return 1; }
-INLINE void keep(struct walk *w, void *addresses, int n) { if (!w->first) __builtin_memcpy(w->outer.addresses, addresses, n); }
-INLINE long go(struct walk *w, __u32 next) { w->next = next; return 0; }
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 
-// A sum, so that both directions have the same; of addresses only, since fragments show no ports and must meet their connection.
-INLINE __u32 mix(__u64 a) { a *= 0x9e3779b97f4a7c15ULL; return ((a ^ a >> 29) * 0xbf58476d1ce4e5b9ULL) >> 32; }
-INLINE __u32 pair4(void *a) { return mix(*(__u32 *)a) + mix(*(__u32 *)(a + 4)); }
-INLINE __u32 pair6(void *a) { return mix(*(__u64 *)a * 31 + *(__u64 *)(a + 8)) + mix(*(__u64 *)(a + 16) * 31 + *(__u64 *)(a + 24)); }
-INLINE int bit(__u16 *p) { return ports[*p >> 3] >> (*p & 7); }
-INLINE int watched(void *t) { return (bit(t) | bit(t + 2)) & 1; } // one of the two ports at t
-enum { VXLAN = 4789, VXLAN_OLD = 8472, VXLAN_GPE = 4790, GENEVE = 6081 }; // UDP ports: RFC 7348, Linux before it, RFC 8926
-INLINE int tunnel(__u32 port) { return port == VXLAN || port == VXLAN_OLD || port == VXLAN_GPE || port == GENEVE; }
-INLINE int tag(__u32 t) { return t == ETH_P_8021Q || t == ETH_P_8021AD || t == ETH_P_QINQ1 || t == ETH_P_QINQ2 || t == ETH_P_QINQ3; }
-INLINE int leads(__u32 t) // to IP
+// The walk through the headers of a frame, from the outermost inwards, to a verdict. filter.c includes it; it reads that
+// file's maps and constants.
+
+// PROTOCOL marks a value of walk.next that is an IP protocol number. Without it next is an EtherType, or up to 1500 the
+// length field of an LLC frame.
+#define PROTOCOL 0x10000
+
+struct walk {
+	__u32 offset; // of the next header
+	__u32 next;   // what that header is
+	__u32 verdict;
+	__u32 hash;         // of the innermost pair of addresses
+	__u32 first, later; // inside the first, or in a later, fragment of a datagram that is not TCP
+	__u32 doubt;        // passed a header that can be read in two ways: what follows it is not dropped
+	struct datagram outer;
+	__u8 h[40]; // the header at hand
+};
+
+struct way {
+	struct xdp_md *ctx;
+	struct walk *w;
+};
+
+// TAKE copies the next n octets to w->h and steps over them. A frame that has fewer is truncated.
+#define TAKE(n)                                            \
+	do {                                                   \
+		if (bpf_xdp_load_bytes(ctx, w->offset, w->h, n))   \
+			return end(w, VERDICT_TRUNCATED);              \
+		w->offset += (n);                                  \
+	} while (0)
+
+// end ends the walk with a verdict.
+INLINE long end(struct walk *w, enum verdict v)
+{
+	w->verdict = v;
+	return 1;
+}
+
+// go continues the walk with the next header.
+INLINE long go(struct walk *w, __u32 next)
+{
+	w->next = next;
+	return 0;
+}
+
+// keep notes the addresses of the header that may turn out to be a fragment's.
+INLINE void keep(struct walk *w, void *addresses, int n)
+{
+	if (!w->first)
+		__builtin_memcpy(w->outer.addresses, addresses, n);
+}
+
+// The hash is a sum, so that both directions have the same. It is of addresses only: fragments show no ports and must
+// meet their connection.
+INLINE __u32 mix(__u64 a)
+{
+	a *= 0x9e3779b97f4a7c15ULL;
+	return ((a ^ a >> 29) * 0xbf58476d1ce4e5b9ULL) >> 32;
+}
+
+INLINE __u32 pair4(void *a)
+{
+	return mix(*(__u32 *)a) + mix(*(__u32 *)(a + 4));
+}
+
+INLINE __u32 pair6(void *a)
+{
+	return mix(*(__u64 *)a * 31 + *(__u64 *)(a + 8)) + mix(*(__u64 *)(a + 16) * 31 + *(__u64 *)(a + 24));
+}
+
+INLINE int bit(__u16 *p)
+{
+	return ports[*p >> 3] >> (*p & 7);
+}
+
+// watched reports whether one of the two ports at t is watched.
+INLINE int watched(void *t)
+{
+	return (bit(t) | bit(t + 2)) & 1;
+}
+
+// UDP ports of tunnels: RFC 7348, Linux before that RFC, draft-ietf-nvo3-vxlan-gpe, RFC 8926.
+enum {
+	VXLAN = 4789,
+	VXLAN_OLD = 8472,
+	VXLAN_GPE = 4790,
+	GENEVE = 6081,
+};
+
+INLINE int tunnel(__u32 port)
+{
+	return port == VXLAN || port == VXLAN_OLD || port == VXLAN_GPE || port == GENEVE;
+}
+
+// tag reports whether an EtherType is that of a VLAN tag: IEEE 802.1Q, 802.1ad, and three that came before it.
+INLINE int tag(__u32 t)
+{
+	return t == ETH_P_8021Q || t == ETH_P_8021AD || t == ETH_P_QINQ1 || t == ETH_P_QINQ2 || t == ETH_P_QINQ3;
+}
+
+// leads reports whether an EtherType may lead to IP.
+INLINE int leads(__u32 t)
 {
 	return t == ETH_P_IP || t == ETH_P_IPV6 || tag(t) || t == ETH_P_MPLS_UC || t == ETH_P_MPLS_MC || t == ETH_P_PPP_SES || t == ETH_P_TEB;
 }
 
-// A fragment of TCP is kept by its addresses. Of another datagram the first fragment decides for all: it shows what is inside.
+// fragment judges a fragment. One of TCP is kept by its addresses. Of another datagram the first fragment decides for
+// all, since it shows what is inside. Fragments within fragments are placed by the outer ones.
 INLINE long fragment(struct walk *w, __u32 protocol, __u32 id, __u32 later)
 {
-	if (protocol == IPPROTO_TCP || w->first) // fragments within fragments: placed by the outer ones
+	if (protocol == IPPROTO_TCP || w->first)
 		return end(w, VERDICT_FRAGMENT);
 	w->outer.id = id;
 	w->outer.protocol = protocol;
@@ -40,30 +119,52 @@ INLINE long fragment(struct walk *w, __u32 protocol, __u32 id, __u32 later)
 	return later ? end(w, VERDICT_UNDECIDED) : go(w, PROTOCOL | protocol);
 }
 
+// behind_ip reads one header that an IP protocol number names.
 INLINE long behind_ip(struct xdp_md *ctx, struct walk *w, __u8 *h)
 {
 	__u32 port;
 	switch (w->next) {
-	case PROTOCOL | IPPROTO_TCP: TAKE(4); return end(w, watched(h) ? VERDICT_SEGMENT : VERDICT_OTHER_PORT);
+	case PROTOCOL | IPPROTO_TCP:
+		TAKE(4);
+		return end(w, watched(h) ? VERDICT_SEGMENT : VERDICT_OTHER_PORT);
+
 	case PROTOCOL | IPPROTO_UDP:
 		TAKE(8);
 		if (!tunnel(port = be16(h + 2)))
 			return end(w, VERDICT_NOT_TCP);
 		TAKE(8);
-		if (port == GENEVE) { w->offset += (h[0] & 63) * 4; return go(w, be16(h + 2)); }
-		return port == VXLAN_GPE && h[0] & 4 && h[3] != 3 ? end(w, VERDICT_UNDECIDED) : go(w, ETH_P_TEB); // GPE without Ethernet
+		if (port == GENEVE) { // RFC 8926: options, then the EtherType of the payload
+			w->offset += (h[0] & 63) * 4;
+			return go(w, be16(h + 2));
+		}
+		// VXLAN-GPE whose P bit is set names its payload: 3 is Ethernet.
+		return port == VXLAN_GPE && h[0] & 4 && h[3] != 3 ? end(w, VERDICT_UNDECIDED) : go(w, ETH_P_TEB);
+
 	case PROTOCOL | IPPROTO_GRE: // RFC 2784, 2890
 		TAKE(4);
-		if (h[1] & 7 || h[0] & 0x40) // version 1, PPTP, is compressed; source routes, RFC 1701
+		// Version 1 is PPTP's, which is compressed. Source routes (RFC 1701) are left to user space.
+		if (h[1] & 7 || h[0] & 0x40)
 			return end(w, h[1] & 7 ? VERDICT_NOT_TCP : VERDICT_UNDECIDED);
-		w->offset += (h[0] >> 7) * 4 + (h[0] >> 5 & 1) * 4 + (h[0] >> 4 & 1) * 4;
-		return go(w, be16(h + 2) == ETH_P_ERSPAN && !(h[0] & 0x10) ? ETH_P_TEB : be16(h + 2)); // ERSPAN I has no header of its own
-	case PROTOCOL | 97: TAKE(2); return go(w, ETH_P_TEB); // EtherIP, RFC 3378
-	case PROTOCOL | IPPROTO_FRAGMENT: // one with neither offset nor more is whole, RFC 6946
+		w->offset += (h[0] >> 7) * 4 + (h[0] >> 5 & 1) * 4 + (h[0] >> 4 & 1) * 4; // checksum, key, sequence number
+		// ERSPAN I has no header of its own: it is what has no sequence number.
+		return go(w, be16(h + 2) == ETH_P_ERSPAN && !(h[0] & 0x10) ? ETH_P_TEB : be16(h + 2));
+
+	case PROTOCOL | 97: // EtherIP, RFC 3378
+		TAKE(2);
+		return go(w, ETH_P_TEB);
+
+	case PROTOCOL | IPPROTO_FRAGMENT:
 		TAKE(8);
+		// One with neither an offset nor more fragments is whole, RFC 6946.
 		return be16(h + 2) & 0xfff9 ? fragment(w, h[0], *(__u32 *)(h + 4), be16(h + 2) & 0xfff8) : go(w, PROTOCOL | h[0]);
-	case PROTOCOL | IPPROTO_HOPOPTS: case PROTOCOL | IPPROTO_ROUTING: case PROTOCOL | IPPROTO_DSTOPTS: case PROTOCOL | IPPROTO_AH:
-	case PROTOCOL | 135: case PROTOCOL | 139: case PROTOCOL | 140: // mobility, HIP, shim6
+
+	case PROTOCOL | IPPROTO_HOPOPTS:
+	case PROTOCOL | IPPROTO_ROUTING:
+	case PROTOCOL | IPPROTO_DSTOPTS:
+	case PROTOCOL | IPPROTO_AH:
+	case PROTOCOL | 135: // Mobility, RFC 6275
+	case PROTOCOL | 139: // HIP, RFC 7401
+	case PROTOCOL | 140: // Shim6, RFC 5533
 		TAKE(8);
 		w->offset += h[1] * (w->next == (PROTOCOL | IPPROTO_AH) ? 4 : 8);
 		return go(w, PROTOCOL | h[0]);
@@ -71,46 +172,75 @@ INLINE long behind_ip(struct xdp_md *ctx, struct walk *w, __u8 *h)
 	return end(w, w->next & PROTOCOL ? VERDICT_NOT_TCP : VERDICT_NOT_IP);
 }
 
+// step reads one header. bpf_loop calls it until it returns 1.
 static long step(__u32 i, struct way *way)
 {
 	struct xdp_md *ctx = way->ctx;
 	struct walk *w = way->w;
 	__u8 *h = w->h, ethernet;
 	switch (w->next) {
-	case ETH_P_TEB: TAKE(14); return go(w, be16(h + 12));
-	case ETH_P_8021Q: case ETH_P_8021AD: case ETH_P_QINQ1: case ETH_P_QINQ2: case ETH_P_QINQ3: TAKE(4); return go(w, be16(h + 2));
-	case 0 ... 1500: TAKE(8); return end(w, h[0] == 0xaa ? VERDICT_UNDECIDED : VERDICT_NOT_IP); // LLC: SNAP (RFC 1042) may lead to IP
-	case ETH_P_IP: case PROTOCOL | IPPROTO_IPIP:
+	case ETH_P_TEB:
+		TAKE(14);
+		return go(w, be16(h + 12));
+
+	case ETH_P_8021Q:
+	case ETH_P_8021AD:
+	case ETH_P_QINQ1:
+	case ETH_P_QINQ2:
+	case ETH_P_QINQ3:
+		TAKE(4);
+		return go(w, be16(h + 2));
+
+	case 0 ... 1500: // LLC: SNAP (RFC 1042) may lead to IP
+		TAKE(8);
+		return end(w, h[0] == 0xaa ? VERDICT_UNDECIDED : VERDICT_NOT_IP);
+
+	case ETH_P_IP:
+	case PROTOCOL | IPPROTO_IPIP:
 		TAKE(20);
-		if (h[0] >> 4 != 4 || (h[0] & 15) < 5) return end(w, VERDICT_MALFORMED);
+		if (h[0] >> 4 != 4 || (h[0] & 15) < 5)
+			return end(w, VERDICT_MALFORMED);
 		w->offset += (h[0] & 15) * 4 - 20;
 		w->hash = pair4(h + 12);
 		keep(w, h + 12, 8);
 		return be16(h + 6) & 0x3fff ? fragment(w, h[9], be16(h + 4), be16(h + 6) & 0x1fff) : go(w, PROTOCOL | h[9]);
-	case ETH_P_IPV6: case PROTOCOL | IPPROTO_IPV6:
+
+	case ETH_P_IPV6:
+	case PROTOCOL | IPPROTO_IPV6:
 		TAKE(40);
-		if (h[0] >> 4 != 6) return end(w, VERDICT_MALFORMED);
+		if (h[0] >> 4 != 6)
+			return end(w, VERDICT_MALFORMED);
 		w->hash = pair6(h + 8);
 		keep(w, h + 8, 32);
 		return go(w, PROTOCOL | h[6]);
-	case ETH_P_MPLS_UC: case ETH_P_MPLS_MC: case PROTOCOL | IPPROTO_MPLS: // below the last label nothing names the payload:
-		TAKE(4); // its first nibble does (RFC 4928), or an EtherType behind the addresses of a pseudowire
-		if (!(h[2] & 1)) return 0;
+
+	case ETH_P_MPLS_UC:
+	case ETH_P_MPLS_MC:
+	case PROTOCOL | IPPROTO_MPLS:
+		TAKE(4);
+		if (!(h[2] & 1)) // not the last label
+			return 0;
+		// Nothing names the payload. Its first nibble tells IP (RFC 4928), or an EtherType after the addresses tells a
+		// pseudowire, perhaps with a control word (RFC 4385).
 		TAKE(18);
 		ethernet = leads(be16(h + 12));
 		w->doubt |= h[0] >> 4 == 6 && ethernet;
-		w->offset -= h[0] >> 4 == 0 && leads(be16(h + 16)) ? 14 : 18; // a control word, RFC 4385
+		w->offset -= h[0] >> 4 == 0 && leads(be16(h + 16)) ? 14 : 18;
 		if (h[0] >> 4 == 4 && ((h[0] & 15) >= 5 || !ethernet))
 			return go(w, ETH_P_IP);
 		return go(w, h[0] >> 4 == 6 && !ethernet ? ETH_P_IPV6 : ETH_P_TEB);
+
 	case ETH_P_PPP_SES: // PPPoE, RFC 2516: 6 octets, then PPP's protocol, of which all but IP is left to user space
 		TAKE(8);
 		return be16(h + 6) == 0x21 ? go(w, ETH_P_IP) : be16(h + 6) == 0x57 ? go(w, ETH_P_IPV6) : end(w, VERDICT_UNDECIDED);
-	case ETH_P_ERSPAN: case ETH_P_ERSPAN2: // ERSPAN II and III, draft-foschiano-erspan, the latter under either number
+
+	case ETH_P_ERSPAN:
+	case ETH_P_ERSPAN2: // ERSPAN II and III (draft-foschiano-erspan); III comes under either number
 		TAKE(8);
-		if (h[0] >> 4 != 2) return go(w, ETH_P_TEB);
+		if (h[0] >> 4 != 2)
+			return go(w, ETH_P_TEB);
 		TAKE(4);
-		w->offset += (h[3] & 1) * 8;                                     // O: platform specific subheader
+		w->offset += (h[3] & 1) * 8;                                       // O: a platform specific subheader
 		return h[2] & 0x7c ? end(w, VERDICT_UNDECIDED) : go(w, ETH_P_TEB); // FT: no Ethernet in it
 	}
 	return behind_ip(ctx, w, h);

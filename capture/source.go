@@ -27,11 +27,11 @@ const (
 
 // source is the input of one file: counted, unpacked, interruptible.
 type source struct {
-	io.Reader           // the capture, once unpack has set it
-	raw       io.Reader // the octets as they lie on disk
-	file      *os.File  // nil for standard input
-	stdin     *pump     // nil for a file
-	unpacker  *pump     // nil for a plain capture
+	io.Reader            // the capture, once unpack has set it
+	raw       io.Reader  // the octets as they lie on disk
+	file      *os.File   // nil for standard input
+	stdin     *readAhead // nil for a file
+	unpacker  *readAhead // nil for a plain capture
 }
 
 func displayName(path string) string {
@@ -62,8 +62,8 @@ func totalSize(paths []string, stdin io.Reader) (total int64) {
 func openSource(path string, stdin io.Reader, done *atomic.Int64) (*source, error) {
 	if path == "-" {
 		// Whatever stdin is (a blocking pipe, a terminal, a socket), a Read of it may not be interruptible: it
-		// happens in the pump's goroutine, so that Next can be.
-		p := startPump(&counter{stdin, done})
+		// happens in a goroutine of readAhead, so that Next can be.
+		p := startReadAhead(&counter{stdin, done})
 		return &source{raw: p, stdin: p}, nil
 	}
 	// O_NONBLOCK: the opening of a FIFO does not wait for a writer, and Close ends a waiting Read. It means nothing to a
@@ -144,7 +144,7 @@ func (s *source) unpack() (head []byte, err error) {
 		if gz, err = gzip.NewReader(bufio.NewReaderSize(whole, readSize)); err != nil { // reads all members of the file, section 2.2
 			return nil, unpackError("gzip", err)
 		}
-		s.unpacker = startPump(&unpacker{gz, "gzip"})
+		s.unpacker = startReadAhead(&unpacker{gz, "gzip"})
 	case m == 0xfd2fb528, m&^0xf == 0x184d2a50: // RFC 8878 sections 3.1.1 and 3.1.2: a frame, or one to be skipped
 		var zs *zstd.Decoder
 		zs, err = zstd.NewReader(whole, zstd.WithDecoderConcurrency(1), // no goroutines, thus nothing to close
@@ -152,7 +152,7 @@ func (s *source) unpack() (head []byte, err error) {
 		if err != nil {
 			return nil, unpackError("zstd", err)
 		}
-		s.unpacker = startPump(&unpacker{zs, "zstd"})
+		s.unpacker = startReadAhead(&unpacker{zs, "zstd"})
 	default:
 		return head, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"flag"
 	"io"
 	"os"
@@ -91,7 +92,8 @@ type timedFrame struct {
 // file is the name of the case's files; what follows "--" is the checksum policy.
 func (v *variant) file() string {
 	suffix := map[ChecksumPolicy]string{Auto: "", Strict: "--strict", Off: "--off"}[v.checksum]
-	return filepath.Join("..", "testdata", "cases", v.name+suffix)
+	topic, _ := topicOf(v.scenario.name)
+	return filepath.Join("..", "testdata", "cases", topic.folder, v.name+suffix)
 }
 
 func TestCases(t *testing.T) {
@@ -109,7 +111,7 @@ func TestCases(t *testing.T) {
 	if t.Failed() || flag.Lookup("test.run").Value.String() != "" && !*update {
 		return
 	}
-	there, _ := filepath.Glob(filepath.Join("..", "testdata", "cases", "*.*"))
+	there, _ := filepath.Glob(filepath.Join("..", "testdata", "cases", "*", "*.*"))
 	for _, name := range there {
 		base, _, _ := strings.Cut(filepath.Base(name), ".")
 		if base != "README" && !files[base] {
@@ -197,7 +199,7 @@ func (v *variant) compareFiles(t *testing.T, frames []timedFrame) {
 	}
 	for name, want := range map[string][]byte{name: capture.Bytes(), v.file() + ".expected.jsonl": rows.Bytes()} {
 		if *update {
-			if err := os.WriteFile(name, packed(t, name, want), 0o644); err != nil {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, packed(t, name, want), 0o644)); err != nil {
 				t.Fatal(err)
 			}
 		}

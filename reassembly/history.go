@@ -94,13 +94,17 @@ func (h *history) forget(p *historyPool) {
 
 // historyPool keeps rings of connections that have ended for those to come: most live for seconds.
 type historyPool struct {
-	rings [10][][]byte // of minHistory octets, twice that, up to maxUnacked; a larger one is seldom
+	rings [12][][]byte // of minHistory octets, twice that, up to largestPooled; a larger one is seldom
 	size  int          // octets
 	steps int64        // Stats.Steps: octets that were moved to another ring, by pageSize
 }
 
-// maxPooled bounds the octets that are kept unused.
-const maxPooled = 1 << 20
+const (
+	// maxPooled bounds the octets that are kept unused.
+	maxPooled = 2 << 20
+	// largestPooled is the largest ring that is kept unused: twice minRoom, which a message fills in an ordinary session.
+	largestPooled = 256 << 10
+)
 
 func (p *historyPool) get(need int) []byte {
 	class := max(bits.Len(uint(need-1)), bits.Len(minHistory-1)) - bits.Len(minHistory-1)
@@ -116,7 +120,7 @@ func (p *historyPool) get(need int) []byte {
 }
 
 func (p *historyPool) put(ring []byte) {
-	if ring == nil || len(ring) > maxUnacked || p.size+len(ring) > maxPooled {
+	if ring == nil || len(ring) > largestPooled || p.size+len(ring) > maxPooled {
 		return
 	}
 	class := bits.Len(uint(len(ring))) - bits.Len(minHistory)

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-var update = flag.Bool("update", false, "write the expected functions and rights of testdata anew")
+var update = flag.Bool("update", false, "write schema.sql, and the expected functions and rights of testdata, anew")
 
 // checkGolden holds lines against a file of testdata.
 func checkGolden(t *testing.T, name string, lines []string) {

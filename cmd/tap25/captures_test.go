@@ -17,7 +17,7 @@ type expectation struct{ name, capture, rows string }
 // come from the servers' and clients' own logs (real) or from what was written into the capture (synthetic, cases). Of a row,
 // the keys given are compared; every row must be there, and no other.
 func TestReplay_CapturesGiveTheRowsOfTheLogs(t *testing.T) {
-	for _, dir := range []string{"real", "synthetic", "cases"} {
+	for _, dir := range []string{"real", "synthetic", "cases/*"} {
 		files, err := filepath.Glob(filepath.Join("..", "..", "testdata", dir, "*.expected.jsonl"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no expected rows in testdata/%s: %v", dir, err)
@@ -34,18 +34,15 @@ func TestReplay_CapturesGiveTheRowsOfTheLogs(t *testing.T) {
 	}
 }
 
-// TestReplay_CapturesFromElsewhere does the same with captures of other projects, which are not part of this one: where
-// they are, TAP25_CAPTURES names their folder.
+// TestReplay_CapturesFromElsewhere does the same with captures of other projects, which are not part of this one:
+// TAP25_CAPTURES names their folder.
 func TestReplay_CapturesFromElsewhere(t *testing.T) {
 	root := os.Getenv("TAP25_CAPTURES")
 	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared", "captures")
-	}
-	if _, err := os.Stat(root); err != nil {
 		if strings.Contains(os.Getenv("TAP25_TEST_REQUIRE"), "captures") {
-			t.Fatal(err)
+			t.Fatal("TAP25_CAPTURES is not set")
 		}
-		t.Skip("the captures of other projects are not here; TAP25_CAPTURES names their folder")
+		t.Skip("TAP25_CAPTURES names no folder with the captures of other projects")
 	}
 	files, _ := filepath.Glob(filepath.Join("..", "..", "testdata", "elsewhere", "*.expected.jsonl"))
 	for _, rows := range files {

@@ -38,6 +38,9 @@ func TestPsql_EachRoleFindsWhatIsMeantForIt(t *testing.T) {
 			t.Errorf("in public are functions: %s", others)
 		}
 	}
+	if got := psqlAs(t, "paula", `\d+ mail`, `\df+ case_mail`); !strings.Contains(got, "Which tap saw it.") || !strings.Contains(got, "For auditors") {
+		t.Errorf("an auditor finds no comments: %s", got)
+	}
 	if got := psqlAs(t, "adam", "select count(*) from mail", "select count(*) from mail_to('a@b.example')", "table accesses"); got != "SET\n0\n0\n" {
 		t.Errorf("an admin's questions: %q", got)
 	}

@@ -274,14 +274,12 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 	cmd := tap25(t, &diag, args...)
 	waiting := func() bool {
 		var n int
-		if err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where query like 'select * from tap25_internal.begin_load%' and state = 'active'").Scan(&n); err != nil {
+		if err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where wait_event = 'PgSleep'").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n > 0
 	}
-	for deadline := time.Now().Add(time.Minute); !waiting() && time.Now().Before(deadline); {
-		<-time.After(10 * time.Millisecond)
-	}
+	awaitFor(t, time.Minute, "a load to stall", waiting)
 	conn.Close(t.Context())
 	stopNow(t, cluster)
 	if err := cmd.Wait(); err == nil || !strings.Contains(diag.String(), "wait in "+os.Getenv("XDG_STATE_HOME")) || !strings.Contains(diag.String(), "run again") {

@@ -161,6 +161,7 @@ func TestReplay_BesideAFollowerOfTheSameFile(t *testing.T) {
 		t.Errorf("noted again: %v", err)
 	}
 	loaded(held.parts[1].numbered())
+	held.release() // the replay below waits for who has the files
 	var diag bytes.Buffer
 	if status := run(t.Context(), append([]string{"replay", "--sensor", "tap"}, files...), nil, &bytes.Buffer{}, &diag); status != statusFailed ||
 		!strings.Contains(diag.String(), files[1]+": a replay --follow has begun it") {

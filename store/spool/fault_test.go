@@ -167,8 +167,11 @@ func TestFault_EveryCallMayFail(t *testing.T) {
 	if total < 500 {
 		t.Fatalf("the work calls the disk %d times", total)
 	}
-	step := 1
-	if testing.Short() {
+	step := 3
+	switch {
+	case os.Getenv("TAP25_TEST_KILLS") == "full":
+		step = 1
+	case testing.Short():
 		step = 7
 	}
 	for n := 1; n <= 500; n += step {

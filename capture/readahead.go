@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// pump reads ahead in a goroutine of its own, so that a Read that waits for it can be ended whatever the reader behind it
+// readAhead reads in a goroutine of its own, so that a Read that waits for it can be ended whatever the reader behind it
 // does. That goroutine ends with its reader, or after close as soon as the reader's Read returns.
-type pump struct {
+type readAhead struct {
 	full  chan chunk
 	empty chan []byte
 	done  chan struct{}
@@ -23,19 +23,19 @@ type chunk struct {
 	err  error
 }
 
-// pumpBuffers is enough for one side to fill a buffer while the other empties one.
-const pumpBuffers = 2
+// readBuffers is enough for one side to fill a buffer while the other empties one.
+const readBuffers = 2
 
-func startPump(r io.Reader) *pump {
-	p := &pump{full: make(chan chunk, pumpBuffers), empty: make(chan []byte, pumpBuffers), done: make(chan struct{})}
-	for range pumpBuffers {
+func startReadAhead(r io.Reader) *readAhead {
+	p := &readAhead{full: make(chan chunk, readBuffers), empty: make(chan []byte, readBuffers), done: make(chan struct{})}
+	for range readBuffers {
 		p.empty <- make([]byte, readSize)
 	}
 	go p.run(r)
 	return p
 }
 
-func (p *pump) run(r io.Reader) {
+func (p *readAhead) run(r io.Reader) {
 	for {
 		select {
 		case <-p.done:
@@ -50,7 +50,7 @@ func (p *pump) run(r io.Reader) {
 	}
 }
 
-func (p *pump) Read(b []byte) (int, error) {
+func (p *readAhead) Read(b []byte) (int, error) {
 	if len(p.cur.data) == 0 {
 		if p.cur.err != nil {
 			return 0, p.cur.err
@@ -71,4 +71,4 @@ func (p *pump) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (p *pump) close() { p.once.Do(func() { close(p.done) }) }
+func (p *readAhead) close() { p.once.Do(func() { close(p.done) }) }

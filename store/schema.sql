@@ -1,0 +1,2395 @@
+-- The database's schema in one piece, for whoever reviews the rules of access or writes a migration. It is sorted for reading and
+-- makes no database: 'tap25 db migrate' does that, from store/migrations.
+--
+-- 'go test ./store -run TestSchema -update' writes it from the catalog of a freshly migrated PostgreSQL 15, and TestSchema compares it.
+-- One owner has all objects, the user who has migrated; nobody else may use an object without a GRANT below. Partitions of days,
+-- envelopes_YYYYMMDD, are made like envelopes and have no grants.
+
+
+-- Schemas and types.
+
+CREATE SCHEMA tap25;
+CREATE SCHEMA tap25_internal;
+
+CREATE TYPE tap25.outcome AS ENUM ('unknown', 'accepted', 'deferred', 'refused', 'aborted', 'encrypted');
+
+
+-- Tables, their constraints and indexes.
+
+CREATE TABLE tap25.accesses (
+    at               timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    auditor          name DEFAULT SESSION_USER NOT NULL,
+    case_id          text NOT NULL,
+    action           text NOT NULL,
+    purpose          text,
+    rows             bigint,
+    xid              xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    id               bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    opening          bigint,
+    warrant_ids      bigint[],
+    targets          text[],
+    since            timestamp with time zone,
+    before           timestamp with time zone,
+    refusal          text,
+    client_addr      inet DEFAULT inet_client_addr(),
+    client_port      integer DEFAULT inet_client_port(),
+    application_name text DEFAULT current_setting('application_name'::text),
+    backend_pid      integer DEFAULT pg_backend_pid(),
+    CONSTRAINT accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'read'::text, 'refused'::text]))),
+    CONSTRAINT accesses_pkey PRIMARY KEY (id)
+);
+CREATE INDEX accesses_auditor_at_idx ON tap25.accesses USING btree (auditor, at) WHERE (action = 'open'::text);
+
+CREATE TABLE tap25.expired (
+    day        date NOT NULL,
+    kind       text NOT NULL,
+    rows       bigint NOT NULL,
+    bytes      bigint NOT NULL,
+    kept       bigint DEFAULT 0 NOT NULL,
+    hold_ids   bigint[],
+    dropped_at timestamp with time zone DEFAULT now() NOT NULL,
+    version    text NOT NULL,
+    dropped_by name DEFAULT SESSION_USER,
+    CONSTRAINT expired_kind_check CHECK ((kind = ANY (ARRAY['partition'::text, 'misdated'::text, 'held'::text])))
+);
+
+CREATE TABLE tap25.holds (
+    id          bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    mailbox     text,
+    domain      text,
+    network     inet,
+    since       timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    before      timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    until       timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    reason      text NOT NULL,
+    added_by    name DEFAULT SESSION_USER NOT NULL,
+    added_at    timestamp with time zone DEFAULT now() NOT NULL,
+    dropped_by  name,
+    dropped_at  timestamp with time zone,
+    released_at timestamp with time zone,
+    CONSTRAINT holds_check CHECK ((num_nonnulls(mailbox, domain, network) = 1)),
+    CONSTRAINT holds_check1 CHECK ((since < before)),
+    CONSTRAINT holds_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT holds_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE tap25.retentions (
+    id     bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    kept   interval,
+    set_by name DEFAULT SESSION_USER NOT NULL,
+    set_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT retentions_kept_check CHECK (((kept >= '1 day'::interval) AND (kept <= '1000 years'::interval))),
+    CONSTRAINT retentions_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE tap25.warrant_events (
+    id          bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    warrant_id  bigint NOT NULL,
+    action      text NOT NULL,
+    valid_until timestamp with time zone,
+    reason      text,
+    by          name DEFAULT SESSION_USER NOT NULL,
+    at          timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT warrant_events_action_check CHECK ((action = ANY (ARRAY['migrated'::text, 'granted'::text, 'ended'::text]))),
+    CONSTRAINT warrant_events_check CHECK (((action = 'ended'::text) = (valid_until IS NOT NULL))),
+    CONSTRAINT warrant_events_warrant_id_fkey FOREIGN KEY (warrant_id) REFERENCES tap25_internal.warrants(id),
+    CONSTRAINT warrant_events_pkey PRIMARY KEY (id)
+);
+CREATE INDEX warrant_events_warrant_id_idx ON tap25.warrant_events USING btree (warrant_id);
+
+CREATE TABLE tap25_internal.days (
+    day       date NOT NULL,
+    sensor    text NOT NULL,
+    rows      bigint NOT NULL,
+    loaded_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT days_pkey PRIMARY KEY (day, sensor)
+);
+
+CREATE TABLE tap25_internal.ended_sessions (
+    at          timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    login       name NOT NULL,
+    application text,
+    open_since  timestamp with time zone NOT NULL,
+    day         date,
+    ended_by    name DEFAULT SESSION_USER NOT NULL
+);
+
+CREATE TABLE tap25_internal.envelopes (
+    seen_at         timestamp with time zone NOT NULL,
+    session_id      bigint NOT NULL,
+    message_bytes   bigint,
+    declared_size   bigint,
+    lost_bytes      bigint,
+    mail_no         integer NOT NULL,
+    client_port     smallint NOT NULL,
+    server_port     smallint NOT NULL,
+    outcome         smallint NOT NULL,
+    mail_code       smallint,
+    rcpt_code       smallint,
+    data_code       smallint,
+    flags           smallint NOT NULL,
+    auth            boolean NOT NULL,
+    client_ip       inet NOT NULL,
+    server_ip       inet NOT NULL,
+    sensor          text NOT NULL,
+    mail_from       text,
+    rcpt_to         text,
+    helo            text,
+    queue_id        text,
+    mail_from_raw   bytea,
+    rcpt_to_raw     bytea,
+    envid           text,
+    orcpt           text,
+    tls_server_name text,
+    CONSTRAINT row_values CHECK ((((outcome >= 0) AND (outcome <= 5)) AND ((flags >= 0) AND (flags <= 127)) AND (mail_no >= 0) AND (message_bytes >= 0) AND (declared_size >= 0) AND (lost_bytes >= 0)))
+) PARTITION BY RANGE (seen_at);
+CREATE INDEX envelopes_bucket_idx ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(mail_from));
+CREATE INDEX envelopes_bucket_idx1 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(rcpt_to));
+CREATE INDEX envelopes_bucket_idx2 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(tap25_internal.domain_of(mail_from)));
+CREATE INDEX envelopes_bucket_idx3 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)));
+CREATE INDEX envelopes_client_ip_idx ON ONLY tap25_internal.envelopes USING btree (client_ip);
+CREATE INDEX envelopes_seen_at_idx ON ONLY tap25_internal.envelopes USING brin (seen_at);
+CREATE INDEX envelopes_server_ip_idx ON ONLY tap25_internal.envelopes USING btree (server_ip);
+
+CREATE TABLE tap25_internal.held (
+    seen_at         timestamp with time zone NOT NULL,
+    session_id      bigint NOT NULL,
+    message_bytes   bigint,
+    declared_size   bigint,
+    lost_bytes      bigint,
+    mail_no         integer NOT NULL,
+    client_port     smallint NOT NULL,
+    server_port     smallint NOT NULL,
+    outcome         smallint NOT NULL,
+    mail_code       smallint,
+    rcpt_code       smallint,
+    data_code       smallint,
+    flags           smallint NOT NULL,
+    auth            boolean NOT NULL,
+    client_ip       inet NOT NULL,
+    server_ip       inet NOT NULL,
+    sensor          text NOT NULL,
+    mail_from       text,
+    rcpt_to         text,
+    helo            text,
+    queue_id        text,
+    mail_from_raw   bytea,
+    rcpt_to_raw     bytea,
+    envid           text,
+    orcpt           text,
+    tls_server_name text,
+    hold_ids        bigint[] NOT NULL
+);
+CREATE INDEX held_bucket_idx ON tap25_internal.held USING btree (tap25_internal.bucket(mail_from));
+CREATE INDEX held_bucket_idx1 ON tap25_internal.held USING btree (tap25_internal.bucket(rcpt_to));
+CREATE INDEX held_bucket_idx2 ON tap25_internal.held USING btree (tap25_internal.bucket(tap25_internal.domain_of(mail_from)));
+CREATE INDEX held_bucket_idx3 ON tap25_internal.held USING btree (tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)));
+CREATE INDEX held_client_ip_idx ON tap25_internal.held USING btree (client_ip);
+CREATE INDEX held_server_ip_idx ON tap25_internal.held USING btree (server_ip);
+
+CREATE TABLE tap25_internal.late_days (
+    day   date NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    tried timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    users text NOT NULL,
+    CONSTRAINT late_days_pkey PRIMARY KEY (day)
+);
+
+CREATE TABLE tap25_internal.loads (
+    sensor    text NOT NULL,
+    segment   text NOT NULL,
+    rows      bigint NOT NULL,
+    loaded_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT loads_pkey PRIMARY KEY (sensor, segment)
+);
+
+CREATE TABLE tap25_internal.making_partitions ();
+
+CREATE TABLE tap25_internal.making_summaries ();
+
+CREATE TABLE tap25_internal.misdated (
+    seen_at         timestamp with time zone NOT NULL,
+    session_id      bigint NOT NULL,
+    message_bytes   bigint,
+    declared_size   bigint,
+    lost_bytes      bigint,
+    mail_no         integer NOT NULL,
+    client_port     smallint NOT NULL,
+    server_port     smallint NOT NULL,
+    outcome         smallint NOT NULL,
+    mail_code       smallint,
+    rcpt_code       smallint,
+    data_code       smallint,
+    flags           smallint NOT NULL,
+    auth            boolean NOT NULL,
+    client_ip       inet NOT NULL,
+    server_ip       inet NOT NULL,
+    sensor          text NOT NULL,
+    mail_from       text,
+    rcpt_to         text,
+    helo            text,
+    queue_id        text,
+    mail_from_raw   bytea,
+    rcpt_to_raw     bytea,
+    envid           text,
+    orcpt           text,
+    tls_server_name text,
+    reason          text NOT NULL,
+    loaded_at       timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT reasons CHECK (((reason = ANY (ARRAY['before 1990'::text, 'ahead of the clock'::text, 'too many days'::text])) AND isfinite(seen_at))),
+    CONSTRAINT row_values CHECK ((((outcome >= 0) AND (outcome <= 5)) AND ((flags >= 0) AND (flags <= 127)) AND (mail_no >= 0) AND (message_bytes >= 0) AND (declared_size >= 0) AND (lost_bytes >= 0)))
+);
+CREATE INDEX misdated_bucket_idx ON tap25_internal.misdated USING btree (tap25_internal.bucket(mail_from));
+CREATE INDEX misdated_bucket_idx1 ON tap25_internal.misdated USING btree (tap25_internal.bucket(rcpt_to));
+CREATE INDEX misdated_bucket_idx2 ON tap25_internal.misdated USING btree (tap25_internal.bucket(tap25_internal.domain_of(mail_from)));
+CREATE INDEX misdated_bucket_idx3 ON tap25_internal.misdated USING btree (tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)));
+CREATE INDEX misdated_client_ip_idx ON tap25_internal.misdated USING btree (client_ip);
+CREATE INDEX misdated_server_ip_idx ON tap25_internal.misdated USING btree (server_ip);
+
+CREATE TABLE tap25_internal.prints (
+    day    date NOT NULL,
+    page   integer NOT NULL,
+    prints smallint[] NOT NULL,
+    CONSTRAINT prints_pkey PRIMARY KEY (day, page)
+);
+
+CREATE TABLE tap25_internal.rebuilding_indexes ();
+
+CREATE TABLE tap25_internal.reindexed (
+    day          date NOT NULL,
+    rows         bigint NOT NULL,
+    bytes_before bigint NOT NULL,
+    bytes        bigint NOT NULL,
+    made_at      timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT reindexed_pkey PRIMARY KEY (day)
+);
+
+CREATE TABLE tap25_internal.sensors (
+    sensor   text NOT NULL,
+    login    name NOT NULL,
+    since    timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    bound_by name DEFAULT SESSION_USER NOT NULL,
+    until    timestamp with time zone
+);
+CREATE UNIQUE INDEX sensors_login_idx ON tap25_internal.sensors USING btree (login) WHERE (until IS NULL);
+CREATE UNIQUE INDEX sensors_sensor_idx ON tap25_internal.sensors USING btree (sensor) WHERE (until IS NULL);
+
+CREATE TABLE tap25_internal.summaries (
+    day     date NOT NULL,
+    rows    bigint NOT NULL,
+    bits    smallint NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT summaries_pkey PRIMARY KEY (day)
+);
+
+CREATE TABLE tap25_internal.tap25_schema_version (
+    version integer NOT NULL
+);
+
+CREATE TABLE tap25_internal.warrants (
+    case_id     text NOT NULL,
+    auditor     name NOT NULL,
+    mailbox     text,
+    domain      text,
+    network     inet,
+    since       timestamp with time zone NOT NULL,
+    before      timestamp with time zone NOT NULL,
+    valid_until timestamp with time zone NOT NULL,
+    reason      text NOT NULL,
+    id          bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    granted_by  name DEFAULT SESSION_USER NOT NULL,
+    granted_at  timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT warrants_case_id_check CHECK ((case_id <> ''::text)),
+    CONSTRAINT warrants_check CHECK ((num_nonnulls(mailbox, domain, network) = 1)),
+    CONSTRAINT warrants_check1 CHECK ((since < before)),
+    CONSTRAINT warrants_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT warrants_pkey PRIMARY KEY (id)
+);
+
+
+-- Views.
+
+CREATE VIEW tap25.mail AS
+ SELECT mail_days.seen_at,
+    mail_days.sensor,
+    mail_days.session_id,
+    mail_days.mail_no,
+    mail_days.client_ip,
+    mail_days.client_port,
+    mail_days.server_ip,
+    mail_days.server_port,
+    mail_days.helo,
+    mail_days.mail_from,
+    mail_days.rcpt_to,
+    mail_days.mail_from_raw,
+    mail_days.rcpt_to_raw,
+    mail_days.mail_code,
+    mail_days.rcpt_code,
+    mail_days.data_code,
+    mail_days.outcome,
+    mail_days.message_bytes,
+    mail_days.declared_size,
+    mail_days.envid,
+    mail_days.orcpt,
+    mail_days.queue_id,
+    mail_days.auth,
+    mail_days.tls_server_name,
+    mail_days.lost_bytes,
+    mail_days.flags
+   FROM tap25_internal.mail_days
+UNION ALL
+ SELECT mail_aside.seen_at,
+    mail_aside.sensor,
+    mail_aside.session_id,
+    mail_aside.mail_no,
+    mail_aside.client_ip,
+    mail_aside.client_port,
+    mail_aside.server_ip,
+    mail_aside.server_port,
+    mail_aside.helo,
+    mail_aside.mail_from,
+    mail_aside.rcpt_to,
+    mail_aside.mail_from_raw,
+    mail_aside.rcpt_to_raw,
+    mail_aside.mail_code,
+    mail_aside.rcpt_code,
+    mail_aside.data_code,
+    mail_aside.outcome,
+    mail_aside.message_bytes,
+    mail_aside.declared_size,
+    mail_aside.envid,
+    mail_aside.orcpt,
+    mail_aside.queue_id,
+    mail_aside.auth,
+    mail_aside.tls_server_name,
+    mail_aside.lost_bytes,
+    mail_aside.flags
+   FROM tap25_internal.mail_aside;
+
+CREATE VIEW tap25.missing_accesses AS
+ SELECT gaps.first,
+    gaps.last,
+    gaps.after,
+    gaps.before
+   FROM ( SELECT lag(numbers.id, 1, 0::bigint) OVER (ORDER BY numbers.id) + 1 AS first,
+            numbers.id - 1 AS last,
+            lag(numbers.at) OVER (ORDER BY numbers.id) AS after,
+            numbers.at AS before
+           FROM ( SELECT accesses.id,
+                    accesses.at
+                   FROM tap25.accesses
+                UNION ALL
+                 SELECT accesses_id_seq.last_value + 1,
+                    NULL::timestamp with time zone
+                   FROM tap25.accesses_id_seq
+                  WHERE accesses_id_seq.is_called) numbers) gaps
+  WHERE gaps.first <= gaps.last;
+
+CREATE VIEW tap25.sensors AS
+ SELECT sensors.sensor,
+    sensors.login,
+    sensors.since,
+    sensors.bound_by
+   FROM tap25_internal.sensors
+  WHERE sensors.until IS NULL;
+
+CREATE VIEW tap25.warrants AS
+ SELECT w.case_id,
+    w.auditor,
+    w.mailbox,
+    w.domain,
+    w.network,
+    w.since,
+    w.before,
+    LEAST(w.valid_until, ( SELECT min(e.valid_until) AS min
+           FROM tap25.warrant_events e
+          WHERE e.warrant_id = w.id)) AS valid_until,
+    w.reason,
+    w.id,
+    w.granted_by,
+    w.granted_at
+   FROM tap25_internal.warrants w;
+
+CREATE VIEW tap25_internal.mail_aside AS
+ SELECT aside.seen_at,
+    aside.sensor,
+    aside.session_id,
+    aside.mail_no,
+    aside.client_ip,
+    aside.client_port + 32768 AS client_port,
+    aside.server_ip,
+    aside.server_port + 32768 AS server_port,
+    aside.helo,
+    aside.mail_from,
+    aside.rcpt_to,
+    aside.mail_from_raw,
+    aside.rcpt_to_raw,
+    aside.mail_code,
+    aside.rcpt_code,
+    aside.data_code,
+    ('{unknown,accepted,deferred,refused,aborted,encrypted}'::tap25.outcome[])[aside.outcome + 1] AS outcome,
+    aside.message_bytes,
+    aside.declared_size,
+    aside.envid,
+    aside.orcpt,
+    aside.queue_id,
+    aside.auth,
+    aside.tls_server_name,
+    COALESCE(aside.lost_bytes, 0::bigint) AS lost_bytes,
+        CASE
+            WHEN aside.flags = 0 THEN NULL::text[]
+            ELSE array_remove(ARRAY[
+            CASE
+                WHEN (aside.flags::integer & 1) <> 0 THEN 'midstream'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (aside.flags::integer & 2) <> 0 THEN 'one-sided'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (aside.flags::integer & 4) <> 0 THEN 'gap'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (aside.flags::integer & 8) <> 0 THEN 'conflict'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (aside.flags::integer & 16) <> 0 THEN 'smuggling'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (aside.flags::integer & 32) <> 0 THEN 'injected'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (aside.flags::integer & 64) <> 0 THEN 'truncated'::text
+                ELSE NULL::text
+            END], NULL::text)
+        END AS flags
+   FROM ( SELECT held.seen_at,
+            held.session_id,
+            held.message_bytes,
+            held.declared_size,
+            held.lost_bytes,
+            held.mail_no,
+            held.client_port,
+            held.server_port,
+            held.outcome,
+            held.mail_code,
+            held.rcpt_code,
+            held.data_code,
+            held.flags,
+            held.auth,
+            held.client_ip,
+            held.server_ip,
+            held.sensor,
+            held.mail_from,
+            held.rcpt_to,
+            held.helo,
+            held.queue_id,
+            held.mail_from_raw,
+            held.rcpt_to_raw,
+            held.envid,
+            held.orcpt,
+            held.tls_server_name
+           FROM tap25_internal.held
+        UNION ALL
+         SELECT misdated.seen_at,
+            misdated.session_id,
+            misdated.message_bytes,
+            misdated.declared_size,
+            misdated.lost_bytes,
+            misdated.mail_no,
+            misdated.client_port,
+            misdated.server_port,
+            misdated.outcome,
+            misdated.mail_code,
+            misdated.rcpt_code,
+            misdated.data_code,
+            misdated.flags,
+            misdated.auth,
+            misdated.client_ip,
+            misdated.server_ip,
+            misdated.sensor,
+            misdated.mail_from,
+            misdated.rcpt_to,
+            misdated.helo,
+            misdated.queue_id,
+            misdated.mail_from_raw,
+            misdated.rcpt_to_raw,
+            misdated.envid,
+            misdated.orcpt,
+            misdated.tls_server_name
+           FROM tap25_internal.misdated) aside;
+
+CREATE VIEW tap25_internal.mail_days AS
+ SELECT envelopes.seen_at,
+    envelopes.sensor,
+    envelopes.session_id,
+    envelopes.mail_no,
+    envelopes.client_ip,
+    envelopes.client_port + 32768 AS client_port,
+    envelopes.server_ip,
+    envelopes.server_port + 32768 AS server_port,
+    envelopes.helo,
+    envelopes.mail_from,
+    envelopes.rcpt_to,
+    envelopes.mail_from_raw,
+    envelopes.rcpt_to_raw,
+    envelopes.mail_code,
+    envelopes.rcpt_code,
+    envelopes.data_code,
+    ('{unknown,accepted,deferred,refused,aborted,encrypted}'::tap25.outcome[])[envelopes.outcome + 1] AS outcome,
+    envelopes.message_bytes,
+    envelopes.declared_size,
+    envelopes.envid,
+    envelopes.orcpt,
+    envelopes.queue_id,
+    envelopes.auth,
+    envelopes.tls_server_name,
+    COALESCE(envelopes.lost_bytes, 0::bigint) AS lost_bytes,
+        CASE
+            WHEN envelopes.flags = 0 THEN NULL::text[]
+            ELSE array_remove(ARRAY[
+            CASE
+                WHEN (envelopes.flags::integer & 1) <> 0 THEN 'midstream'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 2) <> 0 THEN 'one-sided'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 4) <> 0 THEN 'gap'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 8) <> 0 THEN 'conflict'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 16) <> 0 THEN 'smuggling'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 32) <> 0 THEN 'injected'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 64) <> 0 THEN 'truncated'::text
+                ELSE NULL::text
+            END], NULL::text)
+        END AS flags
+   FROM tap25_internal.envelopes;
+
+
+-- Functions.
+
+CREATE OR REPLACE FUNCTION tap25.add_hold(mailbox text, domain text, network inet, since timestamp with time zone, before timestamp with time zone, until timestamp with time zone, reason text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare h tap25.holds;
+begin
+    perform tap25_internal.check_snapshot();
+    insert into tap25.holds (mailbox, domain, network, since, before, until, reason)
+    values (add_hold.mailbox, lower(add_hold.domain), add_hold.network, coalesce(add_hold.since, '-infinity'),
+            coalesce(add_hold.before, 'infinity'), coalesce(add_hold.until, 'infinity'), add_hold.reason) returning * into h;
+    update tap25_internal.held e set hold_ids = e.hold_ids || h.id
+    where tap25_internal.concerns(h.mailbox, h.domain, h.network, h.since, h.before, e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip);
+    return h.id;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.bind_sensor(login name, sensor text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if not exists (select from pg_roles r where r.rolname = bind_sensor.login) then
+        raise 'there is no login %', quote_ident(bind_sensor.login) using errcode = 'undefined_object';
+    elsif sensor is not null and tap25_internal.bad_name(sensor) is not null then
+        raise 'this cannot be the name of a sensor: %', tap25_internal.bad_name(sensor) using errcode = 'invalid_parameter_value';
+    end if;
+    update tap25_internal.sensors s set until = clock_timestamp()
+    where s.until is null and (s.login = bind_sensor.login or s.sensor = bind_sensor.sensor);
+    if sensor is not null then
+        insert into tap25_internal.sensors (sensor, login) values (bind_sensor.sensor, bind_sensor.login);
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.case_mail(which text)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET client_min_messages TO 'warning'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+    number   constant bigint := tap25_internal.begin_access('read', which);
+    warrants bigint[];
+    opening  bigint;
+    w        tap25_internal.warrants;
+    done     bigint[] := '{}'; -- warrants whose rows were returned
+    n        bigint;
+    sum      bigint := 0;
+begin
+    perform tap25_internal.check_isolation(number);
+    opening := (select a.id from tap25.accesses a where a.case_id = which and a.auditor = session_user and a.action = 'open'
+                and a.at > clock_timestamp() - interval '12 hours' and a.xid <> pg_current_xact_id() order by a.at desc limit 1);
+    if opening is null then
+        perform tap25_internal.log_refusal(number, 'the case is not open');
+        raise 'the case is not open: select open_case(case, purpose), and commit' using errcode = 'insufficient_privilege';
+    end if;
+    warrants := tap25_internal.valid_warrants(which);
+    if warrants = '{}' then
+        perform tap25_internal.log_refusal(number, 'every warrant of the case has ended');
+        perform tap25_internal.record_access(number, which, 'refused', '{}', opening => opening, refusal => 'every warrant of the case has ended');
+        raise warning 'every warrant that opened this case has ended; the attempt is recorded' using errcode = 'insufficient_privilege';
+        return;
+    end if;
+    for w in select * from tap25_internal.warrants x where x.id = any (warrants) order by x.id loop
+        return query select m.* from tap25_internal.mail_concerning(w.mailbox, w.domain, w.network, w.since, w.before) m
+        where tap25_internal.concerns(w.mailbox, w.domain, w.network, w.since, w.before, m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip)
+          and not exists (select from tap25_internal.warrants x where x.id = any (done) and
+              tap25_internal.concerns(x.mailbox, x.domain, x.network, x.since, x.before, m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip));
+        get diagnostics n = row_count;
+        sum := sum + n;
+        done := done || w.id;
+    end loop;
+    -- Nothing has left this function yet, so a warrant that has ended while it read opens nothing.
+    if not warrants <@ tap25_internal.valid_warrants(which) then
+        perform tap25_internal.log_refusal(number, 'a warrant of the case has ended meanwhile');
+        raise 'a warrant of this case has ended while it was read: ask again' using errcode = 'insufficient_privilege';
+    end if;
+    perform tap25_internal.record_access(number, which, 'read', warrants, rows => sum, opening => opening);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.drop_hold(which bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    update tap25.holds set dropped_at = now(), dropped_by = session_user where id = which and dropped_at is null and until > now();
+    return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.end_warrant(which bigint, reason text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if coalesce(reason, '') = '' then
+        raise 'say what the warrant is ended for';
+    end if;
+    insert into tap25.warrant_events (warrant_id, action, valid_until, reason)
+    select w.id, 'ended', clock_timestamp(), end_warrant.reason from tap25.warrants w where w.id = which and w.valid_until > clock_timestamp();
+    return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_client(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT mail_about.seen_at,
+     mail_about.sensor,
+     mail_about.session_id,
+     mail_about.mail_no,
+     mail_about.client_ip,
+     mail_about.client_port,
+     mail_about.server_ip,
+     mail_about.server_port,
+     mail_about.helo,
+     mail_about.mail_from,
+     mail_about.rcpt_to,
+     mail_about.mail_from_raw,
+     mail_about.rcpt_to_raw,
+     mail_about.mail_code,
+     mail_about.rcpt_code,
+     mail_about.data_code,
+     mail_about.outcome,
+     mail_about.message_bytes,
+     mail_about.declared_size,
+     mail_about.envid,
+     mail_about.orcpt,
+     mail_about.queue_id,
+     mail_about.auth,
+     mail_about.tls_server_name,
+     mail_about.lost_bytes,
+     mail_about.flags
+    FROM tap25_internal.mail_about('client'::text,
+         CASE
+             WHEN tap25_internal.is_host(mail_client.ip) THEN host(mail_client.ip)
+             ELSE NULL::text
+         END,
+         CASE
+             WHEN tap25_internal.is_host(mail_client.ip) THEN 'client_ip = $1::inet'::text
+             ELSE format('client_ip <<= %L::inet'::text, mail_client.ip)
+         END, mail_client.since, mail_client.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_from(address text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT mail_about.seen_at,
+     mail_about.sensor,
+     mail_about.session_id,
+     mail_about.mail_no,
+     mail_about.client_ip,
+     mail_about.client_port,
+     mail_about.server_ip,
+     mail_about.server_port,
+     mail_about.helo,
+     mail_about.mail_from,
+     mail_about.rcpt_to,
+     mail_about.mail_from_raw,
+     mail_about.rcpt_to_raw,
+     mail_about.mail_code,
+     mail_about.rcpt_code,
+     mail_about.data_code,
+     mail_about.outcome,
+     mail_about.message_bytes,
+     mail_about.declared_size,
+     mail_about.envid,
+     mail_about.orcpt,
+     mail_about.queue_id,
+     mail_about.auth,
+     mail_about.tls_server_name,
+     mail_about.lost_bytes,
+     mail_about.flags
+    FROM tap25_internal.mail_about('mail_from'::text, mail_from.address, 'tap25_internal.bucket(mail_from) = tap25_internal.bucket($1) and lower(mail_from) = lower($1)'::text, mail_from.since, mail_from.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_from_domain(domain text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT mail_about.seen_at,
+     mail_about.sensor,
+     mail_about.session_id,
+     mail_about.mail_no,
+     mail_about.client_ip,
+     mail_about.client_port,
+     mail_about.server_ip,
+     mail_about.server_port,
+     mail_about.helo,
+     mail_about.mail_from,
+     mail_about.rcpt_to,
+     mail_about.mail_from_raw,
+     mail_about.rcpt_to_raw,
+     mail_about.mail_code,
+     mail_about.rcpt_code,
+     mail_about.data_code,
+     mail_about.outcome,
+     mail_about.message_bytes,
+     mail_about.declared_size,
+     mail_about.envid,
+     mail_about.orcpt,
+     mail_about.queue_id,
+     mail_about.auth,
+     mail_about.tls_server_name,
+     mail_about.lost_bytes,
+     mail_about.flags
+    FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(mail_from)) = tap25_internal.bucket($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_server(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT mail_about.seen_at,
+     mail_about.sensor,
+     mail_about.session_id,
+     mail_about.mail_no,
+     mail_about.client_ip,
+     mail_about.client_port,
+     mail_about.server_ip,
+     mail_about.server_port,
+     mail_about.helo,
+     mail_about.mail_from,
+     mail_about.rcpt_to,
+     mail_about.mail_from_raw,
+     mail_about.rcpt_to_raw,
+     mail_about.mail_code,
+     mail_about.rcpt_code,
+     mail_about.data_code,
+     mail_about.outcome,
+     mail_about.message_bytes,
+     mail_about.declared_size,
+     mail_about.envid,
+     mail_about.orcpt,
+     mail_about.queue_id,
+     mail_about.auth,
+     mail_about.tls_server_name,
+     mail_about.lost_bytes,
+     mail_about.flags
+    FROM tap25_internal.mail_about('server'::text,
+         CASE
+             WHEN tap25_internal.is_host(mail_server.ip) THEN host(mail_server.ip)
+             ELSE NULL::text
+         END,
+         CASE
+             WHEN tap25_internal.is_host(mail_server.ip) THEN 'server_ip = $1::inet'::text
+             ELSE format('server_ip <<= %L::inet'::text, mail_server.ip)
+         END, mail_server.since, mail_server.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_to(address text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT mail_about.seen_at,
+     mail_about.sensor,
+     mail_about.session_id,
+     mail_about.mail_no,
+     mail_about.client_ip,
+     mail_about.client_port,
+     mail_about.server_ip,
+     mail_about.server_port,
+     mail_about.helo,
+     mail_about.mail_from,
+     mail_about.rcpt_to,
+     mail_about.mail_from_raw,
+     mail_about.rcpt_to_raw,
+     mail_about.mail_code,
+     mail_about.rcpt_code,
+     mail_about.data_code,
+     mail_about.outcome,
+     mail_about.message_bytes,
+     mail_about.declared_size,
+     mail_about.envid,
+     mail_about.orcpt,
+     mail_about.queue_id,
+     mail_about.auth,
+     mail_about.tls_server_name,
+     mail_about.lost_bytes,
+     mail_about.flags
+    FROM tap25_internal.mail_about('rcpt_to'::text, mail_to.address, 'tap25_internal.bucket(rcpt_to) = tap25_internal.bucket($1) and lower(rcpt_to) = lower($1)'::text, mail_to.since, mail_to.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_to_domain(domain text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT mail_about.seen_at,
+     mail_about.sensor,
+     mail_about.session_id,
+     mail_about.mail_no,
+     mail_about.client_ip,
+     mail_about.client_port,
+     mail_about.server_ip,
+     mail_about.server_port,
+     mail_about.helo,
+     mail_about.mail_from,
+     mail_about.rcpt_to,
+     mail_about.mail_from_raw,
+     mail_about.rcpt_to_raw,
+     mail_about.mail_code,
+     mail_about.rcpt_code,
+     mail_about.data_code,
+     mail_about.outcome,
+     mail_about.message_bytes,
+     mail_about.declared_size,
+     mail_about.envid,
+     mail_about.orcpt,
+     mail_about.queue_id,
+     mail_about.auth,
+     mail_about.tls_server_name,
+     mail_about.lost_bytes,
+     mail_about.flags
+    FROM tap25_internal.mail_about('to_domain'::text, mail_to_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)) = tap25_internal.bucket($1) and tap25_internal.domain_of(rcpt_to) = lower($1)'::text, mail_to_domain.since, mail_to_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.open_case(which text, purpose text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET client_min_messages TO 'warning'
+AS $function$
+declare
+    number   constant bigint := tap25_internal.begin_access('open', which);
+    refusal  constant text := 'no warrant that is valid now opens the case';
+    warrants bigint[];
+begin
+    perform tap25_internal.check_isolation(number);
+    if coalesce(purpose, '') = '' or length(purpose) > 1000 then
+        perform tap25_internal.log_refusal(number, 'no purpose');
+        raise 'say what the case is opened for, in up to 1,000 characters';
+    end if;
+    warrants := tap25_internal.valid_warrants(which);
+    if warrants = '{}' then
+        perform tap25_internal.log_refusal(number, refusal);
+        perform tap25_internal.record_access(number, left(coalesce(which, ''), 200), 'refused', '{}', purpose => open_case.purpose, refusal => refusal);
+        raise warning 'no warrant that is valid now opens this case; the attempt is recorded' using errcode = 'insufficient_privilege';
+        return false;
+    end if;
+    perform tap25_internal.record_access(number, which, 'open', warrants, purpose => open_case.purpose);
+    return true;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.set_retention(kept interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    stored interval;
+begin
+    perform tap25_internal.check_snapshot();
+    if kept not between '1 day' and '1000 years' then
+        raise 'a retention is a day to 1000 years, or null for ever';
+    end if;
+    lock table tap25.retentions in share row exclusive mode;
+    select r.kept into stored from tap25.retentions r order by r.id desc limit 1;
+    stored := case when found then stored else '2 years' end;
+    if tap25_internal.is_tied() and kept is not null and (stored is null or now() - kept > now() - stored) then
+        raise 'only the owner of the database''s schema makes the retention shorter than %', coalesce(stored::text, 'for ever') using errcode = 'insufficient_privilege';
+    end if;
+    insert into tap25.retentions (kept) values (set_retention.kept);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.bad_name(name text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN ((name IS NULL) OR (name = ''::text)) THEN 'it is empty'::text WHEN (octet_length(name) > 255) THEN 'it is longer than 255 octets'::text WHEN (name ~ '[\u0001-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]'::text) THEN 'it has control characters'::text ELSE NULL::text END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.begin_access(what text, which text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET client_min_messages TO 'warning'
+AS $function$
+declare
+    number bigint;
+begin
+    if current_setting('transaction_read_only')::boolean then -- of a standby too: no number can be given there
+        raise log 'tap25: % by user % is refused: the transaction is read-only', what, to_json(session_user::text);
+        raise 'cases are opened and read in a transaction that is not read-only, so that it is recorded' using errcode = 'read_only_sql_transaction';
+    end if;
+    number := nextval('tap25.accesses_id_seq');
+    raise log 'tap25: access %: % by user %, warrants of the case %', number, what, to_json(session_user::text),
+        (select coalesce((array_agg(w.id order by w.id))[:100], '{}') from tap25_internal.warrants w where w.case_id = which);
+    return number;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.begin_load(by_sensor text, which date[])
+ RETURNS TABLE(misdated_day date, misdated_reason text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    lacking date[] := '{}';
+begin
+    perform tap25_internal.claim_sensor(by_sensor);
+    perform tap25_internal.bound_waits();
+    -- What count_rows looks at stays in memory: the loader's 50,000 rows at once are about 15 MB.
+    perform set_config('work_mem', '64MB', true) where pg_size_bytes(current_setting('work_mem')) < 64 << 20;
+    for misdated_day in select distinct w from unnest(which) w where w is not null order by w loop
+        misdated_reason := tap25_internal.wrong_clock(misdated_day);
+        if misdated_reason is not null then
+            return next;
+        elsif not tap25_internal.lock_day(misdated_day) then
+            lacking := lacking || misdated_day;
+        end if;
+    end loop;
+    if lacking <> '{}' then
+        lock table tap25_internal.making_partitions in exclusive mode;
+        foreach misdated_day in array lacking loop
+            misdated_reason := tap25_internal.ensure_partition(misdated_day);
+            if misdated_reason is not null then
+                return next;
+            elsif not tap25_internal.lock_day(misdated_day) then
+                raise 'the day % is being dropped', misdated_day using errcode = 'lock_not_available';
+            end if;
+        end loop;
+    end if;
+    perform from tap25_internal.days d where d.sensor = by_sensor and d.day = any (which) order by d.day for no key update;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.bound_waits()
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$ select set_config('lock_timeout', '30s', true) where current_setting('lock_timeout') in ('0', '0ms') $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.bucket(name text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (hashtext(lower(name)) & 65535);
+
+CREATE OR REPLACE FUNCTION tap25_internal.change_hold()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    was tap25.holds := old;
+begin
+    if was.dropped_at is null and new.dropped_at is not null then
+        new.dropped_by := session_user;
+        new.dropped_at := clock_timestamp();
+        was.dropped_by := new.dropped_by;
+        was.dropped_at := new.dropped_at;
+    end if;
+    if was.released_at is null and new.released_at is not null then
+        new.released_at := clock_timestamp();
+        was.released_at := new.released_at;
+    end if;
+    if new is distinct from was then
+        raise 'a hold is not changed, it is append-only: drop it, and add another' using errcode = 'insufficient_privilege';
+    end if;
+    return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.change_warrant()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    wanted constant timestamptz := new.valid_until;
+    moment constant timestamptz := clock_timestamp();
+begin
+    if tg_op = 'INSERT' then
+        insert into tap25_internal.warrants as w (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason)
+        values (new.case_id, new.auditor, new.mailbox, new.domain, new.network, new.since, new.before, new.valid_until, new.reason)
+        returning w.id, w.granted_by, w.granted_at into new.id, new.granted_by, new.granted_at;
+        return new;
+    end if;
+    new.valid_until := old.valid_until;
+    if new is distinct from old or wanted is null or wanted > greatest(old.valid_until, moment) then
+        raise 'warrant % is not changed: select end_warrant(%, reason) ends it, and a longer or another one is granted anew', old.id, old.id
+            using errcode = 'insufficient_privilege';
+    end if;
+    if greatest(wanted, moment) < old.valid_until then
+        new.valid_until := greatest(wanted, moment);
+        insert into tap25.warrant_events (warrant_id, action, valid_until) values (old.id, 'ended', new.valid_until);
+    end if;
+    return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_isolation(number bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+        perform tap25_internal.log_refusal(number, 'not READ COMMITTED');
+        raise 'cases are opened and read in the isolation level READ COMMITTED only' using errcode = 'insufficient_privilege';
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_misdated()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    mine constant text := case when tap25_internal.is_tied() then tap25_internal.my_sensor() end;
+begin
+    if exists (select from added a where a.sensor <> mine) then
+        raise 'rows of another sensor than %, which this login is', quote_literal(mine) using errcode = 'insufficient_privilege';
+    elsif mine is not null and exists (
+        select from (select distinct (seen_at at time zone 'UTC')::date as day, reason from added) a
+        where a.reason is distinct from coalesce(tap25_internal.wrong_clock(a.day),
+            case when a.day < (now() at time zone 'UTC')::date - 7 and not tap25_internal.has_partition(a.day) then 'too many days' end)) then
+        raise 'rows are misdated whose day gets a partition' using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_retention(older timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    r      tap25.retentions;
+    cutoff date;
+begin
+    perform tap25_internal.check_snapshot();
+    select * into r from tap25.retentions order by id desc limit 1;
+    if not found then
+        raise 'no retention is stored, so nothing is dropped: select set_retention(interval)' using errcode = 'insufficient_privilege';
+    end if;
+    cutoff := ((clock_timestamp() at time zone 'UTC')::date - r.kept)::date;
+    if cutoff is null or older is null or older > cutoff::timestamp at time zone 'UTC' then
+        raise 'the retention of % keeps this: days from % on; % set it on %', coalesce(r.kept::text, 'for ever'), coalesce(cutoff::text, 'the first'),
+            to_json(r.set_by::text), to_char(r.set_at, 'YYYY-MM-DD') using errcode = 'insufficient_privilege';
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_snapshot()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+        raise 'holds, the retention and expiry take the isolation level READ COMMITTED' using errcode = 'insufficient_privilege';
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.claim_sensor(name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    me    constant text := session_user;
+    owner constant oid := (select c.relowner from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass);
+    mine  text;
+    bad   constant text := tap25_internal.bad_name(name);
+begin
+    if not tap25_internal.is_tied() then
+        return;
+    end if;
+    for attempt in 1..2 loop -- the second where another transaction has bound the one or the other just now
+        select s.sensor into mine from tap25_internal.sensors s where s.login = me and s.until is null;
+        if mine = name then
+            return;
+        elsif bad is not null then
+            raise 'this cannot be the name of a sensor: %', bad using errcode = 'insufficient_privilege';
+        elsif mine is not null then
+            raise 'the login % loads as the sensor %, not as %: each sensor takes a login of its own; if the name has changed, an administrator calls tap25.bind_sensor(%, %)',
+                quote_ident(me), quote_literal(mine), quote_literal(name), quote_literal(me), quote_literal(name) using errcode = 'insufficient_privilege';
+        elsif exists (select from tap25_internal.sensors s where s.sensor = name and s.until is null) then
+            raise 'the sensor % has another login than %; if that has changed, an administrator calls tap25.bind_sensor(%, %)',
+                quote_literal(name), quote_ident(me), quote_literal(me), quote_literal(name) using errcode = 'insufficient_privilege';
+        elsif name <> me
+            and (exists (select from tap25_internal.days d where d.sensor = name) or exists (select from tap25_internal.loads l where l.sensor = name))
+            and exists (select from pg_roles r join pg_roles s on s.rolname = 'tap25_sensor' where r.rolcanlogin and not r.rolsuper and r.rolname <> me
+                        and pg_has_role(r.oid, s.oid, 'member') and not pg_has_role(r.oid, owner, 'member')) then
+            raise 'the sensor % has rows of before sensors had logins, and there are several logins; if it is %, an administrator calls tap25.bind_sensor(%, %)',
+                quote_literal(name), quote_ident(me), quote_literal(me), quote_literal(name) using errcode = 'insufficient_privilege';
+        end if;
+        insert into tap25_internal.sensors (sensor, login) values (name, me) on conflict do nothing;
+        if found then
+            return;
+        end if;
+    end loop;
+    raise 'the sensor % is being bound by another transaction', quote_literal(name) using errcode = 'lock_not_available';
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.concerns(mailbox text, domain text, network inet, since timestamp with time zone, before timestamp with time zone, seen_at timestamp with time zone, mail_from text, rcpt_to text, client_ip inet, server_ip inet)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((seen_at >= since) AND (seen_at < before) AND CASE WHEN (mailbox IS NOT NULL) THEN (COALESCE((lower(mail_from) = lower(mailbox)), false) OR COALESCE((lower(rcpt_to) = lower(mailbox)), false)) WHEN (domain IS NOT NULL) THEN (COALESCE((tap25_internal.domain_of(mail_from) = lower(domain)), false) OR COALESCE((tap25_internal.domain_of(rcpt_to) = lower(domain)), false)) ELSE ((client_ip <<= network) OR (server_ip <<= network)) END);
+
+CREATE OR REPLACE FUNCTION tap25_internal.count_rows()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    mine  constant text := case when tap25_internal.is_tied() then tap25_internal.my_sensor() end;
+    alien boolean;
+begin
+    with counted as (
+        select (seen_at at time zone 'UTC')::date as day, sensor, count(*) as rows from added group by 1, 2 order by 1, 2
+    ), entered as (
+        insert into tap25_internal.days as t (day, sensor, rows, loaded_at) select c.day, c.sensor, c.rows, clock_timestamp() from counted c
+        on conflict (day, sensor) do update set rows = t.rows + excluded.rows, loaded_at = excluded.loaded_at returning t.sensor
+    )
+    select bool_or(e.sensor <> mine) into alien from entered e;
+    if alien then
+        raise 'rows of another sensor than %, which this login is', quote_literal(mine) using errcode = 'insufficient_privilege';
+    end if;
+    return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.days_over(quiet interval)
+ RETURNS TABLE(day date, rows bigint, summary_due boolean, reindex_due boolean)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select d.day, case when t.tied then 0 else d.rows::bigint end, s.day is null, not t.tied and d.rows >= 10000 and (r.day is null or d.rows >= r.rows * 1.1)
+    from (select day, sum(rows) as rows, max(loaded_at) as loaded_at from tap25_internal.days group by day) d
+    cross join (select tap25_internal.is_tied() as tied) t
+    left join tap25_internal.summaries s on s.day = d.day and s.rows = d.rows left join tap25_internal.reindexed r on r.day = d.day
+    where d.day < (now() at time zone 'UTC')::date and d.loaded_at <= now() - quiet and d.rows > 0 and tap25_internal.has_partition(d.day) $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.days_with(kind text, value text, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF date
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ WITH hashed AS (
+          SELECT tap25_internal.print_hash(days_with.kind, days_with.value) AS hash
+         ), inherits AS MATERIALIZED (
+          SELECT i.inhrelid
+            FROM pg_inherits i
+           WHERE (i.inhparent = ('tap25_internal.envelopes'::regclass)::oid)
+         ), parts AS MATERIALIZED (
+          SELECT to_date("right"((c.relname)::text, 8), 'YYYYMMDD'::text) AS day
+            FROM (inherits i
+              CROSS JOIN LATERAL ( SELECT c_1.relname
+                    FROM pg_class c_1
+                   WHERE (c_1.oid = i.inhrelid)
+                  OFFSET 0) c)
+           WHERE ((translate((c.relname)::text, '0123456789'::text, ''::text) = 'envelopes_'::text) AND (length((c.relname)::text) = 18))
+         )
+  SELECT q.day
+    FROM (((parts q
+      LEFT JOIN ( SELECT days.day,
+             sum(days.rows) AS rows
+            FROM tap25_internal.days
+           WHERE ((days.day >= ((days_with.since AT TIME ZONE 'UTC'::text))::date) AND (days.day <= ((days_with.before AT TIME ZONE 'UTC'::text))::date))
+           GROUP BY days.day) d ON ((d.day = q.day)))
+      CROSS JOIN hashed h)
+      LEFT JOIN tap25_internal.summaries s ON (((s.day = q.day) AND ((s.rows)::numeric = d.rows))))
+   WHERE ((q.day >= ((days_with.since AT TIME ZONE 'UTC'::text))::date) AND (q.day <= ((days_with.before AT TIME ZONE 'UTC'::text))::date) AND ((h.hash IS NULL) OR (s.day IS NULL) OR (EXISTS ( SELECT
+            FROM tap25_internal.prints p
+           WHERE ((p.day = q.day) AND (p.page = tap25_internal.print_page(h.hash, s.bits)) AND (tap25_internal.print_of(h.hash) = ANY (p.prints)))))))
+   ORDER BY q.day;
+END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.domain_of(address text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (POSITION(('@'::text) IN (address)) > 0) THEN lower(split_part(address, '@'::text, '-1'::integer)) ELSE NULL::text END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.end_all_blockers(which date, older interval)
+ RETURNS TABLE(login name, application text, open_since timestamp with time zone, ended boolean, reason text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    owner constant oid := (select c.relowner from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass);
+    held  constant regclass[] := case when which is null then array['tap25_internal.making_partitions'::regclass]
+        else array['tap25_internal.envelopes'::regclass, 'tap25.holds'::regclass, to_regclass('tap25_internal.' || tap25_internal.partition_name(which))] end;
+    late  constant boolean := exists (select from tap25_internal.late_days l where l.day = which and l.since < clock_timestamp() - older);
+    using_it text[] := '{}';
+    s     record;
+begin
+    for s in
+        select a.pid, a.usename, a.application_name, a.xact_start, r.rolsuper or pg_has_role(a.usesysid, owner, 'member') as owns,
+               clock_timestamp() - a.xact_start as age, case when a.state ~ '^idle in transaction' then clock_timestamp() - a.state_change end as idle,
+               exists (select from pg_roles t where t.rolname in ('tap25_auditor', 'tap25_admin') and pg_has_role(a.usesysid, t.oid, 'member')) as reads,
+               exists (select from pg_roles t where t.rolname = 'tap25_sensor' and pg_has_role(a.usesysid, t.oid, 'member')) as loads
+        from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
+        where a.pid <> pg_backend_pid() and a.leader_pid is null and exists (
+            select from pg_locks l where l.pid = a.pid and l.granted and l.locktype = 'relation' and l.relation = any (held)
+            and l.database = (select d.oid from pg_database d where d.datname = current_database()))
+        order by a.xact_start
+    loop
+        login := s.usename;
+        application := s.application_name;
+        open_since := s.xact_start;
+        ended := false;
+        reason := case when s.owns or not (s.reads or s.loads) then 'not a session that expiry ends'
+                       when s.xact_start is null then format('its age is hidden: grant pg_read_all_stats, pg_signal_backend to %I', owner::regrole::name)
+                       when older is null then 'expiry ends no session'
+                       when s.reads and (late or s.age > older) then null
+                       when s.loads and (s.age > greatest(older, '15 minutes') or s.idle > older or late and s.idle > '1 minute') then null
+                       else 'not open for so long yet' end;
+        if reason is null then
+            begin
+                ended := pg_terminate_backend(s.pid, 5000);
+                raise log 'tap25: % ended the session of %, which kept the day % from being dropped', quote_ident(session_user), quote_ident(s.usename), which;
+                insert into tap25_internal.ended_sessions (login, application, open_since, day) values (s.usename, s.application_name, s.xact_start, which);
+            exception when insufficient_privilege then
+                reason := format('the owner may not end it: grant pg_signal_backend to %I', owner::regrole::name);
+            end;
+        end if;
+        if not ended then
+            using_it := using_it || format('%s with "%s" (%s)', quote_ident(s.usename), s.application_name, reason);
+        end if;
+        return next;
+    end loop;
+    insert into tap25_internal.late_days as l (day, users) select which, array_to_string(using_it, ', ') where tap25_internal.has_partition(which)
+    on conflict (day) do update set tried = excluded.tried, users = excluded.users;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.end_blockers(which date, older interval)
+ RETURNS TABLE(login name, application text, open_since timestamp with time zone, ended boolean, reason text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if which is not null then
+        perform tap25_internal.check_retention((which + 1)::timestamp at time zone 'UTC');
+    end if;
+    return query select * from tap25_internal.end_all_blockers(which, older);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.ensure_partition(day date)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if tap25_internal.wrong_clock(day) is not null then
+        return tap25_internal.wrong_clock(day);
+    elsif not tap25_internal.has_partition(day) then
+        if day < (now() at time zone 'UTC')::date - 7
+            and (select count(*) from pg_inherits where inhparent = 'tap25_internal.envelopes'::regclass) >= tap25_internal.max_partitions() then
+            return 'too many days';
+        end if;
+        perform tap25_internal.make_partition(day);
+    end if;
+    return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.enter_loads(by_sensor text, segments text[], counts bigint[])
+ RETURNS boolean[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    entered boolean[] := '{}';
+begin
+    perform tap25_internal.claim_sensor(by_sensor);
+    perform tap25_internal.bound_waits();
+    if cardinality(segments) is distinct from cardinality(counts)
+        or exists (select from unnest(segments, counts) u (s, n) where (octet_length(s) between 1 and 255 and n between 0 and 10000000) is not true) then
+        raise 'segments have a name and at most ten million rows';
+    end if;
+    for i in 1..cardinality(segments) loop
+        insert into tap25_internal.loads (sensor, segment, rows) values (by_sensor, segments[i], counts[i]) on conflict do nothing;
+        entered := entered || found;
+    end loop;
+    return entered;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.expire_day(which date, version text)
+ RETURNS TABLE(rows bigint, bytes bigint, kept bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    partition regclass;
+begin
+    perform tap25_internal.check_retention((which + 1)::timestamp at time zone 'UTC');
+    lock table tap25.holds in share mode; -- a hold that is added now waits, and then concerns what is left
+    if not tap25_internal.has_partition(which) then
+        return;
+    end if;
+    begin
+        execute format('lock table tap25_internal.%I in share row exclusive mode nowait', tap25_internal.partition_name(which));
+    exception when undefined_table then
+        return;
+    end;
+    partition := ('tap25_internal.' || tap25_internal.partition_name(which))::regclass;
+    kept := tap25_internal.keep_held(partition, which::timestamp at time zone 'UTC', (which + 1)::timestamp at time zone 'UTC', 'true');
+    bytes := pg_total_relation_size(partition);
+    rows := coalesce((select sum(d.rows) from tap25_internal.days d where d.day = which), 0);
+    execute format('drop table %s', partition);
+    delete from tap25_internal.days d where d.day = which;
+    delete from tap25_internal.prints p where p.day = which;
+    delete from tap25_internal.summaries s where s.day = which;
+    delete from tap25_internal.reindexed r where r.day = which;
+    delete from tap25_internal.late_days l where l.day = which;
+    insert into tap25.expired (day, kind, rows, bytes, kept, version) values (which, 'partition', rows, bytes, kept, expire_day.version);
+    return next;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.expire_misdated(loaded_before timestamp with time zone, version text)
+ RETURNS TABLE(day date, rows bigint, bytes bigint, kept bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    perform tap25_internal.check_retention(loaded_before);
+    lock table tap25.holds in share mode;
+    kept := tap25_internal.keep_held('tap25_internal.misdated', '-infinity', 'infinity', format('e.loaded_at < %L', loaded_before));
+    return query
+    with gone as (
+        delete from tap25_internal.misdated m where m.loaded_at < loaded_before returning (m.loaded_at at time zone 'UTC')::date as d, pg_column_size(m.*) as size
+    ), noted as (
+        insert into tap25.expired as x (day, kind, rows, bytes, kept, version)
+        select d, 'misdated', count(*), sum(size), case when d = min(d) over () then expire_misdated.kept else 0 end, expire_misdated.version from gone group by d
+        returning x.day, x.rows, x.bytes, x.kept
+    )
+    select * from noted;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_013();
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        revoke insert, update on tap25_internal.warrants from tap25_admin; -- which moved with the table
+        revoke execute on function tap25_internal.end_all_blockers from tap25_admin;
+        revoke insert on tap25.warrants from tap25_admin; -- of whole rows
+        grant select, insert (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason), update (valid_until) on tap25.warrants to tap25_admin;
+        grant select on tap25.warrant_events, tap25.missing_accesses, tap25.retentions to tap25_admin;
+        grant execute on function tap25.end_warrant, tap25.set_retention to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_012()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant usage on schema tap25, tap25_internal to tap25_sensor;
+        grant select on tap25_internal.tap25_schema_version to tap25_sensor;
+        grant insert on tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.loads to tap25_sensor;
+        grant execute on function tap25_internal.bucket, tap25_internal.domain_of to tap25_sensor; -- the indexes call them
+        grant execute on function tap25_internal.begin_load, tap25_internal.make_partitions, tap25_internal.make_partitions_ahead, tap25_internal.prune_loads,
+            tap25_internal.days_over, tap25_internal.summarize_day, tap25_internal.partition_name to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_auditor') then
+        grant usage on schema tap25 to tap25_auditor;
+        grant usage on type tap25.outcome to tap25_auditor;
+        grant execute on function tap25.open_case, tap25.case_mail to tap25_auditor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant usage on schema tap25, tap25_internal to tap25_admin;
+        grant usage on type tap25.outcome to tap25_admin;
+        grant select on tap25.mail, tap25.expired, tap25.holds, tap25.warrants, tap25.accesses to tap25_admin;
+        grant select on tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held, tap25_internal.mail_days, tap25_internal.mail_aside,
+            tap25_internal.days, tap25_internal.loads, tap25_internal.summaries, tap25_internal.prints, tap25_internal.reindexed,
+            tap25_internal.tap25_schema_version to tap25_admin;
+        grant insert, update (valid_until) on tap25.warrants to tap25_admin;
+        grant execute on function tap25.mail_from, tap25.mail_to, tap25.mail_from_domain, tap25.mail_to_domain, tap25.mail_client, tap25.mail_server,
+            tap25.add_hold, tap25.drop_hold to tap25_admin;
+        -- What those functions call.
+        grant execute on function tap25_internal.mail_about, tap25_internal.days_with,
+            tap25_internal.print_hash, tap25_internal.print_page, tap25_internal.print_of, tap25_internal.is_host, tap25_internal.bucket,
+            tap25_internal.domain_of to tap25_admin;
+        grant execute on function tap25_internal.expire_day, tap25_internal.expire_misdated, tap25_internal.release_holds,
+            tap25_internal.make_partitions_ahead, tap25_internal.days_over, tap25_internal.summarize_day, tap25_internal.partitions,
+            tap25_internal.partition_name to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_013()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    columns constant text := (select string_agg(quote_ident(attname), ', ') from pg_attribute
+        where attrelid = 'tap25_internal.misdated'::regclass and attnum > 0 and not attisdropped and attname <> 'loaded_at');
+begin
+    perform tap25_internal.grant_roles_012();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        revoke insert on tap25_internal.loads, tap25_internal.misdated from tap25_sensor;
+        execute format('grant insert (%s) on tap25_internal.misdated to tap25_sensor', columns);
+        grant execute on function tap25_internal.enter_loads, tap25_internal.begin_load to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.sensors, tap25_internal.sensors, tap25_internal.late_days, tap25_internal.ended_sessions to tap25_admin;
+        grant execute on function tap25.bind_sensor, tap25_internal.end_blockers to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
+ RETURNS boolean
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$ select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid
+                  where i.inhparent = 'tap25_internal.envelopes'::regclass and c.relname = tap25_internal.partition_name(day)) $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_host(ip inet)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (masklen(ip) = CASE family(ip) WHEN 4 THEN 32 ELSE 128 END);
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_tied()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$ select not pg_has_role(session_user, c.relowner, 'member') from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.keep_held(source regclass, since timestamp with time zone, before timestamp with time zone, filter text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    columns text := (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+                     where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped);
+    n bigint := 0;
+    active bigint[] := (select array_agg(h.id) from tap25.holds h where h.dropped_at is null and h.until > now()
+                        and h.since < keep_held.before and h.before > keep_held.since);
+begin
+    if active is not null then
+        execute format('insert into tap25_internal.held (%1$s, hold_ids) select %1$s, ids from %2$s e cross join lateral (
+                select array_agg(h.id order by h.id) as ids from tap25.holds h where h.id = any ($1) and
+                tap25_internal.concerns(h.mailbox, h.domain, h.network, h.since, h.before, e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip)
+            ) h where ids is not null and %3$s', columns, source, filter) using active;
+        get diagnostics n = row_count;
+    end if;
+    return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.lacks_partition(which date[])
+ RETURNS boolean
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM unnest(lacks_partition.which) d(d)
+           WHERE (((d.d >= '1990-01-01'::date) AND (d.d <= (((now() AT TIME ZONE 'UTC'::text))::date + 2))) AND (NOT tap25_internal.has_partition(d.d))))) AS "exists";
+END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.let_roles_connect()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare r name;
+begin
+    if (select pg_has_role(datdba, 'usage') from pg_database where datname = current_database()) then
+        for r in select rolname from pg_roles where rolname in ('tap25_sensor', 'tap25_auditor', 'tap25_admin') loop
+            execute format('grant connect on database %I to %I', current_database(), r);
+        end loop;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.lock_day(day date)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if not tap25_internal.has_partition(day) then
+        return false;
+    end if;
+    execute format('lock table tap25_internal.%I in row exclusive mode', tap25_internal.partition_name(day));
+    return true;
+exception when undefined_table then -- dropped meanwhile
+    return false;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.log_refusal(number bigint, why text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET client_min_messages TO 'warning'
+AS $function$ begin raise log 'tap25: access % is refused: %', number, why; end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.mail_about(kind text, value text, condition text, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    question constant text := 'select * from tap25_internal.%s where seen_at >= $2 and seen_at < $3 and ' || condition;
+    first constant timestamptz := coalesce(since, '-infinity');
+    behind constant timestamptz := coalesce(before, 'infinity');
+    which date[] := array(select tap25_internal.days_with(kind, value, first, behind));
+    d date;
+begin
+    if cardinality(which) > 32 then
+        return query execute format(question, 'mail_days') using value, first, behind;
+    else
+        foreach d in array which loop
+            return query execute format(question, 'mail_days')
+                using value, greatest(first, d::timestamp at time zone 'UTC'), least(behind, (d + 1)::timestamp at time zone 'UTC');
+        end loop;
+    end if;
+    return query execute format(question, 'mail_aside') using value, first, behind;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.mail_concerning(mailbox text, domain text, network inet, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if mailbox is not null then
+        return query select * from tap25.mail_from(mailbox, since, before)
+            union all select * from tap25.mail_to(mailbox, since, before) m where lower(m.mail_from) is distinct from lower(mailbox);
+    elsif domain is not null then
+        return query select * from tap25.mail_from_domain(domain, since, before)
+            union all select * from tap25.mail_to_domain(domain, since, before) m where tap25_internal.domain_of(m.mail_from) is distinct from lower(domain);
+    else
+        return query select * from tap25.mail_client(network, since, before)
+            union all select * from tap25.mail_server(network, since, before) m where not m.client_ip <<= network;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.make_partition(day date)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET default_tablespace TO ''
+ SET default_table_access_method TO 'heap'
+AS $function$
+declare
+    name constant text := tap25_internal.partition_name(day);
+begin
+    execute format('create table tap25_internal.%I (like tap25_internal.envelopes including defaults including constraints)', name);
+    execute format('alter table tap25_internal.envelopes attach partition tap25_internal.%I for values from (%L) to (%L)', name,
+                   to_char(day::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00', to_char((day + 1)::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00');
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.make_partitions(which date[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if tap25_internal.lacks_partition(which) then
+        perform tap25_internal.bound_waits();
+        lock table tap25_internal.making_partitions in exclusive mode;
+        perform tap25_internal.ensure_partition(d) from unnest(which) d;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.make_partitions_ahead(n integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    today date := (now() at time zone 'UTC')::date;
+    made  int := 0;
+    d     date;
+begin
+    if n is null or n not between 0 and 31 then
+        raise 'partitions ahead: % days, want 0 to 31', n;
+    end if;
+    if not exists (select from generate_series(0, n) i where not tap25_internal.has_partition(today + i)) then
+        return 0;
+    end if;
+    perform tap25_internal.bound_waits();
+    lock table tap25_internal.making_partitions in exclusive mode;
+    for d in select today + i from generate_series(0, n) i loop
+        if not tap25_internal.has_partition(d) then
+            perform tap25_internal.make_partition(d);
+            made := made + 1;
+        end if;
+    end loop;
+    return made;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.max_partitions()
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+RETURN 1100;
+
+CREATE OR REPLACE FUNCTION tap25_internal.may_read(auditor name, valid_until timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$ select valid_until > clock_timestamp() and (auditor = session_user or
+   exists (select from pg_roles r where r.rolname = auditor and pg_has_role(session_user, r.oid, 'member'))) $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.my_sensor()
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare mine text;
+begin
+    select s.sensor into mine from tap25_internal.sensors s where s.login = session_user and s.until is null;
+    if mine is null then
+        raise 'the login % is no sensor yet: rows are loaded behind begin_load', quote_ident(session_user) using errcode = 'insufficient_privilege';
+    end if;
+    return mine;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.note_grant()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    insert into tap25.warrant_events (warrant_id, action) values (new.id, 'granted');
+    return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.partition_name(day date)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ('envelopes_'::text || to_char((day)::timestamp without time zone, 'YYYYMMDD'::text));
+
+CREATE OR REPLACE FUNCTION tap25_internal.partitions()
+ RETURNS TABLE(day date, bytes bigint)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT to_date("right"((c.relname)::text, 8), 'YYYYMMDD'::text) AS to_date,
+     pg_total_relation_size((c.oid)::regclass) AS pg_total_relation_size
+    FROM (pg_inherits i
+      JOIN pg_class c ON ((c.oid = i.inhrelid)))
+   WHERE ((i.inhparent = ('tap25_internal.envelopes'::regclass)::oid) AND (c.relname ~ '^envelopes_\d{8}$'::text));
+END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.print_hash(kind text, value text)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN hashtextextended(((kind || ' '::text) || lower(value)), (25)::bigint);
+
+CREATE OR REPLACE FUNCTION tap25_internal.print_of(hash bigint)
+ RETURNS smallint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (((((hash >> 32) & (65535)::bigint))::integer - 32768))::smallint;
+
+CREATE OR REPLACE FUNCTION tap25_internal.print_page(hash bigint, bits smallint)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((hash & (((1 << (bits)::integer) - 1))::bigint))::integer;
+
+CREATE OR REPLACE FUNCTION tap25_internal.prune_loads(by_sensor text, older text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare n bigint;
+begin
+    if tap25_internal.is_tied() and not exists (select from tap25_internal.sensors s where s.login = session_user and s.sensor = by_sensor and s.until is null) then
+        return 0;
+    end if;
+    delete from tap25_internal.loads where sensor = by_sensor and segment ~ '^[0-9a-f]{16}-[0-9a-f]{16}$' and segment collate "C" < older collate "C"
+        and loaded_at < now() - interval '30 days';
+    get diagnostics n = row_count;
+    return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.record_access(number bigint, which text, action text, warrants bigint[], purpose text DEFAULT NULL::text, rows bigint DEFAULT NULL::bigint, opening bigint DEFAULT NULL::bigint, refusal text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if current_setting('synchronous_commit') = 'off' then -- a record must not be lost by a crash after it was reported
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+    insert into tap25.accesses (id, case_id, action, purpose, rows, opening, refusal, warrant_ids, targets, since, before) overriding system value
+    select number, which, record_access.action, record_access.purpose, record_access.rows, record_access.opening, record_access.refusal, warrants,
+           array_agg(coalesce(w.mailbox, w.domain, w.network::text) order by w.id), min(w.since), max(w.before)
+    from tap25_internal.warrants w where w.id = any (warrants);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.refuse()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$ begin raise '% is append-only', tg_table_name using errcode = 'insufficient_privilege'; end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.release_holds(version text)
+ RETURNS TABLE(day date, rows bigint, bytes bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare ended bigint[];
+begin
+    perform tap25_internal.check_snapshot();
+    lock table tap25.holds in exclusive mode;
+    ended := (select array_agg(id order by id) from tap25.holds where released_at is null and (dropped_at is not null or until <= now()));
+    if ended is null then
+        return;
+    end if;
+    return query
+    with gone as (
+        delete from tap25_internal.held h where h.hold_ids <@ ended
+        returning (h.seen_at at time zone 'UTC')::date as d, pg_column_size(h.*) as size, h.hold_ids
+    ), noted as (
+        insert into tap25.expired as x (day, kind, rows, bytes, hold_ids, version)
+        select d, 'held', count(*), sum(size), gone.hold_ids, release_holds.version from gone group by d, gone.hold_ids
+        returning x.day, x.rows, x.bytes
+    )
+    select * from noted;
+    update tap25_internal.held h set hold_ids = array(select unnest(h.hold_ids) except select unnest(ended) order by 1) where h.hold_ids && ended;
+    update tap25.holds set released_at = now() where id = any (ended);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.stamp()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    case tg_table_name
+        when 'accesses' then
+            new.auditor := session_user;
+            new.at := clock_timestamp();
+            new.xid := pg_current_xact_id();
+        when 'warrants' then
+            new.granted_by := session_user;
+            new.granted_at := clock_timestamp();
+        when 'warrant_events' then
+            new.by := session_user;
+            new.at := clock_timestamp();
+        when 'retentions' then
+            new.set_by := session_user;
+            new.set_at := clock_timestamp();
+        when 'expired' then
+            new.dropped_by := session_user;
+            new.dropped_at := clock_timestamp();
+        when 'ended_sessions' then
+            new.ended_by := session_user;
+            new.at := clock_timestamp();
+        when 'holds' then
+            new.added_by := session_user;
+            new.added_at := clock_timestamp();
+            new.dropped_by := null;
+            new.dropped_at := null;
+            new.released_at := null;
+    end case;
+    return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.summarize_day(which date)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise 'a summary is made in a transaction that is read committed' using errcode = 'invalid_transaction_state';
+    end if;
+    if tap25_internal.is_tied() and not exists (select from tap25_internal.days_over('0') d where d.day = which and d.summary_due) then
+        return false;
+    end if;
+    begin
+        lock table tap25_internal.making_summaries in exclusive mode nowait;
+    exception when lock_not_available then
+        return false;
+    end;
+    lock table only tap25_internal.envelopes in access share mode; -- first, as expiry does
+    delete from tap25_internal.prints p where p.day = which;
+    delete from tap25_internal.summaries s where s.day = which;
+    with counted as (
+        select sum(d.rows) as rows, greatest(0, ceil(log(2, greatest(1, sum(d.rows) * 2.5 / 512))))::smallint as bits
+        from tap25_internal.days d where d.day = which having sum(d.rows) > 0 -- about 512 prints in a page
+    ), noted as (
+        insert into tap25_internal.summaries (day, rows, bits) select which, c.rows, c.bits from counted c
+    )
+    insert into tap25_internal.prints (day, page, prints)
+    select which, page, array_agg(print order by print) from (
+        select distinct tap25_internal.print_page(hash, c.bits) as page, tap25_internal.print_of(hash) as print
+        from tap25_internal.envelopes e cross join counted c cross join lateral (values
+            (tap25_internal.print_hash('mail_from', e.mail_from)), (tap25_internal.print_hash('rcpt_to', e.rcpt_to)),
+            (tap25_internal.print_hash('from_domain', tap25_internal.domain_of(e.mail_from))), (tap25_internal.print_hash('to_domain', tap25_internal.domain_of(e.rcpt_to))),
+            (tap25_internal.print_hash('client', host(e.client_ip))), (tap25_internal.print_hash('server', host(e.server_ip)))) v (hash)
+        where hash is not null and e.seen_at >= which::timestamp at time zone 'UTC' and e.seen_at < (which + 1)::timestamp at time zone 'UTC'
+    ) p group by page order by page;
+    return true;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.valid_warrants(which text)
+ RETURNS bigint[]
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$ select coalesce(array_agg(w.id order by w.id), '{}') from tap25.warrants w where w.case_id = which and tap25_internal.may_read(w.auditor, w.valid_until) $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.wrong_clock(day date)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$ select case when day < date '1990-01-01' then 'before 1990' when day > (now() at time zone 'UTC')::date + 2 then 'ahead of the clock' end $function$;
+
+
+-- Triggers; ENABLE ALWAYS: session_replication_role does not turn them off.
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.accesses FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.accesses ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.accesses FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
+ALTER TABLE tap25.accesses ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.expired FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.expired ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.expired FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
+ALTER TABLE tap25.expired ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON tap25.holds FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER once BEFORE UPDATE ON tap25.holds FOR EACH ROW EXECUTE FUNCTION tap25_internal.change_hold();
+ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER once;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.holds FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
+ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.retentions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.retentions ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.retentions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
+ALTER TABLE tap25.retentions ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.warrant_events FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.warrant_events ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.warrant_events FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
+ALTER TABLE tap25.warrant_events ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only INSTEAD OF DELETE ON tap25.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.refuse();
+CREATE TRIGGER change INSTEAD OF INSERT OR UPDATE ON tap25.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.change_warrant();
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.ended_sessions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25_internal.ended_sessions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
+ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER count_rows AFTER INSERT ON tap25_internal.envelopes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.count_rows();
+ALTER TABLE tap25_internal.envelopes ENABLE ALWAYS TRIGGER count_rows;
+CREATE TRIGGER check_misdated AFTER INSERT ON tap25_internal.misdated REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.check_misdated();
+ALTER TABLE tap25_internal.misdated ENABLE ALWAYS TRIGGER check_misdated;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.warrants FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER note_grant AFTER INSERT ON tap25_internal.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.note_grant();
+ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER note_grant;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25_internal.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
+ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER stamp;
+
+
+-- Grants.
+
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+GRANT USAGE ON SCHEMA tap25 TO tap25_admin;
+GRANT USAGE ON SCHEMA tap25 TO tap25_auditor;
+GRANT USAGE ON SCHEMA tap25 TO tap25_sensor;
+GRANT USAGE ON SCHEMA tap25_internal TO tap25_admin;
+GRANT USAGE ON SCHEMA tap25_internal TO tap25_sensor;
+GRANT USAGE ON TYPE tap25.outcome TO tap25_admin;
+GRANT USAGE ON TYPE tap25.outcome TO tap25_auditor;
+GRANT SELECT ON tap25.accesses TO tap25_admin;
+GRANT SELECT ON tap25.expired TO tap25_admin;
+GRANT SELECT ON tap25.holds TO tap25_admin;
+GRANT SELECT ON tap25.mail TO tap25_admin;
+GRANT SELECT ON tap25.missing_accesses TO tap25_admin;
+GRANT SELECT ON tap25.retentions TO tap25_admin;
+GRANT SELECT ON tap25.sensors TO tap25_admin;
+GRANT SELECT ON tap25.warrant_events TO tap25_admin;
+GRANT INSERT (auditor, before, case_id, domain, mailbox, network, reason, since, valid_until), SELECT, UPDATE (valid_until) ON tap25.warrants TO tap25_admin;
+GRANT SELECT ON tap25_internal.days TO tap25_admin;
+GRANT SELECT ON tap25_internal.ended_sessions TO tap25_admin;
+GRANT SELECT ON tap25_internal.envelopes TO tap25_admin;
+GRANT INSERT ON tap25_internal.envelopes TO tap25_sensor;
+GRANT SELECT ON tap25_internal.held TO tap25_admin;
+GRANT SELECT ON tap25_internal.late_days TO tap25_admin;
+GRANT SELECT ON tap25_internal.loads TO tap25_admin;
+GRANT SELECT ON tap25_internal.mail_aside TO tap25_admin;
+GRANT SELECT ON tap25_internal.mail_days TO tap25_admin;
+GRANT SELECT ON tap25_internal.misdated TO tap25_admin;
+GRANT INSERT (auth, client_ip, client_port, data_code, declared_size, envid, flags, helo, lost_bytes, mail_code, mail_from, mail_from_raw, mail_no, message_bytes, orcpt, outcome, queue_id, rcpt_code, rcpt_to, rcpt_to_raw, reason, seen_at, sensor, server_ip, server_port, session_id, tls_server_name) ON tap25_internal.misdated TO tap25_sensor;
+GRANT SELECT ON tap25_internal.prints TO tap25_admin;
+GRANT SELECT ON tap25_internal.reindexed TO tap25_admin;
+GRANT SELECT ON tap25_internal.sensors TO tap25_admin;
+GRANT SELECT ON tap25_internal.summaries TO tap25_admin;
+GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_admin;
+GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_sensor;
+GRANT SELECT ON tap25_internal.warrants TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.bind_sensor(name,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.case_mail(text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.drop_hold(bigint) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.open_case(text,text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.set_retention(interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.end_blockers(date,interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.expire_day(date,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.is_host(inet) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.print_hash(text,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.print_of(bigint) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.print_page(bigint,smallint) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.prune_loads(text,text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.release_holds(text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_sensor;
+
+
+-- Comments. A column that several relations share is explained at tap25.mail, or tap25.warrants.
+
+COMMENT ON SCHEMA tap25 IS 'For people: the view mail, the functions that ask it, and the records of warrants, accesses, holds, retention and what was dropped.';
+COMMENT ON TYPE tap25.outcome IS 'What became of a mail. accepted: RCPT and the message were answered 2xx. deferred: MAIL, RCPT or the message was answered 4xx. refused: MAIL, RCPT or the message was answered 5xx. aborted: the transaction ended before the message was settled. unknown: a reply that decides was not captured, or the capture ended. encrypted: STARTTLS was accepted; the mail after it is not seen.';
+COMMENT ON TABLE tap25.accesses IS 'What auditors have read, opened, or were refused. Append-only, for its owner too; administrators read it.';
+COMMENT ON COLUMN tap25.accesses.at IS 'When the access was recorded, by the database''s clock.';
+COMMENT ON COLUMN tap25.accesses.auditor IS 'The login that asked.';
+COMMENT ON COLUMN tap25.accesses.case_id IS 'The case that was asked for, as the auditor wrote it.';
+COMMENT ON COLUMN tap25.accesses.action IS 'open, read, or refused.';
+COMMENT ON COLUMN tap25.accesses.purpose IS 'What the case was opened for, in the auditor''s words. Null for a read, and for one that was refused.';
+COMMENT ON COLUMN tap25.accesses.rows IS 'How many rows a read returned; else null.';
+COMMENT ON COLUMN tap25.accesses.xid IS 'The transaction that recorded it: a case is read in a later one than it was opened in.';
+COMMENT ON COLUMN tap25.accesses.id IS 'Number of the access. It is given before anything is read and no rollback gives it back: missing_accesses shows gaps.';
+COMMENT ON COLUMN tap25.accesses.opening IS 'Of a read: the id of the opening that it was made under; else null.';
+COMMENT ON COLUMN tap25.accesses.warrant_ids IS 'The warrants that were valid for the auditor then: warrants.id. Null for an access from before schema version 14.';
+COMMENT ON COLUMN tap25.accesses.targets IS 'The mailboxes, domains and networks of these warrants, in the same order. Null: there was none.';
+COMMENT ON COLUMN tap25.accesses.since IS 'The earliest beginning of the time ranges of these warrants. Null: there was none.';
+COMMENT ON COLUMN tap25.accesses.before IS 'The latest end of the time ranges of these warrants. Null: there was none.';
+COMMENT ON COLUMN tap25.accesses.refusal IS 'Why the access was refused; else null.';
+COMMENT ON COLUMN tap25.accesses.client_addr IS 'IP address that the auditor''s session came from. Null: a Unix socket.';
+COMMENT ON COLUMN tap25.accesses.client_port IS 'TCP port that the auditor''s session came from. Null: a Unix socket.';
+COMMENT ON COLUMN tap25.accesses.application_name IS 'What the auditor''s program calls itself. It proves nothing.';
+COMMENT ON COLUMN tap25.accesses.backend_pid IS 'Process number of the session in the server, as in its log.';
+COMMENT ON SEQUENCE tap25.accesses_id_seq IS 'Gives accesses.id.';
+COMMENT ON TABLE tap25.expired IS 'What was dropped, a line for each day and kind. Append-only; administrators read it.';
+COMMENT ON COLUMN tap25.expired.day IS 'The UTC day that was dropped: of seen_at; if kind is misdated, the day on which the rows were loaded.';
+COMMENT ON COLUMN tap25.expired.kind IS 'partition (a day), misdated (rows without a day of their own), or held (rows whose last hold has ended).';
+COMMENT ON COLUMN tap25.expired.rows IS 'How many rows there were, including those that a hold kept.';
+COMMENT ON COLUMN tap25.expired.bytes IS 'How many octets they took, for a partition with its indexes.';
+COMMENT ON COLUMN tap25.expired.kept IS 'How many of these rows a hold kept: they are in held.';
+COMMENT ON COLUMN tap25.expired.hold_ids IS 'If kind is held, the holds that had kept the rows: holds.id; else null.';
+COMMENT ON COLUMN tap25.expired.dropped_at IS 'When it was dropped, by the database''s clock.';
+COMMENT ON COLUMN tap25.expired.version IS 'Version of the tap25 that dropped it.';
+COMMENT ON COLUMN tap25.expired.dropped_by IS 'The login that dropped it. Null: not recorded then.';
+COMMENT ON TABLE tap25.holds IS 'Legal holds: mail that they concern is kept when its day is dropped. Add one with add_hold, end one with drop_hold; administrators read it.';
+COMMENT ON COLUMN tap25.holds.id IS 'Number of the hold.';
+COMMENT ON COLUMN tap25.holds.mailbox IS 'The mailbox whose mail is kept, from it or to it, in upper or lower case. Null: the hold names a domain or a network.';
+COMMENT ON COLUMN tap25.holds.domain IS 'The domain whose mail is kept, from it or to it, without its subdomains. Null: the hold names a mailbox or a network.';
+COMMENT ON COLUMN tap25.holds.network IS 'The IP address or subnet whose mail is kept, as client or server. Null: the hold names a mailbox or a domain.';
+COMMENT ON COLUMN tap25.holds.since IS 'Beginning of the time range: only mail with since <= seen_at is kept.';
+COMMENT ON COLUMN tap25.holds.before IS 'End of the time range: only mail with seen_at < before is kept.';
+COMMENT ON COLUMN tap25.holds.until IS 'When the hold ends by itself; infinity if it does not.';
+COMMENT ON COLUMN tap25.holds.reason IS 'What the hold was added for.';
+COMMENT ON COLUMN tap25.holds.added_by IS 'The login that added it.';
+COMMENT ON COLUMN tap25.holds.added_at IS 'When it was added, by the database''s clock.';
+COMMENT ON COLUMN tap25.holds.dropped_by IS 'The login that ended it with drop_hold. Null: nobody has.';
+COMMENT ON COLUMN tap25.holds.dropped_at IS 'When it was ended with drop_hold. Null: it was not.';
+COMMENT ON COLUMN tap25.holds.released_at IS 'When the rows that it alone kept were removed. Null: not yet.';
+COMMENT ON SEQUENCE tap25.holds_id_seq IS 'Gives holds.id.';
+COMMENT ON VIEW tap25.mail IS 'The record: one row per RCPT command; one for a MAIL without any RCPT; one for each session that STARTTLS encrypted. What was not seen is null. Administrators read it; auditors call open_case and case_mail instead.';
+COMMENT ON COLUMN tap25.mail.seen_at IS 'When the segment with the first octet of MAIL was captured (of RCPT if no MAIL was seen; of STARTTLS for an encrypted session).';
+COMMENT ON COLUMN tap25.mail.sensor IS 'Which tap saw it.';
+COMMENT ON COLUMN tap25.mail.session_id IS 'One TCP connection: a hash of both addresses and ports and of the client''s initial sequence number, so that two taps give the same connection the same number. Without a SYN, the time of the first packet stands for that number.';
+COMMENT ON COLUMN tap25.mail.mail_no IS 'The n-th mail transaction of the session, from 1; 0 for an encrypted session.';
+COMMENT ON COLUMN tap25.mail.client_ip IS 'Address of the client, which sent the SYN. If no SYN was seen, it is the side that is not on the SMTP port; if both are, the side that sends no replies.';
+COMMENT ON COLUMN tap25.mail.client_port IS 'TCP port of the client.';
+COMMENT ON COLUMN tap25.mail.server_ip IS 'Address of the server: the other side of the connection than client_ip.';
+COMMENT ON COLUMN tap25.mail.server_port IS 'TCP port of the server.';
+COMMENT ON COLUMN tap25.mail.helo IS 'Argument of the last EHLO or HELO that was accepted, or not answered. Null: not seen.';
+COMMENT ON COLUMN tap25.mail.mail_from IS 'Mailbox of the reverse-path as it was sent, without <> and source route; an empty string is the null reverse-path <> of a bounce. Null: not seen.';
+COMMENT ON COLUMN tap25.mail.rcpt_to IS 'Mailbox of the forward-path, in the same form as mail_from. Null: not seen.';
+COMMENT ON COLUMN tap25.mail.mail_from_raw IS 'The octets of the reverse-path as sent, only if mail_from does not show them exactly: invalid UTF-8, NUL, a source route; else null.';
+COMMENT ON COLUMN tap25.mail.rcpt_to_raw IS 'The octets of the forward-path as sent, only if rcpt_to does not show them exactly: invalid UTF-8, NUL, a source route; else null.';
+COMMENT ON COLUMN tap25.mail.mail_code IS 'The server''s reply to MAIL, such as 250. Null: not seen.';
+COMMENT ON COLUMN tap25.mail.rcpt_code IS 'The server''s reply to this RCPT, such as 250. Null: not seen.';
+COMMENT ON COLUMN tap25.mail.data_code IS 'The reply that settled the message: to the end of data, to the last BDAT, or to the refused DATA. Null: not seen.';
+COMMENT ON COLUMN tap25.mail.outcome IS 'accepted (2xx), deferred (4xx), refused (5xx), aborted (before the message was settled), unknown (a reply that decides was not captured), encrypted (the mail after STARTTLS is not seen). The comment on the type has more.';
+COMMENT ON COLUMN tap25.mail.message_bytes IS 'Octets of the message as the server received it: dots unstuffed, the line with the single dot not counted; for BDAT the sum of the chunks. Null if some were missed.';
+COMMENT ON COLUMN tap25.mail.declared_size IS 'SIZE= of MAIL, in octets, RFC 1870. Null: none was declared.';
+COMMENT ON COLUMN tap25.mail.envid IS 'ENVID= of MAIL, RFC 3461. Null: none was sent.';
+COMMENT ON COLUMN tap25.mail.orcpt IS 'The address in ORCPT= of RCPT, RFC 3461, decoded, if it differs from rcpt_to; else null.';
+COMMENT ON COLUMN tap25.mail.queue_id IS 'The server''s name for the message, from the reply that accepted it. Null: the reply was not seen, or has none.';
+COMMENT ON COLUMN tap25.mail.auth IS 'AUTH had succeeded when the transaction began. Who, and with what, is not recorded.';
+COMMENT ON COLUMN tap25.mail.tls_server_name IS 'The server name in the ClientHello that follows STARTTLS. Null: not seen.';
+COMMENT ON COLUMN tap25.mail.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. 0: none.';
+COMMENT ON COLUMN tap25.mail.flags IS 'Null if the record is complete, else: midstream (no SYN seen), one-sided (one direction never seen), gap (octets missed), conflict (octets came twice, with other contents), smuggling (servers disagree where it ends), injected (plaintext followed STARTTLS), truncated (more than is kept).';
+COMMENT ON VIEW tap25.missing_accesses IS 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash. Administrators read it.';
+COMMENT ON COLUMN tap25.missing_accesses.first IS 'First missing number: accesses.id.';
+COMMENT ON COLUMN tap25.missing_accesses.last IS 'Last missing number of the gap.';
+COMMENT ON COLUMN tap25.missing_accesses.after IS 'When the access before the gap was recorded. Null: there is none.';
+COMMENT ON COLUMN tap25.missing_accesses.before IS 'When the access after the gap was recorded. Null: there is none yet.';
+COMMENT ON TABLE tap25.retentions IS 'How long days are kept: the line with the highest id is in force. Append-only; administrators read it and call set_retention.';
+COMMENT ON COLUMN tap25.retentions.id IS 'Number of the line.';
+COMMENT ON COLUMN tap25.retentions.kept IS 'How long a day is kept. Null: for ever.';
+COMMENT ON COLUMN tap25.retentions.set_by IS 'The login that set it.';
+COMMENT ON COLUMN tap25.retentions.set_at IS 'When it was set, by the database''s clock.';
+COMMENT ON SEQUENCE tap25.retentions_id_seq IS 'Gives retentions.id.';
+COMMENT ON VIEW tap25.sensors IS 'Which login each sensor loads with at present. Administrators read it and call bind_sensor.';
+COMMENT ON COLUMN tap25.sensors.sensor IS 'Name of the sensor: mail.sensor.';
+COMMENT ON COLUMN tap25.sensors.login IS 'The login that alone loads under this name.';
+COMMENT ON COLUMN tap25.sensors.since IS 'When the name became this login''s, by the database''s clock.';
+COMMENT ON COLUMN tap25.sensors.bound_by IS 'The login that bound it: the sensor''s own with its first load, or an administrator''s.';
+COMMENT ON TABLE tap25.warrant_events IS 'What happened to a warrant: that it was granted, and that it was ended. Append-only; administrators read it.';
+COMMENT ON COLUMN tap25.warrant_events.id IS 'Number of the event.';
+COMMENT ON COLUMN tap25.warrant_events.warrant_id IS 'The warrant: warrants.id.';
+COMMENT ON COLUMN tap25.warrant_events.action IS 'granted, ended, or migrated: it was granted before there were events.';
+COMMENT ON COLUMN tap25.warrant_events.valid_until IS 'If action is ended, the time from which on the warrant opens nothing; else null.';
+COMMENT ON COLUMN tap25.warrant_events.reason IS 'What the warrant was ended for. Null: no reason was given.';
+COMMENT ON COLUMN tap25.warrant_events.by IS 'The login that did it; for migrated, the one that ran the migration.';
+COMMENT ON COLUMN tap25.warrant_events.at IS 'When, by the database''s clock.';
+COMMENT ON SEQUENCE tap25.warrant_events_id_seq IS 'Gives warrant_events.id.';
+COMMENT ON VIEW tap25.warrants IS 'What auditors may read: a warrant opens the mail of one mailbox, domain or network, in a time range, to one auditor. Administrators read it, insert a warrant, and update valid_until to end one earlier; nothing else changes and nothing is deleted.';
+COMMENT ON COLUMN tap25.warrants.case_id IS 'The case that the warrant belongs to. open_case and case_mail take it.';
+COMMENT ON COLUMN tap25.warrants.auditor IS 'Who may read: a user, or a role that the user is a member of.';
+COMMENT ON COLUMN tap25.warrants.mailbox IS 'The mailbox whose mail may be read, from it or to it, in upper or lower case. Null: the warrant names a domain or a network.';
+COMMENT ON COLUMN tap25.warrants.domain IS 'The domain whose mail may be read, from it or to it, without its subdomains. Null: the warrant names a mailbox or a network.';
+COMMENT ON COLUMN tap25.warrants.network IS 'The IP address or subnet whose mail may be read, as client or server. Null: the warrant names a mailbox or a domain.';
+COMMENT ON COLUMN tap25.warrants.since IS 'Beginning of the time range: only mail with since <= seen_at may be read.';
+COMMENT ON COLUMN tap25.warrants.before IS 'End of the time range: only mail with seen_at < before may be read.';
+COMMENT ON COLUMN tap25.warrants.valid_until IS 'From this time on the warrant opens nothing: what was granted, or the earlier end that an event records.';
+COMMENT ON COLUMN tap25.warrants.reason IS 'What the warrant was granted for.';
+COMMENT ON COLUMN tap25.warrants.id IS 'Number of the warrant.';
+COMMENT ON COLUMN tap25.warrants.granted_by IS 'The login that granted it.';
+COMMENT ON COLUMN tap25.warrants.granted_at IS 'When it was granted, by the database''s clock.';
+COMMENT ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text) IS 'Adds a hold on a mailbox, a domain or a network (the others are null) and returns its number; a null time is no bound. For administrators: select add_hold(''a@a.example'', null, null, ''2026-01-01'', null, null, ''court order'')';
+COMMENT ON FUNCTION tap25.bind_sensor(name,text) IS 'Gives a sensor''s name to a login, in place of the login that had it and of the name that the login had; null leaves the login without a name until its next load. For administrators: select bind_sensor(''tap_dc2'', ''dc2'')';
+COMMENT ON FUNCTION tap25.case_mail(text) IS 'Returns the mail that the warrants of an open case allow, each row once, and records the read. For auditors, after open_case: select * from case_mail(''2026-17'')';
+COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
+COMMENT ON FUNCTION tap25.end_warrant(bigint,text) IS 'Ends a warrant at once; returns false if there is no such warrant or it has ended. For administrators: select end_warrant(7, ''case closed'')';
+COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
+COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For administrators: select * from mail_from_domain(''a.example'')';
+COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For administrators: select * from mail_server(''2001:db8::25'')';
+COMMENT ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_to(''b@b.example'', ''2026-01-01'')';
+COMMENT ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to a domain, not to its subdomains, with since <= seen_at < before. For administrators: select * from mail_to_domain(''b.example'')';
+COMMENT ON FUNCTION tap25.open_case(text,text) IS 'Opens a case for twelve hours and records the purpose; returns false if no warrant opens it. For auditors; commit before case_mail: select open_case(''2026-17'', ''complaint of a@a.example'')';
+COMMENT ON FUNCTION tap25.set_retention(interval) IS 'Sets how long days are kept, null for ever; only the owner of the schema makes it shorter. For administrators: select set_retention(''2 years'')';
+COMMENT ON SCHEMA tap25_internal IS 'For tap25 itself: the rows, the loads and the functions that keep them. An administrator reads its tables; nobody writes to them by hand.';
+COMMENT ON TABLE tap25_internal.days IS 'How many rows were loaded per UTC day and sensor, counted by the server.';
+COMMENT ON COLUMN tap25_internal.days.day IS 'The UTC day of seen_at.';
+COMMENT ON COLUMN tap25_internal.days.sensor IS 'The sensor.';
+COMMENT ON COLUMN tap25_internal.days.rows IS 'How many rows it has loaded into the day.';
+COMMENT ON COLUMN tap25_internal.days.loaded_at IS 'When it last loaded into the day, by the database''s clock.';
+COMMENT ON TABLE tap25_internal.ended_sessions IS 'Sessions that expiry has ended, because they kept a day from being dropped or partitions from being made. Append-only.';
+COMMENT ON COLUMN tap25_internal.ended_sessions.at IS 'When the session was ended, by the database''s clock.';
+COMMENT ON COLUMN tap25_internal.ended_sessions.login IS 'The login whose session it was.';
+COMMENT ON COLUMN tap25_internal.ended_sessions.application IS 'What its program called itself.';
+COMMENT ON COLUMN tap25_internal.ended_sessions.open_since IS 'When its transaction began.';
+COMMENT ON COLUMN tap25_internal.ended_sessions.day IS 'The UTC day that it kept from being dropped. Null: it kept partitions from being made.';
+COMMENT ON COLUMN tap25_internal.ended_sessions.ended_by IS 'The login whose expiry ended it.';
+COMMENT ON TABLE tap25_internal.envelopes IS 'The rows of mail, one partition per UTC day, envelopes_YYYYMMDD. Sensors add rows; nobody changes or deletes one; expiry drops a day whole.';
+COMMENT ON COLUMN tap25_internal.envelopes.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. Null: none.';
+COMMENT ON COLUMN tap25_internal.envelopes.client_port IS 'TCP port of the client, less 32768.';
+COMMENT ON COLUMN tap25_internal.envelopes.server_port IS 'TCP port of the server, less 32768.';
+COMMENT ON COLUMN tap25_internal.envelopes.outcome IS 'What became of it: 0 unknown, 1 accepted, 2 deferred, 3 refused, 4 aborted, 5 encrypted.';
+COMMENT ON COLUMN tap25_internal.envelopes.flags IS 'What is incomplete, a bit each: 1 midstream, 2 one-sided, 4 gap, 8 conflict, 16 smuggling, 32 injected, 64 truncated. 0: the record is complete.';
+COMMENT ON TABLE tap25_internal.held IS 'Rows that outlived their day under a legal hold, each once. They are in mail until their last hold ends.';
+COMMENT ON COLUMN tap25_internal.held.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. Null: none.';
+COMMENT ON COLUMN tap25_internal.held.client_port IS 'TCP port of the client, less 32768.';
+COMMENT ON COLUMN tap25_internal.held.server_port IS 'TCP port of the server, less 32768.';
+COMMENT ON COLUMN tap25_internal.held.outcome IS 'What became of it: 0 unknown, 1 accepted, 2 deferred, 3 refused, 4 aborted, 5 encrypted.';
+COMMENT ON COLUMN tap25_internal.held.flags IS 'What is incomplete, a bit each: 1 midstream, 2 one-sided, 4 gap, 8 conflict, 16 smuggling, 32 injected, 64 truncated. 0: the record is complete.';
+COMMENT ON COLUMN tap25_internal.held.hold_ids IS 'The holds that keep the row: holds.id.';
+COMMENT ON TABLE tap25_internal.late_days IS 'Days that expiry could not drop yet, because somebody used them.';
+COMMENT ON COLUMN tap25_internal.late_days.day IS 'The UTC day.';
+COMMENT ON COLUMN tap25_internal.late_days.since IS 'When expiry first could not drop it.';
+COMMENT ON COLUMN tap25_internal.late_days.tried IS 'When expiry last tried.';
+COMMENT ON COLUMN tap25_internal.late_days.users IS 'Who used it at the last try, with the name of the program and why the session was not ended.';
+COMMENT ON TABLE tap25_internal.loads IS 'Segments and capture files that were loaded: what has a line here is never loaded again.';
+COMMENT ON COLUMN tap25_internal.loads.sensor IS 'The sensor that loaded it.';
+COMMENT ON COLUMN tap25_internal.loads.segment IS 'Name of the segment of a spool, or key of a capture file.';
+COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows it has, by its sensor''s word.';
+COMMENT ON COLUMN tap25_internal.loads.loaded_at IS 'When it was loaded, by the database''s clock.';
+COMMENT ON VIEW tap25_internal.mail_aside IS 'The part of mail that is in no partition: held and misdated rows.';
+COMMENT ON VIEW tap25_internal.mail_days IS 'The part of mail that is in the partitions of days.';
+COMMENT ON TABLE tap25_internal.making_partitions IS 'No rows: locked by whoever makes partitions.';
+COMMENT ON TABLE tap25_internal.making_summaries IS 'No rows: locked by whoever makes a summary.';
+COMMENT ON TABLE tap25_internal.misdated IS 'Rows whose day gets no partition, because a clock was wrong. They are in mail, and are dropped by the time at which they were loaded.';
+COMMENT ON COLUMN tap25_internal.misdated.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. Null: none.';
+COMMENT ON COLUMN tap25_internal.misdated.client_port IS 'TCP port of the client, less 32768.';
+COMMENT ON COLUMN tap25_internal.misdated.server_port IS 'TCP port of the server, less 32768.';
+COMMENT ON COLUMN tap25_internal.misdated.outcome IS 'What became of it: 0 unknown, 1 accepted, 2 deferred, 3 refused, 4 aborted, 5 encrypted.';
+COMMENT ON COLUMN tap25_internal.misdated.flags IS 'What is incomplete, a bit each: 1 midstream, 2 one-sided, 4 gap, 8 conflict, 16 smuggling, 32 injected, 64 truncated. 0: the record is complete.';
+COMMENT ON COLUMN tap25_internal.misdated.reason IS 'Why its day gets no partition: before 1990, ahead of the clock, or too many days.';
+COMMENT ON COLUMN tap25_internal.misdated.loaded_at IS 'When the row was loaded, by the database''s clock: it expires by this time.';
+COMMENT ON TABLE tap25_internal.prints IS 'What summaries hold: 16 bits of the hash of each address, domain and IP address of a day.';
+COMMENT ON COLUMN tap25_internal.prints.day IS 'The UTC day.';
+COMMENT ON COLUMN tap25_internal.prints.page IS 'The page: other bits of the hash.';
+COMMENT ON COLUMN tap25_internal.prints.prints IS 'The prints in the page, ascending, each less 32768.';
+COMMENT ON TABLE tap25_internal.rebuilding_indexes IS 'No rows: locked by whoever rebuilds the indexes of a day.';
+COMMENT ON TABLE tap25_internal.reindexed IS 'Days whose indexes were rebuilt after the day was over, which packs them.';
+COMMENT ON COLUMN tap25_internal.reindexed.day IS 'The UTC day.';
+COMMENT ON COLUMN tap25_internal.reindexed.rows IS 'How many rows the day had then.';
+COMMENT ON COLUMN tap25_internal.reindexed.bytes_before IS 'Octets of its indexes before.';
+COMMENT ON COLUMN tap25_internal.reindexed.bytes IS 'Octets of its indexes after.';
+COMMENT ON COLUMN tap25_internal.reindexed.made_at IS 'When they were rebuilt, by the database''s clock.';
+COMMENT ON TABLE tap25_internal.sensors IS 'Which login each sensor loads with, and loaded with before. The view sensors shows the present.';
+COMMENT ON COLUMN tap25_internal.sensors.sensor IS 'Name of the sensor: mail.sensor.';
+COMMENT ON COLUMN tap25_internal.sensors.login IS 'The login that alone loads under this name.';
+COMMENT ON COLUMN tap25_internal.sensors.since IS 'When the name became this login''s, by the database''s clock.';
+COMMENT ON COLUMN tap25_internal.sensors.bound_by IS 'The login that bound it: the sensor''s own with its first load, or an administrator''s.';
+COMMENT ON COLUMN tap25_internal.sensors.until IS 'When the name was taken from this login. Null: it still has it.';
+COMMENT ON TABLE tap25_internal.summaries IS 'Days that have a summary: a question about one address, domain or IP address leaves out the days that do not have it. A summary holds while the day has as many rows.';
+COMMENT ON COLUMN tap25_internal.summaries.day IS 'The UTC day.';
+COMMENT ON COLUMN tap25_internal.summaries.rows IS 'How many rows the day had then.';
+COMMENT ON COLUMN tap25_internal.summaries.bits IS 'The day has 2^bits pages of prints.';
+COMMENT ON COLUMN tap25_internal.summaries.made_at IS 'When the summary was made, by the database''s clock.';
+COMMENT ON TABLE tap25_internal.tap25_schema_version IS 'One row: the last migration that was applied.';
+COMMENT ON COLUMN tap25_internal.tap25_schema_version.version IS 'Number of the last migration that was applied.';
+COMMENT ON TABLE tap25_internal.warrants IS 'The warrants as they were granted, append-only. The view warrants shows them with their present end.';
+COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the warrant opens nothing, as it was granted. An event may have ended it earlier.';
+COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
+COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
+COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
+COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';
+COMMENT ON FUNCTION tap25_internal.bound_waits() IS 'Ends a wait for a lock after 30 seconds, if the session sets no lock_timeout.';
+COMMENT ON FUNCTION tap25_internal.bucket(text) IS 'Returns 16 bits of the hash of an address or domain in lower case: the indexes have these, not the text.';
+COMMENT ON FUNCTION tap25_internal.change_hold() IS 'Trigger: lets nothing of a hold change but its end, once.';
+COMMENT ON FUNCTION tap25_internal.change_warrant() IS 'Trigger: what insert and update of the view warrants do. It grants a warrant, or brings its end forward.';
+COMMENT ON FUNCTION tap25_internal.check_isolation(bigint) IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would show an ended warrant as valid.';
+COMMENT ON FUNCTION tap25_internal.check_misdated() IS 'Trigger: refuses misdated rows whose day gets a partition, and rows of another sensor than the login''s.';
+COMMENT ON FUNCTION tap25_internal.check_retention(timestamp with time zone) IS 'Fails if the retention keeps something of what is older than a time.';
+COMMENT ON FUNCTION tap25_internal.check_snapshot() IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would not show a hold or a retention that was set since.';
+COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
+COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range.';
+COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
+COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
+COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
+COMMENT ON FUNCTION tap25_internal.domain_of(text) IS 'Returns the domain of an address in lower case, or null if it has none.';
+COMMENT ON FUNCTION tap25_internal.end_all_blockers(date,interval) IS 'As end_blockers, which calls it, for any day.';
+COMMENT ON FUNCTION tap25_internal.end_blockers(date,interval) IS 'Returns the sessions that keep a day from being dropped, or without a day partitions from being made, and ends those it may whose transaction is older than an interval. Fails if the retention keeps the day.';
+COMMENT ON FUNCTION tap25_internal.ensure_partition(date) IS 'Makes the partition of a day if it is missing; returns why the day gets none, or null. The caller has locked making_partitions.';
+COMMENT ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) IS 'Enters segments in loads; returns for each whether it was not there yet. For sensors, as the first step of a load.';
+COMMENT ON FUNCTION tap25_internal.expire_day(date,text) IS 'Drops a day, after copying the rows that a hold concerns; returns its rows, its octets and how many rows are kept. Fails if the retention keeps the day or a load has it.';
+COMMENT ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) IS 'Removes misdated rows that were loaded before a time, after copying those that a hold concerns; returns what was removed for each day. Fails if the retention keeps them.';
+COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
+COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
+COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
+COMMENT ON FUNCTION tap25_internal.is_tied() IS 'Returns whether the session''s login loads under one name only: not so for members of the owner.';
+COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
+COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
+COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
+COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
+COMMENT ON FUNCTION tap25_internal.log_refusal(bigint,text) IS 'Writes to the server''s log why an access is refused.';
+COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that a condition on $1, the value, holds for, asked day by day. The functions mail_from to mail_server call it.';
+COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a mailbox, domain or network (the others are null) in a time range.';
+COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
+COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';
+COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';
+COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partitions there may be before an older day gets none: three years. Replace it by a larger number only after raising max_locks_per_transaction.';
+COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
+COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
+COMMENT ON FUNCTION tap25_internal.note_grant() IS 'Trigger: records the event that a warrant was granted.';
+COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
+COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
+COMMENT ON FUNCTION tap25_internal.print_hash(text,text) IS 'Returns the hash of a value of a kind, such as mail_from, in lower case.';
+COMMENT ON FUNCTION tap25_internal.print_of(bigint) IS 'Returns the 16 bits of a hash that are kept.';
+COMMENT ON FUNCTION tap25_internal.print_page(bigint,smallint) IS 'Returns the page that a hash belongs to.';
+COMMENT ON FUNCTION tap25_internal.prune_loads(text,text) IS 'Forgets loads of a spool''s segments that are a month old and older than a segment; returns how many. For sensors, of their own name.';
+COMMENT ON FUNCTION tap25_internal.record_access(bigint,text,text,bigint[],text,bigint,bigint,text) IS 'Adds the line of an access to accesses.';
+COMMENT ON FUNCTION tap25_internal.refuse() IS 'Trigger: refuses to change or delete rows of a table that is append-only.';
+COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
+COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
+COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';
+COMMENT ON FUNCTION tap25_internal.valid_warrants(text) IS 'Returns the warrants that open a case to the session''s login now: warrants.id.';
+COMMENT ON FUNCTION tap25_internal.wrong_clock(date) IS 'Returns why a day gets no partition by the clock alone, or null: it is before 1990, or more than two days ahead.';
