@@ -1034,11 +1034,15 @@ begin
     if lacking <> '{}' then
         lock table tap25_internal.making_partitions in exclusive mode;
         foreach misdated_day in array lacking loop
-            misdated_reason := tap25_internal.ensure_partition(misdated_day);
+            for attempt in 1..10 loop -- expiry may drop the day between the two
+                misdated_reason := tap25_internal.ensure_partition(misdated_day);
+                exit when misdated_reason is not null or tap25_internal.lock_day(misdated_day);
+                if attempt = 10 then
+                    raise 'the day % is being dropped', misdated_day using errcode = 'lock_not_available';
+                end if;
+            end loop;
             if misdated_reason is not null then
                 return next;
-            elsif not tap25_internal.lock_day(misdated_day) then
-                raise 'the day % is being dropped', misdated_day using errcode = 'lock_not_available';
             end if;
         end loop;
     end if;
