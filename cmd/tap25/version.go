@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 
@@ -20,12 +21,18 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// version describes the binary, from what the Go toolchain recorded in it.
+// release is the version that the sources are of, or are to become: a build of a tag reports the tag.
+const release = "0.1.0-dev"
+
+// pseudoVersion is the version of a commit without a tag (https://go.dev/ref/mod#pseudo-versions): the commit says as much.
+var pseudoVersion = regexp.MustCompile(`[-.]\d{14}-[0-9a-f]{12}(\+dirty)?$`)
+
+// version describes the binary: the release, and what the Go toolchain recorded in it.
 func version() string {
-	number, commit := "(devel)", ""
+	number, commit := release, ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" {
-			number = info.Main.Version
+		if tag := info.Main.Version; tag != "" && tag != "(devel)" && !pseudoVersion.MatchString(tag) {
+			number = tag
 		}
 		for _, s := range info.Settings {
 			switch {
