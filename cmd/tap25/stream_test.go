@@ -119,7 +119,7 @@ func TestStream_BeginsByWaitingForAServerThatDropsItsConnections(t *testing.T) {
 }
 
 // Rows that the database refuses, damage, and what a newer tap25 has left are told of, without what is in them.
-func TestStream_TellsWhatSomebodyHasToLookAfter(t *testing.T) {
+func TestStream_LogsWhatNeedsAttention(t *testing.T) {
 	conn, cluster := server(t)
 	dir := filepath.Join(t.TempDir(), "spool")
 	var diag syncBuffer

@@ -82,7 +82,7 @@ func (w *watcher) losses(st streamStats) {
 	}
 	if n := st.spool.SetAside - w.aside; n > 0 {
 		log.Error().Int64("rows", n).Str("spool", w.s.dir).
-			Msg("the database refused rows, and tap25 set them aside; see 'tap25 spool ls' and 'tap25 spool dump FILE'")
+			Msg("the database refused rows, which tap25 set aside; see 'tap25 spool ls' and 'tap25 spool dump FILE'")
 	}
 	damaged := st.spool.Damaged + st.spool.KeptDamaged
 	if n := damaged - w.damaged; n > 0 {
