@@ -14,7 +14,7 @@ type counted struct {
 	parts map[string]int64
 }
 
-var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|repeated|unspooled|found|spooled|database|met) +(?:(\d+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* \d+)\)?)?$`)
+var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|repeated|unspooled|found|spooled|database|anomalies) +(?:(\d+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* \d+)\)?)?$`)
 
 // summaryOf reads the summary of a replay.
 func summaryOf(diag string) map[string]counted {
