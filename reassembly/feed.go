@@ -6,10 +6,11 @@ import "tap25/reassembly/smtp"
 // by one, from the last one back, for each segment that does not come after them all, even for one that fills the first hole.
 // So its pages are bounded by maxFed, not by what is held.
 type feeding struct {
-	episode  *episode // open while something is held
-	fed      int      // runs that gopacket has: the first of those held
-	fedPages int      // their pages
-	fedEnd   int64    // runs that begin before it were fed
+	episode   *episode // open while something is held
+	fed       int      // runs that gopacket has: the first of those held
+	fedPages  int      // their pages
+	fedOctets int64    // and their octets
+	fedEnd    int64    // runs that begin before it were fed
 }
 
 // maxFed is how many pages of one direction gopacket is given, unless the first run alone has more. If segments that precede
@@ -40,7 +41,7 @@ func (c *conn) feedFresh(dir smtp.Direction, fresh []run) {
 func (c *conn) openEpisode(dir smtp.Direction) {
 	h := &c.half[dir]
 	h.episode = c.a.orderer.open(h.next, func(n int64) { c.release(dir, n) })
-	h.fed, h.fedPages, h.fedEnd = 0, 0, h.next
+	h.fed, h.fedPages, h.fedOctets, h.fedEnd = 0, 0, 0, h.next
 }
 
 // feedRun gives gopacket a run. gopacket may release it at once, with others that follow it.
@@ -48,6 +49,7 @@ func (c *conn) feedRun(dir smtp.Direction, r *run) {
 	h := &c.half[dir]
 	h.fed++
 	h.fedPages += r.pages()
+	h.fedOctets += int64(len(r.data))
 	c.a.orderer.use(r.pages())
 	h.episode.feed(r.off, r.data)
 }
@@ -67,17 +69,12 @@ func (c *conn) topUp(dir smtp.Direction) {
 	}
 }
 
-// unfeed takes back what gopacket has of a direction, and begins anew with a gopacket connection that has nothing.
+// unfeed takes back what gopacket has of a direction, and begins anew with a gopacket connection that has nothing. What gopacket
+// has need not be the first runs that are held: those of a segment that is being fed may stand among them.
 func (c *conn) unfeed(dir smtp.Direction) {
 	h := &c.half[dir]
 	c.a.stats.Steps += int64(h.fedPages)
-	octets := int64(0)
-	b, i := 0, 0
-	for range h.fed {
-		octets += int64(len(h.held.at(b, i).data))
-		b, i = h.held.next(b, i)
-	}
 	c.a.orderer.use(-h.fedPages)
-	h.episode.abandon(h.fedEnd, octets)
+	h.episode.abandon(h.fedEnd, h.fedOctets)
 	c.openEpisode(dir)
 }

@@ -157,7 +157,8 @@ func (e *episode) ReassemblyComplete(reassembly.AssemblerContext) bool {
 // abandon makes gopacket forget the episode and the n bytes that it holds, up to an offset.
 func (e *episode) abandon(end, n int64) {
 	e.release = func(k int64) { n -= k }
-	for n > 0 {
+	for left := n + 1; n > 0 && n < left; { // n does not fall if gopacket has less: a loop here would stop the worker
+		left = n
 		e.skip(end)
 	}
 	e.close()

@@ -190,6 +190,7 @@ func (c *conn) release(dir smtp.Direction, n int64) {
 		h.ahead -= r.cost()
 		h.fed--
 		h.fedPages -= r.pages()
+		h.fedOctets -= int64(len(r.data))
 		c.a.orderer.use(-r.pages())
 		n -= int64(len(r.data))
 		c.fill(dir, r.off)
