@@ -88,12 +88,16 @@ func stripRoute(b []byte) []byte {
 	return b
 }
 
-// parameters reads the ESMTP parameters that the record keeps; the others are passed over.
+// parameters reads the ESMTP parameters that the record keeps; the others are passed over. What is repeated is decoded once.
 func (p *path) parameters(b []byte) {
+	var envid, orcpt []byte
 	for {
 		var word []byte
-		if word, b = cutWord(b); len(word) == 0 {
-			return
+		if word, b = nextParameter(b); len(word) == 0 {
+			break
+		}
+		if len(word) < len("SIZE=") || lower(word[0]) != 's' && lower(word[0]) != 'e' && lower(word[0]) != 'o' {
+			continue
 		}
 		key, value, ok := bytes.Cut(word, []byte("="))
 		if !ok {
@@ -101,17 +105,39 @@ func (p *path) parameters(b []byte) {
 		}
 		switch strings.ToUpper(string(key[:min(len(key), 8)])) {
 		case "SIZE":
-			if n, err := strconv.ParseInt(string(value[:min(len(value), 24)]), 10, 64); err == nil && n >= 0 && p.size == nil {
+			if p.size != nil {
+				continue
+			}
+			if n, err := strconv.ParseInt(string(value[:min(len(value), 24)]), 10, 64); err == nil && n >= 0 {
 				p.size = &n
 			}
 		case "ENVID":
-			p.envid = text8(unxtext(value))
+			envid = value
 		case "ORCPT":
 			if _, address, ok := bytes.Cut(value, []byte(";")); ok {
-				p.orcpt = text8(unxtext(address))
+				orcpt = address
 			}
 		}
 	}
+	if envid != nil {
+		p.envid = text8(unxtext(envid))
+	}
+	if orcpt != nil {
+		p.orcpt = text8(unxtext(orcpt))
+	}
+}
+
+// nextParameter cuts off the next word, with little for each octet: a line may hold 32,000 of them.
+func nextParameter(b []byte) (word, rest []byte) {
+	from := 0
+	for from < len(b) && (b[from] == ' ' || b[from] == '\t') {
+		from++
+	}
+	to := from
+	for to < len(b) && b[to] != ' ' && b[to] != '\t' {
+		to++
+	}
+	return b[from:to], b[to:]
 }
 
 // unxtext decodes xtext, RFC 3461 section 4; what is no hexchar stays as it is.
