@@ -158,7 +158,7 @@ bootstrap:
     synchronous_mode: %[4]t
     postgresql:
       use_pg_rewind: true
-      parameters: {max_locks_per_transaction: 256, max_connections: 40, max_wal_size: 1GB}
+      parameters: {max_locks_per_transaction: 256, max_connections: 40, max_wal_size: 1GB, wal_keep_size: 8GB}
   initdb: [{encoding: UTF8}, {locale: C.UTF-8}, data-checksums, no-sync]
   pg_hba: ["local all all trust", "host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust"]
 postgresql:
