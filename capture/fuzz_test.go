@@ -46,8 +46,9 @@ const (
 func bounded(t *testing.T, data []byte) {
 	t.Helper()
 	var files *Files
-	frames, octets := 0, 0
-	allocated := capturetest.Allocated(func() {
+	var frames, octets int
+	allocated := capturetest.Allocated(mostAllocated*int64(len(data))+readerNeeds, func() {
+		frames, octets = 0, 0
 		files = OpenFiles([]string{"-"}, bytes.NewReader(data))
 		defer files.Close()
 		var fr Frame
