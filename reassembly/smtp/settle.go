@@ -98,7 +98,7 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 
 func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 	e := &Envelope{
-		SeenAt: tx.t, Sensor: d.s.Sensor, SessionID: d.s.ID, Client: d.s.Client, Server: d.s.Server,
+		SeenAt: tx.t, Sensor: d.s.Sensor, SessionID: d.s.ID, Client: d.s.Client, Server: d.s.Server, Network: d.s.Network,
 		HELO: tx.helo, Outcome: outcome, Auth: tx.auth, LostBytes: d.lost, Flags: tx.flags,
 	}
 	if d.s.Midstream {
