@@ -133,7 +133,8 @@ func logsOf(rows []map[string]any) *mtaLogs {
 		if r["outcome"] == "accepted" {
 			received[fmt.Sprint(text(r["queue_id"]), " ", text(r["mail_from"]), " ", client)] = true
 		}
-		if m, ok := r["mail_code"].(float64); ok && m < 300 && r["rcpt_code"].(float64) >= 400 {
+		refused, _ := r["rcpt_code"].(float64)
+		if m, ok := r["mail_code"].(float64); ok && m < 300 && refused >= 400 {
 			l.rejected = append(l.rejected, fmt.Sprint(text(r["mail_from"]), " ", text(r["rcpt_to"]), " ", text(r["rcpt_code"]), " ", client))
 		}
 	}
