@@ -164,14 +164,14 @@ func (d *Dialogue) mustPresume() bool {
 	}
 	// Everything up to the hole's end was lost, and the client went on with what it had received there.
 	p := d.heldAfter()
-	return p != nil && d.holeEnd > 0 && p.acked >= d.holeEnd && p.acked <= d.serverOff
+	return p != nil && d.sync.serverHoleEnd > 0 && p.acked >= d.sync.serverHoleEnd && p.acked <= d.serverOff
 }
 
 // forgetHeld keeps of what is held no more than how much it was, like octets that were missed: where the client has not
 // received the reply yet, it is still to come, and nothing may be taken for it.
 func (d *Dialogue) forgetHeld() bool {
 	first, last := d.held.at(0), d.held.last()
-	if !d.seen[FromServer] || d.holeEnd > 0 || d.pending.len() == 0 || last.acked > d.pending.last().acked {
+	if !d.seen[FromServer] || d.sync.serverHoleEnd > 0 || d.pending.len() == 0 || last.acked > d.pending.last().acked {
 		return false
 	}
 	d.count(func(s *Stats) { s.Overflows++ })
@@ -191,12 +191,11 @@ func (d *Dialogue) forgetHeld() bool {
 // presume answers the commands that wait with "not seen", the last of them deciding how the client's bytes are read.
 func (d *Dialogue) presume() {
 	d.count(func(s *Stats) { s.Presumed++ })
-	if d.holeEnd > 0 {
+	if d.sync.serverHoleEnd > 0 {
 		d.settleHole(d.pending.len(), d.held.at(0).acked)
 	} else if d.seen[FromServer] && !d.closing { // it is late, or was missed: nobody has said so yet
 		d.flag(Gap, false)
-		d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
-		d.holeEnd = max(d.serverOff, 1)
+		d.sync.missedReplies(max(d.serverOff, 1))
 	}
 	d.takes(d.pending.len())
 	for d.pending.len() > 0 {

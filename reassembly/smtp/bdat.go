@@ -14,7 +14,7 @@ func (d *Dialogue) bdatCommand(c *command, argument []byte) {
 	c.size, c.last, ok = parseBdat(argument)
 	c.bad = !ok
 	unknown := !d.chunking && d.lost == 0 && !d.s.Midstream
-	c.waits = d.seen[FromServer] && !d.uncertain && (unknown || c.bad || c.doubtful || c.size == math.MaxInt64)
+	c.waits = d.seen[FromServer] && !d.sync.uncertain && (unknown || c.bad || c.doubtful || c.size == math.MaxInt64)
 }
 
 // parseBdat reads "chunk-size [LAST]". A size beyond 2^63-1 is given as that.
@@ -101,7 +101,7 @@ func (d *Dialogue) bdat(c command, r *reply) {
 		tx.refuse(r.code)
 	}
 	switch {
-	case c.last && r.code >= 400 && tx.rcpts.len() == 0 && !d.uncertain && tx.flags&Gap == 0:
+	case c.last && r.code >= 400 && tx.rcpts.len() == 0 && !d.sync.uncertain && tx.flags&Gap == 0:
 		tx.submitted, tx.spent = false, true // refused for want of a recipient: one may follow
 	case c.last:
 		d.settle(r)

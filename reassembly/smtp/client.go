@@ -123,7 +123,7 @@ func (d *Dialogue) readLine(p piece) int {
 		d.severNow()
 	}
 	l := &d.line
-	if l.holed && d.clientOff == d.clientHoleEnd && p.acked > l.acked && d.endsLine(d.clientOff) {
+	if l.holed && d.clientOff == d.sync.clientHoleEnd && p.acked > l.acked && d.endsLine(d.clientOff) {
 		d.endHoledLine() // its end was missed, and it was answered
 	}
 	if l.n == 0 {
@@ -194,8 +194,7 @@ func (d *Dialogue) await(c command) {
 		for d.pending.len() > 0 {
 			d.resolve(d.takePending(), nil)
 		}
-		d.holeEnd = max(d.serverOff, 1) // replies to those may still come: begin afresh behind them
-		d.serverHole = true
+		d.sync.overflowed(d.serverOff)
 	}
 	d.enqueue(c)
 }
@@ -233,7 +232,9 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 		} else if c.path == nil {
 			c.path = &path{}
 		}
-		d.clientHole = d.clientHole && c.verb != verbMail
+		if c.verb == verbMail {
+			d.sync.sawMail()
+		}
 	case verbHello:
 		if arg := bytes.TrimSpace(rest); len(arg) > 0 {
 			c.arg = text8(arg)
@@ -254,7 +255,7 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 		}
 		d.resync, d.small = false, false
 	}
-	if d.torn && d.uncertain && !d.endsLine(c.start) {
+	if d.torn && d.sync.uncertain && !d.endsLine(c.start) {
 		c.flags |= Gap // its head may be in the hole
 	}
 	d.catchUp(&c)

@@ -96,53 +96,46 @@ type Dialogue struct {
 
 	now time.Time // of the last event
 
+	sync certainty
+
 	// The client's side.
-	state         state
-	clientOff     int64 // offset behind the last byte read (not the held ones)
-	line          line
-	held          queue[piece] // what the client sent behind a command whose reply decides how to read it
-	heldSize      int
-	heldOctets    int64 // of the client, missed ones too
-	heldMidLine   bool  // what is held begins behind an octet that is no LF
-	blocked       bool
-	small         bool  // that hole was too small to end a transaction
-	resync        bool  // behind a hole: only unambiguous commands count
-	sureUntil     int64 // up to this offset of the client it is known that commands are commands
-	torn          bool  // the line at hand stands behind a hole, which may hide its head
-	unread        bool  // bytes of the client were left unread
-	uncertain     bool  // bytes were missed since the last exchange that shows beyond doubt where both sides stand
-	unsettled     bool  // it is not certain whether the server holds a transaction open, and whose
-	bodyAcked     int64 // bytes of replies that the client had received at the last of a message
-	astray        bool  // nothing told what the client sent behind a DATA
-	holeSize      int64 // octets of the last hole among commands
-	holeFirst     bool  // no other had been before it
-	severNext     bool  // the hole is as long as DATA: unless a 354 says that it was, it may hide RSET
-	messageAt     int64 // the client's offset at which a message began to be read
-	clientHoleEnd int64 // the client's offset behind the last hole
-	spoke         int64 // it sent its last command before it had received so many
-	passedOver    int64 // the client sent lines that were passed over behind a hole before it had received so many octets
-	clientGap     bool  // of these, bytes of the client that may have been DATA
-	serverGap     bool  // of these, bytes of the server
-	pace          pace
-	flights       [8]int64 // the client's offsets up to which the server had received when it sent its last replies: lines end there
-	goAhead       int64    // end of the 354 that was such an exchange; 0: none since bytes of the server were missed
-	closing       bool
-	guessing      bool // closing, and what nothing tells for certain is matched as well as can be
-	doubt         bool // the state is inData because it may be
-	clientHole    bool // a MAIL may have been missed since the last that was seen
-	body          body
-	sure          bool // 354 was seen for it
-	surplus       bool // the server refused it before its end: what is left of it is neither message nor commands
-	smuggled      bool // an end of data that servers disagree on was met
-	chunkLeft     int64
-	chunkRefused  bool
-	chunking      bool // the server offered it in its last reply to EHLO
-	authLines     int  // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
-	hello         []byte
-	behindLF      bool  // the line before ended with LF alone
-	lfTaken       bool  // the server takes that for a line end
-	lfDoubt       bool  // a line behind it took a reply that may be another's
-	tlsFrom       int64 // end of the reply that accepted STARTTLS
+	state        state
+	clientOff    int64 // offset behind the last byte read (not the held ones)
+	line         line
+	held         queue[piece] // what the client sent behind a command whose reply decides how to read it
+	heldSize     int
+	heldOctets   int64 // of the client, missed ones too
+	heldMidLine  bool  // what is held begins behind an octet that is no LF
+	blocked      bool
+	small        bool  // that hole was too small to end a transaction
+	resync       bool  // behind a hole: only unambiguous commands count
+	torn         bool  // the line at hand stands behind a hole, which may hide its head
+	unread       bool  // bytes of the client were left unread
+	bodyAcked    int64 // bytes of replies that the client had received at the last of a message
+	holeSize     int64 // octets of the last hole among commands
+	holeFirst    bool  // no other had been before it
+	severNext    bool  // the hole is as long as DATA: unless a 354 says that it was, it may hide RSET
+	messageAt    int64 // the client's offset at which a message began to be read
+	spoke        int64 // it sent its last command before it had received so many
+	passedOver   int64 // the client sent lines that were passed over behind a hole before it had received so many octets
+	pace         pace
+	flights      [8]int64 // the client's offsets up to which the server had received when it sent its last replies: lines end there
+	closing      bool
+	guessing     bool // closing, and what nothing tells for certain is matched as well as can be
+	doubt        bool // the state is inData because it may be
+	body         body
+	sure         bool // 354 was seen for it
+	surplus      bool // the server refused it before its end: what is left of it is neither message nor commands
+	smuggled     bool // an end of data that servers disagree on was met
+	chunkLeft    int64
+	chunkRefused bool
+	chunking     bool // the server offered it in its last reply to EHLO
+	authLines    int  // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
+	hello        []byte
+	behindLF     bool  // the line before ended with LF alone
+	lfTaken      bool  // the server takes that for a line end
+	lfDoubt      bool  // a line behind it took a reply that may be another's
+	tlsFrom      int64 // end of the reply that accepted STARTTLS
 
 	// The server's side.
 	serverOff  int64
@@ -151,15 +144,12 @@ type Dialogue struct {
 	rlineAcked int64        // bytes of the client that the server had received when it sent the last piece
 	rtorn      bool         // behind a hole, before the first reply's end
 	replies    queue[reply] // not yet matched
-	holeEnd    int64        // offset behind a hole in the replies, until matching has begun afresh; 0: none
 
 	pending     queue[command] // not yet answered
 	mailPending int            // how many of them can begin a row
 	pendingSize int            // what their paths take
 	memory      *memory        // nil: there is nothing to remember
 	credit      int64          // steps that may be taken before the commands that wait are given up
-	serverHole  bool           // a reply may be missing since the transaction began
-	missedReply bool           // a reply may be missing since the session began
 
 	// The transaction.
 	helo       *string
@@ -170,8 +160,6 @@ type Dialogue struct {
 	dark       *transaction // an encrypted session's row, until its ClientHello is read
 	nextFlag   Flags        // flags for the transaction that opens next
 	isSMTP     bool
-	doubted    bool // by Doubt
-	conflicted bool // other bytes were met than were read, and nothing has shown since that both sides stand where they seem to
 	closed     bool
 	ended      bool // closed by FIN or RST
 }
@@ -185,11 +173,11 @@ func orDefault(n, def int) int {
 
 // New begins a dialogue. cfg is shared and not changed.
 func New(cfg *Config, s Session) *Dialogue {
-	d := &Dialogue{cfg: cfg, s: s, credit: stepsAhead}
+	d := &Dialogue{cfg: cfg, s: s, credit: stepsAhead, resync: s.Midstream}
 	if !s.Midstream {
 		d.enqueue(command{verb: verbGreeting})
 	} else {
-		d.resync, d.uncertain, d.clientGap, d.serverGap = true, true, true, true
+		d.sync.midstream()
 	}
 	return d
 }
@@ -235,7 +223,7 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 // these.
 func (d *Dialogue) MissedGreeting() {
 	d.pending.drop() // its reply, or the hole where it stood, comes before all that is read
-	d.serverGap, d.uncertain, d.serverHole, d.missedReply = true, true, true, true
+	d.sync.missedReplies(0)
 }
 
 // Conflict says that overlapping segments with different bytes were met in that direction. Where those that were read were not
@@ -243,14 +231,14 @@ func (d *Dialogue) MissedGreeting() {
 // sides stand: every row in between says so.
 func (d *Dialogue) Conflict(Direction) {
 	d.flag(Conflict, true)
-	d.conflicted = true
+	d.sync.conflict()
 }
 
 // agreed notes that an exchange that cannot be another has shown where both sides stand.
 func (d *Dialogue) agreed() {
-	if d.conflicted {
+	if d.sync.conflicted {
 		d.flag(Conflict, false)
-		d.conflicted = false
+		d.sync.agree()
 	}
 }
 
@@ -292,11 +280,11 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		d.presume()
 		d.run()
 	}
-	if d.holeEnd > 0 && ended {
+	if d.sync.serverHoleEnd > 0 && ended {
 		d.settleHole(d.pending.len(), d.serverOff)
 		d.match()
 	}
-	d.holeEnd = 0
+	d.sync.ended()
 	for d.replies.len() > 0 && d.pending.len() == 0 {
 		d.unsolicited(d.takeReply())
 	}
@@ -308,7 +296,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		d.emitDark("")
 	}
 	outcome := Unknown
-	if ended && !d.unseenReply() && !d.uncertain {
+	if ended && !d.unseenReply() && !d.sync.uncertain {
 		outcome = Aborted
 	}
 	d.endTransaction(outcome)
@@ -325,5 +313,5 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 
 // unseenReply says whether the message was given to the server and its reply may have been missed.
 func (d *Dialogue) unseenReply() bool {
-	return d.tx != nil && d.tx.submitted && (!d.seen[FromServer] || d.serverHole || d.tx.unheard)
+	return d.tx != nil && d.tx.submitted && (!d.seen[FromServer] || d.sync.replyMissed || d.tx.unheard)
 }

@@ -3,14 +3,14 @@ package smtp
 // awaitsReplies says whether, behind a hole in the client's bytes, these cannot be read yet: the client sent them when
 // it had received replies that are still to come here, and one of them may say that they are a message.
 func (d *Dialogue) awaitsReplies(acked int64) bool {
-	return d.uncertain && d.state == inCommand && acked > d.serverOff && d.seen[FromServer] && !d.closing &&
+	return d.sync.uncertain && d.state == inCommand && acked > d.serverOff && d.seen[FromServer] && !d.closing &&
 		d.heldSize < orDefault(d.cfg.MaxHeld, 64<<10)
 }
 
 // doubtful says whether, behind a hole in the client's bytes, nothing tells a message from commands yet: DATA may have
 // been in the hole, and its reply was missed too. judgeFlight then tells.
 func (d *Dialogue) doubtful() bool {
-	return d.state == inCommand && d.clientGap && d.clientOff >= d.sureUntil && (!d.seen[FromServer] || d.serverGap)
+	return d.state == inCommand && d.sync.clientGap && d.clientOff >= d.sync.commandsUntil && (!d.seen[FromServer] || d.sync.serverGap)
 }
 
 // judgeFlight looks at what the client sent without receiving anything in between. A client waits for the answer to DATA
@@ -24,11 +24,11 @@ func (d *Dialogue) judgeFlight() bool {
 	n, kind := d.flightIs()
 	switch kind {
 	case ofMessage:
-		d.sureUntil = d.clientOff + int64(n)
+		d.sync.judged(d.clientOff + int64(n))
 		d.beginMessage(body{gap: true, midLine: d.loneDot() != 3})
 		d.doubt = true
 	case ofCommands:
-		d.sureUntil = d.clientOff + int64(n)
+		d.sync.judged(d.clientOff + int64(n))
 	case ofEither:
 		d.leaveUnread(int64(n))
 	}
@@ -102,7 +102,7 @@ func (d *Dialogue) heldIsMessage() bool {
 	case notWhole:
 		return !d.areCommands()
 	case ofEither:
-		d.astray, d.clientGap, d.serverGap = true, true, true
+		d.sync.couldNotTell()
 		if d.tx != nil {
 			d.tx.severed = true // the message may be in the hole
 		}

@@ -25,18 +25,18 @@ func (d *Dialogue) missEnd() {
 	}
 	d.state = inCommand
 	d.loseLine()
-	d.clientHole = true
+	d.sync.lostEndOfData()
 	d.await(c)
 }
 
 // loseClient reads on behind a hole in the client's bytes.
 func (d *Dialogue) loseClient(p piece) {
-	again := d.clientHoleEnd == d.clientOff-p.lost && d.resync && d.line.n == 0 // the hole goes on
-	d.clientHoleEnd = d.clientOff
+	again := d.sync.clientHoleEnd == d.clientOff-p.lost && d.resync && d.line.n == 0 // the hole goes on
+	d.sync.lostClient(d.clientOff)
 	switch d.state {
 	case inData:
 		d.flag(Gap, false)
-		d.uncertain, d.unsettled, d.clientGap = true, true, true
+		d.sync.lostBody()
 		d.body.lose()
 		return
 	case inChunk:
@@ -64,7 +64,7 @@ func (d *Dialogue) loseClient(p piece) {
 		return
 	}
 	d.flag(Gap, false)
-	d.clientHole, d.uncertain, d.unsettled, d.clientGap = true, true, true, true
+	d.sync.lostCommands()
 	d.authLines = 0
 	d.loseCommands(p.lost, again)
 }
@@ -95,7 +95,8 @@ func (d *Dialogue) loseLine() {
 		d.passedOver = max(d.passedOver, d.line.acked+1)
 	}
 	d.resync, d.torn, d.behindLF = true, true, false
-	d.line, d.clientHoleEnd = line{}, d.clientOff
+	d.line = line{}
+	d.sync.lostClient(d.clientOff)
 }
 
 // shortestReset is the length of "RSET" CRLF: a smaller hole hides no command that ends a transaction.
@@ -183,7 +184,7 @@ func (d *Dialogue) MayHaveMissed() {
 }
 
 // Doubt says that bytes may have been missed at the beginning. Every row is flagged.
-func (d *Dialogue) Doubt() { d.doubted = true }
+func (d *Dialogue) Doubt() { d.sync.doubt() }
 
 // Unsent says, before Close, that the last n bytes of the client were never received: commands among them are none.
 func (d *Dialogue) Unsent(n int64) {

@@ -7,7 +7,7 @@ func (d *Dialogue) match() {
 			d.giveUp()
 			continue
 		}
-		if d.uncertain && d.seen[FromClient] && d.replies.len() < orDefault(d.cfg.MaxReplies, 4096) {
+		if d.sync.uncertain && d.seen[FromClient] && d.replies.len() < orDefault(d.cfg.MaxReplies, 4096) {
 			if d.anchor() {
 				continue
 			}
@@ -22,7 +22,7 @@ func (d *Dialogue) match() {
 			}
 			continue
 		}
-		if d.holeEnd > 0 {
+		if d.sync.serverHoleEnd > 0 {
 			if !d.crossHole() {
 				return
 			}
@@ -74,11 +74,11 @@ const severed = 1<<63 - 1
 // crossHole begins matching afresh behind a hole in the replies, at the first command that the client sent when it had
 // received what lies behind the hole.
 func (d *Dialogue) crossHole() bool {
-	if i := d.heard(d.holeEnd, false); i < d.pending.len() {
+	if i := d.heard(d.sync.serverHoleEnd, false); i < d.pending.len() {
 		d.settleHole(i, d.pending.at(i).acked)
 		return true
 	}
-	if d.blocked && d.held.len() > 0 && d.held.at(0).lost == 0 && d.held.at(0).acked >= d.holeEnd && d.held.at(0).acked <= d.serverOff &&
+	if d.blocked && d.held.len() > 0 && d.held.at(0).lost == 0 && d.held.at(0).acked >= d.sync.serverHoleEnd && d.held.at(0).acked <= d.serverOff &&
 		d.replies.at(0).acked <= d.clientOff+d.heldOctets {
 		d.settleHole(d.pending.len(), d.held.at(0).acked)
 		return true
@@ -93,7 +93,5 @@ func (d *Dialogue) crossHole() bool {
 // settleHole answers the first n commands, whose replies lie before offset x, some of them in the hole.
 func (d *Dialogue) settleHole(n int, x int64) {
 	d.answer(n, d.repliesUpTo(x))
-	if x >= d.holeEnd {
-		d.holeEnd = 0
-	}
+	d.sync.crossed(x)
 }

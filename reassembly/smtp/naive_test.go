@@ -86,7 +86,7 @@ func naiveAnchor(d *Dialogue, i int) bool {
 		return true
 	}
 	if n := first(pending, func(c *command) bool { return c.verb == verbEndOfData }); n < len(pending) {
-		return r.end > pending[n].acked && r.acked >= pending[n].end && d.holeEnd <= pending[n].acked
+		return r.end > pending[n].acked && r.acked >= pending[n].end && d.sync.serverHoleEnd <= pending[n].acked
 	}
 	return d.state == inData && i == 0 && len(pending) == 0
 }
@@ -110,7 +110,7 @@ func checkPending(t *rapid.T, d *Dialogue) {
 			t.Fatalf("the next of verb %d is %d, want %d", v, got, want)
 		}
 	}
-	offsets := []int64{0, d.holeEnd, d.serverOff, d.clientOff, d.clientHoleEnd}
+	offsets := []int64{0, d.sync.serverHoleEnd, d.serverOff, d.clientOff, d.sync.clientHoleEnd}
 	for _, r := range replies {
 		offsets = append(offsets, r.start, r.acked)
 	}
@@ -139,7 +139,7 @@ func checkPending(t *rapid.T, d *Dialogue) {
 }
 
 func checkAnchored(t *rapid.T, d *Dialogue) {
-	if !d.uncertain || !d.seen[FromClient] || d.replies.len() >= d.cfg.MaxReplies || d.closed {
+	if !d.sync.uncertain || !d.seen[FromClient] || d.replies.len() >= d.cfg.MaxReplies || d.closed {
 		return
 	}
 	before := d.recall().anchored

@@ -129,8 +129,7 @@ func (d *Dialogue) forgetReply() {
 		return
 	}
 	d.flag(Gap, true)
-	d.holeEnd = max(d.holeEnd, r.end)
-	d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
+	d.sync.missedReplies(r.end)
 }
 
 func (d *Dialogue) takeReply() reply { return d.replies.pop() }
@@ -154,9 +153,7 @@ func (d *Dialogue) loseReplies(n int64) {
 	d.match()
 	d.serverOff += n
 	d.rline, d.rcurrent, d.rtorn = line{}, reply{}, true
-	d.holeEnd = d.serverOff
-	d.serverHole, d.serverGap, d.uncertain = true, true, true
-	d.goAhead = 0
+	d.sync.lostReplies(d.serverOff)
 }
 
 // unsolicited takes a reply that answers no command that was seen.
@@ -165,7 +162,7 @@ func (d *Dialogue) unsolicited(r reply) {
 	if d.state == inData && r.code != 421 && r.acked <= d.messageAt {
 		return // sent before the message was
 	}
-	blind := !d.seen[FromClient] || d.uncertain || d.s.Midstream
+	blind := !d.seen[FromClient] || d.sync.uncertain || d.s.Midstream
 	switch {
 	case d.state == inData && d.doubt:
 		d.state, d.resync, d.doubt = inCommand, true, false
@@ -190,7 +187,9 @@ func (d *Dialogue) unsolicited(r reply) {
 		if d.surplus = d.sure && !d.body.gap && r.code >= 400; !d.surplus {
 			d.state, d.resync = inCommand, true
 		}
-		d.clientHole = d.clientHole || d.body.gap
+		if d.body.gap {
+			d.sync.lostEndOfData()
+		}
 		d.line = line{}
 		d.resolve(c, &r)
 	case d.state == inChunk && d.chunkRefused && r.acked-d.clientOff <= d.chunkLeft && r.code != 421:
@@ -216,7 +215,7 @@ func (d *Dialogue) unsolicited(r reply) {
 // commands: these were missed.
 func (d *Dialogue) readSurplus() {
 	d.state, d.surplus, d.resync, d.torn = inCommand, false, true, true
-	d.uncertain, d.unsettled, d.clientHole, d.clientGap = true, true, true, true
+	d.sync.lostCommands()
 	d.line = line{}
 }
 
@@ -232,9 +231,9 @@ func (d *Dialogue) blindData(r reply) {
 	if d.seen[FromClient] {
 		if d.clientOff == r.acked { // the message begins here
 			d.severNext = false // the hole was DATA
-			if d.holeEnd <= r.start {
+			if d.sync.serverHoleEnd <= r.start {
 				d.inStep()
-				d.goAhead = r.end
+				d.sync.sawGoAhead(r.end)
 			}
 			d.beginMessage(body{})
 			return

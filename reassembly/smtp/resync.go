@@ -74,13 +74,13 @@ func (d *Dialogue) anchorFrom(n int) int {
 		if d.state == inData && n == 0 {
 			i = 0
 		}
-	case number != a.message || d.holeEnd < a.hole:
+	case number != a.message || d.sync.serverHoleEnd < a.hole:
 		a.message = number
-		if c := d.pending.at(n); c.end <= a.off && d.holeEnd <= c.acked {
+		if c := d.pending.at(n); c.end <= a.off && d.sync.serverHoleEnd <= c.acked {
 			i = min(i, d.replies.search(0, func(r *reply) bool { return r.end > c.acked }))
 		}
 	}
-	a.hole, a.off = d.holeEnd, d.clientOff
+	a.hole, a.off = d.sync.serverHoleEnd, d.clientOff
 	return i
 }
 
@@ -182,7 +182,7 @@ func (d *Dialogue) anchorMessage(i, n int) bool {
 	if n < d.pending.len() {
 		c := d.pending.at(n)
 		switch {
-		case r.end <= c.acked || r.acked < c.end || d.holeEnd > c.acked:
+		case r.end <= c.acked || r.acked < c.end || d.sync.serverHoleEnd > c.acked:
 			return false
 		case c.bad:
 			d.answer(n+1, i+1)
@@ -204,23 +204,23 @@ func (d *Dialogue) anchorMessage(i, n int) bool {
 // align answers the first n commands with the first m replies, of which the last belong together, at offset x of the
 // server. What no hole divides from these is matched beyond doubt. With all, all that the client sent is answered there.
 func (d *Dialogue) align(n, m int, x int64, all bool) {
-	if x < d.holeEnd {
+	if x < d.sync.serverHoleEnd {
 		d.answer(n, m)
 		return
 	}
 	sure := 0
 	for sure < n && sure < m {
 		c, r := d.pending.at(n-1-sure), d.replies.at(m-1-sure)
-		if c.acked == severed || c.start < d.clientHoleEnd || !d.whole(r) {
+		if c.acked == severed || c.start < d.sync.clientHoleEnd || !d.whole(r) {
 			break
 		}
 		sure++
 	}
 	d.steps(sure)
-	behind := !all && n > 0 && d.pending.at(n-1).end < d.clientHoleEnd // what a hole hides is not answered yet
-	d.astray = false
+	behind := !all && n > 0 && d.pending.at(n-1).end < d.sync.clientHoleEnd // what a hole hides is not answered yet
+	d.sync.align()
 	d.answer(n-sure, m-sure)
-	if !behind && !d.astray {
+	if !behind && !d.sync.ambiguous {
 		d.inStep()
 	}
 	for range sure {
@@ -231,7 +231,7 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 
 // whole says whether a reply stands behind all holes, head included.
 func (d *Dialogue) whole(r *reply) bool {
-	return r.start >= d.holeEnd && (!r.torn || d.endsReply(r.start))
+	return r.start >= d.sync.serverHoleEnd && (!r.torn || d.endsReply(r.start))
 }
 
 // endsReply says whether a client that had received the server's bytes up to offset sent a command: a reply ends there.
@@ -249,19 +249,11 @@ func (d *Dialogue) inStep() {
 	if d.guessing {
 		return
 	}
-	if d.tx != nil && d.uncertain {
+	if d.tx != nil && d.sync.uncertain {
 		d.tx.flags |= Gap
-		d.tx.unheard = d.tx.unheard || d.serverHole
+		d.tx.unheard = d.tx.unheard || d.sync.replyMissed
 	}
-	d.unsettled = d.unsettled || d.uncertain && d.tx != nil
-	d.uncertain, d.clientGap, d.serverGap, d.serverHole, d.holeEnd = false, false, false, false, 0
-}
-
-// settled notes that command c shows what transaction the server holds open, unless a hole stands behind it.
-func (d *Dialogue) settled(c command) {
-	if c.start >= d.clientHoleEnd {
-		d.unsettled = false
-	}
+	d.sync.inStep(d.tx != nil)
 }
 
 // catchUp looks, behind a hole, for the moment at which every command has been answered: the client begins a line, and it
@@ -271,7 +263,7 @@ func (d *Dialogue) catchUp(c *command) {
 	if acked < d.spoke && !c.doubtful {
 		d.pace.grouped = true // it cannot have had the reply to the command before
 	}
-	if d.guessing || !d.uncertain || !d.seen[FromServer] || acked < d.holeEnd || acked > d.serverOff || acked == 0 {
+	if d.guessing || !d.sync.uncertain || !d.seen[FromServer] || acked < d.sync.serverHoleEnd || acked > d.serverOff || acked == 0 {
 		return
 	}
 	if acked < d.passedOver {
@@ -281,7 +273,7 @@ func (d *Dialogue) catchUp(c *command) {
 	if n := d.pending.len(); n > 0 {
 		last = *d.pending.last()
 	}
-	waitsNow := (last.verb == verbHello || last.verb == verbData) && !last.bad && last.acked < acked && d.clientHoleEnd <= last.end
+	waitsNow := (last.verb == verbHello || last.verb == verbData) && !last.bad && last.acked < acked && d.sync.clientHoleEnd <= last.end
 	if !d.pace.lockStep() && !waitsNow { // nor where a hole behind it may hide a line of this flight
 		return
 	}

@@ -103,13 +103,13 @@ func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 	}
 	if d.s.Midstream {
 		e.Flags |= Midstream
-	} else if d.uncertain || d.unsettled && tx.path == nil {
+	} else if d.sync.uncertain || d.sync.unsettled && tx.path == nil {
 		e.Flags |= Gap
 	}
-	if d.doubted {
+	if d.sync.doubted {
 		e.Flags |= Gap
 	}
-	if d.conflicted {
+	if d.sync.conflicted {
 		e.Flags |= Conflict
 	}
 	if !d.seen[FromClient] || !d.seen[FromServer] {

@@ -24,7 +24,8 @@ func (d *Dialogue) startTLS(c command, r *reply) {
 	d.nextFlag = 0
 	d.state = inHello
 	d.replies.drop()
-	d.rline, d.rcurrent, d.holeEnd = line{}, reply{}, 0
+	d.rline, d.rcurrent = line{}, reply{}
+	d.sync.ended()
 	if r != nil {
 		d.tlsFrom = r.end
 	} else {

@@ -81,14 +81,14 @@ func (d *Dialogue) resolve(c command, r *reply) {
 	case verbHello:
 		d.helloReply(c, r)
 	case verbRset, verbXclient:
-		if code < 300 || c.verb == verbRset && d.uncertain {
+		if code < 300 || c.verb == verbRset && d.sync.uncertain {
 			d.endTransaction(d.abort(250)) // RSET cannot be refused, RFC 5321 section 4.1.1.5
 			switch {
 			case c.verb != verbRset:
-			case code == 0 && d.uncertain:
-				d.unsettled = true // it may be a line of AUTH
+			case code == 0 && d.sync.uncertain:
+				d.sync.unsettle() // it may be a line of AUTH
 			default:
-				d.settled(c)
+				d.sync.settled(c.start)
 			}
 		}
 	case verbQuit:
@@ -110,7 +110,9 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		}
 	}
 	if code == 421 {
-		d.unsettled = d.unsettled || d.uncertain // the reply may be another's
+		if d.sync.uncertain {
+			d.sync.unsettle() // the reply may be another's
+		}
 		d.endTransaction(Aborted)
 	}
 }
@@ -126,16 +128,16 @@ func (d *Dialogue) abort(code uint16) Outcome {
 
 // neverAnswered says whether the connection has ended and the server, all of whose replies were seen since the transaction
 // began, never answered what still waits.
-func (d *Dialogue) neverAnswered() bool { return d.ended && d.seen[FromServer] && !d.serverHole }
+func (d *Dialogue) neverAnswered() bool { return d.ended && d.seen[FromServer] && !d.sync.replyMissed }
 
 // leftUnanswered says so where no reply of the session was missed.
-func (d *Dialogue) leftUnanswered() bool { return d.neverAnswered() && !d.missedReply }
+func (d *Dialogue) leftUnanswered() bool { return d.neverAnswered() && !d.sync.anyReplyMissed }
 
 func (d *Dialogue) mail(c command, code uint16) {
 	refused := code >= 400
-	accepted := code >= 200 && code < 300 && !d.uncertain
-	nested := d.tx != nil && d.tx.path != nil && (d.tx.open || d.uncertain)
-	if nested && refused && !d.uncertain && !d.unsettled && !d.tx.severed {
+	accepted := code >= 200 && code < 300 && !d.sync.uncertain
+	nested := d.tx != nil && d.tx.path != nil && (d.tx.open || d.sync.uncertain)
+	if nested && refused && !d.sync.uncertain && !d.sync.unsettled && !d.tx.severed {
 		return // RFC 5321 section 4.1.4
 	}
 	outcome := d.abort(code)
@@ -143,14 +145,17 @@ func (d *Dialogue) mail(c command, code uint16) {
 		outcome = Unknown
 	}
 	// Where it may be nested in a transaction, known or not, and refused, the recipients behind it are nobody's.
-	undecided := !accepted && (d.unsettled || nested && !d.tx.submitted && (code == 0 && !d.leftUnanswered() || d.uncertain || d.tx.severed))
-	if d.unsettled = d.unsettled || undecided; undecided && d.seen[FromServer] {
+	undecided := !accepted && (d.sync.unsettled || nested && !d.tx.submitted && (code == 0 && !d.leftUnanswered() || d.sync.uncertain || d.tx.severed))
+	if undecided {
+		d.sync.unsettle()
+	}
+	if undecided && d.seen[FromServer] {
 		c.flags |= Gap
 	}
 	if accepted {
-		d.settled(c)
+		d.sync.settled(c.start)
 	}
-	if code == 0 && d.serverHole && d.seen[FromServer] {
+	if code == 0 && d.sync.replyMissed && d.seen[FromServer] {
 		c.flags |= Gap
 	}
 	d.endTransaction(outcome)
@@ -166,18 +171,19 @@ func (d *Dialogue) open(c command) {
 	if d.lfDoubt {
 		d.tx.flags |= Smuggling
 	}
-	if c.path == nil && d.clientHole {
+	if c.path == nil && d.sync.mailMissed {
 		d.tx.flags |= Gap
 	}
-	if (d.uncertain || d.unsettled || d.authUnsure && !d.auth) && !d.s.Midstream {
+	if (d.sync.uncertain || d.sync.unsettled || d.authUnsure && !d.auth) && !d.s.Midstream {
 		d.tx.flags |= Gap
 	}
-	d.serverHole = d.holeEnd > 0
+	d.sync.began()
 }
 
 func (d *Dialogue) rcpt(c command, code uint16) {
 	if d.tx != nil && d.tx.mailCode >= 400 && code >= 200 && code < 300 {
-		d.tx.severed, d.unsettled = true, true // its MAIL was nested in a transaction that the server holds
+		d.tx.severed = true
+		d.sync.unsettle() // its MAIL was nested in a transaction that the server holds
 	}
 	if d.tx == nil || d.tx.severed || d.tx.submitted || d.tx.spent && d.tx.path != nil && d.tx.open && code == 503 {
 		outcome := Unknown
@@ -191,7 +197,7 @@ func (d *Dialogue) rcpt(c command, code uint16) {
 		}
 		d.open(command{t: c.t, flags: flags})
 	}
-	if code == 0 && d.serverHole && d.seen[FromServer] {
+	if code == 0 && d.sync.replyMissed && d.seen[FromServer] {
 		c.flags |= Gap
 	}
 	rc := recipient{t: c.t, path: c.path, code: code, flags: c.flags}
@@ -227,15 +233,15 @@ func (d *Dialogue) data(c command, r *reply) {
 	if r != nil {
 		code = r.code
 	}
-	if code == 354 && !c.bad && r.end > c.acked && r.acked == c.end && d.holeEnd <= r.start {
+	if code == 354 && !c.bad && r.end > c.acked && r.acked == c.end && d.sync.serverHoleEnd <= r.start {
 		d.inStep() // nothing but DATA is answered so
 		d.agreed()
 		d.lfTaken, d.lfDoubt = d.lfTaken || d.lfDoubt, false // as many commands as replies
-		d.goAhead = r.end
+		d.sync.sawGoAhead(r.end)
 		d.pace.waited = d.pace.waited || d.tx != nil && d.tx.path != nil && d.tx.flags&Gap == 0
 	}
-	if d.uncertain {
-		d.unsettled = true
+	if d.sync.uncertain {
+		d.sync.unsettle()
 		if code != 354 {
 			code = 0 // it may be another command's: what the client did tells
 		}
@@ -249,7 +255,7 @@ func (d *Dialogue) data(c command, r *reply) {
 	if code == 0 && !d.heldIsMessage() {
 		return
 	}
-	if d.tx != nil && d.tx.mailCode >= 400 && d.unsettled {
+	if d.tx != nil && d.tx.mailCode >= 400 && d.sync.unsettled {
 		d.endTransaction(Unknown) // the message is of another, which was missed
 	}
 	if d.tx == nil {
@@ -271,8 +277,8 @@ func (d *Dialogue) endOfData(c command, r *reply) {
 	if d.tx == nil {
 		return
 	}
-	if c.end > 0 || d.goAhead > 0 {
-		d.settled(c)
+	if c.end > 0 || d.sync.goAhead > 0 {
+		d.sync.settled(c.start)
 	}
 	if r != nil && r.acked == c.end && !c.bad {
 		d.agreed()
@@ -293,17 +299,18 @@ func (d *Dialogue) helloReply(c command, r *reply) {
 		code = r.code
 	}
 	if code >= 300 {
-		if d.tx != nil && d.uncertain {
-			d.tx.severed, d.unsettled = true, true
+		if d.tx != nil && d.sync.uncertain {
+			d.tx.severed = true
+			d.sync.unsettle()
 		}
 		return
 	}
-	if d.uncertain && d.tx != nil {
-		d.unsettled = true // it may have been refused
-	} else if !d.uncertain {
-		d.settled(c)
+	if d.sync.uncertain && d.tx != nil {
+		d.sync.unsettle() // it may have been refused
+	} else if !d.sync.uncertain {
+		d.sync.settled(c.start)
 	}
-	if code > 0 && !d.uncertain && !r.torn {
+	if code > 0 && !d.sync.uncertain && !r.torn {
 		d.pace.plain = !r.pipelining
 	}
 	if r != nil {
@@ -322,7 +329,7 @@ func (d *Dialogue) authReply(c command, code uint16) {
 		d.auth = true
 	case code == 334:
 		d.authLines = 1
-	case code == 0 && d.serverHole && d.seen[FromServer]:
+	case code == 0 && d.sync.replyMissed && d.seen[FromServer]:
 		d.authUnsure = true // 235 may have been missed
 		if c.verb == verbAuth && c.arg != nil {
 			d.authLines = presumedAuthLines(*c.arg, c.last)

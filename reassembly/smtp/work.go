@@ -62,12 +62,12 @@ func (d *Dialogue) giveUp() {
 	for d.replies.len() > 0 {
 		d.forgetReply()
 	}
-	d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
+	d.sync.missedReplies(0)
 	d.takes(d.pending.len())
 	for d.pending.len() > 0 {
 		d.resolve(d.takePending(), nil)
 	}
-	d.holeEnd = max(d.serverOff, 1)
+	d.sync.matchAfresh(d.serverOff)
 	d.blocked = false
 	d.credit = 0
 }
