@@ -1,205 +1,210 @@
 package smtp
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
-// run matches replies with commands and reads what was held, until neither leads on.
-func (d *Dialogue) run() {
-	for {
-		d.match()
-		if d.blocked && d.mustPresume() {
-			d.presume()
-			continue
-		}
-		if d.blocked || d.held.len() == 0 || d.held.at(0).lost == 0 && d.awaitsReplies(d.held.at(0).acked) {
-			return
-		}
-		if d.doubtful() && !d.judgeFlight() {
-			return
-		}
-		d.readHeld()
-	}
-}
-
-// readHeld reads of what is held as much as can be read now.
-func (d *Dialogue) readHeld() {
-	for d.held.len() > 0 && !d.blocked {
-		p := *d.held.at(0)
-		if p.lost > 0 {
-			d.release(0)
-			d.loseOctets(p)
-			d.match() // a 354 may say how to read on
-			continue
-		}
-		if d.awaitsReplies(p.acked) || d.doubtful() {
-			return
-		}
-		n := d.step(p)
-		d.clientOff += int64(n)
-		d.release(n)
-		if d.state == inCommand && d.replies.len() > 0 {
-			d.match()
-		}
-	}
-}
-
-// release drops the first n octets of the first piece held, and the piece when that is all of it.
-func (d *Dialogue) release(n int) {
-	p := d.held.at(0)
-	if n > 0 {
-		d.heldMidLine = p.data[n-1] != '\n'
-	}
-	p.data = p.data[n:]
-	p.off += int64(n)
-	d.heldSize -= n
-	d.heldOctets -= int64(n)
-	if len(p.data) == 0 {
-		d.heldSize -= pieceSize
-		d.heldOctets -= p.lost
-		d.held.pop()
-	}
+// piece is a run of one client's octets, or of lost ones.
+type piece struct {
+	t      time.Time
+	data   []byte
+	acked  int64
+	lost   int64
+	unread int64 // of the lost ones, those that were not missed, but forgotten
+	off    int64 // offset of the first of them, if it is held
 }
 
 // pieceSize is what a held piece takes besides its octets.
 const pieceSize = 64
 
-// hold keeps a piece until the client is no longer blocked.
-func (d *Dialogue) hold(p piece) {
-	p.off = d.clientOff + d.heldOctets
-	d.heldOctets += int64(len(p.data)) + p.lost
-	if d.line.n == 0 && d.held.len() > 0 {
-		if last := d.held.last(); p.lost == 0 && last.lost == 0 && last.acked == p.acked && last.t.Equal(p.t) {
-			last.data = append(last.data, p.data...)
-			d.heldSize += len(p.data)
-			return
-		}
+// backlog holds what the client sent after a command whose reply decides how to read it.
+type backlog struct {
+	work    *work
+	pieces  queue[piece]
+	size    int   // bytes of memory
+	octets  int64 // of the client, missed ones too
+	midLine bool  // it begins after an octet that is no LF
+	memory  *backlogMemory
+}
+
+// backlogMemory is what was found in a backlog, so as not to look for it again: numbers of pieces. In most dialogues nothing waits
+// for long, and there is none.
+type backlogMemory struct {
+	data    int64 // number of the first piece that is not known to be missed
+	acked   int64 // acknowledgment of the last that is not
+	fell    int64 // number of the last whose acknowledgment is less than that of the one before it
+	command int64 // number of the command that comes next, when after looked
+	looked  int64 // number of the first piece that it has not looked at
+	flight  flight
+}
+
+const backlogMemorySize = 112
+
+func (b *backlog) recall() *backlogMemory {
+	if b.memory == nil {
+		b.memory = new(backlogMemory)
+	}
+	return b.memory
+}
+
+func (b *backlog) empty() bool { return b.pieces.len() == 0 }
+
+// head is the first piece.
+func (b *backlog) head() *piece { return b.pieces.at(0) }
+
+// hasData says whether octets wait, and none were missed before them.
+func (b *backlog) hasData() bool { return !b.empty() && b.head().lost == 0 }
+
+// hasHole says whether the first that waits is a hole.
+func (b *backlog) hasHole() bool { return !b.empty() && b.head().lost > 0 }
+
+// oneFlight says whether the last piece was sent with the acknowledgment of the first.
+func (b *backlog) oneFlight() bool { return b.pieces.last().acked == b.head().acked }
+
+// hold keeps a piece; from is the offset up to which the client was read. With join it may be put together with the last one.
+func (b *backlog) hold(p piece, from int64, join bool) {
+	p.off = from + b.octets
+	b.octets += int64(len(p.data)) + p.lost
+	if join && b.join(&p) {
+		return
 	}
 	if p.lost == 0 {
-		h := &d.recall().held
-		if d.held.len() > 0 && p.acked < h.acked {
-			h.fell = d.held.end()
+		m := b.recall()
+		if !b.empty() && p.acked < m.acked {
+			m.fell = b.pieces.end()
 		}
-		h.acked = p.acked
+		m.acked = p.acked
 	}
 	p.data = append([]byte(nil), p.data...)
-	d.held.push(p)
-	d.heldSize += len(p.data) + pieceSize
+	b.pieces.push(p)
+	b.size += len(p.data) + pieceSize
 }
 
-func (d *Dialogue) dropHeld() {
-	d.held.drop()
-	d.heldSize, d.heldOctets = 0, 0
+// join appends a piece to the last one if that was sent at the same time.
+func (b *backlog) join(p *piece) bool {
+	if b.empty() {
+		return false
+	}
+	last := b.pieces.last()
+	if p.lost > 0 || last.lost > 0 || last.acked != p.acked || !last.t.Equal(p.t) {
+		return false
+	}
+	last.data = append(last.data, p.data...)
+	b.size += len(p.data)
+	return true
 }
 
-// firstHeld is the place of the first piece held that was not missed, how many there are if none.
-func (d *Dialogue) firstHeld() int {
-	h := &d.recall().held
-	i := d.held.place(h.data)
+// release drops the first n octets of the first piece, and the piece when that is all of it.
+func (b *backlog) release(n int) {
+	p := b.head()
+	if n > 0 {
+		b.midLine = p.data[n-1] != '\n'
+	}
+	p.data = p.data[n:]
+	p.off += int64(n)
+	b.size -= n
+	b.octets -= int64(n)
+	if len(p.data) == 0 {
+		b.size -= pieceSize
+		b.octets -= p.lost
+		b.pieces.pop()
+	}
+}
+
+// releaseFlight drops the first n octets, piece by piece.
+func (b *backlog) releaseFlight(n int64) {
+	for n > 0 {
+		b.work.steps(1)
+		piece := len(b.head().data)
+		b.release(piece)
+		n -= int64(piece)
+	}
+}
+
+func (b *backlog) drop() {
+	b.pieces.drop()
+	b.size, b.octets = 0, 0
+}
+
+// collapse replaces what is held by a hole of the same length.
+func (b *backlog) collapse() {
+	first := b.head()
+	hole := piece{t: first.t, acked: first.acked, off: first.off}
+	b.work.takes(b.pieces.len())
+	for i := range b.pieces.len() {
+		p := b.pieces.at(i)
+		hole.lost += int64(len(p.data)) + p.lost
+		hole.unread += int64(len(p.data)) + p.unread
+	}
+	b.pieces.drop()
+	b.pieces.push(hole)
+	b.size = pieceSize
+}
+
+// firstData is the place of the first piece that was not missed, how many there are if none.
+func (b *backlog) firstData() int {
+	m := b.recall()
+	i := b.pieces.place(m.data)
 	from := i
-	for i < d.held.len() && d.held.at(i).lost > 0 {
+	for i < b.pieces.len() && b.pieces.at(i).lost > 0 {
 		i++
 	}
-	h.data = d.held.first + int64(i)
-	d.steps(i - from)
+	m.data = b.pieces.first + int64(i)
+	b.work.steps(i - from)
 	return i
 }
 
-// heldLeast is the least that the client had received when it sent any piece held.
-func (d *Dialogue) heldLeast() int64 {
-	i := d.firstHeld()
-	if i == d.held.len() {
+// leastAcked is the least that the client had received when it sent any of the pieces.
+func (b *backlog) leastAcked() int64 {
+	i := b.firstData()
+	if i == b.pieces.len() {
 		return math.MaxInt64
 	}
-	least := d.held.at(i).acked
-	last := d.held.place(d.recall().held.fell)
+	least := b.pieces.at(i).acked
+	last := b.pieces.place(b.recall().fell)
 	for ; i < last; i++ { // the one after that counts too
-		if p := d.held.at(i + 1); p.lost == 0 {
+		if p := b.pieces.at(i + 1); p.lost == 0 {
 			least = min(least, p.acked)
 		}
-		d.steps(1)
+		b.work.steps(1)
 	}
 	return least
 }
 
-// heldAfter is the first piece held that the client sent when it had received more than when it sent its last command, nil if there
-// is none.
-func (d *Dialogue) heldAfter() *piece {
-	if d.pending.len() == 0 {
-		if i := d.firstHeld(); i < d.held.len() {
-			return d.held.at(i)
-		}
-		return nil
+// first is the first piece that was not missed, nil if there is none.
+func (b *backlog) first() *piece {
+	if i := b.firstData(); i < b.pieces.len() {
+		return b.pieces.at(i)
 	}
-	h := &d.recall().held
-	if h.command != d.pending.end() {
-		h.command, h.looked = d.pending.end(), 0
-	}
-	from := d.held.place(h.looked)
-	i := from
-	for ; i < d.held.len(); i++ {
-		if p := d.held.at(i); p.lost == 0 && p.acked > d.pending.last().acked {
-			h.looked = d.held.first + int64(i)
-			d.steps(i - from)
-			return p
-		}
-	}
-	h.looked = d.held.end()
-	d.steps(i - from)
 	return nil
 }
 
-// Starves says whether so much of the client waits for a reply that Dialogue will soon have to go on without it.
-func (d *Dialogue) Starves() bool { return d.heldSize > orDefault(d.cfg.MaxHeld, 64<<10)*3/4 }
-
-// mustPresume says whether the reply that the client's bytes wait for cannot come any more.
-func (d *Dialogue) mustPresume() bool {
-	switch {
-	case d.held.len() == 0:
-		return false
-	case d.heldSize > orDefault(d.cfg.MaxHeld, 64<<10):
-		return !d.forgetHeld()
-	case d.held.last().acked == d.held.at(0).acked:
-		return false // its flight may not be whole
-	case !d.seen[FromServer]:
-		return true
+// after is the first piece that the client sent when it had received more than acked octets, nil if there is none. That is how many
+// it had received when it sent its last command; number is that of the next.
+func (b *backlog) after(acked, number int64) *piece {
+	m := b.recall()
+	if m.command != number {
+		m.command, m.looked = number, 0
 	}
-	// Everything up to the hole's end was lost, and the client went on with what it had received there.
-	p := d.heldAfter()
-	return p != nil && d.sync.serverHoleEnd > 0 && p.acked >= d.sync.serverHoleEnd && p.acked <= d.serverOff
+	from := b.pieces.place(m.looked)
+	i := from
+	for ; i < b.pieces.len(); i++ {
+		if p := b.pieces.at(i); p.lost == 0 && p.acked > acked {
+			m.looked = b.pieces.first + int64(i)
+			b.work.steps(i - from)
+			return p
+		}
+	}
+	m.looked = b.pieces.end()
+	b.work.steps(i - from)
+	return nil
 }
 
-// forgetHeld keeps of what is held no more than how much it was, like octets that were missed: where the client has not
-// received the reply yet, it is still to come, and nothing may be taken for it.
-func (d *Dialogue) forgetHeld() bool {
-	first, last := d.held.at(0), d.held.last()
-	if !d.seen[FromServer] || d.sync.serverHoleEnd > 0 || d.pending.len() == 0 || last.acked > d.pending.last().acked {
-		return false
+// held is about how much memory is used.
+func (b *backlog) held() int {
+	if b.memory == nil {
+		return b.size
 	}
-	d.count(func(s *Stats) { s.Overflows++ })
-	p := piece{t: first.t, acked: first.acked, off: first.off}
-	d.takes(d.held.len())
-	for i := range d.held.len() {
-		h := d.held.at(i)
-		p.lost += int64(len(h.data)) + h.lost
-		p.unread += int64(len(h.data)) + h.unread
-	}
-	d.held.drop()
-	d.held.push(p)
-	d.heldSize = pieceSize
-	return true
-}
-
-// presume answers the commands that wait with "not seen", the last of them deciding how the client's bytes are read.
-func (d *Dialogue) presume() {
-	d.count(func(s *Stats) { s.Presumed++ })
-	if d.sync.serverHoleEnd > 0 {
-		d.settleHole(d.pending.len(), d.held.at(0).acked)
-	} else if d.seen[FromServer] && !d.closing { // it is late, or was missed: nobody has said so yet
-		d.flag(Gap, false)
-		d.sync.missedReplies(max(d.serverOff, 1))
-	}
-	d.takes(d.pending.len())
-	for d.pending.len() > 0 {
-		d.resolve(d.takePending(), nil)
-	}
-	d.blocked = false
+	return b.size + backlogMemorySize
 }

@@ -77,16 +77,6 @@ const (
 	inDark          // behind it
 )
 
-// piece is a run of one client's bytes, or of lost ones.
-type piece struct {
-	t      time.Time
-	data   []byte
-	acked  int64
-	lost   int64
-	unread int64 // of the lost ones, those that were not missed, but forgotten
-	off    int64 // offset of the first of them, if it is held
-}
-
 // Dialogue reads one connection. Make it with New, feed it, Close it.
 type Dialogue struct {
 	cfg  *Config
@@ -96,16 +86,16 @@ type Dialogue struct {
 
 	now time.Time // of the last event
 
-	sync certainty
+	stats   *Stats
+	work    *work
+	backlog backlog
+	match   matcher
+	sync    certainty
 
 	// The client's side.
 	state        state
 	clientOff    int64 // offset behind the last byte read (not the held ones)
 	line         line
-	held         queue[piece] // what the client sent behind a command whose reply decides how to read it
-	heldSize     int
-	heldOctets   int64 // of the client, missed ones too
-	heldMidLine  bool  // what is held begins behind an octet that is no LF
 	blocked      bool
 	small        bool  // that hole was too small to end a transaction
 	resync       bool  // behind a hole: only unambiguous commands count
@@ -119,7 +109,6 @@ type Dialogue struct {
 	spoke        int64 // it sent its last command before it had received so many
 	passedOver   int64 // the client sent lines that were passed over behind a hole before it had received so many octets
 	pace         pace
-	flights      [8]int64 // the client's offsets up to which the server had received when it sent its last replies: lines end there
 	closing      bool
 	guessing     bool // closing, and what nothing tells for certain is matched as well as can be
 	doubt        bool // the state is inData because it may be
@@ -141,15 +130,8 @@ type Dialogue struct {
 	serverOff  int64
 	rline      line
 	rcurrent   reply
-	rlineAcked int64        // bytes of the client that the server had received when it sent the last piece
-	rtorn      bool         // behind a hole, before the first reply's end
-	replies    queue[reply] // not yet matched
-
-	pending     queue[command] // not yet answered
-	mailPending int            // how many of them can begin a row
-	pendingSize int            // what their paths take
-	memory      *memory        // nil: there is nothing to remember
-	credit      int64          // steps that may be taken before the commands that wait are given up
+	rlineAcked int64 // bytes of the client that the server had received when it sent the last piece
+	rtorn      bool  // behind a hole, before the first reply's end
 
 	// The transaction.
 	helo       *string
@@ -173,9 +155,16 @@ func orDefault(n, def int) int {
 
 // New begins a dialogue. cfg is shared and not changed.
 func New(cfg *Config, s Session) *Dialogue {
-	d := &Dialogue{cfg: cfg, s: s, credit: stepsAhead, resync: s.Midstream}
+	stats := cfg.Stats
+	if stats == nil {
+		stats = new(Stats)
+	}
+	w := &work{credit: stepsAhead, stats: stats}
+	d := &Dialogue{
+		cfg: cfg, s: s, stats: stats, work: w, backlog: backlog{work: w}, match: matcher{work: w}, resync: s.Midstream,
+	}
 	if !s.Midstream {
-		d.enqueue(command{verb: verbGreeting})
+		d.match.enqueue(command{verb: verbGreeting})
 	} else {
 		d.sync.midstream()
 	}
@@ -194,7 +183,7 @@ func (d *Dialogue) Push(dir Direction, t time.Time, data []byte, acked int64) {
 		return
 	}
 	d.now = t
-	d.pay(len(data))
+	d.work.pay(len(data))
 	if dir == FromServer {
 		d.readReplies(data, acked)
 	} else {
@@ -209,7 +198,7 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 		return
 	}
 	d.now = t
-	d.pay(0)
+	d.work.pay(0)
 	if dir == FromServer {
 		d.lost += n
 		d.loseReplies(n)
@@ -222,7 +211,7 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 // MissedGreeting says that it is not known how much the server had said before the client's first bytes: to be called before
 // these.
 func (d *Dialogue) MissedGreeting() {
-	d.pending.drop() // its reply, or the hole where it stood, comes before all that is read
+	d.match.dropCommands() // its reply, or the hole where it stood, comes before all that is read
 	d.sync.missedReplies(0)
 }
 
@@ -244,25 +233,14 @@ func (d *Dialogue) agreed() {
 
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	n := 1024 + d.heldSize + cap(d.line.buf) + cap(d.rline.buf) + cap(d.hello) + d.pendingSize + cap(d.pending.items)*commandSize + cap(d.replies.items)*replySize
+	n := 1024 + d.backlog.held() + d.match.held() + cap(d.line.buf) + cap(d.rline.buf) + cap(d.hello)
 	if d.helo != nil {
 		n += len(*d.helo)
 	}
 	if d.tx != nil {
 		n += d.tx.size
 	}
-	if d.memory != nil {
-		n += memorySize
-	}
 	return n
-}
-
-const commandSize, replySize = 128, 96
-
-func (d *Dialogue) count(f func(*Stats)) {
-	if d.cfg.Stats != nil {
-		f(d.cfg.Stats)
-	}
 }
 
 // Close ends the dialogue: what is open is emitted as far as it is known. ended says that the connection itself ended
@@ -276,21 +254,21 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	d.run()
 	d.guessing = true
 	d.run()
-	for d.blocked && d.held.len() > 0 {
+	for d.blocked && !d.backlog.empty() {
 		d.presume()
 		d.run()
 	}
 	if d.sync.serverHoleEnd > 0 && ended {
-		d.settleHole(d.pending.len(), d.serverOff)
-		d.match()
+		d.settleHole(d.match.pending.len(), d.serverOff)
+		d.matchReplies()
 	}
 	d.sync.ended()
-	for d.replies.len() > 0 && d.pending.len() == 0 {
-		d.unsolicited(d.takeReply())
+	for d.match.replies.len() > 0 && d.match.pending.len() == 0 {
+		d.unsolicited(d.match.takeReply())
 	}
 	d.closed = true
-	for d.pending.len() > 0 {
-		d.resolve(d.takePending(), nil)
+	for d.match.pending.len() > 0 {
+		d.resolve(d.match.takeCommand(), nil)
 	}
 	if d.dark != nil {
 		d.emitDark("")
@@ -300,14 +278,12 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		outcome = Aborted
 	}
 	d.endTransaction(outcome)
-	d.count(func(s *Stats) {
-		s.Dialogues++
-		if !d.isSMTP {
-			s.NotSMTP++
-		}
-	})
-	d.dropHeld()
-	d.replies.drop()
+	d.stats.Dialogues++
+	if !d.isSMTP {
+		d.stats.NotSMTP++
+	}
+	d.backlog.drop()
+	d.match.dropReplies()
 	d.hello = nil
 }
 

@@ -6,7 +6,7 @@ func (d *Dialogue) loseOctets(p piece) {
 	d.lost += p.lost - p.unread
 	if p.unread > 0 {
 		d.unread = true
-		d.count(func(s *Stats) { s.Unread += p.unread })
+		d.stats.Unread += p.unread
 	}
 	d.clientOff += p.lost
 	d.loseClient(p)
@@ -44,8 +44,7 @@ func (d *Dialogue) loseClient(p piece) {
 		if d.tx != nil {
 			d.tx.missed = true
 		}
-		m := &d.recall().marks
-		m.set(&m.chunk, d.pending.end())
+		d.match.markChunks()
 		if p.lost < d.chunkLeft {
 			d.chunkLeft -= p.lost
 			return
@@ -104,7 +103,7 @@ const shortestReset = 6
 
 // sever closes the open transaction to commands behind a hole that may have ended it and begun another.
 func (d *Dialogue) sever() {
-	if d.tx != nil && d.pending.len() == 0 {
+	if d.tx != nil && d.match.pending.len() == 0 {
 		d.tx.severed = true
 	}
 	d.await(command{verb: verbOther, bad: true, acked: severed})
@@ -188,22 +187,19 @@ func (d *Dialogue) Doubt() { d.sync.doubt() }
 
 // Unsent says, before Close, that the last n bytes of the client were never received: commands among them are none.
 func (d *Dialogue) Unsent(n int64) {
-	from := d.clientOff + d.heldOctets - n
-	i := d.pending.len()
-	for i > 0 && d.pending.at(i-1).start >= from {
-		if i--; d.pending.at(i).verb == verbEndOfData {
+	from := d.clientOff + d.backlog.octets - n
+	i := d.match.pending.len()
+	for i > 0 && d.match.pending.at(i-1).start >= from {
+		if i--; d.match.pending.at(i).verb == verbEndOfData {
 			return
 		}
 	}
-	d.steps(d.pending.len() - i)
-	if i == d.pending.len() {
+	d.work.steps(d.match.pending.len() - i)
+	if i == d.match.pending.len() {
 		return
 	}
-	for k := i; k < d.pending.len(); k++ {
-		d.uncount(d.pending.at(k))
-	}
-	d.pending.cut(i)
-	d.dropHeld()
+	d.match.cut(i)
+	d.backlog.drop()
 	d.blocked = false
 	d.flag(Conflict, false)
 }

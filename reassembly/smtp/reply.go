@@ -73,7 +73,7 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 func (d *Dialogue) replyLine(text []byte, start, acked int64) {
 	code, final, ok := replyLine(text)
 	if !ok {
-		d.count(func(s *Stats) { s.Junk++ })
+		d.stats.Junk++
 		return
 	}
 	r := &d.rcurrent
@@ -101,29 +101,17 @@ func (d *Dialogue) replyLine(text []byte, start, acked int64) {
 
 func (d *Dialogue) queueReply(r reply) {
 	d.isSMTP = true
-	if d.replies.len() >= orDefault(d.cfg.MaxReplies, 4096) {
-		d.count(func(s *Stats) { s.Overflows++ })
+	if d.match.replies.len() >= orDefault(d.cfg.MaxReplies, 4096) {
+		d.stats.Overflows++
 		d.forgetReply()
 	}
 	r.t = d.now
-	number := d.replies.end()
-	if d.replies.len() > 0 {
-		last := d.replies.last()
-		if r.fine = last.fine; r.acked < last.acked {
-			d.recall().disorder[FromServer] = number
-		}
-	}
-	if r.code < 400 {
-		r.fine = number + 1
-	}
-	d.replies.push(r)
-	copy(d.flights[1:], d.flights[:])
-	d.flights[0] = r.acked
+	d.match.queueReply(r)
 }
 
 // forgetReply drops the oldest reply that waits for its command, as if it had been missed.
 func (d *Dialogue) forgetReply() {
-	r := d.takeReply()
+	r := d.match.takeReply()
 	if !d.seen[FromClient] {
 		d.unsolicited(r)
 		return
@@ -131,8 +119,6 @@ func (d *Dialogue) forgetReply() {
 	d.flag(Gap, true)
 	d.sync.missedReplies(r.end)
 }
-
-func (d *Dialogue) takeReply() reply { return d.replies.pop() }
 
 // loseReplies reads on behind a hole in the server's bytes.
 func (d *Dialogue) loseReplies(n int64) {
@@ -150,7 +136,7 @@ func (d *Dialogue) loseReplies(n int64) {
 		d.queueReply(r)
 	}
 	d.flagUpTo(d.serverOff + n)
-	d.match()
+	d.matchReplies()
 	d.serverOff += n
 	d.rline, d.rcurrent, d.rtorn = line{}, reply{}, true
 	d.sync.lostReplies(d.serverOff)
@@ -158,7 +144,7 @@ func (d *Dialogue) loseReplies(n int64) {
 
 // unsolicited takes a reply that answers no command that was seen.
 func (d *Dialogue) unsolicited(r reply) {
-	d.count(func(s *Stats) { s.Unsolicited++ })
+	d.stats.Unsolicited++
 	if d.state == inData && r.code != 421 && r.acked <= d.messageAt {
 		return // sent before the message was
 	}

@@ -9,13 +9,13 @@ package smtp
 //   - Every client waits for the replies to DATA, AUTH and STARTTLS (RFC 2920 section 3.1): what it sends next shows how
 //     far the replies to all its commands go.
 func (d *Dialogue) anchor() bool {
-	message := d.next(verbEndOfData)
+	message := d.match.next(verbEndOfData)
 	i := d.anchorFrom(message)
-	for ; i < d.replies.len(); i++ {
-		d.steps(1)
-		r := d.replies.at(i)
+	for ; i < d.match.replies.len(); i++ {
+		d.work.steps(1)
+		r := d.match.replies.at(i)
 		if r.code == 220 && d.startsTLS(r) {
-			d.align(d.pending.len(), i+1, r.start, false)
+			d.align(d.match.pending.len(), i+1, r.start, false)
 			return true
 		}
 		if r.acked > d.clientOff {
@@ -26,19 +26,19 @@ func (d *Dialogue) anchor() bool {
 			return d.anchorGoAhead(i)
 		case r.code == 334 || r.code == 235:
 			return d.anchorAuth(i)
-		case r.code == 221 && d.pending.len() > 0 && d.pending.last().verb == verbQuit && i == d.replies.len()-1:
-			d.align(d.pending.len(), i+1, r.start, false)
+		case r.code == 221 && d.match.pending.len() > 0 && d.match.pending.last().verb == verbQuit && i == d.match.replies.len()-1:
+			d.align(d.match.pending.len(), i+1, r.start, false)
 			return true
 		}
 		if d.anchorMessage(i, message) {
 			return true
 		}
 	}
-	d.recall().anchored.reply = d.replies.first + int64(min(i, d.replies.len()-1)) // the last may be one to QUIT
-	if d.blocked && d.held.len() > 0 && d.held.at(0).lost == 0 && d.pending.len() > 0 {
-		x, last := d.held.at(0).acked, d.pending.last()
-		if m := d.repliesUpTo(x); x > last.acked && x <= d.serverOff && d.flightTells(last, m) {
-			d.align(d.pending.len(), m, x, true)
+	d.match.recall().anchored.reply = d.match.replies.first + int64(min(i, d.match.replies.len()-1)) // the last may be one to QUIT
+	if d.blocked && d.backlog.hasData() && d.match.pending.len() > 0 {
+		x, last := d.backlog.head().acked, d.match.pending.last()
+		if m := d.match.repliesUpTo(x); x > last.acked && x <= d.serverOff && d.flightTells(last, m) {
+			d.align(d.match.pending.len(), m, x, true)
 			return true
 		}
 	}
@@ -47,11 +47,11 @@ func (d *Dialogue) anchor() bool {
 
 // startsTLS says whether reply r, a 220, answers the STARTTLS that waits.
 func (d *Dialogue) startsTLS(r *reply) bool {
-	if !d.blocked || d.pending.len() == 0 || d.pending.last().verb != verbStartTLS {
+	if !d.blocked || d.match.pending.len() == 0 || d.match.pending.last().verb != verbStartTLS {
 		return false
 	}
-	last := d.pending.last()
-	n, _ := d.flight() // what was sent with it, by somebody on the way
+	last := d.match.pending.last()
+	n, _ := d.backlog.flight() // what was sent with it, by somebody on the way
 	return r.end > last.acked && r.acked >= last.end && r.acked <= last.end+int64(n)
 }
 
@@ -66,18 +66,18 @@ type anchored struct {
 // anchorFrom is the place of the first reply that may be an anchor; that of the first end of data that waits is n. A reply that was
 // looked at may be one now if another end of data is the first, or no hole stands before it any more.
 func (d *Dialogue) anchorFrom(n int) int {
-	a := &d.recall().anchored
-	i := d.replies.place(a.reply)
-	number := d.pending.first + int64(n) + 1
+	a := &d.match.recall().anchored
+	i := d.match.replies.place(a.reply)
+	number := d.match.pending.first + int64(n) + 1
 	switch {
-	case n == d.pending.len():
+	case n == d.match.pending.len():
 		if d.state == inData && n == 0 {
 			i = 0
 		}
 	case number != a.message || d.sync.serverHoleEnd < a.hole:
 		a.message = number
-		if c := d.pending.at(n); c.end <= a.off && d.sync.serverHoleEnd <= c.acked {
-			i = min(i, d.replies.search(0, func(r *reply) bool { return r.end > c.acked }))
+		if c := d.match.pending.at(n); c.end <= a.off && d.sync.serverHoleEnd <= c.acked {
+			i = min(i, d.match.replies.search(0, func(r *reply) bool { return r.end > c.acked }))
 		}
 	}
 	a.hole, a.off = d.sync.serverHoleEnd, d.clientOff
@@ -87,84 +87,69 @@ func (d *Dialogue) anchorFrom(n int) int {
 // anchorBehind anchors at the command that blocks where bytes were missed right behind it: the server had not received
 // more than the command when it answered it.
 func (d *Dialogue) anchorBehind() bool {
-	if !d.blocked || d.held.len() == 0 || d.held.at(0).lost == 0 || d.pending.len() == 0 {
+	if !d.blocked || d.backlog.empty() || d.backlog.head().lost == 0 || d.match.pending.len() == 0 {
 		return false
 	}
-	last := d.pending.last()
-	m := d.repliesTo(last.end)
-	later := m < d.replies.len() || d.heldLeast() <= d.serverOff
+	last := d.match.pending.last()
+	m := d.match.repliesTo(last.end)
+	later := m < d.match.replies.len() || d.backlog.leastAcked() <= d.serverOff
 	if !later {
 		return false
 	}
 	x := last.acked
 	if m > 0 {
-		x = d.replies.at(m - 1).start
+		x = d.match.replies.at(m - 1).start
 	}
-	d.align(d.pending.len(), m, x, false)
+	d.align(d.match.pending.len(), m, x, false)
 	return true
 }
 
 // flightTells says whether what is held tells commands from a message, where last is DATA and its reply was missed.
 func (d *Dialogue) flightTells(last *command, replies int) bool {
-	if last.verb != verbData || replies > 0 && d.whole(d.replies.at(replies-1)) && d.replies.at(replies-1).start >= last.acked {
+	if last.verb != verbData || replies > 0 && d.whole(d.match.replies.at(replies-1)) && d.match.replies.at(replies-1).start >= last.acked {
 		return true
 	}
 	_, kind := d.flightIs()
 	return kind != notWhole
 }
 
-// repliesTo is how many replies the server sent before it had received the client's octets behind end.
-func (d *Dialogue) repliesTo(end int64) (n int) {
-	sorted := d.replies.place(d.recall().disorder[FromServer])
-	for i := range sorted {
-		if d.replies.at(i).acked <= end {
-			n++
-		}
-	}
-	d.steps(sorted)
-	return n + d.replies.search(sorted, func(r *reply) bool { return r.acked > end }) - sorted
-}
-
 // anchorGoAhead anchors at reply i, a 354.
 func (d *Dialogue) anchorGoAhead(i int) bool {
-	r := *d.replies.at(i)
+	r := *d.match.replies.at(i)
 	n := 0
-	for n < d.pending.len() && (d.pending.at(n).acked == severed || d.pending.at(n).end <= r.acked) {
+	for n < d.match.pending.len() && (d.match.pending.at(n).acked == severed || d.match.pending.at(n).end <= r.acked) {
 		n++
 	}
-	d.steps(n)
-	if n > 0 && d.pending.at(n-1).verb == verbData && r.end > d.pending.at(n-1).acked && r.acked == d.pending.at(n-1).end {
+	d.work.steps(n)
+	if n > 0 && d.match.pending.at(n-1).verb == verbData && r.end > d.match.pending.at(n-1).acked && r.acked == d.match.pending.at(n-1).end {
 		d.align(n, i+1, r.start, false)
 		return true
 	}
 	d.settleHole(n, r.start)
-	if d.replies.len() > 0 && d.replies.at(0).code == 354 {
-		d.unsolicited(d.takeReply()) // its DATA was missed
+	if d.match.replies.len() > 0 && d.match.replies.at(0).code == 354 {
+		d.unsolicited(d.match.takeReply()) // its DATA was missed
 	}
 	return true
 }
 
 // anchorAuth anchors at reply i, a 334 or 235: what it answers was a line of an AUTH exchange, whatever it looks like.
 func (d *Dialogue) anchorAuth(i int) bool {
-	r := *d.replies.at(i)
+	r := *d.match.replies.at(i)
 	n := 0
-	for n < d.pending.len() && (d.pending.at(n).acked == severed || d.pending.at(n).end <= r.acked) {
+	for n < d.match.pending.len() && (d.match.pending.at(n).acked == severed || d.match.pending.at(n).end <= r.acked) {
 		n++
 	}
-	d.steps(n)
-	if n > 0 && r.acked == d.pending.at(n-1).end && r.end > d.pending.at(n-1).acked {
-		if c := d.pending.at(n - 1); c.verb != verbAuth {
-			if c.verb.isMail() {
-				d.mailPending--
-			}
-			c.verb = verbAuthLine
+	d.work.steps(n)
+	if n > 0 && r.acked == d.match.pending.at(n-1).end && r.end > d.match.pending.at(n-1).acked {
+		if d.match.pending.at(n-1).verb != verbAuth {
+			d.match.isAuthLine(n - 1)
 		}
 		d.align(n, i+1, r.start, false)
 		return true
 	}
 	d.settleHole(n, r.start)
-	if d.replies.len() > 0 && d.replies.at(0).code == r.code {
-		d.takeReply() // its AUTH was missed, or the line before
+	if d.match.replies.len() > 0 && d.match.replies.at(0).code == r.code {
+		d.match.takeReply() // its AUTH was missed, or the line before
 		d.auth = d.auth || r.code == 235
 		if r.code == 334 {
 			d.authLines, d.resync, d.torn, d.small = 1, false, false, false
@@ -178,9 +163,9 @@ func (d *Dialogue) anchorAuth(i int) bool {
 
 // anchorMessage anchors at reply i if it is the first behind a message, whose end waits at place n.
 func (d *Dialogue) anchorMessage(i, n int) bool {
-	r := *d.replies.at(i)
-	if n < d.pending.len() {
-		c := d.pending.at(n)
+	r := *d.match.replies.at(i)
+	if n < d.match.pending.len() {
+		c := d.match.pending.at(n)
 		switch {
 		case r.end <= c.acked || r.acked < c.end || d.sync.serverHoleEnd > c.acked:
 			return false
@@ -191,10 +176,10 @@ func (d *Dialogue) anchorMessage(i, n int) bool {
 		}
 		return true
 	}
-	if d.state != inData || i > 0 || d.pending.len() > 0 {
+	if d.state != inData || i > 0 || d.match.pending.len() > 0 {
 		return false
 	}
-	d.takeReply()
+	d.match.takeReply()
 	if r.end > d.bodyAcked || r.code == 421 {
 		d.unsolicited(r) // the message's end was missed
 	}
@@ -210,38 +195,28 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 	}
 	sure := 0
 	for sure < n && sure < m {
-		c, r := d.pending.at(n-1-sure), d.replies.at(m-1-sure)
+		c, r := d.match.pending.at(n-1-sure), d.match.replies.at(m-1-sure)
 		if c.acked == severed || c.start < d.sync.clientHoleEnd || !d.whole(r) {
 			break
 		}
 		sure++
 	}
-	d.steps(sure)
-	behind := !all && n > 0 && d.pending.at(n-1).end < d.sync.clientHoleEnd // what a hole hides is not answered yet
+	d.work.steps(sure)
+	behind := !all && n > 0 && d.match.pending.at(n-1).end < d.sync.clientHoleEnd // what a hole hides is not answered yet
 	d.sync.align()
 	d.answer(n-sure, m-sure)
 	if !behind && !d.sync.ambiguous {
 		d.inStep()
 	}
 	for range sure {
-		r := d.takeReply()
-		d.resolve(d.takePending(), &r)
+		r := d.match.takeReply()
+		d.resolve(d.match.takeCommand(), &r)
 	}
 }
 
 // whole says whether a reply stands behind all holes, head included.
 func (d *Dialogue) whole(r *reply) bool {
-	return r.start >= d.sync.serverHoleEnd && (!r.torn || d.endsReply(r.start))
-}
-
-// endsReply says whether a client that had received the server's bytes up to offset sent a command: a reply ends there.
-func (d *Dialogue) endsReply(offset int64) bool {
-	return d.heard(offset, true) < d.pending.len()
-}
-
-// repliesUpTo is the number of replies that end at offset x or before.
-func (d *Dialogue) repliesUpTo(x int64) int {
-	return d.replies.search(0, func(r *reply) bool { return r.end > x })
+	return r.start >= d.sync.serverHoleEnd && (!r.torn || d.match.endsReply(r.start))
 }
 
 // inStep notes that both sides stand where the parser thinks they do, whatever was missed before.
@@ -270,22 +245,12 @@ func (d *Dialogue) catchUp(c *command) {
 		return // what was passed over in this flight is answered too
 	}
 	last := command{acked: severed}
-	if n := d.pending.len(); n > 0 {
-		last = *d.pending.last()
+	if n := d.match.pending.len(); n > 0 {
+		last = *d.match.pending.last()
 	}
 	waitsNow := (last.verb == verbHello || last.verb == verbData) && !last.bad && last.acked < acked && d.sync.clientHoleEnd <= last.end
 	if !d.pace.lockStep() && !waitsNow { // nor where a hole behind it may hide a line of this flight
 		return
 	}
-	d.align(d.pending.len(), d.repliesUpTo(acked), acked, true)
-}
-
-// endsLine says whether the server has answered the client's bytes up to offset: they end with a line then.
-func (d *Dialogue) endsLine(offset int64) bool {
-	for _, f := range d.flights {
-		if f == offset {
-			return true
-		}
-	}
-	return false
+	d.align(d.match.pending.len(), d.match.repliesUpTo(acked), acked, true)
 }

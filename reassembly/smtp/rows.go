@@ -32,7 +32,7 @@ func (d *Dialogue) endTransaction(outcome Outcome) {
 // finish emits the transaction's open rows in the order of their RCPTs, or the one of a MAIL without any.
 func (d *Dialogue) finish(outcome Outcome, r *reply) {
 	tx := d.tx
-	d.takes(tx.rcpts.len())
+	d.work.takes(tx.rcpts.len())
 	for tx.rcpts.len() > 0 {
 		rc := tx.takeRcpt()
 		d.emitRow(rc, tx.outcomeOf(&rc, outcome, r), r)
@@ -119,7 +119,7 @@ func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 }
 
 func (d *Dialogue) emit(e *Envelope) {
-	d.count(func(s *Stats) { s.Rows[e.Outcome]++ })
+	d.stats.Rows[e.Outcome]++
 	if d.cfg.Emit != nil {
 		d.cfg.Emit(e)
 	}

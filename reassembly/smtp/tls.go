@@ -10,11 +10,11 @@ func (d *Dialogue) startTLS(c command, r *reply) {
 	d.blocked = false
 	accepted := r != nil && r.code == 220
 	if r == nil {
-		accepted = d.held.len() > 0 && looksLikeTLS(d.held.at(0).data)
+		accepted = !d.backlog.empty() && looksLikeTLS(d.backlog.head().data)
 	}
 	if !accepted {
-		if r == nil && d.held.len() > 0 && d.held.at(0).lost == 0 && d.held.at(0).acked <= c.acked {
-			n, _ := d.flight() // sent with STARTTLS: nobody's mail if that was accepted
+		if r == nil && d.backlog.hasData() && d.backlog.head().acked <= c.acked {
+			n, _ := d.backlog.flight() // sent with STARTTLS: nobody's mail if that was accepted
 			d.leaveUnread(int64(n))
 		}
 		return
@@ -23,7 +23,7 @@ func (d *Dialogue) startTLS(c command, r *reply) {
 	d.dark = &transaction{t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth}
 	d.nextFlag = 0
 	d.state = inHello
-	d.replies.drop()
+	d.match.dropReplies()
 	d.rline, d.rcurrent = line{}, reply{}
 	d.sync.ended()
 	if r != nil {

@@ -99,7 +99,7 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		d.startTLS(c, r)
 	case verbOther:
 		switch {
-		case !c.bad && code == 354 && d.pending.len() == 0 && r.acked == d.clientOff:
+		case !c.bad && code == 354 && d.match.pending.len() == 0 && r.acked == d.clientOff:
 			d.beginChunk(math.MaxInt64) // of a size unknown: XEXCH50 and its kin; the next reply ends it
 			d.chunkRefused = true
 		case !c.bad:
@@ -211,7 +211,7 @@ func (d *Dialogue) rcpt(c command, code uint16) {
 		return
 	}
 	if tx.rcpts.len() >= orDefault(d.cfg.MaxRcpt, 1<<17) {
-		d.count(func(s *Stats) { s.Overflows++ })
+		d.stats.Overflows++
 		tx.flags |= Truncated
 		d.emitRow(tx.takeRcpt(), Unknown, nil)
 	}

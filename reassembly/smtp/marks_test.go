@@ -50,9 +50,9 @@ func (e *eager) lose() {
 }
 
 func (e *eager) take() {
-	got := e.d.takePending()
+	got := e.d.match.takeCommand()
 	for got.acked == severed {
-		got = e.d.takePending()
+		got = e.d.match.takeCommand()
 	}
 	if w := e.want[0]; got.verb != w.verb || got.flags != w.flags || got.size != w.size {
 		e.Fatalf("a command of verb %d, %v, size %d, want verb %d, %v, size %d", got.verb, got.flags.Names(), got.size, w.verb, w.flags.Names(), w.size)
