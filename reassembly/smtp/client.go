@@ -131,12 +131,12 @@ func (d *Dialogue) readLine(p piece) int {
 	}
 	i := bytes.IndexByte(p.data, '\n')
 	if i < 0 {
-		l.add(p.data, orDefault(d.cfg.MaxLine, 64<<10))
+		l.add(p.data, d.maxLine())
 		return len(p.data)
 	}
 	text, start := p.data[:i+1], d.clientOff-l.n
-	if l.n > 0 || len(text) > orDefault(d.cfg.MaxLine, 64<<10) {
-		l.add(text, orDefault(d.cfg.MaxLine, 64<<10))
+	if l.n > 0 || len(text) > d.maxLine() {
+		l.add(text, d.maxLine())
 		text = l.buf
 	}
 	whole := *l
@@ -190,7 +190,7 @@ func (d *Dialogue) await(c command) {
 		d.stats.Overflows++
 		d.flag(Truncated, true)
 		d.giveUpPending()
-		d.sync.overflowed(d.serverOff)
+		d.sync.overflowed(d.server.offset)
 	}
 	d.match.enqueue(c)
 }

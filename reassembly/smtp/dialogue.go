@@ -89,6 +89,7 @@ type Dialogue struct {
 	stats   *Stats
 	work    *work
 	backlog backlog
+	server  replyReader
 	match   matcher
 	sync    certainty
 
@@ -125,13 +126,6 @@ type Dialogue struct {
 	lfTaken      bool  // the server takes that for a line end
 	lfDoubt      bool  // a line behind it took a reply that may be another's
 	tlsFrom      int64 // end of the reply that accepted STARTTLS
-
-	// The server's side.
-	serverOff  int64
-	rline      line
-	rcurrent   reply
-	rlineAcked int64 // bytes of the client that the server had received when it sent the last piece
-	rtorn      bool  // behind a hole, before the first reply's end
 
 	// The transaction.
 	helo       *string
@@ -203,7 +197,7 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 		d.lost += n
 		d.loseReplies(n)
 	} else {
-		d.readClient(piece{t: t, lost: n, acked: d.serverOff})
+		d.readClient(piece{t: t, lost: n, acked: d.server.offset})
 	}
 	d.run()
 }
@@ -233,7 +227,7 @@ func (d *Dialogue) agreed() {
 
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	n := 1024 + d.backlog.held() + d.match.held() + cap(d.line.buf) + cap(d.rline.buf) + cap(d.hello)
+	n := 1024 + d.backlog.held() + d.match.held() + cap(d.line.buf) + cap(d.server.line.buf) + cap(d.hello)
 	if d.helo != nil {
 		n += len(*d.helo)
 	}
@@ -259,7 +253,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		d.run()
 	}
 	if d.sync.serverHoleEnd > 0 && ended {
-		d.settleHole(d.match.pending.len(), d.serverOff)
+		d.settleHole(d.match.pending.len(), d.server.offset)
 		d.matchReplies()
 	}
 	d.sync.ended()

@@ -3,7 +3,7 @@ package smtp
 // awaitsReplies says whether, behind a hole in the client's bytes, these cannot be read yet: the client sent them when
 // it had received replies that are still to come here, and one of them may say that they are a message.
 func (d *Dialogue) awaitsReplies(acked int64) bool {
-	return d.sync.uncertain && d.state == inCommand && acked > d.serverOff && d.seen[FromServer] && !d.closing &&
+	return d.sync.uncertain && d.state == inCommand && acked > d.server.offset && d.seen[FromServer] && !d.closing &&
 		d.backlog.size < d.maxHeld()
 }
 

@@ -78,7 +78,7 @@ func (d *Dialogue) crossHole() bool {
 		d.settleHole(i, d.match.pending.at(i).acked)
 		return true
 	}
-	if d.blocked && d.backlog.hasData() && d.backlog.head().acked >= d.sync.serverHoleEnd && d.backlog.head().acked <= d.serverOff &&
+	if d.blocked && d.backlog.hasData() && d.backlog.head().acked >= d.sync.serverHoleEnd && d.backlog.head().acked <= d.server.offset &&
 		d.match.replies.at(0).acked <= d.clientOff+d.backlog.octets {
 		d.settleHole(d.match.pending.len(), d.backlog.head().acked)
 		return true

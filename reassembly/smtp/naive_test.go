@@ -110,7 +110,7 @@ func checkPending(t *rapid.T, d *Dialogue) {
 			t.Fatalf("the next of verb %d is %d, want %d", v, got, want)
 		}
 	}
-	offsets := []int64{0, d.sync.serverHoleEnd, d.serverOff, d.clientOff, d.sync.clientHoleEnd}
+	offsets := []int64{0, d.sync.serverHoleEnd, d.server.offset, d.clientOff, d.sync.clientHoleEnd}
 	for _, r := range replies {
 		offsets = append(offsets, r.start, r.acked)
 	}

@@ -37,7 +37,7 @@ func (d *Dialogue) anchor() bool {
 	d.match.recall().anchored.reply = d.match.replies.first + int64(min(i, d.match.replies.len()-1)) // the last may be one to QUIT
 	if d.blocked && d.backlog.hasData() && d.match.pending.len() > 0 {
 		x, last := d.backlog.head().acked, d.match.pending.last()
-		if m := d.match.repliesUpTo(x); x > last.acked && x <= d.serverOff && d.flightTells(last, m) {
+		if m := d.match.repliesUpTo(x); x > last.acked && x <= d.server.offset && d.flightTells(last, m) {
 			d.align(d.match.pending.len(), m, x, true)
 			return true
 		}
@@ -92,7 +92,7 @@ func (d *Dialogue) anchorBehind() bool {
 	}
 	last := d.match.pending.last()
 	m := d.match.repliesTo(last.end)
-	later := m < d.match.replies.len() || d.backlog.leastAcked() <= d.serverOff
+	later := m < d.match.replies.len() || d.backlog.leastAcked() <= d.server.offset
 	if !later {
 		return false
 	}
@@ -238,7 +238,7 @@ func (d *Dialogue) catchUp(c *command) {
 	if acked < d.spoke && !c.doubtful {
 		d.pace.grouped = true // it cannot have had the reply to the command before
 	}
-	if d.guessing || !d.sync.uncertain || !d.seen[FromServer] || acked < d.sync.serverHoleEnd || acked > d.serverOff || acked == 0 {
+	if d.guessing || !d.sync.uncertain || !d.seen[FromServer] || acked < d.sync.serverHoleEnd || acked > d.server.offset || acked == 0 {
 		return
 	}
 	if acked < d.passedOver {

@@ -71,7 +71,7 @@ func (d *Dialogue) mustPresume() bool {
 	}
 	// Everything up to the hole's end was lost, and the client went on with what it had received there.
 	p := d.heldAfter()
-	return p != nil && d.sync.serverHoleEnd > 0 && p.acked >= d.sync.serverHoleEnd && p.acked <= d.serverOff
+	return p != nil && d.sync.serverHoleEnd > 0 && p.acked >= d.sync.serverHoleEnd && p.acked <= d.server.offset
 }
 
 // forgetHeld replaces the backlog by a hole of the same length if the client has not received the reply yet: then that is still to
@@ -94,7 +94,7 @@ func (d *Dialogue) presume() {
 		d.settleHole(d.match.pending.len(), d.backlog.head().acked)
 	} else if d.seen[FromServer] && !d.closing { // it is late, or was missed: nobody has said so yet
 		d.flag(Gap, false)
-		d.sync.missedReplies(max(d.serverOff, 1))
+		d.sync.missedReplies(max(d.server.offset, 1))
 	}
 	d.giveUpPending()
 	d.blocked = false
@@ -118,7 +118,7 @@ func (d *Dialogue) giveUp() {
 	}
 	d.sync.missedReplies(0)
 	d.giveUpPending()
-	d.sync.matchAfresh(d.serverOff)
+	d.sync.matchAfresh(d.server.offset)
 	d.blocked = false
 	d.work.forgive()
 }

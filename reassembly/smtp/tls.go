@@ -24,7 +24,7 @@ func (d *Dialogue) startTLS(c command, r *reply) {
 	d.nextFlag = 0
 	d.state = inHello
 	d.match.dropReplies()
-	d.rline, d.rcurrent = line{}, reply{}
+	d.server.reset()
 	d.sync.ended()
 	if r != nil {
 		d.tlsFrom = r.end
