@@ -17,9 +17,7 @@ func (d *Dialogue) answer(n, m int) {
 		c := d.match.takeCommand()
 		switch {
 		case c.acked == severed:
-			if d.tx != nil {
-				d.tx.severed = true
-			}
+			d.mail.tx.sever()
 		case j < 0:
 			d.resolve(c, nil)
 		default:

@@ -281,18 +281,3 @@ func isBase64Line(b []byte) bool {
 	}
 	return true
 }
-
-// presumedAuthLines is how many lines follow an AUTH whose replies were not seen.
-func presumedAuthLines(mechanism string, initial bool) int {
-	n := 1
-	switch mechanism {
-	case "LOGIN", "DIGEST-MD5", "NTLM":
-		n = 2
-	case "GSSAPI":
-		n = 3
-	}
-	if initial {
-		n--
-	}
-	return n
-}

@@ -79,10 +79,10 @@ const (
 
 // Dialogue reads one connection. Make it with New, feed it, Close it.
 type Dialogue struct {
-	cfg  *Config
-	s    Session
-	seen [2]bool
-	lost int64 // bytes missed so far, both directions
+	cfg     *Config
+	session Session
+	seen    [2]bool
+	lost    int64 // bytes missed so far, both directions
 
 	now time.Time // of the last event
 
@@ -92,6 +92,7 @@ type Dialogue struct {
 	server  replyReader
 	match   matcher
 	sync    certainty
+	mail    mails
 
 	// The client's side.
 	state        state
@@ -127,17 +128,9 @@ type Dialogue struct {
 	lfDoubt      bool  // a line behind it took a reply that may be another's
 	tlsFrom      int64 // end of the reply that accepted STARTTLS
 
-	// The transaction.
-	helo       *string
-	auth       bool
-	authUnsure bool // the reply that AUTH had was missed
-	mailNo     int
-	tx         *transaction
-	dark       *transaction // an encrypted session's row, until its ClientHello is read
-	nextFlag   Flags        // flags for the transaction that opens next
-	isSMTP     bool
-	closed     bool
-	ended      bool // closed by FIN or RST
+	isSMTP bool
+	closed bool
+	ended  bool // closed by FIN or RST
 }
 
 func orDefault(n, def int) int {
@@ -155,7 +148,7 @@ func New(cfg *Config, s Session) *Dialogue {
 	}
 	w := &work{credit: stepsAhead, stats: stats}
 	d := &Dialogue{
-		cfg: cfg, s: s, stats: stats, work: w, backlog: backlog{work: w}, match: matcher{work: w}, resync: s.Midstream,
+		cfg: cfg, session: s, stats: stats, work: w, backlog: backlog{work: w}, match: matcher{work: w}, resync: s.Midstream,
 	}
 	if !s.Midstream {
 		d.match.enqueue(command{verb: verbGreeting})
@@ -227,13 +220,7 @@ func (d *Dialogue) agreed() {
 
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	n := 1024 + d.backlog.held() + d.match.held() + cap(d.line.buf) + cap(d.server.line.buf) + cap(d.hello)
-	if d.helo != nil {
-		n += len(*d.helo)
-	}
-	if d.tx != nil {
-		n += d.tx.size
-	}
+	n := 1024 + d.backlog.held() + d.match.held() + d.mail.held() + cap(d.line.buf) + cap(d.server.line.buf) + cap(d.hello)
 	return n
 }
 
@@ -264,9 +251,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	for d.match.pending.len() > 0 {
 		d.resolve(d.match.takeCommand(), nil)
 	}
-	if d.dark != nil {
-		d.emitDark("")
-	}
+	d.emitDark("")
 	outcome := Unknown
 	if ended && !d.unseenReply() && !d.sync.uncertain {
 		outcome = Aborted
@@ -279,9 +264,4 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	d.backlog.drop()
 	d.match.dropReplies()
 	d.hello = nil
-}
-
-// unseenReply says whether the message was given to the server and its reply may have been missed.
-func (d *Dialogue) unseenReply() bool {
-	return d.tx != nil && d.tx.submitted && (!d.seen[FromServer] || d.sync.replyMissed || d.tx.unheard)
 }

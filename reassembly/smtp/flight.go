@@ -81,9 +81,7 @@ func (d *Dialogue) heldIsMessage() bool {
 		return !d.backlog.areCommands()
 	case ofEither:
 		d.sync.couldNotTell()
-		if d.tx != nil {
-			d.tx.severed = true // the message may be in the hole
-		}
+		d.mail.tx.sever() // the message may be in the hole
 		if n > 0 {
 			d.leaveUnread(int64(n))
 		}

@@ -41,9 +41,7 @@ func (d *Dialogue) loseClient(p piece) {
 		return
 	case inChunk:
 		d.flag(Gap, false)
-		if d.tx != nil {
-			d.tx.missed = true
-		}
+		d.mail.tx.lose()
 		d.match.markChunks()
 		if p.lost < d.chunkLeft {
 			d.chunkLeft -= p.lost
@@ -103,8 +101,8 @@ const shortestReset = 6
 
 // sever closes the open transaction to commands behind a hole that may have ended it and begun another.
 func (d *Dialogue) sever() {
-	if d.tx != nil && d.match.pending.len() == 0 {
-		d.tx.severed = true
+	if d.match.pending.len() == 0 {
+		d.mail.tx.sever()
 	}
 	d.await(command{verb: verbOther, bad: true, acked: severed})
 }
@@ -179,7 +177,7 @@ func (d *Dialogue) MayHaveMissed() {
 		return
 	}
 	d.flag(Gap, false)
-	d.nextFlag |= Gap
+	d.mail.flagNext(Gap)
 }
 
 // Doubt says that bytes may have been missed at the beginning. Every row is flagged.

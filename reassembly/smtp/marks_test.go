@@ -23,10 +23,10 @@ func (e *eager) each(f func(c *command)) {
 
 func (e *eager) flag(f Flags) {
 	e.d.flag(f, true)
-	if waits := slices.ContainsFunc(e.want, func(c command) bool { return c.verb.isMail() }); waits == (e.d.nextFlag == f) {
-		e.Fatalf("the next one is flagged %v, one waits: %v", e.d.nextFlag, waits)
+	if waits := slices.ContainsFunc(e.want, func(c command) bool { return c.verb.isMail() }); waits == (e.d.mail.nextFlags == f) {
+		e.Fatalf("the next one is flagged %v, one waits: %v", e.d.mail.nextFlags, waits)
 	}
-	e.d.nextFlag = 0
+	e.d.mail.nextFlags = 0
 	e.mail(f)
 }
 

@@ -17,9 +17,7 @@ func (d *Dialogue) matchReplies() {
 		}
 		if d.match.pending.len() > 0 && d.match.pending.at(0).acked == severed {
 			d.match.takeCommand()
-			if d.tx != nil {
-				d.tx.severed = true
-			}
+			d.mail.tx.sever()
 			continue
 		}
 		if d.sync.serverHoleEnd > 0 {

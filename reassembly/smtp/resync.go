@@ -150,8 +150,10 @@ func (d *Dialogue) anchorAuth(i int) bool {
 	d.settleHole(n, r.start)
 	if d.match.replies.len() > 0 && d.match.replies.at(0).code == r.code {
 		d.match.takeReply() // its AUTH was missed, or the line before
-		d.auth = d.auth || r.code == 235
-		if r.code == 334 {
+		switch r.code {
+		case 235:
+			d.mail.authenticated()
+		case 334:
 			d.authLines, d.resync, d.torn, d.small = 1, false, false, false
 			if r.acked == d.clientOff {
 				d.line = line{} // its end was missed
@@ -224,11 +226,10 @@ func (d *Dialogue) inStep() {
 	if d.guessing {
 		return
 	}
-	if d.tx != nil && d.sync.uncertain {
-		d.tx.flags |= Gap
-		d.tx.unheard = d.tx.unheard || d.sync.replyMissed
+	if d.mail.tx != nil && d.sync.uncertain {
+		d.mail.tx.caughtUp(d.sync.replyMissed)
 	}
-	d.sync.inStep(d.tx != nil)
+	d.sync.inStep(d.mail.tx != nil)
 }
 
 // catchUp looks, behind a hole, for the moment at which every command has been answered: the client begins a line, and it

@@ -6,7 +6,7 @@ import "encoding/binary"
 const maxHello = 5 + 1<<14
 
 // startTLS applies the reply to STARTTLS (RFC 3207 section 4).
-func (d *Dialogue) startTLS(c command, r *reply) {
+func (d *Dialogue) startTLSReply(c command, r *reply) {
 	d.blocked = false
 	accepted := r != nil && r.code == 220
 	if r == nil {
@@ -20,8 +20,7 @@ func (d *Dialogue) startTLS(c command, r *reply) {
 		return
 	}
 	d.endTransaction(Aborted)
-	d.dark = &transaction{t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth}
-	d.nextFlag = 0
+	d.mail.encrypt(&c)
 	d.state = inHello
 	d.match.dropReplies()
 	d.server.reset()
@@ -29,7 +28,7 @@ func (d *Dialogue) startTLS(c command, r *reply) {
 	if r != nil {
 		d.tlsFrom = r.end
 	} else {
-		d.dark.flags |= d.holeFlag()
+		d.mail.encrypted.flag(d.holeFlag())
 	}
 }
 
@@ -50,7 +49,7 @@ func (d *Dialogue) readHello(p piece) {
 	b := p.data
 	if len(d.hello) == 0 && !looksLikeTLS(b) {
 		if p.acked < d.tlsFrom { // sent before the client could know the answer: it is nobody's mail
-			d.dark.flags |= Injected
+			d.mail.encrypted.flag(Injected)
 			return
 		}
 		d.emitDark("")
@@ -66,14 +65,15 @@ func (d *Dialogue) readHello(p piece) {
 
 // emitDark emits the row of an encrypted session.
 func (d *Dialogue) emitDark(name string) {
-	if d.dark == nil {
+	tx := d.mail.takeEncrypted()
+	if tx == nil {
 		return
 	}
-	e := d.row(d.dark, Encrypted)
+	e := d.row(tx, Encrypted)
 	if name != "" {
 		e.TLSServerName = text8([]byte(name))
 	}
-	d.dark, d.hello = nil, nil
+	d.hello = nil
 	d.emit(e)
 }
 

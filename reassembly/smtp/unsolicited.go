@@ -6,7 +6,7 @@ func (d *Dialogue) unsolicited(r reply) {
 	if d.state == inData && r.code != 421 && r.acked <= d.messageAt {
 		return // sent before the message was
 	}
-	blind := !d.seen[FromClient] || d.sync.uncertain || d.s.Midstream
+	blind := !d.seen[FromClient] || d.sync.uncertain || d.session.Midstream
 	switch {
 	case d.state == inData && d.doubt:
 		d.state, d.resync, d.doubt = inCommand, true, false
@@ -38,18 +38,18 @@ func (d *Dialogue) unsolicited(r reply) {
 		d.resolve(c, &r)
 	case d.state == inChunk && d.chunkRefused && r.acked-d.clientOff <= d.chunkLeft && r.code != 421:
 		d.readSurplus() // it answers something within the octets that it had refused
-	case d.tx != nil && d.tx.blindData:
-		d.tx.submitted = true
+	case d.mail.tx != nil && d.mail.tx.blindData:
+		d.mail.tx.endUnseen()
 		d.settle(&r)
 	case r.code == 354 && blind:
 		d.blindData(r)
 	case r.code == 354 && d.seen[FromClient] && d.state == inCommand && r.acked == d.clientOff && !d.smuggled:
 		d.flag(Gap, false) // what the client sends next is a message, whatever was read before it
 		d.blindData(r)
-		d.tx.flags |= Gap
-	case r.code == 354 && d.smuggled && d.tx == nil: // the server took a DATA out of the message before
+		d.mail.tx.flag(Gap)
+	case r.code == 354 && d.smuggled && d.mail.tx == nil: // the server took a DATA out of the message before
 		d.open(command{t: r.t, flags: Smuggling})
-		d.tx.blindData, d.tx.missed = true, true
+		d.mail.tx.beginUnseen()
 	case r.code == 421:
 		d.endTransaction(Aborted)
 	}
@@ -68,7 +68,7 @@ func (d *Dialogue) blindData(r reply) {
 	if d.severNext && d.clientOff != r.acked {
 		d.severNow()
 	}
-	if d.tx == nil || d.tx.severed {
+	if d.mail.tx == nil || d.mail.tx.severed {
 		d.endTransaction(Unknown)
 		d.open(command{t: r.t})
 	}
@@ -84,9 +84,8 @@ func (d *Dialogue) blindData(r reply) {
 		}
 		d.beginMessage(body{gap: true, midLine: true})
 		d.messageAt = r.acked
-		d.tx.missed = true
+		d.mail.tx.lose()
 		return
 	}
-	d.tx.missed = true
-	d.tx.blindData = true
+	d.mail.tx.beginUnseen()
 }
