@@ -6,29 +6,29 @@ import "encoding/binary"
 const maxHello = 5 + 1<<14
 
 // startTLS applies the reply to STARTTLS (RFC 3207 section 4).
-func (d *Dialogue) startTLS(c command, r *reply) {
+func (d *Dialogue) startTLSReply(c command, r *reply) {
 	d.blocked = false
 	accepted := r != nil && r.code == 220
 	if r == nil {
-		accepted = d.held.len() > 0 && looksLikeTLS(d.held.at(0).data)
+		accepted = !d.backlog.empty() && looksLikeTLS(d.backlog.head().data)
 	}
 	if !accepted {
-		if r == nil && d.held.len() > 0 && d.held.at(0).lost == 0 && d.held.at(0).acked <= c.acked {
-			n, _ := d.flight() // sent with STARTTLS: nobody's mail if that was accepted
+		if r == nil && d.backlog.hasData() && d.backlog.head().acked <= c.acked {
+			n, _ := d.backlog.flight() // sent with STARTTLS: nobody's mail if that was accepted
 			d.leaveUnread(int64(n))
 		}
 		return
 	}
 	d.endTransaction(Aborted)
-	d.dark = &transaction{t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth}
-	d.nextFlag = 0
+	d.mail.encrypt(&c)
 	d.state = inHello
-	d.replies.drop()
-	d.rline, d.rcurrent, d.holeEnd = line{}, reply{}, 0
+	d.match.dropReplies()
+	d.server.reset()
+	d.sync.ended()
 	if r != nil {
 		d.tlsFrom = r.end
 	} else {
-		d.dark.flags |= d.holeFlag()
+		d.mail.encrypted.flag(d.holeFlag())
 	}
 }
 
@@ -49,7 +49,7 @@ func (d *Dialogue) readHello(p piece) {
 	b := p.data
 	if len(d.hello) == 0 && !looksLikeTLS(b) {
 		if p.acked < d.tlsFrom { // sent before the client could know the answer: it is nobody's mail
-			d.dark.flags |= Injected
+			d.mail.encrypted.flag(Injected)
 			return
 		}
 		d.emitDark("")
@@ -65,14 +65,15 @@ func (d *Dialogue) readHello(p piece) {
 
 // emitDark emits the row of an encrypted session.
 func (d *Dialogue) emitDark(name string) {
-	if d.dark == nil {
+	tx := d.mail.takeEncrypted()
+	if tx == nil {
 		return
 	}
-	e := d.row(d.dark, Encrypted)
+	e := d.row(tx, Encrypted)
 	if name != "" {
 		e.TLSServerName = text8([]byte(name))
 	}
-	d.dark, d.hello = nil, nil
+	d.hello = nil
 	d.emit(e)
 }
 
