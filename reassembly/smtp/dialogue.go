@@ -123,7 +123,7 @@ type Dialogue struct {
 	chunkRefused bool
 	chunking     bool // the server offered it in its last reply to EHLO
 	authLines    int  // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
-	hello        []byte
+	hello        clientHello
 	behindLF     bool  // the line before ended with LF alone
 	lfTaken      bool  // the server takes that for a line end
 	lfDoubt      bool  // a line behind it took a reply that may be another's
@@ -221,7 +221,7 @@ func (d *Dialogue) agreed() {
 
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	n := 1024 + d.backlog.held() + d.match.held() + d.mail.held() + cap(d.line.buf) + cap(d.server.line.buf) + cap(d.hello)
+	n := 1024 + d.backlog.held() + d.match.held() + d.mail.held() + cap(d.line.buf) + cap(d.server.line.buf) + cap(d.hello.message)
 	return n
 }
 
@@ -252,7 +252,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	for d.match.pending.len() > 0 {
 		d.resolve(d.match.takeCommand(), nil)
 	}
-	d.emitDark("")
+	d.emitDark()
 	outcome := Unknown
 	if ended && !d.unseenReply() && !d.sync.uncertain {
 		outcome = Aborted
@@ -264,5 +264,5 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	}
 	d.backlog.drop()
 	d.match.dropReplies()
-	d.hello = nil
+	d.hello = clientHello{}
 }

@@ -54,7 +54,7 @@ func (d *Dialogue) loseClient(p piece) {
 		}
 	case inHello:
 		d.flag(Gap, false)
-		d.emitDark("")
+		d.emitDark()
 		d.state = inDark
 		return
 	case inDark:
