@@ -13,8 +13,8 @@ func (d *Dialogue) bdatCommand(c *command, argument []byte) {
 	var ok bool
 	c.size, c.last, ok = parseBdat(argument)
 	c.bad = !ok
-	unknown := !d.chunking && d.lost == 0 && !d.s.Midstream
-	c.waits = d.seen[FromServer] && !d.uncertain && (unknown || c.bad || c.doubtful || c.size == math.MaxInt64)
+	unknown := !d.chunking && d.lost == 0 && !d.session.Midstream
+	c.waits = d.seen[FromServer] && !d.sync.uncertain && (unknown || c.bad || c.doubtful || c.size == math.MaxInt64)
 }
 
 // parseBdat reads "chunk-size [LAST]". A size beyond 2^63-1 is given as that.
@@ -50,9 +50,7 @@ func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 	case c.bad: // as many as it had received, for all that is known
 		c.bad, c.size = false, max(r.acked-c.end, 0)
 		c.flags |= Gap
-		if d.tx != nil {
-			d.tx.submitted, d.tx.unheard, d.tx.missed = true, true, true
-		}
+		d.mail.tx.presume()
 	}
 	d.chunking = d.chunking || r != nil // it knows the command
 	d.beginChunk(c.size)
@@ -66,10 +64,10 @@ func unknownCommand(r *reply) bool {
 	return r.code == 500 || r.code == 502 || r.code == 504 || r.unoffered
 }
 
-func (d *Dialogue) bdat(c command, r *reply) {
+func (d *Dialogue) bdatReply(c command, r *reply) {
 	if c.waits && !d.bdatTaken(&c, r) {
-		if d.tx != nil {
-			d.tx.refuse(r.code) // as of a refused DATA
+		if d.mail.tx != nil {
+			d.mail.tx.refuse(r.code) // as of a refused DATA
 		}
 		return
 	}
@@ -77,32 +75,25 @@ func (d *Dialogue) bdat(c command, r *reply) {
 		d.chunkRefused = true // of the chunk at hand
 	}
 	if c.bad {
-		if d.tx != nil && r != nil && r.code >= 400 && d.tx.dataCode == 0 {
-			d.tx.refuse(r.code)
+		if d.mail.tx != nil && codeOf(r) >= 400 {
+			d.mail.tx.refuseChunk(r.code)
 		}
 		return
 	}
-	if d.tx == nil {
+	if d.mail.tx == nil {
 		return
 	}
-	tx := d.tx
-	tx.chunked = true
-	tx.flags |= c.flags
-	if c.size < 0 {
-		tx.missed = true
-	} else {
-		tx.bytes += c.size
-	}
-	tx.submitted = tx.submitted || c.last
+	tx := d.mail.tx
+	tx.chunk(&c)
 	if r == nil {
 		return
 	}
-	if r.code >= 400 && tx.dataCode == 0 {
-		tx.refuse(r.code)
+	if r.code >= 400 {
+		tx.refuseChunk(r.code)
 	}
 	switch {
-	case c.last && r.code >= 400 && tx.rcpts.len() == 0 && !d.uncertain && tx.flags&Gap == 0:
-		tx.submitted, tx.spent = false, true // refused for want of a recipient: one may follow
+	case c.last && r.code >= 400 && tx.rcpts.len() == 0 && !d.sync.uncertain && tx.flags&Gap == 0:
+		tx.refusedEmpty() // refused for want of a recipient: one may follow
 	case c.last:
 		d.settle(r)
 	}

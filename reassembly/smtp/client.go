@@ -39,7 +39,7 @@ type command struct {
 // readClient reads a piece, or holds what cannot be read yet.
 func (d *Dialogue) readClient(p piece) {
 	if p.lost > 0 {
-		if d.blocked || d.held.len() > 0 {
+		if d.blocked || !d.backlog.empty() {
 			d.hold(p)
 			return
 		}
@@ -47,15 +47,15 @@ func (d *Dialogue) readClient(p piece) {
 		return
 	}
 	for len(p.data) > 0 {
-		if d.blocked || d.held.len() > 0 || d.awaitsReplies(p.acked) || d.doubtful() {
+		if d.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.doubtful() {
 			d.hold(p)
 			return
 		}
 		n := d.step(p)
 		d.clientOff += int64(n)
 		p.data = p.data[n:]
-		if d.state == inCommand && len(p.data) > 0 && d.replies.len() > 0 {
-			d.match()
+		if d.state == inCommand && len(p.data) > 0 && d.match.replies.len() > 0 {
+			d.matchReplies()
 		}
 	}
 }
@@ -123,7 +123,7 @@ func (d *Dialogue) readLine(p piece) int {
 		d.severNow()
 	}
 	l := &d.line
-	if l.holed && d.clientOff == d.clientHoleEnd && p.acked > l.acked && d.endsLine(d.clientOff) {
+	if l.holed && d.clientOff == d.sync.clientHoleEnd && p.acked > l.acked && d.match.endsLine(d.clientOff) {
 		d.endHoledLine() // its end was missed, and it was answered
 	}
 	if l.n == 0 {
@@ -131,12 +131,12 @@ func (d *Dialogue) readLine(p piece) int {
 	}
 	i := bytes.IndexByte(p.data, '\n')
 	if i < 0 {
-		l.add(p.data, orDefault(d.cfg.MaxLine, 64<<10))
+		l.add(p.data, d.maxLine())
 		return len(p.data)
 	}
 	text, start := p.data[:i+1], d.clientOff-l.n
-	if l.n > 0 || len(text) > orDefault(d.cfg.MaxLine, 64<<10) {
-		l.add(text, orDefault(d.cfg.MaxLine, 64<<10))
+	if l.n > 0 || len(text) > d.maxLine() {
+		l.add(text, d.maxLine())
 		text = l.buf
 	}
 	whole := *l
@@ -177,34 +177,29 @@ func (d *Dialogue) await(c command) {
 		d.spoke = c.acked + 1
 	}
 	if c.acked == severed { // a severing mark: it takes effect behind the commands before it, and has no reply
-		if d.pending.len() == 0 {
+		if d.match.pending.len() == 0 {
 			return
 		}
-		m := &d.recall().marks
-		m.set(&m.all, d.pending.end())
-		if d.pending.last().acked != severed { // two of them say no more than one
-			d.enqueue(c)
+		d.match.markAll()
+		if d.match.pending.last().acked != severed { // two of them say no more than one
+			d.match.enqueue(c)
 		}
 		return
 	}
-	if d.pending.len() >= orDefault(d.cfg.MaxPending, 1<<17) {
-		d.count(func(s *Stats) { s.Overflows++ })
+	if d.match.pending.len() >= orDefault(d.cfg.MaxPending, 1<<17) {
+		d.stats.Overflows++
 		d.flag(Truncated, true)
-		d.takes(d.pending.len())
-		for d.pending.len() > 0 {
-			d.resolve(d.takePending(), nil)
-		}
-		d.holeEnd = max(d.serverOff, 1) // replies to those may still come: begin afresh behind them
-		d.serverHole = true
+		d.giveUpPending()
+		d.sync.overflowed(d.server.offset)
 	}
-	d.enqueue(c)
+	d.match.enqueue(c)
 }
 
 // command reads one command line without its line end.
 func (d *Dialogue) command(text []byte, c command, over bool) {
 	if over {
 		c.flags |= Truncated
-		d.count(func(s *Stats) { s.Overflows++ })
+		d.stats.Overflows++
 	}
 	if d.authLines > 0 {
 		d.authLines--
@@ -233,7 +228,9 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 		} else if c.path == nil {
 			c.path = &path{}
 		}
-		d.clientHole = d.clientHole && c.verb != verbMail
+		if c.verb == verbMail {
+			d.sync.sawMail()
+		}
 	case verbHello:
 		if arg := bytes.TrimSpace(rest); len(arg) > 0 {
 			c.arg = text8(arg)
@@ -254,7 +251,7 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 		}
 		d.resync, d.small = false, false
 	}
-	if d.torn && d.uncertain && !d.endsLine(c.start) {
+	if d.torn && d.sync.uncertain && !d.match.endsLine(c.start) {
 		c.flags |= Gap // its head may be in the hole
 	}
 	d.catchUp(&c)
@@ -283,19 +280,4 @@ func isBase64Line(b []byte) bool {
 		}
 	}
 	return true
-}
-
-// presumedAuthLines is how many lines follow an AUTH whose replies were not seen.
-func presumedAuthLines(mechanism string, initial bool) int {
-	n := 1
-	switch mechanism {
-	case "LOGIN", "DIGEST-MD5", "NTLM":
-		n = 2
-	case "GSSAPI":
-		n = 3
-	}
-	if initial {
-		n--
-	}
-	return n
 }

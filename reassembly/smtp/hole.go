@@ -6,7 +6,7 @@ func (d *Dialogue) loseOctets(p piece) {
 	d.lost += p.lost - p.unread
 	if p.unread > 0 {
 		d.unread = true
-		d.count(func(s *Stats) { s.Unread += p.unread })
+		d.stats.Unread += p.unread
 	}
 	d.clientOff += p.lost
 	d.loseClient(p)
@@ -25,27 +25,24 @@ func (d *Dialogue) missEnd() {
 	}
 	d.state = inCommand
 	d.loseLine()
-	d.clientHole = true
+	d.sync.lostEndOfData()
 	d.await(c)
 }
 
 // loseClient reads on behind a hole in the client's bytes.
 func (d *Dialogue) loseClient(p piece) {
-	again := d.clientHoleEnd == d.clientOff-p.lost && d.resync && d.line.n == 0 // the hole goes on
-	d.clientHoleEnd = d.clientOff
+	again := d.sync.clientHoleEnd == d.clientOff-p.lost && d.resync && d.line.n == 0 // the hole goes on
+	d.sync.lostClient(d.clientOff)
 	switch d.state {
 	case inData:
 		d.flag(Gap, false)
-		d.uncertain, d.unsettled, d.clientGap = true, true, true
+		d.sync.lostBody()
 		d.body.lose()
 		return
 	case inChunk:
 		d.flag(Gap, false)
-		if d.tx != nil {
-			d.tx.missed = true
-		}
-		m := &d.recall().marks
-		m.set(&m.chunk, d.pending.end())
+		d.mail.tx.lose()
+		d.match.markChunks()
 		if p.lost < d.chunkLeft {
 			d.chunkLeft -= p.lost
 			return
@@ -57,14 +54,14 @@ func (d *Dialogue) loseClient(p piece) {
 		}
 	case inHello:
 		d.flag(Gap, false)
-		d.emitDark("")
+		d.emitDark()
 		d.state = inDark
 		return
 	case inDark:
 		return
 	}
 	d.flag(Gap, false)
-	d.clientHole, d.uncertain, d.unsettled, d.clientGap = true, true, true, true
+	d.sync.lostCommands()
 	d.authLines = 0
 	d.loseCommands(p.lost, again)
 }
@@ -95,7 +92,8 @@ func (d *Dialogue) loseLine() {
 		d.passedOver = max(d.passedOver, d.line.acked+1)
 	}
 	d.resync, d.torn, d.behindLF = true, true, false
-	d.line, d.clientHoleEnd = line{}, d.clientOff
+	d.line = line{}
+	d.sync.lostClient(d.clientOff)
 }
 
 // shortestReset is the length of "RSET" CRLF: a smaller hole hides no command that ends a transaction.
@@ -103,8 +101,8 @@ const shortestReset = 6
 
 // sever closes the open transaction to commands behind a hole that may have ended it and begun another.
 func (d *Dialogue) sever() {
-	if d.tx != nil && d.pending.len() == 0 {
-		d.tx.severed = true
+	if d.match.pending.len() == 0 {
+		d.mail.tx.sever()
 	}
 	d.await(command{verb: verbOther, bad: true, acked: severed})
 }
@@ -170,4 +168,36 @@ func (d *Dialogue) loseCommand(text []byte, c command) {
 		d.sever() // it may have been MAIL or RSET
 	}
 	d.await(c)
+}
+
+// MayHaveMissed says that the capture lost packets since the last byte of this dialogue, perhaps of it: what is open
+// when it is closed may have gone on, or begun with more.
+func (d *Dialogue) MayHaveMissed() {
+	if d.closed {
+		return
+	}
+	d.flag(Gap, false)
+	d.mail.flagNext(Gap)
+}
+
+// Doubt says that bytes may have been missed at the beginning. Every row is flagged.
+func (d *Dialogue) Doubt() { d.sync.doubt() }
+
+// Unsent says, before Close, that the last n bytes of the client were never received: commands among them are none.
+func (d *Dialogue) Unsent(n int64) {
+	from := d.clientOff + d.backlog.octets - n
+	i := d.match.pending.len()
+	for i > 0 && d.match.pending.at(i-1).start >= from {
+		if i--; d.match.pending.at(i).verb == verbEndOfData {
+			return
+		}
+	}
+	d.work.steps(d.match.pending.len() - i)
+	if i == d.match.pending.len() {
+		return
+	}
+	d.match.cut(i)
+	d.backlog.drop()
+	d.blocked = false
+	d.flag(Conflict, false)
 }

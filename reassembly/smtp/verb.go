@@ -23,10 +23,10 @@ const (
 )
 
 func verbOf(word []byte) verb {
-	if len(word) < 4 || len(word) > 8 {
+	var up [len("X-ANONYMOUSTLS")]byte
+	if len(word) < 4 || len(word) > len(up) {
 		return verbOther
 	}
-	var up [8]byte
 	for i, c := range word {
 		if 'a' <= c && c <= 'z' {
 			c -= 'a' - 'A'
@@ -50,7 +50,7 @@ func verbOf(word []byte) verb {
 		return verbQuit
 	case "AUTH", "X-EXPS": // the latter is Exchange's own
 		return verbAuth
-	case "STARTTLS":
+	case "STARTTLS", "X-ANONYMOUSTLS": // the latter is Exchange's own, between servers of one organization
 		return verbStartTLS
 	case "XCLIENT":
 		return verbXclient
