@@ -15,8 +15,13 @@ import (
 // that the proxy named, and of each accepted recipient the message.
 type originLogs struct{ Received, Rejected, Kept []string }
 
-// postfixKept is a delivery by discard: queue id, recipient.
-var postfixKept = regexp.MustCompile(`/discard\[\d+\]: (\w+): to=<(.*?)>,`)
+// What Postfix logs of a message: the client that connected, or that a proxy or XCLIENT named, and the one that XFORWARD named; refused
+// recipients; and deliveries by discard.
+var (
+	originClient   = regexp.MustCompile(`/smtpd\[\d+\]: (\w+): client=\S+?\[(.*?)\]:(\d+)(?:, orig_queue_id=\w+, orig_client=\S+?\[(.*?)\]:(\d+))?`)
+	originRejected = regexp.MustCompile(`/smtpd\[\d+\]: (\w+): reject: RCPT from \S+: (\d{3}) .* from=<(.*?)> to=<(.*?)> `)
+	originKept     = regexp.MustCompile(`/discard\[\d+\]: (\w+): to=<(.*?)>,`)
+)
 
 func readOriginLogs(t *testing.T, path string) *originLogs {
 	t.Helper()
@@ -24,10 +29,21 @@ func readOriginLogs(t *testing.T, path string) *originLogs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from := &mtaLogs{}
-	from.postfix(strings.Split(string(b), "\n"))
-	l := &originLogs{Received: from.received, Rejected: from.rejected}
-	for _, m := range postfixKept.FindAllStringSubmatch(string(b), -1) {
+	log, l := string(b), &originLogs{}
+	origin := map[string]string{}
+	for _, m := range originClient.FindAllStringSubmatch(log, -1) {
+		origin[m[1]] = m[2] + " " + m[3]
+		if m[4] != "" {
+			origin[m[1]] = m[4] + " " + m[5]
+		}
+	}
+	for _, m := range postfixFrom.FindAllStringSubmatch(log, -1) {
+		l.Received = append(l.Received, m[1]+" "+m[2]+" "+origin[m[1]])
+	}
+	for _, m := range originRejected.FindAllStringSubmatch(log, -1) {
+		l.Rejected = append(l.Rejected, m[3]+" "+m[4]+" "+m[2]+" "+origin[m[1]])
+	}
+	for _, m := range originKept.FindAllStringSubmatch(log, -1) {
 		l.Kept = append(l.Kept, m[1]+" "+m[2])
 	}
 	return l.sorted()
@@ -137,12 +153,67 @@ func TestLive_HaproxyNamesTheClientThatPostfixLogs(t *testing.T) {
 		sent += len(mails)
 	}
 	var logs *originLogs
-	await(t, "the log", func() bool { logs = readOriginLogs(t, log); return len(logs.Kept) == sent+5 && len(logs.Received) == sent })
+	await(t, "the log", func() bool {
+		logs = readOriginLogs(t, log)
+		return len(logs.Kept) == sent+5 && len(logs.Received) == sent
+	})
 	stop()
 	rows := replayRows(t, capture)
 	for _, r := range rows {
 		if r["origin_by"] != "proxy" || r["flags"] != nil {
 			t.Errorf("a row whose client was named by %v, with the flags %v", r["origin_by"], r["flags"])
+		}
+	}
+	compareOrigins(t, logs, rows)
+}
+
+// TestLive_PostfixForwardsTheClientThatItLogs has a Postfix send the client of each message on to another by XFORWARD, and a client
+// that the other trusts name one by XCLIENT. The rows have the clients of the log of the second.
+func TestLive_PostfixForwardsTheClientThatItLogs(t *testing.T) {
+	t.Parallel()
+	w := newWire(t)
+	log := w.mta(w.server, "postfix", "smtpd_authorized_xforward_hosts = 192.0.2.0/24", "smtpd_authorized_xclient_hosts = 192.0.2.0/24")
+	w.mta(w.client, "postfix", "myhostname = relay.postfix.example", "smtp_send_xforward_command = yes",
+		"transport_maps = inline:{ { v4.postfix.example = smtp:[192.0.2.25] } { quiet.example = discard: } }")
+	capture := filepath.Join(t.TempDir(), "forwarded.pcap")
+	stop := w.dump(capture)
+	sent := 0
+	for i := range 3 {
+		mails := originMails(fmt.Sprint("forward", i))
+		w.say(w.talk(w.client, fmt.Sprint("127.0.0.", 5+i), "127.0.0.1:2525"), mails...)
+		sent += len(mails)
+	}
+	for _, origin := range []string{"ADDR=198.18.0.7 PORT=4711", "ADDR=IPV6:2001:db8:5::7 PORT=4712"} {
+		c := w.talk(w.client, "", "192.0.2.25:25")
+		for _, line := range []string{"EHLO proxy.example", "XCLIENT " + origin} {
+			id, err := c.Text.Cmd("%s", line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Text.StartResponse(id)
+			if _, _, err := c.Text.ReadResponse(2); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			c.Text.EndResponse(id)
+		}
+		mails := originMails("xclient" + strings.Fields(origin)[1][5:])
+		w.say(c, mails...)
+		sent += len(mails)
+	}
+	var logs *originLogs
+	await(t, "the log", func() bool {
+		logs = readOriginLogs(t, log)
+		return len(logs.Kept) >= sent+5 && len(logs.Received) == sent
+	})
+	stop()
+	rows := replayRows(t, capture)
+	for _, r := range rows {
+		by := "xforward"
+		if strings.Contains(fmt.Sprint(r["rcpt_to"]), "xclient") {
+			by = "xclient"
+		}
+		if r["origin_by"] != by || r["flags"] != nil {
+			t.Errorf("a row whose client was named by %v, not %s, with the flags %v", r["origin_by"], by, r["flags"])
 		}
 	}
 	compareOrigins(t, logs, rows)

@@ -4,7 +4,8 @@
 #   unshare --mount --pid --fork --mount-proc testdata/live/mta.sh postfix|exim|dovecot DIR UNPACKED [SETTING...]
 #
 # DIR takes its queue and its log (DIR/log); UNPACKED holds the unpacked Debian packages, which could not be installed side
-# by side, nor without harm to the machine's own. Each SETTING is a line more of its configuration. What they have hard-wired, they find by mounts that nobody else sees: their
+# by side, nor without harm to the machine's own. Each SETTING is a line more of its configuration;
+# with Postfix it takes the place of one that is there. What they have hard-wired, they find by mounts that nobody else sees: their
 # programs laid over /usr, and an /etc of their own. All of it ends with this script, whatever ends it.
 set -eu
 kind=$1 dir=$2 unpacked=$3
@@ -32,7 +33,7 @@ postfix)
 	mkdir -p "$dir/conf" "$dir/spool" "$dir/data"
 	chown postfix "$dir/data"
 	sed "s#@DIR@#$dir#g" "$here/postfix-main.cf" > "$dir/conf/main.cf"
-	[ $# = 0 ] || printf '%s\n' "$@" >> "$dir/conf/main.cf"
+	[ $# = 0 ] || postconf -c "$dir/conf" -e "$@"
 	cp "$here/postfix-master.cf" "$dir/conf/master.cf"
 	postfix -c "$dir/conf" start
 	;;
