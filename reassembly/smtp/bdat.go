@@ -32,6 +32,14 @@ func parseBdat(b []byte) (size int64, last, ok bool) {
 	return size, last, last || len(rest) == 0
 }
 
+// burlCommand reads the argument of BURL, RFC 4468 section 3.2: the server fetches the octets from elsewhere, nobody knows how many.
+func burlCommand(c *command, argument []byte) {
+	url, rest := cutWord(argument)
+	rest = bytes.TrimSpace(rest)
+	c.size, c.last = -1, bytes.EqualFold(rest, []byte("LAST"))
+	c.bad = len(url) == 0 || !c.last && len(rest) > 0
+}
+
 func (d *Dialogue) beginChunk(size int64) {
 	d.behindLF = false
 	if d.chunkLeft, d.chunkRefused = size, false; size > 0 {

@@ -19,7 +19,7 @@ type line struct {
 // command is one command that awaits its reply.
 type command struct {
 	verb     verb
-	last     bool // BDAT LAST; AUTH with an initial response
+	last     bool // BDAT or BURL with LAST; AUTH with an initial response; LHLO
 	waits    bool // BDAT: its reply decides whether octets follow
 	bareLF   bool // its line ends with LF alone
 	doubtful bool // it stands behind such a line, which the server may not have taken for one
@@ -34,6 +34,7 @@ type command struct {
 	size     int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where bytes were missed
 	arg      *string   // EHLO's argument; AUTH's mechanism
 	path     *path
+	client   *clientAttributes // of XCLIENT and XFORWARD
 }
 
 // readClient reads a piece, or holds what cannot be read yet.
@@ -47,7 +48,7 @@ func (d *Dialogue) readClient(p piece) {
 		return
 	}
 	for len(p.data) > 0 {
-		if d.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.doubtful() {
+		if !d.head.open && (d.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.doubtful()) {
 			d.hold(p)
 			return
 		}
@@ -69,6 +70,9 @@ const (
 
 // step reads the head of p in the present state and returns how much that was.
 func (d *Dialogue) step(p piece) int {
+	if d.head.open {
+		return d.readHead(p)
+	}
 	switch d.state {
 	case inData:
 		if d.body.gap && d.bodyAcked > 0 && p.acked > d.bodyAcked && !d.doubt {
@@ -215,6 +219,9 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 		d.authLines = 0
 	}
 	word, rest := cutWord(text)
+	if !over && d.proxyCommand(text, &c, false) {
+		return
+	}
 	c.verb = verbOf(word)
 	switch c.verb {
 	case verbMail, verbRcpt:
@@ -237,8 +244,14 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 		} else if d.resync {
 			c.verb = verbOther
 		}
+		c.last = bytes.EqualFold(word, []byte("LHLO"))
 	case verbBdat:
 		d.bdatCommand(&c, rest)
+	case verbBurl:
+		burlCommand(&c, rest)
+	case verbXclient, verbXforward:
+		a := parseClientAttributes(rest)
+		c.client = &a
 	case verbAuth:
 		mechanism, initial := cutWord(rest)
 		c.arg = text8(bytes.ToUpper(mechanism[:min(len(mechanism), 20)]))

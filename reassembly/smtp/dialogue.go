@@ -99,6 +99,7 @@ type Dialogue struct {
 	state        state
 	clientOff    int64 // offset behind the last byte read (not the held ones)
 	line         line
+	head         head
 	blocked      bool
 	small        bool  // that hole was too small to end a transaction
 	resync       bool  // behind a hole: only unambiguous commands count
@@ -122,6 +123,7 @@ type Dialogue struct {
 	chunkLeft    int64
 	chunkRefused bool
 	chunking     bool // the server offered it in its last reply to EHLO
+	lmtp         bool // the client's last greeting was LHLO
 	authLines    int  // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
 	hello        clientHello
 	behindLF     bool  // the line before ended with LF alone
@@ -150,6 +152,7 @@ func New(cfg *Config, s Session) *Dialogue {
 	w := &work{credit: stepsAhead, stats: stats}
 	d := &Dialogue{
 		cfg: cfg, session: s, stats: stats, work: w, backlog: backlog{work: w}, match: matcher{work: w}, resync: s.Midstream,
+		head: head{open: !s.Midstream},
 	}
 	if !s.Midstream {
 		d.match.enqueue(command{verb: verbGreeting})
@@ -233,6 +236,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		return
 	}
 	d.closing, d.ended = true, ended
+	d.closeHead()
 	d.run()
 	d.guessing = true
 	d.run()

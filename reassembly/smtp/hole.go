@@ -32,6 +32,11 @@ func (d *Dialogue) missEnd() {
 // loseClient reads on behind a hole in the client's bytes.
 func (d *Dialogue) loseClient(p piece) {
 	again := d.sync.clientHoleEnd == d.clientOff-p.lost && d.resync && d.line.n == 0 // the hole goes on
+	if d.head.open {
+		if p.lost = d.loseHead(p.lost); p.lost == 0 {
+			return
+		}
+	}
 	d.sync.lostClient(d.clientOff)
 	switch d.state {
 	case inData:
@@ -133,6 +138,9 @@ func (d *Dialogue) endHoledLine() {
 // holedCommand takes a line of which octets were missed for what it must have been, without an argument: no address is
 // made of pieces that were not adjacent.
 func (d *Dialogue) holedCommand(text []byte, hole int, c command) {
+	if d.proxyCommand(text, &c, true) {
+		return
+	}
 	c.flags |= Gap
 	tail := bytes.ToUpper(text[min(hole, len(text)):])
 	if bytes.Contains(tail, []byte("FROM")) || !bytes.Contains(tail, []byte(">")) {

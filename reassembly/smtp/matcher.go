@@ -14,16 +14,16 @@ type matcher struct {
 // matcherMemory is what was found among commands and replies, so as not to look for it again: their numbers. In most dialogues nothing
 // waits for long, and there is none.
 type matcherMemory struct {
-	marks    marks                  // on commands
-	looked   [verbXclient + 1]int64 // number of the first command among which none of that kind was looked for yet
-	bareLFs  int64                  // number of the first command that is not known to end with a bare LF, like all before it
-	disorder [2]int64               // number of the last command, and reply, whose sender had received less than for the one before it
+	marks    marks        // on commands
+	looked   [verbs]int64 // number of the first command among which none of that kind was looked for yet
+	bareLFs  int64        // number of the first command that is not known to end with a bare LF, like all before it
+	disorder [2]int64     // number of the last command, and reply, whose sender had received less than for the one before it
 	anchored anchored
 }
 
-const matcherMemorySize = 272
+const matcherMemorySize = 296
 
-const commandSize, replySize = 128, 96
+const commandSize, replySize = 136, 96
 
 func (m *matcher) recall() *matcherMemory {
 	if m.memory == nil {
@@ -76,6 +76,9 @@ func (m *matcher) takeCommand() command {
 // octets is about how much memory a command takes besides its own.
 func (c *command) octets() int {
 	n := c.path.octets()
+	if c.client != nil {
+		n += clientSize
+	}
 	if c.arg != nil {
 		n += len(*c.arg)
 	}

@@ -116,6 +116,12 @@ func (p *proxyBinary) lose(lost int64) (n int64, result proxyResult) {
 	return n, proxyWhole
 }
 
+// tornAddress reports whether octets of the address were missed, or may have been.
+func (p *proxyBinary) tornAddress() bool {
+	want := map[byte]int{0x11: proxyIPv4, 0x21: proxyIPv6}[p.head[len(proxySignature)+1]]
+	return p.torn && p.n < proxyFixed+want
+}
+
 // replay is what was read of what turned out to be no header.
 func (p *proxyBinary) replay() []byte { return p.head[:p.n] }
 

@@ -95,6 +95,7 @@ func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 	e := &Envelope{
 		SeenAt: tx.t, Sensor: d.session.Sensor, SessionID: d.session.ID,
 		Client: d.session.Client, Server: d.session.Server, Network: d.session.Network,
+		OriginIP: tx.origin.ip, OriginPort: tx.origin.port, OriginBy: tx.origin.by,
 		HELO: tx.helo, Outcome: outcome, Auth: tx.auth, LostBytes: d.lost, Flags: tx.flags,
 	}
 	if d.session.Midstream {

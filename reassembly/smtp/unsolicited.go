@@ -3,6 +3,9 @@ package smtp
 // unsolicited takes a reply that answers no command that was seen.
 func (d *Dialogue) unsolicited(r reply) {
 	d.stats.Unsolicited++
+	if r.code >= 500 && d.head.end > 0 && r.acked == d.head.end {
+		d.mail.proxied(origin{}) // the server knows no PROXY protocol: its header names nobody
+	}
 	if d.state == inData && r.code != 421 && r.acked <= d.messageAt {
 		return // sent before the message was
 	}

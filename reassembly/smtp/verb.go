@@ -20,6 +20,10 @@ const (
 	verbAuthLine
 	verbStartTLS
 	verbXclient
+	verbXforward
+	verbBurl
+	verbTurn
+	verbs // how many there are
 )
 
 func verbOf(word []byte) verb {
@@ -34,7 +38,7 @@ func verbOf(word []byte) verb {
 		up[i] = c
 	}
 	switch string(up[:len(word)]) {
-	case "EHLO", "HELO":
+	case "EHLO", "HELO", "LHLO":
 		return verbHello
 	case "MAIL":
 		return verbMail
@@ -54,6 +58,12 @@ func verbOf(word []byte) verb {
 		return verbStartTLS
 	case "XCLIENT":
 		return verbXclient
+	case "XFORWARD":
+		return verbXforward
+	case "BURL":
+		return verbBurl
+	case "TURN", "ATRN":
+		return verbTurn
 	}
 	return verbOther
 }

@@ -38,6 +38,9 @@ func parseClientAttributes(b []byte) clientAttributes {
 	}
 }
 
+// clientSize is what clientAttributes take of memory.
+const clientSize = 48
+
 // maxAttribute is longer than any address or port.
 const maxAttribute = 64
 
