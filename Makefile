@@ -116,10 +116,10 @@ fuzz: properties ## properties, random frames and each fuzz target for FUZZTIME:
 bounds: ## hostile traffic and limits at full size: fifteen minutes (root)
 	TAP25_TEST_BOUNDS=full go test -count=1 -p 1 -timeout 1h -run 'Bounds|Cost' -v ./cmd/tap25 ./reassembly
 
-# Postfix and Exim write each other MAILS messages, live: ten minutes or so, as root.
+# Postfix and Exim write each other MAILS messages, live; other captures of real software are replayed: ten minutes or so, as root.
 MAILS ?= 50000
 live: install-test ## Postfix and Exim write each other MAILS messages, live (root)
-	TAP25_TEST_REQUIRE=root,bpf,netns,postgres,mta TAP25_TEST_MAILS=$(MAILS) go test -count=1 -timeout 2h -run PostfixAndExim -v ./cmd/tap25
+	TAP25_TEST_REQUIRE=root,bpf,netns,postgres,mta,haproxy,dovecot TAP25_TEST_MAILS=$(MAILS) go test -count=1 -timeout 2h -run "PostfixAndExim|TestLive_" -v ./cmd/tap25
 
 # The properties (make test draws 5,000 cases each of the dialogue's and 1,000 of the assembler's): CASES each of the former, a
 # fiftieth of it of the latter, which lose, reorder and copy whole segments.
