@@ -38,6 +38,13 @@ func (d *Dialogue) matchReplies() {
 		if c.verb == verbEndOfData && r.acked > c.message && r.acked < c.end && r.code >= 400 {
 			c.size = -1 // the server refused the message before its end
 		}
+		if d.awaitsFirstCommand(&r) {
+			return
+		}
+		if d.noGreeting(&r) {
+			d.match.takeCommand()
+			continue
+		}
 		// A reply that the server sent before it had received the command does not answer it. What the client says that it had
 		// received when it sent the command does not count here: it may acknowledge what it never got.
 		if r.acked < c.end && (r.code == 421 || c.verb != verbEndOfData || r.acked <= c.message) {
