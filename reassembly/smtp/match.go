@@ -7,6 +7,12 @@ func (d *Dialogue) matchReplies() {
 			d.giveUp()
 			continue
 		}
+		if d.awaitsFinal() {
+			if !d.takeFinal() {
+				return
+			}
+			continue
+		}
 		if d.sync.uncertain && d.seen[FromClient] && d.match.replies.len() < orDefault(d.cfg.MaxReplies, 4096) {
 			if d.anchor() {
 				continue

@@ -204,6 +204,7 @@ func (d *Dialogue) loseReplies(n int64) {
 	}
 	d.flagUpTo(d.server.offset + n)
 	d.matchReplies()
+	d.cutFinals()
 	d.server.lose(n)
 	d.sync.lostReplies(d.server.offset)
 }
