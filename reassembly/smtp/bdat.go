@@ -96,7 +96,7 @@ func (d *Dialogue) bdatReply(c command, r *reply) {
 	if r == nil {
 		return
 	}
-	if r.code >= 400 {
+	if r.code >= 400 && !(c.last && d.lmtp && tx.rcpts.len() > 1) {
 		tx.refuseChunk(r.code)
 	}
 	switch {

@@ -37,6 +37,11 @@ type command struct {
 	client   *clientAttributes // of XCLIENT and XFORWARD
 }
 
+// endsMessage reports whether the server says after a command whether it takes the message.
+func (c *command) endsMessage() bool {
+	return c.verb == verbEndOfData || (c.verb == verbBdat || c.verb == verbBurl) && c.last
+}
+
 // readClient reads a piece, or holds what cannot be read yet.
 func (d *Dialogue) readClient(p piece) {
 	if p.lost > 0 {

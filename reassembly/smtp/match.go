@@ -7,6 +7,12 @@ func (d *Dialogue) matchReplies() {
 			d.giveUp()
 			continue
 		}
+		if d.awaitsFinal() {
+			if !d.takeFinal() {
+				return
+			}
+			continue
+		}
 		if d.sync.uncertain && d.seen[FromClient] && d.match.replies.len() < orDefault(d.cfg.MaxReplies, 4096) {
 			if d.anchor() {
 				continue
@@ -37,6 +43,13 @@ func (d *Dialogue) matchReplies() {
 		c := d.match.pending.at(0)
 		if c.verb == verbEndOfData && r.acked > c.message && r.acked < c.end && r.code >= 400 {
 			c.size = -1 // the server refused the message before its end
+		}
+		if d.awaitsFirstCommand(&r) {
+			return
+		}
+		if d.noGreeting(&r) {
+			d.match.takeCommand()
+			continue
 		}
 		// A reply that the server sent before it had received the command does not answer it. What the client says that it had
 		// received when it sent the command does not count here: it may acknowledge what it never got.

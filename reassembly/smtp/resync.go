@@ -201,6 +201,9 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 		if c.acked == severed || c.start < d.sync.clientHoleEnd || !d.whole(r) {
 			break
 		}
+		if d.lmtp && c.endsMessage() && sure > 0 {
+			break // nobody knows how many replies it has
+		}
 		sure++
 	}
 	d.work.steps(sure)

@@ -1,16 +1,26 @@
 package smtp
 
-// settle applies the reply that decides on the message, and ends the transaction.
+// settle applies the reply that decides on the message, or, with LMTP, the first one, and ends the transaction with the last.
 func (d *Dialogue) settle(r *reply) {
-	code := d.mail.tx.settle(r.code)
-	outcome := Unknown
+	if !d.lmtp || !d.settleEach(r) {
+		d.settleAll(r)
+	}
+}
+
+// settleAll applies a reply to the message to all recipients that wait for one, and ends the transaction.
+func (d *Dialogue) settleAll(r *reply) {
+	d.finish(outcomeOf(d.mail.tx.settle(r.code)), r)
+}
+
+// outcomeOf is what the reply to a message says.
+func outcomeOf(code uint16) Outcome {
 	switch {
 	case code >= 400:
-		outcome = refusal(code)
+		return refusal(code)
 	case code >= 200 && code < 300:
-		outcome = Accepted
+		return Accepted
 	}
-	d.finish(outcome, r)
+	return Unknown
 }
 
 // endTransaction ends the open transaction; rows without a refusal of their own get the outcome.

@@ -24,8 +24,11 @@ type transaction struct {
 	missed    bool // octets of the message were missed
 	submitted bool // the message was given whole
 	chunked   bool
-	blindData bool // 354 was seen, the client was not
-	severed   bool // commands behind a hole are not its own
+	blindData bool   // 354 was seen, the client was not
+	severed   bool   // commands behind a hole are not its own
+	awaited   int    // replies to the message that are to come, with LMTP
+	lastFinal int64  // end of the last one that came
+	chunkCode uint16 // of a BDAT that was refused before the last
 	size      int
 }
 
