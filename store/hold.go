@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tap25/reassembly/smtp"
 )
 
 // Hold is a legal hold: rows that concern its subject are kept when their day is dropped.
@@ -51,6 +53,19 @@ func (h *Hold) Subject(s string) error {
 		return errors.New("the subject of a hold must be user@domain, a domain, an IP address or a subnet such as 192.0.2.0/24")
 	}
 	h.Domain = &s
+	return nil
+}
+
+// In bounds a hold on an IP address or subnet to rows that were seen in the network of a name, such as "vlan 12". It returns an error
+// for a hold on something else, and for a name of a form that no row has.
+func (h *Hold) In(network string) error {
+	switch {
+	case h.Network == nil:
+		return errors.New("only a hold on an IP address or subnet can name the network that the mail was seen in")
+	case !smtp.IsNetwork(network):
+		return errors.New("the network must be written as the column network shows it, such as 'vlan 12' or 'vxlan 5001/vlan 3'")
+	}
+	h.SeenIn = &network
 	return nil
 }
 
