@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -115,6 +116,45 @@ func toldSession(t testing.TB, db *DB, user string) (session *DB, told func() st
 func missing(t testing.TB, db *DB) []int64 {
 	t.Helper()
 	return ask[[]int64](t, db, "select coalesce(array_agg(n order by n), '{}') from missing_accesses m, generate_series(m.first, m.last) n")
+}
+
+// What a statement fails on is often an address: a cast quotes its argument, a constraint the whole line.
+func TestLog_BearsNoAddressOfAFailedStatement(t *testing.T) {
+	db := database(t, false)
+	heldDay(t, db)
+	admin, auditor := as(t, db, "tap25_admin", "admin"), as(t, db, "tap25_auditor", "auditor")
+	grant(t, db, auditor, "mailbox", "'b@b.example'")
+	openCase(t, auditor)
+	const warrant = "insert into warrants (case_id, auditor, mailbox, since, before, reason, valid_until) values ('1', 'x', 'b@b.example', "
+	log := logged(t)
+	for sql, user := range map[string]*DB{
+		"select rcpt_to::int from case_mail('2026-17')":                                                       auditor,
+		"select * from mail_client('b@b.example')":                                                            admin,
+		"select * from mail_from('x', 'b@b.example')":                                                         admin,
+		"select add_hold('b@b.example', null, null, '2020-01-02', '2020-01-01', null, 'order')":               admin,
+		"select add_hold('b@b.example', null, null, null, null, null, null)":                                  admin,
+		warrant + "'2020-01-02', '2020-01-01', 'order', '2099-01-01')":                                        admin,
+		warrant + "'2020-01-01', '2020-01-02', null, '2099-01-01')":                                           admin,
+		"insert into tap25_internal.misdated select e.*, 'b@b.example', null from tap25_internal.envelopes e": db,
+	} {
+		_, err := user.Conn().Exec(t.Context(), sql)
+		e, ok := errors.AsType[*pgconn.PgError](err)
+		if !ok {
+			t.Errorf("%s: %v", sql, err)
+			continue
+		}
+		ours := strings.HasPrefix(sql, "select add_hold") || strings.HasPrefix(sql, warrant) // whose text is the same whatever the server logs
+		if ours && strings.Contains(e.Message+e.Detail, "b@b.example") {
+			t.Errorf("%s: the error has the address", sql)
+		}
+	}
+	if strings.Contains(log(), "b@b.example") {
+		t.Error("the log has an address")
+	}
+	execute(t, auditor, "select open_case('2026-17', 'another')")
+	if !strings.Contains(log(), "LOG:  tap25: access ") {
+		t.Error("the log has no access any more")
+	}
 }
 
 func TestAuditor_TheLogBearsNothingThatAUserHasMadeUp(t *testing.T) {
