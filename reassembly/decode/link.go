@@ -121,6 +121,9 @@ func (w *walk) vlan() Verdict {
 		return TruncatedVLAN
 	}
 	v := binary.BigEndian.Uint16(w.data[2:])
+	if id := binary.BigEndian.Uint16(w.data) & 0xfff; id != 0 { // 0 is a priority without a VLAN
+		w.name(tagVLAN, uint32(id))
+	}
 	w.data = w.data[4:]
 	return w.typeOrLength(v)
 }
@@ -183,10 +186,26 @@ func (w *walk) mpls() Verdict {
 		return TruncatedMPLS
 	}
 	w.data = b[4:]
+	w.label(binary.BigEndian.Uint32(b) >> 12)
 	if b[2]&1 == 0 { // bottom of stack
 		return goOn
 	}
+	w.labelled = false
 	return w.mplsPayload()
+}
+
+// label notes a label for the path. An entropy label (RFC 6790) differs between flows; it comes after its indicator,
+// one of the reserved labels, which have a meaning of their own.
+func (w *walk) label(l uint32) {
+	const indicator, firstFree = 7, 16
+	if !w.labelled {
+		w.labelled = true
+		w.name(tagMPLS, 0)
+	}
+	if l >= firstFree && !w.entropy {
+		w.along(tagMPLS, uint64(l))
+	}
+	w.entropy = l == indicator
 }
 
 // mplsPayload finds out by the first nibble what no field says (RFC 4928): IP's

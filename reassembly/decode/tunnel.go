@@ -49,6 +49,7 @@ func (w *walk) vxlan() Verdict {
 	if b[0]&valid == 0 {
 		return NotTCP
 	}
+	w.name(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8)
 	w.data, w.next = b[8:], headerEthernet
 	return goOn
 }
@@ -63,6 +64,7 @@ func (w *walk) vxlanGPE() Verdict {
 	if b[0]&valid == 0 {
 		return NotTCP
 	}
+	w.name(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8)
 	w.data, w.next = b[8:], headerEthernet
 	if b[0]&nextProtocol == 0 {
 		return goOn
@@ -94,6 +96,7 @@ func (w *walk) geneve() Verdict {
 	if v := w.skip(size); v != goOn {
 		return v
 	}
+	w.name(tagGeneve, binary.BigEndian.Uint32(b[4:])>>8)
 	return w.etherType(binary.BigEndian.Uint16(b[2:]))
 }
 
@@ -125,6 +128,7 @@ func (w *walk) gre() Verdict {
 	if flags&(checksum|routing) != 0 {
 		size += 4
 	}
+	id := size
 	if flags&key != 0 {
 		size += 4
 	}
@@ -134,6 +138,9 @@ func (w *walk) gre() Verdict {
 	if v := w.skip(size); v != goOn {
 		return v
 	}
+	if flags&key != 0 {
+		w.greKey(binary.BigEndian.Uint32(b[id:]), proto)
+	}
 	if flags&routing != 0 {
 		if v := w.greRouting(); v != goOn {
 			return v
@@ -141,15 +148,26 @@ func (w *walk) gre() Verdict {
 	}
 	switch {
 	case proto == etherERSPAN && flags&sequence == 0: // type I: no header of its own
-		w.next = headerEthernet
+		w.next, w.identified = headerEthernet, true
 	case proto == etherERSPAN:
-		w.next = headerERSPAN2
+		w.next, w.identified = headerERSPAN2, true
 	case proto == etherERSPAN3:
-		w.next = headerERSPAN3
+		w.next, w.identified = headerERSPAN3, true
 	default:
 		return w.etherType(proto)
 	}
 	return goOn
+}
+
+// greKey notes the key of RFC 2890. Of NVGRE (RFC 7637 section 3.2) it is an identifier of 24 bits, of which those up
+// to 0xfff are reserved, and 8 bits that differ between flows. Linux has bridges in GRE whose key is any number.
+func (w *walk) greKey(key uint32, proto uint16) {
+	if proto == etherBridged && key>>8 > 0xfff {
+		w.name(tagNVGRE, key>>8)
+		w.along(tagNVGRE, uint64(key))
+		return
+	}
+	w.name(tagGRE, key)
 }
 
 // greRouting skips source route entries up to the empty one (RFC 1701).
