@@ -32,6 +32,7 @@ type Decoder struct {
 	intercepts []uint16 // nil: DefaultInterceptPort alone
 	frags      *defragmenter
 	counts     FrameCounts
+	unread     UnreadCounts
 	seeds      seeds
 }
 
@@ -60,6 +61,9 @@ func (d *Decoder) Decode(t time.Time, link uint16, data []byte, wireLen int, p *
 		v = d.walk(&w, t, p)
 	}
 	d.counts[v]++
+	if w.unread.kind != unreadNothing && v != TCPPort && w.unread.Tunnel() {
+		d.unread.Add(w.unread, 1)
+	}
 	return v
 }
 
@@ -84,6 +88,9 @@ func (d *Decoder) Advance(t time.Time) { d.frags.expire(t.UnixNano()) }
 
 // Stats returns the counters so far.
 func (d *Decoder) Stats() (FrameCounts, FragmentStats) { return d.counts, d.frags.stats }
+
+// Unread returns what was in frames that may hold tunnels which are not read.
+func (d *Decoder) Unread() UnreadCounts { return d.unread }
 
 // Steps counts the iterations of loops over what earlier frames left behind, such
 // as datagrams that expire. A frame adds a constant to it in the long run.
@@ -159,7 +166,8 @@ type walk struct {
 	identified bool
 	padded     bool // the 802.11 header is padded to four octets
 
-	steps int // of loops over octets of this frame
+	unread Unread // what the walk ended at
+	steps  int    // of loops over octets of this frame
 }
 
 // ipHeader is what the last IP header said.

@@ -11,7 +11,7 @@
 // headers, AH, IP in IP, Ethernet in IP (EtherIP, SRv6), GRE (ERSPAN, NVGRE, PPTP), L2TPv2 and L2TPv3, and over UDP VXLAN,
 // VXLAN-GPE, Geneve, GTP-U, MPLS, GUE, Teredo, TZSP and the mirrors of routers for lawful intercepts. Fragments of IPv4
 // and IPv6 are put together on every level, tunnels in fragments included. What is encrypted or compressed is not read.
-// docs/encapsulations.md has the table.
+// docs/encapsulations.md has the table. [Decoder.Unread] counts what may hold a tunnel and is not read.
 //
 // # Guarantees
 //
