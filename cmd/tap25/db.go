@@ -38,23 +38,22 @@ func resolveDB(dsn string) string {
 	return dsn
 }
 
-// newDatabase is the database that --db names. It tells the user if the end has to wait for others.
-func newDatabase(dsn string, stderr io.Writer) (*store.Database, error) {
-	d, err := store.NewDatabase(resolveDB(dsn))
-	if err == nil && d.Cluster != nil {
-		d.Cluster.Waiting = func() {
-			fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 processes that use the private cluster, because it stops when this one ends")
-		}
+// tellWaiting returns a function that tells the user that the end has to wait for others.
+func tellWaiting(stderr io.Writer) func() {
+	return func() {
+		fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 processes that use the private cluster, because it stops when this one ends")
 	}
-	return d, err
 }
 
 // openDatabase opens the database that --db names. The private cluster is started and migrated as needed; the schema of
 // another is only looked at.
 func openDatabase(ctx context.Context, stderr io.Writer, dsn string) (*database, error) {
-	source, err := newDatabase(dsn, stderr)
+	source, err := store.NewDatabase(resolveDB(dsn))
 	if err != nil {
 		return nil, err
+	}
+	if source.Cluster != nil {
+		source.Cluster.Waiting = tellWaiting(stderr)
 	}
 	db, err := source.Open(ctx)
 	if err != nil {

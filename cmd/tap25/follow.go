@@ -60,8 +60,8 @@ func (r *replay) follow(cmd *cobra.Command) (err error) {
 	defer fail(nil)
 	f := &follow{dir: r.followDir, log: newLogger(cmd.ErrOrStderr()), replay: r, warned: map[string]bool{}}
 	stream := streamConfig{
-		db: r.db, limits: r.limits, sensor: cfg.Sensor, waits: true, rereadable: true, fail: fail, log: f.log,
-		stderr: cmd.ErrOrStderr(), endReaders: afterwards(r.endReaders),
+		db: resolveDB(r.db), limits: r.limits, sensor: cfg.Sensor, waits: true, rereadable: true, fail: fail, log: f.log,
+		stderr: cmd.ErrOrStderr(), waiting: tellWaiting(cmd.ErrOrStderr()), version: version(), endReaders: afterwards(r.endReaders),
 	}
 	if r.retention != "never" {
 		if stream.retention, err = store.ParseRetention(r.retention); err != nil {

@@ -120,7 +120,7 @@ func TestFollow_OfWhatWasReplayedAddsNothing(t *testing.T) {
 // filesHeld looks files up as a replay does.
 func filesHeld(t *testing.T, files []string) (*capturesHeld, *stream, error) {
 	t.Helper()
-	s, err := openStream(t.Context(), streamConfig{dirs: []string{t.TempDir()}, sensor: "tap", waits: true, rereadable: true, patience: time.Minute, stderr: &bytes.Buffer{}})
+	s, err := openStream(t.Context(), streamConfig{db: store.Local, dirs: []string{t.TempDir()}, sensor: "tap", waits: true, rereadable: true, patience: time.Minute, stderr: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,8 +59,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return statusDone
 	}
 	fmt.Fprintf(stderr, "tap25: %v\n", err)
-	_, usage := errors.AsType[*usageError](err)
-	if usage || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
+	_, mistake := errors.AsType[*usageError](err)
+	if mistake || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
 		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())
 		return statusUsage
 	}
@@ -97,6 +97,14 @@ type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// usage marks an error as a mistake in the command line.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err}
+}
 
 // usageArgs marks the errors of an argument check as mistakes in the command line.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {

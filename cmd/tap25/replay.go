@@ -10,13 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"tap25/capture"
 	"tap25/reassembly"
@@ -69,7 +67,7 @@ func replayCommand() *cobra.Command {
 			"  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
 		Args: usageArgs(r.args),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			if err := errors.Join(fromEnvironment(cmd), r.limits.check()); err != nil {
+			if err := errors.Join(fromEnvironment(cmd), usage(r.limits.check())); err != nil {
 				return err
 			}
 			if r.followDir != "" {
@@ -86,7 +84,7 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&r.checksum, "checksum", "auto", "what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
 		"auto accepts them from hosts that send hardly any others")
 	flags.StringVar(&r.spool, "spool", "", "directory where rows wait to be loaded (default: one in spool in the state directory)")
-	r.limits.flags(flags)
+	spoolFlags(flags, &r.limits)
 	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long to wait for a database that does not answer")
 	flags.StringVar(&r.followDir, "follow", "",
 		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
@@ -211,8 +209,9 @@ const hurry = 10 * time.Second
 func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, paths []string, sensor string, out *rows,
 	fail func(error)) (finish func(broken bool) error, err error) {
 	_, total := files.Progress()
-	cfg := streamConfig{db: r.db, dirs: []string{r.spool}, limits: r.limits, sensor: sensor, waits: true, rereadable: total > 0,
-		patience: r.wait, fail: fail, log: newLogger(cmd.ErrOrStderr()), stderr: cmd.ErrOrStderr()}
+	cfg := streamConfig{db: resolveDB(r.db), dirs: []string{r.spool}, limits: r.limits, sensor: sensor, waits: true, rereadable: total > 0,
+		patience: r.wait, fail: fail, log: newLogger(cmd.ErrOrStderr()), version: version(),
+		stderr: cmd.ErrOrStderr(), waiting: tellWaiting(cmd.ErrOrStderr())}
 	if r.spool == "" {
 		base, err := spoolBase()
 		if err != nil {
@@ -347,18 +346,4 @@ func (r *replay) read(files *capture.Files, asm *reassembly.Assembler) error {
 		}
 		asm.Frame(fr.Time, fr.LinkType, fr.Data, fr.Length)
 	}
-}
-
-// fromEnvironment sets the flags that the command line does not set, from variables TAP25_NAME.
-func fromEnvironment(cmd *cobra.Command) (err error) {
-	flags := cmd.Flags()
-	flags.VisitAll(func(f *pflag.Flag) {
-		name := "TAP25_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if value, ok := os.LookupEnv(name); ok && !f.Changed && err == nil && f.Name != "help" {
-			if setErr := flags.Set(f.Name, value); setErr != nil {
-				err = &usageError{fmt.Errorf("environment variable %s: %w", name, setErr)}
-			}
-		}
-	})
-	return err
 }

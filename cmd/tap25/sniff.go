@@ -69,7 +69,7 @@ func sniffFlags(cmd *cobra.Command, s *sniffSettings) {
 	f.BoolVar(&s.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
 	dbFlag(cmd, &s.db)
 	f.StringVar(&s.spool, "spool", "", "directory where rows wait to be loaded (default: spool/SENSOR in the state directory)")
-	s.limits.flags(f)
+	spoolFlags(f, &s.limits)
 	f.StringVar(&s.sensor, "sensor", "", "name of this tap, stored in each row (default: the host name)")
 	f.UintSliceVar(&s.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
 	f.IntVar(&s.workers, "workers", 0, "number of rings, each read by one goroutine (default: the number of CPUs, at most 8)")

@@ -41,7 +41,8 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 			close: func(context.Context) error { return out.flush() },
 		}, nil
 	}
-	cfg := streamConfig{db: s.db, limits: s.limits, sensor: s.sensor, log: log, stderr: cmd.ErrOrStderr(), endReaders: afterwards(s.endReaders)}
+	cfg := streamConfig{db: resolveDB(s.db), limits: s.limits, sensor: s.sensor, endReaders: afterwards(s.endReaders), version: version(),
+		log: log, stderr: cmd.ErrOrStderr(), waiting: tellWaiting(cmd.ErrOrStderr())}
 	if s.spool != "" {
 		cfg.dirs = []string{s.spool}
 	}

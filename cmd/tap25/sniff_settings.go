@@ -157,7 +157,7 @@ func (s *sniffSettings) check() error {
 		return &usageError{err}
 	}
 	_, err = s.reassembly()
-	return errors.Join(err, s.limits.check())
+	return errors.Join(err, usage(s.limits.check()))
 }
 
 func hasTwice(names []string) bool {

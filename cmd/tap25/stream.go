@@ -20,7 +20,7 @@ import (
 // streamConfig is how rows come to the database. The zero value of the flags is that of live traffic: Emit never waits,
 // segments are cut by count and age, and the database may be away for any time, also at the start.
 type streamConfig struct {
-	db        string   // --db
+	db        string   // a connection string, or store.Local
 	dirs      []string // of the spool: the first that no other process has; none: below the state directory, by the sensor's name
 	spools    string   // instead of dirs, where many processes need a spool each: the first of spools-0, spools-1, … that is free
 	limits    spoolLimits
@@ -34,8 +34,10 @@ type streamConfig struct {
 	patience   time.Duration // the database must be there at the start, and may then be away this long; 0: for ever
 	fail       func(error)   // told once when the patience has ended
 
-	log    zerolog.Logger
-	stderr io.Writer
+	version string // of tap25, for what the database records
+	log     zerolog.Logger
+	stderr  io.Writer
+	waiting func() // see cluster.Cluster
 }
 
 // stream is spool, loader and database.
@@ -65,8 +67,11 @@ type streamStats struct {
 // openStream opens the spool and begins to load what waits in it.
 func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 	s := &stream{cfg: cfg}
-	if s.db, err = newDatabase(cfg.db, cfg.stderr); err != nil {
+	if s.db, err = store.NewDatabase(cfg.db); err != nil {
 		return nil, err
+	}
+	if s.db.Cluster != nil {
+		s.db.Cluster.Waiting = cfg.waiting
 	}
 	defer func() {
 		if err != nil {

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
-
 	"tap25/store/cluster"
 	"tap25/store/spool"
 )
@@ -24,23 +22,17 @@ type spoolLimits struct {
 	keep  time.Duration // how long loaded rows stay
 }
 
-// flags adds the flags that set the limits.
-func (l *spoolLimits) flags(f *pflag.FlagSet) {
-	f.Int64Var(&l.bytes, "spool-bytes", 10<<30, "largest size of the spool in bytes; it also leaves 64 MiB of its disk free, "+
-		"or a sixteenth of a small disk")
-	f.DurationVar(&l.age, "spool-age", 0, "the spool accepts no more rows once its oldest has waited for this long, such as 720h (default: no limit)")
-	f.DurationVar(&l.keep, "spool-keep", 10*time.Minute, "how long loaded rows stay in the spool, to be loaded again if a failover loses them; "+
-		"they use at most a quarter of --spool-bytes and are deleted first if space is needed; 0 deletes them at once")
-}
+// largestSegment is how many octets of rows a source may emit between two calls of Seal.
+const largestSegment = 64 << 20
 
 // mostKeep is what --spool-keep may be: the database forgets the names of segments after a month.
 const mostKeep = 10 * 24 * time.Hour
 
 // check returns an error for limits that make no sense.
 func (l *spoolLimits) check() error {
-	if l.bytes < 2*partBytes || l.age < 0 || l.keep < 0 || l.keep > mostKeep {
-		return &usageError{fmt.Errorf("--spool-bytes must be at least %d (twice the largest segment), --spool-age must not be negative, "+
-			"and --spool-keep must be 0 to %s", 2*partBytes, mostKeep)}
+	if l.bytes < 2*largestSegment || l.age < 0 || l.keep < 0 || l.keep > mostKeep {
+		return fmt.Errorf("--spool-bytes must be at least %d (twice the largest segment), --spool-age must not be negative, "+
+			"and --spool-keep must be 0 to %s", 2*largestSegment, mostKeep)
 	}
 	return nil
 }

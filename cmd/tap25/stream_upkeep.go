@@ -42,7 +42,7 @@ func (s *stream) upkeepOnce(ctx context.Context) error {
 		oldest = min(oldest, fmt.Sprintf("%016x", seg.Sequence))
 	}
 	report, err := db.Upkeep(ctx, s.cfg.sensor, oldest,
-		store.ExpireConfig{Retention: s.cfg.retention, Version: version(), EndReaders: s.cfg.endReaders})
+		store.ExpireConfig{Retention: s.cfg.retention, Version: s.cfg.version, EndReaders: s.cfg.endReaders})
 	if report.Shorter {
 		s.cfg.log.Warn().Time("kept_from", report.Cutoff).
 			Msg("the database stores a longer retention than --retention and keeps it: to store another, run 'tap25 db expire --change-retention'")
