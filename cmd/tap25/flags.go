@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"tap25/store/stream"
 )
 
 // fromEnvironment sets the flags that the command line does not set, from variables TAP25_NAME.
@@ -25,11 +27,11 @@ func fromEnvironment(cmd *cobra.Command) (err error) {
 }
 
 // spoolFlags adds the flags that set the limits of the spool.
-func spoolFlags(f *pflag.FlagSet, l *spoolLimits) {
-	f.Int64Var(&l.bytes, "spool-bytes", 10<<30, "largest size of the spool in bytes; it also leaves 64 MiB of its disk free, "+
+func spoolFlags(f *pflag.FlagSet, l *stream.Limits) {
+	f.Int64Var(&l.Bytes, "spool-bytes", 10<<30, "largest size of the spool in bytes; it also leaves 64 MiB of its disk free, "+
 		"or a sixteenth of a small disk")
-	f.DurationVar(&l.age, "spool-age", 0, "the spool accepts no more rows once its oldest has waited for this long, such as 720h (default: no limit)")
-	f.DurationVar(&l.keep, "spool-keep", 10*time.Minute, "how long loaded rows stay in the spool, to be loaded again if a failover loses them; "+
+	f.DurationVar(&l.Age, "spool-age", 0, "the spool accepts no more rows once its oldest has waited for this long, such as 720h (default: no limit)")
+	f.DurationVar(&l.Keep, "spool-keep", 10*time.Minute, "how long loaded rows stay in the spool, to be loaded again if a failover loses them; "+
 		"they use at most a quarter of --spool-bytes and are deleted first if space is needed; 0 deletes them at once")
 }
 

@@ -20,6 +20,7 @@ import (
 	"tap25/reassembly"
 	"tap25/store"
 	"tap25/store/spool"
+	"tap25/store/stream"
 )
 
 // replay is one run of the command: its settings, then its counters.
@@ -30,7 +31,7 @@ type replay struct {
 	ports    []uint
 	checksum string
 	spool    string
-	limits   spoolLimits
+	limits   stream.Limits
 	wait     time.Duration
 
 	followDir string
@@ -38,7 +39,7 @@ type replay struct {
 
 	endReaders time.Duration
 
-	stored   *streamStats // nil: none
+	stored   *stream.Stats // nil: none
 	held     *capturesHeld
 	repeated int64
 
@@ -67,7 +68,7 @@ func replayCommand() *cobra.Command {
 			"  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
 		Args: usageArgs(r.args),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			if err := errors.Join(fromEnvironment(cmd), usage(r.limits.check())); err != nil {
+			if err := errors.Join(fromEnvironment(cmd), usage(r.limits.Check())); err != nil {
 				return err
 			}
 			if r.followDir != "" {
@@ -209,22 +210,22 @@ const hurry = 10 * time.Second
 func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, paths []string, sensor string, out *rows,
 	fail func(error)) (finish func(broken bool) error, err error) {
 	_, total := files.Progress()
-	cfg := streamConfig{db: resolveDB(r.db), dirs: []string{r.spool}, limits: r.limits, sensor: sensor, waits: true, rereadable: total > 0,
-		patience: r.wait, fail: fail, log: newLogger(cmd.ErrOrStderr()), version: version(),
-		stderr: cmd.ErrOrStderr(), waiting: tellWaiting(cmd.ErrOrStderr())}
+	cfg := stream.Config{DSN: resolveDB(r.db), Dirs: []string{r.spool}, Limits: r.limits, Sensor: sensor, Waits: true, Rereadable: total > 0,
+		Patience: r.wait, Fail: fail, Log: newLogger(cmd.ErrOrStderr()), Version: version(),
+		Stderr: cmd.ErrOrStderr(), Waiting: tellWaiting(cmd.ErrOrStderr())}
 	if r.spool == "" {
-		base, err := spoolBase()
+		base, err := stream.SpoolBase()
 		if err != nil {
 			return nil, err
 		}
 		name, _ := replaySpool(resolveDB(r.db))
-		cfg.dirs, cfg.spools = nil, filepath.Join(base, name)
+		cfg.Dirs, cfg.Spools = nil, filepath.Join(base, name)
 	}
-	s, err := openStream(ctx, cfg)
+	s, err := stream.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	cfg.log.Info().Bool("private_cluster", s.db.Cluster != nil).Msg("database ready")
+	cfg.Log.Info().Bool("private_cluster", s.Database().Cluster != nil).Msg("database ready")
 	if err := r.askFirst(ctx, s, paths, total); err != nil {
 		r.held.release()
 		return nil, errors.Join(err, s.Close(ctx))
@@ -233,7 +234,7 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 	out.sink, out.discard = k.emit, s.Discard
 	return func(broken bool) error {
 		var sealed error
-		if !s.discard.Load() {
+		if !s.Discards() {
 			sealed = k.seal()
 		}
 		ctx := context.WithoutCancel(ctx)
@@ -242,12 +243,12 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 			ctx, cancel = context.WithTimeout(ctx, hurry)
 			defer cancel()
 		}
-		err := errors.Join(out.flush(), sealed, s.drain(ctx))
+		err := errors.Join(out.flush(), sealed, s.Drain(ctx))
 		if err == nil && !broken {
 			err = r.held.note(ctx, s)
 		}
-		if err == nil && !broken && cfg.rereadable {
-			s.spool.Forget() // if a failover loses rows, the same command adds them again
+		if err == nil && !broken && cfg.Rereadable {
+			s.Forget() // if a failover loses rows, the same command adds them again
 		}
 		r.held.release() // before Close, which may wait for replays that wait for this lock
 		err = errors.Join(err, s.Close(ctx))
@@ -255,29 +256,29 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 		r.stored, r.repeated = &st, k.repeated
 		if err == nil && !broken {
 			_, before := replaySpool(resolveDB(r.db))
-			err = loadLeftovers(ctx, cfg, s.dir, before)
+			err = loadLeftovers(ctx, cfg, s.Dir(), before)
 		}
 		return err
 	}, nil
 }
 
 // askFirst checks that this user may load rows of the sensor, before any row waits, and asks which of the files the database has.
-func (r *replay) askFirst(ctx context.Context, s *stream, paths []string, total int64) (err error) {
-	err = s.ask(ctx, func(db *store.DB) error {
-		_, err := db.Loaded(ctx, s.cfg.sensor, "replay-") // the name of no segment
+func (r *replay) askFirst(ctx context.Context, s *stream.Stream, paths []string, total int64) (err error) {
+	err = s.Ask(ctx, func(db *store.DB) error {
+		_, err := db.Loaded(ctx, s.Sensor(), "replay-") // the name of no segment
 		return err
 	})
 	if err != nil || total == 0 {
 		return err
 	}
 	if total > longLook {
-		s.cfg.log.Info().Msg("checking whether these files are in the database already")
+		s.Log().Info().Msg("checking whether these files are in the database already")
 	}
 	if r.held, err = r.lookUpCaptures(ctx, s, paths); err != nil {
 		return err
 	}
 	if n := r.held.count(); n > 0 {
-		s.cfg.log.Info().Msgf("the database already holds %d of these files: their rows are not added again", n)
+		s.Log().Info().Msgf("the database already holds %d of these files: their rows are not added again", n)
 	}
 	return nil
 }
@@ -301,12 +302,12 @@ func replaySpool(dsn string) (name, before string) {
 
 // loadLeftovers loads what dead replays left in other spools for the same database. It skips a spool that another process has
 // open.
-func loadLeftovers(ctx context.Context, cfg streamConfig, but, before string) (err error) {
-	if cfg.spools == "" {
+func loadLeftovers(ctx context.Context, cfg stream.Config, but, before string) (err error) {
+	if cfg.Spools == "" {
 		return nil // --spool named the directory
 	}
-	dirs, err := leftSpools(filepath.Dir(cfg.spools), filepath.Base(cfg.spools), before)
-	cfg.spools = ""
+	dirs, err := stream.LeftSpools(filepath.Dir(cfg.Spools), filepath.Base(cfg.Spools), before)
+	cfg.Spools = ""
 	for _, dir := range dirs {
 		waits := func(f spool.File) bool {
 			return f.State != spool.Refused && f.State != spool.Damaged && f.State != spool.Newer
@@ -314,15 +315,15 @@ func loadLeftovers(ctx context.Context, cfg streamConfig, but, before string) (e
 		if files, inspectErr := spool.Inspect(dir); dir == but || inspectErr != nil || !slices.ContainsFunc(files, waits) {
 			continue
 		}
-		cfg.dirs = []string{dir}
-		s, openErr := openStream(ctx, cfg)
+		cfg.Dirs = []string{dir}
+		s, openErr := stream.Open(ctx, cfg)
 		if errors.Is(openErr, spool.ErrBusy) {
 			continue
 		}
 		if openErr == nil {
-			openErr = errors.Join(s.settled(ctx), s.Close(ctx))
-			if st := s.Stats().loader; st.Added+st.Reloaded+st.Held > 0 {
-				cfg.log.Info().Int64("rows_added", st.Added+st.Reloaded).Msg("loaded the rows that an earlier replay left")
+			openErr = errors.Join(s.Settled(ctx), s.Close(ctx))
+			if st := s.Stats().Loader; st.Added+st.Reloaded+st.Held > 0 {
+				cfg.Log.Info().Int64("rows_added", st.Added+st.Reloaded).Msg("loaded the rows that an earlier replay left")
 			}
 		}
 		err = errors.Join(err, openErr)

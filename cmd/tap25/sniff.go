@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"tap25/store/stream"
 )
 
 // sniffSettings are the values of flags, environment and configuration file.
@@ -12,7 +14,7 @@ type sniffSettings struct {
 	interfaces   []string
 	db           string
 	spool        string
-	limits       spoolLimits
+	limits       stream.Limits
 	sensor       string
 	ports        []uint
 	workers      int

@@ -23,6 +23,7 @@ import (
 	"tap25/store/cluster"
 	"tap25/store/spool"
 	"tap25/store/storetest"
+	"tap25/store/stream"
 )
 
 const metricsAddress = "127.0.0.1:9425"
@@ -50,10 +51,10 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
 	type step struct {
 		after time.Duration
-		stats streamStats
+		stats stream.Stats
 	}
-	waiting := func(loaded, lost int64, dbErr, fault error) streamStats {
-		return streamStats{spool: spool.Stats{Waiting: 5, Loaded: loaded, Lost: lost, LastFault: fault}, loader: store.LoaderStats{Err: dbErr}}
+	waiting := func(loaded, lost int64, dbErr, fault error) stream.Stats {
+		return stream.Stats{Spool: spool.Stats{Waiting: 5, Loaded: loaded, Lost: lost, LastFault: fault}, Loader: store.LoaderStats{Err: dbErr}}
 	}
 	away := errors.New("away")
 	for name, c := range map[string]struct {
@@ -62,7 +63,7 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 	}{
 		"loads go on":                   {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck, waiting(2, 0, nil, nil)}, {2 * loadStuck, waiting(3, 0, nil, nil)}}, "", ""},
 		"loads make no progress":        {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "loads make no progress", ""},
-		"nothing waits":                 {[]step{{0, streamStats{}}, {9 * loadStuck, streamStats{}}}, "", ""},
+		"nothing waits":                 {[]step{{0, stream.Stats{}}, {9 * loadStuck, stream.Stats{}}}, "", ""},
 		"the database is away for days": {[]step{{0, waiting(1, 0, away, nil)}, {99 * loadStuck, waiting(1, 0, away, nil)}}, "", ""},
 		"it was away until now":         {[]step{{0, waiting(1, 0, away, nil)}, {99 * loadStuck, waiting(1, 0, away, nil)}, {99*loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "", ""},
 		"the spool is full":             {[]step{{0, waiting(1, 0, away, spool.ErrFull)}}, "", "the spool is full: rows wait in memory"},

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
+
+	"tap25/store/stream"
 )
 
 // collector turns the report into Prometheus metrics.
@@ -113,12 +115,12 @@ func (t *tap) serveHTTP(ctx context.Context, w *web) {
 // hold addresses of clients.
 type httpComplaints struct {
 	log  zerolog.Logger
-	said alarm
+	said stream.Alarm
 }
 
 // Write implements io.Writer.
 func (c *httpComplaints) Write(p []byte) (int, error) {
-	if c.said.rings(true) {
+	if c.said.Rings(true) {
 		what := "cannot answer a request"
 		if strings.Contains(string(p), "Accept error") {
 			what = "cannot accept connections: check the limit of open files"

@@ -17,6 +17,7 @@ import (
 	"tap25/reassembly/smtp"
 	"tap25/store"
 	"tap25/store/spool"
+	"tap25/store/stream"
 )
 
 // output is the destination of the rows.
@@ -41,20 +42,20 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 			close: func(context.Context) error { return out.flush() },
 		}, nil
 	}
-	cfg := streamConfig{db: resolveDB(s.db), limits: s.limits, sensor: s.sensor, endReaders: afterwards(s.endReaders), version: version(),
-		log: log, stderr: cmd.ErrOrStderr(), waiting: tellWaiting(cmd.ErrOrStderr())}
+	cfg := stream.Config{DSN: resolveDB(s.db), Limits: s.limits, Sensor: s.sensor, EndReaders: afterwards(s.endReaders), Version: version(),
+		Log: log, Stderr: cmd.ErrOrStderr(), Waiting: tellWaiting(cmd.ErrOrStderr())}
 	if s.spool != "" {
-		cfg.dirs = []string{s.spool}
+		cfg.Dirs = []string{s.spool}
 	}
 	if s.retention != "never" {
-		cfg.retention, _ = store.ParseRetention(s.retention) // checked
+		cfg.Retention, _ = store.ParseRetention(s.retention) // checked
 	}
-	st, err := openStream(ctx, cfg)
+	st, err := stream.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if st.db.Cluster != nil { // start it while tap25 still has the rights that this takes
-		db, err := st.db.Connect(ctx)
+	if st.Database().Cluster != nil { // start it while tap25 still has the rights that this takes
+		db, err := st.Database().Connect(ctx)
 		if err != nil {
 			return nil, errors.Join(err, st.Close(ctx))
 		}
@@ -62,35 +63,36 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 	}
 	h := &loadHealth{}
 	return &output{
-		emit: st.Emit, idle: func() {}, close: st.Close, rights: st.rights, spool: st.dir,
+		emit: st.Emit, idle: func() {}, close: st.Close, rights: func(r *rights) error { return r.addStream(st) }, spool: st.Dir(),
 		health: func(now time.Time) (notLive, notReady []string) { return h.judge(now, st.Stats()) },
 		report: func() *storeReport { return reportOf(st.Stats()) },
 	}, nil
 }
 
-func reportOf(s streamStats) *storeReport {
+func reportOf(s stream.Stats) *storeReport {
 	return &storeReport{
-		Spooled: s.spool.Appended, Lost: s.spool.Lost + s.lost, Loaded: s.spool.Loaded, Waiting: s.spool.Waiting + s.spool.Open + s.spool.Buffered,
-		SetAside: s.spool.SetAside, Found: s.spool.Found, Damaged: s.spool.Damaged, Dropped: s.spool.Dropped, Away: s.loader.Err != nil,
-		Kept: s.spool.Kept, KeptShort: s.spool.KeptShort, Reloading: s.spool.Reentering, Reloaded: s.loader.Reloaded,
+		Spooled: s.Spool.Appended, Lost: s.Spool.Lost + s.Lost, Loaded: s.Spool.Loaded, Waiting: s.Spool.Waiting + s.Spool.Open + s.Spool.Buffered,
+		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged, Dropped: s.Spool.Dropped, Away: s.Loader.Err != nil,
+		Kept: s.Spool.Kept, KeptShort: s.Spool.KeptShort, Reloading: s.Spool.Reentering, Reloaded: s.Loader.Reloaded,
 	}
 }
 
-// rights adds the directories of the spool and of the private cluster, and the user to become if root started tap25.
-func (s *stream) rights(r *rights) error {
-	r.write = append(r.write, s.dir)
-	if s.db.Cluster == nil {
-		r.connect = append(r.connect, store.Ports(s.db.DSN)...)
-		for _, file := range store.Files(s.db.DSN) {
+// addStream adds the directories of the spool and of the private cluster, and the user to become if root started tap25.
+func (r *rights) addStream(s *stream.Stream) error {
+	db := s.Database()
+	r.write = append(r.write, s.Dir())
+	if db.Cluster == nil {
+		r.connect = append(r.connect, store.Ports(db.DSN)...)
+		for _, file := range store.Files(db.DSN) {
 			r.read = append(r.read, readablePath(file))
 		}
-		r.uid, r.gid = keeper(s.dir)
+		r.uid, r.gid = keeper(s.Dir())
 	} else {
-		read, write := s.db.Cluster.Needs()
+		read, write := db.Cluster.Needs()
 		r.read, r.write = append(r.read, read...), append(r.write, write...)
-		r.uid, r.gid = s.db.Cluster.Owner()
+		r.uid, r.gid = db.Cluster.Owner()
 		if os.Geteuid() == 0 {
-			return s.db.Cluster.Give()
+			return db.Cluster.Give()
 		}
 	}
 	return nil
@@ -125,7 +127,7 @@ func give(dir string, uid, gid int) error {
 		return nil
 	})
 	// The directory above, if it is the state directory's, lets its owner alone through.
-	if base, baseErr := spoolBase(); err == nil && baseErr == nil && filepath.Dir(dir) == base {
+	if base, baseErr := stream.SpoolBase(); err == nil && baseErr == nil && filepath.Dir(dir) == base {
 		err = os.Lchown(base, uid, gid)
 	}
 	if err != nil {
@@ -146,26 +148,26 @@ type loadHealth struct {
 	full   time.Time
 }
 
-func (h *loadHealth) judge(now time.Time, s streamStats) (notLive, notReady []string) {
+func (h *loadHealth) judge(now time.Time, s stream.Stats) (notLive, notReady []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	// A database that does not answer leaves tap25 live: the spool bridges the gap.
-	loaded, waiting := s.spool.Loaded+s.spool.Reentered, s.spool.Waiting+s.spool.Reentering
-	if loaded != h.loaded || waiting == 0 || s.loader.Err != nil || h.on.IsZero() {
+	loaded, waiting := s.Spool.Loaded+s.Spool.Reentered, s.Spool.Waiting+s.Spool.Reentering
+	if loaded != h.loaded || waiting == 0 || s.Loader.Err != nil || h.on.IsZero() {
 		h.loaded, h.on = loaded, now
 	}
 	if now.Sub(h.on) > loadStuck {
 		notLive = append(notLive, "loads make no progress")
 	}
-	if lost := s.spool.Lost + s.lost; lost != h.lost {
+	if lost := s.Spool.Lost + s.Lost; lost != h.lost {
 		h.lost, h.full = lost, now
 	}
 	switch {
 	case !h.full.IsZero() && now.Sub(h.full) < time.Minute:
 		notReady = append(notReady, "the spool is full: rows are lost")
-	case errors.Is(s.spool.LastFault, spool.ErrFull):
+	case errors.Is(s.Spool.LastFault, spool.ErrFull):
 		notReady = append(notReady, "the spool is full: rows wait in memory")
-	case s.spool.LastFault != nil:
+	case s.Spool.LastFault != nil:
 		notReady = append(notReady, "the spool's disk fails: rows wait in memory")
 	}
 	return notLive, notReady

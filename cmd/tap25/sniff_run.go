@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/capture"
+	"tap25/store/stream"
 )
 
 const (
@@ -167,7 +168,7 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	workers.Wait()
 	others.Wait()
 	closed := t.closeOutput(ctx)
-	if errors.Is(closed, errAway) && signalled.Err() != nil {
+	if errors.Is(closed, stream.ErrAway) && signalled.Err() != nil {
 		t.log.Warn().Err(closed).Msg("ended while rows wait in the spool; the next start loads them")
 		closed = nil
 	}

@@ -157,7 +157,7 @@ func (s *sniffSettings) check() error {
 		return &usageError{err}
 	}
 	_, err = s.reassembly()
-	return errors.Join(err, usage(s.limits.check()))
+	return errors.Join(err, usage(s.limits.Check()))
 }
 
 func hasTwice(names []string) bool {
@@ -197,8 +197,8 @@ func (s *sniffSettings) unchangeable(next *sniffSettings) (names []string) {
 		differs bool
 	}{
 		{"interface", !slices.Equal(s.interfaces, next.interfaces)}, {"json", s.json != next.json}, {"db", s.db != next.db},
-		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.bytes != next.limits.bytes},
-		{"spool-age", s.limits.age != next.limits.age}, {"spool-keep", s.limits.keep != next.limits.keep},
+		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.Bytes != next.limits.Bytes},
+		{"spool-age", s.limits.Age != next.limits.Age}, {"spool-keep", s.limits.Keep != next.limits.Keep},
 		{"sensor", s.sensor != next.sensor}, {"workers", s.workers != next.workers},
 		{"ring-bytes", s.ringBytes != next.ringBytes}, {"inline", s.inline != next.inline}, {"xdp", s.xdp != next.xdp},
 		{"checksum", s.checksum != next.checksum}, {"metrics", s.metrics != next.metrics},

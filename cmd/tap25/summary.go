@@ -9,6 +9,7 @@ import (
 
 	"tap25/reassembly"
 	"tap25/reassembly/smtp"
+	"tap25/store/stream"
 )
 
 // count is a counter with its name.
@@ -57,19 +58,19 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, rows int64) {
 }
 
 // stored writes the fate of the rows. Each row that was spooled, or found in the spool, counts in one of the parentheses.
-func stored(line func(name, format string, args ...any), s streamStats) {
-	if n := s.spool.Lost + s.lost; n > 0 {
+func stored(line func(name, format string, args ...any), s stream.Stats) {
+	if n := s.Spool.Lost + s.Lost; n > 0 {
 		line("unspooled", "%d rows lost", n)
 	}
-	if s.spool.Found > 0 {
-		line("found", "%d rows that an earlier run left", s.spool.Found)
+	if s.Spool.Found > 0 {
+		line("found", "%d rows that an earlier run left", s.Spool.Found)
 	}
-	line("spooled", "%d%s", s.spool.Appended+s.left, nonZero(counts(
-		count{"loaded", s.spool.Loaded}, count{"waiting", s.spool.Waiting + s.spool.Open + s.spool.Buffered}, count{"set aside", s.spool.SetAside},
-		count{"damaged", s.spool.Damaged}, count{"left for the next replay", s.spool.Dropped + s.left})))
-	line("database", "%d rows added%s", s.loader.Added, nonZero(counts(count{"already there", s.loader.Held})))
-	if s.loader.Reloaded+s.spool.Reentering > 0 {
-		line("reloaded", "%d rows that the database lost%s", s.loader.Reloaded, nonZero(counts(count{"waiting", s.spool.Reentering})))
+	line("spooled", "%d%s", s.Spool.Appended+s.Left, nonZero(counts(
+		count{"loaded", s.Spool.Loaded}, count{"waiting", s.Spool.Waiting + s.Spool.Open + s.Spool.Buffered}, count{"set aside", s.Spool.SetAside},
+		count{"damaged", s.Spool.Damaged}, count{"left for the next replay", s.Spool.Dropped + s.Left})))
+	line("database", "%d rows added%s", s.Loader.Added, nonZero(counts(count{"already there", s.Loader.Held})))
+	if s.Loader.Reloaded+s.Spool.Reentering > 0 {
+		line("reloaded", "%d rows that the database lost%s", s.Loader.Reloaded, nonZero(counts(count{"waiting", s.Spool.Reentering})))
 	}
 }
 

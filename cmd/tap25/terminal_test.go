@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tap25/capture/capturetest"
+	"tap25/store"
 	"tap25/store/spool"
 )
 
@@ -161,13 +162,14 @@ func TestTerminal_WhatElseIsShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := &stream{spool: s, append: s.Append, seal: s.Seal}
 	for i, text := range controlled[:5] {
 		e := envelope(i)
 		e.RcptTo = &text
-		st.Emit(e)
+		if err := s.Append(store.AppendRow(nil, e)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := errors.Join(st.Seal("key\u009b31m\u202e"), s.Close()); err != nil {
+	if err := errors.Join(s.Seal("key\u009b31m\u202e"), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"spool", "dump", filepath.Join(dir, "spool")}, {"spool", "ls", filepath.Join(dir, "spool")}, {"replay", "--json", "no\u009b31m\u202e\xff\x1bsuch.pcap"}, {"no\u202esuch"}, {"replay", "--no\u009bsuch"}} {
