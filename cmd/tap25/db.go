@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tap25/cmd/tap25/terminal"
 	"tap25/store"
 )
 
@@ -132,7 +133,7 @@ func dbPsql() *cobra.Command {
 			}
 			defer func() { err = errors.Join(err, db.close()) }()
 			psql := exec.Command(path, args...)
-			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), unescaped(cmd.OutOrStdout()), unescaped(cmd.ErrOrStderr())
+			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), terminal.Unescaped(cmd.OutOrStdout()), terminal.Unescaped(cmd.ErrOrStderr())
 			if err := psqlConnection(psql, resolveDB(dsn), db.Conn().Config()); err != nil {
 				return err
 			}

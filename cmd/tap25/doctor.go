@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"tap25/cmd/tap25/terminal"
 )
 
 // doctor is the settings of tap25 doctor.
@@ -119,7 +121,7 @@ func (d *doctor) gather(ctx context.Context, s *sniffSettings, diag io.Writer) (
 	if d.seconds == 0 {
 		return f, nil
 	}
-	if isTerminal(diag) {
+	if terminal.Is(diag) {
 		fmt.Fprintf(diag, "tap25: listening for %g seconds\n", d.seconds)
 	}
 	f.traffic = hear(ctx, s, time.Duration(d.seconds*float64(time.Second)), f.interfaces)

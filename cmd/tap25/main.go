@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"tap25/cmd/tap25/terminal"
 )
 
 // The exit statuses.
@@ -40,10 +42,10 @@ func process() (status int) {
 
 // run executes one command line. It changes no setting of the process, so that tests can call it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
-	stdout, stderr = onTerminal(stdout), onTerminal(stderr)
+	stdout, stderr = terminal.Wrap(stdout), terminal.Wrap(stderr)
 	for _, w := range []io.Writer{stdout, stderr} {
-		if t, ok := w.(*terminal); ok {
-			defer t.end()
+		if t, ok := w.(*terminal.Writer); ok {
+			defer t.End()
 		}
 	}
 	root := rootCommand()

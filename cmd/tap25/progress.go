@@ -9,6 +9,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"tap25/capture"
+	"tap25/cmd/tap25/terminal"
 )
 
 const (
@@ -26,8 +27,8 @@ type progress struct {
 func startProgress(w, rowsTo io.Writer, files *capture.Files, out *rows) *progress {
 	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
 	report, every, end := lines(w, files, out), lineEvery, func() {}
-	if isTerminal(w) && !isTerminal(rowsTo) {
-		report, end = bar(unescaped(w), files, out)
+	if terminal.Is(w) && !terminal.Is(rowsTo) {
+		report, end = bar(terminal.Unescaped(w), files, out)
 		every = barEvery
 	}
 	go func() {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"tap25/cmd/tap25/terminal"
 )
 
 // liveStatus holds the settings of tap25 status.
@@ -78,7 +80,7 @@ func (s *liveStatus) run(ctx context.Context, w io.Writer) error {
 		if s.json {
 			err = json.NewEncoder(w).Encode(now)
 		} else {
-			err = now.show(w, before, s.watch && isTerminal(w))
+			err = now.show(w, before, s.watch && terminal.Is(w))
 		}
 		if err != nil || !s.watch {
 			return err
@@ -117,7 +119,7 @@ func (r *report) show(w io.Writer, before *report, over bool) error {
 	}
 	text := b.String()
 	if over {
-		w, text = unescaped(w), "\x1b[H"+strings.ReplaceAll(shown(text), "\n", "\x1b[K\n")+"\x1b[J"
+		w, text = terminal.Unescaped(w), "\x1b[H"+strings.ReplaceAll(terminal.Escape(text), "\n", "\x1b[K\n")+"\x1b[J"
 	}
 	_, err := io.WriteString(w, text)
 	return err
