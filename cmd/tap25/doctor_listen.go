@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tap25/capture"
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly"
 	"tap25/reassembly/smtp"
 )
@@ -33,7 +34,7 @@ func hear(ctx context.Context, s *sniffSettings, d time.Duration, interfaces []i
 	}
 	started := time.Now()
 	err = t.takeIn(ctx, d, cfg)
-	facts := heard(&report{At: started}, t.report())
+	facts := heard(&report.Report{At: started}, t.report())
 	facts.err = errors.Join(err, t.live.Close())
 	return facts
 }
@@ -59,22 +60,22 @@ func hearOfSniff(ctx context.Context, s *sniffSettings, d time.Duration) *traffi
 	path := s.control
 	if path == "" {
 		var err error
-		if path, err = controlPath(); err != nil {
+		if path, err = report.ControlPath(); err != nil {
 			return &trafficFacts{err: err}
 		}
 	}
-	before, err := askReport(context.WithoutCancel(ctx), path)
+	before, err := report.Ask(context.WithoutCancel(ctx), path)
 	if err != nil {
 		return &trafficFacts{err: fmt.Errorf("another XDP program is attached, and no tap25 sniff answers: %w", err)}
 	}
 	for _, name := range s.interfaces {
-		if !before.listensOn(name) {
+		if !before.ListensOn(name) {
 			return &trafficFacts{err: fmt.Errorf("another XDP program is attached to %s; the tap25 sniff that runs listens on %s",
-				name, strings.Join(before.names(), ", "))}
+				name, strings.Join(before.Names(), ", "))}
 		}
 	}
 	pause(ctx, d)
-	now, err := askReport(context.WithoutCancel(ctx), path)
+	now, err := report.Ask(context.WithoutCancel(ctx), path)
 	if err != nil {
 		return &trafficFacts{err: err}
 	}
@@ -83,31 +84,15 @@ func hearOfSniff(ctx context.Context, s *sniffSettings, d time.Duration) *traffi
 	return facts
 }
 
-func (r *report) names() (list []string) {
-	for _, i := range r.Interfaces {
-		list = append(list, i.Name)
-	}
-	return list
-}
-
-func (r *report) listensOn(name string) bool {
-	for _, i := range r.Interfaces {
-		if i.Name == name {
-			return !i.Away
-		}
-	}
-	return false
-}
-
 // heard is the difference of two reports.
-func heard(before, now *report) *trafficFacts {
+func heard(before, now *report.Report) *trafficFacts {
 	t := &trafficFacts{
 		time: now.At.Sub(before.At), native: map[string]bool{},
 		seen: now.Seen - before.Seen, kept: now.Delivered + now.RingFull - before.Delivered - before.RingFull,
 		full: now.RingFull - before.RingFull, cut: now.Cut - before.Cut,
 		toServers: now.ToServers - before.ToServers, fromServers: now.FromServers - before.FromServers,
 		badChecksums: now.Anomalies["bad checksums"] - before.Anomalies["bad checksums"],
-		payload:      sumOf(now.Payload) - sumOf(before.Payload), lost: now.LostBytes - before.LostBytes, longest: int(now.Longest),
+		payload:      report.Sum(now.Payload) - report.Sum(before.Payload), lost: now.LostBytes - before.LostBytes, longest: int(now.Longest),
 	}
 	for verdict, n := range now.Frames {
 		if strings.HasPrefix(verdict, "truncated_") || strings.HasPrefix(verdict, "bad_") {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/capture"
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly"
 	"tap25/store"
 	"tap25/store/spool"
@@ -157,8 +158,8 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	stopClosing := context.AfterFunc(ctx, func() { files.Close() })
 	defer stopClosing()
 
-	out := newRows(cmd.OutOrStdout(), cancel)
-	finish := func(bool) error { return out.flush() }
+	out := report.NewRows(cmd.OutOrStdout(), cancel)
+	finish := func(bool) error { return out.Flush() }
 	if !r.json {
 		if finish, err = r.store(ctx, cmd, files, paths, cfg.Sensor, out, cancel); err != nil {
 			if cmd.Context().Err() != nil {
@@ -167,15 +168,15 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 			return err
 		}
 	}
-	cfg.Emit = out.emit
+	cfg.Emit = out.Emit
 	asm := reassembly.New(cfg)
 	start := time.Now()
 	progress := startProgress(cmd.ErrOrStderr(), cmd.OutOrStdout(), files, out)
 	err = r.read(files, asm)
 	_, total := files.Progress()
 	broken := err != nil && ctx.Err() != nil
-	if broken && total > 0 && out.discard != nil {
-		out.discard() // files can be read again; a pipe cannot, so its rows are loaded
+	if broken && total > 0 && out.Discard != nil {
+		out.Discard() // files can be read again; a pipe cannot, so its rows are loaded
 	}
 	asm.Close()
 	flushErr := finish(broken)
@@ -185,7 +186,7 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	if errors.Is(flushErr, syscall.EPIPE) || errors.Is(flushErr, io.ErrClosedPipe) {
 		return nil // as with tap25 replay … | head: the reader has enough
 	}
-	r.summary(cmd.ErrOrStderr(), asm.Stats(), out.emitted.Load())
+	r.summary(cmd.ErrOrStderr(), asm.Stats(), out.Emitted.Load())
 	switch {
 	case flushErr != nil:
 		return flushErr
@@ -207,7 +208,7 @@ const longLook = 2 << 30
 const hurry = 10 * time.Second
 
 // store sends the rows through a spool to the database; finish waits until they are there.
-func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, paths []string, sensor string, out *rows,
+func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, paths []string, sensor string, out *report.Rows,
 	fail func(error)) (finish func(broken bool) error, err error) {
 	_, total := files.Progress()
 	cfg := stream.Config{DSN: resolveDB(r.db), Dirs: []string{r.spool}, Limits: r.limits, Sensor: sensor, Waits: true, Rereadable: total > 0,
@@ -231,7 +232,7 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 		return nil, errors.Join(err, s.Close(ctx))
 	}
 	k := newKeyed(s, r.held)
-	out.sink, out.discard = k.emit, s.Discard
+	out.Sink, out.Discard = k.emit, s.Discard
 	return func(broken bool) error {
 		var sealed error
 		if !s.Discards() {
@@ -243,7 +244,7 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 			ctx, cancel = context.WithTimeout(ctx, hurry)
 			defer cancel()
 		}
-		err := errors.Join(out.flush(), sealed, s.Drain(ctx))
+		err := errors.Join(out.Flush(), sealed, s.Drain(ctx))
 		if err == nil && !broken {
 			err = r.held.note(ctx, s)
 		}

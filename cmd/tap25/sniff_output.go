@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly/smtp"
 	"tap25/store"
 	"tap25/store/spool"
@@ -26,7 +27,7 @@ type output struct {
 	idle  func()                      // no frame waits at the moment
 	close func(context.Context) error // writes or loads the rows that are left
 
-	report func() *storeReport // nil: standard output
+	report func() *report.Store // nil: standard output
 	health func(time.Time) (notLive, notReady []string)
 	spool  string              // its directory, which only this user may read
 	rights func(*rights) error // adds the rights that it needs
@@ -35,11 +36,11 @@ type output struct {
 // openOutput opens standard output, on which a failed write ends the tap, or the stream to the database.
 func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log zerolog.Logger, fail func(error)) (*output, error) {
 	if s.json {
-		out := newRows(cmd.OutOrStdout(), fail)
+		out := report.NewRows(cmd.OutOrStdout(), fail)
 		return &output{
-			emit:  out.emit,
-			idle:  func() { _ = out.flush() }, // rows keeps the error and calls fail
-			close: func(context.Context) error { return out.flush() },
+			emit:  out.Emit,
+			idle:  func() { _ = out.Flush() }, // rows keeps the error and calls fail
+			close: func(context.Context) error { return out.Flush() },
 		}, nil
 	}
 	cfg := stream.Config{DSN: resolveDB(s.db), Limits: s.limits, Sensor: s.sensor, EndReaders: afterwards(s.endReaders), Version: version(),
@@ -65,16 +66,8 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 	return &output{
 		emit: st.Emit, idle: func() {}, close: st.Close, rights: func(r *rights) error { return r.addStream(st) }, spool: st.Dir(),
 		health: func(now time.Time) (notLive, notReady []string) { return h.judge(now, st.Stats()) },
-		report: func() *storeReport { return reportOf(st.Stats()) },
+		report: func() *report.Store { return report.StoreOf(st.Stats()) },
 	}, nil
-}
-
-func reportOf(s stream.Stats) *storeReport {
-	return &storeReport{
-		Spooled: s.Spool.Appended, Lost: s.Spool.Lost + s.Lost, Loaded: s.Spool.Loaded, Waiting: s.Spool.Waiting + s.Spool.Open + s.Spool.Buffered,
-		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged, Dropped: s.Spool.Dropped, Away: s.Loader.Err != nil,
-		Kept: s.Spool.Kept, KeptShort: s.Spool.KeptShort, Reloading: s.Spool.Reentering, Reloaded: s.Loader.Reloaded,
-	}
 }
 
 // addStream adds the directories of the spool and of the private cluster, and the user to become if root started tap25.

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/capture"
+	"tap25/cmd/tap25/report"
 	"tap25/store/stream"
 )
 
@@ -91,7 +92,7 @@ func (t *tap) begin(ctx context.Context) error {
 // listen creates the sockets while tap25 has the right to.
 func (t *tap) listen() (err error) {
 	if t.control = t.settings.control; t.control == "" {
-		if t.control, err = controlPath(); err != nil {
+		if t.control, err = report.ControlPath(); err != nil {
 			return err
 		}
 	}
@@ -176,7 +177,7 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	if errors.Is(cause, syscall.EPIPE) || errors.Is(cause, io.ErrClosedPipe) {
 		return nil // the reader of standard output has enough
 	}
-	t.report().summary(stderr)
+	t.report().Summary(stderr)
 	if signalled.Err() == nil { // it did not end by a signal
 		err = errors.Join(cause, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"tap25/cmd/tap25/report"
 )
 
 func settingsOf(t *testing.T, args ...string) (*sniffSettings, error) {
@@ -67,7 +69,7 @@ func TestSniff_HangupTakesUpPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "what is not watched to be dropped", func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Dropped["other_port"] > 10
 	})
 	if err := os.WriteFile(path, []byte("port: [25]\n"), 0o600); err != nil {
