@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/terminal"
 )
 
@@ -64,7 +65,7 @@ func doctorCommand() *cobra.Command {
 }
 
 func (d *doctor) run(ctx context.Context, s *sniffSettings, out, diag io.Writer) error {
-	if err := forbidCores(); err != nil { // its memory holds frames
+	if err := confine.ForbidCores(); err != nil { // its memory holds frames
 		return err
 	}
 	facts, err := d.gather(ctx, s, diag)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/terminal"
 )
 
@@ -32,7 +33,7 @@ func process() (status int) {
 		debug.SetGCPercent(40) // trades CPU for memory, which the appliance needs for other things
 	}
 	passCredential()
-	_ = forbidCores() // memory holds the database's password; commands whose memory holds content call it again and check the error
+	_ = confine.ForbidCores() // memory holds the database's password; commands whose memory holds content call it again and check the error
 	// If the reader of standard output goes away, the writer gets EPIPE and ends in good order.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

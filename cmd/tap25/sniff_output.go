@@ -3,17 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/report"
 	"tap25/reassembly/smtp"
 	"tap25/store"
@@ -29,8 +25,8 @@ type output struct {
 
 	report func() *report.Store // nil: standard output
 	health func(time.Time) (notLive, notReady []string)
-	spool  string              // its directory, which only this user may read
-	rights func(*rights) error // adds the rights that it needs
+	spool  string                      // its directory, which only this user may read
+	rights func(*confine.Rights) error // adds the rights that it needs
 }
 
 // openOutput opens standard output, on which a failed write ends the tap, or the stream to the database.
@@ -64,69 +60,10 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 	}
 	h := &loadHealth{}
 	return &output{
-		emit: st.Emit, idle: func() {}, close: st.Close, rights: func(r *rights) error { return r.addStream(st) }, spool: st.Dir(),
+		emit: st.Emit, idle: func() {}, close: st.Close, rights: func(r *confine.Rights) error { return addStream(r, st) }, spool: st.Dir(),
 		health: func(now time.Time) (notLive, notReady []string) { return h.judge(now, st.Stats()) },
 		report: func() *report.Store { return report.StoreOf(st.Stats()) },
 	}, nil
-}
-
-// addStream adds the directories of the spool and of the private cluster, and the user to become if root started tap25.
-func (r *rights) addStream(s *stream.Stream) error {
-	db := s.Database()
-	r.write = append(r.write, s.Dir())
-	if db.Cluster == nil {
-		r.connect = append(r.connect, store.Ports(db.DSN)...)
-		for _, file := range store.Files(db.DSN) {
-			r.read = append(r.read, readablePath(file))
-		}
-		r.uid, r.gid = keeper(s.Dir())
-	} else {
-		read, write := db.Cluster.Needs()
-		r.read, r.write = append(r.read, read...), append(r.write, write...)
-		r.uid, r.gid = db.Cluster.Owner()
-		if os.Geteuid() == 0 {
-			return db.Cluster.Give()
-		}
-	}
-	return nil
-}
-
-// keeper returns the owner of a directory, or of one above it, that nobody else may enter, such as a state directory that holds a
-// private cluster. -1 means that root needs no capability to enter.
-func keeper(dir string) (uid, gid int) {
-	uid, gid = -1, -1
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		st, err := os.Stat(dir)
-		if err != nil {
-			continue
-		}
-		owner, ok := st.Sys().(*syscall.Stat_t)
-		if ok && owner.Uid != 0 && st.Mode().Perm()&0o001 == 0 {
-			uid, gid = int(owner.Uid), int(owner.Gid)
-		}
-	}
-	return uid, gid
-}
-
-// give changes the owner of a directory and of everything in it.
-func give(dir string, uid, gid int) error {
-	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if err := os.Lchown(path, uid, gid); err != nil && !errors.Is(err, fs.ErrNotExist) { // loaded meanwhile
-			return err
-		}
-		return nil
-	})
-	// The directory above, if it is the state directory's, lets its owner alone through.
-	if base, baseErr := stream.SpoolBase(); err == nil && baseErr == nil && filepath.Dir(dir) == base {
-		err = os.Lchown(base, uid, gid)
-	}
-	if err != nil {
-		return fmt.Errorf("change the owner of the spool to the user that tap25 becomes: %w", err)
-	}
-	return nil
 }
 
 // loadStuck is how long segments may wait for a database that answers, without a row loaded. A slow load takes seconds.

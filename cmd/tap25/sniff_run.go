@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/capture"
+	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/report"
 	"tap25/store/stream"
 )
@@ -51,7 +52,7 @@ func sniff(cmd *cobra.Command, s *sniffSettings, reread func() (*sniffSettings, 
 	signal.Notify(t.hangups, syscall.SIGHUP) // first, because until then SIGHUP ends the process
 	defer signal.Stop(t.hangups)
 	t.log, t.level = newLeveledLogger(cmd.ErrOrStderr(), s.level())
-	if err := forbidCores(); err != nil {
+	if err := confine.ForbidCores(); err != nil {
 		return err
 	}
 	var err error
