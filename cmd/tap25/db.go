@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"tap25/cmd/tap25/terminal"
 	"tap25/store"
@@ -24,8 +25,8 @@ type database struct {
 }
 
 // dbFlag adds --db to a command.
-func dbFlag(cmd *cobra.Command, dsn *string) {
-	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL, or local for tap25's private cluster (default: $DATABASE_URL, else local); "+
+func dbFlag(f *pflag.FlagSet, dsn *string) {
+	f.StringVar(dsn, "db", "", "PostgreSQL URL, or local for tap25's private cluster (default: $DATABASE_URL, else local); "+
 		"of several hosts, tap25 uses the one that accepts writes; put the password into ~/.pgpass, or into the file that passfile=PATH in the URL names")
 }
 
@@ -152,6 +153,6 @@ func dbPsql() *cobra.Command {
 			return nil
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	return cmd
 }

@@ -38,10 +38,10 @@ func doctorCommand() *cobra.Command {
 		Args:    usageArgs(cobra.NoArgs),
 	}
 	f := cmd.Flags()
-	all := &cobra.Command{}
+	all := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
 	sniffFlags(all, s)
 	for _, name := range []string{"config", "interface", "port", "workers", "ring-bytes", "inline", "xdp", "metrics", "control", "db"} {
-		f.AddFlag(all.Flags().Lookup(name))
+		f.AddFlag(all.Lookup(name))
 	}
 	f.Float64Var(&d.seconds, "seconds", 5, "how many seconds to listen, up to 3600; 0 does not listen")
 	f.BoolVar(&d.json, "json", false, "print JSON")
@@ -51,7 +51,7 @@ func doctorCommand() *cobra.Command {
 		}
 		given := map[string][]string{}
 		cmd.Flags().Visit(func(f *pflag.Flag) {
-			if all.Flags().Lookup(f.Name) == f {
+			if all.Lookup(f.Name) == f {
 				given[f.Name] = flagValues(f)
 			}
 		})

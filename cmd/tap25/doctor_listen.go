@@ -2,57 +2,27 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
-	"tap25/capture"
 	"tap25/cmd/tap25/report"
-	"tap25/reassembly"
-	"tap25/reassembly/smtp"
 )
 
-// hear listens for a time, as sniff would, and leaves every frame to the host. If a sniff runs on the interfaces, hear asks it
-// instead.
+// hear listens for a time as sniff would. If a sniff runs on the interfaces, hear asks it instead.
 func hear(ctx context.Context, s *sniffSettings, d time.Duration, interfaces []interfaceFacts) *trafficFacts {
 	for i := range interfaces {
 		if interfaces[i].attached {
 			return hearOfSniff(ctx, s, d)
 		}
 	}
-	settings := *s
-	settings.inline = true
-	t := &tap{settings: &settings, out: &output{}, started: time.Now()}
-	cfg, err := settings.reassembly()
-	if err != nil {
+	before, after, err := listen(ctx, s, d)
+	if before == nil {
 		return &trafficFacts{err: err}
 	}
-	if t.live, err = capture.OpenLive(settings.live()); err != nil {
-		return &trafficFacts{err: err}
-	}
-	started := time.Now()
-	err = t.takeIn(ctx, d, cfg)
-	facts := heard(&report.Report{At: started}, t.report())
-	facts.err = errors.Join(err, t.live.Close())
+	facts := heard(before, after)
+	facts.err = err
 	return facts
-}
-
-// takeIn reads the rings for a time, then empties them.
-func (t *tap) takeIn(ctx context.Context, d time.Duration, cfg reassembly.Config) error {
-	cfg.Emit = func(*smtp.Envelope) {}
-	var running sync.WaitGroup
-	errs := make([]error, len(t.live.Workers()))
-	for i, source := range t.live.Workers() {
-		w := newWorker(source, cfg, func() {})
-		t.workers = append(t.workers, w)
-		running.Go(func() { errs[i] = w.run() })
-	}
-	pause(ctx, d)
-	err := t.live.Stop()
-	running.Wait()
-	return errors.Join(append(errs, err)...)
 }
 
 // hearOfSniff returns what a running sniff counts in a time, if it listens on all the interfaces.

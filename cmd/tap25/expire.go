@@ -57,7 +57,7 @@ func dbExpire() *cobra.Command {
 			})
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().StringVar(&retention, "retention", "", "how long to keep days, such as 730d, 24mo or 2y (default: the stored retention, else 2y)")
 	cmd.Flags().BoolVar(&cfg.Change, "change-retention", false, "store --retention in the database, even if it is shorter than the stored one")
 	endReadersFlag(cmd.Flags(), &endReaders)

@@ -6,15 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"tap25/store/stream"
 )
 
 // fromEnvironment sets the flags that the command line does not set, from variables TAP25_NAME.
-func fromEnvironment(cmd *cobra.Command) (err error) {
-	flags := cmd.Flags()
+func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "TAP25_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if value, ok := os.LookupEnv(name); ok && !f.Changed && err == nil && f.Name != "help" {

@@ -69,7 +69,7 @@ func replayCommand() *cobra.Command {
 			"  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
 		Args: usageArgs(r.args),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			if err := errors.Join(fromEnvironment(cmd), usage(r.limits.Check())); err != nil {
+			if err := errors.Join(fromEnvironment(cmd.Flags()), usage(r.limits.Check())); err != nil {
 				return err
 			}
 			if r.followDir != "" {
@@ -80,7 +80,7 @@ func replayCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
-	dbFlag(cmd, &r.db)
+	dbFlag(cmd.Flags(), &r.db)
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
 	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
 	flags.StringVar(&r.checksum, "checksum", "auto", "what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+

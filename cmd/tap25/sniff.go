@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"tap25/store/stream"
 )
@@ -53,7 +54,7 @@ func sniffCommand() *cobra.Command {
 			"  tap25 sniff -i eth1 --json | jq .rcpt_to",
 		Args: usageArgs(cobra.NoArgs),
 	}
-	sniffFlags(cmd, s)
+	sniffFlags(cmd.Flags(), s)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		given := changedFlags(cmd.Flags())
 		if err := s.complete(cmd.Flags()); err != nil {
@@ -64,12 +65,11 @@ func sniffCommand() *cobra.Command {
 	return cmd
 }
 
-func sniffFlags(cmd *cobra.Command, s *sniffSettings) {
-	f := cmd.Flags()
+func sniffFlags(f *pflag.FlagSet, s *sniffSettings) {
 	f.StringVar(&s.config, "config", "", "YAML file with settings; they have the names of the flags")
 	f.StringSliceVarP(&s.interfaces, "interface", "i", nil, "interface to capture on; may be repeated")
 	f.BoolVar(&s.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
-	dbFlag(cmd, &s.db)
+	dbFlag(f, &s.db)
 	f.StringVar(&s.spool, "spool", "", "directory where rows wait to be loaded (default: spool/SENSOR in the state directory)")
 	spoolFlags(f, &s.limits)
 	f.StringVar(&s.sensor, "sensor", "", "name of this tap, stored in each row (default: the host name)")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tap25/bpf"
+	"tap25/capture"
 	"tap25/cmd/tap25/report"
 	"tap25/reassembly"
 )
@@ -12,12 +13,20 @@ import (
 // report gathers the counters. It reads them one after the other, so that sums are exact only while no traffic passes.
 func (t *tap) report() *report.Report {
 	now := time.Now()
-	r := &report.Report{
-		Version: version(), PID: os.Getpid(), Sensor: t.settings.sensor, Started: t.started.UTC(), At: now.UTC(),
-		NotLive: t.notLive(now), NotReady: t.notReady(),
+	r := reportOf(t.live, t.workers)
+	r.Version, r.PID, r.Sensor, r.Started, r.At = version(), os.Getpid(), t.settings.sensor, t.started.UTC(), now.UTC()
+	r.NotLive, r.NotReady = t.notLive(now), t.notReady()
+	if t.out.report != nil {
+		r.Store = t.out.report()
 	}
+	return r
+}
+
+// reportOf returns what the rings and the workers have counted so far.
+func reportOf(live *capture.Live, workers []*worker) *report.Report {
+	r := &report.Report{}
 	var sum reassembly.Stats
-	for _, w := range t.workers { // before the kernel's counters, so that read never exceeds delivered
+	for _, w := range workers { // before the kernel's counters, so that read never exceeds delivered
 		c := w.published.Load()
 		r.Read += c.Frames
 		r.Octets += c.Octets
@@ -27,7 +36,7 @@ func (t *tap) report() *report.Report {
 		sum.Add(&c.Reassembly)
 	}
 	r.SetTraffic(&sum)
-	stats, _ := t.live.Stats() // an error is in NotReady
+	stats, _ := live.Stats() // notReady reports an error
 	r.Seen, r.RingFull, r.Delivered, r.ClockSteps = int64(stats.Seen()), int64(stats.Full()), int64(stats.Delivered()), int64(stats.ClockSteps)
 	r.Dropped = map[string]int64{}
 	for v, n := range stats.Verdicts {
@@ -43,9 +52,6 @@ func (t *tap) report() *report.Report {
 	}
 	for _, l := range stats.Links {
 		r.Interfaces = append(r.Interfaces, report.Interface(l))
-	}
-	if t.out.report != nil {
-		r.Store = t.out.report()
 	}
 	return r
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 	"github.com/rs/zerolog"
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"tap25/bpf"
@@ -49,25 +48,23 @@ func setFlag(f *pflag.Flag, values []string) error {
 // rereadSettings reads environment and file again, with the same command line.
 func rereadSettings(given map[string][]string) (*sniffSettings, error) {
 	s := &sniffSettings{}
-	cmd := &cobra.Command{}
-	sniffFlags(cmd, s)
+	flags := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
+	sniffFlags(flags, s)
 	for name, values := range given {
-		if err := setFlag(cmd.Flags().Lookup(name), values); err != nil {
+		if err := setFlag(flags.Lookup(name), values); err != nil {
 			return nil, err
 		}
 	}
-	return s, s.complete(cmd.Flags())
+	return s, s.complete(flags)
 }
 
 // complete adds the environment and the file to the flags of the command line, and checks the result.
 func (s *sniffSettings) complete(flags *pflag.FlagSet) error {
-	cmd := &cobra.Command{}
-	cmd.Flags().AddFlagSet(flags)
-	if err := fromEnvironment(cmd); err != nil {
+	if err := fromEnvironment(flags); err != nil {
 		return err
 	}
 	if s.config != "" {
-		exposed, err := fromFile(cmd.Flags(), s.config)
+		exposed, err := fromFile(flags, s.config)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"tap25/cmd/tap25/report"
 )
@@ -18,12 +18,12 @@ import (
 func settingsOf(t *testing.T, args ...string) (*sniffSettings, error) {
 	t.Helper()
 	s := &sniffSettings{}
-	cmd := &cobra.Command{}
-	sniffFlags(cmd, s)
-	if err := cmd.ParseFlags(args); err != nil {
+	flags := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
+	sniffFlags(flags, s)
+	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return s, s.complete(cmd.Flags())
+	return s, s.complete(flags)
 }
 
 func configFile(t *testing.T, text string) string {
