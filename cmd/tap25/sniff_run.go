@@ -114,10 +114,6 @@ func (t *tap) listen() (err error) {
 	return nil
 }
 
-// exposedMetrics is the warning about an address of --metrics that other hosts can reach.
-const exposedMetrics = "every host that reaches the address can read them, in the clear and without a password: " +
-	"bind 127.0.0.1, or restrict access with a firewall"
-
 // logStart logs what runs, and what could be better.
 func (t *tap) logStart(notes []string) {
 	stats, _ := t.live.Stats()
@@ -135,7 +131,7 @@ func (t *tap) logStart(notes []string) {
 		}
 	}
 	if t.exposed {
-		t.log.Warn().Msg("metrics: " + exposedMetrics)
+		t.log.Warn().Msg("metrics: " + report.ExposedMetrics)
 	}
 	if t.settings.exposedPassword {
 		t.log.Warn().Msg("the configuration file holds a password, and any user may read it: change the password, and chmod o-r the file")
