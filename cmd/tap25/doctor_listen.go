@@ -41,12 +41,13 @@ func hear(ctx context.Context, s *sniffSettings, d time.Duration, interfaces []i
 // takeIn reads the rings for a time, then empties them.
 func (t *tap) takeIn(ctx context.Context, d time.Duration, cfg reassembly.Config) error {
 	cfg.Emit = func(*smtp.Envelope) {}
+	late := graceAfter(ctx)
 	var running sync.WaitGroup
 	errs := make([]error, len(t.live.Workers()))
 	for i, source := range t.live.Workers() {
 		w := newWorker(source, cfg, func() {})
 		t.workers = append(t.workers, w)
-		running.Go(func() { errs[i] = w.run() })
+		running.Go(func() { errs[i] = w.run(late) })
 	}
 	pause(ctx, d)
 	err := t.live.Stop()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"sync"
@@ -18,6 +19,8 @@ type rows struct {
 
 	discard func() // drops unsealed rows and all later ones
 
+	written atomic.Int64 // lines, if sink is nil
+
 	mu   sync.Mutex // between emit and flush
 	w    *bufio.Writer
 	line []byte      // the last one written
@@ -26,7 +29,30 @@ type rows struct {
 }
 
 func newRows(w io.Writer, fail func(error)) *rows {
-	return &rows{w: bufio.NewWriterSize(w, 64<<10), fail: fail}
+	r := &rows{fail: fail}
+	r.w = bufio.NewWriterSize(&lineCounter{w, &r.written}, 64<<10)
+	return r
+}
+
+// lineCounter counts the lines that w has taken.
+type lineCounter struct {
+	w io.Writer
+	n *atomic.Int64
+}
+
+// Write implements io.Writer.
+func (l *lineCounter) Write(p []byte) (int, error) {
+	n, err := l.w.Write(p)
+	l.n.Add(int64(bytes.Count(p[:n], []byte{'\n'})))
+	return n, err
+}
+
+// unwritten returns the number of rows that standard output has not taken whole, as far as tap25 knows.
+func (r *rows) unwritten() int64 {
+	if r.sink != nil {
+		return 0
+	}
+	return r.emitted.Load() - r.written.Load()
 }
 
 func (r *rows) emit(e *smtp.Envelope) {

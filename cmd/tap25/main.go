@@ -40,7 +40,7 @@ func process() (status int) {
 
 // run executes one command line. It changes no setting of the process, so that tests can call it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
-	stdout, stderr = onTerminal(stdout), onTerminal(stderr)
+	stdout, stderr = interruptible(ctx, onTerminal(stdout)), interruptible(ctx, onTerminal(stderr))
 	for _, w := range []io.Writer{stdout, stderr} {
 		if t, ok := w.(*terminal); ok {
 			defer t.end()

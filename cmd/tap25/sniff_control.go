@@ -63,7 +63,7 @@ func (t *tap) serveControl(ctx context.Context, l net.Listener, starter uint32) 
 		}
 		if err != nil {
 			t.log.Warn().Err(err).Msg("cannot accept a connection on the control socket")
-			time.Sleep(time.Second) // most likely out of file descriptors
+			pause(ctx, time.Second) // most likely out of file descriptors
 			continue
 		}
 		if err := t.answer(c.(*net.UnixConn), starter); err != nil {

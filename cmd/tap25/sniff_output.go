@@ -36,9 +36,15 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 	if s.json {
 		out := newRows(cmd.OutOrStdout(), fail)
 		return &output{
-			emit:  out.emit,
-			idle:  func() { _ = out.flush() }, // rows keeps the error and calls fail
-			close: func(context.Context) error { return out.flush() },
+			emit: out.emit,
+			idle: func() { _ = out.flush() }, // rows keeps the error and calls fail
+			close: func(context.Context) error {
+				err := out.flush()
+				if n := out.unwritten(); err != nil && n > 0 {
+					err = fmt.Errorf("%w: %d rows are lost", err, n)
+				}
+				return err
+			},
 		}, nil
 	}
 	cfg := streamConfig{db: s.db, limits: s.limits, sensor: s.sensor, log: log, stderr: cmd.ErrOrStderr(), endReaders: afterwards(s.endReaders)}

@@ -30,6 +30,9 @@ func (r *report) summary(w io.Writer) {
 		count{"dropped by design", dropped}, count{"ring full", r.RingFull}, count{"delivered", r.Delivered})))
 	line("dropped", "%d%s", dropped, nonZero(named(r.Dropped)))
 	line("packets", "%d%s", r.Read, nonZero(named(r.Frames)))
+	if n := r.waiting(); n > 0 {
+		line("unread", "%d packets that the signal left in the rings", n)
+	}
 	line("bytes", "%d", r.Octets)
 	line("payload", "%d bytes%s", sumOf(r.Payload), nonZero(named(r.Payload)))
 	line("lost", "%d bytes", r.LostBytes)

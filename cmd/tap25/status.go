@@ -72,6 +72,9 @@ func (s *liveStatus) run(ctx context.Context, w io.Writer) error {
 		case <-tick.C:
 		}
 		now, err := askReport(ctx, s.control)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -98,6 +101,8 @@ func askReport(ctx context.Context, path string) (*report, error) {
 		return nil, fmt.Errorf("ask tap25 sniff: %w; check that it runs and has this --control", err)
 	}
 	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
 	if err := c.SetDeadline(time.Now().Add(2 * controlTimeout)); err != nil {
 		return nil, err
 	}

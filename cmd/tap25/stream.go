@@ -48,6 +48,7 @@ type stream struct {
 	append func(record []byte) error
 	seal   func(key string) error
 
+	late    context.Context // ends when the grace after an interruption is over
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	lost    atomic.Int64 // that the spool did not take and does not count
@@ -64,13 +65,13 @@ type streamStats struct {
 
 // openStream opens the spool and begins to load what waits in it.
 func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
-	s := &stream{cfg: cfg}
+	s := &stream{cfg: cfg, late: graceAfter(ctx)}
 	if s.db, err = newDatabase(cfg.db, cfg.stderr); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.db.Release())
+			err = errors.Join(err, s.db.Release(ctx))
 		}
 	}()
 	if cfg.patience > 0 {
@@ -86,8 +87,8 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 	s.append, s.seal = s.spool.Append, s.spool.Seal
 	if cfg.waits {
 		wait := interrupted
-		if !cfg.rereadable {
-			wait = s.graceAfter(interrupted)
+		if !cfg.rereadable { // room may come at once; rows that find none are lost, and counted
+			wait = s.late
 		}
 		s.append = func(record []byte) error { return s.spool.AppendWait(wait, record) }
 		s.seal = func(key string) error { return s.sealWait(wait, key) }
@@ -100,16 +101,6 @@ func openStream(ctx context.Context, cfg streamConfig) (_ *stream, err error) {
 		s.running.Go(func() { s.upkeep(ctx) })
 	}
 	return s, nil
-}
-
-// grace is how long rows that cannot be read again wait for room in the spool after an interruption.
-const grace = time.Second
-
-// graceAfter ends so long after ctx, as room may come at once; rows that find none are lost, and counted.
-func (s *stream) graceAfter(ctx context.Context) context.Context {
-	wait, end := context.WithCancel(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() { time.AfterFunc(grace, end) })
-	return wait
 }
 
 // sayWaiting is how long the beginning waits for the database before it says so.

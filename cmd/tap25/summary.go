@@ -33,11 +33,16 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, rows int64) {
 			count{"incomplete at the end", f.Held})))
 	}
 	line("payload", "%d bytes%s", s.PayloadBytes, nonZero(counts(
-		count{"in order", s.DeliveredBytes}, count{"duplicate", s.DuplicateBytes}, count{"ignored", s.IgnoredBytes})))
+		count{"in order", s.DeliveredBytes}, count{"duplicate", s.DuplicateBytes}, count{"ignored", s.IgnoredBytes},
+		count{"held at the signal", s.PayloadBytes - s.DeliveredBytes - s.DuplicateBytes - s.IgnoredBytes})))
 	line("lost", "%d bytes", s.LostBytes)
 	line("sessions", "%d%s", s.Sessions, nonZero(counts(
-		count{"not SMTP", s.SMTP.NotSMTP}, count{"ended by silence", s.Idle}, count{"evicted", s.ConnsEvicted}, count{"open at the end", s.Unfinished})))
+		count{"not SMTP", s.SMTP.NotSMTP}, count{"ended by silence", s.Idle}, count{"evicted", s.ConnsEvicted}, count{"open at the end", s.Unfinished},
+		count{"abandoned at the signal", s.Abandoned})))
 	line("rows", "%d%s", rows, nonZero(outcomes(&s.SMTP)))
+	if r.unwritten > 0 {
+		line("unwritten", "%d rows lost", r.unwritten)
+	}
 	if r.repeated > 0 {
 		line("repeated", "%d rows of files that are in the database already", r.repeated)
 	}

@@ -38,8 +38,11 @@ func isTerminal(w io.Writer) bool {
 
 // unescaped returns the writer for the program's own drawing, and for other programs.
 func unescaped(w io.Writer) io.Writer {
-	if t, ok := w.(*terminal); ok {
-		return t.file
+	switch w := w.(type) {
+	case *terminal:
+		return w.file
+	case *outlet:
+		return w.file
 	}
 	return w
 }
