@@ -12,7 +12,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"tap25/cmd/tap25/terminal"
 	"tap25/store"
 )
 
@@ -23,8 +25,8 @@ type database struct {
 }
 
 // dbFlag adds --db to a command.
-func dbFlag(cmd *cobra.Command, dsn *string) {
-	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL, or local for tap25's private cluster (default: $DATABASE_URL, else local); "+
+func dbFlag(f *pflag.FlagSet, dsn *string) {
+	f.StringVar(dsn, "db", "", "PostgreSQL URL, or local for tap25's private cluster (default: $DATABASE_URL, else local); "+
 		"of several hosts, tap25 uses the one that accepts writes; put the password into ~/.pgpass, or into the file that passfile=PATH in the URL names")
 }
 
@@ -38,23 +40,22 @@ func resolveDB(dsn string) string {
 	return dsn
 }
 
-// newDatabase is the database that --db names. It tells the user if the end has to wait for others.
-func newDatabase(dsn string, stderr io.Writer) (*store.Database, error) {
-	d, err := store.NewDatabase(resolveDB(dsn))
-	if err == nil && d.Cluster != nil {
-		d.Cluster.Waiting = func() {
-			fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 processes that use the private cluster, because it stops when this one ends")
-		}
+// tellWaiting returns a function that tells the user that the end has to wait for others.
+func tellWaiting(stderr io.Writer) func() {
+	return func() {
+		fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 processes that use the private cluster, because it stops when this one ends")
 	}
-	return d, err
 }
 
 // openDatabase opens the database that --db names. The private cluster is started and migrated as needed; the schema of
 // another is only looked at.
 func openDatabase(ctx context.Context, stderr io.Writer, dsn string) (*database, error) {
-	source, err := newDatabase(dsn, stderr)
+	source, err := store.NewDatabase(resolveDB(dsn))
 	if err != nil {
 		return nil, err
+	}
+	if source.Cluster != nil {
+		source.Cluster.Waiting = tellWaiting(stderr)
 	}
 	db, err := source.Open(ctx)
 	if err != nil {
@@ -146,7 +147,7 @@ func dbPsql() *cobra.Command {
 			}()
 			psql := exec.CommandContext(terminated, path, args...)
 			psql.Cancel = func() error { return psql.Process.Signal(syscall.SIGTERM) }
-			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), unescaped(cmd.OutOrStdout()), unescaped(cmd.ErrOrStderr())
+			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), terminal.Unescaped(cmd.OutOrStdout()), terminal.Unescaped(cmd.ErrOrStderr())
 			if err := psqlConnection(psql, resolveDB(dsn), db.Conn().Config()); err != nil {
 				return err
 			}
@@ -161,6 +162,6 @@ func dbPsql() *cobra.Command {
 			return nil
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	return cmd
 }

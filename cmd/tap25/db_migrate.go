@@ -37,7 +37,7 @@ func dbMigrate() *cobra.Command {
 			return migrateAndReport(cmd.Context(), db, cmd.ErrOrStderr())
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	return cmd
 }
 

@@ -10,6 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"tap25/cmd/tap25/confine"
+	"tap25/cmd/tap25/terminal"
 )
 
 // doctor is the settings of tap25 doctor.
@@ -35,10 +38,10 @@ func doctorCommand() *cobra.Command {
 		Args:    usageArgs(cobra.NoArgs),
 	}
 	f := cmd.Flags()
-	all := &cobra.Command{}
+	all := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
 	sniffFlags(all, s)
 	for _, name := range []string{"config", "interface", "port", "workers", "ring-bytes", "inline", "xdp", "metrics", "control", "db"} {
-		f.AddFlag(all.Flags().Lookup(name))
+		f.AddFlag(all.Lookup(name))
 	}
 	f.Float64Var(&d.seconds, "seconds", 5, "how many seconds to listen, up to 3600; 0 does not listen")
 	f.BoolVar(&d.json, "json", false, "print JSON")
@@ -48,7 +51,7 @@ func doctorCommand() *cobra.Command {
 		}
 		given := map[string][]string{}
 		cmd.Flags().Visit(func(f *pflag.Flag) {
-			if all.Flags().Lookup(f.Name) == f {
+			if all.Lookup(f.Name) == f {
 				given[f.Name] = flagValues(f)
 			}
 		})
@@ -62,7 +65,7 @@ func doctorCommand() *cobra.Command {
 }
 
 func (d *doctor) run(ctx context.Context, s *sniffSettings, out, diag io.Writer) error {
-	if err := forbidCores(); err != nil { // its memory holds frames
+	if err := confine.ForbidCores(); err != nil { // its memory holds frames
 		return err
 	}
 	facts, err := d.gather(ctx, s, diag)
@@ -119,7 +122,7 @@ func (d *doctor) gather(ctx context.Context, s *sniffSettings, diag io.Writer) (
 	if d.seconds == 0 {
 		return f, nil
 	}
-	if isTerminal(diag) {
+	if terminal.Is(diag) {
 		fmt.Fprintf(diag, "tap25: listening for %g seconds\n", d.seconds)
 	}
 	f.traffic = hear(ctx, s, time.Duration(d.seconds*float64(time.Second)), f.interfaces)

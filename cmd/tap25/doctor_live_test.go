@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tap25/cmd/tap25/report"
 )
 
 // examined is the result of tap25 doctor --json.
@@ -235,7 +237,7 @@ func TestDoctor_AsksTheSniffThatRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the sniff to count it", func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Rows == 2
 	})
 	if err := e.cmd.Process.Signal(os.Interrupt); err != nil {

@@ -7,14 +7,16 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"tap25/cmd/tap25/terminal"
 )
 
 // writeChecks writes the checks, grouped by subject, in colour on a terminal unless NO_COLOR is set.
 func writeChecks(w io.Writer, checks []doctorCheck) error {
-	width, colour := 100, isTerminal(w) && os.Getenv("NO_COLOR") == ""
+	width, colour := 100, terminal.Is(w) && os.Getenv("NO_COLOR") == ""
 	text := func(s string) string { return s }
-	if isTerminal(w) {
-		w, text = unescaped(w), shown
+	if terminal.Is(w) {
+		w, text = terminal.Unescaped(w), terminal.Escape
 	}
 	if f, ok := w.(*os.File); ok {
 		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {

@@ -78,7 +78,7 @@ func holdAdd() *cobra.Command {
 			})
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().StringVar(&from, "from", "", "hold only mail seen at this time or later (2026-01-31, or RFC 3339; UTC)")
 	cmd.Flags().StringVar(&to, "to", "", "hold only mail seen before this time")
 	cmd.Flags().StringVar(&until, "until", "", "time at which the hold ends (default: when it is dropped)")
@@ -119,7 +119,7 @@ func holdLs() *cobra.Command {
 			})
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().BoolVar(&all, "all", false, "list ended holds too")
 	return cmd
 }
@@ -149,6 +149,6 @@ func holdDrop() *cobra.Command {
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error { return db.DropHold(ctx, id) })
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	return cmd
 }

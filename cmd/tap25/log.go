@@ -5,12 +5,14 @@ import (
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
+
+	"tap25/cmd/tap25/terminal"
 )
 
 // newLogger logs JSON lines, or a console form if w is a terminal. tap25 never logs anything of a dialogue.
 func newLogger(w io.Writer) zerolog.Logger {
-	if isTerminal(w) {
-		w = zerolog.ConsoleWriter{Out: unescaped(w), TimeFormat: "15:04:05", FormatPrepare: func(event map[string]any) error {
+	if terminal.Is(w) {
+		w = zerolog.ConsoleWriter{Out: terminal.Unescaped(w), TimeFormat: "15:04:05", FormatPrepare: func(event map[string]any) error {
 			for name, value := range event {
 				event[name] = shownValue(value)
 			}
@@ -24,7 +26,7 @@ func newLogger(w io.Writer) zerolog.Logger {
 func shownValue(value any) any {
 	switch v := value.(type) {
 	case string:
-		return shown(v)
+		return terminal.Escape(v)
 	case []any:
 		for i := range v {
 			v[i] = shownValue(v[i])

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tap25/capture"
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly"
 	"tap25/reassembly/smtp"
 	"tap25/store"
@@ -278,7 +279,7 @@ func TestSniff_ASignalEndsItWhileTheDatabaseDoesNotAnswer(t *testing.T) {
 	send := w.sender(w.client)
 	shapeNamed(t, "mails of an octet each").Write(2000, func(_ time.Time, frame []byte) { _ = send(frame) })
 	await(t, "rows", func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Rows > 100
 	})
 	if status := endSoon(t, s.cmd, func() bool { return taken.Load() > 0 }); status != statusDone {

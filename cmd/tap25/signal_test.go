@@ -15,6 +15,7 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly/hostile"
 )
 
@@ -126,7 +127,7 @@ func TestSniff_ASignalEndsItUnderAttack(t *testing.T) {
 			defer attack.Wait()
 			defer over.Store(true)
 			await(t, "rows", func() bool {
-				r, err := askReport(t.Context(), s.control)
+				r, err := report.Ask(t.Context(), s.control)
 				return err == nil && r.Rows > 1000
 			})
 			if err := s.cmd.Process.Signal(sig); err != nil {

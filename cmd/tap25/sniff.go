@@ -4,6 +4,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tap25/store/stream"
 )
 
 // sniffSettings are the values of flags, environment and configuration file.
@@ -12,7 +15,7 @@ type sniffSettings struct {
 	interfaces   []string
 	db           string
 	spool        string
-	limits       spoolLimits
+	limits       stream.Limits
 	sensor       string
 	ports        []uint
 	workers      int
@@ -52,7 +55,7 @@ func sniffCommand() *cobra.Command {
 			"  tap25 sniff -i eth1 --json | jq .rcpt_to",
 		Args: usageArgs(cobra.NoArgs),
 	}
-	sniffFlags(cmd, s)
+	sniffFlags(cmd.Flags(), s)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		given := changedFlags(cmd.Flags())
 		if err := s.complete(cmd.Flags()); err != nil {
@@ -63,14 +66,13 @@ func sniffCommand() *cobra.Command {
 	return cmd
 }
 
-func sniffFlags(cmd *cobra.Command, s *sniffSettings) {
-	f := cmd.Flags()
+func sniffFlags(f *pflag.FlagSet, s *sniffSettings) {
 	f.StringVar(&s.config, "config", "", "YAML file with settings; they have the names of the flags")
 	f.StringSliceVarP(&s.interfaces, "interface", "i", nil, "interface to capture on; may be repeated")
 	f.BoolVar(&s.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
-	dbFlag(cmd, &s.db)
+	dbFlag(f, &s.db)
 	f.StringVar(&s.spool, "spool", "", "directory where rows wait to be loaded (default: spool/SENSOR in the state directory)")
-	s.limits.flags(f)
+	spoolFlags(f, &s.limits)
 	f.StringVar(&s.sensor, "sensor", "", "name of this tap, stored in each row (default: the host name)")
 	f.UintSliceVar(&s.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
 	f.IntVar(&s.workers, "workers", 0, "number of rings, each read by one goroutine (default: the number of CPUs, at most 8)")

@@ -15,6 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/capture"
+	"tap25/cmd/tap25/confine"
+	"tap25/cmd/tap25/report"
+	"tap25/store/stream"
 )
 
 const (
@@ -49,7 +52,7 @@ func sniff(cmd *cobra.Command, s *sniffSettings, reread func() (*sniffSettings, 
 	signal.Notify(t.hangups, syscall.SIGHUP) // first, because until then SIGHUP ends the process
 	defer signal.Stop(t.hangups)
 	t.log, t.level = newLeveledLogger(cmd.ErrOrStderr(), s.level())
-	if err := forbidCores(); err != nil {
+	if err := confine.ForbidCores(); err != nil {
 		return err
 	}
 	var err error
@@ -90,7 +93,7 @@ func (t *tap) begin(ctx context.Context) error {
 // listen creates the sockets while tap25 has the right to.
 func (t *tap) listen() (err error) {
 	if t.control = t.settings.control; t.control == "" {
-		if t.control, err = controlPath(); err != nil {
+		if t.control, err = report.ControlPath(); err != nil {
 			return err
 		}
 	}
@@ -146,7 +149,7 @@ func (t *tap) logStart(notes []string) {
 func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	late := graceAfter(ctx)
+	late := stream.GraceAfter(ctx)
 	var workers, others sync.WaitGroup
 	for _, w := range t.workers {
 		workers.Go(func() {
@@ -168,7 +171,7 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	workers.Wait()
 	others.Wait()
 	closed := t.closeOutput(ctx)
-	if errors.Is(closed, errAway) && signalled.Err() != nil {
+	if errors.Is(closed, stream.ErrAway) && signalled.Err() != nil {
 		t.log.Warn().Err(closed).Msg("ended while rows wait in the spool; the next start loads them")
 		closed = nil
 	}
@@ -176,7 +179,7 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	if errors.Is(cause, syscall.EPIPE) || errors.Is(cause, io.ErrClosedPipe) {
 		return nil // the reader of standard output has enough
 	}
-	t.report().summary(stderr)
+	t.report().Summary(stderr)
 	if signalled.Err() == nil { // it did not end by a signal
 		err = errors.Join(cause, err)
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 	"github.com/rs/zerolog"
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"tap25/bpf"
@@ -49,25 +48,23 @@ func setFlag(f *pflag.Flag, values []string) error {
 // rereadSettings reads environment and file again, with the same command line.
 func rereadSettings(given map[string][]string) (*sniffSettings, error) {
 	s := &sniffSettings{}
-	cmd := &cobra.Command{}
-	sniffFlags(cmd, s)
+	flags := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
+	sniffFlags(flags, s)
 	for name, values := range given {
-		if err := setFlag(cmd.Flags().Lookup(name), values); err != nil {
+		if err := setFlag(flags.Lookup(name), values); err != nil {
 			return nil, err
 		}
 	}
-	return s, s.complete(cmd.Flags())
+	return s, s.complete(flags)
 }
 
 // complete adds the environment and the file to the flags of the command line, and checks the result.
 func (s *sniffSettings) complete(flags *pflag.FlagSet) error {
-	cmd := &cobra.Command{}
-	cmd.Flags().AddFlagSet(flags)
-	if err := fromEnvironment(cmd); err != nil {
+	if err := fromEnvironment(flags); err != nil {
 		return err
 	}
 	if s.config != "" {
-		exposed, err := fromFile(cmd.Flags(), s.config)
+		exposed, err := fromFile(flags, s.config)
 		if err != nil {
 			return err
 		}
@@ -157,7 +154,7 @@ func (s *sniffSettings) check() error {
 		return &usageError{err}
 	}
 	_, err = s.reassembly()
-	return errors.Join(err, s.limits.check())
+	return errors.Join(err, usage(s.limits.Check()))
 }
 
 func hasTwice(names []string) bool {
@@ -197,8 +194,8 @@ func (s *sniffSettings) unchangeable(next *sniffSettings) (names []string) {
 		differs bool
 	}{
 		{"interface", !slices.Equal(s.interfaces, next.interfaces)}, {"json", s.json != next.json}, {"db", s.db != next.db},
-		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.bytes != next.limits.bytes},
-		{"spool-age", s.limits.age != next.limits.age}, {"spool-keep", s.limits.keep != next.limits.keep},
+		{"spool", s.spool != next.spool}, {"spool-bytes", s.limits.Bytes != next.limits.Bytes},
+		{"spool-age", s.limits.Age != next.limits.Age}, {"spool-keep", s.limits.Keep != next.limits.Keep},
 		{"sensor", s.sensor != next.sensor}, {"workers", s.workers != next.workers},
 		{"ring-bytes", s.ringBytes != next.ringBytes}, {"inline", s.inline != next.inline}, {"xdp", s.xdp != next.xdp},
 		{"checksum", s.checksum != next.checksum}, {"metrics", s.metrics != next.metrics},

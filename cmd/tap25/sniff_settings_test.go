@@ -10,18 +10,20 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tap25/cmd/tap25/report"
 )
 
 func settingsOf(t *testing.T, args ...string) (*sniffSettings, error) {
 	t.Helper()
 	s := &sniffSettings{}
-	cmd := &cobra.Command{}
-	sniffFlags(cmd, s)
-	if err := cmd.ParseFlags(args); err != nil {
+	flags := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
+	sniffFlags(flags, s)
+	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return s, s.complete(cmd.Flags())
+	return s, s.complete(flags)
 }
 
 func configFile(t *testing.T, text string) string {
@@ -67,7 +69,7 @@ func TestSniff_HangupTakesUpPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "what is not watched to be dropped", func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Dropped["other_port"] > 10
 	})
 	if err := os.WriteFile(path, []byte("port: [25]\n"), 0o600); err != nil {
