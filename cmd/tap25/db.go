@@ -59,14 +59,14 @@ func openDatabase(ctx context.Context, stderr io.Writer, dsn string) (*database,
 	}
 	db, err := source.Open(ctx)
 	if err != nil {
-		return nil, errors.Join(err, source.Release())
+		return nil, errors.Join(err, source.Release(ctx))
 	}
 	return &database{db, source}, nil
 }
 
-func (db *database) close() error {
+func (db *database) close(ctx context.Context) error {
 	db.DB.Close()
-	return db.source.Release()
+	return db.source.Release(ctx)
 }
 
 func dbCommand() *cobra.Command {
@@ -93,7 +93,7 @@ func dbUp() *cobra.Command {
 			if err := d.Cluster.Up(cmd.Context()); err != nil {
 				return err
 			}
-			defer d.Release()
+			defer d.Release(cmd.Context())
 			db, err := d.Open(cmd.Context())
 			if err != nil {
 				return err
@@ -132,8 +132,21 @@ func dbPsql() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, db.close()) }()
-			psql := exec.Command(path, args...)
+			// Ctrl-C is psql's, each time: it ends a query there, not tap25. SIGTERM ends both.
+			interrupts := make(chan os.Signal, 1)
+			signal.Notify(interrupts, os.Interrupt)
+			defer signal.Stop(interrupts)
+			terminated, stop := signal.NotifyContext(context.WithoutCancel(cmd.Context()), syscall.SIGTERM)
+			defer stop()
+			defer func() {
+				ctx := cmd.Context()
+				if ctx.Err() != nil { // by a Ctrl-C that was psql's
+					ctx = terminated
+				}
+				err = errors.Join(err, db.close(ctx))
+			}()
+			psql := exec.CommandContext(terminated, path, args...)
+			psql.Cancel = func() error { return psql.Process.Signal(syscall.SIGTERM) }
 			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), terminal.Unescaped(cmd.OutOrStdout()), terminal.Unescaped(cmd.ErrOrStderr())
 			if err := psqlConnection(psql, resolveDB(dsn), db.Conn().Config()); err != nil {
 				return err
@@ -142,10 +155,6 @@ func dbPsql() *cobra.Command {
 			if db.TakesPath() { // else the database's own setting has to do
 				psql.Env = append(psql.Env, "PGOPTIONS="+strings.TrimSpace(os.Getenv("PGOPTIONS")+" -c search_path=tap25,public"))
 			}
-			// Ctrl-C is psql's, each time: it ends a query there, not tap25.
-			interrupts := make(chan os.Signal, 1)
-			signal.Notify(interrupts, os.Interrupt)
-			defer signal.Stop(interrupts)
 			psql.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 			if err := psql.Run(); err != nil {
 				return fmt.Errorf("psql: %w", err)

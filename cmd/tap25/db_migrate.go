@@ -27,7 +27,7 @@ func dbMigrate() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return db.close()
+				return db.close(cmd.Context())
 			}
 			db, err := store.Open(cmd.Context(), dsn)
 			if err != nil {

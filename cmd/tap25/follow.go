@@ -27,7 +27,7 @@ const (
 	// are open there. A session that began earlier continues as midstream.
 	rebuildFor = time.Hour
 
-	// drainFor bounds how long the end waits for the database. Rows that are left then wait in the spool.
+	// drainFor bounds how long the end waits for the database if no signal was the cause. Rows that are left then wait in the spool.
 	drainFor = 30 * time.Second
 )
 
@@ -84,8 +84,8 @@ func (r *replay) follow(cmd *cobra.Command) (err error) {
 	if f.done, err = readCheckpoint(f.stream.Dir()); err == nil {
 		err = f.run(ctx)
 	}
-	f.stream.Discard() // what is not sealed: the file is read again
-	f.asm.Close()      // counts what is open; its rows come with the next start
+	f.stream.Discard()     // what is not sealed: the file is read again
+	f.asm.CloseWithin(ctx) // counts what is open; its rows come with the next start
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
 	closed := f.stream.Close(draining)

@@ -32,7 +32,7 @@ func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *data
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.close()) }()
+	defer func() { err = errors.Join(err, db.close(cmd.Context())) }()
 	if err := db.Check(cmd.Context()); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/terminal"
+	"tap25/store/stream"
 )
 
 // The exit statuses.
@@ -43,7 +44,8 @@ func process() (status int) {
 
 // run executes one command line. It changes no setting of the process, so that tests can call it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
-	stdout, stderr = terminal.Wrap(stdout), terminal.Wrap(stderr)
+	late := stream.GraceAfter(ctx)
+	stdout, stderr = terminal.Interruptible(late, terminal.Wrap(stdout)), terminal.Interruptible(late, terminal.Wrap(stderr))
 	for _, w := range []io.Writer{stdout, stderr} {
 		if t, ok := w.(*terminal.Writer); ok {
 			defer t.End()

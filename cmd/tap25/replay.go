@@ -40,9 +40,10 @@ type replay struct {
 
 	endReaders time.Duration
 
-	stored   *stream.Stats // nil: none
-	held     *capturesHeld
-	repeated int64
+	stored    *stream.Stats // nil: none
+	held      *capturesHeld
+	repeated  int64
+	unwritten int64 // rows that standard output did not take
 
 	frames, octets int64
 	elapsed        time.Duration
@@ -57,7 +58,8 @@ func replayCommand() *cobra.Command {
 			"with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json to\n" +
 			"standard output, and prints a summary to standard error.\n\n" +
 			"A capture that is in the database already adds no row. Rows go through a spool on disk. If the database does not\n" +
-			"answer for longer than --wait, or if the replay is interrupted, run the same command again: it adds the missing rows.\n\n" +
+			"answer for longer than --wait, or if the replay is interrupted, run the same command again: it adds the missing rows.\n" +
+			"SIGINT or SIGTERM ends it within a second; rows that are sealed and not loaded by then stay in the spool.\n\n" +
 			"With --follow, replay reads the files of a directory in the order of their names (numbers by value), as one stream,\n" +
 			"until SIGINT or SIGTERM; the next start continues it. replay reads a file once no process has it open for writing\n" +
 			"and either the next file exists or nothing was written to it for ten seconds. The database need not answer all the\n" +
@@ -169,16 +171,23 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 		}
 	}
 	cfg.Emit = out.Emit
-	asm := reassembly.New(cfg)
+	asm, late := reassembly.New(cfg), stream.GraceAfter(ctx)
 	start := time.Now()
 	progress := startProgress(cmd.ErrOrStderr(), cmd.OutOrStdout(), files, out)
 	err = r.read(files, asm)
 	_, total := files.Progress()
 	broken := err != nil && ctx.Err() != nil
-	if broken && total > 0 && out.Discard != nil {
-		out.Discard() // files can be read again; a pipe cannot, so its rows are loaded
+	again := total > 0 && out.Discard != nil // files can be read again; a pipe cannot, so its rows are loaded
+	if broken && again {
+		out.Discard()
+		late = ctx // what Close would emit is not needed
 	}
-	asm.Close()
+	asm.CloseWithin(late)
+	if asm.Stats().Abandoned > 0 && !broken {
+		if broken = true; again {
+			out.Discard()
+		}
+	}
 	flushErr := finish(broken)
 	progress.stop()
 	r.elapsed = time.Since(start)
@@ -186,14 +195,18 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 	if errors.Is(flushErr, syscall.EPIPE) || errors.Is(flushErr, io.ErrClosedPipe) {
 		return nil // as with tap25 replay … | head: the reader has enough
 	}
+	r.unwritten = out.Unwritten()
 	r.summary(cmd.ErrOrStderr(), asm.Stats(), out.Emitted.Load())
+	signalled := cmd.Context().Err() != nil
 	switch {
+	case flushErr != nil && signalled:
+		return fmt.Errorf("interrupted: %w", flushErr)
 	case flushErr != nil:
 		return flushErr
-	case cmd.Context().Err() != nil && (err != nil || total == 0):
+	case signalled && (broken || err != nil || total == 0):
 		// Ctrl-C also ends the program at the other end of the pipe, so an end or a cut of the capture means nothing.
 		return errInterrupted
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !signalled:
 		return context.Cause(ctx)
 	case err != nil:
 		return fmt.Errorf("replay: %w", err)
@@ -203,9 +216,6 @@ func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
 
 // longLook is the size from which computing the digests of the files takes so long that users are told.
 const longLook = 2 << 30
-
-// hurry bounds how long an interrupted replay still loads sealed segments.
-const hurry = 10 * time.Second
 
 // store sends the rows through a spool to the database; finish waits until they are there.
 func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, paths []string, sensor string, out *report.Rows,
@@ -238,24 +248,19 @@ func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.F
 		if !s.Discards() {
 			sealed = k.seal()
 		}
-		ctx := context.WithoutCancel(ctx)
-		if broken {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, hurry)
-			defer cancel()
-		}
+		ctx := s.Late()
 		err := errors.Join(out.Flush(), sealed, s.Drain(ctx))
 		if err == nil && !broken {
 			err = r.held.note(ctx, s)
 		}
-		if err == nil && !broken && cfg.Rereadable {
+		if err == nil && !broken && cfg.Rereadable && ctx.Err() == nil {
 			s.Forget() // if a failover loses rows, the same command adds them again
 		}
 		r.held.release() // before Close, which may wait for replays that wait for this lock
 		err = errors.Join(err, s.Close(ctx))
 		st := s.Stats()
 		r.stored, r.repeated = &st, k.repeated
-		if err == nil && !broken {
+		if err == nil && !broken && ctx.Err() == nil {
 			_, before := replaySpool(resolveDB(r.db))
 			err = loadLeftovers(ctx, cfg, s.Dir(), before)
 		}

@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,8 +55,7 @@ func (c *counting) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// patient is how long the end after a signal is waited for: far longer than it takes on any machine, the time for which what is sealed
-// is loaded included.
+// patient is how long the end after a signal is waited for: far longer than it takes on any machine.
 const patient = time.Minute
 
 // endBySignal sends a signal as soon as begun says so, and waits for the end.
@@ -107,36 +105,6 @@ func TestReplay_ASignalEndsHostileTraffic(t *testing.T) {
 			})
 		}
 	}
-}
-
-// TestReplay_ASignalEndsItWhileTheDatabaseHangs locks the tables in which the rows belong, for the whole of the test.
-func TestReplay_ASignalEndsItWhileTheDatabaseHangs(t *testing.T) {
-	conn, cluster := server(t)
-	path := filepath.Join(t.TempDir(), "mails.pcap")
-	file, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := writeShape(file, shapeNamed(t, "mails of an octet each"), 40_000); err != nil {
-		t.Fatal(err)
-	}
-	if err := file.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var diag syncBuffer
-	spool := filepath.Join(t.TempDir(), "spool")
-	cmd := exec.Command("tap25", "replay", "--db", cluster.DSN(), "--spool", spool, "--sensor", "tap", path)
-	cmd.Stderr = &diag
-	if _, err := conn.Exec(t.Context(), "begin; lock table envelopes in access exclusive mode"); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	endBySignal(t, cmd, &diag, syscall.SIGTERM, func() bool {
-		sealed, _ := filepath.Glob(filepath.Join(spool, "*.seg"))
-		return len(sealed) > 0
-	})
 }
 
 // TestSniff_ASignalEndsItUnderAttack sends it while frames come as fast as they go, and rows of them leave.

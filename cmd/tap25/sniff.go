@@ -42,7 +42,8 @@ func sniffCommand() *cobra.Command {
 		Short: "Capture mail on network interfaces and record its envelopes",
 		Long: "sniff captures mail on interfaces that a mirror port or a tap feeds. It writes one row for each recipient to a spool\n" +
 			"on disk and loads the spool into the database; with --json, it writes the rows to standard output instead. SIGTERM\n" +
-			"or Ctrl-C ends it: sniff writes the rows of what it has seen, and prints a summary to standard error.\n\n" +
+			"or Ctrl-C ends it within a second: sniff writes the rows of what it has seen, leaves those in the spool that the\n" +
+			"database does not take at once, and prints a summary to standard error.\n\n" +
 			"An XDP program captures the frames. The host receives no frame of the interface while sniff runs, unless --inline\n" +
 			"is given. Attaching the program needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, or root; sniff gives\n" +
 			"these up after it has attached. The program is detached when tap25 ends, even if it crashes or is killed.\n\n" +

@@ -48,7 +48,7 @@ func (t *tap) serveControl(ctx context.Context, l net.Listener, starter uint32) 
 		}
 		if err != nil {
 			t.log.Warn().Err(err).Msg("cannot accept a connection on the control socket")
-			time.Sleep(time.Second) // most likely out of file descriptors
+			pause(ctx, time.Second) // most likely out of file descriptors
 			continue
 		}
 		if err := t.answer(c.(*net.UnixConn), starter); err != nil {
@@ -84,4 +84,11 @@ func peerUser(c *net.UnixConn) (uint32, error) {
 		return 0, fmt.Errorf("find the user of the peer: %w", err)
 	}
 	return peer.Uid, nil
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-ctx.Done()
 }

@@ -9,6 +9,7 @@ import (
 	"tap25/capture"
 	"tap25/cmd/tap25/report"
 	"tap25/reassembly/smtp"
+	"tap25/store/stream"
 )
 
 // listen captures for a time, or until ctx ends, as sniff would, but drops the rows and leaves every frame to the host. It returns
@@ -39,10 +40,11 @@ func listen(ctx context.Context, s *sniffSettings, d time.Duration) (before, aft
 
 // readFor reads the rings for a time, then empties them.
 func readFor(ctx context.Context, d time.Duration, live *capture.Live, workers []*worker) error {
+	late := stream.GraceAfter(ctx)
 	var running sync.WaitGroup
 	errs := make([]error, len(workers))
 	for i, w := range workers {
-		running.Go(func() { errs[i] = w.run() })
+		running.Go(func() { errs[i] = w.run(late) })
 	}
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()

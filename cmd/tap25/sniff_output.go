@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -34,9 +35,15 @@ func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log z
 	if s.json {
 		out := report.NewRows(cmd.OutOrStdout(), fail)
 		return &output{
-			emit:  out.Emit,
-			idle:  func() { _ = out.Flush() }, // rows keeps the error and calls fail
-			close: func(context.Context) error { return out.Flush() },
+			emit: out.Emit,
+			idle: func() { _ = out.Flush() }, // rows keeps the error and calls fail
+			close: func(context.Context) error {
+				err := out.Flush()
+				if n := out.Unwritten(); err != nil && n > 0 {
+					err = fmt.Errorf("%w: %d rows are lost", err, n)
+				}
+				return err
+			},
 		}, nil
 	}
 	cfg := stream.Config{DSN: resolveDB(s.db), Limits: s.limits, Sensor: s.sensor, EndReaders: afterwards(s.endReaders), Version: version(),

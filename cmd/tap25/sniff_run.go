@@ -23,7 +23,7 @@ import (
 const (
 	// checkEvery is how often the interfaces are checked.
 	checkEvery = time.Second
-	// lastLoad bounds how long the end waits for the database. Rows that are not loaded by then wait in the spool.
+	// lastLoad bounds how long the end waits for the database if no signal was the cause. Rows that are not loaded by then wait in the spool.
 	lastLoad = 10 * time.Second
 )
 
@@ -145,10 +145,11 @@ func (t *tap) logStart(notes []string) {
 func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	late := stream.GraceAfter(ctx)
 	var workers, others sync.WaitGroup
 	for _, w := range t.workers {
 		workers.Go(func() {
-			if err := w.run(); err != nil {
+			if err := w.run(late); err != nil {
 				cancel(fmt.Errorf("read ring: %w", err))
 			}
 		})

@@ -29,11 +29,16 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, rows int64) {
 			report.Count("incomplete at the end", f.Held))))
 	}
 	line("payload", "%d bytes%s", s.PayloadBytes, report.NonZero(report.Counts(
-		report.Count("in order", s.DeliveredBytes), report.Count("duplicate", s.DuplicateBytes), report.Count("ignored", s.IgnoredBytes))))
+		report.Count("in order", s.DeliveredBytes), report.Count("duplicate", s.DuplicateBytes), report.Count("ignored", s.IgnoredBytes),
+		report.Count("held at the signal", s.PayloadBytes-s.DeliveredBytes-s.DuplicateBytes-s.IgnoredBytes))))
 	line("lost", "%d bytes", s.LostBytes)
 	line("sessions", "%d%s", s.Sessions, report.NonZero(report.Counts(
-		report.Count("not SMTP", s.SMTP.NotSMTP), report.Count("ended by silence", s.Idle), report.Count("evicted", s.ConnsEvicted), report.Count("open at the end", s.Unfinished))))
+		report.Count("not SMTP", s.SMTP.NotSMTP), report.Count("ended by silence", s.Idle), report.Count("evicted", s.ConnsEvicted), report.Count("open at the end", s.Unfinished),
+		report.Count("abandoned at the signal", s.Abandoned))))
 	line("rows", "%d%s", rows, report.NonZero(outcomes(&s.SMTP)))
+	if r.unwritten > 0 {
+		line("unwritten", "%d rows lost", r.unwritten)
+	}
 	if r.repeated > 0 {
 		line("repeated", "%d rows of files that are in the database already", r.repeated)
 	}

@@ -13,13 +13,15 @@ import (
 var ErrAway = errors.New("the database does not accept rows")
 
 // Close seals the rows that are not sealed, unless their source can be read again, then loads all waiting rows until ctx or the
-// patience ends. An error reports how many rows wait in which directory.
+// patience ends, or the grace after an interruption. An error reports how many rows wait in which directory.
 func (s *Stream) Close(ctx context.Context) error {
+	ctx, done := until(ctx, s.late)
+	defer done()
 	sealed := s.Drain(ctx)
 	st := s.Stats()
 	s.stop()
 	s.running.Wait()
-	closed := errors.Join(s.spool.Close(), s.db.Release())
+	closed := errors.Join(s.spool.Close(), s.db.Release(ctx))
 	if after := s.spool.Stats(); after.Waiting+after.Reentering > 0 {
 		reason := st.Loader.Err
 		if reason == nil {

@@ -50,6 +50,7 @@ type Stream struct {
 	append func(record []byte) error
 	seal   func(key string) error
 
+	late    context.Context // ends when the grace after an interruption is over
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	lost    atomic.Int64 // that the spool did not take and does not count
@@ -66,9 +67,9 @@ type Stats struct {
 }
 
 // Open opens the spool and begins to load what waits in it, until Close. With Config.Patience it first waits for the database.
-// The error is spool.ErrBusy if other processes have all the directories of the spool.
+// The end of ctx is an interruption: see Grace. The error is spool.ErrBusy if other processes have all the directories of the spool.
 func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
-	s := &Stream{cfg: cfg}
+	s := &Stream{cfg: cfg, late: GraceAfter(ctx)}
 	if s.db, err = store.NewDatabase(cfg.DSN); err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.db.Release())
+			err = errors.Join(err, s.db.Release(ctx))
 		}
 	}()
 	if cfg.Patience > 0 {
@@ -93,8 +94,8 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 	s.append, s.seal = s.spool.Append, s.spool.Seal
 	if cfg.Waits {
 		wait := interrupted
-		if !cfg.Rereadable {
-			wait = s.graceAfter(interrupted)
+		if !cfg.Rereadable { // room may come at once; rows that find none are lost, and counted
+			wait = s.late
 		}
 		s.append = func(record []byte) error { return s.spool.AppendWait(wait, record) }
 		s.seal = func(key string) error { return s.sealWait(wait, key) }
@@ -107,16 +108,6 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 		s.running.Go(func() { s.upkeep(ctx) })
 	}
 	return s, nil
-}
-
-// grace is how long rows that cannot be read again wait for room in the spool after an interruption.
-const grace = time.Second
-
-// graceAfter ends so long after ctx, as room may come at once; rows that find none are lost, and counted.
-func (s *Stream) graceAfter(ctx context.Context) context.Context {
-	wait, end := context.WithCancel(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() { time.AfterFunc(grace, end) })
-	return wait
 }
 
 // sayWaiting is how long the beginning waits for the database before it says so.
@@ -210,6 +201,9 @@ func (s *Stream) sealWait(ctx context.Context, key string) error {
 		}
 	}
 }
+
+// Late returns a context that ends when the grace after an interruption is over.
+func (s *Stream) Late() context.Context { return s.late }
 
 // Sensor returns the name under which rows are loaded.
 func (s *Stream) Sensor() string { return s.cfg.Sensor }

@@ -39,6 +39,8 @@ func Ask(ctx context.Context, path string) (*Report, error) {
 		return nil, fmt.Errorf("ask tap25 sniff: %w; check that it runs and has this --control", err)
 	}
 	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
 	if err := c.SetDeadline(time.Now().Add(2 * ControlTimeout)); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"sync"
@@ -18,6 +19,8 @@ type Rows struct {
 
 	Discard func() // drops unsealed rows and all later ones
 
+	written atomic.Int64 // lines, if Sink is nil
+
 	mu   sync.Mutex // between Emit and Flush
 	w    *bufio.Writer
 	line []byte      // the last one written
@@ -27,7 +30,30 @@ type Rows struct {
 
 // NewRows writes to w. fail is called with the first error; Flush returns it too.
 func NewRows(w io.Writer, fail func(error)) *Rows {
-	return &Rows{w: bufio.NewWriterSize(w, 64<<10), fail: fail}
+	r := &Rows{fail: fail}
+	r.w = bufio.NewWriterSize(&lineCounter{w, &r.written}, 64<<10)
+	return r
+}
+
+// lineCounter counts the lines that w has taken.
+type lineCounter struct {
+	w io.Writer
+	n *atomic.Int64
+}
+
+// Write implements io.Writer.
+func (l *lineCounter) Write(p []byte) (int, error) {
+	n, err := l.w.Write(p)
+	l.n.Add(int64(bytes.Count(p[:n], []byte{'\n'})))
+	return n, err
+}
+
+// Unwritten returns the number of rows that the writer has not taken whole, as far as tap25 knows; 0 if there is a Sink.
+func (r *Rows) Unwritten() int64 {
+	if r.Sink != nil {
+		return 0
+	}
+	return r.Emitted.Load() - r.written.Load()
 }
 
 // Emit takes a row; any goroutine may call it.

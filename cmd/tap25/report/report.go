@@ -93,6 +93,9 @@ func (r *Report) SetTraffic(s *reassembly.Stats) {
 	r.SessionEnds = map[string]int64{
 		"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted, "open at the end": s.Unfinished,
 	}
+	if s.Abandoned > 0 { // only after a signal
+		r.SessionEnds["abandoned at the signal"] = s.Abandoned
+	}
 	r.Outcomes = map[string]int64{}
 	for o, name := range smtp.Outcomes() {
 		r.Outcomes[name] = s.SMTP.Rows[o]

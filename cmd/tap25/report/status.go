@@ -41,6 +41,9 @@ func (s *Status) Run(ctx context.Context, w io.Writer) error {
 		case <-tick.C:
 		}
 		now, err := Ask(ctx, s.Control)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

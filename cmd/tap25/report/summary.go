@@ -16,6 +16,9 @@ func (r *Report) Summary(w io.Writer) {
 		Count("dropped by design", dropped), Count("ring full", r.RingFull), Count("delivered", r.Delivered))))
 	line("dropped", "%d%s", dropped, NonZero(Named(r.Dropped)))
 	line("packets", "%d%s", r.Read, NonZero(Named(r.Frames)))
+	if n := r.waiting(); n > 0 {
+		line("unread", "%d packets that the signal left in the rings", n)
+	}
 	line("bytes", "%d", r.Octets)
 	line("payload", "%d bytes%s", Sum(r.Payload), NonZero(Named(r.Payload)))
 	line("lost", "%d bytes", r.LostBytes)

@@ -2,7 +2,7 @@
 //
 // What tap25 prints may hold strings of packets or of the database. [Wrap] wraps standard output and standard error, if they are
 // terminals, into a Writer that escapes the characters that move a cursor, change colours or reverse text. The program's own
-// drawing goes to [Unescaped].
+// drawing goes to [Unescaped]. [Interruptible] makes writes end after a signal though nobody reads them.
 package terminal
 
 import (
@@ -44,8 +44,11 @@ func Is(w io.Writer) bool {
 
 // Unescaped returns the writer for the program's own drawing, and for other programs.
 func Unescaped(w io.Writer) io.Writer {
-	if t, ok := w.(*Writer); ok {
-		return t.file
+	switch w := w.(type) {
+	case *Writer:
+		return w.file
+	case *outlet:
+		return w.file
 	}
 	return w
 }
