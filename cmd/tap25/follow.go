@@ -53,7 +53,7 @@ type follow struct {
 }
 
 func (r *replay) follow(cmd *cobra.Command) (err error) {
-	cfg, err := r.config()
+	cfg, err := assembler(r.sensor, r.ports, r.checksum)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -114,39 +113,11 @@ func (r *replay) args(_ *cobra.Command, paths []string) error {
 	return nil
 }
 
-func (r *replay) config() (reassembly.Config, error) {
-	cfg := reassembly.Config{Sensor: r.sensor}
-	switch r.checksum {
-	case "auto":
-		cfg.Checksum = reassembly.Auto
-	case "strict":
-		cfg.Checksum = reassembly.Strict
-	case "off":
-		cfg.Checksum = reassembly.Off
-	default:
-		return cfg, &usageError{fmt.Errorf("--checksum %q is not auto, strict or off", r.checksum)}
-	}
-	for _, p := range r.ports {
-		if p == 0 || p > 65535 {
-			return cfg, &usageError{fmt.Errorf("--port %d is not a TCP port: it must be 1 to 65535", p)}
-		}
-		cfg.Ports = append(cfg.Ports, uint16(p))
-	}
-	if cfg.Sensor == "" {
-		name, err := os.Hostname()
-		if err != nil {
-			return cfg, fmt.Errorf("read the host name: %w; name the tap with --sensor", err)
-		}
-		cfg.Sensor = name
-	}
-	return cfg, nil
-}
-
 // errInterrupted is the error of a replay that a signal stopped.
 var errInterrupted = errors.New("interrupted before the end of the input")
 
 func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
-	cfg, err := r.config()
+	cfg, err := assembler(r.sensor, r.ports, r.checksum)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 func listen(ctx context.Context, s *sniffSettings, d time.Duration) (before, after *report.Report, err error) {
 	settings := *s
 	settings.inline = true
-	cfg, err := settings.reassembly()
+	cfg, err := assembler(settings.sensor, settings.ports, settings.checksum)
 	if err != nil {
 		return nil, nil, err
 	}

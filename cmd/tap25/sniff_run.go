@@ -71,7 +71,7 @@ func sniff(cmd *cobra.Command, s *sniffSettings, reread func() (*sniffSettings, 
 
 // begin does what needs rights, then gives them up.
 func (t *tap) begin(ctx context.Context) error {
-	cfg, err := t.settings.reassembly()
+	cfg, err := assembler(t.settings.sensor, t.settings.ports, t.settings.checksum)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,6 @@ import (
 
 	"tap25/bpf"
 	"tap25/capture"
-	"tap25/reassembly"
 	"tap25/store"
 )
 
@@ -153,18 +152,13 @@ func (s *sniffSettings) check() error {
 	if err != nil {
 		return &usageError{err}
 	}
-	_, err = s.reassembly()
+	_, err = assembler(s.sensor, s.ports, s.checksum)
 	return errors.Join(err, usage(s.limits.Check()))
 }
 
 func hasTwice(names []string) bool {
 	sorted := slices.Sorted(slices.Values(names))
 	return len(slices.Compact(sorted)) != len(names)
-}
-
-// reassembly returns the settings of each worker's Assembler, checked as those of replay.
-func (s *sniffSettings) reassembly() (reassembly.Config, error) {
-	return (&replay{sensor: s.sensor, ports: s.ports, checksum: s.checksum}).config()
 }
 
 func (s *sniffSettings) portSet() []uint16 {
