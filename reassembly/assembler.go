@@ -7,6 +7,7 @@ package reassembly
 
 import (
 	"container/list"
+	"context"
 	"net/netip"
 	"time"
 
@@ -50,7 +51,8 @@ const (
 	lingering = 30 * time.Second
 )
 
-// Stats are the counters of an Assembler. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed.
+// Stats are the counters of an Assembler. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed
+// and has abandoned no session.
 type Stats struct {
 	Frames    decode.FrameCounts
 	Fragments decode.FragmentStats
@@ -75,6 +77,7 @@ type Stats struct {
 	ConnsEvicted    int64 // over a limit
 	Idle            int64 // ended by silence
 	Unfinished      int64 // open at the end of the input
+	Abandoned       int64 // open when CloseWithin had no more time: what they would have emitted is missing
 
 	// Steps counts the iterations of loops over what earlier frames left behind: what is held, remembered or set aside, and how
 	// far those lists are moved. Loops that the frame itself bounds are not in it, nor are SMTP.Steps. A frame adds a constant
@@ -157,17 +160,27 @@ func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
 
 // Close ends the input: open transactions are emitted as far as they are known. The Assembler must not be used afterwards,
 // except for Stats.
-func (a *Assembler) Close() {
-	for a.behind {
+func (a *Assembler) Close() { a.CloseWithin(context.Background()) }
+
+// CloseWithin is [Assembler.Close] until ctx ends, which it looks at before each connection. It abandons the connections that are
+// left then: their rows are not emitted, and Stats.Abandoned counts those that were open.
+func (a *Assembler) CloseWithin(ctx context.Context) {
+	for a.behind && ctx.Err() == nil {
 		a.sweep()
 	}
-	for e := a.ended.Back(); e != nil; e = a.ended.Back() {
+	for e := a.ended.Back(); e != nil && ctx.Err() == nil; e = a.ended.Back() {
 		a.remove(e.Value.(*conn), true)
 	}
-	for e := a.recent.Back(); e != nil; e = a.recent.Back() {
+	for e := a.recent.Back(); e != nil && ctx.Err() == nil; e = a.recent.Back() {
 		a.stats.Unfinished++
 		a.remove(e.Value.(*conn), false)
 	}
+	for e := a.ended.Front(); e != nil; e = e.Next() {
+		if !e.Value.(*conn).closed {
+			a.stats.Abandoned++
+		}
+	}
+	a.stats.Abandoned += int64(a.recent.Len())
 }
 
 // Stats returns the counters so far. Like the other methods, it is for the Assembler's goroutine.

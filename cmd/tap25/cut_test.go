@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly"
 	"tap25/reassembly/smtp"
 )
@@ -14,8 +15,8 @@ func TestSummary_SaysWhatABoundHasCut(t *testing.T) {
 	want := map[string]int64{"limits met": 3, "commands given up for work": 4, "octets left unread": 5}
 	var text strings.Builder
 	(&replay{}).summary(&text, stats, 0)
-	var r report
-	r.takeReassembly(&stats)
+	var r report.Report
+	r.SetTraffic(&stats)
 	for name, n := range want {
 		if !strings.Contains(text.String(), name) {
 			t.Errorf("the summary does not say %q:\n%s", name, text.String())

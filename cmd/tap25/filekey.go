@@ -5,13 +5,15 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+
+	"tap25/store/stream"
 )
 
 const (
 	// partRows and partBytes bound a part of a file, which is one segment. The names of segments depend on them: do not change
 	// them.
 	partRows  = 100_000
-	partBytes = 64 << 20
+	partBytes = stream.LargestSegment
 )
 
 // parts cuts the rows of a capture file into segments. The last segment has the file's key, so that this key in the database means

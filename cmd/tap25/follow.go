@@ -16,6 +16,7 @@ import (
 	"tap25/reassembly"
 	"tap25/reassembly/smtp"
 	"tap25/store"
+	"tap25/store/stream"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 	// are open there. A session that began earlier continues as midstream.
 	rebuildFor = time.Hour
 
-	// drainFor bounds how long the end waits for the database. Rows that are left then wait in the spool.
+	// drainFor bounds how long the end waits for the database if no signal was the cause. Rows that are left then wait in the spool.
 	drainFor = 30 * time.Second
 )
 
@@ -39,7 +40,7 @@ type follow struct {
 	log    zerolog.Logger
 	replay *replay
 	asm    *reassembly.Assembler
-	stream *stream
+	stream *stream.Stream
 	done   *checkpoint
 
 	mute     bool // rows of finished files are dropped
@@ -47,48 +48,48 @@ type follow struct {
 	emitted  int64
 	parts    parts // of the file being read
 	err      error // of a seal
-	unnoted  alarm
+	unnoted  stream.Alarm
 	warned   map[string]bool
 }
 
 func (r *replay) follow(cmd *cobra.Command) (err error) {
-	cfg, err := r.config()
+	cfg, err := assembler(r.sensor, r.ports, r.checksum)
 	if err != nil {
 		return err
 	}
 	ctx, fail := context.WithCancelCause(cmd.Context())
 	defer fail(nil)
 	f := &follow{dir: r.followDir, log: newLogger(cmd.ErrOrStderr()), replay: r, warned: map[string]bool{}}
-	stream := streamConfig{
-		db: r.db, limits: r.limits, sensor: cfg.Sensor, waits: true, rereadable: true, fail: fail, log: f.log,
-		stderr: cmd.ErrOrStderr(), endReaders: afterwards(r.endReaders),
+	to := stream.Config{
+		DSN: resolveDB(r.db), Limits: r.limits, Sensor: cfg.Sensor, Waits: true, Rereadable: true, Fail: fail, Log: f.log,
+		Stderr: cmd.ErrOrStderr(), Waiting: tellWaiting(cmd.ErrOrStderr()), Version: version(), EndReaders: afterwards(r.endReaders),
 	}
 	if r.retention != "never" {
-		if stream.retention, err = store.ParseRetention(r.retention); err != nil {
+		if to.Retention, err = store.ParseRetention(r.retention); err != nil {
 			return &usageError{err}
 		}
 	}
 	if r.spool != "" {
-		stream.dirs = []string{r.spool}
+		to.Dirs = []string{r.spool}
 	}
 	if _, err := listCaptures(f.dir); err != nil {
 		return err
 	}
-	if f.stream, err = openStream(ctx, stream); err != nil {
+	if f.stream, err = stream.Open(ctx, to); err != nil {
 		return err
 	}
 	cfg.Emit = f.emit
 	f.asm = reassembly.New(cfg)
 	start := time.Now()
-	if f.done, err = readCheckpoint(f.stream.dir); err == nil {
+	if f.done, err = readCheckpoint(f.stream.Dir()); err == nil {
 		err = f.run(ctx)
 	}
-	f.stream.Discard() // what is not sealed: the file is read again
-	f.asm.Close()      // counts what is open; its rows come with the next start
+	f.stream.Discard()     // what is not sealed: the file is read again
+	f.asm.CloseWithin(ctx) // counts what is open; its rows come with the next start
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
 	closed := f.stream.Close(draining)
-	if errors.Is(closed, errAway) && cmd.Context().Err() != nil {
+	if errors.Is(closed, stream.ErrAway) && cmd.Context().Err() != nil {
 		f.log.Warn().Err(closed).Msg("ended while rows wait; the next start loads them")
 		closed = nil
 	}
@@ -228,7 +229,7 @@ func (f *follow) note(ctx context.Context, file doneFile, exists map[string]bool
 		if err == nil {
 			return nil
 		}
-		if f.unnoted.rings(true) {
+		if f.unnoted.Rings(true) {
 			f.log.Error().Err(err).Msg("waiting until the disk accepts writes")
 		}
 		select {
@@ -268,7 +269,7 @@ func (f *follow) emit(e *smtp.Envelope) {
 		return
 	}
 	f.emitted++
-	if f.stream.discard.Load() {
+	if f.stream.Discards() {
 		f.stream.Emit(e)
 		return
 	}
@@ -276,12 +277,12 @@ func (f *follow) emit(e *smtp.Envelope) {
 	if ended := f.parts.add(len(record)); ended != "" {
 		f.seal(ended)
 	}
-	f.stream.put(record)
+	f.stream.Put(record)
 }
 
 // seal seals the open part, if there is one.
 func (f *follow) seal(key string) {
-	if f.parts.rows == 0 || f.err != nil || f.stream.discard.Load() {
+	if f.parts.rows == 0 || f.err != nil || f.stream.Discards() {
 		return
 	}
 	f.err = f.stream.Seal(key)

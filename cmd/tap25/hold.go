@@ -32,7 +32,7 @@ func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *data
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.close()) }()
+	defer func() { err = errors.Join(err, db.close(cmd.Context())) }()
 	if err := db.Check(cmd.Context()); err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func holdAdd() *cobra.Command {
 			})
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().StringVar(&from, "from", "", "hold only mail seen at this time or later (2026-01-31, or RFC 3339; UTC)")
 	cmd.Flags().StringVar(&to, "to", "", "hold only mail seen before this time")
 	cmd.Flags().StringVar(&until, "until", "", "time at which the hold ends (default: when it is dropped)")
@@ -126,7 +126,7 @@ func holdLs() *cobra.Command {
 			})
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().BoolVar(&all, "all", false, "list ended holds too")
 	return cmd
 }
@@ -160,6 +160,6 @@ func holdDrop() *cobra.Command {
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error { return db.DropHold(ctx, id) })
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	return cmd
 }

@@ -239,7 +239,7 @@ func TestReplay_WaitsForAServerThatIsKilled(t *testing.T) {
 		if err := cluster.Up(t.Context()); err != nil && !strings.Contains(err.Error(), "another tap25") {
 			t.Log(err)
 		}
-		cluster.Release()
+		cluster.Release(t.Context())
 	}
 	if err := <-ended; err != nil {
 		t.Errorf("%v: %s", err, diag.String())
@@ -248,7 +248,7 @@ func TestReplay_WaitsForAServerThatIsKilled(t *testing.T) {
 	if err := cluster.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer cluster.Release()
+	defer cluster.Release(t.Context())
 	again, err := pgx.Connect(t.Context(), cluster.DSN()+testPath)
 	if err != nil {
 		t.Fatal(err)
@@ -289,7 +289,7 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 	if err := cluster.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer cluster.Release()
+	defer cluster.Release(t.Context())
 	again, err := pgx.Connect(t.Context(), cluster.DSN()+testPath)
 	if err != nil {
 		t.Fatal(err)

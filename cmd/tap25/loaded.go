@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"tap25/store"
+	"tap25/store/stream"
 )
 
 // capturesHeld are the files of a replay, each with the key of its rows. replay --follow cuts the rows of a file into other segments
@@ -28,7 +28,7 @@ func (c *capturesHeld) release() {
 }
 
 // lookUpCaptures asks the database which of the files it holds, after any other replay of them on this machine has ended.
-func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) (*capturesHeld, error) {
+func (r *replay) lookUpCaptures(ctx context.Context, s *stream.Stream, paths []string) (*capturesHeld, error) {
 	c := &capturesHeld{}
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -45,17 +45,17 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) 
 		return c, err
 	}
 	begun := -1
-	err := s.ask(ctx, func(db *store.DB) error {
+	err := s.Ask(ctx, func(db *store.DB) error {
 		c.held = make([]bool, len(c.parts))
 		for i, p := range c.parts {
 			var err error
-			if c.held[i], err = db.Loaded(ctx, s.cfg.sensor, p.key); err != nil {
+			if c.held[i], err = db.Loaded(ctx, s.Sensor(), p.key); err != nil {
 				return err
 			}
 			if c.held[i] {
 				continue
 			}
-			first, err := db.Loaded(ctx, s.cfg.sensor, p.numbered())
+			first, err := db.Loaded(ctx, s.Sensor(), p.numbered())
 			if err != nil {
 				return err
 			}
@@ -74,15 +74,15 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream, paths []string) 
 
 // lock keeps other replays of the same files waiting until release. If the lock file cannot be made, note still finds out
 // afterwards.
-func (r *replay) lock(ctx context.Context, s *stream, c *capturesHeld) (err error) {
+func (r *replay) lock(ctx context.Context, s *stream.Stream, c *capturesHeld) (err error) {
 	_, database := replaySpool(resolveDB(r.db))
 	var keys []string
 	for _, p := range c.parts {
-		keys = append(keys, fmt.Sprintf("%s %q %s", database, s.cfg.sensor, p.key))
+		keys = append(keys, fmt.Sprintf("%s %q %s", database, s.Sensor(), p.key))
 	}
-	c.lock, err = lockCaptures(ctx, keys, func() { s.cfg.log.Info().Msg("waiting until another replay of these files ends") })
+	c.lock, err = lockCaptures(ctx, keys, func() { s.Log().Info().Msg("waiting until another replay of these files ends") })
 	if err != nil && ctx.Err() == nil {
-		s.cfg.log.Warn().Err(err).Msg("cannot lock these files: tap25 would notice another replay of them only at the end")
+		s.Log().Warn().Err(err).Msg("cannot lock these files: tap25 would notice another replay of them only at the end")
 		err = nil
 	}
 	return err
@@ -114,8 +114,8 @@ func (c *capturesHeld) repeats(octets int) bool {
 
 // note records the files of this replay as loaded, if all their rows are. If a session spans two files, a follower may begin a part
 // one row earlier or later, so note records one more part.
-func (c *capturesHeld) note(ctx context.Context, s *stream) error {
-	if c == nil || s.discard.Load() || s.spool.Stats().Waiting > 0 {
+func (c *capturesHeld) note(ctx context.Context, s *stream.Stream) error {
+	if c == nil || s.Discards() || s.Stats().Spool.Waiting > 0 {
 		return nil
 	}
 	var keys []string
@@ -128,25 +128,20 @@ func (c *capturesHeld) note(ctx context.Context, s *stream) error {
 			keys = append(keys, p.numbered())
 		}
 	}
-	begun, twice := time.Now(), false
-	worth := func(err error) bool { return !errors.Is(err, errBehind) || time.Since(begun) < standbysWithin }
-	err := s.again(ctx, worth, func(db *store.DB) error {
-		// After a failover, this server may lack rows that another one had.
-		if err := s.lacks(ctx, db); err != nil {
-			return err
-		}
+	twice := false
+	err := s.Confirm(ctx, func(db *store.DB) error {
 		// All files at once: with only some of them noted, the next replay would cut the rows of the others into other segments and add
 		// them again.
-		before, err := db.Note(ctx, s.cfg.sensor, keys)
+		before, err := db.Note(ctx, s.Sensor(), keys)
 		if err != nil {
 			return fmt.Errorf("note that files are loaded: %w", err)
 		}
 		// If all were noted before, another replay did it, or the answer to this statement was lost.
 		twice = twice || before > 0 && before < len(keys)
-		return s.standbysHave(ctx, db)
+		return nil
 	})
-	if errors.Is(err, errBehind) {
-		s.cfg.log.Warn().Msg("a standby has not received the last rows yet: if a failover makes it the database now, run the same command again")
+	if errors.Is(err, stream.ErrBehind) {
+		s.Log().Warn().Msg("a standby has not received the last rows yet: if a failover makes it the database now, run the same command again")
 		err = nil
 	}
 	if err == nil && twice {

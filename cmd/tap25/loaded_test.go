@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tap25/store"
+	"tap25/store/stream"
 )
 
 // captures lists the capture files of a directory in their order, as if written a while ago.
@@ -118,9 +119,9 @@ func TestFollow_OfWhatWasReplayedAddsNothing(t *testing.T) {
 }
 
 // filesHeld looks files up as a replay does.
-func filesHeld(t *testing.T, files []string) (*capturesHeld, *stream, error) {
+func filesHeld(t *testing.T, files []string) (*capturesHeld, *stream.Stream, error) {
 	t.Helper()
-	s, err := openStream(t.Context(), streamConfig{dirs: []string{t.TempDir()}, sensor: "tap", waits: true, rereadable: true, patience: time.Minute, stderr: &bytes.Buffer{}})
+	s, err := stream.Open(t.Context(), stream.Config{DSN: store.Local, Dirs: []string{t.TempDir()}, Sensor: "tap", Waits: true, Rereadable: true, Patience: time.Minute, Stderr: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +146,7 @@ func TestReplay_BesideAFollowerOfTheSameFile(t *testing.T) {
 	}
 	loaded := func(key string) {
 		t.Helper()
-		if err := s.ask(t.Context(), func(db *store.DB) error {
+		if err := s.Ask(t.Context(), func(db *store.DB) error {
 			_, err := db.Load(t.Context(), "tap", key, nil)
 			return err
 		}); err != nil {

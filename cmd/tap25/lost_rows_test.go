@@ -13,6 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
+
+	"tap25/store/stream"
 )
 
 // standIn is a database of the private cluster, and a copy of it that takes its place: as a standby does that lacks all that
@@ -110,8 +112,8 @@ func TestReplay_NotesItsFilesWhereItsRowsAre(t *testing.T) {
 	rotated(t, dir, 2, 20)
 	files := captures(t, dir)
 	r := &replay{ports: []uint{25}, checksum: "auto"}
-	s, err := openStream(t.Context(), streamConfig{db: d.dsn, dirs: []string{t.TempDir()}, limits: spoolLimits{keep: time.Hour}, sensor: "tap", waits: true,
-		rereadable: true, patience: time.Minute, log: zerolog.Nop(), stderr: &bytes.Buffer{}})
+	s, err := stream.Open(t.Context(), stream.Config{DSN: d.dsn, Dirs: []string{t.TempDir()}, Limits: stream.Limits{Keep: time.Hour}, Sensor: "tap", Waits: true,
+		Rereadable: true, Patience: time.Minute, Log: zerolog.Nop(), Stderr: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +133,7 @@ func TestReplay_NotesItsFilesWhereItsRowsAre(t *testing.T) {
 	if err := k.seal(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.drain(t.Context()); err != nil || d.rows() != 100 {
+	if err := s.Drain(t.Context()); err != nil || d.rows() != 100 {
 		t.Fatal(err)
 	}
 	d.takeOver()
@@ -147,7 +149,7 @@ func TestReplay_NotesItsFilesWhereItsRowsAre(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if st := s.Stats(); st.loader.Reloaded != 100 || st.loader.Added != 100 || st.spool.Loaded != 100 {
+	if st := s.Stats(); st.Loader.Reloaded != 100 || st.Loader.Added != 100 || st.Spool.Loaded != 100 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -194,13 +196,5 @@ func TestReplay_OfFilesLeavesNothingBehindAndOfAPipeWhatTheNextEntersAgain(t *te
 	var rows int
 	if err := conn.QueryRow(t.Context(), "select count(*) from mail where sensor = 'pipe'").Scan(&rows); err != nil || rows < more {
 		t.Errorf("%d rows of a pipe after a failover and another replay, want %d, %v", rows, more, err)
-	}
-}
-
-func TestSpoolKeep_IsBounded(t *testing.T) {
-	for keep, sound := range map[time.Duration]bool{0: true, 10 * time.Minute: true, mostKeep: true, -1: false, mostKeep + 1: false} {
-		if err := (&spoolLimits{bytes: 10 << 30, keep: keep}).check(); (err == nil) != sound {
-			t.Errorf("%s: %v", keep, err)
-		}
 	}
 }

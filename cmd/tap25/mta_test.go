@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tap25/capture/capturetest"
+	"tap25/cmd/tap25/report"
 	"tap25/store/storetest"
 )
 
@@ -116,10 +117,10 @@ func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 	if n := w.counted(w.hub, "port", "tx_dropped"); n > 0 { // the queue to the tap was full
 		t.Fatalf("the mirror itself has dropped %d frames, so that this shows nothing; %d octets are missed, %d rows", n, r.LostBytes, r.Rows)
 	}
-	if r.Read != sumOf(r.Frames) || r.RingFull != 0 || r.LostBytes != 0 {
+	if r.Read != report.Sum(r.Frames) || r.RingFull != 0 || r.LostBytes != 0 {
 		t.Errorf("the counters do not add up, or something was lost: %+v", r)
 	}
-	if sumOf(r.Dropped) < 10*r.Delivered || r.Dropped["other_port"] == 0 || r.Dropped["not_tcp"] == 0 {
+	if report.Sum(r.Dropped) < 10*r.Delivered || r.Dropped["other_port"] == 0 || r.Dropped["not_tcp"] == 0 {
 		t.Errorf("%v dropped by design, too little beside %v", r.Dropped, r.Frames)
 	}
 	s.end(syscall.SIGTERM)
@@ -143,7 +144,7 @@ func (w *wire) exchange(s *sniffing, n int) (rows int) {
 	var injecting, others sync.WaitGroup
 	var injected atomic.Int64
 	sent := func(rows int) error {
-		return w.grown(s, injected.Add(int64(rows))-underWay, func(r *report) int64 { return r.Rows })
+		return w.grown(s, injected.Add(int64(rows))-underWay, func(r *report.Report) int64 { return r.Rows })
 	}
 	done := make(chan struct{})
 	others.Go(func() { w.outnumber(s, done) })
@@ -166,7 +167,7 @@ func (w *wire) exchange(s *sniffing, n int) (rows int) {
 	if w.t.Failed() {
 		w.t.FailNow()
 	}
-	if err := w.grown(s, int64(rows), func(r *report) int64 { return r.Store.Loaded }); err != nil {
+	if err := w.grown(s, int64(rows), func(r *report.Report) int64 { return r.Store.Loaded }); err != nil {
 		w.t.Fatal(err)
 	}
 	close(done)
@@ -175,10 +176,10 @@ func (w *wire) exchange(s *sniffing, n int) (rows int) {
 }
 
 // grown waits until a counter has come to n, however long that takes while it grows.
-func (w *wire) grown(s *sniffing, n int64, counter func(*report) int64) error {
+func (w *wire) grown(s *sniffing, n int64, counter func(*report.Report) int64) error {
 	most, since := int64(-1), time.Now()
 	for ; time.Since(since) < time.Minute; time.Sleep(20 * time.Millisecond) {
-		r, err := askReport(w.t.Context(), s.control)
+		r, err := report.Ask(w.t.Context(), s.control)
 		if err != nil {
 			return err
 		}
@@ -196,11 +197,11 @@ func (w *wire) grown(s *sniffing, n int64, counter func(*report) int64) error {
 // outnumber sends frames that are no mail, as long as they are not ten times those that are, and until done.
 func (w *wire) outnumber(s *sniffing, done chan struct{}) {
 	for {
-		r, err := askReport(w.t.Context(), s.control)
+		r, err := report.Ask(w.t.Context(), s.control)
 		if err != nil {
 			return // the test has ended
 		}
-		if sumOf(r.Dropped) > 10*r.Delivered {
+		if report.Sum(r.Dropped) > 10*r.Delivered {
 			select {
 			case <-done:
 				return
@@ -216,11 +217,11 @@ func (w *wire) outnumber(s *sniffing, done chan struct{}) {
 }
 
 // atRest gives the counters when nothing is on its way.
-func (w *wire) atRest(s *sniffing) (r *report) {
+func (w *wire) atRest(s *sniffing) (r *report.Report) {
 	await(w.t, "counters at rest", func() bool {
 		var err error
-		r, err = askReport(w.t.Context(), s.control)
-		return err == nil && r.Read == r.Delivered && r.Seen == sumOf(r.Dropped)+r.RingFull+r.Delivered
+		r, err = report.Ask(w.t.Context(), s.control)
+		return err == nil && r.Read == r.Delivered && r.Seen == report.Sum(r.Dropped)+r.RingFull+r.Delivered
 	})
 	return r
 }
@@ -230,7 +231,7 @@ func (w *wire) unseen(s *sniffing) (n int64) {
 	received := func() int64 { return w.counted(w.tap, "tap0", "rx_packets") }
 	await(w.t, "a moment without frames", func() bool {
 		at := received()
-		r, err := askReport(w.t.Context(), s.control)
+		r, err := report.Ask(w.t.Context(), s.control)
 		n = at - r.Seen
 		return err == nil && received() == at
 	})

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tap25/store/stream"
 )
 
 // lockCaptures locks capture files for this replay until lock is closed. Another replay of one of them into the same database waits,
@@ -20,7 +22,7 @@ import (
 // into different segments, and so add them twice. Each key locks one octet of a lock file (open file description locks, fcntl(2)).
 // Locks are taken in ascending order, so that no two replays wait for each other, and end with the process.
 func lockCaptures(ctx context.Context, keys []string, waiting func()) (lock *os.File, err error) {
-	base, err := spoolBase()
+	base, err := stream.SpoolBase()
 	if err != nil {
 		return nil, err
 	}

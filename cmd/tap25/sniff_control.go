@@ -13,30 +13,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tap25/store/cluster"
+	"tap25/cmd/tap25/report"
 )
-
-// controlTimeout bounds the time that a peer of the control socket can take.
-const controlTimeout = 5 * time.Second
-
-// controlPath is the default of --control.
-func controlPath() (string, error) {
-	if dir := os.Getenv("RUNTIME_DIRECTORY"); dir != "" { // systemd's
-		return filepath.Join(dir, "control.sock"), nil
-	}
-	if os.Geteuid() == 0 && os.Getenv("XDG_STATE_HOME") == "" {
-		return "/run/tap25/control.sock", nil
-	}
-	dir, err := cluster.StateDir()
-	return filepath.Join(dir, "control.sock"), err
-}
 
 // listenControl creates the socket. It replaces one that nobody listens on any more.
 func listenControl(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("create the directory of the control socket: %w", err)
 	}
-	if c, err := net.DialTimeout("unix", path, controlTimeout); err == nil {
+	if c, err := net.DialTimeout("unix", path, report.ControlTimeout); err == nil {
 		_ = c.Close()
 		return nil, fmt.Errorf("listen on control socket %s: another tap25 sniff listens there; name another socket with --control", path)
 	}
@@ -63,7 +48,7 @@ func (t *tap) serveControl(ctx context.Context, l net.Listener, starter uint32) 
 		}
 		if err != nil {
 			t.log.Warn().Err(err).Msg("cannot accept a connection on the control socket")
-			time.Sleep(time.Second) // most likely out of file descriptors
+			pause(ctx, time.Second) // most likely out of file descriptors
 			continue
 		}
 		if err := t.answer(c.(*net.UnixConn), starter); err != nil {
@@ -81,7 +66,7 @@ func (t *tap) answer(c *net.UnixConn, starter uint32) error {
 	if uid != 0 && uid != starter && uid != uint32(os.Geteuid()) {
 		return fmt.Errorf("user %d may not ask: it is not root, nor the user that runs tap25", uid)
 	}
-	if err := c.SetDeadline(time.Now().Add(controlTimeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(report.ControlTimeout)); err != nil {
 		return err
 	}
 	return json.NewEncoder(c).Encode(t.report())
@@ -99,4 +84,11 @@ func peerUser(c *net.UnixConn) (uint32, error) {
 		return 0, fmt.Errorf("find the user of the peer: %w", err)
 	}
 	return peer.Uid, nil
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-ctx.Done()
 }

@@ -19,10 +19,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"golang.org/x/sys/unix"
 
+	"tap25/cmd/tap25/report"
 	"tap25/store"
 	"tap25/store/cluster"
 	"tap25/store/spool"
 	"tap25/store/storetest"
+	"tap25/store/stream"
 )
 
 const metricsAddress = "127.0.0.1:9425"
@@ -50,10 +52,10 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
 	type step struct {
 		after time.Duration
-		stats streamStats
+		stats stream.Stats
 	}
-	waiting := func(loaded, lost int64, dbErr, fault error) streamStats {
-		return streamStats{spool: spool.Stats{Waiting: 5, Loaded: loaded, Lost: lost, LastFault: fault}, loader: store.LoaderStats{Err: dbErr}}
+	waiting := func(loaded, lost int64, dbErr, fault error) stream.Stats {
+		return stream.Stats{Spool: spool.Stats{Waiting: 5, Loaded: loaded, Lost: lost, LastFault: fault}, Loader: store.LoaderStats{Err: dbErr}}
 	}
 	away := errors.New("away")
 	for name, c := range map[string]struct {
@@ -62,7 +64,7 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 	}{
 		"loads go on":                   {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck, waiting(2, 0, nil, nil)}, {2 * loadStuck, waiting(3, 0, nil, nil)}}, "", ""},
 		"loads make no progress":        {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "loads make no progress", ""},
-		"nothing waits":                 {[]step{{0, streamStats{}}, {9 * loadStuck, streamStats{}}}, "", ""},
+		"nothing waits":                 {[]step{{0, stream.Stats{}}, {9 * loadStuck, stream.Stats{}}}, "", ""},
 		"the database is away for days": {[]step{{0, waiting(1, 0, away, nil)}, {99 * loadStuck, waiting(1, 0, away, nil)}}, "", ""},
 		"it was away until now":         {[]step{{0, waiting(1, 0, away, nil)}, {99 * loadStuck, waiting(1, 0, away, nil)}, {99*loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "", ""},
 		"the spool is full":             {[]step{{0, waiting(1, 0, away, spool.ErrFull)}}, "", "the spool is full: rows wait in memory"},
@@ -84,9 +86,9 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 // TestTurns_ABatchThatGetsOnIsNotStuck looks each second, as the goroutine does that looks after the interfaces.
 func TestTurns_ABatchThatGetsOnIsNotStuck(t *testing.T) {
 	begin := time.Unix(1_800_000_000, 0)
-	slow := &tap{workers: []*worker{{}, {}}}
+	slow := &tap{out: &toStdout{}, workers: []*worker{{}, {}}}
 	slow.checked.made(begin)
-	slow.out = &output{}
+
 	at := begin
 	second := func() []string {
 		at = at.Add(time.Second)
@@ -139,7 +141,7 @@ func TestSniff_ReadyWhileTheSpoolHasRoom(t *testing.T) {
 		}
 	}
 	loaded := func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Store.Loaded == int64(len(m.taken))
 	}
 	if err := w.send("192.0.2.25:25", "one", 1); err != nil {
@@ -152,7 +154,7 @@ func TestSniff_ReadyWhileTheSpoolHasRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the database to be missed", func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Store.Away && r.Store.Waiting == 2
 	})
 	want("without a database", 200, 200)
@@ -193,7 +195,7 @@ func TestSniff_EndsInOrderWithoutADatabase(t *testing.T) {
 	t.Cleanup(func() { run(context.Background(), []string{"db", "down"}, nil, io.Discard, io.Discard) })
 	s = w.sniff("--db", cluster.DSN())
 	await(t, "the rows of the run before", func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Store.Found == 6 && r.Store.Loaded == 6
 	})
 	s.end(syscall.SIGTERM)
@@ -284,15 +286,15 @@ func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "rows to be loaded", func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Store.Loaded == int64(len(m.taken))
 	})
-	var r *report
+	var r *report.Report
 	var text string
 	await(t, "a moment in which no frame comes, as ARP does when it likes", func() bool {
 		r = s.atRest(len(m.taken))
 		_, text = w.get("/metrics")
-		later, err := askReport(t.Context(), s.control)
+		later, err := report.Ask(t.Context(), s.control)
 		return err == nil && later.Seen == r.Seen
 	})
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
@@ -366,20 +368,5 @@ func TestStatus_ShowsWhatAddsUp(t *testing.T) {
 	var diag syncBuffer
 	if status := run(t.Context(), []string{"status", "--control", s.control}, nil, io.Discard, &diag); status != statusFailed || !strings.Contains(diag.String(), "check that it runs") {
 		t.Errorf("without a sniff: %d %s", status, diag.String())
-	}
-}
-
-func TestReport_WatchedOnATerminalIsDrawnOverTheLast(t *testing.T) {
-	start := time.Unix(1_800_000_000, 0)
-	before, now := &report{Started: start, At: start, Seen: 100, Store: &storeReport{}}, &report{Started: start, At: start.Add(2 * time.Second), Seen: 300, Store: &storeReport{Away: true}}
-	var plain, drawn strings.Builder
-	if err := errors.Join(now.show(&plain, before, false), now.show(&drawn, before, true)); err != nil {
-		t.Fatal(err)
-	}
-	if !regexp.MustCompile(`frames seen +300 +100/s\n`).MatchString(plain.String()) || !strings.Contains(plain.String(), "the database does not answer: rows wait") {
-		t.Error(plain.String())
-	}
-	if !strings.HasPrefix(drawn.String(), "\x1b[H") || !strings.HasSuffix(drawn.String(), "\x1b[J") || strings.ReplaceAll(drawn.String()[3:len(drawn.String())-3], "\x1b[K", "") != plain.String() {
-		t.Errorf("%q", drawn.String())
 	}
 }

@@ -11,79 +11,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
+
+	"tap25/cmd/tap25/report"
+	"tap25/store/stream"
 )
-
-// collector turns the report into Prometheus metrics.
-type collector struct{ t *tap }
-
-// Describe implements prometheus.Collector: an unchecked one, since the labels are those of the report.
-func (collector) Describe(chan<- *prometheus.Desc) {}
-
-// Collect implements prometheus.Collector.
-func (c collector) Collect(out chan<- prometheus.Metric) {
-	r := c.t.report()
-	one := func(kind prometheus.ValueType, name, help string, v int64) {
-		out <- prometheus.MustNewConstMetric(prometheus.NewDesc("tap25_"+name, help, nil, nil), kind, float64(v))
-	}
-	many := func(name, help, label string, counts map[string]int64) {
-		desc := prometheus.NewDesc("tap25_"+name, help, []string{label}, nil)
-		for value, n := range named(counts) {
-			value = strings.ToLower(strings.NewReplacer(" ", "_", "-", "_").Replace(value))
-			out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), value)
-		}
-	}
-	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
-	one(counter, "frames_seen_total", "Frames that the XDP program ran on.", r.Seen)
-	many("frames_dropped_total", "Frames dropped by design, by verdict of the XDP program.", "verdict", r.Dropped)
-	one(counter, "frames_ring_full_total", "Frames lost because a ring was full.", r.RingFull)
-	one(counter, "frames_delivered_total", "Frames copied to a ring.", r.Delivered)
-	one(counter, "frames_cut_total", "Delivered frames that were longer than the largest size class, and cut.", r.Cut)
-	many("frames_read_total", "Frames read from the rings, by verdict of the decoder.", "verdict", r.Frames)
-	one(counter, "octets_read_total", "Octets on the wire of the frames read.", r.Octets)
-	many("payload_octets_total", "Octets of TCP payload, by fate.", "fate", r.Payload)
-	one(counter, "lost_octets_total", "Octets of TCP payload that were not captured.", r.LostBytes)
-	many("segments_total", "TCP segments of the SMTP ports, by direction.", "direction",
-		map[string]int64{"to_servers": r.ToServers, "from_servers": r.FromServers})
-	one(counter, "sessions_total", "TCP connections with payload.", r.Sessions)
-	many("session_ends_total", "Sessions that did not end normally, by kind.", "end", r.SessionEnds)
-	many("rows_total", "Rows emitted, by outcome.", "outcome", r.Outcomes)
-	many("anomalies_total", "Anomalies in the traffic, by kind.", "what", r.Anomalies)
-	one(counter, "clock_steps_total", "Steps of the wall clock.", r.ClockSteps)
-	up := prometheus.NewDesc("tap25_interface_up", "1 if the interface exists, is up, has carrier, and is captured.", []string{"interface"}, nil)
-	for _, i := range r.Interfaces {
-		out <- prometheus.MustNewConstMetric(up, gauge, float64(toInt(i.Up && !i.Away)), i.Name)
-	}
-	one(gauge, "live", "1 if packets and loads make progress.", toInt(len(r.NotLive) == 0))
-	one(gauge, "ready", "1 if live, every interface is up and captured, and the spool accepts rows.", toInt(len(r.NotLive)+len(r.NotReady) == 0))
-	if s := r.Store; s != nil {
-		one(counter, "rows_spooled_total", "Rows written to the spool.", s.Spooled)
-		one(counter, "rows_lost_total", "Rows lost because the spool was full.", s.Lost)
-		one(counter, "rows_loaded_total", "Rows loaded into the database.", s.Loaded)
-		one(counter, "rows_found_total", "Rows found in the spool at the start.", s.Found)
-		one(counter, "rows_damaged_total", "Rows lost because files of the spool were damaged.", s.Damaged)
-		one(gauge, "rows_waiting", "Rows that wait in the spool to be loaded.", s.Waiting)
-		one(counter, "rows_set_aside_total", "Rows that the database refused.", s.SetAside)
-		one(gauge, "rows_kept", "Loaded rows that stay in the spool in case a failover loses them.", s.Kept)
-		one(counter, "rows_kept_short_total", "Loaded rows that left the spool before --spool-keep, because it needed the space.", s.KeptShort)
-		one(gauge, "rows_reloading", "Rows that the database lost and that wait to be loaded again.", s.Reloading)
-		one(counter, "rows_reloaded_total", "Rows that the database lost and that were loaded again.", s.Reloaded)
-		one(gauge, "database_away", "1 if the database does not answer, so that the spool grows.", toInt(s.Away))
-	}
-}
-
-func toInt(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
 
 // httpHandler serves /metrics, /livez and /readyz.
 func (t *tap) httpHandler(l *boundedListener) http.Handler {
 	registry := prometheus.NewRegistry()
 	evicted := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "tap25_http_connections_evicted_total",
 		Help: "HTTP connections that were closed to make room for others."}, func() float64 { return float64(l.evicted.Load()) })
-	registry.MustRegister(collector{t}, evicted, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(report.Collector(t.report), evicted, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: mostAnswered}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { verdict(w, t.notLive(time.Now())) })
@@ -104,7 +42,7 @@ func verdict(w http.ResponseWriter, complaints []string) {
 
 // serveHTTP serves until ctx ends.
 func (t *tap) serveHTTP(ctx context.Context, w *web) {
-	if err := w.serve(ctx, w.server(t.httpHandler(w.listener), log.New(&httpComplaints{log: t.log}, "", 0))); err != nil {
+	if err := w.serve(ctx, w.server(t.httpHandler(w.listener), log.New(&httpComplaints{log: *t.log}, "", 0))); err != nil {
 		t.log.Error().Err(err).Msg("the HTTP server has failed: metrics are not served any more")
 	}
 }
@@ -113,12 +51,12 @@ func (t *tap) serveHTTP(ctx context.Context, w *web) {
 // hold addresses of clients.
 type httpComplaints struct {
 	log  zerolog.Logger
-	said alarm
+	said stream.Alarm
 }
 
 // Write implements io.Writer.
 func (c *httpComplaints) Write(p []byte) (int, error) {
-	if c.said.rings(true) {
+	if c.said.Rings(true) {
 		what := "cannot answer a request"
 		if strings.Contains(string(p), "Accept error") {
 			what = "cannot accept connections: check the limit of open files"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -13,13 +14,13 @@ import (
 const (
 	// publishEvery is the largest age of the counters that other goroutines see.
 	publishEvery = 200 * time.Millisecond
-	// lookEvery is how many frames a busy worker processes before it reads the clock again.
+	// lookEvery is how many frames a busy worker processes before it reads the clock, and looks for the end, again.
 	lookEvery = 256
 )
 
 // worker turns the frames of one ring into rows. Only its own goroutine touches fields that are not atomic.
 type worker struct {
-	source *capture.Worker
+	next   func(*capture.Frame) error
 	asm    *reassembly.Assembler
 	counts workerCounts
 	idle   func() // called when no frame waits
@@ -40,16 +41,17 @@ type workerCounts struct {
 }
 
 func newWorker(source *capture.Worker, cfg reassembly.Config, idle func()) *worker {
-	w := &worker{source: source, asm: reassembly.New(cfg), idle: idle}
+	w := &worker{next: source.Next, asm: reassembly.New(cfg), idle: idle}
 	w.publish(time.Now())
 	return w
 }
 
-// run returns when the source is stopped and empty, or fails.
-func (w *worker) run() error {
+// run returns when the source is stopped and empty, or fails. If late ends first, run leaves the frames that wait in the ring, and
+// abandons the connections that it has no time to close.
+func (w *worker) run(late context.Context) error {
 	var f capture.Frame
 	for {
-		err := w.source.Next(&f)
+		err := w.next(&f)
 		w.turns.made()
 		if w.ports.Load() != nil { // before the first frame of these ports
 			w.asm.SetPorts(*w.ports.Swap(nil))
@@ -64,13 +66,16 @@ func (w *worker) run() error {
 			if w.busy++; w.busy < lookEvery {
 				continue
 			}
+			if late.Err() != nil {
+				w.end(late)
+				return nil
+			}
 		case errors.Is(err, capture.ErrNoFrame):
 			w.lost(f.Lost)
 			w.asm.Advance(f.Time)
 			w.idle()
 		default:
-			w.asm.Close()
-			w.publish(time.Now())
+			w.end(late)
 			if err == io.EOF {
 				return nil
 			}
@@ -78,6 +83,11 @@ func (w *worker) run() error {
 		}
 		w.look()
 	}
+}
+
+func (w *worker) end(late context.Context) {
+	w.asm.CloseWithin(late)
+	w.publish(time.Now())
 }
 
 func (w *worker) lost(n uint64) {

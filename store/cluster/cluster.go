@@ -23,8 +23,17 @@ import (
 // maxSocketDir leaves room for "/.s.PGSQL.5432" in the 107 octets of a unix socket's path.
 const maxSocketDir = 90
 
-// patience is how long Release waits for other users before it calls Waiting.
-const patience = 3 * time.Second
+const (
+	// patience is how long Release waits for other users before it calls Waiting.
+	patience = 3 * time.Second
+
+	// lockEvery is how often a lock that others hold is tried.
+	lockEvery = 10 * time.Millisecond
+
+	// stopWithin is how long Release waits for the server to stop after its context has ended. A fast shutdown of an idle server
+	// takes about a tenth of a second.
+	stopWithin = 300 * time.Millisecond
+)
 
 // ErrOwned is returned by [Cluster.Up] if another tap25 has started the server for itself, and stops it at its end.
 var ErrOwned = errors.New("the private cluster runs as part of another tap25 and stops with it: run 'tap25 db up' when that has ended")
@@ -113,17 +122,32 @@ func (c *Cluster) Command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// lock takes a lock file in the state directory.
-func (c *Cluster) lock(name string, how int) (*os.File, error) {
+// lock takes a lock file in the state directory, and waits for it until ctx ends.
+func (c *Cluster) lock(ctx context.Context, name string, how int) (*os.File, error) {
 	f, err := c.open(name, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a lock of the cluster: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), how); err != nil {
+	if err := flock(ctx, f, how); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// flock takes a lock, and tries again until ctx ends while others hold it: a call of flock(2) that waits would not end with ctx.
+func flock(ctx context.Context, f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		if err != syscall.EWOULDBLOCK && err != syscall.EINTR {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(lockEvery):
+		}
+	}
 }
 
 // Use makes the cluster answer for as long as this process needs it, until [Cluster.Release]: a server that runs already is
@@ -138,7 +162,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 		return err
 	}
 	if !c.detached() {
-		return errors.Join(ErrOwned, c.Release())
+		return errors.Join(ErrOwned, c.Release(ctx))
 	}
 	return nil
 }
@@ -147,16 +171,16 @@ func (c *Cluster) begin(ctx context.Context, start func() error) error {
 	if err := c.makeDirs(); err != nil {
 		return err
 	}
-	starting, err := c.lock("start.lock", syscall.LOCK_EX)
+	starting, err := c.lock(ctx, "start.lock", syscall.LOCK_EX)
 	if err != nil {
 		return fmt.Errorf("lock the cluster: %w", err)
 	}
 	defer starting.Close()
-	if err := c.makeData(); err != nil {
+	if err := c.makeData(ctx); err != nil {
 		return err
 	}
 	if c.users == nil {
-		if c.users, err = c.lock("users.lock", syscall.LOCK_SH); err != nil {
+		if c.users, err = c.lock(ctx, "users.lock", syscall.LOCK_SH); err != nil {
 			return fmt.Errorf("lock the cluster: %w", err)
 		}
 	}
@@ -167,8 +191,10 @@ func (c *Cluster) begin(ctx context.Context, start func() error) error {
 }
 
 // Release ends this process's use. If this process has started the server by [Cluster.Use], Release waits until no other tap25 uses
-// it, and stops it; Waiting is called if that takes more than three seconds.
-func (c *Cluster) Release() error {
+// it, and stops it; Waiting is called if that takes more than three seconds. Once ctx has ended, Release does not wait for others:
+// it stops the server at once, and after 0.3 seconds leaves the rest of the shutdown to the server. Others then start a server of
+// their own by [Cluster.Use], which waits for the end of this one.
+func (c *Cluster) Release(ctx context.Context) error {
 	if c.users == nil {
 		return nil
 	}
@@ -179,24 +205,28 @@ func (c *Cluster) Release() error {
 	if c.server == nil {
 		return nil
 	}
-	if err := c.waitForUsers(); err != nil {
+	if err := c.waitForUsers(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("wait for other users of the cluster: %w", err)
 	}
 	c.server.Process.Signal(syscall.SIGINT)
-	<-c.exited
+	select {
+	case <-c.exited:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-c.exited:
+	case <-time.After(stopWithin):
+	}
 	return nil
 }
 
 // waitForUsers takes the lock that all users share. Its conversion gives the shared lock up, flock(2), so that two that
 // end at once do not wait for each other.
-func (c *Cluster) waitForUsers() error {
+func (c *Cluster) waitForUsers(ctx context.Context) error {
 	if c.Waiting != nil {
 		notice := time.AfterFunc(patience, c.Waiting)
 		defer notice.Stop()
 	}
-	for {
-		if err := syscall.Flock(int(c.users.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
-			return err
-		}
-	}
+	return flock(ctx, c.users, syscall.LOCK_EX)
 }

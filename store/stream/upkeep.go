@@ -1,4 +1,4 @@
-package main
+package stream
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 const upkeepEvery = time.Hour
 
 // upkeep makes partitions ahead, enforces the retention, and finishes days that are over.
-func (s *stream) upkeep(ctx context.Context) {
+func (s *Stream) upkeep(ctx context.Context) {
 	next := time.NewTimer(0)
 	defer next.Stop()
 	for {
@@ -31,7 +31,7 @@ func (s *stream) upkeep(ctx context.Context) {
 	}
 }
 
-func (s *stream) upkeepOnce(ctx context.Context) error {
+func (s *Stream) upkeepOnce(ctx context.Context) error {
 	db, err := s.db.Connect(ctx)
 	if err != nil {
 		return err
@@ -41,35 +41,35 @@ func (s *stream) upkeepOnce(ctx context.Context) error {
 	for _, seg := range slices.Concat(s.spool.Sealed(), s.spool.Kept()) {
 		oldest = min(oldest, fmt.Sprintf("%016x", seg.Sequence))
 	}
-	report, err := db.Upkeep(ctx, s.cfg.sensor, oldest,
-		store.ExpireConfig{Retention: s.cfg.retention, Version: version(), EndReaders: s.cfg.endReaders})
+	report, err := db.Upkeep(ctx, s.cfg.Sensor, oldest,
+		store.ExpireConfig{Retention: s.cfg.Retention, Version: s.cfg.Version, EndReaders: s.cfg.EndReaders})
 	if report.Shorter {
-		s.cfg.log.Warn().Time("kept_from", report.Cutoff).
+		s.cfg.Log.Warn().Time("kept_from", report.Cutoff).
 			Msg("the database stores a longer retention than --retention and keeps it: to store another, run 'tap25 db expire --change-retention'")
 	}
 	for _, d := range report.Dropped {
-		s.cfg.log.Info().Str("kind", d.Kind).Time("day", d.Day).Int64("rows", d.Rows).Int64("bytes", d.Bytes).Int64("held", d.Kept).
+		s.cfg.Log.Info().Str("kind", d.Kind).Time("day", d.Day).Int64("rows", d.Rows).Int64("bytes", d.Bytes).Int64("held", d.Kept).
 			Msg("dropped rows that are older than the retention")
 	}
 	for _, u := range report.Ended {
-		s.cfg.log.Warn().Str("login", u.Login).Str("application", u.Application).Msg("ended a session that kept a day from being dropped")
+		s.cfg.Log.Warn().Str("login", u.Login).Str("application", u.Application).Msg("ended a session that kept a day from being dropped")
 	}
 	for _, d := range report.Busy {
 		for _, u := range d.Users {
-			s.cfg.log.Warn().Time("day", d.Day).Str("login", u.Login).Str("application", u.Application).Str("reason", u.Reason).
+			s.cfg.Log.Warn().Time("day", d.Day).Str("login", u.Login).Str("application", u.Application).Str("reason", u.Reason).
 				Msg("a day is in use and cannot be dropped yet")
 		}
 	}
 	for _, d := range report.Finished {
-		s.cfg.log.Info().Time("day", d.Day).Bool("summarized", d.Summarized).Int64("index_bytes_before", d.Before).Int64("index_bytes", d.After).
+		s.cfg.Log.Info().Time("day", d.Day).Bool("summarized", d.Summarized).Int64("index_bytes_before", d.Before).Int64("index_bytes", d.After).
 			Msg("finished a day that is over")
 	}
 	if errors.Is(err, store.ErrPooled) {
-		s.cfg.log.Warn().Err(err).Msg("one step of the database's upkeep was skipped")
+		s.cfg.Log.Warn().Err(err).Msg("one step of the database's upkeep was skipped")
 		return nil
 	}
 	if err != nil && ctx.Err() == nil {
-		s.cfg.log.Error().Err(err).Msg("the database's upkeep failed; tap25 will retry in a minute")
+		s.cfg.Log.Error().Err(err).Msg("the database's upkeep failed; tap25 will retry in a minute")
 	}
 	return err
 }

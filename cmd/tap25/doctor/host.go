@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"errors"
@@ -9,12 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tap25/bpf"
+	"tap25/cmd/tap25/confine"
 	"tap25/store/cluster"
 )
 
 // hostFactsNow asks the kernel. It loads the XDP program, but attaches it to nothing.
 func hostFactsNow() hostFacts {
-	h := hostFacts{landlock: hasLandlock(), missing: bpf.MissingCapabilities()}
+	h := hostFacts{landlock: confine.HasLandlock(), missing: bpf.MissingCapabilities()}
 	var name unix.Utsname
 	if unix.Uname(&name) == nil {
 		h.kernel = unix.ByteSliceToString(name.Release[:])

@@ -1,4 +1,9 @@
-package main
+// Package terminal keeps text of strangers from acting on a terminal.
+//
+// What tap25 prints may hold strings of packets or of the database. [Wrap] wraps standard output and standard error, if they are
+// terminals, into a Writer that escapes the characters that move a cursor, change colours or reverse text. The program's own
+// drawing goes to [Unescaped]. [Interruptible] makes writes end after a signal though nobody reads them.
+package terminal
 
 import (
 	"fmt"
@@ -13,39 +18,43 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is standard output or standard error, if that is a terminal. Text may hold strings of packets or of the database, so
+// Writer is standard output or standard error, if that is a terminal. Text may hold strings of packets or of the database, so
 // Write escapes characters that move the cursor, change colours or reverse text, as \u and their number, which JSON strings allow.
 // The program's own drawing goes to file.
-type terminal struct {
+type Writer struct {
 	file *os.File
 
 	mu  sync.Mutex
 	cut []byte // the beginning of a character, from the last write
 }
 
-// onTerminal wraps w if it is a terminal.
-func onTerminal(w io.Writer) io.Writer {
+// Wrap wraps w if it is a terminal.
+func Wrap(w io.Writer) io.Writer {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return &terminal{file: f}
+		return &Writer{file: f}
 	}
 	return w
 }
 
-func isTerminal(w io.Writer) bool {
-	_, ok := w.(*terminal)
+// Is reports whether w is a terminal, as Wrap found it.
+func Is(w io.Writer) bool {
+	_, ok := w.(*Writer)
 	return ok
 }
 
-// unescaped returns the writer for the program's own drawing, and for other programs.
-func unescaped(w io.Writer) io.Writer {
-	if t, ok := w.(*terminal); ok {
-		return t.file
+// Unescaped returns the writer for the program's own drawing, and for other programs.
+func Unescaped(w io.Writer) io.Writer {
+	switch w := w.(type) {
+	case *Writer:
+		return w.file
+	case *outlet:
+		return w.file
 	}
 	return w
 }
 
 // Write implements io.Writer.
-func (t *terminal) Write(p []byte) (int, error) {
+func (t *Writer) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	text := append(t.cut, p...)
@@ -62,22 +71,22 @@ func (t *terminal) Write(p []byte) (int, error) {
 	if whole == 0 {
 		return len(p), nil
 	}
-	if _, err := io.WriteString(t.file, shown(string(text[:whole]))); err != nil {
+	if _, err := io.WriteString(t.file, Escape(string(text[:whole]))); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// end writes an incomplete character that is still buffered.
-func (t *terminal) end() {
+// End writes an incomplete character that is still buffered.
+func (t *Writer) End() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, _ = io.WriteString(t.file, shown(string(t.cut)))
+	_, _ = io.WriteString(t.file, Escape(string(t.cut)))
 	t.cut = nil
 }
 
-// shown makes text safe for a terminal.
-func shown(text string) string {
+// Escape makes text safe for a terminal.
+func Escape(text string) string {
 	if strings.IndexFunc(text, acts) < 0 && utf8.ValidString(text) {
 		return text
 	}

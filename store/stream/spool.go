@@ -1,4 +1,4 @@
-package main
+package stream
 
 import (
 	"errors"
@@ -11,36 +11,28 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
-
 	"tap25/store/cluster"
 	"tap25/store/spool"
 )
 
-// spoolLimits bound the spool, as its disk does. Zero values are the defaults of the spool.
-type spoolLimits struct {
-	bytes int64
-	age   time.Duration
-	keep  time.Duration // how long loaded rows stay
+// Limits bound the spool, as its disk does. Zero values are the defaults of the spool.
+type Limits struct {
+	Bytes int64
+	Age   time.Duration // of the oldest waiting row, from which on no more rows are accepted; 0: no limit
+	Keep  time.Duration // how long loaded rows stay
 }
 
-// flags adds the flags that set the limits.
-func (l *spoolLimits) flags(f *pflag.FlagSet) {
-	f.Int64Var(&l.bytes, "spool-bytes", 10<<30, "largest size of the spool in bytes; it also leaves 64 MiB of its disk free, "+
-		"or a sixteenth of a small disk")
-	f.DurationVar(&l.age, "spool-age", 0, "the spool accepts no more rows once its oldest has waited for this long, such as 720h (default: no limit)")
-	f.DurationVar(&l.keep, "spool-keep", 10*time.Minute, "how long loaded rows stay in the spool, to be loaded again if a failover loses them; "+
-		"they use at most a quarter of --spool-bytes and are deleted first if space is needed; 0 deletes them at once")
-}
+// LargestSegment is how many octets of rows a source may emit between two calls of Seal.
+const LargestSegment = 64 << 20
 
 // mostKeep is what --spool-keep may be: the database forgets the names of segments after a month.
 const mostKeep = 10 * 24 * time.Hour
 
-// check returns an error for limits that make no sense.
-func (l *spoolLimits) check() error {
-	if l.bytes < 2*partBytes || l.age < 0 || l.keep < 0 || l.keep > mostKeep {
-		return &usageError{fmt.Errorf("--spool-bytes must be at least %d (twice the largest segment), --spool-age must not be negative, "+
-			"and --spool-keep must be 0 to %s", 2*partBytes, mostKeep)}
+// Check returns an error for limits that make no sense.
+func (l *Limits) Check() error {
+	if l.Bytes < 2*LargestSegment || l.Age < 0 || l.Keep < 0 || l.Keep > mostKeep {
+		return fmt.Errorf("--spool-bytes must be at least %d (twice the largest segment), --spool-age must not be negative, "+
+			"and --spool-keep must be 0 to %s", 2*LargestSegment, mostKeep)
 	}
 	return nil
 }
@@ -50,32 +42,32 @@ func (l *spoolLimits) check() error {
 const mostReplays = 1000
 
 // spoolDirs returns the directories that the spool may use, in the order in which they are tried.
-func (s *stream) spoolDirs() (iter.Seq[string], error) {
+func (s *Stream) spoolDirs() (iter.Seq[string], error) {
 	switch {
-	case s.cfg.spools != "":
+	case s.cfg.Spools != "":
 		return func(yield func(string) bool) {
-			for n := 0; n < mostReplays && yield(fmt.Sprintf("%s-%d", s.cfg.spools, n)); n++ {
+			for n := 0; n < mostReplays && yield(fmt.Sprintf("%s-%d", s.cfg.Spools, n)); n++ {
 			}
 		}, nil
-	case len(s.cfg.dirs) > 0:
-		return slices.Values(s.cfg.dirs), nil
+	case len(s.cfg.Dirs) > 0:
+		return slices.Values(s.cfg.Dirs), nil
 	}
-	base, err := spoolBase()
-	return slices.Values([]string{filepath.Join(base, sensorDir(s.cfg.sensor))}), err
+	base, err := SpoolBase()
+	return slices.Values([]string{filepath.Join(base, sensorDir(s.cfg.Sensor))}), err
 }
 
 // openSpool opens the first of the directories that no other process has open. Opening locks the directory, so that each of several
 // processes gets its own.
-func (s *stream) openSpool() error {
+func (s *Stream) openSpool() error {
 	dirs, err := s.spoolDirs()
 	if err != nil {
 		return err
 	}
 	cfg := spool.Config{
-		Sensor: s.cfg.sensor, Rereadable: s.cfg.rereadable,
-		MaxBytes: s.cfg.limits.bytes, MaxAge: s.cfg.limits.age, Keep: s.cfg.limits.keep,
+		Sensor: s.cfg.Sensor, Rereadable: s.cfg.Rereadable,
+		MaxBytes: s.cfg.Limits.Bytes, MaxAge: s.cfg.Limits.Age, Keep: s.cfg.Limits.Keep,
 	}
-	if s.cfg.waits { // Seal alone cuts
+	if s.cfg.Waits { // Seal alone cuts
 		cfg.SegmentRecords, cfg.SegmentBytes, cfg.SegmentAge = -1, -1, -1
 	}
 	for cfg.Dir = range dirs {
@@ -85,7 +77,7 @@ func (s *stream) openSpool() error {
 	}
 	s.dir = cfg.Dir
 	switch {
-	case errors.Is(err, spool.ErrBusy) && s.cfg.spools != "":
+	case errors.Is(err, spool.ErrBusy) && s.cfg.Spools != "":
 		err = fmt.Errorf("%w: %d replays into this database run already; wait until one ends, or name another directory with --spool", err, mostReplays)
 	case errors.Is(err, spool.ErrBusy):
 		err = fmt.Errorf("%w; for another tap, name it with --sensor or name another directory with --spool", err)
@@ -93,8 +85,8 @@ func (s *stream) openSpool() error {
 	return err
 }
 
-// spoolBase is the directory of all spools, unless --spool names another.
-func spoolBase() (string, error) {
+// SpoolBase is the directory of all spools, unless --spool names another.
+func SpoolBase() (string, error) {
 	state, err := cluster.StateDir()
 	return filepath.Join(state, "spool"), err
 }
@@ -112,8 +104,8 @@ func sensorDir(sensor string) string {
 	return b.String()
 }
 
-// leftSpools lists the spools in a directory that are named NAME-NUMBER.
-func leftSpools(base string, names ...string) (dirs []string, err error) {
+// LeftSpools lists the spools in a directory that are named NAME-NUMBER.
+func LeftSpools(base string, names ...string) (dirs []string, err error) {
 	entries, err := os.ReadDir(base)
 	if err != nil {
 		return nil, fmt.Errorf("list the spools: %w", err)
