@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"tap25/reassembly"
 	"tap25/store/stream"
 )
 
@@ -22,6 +23,25 @@ func fromEnvironment(flags *pflag.FlagSet) (err error) {
 		}
 	})
 	return err
+}
+
+// assembler returns the settings of Assemblers that --sensor, --port and --checksum make; the host's name is the default of sensor.
+func assembler(sensor string, ports []uint, checksum string) (cfg reassembly.Config, err error) {
+	if cfg.Checksum, err = reassembly.ParseChecksumPolicy(checksum); err != nil {
+		return cfg, &usageError{fmt.Errorf("--checksum %w", err)}
+	}
+	for _, p := range ports {
+		if p == 0 || p > 65535 {
+			return cfg, &usageError{fmt.Errorf("--port %d is not a TCP port: it must be 1 to 65535", p)}
+		}
+		cfg.Ports = append(cfg.Ports, uint16(p))
+	}
+	if cfg.Sensor = sensor; sensor == "" {
+		if cfg.Sensor, err = os.Hostname(); err != nil {
+			return cfg, fmt.Errorf("read the host name: %w; name the tap with --sensor", err)
+		}
+	}
+	return cfg, nil
 }
 
 // spoolFlags adds the flags that set the limits of the spool.

@@ -164,7 +164,7 @@ func hasTwice(names []string) bool {
 
 // reassembly returns the settings of each worker's Assembler, checked as those of replay.
 func (s *sniffSettings) reassembly() (reassembly.Config, error) {
-	return (&replay{sensor: s.sensor, ports: s.ports, checksum: s.checksum}).config()
+	return assembler(s.sensor, s.ports, s.checksum)
 }
 
 func (s *sniffSettings) portSet() []uint16 {
