@@ -85,3 +85,10 @@ func peerUser(c *net.UnixConn) (uint32, error) {
 	}
 	return peer.Uid, nil
 }
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-ctx.Done()
+}

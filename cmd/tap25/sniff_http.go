@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tap25/cmd/tap25/report"
 )
 
 // The limits of a request. A request for metrics takes milliseconds and a few hundred octets.
@@ -41,7 +43,7 @@ func listenHTTP(address string, names []string) (*web, error) {
 		return nil, err
 	}
 	w := &web{
-		listener: newBoundedListener(l), names: map[string]bool{"localhost": true}, exposed: !loopback(l.Addr()),
+		listener: newBoundedListener(l), names: map[string]bool{"localhost": true}, exposed: !report.Loopback(l.Addr()),
 		slots: make(chan struct{}, mostAnswered),
 	}
 	if host, _, err := net.SplitHostPort(address); err == nil {
@@ -57,12 +59,6 @@ func listenHTTP(address string, names []string) (*web, error) {
 		}
 	}
 	return w, nil
-}
-
-// loopback reports whether only this host can reach an address.
-func loopback(a net.Addr) bool {
-	tcp, ok := a.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
 }
 
 // hostName is the host of a Host header, or of --metrics-host, in one form: without a port, in lower case, without a trailing dot,
@@ -97,7 +93,7 @@ func validPort(s string) bool {
 func (w *web) known(r *http.Request) bool {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if r.Host == "" {
-		return !r.ProtoAtLeast(1, 1) && local != nil && loopback(local)
+		return !r.ProtoAtLeast(1, 1) && local != nil && report.Loopback(local)
 	}
 	name, ok := hostName(r.Host)
 	if !ok {

@@ -97,7 +97,7 @@ func TestSniff_TapWithOnePortPerDirection(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, tap := range []string{"rx0", "rx1"} {
-		if w.linkIn(w.tap, tap).counters.packets < 100 {
+		if w.linkIn(w.tap, tap).packets < 100 {
 			t.Errorf("%s heard nothing: this shows nothing", tap)
 		}
 	}

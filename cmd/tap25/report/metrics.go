@@ -1,6 +1,7 @@
 package report
 
 import (
+	"net"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,4 +72,14 @@ func toInt(b bool) int64 {
 		return 1
 	}
 	return 0
+}
+
+// ExposedMetrics is the warning about an address of --metrics that other hosts can reach.
+const ExposedMetrics = "every host that reaches the address can read them, in the clear and without a password: " +
+	"bind 127.0.0.1, or restrict access with a firewall"
+
+// Loopback reports whether only this host can reach an address.
+func Loopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }

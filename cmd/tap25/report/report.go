@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tap25/reassembly"
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 	"tap25/store/stream"
 )
@@ -101,13 +102,29 @@ func (r *Report) SetTraffic(s *reassembly.Stats) {
 		r.Rows += s.SMTP.Rows[o]
 	}
 	r.Anomalies = map[string]int64{
-		"bad checksums": s.BadChecksums, "conflicts": s.Conflicts, "bytes not compared": s.Uncompared,
+		badChecksums: s.BadChecksums, "conflicts": s.Conflicts, "bytes not compared": s.Uncompared,
 		"ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted, "half-open ended by silence": s.HalfOpenIdle,
 		"holes given up for memory": s.HolesEvicted, "replies to no command": s.SMTP.Unsolicited,
 		"lines that are no replies": s.SMTP.Junk, "replies presumed": s.SMTP.Presumed, "limits met": s.SMTP.Overflows,
 		"commands given up for work": s.SMTP.GivenUp, "octets left unread": s.SMTP.Unread,
 		"fragments expired": s.Fragments.Expired, "fragments evicted": s.Fragments.Evicted, "bad fragments": s.Fragments.Bad,
 	}
+}
+
+// badChecksums is the name of an anomaly that doctor judges.
+const badChecksums = "bad checksums"
+
+// BadChecksums returns the number of TCP segments whose checksum was wrong.
+func (r *Report) BadChecksums() int64 { return r.Anomalies[badChecksums] }
+
+// Damaged returns the number of frames that the decoder found cut or malformed.
+func (r *Report) Damaged() (n int64) {
+	for v := range (decode.FrameCounts{}) {
+		if v := decode.Verdict(v); v.Damaged() {
+			n += r.Frames[v.String()]
+		}
+	}
+	return n
 }
 
 // waiting is the number of frames in the rings.

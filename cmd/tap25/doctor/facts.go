@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"time"
@@ -6,9 +6,9 @@ import (
 	"tap25/store"
 )
 
-// doctorFacts is the input of the checks. Of the traffic it holds counts only, and no address.
-type doctorFacts struct {
-	want       doctorWants
+// facts is the input of the checks. Of the traffic it holds counts only, and no address.
+type facts struct {
+	want       Settings
 	host       hostFacts
 	interfaces []interfaceFacts
 	traffic    *trafficFacts  // nil: tap25 did not listen
@@ -20,17 +20,6 @@ type databaseFacts struct {
 	err      error           // the database did not answer
 	creators []store.Creator // who else may create objects in a schema on the search path
 	open     bool            // anybody may connect
-}
-
-// doctorWants are the settings with which tap25 sniff would run.
-type doctorWants struct {
-	workers   int
-	ringBytes int
-	inline    bool
-	xdp       string // --xdp
-	ports     []uint16
-	program   string // path of tap25
-	metrics   string // --metrics
 }
 
 // hostFacts describe the machine and this process.

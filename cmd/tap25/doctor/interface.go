@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"encoding/binary"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/safchain/ethtool"
 	"golang.org/x/sys/unix"
+
+	"tap25/capture"
 )
 
 // interfaceFactsNow asks the kernel and the drivers; it changes nothing.
@@ -27,7 +29,11 @@ func interfaceFactsNow(names []string) ([]interfaceFacts, error) {
 		f, ok := links[name]
 		f.name, f.missing = name, !ok
 		if ok {
-			if f.address, err = hasAddress(name); err != nil {
+			ifi, err := net.InterfaceByName(name)
+			if err != nil {
+				return nil, fmt.Errorf("find interface %s: %w", name, err)
+			}
+			if f.address, err = capture.HasAddress(ifi); err != nil {
 				return nil, err
 			}
 			f.askDriver(tool)
@@ -35,21 +41,6 @@ func interfaceFactsNow(names []string) ([]interfaceFacts, error) {
 		list = append(list, f)
 	}
 	return list, nil
-}
-
-// hasAddress ignores link-local IPv6 addresses: the kernel gives one to every interface that is up.
-func hasAddress(name string) (bool, error) {
-	ifi, err := net.InterfaceByName(name)
-	if err != nil {
-		return false, fmt.Errorf("find interface %s: %w", name, err)
-	}
-	addrs, err := ifi.Addrs()
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); !ok || n.IP.To4() != nil || !n.IP.IsLinkLocalUnicast() {
-			return true, nil
-		}
-	}
-	return false, err
 }
 
 // askDriver leaves the facts unset that the driver does not report.

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 )
 
 // writeChecks writes the checks, grouped by subject, in colour on a terminal unless NO_COLOR is set.
-func writeChecks(w io.Writer, checks []doctorCheck) error {
+func writeChecks(w io.Writer, checks []Check) error {
 	width, colour := 100, terminal.Is(w) && os.Getenv("NO_COLOR") == ""
 	text := func(s string) string { return s }
 	if terminal.Is(w) {
@@ -39,14 +39,14 @@ func writeChecks(w io.Writer, checks []doctorCheck) error {
 			fmt.Fprintf(&b, "%*s→ %s\n", indent-1, "", text(m))
 		}
 	}
-	fmt.Fprintf(&b, "\nproblems: %d, notes: %d, ok: %d, unknown: %d\n", counts[checkProblem], counts[checkNote], counts[checkOK], counts[checkUnknown])
+	fmt.Fprintf(&b, "\nproblems: %d, notes: %d, ok: %d, unknown: %d\n", counts[Problem], counts[Note], counts[OK], counts[Unknown])
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // paint colours a text by the state: ECMA-48, 8.3.117.
 func paint(text, state string, colour bool) string {
-	code := map[string]string{checkOK: "32", checkNote: "33", checkProblem: "1;31", checkUnknown: "36"}[state]
+	code := map[string]string{OK: "32", Note: "33", Problem: "1;31", Unknown: "36"}[state]
 	if !colour || code == "" {
 		return text
 	}

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"fmt"
@@ -6,14 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func checkInterface(i *interfaceFacts, f *doctorFacts) []doctorCheck {
+func checkInterface(i *interfaceFacts, f *facts) []Check {
 	c := &checkup{on: i.name}
 	if i.missing {
-		c.add("link", checkProblem, "there is no such interface", "ip -br link")
+		c.add("link", Problem, "there is no such interface", "ip -br link")
 		return c.list
 	}
 	if i.kind != unix.ARPHRD_ETHER && i.kind != unix.ARPHRD_LOOPBACK {
-		c.add("link", checkProblem, fmt.Sprintf("not an Ethernet interface (ARPHRD type %d)", i.kind),
+		c.add("link", Problem, fmt.Sprintf("not an Ethernet interface (ARPHRD type %d)", i.kind),
 			"capture on the Ethernet interface that carries it")
 		return c.list
 	}
@@ -26,27 +26,27 @@ func checkInterface(i *interfaceFacts, f *doctorFacts) []doctorCheck {
 	return c.list
 }
 
-func checkLink(c *checkup, i *interfaceFacts, f *doctorFacts) {
+func checkLink(c *checkup, i *interfaceFacts, f *facts) {
 	switch {
 	case !i.up:
-		c.add("link", checkProblem, "the interface is down", "sudo ip link set dev "+i.name+" up")
+		c.add("link", Problem, "the interface is down", "sudo ip link set dev "+i.name+" up")
 	case !i.carrier:
-		c.add("link", checkProblem, "the interface has no carrier", "plug the cable in, or enable the port on the switch")
+		c.add("link", Problem, "the interface has no carrier", "plug the cable in, or enable the port on the switch")
 	default:
-		c.add("link", checkOK, fmt.Sprintf("up, with carrier, MTU %d, driver %s", i.mtu, orDash(i.driver)))
+		c.add("link", OK, fmt.Sprintf("up, with carrier, MTU %d, driver %s", i.mtu, orDash(i.driver)))
 	}
-	if i.address && !f.want.inline {
-		c.add("address", checkProblem, "the interface has an IP address: tap25 sniff refuses it, because it would cut the host off",
+	if i.address && !f.want.Inline {
+		c.add("address", Problem, "the interface has an IP address: tap25 sniff refuses it, because it would cut the host off",
 			"sudo ip address flush dev "+i.name, "or, if it carries the host's traffic, tap25 sniff --inline")
 	}
 }
 
 // checkMode reports where the XDP program runs, which is known only once it is attached.
-func checkMode(c *checkup, i *interfaceFacts, f *doctorFacts) {
+func checkMode(c *checkup, i *interfaceFacts, f *facts) {
 	t := f.traffic
 	running := t != nil && t.running
 	if i.attached && !running {
-		c.add("XDP", checkProblem, "another XDP program is attached, and an interface can have only one",
+		c.add("XDP", Problem, "another XDP program is attached, and an interface can have only one",
 			"sudo bpftool net show dev "+i.name, "sudo ip link set dev "+i.name+" xdp off")
 		return
 	}
@@ -56,19 +56,19 @@ func checkMode(c *checkup, i *interfaceFacts, f *doctorFacts) {
 	}
 	switch {
 	case !known:
-		c.add("XDP", checkUnknown, "unknown until the program is attached")
+		c.add("XDP", Unknown, "unknown until the program is attached")
 	case native:
-		c.add("XDP", checkOK, "runs in the driver (native)")
-	case f.want.xdp == "generic":
-		c.add("XDP", checkNote, "runs in generic mode, as --xdp says: it costs several times the CPU")
+		c.add("XDP", OK, "runs in the driver (native)")
+	case f.want.XDP == "generic":
+		c.add("XDP", Note, "runs in generic mode, as --xdp says: it costs several times the CPU")
 	case i.mtu > 1500:
-		c.add("XDP", checkProblem, fmt.Sprintf("the driver has no native XDP, or none with an MTU of %d: generic mode costs several times the CPU", i.mtu),
+		c.add("XDP", Problem, fmt.Sprintf("the driver has no native XDP, or none with an MTU of %d: generic mode costs several times the CPU", i.mtu),
 			"sudo ip link set dev "+i.name+" mtu 1500", "or, if longer frames arrive, use a card with multi-buffer XDP")
 	case isOn(i.lro) || isOn(i.hwGRO):
-		c.add("XDP", checkProblem, "the driver has no native XDP, or none while it merges segments: generic mode costs several times the CPU",
+		c.add("XDP", Problem, "the driver has no native XDP, or none while it merges segments: generic mode costs several times the CPU",
 			mergingOff(i)...)
 	default:
-		c.add("XDP", checkProblem, "the driver has no native XDP: generic mode costs several times the CPU, and loses frames sooner",
+		c.add("XDP", Problem, "the driver has no native XDP: generic mode costs several times the CPU, and loses frames sooner",
 			"use a card whose driver has native XDP (such as i40e, ice, ixgbe, mlx5, bnxt)")
 	}
 }
@@ -87,20 +87,20 @@ func mergingOff(i *interfaceFacts) (commands []string) {
 
 // checkMerging looks for offloads that merge segments into one long frame. The kernel's GRO runs after native XDP, but before
 // generic XDP.
-func checkMerging(c *checkup, i *interfaceFacts, f *doctorFacts) {
+func checkMerging(c *checkup, i *interfaceFacts, f *facts) {
 	merges := mergingOff(i)
 	if len(merges) > 0 {
-		c.add("LRO", checkProblem, "the card merges segments before tap25 sees them: times and checksums are lost, and frames over 64 KiB are cut",
+		c.add("LRO", Problem, "the card merges segments before tap25 sees them: times and checksums are lost, and frames over 64 KiB are cut",
 			merges...)
 	}
 	switch generic := f.traffic != nil && f.traffic.generic(i.name); {
 	case isOn(i.gro) && generic:
-		c.add("GRO", checkProblem, "the kernel merges segments before generic XDP: times and checksums are lost, and frames over 64 KiB are cut",
+		c.add("GRO", Problem, "the kernel merges segments before generic XDP: times and checksums are lost, and frames over 64 KiB are cut",
 			"sudo ethtool -K "+i.name+" gro off")
 	case isOn(i.gro) && len(merges) == 0:
-		c.add("GRO", checkOK, "on, but it runs after native XDP: tap25 sees single frames")
+		c.add("GRO", OK, "on, but it runs after native XDP: tap25 sees single frames")
 	case len(merges) == 0 && (i.gro != nil || i.lro != nil):
-		c.add("GRO", checkOK, "off: no segments are merged")
+		c.add("GRO", OK, "off: no segments are merged")
 	}
 }
 
@@ -108,22 +108,22 @@ func checkQueues(c *checkup, i *interfaceFacts) {
 	switch {
 	case i.maxRing == 0:
 	case i.ring < i.maxRing:
-		c.add("ring", checkProblem, fmt.Sprintf("the card's receive ring has %d of %d entries: the card loses frames in bursts", i.ring, i.maxRing),
+		c.add("ring", Problem, fmt.Sprintf("the card's receive ring has %d of %d entries: the card loses frames in bursts", i.ring, i.maxRing),
 			fmt.Sprintf("sudo ethtool -G %s rx %d", i.name, i.maxRing))
 	default:
-		c.add("ring", checkOK, fmt.Sprintf("the card's receive ring has the most entries that it can, %d", i.ring))
+		c.add("ring", OK, fmt.Sprintf("the card's receive ring has the most entries that it can, %d", i.ring))
 	}
 	switch {
 	case i.queues <= 1:
 	case i.symmetric == nil:
-		c.add("RSS", checkNote, fmt.Sprintf("%d queues, and the driver does not report how it spreads connections over them; %s", i.queues, whyRSS),
+		c.add("RSS", Note, fmt.Sprintf("%d queues, and the driver does not report how it spreads connections over them; %s", i.queues, whyRSS),
 			"sudo ethtool -L "+i.name+" combined 1")
 	case !*i.symmetric:
-		c.add("RSS", checkNote, fmt.Sprintf("%d queues, and the two directions of a connection use different ones; %s", i.queues, whyRSS),
+		c.add("RSS", Note, fmt.Sprintf("%d queues, and the two directions of a connection use different ones; %s", i.queues, whyRSS),
 			"sudo ethtool -X "+i.name+" hkey "+symmetricKey+" equal "+fmt.Sprint(i.queues),
 			"or, if the driver supports it, sudo ethtool -X "+i.name+" xfrm symmetric-xor")
 	default:
-		c.add("RSS", checkOK, fmt.Sprintf("%d queues; both directions of a connection use the same one", i.queues))
+		c.add("RSS", OK, fmt.Sprintf("%d queues; both directions of a connection use the same one", i.queues))
 	}
 }
 
@@ -137,28 +137,28 @@ const symmetricKey = "6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5
 
 func checkTags(c *checkup, i *interfaceFacts) {
 	if isOn(i.untag) {
-		c.add("VLAN", checkNote, "the card may remove VLAN tags before tap25 sees the frame: "+
+		c.add("VLAN", Note, "the card may remove VLAN tags before tap25 sees the frame: "+
 			"rows are the same, unless two VLANs use the same addresses and ports at the same time",
 			"sudo ethtool -K "+i.name+" rxvlan off")
 	}
 }
 
 // checkCounters reports what the card lost while tap25 listened.
-func checkCounters(c *checkup, i *interfaceFacts, f *doctorFacts) {
+func checkCounters(c *checkup, i *interfaceFacts, f *facts) {
 	if f.traffic == nil || f.traffic.err != nil {
 		return
 	}
 	now, was := i.later, i.counters
 	if now.packets == was.packets && f.traffic.seen > 0 {
-		c.add("frames", checkProblem, "no frame arrived, although some arrived on another interface",
+		c.add("frames", Problem, "no frame arrived, although some arrived on another interface",
 			"check the mirror session, or the port of the tap, that feeds this interface")
 	}
 	if n := now.missed - was.missed + now.fifo - was.fifo; n > 0 {
-		c.add("card", checkProblem, fmt.Sprintf("the card lost %d frames while tap25 listened: its receive ring was full", n),
+		c.add("card", Problem, fmt.Sprintf("the card lost %d frames while tap25 listened: its receive ring was full", n),
 			fmt.Sprintf("sudo ethtool -G %s rx %d", i.name, max(i.maxRing, 4096)), "and more queues: sudo ethtool -L "+i.name+" combined N")
 	}
 	if n := now.length - was.length + now.over - was.over; n > 0 {
-		c.add("MTU", checkProblem, fmt.Sprintf("the card dropped %d frames longer than its MTU of %d", n, i.mtu),
+		c.add("MTU", Problem, fmt.Sprintf("the card dropped %d frames longer than its MTU of %d", n, i.mtu),
 			fmt.Sprintf("sudo ip link set dev %s mtu %d", i.name, longerMTU(i.mtu)))
 	}
 }
