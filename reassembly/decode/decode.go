@@ -33,6 +33,7 @@ type Decoder struct {
 	frags      *defragmenter
 	counts     FrameCounts
 	unread     UnreadCounts
+	elsewhere  MailPorts
 	seeds      seeds
 }
 
@@ -88,6 +89,9 @@ func (d *Decoder) Advance(t time.Time) { d.frags.expire(t.UnixNano()) }
 
 // Stats returns the counters so far.
 func (d *Decoder) Stats() (FrameCounts, FragmentStats) { return d.counts, d.frags.stats }
+
+// Elsewhere returns the sessions of mail servers' ports that are not watched.
+func (d *Decoder) Elsewhere() MailPorts { return d.elsewhere }
 
 // Unread returns what was in frames that may hold tunnels which are not read.
 func (d *Decoder) Unread() UnreadCounts { return d.unread }
