@@ -66,71 +66,30 @@ func (s *Stats) Add(o *Stats) {
 	s.Steps += o.Steps
 }
 
-// state says how the client's next byte is to be read.
-type state uint8
-
-const (
-	inCommand state = iota
-	inData          // RFC 5321 section 4.1.1.4, up to CRLF.CRLF
-	inChunk         // RFC 3030, a counted chunk
-	inHello         // behind an accepted STARTTLS, up to the ClientHello
-	inDark          // behind it
-)
-
-// Dialogue reads one connection. Make it with New, feed it, Close it.
+// Dialogue reads one connection. Make it with New, feed it, Close it. It consists of parts that change each other by their methods
+// only.
 type Dialogue struct {
 	cfg     *Config
 	session Session
-	seen    [2]bool
-	lost    int64 // bytes missed so far, both directions
-
-	now time.Time // of the last event
-
 	stats   *Stats
 	work    *work
-	backlog backlog
-	server  replyReader
-	match   matcher
-	sync    certainty
-	mail    mails
 
-	// The client's side.
-	state        state
-	clientOff    int64 // offset behind the last byte read (not the held ones)
-	line         line
-	blocked      bool
-	small        bool  // that hole was too small to end a transaction
-	resync       bool  // behind a hole: only unambiguous commands count
-	torn         bool  // the line at hand stands behind a hole, which may hide its head
-	unread       bool  // bytes of the client were left unread
-	bodyAcked    int64 // bytes of replies that the client had received at the last of a message
-	holeSize     int64 // octets of the last hole among commands
-	holeFirst    bool  // no other had been before it
-	severNext    bool  // the hole is as long as DATA: unless a 354 says that it was, it may hide RSET
-	messageAt    int64 // the client's offset at which a message began to be read
-	spoke        int64 // it sent its last command before it had received so many
-	passedOver   int64 // the client sent lines that were passed over behind a hole before it had received so many octets
-	pace         pace
-	closing      bool
-	guessing     bool // closing, and what nothing tells for certain is matched as well as can be
-	doubt        bool // the state is inData because it may be
-	body         body
-	sure         bool // 354 was seen for it
-	surplus      bool // the server refused it before its end: what is left of it is neither message nor commands
-	smuggled     bool // an end of data that servers disagree on was met
-	chunkLeft    int64
-	chunkRefused bool
-	chunking     bool // the server offered it in its last reply to EHLO
-	authLines    int  // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
-	hello        []byte
-	behindLF     bool  // the line before ended with LF alone
-	lfTaken      bool  // the server takes that for a line end
-	lfDoubt      bool  // a line behind it took a reply that may be another's
-	tlsFrom      int64 // end of the reply that accepted STARTTLS
+	client  clientReader // what the client's next octet means
+	backlog backlog      // what the client sent that cannot be read yet
+	server  replyReader  // the reply that is being read
+	match   matcher      // commands without replies, replies without commands
+	sync    certainty    // where both sides are known to stand
+	dialect dialect      // what they have shown of how they speak SMTP
+	mail    mails        // the client's name, its authentication, the open transaction
 
-	isSMTP bool
-	closed bool
-	ended  bool // closed by FIN or RST
+	now      time.Time // of the last event
+	seen     [2]bool
+	lost     int64 // octets missed so far, both directions
+	isSMTP   bool
+	closing  bool
+	guessing bool // closing, and what nothing tells for certain is matched as well as can be
+	closed   bool
+	ended    bool // closed by FIN or RST
 }
 
 func orDefault(n, def int) int {
@@ -148,7 +107,7 @@ func New(cfg *Config, s Session) *Dialogue {
 	}
 	w := &work{credit: stepsAhead, stats: stats}
 	d := &Dialogue{
-		cfg: cfg, session: s, stats: stats, work: w, backlog: backlog{work: w}, match: matcher{work: w}, resync: s.Midstream,
+		cfg: cfg, session: s, stats: stats, work: w, backlog: backlog{work: w}, match: matcher{work: w}, client: clientReader{hole: lineHole{resync: s.Midstream}},
 	}
 	if !s.Midstream {
 		d.match.enqueue(command{verb: verbGreeting})
@@ -220,7 +179,7 @@ func (d *Dialogue) agreed() {
 
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	n := 1024 + d.backlog.held() + d.match.held() + d.mail.held() + cap(d.line.buf) + cap(d.server.line.buf) + cap(d.hello)
+	n := 1024 + d.backlog.held() + d.match.held() + d.mail.held() + d.client.held() + d.server.held()
 	return n
 }
 
@@ -235,7 +194,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	d.run()
 	d.guessing = true
 	d.run()
-	for d.blocked && !d.backlog.empty() {
+	for d.client.blocked && !d.backlog.empty() {
 		d.presume()
 		d.run()
 	}
@@ -251,7 +210,7 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	for d.match.pending.len() > 0 {
 		d.resolve(d.match.takeCommand(), nil)
 	}
-	d.emitDark("")
+	d.emitEncrypted("")
 	outcome := Unknown
 	if ended && !d.unseenReply() && !d.sync.uncertain {
 		outcome = Aborted
@@ -263,5 +222,5 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	}
 	d.backlog.drop()
 	d.match.dropReplies()
-	d.hello = nil
+	d.client.drop()
 }

@@ -28,7 +28,7 @@ func (d *Dialogue) matchReplies() {
 		}
 		r := *d.match.replies.at(0)
 		if d.match.pending.len() == 0 {
-			if r.acked > d.clientOff && d.seen[FromClient] {
+			if r.acked > d.client.offset && d.seen[FromClient] {
 				return // it answers bytes that have not come yet
 			}
 			d.unsolicited(d.match.takeReply())
@@ -55,12 +55,12 @@ func (d *Dialogue) matchReplies() {
 		if d.outOfStep(&r) {
 			continue
 		}
-		if c.doubtful && !d.lfTaken {
+		if c.doubtful && !d.dialect.takesLF {
 			d.doubtLines()
 		}
 		d.match.takeReply()
 		if d.match.pending.len() > 1 && d.match.pending.at(1).acked < r.end && !d.match.pending.at(1).doubtful {
-			d.pace.grouped = true
+			d.dialect.groups()
 		}
 		d.resolve(d.match.takeCommand(), &r)
 	}
@@ -76,12 +76,12 @@ func (d *Dialogue) crossHole() bool {
 		d.settleHole(i, d.match.pending.at(i).acked)
 		return true
 	}
-	if d.blocked && d.backlog.hasData() && d.backlog.head().acked >= d.sync.serverHoleEnd && d.backlog.head().acked <= d.server.offset &&
-		d.match.replies.at(0).acked <= d.clientOff+d.backlog.octets {
+	if d.client.blocked && d.backlog.hasData() && d.backlog.head().acked >= d.sync.serverHoleEnd && d.backlog.head().acked <= d.server.offset &&
+		d.match.replies.at(0).acked <= d.client.offset+d.backlog.octets {
 		d.settleHole(d.match.pending.len(), d.backlog.head().acked)
 		return true
 	}
-	if !d.seen[FromClient] || d.match.pending.len() == 0 && d.match.replies.at(0).acked <= d.clientOff {
+	if !d.seen[FromClient] || d.match.pending.len() == 0 && d.match.replies.at(0).acked <= d.client.offset {
 		d.unsolicited(d.match.takeReply())
 		return true
 	}

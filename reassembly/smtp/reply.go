@@ -158,7 +158,7 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 	}
 }
 
-func (d *Dialogue) encrypted() bool { return d.state == inDark || d.state == inHello }
+func (d *Dialogue) encrypted() bool { return d.client.state == inDark || d.client.state == inHello }
 
 func (d *Dialogue) maxLine() int { return orDefault(d.cfg.MaxLine, 64<<10) }
 
@@ -197,3 +197,6 @@ func (d *Dialogue) loseReplies(n int64) {
 	d.server.lose(n)
 	d.sync.lostReplies(d.server.offset)
 }
+
+// held is about how much memory is used.
+func (s *replyReader) held() int { return cap(s.line.buf) }

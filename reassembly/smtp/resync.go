@@ -18,7 +18,7 @@ func (d *Dialogue) anchor() bool {
 			d.align(d.match.pending.len(), i+1, r.start, false)
 			return true
 		}
-		if r.acked > d.clientOff {
+		if r.acked > d.client.offset {
 			break // it answers bytes that are not read yet
 		}
 		switch {
@@ -35,7 +35,7 @@ func (d *Dialogue) anchor() bool {
 		}
 	}
 	d.match.recall().anchored.reply = d.match.replies.first + int64(min(i, d.match.replies.len()-1)) // the last may be one to QUIT
-	if d.blocked && d.backlog.hasData() && d.match.pending.len() > 0 {
+	if d.client.blocked && d.backlog.hasData() && d.match.pending.len() > 0 {
 		x, last := d.backlog.head().acked, d.match.pending.last()
 		if m := d.match.repliesUpTo(x); x > last.acked && x <= d.server.offset && d.flightTells(last, m) {
 			d.align(d.match.pending.len(), m, x, true)
@@ -47,7 +47,7 @@ func (d *Dialogue) anchor() bool {
 
 // startsTLS says whether reply r, a 220, answers the STARTTLS that waits.
 func (d *Dialogue) startsTLS(r *reply) bool {
-	if !d.blocked || d.match.pending.len() == 0 || d.match.pending.last().verb != verbStartTLS {
+	if !d.client.blocked || d.match.pending.len() == 0 || d.match.pending.last().verb != verbStartTLS {
 		return false
 	}
 	last := d.match.pending.last()
@@ -71,7 +71,7 @@ func (d *Dialogue) anchorFrom(n int) int {
 	number := d.match.pending.first + int64(n) + 1
 	switch {
 	case n == d.match.pending.len():
-		if d.state == inData && n == 0 {
+		if d.client.state == inData && n == 0 {
 			i = 0
 		}
 	case number != a.message || d.sync.serverHoleEnd < a.hole:
@@ -80,14 +80,14 @@ func (d *Dialogue) anchorFrom(n int) int {
 			i = min(i, d.match.replies.search(0, func(r *reply) bool { return r.end > c.acked }))
 		}
 	}
-	a.hole, a.off = d.sync.serverHoleEnd, d.clientOff
+	a.hole, a.off = d.sync.serverHoleEnd, d.client.offset
 	return i
 }
 
 // anchorBehind anchors at the command that blocks where bytes were missed right behind it: the server had not received
 // more than the command when it answered it.
 func (d *Dialogue) anchorBehind() bool {
-	if !d.blocked || d.backlog.empty() || d.backlog.head().lost == 0 || d.match.pending.len() == 0 {
+	if !d.client.blocked || d.backlog.empty() || d.backlog.head().lost == 0 || d.match.pending.len() == 0 {
 		return false
 	}
 	last := d.match.pending.last()
@@ -154,9 +154,11 @@ func (d *Dialogue) anchorAuth(i int) bool {
 		case 235:
 			d.mail.authenticated()
 		case 334:
-			d.authLines, d.resync, d.torn, d.small = 1, false, false, false
-			if r.acked == d.clientOff {
-				d.line = line{} // its end was missed
+			d.client.expectAuthLines(1)
+			d.client.resynced()
+			d.client.lineRead()
+			if r.acked == d.client.offset {
+				d.client.dropLine() // its end was missed
 			}
 		}
 	}
@@ -178,11 +180,11 @@ func (d *Dialogue) anchorMessage(i, n int) bool {
 		}
 		return true
 	}
-	if d.state != inData || i > 0 || d.match.pending.len() > 0 {
+	if d.client.state != inData || i > 0 || d.match.pending.len() > 0 {
 		return false
 	}
 	d.match.takeReply()
-	if r.end > d.bodyAcked || r.code == 421 {
+	if r.end > d.client.message.acked || r.code == 421 {
 		d.unsolicited(r) // the message's end was missed
 	}
 	return true
@@ -236,13 +238,13 @@ func (d *Dialogue) inStep() {
 // waits for each reply, or its last command was one for whose reply every client waits.
 func (d *Dialogue) catchUp(c *command) {
 	acked := c.acked
-	if acked < d.spoke && !c.doubtful {
-		d.pace.grouped = true // it cannot have had the reply to the command before
+	if acked < d.client.spoke && !c.doubtful {
+		d.dialect.groups() // it cannot have had the reply to the command before
 	}
 	if d.guessing || !d.sync.uncertain || !d.seen[FromServer] || acked < d.sync.serverHoleEnd || acked > d.server.offset || acked == 0 {
 		return
 	}
-	if acked < d.passedOver {
+	if acked < d.client.passedOver {
 		return // what was passed over in this flight is answered too
 	}
 	last := command{acked: severed}
@@ -250,7 +252,7 @@ func (d *Dialogue) catchUp(c *command) {
 		last = *d.match.pending.last()
 	}
 	waitsNow := (last.verb == verbHello || last.verb == verbData) && !last.bad && last.acked < acked && d.sync.clientHoleEnd <= last.end
-	if !d.pace.lockStep() && !waitsNow { // nor where a hole behind it may hide a line of this flight
+	if !d.dialect.lockStep() && !waitsNow { // nor where a hole behind it may hide a line of this flight
 		return
 	}
 	d.align(d.match.pending.len(), d.match.repliesUpTo(acked), acked, true)

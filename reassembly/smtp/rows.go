@@ -58,7 +58,7 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 	e := d.row(tx, outcome)
 	e.MailNo, e.MailCode, e.RcptCode = tx.mailNo, tx.mailCode, rc.code
 	e.Flags |= rc.flags
-	if d.session.Midstream && d.lost == 0 && !d.unread {
+	if d.session.Midstream && d.lost == 0 && !d.client.unread {
 		e.Flags &^= Gap
 	}
 	if tx.path == nil && !rc.t.IsZero() {
