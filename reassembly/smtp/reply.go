@@ -160,11 +160,13 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 
 func (d *Dialogue) encrypted() bool { return d.client.state == inDark || d.client.state == inHello }
 
+func (d *Dialogue) maxReplies() int { return orDefault(d.cfg.MaxReplies, 4096) }
+
 func (d *Dialogue) maxLine() int { return orDefault(d.cfg.MaxLine, 64<<10) }
 
 func (d *Dialogue) queueReply(r reply) {
 	d.isSMTP = true
-	if d.match.replies.len() >= orDefault(d.cfg.MaxReplies, 4096) {
+	if d.match.replies.len() >= d.maxReplies() {
 		d.stats.Overflows++
 		d.forgetReply()
 	}
