@@ -147,35 +147,3 @@ func (d *Dialogue) loseCommand(text []byte, c command) {
 	}
 	d.await(c)
 }
-
-// MayHaveMissed says that the capture lost packets since the last byte of this dialogue, perhaps of it: what is open
-// when it is closed may have gone on, or begun with more.
-func (d *Dialogue) MayHaveMissed() {
-	if d.closed {
-		return
-	}
-	d.flag(Gap, false)
-	d.mail.flagNext(Gap)
-}
-
-// Doubt says that bytes may have been missed at the beginning. Every row is flagged.
-func (d *Dialogue) Doubt() { d.sync.doubt() }
-
-// Unsent says, before Close, that the last n bytes of the client were never received: commands among them are none.
-func (d *Dialogue) Unsent(n int64) {
-	from := d.client.offset + d.backlog.octets - n
-	i := d.match.pending.len()
-	for i > 0 && d.match.pending.at(i-1).start >= from {
-		if i--; d.match.pending.at(i).verb == verbEndOfData {
-			return
-		}
-	}
-	d.work.steps(d.match.pending.len() - i)
-	if i == d.match.pending.len() {
-		return
-	}
-	d.match.cut(i)
-	d.backlog.drop()
-	d.client.block(false)
-	d.flag(Conflict, false)
-}
