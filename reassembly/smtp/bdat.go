@@ -13,7 +13,7 @@ func (d *Dialogue) bdatCommand(c *command, argument []byte) {
 	var ok bool
 	c.size, c.last, ok = parseBdat(argument)
 	c.bad = !ok
-	unknown := !d.chunking && d.lost == 0 && !d.session.Midstream
+	unknown := !d.dialect.chunking && d.lost == 0 && !d.session.Midstream
 	c.waits = d.seen[FromServer] && !d.sync.uncertain && (unknown || c.bad || c.doubtful || c.size == math.MaxInt64)
 }
 
@@ -32,26 +32,19 @@ func parseBdat(b []byte) (size int64, last, ok bool) {
 	return size, last, last || len(rest) == 0
 }
 
-// burlCommand reads the argument of BURL, RFC 4468 section 3.2: the server fetches the octets from elsewhere, nobody knows how many.
-func burlCommand(c *command, argument []byte) {
+// burl reads the argument of BURL, RFC 4468 section 3.2: the server fetches the octets from elsewhere, nobody sees how many.
+func (c *command) burl(argument []byte) {
 	url, rest := cutWord(argument)
 	rest = bytes.TrimSpace(rest)
 	c.size, c.last = -1, bytes.EqualFold(rest, []byte("LAST"))
 	c.bad = len(url) == 0 || !c.last && len(rest) > 0
 }
 
-func (d *Dialogue) beginChunk(size int64) {
-	d.behindLF = false
-	if d.chunkLeft, d.chunkRefused = size, false; size > 0 {
-		d.state = inChunk
-	}
-}
-
 // bdatTaken reads on behind a BDAT that has waited for its reply, and says whether the server took octets.
 func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
-	d.blocked = false
+	d.client.block(false)
 	switch {
-	case r != nil && r.code >= 400 && (c.bad || c.size == math.MaxInt64 || !d.chunking && unknownCommand(r)):
+	case r != nil && r.code >= 400 && (c.bad || c.size == math.MaxInt64 || !d.dialect.chunking && unknownCommand(r)):
 		return false
 	case c.bad && r == nil:
 		return true
@@ -60,8 +53,10 @@ func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 		c.flags |= Gap
 		d.mail.tx.presume()
 	}
-	d.chunking = d.chunking || r != nil // it knows the command
-	d.beginChunk(c.size)
+	if r != nil {
+		d.dialect.knowsBdat()
+	}
+	d.client.beginChunk(c.size)
 	return true
 }
 
@@ -79,8 +74,8 @@ func (d *Dialogue) bdatReply(c command, r *reply) {
 		}
 		return
 	}
-	if r != nil && r.code >= 400 && d.state == inChunk && c.size > d.clientOff-c.end {
-		d.chunkRefused = true // of the chunk at hand
+	if r != nil && r.code >= 400 && d.client.state == inChunk && c.size > d.client.offset-c.end {
+		d.client.refuseChunk()
 	}
 	if c.bad {
 		if d.mail.tx != nil && codeOf(r) >= 400 {
@@ -96,7 +91,7 @@ func (d *Dialogue) bdatReply(c command, r *reply) {
 	if r == nil {
 		return
 	}
-	if r.code >= 400 && !(c.last && d.lmtp && tx.rcpts.len() > 1) {
+	if r.code >= 400 && !(c.last && d.dialect.lmtp && tx.rcpts.len() > 1) {
 		tx.refuseChunk(r.code)
 	}
 	switch {

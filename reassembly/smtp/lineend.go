@@ -7,11 +7,11 @@ package smtp
 // takesLF notes, at a reply to the first command that waits, whether the server answered where it had received nothing but
 // lines with a bare LF since.
 func (d *Dialogue) takesLF(r *reply) {
-	if d.lfTaken || !d.match.pending.at(0).bareLF {
+	if d.dialect.takesLF || !d.match.pending.at(0).bareLF {
 		return
 	}
 	if d.match.endsBareLF(r.acked) {
-		d.lfTaken, d.lfDoubt = true, false
+		d.dialect.acceptsLF()
 	}
 }
 
@@ -33,14 +33,14 @@ func (m *matcher) endsBareLF(offset int64) bool {
 // it had the one to the line before, and the server said nothing until it had received that.
 func (d *Dialogue) noCommand(r *reply) bool {
 	c := d.match.pending.at(0)
-	if !c.doubtful || d.lfTaken || d.pace.grouped {
+	if !c.doubtful || d.dialect.takesLF || d.dialect.grouped {
 		return false
 	}
 	switch {
 	case d.match.pending.len() > 1 && d.match.pending.at(1).acked != severed:
 		next := d.match.pending.at(1)
 		return !next.doubtful && next.acked > c.acked && r.start >= next.acked && r.acked >= next.end
-	case d.match.pending.len() == 1 && d.blocked && !d.backlog.empty():
+	case d.match.pending.len() == 1 && d.client.blocked && !d.backlog.empty():
 		return d.backlog.head().acked > c.acked && r.start >= d.backlog.head().acked && r.acked > c.end
 	}
 	return false
@@ -49,14 +49,13 @@ func (d *Dialogue) noCommand(r *reply) bool {
 // passOver drops the doubtful line at the head, which is no command.
 func (d *Dialogue) passOver() {
 	d.match.takeCommand()
-	d.blocked = d.blocked && d.match.pending.len() > 0
+	d.client.block(d.client.blocked && d.match.pending.len() > 0)
 	d.flag(Smuggling, true)
 }
 
 // doubtLines flags what stands behind a doubtful line that took a reply.
 func (d *Dialogue) doubtLines() {
-	if !d.lfDoubt {
-		d.lfDoubt = true
+	if d.dialect.doubtLF() {
 		d.flag(Smuggling, false)
 	}
 }
@@ -65,11 +64,11 @@ func (d *Dialogue) doubtLines() {
 // whether r answers it.
 func (d *Dialogue) tooEarly(r *reply) bool {
 	c := d.match.pending.at(0)
-	if r.acked <= d.clientOff || !d.backlog.empty() || d.closing {
+	if r.acked <= d.client.offset || !d.backlog.empty() || d.closing {
 		return false
 	}
 	of, ok := only(r.code)
-	return !d.lfTaken && (c.doubtful || c.bareLF && !d.blocked) || ok && of != c.verb && c.verb != verbOther && !d.blocked
+	return !d.dialect.takesLF && (c.doubtful || c.bareLF && !d.client.blocked) || ok && of != c.verb && c.verb != verbOther && !d.client.blocked
 }
 
 // only gives the command that alone is answered by a code.

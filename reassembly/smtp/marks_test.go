@@ -39,8 +39,8 @@ func (e *eager) mail(f Flags) {
 }
 
 func (e *eager) lose() {
-	e.d.state, e.d.chunkLeft = inChunk, 9
-	e.d.loseClient(piece{lost: 1})
+	e.d.client.state, e.d.client.chunk.left = inChunk, 9
+	e.d.loseClient(1)
 	e.mail(Gap)
 	e.each(func(c *command) {
 		if c.verb == verbBdat {

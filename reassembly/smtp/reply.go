@@ -168,13 +168,15 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 	}
 }
 
-func (d *Dialogue) encrypted() bool { return d.state == inDark || d.state == inHello }
+func (d *Dialogue) encrypted() bool { return d.client.state == inDark || d.client.state == inHello }
+
+func (d *Dialogue) maxReplies() int { return orDefault(d.cfg.MaxReplies, 4096) }
 
 func (d *Dialogue) maxLine() int { return orDefault(d.cfg.MaxLine, 64<<10) }
 
 func (d *Dialogue) queueReply(r reply) {
 	d.isSMTP = true
-	if d.match.replies.len() >= orDefault(d.cfg.MaxReplies, 4096) {
+	if d.match.replies.len() >= d.maxReplies() {
 		d.stats.Overflows++
 		d.forgetReply()
 	}
@@ -208,3 +210,6 @@ func (d *Dialogue) loseReplies(n int64) {
 	d.server.lose(n)
 	d.sync.lostReplies(d.server.offset)
 }
+
+// held is about how much memory is used.
+func (s *replyReader) held() int { return cap(s.line.buf) }

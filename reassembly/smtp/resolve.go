@@ -5,7 +5,7 @@ import "math"
 // resolve applies a command with its reply; r is nil where none was seen.
 func (d *Dialogue) resolve(c command, r *reply) {
 	code := codeOf(r)
-	if c.doubtful && !d.lfTaken {
+	if c.doubtful && !d.dialect.takesLF {
 		c.flags |= Smuggling
 	}
 	switch c.verb {
@@ -114,7 +114,7 @@ func (d *Dialogue) mailReply(c command, code uint16) {
 // open begins a transaction.
 func (d *Dialogue) open(c command) {
 	d.mail.begin(&c)
-	if d.lfDoubt {
+	if d.dialect.mayTakeLF {
 		d.mail.tx.flag(Smuggling)
 	}
 	unknown := d.sync.uncertain || d.sync.unsettled || d.mail.authMissed && !d.mail.auth
@@ -175,7 +175,7 @@ func refusal(code uint16) Outcome {
 
 // dataReply applies the reply to DATA and frees the client's octets after it.
 func (d *Dialogue) dataReply(c command, r *reply) {
-	d.blocked = false
+	d.client.block(false)
 	code := codeOf(r)
 	if code == 354 && !c.bad && r.end > c.acked && r.acked == c.end && d.sync.serverHoleEnd <= r.start {
 		d.goAhead(r)
@@ -205,18 +205,19 @@ func (d *Dialogue) dataReply(c command, r *reply) {
 		d.mail.tx.refuse(0)
 	}
 	d.mail.tx.beginMessage()
-	d.beginMessage(body{})
-	d.sure = code == 354
+	d.client.beginMessage(body{})
+	d.client.announced(code == 354)
 }
 
 // goAhead takes a 354 that answers the DATA at hand beyond doubt: nothing but DATA is answered so.
 func (d *Dialogue) goAhead(r *reply) {
 	d.inStep()
 	d.agreed()
-	d.lfTaken, d.lfDoubt = d.lfTaken || d.lfDoubt, false // as many commands as replies
+	d.dialect.asManyReplies()
 	d.sync.sawGoAhead(r.end)
-	tx := d.mail.tx
-	d.pace.waited = d.pace.waited || tx != nil && tx.path != nil && tx.flags&Gap == 0
+	if tx := d.mail.tx; tx != nil && tx.path != nil && tx.flags&Gap == 0 {
+		d.dialect.waits()
+	}
 }
 
 // messageReply applies the reply to the end of data.
@@ -254,13 +255,10 @@ func (d *Dialogue) helloReply(c command, r *reply) {
 	} else if d.mail.tx != nil {
 		d.sync.unsettle() // it may have been refused
 	}
-	if code > 0 && !d.sync.uncertain && !r.torn {
-		d.pace.plain = !r.pipelining
-	}
 	if r != nil {
-		d.chunking = r.chunking
+		d.dialect.offered(r, !d.sync.uncertain && !r.torn)
 	}
-	d.lmtp = c.last
+	d.dialect.greeted(c.last)
 	d.endTransaction(d.abort(code))
 	d.mail.greeted(c.arg)
 }
@@ -289,19 +287,19 @@ func (d *Dialogue) xclientReply(c command, code uint16) {
 }
 
 func (d *Dialogue) authReply(c command, code uint16) {
-	d.blocked = false
+	d.client.block(false)
 	switch {
 	case code == 235:
 		d.mail.authenticated()
 	case code == 334:
-		d.authLines = 1
+		d.client.expectAuthLines(1)
 	case code > 0:
 	default:
 		if d.replyMissed(code) {
 			d.mail.missAuth() // 235 may have been missed
 		}
 		if c.verb == verbAuth && c.arg != nil {
-			d.authLines = presumedAuthLines(*c.arg, c.last)
+			d.client.expectAuthLines(presumedAuthLines(*c.arg, c.last))
 		}
 	}
 }
@@ -325,9 +323,9 @@ func presumedAuthLines(mechanism string, initial bool) int {
 func (d *Dialogue) otherReply(c command, r *reply) {
 	code := codeOf(r)
 	switch {
-	case !c.bad && code == 354 && d.match.pending.len() == 0 && r.acked == d.clientOff:
-		d.beginChunk(math.MaxInt64) // of a size unknown: XEXCH50 and its kin; the next reply ends it
-		d.chunkRefused = true
+	case !c.bad && code == 354 && d.match.pending.len() == 0 && r.acked == d.client.offset:
+		d.client.beginChunk(math.MaxInt64) // of a size unknown: XEXCH50 and its kin; the next reply ends it
+		d.client.refuseChunk()
 	case !c.bad:
 	case code == 354:
 		d.blindData(*r) // it was DATA

@@ -4,11 +4,11 @@ package smtp
 func (d *Dialogue) run() {
 	for {
 		d.matchReplies()
-		if d.blocked && d.mustPresume() {
+		if d.client.blocked && d.mustPresume() {
 			d.presume()
 			continue
 		}
-		if d.blocked || d.backlog.empty() || d.backlog.hasData() && d.awaitsReplies(d.backlog.head().acked) {
+		if d.client.blocked || d.backlog.empty() || d.backlog.hasData() && d.awaitsReplies(d.backlog.head().acked) {
 			return
 		}
 		if d.doubtful() && !d.judgeFlight() {
@@ -20,7 +20,7 @@ func (d *Dialogue) run() {
 
 // readHeld reads of what is held as much as can be read now.
 func (d *Dialogue) readHeld() {
-	for !d.backlog.empty() && !d.blocked {
+	for !d.backlog.empty() && !d.client.blocked {
 		p := *d.backlog.head()
 		if p.lost > 0 {
 			d.backlog.release(0)
@@ -31,17 +31,17 @@ func (d *Dialogue) readHeld() {
 		if d.awaitsReplies(p.acked) || d.doubtful() {
 			return
 		}
-		n := d.step(p)
-		d.clientOff += int64(n)
+		n := d.step(&p)
+		d.client.advance(int64(n))
 		d.backlog.release(n)
-		if d.state == inCommand && d.match.replies.len() > 0 {
+		if d.client.state == inCommand && d.match.replies.len() > 0 {
 			d.matchReplies()
 		}
 	}
 }
 
 // hold keeps a piece until the client is no longer blocked.
-func (d *Dialogue) hold(p piece) { d.backlog.hold(p, d.clientOff, d.line.n == 0) }
+func (d *Dialogue) hold(p piece) { d.backlog.hold(p, d.client.offset, d.client.line.n == 0) }
 
 // heldAfter is the first piece held that the client sent when it had received more than when it sent its last command, nil if there
 // is none.
@@ -97,7 +97,7 @@ func (d *Dialogue) presume() {
 		d.sync.missedReplies(max(d.server.offset, 1))
 	}
 	d.giveUpPending()
-	d.blocked = false
+	d.client.block(false)
 }
 
 // giveUpPending answers all commands that wait with "not seen".
@@ -119,6 +119,6 @@ func (d *Dialogue) giveUp() {
 	d.sync.missedReplies(0)
 	d.giveUpPending()
 	d.sync.matchAfresh(d.server.offset)
-	d.blocked = false
+	d.client.block(false)
 	d.work.forgive()
 }
