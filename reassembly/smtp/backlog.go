@@ -122,6 +122,15 @@ func (b *backlog) releaseFlight(n int64) {
 	}
 }
 
+// takeAll takes all pieces.
+func (b *backlog) takeAll() (pieces []piece) {
+	for !b.empty() {
+		pieces = append(pieces, b.pieces.pop())
+	}
+	b.drop()
+	return pieces
+}
+
 func (b *backlog) drop() {
 	b.pieces.drop()
 	b.size, b.octets = 0, 0

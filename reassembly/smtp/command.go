@@ -42,6 +42,10 @@ func (d *Dialogue) readClient(p piece) {
 		return
 	}
 	for len(p.data) > 0 {
+		if d.turned != nil {
+			d.turned.push(FromClient, p.t, p.data, p.acked)
+			return
+		}
 		if !d.head.open && (d.client.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.doubtful()) {
 			d.hold(p)
 			return
@@ -138,7 +142,7 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	d.isSMTP = d.isSMTP || c.verb != verbOther
 	d.await(c)
 	switch c.verb {
-	case verbData, verbAuth, verbStartTLS:
+	case verbData, verbAuth, verbStartTLS, verbTurn:
 		d.client.block(true)
 	case verbBdat:
 		d.client.block(c.waits)

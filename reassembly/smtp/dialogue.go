@@ -26,7 +26,9 @@ type Dialogue struct {
 	closing  bool
 	guessing bool // closing, and what nothing tells for certain is matched as well as can be
 	closed   bool
-	ended    bool // closed by FIN or RST
+	turned   *reversed // what reads the connection now, since its roles were reversed
+	second   bool      // this is such a dialogue
+	ended    bool      // closed by FIN or RST
 }
 
 // New begins a dialogue. cfg is shared and not changed.
@@ -59,6 +61,10 @@ func (d *Dialogue) Push(dir Direction, t time.Time, data []byte, acked int64) {
 	if len(data) == 0 || d.closed {
 		return
 	}
+	if d.turned != nil {
+		d.turned.push(dir, t, data, acked)
+		return
+	}
 	d.now = t
 	d.work.pay(len(data))
 	if dir == FromServer {
@@ -74,6 +80,10 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 	if n <= 0 || d.closed {
 		return
 	}
+	if d.turned != nil {
+		d.turned.lose(dir, t, n)
+		return
+	}
 	d.now = t
 	d.work.pay(0)
 	if dir == FromServer {
@@ -87,7 +97,11 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	return 1024 + d.backlog.held() + d.match.held() + d.mail.held() + d.client.held() + d.server.held()
+	n := 1024 + d.backlog.held() + d.match.held() + d.mail.held() + d.client.held() + d.server.held()
+	if d.turned != nil {
+		n += d.turned.dialogue.Held()
+	}
+	return n
 }
 
 // Close ends the dialogue: what is open is emitted as far as it is known. ended says that the connection itself ended
@@ -98,6 +112,9 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		return
 	}
 	d.closing, d.ended = true, ended
+	if d.turned != nil {
+		d.turned.dialogue.Close(t, ended)
+	}
 	d.closeHead()
 	d.readRest()
 	d.closed = true
@@ -110,13 +127,21 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		outcome = Aborted
 	}
 	d.endTransaction(outcome)
+	d.countClosed()
+	d.backlog.drop()
+	d.match.dropReplies()
+	d.client.drop()
+}
+
+// countClosed counts the connection once.
+func (d *Dialogue) countClosed() {
+	if d.second {
+		return
+	}
 	d.stats.Dialogues++
 	if !d.isSMTP {
 		d.stats.NotSMTP++
 	}
-	d.backlog.drop()
-	d.match.dropReplies()
-	d.client.drop()
 }
 
 // readRest reads and matches what it can, now that no more comes.

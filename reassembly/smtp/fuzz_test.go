@@ -72,7 +72,7 @@ func checkRaw(t *testing.T, input []byte) {
 	cfg.Stats = &work.stats
 	cfg.Emit = func(e *smtp.Envelope) { rows = append(rows, e) }
 	d := smtp.New(&cfg, testSession)
-	var client []byte // what the client sent, with a mark where bytes were lost
+	var sent [2][]byte // what each side sent, with a mark where bytes were lost
 	var octets [2]int64
 	ended := false
 	for len(input) >= 2 && !ended {
@@ -96,9 +96,7 @@ func checkRaw(t *testing.T, input []byte) {
 		} else {
 			d.Push(dir, epoch, bytes.Clone(data), acked)
 		}
-		if dir == smtp.FromClient {
-			client = append(client, data...)
-		}
+		sent[dir] = append(sent[dir], data...)
 		if held := d.Held(); held > heldBound {
 			t.Fatalf("%d bytes held", held)
 		}
@@ -108,6 +106,10 @@ func checkRaw(t *testing.T, input []byte) {
 		t.Fatal(wrong)
 	}
 	for _, e := range rows {
+		client := sent[smtp.FromClient]
+		if e.Client == testSession.Server { // after TURN
+			client = sent[smtp.FromServer]
+		}
 		checkLiteral(t, client, e.MailFrom, e.MailFromRaw)
 		checkLiteral(t, client, e.RcptTo, e.RcptToRaw)
 	}

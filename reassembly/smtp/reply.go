@@ -49,6 +49,7 @@ type replyReader struct {
 	lineAcked int64 // octets of the client that the server had received when it sent the last piece
 	torn      bool  // after a hole, before the first reply's end
 	greeting  greetingReader
+	aside     aside
 }
 
 // replyPart is what replyReader has read.
@@ -60,15 +61,15 @@ const (
 	wholeReply                  // see take
 )
 
-// read reads up to the end of a line and returns how many octets that was. What is kept of a line is bounded by limit.
-func (s *replyReader) read(data []byte, acked int64, limit int) (n int, part replyPart) {
+// read reads up to the end of a line and returns how many octets that was, and the line. What is kept of a line is bounded by limit.
+func (s *replyReader) read(data []byte, acked int64, limit int) (n int, part replyPart, line []byte) {
 	s.greeting.piece(s.line.n, s.lineAcked, acked)
 	s.lineAcked = acked
 	i := bytes.IndexByte(data, '\n')
 	if i < 0 {
 		s.line.add(data, limit)
 		s.offset += int64(len(data))
-		return len(data), noReply
+		return len(data), noReply, nil
 	}
 	text, start := data[:i+1], s.offset-s.line.n
 	if s.line.n > 0 {
@@ -76,12 +77,16 @@ func (s *replyReader) read(data []byte, acked int64, limit int) (n int, part rep
 		text = s.line.buf
 	}
 	s.offset += int64(i + 1)
+	line = text
 	text = trimLineEnd(text)
 	cut := s.greeting.cut(text, &s.current, start)
 	part = s.readLine(text[cut:], start+int64(cut))
-	s.line = line{}
-	return i + 1, part
+	s.dropLine()
+	return i + 1, part, line
 }
+
+// dropLine drops what was read of a line.
+func (s *replyReader) dropLine() { s.line = line{} }
 
 // readLine reads a whole line that begins at offset start.
 func (s *replyReader) readLine(text []byte, start int64) replyPart {
@@ -155,12 +160,18 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 		return
 	}
 	for len(data) > 0 {
-		n, part := d.server.read(data, acked, d.maxLine())
+		if d.keepsAside(data, acked) {
+			return
+		}
+		n, part, line := d.server.read(data, acked, d.maxLine())
 		if r, ok := d.server.greeting.take(); ok {
 			d.queueReply(r)
 		}
 		switch data = data[n:]; part {
 		case junkLine:
+			if d.looksReversed(line, acked) && d.server.beginAside(line, d.now, acked, d.maxHeld()) {
+				continue
+			}
 			d.stats.Junk++
 		case wholeReply:
 			d.queueReply(d.server.take())
@@ -201,6 +212,7 @@ func (d *Dialogue) loseReplies(n int64) {
 		d.server.skip(n)
 		return
 	}
+	d.readAside()
 	if r, ok := d.server.cutShort(); ok {
 		d.queueReply(r)
 	}
@@ -212,4 +224,6 @@ func (d *Dialogue) loseReplies(n int64) {
 }
 
 // held is about how much memory is used.
-func (s *replyReader) held() int { return cap(s.line.buf) }
+func (s *replyReader) held() int {
+	return cap(s.line.buf) + int(s.aside.size) + len(s.aside.pieces)*pieceSize
+}

@@ -27,6 +27,8 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		d.bdatReply(c, r)
 	case verbXclient:
 		d.xclientReply(c, code)
+	case verbTurn:
+		d.turnReply(c, r)
 	case verbXforward:
 		if code < 300 {
 			d.mail.forwards(*c.client)

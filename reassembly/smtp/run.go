@@ -3,6 +3,7 @@ package smtp
 // run matches replies with commands and reads what was held, until neither leads on.
 func (d *Dialogue) run() {
 	for {
+		d.judgeAside()
 		d.matchReplies()
 		if d.client.blocked && d.mustPresume() {
 			d.presume()
@@ -53,7 +54,12 @@ func (d *Dialogue) heldAfter() *piece {
 }
 
 // Starves says whether so much of the client waits for a reply that Dialogue will soon have to go on without it.
-func (d *Dialogue) Starves() bool { return d.backlog.size > d.maxHeld()*3/4 }
+func (d *Dialogue) Starves() bool {
+	if d.turned != nil {
+		return !d.turned.flipped && d.turned.dialogue.Starves()
+	}
+	return d.backlog.size > d.maxHeld()*3/4
+}
 
 func (d *Dialogue) maxHeld() int { return orDefault(d.cfg.MaxHeld, 64<<10) }
 

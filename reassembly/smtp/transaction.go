@@ -181,6 +181,9 @@ func (m *mails) begin(c *command) {
 	m.nextFlags = 0
 }
 
+// countFrom has the next transaction be the one after the n-th.
+func (m *mails) countFrom(n int) { m.count = n }
+
 // end drops the open transaction.
 func (m *mails) end() {
 	if m.tx.open {
