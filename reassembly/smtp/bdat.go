@@ -6,15 +6,15 @@ import (
 	"strconv"
 )
 
-// bdatCommand reads the argument of BDAT, RFC 3030 section 2. Octets follow it at once, and are octets though the server
-// refuses them, except where it does not know the command or cannot tell how many they are: then the lines behind are
-// commands. So where it did not offer CHUNKING, or the size is none or beyond 2^63-1, its reply tells.
+// bdatCommand reads the argument of BDAT, RFC 3030 section 2. Octets follow it at once, and are octets though the
+// server refuses them, except where it does not know the command or cannot tell how many they are: then the lines
+// after are commands. So where it did not offer CHUNKING, or the size is none or beyond 2^63-1, its reply tells.
 func (d *Dialogue) bdatCommand(c *command, argument []byte) {
 	var ok bool
 	c.size, c.last, ok = parseBdat(argument)
 	c.bad = !ok
 	unknown := !d.dialect.chunking && d.lost == 0 && !d.session.Midstream
-	c.waits = d.seen[FromServer] && !d.sync.uncertain && (unknown || c.bad || c.doubtful || c.size == math.MaxInt64)
+	c.waits = d.seen[FromServer] && !d.sync.uncertain && (unknown || c.bad || c.afterLF || c.size == math.MaxInt64)
 }
 
 // parseBdat reads "chunk-size [LAST]". A size beyond 2^63-1 is given as that.
@@ -32,7 +32,7 @@ func parseBdat(b []byte) (size int64, last, ok bool) {
 	return size, last, last || len(rest) == 0
 }
 
-// bdatTaken reads on behind a BDAT that has waited for its reply, and says whether the server took octets.
+// bdatTaken reads on after a BDAT that has waited for its reply, and reports whether the server took octets.
 func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 	d.client.block(false)
 	switch {
@@ -52,9 +52,9 @@ func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 	return true
 }
 
-// unknownCommand says whether a server that did not offer CHUNKING refused BDAT as such, RFC 5321 section 4.2.4. Other replies are
-// about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim says that CHUNKING was not
-// advertised, and reads on behind the line.
+// unknownCommand reports whether a server that did not offer CHUNKING refused BDAT as such, RFC 5321 section 4.2.4.
+// Other replies are about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim
+// says that CHUNKING was not advertised, and reads on after the line.
 func unknownCommand(r *reply) bool {
 	return r.code == 500 || r.code == 502 || r.code == 504 || r.unoffered
 }

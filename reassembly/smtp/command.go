@@ -7,22 +7,22 @@ import (
 
 // command is one command that awaits its reply.
 type command struct {
-	verb     verb
-	last     bool // BDAT LAST; AUTH with an initial response
-	waits    bool // BDAT: its reply decides whether octets follow
-	bareLF   bool // its line ends with LF alone
-	doubtful bool // it stands behind such a line, which the server may not have taken for one
-	bad      bool // malformed BDAT; a line whose verb was missed; the end of what may be no message
-	flags    Flags
-	t        time.Time // of its first byte
-	acked    int64     // bytes of replies that the client had received when it sent it
-	heard    int64     // the same, of a severing mark that of the command before it
-	start    int64     // offset of its line
-	end      int64     // offset behind its line
-	message  int64     // the end of data: where the message began
-	size     int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where bytes were missed
-	arg      *string   // EHLO's argument; AUTH's mechanism
-	path     *path
+	verb    verb
+	last    bool // BDAT LAST; AUTH with an initial response
+	waits   bool // BDAT: its reply decides whether octets follow
+	bareLF  bool // its line ends with LF alone
+	afterLF bool // its line comes after such a line, which may not be one to the server
+	bad     bool // malformed BDAT; a line whose verb was missed; the end of what may be no message
+	flags   Flags
+	t       time.Time // of its first byte
+	acked   int64     // octets of replies that the client had received when it sent it
+	heard   int64     // the same, of a severing mark that of the command before it
+	start   int64     // offset of its line
+	end     int64     // offset after its line
+	message int64     // the end of data: where the message began
+	size    int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where octets were missed
+	arg     *string   // EHLO's argument; AUTH's mechanism
+	path    *path
 }
 
 // readClient reads a piece, or holds what cannot be read yet.
@@ -36,7 +36,7 @@ func (d *Dialogue) readClient(p piece) {
 		return
 	}
 	for len(p.data) > 0 {
-		if d.client.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.doubtful() {
+		if d.client.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.mayBeMessage() {
 			d.hold(p)
 			return
 		}
@@ -92,7 +92,7 @@ func (d *Dialogue) readLine(p *piece) int {
 	if text == nil {
 		return n
 	}
-	c.doubtful = c.doubtful && !d.dialect.takesLF
+	c.afterLF = c.afterLF && !d.dialect.takesLF
 	if whole.holed {
 		d.holedCommand(text, whole.hole, c)
 	} else {
@@ -136,7 +136,7 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	}
 }
 
-// authLine takes a line of an AUTH exchange. Where the server is not seen, it says whether it is one by its form.
+// authLine takes a line of an AUTH exchange. Where the server is not seen, it reports whether it is one by its form.
 func (d *Dialogue) authLine(text []byte, c command) bool {
 	d.client.takeAuthLine()
 	if d.seen[FromServer] {
@@ -190,7 +190,7 @@ func (c *command) takePath(rest []byte, keyword string, over, resync bool) {
 	}
 }
 
-// isBase64Line says whether a line has the form of an AUTH response, RFC 4954 section 4.
+// isBase64Line reports whether a line has the form of an AUTH response, RFC 4954 section 4.
 func isBase64Line(b []byte) bool {
 	if string(b) == "*" {
 		return true
@@ -205,7 +205,7 @@ func isBase64Line(b []byte) bool {
 
 // await queues a command for its reply.
 func (d *Dialogue) await(c command) {
-	if c.acked == severed { // a severing mark: it takes effect behind the commands before it, and has no reply
+	if c.acked == severed { // a severing mark: it takes effect after the commands before it, and has no reply
 		d.awaitMark(c)
 		return
 	}

@@ -2,8 +2,8 @@ package smtp
 
 import "time"
 
-// Dialogue reads one connection. Make it with New, feed it, Close it. It consists of parts that change each other by their methods
-// only.
+// Dialogue reads one connection. Make it with New, feed it, Close it. It consists of parts that change each other by
+// their methods only.
 type Dialogue struct {
 	cfg     *Config
 	session Session
@@ -86,7 +86,8 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	return 1024 + d.backlog.held() + d.match.held() + d.mail.held() + d.client.held() + d.server.held()
+	read := d.client.memoryUse() + d.server.memoryUse()
+	return 1024 + read + d.backlog.memoryUse() + d.match.memoryUse() + d.mail.memoryUse()
 }
 
 // Close ends the dialogue: what is open is emitted as far as it is known. ended says that the connection itself ended
@@ -127,7 +128,7 @@ func (d *Dialogue) readRest() {
 		d.run()
 	}
 	if d.sync.serverHoleEnd > 0 && d.ended {
-		d.settleHole(d.match.pending.len(), d.server.offset)
+		d.answerBefore(d.match.pending.len(), d.server.offset)
 		d.matchReplies()
 	}
 	d.sync.ended()

@@ -2,8 +2,8 @@ package smtp
 
 import "bytes"
 
-// queueID reads the name that a server gives to the message that it took. Only so much of a reply's line is looked at as the longest
-// of these forms may need, once from its head to its end: a server may send nothing else.
+// queueID reads the name that a server gives to the message that it took. Only so much of a reply's line is looked at
+// as the longest of these forms may need, once from its head to its end: a server may send nothing else.
 func queueID(code uint16, text []byte) string {
 	if code != 250 || len(text) < 8 {
 		return ""
@@ -106,7 +106,7 @@ func span(b []byte, limit int, others string) []byte {
 	return b[:n]
 }
 
-// hasFold says whether b begins with text, in capitals or not; text has none.
+// hasFold reports whether b begins with text, in capitals or not; text has none.
 func hasFold(b []byte, text string) bool {
 	if len(b) < len(text) {
 		return false

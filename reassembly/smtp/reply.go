@@ -10,7 +10,7 @@ type reply struct {
 	code       uint16
 	t          time.Time // of its last octet
 	start, end int64     // offsets in the server's stream
-	acked      int64     // bytes of the client that the server had received when it sent it
+	acked      int64     // octets of the client that the server had received when it sent it
 	fine       int64     // number of the last reply up to this one that is no 4xx or 5xx, plus one
 	queueID    string
 	pipelining bool // EHLO was answered with this keyword
@@ -20,8 +20,8 @@ type reply struct {
 	open       bool // a line with a hyphen was read, more must come
 }
 
-// LooksLikeReply says whether data begins like a server's reply: where both ports of a connection are SMTP ports, this
-// tells the roles.
+// LooksLikeReply reports whether data begins like a server's reply: where both ports of a connection are SMTP ports,
+// this tells the roles.
 func LooksLikeReply(data []byte) bool { _, _, ok := replyLine(data); return ok }
 
 func replyLine(b []byte) (code uint16, final, ok bool) {
@@ -43,7 +43,7 @@ func replyLine(b []byte) (code uint16, final, ok bool) {
 
 // replyReader splits the server's octets into replies.
 type replyReader struct {
-	offset    int64 // behind the last octet read
+	offset    int64 // after the last octet read
 	line      line
 	current   reply
 	lineAcked int64 // octets of the client that the server had received when it sent the last piece
@@ -200,5 +200,5 @@ func (d *Dialogue) loseReplies(n int64) {
 	d.sync.lostReplies(d.server.offset)
 }
 
-// held is about how much memory is used.
-func (s *replyReader) held() int { return cap(s.line.buf) }
+// memoryUse is about how many bytes are used.
+func (s *replyReader) memoryUse() int { return cap(s.line.buf) }

@@ -5,7 +5,7 @@ import "math"
 // resolve applies a command with its reply; r is nil where none was seen.
 func (d *Dialogue) resolve(c command, r *reply) {
 	code := codeOf(r)
-	if c.doubtful && !d.dialect.takesLF {
+	if c.afterLF && !d.dialect.takesLF {
 		c.flags |= Smuggling
 	}
 	switch c.verb {
@@ -61,20 +61,20 @@ func (d *Dialogue) abort(code uint16) Outcome {
 	return Aborted
 }
 
-// unseenReply says whether the message was given to the server and its reply may have been missed.
+// unseenReply reports whether the message was given to the server and its reply may have been missed.
 func (d *Dialogue) unseenReply() bool {
 	tx := d.mail.tx
 	return tx != nil && tx.submitted && (!d.seen[FromServer] || d.sync.replyMissed || tx.unheard)
 }
 
-// neverAnswered says whether the connection has ended and the server, all of whose replies were seen since the transaction
-// began, never answered what still waits.
+// neverAnswered reports whether the connection has ended and the server, all of whose replies were seen since the
+// transaction began, never answered what still waits.
 func (d *Dialogue) neverAnswered() bool { return d.ended && d.seen[FromServer] && !d.sync.replyMissed }
 
 // leftUnanswered says so where no reply of the session was missed.
 func (d *Dialogue) leftUnanswered() bool { return d.neverAnswered() && !d.sync.anyReplyMissed }
 
-// replyMissed says whether a reply that was not seen may have been missed.
+// replyMissed reports whether a reply that was not seen may have been missed.
 func (d *Dialogue) replyMissed(code uint16) bool {
 	return code == 0 && d.sync.replyMissed && d.seen[FromServer]
 }

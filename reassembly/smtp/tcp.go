@@ -2,16 +2,16 @@ package smtp
 
 // What TCP knows of a connection and tells its dialogue.
 
-// MissedGreeting says that it is not known how much the server had said before the client's first bytes: to be called before
-// these.
+// MissedGreeting says that it is not known how much the server had said before the client's first bytes: to be called
+// before these.
 func (d *Dialogue) MissedGreeting() {
 	d.match.dropCommands() // its reply, or the hole where it stood, comes before all that is read
 	d.sync.missedReplies(0)
 }
 
-// Conflict says that overlapping segments with different bytes were met in that direction. Where those that were read were not
-// those that counted, replies may go to other commands than they seem to, until 354 or the reply to a message shows where both
-// sides stand: every row in between says so.
+// Conflict says that overlapping segments with different bytes were met in that direction. Where those that were read
+// were not those that counted, replies may go to other commands than they seem to, until 354 or the reply to a message
+// shows where both sides stand: every row in between says so.
 func (d *Dialogue) Conflict(Direction) {
 	d.flag(Conflict, true)
 	d.sync.conflict()
@@ -38,7 +38,7 @@ func (d *Dialogue) MayHaveMissed() {
 // Doubt says that bytes may have been missed at the beginning. Every row is flagged.
 func (d *Dialogue) Doubt() { d.sync.doubt() }
 
-// Unsent says, before Close, that the last n bytes of the client were never received: commands among them are none.
+// Unsent says, before Close, that the last n octets of the client were never received: commands among them are none.
 func (d *Dialogue) Unsent(n int64) {
 	from := d.client.offset + d.backlog.octets - n
 	i := d.match.pending.len()

@@ -39,8 +39,8 @@ func (d *Dialogue) unsolicitedInMessage(r reply) {
 	}
 }
 
-// settledEarly takes the reply to a message whose end was not seen: it was in a hole, or the server took one that RFC 5321 does not
-// know.
+// settledEarly takes the reply to a message whose end was not seen: it was in a hole, or the server took one that RFC
+// 5321 does not know.
 func (d *Dialogue) settledEarly(r reply) {
 	m := &d.client.message
 	c := command{verb: verbEndOfData, t: r.t, size: -1}
@@ -75,7 +75,7 @@ func (d *Dialogue) unsolicitedGoAhead(r reply) {
 	}
 }
 
-// readSurplus goes back to commands where the server took what was passed over behind a message that it had refused for
+// readSurplus goes back to commands where the server took what was passed over after a message that it had refused for
 // commands: these were missed.
 func (d *Dialogue) readSurplus() {
 	d.client.leaveSurplus()
