@@ -43,7 +43,7 @@ func (d *Dialogue) answerNothing() bool {
 func (d *Dialogue) answerNext() bool {
 	r, c := *d.match.replies.at(0), d.match.pending.at(0)
 	if c.verb == verbEndOfData && r.acked > c.message && r.acked < c.end && r.code >= 400 {
-		c.size = -1 // the server refused the message before its end
+		d.match.missSize() // the server refused the message before its end
 	}
 	// A reply that the server sent before it had received the command does not answer it. What the client says that it
 	// had received when it sent the command does not count here: it may acknowledge what it never got.
