@@ -87,9 +87,10 @@ func (r *clientReader) passOver(acked int64) { r.passedOver = max(r.passedOver, 
 // leaveUnread says that octets were left unread.
 func (r *clientReader) leaveUnread() { r.unread = true }
 
-// readLine reads up to the end of a command line and returns how many octets that was. If the line is whole, c has
-// what is known of it, text is the line without its end, and whole how it came. text is nil if not.
-func (r *clientReader) readLine(p *piece, limit int) (n int, text []byte, whole line, c command) {
+// readLine reads up to the end of a command line and returns how many octets that was. If the line is whole, c gets what
+// is known of it, and text is the line without its end; otherwise text is nil. over reports whether it is longer than is
+// kept. hole is where in it octets were missed, -1 if none were.
+func (r *clientReader) readLine(p *piece, limit int, c *command) (n int, text []byte, over bool, hole int) {
 	l := &r.line
 	if l.n == 0 {
 		l.t, l.acked = p.t, p.acked
@@ -97,20 +98,23 @@ func (r *clientReader) readLine(p *piece, limit int) (n int, text []byte, whole 
 	i := bytes.IndexByte(p.data, '\n')
 	if i < 0 {
 		l.add(p.data, limit)
-		return len(p.data), nil, line{}, command{}
+		return len(p.data), nil, false, -1
 	}
-	text, start := p.data[:i+1], r.offset-l.n
+	text = p.data[:i+1]
+	c.start, c.end, c.t, c.acked = r.offset-l.n, r.offset+int64(i+1), l.t, p.acked
 	if l.n > 0 || len(text) > limit {
 		l.add(text, limit)
 		text = l.buf
 	}
-	whole = *l
+	if hole = -1; l.holed {
+		hole = l.hole
+	}
+	over = l.over
 	r.line = line{}
 	// An LF alone may be what a chunk left of a CRLF.
-	bareLF := !r.hole.torn && !whole.holed && len(text) > 1 && text[len(text)-2] != '\r'
-	c = command{t: whole.t, acked: p.acked, start: start, end: r.offset + int64(i+1), bareLF: bareLF, afterLF: r.afterLF}
-	r.afterLF = bareLF
-	return i + 1, trimLineEnd(text), whole, c
+	c.bareLF = !r.hole.torn && hole < 0 && len(text) > 1 && text[len(text)-2] != '\r'
+	c.afterLF, r.afterLF = r.afterLF, c.bareLF
+	return i + 1, trimLineEnd(text), over, hole
 }
 
 // lineRead says that a line was dealt with: the next has its head.

@@ -73,7 +73,7 @@ func (d *Dialogue) readMessage(p *piece) int {
 	n, ended := d.client.readMessage(p)
 	if ended {
 		if c, ok := d.client.endMessage(p, n); ok {
-			d.await(c)
+			d.await(&c)
 		}
 	}
 	return n
@@ -88,22 +88,23 @@ func (d *Dialogue) readLine(p *piece) int {
 	if l.holed && offset == d.sync.clientHoleEnd && p.acked > l.acked && d.match.endsLine(offset) {
 		d.endHoledLine() // its end was missed, and it was answered
 	}
-	n, text, whole, c := d.client.readLine(p, d.maxLine())
+	var c command
+	n, text, over, hole := d.client.readLine(p, d.maxLine(), &c)
 	if text == nil {
 		return n
 	}
 	c.afterLF = c.afterLF && !d.dialect.takesLF
-	if whole.holed {
-		d.holedCommand(text, whole.hole, c)
+	if hole >= 0 {
+		d.holedCommand(text, hole, &c)
 	} else {
-		d.command(text, c, whole.over)
+		d.command(text, &c, over)
 	}
 	d.client.lineRead()
 	return n
 }
 
 // command takes one command line without its line end.
-func (d *Dialogue) command(text []byte, c command, over bool) {
+func (d *Dialogue) command(text []byte, c *command, over bool) {
 	if over {
 		c.flags |= Truncated
 		d.stats.Overflows++
@@ -111,7 +112,7 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	if d.client.authLines > 0 && d.authLine(text, c) {
 		return
 	}
-	d.parse(&c, text, over)
+	d.parse(c, text, over)
 	if d.client.hole.resync {
 		if c.verb == verbOther {
 			d.loseCommand(text, c)
@@ -122,7 +123,7 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	if d.client.hole.torn && d.sync.uncertain && !d.match.endsLine(c.start) {
 		c.flags |= Gap // its head may be in the hole
 	}
-	d.catchUp(&c)
+	d.catchUp(c)
 	d.isSMTP = d.isSMTP || c.verb != verbOther
 	d.await(c)
 	switch c.verb {
@@ -137,7 +138,7 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 }
 
 // authLine takes a line of an AUTH exchange. Where the server is not seen, it reports whether it is one by its form.
-func (d *Dialogue) authLine(text []byte, c command) bool {
+func (d *Dialogue) authLine(text []byte, c *command) bool {
 	d.client.takeAuthLine()
 	if d.seen[FromServer] {
 		c.verb = verbAuthLine
@@ -204,7 +205,7 @@ func isBase64Line(b []byte) bool {
 }
 
 // await queues a command for its reply.
-func (d *Dialogue) await(c command) {
+func (d *Dialogue) await(c *command) {
 	if c.acked == severed { // a severing mark: it takes effect after the commands before it, and has no reply
 		d.awaitMark(c)
 		return
@@ -221,7 +222,7 @@ func (d *Dialogue) await(c command) {
 	d.match.enqueue(c)
 }
 
-func (d *Dialogue) awaitMark(c command) {
+func (d *Dialogue) awaitMark(c *command) {
 	if d.match.pending.len() == 0 {
 		return
 	}

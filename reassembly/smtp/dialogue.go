@@ -40,7 +40,7 @@ func New(cfg *Config, s Session) *Dialogue {
 		client: clientReader{hole: lineHole{resync: s.Midstream}},
 	}
 	if !s.Midstream {
-		d.match.enqueue(command{verb: verbGreeting})
+		d.match.enqueue(&command{verb: verbGreeting})
 	} else {
 		d.sync.midstream()
 	}

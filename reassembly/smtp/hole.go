@@ -28,7 +28,7 @@ func (d *Dialogue) missEnd() {
 	d.client.missEnd()
 	d.loseLine()
 	d.sync.lostEndOfData()
-	d.await(c)
+	d.await(&c)
 }
 
 // loseClient reads on after a hole of n octets.
@@ -83,7 +83,7 @@ func (d *Dialogue) sever() {
 	if d.match.pending.len() == 0 {
 		d.mail.tx.sever()
 	}
-	d.await(command{verb: verbOther, bad: true, acked: severed})
+	d.await(&command{verb: verbOther, bad: true, acked: severed})
 }
 
 func (d *Dialogue) severNow() {
@@ -107,12 +107,12 @@ func (d *Dialogue) endHoledLine() {
 		c.verb = verbOther
 		d.sever()
 	}
-	d.await(c)
+	d.await(&c)
 }
 
 // holedCommand takes a line of which octets were missed for what it must have been, without an argument: no address is
 // made of pieces that were not adjacent.
-func (d *Dialogue) holedCommand(text []byte, hole int, c command) {
+func (d *Dialogue) holedCommand(text []byte, hole int, c *command) {
 	c.flags |= Gap
 	tail := bytes.ToUpper(text[min(hole, len(text)):])
 	if bytes.Contains(tail, []byte("FROM")) || !bytes.Contains(tail, []byte(">")) {
@@ -134,7 +134,7 @@ func (d *Dialogue) holedCommand(text []byte, hole int, c command) {
 }
 
 // loseCommand takes the tail of a command whose head was missed.
-func (d *Dialogue) loseCommand(text []byte, c command) {
+func (d *Dialogue) loseCommand(text []byte, c *command) {
 	c.bad = true
 	c.flags |= Gap
 	switch upper := bytes.ToUpper(text); {

@@ -45,7 +45,7 @@ func (m *matcher) memoryUse() int {
 func (v verb) isMail() bool { return v == verbMail || v == verbRcpt || v == verbStartTLS }
 
 // enqueue has a command wait for its reply.
-func (m *matcher) enqueue(c command) {
+func (m *matcher) enqueue(c *command) {
 	c.heard = c.acked
 	if m.pending.len() > 0 {
 		switch last := m.pending.last(); {
@@ -59,7 +59,7 @@ func (m *matcher) enqueue(c command) {
 		m.mails++
 	}
 	m.size += c.octets()
-	m.pending.push(c)
+	m.pending.push(*c)
 }
 
 // takeCommand takes the first command that waits.
@@ -145,7 +145,7 @@ func (m *matcher) isAuthLine(i int) {
 }
 
 // queueReply has a reply wait for its command.
-func (m *matcher) queueReply(r reply) {
+func (m *matcher) queueReply(r *reply) {
 	number := m.replies.end()
 	if m.replies.len() > 0 {
 		last := m.replies.last()
@@ -156,7 +156,7 @@ func (m *matcher) queueReply(r reply) {
 	if r.code < 400 {
 		r.fine = number + 1
 	}
-	m.replies.push(r)
+	m.replies.push(*r)
 	copy(m.ends[1:], m.ends[:])
 	m.ends[0] = r.acked
 }

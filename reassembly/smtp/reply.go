@@ -56,7 +56,7 @@ type replyPart uint8
 const (
 	noReply    replyPart = iota // nothing yet, or a line that more must follow
 	junkLine                    // a line that is none of a reply
-	wholeReply                  // see take
+	wholeReply                  // see finish
 )
 
 // read reads up to the end of a line and returns how many octets that was. What is kept of a line is bounded by limit.
@@ -105,12 +105,11 @@ func (s *replyReader) readLine(text []byte, start int64) replyPart {
 	return wholeReply
 }
 
-// take gives the reply that is whole.
-func (s *replyReader) take() reply {
-	r := s.current
-	r.end, r.acked, r.torn = s.offset, s.lineAcked, s.torn
+// finish gives the reply that is whole, valid until the next line is read.
+func (s *replyReader) finish() *reply {
+	r := &s.current
+	r.end, r.acked, r.torn, r.open = s.offset, s.lineAcked, s.torn, false
 	s.torn = false
-	s.current = reply{}
 	return r
 }
 
@@ -123,9 +122,8 @@ func (s *replyReader) cutShort() (r reply, ok bool) {
 	if !ok || !final || len(s.line.buf) <= 3 {
 		return reply{}, false
 	}
-	r = s.current
-	if !r.open {
-		r.start = s.offset - s.line.n
+	if r = s.current; !r.open {
+		r = reply{start: s.offset - s.line.n}
 	}
 	r.code, r.end, r.acked, r.open = code, s.offset, s.lineAcked, false
 	return r, true
@@ -153,7 +151,7 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 		case junkLine:
 			d.stats.Junk++
 		case wholeReply:
-			d.queueReply(d.server.take())
+			d.queueReply(d.server.finish())
 		}
 	}
 }
@@ -164,7 +162,7 @@ func (d *Dialogue) maxReplies() int { return orDefault(d.cfg.MaxReplies, 4096) }
 
 func (d *Dialogue) maxLine() int { return orDefault(d.cfg.MaxLine, 64<<10) }
 
-func (d *Dialogue) queueReply(r reply) {
+func (d *Dialogue) queueReply(r *reply) {
 	d.isSMTP = true
 	if d.match.replies.len() >= d.maxReplies() {
 		d.stats.Overflows++
@@ -192,7 +190,7 @@ func (d *Dialogue) loseReplies(n int64) {
 		return
 	}
 	if r, ok := d.server.cutShort(); ok {
-		d.queueReply(r)
+		d.queueReply(&r)
 	}
 	d.flagUpTo(d.server.offset + n)
 	d.matchReplies()
