@@ -20,9 +20,9 @@ func (d *Dialogue) answer(n, m int) {
 		case c.acked == severed:
 			d.mail.tx.sever()
 		case j < 0:
-			d.resolve(c, nil)
+			d.resolve(&c, nil)
 		default:
-			d.resolve(c, &replies[j])
+			d.resolve(&c, &replies[j])
 		}
 	}
 }

@@ -59,8 +59,8 @@ func unknownCommand(r *reply) bool {
 	return r.code == 500 || r.code == 502 || r.code == 504 || r.unoffered
 }
 
-func (d *Dialogue) bdatReply(c command, r *reply) {
-	if c.waits && !d.bdatTaken(&c, r) {
+func (d *Dialogue) bdatReply(c *command, r *reply) {
+	if c.waits && !d.bdatTaken(c, r) {
 		if d.mail.tx != nil {
 			d.mail.tx.refuse(r.code) // as of a refused DATA
 		}
@@ -79,7 +79,7 @@ func (d *Dialogue) bdatReply(c command, r *reply) {
 		return
 	}
 	tx := d.mail.tx
-	tx.chunk(&c)
+	tx.chunk(c)
 	if r == nil {
 		return
 	}

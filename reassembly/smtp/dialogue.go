@@ -101,7 +101,8 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	d.readRest()
 	d.closed = true
 	for d.match.pending.len() > 0 {
-		d.resolve(d.match.takeCommand(), nil)
+		c := d.match.takeCommand()
+		d.resolve(&c, nil)
 	}
 	d.emitEncrypted("")
 	outcome := Unknown

@@ -104,7 +104,8 @@ func (d *Dialogue) outOfStep(r *reply) bool {
 	}
 	d.flag(Gap, true)
 	for range n {
-		d.resolve(d.match.takeCommand(), nil)
+		c := d.match.takeCommand()
+		d.resolve(&c, nil)
 	}
 	return true
 }

@@ -69,7 +69,8 @@ func (d *Dialogue) answerNext() bool {
 	if d.match.grouped(&r) {
 		d.dialect.groups()
 	}
-	d.resolve(d.match.takeCommand(), &r)
+	next := d.match.takeCommand()
+	d.resolve(&next, &r)
 	return true
 }
 

@@ -241,7 +241,8 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 	}
 	for range sure {
 		r := d.match.takeReply()
-		d.resolve(d.match.takeCommand(), &r)
+		c := d.match.takeCommand()
+		d.resolve(&c, &r)
 	}
 }
 

@@ -104,7 +104,8 @@ func (d *Dialogue) presume() {
 func (d *Dialogue) giveUpPending() {
 	d.work.takes(d.match.pending.len())
 	for d.match.pending.len() > 0 {
-		d.resolve(d.match.takeCommand(), nil)
+		c := d.match.takeCommand()
+		d.resolve(&c, nil)
 	}
 }
 

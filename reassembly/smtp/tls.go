@@ -6,14 +6,14 @@ import "encoding/binary"
 const maxHello = 5 + 1<<14
 
 // startTLSReply applies the reply to STARTTLS (RFC 3207 section 4).
-func (d *Dialogue) startTLSReply(c command, r *reply) {
+func (d *Dialogue) startTLSReply(c *command, r *reply) {
 	d.client.block(false)
 	accepted := codeOf(r) == 220
 	if r == nil {
 		accepted = !d.backlog.empty() && looksLikeTLS(d.backlog.head().data)
 	}
 	if accepted {
-		d.encrypt(&c, r)
+		d.encrypt(c, r)
 		return
 	}
 	if r == nil && d.backlog.hasData() && d.backlog.head().acked <= c.acked {

@@ -57,7 +57,7 @@ func (d *Dialogue) settledEarly(r reply) {
 	} else {
 		d.client.leaveMessage()
 	}
-	d.resolve(c, &r)
+	d.resolve(&c, &r)
 }
 
 // unsolicitedGoAhead takes a 354 whose DATA was not seen.
@@ -70,7 +70,7 @@ func (d *Dialogue) unsolicitedGoAhead(r reply) {
 		d.blindData(r)
 		d.mail.tx.flag(Gap)
 	case d.client.smuggled && d.mail.tx == nil: // the server took a DATA out of the message before
-		d.open(command{t: r.t, flags: Smuggling})
+		d.open(&command{t: r.t, flags: Smuggling})
 		d.mail.tx.beginUnseen()
 	}
 }
@@ -90,7 +90,7 @@ func (d *Dialogue) blindData(r reply) {
 	}
 	if d.mail.tx == nil || d.mail.tx.severed {
 		d.endTransaction(Unknown)
-		d.open(command{t: r.t})
+		d.open(&command{t: r.t})
 	}
 	switch {
 	case !d.seen[FromClient]:
