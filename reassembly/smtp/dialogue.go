@@ -2,8 +2,8 @@ package smtp
 
 import "time"
 
-// Dialogue reads one connection. Make it with New, feed it, Close it. It consists of parts that change each other by their methods
-// only.
+// Dialogue reads one connection. Make it with New, feed it, Close it. It consists of parts that change each other by
+// their methods only.
 type Dialogue struct {
 	cfg     *Config
 	session Session
@@ -43,7 +43,7 @@ func New(cfg *Config, s Session) *Dialogue {
 		client: clientReader{hole: lineHole{resync: s.Midstream}}, head: head{open: !s.Midstream},
 	}
 	if !s.Midstream {
-		d.match.enqueue(command{verb: verbGreeting})
+		d.match.enqueue(&command{verb: verbGreeting})
 	} else {
 		d.sync.midstream()
 	}
@@ -97,7 +97,7 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	n := 1024 + d.backlog.held() + d.match.held() + d.mail.held() + d.client.held() + d.server.held()
+	n := 1024 + d.backlog.memoryUse() + d.match.memoryUse() + d.mail.memoryUse() + d.client.memoryUse() + d.server.memoryUse()
 	if d.turned != nil {
 		n += d.turned.dialogue.Held()
 	}
@@ -119,7 +119,8 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 	d.readRest()
 	d.closed = true
 	for d.match.pending.len() > 0 {
-		d.resolve(d.match.takeCommand(), nil)
+		c := d.match.takeCommand()
+		d.resolve(&c, nil)
 	}
 	d.emitEncrypted()
 	outcome := Unknown
@@ -154,7 +155,7 @@ func (d *Dialogue) readRest() {
 		d.run()
 	}
 	if d.sync.serverHoleEnd > 0 && d.ended {
-		d.settleHole(d.match.pending.len(), d.server.offset)
+		d.answerBefore(d.match.pending.len(), d.server.offset)
 		d.matchReplies()
 	}
 	d.sync.ended()

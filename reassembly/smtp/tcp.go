@@ -2,16 +2,16 @@ package smtp
 
 // What TCP knows of a connection and tells its dialogue.
 
-// MissedGreeting says that it is not known how much the server had said before the client's first bytes: to be called before
-// these.
+// MissedGreeting says that it is not known how much the server had said before the client's first bytes: to be called
+// before these.
 func (d *Dialogue) MissedGreeting() {
 	d.match.dropCommands() // its reply, or the hole where it stood, comes before all that is read
 	d.sync.missedReplies(0)
 }
 
-// Conflict says that overlapping segments with different bytes were met in that direction. Where those that were read were not
-// those that counted, replies may go to other commands than they seem to, until 354 or the reply to a message shows where both
-// sides stand: every row in between says so.
+// Conflict says that overlapping segments with different bytes were met in that direction. Where those that were read
+// were not those that counted, replies may go to other commands than they seem to, until 354 or the reply to a message
+// shows where both sides stand: every row in between says so.
 func (d *Dialogue) Conflict(dir Direction) {
 	if d.turned != nil {
 		d.turned.dialogue.Conflict(d.turned.direction(dir))
@@ -51,7 +51,7 @@ func (d *Dialogue) Doubt() {
 	}
 }
 
-// Unsent says, before Close, that the last n bytes of the client were never received: commands among them are none.
+// Unsent says, before Close, that the last n octets of the client were never received: commands among them are none.
 func (d *Dialogue) Unsent(n int64) {
 	if d.turned != nil {
 		if !d.turned.flipped {

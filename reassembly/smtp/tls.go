@@ -1,14 +1,14 @@
 package smtp
 
 // startTLSReply applies the reply to STARTTLS (RFC 3207 section 4).
-func (d *Dialogue) startTLSReply(c command, r *reply) {
+func (d *Dialogue) startTLSReply(c *command, r *reply) {
 	d.client.block(false)
 	accepted := codeOf(r) == 220
 	if r == nil {
 		accepted = !d.backlog.empty() && looksLikeTLS(d.backlog.head().data)
 	}
 	if accepted {
-		d.encrypt(&c, r)
+		d.encrypt(c, r)
 		return
 	}
 	if r == nil && d.backlog.hasData() && d.backlog.head().acked <= c.acked {

@@ -46,7 +46,7 @@ func (r *reversed) flatten() {
 }
 
 // turnReply applies the reply to TURN or ATRN. If it was not seen, or may be another's, the client's greeting shows that it was accepted.
-func (d *Dialogue) turnReply(c command, r *reply) {
+func (d *Dialogue) turnReply(r *reply) {
 	d.client.block(false)
 	code := codeOf(r)
 	accepted := code >= 200 && code < 300
