@@ -124,6 +124,14 @@ func (s *replyReader) finish() *reply {
 	return r
 }
 
+// first returns the first octets of the server, with those that data adds to them; nil if they are past.
+func (s *replyReader) first(data []byte) []byte {
+	if s.offset >= 3 || s.torn || s.offset != int64(len(s.line.buf)) {
+		return nil
+	}
+	return append(s.line.buf[:s.offset:s.offset], data[:min(len(data), 3)]...)
+}
+
 // skip passes over octets that are no replies.
 func (s *replyReader) skip(n int64) { s.offset += n }
 
@@ -154,6 +162,11 @@ func (s *replyReader) reset() { s.line, s.current = line{}, reply{} }
 // readReplies reads a piece of the server.
 func (d *Dialogue) readReplies(data []byte, acked int64) {
 	if d.encrypted() {
+		d.server.skip(int64(len(data)))
+		return
+	}
+	if isServersTLS(d.server.first(data)) && !d.session.Midstream {
+		d.encryptedAtOnce()
 		d.server.skip(int64(len(data)))
 		return
 	}

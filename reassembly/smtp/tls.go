@@ -32,6 +32,19 @@ func (d *Dialogue) encrypt(c *command, r *reply) {
 	d.client.expectHello(r.end)
 }
 
+// encryptedAtOnce takes a connection that is encrypted from its first octet: the server's is of TLS. Nothing that was read of it is SMTP,
+// whatever it looks like. What the client's first octets are says nothing: a server may refuse them and go on.
+func (d *Dialogue) encryptedAtOnce() {
+	d.match.dropCommands()
+	d.match.dropReplies()
+	d.server.reset()
+	d.backlog.drop()
+	d.head.mayBeLine(false)
+	d.client.block(false)
+	d.client.encrypted()
+	d.mail.drop()
+}
+
 // holeFlag is Gap where a reply was missed in a hole, and not because its direction was never seen.
 func (d *Dialogue) holeFlag() Flags {
 	if d.seen[FromServer] {

@@ -186,6 +186,9 @@ func (m *mails) begin(c *command) {
 // countFrom has the next transaction be the one after the n-th.
 func (m *mails) countFrom(n int) { m.count = n }
 
+// drop drops the open transaction of a connection that is no SMTP.
+func (m *mails) drop() { m.tx = nil }
+
 // end drops the open transaction.
 func (m *mails) end() {
 	if m.tx.open {
