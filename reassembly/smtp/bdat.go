@@ -6,15 +6,15 @@ import (
 	"strconv"
 )
 
-// bdatCommand reads the argument of BDAT, RFC 3030 section 2. Octets follow it at once, and are octets though the server
-// refuses them, except where it does not know the command or cannot tell how many they are: then the lines behind are
-// commands. So where it did not offer CHUNKING, or the size is none or beyond 2^63-1, its reply tells.
+// bdatCommand reads the argument of BDAT, RFC 3030 section 2. Octets follow it at once, and are octets though the
+// server refuses them, except where it does not know the command or cannot tell how many they are: then the lines
+// after are commands. So where it did not offer CHUNKING, or the size is none or beyond 2^63-1, its reply tells.
 func (d *Dialogue) bdatCommand(c *command, argument []byte) {
 	var ok bool
 	c.size, c.last, ok = parseBdat(argument)
 	c.bad = !ok
-	unknown := !d.chunking && d.lost == 0 && !d.session.Midstream
-	c.waits = d.seen[FromServer] && !d.sync.uncertain && (unknown || c.bad || c.doubtful || c.size == math.MaxInt64)
+	unknown := !d.dialect.chunking && d.lost == 0 && !d.session.Midstream
+	c.waits = d.seen[FromServer] && !d.sync.uncertain && (unknown || c.bad || c.afterLF || c.size == math.MaxInt64)
 }
 
 // parseBdat reads "chunk-size [LAST]". A size beyond 2^63-1 is given as that.
@@ -32,26 +32,19 @@ func parseBdat(b []byte) (size int64, last, ok bool) {
 	return size, last, last || len(rest) == 0
 }
 
-// burlCommand reads the argument of BURL, RFC 4468 section 3.2: the server fetches the octets from elsewhere, nobody knows how many.
-func burlCommand(c *command, argument []byte) {
+// burl reads the argument of BURL, RFC 4468 section 3.2: the server fetches the octets from elsewhere, nobody sees how many.
+func (c *command) burl(argument []byte) {
 	url, rest := cutWord(argument)
 	rest = bytes.TrimSpace(rest)
 	c.size, c.last = -1, bytes.EqualFold(rest, []byte("LAST"))
 	c.bad = len(url) == 0 || !c.last && len(rest) > 0
 }
 
-func (d *Dialogue) beginChunk(size int64) {
-	d.behindLF = false
-	if d.chunkLeft, d.chunkRefused = size, false; size > 0 {
-		d.state = inChunk
-	}
-}
-
-// bdatTaken reads on behind a BDAT that has waited for its reply, and says whether the server took octets.
+// bdatTaken reads on after a BDAT that has waited for its reply, and reports whether the server took octets.
 func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
-	d.blocked = false
+	d.client.block(false)
 	switch {
-	case r != nil && r.code >= 400 && (c.bad || c.size == math.MaxInt64 || !d.chunking && unknownCommand(r)):
+	case r != nil && r.code >= 400 && (c.bad || c.size == math.MaxInt64 || !d.dialect.chunking && unknownCommand(r)):
 		return false
 	case c.bad && r == nil:
 		return true
@@ -60,27 +53,29 @@ func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 		c.flags |= Gap
 		d.mail.tx.presume()
 	}
-	d.chunking = d.chunking || r != nil // it knows the command
-	d.beginChunk(c.size)
+	if r != nil {
+		d.dialect.knowsBdat()
+	}
+	d.client.beginChunk(c.size)
 	return true
 }
 
-// unknownCommand says whether a server that did not offer CHUNKING refused BDAT as such, RFC 5321 section 4.2.4. Other replies are
-// about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim says that CHUNKING was not
-// advertised, and reads on behind the line.
+// unknownCommand reports whether a server that did not offer CHUNKING refused BDAT as such, RFC 5321 section 4.2.4.
+// Other replies are about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim
+// says that CHUNKING was not advertised, and reads on after the line.
 func unknownCommand(r *reply) bool {
 	return r.code == 500 || r.code == 502 || r.code == 504 || r.unoffered
 }
 
-func (d *Dialogue) bdatReply(c command, r *reply) {
-	if c.waits && !d.bdatTaken(&c, r) {
+func (d *Dialogue) bdatReply(c *command, r *reply) {
+	if c.waits && !d.bdatTaken(c, r) {
 		if d.mail.tx != nil {
 			d.mail.tx.refuse(r.code) // as of a refused DATA
 		}
 		return
 	}
-	if r != nil && r.code >= 400 && d.state == inChunk && c.size > d.clientOff-c.end {
-		d.chunkRefused = true // of the chunk at hand
+	if r != nil && r.code >= 400 && d.client.state == inChunk && c.size > d.client.offset-c.end {
+		d.client.refuseChunk()
 	}
 	if c.bad {
 		if d.mail.tx != nil && codeOf(r) >= 400 {
@@ -92,11 +87,11 @@ func (d *Dialogue) bdatReply(c command, r *reply) {
 		return
 	}
 	tx := d.mail.tx
-	tx.chunk(&c)
+	tx.chunk(c)
 	if r == nil {
 		return
 	}
-	if r.code >= 400 && !(c.last && d.lmtp && tx.rcpts.len() > 1) {
+	if r.code >= 400 && !(c.last && d.dialect.lmtp && tx.rcpts.len() > 1) {
 		tx.refuseChunk(r.code)
 	}
 	switch {

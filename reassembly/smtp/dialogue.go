@@ -1,146 +1,34 @@
 package smtp
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
-// Direction is one of the two byte streams of a connection.
-type Direction uint8
-
-const (
-	FromClient Direction = iota
-	FromServer
-)
-
-// Session names one TCP connection.
-type Session struct {
-	ID             int64
-	Sensor         string
-	Client, Server netip.AddrPort
-	Midstream      bool   // no SYN was seen
-	Network        string // Envelope.Network of its rows
-}
-
-// Config serves all dialogues of one goroutine. The limits' zero values are the defaults.
-type Config struct {
-	Emit  func(*Envelope) // called for each row as it is settled
-	Stats *Stats          // nil: not counted
-
-	MaxLine    int // octets of a command or reply line that are kept; default 65536, RFC 5321 asks for 512
-	MaxHeld    int // octets of one client kept while a reply that decides their meaning is awaited; default 65536
-	MaxPending int // commands without a reply; default 131072
-	MaxReplies int // replies without a command; default 4096
-	MaxRcpt    int // recipients of one transaction without an outcome; default 131072, RFC 5321 asks for 100
-}
-
-// Stats counts over all dialogues of one Config.
-type Stats struct {
-	Dialogues   int64 // dialogues closed
-	NotSMTP     int64 // of these, without a single command or reply of SMTP
-	Rows        [len(outcomeNames)]int64
-	Unsolicited int64 // replies that answered no command
-	Junk        int64 // lines of servers that are no replies
-	Unread      int64 // octets of clients left unread behind holes in both directions, where nothing told a message from commands
-	Presumed    int64 // times a client's bytes had to be read without the reply that decides their meaning
-	Overflows   int64 // times one of the limits was met
-	GivenUp     int64 // times the commands that waited were given up, since telling their replies took too long
-
-	// Steps counts the iterations of loops over what an event left behind: commands, replies, recipients and octets that wait.
-	// The octets of the event itself are not counted. It measures work in a way that is the same on every machine.
-	Steps int64
-}
-
-// Add adds o to s.
-func (s *Stats) Add(o *Stats) {
-	s.Dialogues += o.Dialogues
-	s.NotSMTP += o.NotSMTP
-	for i, n := range o.Rows {
-		s.Rows[i] += n
-	}
-	s.Unsolicited += o.Unsolicited
-	s.Junk += o.Junk
-	s.Unread += o.Unread
-	s.Presumed += o.Presumed
-	s.Overflows += o.Overflows
-	s.GivenUp += o.GivenUp
-	s.Steps += o.Steps
-}
-
-// state says how the client's next byte is to be read.
-type state uint8
-
-const (
-	inCommand state = iota
-	inData          // RFC 5321 section 4.1.1.4, up to CRLF.CRLF
-	inChunk         // RFC 3030, a counted chunk
-	inHello         // behind an accepted STARTTLS, up to the ClientHello
-	inDark          // behind it
-)
-
-// Dialogue reads one connection. Make it with New, feed it, Close it.
+// Dialogue reads one connection. Make it with New, feed it, Close it. It consists of parts that change each other by
+// their methods only.
 type Dialogue struct {
 	cfg     *Config
 	session Session
-	seen    [2]bool
-	lost    int64 // bytes missed so far, both directions
-
-	now time.Time // of the last event
-
 	stats   *Stats
 	work    *work
-	backlog backlog
-	server  replyReader
-	match   matcher
-	sync    certainty
-	mail    mails
 
-	// The client's side.
-	state        state
-	clientOff    int64 // offset behind the last byte read (not the held ones)
-	line         line
-	head         head
-	blocked      bool
-	small        bool  // that hole was too small to end a transaction
-	resync       bool  // behind a hole: only unambiguous commands count
-	torn         bool  // the line at hand stands behind a hole, which may hide its head
-	unread       bool  // bytes of the client were left unread
-	bodyAcked    int64 // bytes of replies that the client had received at the last of a message
-	holeSize     int64 // octets of the last hole among commands
-	holeFirst    bool  // no other had been before it
-	severNext    bool  // the hole is as long as DATA: unless a 354 says that it was, it may hide RSET
-	messageAt    int64 // the client's offset at which a message began to be read
-	spoke        int64 // it sent its last command before it had received so many
-	passedOver   int64 // the client sent lines that were passed over behind a hole before it had received so many octets
-	pace         pace
-	closing      bool
-	guessing     bool // closing, and what nothing tells for certain is matched as well as can be
-	doubt        bool // the state is inData because it may be
-	body         body
-	sure         bool // 354 was seen for it
-	surplus      bool // the server refused it before its end: what is left of it is neither message nor commands
-	smuggled     bool // an end of data that servers disagree on was met
-	chunkLeft    int64
-	chunkRefused bool
-	chunking     bool // the server offered it in its last reply to EHLO
-	lmtp         bool // the client's last greeting was LHLO
-	authLines    int  // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
-	hello        clientHello
-	behindLF     bool  // the line before ended with LF alone
-	lfTaken      bool  // the server takes that for a line end
-	lfDoubt      bool  // a line behind it took a reply that may be another's
-	tlsFrom      int64 // end of the reply that accepted STARTTLS
+	head    head         // what may stand before the first command
+	client  clientReader // what the client's next octet means
+	backlog backlog      // what the client sent that cannot be read yet
+	server  replyReader  // the reply that is being read
+	match   matcher      // commands without replies, replies without commands
+	sync    certainty    // where both sides are known to stand
+	dialect dialect      // what they have shown of how they speak SMTP
+	mail    mails        // the client's name, its authentication, the open transaction
 
-	isSMTP bool
-	closed bool
-	ended  bool // closed by FIN or RST
-}
-
-func orDefault(n, def int) int {
-	if n > 0 {
-		return n
-	}
-	return def
+	now      time.Time // of the last event
+	seen     [2]bool
+	lost     int64 // octets missed so far, both directions
+	isSMTP   bool
+	closing  bool
+	guessing bool // closing, and what nothing tells for certain is matched as well as can be
+	closed   bool
+	turned   *reversed // what reads the connection now, since its roles were reversed
+	second   bool      // this is such a dialogue
+	ended    bool      // closed by FIN or RST
 }
 
 // New begins a dialogue. cfg is shared and not changed.
@@ -151,11 +39,11 @@ func New(cfg *Config, s Session) *Dialogue {
 	}
 	w := &work{credit: stepsAhead, stats: stats}
 	d := &Dialogue{
-		cfg: cfg, session: s, stats: stats, work: w, backlog: backlog{work: w}, match: matcher{work: w}, resync: s.Midstream,
-		head: head{open: !s.Midstream},
+		cfg: cfg, session: s, stats: stats, work: w, backlog: backlog{work: w}, match: matcher{work: w},
+		client: clientReader{hole: lineHole{resync: s.Midstream}}, head: head{open: !s.Midstream},
 	}
 	if !s.Midstream {
-		d.match.enqueue(command{verb: verbGreeting})
+		d.match.enqueue(&command{verb: verbGreeting})
 	} else {
 		d.sync.midstream()
 	}
@@ -173,6 +61,10 @@ func (d *Dialogue) Push(dir Direction, t time.Time, data []byte, acked int64) {
 	if len(data) == 0 || d.closed {
 		return
 	}
+	if d.turned != nil {
+		d.turned.push(dir, t, data, acked)
+		return
+	}
 	d.now = t
 	d.work.pay(len(data))
 	if dir == FromServer {
@@ -188,6 +80,10 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 	if n <= 0 || d.closed {
 		return
 	}
+	if d.turned != nil {
+		d.turned.lose(dir, t, n)
+		return
+	}
 	d.now = t
 	d.work.pay(0)
 	if dir == FromServer {
@@ -199,32 +95,12 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 	d.run()
 }
 
-// MissedGreeting says that it is not known how much the server had said before the client's first bytes: to be called before
-// these.
-func (d *Dialogue) MissedGreeting() {
-	d.match.dropCommands() // its reply, or the hole where it stood, comes before all that is read
-	d.sync.missedReplies(0)
-}
-
-// Conflict says that overlapping segments with different bytes were met in that direction. Where those that were read were not
-// those that counted, replies may go to other commands than they seem to, until 354 or the reply to a message shows where both
-// sides stand: every row in between says so.
-func (d *Dialogue) Conflict(Direction) {
-	d.flag(Conflict, true)
-	d.sync.conflict()
-}
-
-// agreed notes that an exchange that cannot be another has shown where both sides stand.
-func (d *Dialogue) agreed() {
-	if d.sync.conflicted {
-		d.flag(Conflict, false)
-		d.sync.agree()
-	}
-}
-
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	n := 1024 + d.backlog.held() + d.match.held() + d.mail.held() + cap(d.line.buf) + cap(d.server.line.buf) + cap(d.hello.message)
+	n := 1024 + d.backlog.memoryUse() + d.match.memoryUse() + d.mail.memoryUse() + d.client.memoryUse() + d.server.memoryUse()
+	if d.turned != nil {
+		n += d.turned.dialogue.Held()
+	}
 	return n
 }
 
@@ -236,37 +112,54 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		return
 	}
 	d.closing, d.ended = true, ended
+	if d.turned != nil {
+		d.turned.dialogue.Close(t, ended)
+	}
 	d.closeHead()
+	d.readRest()
+	d.closed = true
+	for d.match.pending.len() > 0 {
+		c := d.match.takeCommand()
+		d.resolve(&c, nil)
+	}
+	d.emitEncrypted()
+	outcome := Unknown
+	if ended && !d.unseenReply() && !d.sync.uncertain {
+		outcome = Aborted
+	}
+	d.endTransaction(outcome)
+	d.countClosed()
+	d.backlog.drop()
+	d.match.dropReplies()
+	d.client.drop()
+}
+
+// countClosed counts the connection once.
+func (d *Dialogue) countClosed() {
+	if d.second {
+		return
+	}
+	d.stats.Dialogues++
+	if !d.isSMTP {
+		d.stats.NotSMTP++
+	}
+}
+
+// readRest reads and matches what it can, now that no more comes.
+func (d *Dialogue) readRest() {
 	d.run()
 	d.guessing = true
 	d.run()
-	for d.blocked && !d.backlog.empty() {
+	for d.client.blocked && !d.backlog.empty() {
 		d.presume()
 		d.run()
 	}
-	if d.sync.serverHoleEnd > 0 && ended {
-		d.settleHole(d.match.pending.len(), d.server.offset)
+	if d.sync.serverHoleEnd > 0 && d.ended {
+		d.answerBefore(d.match.pending.len(), d.server.offset)
 		d.matchReplies()
 	}
 	d.sync.ended()
 	for d.match.replies.len() > 0 && d.match.pending.len() == 0 {
 		d.unsolicited(d.match.takeReply())
 	}
-	d.closed = true
-	for d.match.pending.len() > 0 {
-		d.resolve(d.match.takeCommand(), nil)
-	}
-	d.emitDark()
-	outcome := Unknown
-	if ended && !d.unseenReply() && !d.sync.uncertain {
-		outcome = Aborted
-	}
-	d.endTransaction(outcome)
-	d.stats.Dialogues++
-	if !d.isSMTP {
-		d.stats.NotSMTP++
-	}
-	d.backlog.drop()
-	d.match.dropReplies()
-	d.hello = clientHello{}
 }

@@ -76,5 +76,5 @@ func (d *Dialogue) noGreeting(r *reply) bool {
 // awaitsFirstCommand reports whether r, which may be the greeting or answer the client's first command, is to wait for that.
 func (d *Dialogue) awaitsFirstCommand(r *reply) bool {
 	return d.match.pending.at(0).verb == verbGreeting && d.match.pending.len() == 1 && r.code != greetingCode &&
-		r.acked > d.clientOff && d.seen[FromClient] && !d.closing
+		r.acked > d.client.offset && d.seen[FromClient] && !d.closing
 }

@@ -47,7 +47,7 @@ func (d *Dialogue) awaitsFinal() bool {
 func (d *Dialogue) takeFinal() bool {
 	r := d.match.replies.at(0)
 	switch {
-	case r.acked > d.clientOff && d.backlog.empty() && d.seen[FromClient] && !d.closing:
+	case r.acked > d.client.offset && d.backlog.empty() && d.seen[FromClient] && !d.closing:
 		return false
 	case d.skipsFinals(r):
 		d.endTransaction(Unknown)
@@ -61,7 +61,7 @@ func (d *Dialogue) takeFinal() bool {
 // skipsFinals reports whether the server has said all that it says about the message: a client that waits for each reply went on, and r
 // answers what it sent then.
 func (d *Dialogue) skipsFinals(r *reply) bool {
-	if d.match.pending.len() == 0 || d.pace.grouped {
+	if d.match.pending.len() == 0 || d.dialect.grouped {
 		return false
 	}
 	next := d.match.pending.at(0)

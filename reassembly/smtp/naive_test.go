@@ -82,13 +82,13 @@ func naiveAnchor(d *Dialogue, i int) bool {
 	if r.code == 221 && i == d.match.replies.len()-1 && len(pending) > 0 && pending[len(pending)-1].verb == verbQuit {
 		return true
 	}
-	if r.acked > d.clientOff || slices.Contains([]uint16{354, 334, 235}, r.code) || r.code == 220 && d.startsTLS(r) {
+	if r.acked > d.client.offset || slices.Contains([]uint16{354, 334, 235}, r.code) || r.code == 220 && d.startsTLS(r) {
 		return true
 	}
 	if n := first(pending, func(c *command) bool { return c.verb == verbEndOfData }); n < len(pending) {
 		return r.end > pending[n].acked && r.acked >= pending[n].end && d.sync.serverHoleEnd <= pending[n].acked
 	}
-	return d.state == inData && i == 0 && len(pending) == 0
+	return d.client.state == inData && i == 0 && len(pending) == 0
 }
 
 func checkPending(t *rapid.T, d *Dialogue) {
@@ -110,7 +110,7 @@ func checkPending(t *rapid.T, d *Dialogue) {
 			t.Fatalf("the next of verb %d is %d, want %d", v, got, want)
 		}
 	}
-	offsets := []int64{0, d.sync.serverHoleEnd, d.server.offset, d.clientOff, d.sync.clientHoleEnd}
+	offsets := []int64{0, d.sync.serverHoleEnd, d.server.offset, d.client.offset, d.sync.clientHoleEnd}
 	for _, r := range replies {
 		offsets = append(offsets, r.start, r.acked)
 	}
@@ -154,7 +154,7 @@ func checkAnchored(t *rapid.T, d *Dialogue) {
 
 func checkHeld(t *rapid.T, d *Dialogue) {
 	held := elements(&d.backlog.pieces)
-	off, octets, least := d.clientOff, int64(0), int64(math.MaxInt64)
+	off, octets, least := d.client.offset, int64(0), int64(math.MaxInt64)
 	for i, p := range held {
 		if p.off != off {
 			t.Fatalf("held piece %d stands at %d, want %d", i, p.off, off)

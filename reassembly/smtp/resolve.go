@@ -3,9 +3,9 @@ package smtp
 import "math"
 
 // resolve applies a command with its reply; r is nil where none was seen.
-func (d *Dialogue) resolve(c command, r *reply) {
+func (d *Dialogue) resolve(c *command, r *reply) {
 	code := codeOf(r)
-	if c.doubtful && !d.lfTaken {
+	if c.afterLF && !d.dialect.takesLF {
 		c.flags |= Smuggling
 	}
 	switch c.verb {
@@ -27,6 +27,8 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		d.bdatReply(c, r)
 	case verbXclient:
 		d.xclientReply(c, code)
+	case verbTurn:
+		d.turnReply(r)
 	case verbXforward:
 		if code < 300 {
 			d.mail.forwards(*c.client)
@@ -65,25 +67,25 @@ func (d *Dialogue) abort(code uint16) Outcome {
 	return Aborted
 }
 
-// unseenReply says whether the message was given to the server and its reply may have been missed.
+// unseenReply reports whether the message was given to the server and its reply may have been missed.
 func (d *Dialogue) unseenReply() bool {
 	tx := d.mail.tx
 	return tx != nil && tx.submitted && (!d.seen[FromServer] || d.sync.replyMissed || tx.unheard)
 }
 
-// neverAnswered says whether the connection has ended and the server, all of whose replies were seen since the transaction
-// began, never answered what still waits.
+// neverAnswered reports whether the connection has ended and the server, all of whose replies were seen since the
+// transaction began, never answered what still waits.
 func (d *Dialogue) neverAnswered() bool { return d.ended && d.seen[FromServer] && !d.sync.replyMissed }
 
 // leftUnanswered says so where no reply of the session was missed.
 func (d *Dialogue) leftUnanswered() bool { return d.neverAnswered() && !d.sync.anyReplyMissed }
 
-// replyMissed says whether a reply that was not seen may have been missed.
+// replyMissed reports whether a reply that was not seen may have been missed.
 func (d *Dialogue) replyMissed(code uint16) bool {
 	return code == 0 && d.sync.replyMissed && d.seen[FromServer]
 }
 
-func (d *Dialogue) mailReply(c command, code uint16) {
+func (d *Dialogue) mailReply(c *command, code uint16) {
 	accepted := code >= 200 && code < 300 && !d.sync.uncertain
 	tx := d.mail.tx
 	nested := tx != nil && tx.path != nil && (tx.open || d.sync.uncertain)
@@ -112,9 +114,9 @@ func (d *Dialogue) mailReply(c command, code uint16) {
 }
 
 // open begins a transaction.
-func (d *Dialogue) open(c command) {
-	d.mail.begin(&c)
-	if d.lfDoubt {
+func (d *Dialogue) open(c *command) {
+	d.mail.begin(c)
+	if d.dialect.mayTakeLF {
 		d.mail.tx.flag(Smuggling)
 	}
 	unknown := d.sync.uncertain || d.sync.unsettled || d.mail.authMissed && !d.mail.auth
@@ -124,7 +126,7 @@ func (d *Dialogue) open(c command) {
 	d.sync.began()
 }
 
-func (d *Dialogue) rcptReply(c command, code uint16) {
+func (d *Dialogue) rcptReply(c *command, code uint16) {
 	if tx := d.mail.tx; tx != nil && tx.mailCode >= 400 && code >= 200 && code < 300 {
 		tx.sever() // its MAIL was nested in a transaction that the server holds
 		d.sync.unsettle()
@@ -139,7 +141,7 @@ func (d *Dialogue) rcptReply(c command, code uint16) {
 		if !d.session.Midstream && (code >= 200 && code < 300 || code == 0 && d.lost > 0) {
 			flags |= Gap // no server accepts a RCPT without MAIL: one was missed
 		}
-		d.open(command{t: c.t, flags: flags})
+		d.open(&command{t: c.t, flags: flags})
 	}
 	if d.replyMissed(code) {
 		c.flags |= Gap
@@ -174,8 +176,8 @@ func refusal(code uint16) Outcome {
 }
 
 // dataReply applies the reply to DATA and frees the client's octets after it.
-func (d *Dialogue) dataReply(c command, r *reply) {
-	d.blocked = false
+func (d *Dialogue) dataReply(c *command, r *reply) {
+	d.client.block(false)
 	code := codeOf(r)
 	if code == 354 && !c.bad && r.end > c.acked && r.acked == c.end && d.sync.serverHoleEnd <= r.start {
 		d.goAhead(r)
@@ -199,31 +201,32 @@ func (d *Dialogue) dataReply(c command, r *reply) {
 		d.endTransaction(Unknown) // the message is of another, which was missed
 	}
 	if d.mail.tx == nil {
-		d.open(command{t: c.t, flags: c.flags})
+		d.open(&command{t: c.t, flags: c.flags})
 	}
 	if code > 0 || !d.leftUnanswered() {
 		d.mail.tx.refuse(0)
 	}
 	d.mail.tx.beginMessage()
-	d.beginMessage(body{})
-	d.sure = code == 354
+	d.client.beginMessage(body{})
+	d.client.announced(code == 354)
 }
 
 // goAhead takes a 354 that answers the DATA at hand beyond doubt: nothing but DATA is answered so.
 func (d *Dialogue) goAhead(r *reply) {
 	d.inStep()
 	d.agreed()
-	d.lfTaken, d.lfDoubt = d.lfTaken || d.lfDoubt, false // as many commands as replies
+	d.dialect.asManyReplies()
 	d.sync.sawGoAhead(r.end)
-	tx := d.mail.tx
-	d.pace.waited = d.pace.waited || tx != nil && tx.path != nil && tx.flags&Gap == 0
+	if tx := d.mail.tx; tx != nil && tx.path != nil && tx.flags&Gap == 0 {
+		d.dialect.waits()
+	}
 }
 
 // messageReply applies the reply to the end of data.
-func (d *Dialogue) messageReply(c command, r *reply) {
+func (d *Dialogue) messageReply(c *command, r *reply) {
 	if c.flags&Gap != 0 && (d.mail.tx == nil || d.mail.tx.severed) { // its MAIL was missed
 		d.endTransaction(Unknown)
-		d.open(command{t: c.t})
+		d.open(&command{t: c.t})
 	}
 	if d.mail.tx == nil {
 		return
@@ -234,13 +237,13 @@ func (d *Dialogue) messageReply(c command, r *reply) {
 	if r != nil && r.acked == c.end && !c.bad {
 		d.agreed()
 	}
-	d.mail.tx.endMessage(&c)
+	d.mail.tx.endMessage(c)
 	if r != nil {
 		d.settle(r)
 	}
 }
 
-func (d *Dialogue) helloReply(c command, r *reply) {
+func (d *Dialogue) helloReply(c *command, r *reply) {
 	code := codeOf(r)
 	if code >= 300 {
 		if d.mail.tx != nil && d.sync.uncertain {
@@ -254,19 +257,16 @@ func (d *Dialogue) helloReply(c command, r *reply) {
 	} else if d.mail.tx != nil {
 		d.sync.unsettle() // it may have been refused
 	}
-	if code > 0 && !d.sync.uncertain && !r.torn {
-		d.pace.plain = !r.pipelining
-	}
 	if r != nil {
-		d.chunking = r.chunking
+		d.dialect.offered(r, !d.sync.uncertain && !r.torn)
 	}
-	d.lmtp = c.last
+	d.dialect.greeted(c.last)
 	d.endTransaction(d.abort(code))
 	d.mail.greeted(c.arg)
 }
 
 // rsetReply applies the reply to RSET, which cannot be refused, RFC 5321 section 4.1.1.5.
-func (d *Dialogue) rsetReply(c command, code uint16) {
+func (d *Dialogue) rsetReply(c *command, code uint16) {
 	if code >= 300 && !d.sync.uncertain {
 		return
 	}
@@ -280,7 +280,7 @@ func (d *Dialogue) rsetReply(c command, code uint16) {
 }
 
 // xclientReply applies the reply to XCLIENT, after which the session is where it was at the server's greeting.
-func (d *Dialogue) xclientReply(c command, code uint16) {
+func (d *Dialogue) xclientReply(c *command, code uint16) {
 	if code >= 300 {
 		return
 	}
@@ -288,20 +288,20 @@ func (d *Dialogue) xclientReply(c command, code uint16) {
 	d.mail.reintroduced(*c.client)
 }
 
-func (d *Dialogue) authReply(c command, code uint16) {
-	d.blocked = false
+func (d *Dialogue) authReply(c *command, code uint16) {
+	d.client.block(false)
 	switch {
 	case code == 235:
 		d.mail.authenticated()
 	case code == 334:
-		d.authLines = 1
+		d.client.expectAuthLines(1)
 	case code > 0:
 	default:
 		if d.replyMissed(code) {
 			d.mail.missAuth() // 235 may have been missed
 		}
 		if c.verb == verbAuth && c.arg != nil {
-			d.authLines = presumedAuthLines(*c.arg, c.last)
+			d.client.expectAuthLines(presumedAuthLines(*c.arg, c.last))
 		}
 	}
 }
@@ -322,12 +322,12 @@ func presumedAuthLines(mechanism string, initial bool) int {
 }
 
 // otherReply applies the reply to a command that is not known, or was not read whole.
-func (d *Dialogue) otherReply(c command, r *reply) {
+func (d *Dialogue) otherReply(c *command, r *reply) {
 	code := codeOf(r)
 	switch {
-	case !c.bad && code == 354 && d.match.pending.len() == 0 && r.acked == d.clientOff:
-		d.beginChunk(math.MaxInt64) // of a size unknown: XEXCH50 and its kin; the next reply ends it
-		d.chunkRefused = true
+	case !c.bad && code == 354 && d.match.pending.len() == 0 && r.acked == d.client.offset:
+		d.client.beginChunk(math.MaxInt64) // of a size unknown: XEXCH50 and its kin; the next reply ends it
+		d.client.refuseChunk()
 	case !c.bad:
 	case code == 354:
 		d.blindData(*r) // it was DATA

@@ -2,7 +2,7 @@ package smtp
 
 // settle applies the reply that decides on the message, or, with LMTP, the first one, and ends the transaction with the last.
 func (d *Dialogue) settle(r *reply) {
-	if !d.lmtp || !d.settleEach(r) {
+	if !d.dialect.lmtp || !d.settleEach(r) {
 		d.settleAll(r)
 	}
 }
@@ -49,8 +49,8 @@ func (d *Dialogue) finish(outcome Outcome, r *reply) {
 	d.mail.end()
 }
 
-// outcomeOf is the outcome of one recipient, or of a MAIL alone, where the others' is outcome; r is the reply that settled the
-// message, nil where the transaction ended without one.
+// outcomeOf is the outcome of one recipient, or of a MAIL alone, where the others' is outcome; r is the reply that
+// settled the message, nil where the transaction ended without one.
 func (tx *transaction) outcomeOf(rc *recipient, outcome Outcome, r *reply) Outcome {
 	switch {
 	case r != nil && outcome == Accepted && rc.code == 0 && rc.path != nil:
@@ -66,39 +66,57 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 	tx := d.mail.tx
 	tx.countRow()
 	e := d.row(tx, outcome)
-	e.MailNo, e.MailCode, e.RcptCode = tx.mailNo, tx.mailCode, rc.code
 	e.Flags |= rc.flags
-	if d.session.Midstream && d.lost == 0 && !d.unread {
+	if d.session.Midstream && d.lost == 0 && !d.client.unread {
 		e.Flags &^= Gap
 	}
-	if tx.path == nil && !rc.t.IsZero() {
-		e.SeenAt = rc.t
+	e.fromMail(tx)
+	e.fromRcpt(&rc, tx.path == nil)
+	if rc.code < 400 {
+		e.fromMessage(tx, r, rc.dataCode)
 	}
+	d.emit(e)
+}
+
+// fromMail fills in what MAIL says.
+func (e *Envelope) fromMail(tx *transaction) {
+	e.MailNo, e.MailCode = tx.mailNo, tx.mailCode
 	if tx.path != nil {
 		e.MailFrom, e.MailFromRaw = tx.path.mailbox, tx.path.raw
 		e.DeclaredSize, e.EnvID = tx.path.size, tx.path.envid
 	}
-	if rc.path != nil {
-		e.RcptTo, e.RcptToRaw = rc.path.mailbox, rc.path.raw
-		if o := rc.path.orcpt; o != nil && (e.RcptTo == nil || *o != *e.RcptTo) {
-			e.ORcpt = o
-		}
+}
+
+// fromRcpt fills in what RCPT says; first if no MAIL was seen before it.
+func (e *Envelope) fromRcpt(rc *recipient, first bool) {
+	e.RcptCode = rc.code
+	if first && !rc.t.IsZero() {
+		e.SeenAt = rc.t
 	}
-	if rc.code < 400 {
+	if rc.path == nil {
+		return
+	}
+	e.RcptTo, e.RcptToRaw = rc.path.mailbox, rc.path.raw
+	if o := rc.path.orcpt; o != nil && (e.RcptTo == nil || *o != *e.RcptTo) {
+		e.ORcpt = o
+	}
+}
+
+// fromMessage fills in what became of the message, settled by r; without one, dataCode is that of a DATA that was
+// refused.
+func (e *Envelope) fromMessage(tx *transaction, r *reply, dataCode uint16) {
+	e.DataCode = dataCode
+	if r != nil {
 		e.DataCode = tx.dataCode
-		if r == nil {
-			e.DataCode = rc.dataCode
-		}
-		if tx.submitted && !tx.missed {
-			n := tx.bytes
-			e.MessageBytes = &n
-		}
 	}
-	if r != nil && r.queueID != "" && outcome == Accepted {
+	if tx.submitted && !tx.missed {
+		n := tx.bytes
+		e.MessageBytes = &n
+	}
+	if r != nil && r.queueID != "" && e.Outcome == Accepted {
 		id := r.queueID // a copy: the reply need not outlive this
 		e.QueueID = &id
 	}
-	d.emit(e)
 }
 
 func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {

@@ -1,30 +1,48 @@
 package smtp
 
 // startTLSReply applies the reply to STARTTLS (RFC 3207 section 4).
-func (d *Dialogue) startTLSReply(c command, r *reply) {
-	d.blocked = false
-	accepted := r != nil && r.code == 220
+func (d *Dialogue) startTLSReply(c *command, r *reply) {
+	d.client.block(false)
+	accepted := codeOf(r) == 220
 	if r == nil {
 		accepted = !d.backlog.empty() && looksLikeTLS(d.backlog.head().data)
 	}
-	if !accepted {
-		if r == nil && d.backlog.hasData() && d.backlog.head().acked <= c.acked {
-			n, _ := d.backlog.flight() // sent with STARTTLS: nobody's mail if that was accepted
-			d.leaveUnread(int64(n))
-		}
+	if accepted {
+		d.encrypt(c, r)
 		return
 	}
+	if r == nil && d.backlog.hasData() && d.backlog.head().acked <= c.acked {
+		n, _ := d.backlog.flight() // sent with STARTTLS: nobody's mail if that was accepted
+		d.leaveUnread(int64(n))
+	}
+}
+
+// encrypt begins a session of which nothing can be read but the ClientHello; r is nil where the reply was not seen.
+func (d *Dialogue) encrypt(c *command, r *reply) {
 	d.endTransaction(Aborted)
-	d.mail.encrypt(&c)
-	d.state = inHello
+	d.mail.encrypt(c)
 	d.match.dropReplies()
 	d.server.reset()
 	d.sync.ended()
-	if r != nil {
-		d.tlsFrom = r.end
-	} else {
+	if r == nil {
+		d.client.expectHello(0)
 		d.mail.encrypted.flag(d.holeFlag())
+		return
 	}
+	d.client.expectHello(r.end)
+}
+
+// encryptedAtOnce takes a connection that is encrypted from its first octet: the server's is of TLS. Nothing that was read of it is SMTP,
+// whatever it looks like. What the client's first octets are says nothing: a server may refuse them and go on.
+func (d *Dialogue) encryptedAtOnce() {
+	d.match.dropCommands()
+	d.match.dropReplies()
+	d.server.reset()
+	d.backlog.drop()
+	d.head.mayBeLine(false)
+	d.client.block(false)
+	d.client.encrypted()
+	d.mail.drop()
 }
 
 // holeFlag is Gap where a reply was missed in a hole, and not because its direction was never seen.
@@ -35,29 +53,27 @@ func (d *Dialogue) holeFlag() Flags {
 	return 0
 }
 
-// readHello collects the ClientHello that follows STARTTLS.
-func (d *Dialogue) readHello(p piece) {
-	if d.hello.empty() && !looksLikeTLS(p.data) && p.acked < d.tlsFrom {
-		// It was sent before the client could know the answer: it is nobody's mail.
-		d.mail.encrypted.flag(Injected)
+// readClientHello collects the ClientHello after STARTTLS.
+func (d *Dialogue) readClientHello(p *piece) {
+	if d.client.hello.empty() && !looksLikeTLS(p.data) && p.acked < d.client.helloFrom {
+		d.mail.encrypted.flag(Injected) // sent before the client could know the answer: it is nobody's mail
 		return
 	}
-	if d.hello.read(p.data) {
-		d.emitDark()
-		d.state = inDark
+	if d.client.addHello(p.data) {
+		d.emitEncrypted()
+		d.client.encrypted()
 	}
 }
 
-// emitDark emits the row of an encrypted session, with the name of the server if that was read.
-func (d *Dialogue) emitDark() {
+// emitEncrypted emits the row of an encrypted session, if it has not gone out, with the name of the server if that was read.
+func (d *Dialogue) emitEncrypted() {
 	tx := d.mail.takeEncrypted()
 	if tx == nil {
 		return
 	}
 	e := d.row(tx, Encrypted)
-	if name := d.hello.serverName(); name != "" {
+	if name := d.client.hello.serverName(); name != "" {
 		e.TLSServerName = text8([]byte(name))
 	}
-	d.hello = clientHello{}
 	d.emit(e)
 }
