@@ -58,8 +58,8 @@ func doctorCommand() *cobra.Command {
 			program = "tap25"
 		}
 		examined := doctor.Settings{
-			Interfaces: s.Interfaces, Ports: s.Assembler.Ports, Workers: s.Workers, RingBytes: s.RingBytes, Inline: s.Inline, XDP: s.xdp,
-			Metrics: s.Metrics, Control: s.Control, DSN: s.DSN,
+			Interfaces: s.Interfaces, Ports: s.Assembler.Ports, Workers: s.Workers, RingBytes: s.RingBytes,
+			Inline: s.Inline, XDP: s.xdp, Metrics: s.Metrics, Control: s.Control, DSN: s.DSN,
 			For: time.Duration(seconds * float64(time.Second)), JSON: asJSON, Version: version(), Program: program,
 			Listen: func(ctx context.Context, d time.Duration) (before, after *report.Report, err error) {
 				return sniff.Listen(ctx, &s.Settings, d)

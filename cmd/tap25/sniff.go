@@ -51,7 +51,8 @@ func sniffCommand() *cobra.Command {
 			return err
 		}
 		cfg := sniff.Config{
-			Settings: s.Settings, Version: version(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(), Waiting: tellWaiting(cmd.ErrOrStderr()),
+			Settings: s.Settings, Version: version(),
+			Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(), Waiting: tellWaiting(cmd.ErrOrStderr()),
 			Reload: func() (*sniff.Settings, error) {
 				next, err := rereadSettings(given)
 				return &next.Settings, err

@@ -18,7 +18,8 @@ import (
 var parameters = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "passfile", "target_session_attrs"}
 
 // connect tells psql of the connection. A password that the connection string holds goes into a file in memory, since
-// others may read a command line, and psql hands its environment on to what it runs. One that psql finds by itself it finds.
+// others may read a command line, and psql hands its environment on to what it runs. One that psql finds by itself it
+// finds.
 func connect(psql *exec.Cmd, dsn string, c *pgx.ConnConfig) error {
 	psql.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, value, _ := strings.Cut(v, "=")

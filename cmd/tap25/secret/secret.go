@@ -1,5 +1,5 @@
-// Package secret finds passwords where others can read them: in the arguments of a process, and in a connection string that stands
-// in a file or in the environment.
+// Package secret finds passwords where others can read them: in the arguments of a process, and in a connection string
+// that stands in a file or in the environment.
 package secret
 
 import (
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// InArguments reports whether an argument holds a password: --db, those of psql, and mistyped ones, which an error message would
-// repeat.
+// InArguments reports whether an argument holds a password: --db, those of psql, and mistyped ones, which an error
+// message would repeat.
 func InArguments(args []string) bool {
 	for i, arg := range args {
 		previous := ""
@@ -47,7 +47,8 @@ var databaseURL = regexp.MustCompile(`(?i)postgres(ql)?://.*`)
 // scheme begins a URL.
 var scheme = regexp.MustCompile(`(?i)^\s*[a-z][a-z0-9+.-]*://`)
 
-// isConnection reports whether an argument must be a connection string: a URL, or keywords with values that are not a file name.
+// isConnection reports whether an argument must be a connection string: a URL, or keywords with values that are not a
+// file name.
 func isConnection(arg string) bool {
 	if scheme.MatchString(arg) {
 		return true
@@ -63,8 +64,8 @@ var secrets = []string{"password", "sslpassword", "oauth_client_secret", "scram_
 // looksSecret finds such a keyword in a connection string that cannot be parsed.
 var looksSecret = regexp.MustCompile(`(?i)(password|oauth_client_secret|scram_(client|server)_key)\s*=\s*[^\s&]`)
 
-// InDSN reports whether a connection string, a URL or keywords with values, holds a password. If it cannot be parsed, its
-// looks decide.
+// InDSN reports whether a connection string, a URL or keywords with values, holds a password. If it cannot be parsed,
+// its looks decide.
 func InDSN(dsn string) bool {
 	if start := scheme.FindString(dsn); start != "" {
 		return hasURLPassword(dsn[len(start):])
@@ -107,9 +108,9 @@ func hasURLPassword(rest string) bool {
 	return false
 }
 
-// keywords reads a string of keywords and values as libpq does (PostgreSQL's manual, "Keyword/Value Connection Strings"): blanks
-// may surround the equals sign, a value may be in single quotes, and a backslash escapes the next octet. ok is false if s is not
-// such a string.
+// keywords reads a string of keywords and values as libpq does (PostgreSQL's manual, "Keyword/Value Connection
+// Strings"): blanks may surround the equals sign, a value may be in single quotes, and a backslash escapes the next
+// octet. ok is false if s is not such a string.
 func keywords(s string) (pairs [][2]string, ok bool) {
 	const blanks = " \t\n\r\v\f"
 	for s = strings.TrimLeft(s, blanks); s != ""; s = strings.TrimLeft(s, blanks) {

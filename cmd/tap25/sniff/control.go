@@ -37,7 +37,8 @@ func listenControl(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// serveControl answers each connection with a report. The peer must be root, or the user that tap25 was started by or runs as.
+// serveControl answers each connection with a report. The peer must be root, or the user that tap25 was started by or
+// runs as.
 func (t *tap) serveControl(ctx context.Context, l net.Listener, starter uint32) {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()

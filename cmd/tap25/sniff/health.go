@@ -1,9 +1,13 @@
 package sniff
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tap25/store/spool"
+	"tap25/store/stream"
 )
 
 // stuckAfter is how long a loop that runs many times a second may make no progress.
@@ -16,8 +20,8 @@ func (p *heartbeat) made(now time.Time) { p.at.Store(now.UnixNano()) }
 
 func (p *heartbeat) stuck(now time.Time) bool { return now.UnixNano()-p.at.Load() > int64(stuckAfter) }
 
-// turns counts the iterations of a loop that runs too often to read the clock. Every part of a batch counts, so that a long batch
-// is not taken for a hang.
+// turns counts the iterations of a loop that runs too often to read the clock. Every part of a batch counts, so that a
+// long batch is not taken for a hang.
 type turns struct {
 	n atomic.Uint64
 
@@ -28,7 +32,8 @@ type turns struct {
 
 func (p *turns) made() { p.n.Add(1) }
 
-// stuck reports whether no iteration was made for stuckAfter. It must be called each second, since it compares n with the last call.
+// stuck reports whether no iteration was made for stuckAfter. It must be called each second, since it compares n with
+// the last call.
 func (p *turns) stuck(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,4 +73,41 @@ func (t *tap) notReady() (list []string) {
 	}
 	_, more := t.out.health(time.Now())
 	return append(list, more...)
+}
+
+// loadStuck is how long segments may wait for a database that answers, without a row loaded. A slow load takes seconds.
+const loadStuck = 5 * time.Minute
+
+// loadHealth checks that loads make progress and that the spool accepts rows.
+type loadHealth struct {
+	mu     sync.Mutex
+	loaded int64
+	on     time.Time // when loads last made progress, or had nothing to do
+	lost   int64
+	full   time.Time
+}
+
+func (h *loadHealth) judge(now time.Time, s stream.Stats) (notLive, notReady []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	// A database that does not answer leaves tap25 live: the spool bridges the gap.
+	loaded, waiting := s.Spool.Loaded+s.Spool.Reentered, s.Spool.Waiting+s.Spool.Reentering
+	if loaded != h.loaded || waiting == 0 || s.Loader.Err != nil || h.on.IsZero() {
+		h.loaded, h.on = loaded, now
+	}
+	if now.Sub(h.on) > loadStuck {
+		notLive = append(notLive, "loads make no progress")
+	}
+	if lost := s.Spool.Lost + s.Lost; lost != h.lost {
+		h.lost, h.full = lost, now
+	}
+	switch {
+	case !h.full.IsZero() && now.Sub(h.full) < time.Minute:
+		notReady = append(notReady, "the spool is full: rows are lost")
+	case errors.Is(s.Spool.LastFault, spool.ErrFull):
+		notReady = append(notReady, "the spool is full: rows wait in memory")
+	case s.Spool.LastFault != nil:
+		notReady = append(notReady, "the spool's disk fails: rows wait in memory")
+	}
+	return notLive, notReady
 }

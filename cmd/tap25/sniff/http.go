@@ -61,8 +61,8 @@ func listenHTTP(address string, names []string) (*web, error) {
 	return w, nil
 }
 
-// hostName is the host of a Host header, or of --metrics-host, in one form: without a port, in lower case, without a trailing dot,
-// an IP address as netip formats it. ok is false if host is not a host.
+// hostName is the host of a Host header, or of --metrics-host, in one form: without a port, in lower case, without a
+// trailing dot, an IP address as netip formats it. ok is false if host is not a host.
 func hostName(host string) (name string, ok bool) {
 	if rest, bracketed := strings.CutPrefix(host, "["); bracketed { // RFC 3986, IP-literal
 		literal, port, closed := strings.Cut(rest, "]")
@@ -88,8 +88,9 @@ func validPort(s string) bool {
 	return s == "" || ok && (digits == "" || err == nil)
 }
 
-// known reports whether the Host header of a request gives a name of this host. This stops DNS rebinding: a web page whose own
-// name resolves to this address sends that name. HTTP/1.0 has no Host header; such requests are accepted from this host only.
+// known reports whether the Host header of a request gives a name of this host. This stops DNS rebinding: a web page
+// whose own name resolves to this address sends that name. HTTP/1.0 has no Host header; such requests are accepted from
+// this host only.
 func (w *web) known(r *http.Request) bool {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if r.Host == "" {
@@ -107,8 +108,8 @@ func (w *web) known(r *http.Request) bool {
 	return w.names[name]
 }
 
-// guard refuses bad requests and bounds the work on good ones. An answer is made in memory, so that a client that does not read
-// it delays nobody else.
+// guard refuses bad requests and bounds the work on good ones. An answer is made in memory, so that a client that does
+// not read it delays nobody else.
 func (w *web) guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		answering(r.Context())

@@ -18,8 +18,9 @@ const (
 // answerGrace is how long a request that is being answered protects its connection from eviction.
 const answerGrace = time.Second
 
-// boundedListener bounds the number of open connections. It always accepts a new one; beyond the limit, it closes the oldest of the
-// address that has the most. So a client that holds connections open, idle or not, keeps no other client out.
+// boundedListener bounds the number of open connections. It always accepts a new one; beyond the limit, it closes the
+// oldest of the address that has the most. So a client that holds connections open, idle or not, keeps no other client
+// out.
 type boundedListener struct {
 	net.Listener
 	evicted atomic.Int64

@@ -122,8 +122,8 @@ func TestWeb_IdleConnectionsAreNotKept(t *testing.T) {
 	}
 }
 
-// Connections that send no request, half of one, or read no answer, more than are kept: another, also of the same address, is
-// answered all the same.
+// Connections that send no request, half of one, or read no answer, more than are kept: another, also of the same
+// address, is answered all the same.
 func TestWeb_NobodyIsKeptOut(t *testing.T) {
 	for name, text := range map[string]string{
 		"no request": "", "half a header": "GET /metrics HTTP/1.1\r\nHost: local", "half a body": "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx",

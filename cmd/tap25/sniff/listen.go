@@ -12,8 +12,9 @@ import (
 	"tap25/store/stream"
 )
 
-// Listen captures for a time, or until ctx ends, as sniff would, but drops the rows and leaves every frame to the host. It returns
-// what was counted until the first frame and until the last. After an error before the first frame it returns no reports.
+// Listen captures for a time, or until ctx ends, as sniff would, but drops the rows and leaves every frame to the host.
+// It returns what was counted until the first frame and until the last. After an error before the first frame it
+// returns no reports.
 func Listen(ctx context.Context, s *Settings, d time.Duration) (before, after *report.Report, err error) {
 	rings, cfg := s.live(), s.Assembler
 	rings.Inline = true

@@ -47,8 +47,8 @@ func (t *tap) serveHTTP(ctx context.Context, w *web) {
 	}
 }
 
-// httpComplaints logs that the HTTP server reports an error, at most once a minute. It leaves out the text of the error, which may
-// hold addresses of clients.
+// httpComplaints logs that the HTTP server reports an error, at most once a minute. It leaves out the text of the
+// error, which may hold addresses of clients.
 type httpComplaints struct {
 	log  zerolog.Logger
 	said stream.Alarm

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/report"
 	"tap25/reassembly/smtp"
-	"tap25/store/spool"
 	"tap25/store/stream"
 )
 
@@ -31,8 +29,10 @@ func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, err
 	if cfg.JSON {
 		return &toStdout{report.NewRows(cfg.Stdout, fail)}, nil
 	}
-	to := stream.Config{DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Assembler.Sensor, Retention: cfg.Retention, EndReaders: cfg.EndReaders,
-		Version: cfg.Version, Log: cfg.Log, Stderr: cfg.Stderr, Waiting: cfg.Waiting}
+	to := stream.Config{
+		DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Assembler.Sensor, Retention: cfg.Retention, EndReaders: cfg.EndReaders,
+		Version: cfg.Version, Log: cfg.Log, Stderr: cfg.Stderr, Waiting: cfg.Waiting,
+	}
 	if cfg.Spool != "" {
 		to.Dirs = []string{cfg.Spool}
 	}
@@ -53,21 +53,21 @@ func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, err
 // toStdout writes rows to standard output, on which a failed write ends the tap.
 type toStdout struct{ rows *report.Rows }
 
-func (l *toStdout) emit(e *smtp.Envelope) { l.rows.Emit(e) }
-func (l *toStdout) idle()                 { _ = l.rows.Flush() } // Rows keeps the error and calls fail
+func (o *toStdout) emit(e *smtp.Envelope) { o.rows.Emit(e) }
+func (o *toStdout) idle()                 { _ = o.rows.Flush() } // Rows keeps the error and calls fail
 
-func (l *toStdout) close(context.Context) error {
-	err := l.rows.Flush()
-	if n := l.rows.Unwritten(); err != nil && n > 0 {
+func (o *toStdout) close(context.Context) error {
+	err := o.rows.Flush()
+	if n := o.rows.Unwritten(); err != nil && n > 0 {
 		err = fmt.Errorf("%w: %d rows are lost", err, n)
 	}
 	return err
 }
 
-func (l *toStdout) report() *report.Store                         { return nil }
-func (l *toStdout) health(time.Time) (notLive, notReady []string) { return nil, nil }
-func (l *toStdout) spool() string                                 { return "" }
-func (l *toStdout) rights(*confine.Rights) error                  { return nil }
+func (o *toStdout) report() *report.Store                         { return nil }
+func (o *toStdout) health(time.Time) (notLive, notReady []string) { return nil, nil }
+func (o *toStdout) spool() string                                 { return "" }
+func (o *toStdout) rights(*confine.Rights) error                  { return nil }
 
 // toDatabase puts rows into a stream to the database.
 type toDatabase struct {
@@ -75,49 +75,12 @@ type toDatabase struct {
 	progress loadHealth
 }
 
-func (l *toDatabase) emit(e *smtp.Envelope)           { l.stream.Emit(e) }
-func (l *toDatabase) idle()                           {}
-func (l *toDatabase) close(ctx context.Context) error { return l.stream.Close(ctx) }
-func (l *toDatabase) report() *report.Store           { return report.StoreOf(l.stream.Stats()) }
-func (l *toDatabase) spool() string                   { return l.stream.Dir() }
+func (o *toDatabase) emit(e *smtp.Envelope)           { o.stream.Emit(e) }
+func (o *toDatabase) idle()                           {}
+func (o *toDatabase) close(ctx context.Context) error { return o.stream.Close(ctx) }
+func (o *toDatabase) report() *report.Store           { return report.StoreOf(o.stream.Stats()) }
+func (o *toDatabase) spool() string                   { return o.stream.Dir() }
 
-func (l *toDatabase) health(now time.Time) (notLive, notReady []string) {
-	return l.progress.judge(now, l.stream.Stats())
-}
-
-// loadStuck is how long segments may wait for a database that answers, without a row loaded. A slow load takes seconds.
-const loadStuck = 5 * time.Minute
-
-// loadHealth checks that loads make progress and that the spool accepts rows.
-type loadHealth struct {
-	mu     sync.Mutex
-	loaded int64
-	on     time.Time // when loads last made progress, or had nothing to do
-	lost   int64
-	full   time.Time
-}
-
-func (h *loadHealth) judge(now time.Time, s stream.Stats) (notLive, notReady []string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	// A database that does not answer leaves tap25 live: the spool bridges the gap.
-	loaded, waiting := s.Spool.Loaded+s.Spool.Reentered, s.Spool.Waiting+s.Spool.Reentering
-	if loaded != h.loaded || waiting == 0 || s.Loader.Err != nil || h.on.IsZero() {
-		h.loaded, h.on = loaded, now
-	}
-	if now.Sub(h.on) > loadStuck {
-		notLive = append(notLive, "loads make no progress")
-	}
-	if lost := s.Spool.Lost + s.Lost; lost != h.lost {
-		h.lost, h.full = lost, now
-	}
-	switch {
-	case !h.full.IsZero() && now.Sub(h.full) < time.Minute:
-		notReady = append(notReady, "the spool is full: rows are lost")
-	case errors.Is(s.Spool.LastFault, spool.ErrFull):
-		notReady = append(notReady, "the spool is full: rows wait in memory")
-	case s.Spool.LastFault != nil:
-		notReady = append(notReady, "the spool's disk fails: rows wait in memory")
-	}
-	return notLive, notReady
+func (o *toDatabase) health(now time.Time) (notLive, notReady []string) {
+	return o.progress.judge(now, o.stream.Stats())
 }

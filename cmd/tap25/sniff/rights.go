@@ -57,8 +57,8 @@ func (t *tap) confine() ([]string, error) {
 }
 
 // rights adds the directories of the spool and of the private cluster, and the user to become if root started tap25.
-func (l *toDatabase) rights(r *confine.Rights) error {
-	s := l.stream
+func (o *toDatabase) rights(r *confine.Rights) error {
+	s := o.stream
 	db := s.Database()
 	r.Write = append(r.Write, s.Dir())
 	if db.Cluster == nil {

@@ -20,7 +20,8 @@ import (
 	"tap25/store/stream"
 )
 
-// lastLoad bounds how long the end waits for the database if no signal was the cause. Rows that are not loaded by then wait in the spool.
+// lastLoad bounds how long the end waits for the database if no signal was the cause. Rows that are not loaded by then
+// wait in the spool.
 const lastLoad = 10 * time.Second
 
 // tap is a running sniff.
@@ -50,8 +51,8 @@ type Config struct {
 	Waiting        func()         // see cluster.Cluster
 }
 
-// Run captures until ctx ends or it fails: from the opening of the interfaces to the summary, which goes to cfg.Stderr. That ctx ends
-// is no error, unless rows are lost by it.
+// Run captures until ctx ends or it fails: from the opening of the interfaces to the summary, which goes to cfg.Stderr.
+// That ctx ends is no error, unless rows are lost by it.
 func Run(ctx context.Context, cfg *Config) (result error) {
 	signalled := ctx
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -64,7 +64,8 @@ func hasTwice(names []string) bool {
 
 func (s *Settings) live() capture.LiveConfig {
 	return capture.LiveConfig{
-		Interfaces: s.Interfaces, Workers: s.Workers, RingBytes: s.RingBytes, Ports: s.Assembler.Ports, Inline: s.Inline, Mode: s.Mode,
+		Interfaces: s.Interfaces, Workers: s.Workers, RingBytes: s.RingBytes,
+		Ports: s.Assembler.Ports, Inline: s.Inline, Mode: s.Mode,
 	}
 }
 
@@ -74,14 +75,17 @@ func (s *Settings) unchangeable(next *Settings) (names []string) {
 		name    string
 		differs bool
 	}{
-		{"interface", !slices.Equal(s.Interfaces, next.Interfaces)}, {"json", s.JSON != next.JSON}, {"db", s.DSN != next.DSN},
+		{"interface", !slices.Equal(s.Interfaces, next.Interfaces)},
+		{"json", s.JSON != next.JSON}, {"db", s.DSN != next.DSN},
 		{"spool", s.Spool != next.Spool}, {"spool-bytes", s.Limits.Bytes != next.Limits.Bytes},
 		{"spool-age", s.Limits.Age != next.Limits.Age}, {"spool-keep", s.Limits.Keep != next.Limits.Keep},
 		{"sensor", s.Assembler.Sensor != next.Assembler.Sensor}, {"workers", s.Workers != next.Workers},
-		{"ring-bytes", s.RingBytes != next.RingBytes}, {"inline", s.Inline != next.Inline}, {"xdp", s.Mode != next.Mode},
+		{"ring-bytes", s.RingBytes != next.RingBytes},
+		{"inline", s.Inline != next.Inline}, {"xdp", s.Mode != next.Mode},
 		{"checksum", s.Assembler.Checksum != next.Assembler.Checksum}, {"metrics", s.Metrics != next.Metrics},
 		{"metrics-host", !slices.Equal(s.MetricsHosts, next.MetricsHosts)}, {"control", s.Control != next.Control},
-		{"user", s.User != next.User}, {"retention", s.Retention != next.Retention}, {"end-readers-after", s.EndReaders != next.EndReaders},
+		{"user", s.User != next.User}, {"retention", s.Retention != next.Retention},
+		{"end-readers-after", s.EndReaders != next.EndReaders},
 	} {
 		if c.differs {
 			names = append(names, c.name)

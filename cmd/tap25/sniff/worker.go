@@ -46,8 +46,8 @@ func newWorker(source *capture.Worker, cfg reassembly.Config, idle func()) *work
 	return w
 }
 
-// run returns when the source is stopped and empty, or fails. If late ends first, run leaves the frames that wait in the ring, and
-// abandons the connections that it has no time to close.
+// run returns when the source is stopped and empty, or fails. If late ends first, run leaves the frames that wait in
+// the ring, and abandons the connections that it has no time to close.
 func (w *worker) run(late context.Context) error {
 	var f capture.Frame
 	for {
