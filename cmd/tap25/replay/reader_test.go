@@ -11,8 +11,8 @@ import (
 	"tap25/reassembly/hostile"
 )
 
-// A file is noted as loaded, and the last part of its rows is sealed, only if no row is missing: so a replay must know that it had
-// no time to close what was open, or that a signal has cut the input off. A damaged file has no more rows.
+// A file is noted as loaded, and the last part of its rows is sealed, only if no row is missing: so a replay must know
+// that it had no time to close what was open, or that a signal has cut the input off. A damaged file has no more rows.
 func TestReader_ReportsWhetherRowsAreMissing(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()

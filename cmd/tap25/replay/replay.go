@@ -39,6 +39,10 @@ type Config struct {
 // errInterrupted is the error of a replay that a signal stopped.
 var errInterrupted = errors.New("interrupted before the end of the input")
 
+// opener opens the destination of files. It may know the files, or the first of them. fail is called with the first
+// error after that.
+type opener func(ctx context.Context, files *capture.Files, fail func(error)) (destination, []*input, error)
+
 // destination takes the rows of a replay.
 type destination interface {
 	emit(row)
@@ -48,32 +52,33 @@ type destination interface {
 	count(*Summary)          // adds its counters, after finish
 }
 
-// JSON reads capture files as one continuous stream and writes their rows to standard output as JSON lines. "-" names standard
-// input. The summary is nil if there is nothing to tell: the reader of standard output had enough.
+// JSON reads capture files as one continuous stream and writes their rows to standard output as JSON lines. "-" names
+// standard input. The summary is nil if there is nothing to tell: the reader of standard output had enough.
 func JSON(ctx context.Context, cfg Config, paths []string) (*Summary, error) {
-	return replay(ctx, &cfg, paths, func(_ context.Context, _ *capture.Files, fail func(error)) (destination, []*input, error) {
+	open := func(_ context.Context, _ *capture.Files, fail func(error)) (destination, []*input, error) {
 		return &standardOutput{report.NewRows(cfg.Stdout, fail)}, nil, nil
-	})
+	}
+	return replay(ctx, &cfg, paths, open)
 }
 
-// Load reads capture files as one continuous stream and loads their rows into the database, each once however often the files are
-// replayed. "-" names standard input. The summary is nil if it has not begun. After an error, the same call adds what is missing,
-// unless the input was a pipe.
+// Load reads capture files as one continuous stream and loads their rows into the database, each once however often the
+// files are replayed. "-" names standard input. The summary is nil if it has not begun. After an error, the same call
+// adds what is missing, unless the input was a pipe.
 func Load(ctx context.Context, cfg Config, paths []string) (*Summary, error) {
-	return replay(ctx, &cfg, paths, func(ctx context.Context, files *capture.Files, fail func(error)) (destination, []*input, error) {
+	open := func(ctx context.Context, files *capture.Files, fail func(error)) (destination, []*input, error) {
 		_, total := files.Progress()
 		l, err := openLoading(ctx, &cfg, paths, total, fail)
 		if err != nil {
 			return nil, nil, err
 		}
 		return l, l.inputs.list(), nil
-	})
+	}
+	return replay(ctx, &cfg, paths, open)
 }
 
-// replay passes the rows of files to the destination that open opens, which may know the files. A signal ends signalled; ctx ends with it, or when the
-// destination fails.
-func replay(signalled context.Context, cfg *Config, paths []string,
-	open func(context.Context, *capture.Files, func(error)) (destination, []*input, error)) (*Summary, error) {
+// replay passes the rows of files to the destination that open opens, which may know the files. A signal ends
+// signalled; ctx ends with it, or when the destination fails.
+func replay(signalled context.Context, cfg *Config, paths []string, open opener) (*Summary, error) {
 	ctx, cancel := context.WithCancelCause(signalled)
 	defer cancel(nil)
 	late := stream.GraceAfter(ctx)

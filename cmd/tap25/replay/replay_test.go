@@ -50,8 +50,8 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// target is an empty database with tap25's schema, and a copy of it that can take its place: as a standby does that lacks all that
-// came since.
+// target is an empty database with tap25's schema, and a copy of it that can take its place: as a standby does that
+// lacks all that came since.
 type target struct {
 	t    *testing.T
 	name string
@@ -202,7 +202,8 @@ func TestLoad_NotesItsFilesInTheDatabaseThatHasItsRows(t *testing.T) {
 	}
 }
 
-// The file of a row comes with it: rows of a file that the database holds are left out, others count for their file's parts.
+// The file of a row comes with it: rows of a file that the database holds are left out, others count for their file's
+// parts.
 func TestLoading_ARowCountsForItsFile(t *testing.T) {
 	d := newTarget(t)
 	l, err := d.looked(twoFiles(t), 0)
