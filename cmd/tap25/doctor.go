@@ -11,6 +11,7 @@ import (
 
 	"tap25/cmd/tap25/doctor"
 	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/sniff"
 )
 
 func doctorCommand() *cobra.Command {
@@ -61,7 +62,7 @@ func doctorCommand() *cobra.Command {
 			Metrics: s.Metrics, Control: s.Control, DSN: s.DSN,
 			For: time.Duration(seconds * float64(time.Second)), JSON: asJSON, Version: version(), Program: program,
 			Listen: func(ctx context.Context, d time.Duration) (before, after *report.Report, err error) {
-				return listen(ctx, &s.sniffSettings, d)
+				return sniff.Listen(ctx, &s.Settings, d)
 			},
 		}
 		return doctor.Run(cmd.Context(), &examined, cmd.OutOrStdout(), cmd.ErrOrStderr())

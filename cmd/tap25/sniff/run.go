@@ -1,4 +1,4 @@
-package main
+package sniff
 
 import (
 	"context"
@@ -20,16 +20,12 @@ import (
 	"tap25/store/stream"
 )
 
-const (
-	// checkEvery is how often the interfaces are checked.
-	checkEvery = time.Second
-	// lastLoad bounds how long the end waits for the database if no signal was the cause. Rows that are not loaded by then wait in the spool.
-	lastLoad = 10 * time.Second
-)
+// lastLoad bounds how long the end waits for the database if no signal was the cause. Rows that are not loaded by then wait in the spool.
+const lastLoad = 10 * time.Second
 
 // tap is a running sniff.
 type tap struct {
-	cfg     *sniffConfig
+	cfg     *Config
 	log     *zerolog.Logger
 	hangups chan os.Signal
 	live    *capture.Live
@@ -42,11 +38,11 @@ type tap struct {
 	checked heartbeat // of the goroutine that checks the interfaces
 }
 
-// sniffConfig is what a sniff is told and given.
-type sniffConfig struct {
-	sniffSettings
-	Reload   func() (*sniffSettings, error) // reads the settings again, after SIGHUP
-	SetLevel func(level string)             // of Log
+// Config is what a sniff is told and given.
+type Config struct {
+	Settings
+	Reload   func() (*Settings, error) // reads the settings again, after SIGHUP
+	SetLevel func(level string)        // of Log
 
 	Log            zerolog.Logger // gets no address and nothing of a dialogue
 	Stdout, Stderr io.Writer      // of rows, if Settings.JSON, and of the summary
@@ -54,8 +50,9 @@ type sniffConfig struct {
 	Waiting        func()         // see cluster.Cluster
 }
 
-// sniff captures until ctx ends or it fails: from the opening of the interfaces to the summary.
-func sniff(ctx context.Context, cfg *sniffConfig) (result error) {
+// Run captures until ctx ends or it fails: from the opening of the interfaces to the summary, which goes to cfg.Stderr. That ctx ends
+// is no error, unless rows are lost by it.
+func Run(ctx context.Context, cfg *Config) (result error) {
 	signalled := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -194,80 +191,4 @@ func (t *tap) closeOutput(ctx context.Context) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), lastLoad)
 	defer done()
 	return t.out.close(ctx)
-}
-
-// checkLinks logs changes of the interfaces, and attaches to those that come back.
-func (t *tap) checkLinks(ctx context.Context) {
-	tick := time.NewTicker(checkEvery)
-	defer tick.Stop()
-	for {
-		now := time.Now()
-		t.checked.made(now)
-		for _, w := range t.workers {
-			w.turns.stuck(now) // which must be called each second
-		}
-		for _, c := range t.live.Check() {
-			e := t.log.Warn()
-			if c.Up && c.Err == nil {
-				e = t.log.Info()
-			}
-			e.Str("interface", c.Name).Err(c.Err).Msg(describe(c))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func describe(c capture.LinkChange) string {
-	switch {
-	case c.Err != nil:
-		return "the interface came back, but tap25 cannot attach to it: restart tap25"
-	case c.Away:
-		return "the interface is gone: waiting until it comes back"
-	case c.Back:
-		return "the interface came back: listening again"
-	case c.Up:
-		return "the interface is up"
-	}
-	return "the interface is down, or has no carrier"
-}
-
-// rereadOnHangup applies changed settings after each SIGHUP.
-func (t *tap) rereadOnHangup(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.hangups:
-			t.notifyReload()
-			next, err := t.cfg.Reload()
-			if err == nil {
-				err = t.take(next)
-			}
-			if err != nil {
-				t.log.Error().Err(err).Msg("cannot read the settings again: they stay as they were")
-			}
-			t.notifyReady()
-		}
-	}
-}
-
-// take applies the settings that can change while tap25 runs.
-func (t *tap) take(next *sniffSettings) error {
-	if names := t.cfg.unchangeable(next); len(names) > 0 {
-		t.log.Warn().Strs("settings", names).Msg("these settings have changed and take effect at the next start")
-	}
-	ports := next.Assembler.Ports
-	for _, w := range t.workers { // before the kernel, because a worker drops frames of ports that it does not know
-		w.ports.Store(&ports)
-	}
-	if err := t.live.SetPorts(ports); err != nil {
-		return err
-	}
-	t.cfg.SetLevel(next.LogLevel)
-	t.log.Info().Uints16("ports", ports).Str("log_level", next.LogLevel).Msg("settings read again")
-	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package sniff
 
 import (
 	"context"
@@ -27,7 +27,7 @@ type output interface {
 }
 
 // openOutput opens standard output or the stream to the database. fail ends the tap: with the first write that fails.
-func openOutput(ctx context.Context, cfg *sniffConfig, fail func(error)) (output, error) {
+func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, error) {
 	if cfg.JSON {
 		return &toStdout{report.NewRows(cfg.Stdout, fail)}, nil
 	}

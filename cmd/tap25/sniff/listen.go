@@ -1,4 +1,4 @@
-package main
+package sniff
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"tap25/store/stream"
 )
 
-// listen captures for a time, or until ctx ends, as sniff would, but drops the rows and leaves every frame to the host. It returns
+// Listen captures for a time, or until ctx ends, as sniff would, but drops the rows and leaves every frame to the host. It returns
 // what was counted until the first frame and until the last. After an error before the first frame it returns no reports.
-func listen(ctx context.Context, s *sniffSettings, d time.Duration) (before, after *report.Report, err error) {
+func Listen(ctx context.Context, s *Settings, d time.Duration) (before, after *report.Report, err error) {
 	rings, cfg := s.live(), s.Assembler
 	rings.Inline = true
 	cfg.Emit = func(*smtp.Envelope) {}

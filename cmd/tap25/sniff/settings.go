@@ -1,4 +1,4 @@
-package main
+package sniff
 
 import (
 	"errors"
@@ -13,8 +13,8 @@ import (
 	"tap25/store/stream"
 )
 
-// sniffSettings are what a sniff does, and where it writes.
-type sniffSettings struct {
+// Settings are what a sniff does, and where it writes.
+type Settings struct {
 	Interfaces []string
 	Workers    int // rings, each read by one goroutine
 	RingBytes  int // of each
@@ -39,8 +39,8 @@ type sniffSettings struct {
 	ExposedPassword bool   // the configuration file holds a password, and any user may read it
 }
 
-// check finds bad settings before anything is changed.
-func (s *sniffSettings) check() error {
+// Check finds bad settings before anything is changed. The errors name flags of tap25 sniff.
+func (s *Settings) Check() error {
 	switch {
 	case len(s.Interfaces) == 0:
 		return errors.New("no interface given: name one with -i")
@@ -62,14 +62,14 @@ func hasTwice(names []string) bool {
 	return len(slices.Compact(sorted)) != len(names)
 }
 
-func (s *sniffSettings) live() capture.LiveConfig {
+func (s *Settings) live() capture.LiveConfig {
 	return capture.LiveConfig{
 		Interfaces: s.Interfaces, Workers: s.Workers, RingBytes: s.RingBytes, Ports: s.Assembler.Ports, Inline: s.Inline, Mode: s.Mode,
 	}
 }
 
 // unchangeable names the settings that differ and take effect only at the next start.
-func (s *sniffSettings) unchangeable(next *sniffSettings) (names []string) {
+func (s *Settings) unchangeable(next *Settings) (names []string) {
 	for _, c := range []struct {
 		name    string
 		differs bool

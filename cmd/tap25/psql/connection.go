@@ -1,4 +1,4 @@
-package main
+package psql
 
 import (
 	"fmt"
@@ -10,21 +10,22 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sys/unix"
 
+	"tap25/cmd/tap25/secret"
 	"tap25/store"
 )
 
-// psqlParameters are those of a connection string that psql needs too, beside the hosts, the user and the database.
-var psqlParameters = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "passfile", "target_session_attrs"}
+// parameters are those of a connection string that psql needs too, beside the hosts, the user and the database.
+var parameters = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "passfile", "target_session_attrs"}
 
-// psqlConnection tells psql of the connection. A password that the connection string holds goes into a file in memory, since
+// connect tells psql of the connection. A password that the connection string holds goes into a file in memory, since
 // others may read a command line, and psql hands its environment on to what it runs. One that psql finds by itself it finds.
-func psqlConnection(psql *exec.Cmd, dsn string, c *pgx.ConnConfig) error {
+func connect(psql *exec.Cmd, dsn string, c *pgx.ConnConfig) error {
 	psql.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, value, _ := strings.Cut(v, "=")
-		return (name == "DATABASE_URL" || name == "TAP25_DB") && hasPassword(value)
+		return (name == "DATABASE_URL" || name == "TAP25_DB") && secret.InDSN(value)
 	})
-	psql.Env = append(psql.Env, psqlEnv(store.SecureDSN(dsn), c)...)
-	if !hasPassword(dsn) {
+	psql.Env = append(psql.Env, environment(store.SecureDSN(dsn), c)...)
+	if !secret.InDSN(dsn) {
 		return nil
 	}
 	file, err := memoryFile("pgpass", pgpassLine(c.User, c.Password))
@@ -60,14 +61,8 @@ func memoryFile(name, text string) (*os.File, error) {
 	return file, nil
 }
 
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		f.Close()
-	}
-}
-
-// psqlEnv is how psql learns of the connection, but for the password.
-func psqlEnv(dsn string, c *pgx.ConnConfig) []string {
+// environment is how psql learns of the connection, but for the password.
+func environment(dsn string, c *pgx.ConnConfig) []string {
 	host, port, target := c.Host, fmt.Sprint(c.Port), ""
 	if hosts, ports, want, err := store.Hosts(dsn); err == nil && strings.Contains(hosts, ",") { // c has the first of them
 		host, port, target = hosts, ports, want
@@ -76,7 +71,7 @@ func psqlEnv(dsn string, c *pgx.ConnConfig) []string {
 	if target != "" {
 		env = append(env, "PGTARGETSESSIONATTRS="+target)
 	}
-	for _, name := range psqlParameters {
+	for _, name := range parameters {
 		if value, _ := store.Parameter(dsn, name); value != "" {
 			env = append(env, "PG"+strings.ToUpper(strings.ReplaceAll(name, "_", ""))+"="+value)
 		}
