@@ -22,7 +22,8 @@ import (
 	"tap25/store/storetest"
 )
 
-// soon is how long the end after a signal is waited for. The process takes a second on a machine that has nothing else to do.
+// soon is how long the end after a signal is waited for. The process takes a second on a machine that has nothing else
+// to do.
 const soon = 5 * time.Second
 
 // endSoon sends SIGTERM as soon as begun says so, and returns the exit status.
@@ -302,8 +303,8 @@ func TestSniff_ASignalEndsItWhileNobodyReadsItsOutput(t *testing.T) {
 	}
 }
 
-// TestReplay_EndedBySignalsAndRunAgainGivesEveryRowOnce ends replays of sessions that are all open at the end of the capture, while
-// they read, close the sessions, load, and note the file.
+// TestReplay_EndedBySignalsAndRunAgainGivesEveryRowOnce ends replays of sessions that are all open at the end of the
+// capture, while they read, close the sessions, load, and note the file.
 func TestReplay_EndedBySignalsAndRunAgainGivesEveryRowOnce(t *testing.T) {
 	conn, _ := server(t)
 	path := filepath.Join(t.TempDir(), "open.pcap")

@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"context"
@@ -17,10 +17,11 @@ import (
 	"tap25/store/stream"
 )
 
-// lockCaptures locks capture files for this replay until lock is closed. Another replay of one of them into the same database waits,
-// and then finds its rows there. Without the lock, replays of overlapping lists of files that run at the same time would cut the rows
-// into different segments, and so add them twice. Each key locks one octet of a lock file (open file description locks, fcntl(2)).
-// Locks are taken in ascending order, so that no two replays wait for each other, and end with the process.
+// lockCaptures locks capture files for this replay until lock is closed. Another replay of one of them into the same
+// database waits, and then finds its rows there. Without the lock, replays of overlapping lists of files that run at
+// the same time would cut the rows into different segments, and so add them twice. Each key locks one octet of a lock
+// file (open file description locks, fcntl(2)). Locks are taken in ascending order, so that no two replays wait for
+// each other, and end with the process.
 func lockCaptures(ctx context.Context, keys []string, waiting func()) (lock *os.File, err error) {
 	base, err := stream.SpoolBase()
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"cmp"
@@ -18,18 +18,19 @@ const (
 	// lookAtDirEvery is how often the directory is listed.
 	lookAtDirEvery = 500 * time.Millisecond
 
-	// rebuildFor is how much capture time before the end of the finished files is read again at the start, for the sessions that
-	// are open there. A session that began earlier continues as midstream.
+	// rebuildFor is how much capture time before the end of the finished files is read again at the start, for the
+	// sessions that are open there. A session that began earlier continues as midstream.
 	rebuildFor = time.Hour
 
-	// drainFor bounds how long the end waits for the database if no signal was the cause. Rows that are left then wait in the spool.
+	// drainFor bounds how long the end waits for the database if no signal was the cause. Rows that are left then wait
+	// in the spool.
 	drainFor = 30 * time.Second
 )
 
-// follower reads the capture files of a directory as they become complete, as one stream. It seals the rows of a file in segments
-// that parts names, then records the file in the checkpoint. So a file that is read again after a crash yields segments that are
-// loaded already. Sessions that are open at the end of the last file have no rows yet: the next start reads the last files again,
-// leaves out their rows, and continues.
+// follower reads the capture files of a directory as they become complete, as one stream. It seals the rows of a file
+// in segments that parts names, then records the file in the checkpoint. So a file that is read again after a crash
+// yields segments that are loaded already. Sessions that are open at the end of the last file have no rows yet: the
+// next start reads the last files again, leaves out their rows, and continues.
 type follower struct {
 	cfg    *Config
 	dir    string
@@ -44,15 +45,17 @@ type follower struct {
 	warned   map[string]bool
 }
 
-// Follow reads the capture files of a directory as they become complete, until ctx ends, and loads their rows into the database.
-// The next call continues it. The summary is nil if it has not begun. Rows that wait in the spool when ctx ends are no error.
+// Follow reads the capture files of a directory as they become complete, until ctx ends, and loads their rows into the
+// database. The next call continues it. The summary is nil if it has not begun. Rows that wait in the spool when ctx
+// ends are no error.
 func Follow(signalled context.Context, cfg Config, dir string) (*Summary, error) {
 	ctx, fail := context.WithCancelCause(signalled)
 	defer fail(nil)
 	f := &follower{cfg: &cfg, dir: dir, warned: map[string]bool{}}
 	to := stream.Config{
-		DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Reassembly.Sensor, Waits: true, Rereadable: true, Fail: fail, Log: cfg.Log,
-		Retention: cfg.Retention, Stderr: cfg.Stderr, Waiting: cfg.Waiting, Version: cfg.Version, EndReaders: cfg.EndReaders,
+		DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Reassembly.Sensor, Waits: true, Rereadable: true, Fail: fail,
+		Retention: cfg.Retention, EndReaders: cfg.EndReaders,
+		Version: cfg.Version, Log: cfg.Log, Stderr: cfg.Stderr, Waiting: cfg.Waiting,
 	}
 	if cfg.Spool != "" {
 		to.Dirs = []string{cfg.Spool}
@@ -158,8 +161,8 @@ func (f *follower) readNew(ctx context.Context, files []captureFile) error {
 	return nil
 }
 
-// isDone reports whether a file was read before. A file of the same name with other contents was not. A file that has only grown
-// was, and the stream lacks its end for good.
+// isDone reports whether a file was read before. A file of the same name with other contents was not. A file that has
+// only grown was, and the stream lacks its end for good.
 func (f *follower) isDone(ctx context.Context, file captureFile) bool {
 	d := f.done.find(file.name)
 	if d == nil || file.size == d.Size {
@@ -204,7 +207,8 @@ func (f *follower) readOne(ctx context.Context, file captureFile, exists map[str
 	return f.note(ctx, doneFile{Name: file.name, Size: size, Digest: digest, Last: f.in.last}, exists)
 }
 
-// note records that a file is done, and retries each second while the disk is full or fails. A file without a record is read again.
+// note records that a file is done, and retries each second while the disk is full or fails. A file without a record is
+// read again.
 func (f *follower) note(ctx context.Context, file doneFile, exists map[string]bool) error {
 	for {
 		err := f.done.done(file, exists)

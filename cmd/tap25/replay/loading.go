@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 // longLook is the size from which computing the digests of the files takes so long that users are told.
 const longLook = 2 << 30
 
-// loading takes the rows of a replay through a spool to the database. It cuts them into segments of so many rows, whatever files
-// they are of, and leaves out those of files that the database holds.
+// loading takes the rows of a replay through a spool to the database. It cuts them into segments of so many rows,
+// whatever files they are of, and leaves out those of files that the database holds.
 type loading struct {
 	cfg    stream.Config
 	stream *stream.Stream
@@ -32,12 +32,16 @@ type loading struct {
 	repeated int64 // rows of files that the database holds
 }
 
-// openLoading opens the stream, checks that this user may load rows of the sensor, before any row waits, and asks which of the
-// files the database has. total is the size of the files, 0 for a pipe. fail is called with the first error after that.
-func openLoading(ctx context.Context, c *Config, paths []string, total int64, fail func(error)) (_ *loading, err error) {
+// openLoading opens the stream, checks that this user may load rows of the sensor, before any row waits, and asks which
+// of the files the database has. total is the size of the files, 0 for a pipe. fail is called with the first error
+// after that.
+func openLoading(ctx context.Context, c *Config, paths []string, total int64, fail func(error)) (*loading, error) {
 	l := &loading{open: newSegment(), fail: fail}
-	l.cfg = stream.Config{DSN: c.DSN, Dirs: []string{c.Spool}, Limits: c.Limits, Sensor: c.Reassembly.Sensor, Waits: true,
-		Rereadable: total > 0, Patience: c.Wait, Fail: fail, Log: c.Log, Version: c.Version, Stderr: c.Stderr, Waiting: c.Waiting}
+	l.cfg = stream.Config{
+		DSN: c.DSN, Dirs: []string{c.Spool}, Limits: c.Limits, Sensor: c.Reassembly.Sensor,
+		Waits: true, Rereadable: total > 0, Patience: c.Wait, Fail: fail,
+		Version: c.Version, Log: c.Log, Stderr: c.Stderr, Waiting: c.Waiting,
+	}
 	if c.Spool == "" {
 		base, err := stream.SpoolBase()
 		if err != nil {
@@ -46,6 +50,7 @@ func openLoading(ctx context.Context, c *Config, paths []string, total int64, fa
 		name, _ := replaySpool(c.DSN)
 		l.cfg.Dirs, l.cfg.Spools = nil, filepath.Join(base, name)
 	}
+	var err error
 	if l.stream, err = stream.Open(ctx, l.cfg); err != nil {
 		return nil, err
 	}
@@ -139,8 +144,8 @@ func (l *loading) count(s *Summary) {
 	s.Stored, s.Repeated = &stats, l.repeated
 }
 
-// loadLeftovers loads what dead replays left in other spools for the same database. It skips a spool that another process has
-// open.
+// loadLeftovers loads what dead replays left in other spools for the same database. It skips a spool that another
+// process has open.
 func (l *loading) loadLeftovers(ctx context.Context) error {
 	cfg := l.cfg
 	if cfg.Spools == "" {
@@ -153,7 +158,8 @@ func (l *loading) loadLeftovers(ctx context.Context) error {
 		waits := func(f spool.File) bool {
 			return f.State != spool.Refused && f.State != spool.Damaged && f.State != spool.Newer
 		}
-		if files, inspectErr := spool.Inspect(dir); dir == l.stream.Dir() || inspectErr != nil || !slices.ContainsFunc(files, waits) {
+		files, inspectErr := spool.Inspect(dir)
+		if dir == l.stream.Dir() || inspectErr != nil || !slices.ContainsFunc(files, waits) {
 			continue
 		}
 		cfg.Dirs = []string{dir}
@@ -172,8 +178,9 @@ func (l *loading) loadLeftovers(ctx context.Context) error {
 	return err
 }
 
-// replaySpool returns the prefix of the spool directories of replays into a database. Each user has another one, since a user may
-// lack the right to load under a sensor's name. before is the prefix that earlier versions used, without the user.
+// replaySpool returns the prefix of the spool directories of replays into a database. Each user has another one, since
+// a user may lack the right to load under a sensor's name. before is the prefix that earlier versions used, without the
+// user.
 func replaySpool(dsn string) (name, before string) {
 	if dsn == store.Local {
 		return "replay", "replay"

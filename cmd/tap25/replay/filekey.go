@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"crypto/sha256"
@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// partRows and partBytes bound a part of a file, which is one segment. The names of segments depend on them: do not change
-	// them.
+	// partRows and partBytes bound a part of a file, which is one segment. The names of segments depend on them: do not
+	// change them.
 	partRows  = 100_000
 	partBytes = stream.LargestSegment
 )
 
-// parts cuts the rows of a capture file into segments. The last segment has the file's key, so that this key in the database means
-// that the whole file is loaded. Earlier segments have the key and a number.
+// parts cuts the rows of a capture file into segments. The last segment has the file's key, so that this key in the
+// database means that the whole file is loaded. Earlier segments have the key and a number.
 type parts struct {
 	key   string
 	part  int

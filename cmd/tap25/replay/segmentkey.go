@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"crypto/sha256"
@@ -10,8 +10,8 @@ import (
 // segmentRows is the number of rows of a replay's segment. The names of segments depend on it: do not change it.
 const segmentRows = 10000
 
-// segment is a segment of a replay, which is named by a digest of its rows. So replaying a capture again, under any name or
-// compression, adds only missing rows.
+// segment is a segment of a replay, which is named by a digest of its rows. So replaying a capture again, under any
+// name or compression, adds only missing rows.
 type segment struct {
 	sum  hash.Hash
 	rows int

@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"cmp"
@@ -27,9 +27,10 @@ type captureFile struct {
 // quiet is how long nothing must have been written to the newest file of a directory for it to be complete.
 const quiet = 10 * time.Second
 
-// listCaptures lists the files of a directory by name, numbers in it by their value: as tcpdump -G, -C and -W name them. A
-// file is complete if no process has it open for writing, and either a later file exists or nothing was written for a while. If the
-// file system does not report writers, only a later file counts. Hidden files are skipped: copying programs make them.
+// listCaptures lists the files of a directory by name, numbers in it by their value: as tcpdump -G, -C and -W name
+// them. A file is complete if no process has it open for writing, and either a later file exists or nothing was written
+// for a while. If the file system does not report writers, only a later file counts. Hidden files are skipped: copying
+// programs make them.
 func listCaptures(dir string) (files []captureFile, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"encoding/json"
@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// checkpoint records which files of a directory are done: all their rows are in sealed segments. It is a file in the spool.
+// checkpoint records which files of a directory are done: all their rows are in sealed segments. It is a file in the
+// spool.
 type checkpoint struct {
 	path  string
 	Files []doneFile `json:"files"` // in the order in which they were read

@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"fmt"
@@ -72,8 +72,8 @@ func lines(w io.Writer, files *capture.Files, rows *atomic.Int64) (report func()
 	}
 }
 
-// bar reports on a terminal: a bar if the total is known, else a spinner, with the rate and the time left. At the end it is removed,
-// and the summary takes its place.
+// bar reports on a terminal: a bar if the total is known, else a spinner, with the rate and the time left. At the end
+// it is removed, and the summary takes its place.
 func bar(w io.Writer, files *capture.Files, rows *atomic.Int64) (report, end func()) {
 	_, total := files.Progress()
 	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(barEvery))

@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"context"
@@ -10,8 +10,9 @@ import (
 	"tap25/store/stream"
 )
 
-// inputs are the files of a replay, each with the key of its rows. replay --follow cuts the rows of a file into other segments
-// than replay. So both note the keys of whole files in the database, and neither adds the rows of a file that is noted there.
+// inputs are the files of a replay, each with the key of its rows. replay --follow cuts the rows of a file into other
+// segments than replay. So both note the keys of whole files in the database, and neither adds the rows of a file that
+// is noted there.
 type inputs struct {
 	files []*input // up to the first that cannot be read
 	lock  *os.File // keeps other replays of them waiting; nil: none
@@ -77,8 +78,8 @@ func lookUp(ctx context.Context, c *Config, s *stream.Stream, paths []string) (*
 	return in, err
 }
 
-// lockAll keeps other replays of the same files waiting until release. If the lock file cannot be made, note still finds out
-// afterwards.
+// lockAll keeps other replays of the same files waiting until release. If the lock file cannot be made, note still
+// finds out afterwards.
 func (in *inputs) lockAll(ctx context.Context, dsn string, s *stream.Stream) (err error) {
 	_, database := replaySpool(dsn)
 	var keys []string
@@ -106,8 +107,8 @@ func (in *inputs) held() (n int) {
 	return n
 }
 
-// note records the files of this replay as loaded, if all their rows are. If a session spans two files, a follower may begin a part
-// one row earlier or later, so note records one more part.
+// note records the files of this replay as loaded, if all their rows are. If a session spans two files, a follower may
+// begin a part one row earlier or later, so note records one more part.
 func (in *inputs) note(ctx context.Context, s *stream.Stream) error {
 	if in == nil || s.Discards() || s.Stats().Spool.Waiting > 0 {
 		return nil
@@ -125,8 +126,8 @@ func (in *inputs) note(ctx context.Context, s *stream.Stream) error {
 	}
 	twice := false
 	err := s.Confirm(ctx, func(db *store.DB) error {
-		// All files at once: with only some of them noted, the next replay would cut the rows of the others into other segments and add
-		// them again.
+		// All files at once: with only some of them noted, the next replay would cut the rows of the others into other
+		// segments and add them again.
 		before, err := db.Note(ctx, s.Sensor(), keys)
 		if err != nil {
 			return fmt.Errorf("note that files are loaded: %w", err)

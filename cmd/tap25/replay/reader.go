@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"context"
@@ -65,8 +65,9 @@ func (r *reader) read(files *capture.Files, inputs []*input) error {
 	}
 }
 
-// end closes the Assembler after read returned an error, or none. It reports whether all rows of the input were emitted. If not,
-// because ctx has ended, or late before all connections were closed, it calls discard. A file that is damaged has no more rows.
+// end closes the Assembler after read returned an error, or none. It reports whether all rows of the input were
+// emitted. If not, because ctx has ended, or late before all connections were closed, it calls discard. A file that is
+// damaged has no more rows.
 func (r *reader) end(ctx, late context.Context, err error, discard func()) (whole bool) {
 	if whole = err == nil || ctx.Err() == nil; !whole {
 		discard()
