@@ -38,9 +38,6 @@ func (m *MailPorts) Add(o *MailPorts) {
 	}
 }
 
-// EncryptedPort reports whether sessions on a port of MailPorts begin with TLS, so that nothing of them can be read.
-func EncryptedPort(port uint16) bool { return port == submissionsPort }
-
 // note counts a segment of a port that is not watched, from its TCP header on.
 func (m *MailPorts) note(b []byte) {
 	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
