@@ -155,7 +155,8 @@ type walk struct {
 	data  []byte // what is left, bounded by the lengths read so far
 	cut   int    // octets that the snaplen cut off after data
 	next  header
-	proto uint8 // protocol number of headerExtension
+	proto uint8  // protocol number of headerExtension
+	port  uint16 // destination port of the last UDP header
 	ip    ipHeader
 	frag  fragmentField
 
