@@ -91,16 +91,21 @@ func makeCaptures(dir string) error {
 	return os.Truncate(filepath.Join(dir, "cut.pcap"), whole.Size()-5)
 }
 
-// makeMissing writes captures of which something is not there: hole.pcap lacks the frame of a recipient, snaplen.pcap has no more than
-// 64 octets of each frame, both.pcap lacks that frame too; elsewhere.pcap has the mail on ports 587 and 2525, and submissions.pcap a
-// ClientHello on port 465.
+// makeMissing writes captures of which something is not there: hole.pcap lacks the frame of a recipient, snaplen.pcap
+// has no more than 64 octets of each frame, both.pcap lacks that frame too; in damaged.pcap that frame has a wrong
+// checksum; elsewhere.pcap has the mail on ports 587 and 2525, and submissions.pcap a ClientHello on port 465.
 func makeMissing(dir string, frames [][]byte) error {
 	const carol = 10 // the frame of her RCPT: behind SYN, SYN-ACK, ACK and seven lines
 	lines := strings.Split(dialogue, "\n")
 	hole := slices.Delete(slices.Clone(frames), carol, carol+1)
+	damaged := slices.Clone(frames)
+	damaged[carol] = append(slices.Clone(frames[carol][:len(frames[carol])-1]), 'X')
 	other := slices.Concat(dialogueFrames(587, lines), dialogueFrames(2525, lines), dialogueFrames(2525, lines))
 	hello := dialogueFrames(465, []string{"C: \x16\x03\x01\x00\x05\x01\x00\x00\x01\x03"})
-	for name, part := range map[string][][]byte{"hole.pcap": hole, "snaplen.pcap": frames, "both.pcap": hole, "elsewhere.pcap": other, "submissions.pcap": hello} {
+	for name, part := range map[string][][]byte{
+		"hole.pcap": hole, "snaplen.pcap": frames, "both.pcap": hole, "damaged.pcap": damaged,
+		"elsewhere.pcap": other, "submissions.pcap": hello,
+	} {
 		snaplen := 1 << 18
 		if name == "snaplen.pcap" || name == "both.pcap" {
 			snaplen = 64
@@ -168,7 +173,8 @@ func writePcapOf(path string, start time.Time, frames [][]byte, snaplen int) err
 		return err
 	}
 	for i, frame := range frames {
-		ci := gopacket.CaptureInfo{Timestamp: start.Add(time.Duration(i) * time.Millisecond), CaptureLength: min(len(frame), snaplen), Length: len(frame)}
+		at := start.Add(time.Duration(i) * time.Millisecond)
+		ci := gopacket.CaptureInfo{Timestamp: at, CaptureLength: min(len(frame), snaplen), Length: len(frame)}
 		if err := w.WritePacket(ci, frame[:ci.CaptureLength]); err != nil {
 			return err
 		}

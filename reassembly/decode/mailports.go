@@ -5,15 +5,15 @@ import (
 	"iter"
 )
 
-// mailPorts are ports of mail servers: LMTP, SMTP, submission in TLS (RFC 8314) and without, and a common second port of the latter.
-// They are few enough to ask each frame of other ports for.
+// mailPorts are ports of mail servers: LMTP, SMTP, submission in TLS (RFC 8314) and without, and a common second port
+// of the latter. They are few enough to ask each frame of other ports for.
 var mailPorts = [...]uint16{24, 25, 465, 587, 2525}
 
 // submissionsPort is the one of mailPorts whose sessions begin with TLS.
 const submissionsPort = 465
 
-// MailPorts counts, for each of some ports of mail servers, the segments that look like the beginning of a session though the port is not
-// watched. The zero value counts nothing yet.
+// MailPorts counts, for each of some ports of mail servers, the segments that look like the beginning of a session
+// though the port is not watched. The zero value counts nothing yet.
 type MailPorts struct {
 	Greetings, Hellos [len(mailPorts)]int64 // of servers, and of clients; in TLS a ClientHello
 }
@@ -79,5 +79,6 @@ func mailPort(port uint16) int {
 	return -1
 }
 
-// isClientHello reports whether b begins with a TLS record of a handshake that begins with a ClientHello (RFC 8446 sections 4 and 5.1).
+// isClientHello reports whether b begins with a TLS record of a handshake that begins with a ClientHello (RFC 8446
+// sections 4 and 5.1).
 func isClientHello(b []byte) bool { return len(b) > 5 && b[0] == 22 && b[1] == 3 && b[5] == 1 }

@@ -19,7 +19,7 @@ func elsewhere(t *reassembly.Stats) string {
 	encrypted := ""
 	for port, n := range t.Elsewhere.All() {
 		if port == submissions {
-			encrypted = fmt.Sprintf("sessions begin with TLS on port %d (%d): nothing of their mail can be read", port, n)
+			encrypted = fmt.Sprintf("sessions begin with TLS on port %d (%d): none of their mail can be read", port, n)
 			continue
 		}
 		ports = append(ports, fmt.Sprintf("port %d (%d)", port, n))
@@ -34,15 +34,22 @@ func elsewhere(t *reassembly.Stats) string {
 	case encrypted != "":
 		encrypted = "; " + encrypted
 	}
-	return none + "SMTP sessions begin on " + strings.Join(ports, ", ") + "; to read them: " + strings.Join(flags, " ") + encrypted
+	return none + "SMTP sessions begin on " + strings.Join(ports, ", ") +
+		"; to read them: " + strings.Join(flags, " ") + encrypted
 }
 
 // missing says how many octets of sessions are not there, and what lost them.
 func missing(t *reassembly.Stats) string {
-	const tap, file = "the frames that held them are not in the capture: the tap dropped or never saw them",
-		"the capture has only the beginning of their frames (snaplen): capture with tcpdump -s 0"
+	const file = "the capture has only the beginning of their frames (snaplen): capture with tcpdump -s 0"
+	tap := "the frames that held them are not in the capture"
+	if t.BadChecksums > 0 {
+		tap += fmt.Sprintf(", or have a wrong checksum as %d segments have", t.BadChecksums)
+	} else {
+		tap += ": the tap dropped or never saw them"
+	}
 	cut := min(t.CutBytes, t.LostBytes) // a segment that was cut may have been sent again
-	switch text := fmt.Sprintf("%d octets of sessions are missing; ", t.LostBytes); {
+	text := fmt.Sprintf("%d octets of sessions are missing; ", t.LostBytes)
+	switch {
 	case t.LostBytes == 0:
 		return ""
 	case cut == 0:
