@@ -3,9 +3,11 @@ package smtp
 import (
 	"bytes"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
+
+// minKey and maxKey bound the keyword of a parameter that the record keeps, the equals sign included in the latter.
+const minKey, maxKey = len("SIZE"), len("ENVID=")
 
 // parameters reads the ESMTP parameters that the record keeps; the others are passed over.
 func (p *path) parameters(b []byte) {
@@ -14,24 +16,35 @@ func (p *path) parameters(b []byte) {
 		if word, b = cutWord(b); len(word) == 0 {
 			return
 		}
-		key, value, ok := bytes.Cut(word, []byte("="))
-		if !ok {
+		n := bytes.IndexByte(word[:min(len(word), maxKey)], '=')
+		if n < minKey {
 			continue
 		}
-		switch strings.ToUpper(string(key[:min(len(key), 8)])) {
-		case "SIZE":
-			if n, err := strconv.ParseInt(string(value[:min(len(value), 24)]), 10, 64); err == nil && n >= 0 && p.size == nil {
-				p.size = &n
-			}
-		case "ENVID":
+		key, value := word[:n], word[n+1:]
+		switch {
+		case p.size == nil && bytes.EqualFold(key, []byte("SIZE")):
+			p.size = declaredSize(value)
+		case bytes.EqualFold(key, []byte("ENVID")):
 			p.envid = text8(unescape(value, true, true))
-		case "ORCPT":
+		case bytes.EqualFold(key, []byte("ORCPT")):
 			if kind, address, ok := bytes.Cut(value, []byte(";")); ok {
 				isUTF8 := bytes.EqualFold(kind, []byte("utf-8"))
 				p.orcpt = text8(unescape(address, !isUTF8, isUTF8))
 			}
 		}
 	}
+}
+
+// declaredSize reads a size-value, RFC 1870 section 3, of up to 20 digits; nil if it is none that a bigint holds.
+func declaredSize(b []byte) *int64 {
+	if n := digits(b, 21); n == 0 || n > 20 || n < len(b) {
+		return nil
+	}
+	n, err := strconv.ParseInt(string(b), 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &n
 }
 
 // unescape decodes xtext (RFC 3461 section 4), in which "+41" is an A, and the forms of RFC 6533 section 3, in which "\x{41}" is one:
