@@ -53,10 +53,11 @@ func withoutStatus(b []byte) []byte {
 func queuedAs(text []byte) []byte {
 	const word = "queued "
 	for i := 0; i+len(word) < len(text); i++ {
-		if lower(text[i]) != word[0] || i > 0 && (isAlnum(text[i-1]) || text[i-1] == '_') || !hasFold(text[i:], word) {
+		if text[i]|0x20 != word[0] || text[i+len(word)-1] != ' ' || !hasFold(text[i:], word) || i > 0 && (isAlnum(text[i-1]) || text[i-1] == '_') {
 			continue
 		}
-		rest := text[i+len(word):]
+		i += len(word) - 1
+		rest := text[i+1:]
 		switch {
 		case hasFold(rest, "as "):
 			rest = rest[len("as "):]
@@ -264,6 +265,9 @@ func dovecotID(text []byte) []byte {
 // nameAtHead is the name at the head of b, at most limit octets of letters, digits and some others; nil if it is none, or if it goes on
 // with something else, as a Message-ID does.
 func nameAtHead(b []byte, limit int, others string) []byte {
+	if len(b) == 0 || !isAlnum(b[0]) && b[0] != '.' && b[0] != '_' && b[0] != '-' {
+		return nil
+	}
 	id := span(b, limit+1, others)
 	if len(id) > limit || len(id) < len(b) && bytes.IndexByte([]byte(" \t\r\n,;:)]"), b[len(id)]) < 0 {
 		return nil
