@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tap25/cmd/tap25/spools"
 	"tap25/store"
-	"tap25/store/spool"
 )
 
 func dbStatus() *cobra.Command {
@@ -26,7 +26,7 @@ func dbStatus() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				waiting, err := waitingInSpools()
+				waiting, err := spools.Sum()
 				if err != nil {
 					return err
 				}
@@ -35,7 +35,7 @@ func dbStatus() *cobra.Command {
 					e.SetIndent("", "  ")
 					return e.Encode(struct {
 						store.Status
-						Spool spoolStatus `json:"spool"`
+						Spool spools.Status `json:"spool"`
 					}{s, waiting})
 				}
 				loaded := when(s.Loaded)
@@ -64,43 +64,6 @@ func dbStatus() *cobra.Command {
 	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-// spoolStatus sums up the spools in the state directory.
-type spoolStatus struct {
-	Segments int        `json:"waiting_segments"`
-	Rows     int64      `json:"waiting_rows"`
-	Bytes    int64      `json:"bytes"` // of all files
-	Oldest   *time.Time `json:"oldest_waiting"`
-	SetAside int64      `json:"set_aside"` // rows that the database refused
-	Kept     int        `json:"kept_segments"`
-	KeptRows int64      `json:"kept_rows"` // loaded, and kept in case a failover loses them
-}
-
-func waitingInSpools() (s spoolStatus, err error) {
-	files, err := spoolFiles(nil)
-	if err != nil {
-		return s, err
-	}
-	for _, f := range files {
-		s.Bytes += f.Bytes
-		switch f.State {
-		case spool.Waiting:
-			if at := time.UnixMicro(int64(f.Sequence)).UTC(); s.Oldest == nil {
-				s.Oldest = &at
-			}
-			s.Segments++
-			s.Rows += int64(f.Records)
-		case spool.Kept:
-			s.Kept++
-			s.KeptRows += int64(f.Records)
-		case spool.Refused:
-			if file, _, _, err := spool.ReadFile(f.Path); err == nil {
-				s.SetAside += int64(file.Records)
-			}
-		}
-	}
-	return s, nil
 }
 
 // when formats a time, or "-" for none.
