@@ -3,14 +3,14 @@ package smtp
 // awaitsReplies says whether, behind a hole in the client's bytes, these cannot be read yet: the client sent them when
 // it had received replies that are still to come here, and one of them may say that they are a message.
 func (d *Dialogue) awaitsReplies(acked int64) bool {
-	return d.uncertain && d.state == inCommand && acked > d.serverOff && d.seen[FromServer] && !d.closing &&
-		d.heldSize < orDefault(d.cfg.MaxHeld, 64<<10)
+	return d.sync.uncertain && d.client.state == inCommand && acked > d.server.offset && d.seen[FromServer] && !d.closing &&
+		d.backlog.size < d.maxHeld()
 }
 
 // doubtful says whether, behind a hole in the client's bytes, nothing tells a message from commands yet: DATA may have
 // been in the hole, and its reply was missed too. judgeFlight then tells.
 func (d *Dialogue) doubtful() bool {
-	return d.state == inCommand && d.clientGap && d.clientOff >= d.sureUntil && (!d.seen[FromServer] || d.serverGap)
+	return d.client.state == inCommand && d.sync.clientGap && d.client.offset >= d.sync.commandsUntil && (!d.seen[FromServer] || d.sync.serverGap)
 }
 
 // judgeFlight looks at what the client sent without receiving anything in between. A client waits for the answer to DATA
@@ -18,17 +18,17 @@ func (d *Dialogue) doubtful() bool {
 // with a lone dot is a message up to there, one that was answered where it ends is commands, and of one that breaks off
 // at a hole nothing is known: it is left unread. It says whether it could tell.
 func (d *Dialogue) judgeFlight() bool {
-	if d.held.at(0).lost > 0 {
+	if d.backlog.head().lost > 0 {
 		return true
 	}
 	n, kind := d.flightIs()
 	switch kind {
 	case ofMessage:
-		d.sureUntil = d.clientOff + int64(n)
-		d.beginMessage(body{gap: true, midLine: d.loneDot() != 3})
-		d.doubt = true
+		d.sync.judged(d.client.offset + int64(n))
+		d.client.beginMessage(body{gap: true, midLine: d.backlog.loneDot() != 3})
+		d.client.presumed()
 	case ofCommands:
-		d.sureUntil = d.clientOff + int64(n)
+		d.sync.judged(d.client.offset + int64(n))
 	case ofEither:
 		d.leaveUnread(int64(n))
 	}
@@ -38,17 +38,24 @@ func (d *Dialogue) judgeFlight() bool {
 // flightKind says of what a flight is.
 type flightKind uint8
 
+const (
+	notWhole flightKind = iota // more of it may come
+	ofCommands
+	ofMessage // up to its lone dot
+	ofEither
+)
+
 // flightIs looks at the first flight held and returns its length.
 func (d *Dialogue) flightIs() (n int, kind flightKind) {
-	n, next := d.flight()
-	dot := d.loneDot()
-	if dot == 3 && n > 3 && d.torn && !d.endsLine(d.clientOff) {
+	n, next := d.backlog.flight()
+	dot := d.backlog.loneDot()
+	if dot == 3 && n > 3 && d.client.hole.torn && !d.match.endsLine(d.client.offset) {
 		dot = 0 // it may be the tail of a line
 	}
 	switch {
-	case dot > 0, n >= orDefault(d.cfg.MaxHeld, 64<<10)/2:
+	case dot > 0, n >= d.maxHeld()/2:
 		return n, ofMessage
-	case next != nil && next.lost == 0, d.answeredAt(d.clientOff + int64(n)), next == nil && d.closing && d.areCommands():
+	case next != nil && next.lost == 0, d.match.answeredAt(d.client.offset+int64(n), d.backlog.head().acked), next == nil && d.closing && d.backlog.areCommands():
 		return n, ofCommands
 	case next != nil || d.closing:
 		return n, ofEither
@@ -56,35 +63,14 @@ func (d *Dialogue) flightIs() (n int, kind flightKind) {
 	return n, notWhole
 }
 
-// answeredAt says whether the server, when it had received the client's bytes up to end and no more, answered what the
-// client had sent last. 4xx and 5xx do not count: a server may break a message off with them.
-func (d *Dialogue) answeredAt(end int64) bool {
-	least := d.held.at(0).acked
-	sorted := d.replies.place(d.recall().disorder[FromServer])
-	for i := range sorted {
-		if r := d.replies.at(i); r.acked == end && r.code < 400 && r.end > least {
-			d.steps(i + 1)
-			return true
-		}
-	}
-	d.steps(sorted)
-	from := d.replies.search(sorted, func(r *reply) bool { return r.acked >= end && r.end > least })
-	to := d.replies.search(from, func(r *reply) bool { return r.acked > end })
-	return from < to && d.replies.at(to-1).fine > d.replies.first+int64(from)
-}
-
 // leaveUnread drops the head of what is held like octets that were missed.
 func (d *Dialogue) leaveUnread(n int64) {
-	d.count(func(s *Stats) { s.Unread += n })
-	d.clientOff += n
-	d.unread, d.passedOver = true, max(d.passedOver, d.held.at(0).acked+1)
-	for n > 0 {
-		d.steps(1)
-		piece := len(d.held.at(0).data)
-		d.release(piece)
-		n -= int64(piece)
-	}
-	d.line = line{}
+	d.stats.Unread += n
+	d.client.advance(n)
+	d.client.leaveUnread()
+	d.client.passOver(d.backlog.head().acked)
+	d.backlog.releaseFlight(n)
+	d.client.dropLine()
 	d.sever()
 	d.loseLine()
 }
@@ -92,7 +78,7 @@ func (d *Dialogue) leaveUnread(n int64) {
 // heldIsMessage says whether the client went on with a message after a DATA whose reply was not seen. Where nothing tells,
 // what the client sent is left unread.
 func (d *Dialogue) heldIsMessage() bool {
-	if d.closed || d.held.len() == 0 {
+	if d.closed || d.backlog.empty() {
 		return false
 	}
 	n, kind := d.flightIs()
@@ -100,12 +86,10 @@ func (d *Dialogue) heldIsMessage() bool {
 	case ofMessage:
 		return true
 	case notWhole:
-		return !d.areCommands()
+		return !d.backlog.areCommands()
 	case ofEither:
-		d.astray, d.clientGap, d.serverGap = true, true, true
-		if d.tx != nil {
-			d.tx.severed = true // the message may be in the hole
-		}
+		d.sync.couldNotTell()
+		d.mail.tx.sever() // the message may be in the hole
 		if n > 0 {
 			d.leaveUnread(int64(n))
 		}

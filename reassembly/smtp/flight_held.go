@@ -18,25 +18,25 @@ type flight struct {
 }
 
 // flight is the length of the first flight held, and what is held behind it.
-func (d *Dialogue) flight() (n int, next *piece) {
-	if d.held.len() == 0 {
+func (b *backlog) flight() (n int, next *piece) {
+	if b.empty() {
 		return 0, nil
 	}
-	f, h := &d.recall().flight, d.held.at(0)
+	f, h := &b.recall().flight, b.head()
 	if h.lost > 0 {
 		return 0, h
 	}
-	if f.behind <= d.held.first || f.acked != h.acked || f.end < h.off {
-		*f = flight{acked: h.acked, behind: d.held.first + 1, end: h.off}
+	if f.behind <= b.pieces.first || f.acked != h.acked || f.end < h.off {
+		*f = flight{acked: h.acked, behind: b.pieces.first + 1, end: h.off}
 	}
-	for i := int(f.behind - 1 - d.held.first); i < d.held.len(); i++ {
-		p := d.held.at(i)
+	for i := int(f.behind - 1 - b.pieces.first); i < b.pieces.len(); i++ {
+		p := b.pieces.at(i)
 		if p.lost > 0 || p.acked != f.acked {
 			next = p
 			break
 		}
 		f.read(p.data[f.end-p.off:])
-		f.behind = d.held.first + int64(i) + 1
+		f.behind = b.pieces.first + int64(i) + 1
 	}
 	return int(f.end - h.off), next
 }
@@ -66,53 +66,53 @@ const loneDot = "\n.\r\n"
 
 // loneDot returns how far it is from the head of the first flight held to behind its last line that is a dot alone, 0 if there is
 // none.
-func (d *Dialogue) loneDot() int {
-	n, _ := d.flight()
-	h := d.held.at(0)
-	if f := &d.recall().flight; n > 0 && f.dot-int64(len(loneDot)) >= h.off {
+func (b *backlog) loneDot() int {
+	n, _ := b.flight()
+	h := b.head()
+	if f := &b.recall().flight; n > 0 && f.dot-int64(len(loneDot)) >= h.off {
 		return int(f.dot - h.off)
 	}
-	if n >= 3 && string(d.octets(h.off, h.off+3)) == loneDot[1:] {
+	if n >= 3 && string(b.text(h.off, h.off+3)) == loneDot[1:] {
 		return 3
 	}
 	return 0
 }
 
-// octets returns octets held, none of them missed.
-func (d *Dialogue) octets(from, to int64) []byte {
-	i := d.held.search(0, func(p *piece) bool { return p.off+int64(len(p.data))+p.lost > from })
-	p := d.held.at(i)
+// text returns octets that are held, none of them missed.
+func (b *backlog) text(from, to int64) []byte {
+	i := b.pieces.search(0, func(p *piece) bool { return p.off+int64(len(p.data))+p.lost > from })
+	p := b.pieces.at(i)
 	if n := to - p.off; n <= int64(len(p.data)) {
 		return p.data[from-p.off : n]
 	}
-	b := slices.Clone(p.data[from-p.off:])
-	for int64(len(b)) < to-from {
+	text := slices.Clone(p.data[from-p.off:])
+	for int64(len(text)) < to-from {
 		i++
-		p = d.held.at(i)
-		b = append(b, p.data[:min(int64(len(p.data)), to-from-int64(len(b)))]...)
+		p = b.pieces.at(i)
+		text = append(text, p.data[:min(int64(len(p.data)), to-from-int64(len(text)))]...)
 	}
-	return b
+	return text
 }
 
 // areCommands says whether all of the first flight held are lines of commands.
-func (d *Dialogue) areCommands() bool {
-	n, _ := d.flight()
-	f := &d.recall().flight
+func (b *backlog) areCommands() bool {
+	n, _ := b.flight()
+	f := &b.recall().flight
 	if n == 0 || f.tail[len(f.tail)-1] != '\n' {
 		return false
 	}
 	begin := f.end - int64(n)
 	if f.lines <= begin {
 		f.lines = begin
-	} else if d.heldMidLine { // what is left of a line that was asked about whole
-		line := d.firstLine(begin, f.end)
+	} else if b.midLine { // what is left of a line that was asked about whole
+		line := b.firstLine(begin, f.end)
 		if begin += int64(len(line)); !isCommand(line) {
 			return false
 		}
 	}
 	if f.lines < f.end {
-		text := d.octets(f.lines, f.end)
-		d.steps(len(text))
+		text := b.text(f.lines, f.end)
+		b.work.steps(len(text))
 		for line := range bytes.Lines(text) {
 			if f.lines += int64(len(line)); !isCommand(line) {
 				f.bad = f.lines
@@ -123,10 +123,10 @@ func (d *Dialogue) areCommands() bool {
 }
 
 // firstLine is the first line of octets held, which there is.
-func (d *Dialogue) firstLine(from, to int64) []byte {
+func (b *backlog) firstLine(from, to int64) []byte {
 	for n := int64(64); ; n *= 4 {
-		text := d.octets(from, min(from+n, to))
-		d.steps(len(text))
+		text := b.text(from, min(from+n, to))
+		b.work.steps(len(text))
 		if i := bytes.IndexByte(text, '\n'); i >= 0 {
 			return text[:i+1]
 		}

@@ -1,13 +1,13 @@
 package smtp
 
 // match gives each reply to its command: in order (RFC 2920 section 3.1), unless bytes were missed: see anchor.
-func (d *Dialogue) match() {
-	for d.replies.len() > 0 || d.pending.len() > 0 && d.pending.at(0).acked == severed {
-		if d.steps(1); d.credit < 0 {
+func (d *Dialogue) matchReplies() {
+	for d.match.replies.len() > 0 || d.match.pending.len() > 0 && d.match.pending.at(0).acked == severed {
+		if d.work.steps(1); d.work.spent() {
 			d.giveUp()
 			continue
 		}
-		if d.uncertain && d.seen[FromClient] && d.replies.len() < orDefault(d.cfg.MaxReplies, 4096) {
+		if d.sync.uncertain && d.seen[FromClient] && d.match.replies.len() < orDefault(d.cfg.MaxReplies, 4096) {
 			if d.anchor() {
 				continue
 			}
@@ -15,35 +15,33 @@ func (d *Dialogue) match() {
 				return
 			}
 		}
-		if d.pending.len() > 0 && d.pending.at(0).acked == severed {
-			d.takePending()
-			if d.tx != nil {
-				d.tx.severed = true
-			}
+		if d.match.pending.len() > 0 && d.match.pending.at(0).acked == severed {
+			d.match.takeCommand()
+			d.mail.tx.sever()
 			continue
 		}
-		if d.holeEnd > 0 {
+		if d.sync.serverHoleEnd > 0 {
 			if !d.crossHole() {
 				return
 			}
 			continue
 		}
-		r := *d.replies.at(0)
-		if d.pending.len() == 0 {
-			if r.acked > d.clientOff && d.seen[FromClient] {
+		r := *d.match.replies.at(0)
+		if d.match.pending.len() == 0 {
+			if r.acked > d.client.offset && d.seen[FromClient] {
 				return // it answers bytes that have not come yet
 			}
-			d.unsolicited(d.takeReply())
+			d.unsolicited(d.match.takeReply())
 			continue
 		}
-		c := d.pending.at(0)
+		c := d.match.pending.at(0)
 		if c.verb == verbEndOfData && r.acked > c.message && r.acked < c.end && r.code >= 400 {
 			c.size = -1 // the server refused the message before its end
 		}
 		// A reply that the server sent before it had received the command does not answer it. What the client says that it had
 		// received when it sent the command does not count here: it may acknowledge what it never got.
 		if r.acked < c.end && (r.code == 421 || c.verb != verbEndOfData || r.acked <= c.message) {
-			d.unsolicited(d.takeReply())
+			d.unsolicited(d.match.takeReply())
 			continue
 		}
 		if d.tooEarly(&r) {
@@ -57,14 +55,14 @@ func (d *Dialogue) match() {
 		if d.outOfStep(&r) {
 			continue
 		}
-		if c.doubtful && !d.lfTaken {
+		if c.doubtful && !d.dialect.takesLF {
 			d.doubtLines()
 		}
-		d.takeReply()
-		if d.pending.len() > 1 && d.pending.at(1).acked < r.end && !d.pending.at(1).doubtful {
-			d.pace.grouped = true
+		d.match.takeReply()
+		if d.match.pending.len() > 1 && d.match.pending.at(1).acked < r.end && !d.match.pending.at(1).doubtful {
+			d.dialect.groups()
 		}
-		d.resolve(d.takePending(), &r)
+		d.resolve(d.match.takeCommand(), &r)
 	}
 }
 
@@ -74,17 +72,17 @@ const severed = 1<<63 - 1
 // crossHole begins matching afresh behind a hole in the replies, at the first command that the client sent when it had
 // received what lies behind the hole.
 func (d *Dialogue) crossHole() bool {
-	if i := d.heard(d.holeEnd, false); i < d.pending.len() {
-		d.settleHole(i, d.pending.at(i).acked)
+	if i := d.match.heard(d.sync.serverHoleEnd, false); i < d.match.pending.len() {
+		d.settleHole(i, d.match.pending.at(i).acked)
 		return true
 	}
-	if d.blocked && d.held.len() > 0 && d.held.at(0).lost == 0 && d.held.at(0).acked >= d.holeEnd && d.held.at(0).acked <= d.serverOff &&
-		d.replies.at(0).acked <= d.clientOff+d.heldOctets {
-		d.settleHole(d.pending.len(), d.held.at(0).acked)
+	if d.client.blocked && d.backlog.hasData() && d.backlog.head().acked >= d.sync.serverHoleEnd && d.backlog.head().acked <= d.server.offset &&
+		d.match.replies.at(0).acked <= d.client.offset+d.backlog.octets {
+		d.settleHole(d.match.pending.len(), d.backlog.head().acked)
 		return true
 	}
-	if !d.seen[FromClient] || d.pending.len() == 0 && d.replies.at(0).acked <= d.clientOff {
-		d.unsolicited(d.takeReply())
+	if !d.seen[FromClient] || d.match.pending.len() == 0 && d.match.replies.at(0).acked <= d.client.offset {
+		d.unsolicited(d.match.takeReply())
 		return true
 	}
 	return false
@@ -92,8 +90,6 @@ func (d *Dialogue) crossHole() bool {
 
 // settleHole answers the first n commands, whose replies lie before offset x, some of them in the hole.
 func (d *Dialogue) settleHole(n int, x int64) {
-	d.answer(n, d.repliesUpTo(x))
-	if x >= d.holeEnd {
-		d.holeEnd = 0
-	}
+	d.answer(n, d.match.repliesUpTo(x))
+	d.sync.crossed(x)
 }

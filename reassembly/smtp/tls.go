@@ -5,31 +5,36 @@ import "encoding/binary"
 // maxHello bounds what is kept of a ClientHello: one TLS record and its header (RFC 8446 section 5.1).
 const maxHello = 5 + 1<<14
 
-// startTLS applies the reply to STARTTLS (RFC 3207 section 4).
-func (d *Dialogue) startTLS(c command, r *reply) {
-	d.blocked = false
-	accepted := r != nil && r.code == 220
+// startTLSReply applies the reply to STARTTLS (RFC 3207 section 4).
+func (d *Dialogue) startTLSReply(c command, r *reply) {
+	d.client.block(false)
+	accepted := codeOf(r) == 220
 	if r == nil {
-		accepted = d.held.len() > 0 && looksLikeTLS(d.held.at(0).data)
+		accepted = !d.backlog.empty() && looksLikeTLS(d.backlog.head().data)
 	}
-	if !accepted {
-		if r == nil && d.held.len() > 0 && d.held.at(0).lost == 0 && d.held.at(0).acked <= c.acked {
-			n, _ := d.flight() // sent with STARTTLS: nobody's mail if that was accepted
-			d.leaveUnread(int64(n))
-		}
+	if accepted {
+		d.encrypt(&c, r)
 		return
 	}
-	d.endTransaction(Aborted)
-	d.dark = &transaction{t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth}
-	d.nextFlag = 0
-	d.state = inHello
-	d.replies.drop()
-	d.rline, d.rcurrent, d.holeEnd = line{}, reply{}, 0
-	if r != nil {
-		d.tlsFrom = r.end
-	} else {
-		d.dark.flags |= d.holeFlag()
+	if r == nil && d.backlog.hasData() && d.backlog.head().acked <= c.acked {
+		n, _ := d.backlog.flight() // sent with STARTTLS: nobody's mail if that was accepted
+		d.leaveUnread(int64(n))
 	}
+}
+
+// encrypt begins a session of which nothing can be read but the ClientHello; r is nil where the reply was not seen.
+func (d *Dialogue) encrypt(c *command, r *reply) {
+	d.endTransaction(Aborted)
+	d.mail.encrypt(c)
+	d.match.dropReplies()
+	d.server.reset()
+	d.sync.ended()
+	if r == nil {
+		d.client.expectHello(0)
+		d.mail.encrypted.flag(d.holeFlag())
+		return
+	}
+	d.client.expectHello(r.end)
 }
 
 // holeFlag is Gap where a reply was missed in a hole, and not because its direction was never seen.
@@ -44,35 +49,34 @@ func looksLikeTLS(b []byte) bool {
 	return len(b) > 1 && b[0] == 22 && b[1] == 3 || len(b) == 1 && b[0] == 22
 }
 
-// readHello collects the ClientHello behind STARTTLS.
-func (d *Dialogue) readHello(p piece) {
-	b := p.data
-	if len(d.hello) == 0 && !looksLikeTLS(b) {
-		if p.acked < d.tlsFrom { // sent before the client could know the answer: it is nobody's mail
-			d.dark.flags |= Injected
+// readClientHello collects the ClientHello after STARTTLS.
+func (d *Dialogue) readClientHello(p *piece) {
+	if len(d.client.hello) == 0 && !looksLikeTLS(p.data) {
+		if p.acked < d.client.helloFrom { // sent before the client could know the answer: it is nobody's mail
+			d.mail.encrypted.flag(Injected)
 			return
 		}
-		d.emitDark("")
-		d.state = inDark
+		d.emitEncrypted("")
+		d.client.encrypted()
 		return
 	}
-	d.hello = append(d.hello, b[:min(len(b), maxHello-len(d.hello))]...)
-	if name, whole := serverName(d.hello); whole || len(d.hello) >= maxHello {
-		d.emitDark(name)
-		d.state = inDark
+	d.client.addHello(p.data)
+	if name, whole := serverName(d.client.hello); whole || len(d.client.hello) >= maxHello {
+		d.emitEncrypted(name)
+		d.client.encrypted()
 	}
 }
 
-// emitDark emits the row of an encrypted session.
-func (d *Dialogue) emitDark(name string) {
-	if d.dark == nil {
+// emitEncrypted emits the row of an encrypted session, if it has not gone out.
+func (d *Dialogue) emitEncrypted(name string) {
+	tx := d.mail.takeEncrypted()
+	if tx == nil {
 		return
 	}
-	e := d.row(d.dark, Encrypted)
+	e := d.row(tx, Encrypted)
 	if name != "" {
 		e.TLSServerName = text8([]byte(name))
 	}
-	d.dark, d.hello = nil, nil
 	d.emit(e)
 }
 

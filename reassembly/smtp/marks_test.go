@@ -23,10 +23,10 @@ func (e *eager) each(f func(c *command)) {
 
 func (e *eager) flag(f Flags) {
 	e.d.flag(f, true)
-	if waits := slices.ContainsFunc(e.want, func(c command) bool { return c.verb.isMail() }); waits == (e.d.nextFlag == f) {
-		e.Fatalf("the next one is flagged %v, one waits: %v", e.d.nextFlag, waits)
+	if waits := slices.ContainsFunc(e.want, func(c command) bool { return c.verb.isMail() }); waits == (e.d.mail.nextFlags == f) {
+		e.Fatalf("the next one is flagged %v, one waits: %v", e.d.mail.nextFlags, waits)
 	}
-	e.d.nextFlag = 0
+	e.d.mail.nextFlags = 0
 	e.mail(f)
 }
 
@@ -39,8 +39,8 @@ func (e *eager) mail(f Flags) {
 }
 
 func (e *eager) lose() {
-	e.d.state, e.d.chunkLeft = inChunk, 9
-	e.d.loseClient(piece{lost: 1})
+	e.d.client.state, e.d.client.chunk.left = inChunk, 9
+	e.d.loseClient(1)
 	e.mail(Gap)
 	e.each(func(c *command) {
 		if c.verb == verbBdat {
@@ -50,9 +50,9 @@ func (e *eager) lose() {
 }
 
 func (e *eager) take() {
-	got := e.d.takePending()
+	got := e.d.match.takeCommand()
 	for got.acked == severed {
-		got = e.d.takePending()
+		got = e.d.match.takeCommand()
 	}
 	if w := e.want[0]; got.verb != w.verb || got.flags != w.flags || got.size != w.size {
 		e.Fatalf("a command of verb %d, %v, size %d, want verb %d, %v, size %d", got.verb, got.flags.Names(), got.size, w.verb, w.flags.Names(), w.size)

@@ -2,12 +2,7 @@ package smtp
 
 // settle applies the reply that decides on the message, and ends the transaction.
 func (d *Dialogue) settle(r *reply) {
-	tx := d.tx
-	code := r.code
-	if tx.chunked && tx.dataCode >= 400 && code >= 400 {
-		code = tx.dataCode
-	}
-	tx.dataCode = code
+	code := d.mail.tx.settle(r.code)
 	outcome := Unknown
 	switch {
 	case code >= 400:
@@ -20,19 +15,19 @@ func (d *Dialogue) settle(r *reply) {
 
 // endTransaction ends the open transaction; rows without a refusal of their own get the outcome.
 func (d *Dialogue) endTransaction(outcome Outcome) {
-	if d.tx == nil {
+	if d.mail.tx == nil {
 		return
 	}
-	if d.tx.mailCode >= 400 {
-		outcome = refusal(d.tx.mailCode)
+	if d.mail.tx.mailCode >= 400 {
+		outcome = refusal(d.mail.tx.mailCode)
 	}
 	d.finish(outcome, nil)
 }
 
 // finish emits the transaction's open rows in the order of their RCPTs, or the one of a MAIL without any.
 func (d *Dialogue) finish(outcome Outcome, r *reply) {
-	tx := d.tx
-	d.takes(tx.rcpts.len())
+	tx := d.mail.tx
+	d.work.takes(tx.rcpts.len())
 	for tx.rcpts.len() > 0 {
 		rc := tx.takeRcpt()
 		d.emitRow(rc, tx.outcomeOf(&rc, outcome, r), r)
@@ -41,7 +36,7 @@ func (d *Dialogue) finish(outcome Outcome, r *reply) {
 		alone := recipient{t: tx.t, dataCode: tx.dataCode}
 		d.emitRow(alone, tx.outcomeOf(&alone, outcome, r), r)
 	}
-	d.tx = nil
+	d.mail.end()
 }
 
 // outcomeOf is the outcome of one recipient, or of a MAIL alone, where the others' is outcome; r is the reply that settled the
@@ -58,12 +53,12 @@ func (tx *transaction) outcomeOf(rc *recipient, outcome Outcome, r *reply) Outco
 
 // emitRow emits one row of the open transaction. r is the reply that settled the message, if one did.
 func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
-	tx := d.tx
-	tx.rows++
+	tx := d.mail.tx
+	tx.countRow()
 	e := d.row(tx, outcome)
 	e.MailNo, e.MailCode, e.RcptCode = tx.mailNo, tx.mailCode, rc.code
 	e.Flags |= rc.flags
-	if d.s.Midstream && d.lost == 0 && !d.unread {
+	if d.session.Midstream && d.lost == 0 && !d.client.unread {
 		e.Flags &^= Gap
 	}
 	if tx.path == nil && !rc.t.IsZero() {
@@ -98,18 +93,18 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 
 func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 	e := &Envelope{
-		SeenAt: tx.t, Sensor: d.s.Sensor, SessionID: d.s.ID, Client: d.s.Client, Server: d.s.Server,
+		SeenAt: tx.t, Sensor: d.session.Sensor, SessionID: d.session.ID, Client: d.session.Client, Server: d.session.Server,
 		HELO: tx.helo, Outcome: outcome, Auth: tx.auth, LostBytes: d.lost, Flags: tx.flags,
 	}
-	if d.s.Midstream {
+	if d.session.Midstream {
 		e.Flags |= Midstream
-	} else if d.uncertain || d.unsettled && tx.path == nil {
+	} else if d.sync.uncertain || d.sync.unsettled && tx.path == nil {
 		e.Flags |= Gap
 	}
-	if d.doubted {
+	if d.sync.doubted {
 		e.Flags |= Gap
 	}
-	if d.conflicted {
+	if d.sync.conflicted {
 		e.Flags |= Conflict
 	}
 	if !d.seen[FromClient] || !d.seen[FromServer] {
@@ -119,7 +114,7 @@ func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 }
 
 func (d *Dialogue) emit(e *Envelope) {
-	d.count(func(s *Stats) { s.Rows[e.Outcome]++ })
+	d.stats.Rows[e.Outcome]++
 	if d.cfg.Emit != nil {
 		d.cfg.Emit(e)
 	}
