@@ -153,8 +153,8 @@ func (v *variant) check(t *testing.T, frames []timedFrame) {
 	if s.Frames.Total() != int64(len(frames)) {
 		t.Errorf("%d frames given, %d counted", len(frames), s.Frames.Total())
 	}
-	if a.held != 0 || len(a.conns) != 0 || a.orderer.opened != a.orderer.completed {
-		t.Errorf("held after Close: %d bytes, %d connections", a.held, len(a.conns))
+	if a.lists.held != 0 || len(a.lists.conns) != 0 || a.shared.orderer.opened != a.shared.orderer.completed {
+		t.Errorf("held after Close: %d bytes, %d connections", a.lists.held, len(a.lists.conns))
 	}
 	if v.stats != nil {
 		v.stats(t, s)

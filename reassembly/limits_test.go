@@ -120,11 +120,11 @@ func TestAssembler_HeldBytesStayBelowTheLimit(t *testing.T) {
 		data := f.s.IP(t).Data
 		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		sum := int64(0)
-		for _, c := range a.conns {
+		for _, c := range a.lists.conns {
 			sum += int64(c.heldBytes())
 		}
-		if a.held > limit || a.held != sum {
-			t.Fatalf("%d bytes held by the account, %d in fact, limit %d", a.held, sum, limit)
+		if a.lists.held > limit || a.lists.held != sum {
+			t.Fatalf("%d bytes held by the account, %d in fact, limit %d", a.lists.held, sum, limit)
 		}
 	}
 }
@@ -134,25 +134,25 @@ func TestAssembler_PagesThatGopacketKeepsCountAsHeld(t *testing.T) {
 	const limit = 24 << 20
 	a := New(Config{MaxHeld: limit, Emit: func(*smtp.Envelope) {}})
 	cache := func(name string) int64 {
-		return reflect.ValueOf(a.orderer.assembler).Elem().FieldByName("pc").Elem().FieldByName(name).Int()
+		return reflect.ValueOf(a.shared.orderer.assembler).Elem().FieldByName("pc").Elem().FieldByName(name).Int()
 	}
 	most := int64(0)
 	for _, f := range crowd(t, 6000, true) {
 		data := f.s.IP(t).Data
 		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		made, used := cache("size"), cache("used")
-		if used != int64(a.orderer.pages) {
-			t.Fatalf("gopacket uses %d pages, %d by the account", used, a.orderer.pages)
+		if used != int64(a.shared.orderer.pages) {
+			t.Fatalf("gopacket uses %d pages, %d by the account", used, a.shared.orderer.pages)
 		}
-		if held := a.held + (made-max(used, firstPages))*runCost; held > limit {
-			t.Fatalf("%d bytes held with %d pages that gopacket made, %d by the account, limit %d", held, made, a.holds(), limit)
+		if held := a.lists.held + (made-max(used, firstPages))*runCost; held > limit {
+			t.Fatalf("%d bytes held with %d pages that gopacket made, %d by the account, limit %d", held, made, a.lists.holds(), limit)
 		}
 		most = max(most, used)
 	}
-	if most < firstPages*2 || a.stats.HolesEvicted == 0 {
-		t.Errorf("%d pages at most, %d holes evicted: no case", most, a.stats.HolesEvicted)
+	if most < firstPages*2 || a.shared.stats.HolesEvicted == 0 {
+		t.Errorf("%d pages at most, %d holes evicted: no case", most, a.shared.stats.HolesEvicted)
 	}
-	if a.Close(); cache("size") != firstPages || a.orderer.spare() != 0 {
+	if a.Close(); cache("size") != firstPages || a.shared.orderer.spare() != 0 {
 		t.Errorf("at the end gopacket keeps %d pages", cache("size"))
 	}
 }

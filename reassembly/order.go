@@ -123,13 +123,13 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 	if off < h.next {
 		n := min(h.next-off, int64(len(data)))
 		uncompared := h.uncompared(off, n)
-		c.a.stats.Uncompared += uncompared
+		c.shared.stats.Uncompared += uncompared
 		if h.history.differs(off, data[:n]) && !h.keepAlive(dir, off, data[:n]) {
 			c.conflict(dir)
 		} else if uncompared > 0 {
 			c.dialogue.Conflict(dir)
 		}
-		c.a.stats.DuplicateBytes += n
+		c.shared.stats.DuplicateBytes += n
 		off, data = off+n, data[n:]
 	}
 	if len(data) == 0 {
@@ -164,7 +164,7 @@ func (c *conn) hold(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 		}
 		if n := min(r.end()-off, int64(len(data))); n > 0 {
 			conflict = conflict || !bytes.Equal(r.data[off-r.off:off-r.off+n], data[:n])
-			c.a.stats.DuplicateBytes += n
+			c.shared.stats.DuplicateBytes += n
 			off, data = off+n, data[n:]
 		}
 	}
@@ -175,7 +175,7 @@ func (c *conn) hold(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 		c.conflict(dir)
 	}
 	for _, r := range fresh {
-		c.a.stats.Steps += int64(h.held.insert(r))
+		c.shared.stats.Steps += int64(h.held.insert(r))
 		h.ahead += r.cost()
 	}
 	c.feedFresh(dir, fresh) // held is complete by now: gopacket may release at once
@@ -186,16 +186,16 @@ func (c *conn) release(dir smtp.Direction, n int64) {
 	h := &c.half[dir]
 	for n > 0 && h.held.len() > 0 {
 		r := h.held.pop()
-		c.a.stats.Steps++
+		c.shared.stats.Steps++
 		h.ahead -= r.cost()
 		h.fed--
 		h.fedPages -= r.pages()
 		h.fedOctets -= int64(len(r.data))
-		c.a.orderer.use(-r.pages())
+		c.shared.orderer.use(-r.pages())
 		n -= int64(len(r.data))
 		c.fill(dir, r.off)
 		if hole := r.off - h.next; hole > 0 {
-			c.lose(c.a.now, dir, hole)
+			c.lose(c.shared.now, dir, hole)
 		}
 		c.deliver(r.t, dir, r.data, r.acked)
 	}

@@ -41,7 +41,7 @@ func (h *hostile) count(frame func()) {
 
 // steps is Stats().Steps.
 func (h *hostile) steps() int64 {
-	return h.a.stats.Steps + h.a.dec.Steps() + h.a.halfOpen.steps + h.a.histories.steps + h.a.orderer.steps
+	return h.a.shared.stats.Steps + h.a.dec.Steps() + h.a.halfOpen.steps + h.a.shared.histories.steps + h.a.shared.orderer.steps
 }
 
 // peer is one end of the n-th connection.
@@ -61,7 +61,7 @@ func (p peer) send(flags uint8, seq, ack int, payload string) {
 			x.Seq, x.Ack = uint32(9001+seq), uint32(1001+ack)
 		}
 		p.h.a.Advance(p.h.at)
-		p.h.a.segment(p.h.at, &x)
+		p.h.a.segment(&segment{t: p.h.at, p: x})
 	})
 }
 
@@ -325,7 +325,7 @@ func connShapes() []shape {
 			for i := range n * 20 {
 				h.count(func() {
 					x := decode.Packet{Src: netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 9), Dst: netip.MustParseAddrPort("198.51.100.25:25"), Flags: decode.ACK, ChecksumBad: true}
-					h.a.segment(h.at, &x)
+					h.a.segment(&segment{t: h.at, p: x})
 				})
 			}
 		}},
