@@ -18,7 +18,8 @@ type Session struct {
 	ID             int64
 	Sensor         string
 	Client, Server netip.AddrPort
-	Midstream      bool // no SYN was seen
+	Midstream      bool   // no SYN was seen
+	Network        string // Envelope.Network of its rows
 }
 
 // Config serves all dialogues of one goroutine. The limits' zero values are the defaults.

@@ -94,6 +94,7 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 	e := &Envelope{
 		SeenAt: tx.t, Sensor: d.session.Sensor, SessionID: d.session.ID, Client: d.session.Client, Server: d.session.Server,
+		Network: d.session.Network,
 		HELO: tx.helo, Outcome: outcome, Auth: tx.auth, LostBytes: d.lost, Flags: tx.flags,
 	}
 	if d.session.Midstream {
