@@ -31,12 +31,13 @@ type Decoder struct {
 	ports  []uint16 // few: a scan beats a map
 	frags  *defragmenter
 	counts FrameCounts
+	seeds  seeds
 }
 
 // New makes a decoder of the TCP ports given; nil means [DefaultPort] alone. The
 // slice must not change afterwards.
 func New(ports []uint16) *Decoder {
-	d := &Decoder{frags: newDefragmenter(maxDatagrams, maxFragPages)}
+	d := &Decoder{frags: newDefragmenter(maxDatagrams, maxFragPages), seeds: newSeeds()}
 	d.SetPorts(ports)
 	return d
 }
@@ -51,7 +52,7 @@ func New(ports []uint16) *Decoder {
 // into a buffer that the next call overwrites: whoever keeps it must copy it.
 // After any other verdict p means nothing. Decode itself does not keep data.
 func (d *Decoder) Decode(t time.Time, link uint16, data []byte, wireLen int, p *Packet) Verdict {
-	w := walk{data: data, cut: min(max(wireLen-len(data), 0), maxCut)}
+	w := walk{data: data, cut: min(max(wireLen-len(data), 0), maxCut), seeds: d.seeds}
 	v := w.link(link)
 	if v == goOn {
 		v = d.walk(&w, t, p)
@@ -120,6 +121,16 @@ type walk struct {
 	proto uint8 // protocol number of headerExtension
 	ip    ipHeader
 	frag  piece
+
+	network  Network
+	path     uint64 // Packet.Path
+	seeds    seeds
+	labelled bool // inside of a label stack that was noted
+	entropy  bool // the next label is an entropy label
+
+	// The last tunnel needs no addresses to be told from others: it has an identifier, or it is a mirror's, which may have
+	// other addresses for each direction.
+	identified bool
 }
 
 // ipHeader is what the last IP header said.

@@ -12,6 +12,8 @@
 //
 // # Guarantees
 //
+// Fragments are joined only to others that came by the same path ([Packet.Path]).
+//
 // Every frame gets exactly one verdict, and [FrameCounts] counts it. No input
 // panics. A frame that the snaplen cut gives as much of its segment as was
 // captured, and [Packet.Missing] octets are known to be gone. Octets after the

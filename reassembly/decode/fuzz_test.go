@@ -3,9 +3,11 @@ package decode
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 
 	"tap25/reassembly/decode/decodetest"
@@ -41,11 +43,14 @@ func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 // checkPlain holds the verdict and the segment against a naive reading, where the frame is of the plainest kind: Ethernet
 // with any VLAN tags or raw IP, IP without options, extensions and fragments, TCP. Others it leaves alone.
 func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
-	b, typ := data, uint16(0)
+	b, typ, network := data, uint16(0), []string(nil)
 	switch {
 	case link == decodetest.LinkEthernet && len(b) >= 14:
 		typ, b = binary.BigEndian.Uint16(b[12:]), b[14:]
 		for tags := 0; (typ == 0x8100 || typ == 0x88a8) && len(b) >= 4 && tags < 16; tags++ {
+			if id := binary.BigEndian.Uint16(b) & 0xfff; id != 0 {
+				network = append(network, fmt.Sprintf("vlan %d", id))
+			}
 			typ, b = binary.BigEndian.Uint16(b[2:]), b[4:]
 		}
 	case link == decodetest.LinkRaw && len(b) > 0:
@@ -93,7 +98,15 @@ func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 	if want.Flags&SYN != 0 {
 		want.WindowScale = naiveScaling(tcp[20 : int(tcp[12]>>4)*4])
 	}
+	if len(network) > 6 {
+		network = append(network[:6:6], "more")
+	}
+	named := len(network) > 0
+	if p.Network.String() != strings.Join(network, "/") || p.Network.IsZero() == named || p.Path != 0 != named {
+		t.Fatalf("network %q, path %x, of tags %q", p.Network, p.Path, network)
+	}
 	got := *p
+	got.Network, got.Path = Network{}, 0
 	got.Payload, got.ChecksumOffload = nil, false // said by other tests
 	if v != TCPPort || !reflect.DeepEqual(got, want) || !bytes.Equal(p.Payload, tcp[int(tcp[12]>>4)*4:]) {
 		t.Fatalf("%v, %+v; want %+v", v, got, want)

@@ -55,6 +55,7 @@ func (w *walk) ipv4() Verdict {
 	if len(w.data) < size {
 		return TruncatedIPv4
 	}
+	w.between()
 	w.ip = ipHeader{src: b[12:16], dst: b[16:20], to: b[16:20], header: b[:size], ttl: b[8]}
 	if size > 20 {
 		w.ip.dst = sourceRouted(b[20:size], w.ip.dst)
@@ -110,6 +111,7 @@ func (w *walk) ipv6() Verdict {
 	if n := int(binary.BigEndian.Uint16(b[4:])); n != 0 && !w.bound(size+n) {
 		return BadIPv6
 	}
+	w.between()
 	w.ip = ipHeader{src: b[8:24], dst: b[24:40], to: b[24:40], ttl: b[7]}
 	w.data = w.data[size:]
 	return w.protocol(b[6], true)
@@ -215,7 +217,7 @@ func (d *Decoder) fragment(w *walk, t time.Time) Verdict {
 		}
 		return Fragment
 	}
-	x.at, x.body, x.ip = t.UnixNano(), w.data, w.ip
+	x.at, x.body, x.ip, x.path = t.UnixNano(), w.data, w.ip, w.path
 	x.bad = w.cut > 0
 	if w.ip.header != nil && !d.IgnoreChecksums {
 		good, offload := checkIPv4(w.ip.header)
