@@ -32,6 +32,14 @@ func parseBdat(b []byte) (size int64, last, ok bool) {
 	return size, last, last || len(rest) == 0
 }
 
+// burl reads the argument of BURL, RFC 4468 section 3.2: the server fetches the octets from elsewhere, nobody sees how many.
+func (c *command) burl(argument []byte) {
+	url, rest := cutWord(argument)
+	rest = bytes.TrimSpace(rest)
+	c.size, c.last = -1, bytes.EqualFold(rest, []byte("LAST"))
+	c.bad = len(url) == 0 || !c.last && len(rest) > 0
+}
+
 // bdatTaken reads on behind a BDAT that has waited for its reply, and says whether the server took octets.
 func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 	d.client.block(false)
@@ -83,7 +91,7 @@ func (d *Dialogue) bdatReply(c command, r *reply) {
 	if r == nil {
 		return
 	}
-	if r.code >= 400 {
+	if r.code >= 400 && !(c.last && d.dialect.lmtp && tx.rcpts.len() > 1) {
 		tx.refuseChunk(r.code)
 	}
 	switch {

@@ -27,7 +27,7 @@ type clientReader struct {
 	message   message
 	chunk     chunk
 	authLines int // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
-	hello     []byte
+	hello     clientHello
 	helloFrom int64 // end of the reply that accepted STARTTLS
 
 	spoke      int64 // it sent its last command before it had received so many octets
@@ -235,19 +235,17 @@ func (r *clientReader) expectHello(from int64) {
 	}
 }
 
-// addHello keeps octets of the ClientHello.
-func (r *clientReader) addHello(b []byte) {
-	r.hello = append(r.hello, b[:min(len(b), maxHello-len(r.hello))]...)
-}
+// addHello reads octets of the ClientHello, and reports whether no more of it is needed.
+func (r *clientReader) addHello(b []byte) (done bool) { return r.hello.read(b) }
 
 // encrypted says that nothing more can be read.
-func (r *clientReader) encrypted() { r.state, r.hello = inDark, nil }
+func (r *clientReader) encrypted() { r.state, r.hello = inDark, clientHello{} }
 
 // drop drops what is kept.
-func (r *clientReader) drop() { r.hello = nil }
+func (r *clientReader) drop() { r.hello = clientHello{} }
 
 // held is about how much memory is used.
-func (r *clientReader) held() int { return cap(r.line.buf) + cap(r.hello) }
+func (r *clientReader) held() int { return cap(r.line.buf) + cap(r.hello.message) }
 
 // lineHole is how lines are read after a hole.
 type lineHole struct {

@@ -8,7 +8,7 @@ import (
 // command is one command that awaits its reply.
 type command struct {
 	verb     verb
-	last     bool // BDAT LAST; AUTH with an initial response
+	last     bool // BDAT or BURL with LAST; AUTH with an initial response; LHLO
 	waits    bool // BDAT: its reply decides whether octets follow
 	bareLF   bool // its line ends with LF alone
 	doubtful bool // it stands behind such a line, which the server may not have taken for one
@@ -23,6 +23,12 @@ type command struct {
 	size     int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where bytes were missed
 	arg      *string   // EHLO's argument; AUTH's mechanism
 	path     *path
+	client   *clientAttributes // of XCLIENT and XFORWARD
+}
+
+// endsMessage reports whether the server says after a command whether it takes the message.
+func (c *command) endsMessage() bool {
+	return c.verb == verbEndOfData || (c.verb == verbBdat || c.verb == verbBurl) && c.last
 }
 
 // readClient reads a piece, or holds what cannot be read yet.
@@ -36,7 +42,7 @@ func (d *Dialogue) readClient(p piece) {
 		return
 	}
 	for len(p.data) > 0 {
-		if d.client.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.doubtful() {
+		if !d.head.open && (d.client.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.doubtful()) {
 			d.hold(p)
 			return
 		}
@@ -51,6 +57,9 @@ func (d *Dialogue) readClient(p piece) {
 
 // step reads the head of p in the present state and returns how much that was.
 func (d *Dialogue) step(p *piece) int {
+	if d.head.open {
+		return d.readHead(p)
+	}
 	switch d.client.state {
 	case inData:
 		return d.readMessage(p)
@@ -111,6 +120,9 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	if d.client.authLines > 0 && d.authLine(text, c) {
 		return
 	}
+	if !over && d.proxyCommand(text, &c, false) {
+		return
+	}
 	d.parse(&c, text, over)
 	if d.client.hole.resync {
 		if c.verb == verbOther {
@@ -169,8 +181,14 @@ func (d *Dialogue) parse(c *command, text []byte, over bool) {
 		} else if d.client.hole.resync {
 			c.verb = verbOther
 		}
+		c.last = bytes.EqualFold(word, []byte("LHLO"))
 	case verbBdat:
 		d.bdatCommand(c, rest)
+	case verbBurl:
+		c.burl(rest)
+	case verbXclient, verbXforward:
+		a := parseClientAttributes(rest)
+		c.client = &a
 	case verbAuth:
 		mechanism, initial := cutWord(rest)
 		c.arg = text8(bytes.ToUpper(mechanism[:min(len(mechanism), 20)]))

@@ -33,6 +33,11 @@ func (d *Dialogue) missEnd() {
 
 // loseClient reads on after a hole of n octets.
 func (d *Dialogue) loseClient(n int64) {
+	if d.head.open {
+		if n = d.loseHead(n); n == 0 {
+			return
+		}
+	}
 	again := d.sync.clientHoleEnd == d.client.offset-n && d.client.hole.resync && d.client.line.n == 0 // the hole goes on
 	d.sync.lostClient(d.client.offset)
 	if d.client.state == inDark {
@@ -51,7 +56,7 @@ func (d *Dialogue) loseClient(n int64) {
 			return
 		}
 	case inHello:
-		d.emitEncrypted("")
+		d.emitEncrypted()
 		d.client.encrypted()
 		return
 	}
@@ -111,6 +116,9 @@ func (d *Dialogue) endHoledLine() {
 // holedCommand takes a line of which octets were missed for what it must have been, without an argument: no address is
 // made of pieces that were not adjacent.
 func (d *Dialogue) holedCommand(text []byte, hole int, c command) {
+	if d.proxyCommand(text, &c, true) {
+		return
+	}
 	c.flags |= Gap
 	tail := bytes.ToUpper(text[min(hole, len(text)):])
 	if bytes.Contains(tail, []byte("FROM")) || !bytes.Contains(tail, []byte(">")) {
@@ -146,36 +154,4 @@ func (d *Dialogue) loseCommand(text []byte, c command) {
 		d.sever() // it may have been MAIL or RSET
 	}
 	d.await(c)
-}
-
-// MayHaveMissed says that the capture lost packets since the last byte of this dialogue, perhaps of it: what is open
-// when it is closed may have gone on, or begun with more.
-func (d *Dialogue) MayHaveMissed() {
-	if d.closed {
-		return
-	}
-	d.flag(Gap, false)
-	d.mail.flagNext(Gap)
-}
-
-// Doubt says that bytes may have been missed at the beginning. Every row is flagged.
-func (d *Dialogue) Doubt() { d.sync.doubt() }
-
-// Unsent says, before Close, that the last n bytes of the client were never received: commands among them are none.
-func (d *Dialogue) Unsent(n int64) {
-	from := d.client.offset + d.backlog.octets - n
-	i := d.match.pending.len()
-	for i > 0 && d.match.pending.at(i-1).start >= from {
-		if i--; d.match.pending.at(i).verb == verbEndOfData {
-			return
-		}
-	}
-	d.work.steps(d.match.pending.len() - i)
-	if i == d.match.pending.len() {
-		return
-	}
-	d.match.cut(i)
-	d.backlog.drop()
-	d.client.block(false)
-	d.flag(Conflict, false)
 }

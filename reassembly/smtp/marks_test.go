@@ -67,7 +67,7 @@ func TestPending_FlagsAreThoseOfMarkingEachAtOnce(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			switch n := rapid.IntRange(0, 6).Draw(t, "event"); {
 			case n < 2:
-				c := command{verb: verb(rapid.IntRange(int(verbHello), int(verbXclient)).Draw(t, "verb")), size: 7}
+				c := command{verb: verb(rapid.IntRange(int(verbHello), int(verbs)-1).Draw(t, "verb")), size: 7}
 				c.acked = e.heard + rapid.Int64Range(-9, 9).Draw(t, "acknowledges")
 				e.d.await(c)
 				e.want = append(e.want, c)

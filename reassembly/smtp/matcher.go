@@ -14,16 +14,16 @@ type matcher struct {
 // matcherMemory is what was found among commands and replies, so as not to look for it again: their numbers. In most dialogues nothing
 // waits for long, and there is none.
 type matcherMemory struct {
-	marks    marks                  // on commands
-	looked   [verbXclient + 1]int64 // number of the first command among which none of that kind was looked for yet
-	bareLFs  int64                  // number of the first command that is not known to end with a bare LF, like all before it
-	disorder [2]int64               // number of the last command, and reply, whose sender had received less than for the one before it
+	marks    marks        // on commands
+	looked   [verbs]int64 // number of the first command among which none of that kind was looked for yet
+	bareLFs  int64        // number of the first command that is not known to end with a bare LF, like all before it
+	disorder [2]int64     // number of the last command, and reply, whose sender had received less than for the one before it
 	anchored anchored
 }
 
-const matcherMemorySize = 272
+const matcherMemorySize = 296
 
-const commandSize, replySize = 128, 96
+const commandSize, replySize = 136, 96
 
 func (m *matcher) recall() *matcherMemory {
 	if m.memory == nil {
@@ -76,6 +76,9 @@ func (m *matcher) takeCommand() command {
 // octets is about how much memory a command takes besides its own.
 func (c *command) octets() int {
 	n := c.path.octets()
+	if c.client != nil {
+		n += clientSize
+	}
 	if c.arg != nil {
 		n += len(*c.arg)
 	}
@@ -216,3 +219,29 @@ func (m *matcher) dropCommands() { m.pending.drop() }
 
 // dropReplies drops the replies that wait.
 func (m *matcher) dropReplies() { m.replies.drop() }
+
+// markIsNext says whether the first that waits is no command, but a mark of sever.
+func (m *matcher) markIsNext() bool { return m.pending.len() > 0 && m.pending.at(0).acked == severed }
+
+// grouped says whether the client sent the second command before it had received reply r to the first.
+func (m *matcher) grouped(r *reply) bool {
+	return m.pending.len() > 1 && m.pending.at(1).acked < r.end && !m.pending.at(1).doubtful
+}
+
+// upTo is how many of the first commands the server had received when it sent a reply with that acknowledgment.
+func (m *matcher) upTo(acked int64) int {
+	n := 0
+	for n < m.pending.len() && (m.pending.at(n).acked == severed || m.pending.at(n).end <= acked) {
+		n++
+	}
+	m.work.steps(n)
+	return n
+}
+
+// endsWith says whether r answers nothing but what ends with the n-th command.
+func (m *matcher) endsWith(n int, r *reply) bool {
+	return n > 0 && r.acked == m.pending.at(n-1).end && r.end > m.pending.at(n-1).acked
+}
+
+// lastIs says whether the last command that waits is of that kind.
+func (m *matcher) lastIs(v verb) bool { return m.pending.len() > 0 && m.pending.last().verb == v }

@@ -43,7 +43,7 @@ func TestParts_AreChangedByTheirOwnMethodsOnly(t *testing.T) {
 }
 
 // parts are the types whose fields only their own methods write.
-var parts = []string{"Dialogue", "clientReader", "replyReader", "dialect", "work", "backlog", "matcher", "marks", "certainty", "mails", "transaction"}
+var parts = []string{"Dialogue", "head", "clientReader", "replyReader", "dialect", "work", "backlog", "matcher", "marks", "anchored", "certainty", "mails", "transaction"}
 
 type noImports struct{}
 

@@ -48,6 +48,7 @@ type replyReader struct {
 	current   reply
 	lineAcked int64 // octets of the client that the server had received when it sent the last piece
 	torn      bool  // after a hole, before the first reply's end
+	greeting  greetingReader
 }
 
 // replyPart is what replyReader has read.
@@ -61,6 +62,7 @@ const (
 
 // read reads up to the end of a line and returns how many octets that was. What is kept of a line is bounded by limit.
 func (s *replyReader) read(data []byte, acked int64, limit int) (n int, part replyPart) {
+	s.greeting.piece(s.line.n, s.lineAcked, acked)
 	s.lineAcked = acked
 	i := bytes.IndexByte(data, '\n')
 	if i < 0 {
@@ -74,7 +76,9 @@ func (s *replyReader) read(data []byte, acked int64, limit int) (n int, part rep
 		text = s.line.buf
 	}
 	s.offset += int64(i + 1)
-	part = s.readLine(trimLineEnd(text), start)
+	text = trimLineEnd(text)
+	cut := s.greeting.cut(text, &s.current, start)
+	part = s.readLine(text[cut:], start+int64(cut))
 	s.line = line{}
 	return i + 1, part
 }
@@ -86,6 +90,7 @@ func (s *replyReader) readLine(text []byte, start int64) replyPart {
 		return junkLine
 	}
 	r := &s.current
+	s.greeting.line(r, code, start, s.lineAcked)
 	if !r.open {
 		*r = reply{start: start, open: true}
 	}
@@ -111,6 +116,7 @@ func (s *replyReader) take() reply {
 	r.end, r.acked, r.torn = s.offset, s.lineAcked, s.torn
 	s.torn = false
 	s.current = reply{}
+	s.greeting.past = true
 	return r
 }
 
@@ -134,6 +140,7 @@ func (s *replyReader) cutShort() (r reply, ok bool) {
 // lose reads on after a hole of n octets.
 func (s *replyReader) lose(n int64) {
 	s.offset += n
+	s.greeting = greetingReader{past: true}
 	s.reset()
 	s.torn = true
 }
@@ -149,6 +156,9 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 	}
 	for len(data) > 0 {
 		n, part := d.server.read(data, acked, d.maxLine())
+		if r, ok := d.server.greeting.take(); ok {
+			d.queueReply(r)
+		}
 		switch data = data[n:]; part {
 		case junkLine:
 			d.stats.Junk++
@@ -160,11 +170,13 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 
 func (d *Dialogue) encrypted() bool { return d.client.state == inDark || d.client.state == inHello }
 
+func (d *Dialogue) maxReplies() int { return orDefault(d.cfg.MaxReplies, 4096) }
+
 func (d *Dialogue) maxLine() int { return orDefault(d.cfg.MaxLine, 64<<10) }
 
 func (d *Dialogue) queueReply(r reply) {
 	d.isSMTP = true
-	if d.match.replies.len() >= orDefault(d.cfg.MaxReplies, 4096) {
+	if d.match.replies.len() >= d.maxReplies() {
 		d.stats.Overflows++
 		d.forgetReply()
 	}
@@ -194,6 +206,7 @@ func (d *Dialogue) loseReplies(n int64) {
 	}
 	d.flagUpTo(d.server.offset + n)
 	d.matchReplies()
+	d.cutFinals()
 	d.server.lose(n)
 	d.sync.lostReplies(d.server.offset)
 }

@@ -23,9 +23,13 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		d.helloReply(c, r)
 	case verbRset:
 		d.rsetReply(c, code)
+	case verbBurl:
+		d.bdatReply(c, r)
 	case verbXclient:
+		d.xclientReply(c, code)
+	case verbXforward:
 		if code < 300 {
-			d.endTransaction(d.abort(250))
+			d.mail.forwards(*c.client)
 		}
 	case verbQuit:
 		d.endTransaction(d.abort(code))
@@ -254,6 +258,7 @@ func (d *Dialogue) helloReply(c command, r *reply) {
 	if r != nil {
 		d.dialect.offered(r, !d.sync.uncertain && !r.torn)
 	}
+	d.dialect.greeted(c.last)
 	d.endTransaction(d.abort(code))
 	d.mail.greeted(c.arg)
 }
@@ -264,11 +269,21 @@ func (d *Dialogue) rsetReply(c command, code uint16) {
 		return
 	}
 	d.endTransaction(d.abort(250))
+	d.mail.reset()
 	if code == 0 && d.sync.uncertain {
 		d.sync.unsettle() // it may be a line of AUTH
 	} else {
 		d.sync.settled(c.start)
 	}
+}
+
+// xclientReply applies the reply to XCLIENT, after which the session is where it was at the server's greeting.
+func (d *Dialogue) xclientReply(c command, code uint16) {
+	if code >= 300 {
+		return
+	}
+	d.endTransaction(d.abort(250))
+	d.mail.reintroduced(*c.client)
 }
 
 func (d *Dialogue) authReply(c command, code uint16) {

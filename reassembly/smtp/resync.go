@@ -19,35 +19,47 @@ func (d *Dialogue) anchor() bool {
 			return true
 		}
 		if r.acked > d.client.offset {
-			break // it answers bytes that are not read yet
+			break // it answers octets that are not read yet
 		}
-		switch {
-		case r.code == 354:
-			return d.anchorGoAhead(i)
-		case r.code == 334 || r.code == 235:
-			return d.anchorAuth(i)
-		case r.code == 221 && d.match.pending.len() > 0 && d.match.pending.last().verb == verbQuit && i == d.match.replies.len()-1:
-			d.align(d.match.pending.len(), i+1, r.start, false)
-			return true
-		}
-		if d.anchorMessage(i, message) {
+		if d.anchorAt(i, message) {
 			return true
 		}
 	}
-	d.match.recall().anchored.reply = d.match.replies.first + int64(min(i, d.match.replies.len()-1)) // the last may be one to QUIT
-	if d.client.blocked && d.backlog.hasData() && d.match.pending.len() > 0 {
-		x, last := d.backlog.head().acked, d.match.pending.last()
-		if m := d.match.repliesUpTo(x); x > last.acked && x <= d.server.offset && d.flightTells(last, m) {
-			d.align(d.match.pending.len(), m, x, true)
-			return true
-		}
+	d.match.looked(min(i, d.match.replies.len()-1)) // the last may be one to QUIT
+	return d.anchorAhead() || d.anchorBehind()
+}
+
+// anchorAt anchors at reply i, if it belongs to a command beyond doubt; the end of data that waits first is at place message.
+func (d *Dialogue) anchorAt(i, message int) bool {
+	switch r := d.match.replies.at(i); {
+	case r.code == 354:
+		return d.anchorGoAhead(i)
+	case r.code == 334 || r.code == 235:
+		return d.anchorAuth(i)
+	case r.code == 221 && d.match.lastIs(verbQuit) && i == d.match.replies.len()-1:
+		d.align(d.match.pending.len(), i+1, r.start, false)
+		return true
 	}
-	return d.anchorBehind()
+	return d.anchorMessage(i, message)
+}
+
+// anchorAhead anchors at the command that blocks, where what the client sent next shows how far the replies go.
+func (d *Dialogue) anchorAhead() bool {
+	if !d.client.blocked || !d.backlog.hasData() || d.match.pending.len() == 0 {
+		return false
+	}
+	x, last := d.backlog.head().acked, d.match.pending.last()
+	m := d.match.repliesUpTo(x)
+	if x <= last.acked || x > d.server.offset || !d.flightTells(last, m) {
+		return false
+	}
+	d.align(d.match.pending.len(), m, x, true)
+	return true
 }
 
 // startsTLS says whether reply r, a 220, answers the STARTTLS that waits.
 func (d *Dialogue) startsTLS(r *reply) bool {
-	if !d.client.blocked || d.match.pending.len() == 0 || d.match.pending.last().verb != verbStartTLS {
+	if !d.client.blocked || !d.match.lastIs(verbStartTLS) {
 		return false
 	}
 	last := d.match.pending.last()
@@ -59,9 +71,21 @@ func (d *Dialogue) startsTLS(r *reply) bool {
 type anchored struct {
 	reply   int64 // number of the first that is to be looked at
 	message int64 // number of the first end of data that waited, plus one
-	hole    int64 // Dialogue.holeEnd
-	off     int64 // Dialogue.clientOff: those looked at answer nothing behind it
+	hole    int64 // certainty.serverHoleEnd
+	off     int64 // clientReader.offset: those looked at answer nothing behind it
 }
+
+// look notes where both sides are when anchor looks.
+func (a *anchored) look(hole, off int64) { a.hole, a.off = hole, off }
+
+// lookFor notes which end of data is the first.
+func (a *anchored) lookFor(message int64) { a.message = message }
+
+// passed notes the number of the first reply that is to be looked at.
+func (a *anchored) passed(reply int64) { a.reply = reply }
+
+// looked notes that anchor has looked at the replies before the i-th.
+func (m *matcher) looked(i int) { m.recall().anchored.passed(m.replies.first + int64(i)) }
 
 // anchorFrom is the place of the first reply that may be an anchor; that of the first end of data that waits is n. A reply that was
 // looked at may be one now if another end of data is the first, or no hole stands before it any more.
@@ -75,19 +99,19 @@ func (d *Dialogue) anchorFrom(n int) int {
 			i = 0
 		}
 	case number != a.message || d.sync.serverHoleEnd < a.hole:
-		a.message = number
+		a.lookFor(number)
 		if c := d.match.pending.at(n); c.end <= a.off && d.sync.serverHoleEnd <= c.acked {
 			i = min(i, d.match.replies.search(0, func(r *reply) bool { return r.end > c.acked }))
 		}
 	}
-	a.hole, a.off = d.sync.serverHoleEnd, d.client.offset
+	a.look(d.sync.serverHoleEnd, d.client.offset)
 	return i
 }
 
 // anchorBehind anchors at the command that blocks where bytes were missed right behind it: the server had not received
 // more than the command when it answered it.
 func (d *Dialogue) anchorBehind() bool {
-	if !d.client.blocked || d.backlog.empty() || d.backlog.head().lost == 0 || d.match.pending.len() == 0 {
+	if !d.client.blocked || !d.backlog.hasHole() || d.match.pending.len() == 0 {
 		return false
 	}
 	last := d.match.pending.last()
@@ -106,8 +130,13 @@ func (d *Dialogue) anchorBehind() bool {
 
 // flightTells says whether what is held tells commands from a message, where last is DATA and its reply was missed.
 func (d *Dialogue) flightTells(last *command, replies int) bool {
-	if last.verb != verbData || replies > 0 && d.whole(d.match.replies.at(replies-1)) && d.match.replies.at(replies-1).start >= last.acked {
+	if last.verb != verbData {
 		return true
+	}
+	if replies > 0 {
+		if r := d.match.replies.at(replies - 1); d.whole(r) && r.start >= last.acked {
+			return true
+		}
 	}
 	_, kind := d.flightIs()
 	return kind != notWhole
@@ -116,12 +145,8 @@ func (d *Dialogue) flightTells(last *command, replies int) bool {
 // anchorGoAhead anchors at reply i, a 354.
 func (d *Dialogue) anchorGoAhead(i int) bool {
 	r := *d.match.replies.at(i)
-	n := 0
-	for n < d.match.pending.len() && (d.match.pending.at(n).acked == severed || d.match.pending.at(n).end <= r.acked) {
-		n++
-	}
-	d.work.steps(n)
-	if n > 0 && d.match.pending.at(n-1).verb == verbData && r.end > d.match.pending.at(n-1).acked && r.acked == d.match.pending.at(n-1).end {
+	n := d.match.upTo(r.acked)
+	if d.match.endsWith(n, &r) && d.match.pending.at(n-1).verb == verbData {
 		d.align(n, i+1, r.start, false)
 		return true
 	}
@@ -135,12 +160,8 @@ func (d *Dialogue) anchorGoAhead(i int) bool {
 // anchorAuth anchors at reply i, a 334 or 235: what it answers was a line of an AUTH exchange, whatever it looks like.
 func (d *Dialogue) anchorAuth(i int) bool {
 	r := *d.match.replies.at(i)
-	n := 0
-	for n < d.match.pending.len() && (d.match.pending.at(n).acked == severed || d.match.pending.at(n).end <= r.acked) {
-		n++
-	}
-	d.work.steps(n)
-	if n > 0 && r.acked == d.match.pending.at(n-1).end && r.end > d.match.pending.at(n-1).acked {
+	n := d.match.upTo(r.acked)
+	if d.match.endsWith(n, &r) {
 		if d.match.pending.at(n-1).verb != verbAuth {
 			d.match.isAuthLine(n - 1)
 		}
@@ -150,19 +171,23 @@ func (d *Dialogue) anchorAuth(i int) bool {
 	d.settleHole(n, r.start)
 	if d.match.replies.len() > 0 && d.match.replies.at(0).code == r.code {
 		d.match.takeReply() // its AUTH was missed, or the line before
-		switch r.code {
-		case 235:
-			d.mail.authenticated()
-		case 334:
-			d.client.expectAuthLines(1)
-			d.client.resynced()
-			d.client.lineRead()
-			if r.acked == d.client.offset {
-				d.client.dropLine() // its end was missed
-			}
-		}
+		d.authAlone(&r)
 	}
 	return true
+}
+
+// authAlone takes a 334 or 235 to a line of AUTH that was missed.
+func (d *Dialogue) authAlone(r *reply) {
+	if r.code == 235 {
+		d.mail.authenticated()
+		return
+	}
+	d.client.expectAuthLines(1)
+	d.client.resynced()
+	d.client.lineRead()
+	if r.acked == d.client.offset {
+		d.client.dropLine() // its end was missed
+	}
 }
 
 // anchorMessage anchors at reply i if it is the first behind a message, whose end waits at place n.
@@ -203,6 +228,9 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 		if c.acked == severed || c.start < d.sync.clientHoleEnd || !d.whole(r) {
 			break
 		}
+		if d.dialect.lmtp && c.endsMessage() && sure > 0 {
+			break // nobody knows how many replies it has
+		}
 		sure++
 	}
 	d.work.steps(sure)
@@ -241,19 +269,27 @@ func (d *Dialogue) catchUp(c *command) {
 	if acked < d.client.spoke && !c.doubtful {
 		d.dialect.groups() // it cannot have had the reply to the command before
 	}
-	if d.guessing || !d.sync.uncertain || !d.seen[FromServer] || acked < d.sync.serverHoleEnd || acked > d.server.offset || acked == 0 {
+	if d.guessing || !d.sync.uncertain || !d.seen[FromServer] {
+		return
+	}
+	if acked < d.sync.serverHoleEnd || acked > d.server.offset || acked == 0 {
 		return
 	}
 	if acked < d.client.passedOver {
 		return // what was passed over in this flight is answered too
 	}
-	last := command{acked: severed}
-	if n := d.match.pending.len(); n > 0 {
-		last = *d.match.pending.last()
-	}
-	waitsNow := (last.verb == verbHello || last.verb == verbData) && !last.bad && last.acked < acked && d.sync.clientHoleEnd <= last.end
-	if !d.dialect.lockStep() && !waitsNow { // nor where a hole behind it may hide a line of this flight
+	if !d.dialect.lockStep() && !d.waitsFor(acked) {
 		return
 	}
 	d.align(d.match.pending.len(), d.match.repliesUpTo(acked), acked, true)
+}
+
+// waitsFor says whether the last command is one for whose reply every client waits, and the client had it when it had received acked
+// octets. No hole after that command may hide a line of the same flight.
+func (d *Dialogue) waitsFor(acked int64) bool {
+	if !d.match.lastIs(verbHello) && !d.match.lastIs(verbData) {
+		return false
+	}
+	last := d.match.pending.last()
+	return !last.bad && last.acked < acked && d.sync.clientHoleEnd <= last.end
 }

@@ -1,16 +1,26 @@
 package smtp
 
-// settle applies the reply that decides on the message, and ends the transaction.
+// settle applies the reply that decides on the message, or, with LMTP, the first one, and ends the transaction with the last.
 func (d *Dialogue) settle(r *reply) {
-	code := d.mail.tx.settle(r.code)
-	outcome := Unknown
+	if !d.dialect.lmtp || !d.settleEach(r) {
+		d.settleAll(r)
+	}
+}
+
+// settleAll applies a reply to the message to all recipients that wait for one, and ends the transaction.
+func (d *Dialogue) settleAll(r *reply) {
+	d.finish(outcomeOf(d.mail.tx.settle(r.code)), r)
+}
+
+// outcomeOf is what the reply to a message says.
+func outcomeOf(code uint16) Outcome {
 	switch {
 	case code >= 400:
-		outcome = refusal(code)
+		return refusal(code)
 	case code >= 200 && code < 300:
-		outcome = Accepted
+		return Accepted
 	}
-	d.finish(outcome, r)
+	return Unknown
 }
 
 // endTransaction ends the open transaction; rows without a refusal of their own get the outcome.
@@ -56,45 +66,63 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 	tx := d.mail.tx
 	tx.countRow()
 	e := d.row(tx, outcome)
-	e.MailNo, e.MailCode, e.RcptCode = tx.mailNo, tx.mailCode, rc.code
 	e.Flags |= rc.flags
 	if d.session.Midstream && d.lost == 0 && !d.client.unread {
 		e.Flags &^= Gap
 	}
-	if tx.path == nil && !rc.t.IsZero() {
-		e.SeenAt = rc.t
-	}
-	if tx.path != nil {
-		e.MailFrom, e.MailFromRaw = tx.path.mailbox, tx.path.raw
-		e.DeclaredSize, e.EnvID = tx.path.size, tx.path.envid
-	}
-	if rc.path != nil {
-		e.RcptTo, e.RcptToRaw = rc.path.mailbox, rc.path.raw
-		if o := rc.path.orcpt; o != nil && (e.RcptTo == nil || *o != *e.RcptTo) {
-			e.ORcpt = o
-		}
-	}
+	e.fromMail(tx)
+	e.fromRcpt(&rc, tx.path == nil)
 	if rc.code < 400 {
-		e.DataCode = tx.dataCode
-		if r == nil {
-			e.DataCode = rc.dataCode
-		}
-		if tx.submitted && !tx.missed {
-			n := tx.bytes
-			e.MessageBytes = &n
-		}
-	}
-	if r != nil && r.queueID != "" && outcome == Accepted {
-		id := r.queueID // a copy: the reply need not outlive this
-		e.QueueID = &id
+		e.fromMessage(tx, r, rc.dataCode)
 	}
 	d.emit(e)
 }
 
+// fromMail fills in what MAIL says.
+func (e *Envelope) fromMail(tx *transaction) {
+	e.MailNo, e.MailCode = tx.mailNo, tx.mailCode
+	if tx.path != nil {
+		e.MailFrom, e.MailFromRaw = tx.path.mailbox, tx.path.raw
+		e.DeclaredSize, e.EnvID = tx.path.size, tx.path.envid
+	}
+}
+
+// fromRcpt fills in what RCPT says; first if no MAIL was seen before it.
+func (e *Envelope) fromRcpt(rc *recipient, first bool) {
+	e.RcptCode = rc.code
+	if first && !rc.t.IsZero() {
+		e.SeenAt = rc.t
+	}
+	if rc.path == nil {
+		return
+	}
+	e.RcptTo, e.RcptToRaw = rc.path.mailbox, rc.path.raw
+	if o := rc.path.orcpt; o != nil && (e.RcptTo == nil || *o != *e.RcptTo) {
+		e.ORcpt = o
+	}
+}
+
+// fromMessage fills in what became of the message, settled by r; without one, dataCode is that of a DATA that was refused.
+func (e *Envelope) fromMessage(tx *transaction, r *reply, dataCode uint16) {
+	e.DataCode = dataCode
+	if r != nil {
+		e.DataCode = tx.dataCode
+	}
+	if tx.submitted && !tx.missed {
+		n := tx.bytes
+		e.MessageBytes = &n
+	}
+	if r != nil && r.queueID != "" && e.Outcome == Accepted {
+		id := r.queueID // a copy: the reply need not outlive this
+		e.QueueID = &id
+	}
+}
+
 func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 	e := &Envelope{
-		SeenAt: tx.t, Sensor: d.session.Sensor, SessionID: d.session.ID, Client: d.session.Client, Server: d.session.Server,
-		Network: d.session.Network,
+		SeenAt: tx.t, Sensor: d.session.Sensor, SessionID: d.session.ID,
+		Client: d.session.Client, Server: d.session.Server, Network: d.session.Network,
+		OriginIP: tx.origin.ip, OriginPort: tx.origin.port, OriginBy: tx.origin.by,
 		HELO: tx.helo, Outcome: outcome, Auth: tx.auth, LostBytes: d.lost, Flags: tx.flags,
 	}
 	if d.session.Midstream {

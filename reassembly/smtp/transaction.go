@@ -9,6 +9,7 @@ type transaction struct {
 	flags     Flags
 	helo      *string
 	auth      bool
+	origin    origin
 	path      *path // nil where no MAIL was seen
 	mailCode  uint16
 	open      bool // the server holds it open: its MAIL was not refused
@@ -23,8 +24,11 @@ type transaction struct {
 	missed    bool // octets of the message were missed
 	submitted bool // the message was given whole
 	chunked   bool
-	blindData bool // 354 was seen, the client was not
-	severed   bool // commands behind a hole are not its own
+	blindData bool   // 354 was seen, the client was not
+	severed   bool   // commands behind a hole are not its own
+	awaited   int    // replies to the message that are to come, with LMTP
+	lastFinal int64  // end of the last one that came
+	chunkCode uint16 // of a BDAT that was refused before the last
 	size      int
 }
 
@@ -163,24 +167,61 @@ type mails struct {
 	tx         *transaction // the open one
 	encrypted  *transaction // an encrypted session's row, until its ClientHello is read
 	nextFlags  Flags        // flags for the transaction that opens next
+	origin     origin       // the client that PROXY or XCLIENT names
+	forwarded  origin       // the client that XFORWARD names for the next transaction; by ByNobody if there was none
 }
 
 // begin begins a transaction with a MAIL, or with what shows that one was missed.
 func (m *mails) begin(c *command) {
 	m.count++
 	m.tx = &transaction{
-		mailNo: m.count, t: c.t, flags: c.flags | m.nextFlags, helo: m.helo, auth: m.auth,
+		mailNo: m.count, t: c.t, flags: c.flags | m.nextFlags, helo: m.helo, auth: m.auth, origin: m.client(),
 		path: c.path, open: true, size: 512 + c.path.octets(),
 	}
 	m.nextFlags = 0
 }
 
 // end drops the open transaction.
-func (m *mails) end() { m.tx = nil }
+func (m *mails) end() {
+	if m.tx.open {
+		m.reset()
+	}
+	m.tx = nil
+}
+
+// reset drops what holds for one transaction, as Postfix does after each, and at RSET and a greeting.
+func (m *mails) reset() { m.forwarded = origin{} }
+
+// client is the client that is named for the next transaction. If XFORWARD says that it is not known, PROXY does not name it either.
+func (m *mails) client() origin {
+	switch {
+	case m.forwarded.by == ByNobody:
+		return m.origin
+	case !m.forwarded.ip.IsValid():
+		return origin{}
+	}
+	return m.forwarded
+}
+
+// proxied notes what a header of the PROXY protocol says.
+func (m *mails) proxied(o origin) { m.origin = o }
+
+// forwards notes an accepted XFORWARD. Each adds to what those before it said.
+func (m *mails) forwards(a clientAttributes) {
+	m.forwarded = a.update(m.forwarded, ByXFORWARD)
+	m.forwarded.by = ByXFORWARD
+}
+
+// reintroduced notes an accepted XCLIENT, which begins the session anew (Postfix's XCLIENT_README).
+func (m *mails) reintroduced(a clientAttributes) {
+	m.origin = a.update(m.origin, ByXCLIENT)
+	m.helo, m.auth, m.authMissed = nil, false, false
+	m.reset()
+}
 
 // encrypt begins the row of a session that STARTTLS encrypts.
 func (m *mails) encrypt(c *command) {
-	m.encrypted = &transaction{t: c.t, flags: c.flags | m.nextFlags, helo: m.helo, auth: m.auth}
+	m.encrypted = &transaction{t: c.t, flags: c.flags | m.nextFlags, helo: m.helo, auth: m.auth, origin: m.client()}
 	m.nextFlags = 0
 }
 
@@ -203,6 +244,7 @@ func (m *mails) flagNext(f Flags) { m.nextFlags |= f }
 
 // greeted notes the argument of HELO or EHLO.
 func (m *mails) greeted(helo *string) {
+	m.reset()
 	if helo != nil {
 		m.helo = helo
 	}

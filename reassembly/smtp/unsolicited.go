@@ -3,6 +3,9 @@ package smtp
 // unsolicited takes a reply that answers no command that was seen.
 func (d *Dialogue) unsolicited(r reply) {
 	d.stats.Unsolicited++
+	if r.code >= 500 && d.head.end > 0 && r.acked == d.head.end {
+		d.mail.proxied(origin{}) // the server knows no PROXY protocol: its header names nobody
+	}
 	chunk := &d.client.chunk
 	switch {
 	case d.client.state == inData:
