@@ -14,3 +14,14 @@ func ParseChecksumPolicy(s string) (ChecksumPolicy, error) {
 	}
 	return Auto, fmt.Errorf("%q is not auto, strict or off", s)
 }
+
+// String returns the word that ParseChecksumPolicy reads. The keys of replayed files depend on it.
+func (p ChecksumPolicy) String() string {
+	switch p {
+	case Strict:
+		return "strict"
+	case Off:
+		return "off"
+	}
+	return "auto"
+}

@@ -648,9 +648,13 @@ declare h tap25.holds;
 begin
     perform tap25_internal.check_snapshot();
     perform tap25_internal.check_seen_in(add_hold.network, add_hold.seen_in);
-    insert into tap25.holds (mailbox, domain, network, seen_in, since, before, until, reason)
-    values (add_hold.mailbox, lower(add_hold.domain), add_hold.network, add_hold.seen_in, coalesce(add_hold.since, '-infinity'),
-            coalesce(add_hold.before, 'infinity'), coalesce(add_hold.until, 'infinity'), add_hold.reason) returning * into h;
+    begin
+        insert into tap25.holds (mailbox, domain, network, seen_in, since, before, until, reason)
+        values (add_hold.mailbox, lower(add_hold.domain), add_hold.network, add_hold.seen_in, coalesce(add_hold.since, '-infinity'),
+                coalesce(add_hold.before, 'infinity'), coalesce(add_hold.until, 'infinity'), add_hold.reason) returning * into h;
+    exception when integrity_constraint_violation then
+        raise '%', sqlerrm using errcode = sqlstate; -- without the detail, which has the whole line, for the server's log
+    end;
     update tap25_internal.held e set hold_ids = e.hold_ids || h.id
     where tap25_internal.concerns(h.mailbox, h.domain, h.network, h.seen_in, true, h.since, h.before,
         e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip, e.origin_ip, e.network);
@@ -1181,10 +1185,14 @@ begin
         if isfinite(new.valid_until) is not true then
             raise 'a warrant has an end: valid_until is a time' using errcode = 'invalid_parameter_value';
         end if;
-        insert into tap25_internal.warrants as w (case_id, auditor, mailbox, domain, network, seen_in, by_origin, since, before, valid_until, reason)
-        values (new.case_id, new.auditor, new.mailbox, new.domain, new.network, new.seen_in, coalesce(new.by_origin, true),
-                new.since, new.before, new.valid_until, new.reason)
-        returning w.id, w.granted_by, w.granted_at, w.by_origin into new.id, new.granted_by, new.granted_at, new.by_origin;
+        begin
+            insert into tap25_internal.warrants as w (case_id, auditor, mailbox, domain, network, seen_in, by_origin, since, before, valid_until, reason)
+            values (new.case_id, new.auditor, new.mailbox, new.domain, new.network, new.seen_in, coalesce(new.by_origin, true),
+                    new.since, new.before, new.valid_until, new.reason)
+            returning w.id, w.granted_by, w.granted_at, w.by_origin into new.id, new.granted_by, new.granted_at, new.by_origin;
+        exception when integrity_constraint_violation then
+            raise '%', sqlerrm using errcode = sqlstate; -- without the detail, which has the whole line, for the server's log
+        end;
         return new;
     end if;
     new.valid_until := old.valid_until;

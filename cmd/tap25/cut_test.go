@@ -14,7 +14,7 @@ func TestSummary_SaysWhatABoundHasCut(t *testing.T) {
 	stats := reassembly.Stats{SMTP: smtp.Stats{Overflows: 3, GivenUp: 4, Unread: 5}}
 	want := map[string]int64{"limits met": 3, "commands given up for work": 4, "octets left unread": 5}
 	var text strings.Builder
-	(&replay{}).summary(&text, stats, 0)
+	(&Summary{Traffic: stats}).Write(&text)
 	var r report.Report
 	r.SetTraffic(&stats)
 	for name, n := range want {

@@ -32,7 +32,7 @@ func doctorCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	all := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
-	sniffFlags(all, &sniffSettings{})
+	(&sniffFlags{}).add(all)
 	for _, name := range []string{"config", "interface", "port", "workers", "ring-bytes", "inline", "xdp", "metrics", "control", "db"} {
 		f.AddFlag(all.Lookup(name))
 	}
@@ -57,11 +57,11 @@ func doctorCommand() *cobra.Command {
 			program = "tap25"
 		}
 		examined := doctor.Settings{
-			Interfaces: s.interfaces, Ports: s.portSet(), Workers: s.workers, RingBytes: s.ringBytes, Inline: s.inline, XDP: s.xdp,
-			Metrics: s.metrics, Control: s.control, DSN: resolveDB(s.db),
+			Interfaces: s.Interfaces, Ports: s.Assembler.Ports, Workers: s.Workers, RingBytes: s.RingBytes, Inline: s.Inline, XDP: s.xdp,
+			Metrics: s.Metrics, Control: s.Control, DSN: s.DSN,
 			For: time.Duration(seconds * float64(time.Second)), JSON: asJSON, Version: version(), Program: program,
 			Listen: func(ctx context.Context, d time.Duration) (before, after *report.Report, err error) {
-				return listen(ctx, s, d)
+				return listen(ctx, &s.sniffSettings, d)
 			},
 		}
 		return doctor.Run(cmd.Context(), &examined, cmd.OutOrStdout(), cmd.ErrOrStderr())

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"tap25/reassembly"
+
 	"tap25/store/stream"
 )
 
@@ -39,10 +41,10 @@ func (p *parts) add(octets int) (ended string) {
 func (p *parts) numbered() string { return fmt.Sprintf("%s-%d", p.key, p.part) }
 
 // fileKey names the rows of a capture file by its digest and by the settings that decide which rows it has.
-func (r *replay) fileKey(digest string) string {
-	ports := slices.Sorted(slices.Values(r.ports))
-	if !slices.Equal(ports, []uint{25}) || r.checksum != "auto" {
-		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", digest, ports, r.checksum))
+func (c *Config) fileKey(digest string) string {
+	ports, checksum := slices.Sorted(slices.Values(c.Reassembly.Ports)), c.Reassembly.Checksum
+	if !slices.Equal(ports, []uint16{25}) || checksum != reassembly.Auto {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", digest, ports, checksum))
 		digest = hex.EncodeToString(sum[:])
 	}
 	return "follow-" + digest

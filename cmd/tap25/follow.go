@@ -1,20 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/rs/zerolog"
-	"github.com/spf13/cobra"
-
 	"tap25/capture"
-	"tap25/reassembly"
-	"tap25/reassembly/smtp"
 	"tap25/store"
 	"tap25/store/stream"
 )
@@ -31,77 +26,65 @@ const (
 	drainFor = 30 * time.Second
 )
 
-// follow reads the capture files of a directory as they become complete, as one stream. It seals the rows of a file in segments
+// follower reads the capture files of a directory as they become complete, as one stream. It seals the rows of a file in segments
 // that parts names, then records the file in the checkpoint. So a file that is read again after a crash yields segments that are
 // loaded already. Sessions that are open at the end of the last file have no rows yet: the next start reads the last files again,
-// mutes their rows, and continues.
-type follow struct {
+// leaves out their rows, and continues.
+type follower struct {
+	cfg    *Config
 	dir    string
-	log    zerolog.Logger
-	replay *replay
-	asm    *reassembly.Assembler
+	in     *reader
 	stream *stream.Stream
 	done   *checkpoint
 
-	mute     bool // rows of finished files are dropped
-	repeated int64
-	emitted  int64
-	parts    parts // of the file being read
-	err      error // of a seal
+	file     *capture.Files // being read
+	repeated int64          // rows of finished files
+	err      error          // of a seal
 	unnoted  stream.Alarm
 	warned   map[string]bool
 }
 
-func (r *replay) follow(cmd *cobra.Command) (err error) {
-	cfg, err := assembler(r.sensor, r.ports, r.checksum)
-	if err != nil {
-		return err
-	}
-	ctx, fail := context.WithCancelCause(cmd.Context())
+// Follow reads the capture files of a directory as they become complete, until ctx ends, and loads their rows into the database.
+// The next call continues it. The summary is nil if it has not begun. Rows that wait in the spool when ctx ends are no error.
+func Follow(signalled context.Context, cfg Config, dir string) (*Summary, error) {
+	ctx, fail := context.WithCancelCause(signalled)
 	defer fail(nil)
-	f := &follow{dir: r.followDir, log: newLogger(cmd.ErrOrStderr()), replay: r, warned: map[string]bool{}}
+	f := &follower{cfg: &cfg, dir: dir, warned: map[string]bool{}}
 	to := stream.Config{
-		DSN: resolveDB(r.db), Limits: r.limits, Sensor: cfg.Sensor, Waits: true, Rereadable: true, Fail: fail, Log: f.log,
-		Stderr: cmd.ErrOrStderr(), Waiting: tellWaiting(cmd.ErrOrStderr()), Version: version(), EndReaders: afterwards(r.endReaders),
+		DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Reassembly.Sensor, Waits: true, Rereadable: true, Fail: fail, Log: cfg.Log,
+		Retention: cfg.Retention, Stderr: cfg.Stderr, Waiting: cfg.Waiting, Version: cfg.Version, EndReaders: cfg.EndReaders,
 	}
-	if r.retention != "never" {
-		if to.Retention, err = store.ParseRetention(r.retention); err != nil {
-			return &usageError{err}
-		}
+	if cfg.Spool != "" {
+		to.Dirs = []string{cfg.Spool}
 	}
-	if r.spool != "" {
-		to.Dirs = []string{r.spool}
+	if _, err := listCaptures(dir); err != nil {
+		return nil, err
 	}
-	if _, err := listCaptures(f.dir); err != nil {
-		return err
-	}
+	var err error
 	if f.stream, err = stream.Open(ctx, to); err != nil {
-		return err
+		return nil, err
 	}
-	cfg.Emit = f.emit
-	f.asm = reassembly.New(cfg)
+	f.in = newReader(cfg.Reassembly, f.emit)
 	start := time.Now()
 	if f.done, err = readCheckpoint(f.stream.Dir()); err == nil {
 		err = f.run(ctx)
 	}
-	f.stream.Discard()     // what is not sealed: the file is read again
-	f.asm.CloseWithin(ctx) // counts what is open; its rows come with the next start
+	f.stream.Discard()                    // what is not sealed: the file is read again
+	f.in.asm.CloseWithin(f.stream.Late()) // counts what is open; its rows come with the next start
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
 	closed := f.stream.Close(draining)
-	if errors.Is(closed, stream.ErrAway) && cmd.Context().Err() != nil {
-		f.log.Warn().Err(closed).Msg("ended while rows wait; the next start loads them")
+	if errors.Is(closed, stream.ErrAway) && signalled.Err() != nil {
+		cfg.Log.Warn().Err(closed).Msg("ended while rows wait; the next start loads them")
 		closed = nil
 	}
-	r.elapsed = time.Since(start)
-	st := f.stream.Stats()
-	r.stored, r.repeated = &st, f.repeated
-	r.summary(cmd.ErrOrStderr(), f.asm.Stats(), f.emitted+f.repeated)
-	return errors.Join(err, closed)
+	s, stats := f.in.summary(time.Since(start)), f.stream.Stats()
+	s.Stored, s.Repeated = &stats, f.repeated
+	return s, errors.Join(err, closed)
 }
 
 // run reads the last finished files again, then new ones, until ctx ends.
-func (f *follow) run(ctx context.Context) error {
+func (f *follower) run(ctx context.Context) error {
 	tick := time.NewTicker(lookAtDirEvery)
 	defer tick.Stop()
 	first := true
@@ -131,7 +114,7 @@ func (f *follow) run(ctx context.Context) error {
 }
 
 // rebuild reads the last finished files again, to restore the state of sessions that are open at their end.
-func (f *follow) rebuild(ctx context.Context, files []captureFile) {
+func (f *follower) rebuild(ctx context.Context, files []captureFile) {
 	sizes := map[string]int64{}
 	for _, file := range files {
 		sizes[file.name] = file.size
@@ -142,8 +125,6 @@ func (f *follow) rebuild(ctx context.Context, files []captureFile) {
 			last = d.Last
 		}
 	}
-	f.mute = true
-	defer func() { f.mute = false }()
 	for _, d := range f.done.Files {
 		if ctx.Err() != nil {
 			return
@@ -151,14 +132,14 @@ func (f *follow) rebuild(ctx context.Context, files []captureFile) {
 		if size, ok := sizes[d.Name]; !ok || size != d.Size || d.Last.Before(last.Add(-rebuildFor)) {
 			continue
 		}
-		if _, err := f.read(ctx, d.Name); err != nil && ctx.Err() == nil {
-			f.log.Warn().Err(err).Msg("cannot read a finished file again: its open sessions may continue as midstream")
+		if err := f.read(ctx, d.Name, &input{held: true}); err != nil && ctx.Err() == nil {
+			f.cfg.Log.Warn().Err(err).Msg("cannot read a finished file again: its open sessions may continue as midstream")
 		}
 	}
 }
 
 // readNew reads complete files that are not done, up to the first incomplete one.
-func (f *follow) readNew(ctx context.Context, files []captureFile) error {
+func (f *follower) readNew(ctx context.Context, files []captureFile) error {
 	exists := map[string]bool{}
 	for _, file := range files {
 		exists[file.name] = true
@@ -179,7 +160,7 @@ func (f *follow) readNew(ctx context.Context, files []captureFile) error {
 
 // isDone reports whether a file was read before. A file of the same name with other contents was not. A file that has only grown
 // was, and the stream lacks its end for good.
-func (f *follow) isDone(ctx context.Context, file captureFile) bool {
+func (f *follower) isDone(ctx context.Context, file captureFile) bool {
 	d := f.done.find(file.name)
 	if d == nil || file.size == d.Size {
 		return d != nil
@@ -190,14 +171,14 @@ func (f *follow) isDone(ctx context.Context, file captureFile) bool {
 	}
 	if !f.warned[file.name] {
 		f.warned[file.name] = true
-		f.log.Error().Str("file", file.name).Int64("bytes", file.size-d.Size).
+		f.cfg.Log.Error().Str("file", file.name).Int64("bytes", file.size-d.Size).
 			Msg("the file grew after tap25 had read it as complete: replay the added part as a capture of its own")
 	}
 	return true
 }
 
 // readOne reads a file, seals its rows, and notes that it is done.
-func (f *follow) readOne(ctx context.Context, file captureFile, exists map[string]bool) error {
+func (f *follower) readOne(ctx context.Context, file captureFile, exists map[string]bool) error {
 	digest, size, err := digestFile(ctx, filepath.Join(f.dir, file.name), file.size)
 	if errors.Is(err, os.ErrNotExist) || ctx.Err() != nil {
 		return nil // the file is gone, or ctx has ended
@@ -205,32 +186,33 @@ func (f *follow) readOne(ctx context.Context, file captureFile, exists map[strin
 	if err != nil {
 		return fmt.Errorf("read capture file: %w", err)
 	}
-	f.parts = parts{key: f.replay.fileKey(digest)}
-	before := f.emitted
-	last, err := f.read(ctx, file.name)
+	of, before := &input{parts: parts{key: f.cfg.fileKey(digest)}}, f.in.rows.Load()
+	err = f.read(ctx, file.name, of)
 	if ctx.Err() != nil {
 		return nil
 	}
 	if err != nil {
-		f.log.Error().Err(err).Msg("a capture file is damaged: tap25 keeps its rows so far and continues with the next file")
+		f.cfg.Log.Error().Err(err).Msg("a capture file is damaged: tap25 keeps its rows so far and continues with the next file")
 	}
-	f.seal(f.parts.key)
+	if of.rows > 0 {
+		f.seal(of.key)
+	}
 	if f.err != nil {
 		return f.err
 	}
-	f.log.Info().Str("file", file.name).Int64("rows", f.emitted-before).Msg("file done")
-	return f.note(ctx, doneFile{Name: file.name, Size: size, Digest: digest, Last: last}, exists)
+	f.cfg.Log.Info().Str("file", file.name).Int64("rows", f.in.rows.Load()-before).Msg("file done")
+	return f.note(ctx, doneFile{Name: file.name, Size: size, Digest: digest, Last: f.in.last}, exists)
 }
 
 // note records that a file is done, and retries each second while the disk is full or fails. A file without a record is read again.
-func (f *follow) note(ctx context.Context, file doneFile, exists map[string]bool) error {
+func (f *follower) note(ctx context.Context, file doneFile, exists map[string]bool) error {
 	for {
 		err := f.done.done(file, exists)
 		if err == nil {
 			return nil
 		}
 		if f.unnoted.Rings(true) {
-			f.log.Error().Err(err).Msg("waiting until the disk accepts writes")
+			f.cfg.Log.Error().Err(err).Msg("waiting until the disk accepts writes")
 		}
 		select {
 		case <-ctx.Done():
@@ -240,50 +222,39 @@ func (f *follow) note(ctx context.Context, file doneFile, exists map[string]bool
 	}
 }
 
-// read feeds a file's frames to the assembler and returns the time of the last.
-func (f *follow) read(ctx context.Context, name string) (last time.Time, err error) {
-	files := capture.OpenFiles([]string{filepath.Join(f.dir, name)}, nil)
-	defer files.Close()
-	stop := context.AfterFunc(ctx, func() { files.Close() })
+// read reads a file, until ctx ends or a seal fails.
+func (f *follower) read(ctx context.Context, name string, of *input) error {
+	f.file = capture.OpenFiles([]string{filepath.Join(f.dir, name)}, nil)
+	defer f.file.Close()
+	stop := context.AfterFunc(ctx, func() { f.file.Close() })
 	defer stop()
-	var fr capture.Frame
-	for f.err == nil {
-		if err := files.Next(&fr); err == io.EOF {
-			return last, nil
-		} else if err != nil {
-			return last, err
-		}
-		f.replay.frames++
-		f.replay.octets += int64(len(fr.Data))
-		if fr.Time.After(last) {
-			last = fr.Time
-		}
-		f.asm.Frame(fr.Time, fr.LinkType, fr.Data, fr.Length)
-	}
-	return last, f.err
+	err := f.in.read(f.file, []*input{of})
+	return cmp.Or(f.err, err)
 }
 
-func (f *follow) emit(e *smtp.Envelope) {
-	if f.mute {
+// emit spools a row, and seals the part that it ends.
+func (f *follower) emit(r row) {
+	if f.stream.Discards() {
+		f.stream.Emit(r.Envelope)
+		return
+	}
+	if r.of.held {
 		f.repeated++
 		return
 	}
-	f.emitted++
-	if f.stream.Discards() {
-		f.stream.Emit(e)
-		return
-	}
-	record := store.AppendRow(nil, e)
-	if ended := f.parts.add(len(record)); ended != "" {
+	record := store.AppendRow(nil, r.Envelope)
+	if ended := r.of.add(len(record)); ended != "" {
 		f.seal(ended)
 	}
 	f.stream.Put(record)
 }
 
-// seal seals the open part, if there is one.
-func (f *follow) seal(key string) {
-	if f.parts.rows == 0 || f.err != nil || f.stream.Discards() {
+// seal seals what was emitted; an error ends the file.
+func (f *follower) seal(key string) {
+	if f.err != nil || f.stream.Discards() {
 		return
 	}
-	f.err = f.stream.Seal(key)
+	if f.err = f.stream.Seal(key); f.err != nil {
+		f.file.Close()
+	}
 }

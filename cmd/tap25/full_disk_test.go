@@ -68,7 +68,7 @@ func TestReplay_WaitsOutAFullDisk(t *testing.T) {
 func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
 	dir := t.TempDir()
 	var diag syncBuffer
-	f := &follow{log: zerolog.New(&diag), done: &checkpoint{path: filepath.Join(dir, "follow.json")}}
+	f := &follower{cfg: &Config{Log: zerolog.New(&diag)}, done: &checkpoint{path: filepath.Join(dir, "follow.json")}}
 	obstacle := filepath.Join(dir, "follow.json.new")
 	if err := os.Mkdir(obstacle, 0o700); err != nil {
 		t.Fatal(err)

@@ -73,9 +73,6 @@ func failOver(t *testing.T, p *patroni, kills int) {
 	if p.sync && (st.Loader.Reloaded != 0 || lost != 0) || !p.sync && (st.Loader.Reloaded == 0 || lost == 0) {
 		t.Errorf("synchronous: %t; %d rows entered again, %d lost where nothing is kept", p.sync, st.Loader.Reloaded, lost)
 	}
-	if t.Failed() {
-		t.Log(p.state())
-	}
 }
 
 // liveRows is rows as a sniff has them.

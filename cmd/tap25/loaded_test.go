@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tap25/reassembly"
 	"tap25/store"
 	"tap25/store/stream"
 )
@@ -119,7 +119,7 @@ func TestFollow_OfWhatWasReplayedAddsNothing(t *testing.T) {
 }
 
 // filesHeld looks files up as a replay does.
-func filesHeld(t *testing.T, files []string) (*capturesHeld, *stream.Stream, error) {
+func filesHeld(t *testing.T, files []string) (*inputs, *stream.Stream, error) {
 	t.Helper()
 	s, err := stream.Open(t.Context(), stream.Config{DSN: store.Local, Dirs: []string{t.TempDir()}, Sensor: "tap", Waits: true, Rereadable: true, Patience: time.Minute, Stderr: &bytes.Buffer{}})
 	if err != nil {
@@ -130,7 +130,7 @@ func filesHeld(t *testing.T, files []string) (*capturesHeld, *stream.Stream, err
 			t.Error(err)
 		}
 	})
-	held, err := (&replay{ports: []uint{25}, checksum: "auto"}).lookUpCaptures(t.Context(), s, files)
+	held, err := lookUp(t.Context(), &Config{DSN: store.Local, Reassembly: reassembly.Config{Ports: []uint16{25}}}, s, files)
 	return held, s, err
 }
 
@@ -153,15 +153,15 @@ func TestReplay_BesideAFollowerOfTheSameFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	held.repeats(100) // a row of the first file
-	loaded(held.parts[0].key)
+	held.files[0].add(100) // a row of the first file
+	loaded(held.files[0].key)
 	if err := held.note(t.Context(), s); !errors.Is(err, errTwice) {
 		t.Errorf("a file was followed meanwhile: %v", err)
 	}
 	if err := held.note(t.Context(), s); err != nil { // as where the answer to the first was lost
 		t.Errorf("noted again: %v", err)
 	}
-	loaded(held.parts[1].numbered())
+	loaded(held.files[1].numbered())
 	held.release() // the replay below waits for who has the files
 	var diag bytes.Buffer
 	if status := run(t.Context(), append([]string{"replay", "--sensor", "tap"}, files...), nil, &bytes.Buffer{}, &diag); status != statusFailed ||
@@ -189,13 +189,15 @@ func TestParts_LastOfAFileBearsItsKey(t *testing.T) {
 			t.Errorf("row %d of %d octets: %q ended", n, partBytes, ended)
 		}
 	}
-	r := &replay{ports: []uint{25}, checksum: "auto"}
-	keys := map[string]bool{}
-	for _, s := range []replay{*r, {ports: []uint{25, 587}, checksum: "auto"}, {ports: []uint{25}, checksum: "off"}} {
-		keys[s.fileKey("d")] = true
-	}
-	if a, b := (&replay{ports: []uint{25, 587}, checksum: "auto"}).fileKey("d"), (&replay{ports: []uint{587, 25}, checksum: "auto"}).fileKey("d"); len(keys) != 3 || a != b || r.fileKey("d") != "follow-d" {
-		t.Error(fmt.Sprint("settings that decide the rows: ", len(keys), " keys, want 3; their order must not matter"))
+	// The keys that tap25 has given to files ever since: sha256("d [25 587] auto") and sha256("d [25] off").
+	for want, cfg := range map[string]reassembly.Config{
+		"follow-d": {Ports: []uint16{25}},
+		"follow-e067b3a95f138324b55b35efdfc71825919d92105ab8d04e761af68db0bda3fb": {Ports: []uint16{587, 25}},
+		"follow-a3446c187bf4f0864724c338a448925d72e5527e042047181e8f1790458c666e": {Ports: []uint16{25}, Checksum: reassembly.Off},
+	} {
+		if got := (&Config{Reassembly: cfg}).fileKey("d"); got != want {
+			t.Errorf("ports %v, checksums %v: %s, want %s", cfg.Ports, cfg.Checksum, got, want)
+		}
 	}
 }
 

@@ -42,13 +42,18 @@ func shownValue(value any) any {
 // levelFilter drops messages below a level that may change.
 type levelFilter struct{ least atomic.Int32 }
 
-func newLeveledLogger(w io.Writer, level zerolog.Level) (zerolog.Logger, *levelFilter) {
+// newLeveledLogger returns a logger, and what changes its level.
+func newLeveledLogger(w io.Writer, level string) (log zerolog.Logger, set func(level string)) {
 	f := &levelFilter{}
 	f.set(level)
-	return newLogger(w).Hook(f), f
+	return newLogger(w).Hook(f), f.set
 }
 
-func (f *levelFilter) set(level zerolog.Level) { f.least.Store(int32(level)) }
+// set takes the name of a level, which was checked.
+func (f *levelFilter) set(name string) {
+	level, _ := zerolog.ParseLevel(name)
+	f.least.Store(int32(level))
+}
 
 // Run implements zerolog.Hook.
 func (f *levelFilter) Run(e *zerolog.Event, level zerolog.Level, _ string) {

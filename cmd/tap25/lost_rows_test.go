@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
+	"tap25/reassembly"
 	"tap25/store/stream"
 )
 
@@ -111,26 +112,23 @@ func TestReplay_NotesItsFilesWhereItsRowsAre(t *testing.T) {
 	dir := t.TempDir()
 	rotated(t, dir, 2, 20)
 	files := captures(t, dir)
-	r := &replay{ports: []uint{25}, checksum: "auto"}
 	s, err := stream.Open(t.Context(), stream.Config{DSN: d.dsn, Dirs: []string{t.TempDir()}, Limits: stream.Limits{Keep: time.Hour}, Sensor: "tap", Waits: true,
 		Rereadable: true, Patience: time.Minute, Log: zerolog.Nop(), Stderr: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := r.lookUpCaptures(t.Context(), s, files)
+	held, err := lookUp(t.Context(), &Config{DSN: d.dsn, Reassembly: reassembly.Config{Ports: []uint16{25}}}, s, files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newKeyed(s, held)
+	l := &loading{stream: s, inputs: held, open: newSegment()}
 	for n := range 100 {
 		to := fmt.Sprintf("r%d@b.example", n)
 		e := envelope(n)
 		e.RcptTo = &to
-		if err := k.emit(e); err != nil {
-			t.Fatal(err)
-		}
+		l.emit(row{Envelope: e})
 	}
-	if err := k.seal(); err != nil {
+	if err := l.seal(); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Drain(t.Context()); err != nil || d.rows() != 100 {

@@ -27,15 +27,25 @@ import (
 // liveMails is how many messages the mail systems are given; TAP25_TEST_MAILS says another number.
 const liveMails = 1000
 
-// mta starts a mail system in a namespace, as testdata/live/mta.sh has it, and gives its log.
-func (w *wire) mta(ns, kind string) (log string) {
-	w.t.Helper()
-	unpacked, err := filepath.Abs("../../bin/mta")
+// unpacked is the folder of a program's package, which make install-test unpacks; without it the test lacks the feature.
+func unpacked(t testing.TB, feature, program string) (dir string) {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join("../../bin", feature))
 	if err == nil {
-		_, err = os.Stat(filepath.Join(unpacked, "usr/sbin/exim4"))
+		_, err = os.Stat(filepath.Join(dir, program))
 	}
 	if err != nil {
-		capturetest.Missing(w.t, "mta", "Postfix and Exim are not unpacked: make install-test")
+		capturetest.Missing(t, feature, filepath.Base(program)+" is not unpacked: make install-test")
+	}
+	return dir
+}
+
+// mta starts a mail system in a namespace, as testdata/live/mta.sh has it, with more settings, and gives its log.
+func (w *wire) mta(ns, kind string, settings ...string) (log string) {
+	w.t.Helper()
+	from := unpacked(w.t, "mta", "usr/sbin/exim4")
+	if kind == "dovecot" {
+		from = unpacked(w.t, "dovecot", "usr/lib/dovecot/lmtp")
 	}
 	dir, err := os.MkdirTemp("/tmp", "tap25-mta-")
 	if err != nil {
@@ -45,7 +55,8 @@ func (w *wire) mta(ns, kind string) (log string) {
 		w.t.Fatal(err)
 	}
 	var diag syncBuffer
-	cmd := exec.Command("ip", "netns", "exec", ns, "unshare", "--mount", "--pid", "--fork", "--mount-proc", "../../testdata/live/mta.sh", kind, dir, unpacked)
+	args := []string{"netns", "exec", ns, "unshare", "--mount", "--pid", "--fork", "--mount-proc", "../../testdata/live/mta.sh", kind, dir, from}
+	cmd := exec.Command("ip", append(args, settings...)...)
 	cmd.Stdout, cmd.Stderr = &diag, &diag
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -63,15 +74,18 @@ func (w *wire) mta(ns, kind string) (log string) {
 			os.RemoveAll(dir)
 		}
 	})
-	await(w.t, kind+" to listen: "+diag.String(), func() bool {
-		var c net.Conn
-		err := w.in(ns, func() (err error) { c, err = net.Dial("tcp", "127.0.0.1:2525"); return err })
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
-	return map[string]string{"postfix": filepath.Join(dir, "log"), "exim": filepath.Join(dir, "mainlog")}[kind]
+	await(w.t, kind+" to listen", func() bool { return w.listens(ns, "127.0.0.1:2525") })
+	return map[string]string{"postfix": filepath.Join(dir, "log"), "exim": filepath.Join(dir, "mainlog"), "dovecot": filepath.Join(dir, "log")}[kind]
+}
+
+// listens reports whether somebody in a namespace takes connections at an address.
+func (w *wire) listens(ns, address string) bool {
+	var c net.Conn
+	err := w.in(ns, func() (err error) { c, err = net.Dial("tcp", address); return err })
+	if err == nil {
+		_ = c.Close()
+	}
+	return err == nil
 }
 
 // TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs has Postfix and Exim write to each other over IPv4 and IPv6, plain, in a

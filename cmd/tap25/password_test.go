@@ -186,12 +186,12 @@ func TestSniffSettings_AFileWithAPasswordIsForItsReadersAlone(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if s, err := settingsOf(t, "--config", path); err != nil || s.exposedPassword != exposed {
-			t.Errorf("mode %o: %v, %v", mode, s.exposedPassword, err)
+		if s, err := settingsOf(t, "--config", path); err != nil || s.ExposedPassword != exposed {
+			t.Errorf("mode %o: %v, %v", mode, s.ExposedPassword, err)
 		}
 	}
 	path := configFile(t, "interface: eth1\ndb: postgres://u@h/x\n")
-	if s, err := settingsOf(t, "--config", path); err != nil || os.Chmod(path, 0o644) != nil || s.exposedPassword {
+	if s, err := settingsOf(t, "--config", path); err != nil || os.Chmod(path, 0o644) != nil || s.ExposedPassword {
 		t.Errorf("without a password: %v", err)
 	}
 }

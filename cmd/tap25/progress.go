@@ -3,13 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"tap25/capture"
-	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/terminal"
 )
 
@@ -25,11 +25,11 @@ type progress struct {
 }
 
 // startProgress reports to w: with a bar on a terminal, unless rows go to a terminal too, else in lines.
-func startProgress(w, rowsTo io.Writer, files *capture.Files, out *report.Rows) *progress {
+func startProgress(w, rowsTo io.Writer, files *capture.Files, rows *atomic.Int64, flush func()) *progress {
 	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
-	report, every, end := lines(w, files, out), lineEvery, func() {}
+	report, every, end := lines(w, files, rows), lineEvery, func() {}
 	if terminal.Is(w) && !terminal.Is(rowsTo) {
-		report, end = bar(terminal.Unescaped(w), files, out)
+		report, end = bar(terminal.Unescaped(w), files, rows)
 		every = barEvery
 	}
 	go func() {
@@ -43,7 +43,7 @@ func startProgress(w, rowsTo io.Writer, files *capture.Files, out *report.Rows) 
 			case <-p.quit:
 				return
 			case <-flushes.C:
-				out.Flush() // an error is kept, and ends the replay
+				flush()
 			case <-reports.C:
 				report()
 			}
@@ -58,7 +58,7 @@ func (p *progress) stop() {
 }
 
 // lines reports in plain lines.
-func lines(w io.Writer, files *capture.Files, out *report.Rows) (report func()) {
+func lines(w io.Writer, files *capture.Files, rows *atomic.Int64) (report func()) {
 	start := time.Now()
 	return func() {
 		done, total := files.Progress()
@@ -68,16 +68,16 @@ func lines(w io.Writer, files *capture.Files, out *report.Rows) (report func()) 
 			of = fmt.Sprintf(" of %.1f MB (%d%%)", float64(total)/1e6, done*100/total)
 			left = fmt.Sprintf(", %v left", time.Duration(float64(total-done)/rate*float64(time.Second)).Round(time.Second))
 		}
-		fmt.Fprintf(w, "%.1f MB%s read, %.1f MB/s%s, %d rows\n", float64(done)/1e6, of, rate/1e6, left, out.Emitted.Load())
+		fmt.Fprintf(w, "%.1f MB%s read, %.1f MB/s%s, %d rows\n", float64(done)/1e6, of, rate/1e6, left, rows.Load())
 	}
 }
 
 // bar reports on a terminal: a bar if the total is known, else a spinner, with the rate and the time left. At the end it is removed,
 // and the summary takes its place.
-func bar(w io.Writer, files *capture.Files, out *report.Rows) (report, end func()) {
+func bar(w io.Writer, files *capture.Files, rows *atomic.Int64) (report, end func()) {
 	_, total := files.Progress()
 	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(barEvery))
-	rowCount := decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%d rows", out.Emitted.Load()) }, decor.WCSyncSpaceR)
+	rowCount := decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%d rows", rows.Load()) }, decor.WCSyncSpaceR)
 	options := []mpb.BarOption{mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.CountersKiloByte("% .1f / % .1f", decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.AverageSpeed(decor.SizeB1000(0), "% .1f", decor.WCSyncSpaceR),

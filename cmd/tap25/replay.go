@@ -2,326 +2,132 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/spf13/cobra"
+	"github.com/rs/zerolog"
 
 	"tap25/capture"
 	"tap25/cmd/tap25/report"
 	"tap25/reassembly"
 	"tap25/store"
-	"tap25/store/spool"
 	"tap25/store/stream"
 )
 
-// replay is one run of the command: its settings, then its counters.
-type replay struct {
-	json     bool
-	db       string
-	sensor   string
-	ports    []uint
-	checksum string
-	spool    string
-	limits   stream.Limits
-	wait     time.Duration
+// Config says how captures are read, and where their rows go.
+type Config struct {
+	Reassembly reassembly.Config // Emit is the replay's
 
-	followDir string
-	retention string
+	DSN        string          // a connection string, or store.Local
+	Spool      string          // its directory; "": one in the state directory
+	Limits     stream.Limits   // of the spool
+	Wait       time.Duration   // how long Load waits for a database that does not answer
+	Retention  store.Retention // for Follow; zero: no day is dropped
+	EndReaders time.Duration   // for Follow, see store.ExpireConfig
 
-	endReaders time.Duration
-
-	stored    *stream.Stats // nil: none
-	held      *capturesHeld
-	repeated  int64
-	unwritten int64 // rows that standard output did not take
-
-	frames, octets int64
-	elapsed        time.Duration
-}
-
-func replayCommand() *cobra.Command {
-	r := &replay{}
-	cmd := &cobra.Command{
-		Use:   "replay [--json | --db URL|local] [flags] FILE... | --follow DIR",
-		Short: "Read capture files and write the envelopes in them",
-		Long: "replay reads captures in the order given, as one continuous stream. A capture is pcap or pcapng, plain or compressed\n" +
-			"with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json to\n" +
-			"standard output, and prints a summary to standard error.\n\n" +
-			"A capture that is in the database already adds no row. Rows go through a spool on disk. If the database does not\n" +
-			"answer for longer than --wait, or if the replay is interrupted, run the same command again: it adds the missing rows.\n" +
-			"SIGINT or SIGTERM ends it within a second; rows that are sealed and not loaded by then stay in the spool.\n\n" +
-			"With --follow, replay reads the files of a directory in the order of their names (numbers by value), as one stream,\n" +
-			"until SIGINT or SIGTERM; the next start continues it. replay reads a file once no process has it open for writing\n" +
-			"and either the next file exists or nothing was written to it for ten seconds. The database need not answer all the\n" +
-			"time; it gets each row exactly once. Sessions that are open at the end become rows after the next start, which reads\n" +
-			"up to an hour of old captures again: do not delete these.\n\n" +
-			"Every flag can also be set by an environment variable: --sensor by TAP25_SENSOR.",
-		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n" +
-			"  tcpdump -i eth0 -G 60 -w '/captures/%s.pcap' tcp port 25 & tap25 replay --follow /captures\n" +
-			"  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
-		Args: usageArgs(r.args),
-		RunE: func(cmd *cobra.Command, paths []string) error {
-			if err := errors.Join(fromEnvironment(cmd.Flags()), usage(r.limits.Check())); err != nil {
-				return err
-			}
-			if r.followDir != "" {
-				return r.follow(cmd)
-			}
-			return r.run(cmd, paths)
-		},
-	}
-	flags := cmd.Flags()
-	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
-	dbFlag(cmd.Flags(), &r.db)
-	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
-	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
-	flags.StringVar(&r.checksum, "checksum", "auto", "what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
-		"auto accepts them from hosts that send hardly any others")
-	flags.StringVar(&r.spool, "spool", "", "directory where rows wait to be loaded (default: one in spool in the state directory)")
-	spoolFlags(flags, &r.limits)
-	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long to wait for a database that does not answer")
-	flags.StringVar(&r.followDir, "follow", "",
-		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
-	retentionFlag(flags, &r.retention, "with --follow: ")
-	endReadersFlag(flags, &r.endReaders)
-	return cmd
-}
-
-func (r *replay) args(_ *cobra.Command, paths []string) error {
-	if r.followDir != "" && (len(paths) > 0 || r.json) {
-		return errors.New("--follow loads the files of its directory into a database: give it no file and no --json")
-	}
-	if r.followDir != "" {
-		return nil
-	}
-	if len(paths) == 0 {
-		return errors.New("no capture file given: name one, or - for standard input")
-	}
-	stdin := func(p string) bool { return p == "-" }
-	if i := slices.IndexFunc(paths, stdin); i >= 0 && slices.ContainsFunc(paths[i+1:], stdin) {
-		return errors.New("standard input (-) is given twice, but can be read only once")
-	}
-	return nil
+	Version string         // of tap25, for what the database records
+	Log     zerolog.Logger // gets no address and nothing of a dialogue
+	Stdin   io.Reader      // what "-" names
+	Stdout  io.Writer      // gets the rows of JSON
+	Stderr  io.Writer      // gets the progress, and a line if the start has to wait for the database
+	Waiting func()         // called if the end has to wait for others, see cluster.Cluster
 }
 
 // errInterrupted is the error of a replay that a signal stopped.
 var errInterrupted = errors.New("interrupted before the end of the input")
 
-func (r *replay) run(cmd *cobra.Command, paths []string) (result error) {
-	cfg, err := assembler(r.sensor, r.ports, r.checksum)
-	if err != nil {
-		return err
-	}
-	if r.json && r.db != "" {
-		return &usageError{errors.New("--json and --db cannot be used together")}
-	}
-	ctx, cancel := context.WithCancelCause(cmd.Context())
+// destination takes the rows of a replay.
+type destination interface {
+	emit(row)
+	flush()                  // writes what is buffered; any goroutine may call it
+	discard()                // leaves out the rows that come yet, if the input can be read again
+	finish(whole bool) error // writes or loads what is left; whole: no row of the input is missing for want of time
+	count(*Summary)          // adds its counters, after finish
+}
+
+// JSON reads capture files as one continuous stream and writes their rows to standard output as JSON lines. "-" names standard
+// input. The summary is nil if there is nothing to tell: the reader of standard output had enough.
+func JSON(ctx context.Context, cfg Config, paths []string) (*Summary, error) {
+	return replay(ctx, &cfg, paths, func(_ context.Context, _ *capture.Files, fail func(error)) (destination, []*input, error) {
+		return &standardOutput{report.NewRows(cfg.Stdout, fail)}, nil, nil
+	})
+}
+
+// Load reads capture files as one continuous stream and loads their rows into the database, each once however often the files are
+// replayed. "-" names standard input. The summary is nil if it has not begun. After an error, the same call adds what is missing,
+// unless the input was a pipe.
+func Load(ctx context.Context, cfg Config, paths []string) (*Summary, error) {
+	return replay(ctx, &cfg, paths, func(ctx context.Context, files *capture.Files, fail func(error)) (destination, []*input, error) {
+		_, total := files.Progress()
+		l, err := openLoading(ctx, &cfg, paths, total, fail)
+		if err != nil {
+			return nil, nil, err
+		}
+		return l, l.inputs.list(), nil
+	})
+}
+
+// replay passes the rows of files to the destination that open opens, which may know the files. A signal ends signalled; ctx ends with it, or when the
+// destination fails.
+func replay(signalled context.Context, cfg *Config, paths []string,
+	open func(context.Context, *capture.Files, func(error)) (destination, []*input, error)) (*Summary, error) {
+	ctx, cancel := context.WithCancelCause(signalled)
 	defer cancel(nil)
-	files := capture.OpenFiles(paths, cmd.InOrStdin())
+	late := stream.GraceAfter(ctx)
+	files := capture.OpenFiles(paths, cfg.Stdin)
 	defer files.Close()
 	stopClosing := context.AfterFunc(ctx, func() { files.Close() })
 	defer stopClosing()
-
-	out := report.NewRows(cmd.OutOrStdout(), cancel)
-	finish := func(bool) error { return out.Flush() }
-	if !r.json {
-		if finish, err = r.store(ctx, cmd, files, paths, cfg.Sensor, out, cancel); err != nil {
-			if cmd.Context().Err() != nil {
-				err = errInterrupted
-			}
-			return err
-		}
-	}
-	cfg.Emit = out.Emit
-	asm, late := reassembly.New(cfg), stream.GraceAfter(ctx)
-	start := time.Now()
-	progress := startProgress(cmd.ErrOrStderr(), cmd.OutOrStdout(), files, out)
-	err = r.read(files, asm)
-	_, total := files.Progress()
-	broken := err != nil && ctx.Err() != nil
-	again := total > 0 && out.Discard != nil // files can be read again; a pipe cannot, so its rows are loaded
-	if broken && again {
-		out.Discard()
-		late = ctx // what Close would emit is not needed
-	}
-	asm.CloseWithin(late)
-	if asm.Stats().Abandoned > 0 && !broken {
-		if broken = true; again {
-			out.Discard()
-		}
-	}
-	flushErr := finish(broken)
-	progress.stop()
-	r.elapsed = time.Since(start)
-
-	if errors.Is(flushErr, syscall.EPIPE) || errors.Is(flushErr, io.ErrClosedPipe) {
-		return nil // as with tap25 replay … | head: the reader has enough
-	}
-	r.unwritten = out.Unwritten()
-	r.summary(cmd.ErrOrStderr(), asm.Stats(), out.Emitted.Load())
-	signalled := cmd.Context().Err() != nil
-	switch {
-	case flushErr != nil && signalled:
-		return fmt.Errorf("interrupted: %w", flushErr)
-	case flushErr != nil:
-		return flushErr
-	case signalled && (broken || err != nil || total == 0):
-		// Ctrl-C also ends the program at the other end of the pipe, so an end or a cut of the capture means nothing.
-		return errInterrupted
-	case ctx.Err() != nil && !signalled:
-		return context.Cause(ctx)
-	case err != nil:
-		return fmt.Errorf("replay: %w", err)
-	}
-	return nil
-}
-
-// longLook is the size from which computing the digests of the files takes so long that users are told.
-const longLook = 2 << 30
-
-// store sends the rows through a spool to the database; finish waits until they are there.
-func (r *replay) store(ctx context.Context, cmd *cobra.Command, files *capture.Files, paths []string, sensor string, out *report.Rows,
-	fail func(error)) (finish func(broken bool) error, err error) {
-	_, total := files.Progress()
-	cfg := stream.Config{DSN: resolveDB(r.db), Dirs: []string{r.spool}, Limits: r.limits, Sensor: sensor, Waits: true, Rereadable: total > 0,
-		Patience: r.wait, Fail: fail, Log: newLogger(cmd.ErrOrStderr()), Version: version(),
-		Stderr: cmd.ErrOrStderr(), Waiting: tellWaiting(cmd.ErrOrStderr())}
-	if r.spool == "" {
-		base, err := stream.SpoolBase()
-		if err != nil {
-			return nil, err
-		}
-		name, _ := replaySpool(resolveDB(r.db))
-		cfg.Dirs, cfg.Spools = nil, filepath.Join(base, name)
-	}
-	s, err := stream.Open(ctx, cfg)
+	to, inputs, err := open(ctx, files, cancel)
 	if err != nil {
+		if signalled.Err() != nil {
+			err = errInterrupted
+		}
 		return nil, err
 	}
-	cfg.Log.Info().Bool("private_cluster", s.Database().Cluster != nil).Msg("database ready")
-	if err := r.askFirst(ctx, s, paths, total); err != nil {
-		r.held.release()
-		return nil, errors.Join(err, s.Close(ctx))
+	start := time.Now()
+	in := newReader(cfg.Reassembly, to.emit)
+	progress := startProgress(cfg.Stderr, cfg.Stdout, files, &in.rows, to.flush)
+	err = in.read(files, inputs)
+	whole := in.end(ctx, late, err, to.discard)
+	finished := to.finish(whole)
+	progress.stop()
+	if errors.Is(finished, syscall.EPIPE) || errors.Is(finished, io.ErrClosedPipe) {
+		return nil, nil // as with tap25 replay … | head: the reader has enough
 	}
-	k := newKeyed(s, r.held)
-	out.Sink, out.Discard = k.emit, s.Discard
-	return func(broken bool) error {
-		var sealed error
-		if !s.Discards() {
-			sealed = k.seal()
-		}
-		ctx := s.Late()
-		err := errors.Join(out.Flush(), sealed, s.Drain(ctx))
-		if err == nil && !broken {
-			err = r.held.note(ctx, s)
-		}
-		if err == nil && !broken && cfg.Rereadable && ctx.Err() == nil {
-			s.Forget() // if a failover loses rows, the same command adds them again
-		}
-		r.held.release() // before Close, which may wait for replays that wait for this lock
-		err = errors.Join(err, s.Close(ctx))
-		st := s.Stats()
-		r.stored, r.repeated = &st, k.repeated
-		if err == nil && !broken && ctx.Err() == nil {
-			_, before := replaySpool(resolveDB(r.db))
-			err = loadLeftovers(ctx, cfg, s.Dir(), before)
-		}
-		return err
-	}, nil
+	s := in.summary(time.Since(start))
+	to.count(s)
+	return s, outcome(signalled, ctx, files, whole, err, finished)
 }
 
-// askFirst checks that this user may load rows of the sensor, before any row waits, and asks which of the files the database has.
-func (r *replay) askFirst(ctx context.Context, s *stream.Stream, paths []string, total int64) (err error) {
-	err = s.Ask(ctx, func(db *store.DB) error {
-		_, err := db.Loaded(ctx, s.Sensor(), "replay-") // the name of no segment
-		return err
-	})
-	if err != nil || total == 0 {
-		return err
-	}
-	if total > longLook {
-		s.Log().Info().Msg("checking whether these files are in the database already")
-	}
-	if r.held, err = r.lookUpCaptures(ctx, s, paths); err != nil {
-		return err
-	}
-	if n := r.held.count(); n > 0 {
-		s.Log().Info().Msgf("the database already holds %d of these files: their rows are not added again", n)
+// outcome is the error of a replay, of which reading and finishing returned these.
+func outcome(signalled, ctx context.Context, files *capture.Files, whole bool, read, finished error) error {
+	_, total := files.Progress()
+	interrupted := signalled.Err() != nil
+	switch {
+	case finished != nil && interrupted:
+		return fmt.Errorf("interrupted: %w", finished)
+	case finished != nil:
+		return finished
+	case interrupted && (!whole || read != nil || total == 0):
+		// Ctrl-C also ends the program at the other end of the pipe, so an end or a cut of the capture means nothing.
+		return errInterrupted
+	case ctx.Err() != nil && !interrupted:
+		return context.Cause(ctx)
+	case read != nil:
+		return fmt.Errorf("replay: %w", read)
 	}
 	return nil
 }
 
-// replaySpool returns the prefix of the spool directories of replays into a database. Each user has another one, since a user may
-// lack the right to load under a sensor's name. before is the prefix that earlier versions used, without the user.
-func replaySpool(dsn string) (name, before string) {
-	if dsn == store.Local {
-		return "replay", "replay"
-	}
-	user, where := "", dsn
-	if c, err := pgconn.ParseConfig(dsn); err == nil {
-		user, where = c.User, fmt.Sprintf("%s:%d/%s", c.Host, c.Port, c.Database)
-	}
-	digest := func(s string) string {
-		sum := sha256.Sum256([]byte(s))
-		return "replay-" + hex.EncodeToString(sum[:4])
-	}
-	return digest(user + "@" + where), digest(where)
-}
+// standardOutput writes rows to standard output.
+type standardOutput struct{ rows *report.Rows }
 
-// loadLeftovers loads what dead replays left in other spools for the same database. It skips a spool that another process has
-// open.
-func loadLeftovers(ctx context.Context, cfg stream.Config, but, before string) (err error) {
-	if cfg.Spools == "" {
-		return nil // --spool named the directory
-	}
-	dirs, err := stream.LeftSpools(filepath.Dir(cfg.Spools), filepath.Base(cfg.Spools), before)
-	cfg.Spools = ""
-	for _, dir := range dirs {
-		waits := func(f spool.File) bool {
-			return f.State != spool.Refused && f.State != spool.Damaged && f.State != spool.Newer
-		}
-		if files, inspectErr := spool.Inspect(dir); dir == but || inspectErr != nil || !slices.ContainsFunc(files, waits) {
-			continue
-		}
-		cfg.Dirs = []string{dir}
-		s, openErr := stream.Open(ctx, cfg)
-		if errors.Is(openErr, spool.ErrBusy) {
-			continue
-		}
-		if openErr == nil {
-			openErr = errors.Join(s.Settled(ctx), s.Close(ctx))
-			if st := s.Stats().Loader; st.Added+st.Reloaded+st.Held > 0 {
-				cfg.Log.Info().Int64("rows_added", st.Added+st.Reloaded).Msg("loaded the rows that an earlier replay left")
-			}
-		}
-		err = errors.Join(err, openErr)
-	}
-	return err
-}
-
-// read passes all frames to the assembler; the end of the input is not an error.
-func (r *replay) read(files *capture.Files, asm *reassembly.Assembler) error {
-	var fr capture.Frame
-	for {
-		if err := files.Next(&fr); err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		r.frames++
-		r.octets += int64(len(fr.Data))
-		if r.held != nil {
-			r.held.now = fr.File
-		}
-		asm.Frame(fr.Time, fr.LinkType, fr.Data, fr.Length)
-	}
-}
+func (j *standardOutput) emit(r row)        { j.rows.Emit(r.Envelope) }
+func (j *standardOutput) flush()            { _ = j.rows.Flush() } // Rows keeps the error, which ends the replay
+func (j *standardOutput) discard()          {}
+func (j *standardOutput) finish(bool) error { return j.rows.Flush() }
+func (j *standardOutput) count(s *Summary)  { s.Unwritten = j.rows.Unwritten() }

@@ -48,11 +48,8 @@ func (t *tap) notLive(now time.Time) (list []string) {
 	if t.checked.stuck(now) {
 		list = append(list, "the interfaces are not checked any more")
 	}
-	if t.out.health != nil {
-		more, _ := t.out.health(now)
-		list = append(list, more...)
-	}
-	return list
+	more, _ := t.out.health(now)
+	return append(list, more...)
 }
 
 // notReady returns what else keeps frames or rows from being recorded now.
@@ -69,9 +66,6 @@ func (t *tap) notReady() (list []string) {
 			list = append(list, "interface "+l.Name+" is down")
 		}
 	}
-	if t.out.health != nil {
-		_, more := t.out.health(time.Now())
-		list = append(list, more...)
-	}
-	return list
+	_, more := t.out.health(time.Now())
+	return append(list, more...)
 }

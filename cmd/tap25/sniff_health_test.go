@@ -86,9 +86,9 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 // TestTurns_ABatchThatGetsOnIsNotStuck looks each second, as the goroutine does that looks after the interfaces.
 func TestTurns_ABatchThatGetsOnIsNotStuck(t *testing.T) {
 	begin := time.Unix(1_800_000_000, 0)
-	slow := &tap{workers: []*worker{{}, {}}}
+	slow := &tap{out: &toStdout{}, workers: []*worker{{}, {}}}
 	slow.checked.made(begin)
-	slow.out = &output{}
+
 	at := begin
 	second := func() []string {
 		at = at.Add(time.Second)

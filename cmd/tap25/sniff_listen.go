@@ -15,14 +15,10 @@ import (
 // listen captures for a time, or until ctx ends, as sniff would, but drops the rows and leaves every frame to the host. It returns
 // what was counted until the first frame and until the last. After an error before the first frame it returns no reports.
 func listen(ctx context.Context, s *sniffSettings, d time.Duration) (before, after *report.Report, err error) {
-	settings := *s
-	settings.inline = true
-	cfg, err := assembler(settings.sensor, settings.ports, settings.checksum)
-	if err != nil {
-		return nil, nil, err
-	}
+	rings, cfg := s.live(), s.Assembler
+	rings.Inline = true
 	cfg.Emit = func(*smtp.Envelope) {}
-	live, err := capture.OpenLive(settings.live())
+	live, err := capture.OpenLive(rings)
 	if err != nil {
 		return nil, nil, err
 	}

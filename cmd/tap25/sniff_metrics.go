@@ -42,7 +42,7 @@ func verdict(w http.ResponseWriter, complaints []string) {
 
 // serveHTTP serves until ctx ends.
 func (t *tap) serveHTTP(ctx context.Context, w *web) {
-	if err := w.serve(ctx, w.server(t.httpHandler(w.listener), log.New(&httpComplaints{log: t.log}, "", 0))); err != nil {
+	if err := w.serve(ctx, w.server(t.httpHandler(w.listener), log.New(&httpComplaints{log: *t.log}, "", 0))); err != nil {
 		t.log.Error().Err(err).Msg("the HTTP server has failed: metrics are not served any more")
 	}
 }

@@ -7,70 +7,82 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
-	"github.com/spf13/cobra"
-
 	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/report"
 	"tap25/reassembly/smtp"
-	"tap25/store"
 	"tap25/store/spool"
 	"tap25/store/stream"
 )
 
 // output is the destination of the rows.
-type output struct {
-	emit  func(*smtp.Envelope)        // from any worker
-	idle  func()                      // no frame waits at the moment
-	close func(context.Context) error // writes or loads the rows that are left
+type output interface {
+	emit(*smtp.Envelope)         // from any worker
+	idle()                       // no frame waits at the moment
+	close(context.Context) error // writes or loads the rows that are left
 
-	report func() *report.Store // nil: standard output
-	health func(time.Time) (notLive, notReady []string)
-	spool  string                      // its directory, which only this user may read
-	rights func(*confine.Rights) error // adds the rights that it needs
+	report() *report.Store // nil: none
+	health(now time.Time) (notLive, notReady []string)
+	spool() string                // directory that only this user may read; "": none
+	rights(*confine.Rights) error // adds the rights that it needs
 }
 
-// openOutput opens standard output, on which a failed write ends the tap, or the stream to the database.
-func openOutput(ctx context.Context, cmd *cobra.Command, s *sniffSettings, log zerolog.Logger, fail func(error)) (*output, error) {
-	if s.json {
-		out := report.NewRows(cmd.OutOrStdout(), fail)
-		return &output{
-			emit: out.Emit,
-			idle: func() { _ = out.Flush() }, // rows keeps the error and calls fail
-			close: func(context.Context) error {
-				err := out.Flush()
-				if n := out.Unwritten(); err != nil && n > 0 {
-					err = fmt.Errorf("%w: %d rows are lost", err, n)
-				}
-				return err
-			},
-		}, nil
+// openOutput opens standard output or the stream to the database. fail ends the tap: with the first write that fails.
+func openOutput(ctx context.Context, cfg *sniffConfig, fail func(error)) (output, error) {
+	if cfg.JSON {
+		return &toStdout{report.NewRows(cfg.Stdout, fail)}, nil
 	}
-	cfg := stream.Config{DSN: resolveDB(s.db), Limits: s.limits, Sensor: s.sensor, EndReaders: afterwards(s.endReaders), Version: version(),
-		Log: log, Stderr: cmd.ErrOrStderr(), Waiting: tellWaiting(cmd.ErrOrStderr())}
-	if s.spool != "" {
-		cfg.Dirs = []string{s.spool}
+	to := stream.Config{DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Assembler.Sensor, Retention: cfg.Retention, EndReaders: cfg.EndReaders,
+		Version: cfg.Version, Log: cfg.Log, Stderr: cfg.Stderr, Waiting: cfg.Waiting}
+	if cfg.Spool != "" {
+		to.Dirs = []string{cfg.Spool}
 	}
-	if s.retention != "never" {
-		cfg.Retention, _ = store.ParseRetention(s.retention) // checked
-	}
-	st, err := stream.Open(ctx, cfg)
+	s, err := stream.Open(ctx, to)
 	if err != nil {
 		return nil, err
 	}
-	if st.Database().Cluster != nil { // start it while tap25 still has the rights that this takes
-		db, err := st.Database().Connect(ctx)
+	if s.Database().Cluster != nil { // start it while tap25 still has the rights that this takes
+		db, err := s.Database().Connect(ctx)
 		if err != nil {
-			return nil, errors.Join(err, st.Close(ctx))
+			return nil, errors.Join(err, s.Close(ctx))
 		}
 		db.Close()
 	}
-	h := &loadHealth{}
-	return &output{
-		emit: st.Emit, idle: func() {}, close: st.Close, rights: func(r *confine.Rights) error { return addStream(r, st) }, spool: st.Dir(),
-		health: func(now time.Time) (notLive, notReady []string) { return h.judge(now, st.Stats()) },
-		report: func() *report.Store { return report.StoreOf(st.Stats()) },
-	}, nil
+	return &toDatabase{stream: s}, nil
+}
+
+// toStdout writes rows to standard output, on which a failed write ends the tap.
+type toStdout struct{ rows *report.Rows }
+
+func (l *toStdout) emit(e *smtp.Envelope) { l.rows.Emit(e) }
+func (l *toStdout) idle()                 { _ = l.rows.Flush() } // Rows keeps the error and calls fail
+
+func (l *toStdout) close(context.Context) error {
+	err := l.rows.Flush()
+	if n := l.rows.Unwritten(); err != nil && n > 0 {
+		err = fmt.Errorf("%w: %d rows are lost", err, n)
+	}
+	return err
+}
+
+func (l *toStdout) report() *report.Store                         { return nil }
+func (l *toStdout) health(time.Time) (notLive, notReady []string) { return nil, nil }
+func (l *toStdout) spool() string                                 { return "" }
+func (l *toStdout) rights(*confine.Rights) error                  { return nil }
+
+// toDatabase puts rows into a stream to the database.
+type toDatabase struct {
+	stream   *stream.Stream
+	progress loadHealth
+}
+
+func (l *toDatabase) emit(e *smtp.Envelope)           { l.stream.Emit(e) }
+func (l *toDatabase) idle()                           {}
+func (l *toDatabase) close(ctx context.Context) error { return l.stream.Close(ctx) }
+func (l *toDatabase) report() *report.Store           { return report.StoreOf(l.stream.Stats()) }
+func (l *toDatabase) spool() string                   { return l.stream.Dir() }
+
+func (l *toDatabase) health(now time.Time) (notLive, notReady []string) {
+	return l.progress.judge(now, l.stream.Stats())
 }
 
 // loadStuck is how long segments may wait for a database that answers, without a row loaded. A slow load takes seconds.

@@ -14,11 +14,9 @@ import (
 func (t *tap) report() *report.Report {
 	now := time.Now()
 	r := reportOf(t.live, t.workers)
-	r.Version, r.PID, r.Sensor, r.Started, r.At = version(), os.Getpid(), t.settings.sensor, t.started.UTC(), now.UTC()
+	r.Version, r.PID, r.Sensor, r.Started, r.At = t.cfg.Version, os.Getpid(), t.cfg.Assembler.Sensor, t.started.UTC(), now.UTC()
 	r.NotLive, r.NotReady = t.notLive(now), t.notReady()
-	if t.out.report != nil {
-		r.Store = t.out.report()
-	}
+	r.Store = t.out.report()
 	return r
 }
 

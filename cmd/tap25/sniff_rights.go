@@ -15,19 +15,17 @@ import (
 // confine gives up the rights that attaching took.
 func (t *tap) confine() ([]string, error) {
 	r := confine.Rights{UID: -1, GID: -1, Read: confine.ResolverFiles()}
-	if t.settings.config != "" {
-		r.Read = append(r.Read, confine.ReadablePath(t.settings.config))
+	if t.cfg.ConfigFile != "" {
+		r.Read = append(r.Read, confine.ReadablePath(t.cfg.ConfigFile))
 	}
 	if t.control != "" {
 		r.Write = append(r.Write, filepath.Dir(t.control))
 	}
-	if t.out.rights != nil {
-		if err := t.out.rights(&r); err != nil {
-			return nil, err
-		}
+	if err := t.out.rights(&r); err != nil {
+		return nil, err
 	}
-	if t.settings.user != "" {
-		uid, gid, err := confine.LookupUser(t.settings.user)
+	if t.cfg.User != "" {
+		uid, gid, err := confine.LookupUser(t.cfg.User)
 		if err != nil {
 			return nil, err
 		}
@@ -41,8 +39,8 @@ func (t *tap) confine() ([]string, error) {
 			return nil, err
 		}
 	}
-	if r.UID >= 0 && t.out.spool != "" {
-		if err := giveSpool(t.out.spool, r.UID, r.GID); err != nil {
+	if r.UID >= 0 && t.out.spool() != "" {
+		if err := giveSpool(t.out.spool(), r.UID, r.GID); err != nil {
 			return nil, err
 		}
 	}
@@ -50,16 +48,17 @@ func (t *tap) confine() ([]string, error) {
 		r.Read = append(r.Read, filepath.Join(home, ".pgpass"), filepath.Join(home, ".postgresql"))
 	}
 	notes, err := confine.To(r)
-	if err == nil && t.out.spool != "" {
-		if err = unix.Faccessat(unix.AT_FDCWD, t.out.spool, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-			err = fmt.Errorf("write to the spool %s after giving up rights: %w; name its owner with --user", t.out.spool, err)
+	if err == nil && t.out.spool() != "" {
+		if err = unix.Faccessat(unix.AT_FDCWD, t.out.spool(), unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+			err = fmt.Errorf("write to the spool %s after giving up rights: %w; name its owner with --user", t.out.spool(), err)
 		}
 	}
 	return notes, err
 }
 
-// addStream adds the directories of the spool and of the private cluster, and the user to become if root started tap25.
-func addStream(r *confine.Rights, s *stream.Stream) error {
+// rights adds the directories of the spool and of the private cluster, and the user to become if root started tap25.
+func (l *toDatabase) rights(r *confine.Rights) error {
+	s := l.stream
 	db := s.Database()
 	r.Write = append(r.Write, s.Dir())
 	if db.Cluster == nil {

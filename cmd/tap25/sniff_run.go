@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"github.com/spf13/cobra"
 
+	"tap25/bpf"
 	"tap25/capture"
 	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/report"
@@ -29,52 +29,59 @@ const (
 
 // tap is a running sniff.
 type tap struct {
-	settings *sniffSettings
-	reread   func() (*sniffSettings, error)
-	hangups  chan os.Signal
-	log      zerolog.Logger
-	level    *levelFilter
-	live     *capture.Live
-	workers  []*worker
-	out      *output
-	started  time.Time
-	control  string // path of the socket
-	serve    []func(context.Context)
-	exposed  bool      // metrics are served to other hosts
-	checked  heartbeat // of the goroutine that checks the interfaces
+	cfg     *sniffConfig
+	log     *zerolog.Logger
+	hangups chan os.Signal
+	live    *capture.Live
+	workers []*worker
+	out     output
+	started time.Time
+	control string // path of the socket
+	serve   []func(context.Context)
+	exposed bool      // metrics are served to other hosts
+	checked heartbeat // of the goroutine that checks the interfaces
 }
 
-// sniff runs from the opening of the interfaces to the closing summary.
-func sniff(cmd *cobra.Command, s *sniffSettings, reread func() (*sniffSettings, error)) (result error) {
-	ctx, cancel := context.WithCancelCause(cmd.Context())
+// sniffConfig is what a sniff is told and given.
+type sniffConfig struct {
+	sniffSettings
+	Reload   func() (*sniffSettings, error) // reads the settings again, after SIGHUP
+	SetLevel func(level string)             // of Log
+
+	Log            zerolog.Logger // gets no address and nothing of a dialogue
+	Stdout, Stderr io.Writer      // of rows, if Settings.JSON, and of the summary
+	Version        string         // of tap25
+	Waiting        func()         // see cluster.Cluster
+}
+
+// sniff captures until ctx ends or it fails: from the opening of the interfaces to the summary.
+func sniff(ctx context.Context, cfg *sniffConfig) (result error) {
+	signalled := ctx
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	t := &tap{settings: s, reread: reread, hangups: make(chan os.Signal, 1), started: time.Now()}
+	t := &tap{cfg: cfg, log: &cfg.Log, hangups: make(chan os.Signal, 1), started: time.Now()}
 	signal.Notify(t.hangups, syscall.SIGHUP) // first, because until then SIGHUP ends the process
 	defer signal.Stop(t.hangups)
-	t.log, t.level = newLeveledLogger(cmd.ErrOrStderr(), s.level())
 	if err := confine.ForbidCores(); err != nil {
 		return err
 	}
 	var err error
-	if t.live, err = capture.OpenLive(s.live()); err != nil {
+	if t.live, err = capture.OpenLive(cfg.live()); err != nil {
 		return fmt.Errorf("sniff: %w", err)
 	}
 	defer func() { result = errors.Join(result, t.live.Close()) }()
-	if t.out, err = openOutput(ctx, cmd, s, t.log, cancel); err != nil {
+	if t.out, err = openOutput(ctx, cfg, cancel); err != nil {
 		return err
 	}
 	if err := t.begin(ctx); err != nil {
 		return errors.Join(err, t.live.Stop(), t.closeOutput(ctx))
 	}
-	return t.run(ctx, cmd.Context(), cmd.ErrOrStderr())
+	return t.run(ctx, signalled, cfg.Stderr)
 }
 
 // begin does what needs rights, then gives them up.
 func (t *tap) begin(ctx context.Context) error {
-	cfg, err := assembler(t.settings.sensor, t.settings.ports, t.settings.checksum)
-	if err != nil {
-		return err
-	}
+	cfg := t.cfg.Assembler
 	cfg.Emit = t.out.emit
 	for _, source := range t.live.Workers() {
 		t.workers = append(t.workers, newWorker(source, cfg, t.out.idle))
@@ -92,7 +99,7 @@ func (t *tap) begin(ctx context.Context) error {
 
 // listen creates the sockets while tap25 has the right to.
 func (t *tap) listen() (err error) {
-	if t.control = t.settings.control; t.control == "" {
+	if t.control = t.cfg.Control; t.control == "" {
 		if t.control, err = report.ControlPath(); err != nil {
 			return err
 		}
@@ -103,8 +110,8 @@ func (t *tap) listen() (err error) {
 	}
 	starter := uint32(os.Getuid())
 	t.serve = append(t.serve, func(ctx context.Context) { t.serveControl(ctx, control, starter) })
-	if t.settings.metrics != "" {
-		w, err := listenHTTP(t.settings.metrics, t.settings.metricsHosts)
+	if t.cfg.Metrics != "" {
+		w, err := listenHTTP(t.cfg.Metrics, t.cfg.MetricsHosts)
 		if err != nil {
 			return errors.Join(fmt.Errorf("serve metrics: %w; name another address with --metrics", err), control.Close())
 		}
@@ -123,7 +130,7 @@ func (t *tap) logStart(notes []string) {
 			mode = "generic"
 		}
 		t.log.Info().Str("interface", l.Name).Str("xdp", mode).Bool("up", l.Up).Msg("listening")
-		if !l.Native && t.settings.xdp == "auto" {
+		if !l.Native && t.cfg.Mode == bpf.Auto {
 			t.log.Warn().Str("interface", l.Name).Msg("the driver has no native XDP, or none with this MTU: generic mode costs several times the CPU")
 		}
 		if !l.Up {
@@ -133,7 +140,7 @@ func (t *tap) logStart(notes []string) {
 	if t.exposed {
 		t.log.Warn().Msg("metrics: " + report.ExposedMetrics)
 	}
-	if t.settings.exposedPassword {
+	if t.cfg.ExposedPassword {
 		t.log.Warn().Msg("the configuration file holds a password, and any user may read it: change the password, and chmod o-r the file")
 	}
 	for _, note := range notes {
@@ -236,7 +243,7 @@ func (t *tap) rereadOnHangup(ctx context.Context) {
 			return
 		case <-t.hangups:
 			t.notifyReload()
-			next, err := t.reread()
+			next, err := t.cfg.Reload()
 			if err == nil {
 				err = t.take(next)
 			}
@@ -250,17 +257,17 @@ func (t *tap) rereadOnHangup(ctx context.Context) {
 
 // take applies the settings that can change while tap25 runs.
 func (t *tap) take(next *sniffSettings) error {
-	if names := t.settings.unchangeable(next); len(names) > 0 {
+	if names := t.cfg.unchangeable(next); len(names) > 0 {
 		t.log.Warn().Strs("settings", names).Msg("these settings have changed and take effect at the next start")
 	}
-	ports := next.portSet()
+	ports := next.Assembler.Ports
 	for _, w := range t.workers { // before the kernel, because a worker drops frames of ports that it does not know
 		w.ports.Store(&ports)
 	}
 	if err := t.live.SetPorts(ports); err != nil {
 		return err
 	}
-	t.level.set(next.level())
-	t.log.Info().Uints16("ports", ports).Str("log_level", next.logLevel).Msg("settings read again")
+	t.cfg.SetLevel(next.LogLevel)
+	t.log.Info().Uints16("ports", ports).Str("log_level", next.LogLevel).Msg("settings read again")
 	return nil
 }

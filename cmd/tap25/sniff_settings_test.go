@@ -15,11 +15,11 @@ import (
 	"tap25/cmd/tap25/report"
 )
 
-func settingsOf(t *testing.T, args ...string) (*sniffSettings, error) {
+func settingsOf(t *testing.T, args ...string) (*sniffFlags, error) {
 	t.Helper()
-	s := &sniffSettings{}
+	s := &sniffFlags{}
 	flags := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
-	sniffFlags(flags, s)
+	s.add(flags)
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestSniffSettings_FileThenEnvironmentThenFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(s.interfaces, []string{"eth1", "eth2"}) || !slices.Equal(s.ports, []uint{25, 2525}) || s.sensor != "environment" || s.workers != 5 || s.logLevel != "warn" {
+	if !slices.Equal(s.Interfaces, []string{"eth1", "eth2"}) || !slices.Equal(s.Assembler.Ports, []uint16{25, 2525}) || s.Assembler.Sensor != "environment" || s.Workers != 5 || s.LogLevel != "warn" {
 		t.Errorf("%+v", s)
 	}
 }

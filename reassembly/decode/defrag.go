@@ -59,6 +59,15 @@ func (s *FragmentStats) Add(o *FragmentStats) {
 	s.DontFragment += o.DontFragment
 }
 
+// fragmentField is what an IPv4 header or a fragment header says about a fragment.
+type fragmentField struct {
+	id       uint32
+	offset   int
+	proto    uint8
+	more, df bool
+	v6       bool
+}
+
 // piece is one fragment.
 type piece struct {
 	at       int64 // packet time, ns

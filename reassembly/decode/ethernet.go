@@ -11,12 +11,22 @@ const (
 	etherQinQ1   = 0x9100 // before 802.1ad had a number
 	etherQinQ2   = 0x9200
 	etherQinQ3   = 0x9300
+	etherQinQ4   = 0x8200
 	etherMPLS    = 0x8847
 	etherMPLSUp  = 0x8848 // RFC 5332: upstream-assigned label, first meant for multicast
 	etherPPPoE   = 0x8864 // session stage
 	etherBridged = 0x6558 // transparent Ethernet bridging
 	etherERSPAN  = 0x88be // types I and II
 	etherERSPAN3 = 0x22eb
+	etherPPP     = 0x880b
+	etherVNTag   = 0x8926 // Cisco's, before 802.1BR
+	etherETag    = 0x893f // 802.1BR
+	etherCisco   = 0x8909 // Cisco metadata, security group tags
+	etherPBB     = 0x88e7 // 802.1ah
+	etherMACsec  = 0x88e5 // 802.1AE
+	etherTRILL   = 0x22f3 // RFC 6325
+	etherNSH     = 0x894f // RFC 8300
+	etherArista  = 0xd28b
 
 	maxLength802_3 = 1500 // at most this is a length, at least minEtherType a type (802.3 section 3.2.6)
 	minEtherType   = 1536
@@ -65,33 +75,74 @@ func (w *walk) llc() Verdict {
 	if b[0] != 0xaa || b[1] != 0xaa || b[2] != 3 {
 		return NotIP
 	}
-	if len(b) < 8 {
+	w.data, w.next = b[3:], headerSNAP
+	return goOn
+}
+
+// snap reads an organisation and what it gives a meaning to: an EtherType, or, of 802.1, a bridged frame (RFC 2427
+// section 4.2).
+func (w *walk) snap() Verdict {
+	const ethernet, bridgeTunnel, ieee8021 = 0, 0x0000f8, 0x0080c2
+	const withFCS, withoutFCS = 1, 7
+	b := w.data
+	if len(b) < 5 {
 		return TruncatedLink
 	}
-	if b[3] != 0 || b[4] != 0 || b[5] != 0 && b[5] != 0xf8 { // 0000f8: bridge tunnel, 802.1H
-		return NotIP
+	w.data = b[5:]
+	kind := binary.BigEndian.Uint16(b[3:])
+	switch organisation := uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2]); {
+	case organisation == ethernet || organisation == bridgeTunnel: // 802.1H
+		return w.etherType(kind)
+	case organisation == ieee8021 && (kind == withFCS || kind == withoutFCS):
+		w.next = headerEthernet
+		return goOn
 	}
-	w.data = b[8:]
-	return w.etherType(binary.BigEndian.Uint16(b[6:]))
+	return NotIP
 }
 
 // etherType sets the header that an EtherType announces.
 func (w *walk) etherType(t uint16) Verdict {
+	next, known := etherHeader(t)
+	if !known {
+		return w.unreadType(t)
+	}
+	w.next = next
+	return goOn
+}
+
+// etherHeader gives the header that an EtherType announces, if it leads on.
+func etherHeader(t uint16) (next header, known bool) {
 	switch t {
 	case etherIPv4:
-		w.next = headerIPv4
+		return headerIPv4, true
 	case etherIPv6:
-		w.next = headerIPv6
-	case etherVLAN, etherQinQ, etherQinQ1, etherQinQ2, etherQinQ3:
-		w.next = headerVLAN
+		return headerIPv6, true
+	case etherVLAN, etherQinQ, etherQinQ1, etherQinQ2, etherQinQ3, etherQinQ4:
+		return headerVLAN, true
 	case etherMPLS, etherMPLSUp:
-		w.next = headerMPLS
+		return headerMPLS, true
 	case etherPPPoE:
-		w.next = headerPPPoE
+		return headerPPPoE, true
 	case etherBridged:
-		w.next = headerEthernet
-	default:
-		return NotIP
+		return headerEthernet, true
+	case etherPPP:
+		return headerPPP, true
+	case etherVNTag:
+		return headerVNTag, true
+	case etherETag:
+		return headerETag, true
+	case etherCisco:
+		return headerCisco, true
+	case etherPBB:
+		return headerPBB, true
+	case etherMACsec:
+		return headerMACsec, true
+	case etherTRILL:
+		return headerTRILL, true
+	case etherNSH:
+		return headerNSH, true
+	case etherArista:
+		return headerArista, true
 	}
-	return goOn
+	return 0, false
 }

@@ -28,6 +28,7 @@ func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 			t.Fatalf("%d missing", p.Missing)
 		}
 	}
+	checkWork(t, link, data, beyond)
 	if beyond > 0 {
 		return
 	}
@@ -38,6 +39,55 @@ func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 		port == FilterDrop && (v == TCPPort || v == Fragment):
 		t.Fatalf("%v, but port verdict %d", v, port)
 	}
+}
+
+// checkWork holds the iterations for one frame against its length, and its allocations against none.
+func checkWork(t *testing.T, link uint16, data []byte, beyond int) {
+	t.Helper()
+	d := New(nil)
+	w := walk{data: data, cut: beyond, seeds: d.seeds}
+	var p Packet
+	if w.link(link) == goOn {
+		d.walk(&w, decodetest.Epoch, &p)
+	}
+	if w.steps > maxHeaders+len(data) {
+		t.Fatalf("%d steps for %d octets", w.steps, len(data))
+	}
+	// The average of ten runs, without what other goroutines allocate now and then.
+	n := testing.AllocsPerRun(10, func() { d.Decode(decodetest.Epoch, link, data, len(data)+beyond, &p) })
+	if n != 0 {
+		t.Fatalf("%v allocations a frame", n)
+	}
+}
+
+// FuzzHeader begins at any header: deep ones are rarely reached from the front of a frame.
+func FuzzHeader(f *testing.F) {
+	for _, e := range encapsulations(f, []byte("QUIT\r\n")) {
+		w := walk{data: e.data}
+		if w.link(e.link) != goOn {
+			continue
+		}
+		for d, p := New(nil), new(Packet); w.next != headerTCP; {
+			f.Add(uint8(w.next), bytes.Clone(w.data), uint16(0))
+			if d.step(&w, decodetest.Epoch, p) != goOn {
+				break
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, first uint8, data []byte, cut uint16) {
+		d := New(nil)
+		w := walk{data: data[:len(data):len(data)], cut: int(cut), next: header(first) % (headerTCP + 1), seeds: d.seeds}
+		addresses := make([]byte, 16)[:4+12*int(first>>7)] // of an IP header before it
+		w.ip = ipHeader{src: addresses, dst: addresses, to: addresses}
+		var p Packet
+		v := d.walk(&w, decodetest.Epoch, &p)
+		if v >= verdictCount || w.steps > maxHeaders+len(data) || len(p.Payload) > len(data) {
+			t.Fatalf("%v after %d steps for %d octets", v, w.steps, len(data))
+		}
+		if p.Missing < 0 || v == TCPPort && p.Missing > maxCut {
+			t.Fatalf("%d missing", p.Missing)
+		}
+	})
 }
 
 // checkPlain holds the verdict and the segment against a naive reading, where the frame is of the plainest kind: Ethernet

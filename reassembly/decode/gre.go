@@ -3,7 +3,7 @@ package decode
 import "encoding/binary"
 
 // gre reads the header of RFC 2784 with the key and sequence number of RFC 2890
-// and the routing of RFC 1701. Version 1 is PPTP's, whose payload is compressed.
+// and the routing of RFC 1701. Version 1 is PPTP's.
 func (w *walk) gre() Verdict {
 	const checksum, routing, key, sequence, version = 0x8000, 0x4000, 0x2000, 0x1000, 7
 	b := w.data
@@ -12,7 +12,7 @@ func (w *walk) gre() Verdict {
 	}
 	flags, proto := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	if flags&version != 0 {
-		return NotTCP
+		return w.pptp()
 	}
 	size := 4
 	if flags&(checksum|routing) != 0 {
@@ -46,6 +46,36 @@ func (w *walk) gre() Verdict {
 	default:
 		return w.etherType(proto)
 	}
+	return goOn
+}
+
+// pptp reads the header of RFC 2637 section 4.1, behind which stands PPP, unless it only acknowledges. PPP that is
+// encrypted or compressed has a protocol number of its own.
+func (w *walk) pptp() Verdict {
+	const key, sequence, acknowledgment, mask = 0x2000, 0x1000, 0x0080, 0x2007
+	b := w.data
+	if len(b) < 8 {
+		return TruncatedTunnel
+	}
+	flags := binary.BigEndian.Uint16(b)
+	if flags&mask != key|1 || binary.BigEndian.Uint16(b[2:]) != etherPPP {
+		return w.unreadProtocol(protoGRE)
+	}
+	if flags&sequence == 0 {
+		return NotTCP
+	}
+	size := 12
+	if flags&acknowledgment != 0 {
+		size += 4
+	}
+	if v := w.skip(size); v != goOn {
+		return v
+	}
+	if !w.bound(int(binary.BigEndian.Uint16(b[4:]))) {
+		return BadTunnel
+	}
+	w.received(tagPPTP, uint32(binary.BigEndian.Uint16(b[6:])))
+	w.next = headerPPP
 	return goOn
 }
 

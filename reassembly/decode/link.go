@@ -18,6 +18,14 @@ const (
 	linkIPv4      = 228
 	linkIPv6      = 229
 	linkLinuxSLL2 = 276
+	linkCiscoHDLC = 104
+	linkWiFi      = 105
+	linkFrame     = 107 // Frame Relay
+	linkRadiotap  = 127
+	linkERF       = 197
+	linkMPLS      = 219
+	linkNFLOG     = 239
+	linkPKTAP     = 258
 )
 
 // link sets the first header of a frame.
@@ -37,11 +45,28 @@ func (w *walk) link(link uint16) Verdict {
 		return w.cooked(20, 0)
 	case linkNull, linkLoop:
 		return w.loopback()
-	case linkPPP, linkPPPHDLC:
+	case linkPPP:
 		w.next = headerPPP
+	case linkPPPHDLC, linkCiscoHDLC:
+		w.next = headerHDLC
 	case linkPPPoE:
 		w.next = headerPPPoE
+	case linkMPLS:
+		w.next = headerMPLS
+	case linkFrame:
+		return w.frameRelay()
+	case linkWiFi:
+		w.next = headerWiFi
+	case linkRadiotap:
+		return w.radiotap()
+	case linkERF:
+		return w.erf()
+	case linkNFLOG:
+		return w.nflog()
+	case linkPKTAP:
+		return w.pktap()
 	default:
+		w.unreadLink(link)
 		return UnknownLink
 	}
 	return goOn

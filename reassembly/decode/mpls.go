@@ -31,37 +31,35 @@ func (w *walk) label(l uint32) {
 	w.entropy = l == indicator
 }
 
-// mplsPayload finds out by the first nibble what no field says (RFC 4928): IP's
-// version, 0 for the control word of a pseudowire (RFC 4385), 1 for its
-// associated channel. An Ethernet pseudowire without control word begins with
-// any nibble: it is assumed if the EtherType at its place leads on.
+// mplsPayload finds out what no field says: IP, an Ethernet pseudowire with the control word of RFC 4385 or
+// without. The first nibble of IP is its version, that of the control word 0 (RFC 4928), but a destination address
+// may begin with any nibble. So each reading that is possible is tried on what is there, and the one that fits
+// best is taken. Of two that fit equally well, the nibble decides. A control word of zeros wins over an address
+// that begins with them; another does not: a frame with a tag whose address begins with a nibble of zero looks
+// like a control word and a frame without the tag.
 func (w *walk) mplsPayload() Verdict {
 	b := w.data
 	if len(b) < 1 {
 		return TruncatedMPLS
 	}
-	w.next = headerEthernet
-	switch nibble := b[0] >> 4; {
-	case nibble == 4 && (b[0]&15 >= 5 || !ethernetAt(b, 0)):
+	nibble, ethernet := b[0]>>4, w.ethernetFits(0)
+	switch {
+	case nibble == 4 && w.ipv4Fits(0) >= ethernet:
 		w.next = headerIPv4
-	case nibble == 6 && (w.ipv6Fits() || !ethernetAt(b, 0)):
+		return goOn
+	case nibble == 6 && w.ipv6Fits(0) >= ethernet:
 		w.next = headerIPv6
-	case nibble == 0 && len(b) >= 4 && ethernetAt(b, 4):
-		w.data = b[4:]
-	case nibble == 1 && !ethernetAt(b, 0):
+		return goOn
+	}
+	w.next = headerEthernet
+	if nibble == 0 && len(b) >= 4 {
+		control := w.ethernetFits(4)
+		if control > ethernet || control == ethernet && binary.BigEndian.Uint32(b) == 0 {
+			w.data, ethernet = b[4:], control
+		}
+	}
+	if nibble == 1 && ethernet == noFit { // the channel of a pseudowire (RFC 4385 section 5)
 		return NotIP
 	}
 	return goOn
-}
-
-// ipv6Fits reports whether data can be an IPv6 packet, by its length.
-func (w *walk) ipv6Fits() bool {
-	return len(w.data) < 6 || 40+int(binary.BigEndian.Uint16(w.data[4:])) <= len(w.data)+w.cut
-}
-
-// ethernetAt reports whether an Ethernet frame whose EtherType leads on may begin
-// at b[at].
-func ethernetAt(b []byte, at int) bool {
-	var w walk
-	return len(b) >= at+14 && w.etherType(binary.BigEndian.Uint16(b[at+12:])) == goOn
 }

@@ -12,12 +12,13 @@ import (
 // VLAN in it are five. Its hash covers the others, too.
 const maxTags = 6
 
-// Network is the network that a packet was seen in, as its tags and tunnels name it. The zero value is a packet without
-// any. Two of one [Decoder] are equal if all their tags are; those of two Decoders must not be compared.
+// Network is the network that a packet was seen in, as its tags and tunnels name it. The zero value is a packet
+// without any. Two of one [Decoder] are equal if all their tags are; those of two Decoders must not be compared.
 //
-// These tags name a network, since all of its packets have them: VLAN identifiers other than 0, the network
-// identifiers of VXLAN, Geneve and NVGRE, the keys of GRE. That a packet was in MPLS is part of its Network, but the
-// labels are not. [Packet.Path] has what tells only one direction.
+// These tags name a network, since all of its packets have them: VLAN identifiers other than 0, the identifiers of
+// VXLAN, Geneve and NVGRE, the service instances of 802.1ah, the keys of GRE, the circuits of Frame Relay. That a
+// packet was in MPLS, GTP, L2TP or PPTP is part of its Network, but the labels and identifiers of these are not,
+// for each end chooses those that it receives: [Packet.Path] has what tells only one direction.
 type Network struct {
 	hash  uint64
 	ids   [maxTags]uint32
@@ -36,6 +37,12 @@ const (
 	tagNVGRE
 	tagGRE
 	tagMPLS
+	tagPBB
+	tagDLCI
+	tagGTP
+	tagL2TP
+	tagPPTP
+	tagPPPoE     // only in paths
 	tagAddresses // only in paths
 
 	tagKinds
@@ -44,20 +51,21 @@ const (
 // tagWords has the words of [Network.String].
 var tagWords = [tagKinds]string{
 	tagVLAN: "vlan", tagVXLAN: "vxlan", tagGeneve: "geneve", tagNVGRE: "nvgre", tagGRE: "gre", tagMPLS: "mpls",
+	tagPBB: "pbb", tagDLCI: "dlci", tagGTP: "gtp", tagL2TP: "l2tp", tagPPTP: "pptp",
 }
 
 // hasID reports whether a number belongs to the name of a network.
-func (k tagKind) hasID() bool { return k != tagMPLS }
+func (k tagKind) hasID() bool { return k != tagMPLS && k != tagGTP && k != tagL2TP && k != tagPPTP }
 
 // IsZero reports that no tag names the network.
 func (n Network) IsZero() bool { return n.n == 0 }
 
-// Hash is 0 for the zero value. Of two different Networks of one [Decoder] it is the same with a probability of 2^-64,
-// which nobody can raise: it depends on a random number of the Decoder.
+// Hash is 0 for the zero value. Of two different Networks of one [Decoder] it is the same with a probability of
+// 2^-64, which nobody can raise: it depends on a random number of the Decoder.
 func (n Network) Hash() uint64 { return n.hash }
 
-// String names the tags, the outermost first: "vlan 12", "vxlan 5001/vlan 3", "mpls". It is "" for the zero value, and
-// has at most 6 tags and 120 octets: "/more" stands for the rest.
+// String names the tags, the outermost first: "vlan 12", "vxlan 5001/vlan 3", "mpls". It is "" for the zero value,
+// and has at most 6 tags and 120 octets: "/more" stands for the rest.
 func (n Network) String() string {
 	var b []byte
 	for i := range min(n.n, maxTags) {
@@ -104,8 +112,8 @@ func (w *walk) name(k tagKind, id uint32) {
 // along adds what tells the packet's path.
 func (w *walk) along(k tagKind, id uint64) { w.path = w.seeds.mix(w.path, k, id) }
 
-// between notes the ends of the tunnel that an IP header is in, in either order, unless the tunnel is identified. They
-// are in the IP header before it, if there is one.
+// between notes the ends of the tunnel that an IP header is in, in either order, unless the tunnel is identified.
+// They are in the IP header before it, if there is one.
 func (w *walk) between() {
 	a, b := w.ip.src, w.ip.dst
 	if a == nil {
@@ -118,12 +126,24 @@ func (w *walk) between() {
 	if bytes.Compare(a, b) > 0 {
 		a, b = b, a
 	}
-	for _, x := range [2][]byte{a, b} {
-		for ; len(x) >= 8; x = x[8:] {
-			w.along(tagAddresses, binary.BigEndian.Uint64(x))
-		}
-		if len(x) >= 4 {
-			w.along(tagAddresses, uint64(binary.BigEndian.Uint32(x)))
-		}
+	w.addresses(a)
+	w.addresses(b)
+}
+
+// addresses notes an address for the path.
+func (w *walk) addresses(a []byte) {
+	for ; len(a) >= 8; a = a[8:] {
+		w.along(tagAddresses, binary.BigEndian.Uint64(a))
 	}
+	if len(a) >= 4 {
+		w.along(tagAddresses, uint64(binary.BigEndian.Uint32(a)))
+	}
+}
+
+// received notes that a packet is in a tunnel whose identifier was chosen by the end that receives it: it means
+// nothing without that end's address.
+func (w *walk) received(k tagKind, id uint32) {
+	w.name(k, 0)
+	w.along(k, uint64(id))
+	w.addresses(w.ip.dst)
 }

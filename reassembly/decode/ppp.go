@@ -18,6 +18,7 @@ func (w *walk) pppoe() Verdict {
 	if !w.bound(int(binary.BigEndian.Uint16(b[4:]))) {
 		return BadPPP
 	}
+	w.along(tagPPPoE, uint64(binary.BigEndian.Uint16(b[2:])))
 	w.next = headerPPP
 	return goOn
 }
@@ -48,7 +49,7 @@ func (w *walk) ppp() Verdict {
 	case 0x0281, 0x0283:
 		w.next = headerMPLS
 	default:
-		return NotIP
+		return w.unreadPPP(proto)
 	}
 	return goOn
 }

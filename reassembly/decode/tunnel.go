@@ -2,38 +2,79 @@ package decode
 
 import "encoding/binary"
 
-// UDP destination ports of tunnels.
+// UDP ports of tunnels. Datagrams are sent to them; of L2TP and Teredo, one end may have another port.
 const (
 	portVXLAN      = 4789 // RFC 7348
 	portVXLANLinux = 8472 // Linux's default from before the number was assigned
 	portVXLANGPE   = 4790
 	portGeneve     = 6081 // RFC 8926
+	portGTP        = 2152 // 3GPP TS 29.281
+	portL2TP       = 1701
+	portMPLS       = 6635 // RFC 7510
+	portGUE        = 6080 // draft-ietf-intarea-gue
+	portTeredo     = 3544 // RFC 4380
+	portTZSP       = 37008
+
+	// DefaultInterceptPort is the UDP port of lawful intercepts that is read if none is given: the one that Juniper's
+	// routers and what reads their mirrors begin with.
+	DefaultInterceptPort = 30030
 )
 
-func isTunnel(port uint16) bool {
-	return port == portVXLAN || port == portVXLANLinux || port == portVXLANGPE || port == portGeneve
+// tunnelOf returns the header that follows a UDP header, judged by the ports at its front; headerNone if they are those
+// of no tunnel.
+func (d *Decoder) tunnelOf(b []byte) header {
+	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	switch dst {
+	case portVXLAN, portVXLANLinux:
+		return headerVXLAN
+	case portVXLANGPE:
+		return headerVXLANGPE
+	case portGeneve:
+		return headerGeneve
+	case portGTP:
+		return headerGTP
+	case portL2TP:
+		return headerL2TP
+	case portMPLS:
+		return headerMPLS
+	case portGUE:
+		return headerGUE
+	case portTeredo:
+		return headerTeredo
+	case portTZSP:
+		return headerTZSP
+	}
+	if d.intercepts == nil && dst == DefaultInterceptPort {
+		return headerIntercept
+	}
+	for _, p := range d.intercepts {
+		if p == dst {
+			return headerIntercept
+		}
+	}
+	switch src {
+	case portL2TP:
+		return headerL2TP
+	case portTeredo:
+		return headerTeredo
+	}
+	return headerNone
 }
 
 // udp reads datagrams to the port of a tunnel.
-func (w *walk) udp() Verdict {
+func (d *Decoder) udp(w *walk) Verdict {
 	b := w.data
 	if len(b) < 4 {
 		return TruncatedUDP
 	}
-	switch binary.BigEndian.Uint16(b[2:]) {
-	case portVXLAN, portVXLANLinux:
-		w.next = headerVXLAN
-	case portVXLANGPE:
-		w.next = headerVXLANGPE
-	case portGeneve:
-		w.next = headerGeneve
-	default:
-		return NotTCP
+	next := d.tunnelOf(b)
+	if next == headerNone {
+		return w.unreadPort(b)
 	}
 	if len(b) < 8 {
 		return TruncatedUDP
 	}
-	w.data = b[8:]
+	w.data, w.next = b[8:], next
 	return goOn
 }
 
@@ -47,7 +88,7 @@ func (w *walk) vxlan() Verdict {
 		return TruncatedTunnel
 	}
 	if b[0]&valid == 0 {
-		return NotTCP
+		return w.unreadUDP(portVXLAN)
 	}
 	w.name(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8)
 	w.data, w.next = b[8:], headerEthernet
@@ -62,25 +103,14 @@ func (w *walk) vxlanGPE() Verdict {
 		return TruncatedTunnel
 	}
 	if b[0]&valid == 0 {
-		return NotTCP
+		return w.unreadUDP(portVXLANGPE)
 	}
 	w.name(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8)
 	w.data, w.next = b[8:], headerEthernet
 	if b[0]&nextProtocol == 0 {
 		return goOn
 	}
-	switch b[3] {
-	case 1:
-		w.next = headerIPv4
-	case 2:
-		w.next = headerIPv6
-	case 3: // Ethernet
-	case 5:
-		w.next = headerMPLS
-	default:
-		return NotIP
-	}
-	return goOn
+	return w.nextProtocol(b[3])
 }
 
 // geneve reads the header of RFC 8926 section 3.4 and skips its options.

@@ -7,12 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// parameters reads the ESMTP parameters that the record keeps; the others are passed over.
+// parameters reads the ESMTP parameters that the record keeps; the others are passed over. What is repeated is decoded once.
 func (p *path) parameters(b []byte) {
+	var envid, kind, orcpt []byte
 	for {
 		var word []byte
-		if word, b = cutWord(b); len(word) == 0 {
-			return
+		if word, b = nextParameter(b); len(word) == 0 {
+			break
+		}
+		if len(word) < len("SIZE=") || lower(word[0]) != 's' && lower(word[0]) != 'e' && lower(word[0]) != 'o' {
+			continue
 		}
 		key, value, ok := bytes.Cut(word, []byte("="))
 		if !ok {
@@ -20,18 +24,40 @@ func (p *path) parameters(b []byte) {
 		}
 		switch strings.ToUpper(string(key[:min(len(key), 8)])) {
 		case "SIZE":
-			if n, err := strconv.ParseInt(string(value[:min(len(value), 24)]), 10, 64); err == nil && n >= 0 && p.size == nil {
+			if p.size != nil {
+				continue
+			}
+			if n, err := strconv.ParseInt(string(value[:min(len(value), 24)]), 10, 64); err == nil && n >= 0 {
 				p.size = &n
 			}
 		case "ENVID":
-			p.envid = text8(unescape(value, true, true))
+			envid = value
 		case "ORCPT":
-			if kind, address, ok := bytes.Cut(value, []byte(";")); ok {
-				isUTF8 := bytes.EqualFold(kind, []byte("utf-8"))
-				p.orcpt = text8(unescape(address, !isUTF8, isUTF8))
+			if k, address, ok := bytes.Cut(value, []byte(";")); ok {
+				kind, orcpt = k, address
 			}
 		}
 	}
+	if envid != nil {
+		p.envid = text8(unescape(envid, true, true))
+	}
+	if orcpt != nil {
+		isUTF8 := bytes.EqualFold(kind, []byte("utf-8"))
+		p.orcpt = text8(unescape(orcpt, !isUTF8, isUTF8))
+	}
+}
+
+// nextParameter cuts off the next word, with little for each octet: a line may hold 32,000 of them.
+func nextParameter(b []byte) (word, rest []byte) {
+	from := 0
+	for from < len(b) && (b[from] == ' ' || b[from] == '\t') {
+		from++
+	}
+	to := from
+	for to < len(b) && b[to] != ' ' && b[to] != '\t' {
+		to++
+	}
+	return b[from:to], b[to:]
 }
 
 // unescape decodes xtext (RFC 3461 section 4), in which "+41" is an A, and the forms of RFC 6533 section 3, in which "\x{41}" is one:

@@ -168,7 +168,8 @@ func (c *Cluster) settings() []string {
 		"-c", "jit=off", // which would compile a plan of hundreds of days, for seconds, to fetch one row
 		"-c", "max_wal_size=4GB", // after each checkpoint an index page is written whole when it is touched: with 1 GB, by most rows
 		"-c", "log_min_error_statement=panic",
-		"-c", "log_error_verbosity=terse"} // neither statements nor rows in the log
+		"-c", "log_error_verbosity=terse", // neither statements nor rows in the log
+		"-c", "log_min_messages=log"} // nor errors, which quote the value that a cast fails on; what tap25 logs of accesses stays
 	if n := sharedBuffers(c.Memory); n > 0 {
 		settings = append(settings, "-c", fmt.Sprintf("shared_buffers=%dMB", n>>20))
 	}

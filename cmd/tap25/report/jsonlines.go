@@ -11,15 +11,10 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// Rows counts the rows of a replay and writes them as JSON lines, in the order in which they were emitted.
+// Rows writes rows as JSON lines, in the order in which they were emitted.
 type Rows struct {
-	Emitted atomic.Int64
-
-	Sink func(*smtp.Envelope) error // takes the rows; nil: standard output
-
-	Discard func() // drops unsealed rows and all later ones
-
-	written atomic.Int64 // lines, if Sink is nil
+	emitted atomic.Int64
+	written atomic.Int64 // lines
 
 	mu   sync.Mutex // between Emit and Flush
 	w    *bufio.Writer
@@ -48,25 +43,14 @@ func (l *lineCounter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Unwritten returns the number of rows that the writer has not taken whole, as far as tap25 knows; 0 if there is a Sink.
-func (r *Rows) Unwritten() int64 {
-	if r.Sink != nil {
-		return 0
-	}
-	return r.Emitted.Load() - r.written.Load()
-}
+// Unwritten returns the number of rows that the writer has not taken whole, as far as tap25 knows.
+func (r *Rows) Unwritten() int64 { return r.emitted.Load() - r.written.Load() }
 
 // Emit takes a row; any goroutine may call it.
 func (r *Rows) Emit(e *smtp.Envelope) {
-	r.Emitted.Add(1)
+	r.emitted.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.Sink != nil {
-		if r.err == nil {
-			r.keep(r.Sink(e))
-		}
-		return
-	}
 	r.line = append(e.AppendJSON(r.line[:0]), '\n')
 	_, err := r.w.Write(r.line)
 	r.keep(err)

@@ -10,26 +10,32 @@ import (
 	"tap25/store/stream"
 )
 
-// capturesHeld are the files of a replay, each with the key of its rows. replay --follow cuts the rows of a file into other segments
+// inputs are the files of a replay, each with the key of its rows. replay --follow cuts the rows of a file into other segments
 // than replay. So both note the keys of whole files in the database, and neither adds the rows of a file that is noted there.
-type capturesHeld struct {
-	parts []parts
-	held  []bool
-	now   int      // the file being read
+type inputs struct {
+	files []*input // up to the first that cannot be read
 	lock  *os.File // keeps other replays of them waiting; nil: none
 }
 
+// list returns the files; none for standard input.
+func (in *inputs) list() []*input {
+	if in == nil {
+		return nil
+	}
+	return in.files
+}
+
 // release unlocks the files for other replays.
-func (c *capturesHeld) release() {
-	if c != nil && c.lock != nil {
-		c.lock.Close()
-		c.lock = nil
+func (in *inputs) release() {
+	if in != nil && in.lock != nil {
+		in.lock.Close()
+		in.lock = nil
 	}
 }
 
-// lookUpCaptures asks the database which of the files it holds, after any other replay of them on this machine has ended.
-func (r *replay) lookUpCaptures(ctx context.Context, s *stream.Stream, paths []string) (*capturesHeld, error) {
-	c := &capturesHeld{}
+// lookUp asks the database which of the files it holds, after any other replay of them on this machine has ended.
+func lookUp(ctx context.Context, c *Config, s *stream.Stream, paths []string) (*inputs, error) {
+	in := &inputs{}
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -39,23 +45,22 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream.Stream, paths []s
 		if err != nil {
 			break // reading it reports the error
 		}
-		c.parts = append(c.parts, parts{key: r.fileKey(digest)})
+		in.files = append(in.files, &input{parts: parts{key: c.fileKey(digest)}})
 	}
-	if err := r.lock(ctx, s, c); err != nil {
-		return c, err
+	if err := in.lockAll(ctx, c.DSN, s); err != nil {
+		return in, err
 	}
 	begun := -1
 	err := s.Ask(ctx, func(db *store.DB) error {
-		c.held = make([]bool, len(c.parts))
-		for i, p := range c.parts {
+		for i, f := range in.files {
 			var err error
-			if c.held[i], err = db.Loaded(ctx, s.Sensor(), p.key); err != nil {
+			if f.held, err = db.Loaded(ctx, s.Sensor(), f.key); err != nil {
 				return err
 			}
-			if c.held[i] {
+			if f.held {
 				continue
 			}
-			first, err := db.Loaded(ctx, s.Sensor(), p.numbered())
+			first, err := db.Loaded(ctx, s.Sensor(), f.numbered())
 			if err != nil {
 				return err
 			}
@@ -69,18 +74,18 @@ func (r *replay) lookUpCaptures(ctx context.Context, s *stream.Stream, paths []s
 		err = fmt.Errorf("%s: a replay --follow has begun this file and has not finished it: run that to its end first, "+
 			"because this replay would add its rows again", paths[begun])
 	}
-	return c, err
+	return in, err
 }
 
-// lock keeps other replays of the same files waiting until release. If the lock file cannot be made, note still finds out
+// lockAll keeps other replays of the same files waiting until release. If the lock file cannot be made, note still finds out
 // afterwards.
-func (r *replay) lock(ctx context.Context, s *stream.Stream, c *capturesHeld) (err error) {
-	_, database := replaySpool(resolveDB(r.db))
+func (in *inputs) lockAll(ctx context.Context, dsn string, s *stream.Stream) (err error) {
+	_, database := replaySpool(dsn)
 	var keys []string
-	for _, p := range c.parts {
-		keys = append(keys, fmt.Sprintf("%s %q %s", database, s.Sensor(), p.key))
+	for _, f := range in.files {
+		keys = append(keys, fmt.Sprintf("%s %q %s", database, s.Sensor(), f.key))
 	}
-	c.lock, err = lockCaptures(ctx, keys, func() { s.Log().Info().Msg("waiting until another replay of these files ends") })
+	in.lock, err = lockCaptures(ctx, keys, func() { s.Log().Info().Msg("waiting until another replay of these files ends") })
 	if err != nil && ctx.Err() == nil {
 		s.Log().Warn().Err(err).Msg("cannot lock these files: tap25 would notice another replay of them only at the end")
 		err = nil
@@ -91,35 +96,25 @@ func (r *replay) lock(ctx context.Context, s *stream.Stream, c *capturesHeld) (e
 // errTwice means that, by the keys in the database, another tap25 loaded a file at the same time.
 var errTwice = errors.New("another tap25 read some of these files at the same time: their rows may be in the database twice")
 
-// count returns the number of files that the database holds.
-func (c *capturesHeld) count() (n int) {
-	for _, held := range c.held {
-		if held {
+// held returns the number of files that the database holds.
+func (in *inputs) held() (n int) {
+	for _, f := range in.files {
+		if f.held {
 			n++
 		}
 	}
 	return n
 }
 
-// repeats reports whether the database holds the file of a row; if not, it counts the row. c is nil for standard input.
-func (c *capturesHeld) repeats(octets int) bool {
-	if c == nil || c.now >= len(c.parts) {
-		return false
-	}
-	if !c.held[c.now] {
-		c.parts[c.now].add(octets)
-	}
-	return c.held[c.now]
-}
-
 // note records the files of this replay as loaded, if all their rows are. If a session spans two files, a follower may begin a part
 // one row earlier or later, so note records one more part.
-func (c *capturesHeld) note(ctx context.Context, s *stream.Stream) error {
-	if c == nil || s.Discards() || s.Stats().Spool.Waiting > 0 {
+func (in *inputs) note(ctx context.Context, s *stream.Stream) error {
+	if in == nil || s.Discards() || s.Stats().Spool.Waiting > 0 {
 		return nil
 	}
 	var keys []string
-	for _, p := range c.parts {
+	for _, f := range in.files {
+		p := f.parts
 		if p.rows == 0 {
 			continue
 		}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tap25/store"
+	"tap25/store/stream"
+)
+
+// replaySettings are the values of the flags.
+type replaySettings struct {
+	json       bool
+	db         string
+	sensor     string
+	ports      []uint
+	checksum   string
+	spool      string
+	limits     stream.Limits
+	wait       time.Duration
+	followDir  string
+	retention  string
+	endReaders time.Duration
+}
+
+func replayCommand() *cobra.Command {
+	r := &replaySettings{}
+	cmd := &cobra.Command{
+		Use:   "replay [--json | --db URL|local] [flags] FILE... | --follow DIR",
+		Short: "Read capture files and write the envelopes in them",
+		Long: "replay reads captures in the order given, as one continuous stream. A capture is pcap or pcapng, plain or compressed\n" +
+			"with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json to\n" +
+			"standard output, and prints a summary to standard error.\n\n" +
+			"A capture that is in the database already adds no row. Rows go through a spool on disk. If the database does not\n" +
+			"answer for longer than --wait, or if the replay is interrupted, run the same command again: it adds the missing rows.\n" +
+			"SIGINT or SIGTERM ends it within a second; rows that are sealed and not loaded by then stay in the spool.\n\n" +
+			"With --follow, replay reads the files of a directory in the order of their names (numbers by value), as one stream,\n" +
+			"until SIGINT or SIGTERM; the next start continues it. replay reads a file once no process has it open for writing\n" +
+			"and either the next file exists or nothing was written to it for ten seconds. The database need not answer all the\n" +
+			"time; it gets each row exactly once. Sessions that are open at the end become rows after the next start, which reads\n" +
+			"up to an hour of old captures again: do not delete these.\n\n" +
+			"Every flag can also be set by an environment variable: --sensor by TAP25_SENSOR.",
+		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n" +
+			"  tcpdump -i eth0 -G 60 -w '/captures/%s.pcap' tcp port 25 & tap25 replay --follow /captures\n" +
+			"  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
+		Args: usageArgs(r.args),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			if err := errors.Join(fromEnvironment(cmd.Flags()), usage(r.limits.Check())); err != nil {
+				return err
+			}
+			return r.run(cmd, paths)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
+	dbFlag(cmd.Flags(), &r.db)
+	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
+	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
+	flags.StringVar(&r.checksum, "checksum", "auto", "what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
+		"auto accepts them from hosts that send hardly any others")
+	flags.StringVar(&r.spool, "spool", "", "directory where rows wait to be loaded (default: one in spool in the state directory)")
+	spoolFlags(flags, &r.limits)
+	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long to wait for a database that does not answer")
+	flags.StringVar(&r.followDir, "follow", "",
+		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
+	retentionFlag(flags, &r.retention, "with --follow: ")
+	endReadersFlag(flags, &r.endReaders)
+	return cmd
+}
+
+func (r *replaySettings) args(_ *cobra.Command, paths []string) error {
+	if r.followDir != "" && (len(paths) > 0 || r.json) {
+		return errors.New("--follow loads the files of its directory into a database: give it no file and no --json")
+	}
+	if r.followDir != "" {
+		return nil
+	}
+	if len(paths) == 0 {
+		return errors.New("no capture file given: name one, or - for standard input")
+	}
+	stdin := func(p string) bool { return p == "-" }
+	if i := slices.IndexFunc(paths, stdin); i >= 0 && slices.ContainsFunc(paths[i+1:], stdin) {
+		return errors.New("standard input (-) is given twice, but can be read only once")
+	}
+	return nil
+}
+
+// run replays, and prints the summary.
+func (r *replaySettings) run(cmd *cobra.Command, paths []string) error {
+	cfg, err := r.config(cmd)
+	if err != nil {
+		return err
+	}
+	var s *Summary
+	switch {
+	case r.followDir != "":
+		s, err = Follow(cmd.Context(), cfg, r.followDir)
+	case r.json:
+		s, err = JSON(cmd.Context(), cfg, paths)
+	default:
+		s, err = Load(cmd.Context(), cfg, paths)
+	}
+	if s != nil {
+		s.Write(cmd.ErrOrStderr())
+	}
+	return err
+}
+
+func (r *replaySettings) config(cmd *cobra.Command) (cfg Config, err error) {
+	cfg = Config{
+		DSN: resolveDB(r.db), Spool: r.spool, Limits: r.limits, Wait: r.wait, EndReaders: afterwards(r.endReaders),
+		Version: version(), Log: newLogger(cmd.ErrOrStderr()), Waiting: tellWaiting(cmd.ErrOrStderr()),
+		Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(),
+	}
+	if cfg.Reassembly, err = assembler(r.sensor, r.ports, r.checksum); err != nil {
+		return cfg, err
+	}
+	if r.json && r.db != "" {
+		return cfg, &usageError{errors.New("--json and --db cannot be used together")}
+	}
+	if r.followDir != "" && r.retention != "never" {
+		cfg.Retention, err = store.ParseRetention(r.retention)
+	}
+	return cfg, usage(err)
+}
