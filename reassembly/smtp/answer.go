@@ -1,7 +1,8 @@
 package smtp
 
-// answer answers the first n commands with the first m replies as well as can be, from the last backwards: a reply that the
-// client had when it sent a command does not answer it, nor does one that the server sent before it had the command.
+// answer answers the first n commands with the first m replies as well as can be, from the last backwards: a reply
+// that the client had when it sent a command does not answer it, nor does one that the server sent before it had the
+// command.
 func (d *Dialogue) answer(n, m int) {
 	by, used := d.match.pairs(n, m)
 	replies := make([]reply, 0, m)
@@ -19,14 +20,15 @@ func (d *Dialogue) answer(n, m int) {
 		case c.acked == severed:
 			d.mail.tx.sever()
 		case j < 0:
-			d.resolve(c, nil)
+			d.resolve(&c, nil)
 		default:
-			d.resolve(c, &replies[j])
+			d.resolve(&c, &replies[j])
 		}
 	}
 }
 
-// pairs gives for each of the first commands which of the first replies answers it, -1 for none, and which replies are used.
+// pairs gives for each of the first commands which of the first replies answers it, -1 for none, and which replies are
+// used.
 func (m *matcher) pairs(commands, replies int) (by []int, used []bool) {
 	by, used = make([]int, commands), make([]bool, replies)
 	ladder := m.ladder(replies)
@@ -44,8 +46,8 @@ func (m *matcher) pairs(commands, replies int) (by []int, used []bool) {
 	return by, used
 }
 
-// A rung leads from a reply to earlier ones that the server sent when it had received more. Servers acknowledge what they have
-// received in order, so that there are none: but segments may overtake each other.
+// A rung leads from a reply to earlier ones that the server sent when it had received more. Servers acknowledge what
+// they have received in order, so that there are none: but segments may overtake each other.
 type rung struct {
 	up    int // the nearest
 	far   int // one of those that come after that
@@ -76,8 +78,8 @@ func (m *matcher) ladder(replies int) []rung {
 	return rungs
 }
 
-// climb is the last of the first k+1 replies that the server sent when it had received the client's octets up to end, -1 if there
-// is none.
+// climb is the last of the first k+1 replies that the server sent when it had received the client's octets up to end,
+// -1 if there is none.
 func (m *matcher) climb(rungs []rung, k int, end int64) int {
 	short := func(k int) bool { return m.replies.at(k).acked < end }
 	for k >= 0 && short(k) {

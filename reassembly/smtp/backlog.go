@@ -28,8 +28,8 @@ type backlog struct {
 	memory  *backlogMemory
 }
 
-// backlogMemory is what was found in a backlog, so as not to look for it again: numbers of pieces. In most dialogues nothing waits
-// for long, and there is none.
+// backlogMemory is what was found in a backlog, so as not to look for it again: numbers of pieces. In most dialogues
+// nothing waits for long, and there is none.
 type backlogMemory struct {
 	data    int64 // number of the first piece that is not known to be missed
 	acked   int64 // acknowledgment of the last that is not
@@ -53,16 +53,17 @@ func (b *backlog) empty() bool { return b.pieces.len() == 0 }
 // head is the first piece.
 func (b *backlog) head() *piece { return b.pieces.at(0) }
 
-// hasData says whether octets wait, and none were missed before them.
+// hasData reports whether octets wait, and none were missed before them.
 func (b *backlog) hasData() bool { return !b.empty() && b.head().lost == 0 }
 
-// hasHole says whether the first that waits is a hole.
+// hasHole reports whether the first that waits is a hole.
 func (b *backlog) hasHole() bool { return !b.empty() && b.head().lost > 0 }
 
-// oneFlight says whether the last piece was sent with the acknowledgment of the first.
+// oneFlight reports whether the last piece was sent with the acknowledgment of the first.
 func (b *backlog) oneFlight() bool { return b.pieces.last().acked == b.head().acked }
 
-// hold keeps a piece; from is the offset up to which the client was read. With join it may be put together with the last one.
+// hold keeps a piece; from is the offset up to which the client was read. With join it may be put together with the
+// last one.
 func (b *backlog) hold(p piece, from int64, join bool) {
 	p.off = from + b.octets
 	b.octets += int64(len(p.data)) + p.lost
@@ -120,6 +121,15 @@ func (b *backlog) releaseFlight(n int64) {
 		b.release(piece)
 		n -= int64(piece)
 	}
+}
+
+// takeAll takes all pieces.
+func (b *backlog) takeAll() (pieces []piece) {
+	for !b.empty() {
+		pieces = append(pieces, b.pieces.pop())
+	}
+	b.drop()
+	return pieces
 }
 
 func (b *backlog) drop() {
@@ -180,8 +190,8 @@ func (b *backlog) first() *piece {
 	return nil
 }
 
-// after is the first piece that the client sent when it had received more than acked octets, nil if there is none. That is how many
-// it had received when it sent its last command; number is that of the next.
+// after is the first piece that the client sent when it had received more than acked octets, nil if there is none.
+// That is how many it had received when it sent its last command; number is that of the next.
 func (b *backlog) after(acked, number int64) *piece {
 	m := b.recall()
 	if m.command != number {
@@ -201,8 +211,8 @@ func (b *backlog) after(acked, number int64) *piece {
 	return nil
 }
 
-// held is about how much memory is used.
-func (b *backlog) held() int {
+// memoryUse is about how many bytes are used.
+func (b *backlog) memoryUse() int {
 	if b.memory == nil {
 		return b.size
 	}

@@ -6,15 +6,15 @@ import (
 	"strconv"
 )
 
-// bdatCommand reads the argument of BDAT, RFC 3030 section 2. Octets follow it at once, and are octets though the server
-// refuses them, except where it does not know the command or cannot tell how many they are: then the lines behind are
-// commands. So where it did not offer CHUNKING, or the size is none or beyond 2^63-1, its reply tells.
+// bdatCommand reads the argument of BDAT, RFC 3030 section 2. Octets follow it at once, and are octets though the
+// server refuses them, except where it does not know the command or cannot tell how many they are: then the lines
+// after are commands. So where it did not offer CHUNKING, or the size is none or beyond 2^63-1, its reply tells.
 func (d *Dialogue) bdatCommand(c *command, argument []byte) {
 	var ok bool
 	c.size, c.last, ok = parseBdat(argument)
 	c.bad = !ok
 	unknown := !d.dialect.chunking && d.lost == 0 && !d.session.Midstream
-	c.waits = d.seen[FromServer] && !d.sync.uncertain && (unknown || c.bad || c.doubtful || c.size == math.MaxInt64)
+	c.waits = d.seen[FromServer] && !d.sync.uncertain && (unknown || c.bad || c.afterLF || c.size == math.MaxInt64)
 }
 
 // parseBdat reads "chunk-size [LAST]". A size beyond 2^63-1 is given as that.
@@ -40,7 +40,7 @@ func (c *command) burl(argument []byte) {
 	c.bad = len(url) == 0 || !c.last && len(rest) > 0
 }
 
-// bdatTaken reads on behind a BDAT that has waited for its reply, and says whether the server took octets.
+// bdatTaken reads on after a BDAT that has waited for its reply, and reports whether the server took octets.
 func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 	d.client.block(false)
 	switch {
@@ -60,15 +60,15 @@ func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 	return true
 }
 
-// unknownCommand says whether a server that did not offer CHUNKING refused BDAT as such, RFC 5321 section 4.2.4. Other replies are
-// about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim says that CHUNKING was not
-// advertised, and reads on behind the line.
+// unknownCommand reports whether a server that did not offer CHUNKING refused BDAT as such, RFC 5321 section 4.2.4.
+// Other replies are about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim
+// says that CHUNKING was not advertised, and reads on after the line.
 func unknownCommand(r *reply) bool {
 	return r.code == 500 || r.code == 502 || r.code == 504 || r.unoffered
 }
 
-func (d *Dialogue) bdatReply(c command, r *reply) {
-	if c.waits && !d.bdatTaken(&c, r) {
+func (d *Dialogue) bdatReply(c *command, r *reply) {
+	if c.waits && !d.bdatTaken(c, r) {
 		if d.mail.tx != nil {
 			d.mail.tx.refuse(r.code) // as of a refused DATA
 		}
@@ -87,7 +87,7 @@ func (d *Dialogue) bdatReply(c command, r *reply) {
 		return
 	}
 	tx := d.mail.tx
-	tx.chunk(&c)
+	tx.chunk(c)
 	if r == nil {
 		return
 	}

@@ -1,7 +1,8 @@
 package smtp
 
-// certainty is what is known of where both sides stand. Octets that were missed take some of it away, and certain exchanges give it
-// back. Each of its methods is one such event; the package documentation has the table of what each sets and clears.
+// certainty is what is known of where both sides stand. Octets that were missed take some of it away, and certain
+// exchanges give it back. Each of its methods is one such event; the package documentation has the table of what each
+// sets and clears.
 type certainty struct {
 	uncertain bool // octets were missed since the last exchange that shows beyond doubt where both sides stand
 	unsettled bool // it is not certain whether the server holds a transaction open, and whose
@@ -13,12 +14,12 @@ type certainty struct {
 	mailMissed     bool  // a MAIL may have been missed since the last that was seen
 	replyMissed    bool  // a reply may have been missed since the transaction began
 	anyReplyMissed bool  // a reply that nothing shows the length of may have been missed since the session began
-	clientHoleEnd  int64 // offset of the client behind its last hole
-	serverHoleEnd  int64 // offset of the server behind a hole in the replies, until matching has begun afresh; 0: none
+	clientHoleEnd  int64 // offset of the client after its last hole
+	serverHoleEnd  int64 // offset of the server after a hole in the replies, until matching has begun afresh; 0: none
 	goAhead        int64 // end of the 354 by which both sides were in step; 0: none since octets of the server were missed
 	commandsUntil  int64 // offset of the client up to which its commands are known to be commands, in spite of both gaps
 	doubted        bool  // by Doubt
-	conflicted     bool  // other octets were met than were read, and nothing has shown since that both sides stand where they seem to
+	conflicted     bool  // other octets were met than were read; since then nothing has shown where both sides stand
 }
 
 // midstream is the beginning of a connection without SYN: both sides had said something before.
@@ -30,7 +31,8 @@ func (s *certainty) lostReplies(end int64) {
 	s.serverHoleEnd, s.goAhead = end, 0
 }
 
-// missedReplies says that replies before offset end, nobody knows how many, are not matched: they did not come, or were forgotten.
+// missedReplies says that replies before offset end, nobody knows how many, are not matched: they did not come, or
+// were forgotten.
 func (s *certainty) missedReplies(end int64) {
 	s.uncertain, s.serverGap, s.replyMissed, s.anyReplyMissed = true, true, true, true
 	s.serverHoleEnd = max(s.serverHoleEnd, end)
@@ -39,7 +41,8 @@ func (s *certainty) missedReplies(end int64) {
 // matchAfresh has no reply before offset end answer what the client sends from now on.
 func (s *certainty) matchAfresh(end int64) { s.serverHoleEnd = max(end, 1) }
 
-// overflowed says that the commands that waited were given up: replies to them may still come before, or after, offset end.
+// overflowed says that the commands that waited were given up: replies to them may still come before, or after, offset
+// end.
 func (s *certainty) overflowed(end int64) {
 	s.matchAfresh(end)
 	s.replyMissed = true
@@ -66,8 +69,8 @@ func (s *certainty) lostEndOfData() { s.mailMissed = true }
 // couldNotTell says that nothing tells whether what the client sent after DATA is a message or commands.
 func (s *certainty) couldNotTell() { s.ambiguous, s.clientGap, s.serverGap = true, true, true }
 
-// inStep says that both sides stand where the parser thinks they do, whatever was missed before. An open transaction may still be
-// another than the server's.
+// inStep says that both sides stand where the parser thinks they do, whatever was missed before. An open transaction
+// may still be another than the server's.
 func (s *certainty) inStep(open bool) {
 	s.unsettled = s.unsettled || s.uncertain && open
 	s.uncertain, s.clientGap, s.serverGap, s.replyMissed, s.serverHoleEnd = false, false, false, false, 0
@@ -76,7 +79,8 @@ func (s *certainty) inStep(open bool) {
 // sawGoAhead says that both sides are in step by a 354 that ends at offset end.
 func (s *certainty) sawGoAhead(end int64) { s.goAhead = end }
 
-// settled says that a command at offset start of the client shows what transaction the server holds open, unless a hole comes after it.
+// settled says that a command at offset start of the client shows what transaction the server holds open, unless a
+// hole comes after it.
 func (s *certainty) settled(start int64) {
 	if start >= s.clientHoleEnd {
 		s.unsettled = false

@@ -23,7 +23,6 @@ var events = map[string]func(*certainty){
 	"sawMail":       func(s *certainty) { s.sawMail() },
 	"align":         func(s *certainty) { s.align() },
 	"inStep":        func(s *certainty) { s.inStep(true) },
-	"sawGoAhead":    func(s *certainty) { s.sawGoAhead(tableOffset) },
 	"settled":       func(s *certainty) { s.settled(tableOffset) },
 	"began":         func(s *certainty) { s.began() },
 	"crossed":       func(s *certainty) { s.crossed(tableOffset) },
@@ -44,7 +43,7 @@ func TestCertainty_ChangesAsTheTableSays(t *testing.T) {
 		}
 		full := certainty{
 			uncertain: true, unsettled: true, ambiguous: true, clientGap: true, serverGap: true,
-			mailMissed: true, replyMissed: true, anyReplyMissed: true, serverHoleEnd: 10, goAhead: 10,
+			mailMissed: true, replyMissed: true, anyReplyMissed: true, serverHoleEnd: 10,
 		}
 		for _, before := range []certainty{{}, full} {
 			after := before
@@ -91,7 +90,7 @@ func eventTable(t *testing.T) (fields []string, rows map[string]map[string]strin
 		}
 		rows[words[1]] = signs
 	}
-	if !slices.Contains(fields, "goAhead") {
+	if !slices.Contains(fields, "serverHoleEnd") {
 		t.Fatalf("fields %v", fields)
 	}
 	return fields, rows

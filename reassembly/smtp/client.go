@@ -20,7 +20,7 @@ const (
 type clientReader struct {
 	state     state
 	blocked   bool  // a reply that decides it is awaited: what comes is held
-	offset    int64 // behind the last octet read, not those held
+	offset    int64 // after the last octet read, not those held
 	line      line
 	afterLF   bool // the line before ended with LF alone
 	hole      lineHole
@@ -87,9 +87,10 @@ func (r *clientReader) passOver(acked int64) { r.passedOver = max(r.passedOver, 
 // leaveUnread says that octets were left unread.
 func (r *clientReader) leaveUnread() { r.unread = true }
 
-// readLine reads up to the end of a command line and returns how many octets that was. If the line is whole, c has what is known of
-// it, text is the line without its end, and whole how it came. text is nil if not.
-func (r *clientReader) readLine(p *piece, limit int) (n int, text []byte, whole line, c command) {
+// readLine reads up to the end of a command line and returns how many octets that was. If the line is whole, c gets what
+// is known of it, and text is the line without its end; otherwise text is nil. over reports whether it is longer than is
+// kept. hole is where in it octets were missed, -1 if none were.
+func (r *clientReader) readLine(p *piece, limit int, c *command) (n int, text []byte, over bool, hole int) {
 	l := &r.line
 	if l.n == 0 {
 		l.t, l.acked = p.t, p.acked
@@ -97,20 +98,23 @@ func (r *clientReader) readLine(p *piece, limit int) (n int, text []byte, whole 
 	i := bytes.IndexByte(p.data, '\n')
 	if i < 0 {
 		l.add(p.data, limit)
-		return len(p.data), nil, line{}, command{}
+		return len(p.data), nil, false, -1
 	}
-	text, start := p.data[:i+1], r.offset-l.n
+	text = p.data[:i+1]
+	c.start, c.end, c.t, c.acked = r.offset-l.n, r.offset+int64(i+1), l.t, p.acked
 	if l.n > 0 || len(text) > limit {
 		l.add(text, limit)
 		text = l.buf
 	}
-	whole = *l
+	if hole = -1; l.holed {
+		hole = l.hole
+	}
+	over = l.over
 	r.line = line{}
 	// An LF alone may be what a chunk left of a CRLF.
-	bareLF := !r.hole.torn && !whole.holed && len(text) > 1 && text[len(text)-2] != '\r'
-	c = command{t: whole.t, acked: p.acked, start: start, end: r.offset + int64(i+1), bareLF: bareLF, doubtful: r.afterLF}
-	r.afterLF = bareLF
-	return i + 1, trimLineEnd(text), whole, c
+	c.bareLF = !r.hole.torn && hole < 0 && len(text) > 1 && text[len(text)-2] != '\r'
+	c.afterLF, r.afterLF = r.afterLF, c.bareLF
+	return i + 1, trimLineEnd(text), over, hole
 }
 
 // lineRead says that a line was dealt with: the next has its head.
@@ -137,13 +141,13 @@ func (r *clientReader) beginMessage(b body) {
 // beganAt says that the message began at another offset.
 func (r *clientReader) beganAt(offset int64) { r.message.at = offset }
 
-// announced says whether the message was announced by a 354 that was seen.
+// announced reports whether the message was announced by a 354 that was seen.
 func (r *clientReader) announced(is bool) { r.message.announced = is }
 
 // presumed says that the message may be none.
 func (r *clientReader) presumed() { r.message.presumed = true }
 
-// missedEnd says whether the end of the message was in a hole: the client has received something since.
+// missedEnd reports whether the end of the message was in a hole: the client has received something since.
 func (r *clientReader) missedEnd(acked int64) bool {
 	m := &r.message
 	return m.body.gap && m.acked > 0 && acked > m.acked && !m.presumed
@@ -156,8 +160,8 @@ func (r *clientReader) readMessage(p *piece) (n int, ended bool) {
 	return n, ended
 }
 
-// endMessage goes back to commands after the end of data, which is among the next n octets. The end of data of what the server had
-// refused before it has no reply: then ok is false.
+// endMessage goes back to commands after the end of data, which is among the next n octets. The end of data of what
+// the server had refused before it has no reply: then ok is false.
 func (r *clientReader) endMessage(p *piece, n int) (c command, ok bool) {
 	m := &r.message
 	if m.surplus {
@@ -188,7 +192,8 @@ func (r *clientReader) missEnd() { r.state = inCommand }
 // refuseMessage says that the server refused the message before its end.
 func (r *clientReader) refuseMessage() { r.message.surplus = true }
 
-// leaveMessage goes back to commands where the server shows that the message is over, or was none: commands beyond doubt come next.
+// leaveMessage goes back to commands where the server shows that the message is over, or was none: commands beyond
+// doubt come next.
 func (r *clientReader) leaveMessage() {
 	r.state, r.message.surplus, r.message.presumed = inCommand, false, false
 	r.hole.resync = true
@@ -244,8 +249,8 @@ func (r *clientReader) encrypted() { r.state, r.hello = inDark, clientHello{} }
 // drop drops what is kept.
 func (r *clientReader) drop() { r.hello = clientHello{} }
 
-// held is about how much memory is used.
-func (r *clientReader) held() int { return cap(r.line.buf) + cap(r.hello.message) }
+// memoryUse is about how many bytes are used.
+func (r *clientReader) memoryUse() int { return cap(r.line.buf) + cap(r.hello.message) }
 
 // lineHole is how lines are read after a hole.
 type lineHole struct {
@@ -287,7 +292,7 @@ func (r *clientReader) loseInLine(n int64, again bool) bool {
 	return true
 }
 
-// loseLines takes any other hole, and says whether it may hide RSET and another MAIL.
+// loseLines takes any other hole, and reports whether it may hide RSET and another MAIL.
 func (r *clientReader) loseLines() (severs bool) {
 	h, l := &r.hole, &r.line
 	whole := h.first && l.n == 0 // it begins with a line
@@ -296,7 +301,7 @@ func (r *clientReader) loseLines() (severs bool) {
 	return !h.severNext && (!h.first || l.holed || h.size+l.n >= shortestReset)
 }
 
-// loseChunk takes a hole of n octets in a chunk and returns how many are left of it behind the chunk.
+// loseChunk takes a hole of n octets in a chunk and returns how many are left of it after the chunk.
 func (r *clientReader) loseChunk(n int64) int64 {
 	if n < r.chunk.left {
 		r.chunk.left -= n

@@ -7,6 +7,7 @@ const (
 	maxRecord    = 1 << 14 // octets of a record's plaintext
 	maxHello     = 1 << 14 // octets of a ClientHello that are kept: the largest with post-quantum keys have 2 KiB
 
+	contentAlert         = 21
 	contentHandshake     = 22
 	handshakeClientHello = 1
 )
@@ -117,6 +118,11 @@ func (c *cursor) vector(lengthOctets int) *cursor {
 func (c *cursor) prefix(lengthOctets int) *cursor {
 	n := c.length(lengthOctets)
 	return &cursor{b: c.take(min(n, len(c.b))), bad: c.bad}
+}
+
+// isServersTLS reports whether a server whose first octets are b speaks TLS: a record with a handshake message or an alert.
+func isServersTLS(b []byte) bool {
+	return len(b) >= 3 && (b[0] == contentAlert || b[0] == contentHandshake) && b[1] == 3 && b[2] <= 4
 }
 
 // looksLikeTLS reports whether b begins like a record with a handshake message, or like the ClientHello of SSL 2.0, which old clients

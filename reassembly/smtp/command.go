@@ -7,23 +7,23 @@ import (
 
 // command is one command that awaits its reply.
 type command struct {
-	verb     verb
-	last     bool // BDAT or BURL with LAST; AUTH with an initial response; LHLO
-	waits    bool // BDAT: its reply decides whether octets follow
-	bareLF   bool // its line ends with LF alone
-	doubtful bool // it stands behind such a line, which the server may not have taken for one
-	bad      bool // malformed BDAT; a line whose verb was missed; the end of what may be no message
-	flags    Flags
-	t        time.Time // of its first byte
-	acked    int64     // bytes of replies that the client had received when it sent it
-	heard    int64     // the same, of a severing mark that of the command before it
-	start    int64     // offset of its line
-	end      int64     // offset behind its line
-	message  int64     // the end of data: where the message began
-	size     int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where bytes were missed
-	arg      *string   // EHLO's argument; AUTH's mechanism
-	path     *path
-	client   *clientAttributes // of XCLIENT and XFORWARD
+	verb    verb
+	last    bool // BDAT or BURL with LAST; AUTH with an initial response; LHLO
+	waits   bool // BDAT: its reply decides whether octets follow
+	bareLF  bool // its line ends with LF alone
+	afterLF bool // its line comes after such a line, which may not be one to the server
+	bad     bool // malformed BDAT; a line whose verb was missed; the end of what may be no message
+	flags   Flags
+	t       time.Time // of its first byte
+	acked   int64     // octets of replies that the client had received when it sent it
+	heard   int64     // the same, of a severing mark that of the command before it
+	start   int64     // offset of its line
+	end     int64     // offset after its line
+	message int64     // the end of data: where the message began
+	size    int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where octets were missed
+	arg     *string   // EHLO's argument; AUTH's mechanism
+	path    *path
+	client  *clientAttributes // of XCLIENT and XFORWARD
 }
 
 // endsMessage reports whether the server says after a command whether it takes the message.
@@ -42,7 +42,11 @@ func (d *Dialogue) readClient(p piece) {
 		return
 	}
 	for len(p.data) > 0 {
-		if !d.head.open && (d.client.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.doubtful()) {
+		if d.turned != nil {
+			d.turned.push(FromClient, p.t, p.data, p.acked)
+			return
+		}
+		if !d.head.open && (d.client.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.mayBeMessage()) {
 			d.hold(p)
 			return
 		}
@@ -82,7 +86,7 @@ func (d *Dialogue) readMessage(p *piece) int {
 	n, ended := d.client.readMessage(p)
 	if ended {
 		if c, ok := d.client.endMessage(p, n); ok {
-			d.await(c)
+			d.await(&c)
 		}
 	}
 	return n
@@ -97,22 +101,23 @@ func (d *Dialogue) readLine(p *piece) int {
 	if l.holed && offset == d.sync.clientHoleEnd && p.acked > l.acked && d.match.endsLine(offset) {
 		d.endHoledLine() // its end was missed, and it was answered
 	}
-	n, text, whole, c := d.client.readLine(p, d.maxLine())
+	var c command
+	n, text, over, hole := d.client.readLine(p, d.maxLine(), &c)
 	if text == nil {
 		return n
 	}
-	c.doubtful = c.doubtful && !d.dialect.takesLF
-	if whole.holed {
-		d.holedCommand(text, whole.hole, c)
+	c.afterLF = c.afterLF && !d.dialect.takesLF
+	if hole >= 0 {
+		d.holedCommand(text, hole, &c)
 	} else {
-		d.command(text, c, whole.over)
+		d.command(text, &c, over)
 	}
 	d.client.lineRead()
 	return n
 }
 
 // command takes one command line without its line end.
-func (d *Dialogue) command(text []byte, c command, over bool) {
+func (d *Dialogue) command(text []byte, c *command, over bool) {
 	if over {
 		c.flags |= Truncated
 		d.stats.Overflows++
@@ -120,10 +125,10 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	if d.client.authLines > 0 && d.authLine(text, c) {
 		return
 	}
-	if !over && d.proxyCommand(text, &c, false) {
+	if !over && d.proxyCommand(text, c, false) {
 		return
 	}
-	d.parse(&c, text, over)
+	d.parse(c, text, over)
 	if d.client.hole.resync {
 		if c.verb == verbOther {
 			d.loseCommand(text, c)
@@ -134,11 +139,11 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	if d.client.hole.torn && d.sync.uncertain && !d.match.endsLine(c.start) {
 		c.flags |= Gap // its head may be in the hole
 	}
-	d.catchUp(&c)
+	d.catchUp(c)
 	d.isSMTP = d.isSMTP || c.verb != verbOther
 	d.await(c)
 	switch c.verb {
-	case verbData, verbAuth, verbStartTLS:
+	case verbData, verbAuth, verbStartTLS, verbTurn:
 		d.client.block(true)
 	case verbBdat:
 		d.client.block(c.waits)
@@ -148,8 +153,8 @@ func (d *Dialogue) command(text []byte, c command, over bool) {
 	}
 }
 
-// authLine takes a line of an AUTH exchange. Where the server is not seen, it says whether it is one by its form.
-func (d *Dialogue) authLine(text []byte, c command) bool {
+// authLine takes a line of an AUTH exchange. Where the server is not seen, it reports whether it is one by its form.
+func (d *Dialogue) authLine(text []byte, c *command) bool {
 	d.client.takeAuthLine()
 	if d.seen[FromServer] {
 		c.verb = verbAuthLine
@@ -208,7 +213,7 @@ func (c *command) takePath(rest []byte, keyword string, over, resync bool) {
 	}
 }
 
-// isBase64Line says whether a line has the form of an AUTH response, RFC 4954 section 4.
+// isBase64Line reports whether a line has the form of an AUTH response, RFC 4954 section 4.
 func isBase64Line(b []byte) bool {
 	if string(b) == "*" {
 		return true
@@ -222,8 +227,8 @@ func isBase64Line(b []byte) bool {
 }
 
 // await queues a command for its reply.
-func (d *Dialogue) await(c command) {
-	if c.acked == severed { // a severing mark: it takes effect behind the commands before it, and has no reply
+func (d *Dialogue) await(c *command) {
+	if c.acked == severed { // a severing mark: it takes effect after the commands before it, and has no reply
 		d.awaitMark(c)
 		return
 	}
@@ -239,7 +244,7 @@ func (d *Dialogue) await(c command) {
 	d.match.enqueue(c)
 }
 
-func (d *Dialogue) awaitMark(c command) {
+func (d *Dialogue) awaitMark(c *command) {
 	if d.match.pending.len() == 0 {
 		return
 	}

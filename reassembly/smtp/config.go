@@ -38,12 +38,12 @@ type Stats struct {
 	Rows        [len(outcomeNames)]int64
 	Unsolicited int64 // replies that answered no command
 	Junk        int64 // lines of servers that are no replies
-	Unread      int64 // octets of clients left unread behind holes in both directions, where nothing told a message from commands
-	Presumed    int64 // times a client's bytes had to be read without the reply that decides their meaning
+	Unread      int64 // octets of clients left unread after holes in both directions: a message or commands
+	Presumed    int64 // times a client's octets had to be read without the reply that decides their meaning
 	Overflows   int64 // times one of the limits was met
 	GivenUp     int64 // times the commands that waited were given up, since telling their replies took too long
 
-	// Steps counts the iterations of loops over what an event left behind: commands, replies, recipients and octets that wait.
+	// Steps counts the iterations of loops over what waits after an event: commands, replies, recipients and octets.
 	// The octets of the event itself are not counted. It measures work in a way that is the same on every machine.
 	Steps int64
 }

@@ -5,18 +5,18 @@ type dialect struct {
 	chunking bool // the server offered CHUNKING in its last reply to EHLO, or took a BDAT
 	lmtp     bool // the client's last greeting was LHLO (RFC 2033)
 
-	// A client either groups commands (RFC 2920) in every session or waits for each reply; one that has sent a whole mail so is
-	// taken at its habit.
-	plain   bool // the server did not offer PIPELINING
-	grouped bool // a command was sent before the reply to the one before it had been received
-	waited  bool // a mail was sent without that
+	// A client either groups commands (RFC 2920) in every session or waits for each reply; one that has sent a whole
+	// mail so is taken at its habit.
+	noPipelining bool // the server did not offer PIPELINING
+	grouped      bool // a command was sent before the reply to the one before it had been received
+	waited       bool // a mail was sent without that
 
 	takesLF   bool // the server takes a bare LF for a line end
 	mayTakeLF bool // a line after a bare LF took a reply that may be another's
 }
 
-// lockStep says whether the client waits for each reply before it sends the next command.
-func (s *dialect) lockStep() bool { return !s.grouped && (s.plain || s.waited) }
+// lockStep reports whether the client waits for each reply before it sends the next command.
+func (s *dialect) lockStep() bool { return !s.grouped && (s.noPipelining || s.waited) }
 
 // groups says that the client sent a command before it had the reply to the one before.
 func (s *dialect) groups() { s.grouped = true }
@@ -24,10 +24,10 @@ func (s *dialect) groups() { s.grouped = true }
 // waits says that the client has sent a whole mail and waited for each reply.
 func (s *dialect) waits() { s.waited = true }
 
-// offered applies the reply to EHLO. certain says whether that is what it answers, and whether it is whole.
+// offered applies the reply to EHLO. certain reports whether that is what it answers, and whether it is whole.
 func (s *dialect) offered(r *reply, certain bool) {
 	if certain {
-		s.plain = !r.pipelining
+		s.noPipelining = !r.pipelining
 	}
 	s.chunking = r.chunking
 }
@@ -41,8 +41,9 @@ func (s *dialect) knowsBdat() { s.chunking = true }
 // acceptsLF says that the server takes a bare LF for a line end.
 func (s *dialect) acceptsLF() { s.takesLF, s.mayTakeLF = true, false }
 
-// doubtLF says that a line after a bare LF took a reply, and whether it is the first of which nobody knows if it was its own.
-func (s *dialect) doubtLF() (first bool) {
+// tookReplyAfterLF says that a line after a bare LF took a reply, and whether it is the first of which nobody knows if
+// it was its own.
+func (s *dialect) tookReplyAfterLF() (first bool) {
 	first = !s.mayTakeLF
 	s.mayTakeLF = true
 	return first

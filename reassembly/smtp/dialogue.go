@@ -2,8 +2,8 @@ package smtp
 
 import "time"
 
-// Dialogue reads one connection. Make it with New, feed it, Close it. It consists of parts that change each other by their methods
-// only.
+// Dialogue reads one connection. Make it with New, feed it, Close it. It consists of parts that change each other by
+// their methods only.
 type Dialogue struct {
 	cfg     *Config
 	session Session
@@ -26,7 +26,9 @@ type Dialogue struct {
 	closing  bool
 	guessing bool // closing, and what nothing tells for certain is matched as well as can be
 	closed   bool
-	ended    bool // closed by FIN or RST
+	turned   *reversed // what reads the connection now, since its roles were reversed
+	second   bool      // this is such a dialogue
+	ended    bool      // closed by FIN or RST
 }
 
 // New begins a dialogue. cfg is shared and not changed.
@@ -41,7 +43,7 @@ func New(cfg *Config, s Session) *Dialogue {
 		client: clientReader{hole: lineHole{resync: s.Midstream}}, head: head{open: !s.Midstream},
 	}
 	if !s.Midstream {
-		d.match.enqueue(command{verb: verbGreeting})
+		d.match.enqueue(&command{verb: verbGreeting})
 	} else {
 		d.sync.midstream()
 	}
@@ -59,6 +61,10 @@ func (d *Dialogue) Push(dir Direction, t time.Time, data []byte, acked int64) {
 	if len(data) == 0 || d.closed {
 		return
 	}
+	if d.turned != nil {
+		d.turned.push(dir, t, data, acked)
+		return
+	}
 	d.now = t
 	d.work.pay(len(data))
 	if dir == FromServer {
@@ -74,6 +80,10 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 	if n <= 0 || d.closed {
 		return
 	}
+	if d.turned != nil {
+		d.turned.lose(dir, t, n)
+		return
+	}
 	d.now = t
 	d.work.pay(0)
 	if dir == FromServer {
@@ -87,7 +97,11 @@ func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	return 1024 + d.backlog.held() + d.match.held() + d.mail.held() + d.client.held() + d.server.held()
+	n := 1024 + d.backlog.memoryUse() + d.match.memoryUse() + d.mail.memoryUse() + d.client.memoryUse() + d.server.memoryUse()
+	if d.turned != nil {
+		n += d.turned.dialogue.Held()
+	}
+	return n
 }
 
 // Close ends the dialogue: what is open is emitted as far as it is known. ended says that the connection itself ended
@@ -98,11 +112,15 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		return
 	}
 	d.closing, d.ended = true, ended
+	if d.turned != nil {
+		d.turned.dialogue.Close(t, ended)
+	}
 	d.closeHead()
 	d.readRest()
 	d.closed = true
 	for d.match.pending.len() > 0 {
-		d.resolve(d.match.takeCommand(), nil)
+		c := d.match.takeCommand()
+		d.resolve(&c, nil)
 	}
 	d.emitEncrypted()
 	outcome := Unknown
@@ -110,13 +128,21 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		outcome = Aborted
 	}
 	d.endTransaction(outcome)
+	d.countClosed()
+	d.backlog.drop()
+	d.match.dropReplies()
+	d.client.drop()
+}
+
+// countClosed counts the connection once.
+func (d *Dialogue) countClosed() {
+	if d.second {
+		return
+	}
 	d.stats.Dialogues++
 	if !d.isSMTP {
 		d.stats.NotSMTP++
 	}
-	d.backlog.drop()
-	d.match.dropReplies()
-	d.client.drop()
 }
 
 // readRest reads and matches what it can, now that no more comes.
@@ -129,7 +155,7 @@ func (d *Dialogue) readRest() {
 		d.run()
 	}
 	if d.sync.serverHoleEnd > 0 && d.ended {
-		d.settleHole(d.match.pending.len(), d.server.offset)
+		d.answerBefore(d.match.pending.len(), d.server.offset)
 		d.matchReplies()
 	}
 	d.sync.ended()

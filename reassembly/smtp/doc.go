@@ -58,25 +58,24 @@
 //
 // The fields of certainty change by these events only. + sets a field, - clears it; offsets take a value (=).
 //
-//	event          uncertain  unsettled  ambiguous  clientGap  serverGap  mailMissed  replyMissed  anyReplyMissed  serverHoleEnd  goAhead
-//	midstream          +                                +          +
-//	lostReplies        +                                           +                       +                             =           -
-//	missedReplies      +                                           +                       +              +              =
-//	overflowed                                                                             +                             =
-//	matchAfresh                                                                                                          =
-//	lostCommands       +          +                     +                      +
-//	lostBody           +          +                     +
-//	lostEndOfData                                                              +
-//	couldNotTell                             +          +          +
-//	unsettle                      +
-//	sawMail                                                                    -
-//	align                                    -
-//	inStep             -         (1)                    -          -                       -                             -
-//	sawGoAhead                                                                                                                       =
-//	settled                      (2)
-//	began                                                                                 (3)
-//	crossed                                                                                                             (4)
-//	ended                                                                                                                -
+//	event         uncertain unsettled ambiguous clientGap serverGap mailMissed replyMissed anyReplyMissed serverHoleEnd
+//	midstream         +                             +         +
+//	lostReplies       +                                       +                     +                           =
+//	missedReplies     +                                       +                     +            +              =
+//	overflowed                                                                      +                           =
+//	matchAfresh                                                                                                 =
+//	lostCommands      +         +                   +                   +
+//	lostBody          +         +                   +
+//	lostEndOfData                                                       +
+//	couldNotTell                          +         +         +
+//	unsettle                    +
+//	sawMail                                                             -
+//	align                                 -
+//	inStep            -        (1)                  -         -                     -                           -
+//	settled                    (2)
+//	began                                                                          (3)
+//	crossed                                                                                                    (4)
+//	ended                                                                                                       -
 //
 //	(1) set if a transaction is open and the dialogue was uncertain: it may be another than the server's.
 //	(2) cleared, unless a hole in the client's octets comes after the command that shows it (clientHoleEnd).
@@ -85,6 +84,6 @@
 //
 // lostReplies leaves anyReplyMissed as it is: the hole's place and length are known, so it tells which commands it concerns.
 //
-// The other fields have one event each: lostClient sets clientHoleEnd, judged sets commandsUntil, doubt sets doubted, conflict
-// sets conflicted and agree clears it.
+// Of the other fields, sawGoAhead sets goAhead and lostReplies clears it, lostClient sets clientHoleEnd, judged sets
+// commandsUntil, doubt sets doubted, conflict sets conflicted and agree clears it.
 package smtp

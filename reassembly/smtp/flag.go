@@ -9,8 +9,8 @@ func (d *Dialogue) flag(f Flags, next bool) {
 	}
 }
 
-// flagUpTo marks as incomplete what the replies up to offset end may belong to: what the client sent when it had received
-// more does not. end never falls, so that the last call says it all.
+// flagUpTo marks as incomplete what the replies up to offset end may belong to: what the client sent when it had
+// received more does not. end never falls, so that the last call says it all.
 func (d *Dialogue) flagUpTo(end int64) {
 	d.mail.flag(Gap)
 	d.match.markUpTo(end)

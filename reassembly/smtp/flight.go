@@ -1,22 +1,23 @@
 package smtp
 
-// awaitsReplies says whether, behind a hole in the client's bytes, these cannot be read yet: the client sent them when
-// it had received replies that are still to come here, and one of them may say that they are a message.
+// awaitsReplies reports whether, after a hole in the client's octets, these cannot be read yet: the client sent them
+// when it had received replies that are still to come here, and one of them may say that they are a message.
 func (d *Dialogue) awaitsReplies(acked int64) bool {
-	return d.sync.uncertain && d.client.state == inCommand && acked > d.server.offset && d.seen[FromServer] && !d.closing &&
-		d.backlog.size < d.maxHeld()
+	toCome := acked > d.server.offset && d.seen[FromServer] && !d.closing
+	return toCome && d.sync.uncertain && d.client.state == inCommand && d.backlog.size < d.maxHeld()
 }
 
-// doubtful says whether, behind a hole in the client's bytes, nothing tells a message from commands yet: DATA may have
-// been in the hole, and its reply was missed too. judgeFlight then tells.
-func (d *Dialogue) doubtful() bool {
-	return d.client.state == inCommand && d.sync.clientGap && d.client.offset >= d.sync.commandsUntil && (!d.seen[FromServer] || d.sync.serverGap)
+// mayBeMessage reports whether, after a hole in the client's octets, nothing tells a message from commands yet: DATA
+// may have been in the hole, and its reply was missed too. judgeFlight then tells.
+func (d *Dialogue) mayBeMessage() bool {
+	unknown := d.sync.clientGap && (!d.seen[FromServer] || d.sync.serverGap)
+	return d.client.state == inCommand && unknown && d.client.offset >= d.sync.commandsUntil
 }
 
-// judgeFlight looks at what the client sent without receiving anything in between. A client waits for the answer to DATA
-// (RFC 2920 section 3.1), so that a message begins a flight; a server answers it only behind the lone dot. So a flight
-// with a lone dot is a message up to there, one that was answered where it ends is commands, and of one that breaks off
-// at a hole nothing is known: it is left unread. It says whether it could tell.
+// judgeFlight looks at what the client sent without receiving anything in between. A client waits for the answer to
+// DATA (RFC 2920 section 3.1), so that a message begins a flight; a server answers it only after the lone dot. So a
+// flight with a lone dot is a message up to there, one that was answered where it ends is commands, and of one that
+// breaks off at a hole nothing is known: it is left unread. It reports whether it could tell.
 func (d *Dialogue) judgeFlight() bool {
 	if d.backlog.head().lost > 0 {
 		return true
@@ -55,7 +56,9 @@ func (d *Dialogue) flightIs() (n int, kind flightKind) {
 	switch {
 	case dot > 0, n >= d.maxHeld()/2:
 		return n, ofMessage
-	case next != nil && next.lost == 0, d.match.answeredAt(d.client.offset+int64(n), d.backlog.head().acked), next == nil && d.closing && d.backlog.areCommands():
+	case next != nil && next.lost == 0,
+		d.match.answeredAt(d.client.offset+int64(n), d.backlog.head().acked),
+		next == nil && d.closing && d.backlog.areCommands():
 		return n, ofCommands
 	case next != nil || d.closing:
 		return n, ofEither
@@ -75,8 +78,8 @@ func (d *Dialogue) leaveUnread(n int64) {
 	d.loseLine()
 }
 
-// heldIsMessage says whether the client went on with a message after a DATA whose reply was not seen. Where nothing tells,
-// what the client sent is left unread.
+// heldIsMessage reports whether the client went on with a message after a DATA whose reply was not seen. Where nothing
+// tells, what the client sent is left unread.
 func (d *Dialogue) heldIsMessage() bool {
 	if d.closed || d.backlog.empty() {
 		return false

@@ -5,19 +5,19 @@ import (
 	"slices"
 )
 
-// flight is what is known of the first flight held: the octets that the client sent with one acknowledgment. They are read once,
-// as they come.
+// flight is what is known of the first flight held: the octets that the client sent with one acknowledgment. They are
+// read once, as they come.
 type flight struct {
 	acked  int64
-	behind int64   // number of the piece behind the last one that was read
-	end    int64   // offset behind the last octet that was read
+	behind int64   // number of the piece after the last one that was read
+	end    int64   // offset after the last octet that was read
 	tail   [3]byte // the last ones
-	dot    int64   // offset behind the last line that is a dot alone, with a line end before it; 0: none
+	dot    int64   // offset after the last line that is a dot alone, with a line end before it; 0: none
 	lines  int64   // offset up to which it was asked whether its lines are commands
-	bad    int64   // offset behind the last line that is none; 0: none
+	bad    int64   // offset after the last line that is none; 0: none
 }
 
-// flight is the length of the first flight held, and what is held behind it.
+// flight is the length of the first flight held, and what is held after it.
 func (b *backlog) flight() (n int, next *piece) {
 	if b.empty() {
 		return 0, nil
@@ -61,11 +61,12 @@ func (f *flight) read(data []byte) {
 	copy(f.tail[max(len(f.tail)-len(data), 0):], data[max(len(data)-len(f.tail), 0):])
 }
 
-// loneDot is the end of data, RFC 5321 section 4.1.1.4, as it is told from commands: the CR before it may have been missed.
+// loneDot is the end of data, RFC 5321 section 4.1.1.4, as it is told from commands: the CR before it may have been
+// missed.
 const loneDot = "\n.\r\n"
 
-// loneDot returns how far it is from the head of the first flight held to behind its last line that is a dot alone, 0 if there is
-// none.
+// loneDot returns how far it is from the head of the first flight held to after its last line that is a dot alone, 0
+// if there is none.
 func (b *backlog) loneDot() int {
 	n, _ := b.flight()
 	h := b.head()
@@ -94,7 +95,7 @@ func (b *backlog) text(from, to int64) []byte {
 	return text
 }
 
-// areCommands says whether all of the first flight held are lines of commands.
+// areCommands reports whether all of the first flight held are lines of commands.
 func (b *backlog) areCommands() bool {
 	n, _ := b.flight()
 	f := &b.recall().flight
@@ -136,10 +137,10 @@ func (b *backlog) firstLine(from, to int64) []byte {
 func isCommand(line []byte) bool {
 	word, rest := cutWord(trimLineEnd(line))
 	switch v := verbOf(word); {
-	case (v == verbRset || v == verbQuit || v == verbData) && len(rest) == 0, v == verbBdat, v == verbHello && len(rest) > 0:
+	case (v == verbRset || v == verbQuit || v == verbData) && len(rest) == 0:
+	case v == verbBdat, v == verbHello && len(rest) > 0:
 	case v == verbOther && bytes.EqualFold(word, []byte("NOOP")):
-	case v == verbMail && parsePath(rest, "from", false) != nil:
-	case v == verbRcpt && parsePath(rest, "to", false) != nil:
+	case v.hasPath(rest):
 	default:
 		return false
 	}

@@ -75,12 +75,12 @@ const (
 
 func checkRaw(t *testing.T, input []byte) {
 	var rows []*smtp.Envelope
-	var client []byte
+	var sent [2][]byte
 	var work effort
 	most := int64((memoryPerEvent/2+memoryPerOctet)*len(input) + memoryForItself) // an event has two octets of the input
 	allocated := capturetest.Allocated(most, func() {
 		work = effort{}
-		rows, client = runRaw(t, input, &work)
+		rows, sent = runRaw(t, input, &work)
 	})
 	if allocated > most {
 		t.Fatalf("%d octets allocated for %d events of %d octets, more than %d", allocated, work.events, work.octets, most)
@@ -89,13 +89,17 @@ func checkRaw(t *testing.T, input []byte) {
 		t.Fatal(wrong)
 	}
 	for _, e := range rows {
+		client := sent[smtp.FromClient]
+		if e.Client == testSession.Server { // after TURN
+			client = sent[smtp.FromServer]
+		}
 		checkLiteral(t, client, e.MailFrom, e.MailFromRaw)
 		checkLiteral(t, client, e.RcptTo, e.RcptToRaw)
 	}
 }
 
-// runRaw gives the rows, and what the client sent, with a mark where octets were lost.
-func runRaw(t *testing.T, input []byte, work *effort) (rows []*smtp.Envelope, client []byte) {
+// runRaw gives the rows, and what each side sent, with a mark where octets were lost.
+func runRaw(t *testing.T, input []byte, work *effort) (rows []*smtp.Envelope, sent [2][]byte) {
 	cfg := tight
 	cfg.Stats = &work.stats
 	cfg.Emit = func(e *smtp.Envelope) { rows = append(rows, e) }
@@ -123,15 +127,13 @@ func runRaw(t *testing.T, input []byte, work *effort) (rows []*smtp.Envelope, cl
 		} else {
 			d.Push(dir, epoch, bytes.Clone(data), acked)
 		}
-		if dir == smtp.FromClient {
-			client = append(client, data...)
-		}
+		sent[dir] = append(sent[dir], data...)
 		if held := d.Held(); held > heldBound {
 			t.Fatalf("%d bytes held", held)
 		}
 	}
 	d.Close(epoch.Add(time.Second), ended)
-	return rows, client
+	return rows, sent
 }
 
 func checkLiteral(t *testing.T, client []byte, address *string, raw []byte) {

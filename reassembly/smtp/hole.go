@@ -28,7 +28,7 @@ func (d *Dialogue) missEnd() {
 	d.client.missEnd()
 	d.loseLine()
 	d.sync.lostEndOfData()
-	d.await(c)
+	d.await(&c)
 }
 
 // loseClient reads on after a hole of n octets.
@@ -38,7 +38,8 @@ func (d *Dialogue) loseClient(n int64) {
 			return
 		}
 	}
-	again := d.sync.clientHoleEnd == d.client.offset-n && d.client.hole.resync && d.client.line.n == 0 // the hole goes on
+	goesOn := d.sync.clientHoleEnd == d.client.offset-n
+	again := goesOn && d.client.hole.resync && d.client.line.n == 0
 	d.sync.lostClient(d.client.offset)
 	if d.client.state == inDark {
 		return
@@ -82,12 +83,12 @@ func (d *Dialogue) loseLine() {
 	d.sync.lostClient(d.client.offset)
 }
 
-// sever closes the open transaction to commands behind a hole that may have ended it and begun another.
+// sever closes the open transaction to commands after a hole that may have ended it and begun another.
 func (d *Dialogue) sever() {
 	if d.match.pending.len() == 0 {
 		d.mail.tx.sever()
 	}
-	d.await(command{verb: verbOther, bad: true, acked: severed})
+	d.await(&command{verb: verbOther, bad: true, acked: severed})
 }
 
 func (d *Dialogue) severNow() {
@@ -100,9 +101,10 @@ func (d *Dialogue) endHoledLine() {
 	l := d.client.line
 	d.client.dropLine()
 	word, rest := cutWord(l.buf)
-	c := command{verb: verbOf(word), t: l.t, acked: l.acked, start: d.client.offset - l.n, end: d.client.offset, flags: Gap, bad: true}
+	end := d.client.offset
+	c := command{verb: verbOf(word), t: l.t, acked: l.acked, start: end - l.n, end: end, flags: Gap, bad: true}
 	switch {
-	case c.verb == verbMail && parsePath(rest, "from", false) != nil, c.verb == verbRcpt && parsePath(rest, "to", false) != nil:
+	case c.verb.hasPath(rest):
 		c.path, c.bad = &path{}, false
 	case c.verb == verbHello && len(rest) > 0:
 		c.bad = false
@@ -110,13 +112,13 @@ func (d *Dialogue) endHoledLine() {
 		c.verb = verbOther
 		d.sever()
 	}
-	d.await(c)
+	d.await(&c)
 }
 
 // holedCommand takes a line of which octets were missed for what it must have been, without an argument: no address is
 // made of pieces that were not adjacent.
-func (d *Dialogue) holedCommand(text []byte, hole int, c command) {
-	if d.proxyCommand(text, &c, true) {
+func (d *Dialogue) holedCommand(text []byte, hole int, c *command) {
+	if d.proxyCommand(text, c, true) {
 		return
 	}
 	c.flags |= Gap
@@ -126,12 +128,12 @@ func (d *Dialogue) holedCommand(text []byte, hole int, c command) {
 	}
 	word, rest := cutWord(text)
 	switch c.verb = verbOf(word); {
-	case c.verb == verbMail && parsePath(rest, "from", false) != nil, c.verb == verbRcpt && parsePath(rest, "to", false) != nil:
+	case c.verb.hasPath(rest):
 		c.path = &path{}
 	case c.verb == verbHello:
 	default:
 		c.verb, c.bad = verbOther, true
-		if bytes.Contains(tail, []byte("TO:")) && !bytes.Contains(tail, []byte("FROM")) {
+		if isRcptTail(tail) {
 			c.verb, c.path = verbRcpt, &path{}
 		}
 		d.sever()
@@ -140,7 +142,7 @@ func (d *Dialogue) holedCommand(text []byte, hole int, c command) {
 }
 
 // loseCommand takes the tail of a command whose head was missed.
-func (d *Dialogue) loseCommand(text []byte, c command) {
+func (d *Dialogue) loseCommand(text []byte, c *command) {
 	c.bad = true
 	c.flags |= Gap
 	switch upper := bytes.ToUpper(text); {
@@ -148,10 +150,15 @@ func (d *Dialogue) loseCommand(text []byte, c command) {
 		d.client.passOver(c.acked)
 		d.sever()
 		return
-	case bytes.Contains(upper, []byte("TO:")) && !bytes.Contains(upper, []byte("FROM")):
+	case isRcptTail(upper):
 		c.verb, c.path = verbRcpt, &path{}
 	default:
 		d.sever() // it may have been MAIL or RSET
 	}
 	d.await(c)
+}
+
+// isRcptTail reports whether the end of a line, in capitals, can only be that of RCPT.
+func isRcptTail(tail []byte) bool {
+	return bytes.Contains(tail, []byte("TO:")) && !bytes.Contains(tail, []byte("FROM"))
 }

@@ -2,8 +2,9 @@ package smtp
 
 import "math/bits"
 
-// What is done to all commands that wait is not done to each of them: it is noted with the number of the first command that it
-// does not concern, and applied when a command is taken. So an event costs the same however many commands wait.
+// What is done to all commands that wait is not done to each of them: it is noted with the number of the first command
+// that it does not concern, and applied when a command is taken. So an event costs the same however many commands
+// wait.
 
 // marks are such notes, each the number of the first command that it does not concern.
 type marks struct {
@@ -41,7 +42,7 @@ func (m *marks) apply(c *command, number int64) {
 	}
 }
 
-// mark sets a flag on all MAIL, RCPT and STARTTLS that wait, and says whether there are any.
+// mark sets a flag on all MAIL, RCPT and STARTTLS that wait, and reports whether there are any.
 func (m *matcher) mark(f Flags) bool {
 	if m.mails == 0 {
 		return false
@@ -57,8 +58,8 @@ func (m *matcher) markAll() {
 	all.set(&all.all, m.pending.end())
 }
 
-// markUpTo marks as incomplete the commands that the client sent before it had received end octets. end never falls, so that the
-// last call says it all.
+// markUpTo marks as incomplete the commands that the client sent before it had received end octets. end never falls,
+// so that the last call says it all.
 func (m *matcher) markUpTo(end int64) {
 	if m.pending.len() > 0 {
 		m.recall().marks.setUpTo(end, m.pending.end())

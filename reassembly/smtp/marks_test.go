@@ -69,7 +69,7 @@ func TestPending_FlagsAreThoseOfMarkingEachAtOnce(t *testing.T) {
 			case n < 2:
 				c := command{verb: verb(rapid.IntRange(int(verbHello), int(verbs)-1).Draw(t, "verb")), size: 7}
 				c.acked = e.heard + rapid.Int64Range(-9, 9).Draw(t, "acknowledges")
-				e.d.await(c)
+				e.d.await(&c)
 				e.want = append(e.want, c)
 			case n == 2:
 				e.flag(rapid.SampledFrom([]Flags{Gap, Conflict, Smuggling, Truncated}).Draw(t, "flag"))
@@ -82,7 +82,7 @@ func TestPending_FlagsAreThoseOfMarkingEachAtOnce(t *testing.T) {
 					}
 				})
 			case n == 4:
-				e.d.await(command{verb: verbOther, acked: severed})
+				e.d.await(&command{verb: verbOther, acked: severed})
 				e.each(func(c *command) { c.flags |= Gap })
 			case n == 5:
 				e.lose()

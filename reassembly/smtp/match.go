@@ -42,11 +42,12 @@ func (d *Dialogue) answerNothing() bool {
 	return true
 }
 
-// answerNext gives the first reply to the first command, if that is what it answers. It says no if that is not to be told yet.
+// answerNext gives the first reply to the first command, if that is what it answers. It says no if that is not to be
+// told yet.
 func (d *Dialogue) answerNext() bool {
 	r, c := *d.match.replies.at(0), d.match.pending.at(0)
 	if c.verb == verbEndOfData && r.acked > c.message && r.acked < c.end && r.code >= 400 {
-		c.size = -1 // the server refused the message before its end
+		d.match.missSize() // the server refused the message before its end
 	}
 	if d.awaitsFirstCommand(&r) {
 		return false
@@ -55,8 +56,8 @@ func (d *Dialogue) answerNext() bool {
 		d.match.takeCommand()
 		return true
 	}
-	// A reply that the server sent before it had received the command does not answer it. What the client says that it had
-	// received when it sent the command does not count here: it may acknowledge what it never got.
+	// A reply that the server sent before it had received the command does not answer it. What the client says that it
+	// had received when it sent the command does not count here: it may acknowledge what it never got.
 	if r.acked < c.end && (r.code == 421 || c.verb != verbEndOfData || r.acked <= c.message) {
 		d.unsolicited(d.match.takeReply())
 		return true
@@ -72,32 +73,33 @@ func (d *Dialogue) answerNext() bool {
 	if d.outOfStep(&r) {
 		return true
 	}
-	if c.doubtful && !d.dialect.takesLF {
-		d.doubtLines()
+	if c.afterLF && !d.dialect.takesLF {
+		d.flagAfterLF()
 	}
 	d.match.takeReply()
 	if d.match.grouped(&r) {
 		d.dialect.groups()
 	}
-	d.resolve(d.match.takeCommand(), &r)
+	next := d.match.takeCommand()
+	d.resolve(&next, &r)
 	return true
 }
 
 // severed, as a command's acked, marks where sever was called among the commands that still await their replies.
 const severed = 1<<63 - 1
 
-// crossHole begins matching afresh after a hole in the replies, at the first command that the client sent when it had received what
-// comes after the hole. It says no if there is none yet.
+// crossHole begins matching afresh after a hole in the replies, at the first command that the client sent when it had
+// received what comes after the hole. It says no if there is none yet.
 func (d *Dialogue) crossHole() bool {
 	if i := d.match.heard(d.sync.serverHoleEnd, false); i < d.match.pending.len() {
-		d.settleHole(i, d.match.pending.at(i).acked)
+		d.answerBefore(i, d.match.pending.at(i).acked)
 		return true
 	}
 	if d.client.blocked && d.backlog.hasData() {
 		acked := d.backlog.head().acked
 		heard := acked >= d.sync.serverHoleEnd && acked <= d.server.offset
 		if heard && d.match.replies.at(0).acked <= d.client.offset+d.backlog.octets {
-			d.settleHole(d.match.pending.len(), acked)
+			d.answerBefore(d.match.pending.len(), acked)
 			return true
 		}
 	}
@@ -108,8 +110,8 @@ func (d *Dialogue) crossHole() bool {
 	return false
 }
 
-// settleHole answers the first n commands, whose replies end before offset x, some of them in the hole.
-func (d *Dialogue) settleHole(n int, x int64) {
+// answerBefore answers the first n commands, whose replies end before offset x, some of them in the hole.
+func (d *Dialogue) answerBefore(n int, x int64) {
 	d.answer(n, d.match.repliesUpTo(x))
 	d.sync.crossed(x)
 }

@@ -7,17 +7,17 @@ type matcher struct {
 	replies queue[reply]   // not yet matched
 	mails   int            // how many of pending can begin a row
 	size    int            // what their paths take
-	ends    [8]int64       // the client's offsets up to which the server had received when it sent its last replies: lines end there
+	ends    [8]int64       // lines of the client end there: the server had received so much when it sent its last replies
 	memory  *matcherMemory
 }
 
-// matcherMemory is what was found among commands and replies, so as not to look for it again: their numbers. In most dialogues nothing
-// waits for long, and there is none.
+// matcherMemory is what was found among commands and replies, so as not to look for it again: their numbers. In most
+// dialogues nothing waits for long, and there is none.
 type matcherMemory struct {
 	marks    marks        // on commands
 	looked   [verbs]int64 // number of the first command among which none of that kind was looked for yet
-	bareLFs  int64        // number of the first command that is not known to end with a bare LF, like all before it
-	disorder [2]int64     // number of the last command, and reply, whose sender had received less than for the one before it
+	bareLFs  int64        // number of the first command not known to end with a bare LF, like all before it
+	disorder [2]int64     // number of the last command, and reply, whose sender had received less than before
 	anchored anchored
 }
 
@@ -32,8 +32,8 @@ func (m *matcher) recall() *matcherMemory {
 	return m.memory
 }
 
-// held is about how much memory is used.
-func (m *matcher) held() int {
+// memoryUse is about how many bytes are used.
+func (m *matcher) memoryUse() int {
 	n := m.size + cap(m.pending.items)*commandSize + cap(m.replies.items)*replySize
 	if m.memory != nil {
 		n += matcherMemorySize
@@ -41,11 +41,11 @@ func (m *matcher) held() int {
 	return n
 }
 
-// isMail says whether a command can begin a row.
+// isMail reports whether a command can begin a row.
 func (v verb) isMail() bool { return v == verbMail || v == verbRcpt || v == verbStartTLS }
 
 // enqueue has a command wait for its reply.
-func (m *matcher) enqueue(c command) {
+func (m *matcher) enqueue(c *command) {
 	c.heard = c.acked
 	if m.pending.len() > 0 {
 		switch last := m.pending.last(); {
@@ -59,7 +59,7 @@ func (m *matcher) enqueue(c command) {
 		m.mails++
 	}
 	m.size += c.octets()
-	m.pending.push(c)
+	m.pending.push(*c)
 }
 
 // takeCommand takes the first command that waits.
@@ -93,8 +93,8 @@ func (m *matcher) uncount(c *command) {
 	m.size -= c.octets()
 }
 
-// next is the place of the first command of that kind that waits, the length of the queue if there is none. What was looked at once
-// is not looked at again.
+// next is the place of the first command of that kind that waits, the length of the queue if there is none. What was
+// looked at once is not looked at again.
 func (m *matcher) next(v verb) int {
 	looked := &m.recall().looked[v]
 	n := m.pending.place(*looked)
@@ -107,9 +107,9 @@ func (m *matcher) next(v verb) int {
 	return n
 }
 
-// heard is the place of the first command that waits that the client sent when it had received that many octets, or more if not
-// exactly, the length of the queue if there is none. What a client has received does not fall, unless segments overtook each other:
-// only commands before the last of these are looked at one by one.
+// heard is the place of the first command that waits that the client sent when it had received that many octets, or
+// more if not exactly, the length of the queue if there is none. What a client has received does not fall, unless
+// segments overtook each other: only commands before the last of these are looked at one by one.
 func (m *matcher) heard(octets int64, exactly bool) int {
 	q := &m.pending
 	sorted := q.place(m.recall().disorder[FromClient])
@@ -148,7 +148,7 @@ func (m *matcher) isAuthLine(i int) {
 }
 
 // queueReply has a reply wait for its command.
-func (m *matcher) queueReply(r reply) {
+func (m *matcher) queueReply(r *reply) {
 	number := m.replies.end()
 	if m.replies.len() > 0 {
 		last := m.replies.last()
@@ -159,14 +159,14 @@ func (m *matcher) queueReply(r reply) {
 	if r.code < 400 {
 		r.fine = number + 1
 	}
-	m.replies.push(r)
+	m.replies.push(*r)
 	copy(m.ends[1:], m.ends[:])
 	m.ends[0] = r.acked
 }
 
 func (m *matcher) takeReply() reply { return m.replies.pop() }
 
-// repliesTo is how many replies the server sent before it had received the client's octets behind end.
+// repliesTo is how many replies the server sent before it had received the client's octets after end.
 func (m *matcher) repliesTo(end int64) (n int) {
 	sorted := m.replies.place(m.recall().disorder[FromServer])
 	for i := range sorted {
@@ -183,12 +183,13 @@ func (m *matcher) repliesUpTo(x int64) int {
 	return m.replies.search(0, func(r *reply) bool { return r.end > x })
 }
 
-// endsReply says whether a client that had received the server's bytes up to offset sent a command: a reply ends there.
+// endsReply reports whether a client that had received the server's octets up to offset sent a command: a reply ends
+// there.
 func (m *matcher) endsReply(offset int64) bool {
 	return m.heard(offset, true) < m.pending.len()
 }
 
-// endsLine says whether the server has answered the client's bytes up to offset: they end with a line then.
+// endsLine reports whether the server has answered the client's octets up to offset: they end with a line then.
 func (m *matcher) endsLine(offset int64) bool {
 	for _, f := range m.ends {
 		if f == offset {
@@ -198,8 +199,9 @@ func (m *matcher) endsLine(offset int64) bool {
 	return false
 }
 
-// answeredAt says whether the server, when it had received the client's octets up to end and no more, said something good after its
-// own first received octets. 4xx and 5xx do not count: a server may break a message off with them.
+// answeredAt reports whether the server, when it had received the client's octets up to end and no more, said
+// something good after its own first received octets. 4xx and 5xx do not count: a server may break a message off with
+// them.
 func (m *matcher) answeredAt(end, received int64) bool {
 	sorted := m.replies.place(m.recall().disorder[FromServer])
 	for i := range sorted {
@@ -220,12 +222,12 @@ func (m *matcher) dropCommands() { m.pending.drop() }
 // dropReplies drops the replies that wait.
 func (m *matcher) dropReplies() { m.replies.drop() }
 
-// markIsNext says whether the first that waits is no command, but a mark of sever.
+// markIsNext reports whether the first that waits is no command, but a mark of sever.
 func (m *matcher) markIsNext() bool { return m.pending.len() > 0 && m.pending.at(0).acked == severed }
 
-// grouped says whether the client sent the second command before it had received reply r to the first.
+// grouped reports whether the client sent the second command before it had received reply r to the first.
 func (m *matcher) grouped(r *reply) bool {
-	return m.pending.len() > 1 && m.pending.at(1).acked < r.end && !m.pending.at(1).doubtful
+	return m.pending.len() > 1 && m.pending.at(1).acked < r.end && !m.pending.at(1).afterLF
 }
 
 // upTo is how many of the first commands the server had received when it sent a reply with that acknowledgment.
@@ -238,10 +240,13 @@ func (m *matcher) upTo(acked int64) int {
 	return n
 }
 
-// endsWith says whether r answers nothing but what ends with the n-th command.
+// endsWith reports whether r answers nothing but what ends with the n-th command.
 func (m *matcher) endsWith(n int, r *reply) bool {
 	return n > 0 && r.acked == m.pending.at(n-1).end && r.end > m.pending.at(n-1).acked
 }
 
-// lastIs says whether the last command that waits is of that kind.
+// lastIs reports whether the last command that waits is of that kind.
 func (m *matcher) lastIs(v verb) bool { return m.pending.len() > 0 && m.pending.last().verb == v }
+
+// missSize says that the size of the first command that waits is not known.
+func (m *matcher) missSize() { m.pending.at(0).size = -1 }

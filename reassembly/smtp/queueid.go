@@ -274,8 +274,8 @@ func nameAtHead(b []byte, limit int, others string) []byte {
 	return id
 }
 
-// isName reports whether b can be a name, and no word: it has a digit, or is long and of capitals and small letters in no order that a
-// word has, or is a long hexadecimal number.
+// isName reports whether b can be a name, and no word: it has a digit, or capitals alone, or is long and of capitals and small letters
+// in no order that a word has, or is a long hexadecimal number.
 func isName(b []byte) bool {
 	hex, upper, small := true, false, false
 	for i, c := range b {
@@ -289,7 +289,7 @@ func isName(b []byte) bool {
 		}
 		hex = hex && isHex(c)
 	}
-	return hex && len(b) >= 8 || upper && small && len(b) >= 16
+	return hex && len(b) >= 8 || upper && (!small && len(b) >= 4 || len(b) >= 16)
 }
 
 func isHex(c byte) bool {

@@ -77,7 +77,8 @@ var queueReplies = []struct{ server, text, id string }{
 	{"Mailgun", "Great success", ""},
 	{"a sentence", "Message queued on Monday 1682952938", ""},
 	{"a sentence", "Message queued as requested", ""},
-	{"a sentence", "Message queued as REQUESTED.", ""},
+	{"capitals alone", "2.0.0 Ok: queued as QOUT", "QOUT"},
+	{"a word", "Message queued as Requested.", ""},
 	{"a sentence", "Requeued as 4F1B2C0D5E", ""},
 	{"another status", "2.a.0 4F1B2C0D5E Message accepted for delivery", ""},
 	{"only a status", "2.0.0     ", ""},
@@ -147,7 +148,7 @@ func matchesOf(expression *regexp.Regexp, text string) (all [][]int) {
 func isNamelike(id string) bool {
 	tail := id[min(len(id), 1):]
 	return strings.ContainsAny(id, "0123456789") || longHex.MatchString(id) ||
-		len(id) >= 16 && strings.ToLower(tail) != tail && strings.ToUpper(id) != id
+		strings.ToLower(tail) != tail && (len(id) >= 16 || len(id) >= 4 && strings.ToUpper(id) == id)
 }
 
 // TestQueueID_IsThatOfTheExpressions draws replies around those of all servers that are known.

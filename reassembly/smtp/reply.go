@@ -10,7 +10,7 @@ type reply struct {
 	code       uint16
 	t          time.Time // of its last octet
 	start, end int64     // offsets in the server's stream
-	acked      int64     // bytes of the client that the server had received when it sent it
+	acked      int64     // octets of the client that the server had received when it sent it
 	fine       int64     // number of the last reply up to this one that is no 4xx or 5xx, plus one
 	queueID    string
 	pipelining bool // EHLO was answered with this keyword
@@ -20,8 +20,8 @@ type reply struct {
 	open       bool // a line with a hyphen was read, more must come
 }
 
-// LooksLikeReply says whether data begins like a server's reply: where both ports of a connection are SMTP ports, this
-// tells the roles.
+// LooksLikeReply reports whether data begins like a server's reply: where both ports of a connection are SMTP ports,
+// this tells the roles.
 func LooksLikeReply(data []byte) bool { _, _, ok := replyLine(data); return ok }
 
 func replyLine(b []byte) (code uint16, final, ok bool) {
@@ -43,12 +43,13 @@ func replyLine(b []byte) (code uint16, final, ok bool) {
 
 // replyReader splits the server's octets into replies.
 type replyReader struct {
-	offset    int64 // behind the last octet read
+	offset    int64 // after the last octet read
 	line      line
 	current   reply
 	lineAcked int64 // octets of the client that the server had received when it sent the last piece
 	torn      bool  // after a hole, before the first reply's end
 	greeting  greetingReader
+	aside     aside
 }
 
 // replyPart is what replyReader has read.
@@ -57,18 +58,18 @@ type replyPart uint8
 const (
 	noReply    replyPart = iota // nothing yet, or a line that more must follow
 	junkLine                    // a line that is none of a reply
-	wholeReply                  // see take
+	wholeReply                  // see finish
 )
 
-// read reads up to the end of a line and returns how many octets that was. What is kept of a line is bounded by limit.
-func (s *replyReader) read(data []byte, acked int64, limit int) (n int, part replyPart) {
+// read reads up to the end of a line and returns how many octets that was, and the line. What is kept of a line is bounded by limit.
+func (s *replyReader) read(data []byte, acked int64, limit int) (n int, part replyPart, line []byte) {
 	s.greeting.piece(s.line.n, s.lineAcked, acked)
 	s.lineAcked = acked
 	i := bytes.IndexByte(data, '\n')
 	if i < 0 {
 		s.line.add(data, limit)
 		s.offset += int64(len(data))
-		return len(data), noReply
+		return len(data), noReply, nil
 	}
 	text, start := data[:i+1], s.offset-s.line.n
 	if s.line.n > 0 {
@@ -76,12 +77,16 @@ func (s *replyReader) read(data []byte, acked int64, limit int) (n int, part rep
 		text = s.line.buf
 	}
 	s.offset += int64(i + 1)
+	line = text
 	text = trimLineEnd(text)
 	cut := s.greeting.cut(text, &s.current, start)
 	part = s.readLine(text[cut:], start+int64(cut))
-	s.line = line{}
-	return i + 1, part
+	s.dropLine()
+	return i + 1, part, line
 }
+
+// dropLine drops what was read of a line.
+func (s *replyReader) dropLine() { s.line = line{} }
 
 // readLine reads a whole line that begins at offset start.
 func (s *replyReader) readLine(text []byte, start int64) replyPart {
@@ -110,14 +115,21 @@ func (s *replyReader) readLine(text []byte, start int64) replyPart {
 	return wholeReply
 }
 
-// take gives the reply that is whole.
-func (s *replyReader) take() reply {
-	r := s.current
-	r.end, r.acked, r.torn = s.offset, s.lineAcked, s.torn
+// finish gives the reply that is whole, valid until the next line is read.
+func (s *replyReader) finish() *reply {
+	r := &s.current
+	r.end, r.acked, r.torn, r.open = s.offset, s.lineAcked, s.torn, false
 	s.torn = false
-	s.current = reply{}
 	s.greeting.past = true
 	return r
+}
+
+// first returns the first octets of the server, with those that data adds to them; nil if they are past.
+func (s *replyReader) first(data []byte) []byte {
+	if s.offset >= 3 || s.torn || s.offset != int64(len(s.line.buf)) {
+		return nil
+	}
+	return append(s.line.buf[:s.offset:s.offset], data[:min(len(data), 3)]...)
 }
 
 // skip passes over octets that are no replies.
@@ -129,9 +141,8 @@ func (s *replyReader) cutShort() (r reply, ok bool) {
 	if !ok || !final || len(s.line.buf) <= 3 {
 		return reply{}, false
 	}
-	r = s.current
-	if !r.open {
-		r.start = s.offset - s.line.n
+	if r = s.current; !r.open {
+		r = reply{start: s.offset - s.line.n}
 	}
 	r.code, r.end, r.acked, r.open = code, s.offset, s.lineAcked, false
 	return r, true
@@ -154,16 +165,27 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 		d.server.skip(int64(len(data)))
 		return
 	}
+	if isServersTLS(d.server.first(data)) && !d.session.Midstream {
+		d.encryptedAtOnce()
+		d.server.skip(int64(len(data)))
+		return
+	}
 	for len(data) > 0 {
-		n, part := d.server.read(data, acked, d.maxLine())
+		if d.keepsAside(data, acked) {
+			return
+		}
+		n, part, line := d.server.read(data, acked, d.maxLine())
 		if r, ok := d.server.greeting.take(); ok {
-			d.queueReply(r)
+			d.queueReply(&r)
 		}
 		switch data = data[n:]; part {
 		case junkLine:
+			if d.looksReversed(line, acked) && d.server.beginAside(line, d.now, acked, d.maxHeld()) {
+				continue
+			}
 			d.stats.Junk++
 		case wholeReply:
-			d.queueReply(d.server.take())
+			d.queueReply(d.server.finish())
 		}
 	}
 }
@@ -174,7 +196,7 @@ func (d *Dialogue) maxReplies() int { return orDefault(d.cfg.MaxReplies, 4096) }
 
 func (d *Dialogue) maxLine() int { return orDefault(d.cfg.MaxLine, 64<<10) }
 
-func (d *Dialogue) queueReply(r reply) {
+func (d *Dialogue) queueReply(r *reply) {
 	d.isSMTP = true
 	if d.match.replies.len() >= d.maxReplies() {
 		d.stats.Overflows++
@@ -201,8 +223,9 @@ func (d *Dialogue) loseReplies(n int64) {
 		d.server.skip(n)
 		return
 	}
+	d.readAside()
 	if r, ok := d.server.cutShort(); ok {
-		d.queueReply(r)
+		d.queueReply(&r)
 	}
 	d.flagUpTo(d.server.offset + n)
 	d.matchReplies()
@@ -211,5 +234,7 @@ func (d *Dialogue) loseReplies(n int64) {
 	d.sync.lostReplies(d.server.offset)
 }
 
-// held is about how much memory is used.
-func (s *replyReader) held() int { return cap(s.line.buf) }
+// memoryUse is about how many bytes are used.
+func (s *replyReader) memoryUse() int {
+	return cap(s.line.buf) + int(s.aside.size) + len(s.aside.pieces)*pieceSize
+}

@@ -3,9 +3,9 @@ package smtp
 import "math"
 
 // resolve applies a command with its reply; r is nil where none was seen.
-func (d *Dialogue) resolve(c command, r *reply) {
+func (d *Dialogue) resolve(c *command, r *reply) {
 	code := codeOf(r)
-	if c.doubtful && !d.dialect.takesLF {
+	if c.afterLF && !d.dialect.takesLF {
 		c.flags |= Smuggling
 	}
 	switch c.verb {
@@ -27,6 +27,8 @@ func (d *Dialogue) resolve(c command, r *reply) {
 		d.bdatReply(c, r)
 	case verbXclient:
 		d.xclientReply(c, code)
+	case verbTurn:
+		d.turnReply(r)
 	case verbXforward:
 		if code < 300 {
 			d.mail.forwards(*c.client)
@@ -65,25 +67,25 @@ func (d *Dialogue) abort(code uint16) Outcome {
 	return Aborted
 }
 
-// unseenReply says whether the message was given to the server and its reply may have been missed.
+// unseenReply reports whether the message was given to the server and its reply may have been missed.
 func (d *Dialogue) unseenReply() bool {
 	tx := d.mail.tx
 	return tx != nil && tx.submitted && (!d.seen[FromServer] || d.sync.replyMissed || tx.unheard)
 }
 
-// neverAnswered says whether the connection has ended and the server, all of whose replies were seen since the transaction
-// began, never answered what still waits.
+// neverAnswered reports whether the connection has ended and the server, all of whose replies were seen since the
+// transaction began, never answered what still waits.
 func (d *Dialogue) neverAnswered() bool { return d.ended && d.seen[FromServer] && !d.sync.replyMissed }
 
 // leftUnanswered says so where no reply of the session was missed.
 func (d *Dialogue) leftUnanswered() bool { return d.neverAnswered() && !d.sync.anyReplyMissed }
 
-// replyMissed says whether a reply that was not seen may have been missed.
+// replyMissed reports whether a reply that was not seen may have been missed.
 func (d *Dialogue) replyMissed(code uint16) bool {
 	return code == 0 && d.sync.replyMissed && d.seen[FromServer]
 }
 
-func (d *Dialogue) mailReply(c command, code uint16) {
+func (d *Dialogue) mailReply(c *command, code uint16) {
 	accepted := code >= 200 && code < 300 && !d.sync.uncertain
 	tx := d.mail.tx
 	nested := tx != nil && tx.path != nil && (tx.open || d.sync.uncertain)
@@ -112,8 +114,8 @@ func (d *Dialogue) mailReply(c command, code uint16) {
 }
 
 // open begins a transaction.
-func (d *Dialogue) open(c command) {
-	d.mail.begin(&c)
+func (d *Dialogue) open(c *command) {
+	d.mail.begin(c)
 	if d.dialect.mayTakeLF {
 		d.mail.tx.flag(Smuggling)
 	}
@@ -124,7 +126,7 @@ func (d *Dialogue) open(c command) {
 	d.sync.began()
 }
 
-func (d *Dialogue) rcptReply(c command, code uint16) {
+func (d *Dialogue) rcptReply(c *command, code uint16) {
 	if tx := d.mail.tx; tx != nil && tx.mailCode >= 400 && code >= 200 && code < 300 {
 		tx.sever() // its MAIL was nested in a transaction that the server holds
 		d.sync.unsettle()
@@ -139,7 +141,7 @@ func (d *Dialogue) rcptReply(c command, code uint16) {
 		if !d.session.Midstream && (code >= 200 && code < 300 || code == 0 && d.lost > 0) {
 			flags |= Gap // no server accepts a RCPT without MAIL: one was missed
 		}
-		d.open(command{t: c.t, flags: flags})
+		d.open(&command{t: c.t, flags: flags})
 	}
 	if d.replyMissed(code) {
 		c.flags |= Gap
@@ -174,7 +176,7 @@ func refusal(code uint16) Outcome {
 }
 
 // dataReply applies the reply to DATA and frees the client's octets after it.
-func (d *Dialogue) dataReply(c command, r *reply) {
+func (d *Dialogue) dataReply(c *command, r *reply) {
 	d.client.block(false)
 	code := codeOf(r)
 	if code == 354 && !c.bad && r.end > c.acked && r.acked == c.end && d.sync.serverHoleEnd <= r.start {
@@ -199,7 +201,7 @@ func (d *Dialogue) dataReply(c command, r *reply) {
 		d.endTransaction(Unknown) // the message is of another, which was missed
 	}
 	if d.mail.tx == nil {
-		d.open(command{t: c.t, flags: c.flags})
+		d.open(&command{t: c.t, flags: c.flags})
 	}
 	if code > 0 || !d.leftUnanswered() {
 		d.mail.tx.refuse(0)
@@ -221,10 +223,10 @@ func (d *Dialogue) goAhead(r *reply) {
 }
 
 // messageReply applies the reply to the end of data.
-func (d *Dialogue) messageReply(c command, r *reply) {
+func (d *Dialogue) messageReply(c *command, r *reply) {
 	if c.flags&Gap != 0 && (d.mail.tx == nil || d.mail.tx.severed) { // its MAIL was missed
 		d.endTransaction(Unknown)
-		d.open(command{t: c.t})
+		d.open(&command{t: c.t})
 	}
 	if d.mail.tx == nil {
 		return
@@ -235,13 +237,13 @@ func (d *Dialogue) messageReply(c command, r *reply) {
 	if r != nil && r.acked == c.end && !c.bad {
 		d.agreed()
 	}
-	d.mail.tx.endMessage(&c)
+	d.mail.tx.endMessage(c)
 	if r != nil {
 		d.settle(r)
 	}
 }
 
-func (d *Dialogue) helloReply(c command, r *reply) {
+func (d *Dialogue) helloReply(c *command, r *reply) {
 	code := codeOf(r)
 	if code >= 300 {
 		if d.mail.tx != nil && d.sync.uncertain {
@@ -264,7 +266,7 @@ func (d *Dialogue) helloReply(c command, r *reply) {
 }
 
 // rsetReply applies the reply to RSET, which cannot be refused, RFC 5321 section 4.1.1.5.
-func (d *Dialogue) rsetReply(c command, code uint16) {
+func (d *Dialogue) rsetReply(c *command, code uint16) {
 	if code >= 300 && !d.sync.uncertain {
 		return
 	}
@@ -278,7 +280,7 @@ func (d *Dialogue) rsetReply(c command, code uint16) {
 }
 
 // xclientReply applies the reply to XCLIENT, after which the session is where it was at the server's greeting.
-func (d *Dialogue) xclientReply(c command, code uint16) {
+func (d *Dialogue) xclientReply(c *command, code uint16) {
 	if code >= 300 {
 		return
 	}
@@ -286,7 +288,7 @@ func (d *Dialogue) xclientReply(c command, code uint16) {
 	d.mail.reintroduced(*c.client)
 }
 
-func (d *Dialogue) authReply(c command, code uint16) {
+func (d *Dialogue) authReply(c *command, code uint16) {
 	d.client.block(false)
 	switch {
 	case code == 235:
@@ -320,7 +322,7 @@ func presumedAuthLines(mechanism string, initial bool) int {
 }
 
 // otherReply applies the reply to a command that is not known, or was not read whole.
-func (d *Dialogue) otherReply(c command, r *reply) {
+func (d *Dialogue) otherReply(c *command, r *reply) {
 	code := codeOf(r)
 	switch {
 	case !c.bad && code == 354 && d.match.pending.len() == 0 && r.acked == d.client.offset:

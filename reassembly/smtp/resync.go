@@ -1,7 +1,7 @@
 package smtp
 
-// anchor looks, where bytes were missed, for a command and a reply that belong together beyond doubt, and matches all
-// before them from there backwards. It says whether it led on.
+// anchor looks, where octets were missed, for a command and a reply that belong together beyond doubt, and matches all
+// before them from there backwards. It reports whether it led on.
 //
 //   - 354 answers DATA, 334 and 235 AUTH, 221 QUIT, 220 STARTTLS, and nothing else does.
 //   - Between 354 and the end of the message a server says nothing: the first reply that the client had not received when
@@ -29,7 +29,8 @@ func (d *Dialogue) anchor() bool {
 	return d.anchorAhead() || d.anchorBehind()
 }
 
-// anchorAt anchors at reply i, if it belongs to a command beyond doubt; the end of data that waits first is at place message.
+// anchorAt anchors at reply i, if it belongs to a command beyond doubt; the end of data that waits first is at place
+// message.
 func (d *Dialogue) anchorAt(i, message int) bool {
 	switch r := d.match.replies.at(i); {
 	case r.code == 354:
@@ -57,7 +58,7 @@ func (d *Dialogue) anchorAhead() bool {
 	return true
 }
 
-// startsTLS says whether reply r, a 220, answers the STARTTLS that waits.
+// startsTLS reports whether reply r, a 220, answers the STARTTLS that waits.
 func (d *Dialogue) startsTLS(r *reply) bool {
 	if !d.client.blocked || !d.match.lastIs(verbStartTLS) {
 		return false
@@ -72,7 +73,7 @@ type anchored struct {
 	reply   int64 // number of the first that is to be looked at
 	message int64 // number of the first end of data that waited, plus one
 	hole    int64 // certainty.serverHoleEnd
-	off     int64 // clientReader.offset: those looked at answer nothing behind it
+	off     int64 // clientReader.offset: those looked at answer nothing after it
 }
 
 // look notes where both sides are when anchor looks.
@@ -87,8 +88,8 @@ func (a *anchored) passed(reply int64) { a.reply = reply }
 // looked notes that anchor has looked at the replies before the i-th.
 func (m *matcher) looked(i int) { m.recall().anchored.passed(m.replies.first + int64(i)) }
 
-// anchorFrom is the place of the first reply that may be an anchor; that of the first end of data that waits is n. A reply that was
-// looked at may be one now if another end of data is the first, or no hole stands before it any more.
+// anchorFrom is the place of the first reply that may be an anchor; that of the first end of data that waits is n. A
+// reply that was looked at may be one now if another end of data is the first, or no hole stands before it any more.
 func (d *Dialogue) anchorFrom(n int) int {
 	a := &d.match.recall().anchored
 	i := d.match.replies.place(a.reply)
@@ -108,7 +109,7 @@ func (d *Dialogue) anchorFrom(n int) int {
 	return i
 }
 
-// anchorBehind anchors at the command that blocks where bytes were missed right behind it: the server had not received
+// anchorBehind anchors at the command that blocks where octets were missed right after it: the server had not received
 // more than the command when it answered it.
 func (d *Dialogue) anchorBehind() bool {
 	if !d.client.blocked || !d.backlog.hasHole() || d.match.pending.len() == 0 {
@@ -128,7 +129,7 @@ func (d *Dialogue) anchorBehind() bool {
 	return true
 }
 
-// flightTells says whether what is held tells commands from a message, where last is DATA and its reply was missed.
+// flightTells reports whether what is held tells commands from a message, where last is DATA and its reply was missed.
 func (d *Dialogue) flightTells(last *command, replies int) bool {
 	if last.verb != verbData {
 		return true
@@ -150,7 +151,7 @@ func (d *Dialogue) anchorGoAhead(i int) bool {
 		d.align(n, i+1, r.start, false)
 		return true
 	}
-	d.settleHole(n, r.start)
+	d.answerBefore(n, r.start)
 	if d.match.replies.len() > 0 && d.match.replies.at(0).code == 354 {
 		d.unsolicited(d.match.takeReply()) // its DATA was missed
 	}
@@ -168,7 +169,7 @@ func (d *Dialogue) anchorAuth(i int) bool {
 		d.align(n, i+1, r.start, false)
 		return true
 	}
-	d.settleHole(n, r.start)
+	d.answerBefore(n, r.start)
 	if d.match.replies.len() > 0 && d.match.replies.at(0).code == r.code {
 		d.match.takeReply() // its AUTH was missed, or the line before
 		d.authAlone(&r)
@@ -190,7 +191,7 @@ func (d *Dialogue) authAlone(r *reply) {
 	}
 }
 
-// anchorMessage anchors at reply i if it is the first behind a message, whose end waits at place n.
+// anchorMessage anchors at reply i if it is the first after a message, whose end waits at place n.
 func (d *Dialogue) anchorMessage(i, n int) bool {
 	r := *d.match.replies.at(i)
 	if n < d.match.pending.len() {
@@ -216,7 +217,8 @@ func (d *Dialogue) anchorMessage(i, n int) bool {
 }
 
 // align answers the first n commands with the first m replies, of which the last belong together, at offset x of the
-// server. What no hole divides from these is matched beyond doubt. With all, all that the client sent is answered there.
+// server. What no hole divides from these is matched beyond doubt. With all, all that the client sent is answered
+// there.
 func (d *Dialogue) align(n, m int, x int64, all bool) {
 	if x < d.sync.serverHoleEnd {
 		d.answer(n, m)
@@ -242,11 +244,12 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 	}
 	for range sure {
 		r := d.match.takeReply()
-		d.resolve(d.match.takeCommand(), &r)
+		c := d.match.takeCommand()
+		d.resolve(&c, &r)
 	}
 }
 
-// whole says whether a reply stands behind all holes, head included.
+// whole reports whether a reply comes after all holes, head included.
 func (d *Dialogue) whole(r *reply) bool {
 	return r.start >= d.sync.serverHoleEnd && (!r.torn || d.match.endsReply(r.start))
 }
@@ -262,11 +265,11 @@ func (d *Dialogue) inStep() {
 	d.sync.inStep(d.mail.tx != nil)
 }
 
-// catchUp looks, behind a hole, for the moment at which every command has been answered: the client begins a line, and it
-// waits for each reply, or its last command was one for whose reply every client waits.
+// catchUp looks, after a hole, for the moment at which every command has been answered: the client begins a line, and
+// it waits for each reply, or its last command was one for whose reply every client waits.
 func (d *Dialogue) catchUp(c *command) {
 	acked := c.acked
-	if acked < d.client.spoke && !c.doubtful {
+	if acked < d.client.spoke && !c.afterLF {
 		d.dialect.groups() // it cannot have had the reply to the command before
 	}
 	if d.guessing || !d.sync.uncertain || !d.seen[FromServer] {
@@ -284,8 +287,8 @@ func (d *Dialogue) catchUp(c *command) {
 	d.align(d.match.pending.len(), d.match.repliesUpTo(acked), acked, true)
 }
 
-// waitsFor says whether the last command is one for whose reply every client waits, and the client had it when it had received acked
-// octets. No hole after that command may hide a line of the same flight.
+// waitsFor reports whether the last command is one for whose reply every client waits, and the client had it when it
+// had received acked octets. No hole after that command may hide a line of the same flight.
 func (d *Dialogue) waitsFor(acked int64) bool {
 	if !d.match.lastIs(verbHello) && !d.match.lastIs(verbData) {
 		return false

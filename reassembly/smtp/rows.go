@@ -49,8 +49,8 @@ func (d *Dialogue) finish(outcome Outcome, r *reply) {
 	d.mail.end()
 }
 
-// outcomeOf is the outcome of one recipient, or of a MAIL alone, where the others' is outcome; r is the reply that settled the
-// message, nil where the transaction ended without one.
+// outcomeOf is the outcome of one recipient, or of a MAIL alone, where the others' is outcome; r is the reply that
+// settled the message, nil where the transaction ended without one.
 func (tx *transaction) outcomeOf(rc *recipient, outcome Outcome, r *reply) Outcome {
 	switch {
 	case r != nil && outcome == Accepted && rc.code == 0 && rc.path != nil:
@@ -102,7 +102,8 @@ func (e *Envelope) fromRcpt(rc *recipient, first bool) {
 	}
 }
 
-// fromMessage fills in what became of the message, settled by r; without one, dataCode is that of a DATA that was refused.
+// fromMessage fills in what became of the message, settled by r; without one, dataCode is that of a DATA that was
+// refused.
 func (e *Envelope) fromMessage(tx *transaction, r *reply, dataCode uint16) {
 	e.DataCode = dataCode
 	if r != nil {

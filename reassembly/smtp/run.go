@@ -3,6 +3,7 @@ package smtp
 // run matches replies with commands and reads what was held, until neither leads on.
 func (d *Dialogue) run() {
 	for {
+		d.judgeAside()
 		d.matchReplies()
 		if d.client.blocked && d.mustPresume() {
 			d.presume()
@@ -11,7 +12,7 @@ func (d *Dialogue) run() {
 		if d.client.blocked || d.backlog.empty() || d.backlog.hasData() && d.awaitsReplies(d.backlog.head().acked) {
 			return
 		}
-		if d.doubtful() && !d.judgeFlight() {
+		if d.mayBeMessage() && !d.judgeFlight() {
 			return
 		}
 		d.readHeld()
@@ -28,7 +29,7 @@ func (d *Dialogue) readHeld() {
 			d.matchReplies() // a 354 may say how to read on
 			continue
 		}
-		if d.awaitsReplies(p.acked) || d.doubtful() {
+		if d.awaitsReplies(p.acked) || d.mayBeMessage() {
 			return
 		}
 		n := d.step(&p)
@@ -43,8 +44,8 @@ func (d *Dialogue) readHeld() {
 // hold keeps a piece until the client is no longer blocked.
 func (d *Dialogue) hold(p piece) { d.backlog.hold(p, d.client.offset, d.client.line.n == 0) }
 
-// heldAfter is the first piece held that the client sent when it had received more than when it sent its last command, nil if there
-// is none.
+// heldAfter is the first piece held that the client sent when it had received more than when it sent its last command,
+// nil if there is none.
 func (d *Dialogue) heldAfter() *piece {
 	if d.match.pending.len() == 0 {
 		return d.backlog.first()
@@ -52,12 +53,17 @@ func (d *Dialogue) heldAfter() *piece {
 	return d.backlog.after(d.match.pending.last().acked, d.match.pending.end())
 }
 
-// Starves says whether so much of the client waits for a reply that Dialogue will soon have to go on without it.
-func (d *Dialogue) Starves() bool { return d.backlog.size > d.maxHeld()*3/4 }
+// Starves reports whether so much of the client waits for a reply that Dialogue will soon have to go on without it.
+func (d *Dialogue) Starves() bool {
+	if d.turned != nil {
+		return !d.turned.flipped && d.turned.dialogue.Starves()
+	}
+	return d.backlog.size > d.maxHeld()*3/4
+}
 
 func (d *Dialogue) maxHeld() int { return orDefault(d.cfg.MaxHeld, 64<<10) }
 
-// mustPresume says whether the reply that the client's octets wait for cannot come any more.
+// mustPresume reports whether the reply that the client's octets wait for cannot come any more.
 func (d *Dialogue) mustPresume() bool {
 	switch {
 	case d.backlog.empty():
@@ -74,8 +80,8 @@ func (d *Dialogue) mustPresume() bool {
 	return p != nil && d.sync.serverHoleEnd > 0 && p.acked >= d.sync.serverHoleEnd && p.acked <= d.server.offset
 }
 
-// forgetHeld replaces the backlog by a hole of the same length if the client has not received the reply yet: then that is still to
-// come, and nothing may be taken for it.
+// forgetHeld replaces the backlog by a hole of the same length if the client has not received the reply yet: then that
+// is still to come, and nothing may be taken for it.
 func (d *Dialogue) forgetHeld() bool {
 	last := d.backlog.pieces.last()
 	if !d.seen[FromServer] || d.sync.serverHoleEnd > 0 || d.match.pending.len() == 0 ||
@@ -91,7 +97,7 @@ func (d *Dialogue) forgetHeld() bool {
 func (d *Dialogue) presume() {
 	d.stats.Presumed++
 	if d.sync.serverHoleEnd > 0 {
-		d.settleHole(d.match.pending.len(), d.backlog.head().acked)
+		d.answerBefore(d.match.pending.len(), d.backlog.head().acked)
 	} else if d.seen[FromServer] && !d.closing { // it is late, or was missed: nobody has said so yet
 		d.flag(Gap, false)
 		d.sync.missedReplies(max(d.server.offset, 1))
@@ -104,12 +110,13 @@ func (d *Dialogue) presume() {
 func (d *Dialogue) giveUpPending() {
 	d.work.takes(d.match.pending.len())
 	for d.match.pending.len() > 0 {
-		d.resolve(d.match.takeCommand(), nil)
+		c := d.match.takeCommand()
+		d.resolve(&c, nil)
 	}
 }
 
-// giveUp answers all commands that wait with "not seen", and takes all replies that wait for missed: to tell which belong together
-// has cost more than was paid for.
+// giveUp answers all commands that wait with "not seen", and takes all replies that wait for missed: to tell which
+// belong together has cost more than was paid for.
 func (d *Dialogue) giveUp() {
 	d.stats.GivenUp++
 	d.flag(Gap, true)

@@ -1,14 +1,14 @@
 package smtp
 
 // startTLSReply applies the reply to STARTTLS (RFC 3207 section 4).
-func (d *Dialogue) startTLSReply(c command, r *reply) {
+func (d *Dialogue) startTLSReply(c *command, r *reply) {
 	d.client.block(false)
 	accepted := codeOf(r) == 220
 	if r == nil {
 		accepted = !d.backlog.empty() && looksLikeTLS(d.backlog.head().data)
 	}
 	if accepted {
-		d.encrypt(&c, r)
+		d.encrypt(c, r)
 		return
 	}
 	if r == nil && d.backlog.hasData() && d.backlog.head().acked <= c.acked {
@@ -30,6 +30,19 @@ func (d *Dialogue) encrypt(c *command, r *reply) {
 		return
 	}
 	d.client.expectHello(r.end)
+}
+
+// encryptedAtOnce takes a connection that is encrypted from its first octet: the server's is of TLS. Nothing that was read of it is SMTP,
+// whatever it looks like. What the client's first octets are says nothing: a server may refuse them and go on.
+func (d *Dialogue) encryptedAtOnce() {
+	d.match.dropCommands()
+	d.match.dropReplies()
+	d.server.reset()
+	d.backlog.drop()
+	d.head.mayBeLine(false)
+	d.client.block(false)
+	d.client.encrypted()
+	d.mail.drop()
 }
 
 // holeFlag is Gap where a reply was missed in a hole, and not because its direction was never seen.

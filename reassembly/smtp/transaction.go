@@ -25,7 +25,7 @@ type transaction struct {
 	submitted bool // the message was given whole
 	chunked   bool
 	blindData bool   // 354 was seen, the client was not
-	severed   bool   // commands behind a hole are not its own
+	severed   bool   // commands after a hole are not its own
 	awaited   int    // replies to the message that are to come, with LMTP
 	lastFinal int64  // end of the last one that came
 	chunkCode uint16 // of a BDAT that was refused before the last
@@ -53,7 +53,8 @@ func (tx *transaction) flag(f Flags) {
 	}
 }
 
-// answered applies the reply to its MAIL. If it is undecided whether the server holds it, or another, recipients are not its own.
+// answered applies the reply to its MAIL. If it is undecided whether the server holds it, or another, recipients are
+// not its own.
 func (tx *transaction) answered(code uint16, undecided bool) {
 	tx.mailCode, tx.open, tx.severed = code, code < 400, undecided
 }
@@ -110,7 +111,8 @@ func (tx *transaction) lose() {
 	}
 }
 
-// presume notes that the message, or what nobody knows the size of, was given to the server and its reply may have been missed.
+// presume notes that the message, or what nobody knows the size of, was given to the server and its reply may have
+// been missed.
 func (tx *transaction) presume() {
 	if tx != nil {
 		tx.submitted, tx.unheard, tx.missed = true, true, true
@@ -132,7 +134,7 @@ func (tx *transaction) settle(code uint16) uint16 {
 	return code
 }
 
-// takesNoRcpt says whether a RCPT with that reply begins another transaction.
+// takesNoRcpt reports whether a RCPT with that reply begins another transaction.
 func (tx *transaction) takesNoRcpt(code uint16) bool {
 	return tx == nil || tx.severed || tx.submitted || tx.spent && tx.path != nil && tx.open && code == 503
 }
@@ -180,6 +182,12 @@ func (m *mails) begin(c *command) {
 	}
 	m.nextFlags = 0
 }
+
+// countFrom has the next transaction be the one after the n-th.
+func (m *mails) countFrom(n int) { m.count = n }
+
+// drop drops the open transaction of a connection that is no SMTP.
+func (m *mails) drop() { m.tx = nil }
 
 // end drops the open transaction.
 func (m *mails) end() {
@@ -232,7 +240,7 @@ func (m *mails) takeEncrypted() *transaction {
 	return tx
 }
 
-// flag marks what is open, and says whether there is anything.
+// flag marks what is open, and reports whether there is anything.
 func (m *mails) flag(f Flags) bool {
 	m.tx.flag(f)
 	m.encrypted.flag(f)
@@ -256,8 +264,8 @@ func (m *mails) authenticated() { m.auth = true }
 // missAuth notes that AUTH may have succeeded.
 func (m *mails) missAuth() { m.authMissed = true }
 
-// held is about how much memory is used.
-func (m *mails) held() (n int) {
+// memoryUse is about how many bytes are used.
+func (m *mails) memoryUse() (n int) {
 	if m.helo != nil {
 		n += len(*m.helo)
 	}

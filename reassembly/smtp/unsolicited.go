@@ -42,8 +42,8 @@ func (d *Dialogue) unsolicitedInMessage(r reply) {
 	}
 }
 
-// settledEarly takes the reply to a message whose end was not seen: it was in a hole, or the server took one that RFC 5321 does not
-// know.
+// settledEarly takes the reply to a message whose end was not seen: it was in a hole, or the server took one that RFC
+// 5321 does not know.
 func (d *Dialogue) settledEarly(r reply) {
 	m := &d.client.message
 	c := command{verb: verbEndOfData, t: r.t, size: -1}
@@ -60,7 +60,7 @@ func (d *Dialogue) settledEarly(r reply) {
 	} else {
 		d.client.leaveMessage()
 	}
-	d.resolve(c, &r)
+	d.resolve(&c, &r)
 }
 
 // unsolicitedGoAhead takes a 354 whose DATA was not seen.
@@ -73,12 +73,12 @@ func (d *Dialogue) unsolicitedGoAhead(r reply) {
 		d.blindData(r)
 		d.mail.tx.flag(Gap)
 	case d.client.smuggled && d.mail.tx == nil: // the server took a DATA out of the message before
-		d.open(command{t: r.t, flags: Smuggling})
+		d.open(&command{t: r.t, flags: Smuggling})
 		d.mail.tx.beginUnseen()
 	}
 }
 
-// readSurplus goes back to commands where the server took what was passed over behind a message that it had refused for
+// readSurplus goes back to commands where the server took what was passed over after a message that it had refused for
 // commands: these were missed.
 func (d *Dialogue) readSurplus() {
 	d.client.leaveSurplus()
@@ -93,7 +93,7 @@ func (d *Dialogue) blindData(r reply) {
 	}
 	if d.mail.tx == nil || d.mail.tx.severed {
 		d.endTransaction(Unknown)
-		d.open(command{t: r.t})
+		d.open(&command{t: r.t})
 	}
 	switch {
 	case !d.seen[FromClient]:

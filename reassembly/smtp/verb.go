@@ -68,6 +68,17 @@ func verbOf(word []byte) verb {
 	return verbOther
 }
 
+// hasPath reports whether a command is MAIL or RCPT and has its path.
+func (v verb) hasPath(argument []byte) bool {
+	switch v {
+	case verbMail:
+		return parsePath(argument, "from", false) != nil
+	case verbRcpt:
+		return parsePath(argument, "to", false) != nil
+	}
+	return false
+}
+
 func cutWord(b []byte) (word, rest []byte) {
 	b = bytes.TrimLeft(b, " \t")
 	i := bytes.IndexAny(b, " \t")

@@ -1,8 +1,8 @@
 package smtp
 
-// The work for an event must not grow with what came before it: who sends packets would decide how long each takes. Most of it does
-// not. What may, if segments overtake each other in ways that no network makes, is paid for: each event and each octet allows for
-// some steps (see Stats.Steps), and what is not used is kept, up to a limit.
+// The work for an event must not grow with what came before it: who sends packets would decide how long each takes.
+// Most of it does not. What may, if segments overtake each other in ways that no network makes, is paid for: each
+// event and each octet allows for some steps (see Stats.Steps), and what is not used is kept, up to a limit.
 const (
 	stepsPerEvent = 256
 	stepsPerOctet = 2
@@ -26,10 +26,11 @@ func (w *work) steps(n int) {
 	w.takes(n)
 }
 
-// takes counts n iterations of a loop whose elements wait no more, which need not be paid for: each had an octet of its own.
+// takes counts n iterations of a loop whose elements wait no more, which need not be paid for: each had an octet of
+// its own.
 func (w *work) takes(n int) { w.stats.Steps += int64(n) }
 
-// spent says whether more steps were taken than were paid for.
+// spent reports whether more steps were taken than were paid for.
 func (w *work) spent() bool { return w.credit < 0 }
 
 // forgive drops what was not paid for.
