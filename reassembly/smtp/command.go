@@ -43,7 +43,7 @@ func (d *Dialogue) readClient(p piece) {
 	}
 	for len(p.data) > 0 {
 		if d.turned != nil {
-			d.turned.push(FromClient, p.t, p.data, p.acked)
+			d.turned.read(FromClient, p)
 			return
 		}
 		if !d.head.open && (d.client.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.mayBeMessage()) {

@@ -58,39 +58,37 @@ func (d *Dialogue) Seen(dir Direction) { d.seen[dir] = true }
 // data is not kept.
 func (d *Dialogue) Push(dir Direction, t time.Time, data []byte, acked int64) {
 	d.seen[dir] = true
-	if len(data) == 0 || d.closed {
-		return
+	if len(data) > 0 {
+		d.read(dir, piece{t: t, data: data, acked: acked})
 	}
-	if d.turned != nil {
-		d.turned.push(dir, t, data, acked)
-		return
-	}
-	d.now = t
-	d.work.pay(len(data))
-	if dir == FromServer {
-		d.readReplies(data, acked)
-	} else {
-		d.readClient(piece{t: t, data: data, acked: acked})
-	}
-	d.run()
 }
 
 // Lost says that the next n bytes of that direction were not captured.
 func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
-	if n <= 0 || d.closed {
+	if n > 0 {
+		d.read(dir, piece{t: t, lost: n, acked: d.server.offset})
+	}
+}
+
+// read reads what comes next in one direction. Here alone it is decided which direction is the client's.
+func (d *Dialogue) read(dir Direction, p piece) {
+	if d.closed {
 		return
 	}
 	if d.turned != nil {
-		d.turned.lose(dir, t, n)
+		d.turned.read(dir, p)
 		return
 	}
-	d.now = t
-	d.work.pay(0)
-	if dir == FromServer {
-		d.lost += n
-		d.loseReplies(n)
-	} else {
-		d.readClient(piece{t: t, lost: n, acked: d.server.offset})
+	d.now = p.t
+	d.work.pay(len(p.data))
+	switch {
+	case dir == FromClient:
+		d.readClient(p)
+	case p.lost > 0:
+		d.lost += p.lost
+		d.loseReplies(p.lost)
+	default:
+		d.readReplies(p.data, p.acked)
 	}
 	d.run()
 }

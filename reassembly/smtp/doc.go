@@ -26,9 +26,11 @@
 //	mails         transaction.go  the client's name, its authentication, the open transaction
 //
 // An event goes this way: Push or Lost hands octets to readClient (command.go) or readReplies (reply.go). Commands and
-// replies wait in the matcher. Then run (run.go) matches them (match.go; after a hole resync.go) and reads the backlog, until
-// neither leads on. resolve (resolve.go) applies a command with its reply; rows leave by emit (rows.go). How many replies end
-// a message is decided by messageReply and bdatReply, which call settle; which direction is the client's, by Push and Lost.
+// replies wait in the matcher. Then run (run.go) matches them (match.go; after a hole resync.go) and reads the backlog,
+// until neither leads on. resolve (resolve.go) applies a command with its reply; rows leave by emit (rows.go).
+//
+// Two things are decided in one place each: which direction is the client's in Dialogue.read, and that one reply settles a
+// message for all its recipients in Dialogue.settle.
 //
 // # What the client's next octet means
 //

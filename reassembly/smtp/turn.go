@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"bytes"
-	"time"
 )
 
 // After an accepted TURN (RFC 821 section 3.8) or ATRN (RFC 2645) the two sides change their roles: who was the client greets, and who was
@@ -23,14 +22,13 @@ func (r *reversed) direction(dir Direction) Direction {
 	return dir
 }
 
-// push passes octets on. acked counts those of the other direction from the beginning of the connection.
-func (r *reversed) push(dir Direction, t time.Time, data []byte, acked int64) {
-	r.dialogue.Push(r.direction(dir), t, data, max(acked-r.from[1-dir], 0))
-	r.flatten()
-}
-
-func (r *reversed) lose(dir Direction, t time.Time, n int64) {
-	r.dialogue.Lost(r.direction(dir), t, n)
+// read passes octets on, or a hole. p.acked counts the octets of the other direction from the beginning of the connection.
+func (r *reversed) read(dir Direction, p piece) {
+	if p.lost > 0 {
+		r.dialogue.Lost(r.direction(dir), p.t, p.lost)
+	} else {
+		r.dialogue.Push(r.direction(dir), p.t, p.data, max(p.acked-r.from[1-dir], 0))
+	}
 	r.flatten()
 }
 
@@ -74,18 +72,14 @@ func (d *Dialogue) reverse(serverFrom int64) {
 	pieces := d.backlog.takeAll()
 	d.work.takes(len(pieces))
 	for _, p := range pieces {
-		if p.lost > 0 {
-			turned.lose(FromClient, p.t, p.lost)
-		} else {
-			turned.push(FromClient, p.t, p.data, p.acked)
-		}
+		turned.read(FromClient, p)
 	}
 	kept, size := d.server.takeAside()
 	if missed := d.server.offset - serverFrom - size; missed > 0 {
-		turned.lose(FromServer, d.now, missed)
+		turned.read(FromServer, piece{t: d.now, lost: missed})
 	}
 	for _, p := range kept {
-		turned.push(FromServer, p.t, p.data, p.acked)
+		turned.read(FromServer, p)
 	}
 	d.match.dropCommands()
 	d.match.dropReplies()
