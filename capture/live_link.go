@@ -57,7 +57,8 @@ func findLink(name string, inline bool) (*liveLink, error) {
 	return l, nil
 }
 
-// readLink asks for one interface alone, with an error that tells one that is gone from one that could not be asked for.
+// readLink asks for one interface alone, with an error that tells one that is gone from one that could not be asked
+// for.
 func readLink(name string) (index int, up bool, err error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -79,8 +80,8 @@ func readLink(name string) (index int, up bool, err error) {
 	return index, request.Uint16()&want == want, nil
 }
 
-// HasAddress reports whether the host uses an interface by IP: whether it has an address other than a link-local one of IPv6, which
-// the kernel gives to every interface that is up.
+// HasAddress reports whether the host uses an interface by IP: whether it has an address other than a link-local one of
+// IPv6, which the kernel gives to every interface that is up.
 func HasAddress(ifi *net.Interface) (bool, error) {
 	addrs, err := ifi.Addrs()
 	if err != nil {

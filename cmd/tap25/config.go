@@ -11,6 +11,8 @@ import (
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"tap25/cmd/tap25/secret"
 )
 
 // changedFlags returns the flags that the command line sets, with their values.
@@ -63,7 +65,7 @@ func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 		}
 	}
 	st, err := os.Stat(path)
-	return err == nil && st.Mode().Perm()&0o004 != 0 && hasPassword(k.String("db")), nil
+	return err == nil && st.Mode().Perm()&0o004 != 0 && secret.InDSN(k.String("db")), nil
 }
 
 func fileValues(v any) []string {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"tap25/cmd/tap25/replay"
 	"tap25/cmd/tap25/report"
 	"tap25/reassembly"
 	"tap25/reassembly/smtp"
@@ -14,7 +15,7 @@ func TestSummary_SaysWhatABoundHasCut(t *testing.T) {
 	stats := reassembly.Stats{SMTP: smtp.Stats{Overflows: 3, GivenUp: 4, Unread: 5}}
 	want := map[string]int64{"limits met": 3, "commands given up for work": 4, "octets left unread": 5}
 	var text strings.Builder
-	(&Summary{Traffic: stats}).Write(&text)
+	(&replay.Summary{Traffic: stats}).Write(&text)
 	var r report.Report
 	r.SetTraffic(&stats)
 	for name, n := range want {

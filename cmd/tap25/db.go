@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"tap25/cmd/tap25/psql"
 	"tap25/cmd/tap25/terminal"
 	"tap25/store"
 )
@@ -124,9 +123,9 @@ func dbPsql() *cobra.Command {
 		Use: "psql [-- PSQL-ARGUMENTS]", Short: "Open the database with psql", Args: usageArgs(cobra.ArbitraryArgs),
 		Example: "  tap25 db psql -- -c \"select * from mail_to('someone@example.org')\"",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			path, err := exec.LookPath("psql")
+			path, err := psql.Find()
 			if err != nil {
-				return errors.New("psql is not installed: run apt-get install postgresql-client")
+				return err
 			}
 			db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
 			if err != nil {
@@ -145,21 +144,11 @@ func dbPsql() *cobra.Command {
 				}
 				err = errors.Join(err, db.close(ctx))
 			}()
-			psql := exec.CommandContext(terminated, path, args...)
-			psql.Cancel = func() error { return psql.Process.Signal(syscall.SIGTERM) }
-			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), terminal.Unescaped(cmd.OutOrStdout()), terminal.Unescaped(cmd.ErrOrStderr())
-			if err := psqlConnection(psql, resolveDB(dsn), db.Conn().Config()); err != nil {
-				return err
+			s := psql.Session{
+				Path: path, Args: args, DSN: resolveDB(dsn), DB: db.DB,
+				Stdin: cmd.InOrStdin(), Stdout: terminal.Unescaped(cmd.OutOrStdout()), Stderr: terminal.Unescaped(cmd.ErrOrStderr()),
 			}
-			defer closeAll(psql.ExtraFiles)
-			if db.TakesPath() { // else the database's own setting has to do
-				psql.Env = append(psql.Env, "PGOPTIONS="+strings.TrimSpace(os.Getenv("PGOPTIONS")+" -c search_path=tap25,public"))
-			}
-			psql.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-			if err := psql.Run(); err != nil {
-				return fmt.Errorf("psql: %w", err)
-			}
-			return nil
+			return s.Run(terminated)
 		},
 	}
 	dbFlag(cmd.Flags(), &dsn)

@@ -11,6 +11,7 @@ import (
 
 	"tap25/cmd/tap25/doctor"
 	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/sniff"
 )
 
 func doctorCommand() *cobra.Command {
@@ -57,11 +58,11 @@ func doctorCommand() *cobra.Command {
 			program = "tap25"
 		}
 		examined := doctor.Settings{
-			Interfaces: s.Interfaces, Ports: s.Assembler.Ports, Workers: s.Workers, RingBytes: s.RingBytes, Inline: s.Inline, XDP: s.xdp,
-			Metrics: s.Metrics, Control: s.Control, DSN: s.DSN,
+			Interfaces: s.Interfaces, Ports: s.Assembler.Ports, Workers: s.Workers, RingBytes: s.RingBytes,
+			Inline: s.Inline, XDP: s.xdp, Metrics: s.Metrics, Control: s.Control, DSN: s.DSN,
 			For: time.Duration(seconds * float64(time.Second)), JSON: asJSON, Version: version(), Program: program,
 			Listen: func(ctx context.Context, d time.Duration) (before, after *report.Report, err error) {
-				return listen(ctx, &s.sniffSettings, d)
+				return sniff.Listen(ctx, &s.Settings, d)
 			},
 		}
 		return doctor.Run(cmd.Context(), &examined, cmd.OutOrStdout(), cmd.ErrOrStderr())

@@ -25,7 +25,8 @@ func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	return err
 }
 
-// assembler returns the settings of Assemblers that --sensor, --port and --checksum make; the host's name is the default of sensor.
+// assembler returns the settings of Assemblers that --sensor, --port and --checksum make; the host's name is the
+// default of sensor.
 func assembler(sensor string, ports []uint, checksum string) (cfg reassembly.Config, err error) {
 	if cfg.Checksum, err = reassembly.ParseChecksumPolicy(checksum); err != nil {
 		return cfg, &usageError{fmt.Errorf("--checksum %w", err)}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -308,7 +309,10 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 	}
 }
 
-func slicesSortByName(files []string) { slices.SortFunc(files, compareNames) }
+// slicesSortByName sorts names that differ in one number.
+func slicesSortByName(files []string) {
+	slices.SortFunc(files, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+}
 
 // stopNow stops a server as -m immediate does.
 func stopNow(t *testing.T, c *cluster.Cluster) {

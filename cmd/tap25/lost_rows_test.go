@@ -3,19 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/rs/zerolog"
-
-	"tap25/reassembly"
-	"tap25/store/stream"
 )
 
 // standIn is a database of the private cluster, and a copy of it that takes its place: as a standby does that lacks all that
@@ -103,52 +97,6 @@ func TestFollow_DatabaseThatHasLostRowsGetsThemAgain(t *testing.T) {
 	}
 	if out := asked(t, "spool", "ls", spools); !strings.Contains(out, " kept ") || strings.Contains(out, "waiting") {
 		t.Errorf("%s", out)
-	}
-}
-
-// A replay of files ends by noting them as loaded, which the server must not take that lacks their rows.
-func TestReplay_NotesItsFilesWhereItsRowsAre(t *testing.T) {
-	d := newStandIn(t)
-	dir := t.TempDir()
-	rotated(t, dir, 2, 20)
-	files := captures(t, dir)
-	s, err := stream.Open(t.Context(), stream.Config{DSN: d.dsn, Dirs: []string{t.TempDir()}, Limits: stream.Limits{Keep: time.Hour}, Sensor: "tap", Waits: true,
-		Rereadable: true, Patience: time.Minute, Log: zerolog.Nop(), Stderr: &bytes.Buffer{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	held, err := lookUp(t.Context(), &Config{DSN: d.dsn, Reassembly: reassembly.Config{Ports: []uint16{25}}}, s, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &loading{stream: s, inputs: held, open: newSegment()}
-	for n := range 100 {
-		to := fmt.Sprintf("r%d@b.example", n)
-		e := envelope(n)
-		e.RcptTo = &to
-		l.emit(row{Envelope: e})
-	}
-	if err := l.seal(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Drain(t.Context()); err != nil || d.rows() != 100 {
-		t.Fatal(err)
-	}
-	d.takeOver()
-	if n := d.rows(); n != 0 {
-		t.Fatalf("%d rows in the copy", n)
-	}
-	if err := held.note(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
-	if n := d.rows(); n != 100 {
-		t.Errorf("%d rows of 100 where the files are noted as loaded", n)
-	}
-	if err := s.Close(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if st := s.Stats(); st.Loader.Reloaded != 100 || st.Loader.Added != 100 || st.Spool.Loaded != 100 {
-		t.Errorf("%+v", st)
 	}
 }
 

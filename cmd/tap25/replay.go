@@ -1,133 +1,129 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"io"
-	"syscall"
+	"slices"
 	"time"
 
-	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 
-	"tap25/capture"
-	"tap25/cmd/tap25/report"
-	"tap25/reassembly"
+	"tap25/cmd/tap25/replay"
 	"tap25/store"
 	"tap25/store/stream"
 )
 
-// Config says how captures are read, and where their rows go.
-type Config struct {
-	Reassembly reassembly.Config // Emit is the replay's
-
-	DSN        string          // a connection string, or store.Local
-	Spool      string          // its directory; "": one in the state directory
-	Limits     stream.Limits   // of the spool
-	Wait       time.Duration   // how long Load waits for a database that does not answer
-	Retention  store.Retention // for Follow; zero: no day is dropped
-	EndReaders time.Duration   // for Follow, see store.ExpireConfig
-
-	Version string         // of tap25, for what the database records
-	Log     zerolog.Logger // gets no address and nothing of a dialogue
-	Stdin   io.Reader      // what "-" names
-	Stdout  io.Writer      // gets the rows of JSON
-	Stderr  io.Writer      // gets the progress, and a line if the start has to wait for the database
-	Waiting func()         // called if the end has to wait for others, see cluster.Cluster
+// replaySettings are the values of the flags.
+type replaySettings struct {
+	json       bool
+	db         string
+	sensor     string
+	ports      []uint
+	checksum   string
+	spool      string
+	limits     stream.Limits
+	wait       time.Duration
+	followDir  string
+	retention  string
+	endReaders time.Duration
 }
 
-// errInterrupted is the error of a replay that a signal stopped.
-var errInterrupted = errors.New("interrupted before the end of the input")
-
-// destination takes the rows of a replay.
-type destination interface {
-	emit(row)
-	flush()                  // writes what is buffered; any goroutine may call it
-	discard()                // leaves out the rows that come yet, if the input can be read again
-	finish(whole bool) error // writes or loads what is left; whole: no row of the input is missing for want of time
-	count(*Summary)          // adds its counters, after finish
-}
-
-// JSON reads capture files as one continuous stream and writes their rows to standard output as JSON lines. "-" names standard
-// input. The summary is nil if there is nothing to tell: the reader of standard output had enough.
-func JSON(ctx context.Context, cfg Config, paths []string) (*Summary, error) {
-	return replay(ctx, &cfg, paths, func(_ context.Context, _ *capture.Files, fail func(error)) (destination, []*input, error) {
-		return &standardOutput{report.NewRows(cfg.Stdout, fail)}, nil, nil
-	})
-}
-
-// Load reads capture files as one continuous stream and loads their rows into the database, each once however often the files are
-// replayed. "-" names standard input. The summary is nil if it has not begun. After an error, the same call adds what is missing,
-// unless the input was a pipe.
-func Load(ctx context.Context, cfg Config, paths []string) (*Summary, error) {
-	return replay(ctx, &cfg, paths, func(ctx context.Context, files *capture.Files, fail func(error)) (destination, []*input, error) {
-		_, total := files.Progress()
-		l, err := openLoading(ctx, &cfg, paths, total, fail)
-		if err != nil {
-			return nil, nil, err
-		}
-		return l, l.inputs.list(), nil
-	})
-}
-
-// replay passes the rows of files to the destination that open opens, which may know the files. A signal ends signalled; ctx ends with it, or when the
-// destination fails.
-func replay(signalled context.Context, cfg *Config, paths []string,
-	open func(context.Context, *capture.Files, func(error)) (destination, []*input, error)) (*Summary, error) {
-	ctx, cancel := context.WithCancelCause(signalled)
-	defer cancel(nil)
-	late := stream.GraceAfter(ctx)
-	files := capture.OpenFiles(paths, cfg.Stdin)
-	defer files.Close()
-	stopClosing := context.AfterFunc(ctx, func() { files.Close() })
-	defer stopClosing()
-	to, inputs, err := open(ctx, files, cancel)
-	if err != nil {
-		if signalled.Err() != nil {
-			err = errInterrupted
-		}
-		return nil, err
+func replayCommand() *cobra.Command {
+	r := &replaySettings{}
+	cmd := &cobra.Command{
+		Use:   "replay [--json | --db URL|local] [flags] FILE... | --follow DIR",
+		Short: "Read capture files and write the envelopes in them",
+		Long: "replay reads captures in the order given, as one continuous stream. A capture is pcap or pcapng, plain or compressed\n" +
+			"with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json to\n" +
+			"standard output, and prints a summary to standard error.\n\n" +
+			"A capture that is in the database already adds no row. Rows go through a spool on disk. If the database does not\n" +
+			"answer for longer than --wait, or if the replay is interrupted, run the same command again: it adds the missing rows.\n" +
+			"SIGINT or SIGTERM ends it within a second; rows that are sealed and not loaded by then stay in the spool.\n\n" +
+			"With --follow, replay reads the files of a directory in the order of their names (numbers by value), as one stream,\n" +
+			"until SIGINT or SIGTERM; the next start continues it. replay reads a file once no process has it open for writing\n" +
+			"and either the next file exists or nothing was written to it for ten seconds. The database need not answer all the\n" +
+			"time; it gets each row exactly once. Sessions that are open at the end become rows after the next start, which reads\n" +
+			"up to an hour of old captures again: do not delete these.\n\n" +
+			"Every flag can also be set by an environment variable: --sensor by TAP25_SENSOR.",
+		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n" +
+			"  tcpdump -i eth0 -G 60 -w '/captures/%s.pcap' tcp port 25 & tap25 replay --follow /captures\n" +
+			"  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
+		Args: usageArgs(r.args),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			if err := errors.Join(fromEnvironment(cmd.Flags()), usage(r.limits.Check())); err != nil {
+				return err
+			}
+			return r.run(cmd, paths)
+		},
 	}
-	start := time.Now()
-	in := newReader(cfg.Reassembly, to.emit)
-	progress := startProgress(cfg.Stderr, cfg.Stdout, files, &in.rows, to.flush)
-	err = in.read(files, inputs)
-	whole := in.end(ctx, late, err, to.discard)
-	finished := to.finish(whole)
-	progress.stop()
-	if errors.Is(finished, syscall.EPIPE) || errors.Is(finished, io.ErrClosedPipe) {
-		return nil, nil // as with tap25 replay … | head: the reader has enough
-	}
-	s := in.summary(time.Since(start))
-	to.count(s)
-	return s, outcome(signalled, ctx, files, whole, err, finished)
+	flags := cmd.Flags()
+	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
+	dbFlag(cmd.Flags(), &r.db)
+	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
+	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
+	flags.StringVar(&r.checksum, "checksum", "auto", "what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
+		"auto accepts them from hosts that send hardly any others")
+	flags.StringVar(&r.spool, "spool", "", "directory where rows wait to be loaded (default: one in spool in the state directory)")
+	spoolFlags(flags, &r.limits)
+	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long to wait for a database that does not answer")
+	flags.StringVar(&r.followDir, "follow", "",
+		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
+	retentionFlag(flags, &r.retention, "with --follow: ")
+	endReadersFlag(flags, &r.endReaders)
+	return cmd
 }
 
-// outcome is the error of a replay, of which reading and finishing returned these.
-func outcome(signalled, ctx context.Context, files *capture.Files, whole bool, read, finished error) error {
-	_, total := files.Progress()
-	interrupted := signalled.Err() != nil
-	switch {
-	case finished != nil && interrupted:
-		return fmt.Errorf("interrupted: %w", finished)
-	case finished != nil:
-		return finished
-	case interrupted && (!whole || read != nil || total == 0):
-		// Ctrl-C also ends the program at the other end of the pipe, so an end or a cut of the capture means nothing.
-		return errInterrupted
-	case ctx.Err() != nil && !interrupted:
-		return context.Cause(ctx)
-	case read != nil:
-		return fmt.Errorf("replay: %w", read)
+func (r *replaySettings) args(_ *cobra.Command, paths []string) error {
+	if r.followDir != "" && (len(paths) > 0 || r.json) {
+		return errors.New("--follow loads the files of its directory into a database: give it no file and no --json")
+	}
+	if r.followDir != "" {
+		return nil
+	}
+	if len(paths) == 0 {
+		return errors.New("no capture file given: name one, or - for standard input")
+	}
+	stdin := func(p string) bool { return p == "-" }
+	if i := slices.IndexFunc(paths, stdin); i >= 0 && slices.ContainsFunc(paths[i+1:], stdin) {
+		return errors.New("standard input (-) is given twice, but can be read only once")
 	}
 	return nil
 }
 
-// standardOutput writes rows to standard output.
-type standardOutput struct{ rows *report.Rows }
+// run replays, and prints the summary.
+func (r *replaySettings) run(cmd *cobra.Command, paths []string) error {
+	cfg, err := r.config(cmd)
+	if err != nil {
+		return err
+	}
+	var s *replay.Summary
+	switch {
+	case r.followDir != "":
+		s, err = replay.Follow(cmd.Context(), cfg, r.followDir)
+	case r.json:
+		s, err = replay.JSON(cmd.Context(), cfg, paths)
+	default:
+		s, err = replay.Load(cmd.Context(), cfg, paths)
+	}
+	if s != nil {
+		s.Write(cmd.ErrOrStderr())
+	}
+	return err
+}
 
-func (j *standardOutput) emit(r row)        { j.rows.Emit(r.Envelope) }
-func (j *standardOutput) flush()            { _ = j.rows.Flush() } // Rows keeps the error, which ends the replay
-func (j *standardOutput) discard()          {}
-func (j *standardOutput) finish(bool) error { return j.rows.Flush() }
-func (j *standardOutput) count(s *Summary)  { s.Unwritten = j.rows.Unwritten() }
+func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err error) {
+	cfg = replay.Config{
+		DSN: resolveDB(r.db), Spool: r.spool, Limits: r.limits, Wait: r.wait, EndReaders: afterwards(r.endReaders),
+		Version: version(), Log: newLogger(cmd.ErrOrStderr()), Waiting: tellWaiting(cmd.ErrOrStderr()),
+		Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(),
+	}
+	if cfg.Reassembly, err = assembler(r.sensor, r.ports, r.checksum); err != nil {
+		return cfg, err
+	}
+	if r.json && r.db != "" {
+		return cfg, &usageError{errors.New("--json and --db cannot be used together")}
+	}
+	if r.followDir != "" && r.retention != "never" {
+		cfg.Retention, err = store.ParseRetention(r.retention)
+	}
+	return cfg, usage(err)
+}

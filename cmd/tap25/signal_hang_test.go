@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -18,15 +17,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tap25/capture"
 	"tap25/cmd/tap25/report"
-	"tap25/reassembly"
-	"tap25/reassembly/smtp"
 	"tap25/store"
 	"tap25/store/storetest"
 )
 
-// soon is how long the end after a signal is waited for. The process takes a second on a machine that has nothing else to do.
+// soon is how long the end after a signal is waited for. The process takes a second on a machine that has nothing else
+// to do.
 const soon = 5 * time.Second
 
 // endSoon sends SIGTERM as soon as begun says so, and returns the exit status.
@@ -306,29 +303,8 @@ func TestSniff_ASignalEndsItWhileNobodyReadsItsOutput(t *testing.T) {
 	}
 }
 
-// What is left in a ring under attack is left there: how many frames are read after the end is counted, not timed.
-func TestWorker_ReadsFewFramesAfterTheEnd(t *testing.T) {
-	late, end := context.WithCancel(t.Context())
-	const before = 1000
-	read := 0
-	w := &worker{asm: reassembly.New(reassembly.Config{Emit: func(*smtp.Envelope) {}}), idle: func() {}}
-	w.next = func(f *capture.Frame) error {
-		if read++; read == before {
-			end()
-		}
-		if read > before+10*lookEvery {
-			return io.EOF
-		}
-		*f = capture.Frame{Time: time.Unix(0, 0), LinkType: 1, Data: make([]byte, 60), Length: 60}
-		return nil
-	}
-	if err := w.run(late); err != nil || read > before+lookEvery {
-		t.Errorf("%v after %d frames, %d of them after the end", err, read, read-before)
-	}
-}
-
-// TestReplay_EndedBySignalsAndRunAgainGivesEveryRowOnce ends replays of sessions that are all open at the end of the capture, while
-// they read, close the sessions, load, and note the file.
+// TestReplay_EndedBySignalsAndRunAgainGivesEveryRowOnce ends replays of sessions that are all open at the end of the
+// capture, while they read, close the sessions, load, and note the file.
 func TestReplay_EndedBySignalsAndRunAgainGivesEveryRowOnce(t *testing.T) {
 	conn, _ := server(t)
 	path := filepath.Join(t.TempDir(), "open.pcap")

@@ -11,12 +11,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"tap25/bpf"
+	"tap25/cmd/tap25/sniff"
 	"tap25/store"
 )
 
 // sniffFlags are the values of flags, environment and configuration file, and the settings that they make.
 type sniffFlags struct {
-	sniffSettings
+	sniff.Settings
 
 	db, sensor, xdp, checksum, retention string
 	ports                                []uint
@@ -49,15 +50,16 @@ func sniffCommand() *cobra.Command {
 		if err := s.complete(cmd.Flags()); err != nil {
 			return err
 		}
-		cfg := sniffConfig{
-			sniffSettings: s.sniffSettings, Version: version(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(), Waiting: tellWaiting(cmd.ErrOrStderr()),
-			Reload: func() (*sniffSettings, error) {
+		cfg := sniff.Config{
+			Settings: s.Settings, Version: version(),
+			Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(), Waiting: tellWaiting(cmd.ErrOrStderr()),
+			Reload: func() (*sniff.Settings, error) {
 				next, err := rereadSettings(given)
-				return &next.sniffSettings, err
+				return &next.Settings, err
 			},
 		}
 		cfg.Log, cfg.SetLevel = newLeveledLogger(cmd.ErrOrStderr(), s.LogLevel)
-		return sniff(cmd.Context(), &cfg)
+		return sniff.Run(cmd.Context(), &cfg)
 	}
 	return cmd
 }
@@ -119,7 +121,7 @@ func (s *sniffFlags) complete(flags *pflag.FlagSet) (err error) {
 	if err := s.convert(); err != nil {
 		return err
 	}
-	return usage(s.check())
+	return usage(s.Check())
 }
 
 // convert makes settings of words and numbers.

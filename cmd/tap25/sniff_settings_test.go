@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,15 +108,5 @@ func TestSniff_SurvivesTheInterfaceGoingAway(t *testing.T) {
 	await(t, "rows", func() bool { return strings.Count(s.out.String(), "\n") == 2 })
 	if rows := essentials(s.end(syscall.SIGTERM)); !slices.Equal(rows, m.taken) {
 		t.Errorf("%d rows differ from the %d taken", len(rows), len(m.taken))
-	}
-}
-
-func TestVerdict_ComplaintsAreUnavailable(t *testing.T) {
-	for want, complaints := range map[int][]string{200: nil, 503: {"a worker makes no progress"}} {
-		w := httptest.NewRecorder()
-		verdict(w, complaints)
-		if w.Code != want {
-			t.Errorf("%d, want %d", w.Code, want)
-		}
 	}
 }

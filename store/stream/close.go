@@ -12,8 +12,8 @@ import (
 // ErrAway means that the database did not answer for too long, or refuses rows until somebody changes something.
 var ErrAway = errors.New("the database does not accept rows")
 
-// Close seals the rows that are not sealed, unless their source can be read again, then loads all waiting rows until ctx or the
-// patience ends, or the grace after an interruption. An error reports how many rows wait in which directory.
+// Close seals the rows that are not sealed, unless their source can be read again, then loads all waiting rows until
+// ctx or the patience ends, or the grace after an interruption. An error reports how many rows wait in which directory.
 func (s *Stream) Close(ctx context.Context) error {
 	ctx, done := until(ctx, s.late)
 	defer done()
@@ -88,8 +88,9 @@ func (s *Stream) standbysHave(ctx context.Context, db *store.DB) error {
 	return err
 }
 
-// Confirm asks the database a question once it has all waiting and kept rows, again after each error until the patience ends. The
-// error is ErrBehind if a standby still lacks rows after ten seconds: the answer stands, but a failover may lose it.
+// Confirm asks the database a question once it has all waiting and kept rows, again after each error until the patience
+// ends. The error is ErrBehind if a standby still lacks rows after ten seconds: the answer stands, but a failover may
+// lose it.
 func (s *Stream) Confirm(ctx context.Context, question func(*store.DB) error) error {
 	begun := time.Now()
 	worth := func(err error) bool { return !errors.Is(err, ErrBehind) || time.Since(begun) < standbysWithin }
@@ -109,7 +110,8 @@ func (s *Stream) givenUp() bool {
 	return s.cfg.Patience > 0 && !st.Since.IsZero() && (st.Hopeless || time.Since(st.Since) > s.cfg.Patience)
 }
 
-// longAway is how long a database must not have answered for the end of a stream without limit of patience not to wait for it.
+// longAway is how long a database must not have answered for the end of a stream without limit of patience not to wait
+// for it.
 const longAway = 5 * time.Second
 
 // away reports whether the end need not wait for the database, because the next start loads the waiting rows.

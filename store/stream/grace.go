@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Grace is how long work that is under way goes on after an interruption: rows of a pipe wait for room in the spool, sealed rows
-// are loaded, connections are closed. With what comes after it, a process ends within a second of a signal.
+// Grace is how long work that is under way goes on after an interruption: rows of a pipe wait for room in the spool,
+// sealed rows are loaded, connections are closed. With what comes after it, a process ends within a second of a signal.
 const Grace = 500 * time.Millisecond
 
 // GraceAfter returns a context that ends so long after ctx.

@@ -37,8 +37,8 @@ func (l *Limits) Check() error {
 	return nil
 }
 
-// mostReplays bounds the replays into one database that run on one machine at once, and so the number of their spools. A replay
-// uses the first directory that is free.
+// mostReplays bounds the replays into one database that run on one machine at once, and so the number of their spools.
+// A replay uses the first directory that is free.
 const mostReplays = 1000
 
 // spoolDirs returns the directories that the spool may use, in the order in which they are tried.
@@ -56,8 +56,8 @@ func (s *Stream) spoolDirs() (iter.Seq[string], error) {
 	return slices.Values([]string{filepath.Join(base, sensorDir(s.cfg.Sensor))}), err
 }
 
-// openSpool opens the first of the directories that no other process has open. Opening locks the directory, so that each of several
-// processes gets its own.
+// openSpool opens the first of the directories that no other process has open. Opening locks the directory, so that
+// each of several processes gets its own.
 func (s *Stream) openSpool() error {
 	dirs, err := s.spoolDirs()
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"tap25/store/spool"
 )
 
-// Config is how rows come to the database. The zero value of what is not given is that of live traffic: Emit never waits,
-// segments are cut by count and age, and the database may be away for any time, also at the start.
+// Config is how rows come to the database. The zero value of what is not given is that of live traffic: Emit never
+// waits, segments are cut by count and age, and the database may be away for any time, also at the start.
 type Config struct {
 	DSN       string   // a connection string, or store.Local
 	Dirs      []string // of the spool: the first that no other process has; none: below SpoolBase, by the sensor's name
@@ -66,8 +66,9 @@ type Stats struct {
 	Left   int64 // rows left out after Discard
 }
 
-// Open opens the spool and begins to load what waits in it, until Close. With Config.Patience it first waits for the database.
-// The end of ctx is an interruption: see Grace. The error is spool.ErrBusy if other processes have all the directories of the spool.
+// Open opens the spool and begins to load what waits in it, until Close. With Config.Patience it first waits for the
+// database. The end of ctx is an interruption: see Grace. The error is spool.ErrBusy if other processes have all the
+// directories of the spool.
 func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 	s := &Stream{cfg: cfg, late: GraceAfter(ctx)}
 	if s.db, err = store.NewDatabase(cfg.DSN); err != nil {

@@ -92,7 +92,8 @@ func TestStream_SpoolKeepsItsLimit(t *testing.T) {
 	}
 }
 
-// A pipe's rows wait for room in the spool, but not once a signal has come: then what finds no room is lost, and counted.
+// A pipe's rows wait for room in the spool, but not once a signal has come: then what finds no room is lost, and
+// counted.
 func TestStream_AnInterruptionEndsTheWaitForRoom(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()

@@ -11,7 +11,8 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
 
-// ForbidCores keeps the memory, which may hold content and passwords, from being dumped to disk or read by another process.
+// ForbidCores keeps the memory, which may hold content and passwords, from being dumped to disk or read by another
+// process.
 func ForbidCores() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("forbid core dumps: %w", err)
@@ -30,11 +31,12 @@ type Rights struct {
 	Connect  []uint16 // TCP ports; none: nothing may be connected to
 }
 
-// To gives up all rights but these, in every thread and for good. The notes report what the kernel cannot restrict. After an error
-// the process may have some of its rights still, and should end.
+// To gives up all rights but these, in every thread and for good. The notes report what the kernel cannot restrict.
+// After an error the process may have some of its rights still, and should end.
 func To(r Rights) (notes []string, err error) {
 	for c := uintptr(0); c <= 63; c++ {
-		// This fails without CAP_SETPCAP, as under the systemd unit. Then no-new-privileges, set below, has the same effect.
+		// This fails without CAP_SETPCAP, as under the systemd unit. Then no-new-privileges, set below, has the same
+		// effect.
 		_, _, _ = psx.Syscall3(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)
 	}
 	if _, _, e := psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); e != 0 {

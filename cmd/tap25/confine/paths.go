@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 )
 
-// ReadablePath returns the directory to allow, so that a file stays readable after another was renamed over it, as editors and
-// renewals do. Of a directory that holds all kinds of files it allows the file alone, as it is now.
+// ReadablePath returns the directory to allow, so that a file stays readable after another was renamed over it, as
+// editors and renewals do. Of a directory that holds all kinds of files it allows the file alone, as it is now.
 func ReadablePath(path string) string {
 	if path, err := filepath.EvalSymlinks(path); err == nil {
 		if path, err = filepath.Abs(path); err == nil {

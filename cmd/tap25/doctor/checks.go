@@ -117,8 +117,8 @@ func checkKernel(c *checkup, h *hostFacts) {
 	}
 }
 
-// checkMemory compares the size of the rings with the memory left. Since Linux 5.11 rings count against the control group, not
-// against RLIMIT_MEMLOCK.
+// checkMemory compares the size of the rings with the memory left. Since Linux 5.11 rings count against the control
+// group, not against RLIMIT_MEMLOCK.
 func checkMemory(c *checkup, h *hostFacts, want *Settings) {
 	rings := uint64(want.Workers) * uint64(want.RingBytes)
 	if h.major < 5 || h.major == 5 && h.minor < 11 {

@@ -85,8 +85,8 @@ func mergingOff(i *interfaceFacts) (commands []string) {
 	return commands
 }
 
-// checkMerging looks for offloads that merge segments into one long frame. The kernel's GRO runs after native XDP, but before
-// generic XDP.
+// checkMerging looks for offloads that merge segments into one long frame. The kernel's GRO runs after native XDP, but
+// before generic XDP.
 func checkMerging(c *checkup, i *interfaceFacts, f *facts) {
 	merges := mergingOff(i)
 	if len(merges) > 0 {
@@ -131,7 +131,8 @@ func checkQueues(c *checkup, i *interfaceFacts) {
 const whyRSS = "tap25 puts both directions into one ring and orders them by TCP sequence numbers, so rows are the same; " +
 	"only near a loss may more rows have the flag gap"
 
-// symmetricKey repeats 16 bits, so that Toeplitz gives both directions the same hash. Most cards take a key of 40 octets.
+// symmetricKey repeats 16 bits, so that Toeplitz gives both directions the same hash. Most cards take a key of 40
+// octets.
 const symmetricKey = "6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:" +
 	"6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a"
 

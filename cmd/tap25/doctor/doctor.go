@@ -1,9 +1,9 @@
 // Package doctor reports what will make tap25 sniff lose or misread packets, and the command that fixes it.
 //
-// It has three steps. Facts are gathered from the kernel, the drivers, the database and a few seconds of traffic (facts.go says
-// which; host.go, interface.go, rss.go, database.go, traffic.go gather). Checks judge them (checks.go, checks_interface.go,
-// checks_traffic.go), and touch nothing but the facts. The result is written for people or as JSON (write.go). Nothing of the
-// machine is changed. No fact holds an address or anything of a dialogue.
+// It has three steps. Facts are gathered from the kernel, the drivers, the database and a few seconds of traffic
+// (facts.go says which; host.go, interface.go, rss.go, database.go, traffic.go gather). Checks judge them (checks.go,
+// checks_interface.go, checks_traffic.go), and touch nothing but the facts. The result is written for people or as JSON
+// (write.go). Nothing of the machine is changed. No fact holds an address or anything of a dialogue.
 package doctor
 
 import (
@@ -35,13 +35,13 @@ type Settings struct {
 	Version string
 	Program string // path of tap25, for commands that fix something
 
-	// Listen captures as sniff would, until the time is over or ctx ends, and leaves every frame to the host. It returns what was
-	// counted until the first frame and until the last, or an error and no reports.
+	// Listen captures as sniff would, until the time is over or ctx ends, and leaves every frame to the host. It
+	// returns what was counted until the first frame and until the last, or an error and no reports.
 	Listen func(ctx context.Context, d time.Duration) (before, after *report.Report, err error)
 }
 
-// Run examines the machine and writes the result to out. The error says how many problems were found, if any; else it is of
-// asking the kernel or of writing. diag is told of the wait, if it is a terminal.
+// Run examines the machine and writes the result to out. The error says how many problems were found, if any; else it
+// is of asking the kernel or of writing. diag is told of the wait, if it is a terminal.
 func Run(ctx context.Context, s *Settings, out, diag io.Writer) error {
 	if err := confine.ForbidCores(); err != nil { // its memory holds frames
 		return err

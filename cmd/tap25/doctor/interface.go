@@ -107,7 +107,8 @@ func (f *interfaceFacts) takeAttribute(kind uint16, value []byte) {
 	}
 }
 
-// xdpAttached reads the attributes nested in IFLA_XDP: a length and a type of 16 bits each, then the value, padded to 4.
+// xdpAttached reads the attributes nested in IFLA_XDP: a length and a type of 16 bits each, then the value, padded to
+// 4.
 func xdpAttached(nested []byte) bool {
 	const attached = 2 // IFLA_XDP_ATTACHED, one octet; 0: XDP_ATTACHED_NONE
 	for len(nested) >= 5 {

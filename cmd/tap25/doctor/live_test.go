@@ -151,7 +151,8 @@ func TestDoctor_AsksARunningSniffThoughInterrupted(t *testing.T) {
 	}
 }
 
-// The difference of two reports has the segments with wrong checksums and the damaged frames, whatever they are named in it.
+// The difference of two reports has the segments with wrong checksums and the damaged frames, whatever they are named
+// in it.
 func TestTraffic_CountsWhatIsDamaged(t *testing.T) {
 	frames := map[string]int64{"tcp_port": 50, "other_port": 5, "bad_fragment": 1, "truncated_link": 2, "bad_tcp": 3}
 	now := &report.Report{Frames: frames, Anomalies: map[string]int64{"bad checksums": 9, "conflicts": 4}}

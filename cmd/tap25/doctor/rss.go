@@ -23,7 +23,8 @@ const (
 	ethtoolRequestX = 40 // sizeof(struct ifreq)
 )
 
-// symmetricRSS reports whether both directions of a connection get the same hash, judged by the fields of TCP over IPv4 and the key.
+// symmetricRSS reports whether both directions of a connection get the same hash, judged by the fields of TCP over IPv4
+// and the key.
 func symmetricRSS(name string) (bool, error) {
 	fields := make([]byte, 192) // struct ethtool_rxnfc: command, flow type, fields of 64 bits
 	binary.NativeEndian.PutUint32(fields, ethtoolGRXFH)
@@ -49,8 +50,8 @@ func symmetricRSS(name string) (bool, error) {
 	return symmetricHash(binary.NativeEndian.Uint64(fields[8:]), whole[16], whole[17], whole[rssHead+4*table:]), nil
 }
 
-// symmetricHash judges what the driver reports: the fields that are hashed, the hash function, the transformation of its input
-// (RXH_XFRM_SYM_XOR and the like), and the key. Toeplitz is symmetric if its key repeats every 16 bits.
+// symmetricHash judges what the driver reports: the fields that are hashed, the hash function, the transformation of
+// its input (RXH_XFRM_SYM_XOR and the like), and the key. Toeplitz is symmetric if its key repeats every 16 bits.
 func symmetricHash(fields uint64, function, input byte, key []byte) bool {
 	pair := func(a, b uint64) bool { return fields&a != 0 == (fields&b != 0) }
 	if !pair(rxhIPSrc, rxhIPDst) || !pair(rxhPortSrc, rxhPortDst) {

@@ -62,8 +62,8 @@ func traffic(before, now *report.Report) *trafficFacts {
 		full: now.RingFull - before.RingFull, cut: now.Cut - before.Cut,
 		toServers: now.ToServers - before.ToServers, fromServers: now.FromServers - before.FromServers,
 		badChecksums: now.BadChecksums() - before.BadChecksums(),
-		payload:      report.Sum(now.Payload) - report.Sum(before.Payload), lost: now.LostBytes - before.LostBytes, longest: int(now.Longest),
-		unread: now.Damaged() - before.Damaged(),
+		payload:      report.Sum(now.Payload) - report.Sum(before.Payload), lost: now.LostBytes - before.LostBytes,
+		longest: int(now.Longest), unread: now.Damaged() - before.Damaged(),
 	}
 	for _, i := range now.Interfaces {
 		t.native[i.Name] = i.Native

@@ -10,8 +10,8 @@ import (
 	"tap25/store/stream"
 )
 
-// Report holds the counters of a running sniff, for tap25 status, /metrics and the closing summary.
-// Seen = dropped by design + ring full + delivered; delivered = read + waiting in the rings; read = the frames by verdict.
+// Report holds the counters of a running sniff, for tap25 status, /metrics and the closing summary. Seen = dropped by
+// design + ring full + delivered; delivered = read + waiting in the rings; read = the frames by verdict.
 type Report struct {
 	Version    string      `json:"version"`
 	PID        int         `json:"pid"`
@@ -64,8 +64,8 @@ type Ring struct {
 	Read      int64 `json:"read"`
 }
 
-// Store counts rows by their fate: rows = spooled + lost, and spooled + found at the start = loaded + waiting + set aside +
-// damaged + dropped. Kept and reloaded rows are among the loaded ones of this or an earlier run.
+// Store counts rows by their fate: rows = spooled + lost, and spooled + found at the start = loaded + waiting + set
+// aside + damaged + dropped. Kept and reloaded rows are among the loaded ones of this or an earlier run.
 type Store struct {
 	Spooled  int64 `json:"spooled"`
 	Lost     int64 `json:"lost"`

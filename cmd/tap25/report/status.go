@@ -59,8 +59,8 @@ func (s *Status) Run(ctx context.Context, w io.Writer) error {
 	}
 }
 
-// show writes a report with the rates since the one before. If over is set, it overwrites the last one on the terminal (ECMA-48:
-// CUP, EL, ED).
+// show writes a report with the rates since the one before. If over is set, it overwrites the last one on the terminal
+// (ECMA-48: CUP, EL, ED).
 func (r *Report) show(w io.Writer, before *Report, over bool) error {
 	var b bytes.Buffer
 	if err := r.write(&b, before); err != nil {

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// Summary writes the counters of a sniff. Those in parentheses add up to the number before them, except for sessions, where they
-// count only sessions that did not end normally.
+// Summary writes the counters of a sniff. Those in parentheses add up to the number before them, except for sessions,
+// where they count only sessions that did not end normally.
 func (r *Report) Summary(w io.Writer) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%-10s"+format+"\n", append([]any{name}, args...)...)

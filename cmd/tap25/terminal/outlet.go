@@ -15,8 +15,8 @@ const lastWrite = 100 * time.Millisecond
 // ErrNoReader is the error of a write that was given up after a signal.
 var ErrNoReader = errors.New("its reader had stopped reading when a signal came")
 
-// outlet is standard output or standard error, which may be a pipe that is full. A write waits for its reader for any time, but not
-// once late has ended: then it is given up, and with it all later ones.
+// outlet is standard output or standard error, which may be a pipe that is full. A write waits for its reader for any
+// time, but not once late has ended: then it is given up, and with it all later ones.
 type outlet struct {
 	file *os.File
 	late context.Context
@@ -26,8 +26,8 @@ type outlet struct {
 	stuck bool
 }
 
-// Interruptible wraps w if it is a file, which a write may block on. Once late has ended, a write that takes longer than a tenth of
-// a second returns ErrNoReader, as does every later one.
+// Interruptible wraps w if it is a file, which a write may block on. Once late has ended, a write that takes longer
+// than a tenth of a second returns ErrNoReader, as does every later one.
 func Interruptible(late context.Context, w io.Writer) io.Writer {
 	if f, ok := w.(*os.File); ok {
 		return &outlet{file: f, late: late}

@@ -1,8 +1,8 @@
 // Package terminal keeps text of strangers from acting on a terminal.
 //
-// What tap25 prints may hold strings of packets or of the database. [Wrap] wraps standard output and standard error, if they are
-// terminals, into a Writer that escapes the characters that move a cursor, change colours or reverse text. The program's own
-// drawing goes to [Unescaped]. [Interruptible] makes writes end after a signal though nobody reads them.
+// What tap25 prints may hold strings of packets or of the database. [Wrap] wraps standard output and standard error, if
+// they are terminals, into a Writer that escapes the characters that move a cursor, change colours or reverse text. The
+// program's own drawing goes to [Unescaped]. [Interruptible] makes writes end after a signal though nobody reads them.
 package terminal
 
 import (
@@ -18,9 +18,9 @@ import (
 	"golang.org/x/term"
 )
 
-// Writer is standard output or standard error, if that is a terminal. Text may hold strings of packets or of the database, so
-// Write escapes characters that move the cursor, change colours or reverse text, as \u and their number, which JSON strings allow.
-// The program's own drawing goes to file.
+// Writer is standard output or standard error, if that is a terminal. Text may hold strings of packets or of the
+// database, so Write escapes characters that move the cursor, change colours or reverse text, as \u and their number,
+// which JSON strings allow. The program's own drawing goes to file.
 type Writer struct {
 	file *os.File
 
@@ -109,8 +109,9 @@ func Escape(text string) string {
 	return b.String()
 }
 
-// acts reports whether a character may make a terminal do anything but draw: the controls of ASCII and C1 except newline and tab,
-// format characters such as those that set the direction of text (Cf), and the separators of lines and paragraphs.
+// acts reports whether a character may make a terminal do anything but draw: the controls of ASCII and C1 except
+// newline and tab, format characters such as those that set the direction of text (Cf), and the separators of lines and
+// paragraphs.
 func acts(r rune) bool {
 	return unicode.Is(unicode.Cc, r) && r != '\n' && r != '\t' || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }
