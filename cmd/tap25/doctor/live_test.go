@@ -151,6 +151,28 @@ func TestDoctor_AsksARunningSniffThoughInterrupted(t *testing.T) {
 	}
 }
 
+// A sniff that hangs holds nobody up after a signal.
+func TestDoctor_ASignalEndsTheWaitForASniffThatHangs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	asked := make(chan *trafficFacts, 1)
+	go func() { asked <- (&Settings{Control: path, Interfaces: []string{"tap0"}}).askSniff(interrupted) }()
+	select {
+	case f := <-asked:
+		if f.err == nil {
+			t.Error("an answer of a sniff that gives none")
+		}
+	case <-time.After(5 * time.Second): // without the signal, 10
+		t.Error("it waits on")
+	}
+}
+
 // The difference of two reports has the segments with wrong checksums and the damaged frames, whatever they are named
 // in it.
 func TestTraffic_CountsWhatIsDamaged(t *testing.T) {

@@ -34,7 +34,8 @@ func (s *Settings) askSniff(ctx context.Context) *trafficFacts {
 			return &trafficFacts{err: err}
 		}
 	}
-	before, err := report.Ask(context.WithoutCancel(ctx), path)
+	asking := outlast(ctx)
+	before, err := report.Ask(asking, path)
 	if err != nil {
 		return &trafficFacts{err: fmt.Errorf("another XDP program is attached, and no tap25 sniff answers: %w", err)}
 	}
@@ -45,13 +46,23 @@ func (s *Settings) askSniff(ctx context.Context) *trafficFacts {
 		}
 	}
 	pause(ctx, s.For)
-	after, err := report.Ask(context.WithoutCancel(ctx), path)
+	after, err := report.Ask(asking, path)
 	if err != nil {
 		return &trafficFacts{err: err}
 	}
 	t := traffic(before, after)
 	t.running, t.full = true, after.RingFull
 	return t
+}
+
+// answerWithin is how long after a signal a sniff may take to answer: what was counted until then is worth having.
+const answerWithin = 500 * time.Millisecond
+
+// outlast returns a context that ends so long after ctx.
+func outlast(ctx context.Context) context.Context {
+	late, end := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(answerWithin, end) })
+	return late
 }
 
 // traffic is the difference of two reports.

@@ -67,12 +67,10 @@ func (s *Summary) Write(w io.Writer) {
 	); anomalies != "" {
 		line("anomalies", "%s", strings.Trim(anomalies, " ()"))
 	}
-	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds,
-		float64(s.Frames)/seconds, float64(s.Octets)/1e6/seconds)
+	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(s.Frames)/seconds, float64(s.Octets)/1e6/seconds)
 }
 
-// stored writes the fate of the rows. Each row that was spooled, or found in the spool, counts in one of the
-// parentheses.
+// stored writes the fate of the rows. Each row that was spooled, or found in the spool, counts in one of the parentheses.
 func stored(line func(name, format string, args ...any), s stream.Stats) {
 	if n := s.Spool.Lost + s.Lost; n > 0 {
 		line("unspooled", "%d rows lost", n)
