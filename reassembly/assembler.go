@@ -17,9 +17,12 @@ import (
 type ChecksumPolicy uint8
 
 const (
-	Auto   ChecksumPolicy = iota // ignored if others of the same sender are right, accepted if nearly all are wrong
-	Strict                       // ignored
-	Off                          // not checked
+	// Auto takes a wrong checksum for evidence. If all of a sender are wrong, its card computes them, or the capture
+	// was edited, and they say nothing. Otherwise what a segment holds counts if its receiver acknowledged it and no
+	// segment with a right checksum was in its place. A RST with a wrong one never counts.
+	Auto   ChecksumPolicy = iota
+	Strict                // they are ignored
+	Off                   // checksums are not computed
 )
 
 // Config sets an Assembler up. A zero limit stands for its default.
@@ -61,11 +64,11 @@ type Stats struct {
 	PayloadBytes   int64 // of TCP, as captured
 	DeliveredBytes int64 // in order
 	DuplicateBytes int64 // seen before
-	IgnoredBytes   int64 // of segments that no host accepts: bad checksum, no ACK or an absurd one, after the end, far outside the window
+	IgnoredBytes   int64 // of segments that no host accepts: a wrong checksum (see Auto), no ACK or an absurd one, after the end, far outside the window
 	LostBytes      int64 // acknowledged, or followed by others, but not captured
 
 	FramesLost      int64 // reported by Assembler.FramesLost; in no other count
-	BadChecksums    int64 // segments, accepted or not
+	BadChecksums    int64 // segments with a wrong checksum, whether what they hold was read or not; 0 with Off
 	Conflicts       int64 // segments with bytes that differ from those seen before
 	Uncompared      int64 // octets of copies that could not be compared with those seen before, and may have been taken for them
 	IgnoredResets   int64 // RSTs outside the window, or after which both sides went on

@@ -50,6 +50,7 @@ func checkWild(t *testing.T, ops []byte) {
 			p.Payload = bytes.Repeat(p.Payload, 40)
 		}
 		p.Missing = int(ops[5] >> 1 & 1)
+		p.ChecksumBad = ops[5]&0xc == 0xc
 		at = at.Add(time.Duration(ops[6]) * time.Duration(ops[6]) * 20 * time.Millisecond)
 		a.Advance(at)
 		a.segment(&segment{t: at, p: p})

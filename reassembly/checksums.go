@@ -1,17 +1,17 @@
 package reassembly
 
-// checksums decides which segments are ignored for their checksum.
+// checksums judges checksums by ChecksumPolicy.
 type checksums struct {
 	policy ChecksumPolicy
 	stats  *Stats
 	sums   map[[16]byte]*tally // by sending address
 }
 
-// tally counts the checksums of one sending address, for Auto: a capture on a host whose card fills them in shows only
-// wrong ones of that host.
-type tally struct{ good, bad int }
+// tally says whether a sending address ever had a right checksum. A capture on a host whose card fills them in shows
+// only wrong ones of that host, and so does one whose addresses were changed afterwards.
+type tally struct{ right bool }
 
-// maxTallies bounds the addresses for which checksums are counted.
+// maxTallies bounds the addresses that have a tally.
 const maxTallies = 1 << 16
 
 func newChecksums(policy ChecksumPolicy, stats *Stats) checksums {
@@ -39,17 +39,18 @@ func (s *checksums) tally(g *segment, c *conn) *tally {
 	return t
 }
 
-// wrong reports whether a segment is to be ignored for its checksum.
-func (s *checksums) wrong(g *segment, c *conn) bool {
+// check notes whether a segment's checksum tells against it: then the segment is unverified. It reports whether the
+// segment is to be read at all.
+func (s *checksums) check(g *segment, c *conn) bool {
 	if s.policy == Off {
-		return false
+		return true
 	}
 	t := s.tally(g, c)
 	if !g.p.ChecksumBad {
-		t.good++
-		return false
+		t.right = true
+		return true
 	}
-	t.bad++
 	s.stats.BadChecksums++
-	return s.policy == Strict || t.good*8 > t.bad || !g.p.ChecksumOffload && t.bad < 4 && t.good > 0
+	g.unverified = t.right
+	return s.policy == Auto
 }

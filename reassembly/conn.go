@@ -44,7 +44,7 @@ func (c *conn) direction(side int) smtp.Direction {
 // arrives reads a segment (SEGMENT ARRIVES of RFC 9293 section 3.10.7), and reports whether it belongs to the connection as
 // far as is known.
 func (c *conn) arrives(t time.Time, dir smtp.Direction, p *decode.Packet) bool {
-	h, o := &c.half[dir], &c.half[1-dir]
+	h := &c.half[dir]
 	if !h.known {
 		h.base, h.known = p.Seq, true
 	}
@@ -62,17 +62,24 @@ func (c *conn) arrives(t time.Time, dir smtp.Direction, p *decode.Packet) bool {
 		return false
 	}
 	c.receive(t, dir, off, p)
-	if h.fin >= 0 && o.fin >= 0 && h.next >= h.fin && o.next >= o.fin {
-		for d := range c.half {
-			if c.half[d].rst >= 0 {
-				c.shared.stats.IgnoredResets++ // it was not the end
-				c.half[d].rst = -1
-			}
-		}
-		c.close(t, true)
-		return true
-	}
+	c.closeBehindFINs(t)
 	return true
+}
+
+// closeBehindFINs closes the connection if both directions have ended, and all before the FINs was delivered.
+func (c *conn) closeBehindFINs(t time.Time) {
+	for d := range c.half {
+		if h := &c.half[d]; h.fin < 0 || h.next < h.fin {
+			return
+		}
+	}
+	for d := range c.half {
+		if c.half[d].rst >= 0 {
+			c.shared.stats.IgnoredResets++ // it was not the end
+			c.half[d].rst = -1
+		}
+	}
+	c.close(t, true)
 }
 
 // receive reads an acceptable segment: its ACK, data and FIN.
@@ -87,8 +94,10 @@ func (c *conn) receive(t time.Time, dir smtp.Direction, off int64, p *decode.Pac
 		if acked = o.acknowledge(t, p.Ack); p.Flags&decode.SYN == 0 { // a SYN's window is not scaled
 			o.offer(acked, p.Window, h.shift)
 		}
+		c.confirmFIN(1-dir, p.Ack)
 		c.deliverAside(1 - dir)
 	}
+	c.wentOn(dir, off)
 	data := p.Payload
 	if p.Conflict || p.Flags&decode.URG != 0 && p.Urgent > 0 && len(data) > 0 {
 		c.conflict(dir) // a server reads the urgent octet in line, or apart, or not at all
@@ -116,7 +125,12 @@ func (c *conn) receive(t time.Time, dir smtp.Direction, off int64, p *decode.Pac
 
 // keeps reports whether the connection holds something that can be dropped while it goes on.
 func (c *conn) keeps() bool {
-	return c.half[0].held.len()+c.half[1].held.len()+len(c.aside) > 0 || c.half[0].long() || c.half[1].long()
+	for d := range c.half {
+		if h := &c.half[d]; h.held.len() > 0 || h.wrong.len() > 0 || h.long() {
+			return true
+		}
+	}
+	return len(c.aside) > 0
 }
 
 // maxWindow is the largest receive window of TCP, RFC 7323 section 2.3.
@@ -145,7 +159,7 @@ func (c *conn) feed(t time.Time) {
 		c.giveUp(smtp.FromServer)
 		c.endEpisode(smtp.FromServer)
 	default:
-		c.lose(t, smtp.FromServer, h.acked-h.next)
+		c.passOver(t, smtp.FromServer, h.acked)
 	}
 }
 

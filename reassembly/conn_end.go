@@ -64,7 +64,8 @@ func (c *conn) letGo() {
 	}
 	for dir := range c.half {
 		c.drain(smtp.Direction(dir))
-		if h := &c.half[dir]; h.long() {
+		h := &c.half[dir]
+		if h.wrong = nil; h.long() {
 			from := h.history.start
 			h.history.shrink(&c.shared.histories)
 			h.dropped(from)
@@ -84,6 +85,9 @@ func (c *conn) close(t time.Time, ended bool) {
 			c.deliverOneSided(smtp.Direction(dir))
 		}
 		c.drain(smtp.Direction(dir))
+		if h.wrong.len() > 0 {
+			c.passOver(t, smtp.Direction(dir), min(h.wrong.end(), h.acked))
+		}
 		tail := h.acked - h.next
 		if h.fin >= 0 {
 			tail = min(tail, h.fin-h.next)
@@ -100,7 +104,7 @@ func (c *conn) close(t time.Time, ended bool) {
 			tail = max(tail, sent)
 		}
 		if tail > 0 && h.heard {
-			c.lose(t, smtp.Direction(dir), tail)
+			c.passOver(t, smtp.Direction(dir), h.next+tail)
 		}
 		h.history.forget(&c.shared.histories)
 	}

@@ -10,6 +10,9 @@ import (
 // handshake returns the connection that a segment belongs to, nil if there is none yet: the first payload opens it. c
 // is the one that has the segment's tuple.
 func (a *Assembler) handshake(g *segment, c *conn) *conn {
+	if g.unverified && (c == nil || g.p.Flags&decode.SYN != 0) {
+		return a.handshakeUnverified(g, c)
+	}
 	if g.p.Flags&decode.SYN != 0 {
 		if c = a.syn(g, c); c == nil && (len(g.p.Payload) == 0 || a.lists.conns[g.key] != nil) {
 			return nil
@@ -54,6 +57,29 @@ func (a *Assembler) syn(g *segment, c *conn) *conn {
 	return nil
 }
 
+// handshakeUnverified does the same for a segment with a wrong checksum. Its numbers stand in for what was not
+// captured, like those of a lost SYN that the SYN-ACK implies, and any right SYN replaces them. It opens a connection
+// only if a handshake fits.
+func (a *Assembler) handshakeUnverified(g *segment, c *conn) *conn {
+	v, ok := a.halfOpen.get(g.key)
+	switch {
+	case g.p.Flags&decode.SYN == 0:
+		if ok && v.fits(g.side, &g.p) && len(g.p.Payload) > 0 && g.p.Flags&decode.RST == 0 {
+			return a.open(g)
+		}
+	case (c == nil || c.closed) && !v.have[g.side]:
+		acks := g.p.Flags&decode.ACK != 0
+		if !ok {
+			v.clientFirst = acks == (g.side == 1)
+		}
+		if v.isn[g.side], v.have[g.side] = g.p.Seq, true; acks && !v.have[1-g.side] {
+			v.isn[1-g.side], v.have[1-g.side] = g.p.Ack-1, true
+		}
+		a.halfOpen.put(g.t, g.key, v)
+	}
+	return nil
+}
+
 // note records a SYN or SYN-ACK.
 func (a *Assembler) note(g *segment) {
 	p, k, side := &g.p, g.key, g.side
@@ -61,10 +87,11 @@ func (a *Assembler) note(g *segment) {
 	if ok && v.have[side] && v.isn[side] != p.Seq && p.Flags&decode.ACK == 0 {
 		v, ok = handshake{}, false // the ports are used again
 	}
+	first := v.seen == [2]synOptions{}
 	v.isn[side], v.have[side], v.seen[side] = p.Seq, true, unscaled+synOptions(p.WindowScale)
 	if p.Flags&decode.ACK == 0 {
 		v.syn[side] = true
-		if !ok {
+		if first {
 			v.clientFirst = side == 0
 		}
 	} else {
@@ -143,7 +170,7 @@ func (a *Assembler) open(g *segment) *conn {
 	// If the SYN-ACK was missed and the client speaks before anything of the server's was captured, the client may have
 	// received a greeting that was missed, too: an earlier ACK shows it, or this segment does.
 	answer := 1 - g.side
-	if handshaken && g.side == sides[smtp.FromClient] && v.syn[g.side] && v.seen[answer] == 0 &&
+	if handshaken && !g.unverified && g.side == sides[smtp.FromClient] && v.syn[g.side] && v.seen[answer] == 0 &&
 		(!v.have[answer] || g.p.Ack == v.isn[answer]+1) {
 		c.dialogue.MissedGreeting()
 	}
@@ -159,7 +186,7 @@ func (h *half) number(g *segment, v *handshake, side int) {
 		h.base, h.known = v.isn[side]+1, true
 	case side == g.side:
 		h.base, h.known = g.p.Seq, true
-	case g.p.Flags&decode.ACK != 0:
+	case g.p.Flags&decode.ACK != 0 && !g.unverified:
 		h.base, h.known = g.p.Ack, true
 	}
 }

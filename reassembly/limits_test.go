@@ -156,3 +156,20 @@ func TestAssembler_PagesThatGopacketKeepsCountAsHeld(t *testing.T) {
 		t.Errorf("at the end gopacket keeps %d pages", cache("size"))
 	}
 }
+
+// TestAssembler_AcknowledgmentsTakeNoMemory: most frames are acknowledgments, and garbage for each would be a third of a replay.
+func TestAssembler_AcknowledgmentsTakeNoMemory(t *testing.T) {
+	w := newWire(t, 1000, 9000, 1460)
+	w.script(begin)
+	w.ack(client)
+	a := New(Config{Emit: func(*smtp.Envelope) {}})
+	for _, f := range w.frames {
+		data := f.s.IP(t).Data
+		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
+	}
+	last := w.frames[len(w.frames)-1].s.IP(t).Data
+	if n := testing.AllocsPerRun(100, func() { a.Frame(decodetest.Epoch, decodetest.LinkRaw, last, len(last)) }); n != 0 {
+		t.Errorf("an acknowledgment takes %v allocations", n)
+	}
+	a.Close()
+}

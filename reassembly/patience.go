@@ -129,7 +129,7 @@ func (c *conn) expireHoles(t time.Time) {
 			c.giveUp(dir)
 			c.endEpisode(dir)
 		} else {
-			c.lose(t, dir, h.acked-h.next)
+			c.passOver(t, dir, h.acked)
 		}
 	}
 }

@@ -12,10 +12,12 @@ type segment struct {
 	p    decode.Packet
 	key  tuple
 	side int // of its sender: 0 is the lower endpoint of key
+
+	unverified bool // its checksum is wrong, though others of its sender are right
 }
 
-// segment reads one TCP segment. Its way is: connLists.find; checksums.wrong; handshake; conn.arrives (RST, acceptable?);
-// conn.receive (ACK, URG, FIN); conn.order (overlaps, holes); conn.deliver.
+// segment reads one TCP segment. Its way is: connLists.find; checksums.check; handshake; conn.arrives (RST,
+// acceptable?); conn.receive (ACK, URG, FIN); conn.order (overlaps, holes); conn.deliver.
 func (a *Assembler) segment(g *segment) {
 	stats := &a.shared.stats
 	stats.PayloadBytes += int64(len(g.p.Payload))
@@ -29,7 +31,7 @@ func (a *Assembler) segment(g *segment) {
 		a.retire(c)
 		c = nil
 	}
-	if a.checks.wrong(g, c) {
+	if !a.checks.check(g, c) {
 		stats.IgnoredBytes += int64(len(g.p.Payload))
 		return
 	}
@@ -57,7 +59,13 @@ func (a *Assembler) process(g *segment, c *conn) *conn {
 		a.shared.stats.IgnoredBytes += int64(len(g.p.Payload))
 		return nil
 	}
-	if c.arrives(g.t, c.direction(g.side), &g.p) {
+	dir, belongs := c.direction(g.side), false
+	if g.unverified {
+		belongs = c.arrivesUnverified(g.t, dir, &g.p)
+	} else {
+		belongs = c.arrives(g.t, dir, &g.p)
+	}
+	if belongs {
 		c.last = g.t
 		c.hear(&g.p)
 	}

@@ -103,9 +103,24 @@ func (c *conn) deliverAside(dir smtp.Direction) {
 	}
 }
 
-// fill delivers what was set aside in the hole before an offset, as far as it goes. The rest of the hole is about to be
-// given up.
-func (c *conn) fill(dir smtp.Direction, until int64) {
+// passOver gives up the hole before an offset. What was set aside, or has a wrong checksum, fills it as far as it goes;
+// the rest is lost.
+func (c *conn) passOver(t time.Time, dir smtp.Direction, until int64) {
+	h := &c.half[dir]
+	for h.next < until {
+		if c.fillUnverified(dir, until) || c.fillAside(dir, until) {
+			continue
+		}
+		stop := until
+		if h.wrong.len() > 0 {
+			stop = min(stop, h.wrong.first().off)
+		}
+		c.lose(t, dir, stop-h.next)
+	}
+}
+
+// fillAside delivers what was set aside in the hole before an offset, as far as it goes, and reports whether it did.
+func (c *conn) fillAside(dir smtp.Direction, until int64) (filled bool) {
 	h := &c.half[dir]
 	c.shared.stats.Steps += int64(len(c.aside))
 	for i := 0; i < len(c.aside); i++ {
@@ -115,15 +130,22 @@ func (c *conn) fill(dir smtp.Direction, until int64) {
 		}
 		data := d.p.Payload[h.next-d.off : min(d.end(), until)-d.off]
 		c.shared.stats.IgnoredBytes -= int64(len(data))
+		c.supersede(dir, h.next, data)
 		c.deliver(d.t, dir, data, c.half[1-dir].acked)
 		c.removeAside(i)
 		c.shared.stats.Steps += int64(i)
-		i = -1
+		i, filled = -1, true
 	}
+	return filled
 }
 
-// deliverOneSided delivers contiguous set-aside data when the peer was never captured, at the end of the connection.
-func (c *conn) deliverOneSided(dir smtp.Direction) { c.fill(dir, maxWindow+c.half[dir].next) }
+// deliverOneSided delivers at the end of a connection whose other side was never captured what was set aside, and what
+// has a wrong checksum and stands before the FIN.
+func (c *conn) deliverOneSided(dir smtp.Direction) {
+	h := &c.half[dir]
+	for c.fillUnverified(dir, h.fin) || c.fillAside(dir, maxWindow+h.next) {
+	}
+}
 
 // dropBehind drops what is held after a FIN: no host delivers it.
 func (c *conn) dropBehind(dir smtp.Direction, fin int64) {

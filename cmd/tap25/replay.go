@@ -61,7 +61,7 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
 	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
 	flags.StringVar(&r.checksum, "checksum", "auto", "what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
-		"auto accepts them from hosts that send hardly any others")
+		"auto accepts what its receiver acknowledged, unless it came again with a right one")
 	flags.StringVar(&r.spool, "spool", "", "directory where rows wait to be loaded (default: one in spool in the state directory)")
 	spoolFlags(flags, &r.limits)
 	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long to wait for a database that does not answer")

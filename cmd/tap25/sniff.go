@@ -79,7 +79,7 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 		"sniff sees only the frames that arrive")
 	f.StringVar(&s.xdp, "xdp", "auto", "where the XDP program runs: native (in the driver), generic (any driver, slower) or auto")
 	f.StringVar(&s.checksum, "checksum", "auto", "what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
-		"auto accepts them from hosts that send hardly any others")
+		"auto accepts what its receiver acknowledged, unless it came again with a right one")
 	retentionFlag(f, &s.retention, "")
 	endReadersFlag(f, &s.endReaders)
 	f.StringVar(&s.Metrics, "metrics", "", "address on which to serve /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")

@@ -87,7 +87,7 @@ func checkFrames(c *checkup, t *trafficFacts, f *facts) {
 			"the segments are accepted, but damaged ones cannot be recognised",
 			"on the hosts that are captured: sudo ethtool -K INTERFACE tx off")
 	case t.badChecksums > 0:
-		c.add("checksums", Problem, fmt.Sprintf("%d of %d segments arrived damaged", t.badChecksums, segments),
+		c.add("checksums", Problem, fmt.Sprintf("%d of %d segments have a wrong one: damaged, or merged by a host", t.badChecksums, segments),
 			"check the cable, the transceiver and the tap")
 	}
 	if t.unread*100 > t.kept { // every network has a few
