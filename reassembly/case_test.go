@@ -43,7 +43,7 @@ type scenario struct {
 // scenarios are all cases, by topic.
 func scenarios() []scenario {
 	return slices.Concat(orderCases(), segmentCases(), overlapCases(), endCases(), decoyCases(), windowCases(), handshakeCases(), reuseCases(),
-		checksumCases(), partialCases(), fragmentCases(), tunnelCases())
+		checksumCases(), wrongChecksumCases(), decoyChecksumCases(), partialCases(), fragmentCases(), tunnelCases())
 }
 
 // variant is a scenario in one address family.
@@ -169,8 +169,8 @@ func (v *variant) check(t *testing.T, frames []timedFrame) {
 	if s.Frames.Total() != int64(len(frames)) {
 		t.Errorf("%d frames given, %d counted", len(frames), s.Frames.Total())
 	}
-	if a.held != 0 || len(a.conns) != 0 || a.orderer.opened != a.orderer.completed {
-		t.Errorf("held after Close: %d bytes, %d connections", a.held, len(a.conns))
+	if a.lists.held != 0 || len(a.lists.conns) != 0 || a.shared.orderer.opened != a.shared.orderer.completed {
+		t.Errorf("held after Close: %d bytes, %d connections", a.lists.held, len(a.lists.conns))
 	}
 	if v.stats != nil {
 		v.stats(t, s)

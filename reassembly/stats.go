@@ -15,7 +15,8 @@ func (s *Stats) Add(o *Stats) {
 		{&s.DuplicateBytes, o.DuplicateBytes}, {&s.IgnoredBytes, o.IgnoredBytes}, {&s.LostBytes, o.LostBytes},
 		{&s.FramesLost, o.FramesLost}, {&s.BadChecksums, o.BadChecksums}, {&s.Conflicts, o.Conflicts}, {&s.Uncompared, o.Uncompared},
 		{&s.IgnoredResets, o.IgnoredResets}, {&s.HalfOpenEvicted, o.HalfOpenEvicted}, {&s.HalfOpenIdle, o.HalfOpenIdle},
-		{&s.HolesEvicted, o.HolesEvicted}, {&s.ConnsEvicted, o.ConnsEvicted}, {&s.Idle, o.Idle}, {&s.Unfinished, o.Unfinished}, {&s.Steps, o.Steps},
+		{&s.HolesEvicted, o.HolesEvicted}, {&s.ConnsEvicted, o.ConnsEvicted}, {&s.Idle, o.Idle}, {&s.Unfinished, o.Unfinished},
+		{&s.Abandoned, o.Abandoned}, {&s.Steps, o.Steps},
 	} {
 		*c.sum += c.n
 	}

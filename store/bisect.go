@@ -19,11 +19,11 @@ const (
 // checkRow returns the reason why a record cannot be sent to the database without harm to its neighbours, or "": one that is not
 // exactly a row would be read as part of the next, or as the end of all.
 func checkRow(record []byte) (reason string) {
-	if len(record) < 14 || binary.BigEndian.Uint16(record) != columnCount || binary.BigEndian.Uint32(record[2:]) != 8 {
+	if len(record) < 14 || columnsOf(record) == 0 || binary.BigEndian.Uint32(record[2:]) != 8 {
 		return "not a row in COPY's binary form"
 	}
 	rest := record[2:]
-	for range columnCount {
+	for range columnsOf(record) {
 		if len(rest) < 4 {
 			return "not a row in COPY's binary form"
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"syscall"
 
 	"tap25/store/cluster"
@@ -19,7 +18,7 @@ type Database struct {
 	DSN     string           // a PostgreSQL URL or keyword string
 	Cluster *cluster.Cluster // the private cluster that DSN names; nil if the server is somebody else's
 
-	starting sync.Mutex // held over a start of Cluster
+	starting chan struct{} // holds one element during a start of Cluster
 }
 
 // NewDatabase returns the database that a connection string names, or the private cluster's if that is [Local]. It connects
@@ -37,7 +36,7 @@ func NewDatabase(dsn string) (*Database, error) {
 		return nil, err
 	}
 	c.Memory = cluster.AvailableMemory()
-	return &Database{DSN: c.DSN(), Cluster: c}, nil
+	return &Database{DSN: c.DSN(), Cluster: c, starting: make(chan struct{}, 1)}, nil
 }
 
 // Open connects for questions, see [Open]. The private cluster is started and migrated if need be. The schema of another
@@ -81,9 +80,13 @@ func (d *Database) connect(ctx context.Context, open func(context.Context, strin
 	if d.Cluster == nil {
 		return open(ctx, d.DSN)
 	}
-	d.starting.Lock()
+	select {
+	case d.starting <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	err := d.Cluster.Use(ctx)
-	d.starting.Unlock()
+	<-d.starting
 	if err != nil {
 		return nil, err
 	}
@@ -95,10 +98,10 @@ func (d *Database) connect(ctx context.Context, open func(context.Context, strin
 }
 
 // Release ends this process's use of the private cluster: a server that it has started stops after its other users have
-// released it too, which is waited for ([cluster.Cluster.Release]). It does nothing to the database of another server.
-func (d *Database) Release() error {
+// released it too, which is waited for until ctx ends ([cluster.Cluster.Release]). It does nothing to the database of another server.
+func (d *Database) Release(ctx context.Context) error {
 	if d.Cluster == nil {
 		return nil
 	}
-	return d.Cluster.Release()
+	return d.Cluster.Release(ctx)
 }

@@ -30,7 +30,7 @@ func TestDatabase_PrivateClusterIsStartedAndMigratedAlsoAfterItsServerDied(t *te
 			t.Errorf("%v: %s", err, out)
 		}
 	}
-	if err := d.Release(); err != nil || d.Cluster.Running(t.Context()) {
+	if err := d.Release(t.Context()); err != nil || d.Cluster.Running(t.Context()) {
 		t.Errorf("released: %v; the server runs: %v", err, d.Cluster.Running(t.Context()))
 	}
 }
@@ -51,7 +51,7 @@ func TestDatabase_SchemaOfAnotherServerIsLeftAsItIs(t *testing.T) {
 	if have, _, err := db.Version(t.Context()); have != 0 || err != nil {
 		t.Errorf("schema %d, %v", have, err)
 	}
-	if err := d.Release(); err != nil || !storetest.Cluster(t).Running(t.Context()) {
+	if err := d.Release(t.Context()); err != nil || !storetest.Cluster(t).Running(t.Context()) {
 		t.Errorf("released: %v", err)
 	}
 }

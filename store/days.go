@@ -73,10 +73,34 @@ func copyDated(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]b
 			}
 		}
 	}
-	if err := copyTo(ctx, tx, "tap25_internal.envelopes", columns, dated); err != nil {
+	names, dated := sameColumns(dated)
+	if err := copyTo(ctx, tx, "tap25_internal.envelopes", names, dated); err != nil {
 		return err
 	}
-	return copyTo(ctx, tx, "tap25_internal.misdated", columns+", reason", others)
+	return copyTo(ctx, tx, "tap25_internal.misdated", columns+", "+laterColumns+", reason", others)
+}
+
+// sameColumns gives rows that one COPY takes, and the names of its columns: rows have laterColumns if one of them has.
+func sameColumns(rows [][]byte) (names string, same [][]byte) {
+	wide := 0
+	for _, r := range rows {
+		if isWide(r) {
+			wide++
+		}
+	}
+	switch wide {
+	case 0:
+		return columns, rows
+	case len(rows):
+		return columns + ", " + laterColumns, rows
+	}
+	same = make([][]byte, len(rows))
+	for i, r := range rows {
+		if same[i] = r; !isWide(r) {
+			same[i] = widen(nil, r)
+		}
+	}
+	return columns + ", " + laterColumns, same
 }
 
 // beginLoad makes the partitions that the rows need and locks their days; it returns the days that get no partition, with

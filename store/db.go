@@ -72,11 +72,19 @@ func (e *connectError) Error() string { return e.text }
 
 func (e *connectError) Unwrap() error { return e.err }
 
-// Close ends the connection.
+// closeWithin bounds how long the end of a connection waits for its server.
+const closeWithin = 200 * time.Millisecond
+
+// Close ends the connection. If a statement was broken off, Close waits a moment until the server has heard of that: else it could
+// go on, and hold its locks, after this process has ended.
 func (db *DB) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
 	db.conn.Close(ctx)
+	select {
+	case <-db.conn.PgConn().CleanupDone():
+	case <-ctx.Done():
+	}
 }
 
 // Conn returns the connection, for questions. Its search_path finds the system's objects alone: name tap25's with their schemas.

@@ -91,7 +91,9 @@ func (db *DB) reindex(ctx context.Context, d overDay, patience time.Duration) (b
 	}
 	defer release()
 	defer func() {
-		_, resetErr := db.conn.Exec(context.WithoutCancel(ctx), "reset lock_timeout")
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+		defer cancel()
+		_, resetErr := db.conn.Exec(ctx, "reset lock_timeout")
 		if !db.conn.IsClosed() {
 			err = errors.Join(err, resetErr)
 		}

@@ -42,6 +42,11 @@ func someone(r *rand.Rand, days int) *smtp.Envelope {
 	}
 	e.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(r.IntN(40))}), 1)
 	e.Server = netip.AddrPortFrom(netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", r.IntN(40))), 25)
+	e.OriginIP, e.OriginPort, e.OriginBy = netip.Addr{}, 0, smtp.OriginBy(r.IntN(len(smtp.OriginNames())))
+	if e.OriginBy != smtp.ByNobody && r.IntN(4) > 0 {
+		e.OriginIP = netip.AddrFrom4([4]byte{10, 0, 0, byte(r.IntN(60))})
+	}
+	e.Network = []string{"", "vlan 12", "vlan 13", "vxlan 12/vlan 12"}[r.IntN(4)]
 	return e
 }
 
@@ -49,7 +54,7 @@ func someone(r *rand.Rand, days int) *smtp.Envelope {
 var questions = map[string]string{
 	"mail_from": "lower(mail_from) = lower($1)", "mail_to": "lower(rcpt_to) = lower($1)",
 	"mail_from_domain": "lower(substring(mail_from from '@([^@]*)$')) = lower($1)", "mail_to_domain": "lower(substring(rcpt_to from '@([^@]*)$')) = lower($1)",
-	"mail_client": "client_ip <<= $1::inet", "mail_server": "server_ip <<= $1::inet",
+	"mail_client": "(client_ip <<= $1::inet or origin_ip <<= $1::inet)", "mail_server": "server_ip <<= $1::inet",
 }
 
 // checkQuestions holds every question about things that are there, and some that are not, against the view mail.
@@ -62,7 +67,7 @@ func checkQuestions(t *testing.T, db *DB) {
 		case strings.HasSuffix(name, "domain"):
 			values = []string{"D0.example", "d1.EXAMPLE", "d9.example", ""}
 		case name == "mail_client":
-			values = []string{"10.0.0.1", "10.0.0.7", "10.0.0.99", "10.0.0.0/28", "10.0.0.32/32", "0.0.0.0/0"}
+			values = []string{"10.0.0.1", "10.0.0.7", "10.0.0.50", "10.0.0.99", "10.0.0.0/28", "10.0.0.32/32", "0.0.0.0/0"}
 		case name == "mail_server":
 			values = []string{"2001:DB8::1", "2001:db8::7", "2001:db8::99", "2001:db8::/124", "2001:db8::8/128"}
 		default:
@@ -93,21 +98,24 @@ func checkQuestions(t *testing.T, db *DB) {
 func checkCases(t *testing.T, db *DB) {
 	t.Helper()
 	_, err := db.Conn().Exec(t.Context(), `
-		insert into warrants (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason)
-		select case i when 0 then case_id else 'all' end, session_user, mailbox, domain, network::inet, '2020-03-01 06:00Z', '2020-03-20 18:00Z', 'infinity', 'order'
-		from (values ('1', 'ä1@D1.example', null, null), ('2', '', null, null), ('3', null, 'D2.EXAMPLE', null), ('4', null, null, '10.0.0.7'),
-			('5', null, null, '10.0.0.0/28'), ('6', null, null, '2001:db8::7'), ('7', null, null, '2001:db8::/124')) v (case_id, mailbox, domain, network),
-			generate_series(0, 1) i`)
+		insert into warrants (case_id, auditor, mailbox, domain, network, seen_in, by_origin, since, before, valid_until, reason)
+		select case i when 0 then case_id else 'all' end, session_user, mailbox, domain, network::inet, seen_in, by_origin, '2020-03-01 06:00Z', '2020-03-20 18:00Z', '2099-01-01', 'order'
+		from (values ('1', 'ä1@D1.example', null, null, null, null), ('2', '', null, null, null, null), ('3', null, 'D2.EXAMPLE', null, null, null), ('4', null, null, '10.0.0.7', null, false),
+			('5', null, null, '10.0.0.0/28', null, true), ('6', null, null, '2001:db8::7', null, null), ('7', null, null, '2001:db8::/124', null, false),
+			('8', null, null, '10.0.0.7', 'vlan 12', null), ('9', null, null, '10.0.0.48/28', null, true), ('10', null, null, '2001:db8::/124', 'vxlan 12/vlan 12', false))
+			v (case_id, mailbox, domain, network, seen_in, by_origin), generate_series(0, 1) i`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, which := range []string{"1", "2", "3", "4", "5", "6", "7", "all"} {
+	for _, which := range []string{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "all"} {
 		if _, err := db.Conn().Exec(t.Context(), "select open_case($1, 'test')", which); err != nil {
 			t.Fatal(err)
 		}
 		const whole = "select coalesce(string_agg(m::text, ' ' order by m::text), '') from "
 		want := ask[string](t, db, whole+`mail m where exists (select from warrants w where w.case_id = $1 and
-			concerns(w.mailbox, w.domain, w.network, w.since, w.before, m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip))`, which)
+			m.seen_at >= w.since and m.seen_at < w.before and (lower(w.mailbox) in (lower(m.mail_from), lower(m.rcpt_to))
+				or lower(w.domain) in (lower(substring(m.mail_from from '@([^@]*)$')), lower(substring(m.rcpt_to from '@([^@]*)$')))
+				or (m.client_ip <<= w.network or m.server_ip <<= w.network or m.origin_ip <<= w.network and w.by_origin) and coalesce(m.network = w.seen_in, w.seen_in is null)))`, which)
 		if got := ask[string](t, db, whole+"case_mail($1) m", which); got != want || want == "" {
 			t.Errorf("case %s opens %d octets of rows, want %d", which, len(got), len(want))
 		}
@@ -217,8 +225,8 @@ func TestFinishDays_RebuildsIndexesOnceAndAgainBehindManyRows(t *testing.T) {
 	if done := finish(t, db, soon); len(done) != 1 || done[0].After == 0 {
 		t.Errorf("behind a tenth of late rows: %+v", done)
 	}
-	if n := ask[int](t, db, "select count(*) from pg_index where indrelid = 'envelopes_20200229'::regclass and indisvalid"); n != 7 {
-		t.Errorf("%d indexes, want 7", n)
+	if n := ask[int](t, db, "select count(*) from pg_index where indrelid = 'envelopes_20200229'::regclass and indisvalid"); n != 8 {
+		t.Errorf("%d indexes, want 8", n)
 	}
 	if n, touched := scans(t, db, "mail_from('F79190@A10.example')"); n != 1 || touched["envelopes_20200229"] != "by index" {
 		t.Errorf("%d rows, %v", n, touched)

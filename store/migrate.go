@@ -44,9 +44,6 @@ const (
 	lastInPublic = 11
 )
 
-// migrationLock is the advisory lock that tern takes for each migration.
-const migrationLock = int64(9628173550095224)
-
 // where is the schema that tap25's objects are in now, with the owner of the table of versions; both are empty where there are none.
 func (db *DB) where(ctx context.Context) (schema, owner string, err error) {
 	err = db.conn.QueryRow(ctx, `select n.nspname, pg_catalog.pg_get_userbyid(c.relowner) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -82,7 +79,8 @@ func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 
 // Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction. The error
 // is that of [DB.Guard] if others may create in a schema, [ErrPooled] through a connection pooler, and another if the schema is
-// newer than this program or objects of tap25's names belong to somebody whom this user need not trust.
+// newer than this program, if objects of tap25's names belong to somebody whom this user need not trust, or if a lock was not free in
+// half a minute (in lock_timeout, if that is set): this one names the process and the role that hold it.
 func (db *DB) Migrate(ctx context.Context) error {
 	for {
 		schema, owner, err := db.where(ctx)
@@ -107,13 +105,14 @@ func (db *DB) Migrate(ctx context.Context) error {
 		if err := db.Guard(ctx); err != nil {
 			return err
 		}
-		if schema == "" {
-			if schema, owner, err = db.begin(ctx); err != nil {
-				return err
-			}
+		unlock, err := db.lockMigrations(ctx)
+		if err != nil {
+			return fmt.Errorf("migrate the schema: %w", err)
 		}
-		if err := db.migrateFrom(ctx, schema, owner, want); err != nil {
-			return err
+		err = db.migrateFrom(ctx, schema, owner, want)
+		unlock()
+		if err != nil {
+			return db.blocked(ctx, err)
 		}
 	}
 }
@@ -132,8 +131,13 @@ func (db *DB) trust(ctx context.Context, schema, owner string) error {
 	return nil
 }
 
-// migrateFrom migrates objects that are in a schema; those in public first leave it.
-func (db *DB) migrateFrom(ctx context.Context, schema, owner string, version int32) error {
+// migrateFrom migrates objects that are in a schema, or makes them if there are none; those in public first leave it.
+func (db *DB) migrateFrom(ctx context.Context, schema, owner string, version int32) (err error) {
+	if schema == "" {
+		if schema, owner, err = db.begin(ctx); err != nil {
+			return err
+		}
+	}
 	if schema != internalSchema {
 		if err := db.leavePublic(ctx, owner); err != nil {
 			return fmt.Errorf("move the schema out of public: %w", err)
@@ -176,5 +180,6 @@ func settings(owner, schema string, version int32) string {
 	if version <= lastInPublic {
 		path = schema + "; set local check_function_bodies = off"
 	}
-	return "set local role " + pgx.Identifier{owner}.Sanitize() + "; set local search_path = " + path + ";\n"
+	wait := fmt.Sprintf(migrationWait, true)
+	return wait + "; set local role " + pgx.Identifier{owner}.Sanitize() + "; set local search_path = " + path + ";\n"
 }

@@ -23,11 +23,9 @@ func (db *DB) begin(ctx context.Context) (schema, owner string, err error) {
 	return internalSchema, owner, nil
 }
 
-// makeSchemas makes the schemas, of the owner of what there is; an administrator may have made them for him.
+// makeSchemas makes the schemas, of the owner of what there is; an administrator may have made them for him. The caller has the lock
+// of migrations.
 func makeSchemas(ctx context.Context, tx pgx.Tx, owner string) error {
-	if _, err := tx.Exec(ctx, "select pg_catalog.pg_advisory_xact_lock($1)", migrationLock); err != nil {
-		return err
-	}
 	for _, name := range []string{peopleSchema, internalSchema} {
 		var is string
 		err := tx.QueryRow(ctx, "select nspowner::regrole::text from pg_catalog.pg_namespace where nspname = $1", name).Scan(&is)

@@ -174,7 +174,7 @@ func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
 		{admin, "select tap25_internal.release_holds('test'), tap25_internal.days_over('0')"},
 		{admin, "select tap25.bind_sensor('tap25_sensor', 'other'), tap25_internal.end_blockers('2026-01-02', '0')"},
 		{admin, "select tap25_internal.expire_day('2026-01-02', 'test'), tap25_internal.expire_misdated('2026-01-03', 'test')"},
-		{admin, "insert into tap25.warrants (case_id, auditor, network, since, before, valid_until, reason) values ('x', 'y', '192.0.2.0/24', '2026-01-01', '2026-02-01', 'infinity', 'order')"},
+		{admin, "insert into tap25.warrants (case_id, auditor, network, since, before, valid_until, reason) values ('x', 'y', '192.0.2.0/24', '2026-01-01', '2026-02-01', '2099-01-01', 'order')"},
 		{admin, "update tap25.warrants set valid_until = '2026-02-01'; select tap25.end_warrant(1, 'test'), tap25.set_retention(null); select * from tap25.missing_accesses"},
 	} {
 		if _, err := c.db.Conn().Exec(t.Context(), c.sql); err != nil {

@@ -33,7 +33,7 @@ type Status struct {
 }
 
 // locksPerDay is what a question that is not bounded in time locks for each day: the partition and its indexes.
-const locksPerDay = 8
+const locksPerDay = 9
 
 // Status asks the database about what it holds. It reads no envelope but those of the first and the last day, whose
 // times an index gives or one day's scan. Errors are those of [DB.Check] and the server's.

@@ -56,6 +56,7 @@ func full() *smtp.Envelope {
 		MailFromRaw: []byte{0xff, 0}, RcptToRaw: []byte("@x:b@b.example"), MailCode: 250, RcptCode: 251, DataCode: 554,
 		Outcome: smtp.Refused, MessageBytes: &size, DeclaredSize: &declared, EnvID: new("env"), ORcpt: new("o@b.example"),
 		QueueID: new("Q1"), Auth: true, TLSServerName: new("mx.example"), LostBytes: 7, Flags: smtp.Gap | smtp.Truncated,
+		OriginIP: netip.MustParseAddr("2001:db8::7"), OriginPort: 50000, OriginBy: smtp.ByProxy, Network: "vxlan 5001/vlan 3",
 	}
 }
 
@@ -74,7 +75,7 @@ func encode(rows ...*smtp.Envelope) (out [][]byte) {
 // fromMail reads the view mail back under the names and in the forms of the JSON rows.
 const fromMail = `select row_to_json(r) from (
 	select to_char(seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as seen_at, sensor, session_id::text, mail_no, host(client_ip) as client_ip,
-	client_port, host(server_ip) as server_ip, server_port, helo, mail_from, rcpt_to, encode(mail_from_raw, 'base64') as mail_from_raw,
+	client_port, host(server_ip) as server_ip, server_port, host(origin_ip) as origin_ip, origin_port, origin_by, network, helo, mail_from, rcpt_to, encode(mail_from_raw, 'base64') as mail_from_raw,
 	encode(rcpt_to_raw, 'base64') as rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id,
 	auth, tls_server_name, lost_bytes, flags from mail order by seen_at desc) r`
 

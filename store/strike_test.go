@@ -24,7 +24,7 @@ func up(t testing.TB, c *cluster.Cluster) {
 	if err := c.Up(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := c.Release(); err != nil {
+	if err := c.Release(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

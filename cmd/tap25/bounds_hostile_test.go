@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly/hostile"
 )
 
@@ -91,7 +92,7 @@ func attackLive(t *testing.T, ring string) {
 		}
 	}
 	r := s.unaccounted(t)
-	t.Logf("%d frames of attacks sent; %d seen, %d read, %d lost, %d dropped by design", sent, r.Seen, r.Read, r.RingFull, sumOf(r.Dropped))
+	t.Logf("%d frames of attacks sent; %d seen, %d read, %d lost, %d dropped by design", sent, r.Seen, r.Read, r.RingFull, report.Sum(r.Dropped))
 	if r.Seen < sent {
 		t.Errorf("%d frames were sent, %d seen", sent, r.Seen)
 	}
@@ -132,12 +133,12 @@ func attackAmongMails(t *testing.T, w *wire, s *sniffing, send func([]byte) erro
 }
 
 // unaccounted waits until nothing of what was seen is unaccounted for, and fails where that stays so.
-func (s *sniffing) unaccounted(t *testing.T) (r *report) {
+func (s *sniffing) unaccounted(t *testing.T) (r *report.Report) {
 	t.Helper()
 	var wrong []string
 	awaitFor(t, 2*time.Minute, "counters that add up", func() bool {
 		var err error
-		if r, err = askReport(t.Context(), s.control); err != nil {
+		if r, err = report.Ask(t.Context(), s.control); err != nil {
 			return false
 		}
 		wrong = wrongLiveSums(r)

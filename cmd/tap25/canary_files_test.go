@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tap25/cmd/tap25/report"
 )
 
 // away is a database that nobody answers for.
@@ -135,7 +137,7 @@ func TestCanary_IsNowhereInALiveTap(t *testing.T) {
 		sessions++
 	}
 	await(t, "the rows", func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Sessions == sessions && r.Rows >= 6
 	})
 	status := asked(t, "status", "--control", s.control)

@@ -27,7 +27,7 @@ func dbMigrate() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return db.close()
+				return db.close(cmd.Context())
 			}
 			db, err := store.Open(cmd.Context(), dsn)
 			if err != nil {
@@ -37,7 +37,7 @@ func dbMigrate() *cobra.Command {
 			return migrateAndReport(cmd.Context(), db, cmd.ErrOrStderr())
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	return cmd
 }
 

@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"tap25/cmd/tap25/doctor"
 )
 
 // psqlAs asks with tap25 db psql as a user: the private cluster lets its owner in alone, who becomes the other.
@@ -53,6 +57,26 @@ func TestPsql_EachRoleFindsWhatIsMeantForIt(t *testing.T) {
 	}
 }
 
+// doctorOnDatabase returns what doctor finds of a database.
+func doctorOnDatabase(t *testing.T, dsn string) (schemas, logins doctor.Check) {
+	t.Helper()
+	var out, diag bytes.Buffer
+	run(t.Context(), []string{"doctor", "--json", "-i", "lo", "--seconds", "0", "--db", dsn}, nil, &out, &diag)
+	var found examined
+	if err := json.Unmarshal(out.Bytes(), &found); err != nil {
+		t.Fatalf("%v: %s", err, diag.String())
+	}
+	for _, c := range found.Checks {
+		switch {
+		case c.On == "database" && c.Name == "schemas":
+			schemas = c
+		case c.On == "database" && c.Name == "logins":
+			logins = c
+		}
+	}
+	return schemas, logins
+}
+
 func TestMigrate_SaysWhatChangesForOthers(t *testing.T) {
 	conn, cluster := server(t)
 	if _, err := conn.Exec(t.Context(), "create database mail"); err != nil {
@@ -78,14 +102,14 @@ func TestMigrate_SaysWhatChangesForOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close(t.Context())
-	if f := databaseFactsNow(t.Context(), dsn); f.err != nil || f.open || len(f.creators) > 0 {
-		t.Errorf("doctor finds %+v", f)
+	if schemas, logins := doctorOnDatabase(t, dsn); schemas.State != doctor.OK || logins.State != doctor.OK {
+		t.Errorf("doctor finds %+v, %+v", schemas, logins)
 	}
 	if _, err := db.Exec(t.Context(), "grant create on schema public to tap25_auditor; grant connect on database mail to public"); err != nil {
 		t.Fatal(err)
 	}
-	if f := databaseFactsNow(t.Context(), dsn); f.err != nil || !f.open || len(f.creators) != 1 || f.creators[0].Role != "tap25_auditor" {
-		t.Errorf("doctor finds %+v", f)
+	if schemas, logins := doctorOnDatabase(t, dsn); logins.State != doctor.Note || !slices.Equal(schemas.Fix, []string{`REVOKE CREATE ON SCHEMA "public" FROM "tap25_auditor";`}) {
+		t.Errorf("doctor finds %+v, %+v", schemas, logins)
 	}
 	if said := migrate(statusFailed); !strings.Contains(said, `REVOKE CREATE ON SCHEMA "public" FROM "tap25_auditor";`) {
 		t.Errorf("with others in public it says %q", said)

@@ -61,7 +61,7 @@ func dbStatus() *cobra.Command {
 			})
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

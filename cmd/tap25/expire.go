@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"tap25/store"
 )
@@ -58,24 +57,12 @@ func dbExpire() *cobra.Command {
 			})
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().StringVar(&retention, "retention", "", "how long to keep days, such as 730d, 24mo or 2y (default: the stored retention, else 2y)")
 	cmd.Flags().BoolVar(&cfg.Change, "change-retention", false, "store --retention in the database, even if it is shorter than the stored one")
 	endReadersFlag(cmd.Flags(), &endReaders)
 	cmd.Flags().BoolVar(&cfg.DryRun, "dry-run", false, "show what would be dropped, and drop nothing")
 	return cmd
-}
-
-// retentionFlag adds --retention to a command that expires days by itself; only, if any, says when it counts.
-func retentionFlag(f *pflag.FlagSet, retention *string, only string) {
-	f.StringVar(retention, "retention", "2y", only+"how long to keep days in the database, such as 2y, 24mo or 730d, unless it stores a longer retention; "+
-		"'never' drops none")
-}
-
-// endReadersFlag adds --end-readers-after to a command that expires days.
-func endReadersFlag(f *pflag.FlagSet, d *time.Duration) {
-	f.DurationVar(d, "end-readers-after", time.Hour, "how long an open transaction of an auditor or administrator may keep a day "+
-		"from being dropped before its session is ended; 0 never ends one")
 }
 
 // afterwards converts --end-readers-after for store.ExpireConfig, in which zero means the default.

@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"tap25/capture/capturetest"
-
-	"github.com/rs/zerolog"
 )
 
 // fullDisk mounts a file system of 64 MiB and fills it to the last octet; empty makes room again.
@@ -62,27 +60,5 @@ func TestReplay_WaitsOutAFullDisk(t *testing.T) {
 			}
 			checkSums(t, diag.String())
 		})
-	}
-}
-
-func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
-	dir := t.TempDir()
-	var diag syncBuffer
-	f := &follow{log: zerolog.New(&diag), done: &checkpoint{path: filepath.Join(dir, "follow.json")}}
-	obstacle := filepath.Join(dir, "follow.json.new")
-	if err := os.Mkdir(obstacle, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error)
-	go func() { ended <- f.note(context.Background(), doneFile{Name: "x"}, nil) }()
-	await(t, "it says what it waits for", func() bool { return strings.Contains(diag.String(), "write the checkpoint") })
-	if err := os.Remove(obstacle); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	if c, err := readCheckpoint(dir); err != nil || c.find("x") == nil {
-		t.Errorf("the file is not noted: %v", err)
 	}
 }

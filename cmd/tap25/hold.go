@@ -32,7 +32,7 @@ func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *data
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.close()) }()
+	defer func() { err = errors.Join(err, db.close(cmd.Context())) }()
 	if err := db.Check(cmd.Context()); err != nil {
 		return err
 	}
@@ -40,15 +40,21 @@ func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *data
 }
 
 func holdAdd() *cobra.Command {
-	var dsn, from, to, until string
+	var dsn, from, to, until, network string
 	var h store.Hold
 	cmd := &cobra.Command{
 		Use: "add SUBJECT", Short: "Add a hold on user@domain, a domain, an IP address or a subnet", Args: usageArgs(cobra.ExactArgs(1)),
 		Example: "  tap25 hold add someone@example.org --from 2026-01-01 --to 2026-04-01 --reason 'case 17'\n" +
-			"  tap25 hold add 192.0.2.0/24 --until 2028-01-01 --reason 'order of 12 May'",
+			"  tap25 hold add 192.0.2.0/24 --until 2028-01-01 --reason 'order of 12 May'\n" +
+			"  tap25 hold add 10.0.0.5 --network 'vlan 12' --reason 'case 18'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := h.Subject(args[0]); err != nil {
 				return &usageError{err}
+			}
+			if cmd.Flags().Changed("network") {
+				if err := h.In(network); err != nil {
+					return &usageError{err}
+				}
 			}
 			if h.Reason == "" {
 				return &usageError{errors.New("--reason is missing: say why the rows are held")}
@@ -78,10 +84,11 @@ func holdAdd() *cobra.Command {
 			})
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().StringVar(&from, "from", "", "hold only mail seen at this time or later (2026-01-31, or RFC 3339; UTC)")
 	cmd.Flags().StringVar(&to, "to", "", "hold only mail seen before this time")
 	cmd.Flags().StringVar(&until, "until", "", "time at which the hold ends (default: when it is dropped)")
+	cmd.Flags().StringVar(&network, "network", "", "with an IP address or subnet: hold only mail that was seen in this network, as the column network names it")
 	cmd.Flags().StringVar(&h.Reason, "reason", "", "why the rows are held; required")
 	return cmd
 }
@@ -119,7 +126,7 @@ func holdLs() *cobra.Command {
 			})
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().BoolVar(&all, "all", false, "list ended holds too")
 	return cmd
 }
@@ -130,11 +137,15 @@ func subject(h store.Hold) string {
 		return *h.Mailbox
 	case h.Domain != nil:
 		return *h.Domain
-	case h.Network.IsSingleIP():
-		return h.Network.Addr().String()
-	default:
-		return h.Network.String()
 	}
+	address := h.Network.String()
+	if h.Network.IsSingleIP() {
+		address = h.Network.Addr().String()
+	}
+	if h.SeenIn != nil {
+		return address + " in " + *h.SeenIn
+	}
+	return address
 }
 
 func holdDrop() *cobra.Command {
@@ -149,6 +160,6 @@ func holdDrop() *cobra.Command {
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error { return db.DropHold(ctx, id) })
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	return cmd
 }

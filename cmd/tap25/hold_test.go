@@ -43,7 +43,9 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	}
 
 	for _, args := range [][]string{{"hold", "add", "a@b.example"}, {"hold", "add", "a b", "--reason", "x"}, {"hold", "add", "b.example", "--reason", "x", "--from", "yesterday"},
-		{"hold", "add", "b.example", "--reason", "x", "--from", "2026-02-01", "--to", "2026-01-01"}, {"hold", "drop", "x"}, {"db", "expire", "--retention", "2w"}, {"db", "expire", "--change-retention"}} {
+		{"hold", "add", "b.example", "--reason", "x", "--from", "2026-02-01", "--to", "2026-01-01"}, {"hold", "drop", "x"},
+		{"hold", "add", "b.example", "--reason", "x", "--network", "vlan 12"}, {"hold", "add", "10.0.0.5", "--reason", "x", "--network", "vlan12"}, {"hold", "add", "10.0.0.5", "--reason", "x", "--network", ""},
+		{"db", "expire", "--retention", "2w"}, {"db", "expire", "--change-retention"}} {
 		tap25(statusUsage, args...)
 	}
 	out, _ := tap25(statusDone, "hold", "add", "Marta@ORCHARD.example", "--from", "2020-01-01", "--to", "2025-01-01", "--reason", "case 17")
@@ -77,6 +79,13 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	if out, _ := tap25(statusDone, "db", "status"); !regexp.MustCompile(`(?m)^rows +764$`).MatchString(out) || !regexp.MustCompile(`(?m)^oldest +2026-`).MatchString(out) || !regexp.MustCompile(`(?m)^retention +2 years$`).MatchString(out) {
 		t.Errorf("status says %s", out)
 	}
+	if out, _ := tap25(statusDone, "hold", "add", "10.0.0.5", "--network", "vlan 12", "--reason", "case 18"); out != "hold 2\n" {
+		t.Errorf("hold add says %q", out)
+	}
+	if out, _ := tap25(statusDone, "hold", "ls"); !regexp.MustCompile(`(?m)^2 +"10\.0\.0\.5 in vlan 12" .* 0 +"case 18"$`).MatchString(out) {
+		t.Errorf("hold ls says %s", out)
+	}
+	tap25(statusDone, "hold", "drop", "2")
 	tap25(statusDone, "hold", "drop", "1")
 	tap25(statusFailed, "hold", "drop", "1")
 	if out, _ := tap25(statusDone, "db", "expire"); !strings.Contains(out, "dropped held") || ask("select count(*) from mail") != "764" {

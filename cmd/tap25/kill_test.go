@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -239,7 +240,7 @@ func TestReplay_WaitsForAServerThatIsKilled(t *testing.T) {
 		if err := cluster.Up(t.Context()); err != nil && !strings.Contains(err.Error(), "another tap25") {
 			t.Log(err)
 		}
-		cluster.Release()
+		cluster.Release(t.Context())
 	}
 	if err := <-ended; err != nil {
 		t.Errorf("%v: %s", err, diag.String())
@@ -248,7 +249,7 @@ func TestReplay_WaitsForAServerThatIsKilled(t *testing.T) {
 	if err := cluster.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer cluster.Release()
+	defer cluster.Release(t.Context())
 	again, err := pgx.Connect(t.Context(), cluster.DSN()+testPath)
 	if err != nil {
 		t.Fatal(err)
@@ -289,7 +290,7 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 	if err := cluster.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer cluster.Release()
+	defer cluster.Release(t.Context())
 	again, err := pgx.Connect(t.Context(), cluster.DSN()+testPath)
 	if err != nil {
 		t.Fatal(err)
@@ -308,7 +309,10 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 	}
 }
 
-func slicesSortByName(files []string) { slices.SortFunc(files, compareNames) }
+// slicesSortByName sorts names that differ in one number.
+func slicesSortByName(files []string) {
+	slices.SortFunc(files, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+}
 
 // stopNow stops a server as -m immediate does.
 func stopNow(t *testing.T, c *cluster.Cluster) {

@@ -3,16 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/rs/zerolog"
 )
 
 // standIn is a database of the private cluster, and a copy of it that takes its place: as a standby does that lacks all that
@@ -103,55 +100,6 @@ func TestFollow_DatabaseThatHasLostRowsGetsThemAgain(t *testing.T) {
 	}
 }
 
-// A replay of files ends by noting them as loaded, which the server must not take that lacks their rows.
-func TestReplay_NotesItsFilesWhereItsRowsAre(t *testing.T) {
-	d := newStandIn(t)
-	dir := t.TempDir()
-	rotated(t, dir, 2, 20)
-	files := captures(t, dir)
-	r := &replay{ports: []uint{25}, checksum: "auto"}
-	s, err := openStream(t.Context(), streamConfig{db: d.dsn, dirs: []string{t.TempDir()}, limits: spoolLimits{keep: time.Hour}, sensor: "tap", waits: true,
-		rereadable: true, patience: time.Minute, log: zerolog.Nop(), stderr: &bytes.Buffer{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	held, err := r.lookUpCaptures(t.Context(), s, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := newKeyed(s, held)
-	for n := range 100 {
-		to := fmt.Sprintf("r%d@b.example", n)
-		e := envelope(n)
-		e.RcptTo = &to
-		if err := k.emit(e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := k.seal(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.drain(t.Context()); err != nil || d.rows() != 100 {
-		t.Fatal(err)
-	}
-	d.takeOver()
-	if n := d.rows(); n != 0 {
-		t.Fatalf("%d rows in the copy", n)
-	}
-	if err := held.note(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
-	if n := d.rows(); n != 100 {
-		t.Errorf("%d rows of 100 where the files are noted as loaded", n)
-	}
-	if err := s.Close(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if st := s.Stats(); st.loader.Reloaded != 100 || st.loader.Added != 100 || st.spool.Loaded != 100 {
-		t.Errorf("%+v", st)
-	}
-}
-
 func TestReplay_OfFilesLeavesNothingBehindAndOfAPipeWhatTheNextEntersAgain(t *testing.T) {
 	d := newStandIn(t)
 	dir := t.TempDir()
@@ -194,13 +142,5 @@ func TestReplay_OfFilesLeavesNothingBehindAndOfAPipeWhatTheNextEntersAgain(t *te
 	var rows int
 	if err := conn.QueryRow(t.Context(), "select count(*) from mail where sensor = 'pipe'").Scan(&rows); err != nil || rows < more {
 		t.Errorf("%d rows of a pipe after a failover and another replay, want %d, %v", rows, more, err)
-	}
-}
-
-func TestSpoolKeep_IsBounded(t *testing.T) {
-	for keep, sound := range map[time.Duration]bool{0: true, 10 * time.Minute: true, mostKeep: true, -1: false, mostKeep + 1: false} {
-		if err := (&spoolLimits{bytes: 10 << 30, keep: keep}).check(); (err == nil) != sound {
-			t.Errorf("%s: %v", keep, err)
-		}
 	}
 }

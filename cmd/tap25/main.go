@@ -13,6 +13,10 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"tap25/cmd/tap25/confine"
+	"tap25/cmd/tap25/terminal"
+	"tap25/store/stream"
 )
 
 // The exit statuses.
@@ -30,7 +34,7 @@ func process() (status int) {
 		debug.SetGCPercent(40) // trades CPU for memory, which the appliance needs for other things
 	}
 	passCredential()
-	_ = forbidCores() // memory holds the database's password; commands whose memory holds content call it again and check the error
+	_ = confine.ForbidCores() // memory holds the database's password; commands whose memory holds content call it again and check the error
 	// If the reader of standard output goes away, the writer gets EPIPE and ends in good order.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,10 +44,11 @@ func process() (status int) {
 
 // run executes one command line. It changes no setting of the process, so that tests can call it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
-	stdout, stderr = onTerminal(stdout), onTerminal(stderr)
+	late := stream.GraceAfter(ctx)
+	stdout, stderr = terminal.Interruptible(late, terminal.Wrap(stdout)), terminal.Interruptible(late, terminal.Wrap(stderr))
 	for _, w := range []io.Writer{stdout, stderr} {
-		if t, ok := w.(*terminal); ok {
-			defer t.end()
+		if t, ok := w.(*terminal.Writer); ok {
+			defer t.End()
 		}
 	}
 	root := rootCommand()
@@ -59,8 +64,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return statusDone
 	}
 	fmt.Fprintf(stderr, "tap25: %v\n", err)
-	_, usage := errors.AsType[*usageError](err)
-	if usage || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
+	_, mistake := errors.AsType[*usageError](err)
+	if mistake || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
 		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())
 		return statusUsage
 	}
@@ -97,6 +102,14 @@ type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// usage marks an error as a mistake in the command line.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err}
+}
 
 // usageArgs marks the errors of an argument check as mistakes in the command line.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {

@@ -137,14 +137,19 @@ func tagOf(oob []byte) int {
 // XDP program, where that passes them on (--inline).
 func (w *wire) dump(path string) (stop func()) {
 	w.t.Helper()
+	return w.dumpAt(w.tap, "tap0", path, "tcp port 25 or udp port 4789 or (vlan and tcp port 25)")
+}
+
+// dumpAt runs tcpdump on an interface of a namespace, with a filter.
+func (w *wire) dumpAt(ns, dev, path, filter string) (stop func()) {
+	w.t.Helper()
 	file, err := os.Create(path) // tcpdump, which gives up root where it is built to, need not
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer file.Close()
 	var diag syncBuffer
-	dump := exec.Command("ip", "netns", "exec", w.tap, "tcpdump", "-i", "tap0", "-n", "-s0", "-B", "262144", "--time-stamp-precision=nano",
-		"-w", "-", "tcp port 25 or udp port 4789 or (vlan and tcp port 25)")
+	dump := exec.Command("ip", "netns", "exec", ns, "tcpdump", "-i", dev, "-n", "-s0", "-B", "262144", "--time-stamp-precision=nano", "-w", "-", filter)
 	dump.Stdout, dump.Stderr = file, &diag
 	if err := dump.Start(); err != nil {
 		w.t.Fatal(err)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/smtp"
+	"net/textproto"
 	"slices"
 	"strings"
 )
@@ -86,6 +88,29 @@ func (m *liveMail) send(c *smtp.Client) error {
 			return err
 		}
 	}
+	return m.data(c)
+}
+
+// sendSome goes on with the other recipients if one is refused, and gives the mail up if all are.
+func (m *liveMail) sendSome(c *smtp.Client) error {
+	if err := c.Mail(m.from); err != nil {
+		return err
+	}
+	taken := 0
+	for _, to := range m.to {
+		if err := c.Rcpt(to); err == nil {
+			taken++
+		} else if _, refused := errors.AsType[*textproto.Error](err); !refused {
+			return err
+		}
+	}
+	if taken == 0 {
+		return c.Reset()
+	}
+	return m.data(c)
+}
+
+func (m *liveMail) data(c *smtp.Client) error {
 	data, err := c.Data()
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func TestPackaging_InstallsWhatTheUnitAndPeopleNeed(t *testing.T) {
 		t.Errorf("users: %v, %s", err, users)
 	}
 	settings := root + "/etc/tap25/tap25.yaml"
-	if s, err := settingsOf(t, "--config", settings); err != nil || s.interfaces[0] != "eth1" || s.metrics != "127.0.0.1:9425" {
+	if s, err := settingsOf(t, "--config", settings); err != nil || s.Interfaces[0] != "eth1" || s.Metrics != "127.0.0.1:9425" {
 		t.Errorf("settings: %v, %+v", err, s)
 	}
 	if err := os.WriteFile(settings, []byte("interface: [mine0]\n"), 0o644); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/gopacket/pcapgo"
 
 	"tap25/capture"
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly"
 	"tap25/reassembly/smtp"
 )
@@ -31,11 +32,11 @@ func TestSniff_OverloadMakesNoWrongRow(t *testing.T) {
 		})
 	}
 	senders.Wait()
-	var r *report
+	var r *report.Report
 	await(t, "counters at rest", func() bool {
 		var err error
-		r, err = askReport(t.Context(), s.control)
-		return err == nil && r.Read == r.Delivered && r.Lost == r.RingFull && r.Seen == sumOf(r.Dropped)+r.RingFull+r.Delivered
+		r, err = report.Ask(t.Context(), s.control)
+		return err == nil && r.Read == r.Delivered && r.Lost == r.RingFull && r.Seen == report.Sum(r.Dropped)+r.RingFull+r.Delivered
 	})
 	if r.RingFull == 0 {
 		t.Fatal("no frame was lost: this shows nothing")

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"tap25/cmd/tap25/confine"
 )
 
 func notifyProbe(c chan os.Signal) { signal.Notify(c, syscall.SIGUSR1) }
@@ -68,7 +70,7 @@ func (s *sniffing) probe(root bool) {
 	await(s.t, "the probe", func() bool { return strings.Contains(s.diag.String(), "probed\n") })
 	for _, m := range regexp.MustCompile(`(?m)^probe ([^:]+): (.*)$`).FindAllStringSubmatch(s.diag.String(), -1) {
 		byModes := m[1] == "write to /etc" || m[1] == "read a capture" || m[1] == "become root"
-		if root && byModes && (!hasLandlock() || m[1] == "become root") {
+		if root && byModes && (!confine.HasLandlock() || m[1] == "become root") {
 			_ = os.Remove("/etc/tap25-probe")
 			continue
 		}

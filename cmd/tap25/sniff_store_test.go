@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"tap25/cmd/tap25/report"
 	"tap25/store/storetest"
 )
 
@@ -32,7 +33,7 @@ func TestSniff_LoadsIntoTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "rows in the database", func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Store != nil && r.Store.Loaded == int64(len(m.taken))
 	})
 	if err := w.send("[2001:db8::25]:25", "two", 20); err != nil {

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,12 +33,15 @@ type wire struct {
 	client, server, tap, hub string // namespaces
 }
 
+// wires tells the namespaces of tests that run beside each other apart.
+var wires atomic.Int64
+
 // newWire makes the namespaces, with addresses of both families for the hosts and none for the tap, and removes them at the end.
 func newWire(t testing.TB) *wire {
 	t.Helper()
 	requireRoot(t)
-	n := os.Getpid()
-	w := &wire{t, fmt.Sprintf("t25c%d", n), fmt.Sprintf("t25s%d", n), fmt.Sprintf("t25t%d", n), fmt.Sprintf("t25h%d", n)}
+	n := fmt.Sprint(os.Getpid(), "x", wires.Add(1))
+	w := &wire{t, "t25c" + n, "t25s" + n, "t25t" + n, "t25h" + n}
 	t.Cleanup(func() {
 		for _, ns := range []string{w.client, w.server, w.tap, w.hub} {
 			_ = exec.Command("ip", "netns", "del", ns).Run()

@@ -17,6 +17,7 @@ import (
 
 	"tap25/store"
 	"tap25/store/spool"
+	"tap25/store/stream"
 )
 
 func spoolCommand() *cobra.Command {
@@ -57,7 +58,7 @@ func spoolFiles(args []string) (files []spool.File, err error) {
 	if len(args) > 0 {
 		return spool.Inspect(args[0])
 	}
-	base, err := spoolBase()
+	base, err := stream.SpoolBase()
 	if err != nil {
 		return nil, err
 	}

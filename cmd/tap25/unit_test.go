@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tap25/capture/capturetest"
+	"tap25/cmd/tap25/report"
 	"tap25/store/cluster"
 	"tap25/store/storetest"
 )
@@ -286,7 +287,7 @@ func TestUnit_PrivateClusterRunsUnderItsConditions(t *testing.T) {
 			t.Fatal(err)
 		}
 		await(t, "rows in the database", func() bool {
-			r, err := askReport(t.Context(), s.control)
+			r, err := report.Ask(t.Context(), s.control)
 			return err == nil && r.Store != nil && r.Store.Loaded == int64(len(m.taken)) && !r.Store.Away
 		})
 		conn, err := pgx.Connect(t.Context(), "host="+state+"/tap25/run user=nobody dbname=postgres")

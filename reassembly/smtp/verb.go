@@ -20,13 +20,17 @@ const (
 	verbAuthLine
 	verbStartTLS
 	verbXclient
+	verbXforward
+	verbBurl
+	verbTurn
+	verbs // how many there are
 )
 
 func verbOf(word []byte) verb {
-	if len(word) < 4 || len(word) > 8 {
+	var up [len("X-ANONYMOUSTLS")]byte
+	if len(word) < 4 || len(word) > len(up) {
 		return verbOther
 	}
-	var up [8]byte
 	for i, c := range word {
 		if 'a' <= c && c <= 'z' {
 			c -= 'a' - 'A'
@@ -34,7 +38,7 @@ func verbOf(word []byte) verb {
 		up[i] = c
 	}
 	switch string(up[:len(word)]) {
-	case "EHLO", "HELO":
+	case "EHLO", "HELO", "LHLO":
 		return verbHello
 	case "MAIL":
 		return verbMail
@@ -50,12 +54,29 @@ func verbOf(word []byte) verb {
 		return verbQuit
 	case "AUTH", "X-EXPS": // the latter is Exchange's own
 		return verbAuth
-	case "STARTTLS":
+	case "STARTTLS", "X-ANONYMOUSTLS": // the latter is Exchange's own, between servers of one organization
 		return verbStartTLS
 	case "XCLIENT":
 		return verbXclient
+	case "XFORWARD":
+		return verbXforward
+	case "BURL":
+		return verbBurl
+	case "TURN", "ATRN":
+		return verbTurn
 	}
 	return verbOther
+}
+
+// hasPath reports whether a command is MAIL or RCPT and has its path.
+func (v verb) hasPath(argument []byte) bool {
+	switch v {
+	case verbMail:
+		return parsePath(argument, "from", false) != nil
+	case verbRcpt:
+		return parsePath(argument, "to", false) != nil
+	}
+	return false
 }
 
 func cutWord(b []byte) (word, rest []byte) {

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -88,7 +90,7 @@ func (c *Cluster) makeDirs() error {
 
 // makeData makes the cluster itself, the first time: aside and then renamed, so that none is ever half made. Its caller holds the
 // lock of those who start a server.
-func (c *Cluster) makeData() error {
+func (c *Cluster) makeData(ctx context.Context) error {
 	version, err := os.ReadFile(filepath.Join(c.DataDir(), "PG_VERSION"))
 	if err == nil {
 		if have, want := strings.TrimSpace(string(version)), c.version(); want != "" && have != want {
@@ -99,7 +101,7 @@ func (c *Cluster) makeData() error {
 	if !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("read the cluster's version: %w", err)
 	}
-	return c.initdb()
+	return c.initdb(ctx)
 }
 
 func (c *Cluster) version() string {
@@ -111,12 +113,18 @@ func (c *Cluster) version() string {
 	return ""
 }
 
-func (c *Cluster) initdb() error {
+// initdb is stopped if ctx ends.
+func (c *Cluster) initdb(ctx context.Context) error {
 	fresh := c.DataDir() + ".new"
 	if err := os.RemoveAll(fresh); err != nil {
 		return fmt.Errorf("remove a cluster that was half made: %w", err)
 	}
-	out, err := c.Command("initdb", "-D", fresh, "-U", c.name, "-E", "UTF8", "--locale=C.UTF-8", "-A", "peer", "--data-checksums").CombinedOutput()
+	cmd := c.Command("initdb", "-D", fresh, "-U", c.name, "-E", "UTF8", "--locale=C.UTF-8", "-A", "peer", "--data-checksums")
+	cmd.SysProcAttr.Setpgid = true // with the server that it runs
+	out, err := output(ctx, cmd)
+	if ctx.Err() != nil {
+		return fmt.Errorf("make the cluster in %s: %w", c.dir, context.Cause(ctx))
+	}
 	if err != nil {
 		hint := ""
 		if strings.Contains(string(out), "Permission denied") {
@@ -140,6 +148,19 @@ func (c *Cluster) initdb() error {
 	return nil
 }
 
+// output runs a command that leads a process group of its own, and kills the group when ctx ends.
+func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	defer stop()
+	err := cmd.Wait()
+	return out.Bytes(), err
+}
+
 func (c *Cluster) settings() []string {
 	settings := []string{"-D", c.DataDir(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c", "timezone=UTC",
 		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700",
@@ -147,7 +168,8 @@ func (c *Cluster) settings() []string {
 		"-c", "jit=off", // which would compile a plan of hundreds of days, for seconds, to fetch one row
 		"-c", "max_wal_size=4GB", // after each checkpoint an index page is written whole when it is touched: with 1 GB, by most rows
 		"-c", "log_min_error_statement=panic",
-		"-c", "log_error_verbosity=terse"} // neither statements nor rows in the log
+		"-c", "log_error_verbosity=terse", // neither statements nor rows in the log
+		"-c", "log_min_messages=log"} // nor errors, which quote the value that a cast fails on; what tap25 logs of accesses stays
 	if n := sharedBuffers(c.Memory); n > 0 {
 		settings = append(settings, "-c", fmt.Sprintf("shared_buffers=%dMB", n>>20))
 	}

@@ -26,7 +26,7 @@
 // A segment is a row of blocks: one start, records, one seal. All numbers are little-endian. A block:
 //
 //	 0  8  magic            89 74 61 70 32 35 0d 0a ("\x89tap25\r\n")
-//	 8  1  version          2
+//	 8  1  version          3
 //	 9  1  kind             1 start, 2 records, 3 seal, 4 note
 //	10  2  encoding         of the payload: 0, as it is
 //	12  4  payload length   at most 1 MiB
@@ -49,7 +49,8 @@
 // one of them does not see, the other does.
 //
 // Older versions, which this package still reads, have other seals: version 0 has 8 bytes of total and the sensor, version 1
-// a SHA-256 where the CRC-32 is now.
+// a SHA-256 where the CRC-32 is now. Version 2 differs in its records alone, which are opaque here: rows without the columns that
+// tap25 has had since schema 17. A tap25 that does not know these leaves segments of version 3 where they are.
 //
 // A reader that meets a damaged block goes on at the next magic, and takes only blocks that bear the name's seq and run: a
 // record may hold the bytes of a block, but whoever sent it cannot know the 64 random bits. Blocks are put in order by their

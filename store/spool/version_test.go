@@ -76,7 +76,7 @@ func TestVersion_NewerIsKeptAndCounted(t *testing.T) {
 	for _, name := range []string{sealedName(id{5, 6}, 3, ""), id{5, 6}.hidden(suffixOpen), id{5, 6}.hidden(suffixDraft)} {
 		c := bare(fastDir(t))
 		path := filepath.Join(c.Dir, name)
-		if err := os.WriteFile(path, fixture(3, id{5, 6}), 0o600); err != nil {
+		if err := os.WriteFile(path, fixture(version+1, id{5, 6}), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		s := open(t, c)
@@ -101,7 +101,7 @@ func TestVersion_NewerIsKeptAndCounted(t *testing.T) {
 
 func TestVersion_DamagedVersionByteIsDamage(t *testing.T) {
 	m := newSample(t, 8<<10)
-	m.data[8] = 3
+	m.data[8] = version + 1
 	m.check(t, m.data, upTo(m.seg.Records))
 	c := scan(m.data, m.seg.id())
 	if c.refused() {

@@ -46,7 +46,7 @@ var (
 func Run(m *testing.M) int {
 	status := m.Run()
 	if started != nil {
-		started.Release()
+		started.Release(context.Background())
 		os.RemoveAll(sharedDir)
 	}
 	return status
