@@ -6,6 +6,7 @@ func (s *Stats) Add(o *Stats) {
 		s.Frames[v] += o.Frames[v]
 	}
 	s.Fragments.Add(&o.Fragments)
+	s.Unread.Merge(&o.Unread)
 	s.SMTP.Add(&o.SMTP)
 	for _, c := range []struct {
 		sum *int64
