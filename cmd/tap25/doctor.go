@@ -53,19 +53,24 @@ func doctorCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		program, err := os.Executable()
-		if err != nil {
-			program = "tap25"
-		}
-		examined := doctor.Settings{
-			Interfaces: s.Interfaces, Ports: s.Assembler.Ports, Workers: s.Workers, RingBytes: s.RingBytes,
-			Inline: s.Inline, XDP: s.xdp, Metrics: s.Metrics, Control: s.Control, DSN: s.DSN,
-			For: time.Duration(seconds * float64(time.Second)), JSON: asJSON, Version: version(), Program: program,
-			Listen: func(ctx context.Context, d time.Duration) (before, after *report.Report, err error) {
-				return sniff.Listen(ctx, &s.Settings, d)
-			},
-		}
-		return doctor.Run(cmd.Context(), &examined, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		settings := doctorSettings(s)
+		settings.For, settings.JSON = time.Duration(seconds*float64(time.Second)), asJSON
+		return doctor.Run(cmd.Context(), settings, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
+}
+
+// doctorSettings returns what doctor needs of the settings of a sniff, and how it listens as that sniff would.
+func doctorSettings(s *sniffFlags) *doctor.Settings {
+	program, err := os.Executable()
+	if err != nil {
+		program = "tap25"
+	}
+	return &doctor.Settings{
+		Interfaces: s.Interfaces, Ports: s.Assembler.Ports, Workers: s.Workers, RingBytes: s.RingBytes,
+		Inline: s.Inline, XDP: s.xdp, Metrics: s.Metrics, Control: s.Control, DSN: s.DSN, Version: version(), Program: program,
+		Listen: func(ctx context.Context, d time.Duration) (before, after *report.Report, err error) {
+			return sniff.Listen(ctx, &s.Settings, d)
+		},
+	}
 }

@@ -40,20 +40,7 @@ func dbExpire() *cobra.Command {
 			}
 			cfg.EndReaders = afterwards(endReaders)
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
-				report, err := db.Expire(ctx, cfg)
-				printExpired(cmd.OutOrStdout(), report, cfg.DryRun)
-				if err != nil || cfg.DryRun {
-					return err
-				}
-				finished, err := db.FinishDays(ctx, store.FinishConfig{})
-				for _, d := range finished {
-					fmt.Fprintf(cmd.OutOrStdout(), "finished %s\n", d)
-				}
-				if errors.Is(err, store.ErrPooled) {
-					fmt.Fprintf(cmd.ErrOrStderr(), "tap25: %v\n", err)
-					return nil
-				}
-				return err
+				return expireNow(ctx, db.DB, cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			})
 		},
 	}
@@ -63,6 +50,24 @@ func dbExpire() *cobra.Command {
 	endReadersFlag(cmd.Flags(), &endReaders)
 	cmd.Flags().BoolVar(&cfg.DryRun, "dry-run", false, "show what would be dropped, and drop nothing")
 	return cmd
+}
+
+// expireNow drops and finishes days, and prints which.
+func expireNow(ctx context.Context, db *store.DB, cfg store.ExpireConfig, out, diag io.Writer) error {
+	report, err := db.Expire(ctx, cfg)
+	printExpired(out, report, cfg.DryRun)
+	if err != nil || cfg.DryRun {
+		return err
+	}
+	finished, err := db.FinishDays(ctx, store.FinishConfig{})
+	for _, d := range finished {
+		fmt.Fprintf(out, "finished %s\n", d)
+	}
+	if errors.Is(err, store.ErrPooled) {
+		fmt.Fprintf(diag, "tap25: %v\n", err)
+		return nil
+	}
+	return err
 }
 
 // afterwards converts --end-readers-after for store.ExpireConfig, in which zero means the default.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tap25/cmd/tap25/spools"
 	"tap25/store"
 	"tap25/store/spool"
 	"tap25/store/storetest"
@@ -83,7 +84,7 @@ func wantRows(t *testing.T, conn *pgx.Conn, want map[string]int) {
 // nothingWaits wants no file in the spools but what is kept for the case of a failover.
 func nothingWaits(t *testing.T) {
 	t.Helper()
-	files, err := spoolFiles(nil)
+	files, err := spools.All()
 	files = slices.DeleteFunc(files, func(f spool.File) bool { return f.State == spool.Kept })
 	if err != nil || len(files) > 0 {
 		t.Errorf("%d files are left in the spools: %v", len(files), err)

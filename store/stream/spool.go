@@ -91,17 +91,13 @@ func SpoolBase() (string, error) {
 	return filepath.Join(state, "spool"), err
 }
 
-// sensorDir escapes a sensor's name for use as a file name.
+// sensorDir escapes a sensor's name for use as the name of a directory, which must be neither . nor .. nor hidden.
 func sensorDir(sensor string) string {
-	var b strings.Builder
-	for i, c := range []byte(sensor) {
-		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '-' || c == '_' || c == '.' && i > 0 {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
+	name := spool.EscapeName(sensor)
+	if strings.HasPrefix(name, ".") {
+		name = "%2E" + name[1:]
 	}
-	return b.String()
+	return name
 }
 
 // LeftSpools lists the spools in a directory that are named NAME-NUMBER.

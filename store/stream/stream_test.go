@@ -252,3 +252,14 @@ func TestStream_SaysSoWhereAllSpoolsAreInUse(t *testing.T) {
 		t.Errorf("%d directories are looked at: %v", len(dirs), err)
 	}
 }
+
+// A sensor's name is any text; its directory is below that of the spools, is not hidden, and is no other sensor's.
+func TestSensorDir(t *testing.T) {
+	for sensor, want := range map[string]string{
+		"tap-1.example_x": "tap-1.example_x", ".": "%2E", "..": "%2E.", ".hidden": "%2Ehidden", "a/b": "a%2Fb", "%2E": "%252E", "ü": "%C3%BC",
+	} {
+		if got := sensorDir(sensor); got != want {
+			t.Errorf("%q: %q, want %q", sensor, got, want)
+		}
+	}
+}
