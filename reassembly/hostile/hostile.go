@@ -66,7 +66,9 @@ func (w *Wire) frame(b []byte) {
 // Shapes are all of them.
 func Shapes() []Shape {
 	var all []Shape
-	for _, list := range [][]Shape{holeShapes, dialogueShapes, commandShapes, parseShapes, orderShapes, connectionShapes, packetShapes} {
+	for _, list := range [][]Shape{
+		holeShapes, dialogueShapes, commandShapes, parseShapes, headShapes, orderShapes, connectionShapes, packetShapes,
+	} {
 		all = append(all, list...)
 	}
 	return all

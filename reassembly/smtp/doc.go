@@ -9,7 +9,8 @@
 // where they are read, and of a reply only the code and the queue id remain.
 //
 // A Dialogue serves one connection and one goroutine. Sources: RFC 5321 (SMTP), 2920 (PIPELINING), 3030 (BDAT),
-// 3207 (STARTTLS), 4954 (AUTH), 1870 (SIZE), 3461 (DSN), 6531 (SMTPUTF8).
+// 3207 (STARTTLS), 4954 (AUTH), 1870 (SIZE), 3461 and 6533 (DSN), 6531 (SMTPUTF8), 2033 (LMTP), 4468 (BURL), 821 and 2645
+// (TURN, ATRN); proxy-protocol.txt of HAProxy, XCLIENT_README and XFORWARD_README of Postfix.
 //
 // # Parts
 //
@@ -17,6 +18,7 @@
 // a test reads the source and holds them to it. Methods of Dialogue read all parts and have them change.
 //
 //	part          file            holds
+//	head          head.go         what may stand before the first command: a PROXY header
 //	clientReader  client.go       what the client's next octet means
 //	backlog       backlog.go      what the client sent that cannot be read until a reply has come
 //	replyReader   reply.go        the reply that is being read
@@ -29,8 +31,9 @@
 // replies wait in the matcher. Then run (run.go) matches them (match.go; after a hole resync.go) and reads the backlog,
 // until neither leads on. resolve (resolve.go) applies a command with its reply; rows leave by emit (rows.go).
 //
-// Two things are decided in one place each: which direction is the client's in Dialogue.read, and that one reply settles a
-// message for all its recipients in Dialogue.settle.
+// Two things are decided in one place each: which direction is the client's in Dialogue.read, which after TURN hands all to a
+// second Dialogue (turn.go); and in Dialogue.settle whether one reply settles a message for all its recipients, or, with LMTP
+// (lmtp.go), for one.
 //
 // # What the client's next octet means
 //

@@ -3,11 +3,14 @@ package smtp
 import (
 	"bytes"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
-// parameters reads the ESMTP parameters that the record keeps; the others are passed over. What is repeated is decoded once.
+// minKey and maxKey bound the keyword of a parameter that the record keeps, the equals sign included in the latter.
+const minKey, maxKey = len("SIZE"), len("ENVID=")
+
+// parameters reads the ESMTP parameters that the record keeps; the others are passed over. What is repeated is decoded
+// once.
 func (p *path) parameters(b []byte) {
 	var envid, kind, orcpt []byte
 	for {
@@ -15,24 +18,17 @@ func (p *path) parameters(b []byte) {
 		if word, b = nextParameter(b); len(word) == 0 {
 			break
 		}
-		if len(word) < len("SIZE=") || lower(word[0]) != 's' && lower(word[0]) != 'e' && lower(word[0]) != 'o' {
+		n := bytes.IndexByte(word[:min(len(word), maxKey)], '=')
+		if n < minKey {
 			continue
 		}
-		key, value, ok := bytes.Cut(word, []byte("="))
-		if !ok {
-			continue
-		}
-		switch strings.ToUpper(string(key[:min(len(key), 8)])) {
-		case "SIZE":
-			if p.size != nil {
-				continue
-			}
-			if n, err := strconv.ParseInt(string(value[:min(len(value), 24)]), 10, 64); err == nil && n >= 0 {
-				p.size = &n
-			}
-		case "ENVID":
+		key, value := word[:n], word[n+1:]
+		switch {
+		case p.size == nil && bytes.EqualFold(key, []byte("SIZE")):
+			p.size = declaredSize(value)
+		case bytes.EqualFold(key, []byte("ENVID")):
 			envid = value
-		case "ORCPT":
+		case bytes.EqualFold(key, []byte("ORCPT")):
 			if k, address, ok := bytes.Cut(value, []byte(";")); ok {
 				kind, orcpt = k, address
 			}
@@ -60,8 +56,21 @@ func nextParameter(b []byte) (word, rest []byte) {
 	return b[from:to], b[to:]
 }
 
-// unescape decodes xtext (RFC 3461 section 4), in which "+41" is an A, and the forms of RFC 6533 section 3, in which "\x{41}" is one:
-// utf-8-addr-xtext and utf-8-addr-unitext, whose other characters are themselves. What is malformed stays as it is.
+// declaredSize reads a size-value, RFC 1870 section 3, of up to 20 digits; nil if it is none that a bigint holds.
+func declaredSize(b []byte) *int64 {
+	if n := digits(b, 21); n == 0 || n > 20 || n < len(b) {
+		return nil
+	}
+	n, err := strconv.ParseInt(string(b), 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &n
+}
+
+// unescape decodes xtext (RFC 3461 section 4), in which "+41" is an A, and the forms of RFC 6533 section 3, in which
+// "\x{41}" is one: utf-8-addr-xtext and utf-8-addr-unitext, whose other characters are themselves. What is malformed
+// stays as it is.
 func unescape(b []byte, xtext, unicode bool) []byte {
 	if bytes.IndexByte(b, '+') < 0 && bytes.IndexByte(b, '\\') < 0 {
 		return b
@@ -87,8 +96,8 @@ func unescape(b []byte, xtext, unicode bool) []byte {
 	return out
 }
 
-// embeddedUnicodeChar reads the EmbeddedUnicodeChar that b begins with, and returns how long it is, 0 if there is none. Two to six
-// digits give a code point; NUL and surrogates are none.
+// embeddedUnicodeChar reads the EmbeddedUnicodeChar that b begins with, and returns how long it is, 0 if there is none.
+// Two to six digits give a code point; NUL and surrogates are none.
 func embeddedUnicodeChar(b []byte) (r rune, n int) {
 	const head, most = "\\x{", 6
 	if !bytes.HasPrefix(b, []byte(head)) {

@@ -1,11 +1,9 @@
 package smtp
 
-import (
-	"bytes"
-)
+import "bytes"
 
-// After an accepted TURN (RFC 821 section 3.8) or ATRN (RFC 2645) the two sides change their roles: who was the client greets, and who was
-// the server sends mail. A dialogue of its own reads what comes then.
+// After an accepted TURN (RFC 821 section 3.8) or ATRN (RFC 2645) the two sides change their roles: who was the client
+// greets, and who was the server sends mail. A dialogue of its own reads what comes then.
 
 // reversed is what follows an accepted TURN.
 type reversed struct {
@@ -22,17 +20,17 @@ func (r *reversed) direction(dir Direction) Direction {
 	return dir
 }
 
-// read passes octets on, or a hole. p.acked counts the octets of the other direction from the beginning of the connection.
+// read passes a piece on. What its sender had received is counted from the beginning of the connection.
 func (r *reversed) read(dir Direction, p piece) {
-	if p.lost > 0 {
-		r.dialogue.Lost(r.direction(dir), p.t, p.lost)
-	} else {
-		r.dialogue.Push(r.direction(dir), p.t, p.data, max(p.acked-r.from[1-dir], 0))
+	if p.acked = max(p.acked-r.from[1-dir], 0); p.lost > 0 {
+		p.acked = r.dialogue.server.offset
 	}
+	r.dialogue.read(r.direction(dir), p)
 	r.flatten()
 }
 
-// flatten takes the place of a dialogue that was reversed again, so that a connection of nothing but TURN has one at a time.
+// flatten takes the place of a dialogue that was reversed again, so that a connection of nothing but TURN has one at a
+// time.
 func (r *reversed) flatten() {
 	for r.dialogue.turned != nil {
 		next := r.dialogue.turned
@@ -43,7 +41,8 @@ func (r *reversed) flatten() {
 	}
 }
 
-// turnReply applies the reply to TURN or ATRN. If it was not seen, or may be another's, the client's greeting shows that it was accepted.
+// turnReply applies the reply to TURN or ATRN. If it was not seen, or may be another's, the client's greeting shows
+// that it was accepted.
 func (d *Dialogue) turnReply(r *reply) {
 	d.client.block(false)
 	code := codeOf(r)
@@ -62,7 +61,8 @@ func (d *Dialogue) turnReply(r *reply) {
 	d.reverse(from)
 }
 
-// reverse reads what the client sends from now on as the server's, and what the server sent from that offset on as the client's.
+// reverse reads what the client sends from now on as the server's, and what the server sent from that offset on as the
+// client's.
 func (d *Dialogue) reverse(serverFrom int64) {
 	s := d.session
 	s.Client, s.Server, s.Midstream = s.Server, s.Client, false

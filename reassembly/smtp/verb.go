@@ -1,7 +1,5 @@
 package smtp
 
-import "bytes"
-
 // verb is what a command does to the dialogue.
 type verb uint8
 
@@ -80,10 +78,19 @@ func (v verb) hasPath(argument []byte) bool {
 }
 
 func cutWord(b []byte) (word, rest []byte) {
-	b = bytes.TrimLeft(b, " \t")
-	i := bytes.IndexAny(b, " \t")
-	if i < 0 {
-		return b, nil
+	b = trimBlanks(b)
+	for i, c := range b {
+		if c == ' ' || c == '\t' {
+			return b[:i], trimBlanks(b[i:])
+		}
 	}
-	return b[:i], bytes.TrimLeft(b[i:], " \t")
+	return b, nil
+}
+
+// trimBlanks takes blanks off the head of b.
+func trimBlanks(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	return b
 }
