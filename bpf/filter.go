@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/bits"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -28,10 +29,12 @@ const (
 
 // Config says what to keep and where to put it.
 type Config struct {
-	Ports     []uint16 // nil: 25
-	Workers   int      // rings; 0: 1
-	RingBytes int      // of each ring, rounded up to a power of two; 0: 32 MiB
-	Inline    bool     // pass every frame on to the host's stack instead of dropping it
+	Ports   []uint16 // nil: 25
+	Workers int      // rings; 0: 1
+	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil: 30030.
+	InterceptPorts []uint16
+	RingBytes      int  // of each ring, rounded up to a power of two; 0: 32 MiB
+	Inline         bool // pass every frame on to the host's stack instead of dropping it
 }
 
 // Mode is where the program runs.
@@ -86,7 +89,7 @@ func Load(cfg Config) (*Filter, error) {
 			return nil, errors.Join(err, f.Close())
 		}
 	}
-	if err := f.SetPorts(cfg.Ports); err != nil {
+	if err := errors.Join(f.SetPorts(cfg.Ports), f.setTunnels(cfg.InterceptPorts)); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -150,18 +153,42 @@ func MissingCapabilities() (missing []string) {
 	return missing
 }
 
+// tunnelPorts are the UDP ports of tunnels that walk.h knows, or leaves to user space.
+var tunnelPorts = []uint16{4789, 8472, 4790, 6081, 2152, 1701, 6635, 6080, 3544, 37008}
+
+// servicePorts are UDP ports of services that hold no tunnels: DNS, DHCP, NTP, NetBIOS, SNMP, QUIC, syslog, DHCPv6,
+// SSDP, mDNS, LLMNR.
+var servicePorts = []uint16{53, 67, 68, 123, 137, 138, 161, 162, 443, 514, 546, 547, 1900, 5353, 5355}
+
+// portSet has a bit for each port, which the program does not turn round.
+func portSet(lists ...[]uint16) *[1 << 16 / 8]uint8 {
+	var set [1 << 16 / 8]uint8
+	for _, p := range slices.Concat(lists...) {
+		p = bits.ReverseBytes16(p)
+		set[p>>3] |= 1 << (p & 7)
+	}
+	return &set
+}
+
 // SetPorts changes the set of watched ports, also while frames come in.
 func (f *Filter) SetPorts(ports []uint16) error {
 	if ports == nil {
 		ports = []uint16{25}
 	}
-	var set [1 << 16 / 8]uint8 // a bit for each
-	for _, p := range ports {
-		p = bits.ReverseBytes16(p) // the program does not turn them round
-		set[p>>3] |= 1 << (p & 7)
-	}
-	if err := f.objects.Ports.Set(&set); err != nil {
+	if err := f.objects.Ports.Set(portSet(ports)); err != nil {
 		return fmt.Errorf("set ports of the XDP program: %w", err)
+	}
+	return nil
+}
+
+// setTunnels sets the UDP ports that go through the walk, and those that are not counted.
+func (f *Filter) setTunnels(intercepts []uint16) error {
+	if intercepts == nil {
+		intercepts = []uint16{30030}
+	}
+	tunnels, services := portSet(tunnelPorts, intercepts), portSet(servicePorts)
+	if err := errors.Join(f.objects.Tunnels.Set(tunnels), f.objects.Services.Set(services)); err != nil {
+		return fmt.Errorf("set UDP ports of the XDP program: %w", err)
 	}
 	return nil
 }
@@ -256,6 +283,21 @@ func (f *Filter) Stats() (Stats, error) {
 		}
 	}
 	return s, nil
+}
+
+// Unread reads what was in frames that were dropped and may have held a tunnel, in no order.
+func (f *Filter) Unread() (list []Unread, err error) {
+	var key uint32
+	var frames uint64
+	entries := f.objects.Unreads.Iterate()
+	for entries.Next(&key, &frames) {
+		list = append(list, Unread{UnreadKind(key >> 16), uint16(key), frames})
+	}
+	// A table that changes while it is read may end early: the next reading has the rest.
+	if err := entries.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return nil, fmt.Errorf("read what is dropped: %w", err)
+	}
+	return list, nil
 }
 
 // Close detaches everything. No ring may be read any more.

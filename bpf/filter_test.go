@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
+
+	"tap25/reassembly/decode/decodetest"
 )
 
 const (
@@ -92,7 +94,7 @@ func frames(t testing.TB) []namedFrame {
 	chain := joined([]byte{43, 0, 0, 0, 0, 0, 0, 0}, []byte{60, 0, 0, 0, 0, 0, 0, 0}, []byte{51, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, []byte{6, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, tcp(1, 25, "x"))
 	geneve := joined([]byte{2, 0}, be16(0x6558), make([]byte, 4), make([]byte, 8), inner)
 	greOuter := gre(0, 0x6558, inner)[14:]
-	return []namedFrame{
+	list := []namedFrame{
 		{"TCP to port 25", ethernet(0x0800, m4), Segment},
 		{"TCP from port 25 over IPv6", ethernet(0x86dd, m6), Segment},
 		{"TCP of other ports", ethernet(0x0800, web), OtherPort},
@@ -134,6 +136,8 @@ func frames(t testing.TB) []namedFrame {
 		{"IPv4 header too short", ethernet(0x0800, append([]byte{0x44}, m4[1:]...)), Malformed},
 		{"more headers than are walked", ethernet(0x8100, joined(bytes.Repeat([]byte{0, 7, 0x81, 0}, 40), []byte{0, 7, 8, 0}, m4)), Undecided},
 	}
+	list = append(list, tunnels(t, decodetest.Wrap(0x0800, m4), " with IPv4")...)
+	return append(list, tunnels(t, decodetest.Wrap(0x86dd, m6), " with IPv6")...)
 }
 
 func TestFilter_EveryFrameGetsItsVerdict(t *testing.T) {
@@ -338,6 +342,37 @@ func TestFilter_PortsChangeWhileRunning(t *testing.T) {
 		}
 		if got := verdict(t, f, ethernet(0x0800, ip(t, testSrc, testDst, 6, tcp(1, step.port, "x")))); got != step.want {
 			t.Errorf("ports %v: a segment to port %d is %s, want %s", step.ports, step.port, got, step.want)
+		}
+	}
+}
+
+// TestFilter_FragmentsOfTwoNetworksAreDecidedApart: two tenants' tunnels have equal addresses and identifications, and
+// only one of them carries mail.
+func TestFilter_FragmentsOfTwoNetworksAreDecidedApart(t *testing.T) {
+	f := load(t, Config{RingBytes: 1 << 20})
+	tunnel := func(port int) []byte {
+		inner := ip(t, testSrc, testDst, 6, tcp(40001, port, "x"))
+		return ip(t, "10.0.0.1", "10.0.0.2", 47, joined(be16(0), be16(0x0800), inner))
+	}
+	mail, web := tunnel(25), tunnel(443)
+	for name, in := range map[string]func(network int, packet []byte) []byte{
+		"VLAN": func(n int, p []byte) []byte { return ethernet(0x8100, joined(be16(n), be16(0x0800), p)) },
+		"MPLS": func(n int, p []byte) []byte { return ethernet(0x8847, joined(be16(n), []byte{1, 9}, p)) },
+		"VXLAN": func(n int, p []byte) []byte {
+			header := joined([]byte{8, 0, 0, 0}, be16(n), []byte{0, 0})
+			return decodetest.Datagram(t, false, 50000, 4789, joined(header, ethernet(0x0800, p))).Ethernet(t)
+		},
+	} {
+		for i, c := range []struct {
+			frame []byte
+			want  Verdict
+		}{
+			{in(10, fragmented(web, true, 0)), OtherPort}, {in(20, fragmented(mail, true, 0)), Fragment},
+			{in(10, fragmented(web, false, 800)), OtherPort}, {in(20, fragmented(mail, false, 800)), Fragment},
+		} {
+			if got := verdict(t, f, c.frame); got != c.want {
+				t.Errorf("%s, frame %d: %s, want %s", name, i, got, c.want)
+			}
 		}
 	}
 }

@@ -44,6 +44,24 @@ type Stats struct {
 	Rings    []RingStats
 }
 
+// UnreadKind says what the number of an Unread is.
+type UnreadKind uint16
+
+// Kinds of Unread, as in walk.h.
+const (
+	UnreadEtherType UnreadKind = 1 + iota
+	UnreadIPProtocol
+	UnreadUDPPort
+)
+
+// Unread is how many frames were dropped that held something in which a tunnel may be. The program keeps those of the
+// last 512 kinds that came; a kind that was dropped from its table begins anew.
+type Unread struct {
+	Kind   UnreadKind
+	Number uint16
+	Frames uint64
+}
+
 // RingStats counts the frames of one worker.
 type RingStats struct {
 	Delivered uint64 // copied to the ring

@@ -57,6 +57,7 @@ const (
 type Stats struct {
 	Frames    decode.FrameCounts
 	Fragments decode.FragmentStats
+	Elsewhere decode.MailPorts // sessions of ports that are not watched
 
 	ToServers      int64 // segments to a watched port
 	FromServers    int64 // segments from a watched port alone
@@ -66,6 +67,7 @@ type Stats struct {
 	DuplicateBytes int64 // seen before
 	IgnoredBytes   int64 // of segments that no host accepts: a wrong checksum (see Auto), no ACK or an absurd one, after the end, far outside the window
 	LostBytes      int64 // acknowledged, or followed by others, but not captured
+	CutBytes       int64 // that captured segments had, and their frames have no more: the snaplen cut them off
 
 	FramesLost      int64 // reported by Assembler.FramesLost; in no other count
 	BadChecksums    int64 // segments with a wrong checksum, whether what they hold was read or not; 0 with Off
@@ -181,6 +183,7 @@ func (a *Assembler) CloseWithin(ctx context.Context) {
 func (a *Assembler) Stats() Stats {
 	s := a.shared.stats
 	s.Frames, s.Fragments = a.dec.Stats()
+	s.Elsewhere = a.dec.Elsewhere()
 	s.HalfOpenEvicted = a.halfOpen.evicted
 	s.Steps += a.dec.Steps() + a.halfOpen.steps + a.shared.histories.steps + a.shared.orderer.steps
 	return s

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// A login of no rights holds the lock that tern waits for without end: the migration ends and names it, and goes on after it.
+// A login of no rights holds the lock that tern waits for without end: the migration ends and names it, and goes on
+// after it.
 func TestMigrate_NamesTheStrangerWhoHoldsItsLock(t *testing.T) {
 	for name, schema := range map[string]func(t *testing.T) (super, owner *DB){
 		"no schema":       ownDatabase,
@@ -75,8 +76,10 @@ func TestMigrate_WaitsForAnothersMigration(t *testing.T) {
 	go func() { done <- owner.Migrate(context.WithoutCancel(t.Context())) }()
 	watch := another(t, cfg.Database)
 	starts := map[string]bool{} // of its tries
+	const waiting = `select coalesce(max(query_start::text), '') from pg_stat_activity
+		where pid = $1 and wait_event = 'advisory'`
 	wait(t, func() bool {
-		starts[ask[string](t, watch, "select coalesce(max(query_start::text), '') from pg_stat_activity where pid = $1 and wait_event = 'advisory'", owner.Conn().PgConn().PID())] = true
+		starts[ask[string](t, watch, waiting, owner.Conn().PgConn().PID())] = true
 		return len(starts) > 3
 	})
 	select {
@@ -104,7 +107,8 @@ func TestMigrate_WaitsHalfAMinuteForALock(t *testing.T) {
 	if timeout := ask[string](t, db, "show lock_timeout"); timeout != "0" {
 		t.Errorf("the session waits %s after it", timeout)
 	}
-	if n := ask[int](t, db, "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"); n != 0 {
+	const own = "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"
+	if n := ask[int](t, db, own); n != 0 {
 		t.Errorf("%d locks are left", n)
 	}
 }

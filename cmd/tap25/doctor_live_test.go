@@ -130,7 +130,7 @@ func (w *wire) inject(frames [][]byte) {
 func TestDoctor_HearsWhatComes(t *testing.T) {
 	w := newWire(t)
 	w.ip("-n " + w.hub + " link set port nomaster") // only what is injected
-	frames := dialogueFrames(strings.Split(dialogue, "\n"))
+	frames := dialogueFrames(25, strings.Split(dialogue, "\n"))
 	var toServer, toClient, web [][]byte
 	for _, f := range frames {
 		if f[34] == 0 && f[35] == 25 { // the source port

@@ -14,12 +14,14 @@ import (
 	"tap25/reassembly/decode/decodetest"
 )
 
-// between has a Postfix in one namespace send mails of every kind to one in the other, over IPv4 and IPv6, and gives the logs of both.
+// between has a Postfix in one namespace send mails of every kind to one in the other, over IPv4 and IPv6, and gives
+// the logs of both.
 func (w *wire) between() *mtaLogs {
 	w.t.Helper()
 	to := w.mta(w.server, "postfix")
 	from := w.mta(w.client, "postfix", "myhostname = relay.postfix.example",
-		"transport_maps = inline:{ { v4.postfix.example = smtp:[192.0.2.25] } { v6.postfix.example = smtp:[2001:db8::25] } { quiet.example = discard: } }")
+		"transport_maps = inline:{ { v4.postfix.example = smtp:[192.0.2.25] }"+
+			" { v6.postfix.example = smtp:[2001:db8::25] } { quiet.example = discard: } }")
 	want := 0
 	var mails []liveMail
 	for kind := range 10 {
@@ -43,10 +45,10 @@ func (w *wire) between() *mtaLogs {
 	return logs
 }
 
-// TestLive_FramesOfAHostWithOffloads captures on the host of the server: where both hosts leave the cutting of segments and the checksums
-// to hardware that there is not (TSO, GSO), and where the server merges segments that came with right sums (GRO). Frames are longer than
-// the MTU; of these the sums are those of the pseudo-header or of the first segment, of others they are right. The rows are those of the
-// logs.
+// TestLive_FramesOfAHostWithOffloads captures on the host of the server: where both hosts leave the cutting of segments
+// and the checksums to hardware that there is not (TSO, GSO), and where the server merges segments that came with right
+// sums (GRO). Frames are longer than the MTU; of these the sums are those of the pseudo-header or of the first segment,
+// of others they are right. The rows are those of the logs.
 func TestLive_FramesOfAHostWithOffloads(t *testing.T) {
 	t.Parallel()
 	for name, offloads := range map[string][2]string{ // of the client, and of the server
@@ -58,7 +60,7 @@ func TestLive_FramesOfAHostWithOffloads(t *testing.T) {
 			w := newWire(t)
 			w.command("ip netns exec " + w.client + " ethtool -K eth0 " + offloads[0])
 			w.command("ip netns exec " + w.server + " ethtool -K eth0 " + offloads[1])
-			w.command("ip netns exec " + w.hub + " ethtool -K port25 tso off") // else veth takes them for merged already
+			w.command("ip netns exec " + w.hub + " ethtool -K port25 tso off") // else veth merges nothing
 			captured := filepath.Join(t.TempDir(), "host.pcap")
 			stop := w.dumpAt(w.server, "eth0", captured, "tcp port 25")
 			logs := w.between()
@@ -82,9 +84,9 @@ func TestLive_FramesOfAHostWithOffloads(t *testing.T) {
 	}
 }
 
-// TestLive_AddressesRewrittenWithoutTheirSums captures what has right sums, and changes the addresses of every frame as tools do that
-// make captures anonymous, without the sums of IPv4, TCP over IPv4 and TCP over IPv6. The rows are those of the logs, with the new
-// addresses.
+// TestLive_AddressesRewrittenWithoutTheirSums captures what has right sums, and changes the addresses of every frame as
+// tools do that make captures anonymous, without the sums of IPv4, TCP over IPv4 and TCP over IPv6. The rows are those
+// of the logs, with the new addresses.
 func TestLive_AddressesRewrittenWithoutTheirSums(t *testing.T) {
 	t.Parallel()
 	w := newWire(t)
@@ -99,7 +101,7 @@ func TestLive_AddressesRewrittenWithoutTheirSums(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := 24
-	each(t, captured, func(fr *capture.Frame) { // tcpdump has written them one after the other, in the byte order of this machine
+	each(t, captured, func(fr *capture.Frame) { // in the file they lie one after the other
 		if !soundSum(fr.Data) {
 			t.Fatal("a frame of the wire has a wrong sum")
 		}
@@ -151,7 +153,8 @@ func each(t *testing.T, path string, frame func(*capture.Frame)) {
 	}
 }
 
-// soundSum reports whether the sum of the TCP segment in an Ethernet frame without tags, options or extension headers is right.
+// soundSum reports whether the sum of the TCP segment in an Ethernet frame without tags, options or extension headers
+// is right.
 func soundSum(frame []byte) bool {
 	ip := frame[14:]
 	var addresses, segment []byte

@@ -11,16 +11,18 @@ import (
 	"testing"
 )
 
-// originLogs is what servers have logged of mail that came by way of a proxy: of each message and each refused recipient the client
-// that the proxy named, and of each accepted recipient the message.
+// originLogs is what servers have logged of mail that came by way of a proxy: of each message and each refused
+// recipient the client that the proxy named, and of each accepted recipient the message.
 type originLogs struct{ Received, Rejected, Kept []string }
 
-// What Postfix logs of a message: the client that connected, or that a proxy or XCLIENT named, and the one that XFORWARD named; refused
-// recipients; and deliveries by discard.
+// What Postfix logs of a message: the client that connected, or that a proxy or XCLIENT named, and the one that
+// XFORWARD named; refused recipients; and deliveries by discard.
 var (
-	originClient   = regexp.MustCompile(`/smtpd\[\d+\]: (\w+): client=\S+?\[(.*?)\]:(\d+)(?:, orig_queue_id=\w+, orig_client=\S+?\[(.*?)\]:(\d+))?`)
-	originRejected = regexp.MustCompile(`/smtpd\[\d+\]: (\w+): reject: RCPT from \S+: (\d{3}) .* from=<(.*?)> to=<(.*?)> `)
-	originKept     = regexp.MustCompile(`/discard\[\d+\]: (\w+): to=<(.*?)>,`)
+	originClient = regexp.MustCompile(`/smtpd\[\d+\]: (\w+): client=\S+?\[(.*?)\]:(\d+)` +
+		`(?:, orig_queue_id=\w+, orig_client=\S+?\[(.*?)\]:(\d+))?`)
+	originRejected = regexp.MustCompile(`/smtpd\[\d+\]: (\w+): reject: RCPT from \S+: (\d{3}) ` +
+		`.* from=<(.*?)> to=<(.*?)> `)
+	originKept = regexp.MustCompile(`/discard\[\d+\]: (\w+): to=<(.*?)>,`)
 )
 
 func readOriginLogs(t *testing.T, path string) *originLogs {
@@ -132,8 +134,9 @@ func originMails(name string) []liveMail {
 	}
 }
 
-// TestLive_HaproxyNamesTheClientThatPostfixLogs has haproxy tell Postfix the client by the PROXY protocol, version 1 and 2, over IPv4
-// and IPv6, also with TLVs and between its own checks of the server. What is captured between the two gives the rows of Postfix's log.
+// TestLive_HaproxyNamesTheClientThatPostfixLogs has haproxy tell Postfix the client by the PROXY protocol, version 1
+// and 2, over IPv4 and IPv6, also with TLVs and between its own checks of the server. What is captured between the two
+// gives the rows of Postfix's log.
 func TestLive_HaproxyNamesTheClientThatPostfixLogs(t *testing.T) {
 	t.Parallel()
 	w := newWire(t)
@@ -146,8 +149,10 @@ func TestLive_HaproxyNamesTheClientThatPostfixLogs(t *testing.T) {
 	capture := filepath.Join(t.TempDir(), "behind.pcap")
 	stop := w.dump(capture)
 	sent := 0
-	for i, by := range [][2]string{{"198.18.0.2", "198.18.0.1:2501"}, {"198.18.0.3", "198.18.0.1:2502"}, {"198.18.0.4", "198.18.0.1:2503"},
-		{"2001:db8:5::2", "[2001:db8:5::1]:2501"}, {"2001:db8:5::3", "[2001:db8:5::1]:2502"}} {
+	for i, by := range [][2]string{
+		{"198.18.0.2", "198.18.0.1:2501"}, {"198.18.0.3", "198.18.0.1:2502"}, {"198.18.0.4", "198.18.0.1:2503"},
+		{"2001:db8:5::2", "[2001:db8:5::1]:2501"}, {"2001:db8:5::3", "[2001:db8:5::1]:2502"},
+	} {
 		mails := originMails(fmt.Sprint(i))
 		w.say(w.talk(w.client, by[0], by[1]), mails...)
 		sent += len(mails)
@@ -167,12 +172,13 @@ func TestLive_HaproxyNamesTheClientThatPostfixLogs(t *testing.T) {
 	compareOrigins(t, logs, rows)
 }
 
-// TestLive_PostfixForwardsTheClientThatItLogs has a Postfix send the client of each message on to another by XFORWARD, and a client
-// that the other trusts name one by XCLIENT. The rows have the clients of the log of the second.
+// TestLive_PostfixForwardsTheClientThatItLogs has a Postfix send the client of each message on to another by XFORWARD,
+// and a client that the other trusts name one by XCLIENT. The rows have the clients of the log of the second.
 func TestLive_PostfixForwardsTheClientThatItLogs(t *testing.T) {
 	t.Parallel()
 	w := newWire(t)
-	log := w.mta(w.server, "postfix", "smtpd_authorized_xforward_hosts = 192.0.2.0/24", "smtpd_authorized_xclient_hosts = 192.0.2.0/24")
+	log := w.mta(w.server, "postfix",
+		"smtpd_authorized_xforward_hosts = 192.0.2.0/24", "smtpd_authorized_xclient_hosts = 192.0.2.0/24")
 	w.mta(w.client, "postfix", "myhostname = relay.postfix.example", "smtp_send_xforward_command = yes",
 		"transport_maps = inline:{ { v4.postfix.example = smtp:[192.0.2.25] } { quiet.example = discard: } }")
 	capture := filepath.Join(t.TempDir(), "forwarded.pcap")

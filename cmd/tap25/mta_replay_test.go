@@ -14,7 +14,8 @@ import (
 func replayRows(t *testing.T, args ...string) []map[string]any {
 	t.Helper()
 	var out, diag bytes.Buffer
-	if status := run(t.Context(), append([]string{"replay", "--json"}, args...), nil, &out, &diag); status != statusDone {
+	args = append([]string{"replay", "--json"}, args...)
+	if status := run(t.Context(), args, nil, &out, &diag); status != statusDone {
 		t.Fatalf("status %d: %s", status, diag.String())
 	}
 	checkSums(t, diag.String())
@@ -24,7 +25,8 @@ func replayRows(t *testing.T, args ...string) []map[string]any {
 // compareLogs compares logs with rows, but for what one of them has not.
 func compareLogs(t *testing.T, logs, rows *mtaLogs, ignored ...string) {
 	t.Helper()
-	if diff := cmp.Diff(logs, rows, cmp.AllowUnexported(mtaLogs{}), cmpopts.IgnoreFields(mtaLogs{}, ignored...)); diff != "" {
+	options := []cmp.Option{cmp.AllowUnexported(mtaLogs{}), cmpopts.IgnoreFields(mtaLogs{}, ignored...)}
+	if diff := cmp.Diff(logs, rows, options...); diff != "" {
 		t.Errorf("logs against rows: %s", diff)
 	}
 }

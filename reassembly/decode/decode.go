@@ -33,6 +33,7 @@ type Decoder struct {
 	frags      *defragmenter
 	counts     FrameCounts
 	unread     UnreadCounts
+	elsewhere  MailPorts
 	seeds      seeds
 }
 
@@ -88,6 +89,9 @@ func (d *Decoder) Advance(t time.Time) { d.frags.expire(t.UnixNano()) }
 
 // Stats returns the counters so far.
 func (d *Decoder) Stats() (FrameCounts, FragmentStats) { return d.counts, d.frags.stats }
+
+// Elsewhere returns the sessions of mail servers' ports that are not watched.
+func (d *Decoder) Elsewhere() MailPorts { return d.elsewhere }
 
 // Unread returns what was in frames that may hold tunnels which are not read.
 func (d *Decoder) Unread() UnreadCounts { return d.unread }
@@ -151,7 +155,8 @@ type walk struct {
 	data  []byte // what is left, bounded by the lengths read so far
 	cut   int    // octets that the snaplen cut off after data
 	next  header
-	proto uint8 // protocol number of headerExtension
+	proto uint8  // protocol number of headerExtension
+	port  uint16 // destination port of the last UDP header
 	ip    ipHeader
 	frag  fragmentField
 

@@ -297,6 +297,9 @@ func checkDefrag(t *testing.T, ops []byte, v6 bool) {
 	if f.steps > 4*fragments+64 {
 		t.Fatalf("%d steps for %d fragments", f.steps, fragments)
 	}
+	if int64(f.pages.made) > 2*fragments { // a fragment of 48 octets lies in two at most
+		t.Fatalf("%d pages for %d fragments", f.pages.made, fragments)
+	}
 }
 
 func FuzzDefrag(f *testing.F) {

@@ -11,7 +11,7 @@ func (w *walk) gtp() Verdict {
 		return TruncatedTunnel
 	}
 	if b[0]&(version|0x10) != gtpU {
-		return w.unreadUDP(portGTP)
+		return w.unreadUDP(w.port)
 	}
 	if b[1] != gPDU {
 		return NotTCP

@@ -18,7 +18,7 @@ func (w *walk) l2tp() Verdict {
 		w.data, w.next = b[4:], headerL2TPv3
 		return goOn
 	case flags&version != 2:
-		return w.unreadUDP(portL2TP)
+		return w.unreadUDP(w.port)
 	}
 	size := 2
 	if flags&length != 0 {

@@ -11,7 +11,7 @@ func (w *walk) tzsp() Verdict {
 		return TruncatedTunnel
 	}
 	if b[0] != 1 || b[1] != received && b[1] != transmit {
-		return w.unreadUDP(portTZSP)
+		return w.unreadUDP(w.port)
 	}
 	switch binary.BigEndian.Uint16(b[2:]) {
 	case ethernet:
@@ -19,7 +19,7 @@ func (w *walk) tzsp() Verdict {
 	case wifi:
 		w.next = headerWiFi
 	default:
-		return w.unreadUDP(portTZSP)
+		return w.unreadUDP(w.port)
 	}
 	w.identified = true
 	for b = b[4:]; ; w.steps++ {
@@ -65,7 +65,7 @@ func (w *walk) gue() Verdict {
 	case b[0]>>6 == 1:
 		return w.version()
 	case b[0]>>6 != 0:
-		return w.unreadUDP(portGUE)
+		return w.unreadUDP(w.port)
 	case b[0]&control != 0:
 		return NotTCP
 	}
@@ -89,7 +89,7 @@ func (w *walk) teredo() Verdict {
 	case kind == origin:
 		return w.skip(8)
 	case b[0]>>4 != 6 || w.ipv6Fits(0) == noFit:
-		return w.unreadUDP(portTeredo)
+		return w.unreadUDP(w.port)
 	}
 	w.next = headerIPv6
 	return goOn

@@ -26,6 +26,7 @@ func (d *Decoder) tcp(w *walk, p *Packet) Verdict {
 		return TruncatedTCP
 	}
 	if !d.watched(b) {
+		d.elsewhere.note(b)
 		return OtherPort
 	}
 	p.Src = netip.AddrPortFrom(address(w.ip.src), binary.BigEndian.Uint16(b))

@@ -74,7 +74,7 @@ func (d *Decoder) udp(w *walk) Verdict {
 	if len(b) < 8 {
 		return TruncatedUDP
 	}
-	w.data, w.next = b[8:], next
+	w.data, w.next, w.port = b[8:], next, binary.BigEndian.Uint16(b[2:])
 	return goOn
 }
 
@@ -88,7 +88,7 @@ func (w *walk) vxlan() Verdict {
 		return TruncatedTunnel
 	}
 	if b[0]&valid == 0 {
-		return w.unreadUDP(portVXLAN)
+		return w.unreadUDP(w.port)
 	}
 	w.name(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8)
 	w.data, w.next = b[8:], headerEthernet
@@ -103,7 +103,7 @@ func (w *walk) vxlanGPE() Verdict {
 		return TruncatedTunnel
 	}
 	if b[0]&valid == 0 {
-		return w.unreadUDP(portVXLANGPE)
+		return w.unreadUDP(w.port)
 	}
 	w.name(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8)
 	w.data, w.next = b[8:], headerEthernet

@@ -144,6 +144,9 @@ func byFrames(a, b UnreadCount) int {
 func (u Unread) Tunnel() bool {
 	switch u.kind {
 	case unreadEtherType:
+		if u.number < minEtherType {
+			return false
+		}
 		switch u.number {
 		case 0x0806, 0x8035, 0x8809, 0x88cc, 0x888e, 0x8863, 0x9000: // ARP, RARP, LACP, LLDP, EAP, PPPoE discovery, loop
 			return false

@@ -66,9 +66,7 @@ func (w *Wire) frame(b []byte) {
 // Shapes are all of them.
 func Shapes() []Shape {
 	var all []Shape
-	for _, list := range [][]Shape{
-		holeShapes, dialogueShapes, commandShapes, parseShapes, headShapes, orderShapes, connectionShapes, packetShapes,
-	} {
+	for _, list := range [][]Shape{holeShapes, dialogueShapes, commandShapes, headShapes, parseShapes, orderShapes, connectionShapes, packetShapes} {
 		all = append(all, list...)
 	}
 	return all

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// What must be read from its head to its end before anybody knows what it is: lines of almost 64 KiB, and handshakes of TLS.
+// What must be read from its head to its end before anybody knows what it is: lines of almost 64 KiB, and handshakes of
+// TLS.
 var parseShapes = []Shape{
 	{"paths without an end, of quotes", Lines, longLines("RCPT TO:<", "\"\\\"")},
 	{"paths without an end, of brackets", Lines, longLines("RCPT TO:<", "<a@b>,")},
@@ -73,10 +74,12 @@ func clientHellos(segment, record int) func(*Wire) {
 	}
 }
 
-// clientHello is a ClientHello (RFC 8446 section 4.1.2) of 2,000 empty extensions and no server name, in records of so many octets.
+// clientHello is a ClientHello (RFC 8446 section 4.1.2) of 2,000 empty extensions and no server name, in records of so
+// many octets.
 func clientHello(record int) string {
 	extensions := strings.Repeat("\x40\x00\x00\x00", 2000)
-	body := "\x03\x03" + strings.Repeat("r", 32) + "\x00" + "\x00\x02\x13\x01" + "\x01\x00" + string(binary.BigEndian.AppendUint16(nil, uint16(len(extensions)))) + extensions
+	body := "\x03\x03" + strings.Repeat("r", 32) + "\x00" + "\x00\x02\x13\x01" + "\x01\x00" +
+		string(binary.BigEndian.AppendUint16(nil, uint16(len(extensions)))) + extensions
 	message := "\x01" + string(binary.BigEndian.AppendUint32(nil, uint32(len(body)))[1:]) + body
 	var out strings.Builder
 	for message != "" {

@@ -66,7 +66,7 @@ func operations(events []event) []byte {
 	return append(ops, opEnd, 0)
 }
 
-// mostMemory bounds what a dialogue may allocate, for each event and each octet that it is given, and for itself.
+// What a dialogue may allocate, for each event and each octet that it is given, and for itself.
 const (
 	memoryPerEvent  = 2 << 10
 	memoryPerOctet  = 256 // a line of one octet is a command that waits

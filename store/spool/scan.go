@@ -29,8 +29,8 @@ type content struct {
 	looked int  // octets that checksums and lengths were computed of
 }
 
-// mostLooked bounds content.looked, in octets for one of the file, beyond the longest payload. Blocks that are not intact may lie in
-// what others claim to be their payload, thousands deep; a damaged segment's do not.
+// mostLooked bounds content.looked, in octets for one of the file, beyond the longest payload. Blocks that are not
+// intact may lie in what others claim to be their payload, thousands deep; a damaged segment's do not.
 const mostLooked = 16
 
 type recordsBlock struct {
@@ -44,8 +44,8 @@ type note struct {
 	text  string
 }
 
-// scan finds the intact blocks of a segment. Its records share data. If damaged blocks lie in each other so deep that mostLooked is
-// reached, it passes over what the next of them claims.
+// scan finds the intact blocks of a segment. Its records share data. If damaged blocks lie in each other so deep that
+// mostLooked is reached, it passes over what the next of them claims.
 func scan(data []byte, of id) content {
 	c := content{newer: len(data) > 8 && string(data[:8]) == magic && data[8] > version}
 	bad := 0 // where the bytes begin that are in no intact block
@@ -77,8 +77,8 @@ func (c *content) skip(from, to int) {
 	}
 }
 
-// readBlock reads the block at the beginning of b and returns its length, or 0 if there is no intact one of this segment; claims is
-// then what an intact header says of the length, or 0.
+// readBlock reads the block at the beginning of b and returns its length, or 0 if there is no intact one of this
+// segment; claims is then what an intact header says of the length, or 0.
 func (c *content) readBlock(b []byte, of id) (n, claims int) {
 	c.looked += headerSize
 	h, ok := parseHeader(b)
@@ -139,7 +139,8 @@ func (c *content) records(count int) ([][]byte, Damage) {
 	next := 0
 	var taken [][]byte
 	for _, b := range c.blocks {
-		// A block beyond the count was never acknowledged; its records stand elsewhere. One below next is a second copy.
+		// A block beyond the count was never acknowledged; its records stand elsewhere. One below next is a second
+		// copy.
 		if b.index < next || b.index+len(b.records) > count {
 			continue
 		}

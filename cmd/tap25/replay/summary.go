@@ -68,6 +68,11 @@ func (s *Summary) Write(w io.Writer) {
 		line("anomalies", "%s", strings.Trim(anomalies, " ()"))
 	}
 	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(s.Frames)/seconds, float64(s.Octets)/1e6/seconds)
+	for _, text := range []string{elsewhere(t), missing(t)} {
+		if text != "" {
+			fmt.Fprintln(w, "tap25: "+text)
+		}
+	}
 }
 
 // stored writes the fate of the rows. Each row that was spooled, or found in the spool, counts in one of the parentheses.
