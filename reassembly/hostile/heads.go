@@ -15,8 +15,10 @@ var headShapes = []Shape{
 	{"a greeting that never ends", Small, greetingOctets},
 	{"phrases before paths", Small, turns("RCPT TO:"+strings.Repeat("\"<\" a b ", 100)+"<b@b.x>\r\n", "503 no\r\n")},
 	{"parameters after paths", Small, turns("RCPT TO:<b@b.x>"+strings.Repeat(" size=b", 120)+"\r\n", "503 no\r\n")},
-	{"replies that look like names of messages", Small, serverAlone("250 " + strings.Repeat("queued as ;", 90) + "\r\n")},
+	{"replies that look like names of messages", Small, serverAlone("250 " + nearlyNames + "\r\n")},
 }
+
+var nearlyNames = strings.Repeat("queued as ;", 90)
 
 func proxyOctets(w *Wire) {
 	for i := 0; w.room(); i++ {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// aside is what a server sent that is no reply, but may be a client's: who was the client may have said TURN in octets that have not come
-// yet, if the capture has the directions one after the other.
+// aside is what a server sent that is no reply, but may be a client's: who was the client may have said TURN in octets
+// that have not come yet, if the capture has the directions one after the other.
 type aside struct {
 	pieces []piece
 	size   int64
@@ -44,7 +44,8 @@ func (s *replyReader) takeAside() (pieces []piece, size int64) {
 	return pieces, size
 }
 
-// looksReversed reports whether a line of the server that is no reply may be what a client says first, after a TURN that has not come yet.
+// looksReversed reports whether a line of the server that is no reply may be what a client says first, after a TURN
+// that has not come yet.
 func (d *Dialogue) looksReversed(line []byte, acked int64) bool {
 	if d.closing || !d.seen[FromClient] || acked <= d.client.offset+d.backlog.octets {
 		return false

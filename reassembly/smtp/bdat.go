@@ -32,7 +32,8 @@ func parseBdat(b []byte) (size int64, last, ok bool) {
 	return size, last, last || len(rest) == 0
 }
 
-// burl reads the argument of BURL, RFC 4468 section 3.2: the server fetches the octets from elsewhere, nobody sees how many.
+// burl reads the argument of BURL, RFC 4468 section 3.2: the server fetches the octets from elsewhere, nobody sees how
+// many.
 func (c *command) burl(argument []byte) {
 	url, rest := cutWord(argument)
 	rest = bytes.TrimSpace(rest)

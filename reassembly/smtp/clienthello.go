@@ -12,8 +12,9 @@ const (
 	handshakeClientHello = 1
 )
 
-// clientHello collects a ClientHello from TLS records. A client may cut it into as many as it likes, and records into segments, at any
-// octet (RFC 8446 section 5.1). Each octet is looked at once, and the message parsed once, when it is whole or no more of it comes.
+// clientHello collects a ClientHello from TLS records. A client may cut it into as many as it likes, and records into
+// segments, at any octet (RFC 8446 section 5.1). Each octet is looked at once, and the message parsed once, when it is
+// whole or no more of it comes.
 type clientHello struct {
 	header  [recordHeader]byte // of the record at hand
 	n       int                // octets of it that were read
@@ -61,7 +62,8 @@ func (h *clientHello) whole() bool {
 	return len(m) >= 4 && len(m)-4 >= int(m[1])<<16+int(m[2])<<8+int(m[3])
 }
 
-// serverName returns the name of the server in what was read of the ClientHello (RFC 6066 section 3), "" if it is not in it.
+// serverName returns the name of the server in what was read of the ClientHello (RFC 6066 section 3), "" if it is not
+// in it.
 func (h *clientHello) serverName() string {
 	c := &cursor{b: h.message}
 	if kind := c.take(1); len(kind) == 0 || kind[0] != handshakeClientHello {
@@ -120,13 +122,14 @@ func (c *cursor) prefix(lengthOctets int) *cursor {
 	return &cursor{b: c.take(min(n, len(c.b))), bad: c.bad}
 }
 
-// isServersTLS reports whether a server whose first octets are b speaks TLS: a record with a handshake message or an alert.
+// isServersTLS reports whether a server whose first octets are b speaks TLS: a record with a handshake message or an
+// alert.
 func isServersTLS(b []byte) bool {
 	return len(b) >= 3 && (b[0] == contentAlert || b[0] == contentHandshake) && b[1] == 3 && b[2] <= 4
 }
 
-// looksLikeTLS reports whether b begins like a record with a handshake message, or like the ClientHello of SSL 2.0, which old clients
-// send to servers of SSL 3.0 and TLS 1.0 (RFC 5246 appendix E.2). No command of SMTP begins so.
+// looksLikeTLS reports whether b begins like a record with a handshake message, or like the ClientHello of SSL 2.0,
+// which old clients send to servers of SSL 3.0 and TLS 1.0 (RFC 5246 appendix E.2). No command of SMTP begins so.
 func looksLikeTLS(b []byte) bool {
 	if len(b) > 0 && b[0] >= 0x80 {
 		return len(b) < 3 || b[2] == handshakeClientHello

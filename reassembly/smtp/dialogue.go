@@ -95,7 +95,8 @@ func (d *Dialogue) read(dir Direction, p piece) {
 
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	n := 1024 + d.backlog.memoryUse() + d.match.memoryUse() + d.mail.memoryUse() + d.client.memoryUse() + d.server.memoryUse()
+	read := d.client.memoryUse() + d.server.memoryUse()
+	n := 1024 + read + d.backlog.memoryUse() + d.match.memoryUse() + d.mail.memoryUse()
 	if d.turned != nil {
 		n += d.turned.dialogue.Held()
 	}

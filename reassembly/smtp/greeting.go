@@ -1,7 +1,7 @@
 package smtp
 
-// A server's greeting may lack its code, or its end: firewalls mask it with asterisks, and some servers never finish it. A client that
-// goes on all the same takes what it has received for the greeting, and so does the parser.
+// A server's greeting may lack its code, or its end: firewalls mask it with asterisks, and some servers never finish
+// it. A client that goes on all the same takes what it has received for the greeting, and so does the parser.
 
 // greetingReader finds where a greeting ends that the server did not end itself.
 type greetingReader struct {
@@ -12,16 +12,16 @@ type greetingReader struct {
 	reply reply // the greeting, once what comes after it shows its end; its end is 0 before
 }
 
-// piece notes that a piece comes, of a server that has received acked octets of the client. n octets of the line at hand came before,
-// when it had received before.
+// piece notes that a piece comes, of a server that has received acked octets of the client. n octets of the line at
+// hand came before, when it had received before.
 func (g *greetingReader) piece(n, before, acked int64) {
 	if !g.past && n > 0 && acked > before {
 		g.seam, g.heard = n, before
 	}
 }
 
-// cut is how many octets of a line that begins at offset start are the unfinished greeting: a reply to something that the client sent
-// later follows on the same line.
+// cut is how many octets of a line that begins at offset start are the unfinished greeting: a reply to something that
+// the client sent later follows on the same line.
 func (g *greetingReader) cut(text []byte, current *reply, start int64) int {
 	n := int(g.seam)
 	g.seam = 0
@@ -38,7 +38,8 @@ func (g *greetingReader) cut(text []byte, current *reply, start int64) int {
 	return n
 }
 
-// line looks at a line of a reply with that code, which begins at offset start, and ends the greeting before it if that was left open.
+// line looks at a line of a reply with that code, which begins at offset start, and ends the greeting before it if that
+// was left open.
 func (g *greetingReader) line(current *reply, code uint16, start, acked int64) {
 	if !g.past && current.open && current.code == greetingCode && code != greetingCode && acked > g.acked {
 		g.reply = *current
@@ -59,9 +60,9 @@ func (g *greetingReader) take() (r reply, ok bool) {
 
 const greetingCode = 220
 
-// noGreeting reports whether the greeting, which waits for its reply, has none: r, the first reply, answers the client's first command.
-// No server greets with another 2xx or 3xx when it has a command already; with 4xx and 5xx it may, unless octets that are no reply came
-// first and the client took them for the greeting.
+// noGreeting reports whether the greeting, which waits for its reply, has none: r, the first reply, answers the
+// client's first command. No server greets with another 2xx or 3xx when it has a command already; with 4xx and 5xx it
+// may, unless octets that are no reply came first and the client took them for the greeting.
 func (d *Dialogue) noGreeting(r *reply) bool {
 	if d.match.pending.at(0).verb != verbGreeting || r.code == greetingCode || d.match.pending.len() < 2 {
 		return false
@@ -73,7 +74,8 @@ func (d *Dialogue) noGreeting(r *reply) bool {
 	return r.code < 400 || first.acked > 0 && first.acked <= r.start
 }
 
-// awaitsFirstCommand reports whether r, which may be the greeting or answer the client's first command, is to wait for that.
+// awaitsFirstCommand reports whether r, which may be the greeting or answer the client's first command, is to wait for
+// that.
 func (d *Dialogue) awaitsFirstCommand(r *reply) bool {
 	return d.match.pending.at(0).verb == verbGreeting && d.match.pending.len() == 1 && r.code != greetingCode &&
 		r.acked > d.client.offset && d.seen[FromClient] && !d.closing

@@ -1,12 +1,13 @@
 package smtp
 
-// head reads what may stand before the first command of a connection: a header of the PROXY protocol, which no reply belongs to.
+// head reads what may stand before the first command of a connection: a header of the PROXY protocol, which no reply
+// belongs to.
 type head struct {
 	open    bool // nothing was read yet that is no part of it
 	proxy   proxyBinary
 	first   piece // when its first octets came; without these
 	end     int64 // offset of the client behind it; 0: there was none
-	waiting int64 // octets that may be those of a header of version 2, or commands: clientReader.offset does not count them yet
+	waiting int64 // octets that may be a header of version 2, or commands: clientReader.offset does not count them yet
 }
 
 // read reads the head of p as a header of version 2, and returns how much of it belongs to one.
@@ -36,8 +37,8 @@ func (h *head) wasHeader(end int64) { h.open, h.end = false, end }
 // mayBeLine says whether the line at hand may be a header of version 1.
 func (h *head) mayBeLine(may bool) { h.open = may }
 
-// readHead reads the head of p as long as it may be a header of version 2, and returns how much that was. One of version 1 is a line: see
-// proxyCommand.
+// readHead reads the head of p as long as it may be a header of version 2, and returns how much that was. One of
+// version 1 is a line: see proxyCommand.
 func (d *Dialogue) readHead(p *piece) int {
 	if h := &d.head; h.proxy.n == 0 && (d.client.line.n > 0 || p.data[0] != proxySignature[0]) {
 		h.mayBeLine(d.client.line.n > 0 || p.data[0] == 'P')

@@ -1,9 +1,10 @@
 package smtp
 
-// With LMTP (RFC 2033 section 4.2) the server answers a message once for each recipient that it has accepted, in their order.
+// With LMTP (RFC 2033 section 4.2) the server answers a message once for each recipient that it has accepted, in their
+// order.
 
-// settleEach applies the first reply to a message of LMTP, and reports whether more follow, or the reply cannot be told from others': then
-// all is done.
+// settleEach applies the first reply to a message of LMTP, and reports whether more follow, or the reply cannot be told
+// from others': then all is done.
 func (d *Dialogue) settleEach(r *reply) bool {
 	tx := d.mail.tx
 	n, unknown := tx.finals()
@@ -37,7 +38,8 @@ func (d *Dialogue) settleNext(r *reply) {
 	}
 }
 
-// awaitsFinal reports whether the first reply that waits answers a message for one of its recipients, as far as is known.
+// awaitsFinal reports whether the first reply that waits answers a message for one of its recipients, as far as is
+// known.
 func (d *Dialogue) awaitsFinal() bool {
 	tx := d.mail.tx
 	return tx != nil && tx.awaited > 0 && d.match.replies.len() > 0
@@ -58,8 +60,8 @@ func (d *Dialogue) takeFinal() bool {
 	return true
 }
 
-// skipsFinals reports whether the server has said all that it says about the message: a client that waits for each reply went on, and r
-// answers what it sent then.
+// skipsFinals reports whether the server has said all that it says about the message: a client that waits for each
+// reply went on, and r answers what it sent then.
 func (d *Dialogue) skipsFinals(r *reply) bool {
 	if d.match.pending.len() == 0 || d.dialect.grouped {
 		return false

@@ -71,8 +71,9 @@ func declaredSize(b []byte) *int64 {
 	return &n
 }
 
-// unescape decodes xtext (RFC 3461 section 4), in which "+41" is an A, and the forms of RFC 6533 section 3, in which "\x{41}" is one:
-// utf-8-addr-xtext and utf-8-addr-unitext, whose other characters are themselves. What is malformed stays as it is.
+// unescape decodes xtext (RFC 3461 section 4), in which "+41" is an A, and the forms of RFC 6533 section 3, in which
+// "\x{41}" is one: utf-8-addr-xtext and utf-8-addr-unitext, whose other characters are themselves. What is malformed
+// stays as it is.
 func unescape(b []byte, xtext, unicode bool) []byte {
 	if bytes.IndexByte(b, '+') < 0 && bytes.IndexByte(b, '\\') < 0 {
 		return b
@@ -98,8 +99,8 @@ func unescape(b []byte, xtext, unicode bool) []byte {
 	return out
 }
 
-// embeddedUnicodeChar reads the EmbeddedUnicodeChar that b begins with, and returns how long it is, 0 if there is none. Two to six
-// digits give a code point; NUL and surrogates are none.
+// embeddedUnicodeChar reads the EmbeddedUnicodeChar that b begins with, and returns how long it is, 0 if there is none.
+// Two to six digits give a code point; NUL and surrogates are none.
 func embeddedUnicodeChar(b []byte) (r rune, n int) {
 	const head, most = "\\x{", 6
 	if !bytes.HasPrefix(b, []byte(head)) {

@@ -15,8 +15,9 @@ type path struct {
 	orcpt   *string
 }
 
-// parsePath reads what follows MAIL or RCPT: "FROM:<path> parameters", with the spaces, missing and doubled brackets, phrases and cases
-// that servers tolerate. It returns nil where there is no such thing, or where the line was cut inside the path.
+// parsePath reads what follows MAIL or RCPT: "FROM:<path> parameters", with the spaces, missing and doubled brackets,
+// phrases and cases that servers tolerate. It returns nil where there is no such thing, or where the line was cut
+// inside the path.
 func parsePath(b []byte, keyword string, cut bool) *path {
 	if len(b) < len(keyword) || !strings.EqualFold(string(b[:len(keyword)]), keyword) {
 		return nil
@@ -43,10 +44,11 @@ func parsePath(b []byte, keyword string, cut bool) *path {
 type pathRange struct {
 	from, to int  // of the mailbox, with spaces around it and a source route
 	end      int  // behind the path
-	closed   bool // its end was seen: the bracket that closes it, or, of a path without brackets, the parameter behind it
+	closed   bool // its end was seen: the bracket that closes it, or, without brackets, a parameter after it
 }
 
-// findPath looks for the path that b begins with. A server that takes "Bob <b@b.example>" takes out what stands in the brackets.
+// findPath looks for the path that b begins with. A server that takes "Bob <b@b.example>" takes out what stands in the
+// brackets.
 func findPath(b []byte) pathRange {
 	at, end, parameter := bracketAt(b)
 	if at < 0 {
@@ -80,9 +82,10 @@ func findPath(b []byte) pathRange {
 	return r
 }
 
-// bracketAt returns where the bracket stands that opens the path at the head of b, before which a phrase may stand, as in a header
-// (RFC 5322 section 3.4). If there is none, at is -1, and the path is the first word, which ends at end; parameter reports whether a
-// parameter follows it. Brackets in a parameter, such as AUTH=<>, and in quotes open nothing.
+// bracketAt returns where the bracket stands that opens the path at the head of b, before which a phrase may stand, as
+// in a header (RFC 5322 section 3.4). If there is none, at is -1, and the path is the first word, which ends at end;
+// parameter reports whether a parameter follows it. Brackets in a parameter, such as AUTH=<>, and in quotes open
+// nothing.
 func bracketAt(b []byte) (at, end int, parameter bool) {
 	quoted, word := false, 0
 	end = -1
@@ -132,8 +135,8 @@ func withoutBrackets(b []byte, closed bool) []byte {
 	return bytes.Trim(b, " \t")
 }
 
-// stripScheme takes "mailto:" off a mailbox that was taken out of a page, and the query behind it (RFC 6068). A colon cannot stand in a
-// mailbox that is not quoted.
+// stripScheme takes "mailto:" off a mailbox that was taken out of a page, and the query behind it (RFC 6068). A colon
+// cannot stand in a mailbox that is not quoted.
 func stripScheme(b []byte) []byte {
 	const scheme = "mailto:"
 	if !hasFold(b, scheme) {

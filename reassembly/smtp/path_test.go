@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// paths are what follows "MAIL FROM:" or "RCPT TO:", the mailbox that a server which takes it takes out of it, and what raw has.
+// paths are what follows "MAIL FROM:" or "RCPT TO:", the mailbox that a server which takes it takes out of it, and what
+// raw has.
 var paths = []struct{ in, mailbox, raw string }{
 	{"<b@b.example>", "b@b.example", ""},
 	{"<b@b.example> NOTIFY=NEVER", "b@b.example", ""},

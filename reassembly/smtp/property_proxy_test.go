@@ -43,8 +43,8 @@ func text16(n uint16) string {
 	return digits
 }
 
-// behind puts a header before what the client sends: in a segment of its own, or in the client's first. The server's greeting comes before
-// it has received that, or after.
+// behind puts a header before what the client sends: in a segment of its own, or in the client's first. The server's
+// greeting comes before it has received that, or after.
 func behind(t *rapid.T, header string, events []event) []event {
 	n, apart := int64(len(header)), rapid.Bool().Draw(t, "header apart")
 	after := rapid.Bool().Draw(t, "greeting after the header")

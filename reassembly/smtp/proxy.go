@@ -17,8 +17,8 @@ type origin struct {
 // maxProxyLine is the longest header of PROXY protocol version 1, with its CRLF, by its specification.
 const maxProxyLine = 107
 
-// proxyLine reads a header of PROXY protocol version 1 without its line end, such as "PROXY TCP4 203.0.113.7 198.51.100.25 55555 25". What
-// follows UNKNOWN is to be ignored.
+// proxyLine reads a header of PROXY protocol version 1 without its line end, such as "PROXY TCP4 203.0.113.7
+// 198.51.100.25 55555 25". What follows UNKNOWN is to be ignored.
 func proxyLine(line []byte) (o origin, ok bool) {
 	if len(line) > maxProxyLine-len("\r\n") {
 		return origin{}, false
@@ -46,8 +46,8 @@ func proxyLine(line []byte) (o origin, ok bool) {
 	return origin{ip: ends[0].Addr(), port: ends[0].Port(), by: ByProxy}, true
 }
 
-// proxySignature begins a header of PROXY protocol version 2. A line end and QUIT are in it, so that a server of SMTP that does not know
-// the protocol hangs up.
+// proxySignature begins a header of PROXY protocol version 2. A line end and QUIT are in it, so that a server of SMTP
+// that does not know the protocol hangs up.
 const proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
 
 const (
@@ -56,8 +56,8 @@ const (
 	proxyIPv6  = 2*16 + 2*2
 )
 
-// proxyBinary reads a header of PROXY protocol version 2, in pieces of any size, and keeps no more of it than the fixed part and two
-// addresses. Behind these there may be 64 KiB of what nobody here needs (TLVs): it is counted, not kept.
+// proxyBinary reads a header of PROXY protocol version 2, in pieces of any size, and keeps no more of it than the fixed
+// part and two addresses. Behind these there may be 64 KiB of what nobody here needs (TLVs): it is counted, not kept.
 type proxyBinary struct {
 	head [proxyFixed + proxyIPv6]byte
 	n    int // octets of head that were read
@@ -81,8 +81,8 @@ func (p *proxyBinary) read(data []byte) (n int, result proxyResult) {
 		p.n++
 		n++
 		switch at := p.n - 1; {
-		case at < len(proxySignature) && p.head[at] != proxySignature[at], at == len(proxySignature) && p.head[at]>>4 != 2,
-			at == len(proxySignature) && p.head[at]&15 > 1:
+		case at < len(proxySignature) && p.head[at] != proxySignature[at],
+			at == len(proxySignature) && (p.head[at]>>4 != 2 || p.head[at]&15 > 1):
 			return n, proxyNoSuch
 		case p.n == proxyFixed:
 			p.left = int(binary.BigEndian.Uint16(p.head[proxyFixed-2:]))
@@ -101,8 +101,8 @@ func (p *proxyBinary) read(data []byte) (n int, result proxyResult) {
 	return n + more, proxyWhole
 }
 
-// lose passes over octets of the header that were missed, and returns how many of lost these are. Before its length is known it passes over
-// none.
+// lose passes over octets of the header that were missed, and returns how many of lost these are. Before its length is
+// known it passes over none.
 func (p *proxyBinary) lose(lost int64) (n int64, result proxyResult) {
 	if p.n < proxyFixed {
 		return 0, proxyNoSuch
@@ -125,8 +125,8 @@ func (p *proxyBinary) tornAddress() bool {
 // replay is what was read of what turned out to be no header.
 func (p *proxyBinary) replay() []byte { return p.head[:p.n] }
 
-// origin is what a whole header says. A connection that the proxy made for itself (LOCAL), one that is no TCP over IP, and addresses of
-// which octets were missed name nobody.
+// origin is what a whole header says. A connection that the proxy made for itself (LOCAL), one that is no TCP over IP,
+// and addresses of which octets were missed name nobody.
 func (p *proxyBinary) origin() origin {
 	const command, family = len(proxySignature), len(proxySignature) + 1
 	addresses := p.head[proxyFixed:p.n]

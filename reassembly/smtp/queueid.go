@@ -2,11 +2,11 @@ package smtp
 
 import "bytes"
 
-// queueID returns the name that a server gives to the message that it took, "" if the reply has none. A Message-ID, a size or a word is
-// none: who looks for the message in the server's log would not find it.
+// queueID returns the name that a server gives to the message that it took, "" if the reply has none. A Message-ID, a
+// size or a word is none: who looks for the message in the server's log would not find it.
 //
-// Only so much of a reply's line is looked at as the longest of these forms may need, and each form reads it once from its head to its
-// end: a server may send nothing else.
+// Only so much of a reply's line is looked at as the longest of these forms may need, and each form reads it once from
+// its head to its end: a server may send nothing else.
 func queueID(code uint16, text []byte) string {
 	if code != 250 || len(text) < 8 {
 		return ""
@@ -25,7 +25,8 @@ var queueForms = [...]func(text []byte) []byte{
 	queuedAs, okID, eximID, acceptedID, exchangeID, harakaID, ironPortID, mimecastID, oracleID, dovecotID,
 }
 
-// withoutStatus takes an enhanced status code (RFC 2034), and the colon that OpenSMTPD puts behind it, off the head of a reply.
+// withoutStatus takes an enhanced status code (RFC 2034), and the colon that OpenSMTPD puts behind it, off the head of
+// a reply.
 func withoutStatus(b []byte) []byte {
 	rest, ok := bytes.CutPrefix(b, []byte("2."))
 	if !ok {
@@ -47,13 +48,17 @@ func withoutStatus(b []byte) []byte {
 	return b
 }
 
-// queuedAs reads "Ok: queued as 4F1B2C", which Postfix says, and so do Yahoo, iCloud, Barracuda, MailChannels and many others; Yandex's
-// "Ok: queued on mxfront1.example as 1589909839-bA0qK0Zi51-bIQuI0q9", of late without "as"; Stalwart's "Message queued with id
-// 3042a1b2c3d4e5f6.". These may stand anywhere: a filter before the server reports what that has said.
+// queuedAs reads "Ok: queued as 4F1B2C", which Postfix says, and so do Yahoo, iCloud, Barracuda, MailChannels and many
+// others; Yandex's "Ok: queued on mxfront1.example as 1589909839-bA0qK0Zi51-bIQuI0q9", of late without "as"; Stalwart's
+// "Message queued with id 3042a1b2c3d4e5f6.". These may stand anywhere: a filter before the server reports what that
+// has said.
 func queuedAs(text []byte) []byte {
 	const word = "queued "
 	for i := 0; i+len(word) < len(text); i++ {
-		if text[i]|0x20 != word[0] || text[i+len(word)-1] != ' ' || !hasFold(text[i:], word) || i > 0 && (isAlnum(text[i-1]) || text[i-1] == '_') {
+		if text[i]|0x20 != word[0] || text[i+len(word)-1] != ' ' || !hasFold(text[i:], word) {
+			continue
+		}
+		if i > 0 && (isAlnum(text[i-1]) || text[i-1] == '_') {
 			continue
 		}
 		i += len(word) - 1
@@ -86,10 +91,10 @@ func queuedAs(text []byte) []byte {
 
 // okID reads what follows "OK " up to the end of the line, if that has a form that nothing but a name has:
 //
-//   - Gmail: "OK  1653776100 r33-20020a056870582100b000f169cbbb32sm1847208oap.43 - gsmtp", which may have "DMARC:Quarantine" before the
-//     time; the time alone is no name.
-//   - Amazon SES: "Ok 0100016e4ab7c399-5058a2a5-d4ad-407b-92b8-94472f229325-000000" from its submission servers, "OK " and 40 letters and
-//     digits from those that receive.
+//   - Gmail: "OK  1653776100 r33-20020a056870582100b000f169cbbb32sm1847208oap.43 - gsmtp", which may have
+//     "DMARC:Quarantine" before the time; the time alone is no name.
+//   - Amazon SES: "Ok 0100016e4ab7c399-5058a2a5-d4ad-407b-92b8-94472f229325-000000" from its submission servers, "OK "
+//     and 40 letters and digits from those that receive.
 func okID(text []byte) []byte {
 	if !hasFold(text, "ok ") {
 		return nil
@@ -102,8 +107,11 @@ func okID(text []byte) []byte {
 	if n := digits(rest, 12); n >= 9 && n < len(rest) && rest[n] == ' ' {
 		id := bytes.TrimSuffix(bytes.TrimLeft(rest[n:], " "), []byte(" - gsmtp"))
 		head := span(id, 60, "-")
-		if tail := id[len(head):]; len(head) > 0 && len(id) >= 8 && len(tail) > 1 && len(tail) <= 20 && tail[0] == '.' &&
-			digits(tail[1:], 20) == len(tail)-1 {
+		tail := id[len(head):]
+		if len(head) == 0 || len(id) < 8 || len(tail) < 2 || len(tail) > 20 || tail[0] != '.' {
+			return nil
+		}
+		if digits(tail[1:], 20) == len(tail)-1 {
 			return id
 		}
 		return nil
@@ -114,7 +122,8 @@ func okID(text []byte) []byte {
 	return nil
 }
 
-// isSESName reports whether b is a name that Amazon SES gives: 16 hexadecimal digits, a UUID and a number; or 40 letters and digits.
+// isSESName reports whether b is a name that Amazon SES gives: 16 hexadecimal digits, a UUID and a number; or 40
+// letters and digits.
 func isSESName(b []byte) bool {
 	const form = "xxxxxxxxxxxxxxxx-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx-000000"
 	if len(b) == 40 {
@@ -142,8 +151,8 @@ func isSESName(b []byte) bool {
 	return true
 }
 
-// eximID reads "OK id=1xW9xb-00000P-2C" of Exim, Mail.ru and others, and "Requested mail action okay, completed: id=1MKsaz-1wevcp3BHR-00M7kH"
-// of GMX, WEB.DE and IONOS.
+// eximID reads "OK id=1xW9xb-00000P-2C" of Exim, Mail.ru and others, and "Requested mail action okay, completed:
+// id=1MKsaz-1wevcp3BHR-00M7kH" of GMX, WEB.DE and IONOS.
 func eximID(text []byte) []byte {
 	for _, words := range []string{"ok id=", "requested mail action okay, completed: id="} {
 		if !hasFold(text, words) {
@@ -158,19 +167,20 @@ func eximID(text []byte) []byte {
 	return nil
 }
 
-// acceptedID reads "3AO4Dpgx012345 Message accepted for delivery" of Sendmail, OpenSMTPD and, with a number behind the name, Proofpoint;
-// "mail accepted for delivery" of Cloudmark.
+// acceptedID reads "3AO4Dpgx012345 Message accepted for delivery" of Sendmail, OpenSMTPD and, with a number behind the
+// name, Proofpoint; "mail accepted for delivery" of Cloudmark.
 func acceptedID(text []byte) []byte {
 	id := span(text, 65, "-")
 	rest := text[len(id):]
-	if len(id) < 8 || len(id) > 64 || !hasFold(rest, " message accepted for delivery") && !hasFold(rest, " mail accepted for delivery") ||
-		!isName(id) {
+	accepted := hasFold(rest, " message accepted for delivery") || hasFold(rest, " mail accepted for delivery")
+	if !accepted || len(id) < 8 || len(id) > 64 || !isName(id) {
 		return nil
 	}
 	return id
 }
 
-// exchangeID reads "[InternalId=25, Hostname=…]" of Exchange and Outlook. What they say before it is the Message-ID, which is content.
+// exchangeID reads "[InternalId=25, Hostname=…]" of Exchange and Outlook. What they say before it is the Message-ID,
+// which is content.
 func exchangeID(text []byte) []byte {
 	for {
 		_, rest, ok := bytes.Cut(text, []byte("[InternalId="))
@@ -217,8 +227,8 @@ func ironPortID(text []byte) []byte {
 	return rest[:n]
 }
 
-// mimecastID reads "SmtpThread-230451-1550091842414@mta-2.example Received OK [fOaMSUFaOlaIZIgN0p5oOA.us31]" of Mimecast: the name in the
-// brackets is the one that it logs.
+// mimecastID reads "SmtpThread-230451-1550091842414@mta-2.example Received OK [fOaMSUFaOlaIZIgN0p5oOA.us31]" of
+// Mimecast: the name in the brackets is the one that it logs.
 func mimecastID(text []byte) []byte {
 	_, rest, ok := bytes.Cut(text, []byte("Received OK ["))
 	if !ok {
@@ -245,8 +255,8 @@ func oracleID(text []byte) []byte {
 	return id
 }
 
-// dovecotID reads "<b@b.example> GHPsGQ5yWVhFEQAAeTjFSw Saved" of Dovecot's LMTP server: the name of the session, with the number of the
-// transaction in it, that it logs.
+// dovecotID reads "<b@b.example> GHPsGQ5yWVhFEQAAeTjFSw Saved" of Dovecot's LMTP server: the name of the session, with
+// the number of the transaction in it, that it logs.
 func dovecotID(text []byte) []byte {
 	if len(text) == 0 || text[0] != '<' {
 		return nil
@@ -256,14 +266,17 @@ func dovecotID(text []byte) []byte {
 		return nil
 	}
 	id, saved, ok := bytes.Cut(text[end+len("> "):], []byte(" "))
-	if !ok || !bytes.HasPrefix(saved, []byte("Saved")) || len(id) < 16 || len(id) > 64 || len(span(id, 64, "+/:")) != len(id) {
+	if !ok || !bytes.HasPrefix(saved, []byte("Saved")) {
+		return nil
+	}
+	if len(id) < 16 || len(id) > 64 || len(span(id, 64, "+/:")) != len(id) {
 		return nil
 	}
 	return id
 }
 
-// nameAtHead is the name at the head of b, at most limit octets of letters, digits and some others; nil if it is none, or if it goes on
-// with something else, as a Message-ID does.
+// nameAtHead is the name at the head of b, at most limit octets of letters, digits and some others; nil if it is none,
+// or if it goes on with something else, as a Message-ID does.
 func nameAtHead(b []byte, limit int, others string) []byte {
 	if len(b) == 0 || !isAlnum(b[0]) && b[0] != '.' && b[0] != '_' && b[0] != '-' {
 		return nil
@@ -278,8 +291,8 @@ func nameAtHead(b []byte, limit int, others string) []byte {
 	return id
 }
 
-// isName reports whether b can be a name, and no word: it has a digit, or capitals alone, or is long and of capitals and small letters
-// in no order that a word has, or is a long hexadecimal number.
+// isName reports whether b can be a name, and no word: it has a digit, or capitals alone, or is long and of capitals
+// and small letters in no order that a word has, or is a long hexadecimal number.
 func isName(b []byte) bool {
 	hex, upper, small := true, false, false
 	for i, c := range b {

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// queueReplies are replies that mail services give to a message, as they stand in public logs, with other hosts and names.
+// queueReplies are replies that mail services give to a message, as they stand in public logs, with other hosts and
+// names.
 var queueReplies = []struct{ server, text, id string }{
 	{"Gmail", "2.0.0 OK  1653776100 r33-20020a056870582100b000f169cbbb32sm1847208oap.43 - gsmtp", "r33-20020a056870582100b000f169cbbb32sm1847208oap.43"},
 	{"Gmail", "2.0.0 OK 1763692895 d75a77b69052e-4ee48d19aacsi14375621cf.66 - gsmtp", "d75a77b69052e-4ee48d19aacsi14375621cf.66"},

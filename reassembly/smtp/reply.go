@@ -61,7 +61,8 @@ const (
 	wholeReply                  // see finish
 )
 
-// read reads up to the end of a line and returns how many octets that was, and the line. What is kept of a line is bounded by limit.
+// read reads up to the end of a line and returns how many octets that was, and the line. What is kept of a line is
+// bounded by limit.
 func (s *replyReader) read(data []byte, acked int64, limit int) (n int, part replyPart, line []byte) {
 	s.greeting.piece(s.line.n, s.lineAcked, acked)
 	s.lineAcked = acked

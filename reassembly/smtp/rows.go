@@ -1,6 +1,7 @@
 package smtp
 
-// settle applies the reply that decides on the message, or, with LMTP, the first one, and ends the transaction with the last.
+// settle applies the reply that decides on the message, or, with LMTP, the first one, and ends the transaction with the
+// last.
 func (d *Dialogue) settle(r *reply) {
 	if !d.dialect.lmtp || !d.settleEach(r) {
 		d.settleAll(r)

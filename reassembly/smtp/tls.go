@@ -32,8 +32,9 @@ func (d *Dialogue) encrypt(c *command, r *reply) {
 	d.client.expectHello(r.end)
 }
 
-// encryptedAtOnce takes a connection that is encrypted from its first octet: the server's is of TLS. Nothing that was read of it is SMTP,
-// whatever it looks like. What the client's first octets are says nothing: a server may refuse them and go on.
+// encryptedAtOnce takes a connection that is encrypted from its first octet: the server's is of TLS. Nothing that was
+// read of it is SMTP, whatever it looks like. What the client's first octets are says nothing: a server may refuse them
+// and go on.
 func (d *Dialogue) encryptedAtOnce() {
 	d.match.dropCommands()
 	d.match.dropReplies()
@@ -65,7 +66,8 @@ func (d *Dialogue) readClientHello(p *piece) {
 	}
 }
 
-// emitEncrypted emits the row of an encrypted session, if it has not gone out, with the name of the server if that was read.
+// emitEncrypted emits the row of an encrypted session, if it has not gone out, with the name of the server if that was
+// read.
 func (d *Dialogue) emitEncrypted() {
 	tx := d.mail.takeEncrypted()
 	if tx == nil {

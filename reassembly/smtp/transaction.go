@@ -200,7 +200,8 @@ func (m *mails) end() {
 // reset drops what holds for one transaction, as Postfix does after each, and at RSET and a greeting.
 func (m *mails) reset() { m.forwarded = origin{} }
 
-// client is the client that is named for the next transaction. If XFORWARD says that it is not known, PROXY does not name it either.
+// client is the client that is named for the next transaction. If XFORWARD says that it is not known, PROXY does not
+// name it either.
 func (m *mails) client() origin {
 	switch {
 	case m.forwarded.by == ByNobody:

@@ -2,8 +2,8 @@ package smtp
 
 import "bytes"
 
-// After an accepted TURN (RFC 821 section 3.8) or ATRN (RFC 2645) the two sides change their roles: who was the client greets, and who was
-// the server sends mail. A dialogue of its own reads what comes then.
+// After an accepted TURN (RFC 821 section 3.8) or ATRN (RFC 2645) the two sides change their roles: who was the client
+// greets, and who was the server sends mail. A dialogue of its own reads what comes then.
 
 // reversed is what follows an accepted TURN.
 type reversed struct {
@@ -29,7 +29,8 @@ func (r *reversed) read(dir Direction, p piece) {
 	r.flatten()
 }
 
-// flatten takes the place of a dialogue that was reversed again, so that a connection of nothing but TURN has one at a time.
+// flatten takes the place of a dialogue that was reversed again, so that a connection of nothing but TURN has one at a
+// time.
 func (r *reversed) flatten() {
 	for r.dialogue.turned != nil {
 		next := r.dialogue.turned
@@ -40,7 +41,8 @@ func (r *reversed) flatten() {
 	}
 }
 
-// turnReply applies the reply to TURN or ATRN. If it was not seen, or may be another's, the client's greeting shows that it was accepted.
+// turnReply applies the reply to TURN or ATRN. If it was not seen, or may be another's, the client's greeting shows
+// that it was accepted.
 func (d *Dialogue) turnReply(r *reply) {
 	d.client.block(false)
 	code := codeOf(r)
@@ -59,7 +61,8 @@ func (d *Dialogue) turnReply(r *reply) {
 	d.reverse(from)
 }
 
-// reverse reads what the client sends from now on as the server's, and what the server sent from that offset on as the client's.
+// reverse reads what the client sends from now on as the server's, and what the server sent from that offset on as the
+// client's.
 func (d *Dialogue) reverse(serverFrom int64) {
 	s := d.session
 	s.Client, s.Server, s.Midstream = s.Server, s.Client, false

@@ -6,8 +6,9 @@ import (
 	"strconv"
 )
 
-// clientAttributes is what an XCLIENT or XFORWARD command says of a client, as Postfix reads it: "ADDR=203.0.113.7 PORT=40000", values in
-// xtext (RFC 3461 section 4), an IPv6 address with "IPV6:" before it, [UNAVAILABLE] and [TEMPUNAVAIL] for what is not known.
+// clientAttributes is what an XCLIENT or XFORWARD command says of a client, as Postfix reads it: "ADDR=203.0.113.7
+// PORT=40000", values in xtext (RFC 3461 section 4), an IPv6 address with "IPV6:" before it, [UNAVAILABLE] and
+// [TEMPUNAVAIL] for what is not known.
 type clientAttributes struct {
 	address, port bool       // whether these are in it
 	ip            netip.Addr // zero: not known
@@ -56,8 +57,8 @@ func clientAddress(b []byte) netip.Addr {
 	return ip.Unmap()
 }
 
-// update is the origin after the command that a came with. An attribute that is not in it stays as it was; who is at no address has no
-// port.
+// update is the origin after the command that a came with. An attribute that is not in it stays as it was; who is at no
+// address has no port.
 func (a clientAttributes) update(o origin, by OriginBy) origin {
 	if !a.address && !a.port {
 		return o
