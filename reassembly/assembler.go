@@ -30,7 +30,10 @@ type Config struct {
 	Sensor   string   // of every row: which tap captured it
 	Ports    []uint16 // of servers, TCP; nil: 25
 	Checksum ChecksumPolicy
-	SMTP     smtp.Config // limits of the dialogues; Emit and Stats are set by New
+	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil:
+	// [decode.DefaultInterceptPort].
+	InterceptPorts []uint16
+	SMTP           smtp.Config // limits of the dialogues; Emit and Stats are set by New
 
 	// Emit is called for each row as soon as nothing can change it any more, from Frame, Advance and Close. The row is the
 	// callee's to keep.
@@ -57,7 +60,8 @@ const (
 type Stats struct {
 	Frames    decode.FrameCounts
 	Fragments decode.FragmentStats
-	Elsewhere decode.MailPorts // sessions of ports that are not watched
+	Elsewhere decode.MailPorts    // sessions of ports that are not watched
+	Unread    decode.UnreadCounts // frames that may hold a tunnel which is not read
 
 	ToServers      int64 // segments to a watched port
 	FromServers    int64 // segments from a watched port alone
@@ -143,6 +147,7 @@ func New(cfg Config) *Assembler {
 		a.ports[p] = true
 	}
 	a.dec.IgnoreChecksums = cfg.Checksum == Off
+	a.dec.SetInterceptPorts(cfg.InterceptPorts)
 	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats = cfg.Emit, &below.stats.SMTP
 	return a
 }
@@ -184,6 +189,7 @@ func (a *Assembler) Stats() Stats {
 	s := a.shared.stats
 	s.Frames, s.Fragments = a.dec.Stats()
 	s.Elsewhere = a.dec.Elsewhere()
+	s.Unread = a.dec.Unread()
 	s.HalfOpenEvicted = a.halfOpen.evicted
 	s.Steps += a.dec.Steps() + a.halfOpen.steps + a.shared.histories.steps + a.shared.orderer.steps
 	return s

@@ -7,6 +7,7 @@ func (s *Stats) Add(o *Stats) {
 	}
 	s.Fragments.Add(&o.Fragments)
 	s.Elsewhere.Add(&o.Elsewhere)
+	s.Unread.Merge(&o.Unread)
 	s.SMTP.Add(&o.SMTP)
 	for _, c := range []struct {
 		sum *int64
