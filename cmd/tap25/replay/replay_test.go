@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tap25/reassembly"
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 	"tap25/store"
 	"tap25/store/storetest"
@@ -296,5 +297,19 @@ func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
 	}
 	if c, err := readCheckpoint(dir); err != nil || c.find("x") == nil {
 		t.Errorf("%v, %v", c, err)
+	}
+}
+
+func TestSummary_NamesWhatIsNotRead(t *testing.T) {
+	var s Summary
+	var b strings.Builder
+	if s.Write(&b); strings.Contains(b.String(), "unopened") {
+		t.Error(b.String())
+	}
+	s.Traffic.Unread.Add(decode.UnreadUDPPort(4341), 40)
+	s.Traffic.Unread.Add(decode.UnreadIPProtocol(50), 50)
+	b.Reset()
+	if s.Write(&b); !strings.Contains(b.String(), "\nunopened  ip protocol 50: 50, udp port 4341: 40\n") {
+		t.Error(b.String())
 	}
 }
