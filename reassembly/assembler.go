@@ -25,13 +25,15 @@ const (
 	Off                   // checksums are not computed
 )
 
+// DefaultInterceptPort is the port of Config.InterceptPorts if none is given.
+const DefaultInterceptPort = decode.DefaultInterceptPort
+
 // Config sets an Assembler up. A zero limit stands for its default.
 type Config struct {
 	Sensor   string   // of every row: which tap captured it
 	Ports    []uint16 // of servers, TCP; nil: 25
 	Checksum ChecksumPolicy
-	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil:
-	// [decode.DefaultInterceptPort].
+	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil: DefaultInterceptPort.
 	InterceptPorts []uint16
 	SMTP           smtp.Config // limits of the dialogues; Emit and Stats are set by New
 

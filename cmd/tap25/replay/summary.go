@@ -33,6 +33,9 @@ func (s *Summary) Write(w io.Writer) {
 	t := &s.Traffic
 	seconds := max(s.Elapsed, time.Microsecond).Seconds()
 	line("packets", "%d%s", s.Frames, report.NonZero(t.Frames.All()))
+	if list := report.UnopenedIn(t); len(list) > 0 {
+		line("unopened", "%s", report.UnopenedText(list))
+	}
 	line("bytes", "%d", s.Octets)
 	if f := t.Fragments; f.In > 0 {
 		line("fragments", "%d%s", f.In, nonZero(
