@@ -33,7 +33,7 @@ func TestLoad_CountsEachDayOfFewAndOfMany(t *testing.T) {
 		}
 		for day, n := range want {
 			counted := ask[int](t, db, "select rows from days where day = $1::date", day)
-			there := ask[int](t, db, "select count(*) from mail_days where (seen_at at time zone 'UTC')::date = $1::date", day)
+			there := ask[int](t, db, "select count(*) from mail_days where seen_at::date = $1::date", day)
 			if counted != n || there != n {
 				t.Errorf("%d days: %d rows of a day are counted, %d are there, want %d", days, counted, there, n)
 			}
@@ -58,7 +58,8 @@ func TestSensor_AddsToAPartitionWhatItMayAddToAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		sensor := login(t, db, "tap25_sensor", "sensor")
-		const insert = "insert into tap25_internal.envelopes_20200229 (seen_at, session_id, mail_no, client_port, server_port, outcome, flags, auth, client_ip, server_ip, sensor) " +
+		const insert = "insert into tap25_internal.envelopes_20200229 " +
+			"(seen_at, session_id, mail_no, client_port, server_port, outcome, flags, auth, client_ip, server_ip, sensor) " +
 			"values ('%s', 1, 1, 0, 0, %d, 0, false, '192.0.2.1', '192.0.2.2', '%s')"
 		if !before {
 			execute(t, db, "select make_partition('2020-02-29')")
@@ -69,11 +70,16 @@ func TestSensor_AddsToAPartitionWhatItMayAddToAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		for sql, code := range map[string]string{
-			fmt.Sprintf(insert, "2020-02-29 12:00Z", 1, "another"): "42501", fmt.Sprintf(insert, "2020-03-01 12:00Z", 1, "tap"): "23514",
-			fmt.Sprintf(insert, "2020-02-29 12:00Z", 9, "tap"): "23514", "table tap25_internal.envelopes_20200229": "42501",
-			"delete from tap25_internal.envelopes_20200229": "42501", "truncate tap25_internal.envelopes_20200229": "42501", "update tap25_internal.envelopes_20200229 set outcome = 1": "42501",
-			"alter table tap25_internal.envelopes_20200229 disable trigger count_day": "42501", "drop table tap25_internal.envelopes_20200229": "42501",
-			"begin; lock table tap25_internal.envelopes_20200229 in share mode": "42501",
+			fmt.Sprintf(insert, "2020-02-29 12:00Z", 1, "another"):                    "42501",
+			fmt.Sprintf(insert, "2020-03-01 12:00Z", 1, "tap"):                        "23514",
+			fmt.Sprintf(insert, "2020-02-29 12:00Z", 9, "tap"):                        "23514",
+			"table tap25_internal.envelopes_20200229":                                 "42501",
+			"delete from tap25_internal.envelopes_20200229":                           "42501",
+			"truncate tap25_internal.envelopes_20200229":                              "42501",
+			"update tap25_internal.envelopes_20200229 set outcome = 1":                "42501",
+			"alter table tap25_internal.envelopes_20200229 disable trigger count_day": "42501",
+			"drop table tap25_internal.envelopes_20200229":                            "42501",
+			"begin; lock table tap25_internal.envelopes_20200229 in share mode":       "42501",
 		} {
 			_, err := sensor.Conn().Exec(t.Context(), sql)
 			fails(t, sql, err, code)
