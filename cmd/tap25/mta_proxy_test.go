@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // originLogs is what servers have logged of mail that came by way of a proxy: of each message and each refused
@@ -158,7 +159,7 @@ func TestLive_HaproxyNamesTheClientThatPostfixLogs(t *testing.T) {
 		sent += len(mails)
 	}
 	var logs *originLogs
-	await(t, "the log", func() bool {
+	awaitFor(t, time.Minute, "the log", func() bool {
 		logs = readOriginLogs(t, log)
 		return len(logs.Kept) == sent+5 && len(logs.Received) == sent
 	})
@@ -207,7 +208,7 @@ func TestLive_PostfixForwardsTheClientThatItLogs(t *testing.T) {
 		sent += len(mails)
 	}
 	var logs *originLogs
-	await(t, "the log", func() bool {
+	awaitFor(t, time.Minute, "the log", func() bool {
 		logs = readOriginLogs(t, log)
 		return len(logs.Kept) >= sent+5 && len(logs.Received) == sent
 	})
