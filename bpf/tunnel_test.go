@@ -40,13 +40,14 @@ func TestFilter_FragmentsOfTwoNetworksAreDecidedApart(t *testing.T) {
 	}
 }
 
-// TestFilter_BothDirectionsOfAPseudowireMeet: the destination address of one direction begins like IP, or its frames have
-// a tag, so that one direction is undecided and the other is not.
+// TestFilter_BothDirectionsOfAPseudowireMeet: the destination address of one direction begins like IP, or its frames
+// have a tag, so that one direction is undecided and the other is not.
 func TestFilter_BothDirectionsOfAPseudowireMeet(t *testing.T) {
 	const workers = 7
 	f := load(t, Config{Workers: workers, RingBytes: 1 << 20})
 	for i := range 100 {
-		a, b := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}).String(), netip.AddrFrom4([4]byte{198, 51, 100, byte(i * 7)}).String()
+		a := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}).String()
+		b := netip.AddrFrom4([4]byte{198, 51, 100, byte(i * 7)}).String()
 		there := decodetest.Wrap(0x0800, ip(t, a, b, 6, tcp(40001, 25, "NOOP\r\n")))
 		back := decodetest.Wrap(0x0800, ip(t, b, a, 6, tcp(25, 40001, "250 OK\r\n")))
 		want := 0
