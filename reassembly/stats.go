@@ -7,6 +7,7 @@ func (s *Stats) Add(o *Stats) {
 	}
 	s.Fragments.Add(&o.Fragments)
 	s.SMTP.Add(&o.SMTP)
+	s.ClockSkew = max(s.ClockSkew, o.ClockSkew)
 	for _, c := range []struct {
 		sum *int64
 		n   int64

@@ -35,6 +35,9 @@ func (r *replay) summary(w io.Writer, s reassembly.Stats, rows int64) {
 	line("payload", "%d bytes%s", s.PayloadBytes, nonZero(counts(
 		count{"in order", s.DeliveredBytes}, count{"duplicate", s.DuplicateBytes}, count{"ignored", s.IgnoredBytes})))
 	line("lost", "%d bytes", s.LostBytes)
+	if s.ClockSkew >= time.Millisecond {
+		line("clocks", "one direction is stamped at least %v earlier than the other", s.ClockSkew.Round(time.Millisecond))
+	}
 	line("sessions", "%d%s", s.Sessions, nonZero(counts(
 		count{"not SMTP", s.SMTP.NotSMTP}, count{"ended by silence", s.Idle}, count{"evicted", s.ConnsEvicted}, count{"open at the end", s.Unfinished})))
 	line("rows", "%d%s", rows, nonZero(outcomes(&s.SMTP)))
