@@ -12,14 +12,17 @@ import (
 	"tap25/store"
 )
 
+const dbMigrateLong = `
+migrate creates the schema or brings it to the version of this tap25, creates the roles, and grants them their rights.
+If this user owns the database, migrate revokes the right to connect from PUBLIC: then only the owner and members of
+the roles may connect. If others may create objects in a schema on the search path, migrate fails and prints the
+statements that stop them.`
+
 func dbMigrate() *cobra.Command {
 	var dsn string
 	cmd := &cobra.Command{
 		Use: "migrate", Short: "Create the database's schema, or bring it to the version of this tap25", Args: usageArgs(cobra.NoArgs),
-		Long: "migrate creates the schema or brings it to the version of this tap25, creates the roles, and grants them their rights.\n" +
-			"If this user owns the database, migrate revokes the right to connect from PUBLIC: then only the owner and members of\n" +
-			"the roles may connect. If others may create objects in a schema on the search path, migrate fails and prints the\n" +
-			"statements that stop them.",
+		Long: dbMigrateLong[1:],
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dsn = resolveDB(dsn)
 			if dsn == store.Local {

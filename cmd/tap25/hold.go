@@ -13,11 +13,14 @@ import (
 	"tap25/store"
 )
 
+const holdLong = `
+hold manages legal holds. Before a day is dropped, tap25 copies the rows that match a hold to the table held; the view
+mail still shows them. When the last hold on a row has ended, 'tap25 db expire' removes the row.`
+
 func holdCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "hold", Short: "Keep rows of an address, domain or subnet for longer than the retention", Args: usageArgs(cobra.NoArgs),
-		Long: "hold manages legal holds. Before a day is dropped, tap25 copies the rows that match a hold to the table held; the view\n" +
-			"mail still shows them. When the last hold on a row has ended, 'tap25 db expire' removes the row.",
+		Long: holdLong[1:],
 		RunE: func(*cobra.Command, []string) error {
 			return &usageError{errors.New("no hold command given: name add, ls or drop")}
 		},

@@ -72,12 +72,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return statusFailed
 }
 
+const rootLong = `
+tap25 watches SMTP on TCP port 25 and records the envelope of every mail: sender, recipients, time, the IP addresses
+of both hosts, and the server's replies. It records no byte of a message and no credential.`
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "tap25",
-		Short: "Record the envelope of every mail that passes a mirror port",
-		Long: "tap25 watches SMTP on TCP port 25 and records the envelope of every mail: sender, recipients, time, the IP addresses\n" +
-			"of both hosts, and the server's replies. It records no byte of a message and no credential.",
+		Use:           "tap25",
+		Short:         "Record the envelope of every mail that passes a mirror port",
+		Long:          rootLong[1:],
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usageArgs(cobra.NoArgs),
