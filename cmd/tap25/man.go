@@ -22,7 +22,8 @@ func manCommand() *cobra.Command {
 			header := &doc.GenManHeader{Section: "1", Source: "tap25"}
 			if dir != "" {
 				if len(args) > 0 {
-					return &usageError{fmt.Errorf("--dir writes the pages of all commands: do not name a command with it")}
+					return &usageError{fmt.Errorf("--dir writes the pages of all commands: do not name a command " +
+						"with it")}
 				}
 				if err := doc.GenManTree(cmd.Root(), header, dir); err != nil {
 					return fmt.Errorf("write manual pages: %w; create the directory first", err)
