@@ -88,6 +88,10 @@ type Stats struct {
 	Unfinished      int64 // open at the end of the input
 	Abandoned       int64 // open when CloseWithin had no more time: what they would have emitted is missing
 
+	// ClockSkew is by how much, at least, the clocks of two directions of a connection differ, the largest that was seen: so
+	// much earlier than the octets was captured what acknowledges them. 0 if that happened in no connection twice in a row.
+	ClockSkew time.Duration
+
 	// Steps counts the iterations of loops over what earlier frames left behind: what is held, remembered or set aside, and how
 	// far those lists are moved. Loops that the frame itself bounds are not in it, nor are SMTP.Steps. A frame adds a constant
 	// to it in the long run, whatever came before.
