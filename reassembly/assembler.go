@@ -6,6 +6,7 @@
 package reassembly
 
 import (
+	"context"
 	"time"
 
 	"tap25/reassembly/decode"
@@ -24,12 +25,17 @@ const (
 	Off                   // checksums are not computed
 )
 
+// DefaultInterceptPort is the port of Config.InterceptPorts if none is given.
+const DefaultInterceptPort = decode.DefaultInterceptPort
+
 // Config sets an Assembler up. A zero limit stands for its default.
 type Config struct {
 	Sensor   string   // of every row: which tap captured it
 	Ports    []uint16 // of servers, TCP; nil: 25
 	Checksum ChecksumPolicy
-	SMTP     smtp.Config // limits of the dialogues; Emit and Stats are set by New
+	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil: DefaultInterceptPort.
+	InterceptPorts []uint16
+	SMTP           smtp.Config // limits of the dialogues; Emit and Stats are set by New
 
 	// Emit is called for each row as soon as nothing can change it any more, from Frame, Advance and Close. The row is the
 	// callee's to keep.
@@ -51,10 +57,13 @@ const (
 	lingering = 30 * time.Second
 )
 
-// Stats are the counters of an Assembler. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed.
+// Stats are the counters of an Assembler. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed
+// and has abandoned no session.
 type Stats struct {
 	Frames    decode.FrameCounts
 	Fragments decode.FragmentStats
+	Elsewhere decode.MailPorts    // sessions of ports that are not watched
+	Unread    decode.UnreadCounts // frames that may hold a tunnel which is not read
 
 	ToServers      int64 // segments to a watched port
 	FromServers    int64 // segments from a watched port alone
@@ -64,6 +73,7 @@ type Stats struct {
 	DuplicateBytes int64 // seen before
 	IgnoredBytes   int64 // of segments that no host accepts: a wrong checksum (see Auto), no ACK or an absurd one, after the end, far outside the window
 	LostBytes      int64 // acknowledged, or followed by others, but not captured
+	CutBytes       int64 // that captured segments had, and their frames have no more: the snaplen cut them off
 
 	FramesLost      int64 // reported by Assembler.FramesLost; in no other count
 	BadChecksums    int64 // segments with a wrong checksum, whether what they hold was read or not; 0 with Off
@@ -76,6 +86,7 @@ type Stats struct {
 	ConnsEvicted    int64 // over a limit
 	Idle            int64 // ended by silence
 	Unfinished      int64 // open at the end of the input
+	Abandoned       int64 // open when CloseWithin had no more time: what they would have emitted is missing
 
 	// ClockSkew is by how much, at least, the clocks of two directions of a connection differ, the largest that was seen: so
 	// much earlier than the octets was captured what acknowledges them. 0 if that happened in no connection twice in a row.
@@ -142,6 +153,7 @@ func New(cfg Config) *Assembler {
 		a.ports[p] = true
 	}
 	a.dec.IgnoreChecksums = cfg.Checksum == Off
+	a.dec.SetInterceptPorts(cfg.InterceptPorts)
 	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats = cfg.Emit, &below.stats.SMTP
 	return a
 }
@@ -160,23 +172,30 @@ func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
 
 // Close ends the input: open transactions are emitted as far as they are known. The Assembler must not be used afterwards,
 // except for Stats.
-func (a *Assembler) Close() {
-	for a.behind {
+func (a *Assembler) Close() { a.CloseWithin(context.Background()) }
+
+// CloseWithin is [Assembler.Close] until ctx ends, which it looks at before each connection. It abandons the connections that are
+// left then: their rows are not emitted, and Stats.Abandoned counts those that were open.
+func (a *Assembler) CloseWithin(ctx context.Context) {
+	for a.behind && ctx.Err() == nil {
 		a.sweep()
 	}
-	for c := a.lists.oldest(a.lists.ended); c != nil; c = a.lists.oldest(a.lists.ended) {
+	for c := a.lists.oldest(a.lists.ended); c != nil && ctx.Err() == nil; c = a.lists.oldest(a.lists.ended) {
 		a.lists.remove(c, true)
 	}
-	for c := a.lists.oldest(a.lists.recent); c != nil; c = a.lists.oldest(a.lists.recent) {
+	for c := a.lists.oldest(a.lists.recent); c != nil && ctx.Err() == nil; c = a.lists.oldest(a.lists.recent) {
 		a.shared.stats.Unfinished++
 		a.lists.remove(c, false)
 	}
+	a.shared.stats.Abandoned += a.lists.open()
 }
 
 // Stats returns the counters so far. Like the other methods, it is for the Assembler's goroutine.
 func (a *Assembler) Stats() Stats {
 	s := a.shared.stats
 	s.Frames, s.Fragments = a.dec.Stats()
+	s.Elsewhere = a.dec.Elsewhere()
+	s.Unread = a.dec.Unread()
 	s.HalfOpenEvicted = a.halfOpen.evicted
 	s.Steps += a.dec.Steps() + a.halfOpen.steps + a.shared.histories.steps + a.shared.orderer.steps
 	return s

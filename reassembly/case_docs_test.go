@@ -110,7 +110,11 @@ var topics = []topic{
 		{"fragments", "Fragments out of order, tiny, twice, overlapping with the same octets, or never complete. The segment is there, or it is a segment lost."},
 	}},
 	{"tunnel", "Tunnels", []family{
-		{"tunnel-", "The frame is wrapped in tags and tunnels, one in another, up to 32 headers. It is read as if it were not."},
+		{"tunnel-pseudowire-", "Ethernet over MPLS without a control word, to an address whose first digit is that of IP, of a control word, or of a channel. The headers in it decide."},
+		{"tunnel-intercept-", "Routers mirror packets of lawful intercepts in UDP, with an identifier in front, with Ethernet or without."},
+		{"tunnel-link-", "The capture has another link type than Ethernet."},
+		{"tunnel-tag-", "Tags before the packet that only some networks have."},
+		{"tunnel-", "The frame is wrapped in tags and tunnels, one in another, up to 32 headers. It is read as if it were not. [All of them](encapsulations.md)."},
 	}},
 }
 

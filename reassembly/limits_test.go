@@ -1,6 +1,7 @@
 package reassembly
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -57,6 +58,39 @@ func TestAssembler_TooManyConnectionsGiveUpTheSilentOnesFirst(t *testing.T) {
 	wantCrowd(t, rows, 150, 0)
 	if s.ConnsEvicted != 50 || s.Unfinished != 100 || s.HolesEvicted != 0 {
 		t.Errorf("%d evicted, %d unfinished", s.ConnsEvicted, s.Unfinished)
+	}
+}
+
+// countdown is a context that ends after it was looked at so many times.
+type countdown struct {
+	context.Context
+	left int
+}
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A signal does not wait until all connections are closed: how many are is counted, not timed.
+func TestAssembler_CloseStopsWhenItsTimeIsOver(t *testing.T) {
+	const n, looks = 500, 40
+	for left := range 2 {
+		var rows []smtp.Envelope
+		a := New(Config{Emit: func(e *smtp.Envelope) { rows = append(rows, *e) }})
+		for _, f := range crowd(t, n, false) {
+			data := f.s.IP(t).Data
+			a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
+		}
+		ctx := &countdown{t.Context(), left * looks}
+		a.CloseWithin(ctx)
+		s := a.Stats()
+		wantCrowd(t, rows, int(s.Unfinished), 0)
+		if s.Unfinished > int64(left*looks) || s.Unfinished+s.Abandoned != n || left > 0 && s.Unfinished == 0 {
+			t.Errorf("after %d looks at the context: %d closed, %d abandoned, of %d", left*looks, s.Unfinished, s.Abandoned, n)
+		}
 	}
 }
 

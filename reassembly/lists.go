@@ -85,6 +85,17 @@ func (l *connLists) remove(c *conn, ended bool) {
 	c.places.size = 0
 }
 
+// open returns how many connections are not closed yet.
+func (l *connLists) open() int64 {
+	open := l.recent.Len()
+	for e := l.ended.Front(); e != nil; e = e.Next() {
+		if !e.Value.(*conn).closed {
+			open++
+		}
+	}
+	return int64(open)
+}
+
 // account updates the places of a connection after a segment, and enforces the limits.
 func (l *connLists) account(c *conn) {
 	switch over := c.over(); {

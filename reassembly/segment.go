@@ -21,6 +21,7 @@ type segment struct {
 func (a *Assembler) segment(g *segment) {
 	stats := &a.shared.stats
 	stats.PayloadBytes += int64(len(g.p.Payload))
+	stats.CutBytes += int64(g.p.Missing)
 	if a.dec.Watches(g.p.Dst.Port()) {
 		stats.ToServers++
 	} else {

@@ -1,12 +1,13 @@
 package smtp
 
-// answer answers the first n commands with the first m replies as well as can be, from the last backwards: a reply that the
-// client had when it sent a command does not answer it, nor does one that the server sent before it had the command.
+// answer answers the first n commands with the first m replies as well as can be, from the last backwards: a reply
+// that the client had when it sent a command does not answer it, nor does one that the server sent before it had the
+// command.
 func (d *Dialogue) answer(n, m int) {
-	by, used := d.pairs(n, m)
+	by, used := d.match.pairs(n, m)
 	replies := make([]reply, 0, m)
 	for range m {
-		replies = append(replies, d.takeReply())
+		replies = append(replies, d.match.takeReply())
 	}
 	for j := range replies {
 		if !used[j] {
@@ -14,57 +15,56 @@ func (d *Dialogue) answer(n, m int) {
 		}
 	}
 	for _, j := range by {
-		c := d.takePending()
+		c := d.match.takeCommand()
 		switch {
 		case c.acked == severed:
-			if d.tx != nil {
-				d.tx.severed = true
-			}
+			d.mail.tx.sever()
 		case j < 0:
-			d.resolve(c, nil)
+			d.resolve(&c, nil)
 		default:
-			d.resolve(c, &replies[j])
+			d.resolve(&c, &replies[j])
 		}
 	}
 }
 
-// pairs gives for each of the first n commands which of the first m replies answers it, -1 for none, and which replies are used.
-func (d *Dialogue) pairs(n, m int) (by []int, used []bool) {
-	by, used = make([]int, n), make([]bool, m)
-	ladder := d.ladder(m)
-	d.takes(n + m)
-	for i, j := n-1, m-1; i >= 0; i-- {
+// pairs gives for each of the first commands which of the first replies answers it, -1 for none, and which replies are
+// used.
+func (m *matcher) pairs(commands, replies int) (by []int, used []bool) {
+	by, used = make([]int, commands), make([]bool, replies)
+	ladder := m.ladder(replies)
+	m.work.takes(commands + replies)
+	for i, j := commands-1, replies-1; i >= 0; i-- {
 		by[i] = -1
-		k, c := j, d.pending.at(i)
+		k, c := j, m.pending.at(i)
 		if c.verb != verbGreeting && k >= 0 {
-			k = d.climb(ladder, k, c.end)
+			k = m.climb(ladder, k, c.end)
 		}
-		if c.acked != severed && k >= 0 && (c.verb == verbGreeting || d.replies.at(k).end > c.acked) {
+		if c.acked != severed && k >= 0 && (c.verb == verbGreeting || m.replies.at(k).end > c.acked) {
 			by[i], used[k], j = k, true, k-1
 		}
 	}
 	return by, used
 }
 
-// A rung leads from a reply to earlier ones that the server sent when it had received more. Servers acknowledge what they have
-// received in order, so that there are none: but segments may overtake each other.
+// A rung leads from a reply to earlier ones that the server sent when it had received more. Servers acknowledge what
+// they have received in order, so that there are none: but segments may overtake each other.
 type rung struct {
 	up    int // the nearest
 	far   int // one of those that come after that
 	depth int // how many there are
 }
 
-// ladder makes the rungs of the first m replies, nil where none has one.
-func (d *Dialogue) ladder(m int) []rung {
-	if d.replies.place(d.recall().disorder[FromServer]) == 0 {
+// ladder makes the rungs of the first replies, nil where none has one.
+func (m *matcher) ladder(replies int) []rung {
+	if m.replies.place(m.recall().disorder[FromServer]) == 0 {
 		return nil
 	}
-	rungs := make([]rung, m)
+	rungs := make([]rung, replies)
 	for k := range rungs {
 		r := rung{up: k - 1, far: -1}
-		for r.up >= 0 && d.replies.at(r.up).acked <= d.replies.at(k).acked {
+		for r.up >= 0 && m.replies.at(r.up).acked <= m.replies.at(k).acked {
 			r.up = rungs[r.up].up
-			d.steps(1)
+			m.work.steps(1)
 		}
 		if up := r.up; up >= 0 {
 			r.depth, r.far = rungs[up].depth+1, up
@@ -78,12 +78,12 @@ func (d *Dialogue) ladder(m int) []rung {
 	return rungs
 }
 
-// climb is the last of the first k+1 replies that the server sent when it had received the client's octets up to end, -1 if there
-// is none.
-func (d *Dialogue) climb(rungs []rung, k int, end int64) int {
-	short := func(k int) bool { return d.replies.at(k).acked < end }
+// climb is the last of the first k+1 replies that the server sent when it had received the client's octets up to end,
+// -1 if there is none.
+func (m *matcher) climb(rungs []rung, k int, end int64) int {
+	short := func(k int) bool { return m.replies.at(k).acked < end }
 	for k >= 0 && short(k) {
-		d.steps(1)
+		m.work.steps(1)
 		switch {
 		case rungs == nil:
 			return -1

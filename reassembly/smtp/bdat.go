@@ -6,15 +6,15 @@ import (
 	"strconv"
 )
 
-// bdatCommand reads the argument of BDAT, RFC 3030 section 2. Octets follow it at once, and are octets though the server
-// refuses them, except where it does not know the command or cannot tell how many they are: then the lines behind are
-// commands. So where it did not offer CHUNKING, or the size is none or beyond 2^63-1, its reply tells.
+// bdatCommand reads the argument of BDAT, RFC 3030 section 2. Octets follow it at once, and are octets though the
+// server refuses them, except where it does not know the command or cannot tell how many they are: then the lines
+// after are commands. So where it did not offer CHUNKING, or the size is none or beyond 2^63-1, its reply tells.
 func (d *Dialogue) bdatCommand(c *command, argument []byte) {
 	var ok bool
 	c.size, c.last, ok = parseBdat(argument)
 	c.bad = !ok
-	unknown := !d.chunking && d.lost == 0 && !d.s.Midstream
-	c.waits = d.seen[FromServer] && !d.uncertain && (unknown || c.bad || c.doubtful || c.size == math.MaxInt64)
+	unknown := !d.dialect.chunking && d.lost == 0 && !d.session.Midstream
+	c.waits = d.seen[FromServer] && !d.sync.uncertain && (unknown || c.bad || c.afterLF || c.size == math.MaxInt64)
 }
 
 // parseBdat reads "chunk-size [LAST]". A size beyond 2^63-1 is given as that.
@@ -32,77 +32,73 @@ func parseBdat(b []byte) (size int64, last, ok bool) {
 	return size, last, last || len(rest) == 0
 }
 
-func (d *Dialogue) beginChunk(size int64) {
-	d.behindLF = false
-	if d.chunkLeft, d.chunkRefused = size, false; size > 0 {
-		d.state = inChunk
-	}
+// burl reads the argument of BURL, RFC 4468 section 3.2: the server fetches the octets from elsewhere, nobody sees how
+// many.
+func (c *command) burl(argument []byte) {
+	url, rest := cutWord(argument)
+	rest = bytes.TrimSpace(rest)
+	c.size, c.last = -1, bytes.EqualFold(rest, []byte("LAST"))
+	c.bad = len(url) == 0 || !c.last && len(rest) > 0
 }
 
-// bdatTaken reads on behind a BDAT that has waited for its reply, and says whether the server took octets.
+// bdatTaken reads on after a BDAT that has waited for its reply, and reports whether the server took octets.
 func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
-	d.blocked = false
+	d.client.block(false)
 	switch {
-	case r != nil && r.code >= 400 && (c.bad || c.size == math.MaxInt64 || !d.chunking && unknownCommand(r)):
+	case r != nil && r.code >= 400 && (c.bad || c.size == math.MaxInt64 || !d.dialect.chunking && unknownCommand(r)):
 		return false
 	case c.bad && r == nil:
 		return true
 	case c.bad: // as many as it had received, for all that is known
 		c.bad, c.size = false, max(r.acked-c.end, 0)
 		c.flags |= Gap
-		if d.tx != nil {
-			d.tx.submitted, d.tx.unheard, d.tx.missed = true, true, true
-		}
+		d.mail.tx.presume()
 	}
-	d.chunking = d.chunking || r != nil // it knows the command
-	d.beginChunk(c.size)
+	if r != nil {
+		d.dialect.knowsBdat()
+	}
+	d.client.beginChunk(c.size)
 	return true
 }
 
-// unknownCommand says whether a server that did not offer CHUNKING refused BDAT as such, RFC 5321 section 4.2.4. Other replies are
-// about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim says that CHUNKING was not
-// advertised, and reads on behind the line.
+// unknownCommand reports whether a server that did not offer CHUNKING refused BDAT as such, RFC 5321 section 4.2.4.
+// Other replies are about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim
+// says that CHUNKING was not advertised, and reads on after the line.
 func unknownCommand(r *reply) bool {
 	return r.code == 500 || r.code == 502 || r.code == 504 || r.unoffered
 }
 
-func (d *Dialogue) bdat(c command, r *reply) {
-	if c.waits && !d.bdatTaken(&c, r) {
-		if d.tx != nil {
-			d.tx.refuse(r.code) // as of a refused DATA
+func (d *Dialogue) bdatReply(c *command, r *reply) {
+	if c.waits && !d.bdatTaken(c, r) {
+		if d.mail.tx != nil {
+			d.mail.tx.refuse(r.code) // as of a refused DATA
 		}
 		return
 	}
-	if r != nil && r.code >= 400 && d.state == inChunk && c.size > d.clientOff-c.end {
-		d.chunkRefused = true // of the chunk at hand
+	if r != nil && r.code >= 400 && d.client.state == inChunk && c.size > d.client.offset-c.end {
+		d.client.refuseChunk()
 	}
 	if c.bad {
-		if d.tx != nil && r != nil && r.code >= 400 && d.tx.dataCode == 0 {
-			d.tx.refuse(r.code)
+		if d.mail.tx != nil && codeOf(r) >= 400 {
+			d.mail.tx.refuseChunk(r.code)
 		}
 		return
 	}
-	if d.tx == nil {
+	if d.mail.tx == nil {
 		return
 	}
-	tx := d.tx
-	tx.chunked = true
-	tx.flags |= c.flags
-	if c.size < 0 {
-		tx.missed = true
-	} else {
-		tx.bytes += c.size
-	}
-	tx.submitted = tx.submitted || c.last
+	tx := d.mail.tx
+	tx.chunk(c)
 	if r == nil {
 		return
 	}
-	if r.code >= 400 && tx.dataCode == 0 {
-		tx.refuse(r.code)
+	own := c.last && tx.rcpts.len() > 1 && (d.dialect.lmtp || !d.dialect.greeted) // it may be one recipient's
+	if r.code >= 400 && !own {
+		tx.refuseChunk(r.code)
 	}
 	switch {
-	case c.last && r.code >= 400 && tx.rcpts.len() == 0 && !d.uncertain && tx.flags&Gap == 0:
-		tx.submitted, tx.spent = false, true // refused for want of a recipient: one may follow
+	case c.last && r.code >= 400 && tx.rcpts.len() == 0 && !d.sync.uncertain && tx.flags&Gap == 0:
+		tx.refusedEmpty() // refused for want of a recipient: one may follow
 	case c.last:
 		d.settle(r)
 	}

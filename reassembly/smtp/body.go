@@ -12,11 +12,11 @@ type body struct {
 	bareLF    bool  // the line before ended with LF alone
 	smuggling bool  // an end of data that servers disagree on was met
 	gap       bool  // octets were missed
-	midLine   bool  // behind a hole, until the next line end: nothing is known of the line's head
+	midLine   bool  // after a hole, until the next line end: nothing is known of the line's head
 }
 
-// plainAgain is how many octets are read one by one behind plain lines, before these are looked for again: lines of which two have
-// room there cost less than the look.
+// plainAgain is how many octets are read one by one after plain lines, before these are looked for again: lines of
+// which two have room there cost less than the look.
 const plainAgain = 32
 
 // feed reads octets of the body and returns how many, and whether the end of data was among them.
@@ -34,8 +34,8 @@ func (b *body) feed(data []byte) (n int, ended bool) {
 	return n, false
 }
 
-// plain reads the whole lines at the head of data that are nothing but octets to count, which nearly all are: no dot stands
-// behind a line end or a CR. It returns how many octets that was.
+// plain reads the whole lines at the head of data that are nothing but octets to count, which nearly all are: no dot
+// stands after a line end or a CR. It returns how many octets that was.
 func (b *body) plain(data []byte) int {
 	if b.n > 0 || b.midLine {
 		return 0
@@ -61,8 +61,8 @@ func (b *body) plain(data []byte) int {
 	return end
 }
 
-// line reads up to the end of the present line, or what there is of it, octet by octet. It looks for a dot behind a CR that is no
-// line end to RFC 5321, but is one to some servers, and for CRLF.CR, whose CR is bare.
+// line reads up to the end of the present line, or what there is of it, octet by octet. It looks for a dot after a CR
+// that is no line end to RFC 5321, but is one to some servers, and for CRLF.CR, whose CR is bare.
 func (b *body) line(data []byte) (n int, ended bool) {
 	if b.n == 0 && len(data) > 0 {
 		b.dot = data[0] == '.'
@@ -84,7 +84,7 @@ func (b *body) line(data []byte) (n int, ended bool) {
 	return len(data), false
 }
 
-// endLine counts a complete line and says whether it was the end of data.
+// endLine counts a complete line and reports whether it was the end of data.
 func (b *body) endLine(crlf bool) bool {
 	lineStart := !b.bareLF && !b.midLine // CRLF before it
 	alone := b.dot && !b.midLine && (b.n == 2 || b.n == 3 && crlf)

@@ -5,161 +5,46 @@ import (
 	"time"
 )
 
+// state says how the client's next octet is to be read. The package documentation draws what leads from one to another.
+type state uint8
+
+const (
+	inCommand state = iota
+	inData          // a message, RFC 5321 section 4.1.1.4, up to CRLF.CRLF
+	inChunk         // a counted chunk, RFC 3030
+	inHello         // after an accepted STARTTLS, up to the ClientHello
+	inDark          // after that: encrypted
+)
+
+// clientReader knows what the client's next octet means.
+type clientReader struct {
+	state     state
+	blocked   bool  // a reply that decides it is awaited: what comes is held
+	offset    int64 // after the last octet read, not those held
+	line      line
+	afterLF   bool // the line before ended with LF alone
+	hole      lineHole
+	message   message
+	chunk     chunk
+	authLines int // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
+	hello     clientHello
+	helloFrom int64 // end of the reply that accepted STARTTLS
+
+	spoke      int64 // it sent its last command before it had received so many octets
+	passedOver int64 // it sent lines that were passed over after a hole before it had received so many octets
+	smuggled   bool  // an end of data that servers disagree on was met
+	unread     bool  // octets were left unread
+}
+
 // line assembles one line that may come in many pieces.
 type line struct {
 	buf   []byte // what is kept of it when it does not come in one piece
 	n     int64  // octets so far
 	t     time.Time
-	acked int64 // bytes of replies that the client had received when it sent the first octet
+	acked int64 // octets of replies that the client had received when it sent the first octet
 	over  bool  // longer than is kept
 	holed bool  // octets inside it were missed
 	hole  int   // where in buf
-}
-
-// command is one command that awaits its reply.
-type command struct {
-	verb     verb
-	last     bool // BDAT LAST; AUTH with an initial response
-	waits    bool // BDAT: its reply decides whether octets follow
-	bareLF   bool // its line ends with LF alone
-	doubtful bool // it stands behind such a line, which the server may not have taken for one
-	bad      bool // malformed BDAT; a line whose verb was missed; the end of what may be no message
-	flags    Flags
-	t        time.Time // of its first byte
-	acked    int64     // bytes of replies that the client had received when it sent it
-	heard    int64     // the same, of a severing mark that of the command before it
-	start    int64     // offset of its line
-	end      int64     // offset behind its line
-	message  int64     // the end of data: where the message began
-	size     int64     // octets of the chunk (BDAT) or of the message (end of data), -1 where bytes were missed
-	arg      *string   // EHLO's argument; AUTH's mechanism
-	path     *path
-}
-
-// readClient reads a piece, or holds what cannot be read yet.
-func (d *Dialogue) readClient(p piece) {
-	if p.lost > 0 {
-		if d.blocked || d.held.len() > 0 {
-			d.hold(p)
-			return
-		}
-		d.loseOctets(p)
-		return
-	}
-	for len(p.data) > 0 {
-		if d.blocked || d.held.len() > 0 || d.awaitsReplies(p.acked) || d.doubtful() {
-			d.hold(p)
-			return
-		}
-		n := d.step(p)
-		d.clientOff += int64(n)
-		p.data = p.data[n:]
-		if d.state == inCommand && len(p.data) > 0 && d.replies.len() > 0 {
-			d.match()
-		}
-	}
-}
-
-const (
-	notWhole flightKind = iota // more of it may come
-	ofCommands
-	ofMessage // up to its lone dot
-	ofEither
-)
-
-// step reads the head of p in the present state and returns how much that was.
-func (d *Dialogue) step(p piece) int {
-	switch d.state {
-	case inData:
-		if d.body.gap && d.bodyAcked > 0 && p.acked > d.bodyAcked && !d.doubt {
-			d.missEnd()
-			return 0
-		}
-		n, ended := d.body.feed(p.data)
-		d.bodyAcked = p.acked
-		if ended && d.surplus {
-			d.state, d.surplus = inCommand, false
-		} else if ended {
-			c := command{verb: verbEndOfData, bad: d.doubt, t: p.t, acked: p.acked, end: d.clientOff + int64(n), size: d.body.bytes}
-			c.start, c.message = c.end-3, d.messageAt
-			d.state, d.doubt, d.resync, d.torn, d.small = inCommand, false, false, false, false
-			if d.body.smuggling {
-				c.flags |= Smuggling
-				d.smuggled = true
-			}
-			if d.body.gap {
-				c.flags |= Gap
-				c.size = -1
-			}
-			d.await(c)
-		}
-		return n
-	case inChunk:
-		n := len(p.data)
-		if int64(n) >= d.chunkLeft {
-			n = int(d.chunkLeft)
-			d.state = inCommand
-		}
-		d.chunkLeft -= int64(n)
-		return n
-	case inHello:
-		d.readHello(p)
-		return len(p.data)
-	case inDark:
-		return len(p.data)
-	}
-	return d.readLine(p)
-}
-
-// beginMessage reads what comes as a message.
-func (d *Dialogue) beginMessage(b body) {
-	d.state, d.body, d.bodyAcked, d.line = inData, b, 0, line{}
-	d.messageAt, d.sure, d.surplus, d.behindLF = d.clientOff, false, false, false
-}
-
-// readLine reads up to the end of one command line.
-func (d *Dialogue) readLine(p piece) int {
-	if d.severNext {
-		d.severNow()
-	}
-	l := &d.line
-	if l.holed && d.clientOff == d.clientHoleEnd && p.acked > l.acked && d.endsLine(d.clientOff) {
-		d.endHoledLine() // its end was missed, and it was answered
-	}
-	if l.n == 0 {
-		l.t, l.acked = p.t, p.acked
-	}
-	i := bytes.IndexByte(p.data, '\n')
-	if i < 0 {
-		l.add(p.data, orDefault(d.cfg.MaxLine, 64<<10))
-		return len(p.data)
-	}
-	text, start := p.data[:i+1], d.clientOff-l.n
-	if l.n > 0 || len(text) > orDefault(d.cfg.MaxLine, 64<<10) {
-		l.add(text, orDefault(d.cfg.MaxLine, 64<<10))
-		text = l.buf
-	}
-	whole := *l
-	*l = line{}
-	bareLF := !d.torn && !whole.holed && len(text) > 1 && text[len(text)-2] != '\r' // an LF alone may be what a chunk left of a CRLF
-	text = trimLineEnd(text)
-	c := command{t: whole.t, acked: p.acked, start: start, end: d.clientOff + int64(i+1), bareLF: bareLF, doubtful: d.behindLF && !d.lfTaken}
-	d.behindLF = bareLF
-	defer func() { d.torn = false }()
-	if whole.holed {
-		d.holedCommand(text, whole.hole, c)
-	} else {
-		d.command(text, c, whole.over)
-	}
-	return i + 1
-}
-
-// trimLineEnd takes all CR and LF off the end of a line.
-func trimLineEnd(b []byte) []byte {
-	for len(b) > 0 && isLineEnd(b[len(b)-1]) {
-		b = b[:len(b)-1]
-	}
-	return b
 }
 
 func (l *line) add(b []byte, limit int) {
@@ -171,131 +56,269 @@ func (l *line) add(b []byte, limit int) {
 	l.buf = append(l.buf, b...)
 }
 
-// await queues a command for its reply.
-func (d *Dialogue) await(c command) {
-	if c.acked != severed && c.verb != verbGreeting {
-		d.spoke = c.acked + 1
-	}
-	if c.acked == severed { // a severing mark: it takes effect behind the commands before it, and has no reply
-		if d.pending.len() == 0 {
-			return
-		}
-		m := &d.recall().marks
-		m.set(&m.all, d.pending.end())
-		if d.pending.last().acked != severed { // two of them say no more than one
-			d.enqueue(c)
-		}
-		return
-	}
-	if d.pending.len() >= orDefault(d.cfg.MaxPending, 1<<17) {
-		d.count(func(s *Stats) { s.Overflows++ })
-		d.flag(Truncated, true)
-		d.takes(d.pending.len())
-		for d.pending.len() > 0 {
-			d.resolve(d.takePending(), nil)
-		}
-		d.holeEnd = max(d.serverOff, 1) // replies to those may still come: begin afresh behind them
-		d.serverHole = true
-	}
-	d.enqueue(c)
+// message is the message that is read in inData.
+type message struct {
+	body      body
+	at        int64 // the client's offset at which it began
+	acked     int64 // octets of replies that the client had received at its last piece
+	announced bool  // 354 was seen for it
+	presumed  bool  // it may be none: nothing but a lone dot tells
+	surplus   bool  // the server refused it before its end: what is left of it is neither message nor commands
 }
 
-// command reads one command line without its line end.
-func (d *Dialogue) command(text []byte, c command, over bool) {
-	if over {
-		c.flags |= Truncated
-		d.count(func(s *Stats) { s.Overflows++ })
+// chunk is what is left of the chunk that is read in inChunk.
+type chunk struct {
+	left    int64
+	refused bool // by the reply to its BDAT, or it is of a size that nobody knows
+}
+
+// advance says that n octets were read, or lost.
+func (r *clientReader) advance(n int64) { r.offset += n }
+
+// block has what comes next wait for a reply, if that is so.
+func (r *clientReader) block(waits bool) { r.blocked = waits }
+
+// spokeAfter says that the client sent a command when it had received that many octets.
+func (r *clientReader) spokeAfter(acked int64) { r.spoke = acked + 1 }
+
+// passOver says that octets that the client sent when it had received that many are not read as commands.
+func (r *clientReader) passOver(acked int64) { r.passedOver = max(r.passedOver, acked+1) }
+
+// leaveUnread says that octets were left unread.
+func (r *clientReader) leaveUnread() { r.unread = true }
+
+// readLine reads up to the end of a command line and returns how many octets that was. If the line is whole, c gets what
+// is known of it, and text is the line without its end; otherwise text is nil. over reports whether it is longer than is
+// kept. hole is where in it octets were missed, -1 if none were.
+func (r *clientReader) readLine(p *piece, limit int, c *command) (n int, text []byte, over bool, hole int) {
+	l := &r.line
+	if l.n == 0 {
+		l.t, l.acked = p.t, p.acked
 	}
-	if d.authLines > 0 {
-		d.authLines--
-		c.verb = verbAuthLine
-		d.resync, d.small = false, false
-		if d.blocked = d.seen[FromServer]; d.blocked {
-			d.await(c)
-			return
-		}
-		if isBase64Line(text) {
-			return
-		}
-		d.authLines = 0
+	i := bytes.IndexByte(p.data, '\n')
+	if i < 0 {
+		l.add(p.data, limit)
+		return len(p.data), nil, false, -1
 	}
-	word, rest := cutWord(text)
-	c.verb = verbOf(word)
-	switch c.verb {
-	case verbMail, verbRcpt:
-		keyword := "from"
-		if c.verb == verbRcpt {
-			keyword = "to"
-		}
-		c.path = parsePath(rest, keyword, over)
-		if c.path == nil && d.resync {
-			c.verb = verbOther
-		} else if c.path == nil {
-			c.path = &path{}
-		}
-		d.clientHole = d.clientHole && c.verb != verbMail
-	case verbHello:
-		if arg := bytes.TrimSpace(rest); len(arg) > 0 {
-			c.arg = text8(arg)
-		} else if d.resync {
-			c.verb = verbOther
-		}
-	case verbBdat:
-		d.bdatCommand(&c, rest)
-	case verbAuth:
-		mechanism, initial := cutWord(rest)
-		c.arg = text8(bytes.ToUpper(mechanism[:min(len(mechanism), 20)]))
-		c.last = len(bytes.TrimSpace(initial)) > 0
+	text = p.data[:i+1]
+	c.start, c.end, c.t, c.acked = r.offset-l.n, r.offset+int64(i+1), l.t, p.acked
+	if l.n > 0 || len(text) > limit {
+		l.add(text, limit)
+		text = l.buf
 	}
-	if d.resync {
-		if c.verb == verbOther {
-			d.loseCommand(text, c)
-			return
-		}
-		d.resync, d.small = false, false
+	if hole = -1; l.holed {
+		hole = l.hole
 	}
-	if d.torn && d.uncertain && !d.endsLine(c.start) {
-		c.flags |= Gap // its head may be in the hole
+	over = l.over
+	r.line = line{}
+	// An LF alone may be what a chunk left of a CRLF.
+	c.bareLF = !r.hole.torn && hole < 0 && len(text) > 1 && text[len(text)-2] != '\r'
+	c.afterLF, r.afterLF = r.afterLF, c.bareLF
+	return i + 1, trimLineEnd(text), over, hole
+}
+
+// lineRead says that a line was dealt with: the next has its head.
+func (r *clientReader) lineRead() { r.hole.torn = false }
+
+// dropLine drops what was read of a line.
+func (r *clientReader) dropLine() { r.line = line{} }
+
+// expectAuthLines says that n lines of an AUTH exchange must follow.
+func (r *clientReader) expectAuthLines(n int) { r.authLines = n }
+
+// takeAuthLine says that one of them came.
+func (r *clientReader) takeAuthLine() {
+	r.authLines--
+	r.resynced()
+}
+
+// beginMessage reads what comes as a message.
+func (r *clientReader) beginMessage(b body) {
+	r.state, r.line, r.afterLF = inData, line{}, false
+	r.message = message{body: b, at: r.offset, presumed: r.message.presumed}
+}
+
+// beganAt says that the message began at another offset.
+func (r *clientReader) beganAt(offset int64) { r.message.at = offset }
+
+// announced reports whether the message was announced by a 354 that was seen.
+func (r *clientReader) announced(is bool) { r.message.announced = is }
+
+// presumed says that the message may be none.
+func (r *clientReader) presumed() { r.message.presumed = true }
+
+// missedEnd reports whether the end of the message was in a hole: the client has received something since.
+func (r *clientReader) missedEnd(acked int64) bool {
+	m := &r.message
+	return m.body.gap && m.acked > 0 && acked > m.acked && !m.presumed
+}
+
+// readMessage reads octets of a message and returns how many, and whether the end of data was among them.
+func (r *clientReader) readMessage(p *piece) (n int, ended bool) {
+	n, ended = r.message.body.feed(p.data)
+	r.message.acked = p.acked
+	return n, ended
+}
+
+// endMessage goes back to commands after the end of data, which is among the next n octets. The end of data of what
+// the server had refused before it has no reply: then ok is false.
+func (r *clientReader) endMessage(p *piece, n int) (c command, ok bool) {
+	m := &r.message
+	if m.surplus {
+		r.endSurplus()
+		return c, false
 	}
-	d.catchUp(&c)
-	if c.verb != verbOther {
-		d.isSMTP = d.isSMTP || c.verb != verbAuthLine
+	c = command{verb: verbEndOfData, bad: m.presumed, t: p.t, acked: p.acked, end: r.offset + int64(n), size: m.body.bytes}
+	c.start, c.message = c.end-3, m.at
+	if m.body.smuggling {
+		c.flags |= Smuggling
+		r.smuggled = true
 	}
-	d.await(c)
-	switch c.verb {
-	case verbData, verbAuth, verbStartTLS:
-		d.blocked = true
-	case verbBdat:
-		if d.blocked = c.waits; !c.waits && !c.bad {
-			d.beginChunk(c.size)
-		}
+	if m.body.gap {
+		c.flags |= Gap
+		c.size = -1
+	}
+	r.state, m.presumed = inCommand, false
+	r.hole.resync, r.hole.torn, r.hole.small = false, false, false
+	return c, true
+}
+
+// endSurplus goes back to commands after the end of what the server had refused.
+func (r *clientReader) endSurplus() { r.state, r.message.surplus = inCommand, false }
+
+// missEnd goes back to commands after a message whose end was missed.
+func (r *clientReader) missEnd() { r.state = inCommand }
+
+// refuseMessage says that the server refused the message before its end.
+func (r *clientReader) refuseMessage() { r.message.surplus = true }
+
+// leaveMessage goes back to commands where the server shows that the message is over, or was none: commands beyond
+// doubt come next.
+func (r *clientReader) leaveMessage() {
+	r.state, r.message.surplus, r.message.presumed = inCommand, false, false
+	r.hole.resync = true
+	r.line = line{}
+}
+
+// leaveSurplus goes back to commands where the server took for commands what was passed over.
+func (r *clientReader) leaveSurplus() {
+	r.state, r.message.surplus = inCommand, false
+	r.hole.resync, r.hole.torn = true, true
+	r.line = line{}
+}
+
+// loseBody takes a hole in a message.
+func (r *clientReader) loseBody() { r.message.body.lose() }
+
+// beginChunk reads the next size octets as a chunk.
+func (r *clientReader) beginChunk(size int64) {
+	r.afterLF = false
+	r.chunk = chunk{left: size}
+	if size > 0 {
+		r.state = inChunk
 	}
 }
 
-// isBase64Line says whether a line has the form of an AUTH response, RFC 4954 section 4.
-func isBase64Line(b []byte) bool {
-	if string(b) == "*" {
-		return true
+// refuseChunk says that the server refused the chunk at hand.
+func (r *clientReader) refuseChunk() { r.chunk.refused = true }
+
+// readChunk reads of n octets those of the chunk and returns how many they are.
+func (r *clientReader) readChunk(n int64) int64 {
+	if n >= r.chunk.left {
+		n = r.chunk.left
+		r.state = inCommand
 	}
-	for _, c := range b {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '=') {
-			return false
-		}
+	r.chunk.left -= n
+	return n
+}
+
+// expectHello reads what comes as a ClientHello. The reply to STARTTLS ended at offset from; 0 if it was not seen.
+func (r *clientReader) expectHello(from int64) {
+	r.state = inHello
+	if from > 0 {
+		r.helloFrom = from
 	}
+}
+
+// addHello reads octets of the ClientHello, and reports whether no more of it is needed.
+func (r *clientReader) addHello(b []byte) (done bool) { return r.hello.read(b) }
+
+// encrypted says that nothing more can be read.
+func (r *clientReader) encrypted() { r.state, r.hello = inDark, clientHello{} }
+
+// drop drops what is kept.
+func (r *clientReader) drop() { r.hello = clientHello{} }
+
+// memoryUse is about how many bytes are used.
+func (r *clientReader) memoryUse() int { return cap(r.line.buf) + cap(r.hello.message) }
+
+// lineHole is how lines are read after a hole.
+type lineHole struct {
+	resync    bool  // only commands beyond doubt count
+	torn      bool  // the line at hand comes after the hole, which may hide its head
+	small     bool  // the hole was too small to end a transaction
+	size      int64 // its octets
+	first     bool  // no other had been before it
+	severNext bool  // it is as long as DATA: unless a 354 says that it was, it may hide RSET
+}
+
+// resynced says that a line is a command beyond doubt.
+func (r *clientReader) resynced() { r.hole.resync, r.hole.small = false, false }
+
+// wasData says that the hole was DATA, or that it is known what else it may hide.
+func (r *clientReader) wasData() { r.hole.severNext = false }
+
+// loseLine begins afresh at the next line that is a command beyond doubt.
+func (r *clientReader) loseLine() {
+	if r.line.n > 0 {
+		r.passOver(r.line.acked)
+	}
+	r.hole.resync, r.hole.torn, r.afterLF = true, true, false
+	r.line = line{}
+}
+
+// loseInLine takes a hole of n octets among commands if it is too small to hide more than a part of the line at hand.
+// again says that it goes on from the hole before.
+func (r *clientReader) loseInLine(n int64, again bool) bool {
+	if !again {
+		r.hole.size, r.hole.first = 0, !r.hole.resync
+	}
+	r.hole.size += n
+	l := &r.line
+	if l.n == 0 || n >= shortestReset || r.hole.resync || l.holed {
+		return false
+	}
+	l.holed, l.hole = true, len(l.buf)
 	return true
 }
 
-// presumedAuthLines is how many lines follow an AUTH whose replies were not seen.
-func presumedAuthLines(mechanism string, initial bool) int {
-	n := 1
-	switch mechanism {
-	case "LOGIN", "DIGEST-MD5", "NTLM":
-		n = 2
-	case "GSSAPI":
-		n = 3
+// loseLines takes any other hole, and reports whether it may hide RSET and another MAIL.
+func (r *clientReader) loseLines() (severs bool) {
+	h, l := &r.hole, &r.line
+	whole := h.first && l.n == 0 // it begins with a line
+	h.severNext = whole && h.size == shortestReset
+	h.small = whole && h.size < shortestReset
+	return !h.severNext && (!h.first || l.holed || h.size+l.n >= shortestReset)
+}
+
+// loseChunk takes a hole of n octets in a chunk and returns how many are left of it after the chunk.
+func (r *clientReader) loseChunk(n int64) int64 {
+	if n < r.chunk.left {
+		r.chunk.left -= n
+		return 0
 	}
-	if initial {
-		n--
-	}
+	n -= r.chunk.left
+	r.chunk.left, r.state = 0, inCommand
 	return n
+}
+
+// shortestReset is the length of "RSET" CRLF: a smaller hole hides no command that ends a transaction.
+const shortestReset = 6
+
+// trimLineEnd takes all CR and LF off the end of a line.
+func trimLineEnd(b []byte) []byte {
+	for len(b) > 0 && isLineEnd(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
 }

@@ -1,195 +1,51 @@
 package smtp
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
-// Direction is one of the two byte streams of a connection.
-type Direction uint8
-
-const (
-	FromClient Direction = iota
-	FromServer
-)
-
-// Session names one TCP connection.
-type Session struct {
-	ID             int64
-	Sensor         string
-	Client, Server netip.AddrPort
-	Midstream      bool // no SYN was seen
-}
-
-// Config serves all dialogues of one goroutine. The limits' zero values are the defaults.
-type Config struct {
-	Emit  func(*Envelope) // called for each row as it is settled
-	Stats *Stats          // nil: not counted
-
-	MaxLine    int // octets of a command or reply line that are kept; default 65536, RFC 5321 asks for 512
-	MaxHeld    int // octets of one client kept while a reply that decides their meaning is awaited; default 65536
-	MaxPending int // commands without a reply; default 131072
-	MaxReplies int // replies without a command; default 4096
-	MaxRcpt    int // recipients of one transaction without an outcome; default 131072, RFC 5321 asks for 100
-}
-
-// Stats counts over all dialogues of one Config.
-type Stats struct {
-	Dialogues   int64 // dialogues closed
-	NotSMTP     int64 // of these, without a single command or reply of SMTP
-	Rows        [len(outcomeNames)]int64
-	Unsolicited int64 // replies that answered no command
-	Junk        int64 // lines of servers that are no replies
-	Unread      int64 // octets of clients left unread behind holes in both directions, where nothing told a message from commands
-	Presumed    int64 // times a client's bytes had to be read without the reply that decides their meaning
-	Overflows   int64 // times one of the limits was met
-	GivenUp     int64 // times the commands that waited were given up, since telling their replies took too long
-
-	// Steps counts the iterations of loops over what an event left behind: commands, replies, recipients and octets that wait.
-	// The octets of the event itself are not counted. It measures work in a way that is the same on every machine.
-	Steps int64
-}
-
-// Add adds o to s.
-func (s *Stats) Add(o *Stats) {
-	s.Dialogues += o.Dialogues
-	s.NotSMTP += o.NotSMTP
-	for i, n := range o.Rows {
-		s.Rows[i] += n
-	}
-	s.Unsolicited += o.Unsolicited
-	s.Junk += o.Junk
-	s.Unread += o.Unread
-	s.Presumed += o.Presumed
-	s.Overflows += o.Overflows
-	s.GivenUp += o.GivenUp
-	s.Steps += o.Steps
-}
-
-// state says how the client's next byte is to be read.
-type state uint8
-
-const (
-	inCommand state = iota
-	inData          // RFC 5321 section 4.1.1.4, up to CRLF.CRLF
-	inChunk         // RFC 3030, a counted chunk
-	inHello         // behind an accepted STARTTLS, up to the ClientHello
-	inDark          // behind it
-)
-
-// piece is a run of one client's bytes, or of lost ones.
-type piece struct {
-	t      time.Time
-	data   []byte
-	acked  int64
-	lost   int64
-	unread int64 // of the lost ones, those that were not missed, but forgotten
-	off    int64 // offset of the first of them, if it is held
-}
-
-// Dialogue reads one connection. Make it with New, feed it, Close it.
+// Dialogue reads one connection. Make it with New, feed it, Close it. It consists of parts that change each other by
+// their methods only.
 type Dialogue struct {
-	cfg  *Config
-	s    Session
-	seen [2]bool
-	lost int64 // bytes missed so far, both directions
+	cfg     *Config
+	session Session
+	stats   *Stats
+	work    *work
 
-	now time.Time // of the last event
+	head    head         // what may stand before the first command
+	client  clientReader // what the client's next octet means
+	backlog backlog      // what the client sent that cannot be read yet
+	server  replyReader  // the reply that is being read
+	match   matcher      // commands without replies, replies without commands
+	sync    certainty    // where both sides are known to stand
+	dialect dialect      // what they have shown of how they speak SMTP
+	mail    mails        // the client's name, its authentication, the open transaction
 
-	// The client's side.
-	state         state
-	clientOff     int64 // offset behind the last byte read (not the held ones)
-	line          line
-	held          queue[piece] // what the client sent behind a command whose reply decides how to read it
-	heldSize      int
-	heldOctets    int64 // of the client, missed ones too
-	heldMidLine   bool  // what is held begins behind an octet that is no LF
-	blocked       bool
-	small         bool  // that hole was too small to end a transaction
-	resync        bool  // behind a hole: only unambiguous commands count
-	sureUntil     int64 // up to this offset of the client it is known that commands are commands
-	torn          bool  // the line at hand stands behind a hole, which may hide its head
-	unread        bool  // bytes of the client were left unread
-	uncertain     bool  // bytes were missed since the last exchange that shows beyond doubt where both sides stand
-	unsettled     bool  // it is not certain whether the server holds a transaction open, and whose
-	bodyAcked     int64 // bytes of replies that the client had received at the last of a message
-	astray        bool  // nothing told what the client sent behind a DATA
-	holeSize      int64 // octets of the last hole among commands
-	holeFirst     bool  // no other had been before it
-	severNext     bool  // the hole is as long as DATA: unless a 354 says that it was, it may hide RSET
-	messageAt     int64 // the client's offset at which a message began to be read
-	clientHoleEnd int64 // the client's offset behind the last hole
-	spoke         int64 // it sent its last command before it had received so many
-	passedOver    int64 // the client sent lines that were passed over behind a hole before it had received so many octets
-	clientGap     bool  // of these, bytes of the client that may have been DATA
-	serverGap     bool  // of these, bytes of the server
-	pace          pace
-	flights       [8]int64 // the client's offsets up to which the server had received when it sent its last replies: lines end there
-	goAhead       int64    // end of the 354 that was such an exchange; 0: none since bytes of the server were missed
-	closing       bool
-	guessing      bool // closing, and what nothing tells for certain is matched as well as can be
-	doubt         bool // the state is inData because it may be
-	clientHole    bool // a MAIL may have been missed since the last that was seen
-	body          body
-	sure          bool // 354 was seen for it
-	surplus       bool // the server refused it before its end: what is left of it is neither message nor commands
-	smuggled      bool // an end of data that servers disagree on was met
-	chunkLeft     int64
-	chunkRefused  bool
-	chunking      bool // the server offered it in its last reply to EHLO
-	authLines     int  // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
-	hello         []byte
-	behindLF      bool  // the line before ended with LF alone
-	lfTaken       bool  // the server takes that for a line end
-	lfDoubt       bool  // a line behind it took a reply that may be another's
-	tlsFrom       int64 // end of the reply that accepted STARTTLS
-
-	// The server's side.
-	serverOff  int64
-	rline      line
-	rcurrent   reply
-	rlineAcked int64        // bytes of the client that the server had received when it sent the last piece
-	rtorn      bool         // behind a hole, before the first reply's end
-	replies    queue[reply] // not yet matched
-	holeEnd    int64        // offset behind a hole in the replies, until matching has begun afresh; 0: none
-
-	pending     queue[command] // not yet answered
-	mailPending int            // how many of them can begin a row
-	pendingSize int            // what their paths take
-	memory      *memory        // nil: there is nothing to remember
-	credit      int64          // steps that may be taken before the commands that wait are given up
-	serverHole  bool           // a reply may be missing since the transaction began
-	missedReply bool           // a reply may be missing since the session began
-
-	// The transaction.
-	helo       *string
-	auth       bool
-	authUnsure bool // the reply that AUTH had was missed
-	mailNo     int
-	tx         *transaction
-	dark       *transaction // an encrypted session's row, until its ClientHello is read
-	nextFlag   Flags        // flags for the transaction that opens next
-	isSMTP     bool
-	doubted    bool // by Doubt
-	conflicted bool // other bytes were met than were read, and nothing has shown since that both sides stand where they seem to
-	closed     bool
-	ended      bool // closed by FIN or RST
-}
-
-func orDefault(n, def int) int {
-	if n > 0 {
-		return n
-	}
-	return def
+	now      time.Time // of the last event
+	seen     [2]bool
+	lost     int64 // octets missed so far, both directions
+	isSMTP   bool
+	closing  bool
+	guessing bool // closing, and what nothing tells for certain is matched as well as can be
+	closed   bool
+	turned   *reversed // what reads the connection now, since its roles were reversed
+	second   bool      // this is such a dialogue
+	ended    bool      // closed by FIN or RST
 }
 
 // New begins a dialogue. cfg is shared and not changed.
 func New(cfg *Config, s Session) *Dialogue {
-	d := &Dialogue{cfg: cfg, s: s, credit: stepsAhead}
+	stats := cfg.Stats
+	if stats == nil {
+		stats = new(Stats)
+	}
+	w := &work{credit: stepsAhead, stats: stats}
+	d := &Dialogue{
+		cfg: cfg, session: s, stats: stats, work: w, backlog: backlog{work: w}, match: matcher{work: w},
+		client: clientReader{hole: lineHole{resync: s.Midstream}}, head: head{open: !s.Midstream},
+	}
 	if !s.Midstream {
-		d.enqueue(command{verb: verbGreeting})
+		d.match.enqueue(&command{verb: verbGreeting})
 	} else {
-		d.resync, d.uncertain, d.clientGap, d.serverGap = true, true, true, true
+		d.sync.midstream()
 	}
 	return d
 }
@@ -202,79 +58,49 @@ func (d *Dialogue) Seen(dir Direction) { d.seen[dir] = true }
 // data is not kept.
 func (d *Dialogue) Push(dir Direction, t time.Time, data []byte, acked int64) {
 	d.seen[dir] = true
-	if len(data) == 0 || d.closed {
-		return
+	if len(data) > 0 {
+		d.read(dir, piece{t: t, data: data, acked: acked})
 	}
-	d.now = t
-	d.pay(len(data))
-	if dir == FromServer {
-		d.readReplies(data, acked)
-	} else {
-		d.readClient(piece{t: t, data: data, acked: acked})
-	}
-	d.run()
 }
 
 // Lost says that the next n bytes of that direction were not captured.
 func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
-	if n <= 0 || d.closed {
+	if n > 0 {
+		d.read(dir, piece{t: t, lost: n, acked: d.server.offset})
+	}
+}
+
+// read reads what comes next in one direction. Here alone it is decided which direction is the client's.
+func (d *Dialogue) read(dir Direction, p piece) {
+	if d.closed {
 		return
 	}
-	d.now = t
-	d.pay(0)
-	if dir == FromServer {
-		d.lost += n
-		d.loseReplies(n)
-	} else {
-		d.readClient(piece{t: t, lost: n, acked: d.serverOff})
+	if d.turned != nil {
+		d.turned.read(dir, p)
+		return
+	}
+	d.now = p.t
+	d.work.pay(len(p.data))
+	switch {
+	case dir == FromClient:
+		d.readClient(p)
+	case p.lost > 0:
+		d.lost += p.lost
+		d.loseReplies(p.lost)
+	default:
+		d.readReplies(p.data, p.acked)
 	}
 	d.run()
 }
 
-// MissedGreeting says that it is not known how much the server had said before the client's first bytes: to be called before
-// these.
-func (d *Dialogue) MissedGreeting() {
-	d.pending.drop() // its reply, or the hole where it stood, comes before all that is read
-	d.serverGap, d.uncertain, d.serverHole, d.missedReply = true, true, true, true
-}
-
-// Conflict says that overlapping segments with different bytes were met in that direction. Where those that were read were not
-// those that counted, replies may go to other commands than they seem to, until 354 or the reply to a message shows where both
-// sides stand: every row in between says so.
-func (d *Dialogue) Conflict(Direction) {
-	d.flag(Conflict, true)
-	d.conflicted = true
-}
-
-// agreed notes that an exchange that cannot be another has shown where both sides stand.
-func (d *Dialogue) agreed() {
-	if d.conflicted {
-		d.flag(Conflict, false)
-		d.conflicted = false
-	}
-}
-
 // Held returns the bytes of memory that the dialogue holds, approximately.
 func (d *Dialogue) Held() int {
-	n := 1024 + d.heldSize + cap(d.line.buf) + cap(d.rline.buf) + cap(d.hello) + d.pendingSize + cap(d.pending.items)*commandSize + cap(d.replies.items)*replySize
-	if d.helo != nil {
-		n += len(*d.helo)
-	}
-	if d.tx != nil {
-		n += d.tx.size
-	}
-	if d.memory != nil {
-		n += memorySize
+	read := d.client.memoryUse() + d.server.memoryUse()
+	n := 1024 + read + d.backlog.memoryUse() + d.match.memoryUse() + d.mail.memoryUse()
+	if d.turned != nil {
+		n += d.turned.dialogue.Held()
 	}
 	return n
-}
-
-const commandSize, replySize = 128, 96
-
-func (d *Dialogue) count(f func(*Stats)) {
-	if d.cfg.Stats != nil {
-		f(d.cfg.Stats)
-	}
 }
 
 // Close ends the dialogue: what is open is emitted as far as it is known. ended says that the connection itself ended
@@ -285,45 +111,54 @@ func (d *Dialogue) Close(t time.Time, ended bool) {
 		return
 	}
 	d.closing, d.ended = true, ended
-	d.run()
-	d.guessing = true
-	d.run()
-	for d.blocked && d.held.len() > 0 {
-		d.presume()
-		d.run()
+	if d.turned != nil {
+		d.turned.dialogue.Close(t, ended)
 	}
-	if d.holeEnd > 0 && ended {
-		d.settleHole(d.pending.len(), d.serverOff)
-		d.match()
-	}
-	d.holeEnd = 0
-	for d.replies.len() > 0 && d.pending.len() == 0 {
-		d.unsolicited(d.takeReply())
-	}
+	d.closeHead()
+	d.readRest()
 	d.closed = true
-	for d.pending.len() > 0 {
-		d.resolve(d.takePending(), nil)
+	for d.match.pending.len() > 0 {
+		c := d.match.takeCommand()
+		d.resolve(&c, nil)
 	}
-	if d.dark != nil {
-		d.emitDark("")
-	}
+	d.emitEncrypted()
 	outcome := Unknown
-	if ended && !d.unseenReply() && !d.uncertain {
+	if ended && !d.unseenReply() && !d.sync.uncertain {
 		outcome = Aborted
 	}
 	d.endTransaction(outcome)
-	d.count(func(s *Stats) {
-		s.Dialogues++
-		if !d.isSMTP {
-			s.NotSMTP++
-		}
-	})
-	d.dropHeld()
-	d.replies.drop()
-	d.hello = nil
+	d.countClosed()
+	d.backlog.drop()
+	d.match.dropReplies()
+	d.client.drop()
 }
 
-// unseenReply says whether the message was given to the server and its reply may have been missed.
-func (d *Dialogue) unseenReply() bool {
-	return d.tx != nil && d.tx.submitted && (!d.seen[FromServer] || d.serverHole || d.tx.unheard)
+// countClosed counts the connection once.
+func (d *Dialogue) countClosed() {
+	if d.second {
+		return
+	}
+	d.stats.Dialogues++
+	if !d.isSMTP {
+		d.stats.NotSMTP++
+	}
+}
+
+// readRest reads and matches what it can, now that no more comes.
+func (d *Dialogue) readRest() {
+	d.run()
+	d.guessing = true
+	d.run()
+	for d.client.blocked && !d.backlog.empty() {
+		d.presume()
+		d.run()
+	}
+	if d.sync.serverHoleEnd > 0 && d.ended {
+		d.answerBefore(d.match.pending.len(), d.server.offset)
+		d.matchReplies()
+	}
+	d.sync.ended()
+	for d.match.replies.len() > 0 && d.match.pending.len() == 0 {
+		d.unsolicited(d.match.takeReply())
+	}
 }

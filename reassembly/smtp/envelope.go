@@ -19,6 +19,15 @@ type Envelope struct {
 
 	Client, Server netip.AddrPort
 
+	// The client that a proxy in front of the server names: what the peer claims, not what the tap saw. OriginBy is ByNobody if none is
+	// named, and then OriginIP is the zero Addr and OriginPort 0. Either may be so in a claim that leaves it out. OriginIP has no
+	// zone, and an IPv4 address is not mapped to IPv6: questions ask for it as such.
+	OriginIP   netip.Addr
+	OriginPort uint16
+	OriginBy   OriginBy
+
+	Network string // the network that the connection was seen in, in the form of IsNetwork; "" if no tag or tunnel tells one
+
 	HELO     *string
 	MailFrom *string // "" is the null reverse-path <>
 	RcptTo   *string
@@ -36,7 +45,7 @@ type Envelope struct {
 	QueueID      *string
 	Auth         bool
 
-	TLSServerName *string // SNI of the ClientHello behind STARTTLS, RFC 6066 section 3
+	TLSServerName *string // SNI of the ClientHello after STARTTLS, RFC 6066 section 3
 	LostBytes     int64   // bytes of the session that the capture missed, up to this row's last reply
 	Flags         Flags
 }
@@ -71,10 +80,10 @@ type Flags uint8
 const (
 	Midstream Flags = 1 << iota // no SYN was seen
 	OneSided                    // one direction was never seen
-	Gap                         // bytes were missed inside this transaction
+	Gap                         // octets were missed inside this transaction
 	Conflict                    // overlapping segments with different bytes, or bytes that could not be compared
 	Smuggling                   // an end of data inside this message that servers disagree on
-	Injected                    // plaintext behind STARTTLS in the same flight
+	Injected                    // plaintext after STARTTLS in the same flight
 	Truncated                   // a line over the limit
 )
 

@@ -19,6 +19,7 @@ func (e *Envelope) AppendJSON(b []byte) []byte {
 	b = strconv.AppendUint(append(b, `","client_port":`...), uint64(e.Client.Port()), 10)
 	b = e.Server.Addr().AppendTo(append(b, `,"server_ip":"`...))
 	b = strconv.AppendUint(append(b, `","server_port":`...), uint64(e.Server.Port()), 10)
+	b = e.appendOrigin(b)
 	b = appendText(append(b, `,"helo":`...), e.HELO)
 	b = appendText(append(b, `,"mail_from":`...), e.MailFrom)
 	b = appendText(append(b, `,"rcpt_to":`...), e.RcptTo)
@@ -46,6 +47,32 @@ func (e *Envelope) AppendJSON(b []byte) []byte {
 		between = ','
 	}
 	return append(b, `]}`...)
+}
+
+// appendOrigin appends where the connection came from, as far as proxies, tags and tunnels tell.
+func (e *Envelope) appendOrigin(b []byte) []byte {
+	b = append(b, `,"origin_ip":`...)
+	if e.OriginBy != ByNobody && e.OriginIP.IsValid() {
+		b = append(e.OriginIP.WithZone("").AppendTo(append(b, '"')), '"')
+	} else {
+		b = append(b, "null"...)
+	}
+	b = append(b, `,"origin_port":`...)
+	if e.OriginBy != ByNobody {
+		b = appendCode(b, e.OriginPort)
+	} else {
+		b = append(b, "null"...)
+	}
+	b = appendName(append(b, `,"origin_by":`...), e.OriginBy.String())
+	return appendName(append(b, `,"network":`...), e.Network)
+}
+
+// appendName appends a name, or null for the empty one.
+func appendName(b []byte, s string) []byte {
+	if s == "" {
+		return append(b, "null"...)
+	}
+	return appendString(b, s)
 }
 
 // appendString leaves to encoding/json what needs more than quotes around it.

@@ -17,6 +17,19 @@ func marshaled(t testing.TB, e *Envelope) string {
 		}
 		return &c
 	}
+	name := func(s string) *string {
+		if s == "" {
+			return nil
+		}
+		return &s
+	}
+	var originIP *string
+	originPort := code(e.OriginPort)
+	if e.OriginBy == ByNobody {
+		originPort = nil
+	} else if e.OriginIP.IsValid() {
+		originIP = name(e.OriginIP.String())
+	}
 	b, err := json.Marshal(struct {
 		SeenAt        string     `json:"seen_at"`
 		Sensor        string     `json:"sensor"`
@@ -26,6 +39,10 @@ func marshaled(t testing.TB, e *Envelope) string {
 		ClientPort    uint16     `json:"client_port"`
 		ServerIP      netip.Addr `json:"server_ip"`
 		ServerPort    uint16     `json:"server_port"`
+		OriginIP      *string    `json:"origin_ip"`
+		OriginPort    *uint16    `json:"origin_port"`
+		OriginBy      *string    `json:"origin_by"`
+		Network       *string    `json:"network"`
 		HELO          *string    `json:"helo"`
 		MailFrom      *string    `json:"mail_from"`
 		RcptTo        *string    `json:"rcpt_to"`
@@ -47,6 +64,7 @@ func marshaled(t testing.TB, e *Envelope) string {
 	}{
 		e.SeenAt.UTC().Format("2006-01-02T15:04:05.000000Z"), e.Sensor, e.SessionID, e.MailNo,
 		e.Client.Addr(), e.Client.Port(), e.Server.Addr(), e.Server.Port(),
+		originIP, originPort, name(e.OriginBy.String()), name(e.Network),
 		e.HELO, e.MailFrom, e.RcptTo, e.MailFromRaw, e.RcptToRaw,
 		code(e.MailCode), code(e.RcptCode), code(e.DataCode), e.Outcome.String(),
 		e.MessageBytes, e.DeclaredSize, e.EnvID, e.ORcpt, e.QueueID, e.Auth, e.TLSServerName, e.LostBytes, e.Flags.Names(),
@@ -87,10 +105,13 @@ func TestEnvelope_JSONIsThatOfEncodingJSON(t *testing.T) {
 		addr := []string{"192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "::"}[r.IntN(4)]
 		return netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(r.Uint32()))
 	}
+	origin := func() netip.Addr { return []netip.Addr{{}, endpoint().Addr()}[r.IntN(2)] }
 	for range 20_000 {
 		e := &Envelope{
 			SeenAt: time.Unix(r.Int64N(1<<33), r.Int64N(1e9)), Sensor: text(), SessionID: int64(r.Uint64()), MailNo: r.IntN(1000),
-			Client: endpoint(), Server: endpoint(), HELO: optional(), MailFrom: optional(), RcptTo: optional(),
+			Client: endpoint(), Server: endpoint(),
+			OriginIP: origin(), OriginPort: uint16(r.IntN(3)), OriginBy: OriginBy(r.IntN(len(originNames))), Network: []string{"", "vlan 12", text()}[r.IntN(3)],
+			HELO: optional(), MailFrom: optional(), RcptTo: optional(),
 			MailFromRaw: octets(), RcptToRaw: octets(),
 			MailCode: uint16(r.IntN(3) * 250), RcptCode: uint16(r.IntN(600)), DataCode: uint16(r.IntN(2)),
 			Outcome: Outcome(r.IntN(len(outcomeNames))), MessageBytes: number(), DeclaredSize: number(), EnvID: optional(), ORcpt: optional(), QueueID: optional(),

@@ -1,114 +1,148 @@
 package smtp
 
-// awaitsReplies says whether, behind a hole in the client's bytes, these cannot be read yet: the client sent them when
-// it had received replies that are still to come here, and one of them may say that they are a message.
-func (d *Dialogue) awaitsReplies(acked int64) bool {
-	return d.uncertain && d.state == inCommand && acked > d.serverOff && d.seen[FromServer] && !d.closing &&
-		d.heldSize < orDefault(d.cfg.MaxHeld, 64<<10)
+import (
+	"bytes"
+	"slices"
+)
+
+// flight is what is known of the first flight held: the octets that the client sent with one acknowledgment. They are
+// read once, as they come.
+type flight struct {
+	acked  int64
+	behind int64   // number of the piece after the last one that was read
+	end    int64   // offset after the last octet that was read
+	tail   [3]byte // the last ones
+	dot    int64   // offset after the last line that is a dot alone, with a line end before it; 0: none
+	lines  int64   // offset up to which it was asked whether its lines are commands
+	bad    int64   // offset after the last line that is none; 0: none
 }
 
-// doubtful says whether, behind a hole in the client's bytes, nothing tells a message from commands yet: DATA may have
-// been in the hole, and its reply was missed too. judgeFlight then tells.
-func (d *Dialogue) doubtful() bool {
-	return d.state == inCommand && d.clientGap && d.clientOff >= d.sureUntil && (!d.seen[FromServer] || d.serverGap)
+// flight is the length of the first flight held, and what is held after it.
+func (b *backlog) flight() (n int, next *piece) {
+	if b.empty() {
+		return 0, nil
+	}
+	f, h := &b.recall().flight, b.head()
+	if h.lost > 0 {
+		return 0, h
+	}
+	if f.behind <= b.pieces.first || f.acked != h.acked || f.end < h.off {
+		*f = flight{acked: h.acked, behind: b.pieces.first + 1, end: h.off}
+	}
+	for i := int(f.behind - 1 - b.pieces.first); i < b.pieces.len(); i++ {
+		p := b.pieces.at(i)
+		if p.lost > 0 || p.acked != f.acked {
+			next = p
+			break
+		}
+		f.read(p.data[f.end-p.off:])
+		f.behind = b.pieces.first + int64(i) + 1
+	}
+	return int(f.end - h.off), next
 }
 
-// judgeFlight looks at what the client sent without receiving anything in between. A client waits for the answer to DATA
-// (RFC 2920 section 3.1), so that a message begins a flight; a server answers it only behind the lone dot. So a flight
-// with a lone dot is a message up to there, one that was answered where it ends is commands, and of one that breaks off
-// at a hole nothing is known: it is left unread. It says whether it could tell.
-func (d *Dialogue) judgeFlight() bool {
-	if d.held.at(0).lost > 0 {
-		return true
+// read looks for lone dots.
+func (f *flight) read(data []byte) {
+	if len(data) == 0 {
+		return
 	}
-	n, kind := d.flightIs()
-	switch kind {
-	case ofMessage:
-		d.sureUntil = d.clientOff + int64(n)
-		d.beginMessage(body{gap: true, midLine: d.loneDot() != 3})
-		d.doubt = true
-	case ofCommands:
-		d.sureUntil = d.clientOff + int64(n)
-	case ofEither:
-		d.leaveUnread(int64(n))
-	}
-	return kind != notWhole
-}
-
-// flightKind says of what a flight is.
-type flightKind uint8
-
-// flightIs looks at the first flight held and returns its length.
-func (d *Dialogue) flightIs() (n int, kind flightKind) {
-	n, next := d.flight()
-	dot := d.loneDot()
-	if dot == 3 && n > 3 && d.torn && !d.endsLine(d.clientOff) {
-		dot = 0 // it may be the tail of a line
-	}
-	switch {
-	case dot > 0, n >= orDefault(d.cfg.MaxHeld, 64<<10)/2:
-		return n, ofMessage
-	case next != nil && next.lost == 0, d.answeredAt(d.clientOff + int64(n)), next == nil && d.closing && d.areCommands():
-		return n, ofCommands
-	case next != nil || d.closing:
-		return n, ofEither
-	}
-	return n, notWhole
-}
-
-// answeredAt says whether the server, when it had received the client's bytes up to end and no more, answered what the
-// client had sent last. 4xx and 5xx do not count: a server may break a message off with them.
-func (d *Dialogue) answeredAt(end int64) bool {
-	least := d.held.at(0).acked
-	sorted := d.replies.place(d.recall().disorder[FromServer])
-	for i := range sorted {
-		if r := d.replies.at(i); r.acked == end && r.code < 400 && r.end > least {
-			d.steps(i + 1)
-			return true
+	f.end += int64(len(data))
+	if i := bytes.LastIndex(data, []byte(loneDot)); i >= 0 {
+		f.dot = f.end - int64(len(data)-i-len(loneDot))
+	} else {
+		across := append(f.tail[:len(f.tail):len(f.tail)], data[:min(len(data), len(f.tail))]...)
+		if i := bytes.LastIndex(across, []byte(loneDot)); i >= 0 {
+			f.dot = f.end - int64(len(data)) + int64(i+len(loneDot)-len(f.tail))
 		}
 	}
-	d.steps(sorted)
-	from := d.replies.search(sorted, func(r *reply) bool { return r.acked >= end && r.end > least })
-	to := d.replies.search(from, func(r *reply) bool { return r.acked > end })
-	return from < to && d.replies.at(to-1).fine > d.replies.first+int64(from)
-}
-
-// leaveUnread drops the head of what is held like octets that were missed.
-func (d *Dialogue) leaveUnread(n int64) {
-	d.count(func(s *Stats) { s.Unread += n })
-	d.clientOff += n
-	d.unread, d.passedOver = true, max(d.passedOver, d.held.at(0).acked+1)
-	for n > 0 {
-		d.steps(1)
-		piece := len(d.held.at(0).data)
-		d.release(piece)
-		n -= int64(piece)
+	if len(data) < len(f.tail) {
+		copy(f.tail[:], f.tail[len(data):])
 	}
-	d.line = line{}
-	d.sever()
-	d.loseLine()
+	copy(f.tail[max(len(f.tail)-len(data), 0):], data[max(len(data)-len(f.tail), 0):])
 }
 
-// heldIsMessage says whether the client went on with a message after a DATA whose reply was not seen. Where nothing tells,
-// what the client sent is left unread.
-func (d *Dialogue) heldIsMessage() bool {
-	if d.closed || d.held.len() == 0 {
+// loneDot is the end of data, RFC 5321 section 4.1.1.4, as it is told from commands: the CR before it may have been
+// missed.
+const loneDot = "\n.\r\n"
+
+// loneDot returns how far it is from the head of the first flight held to after its last line that is a dot alone, 0
+// if there is none.
+func (b *backlog) loneDot() int {
+	n, _ := b.flight()
+	h := b.head()
+	if f := &b.recall().flight; n > 0 && f.dot-int64(len(loneDot)) >= h.off {
+		return int(f.dot - h.off)
+	}
+	if n >= 3 && string(b.text(h.off, h.off+3)) == loneDot[1:] {
+		return 3
+	}
+	return 0
+}
+
+// text returns octets that are held, none of them missed.
+func (b *backlog) text(from, to int64) []byte {
+	i := b.pieces.search(0, func(p *piece) bool { return p.off+int64(len(p.data))+p.lost > from })
+	p := b.pieces.at(i)
+	if n := to - p.off; n <= int64(len(p.data)) {
+		return p.data[from-p.off : n]
+	}
+	text := slices.Clone(p.data[from-p.off:])
+	for int64(len(text)) < to-from {
+		i++
+		p = b.pieces.at(i)
+		text = append(text, p.data[:min(int64(len(p.data)), to-from-int64(len(text)))]...)
+	}
+	return text
+}
+
+// areCommands reports whether all of the first flight held are lines of commands.
+func (b *backlog) areCommands() bool {
+	n, _ := b.flight()
+	f := &b.recall().flight
+	if n == 0 || f.tail[len(f.tail)-1] != '\n' {
 		return false
 	}
-	n, kind := d.flightIs()
-	switch kind {
-	case ofMessage:
-		return true
-	case notWhole:
-		return !d.areCommands()
-	case ofEither:
-		d.astray, d.clientGap, d.serverGap = true, true, true
-		if d.tx != nil {
-			d.tx.severed = true // the message may be in the hole
-		}
-		if n > 0 {
-			d.leaveUnread(int64(n))
+	begin := f.end - int64(n)
+	if f.lines <= begin {
+		f.lines = begin
+	} else if b.midLine { // what is left of a line that was asked about whole
+		line := b.firstLine(begin, f.end)
+		if begin += int64(len(line)); !isCommand(line) {
+			return false
 		}
 	}
-	return false
+	if f.lines < f.end {
+		text := b.text(f.lines, f.end)
+		b.work.steps(len(text))
+		for line := range bytes.Lines(text) {
+			if f.lines += int64(len(line)); !isCommand(line) {
+				f.bad = f.lines
+			}
+		}
+	}
+	return f.bad <= begin
+}
+
+// firstLine is the first line of octets held, which there is.
+func (b *backlog) firstLine(from, to int64) []byte {
+	for n := int64(64); ; n *= 4 {
+		text := b.text(from, min(from+n, to))
+		b.work.steps(len(text))
+		if i := bytes.IndexByte(text, '\n'); i >= 0 {
+			return text[:i+1]
+		}
+	}
+}
+
+func isCommand(line []byte) bool {
+	word, rest := cutWord(trimLineEnd(line))
+	switch v := verbOf(word); {
+	case (v == verbRset || v == verbQuit || v == verbData) && len(rest) == 0:
+	case v == verbBdat, v == verbHello && len(rest) > 0:
+	case v == verbOther && bytes.EqualFold(word, []byte("NOOP")):
+	case v.hasPath(rest):
+	default:
+		return false
+	}
+	return true
 }

@@ -2,126 +2,109 @@ package smtp
 
 import "bytes"
 
+// loseOctets takes a hole in the client's octets that comes next.
 func (d *Dialogue) loseOctets(p piece) {
 	d.lost += p.lost - p.unread
 	if p.unread > 0 {
-		d.unread = true
-		d.count(func(s *Stats) { s.Unread += p.unread })
+		d.client.leaveUnread()
+		d.stats.Unread += p.unread
 	}
-	d.clientOff += p.lost
-	d.loseClient(p)
+	d.client.advance(p.lost)
+	d.loseClient(p.lost)
 }
 
 // missEnd ends a message whose end is in a hole: the client has received something since.
 func (d *Dialogue) missEnd() {
-	if d.surplus {
-		d.state, d.surplus = inCommand, false
+	m := &d.client.message
+	if m.surplus {
+		d.client.endSurplus()
 		d.loseLine()
 		return
 	}
-	c := command{verb: verbEndOfData, t: d.now, acked: d.bodyAcked, size: -1, flags: Gap}
-	if d.body.smuggling {
+	c := command{verb: verbEndOfData, t: d.now, acked: m.acked, size: -1, flags: Gap}
+	if m.body.smuggling {
 		c.flags |= Smuggling
 	}
-	d.state = inCommand
+	d.client.missEnd()
 	d.loseLine()
-	d.clientHole = true
-	d.await(c)
+	d.sync.lostEndOfData()
+	d.await(&c)
 }
 
-// loseClient reads on behind a hole in the client's bytes.
-func (d *Dialogue) loseClient(p piece) {
-	again := d.clientHoleEnd == d.clientOff-p.lost && d.resync && d.line.n == 0 // the hole goes on
-	d.clientHoleEnd = d.clientOff
-	switch d.state {
-	case inData:
-		d.flag(Gap, false)
-		d.uncertain, d.unsettled, d.clientGap = true, true, true
-		d.body.lose()
-		return
-	case inChunk:
-		d.flag(Gap, false)
-		if d.tx != nil {
-			d.tx.missed = true
-		}
-		m := &d.recall().marks
-		m.set(&m.chunk, d.pending.end())
-		if p.lost < d.chunkLeft {
-			d.chunkLeft -= p.lost
+// loseClient reads on after a hole of n octets.
+func (d *Dialogue) loseClient(n int64) {
+	if d.head.open {
+		if n = d.loseHead(n); n == 0 {
 			return
 		}
-		p.lost -= d.chunkLeft
-		d.chunkLeft, d.state = 0, inCommand
-		if p.lost == 0 {
-			return
-		}
-	case inHello:
-		d.flag(Gap, false)
-		d.emitDark("")
-		d.state = inDark
-		return
-	case inDark:
+	}
+	goesOn := d.sync.clientHoleEnd == d.client.offset-n
+	again := goesOn && d.client.hole.resync && d.client.line.n == 0
+	d.sync.lostClient(d.client.offset)
+	if d.client.state == inDark {
 		return
 	}
 	d.flag(Gap, false)
-	d.clientHole, d.uncertain, d.unsettled, d.clientGap = true, true, true, true
-	d.authLines = 0
-	d.loseCommands(p.lost, again)
+	switch d.client.state {
+	case inData:
+		d.sync.lostBody()
+		d.client.loseBody()
+		return
+	case inChunk:
+		d.mail.tx.lose()
+		d.match.markChunks()
+		if n = d.client.loseChunk(n); n == 0 {
+			return
+		}
+	case inHello:
+		d.emitEncrypted()
+		d.client.encrypted()
+		return
+	}
+	d.sync.lostCommands()
+	d.client.expectAuthLines(0)
+	d.loseCommands(n, again)
 }
 
 // loseCommands takes a hole among commands; again says that it goes on from the one before.
 func (d *Dialogue) loseCommands(n int64, again bool) {
-	if !again {
-		d.holeSize, d.holeFirst = 0, !d.resync
-	}
-	d.holeSize += n
-	l := &d.line
-	if l.n > 0 && n < shortestReset && !d.resync && !l.holed {
-		l.holed, l.hole = true, len(l.buf)
+	if d.client.loseInLine(n, again) {
 		return
 	}
-	whole := d.holeFirst && l.n == 0 // the hole begins with a line
-	d.severNext = whole && d.holeSize == shortestReset
-	if !d.severNext && (!d.holeFirst || l.holed || d.holeSize+l.n >= shortestReset) {
+	if d.client.loseLines() {
 		d.sever()
 	}
-	d.small = whole && d.holeSize < shortestReset
 	d.loseLine()
 }
 
 // loseLine begins afresh at the next line that is a command beyond doubt.
 func (d *Dialogue) loseLine() {
-	if d.line.n > 0 {
-		d.passedOver = max(d.passedOver, d.line.acked+1)
-	}
-	d.resync, d.torn, d.behindLF = true, true, false
-	d.line, d.clientHoleEnd = line{}, d.clientOff
+	d.client.loseLine()
+	d.sync.lostClient(d.client.offset)
 }
 
-// shortestReset is the length of "RSET" CRLF: a smaller hole hides no command that ends a transaction.
-const shortestReset = 6
-
-// sever closes the open transaction to commands behind a hole that may have ended it and begun another.
+// sever closes the open transaction to commands after a hole that may have ended it and begun another.
 func (d *Dialogue) sever() {
-	if d.tx != nil && d.pending.len() == 0 {
-		d.tx.severed = true
+	if d.match.pending.len() == 0 {
+		d.mail.tx.sever()
 	}
-	d.await(command{verb: verbOther, bad: true, acked: severed})
+	d.await(&command{verb: verbOther, bad: true, acked: severed})
 }
 
 func (d *Dialogue) severNow() {
-	d.severNext = false
+	d.client.wasData()
 	d.sever()
 }
 
 // endHoledLine takes a line whose end is in a hole, and no more than that.
 func (d *Dialogue) endHoledLine() {
-	l := d.line
-	d.line = line{}
+	l := d.client.line
+	d.client.dropLine()
 	word, rest := cutWord(l.buf)
-	c := command{verb: verbOf(word), t: l.t, acked: l.acked, start: d.clientOff - l.n, end: d.clientOff, flags: Gap, bad: true}
+	end := d.client.offset
+	c := command{verb: verbOf(word), t: l.t, acked: l.acked, start: end - l.n, end: end, flags: Gap, bad: true}
 	switch {
-	case c.verb == verbMail && parsePath(rest, "from", false) != nil, c.verb == verbRcpt && parsePath(rest, "to", false) != nil:
+	case c.verb.hasPath(rest):
 		c.path, c.bad = &path{}, false
 	case c.verb == verbHello && len(rest) > 0:
 		c.bad = false
@@ -129,12 +112,15 @@ func (d *Dialogue) endHoledLine() {
 		c.verb = verbOther
 		d.sever()
 	}
-	d.await(c)
+	d.await(&c)
 }
 
 // holedCommand takes a line of which octets were missed for what it must have been, without an argument: no address is
 // made of pieces that were not adjacent.
-func (d *Dialogue) holedCommand(text []byte, hole int, c command) {
+func (d *Dialogue) holedCommand(text []byte, hole int, c *command) {
+	if d.proxyCommand(text, c, true) {
+		return
+	}
 	c.flags |= Gap
 	tail := bytes.ToUpper(text[min(hole, len(text)):])
 	if bytes.Contains(tail, []byte("FROM")) || !bytes.Contains(tail, []byte(">")) {
@@ -142,12 +128,12 @@ func (d *Dialogue) holedCommand(text []byte, hole int, c command) {
 	}
 	word, rest := cutWord(text)
 	switch c.verb = verbOf(word); {
-	case c.verb == verbMail && parsePath(rest, "from", false) != nil, c.verb == verbRcpt && parsePath(rest, "to", false) != nil:
+	case c.verb.hasPath(rest):
 		c.path = &path{}
 	case c.verb == verbHello:
 	default:
 		c.verb, c.bad = verbOther, true
-		if bytes.Contains(tail, []byte("TO:")) && !bytes.Contains(tail, []byte("FROM")) {
+		if isRcptTail(tail) {
 			c.verb, c.path = verbRcpt, &path{}
 		}
 		d.sever()
@@ -156,18 +142,23 @@ func (d *Dialogue) holedCommand(text []byte, hole int, c command) {
 }
 
 // loseCommand takes the tail of a command whose head was missed.
-func (d *Dialogue) loseCommand(text []byte, c command) {
+func (d *Dialogue) loseCommand(text []byte, c *command) {
 	c.bad = true
 	c.flags |= Gap
 	switch upper := bytes.ToUpper(text); {
-	case !d.small:
-		d.passedOver = max(d.passedOver, c.acked+1)
+	case !d.client.hole.small:
+		d.client.passOver(c.acked)
 		d.sever()
 		return
-	case bytes.Contains(upper, []byte("TO:")) && !bytes.Contains(upper, []byte("FROM")):
+	case isRcptTail(upper):
 		c.verb, c.path = verbRcpt, &path{}
 	default:
 		d.sever() // it may have been MAIL or RSET
 	}
 	d.await(c)
+}
+
+// isRcptTail reports whether the end of a line, in capitals, can only be that of RCPT.
+func isRcptTail(tail []byte) bool {
+	return bytes.Contains(tail, []byte("TO:")) && !bytes.Contains(tail, []byte("FROM"))
 }

@@ -61,6 +61,7 @@ func floods() map[string]func(f *flood, n int) {
 	all := maps.Clone(floodsOfHoles)
 	maps.Copy(all, floodsOfOctets)
 	maps.Copy(all, floodsOfCommands)
+	maps.Copy(all, floodsOfHeads)
 	return all
 }
 

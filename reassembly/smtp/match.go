@@ -1,13 +1,17 @@
 package smtp
 
-// match gives each reply to its command: in order (RFC 2920 section 3.1), unless bytes were missed: see anchor.
-func (d *Dialogue) match() {
-	for d.replies.len() > 0 || d.pending.len() > 0 && d.pending.at(0).acked == severed {
-		if d.steps(1); d.credit < 0 {
+// matchReplies gives each reply to its command: in order (RFC 2920 section 3.1), unless octets were missed: see anchor.
+func (d *Dialogue) matchReplies() {
+	for more := true; more && (d.match.replies.len() > 0 || d.match.markIsNext()); {
+		if d.work.steps(1); d.work.spent() {
 			d.giveUp()
 			continue
 		}
-		if d.uncertain && d.seen[FromClient] && d.replies.len() < orDefault(d.cfg.MaxReplies, 4096) {
+		if d.awaitsFinal() {
+			more = d.takeFinal()
+			continue
+		}
+		if d.sync.uncertain && d.seen[FromClient] && d.match.replies.len() < d.maxReplies() {
 			if d.anchor() {
 				continue
 			}
@@ -15,85 +19,99 @@ func (d *Dialogue) match() {
 				return
 			}
 		}
-		if d.pending.len() > 0 && d.pending.at(0).acked == severed {
-			d.takePending()
-			if d.tx != nil {
-				d.tx.severed = true
-			}
-			continue
+		switch {
+		case d.match.markIsNext():
+			d.match.takeCommand()
+			d.mail.tx.sever()
+		case d.sync.serverHoleEnd > 0:
+			more = d.crossHole()
+		case d.match.pending.len() == 0:
+			more = d.answerNothing()
+		default:
+			more = d.answerNext()
 		}
-		if d.holeEnd > 0 {
-			if !d.crossHole() {
-				return
-			}
-			continue
-		}
-		r := *d.replies.at(0)
-		if d.pending.len() == 0 {
-			if r.acked > d.clientOff && d.seen[FromClient] {
-				return // it answers bytes that have not come yet
-			}
-			d.unsolicited(d.takeReply())
-			continue
-		}
-		c := d.pending.at(0)
-		if c.verb == verbEndOfData && r.acked > c.message && r.acked < c.end && r.code >= 400 {
-			c.size = -1 // the server refused the message before its end
-		}
-		// A reply that the server sent before it had received the command does not answer it. What the client says that it had
-		// received when it sent the command does not count here: it may acknowledge what it never got.
-		if r.acked < c.end && (r.code == 421 || c.verb != verbEndOfData || r.acked <= c.message) {
-			d.unsolicited(d.takeReply())
-			continue
-		}
-		if d.tooEarly(&r) {
-			return
-		}
-		d.takesLF(&r)
-		if d.noCommand(&r) {
-			d.passOver()
-			continue
-		}
-		if d.outOfStep(&r) {
-			continue
-		}
-		if c.doubtful && !d.lfTaken {
-			d.doubtLines()
-		}
-		d.takeReply()
-		if d.pending.len() > 1 && d.pending.at(1).acked < r.end && !d.pending.at(1).doubtful {
-			d.pace.grouped = true
-		}
-		d.resolve(d.takePending(), &r)
 	}
+}
+
+// answerNothing takes the first reply where no command waits. It says no if it answers octets that have not come yet.
+func (d *Dialogue) answerNothing() bool {
+	if d.match.replies.at(0).acked > d.client.offset && d.seen[FromClient] {
+		return false
+	}
+	d.unsolicited(d.match.takeReply())
+	return true
+}
+
+// answerNext gives the first reply to the first command, if that is what it answers. It says no if that is not to be
+// told yet.
+func (d *Dialogue) answerNext() bool {
+	r, c := *d.match.replies.at(0), d.match.pending.at(0)
+	if c.verb == verbEndOfData && r.acked > c.message && r.acked < c.end && r.code >= 400 {
+		d.match.missSize() // the server refused the message before its end
+	}
+	if d.awaitsFirstCommand(&r) {
+		return false
+	}
+	if d.noGreeting(&r) {
+		d.match.takeCommand()
+		return true
+	}
+	// A reply that the server sent before it had received the command does not answer it. What the client says that it
+	// had received when it sent the command does not count here: it may acknowledge what it never got.
+	if r.acked < c.end && (r.code == 421 || c.verb != verbEndOfData || r.acked <= c.message) {
+		d.unsolicited(d.match.takeReply())
+		return true
+	}
+	if d.tooEarly(&r) {
+		return false
+	}
+	d.takesLF(&r)
+	if d.noCommand(&r) {
+		d.passOver()
+		return true
+	}
+	if d.outOfStep(&r) {
+		return true
+	}
+	if c.afterLF && !d.dialect.takesLF {
+		d.flagAfterLF()
+	}
+	d.match.takeReply()
+	if d.match.grouped(&r) {
+		d.dialect.groups()
+	}
+	next := d.match.takeCommand()
+	d.resolve(&next, &r)
+	return true
 }
 
 // severed, as a command's acked, marks where sever was called among the commands that still await their replies.
 const severed = 1<<63 - 1
 
-// crossHole begins matching afresh behind a hole in the replies, at the first command that the client sent when it had
-// received what lies behind the hole.
+// crossHole begins matching afresh after a hole in the replies, at the first command that the client sent when it had
+// received what comes after the hole. It says no if there is none yet.
 func (d *Dialogue) crossHole() bool {
-	if i := d.heard(d.holeEnd, false); i < d.pending.len() {
-		d.settleHole(i, d.pending.at(i).acked)
+	if i := d.match.heard(d.sync.serverHoleEnd, false); i < d.match.pending.len() {
+		d.answerBefore(i, d.match.pending.at(i).acked)
 		return true
 	}
-	if d.blocked && d.held.len() > 0 && d.held.at(0).lost == 0 && d.held.at(0).acked >= d.holeEnd && d.held.at(0).acked <= d.serverOff &&
-		d.replies.at(0).acked <= d.clientOff+d.heldOctets {
-		d.settleHole(d.pending.len(), d.held.at(0).acked)
-		return true
+	if d.client.blocked && d.backlog.hasData() {
+		acked := d.backlog.head().acked
+		heard := acked >= d.sync.serverHoleEnd && acked <= d.server.offset
+		if heard && d.match.replies.at(0).acked <= d.client.offset+d.backlog.octets {
+			d.answerBefore(d.match.pending.len(), acked)
+			return true
+		}
 	}
-	if !d.seen[FromClient] || d.pending.len() == 0 && d.replies.at(0).acked <= d.clientOff {
-		d.unsolicited(d.takeReply())
+	if !d.seen[FromClient] || d.match.pending.len() == 0 && d.match.replies.at(0).acked <= d.client.offset {
+		d.unsolicited(d.match.takeReply())
 		return true
 	}
 	return false
 }
 
-// settleHole answers the first n commands, whose replies lie before offset x, some of them in the hole.
-func (d *Dialogue) settleHole(n int, x int64) {
-	d.answer(n, d.repliesUpTo(x))
-	if x >= d.holeEnd {
-		d.holeEnd = 0
-	}
+// answerBefore answers the first n commands, whose replies end before offset x, some of them in the hole.
+func (d *Dialogue) answerBefore(n int, x int64) {
+	d.answer(n, d.match.repliesUpTo(x))
+	d.sync.crossed(x)
 }

@@ -32,8 +32,8 @@ func first[T any](list []*T, f func(*T) bool) int {
 
 // naiveFlight is the first flight held, and what is held behind it.
 func naiveFlight(d *Dialogue) (b []byte, next *piece) {
-	for _, p := range elements(&d.held) {
-		if p.lost > 0 || p.acked != d.held.at(0).acked {
+	for _, p := range elements(&d.backlog.pieces) {
+		if p.lost > 0 || p.acked != d.backlog.head().acked {
 			return b, p
 		}
 		b = append(b, p.data...)
@@ -65,11 +65,11 @@ func naivePairs(d *Dialogue, n, m int) []int {
 	by := make([]int, n)
 	for i, j := n-1, m-1; i >= 0; i-- {
 		by[i] = -1
-		k, c := j, d.pending.at(i)
-		for k >= 0 && d.replies.at(k).acked < c.end && c.verb != verbGreeting {
+		k, c := j, d.match.pending.at(i)
+		for k >= 0 && d.match.replies.at(k).acked < c.end && c.verb != verbGreeting {
 			k--
 		}
-		if c.acked != severed && k >= 0 && (c.verb == verbGreeting || d.replies.at(k).end > c.acked) {
+		if c.acked != severed && k >= 0 && (c.verb == verbGreeting || d.match.replies.at(k).end > c.acked) {
 			by[i], j = k, k-1
 		}
 	}
@@ -78,21 +78,21 @@ func naivePairs(d *Dialogue, n, m int) []int {
 
 // naiveAnchor says whether reply i is an anchor, or the first that answers what is not read yet.
 func naiveAnchor(d *Dialogue, i int) bool {
-	r, pending := d.replies.at(i), elements(&d.pending)
-	if r.code == 221 && i == d.replies.len()-1 && len(pending) > 0 && pending[len(pending)-1].verb == verbQuit {
+	r, pending := d.match.replies.at(i), elements(&d.match.pending)
+	if r.code == 221 && i == d.match.replies.len()-1 && len(pending) > 0 && pending[len(pending)-1].verb == verbQuit {
 		return true
 	}
-	if r.acked > d.clientOff || slices.Contains([]uint16{354, 334, 235}, r.code) || r.code == 220 && d.startsTLS(r) {
+	if r.acked > d.client.offset || slices.Contains([]uint16{354, 334, 235}, r.code) || r.code == 220 && d.startsTLS(r) {
 		return true
 	}
 	if n := first(pending, func(c *command) bool { return c.verb == verbEndOfData }); n < len(pending) {
-		return r.end > pending[n].acked && r.acked >= pending[n].end && d.holeEnd <= pending[n].acked
+		return r.end > pending[n].acked && r.acked >= pending[n].end && d.sync.serverHoleEnd <= pending[n].acked
 	}
-	return d.state == inData && i == 0 && len(pending) == 0
+	return d.client.state == inData && i == 0 && len(pending) == 0
 }
 
 func checkPending(t *rapid.T, d *Dialogue) {
-	pending, replies := elements(&d.pending), elements(&d.replies)
+	pending, replies := elements(&d.match.pending), elements(&d.match.replies)
 	mails, size := 0, 0
 	for i, c := range pending {
 		if c.verb.isMail() {
@@ -102,49 +102,49 @@ func checkPending(t *rapid.T, d *Dialogue) {
 			t.Fatalf("two severing marks at %d", i)
 		}
 	}
-	if mails != d.mailPending || size != d.pendingSize {
-		t.Fatalf("%d of MAIL, RCPT and STARTTLS of %d octets, counted %d and %d", mails, size, d.mailPending, d.pendingSize)
+	if mails != d.match.mails || size != d.match.size {
+		t.Fatalf("%d of MAIL, RCPT and STARTTLS of %d octets, counted %d and %d", mails, size, d.match.mails, d.match.size)
 	}
 	for _, v := range []verb{verbEndOfData, verbData, verbAuth, verbQuit} {
-		if got, want := d.next(v), first(pending, func(c *command) bool { return c.verb == v }); got != want {
+		if got, want := d.match.next(v), first(pending, func(c *command) bool { return c.verb == v }); got != want {
 			t.Fatalf("the next of verb %d is %d, want %d", v, got, want)
 		}
 	}
-	offsets := []int64{0, d.holeEnd, d.serverOff, d.clientOff, d.clientHoleEnd}
+	offsets := []int64{0, d.sync.serverHoleEnd, d.server.offset, d.client.offset, d.sync.clientHoleEnd}
 	for _, r := range replies {
 		offsets = append(offsets, r.start, r.acked)
 	}
 	for _, x := range offsets {
 		exact := first(pending, func(c *command) bool { return c.acked == x })
 		more := first(pending, func(c *command) bool { return c.acked >= x && c.acked != severed })
-		if got := [2]int{d.heard(x, true), d.heard(x, false)}; (got[0] < len(pending)) != (exact < len(pending)) || got[1] != more {
+		if got := [2]int{d.match.heard(x, true), d.match.heard(x, false)}; (got[0] < len(pending)) != (exact < len(pending)) || got[1] != more {
 			t.Fatalf("commands sent at %d: %v, want %d and %d", x, got, exact, more)
 		}
-		if got, want := d.repliesUpTo(x), first(replies, func(r *reply) bool { return r.end > x }); got != want {
+		if got, want := d.match.repliesUpTo(x), first(replies, func(r *reply) bool { return r.end > x }); got != want {
 			t.Fatalf("%d replies up to %d, want %d", got, x, want)
 		}
-		if got, want := d.repliesTo(x), len(slices.DeleteFunc(slices.Clone(replies), func(r *reply) bool { return r.acked > x })); got != want {
+		if got, want := d.match.repliesTo(x), len(slices.DeleteFunc(slices.Clone(replies), func(r *reply) bool { return r.acked > x })); got != want {
 			t.Fatalf("%d replies to %d, want %d", got, x, want)
 		}
-		if d.held.len() > 0 {
-			want := slices.ContainsFunc(replies, func(r *reply) bool { return r.acked == x && r.code < 400 && r.end > d.held.at(0).acked })
-			if got := d.answeredAt(x); got != want {
+		if !d.backlog.empty() {
+			want := slices.ContainsFunc(replies, func(r *reply) bool { return r.acked == x && r.code < 400 && r.end > d.backlog.head().acked })
+			if got := d.match.answeredAt(x, d.backlog.head().acked); got != want {
 				t.Fatalf("answered at %d: %v, want %v", x, got, want)
 			}
 		}
 	}
-	if by, _ := d.pairs(len(pending), len(replies)); !slices.Equal(by, naivePairs(d, len(pending), len(replies))) {
+	if by, _ := d.match.pairs(len(pending), len(replies)); !slices.Equal(by, naivePairs(d, len(pending), len(replies))) {
 		t.Fatalf("commands are answered by %v, want %v", by, naivePairs(d, len(pending), len(replies)))
 	}
 }
 
 func checkAnchored(t *rapid.T, d *Dialogue) {
-	if !d.uncertain || !d.seen[FromClient] || d.replies.len() >= d.cfg.MaxReplies || d.closed {
+	if !d.sync.uncertain || !d.seen[FromClient] || d.match.replies.len() >= d.cfg.MaxReplies || d.closed {
 		return
 	}
-	before := d.recall().anchored
-	from := d.anchorFrom(d.next(verbEndOfData))
-	d.recall().anchored = before
+	before := d.match.recall().anchored
+	from := d.anchorFrom(d.match.next(verbEndOfData))
+	d.match.recall().anchored = before
 	for i := range from {
 		if naiveAnchor(d, i) {
 			t.Fatalf("reply %d is an anchor, looked for from %d on", i, from)
@@ -153,8 +153,8 @@ func checkAnchored(t *rapid.T, d *Dialogue) {
 }
 
 func checkHeld(t *rapid.T, d *Dialogue) {
-	held := elements(&d.held)
-	off, octets, least := d.clientOff, int64(0), int64(math.MaxInt64)
+	held := elements(&d.backlog.pieces)
+	off, octets, least := d.client.offset, int64(0), int64(math.MaxInt64)
 	for i, p := range held {
 		if p.off != off {
 			t.Fatalf("held piece %d stands at %d, want %d", i, p.off, off)
@@ -165,19 +165,19 @@ func checkHeld(t *rapid.T, d *Dialogue) {
 			least = min(least, p.acked)
 		}
 	}
-	if got := d.heldLeast(); octets != d.heldOctets || got != least {
-		t.Fatalf("%d octets held, least acknowledgment %d, want %d and %d", d.heldOctets, got, octets, least)
+	if got := d.backlog.leastAcked(); octets != d.backlog.octets || got != least {
+		t.Fatalf("%d octets held, least acknowledgment %d, want %d and %d", d.backlog.octets, got, octets, least)
 	}
 	var after *piece
 	if i := first(held, func(p *piece) bool {
-		return p.lost == 0 && (d.pending.len() == 0 || p.acked > d.pending.last().acked)
+		return p.lost == 0 && (d.match.pending.len() == 0 || p.acked > d.match.pending.last().acked)
 	}); i < len(held) {
 		after = held[i]
 	}
 	if got := d.heldAfter(); got != after {
 		t.Fatalf("held behind the last reply: %v, want %v", got, after)
 	}
-	n, next := d.flight()
+	n, next := d.backlog.flight()
 	want, wantNext := naiveFlight(d)
 	if n != len(want) || next != wantNext {
 		t.Fatalf("a flight of %d octets, want %d", n, len(want))
@@ -185,10 +185,10 @@ func checkHeld(t *rapid.T, d *Dialogue) {
 	if n == 0 {
 		return
 	}
-	if got, want := d.loneDot(), naiveLoneDot(want); got != want {
+	if got, want := d.backlog.loneDot(), naiveLoneDot(want); got != want {
 		t.Fatalf("a lone dot at %d, want %d", got, want)
 	}
-	if got, want := d.areCommands(), naiveCommands(want); got != want {
+	if got, want := d.backlog.areCommands(), naiveCommands(want); got != want {
 		t.Fatalf("commands: %v, want %v", got, want)
 	}
 }

@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,8 +15,9 @@ type path struct {
 	orcpt   *string
 }
 
-// parsePath reads what follows MAIL or RCPT: "FROM:<path> parameters", with the spaces, missing brackets and cases that
-// servers tolerate. It returns nil where there is no such thing, or where the line was cut inside the path.
+// parsePath reads what follows MAIL or RCPT: "FROM:<path> parameters", with the spaces, missing and doubled brackets,
+// phrases and cases that servers tolerate. It returns nil where there is no such thing, or where the line was cut
+// inside the path.
 func parsePath(b []byte, keyword string, cut bool) *path {
 	if len(b) < len(keyword) || !strings.EqualFold(string(b[:len(keyword)]), keyword) {
 		return nil
@@ -27,33 +27,68 @@ func parsePath(b []byte, keyword string, cut bool) *path {
 		return nil
 	}
 	b = bytes.TrimLeft(b[1:], " \t")
-	n, closed := pathLength(b)
-	if cut && !closed {
+	r := findPath(b)
+	if cut && !r.closed {
 		return nil
 	}
-	octets := b[:n]
-	inner := octets
-	if len(inner) > 0 && inner[0] == '<' {
-		inner = inner[1:]
-		if closed {
-			inner = inner[:len(inner)-1]
-		}
-		inner = bytes.Trim(inner, " \t")
-	}
-	mailbox := stripRoute(inner)
+	mailbox := stripRoute(stripScheme(bytes.Trim(b[r.from:r.to], " \t")))
 	p := &path{mailbox: text8(mailbox)}
-	if len(mailbox) != len(inner) || *p.mailbox != string(mailbox) {
+	if octets := b[:r.end]; *p.mailbox != string(withoutBrackets(octets, r.closed)) {
 		p.raw = append([]byte{}, octets...)
 	}
-	p.parameters(b[n:])
+	p.parameters(b[r.end:])
 	return p
 }
 
-// pathLength returns the length of the path at the head of b, and whether it ends with the bracket that it began with
-// (or has none). Brackets and spaces inside a quoted local-part do not end it.
-func pathLength(b []byte) (n int, closed bool) {
-	bracket := len(b) > 0 && b[0] == '<'
+// A pathRange is where the path and its mailbox stand in the argument of MAIL or RCPT.
+type pathRange struct {
+	from, to int  // of the mailbox, with spaces around it and a source route
+	end      int  // behind the path
+	closed   bool // its end was seen: the bracket that closes it, or, without brackets, a parameter after it
+}
+
+// findPath looks for the path that b begins with. A server that takes "Bob <b@b.example>" takes out what stands in the
+// brackets.
+func findPath(b []byte) pathRange {
+	at, end, parameter := bracketAt(b)
+	if at < 0 {
+		return pathRange{to: end, end: end, closed: parameter}
+	}
+	r := pathRange{from: at + 1}
 	quoted := false
+	for i := at + 1; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '<':
+			r.from = i + 1 // it cannot stand in a mailbox
+		case c == '>':
+			r.to, r.end, r.closed = i, i+1, true
+			for r.end < len(b) && b[r.end] == '>' {
+				r.end++
+			}
+			return r
+		}
+	}
+	// No closing bracket (or quote): the path ends at the first space, if there is one.
+	r.to = len(b)
+	if i := bytes.IndexAny(b[r.from:], " \t"); i > 0 {
+		r.to = r.from + i
+	}
+	r.end = r.to
+	return r
+}
+
+// bracketAt returns where the bracket stands that opens the path at the head of b, before which a phrase may stand, as
+// in a header (RFC 5322 section 3.4). If there is none, at is -1, and the path is the first word, which ends at end;
+// parameter reports whether a parameter follows it. Brackets in a parameter, such as AUTH=<>, and in quotes open
+// nothing.
+func bracketAt(b []byte) (at, end int, parameter bool) {
+	quoted, word := false, 0
+	end = -1
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
 		case quoted && c == '\\':
@@ -61,20 +96,59 @@ func pathLength(b []byte) (n int, closed bool) {
 		case c == '"':
 			quoted = !quoted
 		case quoted:
-		case bracket && c == '>':
-			return i + 1, true
-		case !bracket && (c == ' ' || c == '\t'):
-			return i, true
+		case c == '=' && end >= 0 && isKeyword(b[word:i]):
+			return -1, end, true
+		case c == '<' && (end >= 0 || i == 0 || b[i-1] != '='):
+			return i, 0, false
+		case c == ' ' || c == '\t':
+			if end < 0 {
+				end = i
+			}
+			word = i + 1
 		}
 	}
-	if !bracket && !quoted {
-		return len(b), true
+	switch {
+	case end >= 0:
+	case !quoted:
+		end = len(b)
+	default:
+		if end = bytes.IndexAny(b, " \t"); end <= 0 { // the quote is not closed
+			end = len(b)
+		}
 	}
-	// No closing bracket (or quote): the path ends at the first space, if there is one.
-	if i := bytes.IndexAny(b, " \t"); i > 0 {
-		return i, false
+	return -1, end, false
+}
+
+// isKeyword reports whether b is an esmtp-keyword, RFC 5321 section 4.1.2.
+func isKeyword(b []byte) bool {
+	return len(b) > 0 && b[0] != '-' && len(span(b, len(b), "-")) == len(b)
+}
+
+// withoutBrackets takes the brackets off a path, and the spaces in them. closed reports whether there is a second one.
+func withoutBrackets(b []byte, closed bool) []byte {
+	if len(b) == 0 || b[0] != '<' {
+		return b
 	}
-	return len(b), false
+	if b = b[1:]; closed {
+		b = b[:len(b)-1]
+	}
+	return bytes.Trim(b, " \t")
+}
+
+// stripScheme takes "mailto:" off a mailbox that was taken out of a page, and the query behind it (RFC 6068). A colon
+// cannot stand in a mailbox that is not quoted.
+func stripScheme(b []byte) []byte {
+	const scheme = "mailto:"
+	if !hasFold(b, scheme) {
+		return b
+	}
+	b = b[len(scheme):]
+	if at := bytes.LastIndexByte(b, '@'); at >= 0 {
+		if i := bytes.IndexByte(b[at:], '?'); i >= 0 {
+			b = b[:at+i]
+		}
+	}
+	return b
 }
 
 // stripRoute removes a source route "@one,@two:" (RFC 5321 appendix C).
@@ -86,51 +160,6 @@ func stripRoute(b []byte) []byte {
 		return b[i+1:]
 	}
 	return b
-}
-
-// parameters reads the ESMTP parameters that the record keeps; the others are passed over.
-func (p *path) parameters(b []byte) {
-	for {
-		var word []byte
-		if word, b = cutWord(b); len(word) == 0 {
-			return
-		}
-		key, value, ok := bytes.Cut(word, []byte("="))
-		if !ok {
-			continue
-		}
-		switch strings.ToUpper(string(key[:min(len(key), 8)])) {
-		case "SIZE":
-			if n, err := strconv.ParseInt(string(value[:min(len(value), 24)]), 10, 64); err == nil && n >= 0 && p.size == nil {
-				p.size = &n
-			}
-		case "ENVID":
-			p.envid = text8(unxtext(value))
-		case "ORCPT":
-			if _, address, ok := bytes.Cut(value, []byte(";")); ok {
-				p.orcpt = text8(unxtext(address))
-			}
-		}
-	}
-}
-
-// unxtext decodes xtext, RFC 3461 section 4; what is no hexchar stays as it is.
-func unxtext(b []byte) []byte {
-	if bytes.IndexByte(b, '+') < 0 {
-		return b
-	}
-	out := make([]byte, 0, len(b))
-	for i := 0; i < len(b); i++ {
-		if b[i] == '+' && i+2 < len(b) {
-			if v, err := strconv.ParseUint(string(b[i+1:i+3]), 16, 8); err == nil {
-				out = append(out, byte(v))
-				i += 2
-				continue
-			}
-		}
-		out = append(out, b[i])
-	}
-	return out
 }
 
 // text8 returns b as text that PostgreSQL takes: NUL and invalid UTF-8 become U+FFFD.

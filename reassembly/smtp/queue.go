@@ -1,7 +1,7 @@
 package smtp
 
-// queue is a list of which the first element goes first. Each element has a number of its own, counted from 0, so that a place in
-// the list can be remembered while elements come and go.
+// queue is a list of which the first element goes first. Each element has a number of its own, counted from 0, so that
+// a place in the list can be remembered while elements come and go.
 type queue[T any] struct {
 	items []T // the first `head` of them are gone
 	head  int
@@ -23,7 +23,8 @@ func (q *queue[T]) place(number int64) int { return int(min(max(number-q.first, 
 
 func (q *queue[T]) push(v T) { q.items = append(q.items, v) }
 
-// pop takes the first element. What is gone is moved over once it is half of what there is, so that each element is moved once.
+// pop takes the first element. What is gone is moved over once it is half of what there is, so that each element is
+// moved once.
 func (q *queue[T]) pop() T {
 	var none T
 	v := q.items[q.head]
@@ -50,8 +51,8 @@ func (q *queue[T]) cut(i int) {
 // drop takes all elements.
 func (q *queue[T]) drop() { *q = queue[T]{first: q.end()} }
 
-// search is the first place in [from, q.len()) for which f holds, q.len() if there is none; f holds for all places behind one for
-// which it does.
+// search is the first place in [from, q.len()) for which f holds, q.len() if there is none; f holds for all places
+// after one for which it does.
 func (q *queue[T]) search(from int, f func(*T) bool) int {
 	to := q.len()
 	for from < to {

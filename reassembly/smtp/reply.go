@@ -10,7 +10,7 @@ type reply struct {
 	code       uint16
 	t          time.Time // of its last octet
 	start, end int64     // offsets in the server's stream
-	acked      int64     // bytes of the client that the server had received when it sent it
+	acked      int64     // octets of the client that the server had received when it sent it
 	fine       int64     // number of the last reply up to this one that is no 4xx or 5xx, plus one
 	queueID    string
 	pipelining bool // EHLO was answered with this keyword
@@ -20,8 +20,8 @@ type reply struct {
 	open       bool // a line with a hyphen was read, more must come
 }
 
-// LooksLikeReply says whether data begins like a server's reply: where both ports of a connection are SMTP ports, this
-// tells the roles.
+// LooksLikeReply reports whether data begins like a server's reply: where both ports of a connection are SMTP ports,
+// this tells the roles.
 func LooksLikeReply(data []byte) bool { _, _, ok := replyLine(data); return ok }
 
 func replyLine(b []byte) (code uint16, final, ok bool) {
@@ -41,42 +41,62 @@ func replyLine(b []byte) (code uint16, final, ok bool) {
 	return 0, false, false
 }
 
-// readReplies splits the server's bytes into replies.
-func (d *Dialogue) readReplies(data []byte, acked int64) {
-	if d.state == inDark || d.state == inHello {
-		d.serverOff += int64(len(data))
-		return
-	}
-	d.rlineAcked = acked
-	limit := orDefault(d.cfg.MaxLine, 64<<10)
-	l := &d.rline
-	for len(data) > 0 {
-		i := bytes.IndexByte(data, '\n')
-		if i < 0 {
-			l.add(data, limit)
-			d.serverOff += int64(len(data))
-			return
-		}
-		text := data[:i+1]
-		start := d.serverOff - l.n
-		if l.n > 0 {
-			l.add(text, limit)
-			text = l.buf
-		}
-		d.serverOff += int64(i + 1)
-		data = data[i+1:]
-		d.replyLine(trimLineEnd(text), start, acked)
-		*l = line{}
-	}
+// replyReader splits the server's octets into replies.
+type replyReader struct {
+	offset    int64 // after the last octet read
+	line      line
+	current   reply
+	lineAcked int64 // octets of the client that the server had received when it sent the last piece
+	torn      bool  // after a hole, before the first reply's end
+	greeting  greetingReader
+	aside     aside
 }
 
-func (d *Dialogue) replyLine(text []byte, start, acked int64) {
+// replyPart is what replyReader has read.
+type replyPart uint8
+
+const (
+	noReply    replyPart = iota // nothing yet, or a line that more must follow
+	junkLine                    // a line that is none of a reply
+	wholeReply                  // see finish
+)
+
+// read reads up to the end of a line and returns how many octets that was, and the line. What is kept of a line is
+// bounded by limit.
+func (s *replyReader) read(data []byte, acked int64, limit int) (n int, part replyPart, line []byte) {
+	s.greeting.piece(s.line.n, s.lineAcked, acked)
+	s.lineAcked = acked
+	i := bytes.IndexByte(data, '\n')
+	if i < 0 {
+		s.line.add(data, limit)
+		s.offset += int64(len(data))
+		return len(data), noReply, nil
+	}
+	text, start := data[:i+1], s.offset-s.line.n
+	if s.line.n > 0 {
+		s.line.add(text, limit)
+		text = s.line.buf
+	}
+	s.offset += int64(i + 1)
+	line = text
+	text = trimLineEnd(text)
+	cut := s.greeting.cut(text, &s.current, start)
+	part = s.readLine(text[cut:], start+int64(cut))
+	s.dropLine()
+	return i + 1, part, line
+}
+
+// dropLine drops what was read of a line.
+func (s *replyReader) dropLine() { s.line = line{} }
+
+// readLine reads a whole line that begins at offset start.
+func (s *replyReader) readLine(text []byte, start int64) replyPart {
 	code, final, ok := replyLine(text)
 	if !ok {
-		d.count(func(s *Stats) { s.Junk++ })
-		return
+		return junkLine
 	}
-	r := &d.rcurrent
+	r := &s.current
+	s.greeting.line(r, code, start, s.lineAcked)
 	if !r.open {
 		*r = reply{start: start, open: true}
 	}
@@ -91,159 +111,131 @@ func (d *Dialogue) replyLine(text []byte, start, acked int64) {
 		r.unoffered = r.unoffered || code == 503 && bytes.Contains(keyword, []byte("CHUNKING not advertised"))
 	}
 	if !final {
-		return
+		return noReply
 	}
-	r.end, r.acked, r.torn = d.serverOff, acked, d.rtorn
-	d.rtorn = false
-	d.queueReply(*r)
-	*r = reply{}
+	return wholeReply
 }
 
-func (d *Dialogue) queueReply(r reply) {
+// finish gives the reply that is whole, valid until the next line is read.
+func (s *replyReader) finish() *reply {
+	r := &s.current
+	r.end, r.acked, r.torn, r.open = s.offset, s.lineAcked, s.torn, false
+	s.torn = false
+	s.greeting.past = true
+	return r
+}
+
+// first returns the first octets of the server, with those that data adds to them; nil if they are past.
+func (s *replyReader) first(data []byte) []byte {
+	if s.offset >= 3 || s.torn || s.offset != int64(len(s.line.buf)) {
+		return nil
+	}
+	return append(s.line.buf[:s.offset:s.offset], data[:min(len(data), 3)]...)
+}
+
+// skip passes over octets that are no replies.
+func (s *replyReader) skip(n int64) { s.offset += n }
+
+// cutShort gives the reply that a hole begins in, if its code was read.
+func (s *replyReader) cutShort() (r reply, ok bool) {
+	code, final, ok := replyLine(s.line.buf)
+	if !ok || !final || len(s.line.buf) <= 3 {
+		return reply{}, false
+	}
+	if r = s.current; !r.open {
+		r = reply{start: s.offset - s.line.n}
+	}
+	r.code, r.end, r.acked, r.open = code, s.offset, s.lineAcked, false
+	return r, true
+}
+
+// lose reads on after a hole of n octets.
+func (s *replyReader) lose(n int64) {
+	s.offset += n
+	s.greeting = greetingReader{past: true}
+	s.reset()
+	s.torn = true
+}
+
+// reset drops what was read of a reply.
+func (s *replyReader) reset() { s.line, s.current = line{}, reply{} }
+
+// readReplies reads a piece of the server.
+func (d *Dialogue) readReplies(data []byte, acked int64) {
+	if d.encrypted() {
+		d.server.skip(int64(len(data)))
+		return
+	}
+	if isServersTLS(d.server.first(data)) && !d.session.Midstream {
+		d.encryptedAtOnce()
+		d.server.skip(int64(len(data)))
+		return
+	}
+	for len(data) > 0 {
+		if d.keepsAside(data, acked) {
+			return
+		}
+		n, part, line := d.server.read(data, acked, d.maxLine())
+		if r, ok := d.server.greeting.take(); ok {
+			d.queueReply(&r)
+		}
+		switch data = data[n:]; part {
+		case junkLine:
+			if d.looksReversed(line, acked) && d.server.beginAside(line, d.now, acked, d.maxHeld()) {
+				continue
+			}
+			d.stats.Junk++
+		case wholeReply:
+			d.queueReply(d.server.finish())
+		}
+	}
+}
+
+func (d *Dialogue) encrypted() bool { return d.client.state == inDark || d.client.state == inHello }
+
+func (d *Dialogue) maxReplies() int { return orDefault(d.cfg.MaxReplies, 4096) }
+
+func (d *Dialogue) maxLine() int { return orDefault(d.cfg.MaxLine, 64<<10) }
+
+func (d *Dialogue) queueReply(r *reply) {
 	d.isSMTP = true
-	if d.replies.len() >= orDefault(d.cfg.MaxReplies, 4096) {
-		d.count(func(s *Stats) { s.Overflows++ })
+	if d.match.replies.len() >= d.maxReplies() {
+		d.stats.Overflows++
 		d.forgetReply()
 	}
 	r.t = d.now
-	number := d.replies.end()
-	if d.replies.len() > 0 {
-		last := d.replies.last()
-		if r.fine = last.fine; r.acked < last.acked {
-			d.recall().disorder[FromServer] = number
-		}
-	}
-	if r.code < 400 {
-		r.fine = number + 1
-	}
-	d.replies.push(r)
-	copy(d.flights[1:], d.flights[:])
-	d.flights[0] = r.acked
+	d.match.queueReply(r)
 }
 
 // forgetReply drops the oldest reply that waits for its command, as if it had been missed.
 func (d *Dialogue) forgetReply() {
-	r := d.takeReply()
+	r := d.match.takeReply()
 	if !d.seen[FromClient] {
 		d.unsolicited(r)
 		return
 	}
 	d.flag(Gap, true)
-	d.holeEnd = max(d.holeEnd, r.end)
-	d.serverHole, d.serverGap, d.uncertain, d.missedReply = true, true, true, true
+	d.sync.missedReplies(r.end)
 }
 
-func (d *Dialogue) takeReply() reply { return d.replies.pop() }
-
-// loseReplies reads on behind a hole in the server's bytes.
+// loseReplies reads on after a hole in the server's octets.
 func (d *Dialogue) loseReplies(n int64) {
-	if d.state == inDark || d.state == inHello {
-		d.serverOff += n
+	if d.encrypted() {
+		d.server.skip(n)
 		return
 	}
-	// A reply whose code was read is a reply, though its text is not whole.
-	if code, final, ok := replyLine(d.rline.buf); ok && final && len(d.rline.buf) > 3 {
-		r := d.rcurrent
-		if !r.open {
-			r.start = d.serverOff - d.rline.n
-		}
-		r.code, r.end, r.acked, r.open = code, d.serverOff, d.rlineAcked, false
-		d.queueReply(r)
+	d.readAside()
+	if r, ok := d.server.cutShort(); ok {
+		d.queueReply(&r)
 	}
-	d.flagUpTo(d.serverOff + n)
-	d.match()
-	d.serverOff += n
-	d.rline, d.rcurrent, d.rtorn = line{}, reply{}, true
-	d.holeEnd = d.serverOff
-	d.serverHole, d.serverGap, d.uncertain = true, true, true
-	d.goAhead = 0
+	d.flagUpTo(d.server.offset + n)
+	d.matchReplies()
+	d.cutFinals()
+	d.server.lose(n)
+	d.sync.lostReplies(d.server.offset)
 }
 
-// unsolicited takes a reply that answers no command that was seen.
-func (d *Dialogue) unsolicited(r reply) {
-	d.count(func(s *Stats) { s.Unsolicited++ })
-	if d.state == inData && r.code != 421 && r.acked <= d.messageAt {
-		return // sent before the message was
-	}
-	blind := !d.seen[FromClient] || d.uncertain || d.s.Midstream
-	switch {
-	case d.state == inData && d.doubt:
-		d.state, d.resync, d.doubt = inCommand, true, false
-		d.line = line{}
-		d.endTransaction(Unknown)
-	case d.state == inData && d.surplus:
-		if r.code < 400 { // it took what was passed over for commands
-			d.readSurplus()
-		}
-	case d.state == inData && r.code == 421:
-		d.surplus = true
-		d.endTransaction(Aborted)
-	case d.state == inData:
-		// The server settled the message: its end was in a hole, or it took one that RFC 5321 does not know.
-		c := command{verb: verbEndOfData, t: r.t, size: -1, flags: Gap}
-		if !d.body.gap {
-			c.flags = 0
-			if r.code < 300 || d.body.smuggling {
-				c.flags = Smuggling
-			}
-		}
-		if d.surplus = d.sure && !d.body.gap && r.code >= 400; !d.surplus {
-			d.state, d.resync = inCommand, true
-		}
-		d.clientHole = d.clientHole || d.body.gap
-		d.line = line{}
-		d.resolve(c, &r)
-	case d.state == inChunk && d.chunkRefused && r.acked-d.clientOff <= d.chunkLeft && r.code != 421:
-		d.readSurplus() // it answers something within the octets that it had refused
-	case d.tx != nil && d.tx.blindData:
-		d.tx.submitted = true
-		d.settle(&r)
-	case r.code == 354 && blind:
-		d.blindData(r)
-	case r.code == 354 && d.seen[FromClient] && d.state == inCommand && r.acked == d.clientOff && !d.smuggled:
-		d.flag(Gap, false) // what the client sends next is a message, whatever was read before it
-		d.blindData(r)
-		d.tx.flags |= Gap
-	case r.code == 354 && d.smuggled && d.tx == nil: // the server took a DATA out of the message before
-		d.open(command{t: r.t, flags: Smuggling})
-		d.tx.blindData, d.tx.missed = true, true
-	case r.code == 421:
-		d.endTransaction(Aborted)
-	}
-}
-
-// readSurplus goes back to commands where the server took what was passed over behind a message that it had refused for
-// commands: these were missed.
-func (d *Dialogue) readSurplus() {
-	d.state, d.surplus, d.resync, d.torn = inCommand, false, true, true
-	d.uncertain, d.unsettled, d.clientHole, d.clientGap = true, true, true, true
-	d.line = line{}
-}
-
-// blindData opens the data of a transaction whose DATA was not seen.
-func (d *Dialogue) blindData(r reply) {
-	if d.severNext && d.clientOff != r.acked {
-		d.severNow()
-	}
-	if d.tx == nil || d.tx.severed {
-		d.endTransaction(Unknown)
-		d.open(command{t: r.t})
-	}
-	if d.seen[FromClient] {
-		if d.clientOff == r.acked { // the message begins here
-			d.severNext = false // the hole was DATA
-			if d.holeEnd <= r.start {
-				d.inStep()
-				d.goAhead = r.end
-			}
-			d.beginMessage(body{})
-			return
-		}
-		d.beginMessage(body{gap: true, midLine: true})
-		d.messageAt = r.acked
-		d.tx.missed = true
-		return
-	}
-	d.tx.missed = true
-	d.tx.blindData = true
+// memoryUse is about how many bytes are used.
+func (s *replyReader) memoryUse() int {
+	return cap(s.line.buf) + int(s.aside.size) + len(s.aside.pieces)*pieceSize
 }

@@ -1,35 +1,49 @@
 package smtp
 
-import "encoding/binary"
-
-// maxHello bounds what is kept of a ClientHello: one TLS record and its header (RFC 8446 section 5.1).
-const maxHello = 5 + 1<<14
-
-// startTLS applies the reply to STARTTLS (RFC 3207 section 4).
-func (d *Dialogue) startTLS(c command, r *reply) {
-	d.blocked = false
-	accepted := r != nil && r.code == 220
+// startTLSReply applies the reply to STARTTLS (RFC 3207 section 4).
+func (d *Dialogue) startTLSReply(c *command, r *reply) {
+	d.client.block(false)
+	accepted := codeOf(r) == 220
 	if r == nil {
-		accepted = d.held.len() > 0 && looksLikeTLS(d.held.at(0).data)
+		accepted = !d.backlog.empty() && looksLikeTLS(d.backlog.head().data)
 	}
-	if !accepted {
-		if r == nil && d.held.len() > 0 && d.held.at(0).lost == 0 && d.held.at(0).acked <= c.acked {
-			n, _ := d.flight() // sent with STARTTLS: nobody's mail if that was accepted
-			d.leaveUnread(int64(n))
-		}
+	if accepted {
+		d.encrypt(c, r)
 		return
 	}
-	d.endTransaction(Aborted)
-	d.dark = &transaction{t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth}
-	d.nextFlag = 0
-	d.state = inHello
-	d.replies.drop()
-	d.rline, d.rcurrent, d.holeEnd = line{}, reply{}, 0
-	if r != nil {
-		d.tlsFrom = r.end
-	} else {
-		d.dark.flags |= d.holeFlag()
+	if r == nil && d.backlog.hasData() && d.backlog.head().acked <= c.acked {
+		n, _ := d.backlog.flight() // sent with STARTTLS: nobody's mail if that was accepted
+		d.leaveUnread(int64(n))
 	}
+}
+
+// encrypt begins a session of which nothing can be read but the ClientHello; r is nil where the reply was not seen.
+func (d *Dialogue) encrypt(c *command, r *reply) {
+	d.endTransaction(Aborted)
+	d.mail.encrypt(c)
+	d.match.dropReplies()
+	d.server.reset()
+	d.sync.ended()
+	if r == nil {
+		d.client.expectHello(0)
+		d.mail.encrypted.flag(d.holeFlag())
+		return
+	}
+	d.client.expectHello(r.end)
+}
+
+// encryptedAtOnce takes a connection that is encrypted from its first octet: the server's is of TLS. Nothing that was
+// read of it is SMTP, whatever it looks like. What the client's first octets are says nothing: a server may refuse them
+// and go on.
+func (d *Dialogue) encryptedAtOnce() {
+	d.match.dropCommands()
+	d.match.dropReplies()
+	d.server.reset()
+	d.backlog.drop()
+	d.head.mayBeLine(false)
+	d.client.block(false)
+	d.client.encrypted()
+	d.mail.drop()
 }
 
 // holeFlag is Gap where a reply was missed in a hole, and not because its direction was never seen.
@@ -40,95 +54,28 @@ func (d *Dialogue) holeFlag() Flags {
 	return 0
 }
 
-func looksLikeTLS(b []byte) bool {
-	return len(b) > 1 && b[0] == 22 && b[1] == 3 || len(b) == 1 && b[0] == 22
-}
-
-// readHello collects the ClientHello behind STARTTLS.
-func (d *Dialogue) readHello(p piece) {
-	b := p.data
-	if len(d.hello) == 0 && !looksLikeTLS(b) {
-		if p.acked < d.tlsFrom { // sent before the client could know the answer: it is nobody's mail
-			d.dark.flags |= Injected
-			return
-		}
-		d.emitDark("")
-		d.state = inDark
+// readClientHello collects the ClientHello after STARTTLS.
+func (d *Dialogue) readClientHello(p *piece) {
+	if d.client.hello.empty() && !looksLikeTLS(p.data) && p.acked < d.client.helloFrom {
+		d.mail.encrypted.flag(Injected) // sent before the client could know the answer: it is nobody's mail
 		return
 	}
-	d.hello = append(d.hello, b[:min(len(b), maxHello-len(d.hello))]...)
-	if name, whole := serverName(d.hello); whole || len(d.hello) >= maxHello {
-		d.emitDark(name)
-		d.state = inDark
+	if d.client.addHello(p.data) {
+		d.emitEncrypted()
+		d.client.encrypted()
 	}
 }
 
-// emitDark emits the row of an encrypted session.
-func (d *Dialogue) emitDark(name string) {
-	if d.dark == nil {
+// emitEncrypted emits the row of an encrypted session, if it has not gone out, with the name of the server if that was
+// read.
+func (d *Dialogue) emitEncrypted() {
+	tx := d.mail.takeEncrypted()
+	if tx == nil {
 		return
 	}
-	e := d.row(d.dark, Encrypted)
-	if name != "" {
+	e := d.row(tx, Encrypted)
+	if name := d.client.hello.serverName(); name != "" {
 		e.TLSServerName = text8([]byte(name))
 	}
-	d.dark, d.hello = nil, nil
 	d.emit(e)
-}
-
-// cursor reads length-prefixed vectors (RFC 8446 section 3.4); bad once a length goes beyond the end.
-type cursor struct {
-	b   []byte
-	bad bool
-}
-
-func (c *cursor) take(n int) []byte {
-	if n > len(c.b) {
-		c.bad, c.b = true, nil
-		return nil
-	}
-	v := c.b[:n]
-	c.b = c.b[n:]
-	return v
-}
-
-func (c *cursor) vector(lengthOctets int) *cursor {
-	n := 0
-	for _, o := range c.take(lengthOctets) {
-		n = n<<8 | int(o)
-	}
-	return &cursor{b: c.take(n), bad: c.bad}
-}
-
-// serverName returns the SNI of a ClientHello in its TLS record (RFC 6066 section 3); whole once more bytes would
-// change nothing.
-func serverName(b []byte) (name string, whole bool) {
-	if len(b) < 5 {
-		return "", false
-	}
-	n := int(binary.BigEndian.Uint16(b[3:5]))
-	if len(b) < 5+n {
-		return "", n > 1<<14 || b[0] != 22
-	}
-	c := &cursor{b: b[5 : 5+n]}
-	if kind := c.take(1); kind == nil || kind[0] != 1 {
-		return "", true
-	}
-	h := c.vector(3)
-	h.take(2 + 32) // version, random
-	h.vector(1)    // session id
-	h.vector(2)    // cipher suites
-	h.vector(1)    // compression methods
-	extensions := h.vector(2)
-	for len(extensions.b) > 0 && !extensions.bad {
-		kind := extensions.take(2)
-		data := extensions.vector(2)
-		if len(kind) == 2 && kind[0] == 0 && kind[1] == 0 {
-			list := data.vector(2)
-			if t := list.take(1); len(t) == 1 && t[0] == 0 {
-				return string(list.vector(2).b), true
-			}
-		}
-	}
-	return "", true
 }

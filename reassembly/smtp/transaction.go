@@ -1,9 +1,6 @@
 package smtp
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // transaction is one mail transaction (RFC 5321 section 3.3): a MAIL, its recipients, and what became of the message.
 type transaction struct {
@@ -12,6 +9,7 @@ type transaction struct {
 	flags     Flags
 	helo      *string
 	auth      bool
+	origin    origin
 	path      *path // nil where no MAIL was seen
 	mailCode  uint16
 	open      bool // the server holds it open: its MAIL was not refused
@@ -26,8 +24,12 @@ type transaction struct {
 	missed    bool // octets of the message were missed
 	submitted bool // the message was given whole
 	chunked   bool
-	blindData bool // 354 was seen, the client was not
-	severed   bool // commands behind a hole are not its own
+	blindData bool   // 354 was seen, the client was not
+	severed   bool   // commands after a hole are not its own
+	awaited   int    // replies to the message that are to come, with LMTP
+	lastFinal int64  // end of the last one that came
+	chunkCode uint16 // of a BDAT that was refused before the last
+	first     *reply // the first of them, while it is not known whether there are more
 	size      int
 }
 
@@ -39,10 +41,108 @@ type recipient struct {
 	flags    Flags
 }
 
+// sever has later commands not be its own, since a hole may hide its end and another's beginning.
+func (tx *transaction) sever() {
+	if tx != nil {
+		tx.severed = true
+	}
+}
+
+func (tx *transaction) flag(f Flags) {
+	if tx != nil {
+		tx.flags |= f
+	}
+}
+
+// answered applies the reply to its MAIL. If it is undecided whether the server holds it, or another, recipients are
+// not its own.
+func (tx *transaction) answered(code uint16, undecided bool) {
+	tx.mailCode, tx.open, tx.severed = code, code < 400, undecided
+}
+
 // refuse notes a refused DATA or BDAT. It says nothing of recipients that are still to come.
 func (tx *transaction) refuse(code uint16) {
 	tx.dataCode = code
 	tx.refusal, tx.refused = code, tx.rcpts.end()
+}
+
+// refuseChunk notes a refused BDAT: the first one counts.
+func (tx *transaction) refuseChunk(code uint16) {
+	if tx.dataCode == 0 {
+		tx.refuse(code)
+	}
+}
+
+// chunk notes a BDAT.
+func (tx *transaction) chunk(c *command) {
+	tx.chunked = true
+	tx.flags |= c.flags
+	if c.size < 0 {
+		tx.missed = true
+	} else {
+		tx.bytes += c.size
+	}
+	tx.submitted = tx.submitted || c.last
+}
+
+// refusedEmpty says that BDAT LAST was refused for want of a recipient: one may follow.
+func (tx *transaction) refusedEmpty() { tx.submitted, tx.spent = false, true }
+
+// beginMessage notes that a message begins that was announced by DATA.
+func (tx *transaction) beginMessage() { tx.missed = tx.chunked && tx.missed }
+
+// endMessage notes the end of data.
+func (tx *transaction) endMessage(c *command) {
+	tx.flags |= c.flags
+	tx.submitted = true
+	tx.bytes = c.size
+	tx.missed = tx.missed || c.size < 0
+}
+
+// beginUnseen notes that a message begins of which no octet is seen.
+func (tx *transaction) beginUnseen() { tx.blindData, tx.missed = true, true }
+
+// endUnseen notes the end of such a message.
+func (tx *transaction) endUnseen() { tx.submitted = true }
+
+// lose notes that octets of the message were missed.
+func (tx *transaction) lose() {
+	if tx != nil {
+		tx.missed = true
+	}
+}
+
+// presume notes that the message, or what nobody knows the size of, was given to the server and its reply may have
+// been missed.
+func (tx *transaction) presume() {
+	if tx != nil {
+		tx.submitted, tx.unheard, tx.missed = true, true, true
+	}
+}
+
+// caughtUp says that both sides are in step again in the midst of it; a reply may have been missed before.
+func (tx *transaction) caughtUp(replyMissed bool) {
+	tx.flags |= Gap
+	tx.unheard = tx.unheard || replyMissed
+}
+
+// settle applies the reply that decides on the message, and returns the code that counts.
+func (tx *transaction) settle(code uint16) uint16 {
+	if tx.chunked && tx.dataCode >= 400 && code >= 400 {
+		code = tx.dataCode
+	}
+	tx.dataCode = code
+	return code
+}
+
+// takesNoRcpt reports whether a RCPT with that reply begins another transaction.
+func (tx *transaction) takesNoRcpt(code uint16) bool {
+	return tx == nil || tx.severed || tx.submitted || tx.spent && tx.path != nil && tx.open && code == 503
+}
+
+func (tx *transaction) addRcpt(rc recipient) {
+	tx.rcpts.push(rc)
+	tx.size += recipientSize + rc.path.octets()
 }
 
 // takeRcpt takes the first recipient.
@@ -56,278 +156,123 @@ func (tx *transaction) takeRcpt() recipient {
 	return rc
 }
 
+// countRow says that a row goes out.
+func (tx *transaction) countRow() { tx.rows++ }
+
 const recipientSize = 160
 
-// resolve applies a command with its reply; r is nil where none was seen.
-func (d *Dialogue) resolve(c command, r *reply) {
-	code := uint16(0)
-	if r != nil {
-		code = r.code
-	}
-	if c.doubtful && !d.lfTaken {
-		c.flags |= Smuggling
-	}
-	switch c.verb {
-	case verbMail:
-		d.mail(c, code)
-	case verbRcpt:
-		d.rcpt(c, code)
-	case verbData:
-		d.data(c, r)
-	case verbEndOfData:
-		d.endOfData(c, r)
-	case verbBdat:
-		d.bdat(c, r)
-	case verbHello:
-		d.helloReply(c, r)
-	case verbRset, verbXclient:
-		if code < 300 || c.verb == verbRset && d.uncertain {
-			d.endTransaction(d.abort(250)) // RSET cannot be refused, RFC 5321 section 4.1.1.5
-			switch {
-			case c.verb != verbRset:
-			case code == 0 && d.uncertain:
-				d.unsettled = true // it may be a line of AUTH
-			default:
-				d.settled(c)
-			}
-		}
-	case verbQuit:
-		d.endTransaction(d.abort(code))
-	case verbAuth, verbAuthLine:
-		d.authReply(c, code)
-	case verbStartTLS:
-		d.startTLS(c, r)
-	case verbOther:
-		switch {
-		case !c.bad && code == 354 && d.pending.len() == 0 && r.acked == d.clientOff:
-			d.beginChunk(math.MaxInt64) // of a size unknown: XEXCH50 and its kin; the next reply ends it
-			d.chunkRefused = true
-		case !c.bad:
-		case code == 354:
-			d.blindData(*r) // it was DATA
-		case code < 400 && d.tx != nil:
-			d.tx.severed = true // it may have ended the transaction, or begun another
-		}
-	}
-	if code == 421 {
-		d.unsettled = d.unsettled || d.uncertain // the reply may be another's
-		d.endTransaction(Aborted)
-	}
+// mails is what is known of the client and its mail transactions.
+type mails struct {
+	helo       *string
+	auth       bool
+	authMissed bool         // the reply that AUTH had was missed
+	count      int          // transactions
+	tx         *transaction // the open one
+	encrypted  *transaction // an encrypted session's row, until its ClientHello is read
+	nextFlags  Flags        // flags for the transaction that opens next
+	origin     origin       // the client that PROXY or XCLIENT names
+	forwarded  origin       // the client that XFORWARD names for the next transaction; by ByNobody if there was none
 }
 
-// abort is the outcome of a transaction that a command ended: unknown where the message was given and its reply missed,
-// or where the command's own reply was.
-func (d *Dialogue) abort(code uint16) Outcome {
-	if d.unseenReply() || code == 0 && !d.neverAnswered() {
-		return Unknown
+// begin begins a transaction with a MAIL, or with what shows that one was missed.
+func (m *mails) begin(c *command) {
+	m.count++
+	m.tx = &transaction{
+		mailNo: m.count, t: c.t, flags: c.flags | m.nextFlags, helo: m.helo, auth: m.auth, origin: m.client(),
+		path: c.path, open: true, size: 512 + c.path.octets(),
 	}
-	return Aborted
+	m.nextFlags = 0
 }
 
-// neverAnswered says whether the connection has ended and the server, all of whose replies were seen since the transaction
-// began, never answered what still waits.
-func (d *Dialogue) neverAnswered() bool { return d.ended && d.seen[FromServer] && !d.serverHole }
+// countFrom has the next transaction be the one after the n-th.
+func (m *mails) countFrom(n int) { m.count = n }
 
-// leftUnanswered says so where no reply of the session was missed.
-func (d *Dialogue) leftUnanswered() bool { return d.neverAnswered() && !d.missedReply }
+// drop drops the open transaction of a connection that is no SMTP.
+func (m *mails) drop() { m.tx = nil }
 
-func (d *Dialogue) mail(c command, code uint16) {
-	refused := code >= 400
-	accepted := code >= 200 && code < 300 && !d.uncertain
-	nested := d.tx != nil && d.tx.path != nil && (d.tx.open || d.uncertain)
-	if nested && refused && !d.uncertain && !d.unsettled && !d.tx.severed {
-		return // RFC 5321 section 4.1.4
+// end drops the open transaction.
+func (m *mails) end() {
+	if m.tx.open {
+		m.reset()
 	}
-	outcome := d.abort(code)
-	if d.tx != nil && d.tx.severed {
-		outcome = Unknown
-	}
-	// Where it may be nested in a transaction, known or not, and refused, the recipients behind it are nobody's.
-	undecided := !accepted && (d.unsettled || nested && !d.tx.submitted && (code == 0 && !d.leftUnanswered() || d.uncertain || d.tx.severed))
-	if d.unsettled = d.unsettled || undecided; undecided && d.seen[FromServer] {
-		c.flags |= Gap
-	}
-	if accepted {
-		d.settled(c)
-	}
-	if code == 0 && d.serverHole && d.seen[FromServer] {
-		c.flags |= Gap
-	}
-	d.endTransaction(outcome)
-	d.open(c)
-	d.tx.mailCode, d.tx.open, d.tx.severed = code, !refused, undecided
+	m.tx = nil
 }
 
-// open begins a transaction.
-func (d *Dialogue) open(c command) {
-	d.mailNo++
-	d.tx = &transaction{mailNo: d.mailNo, t: c.t, flags: c.flags | d.nextFlag, helo: d.helo, auth: d.auth, path: c.path, open: true, size: 512 + c.path.octets()}
-	d.nextFlag = 0
-	if d.lfDoubt {
-		d.tx.flags |= Smuggling
-	}
-	if c.path == nil && d.clientHole {
-		d.tx.flags |= Gap
-	}
-	if (d.uncertain || d.unsettled || d.authUnsure && !d.auth) && !d.s.Midstream {
-		d.tx.flags |= Gap
-	}
-	d.serverHole = d.holeEnd > 0
-}
+// reset drops what holds for one transaction, as Postfix does after each, and at RSET and a greeting.
+func (m *mails) reset() { m.forwarded = origin{} }
 
-func (d *Dialogue) rcpt(c command, code uint16) {
-	if d.tx != nil && d.tx.mailCode >= 400 && code >= 200 && code < 300 {
-		d.tx.severed, d.unsettled = true, true // its MAIL was nested in a transaction that the server holds
-	}
-	if d.tx == nil || d.tx.severed || d.tx.submitted || d.tx.spent && d.tx.path != nil && d.tx.open && code == 503 {
-		outcome := Unknown
-		if d.leftUnanswered() && d.tx != nil && !d.tx.severed {
-			outcome = Aborted
-		}
-		d.endTransaction(outcome)
-		flags := c.flags
-		if !d.s.Midstream && (code >= 200 && code < 300 || code == 0 && d.lost > 0) {
-			flags |= Gap // no server accepts a RCPT without MAIL: one was missed
-		}
-		d.open(command{t: c.t, flags: flags})
-	}
-	if code == 0 && d.serverHole && d.seen[FromServer] {
-		c.flags |= Gap
-	}
-	rc := recipient{t: c.t, path: c.path, code: code, flags: c.flags}
-	tx := d.tx
-	if code >= 400 {
-		outcome := refusal(code)
-		if tx.mailCode >= 400 {
-			outcome = refusal(tx.mailCode)
-		}
-		d.emitRow(rc, outcome, nil)
-		return
-	}
-	if tx.rcpts.len() >= orDefault(d.cfg.MaxRcpt, 1<<17) {
-		d.count(func(s *Stats) { s.Overflows++ })
-		tx.flags |= Truncated
-		d.emitRow(tx.takeRcpt(), Unknown, nil)
-	}
-	tx.rcpts.push(rc)
-	tx.size += recipientSize + rc.path.octets()
-}
-
-func refusal(code uint16) Outcome {
-	if code >= 500 {
-		return Refused
-	}
-	return Deferred
-}
-
-// data applies the reply to DATA and frees the client's bytes behind it.
-func (d *Dialogue) data(c command, r *reply) {
-	d.blocked = false
-	code := uint16(0)
-	if r != nil {
-		code = r.code
-	}
-	if code == 354 && !c.bad && r.end > c.acked && r.acked == c.end && d.holeEnd <= r.start {
-		d.inStep() // nothing but DATA is answered so
-		d.agreed()
-		d.lfTaken, d.lfDoubt = d.lfTaken || d.lfDoubt, false // as many commands as replies
-		d.goAhead = r.end
-		d.pace.waited = d.pace.waited || d.tx != nil && d.tx.path != nil && d.tx.flags&Gap == 0
-	}
-	if d.uncertain {
-		d.unsettled = true
-		if code != 354 {
-			code = 0 // it may be another command's: what the client did tells
-		}
-	}
-	if code >= 400 || code >= 200 && code < 300 {
-		if d.tx != nil && code >= 400 {
-			d.tx.refuse(code)
-		}
-		return
-	}
-	if code == 0 && !d.heldIsMessage() {
-		return
-	}
-	if d.tx != nil && d.tx.mailCode >= 400 && d.unsettled {
-		d.endTransaction(Unknown) // the message is of another, which was missed
-	}
-	if d.tx == nil {
-		d.open(command{t: c.t, flags: c.flags})
-	}
-	if code > 0 || !d.leftUnanswered() {
-		d.tx.refuse(0)
-	}
-	d.tx.missed = d.tx.chunked && d.tx.missed
-	d.beginMessage(body{})
-	d.sure = code == 354
-}
-
-func (d *Dialogue) endOfData(c command, r *reply) {
-	if c.flags&Gap != 0 && (d.tx == nil || d.tx.severed) { // its MAIL was missed
-		d.endTransaction(Unknown)
-		d.open(command{t: c.t})
-	}
-	if d.tx == nil {
-		return
-	}
-	if c.end > 0 || d.goAhead > 0 {
-		d.settled(c)
-	}
-	if r != nil && r.acked == c.end && !c.bad {
-		d.agreed()
-	}
-	tx := d.tx
-	tx.flags |= c.flags
-	tx.submitted = true
-	tx.bytes = c.size
-	tx.missed = tx.missed || c.size < 0
-	if r != nil {
-		d.settle(r)
-	}
-}
-
-func (d *Dialogue) helloReply(c command, r *reply) {
-	code := uint16(0)
-	if r != nil {
-		code = r.code
-	}
-	if code >= 300 {
-		if d.tx != nil && d.uncertain {
-			d.tx.severed, d.unsettled = true, true
-		}
-		return
-	}
-	if d.uncertain && d.tx != nil {
-		d.unsettled = true // it may have been refused
-	} else if !d.uncertain {
-		d.settled(c)
-	}
-	if code > 0 && !d.uncertain && !r.torn {
-		d.pace.plain = !r.pipelining
-	}
-	if r != nil {
-		d.chunking = r.chunking
-	}
-	d.endTransaction(d.abort(code))
-	if c.arg != nil {
-		d.helo = c.arg
-	}
-}
-
-func (d *Dialogue) authReply(c command, code uint16) {
-	d.blocked = false
+// client is the client that is named for the next transaction. If XFORWARD says that it is not known, PROXY does not
+// name it either.
+func (m *mails) client() origin {
 	switch {
-	case code == 235:
-		d.auth = true
-	case code == 334:
-		d.authLines = 1
-	case code == 0 && d.serverHole && d.seen[FromServer]:
-		d.authUnsure = true // 235 may have been missed
-		if c.verb == verbAuth && c.arg != nil {
-			d.authLines = presumedAuthLines(*c.arg, c.last)
-		}
-	case code == 0 && c.verb == verbAuth && c.arg != nil:
-		d.authLines = presumedAuthLines(*c.arg, c.last)
+	case m.forwarded.by == ByNobody:
+		return m.origin
+	case !m.forwarded.ip.IsValid():
+		return origin{}
 	}
+	return m.forwarded
+}
+
+// proxied notes what a header of the PROXY protocol says.
+func (m *mails) proxied(o origin) { m.origin = o }
+
+// forwards notes an accepted XFORWARD. Each adds to what those before it said.
+func (m *mails) forwards(a clientAttributes) {
+	m.forwarded = a.update(m.forwarded, ByXFORWARD)
+	m.forwarded.by = ByXFORWARD
+}
+
+// reintroduced notes an accepted XCLIENT, which begins the session anew (Postfix's XCLIENT_README).
+func (m *mails) reintroduced(a clientAttributes) {
+	m.origin = a.update(m.origin, ByXCLIENT)
+	m.helo, m.auth, m.authMissed = nil, false, false
+	m.reset()
+}
+
+// encrypt begins the row of a session that STARTTLS encrypts.
+func (m *mails) encrypt(c *command) {
+	m.encrypted = &transaction{t: c.t, flags: c.flags | m.nextFlags, helo: m.helo, auth: m.auth, origin: m.client()}
+	m.nextFlags = 0
+}
+
+// takeEncrypted takes that row, nil if there is none.
+func (m *mails) takeEncrypted() *transaction {
+	tx := m.encrypted
+	m.encrypted = nil
+	return tx
+}
+
+// flag marks what is open, and reports whether there is anything.
+func (m *mails) flag(f Flags) bool {
+	m.tx.flag(f)
+	m.encrypted.flag(f)
+	return m.tx != nil || m.encrypted != nil
+}
+
+// flagNext marks the transaction that begins next.
+func (m *mails) flagNext(f Flags) { m.nextFlags |= f }
+
+// greeted notes the argument of HELO or EHLO.
+func (m *mails) greeted(helo *string) {
+	m.reset()
+	if helo != nil {
+		m.helo = helo
+	}
+}
+
+// authenticated notes that AUTH succeeded.
+func (m *mails) authenticated() { m.auth = true }
+
+// missAuth notes that AUTH may have succeeded.
+func (m *mails) missAuth() { m.authMissed = true }
+
+// memoryUse is about how many bytes are used.
+func (m *mails) memoryUse() (n int) {
+	if m.helo != nil {
+		n += len(*m.helo)
+	}
+	if m.tx != nil {
+		n += m.tx.size
+	}
+	return n
 }

@@ -1,7 +1,5 @@
 package smtp
 
-import "bytes"
-
 // verb is what a command does to the dialogue.
 type verb uint8
 
@@ -20,13 +18,17 @@ const (
 	verbAuthLine
 	verbStartTLS
 	verbXclient
+	verbXforward
+	verbBurl
+	verbTurn
+	verbs // how many there are
 )
 
 func verbOf(word []byte) verb {
-	if len(word) < 4 || len(word) > 8 {
+	var up [len("X-ANONYMOUSTLS")]byte
+	if len(word) < 4 || len(word) > len(up) {
 		return verbOther
 	}
-	var up [8]byte
 	for i, c := range word {
 		if 'a' <= c && c <= 'z' {
 			c -= 'a' - 'A'
@@ -34,7 +36,7 @@ func verbOf(word []byte) verb {
 		up[i] = c
 	}
 	switch string(up[:len(word)]) {
-	case "EHLO", "HELO":
+	case "EHLO", "HELO", "LHLO":
 		return verbHello
 	case "MAIL":
 		return verbMail
@@ -50,19 +52,45 @@ func verbOf(word []byte) verb {
 		return verbQuit
 	case "AUTH", "X-EXPS": // the latter is Exchange's own
 		return verbAuth
-	case "STARTTLS":
+	case "STARTTLS", "X-ANONYMOUSTLS": // the latter is Exchange's own, between servers of one organization
 		return verbStartTLS
 	case "XCLIENT":
 		return verbXclient
+	case "XFORWARD":
+		return verbXforward
+	case "BURL":
+		return verbBurl
+	case "TURN", "ATRN":
+		return verbTurn
 	}
 	return verbOther
 }
 
-func cutWord(b []byte) (word, rest []byte) {
-	b = bytes.TrimLeft(b, " \t")
-	i := bytes.IndexAny(b, " \t")
-	if i < 0 {
-		return b, nil
+// hasPath reports whether a command is MAIL or RCPT and has its path.
+func (v verb) hasPath(argument []byte) bool {
+	switch v {
+	case verbMail:
+		return parsePath(argument, "from", false) != nil
+	case verbRcpt:
+		return parsePath(argument, "to", false) != nil
 	}
-	return b[:i], bytes.TrimLeft(b[i:], " \t")
+	return false
+}
+
+func cutWord(b []byte) (word, rest []byte) {
+	b = trimBlanks(b)
+	for i, c := range b {
+		if c == ' ' || c == '\t' {
+			return b[:i], trimBlanks(b[i:])
+		}
+	}
+	return b, nil
+}
+
+// trimBlanks takes blanks off the head of b.
+func trimBlanks(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	return b
 }
