@@ -32,8 +32,8 @@ func (d *Dialogue) encrypt(c *command, r *reply) {
 	d.client.expectHello(r.end)
 }
 
-// missedStartTLS reports whether a hole has hidden STARTTLS: the client goes on with a ClientHello after it, and the server
-// said 220 when it had received all before that. Then the session is encrypted.
+// missedStartTLS reports whether a hole has hidden STARTTLS: the client goes on with a ClientHello after it, and the
+// server said 220 when it had received all before that. Then the session is encrypted.
 func (d *Dialogue) missedStartTLS(p *piece) bool {
 	if !d.client.hole.resync || d.client.line.n > 0 || p.data[0] != contentHandshake || !looksLikeTLS(p.data) {
 		return false
