@@ -35,18 +35,20 @@ install-run:
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; }
 
 # What the tests need besides: a C compiler for the race detector, ip for network namespaces, systemd-analyze, for the live
-# tests as root tcpdump, Postfix and Exim; pgbouncer; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are
+# tests as root tcpdump, Postfix, Exim, haproxy and Dovecot; pgbouncer; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are
 # installed, a test compiles it anew and compares.
 install-test: install-run
 	@PATH=$$PATH:/usr/sbin:/sbin; command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null && command -v tcpdump >/dev/null && command -v setcap >/dev/null && command -v valgrind >/dev/null && command -v systemd-analyze >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool tcpdump libcap2-bin valgrind systemd; }
 	@PATH=$$PATH:/usr/sbin; command -v pgbouncer >/dev/null || $(MAKE) --no-print-directory bin/pgbouncer
-	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory bin/mta
+	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory bin/mta bin/haproxy bin/dovecot
 
 # Packages that are only unpacked, with the libraries that they need: installed, Postfix and Exim conflict, and would take the place
-# of the machine's own mail system, and pgbouncer would start a service.
+# of the machine's own mail system, and the others would start a service.
 bin/mta: UNPACK = postfix exim4-daemon-light
+bin/haproxy: UNPACK = haproxy
+bin/dovecot: UNPACK = dovecot-core dovecot-lmtpd
 bin/pgbouncer: UNPACK = pgbouncer
-bin/mta bin/pgbouncer:
+bin/mta bin/haproxy bin/dovecot bin/pgbouncer:
 	$(SUDO) apt-get update -q
 	rm -rf $@.new && mkdir -p $@.new/debs
 	cd $@.new/debs && apt-get download -q $(UNPACK)
@@ -114,10 +116,10 @@ fuzz: properties ## properties, random frames and each fuzz target for FUZZTIME:
 bounds: ## hostile traffic and limits at full size: fifteen minutes (root)
 	TAP25_TEST_BOUNDS=full go test -count=1 -p 1 -timeout 1h -run 'Bounds|Cost' -v ./cmd/tap25 ./reassembly
 
-# Postfix and Exim write each other MAILS messages, live: ten minutes or so, as root.
+# Postfix and Exim write each other MAILS messages, live; other captures of real software are replayed: ten minutes or so, as root.
 MAILS ?= 50000
 live: install-test ## Postfix and Exim write each other MAILS messages, live (root)
-	TAP25_TEST_REQUIRE=root,bpf,netns,postgres,mta TAP25_TEST_MAILS=$(MAILS) go test -count=1 -timeout 2h -run PostfixAndExim -v ./cmd/tap25
+	TAP25_TEST_REQUIRE=root,bpf,netns,postgres,mta,haproxy,dovecot TAP25_TEST_MAILS=$(MAILS) go test -count=1 -timeout 2h -run "PostfixAndExim|TestLive_" -v ./cmd/tap25
 
 # The properties (make test draws 5,000 cases each of the dialogue's and 1,000 of the assembler's): CASES each of the former, a
 # fiftieth of it of the latter, which lose, reorder and copy whole segments.
@@ -132,7 +134,7 @@ properties: ## CASES random cases of each property
 # package at a time: how fast the rows of those ten minutes drain is asserted.
 kills: ## kills, faults and ten minutes without a database: forty minutes
 	TAP25_TEST_KILLS=full go test -count=1 -timeout 1h -run Fault -v ./store/spool
-	TAP25_TEST_KILLS=full go test -p 1 -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./cmd/tap25
+	TAP25_TEST_KILLS=full go test -p 1 -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./store/stream ./cmd/tap25
 
 # Leaders killed with their Patroni in mid-load, KILLS times asynchronously and as often synchronously: half a minute each.
 KILLS ?= 6

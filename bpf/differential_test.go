@@ -56,8 +56,10 @@ func TestFilter_AgreesWithTheDecoder(t *testing.T) {
 			t.Errorf("no random frame was ever %s", Verdict(v))
 		}
 	}
-	if after := stats(t, f); after.Seen() != uint64(n) || after.Seen() != after.Dropped()+after.Full()+after.Delivered() {
-		t.Errorf("%d frames: seen %d, dropped %d, ring full %d, delivered %d", n, after.Seen(), after.Dropped(), after.Full(), after.Delivered())
+	if after := stats(t, f); after.Seen() != uint64(n) ||
+		after.Seen() != after.Dropped()+after.Full()+after.Delivered() {
+		t.Errorf("%d frames: seen %d, dropped %d, ring full %d, delivered %d", n, after.Seen(), after.Dropped(),
+			after.Full(), after.Delivered())
 	}
 }
 
@@ -256,33 +258,4 @@ func randomIP(t testing.TB, r *rand.Rand, protocol int, payload []byte) (int, []
 	p := ip(t, testSrc6, testDst6, 59, payload)
 	p[6] = byte(protocol)
 	return 0x86dd, p
-}
-
-func randomWrap(t testing.TB, r *rand.Rand, etherType int, p []byte) (int, []byte) {
-	switch r.IntN(8) {
-	case 0:
-		return []int{0x8100, 0x88a8, 0x9100}[r.IntN(3)], joined([]byte{0, 7}, be16(etherType), p)
-	case 1:
-		if etherType != 0x0800 && etherType != 0x86dd {
-			return etherType, p
-		}
-		return 0x8847, joined([]byte{0, 1, 0, 9, 0, 2, 1, 9}, p)
-	case 2:
-		code := map[int]int{0x0800: 0x21, 0x86dd: 0x57}[etherType]
-		if code == 0 {
-			return etherType, p
-		}
-		return 0x8864, joined([]byte{0x11, 0, 0, 1}, be16(2+len(p)), be16(code), p)
-	case 3:
-		flags := []int{0, 0x2000, 0x3000, 0xb000}[r.IntN(4)]
-		options := 4 * (flags>>15 + flags>>13&1 + flags>>12&1)
-		return randomIP(t, r, 47, joined(be16(flags), be16(etherType), make([]byte, options), p))
-	case 4:
-		return randomIP(t, r, 47, joined(be16(0x1000), be16(0x88be), make([]byte, 4), []byte{0x10, 0, 0, 0, 0, 0, 0, 0}, ethernet(etherType, p)))
-	case 5:
-		return randomIP(t, r, 47, joined(be16(0x1000), be16(0x22eb), make([]byte, 4), []byte{0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, ethernet(etherType, p)))
-	case 6:
-		return randomIP(t, r, 17, udp(4789, joined([]byte{8, 0, 0, 0, 0, 0, 7, 0}, ethernet(etherType, p))))
-	}
-	return randomIP(t, r, 17, udp(6081, joined([]byte{1, 0}, be16(0x6558), make([]byte, 8), ethernet(etherType, p))))
 }

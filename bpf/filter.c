@@ -59,10 +59,10 @@ struct ring_count {
 	__u64 delivered, cut, bytes;
 };
 
-// datagram names a fragmented datagram: RFC 791 section 3.2, RFC 8200 section 4.5.
+// datagram names a fragmented datagram: RFC 791 section 3.2, RFC 8200 section 4.5, and the tags and tunnels around it.
 struct datagram {
 	__u8 addresses[32];
-	__u32 id, protocol;
+	__u32 id, protocol, path;
 };
 
 // placement is what was decided for the first fragment of a datagram.
@@ -71,8 +71,9 @@ struct placement {
 	__u32 worker, verdict;
 };
 
-// ports has a bit for each port, indexed by the port in network byte order. It may change while the program runs.
-__u8 ports[8192];
+// Each has a bit for each port, indexed by the port in network byte order. ports are those that are watched, tunnels the
+// UDP ports of tunnels, services those that hold none and are not counted. They may change while the program runs.
+__u8 ports[8192], tunnels[8192], services[8192];
 
 // Set before the program is loaded. action is XDP_PASS with --inline: then every frame goes on to the host.
 volatile const __u32 workers = 1, action = XDP_DROP;
@@ -93,6 +94,7 @@ MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, 1, __u32, struct walk, 0);
 MAP(verdicts, BPF_MAP_TYPE_PERCPU_ARRAY, 1, __u32, __u64[VERDICTS], 0);
 MAP(ring_counts, BPF_MAP_TYPE_PERCPU_ARRAY, MAX_WORKERS, __u32, struct ring_count, 0);
 MAP(losses, BPF_MAP_TYPE_ARRAY, MAX_WORKERS, __u32, __u64, BPF_F_MMAPABLE);
+MAP(unreads, BPF_MAP_TYPE_LRU_HASH, 512, __u32, __u64, 0);
 MAP(fragmented, BPF_MAP_TYPE_LRU_HASH, 16384, struct datagram, struct placement, 0);
 
 struct ring {
@@ -107,7 +109,7 @@ struct {
 } rings SEC(".maps");
 
 // plain decides what is nearly all traffic without the walk: IP directly after Ethernet or after one tag. It returns
-// VERDICTS if it cannot decide.
+// VERDICTS if it cannot decide. Of a frame that is dropped *worker is what it holds, to be counted, or 0.
 INLINE enum verdict plain(struct xdp_md *ctx, __u32 *worker)
 {
 	__u8 *ip = (void *)(long)ctx->data + 14, *data_end = (void *)(long)ctx->data_end;
@@ -133,10 +135,12 @@ INLINE enum verdict plain(struct xdp_md *ctx, __u32 *worker)
 		*worker = (__u64)(v4 ? pair4(ip + 12) : pair6(ip + 8)) * workers >> 32;
 		return VERDICT_SEGMENT;
 	case IPPROTO_UDP:
-		return tunnel(be16(t + 2)) ? VERDICTS : VERDICT_NOT_TCP;
+		if (tunnel(t))
+			return VERDICTS;
+		*worker = service(t);
+		return VERDICT_NOT_TCP;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-	case IPPROTO_ESP:
 		return VERDICT_NOT_TCP;
 	}
 	return VERDICTS;
@@ -155,10 +159,10 @@ static __noinline __u32 deep(struct xdp_md *ctx, __u32 *worker)
 	bpf_loop(MAX_HEADERS, step, &way, 0);
 
 	struct placement *p, here = { now, (__u64)w->hash * workers >> 32, w->verdict };
-	if (w->first && w->verdict == VERDICT_SEGMENT)
-		here.verdict = VERDICT_FRAGMENT;
-	else if (w->verdict > VERDICT_UNDECIDED && (w->doubt || (w->first && w->verdict >= VERDICT_TRUNCATED)))
+	if (w->doubt || (w->first && w->verdict >= VERDICT_TRUNCATED))
 		here.verdict = VERDICT_UNDECIDED; // what is missing may be in the next fragment
+	else if (w->first && w->verdict == VERDICT_SEGMENT)
+		here.verdict = VERDICT_FRAGMENT;
 
 	if (w->first)
 		bpf_map_update_elem(&fragmented, &w->outer, &here, BPF_ANY);
@@ -166,8 +170,36 @@ static __noinline __u32 deep(struct xdp_md *ctx, __u32 *worker)
 	if (w->later && (p = bpf_map_lookup_elem(&fragmented, &w->outer)) && now - p->boot_ns <= FRAGMENT_NS)
 		here = *p;
 
-	*worker = here.worker;
+	*worker = here.verdict > VERDICT_UNDECIDED ? w->unread : here.worker;
 	return here.verdict;
+}
+
+// count counts what a frame holds that is dropped, unless no tunnel is in such. The table keeps what came last.
+static __noinline int count(__u32 what)
+{
+	__u64 *n, one = 1;
+	switch (what) {
+	case UNREAD_ETHERTYPE ... UNREAD_ETHERTYPE + 1535: // a length, and LLC
+	case UNREAD_ETHERTYPE | ETH_P_ARP:
+	case UNREAD_ETHERTYPE | ETH_P_RARP:
+	case UNREAD_ETHERTYPE | ETH_P_SLOW:
+	case UNREAD_ETHERTYPE | ETH_P_LLDP:
+	case UNREAD_ETHERTYPE | ETH_P_PAE:
+	case UNREAD_ETHERTYPE | ETH_P_PPP_DISC:
+	case UNREAD_ETHERTYPE | ETH_P_LOOPBACK:
+	case UNREAD_IP_PROTOCOL | IPPROTO_ICMP:
+	case UNREAD_IP_PROTOCOL | IPPROTO_IGMP:
+	case UNREAD_IP_PROTOCOL | IPPROTO_ICMPV6:
+	case UNREAD_IP_PROTOCOL | IPPROTO_NONE:
+	case UNREAD_IP_PROTOCOL | 88: // EIGRP, then OSPF, PIM, VRRP
+	case UNREAD_IP_PROTOCOL | 89:
+	case UNREAD_IP_PROTOCOL | IPPROTO_PIM:
+	case UNREAD_IP_PROTOCOL | 112:
+		return 0;
+	}
+	if ((n = bpf_map_lookup_elem(&unreads, &what)))
+		return __sync_fetch_and_add(n, 1);
+	return bpf_map_update_elem(&unreads, &what, &one, BPF_NOEXIST);
 }
 
 // rest counts the frame and copies one that is kept to its worker's ring. If the ring is full it counts the loss, which
@@ -178,6 +210,8 @@ static __noinline int rest(struct xdp_md *ctx, __u32 v, __u32 worker, __u64 *cou
 		v = deep(ctx, &worker);
 	KEEP(v);
 	counts[v & (VERDICTS - 1)]++; // there are eight; the mask is for the verifier
+	if (v > VERDICT_UNDECIDED)
+		return worker ? count(worker) : 0;
 
 	// bpf_ringbuf_reserve wants a constant size. The classes are acknowledgments, Ethernet, jumbo frames, and what a
 	// card has merged (LRO).
@@ -185,7 +219,7 @@ static __noinline int rest(struct xdp_md *ctx, __u32 v, __u32 worker, __u64 *cou
 	__u64 room = length <= 176 ? 176 : length <= 1536 ? 1536 : length <= 9216 ? 9216 : LARGEST, size = length < room ? length : room;
 	struct ring_count *n = bpf_map_lookup_elem(&ring_counts, &worker);
 	void *ring = bpf_map_lookup_elem(&rings, &worker);
-	if (v > VERDICT_UNDECIDED || !n || !lost || !ring)
+	if (!n || !lost || !ring)
 		return 0;
 
 	struct frame *f = bpf_ringbuf_reserve(ring, sizeof(*f) + room, 0);
@@ -209,9 +243,11 @@ int tap25(struct xdp_md *ctx)
 {
 	__u64(*n)[VERDICTS] = bpf_map_lookup_elem(&verdicts, &(__u32){ 0 });
 	__u32 worker = 0, v = plain(ctx, &worker);
-	if (n && v > VERDICT_UNDECIDED && v < VERDICTS)
+	if (n && v > VERDICT_UNDECIDED && v < VERDICTS) {
 		(*n)[v]++;
-	else if (n)
+		if (v != VERDICT_OTHER_PORT && worker)
+			count(worker);
+	} else if (n)
 		rest(ctx, v, worker, *n);
 	return action;
 }

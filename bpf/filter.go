@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/bits"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,16 +23,19 @@ const (
 	defaultRingBytes = 32 << 20
 	// minRingBytes takes one frame of the second size class, below that nothing but acknowledgments fits.
 	minRingBytes = 4096
-	// maxRingBytes is half of what the kernel can address in a ring (kernel/bpf/ringbuf.c, RINGBUF_MAX_RECORD_SZ and page offsets).
+	// maxRingBytes is half of what the kernel can address in a ring (kernel/bpf/ringbuf.c, RINGBUF_MAX_RECORD_SZ and
+	// page offsets).
 	maxRingBytes = 1 << 30
 )
 
 // Config says what to keep and where to put it.
 type Config struct {
-	Ports     []uint16 // nil: 25
-	Workers   int      // rings; 0: 1
-	RingBytes int      // of each ring, rounded up to a power of two; 0: 32 MiB
-	Inline    bool     // pass every frame on to the host's stack instead of dropping it
+	Ports   []uint16 // nil: 25
+	Workers int      // rings; 0: 1
+	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil: 30030.
+	InterceptPorts []uint16
+	RingBytes      int  // of each ring, rounded up to a power of two; 0: 32 MiB
+	Inline         bool // pass every frame on to the host's stack instead of dropping it
 }
 
 // Mode is where the program runs.
@@ -74,7 +78,8 @@ func Load(cfg Config) (*Filter, error) {
 	if cfg.Inline {
 		action = 2 // XDP_PASS
 	}
-	if err := errors.Join(spec.Variables["workers"].Set(uint32(cfg.Workers)), spec.Variables["action"].Set(action)); err != nil {
+	if err := errors.Join(spec.Variables["workers"].Set(uint32(cfg.Workers)),
+		spec.Variables["action"].Set(action)); err != nil {
 		return nil, fmt.Errorf("set constants of the XDP program: %w", err)
 	}
 	f := &Filter{links: make(map[int]link.Link)}
@@ -86,7 +91,7 @@ func Load(cfg Config) (*Filter, error) {
 			return nil, errors.Join(err, f.Close())
 		}
 	}
-	if err := f.SetPorts(cfg.Ports); err != nil {
+	if err := errors.Join(f.SetPorts(cfg.Ports), f.setTunnels(cfg.InterceptPorts)); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -124,14 +129,17 @@ func explainLoad(err error) error {
 	var v *ebpf.VerifierError
 	switch missing := MissingCapabilities(); {
 	case len(missing) > 0:
-		return fmt.Errorf("load XDP program: this needs the capability %s (run tap25 as root, or through its systemd unit): %w", strings.Join(missing, ", "), err)
+		return fmt.Errorf("load XDP program: this needs the capability %s (run tap25 as root, or through its systemd "+
+			"unit): %w", strings.Join(missing, ", "), err)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.As(err, &v):
-		return fmt.Errorf("load XDP program: this needs Linux 5.18 or newer with CONFIG_BPF_SYSCALL and CONFIG_BPF_JIT: %w", err)
+		return fmt.Errorf("load XDP program: this needs Linux 5.18 or newer with CONFIG_BPF_SYSCALL and "+
+			"CONFIG_BPF_JIT: %w", err)
 	}
 	return fmt.Errorf("load XDP program: %w", err)
 }
 
-// MissingCapabilities names those that the process lacks to load and attach; CAP_SYS_ADMIN stands for the two younger ones.
+// MissingCapabilities names those that the process lacks to load and attach; CAP_SYS_ADMIN stands for the two younger
+// ones.
 func MissingCapabilities() (missing []string) {
 	var data [2]unix.CapUserData // 64 bits in two halves
 	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
@@ -142,7 +150,8 @@ func MissingCapabilities() (missing []string) {
 	for _, c := range []struct {
 		name string
 		has  bool
-	}{{"CAP_BPF", admin || has(unix.CAP_BPF)}, {"CAP_PERFMON", admin || has(unix.CAP_PERFMON)}, {"CAP_NET_ADMIN", has(unix.CAP_NET_ADMIN)}} {
+	}{{"CAP_BPF", admin || has(unix.CAP_BPF)}, {"CAP_PERFMON", admin || has(unix.CAP_PERFMON)},
+		{"CAP_NET_ADMIN", has(unix.CAP_NET_ADMIN)}} {
 		if !c.has {
 			missing = append(missing, c.name)
 		}
@@ -150,18 +159,42 @@ func MissingCapabilities() (missing []string) {
 	return missing
 }
 
+// tunnelPorts are the UDP ports of tunnels that walk.h knows, or leaves to user space.
+var tunnelPorts = []uint16{4789, 8472, 4790, 6081, 2152, 1701, 6635, 6080, 3544, 37008}
+
+// servicePorts are UDP ports of services that hold no tunnels: DNS, DHCP, NTP, NetBIOS, SNMP, QUIC, syslog, DHCPv6,
+// SSDP, mDNS, LLMNR.
+var servicePorts = []uint16{53, 67, 68, 123, 137, 138, 161, 162, 443, 514, 546, 547, 1900, 5353, 5355}
+
+// portSet has a bit for each port, which the program does not turn round.
+func portSet(lists ...[]uint16) *[1 << 16 / 8]uint8 {
+	var set [1 << 16 / 8]uint8
+	for _, p := range slices.Concat(lists...) {
+		p = bits.ReverseBytes16(p)
+		set[p>>3] |= 1 << (p & 7)
+	}
+	return &set
+}
+
 // SetPorts changes the set of watched ports, also while frames come in.
 func (f *Filter) SetPorts(ports []uint16) error {
 	if ports == nil {
 		ports = []uint16{25}
 	}
-	var set [1 << 16 / 8]uint8 // a bit for each
-	for _, p := range ports {
-		p = bits.ReverseBytes16(p) // the program does not turn them round
-		set[p>>3] |= 1 << (p & 7)
-	}
-	if err := f.objects.Ports.Set(&set); err != nil {
+	if err := f.objects.Ports.Set(portSet(ports)); err != nil {
 		return fmt.Errorf("set ports of the XDP program: %w", err)
+	}
+	return nil
+}
+
+// setTunnels sets the UDP ports that go through the walk, and those that are not counted.
+func (f *Filter) setTunnels(intercepts []uint16) error {
+	if intercepts == nil {
+		intercepts = []uint16{30030}
+	}
+	tunnels, services := portSet(tunnelPorts, intercepts), portSet(servicePorts)
+	if err := errors.Join(f.objects.Tunnels.Set(tunnels), f.objects.Services.Set(services)); err != nil {
+		return fmt.Errorf("set UDP ports of the XDP program: %w", err)
 	}
 	return nil
 }
@@ -190,8 +223,8 @@ func (f *Filter) Attach(index int, name string, mode Mode) (native bool, err err
 	return flags == link.XDPDriverMode, nil
 }
 
-// refusedAnyhow tells the errors that generic mode would meet too from those with which drivers refuse XDP, with a queue
-// layout, an offload or an MTU: EOPNOTSUPP, EINVAL, ENOSPC, ENOMEM, ERANGE and others.
+// refusedAnyhow tells the errors that generic mode would meet too from those with which drivers refuse XDP, with a
+// queue layout, an offload or an MTU: EOPNOTSUPP, EINVAL, ENOSPC, ENOMEM, ERANGE and others.
 func refusedAnyhow(err error) bool {
 	for _, e := range []error{unix.EBUSY, unix.EEXIST, unix.EPERM, unix.ENODEV} {
 		if errors.Is(err, e) {
@@ -204,13 +237,15 @@ func refusedAnyhow(err error) bool {
 func explainAttach(name string, mode Mode, err error) error {
 	switch {
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
-		return fmt.Errorf("attach to %s: it has an XDP program already, from another tap25 or another tool; run bpftool net show dev %s to see it: %w", name, name, err)
+		return fmt.Errorf("attach to %s: it has an XDP program already, from another tap25 or another tool; run "+
+			"bpftool net show dev %s to see it: %w", name, name, err)
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("attach to %s: this needs the capability CAP_NET_ADMIN: %w", name, err)
 	case errors.Is(err, unix.ENODEV):
 		return fmt.Errorf("attach to %s: no such interface: %w", name, err)
 	case mode == Native:
-		return fmt.Errorf("attach to %s: the driver has no native XDP, or none with this MTU, these queues or offloads; --xdp generic works with any driver: %w", name, err)
+		return fmt.Errorf("attach to %s: the driver has no native XDP, or none with this MTU, these queues or "+
+			"offloads; --xdp generic works with any driver: %w", name, err)
 	}
 	return fmt.Errorf("attach to %s: %w", name, err)
 }
@@ -256,6 +291,21 @@ func (f *Filter) Stats() (Stats, error) {
 		}
 	}
 	return s, nil
+}
+
+// Unread reads what was in frames that were dropped and may have held a tunnel, in no order.
+func (f *Filter) Unread() (list []Unread, err error) {
+	var key uint32
+	var frames uint64
+	entries := f.objects.Unreads.Iterate()
+	for entries.Next(&key, &frames) {
+		list = append(list, Unread{UnreadKind(key >> 16), uint16(key), frames})
+	}
+	// A table that changes while it is read may end early: the next reading has the rest.
+	if err := entries.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return nil, fmt.Errorf("read what is dropped: %w", err)
+	}
+	return list, nil
 }
 
 // Close detaches everything. No ring may be read any more.

@@ -18,6 +18,7 @@ type filterDatagram struct {
 	Addresses [32]uint8
 	Id        uint32
 	Protocol  uint32
+	Path      uint32
 }
 
 type filterFrame struct {
@@ -67,6 +68,8 @@ type filterWalk struct {
 	First   uint32
 	Later   uint32
 	Doubt   uint32
+	Unread  uint32
+	Path    uint32
 	Outer   filterDatagram
 	H       [40]uint8
 }
@@ -80,11 +83,14 @@ const (
 	filterMapRingCounts = "ring_counts"
 	filterMapRings      = "rings"
 	filterMapScratch    = "scratch"
+	filterMapUnreads    = "unreads"
 	filterMapVerdicts   = "verdicts"
 	filterProgTap25     = "tap25"
 	filterVarAction     = "action"
 	filterVarForBpf2go  = "for_bpf2go"
 	filterVarPorts      = "ports"
+	filterVarServices   = "services"
+	filterVarTunnels    = "tunnels"
 	filterVarWorkers    = "workers"
 )
 
@@ -142,6 +148,7 @@ type filterMapSpecs struct {
 	RingCounts *ebpf.MapSpec `ebpf:"ring_counts"`
 	Rings      *ebpf.MapSpec `ebpf:"rings"`
 	Scratch    *ebpf.MapSpec `ebpf:"scratch"`
+	Unreads    *ebpf.MapSpec `ebpf:"unreads"`
 	Verdicts   *ebpf.MapSpec `ebpf:"verdicts"`
 }
 
@@ -152,6 +159,8 @@ type filterVariableSpecs struct {
 	Action    *ebpf.VariableSpec `ebpf:"action"`
 	ForBpf2go *ebpf.VariableSpec `ebpf:"for_bpf2go"`
 	Ports     *ebpf.VariableSpec `ebpf:"ports"`
+	Services  *ebpf.VariableSpec `ebpf:"services"`
+	Tunnels   *ebpf.VariableSpec `ebpf:"tunnels"`
 	Workers   *ebpf.VariableSpec `ebpf:"workers"`
 }
 
@@ -180,6 +189,7 @@ type filterMaps struct {
 	RingCounts *ebpf.Map `ebpf:"ring_counts"`
 	Rings      *ebpf.Map `ebpf:"rings"`
 	Scratch    *ebpf.Map `ebpf:"scratch"`
+	Unreads    *ebpf.Map `ebpf:"unreads"`
 	Verdicts   *ebpf.Map `ebpf:"verdicts"`
 }
 
@@ -190,6 +200,7 @@ func (m *filterMaps) Close() error {
 		m.RingCounts,
 		m.Rings,
 		m.Scratch,
+		m.Unreads,
 		m.Verdicts,
 	)
 }
@@ -201,6 +212,8 @@ type filterVariables struct {
 	Action    *ebpf.Variable `ebpf:"action"`
 	ForBpf2go *ebpf.Variable `ebpf:"for_bpf2go"`
 	Ports     *ebpf.Variable `ebpf:"ports"`
+	Services  *ebpf.Variable `ebpf:"services"`
+	Tunnels   *ebpf.Variable `ebpf:"tunnels"`
 	Workers   *ebpf.Variable `ebpf:"workers"`
 }
 

@@ -5,12 +5,13 @@
 // them with their time to one ring buffer per worker, and counts a verdict for
 // every frame it sees.
 //
-// Headers are walked through at most 32 layers: Ethernet, VLAN tags, MPLS and its
-// pseudowires, PPPoE, IPv4, IPv6 and its extension headers, GRE, ERSPAN I to III,
-// VXLAN, Geneve, EtherIP and IP in IP. What the walk cannot decide goes up whole, as
-// Undecided, for the decoder: deeper frames, SNAP, PPP other than IP, GRE with source
-// routes, VXLAN-GPE and ERSPAN III without Ethernet inside, MPLS that can be read in
-// two ways, and fragments (other than of TCP) whose first was not seen.
+// Headers are walked through at most 32 layers, the same ones that the decoder reads
+// (docs/encapsulations.md). What the walk cannot decide goes up whole, as Undecided,
+// for the decoder: deeper frames, SNAP, PPP other than IP and MPLS, GRE with source
+// routes, ERSPAN III without Ethernet inside, L2TPv3, TZSP, Teredo with headers of its
+// own, mirrors of routers for intercepts, what is in MPLS or GTP-U and can be read in
+// two ways, and fragments (other than of TCP) whose first was not seen. Dropped frames
+// in which a tunnel may be that neither reads are counted by what they hold.
 //
 // A worker is chosen by the innermost pair of IP addresses that was read, the same
 // for both directions; of a frame without any it is worker 0. Ports are left out on

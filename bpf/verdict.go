@@ -10,10 +10,11 @@ import "fmt"
 type Verdict uint32
 
 const (
-	Segment   Verdict = iota // kept: TCP with a watched port
-	Fragment                 // kept: fragment of a datagram that holds TCP, or may
-	Undecided                // kept: headers too deep, rare, ambiguous, or in a fragment not seen yet; user space decides
-	OtherPort                // dropped by design, and so are all below
+	Segment  Verdict = iota // kept: TCP with a watched port
+	Fragment                // kept: fragment of a datagram that holds TCP, or may
+	// kept: headers too deep, rare, ambiguous, or in a fragment not seen yet; user space decides
+	Undecided
+	OtherPort // dropped by design, and so are all below
 	NotTCP
 	NotIP
 	Truncated
@@ -38,10 +39,39 @@ func (v Verdict) String() string {
 // Kept says whether frames of this verdict go to a ring.
 func (v Verdict) Kept() bool { return v <= Undecided }
 
+// String names the kind as decode.Unread does: "ethertype 0x88f7", "ip protocol 50", "udp port 4341".
+func (u Unread) String() string {
+	switch u.Kind {
+	case UnreadEtherType:
+		return fmt.Sprintf("ethertype 0x%04x", u.Number)
+	case UnreadIPProtocol:
+		return fmt.Sprintf("ip protocol %d", u.Number)
+	}
+	return fmt.Sprintf("udp port %d", u.Number)
+}
+
 // Stats adds up: Seen() = Dropped() + the rings' Delivered + the rings' Full.
 type Stats struct {
 	Verdicts [Verdicts]uint64
 	Rings    []RingStats
+}
+
+// UnreadKind says what the number of an Unread is.
+type UnreadKind uint16
+
+// Kinds of Unread, as in walk.h.
+const (
+	UnreadEtherType UnreadKind = 1 + iota
+	UnreadIPProtocol
+	UnreadUDPPort
+)
+
+// Unread is how many frames were dropped that held something in which a tunnel may be. The program keeps those of the
+// last 512 kinds that came; a kind that was dropped from its table begins anew.
+type Unread struct {
+	Kind   UnreadKind
+	Number uint16
+	Frames uint64
 }
 
 // RingStats counts the frames of one worker.

@@ -13,7 +13,9 @@ struct walk {
 	__u32 verdict;
 	__u32 hash;         // of the innermost pair of addresses
 	__u32 first, later; // inside the first, or in a later, fragment of a datagram that is not TCP
-	__u32 doubt;        // passed a header that can be read in two ways: what follows it is not dropped
+	__u32 doubt;        // passed a header that can be read in two ways
+	__u32 unread;       // what a frame holds that is dropped
+	__u32 path;         // of the tags and tunnels so far
 	struct datagram outer;
 	__u8 h[40]; // the header at hand
 };
@@ -70,41 +72,46 @@ INLINE __u32 pair6(void *a)
 	return mix(*(__u64 *)a * 31 + *(__u64 *)(a + 8)) + mix(*(__u64 *)(a + 16) * 31 + *(__u64 *)(a + 24));
 }
 
-INLINE int bit(__u16 *p)
+INLINE int bit(__u8 *set, __u16 *p)
 {
-	return ports[*p >> 3] >> (*p & 7);
+	return set[*p >> 3] >> (*p & 7);
 }
 
 // watched reports whether one of the two ports at t is watched.
 INLINE int watched(void *t)
 {
-	return (bit(t) | bit(t + 2)) & 1;
+	return (bit(ports, t) | bit(ports, t + 2)) & 1;
 }
 
-// UDP ports of tunnels: RFC 7348, Linux before that RFC, draft-ietf-nvo3-vxlan-gpe, RFC 8926.
+// tunnel reports whether one of the two ports at t is that of a tunnel.
+INLINE int tunnel(void *t)
+{
+	return (bit(tunnels, t) | bit(tunnels, t + 2)) & 1;
+}
+
+// What is counted of frames that are dropped and may hold a tunnel: a kind of number, and the number.
 enum {
-	VXLAN = 4789,
-	VXLAN_OLD = 8472,
-	VXLAN_GPE = 4790,
-	GENEVE = 6081,
+	UNREAD_ETHERTYPE = 1 << 16,
+	UNREAD_IP_PROTOCOL = 2 << 16,
+	UNREAD_UDP_PORT = 3 << 16,
 };
 
-INLINE int tunnel(__u32 port)
+// service is what is counted of a datagram with these ports: the lower one, unless it is that of a service that holds no
+// tunnel.
+INLINE __u32 service(void *t)
 {
-	return port == VXLAN || port == VXLAN_OLD || port == VXLAN_GPE || port == GENEVE;
+	__u16 *low = be16(t) < be16(t + 2) ? t : t + 2;
+	return bit(services, low) & 1 ? 0 : UNREAD_UDP_PORT | be16(low);
 }
 
-// tag reports whether an EtherType is that of a VLAN tag: IEEE 802.1Q, 802.1ad, and three that came before it.
-INLINE int tag(__u32 t)
+// unread ends the walk with a verdict that drops the frame, and notes what it holds.
+INLINE long unread(struct walk *w, enum verdict v, __u32 kind, __u32 number)
 {
-	return t == ETH_P_8021Q || t == ETH_P_8021AD || t == ETH_P_QINQ1 || t == ETH_P_QINQ2 || t == ETH_P_QINQ3;
+	w->unread = kind | number;
+	return end(w, v);
 }
 
-// leads reports whether an EtherType may lead to IP.
-INLINE int leads(__u32 t)
-{
-	return t == ETH_P_IP || t == ETH_P_IPV6 || tag(t) || t == ETH_P_MPLS_UC || t == ETH_P_MPLS_MC || t == ETH_P_PPP_SES || t == ETH_P_TEB;
-}
+#include "tunnels.h"
 
 // fragment judges a fragment. One of TCP is kept by its addresses. Of another datagram the first fragment decides for
 // all, since it shows what is inside. Fragments within fragments are placed by the outer ones.
@@ -113,6 +120,7 @@ INLINE long fragment(struct walk *w, __u32 protocol, __u32 id, __u32 later)
 	if (protocol == IPPROTO_TCP || w->first)
 		return end(w, VERDICT_FRAGMENT);
 	w->outer.id = id;
+	w->outer.path = w->path;
 	w->outer.protocol = protocol;
 	w->first = !later;
 	w->later = later;
@@ -122,36 +130,47 @@ INLINE long fragment(struct walk *w, __u32 protocol, __u32 id, __u32 later)
 // behind_ip reads one header that an IP protocol number names.
 INLINE long behind_ip(struct xdp_md *ctx, struct walk *w, __u8 *h)
 {
-	__u32 port;
+	__u32 flags;
 	switch (w->next) {
 	case PROTOCOL | IPPROTO_TCP:
 		TAKE(4);
 		return end(w, watched(h) ? VERDICT_SEGMENT : VERDICT_OTHER_PORT);
 
 	case PROTOCOL | IPPROTO_UDP:
-		TAKE(8);
-		if (!tunnel(port = be16(h + 2)))
-			return end(w, VERDICT_NOT_TCP);
-		TAKE(8);
-		if (port == GENEVE) { // RFC 8926: options, then the EtherType of the payload
-			w->offset += (h[0] & 63) * 4;
-			return go(w, be16(h + 2));
-		}
-		// VXLAN-GPE whose P bit is set names its payload: 3 is Ethernet.
-		return port == VXLAN_GPE && h[0] & 4 && h[3] != 3 ? end(w, VERDICT_UNDECIDED) : go(w, ETH_P_TEB);
+		return behind_udp(ctx, w, h);
 
 	case PROTOCOL | IPPROTO_GRE: // RFC 2784, 2890
 		TAKE(4);
-		// Version 1 is PPTP's, which is compressed. Source routes (RFC 1701) are left to user space.
-		if (h[1] & 7 || h[0] & 0x40)
-			return end(w, h[1] & 7 ? VERDICT_NOT_TCP : VERDICT_UNDECIDED);
-		w->offset += (h[0] >> 7) * 4 + (h[0] >> 5 & 1) * 4 + (h[0] >> 4 & 1) * 4; // checksum, key, sequence number
+		flags = be16(h);
+		if (flags & 7) { // version 1 is PPTP's (RFC 2637): length and call, sequence number, acknowledgment, then PPP
+			if ((flags & 0x2007) != 0x2001 || be16(h + 2) != ETH_P_PPP_GRE)
+				return unread(w, VERDICT_NOT_TCP, UNREAD_IP_PROTOCOL, IPPROTO_GRE);
+			if (!(flags & 0x1000)) // it only acknowledges
+				return end(w, VERDICT_NOT_TCP);
+			w->offset += flags & 0x80 ? 12 : 8;
+			return go(w, ETH_P_PPP_GRE);
+		}
+		if (flags & 0x4000) // source routes (RFC 1701) are left to user space
+			return end(w, VERDICT_UNDECIDED);
+		w->next = be16(h + 2);
+		w->offset += (flags >> 15) * 4; // checksum
+		if (flags & 0x2000) {           // key
+			TAKE(4);
+			along(w, *(__u32 *)h);
+		}
+		w->offset += (flags >> 12 & 1) * 4; // sequence number
 		// ERSPAN I has no header of its own: it is what has no sequence number.
-		return go(w, be16(h + 2) == ETH_P_ERSPAN && !(h[0] & 0x10) ? ETH_P_TEB : be16(h + 2));
+		return w->next == ETH_P_ERSPAN && !(flags & 0x1000) ? go(w, ETH_P_TEB) : 0;
 
 	case PROTOCOL | 97: // EtherIP, RFC 3378
 		TAKE(2);
 		return go(w, ETH_P_TEB);
+
+	case PROTOCOL | 143: // Ethernet, RFC 8986
+		return go(w, ETH_P_TEB);
+
+	case PROTOCOL | 115: // L2TP version 3: no field says how long its header is
+		return end(w, VERDICT_UNDECIDED);
 
 	case PROTOCOL | IPPROTO_FRAGMENT:
 		TAKE(8);
@@ -169,7 +188,7 @@ INLINE long behind_ip(struct xdp_md *ctx, struct walk *w, __u8 *h)
 		w->offset += h[1] * (w->next == (PROTOCOL | IPPROTO_AH) ? 4 : 8);
 		return go(w, PROTOCOL | h[0]);
 	}
-	return end(w, w->next & PROTOCOL ? VERDICT_NOT_TCP : VERDICT_NOT_IP);
+	return w->next & PROTOCOL ? unread(w, VERDICT_NOT_TCP, UNREAD_IP_PROTOCOL, w->next & 255) : behind_ethernet(ctx, w, h);
 }
 
 // step reads one header. bpf_loop calls it until it returns 1.
@@ -177,7 +196,7 @@ static long step(__u32 i, struct way *way)
 {
 	struct xdp_md *ctx = way->ctx;
 	struct walk *w = way->w;
-	__u8 *h = w->h, ethernet;
+	__u8 *h = w->h;
 	switch (w->next) {
 	case ETH_P_TEB:
 		TAKE(14);
@@ -188,7 +207,9 @@ static long step(__u32 i, struct way *way)
 	case ETH_P_QINQ1:
 	case ETH_P_QINQ2:
 	case ETH_P_QINQ3:
+	case ETH_P_QINQ4:
 		TAKE(4);
+		along(w, be16(h) & 0xfff);
 		return go(w, be16(h + 2));
 
 	case 0 ... 1500: // LLC: SNAP (RFC 1042) may lead to IP
@@ -218,21 +239,12 @@ static long step(__u32 i, struct way *way)
 	case ETH_P_MPLS_MC:
 	case PROTOCOL | IPPROTO_MPLS:
 		TAKE(4);
-		if (!(h[2] & 1)) // not the last label
-			return 0;
-		// Nothing names the payload. Its first nibble tells IP (RFC 4928), or an EtherType after the addresses tells a
-		// pseudowire, perhaps with a control word (RFC 4385).
-		TAKE(18);
-		ethernet = leads(be16(h + 12));
-		w->doubt |= h[0] >> 4 == 6 && ethernet;
-		w->offset -= h[0] >> 4 == 0 && leads(be16(h + 16)) ? 14 : 18;
-		if (h[0] >> 4 == 4 && ((h[0] & 15) >= 5 || !ethernet))
-			return go(w, ETH_P_IP);
-		return go(w, h[0] >> 4 == 6 && !ethernet ? ETH_P_IPV6 : ETH_P_TEB);
+		along(w, be16(h) << 4 | h[2] >> 4);
+		return h[2] & 1 ? guess(ctx, w, h, 1) : 0; // the last label
 
-	case ETH_P_PPP_SES: // PPPoE, RFC 2516: 6 octets, then PPP's protocol, of which all but IP is left to user space
-		TAKE(8);
-		return be16(h + 6) == 0x21 ? go(w, ETH_P_IP) : be16(h + 6) == 0x57 ? go(w, ETH_P_IPV6) : end(w, VERDICT_UNDECIDED);
+	case ETH_P_PPP_SES: // PPPoE, RFC 2516: 6 octets
+		TAKE(6);
+		return ppp(ctx, w, h);
 
 	case ETH_P_ERSPAN:
 	case ETH_P_ERSPAN2: // ERSPAN II and III (draft-foschiano-erspan); III comes under either number

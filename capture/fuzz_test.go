@@ -10,6 +10,8 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tap25/capture/capturetest"
 )
 
 // seeds gives each kind of capture and of damage, plain or packed, to a fuzz target.
@@ -19,7 +21,8 @@ func seeds(f *testing.F) {
 			f.Add(pcapFile(o, magic, sent))
 		}
 		f.Add(pcapngFile(o, sent))
-		f.Add(slices.Concat(section(o), iface(o, 276, 3, option(o, optionTSResol, 0xff)...), simple(o, "abc", 9), obsolete(o, 0, 1<<63, "abc", 9)))
+		f.Add(slices.Concat(section(o), iface(o, 276, 3, option(o, optionTSResol, 0xff)...), simple(o, "abc", 9),
+			obsolete(o, 0, 1<<63, "abc", 9)))
 	}
 	for _, data := range forms(f, pcapFile(le, pcapNanoseconds, sent)) {
 		f.Add(data)
@@ -31,10 +34,46 @@ func seeds(f *testing.F) {
 	}
 }
 
-// bounded fails where the window grew beyond what the input can account for.
-func bounded(t *testing.T, f *Files, input int) {
-	if have := len(f.win.buf); have > max(readSize, 4*input) {
-		t.Errorf("a buffer of %d octets for an input of %d", have, input)
+// What reading may cost. Beside it stands what a reader needs for an input of any length.
+const (
+	mostMoved     = 4 // octets copied, for one of the input
+	mostAllocated = 8
+	readerNeeds   = 4 * readSize // the window, and what is read ahead of it
+	unpackerNeeds = 64 << 20     // of zstd: two windows of 8 MiB, and what it decodes at once
+)
+
+// bounded reads data once more and asserts that the frames, the memory and what is copied follow from its length;
+// packed, from what it unpacks to.
+func bounded(t *testing.T, data []byte) {
+	t.Helper()
+	var files *Files
+	var frames, octets int
+	allocated := capturetest.Allocated(mostAllocated*int64(len(data))+readerNeeds, func() {
+		frames, octets = 0, 0
+		files = OpenFiles([]string{"-"}, bytes.NewReader(data))
+		defer files.Close()
+		var fr Frame
+		for frames < enough && files.Next(&fr) == nil {
+			frames++
+			octets += len(fr.Data)
+		}
+	})
+	input, needs := int(files.win.offset())+files.win.end-files.win.start, int64(readerNeeds)
+	if len(data) >= 4 && isPacked(data) {
+		needs += unpackerNeeds
+	} else if input > len(data) {
+		t.Errorf("%d octets read of %d", input, len(data))
+	}
+	input = max(input, len(data))
+	w := &files.win
+	if frames*pcapRecord+octets > input { // a simple packet block has 16 octets too
+		t.Errorf("%d frames of %d octets in %d", frames, octets, input)
+	}
+	if w.moved > int64(mostMoved*input) || w.reads > int64(input)+128 {
+		t.Errorf("%d octets copied and %d reads for an input of %d", w.moved, w.reads, input)
+	}
+	if have := len(w.buf); have > max(readSize, 4*input) || allocated > int64(mostAllocated*input)+needs {
+		t.Errorf("a buffer of %d octets, %d allocated for an input of %d", have, allocated, input)
 	}
 }
 
@@ -45,7 +84,7 @@ func FuzzPcap(f *testing.F) {
 		files := OpenFiles([]string{"-"}, bytes.NewReader(data))
 		defer files.Close()
 		frames, err := drain(files)
-		bounded(t, files, len(data))
+		bounded(t, data)
 		want, sound, known := naive(data)
 		if !known {
 			return
@@ -65,8 +104,10 @@ func FuzzPcapng(f *testing.F) {
 		f.Add(pcapngFile(o, sent)[28:], o == binary.BigEndian)
 		offset := option(o, optionTSOff, o.AppendUint64(nil, 1<<40)...)
 		resol := option(o, optionTSResol, 0x80|10)
-		f.Add(slices.Concat(iface(o, 276, 4, append(resol, offset...)...), simple(o, "abcd", 9), obsolete(o, 0, 3<<10, "abc", 9),
-			section(binary.BigEndian), iface(binary.BigEndian, 1, 0), enhanced(binary.BigEndian, 0, 5, "x", 1)), o == binary.BigEndian)
+		f.Add(slices.Concat(iface(o, 276, 4, append(resol, offset...)...), simple(o, "abcd", 9),
+			obsolete(o, 0, 3<<10, "abc", 9),
+			section(binary.BigEndian), iface(binary.BigEndian, 1, 0),
+			enhanced(binary.BigEndian, 0, 5, "x", 1)), o == binary.BigEndian)
 	}
 	for _, c := range bad(f) {
 		if len(c.data) > 28 && len(c.data) < 1<<16 {
@@ -82,7 +123,7 @@ func FuzzPcapng(f *testing.F) {
 		files := OpenFiles([]string{"-"}, bytes.NewReader(data))
 		defer files.Close()
 		frames, err := drain(files)
-		bounded(t, files, len(data))
+		bounded(t, data)
 		want, sound := naivePcapng(data)
 		if d := cmp.Diff(want, frames); d != "" {
 			t.Error(d)
@@ -93,11 +134,13 @@ func FuzzPcapng(f *testing.F) {
 	})
 }
 
-// FuzzAny reads anything, packed or not: in one piece and octet by octet it gives the same frames and the same error, and
-// packed (where it is not packed already) the same frames. What unpacking may take is bounded by a limit on the frames.
+// FuzzAny reads anything, packed or not: in one piece and octet by octet it gives the same frames and the same error,
+// and packed (where it is not packed already) the same frames. What unpacking may take is bounded by a limit on the
+// frames.
 func FuzzAny(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		bounded(t, data)
 		want, err := some(bytes.NewReader(data))
 		frames, again := some(iotest.OneByteReader(bytes.NewReader(data)))
 		if d := cmp.Diff(want, frames); d != "" {
@@ -125,9 +168,11 @@ func isPacked(b []byte) bool {
 	return m&0xffff == 0x8b1f || m == 0xfd2fb528 || m>>4 == 0x184d2a5
 }
 
+// enough frames are read of what unpacks to any number.
+const enough = 1 << 12
+
 // some reads no more than so many frames.
 func some(r io.Reader) (frames []got, err error) {
-	const enough = 1 << 12
 	files := OpenFiles([]string{"-"}, r)
 	defer files.Close()
 	for len(frames) < enough {

@@ -57,7 +57,8 @@ func findLink(name string, inline bool) (*liveLink, error) {
 	return l, nil
 }
 
-// readLink asks for one interface alone, with an error that tells one that is gone from one that could not be asked for.
+// readLink asks for one interface alone, with an error that tells one that is gone from one that could not be asked
+// for.
 func readLink(name string) (index int, up bool, err error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -79,21 +80,29 @@ func readLink(name string) (index int, up bool, err error) {
 	return index, request.Uint16()&want == want, nil
 }
 
-// refuseAddress keeps the host from being cut off: without inline every frame is
-// dropped. Link-local IPv6 addresses do not count, the kernel gives one to every
-// interface that is up.
-func refuseAddress(ifi *net.Interface) error {
+// HasAddress reports whether the host uses an interface by IP: whether it has an address other than a link-local one of
+// IPv6, which the kernel gives to every interface that is up.
+func HasAddress(ifi *net.Interface) (bool, error) {
 	addrs, err := ifi.Addrs()
 	if err != nil {
-		return fmt.Errorf("read addresses of %s: %w", ifi.Name, err)
+		return false, fmt.Errorf("read addresses of %s: %w", ifi.Name, err)
 	}
 	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() == nil && n.IP.IsLinkLocalUnicast() {
-			continue
+		if n, ok := a.(*net.IPNet); !ok || n.IP.To4() != nil || !n.IP.IsLinkLocalUnicast() {
+			return true, nil
 		}
-		return fmt.Errorf("%s has an IP address: without --inline, tap25 would drop the host's own traffic; give --inline, or use an interface for the mirror alone", ifi.Name)
 	}
-	return nil
+	return false, nil
+}
+
+// refuseAddress keeps the host from being cut off: without inline every frame is dropped.
+func refuseAddress(ifi *net.Interface) error {
+	has, err := HasAddress(ifi)
+	if err == nil && has {
+		err = fmt.Errorf("%s has an IP address: without --inline, tap25 would drop the host's own traffic; "+
+			"give --inline, or use an interface for the mirror alone", ifi.Name)
+	}
+	return err
 }
 
 // wantEthernet refuses tunnels and the like, whose frames begin otherwise.
@@ -111,7 +120,8 @@ func wantEthernet(name string) error {
 		return fmt.Errorf("read type of %s: %w", name, err)
 	}
 	if kind := request.Uint16(); kind != unix.ARPHRD_ETHER && kind != unix.ARPHRD_LOOPBACK {
-		return fmt.Errorf("%s is not an Ethernet interface (ARPHRD type %d): capture on the Ethernet interface that carries it", name, kind)
+		return fmt.Errorf("%s is not an Ethernet interface (ARPHRD type %d): capture on the Ethernet interface that "+
+			"carries it", name, kind)
 	}
 	return nil
 }
@@ -130,7 +140,8 @@ func promiscuousSocket() (int, error) {
 }
 
 func addPromiscuous(fd, index int) error {
-	return unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC})
+	return unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP,
+		&unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC})
 }
 
 func closeSocket(fd int) error { return unix.Close(fd) }

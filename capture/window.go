@@ -9,8 +9,8 @@ const (
 	// the parsing, large enough that system calls do not show.
 	readSize = 256 << 10
 
-	// maxFrame is the longest frame that is believed. libpcap's MAXIMUM_SNAPLEN is 256 KiB, the kernel's GRO makes frames
-	// of up to 8 × 65,535 octets (BIG TCP, GRO_MAX_SIZE): a longer one is a damaged length.
+	// maxFrame is the longest frame that is believed. libpcap's MAXIMUM_SNAPLEN is 256 KiB, the kernel's GRO makes
+	// frames of up to 8 × 65,535 octets (BIG TCP, GRO_MAX_SIZE): a longer one is a damaged length.
 	maxFrame = 1 << 20
 )
 
@@ -21,6 +21,8 @@ type window struct {
 	start, end int   // buf[start:end] is read and not yet taken
 	base       int64 // offset of buf[0] in the stream
 	err        error // what r returned last; kept until all before it is taken
+	reads      int64 // calls of r
+	moved      int64 // octets copied within memory, to make room
 }
 
 // reset begins a new stream: head, then what r has.
@@ -29,6 +31,7 @@ func (w *window) reset(r io.Reader, head []byte) {
 		w.buf = make([]byte, readSize)
 	}
 	w.r, w.start, w.end, w.base, w.err = r, 0, copy(w.buf, head), 0, nil
+	w.reads, w.moved = 0, 0
 }
 
 // offset returns the offset of the next octet to be taken.
@@ -69,7 +72,7 @@ func (w *window) skip(n int) error {
 
 // fill reads until the buffer holds n octets from start on.
 func (w *window) fill(n int) error {
-	copy(w.buf, w.buf[w.start:w.end])
+	w.moved += int64(copy(w.buf, w.buf[w.start:w.end]))
 	w.base += int64(w.start)
 	w.start, w.end = 0, w.end-w.start
 	for empty := 0; w.end < n; {
@@ -81,11 +84,12 @@ func (w *window) fill(n int) error {
 		}
 		if w.end == len(w.buf) { // doubling: a claimed length costs at most twice the octets that are there
 			grown := make([]byte, 2*len(w.buf))
-			copy(grown, w.buf)
+			w.moved += int64(copy(grown, w.buf))
 			w.buf = grown
 		}
 		var k int
 		k, w.err = w.r.Read(w.buf[w.end:])
+		w.reads++
 		w.end += k
 		if k > 0 {
 			empty = 0

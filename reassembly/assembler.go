@@ -6,8 +6,7 @@
 package reassembly
 
 import (
-	"container/list"
-	"net/netip"
+	"context"
 	"time"
 
 	"tap25/reassembly/decode"
@@ -18,17 +17,25 @@ import (
 type ChecksumPolicy uint8
 
 const (
-	Auto   ChecksumPolicy = iota // ignored if others of the same sender are right, accepted if nearly all are wrong
-	Strict                       // ignored
-	Off                          // not checked
+	// Auto takes a wrong checksum for evidence. If all of a sender are wrong, its card computes them, or the capture
+	// was edited, and they say nothing. Otherwise what a segment holds counts if its receiver acknowledged it and no
+	// segment with a right checksum was in its place. A RST with a wrong one never counts.
+	Auto   ChecksumPolicy = iota
+	Strict                // they are ignored
+	Off                   // checksums are not computed
 )
+
+// DefaultInterceptPort is the port of Config.InterceptPorts if none is given.
+const DefaultInterceptPort = decode.DefaultInterceptPort
 
 // Config sets an Assembler up. A zero limit stands for its default.
 type Config struct {
 	Sensor   string   // of every row: which tap captured it
 	Ports    []uint16 // of servers, TCP; nil: 25
 	Checksum ChecksumPolicy
-	SMTP     smtp.Config // limits of the dialogues; Emit and Stats are set by New
+	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil: DefaultInterceptPort.
+	InterceptPorts []uint16
+	SMTP           smtp.Config // limits of the dialogues; Emit and Stats are set by New
 
 	// Emit is called for each row as soon as nothing can change it any more, from Frame, Advance and Close. The row is the
 	// callee's to keep.
@@ -50,10 +57,13 @@ const (
 	lingering = 30 * time.Second
 )
 
-// Stats are the counters of an Assembler. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed.
+// Stats are the counters of an Assembler. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed
+// and has abandoned no session.
 type Stats struct {
 	Frames    decode.FrameCounts
 	Fragments decode.FragmentStats
+	Elsewhere decode.MailPorts    // sessions of ports that are not watched
+	Unread    decode.UnreadCounts // frames that may hold a tunnel which is not read
 
 	ToServers      int64 // segments to a watched port
 	FromServers    int64 // segments from a watched port alone
@@ -61,11 +71,12 @@ type Stats struct {
 	PayloadBytes   int64 // of TCP, as captured
 	DeliveredBytes int64 // in order
 	DuplicateBytes int64 // seen before
-	IgnoredBytes   int64 // of segments that no host accepts: bad checksum, no ACK or an absurd one, after the end, far outside the window
+	IgnoredBytes   int64 // of segments that no host accepts: a wrong checksum (see Auto), no ACK or an absurd one, after the end, far outside the window
 	LostBytes      int64 // acknowledged, or followed by others, but not captured
+	CutBytes       int64 // that captured segments had, and their frames have no more: the snaplen cut them off
 
 	FramesLost      int64 // reported by Assembler.FramesLost; in no other count
-	BadChecksums    int64 // segments, accepted or not
+	BadChecksums    int64 // segments with a wrong checksum, whether what they hold was read or not; 0 with Off
 	Conflicts       int64 // segments with bytes that differ from those seen before
 	Uncompared      int64 // octets of copies that could not be compared with those seen before, and may have been taken for them
 	IgnoredResets   int64 // RSTs outside the window, or after which both sides went on
@@ -75,6 +86,11 @@ type Stats struct {
 	ConnsEvicted    int64 // over a limit
 	Idle            int64 // ended by silence
 	Unfinished      int64 // open at the end of the input
+	Abandoned       int64 // open when CloseWithin had no more time: what they would have emitted is missing
+
+	// ClockSkew is by how much, at least, the clocks of two directions of a connection differ, the largest that was seen: so
+	// much earlier than the octets was captured what acknowledges them. 0 if that happened in no connection twice in a row.
+	ClockSkew time.Duration
 
 	// Steps counts the iterations of loops over what earlier frames left behind: what is held, remembered or set aside, and how
 	// far those lists are moved. Loops that the frame itself bounds are not in it, nor are SMTP.Steps. A frame adds a constant
@@ -86,30 +102,27 @@ type Stats struct {
 
 // Assembler reads frames and emits rows. Make one with [New].
 type Assembler struct {
-	cfg   Config
-	dec   *decode.Decoder
-	ports map[uint16]bool
-	stats Stats
-
-	conns    map[tuple]*conn
-	latest   *conn             // found last, if it is still in conns
-	ends     [2]netip.AddrPort // source and destination of the segment that it was found for
-	first    bool              // which came from the lower endpoint
-	recent   *list.List        // of *conn, the one with the latest segment in front
-	ended    *list.List        // of *conn, closed or reset, the latest in front
-	holed    patient           // connections with a hole
-	keeping  *list.List        // of *conn that hold bytes after a hole, aside, or of a long flight, the oldest in front
-	vast     *list.List        // of *conn that keep more of a flight than maxUnacked, the oldest in front
+	cfg      Config
+	dec      *decode.Decoder
+	ports    map[uint16]bool
+	checks   checksums
 	halfOpen halfOpenTable
-	held     int64
-	orderer  *orderer
-	sums     map[[16]byte]*tally
+	lists    connLists
+	shared   *shared
 
+	swept  time.Time
+	behind bool // the last sweep has left some
+}
+
+// shared is what all connections of an Assembler use: its counters, its clock, and the memory that passes from one to
+// the next. A connection knows nothing else of what is around it.
+type shared struct {
+	stats     Stats
+	now       time.Time // the packets' clock
+	losses    uint64    // times that frames were lost
+	maxHeld   int64     // Config.MaxHeld
 	histories historyPool
-
-	now, swept time.Time
-	behind     bool   // the last sweep has left some
-	losses     uint64 // times that frames were lost
+	orderer   *orderer
 
 	trace func(delivery) // for tests; nil
 }
@@ -131,15 +144,17 @@ func New(cfg Config) *Assembler {
 	if cfg.Idle == 0 {
 		cfg.Idle = 15 * time.Minute
 	}
+	below := &shared{maxHeld: cfg.MaxHeld, orderer: newOrderer()}
 	a := &Assembler{
-		cfg: cfg, dec: decode.New(cfg.Ports), ports: map[uint16]bool{}, conns: map[tuple]*conn{}, recent: list.New(), ended: list.New(),
-		keeping: list.New(), vast: list.New(), halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), orderer: newOrderer(), sums: map[[16]byte]*tally{},
+		cfg: cfg, dec: decode.New(cfg.Ports), ports: map[uint16]bool{}, checks: newChecksums(cfg.Checksum, &below.stats),
+		halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), lists: newConnLists(cfg.MaxConns, below), shared: below,
 	}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true
 	}
 	a.dec.IgnoreChecksums = cfg.Checksum == Off
-	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats = cfg.Emit, &a.stats.SMTP
+	a.dec.SetInterceptPorts(cfg.InterceptPorts)
+	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats = cfg.Emit, &below.stats.SMTP
 	return a
 }
 
@@ -147,35 +162,42 @@ func New(cfg Config) *Assembler {
 // registry, data as much of it as was captured, wireLen its length in octets on the wire. What is needed of data after the
 // call is copied: the caller may use its memory again. Rows are emitted before Frame returns.
 func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
-	var p decode.Packet
-	v := a.dec.Decode(t, link, data, wireLen, &p)
+	g := segment{t: t}
+	v := a.dec.Decode(t, link, data, wireLen, &g.p)
 	a.Advance(t)
 	if v == decode.TCPPort {
-		a.segment(t, &p)
+		a.segment(&g)
 	}
 }
 
 // Close ends the input: open transactions are emitted as far as they are known. The Assembler must not be used afterwards,
 // except for Stats.
-func (a *Assembler) Close() {
-	for a.behind {
+func (a *Assembler) Close() { a.CloseWithin(context.Background()) }
+
+// CloseWithin is [Assembler.Close] until ctx ends, which it looks at before each connection. It abandons the connections that are
+// left then: their rows are not emitted, and Stats.Abandoned counts those that were open.
+func (a *Assembler) CloseWithin(ctx context.Context) {
+	for a.behind && ctx.Err() == nil {
 		a.sweep()
 	}
-	for e := a.ended.Back(); e != nil; e = a.ended.Back() {
-		a.remove(e.Value.(*conn), true)
+	for c := a.lists.oldest(a.lists.ended); c != nil && ctx.Err() == nil; c = a.lists.oldest(a.lists.ended) {
+		a.lists.remove(c, true)
 	}
-	for e := a.recent.Back(); e != nil; e = a.recent.Back() {
-		a.stats.Unfinished++
-		a.remove(e.Value.(*conn), false)
+	for c := a.lists.oldest(a.lists.recent); c != nil && ctx.Err() == nil; c = a.lists.oldest(a.lists.recent) {
+		a.shared.stats.Unfinished++
+		a.lists.remove(c, false)
 	}
+	a.shared.stats.Abandoned += a.lists.open()
 }
 
 // Stats returns the counters so far. Like the other methods, it is for the Assembler's goroutine.
 func (a *Assembler) Stats() Stats {
-	s := a.stats
+	s := a.shared.stats
 	s.Frames, s.Fragments = a.dec.Stats()
+	s.Elsewhere = a.dec.Elsewhere()
+	s.Unread = a.dec.Unread()
 	s.HalfOpenEvicted = a.halfOpen.evicted
-	s.Steps += a.dec.Steps() + a.halfOpen.steps + a.histories.steps + a.orderer.steps
+	s.Steps += a.dec.Steps() + a.halfOpen.steps + a.shared.histories.steps + a.shared.orderer.steps
 	return s
 }
 
@@ -189,137 +211,4 @@ func (a *Assembler) SetPorts(ports []uint16) {
 	for _, p := range ports {
 		a.ports[p] = true
 	}
-}
-
-// remove closes a connection and forgets it.
-func (a *Assembler) remove(c *conn, ended bool) {
-	a.stats.Steps++
-	c.close(a.now, ended)
-	c.list.Remove(c.element)
-	delete(a.conns, c.key)
-	if a.latest == c {
-		a.latest = nil
-	}
-	a.held -= c.size
-	c.size = 0
-}
-
-// place moves a connection to the front of one of the two lists that hold all connections.
-func (a *Assembler) place(c *conn, l *list.List) {
-	if c.list == l {
-		l.MoveToFront(c.element)
-		return
-	}
-	if c.list != nil {
-		c.list.Remove(c.element)
-	}
-	c.list, c.element = l, l.PushFront(c)
-}
-
-// account updates a connection's size and place after a segment, and enforces the limits. Connections that have ended are
-// evicted first. If still too much is held, the longest flights are cut. Then the oldest holes are given up, with what was set
-// aside and long flights, which costs their transaction a flag. Only then open connections are evicted, the one that is silent
-// for longest first.
-func (a *Assembler) account(c *conn) {
-	switch over := c.over(); {
-	case over && c.list != a.ended:
-		c.endedAt = c.last
-		a.place(c, a.ended)
-	case !over:
-		a.place(c, a.recent)
-	}
-	a.weigh(c)
-	for a.over() && a.evict(a.ended, c) {
-	}
-	for a.holds() > a.cfg.MaxHeld && a.vast.Len() > 0 {
-		a.stats.Steps++
-		victim := a.vast.Front().Value.(*conn)
-		victim.cutFlights()
-		a.weigh(victim)
-	}
-	for a.holds() > a.cfg.MaxHeld && a.keeping.Len() > 0 {
-		a.stats.Steps++
-		victim := a.keeping.Front().Value.(*conn)
-		victim.letGo()
-		a.weigh(victim)
-	}
-	for a.over() && a.evict(a.recent, c) {
-	}
-}
-
-// holds is what is held for all connections, in octets, with the memory that gopacket keeps for more.
-func (a *Assembler) holds() int64 { return a.held + a.orderer.spare() }
-
-// over reports whether a limit is exceeded.
-func (a *Assembler) over() bool { return a.holds() > a.cfg.MaxHeld || len(a.conns) > a.cfg.MaxConns }
-
-// evict removes the last connection of a list other than c, and reports whether there was one.
-func (a *Assembler) evict(l *list.List, c *conn) bool {
-	e := l.Back()
-	if e != nil && e.Value.(*conn) == c {
-		e = e.Prev()
-	}
-	if e == nil {
-		return false
-	}
-	victim := e.Value.(*conn)
-	if !victim.closed {
-		a.stats.ConnsEvicted++
-	}
-	a.remove(victim, victim.over())
-	return true
-}
-
-// weigh updates what a connection holds.
-func (a *Assembler) weigh(c *conn) {
-	size := int64(c.heldBytes())
-	a.held += size - c.size
-	c.size = size
-}
-
-// tally counts the checksums of one sending address, for Auto: a capture on a host whose card fills them in shows only wrong
-// ones of that host.
-type tally struct{ good, bad int }
-
-// maxTallies bounds the addresses for which checksums are counted.
-const maxTallies = 1 << 16
-
-// tally returns the tally of a segment's sender. c is the connection, which caches it, or nil.
-func (a *Assembler) tally(p *decode.Packet, c *conn, srcFirst bool) *tally {
-	side := 1
-	if srcFirst {
-		side = 0
-	}
-	if c != nil && c.tallies[side] != nil {
-		return c.tallies[side]
-	}
-	key := p.Src.Addr().As16()
-	t := a.sums[key]
-	if t == nil {
-		if len(a.sums) >= maxTallies {
-			a.stats.Steps += int64(len(a.sums))
-			clear(a.sums)
-		}
-		t = &tally{}
-		a.sums[key] = t
-	}
-	if c != nil {
-		c.tallies[side] = t
-	}
-	return t
-}
-
-// wrongChecksum reports whether a segment is to be ignored for its checksum.
-func (a *Assembler) wrongChecksum(p *decode.Packet, c *conn, srcFirst bool) bool {
-	if a.cfg.Checksum == Off {
-		return false
-	}
-	t := a.tally(p, c, srcFirst)
-	if !p.ChecksumBad {
-		t.good++
-		return false
-	}
-	t.bad++
-	a.stats.BadChecksums++
-	return a.cfg.Checksum == Strict || t.good*8 > t.bad || !p.ChecksumOffload && t.bad < 4 && t.good > 0
 }

@@ -50,21 +50,22 @@ func checkWild(t *testing.T, ops []byte) {
 			p.Payload = bytes.Repeat(p.Payload, 40)
 		}
 		p.Missing = int(ops[5] >> 1 & 1)
+		p.ChecksumBad = ops[5]&0xc == 0xc
 		at = at.Add(time.Duration(ops[6]) * time.Duration(ops[6]) * 20 * time.Millisecond)
 		a.Advance(at)
-		a.segment(at, &p)
-		if a.latest != nil && a.conns[a.latest.key] != a.latest {
+		a.segment(&segment{t: at, p: p})
+		if a.lists.latest != nil && a.lists.conns[a.lists.latest.key] != a.lists.latest {
 			t.Fatal("the connection found last is gone, and would be found again")
 		}
 		sum := int64(0)
-		for _, c := range a.conns {
+		for _, c := range a.lists.conns {
 			sum += int64(c.heldBytes())
 		}
-		if sum != a.held {
-			t.Fatalf("%d octets held by the account, %d in fact", a.held, sum)
+		if sum != a.lists.held {
+			t.Fatalf("%d octets held by the account, %d in fact", a.lists.held, sum)
 		}
-		if len(a.conns) > 2 || a.held > 48<<10+2*maxUnacked+maxAsideBytes {
-			t.Fatalf("%d connections, %d octets held", len(a.conns), a.held)
+		if len(a.lists.conns) > 2 || a.lists.held > 48<<10+2*maxUnacked+maxAsideBytes {
+			t.Fatalf("%d connections, %d octets held", len(a.lists.conns), a.lists.held)
 		}
 	}
 	a.Close()
@@ -75,8 +76,8 @@ func checkWild(t *testing.T, ops []byte) {
 	if steps := s.Steps + s.SMTP.Steps; steps > mostPerSegment*segments+mostPerOctet*s.PayloadBytes+mostForItself {
 		t.Fatalf("%d steps for %d segments of %d octets", steps, segments, s.PayloadBytes)
 	}
-	if a.held != 0 || len(a.conns) != 0 || a.holed.Len() != 0 || a.keeping.Len() != 0 || a.vast.Len() != 0 || a.recent.Len() != 0 || a.ended.Len() != 0 || a.orderer.opened != a.orderer.completed {
-		t.Fatalf("after Close: %d octets, %d connections, %d holes, %d of %d episodes", a.held, len(a.conns), a.holed.Len(), a.orderer.completed, a.orderer.opened)
+	if a.lists.held != 0 || len(a.lists.conns) != 0 || a.lists.holed.Len() != 0 || a.lists.keeping.Len() != 0 || a.lists.vast.Len() != 0 || a.lists.recent.Len() != 0 || a.lists.ended.Len() != 0 || a.shared.orderer.opened != a.shared.orderer.completed {
+		t.Fatalf("after Close: %d octets, %d connections, %d holes, %d of %d episodes", a.lists.held, len(a.lists.conns), a.lists.holed.Len(), a.shared.orderer.completed, a.shared.orderer.opened)
 	}
 	if !reflect.ValueOf(noFlow).IsZero() { // that all closed connections share
 		t.Fatal("a closed connection has written to its flow")

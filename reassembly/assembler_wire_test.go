@@ -131,11 +131,11 @@ func replayed(t testing.TB, cfg Config, frames []timed) ([]smtp.Envelope, Stats)
 	if got := s.DeliveredBytes + s.DuplicateBytes + s.IgnoredBytes; got != s.PayloadBytes {
 		t.Errorf("payload %d octets, delivered, duplicate and ignored %d", s.PayloadBytes, got)
 	}
-	if a.orderer.opened != a.orderer.completed {
-		t.Errorf("%d episodes opened in gopacket, %d let go", a.orderer.opened, a.orderer.completed)
+	if a.shared.orderer.opened != a.shared.orderer.completed {
+		t.Errorf("%d episodes opened in gopacket, %d let go", a.shared.orderer.opened, a.shared.orderer.completed)
 	}
-	if a.held != 0 || len(a.conns) != 0 || a.holed.Len() != 0 || a.keeping.Len() != 0 {
-		t.Errorf("held after Close: %d bytes, %d connections, %d holes, %d of them kept", a.held, len(a.conns), a.holed.Len(), a.keeping.Len())
+	if a.lists.held != 0 || len(a.lists.conns) != 0 || a.lists.holed.Len() != 0 || a.lists.keeping.Len() != 0 {
+		t.Errorf("held after Close: %d bytes, %d connections, %d holes, %d of them kept", a.lists.held, len(a.lists.conns), a.lists.holed.Len(), a.lists.keeping.Len())
 	}
 	return rows, s
 }

@@ -47,7 +47,7 @@ var topics = []topic{
 		{"decoy-ttl-behind-the-last-command", "A whole mail that no server received: FIN or RST stands in its place. There is no row, since the server never acknowledged it."},
 		{"decoy-ttl-", "A RCPT that dies on the way to the server (its TTL is too low), before or after the real one. The first copy stands and the row says `conflict`."},
 		{"decoy-old-timestamp-", "A RCPT that the server drops for its old timestamp (RFC 7323 section 5). The first copy stands and the row says `conflict`."},
-		{"decoy-checksum-", "A RCPT with a wrong checksum, before or after the real one. It is ignored."},
+		{"decoy-checksum-", "A RCPT with a wrong checksum, before or after the real one, in order or not; a SYN, FIN or RST with one. It is ignored, without a flag."},
 		{"decoy-bad-ack-", "A RCPT whose acknowledgment no server would believe. It is set aside; the row says `conflict` if it differs from what was acknowledged."},
 		{"decoy-no-", "A RCPT without the ACK flag, or without any flag. It is set aside; the row says `conflict` if it differs from what was acknowledged."},
 		{"decoy-of-a-line-end", "The end of a line is rewritten. The first copy stands and the row says `conflict`."},
@@ -59,8 +59,16 @@ var topics = []topic{
 		{"ack-of-what-was-never-sent", "Acknowledgments that the server throws away, with their segments. No reply is taken for older than it is, nor for lost."},
 	}},
 	{"checksum", "Checksums", []family{
-		{"bad-checksum-", "A damaged segment, and the copy that was sent again. It is ignored (`auto`, `strict`), or read (`off`): then the row says `conflict`."},
+		{"bad-checksum-copy", "A damaged segment, and the copy that was sent again. It is ignored (`auto`, `strict`), or read (`off`): then the row says `conflict`."},
+		{"bad-checksum-damage", "A segment with a wrong checksum that the server acknowledged and nobody sent again. It was received."},
+		{"wrong-checksum-two-versions", "Two copies with a wrong checksum differ, and there is none with a right one. The first stands and the row says `conflict`."},
+		{"wrong-checksum-and-a-loss", "The same, and a segment of the message is missing: `gap`."},
+		{"wrong-checksum-", "Segments of one side, or of both, have a wrong checksum: a host merged them, or the capture was edited. What the receiver acknowledged it received; of what it did not, or of what came again with a right checksum, nothing is read. `strict` gives no row."},
 		{"checksum-offload-", "The capture was made on a host whose card fills the checksums in. `auto` and `off` read it; `strict` gives no row."},
+	}},
+	{"clocks", "Two clocks", []family{
+		{"clocks-client-early-", "The client's segments are stamped earlier than the server's, by skewed cards or because two files were merged by time. The acknowledgments show what came first, and the rows are as if the clocks agreed; a loss is a `gap`, a decoy none."},
+		{"clocks-server-early-", "The same of the server's: replies are captured before their commands."},
 	}},
 	{"handshake", "Handshakes", []family{
 		{"syn-in-the-middle-", "A SYN within a connection, alone or with data. No server answered it: nothing happens."},
@@ -102,7 +110,11 @@ var topics = []topic{
 		{"fragments", "Fragments out of order, tiny, twice, overlapping with the same octets, or never complete. The segment is there, or it is a segment lost."},
 	}},
 	{"tunnel", "Tunnels", []family{
-		{"tunnel-", "The frame is wrapped in tags and tunnels, one in another, up to 32 headers. It is read as if it were not."},
+		{"tunnel-pseudowire-", "Ethernet over MPLS without a control word, to an address whose first digit is that of IP, of a control word, or of a channel. The headers in it decide."},
+		{"tunnel-intercept-", "Routers mirror packets of lawful intercepts in UDP, with an identifier in front, with Ethernet or without."},
+		{"tunnel-link-", "The capture has another link type than Ethernet."},
+		{"tunnel-tag-", "Tags before the packet that only some networks have."},
+		{"tunnel-", "The frame is wrapped in tags and tunnels, one in another, up to 32 headers. It is read as if it were not. [All of them](encapsulations.md)."},
 	}},
 }
 

@@ -5,24 +5,15 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/gopacket/layers"
-
 	"tap25/reassembly/decode"
 	"tap25/reassembly/decode/decodetest"
 )
 
-// fragmentCases are sessions whose segments, or some, come in IP fragments or in tunnels. The payload of the client's
+// fragmentCases are sessions whose segments, or some, come in IP fragments. The payload of the client's
 // longest command is small, so the fragments are: 8 octets is the least that a fragment can hold.
 func fragmentCases() []scenario {
 	one := accepted(1, "")
-	every := func(wrap func(testing.TB, decodetest.Wrapped) []decodetest.Wrapped) func(*wire) {
-		return func(w *wire) {
-			w.oneMail()
-			for i := range w.frames {
-				w.frames[i].wrap, w.frames[i].s.ID = wrap, uint16(i+1)
-			}
-		}
-	}
+	every := wrapped
 	rcpt := func(wrap func(testing.TB, decodetest.Wrapped) []decodetest.Wrapped) func(*wire) {
 		return func(w *wire) { w.oneMail(); w.change("RCPT", func(f *timed) { f.wrap, f.s.ID = wrap, 7 }) }
 	}
@@ -42,9 +33,6 @@ func fragmentCases() []scenario {
 			}
 			return []decodetest.Wrapped{w.Fragment(24, decoy, true), w.Fragment(0, body[:24], true), w.Fragment(16, body[16:40], true), w.Fragment(40, body[40:], false)}
 		}
-	}
-	tunnel := func(t testing.TB, w decodetest.Wrapped) decodetest.Wrapped {
-		return w.VLAN(t, 0x8100, 5).Bridged(t).GRE(t, layers.GRE{KeyPresent: true}).MPLS(t, 9).VLAN(t, 0x88a8, 7)
 	}
 	lost := one.with("rcpt_to", nil, "rcpt_code", nil, "outcome", nil).with(gap(len(rcptLine))...)
 	return []scenario{
@@ -72,12 +60,6 @@ func fragmentCases() []scenario {
 				t.Errorf("%+v", s.Fragments)
 			}
 		}},
-		{name: "tunnel-vlan-mpls-gre-vlan", build: every(as(tunnel)), rows: []row{one}},
-		{name: "tunnel-vxlan-in-erspan", build: every(as(func(t testing.TB, w decodetest.Wrapped) decodetest.Wrapped {
-			v := w.VLAN(t, 0x8100, 3).VXLAN(t, 4789)
-			return decodetest.Wrap(0x88be, append([]byte{0x10, 1, 0, 5, 0, 0, 0, 1}, v.Ethernet(t)...)).GRE(t, layers.GRE{SeqPresent: true})
-		})), rows: []row{one}},
-		{name: "tunnel-geneve-pppoe", build: every(as(func(t testing.TB, w decodetest.Wrapped) decodetest.Wrapped { return w.PPPoE(t).Bridged(t).Geneve(t, 3) })), rows: []row{one}},
 	}
 }
 

@@ -204,7 +204,7 @@ func checksumCases() []scenario {
 			w.copyOf(prefix, 0, func(f *timed) { f.wrap = corruptTCP; other(f) })
 		}
 	}
-	damaged := func(w *wire) { // and never sent again
+	damaged := func(w *wire) { // and never sent again, though the server acknowledged it: damaged by the capture
 		w.oneMail()
 		w.change("one", func(f *timed) { f.wrap = corruptTCP })
 	}
@@ -213,7 +213,7 @@ func checksumCases() []scenario {
 		{name: "bad-checksum-copy", build: bad("RCPT"), rows: []row{one}},
 		{name: "bad-checksum-copy", build: bad("RCPT"), checksum: Strict, rows: []row{one}},
 		{name: "bad-checksum-copy", build: bad("RCPT"), checksum: Off, rows: []row{first}},
-		{name: "bad-checksum-damage", build: damaged, rows: []row{one.with(gap(5)...).with("message_bytes", nil)}},
+		{name: "bad-checksum-damage", build: damaged, rows: []row{one}},
 		{name: "bad-checksum-damage", build: damaged, checksum: Off, rows: []row{one}},
 		{name: "checksum-offload-client", build: all(offloaded, client), rows: []row{one}},
 		{name: "checksum-offload-server", build: all(offloaded, server), rows: []row{one}},

@@ -3,6 +3,7 @@ package reassembly
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -32,15 +33,17 @@ type scenario struct {
 	build    func(*wire)
 	rows     []row
 	checksum ChecksumPolicy
-	only     string // "4" or "6": the case is one of this family alone
-	goOnly   bool   // too large for a file
+	only     string                                      // "4" or "6": the case is one of this family alone
+	goOnly   bool                                        // too large for a file
+	link     uint16                                      // the link type; 0: Ethernet
+	frame    func(testing.TB, decodetest.Wrapped) []byte // a packet of that link type
 	stats    func(*testing.T, Stats)
 }
 
 // scenarios are all cases, by topic.
 func scenarios() []scenario {
 	return slices.Concat(orderCases(), segmentCases(), overlapCases(), endCases(), decoyCases(), windowCases(), handshakeCases(), reuseCases(),
-		checksumCases(), partialCases(), fragmentCases())
+		checksumCases(), wrongChecksumCases(), decoyChecksumCases(), clockCases(), partialCases(), fragmentCases(), tunnelCases())
 }
 
 // variant is a scenario in one address family.
@@ -78,11 +81,24 @@ func (v *variant) frames(t testing.TB) (out []timedFrame) {
 			packets = f.wrap(t, packets[0])
 		}
 		for _, p := range packets {
-			out = append(out, timedFrame{decodetest.Epoch.Add(at), p.Ethernet(t)})
+			data := []byte(nil)
+			if v.frame == nil {
+				data = p.Ethernet(t)
+			} else {
+				data = v.frame(t, p)
+			}
+			out = append(out, timedFrame{decodetest.Epoch.Add(at), data})
 			at += time.Microsecond
 		}
 	}
 	return out
+}
+
+func (v *variant) linkType() uint16 {
+	if v.link == 0 {
+		return decodetest.LinkEthernet
+	}
+	return v.link
 }
 
 type timedFrame struct {
@@ -126,7 +142,7 @@ func (v *variant) check(t *testing.T, frames []timedFrame) {
 	var got []map[string]any
 	a := New(Config{Sensor: "tap", Checksum: v.checksum, Emit: func(e *smtp.Envelope) { got = append(got, asMap(t, e)) }})
 	for _, f := range frames {
-		a.Frame(f.t, decodetest.LinkEthernet, f.data, len(f.data))
+		a.Frame(f.t, v.linkType(), f.data, len(f.data))
 	}
 	a.Close()
 	if len(got) != len(v.rows) {
@@ -153,8 +169,8 @@ func (v *variant) check(t *testing.T, frames []timedFrame) {
 	if s.Frames.Total() != int64(len(frames)) {
 		t.Errorf("%d frames given, %d counted", len(frames), s.Frames.Total())
 	}
-	if a.held != 0 || len(a.conns) != 0 || a.orderer.opened != a.orderer.completed {
-		t.Errorf("held after Close: %d bytes, %d connections", a.held, len(a.conns))
+	if a.lists.held != 0 || len(a.lists.conns) != 0 || a.shared.orderer.opened != a.shared.orderer.completed {
+		t.Errorf("held after Close: %d bytes, %d connections", a.lists.held, len(a.lists.conns))
 	}
 	if v.stats != nil {
 		v.stats(t, s)
@@ -181,6 +197,7 @@ func (v *variant) compareFiles(t *testing.T, frames []timedFrame) {
 	if err := w.WriteFileHeader(1<<18, layers.LinkTypeEthernet); err != nil {
 		t.Fatal(err)
 	}
+	binary.LittleEndian.PutUint32(capture.Bytes()[20:], uint32(v.linkType())) // gopacket's has 8 bits
 	for _, f := range frames {
 		info := gopacket.CaptureInfo{Timestamp: f.t, CaptureLength: len(f.data), Length: len(f.data)}
 		if err := w.WritePacket(info, f.data); err != nil {

@@ -15,14 +15,11 @@ func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *decode.Packe
 		return
 	}
 	if off < h.next-1 && (off < h.acked || !o.heard || h.held.len() > 0) || off > h.next+farAway {
-		c.a.stats.IgnoredResets++
+		c.shared.stats.IgnoredResets++
 		return
 	}
 	h.heard = true
 	c.dialogue.Seen(dir)
-	if c.hole.waiting {
-		defer c.a.holed.await(c)
-	}
 	if p.Flags&decode.ACK != 0 && o.near(o.offset(p.Ack)) {
 		o.acknowledge(t, p.Ack)
 	}
@@ -33,7 +30,7 @@ func (c *conn) reset(t time.Time, dir smtp.Direction, off int64, p *decode.Packe
 	}
 	for d := range c.half {
 		if e := &c.half[d]; e.acked >= e.next {
-			e.history.forget(&c.a.histories)
+			e.history.forget(&c.shared.histories)
 		}
 	}
 }
@@ -44,7 +41,7 @@ func (c *conn) withdrawEnd(dir smtp.Direction, ack uint32) {
 	off := h.offset(ack)
 	if h.rst >= 0 && off > h.rst {
 		h.rst = -1
-		c.a.stats.IgnoredResets++
+		c.shared.stats.IgnoredResets++
 	}
 	if h.fin >= 0 && off > h.fin+1 {
 		h.fin = -1
@@ -55,27 +52,27 @@ func (c *conn) withdrawEnd(dir smtp.Direction, ack uint32) {
 func (c *conn) cutFlights() {
 	for dir := range c.half {
 		if h := &c.half[dir]; h.vast() {
-			h.cut(&c.a.histories)
+			h.cut(&c.shared.histories)
 		}
 	}
-	c.updateLists()
 }
 
 // letGo gives up all holes, and drops what was set aside, and long flights.
 func (c *conn) letGo() {
 	if c.half[0].held.len()+c.half[1].held.len() > 0 {
-		c.a.stats.HolesEvicted++
+		c.shared.stats.HolesEvicted++
 	}
 	for dir := range c.half {
 		c.drain(smtp.Direction(dir))
-		if h := &c.half[dir]; h.long() {
+		h := &c.half[dir]
+		if h.wrong = nil; h.long() {
 			from := h.history.start
-			h.history.shrink(&c.a.histories)
+			h.history.shrink(&c.shared.histories)
 			h.dropped(from)
 		}
 	}
 	c.aside, c.asideSize = nil, 0
-	c.updateLists()
+	c.giveAll()
 }
 
 // close ends the connection. What is held after holes is delivered; what was acknowledged and never captured is lost.
@@ -83,12 +80,16 @@ func (c *conn) close(t time.Time, ended bool) {
 	if c.closed {
 		return
 	}
+	open := false // octets with a wrong checksum were received, or they were not
 	for dir := range c.half {
 		h := &c.half[dir]
 		if !c.half[1-dir].heard {
 			c.deliverOneSided(smtp.Direction(dir))
 		}
 		c.drain(smtp.Direction(dir))
+		if h.wrong.len() > 0 {
+			c.passOver(t, smtp.Direction(dir), min(h.wrong.end(), h.acked))
+		}
 		tail := h.acked - h.next
 		if h.fin >= 0 {
 			tail = min(tail, h.fin-h.next)
@@ -105,9 +106,13 @@ func (c *conn) close(t time.Time, ended bool) {
 			tail = max(tail, sent)
 		}
 		if tail > 0 && h.heard {
-			c.lose(t, smtp.Direction(dir), tail)
+			c.passOver(t, smtp.Direction(dir), h.next+tail)
 		}
-		h.history.forget(&c.a.histories)
+		open = open || h.wrong.len() > 0 && h.wrong.first().off == h.next
+		h.history.forget(&c.shared.histories)
+	}
+	if c.giveAll(); open {
+		c.dialogue.MayHaveMissed()
 	}
 	if h := &c.half[smtp.FromClient]; h.end() >= 0 && h.end() < h.next && h.acked <= h.end()+1 {
 		c.dialogue.Unsent(h.next - h.end()) // the client ended before it, and the server never acknowledged it
@@ -116,5 +121,4 @@ func (c *conn) close(t time.Time, ended bool) {
 	c.dialogue, c.closed, c.rival = nil, true, false
 	c.half[0].flow, c.half[1].flow = &noFlow, &noFlow
 	c.aside, c.asideSize = nil, 0
-	c.updateLists()
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // At three thousand million instructions a second these are 100,000 frames, and 300,000 commands where the frames are full of them.
-// Lines of a message are read in a loop so tight that four instructions go at a time (docs/measurements.md).
+// Octets of lines are read in a loop so tight that four instructions go at a time (docs/measurements.md).
 const (
 	mostFrameInstructions   = 30_000
 	mostCommandInstructions = 10_000

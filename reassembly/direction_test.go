@@ -14,9 +14,9 @@ func TestStats_SegmentsAreCountedByDirection(t *testing.T) {
 	for _, server := range []string{"192.0.2.2:25", "192.0.2.3:587"} {
 		to := decode.Packet{Src: client, Dst: netip.MustParseAddrPort(server), Flags: decode.SYN, Window: 65535}
 		from := decode.Packet{Src: to.Dst, Dst: client, Flags: decode.SYN | decode.ACK, Window: 65535}
-		a.segment(time.Unix(1, 0), &to)
-		a.segment(time.Unix(1, 0), &from)
-		a.segment(time.Unix(1, 0), &from)
+		a.segment(&segment{t: time.Unix(1, 0), p: to})
+		a.segment(&segment{t: time.Unix(1, 0), p: from})
+		a.segment(&segment{t: time.Unix(1, 0), p: from})
 	}
 	if s := a.Stats(); s.ToServers != 2 || s.FromServers != 4 {
 		t.Errorf("%d to servers, %d from them; want 2 and 4", s.ToServers, s.FromServers)

@@ -32,7 +32,7 @@ func (c *conn) feedFresh(dir smtp.Direction, fresh []run) {
 			c.unfeed(dir)
 			break
 		}
-		c.a.stats.Steps += int64(h.fedPages)
+		c.shared.stats.Steps += int64(h.fedPages)
 		c.feedRun(dir, &fresh[i])
 	}
 	c.topUp(dir)
@@ -40,7 +40,7 @@ func (c *conn) feedFresh(dir smtp.Direction, fresh []run) {
 
 func (c *conn) openEpisode(dir smtp.Direction) {
 	h := &c.half[dir]
-	h.episode = c.a.orderer.open(h.next, func(n int64) { c.release(dir, n) })
+	h.episode = c.shared.orderer.open(h.next, func(n int64) { c.release(dir, n) })
 	h.fed, h.fedPages, h.fedOctets, h.fedEnd = 0, 0, 0, h.next
 }
 
@@ -50,7 +50,7 @@ func (c *conn) feedRun(dir smtp.Direction, r *run) {
 	h.fed++
 	h.fedPages += r.pages()
 	h.fedOctets += int64(len(r.data))
-	c.a.orderer.use(r.pages())
+	c.shared.orderer.use(r.pages())
 	h.episode.feed(r.off, r.data)
 }
 
@@ -63,7 +63,7 @@ func (c *conn) topUp(dir smtp.Direction) {
 		if h.fed > 0 && h.fedPages+r.pages() > maxFed {
 			return
 		}
-		c.a.stats.Steps++
+		c.shared.stats.Steps++
 		h.fedEnd = r.end()
 		c.feedRun(dir, &r)
 	}
@@ -73,8 +73,8 @@ func (c *conn) topUp(dir smtp.Direction) {
 // has need not be the first runs that are held: those of a segment that is being fed may stand among them.
 func (c *conn) unfeed(dir smtp.Direction) {
 	h := &c.half[dir]
-	c.a.stats.Steps += int64(h.fedPages)
-	c.a.orderer.use(-h.fedPages)
+	c.shared.stats.Steps += int64(h.fedPages)
+	c.shared.orderer.use(-h.fedPages)
 	h.episode.abandon(h.fedEnd, h.fedOctets)
 	c.openEpisode(dir)
 }

@@ -21,8 +21,8 @@ import (
 //     that there may have been one.
 func (a *Assembler) FramesLost(n uint64) {
 	if n > 0 {
-		a.losses++
-		a.stats.FramesLost += int64(n)
+		a.shared.losses++
+		a.shared.stats.FramesLost += int64(n)
 	}
 }
 
@@ -33,18 +33,21 @@ func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
 		h.bare = h.history.end
 	}
 	h.next += n
-	h.history.forget(&c.a.histories)
-	c.a.stats.LostBytes += n
-	if c.a.trace != nil {
-		c.a.trace(delivery{c, dir, nil, n, 0})
+	h.history.forget(&c.shared.histories)
+	c.shared.stats.LostBytes += n
+	if c.shared.trace != nil {
+		c.shared.trace(delivery{c, dir, nil, n, 0})
 	}
-	c.dialogue.Lost(dir, t, n)
+	if h.late != nil {
+		h.late.awaited, h.late.times = 0, 0
+	}
+	c.give(dir, piece{t: t, lost: n})
 }
 
 // begin notes of a new connection which initial sequence numbers are known. Without one, what was lost at the beginning of
 // that direction, such as the greeting, leaves no hole.
 func (c *conn) begin(known [2]bool) {
-	if c.a.losses > 0 && known != [2]bool{true, true} {
+	if c.shared.losses > 0 && known != [2]bool{true, true} {
 		c.dialogue.Doubt()
 	}
 }
@@ -53,14 +56,14 @@ func (c *conn) begin(known [2]bool) {
 // its sequence number need not show them.
 func (c *conn) hear(p *decode.Packet) {
 	if p.Flags&decode.RST == 0 {
-		c.heardAt = c.a.losses
+		c.heardAt = c.shared.losses
 	}
 }
 
 // settled reports whether the connection has ended and nothing of it can have been lost unseen. If something can, it warns
 // the dialogue.
 func (c *conn) settled(ended bool) bool {
-	if c.heardAt == c.a.losses {
+	if c.heardAt == c.shared.losses {
 		return ended
 	}
 	c.dialogue.MayHaveMissed()

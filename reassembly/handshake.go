@@ -2,49 +2,96 @@ package reassembly
 
 import (
 	"net/netip"
-	"time"
 
 	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 )
 
+// handshake returns the connection that a segment belongs to, nil if there is none yet: the first payload opens it. c
+// is the one that has the segment's tuple.
+func (a *Assembler) handshake(g *segment, c *conn) *conn {
+	if g.unverified && (c == nil || g.p.Flags&decode.SYN != 0) {
+		return a.handshakeUnverified(g, c)
+	}
+	if g.p.Flags&decode.SYN != 0 {
+		if c = a.syn(g, c); c == nil && (len(g.p.Payload) == 0 || a.lists.conns[g.key] != nil) {
+			return nil
+		}
+		g.p.Seq++ // the SYN counts one; data with it comes after (TCP Fast Open, RFC 7413)
+	}
+	if c != nil && c.rival && a.succeeds(g, c) {
+		a.lists.remove(c, c.over())
+		c = nil
+	}
+	if c != nil {
+		return c
+	}
+	if len(g.p.Payload) == 0 || g.p.Flags&decode.RST != 0 {
+		a.completeHandshake(g)
+		return nil
+	}
+	return a.open(g)
+}
+
 // syn reads a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil if it begins a new one, or may. A
 // SYN in the middle of a connection can be a decoy, so the connection stays until the new one is confirmed.
-func (a *Assembler) syn(t time.Time, c *conn, k tuple, srcFirst bool, p *decode.Packet) *conn {
+func (a *Assembler) syn(g *segment, c *conn) *conn {
+	p := &g.p
 	if c != nil {
-		dir := c.direction(srcFirst)
+		dir := c.direction(g.side)
 		h, o := &c.half[dir], &c.half[1-dir]
 		same := h.known && h.base == p.Seq+1 && (p.Flags&decode.ACK == 0 || p.Ack == o.base || !c.rival)
 		switch {
-		case p.Flags&decode.ACK == 0 && c.over() && (c.closed || same) && !t.Before(c.last):
-			a.remove(c, true) // the ports are used again
+		case p.Flags&decode.ACK == 0 && c.over() && (c.closed || same && h.heard) && !g.t.Before(c.last):
+			a.lists.remove(c, true) // the ports are used again
 		case same:
 			return c // retransmitted
 		case p.Flags&decode.ACK != 0 && !c.closed && !h.seen && h.next == 0 && p.Ack-o.base < maxBehindSYN:
-			h.base, h.known = p.Seq+1, true // the SYN-ACK of a connection whose client spoke first
+			c.rebase(dir, p.Seq+1) // the SYN-ACK of a connection whose client spoke first
 			return c
 		default:
 			c.rival = true
 		}
 	}
-	a.note(t, k, srcFirst, p)
+	a.note(g)
+	return nil
+}
+
+// handshakeUnverified does the same for a segment with a wrong checksum. Its numbers stand in for what was not
+// captured, like those of a lost SYN that the SYN-ACK implies, and any right SYN replaces them. It opens a connection
+// only if a handshake fits.
+func (a *Assembler) handshakeUnverified(g *segment, c *conn) *conn {
+	v, ok := a.halfOpen.get(g.key)
+	switch {
+	case g.p.Flags&decode.SYN == 0:
+		if ok && v.fits(g.side, &g.p) && len(g.p.Payload) > 0 && g.p.Flags&decode.RST == 0 {
+			return a.open(g)
+		}
+	case (c == nil || c.closed) && !v.have[g.side]:
+		acks := g.p.Flags&decode.ACK != 0
+		if !ok {
+			v.clientFirst = acks == (g.side == 1)
+		}
+		if v.isn[g.side], v.have[g.side] = g.p.Seq, true; acks && !v.have[1-g.side] {
+			v.isn[1-g.side], v.have[1-g.side] = g.p.Ack-1, true
+		}
+		a.halfOpen.put(g.t, g.key, v)
+	}
 	return nil
 }
 
 // note records a SYN or SYN-ACK.
-func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *decode.Packet) {
-	side := 1
-	if srcFirst {
-		side = 0
-	}
+func (a *Assembler) note(g *segment) {
+	p, k, side := &g.p, g.key, g.side
 	v, ok := a.halfOpen.get(k)
 	if ok && v.have[side] && v.isn[side] != p.Seq && p.Flags&decode.ACK == 0 {
 		v, ok = handshake{}, false // the ports are used again
 	}
+	first := v.seen == [2]synOptions{}
 	v.isn[side], v.have[side], v.seen[side] = p.Seq, true, unscaled+synOptions(p.WindowScale)
 	if p.Flags&decode.ACK == 0 {
 		v.syn[side] = true
-		if !ok {
+		if first {
 			v.clientFirst = side == 0
 		}
 	} else {
@@ -62,34 +109,29 @@ func (a *Assembler) note(t time.Time, k tuple, srcFirst bool, p *decode.Packet) 
 			v.clientFirst = second
 		}
 	}
-	a.halfOpen.put(t, k, v)
+	a.halfOpen.put(g.t, k, v)
 }
 
 // completeHandshake infers the initial sequence number of a SYN-ACK that was not captured from the final ACK.
-func (a *Assembler) completeHandshake(t time.Time, k tuple, srcFirst bool, p *decode.Packet) {
-	side := 1
-	if srcFirst {
-		side = 0
-	}
-	v, ok := a.halfOpen.get(k)
+func (a *Assembler) completeHandshake(g *segment) {
+	p, side := &g.p, g.side
+	v, ok := a.halfOpen.get(g.key)
 	if ok && !v.have[1-side] && v.have[side] && p.Flags&(decode.ACK|decode.RST) == decode.ACK && p.Seq == v.isn[side]+1 {
 		v.isn[1-side], v.have[1-side] = p.Ack-1, true
-		a.halfOpen.put(t, k, v)
+		a.halfOpen.put(g.t, g.key, v)
 	}
 }
 
 // succeeds reports whether a segment belongs to the connection whose handshake was seen after c began, not to c. The server
 // must have answered that handshake, if the server's side is captured at all.
-func (a *Assembler) succeeds(c *conn, k tuple, srcFirst bool, p *decode.Packet) bool {
-	side := 1
-	if srcFirst {
-		side = 0
-	}
-	v, ok := a.halfOpen.get(k)
-	if !ok || p.Flags&decode.SYN != 0 || !v.fits(side, p) {
+func (a *Assembler) succeeds(g *segment, c *conn) bool {
+	p := &g.p
+	v, ok := a.halfOpen.get(g.key)
+	if !ok || p.Flags&decode.SYN != 0 || !v.fits(g.side, p) {
 		return false
 	}
-	h, o := &c.half[c.direction(srcFirst)], &c.half[1-c.direction(srcFirst)]
+	dir := c.direction(g.side)
+	h, o := &c.half[dir], &c.half[1-dir]
 	if h.known && h.offset(p.Seq) == h.next && o.known && o.offset(p.Ack) >= o.acked-maxHistory && o.offset(p.Ack) <= o.next {
 		return false
 	}
@@ -97,53 +139,26 @@ func (a *Assembler) succeeds(c *conn, k tuple, srcFirst bool, p *decode.Packet) 
 }
 
 // open makes a connection at its first payload.
-func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *decode.Packet) *conn {
-	a.stats.Sessions++
-	c := newConn(a, k)
-	src := 1
-	if srcFirst {
-		src = 0
-	}
-	v, handshaken := a.halfOpen.take(k)
-	v.correctISN(src, p)
-	if handshaken && !v.fits(src, p) {
+func (a *Assembler) open(g *segment) *conn {
+	a.shared.stats.Sessions++
+	c := newConn(a.shared, g.key)
+	v, handshaken := a.halfOpen.take(g.key)
+	v.correctISN(g.side, &g.p)
+	if handshaken && !v.fits(g.side, &g.p) {
 		v, handshaken = handshake{}, false // of another connection, of which no more was captured
 	}
-	if handshaken {
-		c.clientFirst = v.clientFirst
-	} else {
-		c.clientFirst = a.clientIsSource(p) == srcFirst
-	}
-	client, server := p.Src, p.Dst
-	if srcFirst != c.clientFirst {
-		client, server = server, client
+	c.clientFirst = v.clientFirst
+	if !handshaken {
+		c.clientFirst = a.clientIsSource(&g.p) == (g.side == 0)
 	}
 	sides := [2]int{0, 1} // direction to side
 	if !c.clientFirst {
 		sides = [2]int{1, 0}
 	}
-	// If the SYN-ACK was missed and the client speaks before anything of the server's was captured, the client may have
-	// received a greeting that was missed, too: an earlier ACK shows it, or this segment does.
-	answer := 1 - src
-	missed := handshaken && c.clientFirst == srcFirst && v.syn[src] && v.seen[answer] == 0 && (!v.have[answer] || p.Ack == v.isn[answer]+1)
 	for d := range c.half {
-		h := &c.half[d]
-		h.fin, h.rst = -1, -1
-		side := sides[d]
-		switch {
-		case v.have[side]:
-			h.base, h.known = v.isn[side]+1, true
-		case side == src:
-			h.base, h.known = p.Seq, true
-		case p.Flags&decode.ACK != 0:
-			h.base, h.known = p.Ack, true
-		}
+		c.half[d].number(g, &v, sides[d])
 	}
-	isn := v.isn[sides[smtp.FromClient]]
-	haveISN := v.have[sides[smtp.FromClient]]
-	c.dialogue = smtp.New(&a.cfg.SMTP, smtp.Session{
-		ID: sessionID(client, server, isn, haveISN, t), Sensor: a.cfg.Sensor, Client: plain(client), Server: plain(server), Midstream: !handshaken,
-	})
+	c.dialogue = smtp.New(&a.cfg.SMTP, a.session(g, &v, handshaken, sides[smtp.FromClient]))
 	for d, side := range sides {
 		c.half[d].shift = v.shift(side)
 		if v.seen[side] > 0 {
@@ -151,12 +166,41 @@ func (a *Assembler) open(t time.Time, k tuple, srcFirst bool, p *decode.Packet) 
 			c.dialogue.Seen(smtp.Direction(d))
 		}
 	}
-	if c.begin(v.have); missed {
+	c.begin(v.have)
+	// If the SYN-ACK was missed and the client speaks before anything of the server's was captured, the client may have
+	// received a greeting that was missed, too: an earlier ACK shows it, or this segment does.
+	answer := 1 - g.side
+	if handshaken && !g.unverified && g.side == sides[smtp.FromClient] && v.syn[g.side] && v.seen[answer] == 0 &&
+		(!v.have[answer] || g.p.Ack == v.isn[answer]+1) {
 		c.dialogue.MissedGreeting()
 	}
-	a.place(c, a.recent)
-	a.conns[k] = c
+	a.lists.add(c)
 	return c
+}
+
+// number sets where the offsets of a direction begin. side is that of its sender, g the first segment with payload.
+func (h *half) number(g *segment, v *handshake, side int) {
+	h.fin, h.rst = -1, -1
+	switch {
+	case v.have[side]:
+		h.base, h.known = v.isn[side]+1, true
+	case side == g.side:
+		h.base, h.known = g.p.Seq, true
+	case g.p.Flags&decode.ACK != 0 && !g.unverified:
+		h.base, h.known = g.p.Ack, true
+	}
+}
+
+// session identifies the connection of g for its rows. client is the side of the client.
+func (a *Assembler) session(g *segment, v *handshake, handshaken bool, client int) smtp.Session {
+	from, to := g.p.Src, g.p.Dst
+	if g.side != client {
+		from, to = to, from
+	}
+	return smtp.Session{
+		ID: sessionID(from, to, v.isn[client], v.have[client], g.t), Sensor: a.cfg.Sensor,
+		Client: plain(from), Server: plain(to), Midstream: !handshaken,
+	}
 }
 
 func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

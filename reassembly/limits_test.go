@@ -1,6 +1,7 @@
 package reassembly
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -60,6 +61,39 @@ func TestAssembler_TooManyConnectionsGiveUpTheSilentOnesFirst(t *testing.T) {
 	}
 }
 
+// countdown is a context that ends after it was looked at so many times.
+type countdown struct {
+	context.Context
+	left int
+}
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A signal does not wait until all connections are closed: how many are is counted, not timed.
+func TestAssembler_CloseStopsWhenItsTimeIsOver(t *testing.T) {
+	const n, looks = 500, 40
+	for left := range 2 {
+		var rows []smtp.Envelope
+		a := New(Config{Emit: func(e *smtp.Envelope) { rows = append(rows, *e) }})
+		for _, f := range crowd(t, n, false) {
+			data := f.s.IP(t).Data
+			a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
+		}
+		ctx := &countdown{t.Context(), left * looks}
+		a.CloseWithin(ctx)
+		s := a.Stats()
+		wantCrowd(t, rows, int(s.Unfinished), 0)
+		if s.Unfinished > int64(left*looks) || s.Unfinished+s.Abandoned != n || left > 0 && s.Unfinished == 0 {
+			t.Errorf("after %d looks at the context: %d closed, %d abandoned, of %d", left*looks, s.Unfinished, s.Abandoned, n)
+		}
+	}
+}
+
 func TestAssembler_TooMuchHeldGivesUpTheSilentConnectionsFirst(t *testing.T) {
 	rows, s := replayed(t, Config{MaxHeld: 256 << 10}, crowd(t, 1000, false))
 	wantCrowd(t, rows, 1000, 0)
@@ -86,11 +120,11 @@ func TestAssembler_HeldBytesStayBelowTheLimit(t *testing.T) {
 		data := f.s.IP(t).Data
 		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		sum := int64(0)
-		for _, c := range a.conns {
+		for _, c := range a.lists.conns {
 			sum += int64(c.heldBytes())
 		}
-		if a.held > limit || a.held != sum {
-			t.Fatalf("%d bytes held by the account, %d in fact, limit %d", a.held, sum, limit)
+		if a.lists.held > limit || a.lists.held != sum {
+			t.Fatalf("%d bytes held by the account, %d in fact, limit %d", a.lists.held, sum, limit)
 		}
 	}
 }
@@ -100,25 +134,42 @@ func TestAssembler_PagesThatGopacketKeepsCountAsHeld(t *testing.T) {
 	const limit = 24 << 20
 	a := New(Config{MaxHeld: limit, Emit: func(*smtp.Envelope) {}})
 	cache := func(name string) int64 {
-		return reflect.ValueOf(a.orderer.assembler).Elem().FieldByName("pc").Elem().FieldByName(name).Int()
+		return reflect.ValueOf(a.shared.orderer.assembler).Elem().FieldByName("pc").Elem().FieldByName(name).Int()
 	}
 	most := int64(0)
 	for _, f := range crowd(t, 6000, true) {
 		data := f.s.IP(t).Data
 		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		made, used := cache("size"), cache("used")
-		if used != int64(a.orderer.pages) {
-			t.Fatalf("gopacket uses %d pages, %d by the account", used, a.orderer.pages)
+		if used != int64(a.shared.orderer.pages) {
+			t.Fatalf("gopacket uses %d pages, %d by the account", used, a.shared.orderer.pages)
 		}
-		if held := a.held + (made-max(used, firstPages))*runCost; held > limit {
-			t.Fatalf("%d bytes held with %d pages that gopacket made, %d by the account, limit %d", held, made, a.holds(), limit)
+		if held := a.lists.held + (made-max(used, firstPages))*runCost; held > limit {
+			t.Fatalf("%d bytes held with %d pages that gopacket made, %d by the account, limit %d", held, made, a.lists.holds(), limit)
 		}
 		most = max(most, used)
 	}
-	if most < firstPages*2 || a.stats.HolesEvicted == 0 {
-		t.Errorf("%d pages at most, %d holes evicted: no case", most, a.stats.HolesEvicted)
+	if most < firstPages*2 || a.shared.stats.HolesEvicted == 0 {
+		t.Errorf("%d pages at most, %d holes evicted: no case", most, a.shared.stats.HolesEvicted)
 	}
-	if a.Close(); cache("size") != firstPages || a.orderer.spare() != 0 {
+	if a.Close(); cache("size") != firstPages || a.shared.orderer.spare() != 0 {
 		t.Errorf("at the end gopacket keeps %d pages", cache("size"))
 	}
+}
+
+// TestAssembler_AcknowledgmentsTakeNoMemory: most frames are acknowledgments, and garbage for each would be a third of a replay.
+func TestAssembler_AcknowledgmentsTakeNoMemory(t *testing.T) {
+	w := newWire(t, 1000, 9000, 1460)
+	w.script(begin)
+	w.ack(client)
+	a := New(Config{Emit: func(*smtp.Envelope) {}})
+	for _, f := range w.frames {
+		data := f.s.IP(t).Data
+		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
+	}
+	last := w.frames[len(w.frames)-1].s.IP(t).Data
+	if n := testing.AllocsPerRun(100, func() { a.Frame(decodetest.Epoch, decodetest.LinkRaw, last, len(last)) }); n != 0 {
+		t.Errorf("an acknowledgment takes %v allocations", n)
+	}
+	a.Close()
 }

@@ -30,9 +30,11 @@ type flow struct {
 	held    runs      // after a hole
 	ahead   int       // what held takes
 	feeding
-	edge  int64 // the largest right edge of the windows that the peer has offered; 0: none
-	bare  int64 // some octets before it are not in the history, though the peer may not have acknowledged them when they were let go
-	shift uint8 // of the windows that this side offers
+	edge  int64       // the largest right edge of the windows that the peer has offered; 0: none
+	late  *late       // nil while nothing was acknowledged before it was captured
+	wrong *unverified // with a wrong checksum; nil if there is nothing
+	bare  int64       // some octets before it are not in the history, though the peer may not have acknowledged them when they were let go
+	shift uint8       // of the windows that this side offers
 }
 
 // noFlow is that of both directions of all connections that are closed: nothing is held there, and nothing changes it.
@@ -47,12 +49,16 @@ const (
 	maxEpisode = 1 << 30
 )
 
-// run is the bytes of one segment after a hole.
+// run is octets of one segment that are not delivered yet.
 type run struct {
 	off   int64
 	data  []byte
 	t     time.Time
 	acked int64
+
+	// Of unverified alone:
+	segment  uint32 // number of its segment
+	conflict bool   // another segment with a wrong checksum has other octets, or it is urgent
 }
 
 func (r *run) end() int64 { return r.off + int64(len(r.data)) }
@@ -63,7 +69,7 @@ func (r *run) cost() int { return len(r.data) + r.pages()*runCost }
 func (r *run) pages() int { return len(r.data)/pageBytes + 1 }
 
 func (h *half) offset(seq uint32) int64 { return h.next + int64(int32(seq-h.base-uint32(h.next))) }
-func (h *half) size() int               { return len(h.history.ring) + h.ahead + h.held.len()*80 }
+func (h *half) size() int               { return len(h.history.ring) + h.ahead + h.held.len()*80 + h.wrong.size() }
 func (h *half) waiting() bool {
 	return h.held.len() > 0 || h.heard && h.acked > h.next && (h.fin < 0 || h.next < h.fin)
 }
@@ -81,7 +87,11 @@ func (h *half) acknowledge(t time.Time, ack uint32) int64 {
 	if !h.known {
 		h.base, h.known = ack, true
 	}
-	off := h.offset(ack)
+	return h.acknowledgeTo(t, h.offset(ack))
+}
+
+// acknowledgeTo does the same with an offset.
+func (h *half) acknowledgeTo(t time.Time, off int64) int64 {
 	if off > h.next+maxWindow || off < 0 {
 		return h.acked // no host accepts it
 	}
@@ -93,6 +103,11 @@ func (h *half) acknowledge(t time.Time, ack uint32) int64 {
 			h.ackedAt = t
 		}
 		h.acked = off
+		if off > h.next {
+			h.acknowledgedEarly(t, off)
+		} else if h.late != nil {
+			h.late.times = 0
+		}
 	}
 	return off
 }
@@ -100,8 +115,12 @@ func (h *half) acknowledge(t time.Time, ack uint32) int64 {
 // dropBogusAck lowers acked if the sender's next segment proves that it never sent that far. A host discards such an
 // acknowledgment with its segment (RFC 9293 section 3.10.7.4).
 func (h *half) dropBogusAck(off int64, n int) {
-	if off == h.next && h.held.len() == 0 {
-		h.acked = min(h.acked, off+int64(n))
+	if off != h.next || h.held.len() > 0 || h.late.again() {
+		return
+	}
+	h.acked = min(h.acked, max(off+int64(n), h.wrong.end()))
+	if h.late != nil && h.late.awaited > h.acked {
+		h.late.awaited = 0
 	}
 }
 
@@ -119,17 +138,21 @@ func (h *half) keepAlive(dir smtp.Direction, off int64, data []byte) bool {
 // differs is a conflict.
 func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, acked int64) {
 	h := &c.half[dir]
+	if !h.seen && off > h.next && h.wrong.len() == 0 {
+		c.giveAll() // it is not late, but something was lost before it
+	}
 	h.seen = true
+	c.supersede(dir, off, data)
 	if off < h.next {
 		n := min(h.next-off, int64(len(data)))
 		uncompared := h.uncompared(off, n)
-		c.a.stats.Uncompared += uncompared
+		c.shared.stats.Uncompared += uncompared
 		if h.history.differs(off, data[:n]) && !h.keepAlive(dir, off, data[:n]) {
 			c.conflict(dir)
 		} else if uncompared > 0 {
-			c.dialogue.Conflict(dir)
+			c.give(dir, piece{conflict: true})
 		}
-		c.a.stats.DuplicateBytes += n
+		c.shared.stats.DuplicateBytes += n
 		off, data = off+n, data[n:]
 	}
 	if len(data) == 0 {
@@ -156,26 +179,17 @@ func (c *conn) hold(t time.Time, dir smtp.Direction, off int64, data []byte, ack
 	h := &c.half[dir]
 	conflict := false
 	var fresh []run
-	for b, i := h.held.search(off); len(data) > 0 && b < len(h.held.blocks); b, i = h.held.next(b, i) {
-		r := h.held.at(b, i)
-		if n := min(r.off-off, int64(len(data))); n > 0 {
-			fresh = append(fresh, run{off, slices.Clone(data[:n]), t, acked})
-			off, data = off+n, data[n:]
-		}
-		if n := min(r.end()-off, int64(len(data))); n > 0 {
-			conflict = conflict || !bytes.Equal(r.data[off-r.off:off-r.off+n], data[:n])
-			c.a.stats.DuplicateBytes += n
-			off, data = off+n, data[n:]
-		}
-	}
-	if len(data) > 0 {
-		fresh = append(fresh, run{off, slices.Clone(data), t, acked})
-	}
+	h.held.split(off, data, func(off int64, data []byte) {
+		fresh = append(fresh, run{off: off, data: slices.Clone(data), t: t, acked: acked})
+	}, func(r *run, off int64, data []byte) {
+		conflict = conflict || !bytes.Equal(r.data[off-r.off:][:len(data)], data)
+		c.shared.stats.DuplicateBytes += int64(len(data))
+	})
 	if conflict {
 		c.conflict(dir)
 	}
 	for _, r := range fresh {
-		c.a.stats.Steps += int64(h.held.insert(r))
+		c.shared.stats.Steps += int64(h.held.insert(r))
 		h.ahead += r.cost()
 	}
 	c.feedFresh(dir, fresh) // held is complete by now: gopacket may release at once
@@ -186,17 +200,14 @@ func (c *conn) release(dir smtp.Direction, n int64) {
 	h := &c.half[dir]
 	for n > 0 && h.held.len() > 0 {
 		r := h.held.pop()
-		c.a.stats.Steps++
+		c.shared.stats.Steps++
 		h.ahead -= r.cost()
 		h.fed--
 		h.fedPages -= r.pages()
 		h.fedOctets -= int64(len(r.data))
-		c.a.orderer.use(-r.pages())
+		c.shared.orderer.use(-r.pages())
 		n -= int64(len(r.data))
-		c.fill(dir, r.off)
-		if hole := r.off - h.next; hole > 0 {
-			c.lose(c.a.now, dir, hole)
-		}
+		c.passOver(c.shared.now, dir, r.off)
 		c.deliver(r.t, dir, r.data, r.acked)
 	}
 }

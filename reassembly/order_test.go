@@ -14,7 +14,7 @@ import (
 // pagesUsed asks gopacket how many of its pages are out.
 func pagesUsed(t *testing.T, a *Assembler) (used int) {
 	t.Helper()
-	if _, err := fmt.Sscanf(a.orderer.assembler.Dump(), "pageCache: used: %d,", &used); err != nil {
+	if _, err := fmt.Sscanf(a.shared.orderer.assembler.Dump(), "pageCache: used: %d,", &used); err != nil {
 		t.Fatal(err)
 	}
 	return used
@@ -41,8 +41,8 @@ func TestOrder_ManyHolesTakeNoMoreThanTheLimit(t *testing.T) {
 	}
 	a.Close()
 	s := a.Stats()
-	if used := pagesUsed(t, a); used != 0 || a.orderer.opened != a.orderer.completed {
-		t.Errorf("%d pages still used, %d of %d episodes closed", used, a.orderer.completed, a.orderer.opened)
+	if used := pagesUsed(t, a); used != 0 || a.shared.orderer.opened != a.shared.orderer.completed {
+		t.Errorf("%d pages still used, %d of %d episodes closed", used, a.shared.orderer.completed, a.shared.orderer.opened)
 	}
 	if s.DeliveredBytes != segments*1400 || s.LostBytes != segments*1400 {
 		t.Errorf("%d octets delivered, %d lost; want %d each", s.DeliveredBytes, s.LostBytes, segments*1400)
@@ -95,12 +95,12 @@ func TestOrder_EveryByteArrivesAtItsOffset(t *testing.T) {
 		var lost int64
 		came := make([]bool, len(stream))
 		a := New(Config{Emit: func(*smtp.Envelope) {}})
-		a.trace = func(d delivery) {
+		a.shared.trace = func(d delivery) {
 			got = append(got, d.data...)
 			got = append(got, make([]byte, d.lost)...)
 			lost += d.lost
 		}
-		c := newConn(a, tuple{})
+		c := newConn(a.shared, tuple{})
 		c.dialogue = smtp.New(&a.cfg.SMTP, smtp.Session{})
 		type piece struct{ from, to int }
 		var pieces []piece
@@ -131,7 +131,7 @@ func TestOrder_EveryByteArrivesAtItsOffset(t *testing.T) {
 		for last > 0 && !came[last-1] {
 			last--
 		}
-		if len(got) != last || lost != missing || a.orderer.opened != a.orderer.completed {
+		if len(got) != last || lost != missing || a.shared.orderer.opened != a.shared.orderer.completed {
 			t.Fatalf("seed %d: %d octets came out of %d, %d lost of %d", seed, len(got), last, lost, missing)
 		}
 	}

@@ -16,17 +16,19 @@ type patient struct {
 	opened uint64 // connections that were ever put in
 }
 
-func (q *patient) Len() int           { return len(q.conns) }
-func (q *patient) Less(i, j int) bool { return q.conns[i].hole.due.Before(q.conns[j].hole.due) }
+func (q *patient) Len() int { return len(q.conns) }
+func (q *patient) Less(i, j int) bool {
+	return q.conns[i].places.hole.due.Before(q.conns[j].places.hole.due)
+}
 func (q *patient) Swap(i, j int) {
 	q.conns[i], q.conns[j] = q.conns[j], q.conns[i]
-	q.conns[i].hole.at, q.conns[j].hole.at = i, j
+	q.conns[i].places.hole.at, q.conns[j].places.hole.at = i, j
 }
 
 // Push implements heap.Interface.
 func (q *patient) Push(x any) {
 	c := x.(*conn)
-	c.hole.at = len(q.conns)
+	c.places.hole.at = len(q.conns)
 	q.conns = append(q.conns, c)
 }
 
@@ -49,29 +51,29 @@ type wait struct {
 
 // await adds a connection, removes it or moves it, according to its holes.
 func (q *patient) await(c *conn) {
-	waiting := !c.closed && (c.half[0].waiting() || c.half[1].waiting())
-	if !waiting && !c.hole.waiting {
+	waiting := !c.closed && (c.half[0].waiting() || c.half[1].waiting() || c.postponed != nil)
+	if !waiting && !c.places.hole.waiting {
 		return
 	}
-	if waiting && !c.hole.waiting {
+	if waiting && !c.places.hole.waiting {
 		q.opened++
-		c.hole.since = q.opened
+		c.places.hole.since = q.opened
 	}
-	c.hole.waiting = waiting
+	c.places.hole.waiting = waiting
 	var due time.Time
 	if waiting {
 		due = c.due()
 	}
-	switch was := !c.hole.due.IsZero(); {
-	case due.Equal(c.hole.due):
+	switch was := !c.places.hole.due.IsZero(); {
+	case due.Equal(c.places.hole.due):
 	case due.IsZero():
-		heap.Remove(q, c.hole.at)
-		c.hole.due = due
+		heap.Remove(q, c.places.hole.at)
+		c.places.hole.due = due
 	case was:
-		c.hole.due = due
-		heap.Fix(q, c.hole.at)
+		c.places.hole.due = due
+		heap.Fix(q, c.places.hole.at)
 	default:
-		c.hole.due = due
+		c.places.hole.due = due
 		heap.Push(q, c)
 	}
 }
@@ -79,17 +81,18 @@ func (q *patient) await(c *conn) {
 // expire removes at most so many connections whose deadline has passed, and returns them in the order in which their holes
 // opened: the output is deterministic.
 func (q *patient) expire(t time.Time, most int) (out []*conn) {
-	for len(q.conns) > 0 && len(out) < most && !q.conns[0].hole.due.After(t) {
+	for len(q.conns) > 0 && len(out) < most && !q.conns[0].places.hole.due.After(t) {
 		c := heap.Pop(q).(*conn)
-		c.hole.due = time.Time{}
+		c.places.hole.due = time.Time{}
 		out = append(out, c)
 	}
-	slices.SortFunc(out, func(x, y *conn) int { return cmp.Compare(x.hole.since, y.hole.since) })
+	slices.SortFunc(out, func(x, y *conn) int { return cmp.Compare(x.places.hole.since, y.places.hole.since) })
 	return out
 }
 
 // due is when expireHoles will find something to give up if nothing else is captured; zero: never.
 func (c *conn) due() (first time.Time) {
+	first = c.postponed.due()
 	for dir := range c.half {
 		if at := c.halfDue(smtp.Direction(dir)); !at.IsZero() && (first.IsZero() || at.Before(first)) {
 			first = at
@@ -103,7 +106,7 @@ func (c *conn) halfDue(dir smtp.Direction) time.Time {
 	if !h.waiting() {
 		return time.Time{}
 	}
-	at := h.ackedAt.Add(patience)
+	at := h.ackedAt.Add(patience + h.lead())
 	switch {
 	case h.acked > h.next && (h.held.len() > 0 || h.acked-h.next > 1): // 1 may be a FIN that was missed
 		return at
@@ -118,6 +121,10 @@ func (c *conn) halfDue(dir smtp.Direction) time.Time {
 
 // expireHoles declares holes lost that the peer acknowledged `patience` ago and that nothing has filled since.
 func (c *conn) expireHoles(t time.Time) {
+	if at := c.postponed.due(); !at.IsZero() && !at.After(t) {
+		c.alone = true
+		c.giveAll()
+	}
 	for dir := range c.half {
 		dir := smtp.Direction(dir)
 		if at := c.halfDue(dir); at.IsZero() || at.After(t) {
@@ -127,8 +134,7 @@ func (c *conn) expireHoles(t time.Time) {
 			c.giveUp(dir)
 			c.endEpisode(dir)
 		} else {
-			c.lose(t, dir, h.acked-h.next)
+			c.passOver(t, dir, h.acked)
 		}
 	}
-	c.updateLists()
 }

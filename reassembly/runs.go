@@ -64,6 +64,37 @@ func (q *runs) insert(r run) (moved int) {
 	return moved
 }
 
+// split passes the parts of data that lie in no run to fresh, and of the others the run and the part to have.
+func (q *runs) split(off int64, data []byte, fresh func(off int64, data []byte), have func(r *run, off int64, data []byte)) {
+	for b, i := q.search(off); len(data) > 0 && b < len(q.blocks); b, i = q.next(b, i) {
+		r := q.at(b, i)
+		if n := min(r.off-off, int64(len(data))); n > 0 {
+			fresh(off, data[:n])
+			off, data = off+n, data[n:]
+		}
+		if n := min(r.end()-off, int64(len(data))); n > 0 {
+			have(r, off, data[:n])
+			off, data = off+n, data[n:]
+		}
+	}
+	if len(data) > 0 {
+		fresh(off, data)
+	}
+}
+
+// remove takes the run at a place out, and returns how many others, or blocks, were moved.
+func (q *runs) remove(b, i int) (moved int) {
+	moved = len(q.blocks[b]) - i
+	if q.blocks[b] = slices.Delete(q.blocks[b], i, i+1); len(q.blocks[b]) == 0 {
+		moved += len(q.blocks) - b
+		q.blocks = slices.Delete(q.blocks, b, b+1)
+	}
+	if q.n--; q.n == 0 {
+		q.blocks = nil
+	}
+	return moved
+}
+
 // pop removes the first run and returns it.
 func (q *runs) pop() run {
 	r := q.blocks[0][0]

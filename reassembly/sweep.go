@@ -15,39 +15,39 @@ const (
 // Advance moves the packets' clock on if no frame comes: live, call it about once a second, so that holes and connections
 // expire. A time before an earlier one changes nothing.
 func (a *Assembler) Advance(t time.Time) {
-	if t.After(a.now) {
-		a.now = t
+	if t.After(a.shared.now) {
+		a.shared.now = t
 	}
 	if a.behind {
 		a.sweep()
 		return
 	}
-	if a.now.Sub(a.swept) < time.Second {
+	if a.shared.now.Sub(a.swept) < time.Second {
 		return
 	}
-	a.swept = a.now
-	a.dec.Advance(a.now)
-	idle := a.halfOpen.expire(a.now.Add(-a.cfg.Idle))
-	a.stats.HalfOpenIdle += idle
-	a.stats.Steps += idle
+	a.swept = a.shared.now
+	a.dec.Advance(a.shared.now)
+	idle := a.halfOpen.expire(a.shared.now.Add(-a.cfg.Idle))
+	a.shared.stats.HalfOpenIdle += idle
+	a.shared.stats.Steps += idle
 	a.sweep()
 }
 
 // sweep handles what is due, up to the bound for a frame, and notes whether there is more.
 func (a *Assembler) sweep() {
 	left, bytes := burst, int64(burstBytes)
-	for _, c := range a.holed.expire(a.swept, left) {
+	for _, c := range a.lists.holed.expire(a.swept, left) {
 		left--
-		a.stats.Steps++
-		bytes -= c.size
-		c.expireHoles(a.now)
-		a.weigh(c)
+		a.shared.stats.Steps++
+		bytes -= c.places.size
+		c.expireHoles(a.shared.now)
+		a.lists.update(c)
 	}
-	for _, l := range []*list.List{a.ended, a.recent} {
-		for e := l.Back(); e != nil && left > 0 && bytes > 0 && a.overdue(e.Value.(*conn)); e = l.Back() {
+	for _, l := range []*list.List{a.lists.ended, a.lists.recent} {
+		for c := a.lists.oldest(l); c != nil && left > 0 && bytes > 0 && a.overdue(c); c = a.lists.oldest(l) {
 			left--
-			bytes -= e.Value.(*conn).size
-			a.retire(e.Value.(*conn))
+			bytes -= c.places.size
+			a.retire(c)
 		}
 	}
 	a.behind = left <= 0 || bytes <= 0
@@ -55,7 +55,7 @@ func (a *Assembler) sweep() {
 
 // overdue reports whether the last sweep should have removed a connection: a segment for it begins another.
 func (a *Assembler) overdue(c *conn) bool {
-	if c.list == a.ended {
+	if c.places.list == a.lists.ended {
 		return a.swept.Sub(c.endedAt) >= lingering
 	}
 	return a.swept.Sub(c.last) >= a.cfg.Idle
@@ -63,9 +63,9 @@ func (a *Assembler) overdue(c *conn) bool {
 
 // retire removes a connection that has ended long enough ago, or fallen silent.
 func (a *Assembler) retire(c *conn) {
-	ended := c.list == a.ended
+	ended := c.places.list == a.lists.ended
 	if !ended {
-		a.stats.Idle++
+		a.shared.stats.Idle++
 	}
-	a.remove(c, ended)
+	a.lists.remove(c, ended)
 }

@@ -23,20 +23,17 @@ func endpoint(b []byte, a netip.AddrPort) {
 // port returns the port of the lower (0) or the higher (1) endpoint.
 func (k *tuple) port(side int) uint16 { return binary.BigEndian.Uint16(k[18*side+16:]) }
 
-// tupleOf also reports whether the packet's source is the lower endpoint.
-func tupleOf(p *decode.Packet) (k tuple, srcFirst bool) {
+// tupleOf also returns which end a packet's source is: 0 is the lower endpoint.
+func tupleOf(p *decode.Packet) (k tuple, side int) {
 	var src, dst [18]byte
 	endpoint(src[:], p.Src)
 	endpoint(dst[:], p.Dst)
-	srcFirst = bytes.Compare(src[:], dst[:]) < 0
-	if srcFirst {
-		copy(k[:18], src[:])
-		copy(k[18:], dst[:])
-	} else {
-		copy(k[:18], dst[:])
-		copy(k[18:], src[:])
+	if bytes.Compare(src[:], dst[:]) >= 0 {
+		src, dst, side = dst, src, 1
 	}
-	return k, srcFirst
+	copy(k[:18], src[:])
+	copy(k[18:], dst[:])
+	return k, side
 }
 
 // sessionID identifies a connection: the first eight octets of the SHA-256 of the client's address (as 16 octets, IPv4

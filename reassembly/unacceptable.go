@@ -53,7 +53,7 @@ func (c *conn) acceptable(dir smtp.Direction, off int64, p *decode.Packet) bool 
 
 // setAside keeps an unacceptable segment; the oldest makes room.
 func (c *conn) setAside(t time.Time, dir smtp.Direction, off int64, p *decode.Packet) {
-	c.a.stats.IgnoredBytes += int64(len(p.Payload))
+	c.shared.stats.IgnoredBytes += int64(len(p.Payload))
 	if len(p.Payload) > maxAsideBytes || len(p.Payload) == 0 && p.Flags&decode.ACK == 0 {
 		return
 	}
@@ -68,7 +68,7 @@ func (c *conn) setAside(t time.Time, dir smtp.Direction, off int64, p *decode.Pa
 
 func (c *conn) removeAside(i int) unacceptable {
 	d := c.aside[i]
-	c.a.stats.Steps += int64(len(c.aside) - i)
+	c.shared.stats.Steps += int64(len(c.aside) - i)
 	c.aside = slices.Delete(c.aside, i, i+1)
 	c.asideSize -= asideCost + len(d.p.Payload)
 	return d
@@ -78,7 +78,7 @@ func (c *conn) removeAside(i int) unacceptable {
 // another copy, the bytes differ, which order reports as a conflict.
 func (c *conn) deliverAside(dir smtp.Direction) {
 	h := &c.half[dir]
-	c.a.stats.Steps += int64(len(c.aside))
+	c.shared.stats.Steps += int64(len(c.aside))
 	for i := 0; i < len(c.aside); {
 		d := &c.aside[i]
 		if d.dir != dir || len(d.p.Payload) == 0 || d.off >= h.acked || !h.near(d.off) || d.off > h.next && d.end() > h.acked {
@@ -91,10 +91,10 @@ func (c *conn) deliverAside(dir smtp.Direction) {
 		if d.p.Flags&decode.ACK != 0 {
 			acked = min(max(c.half[1-dir].offset(d.p.Ack), 0), c.half[1-dir].acked)
 		}
-		before := c.a.stats.Conflicts
-		c.a.stats.IgnoredBytes -= n
+		before := c.shared.stats.Conflicts
+		c.shared.stats.IgnoredBytes -= n
 		c.order(d.t, dir, d.off, data, acked)
-		if int(n) == len(d.p.Payload) || c.a.stats.Conflicts > before {
+		if int(n) == len(d.p.Payload) || c.shared.stats.Conflicts > before {
 			c.removeAside(i)
 			continue
 		}
@@ -103,27 +103,49 @@ func (c *conn) deliverAside(dir smtp.Direction) {
 	}
 }
 
-// fill delivers what was set aside in the hole before an offset, as far as it goes. The rest of the hole is about to be
-// given up.
-func (c *conn) fill(dir smtp.Direction, until int64) {
+// passOver gives up the hole before an offset. What was set aside, or has a wrong checksum, fills it as far as it goes;
+// the rest is lost.
+func (c *conn) passOver(t time.Time, dir smtp.Direction, until int64) {
 	h := &c.half[dir]
-	c.a.stats.Steps += int64(len(c.aside))
+	for h.next < until {
+		if c.fillUnverified(dir, until) || c.fillAside(dir, until) {
+			continue
+		}
+		stop := until
+		if h.wrong.len() > 0 {
+			stop = min(stop, h.wrong.first().off)
+		}
+		c.lose(t, dir, stop-h.next)
+	}
+}
+
+// fillAside delivers what was set aside in the hole before an offset, as far as it goes, and reports whether it did.
+func (c *conn) fillAside(dir smtp.Direction, until int64) (filled bool) {
+	h := &c.half[dir]
+	c.shared.stats.Steps += int64(len(c.aside))
 	for i := 0; i < len(c.aside); i++ {
 		d := &c.aside[i]
 		if d.dir != dir || h.next >= until || d.off > h.next || d.end() <= h.next {
 			continue
 		}
 		data := d.p.Payload[h.next-d.off : min(d.end(), until)-d.off]
-		c.a.stats.IgnoredBytes -= int64(len(data))
+		c.shared.stats.IgnoredBytes -= int64(len(data))
+		c.supersede(dir, h.next, data)
 		c.deliver(d.t, dir, data, c.half[1-dir].acked)
 		c.removeAside(i)
-		c.a.stats.Steps += int64(i)
-		i = -1
+		c.shared.stats.Steps += int64(i)
+		i, filled = -1, true
 	}
+	return filled
 }
 
-// deliverOneSided delivers contiguous set-aside data when the peer was never captured, at the end of the connection.
-func (c *conn) deliverOneSided(dir smtp.Direction) { c.fill(dir, maxWindow+c.half[dir].next) }
+// deliverOneSided delivers at the end of a connection whose other side was never captured what was set aside, and what
+// has a wrong checksum and stands before the FIN.
+func (c *conn) deliverOneSided(dir smtp.Direction) {
+	h := &c.half[dir]
+	for c.fillUnverified(dir, h.fin) || c.fillAside(dir, maxWindow+h.next) {
+	}
+}
 
 // dropBehind drops what is held after a FIN: no host delivers it.
 func (c *conn) dropBehind(dir smtp.Direction, fin int64) {
@@ -135,11 +157,11 @@ func (c *conn) dropBehind(dir smtp.Direction, fin int64) {
 		c.unfeed(dir)
 	}
 	for h.held.len() > 0 && h.held.end() > fin {
-		c.a.stats.Steps++
+		c.shared.stats.Steps++
 		r := h.held.popLast()
 		h.ahead -= r.cost()
 		keep := max(fin-r.off, 0)
-		c.a.stats.IgnoredBytes += int64(len(r.data)) - keep
+		c.shared.stats.IgnoredBytes += int64(len(r.data)) - keep
 		if r.data = r.data[:keep]; keep > 0 {
 			h.held.insert(r)
 			h.ahead += r.cost()
@@ -154,7 +176,7 @@ func (c *conn) dropBehind(dir smtp.Direction, fin int64) {
 func (c *conn) arrivesClosed(t time.Time, dir smtp.Direction, off int64, p *decode.Packet) bool {
 	h := &c.half[dir]
 	if off <= h.next && h.near(off) && off+int64(len(p.Payload)) <= h.next {
-		c.a.stats.DuplicateBytes += int64(len(p.Payload))
+		c.shared.stats.DuplicateBytes += int64(len(p.Payload))
 		return false
 	}
 	if len(p.Payload) > 0 || !h.near(off) {
@@ -172,7 +194,7 @@ func (c *conn) confirmed() (others []unacceptable, another bool) {
 		return nil, false
 	}
 	last := &c.aside[n-1]
-	c.a.stats.Steps += int64(n)
+	c.shared.stats.Steps += int64(n)
 	agree, alike := false, 0
 	for i := range c.aside[:n-1] {
 		d := &c.aside[i]
@@ -189,7 +211,7 @@ func (c *conn) confirmed() (others []unacceptable, another bool) {
 	if c.closed || !(h.near(last.off) || o.near(ack)) || last.off < h.next-farAway || ack < o.acked-farAway {
 		others = c.aside
 		for i := range others {
-			c.a.stats.IgnoredBytes -= int64(len(others[i].p.Payload))
+			c.shared.stats.IgnoredBytes -= int64(len(others[i].p.Payload))
 		}
 		c.aside, c.asideSize = nil, 0
 		return others, true
@@ -210,14 +232,13 @@ func (c *conn) answers(a, b *unacceptable) bool {
 func (c *conn) leap() {
 	aside := c.aside
 	c.aside, c.asideSize = nil, 0
-	c.a.stats.Steps += int64(len(aside))
+	c.shared.stats.Steps += int64(len(aside))
 	for i := range aside {
 		d := &aside[i]
 		if d.p.Flags&decode.ACK == 0 {
 			continue
 		}
-		c.a.stats.IgnoredBytes -= int64(len(d.p.Payload))
+		c.shared.stats.IgnoredBytes -= int64(len(d.p.Payload))
 		c.receive(d.t, d.dir, d.off, &d.p)
 	}
-	c.updateLists()
 }

@@ -21,12 +21,12 @@ func TestAssembler_LongFlightGivesItsMemoryBack(t *testing.T) {
 	for _, f := range w.frames {
 		data := f.s.IP(t).Data
 		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
-		if a.held > 256<<10 {
-			t.Fatalf("%d octets held", a.held)
+		if a.lists.held > 256<<10 {
+			t.Fatalf("%d octets held", a.lists.held)
 		}
 	}
-	if a.held > 16<<10 {
-		t.Errorf("%d octets held of an idle connection", a.held)
+	if a.lists.held > 16<<10 {
+		t.Errorf("%d octets held of an idle connection", a.lists.held)
 	}
 	a.Close()
 }
@@ -49,8 +49,8 @@ func TestAssembler_WhatIsSetAsideIsBounded(t *testing.T) {
 		w.add(client, decodetest.Segment{Flags: []uint8{decode.PSH, decode.ACK}[i%2], Seq: i*7919*7919 + 1<<30, Ack: i * 104729, Payload: []byte(strings.Repeat("NOOP\r\n", 200))})
 	}
 	feed(w.frames[n:])
-	if a.held > maxAsideBytes+maxAside*asideCost+32<<10 {
-		t.Errorf("%d octets held", a.held)
+	if a.lists.held > maxAsideBytes+maxAside*asideCost+32<<10 {
+		t.Errorf("%d octets held", a.lists.held)
 	}
 	n = len(w.frames)
 	w.script(mail("") + end)
@@ -135,13 +135,13 @@ func TestAssembler_ResetThatAnswersAFINEndsAtOnce(t *testing.T) {
 			data := f.s.IP(t).Data
 			a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		}
-		for _, c := range a.conns {
+		for _, c := range a.lists.conns {
 			if c.closed != fin || len(c.half[0].history.ring)+len(c.half[1].history.ring) > 0 {
 				t.Errorf("FIN %v: closed %v, rings of %d and %d octets", fin, c.closed, len(c.half[0].history.ring), len(c.half[1].history.ring))
 			}
 		}
-		if len(a.conns) != 1 {
-			t.Errorf("%d connections remembered", len(a.conns))
+		if len(a.lists.conns) != 1 {
+			t.Errorf("%d connections remembered", len(a.lists.conns))
 		}
 		a.Close()
 	}
@@ -161,8 +161,8 @@ func TestAssembler_WhatIsSetAsideMakesRoomBeforeOpenConnections(t *testing.T) {
 		s := decodetest.Segment{Src: fmt.Sprintf("192.0.2.9:%d", 1000+i%n), Dst: decodetest.Server, Flags: decode.ACK, Seq: 1 << 30, Ack: i * 104729, Payload: []byte(strings.Repeat("x", 1200))}
 		data := s.IP(t).Data
 		a.Frame(decodetest.Epoch.Add(time.Second), decodetest.LinkRaw, data, len(data))
-		if a.held > limit {
-			t.Fatalf("%d octets held", a.held)
+		if a.lists.held > limit {
+			t.Fatalf("%d octets held", a.lists.held)
 		}
 	}
 	a.Close()
@@ -187,12 +187,12 @@ func TestAssembler_LongFlightsMakeRoomBeforeOpenConnections(t *testing.T) {
 		for _, f := range w.frames {
 			data := f.s.IP(t).Data
 			a.Frame(decodetest.Epoch.Add(time.Duration(i)*time.Millisecond), decodetest.LinkRaw, data, len(data))
-			if a.held > limit {
-				t.Fatalf("%d octets held", a.held)
+			if a.lists.held > limit {
+				t.Fatalf("%d octets held", a.lists.held)
 			}
 		}
 	}
-	for _, c := range a.conns {
+	for _, c := range a.lists.conns {
 		if len(c.half[smtp.FromClient].history.ring) == maxUnacked {
 			long++
 		}

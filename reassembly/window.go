@@ -47,16 +47,16 @@ func (h *half) room(maxHeld int64) int64 {
 }
 
 // remember keeps the end of what was delivered, and what the peer has not acknowledged.
-func (h *half) remember(a *Assembler, data []byte) {
+func (h *half) remember(s *shared, data []byte) {
 	keep := maxHistory + max(h.next+int64(len(data))-h.acked, 0)
 	if keep > maxUnacked {
-		keep = min(keep, h.room(a.cfg.MaxHeld))
+		keep = min(keep, h.room(s.maxHeld))
 	}
 	from := h.history.start
 	if h.history.ring == nil {
 		from = h.next
 	}
-	h.history.add(&a.histories, h.next, data, int(keep))
+	h.history.add(&s.histories, h.next, data, int(keep))
 	h.dropped(from)
 }
 

@@ -41,7 +41,7 @@ func heldOf(t testing.TB, cfg Config, frames []timed) (most int64, rows []smtp.E
 	for i, f := range frames {
 		data := f.s.IP(t).Data
 		a.Frame(decodetest.Epoch.Add(time.Duration(i)*time.Millisecond), decodetest.LinkRaw, data, len(data))
-		most = max(most, a.held)
+		most = max(most, a.lists.held)
 	}
 	a.Close()
 	return most, rows, a.Stats()
@@ -84,8 +84,8 @@ func TestWindow_LongFlightsAreCutBeforeHolesAreGivenUp(t *testing.T) {
 			at = at.Add(time.Microsecond)
 			data := f.s.IP(t).Data
 			a.Frame(at, decodetest.LinkRaw, data, len(data))
-			if a.holds() > limit {
-				t.Fatalf("%d octets held", a.holds())
+			if a.lists.holds() > limit {
+				t.Fatalf("%d octets held", a.lists.holds())
 			}
 		}
 	}
@@ -96,8 +96,8 @@ func TestWindow_LongFlightsAreCutBeforeHolesAreGivenUp(t *testing.T) {
 		flight{octets: 900 << 10, shift: [2]int{7, 7}, body: true}.build(w)
 		feed(w.frames[:w.bare(server, w.find("NOOP"))])
 	}
-	if s := a.Stats(); s.HolesEvicted != 0 || s.ConnsEvicted != 0 || a.keeping.Len() < 100 {
-		t.Errorf("%d holes and %d connections evicted, %d connections keep something", s.HolesEvicted, s.ConnsEvicted, a.keeping.Len())
+	if s := a.Stats(); s.HolesEvicted != 0 || s.ConnsEvicted != 0 || a.lists.keeping.Len() < 100 {
+		t.Errorf("%d holes and %d connections evicted, %d connections keep something", s.HolesEvicted, s.ConnsEvicted, a.lists.keeping.Len())
 	}
 	a.Close()
 }

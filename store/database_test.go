@@ -25,12 +25,13 @@ func TestDatabase_PrivateClusterIsStartedAndMigratedAlsoAfterItsServerDied(t *te
 			t.Error(err)
 		}
 		db.Close()
-		out, err := d.Cluster.Command("pg_ctl", "stop", "-D", d.Cluster.DataDir(), "-m", "immediate", "-w").CombinedOutput()
+		out, err := d.Cluster.Command("pg_ctl", "stop", "-D", d.Cluster.DataDir(), "-m", "immediate",
+			"-w").CombinedOutput()
 		if err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
 	}
-	if err := d.Release(); err != nil || d.Cluster.Running(t.Context()) {
+	if err := d.Release(t.Context()); err != nil || d.Cluster.Running(t.Context()) {
 		t.Errorf("released: %v; the server runs: %v", err, d.Cluster.Running(t.Context()))
 	}
 }
@@ -51,7 +52,7 @@ func TestDatabase_SchemaOfAnotherServerIsLeftAsItIs(t *testing.T) {
 	if have, _, err := db.Version(t.Context()); have != 0 || err != nil {
 		t.Errorf("schema %d, %v", have, err)
 	}
-	if err := d.Release(); err != nil || !storetest.Cluster(t).Running(t.Context()) {
+	if err := d.Release(t.Context()); err != nil || !storetest.Cluster(t).Running(t.Context()) {
 		t.Errorf("released: %v", err)
 	}
 }

@@ -15,8 +15,9 @@ import (
 // DaysAhead is how many days' partitions are made before their time.
 const DaysAhead = 7
 
-// AheadPartitions makes the partitions of today and of as many days to come, by the database's clock in UTC, and returns how
-// many were missing. If another session keeps them from being made, the error (SQLSTATE 55P03) names its login.
+// AheadPartitions makes the partitions of today and of as many days to come, by the database's clock in UTC, and
+// returns how many were missing. If another session keeps them from being made, the error (SQLSTATE 55P03) names its
+// login.
 func (db *DB) AheadPartitions(ctx context.Context, days int) (made int, err error) {
 	if err := db.conn.QueryRow(ctx, "select tap25_internal.make_partitions_ahead($1)", days).Scan(&made); err != nil {
 		return 0, fmt.Errorf("make partitions ahead: %w", db.locked(ctx, err))
@@ -40,11 +41,15 @@ func (db *DB) makeDays(ctx context.Context, rows [][]byte) error {
 
 // daysOf returns the UTC days of rows.
 func daysOf(rows [][]byte) []time.Time {
-	days := map[time.Time]bool{}
-	for _, r := range rows {
-		days[day(r)] = true
+	seen := map[int64]bool{}
+	var days []time.Time
+	for i, r := range rows {
+		if d := dayNumber(r); (i == 0 || d != dayNumber(rows[i-1])) && !seen[d] {
+			seen[d] = true
+			days = append(days, day(r))
+		}
 	}
-	return slices.Collect(maps.Keys(days))
+	return days
 }
 
 // copyRows adds rows that AppendRow made, within a transaction that has taken no lock on envelopes yet: it makes the
@@ -73,14 +78,68 @@ func copyDated(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]b
 			}
 		}
 	}
-	if err := copyTo(ctx, tx, "tap25_internal.envelopes", columns, dated); err != nil {
+	if err := copyByDay(ctx, tx, dated); err != nil {
 		return err
 	}
-	return copyTo(ctx, tx, "tap25_internal.misdated", columns+", reason", others)
+	return copyTo(ctx, tx, "tap25_internal.misdated", columns+", "+laterColumns+", reason", others)
 }
 
-// beginLoad makes the partitions that the rows need and locks their days; it returns the days that get no partition, with
-// the reason. It is called once in a transaction, before the first row, so that locks are taken in one order.
+// daysApart is of how many days rows may be that are copied into each day's partition. PostgreSQL then inserts a thousand at once;
+// into the partitioned table, whose trigger looks at the rows, it inserts one by one. A statement for each of many days costs more.
+const daysApart = 8
+
+// copyByDay copies rows whose days have partitions.
+func copyByDay(ctx context.Context, tx pgx.Tx, rows [][]byte) error {
+	names, rows := sameColumns(rows)
+	days := map[int64][][]byte{}
+	var last int64
+	var its [][]byte
+	for _, r := range rows {
+		if d := dayNumber(r); d != last || its == nil {
+			if its != nil {
+				days[last] = its
+			}
+			if last, its = d, days[d]; its == nil && len(days) == daysApart {
+				return copyTo(ctx, tx, "tap25_internal.envelopes", names, rows)
+			}
+		}
+		its = append(its, r)
+	}
+	days[last] = its
+	for _, d := range slices.Sorted(maps.Keys(days)) { // the days' counts are locked in this order
+		table := "tap25_internal.envelopes_" + time.Unix(d*86400, 0).UTC().Format("20060102")
+		if err := copyTo(ctx, tx, table, names, days[d]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameColumns gives rows that one COPY takes, and the names of its columns: rows have laterColumns if one of them has.
+func sameColumns(rows [][]byte) (names string, same [][]byte) {
+	wide := 0
+	for _, r := range rows {
+		if isWide(r) {
+			wide++
+		}
+	}
+	switch wide {
+	case 0:
+		return columns, rows
+	case len(rows):
+		return columns + ", " + laterColumns, rows
+	}
+	same = make([][]byte, len(rows))
+	for i, r := range rows {
+		if same[i] = r; !isWide(r) {
+			same[i] = widen(nil, r)
+		}
+	}
+	return columns + ", " + laterColumns, same
+}
+
+// beginLoad makes the partitions that the rows need and locks their days; it returns the days that get no partition,
+// with the reason. It is called once in a transaction, before the first row, so that locks are taken in one order.
 func beginLoad(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) (misdatedDays, error) {
 	answer, err := tx.Query(ctx, "select * from tap25_internal.begin_load($1, $2)", sensor, daysOf(rows))
 	if err != nil {
@@ -100,7 +159,8 @@ func copyTo(ctx context.Context, tx pgx.Tx, table, columns string, rows [][]byte
 	if len(rows) == 0 {
 		return nil
 	}
-	tag, err := tx.Conn().PgConn().CopyFrom(ctx, copyStream(rows), "copy "+table+" ("+columns+") from stdin (format binary)")
+	tag, err := tx.Conn().PgConn().CopyFrom(ctx, copyStream(rows),
+		"copy "+table+" ("+columns+") from stdin (format binary)")
 	if err == nil && tag.RowsAffected() != int64(len(rows)) {
 		return fmt.Errorf("copy %d rows: the server accepted %d", len(rows), tag.RowsAffected())
 	}

@@ -19,7 +19,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer d.Release() // stops the server, if no other tap25 uses it
+	defer d.Release(ctx) // stops the server, if no other tap25 uses it
 	db, err := d.Connect(ctx)
 	switch {
 	case errors.Is(err, store.ErrNoSchema), errors.Is(err, store.ErrOlderSchema):

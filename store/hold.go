@@ -9,24 +9,30 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tap25/reassembly/smtp"
 )
 
 // Hold is a legal hold: rows that concern its subject are kept when their day is dropped.
 type Hold struct {
 	ID int64
-	// One of these is set: a mailbox, in any case; a domain (its subdomains are others); an IP address or subnet of either side.
+	// One of these is set: a mailbox, in any case; a domain (its subdomains are others); an IP address or subnet of
+	// either side, or of the client that a proxy names.
 	Mailbox, Domain *string
 	Network         *netip.Prefix
-	Since, Before   *time.Time // of seen_at, Before excluded; nil: unbounded
-	Until           *time.Time // when the hold ends by itself; nil: when it is dropped
-	Reason          string
-	AddedBy         string
-	AddedAt         time.Time
-	DroppedAt       *time.Time
-	Rows            int64 // kept of days that are dropped already
+	// with Network: only rows of the network of this name, in the form of [smtp.IsNetwork]; nil: of any
+	SeenIn        *string
+	Since, Before *time.Time // of seen_at, Before excluded; nil: unbounded
+	Until         *time.Time // when the hold ends by itself; nil: when it is dropped
+	Reason        string
+	AddedBy       string
+	AddedAt       time.Time
+	DroppedAt     *time.Time
+	Rows          int64 // kept of days that are dropped already
 }
 
-// Subject sets what a hold is about from user@domain, a domain, an IP address or a subnet. It returns an error for any other form.
+// Subject sets what a hold is about from user@domain, a domain, an IP address or a subnet. It returns an error for any
+// other form.
 func (h *Hold) Subject(s string) error {
 	h.Mailbox, h.Domain, h.Network = nil, nil, nil
 	if strings.Contains(s, "@") {
@@ -46,15 +52,31 @@ func (h *Hold) Subject(s string) error {
 		return nil
 	}
 	if s == "" || strings.ContainsAny(s, "/: \t") {
-		return errors.New("the subject of a hold must be user@domain, a domain, an IP address or a subnet such as 192.0.2.0/24")
+		return errors.New("the subject of a hold must be user@domain, a domain, an IP address or a subnet such as " +
+			"192.0.2.0/24")
 	}
 	h.Domain = &s
 	return nil
 }
 
+// In bounds a hold on an IP address or subnet to rows that were seen in the network of a name, such as "vlan 12". It
+// returns an error for a hold on something else, and for a name of a form that no row has.
+func (h *Hold) In(network string) error {
+	switch {
+	case h.Network == nil:
+		return errors.New("only a hold on an IP address or subnet can name the network that the mail was seen in")
+	case !smtp.IsNetwork(network):
+		return errors.New("the network must be written as the column network shows it, such as 'vlan 12' or 'vxlan " +
+			"5001/vlan 3'")
+	}
+	h.SeenIn = &network
+	return nil
+}
+
 // AddHold adds a hold and returns its number.
 func (db *DB) AddHold(ctx context.Context, h Hold) (id int64, err error) {
-	err = db.conn.QueryRow(ctx, "select tap25.add_hold($1, $2, $3, $4, $5, $6, $7)", h.Mailbox, h.Domain, h.Network, h.Since, h.Before, h.Until, h.Reason).Scan(&id)
+	err = db.conn.QueryRow(ctx, "select tap25.add_hold($1, $2, $3, $4, $5, $6, $7, $8)",
+		h.Mailbox, h.Domain, h.Network, h.Since, h.Before, h.Until, h.Reason, h.SeenIn).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("add the hold: %w", err)
 	}
@@ -76,7 +98,7 @@ func (db *DB) DropHold(ctx context.Context, id int64) error {
 // Holds lists the holds in force, or all that there ever were, in the order in which they were added.
 func (db *DB) Holds(ctx context.Context, all bool) ([]Hold, error) {
 	rows, err := db.conn.Query(ctx, `
-		select id, mailbox, domain, network, nullif(since, '-infinity'), nullif(before, 'infinity'), nullif(until, 'infinity'), reason, added_by::text, added_at,
+		select id, mailbox, domain, network, seen_in, nullif(since, '-infinity'), nullif(before, 'infinity'), nullif(until, 'infinity'), reason, added_by::text, added_at,
 		       coalesce(dropped_at, case when until <= now() then until end), (select count(*) from tap25_internal.held where hold_ids @> array[id])
 		from tap25.holds where $1 or (dropped_at is null and until > now()) order by id`, all)
 	if err != nil {

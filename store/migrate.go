@@ -44,10 +44,8 @@ const (
 	lastInPublic = 11
 )
 
-// migrationLock is the advisory lock that tern takes for each migration.
-const migrationLock = int64(9628173550095224)
-
-// where is the schema that tap25's objects are in now, with the owner of the table of versions; both are empty where there are none.
+// where is the schema that tap25's objects are in now, with the owner of the table of versions; both are empty where
+// there are none.
 func (db *DB) where(ctx context.Context) (schema, owner string, err error) {
 	err = db.conn.QueryRow(ctx, `select n.nspname, pg_catalog.pg_get_userbyid(c.relowner) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 		where c.relname = $1 and n.nspname in ($2, 'public') and c.relkind = 'r' order by n.nspname = $2 desc limit 1`, versionTable, internalSchema).Scan(&schema, &owner)
@@ -80,9 +78,11 @@ func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 	}
 }
 
-// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction. The error
-// is that of [DB.Guard] if others may create in a schema, [ErrPooled] through a connection pooler, and another if the schema is
-// newer than this program or objects of tap25's names belong to somebody whom this user need not trust.
+// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction.
+// The error is that of [DB.Guard] if others may create in a schema, [ErrPooled] through a connection pooler, and
+// another if the schema is newer than this program, if objects of tap25's names belong to somebody whom this user need
+// not trust, or if a lock was not free in half a minute (in lock_timeout, if that is set): this one names the process
+// and the role that hold it.
 func (db *DB) Migrate(ctx context.Context) error {
 	for {
 		schema, owner, err := db.where(ctx)
@@ -107,18 +107,20 @@ func (db *DB) Migrate(ctx context.Context) error {
 		if err := db.Guard(ctx); err != nil {
 			return err
 		}
-		if schema == "" {
-			if schema, owner, err = db.begin(ctx); err != nil {
-				return err
-			}
+		unlock, err := db.lockMigrations(ctx)
+		if err != nil {
+			return fmt.Errorf("migrate the schema: %w", err)
 		}
-		if err := db.migrateFrom(ctx, schema, owner, want); err != nil {
-			return err
+		err = db.migrateFrom(ctx, schema, owner, want)
+		unlock()
+		if err != nil {
+			return db.blocked(ctx, err)
 		}
 	}
 }
 
-// trust fails where objects of tap25's names belong to somebody other than this user, the database's owner and a superuser.
+// trust fails where objects of tap25's names belong to somebody other than this user, the database's owner and a
+// superuser.
 func (db *DB) trust(ctx context.Context, schema, owner string) error {
 	var trusted bool
 	err := db.conn.QueryRow(ctx, `select rolname = current_user or rolsuper or exists (select from pg_catalog.pg_database d
@@ -127,13 +129,19 @@ func (db *DB) trust(ctx context.Context, schema, owner string) error {
 		return fmt.Errorf("find the owner of the schema: %w", err)
 	}
 	if !trusted {
-		return fmt.Errorf("the table %s.%s belongs to %s: run 'tap25 db migrate' as that user, or drop the table if it is not tap25's", schema, versionTable, owner)
+		return fmt.Errorf("the table %s.%s belongs to %s: run 'tap25 db migrate' as that user, or drop the table if "+
+			"it is not tap25's", schema, versionTable, owner)
 	}
 	return nil
 }
 
-// migrateFrom migrates objects that are in a schema; those in public first leave it.
-func (db *DB) migrateFrom(ctx context.Context, schema, owner string, version int32) error {
+// migrateFrom migrates objects that are in a schema, or makes them if there are none; those in public first leave it.
+func (db *DB) migrateFrom(ctx context.Context, schema, owner string, version int32) (err error) {
+	if schema == "" {
+		if schema, owner, err = db.begin(ctx); err != nil {
+			return err
+		}
+	}
 	if schema != internalSchema {
 		if err := db.leavePublic(ctx, owner); err != nil {
 			return fmt.Errorf("move the schema out of public: %w", err)
@@ -169,12 +177,13 @@ func (db *DB) migrator(ctx context.Context, schema, owner string) (*migrate.Migr
 	return m, nil
 }
 
-// settings begins a migration. Those up to lastInPublic name no schemas, and the bodies of some of their functions name objects
-// in public: they are replaced before anybody calls them.
+// settings begins a migration. Those up to lastInPublic name no schemas, and the bodies of some of their functions name
+// objects in public: they are replaced before anybody calls them.
 func settings(owner, schema string, version int32) string {
 	path := safePath
 	if version <= lastInPublic {
 		path = schema + "; set local check_function_bodies = off"
 	}
-	return "set local role " + pgx.Identifier{owner}.Sanitize() + "; set local search_path = " + path + ";\n"
+	wait := fmt.Sprintf(migrationWait, true)
+	return wait + "; set local role " + pgx.Identifier{owner}.Sanitize() + "; set local search_path = " + path + ";\n"
 }

@@ -10,21 +10,34 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// columns are those of a row in COPY's binary form, in this order.
-const columns = "seen_at, session_id, message_bytes, declared_size, lost_bytes, mail_no, client_port, server_port, outcome, " +
-	"mail_code, rcpt_code, data_code, flags, auth, client_ip, server_ip, sensor, mail_from, rcpt_to, helo, queue_id, " +
-	"mail_from_raw, rcpt_to_raw, envid, orcpt, tls_server_name"
+// columns are those of a row in COPY's binary form, in this order. A row that has one of laterColumns has all of these
+// after them; any other has the form of before there were any, so that the segments of a capture that is replayed again
+// have the same keys.
+const columns = "seen_at, session_id, message_bytes, declared_size, lost_bytes, mail_no, client_port, server_port, " +
+	"outcome, mail_code, rcpt_code, data_code, flags, auth, client_ip, server_ip, sensor, mail_from, rcpt_to, helo, " +
+	"queue_id, mail_from_raw, rcpt_to_raw, envid, orcpt, tls_server_name"
 
-const columnCount = 26
+const laterColumns = "origin_ip, network, origin_port, origin_by"
+
+// The number of columns, without laterColumns and with them.
+const (
+	columnCount = 26
+	wideCount   = 30
+)
 
 // postgresEpoch is 2000-01-01, at which PostgreSQL's timestamps begin, in microseconds of Unix time.
 const postgresEpoch = 946684800 * 1e6
 
-// AppendRow appends a row to b as a tuple of COPY's binary format (PostgreSQL documentation, COPY, "Binary Format"), with times in
-// microseconds. Text that PostgreSQL would refuse is changed: U+FFFD takes the place of NUL and of invalid UTF-8. [DB.Load] takes
-// such tuples, and [ParseRow] reads them.
+// AppendRow appends a row to b as a tuple of COPY's binary format (PostgreSQL documentation, COPY, "Binary Format"),
+// with times in microseconds. Text that PostgreSQL would refuse is changed: U+FFFD takes the place of NUL and of
+// invalid UTF-8. [DB.Load] takes such tuples, and [ParseRow] reads them. An origin that nobody names is null.
 func AppendRow(b []byte, e *smtp.Envelope) []byte {
-	b = binary.BigEndian.AppendUint16(b, columnCount)
+	wide := e.OriginBy != smtp.ByNobody || e.Network != ""
+	count := uint16(columnCount)
+	if wide {
+		count = wideCount
+	}
+	b = binary.BigEndian.AppendUint16(b, count)
 	b = appendInt64(b, e.SeenAt.UnixMicro()-postgresEpoch)
 	b = appendInt64(b, e.SessionID)
 	b = appendInt64p(b, e.MessageBytes)
@@ -54,7 +67,31 @@ func AppendRow(b []byte, e *smtp.Envelope) []byte {
 	for _, s := range []*string{e.EnvID, e.ORcpt, e.TLSServerName} {
 		b = appendText(b, s)
 	}
+	if wide {
+		b = appendOrigin(b, e)
+	}
 	return b
+}
+
+// appendOrigin appends laterColumns.
+func appendOrigin(b []byte, e *smtp.Envelope) []byte {
+	named := e.OriginBy != smtp.ByNobody
+	if named && e.OriginIP.IsValid() {
+		b = appendInet(b, e.OriginIP)
+	} else {
+		b = appendNull(b)
+	}
+	if e.Network != "" {
+		b = appendText(b, &e.Network)
+	} else {
+		b = appendNull(b)
+	}
+	if named && e.OriginPort != 0 {
+		b = appendPort(b, e.OriginPort)
+	} else {
+		b = appendNull(b)
+	}
+	return appendCode(b, uint16(e.OriginBy))
 }
 
 func appendNull(b []byte) []byte { return append(b, 0xff, 0xff, 0xff, 0xff) }
@@ -129,14 +166,37 @@ func appendInet(b []byte, a netip.Addr) []byte {
 	return append(b, raw...)
 }
 
-// misdatedRow returns a row of AppendRow as one of the table misdated, which has a column more.
+// isWide reports whether a row of AppendRow has laterColumns.
+func isWide(row []byte) bool { return binary.BigEndian.Uint16(row) == wideCount }
+
+// widen appends a row of AppendRow to b, with laterColumns.
+func widen(b, row []byte) []byte {
+	if isWide(row) {
+		return append(b, row...)
+	}
+	b = append(binary.BigEndian.AppendUint16(b, wideCount), row[2:]...)
+	for range wideCount - columnCount {
+		b = appendNull(b)
+	}
+	return b
+}
+
+// misdatedRow returns a row of AppendRow as one of the table misdated, which has laterColumns and one more.
 func misdatedRow(row []byte, reason string) []byte {
-	b := binary.BigEndian.AppendUint16(nil, columnCount+1)
-	return appendText(append(b, row[2:]...), &reason)
+	b := appendText(widen(nil, row), &reason)
+	binary.BigEndian.PutUint16(b, wideCount+1)
+	return b
 }
 
 // day returns the UTC day of a row that AppendRow made.
-func day(row []byte) time.Time {
+func day(row []byte) time.Time { return time.Unix(dayNumber(row)*86400, 0).UTC() }
+
+// dayNumber returns the number of a row's UTC day, from 1970-01-01.
+func dayNumber(row []byte) int64 {
+	const length = 86400 * 1e6
 	micros := int64(binary.BigEndian.Uint64(row[6:14])) + postgresEpoch
-	return time.UnixMicro(micros).UTC().Truncate(24 * time.Hour)
+	if micros < 0 {
+		micros -= length - 1 // so that the division rounds down
+	}
+	return micros / length
 }

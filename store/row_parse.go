@@ -13,18 +13,32 @@ import (
 // errTuple is for bytes that AppendRow does not make.
 var errTuple = errors.New("not a row in COPY's binary form")
 
-// ParseRow reads what [AppendRow] made. What that changed for PostgreSQL stays changed. The envelope's raw addresses share memory
-// with record. It returns an error for anything else, and never panics.
+// ParseRow reads what [AppendRow] made. What that changed for PostgreSQL stays changed. The envelope's raw addresses
+// share memory with record. It returns an error for anything else, and never panics.
 func ParseRow(record []byte) (*smtp.Envelope, error) {
-	if len(record) < 2 || binary.BigEndian.Uint16(record) != columnCount {
+	if columnsOf(record) == 0 {
 		return nil, fmt.Errorf("parse row: %w", errTuple)
 	}
 	t := tuple{b: record[2:]}
 	e := t.envelope()
+	if !t.bad && isWide(record) {
+		t.origin(e)
+	}
 	if t.bad || len(t.b) > 0 {
 		return nil, fmt.Errorf("parse row: %w", errTuple)
 	}
 	return e, nil
+}
+
+// columnsOf returns how many columns a record has if it may be a row, else 0.
+func columnsOf(record []byte) int {
+	if len(record) < 2 {
+		return 0
+	}
+	if n := int(binary.BigEndian.Uint16(record)); n == columnCount || n == wideCount {
+		return n
+	}
+	return 0
 }
 
 // tuple is what is left to be read of a row; bad once a column is not what it should be.
@@ -56,6 +70,26 @@ func (t *tuple) envelope() *smtp.Envelope {
 	}
 	e.Outcome, e.Flags, e.Auth = smtp.Outcome(outcome), smtp.Flags(flags), auth == 1
 	return e
+}
+
+// origin reads laterColumns.
+func (t *tuple) origin(e *smtp.Envelope) {
+	if b := t.column(); b != nil {
+		e.OriginIP = t.address(b)
+	}
+	if s := t.text(); s != nil {
+		e.Network = *s
+		t.bad = t.bad || *s == ""
+	}
+	if b := t.column(); b != nil {
+		e.OriginPort = uint16(bigEndian(b)) ^ 0x8000
+		t.bad = t.bad || len(b) != 2 || e.OriginPort == 0
+	}
+	by := t.code()
+	named := by != 0 || !e.OriginIP.IsValid() && e.OriginPort == 0
+	if t.bad = t.bad || int(by) >= len(smtp.OriginNames()) || !named || by == 0 && e.Network == ""; !t.bad {
+		e.OriginBy = smtp.OriginBy(by)
+	}
 }
 
 // column reads the next column; nil for null.
@@ -123,8 +157,9 @@ func (t *tuple) text() *string {
 	return &s
 }
 
-func (t *tuple) inet() (a netip.Addr) {
-	b := t.fixed(-1)
+func (t *tuple) inet() netip.Addr { return t.address(t.fixed(-1)) }
+
+func (t *tuple) address(b []byte) (a netip.Addr) {
 	if len(b) < 4 {
 		t.bad = true
 		return a

@@ -3,7 +3,7 @@
 --
 -- 'go test ./store -run TestSchema -update' writes it from the catalog of a freshly migrated PostgreSQL 15, and TestSchema compares it.
 -- One owner has all objects, the user who has migrated; nobody else may use an object without a GRANT below. Partitions of days,
--- envelopes_YYYYMMDD, are made like envelopes and have no grants.
+-- envelopes_YYYYMMDD, are made like envelopes; sensors may insert into them, and open_partition() gives each its trigger.
 
 
 -- Schemas and types.
@@ -67,9 +67,11 @@ CREATE TABLE tap25.holds (
     dropped_by  name,
     dropped_at  timestamp with time zone,
     released_at timestamp with time zone,
+    seen_in     text,
     CONSTRAINT holds_check CHECK ((num_nonnulls(mailbox, domain, network) = 1)),
     CONSTRAINT holds_check1 CHECK ((since < before)),
     CONSTRAINT holds_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT seen_in CHECK (((seen_in IS NULL) OR ((network IS NOT NULL) AND tap25_internal.is_network(seen_in)))),
     CONSTRAINT holds_pkey PRIMARY KEY (id)
 );
 
@@ -141,6 +143,11 @@ CREATE TABLE tap25_internal.envelopes (
     envid           text,
     orcpt           text,
     tls_server_name text,
+    origin_ip       inet,
+    network         text,
+    origin_port     smallint,
+    origin_by       smallint,
+    CONSTRAINT origins CHECK ((((origin_by >= 1) AND (origin_by <= 3)) AND (origin_port > '-32768'::integer) AND ((origin_by IS NOT NULL) OR (num_nonnulls(origin_ip, origin_port) = 0)) AND (octet_length(network) <= 255) AND (network ~ '^(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?)(?:/(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?))*$'::text))),
     CONSTRAINT row_values CHECK ((((outcome >= 0) AND (outcome <= 5)) AND ((flags >= 0) AND (flags <= 127)) AND (mail_no >= 0) AND (message_bytes >= 0) AND (declared_size >= 0) AND (lost_bytes >= 0)))
 ) PARTITION BY RANGE (seen_at);
 CREATE INDEX envelopes_bucket_idx ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(mail_from));
@@ -148,6 +155,7 @@ CREATE INDEX envelopes_bucket_idx1 ON ONLY tap25_internal.envelopes USING btree 
 CREATE INDEX envelopes_bucket_idx2 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(tap25_internal.domain_of(mail_from)));
 CREATE INDEX envelopes_bucket_idx3 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)));
 CREATE INDEX envelopes_client_ip_idx ON ONLY tap25_internal.envelopes USING btree (client_ip);
+CREATE INDEX envelopes_origin_ip_idx ON ONLY tap25_internal.envelopes USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
 CREATE INDEX envelopes_seen_at_idx ON ONLY tap25_internal.envelopes USING brin (seen_at);
 CREATE INDEX envelopes_server_ip_idx ON ONLY tap25_internal.envelopes USING btree (server_ip);
 
@@ -178,13 +186,18 @@ CREATE TABLE tap25_internal.held (
     envid           text,
     orcpt           text,
     tls_server_name text,
-    hold_ids        bigint[] NOT NULL
+    hold_ids        bigint[] NOT NULL,
+    origin_ip       inet,
+    network         text,
+    origin_port     smallint,
+    origin_by       smallint
 );
 CREATE INDEX held_bucket_idx ON tap25_internal.held USING btree (tap25_internal.bucket(mail_from));
 CREATE INDEX held_bucket_idx1 ON tap25_internal.held USING btree (tap25_internal.bucket(rcpt_to));
 CREATE INDEX held_bucket_idx2 ON tap25_internal.held USING btree (tap25_internal.bucket(tap25_internal.domain_of(mail_from)));
 CREATE INDEX held_bucket_idx3 ON tap25_internal.held USING btree (tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)));
 CREATE INDEX held_client_ip_idx ON tap25_internal.held USING btree (client_ip);
+CREATE INDEX held_origin_ip_idx ON tap25_internal.held USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
 CREATE INDEX held_server_ip_idx ON tap25_internal.held USING btree (server_ip);
 
 CREATE TABLE tap25_internal.late_days (
@@ -236,6 +249,11 @@ CREATE TABLE tap25_internal.misdated (
     tls_server_name text,
     reason          text NOT NULL,
     loaded_at       timestamp with time zone DEFAULT now() NOT NULL,
+    origin_ip       inet,
+    network         text,
+    origin_port     smallint,
+    origin_by       smallint,
+    CONSTRAINT origins CHECK ((((origin_by >= 1) AND (origin_by <= 3)) AND (origin_port > '-32768'::integer) AND ((origin_by IS NOT NULL) OR (num_nonnulls(origin_ip, origin_port) = 0)) AND (octet_length(network) <= 255) AND (network ~ '^(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?)(?:/(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?))*$'::text))),
     CONSTRAINT reasons CHECK (((reason = ANY (ARRAY['before 1990'::text, 'ahead of the clock'::text, 'too many days'::text])) AND isfinite(seen_at))),
     CONSTRAINT row_values CHECK ((((outcome >= 0) AND (outcome <= 5)) AND ((flags >= 0) AND (flags <= 127)) AND (mail_no >= 0) AND (message_bytes >= 0) AND (declared_size >= 0) AND (lost_bytes >= 0)))
 );
@@ -244,6 +262,7 @@ CREATE INDEX misdated_bucket_idx1 ON tap25_internal.misdated USING btree (tap25_
 CREATE INDEX misdated_bucket_idx2 ON tap25_internal.misdated USING btree (tap25_internal.bucket(tap25_internal.domain_of(mail_from)));
 CREATE INDEX misdated_bucket_idx3 ON tap25_internal.misdated USING btree (tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)));
 CREATE INDEX misdated_client_ip_idx ON tap25_internal.misdated USING btree (client_ip);
+CREATE INDEX misdated_origin_ip_idx ON tap25_internal.misdated USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
 CREATE INDEX misdated_server_ip_idx ON tap25_internal.misdated USING btree (server_ip);
 
 CREATE TABLE tap25_internal.prints (
@@ -299,6 +318,10 @@ CREATE TABLE tap25_internal.warrants (
     id          bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     granted_by  name DEFAULT SESSION_USER NOT NULL,
     granted_at  timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_in     text,
+    by_origin   boolean DEFAULT true NOT NULL,
+    CONSTRAINT ends CHECK (isfinite(valid_until)),
+    CONSTRAINT seen_in CHECK (((seen_in IS NULL) OR ((network IS NOT NULL) AND tap25_internal.is_network(seen_in)))),
     CONSTRAINT warrants_case_id_check CHECK ((case_id <> ''::text)),
     CONSTRAINT warrants_check CHECK ((num_nonnulls(mailbox, domain, network) = 1)),
     CONSTRAINT warrants_check1 CHECK ((since < before)),
@@ -335,7 +358,11 @@ CREATE VIEW tap25.mail AS
     mail_days.auth,
     mail_days.tls_server_name,
     mail_days.lost_bytes,
-    mail_days.flags
+    mail_days.flags,
+    mail_days.origin_ip,
+    mail_days.origin_port,
+    mail_days.origin_by,
+    mail_days.network
    FROM tap25_internal.mail_days
 UNION ALL
  SELECT mail_aside.seen_at,
@@ -363,7 +390,11 @@ UNION ALL
     mail_aside.auth,
     mail_aside.tls_server_name,
     mail_aside.lost_bytes,
-    mail_aside.flags
+    mail_aside.flags,
+    mail_aside.origin_ip,
+    mail_aside.origin_port,
+    mail_aside.origin_by,
+    mail_aside.network
    FROM tap25_internal.mail_aside;
 
 CREATE VIEW tap25.missing_accesses AS
@@ -407,7 +438,9 @@ CREATE VIEW tap25.warrants AS
     w.reason,
     w.id,
     w.granted_by,
-    w.granted_at
+    w.granted_at,
+    w.seen_in,
+    w.by_origin
    FROM tap25_internal.warrants w;
 
 CREATE VIEW tap25_internal.mail_aside AS
@@ -467,7 +500,11 @@ CREATE VIEW tap25_internal.mail_aside AS
                 WHEN (aside.flags::integer & 64) <> 0 THEN 'truncated'::text
                 ELSE NULL::text
             END], NULL::text)
-        END AS flags
+        END AS flags,
+    aside.origin_ip,
+    aside.origin_port + 32768 AS origin_port,
+    ('{proxy,xclient,xforward}'::text[])[aside.origin_by] AS origin_by,
+    aside.network
    FROM ( SELECT held.seen_at,
             held.session_id,
             held.message_bytes,
@@ -493,7 +530,11 @@ CREATE VIEW tap25_internal.mail_aside AS
             held.rcpt_to_raw,
             held.envid,
             held.orcpt,
-            held.tls_server_name
+            held.tls_server_name,
+            held.origin_ip,
+            held.network,
+            held.origin_port,
+            held.origin_by
            FROM tap25_internal.held
         UNION ALL
          SELECT misdated.seen_at,
@@ -521,7 +562,11 @@ CREATE VIEW tap25_internal.mail_aside AS
             misdated.rcpt_to_raw,
             misdated.envid,
             misdated.orcpt,
-            misdated.tls_server_name
+            misdated.tls_server_name,
+            misdated.origin_ip,
+            misdated.network,
+            misdated.origin_port,
+            misdated.origin_by
            FROM tap25_internal.misdated) aside;
 
 CREATE VIEW tap25_internal.mail_days AS
@@ -581,13 +626,17 @@ CREATE VIEW tap25_internal.mail_days AS
                 WHEN (envelopes.flags::integer & 64) <> 0 THEN 'truncated'::text
                 ELSE NULL::text
             END], NULL::text)
-        END AS flags
+        END AS flags,
+    envelopes.origin_ip,
+    envelopes.origin_port + 32768 AS origin_port,
+    ('{proxy,xclient,xforward}'::text[])[envelopes.origin_by] AS origin_by,
+    envelopes.network
    FROM tap25_internal.envelopes;
 
 
 -- Functions.
 
-CREATE OR REPLACE FUNCTION tap25.add_hold(mailbox text, domain text, network inet, since timestamp with time zone, before timestamp with time zone, until timestamp with time zone, reason text)
+CREATE OR REPLACE FUNCTION tap25.add_hold(mailbox text, domain text, network inet, since timestamp with time zone, before timestamp with time zone, until timestamp with time zone, reason text, seen_in text DEFAULT NULL::text)
  RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -598,11 +647,17 @@ AS $function$
 declare h tap25.holds;
 begin
     perform tap25_internal.check_snapshot();
-    insert into tap25.holds (mailbox, domain, network, since, before, until, reason)
-    values (add_hold.mailbox, lower(add_hold.domain), add_hold.network, coalesce(add_hold.since, '-infinity'),
-            coalesce(add_hold.before, 'infinity'), coalesce(add_hold.until, 'infinity'), add_hold.reason) returning * into h;
+    perform tap25_internal.check_seen_in(add_hold.network, add_hold.seen_in);
+    begin
+        insert into tap25.holds (mailbox, domain, network, seen_in, since, before, until, reason)
+        values (add_hold.mailbox, lower(add_hold.domain), add_hold.network, add_hold.seen_in, coalesce(add_hold.since, '-infinity'),
+                coalesce(add_hold.before, 'infinity'), coalesce(add_hold.until, 'infinity'), add_hold.reason) returning * into h;
+    exception when integrity_constraint_violation then
+        raise '%', sqlerrm using errcode = sqlstate; -- without the detail, which has the whole line, for the server's log
+    end;
     update tap25_internal.held e set hold_ids = e.hold_ids || h.id
-    where tap25_internal.concerns(h.mailbox, h.domain, h.network, h.since, h.before, e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip);
+    where tap25_internal.concerns(h.mailbox, h.domain, h.network, h.seen_in, true, h.since, h.before,
+        e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip, e.origin_ip, e.network);
     return h.id;
 end $function$;
 
@@ -662,9 +717,11 @@ begin
     end if;
     for w in select * from tap25_internal.warrants x where x.id = any (warrants) order by x.id loop
         return query select m.* from tap25_internal.mail_concerning(w.mailbox, w.domain, w.network, w.since, w.before) m
-        where tap25_internal.concerns(w.mailbox, w.domain, w.network, w.since, w.before, m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip)
+        where tap25_internal.concerns(w.mailbox, w.domain, w.network, w.seen_in, w.by_origin, w.since, w.before,
+                m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip, m.origin_ip, m.network)
           and not exists (select from tap25_internal.warrants x where x.id = any (done) and
-              tap25_internal.concerns(x.mailbox, x.domain, x.network, x.since, x.before, m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip));
+              tap25_internal.concerns(x.mailbox, x.domain, x.network, x.seen_in, x.by_origin, x.since, x.before,
+                m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip, m.origin_ip, m.network));
         get diagnostics n = row_count;
         sum := sum + n;
         done := done || w.id;
@@ -737,16 +794,20 @@ BEGIN ATOMIC
      mail_about.auth,
      mail_about.tls_server_name,
      mail_about.lost_bytes,
-     mail_about.flags
+     mail_about.flags,
+     mail_about.origin_ip,
+     mail_about.origin_port,
+     mail_about.origin_by,
+     mail_about.network
     FROM tap25_internal.mail_about('client'::text,
          CASE
              WHEN tap25_internal.is_host(mail_client.ip) THEN host(mail_client.ip)
              ELSE NULL::text
          END,
          CASE
-             WHEN tap25_internal.is_host(mail_client.ip) THEN 'client_ip = $1::inet'::text
-             ELSE format('client_ip <<= %L::inet'::text, mail_client.ip)
-         END, mail_client.since, mail_client.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+             WHEN tap25_internal.is_host(mail_client.ip) THEN '(client_ip = $1::inet or origin_ip = $1::inet)'::text
+             ELSE format('(client_ip <<= %1$L::inet or origin_ip <<= %1$L::inet)'::text, mail_client.ip)
+         END, mail_client.since, mail_client.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_from(address text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -779,8 +840,12 @@ BEGIN ATOMIC
      mail_about.auth,
      mail_about.tls_server_name,
      mail_about.lost_bytes,
-     mail_about.flags
-    FROM tap25_internal.mail_about('mail_from'::text, mail_from.address, 'tap25_internal.bucket(mail_from) = tap25_internal.bucket($1) and lower(mail_from) = lower($1)'::text, mail_from.since, mail_from.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+     mail_about.flags,
+     mail_about.origin_ip,
+     mail_about.origin_port,
+     mail_about.origin_by,
+     mail_about.network
+    FROM tap25_internal.mail_about('mail_from'::text, mail_from.address, 'tap25_internal.bucket(mail_from) = tap25_internal.bucket($1) and lower(mail_from) = lower($1)'::text, mail_from.since, mail_from.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_from_domain(domain text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -813,8 +878,12 @@ BEGIN ATOMIC
      mail_about.auth,
      mail_about.tls_server_name,
      mail_about.lost_bytes,
-     mail_about.flags
-    FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(mail_from)) = tap25_internal.bucket($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+     mail_about.flags,
+     mail_about.origin_ip,
+     mail_about.origin_port,
+     mail_about.origin_by,
+     mail_about.network
+    FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(mail_from)) = tap25_internal.bucket($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_server(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -847,7 +916,11 @@ BEGIN ATOMIC
      mail_about.auth,
      mail_about.tls_server_name,
      mail_about.lost_bytes,
-     mail_about.flags
+     mail_about.flags,
+     mail_about.origin_ip,
+     mail_about.origin_port,
+     mail_about.origin_by,
+     mail_about.network
     FROM tap25_internal.mail_about('server'::text,
          CASE
              WHEN tap25_internal.is_host(mail_server.ip) THEN host(mail_server.ip)
@@ -856,7 +929,7 @@ BEGIN ATOMIC
          CASE
              WHEN tap25_internal.is_host(mail_server.ip) THEN 'server_ip = $1::inet'::text
              ELSE format('server_ip <<= %L::inet'::text, mail_server.ip)
-         END, mail_server.since, mail_server.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+         END, mail_server.since, mail_server.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_to(address text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -889,8 +962,12 @@ BEGIN ATOMIC
      mail_about.auth,
      mail_about.tls_server_name,
      mail_about.lost_bytes,
-     mail_about.flags
-    FROM tap25_internal.mail_about('rcpt_to'::text, mail_to.address, 'tap25_internal.bucket(rcpt_to) = tap25_internal.bucket($1) and lower(rcpt_to) = lower($1)'::text, mail_to.since, mail_to.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+     mail_about.flags,
+     mail_about.origin_ip,
+     mail_about.origin_port,
+     mail_about.origin_by,
+     mail_about.network
+    FROM tap25_internal.mail_about('rcpt_to'::text, mail_to.address, 'tap25_internal.bucket(rcpt_to) = tap25_internal.bucket($1) and lower(rcpt_to) = lower($1)'::text, mail_to.since, mail_to.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_to_domain(domain text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -923,8 +1000,12 @@ BEGIN ATOMIC
      mail_about.auth,
      mail_about.tls_server_name,
      mail_about.lost_bytes,
-     mail_about.flags
-    FROM tap25_internal.mail_about('to_domain'::text, mail_to_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)) = tap25_internal.bucket($1) and tap25_internal.domain_of(rcpt_to) = lower($1)'::text, mail_to_domain.since, mail_to_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags);
+     mail_about.flags,
+     mail_about.origin_ip,
+     mail_about.origin_port,
+     mail_about.origin_by,
+     mail_about.network
+    FROM tap25_internal.mail_about('to_domain'::text, mail_to_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)) = tap25_internal.bucket($1) and tap25_internal.domain_of(rcpt_to) = lower($1)'::text, mail_to_domain.since, mail_to_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
 END;
 
 CREATE OR REPLACE FUNCTION tap25.open_case(which text, purpose text)
@@ -1100,9 +1181,18 @@ declare
     moment constant timestamptz := clock_timestamp();
 begin
     if tg_op = 'INSERT' then
-        insert into tap25_internal.warrants as w (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason)
-        values (new.case_id, new.auditor, new.mailbox, new.domain, new.network, new.since, new.before, new.valid_until, new.reason)
-        returning w.id, w.granted_by, w.granted_at into new.id, new.granted_by, new.granted_at;
+        perform tap25_internal.check_seen_in(new.network, new.seen_in);
+        if isfinite(new.valid_until) is not true then
+            raise 'a warrant has an end: valid_until is a time' using errcode = 'invalid_parameter_value';
+        end if;
+        begin
+            insert into tap25_internal.warrants as w (case_id, auditor, mailbox, domain, network, seen_in, by_origin, since, before, valid_until, reason)
+            values (new.case_id, new.auditor, new.mailbox, new.domain, new.network, new.seen_in, coalesce(new.by_origin, true),
+                    new.since, new.before, new.valid_until, new.reason)
+            returning w.id, w.granted_by, w.granted_at, w.by_origin into new.id, new.granted_by, new.granted_at, new.by_origin;
+        exception when integrity_constraint_violation then
+            raise '%', sqlerrm using errcode = sqlstate; -- without the detail, which has the whole line, for the server's log
+        end;
         return new;
     end if;
     new.valid_until := old.valid_until;
@@ -1174,6 +1264,19 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.check_seen_in(network inet, seen_in text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if seen_in is not null and not tap25_internal.is_network(seen_in) then
+        raise 'a network is named as in mail.network, such as vlan 12 or vxlan 5001/vlan 3' using errcode = 'invalid_parameter_value';
+    elsif seen_in is not null and network is null then
+        raise 'only with an IP address or subnet can the network be named that it was seen in' using errcode = 'invalid_parameter_value';
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.check_snapshot()
  RETURNS void
  LANGUAGE plpgsql
@@ -1229,11 +1332,37 @@ begin
     raise 'the sensor % is being bound by another transaction', quote_literal(name) using errcode = 'lock_not_available';
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.concerns(mailbox text, domain text, network inet, since timestamp with time zone, before timestamp with time zone, seen_at timestamp with time zone, mail_from text, rcpt_to text, client_ip inet, server_ip inet)
+CREATE OR REPLACE FUNCTION tap25_internal.concerns(mailbox text, domain text, network inet, seen_in text, by_origin boolean, since timestamp with time zone, before timestamp with time zone, seen_at timestamp with time zone, mail_from text, rcpt_to text, client_ip inet, server_ip inet, origin_ip inet, row_network text)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN ((seen_at >= since) AND (seen_at < before) AND CASE WHEN (mailbox IS NOT NULL) THEN (COALESCE((lower(mail_from) = lower(mailbox)), false) OR COALESCE((lower(rcpt_to) = lower(mailbox)), false)) WHEN (domain IS NOT NULL) THEN (COALESCE((tap25_internal.domain_of(mail_from) = lower(domain)), false) OR COALESCE((tap25_internal.domain_of(rcpt_to) = lower(domain)), false)) ELSE ((client_ip <<= network) OR (server_ip <<= network)) END);
+RETURN ((seen_at >= since) AND (seen_at < before) AND CASE WHEN (mailbox IS NOT NULL) THEN (COALESCE((lower(mail_from) = lower(mailbox)), false) OR COALESCE((lower(rcpt_to) = lower(mailbox)), false)) WHEN (domain IS NOT NULL) THEN (COALESCE((tap25_internal.domain_of(mail_from) = lower(domain)), false) OR COALESCE((tap25_internal.domain_of(rcpt_to) = lower(domain)), false)) ELSE (((client_ip <<= network) OR (server_ip <<= network) OR (by_origin AND COALESCE((origin_ip <<= network), false))) AND ((seen_in IS NULL) OR COALESCE((row_network = seen_in), false))) END);
+
+CREATE OR REPLACE FUNCTION tap25_internal.count_day()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    mine  constant text := case when tap25_internal.is_tied() then tap25_internal.my_sensor() end;
+    alien boolean;
+begin
+    with counted as (
+        select a.sensor, count(*) as rows from added a group by a.sensor
+    ), entered as (
+        insert into tap25_internal.days as t (day, sensor, rows, loaded_at)
+        select to_date(right(tg_table_name, 8), 'YYYYMMDD'), c.sensor, c.rows, clock_timestamp() from counted c order by c.sensor
+        on conflict (day, sensor) do update set rows = t.rows + excluded.rows, loaded_at = excluded.loaded_at returning t.sensor
+    )
+    select bool_or(e.sensor <> mine) into alien from entered e;
+    if alien then
+        raise 'rows of another sensor than %, which this login is', quote_literal(mine) using errcode = 'insufficient_privilege';
+    end if;
+    return null;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.count_rows()
  RETURNS trigger
@@ -1493,15 +1622,15 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+    partitions constant text := (select string_agg(i.inhrelid::regclass::text, ', ') from pg_inherits i where i.inhparent = 'tap25_internal.envelopes'::regclass);
 begin
-    perform tap25_internal.grant_roles_013();
+    perform tap25_internal.grant_roles_014();
+    if partitions is not null and exists (select from pg_roles where rolname = 'tap25_sensor') then
+        execute format('grant insert on %s to tap25_sensor', partitions);
+    end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        revoke insert, update on tap25_internal.warrants from tap25_admin; -- which moved with the table
-        revoke execute on function tap25_internal.end_all_blockers from tap25_admin;
-        revoke insert on tap25.warrants from tap25_admin; -- of whole rows
-        grant select, insert (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason), update (valid_until) on tap25.warrants to tap25_admin;
-        grant select on tap25.warrant_events, tap25.missing_accesses, tap25.retentions to tap25_admin;
-        grant execute on function tap25.end_warrant, tap25.set_retention to tap25_admin;
+        grant insert (seen_in, by_origin) on tap25.warrants to tap25_admin;
     end if;
 end $function$;
 
@@ -1565,6 +1694,23 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_014()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_013();
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        revoke insert, update on tap25_internal.warrants from tap25_admin; -- which moved with the table
+        revoke execute on function tap25_internal.end_all_blockers from tap25_admin;
+        revoke insert on tap25.warrants from tap25_admin; -- of whole rows
+        grant select, insert (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason), update (valid_until) on tap25.warrants to tap25_admin;
+        grant select on tap25.warrant_events, tap25.missing_accesses, tap25.retentions to tap25_admin;
+        grant execute on function tap25.end_warrant, tap25.set_retention to tap25_admin;
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
  RETURNS boolean
  LANGUAGE sql
@@ -1580,6 +1726,12 @@ CREATE OR REPLACE FUNCTION tap25_internal.is_host(ip inet)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (masklen(ip) = CASE family(ip) WHEN 4 THEN 32 ELSE 128 END);
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_network(name text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((octet_length(name) <= 255) AND (name ~ '^(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?)(?:/(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?))*$'::text));
 
 CREATE OR REPLACE FUNCTION tap25_internal.is_tied()
  RETURNS boolean
@@ -1608,7 +1760,8 @@ begin
     if active is not null then
         execute format('insert into tap25_internal.held (%1$s, hold_ids) select %1$s, ids from %2$s e cross join lateral (
                 select array_agg(h.id order by h.id) as ids from tap25.holds h where h.id = any ($1) and
-                tap25_internal.concerns(h.mailbox, h.domain, h.network, h.since, h.before, e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip)
+                tap25_internal.concerns(h.mailbox, h.domain, h.network, h.seen_in, true, h.since, h.before,
+                    e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip, e.origin_ip, e.network)
             ) h where ids is not null and %3$s', columns, source, filter) using active;
         get diagnostics n = row_count;
     end if;
@@ -1693,6 +1846,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.mail_concerning(mailbox text, domain t
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+#variable_conflict use_variable
 begin
     if mailbox is not null then
         return query select * from tap25.mail_from(mailbox, since, before)
@@ -1702,7 +1856,7 @@ begin
             union all select * from tap25.mail_to_domain(domain, since, before) m where tap25_internal.domain_of(m.mail_from) is distinct from lower(domain);
     else
         return query select * from tap25.mail_client(network, since, before)
-            union all select * from tap25.mail_server(network, since, before) m where not m.client_ip <<= network;
+            union all select * from tap25.mail_server(network, since, before) m where not (m.client_ip <<= network or coalesce(m.origin_ip <<= network, false));
     end if;
 end $function$;
 
@@ -1722,6 +1876,7 @@ begin
     execute format('create table tap25_internal.%I (like tap25_internal.envelopes including defaults including constraints)', name);
     execute format('alter table tap25_internal.envelopes attach partition tap25_internal.%I for values from (%L) to (%L)', name,
                    to_char(day::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00', to_char((day + 1)::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00');
+    perform tap25_internal.open_partition(('tap25_internal.' || name)::regclass);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.make_partitions(which date[])
@@ -1813,6 +1968,19 @@ begin
     return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.open_partition(partition regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    execute format('create trigger count_day after insert on %s referencing new table as added for each statement execute function tap25_internal.count_day()', partition);
+    execute format('alter table %s enable always trigger count_day', partition);
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        execute format('grant insert on %s to tap25_sensor', partition);
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.partition_name(day date)
  RETURNS text
  LANGUAGE sql
@@ -1881,7 +2049,7 @@ begin
     end if;
     insert into tap25.accesses (id, case_id, action, purpose, rows, opening, refusal, warrant_ids, targets, since, before) overriding system value
     select number, which, record_access.action, record_access.purpose, record_access.rows, record_access.opening, record_access.refusal, warrants,
-           array_agg(coalesce(w.mailbox, w.domain, w.network::text) order by w.id), min(w.since), max(w.before)
+           array_agg(coalesce(w.mailbox, w.domain, w.network::text || coalesce(' in ' || w.seen_in, '')) order by w.id), min(w.since), max(w.before)
     from tap25_internal.warrants w where w.id = any (warrants);
 end $function$;
 
@@ -1996,7 +2164,8 @@ begin
         from tap25_internal.envelopes e cross join counted c cross join lateral (values
             (tap25_internal.print_hash('mail_from', e.mail_from)), (tap25_internal.print_hash('rcpt_to', e.rcpt_to)),
             (tap25_internal.print_hash('from_domain', tap25_internal.domain_of(e.mail_from))), (tap25_internal.print_hash('to_domain', tap25_internal.domain_of(e.rcpt_to))),
-            (tap25_internal.print_hash('client', host(e.client_ip))), (tap25_internal.print_hash('server', host(e.server_ip)))) v (hash)
+            (tap25_internal.print_hash('client', host(e.client_ip))), (tap25_internal.print_hash('client', host(e.origin_ip))),
+            (tap25_internal.print_hash('server', host(e.server_ip)))) v (hash)
         where hash is not null and e.seen_at >= which::timestamp at time zone 'UTC' and e.seen_at < (which + 1)::timestamp at time zone 'UTC'
     ) p group by page order by page;
     return true;
@@ -2078,7 +2247,7 @@ GRANT SELECT ON tap25.missing_accesses TO tap25_admin;
 GRANT SELECT ON tap25.retentions TO tap25_admin;
 GRANT SELECT ON tap25.sensors TO tap25_admin;
 GRANT SELECT ON tap25.warrant_events TO tap25_admin;
-GRANT INSERT (auditor, before, case_id, domain, mailbox, network, reason, since, valid_until), SELECT, UPDATE (valid_until) ON tap25.warrants TO tap25_admin;
+GRANT INSERT (auditor, before, by_origin, case_id, domain, mailbox, network, reason, seen_in, since, valid_until), SELECT, UPDATE (valid_until) ON tap25.warrants TO tap25_admin;
 GRANT SELECT ON tap25_internal.days TO tap25_admin;
 GRANT SELECT ON tap25_internal.ended_sessions TO tap25_admin;
 GRANT SELECT ON tap25_internal.envelopes TO tap25_admin;
@@ -2089,7 +2258,7 @@ GRANT SELECT ON tap25_internal.loads TO tap25_admin;
 GRANT SELECT ON tap25_internal.mail_aside TO tap25_admin;
 GRANT SELECT ON tap25_internal.mail_days TO tap25_admin;
 GRANT SELECT ON tap25_internal.misdated TO tap25_admin;
-GRANT INSERT (auth, client_ip, client_port, data_code, declared_size, envid, flags, helo, lost_bytes, mail_code, mail_from, mail_from_raw, mail_no, message_bytes, orcpt, outcome, queue_id, rcpt_code, rcpt_to, rcpt_to_raw, reason, seen_at, sensor, server_ip, server_port, session_id, tls_server_name) ON tap25_internal.misdated TO tap25_sensor;
+GRANT INSERT (auth, client_ip, client_port, data_code, declared_size, envid, flags, helo, lost_bytes, mail_code, mail_from, mail_from_raw, mail_no, message_bytes, network, orcpt, origin_by, origin_ip, origin_port, outcome, queue_id, rcpt_code, rcpt_to, rcpt_to_raw, reason, seen_at, sensor, server_ip, server_port, session_id, tls_server_name) ON tap25_internal.misdated TO tap25_sensor;
 GRANT SELECT ON tap25_internal.prints TO tap25_admin;
 GRANT SELECT ON tap25_internal.reindexed TO tap25_admin;
 GRANT SELECT ON tap25_internal.sensors TO tap25_admin;
@@ -2097,7 +2266,7 @@ GRANT SELECT ON tap25_internal.summaries TO tap25_admin;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_admin;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_sensor;
 GRANT SELECT ON tap25_internal.warrants TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.bind_sensor(name,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.case_mail(text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.drop_hold(bigint) TO tap25_admin;
@@ -2177,7 +2346,7 @@ COMMENT ON TABLE tap25.holds IS 'Legal holds: mail that they concern is kept whe
 COMMENT ON COLUMN tap25.holds.id IS 'Number of the hold.';
 COMMENT ON COLUMN tap25.holds.mailbox IS 'The mailbox whose mail is kept, from it or to it, in upper or lower case. Null: the hold names a domain or a network.';
 COMMENT ON COLUMN tap25.holds.domain IS 'The domain whose mail is kept, from it or to it, without its subdomains. Null: the hold names a mailbox or a network.';
-COMMENT ON COLUMN tap25.holds.network IS 'The IP address or subnet whose mail is kept, as client or server. Null: the hold names a mailbox or a domain.';
+COMMENT ON COLUMN tap25.holds.network IS 'The IP address or subnet whose mail is kept, as client, server or origin. Null: the hold names a mailbox or a domain.';
 COMMENT ON COLUMN tap25.holds.since IS 'Beginning of the time range: only mail with since <= seen_at is kept.';
 COMMENT ON COLUMN tap25.holds.before IS 'End of the time range: only mail with seen_at < before is kept.';
 COMMENT ON COLUMN tap25.holds.until IS 'When the hold ends by itself; infinity if it does not.';
@@ -2215,6 +2384,10 @@ COMMENT ON COLUMN tap25.mail.auth IS 'AUTH had succeeded when the transaction be
 COMMENT ON COLUMN tap25.mail.tls_server_name IS 'The server name in the ClientHello that follows STARTTLS. Null: not seen.';
 COMMENT ON COLUMN tap25.mail.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. 0: none.';
 COMMENT ON COLUMN tap25.mail.flags IS 'Null if the record is complete, else: midstream (no SYN seen), one-sided (one direction never seen), gap (octets missed), conflict (octets came twice, with other contents), smuggling (servers disagree where it ends), injected (plaintext followed STARTTLS), truncated (more than is kept).';
+COMMENT ON COLUMN tap25.mail.origin_ip IS 'Address of the client that a proxy in front of the server names: a claim of the peer, client_ip, that the tap cannot check. Null: none is named.';
+COMMENT ON COLUMN tap25.mail.origin_port IS 'TCP port of that client, by the same claim. Null: none is named.';
+COMMENT ON COLUMN tap25.mail.origin_by IS 'What named that client: proxy (a header of the PROXY protocol), xclient, xforward. Null: nothing did.';
+COMMENT ON COLUMN tap25.mail.network IS 'The network that the connection was seen in, by its tags and tunnels, the outermost first: vlan 12, vxlan 5001/vlan 3, gtp. Null: none.';
 COMMENT ON VIEW tap25.missing_accesses IS 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash. Administrators read it.';
 COMMENT ON COLUMN tap25.missing_accesses.first IS 'First missing number: accesses.id.';
 COMMENT ON COLUMN tap25.missing_accesses.last IS 'Last missing number of the gap.';
@@ -2245,7 +2418,7 @@ COMMENT ON COLUMN tap25.warrants.case_id IS 'The case that the warrant belongs t
 COMMENT ON COLUMN tap25.warrants.auditor IS 'Who may read: a user, or a role that the user is a member of.';
 COMMENT ON COLUMN tap25.warrants.mailbox IS 'The mailbox whose mail may be read, from it or to it, in upper or lower case. Null: the warrant names a domain or a network.';
 COMMENT ON COLUMN tap25.warrants.domain IS 'The domain whose mail may be read, from it or to it, without its subdomains. Null: the warrant names a mailbox or a network.';
-COMMENT ON COLUMN tap25.warrants.network IS 'The IP address or subnet whose mail may be read, as client or server. Null: the warrant names a mailbox or a domain.';
+COMMENT ON COLUMN tap25.warrants.network IS 'The IP address or subnet whose mail may be read, as client, server or origin. Null: the warrant names a mailbox or a domain.';
 COMMENT ON COLUMN tap25.warrants.since IS 'Beginning of the time range: only mail with since <= seen_at may be read.';
 COMMENT ON COLUMN tap25.warrants.before IS 'End of the time range: only mail with seen_at < before may be read.';
 COMMENT ON COLUMN tap25.warrants.valid_until IS 'From this time on the warrant opens nothing: what was granted, or the earlier end that an event records.';
@@ -2253,12 +2426,14 @@ COMMENT ON COLUMN tap25.warrants.reason IS 'What the warrant was granted for.';
 COMMENT ON COLUMN tap25.warrants.id IS 'Number of the warrant.';
 COMMENT ON COLUMN tap25.warrants.granted_by IS 'The login that granted it.';
 COMMENT ON COLUMN tap25.warrants.granted_at IS 'When it was granted, by the database''s clock.';
-COMMENT ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text) IS 'Adds a hold on a mailbox, a domain or a network (the others are null) and returns its number; a null time is no bound. For administrators: select add_hold(''a@a.example'', null, null, ''2026-01-01'', null, null, ''court order'')';
+COMMENT ON COLUMN tap25.warrants.seen_in IS 'With network: only mail that was seen in the network of this name, mail.network. Null: in whatever network.';
+COMMENT ON COLUMN tap25.warrants.by_origin IS 'Whether network is held against mail.origin_ip too, which is a claim of the peer. False for what was granted before there was origin_ip.';
+COMMENT ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) IS 'Adds a hold on a mailbox, a domain or a network (the others are null) and returns its number; a null time is no bound. With a network, seen_in may name the one that the mail was seen in, mail.network. For administrators: select add_hold(''a@a.example'', null, null, ''2026-01-01'', null, null, ''court order'')';
 COMMENT ON FUNCTION tap25.bind_sensor(name,text) IS 'Gives a sensor''s name to a login, in place of the login that had it and of the name that the login had; null leaves the login without a name until its next load. For administrators: select bind_sensor(''tap_dc2'', ''dc2'')';
 COMMENT ON FUNCTION tap25.case_mail(text) IS 'Returns the mail that the warrants of an open case allow, each row once, and records the read. For auditors, after open_case: select * from case_mail(''2026-17'')';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
 COMMENT ON FUNCTION tap25.end_warrant(bigint,text) IS 'Ends a warrant at once; returns false if there is no such warrant or it has ended. For administrators: select end_warrant(7, ''case closed'')';
-COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
+COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
 COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For administrators: select * from mail_from_domain(''a.example'')';
 COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For administrators: select * from mail_server(''2001:db8::25'')';
@@ -2285,6 +2460,8 @@ COMMENT ON COLUMN tap25_internal.envelopes.client_port IS 'TCP port of the clien
 COMMENT ON COLUMN tap25_internal.envelopes.server_port IS 'TCP port of the server, less 32768.';
 COMMENT ON COLUMN tap25_internal.envelopes.outcome IS 'What became of it: 0 unknown, 1 accepted, 2 deferred, 3 refused, 4 aborted, 5 encrypted.';
 COMMENT ON COLUMN tap25_internal.envelopes.flags IS 'What is incomplete, a bit each: 1 midstream, 2 one-sided, 4 gap, 8 conflict, 16 smuggling, 32 injected, 64 truncated. 0: the record is complete.';
+COMMENT ON COLUMN tap25_internal.envelopes.origin_port IS 'TCP port of the client that a proxy names, less 32768. Null: none is named.';
+COMMENT ON COLUMN tap25_internal.envelopes.origin_by IS 'What named the client in origin_ip: 1 a header of the PROXY protocol, 2 XCLIENT, 3 XFORWARD. Null: nothing did.';
 COMMENT ON TABLE tap25_internal.held IS 'Rows that outlived their day under a legal hold, each once. They are in mail until their last hold ends.';
 COMMENT ON COLUMN tap25_internal.held.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. Null: none.';
 COMMENT ON COLUMN tap25_internal.held.client_port IS 'TCP port of the client, less 32768.';
@@ -2292,6 +2469,8 @@ COMMENT ON COLUMN tap25_internal.held.server_port IS 'TCP port of the server, le
 COMMENT ON COLUMN tap25_internal.held.outcome IS 'What became of it: 0 unknown, 1 accepted, 2 deferred, 3 refused, 4 aborted, 5 encrypted.';
 COMMENT ON COLUMN tap25_internal.held.flags IS 'What is incomplete, a bit each: 1 midstream, 2 one-sided, 4 gap, 8 conflict, 16 smuggling, 32 injected, 64 truncated. 0: the record is complete.';
 COMMENT ON COLUMN tap25_internal.held.hold_ids IS 'The holds that keep the row: holds.id.';
+COMMENT ON COLUMN tap25_internal.held.origin_port IS 'TCP port of the client that a proxy names, less 32768. Null: none is named.';
+COMMENT ON COLUMN tap25_internal.held.origin_by IS 'What named the client in origin_ip: 1 a header of the PROXY protocol, 2 XCLIENT, 3 XFORWARD. Null: nothing did.';
 COMMENT ON TABLE tap25_internal.late_days IS 'Days that expiry could not drop yet, because somebody used them.';
 COMMENT ON COLUMN tap25_internal.late_days.day IS 'The UTC day.';
 COMMENT ON COLUMN tap25_internal.late_days.since IS 'When expiry first could not drop it.';
@@ -2314,6 +2493,8 @@ COMMENT ON COLUMN tap25_internal.misdated.outcome IS 'What became of it: 0 unkno
 COMMENT ON COLUMN tap25_internal.misdated.flags IS 'What is incomplete, a bit each: 1 midstream, 2 one-sided, 4 gap, 8 conflict, 16 smuggling, 32 injected, 64 truncated. 0: the record is complete.';
 COMMENT ON COLUMN tap25_internal.misdated.reason IS 'Why its day gets no partition: before 1990, ahead of the clock, or too many days.';
 COMMENT ON COLUMN tap25_internal.misdated.loaded_at IS 'When the row was loaded, by the database''s clock: it expires by this time.';
+COMMENT ON COLUMN tap25_internal.misdated.origin_port IS 'TCP port of the client that a proxy names, less 32768. Null: none is named.';
+COMMENT ON COLUMN tap25_internal.misdated.origin_by IS 'What named the client in origin_ip: 1 a header of the PROXY protocol, 2 XCLIENT, 3 XFORWARD. Null: nothing did.';
 COMMENT ON TABLE tap25_internal.prints IS 'What summaries hold: 16 bits of the hash of each address, domain and IP address of a day.';
 COMMENT ON COLUMN tap25_internal.prints.day IS 'The UTC day.';
 COMMENT ON COLUMN tap25_internal.prints.page IS 'The page: other bits of the hash.';
@@ -2351,9 +2532,11 @@ COMMENT ON FUNCTION tap25_internal.change_warrant() IS 'Trigger: what insert and
 COMMENT ON FUNCTION tap25_internal.check_isolation(bigint) IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would show an ended warrant as valid.';
 COMMENT ON FUNCTION tap25_internal.check_misdated() IS 'Trigger: refuses misdated rows whose day gets a partition, and rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_retention(timestamp with time zone) IS 'Fails if the retention keeps something of what is older than a time.';
+COMMENT ON FUNCTION tap25_internal.check_seen_in(inet,text) IS 'Fails if a warrant or hold names a network in a form that mail.network never has, or without an IP address.';
 COMMENT ON FUNCTION tap25_internal.check_snapshot() IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would not show a hold or a retention that was set since.';
 COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
-COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range.';
+COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
+COMMENT ON FUNCTION tap25_internal.count_day() IS 'Trigger: as count_rows, for what a statement adds to the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
@@ -2367,8 +2550,10 @@ COMMENT ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text
 COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
+COMMENT ON FUNCTION tap25_internal.is_network(text) IS 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
 COMMENT ON FUNCTION tap25_internal.is_tied() IS 'Returns whether the session''s login loads under one name only: not so for members of the owner.';
 COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
@@ -2384,6 +2569,7 @@ COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partiti
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
 COMMENT ON FUNCTION tap25_internal.note_grant() IS 'Trigger: records the event that a warrant was granted.';
+COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
 COMMENT ON FUNCTION tap25_internal.print_hash(text,text) IS 'Returns the hash of a value of a kind, such as mail_from, in lower case.';

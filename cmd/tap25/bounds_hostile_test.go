@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly/hostile"
 )
 
@@ -67,8 +68,9 @@ func (c *chosen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestBounds_HostileTrafficLive sends each shape as fast as it goes through XDP and the rings, among ordinary mails: every frame is
-// read or counted as lost, every worker gets on, memory is bounded, and each mail has its rows, unless frames were lost.
+// TestBounds_HostileTrafficLive sends each shape as fast as it goes through XDP and the rings, among ordinary mails:
+// every frame is read or counted as lost, every worker gets on, memory is bounded, and each mail has its rows, unless
+// frames were lost.
 func TestBounds_HostileTrafficLive(t *testing.T) {
 	for name, octets := range map[string]string{"rings as by default": "33554432", "rings that overflow": "32768"} {
 		t.Run(name, func(t *testing.T) { attackLive(t, octets) })
@@ -91,7 +93,8 @@ func attackLive(t *testing.T, ring string) {
 		}
 	}
 	r := s.unaccounted(t)
-	t.Logf("%d frames of attacks sent; %d seen, %d read, %d lost, %d dropped by design", sent, r.Seen, r.Read, r.RingFull, sumOf(r.Dropped))
+	t.Logf("%d frames of attacks sent; %d seen, %d read, %d lost, %d dropped by design", sent, r.Seen, r.Read,
+		r.RingFull, report.Sum(r.Dropped))
 	if r.Seen < sent {
 		t.Errorf("%d frames were sent, %d seen", sent, r.Seen)
 	}
@@ -102,7 +105,8 @@ func attackLive(t *testing.T, ring string) {
 }
 
 // attackAmongMails sends a shape, and mails until its end, and waits until all of it is accounted for.
-func attackAmongMails(t *testing.T, w *wire, s *sniffing, send func([]byte) error, shape *hostile.Shape, frames int) int64 {
+func attackAmongMails(t *testing.T, w *wire, s *sniffing, send func([]byte) error, shape *hostile.Shape,
+	frames int) int64 {
 	t.Helper()
 	var over atomic.Bool
 	var mails sync.WaitGroup
@@ -124,7 +128,8 @@ func attackAmongMails(t *testing.T, w *wire, s *sniffing, send func([]byte) erro
 	over.Store(true)
 	mails.Wait()
 	r := s.unaccounted(t)
-	t.Logf("%-75s %7.0f frames/s sent, ring full %d so far", shape.Name, float64(made.Frames)/took.Seconds(), r.RingFull)
+	t.Logf("%-75s %7.0f frames/s sent, ring full %d so far", shape.Name, float64(made.Frames)/took.Seconds(),
+		r.RingFull)
 	if len(r.NotLive) > 0 {
 		t.Errorf("%s: %q", shape.Name, r.NotLive)
 	}
@@ -132,12 +137,12 @@ func attackAmongMails(t *testing.T, w *wire, s *sniffing, send func([]byte) erro
 }
 
 // unaccounted waits until nothing of what was seen is unaccounted for, and fails where that stays so.
-func (s *sniffing) unaccounted(t *testing.T) (r *report) {
+func (s *sniffing) unaccounted(t *testing.T) (r *report.Report) {
 	t.Helper()
 	var wrong []string
 	awaitFor(t, 2*time.Minute, "counters that add up", func() bool {
 		var err error
-		if r, err = askReport(t.Context(), s.control); err != nil {
+		if r, err = report.Ask(t.Context(), s.control); err != nil {
 			return false
 		}
 		wrong = wrongLiveSums(r)

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"tap25/cmd/tap25/psql"
+	"tap25/cmd/tap25/terminal"
 	"tap25/store"
 )
 
@@ -23,9 +24,11 @@ type database struct {
 }
 
 // dbFlag adds --db to a command.
-func dbFlag(cmd *cobra.Command, dsn *string) {
-	cmd.Flags().StringVar(dsn, "db", "", "PostgreSQL URL, or local for tap25's private cluster (default: $DATABASE_URL, else local); "+
-		"of several hosts, tap25 uses the one that accepts writes; put the password into ~/.pgpass, or into the file that passfile=PATH in the URL names")
+func dbFlag(f *pflag.FlagSet, dsn *string) {
+	f.StringVar(dsn, "db", "",
+		"PostgreSQL URL, or local for tap25's private cluster (default: $DATABASE_URL, else local); "+
+			"of several hosts, tap25 uses the one that accepts writes; put the password into ~/.pgpass, or into the "+
+			"file that passfile=PATH in the URL names")
 }
 
 func resolveDB(dsn string) string {
@@ -38,34 +41,34 @@ func resolveDB(dsn string) string {
 	return dsn
 }
 
-// newDatabase is the database that --db names. It tells the user if the end has to wait for others.
-func newDatabase(dsn string, stderr io.Writer) (*store.Database, error) {
-	d, err := store.NewDatabase(resolveDB(dsn))
-	if err == nil && d.Cluster != nil {
-		d.Cluster.Waiting = func() {
-			fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 processes that use the private cluster, because it stops when this one ends")
-		}
+// tellWaiting returns a function that tells the user that the end has to wait for others.
+func tellWaiting(stderr io.Writer) func() {
+	return func() {
+		fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 processes that use the private cluster, because "+
+			"it stops when this one ends")
 	}
-	return d, err
 }
 
 // openDatabase opens the database that --db names. The private cluster is started and migrated as needed; the schema of
 // another is only looked at.
 func openDatabase(ctx context.Context, stderr io.Writer, dsn string) (*database, error) {
-	source, err := newDatabase(dsn, stderr)
+	source, err := store.NewDatabase(resolveDB(dsn))
 	if err != nil {
 		return nil, err
 	}
+	if source.Cluster != nil {
+		source.Cluster.Waiting = tellWaiting(stderr)
+	}
 	db, err := source.Open(ctx)
 	if err != nil {
-		return nil, errors.Join(err, source.Release())
+		return nil, errors.Join(err, source.Release(ctx))
 	}
 	return &database{db, source}, nil
 }
 
-func (db *database) close() error {
+func (db *database) close(ctx context.Context) error {
 	db.DB.Close()
-	return db.source.Release()
+	return db.source.Release(ctx)
 }
 
 func dbCommand() *cobra.Command {
@@ -92,7 +95,7 @@ func dbUp() *cobra.Command {
 			if err := d.Cluster.Up(cmd.Context()); err != nil {
 				return err
 			}
-			defer d.Release()
+			defer d.Release(cmd.Context())
 			db, err := d.Open(cmd.Context())
 			if err != nil {
 				return err
@@ -123,35 +126,35 @@ func dbPsql() *cobra.Command {
 		Use: "psql [-- PSQL-ARGUMENTS]", Short: "Open the database with psql", Args: usageArgs(cobra.ArbitraryArgs),
 		Example: "  tap25 db psql -- -c \"select * from mail_to('someone@example.org')\"",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			path, err := exec.LookPath("psql")
+			path, err := psql.Find()
 			if err != nil {
-				return errors.New("psql is not installed: run apt-get install postgresql-client")
+				return err
 			}
 			db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, db.close()) }()
-			psql := exec.Command(path, args...)
-			psql.Stdin, psql.Stdout, psql.Stderr = cmd.InOrStdin(), unescaped(cmd.OutOrStdout()), unescaped(cmd.ErrOrStderr())
-			if err := psqlConnection(psql, resolveDB(dsn), db.Conn().Config()); err != nil {
-				return err
-			}
-			defer closeAll(psql.ExtraFiles)
-			if db.TakesPath() { // else the database's own setting has to do
-				psql.Env = append(psql.Env, "PGOPTIONS="+strings.TrimSpace(os.Getenv("PGOPTIONS")+" -c search_path=tap25,public"))
-			}
-			// Ctrl-C is psql's, each time: it ends a query there, not tap25.
+			// Ctrl-C is psql's, each time: it ends a query there, not tap25. SIGTERM ends both.
 			interrupts := make(chan os.Signal, 1)
 			signal.Notify(interrupts, os.Interrupt)
 			defer signal.Stop(interrupts)
-			psql.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-			if err := psql.Run(); err != nil {
-				return fmt.Errorf("psql: %w", err)
+			terminated, stop := signal.NotifyContext(context.WithoutCancel(cmd.Context()), syscall.SIGTERM)
+			defer stop()
+			defer func() {
+				ctx := cmd.Context()
+				if ctx.Err() != nil { // by a Ctrl-C that was psql's
+					ctx = terminated
+				}
+				err = errors.Join(err, db.close(ctx))
+			}()
+			s := psql.Session{
+				Path: path, Args: args, DSN: resolveDB(dsn), DB: db.DB,
+				Stdin: cmd.InOrStdin(), Stdout: terminal.Unescaped(cmd.OutOrStdout()),
+				Stderr: terminal.Unescaped(cmd.ErrOrStderr()),
 			}
-			return nil
+			return s.Run(terminated)
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	return cmd
 }

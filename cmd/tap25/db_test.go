@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"net/url"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -33,7 +31,9 @@ func TestReplay_IntoTheLocalClusterOnce(t *testing.T) {
 	if _, diag := tap25(statusDone, "replay", "--sensor", "tap", demo); !strings.Contains(diag, "764 rows added\n") {
 		t.Errorf("first replay: %s", diag)
 	}
-	if _, diag := tap25(statusDone, "replay", "--sensor", "tap", demo); !strings.Contains(diag, "repeated  764 rows") || !strings.Contains(diag, "database  0 rows added\n") || !strings.Contains(diag, "already holds 1 of these files") {
+	if _, diag := tap25(statusDone, "replay", "--sensor", "tap", demo); !strings.Contains(diag, "repeated  764 rows") ||
+		!strings.Contains(diag, "database  0 rows added\n") ||
+		!strings.Contains(diag, "already holds 1 of these files") {
 		t.Errorf("second replay: %s", diag)
 	}
 	rows, _ := tap25(statusDone, "replay", "--json", "--sensor", "tap", demo)
@@ -74,59 +74,6 @@ func mustJSON(v any) []byte {
 	return b
 }
 
-func TestPsqlEnv_KeepsTheTLSSettingsOfTheURL(t *testing.T) {
-	t.Setenv("PGSSLMODE", "")
-	for dsn, want := range map[string][]string{
-		"postgres://u:secret@127.0.0.1/x":                                  nil,
-		"postgres://u@db.example:6000/x?connect_timeout=5&sslmode=require": {"PGSSLMODE=require"},
-		"host=db.example user=u sslmode = disable":                         {"PGSSLMODE=disable"},
-	} {
-		c, err := pgx.ParseConfig(dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, v := range psqlEnv(dsn, c) {
-			if strings.HasPrefix(v, "PGSSL") {
-				got = append(got, v)
-			}
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-	root := filepath.Join(t.TempDir(), "root.crt")
-	got := psqlEnv("postgres://u@db.example/x?sslmode=verify-full&sslrootcert="+url.QueryEscape(root), &pgx.ConnConfig{})
-	if !slices.Contains(got, "PGSSLMODE=verify-full") || !slices.Contains(got, "PGSSLROOTCERT="+root) {
-		t.Errorf("got %q", got)
-	}
-}
-
-func TestPsqlEnv_NamesEveryHost(t *testing.T) {
-	t.Setenv("PGTARGETSESSIONATTRS", "")
-	for dsn, want := range map[string][]string{
-		"postgres://u@h1,h2:6000/x":                            {"PGHOST=h1,h2", "PGPORT=5432,6000", "PGTARGETSESSIONATTRS=read-write"},
-		"host=h1,h2 port=5433 user=u":                          {"PGHOST=h1,h2", "PGPORT=5433,5433", "PGTARGETSESSIONATTRS=read-write"},
-		"host=/a,/b port=1,2":                                  {"PGHOST=/a,/b", "PGPORT=1,2", "PGTARGETSESSIONATTRS=read-write"},
-		"postgres://u@[::1],h2/x?target_session_attrs=standby": {"PGHOST=::1,h2", "PGPORT=5432,5432", "PGTARGETSESSIONATTRS=standby"},
-		"postgres://u@h1/x":                                    {"PGHOST=h1", "PGPORT=5432"},
-	} {
-		c, err := pgx.ParseConfig(dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, v := range psqlEnv(dsn, c) {
-			if strings.HasPrefix(v, "PGHOST") || strings.HasPrefix(v, "PGPORT") || strings.HasPrefix(v, "PGTARGET") {
-				got = append(got, v)
-			}
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", dsn, got, want)
-		}
-	}
-}
-
 func TestDB_ServerMayUseAQuarterOfWhatTheMachineHas(t *testing.T) {
 	left := cluster.AvailableMemory()
 	conn, _ := server(t)
@@ -139,7 +86,8 @@ func TestDB_ServerMayUseAQuarterOfWhatTheMachineHas(t *testing.T) {
 // sharedBuffers is the setting of a server, in bytes.
 func sharedBuffers(t *testing.T, conn *pgx.Conn) (n uint64) {
 	t.Helper()
-	if err := conn.QueryRow(t.Context(), "select setting::bigint * current_setting('block_size')::int from pg_settings where name = 'shared_buffers'").Scan(&n); err != nil {
+	if err := conn.QueryRow(t.Context(), "select setting::bigint * current_setting('block_size')::int from "+
+		"pg_settings where name = 'shared_buffers'").Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,18 +9,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tap25/cmd/tap25/doctor"
+	"tap25/cmd/tap25/report"
 )
 
 // examined is the result of tap25 doctor --json.
 type examined struct {
 	Problems int
-	Checks   []doctorCheck
+	Checks   []doctor.Check
 }
 
 // state gives that of a check, "" where there is none.
@@ -76,18 +78,29 @@ func (e *examination) result() *examined {
 	return r
 }
 
-// linkIn reads an interface's facts in a namespace.
-func (w *wire) linkIn(ns, name string) (f interfaceFacts) {
+// link is the state of an interface.
+type link struct {
+	attached bool // an XDP program
+	carrier  bool
+	packets  int64 // received
+}
+
+// linkIn asks for an interface in a namespace.
+func (w *wire) linkIn(ns, name string) link {
 	w.t.Helper()
-	err := w.in(ns, func() error {
-		links, err := readLinks()
-		f = links[name]
-		return err
-	})
+	out, err := exec.Command("ip", "-n", ns, "-j", "-d", "-s", "link", "show", "dev", name).Output()
 	if err != nil {
-		w.t.Fatal(err)
+		return link{} // it is gone
 	}
-	return f
+	var shown []struct {
+		Flags []string
+		XDP   any
+		Stats struct{ RX struct{ Packets int64 } } `json:"stats64"`
+	}
+	if err := json.Unmarshal(out, &shown); err != nil || len(shown) != 1 {
+		w.t.Fatalf("%v: %s", err, out)
+	}
+	return link{shown[0].XDP != nil, slices.Contains(shown[0].Flags, "LOWER_UP"), shown[0].Stats.RX.Packets}
 }
 
 // inject sends frames from the mirror's end of the tap's wire.
@@ -117,7 +130,7 @@ func (w *wire) inject(frames [][]byte) {
 func TestDoctor_HearsWhatComes(t *testing.T) {
 	w := newWire(t)
 	w.ip("-n " + w.hub + " link set port nomaster") // only what is injected
-	frames := dialogueFrames(strings.Split(dialogue, "\n"))
+	frames := dialogueFrames(25, strings.Split(dialogue, "\n"))
 	var toServer, toClient, web [][]byte
 	for _, f := range frames {
 		if f[34] == 0 && f[35] == 25 { // the source port
@@ -133,19 +146,19 @@ func TestDoctor_HearsWhatComes(t *testing.T) {
 		frames [][]byte
 		want   map[string]string // of the checks on the traffic
 	}{
-		"both directions": {frames, map[string]string{"mail": checkOK, "directions": checkOK, "losses": checkOK}},
-		"to the server":   {toServer, map[string]string{"mail": checkOK, "directions": checkProblem}},
-		"to the client":   {toClient, map[string]string{"mail": checkOK, "directions": checkProblem}},
-		"other ports":     {web, map[string]string{"mail": checkProblem, "directions": ""}},
-		"a segment lost":  {append(append([][]byte{}, frames[:8]...), frames[9:]...), map[string]string{"directions": checkOK, "losses": checkProblem}},
+		"both directions": {frames, map[string]string{"mail": doctor.OK, "directions": doctor.OK, "losses": doctor.OK}},
+		"to the server":   {toServer, map[string]string{"mail": doctor.OK, "directions": doctor.Problem}},
+		"to the client":   {toClient, map[string]string{"mail": doctor.OK, "directions": doctor.Problem}},
+		"other ports":     {web, map[string]string{"mail": doctor.Problem, "directions": ""}},
+		"a segment lost":  {append(append([][]byte{}, frames[:8]...), frames[9:]...), map[string]string{"directions": doctor.OK, "losses": doctor.Problem}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := w.doctor(w.tap, "-i", "tap0", "--seconds", "600")
 			await(t, "it to attach", func() bool { return w.linkIn(w.tap, "tap0").attached })
-			before := w.linkIn(w.tap, "tap0").counters.packets
+			before := w.linkIn(w.tap, "tap0").packets
 			w.inject(c.frames)
 			await(t, "the frames", func() bool {
-				return w.linkIn(w.tap, "tap0").counters.packets-before >= uint64(len(c.frames))
+				return w.linkIn(w.tap, "tap0").packets-before >= int64(len(c.frames))
 			})
 			if err := e.cmd.Process.Signal(os.Interrupt); err != nil { // listened long enough
 				t.Fatal(err)
@@ -156,7 +169,7 @@ func TestDoctor_HearsWhatComes(t *testing.T) {
 					t.Errorf("%s: %q, want %q in %+v", check, got, want, r.Checks)
 				}
 			}
-			if got := r.state("tap0", "XDP"); got != checkOK {
+			if got := r.state("tap0", "XDP"); got != doctor.OK {
 				t.Errorf("XDP: %s", got)
 			}
 			if f := w.linkIn(w.tap, "tap0"); f.attached {
@@ -174,17 +187,17 @@ func TestDoctor_NoTrafficAndNothingToListenOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if r := w.doctor(w.tap, "-i", "tap0", "--seconds", "0.2").result(); r.state("traffic", "frames") != checkProblem {
+	if r := w.doctor(w.tap, "-i", "tap0", "--seconds", "0.2").result(); r.state("traffic", "frames") != doctor.Problem {
 		t.Errorf("silence: %+v", r.Checks)
 	}
-	if r := w.doctor(w.tap, "-i", "tap0", "--seconds", "0").result(); r.state("tap0", "XDP") != checkUnknown || r.state("tap0", "link") != checkOK {
+	if r := w.doctor(w.tap, "-i", "tap0", "--seconds", "0").result(); r.state("tap0", "XDP") != doctor.Unknown || r.state("tap0", "link") != doctor.OK {
 		t.Errorf("without listening: %+v", r.Checks)
 	}
-	if r := w.doctor(w.tap, "-i", "nosuch0").result(); r.state("nosuch0", "link") != checkProblem || r.Problems == 0 {
+	if r := w.doctor(w.tap, "-i", "nosuch0").result(); r.state("nosuch0", "link") != doctor.Problem || r.Problems == 0 {
 		t.Errorf("no interface: %+v", r.Checks)
 	}
 	w.ip("-n " + w.tap + " link set tap0 down")
-	if r := w.doctor(w.tap, "-i", "tap0", "--seconds", "0.2").result(); r.state("tap0", "link") != checkProblem {
+	if r := w.doctor(w.tap, "-i", "tap0", "--seconds", "0.2").result(); r.state("tap0", "link") != doctor.Problem {
 		t.Errorf("down: %+v", r.Checks)
 	}
 }
@@ -207,8 +220,8 @@ func TestDoctor_LeavesTheHostsTrafficAlone(t *testing.T) {
 		if err := e.cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
-		want := map[bool]string{true: "", false: checkProblem}[inline]
-		if r := e.result(); r.state("eth0", "address") != want || r.state("traffic", "mail") != checkOK {
+		want := map[bool]string{true: "", false: doctor.Problem}[inline]
+		if r := e.result(); r.state("eth0", "address") != want || r.state("traffic", "mail") != doctor.OK {
 			t.Errorf("%+v", r.Checks)
 		}
 	}
@@ -235,21 +248,16 @@ func TestDoctor_AsksTheSniffThatRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the sniff to count it", func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Rows == 2
 	})
 	if err := e.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if r := e.result(); r.state("tap0", "XDP") != checkOK || r.state("traffic", "listen") != "" {
+	if r := e.result(); r.state("tap0", "XDP") != doctor.OK || r.state("traffic", "listen") != "" {
 		t.Errorf("%+v", r.Checks)
 	}
-	interrupted, cancel := context.WithCancel(t.Context())
-	cancel()
-	if f := hearOfSniff(interrupted, &sniffSettings{control: s.control, interfaces: []string{"tap0"}}, time.Hour); f.err != nil || !f.running {
-		t.Errorf("interrupted before it asked: %v", f.err)
-	}
-	if r := w.doctor(w.tap, "-i", "tap0", "--control", s.control+"x").result(); r.state("tap0", "XDP") != checkProblem || r.state("traffic", "listen") != checkProblem {
+	if r := w.doctor(w.tap, "-i", "tap0", "--control", s.control+"x").result(); r.state("tap0", "XDP") != doctor.Problem || r.state("traffic", "listen") != doctor.Problem {
 		t.Errorf("another's program: %+v", r.Checks)
 	}
 	if f := w.linkIn(w.tap, "tap0"); !f.attached {
@@ -281,48 +289,4 @@ func relayTo(t *testing.T, path string) (relay string, answers *atomic.Int64) {
 		}
 	}()
 	return relay, answers
-}
-
-func TestDoctor_FactsOfAnInterface(t *testing.T) {
-	w := newWire(t)
-	read := func() (f interfaceFacts) {
-		t.Helper()
-		err := w.in(w.tap, func() error {
-			list, err := interfaceFactsNow([]string{"tap0", "nosuch0"})
-			if err == nil {
-				f = list[0]
-				if !list[1].missing {
-					t.Error("nosuch0 is not missing")
-				}
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return f
-	}
-	if f := read(); f.missing || f.kind != unix.ARPHRD_ETHER || !f.up || !f.carrier || f.address || f.mtu != 1500 || f.driver != "veth" || f.attached || f.queues != 1 || f.gro == nil || f.lro == nil {
-		t.Errorf("%+v", f)
-	}
-	ethtool := func(args string) { w.command("ip netns exec " + w.tap + " ethtool " + args) }
-	ethtool("-K tap0 gro on rxvlan on")
-	if f := read(); !isOn(f.gro) || !isOn(f.untag) {
-		t.Errorf("gro and rxvlan on: %v, %v", isOn(f.gro), isOn(f.untag))
-	}
-	ethtool("-K tap0 gro off rxvlan off")
-	w.ip("-n " + w.tap + " addr add 192.0.2.99/24 dev tap0")
-	w.ip("-n " + w.tap + " link set tap0 mtu 3000")
-	if f := read(); isOn(f.gro) || isOn(f.untag) || !f.address || f.mtu != 3000 {
-		t.Errorf("gro and rxvlan off, an address, MTU 3000: %+v", f)
-	}
-	w.ip("-n " + w.hub + " link set port down")
-	if f := read(); !f.up || f.carrier {
-		t.Errorf("no carrier: %+v", f)
-	}
-	s := w.sniff("--inline")
-	if !read().attached {
-		t.Error("an XDP program is not seen")
-	}
-	s.end(os.Interrupt)
 }

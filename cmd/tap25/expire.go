@@ -8,10 +8,27 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"tap25/store"
 )
+
+const dbExpireLong = `
+expire drops the days that are wholly older than the retention, after it has copied the rows under a legal hold. It
+also removes the rows that only ended holds kept. The table expired records each of these, with the user.
+
+expire skips a day that is being read or loaded; the next run drops it. If an open transaction of an auditor or an
+administrator has kept a day for --end-readers-after, expire ends that session and records it. An owner of the
+database who is not a superuser needs the roles pg_signal_backend and pg_read_all_stats for this.
+
+The database stores the first retention that it gets, and drops nothing that this one keeps. A longer --retention
+keeps more. A shorter one is refused until the owner stores it with --change-retention; the table retentions
+records who did so, and when.
+
+Then expire finishes each day that is over and has got no row for ten minutes, while readers and loads go on. It
+writes a summary, with which queries about an address skip the days without that address. If this user owns the
+tables, it also rebuilds their indexes, which makes them smaller.
+
+tap25 sniff and tap25 replay --follow do all of this every hour.`
 
 func dbExpire() *cobra.Command {
 	var dsn, retention string
@@ -19,18 +36,7 @@ func dbExpire() *cobra.Command {
 	cfg := store.ExpireConfig{Version: version()}
 	cmd := &cobra.Command{
 		Use: "expire", Short: "Drop days that are older than the retention, and finish days that are over", Args: usageArgs(cobra.NoArgs),
-		Long: "expire drops the days that are wholly older than the retention, after it has copied the rows under a legal hold. It\n" +
-			"also removes the rows that only ended holds kept. The table expired records each of these, with the user.\n\n" +
-			"expire skips a day that is being read or loaded; the next run drops it. If an open transaction of an auditor or an\n" +
-			"administrator has kept a day for --end-readers-after, expire ends that session and records it. An owner of the\n" +
-			"database who is not a superuser needs the roles pg_signal_backend and pg_read_all_stats for this.\n\n" +
-			"The database stores the first retention that it gets, and drops nothing that this one keeps. A longer --retention\n" +
-			"keeps more. A shorter one is refused until the owner stores it with --change-retention; the table retentions\n" +
-			"records who did so, and when.\n\n" +
-			"Then expire finishes each day that is over and has got no row for ten minutes, while readers and loads go on. It\n" +
-			"writes a summary, with which queries about an address skip the days without that address. If this user owns the\n" +
-			"tables, it also rebuilds their indexes, which makes them smaller.\n\n" +
-			"tap25 sniff and tap25 replay --follow do all of this every hour.",
+		Long: dbExpireLong[1:],
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if retention != "" {
 				if cfg.Retention, err = store.ParseRetention(retention); err != nil {
@@ -41,24 +47,11 @@ func dbExpire() *cobra.Command {
 			}
 			cfg.EndReaders = afterwards(endReaders)
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
-				report, err := db.Expire(ctx, cfg)
-				printExpired(cmd.OutOrStdout(), report, cfg.DryRun)
-				if err != nil || cfg.DryRun {
-					return err
-				}
-				finished, err := db.FinishDays(ctx, store.FinishConfig{})
-				for _, d := range finished {
-					fmt.Fprintf(cmd.OutOrStdout(), "finished %s\n", d)
-				}
-				if errors.Is(err, store.ErrPooled) {
-					fmt.Fprintf(cmd.ErrOrStderr(), "tap25: %v\n", err)
-					return nil
-				}
-				return err
+				return expireNow(ctx, db.DB, cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			})
 		},
 	}
-	dbFlag(cmd, &dsn)
+	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().StringVar(&retention, "retention", "", "how long to keep days, such as 730d, 24mo or 2y (default: the stored retention, else 2y)")
 	cmd.Flags().BoolVar(&cfg.Change, "change-retention", false, "store --retention in the database, even if it is shorter than the stored one")
 	endReadersFlag(cmd.Flags(), &endReaders)
@@ -66,16 +59,22 @@ func dbExpire() *cobra.Command {
 	return cmd
 }
 
-// retentionFlag adds --retention to a command that expires days by itself; only, if any, says when it counts.
-func retentionFlag(f *pflag.FlagSet, retention *string, only string) {
-	f.StringVar(retention, "retention", "2y", only+"how long to keep days in the database, such as 2y, 24mo or 730d, unless it stores a longer retention; "+
-		"'never' drops none")
-}
-
-// endReadersFlag adds --end-readers-after to a command that expires days.
-func endReadersFlag(f *pflag.FlagSet, d *time.Duration) {
-	f.DurationVar(d, "end-readers-after", time.Hour, "how long an open transaction of an auditor or administrator may keep a day "+
-		"from being dropped before its session is ended; 0 never ends one")
+// expireNow drops and finishes days, and prints which.
+func expireNow(ctx context.Context, db *store.DB, cfg store.ExpireConfig, out, diag io.Writer) error {
+	report, err := db.Expire(ctx, cfg)
+	printExpired(out, report, cfg.DryRun)
+	if err != nil || cfg.DryRun {
+		return err
+	}
+	finished, err := db.FinishDays(ctx, store.FinishConfig{})
+	for _, d := range finished {
+		fmt.Fprintf(out, "finished %s\n", d)
+	}
+	if errors.Is(err, store.ErrPooled) {
+		fmt.Fprintf(diag, "tap25: %v\n", err)
+		return nil
+	}
+	return err
 }
 
 // afterwards converts --end-readers-after for store.ExpireConfig, in which zero means the default.

@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"tap25/capture/capturetest"
-
-	"github.com/rs/zerolog"
 )
 
 // fullDisk mounts a file system of 64 MiB and fills it to the last octet; empty makes room again.
@@ -42,7 +40,8 @@ func TestReplay_WaitsOutAFullDisk(t *testing.T) {
 			captured := t.TempDir()
 			before := rowsIn(t, conn)
 			want := before + rotated(t, captured, 3, 60)
-			args := append([]string{"replay", "--sensor", how, "--spool", filepath.Join(disk, "spool")}, captures(t, captured)...)
+			args := append([]string{"replay", "--sensor", how, "--spool", filepath.Join(disk, "spool")},
+				captures(t, captured)...)
 			if how == "follow" {
 				args = append(args[:5], "--follow", captured)
 			}
@@ -51,7 +50,9 @@ func TestReplay_WaitsOutAFullDisk(t *testing.T) {
 			defer cancel()
 			ended := make(chan int, 1)
 			go func() { ended <- run(ctx, args, nil, &bytes.Buffer{}, &diag) }()
-			await(t, "it says what it waits for", func() bool { return strings.Contains(diag.String(), "spool is full") })
+			await(t, "it says what it waits for", func() bool {
+				return strings.Contains(diag.String(), "spool is full")
+			})
 			empty()
 			await(t, "every row is there", func() bool { return rowsIn(t, conn) == want })
 			if how == "follow" {
@@ -62,27 +63,5 @@ func TestReplay_WaitsOutAFullDisk(t *testing.T) {
 			}
 			checkSums(t, diag.String())
 		})
-	}
-}
-
-func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
-	dir := t.TempDir()
-	var diag syncBuffer
-	f := &follow{log: zerolog.New(&diag), done: &checkpoint{path: filepath.Join(dir, "follow.json")}}
-	obstacle := filepath.Join(dir, "follow.json.new")
-	if err := os.Mkdir(obstacle, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error)
-	go func() { ended <- f.note(context.Background(), doneFile{Name: "x"}, nil) }()
-	await(t, "it says what it waits for", func() bool { return strings.Contains(diag.String(), "write the checkpoint") })
-	if err := os.Remove(obstacle); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	if c, err := readCheckpoint(dir); err != nil || c.find("x") == nil {
-		t.Errorf("the file is not noted: %v", err)
 	}
 }

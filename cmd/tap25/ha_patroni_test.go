@@ -78,8 +78,11 @@ func newPatroni(t *testing.T, nodes int, sync bool) *patroni {
 	client, peer := freePort(t), freePort(t)
 	p.etcd = fmt.Sprintf("127.0.0.1:%d", client)
 	urls := []string{"http://" + p.etcd, fmt.Sprintf("http://127.0.0.1:%d", peer)}
-	p.start("etcd", exec.Command("etcd", "--data-dir", filepath.Join(p.dir, "etcd"), "--listen-client-urls", urls[0], "--advertise-client-urls", urls[0],
-		"--listen-peer-urls", urls[1], "--initial-advertise-peer-urls", urls[1], "--initial-cluster", "default="+urls[1], "--unsafe-no-fsync"))
+	p.start("etcd", exec.Command("etcd", "--data-dir", filepath.Join(p.dir, "etcd"), "--listen-client-urls", urls[0],
+		"--advertise-client-urls", urls[0],
+		"--listen-peer-urls", urls[1], "--initial-advertise-peer-urls", urls[1], "--initial-cluster",
+		"default="+urls[1], "--unsafe-no-fsync"))
+	t.Cleanup(p.end)
 	for i := range nodes {
 		n := &patroniNode{p: p, name: fmt.Sprint("node", i), port: freePort(t), rest: freePort(t)}
 		p.node = append(p.node, n)
@@ -89,13 +92,28 @@ func newPatroni(t *testing.T, nodes int, sync bool) *patroni {
 			awaitFor(t, time.Minute, "a leader", func() bool { return p.leader() != nil })
 		}
 	}
+	t.Cleanup(p.report)
 	p.whole()
-	t.Cleanup(func() {
-		for _, n := range p.node { // Patroni first, which would start its server again
-			n.kill()
-		}
-	})
 	return p
+}
+
+// report logs, if the test has failed, what the Patronis say and what they wrote last.
+func (p *patroni) report() {
+	if !p.t.Failed() {
+		return
+	}
+	p.t.Log(p.state())
+	for _, n := range p.node {
+		log, _ := os.ReadFile(filepath.Join(p.dir, n.name+".log"))
+		p.t.Logf("%s: %s", n.name, log[max(0, len(log)-4000):])
+	}
+}
+
+// end ends the servers.
+func (p *patroni) end() {
+	for _, n := range p.node { // Patroni first, which would start its server again
+		n.kill()
+	}
 }
 
 // start starts a program as the user that PostgreSQL runs as; it ends with the test.
@@ -142,7 +160,7 @@ bootstrap:
     synchronous_mode: %[4]t
     postgresql:
       use_pg_rewind: true
-      parameters: {max_locks_per_transaction: 256, max_connections: 40, max_wal_size: 1GB}
+      parameters: {max_locks_per_transaction: 256, max_connections: 40, max_wal_size: 1GB, wal_keep_size: 8GB}
   initdb: [{encoding: UTF8}, {locale: C.UTF-8}, data-checksums, no-sync]
   pg_hba: ["local all all trust", "host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust"]
 postgresql:
@@ -212,7 +230,8 @@ func (n *patroniNode) answers(question string) bool {
 	return r.StatusCode == http.StatusOK
 }
 
-// whole waits until every server is there: a leader, and standbys that follow it, one of them synchronously where that is asked for.
+// whole waits until every server is there: a leader, and standbys that follow it, one of them synchronously where that
+// is asked for.
 func (p *patroni) whole() {
 	p.t.Helper()
 	awaitFor(p.t, 3*time.Minute, "a leader and its standbys", func() bool {
@@ -226,7 +245,9 @@ func (p *patroni) whole() {
 		}
 		defer conn.Close(context.Background())
 		var streaming, synchronous int
-		err = conn.QueryRow(p.t.Context(), "select count(*), count(*) filter (where sync_state in ('sync', 'quorum')) from pg_stat_replication where state = 'streaming' and pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) < 10e6").Scan(&streaming, &synchronous)
+		err = conn.QueryRow(p.t.Context(), "select count(*), count(*) filter (where sync_state in ('sync', "+
+			"'quorum')) from pg_stat_replication where state = 'streaming' and pg_wal_lsn_diff(pg_current_wal_lsn(), "+
+			"flush_lsn) < 10e6").Scan(&streaming, &synchronous)
 		time.Sleep(100 * time.Millisecond)
 		return err == nil && streaming == len(p.node)-1 && (!p.sync || synchronous > 0)
 	})

@@ -3,18 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"tap25/store"
 )
 
 // captures lists the capture files of a directory in their order, as if written a while ago.
@@ -33,7 +28,8 @@ func captures(t *testing.T, dir string) []string {
 	return files
 }
 
-// followed follows a directory until so many rows of it are in the database, or are found to be there, and returns the summary.
+// followed follows a directory until so many rows of it are in the database, or are found to be there, and returns the
+// summary.
 func followed(t *testing.T, dir, spool string, done func(diag string) bool) string {
 	t.Helper()
 	var diag syncBuffer
@@ -41,7 +37,8 @@ func followed(t *testing.T, dir, spool string, done func(diag string) bool) stri
 	defer cancel()
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"replay", "--follow", dir, "--sensor", "tap", "--spool", spool, "--retention", "never"}, nil, &bytes.Buffer{}, &diag)
+		ended <- run(ctx, []string{"replay", "--follow", dir, "--sensor", "tap", "--spool", spool, "--retention",
+			"never"}, nil, &bytes.Buffer{}, &diag)
 	}()
 	await(t, "the directory is followed", func() bool { return done(diag.String()) })
 	cancel()
@@ -56,7 +53,8 @@ func followed(t *testing.T, dir, spool string, done func(diag string) bool) stri
 func replayed(t *testing.T, args ...string) (added, repeated int64) {
 	t.Helper()
 	var diag bytes.Buffer
-	if status := run(t.Context(), append([]string{"replay", "--sensor", "tap"}, args...), nil, &bytes.Buffer{}, &diag); status != statusDone {
+	if status := run(t.Context(), append([]string{"replay", "--sensor", "tap"}, args...), nil, &bytes.Buffer{},
+		&diag); status != statusDone {
 		t.Fatalf("status %d: %s", status, diag.String())
 	}
 	lines := checkSums(t, diag.String())
@@ -75,7 +73,8 @@ func TestReplay_OfWhatWasFollowedAddsNothing(t *testing.T) {
 	want := rotated(t, dir, 4, 100)
 	files := captures(t, dir)
 	followed(t, dir, t.TempDir(), func(string) bool { return rowsIn(t, conn) == want })
-	for name, some := range map[string][]string{"all": files, "one": files[1:2], "in another order": {files[2], files[0]}} {
+	for name, some := range map[string][]string{"all": files, "one": files[1:2],
+		"in another order": {files[2], files[0]}} {
 		if added, repeated := replayed(t, some...); added != 0 || repeated == 0 {
 			t.Errorf("%s: %d rows added, %d repeated", name, added, repeated)
 		}
@@ -92,8 +91,10 @@ func TestReplay_OfWhatWasFollowedAddsNothing(t *testing.T) {
 	}
 	other := t.TempDir()
 	fresh := rotated(t, other, 1, 40)
-	if added, repeated := replayed(t, append(files, captures(t, other)...)...); added != int64(fresh) || repeated != int64(want) {
-		t.Errorf("with files that were not followed: %d rows added, %d repeated; want %d and %d", added, repeated, fresh, want)
+	if added, repeated := replayed(t, append(files, captures(t, other)...)...); added != int64(fresh) ||
+		repeated != int64(want) {
+		t.Errorf("with files that were not followed: %d rows added, %d repeated; want %d and %d", added, repeated,
+			fresh, want)
 	}
 	if n := rowsIn(t, conn); n != want+fresh {
 		t.Errorf("%d rows, want %d", n, want+fresh)
@@ -108,7 +109,9 @@ func TestFollow_OfWhatWasReplayedAddsNothing(t *testing.T) {
 	if added, _ := replayed(t, files...); added != int64(want) {
 		t.Fatalf("%d rows added, want %d", added, want)
 	}
-	diag := followed(t, dir, t.TempDir(), func(diag string) bool { return strings.Count(diag, "file done") == len(files) })
+	diag := followed(t, dir, t.TempDir(), func(diag string) bool {
+		return strings.Count(diag, "file done") == len(files)
+	})
 	if db := checkSums(t, diag)["database"]; db.total != 0 || db.parts["already there"] != int64(want) {
 		t.Errorf("%d rows added, %v; want all there: %s", db.total, db.parts, diag)
 	}
@@ -117,88 +120,8 @@ func TestFollow_OfWhatWasReplayedAddsNothing(t *testing.T) {
 	}
 }
 
-// filesHeld looks files up as a replay does.
-func filesHeld(t *testing.T, files []string) (*capturesHeld, *stream, error) {
-	t.Helper()
-	s, err := openStream(t.Context(), streamConfig{dirs: []string{t.TempDir()}, sensor: "tap", waits: true, rereadable: true, patience: time.Minute, stderr: &bytes.Buffer{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	held, err := (&replay{ports: []uint{25}, checksum: "auto"}).lookUpCaptures(t.Context(), s, files)
-	return held, s, err
-}
-
-// A follower loads parts of a file, or all of it, before a replay of the same or while it goes on.
-func TestReplay_BesideAFollowerOfTheSameFile(t *testing.T) {
-	server(t)
-	dir := t.TempDir()
-	rotated(t, dir, 2, 10)
-	files := captures(t, dir)
-	held, s, err := filesHeld(t, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	loaded := func(key string) {
-		t.Helper()
-		if err := s.ask(t.Context(), func(db *store.DB) error {
-			_, err := db.Load(t.Context(), "tap", key, nil)
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	held.repeats(100) // a row of the first file
-	loaded(held.parts[0].key)
-	if err := held.note(t.Context(), s); !errors.Is(err, errTwice) {
-		t.Errorf("a file was followed meanwhile: %v", err)
-	}
-	if err := held.note(t.Context(), s); err != nil { // as where the answer to the first was lost
-		t.Errorf("noted again: %v", err)
-	}
-	loaded(held.parts[1].numbered())
-	held.release() // the replay below waits for who has the files
-	var diag bytes.Buffer
-	if status := run(t.Context(), append([]string{"replay", "--sensor", "tap"}, files...), nil, &bytes.Buffer{}, &diag); status != statusFailed ||
-		!strings.Contains(diag.String(), files[1]+": a replay --follow has begun this file") {
-		t.Errorf("status %d: %s", status, diag.String())
-	}
-}
-
-func TestParts_LastOfAFileBearsItsKey(t *testing.T) {
-	for rows, want := range map[int][]string{1: {"k"}, partRows: {"k"}, partRows + 1: {"k-0", "k"}, 3 * partRows: {"k-0", "k-1", "k"}} {
-		p := parts{key: "k"}
-		var keys []string
-		for range rows {
-			if ended := p.add(100); ended != "" {
-				keys = append(keys, ended)
-			}
-		}
-		if keys = append(keys, p.key); !slices.Equal(keys, want) {
-			t.Errorf("%d rows are %v, want %v", rows, keys, want)
-		}
-	}
-	p := parts{key: "k"}
-	for n := range 3 {
-		if ended := p.add(partBytes); (ended != "") != (n > 0) {
-			t.Errorf("row %d of %d octets: %q ended", n, partBytes, ended)
-		}
-	}
-	r := &replay{ports: []uint{25}, checksum: "auto"}
-	keys := map[string]bool{}
-	for _, s := range []replay{*r, {ports: []uint{25, 587}, checksum: "auto"}, {ports: []uint{25}, checksum: "off"}} {
-		keys[s.fileKey("d")] = true
-	}
-	if a, b := (&replay{ports: []uint{25, 587}, checksum: "auto"}).fileKey("d"), (&replay{ports: []uint{587, 25}, checksum: "auto"}).fileKey("d"); len(keys) != 3 || a != b || r.fileKey("d") != "follow-d" {
-		t.Error(fmt.Sprint("settings that decide the rows: ", len(keys), " keys, want 3; their order must not matter"))
-	}
-}
-
-// A follower ends while a mail is under way and octets wait for others that were lost: they are in the sums, and no row is added.
+// A follower ends while a mail is under way and octets wait for others that were lost: they are in the sums, and no row
+// is added.
 func TestFollow_EndsWithItsSumsWhereSessionsAreOpen(t *testing.T) {
 	conn, _ := server(t)
 	dir := t.TempDir()
@@ -214,28 +137,10 @@ func TestFollow_EndsWithItsSumsWhereSessionsAreOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	captures(t, dir)
-	diag := followed(t, dir, t.TempDir(), func(diag string) bool { return strings.Contains(diag, "file done") && rowsIn(t, conn) == 1 })
+	diag := followed(t, dir, t.TempDir(), func(diag string) bool {
+		return strings.Contains(diag, "file done") && rowsIn(t, conn) == 1
+	})
 	if !strings.Contains(diag, "left for the next replay") || rowsIn(t, conn) != 1 {
 		t.Errorf("%d rows: %s", rowsIn(t, conn), diag)
-	}
-}
-
-// A file of 64 GiB, which takes half a minute.
-func TestDigestFile_EndsWithItsContext(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "sparse")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(path, 64<<30); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, n, err := digestFile(ctx, path, 64<<30); err == nil {
-		t.Errorf("%d octets were read", n)
-	}
-	var diag bytes.Buffer
-	if status := run(ctx, []string{"replay", "--db", nowhere, path}, nil, &bytes.Buffer{}, &diag); status != statusFailed || !strings.Contains(diag.String(), "interrupted") {
-		t.Errorf("status %d: %s", status, diag.String())
 	}
 }

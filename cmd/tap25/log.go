@@ -5,17 +5,20 @@ import (
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
+
+	"tap25/cmd/tap25/terminal"
 )
 
 // newLogger logs JSON lines, or a console form if w is a terminal. tap25 never logs anything of a dialogue.
 func newLogger(w io.Writer) zerolog.Logger {
-	if isTerminal(w) {
-		w = zerolog.ConsoleWriter{Out: unescaped(w), TimeFormat: "15:04:05", FormatPrepare: func(event map[string]any) error {
-			for name, value := range event {
-				event[name] = shownValue(value)
-			}
-			return nil
-		}}
+	if terminal.Is(w) {
+		w = zerolog.ConsoleWriter{Out: terminal.Unescaped(w), TimeFormat: "15:04:05",
+			FormatPrepare: func(event map[string]any) error {
+				for name, value := range event {
+					event[name] = shownValue(value)
+				}
+				return nil
+			}}
 	}
 	return zerolog.New(w).With().Timestamp().Logger()
 }
@@ -24,7 +27,7 @@ func newLogger(w io.Writer) zerolog.Logger {
 func shownValue(value any) any {
 	switch v := value.(type) {
 	case string:
-		return shown(v)
+		return terminal.Escape(v)
 	case []any:
 		for i := range v {
 			v[i] = shownValue(v[i])
@@ -40,13 +43,18 @@ func shownValue(value any) any {
 // levelFilter drops messages below a level that may change.
 type levelFilter struct{ least atomic.Int32 }
 
-func newLeveledLogger(w io.Writer, level zerolog.Level) (zerolog.Logger, *levelFilter) {
+// newLeveledLogger returns a logger, and what changes its level.
+func newLeveledLogger(w io.Writer, level string) (log zerolog.Logger, set func(level string)) {
 	f := &levelFilter{}
 	f.set(level)
-	return newLogger(w).Hook(f), f
+	return newLogger(w).Hook(f), f.set
 }
 
-func (f *levelFilter) set(level zerolog.Level) { f.least.Store(int32(level)) }
+// set takes the name of a level, which was checked.
+func (f *levelFilter) set(name string) {
+	level, _ := zerolog.ParseLevel(name)
+	f.least.Store(int32(level))
+}
 
 // Run implements zerolog.Hook.
 func (f *levelFilter) Run(e *zerolog.Event, level zerolog.Level, _ string) {

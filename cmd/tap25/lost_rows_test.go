@@ -3,20 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/rs/zerolog"
 )
 
-// standIn is a database of the private cluster, and a copy of it that takes its place: as a standby does that lacks all that
-// came since.
+// standIn is a database of the private cluster, and a copy of it that takes its place: as a standby does that lacks all
+// that came since.
 type standIn struct {
 	t     *testing.T
 	admin *pgx.Conn
@@ -28,7 +25,8 @@ func newStandIn(t *testing.T) *standIn {
 	admin, cluster := server(t)
 	d := &standIn{t: t, admin: admin, dsn: strings.Replace(cluster.DSN(), "dbname=postgres", "dbname=mail", 1)}
 	d.exec("create database mail")
-	if status := run(t.Context(), []string{"db", "migrate", "--db", d.dsn}, nil, io.Discard, io.Discard); status != statusDone {
+	if status := run(t.Context(), []string{"db", "migrate", "--db", d.dsn}, nil, io.Discard,
+		io.Discard); status != statusDone {
 		t.Fatal("no schema")
 	}
 	d.copy()
@@ -103,55 +101,6 @@ func TestFollow_DatabaseThatHasLostRowsGetsThemAgain(t *testing.T) {
 	}
 }
 
-// A replay of files ends by noting them as loaded, which the server must not take that lacks their rows.
-func TestReplay_NotesItsFilesWhereItsRowsAre(t *testing.T) {
-	d := newStandIn(t)
-	dir := t.TempDir()
-	rotated(t, dir, 2, 20)
-	files := captures(t, dir)
-	r := &replay{ports: []uint{25}, checksum: "auto"}
-	s, err := openStream(t.Context(), streamConfig{db: d.dsn, dirs: []string{t.TempDir()}, limits: spoolLimits{keep: time.Hour}, sensor: "tap", waits: true,
-		rereadable: true, patience: time.Minute, log: zerolog.Nop(), stderr: &bytes.Buffer{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	held, err := r.lookUpCaptures(t.Context(), s, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := newKeyed(s, held)
-	for n := range 100 {
-		to := fmt.Sprintf("r%d@b.example", n)
-		e := envelope(n)
-		e.RcptTo = &to
-		if err := k.emit(e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := k.seal(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.drain(t.Context()); err != nil || d.rows() != 100 {
-		t.Fatal(err)
-	}
-	d.takeOver()
-	if n := d.rows(); n != 0 {
-		t.Fatalf("%d rows in the copy", n)
-	}
-	if err := held.note(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
-	if n := d.rows(); n != 100 {
-		t.Errorf("%d rows of 100 where the files are noted as loaded", n)
-	}
-	if err := s.Close(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if st := s.Stats(); st.loader.Reloaded != 100 || st.loader.Added != 100 || st.spool.Loaded != 100 {
-		t.Errorf("%+v", st)
-	}
-}
-
 func TestReplay_OfFilesLeavesNothingBehindAndOfAPipeWhatTheNextEntersAgain(t *testing.T) {
 	d := newStandIn(t)
 	dir := t.TempDir()
@@ -178,7 +127,8 @@ func TestReplay_OfFilesLeavesNothingBehindAndOfAPipeWhatTheNextEntersAgain(t *te
 		t.Fatal(err)
 	}
 	var diag bytes.Buffer
-	if status := run(t.Context(), []string{"replay", "--sensor", "pipe", "-"}, bytes.NewReader(capture), io.Discard, &diag); status != statusDone {
+	if status := run(t.Context(), []string{"replay", "--sensor", "pipe", "-"}, bytes.NewReader(capture), io.Discard,
+		&diag); status != statusDone {
 		t.Fatal(diag.String())
 	}
 	if s := kept(); strings.Contains(s, `"kept_rows": 0`) {
@@ -192,15 +142,8 @@ func TestReplay_OfFilesLeavesNothingBehindAndOfAPipeWhatTheNextEntersAgain(t *te
 	}
 	defer conn.Close(context.Background())
 	var rows int
-	if err := conn.QueryRow(t.Context(), "select count(*) from mail where sensor = 'pipe'").Scan(&rows); err != nil || rows < more {
+	if err := conn.QueryRow(t.Context(), "select count(*) from mail where sensor = 'pipe'").Scan(&rows); err != nil ||
+		rows < more {
 		t.Errorf("%d rows of a pipe after a failover and another replay, want %d, %v", rows, more, err)
-	}
-}
-
-func TestSpoolKeep_IsBounded(t *testing.T) {
-	for keep, sound := range map[time.Duration]bool{0: true, 10 * time.Minute: true, mostKeep: true, -1: false, mostKeep + 1: false} {
-		if err := (&spoolLimits{bytes: 10 << 30, keep: keep}).check(); (err == nil) != sound {
-			t.Errorf("%s: %v", keep, err)
-		}
 	}
 }

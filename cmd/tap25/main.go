@@ -13,6 +13,10 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"tap25/cmd/tap25/confine"
+	"tap25/cmd/tap25/terminal"
+	"tap25/store/stream"
 )
 
 // The exit statuses.
@@ -30,7 +34,8 @@ func process() (status int) {
 		debug.SetGCPercent(40) // trades CPU for memory, which the appliance needs for other things
 	}
 	passCredential()
-	_ = forbidCores() // memory holds the database's password; commands whose memory holds content call it again and check the error
+	// memory holds the database's password; commands whose memory holds content call it again and check the error
+	_ = confine.ForbidCores()
 	// If the reader of standard output goes away, the writer gets EPIPE and ends in good order.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,10 +45,12 @@ func process() (status int) {
 
 // run executes one command line. It changes no setting of the process, so that tests can call it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
-	stdout, stderr = onTerminal(stdout), onTerminal(stderr)
+	late := stream.GraceAfter(ctx)
+	stdout, stderr = terminal.Interruptible(late, terminal.Wrap(stdout)),
+		terminal.Interruptible(late, terminal.Wrap(stderr))
 	for _, w := range []io.Writer{stdout, stderr} {
-		if t, ok := w.(*terminal); ok {
-			defer t.end()
+		if t, ok := w.(*terminal.Writer); ok {
+			defer t.End()
 		}
 	}
 	root := rootCommand()
@@ -59,20 +66,23 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return statusDone
 	}
 	fmt.Fprintf(stderr, "tap25: %v\n", err)
-	_, usage := errors.AsType[*usageError](err)
-	if usage || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
+	_, mistake := errors.AsType[*usageError](err)
+	if mistake || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
 		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())
 		return statusUsage
 	}
 	return statusFailed
 }
 
+const rootLong = `
+tap25 watches SMTP on TCP port 25 and records the envelope of every mail: sender, recipients, time, the IP addresses
+of both hosts, and the server's replies. It records no byte of a message and no credential.`
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "tap25",
-		Short: "Record the envelope of every mail that passes a mirror port",
-		Long: "tap25 watches SMTP on TCP port 25 and records the envelope of every mail: sender, recipients, time, the IP addresses\n" +
-			"of both hosts, and the server's replies. It records no byte of a message and no credential.",
+		Use:           "tap25",
+		Short:         "Record the envelope of every mail that passes a mirror port",
+		Long:          rootLong[1:],
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usageArgs(cobra.NoArgs),
@@ -81,7 +91,8 @@ func rootCommand() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), dbCommand(), holdCommand(), spoolCommand(),
+	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), dbCommand(), holdCommand(),
+		spoolCommand(),
 		versionCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
@@ -97,6 +108,14 @@ type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// usage marks an error as a mistake in the command line.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err}
+}
 
 // usageArgs marks the errors of an argument check as mistakes in the command line.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {

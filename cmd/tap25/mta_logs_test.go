@@ -17,10 +17,14 @@ type mtaLogs struct {
 	rejected  []string // sender, recipient, RCPT's code, client's address and port
 }
 
+// readLogs reads the logs of both, or of one if the other has no path.
 func readLogs(t testing.TB, postfix, exim string) *mtaLogs {
 	t.Helper()
 	l := &mtaLogs{}
 	for path, read := range map[string]func([]string){postfix: l.postfix, exim: l.exim} {
+		if path == "" {
+			continue
+		}
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -35,11 +39,11 @@ func readLogs(t testing.TB, postfix, exim string) *mtaLogs {
 
 var (
 	postfixFrom     = regexp.MustCompile(`: (\w+): from=<(.*?)>, size=`)
-	postfixTo       = regexp.MustCompile(`/smtp\[\d+\]: (\w+): to=<(.*?)>, relay=\S+?\[(\S+?)\]:25, .* status=\w+ \((.*)\)$`)
+	postfixTo       = regexp.MustCompile(`/[sl]mtp\[\d+\]: (\w+): to=<(.*?)>,(?: orig_to=<.*?>,)? relay=\S+?\[(\S+?)\]:2[45], .* status=\w+ \((.*)\)$`)
 	postfixClient   = regexp.MustCompile(`/smtpd\[\d+\]: (\w+): client=\S+?\[(.*?)\]:(\d+)`)
 	postfixRejected = regexp.MustCompile(`/smtpd\[\d+\]: \w+: reject: RCPT from \S+?\[(.*?)\]:(\d+): (\d{3}) .* from=<(.*?)> to=<(.*?)> `)
 	replyCode       = regexp.MustCompile(`(?:^|said: |>: )(\d{3})[ -]`)
-	queued          = regexp.MustCompile(`queued as (\w+)|OK id=(\S+?)"?$`)
+	queued          = regexp.MustCompile(`queued as (\w+)|OK id=(\S+?)"?$|> (\S+) Saved$`)
 
 	eximFrom     = regexp.MustCompile(`^\S+ \S+ (\S+) <= (\S+)(?: R=\S+)?(?: U=\S+)?(?: H=\S+ \[(.*?)\]:(\d+) I=\S+:(\d+))?`)
 	eximTo       = regexp.MustCompile(`^\S+ \S+ (\S+) (?:=>|->|\*\*|==) (\S+) .*?(?:H=\S+ \[(\S+?)\]:25)?(?: I=\S+)?(?: X=\S+)?(?: K)?(?: C="(.*)"|: SMTP error from remote mail server after .*?: (\d{3}.*))`)
@@ -102,9 +106,10 @@ func (l *mtaLogs) deliver(from, to, server, said string) {
 	outcome := map[byte]string{'2': "accepted", '4': "deferred", '5': "refused"}[code[1][0]]
 	var id string
 	if m := queued.FindStringSubmatch(said); m != nil && outcome == "accepted" {
-		id = m[1] + m[2]
+		id = m[1] + m[2] + m[3]
 	}
-	l.delivered = append(l.delivered, strings.TrimSpace(fmt.Sprint(from, " ", to, " ", outcome, " ", code[1], " ", server, " ", id)))
+	l.delivered = append(l.delivered, strings.TrimSpace(fmt.Sprint(from, " ", to, " ", outcome, " ", code[1], " ",
+		server, " ", id)))
 }
 
 // logsOf gives the same of rows.
@@ -129,12 +134,15 @@ func logsOf(rows []map[string]any) *mtaLogs {
 			flags = fmt.Sprint(r["flags"])
 		}
 		client := fmt.Sprint(text(r["client_ip"]), " ", text(r["client_port"]))
-		l.delivered = append(l.delivered, strings.TrimSpace(fmt.Sprint(text(r["mail_from"]), " ", text(r["rcpt_to"]), " ", text(r["outcome"]), " ", text(code), " ", text(r["server_ip"]), " ", text(r["queue_id"])))+flags)
+		l.delivered = append(l.delivered, strings.TrimSpace(fmt.Sprint(text(r["mail_from"]), " ", text(r["rcpt_to"]),
+			" ", text(r["outcome"]), " ", text(code), " ", text(r["server_ip"]), " ", text(r["queue_id"])))+flags)
 		if r["outcome"] == "accepted" {
 			received[fmt.Sprint(text(r["queue_id"]), " ", text(r["mail_from"]), " ", client)] = true
 		}
-		if m, ok := r["mail_code"].(float64); ok && m < 300 && r["rcpt_code"].(float64) >= 400 {
-			l.rejected = append(l.rejected, fmt.Sprint(text(r["mail_from"]), " ", text(r["rcpt_to"]), " ", text(r["rcpt_code"]), " ", client))
+		refused, _ := r["rcpt_code"].(float64)
+		if m, ok := r["mail_code"].(float64); ok && m < 300 && refused >= 400 {
+			l.rejected = append(l.rejected, fmt.Sprint(text(r["mail_from"]), " ", text(r["rcpt_to"]), " ",
+				text(r["rcpt_code"]), " ", client))
 		}
 	}
 	for line := range received {

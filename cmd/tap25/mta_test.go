@@ -20,21 +20,33 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tap25/capture/capturetest"
+	"tap25/cmd/tap25/report"
 	"tap25/store/storetest"
 )
 
 // liveMails is how many messages the mail systems are given; TAP25_TEST_MAILS says another number.
 const liveMails = 1000
 
-// mta starts a mail system in a namespace, as testdata/live/mta.sh has it, and gives its log.
-func (w *wire) mta(ns, kind string) (log string) {
-	w.t.Helper()
-	unpacked, err := filepath.Abs("../../bin/mta")
+// unpacked is the folder of a program's package, which make install-test unpacks; without it the test lacks the
+// feature.
+func unpacked(t testing.TB, feature, program string) (dir string) {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join("../../bin", feature))
 	if err == nil {
-		_, err = os.Stat(filepath.Join(unpacked, "usr/sbin/exim4"))
+		_, err = os.Stat(filepath.Join(dir, program))
 	}
 	if err != nil {
-		capturetest.Missing(w.t, "mta", "Postfix and Exim are not unpacked: make install-test")
+		capturetest.Missing(t, feature, filepath.Base(program)+" is not unpacked: make install-test")
+	}
+	return dir
+}
+
+// mta starts a mail system in a namespace, as testdata/live/mta.sh has it, with more settings, and gives its log.
+func (w *wire) mta(ns, kind string, settings ...string) (log string) {
+	w.t.Helper()
+	from := unpacked(w.t, "mta", "usr/sbin/exim4")
+	if kind == "dovecot" {
+		from = unpacked(w.t, "dovecot", "usr/lib/dovecot/lmtp")
 	}
 	dir, err := os.MkdirTemp("/tmp", "tap25-mta-")
 	if err != nil {
@@ -44,7 +56,9 @@ func (w *wire) mta(ns, kind string) (log string) {
 		w.t.Fatal(err)
 	}
 	var diag syncBuffer
-	cmd := exec.Command("ip", "netns", "exec", ns, "unshare", "--mount", "--pid", "--fork", "--mount-proc", "../../testdata/live/mta.sh", kind, dir, unpacked)
+	args := []string{"netns", "exec", ns, "unshare", "--mount", "--pid", "--fork", "--mount-proc",
+		"../../testdata/live/mta.sh", kind, dir, from}
+	cmd := exec.Command("ip", append(args, settings...)...)
 	cmd.Stdout, cmd.Stderr = &diag, &diag
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -62,20 +76,23 @@ func (w *wire) mta(ns, kind string) (log string) {
 			os.RemoveAll(dir)
 		}
 	})
-	await(w.t, kind+" to listen: "+diag.String(), func() bool {
-		var c net.Conn
-		err := w.in(ns, func() (err error) { c, err = net.Dial("tcp", "127.0.0.1:2525"); return err })
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
-	return map[string]string{"postfix": filepath.Join(dir, "log"), "exim": filepath.Join(dir, "mainlog")}[kind]
+	awaitFor(w.t, time.Minute, kind+" to listen", func() bool { return w.listens(ns, "127.0.0.1:2525") })
+	return map[string]string{"postfix": filepath.Join(dir, "log"), "exim": filepath.Join(dir, "mainlog"), "dovecot": filepath.Join(dir, "log")}[kind]
 }
 
-// TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs has Postfix and Exim write to each other over IPv4 and IPv6, plain, in a
-// VLAN and in VXLAN, amid ten times as many frames of other kinds. The rows in PostgreSQL are those of both servers'
-// logs, one for one; a replay of what tcpdump has seen beside it gives the same.
+// listens reports whether somebody in a namespace takes connections at an address.
+func (w *wire) listens(ns, address string) bool {
+	var c net.Conn
+	err := w.in(ns, func() (err error) { c, err = net.Dial("tcp", address); return err })
+	if err == nil {
+		_ = c.Close()
+	}
+	return err == nil
+}
+
+// TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs has Postfix and Exim write to each other over IPv4 and IPv6, plain,
+// in a VLAN and in VXLAN, amid ten times as many frames of other kinds. The rows in PostgreSQL are those of both
+// servers' logs, one for one; a replay of what tcpdump has seen beside it gives the same.
 func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 	n := liveMails
 	if s := os.Getenv("TAP25_TEST_MAILS"); s != "" {
@@ -100,12 +117,13 @@ func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 		t.Errorf("the interface has taken %d frames more than XDP has seen", after-before)
 	}
 	if n := w.counted(w.hub, "port", "tx_dropped"); n > 0 { // the queue to the tap was full
-		t.Fatalf("the mirror itself has dropped %d frames, so that this shows nothing; %d octets are missed, %d rows", n, r.LostBytes, r.Rows)
+		t.Fatalf("the mirror itself has dropped %d frames, so that this shows nothing; %d octets are missed, %d rows",
+			n, r.LostBytes, r.Rows)
 	}
-	if r.Read != sumOf(r.Frames) || r.RingFull != 0 || r.LostBytes != 0 {
+	if r.Read != report.Sum(r.Frames) || r.RingFull != 0 || r.LostBytes != 0 {
 		t.Errorf("the counters do not add up, or something was lost: %+v", r)
 	}
-	if sumOf(r.Dropped) < 10*r.Delivered || r.Dropped["other_port"] == 0 || r.Dropped["not_tcp"] == 0 {
+	if report.Sum(r.Dropped) < 10*r.Delivered || r.Dropped["other_port"] == 0 || r.Dropped["not_tcp"] == 0 {
 		t.Errorf("%v dropped by design, too little beside %v", r.Dropped, r.Frames)
 	}
 	s.end(syscall.SIGTERM)
@@ -123,13 +141,14 @@ func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 	compareWithReplay(t, rows, capture, time.Millisecond)
 }
 
-// exchange has both mail systems send each other n messages in all, amid other traffic, and gives the number of rows to come.
+// exchange has both mail systems send each other n messages in all, amid other traffic, and gives the number of rows to
+// come.
 func (w *wire) exchange(s *sniffing, n int) (rows int) {
 	const underWay = 150 // rows, of each of the four that inject: the mail systems would take more than they can send
 	var injecting, others sync.WaitGroup
 	var injected atomic.Int64
 	sent := func(rows int) error {
-		return w.grown(s, injected.Add(int64(rows))-underWay, func(r *report) int64 { return r.Rows })
+		return w.grown(s, injected.Add(int64(rows))-underWay, func(r *report.Report) int64 { return r.Rows })
 	}
 	done := make(chan struct{})
 	others.Go(func() { w.outnumber(s, done) })
@@ -152,7 +171,7 @@ func (w *wire) exchange(s *sniffing, n int) (rows int) {
 	if w.t.Failed() {
 		w.t.FailNow()
 	}
-	if err := w.grown(s, int64(rows), func(r *report) int64 { return r.Store.Loaded }); err != nil {
+	if err := w.grown(s, int64(rows), func(r *report.Report) int64 { return r.Store.Loaded }); err != nil {
 		w.t.Fatal(err)
 	}
 	close(done)
@@ -161,10 +180,10 @@ func (w *wire) exchange(s *sniffing, n int) (rows int) {
 }
 
 // grown waits until a counter has come to n, however long that takes while it grows.
-func (w *wire) grown(s *sniffing, n int64, counter func(*report) int64) error {
+func (w *wire) grown(s *sniffing, n int64, counter func(*report.Report) int64) error {
 	most, since := int64(-1), time.Now()
 	for ; time.Since(since) < time.Minute; time.Sleep(20 * time.Millisecond) {
-		r, err := askReport(w.t.Context(), s.control)
+		r, err := report.Ask(w.t.Context(), s.control)
 		if err != nil {
 			return err
 		}
@@ -182,11 +201,11 @@ func (w *wire) grown(s *sniffing, n int64, counter func(*report) int64) error {
 // outnumber sends frames that are no mail, as long as they are not ten times those that are, and until done.
 func (w *wire) outnumber(s *sniffing, done chan struct{}) {
 	for {
-		r, err := askReport(w.t.Context(), s.control)
+		r, err := report.Ask(w.t.Context(), s.control)
 		if err != nil {
 			return // the test has ended
 		}
-		if sumOf(r.Dropped) > 10*r.Delivered {
+		if report.Sum(r.Dropped) > 10*r.Delivered {
 			select {
 			case <-done:
 				return
@@ -202,11 +221,11 @@ func (w *wire) outnumber(s *sniffing, done chan struct{}) {
 }
 
 // atRest gives the counters when nothing is on its way.
-func (w *wire) atRest(s *sniffing) (r *report) {
+func (w *wire) atRest(s *sniffing) (r *report.Report) {
 	await(w.t, "counters at rest", func() bool {
 		var err error
-		r, err = askReport(w.t.Context(), s.control)
-		return err == nil && r.Read == r.Delivered && r.Seen == sumOf(r.Dropped)+r.RingFull+r.Delivered
+		r, err = report.Ask(w.t.Context(), s.control)
+		return err == nil && r.Read == r.Delivered && r.Seen == report.Sum(r.Dropped)+r.RingFull+r.Delivered
 	})
 	return r
 }
@@ -216,7 +235,7 @@ func (w *wire) unseen(s *sniffing) (n int64) {
 	received := func() int64 { return w.counted(w.tap, "tap0", "rx_packets") }
 	await(w.t, "a moment without frames", func() bool {
 		at := received()
-		r, err := askReport(w.t.Context(), s.control)
+		r, err := report.Ask(w.t.Context(), s.control)
 		n = at - r.Seen
 		return err == nil && received() == at
 	})
@@ -241,7 +260,8 @@ func (w *wire) counted(ns, link, counter string) int64 {
 func rowsOfDatabase(t testing.TB) (rows []map[string]any) {
 	t.Helper()
 	var out, diag bytes.Buffer
-	args := []string{"db", "psql", "--", "-Atc", "select to_jsonb(m) || jsonb_build_object('session_id', session_id::text) from mail m"}
+	args := []string{"db", "psql", "--", "-Atc",
+		"select to_jsonb(m) || jsonb_build_object('session_id', session_id::text) from mail m"}
 	if status := run(t.Context(), args, nil, &out, &diag); status != statusDone {
 		t.Fatalf("psql: status %d: %s", status, diag.String())
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -9,14 +11,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"tap25/cmd/tap25/spools"
+	"tap25/store"
 	"tap25/store/spool"
 	"tap25/store/storetest"
+	"tap25/store/stream"
 )
 
 // whole writes a capture of n sessions with a mail each, to recipients that bear its name; no session goes on in another file.
@@ -80,7 +84,7 @@ func wantRows(t *testing.T, conn *pgx.Conn, want map[string]int) {
 // nothingWaits wants no file in the spools but what is kept for the case of a failover.
 func nothingWaits(t *testing.T) {
 	t.Helper()
-	files, err := spoolFiles(nil)
+	files, err := spools.All()
 	files = slices.DeleteFunc(files, func(f spool.File) bool { return f.State == spool.Kept })
 	if err != nil || len(files) > 0 {
 		t.Errorf("%d files are left in the spools: %v", len(files), err)
@@ -146,12 +150,10 @@ func leave(t *testing.T, dir, sensor string, i int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := &stream{spool: s, append: s.Append, seal: s.Seal}
 	e := envelope(i)
 	address := fmt.Sprintf("left-%d@b.example", i)
 	e.RcptTo, e.Sensor = &address, sensor
-	st.Emit(e)
-	if err := errors.Join(st.Seal(fmt.Sprint("replay-left-", i)), s.Close()); err != nil {
+	if err := errors.Join(s.Append(store.AppendRow(nil, e)), s.Seal(fmt.Sprint("replay-left-", i)), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -160,7 +162,7 @@ func leave(t *testing.T, dir, sensor string, i int) {
 func TestReplay_ManyCompleteWhatKilledOnesHaveLeft(t *testing.T) {
 	conn, _ := server(t)
 	dir := t.TempDir()
-	base, err := spoolBase()
+	base, err := stream.SpoolBase()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,20 +178,27 @@ func TestReplay_ManyCompleteWhatKilledOnesHaveLeft(t *testing.T) {
 	nothingWaits(t)
 }
 
+// spoolName is the name of replays' spools into a database, without the number, made from the user and the database.
+func spoolName(where string) string {
+	sum := sha256.Sum256([]byte(where))
+	return "replay-" + hex.EncodeToString(sum[:4])
+}
+
 // A login of one sensor may not load what that of another has left: each has spools of its own. And who gives another's name learns
 // so at once, with nothing left behind.
 func TestReplay_EachLoginCompletesItsOwn(t *testing.T) {
 	conn, cluster := server(t)
 	dir := t.TempDir()
-	base, err := spoolBase()
+	base, err := stream.SpoolBase()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dsn := map[string]string{}
+	host, _ := storetest.Address(t, cluster)
+	dsn, where := map[string]string{}, host+":5432/postgres"
 	for i, login := range []string{"tap1", "tap2"} {
 		mayLogIn(t, conn, login, "trust", "in role tap25_sensor")
 		dsn[login] = strings.Replace(cluster.DSN(), "user=postgres", "user="+login, 1)
-		name, before := replaySpool(dsn[login])
+		name, before := spoolName(login+"@"+where), spoolName(where)
 		leave(t, filepath.Join(base, name+"-0"), login, i)
 		if i == 0 {
 			leave(t, filepath.Join(base, before+"-3"), login, 7) // of a tap25 that did not tell users apart
@@ -212,30 +221,4 @@ func TestReplay_EachLoginCompletesItsOwn(t *testing.T) {
 		}
 	}
 	nothingWaits(t)
-}
-
-// What can be in use at once is bounded; beyond it a replay says what to do.
-func TestStream_SaysSoWhereAllSpoolsAreInUse(t *testing.T) {
-	base := t.TempDir()
-	for n := range mostReplays {
-		dir := filepath.Join(base, fmt.Sprint("replay-", n))
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		f, err := os.Open(dir)
-		if err == nil {
-			t.Cleanup(func() { f.Close() })
-			err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	s := &stream{cfg: streamConfig{spools: filepath.Join(base, "replay")}}
-	if err := s.openSpool(); !errors.Is(err, spool.ErrBusy) || !strings.Contains(err.Error(), "1000 replays into this database run already") {
-		t.Error(err)
-	}
-	if dirs, err := leftSpools(base, "replay"); err != nil || len(dirs) != mostReplays {
-		t.Errorf("%d directories are looked at: %v", len(dirs), err)
-	}
 }

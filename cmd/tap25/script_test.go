@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,10 +66,13 @@ S: 250 2.0.0 Ok: queued as 4ABCDE1234
 C: QUIT
 S: 221 bye`
 
-// makeCaptures writes mail.pcap with that one mail, head.pcap and tail.pcap with its first and second half, and
-// cut.pcap, which ends in the middle of the last packet.
+// makeCaptures writes mail.pcap with that one mail, head.pcap and tail.pcap with its first and second half, cut.pcap, which
+// ends in the middle of the last packet, and what makeMissing does.
 func makeCaptures(dir string) error {
-	frames := dialogueFrames(strings.Split(dialogue, "\n"))
+	frames := dialogueFrames(25, strings.Split(dialogue, "\n"))
+	if err := makeMissing(dir, frames); err != nil {
+		return err
+	}
 	half := len(frames) / 2
 	for name, part := range map[string][][]byte{"mail.pcap": frames, "head.pcap": frames[:half], "tail.pcap": frames[half:], "cut.pcap": frames} {
 		path := filepath.Join(dir, name)
@@ -87,11 +91,37 @@ func makeCaptures(dir string) error {
 	return os.Truncate(filepath.Join(dir, "cut.pcap"), whole.Size()-5)
 }
 
-// dialogueFrames makes the frames of one TCP connection, from its SYN to its FINs.
-func dialogueFrames(lines []string) (frames [][]byte) {
+// makeMissing writes captures of which something is not there: hole.pcap lacks the frame of a recipient, snaplen.pcap
+// has no more than 64 octets of each frame, both.pcap lacks that frame too; in damaged.pcap that frame has a wrong
+// checksum; elsewhere.pcap has the mail on ports 587 and 2525, and submissions.pcap a ClientHello on port 465.
+func makeMissing(dir string, frames [][]byte) error {
+	const carol = 10 // the frame of her RCPT: behind SYN, SYN-ACK, ACK and seven lines
+	lines := strings.Split(dialogue, "\n")
+	hole := slices.Delete(slices.Clone(frames), carol, carol+1)
+	damaged := slices.Clone(frames)
+	damaged[carol] = append(slices.Clone(frames[carol][:len(frames[carol])-1]), 'X')
+	other := slices.Concat(dialogueFrames(587, lines), dialogueFrames(2525, lines), dialogueFrames(2525, lines))
+	hello := dialogueFrames(465, []string{"C: \x16\x03\x01\x00\x05\x01\x00\x00\x01\x03"})
+	for name, part := range map[string][][]byte{
+		"hole.pcap": hole, "snaplen.pcap": frames, "both.pcap": hole, "damaged.pcap": damaged,
+		"elsewhere.pcap": other, "submissions.pcap": hello,
+	} {
+		snaplen := 1 << 18
+		if name == "snaplen.pcap" || name == "both.pcap" {
+			snaplen = 64
+		}
+		if err := writePcapOf(filepath.Join(dir, name), time.Unix(1_700_000_000, 0), part, snaplen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dialogueFrames makes the frames of one TCP connection to a port, from its SYN to its FINs.
+func dialogueFrames(port layers.TCPPort, lines []string) (frames [][]byte) {
 	next := [2]uint32{1000, 5000} // sequence numbers of client and server
 	send := func(from int, text string, flags layers.TCP) {
-		ports, ips := [2]layers.TCPPort{40000, 25}, [2]net.IP{{192, 0, 2, 1}, {198, 51, 100, 25}}
+		ports, ips := [2]layers.TCPPort{40000, port}, [2]net.IP{{192, 0, 2, 1}, {198, 51, 100, 25}}
 		tcp := flags
 		tcp.SrcPort, tcp.DstPort, tcp.Seq, tcp.Ack, tcp.Window = ports[from], ports[1-from], next[from], next[1-from], 65535
 		if !tcp.ACK {
@@ -128,6 +158,11 @@ func dialogueFrames(lines []string) (frames [][]byte) {
 
 // writePcap writes frames a millisecond apart.
 func writePcap(path string, start time.Time, frames [][]byte) error {
+	return writePcapOf(path, start, frames, 1<<18)
+}
+
+// writePcapOf keeps no more of each frame than the snaplen.
+func writePcapOf(path string, start time.Time, frames [][]byte, snaplen int) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
@@ -138,8 +173,9 @@ func writePcap(path string, start time.Time, frames [][]byte) error {
 		return err
 	}
 	for i, frame := range frames {
-		ci := gopacket.CaptureInfo{Timestamp: start.Add(time.Duration(i) * time.Millisecond), CaptureLength: len(frame), Length: len(frame)}
-		if err := w.WritePacket(ci, frame); err != nil {
+		at := start.Add(time.Duration(i) * time.Millisecond)
+		ci := gopacket.CaptureInfo{Timestamp: at, CaptureLength: min(len(frame), snaplen), Length: len(frame)}
+		if err := w.WritePacket(ci, frame[:ci.CaptureLength]); err != nil {
 			return err
 		}
 	}

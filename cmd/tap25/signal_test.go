@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly/hostile"
 )
 
@@ -37,7 +37,8 @@ func writeShape(w io.Writer, s *hostile.Shape, n int) (hostile.Made, error) {
 	err := p.WriteFileHeader(1<<18, layers.LinkTypeEthernet)
 	made := s.Write(n, func(at time.Time, frame []byte) {
 		if err == nil {
-			err = p.WritePacket(gopacket.CaptureInfo{Timestamp: at, Length: len(frame), CaptureLength: len(frame)}, frame)
+			err = p.WritePacket(gopacket.CaptureInfo{Timestamp: at, Length: len(frame), CaptureLength: len(frame)},
+				frame)
 		}
 	})
 	return made, err
@@ -55,8 +56,7 @@ func (c *counting) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// patient is how long the end after a signal is waited for: far longer than it takes on any machine, the time for which what is sealed
-// is loaded included.
+// patient is how long the end after a signal is waited for: far longer than it takes on any machine.
 const patient = time.Minute
 
 // endBySignal sends a signal as soon as begun says so, and waits for the end.
@@ -81,9 +81,11 @@ func endBySignal(t *testing.T, cmd *exec.Cmd, diag *syncBuffer, sig os.Signal, b
 	checkSums(t, diag.String())
 }
 
-// TestReplay_ASignalEndsHostileTraffic has captures without an end come by a pipe, of shapes that once cost more with each frame.
+// TestReplay_ASignalEndsHostileTraffic has captures without an end come by a pipe, of shapes that once cost more with
+// each frame.
 func TestReplay_ASignalEndsHostileTraffic(t *testing.T) {
-	for _, name := range []string{"holes in both directions between commands", "holes in flights, in both directions", "connections with a hole, a second a frame"} {
+	for _, name := range []string{"holes in both directions between commands", "holes in flights, in both directions",
+		"connections with a hole, a second a frame"} {
 		for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 			t.Run(name+", "+sig.String(), func(t *testing.T) {
 				r, w, err := os.Pipe()
@@ -108,36 +110,6 @@ func TestReplay_ASignalEndsHostileTraffic(t *testing.T) {
 	}
 }
 
-// TestReplay_ASignalEndsItWhileTheDatabaseHangs locks the tables in which the rows belong, for the whole of the test.
-func TestReplay_ASignalEndsItWhileTheDatabaseHangs(t *testing.T) {
-	conn, cluster := server(t)
-	path := filepath.Join(t.TempDir(), "mails.pcap")
-	file, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := writeShape(file, shapeNamed(t, "mails of an octet each"), 40_000); err != nil {
-		t.Fatal(err)
-	}
-	if err := file.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var diag syncBuffer
-	spool := filepath.Join(t.TempDir(), "spool")
-	cmd := exec.Command("tap25", "replay", "--db", cluster.DSN(), "--spool", spool, "--sensor", "tap", path)
-	cmd.Stderr = &diag
-	if _, err := conn.Exec(t.Context(), "begin; lock table envelopes in access exclusive mode"); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	endBySignal(t, cmd, &diag, syscall.SIGTERM, func() bool {
-		sealed, _ := filepath.Glob(filepath.Join(spool, "*.seg"))
-		return len(sealed) > 0
-	})
-}
-
 // TestSniff_ASignalEndsItUnderAttack sends it while frames come as fast as they go, and rows of them leave.
 func TestSniff_ASignalEndsItUnderAttack(t *testing.T) {
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
@@ -152,13 +124,15 @@ func TestSniff_ASignalEndsItUnderAttack(t *testing.T) {
 			var attack sync.WaitGroup
 			attack.Go(func() {
 				for !over.Load() {
-					shapeNamed(t, "transactions broken off by RSET").Write(100, func(_ time.Time, frame []byte) { _ = send(frame) })
+					shapeNamed(t, "transactions broken off by RSET").Write(100, func(_ time.Time, frame []byte) {
+						_ = send(frame)
+					})
 				}
 			})
 			defer attack.Wait()
 			defer over.Store(true)
 			await(t, "rows", func() bool {
-				r, err := askReport(t.Context(), s.control)
+				r, err := report.Ask(t.Context(), s.control)
 				return err == nil && r.Rows > 1000
 			})
 			if err := s.cmd.Process.Signal(sig); err != nil {

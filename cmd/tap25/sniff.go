@@ -1,92 +1,152 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tap25/bpf"
+	"tap25/cmd/tap25/sniff"
+	"tap25/store"
 )
 
-// sniffSettings are the values of flags, environment and configuration file.
-type sniffSettings struct {
-	config       string
-	interfaces   []string
-	db           string
-	spool        string
-	limits       spoolLimits
-	sensor       string
-	ports        []uint
-	workers      int
-	ringBytes    int
-	inline       bool
-	xdp          string
-	checksum     string
-	retention    string
-	endReaders   time.Duration
-	json         bool
-	metrics      string
-	metricsHosts []string
-	control      string
-	user         string
-	logLevel     string
+// sniffFlags are the values of flags, environment and configuration file, and the settings that they make.
+type sniffFlags struct {
+	sniff.Settings
 
-	exposedPassword bool // the configuration file holds a password, and any user may read it
+	db, sensor, xdp, checksum, retention string
+	ports, intercepts                    []uint
+	endReaders                           time.Duration
 }
 
+const sniffLong = `
+sniff captures mail on interfaces that a mirror port or a tap feeds. It writes one row for each recipient to a spool
+on disk and loads the spool into the database; with --json, it writes the rows to standard output instead. SIGTERM
+or Ctrl-C ends it within a second: sniff writes the rows of what it has seen, leaves those in the spool that the
+database does not take at once, and prints a summary to standard error.
+
+An XDP program captures the frames. The host receives no frame of the interface while sniff runs, unless --inline
+is given. Attaching the program needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, or root; sniff gives
+these up after it has attached. The program is detached when tap25 ends, even if it crashes or is killed.
+
+Every flag can also be set by an environment variable (--sensor by TAP25_SENSOR) or in the YAML file that --config
+names (sensor: NAME). The command line overrides the environment, and the environment overrides the file. After
+SIGHUP, sniff reads the file again: port and log-level change at once; other changes take effect at the next start,
+and the log names them.`
+
 func sniffCommand() *cobra.Command {
-	s := &sniffSettings{}
+	s := &sniffFlags{}
 	cmd := &cobra.Command{
 		Use:   "sniff -i IFACE... [--json | --db URL|local] [flags]",
 		Short: "Capture mail on network interfaces and record its envelopes",
-		Long: "sniff captures mail on interfaces that a mirror port or a tap feeds. It writes one row for each recipient to a spool\n" +
-			"on disk and loads the spool into the database; with --json, it writes the rows to standard output instead. SIGTERM\n" +
-			"or Ctrl-C ends it: sniff writes the rows of what it has seen, and prints a summary to standard error.\n\n" +
-			"An XDP program captures the frames. The host receives no frame of the interface while sniff runs, unless --inline\n" +
-			"is given. Attaching the program needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, or root; sniff gives\n" +
-			"these up after it has attached. The program is detached when tap25 ends, even if it crashes or is killed.\n\n" +
-			"Every flag can also be set by an environment variable (--sensor by TAP25_SENSOR) or in the YAML file that --config\n" +
-			"names (sensor: NAME). The command line overrides the environment, and the environment overrides the file. After\n" +
-			"SIGHUP, sniff reads the file again: port and log-level change at once; other changes take effect at the next start,\n" +
-			"and the log names them.",
+		Long:  sniffLong[1:],
 		Example: "  tap25 sniff -i eth1\n  tap25 sniff -i eth1 -i eth2 --db postgres://sensor@db.example/mail --metrics 127.0.0.1:9425\n" +
 			"  tap25 sniff -i eth1 --json | jq .rcpt_to",
 		Args: usageArgs(cobra.NoArgs),
 	}
-	sniffFlags(cmd, s)
+	s.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		given := changedFlags(cmd.Flags())
 		if err := s.complete(cmd.Flags()); err != nil {
 			return err
 		}
-		return sniff(cmd, s, func() (*sniffSettings, error) { return rereadSettings(given) })
+		cfg := sniff.Config{
+			Settings: s.Settings, Version: version(),
+			Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(), Waiting: tellWaiting(cmd.ErrOrStderr()),
+			Reload: func() (*sniff.Settings, error) {
+				next, err := rereadSettings(given)
+				return &next.Settings, err
+			},
+		}
+		cfg.Log, cfg.SetLevel = newLeveledLogger(cmd.ErrOrStderr(), s.LogLevel)
+		return sniff.Run(cmd.Context(), &cfg)
 	}
 	return cmd
 }
 
-func sniffFlags(cmd *cobra.Command, s *sniffSettings) {
-	f := cmd.Flags()
-	f.StringVar(&s.config, "config", "", "YAML file with settings; they have the names of the flags")
-	f.StringSliceVarP(&s.interfaces, "interface", "i", nil, "interface to capture on; may be repeated")
-	f.BoolVar(&s.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
-	dbFlag(cmd, &s.db)
-	f.StringVar(&s.spool, "spool", "", "directory where rows wait to be loaded (default: spool/SENSOR in the state directory)")
-	s.limits.flags(f)
+func (s *sniffFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&s.ConfigFile, "config", "", "YAML file with settings; they have the names of the flags")
+	f.StringSliceVarP(&s.Interfaces, "interface", "i", nil, "interface to capture on; may be repeated")
+	f.BoolVar(&s.JSON, "json", false, "write the rows to standard output as JSON lines, without database and spool")
+	dbFlag(f, &s.db)
+	f.StringVar(&s.Spool, "spool", "", "directory where rows wait to be loaded (default: spool/SENSOR in the state directory)")
+	spoolFlags(f, &s.Limits)
 	f.StringVar(&s.sensor, "sensor", "", "name of this tap, stored in each row (default: the host name)")
-	f.UintSliceVar(&s.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
-	f.IntVar(&s.workers, "workers", 0, "number of rings, each read by one goroutine (default: the number of CPUs, at most 8)")
-	f.IntVar(&s.ringBytes, "ring-bytes", 32<<20, "size of each ring in bytes, rounded up to a power of two")
-	f.BoolVar(&s.inline, "inline", false, "pass all frames on to the host, for an interface that carries the host's own traffic; "+
+	portFlags(f, &s.ports, &s.intercepts)
+	f.IntVar(&s.Workers, "workers", 0, "number of rings, each read by one goroutine (default: the number of CPUs, at most 8)")
+	f.IntVar(&s.RingBytes, "ring-bytes", 32<<20, "size of each ring in bytes, rounded up to a power of two")
+	f.BoolVar(&s.Inline, "inline", false, "pass all frames on to the host, for an interface that carries the host's own traffic; "+
 		"sniff sees only the frames that arrive")
 	f.StringVar(&s.xdp, "xdp", "auto", "where the XDP program runs: native (in the driver), generic (any driver, slower) or auto")
 	f.StringVar(&s.checksum, "checksum", "auto", "what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
-		"auto accepts them from hosts that send hardly any others")
+		"auto accepts what its receiver acknowledged, unless it came again with a right one")
 	retentionFlag(f, &s.retention, "")
 	endReadersFlag(f, &s.endReaders)
-	f.StringVar(&s.metrics, "metrics", "", "address on which to serve /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
-	f.StringSliceVar(&s.metricsHosts, "metrics-host", nil, "host name that HTTP requests to --metrics may use, besides its address, "+
+	f.StringVar(&s.Metrics, "metrics", "", "address on which to serve /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
+	f.StringSliceVar(&s.MetricsHosts, "metrics-host", nil, "host name that HTTP requests to --metrics may use, besides its address, "+
 		"localhost and the host's own name; may be repeated")
-	f.StringVar(&s.control, "control", "", "unix socket that 'tap25 status' asks (default: control.sock, for root in /run/tap25, "+
+	f.StringVar(&s.Control, "control", "", "unix socket that 'tap25 status' asks (default: control.sock, for root in /run/tap25, "+
 		"for others in the state directory)")
-	f.StringVar(&s.user, "user", "", "user to become after attaching, if root starts tap25 (default: the owner of the private cluster "+
+	f.StringVar(&s.User, "user", "", "user to become after attaching, if root starts tap25 (default: the owner of the private cluster "+
 		"with --db local, else the owner of the state directory, else root without capabilities)")
-	f.StringVar(&s.logLevel, "log-level", "info", "lowest level of messages to log: debug, info, warn or error")
+	f.StringVar(&s.LogLevel, "log-level", "info", "lowest level of messages to log: debug, info, warn or error")
+}
+
+// rereadSettings reads environment and file again, with the same command line.
+func rereadSettings(given map[string][]string) (*sniffFlags, error) {
+	s := &sniffFlags{}
+	flags := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
+	s.add(flags)
+	for name, values := range given {
+		if err := setFlag(flags.Lookup(name), values); err != nil {
+			return s, err
+		}
+	}
+	return s, s.complete(flags)
+}
+
+// complete adds the environment and the file to the flags of the command line, makes settings of them, and checks these.
+func (s *sniffFlags) complete(flags *pflag.FlagSet) (err error) {
+	if err := fromEnvironment(flags); err != nil {
+		return err
+	}
+	if s.ConfigFile != "" {
+		if s.ExposedPassword, err = fromFile(flags, s.ConfigFile); err != nil {
+			return err
+		}
+	}
+	if s.Workers == 0 {
+		s.Workers = min(runtime.NumCPU(), 8)
+	}
+	if err := s.convert(); err != nil {
+		return err
+	}
+	return usage(s.Check())
+}
+
+// convert makes settings of words and numbers.
+func (s *sniffFlags) convert() (err error) {
+	modes := map[string]bpf.Mode{"auto": bpf.Auto, "native": bpf.Native, "generic": bpf.Generic}
+	mode, ok := modes[s.xdp]
+	switch {
+	case s.JSON && s.db != "":
+		return &usageError{errors.New("--json and --db cannot be used together")}
+	case !ok:
+		return &usageError{fmt.Errorf("--xdp %q is not auto, native or generic", s.xdp)}
+	case !slices.Contains([]string{"debug", "info", "warn", "error"}, s.LogLevel):
+		return &usageError{fmt.Errorf("--log-level %q is not debug, info, warn or error", s.LogLevel)}
+	}
+	s.Mode, s.DSN, s.EndReaders = mode, resolveDB(s.db), afterwards(s.endReaders)
+	if s.retention != "never" {
+		if s.Retention, err = store.ParseRetention(s.retention); err != nil {
+			return &usageError{fmt.Errorf("--retention: %w", err)}
+		}
+	}
+	s.Assembler, err = assembler(s.sensor, s.ports, s.intercepts, s.checksum)
+	return err
 }

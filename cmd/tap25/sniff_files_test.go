@@ -8,30 +8,8 @@ import (
 	"testing"
 )
 
-func TestReadablePath_OutlivesARename(t *testing.T) {
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	path, link := filepath.Join(dir, "sub", "a"), filepath.Join(dir, "link")
-	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(path, link); err != nil {
-		t.Fatal(err)
-	}
-	for given, want := range map[string]string{path: filepath.Dir(path), link: filepath.Dir(path), "/etc/passwd": "/etc/passwd", "/no/such": "/no/such"} {
-		if got := readablePath(given); got != want {
-			t.Errorf("%s: %s, want %s", given, got, want)
-		}
-	}
-}
-
-// TestSniff_ReadsItsFilesOnceConfined replaces the configuration as editors do, by a rename, and has the certificate of the
-// database's authority lie outside the directories of tap25.
+// TestSniff_ReadsItsFilesOnceConfined replaces the configuration as editors do, by a rename, and has the certificate of
+// the database's authority lie outside the directories of tap25.
 func TestSniff_ReadsItsFilesOnceConfined(t *testing.T) {
 	w := newWire(t)
 	w.serve()
@@ -56,7 +34,8 @@ func TestSniff_ReadsItsFilesOnceConfined(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "word of the database", func() bool { return strings.Contains(s.diag.String(), "rows cannot be loaded") })
-	if said := s.diag.String(); strings.Contains(said, "cannot read the settings again") || strings.Contains(said, "permission denied") || !strings.Contains(said, "connection refused") {
+	if said := s.diag.String(); strings.Contains(said, "cannot read the settings again") ||
+		strings.Contains(said, "permission denied") || !strings.Contains(said, "connection refused") {
 		t.Error(said)
 	}
 	if err := s.cmd.Process.Kill(); err != nil { // else it would wait for the database
@@ -79,7 +58,8 @@ func TestSniff_HangupAtTheStartDoesNotEndIt(t *testing.T) {
 	}
 }
 
-// certificate is of an authority made for this test alone: openssl req -x509 -newkey ed25519 -nodes -days 36500 -subj /CN=test
+// certificate is of an authority made for this test alone: openssl req -x509 -newkey ed25519 -nodes -days 36500 -subj
+// /CN=test
 const certificate = `-----BEGIN CERTIFICATE-----
 MIIBNDCB56ADAgECAhREMnZ2axku+UUhHadwl4hZv9uLOTAFBgMrZXAwDzENMAsG
 A1UEAwwEdGVzdDAgFw0yNjExMjUxMTA1MTZaGA8yMTI2MTEwMTExMDUxNlowDzEN

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"tap25/cmd/tap25/report"
 )
 
 // failed waits for one that cannot run, and gives what it says.
@@ -26,7 +28,7 @@ func (s *sniffing) failed() string {
 }
 
 // wrongLiveSums holds the counters of a sniff at rest against each other.
-func wrongLiveSums(r *report) (wrong []string) {
+func wrongLiveSums(r *report.Report) (wrong []string) {
 	var delivered, full, read int64
 	for _, ring := range r.Rings {
 		delivered, full, read = delivered+ring.Delivered, full+ring.Full, read+ring.Read
@@ -36,15 +38,15 @@ func wrongLiveSums(r *report) (wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("%s: %d and %d", what, a, b))
 		}
 	}
-	equal("seen = dropped by design + ring full + delivered", r.Seen, sumOf(r.Dropped)+r.RingFull+r.Delivered)
+	equal("seen = dropped by design + ring full + delivered", r.Seen, report.Sum(r.Dropped)+r.RingFull+r.Delivered)
 	equal("delivered, by ring", r.Delivered, delivered)
 	equal("ring full, by ring", r.RingFull, full)
 	equal("ring full, as the workers know", r.RingFull, r.Lost)
 	equal("delivered = read", r.Delivered, r.Read)
 	equal("read, by ring", r.Read, read)
-	equal("read, by verdict", r.Read, sumOf(r.Frames))
+	equal("read, by verdict", r.Read, report.Sum(r.Frames))
 	equal("segments, by direction", r.Frames["tcp_port"], r.ToServers+r.FromServers)
-	equal("rows, by outcome", r.Rows, sumOf(r.Outcomes))
+	equal("rows, by outcome", r.Rows, report.Sum(r.Outcomes))
 	if s := r.Store; s != nil {
 		equal("rows = spooled + lost", r.Rows, s.Spooled+s.Lost)
 		equal("spooled + found", s.Spooled+s.Found, s.Loaded+s.Waiting+s.SetAside+s.Damaged+s.Dropped)
@@ -53,7 +55,7 @@ func wrongLiveSums(r *report) (wrong []string) {
 }
 
 // atRest waits until the counters of a sniff that hears nothing new add up.
-func (s *sniffing) atRest(rows int) (r *report) {
+func (s *sniffing) atRest(rows int) (r *report.Report) {
 	s.t.Helper()
 	var wrong []string
 	defer func() {
@@ -63,7 +65,7 @@ func (s *sniffing) atRest(rows int) (r *report) {
 	}()
 	await(s.t, "counters at rest", func() bool {
 		var err error
-		if r, err = askReport(s.t.Context(), s.control); err != nil {
+		if r, err = report.Ask(s.t.Context(), s.control); err != nil {
 			return false
 		}
 		wrong = wrongLiveSums(r)
@@ -81,7 +83,8 @@ func TestSniff_TapWithOnePortPerDirection(t *testing.T) {
 		w.ip("-n " + w.hub + " link set to" + tap + " up")
 		w.ip("-n " + w.tap + " link set " + tap + " up")
 		w.command("tc -n " + w.hub + " qdisc add dev " + port + " clsact")
-		w.command("tc -n " + w.hub + " filter add dev " + port + " ingress protocol all u32 match u32 0 0 action mirred egress mirror dev to" + tap)
+		w.command("tc -n " + w.hub + " filter add dev " + port +
+			" ingress protocol all u32 match u32 0 0 action mirred egress mirror dev to" + tap)
 		await(t, "carrier", func() bool { return w.linkIn(w.tap, tap).carrier })
 	}
 	s := w.sniff("-i", "rx0", "-i", "rx1", "--workers", "2")
@@ -95,7 +98,7 @@ func TestSniff_TapWithOnePortPerDirection(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, tap := range []string{"rx0", "rx1"} {
-		if w.linkIn(w.tap, tap).counters.packets < 100 {
+		if w.linkIn(w.tap, tap).packets < 100 {
 			t.Errorf("%s heard nothing: this shows nothing", tap)
 		}
 	}
@@ -183,7 +186,8 @@ func TestSniff_NothingStaysBehindAfterAnyEnd(t *testing.T) {
 		out, err := exec.Command("ip", "-n", w.tap, "-d", "link", "show", "tap0").Output()
 		return err == nil && strings.Contains(string(out), "promiscuity 1")
 	}
-	for _, end := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGSEGV} {
+	for _, end := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL, syscall.SIGQUIT,
+		syscall.SIGABRT, syscall.SIGSEGV} {
 		t.Run(end.String(), func(t *testing.T) {
 			s := w.prepare(t.TempDir())
 			s.t, s.cmd.Dir = t, t.TempDir()
@@ -197,7 +201,8 @@ func TestSniff_NothingStaysBehindAfterAnyEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := s.cmd.Wait()
-			if orderly := end == syscall.SIGTERM || end == syscall.SIGINT; orderly != (err == nil) || orderly != strings.Contains(s.diag.String(), "\nseconds ") {
+			if orderly := end == syscall.SIGTERM || end == syscall.SIGINT; orderly != (err == nil) ||
+				orderly != strings.Contains(s.diag.String(), "\nseconds ") {
 				t.Errorf("%v: %s", err, s.diag.String())
 			}
 			await(t, "it to be detached", func() bool { return !promiscuous() && !w.linkIn(w.tap, "tap0").attached })
@@ -214,8 +219,11 @@ func TestSniff_SaysWhenTheInterfaceGoesDownAndUp(t *testing.T) {
 	m := w.serve()
 	s := w.sniff()
 	w.ip("-n " + w.hub + " link set port down")
-	await(t, "word of it", func() bool { return strings.Contains(s.diag.String(), "the interface is down, or has no carrier") })
-	if r, err := askReport(t.Context(), s.control); err != nil || len(r.NotLive) > 0 || !slices.Equal(r.NotReady, []string{"interface tap0 is down"}) {
+	await(t, "word of it", func() bool {
+		return strings.Contains(s.diag.String(), "the interface is down, or has no carrier")
+	})
+	if r, err := report.Ask(t.Context(), s.control); err != nil || len(r.NotLive) > 0 ||
+		!slices.Equal(r.NotReady, []string{"interface tap0 is down"}) {
 		t.Errorf("%v, %+v", err, r)
 	}
 	w.ip("-n " + w.hub + " link set port up")
@@ -236,7 +244,8 @@ func asNobody(t testing.TB, cmd *exec.Cmd, capabilities string) {
 	for name := range strings.FieldsSeq(capabilities) {
 		caps += ",+" + strings.ToLower(strings.TrimPrefix(name, "CAP_"))
 	}
-	cmd.Args = append([]string{"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=" + caps, "--ambient-caps=" + caps, "--bounding-set=" + caps, cmd.Path}, cmd.Args[1:]...)
+	cmd.Args = append([]string{"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=" + caps,
+		"--ambient-caps=" + caps, "--bounding-set=" + caps, cmd.Path}, cmd.Args[1:]...)
 	cmd.Path = requireTool(t, "setpriv", "root")
 }
 
@@ -313,7 +322,8 @@ func TestSniff_SecondInterruptEndsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := s.cmd.Wait()
-	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
+	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() ||
+		status.Signal() != syscall.SIGINT {
 		t.Errorf("%v", err)
 	}
 	if w.linkIn(w.tap, "tap0").attached {

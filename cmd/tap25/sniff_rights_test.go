@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"tap25/cmd/tap25/confine"
 )
 
 func notifyProbe(c chan os.Signal) { signal.Notify(c, syscall.SIGUSR1) }
@@ -52,14 +54,16 @@ func TestSniff_HasNoRightsLeft(t *testing.T) {
 			}
 			s.probe(user == "")
 			s.end(syscall.SIGTERM)
-			if shown, err := exec.Command("ip", "-n", w.tap, "-d", "link", "show", "tap0").Output(); err != nil || strings.Contains(string(shown), "xdp") {
+			if shown, err := exec.Command("ip", "-n", w.tap, "-d", "link", "show", "tap0").Output(); err != nil ||
+				strings.Contains(string(shown), "xdp") {
 				t.Errorf("the program is still attached: %v", err)
 			}
 		})
 	}
 }
 
-// probe has the running tap25 try what must fail. What only Landlock keeps from root's files is tried where the kernel has it.
+// probe has the running tap25 try what must fail. What only Landlock keeps from root's files is tried where the kernel
+// has it.
 func (s *sniffing) probe(root bool) {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
@@ -68,7 +72,7 @@ func (s *sniffing) probe(root bool) {
 	await(s.t, "the probe", func() bool { return strings.Contains(s.diag.String(), "probed\n") })
 	for _, m := range regexp.MustCompile(`(?m)^probe ([^:]+): (.*)$`).FindAllStringSubmatch(s.diag.String(), -1) {
 		byModes := m[1] == "write to /etc" || m[1] == "read a capture" || m[1] == "become root"
-		if root && byModes && (!hasLandlock() || m[1] == "become root") {
+		if root && byModes && (!confine.HasLandlock() || m[1] == "become root") {
 			_ = os.Remove("/etc/tap25-probe")
 			continue
 		}

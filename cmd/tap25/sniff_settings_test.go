@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,18 +9,20 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tap25/cmd/tap25/report"
 )
 
-func settingsOf(t *testing.T, args ...string) (*sniffSettings, error) {
+func settingsOf(t *testing.T, args ...string) (*sniffFlags, error) {
 	t.Helper()
-	s := &sniffSettings{}
-	cmd := &cobra.Command{}
-	sniffFlags(cmd, s)
-	if err := cmd.ParseFlags(args); err != nil {
+	s := &sniffFlags{}
+	flags := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
+	s.add(flags)
+	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return s, s.complete(cmd.Flags())
+	return s, s.complete(flags)
 }
 
 func configFile(t *testing.T, text string) string {
@@ -41,18 +42,23 @@ func TestSniffSettings_FileThenEnvironmentThenFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(s.interfaces, []string{"eth1", "eth2"}) || !slices.Equal(s.ports, []uint{25, 2525}) || s.sensor != "environment" || s.workers != 5 || s.logLevel != "warn" {
+	if !slices.Equal(s.Interfaces, []string{"eth1", "eth2"}) || !slices.Equal(s.Assembler.Ports, []uint16{25, 2525}) ||
+		s.Assembler.Sensor != "environment" || s.Workers != 5 || s.LogLevel != "warn" {
 		t.Errorf("%+v", s)
 	}
 }
 
 func TestSniffSettings_MistakesAreNamed(t *testing.T) {
 	for text, want := range map[string]string{
-		"interfaces: eth1\n": `unknown setting "interfaces"`, "interface: eth1\nworkers: many\n": "workers", "interface: eth1\nport: 0\n": "not a TCP port",
-		"interface: eth1\nxdp: fast\n": "--xdp", "interface: [eth1, eth1]\n": "twice", "sensor: x\n": "no interface", "interface: eth1\nretention: long\n": "--retention",
-		"interface: eth1\nspool-bytes: 3000\n": "--spool-bytes", "interface: eth1\nmetrics-host: ['a b']\n": "--metrics-host",
+		"interfaces: eth1\n": `unknown setting "interfaces"`, "interface: eth1\nworkers: many\n": "workers",
+		"interface: eth1\nport: 0\n":   "not a TCP port",
+		"interface: eth1\nxdp: fast\n": "--xdp", "interface: [eth1, eth1]\n": "twice", "sensor: x\n": "no interface",
+		"interface: eth1\nretention: long\n":       "--retention",
+		"interface: eth1\nspool-bytes: 3000\n":     "--spool-bytes",
+		"interface: eth1\nmetrics-host: ['a b']\n": "--metrics-host",
 	} {
-		if _, err := settingsOf(t, "--config", configFile(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := settingsOf(t, "--config", configFile(t, text)); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
@@ -67,7 +73,7 @@ func TestSniff_HangupTakesUpPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "what is not watched to be dropped", func() bool {
-		r, err := askReport(t.Context(), s.control)
+		r, err := report.Ask(t.Context(), s.control)
 		return err == nil && r.Dropped["other_port"] > 10
 	})
 	if err := os.WriteFile(path, []byte("port: [25]\n"), 0o600); err != nil {
@@ -96,7 +102,9 @@ func TestSniff_SurvivesTheInterfaceGoingAway(t *testing.T) {
 	w.ip("-n " + w.hub + " link set port master br0")
 	w.ip("-n " + w.hub + " link set port up")
 	w.ip("-n " + w.tap + " link set tap0 up")
-	await(t, "it to be back, without any capability", func() bool { return strings.Contains(s.diag.String(), "listening again") })
+	await(t, "it to be back, without any capability", func() bool {
+		return strings.Contains(s.diag.String(), "listening again")
+	})
 	await(t, "carrier", func() bool {
 		out, _ := exec.Command("ip", "-n", w.tap, "link", "show", "tap0").Output()
 		return strings.Contains(string(out), "LOWER_UP")
@@ -107,15 +115,5 @@ func TestSniff_SurvivesTheInterfaceGoingAway(t *testing.T) {
 	await(t, "rows", func() bool { return strings.Count(s.out.String(), "\n") == 2 })
 	if rows := essentials(s.end(syscall.SIGTERM)); !slices.Equal(rows, m.taken) {
 		t.Errorf("%d rows differ from the %d taken", len(rows), len(m.taken))
-	}
-}
-
-func TestVerdict_ComplaintsAreUnavailable(t *testing.T) {
-	for want, complaints := range map[int][]string{200: nil, 503: {"a worker makes no progress"}} {
-		w := httptest.NewRecorder()
-		verdict(w, complaints)
-		if w.Code != want {
-			t.Errorf("%d, want %d", w.Code, want)
-		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tap25/bpf"
+	"tap25/cmd/tap25/report"
 )
 
 // probed is tap25 that, on SIGUSR1, tries what it must not be able to do any more, and says how that went.
@@ -87,7 +88,7 @@ func (s *sniffing) awaitListening() {
 		}
 	})
 	await(s.t, "tap25 to listen", func() bool { return strings.Contains(s.diag.String(), `"message":"listening"`) })
-	await(s.t, "an answer of the control socket", func() bool { _, err := askReport(s.t.Context(), s.control); return err == nil })
+	await(s.t, "an answer of the control socket", func() bool { _, err := report.Ask(s.t.Context(), s.control); return err == nil })
 }
 
 func (w *wire) start(args ...string) *sniffing {
@@ -185,17 +186,20 @@ func TestSniff_RowsAreWhatTheServerTook(t *testing.T) {
 	}
 	slices.Sort(m.taken)
 	await(t, "all rows", func() bool { return strings.Count(s.out.String(), "\n") >= len(m.taken) })
-	var r *report
+	var r *report.Report
 	await(t, "counters at rest", func() bool {
 		var err error
-		r, err = askReport(t.Context(), s.control)
+		r, err = report.Ask(t.Context(), s.control)
 		return err == nil && r.Read == r.Delivered && r.Rows == int64(len(m.taken))
 	})
-	if r.Seen != sumOf(r.Dropped)+r.RingFull+r.Delivered || r.Read != sumOf(r.Frames) || r.RingFull != 0 || r.Rows != sumOf(r.Outcomes) {
+	if r.Seen != report.Sum(r.Dropped)+r.RingFull+r.Delivered || r.Read != report.Sum(r.Frames) || r.RingFull != 0 || r.Rows != report.Sum(r.Outcomes) {
 		t.Errorf("the counters do not add up: %+v", r)
 	}
-	if r.Dropped["other_port"] == 0 || r.Dropped["not_tcp"] < 10000 || sumOf(r.Dropped) < 10*r.Read {
+	if r.Dropped["other_port"] == 0 || r.Dropped["not_tcp"] < 10000 || report.Sum(r.Dropped) < 10*r.Read {
 		t.Errorf("of %d frames %v were dropped by design, too little beside %d of SMTP", r.Seen, r.Dropped, r.Read)
+	}
+	if u := r.Unopened; len(u) == 0 || u[0].What != "udp port 80" || u[0].Frames < 10000 { // the noise
+		t.Errorf("what may hold tunnels: %v", u)
 	}
 	if len(r.NotLive)+len(r.NotReady) > 0 {
 		t.Errorf("not live and ready: %q %q", r.NotLive, r.NotReady)

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,18 +27,23 @@ func requireRoot(t testing.TB) {
 	}
 }
 
-// wire is two hosts on a bridge that sends every frame out of all its ports, as a hub does, and on its third port a tap.
+// wire is two hosts on a bridge that sends every frame out of all its ports, as a hub does, and on its third port a
+// tap.
 type wire struct {
 	t                        testing.TB
 	client, server, tap, hub string // namespaces
 }
 
-// newWire makes the namespaces, with addresses of both families for the hosts and none for the tap, and removes them at the end.
+// wires tells the namespaces of tests that run beside each other apart.
+var wires atomic.Int64
+
+// newWire makes the namespaces, with addresses of both families for the hosts and none for the tap, and removes them at
+// the end.
 func newWire(t testing.TB) *wire {
 	t.Helper()
 	requireRoot(t)
-	n := os.Getpid()
-	w := &wire{t, fmt.Sprintf("t25c%d", n), fmt.Sprintf("t25s%d", n), fmt.Sprintf("t25t%d", n), fmt.Sprintf("t25h%d", n)}
+	n := fmt.Sprint(os.Getpid(), "x", wires.Add(1))
+	w := &wire{t, "t25c" + n, "t25s" + n, "t25t" + n, "t25h" + n}
 	t.Cleanup(func() {
 		for _, ns := range []string{w.client, w.server, w.tap, w.hub} {
 			_ = exec.Command("ip", "netns", "del", ns).Run()
@@ -198,7 +204,8 @@ func (w *wire) send(to string, prefix string, mails int) error {
 			code int
 		}{
 			{"EHLO client.example", 250},
-			{fmt.Sprintf("MAIL FROM:<%s%d@a.example>", prefix, i), 250}, {fmt.Sprintf("RCPT TO:<b%d@b.example>", i), 250},
+			{fmt.Sprintf("MAIL FROM:<%s%d@a.example>", prefix, i), 250},
+			{fmt.Sprintf("RCPT TO:<b%d@b.example>", i), 250},
 			{fmt.Sprintf("RCPT TO:<c%d@b.example>", i), 250}, {"DATA", 354},
 			{"Subject: x\r\n\r\n" + strings.Repeat("All work and no play.\r\n", 40*(i%8)) + ".", 250}, {"QUIT", 221},
 		} {
@@ -231,7 +238,10 @@ func (w *wire) noise(n int) error {
 				}
 			}()
 		}
-		if err := w.in(w.client, func() (err error) { c, err = net.Dial(network, "192.0.2.25:80"); return err }); err != nil {
+		if err := w.in(w.client, func() (err error) {
+			c, err = net.Dial(network, "192.0.2.25:80")
+			return err
+		}); err != nil {
 			return err
 		}
 		for range n {

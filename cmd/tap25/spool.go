@@ -1,29 +1,22 @@
 package main
 
 import (
-	"bufio"
-	"cmp"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"tap25/store"
-	"tap25/store/spool"
+	"tap25/cmd/tap25/spools"
 )
+
+const spoolLong = `
+spool inspects the rows that wait on this machine to be loaded into the database. It only reads, also while tap25 runs.`
 
 func spoolCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "spool",
 		Short: "List, verify and print the rows that wait to be loaded",
-		Long:  "spool inspects the rows that wait on this machine to be loaded into the database. It only reads, also while tap25 runs.",
+		Long:  spoolLong[1:],
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			return &usageError{errors.New("no spool command given: name ls, verify or dump")}
@@ -31,142 +24,26 @@ func spoolCommand() *cobra.Command {
 	}
 	for _, c := range []struct {
 		use, short string
-		run        func(files []spool.File, one bool, stdout, stderr io.Writer) error
+		run        func(files *spools.Files, stdout, stderr io.Writer) error
 	}{
-		{"ls [DIR]", "List all files of the spools, oldest first: waiting, kept, refused and damaged ones", spoolList},
-		{"verify [DIR]", "Read every segment and report damage", spoolVerify},
-		{"dump [DIR]", "Print the waiting rows as JSON lines; DIR may also be one file, even of kept or refused rows", spoolDump},
+		{"ls [DIR]", "List all files of the spools, oldest first: waiting, kept, refused and damaged ones", (*spools.Files).List},
+		{"verify [DIR]", "Read every segment and report damage", (*spools.Files).Verify},
+		{"dump [DIR]", "Print the waiting rows as JSON lines; DIR may also be one file, even of kept or refused rows", (*spools.Files).Dump},
 	} {
 		cmd.AddCommand(&cobra.Command{
 			Use: c.use, Short: c.short, Args: usageArgs(cobra.MaximumNArgs(1)),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				files, err := spoolFiles(args)
+				path := ""
+				if len(args) > 0 {
+					path = args[0]
+				}
+				files, err := spools.Find(path)
 				if err != nil {
 					return err
 				}
-				one := len(files) == 1 && len(args) == 1 && files[0].Path == args[0]
-				return c.run(files, one, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				return c.run(files, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			},
 		})
 	}
 	return cmd
-}
-
-// spoolFiles returns the files of the given directory, the one given file, or the files of all spools in the state directory.
-func spoolFiles(args []string) (files []spool.File, err error) {
-	if len(args) > 0 {
-		return spool.Inspect(args[0])
-	}
-	base, err := spoolBase()
-	if err != nil {
-		return nil, err
-	}
-	dirs, err := os.ReadDir(base)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("list the spools: %w", err)
-	}
-	for _, dir := range dirs {
-		if !dir.IsDir() {
-			continue
-		}
-		more, err := spool.Inspect(filepath.Join(base, dir.Name()))
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, more...)
-	}
-	slices.SortStableFunc(files, func(a, b spool.File) int { return cmp.Compare(a.Sequence, b.Sequence) })
-	return files, nil
-}
-
-func spoolList(files []spool.File, _ bool, stdout, _ io.Writer) error {
-	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "BEGUN\tSTATE\tRECORDS\tBYTES\tKEY")
-	for _, f := range files {
-		records := "-" // unknown without reading the file
-		if f.State == spool.Waiting || f.State == spool.Kept {
-			records = fmt.Sprint(f.Records)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", time.UnixMicro(int64(f.Sequence)).UTC().Format(time.RFC3339), f.State, records, f.Bytes, f.Key)
-	}
-	return w.Flush()
-}
-
-func spoolVerify(files []spool.File, _ bool, stdout, stderr io.Writer) error {
-	segments, records, bad := 0, 0, 0
-	for _, f := range files {
-		name := filepath.Base(f.Path)
-		if f.State == spool.Damaged {
-			fmt.Fprintf(stdout, "%s: holds damaged bytes that were set aside\n", name)
-			continue
-		}
-		file, _, d, err := spool.ReadFile(f.Path)
-		if errors.Is(err, fs.ErrNotExist) { // loaded meanwhile
-			continue
-		}
-		segments++
-		records += file.Records - d.Records
-		switch {
-		case err != nil:
-			bad++
-			fmt.Fprintf(stderr, "tap25: %v\n", err)
-		case d.Records > 0 || d.Bytes > 0:
-			bad++
-			fmt.Fprintf(stdout, "%s: %d of %d records lost, %d bytes damaged at", name, d.Records, file.Records, d.Bytes)
-			for _, r := range d.Ranges {
-				fmt.Fprintf(stdout, " %d+%d", r.Offset, r.Length)
-			}
-			fmt.Fprintln(stdout)
-		}
-	}
-	fmt.Fprintf(stdout, "%d segments, %d intact records, %d segments damaged\n", segments, records, bad)
-	if bad > 0 {
-		return fmt.Errorf("verify spool: %d segments are damaged; tap25 will still load their intact records", bad)
-	}
-	return nil
-}
-
-// spoolDump prints the waiting rows. It prints refused and kept rows only if asked for their file.
-func spoolDump(files []spool.File, one bool, stdout, stderr io.Writer) error {
-	w := bufio.NewWriter(stdout)
-	var failed error
-	for _, f := range files {
-		if f.State == spool.Damaged || (f.State == spool.Refused || f.State == spool.Kept) && !one {
-			continue
-		}
-		_, groups, d, err := spool.ReadFile(f.Path)
-		if errors.Is(err, fs.ErrNotExist) { // loaded meanwhile
-			continue
-		}
-		if err == nil && d.Records > 0 {
-			err = fmt.Errorf("%s: %d records are damaged", filepath.Base(f.Path), d.Records)
-		}
-		failed = errors.Join(failed, err)
-		for _, g := range groups {
-			if g.Reason != "" {
-				fmt.Fprintf(stderr, "%d rows refused: %s\n", len(g.Records), g.Reason)
-			}
-			if err := dumpRows(w, g.Records); err != nil {
-				return err
-			}
-		}
-	}
-	return errors.Join(w.Flush(), failed)
-}
-
-func dumpRows(w io.Writer, records [][]byte) error {
-	for _, record := range records {
-		e, err := store.ParseRow(record)
-		if err != nil {
-			return err
-		}
-		line, err := e.MarshalJSON()
-		if err != nil {
-			return fmt.Errorf("print row: %w", err)
-		}
-		if _, err := w.Write(append(line, '\n')); err != nil {
-			return fmt.Errorf("write rows to standard output: %w", err)
-		}
-	}
-	return nil
 }

@@ -28,15 +28,19 @@ type Decoder struct {
 	// with a wrong IPv4 header checksum. It may be set before the first frame.
 	IgnoreChecksums bool
 
-	ports  []uint16 // few: a scan beats a map
-	frags  *defragmenter
-	counts FrameCounts
+	ports      []uint16 // few: a scan beats a map
+	intercepts []uint16 // nil: DefaultInterceptPort alone
+	frags      *defragmenter
+	counts     FrameCounts
+	unread     UnreadCounts
+	elsewhere  MailPorts
+	seeds      seeds
 }
 
 // New makes a decoder of the TCP ports given; nil means [DefaultPort] alone. The
 // slice must not change afterwards.
 func New(ports []uint16) *Decoder {
-	d := &Decoder{frags: newDefragmenter(maxDatagrams, maxFragPages)}
+	d := &Decoder{frags: newDefragmenter(maxDatagrams, maxFragPages), seeds: newSeeds()}
 	d.SetPorts(ports)
 	return d
 }
@@ -51,12 +55,16 @@ func New(ports []uint16) *Decoder {
 // into a buffer that the next call overwrites: whoever keeps it must copy it.
 // After any other verdict p means nothing. Decode itself does not keep data.
 func (d *Decoder) Decode(t time.Time, link uint16, data []byte, wireLen int, p *Packet) Verdict {
-	w := walk{data: data, cut: min(max(wireLen-len(data), 0), maxCut)}
+	var w walk // set field by field: a literal would be copied
+	w.data, w.cut, w.seeds = data, min(max(wireLen-len(data), 0), maxCut), d.seeds
 	v := w.link(link)
 	if v == goOn {
 		v = d.walk(&w, t, p)
 	}
 	d.counts[v]++
+	if w.unread.kind != unreadNothing && v != TCPPort && w.unread.Tunnel() {
+		d.unread.Add(w.unread, 1)
+	}
 	return v
 }
 
@@ -69,6 +77,10 @@ func (d *Decoder) SetPorts(ports []uint16) {
 	d.ports = ports
 }
 
+// SetInterceptPorts changes the UDP ports to which routers send packets of lawful intercepts; nil means
+// [DefaultInterceptPort] alone. The slice must not change afterwards.
+func (d *Decoder) SetInterceptPorts(ports []uint16) { d.intercepts = ports }
+
 // Watches reports whether a port is one of the decoder's.
 func (d *Decoder) Watches(port uint16) bool { return slices.Contains(d.ports, port) }
 
@@ -77,6 +89,12 @@ func (d *Decoder) Advance(t time.Time) { d.frags.expire(t.UnixNano()) }
 
 // Stats returns the counters so far.
 func (d *Decoder) Stats() (FrameCounts, FragmentStats) { return d.counts, d.frags.stats }
+
+// Elsewhere returns the sessions of mail servers' ports that are not watched.
+func (d *Decoder) Elsewhere() MailPorts { return d.elsewhere }
+
+// Unread returns what was in frames that may hold tunnels which are not read.
+func (d *Decoder) Unread() UnreadCounts { return d.unread }
 
 // Steps counts the iterations of loops over what earlier frames left behind, such
 // as datagrams that expire. A frame adds a constant to it in the long run.
@@ -90,9 +108,21 @@ const goOn = verdictCount
 type header uint8
 
 const (
-	headerEthernet header = iota
+	headerNone header = iota
+	headerEthernet
 	headerLLC
+	headerSNAP
 	headerVLAN
+	headerVNTag
+	headerETag
+	headerCisco
+	headerPBB
+	headerMACsec
+	headerTRILL
+	headerNSH
+	headerArista
+	headerWiFi
+	headerHDLC
 	headerMPLS
 	headerPPPoE
 	headerPPP
@@ -102,13 +132,21 @@ const (
 	headerExtension // of IPv6, or AH; walk.proto says which
 	headerFragment  // walk.frag says which
 	headerUDP
-	headerGRE
+	headerGRE // from here on tunnels
 	headerERSPAN2
 	headerERSPAN3
 	headerVXLAN
 	headerVXLANGPE
 	headerGeneve
 	headerEtherIP
+	headerGTP
+	headerGTPExtension
+	headerL2TP
+	headerL2TPv3
+	headerGUE
+	headerTeredo
+	headerTZSP
+	headerIntercept
 	headerTCP
 )
 
@@ -117,9 +155,24 @@ type walk struct {
 	data  []byte // what is left, bounded by the lengths read so far
 	cut   int    // octets that the snaplen cut off after data
 	next  header
-	proto uint8 // protocol number of headerExtension
+	proto uint8  // protocol number of headerExtension
+	port  uint16 // destination port of the last UDP header
 	ip    ipHeader
-	frag  piece
+	frag  fragmentField
+
+	network  Network
+	path     uint64 // Packet.Path
+	seeds    seeds
+	labelled bool // inside of a label stack that was noted
+	entropy  bool // the next label is an entropy label
+
+	// The last tunnel needs no addresses to be told from others: it has an identifier, or it is a mirror's, which may have
+	// other addresses for each direction.
+	identified bool
+	padded     bool // the 802.11 header is padded to four octets
+
+	unread Unread // what the walk ended at
+	steps  int    // of loops over octets of this frame
 }
 
 // ipHeader is what the last IP header said.
@@ -149,37 +202,67 @@ func (w *walk) bound(n int) bool {
 // walk reads one header after the other until there is a verdict.
 func (d *Decoder) walk(w *walk, t time.Time, p *Packet) Verdict {
 	for range maxHeaders {
-		v := goOn
-		switch w.next {
-		case headerEthernet:
-			v = w.ethernet()
-		case headerIPv4:
-			v = w.ipv4()
-		case headerTCP:
-			return d.tcp(w, p)
-		case headerIPv6:
-			v = w.ipv6()
-		case headerVLAN:
-			v = w.vlan()
-		case headerExtension:
-			v = w.extension()
-		case headerFragment:
-			v = d.fragment(w, t)
-		default:
-			v = w.rare()
-		}
-		if v != goOn {
+		if v := d.step(w, t, p); v != goOn {
 			return v
 		}
 	}
 	return TooDeep
 }
 
-// rare is the rest of walk's switch.
+// step reads one header.
+func (d *Decoder) step(w *walk, t time.Time, p *Packet) Verdict {
+	w.steps++
+	switch w.next {
+	case headerEthernet:
+		return w.ethernet()
+	case headerIPv4:
+		return w.ipv4()
+	case headerTCP:
+		return d.tcp(w, p)
+	case headerIPv6:
+		return w.ipv6()
+	case headerVLAN:
+		return w.vlan()
+	case headerExtension:
+		return w.extension()
+	case headerFragment:
+		return d.fragment(w, t)
+	case headerUDP:
+		return d.udp(w)
+	}
+	return w.rare()
+}
+
+// rare is the rest of step's switch.
 func (w *walk) rare() Verdict {
+	if w.next >= headerGRE {
+		return w.tunnel()
+	}
 	switch w.next {
 	case headerLLC:
 		return w.llc()
+	case headerSNAP:
+		return w.snap()
+	case headerVNTag:
+		return w.tag(sizeVNTag)
+	case headerETag:
+		return w.tag(sizeETag)
+	case headerCisco:
+		return w.tag(sizeCisco)
+	case headerPBB:
+		return w.pbb()
+	case headerMACsec:
+		return w.macsec()
+	case headerTRILL:
+		return w.trill()
+	case headerNSH:
+		return w.nsh()
+	case headerArista:
+		return w.arista()
+	case headerWiFi:
+		return w.wifi()
+	case headerHDLC:
+		return w.hdlc()
 	case headerMPLS:
 		return w.mpls()
 	case headerPPPoE:
@@ -188,8 +271,13 @@ func (w *walk) rare() Verdict {
 		return w.ppp()
 	case headerIP:
 		return w.version()
-	case headerUDP:
-		return w.udp()
+	}
+	return NotIP
+}
+
+// tunnel is the part of it that is between IP and another packet.
+func (w *walk) tunnel() Verdict {
+	switch w.next {
 	case headerGRE:
 		return w.gre()
 	case headerERSPAN2:
@@ -204,6 +292,22 @@ func (w *walk) rare() Verdict {
 		return w.geneve()
 	case headerEtherIP:
 		return w.etherIP()
+	case headerGTP:
+		return w.gtp()
+	case headerGTPExtension:
+		return w.gtpExtension()
+	case headerL2TP:
+		return w.l2tp()
+	case headerL2TPv3:
+		return w.l2tpv3()
+	case headerGUE:
+		return w.gue()
+	case headerTeredo:
+		return w.teredo()
+	case headerTZSP:
+		return w.tzsp()
+	case headerIntercept:
+		return w.intercept()
 	}
 	return NotIP
 }

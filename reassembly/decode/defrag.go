@@ -59,10 +59,20 @@ func (s *FragmentStats) Add(o *FragmentStats) {
 	s.DontFragment += o.DontFragment
 }
 
+// fragmentField is what an IPv4 header or a fragment header says about a fragment.
+type fragmentField struct {
+	id       uint32
+	offset   int
+	proto    uint8
+	more, df bool
+	v6       bool
+}
+
 // piece is one fragment.
 type piece struct {
 	at       int64 // packet time, ns
 	id       uint32
+	path     uint64 // Packet.Path of what is around it
 	offset   int
 	body     []byte
 	ip       ipHeader
@@ -73,8 +83,10 @@ type piece struct {
 	reason   Verdict // of a first fragment: why its datagram is of no use, or goOn
 }
 
-// fragKey identifies a datagram: by the four fields of RFC 791, the three of RFC 8200.
+// fragKey identifies a datagram: by the four fields of RFC 791, the three of RFC 8200, and the path by which its
+// fragments came, for two networks may have the same addresses.
 type fragKey struct {
+	path     uint64
 	src, dst [16]byte
 	id       uint32
 	proto    uint8 // IPv4 only: IPv6's fragments may differ in it
@@ -84,7 +96,7 @@ type fragKey struct {
 func (x *piece) key() (k fragKey) {
 	copy(k.src[:], x.ip.src)
 	copy(k.dst[:], x.ip.to)
-	k.id, k.v6 = x.id, x.v6
+	k.id, k.v6, k.path = x.id, x.v6, x.path
 	if !x.v6 {
 		k.proto = x.proto
 	}

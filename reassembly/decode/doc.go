@@ -3,14 +3,19 @@
 //
 // # What is read
 //
-// These link types, by their LINKTYPE_ numbers: Ethernet II and 802.3 with SNAP,
-// raw IP, Linux cooked v1 and v2, BSD loopback, PPP and PPPoE. Inside them, in any
-// order and nesting: VLAN tags, MPLS labels and pseudowires, PPPoE, IPv4 and IPv6
-// with options and extension headers, AH, IP in IP, GRE (ERSPAN, NVGRE), VXLAN,
-// VXLAN-GPE, Geneve and EtherIP. Fragments of IPv4 and IPv6 are put together on
-// every level, tunnels in fragments included. ESP and PPTP are not opened.
+// These link types, by their LINKTYPE_ numbers: Ethernet II and 802.3 with SNAP, raw IP, Linux cooked v1 and v2, BSD
+// loopback, PPP, PPPoE, Cisco HDLC, Frame Relay, MPLS, 802.11 with and without radiotap, ERF, NFLOG and PKTAP.
+//
+// Inside them, in any order and nesting: VLAN tags, VN-tag, E-tag, Cisco metadata, 802.1ah, MACsec without encryption,
+// TRILL, NSH, Arista's timestamps, MPLS labels and Ethernet pseudowires, PPPoE, IPv4 and IPv6 with options and extension
+// headers, AH, IP in IP, Ethernet in IP (EtherIP, SRv6), GRE (ERSPAN, NVGRE, PPTP), L2TPv2 and L2TPv3, and over UDP VXLAN,
+// VXLAN-GPE, Geneve, GTP-U, MPLS, GUE, Teredo, TZSP and the mirrors of routers for lawful intercepts. Fragments of IPv4
+// and IPv6 are put together on every level, tunnels in fragments included. What is encrypted or compressed is not read.
+// docs/encapsulations.md has the table. [Decoder.Unread] counts what may hold a tunnel and is not read.
 //
 // # Guarantees
+//
+// Fragments are joined only to others that came by the same path ([Packet.Path]).
 //
 // Every frame gets exactly one verdict, and [FrameCounts] counts it. No input
 // panics. A frame that the snaplen cut gives as much of its segment as was

@@ -15,6 +15,7 @@ type encapsulation struct {
 	link uint16
 	data []byte
 	v6   bool
+	tail int // octets behind the packet
 }
 
 // encapsulations is a frame of each kind that the decoder opens, all with the
@@ -100,7 +101,7 @@ func encapsulations(t testing.TB, payload []byte) []encapsulation {
 		}
 		all = append(all, six(eth("IPv6 with "+h.name, insertHeader(v6, h.proto, h.head))))
 	}
-	return all
+	return append(append(all, tagged(t, v4, v6)...), append(tunnelled(t, v4, v6), linked(t, v4, v6)...)...)
 }
 
 func cooked(w decodetest.Wrapped) []byte {

@@ -22,7 +22,7 @@ func Filter(link uint16, data []byte, ports []uint16) FilterVerdict {
 		d.ports = []uint16{DefaultPort}
 	}
 	var p Packet
-	w := walk{data: data}
+	w := walk{data: data, seeds: d.seeds}
 	v := w.link(link)
 	if v == goOn {
 		v = d.walk(&w, time.Time{}, &p)

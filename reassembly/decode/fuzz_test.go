@@ -3,9 +3,11 @@ package decode
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 
 	"tap25/reassembly/decode/decodetest"
@@ -26,6 +28,7 @@ func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 			t.Fatalf("%d missing", p.Missing)
 		}
 	}
+	checkWork(t, link, data, beyond)
 	if beyond > 0 {
 		return
 	}
@@ -38,14 +41,66 @@ func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 	}
 }
 
+// checkWork holds the iterations for one frame against its length, and its allocations against none.
+func checkWork(t *testing.T, link uint16, data []byte, beyond int) {
+	t.Helper()
+	d := New(nil)
+	w := walk{data: data, cut: beyond, seeds: d.seeds}
+	var p Packet
+	if w.link(link) == goOn {
+		d.walk(&w, decodetest.Epoch, &p)
+	}
+	if w.steps > maxHeaders+len(data) {
+		t.Fatalf("%d steps for %d octets", w.steps, len(data))
+	}
+	// The average of ten runs, without what other goroutines allocate now and then.
+	n := testing.AllocsPerRun(10, func() { d.Decode(decodetest.Epoch, link, data, len(data)+beyond, &p) })
+	if n != 0 {
+		t.Fatalf("%v allocations a frame", n)
+	}
+}
+
+// FuzzHeader begins at any header: deep ones are rarely reached from the front of a frame.
+func FuzzHeader(f *testing.F) {
+	for _, e := range encapsulations(f, []byte("QUIT\r\n")) {
+		w := walk{data: e.data}
+		if w.link(e.link) != goOn {
+			continue
+		}
+		for d, p := New(nil), new(Packet); w.next != headerTCP; {
+			f.Add(uint8(w.next), bytes.Clone(w.data), uint16(0))
+			if d.step(&w, decodetest.Epoch, p) != goOn {
+				break
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, first uint8, data []byte, cut uint16) {
+		d := New(nil)
+		w := walk{data: data[:len(data):len(data)], cut: int(cut), next: header(first) % (headerTCP + 1), seeds: d.seeds}
+		addresses := make([]byte, 16)[:4+12*int(first>>7)] // of an IP header before it
+		w.ip = ipHeader{src: addresses, dst: addresses, to: addresses}
+		var p Packet
+		v := d.walk(&w, decodetest.Epoch, &p)
+		if v >= verdictCount || w.steps > maxHeaders+len(data) || len(p.Payload) > len(data) {
+			t.Fatalf("%v after %d steps for %d octets", v, w.steps, len(data))
+		}
+		if p.Missing < 0 || v == TCPPort && p.Missing > maxCut {
+			t.Fatalf("%d missing", p.Missing)
+		}
+	})
+}
+
 // checkPlain holds the verdict and the segment against a naive reading, where the frame is of the plainest kind: Ethernet
 // with any VLAN tags or raw IP, IP without options, extensions and fragments, TCP. Others it leaves alone.
 func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
-	b, typ := data, uint16(0)
+	b, typ, network := data, uint16(0), []string(nil)
 	switch {
 	case link == decodetest.LinkEthernet && len(b) >= 14:
 		typ, b = binary.BigEndian.Uint16(b[12:]), b[14:]
 		for tags := 0; (typ == 0x8100 || typ == 0x88a8) && len(b) >= 4 && tags < 16; tags++ {
+			if id := binary.BigEndian.Uint16(b) & 0xfff; id != 0 {
+				network = append(network, fmt.Sprintf("vlan %d", id))
+			}
 			typ, b = binary.BigEndian.Uint16(b[2:]), b[4:]
 		}
 	case link == decodetest.LinkRaw && len(b) > 0:
@@ -93,7 +148,15 @@ func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 	if want.Flags&SYN != 0 {
 		want.WindowScale = naiveScaling(tcp[20 : int(tcp[12]>>4)*4])
 	}
+	if len(network) > 6 {
+		network = append(network[:6:6], "more")
+	}
+	named := len(network) > 0
+	if p.Network.String() != strings.Join(network, "/") || p.Network.IsZero() == named || p.Path != 0 != named {
+		t.Fatalf("network %q, path %x, of tags %q", p.Network, p.Path, network)
+	}
 	got := *p
+	got.Network, got.Path = Network{}, 0
 	got.Payload, got.ChecksumOffload = nil, false // said by other tests
 	if v != TCPPort || !reflect.DeepEqual(got, want) || !bytes.Equal(p.Payload, tcp[int(tcp[12]>>4)*4:]) {
 		t.Fatalf("%v, %+v; want %+v", v, got, want)
@@ -233,6 +296,9 @@ func checkDefrag(t *testing.T, ops []byte, v6 bool) {
 	}
 	if f.steps > 4*fragments+64 {
 		t.Fatalf("%d steps for %d fragments", f.steps, fragments)
+	}
+	if int64(f.pages.made) > 2*fragments { // a fragment of 48 octets lies in two at most
+		t.Fatalf("%d pages for %d fragments", f.pages.made, fragments)
 	}
 }
 

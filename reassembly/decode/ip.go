@@ -22,6 +22,8 @@ const (
 	protoMPLS     = 137 // RFC 4023
 	protoHIP      = 139
 	protoShim6    = 140
+	protoEthernet = 143 // RFC 8986
+	protoL2TP     = 115 // RFC 3931
 )
 
 // version reads the version of raw IP.
@@ -55,6 +57,7 @@ func (w *walk) ipv4() Verdict {
 	if len(w.data) < size {
 		return TruncatedIPv4
 	}
+	w.between()
 	w.ip = ipHeader{src: b[12:16], dst: b[16:20], to: b[16:20], header: b[:size], ttl: b[8]}
 	if size > 20 {
 		w.ip.dst = sourceRouted(b[20:size], w.ip.dst)
@@ -66,7 +69,7 @@ func (w *walk) ipv4() Verdict {
 	const moreFragments, dontFragment, offset = 0x2000, 0x4000, 0x1fff
 	if flags := binary.BigEndian.Uint16(b[6:]); flags&(moreFragments|offset) != 0 {
 		w.next = headerFragment
-		w.frag = piece{
+		w.frag = fragmentField{
 			id: uint32(binary.BigEndian.Uint16(b[4:])), proto: b[9], offset: int(flags&offset) * 8,
 			more: flags&moreFragments != 0, df: flags&dontFragment != 0,
 		}
@@ -110,6 +113,7 @@ func (w *walk) ipv6() Verdict {
 	if n := int(binary.BigEndian.Uint16(b[4:])); n != 0 && !w.bound(size+n) {
 		return BadIPv6
 	}
+	w.between()
 	w.ip = ipHeader{src: b[8:24], dst: b[24:40], to: b[24:40], ttl: b[7]}
 	w.data = w.data[size:]
 	return w.protocol(b[6], true)
@@ -117,32 +121,41 @@ func (w *walk) ipv6() Verdict {
 
 // protocol sets the header that a protocol number announces.
 func (w *walk) protocol(proto uint8, v6 bool) Verdict {
+	next, known := protocolHeader(proto, v6)
+	if !known {
+		return w.unreadProtocol(proto)
+	}
+	w.next, w.proto = next, proto
+	return goOn
+}
+
+// protocolHeader gives the header that a protocol number announces, if it leads on. ESP does not.
+func protocolHeader(proto uint8, v6 bool) (next header, known bool) {
 	switch proto {
 	case protoTCP:
-		w.next = headerTCP
+		return headerTCP, true
 	case protoUDP:
-		w.next = headerUDP
+		return headerUDP, true
 	case protoGRE:
-		w.next = headerGRE
+		return headerGRE, true
 	case protoIPv4:
-		w.next = headerIPv4
+		return headerIPv4, true
 	case protoIPv6:
-		w.next = headerIPv6
+		return headerIPv6, true
 	case protoMPLS:
-		w.next = headerMPLS
+		return headerMPLS, true
 	case protoEtherIP:
-		w.next = headerEtherIP
-	case protoHopByHop, protoRouting, protoFragment, protoDstOpts, protoMobility, protoHIP, protoShim6:
-		if !v6 {
-			return NotTCP
-		}
-		w.next, w.proto = headerExtension, proto
+		return headerEtherIP, true
+	case protoEthernet:
+		return headerEthernet, true
+	case protoL2TP:
+		return headerL2TPv3, true
 	case protoAH:
-		w.next, w.proto = headerExtension, proto
-	default: // also ESP and "no next header"
-		return NotTCP
+		return headerExtension, true
+	case protoHopByHop, protoRouting, protoFragment, protoDstOpts, protoMobility, protoHIP, protoShim6:
+		return headerExtension, v6
 	}
-	return goOn
+	return 0, false
 }
 
 // extension reads an extension header of RFC 8200 section 4, or AH (RFC 4302).
@@ -201,21 +214,23 @@ func (w *walk) fragmentHeader() Verdict {
 		return w.protocol(b[0], true)
 	}
 	w.next = headerFragment
-	w.frag = piece{id: binary.BigEndian.Uint32(b[4:]), proto: b[0], offset: int(field &^ 7), more: field&1 != 0, v6: true}
+	id := binary.BigEndian.Uint32(b[4:])
+	w.frag = fragmentField{id: id, proto: b[0], offset: int(field &^ 7), more: field&1 != 0, v6: true}
 	return goOn
 }
 
 // fragment passes a fragment to the defragmenter, and continues in the datagram
 // that it completes.
 func (d *Decoder) fragment(w *walk, t time.Time) Verdict {
-	x := &w.frag
 	if d.frags == nil { // Filter: no state
-		if x.offset == 0 && w.protocol(x.proto, x.v6) != goOn {
+		if w.frag.offset == 0 && w.protocol(w.frag.proto, w.frag.v6) != goOn {
 			return NotTCP
 		}
 		return Fragment
 	}
-	x.at, x.body, x.ip = t.UnixNano(), w.data, w.ip
+	f := &w.frag
+	x := &piece{id: f.id, offset: f.offset, proto: f.proto, more: f.more, df: f.df, v6: f.v6}
+	x.at, x.body, x.ip, x.path = t.UnixNano(), w.data, w.ip, w.path
 	x.bad = w.cut > 0
 	if w.ip.header != nil && !d.IgnoreChecksums {
 		good, offload := checkIPv4(w.ip.header)
@@ -241,8 +256,8 @@ func (d *Decoder) useless(w *walk, x *piece) Verdict {
 	switch b := x.body; {
 	case x.proto == protoTCP && len(b) >= 4 && !d.watched(b):
 		return OtherPort
-	case x.proto == protoUDP && len(b) >= 4 && !isTunnel(binary.BigEndian.Uint16(b[2:])):
-		return NotTCP
+	case x.proto == protoUDP && len(b) >= 4 && d.tunnelOf(b) == headerNone:
+		return w.unreadPort(b)
 	}
 	return w.protocol(x.proto, x.v6)
 }

@@ -15,6 +15,16 @@ type Packet struct {
 	Missing  int    // octets of payload that the snaplen cut off
 	TTL      uint8  // or hop limit, of the innermost IP header
 
+	// Network is the network that the packet was seen in, by the tags and tunnels around it.
+	Network Network
+	// Path is a hash of all that tells by which way the packet came: the tags of Network, and what differs between
+	// the two directions of a connection, or changes while it lasts: MPLS labels other than reserved and entropy
+	// labels, the identifiers of GTP, L2TP and PPTP with the address of the end that they belong to, the session
+	// of PPPoE, the pair of addresses of a tunnel that has no identifier, the whole key of NVGRE. The way back may
+	// have another Path or, at a tap that tags each direction for itself, even another Network. It is 0 without
+	// any of these; Paths of two Decoders must not be compared.
+	Path uint64
+
 	// WindowScale is, of a SYN, the shift count of its window scale option (RFC
 	// 7323 section 2.2) plus one; 0 without the option, and of other segments. If
 	// the snaplen cut the options off, the largest possible is assumed.

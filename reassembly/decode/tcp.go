@@ -26,6 +26,7 @@ func (d *Decoder) tcp(w *walk, p *Packet) Verdict {
 		return TruncatedTCP
 	}
 	if !d.watched(b) {
+		d.elsewhere.note(b)
 		return OtherPort
 	}
 	p.Src = netip.AddrPortFrom(address(w.ip.src), binary.BigEndian.Uint16(b))
@@ -41,6 +42,9 @@ func (d *Decoder) tcp(w *walk, p *Packet) Verdict {
 	p.Flags = b[13] & (FIN | SYN | RST | PSH | ACK | URG)
 	p.Window, p.Urgent = binary.BigEndian.Uint16(b[14:]), binary.BigEndian.Uint16(b[18:])
 	p.TTL, p.Conflict = w.ip.ttl, w.ip.conflict
+	if w.path != 0 {
+		p.Network, p.Path = w.network, w.path
+	}
 	if p.Flags&SYN != 0 {
 		p.WindowScale = windowScale(b[20:min(size, len(b))], size > len(b))
 	}

@@ -2,38 +2,79 @@ package decode
 
 import "encoding/binary"
 
-// UDP destination ports of tunnels.
+// UDP ports of tunnels. Datagrams are sent to them; of L2TP and Teredo, one end may have another port.
 const (
 	portVXLAN      = 4789 // RFC 7348
 	portVXLANLinux = 8472 // Linux's default from before the number was assigned
 	portVXLANGPE   = 4790
 	portGeneve     = 6081 // RFC 8926
+	portGTP        = 2152 // 3GPP TS 29.281
+	portL2TP       = 1701
+	portMPLS       = 6635 // RFC 7510
+	portGUE        = 6080 // draft-ietf-intarea-gue
+	portTeredo     = 3544 // RFC 4380
+	portTZSP       = 37008
+
+	// DefaultInterceptPort is the UDP port of lawful intercepts that is read if none is given: the one that Juniper's
+	// routers and what reads their mirrors begin with.
+	DefaultInterceptPort = 30030
 )
 
-func isTunnel(port uint16) bool {
-	return port == portVXLAN || port == portVXLANLinux || port == portVXLANGPE || port == portGeneve
+// tunnelOf returns the header that follows a UDP header, judged by the ports at its front; headerNone if they are those
+// of no tunnel.
+func (d *Decoder) tunnelOf(b []byte) header {
+	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	switch dst {
+	case portVXLAN, portVXLANLinux:
+		return headerVXLAN
+	case portVXLANGPE:
+		return headerVXLANGPE
+	case portGeneve:
+		return headerGeneve
+	case portGTP:
+		return headerGTP
+	case portL2TP:
+		return headerL2TP
+	case portMPLS:
+		return headerMPLS
+	case portGUE:
+		return headerGUE
+	case portTeredo:
+		return headerTeredo
+	case portTZSP:
+		return headerTZSP
+	}
+	if d.intercepts == nil && dst == DefaultInterceptPort {
+		return headerIntercept
+	}
+	for _, p := range d.intercepts {
+		if p == dst {
+			return headerIntercept
+		}
+	}
+	switch src {
+	case portL2TP:
+		return headerL2TP
+	case portTeredo:
+		return headerTeredo
+	}
+	return headerNone
 }
 
 // udp reads datagrams to the port of a tunnel.
-func (w *walk) udp() Verdict {
+func (d *Decoder) udp(w *walk) Verdict {
 	b := w.data
 	if len(b) < 4 {
 		return TruncatedUDP
 	}
-	switch binary.BigEndian.Uint16(b[2:]) {
-	case portVXLAN, portVXLANLinux:
-		w.next = headerVXLAN
-	case portVXLANGPE:
-		w.next = headerVXLANGPE
-	case portGeneve:
-		w.next = headerGeneve
-	default:
-		return NotTCP
+	next := d.tunnelOf(b)
+	if next == headerNone {
+		return w.unreadPort(b)
 	}
 	if len(b) < 8 {
 		return TruncatedUDP
 	}
-	w.data = b[8:]
+	w.data, w.next, w.port = b[8:], next, binary.BigEndian.Uint16(b[2:])
 	return goOn
 }
 
@@ -47,8 +88,9 @@ func (w *walk) vxlan() Verdict {
 		return TruncatedTunnel
 	}
 	if b[0]&valid == 0 {
-		return NotTCP
+		return w.unreadUDP(w.port)
 	}
+	w.name(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8)
 	w.data, w.next = b[8:], headerEthernet
 	return goOn
 }
@@ -61,24 +103,14 @@ func (w *walk) vxlanGPE() Verdict {
 		return TruncatedTunnel
 	}
 	if b[0]&valid == 0 {
-		return NotTCP
+		return w.unreadUDP(w.port)
 	}
+	w.name(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8)
 	w.data, w.next = b[8:], headerEthernet
 	if b[0]&nextProtocol == 0 {
 		return goOn
 	}
-	switch b[3] {
-	case 1:
-		w.next = headerIPv4
-	case 2:
-		w.next = headerIPv6
-	case 3: // Ethernet
-	case 5:
-		w.next = headerMPLS
-	default:
-		return NotIP
-	}
-	return goOn
+	return w.nextProtocol(b[3])
 }
 
 // geneve reads the header of RFC 8926 section 3.4 and skips its options.
@@ -94,6 +126,7 @@ func (w *walk) geneve() Verdict {
 	if v := w.skip(size); v != goOn {
 		return v
 	}
+	w.name(tagGeneve, binary.BigEndian.Uint32(b[4:])>>8)
 	return w.etherType(binary.BigEndian.Uint16(b[2:]))
 }
 
@@ -106,125 +139,6 @@ func (w *walk) skip(n int) Verdict {
 		return TruncatedTunnel
 	}
 	w.data = w.data[n:]
-	return goOn
-}
-
-// gre reads the header of RFC 2784 with the key and sequence number of RFC 2890
-// and the routing of RFC 1701. Version 1 is PPTP's, whose payload is compressed.
-func (w *walk) gre() Verdict {
-	const checksum, routing, key, sequence, version = 0x8000, 0x4000, 0x2000, 0x1000, 7
-	b := w.data
-	if len(b) < 4 {
-		return TruncatedTunnel
-	}
-	flags, proto := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-	if flags&version != 0 {
-		return NotTCP
-	}
-	size := 4
-	if flags&(checksum|routing) != 0 {
-		size += 4
-	}
-	if flags&key != 0 {
-		size += 4
-	}
-	if flags&sequence != 0 {
-		size += 4
-	}
-	if v := w.skip(size); v != goOn {
-		return v
-	}
-	if flags&routing != 0 {
-		if v := w.greRouting(); v != goOn {
-			return v
-		}
-	}
-	switch {
-	case proto == etherERSPAN && flags&sequence == 0: // type I: no header of its own
-		w.next = headerEthernet
-	case proto == etherERSPAN:
-		w.next = headerERSPAN2
-	case proto == etherERSPAN3:
-		w.next = headerERSPAN3
-	default:
-		return w.etherType(proto)
-	}
-	return goOn
-}
-
-// greRouting skips source route entries up to the empty one (RFC 1701).
-func (w *walk) greRouting() Verdict {
-	for {
-		b := w.data
-		if len(b) < 4 {
-			return TruncatedTunnel
-		}
-		if v := w.skip(4 + int(b[3])); v != goOn {
-			return v
-		}
-		if b[0] == 0 && b[1] == 0 && b[3] == 0 {
-			return goOn
-		}
-	}
-}
-
-// erspanTruncated is the bit, in types II and III (draft-foschiano-erspan
-// section 4), that is set if the switch mirrored only the front of the frame.
-const erspanTruncated = 0x04
-
-// erspan2 reads the 8 octets of type II:
-//
-//	Ver:4 VLAN:12 | COS:3 En:2 T:1 Session:10 | Reserved:12 Index:20
-func (w *walk) erspan2() Verdict {
-	b := w.data
-	if len(b) < 8 {
-		return TruncatedTunnel
-	}
-	switch b[0] >> 4 {
-	case 1:
-	case 2: // type III under type II's protocol number
-		w.next = headerERSPAN3
-		return goOn
-	default:
-		return BadTunnel
-	}
-	if b[2]&erspanTruncated != 0 {
-		w.cut = maxCut
-	}
-	w.data, w.next = b[8:], headerEthernet
-	return goOn
-}
-
-// erspan3 reads the 12 octets of type III and the 8 of its platform:
-//
-//	Ver:4 VLAN:12 | COS:3 BSO:2 T:1 Session:10 | Timestamp:32 | SGT:16 | P:1 FT:5 HwID:6 D:1 Gra:2 O:1
-func (w *walk) erspan3() Verdict {
-	b := w.data
-	if len(b) < 12 {
-		return TruncatedTunnel
-	}
-	if b[0]>>4 != 2 {
-		return BadTunnel
-	}
-	size := 12
-	if b[11]&1 != 0 { // O: platform subheader
-		size += 8
-	}
-	if v := w.skip(size); v != goOn {
-		return v
-	}
-	if b[2]&erspanTruncated != 0 {
-		w.cut = maxCut
-	}
-	const ethernet, ip = 0, 2
-	switch b[10] >> 2 & 31 { // FT: frame type
-	case ethernet:
-		w.next = headerEthernet
-	case ip:
-		w.next = headerIP
-	default:
-		return NotIP
-	}
 	return goOn
 }
 

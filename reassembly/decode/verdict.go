@@ -56,6 +56,9 @@ func (v Verdict) String() string {
 	return "unknown"
 }
 
+// Damaged reports whether the frame is cut or malformed.
+func (v Verdict) Damaged() bool { return v == BadFragment || v >= TruncatedLink && v < verdictCount }
+
 // FrameCounts counts frames by what became of them, indexed by [Verdict]. Its sum
 // is the number of frames that were decoded.
 type FrameCounts [verdictCount]int64

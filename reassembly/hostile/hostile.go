@@ -31,7 +31,7 @@ type Load uint8
 const (
 	Small    Load = iota // of little, most of them
 	Commands             // of SMTP commands: what a frame may cost follows from how many it holds
-	Lines                // of lines of a message
+	Lines                // of octets that are read one by one
 )
 
 // Made is what a shape has made.
@@ -66,7 +66,7 @@ func (w *Wire) frame(b []byte) {
 // Shapes are all of them.
 func Shapes() []Shape {
 	var all []Shape
-	for _, list := range [][]Shape{holeShapes, dialogueShapes, commandShapes, headShapes, orderShapes, connectionShapes, packetShapes} {
+	for _, list := range [][]Shape{holeShapes, dialogueShapes, commandShapes, headShapes, parseShapes, orderShapes, connectionShapes, packetShapes} {
 		all = append(all, list...)
 	}
 	return all

@@ -26,6 +26,9 @@ var orderShapes = []Shape{
 	{"keep-alives", Small, keepAlives},
 	{"urgent octets", Small, urgent},
 	{"segments with wrong checksums", Small, wrongSums},
+	{"octets with wrong checksums and gaps, at random", Small, wrongOctets},
+	{"octets with wrong checksums, and a right segment over many of them", Small, wrongThenRight},
+	{"segments with wrong checksums that are acknowledged octet by octet", Small, wrongAcknowledged},
 	{"FIN in the middle, and more behind it", Small, finsInTheMiddle},
 	{"RST in the middle, and more behind it", Small, resetsInTheMiddle},
 	{"handshakes in the middle of a connection", Small, handshakesInTheMiddle},
@@ -217,6 +220,40 @@ func wrongSums(w *Wire) {
 		p := s.segment(fromClient, PSH|ACK, "NOOP\r\n")
 		p.BadSum = true
 		s.raw(p)
+	}
+}
+
+// wrongOctets has every second octet of a window, each in a segment with a wrong checksum.
+func wrongOctets(w *Wire) {
+	s := w.session(0).begin()
+	for _, i := range shuffled(w, max(w.want-w.made.Frames, 0)) {
+		s.wrongAt(2*i%1_000_000+1, "A")
+	}
+}
+
+// wrongThenRight has a right segment over every thousand octets with a wrong checksum.
+func wrongThenRight(w *Wire) {
+	s := w.session(0).begin()
+	line := strings.Repeat("NOOP\r\n", 200)
+	for w.room() {
+		for i := range len(line) {
+			s.wrongAt(i, string(line[(i+1)%6]))
+		}
+		s.client(line)
+	}
+}
+
+// wrongAcknowledged has a full segment with a wrong checksum that the server acknowledges by octets.
+func wrongAcknowledged(w *Wire) {
+	s := w.session(0).begin()
+	line := strings.Repeat("NOOP\r\n", 240)
+	for w.room() {
+		s.wrongAt(0, line)
+		for range line {
+			s.lose(fromClient, 1)
+			s.ack(fromServer)
+			s.ack(fromClient)
+		}
 	}
 }
 

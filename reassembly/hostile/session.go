@@ -53,6 +53,14 @@ func (s *session) at(offset int, payload string) {
 	s.raw(p)
 }
 
+// wrongAt does the same with a wrong checksum.
+func (s *session) wrongAt(offset int, payload string) {
+	p := s.segment(fromClient, PSH|ACK, payload)
+	p.Seq += uint32(offset)
+	p.BadSum = true
+	s.raw(p)
+}
+
 func (s *session) say(from int, payload string) {
 	if from == fromClient {
 		s.w.made.Commands += strings.Count(payload, "\n")

@@ -52,12 +52,17 @@ func (e *Envelope) AppendJSON(b []byte) []byte {
 // appendOrigin appends where the connection came from, as far as proxies, tags and tunnels tell.
 func (e *Envelope) appendOrigin(b []byte) []byte {
 	b = append(b, `,"origin_ip":`...)
-	if e.OriginIP.IsValid() {
+	if e.OriginBy != ByNobody && e.OriginIP.IsValid() {
 		b = append(e.OriginIP.WithZone("").AppendTo(append(b, '"')), '"')
 	} else {
 		b = append(b, "null"...)
 	}
-	b = appendCode(append(b, `,"origin_port":`...), e.OriginPort)
+	b = append(b, `,"origin_port":`...)
+	if e.OriginBy != ByNobody {
+		b = appendCode(b, e.OriginPort)
+	} else {
+		b = append(b, "null"...)
+	}
 	b = appendName(append(b, `,"origin_by":`...), e.OriginBy.String())
 	return appendName(append(b, `,"network":`...), e.Network)
 }

@@ -24,7 +24,10 @@ func marshaled(t testing.TB, e *Envelope) string {
 		return &s
 	}
 	var originIP *string
-	if e.OriginIP.IsValid() {
+	originPort := code(e.OriginPort)
+	if e.OriginBy == ByNobody {
+		originPort = nil
+	} else if e.OriginIP.IsValid() {
 		originIP = name(e.OriginIP.String())
 	}
 	b, err := json.Marshal(struct {
@@ -61,7 +64,7 @@ func marshaled(t testing.TB, e *Envelope) string {
 	}{
 		e.SeenAt.UTC().Format("2006-01-02T15:04:05.000000Z"), e.Sensor, e.SessionID, e.MailNo,
 		e.Client.Addr(), e.Client.Port(), e.Server.Addr(), e.Server.Port(),
-		originIP, code(e.OriginPort), name(e.OriginBy.String()), name(e.Network),
+		originIP, originPort, name(e.OriginBy.String()), name(e.Network),
 		e.HELO, e.MailFrom, e.RcptTo, e.MailFromRaw, e.RcptToRaw,
 		code(e.MailCode), code(e.RcptCode), code(e.DataCode), e.Outcome.String(),
 		e.MessageBytes, e.DeclaredSize, e.EnvID, e.ORcpt, e.QueueID, e.Auth, e.TLSServerName, e.LostBytes, e.Flags.Names(),

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tap25/capture/capturetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -65,14 +66,44 @@ func operations(events []event) []byte {
 	return append(ops, opEnd, 0)
 }
 
+// What a dialogue may allocate, for each event and each octet that it is given, and for itself.
+const (
+	memoryPerEvent  = 2 << 10
+	memoryPerOctet  = 256 // a line of one octet is a command that waits
+	memoryForItself = 64 << 10
+)
+
 func checkRaw(t *testing.T, input []byte) {
 	var rows []*smtp.Envelope
-	cfg := tight
+	var sent [2][]byte
 	var work effort
+	most := int64((memoryPerEvent/2+memoryPerOctet)*len(input) + memoryForItself) // an event has two octets of the input
+	allocated := capturetest.Allocated(most, func() {
+		work = effort{}
+		rows, sent = runRaw(t, input, &work)
+	})
+	if allocated > most {
+		t.Fatalf("%d octets allocated for %d events of %d octets, more than %d", allocated, work.events, work.octets, most)
+	}
+	if wrong := work.wrong(); wrong != "" {
+		t.Fatal(wrong)
+	}
+	for _, e := range rows {
+		client := sent[smtp.FromClient]
+		if e.Client == testSession.Server { // after TURN
+			client = sent[smtp.FromServer]
+		}
+		checkLiteral(t, client, e.MailFrom, e.MailFromRaw)
+		checkLiteral(t, client, e.RcptTo, e.RcptToRaw)
+	}
+}
+
+// runRaw gives the rows, and what each side sent, with a mark where octets were lost.
+func runRaw(t *testing.T, input []byte, work *effort) (rows []*smtp.Envelope, sent [2][]byte) {
+	cfg := tight
 	cfg.Stats = &work.stats
 	cfg.Emit = func(e *smtp.Envelope) { rows = append(rows, e) }
 	d := smtp.New(&cfg, testSession)
-	var sent [2][]byte // what each side sent, with a mark where bytes were lost
 	var octets [2]int64
 	ended := false
 	for len(input) >= 2 && !ended {
@@ -102,17 +133,7 @@ func checkRaw(t *testing.T, input []byte) {
 		}
 	}
 	d.Close(epoch.Add(time.Second), ended)
-	if wrong := work.wrong(); wrong != "" {
-		t.Fatal(wrong)
-	}
-	for _, e := range rows {
-		client := sent[smtp.FromClient]
-		if e.Client == testSession.Server { // after TURN
-			client = sent[smtp.FromServer]
-		}
-		checkLiteral(t, client, e.MailFrom, e.MailFromRaw)
-		checkLiteral(t, client, e.RcptTo, e.RcptToRaw)
-	}
+	return rows, sent
 }
 
 func checkLiteral(t *testing.T, client []byte, address *string, raw []byte) {

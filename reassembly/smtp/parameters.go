@@ -9,12 +9,17 @@ import (
 // minKey and maxKey bound the keyword of a parameter that the record keeps, the equals sign included in the latter.
 const minKey, maxKey = len("SIZE"), len("ENVID=")
 
-// parameters reads the ESMTP parameters that the record keeps; the others are passed over.
+// parameters reads the ESMTP parameters that the record keeps; the others are passed over. What is repeated is decoded
+// once.
 func (p *path) parameters(b []byte) {
+	var envid, kind, orcpt []byte
 	for {
 		var word []byte
-		if word, b = cutWord(b); len(word) == 0 {
-			return
+		if word, b = nextParameter(b); len(word) == 0 {
+			break
+		}
+		if len(word) <= minKey {
+			continue
 		}
 		n := bytes.IndexByte(word[:min(len(word), maxKey)], '=')
 		if n < minKey {
@@ -25,14 +30,33 @@ func (p *path) parameters(b []byte) {
 		case p.size == nil && bytes.EqualFold(key, []byte("SIZE")):
 			p.size = declaredSize(value)
 		case bytes.EqualFold(key, []byte("ENVID")):
-			p.envid = text8(unescape(value, true, true))
+			envid = value
 		case bytes.EqualFold(key, []byte("ORCPT")):
-			if kind, address, ok := bytes.Cut(value, []byte(";")); ok {
-				isUTF8 := bytes.EqualFold(kind, []byte("utf-8"))
-				p.orcpt = text8(unescape(address, !isUTF8, isUTF8))
+			if k, address, ok := bytes.Cut(value, []byte(";")); ok {
+				kind, orcpt = k, address
 			}
 		}
 	}
+	if envid != nil {
+		p.envid = text8(unescape(envid, true, true))
+	}
+	if orcpt != nil {
+		isUTF8 := bytes.EqualFold(kind, []byte("utf-8"))
+		p.orcpt = text8(unescape(orcpt, !isUTF8, isUTF8))
+	}
+}
+
+// nextParameter cuts off the next word, with little for each octet: a line may hold 32,000 of them.
+func nextParameter(b []byte) (word, rest []byte) {
+	from := 0
+	for from < len(b) && (b[from] == ' ' || b[from] == '\t') {
+		from++
+	}
+	to := from
+	for to < len(b) && b[to] != ' ' && b[to] != '\t' {
+		to++
+	}
+	return b[from:to], b[to:]
 }
 
 // declaredSize reads a size-value, RFC 1870 section 3, of up to 20 digits; nil if it is none that a bigint holds.

@@ -1,10 +1,10 @@
-// Package cluster runs tap25's private PostgreSQL: it makes the cluster with initdb, starts and stops the server, and shares it
-// among all tap25 of a user.
+// Package cluster runs tap25's private PostgreSQL: it makes the cluster with initdb, starts and stops the server, and
+// shares it among all tap25 of a user.
 //
-// The server listens on a unix socket in its own directory alone. [Cluster.Use] starts it for as long as one of the processes
-// that share it runs: it ends with the process that has started it, after the others have released it. [Cluster.Up] leaves it
-// running. Two locks in the state directory order this: start.lock, held over a start, and users.lock, which each user shares.
-// The package knows no schema: package store opens and migrates the database.
+// The server listens on a unix socket in its own directory alone. [Cluster.Use] starts it for as long as one of the
+// processes that share it runs: it ends with the process that has started it, after the others have released it.
+// [Cluster.Up] leaves it running. Two locks in the state directory order this: start.lock, held over a start, and
+// users.lock, which each user shares. The package knows no schema: package store opens and migrates the database.
 package cluster
 
 import (
@@ -23,14 +23,24 @@ import (
 // maxSocketDir leaves room for "/.s.PGSQL.5432" in the 107 octets of a unix socket's path.
 const maxSocketDir = 90
 
-// patience is how long Release waits for other users before it calls Waiting.
-const patience = 3 * time.Second
+const (
+	// patience is how long Release waits for other users before it calls Waiting.
+	patience = 3 * time.Second
+
+	// lockEvery is how often a lock that others hold is tried.
+	lockEvery = 10 * time.Millisecond
+
+	// stopWithin is how long Release waits for the server to stop after its context has ended. A fast shutdown of an
+	// idle server takes about a tenth of a second.
+	stopWithin = 300 * time.Millisecond
+)
 
 // ErrOwned is returned by [Cluster.Up] if another tap25 has started the server for itself, and stops it at its end.
-var ErrOwned = errors.New("the private cluster runs as part of another tap25 and stops with it: run 'tap25 db up' when that has ended")
+var ErrOwned = errors.New("the private cluster runs as part of another tap25 and stops with it: run 'tap25 db up' " +
+	"when that has ended")
 
-// Cluster is a private PostgreSQL: on a unix socket in its own directory, never on TCP, without a password. Use, Up and Release
-// are for one goroutine at a time, the other methods for any.
+// Cluster is a private PostgreSQL: on a unix socket in its own directory, never on TCP, without a password. Use, Up and
+// Release are for one goroutine at a time, the other methods for any.
 type Cluster struct {
 	dir   string // state directory
 	bin   string
@@ -39,8 +49,8 @@ type Cluster struct {
 	name  string
 	users *os.File // locked shared while this process uses the server
 
-	// Memory is how many bytes the machine can spare, such as AvailableMemory; a server that is started gets a quarter of them
-	// at most. 0: not known.
+	// Memory is how many bytes the machine can spare, such as AvailableMemory; a server that is started gets a quarter
+	// of them at most. 0: not known.
 	Memory uint64
 
 	// Waiting, if set, is called once when Release has to wait for other users of the server.
@@ -50,8 +60,8 @@ type Cluster struct {
 	exited chan error
 }
 
-// New finds the distribution's PostgreSQL for a cluster in the state directory dir, see [StateDir]. It starts and makes nothing. The
-// error says what to install if there is no PostgreSQL 15 or newer.
+// New finds the distribution's PostgreSQL for a cluster in the state directory dir, see [StateDir]. It starts and makes
+// nothing. The error says what to install if there is no PostgreSQL 15 or newer.
 func New(dir string) (*Cluster, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -81,8 +91,8 @@ func New(dir string) (*Cluster, error) {
 // DataDir returns the path of the data directory.
 func (c *Cluster) DataDir() string { return filepath.Join(c.dir, "data") }
 
-// socketDir is run in the state directory, or a directory of its own if that path is too long: for root below /run, in which
-// nobody else can put something in its place.
+// socketDir is run in the state directory, or a directory of its own if that path is too long: for root below /run, in
+// which nobody else can put something in its place.
 func (c *Cluster) socketDir() string {
 	if dir := filepath.Join(c.dir, "run"); len(dir) <= maxSocketDir {
 		return dir
@@ -101,7 +111,8 @@ func (c *Cluster) DSN() string {
 	return "host=" + c.socketDir() + " user=" + c.name + " dbname=postgres"
 }
 
-// Command prepares one of PostgreSQL's programs, such as pg_ctl, to run as the user that PostgreSQL accepts: never root.
+// Command prepares one of PostgreSQL's programs, such as pg_ctl, to run as the user that PostgreSQL accepts: never
+// root.
 func (c *Cluster) Command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(c.bin, name), args...)
 	cmd.Dir = "/"
@@ -113,32 +124,49 @@ func (c *Cluster) Command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// lock takes a lock file in the state directory.
-func (c *Cluster) lock(name string, how int) (*os.File, error) {
+// lock takes a lock file in the state directory, and waits for it until ctx ends.
+func (c *Cluster) lock(ctx context.Context, name string, how int) (*os.File, error) {
 	f, err := c.open(name, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a lock of the cluster: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), how); err != nil {
+	if err := flock(ctx, f, how); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-// Use makes the cluster answer for as long as this process needs it, until [Cluster.Release]: a server that runs already is
-// shared; else one is started that ends with this process, even if it is killed. The cluster is made the first time. Called
-// again, Use starts a server in place of one that has died. An error of the start names the server's log.
+// flock takes a lock, and tries again until ctx ends while others hold it: a call of flock(2) that waits would not end
+// with ctx.
+func flock(ctx context.Context, f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		if err != syscall.EWOULDBLOCK && err != syscall.EINTR {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(lockEvery):
+		}
+	}
+}
+
+// Use makes the cluster answer for as long as this process needs it, until [Cluster.Release]: a server that runs
+// already is shared; else one is started that ends with this process, even if it is killed. The cluster is made the
+// first time. Called again, Use starts a server in place of one that has died. An error of the start names the server's
+// log.
 func (c *Cluster) Use(ctx context.Context) error { return c.begin(ctx, c.startChild) }
 
-// Up starts a server that runs until [Cluster.Down]. The error is [ErrOwned] if one runs that ends with another tap25. After
-// success this process is a user too, until [Cluster.Release].
+// Up starts a server that runs until [Cluster.Down]. The error is [ErrOwned] if one runs that ends with another tap25.
+// After success this process is a user too, until [Cluster.Release].
 func (c *Cluster) Up(ctx context.Context) error {
 	if err := c.begin(ctx, c.startDaemon); err != nil {
 		return err
 	}
 	if !c.detached() {
-		return errors.Join(ErrOwned, c.Release())
+		return errors.Join(ErrOwned, c.Release(ctx))
 	}
 	return nil
 }
@@ -147,16 +175,16 @@ func (c *Cluster) begin(ctx context.Context, start func() error) error {
 	if err := c.makeDirs(); err != nil {
 		return err
 	}
-	starting, err := c.lock("start.lock", syscall.LOCK_EX)
+	starting, err := c.lock(ctx, "start.lock", syscall.LOCK_EX)
 	if err != nil {
 		return fmt.Errorf("lock the cluster: %w", err)
 	}
 	defer starting.Close()
-	if err := c.makeData(); err != nil {
+	if err := c.makeData(ctx); err != nil {
 		return err
 	}
 	if c.users == nil {
-		if c.users, err = c.lock("users.lock", syscall.LOCK_SH); err != nil {
+		if c.users, err = c.lock(ctx, "users.lock", syscall.LOCK_SH); err != nil {
 			return fmt.Errorf("lock the cluster: %w", err)
 		}
 	}
@@ -166,9 +194,11 @@ func (c *Cluster) begin(ctx context.Context, start func() error) error {
 	return c.startAndWait(ctx, start)
 }
 
-// Release ends this process's use. If this process has started the server by [Cluster.Use], Release waits until no other tap25 uses
-// it, and stops it; Waiting is called if that takes more than three seconds.
-func (c *Cluster) Release() error {
+// Release ends this process's use. If this process has started the server by [Cluster.Use], Release waits until no
+// other tap25 uses it, and stops it; Waiting is called if that takes more than three seconds. Once ctx has ended,
+// Release does not wait for others: it stops the server at once, and after 0.3 seconds leaves the rest of the shutdown
+// to the server. Others then start a server of their own by [Cluster.Use], which waits for the end of this one.
+func (c *Cluster) Release(ctx context.Context) error {
 	if c.users == nil {
 		return nil
 	}
@@ -179,24 +209,28 @@ func (c *Cluster) Release() error {
 	if c.server == nil {
 		return nil
 	}
-	if err := c.waitForUsers(); err != nil {
+	if err := c.waitForUsers(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("wait for other users of the cluster: %w", err)
 	}
 	c.server.Process.Signal(syscall.SIGINT)
-	<-c.exited
+	select {
+	case <-c.exited:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-c.exited:
+	case <-time.After(stopWithin):
+	}
 	return nil
 }
 
 // waitForUsers takes the lock that all users share. Its conversion gives the shared lock up, flock(2), so that two that
 // end at once do not wait for each other.
-func (c *Cluster) waitForUsers() error {
+func (c *Cluster) waitForUsers(ctx context.Context) error {
 	if c.Waiting != nil {
 		notice := time.AfterFunc(patience, c.Waiting)
 		defer notice.Stop()
 	}
-	for {
-		if err := syscall.Flock(int(c.users.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
-			return err
-		}
-	}
+	return flock(ctx, c.users, syscall.LOCK_EX)
 }

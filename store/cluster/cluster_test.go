@@ -88,7 +88,7 @@ func TestCluster_ServerEndsWithAKilledTap25(t *testing.T) {
 	if err := c.Use(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Release(); err != nil {
+	if err := c.Release(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -105,7 +105,7 @@ func TestCluster_SecondUserSharesTheServer(t *testing.T) {
 	if second.Starts() {
 		t.Error("a second server was started")
 	}
-	if err := second.Release(); err != nil {
+	if err := second.Release(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if err := second.Up(t.Context()); !errors.Is(err, cluster.ErrOwned) {
@@ -117,7 +117,8 @@ func TestCluster_SecondUserSharesTheServer(t *testing.T) {
 }
 
 func TestCluster_ServerGetsAShareOfTheMemory(t *testing.T) {
-	for memory, want := range map[uint64]uint64{0: 0, 512 << 20: 0, 1 << 30: 256 << 20, 4 << 30: 1 << 30, 1 << 40: 1 << 30} {
+	for memory, want := range map[uint64]uint64{0: 0, 512 << 20: 0, 1 << 30: 256 << 20, 4 << 30: 1 << 30,
+		1 << 40: 1 << 30} {
 		if got := cluster.SharedBuffers(memory); got != want {
 			t.Errorf("of %d MiB: %d MiB, want %d", memory>>20, got>>20, want>>20)
 		}
@@ -154,7 +155,7 @@ func TestCluster_UpRunsUntilDown(t *testing.T) {
 		if err := c.Up(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Release(); err != nil {
+		if err := c.Release(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -162,7 +163,7 @@ func TestCluster_UpRunsUntilDown(t *testing.T) {
 	if err := user.Use(t.Context()); err != nil || user.Starts() {
 		t.Errorf("use: %v; a server of its own: %v", err, user.Starts())
 	}
-	if err := user.Release(); err != nil || !c.Running(t.Context()) {
+	if err := user.Release(t.Context()); err != nil || !c.Running(t.Context()) {
 		t.Errorf("release: %v; running: %v", err, c.Running(t.Context()))
 	}
 	for range 2 { // the second time there is nothing to stop
@@ -172,10 +173,11 @@ func TestCluster_UpRunsUntilDown(t *testing.T) {
 	}
 }
 
-// TestCluster_WaitsForADyingServer starts one in the place of another that answers no more and still keeps its directory.
+// TestCluster_WaitsForADyingServer starts one in the place of another that answers no more and still keeps its
+// directory.
 func TestCluster_WaitsForADyingServer(t *testing.T) {
 	old := storetest.NewCluster(t)
-	if err := errors.Join(old.Up(t.Context()), old.Release()); err != nil {
+	if err := errors.Join(old.Up(t.Context()), old.Release(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(old.SocketDir(), ".s.PGSQL.5432")); err != nil {
@@ -195,7 +197,7 @@ func TestCluster_WaitsForADyingServer(t *testing.T) {
 	if err := <-began; err != nil || !c.Starts() {
 		t.Errorf("%v; a server of its own: %v", err, c.Starts())
 	}
-	if err := c.Release(); err != nil {
+	if err := c.Release(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -211,7 +213,7 @@ func TestCluster_OwnerWaitsForOtherUsersAndSaysSo(t *testing.T) {
 		}
 	}
 	ended := make(chan error)
-	go func() { ended <- owner.Release() }()
+	go func() { ended <- owner.Release(t.Context()) }()
 	select {
 	case <-said:
 	case err := <-ended:
@@ -220,10 +222,49 @@ func TestCluster_OwnerWaitsForOtherUsersAndSaysSo(t *testing.T) {
 	if !other.Running(t.Context()) {
 		t.Error("the server was stopped under another user")
 	}
-	if err := other.Release(); err != nil {
+	if err := other.Release(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if err := <-ended; err != nil || other.Running(t.Context()) {
+		t.Errorf("release: %v; running: %v", err, other.Running(t.Context()))
+	}
+}
+
+// A signal does not wait for initdb, for the lock of another start, or for other users.
+func TestCluster_EndOfTheContextEndsEveryWait(t *testing.T) {
+	c := storetest.NewCluster(t)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.Use(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("made: %v", err)
+	}
+	if _, err := os.Stat(c.DataDir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a cluster was made after the end: %v", err)
+	}
+	other, _ := cluster.New(c.StateDir())
+	for _, user := range []*cluster.Cluster{c, other} {
+		if err := user.Use(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Release(ended); err != nil {
+		t.Errorf("released beside another user: %v", err)
+	}
+	if err := other.Use(t.Context()); err != nil || !other.Starts() {
+		t.Errorf("in the place of the server that was stopped: %v; a server of its own: %v", err, other.Starts())
+	}
+	lock, err := os.OpenFile(filepath.Join(c.StateDir(), "start.lock"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Use(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("beside another start: %v", err)
+	}
+	if err := other.Release(t.Context()); err != nil || other.Running(t.Context()) {
 		t.Errorf("release: %v; running: %v", err, other.Running(t.Context()))
 	}
 }

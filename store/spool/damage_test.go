@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"tap25/capture/capturetest"
 )
 
 // sample is the bytes of a segment of many blocks of a few records each, and where those stand.
@@ -129,7 +131,8 @@ func TestDamage_BlocksSwappedOrRepeatedLoseNothing(t *testing.T) {
 	block := func(i int) []byte { return m.data[m.start[i]:m.end[i]] }
 	for i := range m.start {
 		for k := range i {
-			data := slices.Concat(m.data[:m.start[k]], block(i), m.data[m.end[k]:m.start[i]], block(k), m.data[m.end[i]:])
+			data := slices.Concat(m.data[:m.start[k]], block(i), m.data[m.end[k]:m.start[i]], block(k),
+				m.data[m.end[i]:])
 			m.check(t, data, upTo(m.seg.Records))
 		}
 		m.check(t, slices.Concat(m.data[:m.end[i]], block(i), m.data[m.end[i]:]), upTo(m.seg.Records))
@@ -295,24 +298,73 @@ func TestDamage_OpenNeverRefuses(t *testing.T) {
 	wantNumbers(t, s, 3)
 }
 
+// nested is a file of damaged blocks in each other's payloads: intact headers, and sums that are wrong, or that are
+// right though the payload is not what the header says.
+func nested(n int, of id, right bool) []byte {
+	data := make([]byte, n*headerSize)
+	// the innermost first: an outer one's sum covers it
+	for off := len(data) - headerSize; off >= 0; off -= headerSize {
+		end := min(off+headerSize+maxPayload, len(data))
+		header{version: version, kind: kindRecords, records: uint32(end-off-headerSize) / 4, id: of}.put(data[off:end])
+		if !right {
+			data[off+20]++ // of the sum
+			binary.LittleEndian.PutUint32(data[off+48:], crc32.Checksum(data[off:off+48], castagnoli))
+		}
+	}
+	return data
+}
+
+// Whoever can write a spool's files decides how long reading them takes, unless what is looked at is bounded.
+func TestScan_LooksAtNestedBlocksAFewTimesOnly(t *testing.T) {
+	of := id{1, 2}
+	for _, right := range []bool{false, true} {
+		checkScan(t, nested(4000, of, right), of, 10)
+	}
+}
+
+// checkScan scans a file: every octet is looked at so many times at most, the memory follows from it, and the counts
+// add up.
+func checkScan(t *testing.T, data []byte, of id, count int) {
+	const (
+		mostLooks = mostLooked + 2 + headerSize/len(magic) + 1 // of an octet; a header may begin at every eighth
+		// allocated for one of the file: 24 for a record of no octet, which takes 4
+		mostOctets  = 64
+		mostForScan = 64 << 10
+	)
+	var c content
+	var records [][]byte
+	var d Damage
+	most := int64(mostOctets*len(data) + mostForScan)
+	allocated := capturetest.Allocated(most, func() {
+		c = scan(data, of)
+		records, d = c.recordsOf(count, int64(len(data)))
+	})
+	if most := mostLooks*len(data) + headerSize + 2*min(len(data), maxPayload); c.looked > most {
+		t.Errorf("%d octets looked at of a file of %d, more than %d", c.looked, len(data), most)
+	}
+	if allocated > most {
+		t.Errorf("%d octets allocated for a file of %d, more than %d", allocated, len(data), most)
+	}
+	var bytes int64
+	for _, r := range records {
+		bytes += int64(len(r)) + 4
+	}
+	if len(records)+d.Records != count || d.Bytes < 0 || d.Bytes > int64(len(data)) || bytes > int64(len(data)) {
+		t.Errorf("%d records of %d bytes, damage %+v, of %d", len(records), bytes, d, count)
+	}
+}
+
 func FuzzScan(f *testing.F) {
 	m := newSample(f, 8<<10)
 	i := m.seg.id()
 	f.Add(m.data, i.seq, i.run, m.seg.Records)
 	f.Add(m.data[m.start[1]:], i.seq, i.run, 1000)
 	f.Add([]byte(magic), uint64(0), uint64(0), 0)
+	f.Add(nested(20, i, false), i.seq, i.run, 0)
+	f.Add(nested(20, i, true), i.seq, i.run, 0)
 	f.Fuzz(func(t *testing.T, data []byte, seq, run uint64, count int) {
-		if count < 0 || count > maxRecords {
-			return
-		}
-		c := scan(data, id{seq, run})
-		records, d := c.recordsOf(count, int64(len(data)))
-		var bytes int64
-		for _, r := range records {
-			bytes += int64(len(r)) + 4
-		}
-		if len(records)+d.Records != count || d.Bytes < 0 || d.Bytes > int64(len(data)) || bytes > int64(len(data)) {
-			t.Errorf("%d records of %d bytes, damage %+v, of %d", len(records), bytes, d, count)
+		if count >= 0 && count <= maxRecords {
+			checkScan(t, data, id{seq, run}, count)
 		}
 	})
 }

@@ -50,15 +50,15 @@ func (s Segment) refusedPath() string { return s.sealedPath() + suffixRefused }
 // sealedName is the name of a segment; key is "" for its own.
 func sealedName(i id, count int, key string) string {
 	if key != "" {
-		key = "-" + escapeKey(key)
+		key = "-" + EscapeName(key)
 	}
 	return fmt.Sprintf("%s-%d%s%s", i, count, key, suffixSealed)
 }
 
 // checkKey refuses a key that no file name can hold.
 func checkKey(key string) error {
-	if len(key) > maxKey || len(escapeKey(key)) > maxKey {
-		return fmt.Errorf("a key of %d bytes takes %d in a file name: the limit is %d", len(key), len(escapeKey(key)), maxKey)
+	if len(key) > maxKey || len(EscapeName(key)) > maxKey {
+		return fmt.Errorf("a key of %d bytes takes %d in a file name: the limit is %d", len(key), len(EscapeName(key)), maxKey)
 	}
 	return nil
 }
@@ -67,7 +67,9 @@ func plain(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '.' || c == '_' || c == '-'
 }
 
-func escapeKey(key string) string {
+// EscapeName writes a key or a name so that a file may have it: letters, digits, dot, low line and hyphen stay, any
+// other octet becomes % and two hexadecimal digits.
+func EscapeName(key string) string {
 	var b strings.Builder
 	for _, c := range []byte(key) {
 		if plain(c) {

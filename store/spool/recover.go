@@ -88,7 +88,7 @@ func peek(f *os.File, of id, fallback string) (sensor string, newer bool) {
 	head := make([]byte, 4096)
 	n, _ := io.ReadFull(f, head)
 	var c content
-	if c.readBlock(head[:n], of) > 0 && c.start {
+	if c.readBlock(head[:n], of); c.intact > 0 && c.start {
 		return c.sensor, false
 	}
 	data, err := os.ReadFile(f.Name())

@@ -26,7 +26,12 @@ type content struct {
 	sensor string
 	seal   *seal
 	newer  bool // the first block claims a version that is newer
+	looked int  // octets that checksums and lengths were computed of
 }
+
+// mostLooked bounds content.looked, in octets for one of the file, beyond the longest payload. Blocks that are not
+// intact may lie in what others claim to be their payload, thousands deep; a damaged segment's do not.
+const mostLooked = 16
 
 type recordsBlock struct {
 	index   int
@@ -39,15 +44,21 @@ type note struct {
 	text  string
 }
 
-// scan finds the intact blocks of a segment. Its records share data.
+// scan finds the intact blocks of a segment. Its records share data. If damaged blocks lie in each other so deep that
+// mostLooked is reached, it passes over what the next of them claims.
 func scan(data []byte, of id) content {
 	c := content{newer: len(data) > 8 && string(data[:8]) == magic && data[8] > version}
 	bad := 0 // where the bytes begin that are in no intact block
 	for off := 0; off < len(data); {
-		if n := c.readBlock(data[off:], of); n > 0 {
+		n, claims := c.readBlock(data[off:], of)
+		if n > 0 {
 			c.skip(bad, off)
 			off += n
 			bad = off
+			continue
+		}
+		if c.looked > mostLooked*len(data) && claims > 0 {
+			off += claims
 			continue
 		}
 		next := bytes.Index(data[off+1:], []byte(magic))
@@ -66,38 +77,47 @@ func (c *content) skip(from, to int) {
 	}
 }
 
-// readBlock reads the block at the beginning of b and returns its length, or 0 if there is no intact one of this segment.
-func (c *content) readBlock(b []byte, of id) int {
+// readBlock reads the block at the beginning of b and returns its length, or 0 if there is no intact one of this
+// segment; claims is then what an intact header says of the length, or 0.
+func (c *content) readBlock(b []byte, of id) (n, claims int) {
+	c.looked += headerSize
 	h, ok := parseHeader(b)
 	if !ok || h.id != of || len(b) < headerSize+int(h.length) {
-		return 0
+		return 0, 0
 	}
-	payload := b[headerSize : headerSize+int(h.length)]
-	if crc32.Checksum(payload, castagnoli) != h.sum {
-		return 0
+	end := headerSize + int(h.length)
+	c.looked += int(h.length)
+	if payload := b[headerSize:end]; crc32.Checksum(payload, castagnoli) != h.sum || !c.take(h, payload) {
+		return 0, end
 	}
+	c.intact++
+	return end, 0
+}
+
+// take reads the payload of a block whose checksums are right; it reports whether it is what the header says.
+func (c *content) take(h header, payload []byte) bool {
 	switch h.kind {
 	case kindStart:
 		c.start, c.sensor = true, string(payload)
 	case kindRecords:
+		c.looked += len(payload)
 		records := splitRecords(payload, h.records)
 		if records == nil {
-			return 0
+			return false
 		}
 		c.blocks = append(c.blocks, recordsBlock{int(h.index), records, payload})
 	case kindSeal:
 		s, ok := parseSeal(h.version, payload)
 		if !ok {
-			return 0
+			return false
 		}
 		c.seal, c.sensor = &s, s.sensor
 	case kindNote:
 		c.notes = append(c.notes, note{int(h.index), string(payload)})
 	default:
-		return 0
+		return false
 	}
-	c.intact++
-	return headerSize + int(h.length)
+	return true
 }
 
 // refused reports whether the file is of a newer version and nothing else.
@@ -119,7 +139,8 @@ func (c *content) records(count int) ([][]byte, Damage) {
 	next := 0
 	var taken [][]byte
 	for _, b := range c.blocks {
-		// A block beyond the count was never acknowledged; its records stand elsewhere. One below next is a second copy.
+		// A block beyond the count was never acknowledged; its records stand elsewhere. One below next is a second
+		// copy.
 		if b.index < next || b.index+len(b.records) > count {
 			continue
 		}

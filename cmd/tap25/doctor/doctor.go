@@ -1,0 +1,105 @@
+// Package doctor reports what will make tap25 sniff lose or misread packets, and the command that fixes it.
+//
+// It has three steps. Facts are gathered from the kernel, the drivers, the database and a few seconds of traffic
+// (facts.go says which; host.go, interface.go, rss.go, database.go, traffic.go gather). Checks judge them (checks.go,
+// checks_interface.go, checks_traffic.go), and touch nothing but the facts. The result is written for people or as JSON
+// (write.go). Nothing of the machine is changed. No fact holds an address or anything of a dialogue.
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"tap25/cmd/tap25/confine"
+	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/terminal"
+)
+
+// Settings are those with which tap25 sniff would run, and how to examine.
+type Settings struct {
+	Interfaces []string
+	Ports      []uint16
+	Workers    int
+	RingBytes  int // of each worker
+	Inline     bool
+	XDP        string // auto, native or generic
+	Metrics    string // address; "": none
+	Control    string // socket of a running sniff; "": the default
+	DSN        string // a connection string, or store.Local
+
+	For     time.Duration // to listen; 0: not
+	JSON    bool
+	Version string
+	Program string // path of tap25, for commands that fix something
+
+	// Listen captures as sniff would, until the time is over or ctx ends, and leaves every frame to the host. It
+	// returns what was counted until the first frame and until the last, or an error and no reports.
+	Listen func(ctx context.Context, d time.Duration) (before, after *report.Report, err error)
+}
+
+// Run examines the machine and writes the result to out. The error says how many problems were found, if any; else it
+// is of asking the kernel or of writing. diag is told of the wait, if it is a terminal.
+func Run(ctx context.Context, s *Settings, out, diag io.Writer) error {
+	if err := confine.ForbidCores(); err != nil { // its memory holds frames
+		return err
+	}
+	f, err := gather(ctx, s, diag)
+	if err != nil {
+		return fmt.Errorf("doctor: %w", err)
+	}
+	checks := checkAll(f)
+	problems := 0
+	for _, c := range checks {
+		if c.State == Problem {
+			problems++
+		}
+	}
+	if s.JSON {
+		err = writeJSON(out, s.Version, problems, checks)
+	} else {
+		err = writeChecks(out, checks)
+	}
+	if err == nil && problems > 0 {
+		err = fmt.Errorf("doctor: problems found: %d", problems)
+	}
+	return err
+}
+
+func writeJSON(out io.Writer, version string, problems int, checks []Check) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(struct {
+		Version  string  `json:"version"`
+		Problems int     `json:"problems"`
+		Checks   []Check `json:"checks"`
+	}{version, problems, checks})
+}
+
+// gather collects the facts.
+func gather(ctx context.Context, s *Settings, diag io.Writer) (f *facts, err error) {
+	f = &facts{want: *s, host: hostFactsNow(), database: databaseFactsNow(ctx, s.DSN)}
+	if f.interfaces, err = interfaceFactsNow(s.Interfaces); err != nil {
+		return nil, err
+	}
+	for i := range f.interfaces {
+		if f.interfaces[i].missing {
+			return f, nil // nothing to listen on
+		}
+	}
+	if s.For == 0 {
+		return f, nil
+	}
+	if terminal.Is(diag) {
+		fmt.Fprintf(diag, "tap25: listening for %g seconds\n", s.For.Seconds())
+	}
+	f.traffic = s.hear(ctx, f.interfaces)
+	later, err := readLinks()
+	for i := range f.interfaces {
+		f.interfaces[i].later = later[f.interfaces[i].name].counters
+	}
+	return f, err
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"tap25/reassembly"
+	"tap25/store/stream"
+)
+
+// fromEnvironment sets the flags that the command line does not set, from variables TAP25_NAME.
+func fromEnvironment(flags *pflag.FlagSet) (err error) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "TAP25_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if value, ok := os.LookupEnv(name); ok && !f.Changed && err == nil && f.Name != "help" {
+			if setErr := flags.Set(f.Name, value); setErr != nil {
+				err = &usageError{fmt.Errorf("environment variable %s: %w", name, setErr)}
+			}
+		}
+	})
+	return err
+}
+
+// portFlags adds --port and --intercept-port.
+func portFlags(f *pflag.FlagSet, ports, intercepts *[]uint) {
+	f.UintSliceVar(ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
+	f.UintSliceVar(intercepts, "intercept-port", []uint{reassembly.DefaultInterceptPort}, "UDP port to which routers send the packets "+
+		"of lawful intercepts, with the headers of Nokia or Juniper; may be repeated")
+}
+
+// portNumbers returns the values of a flag.
+func portNumbers(flag, protocol string, values []uint) (ports []uint16, err error) {
+	for _, p := range values {
+		if p == 0 || p > 65535 {
+			return nil, &usageError{fmt.Errorf("--%s %d is not a %s port: it must be 1 to 65535", flag, p, protocol)}
+		}
+		ports = append(ports, uint16(p))
+	}
+	return ports, nil
+}
+
+// assembler returns the settings of Assemblers that --sensor, --port, --intercept-port and --checksum make; the host's
+// name is the default of sensor.
+func assembler(sensor string, ports, intercepts []uint, checksum string) (cfg reassembly.Config, err error) {
+	if cfg.Checksum, err = reassembly.ParseChecksumPolicy(checksum); err != nil {
+		return cfg, &usageError{fmt.Errorf("--checksum %w", err)}
+	}
+	if cfg.Ports, err = portNumbers("port", "TCP", ports); err != nil {
+		return cfg, err
+	}
+	if cfg.InterceptPorts, err = portNumbers("intercept-port", "UDP", intercepts); err != nil {
+		return cfg, err
+	}
+	if cfg.Sensor = sensor; sensor == "" {
+		if cfg.Sensor, err = os.Hostname(); err != nil {
+			return cfg, fmt.Errorf("read the host name: %w; name the tap with --sensor", err)
+		}
+	}
+	return cfg, nil
+}
+
+// spoolFlags adds the flags that set the limits of the spool.
+func spoolFlags(f *pflag.FlagSet, l *stream.Limits) {
+	f.Int64Var(&l.Bytes, "spool-bytes", 10<<30, "largest size of the spool in bytes; it also leaves 64 MiB of its disk free, "+
+		"or a sixteenth of a small disk")
+	f.DurationVar(&l.Age, "spool-age", 0, "the spool accepts no more rows once its oldest has waited for this long, such as 720h (default: no limit)")
+	f.DurationVar(&l.Keep, "spool-keep", 10*time.Minute, "how long loaded rows stay in the spool, to be loaded again if a failover loses them; "+
+		"they use at most a quarter of --spool-bytes and are deleted first if space is needed; 0 deletes them at once")
+}
+
+// retentionFlag adds --retention to a command that expires days by itself; only, if any, says when it counts.
+func retentionFlag(f *pflag.FlagSet, retention *string, only string) {
+	f.StringVar(retention, "retention", "2y", only+"how long to keep days in the database, such as 2y, 24mo or 730d, unless it stores a longer retention; "+
+		"'never' drops none")
+}
+
+// endReadersFlag adds --end-readers-after to a command that expires days.
+func endReadersFlag(f *pflag.FlagSet, d *time.Duration) {
+	f.DurationVar(d, "end-readers-after", time.Hour, "how long an open transaction of an auditor or administrator may keep a day "+
+		"from being dropped before its session is ended; 0 never ends one")
+}

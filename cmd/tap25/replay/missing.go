@@ -1,0 +1,62 @@
+package replay
+
+import (
+	"fmt"
+	"strings"
+
+	"tap25/reassembly"
+)
+
+// submissions is the port whose sessions begin with TLS (RFC 8314 section 3.3).
+const submissions = 465
+
+// elsewhere says on which other ports there is mail, if there is no packet of the watched ones.
+func elsewhere(t *reassembly.Stats) string {
+	if t.ToServers+t.FromServers > 0 {
+		return ""
+	}
+	var ports, flags []string
+	encrypted := ""
+	for port, n := range t.Elsewhere.All() {
+		if port == submissions {
+			encrypted = fmt.Sprintf("sessions begin with TLS on port %d (%d): none of their mail can be read", port, n)
+			continue
+		}
+		ports = append(ports, fmt.Sprintf("port %d (%d)", port, n))
+		flags = append(flags, fmt.Sprint("--port ", port))
+	}
+	const none = "no packet is of a watched port, but "
+	switch {
+	case len(ports) == 0 && encrypted == "":
+		return ""
+	case len(ports) == 0:
+		return none + encrypted
+	case encrypted != "":
+		encrypted = "; " + encrypted
+	}
+	return none + "SMTP sessions begin on " + strings.Join(ports, ", ") +
+		"; to read them: " + strings.Join(flags, " ") + encrypted
+}
+
+// missing says how many octets of sessions are not there, and what lost them.
+func missing(t *reassembly.Stats) string {
+	const file = "the capture has only the beginning of their frames (snaplen): capture with tcpdump -s 0"
+	tap := "the frames that held them are not in the capture"
+	if t.BadChecksums > 0 {
+		tap += fmt.Sprintf(", or have a wrong checksum as %d segments have", t.BadChecksums)
+	} else {
+		tap += ": the tap dropped or never saw them"
+	}
+	cut := min(t.CutBytes, t.LostBytes) // a segment that was cut may have been sent again
+	text := fmt.Sprintf("%d octets of sessions are missing; ", t.LostBytes)
+	switch {
+	case t.LostBytes == 0:
+		return ""
+	case cut == 0:
+		return text + tap
+	case cut == t.LostBytes:
+		return text + file
+	default:
+		return fmt.Sprintf("%sof %d %s; of %d %s", text, t.LostBytes-cut, tap, cut, file)
+	}
+}

@@ -1,0 +1,115 @@
+package replay
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"tap25/cmd/tap25/report"
+	"tap25/reassembly"
+	"tap25/reassembly/smtp"
+	"tap25/store/stream"
+)
+
+// Summary is what a replay has counted.
+type Summary struct {
+	Frames, Octets int64
+	Rows           int64 // emitted
+	Repeated       int64 // rows that were left out, because they are in the database already
+	Unwritten      int64 // rows that standard output did not take
+	Traffic        reassembly.Stats
+	Stored         *stream.Stats // nil: standard output
+	Elapsed        time.Duration
+}
+
+// Write writes the counters. Those in parentheses add up to the number before them, except for sessions, where they
+// count only sessions that did not end normally.
+func (s *Summary) Write(w io.Writer) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-10s"+format+"\n", append([]any{name}, args...)...)
+	}
+	t := &s.Traffic
+	seconds := max(s.Elapsed, time.Microsecond).Seconds()
+	line("packets", "%d%s", s.Frames, report.NonZero(t.Frames.All()))
+	if list := report.UnopenedIn(t); len(list) > 0 {
+		line("unopened", "%s", report.UnopenedText(list))
+	}
+	line("bytes", "%d", s.Octets)
+	if f := t.Fragments; f.In > 0 {
+		line("fragments", "%d%s", f.In, nonZero(
+			count("reassembled", f.Reassembled), count("duplicate", f.Duplicate), count("overlapping", f.Overlapping),
+			count("of other ports", f.Irrelevant), count("bad", f.Bad), count("expired", f.Expired), count("evicted", f.Evicted),
+			count("incomplete at the end", f.Held)))
+	}
+	line("payload", "%d bytes%s", t.PayloadBytes, nonZero(
+		count("in order", t.DeliveredBytes), count("duplicate", t.DuplicateBytes), count("ignored", t.IgnoredBytes),
+		count("held at the signal", t.PayloadBytes-t.DeliveredBytes-t.DuplicateBytes-t.IgnoredBytes)))
+	line("lost", "%d bytes", t.LostBytes)
+	if t.ClockSkew >= time.Millisecond {
+		line("clocks", "one direction is stamped at least %v earlier than the other", t.ClockSkew.Round(time.Millisecond))
+	}
+	line("sessions", "%d%s", t.Sessions, nonZero(
+		count("not SMTP", t.SMTP.NotSMTP), count("ended by silence", t.Idle), count("evicted", t.ConnsEvicted),
+		count("open at the end", t.Unfinished), count("abandoned at the signal", t.Abandoned)))
+	line("rows", "%d%s", s.Rows, report.NonZero(outcomes(&t.SMTP)))
+	if s.Unwritten > 0 {
+		line("unwritten", "%d rows lost", s.Unwritten)
+	}
+	if s.Repeated > 0 {
+		line("repeated", "%d rows of files that are in the database already", s.Repeated)
+	}
+	if st := s.Stored; st != nil {
+		stored(line, *st)
+	}
+	if anomalies := nonZero(
+		count("bad checksums", t.BadChecksums), count("conflicts", t.Conflicts), count("bytes not compared", t.Uncompared),
+		count("ignored resets", t.IgnoredResets), count("half-open evicted", t.HalfOpenEvicted),
+		count("half-open ended by silence", t.HalfOpenIdle), count("replies to no command", t.SMTP.Unsolicited),
+		count("holes given up for memory", t.HolesEvicted), count("lines that are no replies", t.SMTP.Junk),
+		count("replies presumed", t.SMTP.Presumed), count("limits met", t.SMTP.Overflows),
+		count("commands given up for work", t.SMTP.GivenUp), count("octets left unread", t.SMTP.Unread),
+	); anomalies != "" {
+		line("anomalies", "%s", strings.Trim(anomalies, " ()"))
+	}
+	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(s.Frames)/seconds, float64(s.Octets)/1e6/seconds)
+	for _, text := range []string{elsewhere(t), missing(t)} {
+		if text != "" {
+			fmt.Fprintln(w, "tap25: "+text)
+		}
+	}
+}
+
+// stored writes the fate of the rows. Each row that was spooled, or found in the spool, counts in one of the parentheses.
+func stored(line func(name, format string, args ...any), s stream.Stats) {
+	if n := s.Spool.Lost + s.Lost; n > 0 {
+		line("unspooled", "%d rows lost", n)
+	}
+	if s.Spool.Found > 0 {
+		line("found", "%d rows that an earlier run left", s.Spool.Found)
+	}
+	line("spooled", "%d%s", s.Spool.Appended+s.Left, nonZero(
+		count("loaded", s.Spool.Loaded), count("waiting", s.Spool.Waiting+s.Spool.Open+s.Spool.Buffered),
+		count("set aside", s.Spool.SetAside), count("damaged", s.Spool.Damaged), count("left for the next replay", s.Spool.Dropped+s.Left)))
+	line("database", "%d rows added%s", s.Loader.Added, nonZero(count("already there", s.Loader.Held)))
+	if s.Loader.Reloaded+s.Spool.Reentering > 0 {
+		line("reloaded", "%d rows that the database lost%s", s.Loader.Reloaded,
+			nonZero(count("waiting", s.Spool.Reentering)))
+	}
+}
+
+func count(name string, n int64) report.Counter { return report.Count(name, n) }
+
+// nonZero lists the counters that are not 0, in parentheses.
+func nonZero(list ...report.Counter) string { return report.NonZero(report.Counts(list...)) }
+
+func outcomes(s *smtp.Stats) iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		for o, name := range smtp.Outcomes() {
+			if !yield(name, s.Rows[o]) {
+				return
+			}
+		}
+	}
+}

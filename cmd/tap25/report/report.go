@@ -1,0 +1,210 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tap25/reassembly"
+	"tap25/reassembly/decode"
+	"tap25/reassembly/smtp"
+	"tap25/store/stream"
+)
+
+// Report holds the counters of a running sniff, for tap25 status, /metrics and the closing summary. Seen = dropped by
+// design + ring full + delivered; delivered = read + waiting in the rings; read = the frames by verdict.
+type Report struct {
+	Version    string      `json:"version"`
+	PID        int         `json:"pid"`
+	Sensor     string      `json:"sensor"`
+	Started    time.Time   `json:"started"`
+	At         time.Time   `json:"at"`
+	Interfaces []Interface `json:"interfaces"`
+	NotLive    []string    `json:"not_live"`  // why it is not live
+	NotReady   []string    `json:"not_ready"` // why it is not ready
+
+	Seen      int64            `json:"seen"`
+	Dropped   map[string]int64 `json:"dropped"` // by design
+	RingFull  int64            `json:"ring_full"`
+	Delivered int64            `json:"delivered"`
+	Cut       int64            `json:"cut"` // delivered, but not whole
+	Rings     []Ring           `json:"rings"`
+
+	Read     int64            `json:"read"`
+	Octets   int64            `json:"octets"`
+	Longest  int64            `json:"longest"` // octets of the longest frame
+	Lost     int64            `json:"lost"`    // losses of the rings that the workers know of
+	Frames   map[string]int64 `json:"frames"`
+	Unopened []Unopened       `json:"unopened"` // the most frequent first
+	Payload  map[string]int64 `json:"payload"`
+
+	ToServers   int64            `json:"to_servers"` // segments
+	FromServers int64            `json:"from_servers"`
+	Sessions    int64            `json:"sessions"`
+	SessionEnds map[string]int64 `json:"session_ends"` // sessions that did not end normally
+	LostBytes   int64            `json:"lost_bytes"`
+	Rows        int64            `json:"rows"`
+	Outcomes    map[string]int64 `json:"outcomes"`
+	Anomalies   map[string]int64 `json:"anomalies"`
+	ClockSteps  int64            `json:"clock_steps"`
+
+	Store *Store `json:"store,omitempty"` // nil: --json
+}
+
+// Interface is the state of one interface.
+type Interface struct {
+	Name   string `json:"name"`
+	Native bool   `json:"native"`
+	Up     bool   `json:"up"`
+	Away   bool   `json:"away"`
+}
+
+// Unopened is a kind of frames that may hold a tunnel which tap25 does not read, such as "udp port 4341", and how many
+// there were, in the kernel and after it. Rare kinds lose their place to others and begin anew, so that the number is
+// about right for frequent ones alone.
+type Unopened struct {
+	What   string `json:"what"`
+	Frames int64  `json:"frames"`
+}
+
+// mostUnopened is how many kinds a report has.
+const mostUnopened = 16
+
+// Ring counts the frames of one ring.
+type Ring struct {
+	Delivered int64 `json:"delivered"`
+	Full      int64 `json:"full"`
+	Read      int64 `json:"read"`
+}
+
+// Store counts rows by their fate: rows = spooled + lost, and spooled + found at the start = loaded + waiting + set
+// aside + damaged + dropped. Kept and reloaded rows are among the loaded ones of this or an earlier run.
+type Store struct {
+	Spooled  int64 `json:"spooled"`
+	Lost     int64 `json:"lost"`
+	Loaded   int64 `json:"loaded"`
+	Waiting  int64 `json:"waiting"`
+	SetAside int64 `json:"set_aside"`
+	Found    int64 `json:"found"`
+	Damaged  int64 `json:"damaged"` // by the disk
+	Dropped  int64 `json:"dropped"` // at the end, because they could not be written
+	Away     bool  `json:"database_away"`
+
+	Kept      int64 `json:"kept"`       // in segments that stay for a while after their load
+	KeptShort int64 `json:"kept_short"` // in segments that went early, because space was needed
+	Reloading int64 `json:"reloading"`  // lost by the database, and waiting again
+	Reloaded  int64 `json:"reloaded"`   // and loaded again
+}
+
+// UnopenedIn returns what Assemblers have counted, the most frequent kind first.
+func UnopenedIn(s *reassembly.Stats) (list []Unopened) {
+	for _, c := range s.Unread.Top() {
+		list = append(list, Unopened{c.What.String(), c.Frames})
+	}
+	return list
+}
+
+// SetUnopened sets the most frequent of the kinds in the lists.
+func (r *Report) SetUnopened(lists ...[]Unopened) {
+	sum := map[string]int64{}
+	for _, l := range lists {
+		for _, u := range l {
+			sum[u.What] += u.Frames
+		}
+	}
+	r.Unopened = []Unopened{}
+	for what, n := range sum {
+		r.Unopened = append(r.Unopened, Unopened{what, n})
+	}
+	slices.SortFunc(r.Unopened, func(a, b Unopened) int {
+		return cmp.Or(cmp.Compare(b.Frames, a.Frames), strings.Compare(a.What, b.What))
+	})
+	r.Unopened = r.Unopened[:min(len(r.Unopened), mostUnopened)]
+}
+
+// UnopenedText lists kinds with their numbers; it is "" if there are none.
+func UnopenedText(list []Unopened) string {
+	var parts []string
+	for _, f := range list {
+		parts = append(parts, fmt.Sprintf("%s: %d", f.What, f.Frames))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// SetTraffic sets what the Assemblers count: frames, payload, sessions, rows and anomalies.
+func (r *Report) SetTraffic(s *reassembly.Stats) {
+	r.Frames = maps.Collect(s.Frames.All())
+	r.SetUnopened(UnopenedIn(s))
+	r.Payload = map[string]int64{"in order": s.DeliveredBytes, "duplicate": s.DuplicateBytes, "ignored": s.IgnoredBytes,
+		"held": s.PayloadBytes - s.DeliveredBytes - s.DuplicateBytes - s.IgnoredBytes}
+	r.ToServers, r.FromServers = s.ToServers, s.FromServers
+	r.Sessions, r.LostBytes = s.Sessions, s.LostBytes
+	r.SessionEnds = map[string]int64{
+		"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted, "open at the end": s.Unfinished,
+	}
+	if s.Abandoned > 0 { // only after a signal
+		r.SessionEnds["abandoned at the signal"] = s.Abandoned
+	}
+	r.Outcomes = map[string]int64{}
+	for o, name := range smtp.Outcomes() {
+		r.Outcomes[name] = s.SMTP.Rows[o]
+		r.Rows += s.SMTP.Rows[o]
+	}
+	r.Anomalies = map[string]int64{
+		badChecksums: s.BadChecksums, "conflicts": s.Conflicts, "bytes not compared": s.Uncompared,
+		"ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted, "half-open ended by silence": s.HalfOpenIdle,
+		"holes given up for memory": s.HolesEvicted, "replies to no command": s.SMTP.Unsolicited,
+		"lines that are no replies": s.SMTP.Junk, "replies presumed": s.SMTP.Presumed, "limits met": s.SMTP.Overflows,
+		"commands given up for work": s.SMTP.GivenUp, "octets left unread": s.SMTP.Unread,
+		"fragments expired": s.Fragments.Expired, "fragments evicted": s.Fragments.Evicted, "bad fragments": s.Fragments.Bad,
+	}
+}
+
+// badChecksums is the name of an anomaly that doctor judges.
+const badChecksums = "bad checksums"
+
+// BadChecksums returns the number of TCP segments whose checksum was wrong.
+func (r *Report) BadChecksums() int64 { return r.Anomalies[badChecksums] }
+
+// Damaged returns the number of frames that the decoder found cut or malformed.
+func (r *Report) Damaged() (n int64) {
+	for v := range (decode.FrameCounts{}) {
+		if v := decode.Verdict(v); v.Damaged() {
+			n += r.Frames[v.String()]
+		}
+	}
+	return n
+}
+
+// waiting is the number of frames in the rings.
+func (r *Report) waiting() int64 { return max(r.Delivered-r.Read, 0) }
+
+// StoreOf returns the counters of a stream.
+func StoreOf(s stream.Stats) *Store {
+	return &Store{
+		Spooled: s.Spool.Appended, Lost: s.Spool.Lost + s.Lost, Loaded: s.Spool.Loaded, Waiting: s.Spool.Waiting + s.Spool.Open + s.Spool.Buffered,
+		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged, Dropped: s.Spool.Dropped, Away: s.Loader.Err != nil,
+		Kept: s.Spool.Kept, KeptShort: s.Spool.KeptShort, Reloading: s.Spool.Reentering, Reloaded: s.Loader.Reloaded,
+	}
+}
+
+// Names lists the interfaces.
+func (r *Report) Names() (list []string) {
+	for _, i := range r.Interfaces {
+		list = append(list, i.Name)
+	}
+	return list
+}
+
+// ListensOn reports whether frames of an interface are captured.
+func (r *Report) ListensOn(name string) bool {
+	for _, i := range r.Interfaces {
+		if i.Name == name {
+			return !i.Away
+		}
+	}
+	return false
+}

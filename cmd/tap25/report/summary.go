@@ -1,0 +1,43 @@
+package report
+
+import (
+	"fmt"
+	"io"
+)
+
+// Summary writes the counters of a sniff. Those in parentheses add up to the number before them, except for sessions,
+// where they count only sessions that did not end normally.
+func (r *Report) Summary(w io.Writer) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-10s"+format+"\n", append([]any{name}, args...)...)
+	}
+	dropped := Sum(r.Dropped)
+	line("seen", "%d%s", r.Seen, NonZero(Counts(
+		Count("dropped by design", dropped), Count("ring full", r.RingFull), Count("delivered", r.Delivered))))
+	line("dropped", "%d%s", dropped, NonZero(Named(r.Dropped)))
+	line("packets", "%d%s", r.Read, NonZero(Named(r.Frames)))
+	if n := r.waiting(); n > 0 {
+		line("unread", "%d packets that the signal left in the rings", n)
+	}
+	if len(r.Unopened) > 0 {
+		line("unopened", "%s", UnopenedText(r.Unopened))
+	}
+	line("bytes", "%d", r.Octets)
+	line("payload", "%d bytes%s", Sum(r.Payload), NonZero(Named(r.Payload)))
+	line("lost", "%d bytes", r.LostBytes)
+	line("sessions", "%d%s", r.Sessions, NonZero(Named(r.SessionEnds)))
+	line("rows", "%d%s", r.Rows, NonZero(Named(r.Outcomes)))
+	if s := r.Store; s != nil {
+		line("spool", "%d%s", s.Spooled+s.Lost, NonZero(Counts(Count("spooled", s.Spooled), Count("lost", s.Lost))))
+		line("database", "%d rows loaded%s", s.Loaded, NonZero(Counts(
+			Count("waiting", s.Waiting), Count("set aside", s.SetAside), Count("damaged", s.Damaged), Count("dropped", s.Dropped))))
+		if s.Reloaded+s.Reloading > 0 {
+			line("reloaded", "%d rows that the database lost%s", s.Reloaded, NonZero(Counts(Count("waiting", s.Reloading))))
+		}
+	}
+	if anomalies := NonZero(Named(r.Anomalies)); anomalies != "" {
+		line("anomalies", "%s", anomalies[2:len(anomalies)-1])
+	}
+	seconds := r.At.Sub(r.Started).Seconds()
+	line("seconds", "%.2f", seconds)
+}

@@ -1,0 +1,87 @@
+package sniff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tap25/cmd/tap25/confine"
+	"tap25/cmd/tap25/report"
+	"tap25/reassembly/smtp"
+	"tap25/store/stream"
+)
+
+// output is the destination of the rows.
+type output interface {
+	emit(*smtp.Envelope)         // from any worker
+	idle()                       // no frame waits at the moment
+	close(context.Context) error // writes or loads the rows that are left
+
+	report() *report.Store // nil: none
+	health(now time.Time) (notLive, notReady []string)
+	spool() string                // directory that only this user may read; "": none
+	rights(*confine.Rights) error // adds the rights that it needs
+}
+
+// openOutput opens standard output or the stream to the database. fail ends the tap: with the first write that fails.
+func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, error) {
+	if cfg.JSON {
+		return &toStdout{report.NewRows(cfg.Stdout, fail)}, nil
+	}
+	to := stream.Config{
+		DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Assembler.Sensor, Retention: cfg.Retention,
+		EndReaders: cfg.EndReaders,
+		Version:    cfg.Version, Log: cfg.Log, Stderr: cfg.Stderr, Waiting: cfg.Waiting,
+	}
+	if cfg.Spool != "" {
+		to.Dirs = []string{cfg.Spool}
+	}
+	s, err := stream.Open(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	if s.Database().Cluster != nil { // start it while tap25 still has the rights that this takes
+		db, err := s.Database().Connect(ctx)
+		if err != nil {
+			return nil, errors.Join(err, s.Close(ctx))
+		}
+		db.Close()
+	}
+	return &toDatabase{stream: s}, nil
+}
+
+// toStdout writes rows to standard output, on which a failed write ends the tap.
+type toStdout struct{ rows *report.Rows }
+
+func (o *toStdout) emit(e *smtp.Envelope) { o.rows.Emit(e) }
+func (o *toStdout) idle()                 { _ = o.rows.Flush() } // Rows keeps the error and calls fail
+
+func (o *toStdout) close(context.Context) error {
+	err := o.rows.Flush()
+	if n := o.rows.Unwritten(); err != nil && n > 0 {
+		err = fmt.Errorf("%w: %d rows are lost", err, n)
+	}
+	return err
+}
+
+func (o *toStdout) report() *report.Store                         { return nil }
+func (o *toStdout) health(time.Time) (notLive, notReady []string) { return nil, nil }
+func (o *toStdout) spool() string                                 { return "" }
+func (o *toStdout) rights(*confine.Rights) error                  { return nil }
+
+// toDatabase puts rows into a stream to the database.
+type toDatabase struct {
+	stream   *stream.Stream
+	progress loadHealth
+}
+
+func (o *toDatabase) emit(e *smtp.Envelope)           { o.stream.Emit(e) }
+func (o *toDatabase) idle()                           {}
+func (o *toDatabase) close(ctx context.Context) error { return o.stream.Close(ctx) }
+func (o *toDatabase) report() *report.Store           { return report.StoreOf(o.stream.Stats()) }
+func (o *toDatabase) spool() string                   { return o.stream.Dir() }
+
+func (o *toDatabase) health(now time.Time) (notLive, notReady []string) {
+	return o.progress.judge(now, o.stream.Stats())
+}

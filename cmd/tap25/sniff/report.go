@@ -1,0 +1,65 @@
+package sniff
+
+import (
+	"os"
+	"time"
+
+	"tap25/bpf"
+	"tap25/capture"
+	"tap25/cmd/tap25/report"
+	"tap25/reassembly"
+)
+
+// report gathers the counters. It reads them one after the other, so that sums are exact only while no traffic passes.
+func (t *tap) report() *report.Report {
+	now := time.Now()
+	r := reportOf(t.live, t.workers)
+	r.Version, r.PID, r.Sensor, r.Started, r.At = t.cfg.Version, os.Getpid(), t.cfg.Assembler.Sensor, t.started.UTC(), now.UTC()
+	r.NotLive, r.NotReady = t.notLive(now), t.notReady()
+	r.Store = t.out.report()
+	return r
+}
+
+// reportOf returns what the rings and the workers have counted so far.
+func reportOf(live *capture.Live, workers []*worker) *report.Report {
+	r := &report.Report{}
+	var sum reassembly.Stats
+	for _, w := range workers { // before the kernel's counters, so that read never exceeds delivered
+		c := w.published.Load()
+		r.Read += c.Frames
+		r.Octets += c.Octets
+		r.Lost += c.Lost
+		r.Longest = max(r.Longest, c.Longest)
+		r.Rings = append(r.Rings, report.Ring{Read: c.Frames})
+		sum.Add(&c.Reassembly)
+	}
+	r.SetTraffic(&sum)
+	r.SetUnopened(report.UnopenedIn(&sum), dropped(live))
+	stats, _ := live.Stats() // notReady reports an error
+	r.Seen, r.RingFull, r.Delivered, r.ClockSteps = int64(stats.Seen()), int64(stats.Full()), int64(stats.Delivered()), int64(stats.ClockSteps)
+	r.Dropped = map[string]int64{}
+	for v, n := range stats.Verdicts {
+		if v := bpf.Verdict(v); !v.Kept() {
+			r.Dropped[v.String()] = int64(n)
+		}
+	}
+	for i, ring := range stats.Rings {
+		r.Cut += int64(ring.Cut)
+		if i < len(r.Rings) {
+			r.Rings[i].Delivered, r.Rings[i].Full = int64(ring.Delivered), int64(ring.Full)
+		}
+	}
+	for _, l := range stats.Links {
+		r.Interfaces = append(r.Interfaces, report.Interface(l))
+	}
+	return r
+}
+
+// dropped returns what was in frames that the XDP program dropped and that may have held a tunnel.
+func dropped(live *capture.Live) (list []report.Unopened) {
+	unread, _ := live.Unread() // notReady reports an error
+	for _, u := range unread {
+		list = append(list, report.Unopened{What: u.String(), Frames: int64(u.Frames)})
+	}
+	return list
+}

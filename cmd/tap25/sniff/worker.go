@@ -1,0 +1,112 @@
+package sniff
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"tap25/capture"
+	"tap25/reassembly"
+)
+
+const (
+	// publishEvery is the largest age of the counters that other goroutines see.
+	publishEvery = 200 * time.Millisecond
+	// lookEvery is how many frames a busy worker processes before it reads the clock, and looks for the end, again.
+	lookEvery = 256
+)
+
+// worker turns the frames of one ring into rows. Only its own goroutine touches fields that are not atomic.
+type worker struct {
+	next   func(*capture.Frame) error
+	asm    *reassembly.Assembler
+	counts workerCounts
+	idle   func() // called when no frame waits
+
+	published atomic.Pointer[workerCounts]
+	ports     atomic.Pointer[[]uint16] // new ports, not yet applied
+	turns     turns                    // iterations, with a frame or without
+	turned    time.Time                // when it last published
+	busy      int
+}
+
+// workerCounts is a snapshot of the counters of a worker.
+type workerCounts struct {
+	Frames, Octets int64
+	Lost           int64 // frames of its ring, as the source reports
+	Longest        int64 // octets of the longest frame
+	Reassembly     reassembly.Stats
+}
+
+func newWorker(source *capture.Worker, cfg reassembly.Config, idle func()) *worker {
+	w := &worker{next: source.Next, asm: reassembly.New(cfg), idle: idle}
+	w.publish(time.Now())
+	return w
+}
+
+// run returns when the source is stopped and empty, or fails. If late ends first, run leaves the frames that wait in
+// the ring, and abandons the connections that it has no time to close.
+func (w *worker) run(late context.Context) error {
+	var f capture.Frame
+	for {
+		err := w.next(&f)
+		w.turns.made()
+		if w.ports.Load() != nil { // before the first frame of these ports
+			w.asm.SetPorts(*w.ports.Swap(nil))
+		}
+		switch {
+		case err == nil:
+			w.lost(f.Lost)
+			w.counts.Frames++
+			w.counts.Octets += int64(f.Length)
+			w.counts.Longest = max(w.counts.Longest, int64(f.Length))
+			w.asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
+			if w.busy++; w.busy < lookEvery {
+				continue
+			}
+			if late.Err() != nil {
+				w.end(late)
+				return nil
+			}
+		case errors.Is(err, capture.ErrNoFrame):
+			w.lost(f.Lost)
+			w.asm.Advance(f.Time)
+			w.idle()
+		default:
+			w.end(late)
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+		w.look()
+	}
+}
+
+func (w *worker) end(late context.Context) {
+	w.asm.CloseWithin(late)
+	w.publish(time.Now())
+}
+
+func (w *worker) lost(n uint64) {
+	w.counts.Lost += int64(n)
+	w.asm.FramesLost(n)
+}
+
+// look does what is too slow to do for each frame.
+func (w *worker) look() {
+	w.busy = 0
+	now := time.Now()
+	if now.Sub(w.turned) >= publishEvery {
+		w.publish(now)
+	}
+}
+
+func (w *worker) publish(now time.Time) {
+	w.turned = now
+	c := w.counts
+	c.Reassembly = w.asm.Stats()
+	w.published.Store(&c)
+}

@@ -1,0 +1,33 @@
+package sniff
+
+import (
+	"context"
+	"io"
+	"testing"
+	"time"
+
+	"tap25/capture"
+	"tap25/reassembly"
+	"tap25/reassembly/smtp"
+)
+
+// What is left in a ring under attack is left there: how many frames are read after the end is counted, not timed.
+func TestWorker_ReadsFewFramesAfterTheEnd(t *testing.T) {
+	late, end := context.WithCancel(t.Context())
+	const before = 1000
+	read := 0
+	w := &worker{asm: reassembly.New(reassembly.Config{Emit: func(*smtp.Envelope) {}}), idle: func() {}}
+	w.next = func(f *capture.Frame) error {
+		if read++; read == before {
+			end()
+		}
+		if read > before+10*lookEvery {
+			return io.EOF
+		}
+		*f = capture.Frame{Time: time.Unix(0, 0), LinkType: 1, Data: make([]byte, 60), Length: 60}
+		return nil
+	}
+	if err := w.run(late); err != nil || read > before+lookEvery {
+		t.Errorf("%v after %d frames, %d of them after the end", err, read, read-before)
+	}
+}

@@ -1,0 +1,205 @@
+package reassembly
+
+import (
+	"container/list"
+	"net/netip"
+)
+
+// connLists finds connections, and decides which one goes if too much is held. Each connection is in its map, in one of
+// the two lists of all, and in those of the others that its state calls for: see update.
+type connLists struct {
+	maxConns int
+	shared   *shared
+
+	conns  map[tuple]*conn
+	latest *conn             // found last, if it is still in conns
+	ends   [2]netip.AddrPort // source and destination of the segment that it was found for
+	side   int               // of its sender
+
+	recent *list.List // of *conn, the one with the latest segment in front
+	ended  *list.List // of *conn, closed or reset, the latest in front
+
+	// Those that need not be looked at otherwise. They stay in insertion order, so that the output is deterministic.
+	holed   patient    // with a hole
+	keeping *list.List // of *conn that hold bytes after a hole, aside, or of a long flight, the oldest in front
+	vast    *list.List // of *conn that keep more of a flight than maxUnacked, the oldest in front
+
+	held int64 // octets, of all connections
+}
+
+// places is where a connection stands in connLists, which alone changes it.
+type places struct {
+	list    *list.List // recent or ended
+	element *list.Element
+	hole    wait
+	keeps   *list.Element // nil if there is nothing to evict
+	vast    *list.Element // nil if no flight is that long
+	size    int64         // octets of it that are in connLists.held
+}
+
+func newConnLists(maxConns int, below *shared) connLists {
+	return connLists{
+		maxConns: maxConns, shared: below, conns: map[tuple]*conn{},
+		recent: list.New(), ended: list.New(), keeping: list.New(), vast: list.New(),
+	}
+}
+
+// find notes the tuple of a segment, and which side sent it, and returns its connection, nil if there is none. Segments
+// come in bursts, so the connection of the segment before is tried first.
+func (l *connLists) find(g *segment) *conn {
+	if c := l.latest; c != nil {
+		switch {
+		case g.p.Src == l.ends[0] && g.p.Dst == l.ends[1]:
+			g.key, g.side = c.key, l.side
+			return c
+		case g.p.Src == l.ends[1] && g.p.Dst == l.ends[0]:
+			g.key, g.side = c.key, 1-l.side
+			return c
+		}
+	}
+	g.key, g.side = tupleOf(&g.p)
+	c := l.conns[g.key]
+	if c != nil {
+		l.latest, l.ends, l.side = c, [2]netip.AddrPort{g.p.Src, g.p.Dst}, g.side
+	}
+	return c
+}
+
+// add takes in a new connection.
+func (l *connLists) add(c *conn) {
+	l.conns[c.key] = c
+	l.place(c, l.recent)
+}
+
+// remove closes a connection and forgets it.
+func (l *connLists) remove(c *conn, ended bool) {
+	l.shared.stats.Steps++
+	c.close(l.shared.now, ended)
+	l.update(c)
+	c.places.list.Remove(c.places.element)
+	delete(l.conns, c.key)
+	if l.latest == c {
+		l.latest = nil
+	}
+	l.held -= c.places.size
+	c.places.size = 0
+}
+
+// open returns how many connections are not closed yet.
+func (l *connLists) open() int64 {
+	open := l.recent.Len()
+	for e := l.ended.Front(); e != nil; e = e.Next() {
+		if !e.Value.(*conn).closed {
+			open++
+		}
+	}
+	return int64(open)
+}
+
+// account updates the places of a connection after a segment, and enforces the limits.
+func (l *connLists) account(c *conn) {
+	switch over := c.over(); {
+	case over && c.places.list != l.ended:
+		c.endedAt = c.last
+		l.place(c, l.ended)
+	case !over:
+		l.place(c, l.recent)
+	}
+	l.update(c)
+	l.makeRoom(c)
+}
+
+// makeRoom enforces the limits after a segment of c:
+//
+//  1. Connections that have ended are forgotten, the one that ended first before others.
+//  2. Of flights of more than maxUnacked octets the older part is dropped.
+//  3. Holes are given up, the oldest first, and with them goes what was set aside, and long flights. That costs a transaction
+//     a flag.
+//  4. Open connections are given up, the one that is silent for longest first.
+func (l *connLists) makeRoom(c *conn) {
+	for l.over() && l.evict(l.ended, c) {
+	}
+	for l.holds() > l.shared.maxHeld && l.vast.Len() > 0 {
+		l.shared.stats.Steps++
+		victim := l.vast.Front().Value.(*conn)
+		victim.cutFlights()
+		l.update(victim)
+	}
+	for l.holds() > l.shared.maxHeld && l.keeping.Len() > 0 {
+		l.shared.stats.Steps++
+		victim := l.keeping.Front().Value.(*conn)
+		victim.letGo()
+		l.update(victim)
+	}
+	for l.over() && l.evict(l.recent, c) {
+	}
+}
+
+// holds is what is held for all connections, in octets, with the memory that gopacket keeps for more.
+func (l *connLists) holds() int64 { return l.held + l.shared.orderer.spare() }
+
+// over reports whether a limit is exceeded.
+func (l *connLists) over() bool { return l.holds() > l.shared.maxHeld || len(l.conns) > l.maxConns }
+
+// evict removes the last connection of a list other than c, and reports whether there was one.
+func (l *connLists) evict(from *list.List, c *conn) bool {
+	e := from.Back()
+	if e != nil && e.Value.(*conn) == c {
+		e = e.Prev()
+	}
+	if e == nil {
+		return false
+	}
+	victim := e.Value.(*conn)
+	if !victim.closed {
+		l.shared.stats.ConnsEvicted++
+	}
+	l.remove(victim, victim.over())
+	return true
+}
+
+// oldest returns the last connection of one of the two lists of all, nil if it is empty.
+func (l *connLists) oldest(of *list.List) *conn {
+	if e := of.Back(); e != nil {
+		return e.Value.(*conn)
+	}
+	return nil
+}
+
+// place moves a connection to the front of one of the two lists of all.
+func (l *connLists) place(c *conn, to *list.List) {
+	at := &c.places
+	if at.list == to {
+		to.MoveToFront(at.element)
+		return
+	}
+	if at.list != nil {
+		at.list.Remove(at.element)
+	}
+	at.list, at.element = to, to.PushFront(c)
+}
+
+// update adds a connection to the lists of those with holes, or with something to evict, or removes it from them, and
+// takes account of what it holds.
+func (l *connLists) update(c *conn) {
+	at := &c.places
+	l.holed.await(c)
+	at.keeps = enlist(l.keeping, at.keeps, c, !c.closed && c.keeps())
+	at.vast = enlist(l.vast, at.vast, c, !c.closed && (c.half[0].vast() || c.half[1].vast()))
+	size := int64(c.heldBytes())
+	l.held += size - at.size
+	at.size = size
+}
+
+// enlist appends a connection to a list, or removes it. e is its element there, nil if it has none, and so is the
+// result.
+func enlist(l *list.List, e *list.Element, c *conn, in bool) *list.Element {
+	switch {
+	case in && e == nil:
+		return l.PushBack(c)
+	case !in && e != nil:
+		l.Remove(e)
+		return nil
+	}
+	return e
+}

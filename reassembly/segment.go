@@ -1,0 +1,74 @@
+package reassembly
+
+import (
+	"time"
+
+	"tap25/reassembly/decode"
+)
+
+// segment is a TCP segment on its way to its connection.
+type segment struct {
+	t    time.Time
+	p    decode.Packet
+	key  tuple
+	side int // of its sender: 0 is the lower endpoint of key
+
+	unverified bool // its checksum is wrong, though others of its sender are right
+}
+
+// segment reads one TCP segment. Its way is: connLists.find; checksums.check; handshake; conn.arrives (RST,
+// acceptable?); conn.receive (ACK, URG, FIN); conn.order (overlaps, holes); conn.deliver.
+func (a *Assembler) segment(g *segment) {
+	stats := &a.shared.stats
+	stats.PayloadBytes += int64(len(g.p.Payload))
+	stats.CutBytes += int64(g.p.Missing)
+	if a.dec.Watches(g.p.Dst.Port()) {
+		stats.ToServers++
+	} else {
+		stats.FromServers++
+	}
+	c := a.lists.find(g)
+	if a.behind && c != nil && a.overdue(c) {
+		a.retire(c)
+		c = nil
+	}
+	if !a.checks.check(g, c) {
+		stats.IgnoredBytes += int64(len(g.p.Payload))
+		return
+	}
+	if c = a.process(g, c); c == nil {
+		return
+	}
+	others, another := c.confirmed()
+	if !another {
+		a.lists.account(c)
+		return
+	}
+	a.lists.remove(c, false)
+	for i := range others {
+		g := segment{t: others[i].t, p: others[i].p}
+		if c = a.process(&g, a.lists.find(&g)); c != nil {
+			a.lists.account(c)
+		}
+	}
+}
+
+// process reads a segment in its connection, which the first payload opens. It returns nil if there is none yet. c is the
+// one that has the segment's tuple.
+func (a *Assembler) process(g *segment, c *conn) *conn {
+	if c = a.handshake(g, c); c == nil {
+		a.shared.stats.IgnoredBytes += int64(len(g.p.Payload))
+		return nil
+	}
+	dir, belongs := c.direction(g.side), false
+	if g.unverified {
+		belongs = c.arrivesUnverified(g.t, dir, &g.p)
+	} else {
+		belongs = c.arrives(g.t, dir, &g.p)
+	}
+	if belongs {
+		c.last = g.t
+		c.hear(&g.p)
+	}
+	return c
+}
