@@ -40,7 +40,7 @@ type scenario struct {
 // scenarios are all cases, by topic.
 func scenarios() []scenario {
 	return slices.Concat(orderCases(), segmentCases(), overlapCases(), endCases(), decoyCases(), windowCases(), handshakeCases(), reuseCases(),
-		checksumCases(), wrongChecksumCases(), decoyChecksumCases(), partialCases(), fragmentCases())
+		checksumCases(), wrongChecksumCases(), decoyChecksumCases(), partialCases(), fragmentCases(), networkCases())
 }
 
 // variant is a scenario in one address family.

@@ -79,6 +79,9 @@ func (c *conn) close(t time.Time, ended bool) {
 	if c.closed {
 		return
 	}
+	if c.copies != nil {
+		c.copies.leave(c)
+	}
 	for dir := range c.half {
 		h := &c.half[dir]
 		if !c.half[1-dir].heard {
