@@ -78,8 +78,8 @@ func (s *Spool) AppendWait(ctx context.Context, rec []byte) error {
 	}
 }
 
-// append appends; under mu.
-func (s *Spool) append(rec []byte) error {
+// accepts reports as an error why a record cannot be appended, however much room there is; under mu.
+func (s *Spool) accepts(rec []byte) error {
 	switch {
 	case s.closed:
 		return os.ErrClosed
@@ -87,6 +87,14 @@ func (s *Spool) append(rec []byte) error {
 		return s.err
 	case len(rec) > MaxRecord:
 		return fmt.Errorf("append record of %d bytes: the limit is %d", len(rec), MaxRecord)
+	}
+	return nil
+}
+
+// append appends; under mu.
+func (s *Spool) append(rec []byte) error {
+	if err := s.accepts(rec); err != nil {
+		return err
 	}
 	n := 4 + len(rec)
 	d := s.open()
@@ -124,8 +132,7 @@ func (s *Spool) append(rec []byte) error {
 	s.poked += n
 	s.stats.Appended++
 	s.stats.Buffered++
-	if s.cfg.SegmentRecords > 0 && d.records >= s.cfg.SegmentRecords ||
-		s.cfg.SegmentBytes > 0 && d.bytes >= s.cfg.SegmentBytes {
+	if s.full(d) {
 		s.cut("")
 		s.wake()
 	} else if s.poked >= min(1<<20, s.cfg.Buffer/4) {
@@ -133,6 +140,12 @@ func (s *Spool) append(rec []byte) error {
 		s.wake()
 	}
 	return nil
+}
+
+// full reports whether a draft has reached the size of a segment.
+func (s *Spool) full(d *draft) bool {
+	return s.cfg.SegmentRecords > 0 && d.records >= s.cfg.SegmentRecords ||
+		s.cfg.SegmentBytes > 0 && d.bytes >= s.cfg.SegmentBytes
 }
 
 // buffer makes that of a block, small if it may stay so: a draft with a block of its own already is likely to fill it.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -92,6 +93,15 @@ func (d disk) replace(tmp, path string, write func(io.Writer) error) error {
 		return err
 	}
 	return d.fsyncDir()
+}
+
+// ReplaceFile writes a file of mode 0600 whole: after it, and after a crash at any moment, the file holds the old data or
+// the new. It is for a file of another format that lives beside the segments; it writes path.new first.
+func ReplaceFile(path string, data []byte) error {
+	return disk{dir: filepath.Dir(path)}.replace(path+".new", path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
 }
 
 type diskWriter struct {

@@ -276,7 +276,7 @@ func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
 	var diag syncBuffer
 	f := &follower{cfg: &Config{Log: zerolog.New(&diag)}, done: &checkpoint{path: filepath.Join(dir, "follow.json")}}
 	obstacle := filepath.Join(dir, "follow.json.new")
-	if err := os.Mkdir(obstacle, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(obstacle, "full"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
@@ -286,7 +286,7 @@ func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
 			t.Fatal("it does not say what it waits for")
 		}
 	}
-	if err := os.Remove(obstacle); err != nil {
+	if err := os.RemoveAll(obstacle); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-ended; err != nil {
