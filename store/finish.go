@@ -56,8 +56,8 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	for _, d := range days {
 		did := FinishedDay{Day: d.Day}
 		if d.Summary {
-			if err := db.conn.QueryRow(ctx, "select tap25_internal.summarize_day($1)",
-				d.Day).Scan(&did.Summarized); err != nil {
+			if err := db.conn.QueryRow(ctx, "select tap25_internal.summarize_day($1)", d.Day).
+				Scan(&did.Summarized); err != nil {
 				return done, fmt.Errorf("summarize the day %s: %w", d.Day.Format(time.DateOnly), err)
 			}
 		}

@@ -87,8 +87,8 @@ func enterLoads(ctx context.Context, tx pgx.Tx, batches []batch) (added []bool, 
 	for i, b := range batches {
 		keys[i], counts[i] = b.key, int64(len(b.rows))
 	}
-	err = tx.QueryRow(ctx, "select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys,
-		counts).Scan(&added)
+	err = tx.QueryRow(ctx, "select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys, counts).
+		Scan(&added)
 	return added, err
 }
 

@@ -28,8 +28,8 @@ func (db *DB) begin(ctx context.Context) (schema, owner string, err error) {
 func makeSchemas(ctx context.Context, tx pgx.Tx, owner string) error {
 	for _, name := range []string{peopleSchema, internalSchema} {
 		var is string
-		err := tx.QueryRow(ctx, "select nspowner::regrole::text from pg_catalog.pg_namespace where nspname = $1",
-			name).Scan(&is)
+		err := tx.QueryRow(ctx, "select nspowner::regrole::text from pg_catalog.pg_namespace where nspname = $1", name).
+			Scan(&is)
 		role := pgx.Identifier{owner}.Sanitize()
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):

@@ -244,8 +244,8 @@ func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 		`interface_up{interface="tap0"}`: 1, `segments_total{direction="to_servers"}`: r.ToServers,
 		`segments_total{direction="from_servers"}`: r.FromServers,
 	} {
-		if got := regexp.MustCompile(`(?m)^tap25_` + regexp.QuoteMeta(name) +
-			` (\S+)$`).FindStringSubmatch(text); got == nil {
+		if got := regexp.MustCompile(`(?m)^tap25_` + regexp.QuoteMeta(name) + ` (\S+)$`).
+			FindStringSubmatch(text); got == nil {
 			t.Errorf("there is no %s", name)
 		} else if n, err := strconv.ParseFloat(got[1], 64); err != nil || int64(n) != want {
 			t.Errorf("%s is %s, want %d", name, got[1], want)
