@@ -36,7 +36,7 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("verdict_%d", uint32(v))
 }
 
-// Kept says whether frames of this verdict go to a ring.
+// Kept reports whether frames of this verdict go to a ring.
 func (v Verdict) Kept() bool { return v <= Undecided }
 
 // Stats adds up: Seen() = Dropped() + the rings' Delivered + the rings' Full.
@@ -45,7 +45,7 @@ type Stats struct {
 	Rings    []RingStats
 }
 
-// UnreadKind says what the number of an Unread is.
+// UnreadKind is the kind of number that an [Unread] has.
 type UnreadKind uint16
 
 // Kinds of Unread, as in walk.h.

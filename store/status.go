@@ -137,7 +137,7 @@ func (s *Status) warn(text string) {
 	s.Warning += text
 }
 
-// warnOfStrangers adds who, beyond tap25's users, may do something in this database that he should not.
+// warnOfStrangers adds a warning for each right in this database that others than tap25's users have.
 func (db *DB) warnOfStrangers(ctx context.Context, s *Status) error {
 	creators, err := db.Creators(ctx)
 	if err != nil {

@@ -78,7 +78,7 @@ func (s *Spool) AppendWait(ctx context.Context, rec []byte) error {
 	}
 }
 
-// accepts reports as an error why a record cannot be appended, however much room there is; under mu.
+// accepts returns an error if a record cannot be appended, however much room there is. The caller holds mu.
 func (s *Spool) accepts(rec []byte) error {
 	switch {
 	case s.closed:
@@ -91,7 +91,7 @@ func (s *Spool) accepts(rec []byte) error {
 	return nil
 }
 
-// append appends; under mu.
+// append does the work of Append. The caller holds mu.
 func (s *Spool) append(rec []byte) error {
 	if err := s.accepts(rec); err != nil {
 		return err
@@ -148,7 +148,8 @@ func (s *Spool) full(d *draft) bool {
 		s.cfg.SegmentBytes > 0 && d.bytes >= s.cfg.SegmentBytes
 }
 
-// buffer makes that of a block, small if it may stay so: a draft with a block of its own already is likely to fill it.
+// buffer returns the buffer of a new block. It is small unless the block is likely to be filled, as the second block of
+// a draft is.
 func (s *Spool) buffer(n int, likely bool) []byte {
 	if last := len(s.free) - 1; likely && last >= 0 && n <= blockPayload {
 		b := s.free[last]
@@ -162,7 +163,7 @@ func (s *Spool) buffer(n int, likely bool) []byte {
 	return make([]byte, headerSize, max(size, headerSize+n))
 }
 
-// open is the draft that takes records, or nil; under mu.
+// open returns the draft that takes records, or nil. The caller holds mu.
 func (s *Spool) open() *draft {
 	if n := len(s.drafts); n > 0 && !s.drafts[n-1].asked {
 		return s.drafts[n-1]
@@ -170,7 +171,7 @@ func (s *Spool) open() *draft {
 	return nil
 }
 
-// cut asks for the open draft to be sealed; under mu. Close leaves that of a source that can be read again.
+// cut asks for the open draft to be sealed, except by Close if the source can be read again. The caller holds mu.
 func (s *Spool) cut(key string) {
 	if d := s.open(); d != nil && !(s.closed && s.cfg.Rereadable) {
 		d.asked, d.key = true, key

@@ -39,7 +39,7 @@ type tap struct {
 	checked heartbeat // of the goroutine that checks the interfaces
 }
 
-// Config is what a sniff is told and given.
+// Config configures Run.
 type Config struct {
 	Settings
 	Reload   func() (*Settings, error) // reads the settings again, after SIGHUP
