@@ -175,7 +175,7 @@ func inUse(err error) bool {
 
 func (db *DB) wouldExpire(ctx context.Context, report *ExpireReport) error {
 	rows, err := db.conn.Query(ctx, `
-		select p.day, 'partition', 
+		select p.day, 'partition',
 		       coalesce((select sum(rows) from tap25_internal.days d where d.day = p.day), 0)::bigint,
 		       p.bytes, 0::bigint
 		from tap25_internal.partitions() p where p.day < $1 order by p.day`, report.Cutoff)

@@ -37,7 +37,7 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	if cfg.Patience == 0 {
 		cfg.Patience = time.Minute
 	}
-	rows, err := db.conn.Query(ctx, `select d.day, d.summary_due, 
+	rows, err := db.conn.Query(ctx, `select d.day, d.summary_due,
 		       d.reindex_due and pg_has_role(c.relowner, 'usage'), d.rows, p.name
 		from tap25_internal.days_over($1) d
 		cross join lateral (select 'tap25_internal.' || tap25_internal.partition_name(d.day) as name) p

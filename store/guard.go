@@ -19,7 +19,7 @@ with setting as (
 	    0, (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))
 		and s like 'search\_path=%' order by r.setdatabase desc limit 1
 ), searched as (
-	select pg_catalog.btrim(name, ' "') as name 
+	select pg_catalog.btrim(name, ' "') as name
 	from pg_catalog.string_to_table(coalesce((select path from setting), 'public'), ',') name
 ), trusted as (
 	select oid from pg_catalog.pg_roles where rolsuper or rolname = 'pg_database_owner'

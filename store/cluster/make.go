@@ -17,8 +17,8 @@ import (
 // oldestServer is the oldest PostgreSQL that tap25 runs.
 const oldestServer = 15
 
-// StateDir returns tap25's state directory: /var/lib/tap25 for root, else $XDG_STATE_HOME/tap25 or
-// ~/.local/state/tap25. It is an error if neither that variable nor the home directory is known.
+// StateDir returns tap25's state directory: $XDG_STATE_HOME/tap25; without that variable, /var/lib/tap25 for root and
+// ~/.local/state/tap25 for others. It is an error if neither the variable nor the home directory is known.
 func StateDir() (string, error) {
 	if os.Geteuid() == 0 && os.Getenv("XDG_STATE_HOME") == "" {
 		return "/var/lib/tap25", nil
