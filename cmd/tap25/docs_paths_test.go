@@ -77,6 +77,27 @@ func TestDocs_NamedFilesExist(t *testing.T) {
 	}
 }
 
+// TestDocs_NamedSectionsExist looks for the sections that the pages name after a link, as [page](page.md), "Section".
+func TestDocs_NamedSectionsExist(t *testing.T) {
+	sections := 0
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)#:\s]+\.md)\),\s"([^"]+)"`).FindAllSubmatch(text, -1) {
+			sections++
+			other, err := os.ReadFile(filepath.Join(filepath.Dir(page), string(m[1])))
+			if err != nil || !strings.Contains(string(other), "\n## "+string(m[2])+"\n") {
+				t.Errorf("%s names the section %q of %s, which does not exist", filepath.Base(page), m[2], m[1])
+			}
+		}
+	}
+	if sections == 0 {
+		t.Error("no page names a section")
+	}
+}
+
 // rule is a rule of .depguard.json.
 type rule struct {
 	Files, Allow []string
