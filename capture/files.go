@@ -30,6 +30,7 @@ type FileError struct {
 	Err    error // what failed and what to do about it
 }
 
+// Error names the file, the offset unless it is 0, and what to do.
 func (e *FileError) Error() string {
 	if e.Offset == 0 {
 		return fmt.Sprintf("%s: %v", e.Path, e.Err)
@@ -37,6 +38,7 @@ func (e *FileError) Error() string {
 	return fmt.Sprintf("%s: byte %d: %v", e.Path, e.Offset, e.Err)
 }
 
+// Unwrap returns Err.
 func (e *FileError) Unwrap() error { return e.Err }
 
 // Files reads capture files as one continuous stream.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"tap25/capture/capturetest"
 	"tap25/cmd/tap25/report"
 	"tap25/store/cluster"
 	"tap25/store/storetest"
@@ -291,7 +292,7 @@ func TestStatus_ShowsWhatAddsUp(t *testing.T) {
 		t.Error(as)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	var out syncBuffer
+	var out capturetest.Buffer
 	ended := make(chan int)
 	go func() {
 		ended <- run(ctx, []string{"status", "--control", s.control, "--watch", "--interval", "20ms", "--json"}, nil,
@@ -303,7 +304,7 @@ func TestStatus_ShowsWhatAddsUp(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	s.end(os.Interrupt)
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	if status := run(t.Context(), []string{"status", "--control", s.control}, nil, io.Discard,
 		&diag); status != statusFailed || !strings.Contains(diag.String(), "check that it runs") {
 		t.Errorf("without a sniff: %d %s", status, diag.String())
