@@ -159,10 +159,10 @@ static __noinline __u32 deep(struct xdp_md *ctx, __u32 *worker)
 	bpf_loop(MAX_HEADERS, step, &way, 0);
 
 	struct placement *p, here = { now, (__u64)w->hash * workers >> 32, w->verdict };
-	if (w->first && w->verdict == VERDICT_SEGMENT)
-		here.verdict = VERDICT_FRAGMENT;
-	else if (w->verdict > VERDICT_UNDECIDED && w->first && w->verdict >= VERDICT_TRUNCATED)
+	if (w->doubt || (w->first && w->verdict >= VERDICT_TRUNCATED))
 		here.verdict = VERDICT_UNDECIDED; // what is missing may be in the next fragment
+	else if (w->first && w->verdict == VERDICT_SEGMENT)
+		here.verdict = VERDICT_FRAGMENT;
 
 	if (w->first)
 		bpf_map_update_elem(&fragmented, &w->outer, &here, BPF_ANY);

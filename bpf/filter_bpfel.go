@@ -67,6 +67,7 @@ type filterWalk struct {
 	Hash    uint32
 	First   uint32
 	Later   uint32
+	Doubt   uint32
 	Unread  uint32
 	Path    uint32
 	Outer   filterDatagram

@@ -73,19 +73,32 @@ INLINE void along(struct walk *w, __u32 id)
 	w->path = (w->path ^ id) * 0x9e3779b1;
 }
 
+// fits reports whether the octets at h, the first of so many, look like an IP header: by the checksum of IPv4, or by the
+// length of IPv6.
+INLINE int fits(__u8 *h, __u32 left)
+{
+	__u32 sum = 0;
+	if (h[0] >> 4 == 6)
+		return be16(h + 4) + 40 == left;
+	for (int i = 0; i < 20; i += 2)
+		sum += be16(h + i);
+	return h[0] == 0x45 && be16(h + 2) <= left && (sum & 0xffff) + (sum >> 16) == 0xffff;
+}
+
 // guess finds out what nothing names: IP by its first nibble, or an Ethernet frame, whose destination address may begin
-// with any. If both may be, user space decides, which looks further. A control word (RFC 4385) may be before Ethernet.
+// with any, perhaps after a control word (RFC 4385). If two readings are possible, user space decides, which looks further:
+// the more likely one goes on here, so that the frame comes to the worker of its inner addresses.
 INLINE long guess(struct xdp_md *ctx, struct walk *w, __u8 *h, int control)
 {
-	__u32 ethernet, word;
+	__u32 ip, ethernet, word;
 	TAKE(20);
+	ip = h[0] >> 4 == 4 || h[0] >> 4 == 6;
 	ethernet = leads(h + 12);
 	word = control && h[0] >> 4 == 0 && leads(h + 16);
-	w->offset -= word && !ethernet ? 16 : 20;
-	if ((h[0] >> 4 == 4 || h[0] >> 4 == 6) && !ethernet)
+	w->doubt |= (ip || word) && ethernet;
+	w->offset -= word && (!ethernet || !*(__u32 *)h) ? 16 : 20;
+	if (ip && (!ethernet || fits(h, bpf_xdp_get_buff_len(ctx) - w->offset)))
 		return go(w, h[0] >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
-	if (h[0] >> 4 == 4 || h[0] >> 4 == 6 || (word && ethernet))
-		return end(w, VERDICT_UNDECIDED);
 	return go(w, ETH_P_TEB);
 }
 

@@ -39,6 +39,17 @@ func (v Verdict) String() string {
 // Kept reports whether frames of this verdict go to a ring.
 func (v Verdict) Kept() bool { return v <= Undecided }
 
+// String names the kind as decode.Unread does: "ethertype 0x88f7", "ip protocol 50", "udp port 4341".
+func (u Unread) String() string {
+	switch u.Kind {
+	case UnreadEtherType:
+		return fmt.Sprintf("ethertype 0x%04x", u.Number)
+	case UnreadIPProtocol:
+		return fmt.Sprintf("ip protocol %d", u.Number)
+	}
+	return fmt.Sprintf("udp port %d", u.Number)
+}
+
 // Stats adds up: Seen() = Dropped() + the rings' Delivered + the rings' Full.
 type Stats struct {
 	Verdicts [Verdicts]uint64

@@ -13,6 +13,7 @@ struct walk {
 	__u32 verdict;
 	__u32 hash;         // of the innermost pair of addresses
 	__u32 first, later; // inside the first, or in a later, fragment of a datagram that is not TCP
+	__u32 doubt;        // passed a header that can be read in two ways
 	__u32 unread;       // what a frame holds that is dropped
 	__u32 path;         // of the tags and tunnels so far
 	struct datagram outer;

@@ -23,12 +23,13 @@ var ErrNoFrame = errors.New("no frame is ready")
 
 // LiveConfig configures [OpenLive]. Zero values are the defaults; Interfaces must be set.
 type LiveConfig struct {
-	Interfaces []string
-	Workers    int      // rings, each read by one goroutine; 0: 1
-	RingBytes  int      // of each ring; 0: 32 MiB
-	Ports      []uint16 // nil: 25
-	Inline     bool     // leave the frames to the host too
-	Mode       bpf.Mode
+	Interfaces     []string
+	Workers        int      // rings, each read by one goroutine; 0: 1
+	RingBytes      int      // of each ring; 0: 32 MiB
+	Ports          []uint16 // nil: 25
+	InterceptPorts []uint16 // UDP ports of lawful intercepts; nil: 30030
+	Inline         bool     // leave the frames to the host too
+	Mode           bpf.Mode
 }
 
 // Live gives the frames of network interfaces, by an XDP program and one ring
@@ -76,8 +77,10 @@ func OpenLive(cfg LiveConfig) (*Live, error) {
 		l.links = append(l.links, link)
 	}
 	var err error
-	if l.filter, err = bpf.Load(bpf.Config{Ports: cfg.Ports, Workers: cfg.Workers, RingBytes: cfg.RingBytes,
-		Inline: cfg.Inline}); err != nil {
+	l.filter, err = bpf.Load(bpf.Config{
+		Ports: cfg.Ports, InterceptPorts: cfg.InterceptPorts, Workers: cfg.Workers, RingBytes: cfg.RingBytes, Inline: cfg.Inline,
+	})
+	if err != nil {
 		return nil, err
 	}
 	for i := range max(cfg.Workers, 1) {
@@ -134,6 +137,9 @@ func (l *Live) Stats() (LiveStats, error) {
 	}
 	return stats, err
 }
+
+// Unread reads what was in frames that the kernel dropped and that may have held a tunnel.
+func (l *Live) Unread() ([]bpf.Unread, error) { return l.filter.Unread() }
 
 // Stop detaches: nothing more comes into the rings, and the workers meet io.EOF when
 // theirs are empty.

@@ -25,13 +25,15 @@ const (
 	Off                   // checksums are not computed
 )
 
+// DefaultInterceptPort is the port of Config.InterceptPorts if none is given.
+const DefaultInterceptPort = decode.DefaultInterceptPort
+
 // Config sets an Assembler up. A zero limit stands for its default.
 type Config struct {
 	Sensor   string   // of every row: which tap captured it
 	Ports    []uint16 // of servers, TCP; nil: 25
 	Checksum ChecksumPolicy
-	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil:
-	// [decode.DefaultInterceptPort].
+	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil: DefaultInterceptPort.
 	InterceptPorts []uint16
 	SMTP           smtp.Config // limits of the dialogues; Emit and Stats are set by New
 
@@ -85,6 +87,10 @@ type Stats struct {
 	Idle            int64 // ended by silence
 	Unfinished      int64 // open at the end of the input
 	Abandoned       int64 // open when CloseWithin had no more time: what they would have emitted is missing
+
+	// ClockSkew is by how much, at least, the clocks of two directions of a connection differ, the largest that was seen: so
+	// much earlier than the octets was captured what acknowledges them. 0 if that happened in no connection twice in a row.
+	ClockSkew time.Duration
 
 	// Steps counts the iterations of loops over what earlier frames left behind: what is held, remembered or set aside, and how
 	// far those lists are moved. Loops that the frame itself bounds are not in it, nor are SMTP.Steps. A frame adds a constant

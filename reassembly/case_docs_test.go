@@ -66,6 +66,10 @@ var topics = []topic{
 		{"wrong-checksum-", "Segments of one side, or of both, have a wrong checksum: a host merged them, or the capture was edited. What the receiver acknowledged it received; of what it did not, or of what came again with a right checksum, nothing is read. `strict` gives no row."},
 		{"checksum-offload-", "The capture was made on a host whose card fills the checksums in. `auto` and `off` read it; `strict` gives no row."},
 	}},
+	{"clocks", "Two clocks", []family{
+		{"clocks-client-early-", "The client's segments are stamped earlier than the server's, by skewed cards or because two files were merged by time. The acknowledgments show what came first, and the rows are as if the clocks agreed; a loss is a `gap`, a decoy none."},
+		{"clocks-server-early-", "The same of the server's: replies are captured before their commands."},
+	}},
 	{"handshake", "Handshakes", []family{
 		{"syn-in-the-middle-", "A SYN within a connection, alone or with data. No server answered it: nothing happens."},
 		{"syn-ack-in-the-middle-", "A SYN-ACK within a connection. Nothing happens."},

@@ -18,9 +18,11 @@ type conn struct {
 	heardAt     uint64 // shared.losses when the last segment of it was captured
 	endedAt     time.Time
 	places      places
+	postponed   *postponed     // for the dialogue; nil if nothing is
 	aside       []unacceptable // may not belong to the connection
 	asideSize   int
 	clientFirst bool // the lower endpoint is the client
+	alone       bool // nothing of the other direction came in time
 	rival       bool // another handshake on the same ports was seen
 	closed      bool // only remembered
 }
@@ -85,6 +87,9 @@ func (c *conn) closeBehindFINs(t time.Time) {
 // receive reads an acceptable segment: its ACK, data and FIN.
 func (c *conn) receive(t time.Time, dir smtp.Direction, off int64, p *decode.Packet) {
 	h, o := &c.half[dir], &c.half[1-dir]
+	if !h.heard {
+		c.firstHeard(t, dir, off)
+	}
 	h.heard = true
 	c.dialogue.Seen(dir)
 	h.dropBogusAck(off, len(p.Payload))
@@ -130,7 +135,7 @@ func (c *conn) keeps() bool {
 			return true
 		}
 	}
-	return len(c.aside) > 0
+	return len(c.aside) > 0 || c.postponed != nil
 }
 
 // maxWindow is the largest receive window of TCP, RFC 7323 section 2.3.
@@ -147,13 +152,22 @@ func (c *conn) deliver(t time.Time, dir smtp.Direction, data []byte, acked int64
 	if c.shared.trace != nil {
 		c.shared.trace(delivery{c, dir, data, 0, acked})
 	}
-	c.dialogue.Push(dir, t, data, acked)
+	if h.late != nil {
+		h.late.came(t, h.next, &c.shared.stats)
+	}
+	if c.postponed == nil && acked <= c.half[1-dir].next { // nearly always
+		c.dialogue.Push(dir, t, data, acked)
+		return
+	}
+	c.give(dir, piece{t: t, data: data, acked: acked})
 }
 
 // feed gives up the first hole in the server's bytes, if the client has acknowledged it: the client's bytes wait in the
 // dialogue for a reply that is in the hole, or after it.
 func (c *conn) feed(t time.Time) {
 	switch h := &c.half[smtp.FromServer]; {
+	case c.postponed != nil:
+		c.giveAll()
 	case h.acked <= h.next:
 	case h.held.len() > 0:
 		c.giveUp(smtp.FromServer)
@@ -174,14 +188,14 @@ type delivery struct {
 
 func (c *conn) conflict(dir smtp.Direction) {
 	c.shared.stats.Conflicts++
-	c.dialogue.Conflict(dir)
+	c.give(dir, piece{conflict: true})
 }
 
 func (c *conn) heldBytes() int {
 	if c.closed {
 		return connSize + c.asideSize
 	}
-	return connSize + c.asideSize + c.dialogue.Held() + c.half[0].size() + c.half[1].size()
+	return connSize + c.asideSize + c.dialogue.Held() + c.postponed.size() + c.half[0].size() + c.half[1].size()
 }
 
 // connSize is about what a connection takes besides what it holds, in octets.

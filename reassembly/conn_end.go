@@ -72,6 +72,7 @@ func (c *conn) letGo() {
 		}
 	}
 	c.aside, c.asideSize = nil, 0
+	c.giveAll()
 }
 
 // close ends the connection. What is held after holes is delivered; what was acknowledged and never captured is lost.
@@ -79,6 +80,7 @@ func (c *conn) close(t time.Time, ended bool) {
 	if c.closed {
 		return
 	}
+	open := false // octets with a wrong checksum were received, or they were not
 	for dir := range c.half {
 		h := &c.half[dir]
 		if !c.half[1-dir].heard {
@@ -106,7 +108,11 @@ func (c *conn) close(t time.Time, ended bool) {
 		if tail > 0 && h.heard {
 			c.passOver(t, smtp.Direction(dir), h.next+tail)
 		}
+		open = open || h.wrong.len() > 0 && h.wrong.first().off == h.next
 		h.history.forget(&c.shared.histories)
+	}
+	if c.giveAll(); open {
+		c.dialogue.MayHaveMissed()
 	}
 	if h := &c.half[smtp.FromClient]; h.end() >= 0 && h.end() < h.next && h.acked <= h.end()+1 {
 		c.dialogue.Unsent(h.next - h.end()) // the client ended before it, and the server never acknowledged it

@@ -38,7 +38,10 @@ func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
 	if c.shared.trace != nil {
 		c.shared.trace(delivery{c, dir, nil, n, 0})
 	}
-	c.dialogue.Lost(dir, t, n)
+	if h.late != nil {
+		h.late.awaited = 0
+	}
+	c.give(dir, piece{t: t, lost: n})
 }
 
 // begin notes of a new connection which initial sequence numbers are known. Without one, what was lost at the beginning of

@@ -42,12 +42,12 @@ func (a *Assembler) syn(g *segment, c *conn) *conn {
 		h, o := &c.half[dir], &c.half[1-dir]
 		same := h.known && h.base == p.Seq+1 && (p.Flags&decode.ACK == 0 || p.Ack == o.base || !c.rival)
 		switch {
-		case p.Flags&decode.ACK == 0 && c.over() && (c.closed || same) && !g.t.Before(c.last):
+		case p.Flags&decode.ACK == 0 && c.over() && (c.closed || same && h.heard) && !g.t.Before(c.last):
 			a.lists.remove(c, true) // the ports are used again
 		case same:
 			return c // retransmitted
 		case p.Flags&decode.ACK != 0 && !c.closed && !h.seen && h.next == 0 && p.Ack-o.base < maxBehindSYN:
-			h.base, h.known = p.Seq+1, true // the SYN-ACK of a connection whose client spoke first
+			c.rebase(dir, p.Seq+1) // the SYN-ACK of a connection whose client spoke first
 			return c
 		default:
 			c.rival = true

@@ -31,6 +31,7 @@ type flow struct {
 	ahead   int       // what held takes
 	feeding
 	edge  int64       // the largest right edge of the windows that the peer has offered; 0: none
+	late  *late       // nil while nothing was acknowledged before it was captured
 	wrong *unverified // with a wrong checksum; nil if there is nothing
 	bare  int64       // some octets before it are not in the history, though the peer may not have acknowledged them when they were let go
 	shift uint8       // of the windows that this side offers
@@ -102,6 +103,11 @@ func (h *half) acknowledgeTo(t time.Time, off int64) int64 {
 			h.ackedAt = t
 		}
 		h.acked = off
+		if off > h.next {
+			h.acknowledgedEarly(t, off)
+		} else if h.late != nil {
+			h.late.times = 0
+		}
 	}
 	return off
 }
@@ -109,8 +115,12 @@ func (h *half) acknowledgeTo(t time.Time, off int64) int64 {
 // dropBogusAck lowers acked if the sender's next segment proves that it never sent that far. A host discards such an
 // acknowledgment with its segment (RFC 9293 section 3.10.7.4).
 func (h *half) dropBogusAck(off int64, n int) {
-	if off == h.next && h.held.len() == 0 {
-		h.acked = min(h.acked, max(off+int64(n), h.wrong.end()))
+	if off != h.next || h.held.len() > 0 || h.late.again() {
+		return
+	}
+	h.acked = min(h.acked, max(off+int64(n), h.wrong.end()))
+	if h.late != nil && h.late.awaited > h.acked {
+		h.late.awaited = 0
 	}
 }
 
@@ -128,6 +138,9 @@ func (h *half) keepAlive(dir smtp.Direction, off int64, data []byte) bool {
 // differs is a conflict.
 func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, acked int64) {
 	h := &c.half[dir]
+	if !h.seen && off > h.next && h.wrong.len() == 0 {
+		c.giveAll() // it is not late, but something was lost before it
+	}
 	h.seen = true
 	c.supersede(dir, off, data)
 	if off < h.next {
@@ -137,7 +150,7 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 		if h.history.differs(off, data[:n]) && !h.keepAlive(dir, off, data[:n]) {
 			c.conflict(dir)
 		} else if uncompared > 0 {
-			c.dialogue.Conflict(dir)
+			c.give(dir, piece{conflict: true})
 		}
 		c.shared.stats.DuplicateBytes += n
 		off, data = off+n, data[n:]

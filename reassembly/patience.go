@@ -51,7 +51,7 @@ type wait struct {
 
 // await adds a connection, removes it or moves it, according to its holes.
 func (q *patient) await(c *conn) {
-	waiting := !c.closed && (c.half[0].waiting() || c.half[1].waiting())
+	waiting := !c.closed && (c.half[0].waiting() || c.half[1].waiting() || c.postponed != nil)
 	if !waiting && !c.places.hole.waiting {
 		return
 	}
@@ -92,6 +92,7 @@ func (q *patient) expire(t time.Time, most int) (out []*conn) {
 
 // due is when expireHoles will find something to give up if nothing else is captured; zero: never.
 func (c *conn) due() (first time.Time) {
+	first = c.postponed.due()
 	for dir := range c.half {
 		if at := c.halfDue(smtp.Direction(dir)); !at.IsZero() && (first.IsZero() || at.Before(first)) {
 			first = at
@@ -105,7 +106,7 @@ func (c *conn) halfDue(dir smtp.Direction) time.Time {
 	if !h.waiting() {
 		return time.Time{}
 	}
-	at := h.ackedAt.Add(patience)
+	at := h.ackedAt.Add(patience + h.lead())
 	switch {
 	case h.acked > h.next && (h.held.len() > 0 || h.acked-h.next > 1): // 1 may be a FIN that was missed
 		return at
@@ -120,6 +121,10 @@ func (c *conn) halfDue(dir smtp.Direction) time.Time {
 
 // expireHoles declares holes lost that the peer acknowledged `patience` ago and that nothing has filled since.
 func (c *conn) expireHoles(t time.Time) {
+	if at := c.postponed.due(); !at.IsZero() && !at.After(t) {
+		c.alone = true
+		c.giveAll()
+	}
 	for dir := range c.half {
 		dir := smtp.Direction(dir)
 		if at := c.halfDue(dir); at.IsZero() || at.After(t) {

@@ -9,6 +9,7 @@ func (s *Stats) Add(o *Stats) {
 	s.Elsewhere.Add(&o.Elsewhere)
 	s.Unread.Merge(&o.Unread)
 	s.SMTP.Add(&o.SMTP)
+	s.ClockSkew = max(s.ClockSkew, o.ClockSkew)
 	for _, c := range []struct {
 		sum *int64
 		n   int64

@@ -45,6 +45,14 @@ func (u *unverified) len() int {
 	return u.runs.len()
 }
 
+// all returns the runs, of which there are none in nil.
+func (u *unverified) all() *runs {
+	if u == nil {
+		return &runs{}
+	}
+	return &u.runs
+}
+
 func (u *unverified) size() int {
 	if u == nil {
 		return 0

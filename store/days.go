@@ -41,11 +41,15 @@ func (db *DB) makeDays(ctx context.Context, rows [][]byte) error {
 
 // daysOf returns the UTC days of rows.
 func daysOf(rows [][]byte) []time.Time {
-	days := map[time.Time]bool{}
-	for _, r := range rows {
-		days[day(r)] = true
+	seen := map[int64]bool{}
+	var days []time.Time
+	for i, r := range rows {
+		if d := dayNumber(r); (i == 0 || d != dayNumber(rows[i-1])) && !seen[d] {
+			seen[d] = true
+			days = append(days, day(r))
+		}
 	}
-	return slices.Collect(maps.Keys(days))
+	return days
 }
 
 // copyRows adds rows that AppendRow made, within a transaction that has taken no lock on envelopes yet: it makes the
@@ -74,11 +78,41 @@ func copyDated(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]b
 			}
 		}
 	}
-	names, dated := sameColumns(dated)
-	if err := copyTo(ctx, tx, "tap25_internal.envelopes", names, dated); err != nil {
+	if err := copyByDay(ctx, tx, dated); err != nil {
 		return err
 	}
 	return copyTo(ctx, tx, "tap25_internal.misdated", columns+", "+laterColumns+", reason", others)
+}
+
+// daysApart is of how many days rows may be that are copied into each day's partition. PostgreSQL then inserts a thousand at once;
+// into the partitioned table, whose trigger looks at the rows, it inserts one by one. A statement for each of many days costs more.
+const daysApart = 8
+
+// copyByDay copies rows whose days have partitions.
+func copyByDay(ctx context.Context, tx pgx.Tx, rows [][]byte) error {
+	names, rows := sameColumns(rows)
+	days := map[int64][][]byte{}
+	var last int64
+	var its [][]byte
+	for _, r := range rows {
+		if d := dayNumber(r); d != last || its == nil {
+			if its != nil {
+				days[last] = its
+			}
+			if last, its = d, days[d]; its == nil && len(days) == daysApart {
+				return copyTo(ctx, tx, "tap25_internal.envelopes", names, rows)
+			}
+		}
+		its = append(its, r)
+	}
+	days[last] = its
+	for _, d := range slices.Sorted(maps.Keys(days)) { // the days' counts are locked in this order
+		table := "tap25_internal.envelopes_" + time.Unix(d*86400, 0).UTC().Format("20060102")
+		if err := copyTo(ctx, tx, table, names, days[d]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sameColumns gives rows that one COPY takes, and the names of its columns: rows have laterColumns if one of them has.

@@ -64,7 +64,7 @@ func (db *DB) migrationHolder(ctx context.Context, err error) (*holder, error) {
 	if !lockTimeout(err) || db.conn.IsClosed() {
 		return nil, err
 	}
-	rows, err := db.conn.Query(ctx, `select l.pid, coalesce(a.usename::text, 'the server'),
+	rows, err := db.conn.Query(ctx, `select coalesce(l.pid, 0), coalesce(a.usename::text, 'the server'),
 		coalesce(r.rolsuper or r.rolname = session_user or r.oid = d.datdba or exists (select from pg_catalog.pg_class c
 			join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname = $2
 			where c.relname = $3 and c.relowner = r.oid), false)
@@ -95,7 +95,7 @@ func (db *DB) blocked(ctx context.Context, err error) error {
 	if !lockTimeout(err) || db.conn.IsClosed() {
 		return err
 	}
-	rows, askErr := db.conn.Query(ctx, `select distinct l.pid, coalesce(a.usename::text, 'the server')
+	rows, askErr := db.conn.Query(ctx, `select distinct coalesce(l.pid, 0), coalesce(a.usename::text, 'the server')
 		from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid = l.pid
 		join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 		join pg_catalog.pg_database d on d.oid = l.database and d.datname = pg_catalog.current_database()

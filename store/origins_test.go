@@ -38,7 +38,8 @@ func migratedTo(t testing.TB, version int32) *DB {
 	return db
 }
 
-// oldSegment puts the segment of testdata that the tap25 of schema 16 has sealed, with the rows of full and bare, into a spool's directory.
+// oldSegment puts the segment of testdata that the tap25 of schema 16 has sealed, with the rows of full and bare, into the
+// directory of a spool.
 func oldSegment(t testing.TB) (dir string, rows []*smtp.Envelope) {
 	t.Helper()
 	const name = "00066156257e46a8-b13077db19010880-2.seg"
@@ -70,7 +71,7 @@ func TestLoader_LoadsSegmentsOfBeforeRowsHadOrigins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(rows[i], e, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(rows[i], e, sameAddrs); diff != "" {
 			t.Errorf("row %d: -want +got:\n%s", i, diff)
 		}
 		if string(AppendRow(nil, e)) != string(record) { // or a capture that is replayed again would come twice
@@ -79,22 +80,26 @@ func TestLoader_LoadsSegmentsOfBeforeRowsHadOrigins(t *testing.T) {
 	}
 	sealRows(t, s, "new", encode(full())...)
 	drain(t, s, NewLoader(LoaderConfig{Spool: s, Connect: to(db, "")}))
-	got := ask[string](t, db, "select string_agg(concat_ws(' ', host(origin_ip), origin_port, origin_by, network, queue_id), ', ' order by seen_at, origin_by) from mail")
+	got := ask[string](t, db, `select string_agg(concat_ws(' ', host(origin_ip), origin_port, origin_by, network, queue_id), ', '
+		order by seen_at, origin_by) from mail`)
 	if want := ", 2001:db8::7 50000 proxy vxlan 5001/vlan 3 Q1, Q1"; got != want {
 		t.Errorf("loaded %q, want %q", got, want)
 	}
 }
 
-// A row is as large with the new columns as without them, if they are null and any other column is: no mail has them all.
+// A row is as large with the new columns as without them, if they are null and any other column is: no mail has all.
 func TestRow_NullOriginsTakeNoRoom(t *testing.T) {
 	db := database(t, false)
 	whole := at(old)
-	whole.OriginIP, whole.OriginPort, whole.OriginBy, whole.Network, whole.LostBytes = netip.Addr{}, 0, smtp.ByNobody, "", 0
+	whole.OriginIP, whole.OriginPort, whole.OriginBy, whole.Network = netip.Addr{}, 0, smtp.ByNobody, ""
+	whole.LostBytes = 0
 	least := bare()
 	least.SeenAt = old
 	loadRows(t, db, "tap", whole, least)
-	execute(t, db, "create temp table wide as table tap25_internal.envelopes", "create temp table narrow as select "+columns+" from tap25_internal.envelopes")
-	wide, narrow := ask[int](t, db, "select sum(pg_column_size(t.*)) from wide t"), ask[int](t, db, "select sum(pg_column_size(t.*)) from narrow t")
+	execute(t, db, "create temp table wide as table tap25_internal.envelopes",
+		"create temp table narrow as select "+columns+" from tap25_internal.envelopes")
+	const size = "select sum(pg_column_size(t.*)) from "
+	wide, narrow := ask[int](t, db, size+"wide t"), ask[int](t, db, size+"narrow t")
 	if wide != narrow || wide == 0 {
 		t.Errorf("two rows have %d octets with the new columns, %d without", wide, narrow)
 	}
@@ -110,10 +115,12 @@ func TestLoader_NewRowsWaitForADatabaseThatIsMigrated(t *testing.T) {
 	sealRows(t, s, "", encode(full(), bare())...)
 	l := NewLoader(LoaderConfig{Spool: s, Connect: d.Connect})
 	err = l.try(t.Context(), s.Sealed(), nil)
-	if !errors.Is(err, ErrOlderSchema) || !Hopeless(err) || !strings.Contains(err.Error(), "tap25 db migrate") || len(s.Sealed()) != 1 {
+	if !errors.Is(err, ErrOlderSchema) || !Hopeless(err) || !strings.Contains(err.Error(), "tap25 db migrate") ||
+		len(s.Sealed()) != 1 {
 		t.Errorf("%v, %d segments wait", err, len(s.Sealed()))
 	}
-	if _, err := db.Load(t.Context(), "tap", "past the check", encode(full())); err == nil || ask[int](t, db, "select count(*) from tap25_internal.envelopes") != 0 {
+	_, err = db.Load(t.Context(), "tap", "past the check", encode(full()))
+	if err == nil || ask[int](t, db, "select count(*) from tap25_internal.envelopes") != 0 {
 		t.Errorf("an older schema takes a new row: %v", err)
 	}
 	if err := db.Migrate(t.Context()); err != nil {
@@ -129,7 +136,9 @@ func TestLoader_NewRowsWaitForADatabaseThatIsMigrated(t *testing.T) {
 func TestIsNetwork_IsThatOfTheParser(t *testing.T) {
 	db := database(t, false)
 	long := strings.Repeat("vlan 4095/", 25)
-	for _, s := range []string{"vlan 12", "vxlan 5001/vlan 3", "gtp", "l2tpv3 9", "mac-in-mac 7", "g", "vlan", "mpls 16/mpls 17", long + "vlan", long + "vlans", long + "vlans/g", "", "vlan12", "vlan  12", "vlan 12 ", " vlan 12", "VLAN 12", "vlan 0x1", "vlan 1/", "/vlan 1", "vlan 1//gtp", "12", "vlan 1\n", "vlan 1\n/gtp",
+	for _, s := range []string{"vlan 12", "vxlan 5001/vlan 3", "gtp", "l2tpv3 9", "mac-in-mac 7", "g", "vlan", "mpls 16/mpls 17",
+		long + "vlan", long + "vlans", long + "vlans/g", "", "vlan12", "vlan  12", "vlan 12 ", " vlan 12", "VLAN 12", "vlan 0x1",
+		"vlan 1/", "/vlan 1", "vlan 1//gtp", "12", "vlan 1\n", "vlan 1\n/gtp",
 		"vlän 1", "vlan ١", "v 1;", "é", "vlan 1/V"} {
 		if got, want := ask[bool](t, db, "select tap25_internal.is_network($1)", s), smtp.IsNetwork(s); got != want {
 			t.Errorf("%q: the database says %t, the parser %t", s, got, want)
@@ -152,15 +161,20 @@ func TestRow_OfAnImpossibleOriginIsRefused(t *testing.T) {
 			fails(t, name, err, "23514")
 		}
 	}
-	const insert = "insert into tap25_internal.%s (seen_at, session_id, mail_no, client_port, server_port, outcome, flags, auth, client_ip, server_ip, sensor%s, %s) values ('1970-01-01', 1, 1, 0, 0, 1, 0, false, '192.0.2.1', '192.0.2.2', 'tap'%s, %s)"
-	for columns, values := range map[string]string{"origin_port, origin_by": "-32768, 1", "origin_port": "1", "origin_ip": "'192.0.2.1'", "origin_by": "0"} {
-		_, err := db.Conn().Exec(t.Context(), fmt.Sprintf(insert, "misdated", ", reason", columns, ", 'before 1990'", values))
+	const insert = "insert into tap25_internal.misdated (seen_at, session_id, mail_no, client_port, server_port, outcome, flags, auth, " +
+		"client_ip, server_ip, sensor, reason, %s) " +
+		"values ('1970-01-01', 1, 1, 0, 0, 1, 0, false, '192.0.2.1', '192.0.2.2', 'tap', 'before 1990', %s)"
+	for columns, values := range map[string]string{
+		"origin_port, origin_by": "-32768, 1", "origin_port": "1", "origin_ip": "'192.0.2.1'", "origin_by": "0",
+	} {
+		_, err := db.Conn().Exec(t.Context(), fmt.Sprintf(insert, columns, values))
 		fails(t, columns, err, "23514")
 	}
 	none := at(old) // an origin that nobody names is none
 	none.OriginBy = smtp.ByNobody
 	loadRows(t, db, "tap", none)
-	if n := ask[int](t, db, "select count(*) from mail where origin_ip is null and origin_port is null and origin_by is null and network is not null"); n != 1 {
+	const nobody = "select count(*) from mail where num_nonnulls(origin_ip, origin_port, origin_by) = 0 and network is not null"
+	if n := ask[int](t, db, nobody); n != 1 {
 		t.Errorf("%d rows, want 1", n)
 	}
 }
@@ -182,10 +196,13 @@ func TestMailClient_FindsOriginsByIndexAndSummary(t *testing.T) {
 				t.Fatalf("%d days finished, want 2", len(done))
 			}
 		}
-		for question, want := range map[string]int{"mail_client('10.9.9.9')": 1, "mail_client('10.0.0.79')": 2, "mail_client('10.0.0.78')": 1,
-			"mail_client('10.9.9.0/24')": 1, "mail_client('10.9.9.10')": 0} {
+		for question, want := range map[string]int{
+			"mail_client('10.9.9.9')": 1, "mail_client('10.0.0.79')": 2, "mail_client('10.0.0.78')": 1,
+			"mail_client('10.9.9.0/24')": 1, "mail_client('10.9.9.10')": 0,
+		} {
 			n, touched := scans(t, db, question)
-			if n != want || touched["envelopes_20260102"] == "whole" || summarized && touched["envelopes_20200229"] != "" && !strings.Contains(question, "/") {
+			asked := touched["envelopes_20200229"] != "" // which no summary of the day rules out, and none knows a subnet
+			if n != want || touched["envelopes_20260102"] == "whole" || summarized && asked && !strings.Contains(question, "/") {
 				t.Errorf("%s, summarized %t: %d rows, %v; want %d by index", question, summarized, n, touched, want)
 			}
 		}

@@ -3,7 +3,7 @@
 --
 -- 'go test ./store -run TestSchema -update' writes it from the catalog of a freshly migrated PostgreSQL 15, and TestSchema compares it.
 -- One owner has all objects, the user who has migrated; nobody else may use an object without a GRANT below. Partitions of days,
--- envelopes_YYYYMMDD, are made like envelopes and have no grants.
+-- envelopes_YYYYMMDD, are made like envelopes; sensors may insert into them, and open_partition() gives each its trigger.
 
 
 -- Schemas and types.
@@ -1338,6 +1338,32 @@ CREATE OR REPLACE FUNCTION tap25_internal.concerns(mailbox text, domain text, ne
  IMMUTABLE PARALLEL SAFE
 RETURN ((seen_at >= since) AND (seen_at < before) AND CASE WHEN (mailbox IS NOT NULL) THEN (COALESCE((lower(mail_from) = lower(mailbox)), false) OR COALESCE((lower(rcpt_to) = lower(mailbox)), false)) WHEN (domain IS NOT NULL) THEN (COALESCE((tap25_internal.domain_of(mail_from) = lower(domain)), false) OR COALESCE((tap25_internal.domain_of(rcpt_to) = lower(domain)), false)) ELSE (((client_ip <<= network) OR (server_ip <<= network) OR (by_origin AND COALESCE((origin_ip <<= network), false))) AND ((seen_in IS NULL) OR COALESCE((row_network = seen_in), false))) END);
 
+CREATE OR REPLACE FUNCTION tap25_internal.count_day()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    mine  constant text := case when tap25_internal.is_tied() then tap25_internal.my_sensor() end;
+    alien boolean;
+begin
+    with counted as (
+        select a.sensor, count(*) as rows from added a group by a.sensor
+    ), entered as (
+        insert into tap25_internal.days as t (day, sensor, rows, loaded_at)
+        select to_date(right(tg_table_name, 8), 'YYYYMMDD'), c.sensor, c.rows, clock_timestamp() from counted c order by c.sensor
+        on conflict (day, sensor) do update set rows = t.rows + excluded.rows, loaded_at = excluded.loaded_at returning t.sensor
+    )
+    select bool_or(e.sensor <> mine) into alien from entered e;
+    if alien then
+        raise 'rows of another sensor than %, which this login is', quote_literal(mine) using errcode = 'insufficient_privilege';
+    end if;
+    return null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.count_rows()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1596,8 +1622,13 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+    partitions constant text := (select string_agg(i.inhrelid::regclass::text, ', ') from pg_inherits i where i.inhparent = 'tap25_internal.envelopes'::regclass);
 begin
     perform tap25_internal.grant_roles_014();
+    if partitions is not null and exists (select from pg_roles where rolname = 'tap25_sensor') then
+        execute format('grant insert on %s to tap25_sensor', partitions);
+    end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant insert (seen_in, by_origin) on tap25.warrants to tap25_admin;
     end if;
@@ -1845,6 +1876,7 @@ begin
     execute format('create table tap25_internal.%I (like tap25_internal.envelopes including defaults including constraints)', name);
     execute format('alter table tap25_internal.envelopes attach partition tap25_internal.%I for values from (%L) to (%L)', name,
                    to_char(day::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00', to_char((day + 1)::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00');
+    perform tap25_internal.open_partition(('tap25_internal.' || name)::regclass);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.make_partitions(which date[])
@@ -1934,6 +1966,19 @@ AS $function$
 begin
     insert into tap25.warrant_events (warrant_id, action) values (new.id, 'granted');
     return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.open_partition(partition regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    execute format('create trigger count_day after insert on %s referencing new table as added for each statement execute function tap25_internal.count_day()', partition);
+    execute format('alter table %s enable always trigger count_day', partition);
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        execute format('grant insert on %s to tap25_sensor', partition);
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.partition_name(day date)
@@ -2491,6 +2536,7 @@ COMMENT ON FUNCTION tap25_internal.check_seen_in(inet,text) IS 'Fails if a warra
 COMMENT ON FUNCTION tap25_internal.check_snapshot() IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would not show a hold or a retention that was set since.';
 COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
+COMMENT ON FUNCTION tap25_internal.count_day() IS 'Trigger: as count_rows, for what a statement adds to the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
@@ -2523,6 +2569,7 @@ COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partiti
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
 COMMENT ON FUNCTION tap25_internal.note_grant() IS 'Trigger: records the event that a warrant was granted.';
+COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
 COMMENT ON FUNCTION tap25_internal.print_hash(text,text) IS 'Returns the hash of a value of a kind, such as mail_from, in lower case.';

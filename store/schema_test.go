@@ -37,7 +37,7 @@ const schemaHeader = `-- The database's schema in one piece, for whoever reviews
 --
 -- 'go test ./store -run TestSchema -update' writes it from the catalog of a freshly migrated PostgreSQL 15, and TestSchema compares it.
 -- One owner has all objects, the user who has migrated; nobody else may use an object without a GRANT below. Partitions of days,
--- envelopes_YYYYMMDD, are made like envelopes and have no grants.`
+-- envelopes_YYYYMMDD, are made like envelopes; sensors may insert into them, and open_partition() gives each its trigger.`
 
 // schemaSections are the parts of schema.sql: a heading, and the query of its statements. Each is sorted by schema and
 // name.

@@ -39,7 +39,7 @@ func doctorCommand() *cobra.Command {
 	f := cmd.Flags()
 	all := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
 	(&sniffFlags{}).add(all)
-	for _, name := range []string{"config", "interface", "port", "workers", "ring-bytes", "inline", "xdp", "metrics", "control", "db"} {
+	for _, name := range []string{"config", "interface", "port", "intercept-port", "workers", "ring-bytes", "inline", "xdp", "metrics", "control", "db"} {
 		f.AddFlag(all.Lookup(name))
 	}
 	f.Float64Var(&seconds, "seconds", 5, "how many seconds to listen, up to 3600; 0 does not listen")

@@ -25,17 +25,35 @@ func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	return err
 }
 
-// assembler returns the settings of Assemblers that --sensor, --port and --checksum make; the host's name is the
-// default of sensor.
-func assembler(sensor string, ports []uint, checksum string) (cfg reassembly.Config, err error) {
+// portFlags adds --port and --intercept-port.
+func portFlags(f *pflag.FlagSet, ports, intercepts *[]uint) {
+	f.UintSliceVar(ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
+	f.UintSliceVar(intercepts, "intercept-port", []uint{reassembly.DefaultInterceptPort}, "UDP port to which routers send the packets "+
+		"of lawful intercepts, with the headers of Nokia or Juniper; may be repeated")
+}
+
+// portNumbers returns the values of a flag.
+func portNumbers(flag, protocol string, values []uint) (ports []uint16, err error) {
+	for _, p := range values {
+		if p == 0 || p > 65535 {
+			return nil, &usageError{fmt.Errorf("--%s %d is not a %s port: it must be 1 to 65535", flag, p, protocol)}
+		}
+		ports = append(ports, uint16(p))
+	}
+	return ports, nil
+}
+
+// assembler returns the settings of Assemblers that --sensor, --port, --intercept-port and --checksum make; the host's
+// name is the default of sensor.
+func assembler(sensor string, ports, intercepts []uint, checksum string) (cfg reassembly.Config, err error) {
 	if cfg.Checksum, err = reassembly.ParseChecksumPolicy(checksum); err != nil {
 		return cfg, &usageError{fmt.Errorf("--checksum %w", err)}
 	}
-	for _, p := range ports {
-		if p == 0 || p > 65535 {
-			return cfg, &usageError{fmt.Errorf("--port %d is not a TCP port: it must be 1 to 65535", p)}
-		}
-		cfg.Ports = append(cfg.Ports, uint16(p))
+	if cfg.Ports, err = portNumbers("port", "TCP", ports); err != nil {
+		return cfg, err
+	}
+	if cfg.InterceptPorts, err = portNumbers("intercept-port", "UDP", intercepts); err != nil {
+		return cfg, err
 	}
 	if cfg.Sensor = sensor; sensor == "" {
 		if cfg.Sensor, err = os.Hostname(); err != nil {

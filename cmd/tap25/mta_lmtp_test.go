@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 )
 
 // TestLive_DovecotsRepliesByLMTPAreEachRecipientsOwn has Postfix deliver to Dovecot by LMTP (RFC 2033) on port 24: of
@@ -30,7 +31,7 @@ func TestLive_DovecotsRepliesByLMTPAreEachRecipientsOwn(t *testing.T) {
 		w.say(w.talk(w.client, "", "127.0.0.1:2525"), m)
 	}
 	var logs *mtaLogs
-	await(t, "the log", func() bool { logs = readLogs(t, log, ""); return len(logs.delivered) == want })
+	awaitFor(t, time.Minute, "the log", func() bool { logs = readLogs(t, log, ""); return len(logs.delivered) == want })
 	stop()
 	rows := replayRows(t, "--port", "24", capture)
 	slices.Sort(logs.delivered)

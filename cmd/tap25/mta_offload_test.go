@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tap25/capture"
 	"tap25/reassembly/decode/decodetest"
@@ -36,7 +37,7 @@ func (w *wire) between() *mtaLogs {
 		w.t.Fatal(err)
 	}
 	var logs *mtaLogs
-	await(w.t, "the logs", func() bool {
+	awaitFor(w.t, time.Minute, "the logs", func() bool {
 		logs = readLogs(w.t, from, "")
 		received := readLogs(w.t, to, "")
 		logs.received, logs.rejected = received.received, received.rejected

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tap25/capture/capturetest"
 )
@@ -160,7 +161,7 @@ func TestLive_HaproxyNamesTheClientThatPostfixLogs(t *testing.T) {
 		sent += len(mails)
 	}
 	var logs *originLogs
-	await(t, "the log", func() bool {
+	awaitFor(t, time.Minute, "the log", func() bool {
 		logs = readOriginLogs(t, log)
 		return len(logs.Kept) == sent+5 && len(logs.Received) == sent
 	})
@@ -209,7 +210,7 @@ func TestLive_PostfixForwardsTheClientThatItLogs(t *testing.T) {
 		sent += len(mails)
 	}
 	var logs *originLogs
-	await(t, "the log", func() bool {
+	awaitFor(t, time.Minute, "the log", func() bool {
 		logs = readOriginLogs(t, log)
 		return len(logs.Kept) >= sent+5 && len(logs.Received) == sent
 	})

@@ -18,6 +18,7 @@ type replaySettings struct {
 	db         string
 	sensor     string
 	ports      []uint
+	intercepts []uint
 	checksum   string
 	spool      string
 	limits     stream.Limits
@@ -65,7 +66,7 @@ func replayCommand() *cobra.Command {
 	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
 	dbFlag(cmd.Flags(), &r.db)
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
-	flags.UintSliceVar(&r.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
+	portFlags(flags, &r.ports, &r.intercepts)
 	flags.StringVar(&r.checksum, "checksum", "auto", "what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
 		"auto accepts what its receiver acknowledged, unless it came again with a right one")
 	flags.StringVar(&r.spool, "spool", "", "directory where rows wait to be loaded (default: one in spool in the state directory)")
@@ -122,7 +123,7 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 		Version: version(), Log: newLogger(cmd.ErrOrStderr()), Waiting: tellWaiting(cmd.ErrOrStderr()),
 		Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(),
 	}
-	if cfg.Reassembly, err = assembler(r.sensor, r.ports, r.checksum); err != nil {
+	if cfg.Reassembly, err = assembler(r.sensor, r.ports, r.intercepts, r.checksum); err != nil {
 		return cfg, err
 	}
 	if r.json && r.db != "" {

@@ -20,7 +20,7 @@ type sniffFlags struct {
 	sniff.Settings
 
 	db, sensor, xdp, checksum, retention string
-	ports                                []uint
+	ports, intercepts                    []uint
 	endReaders                           time.Duration
 }
 
@@ -77,7 +77,7 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.Spool, "spool", "", "directory where rows wait to be loaded (default: spool/SENSOR in the state directory)")
 	spoolFlags(f, &s.Limits)
 	f.StringVar(&s.sensor, "sensor", "", "name of this tap, stored in each row (default: the host name)")
-	f.UintSliceVar(&s.ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
+	portFlags(f, &s.ports, &s.intercepts)
 	f.IntVar(&s.Workers, "workers", 0, "number of rings, each read by one goroutine (default: the number of CPUs, at most 8)")
 	f.IntVar(&s.RingBytes, "ring-bytes", 32<<20, "size of each ring in bytes, rounded up to a power of two")
 	f.BoolVar(&s.Inline, "inline", false, "pass all frames on to the host, for an interface that carries the host's own traffic; "+
@@ -147,6 +147,6 @@ func (s *sniffFlags) convert() (err error) {
 			return &usageError{fmt.Errorf("--retention: %w", err)}
 		}
 	}
-	s.Assembler, err = assembler(s.sensor, s.ports, s.checksum)
+	s.Assembler, err = assembler(s.sensor, s.ports, s.intercepts, s.checksum)
 	return err
 }

@@ -180,6 +180,9 @@ func TestSniff_RowsAreWhatTheServerTook(t *testing.T) {
 	if r.Dropped["other_port"] == 0 || r.Dropped["not_tcp"] < 10000 || report.Sum(r.Dropped) < 10*r.Read {
 		t.Errorf("of %d frames %v were dropped by design, too little beside %d of SMTP", r.Seen, r.Dropped, r.Read)
 	}
+	if u := r.Unopened; len(u) == 0 || u[0].What != "udp port 80" || u[0].Frames < 10000 { // the noise
+		t.Errorf("what may hold tunnels: %v", u)
+	}
 	if len(r.NotLive)+len(r.NotReady) > 0 {
 		t.Errorf("not live and ready: %q %q", r.NotLive, r.NotReady)
 	}

@@ -46,7 +46,7 @@ func (u Unread) String() string {
 	return "nothing"
 }
 
-// UnreadEtherType, UnreadIPProtocol and UnreadUDPPort make what others count who see frames before the decoder does.
+// UnreadEtherType is an EtherType.
 func UnreadEtherType(t uint16) Unread { return Unread{unreadEtherType, t} }
 
 // UnreadIPProtocol is an IP protocol.

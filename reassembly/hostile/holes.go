@@ -32,6 +32,17 @@ var holeShapes = []Shape{
 	{"holes that are filled late", Small, filledLate},
 	{"a thousand commands wait while replies are missing", Small, holesAmongReplies},
 	{"every second frame lost", Small, everySecond},
+	{"replies to commands that nobody captured", Small, repliesAlone},
+}
+
+// repliesAlone has replies that acknowledge octets of a client that is never captured, as if its clock were late.
+func repliesAlone(w *Wire) {
+	s := w.session(0)
+	s.open()
+	for w.room() {
+		s.lose(fromClient, 6)
+		s.server("250 ok\r\n")
+	}
 }
 
 // holes has a line, or both, behind a hole each, time and again.

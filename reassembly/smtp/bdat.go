@@ -92,7 +92,8 @@ func (d *Dialogue) bdatReply(c *command, r *reply) {
 	if r == nil {
 		return
 	}
-	if r.code >= 400 && !(c.last && d.dialect.lmtp && tx.rcpts.len() > 1) {
+	own := c.last && tx.rcpts.len() > 1 && (d.dialect.lmtp || !d.dialect.greeted) // it may be one recipient's
+	if r.code >= 400 && !own {
 		tx.refuseChunk(r.code)
 	}
 	switch {

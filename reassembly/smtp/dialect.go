@@ -4,6 +4,7 @@ package smtp
 type dialect struct {
 	chunking bool // the server offered CHUNKING in its last reply to EHLO, or took a BDAT
 	lmtp     bool // the client's last greeting was LHLO (RFC 2033)
+	greeted  bool // a greeting was accepted
 
 	// A client either groups commands (RFC 2920) in every session or waits for each reply; one that has sent a whole
 	// mail so is taken at its habit.
@@ -32,8 +33,8 @@ func (s *dialect) offered(r *reply, certain bool) {
 	s.chunking = r.chunking
 }
 
-// greeted says that a greeting was accepted: LHLO, or EHLO or HELO.
-func (s *dialect) greeted(lhlo bool) { s.lmtp = lhlo }
+// greet says that a greeting was accepted: LHLO, or EHLO or HELO.
+func (s *dialect) greet(lhlo bool) { s.lmtp, s.greeted = lhlo, true }
 
 // knowsBdat says that the server answered BDAT as one that knows it.
 func (s *dialect) knowsBdat() { s.chunking = true }

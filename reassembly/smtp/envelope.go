@@ -20,7 +20,8 @@ type Envelope struct {
 	Client, Server netip.AddrPort
 
 	// The client that a proxy in front of the server names: what the peer claims, not what the tap saw. OriginBy is ByNobody if none is
-	// named, and then OriginIP is the zero Addr and OriginPort 0. Either may be so in a claim that leaves it out. OriginIP has no zone.
+	// named, and then OriginIP is the zero Addr and OriginPort 0. Either may be so in a claim that leaves it out. OriginIP has no
+	// zone, and an IPv4 address is not mapped to IPv6: questions ask for it as such.
 	OriginIP   netip.Addr
 	OriginPort uint16
 	OriginBy   OriginBy

@@ -3,24 +3,29 @@ package smtp
 // With LMTP (RFC 2033 section 4.2) the server answers a message once for each recipient that it has accepted, in their
 // order.
 
-// settleEach applies the first reply to a message of LMTP, and reports whether more follow, or the reply cannot be told
-// from others': then all is done.
+// settleEach applies the first reply to a message of LMTP, or of what may be LMTP, and reports whether that was all
+// that is to be done: more follow, or nobody knows how many do.
 func (d *Dialogue) settleEach(r *reply) bool {
 	tx := d.mail.tx
 	n, unknown := tx.finals()
 	d.work.takes(tx.rcpts.len())
+	missed := d.sync.uncertain || tx.severed || tx.unheard || tx.path == nil || tx.flags&Truncated != 0
 	switch {
-	case n+unknown < 2:
-		return false
-	case unknown > 0 || d.sync.uncertain || tx.flags&Truncated != 0: // so many replies follow as nobody knows
+	case d.dialect.lmtp && (unknown > 0 || missed):
 		tx.flag(Gap)
 		d.finish(Unknown, nil)
 		d.sync.missedReplies(r.end)
 		return true
+	case d.dialect.lmtp && n > 1:
+		tx.await(n, r)
+		d.settleNext(r)
+		return true
+	case n > 1 && !d.dialect.greeted && !missed && (d.lost > 0 || d.session.Midstream): // it may have been LHLO
+		tx.await(n, r)
+		tx.keepFirst(r)
+		return true
 	}
-	tx.await(n, r)
-	d.settleNext(r)
-	return true
+	return false
 }
 
 // settleNext applies a reply to the message to the first recipient whose reply is still to come.
@@ -51,6 +56,8 @@ func (d *Dialogue) takeFinal() bool {
 	switch {
 	case r.acked > d.client.offset && d.backlog.empty() && d.seen[FromClient] && !d.closing:
 		return false
+	case d.mail.tx.first != nil:
+		d.tellLMTP(r)
 	case d.skipsFinals(r):
 		d.endTransaction(Unknown)
 	default:
@@ -60,10 +67,30 @@ func (d *Dialogue) takeFinal() bool {
 	return true
 }
 
-// skipsFinals reports whether the server has said all that it says about the message: a client that waits for each
-// reply went on, and r answers what it sent then.
+// tellLMTP finds out, by the reply that comes after the first one to a message, if the client, whose greeting was
+// missed, speaks LMTP: it is another one to the message if the client waited for it.
+func (d *Dialogue) tellLMTP(r *reply) {
+	first := d.mail.tx.first
+	d.mail.tx.keepFirst(nil)
+	switch {
+	case r.code == 421:
+		d.mail.tx.flag(Gap)
+		d.settleAll(first)
+	case r.code == 221 || d.skipsFinals(r):
+		d.dialect.greet(false)
+		d.settleAll(first)
+	case d.match.pending.len() > 0: // sent with the end of data, as clients of LMTP hardly do
+		d.settleAll(first)
+	default:
+		d.dialect.greet(true)
+		d.settleNext(first)
+	}
+}
+
+// skipsFinals reports whether the server has said all that it says about the message: the client had the replies so
+// far, and went on, and r answers what it sent then.
 func (d *Dialogue) skipsFinals(r *reply) bool {
-	if d.match.pending.len() == 0 || d.dialect.grouped {
+	if d.match.pending.len() == 0 {
 		return false
 	}
 	next := d.match.pending.at(0)
@@ -93,6 +120,14 @@ func (tx *transaction) finals() (accepted, unknown int) {
 // await notes that n replies to the message are to come, of which r is the first.
 func (tx *transaction) await(n int, r *reply) {
 	tx.awaited, tx.lastFinal, tx.chunkCode = n, r.end, tx.dataCode
+}
+
+// keepFirst keeps the first reply to the message until the next one shows if there are more.
+func (tx *transaction) keepFirst(r *reply) {
+	if tx.first = nil; r != nil {
+		kept := *r
+		tx.first = &kept
+	}
 }
 
 // settled counts a reply to the message, and reports whether it is the last.

@@ -18,6 +18,9 @@ func (p *path) parameters(b []byte) {
 		if word, b = nextParameter(b); len(word) == 0 {
 			break
 		}
+		if len(word) <= minKey {
+			continue
+		}
 		n := bytes.IndexByte(word[:min(len(word), maxKey)], '=')
 		if n < minKey {
 			continue

@@ -260,7 +260,7 @@ func (d *Dialogue) helloReply(c *command, r *reply) {
 	if r != nil {
 		d.dialect.offered(r, !d.sync.uncertain && !r.torn)
 	}
-	d.dialect.greeted(c.last)
+	d.dialect.greet(c.last)
 	d.endTransaction(d.abort(code))
 	d.mail.greeted(c.arg)
 }

@@ -3,7 +3,7 @@ package smtp
 // settle applies the reply that decides on the message, or, with LMTP, the first one, and ends the transaction with the
 // last.
 func (d *Dialogue) settle(r *reply) {
-	if !d.dialect.lmtp || !d.settleEach(r) {
+	if !d.settleEach(r) {
 		d.settleAll(r)
 	}
 }
@@ -27,6 +27,14 @@ func outcomeOf(code uint16) Outcome {
 // endTransaction ends the open transaction; rows without a refusal of their own get the outcome.
 func (d *Dialogue) endTransaction(outcome Outcome) {
 	if d.mail.tx == nil {
+		return
+	}
+	if first := d.mail.tx.first; first != nil {
+		d.mail.tx.keepFirst(nil)
+		if d.closing { // nothing tells any more
+			d.mail.tx.flag(Gap)
+		}
+		d.settleAll(first)
 		return
 	}
 	if d.mail.tx.mailCode >= 400 {

@@ -144,6 +144,54 @@ begin
     return true;
 end $$;
 
+-- Counting. A trigger that looks at what a statement has added makes COPY into a partitioned table insert row by row, and into one
+-- partition not. So a load of a few days copies into each day's partition, where this counts; what is added to envelopes itself is
+-- counted by count_rows as before, whose trigger does not fire then. All rows of a partition are of its day.
+create function tap25_internal.count_day() returns trigger language plpgsql security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+declare
+    mine  constant text := case when tap25_internal.is_tied() then tap25_internal.my_sensor() end;
+    alien boolean;
+begin
+    with counted as (
+        select a.sensor, count(*) as rows from added a group by a.sensor
+    ), entered as (
+        insert into tap25_internal.days as t (day, sensor, rows, loaded_at)
+        select to_date(right(tg_table_name, 8), 'YYYYMMDD'), c.sensor, c.rows, clock_timestamp() from counted c order by c.sensor
+        on conflict (day, sensor) do update set rows = t.rows + excluded.rows, loaded_at = excluded.loaded_at returning t.sensor
+    )
+    select bool_or(e.sensor <> mine) into alien from entered e;
+    if alien then
+        raise 'rows of another sensor than %, which this login is', quote_literal(mine) using errcode = 'insufficient_privilege';
+    end if;
+    return null;
+end $$;
+
+-- Lets sensors load into a partition, and counts what they do.
+create function tap25_internal.open_partition(partition regclass) returns void language plpgsql
+set search_path = pg_catalog, pg_temp as $$
+begin
+    execute format('create trigger count_day after insert on %s referencing new table as added for each statement execute function tap25_internal.count_day()', partition);
+    execute format('alter table %s enable always trigger count_day', partition);
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        execute format('grant insert on %s to tap25_sensor', partition);
+    end if;
+end $$;
+do $$ begin
+    perform tap25_internal.open_partition(i.inhrelid) from pg_inherits i where i.inhparent = 'tap25_internal.envelopes'::regclass;
+end $$;
+
+create or replace function tap25_internal.make_partition(day date) returns void language plpgsql security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set default_tablespace = '' set default_table_access_method = 'heap' as $$
+declare
+    name constant text := tap25_internal.partition_name(day);
+begin
+    execute format('create table tap25_internal.%I (like tap25_internal.envelopes including defaults including constraints)', name);
+    execute format('alter table tap25_internal.envelopes attach partition tap25_internal.%I for values from (%L) to (%L)', name,
+                   to_char(day::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00', to_char((day + 1)::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00');
+    perform tap25_internal.open_partition(('tap25_internal.' || name)::regclass);
+end $$;
+
 -- Warrants and holds.
 
 -- A warrant of before does not open what a proxy's word would add to it; a hold of before keeps it.
@@ -320,12 +368,17 @@ end $$;
 
 -- Rights.
 
-revoke execute on function tap25_internal.is_network, tap25_internal.check_seen_in, tap25_internal.concerns, tap25.add_hold from public;
+revoke execute on function tap25_internal.count_day, tap25_internal.open_partition, tap25_internal.is_network, tap25_internal.check_seen_in, tap25_internal.concerns, tap25.add_hold from public;
 
 alter function tap25_internal.grant_roles() rename to grant_roles_014;
 create function tap25_internal.grant_roles() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    partitions constant text := (select string_agg(i.inhrelid::regclass::text, ', ') from pg_inherits i where i.inhparent = 'tap25_internal.envelopes'::regclass);
 begin
     perform tap25_internal.grant_roles_014();
+    if partitions is not null and exists (select from pg_roles where rolname = 'tap25_sensor') then
+        execute format('grant insert on %s to tap25_sensor', partitions);
+    end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant insert (seen_in, by_origin) on tap25.warrants to tap25_admin;
     end if;
@@ -364,6 +417,8 @@ end $$;
 comment on column tap25.holds.network is 'The IP address or subnet whose mail is kept, as client, server or origin. Null: the hold names a mailbox or a domain.';
 comment on function tap25.mail_client is 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
 comment on function tap25.add_hold is 'Adds a hold on a mailbox, a domain or a network (the others are null) and returns its number; a null time is no bound. With a network, seen_in may name the one that the mail was seen in, mail.network. For administrators: select add_hold(''a@a.example'', null, null, ''2026-01-01'', null, null, ''court order'')';
+comment on function tap25_internal.count_day is 'Trigger: as count_rows, for what a statement adds to the partition of a day.';
+comment on function tap25_internal.open_partition is 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
 comment on function tap25_internal.is_network is 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
 comment on function tap25_internal.check_seen_in is 'Fails if a warrant or hold names a network in a form that mail.network never has, or without an IP address.';
 comment on function tap25_internal.concerns is 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';

@@ -47,12 +47,16 @@ exim)
 dovecot)
 	mkdir -p "$dir/mail"
 	chown dovecot: "$dir/mail"
+	case $(dovecot --version) in
+	2.[0-3].*) conf=dovecot.conf full='userdb_quota_rule=*:bytes=1' ;;
+	*) conf=dovecot-2.4.conf full='userdb_quota_storage_size=1B' ;;
+	esac
 	for user in a b c full; do
 		rule=
-		[ $user = full ] && rule='userdb_quota_rule=*:bytes=1'
+		[ $user = full ] && rule=$full
 		echo "$user:{plain}x:64007:64007::$dir/mail/$user::$rule"
 	done > "$dir/users"
-	sed "s#@DIR@#$dir#g" "$here/dovecot.conf" > "$dir/dovecot.conf"
+	sed "s#@DIR@#$dir#g" "$here/$conf" > "$dir/dovecot.conf"
 	[ $# = 0 ] || printf '%s\n' "$@" >> "$dir/dovecot.conf"
 	dovecot -F -c "$dir/dovecot.conf" &
 	;;

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"tap25/cmd/tap25/report"
 )
 
 func checkTraffic(t *trafficFacts, f *facts) []Check {
@@ -25,6 +27,7 @@ func checkTraffic(t *trafficFacts, f *facts) []Check {
 	case t.toServers+t.fromServers == 0:
 		c.add("mail", Problem, fmt.Sprintf("%d frames arrived in %.0f s, but none of TCP port %s", t.seen, over, portList(f.want.Ports)),
 			"mirror the ports or VLANs that the mail servers use", again)
+		checkUnopened(c, t)
 		return c.list
 	default:
 		c.add("mail", OK, fmt.Sprintf("%d frames arrived in %.0f s, %d of them with mail", t.seen, over, t.kept))
@@ -39,6 +42,7 @@ func checkTraffic(t *trafficFacts, f *facts) []Check {
 	}
 	checkLosses(c, t, f)
 	checkFrames(c, t, f)
+	checkUnopened(c, t)
 	return c.list
 }
 
@@ -94,6 +98,23 @@ func checkFrames(c *checkup, t *trafficFacts, f *facts) {
 		c.add("decoder", Problem, fmt.Sprintf("%d frames arrived damaged or cut", t.unread),
 			"have the mirror send whole frames (no truncation, no packet slicing)")
 	}
+}
+
+// checkUnopened names what may hold tunnels that tap25 does not read, if it is more than one frame in a hundred.
+// Whoever knows the network knows whether mail is in them.
+func checkUnopened(c *checkup, t *trafficFacts) {
+	const most = 5
+	var sum int64
+	for _, u := range t.unopened {
+		sum += u.Frames
+	}
+	if sum*100 <= t.seen {
+		c.add("tunnels", OK, "next to no frames hold what tap25 does not read")
+		return
+	}
+	kinds := report.UnopenedText(t.unopened[:min(len(t.unopened), most)])
+	c.add("tunnels", Note, fmt.Sprintf("%d of %d frames hold protocols that tap25 does not read; it misses any mail in them: %s", sum, t.seen, kinds),
+		"if mail is in one of these, mirror it before it enters the tunnel, or behind its end")
 }
 
 func portList(ports []uint16) string {

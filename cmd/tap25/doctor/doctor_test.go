@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tap25/cmd/tap25/report"
 	"tap25/store"
 )
 
@@ -79,6 +80,16 @@ func TestDoctor_EveryFindingHasItsFix(t *testing.T) {
 		"longer than MTU":   {func(f *facts) { f.interfaces[0].later.length = 3 }, "eth1 MTU", Problem, "ip link set dev eth1 mtu 3000"},
 		"one is silent":     {func(f *facts) { f.interfaces[0].later.packets = 1 }, "eth1 frames", Problem, "mirror session"},
 
+		"other tunnels": {func(f *facts) {
+			f.traffic.unopened = []report.Unopened{{What: "udp port 4341", Frames: 1001}}
+		}, "traffic tunnels", Note, "before it enters the tunnel"},
+		"other tunnels alone": {func(f *facts) {
+			f.traffic.toServers, f.traffic.fromServers = 0, 0
+			f.traffic.unopened = []report.Unopened{{What: "ip protocol 50", Frames: 90000}}
+		}, "traffic tunnels", Note, "before it enters the tunnel"},
+		"hardly a tunnel": {func(f *facts) {
+			f.traffic.unopened = []report.Unopened{{What: "udp port 4341", Frames: 1000}}
+		}, "traffic tunnels", OK, ""},
 		"cannot listen":             {func(f *facts) { f.traffic = &trafficFacts{err: unix.EPERM} }, "traffic listen", Problem, ""},
 		"no traffic":                {func(f *facts) { f.traffic.seen, f.traffic.kept = 0, 0 }, "traffic frames", Problem, "mirror session"},
 		"no mail":                   {func(f *facts) { f.traffic.toServers, f.traffic.fromServers = 0, 0 }, "traffic mail", Problem, "mirror the ports"},
@@ -166,5 +177,18 @@ func TestDoctor_WritesForPeople(t *testing.T) {
 		if len([]rune(line)) > 100 && !strings.Contains(line, "→") {
 			t.Errorf("longer than 100: %s", line)
 		}
+	}
+}
+
+func TestDoctor_UnopenedIsWhatCameInTheTime(t *testing.T) {
+	before := &report.Report{Unopened: []report.Unopened{
+		{What: "udp port 4341", Frames: 100}, {What: "ip protocol 50", Frames: 9},
+	}}
+	now := &report.Report{Unopened: []report.Unopened{
+		{What: "udp port 4341", Frames: 107}, {What: "ethertype 0x88f7", Frames: 30}, {What: "ip protocol 50", Frames: 9},
+	}}
+	got := report.UnopenedText(traffic(before, now).unopened)
+	if got != "ethertype 0x88f7: 30, udp port 4341: 7" {
+		t.Error(got)
 	}
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"time"
 
+	"tap25/cmd/tap25/report"
 	"tap25/store"
 )
 
@@ -80,6 +81,8 @@ type trafficFacts struct {
 	payload, lost          int64 // octets of TCP
 	longest                int   // octets of the longest frame kept; 0: not known
 	unread                 int64 // frames kept that the decoder found damaged
+
+	unopened []report.Unopened // frames that may hold a tunnel, by what they hold: the most frequent first
 }
 
 // generic reports whether an interface is captured in generic mode.

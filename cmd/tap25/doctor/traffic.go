@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,12 +77,29 @@ func traffic(before, now *report.Report) *trafficFacts {
 		toServers: now.ToServers - before.ToServers, fromServers: now.FromServers - before.FromServers,
 		badChecksums: now.BadChecksums() - before.BadChecksums(),
 		payload:      report.Sum(now.Payload) - report.Sum(before.Payload), lost: now.LostBytes - before.LostBytes,
-		longest: int(now.Longest), unread: now.Damaged() - before.Damaged(),
+		longest: int(now.Longest), unread: now.Damaged() - before.Damaged(), unopened: since(before.Unopened, now.Unopened),
 	}
 	for _, i := range now.Interfaces {
 		t.native[i.Name] = i.Native
 	}
 	return t
+}
+
+// since returns what was counted between two lists. A kind that is not in the first was too rare for it, or new.
+func since(before, now []report.Unopened) (list []report.Unopened) {
+	was := map[string]int64{}
+	for _, u := range before {
+		was[u.What] = u.Frames
+	}
+	for _, u := range now {
+		if u.Frames -= was[u.What]; u.Frames > 0 {
+			list = append(list, u)
+		}
+	}
+	slices.SortFunc(list, func(a, b report.Unopened) int {
+		return cmp.Or(cmp.Compare(b.Frames, a.Frames), strings.Compare(a.What, b.What))
+	})
+	return list
 }
 
 // pause waits for d, or until ctx ends.

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"tap25/reassembly"
-
 	"tap25/store/stream"
 )
 
@@ -45,6 +44,10 @@ func (c *Config) fileKey(digest string) string {
 	ports, checksum := slices.Sorted(slices.Values(c.Reassembly.Ports)), c.Reassembly.Checksum
 	if !slices.Equal(ports, []uint16{25}) || checksum != reassembly.Auto {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", digest, ports, checksum))
+		digest = hex.EncodeToString(sum[:])
+	}
+	if i := c.Reassembly.InterceptPorts; i != nil && !slices.Equal(i, []uint16{reassembly.DefaultInterceptPort}) {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s intercepts %d", digest, slices.Sorted(slices.Values(i))))
 		digest = hex.EncodeToString(sum[:])
 	}
 	return "follow-" + digest

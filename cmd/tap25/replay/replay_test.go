@@ -18,6 +18,7 @@ import (
 
 	"tap25/capture/capturetest"
 	"tap25/reassembly"
+	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 	"tap25/store"
 	"tap25/store/storetest"
@@ -221,11 +222,13 @@ func TestParts_LastOfAFileBearsItsKey(t *testing.T) {
 			t.Errorf("row %d of %d octets: %q ended", n, stream.LargestSegment, ended)
 		}
 	}
-	// The keys that tap25 has given to files ever since: sha256("d [25 587] auto") and sha256("d [25] off").
+	// The keys that tap25 has given to files ever since: sha256("d [25 587] auto") and sha256("d [25] off"); with other
+	// ports of intercepts sha256("d intercepts [9001 30030]").
 	for want, cfg := range map[string]reassembly.Config{
-		"follow-d": {Ports: []uint16{25}},
+		"follow-d": {Ports: []uint16{25}, InterceptPorts: []uint16{30030}},
 		"follow-e067b3a95f138324b55b35efdfc71825919d92105ab8d04e761af68db0bda3fb": {Ports: []uint16{587, 25}},
 		"follow-a3446c187bf4f0864724c338a448925d72e5527e042047181e8f1790458c666e": {Ports: []uint16{25}, Checksum: reassembly.Off},
+		"follow-1eed49fcee630dad3525b857050408340e4f6f2585b58fe7d15c107a0e8306c9": {Ports: []uint16{25}, InterceptPorts: []uint16{30030, 9001}},
 	} {
 		if got := (&Config{Reassembly: cfg}).fileKey("d"); got != want {
 			t.Errorf("ports %v, checksums %v: %s, want %s", cfg.Ports, cfg.Checksum, got, want)
@@ -276,5 +279,19 @@ func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
 	}
 	if c, err := readCheckpoint(dir); err != nil || c.find("x") == nil {
 		t.Errorf("%v, %v", c, err)
+	}
+}
+
+func TestSummary_NamesWhatIsNotRead(t *testing.T) {
+	var s Summary
+	var b strings.Builder
+	if s.Write(&b); strings.Contains(b.String(), "unopened") {
+		t.Error(b.String())
+	}
+	s.Traffic.Unread.Add(decode.UnreadUDPPort(4341), 40)
+	s.Traffic.Unread.Add(decode.UnreadIPProtocol(50), 50)
+	b.Reset()
+	if s.Write(&b); !strings.Contains(b.String(), "\nunopened  ip protocol 50: 50, udp port 4341: 40\n") {
+		t.Error(b.String())
 	}
 }

@@ -33,6 +33,9 @@ func (s *Summary) Write(w io.Writer) {
 	t := &s.Traffic
 	seconds := max(s.Elapsed, time.Microsecond).Seconds()
 	line("packets", "%d%s", s.Frames, report.NonZero(t.Frames.All()))
+	if list := report.UnopenedIn(t); len(list) > 0 {
+		line("unopened", "%s", report.UnopenedText(list))
+	}
 	line("bytes", "%d", s.Octets)
 	if f := t.Fragments; f.In > 0 {
 		line("fragments", "%d%s", f.In, nonZero(
@@ -44,6 +47,9 @@ func (s *Summary) Write(w io.Writer) {
 		count("in order", t.DeliveredBytes), count("duplicate", t.DuplicateBytes), count("ignored", t.IgnoredBytes),
 		count("held at the signal", t.PayloadBytes-t.DeliveredBytes-t.DuplicateBytes-t.IgnoredBytes)))
 	line("lost", "%d bytes", t.LostBytes)
+	if t.ClockSkew >= time.Millisecond {
+		line("clocks", "one direction is stamped at least %v earlier than the other", t.ClockSkew.Round(time.Millisecond))
+	}
 	line("sessions", "%d%s", t.Sessions, nonZero(
 		count("not SMTP", t.SMTP.NotSMTP), count("ended by silence", t.Idle), count("evicted", t.ConnsEvicted),
 		count("open at the end", t.Unfinished), count("abandoned at the signal", t.Abandoned)))

@@ -35,6 +35,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	one(counter, "frames_delivered_total", "Frames copied to a ring.", r.Delivered)
 	one(counter, "frames_cut_total", "Delivered frames that were longer than the largest size class, and cut.", r.Cut)
 	many("frames_read_total", "Frames read from the rings, by verdict of the decoder.", "verdict", r.Frames)
+	r.unopenedMetrics(out)
 	one(counter, "octets_read_total", "Octets on the wire of the frames read.", r.Octets)
 	many("payload_octets_total", "Octets of TCP payload, by fate.", "fate", r.Payload)
 	one(counter, "lost_octets_total", "Octets of TCP payload that were not captured.", r.LostBytes)
@@ -64,6 +65,16 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		one(gauge, "rows_reloading", "Rows that the database lost and that wait to be loaded again.", s.Reloading)
 		one(counter, "rows_reloaded_total", "Rows that the database lost and that were loaded again.", s.Reloaded)
 		one(gauge, "database_away", "1 if the database does not answer, so that the spool grows.", toInt(s.Away))
+	}
+}
+
+// unopenedMetrics sends the most frequent kinds of frames that are not read: a gauge, since rare kinds come and go.
+func (r *Report) unopenedMetrics(out chan<- prometheus.Metric) {
+	desc := prometheus.NewDesc("tap25_frames_unopened", "Frames that may hold a tunnel which tap25 does not read: "+
+		"the most frequent kinds, by what they hold.", []string{"what"}, nil)
+	for _, f := range r.Unopened {
+		what := strings.ReplaceAll(f.What, " ", "_")
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(f.Frames), what)
 	}
 }
 

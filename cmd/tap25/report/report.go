@@ -1,7 +1,11 @@
 package report
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"tap25/reassembly"
@@ -29,12 +33,13 @@ type Report struct {
 	Cut       int64            `json:"cut"` // delivered, but not whole
 	Rings     []Ring           `json:"rings"`
 
-	Read    int64            `json:"read"`
-	Octets  int64            `json:"octets"`
-	Longest int64            `json:"longest"` // octets of the longest frame
-	Lost    int64            `json:"lost"`    // losses of the rings that the workers know of
-	Frames  map[string]int64 `json:"frames"`
-	Payload map[string]int64 `json:"payload"`
+	Read     int64            `json:"read"`
+	Octets   int64            `json:"octets"`
+	Longest  int64            `json:"longest"` // octets of the longest frame
+	Lost     int64            `json:"lost"`    // losses of the rings that the workers know of
+	Frames   map[string]int64 `json:"frames"`
+	Unopened []Unopened       `json:"unopened"` // the most frequent first
+	Payload  map[string]int64 `json:"payload"`
 
 	ToServers   int64            `json:"to_servers"` // segments
 	FromServers int64            `json:"from_servers"`
@@ -56,6 +61,17 @@ type Interface struct {
 	Up     bool   `json:"up"`
 	Away   bool   `json:"away"`
 }
+
+// Unopened is a kind of frames that may hold a tunnel which tap25 does not read, such as "udp port 4341", and how many
+// there were, in the kernel and after it. Rare kinds lose their place to others and begin anew, so that the number is
+// about right for frequent ones alone.
+type Unopened struct {
+	What   string `json:"what"`
+	Frames int64  `json:"frames"`
+}
+
+// mostUnopened is how many kinds a report has.
+const mostUnopened = 16
 
 // Ring counts the frames of one ring.
 type Ring struct {
@@ -83,9 +99,45 @@ type Store struct {
 	Reloaded  int64 `json:"reloaded"`   // and loaded again
 }
 
+// UnopenedIn returns what Assemblers have counted, the most frequent kind first.
+func UnopenedIn(s *reassembly.Stats) (list []Unopened) {
+	for _, c := range s.Unread.Top() {
+		list = append(list, Unopened{c.What.String(), c.Frames})
+	}
+	return list
+}
+
+// SetUnopened sets the most frequent of the kinds in the lists.
+func (r *Report) SetUnopened(lists ...[]Unopened) {
+	sum := map[string]int64{}
+	for _, l := range lists {
+		for _, u := range l {
+			sum[u.What] += u.Frames
+		}
+	}
+	r.Unopened = []Unopened{}
+	for what, n := range sum {
+		r.Unopened = append(r.Unopened, Unopened{what, n})
+	}
+	slices.SortFunc(r.Unopened, func(a, b Unopened) int {
+		return cmp.Or(cmp.Compare(b.Frames, a.Frames), strings.Compare(a.What, b.What))
+	})
+	r.Unopened = r.Unopened[:min(len(r.Unopened), mostUnopened)]
+}
+
+// UnopenedText lists kinds with their numbers; it is "" if there are none.
+func UnopenedText(list []Unopened) string {
+	var parts []string
+	for _, f := range list {
+		parts = append(parts, fmt.Sprintf("%s: %d", f.What, f.Frames))
+	}
+	return strings.Join(parts, ", ")
+}
+
 // SetTraffic sets what the Assemblers count: frames, payload, sessions, rows and anomalies.
 func (r *Report) SetTraffic(s *reassembly.Stats) {
 	r.Frames = maps.Collect(s.Frames.All())
+	r.SetUnopened(UnopenedIn(s))
 	r.Payload = map[string]int64{"in order": s.DeliveredBytes, "duplicate": s.DuplicateBytes, "ignored": s.IgnoredBytes,
 		"held": s.PayloadBytes - s.DeliveredBytes - s.DuplicateBytes - s.IgnoredBytes}
 	r.ToServers, r.FromServers = s.ToServers, s.FromServers

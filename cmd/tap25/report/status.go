@@ -120,7 +120,11 @@ func (r *Report) write(w io.Writer, before *Report) error {
 		line("lost by the database, reloaded", s.Reloaded, b.Reloaded)
 		line("lost by the database, waiting", s.Reloading, b.Reloading)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || len(r.Unopened) == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "frames that may hold tunnels which tap25 does not read: %s\n", UnopenedText(r.Unopened))
+	return err
 }
 
 func (i *Interface) state() string {

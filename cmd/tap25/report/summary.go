@@ -19,6 +19,9 @@ func (r *Report) Summary(w io.Writer) {
 	if n := r.waiting(); n > 0 {
 		line("unread", "%d packets that the signal left in the rings", n)
 	}
+	if len(r.Unopened) > 0 {
+		line("unopened", "%s", UnopenedText(r.Unopened))
+	}
 	line("bytes", "%d", r.Octets)
 	line("payload", "%d bytes%s", Sum(r.Payload), NonZero(Named(r.Payload)))
 	line("lost", "%d bytes", r.LostBytes)

@@ -34,6 +34,7 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 		sum.Add(&c.Reassembly)
 	}
 	r.SetTraffic(&sum)
+	r.SetUnopened(report.UnopenedIn(&sum), dropped(live))
 	stats, _ := live.Stats() // notReady reports an error
 	r.Seen, r.RingFull, r.Delivered, r.ClockSteps = int64(stats.Seen()), int64(stats.Full()), int64(stats.Delivered()), int64(stats.ClockSteps)
 	r.Dropped = map[string]int64{}
@@ -52,4 +53,13 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 		r.Interfaces = append(r.Interfaces, report.Interface(l))
 	}
 	return r
+}
+
+// dropped returns what was in frames that the XDP program dropped and that may have held a tunnel.
+func dropped(live *capture.Live) (list []report.Unopened) {
+	unread, _ := live.Unread() // notReady reports an error
+	for _, u := range unread {
+		list = append(list, report.Unopened{What: u.String(), Frames: int64(u.Frames)})
+	}
+	return list
 }

@@ -52,7 +52,7 @@ type Config struct {
 }
 
 // Run captures until ctx ends or it fails: from the opening of the interfaces to the summary, which goes to cfg.Stderr.
-// That ctx ends is no error, unless rows are lost by it.
+// After the end of ctx the error is nil, unless rows were lost. It is nil too if the reader of cfg.Stdout went away.
 func Run(ctx context.Context, cfg *Config) (result error) {
 	signalled := ctx
 	ctx, cancel := context.WithCancelCause(ctx)

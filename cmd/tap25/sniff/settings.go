@@ -20,7 +20,7 @@ type Settings struct {
 	RingBytes  int // of each
 	Inline     bool
 	Mode       bpf.Mode
-	Assembler  reassembly.Config // Sensor, Ports and Checksum
+	Assembler  reassembly.Config // Sensor, Ports, InterceptPorts and Checksum
 
 	JSON       bool   // rows go to standard output
 	DSN        string // else to this database: a connection string, or store.Local
@@ -65,7 +65,7 @@ func hasTwice(names []string) bool {
 func (s *Settings) live() capture.LiveConfig {
 	return capture.LiveConfig{
 		Interfaces: s.Interfaces, Workers: s.Workers, RingBytes: s.RingBytes,
-		Ports: s.Assembler.Ports, Inline: s.Inline, Mode: s.Mode,
+		Ports: s.Assembler.Ports, InterceptPorts: s.Assembler.InterceptPorts, Inline: s.Inline, Mode: s.Mode,
 	}
 }
 
@@ -81,6 +81,7 @@ func (s *Settings) unchangeable(next *Settings) (names []string) {
 		{"spool-age", s.Limits.Age != next.Limits.Age}, {"spool-keep", s.Limits.Keep != next.Limits.Keep},
 		{"sensor", s.Assembler.Sensor != next.Assembler.Sensor}, {"workers", s.Workers != next.Workers},
 		{"ring-bytes", s.RingBytes != next.RingBytes},
+		{"intercept-port", !slices.Equal(s.Assembler.InterceptPorts, next.Assembler.InterceptPorts)},
 		{"inline", s.Inline != next.Inline}, {"xdp", s.Mode != next.Mode},
 		{"checksum", s.Assembler.Checksum != next.Assembler.Checksum}, {"metrics", s.Metrics != next.Metrics},
 		{"metrics-host", !slices.Equal(s.MetricsHosts, next.MetricsHosts)}, {"control", s.Control != next.Control},

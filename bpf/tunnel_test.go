@@ -3,6 +3,7 @@
 package bpf
 
 import (
+	"net/netip"
 	"testing"
 
 	"tap25/reassembly/decode/decodetest"
@@ -34,6 +35,40 @@ func TestFilter_FragmentsOfTwoNetworksAreDecidedApart(t *testing.T) {
 		} {
 			if got := verdict(t, f, c.frame); got != c.want {
 				t.Errorf("%s, frame %d: %s, want %s", name, i, got, c.want)
+			}
+		}
+	}
+}
+
+// TestFilter_BothDirectionsOfAPseudowireMeet: the destination address of one direction begins like IP, or its frames
+// have a tag, so that one direction is undecided and the other is not.
+func TestFilter_BothDirectionsOfAPseudowireMeet(t *testing.T) {
+	const workers = 7
+	f := load(t, Config{Workers: workers, RingBytes: 1 << 20})
+	for i := range 100 {
+		a := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}).String()
+		b := netip.AddrFrom4([4]byte{198, 51, 100, byte(i * 7)}).String()
+		there := decodetest.Wrap(0x0800, ip(t, a, b, 6, tcp(40001, 25, "NOOP\r\n")))
+		back := decodetest.Wrap(0x0800, ip(t, b, a, 6, tcp(25, 40001, "250 OK\r\n")))
+		want := 0
+		for _, first := range [][]byte{
+			{0x02, 0, 0, 0, 0, 2}, {0x45, 0x12, 0x9e, 0x30, 0x41, 2}, {0x60, 0, 0, 0, 0, 2}, {0, 0x1b, 0x21, 9, 9, 9},
+		} {
+			for _, w := range []decodetest.Wrapped{there, back, there.VLAN(t, 0x8100, 7)} {
+				inner := w.Bridged(t)
+				copy(inner.Data, first)
+				run(t, f, inner.MPLS(t, 100).Ethernet(t))
+				want++
+			}
+		}
+		for w := range workers {
+			var got Frame
+			n := 0
+			for f.Ring(w).Next(&got) {
+				n++
+			}
+			if n != 0 && n != want {
+				t.Errorf("worker %d has %d of %d frames", w, n, want)
 			}
 		}
 	}
