@@ -55,7 +55,7 @@ func (w *wire) mta(ns, kind string, settings ...string) (log string) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		w.t.Fatal(err)
 	}
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	args := []string{"netns", "exec", ns, "unshare", "--mount", "--pid", "--fork", "--mount-proc",
 		"../../testdata/live/mta.sh", kind, dir, from}
 	cmd := exec.Command("ip", append(args, settings...)...)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tap25/bpf"
+	"tap25/capture/capturetest"
 	"tap25/cmd/tap25/report"
 )
 
@@ -49,27 +48,10 @@ func probed() {
 type sniffing struct {
 	t       testing.TB
 	cmd     *exec.Cmd
-	out     syncBuffer
-	diag    syncBuffer
+	out     capturetest.Buffer
+	diag    capturetest.Buffer
 	control string
 	state   string
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // sniff starts one and waits until it listens.

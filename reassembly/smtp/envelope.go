@@ -7,7 +7,7 @@ import (
 )
 
 // Envelope is one row of the record: one RCPT command, a MAIL without any RCPT, or a session that went dark by
-// STARTTLS (DESIGN.md, "The record"). A nil pointer, a zero reply code or a zero time is a value that was not seen;
+// STARTTLS (docs/record.md). A nil pointer, a zero reply code or a zero time is a value that was not seen;
 // it is null in JSON and in SQL, never a guess and never an empty string.
 //
 // An Envelope handed to Config.Emit is the callee's to keep.

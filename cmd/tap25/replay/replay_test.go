@@ -10,13 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
+	"tap25/capture/capturetest"
 	"tap25/reassembly"
 	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
@@ -31,24 +31,6 @@ func envelope(n int) *smtp.Envelope {
 	client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 40000)
 	server, to := netip.MustParseAddrPort("198.51.100.25:25"), fmt.Sprintf("r%d@b.example", n)
 	return &smtp.Envelope{SeenAt: time.Now().UTC(), Sensor: "tap", SessionID: int64(n), Client: client, Server: server, RcptTo: &to, Outcome: smtp.Accepted}
-}
-
-// syncBuffer may be written by several goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // target is an empty database with tap25's schema, and a copy of it that can take its place: as a standby does that
@@ -276,10 +258,10 @@ func TestDigestFile_EndsWithItsContext(t *testing.T) {
 
 func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
 	dir := t.TempDir()
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	f := &follower{cfg: &Config{Log: zerolog.New(&diag)}, done: &checkpoint{path: filepath.Join(dir, "follow.json")}}
 	obstacle := filepath.Join(dir, "follow.json.new")
-	if err := os.Mkdir(obstacle, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(obstacle, "full"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
@@ -289,7 +271,7 @@ func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
 			t.Fatal("it does not say what it waits for")
 		}
 	}
-	if err := os.Remove(obstacle); err != nil {
+	if err := os.RemoveAll(obstacle); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-ended; err != nil {
