@@ -78,9 +78,11 @@ func (d *Dialogue) readAside() {
 	}
 }
 
-// judgeAside reads it if the client's octets show that the roles were not reversed.
-func (d *Dialogue) judgeAside() {
-	if d.server.aside.size > 0 && (d.closing || d.client.offset+d.backlog.octets >= d.server.aside.need) {
-		d.readAside()
+// judgeAside reads it if the client's octets show that the roles were not reversed, and reports whether it did.
+func (d *Dialogue) judgeAside() bool {
+	if d.server.aside.size == 0 || !d.closing && d.client.offset+d.backlog.octets < d.server.aside.need {
+		return false
 	}
+	d.readAside()
+	return true
 }

@@ -40,7 +40,7 @@ func New(cfg *Config, s Session) *Dialogue {
 	w := &work{credit: stepsAhead, stats: stats}
 	d := &Dialogue{
 		cfg: cfg, session: s, stats: stats, work: w, backlog: backlog{work: w}, match: matcher{work: w},
-		client: clientReader{hole: lineHole{resync: s.Midstream}}, head: head{open: !s.Midstream},
+		client: clientReader{hole: lineHole{resync: s.Midstream}}, head: head{open: true},
 	}
 	if !s.Midstream {
 		d.match.enqueue(&command{verb: verbGreeting})

@@ -41,7 +41,10 @@ func (h *head) mayBeLine(may bool) { h.open = may }
 // version 1 is a line: see proxyCommand.
 func (d *Dialogue) readHead(p *piece) int {
 	if h := &d.head; h.proxy.n == 0 && (d.client.line.n > 0 || p.data[0] != proxySignature[0]) {
-		h.mayBeLine(d.client.line.n > 0 || p.data[0] == 'P')
+		if h.mayBeLine(d.client.line.n > 0 || p.data[0] == 'P'); d.session.Midstream {
+			h.mayBeLine(false) // nothing tells a line of version 1 from one of a message
+			return 0
+		}
 		return d.readLine(p)
 	}
 	n, result := d.head.read(p)
@@ -72,6 +75,10 @@ func (d *Dialogue) replayHead(n int64) {
 	d.client.advance(min(d.head.decide(), n) - n)
 	p := d.head.first
 	p.data = d.head.proxy.replay()[:n]
+	if d.session.Midstream && n > 0 { // it may be of a message
+		d.hold(p)
+		return
+	}
 	for len(p.data) > 0 {
 		k := d.readLine(&p)
 		d.client.advance(int64(k))

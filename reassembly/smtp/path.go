@@ -52,7 +52,11 @@ type pathRange struct {
 func findPath(b []byte) pathRange {
 	at, end, parameter := bracketAt(b)
 	if at < 0 {
-		return pathRange{to: end, end: end, closed: parameter}
+		r := pathRange{to: end, end: end, closed: parameter}
+		if word := b[:end]; bytes.IndexByte(word, '<') < 0 {
+			r.to = len(bytes.TrimRight(word, ">")) // the opening bracket is missing
+		}
+		return r
 	}
 	r := pathRange{from: at + 1}
 	quoted := false

@@ -45,6 +45,8 @@ var paths = []struct{ in, mailbox, raw string }{
 	{"<mailto@b.example>", "mailto@b.example", ""},
 	{"<b?d@b.example>", "b?d@b.example", ""},
 	{"b@b.example", "b@b.example", ""},
+	{"b@b.example>", "b@b.example", "b@b.example>"},
+	{"b@b.example> SIZE=7", "b@b.example", "b@b.example>"},
 	{"b@b.example SIZE=7", "b@b.example", ""},
 	{"b@b.example AUTH=<>", "b@b.example", ""},
 	{"b@b.example SMTPUTF8 AUTH=<>", "b@b.example", ""},

@@ -3,8 +3,10 @@ package smtp
 // run matches replies with commands and reads what was held, until neither leads on.
 func (d *Dialogue) run() {
 	for {
-		d.judgeAside()
 		d.matchReplies()
+		if d.judgeAside() {
+			continue
+		}
 		if d.client.blocked && d.mustPresume() {
 			d.presume()
 			continue
