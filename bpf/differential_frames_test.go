@@ -30,9 +30,11 @@ func randomWrap(t testing.TB, r *rand.Rand, etherType int, p []byte) (int, []byt
 		options := 4 * (flags>>15 + flags>>13&1 + flags>>12&1)
 		return randomIP(t, r, 47, joined(be16(flags), be16(etherType), make([]byte, options), p))
 	case 4:
-		return randomIP(t, r, 47, joined(be16(0x1000), be16(0x88be), make([]byte, 4), []byte{0x10, 0, 0, 0, 0, 0, 0, 0}, ethernet(etherType, p)))
+		return randomIP(t, r, 47, joined(be16(0x1000), be16(0x88be), make([]byte, 4), []byte{0x10, 0, 0, 0, 0, 0, 0, 0},
+			ethernet(etherType, p)))
 	case 5:
-		return randomIP(t, r, 47, joined(be16(0x1000), be16(0x22eb), make([]byte, 4), []byte{0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, ethernet(etherType, p)))
+		return randomIP(t, r, 47, joined(be16(0x1000), be16(0x22eb), make([]byte, 4),
+			[]byte{0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, ethernet(etherType, p)))
 	case 6, 7:
 		return randomTag(t, r, decodetest.Wrap(uint16(etherType), p))
 	case 8:

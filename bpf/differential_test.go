@@ -56,8 +56,10 @@ func TestFilter_AgreesWithTheDecoder(t *testing.T) {
 			t.Errorf("no random frame was ever %s", Verdict(v))
 		}
 	}
-	if after := stats(t, f); after.Seen() != uint64(n) || after.Seen() != after.Dropped()+after.Full()+after.Delivered() {
-		t.Errorf("%d frames: seen %d, dropped %d, ring full %d, delivered %d", n, after.Seen(), after.Dropped(), after.Full(), after.Delivered())
+	if after := stats(t, f); after.Seen() != uint64(n) ||
+		after.Seen() != after.Dropped()+after.Full()+after.Delivered() {
+		t.Errorf("%d frames: seen %d, dropped %d, ring full %d, delivered %d", n, after.Seen(), after.Dropped(),
+			after.Full(), after.Delivered())
 	}
 }
 

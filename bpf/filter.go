@@ -23,7 +23,8 @@ const (
 	defaultRingBytes = 32 << 20
 	// minRingBytes takes one frame of the second size class, below that nothing but acknowledgments fits.
 	minRingBytes = 4096
-	// maxRingBytes is half of what the kernel can address in a ring (kernel/bpf/ringbuf.c, RINGBUF_MAX_RECORD_SZ and page offsets).
+	// maxRingBytes is half of what the kernel can address in a ring (kernel/bpf/ringbuf.c, RINGBUF_MAX_RECORD_SZ and
+	// page offsets).
 	maxRingBytes = 1 << 30
 )
 
@@ -77,7 +78,8 @@ func Load(cfg Config) (*Filter, error) {
 	if cfg.Inline {
 		action = 2 // XDP_PASS
 	}
-	if err := errors.Join(spec.Variables["workers"].Set(uint32(cfg.Workers)), spec.Variables["action"].Set(action)); err != nil {
+	if err := errors.Join(spec.Variables["workers"].Set(uint32(cfg.Workers)),
+		spec.Variables["action"].Set(action)); err != nil {
 		return nil, fmt.Errorf("set constants of the XDP program: %w", err)
 	}
 	f := &Filter{links: make(map[int]link.Link)}
@@ -127,14 +129,17 @@ func explainLoad(err error) error {
 	var v *ebpf.VerifierError
 	switch missing := MissingCapabilities(); {
 	case len(missing) > 0:
-		return fmt.Errorf("load XDP program: this needs the capability %s (run tap25 as root, or through its systemd unit): %w", strings.Join(missing, ", "), err)
+		return fmt.Errorf("load XDP program: this needs the capability %s (run tap25 as root, or through its systemd "+
+			"unit): %w", strings.Join(missing, ", "), err)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.As(err, &v):
-		return fmt.Errorf("load XDP program: this needs Linux 5.18 or newer with CONFIG_BPF_SYSCALL and CONFIG_BPF_JIT: %w", err)
+		return fmt.Errorf("load XDP program: this needs Linux 5.18 or newer with CONFIG_BPF_SYSCALL and "+
+			"CONFIG_BPF_JIT: %w", err)
 	}
 	return fmt.Errorf("load XDP program: %w", err)
 }
 
-// MissingCapabilities names those that the process lacks to load and attach; CAP_SYS_ADMIN stands for the two younger ones.
+// MissingCapabilities names those that the process lacks to load and attach; CAP_SYS_ADMIN stands for the two younger
+// ones.
 func MissingCapabilities() (missing []string) {
 	var data [2]unix.CapUserData // 64 bits in two halves
 	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
@@ -145,7 +150,8 @@ func MissingCapabilities() (missing []string) {
 	for _, c := range []struct {
 		name string
 		has  bool
-	}{{"CAP_BPF", admin || has(unix.CAP_BPF)}, {"CAP_PERFMON", admin || has(unix.CAP_PERFMON)}, {"CAP_NET_ADMIN", has(unix.CAP_NET_ADMIN)}} {
+	}{{"CAP_BPF", admin || has(unix.CAP_BPF)}, {"CAP_PERFMON", admin || has(unix.CAP_PERFMON)},
+		{"CAP_NET_ADMIN", has(unix.CAP_NET_ADMIN)}} {
 		if !c.has {
 			missing = append(missing, c.name)
 		}
@@ -217,8 +223,8 @@ func (f *Filter) Attach(index int, name string, mode Mode) (native bool, err err
 	return flags == link.XDPDriverMode, nil
 }
 
-// refusedAnyhow tells the errors that generic mode would meet too from those with which drivers refuse XDP, with a queue
-// layout, an offload or an MTU: EOPNOTSUPP, EINVAL, ENOSPC, ENOMEM, ERANGE and others.
+// refusedAnyhow tells the errors that generic mode would meet too from those with which drivers refuse XDP, with a
+// queue layout, an offload or an MTU: EOPNOTSUPP, EINVAL, ENOSPC, ENOMEM, ERANGE and others.
 func refusedAnyhow(err error) bool {
 	for _, e := range []error{unix.EBUSY, unix.EEXIST, unix.EPERM, unix.ENODEV} {
 		if errors.Is(err, e) {
@@ -231,13 +237,15 @@ func refusedAnyhow(err error) bool {
 func explainAttach(name string, mode Mode, err error) error {
 	switch {
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
-		return fmt.Errorf("attach to %s: it has an XDP program already, from another tap25 or another tool; run bpftool net show dev %s to see it: %w", name, name, err)
+		return fmt.Errorf("attach to %s: it has an XDP program already, from another tap25 or another tool; run "+
+			"bpftool net show dev %s to see it: %w", name, name, err)
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("attach to %s: this needs the capability CAP_NET_ADMIN: %w", name, err)
 	case errors.Is(err, unix.ENODEV):
 		return fmt.Errorf("attach to %s: no such interface: %w", name, err)
 	case mode == Native:
-		return fmt.Errorf("attach to %s: the driver has no native XDP, or none with this MTU, these queues or offloads; --xdp generic works with any driver: %w", name, err)
+		return fmt.Errorf("attach to %s: the driver has no native XDP, or none with this MTU, these queues or "+
+			"offloads; --xdp generic works with any driver: %w", name, err)
 	}
 	return fmt.Errorf("attach to %s: %w", name, err)
 }

@@ -30,7 +30,8 @@ func be16(n int) []byte { return binary.BigEndian.AppendUint16(nil, uint16(n)) }
 func serialized(t testing.TB, ls ...gopacket.SerializableLayer) []byte {
 	t.Helper()
 	b := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ls...); err != nil {
+	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
+		ls...); err != nil {
 		t.Fatal(err)
 	}
 	return bytes.Clone(b.Bytes())
@@ -40,9 +41,11 @@ func serialized(t testing.TB, ls ...gopacket.SerializableLayer) []byte {
 func ip(t testing.TB, src, dst string, protocol layers.IPProtocol, payload []byte) []byte {
 	t.Helper()
 	if netip.MustParseAddr(src).Is6() {
-		return serialized(t, &layers.IPv6{Version: 6, NextHeader: protocol, HopLimit: 9, SrcIP: net.ParseIP(src), DstIP: net.ParseIP(dst)}, gopacket.Payload(payload))
+		return serialized(t, &layers.IPv6{Version: 6, NextHeader: protocol, HopLimit: 9, SrcIP: net.ParseIP(src),
+			DstIP: net.ParseIP(dst)}, gopacket.Payload(payload))
 	}
-	return serialized(t, &layers.IPv4{Version: 4, TTL: 9, Protocol: protocol, SrcIP: net.ParseIP(src), DstIP: net.ParseIP(dst)}, gopacket.Payload(payload))
+	return serialized(t, &layers.IPv4{Version: 4, TTL: 9, Protocol: protocol, SrcIP: net.ParseIP(src),
+		DstIP: net.ParseIP(dst)}, gopacket.Payload(payload))
 }
 
 // tcp is a TCP header of two ports and a payload.
@@ -83,15 +86,19 @@ func frames(t testing.TB) []namedFrame {
 	m4, m6 := mail4(t), mail6(t)
 	web := ip(t, testSrc, testDst, 6, tcp(40001, 443, "x"))
 	inner := ethernet(0x0800, m4)
-	options := serialized(t, &layers.IPv4{Version: 4, TTL: 9, Protocol: 6, SrcIP: net.ParseIP(testSrc), DstIP: net.ParseIP(testDst),
-		Options: []layers.IPv4Option{{OptionType: 7, OptionLength: 7, OptionData: make([]byte, 5)}, {OptionType: 0}}}, gopacket.Payload(tcp(40001, 25, "x")))
+	options := serialized(t, &layers.IPv4{Version: 4, TTL: 9, Protocol: 6, SrcIP: net.ParseIP(testSrc),
+		DstIP: net.ParseIP(testDst),
+		Options: []layers.IPv4Option{{OptionType: 7, OptionLength: 7, OptionData: make([]byte, 5)},
+			{OptionType: 0}}}, gopacket.Payload(tcp(40001, 25, "x")))
 	vxlan := func(port int, payload []byte) []byte {
 		return ip(t, "10.0.0.1", "10.0.0.2", 17, udp(port, joined([]byte{8, 0, 0, 0, 0, 0, 7, 0}, payload)))
 	}
 	gre := func(flags, proto int, rest ...[]byte) []byte {
 		return ethernet(0x0800, ip(t, "10.0.0.1", "10.0.0.2", 47, joined(be16(flags), be16(proto), joined(rest...))))
 	}
-	chain := joined([]byte{43, 0, 0, 0, 0, 0, 0, 0}, []byte{60, 0, 0, 0, 0, 0, 0, 0}, []byte{51, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, []byte{6, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, tcp(1, 25, "x"))
+	chain := joined([]byte{43, 0, 0, 0, 0, 0, 0, 0}, []byte{60, 0, 0, 0, 0, 0, 0, 0},
+		[]byte{51, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		[]byte{6, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, tcp(1, 25, "x"))
 	geneve := joined([]byte{2, 0}, be16(0x6558), make([]byte, 4), make([]byte, 8), inner)
 	greOuter := gre(0, 0x6558, inner)[14:]
 	list := []namedFrame{
@@ -106,19 +113,25 @@ func frames(t testing.TB) []namedFrame {
 		{"one tag", ethernet(0x8100, joined([]byte{0, 7, 8, 0}, m4)), Segment},
 		{"IPv4 options", ethernet(0x0800, options), Segment},
 		{"IPv6 extension headers", ethernet(0x86dd, ip(t, testSrc6, testDst6, 0, chain)), Segment},
-		{"IPv6 extension headers of 6 kB, and TCP in the second buffer", ethernet(0x86dd, ip(t, testSrc6, testDst6, 60, joined(
-			[]byte{60, 255}, make([]byte, 2046), []byte{60, 255}, make([]byte, 2046), []byte{6, 255}, make([]byte, 2046), tcp(1, 25, "x")))), Segment},
+		{"IPv6 extension headers of 6 kB, and TCP in the second buffer",
+			ethernet(0x86dd, ip(t, testSrc6, testDst6, 60, joined(
+				[]byte{60, 255}, make([]byte, 2046), []byte{60, 255}, make([]byte, 2046), []byte{6, 255},
+				make([]byte, 2046), tcp(1, 25, "x")))), Segment},
 		{"two MPLS labels", ethernet(0x8847, joined([]byte{0, 1, 0, 9, 0, 2, 1, 9}, m4)), Segment},
-		{"MPLS, Ethernet pseudowire with control word", ethernet(0x8847, joined([]byte{0, 2, 1, 9, 0, 0, 0, 0}, inner)), Segment},
+		{"MPLS, Ethernet pseudowire with control word", ethernet(0x8847, joined([]byte{0, 2, 1, 9, 0, 0, 0, 0}, inner)),
+			Segment},
 		{"PPPoE", ethernet(0x8864, joined([]byte{0x11, 0, 0, 1}, be16(2+len(m6)), be16(0x57), m6)), Segment},
-		{"PPPoE echo", ethernet(0x8864, joined([]byte{0x11, 0, 0, 1}, be16(20), be16(0xc021), make([]byte, 18))), Undecided},
+		{"PPPoE echo", ethernet(0x8864, joined([]byte{0x11, 0, 0, 1}, be16(20), be16(0xc021), make([]byte, 18))),
+			Undecided},
 		{"GRE", gre(0, 0x0800, m4), Segment},
 		{"GRE with checksum, key and sequence number", gre(0xb000, 0x86dd, make([]byte, 12), m6), Segment},
 		{"GRE of other ports", gre(0, 0x0800, web), OtherPort},
 		{"ERSPAN I", gre(0, 0x88be, inner), Segment},
 		{"ERSPAN II", gre(0x1000, 0x88be, make([]byte, 4), []byte{0x10, 0, 0, 0, 0, 0, 0, 0}, inner), Segment},
-		{"ERSPAN III", gre(0x1000, 0x22eb, make([]byte, 4), []byte{0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, inner), Segment},
-		{"ERSPAN III with platform subheader", gre(0x1000, 0x22eb, make([]byte, 4), []byte{0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, make([]byte, 8), inner), Segment},
+		{"ERSPAN III", gre(0x1000, 0x22eb, make([]byte, 4), []byte{0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, inner),
+			Segment},
+		{"ERSPAN III with platform subheader", gre(0x1000, 0x22eb, make([]byte, 4),
+			[]byte{0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, make([]byte, 8), inner), Segment},
 		{"VXLAN", ethernet(0x0800, vxlan(4789, inner)), Segment},
 		{"VXLAN on Linux's old port", ethernet(0x0800, vxlan(8472, inner)), Segment},
 		{"Geneve with options", ethernet(0x86dd, ip(t, testSrc6, testDst6, 17, udp(6081, geneve))), Segment},
@@ -126,15 +139,22 @@ func frames(t testing.TB) []namedFrame {
 		{"IPv6 in IPv4", ethernet(0x0800, ip(t, "10.0.0.1", "10.0.0.2", 41, m6)), Segment},
 		{"first fragment of TCP", ethernet(0x0800, fragmented(m4, true, 0)), Fragment},
 		{"later fragment of TCP", ethernet(0x0800, fragmented(m4, false, 1480)), Fragment},
-		{"first fragment of ICMP", ethernet(0x0800, fragmented(ip(t, testSrc, testDst, 1, make([]byte, 8)), true, 0)), NotTCP},
-		{"later fragment of ICMP", ethernet(0x0800, fragmented(ip(t, testSrc, testDst, 1, make([]byte, 8)), false, 1480)), NotTCP},
-		{"IPv6 fragment of TCP", ethernet(0x86dd, ip(t, testSrc6, testDst6, 44, joined([]byte{6, 0, 0, 1, 0, 0, 0, 9}, tcp(1, 25, "x")))), Fragment},
-		{"IPv6 atomic fragment", ethernet(0x86dd, ip(t, testSrc6, testDst6, 44, joined([]byte{6, 0, 0, 0, 0, 0, 0, 9}, tcp(1, 25, "x")))), Segment},
+		{"first fragment of ICMP", ethernet(0x0800, fragmented(ip(t, testSrc, testDst, 1, make([]byte, 8)), true, 0)),
+			NotTCP},
+		{"later fragment of ICMP", ethernet(0x0800,
+			fragmented(ip(t, testSrc, testDst, 1, make([]byte, 8)), false, 1480)), NotTCP},
+		{"IPv6 fragment of TCP", ethernet(0x86dd,
+			ip(t, testSrc6, testDst6, 44, joined([]byte{6, 0, 0, 1, 0, 0, 0, 9}, tcp(1, 25, "x")))), Fragment},
+		{"IPv6 atomic fragment", ethernet(0x86dd,
+			ip(t, testSrc6, testDst6, 44, joined([]byte{6, 0, 0, 0, 0, 0, 0, 9}, tcp(1, 25, "x")))), Segment},
 		{"first fragment of a tunnel", ethernet(0x0800, fragmented(greOuter, true, 0)), Fragment},
-		{"later fragment of a tunnel whose first was seen", ethernet(0x0800, fragmented(greOuter, false, 1480)), Fragment},
-		{"later fragment of a tunnel whose first was not seen", ethernet(0x0800, fragmented(ip(t, "10.0.0.8", "10.0.0.9", 47, make([]byte, 64)), false, 1480)), Undecided},
+		{"later fragment of a tunnel whose first was seen", ethernet(0x0800, fragmented(greOuter, false, 1480)),
+			Fragment},
+		{"later fragment of a tunnel whose first was not seen",
+			ethernet(0x0800, fragmented(ip(t, "10.0.0.8", "10.0.0.9", 47, make([]byte, 64)), false, 1480)), Undecided},
 		{"IPv4 header too short", ethernet(0x0800, append([]byte{0x44}, m4[1:]...)), Malformed},
-		{"more headers than are walked", ethernet(0x8100, joined(bytes.Repeat([]byte{0, 7, 0x81, 0}, 40), []byte{0, 7, 8, 0}, m4)), Undecided},
+		{"more headers than are walked", ethernet(0x8100,
+			joined(bytes.Repeat([]byte{0, 7, 0x81, 0}, 40), []byte{0, 7, 8, 0}, m4)), Undecided},
 	}
 	list = append(list, tunnels(t, decodetest.Wrap(0x0800, m4), " with IPv4")...)
 	return append(list, tunnels(t, decodetest.Wrap(0x86dd, m6), " with IPv6")...)
@@ -160,8 +180,10 @@ func TestFilter_EveryFrameGetsItsVerdict(t *testing.T) {
 			if !f.Ring(0).Next(&got) {
 				t.Fatal("no frame in the ring")
 			}
-			if !bytes.Equal(got.Data, c.frame) || got.Length != len(c.frame) || got.Verdict != c.verdict || got.BootNanos == 0 {
-				t.Errorf("the ring brought another frame: %d of %d bytes, verdict %s", len(got.Data), got.Length, got.Verdict)
+			if !bytes.Equal(got.Data, c.frame) || got.Length != len(c.frame) || got.Verdict != c.verdict ||
+				got.BootNanos == 0 {
+				t.Errorf("the ring brought another frame: %d of %d bytes, verdict %s", len(got.Data), got.Length,
+					got.Verdict)
 			}
 		})
 	}
@@ -186,7 +208,8 @@ func TestFilter_TagsOfAnyDepthUpToTheBound(t *testing.T) {
 func TestFilter_EveryTruncationIsCountedOrKept(t *testing.T) {
 	f := load(t, Config{})
 	deep := ethernet(0x8100, joined([]byte{0, 7}, be16(0x0800), ip(t, "10.0.0.1", "10.0.0.2", 47,
-		joined(be16(0x1000), be16(0x88be), make([]byte, 4), []byte{0x10, 0, 0, 0, 0, 0, 0, 0}, ethernet(0x86dd, mail6(t))))))
+		joined(be16(0x1000), be16(0x88be), make([]byte, 4), []byte{0x10, 0, 0, 0, 0, 0, 0, 0},
+			ethernet(0x86dd, mail6(t))))))
 	ports := bytes.LastIndex(deep, be16(25)) + 4
 	for n := 14; n <= len(deep); n++ {
 		want := Truncated
@@ -204,14 +227,16 @@ func TestFilter_BothDirectionsAndFragmentsMeetInOneWorker(t *testing.T) {
 	f := load(t, Config{Workers: workers, RingBytes: 1 << 20})
 	used := 0
 	for i := range 200 {
-		a, b := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}).String(), netip.AddrFrom4([4]byte{198, 51, 100, byte(i * 7)}).String()
+		a, b := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}).String(),
+			netip.AddrFrom4([4]byte{198, 51, 100, byte(i * 7)}).String()
 		there, back := ip(t, a, b, 6, tcp(40001, 25, "NOOP\r\n")), ip(t, b, a, 6, tcp(25, 40001, "250 OK\r\n"))
 		tunnel := ip(t, "10.0.0.1", "10.0.0.2", 47, joined(be16(0), be16(0x0800), there))
 		binary.BigEndian.PutUint16(tunnel[4:], uint16(i))
 		for _, frame := range [][]byte{
 			ethernet(0x0800, there), ethernet(0x0800, back),
 			ethernet(0x0800, fragmented(there, true, 0)), ethernet(0x0800, fragmented(there, false, 800)),
-			ethernet(0x0800, tunnel), ethernet(0x0800, fragmented(tunnel, true, 0)), ethernet(0x0800, fragmented(tunnel, false, 800)),
+			ethernet(0x0800, tunnel), ethernet(0x0800, fragmented(tunnel, true, 0)),
+			ethernet(0x0800, fragmented(tunnel, false, 800)),
 		} {
 			run(t, f, frame)
 		}
@@ -287,7 +312,8 @@ func TestFilter_LossesAreToldInOrder(t *testing.T) {
 	}
 	for batch := range 60 {
 		for range batch {
-			run(t, f, ethernet(0x0800, ip(t, testSrc, testDst, 6, tcp(40001, 25, string(binary.BigEndian.AppendUint32(nil, uint32(sent)))))))
+			run(t, f, ethernet(0x0800, ip(t, testSrc, testDst, 6,
+				tcp(40001, 25, string(binary.BigEndian.AppendUint32(nil, uint32(sent)))))))
 			sent++
 		}
 		read()
@@ -336,11 +362,13 @@ func TestFilter_PortsChangeWhileRunning(t *testing.T) {
 		ports []uint16
 		port  int
 		want  Verdict
-	}{{nil, 25, Segment}, {nil, 2525, OtherPort}, {[]uint16{587, 65535}, 25, OtherPort}, {[]uint16{587, 65535}, 65535, Segment}} {
+	}{{nil, 25, Segment}, {nil, 2525, OtherPort}, {[]uint16{587, 65535}, 25, OtherPort},
+		{[]uint16{587, 65535}, 65535, Segment}} {
 		if err := f.SetPorts(step.ports); err != nil {
 			t.Fatal(err)
 		}
-		if got := verdict(t, f, ethernet(0x0800, ip(t, testSrc, testDst, 6, tcp(1, step.port, "x")))); got != step.want {
+		if got := verdict(t, f, ethernet(0x0800,
+			ip(t, testSrc, testDst, 6, tcp(1, step.port, "x")))); got != step.want {
 			t.Errorf("ports %v: a segment to port %d is %s, want %s", step.ports, step.port, got, step.want)
 		}
 	}

@@ -54,14 +54,16 @@ func TestFrame_LayoutIsThatOfTheProgram(t *testing.T) {
 		}
 	}
 	if frame.Size != frameHeader || len(frame.Members) != len(want) {
-		t.Errorf("struct frame has %d bytes and %d members, want %d and %d", frame.Size, len(frame.Members), frameHeader, len(want))
+		t.Errorf("struct frame has %d bytes and %d members, want %d and %d", frame.Size, len(frame.Members),
+			frameHeader, len(want))
 	}
 }
 
 // compiler finds clang 14 by either of its names: another version gives other code.
 func compiler() string {
 	for _, name := range []string{"clang", "clang-14"} {
-		if out, err := exec.Command(name, "--version").Output(); err == nil && strings.Contains(string(out), "clang version 14.") {
+		if out, err := exec.Command(name, "--version").Output(); err == nil &&
+			strings.Contains(string(out), "clang version 14.") {
 			return name
 		}
 	}

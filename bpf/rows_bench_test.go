@@ -19,10 +19,13 @@ import (
 func conversation(t testing.TB, port uint16, full int) (frames [][]byte) {
 	seq := [2]uint32{1000, 2000} // of client and server
 	add := func(from int, payload string, flag func(*layers.TCP)) {
-		network := &layers.IPv4{Version: 4, TTL: 9, Protocol: 6, SrcIP: net.ParseIP(testSrc), DstIP: net.ParseIP(testDst)}
-		segment := &layers.TCP{SrcPort: layers.TCPPort(port), DstPort: 25, Seq: seq[from], Ack: seq[1-from], ACK: true, Window: 65535}
+		network := &layers.IPv4{Version: 4, TTL: 9, Protocol: 6, SrcIP: net.ParseIP(testSrc),
+			DstIP: net.ParseIP(testDst)}
+		segment := &layers.TCP{SrcPort: layers.TCPPort(port), DstPort: 25, Seq: seq[from], Ack: seq[1-from], ACK: true,
+			Window: 65535}
 		if from == 1 {
-			network.SrcIP, network.DstIP, segment.SrcPort, segment.DstPort = network.DstIP, network.SrcIP, 25, segment.SrcPort
+			network.SrcIP, network.DstIP, segment.SrcPort, segment.DstPort = network.DstIP, network.SrcIP, 25,
+				segment.SrcPort
 		}
 		flag(segment)
 		if err := segment.SetNetworkLayerForChecksum(network); err != nil {

@@ -25,8 +25,10 @@ func TestUnread_TheProgramCountsWhatTheDecoderWould(t *testing.T) {
 			all = append(all, ethernet(n, body), ethernet(0x8100, joined(be16(5), be16(n), body)))
 		}
 		if n%251 == 0 || n < 6500 || n == 8472 || n == 30030 || n == 37008 {
-			all = append(all, ethernet(0x0800, ip(t, testSrc, testDst, 17, joined(be16(n), be16(40000), make([]byte, 100)))),
-				ethernet(0x8847, joined([]byte{0, 1, 1, 9}, ip(t, testSrc6, testDst6, 17, joined(be16(60000), be16(n), body)))))
+			all = append(all, ethernet(0x0800, ip(t, testSrc, testDst, 17,
+				joined(be16(n), be16(40000), make([]byte, 100)))),
+				ethernet(0x8847, joined([]byte{0, 1, 1, 9},
+					ip(t, testSrc6, testDst6, 17, joined(be16(60000), be16(n), body)))))
 		}
 	}
 	for n := range 256 {

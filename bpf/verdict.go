@@ -10,10 +10,11 @@ import "fmt"
 type Verdict uint32
 
 const (
-	Segment   Verdict = iota // kept: TCP with a watched port
-	Fragment                 // kept: fragment of a datagram that holds TCP, or may
-	Undecided                // kept: headers too deep, rare, ambiguous, or in a fragment not seen yet; user space decides
-	OtherPort                // dropped by design, and so are all below
+	Segment  Verdict = iota // kept: TCP with a watched port
+	Fragment                // kept: fragment of a datagram that holds TCP, or may
+	// kept: headers too deep, rare, ambiguous, or in a fragment not seen yet; user space decides
+	Undecided
+	OtherPort // dropped by design, and so are all below
 	NotTCP
 	NotIP
 	Truncated

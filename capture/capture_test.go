@@ -166,7 +166,8 @@ func pcapngFile(o order, frames []got) []byte {
 	b := append(section(o), iface(o, 1, 0, append(option(o, optionTSResol, 9), option(o, optionEnd)...)...)...)
 	b = append(b, block(o, 5, make([]byte, 12)...)...) // interface statistics: to be skipped
 	for _, fr := range frames {
-		b = append(b, enhanced(o, 0, uint64(fr.Time.UnixNano()), fr.Data, fr.Length, option(o, 1, []byte("why")...)...)...)
+		b = append(b, enhanced(o, 0, uint64(fr.Time.UnixNano()), fr.Data, fr.Length,
+			option(o, 1, []byte("why")...)...)...)
 	}
 	return b
 }

@@ -2,33 +2,33 @@
 //
 // # Files
 //
-// [Files] reads pcap (microseconds and nanoseconds, both byte orders) and pcapng (all sections and interfaces), plain or
-// compressed with gzip or zstd, from files, FIFOs and standard input, as one continuous stream. It never panics. Its
+// [Files] reads pcap (microseconds and nanoseconds, both byte orders) and pcapng (all sections and interfaces), plain
+// or compressed with gzip or zstd, from files, FIFOs and standard input, as one continuous stream. It never panics. Its
 // memory is bounded by the longest block of the input (16 MiB at most) and the window of a zstd file (128 MiB at most),
-// not by a length that the input merely claims. It drops no frame in silence: what it cannot read is a [*FileError] that
-// names the file and the offset, after every frame before it.
+// not by a length that the input merely claims. It drops no frame in silence: what it cannot read is a [*FileError]
+// that names the file and the offset, after every frame before it.
 //
 // One goroutine calls Next. Progress and Close may be called from any other at any time.
 //
 // # Interfaces
 //
-// [Live] attaches the XDP program of package bpf to interfaces and gives each [Worker] the frames of one ring buffer, both
-// directions of a connection to the same worker. A worker belongs to one goroutine and polls: Next returns [ErrNoFrame]
-// after two milliseconds without a frame. Frames that the ring had no room for are counted, and the next frame reports
-// them in [Frame.Lost]. Times are the wall clock's, derived from the boot clock that the program stamps. A step of the wall
-// clock is slewed, so that no frame is dated before one that came earlier; one of more than ten seconds is taken over at
-// once and counted.
+// [Live] attaches the XDP program of package bpf to interfaces and gives each [Worker] the frames of one ring buffer,
+// both directions of a connection to the same worker. A worker belongs to one goroutine and polls: Next returns
+// [ErrNoFrame] after two milliseconds without a frame. Frames that the ring had no room for are counted, and the next
+// frame reports them in [Frame.Lost]. Times are the wall clock's, derived from the boot clock that the program stamps.
+// A step of the wall clock is slewed, so that no frame is dated before one that came earlier; one of more than ten
+// seconds is taken over at once and counted.
 //
-// [Live.Check] follows the interfaces: one that goes away is attached to again when it comes back. [Live.Stop] detaches;
-// then the workers read what is left and return io.EOF.
+// [Live.Check] follows the interfaces: one that goes away is attached to again when it comes back. [Live.Stop]
+// detaches; then the workers read what is left and return io.EOF.
 //
 // # Why not pcapgo
 //
 // Both file formats are read here and not by gopacket/pcapgo v1.1.19, which serves the tests as a second opinion. Its
 // LinkType has 8 bits, so Linux cooked v2 (276) reads as 20, and a made-up 257 as Ethernet. Its pcap.Reader multiplies
 // microseconds in 32 bits, refuses a frame longer than the file's snaplen (so every frame of a file whose snaplen is 0,
-// which stands for "no limit") and refuses versions before 2.4. Its NgReader divides by zero at an if_tsresol of 2^-64 or
-// 10^-64 and smaller, is inexact at every power of 2, does not compare a packet's length with its block's, takes lengths
-// below the smallest, ignores the trailing length, and allocates whatever length is claimed. Neither reports where in a
-// file it stopped.
+// which stands for "no limit") and refuses versions before 2.4. Its NgReader divides by zero at an if_tsresol of 2^-64
+// or 10^-64 and smaller, is inexact at every power of 2, does not compare a packet's length with its block's, takes
+// lengths below the smallest, ignores the trailing length, and allocates whatever length is claimed. Neither reports
+// where in a file it stopped.
 package capture

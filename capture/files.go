@@ -13,12 +13,14 @@ import (
 
 // Frame is one captured frame.
 type Frame struct {
-	Time     time.Time // receive time, UTC
-	Data     []byte    // valid until the next call of Next
-	Length   int       // octets on the wire; more than len(Data) where a snaplen cut it
-	LinkType uint16    // LINKTYPE_ number of https://www.tcpdump.org/linktypes.html; 8 bits do not hold 276, Linux cooked v2
-	File     int       // index of the file, or interface, it came from
-	Lost     uint64    // frames of a live source that were lost right before this one, for want of room in the worker's ring
+	Time   time.Time // receive time, UTC
+	Data   []byte    // valid until the next call of Next
+	Length int       // octets on the wire; more than len(Data) where a snaplen cut it
+	// LINKTYPE_ number of https://www.tcpdump.org/linktypes.html; 8 bits do not hold 276, Linux cooked v2
+	LinkType uint16
+	File     int // index of the file, or interface, it came from
+	// frames of a live source that were lost right before this one, for want of room in the worker's ring
+	Lost uint64
 }
 
 // FileError says what is wrong with a file, and where.
@@ -139,7 +141,8 @@ func (f *Files) start(src *source) (next func(*Frame) error, err error) {
 
 var (
 	errEmpty      = errors.New("is empty and has not even a file header: nothing was captured, or the copy failed")
-	errNotCapture = errors.New("not a capture (pcap or pcapng; plain, gzip or zstd): name a file that tcpdump -w or dumpcap wrote")
+	errNotCapture = errors.New("not a capture (pcap or pcapng; plain, gzip or zstd): name a file that tcpdump -w or " +
+		"dumpcap wrote")
 )
 
 // endFile closes the file being read, of which Next has met the end or an error, and returns what Next is to return:

@@ -57,7 +57,8 @@ func forms(t testing.TB, capture []byte) map[string][]byte {
 }
 
 func TestFiles_PackedAndFromStandardInput(t *testing.T) {
-	for format, capture := range map[string][]byte{"pcap": pcapFile(le, pcapNanoseconds, sent), "pcapng": pcapngFile(le, sent)} {
+	for format, capture := range map[string][]byte{"pcap": pcapFile(le, pcapNanoseconds, sent),
+		"pcapng": pcapngFile(le, sent)} {
 		for form, data := range forms(t, capture) {
 			t.Run(format+" "+form, func(t *testing.T) {
 				frames, err := read(nil, write(t, data))
@@ -144,27 +145,32 @@ func bad(t testing.TB) map[string]struct {
 		frames int
 	}
 	return map[string]c{
-		"empty":                        {nil, "empty", 0, 0},
-		"one byte":                     {[]byte{0xd4}, "not a capture", 0, 0},
-		"text":                         {[]byte("Received: by a mailbox, not a capture"), "not a capture", 0, 0},
-		"zeros":                        {make([]byte, 1<<20), "not a capture", 0, 0},
-		"zeros, packed":                {gzipped(t, make([]byte, 64<<20)), "not a capture", 0, 0},
-		"packed twice":                 {gzipped(t, gzipped(t, one)), "not a capture", 0, 0},
-		"empty, packed":                {gzipped(t, nil), "empty", 0, 0},
-		"gzip with a wrong checksum":   {changed(gzipped(t, one), len(gzipped(t, one))-8, 0x12345678), "gzip", int64(len(one)), 1},
-		"pcap version 9":               {[]byte{0xd4, 0xc3, 0xb2, 0xa1, 9, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0}, "version 9.4", 4, 0},
-		"pcap frame of 4 GB":           {append(bytes.Clone(one), bytes.Repeat([]byte{0xff}, 99)...), "4294967295", int64(len(one)), 1},
-		"pcapng without byte order":    {changed(section(be), 8, 0), "not a capture", 0, 0},
-		"pcapng version 2":             {changed(section(be), 12, 2<<16), "version 2.0", 0, 0},
-		"section header too short":     {block(be, blockSection, 0x1a, 0x2b, 0x3c, 0x4d), "too short", 0, 0},
-		"block of 4 GB":                {ng(changed(ok, 4, 1<<32-4)), "4294967292", 28, 0},
-		"unknown block of 4 GB":        {ng(changed(block(be, 99), 4, 1<<32-4)), "4294967292", 28, 0},
-		"block of 0 octets":            {ng(changed(ok, 4, 0)), "no block can have", 28, 0},
-		"block of odd length":          {ng(changed(block(be, 99), 4, 13)), "no block can have", 28, 0},
-		"two lengths differ":           {ng(iface(be, 1, 0), ok, changed(ok, len(ok)-4, 16)), "lengths", 28 + 20 + 36, 1},
-		"skipped block's lengths":      {ng(changed(block(be, 99), 8, 16)), "lengths", 28, 0},
-		"packet longer than block":     {ng(iface(be, 1, 0), changed(ok, 20, 5)), "claims 5", 48, 0},
-		"packet block too short":       {ng(iface(be, 1, 0), block(be, blockEnhanced, make([]byte, 16)...)), "too short", 48, 0},
+		"empty":         {nil, "empty", 0, 0},
+		"one byte":      {[]byte{0xd4}, "not a capture", 0, 0},
+		"text":          {[]byte("Received: by a mailbox, not a capture"), "not a capture", 0, 0},
+		"zeros":         {make([]byte, 1<<20), "not a capture", 0, 0},
+		"zeros, packed": {gzipped(t, make([]byte, 64<<20)), "not a capture", 0, 0},
+		"packed twice":  {gzipped(t, gzipped(t, one)), "not a capture", 0, 0},
+		"empty, packed": {gzipped(t, nil), "empty", 0, 0},
+		"gzip with a wrong checksum": {changed(gzipped(t, one), len(gzipped(t, one))-8, 0x12345678), "gzip",
+			int64(len(one)), 1},
+		"pcap version 9": {[]byte{0xd4, 0xc3, 0xb2, 0xa1, 9, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+			1, 0, 0, 0}, "version 9.4", 4, 0},
+		"pcap frame of 4 GB": {append(bytes.Clone(one), bytes.Repeat([]byte{0xff}, 99)...), "4294967295",
+			int64(len(one)), 1},
+		"pcapng without byte order": {changed(section(be), 8, 0), "not a capture", 0, 0},
+		"pcapng version 2":          {changed(section(be), 12, 2<<16), "version 2.0", 0, 0},
+		"section header too short":  {block(be, blockSection, 0x1a, 0x2b, 0x3c, 0x4d), "too short", 0, 0},
+		"block of 4 GB":             {ng(changed(ok, 4, 1<<32-4)), "4294967292", 28, 0},
+		"unknown block of 4 GB":     {ng(changed(block(be, 99), 4, 1<<32-4)), "4294967292", 28, 0},
+		"block of 0 octets":         {ng(changed(ok, 4, 0)), "no block can have", 28, 0},
+		"block of odd length":       {ng(changed(block(be, 99), 4, 13)), "no block can have", 28, 0},
+		"two lengths differ": {ng(iface(be, 1, 0), ok, changed(ok, len(ok)-4, 16)), "lengths", 28 + 20 + 36,
+			1},
+		"skipped block's lengths":  {ng(changed(block(be, 99), 8, 16)), "lengths", 28, 0},
+		"packet longer than block": {ng(iface(be, 1, 0), changed(ok, 20, 5)), "claims 5", 48, 0},
+		"packet block too short": {ng(iface(be, 1, 0), block(be, blockEnhanced, make([]byte, 16)...)),
+			"too short", 48, 0},
 		"packet without interface":     {ng(ok), "interface 0", 28, 0},
 		"interface not there":          {ng(iface(be, 1, 0), enhanced(be, 1, 0, "a", 1)), "interface 1", 48, 0},
 		"interface of another section": {ng(iface(be, 1, 0), section(be), ok), "interface 0", 76, 0},
@@ -173,7 +179,8 @@ func bad(t testing.TB) map[string]struct {
 		"simple longer than block":     {ng(iface(be, 1, 0), simple(be, "abcd", 5)), "claims 5", 48, 0},
 		"interface block too short":    {ng(block(be, blockInterface)), "too short", 28, 0},
 		"option longer than its block": {ng(iface(be, 1, 0, 0, 9, 0, 9)), "option", 28, 0},
-		"too many interfaces":          {ng(bytes.Repeat(iface(be, 1, 0), maxInterfaces+1)), "interfaces", 28 + 20*maxInterfaces, 0},
+		"too many interfaces": {ng(bytes.Repeat(iface(be, 1, 0), maxInterfaces+1)), "interfaces",
+			28 + 20*maxInterfaces, 0},
 	}
 }
 

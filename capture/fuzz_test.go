@@ -21,7 +21,8 @@ func seeds(f *testing.F) {
 			f.Add(pcapFile(o, magic, sent))
 		}
 		f.Add(pcapngFile(o, sent))
-		f.Add(slices.Concat(section(o), iface(o, 276, 3, option(o, optionTSResol, 0xff)...), simple(o, "abc", 9), obsolete(o, 0, 1<<63, "abc", 9)))
+		f.Add(slices.Concat(section(o), iface(o, 276, 3, option(o, optionTSResol, 0xff)...), simple(o, "abc", 9),
+			obsolete(o, 0, 1<<63, "abc", 9)))
 	}
 	for _, data := range forms(f, pcapFile(le, pcapNanoseconds, sent)) {
 		f.Add(data)
@@ -41,8 +42,8 @@ const (
 	unpackerNeeds = 64 << 20     // of zstd: two windows of 8 MiB, and what it decodes at once
 )
 
-// bounded reads data once more and asserts that the frames, the memory and what is copied follow from its length; packed, from
-// what it unpacks to.
+// bounded reads data once more and asserts that the frames, the memory and what is copied follow from its length;
+// packed, from what it unpacks to.
 func bounded(t *testing.T, data []byte) {
 	t.Helper()
 	var files *Files
@@ -103,8 +104,10 @@ func FuzzPcapng(f *testing.F) {
 		f.Add(pcapngFile(o, sent)[28:], o == binary.BigEndian)
 		offset := option(o, optionTSOff, o.AppendUint64(nil, 1<<40)...)
 		resol := option(o, optionTSResol, 0x80|10)
-		f.Add(slices.Concat(iface(o, 276, 4, append(resol, offset...)...), simple(o, "abcd", 9), obsolete(o, 0, 3<<10, "abc", 9),
-			section(binary.BigEndian), iface(binary.BigEndian, 1, 0), enhanced(binary.BigEndian, 0, 5, "x", 1)), o == binary.BigEndian)
+		f.Add(slices.Concat(iface(o, 276, 4, append(resol, offset...)...), simple(o, "abcd", 9),
+			obsolete(o, 0, 3<<10, "abc", 9),
+			section(binary.BigEndian), iface(binary.BigEndian, 1, 0),
+			enhanced(binary.BigEndian, 0, 5, "x", 1)), o == binary.BigEndian)
 	}
 	for _, c := range bad(f) {
 		if len(c.data) > 28 && len(c.data) < 1<<16 {
@@ -131,8 +134,9 @@ func FuzzPcapng(f *testing.F) {
 	})
 }
 
-// FuzzAny reads anything, packed or not: in one piece and octet by octet it gives the same frames and the same error, and
-// packed (where it is not packed already) the same frames. What unpacking may take is bounded by a limit on the frames.
+// FuzzAny reads anything, packed or not: in one piece and octet by octet it gives the same frames and the same error,
+// and packed (where it is not packed already) the same frames. What unpacking may take is bounded by a limit on the
+// frames.
 func FuzzAny(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -9,9 +9,11 @@ import (
 const (
 	// syncEvery is how often the wall clock is compared with the boot clock.
 	syncEvery = time.Second
-	// slewShare is the part of the time passed by which packet time is moved towards the wall clock: a second is made up for in 20.
+	// slewShare is the part of the time passed by which packet time is moved towards the wall clock: a second is made
+	// up for in 20.
 	slewShare = 20
-	// maxSlew is the error from which on the wall clock was set anew (at boot, by hand) rather than corrected: it is taken over at once.
+	// maxSlew is the error from which on the wall clock was set anew (at boot, by hand) rather than corrected: it is
+	// taken over at once.
 	maxSlew = 10 * time.Second
 	// syncTries is how often the two clocks are read to find a pair with no interruption in between.
 	syncTries = 5

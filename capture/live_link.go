@@ -120,7 +120,8 @@ func wantEthernet(name string) error {
 		return fmt.Errorf("read type of %s: %w", name, err)
 	}
 	if kind := request.Uint16(); kind != unix.ARPHRD_ETHER && kind != unix.ARPHRD_LOOPBACK {
-		return fmt.Errorf("%s is not an Ethernet interface (ARPHRD type %d): capture on the Ethernet interface that carries it", name, kind)
+		return fmt.Errorf("%s is not an Ethernet interface (ARPHRD type %d): capture on the Ethernet interface that "+
+			"carries it", name, kind)
 	}
 	return nil
 }
@@ -139,7 +140,8 @@ func promiscuousSocket() (int, error) {
 }
 
 func addPromiscuous(fd, index int) error {
-	return unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC})
+	return unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP,
+		&unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC})
 }
 
 func closeSocket(fd int) error { return unix.Close(fd) }

@@ -70,7 +70,8 @@ func sender(t testing.TB, name string) func([]byte) {
 // smtpFrame is an Ethernet frame with a TCP segment to a port, of n bytes in all.
 func smtpFrame(port byte, n int) []byte {
 	f := make([]byte, n)
-	copy(f, []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, byte((n - 14) >> 8), byte(n - 14), 0, 0, 0, 0, 9, 6, 0, 0, 192, 0, 2, 10, 198, 51, 100, 25, 0x9c, 0x41, 0, port})
+	copy(f, []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, byte((n - 14) >> 8), byte(n - 14), 0, 0, 0, 0, 9,
+		6, 0, 0, 192, 0, 2, 10, 198, 51, 100, 25, 0x9c, 0x41, 0, port})
 	f[46] = 5 << 4
 	sum := uint32(0) // a bridge looks at the header's checksum
 	for i := 14; i < 34; i += 2 {

@@ -46,7 +46,9 @@ func TestLive_NothingStaysAttachedAfterAnyEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = child.Wait()
-			wait(t, "detached and not promiscuous", func() bool { return !linkShows(t, "xdp") && linkShows(t, "promiscuity 0") })
+			wait(t, "detached and not promiscuous", func() bool {
+				return !linkShows(t, "xdp") && linkShows(t, "promiscuity 0")
+			})
 		})
 	}
 }

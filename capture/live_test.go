@@ -85,7 +85,8 @@ func TestLive_TheSecondOnOneInterfaceSaysWhyNot(t *testing.T) {
 // TestLive_NamesTheCapabilityThatIsMissing takes one capability after the other from
 // a thread, which ends with the test.
 func TestLive_NamesTheCapabilityThatIsMissing(t *testing.T) {
-	for name, number := range map[string]int{"CAP_BPF": unix.CAP_BPF, "CAP_PERFMON": unix.CAP_PERFMON, "CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_NET_RAW": unix.CAP_NET_RAW, "none": -1} {
+	for name, number := range map[string]int{"CAP_BPF": unix.CAP_BPF, "CAP_PERFMON": unix.CAP_PERFMON,
+		"CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_NET_RAW": unix.CAP_NET_RAW, "none": -1} {
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)
 			want := uint64(1)<<unix.CAP_BPF | 1<<unix.CAP_PERFMON | 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW
@@ -101,7 +102,9 @@ func TestLive_NamesTheCapabilityThatIsMissing(t *testing.T) {
 			if err == nil {
 				_ = l.Close()
 			}
-			if number < 0 && err != nil || number >= 0 && (err == nil || !strings.Contains(err.Error(), "capability "+name+" ") && !strings.Contains(err.Error(), "capability "+name+":")) {
+			if number < 0 && err != nil || number >= 0 &&
+				(err == nil || !strings.Contains(err.Error(), "capability "+name+" ") &&
+					!strings.Contains(err.Error(), "capability "+name+":")) {
 				t.Errorf("without %s: %v", name, err)
 			}
 		})
@@ -113,14 +116,16 @@ func TestLive_Modes(t *testing.T) {
 	command(t, "ip link add bridge0 type bridge") // its driver knows no XDP
 	command(t, "ip link set tap0 master bridge0")
 	command(t, "ip link set bridge0 up")
-	if l, err := OpenLive(LiveConfig{Interfaces: []string{"bridge0"}, Mode: bpf.Native}); err == nil || !strings.Contains(err.Error(), "--xdp generic") {
+	if l, err := OpenLive(LiveConfig{Interfaces: []string{"bridge0"}, Mode: bpf.Native}); err == nil ||
+		!strings.Contains(err.Error(), "--xdp generic") {
 		t.Errorf("native where there is none: %v, %v", l, err)
 	}
 	for name, c := range map[string]struct {
 		mode   bpf.Mode
 		on     string
 		native bool
-	}{"auto falls back to generic": {bpf.Auto, "bridge0", false}, "generic": {bpf.Generic, "peer0", false}, "auto is native": {bpf.Auto, "peer0", true}, "native": {bpf.Native, "peer0", true}} {
+	}{"auto falls back to generic": {bpf.Auto, "bridge0", false}, "generic": {bpf.Generic, "peer0", false},
+		"auto is native": {bpf.Auto, "peer0", true}, "native": {bpf.Native, "peer0", true}} {
 		l := openLive(t, LiveConfig{Interfaces: []string{c.on}, Mode: c.mode})
 		s, err := l.Stats()
 		if err != nil || s.Links[0].Native != c.native {
@@ -235,9 +240,11 @@ func TestLive_OverloadCountsEveryFrame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("sent %d, seen %d, dropped by design %d, read %d, lost %d", 2*senders*each, s.Seen(), s.Dropped(), read.Load(), lost.Load())
+	t.Logf("sent %d, seen %d, dropped by design %d, read %d, lost %d", 2*senders*each, s.Seen(), s.Dropped(),
+		read.Load(), lost.Load())
 	if s.Seen() != s.Dropped()+s.Full()+s.Delivered() || s.Delivered() != read.Load() || s.Full() != lost.Load() {
-		t.Errorf("seen %d, dropped %d, ring full %d, delivered %d; read %d, told lost %d", s.Seen(), s.Dropped(), s.Full(), s.Delivered(), read.Load(), lost.Load())
+		t.Errorf("seen %d, dropped %d, ring full %d, delivered %d; read %d, told lost %d", s.Seen(), s.Dropped(),
+			s.Full(), s.Delivered(), read.Load(), lost.Load())
 	}
 	if s.Full() == 0 || s.Delivered() == 0 || s.Dropped() == 0 {
 		t.Error("no overload")

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A pcapng time is a number of 64 bits in a unit of the interface's choosing, plus an offset in seconds: it reaches
-// far beyond what RFC 3339 and PostgreSQL can write. A time before the year 1 or after 9999 is given as the nearest of these: the clock
-// is plainly wrong then, but the frame is good.
+// A pcapng time is a number of 64 bits in a unit of the interface's choosing, plus an offset in seconds: it reaches far
+// beyond what RFC 3339 and PostgreSQL can write. A time before the year 1 or after 9999 is given as the nearest of
+// these: the clock is plainly wrong then, but the frame is good.
 var (
 	minTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
 	maxTime = time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)

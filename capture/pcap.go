@@ -29,8 +29,9 @@ const (
 	pcapRecordModified = 24
 )
 
-// pcap reads one file of that format. The snaplen of the header is not used: writers exceed it, and 0 means none; a frame
-// is as long as its record says. An original length below the captured one, written by some tools, is taken as equal.
+// pcap reads one file of that format. The snaplen of the header is not used: writers exceed it, and 0 means none; a
+// frame is as long as its record says. An original length below the captured one, written by some tools, is taken as
+// equal.
 type pcap struct {
 	win    *window
 	swap   bool // written in big-endian order
@@ -79,7 +80,8 @@ func (r *pcap) readHeader() error {
 	major := uint16(version)
 	r.minor = uint16(version >> 16)
 	if major != 2 {
-		return &offsetError{4, fmt.Errorf("pcap version %d.%d is not supported: convert the file with editcap", major, r.minor)}
+		return &offsetError{4, fmt.Errorf("pcap version %d.%d is not supported: convert the file with editcap", major,
+			r.minor)}
 	}
 	r.link = uint16(r.uint32(h[20:]))
 	return nil
@@ -129,8 +131,8 @@ func cut(err error, what string, start int64) error {
 }
 
 func tooLong(what string, n, limit uint64) error {
-	return fmt.Errorf("the %s that begins here claims %d octets, but the limit is %d: the capture is damaged from here on; "+
-		"tap25 read everything before it", what, n, limit)
+	return fmt.Errorf("the %s that begins here claims %d octets, but the limit is %d: the capture is damaged from "+
+		"here on; tap25 read everything before it", what, n, limit)
 }
 
 func damaged(reason string) error {

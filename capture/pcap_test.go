@@ -46,9 +46,11 @@ func TestPcap_HeaderFields(t *testing.T) {
 		want got
 	}{
 		"frame longer than the snaplen": {file(func(b []byte) { b[16] = 3 }), frame},
-		"linux cooked v2":               {file(func(b []byte) { b[20], b[21] = 276&0xff, 276>>8 }), with(func(g *got) { g.LinkType = 276 })},
-		"FCS length beside link type":   {file(func(b []byte) { b[23] = 0x24 }), frame},
-		"original length too short":     {file(func(b []byte) { b[36] = 2 }), frame},
+		"linux cooked v2": {file(func(b []byte) {
+			b[20], b[21] = 276&0xff, 276>>8
+		}), with(func(g *got) { g.LinkType = 276 })},
+		"FCS length beside link type": {file(func(b []byte) { b[23] = 0x24 }), frame},
+		"original length too short":   {file(func(b []byte) { b[36] = 2 }), frame},
 		"lengths swapped by version 2.2": {file(func(b []byte) { b[6], b[32], b[36] = 2, 60, 11 }),
 			with(func(g *got) { g.Length = 60 })},
 		"lengths swapped in version 2.3": {file(func(b []byte) { b[6], b[32], b[36] = 3, 60, 11 }),

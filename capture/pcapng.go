@@ -40,7 +40,8 @@ const (
 
 	minBlock = 12
 
-	// maxBlock bounds what is kept in memory for one block: the longest frame and ample options. libpcap has the same limit.
+	// maxBlock bounds what is kept in memory for one block: the longest frame and ample options. libpcap has the same
+	// limit.
 	maxBlock = 16 << 20
 
 	// maxInterfaces bounds the interfaces of one section. The obsolete packet block can number no more.
@@ -137,7 +138,8 @@ func (r *pcapng) blockHeader(start int64) (typ uint32, total int, err error) {
 	case n > maxBlock:
 		return 0, 0, &offsetError{start, tooLong("block", uint64(n), maxBlock)}
 	case n < minBlock || n%4 != 0:
-		return 0, 0, &offsetError{start, damaged(fmt.Sprintf("the block that begins here claims %d octets, which no block can have", n))}
+		return 0, 0, &offsetError{start, damaged(fmt.Sprintf("the block that begins here claims %d octets, which no "+
+			"block can have", n))}
 	}
 	return typ, int(n), nil
 }
@@ -195,7 +197,8 @@ func (r *pcapng) block(typ uint32, b []byte, fr *Frame) (packet bool, err error)
 	}
 	captured, original := r.uint32(b[12:]), r.uint32(b[16:])
 	if captured > maxFrame || int(captured) > len(b)-20 {
-		return false, damaged(fmt.Sprintf("the packet claims %d octets, its block has room for %d", captured, len(b)-20))
+		return false, damaged(fmt.Sprintf("the packet claims %d octets, its block has room for %d", captured,
+			len(b)-20))
 	}
 	fr.Time = i.time(uint64(r.uint32(b[4:]))<<32 | uint64(r.uint32(b[8:])))
 	fr.Data = b[20 : 20+captured : 20+captured]
@@ -206,7 +209,8 @@ func (r *pcapng) block(typ uint32, b []byte, fr *Frame) (packet bool, err error)
 
 func (r *pcapng) iface(index uint32) (*ngInterface, error) {
 	if uint64(index) >= uint64(len(r.interfaces)) {
-		return nil, damaged(fmt.Sprintf("the packet names interface %d, but the section has %d interfaces so far", index, len(r.interfaces)))
+		return nil, damaged(fmt.Sprintf("the packet names interface %d, but the section has %d interfaces so far",
+			index, len(r.interfaces)))
 	}
 	return &r.interfaces[index], nil
 }

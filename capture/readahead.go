@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// readAhead reads in a goroutine of its own, so that a Read that waits for it can be ended whatever the reader behind it
-// does. That goroutine ends with its reader, or after close as soon as the reader's Read returns.
+// readAhead reads in a goroutine of its own, so that a Read that waits for it can be ended whatever the reader behind
+// it does. That goroutine ends with its reader, or after close as soon as the reader's Read returns.
 type readAhead struct {
 	full  chan chunk
 	empty chan []byte
@@ -27,7 +27,8 @@ type chunk struct {
 const readBuffers = 2
 
 func startReadAhead(r io.Reader) *readAhead {
-	p := &readAhead{full: make(chan chunk, readBuffers), empty: make(chan []byte, readBuffers), done: make(chan struct{})}
+	p := &readAhead{full: make(chan chunk, readBuffers), empty: make(chan []byte, readBuffers),
+		done: make(chan struct{})}
 	for range readBuffers {
 		p.empty <- make([]byte, readSize)
 	}

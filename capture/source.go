@@ -66,8 +66,8 @@ func openSource(path string, stdin io.Reader, done *atomic.Int64) (*source, erro
 		p := startReadAhead(&counter{stdin, done})
 		return &source{raw: p, stdin: p}, nil
 	}
-	// O_NONBLOCK: the opening of a FIFO does not wait for a writer, and Close ends a waiting Read. It means nothing to a
-	// regular file.
+	// O_NONBLOCK: the opening of a FIFO does not wait for a writer, and Close ends a waiting Read. It means nothing to
+	// a regular file.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, openError(err)
@@ -97,8 +97,8 @@ func openError(err error) error {
 	return fmt.Errorf("cannot be opened: %w", err)
 }
 
-// await waits until a FIFO has a writer: a Read of a FIFO without one would return at once, as at its end. Linux reports
-// neither data nor a hang-up on a FIFO whose writer is yet to come (pipe_poll in fs/pipe.c).
+// await waits until a FIFO has a writer: a Read of a FIFO without one would return at once, as at its end. Linux
+// reports neither data nor a hang-up on a FIFO whose writer is yet to come (pipe_poll in fs/pipe.c).
 func (s *source) await() error {
 	if s.file == nil {
 		return nil
@@ -125,8 +125,8 @@ func (s *source) await() error {
 	return errors.Join(err, callErr)
 }
 
-// unpack reads the magic number and puts a decompressor in the way where one is needed. What has been read of the capture
-// by then, it returns as head.
+// unpack reads the magic number and puts a decompressor in the way where one is needed. What has been read of the
+// capture by then, it returns as head.
 func (s *source) unpack() (head []byte, err error) {
 	s.Reader = s.raw
 	head = make([]byte, 4)
@@ -141,7 +141,8 @@ func (s *source) unpack() (head []byte, err error) {
 	switch m := binary.LittleEndian.Uint32(head); {
 	case m&0xffff == 0x8b1f: // RFC 1952 section 2.3.1
 		var gz *gzip.Reader
-		if gz, err = gzip.NewReader(bufio.NewReaderSize(whole, readSize)); err != nil { // reads all members of the file, section 2.2
+		// reads all members of the file, section 2.2
+		if gz, err = gzip.NewReader(bufio.NewReaderSize(whole, readSize)); err != nil {
 			return nil, unpackError("gzip", err)
 		}
 		s.unpacker = startReadAhead(&unpacker{gz, "gzip"})
@@ -190,9 +191,11 @@ func (u *unpacker) Read(p []byte) (int, error) {
 
 func unpackError(format string, err error) error {
 	if err == io.ErrUnexpectedEOF || err == io.EOF {
-		return fmt.Errorf("the %s file is cut off: tap25 read everything before this point; copy the file again, or wait until it is complete", format)
+		return fmt.Errorf("the %s file is cut off: tap25 read everything before this point; copy the file again, or "+
+			"wait until it is complete", format)
 	}
-	return fmt.Errorf("cannot be decompressed: %w; tap25 read everything before this point; run %s -t to check the file", err, format)
+	return fmt.Errorf("cannot be decompressed: %w; tap25 read everything before this point; run %s -t to check the "+
+		"file", err, format)
 }
 
 // counter counts what is read of the files as they lie on disk.

@@ -9,8 +9,8 @@ const (
 	// the parsing, large enough that system calls do not show.
 	readSize = 256 << 10
 
-	// maxFrame is the longest frame that is believed. libpcap's MAXIMUM_SNAPLEN is 256 KiB, the kernel's GRO makes frames
-	// of up to 8 × 65,535 octets (BIG TCP, GRO_MAX_SIZE): a longer one is a damaged length.
+	// maxFrame is the longest frame that is believed. libpcap's MAXIMUM_SNAPLEN is 256 KiB, the kernel's GRO makes
+	// frames of up to 8 × 65,535 octets (BIG TCP, GRO_MAX_SIZE): a longer one is a damaged length.
 	maxFrame = 1 << 20
 )
 

@@ -34,14 +34,16 @@ func logged(t testing.TB) func() string {
 
 // undone are ways to see something of a case and leave no line in accesses.
 var undone = map[string]string{
-	"rollback":            "begin; select count(*) from case_mail('2026-17'); rollback",
-	"a cast that fails":   "select rcpt_to::int from case_mail('2026-17')",
-	"yes or no by error":  "select 1 / (case when exists (select from case_mail('2026-17')) then 0 else 1 end)",
-	"cursor":              "begin; declare c cursor for select * from case_mail('2026-17'); fetch 1 from c; rollback",
-	"held cursor":         "begin; declare c cursor with hold for select rcpt_to::int from case_mail('2026-17'); commit",
-	"explain":             "begin; explain analyze select * from case_mail('2026-17'); rollback",
-	"savepoint":           "begin; savepoint s; select count(*) from case_mail('2026-17'); rollback to s; commit",
-	"block":               "do $$ begin perform from case_mail('2026-17'); raise 'undo'; exception when others then null; end $$",
+	"rollback":           "begin; select count(*) from case_mail('2026-17'); rollback",
+	"a cast that fails":  "select rcpt_to::int from case_mail('2026-17')",
+	"yes or no by error": "select 1 / (case when exists (select from case_mail('2026-17')) then 0 else 1 end)",
+	"cursor":             "begin; declare c cursor for select * from case_mail('2026-17'); fetch 1 from c; rollback",
+	"held cursor": "begin; declare c cursor with hold for select rcpt_to::int from case_mail('2026-17'); " +
+		"commit",
+	"explain":   "begin; explain analyze select * from case_mail('2026-17'); rollback",
+	"savepoint": "begin; savepoint s; select count(*) from case_mail('2026-17'); rollback to s; commit",
+	"block": "do $$ begin perform from case_mail('2026-17'); raise 'undo'; exception when others then " +
+		"null; end $$",
 	"copy":                "copy (select rcpt_to::int from case_mail('2026-17')) to stdout",
 	"timeout":             "set statement_timeout = '2s'; select pg_sleep(600) from case_mail('2026-17')",
 	"cancel":              "select pg_sleep(600) from case_mail('2026-17')",
@@ -68,7 +70,8 @@ func TestAuditor_AnUndoneReadLeavesALineInTheLogAndANumber(t *testing.T) {
 			defer close(done)
 			session.Conn().PgConn().Exec(context.Background(), sql).Close()
 		}()
-		line := regexp.MustCompile(`LOG:  tap25: access (\d+): (read|open) by user "` + user + `", warrants of the case \{\d*\}\n`)
+		line := regexp.MustCompile(`LOG:  tap25: access (\d+): (read|open) by user "` + user +
+			`", warrants of the case \{\d*\}\n`)
 		wait(t, func() bool { return line.MatchString(log()) })
 		switch name {
 		case "cancel":
@@ -80,7 +83,8 @@ func TestAuditor_AnUndoneReadLeavesALineInTheLogAndANumber(t *testing.T) {
 		found := line.FindAllStringSubmatch(log(), -1)
 		after := missing(t, admin)
 		if len(found) != 1 || len(after) != len(before)+1 || fmt.Sprint(after[len(after)-1]) != found[0][1] {
-			t.Errorf("%s: %d lines in the log, numbers without a line of accesses %d, then %d", name, len(found), before, after)
+			t.Errorf("%s: %d lines in the log, numbers without a line of accesses %d, then %d", name, len(found),
+				before, after)
 		}
 		if strings.Contains(told(), "access") {
 			t.Errorf("%s: the line of the log is told to the client", name)
@@ -108,14 +112,16 @@ func toldSession(t testing.TB, db *DB, user string) (session *DB, told func() st
 	}
 	session = &DB{conn: conn}
 	t.Cleanup(session.Close)
-	execute(t, session, "set session authorization "+pgx.Identifier{user}.Sanitize(), "set client_min_messages = debug5")
+	execute(t, session, "set session authorization "+pgx.Identifier{user}.Sanitize(),
+		"set client_min_messages = debug5")
 	return session, all.String
 }
 
 // missing are the numbers of accesses that were given and have no line.
 func missing(t testing.TB, db *DB) []int64 {
 	t.Helper()
-	return ask[[]int64](t, db, "select coalesce(array_agg(n order by n), '{}') from missing_accesses m, generate_series(m.first, m.last) n")
+	return ask[[]int64](t, db,
+		"select coalesce(array_agg(n order by n), '{}') from missing_accesses m, generate_series(m.first, m.last) n")
 }
 
 // What a statement fails on is often an address: a cast quotes its argument, a constraint the whole line.
@@ -125,7 +131,8 @@ func TestLog_BearsNoAddressOfAFailedStatement(t *testing.T) {
 	admin, auditor := as(t, db, "tap25_admin", "admin"), as(t, db, "tap25_auditor", "auditor")
 	grant(t, db, auditor, "mailbox", "'b@b.example'")
 	openCase(t, auditor)
-	const warrant = "insert into warrants (case_id, auditor, mailbox, since, before, reason, valid_until) values ('1', 'x', 'b@b.example', "
+	const warrant = "insert into warrants (case_id, auditor, mailbox, since, before, reason, valid_until) values " +
+		"('1', 'x', 'b@b.example', "
 	log := logged(t)
 	for sql, user := range map[string]*DB{
 		"select rcpt_to::int from case_mail('2026-17')":                                                       auditor,
@@ -143,7 +150,8 @@ func TestLog_BearsNoAddressOfAFailedStatement(t *testing.T) {
 			t.Errorf("%s: %v", sql, err)
 			continue
 		}
-		ours := strings.HasPrefix(sql, "select add_hold") || strings.HasPrefix(sql, warrant) // whose text is the same whatever the server logs
+		// whose text is the same whatever the server logs
+		ours := strings.HasPrefix(sql, "select add_hold") || strings.HasPrefix(sql, warrant)
 		if ours && strings.Contains(e.Message+e.Detail, "b@b.example") {
 			t.Errorf("%s: the error has the address", sql)
 		}
@@ -161,7 +169,8 @@ func TestAuditor_TheLogBearsNothingThatAUserHasMadeUp(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)
 	auditor := as(t, db, "tap25_auditor", "auditor")
-	const made = "x@canary.example\n2026-01-01 00:00:00 UTC [1] LOG:  tap25: access 99: read by user \"postgres\"\x1b[2J"
+	const made = "x@canary.example\n2026-01-01 00:00:00 UTC [1] LOG:  tap25: access 99: read by user " +
+		"\"postgres\"\x1b[2J"
 	log := logged(t)
 	if _, err := auditor.Conn().Exec(t.Context(), "select open_case($1, $1)", made); err != nil {
 		t.Fatal(err)
@@ -172,7 +181,9 @@ func TestAuditor_TheLogBearsNothingThatAUserHasMadeUp(t *testing.T) {
 	t.Cleanup(func() { db.Conn().Exec(context.Background(), "drop role "+pgx.Identifier{forger}.Sanitize()) })
 	session, _ := toldSession(t, db, forger)
 	execute(t, session, "select open_case('x', 'y')")
-	if got := log(); strings.Contains(got, "\n2026-01-01 00:00:00 UTC [1]") || strings.Contains(got, "canary") || strings.Contains(got, "\nLOG") || strings.Contains(got, "\x1b") || strings.Count(got, "LOG:  tap25: access ") != 6 {
+	if got := log(); strings.Contains(got, "\n2026-01-01 00:00:00 UTC [1]") || strings.Contains(got, "canary") ||
+		strings.Contains(got, "\nLOG") || strings.Contains(got, "\x1b") ||
+		strings.Count(got, "LOG:  tap25: access ") != 6 {
 		t.Error("a line of the log is forged, or not six lines are there")
 	}
 }

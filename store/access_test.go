@@ -30,13 +30,16 @@ func as(t testing.TB, db *DB, role, user string) *DB {
 
 func refused(t *testing.T, db *DB, sql string) {
 	t.Helper()
-	if _, err := db.Conn().Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "42501") && !strings.Contains(err.Error(), "append-only") {
+	if _, err := db.Conn().Exec(t.Context(), sql); err == nil ||
+		!strings.Contains(err.Error(), "42501") && !strings.Contains(err.Error(), "append-only") {
 		t.Errorf("%s: %v; want it refused", sql, err)
 	}
 }
 
-var readers = []string{"select * from mail", "select * from mail_to('b@b.example')", "select seen_at from tap25_internal.envelopes", "select * from tap25_internal.held",
-	"select * from tap25_internal.misdated", "select * from tap25_internal.days", "table accesses", "table warrants", "table holds", "copy tap25_internal.envelopes to stdout"}
+var readers = []string{"select * from mail", "select * from mail_to('b@b.example')",
+	"select seen_at from tap25_internal.envelopes", "select * from tap25_internal.held",
+	"select * from tap25_internal.misdated", "select * from tap25_internal.days", "table accesses", "table warrants",
+	"table holds", "copy tap25_internal.envelopes to stdout"}
 
 func TestSensor_AddsRowsAndReadsNone(t *testing.T) {
 	db := database(t, false)
@@ -53,8 +56,11 @@ func TestSensor_AddsRowsAndReadsNone(t *testing.T) {
 	if _, err := sensor.AheadPartitions(t.Context(), DaysAhead); err != nil {
 		t.Error(err)
 	}
-	for _, sql := range append(readers, "delete from envelopes", "update envelopes set helo = ''", "truncate envelopes", "drop table envelopes_20200229",
-		"select * from expire_day('2020-02-29', '')", "select set_retention('1 day')", "select end_warrant(1, 'x')", "table warrant_events", "table missing_accesses", "select drop_hold(1)", "select case_mail('c')", "select make_partition('2020-02-28')",
+	for _, sql := range append(readers, "delete from envelopes", "update envelopes set helo = ''", "truncate envelopes",
+		"drop table envelopes_20200229",
+		"select * from expire_day('2020-02-29', '')", "select set_retention('1 day')", "select end_warrant(1, 'x')",
+		"table warrant_events", "table missing_accesses", "select drop_hold(1)", "select case_mail('c')",
+		"select make_partition('2020-02-28')",
 		"update days set rows = 0", "table loads") {
 		refused(t, sensor, sql)
 	}
@@ -83,8 +89,10 @@ func TestAdmin_ReadsExpiresAndHolds(t *testing.T) {
 	if by := ask[string](t, db, "select added_by::text from holds"); !strings.HasPrefix(by, "admin_") {
 		t.Error("the hold does not say who added it")
 	}
-	for _, sql := range []string{"delete from accesses", "delete from held", "delete from expired", "update holds set reason = 'x'", "delete from warrants",
-		"update warrant_events set reason = 'x'", "insert into retentions (kept) values ('1 day')", "select nextval('accesses_id_seq')"} {
+	for _, sql := range []string{"delete from accesses", "delete from held", "delete from expired",
+		"update holds set reason = 'x'", "delete from warrants",
+		"update warrant_events set reason = 'x'", "insert into retentions (kept) values ('1 day')",
+		"select nextval('accesses_id_seq')"} {
 		refused(t, admin, sql)
 	}
 }
@@ -124,7 +132,8 @@ func TestAuditor_ReadsWhatAWarrantOpensAndIsRecorded(t *testing.T) {
 	if n := ask[int](t, auditor, "select count(*) from case_mail('2026-17') where mail_from like 'd@%'"); n != 1 {
 		t.Errorf("%d rows of a sender, want 1", n)
 	}
-	log := ask[string](t, db, "select string_agg(concat_ws(' ', auditor = $1, case_id, action, purpose, rows), ', ' order by at) from accesses", sessionUser(t, auditor))
+	log := ask[string](t, db, "select string_agg(concat_ws(' ', auditor = $1, case_id, action, purpose, rows), ', ' "+
+		"order by at) from accesses", sessionUser(t, auditor))
 	if want := "t 2026-17 open complaint, t 2026-17 read 2, t 2026-17 read 2"; log != want {
 		t.Errorf("recorded %q, want %q", log, want)
 	}
@@ -163,7 +172,8 @@ func TestAuditor_OtherCasesStayShut(t *testing.T) {
 	}
 	refused(t, other, "select * from case_mail('2026-17')")
 	admin := as(t, db, "tap25_admin", "admin")
-	if _, err := admin.Conn().Exec(t.Context(), "update warrants set valid_until = now() - interval '1 second'"); err != nil {
+	if _, err := admin.Conn().Exec(t.Context(),
+		"update warrants set valid_until = now() - interval '1 second'"); err != nil {
 		t.Fatal(err)
 	}
 	if n := ask[int](t, auditor, "select count(*) from case_mail('2026-17')"); n != 0 {
@@ -180,10 +190,13 @@ func TestMigrate_WithoutTheRightToMakeRolesGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		admin.Conn().Exec(context.Background(), "reset session authorization; alter database "+name+" owner to current_user")
+		admin.Conn().Exec(context.Background(),
+			"reset session authorization; alter database "+name+" owner to current_user")
 	})
-	for _, role := range []string{"tap25_sensor", "tap25_auditor", "tap25_admin"} { // of no use to other tests while this runs
-		if _, err := admin.Conn().Exec(t.Context(), "alter role "+role+" rename to away_"+role); err != nil && !strings.Contains(err.Error(), "does not exist") {
+	// of no use to other tests while this runs
+	for _, role := range []string{"tap25_sensor", "tap25_auditor", "tap25_admin"} {
+		if _, err := admin.Conn().Exec(t.Context(), "alter role "+role+" rename to away_"+role); err != nil &&
+			!strings.Contains(err.Error(), "does not exist") {
 			t.Fatal(err)
 		}
 		defer admin.Conn().Exec(context.Background(), "alter role away_"+role+" rename to "+role)

@@ -31,8 +31,8 @@ func resident() int64 {
 	return int64(m.Sys - m.HeapReleased)
 }
 
-// TestLoader_DatabaseAwayWhileRowsCome lets 20,000 rows a second come for eight seconds or, in the long form, ten minutes. That
-// Append waits for no disk is TestFault_AppendWaitsForNoDisk.
+// TestLoader_DatabaseAwayWhileRowsCome lets 20,000 rows a second come for eight seconds or, in the long form, ten
+// minutes. That Append waits for no disk is TestFault_AppendWaitsForNoDisk.
 func TestLoader_DatabaseAwayWhileRowsCome(t *testing.T) {
 	db := database(t, false)
 	s := openSpool(t, spool.Config{})
@@ -75,7 +75,8 @@ func TestLoader_DatabaseAwayWhileRowsCome(t *testing.T) {
 		<-time.After(time.Millisecond)
 	}
 	ratio := came.Seconds() / time.Since(begun).Seconds()
-	t.Logf("memory grew by %d MiB; drained %.0f rows/s, %.1f times as fast as they came", (most-before)>>20, float64(n)/time.Since(begun).Seconds(), ratio)
+	t.Logf("memory grew by %d MiB; drained %.0f rows/s, %.1f times as fast as they came", (most-before)>>20,
+		float64(n)/time.Since(begun).Seconds(), ratio)
 	if ratio < 2 && seconds == 600 { // whoever runs the long form gives it a machine of its own
 		t.Errorf("drained %.1f times as fast as rows came, want twice", ratio)
 	}

@@ -40,7 +40,8 @@ func onlyHost(cfg *pgx.ConnConfig, address string) *pgx.ConnConfig {
 	one.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsStandby
 	one.Fallbacks = nil
 	first := true
-	for _, f := range append([]*pgconn.FallbackConfig{{Host: cfg.Host, Port: cfg.Port, TLSConfig: cfg.TLSConfig}}, cfg.Fallbacks...) {
+	for _, f := range append([]*pgconn.FallbackConfig{{Host: cfg.Host, Port: cfg.Port, TLSConfig: cfg.TLSConfig}},
+		cfg.Fallbacks...) {
 		if hostPort(f.Host, f.Port) != address {
 			continue
 		}

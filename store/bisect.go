@@ -16,8 +16,8 @@ const (
 	lastTime  = 253402300800*1e6 - postgresEpoch
 )
 
-// checkRow returns the reason why a record cannot be sent to the database without harm to its neighbours, or "": one that is not
-// exactly a row would be read as part of the next, or as the end of all.
+// checkRow returns the reason why a record cannot be sent to the database without harm to its neighbours, or "": one
+// that is not exactly a row would be read as part of the next, or as the end of all.
 func checkRow(record []byte) (reason string) {
 	if len(record) < 14 || columnsOf(record) == 0 || binary.BigEndian.Uint32(record[2:]) != 8 {
 		return "not a row in COPY's binary form"
@@ -54,8 +54,8 @@ func (r refusal) and(rows [][]byte) [][]byte {
 	return all
 }
 
-// bisect finds the rows that the server refuses, by trying halves in a transaction that is undone. Those that are no rows
-// it finds by itself.
+// bisect finds the rows that the server refuses, by trying halves in a transaction that is undone. Those that are no
+// rows it finds by itself.
 func (db *DB) bisect(ctx context.Context, sensor string, rows [][]byte) (good [][]byte, bad refusal, err error) {
 	bad = refusal{}
 	var whole [][]byte
@@ -86,7 +86,8 @@ func (db *DB) bisect(ctx context.Context, sensor string, rows [][]byte) (good []
 }
 
 // tryRows copies rows after a savepoint, in halves if they are refused.
-func tryRows(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]byte, bad refusal) (good [][]byte, err error) {
+func tryRows(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]byte, bad refusal) (good [][]byte,
+	err error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}

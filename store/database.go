@@ -12,8 +12,8 @@ import (
 // Local takes the place of a connection string and means tap25's private cluster.
 const Local = "local"
 
-// Database is how to reach a database: by a connection string, or as tap25's private cluster, whose server it starts and
-// whose schema it migrates. Open and Connect may be called by several goroutines.
+// Database is how to reach a database: by a connection string, or as tap25's private cluster, whose server it starts
+// and whose schema it migrates. Open and Connect may be called by several goroutines.
 type Database struct {
 	DSN     string           // a PostgreSQL URL or keyword string
 	Cluster *cluster.Cluster // the private cluster that DSN names; nil if the server is somebody else's
@@ -21,8 +21,9 @@ type Database struct {
 	starting chan struct{} // holds one element during a start of Cluster
 }
 
-// NewDatabase returns the database that a connection string names, or the private cluster's if that is [Local]. It connects
-// to nothing and starts nothing. An error says that no PostgreSQL is installed that could run the private cluster.
+// NewDatabase returns the database that a connection string names, or the private cluster's if that is [Local]. It
+// connects to nothing and starts nothing. An error says that no PostgreSQL is installed that could run the private
+// cluster.
 func NewDatabase(dsn string) (*Database, error) {
 	if dsn != Local {
 		return &Database{DSN: dsn}, nil
@@ -39,8 +40,8 @@ func NewDatabase(dsn string) (*Database, error) {
 	return &Database{DSN: c.DSN(), Cluster: c, starting: make(chan struct{}, 1)}, nil
 }
 
-// Open connects for questions, see [Open]. The private cluster is started and migrated if need be. The schema of another
-// database is not looked at: see [DB.Check].
+// Open connects for questions, see [Open]. The private cluster is started and migrated if need be. The schema of
+// another database is not looked at: see [DB.Check].
 func (d *Database) Open(ctx context.Context) (*DB, error) {
 	db, err := d.connect(ctx, Open)
 	if err == nil && d.Cluster != nil {
@@ -98,7 +99,8 @@ func (d *Database) connect(ctx context.Context, open func(context.Context, strin
 }
 
 // Release ends this process's use of the private cluster: a server that it has started stops after its other users have
-// released it too, which is waited for until ctx ends ([cluster.Cluster.Release]). It does nothing to the database of another server.
+// released it too, which is waited for until ctx ends ([cluster.Cluster.Release]). It does nothing to the database of
+// another server.
 func (d *Database) Release(ctx context.Context) error {
 	if d.Cluster == nil {
 		return nil

@@ -15,8 +15,9 @@ import (
 // DaysAhead is how many days' partitions are made before their time.
 const DaysAhead = 7
 
-// AheadPartitions makes the partitions of today and of as many days to come, by the database's clock in UTC, and returns how
-// many were missing. If another session keeps them from being made, the error (SQLSTATE 55P03) names its login.
+// AheadPartitions makes the partitions of today and of as many days to come, by the database's clock in UTC, and
+// returns how many were missing. If another session keeps them from being made, the error (SQLSTATE 55P03) names its
+// login.
 func (db *DB) AheadPartitions(ctx context.Context, days int) (made int, err error) {
 	if err := db.conn.QueryRow(ctx, "select tap25_internal.make_partitions_ahead($1)", days).Scan(&made); err != nil {
 		return 0, fmt.Errorf("make partitions ahead: %w", db.locked(ctx, err))
@@ -137,8 +138,8 @@ func sameColumns(rows [][]byte) (names string, same [][]byte) {
 	return columns + ", " + laterColumns, same
 }
 
-// beginLoad makes the partitions that the rows need and locks their days; it returns the days that get no partition, with
-// the reason. It is called once in a transaction, before the first row, so that locks are taken in one order.
+// beginLoad makes the partitions that the rows need and locks their days; it returns the days that get no partition,
+// with the reason. It is called once in a transaction, before the first row, so that locks are taken in one order.
 func beginLoad(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) (misdatedDays, error) {
 	answer, err := tx.Query(ctx, "select * from tap25_internal.begin_load($1, $2)", sensor, daysOf(rows))
 	if err != nil {
@@ -158,7 +159,8 @@ func copyTo(ctx context.Context, tx pgx.Tx, table, columns string, rows [][]byte
 	if len(rows) == 0 {
 		return nil
 	}
-	tag, err := tx.Conn().PgConn().CopyFrom(ctx, copyStream(rows), "copy "+table+" ("+columns+") from stdin (format binary)")
+	tag, err := tx.Conn().PgConn().CopyFrom(ctx, copyStream(rows),
+		"copy "+table+" ("+columns+") from stdin (format binary)")
 	if err == nil && tag.RowsAffected() != int64(len(rows)) {
 		return fmt.Errorf("copy %d rows: the server accepted %d", len(rows), tag.RowsAffected())
 	}

@@ -68,7 +68,8 @@ func TestCopyRows_WrongClocksAreKeptWithAReason(t *testing.T) {
 			if got != c.reason {
 				t.Errorf("reason %q, want %q", got, c.reason)
 			}
-			if n := ask[int](t, db, "select count(*) from mail where seen_at = $1 and client_port = 40000 and outcome = 'refused'", when); n != 1 {
+			if n := ask[int](t, db, "select count(*) from mail where seen_at = $1 and client_port = 40000 and "+
+				"outcome = 'refused'", when); n != 1 {
 				t.Errorf("the view mail has %d such rows, want 1", n)
 			}
 		})
@@ -83,7 +84,8 @@ func TestCopyRows_WrongClocksAreKeptWithAReason(t *testing.T) {
 
 func TestCopyRows_AClockThatRunsWildMakesBoundedPartitions(t *testing.T) {
 	db := database(t, false)
-	if _, err := db.Conn().Exec(t.Context(), "create or replace function tap25_internal.max_partitions() returns int language sql immutable return 20"); err != nil {
+	if _, err := db.Conn().Exec(t.Context(), "create or replace function tap25_internal.max_partitions() returns int "+
+		"language sql immutable return 20"); err != nil {
 		t.Fatal(err)
 	}
 	var rows []*smtp.Envelope
@@ -158,7 +160,8 @@ func TestCopyRows_ManySensorsMakeTheSameDaysAtOnce(t *testing.T) {
 					}
 					rows = append(rows, at(start.AddDate(0, 0, l+d)))
 				}
-				if added, err := conn.Load(context.Background(), fmt.Sprint("tap", s%3), fmt.Sprint(s, l), encode(rows...)); err != nil || !added {
+				if added, err := conn.Load(context.Background(), fmt.Sprint("tap", s%3), fmt.Sprint(s, l),
+					encode(rows...)); err != nil || !added {
 					t.Errorf("added %v, %v", added, err)
 				}
 			}

@@ -11,15 +11,16 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// safePath finds no function, operator or table of anybody but the system's, whatever the database or the user has set: statements
-// name tap25's with their schemas.
+// safePath finds no function, operator or table of anybody but the system's, whatever the database or the user has set:
+// statements name tap25's with their schemas.
 const safePath = "pg_catalog, pg_temp"
 
 // ErrNoSchema is returned by [DB.Check] for a database that tap25 has not migrated.
 var ErrNoSchema = errors.New("the database has no tap25 schema: run 'tap25 db migrate' with the same --db")
 
 // ErrOlderSchema is returned by [DB.Check] for a database that an older tap25 has migrated.
-var ErrOlderSchema = errors.New("the database's schema is older than this tap25: run 'tap25 db migrate' with the same --db")
+var ErrOlderSchema = errors.New("the database's schema is older than this tap25: run 'tap25 db migrate' with the " +
+	"same --db")
 
 // DB is one connection to a database, for one goroutine at a time.
 type DB struct {
@@ -29,7 +30,8 @@ type DB struct {
 
 func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	patient(cfg)
-	if cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement { // through a pooler, another client gets the session next, with its prepared statements
+	// through a pooler, another client gets the session next, with its prepared statements
+	if cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	cfg.RuntimeParams["application_name"] = "tap25"
@@ -55,8 +57,8 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	return &DB{conn: conn}, nil
 }
 
-// refusesPath reports whether a connection failed because of the search_path: a pooler may take no such parameter. Without it
-// the path is that of the database and the user.
+// refusesPath reports whether a connection failed because of the search_path: a pooler may take no such parameter.
+// Without it the path is that of the database and the user.
 func refusesPath(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && e.Code == "08P01" && strings.Contains(e.Message, "search_path")
@@ -75,8 +77,8 @@ func (e *connectError) Unwrap() error { return e.err }
 // closeWithin bounds how long the end of a connection waits for its server.
 const closeWithin = 200 * time.Millisecond
 
-// Close ends the connection. If a statement was broken off, Close waits a moment until the server has heard of that: else it could
-// go on, and hold its locks, after this process has ended.
+// Close ends the connection. If a statement was broken off, Close waits a moment until the server has heard of that:
+// else it could go on, and hold its locks, after this process has ended.
 func (db *DB) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
@@ -87,11 +89,12 @@ func (db *DB) Close() {
 	}
 }
 
-// Conn returns the connection, for questions. Its search_path finds the system's objects alone: name tap25's with their schemas.
+// Conn returns the connection, for questions. Its search_path finds the system's objects alone: name tap25's with their
+// schemas.
 func (db *DB) Conn() *pgx.Conn { return db.conn }
 
-// Check returns an error if the schema is not this program's, so that rows cannot be loaded: [ErrNoSchema], [ErrOlderSchema], or
-// another for a schema that a newer tap25 has migrated.
+// Check returns an error if the schema is not this program's, so that rows cannot be loaded: [ErrNoSchema],
+// [ErrOlderSchema], or another for a schema that a newer tap25 has migrated.
 func (db *DB) Check(ctx context.Context) error {
 	have, want, err := db.Version(ctx)
 	switch {
@@ -110,5 +113,6 @@ func (db *DB) Check(ctx context.Context) error {
 var errNewerSchema = errors.New("use a newer tap25")
 
 func newer(have, want int32) error {
-	return fmt.Errorf("the database's schema has version %d, but this tap25 supports only %d: %w", have, want, errNewerSchema)
+	return fmt.Errorf("the database's schema has version %d, but this tap25 supports only %d: %w", have, want,
+		errNewerSchema)
 }

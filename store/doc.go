@@ -1,8 +1,8 @@
-// Package store keeps envelope rows in PostgreSQL: the schema, the exactly-once load, retention, legal holds, and what a
-// command needs to find and open the database.
+// Package store keeps envelope rows in PostgreSQL: the schema, the exactly-once load, retention, legal holds, and what
+// a command needs to find and open the database.
 //
-// A segment of rows is loaded in one transaction that also enters its name in the table loads; a name that is there already
-// is skipped. So a load that is repeated, after whatever failure, adds no row twice.
+// A segment of rows is loaded in one transaction that also enters its name in the table loads; a name that is there
+// already is skipped. So a load that is repeated, after whatever failure, adds no row twice.
 //
 // # Opening
 //
@@ -18,8 +18,8 @@
 //
 // # Loading
 //
-// A [Loader] takes the segments of a spool (package [tap25/store/spool]) to the database. A row is a tuple of COPY's binary
-// format, made by [AppendRow].
+// A [Loader] takes the segments of a spool (package [tap25/store/spool]) to the database. A row is a tuple of COPY's
+// binary format, made by [AppendRow].
 //
 //	row.go, row_parse.go    an envelope as such a tuple, and back
 //	load.go, days.go        the transaction of a load; the partitions of its days
@@ -37,6 +37,6 @@
 //
 // # Errors
 //
-// Errors of the server come as a *pgconn.PgError, wrapped with what was being done. Their text may quote rows; what Loader
-// reports in [LoaderStats] does not. A method of DB that names no error of its own returns these alone.
+// Errors of the server come as a *pgconn.PgError, wrapped with what was being done. Their text may quote rows; what
+// Loader reports in [LoaderStats] does not. A method of DB that names no error of its own returns these alone.
 package store

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Parameter returns what a connection string, a URL or keywords, says of one of libpq's parameters (PostgreSQL documentation,
-// "Parameter Key Words"); given is false if it does not name it. The environment is not looked at.
+// Parameter returns what a connection string, a URL or keywords, says of one of libpq's parameters (PostgreSQL
+// documentation, "Parameter Key Words"); given is false if it does not name it. The environment is not looked at.
 func Parameter(dsn, name string) (value string, given bool) {
 	if query, isURL := urlQuery(dsn); isURL {
 		return query.Get(name), query.Has(name)
@@ -31,8 +31,8 @@ func targetGiven(dsn string) bool {
 	return given || os.Getenv("PGTARGETSESSIONATTRS") != ""
 }
 
-// urlQuery returns the parameters of a connection string that is a URL; ok is false for keywords. Several hosts, some of them
-// IPv6 addresses, are a URL to PostgreSQL and none to net/url.
+// urlQuery returns the parameters of a connection string that is a URL; ok is false for keywords. Several hosts, some
+// of them IPv6 addresses, are a URL to PostgreSQL and none to net/url.
 func urlQuery(dsn string) (query url.Values, ok bool) {
 	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
 		return nil, false
@@ -43,9 +43,9 @@ func urlQuery(dsn string) (query url.Values, ok bool) {
 	return query, true
 }
 
-// Hosts returns the hosts and ports of a connection string, in its order and separated by commas, as PGHOST and PGPORT want
-// them; and the value that PGTARGETSESSIONATTRS needs for them, "" if it needs none. The error is [Open]'s for a string that
-// cannot be read.
+// Hosts returns the hosts and ports of a connection string, in its order and separated by commas, as PGHOST and PGPORT
+// want them; and the value that PGTARGETSESSIONATTRS needs for them, "" if it needs none. The error is [Open]'s for a
+// string that cannot be read.
 func Hosts(dsn string) (hosts, ports, target string, err error) {
 	cfg, implied, err := parse(dsn)
 	if err != nil {
@@ -85,8 +85,8 @@ func hostPort(host string, port uint16) string {
 
 func severalHosts(cfg *pgconn.Config) bool { return len(addresses(cfg)) > 1 }
 
-// Ports returns the TCP ports that a connection takes to the hosts that a connection string names, and port 53, which finding
-// them by name may take. It returns nil for a string that cannot be read: [Open] says so.
+// Ports returns the TCP ports that a connection takes to the hosts that a connection string names, and port 53, which
+// finding them by name may take. It returns nil for a string that cannot be read: [Open] says so.
 func Ports(dsn string) []uint16 {
 	cfg, err := pgconn.ParseConfig(dsn)
 	if err != nil {
@@ -99,8 +99,8 @@ func Ports(dsn string) []uint16 {
 	return ports
 }
 
-// Files returns the paths of the files that a connection string, or else the environment, names: certificates, the key, the
-// password file and the service file. Each connection reads them again.
+// Files returns the paths of the files that a connection string, or else the environment, names: certificates, the key,
+// the password file and the service file. Each connection reads them again.
 func Files(dsn string) (files []string) {
 	for _, name := range []string{"sslrootcert", "sslcert", "sslkey", "passfile", "servicefile"} {
 		value, given := Parameter(dsn, name)

@@ -21,11 +21,13 @@ var DefaultRetention = Retention{Years: 2}
 
 var retentionForm = regexp.MustCompile(`^([1-9][0-9]{0,4})(d|mo|y)$`)
 
-// ParseRetention reads a number of days, months or years, such as "730d", "24mo" or "2y". It returns an error for any other form.
+// ParseRetention reads a number of days, months or years, such as "730d", "24mo" or "2y". It returns an error for any
+// other form.
 func ParseRetention(s string) (Retention, error) {
 	m := retentionForm.FindStringSubmatch(s)
 	if m == nil {
-		return Retention{}, fmt.Errorf("retention %q is not a number of days, months or years, such as 730d, 24mo or 2y", s)
+		return Retention{}, fmt.Errorf("retention %q is not a number of days, months or years, such as 730d, 24mo or "+
+			"2y", s)
 	}
 	n, err := strconv.Atoi(m[1])
 	if err != nil {
@@ -43,8 +45,8 @@ type ExpireConfig struct {
 	Patience  time.Duration // how long a day that is in use is tried; zero: ten seconds
 	Now       time.Time     // zero: the database's clock
 
-	// EndReaders is how long a transaction of an auditor or an administrator may keep a day from being dropped: then its session is
-	// ended. So is one of a sensor that is in no load. Zero: an hour; negative: no session is ended.
+	// EndReaders is how long a transaction of an auditor or an administrator may keep a day from being dropped: then
+	// its session is ended. So is one of a sensor that is in no load. Zero: an hour; negative: no session is ended.
 	EndReaders time.Duration
 }
 
@@ -73,10 +75,10 @@ const endReaders = time.Hour
 const giveWay = "200ms"
 
 // Expire drops the days that are older than the retention, each in a transaction of its own, after copying what legal
-// holds keep; and removes what ended holds kept. The database stores the retention, drops nothing that it keeps, and records who
-// asked. The error is [ErrShorterRetention] if cfg's retention is shorter than the stored one, unless cfg.Change. It may run
-// beside loads, readers and itself: a day in use is tried again for cfg.Patience, then reported as busy, which is no error. The
-// report is valid with an error too.
+// holds keep; and removes what ended holds kept. The database stores the retention, drops nothing that it keeps, and
+// records who asked. The error is [ErrShorterRetention] if cfg's retention is shorter than the stored one, unless
+// cfg.Change. It may run beside loads, readers and itself: a day in use is tried again for cfg.Patience, then reported
+// as busy, which is no error. The report is valid with an error too.
 func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error) {
 	var report ExpireReport
 	if cfg.Patience == 0 {
@@ -96,7 +98,8 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 	if cfg.DryRun {
 		return report, db.wouldExpire(ctx, &report)
 	}
-	rows, err := db.conn.Query(ctx, "select day from tap25_internal.partitions() where day < $1 order by day", report.Cutoff)
+	rows, err := db.conn.Query(ctx, "select day from tap25_internal.partitions() where day < $1 order by day",
+		report.Cutoff)
 	if err != nil {
 		return report, fmt.Errorf("list the days: %w", err)
 	}
@@ -114,10 +117,12 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 		}
 	}
 	if !report.Cutoff.Equal(forEver) {
-		err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from tap25_internal.expire_misdated($1, $2)", report.Cutoff, cfg.Version)
+		err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from "+
+			"tap25_internal.expire_misdated($1, $2)", report.Cutoff, cfg.Version)
 	}
 	if err == nil || inUse(err) {
-		err = db.expireBusy(ctx, cfg, &report, "select day, 'held', rows, bytes, 0 from tap25_internal.release_holds($1)", cfg.Version)
+		err = db.expireBusy(ctx, cfg, &report,
+			"select day, 'held', rows, bytes, 0 from tap25_internal.release_holds($1)", cfg.Version)
 	}
 	if err != nil && !inUse(err) {
 		return report, fmt.Errorf("remove rows that are no longer held: %w", err)

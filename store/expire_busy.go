@@ -23,7 +23,8 @@ type DayUser struct {
 	Reason             string // why it was not ended
 }
 
-// freeDay ends the sessions that have kept a day for too long, and tries again to drop it. The database notes that it is late.
+// freeDay ends the sessions that have kept a day for too long, and tries again to drop it. The database notes that it
+// is late.
 func (db *DB) freeDay(ctx context.Context, cfg ExpireConfig, report *ExpireReport, day time.Time) error {
 	users, err := db.endBlockers(ctx, &day, cfg.EndReaders)
 	if err != nil {
@@ -46,8 +47,8 @@ func (db *DB) freeDay(ctx context.Context, cfg ExpireConfig, report *ExpireRepor
 	return nil
 }
 
-// endBlockers ends the sessions that it may of those that have kept a day from being dropped for too long, or partitions from
-// being made if day is nil; it returns them, and the others.
+// endBlockers ends the sessions that it may of those that have kept a day from being dropped for too long, or
+// partitions from being made if day is nil; it returns them, and the others.
 func (db *DB) endBlockers(ctx context.Context, day *time.Time, older time.Duration) ([]DayUser, error) {
 	rows, err := db.conn.Query(ctx, `select login::text, coalesce(application, ''), open_since, ended, coalesce(reason, '')
 		from tap25_internal.end_blockers($1, $2 * interval '1 second')`, day, seconds(older))

@@ -30,7 +30,8 @@ func expire(t testing.TB, db *DB, cfg ExpireConfig) ExpireReport {
 }
 
 func TestParseRetention(t *testing.T) {
-	for s, want := range map[string]Retention{"730d": {Days: 730}, "24mo": {Months: 24}, "2y": {Years: 2}, "1d": {Days: 1}} {
+	for s, want := range map[string]Retention{"730d": {Days: 730}, "24mo": {Months: 24}, "2y": {Years: 2},
+		"1d": {Days: 1}} {
 		if got, err := ParseRetention(s); err != nil || got != want {
 			t.Errorf("%s: %+v, %v; want %+v", s, got, err, want)
 		}
@@ -46,12 +47,14 @@ func TestExpire_DropsDaysThatAreWhollyOlder(t *testing.T) {
 	db := database(t, false)
 	now := time.Date(2026, 3, 10, 15, 0, 0, 0, time.UTC)
 	first := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC) // kept by 9 days of retention
-	loadRows(t, db, "tap", at(first.Add(-time.Microsecond)), at(first.Add(-25*time.Hour)), at(first.Add(-26*time.Hour)), at(first), at(now))
+	loadRows(t, db, "tap", at(first.Add(-time.Microsecond)), at(first.Add(-25*time.Hour)), at(first.Add(-26*time.Hour)),
+		at(first), at(now))
 	cfg := ExpireConfig{Retention: Retention{Days: 9}, Version: "1.2", Now: now}
 
 	dry := cfg
 	dry.DryRun = true
-	if r := expire(t, db, dry); len(r.Dropped) != 2 || r.Dropped[0].Rows != 2 || r.Dropped[1].Rows != 1 || !r.Cutoff.Equal(first) {
+	if r := expire(t, db, dry); len(r.Dropped) != 2 || r.Dropped[0].Rows != 2 || r.Dropped[1].Rows != 1 ||
+		!r.Cutoff.Equal(first) {
 		t.Errorf("dry run: %+v", r)
 	}
 	if n := count(t, db); n != 5 {
@@ -69,7 +72,8 @@ func TestExpire_DropsDaysThatAreWhollyOlder(t *testing.T) {
 	if n := count(t, db); n != 2 {
 		t.Errorf("%d rows, want 2", n)
 	}
-	recorded := ask[string](t, db, "select string_agg(concat_ws(' ', day, kind, rows, bytes = $1, version, dropped_at > now() - interval '1 hour'), ', ' order by day) from expired", size)
+	recorded := ask[string](t, db, "select string_agg(concat_ws(' ', day, kind, rows, bytes = $1, version, "+
+		"dropped_at > now() - interval '1 hour'), ', ' order by day) from expired", size)
 	if want := "2026-02-27 partition 2 t 1.2 t, 2026-02-28 partition 1 t 1.2 t"; recorded != want {
 		t.Errorf("recorded %s, want %s", recorded, want)
 	}
@@ -129,7 +133,8 @@ func TestExpire_WriterFinishesAndItsRowsAreCounted(t *testing.T) {
 	}
 }
 
-// Writers, readers and two expiries at once: nobody gets an error, and every row is in the table or recorded as dropped.
+// Writers, readers and two expiries at once: nobody gets an error, and every row is in the table or recorded as
+// dropped.
 func TestExpire_BesideLoadsAndReadersEveryRowIsAccountedFor(t *testing.T) {
 	db := database(t, false)
 	name := db.Conn().Config().Database
@@ -147,7 +152,8 @@ func TestExpire_BesideLoadsAndReadersEveryRowIsAccountedFor(t *testing.T) {
 		})
 		others.Go(func() {
 			for !done.Load() {
-				if _, err := reader.Conn().Exec(context.Background(), "select * from mail_to('b@b.example')"); err != nil {
+				if _, err := reader.Conn().Exec(context.Background(),
+					"select * from mail_to('b@b.example')"); err != nil {
 					t.Errorf("read: %v", err)
 					return
 				}
@@ -160,7 +166,8 @@ func TestExpire_BesideLoadsAndReadersEveryRowIsAccountedFor(t *testing.T) {
 		writers.Go(func() {
 			for l := range loads {
 				rows := []*smtp.Envelope{at(old.AddDate(0, 0, l%3)), at(time.Now()), at(old.AddDate(0, 0, (l+s)%4))}
-				if _, err := conn.Load(context.Background(), fmt.Sprint("tap", s), fmt.Sprint(l), encode(rows...)); err != nil {
+				if _, err := conn.Load(context.Background(), fmt.Sprint("tap", s), fmt.Sprint(l),
+					encode(rows...)); err != nil {
 					t.Errorf("load: %v", err)
 				}
 			}
@@ -180,7 +187,8 @@ func TestExpire_BesideLoadsAndReadersEveryRowIsAccountedFor(t *testing.T) {
 
 func TestExpire_MisdatedRowsGoByTheTimeTheyWereLoaded(t *testing.T) {
 	db := database(t, false)
-	loadRows(t, db, "tap", at(time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)), at(time.Date(2106, 1, 1, 0, 0, 0, 0, time.UTC)))
+	loadRows(t, db, "tap", at(time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)),
+		at(time.Date(2106, 1, 1, 0, 0, 0, 0, time.UTC)))
 	if r := expire(t, db, impatient); len(r.Dropped) != 0 {
 		t.Errorf("dropped at once: %+v", r)
 	}
@@ -199,7 +207,8 @@ func BenchmarkExpire(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		err := pgx.BeginFunc(b.Context(), db.Conn(), func(tx pgx.Tx) error {
-			if _, err := tx.Exec(b.Context(), "select * from tap25_internal.begin_load('tap', array['2020-02-29'::date])"); err != nil {
+			if _, err := tx.Exec(b.Context(), "select * from tap25_internal.begin_load('tap', "+
+				"array['2020-02-29'::date])"); err != nil {
 				return err
 			}
 			_, err := tx.Exec(b.Context(), `insert into envelopes (seen_at, session_id, mail_no, client_port, server_port, outcome, flags, auth, client_ip, server_ip, sensor, mail_from, rcpt_to, helo)

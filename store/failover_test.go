@@ -63,7 +63,8 @@ func newHost(t testing.TB, base, name string) *host {
 func (h *host) start(t testing.TB) {
 	t.Helper()
 	c := storetest.Cluster(t)
-	cmd := c.Command("postgres", "-D", filepath.Join(h.dir, "data"), "-k", h.dir, "-p", strconv.Itoa(h.port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
+	cmd := c.Command("postgres", "-D", filepath.Join(h.dir, "data"), "-k", h.dir, "-p", strconv.Itoa(h.port), "-c",
+		"listen_addresses=127.0.0.1", "-c", "fsync=off",
 		"-c", "shared_buffers=16MB", "-c", "max_locks_per_transaction=256", "-c", "timezone=UTC")
 	var log bytes.Buffer
 	cmd.Stderr = &log
@@ -107,12 +108,14 @@ func hostPair(t *testing.T) (primary, standby *host) {
 	database(t, true) // or skip
 	base := storetest.Dir(t)
 	primary, standby = newHost(t, base, "a"), newHost(t, base, "b")
-	pgCommand(t, "initdb", "-D", filepath.Join(primary.dir, "data"), "-U", primary.user, "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "--no-sync")
+	pgCommand(t, "initdb", "-D", filepath.Join(primary.dir, "data"), "-U", primary.user, "-E", "UTF8",
+		"--locale=C.UTF-8", "-A", "trust", "--no-sync")
 	primary.start(t)
 	if err := openHost(t, primary.dsn()).Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	pgCommand(t, "pg_basebackup", "-d", primary.dsn(), "-D", filepath.Join(standby.dir, "data"), "-R", "-c", "fast", "--no-sync")
+	pgCommand(t, "pg_basebackup", "-d", primary.dsn(), "-D", filepath.Join(standby.dir, "data"), "-R", "-c", "fast",
+		"--no-sync")
 	standby.start(t)
 	return primary, standby
 }
@@ -132,7 +135,8 @@ func stopSending(t testing.TB, primary *DB) {
 	t.Helper()
 	sender := 0
 	wait(t, func() bool {
-		return primary.Conn().QueryRow(t.Context(), "select pid from pg_stat_replication where replay_lsn = pg_current_wal_lsn()").Scan(&sender) == nil
+		return primary.Conn().QueryRow(t.Context(),
+			"select pid from pg_stat_replication where replay_lsn = pg_current_wal_lsn()").Scan(&sender) == nil
 	})
 	if err := syscall.Kill(sender, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -148,8 +152,11 @@ type source struct {
 }
 
 func newSource(t *testing.T, sensor, dsn string, keep time.Duration) *source {
-	s := &source{spool: openSpool(t, spool.Config{Sensor: sensor, SegmentRecords: 100, SegmentAge: 50 * time.Millisecond, Keep: keep})}
-	s.loader = NewLoader(LoaderConfig{Spool: s.spool, Connect: func(ctx context.Context) (*DB, error) { return OpenWritable(ctx, dsn) }})
+	s := &source{spool: openSpool(t, spool.Config{Sensor: sensor, SegmentRecords: 100,
+		SegmentAge: 50 * time.Millisecond, Keep: keep})}
+	s.loader = NewLoader(LoaderConfig{Spool: s.spool, Connect: func(ctx context.Context) (*DB, error) {
+		return OpenWritable(ctx, dsn)
+	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan bool)
 	go func() { s.loader.Run(ctx); close(ended) }()
@@ -184,8 +191,10 @@ func (s *source) settled(t testing.TB) {
 func TestFailover_EveryRowOnceWhereTheStandbyLacksSome(t *testing.T) {
 	a, b := hostPair(t)
 	primary := openHost(t, a.dsn())
-	both := fmt.Sprintf("host=%s,%s port=%d,%d user=%s dbname=postgres", b.dir, a.dir, b.port, a.port, a.user) // the standby first
-	sources := map[string]*source{"keeps": newSource(t, "keeps", both, time.Hour), "keeps nothing": newSource(t, "keeps nothing", both, 0)}
+	// the standby first
+	both := fmt.Sprintf("host=%s,%s port=%d,%d user=%s dbname=postgres", b.dir, a.dir, b.port, a.port, a.user)
+	sources := map[string]*source{"keeps": newSource(t, "keeps", both, time.Hour),
+		"keeps nothing": newSource(t, "keeps nothing", both, 0)}
 	for sensor, s := range sources {
 		s.append(t, sensor, 2000)
 		s.settled(t)
@@ -222,11 +231,13 @@ func TestFailover_EveryRowOnceWhereTheStandbyLacksSome(t *testing.T) {
 		t.Errorf("%+v, %+v", st, ld)
 	}
 	checkLoaded(t, sources["keeps"].spool, sources["keeps"].loader)
-	if files, err := spool.Inspect(filepath.Dir(sources["keeps"].spool.Kept()[0].Path)); err != nil || len(files) != int(st.KeptSegments)+1 {
+	if files, err := spool.Inspect(filepath.Dir(sources["keeps"].spool.Kept()[0].Path)); err != nil ||
+		len(files) != int(st.KeptSegments)+1 {
 		t.Errorf("%d files, want one of refused rows beside %d segments: %v", len(files), st.KeptSegments, err)
 	}
 	var rows int
-	if err := promoted.Conn().QueryRow(t.Context(), "select count(*) from mail where sensor = 'keeps nothing'").Scan(&rows); err != nil || rows >= 4500 {
+	if err := promoted.Conn().QueryRow(t.Context(),
+		"select count(*) from mail where sensor = 'keeps nothing'").Scan(&rows); err != nil || rows >= 4500 {
 		t.Errorf("%d rows of a spool that keeps nothing, %v: the standby lacked none", rows, err)
 	}
 }
@@ -254,7 +265,8 @@ func TestOpen_FindsTheServerThatTakesWrites(t *testing.T) {
 			for _, h := range c.hosts {
 				dirs, ports = append(dirs, h.dir), append(ports, strconv.Itoa(h.port))
 			}
-			dsn := "host=" + strings.Join(dirs, ",") + " port=" + strings.Join(ports, ",") + " user=" + a.user + " dbname=postgres" + c.more
+			dsn := "host=" + strings.Join(dirs, ",") + " port=" + strings.Join(ports, ",") + " user=" + a.user +
+				" dbname=postgres" + c.more
 			db, err := Open(t.Context(), dsn)
 			checkConnected(t, db, err, c.reads)
 			db, err = OpenWritable(t.Context(), dsn)

@@ -15,7 +15,8 @@ type FinishConfig struct {
 	Quiet time.Duration // how long nothing was loaded into a day; zero: ten minutes, negative: any time
 	Most  int           // days at once, the newest first; zero: all
 
-	Patience time.Duration // how long a reindex waits for transactions that are open, which holds nobody up; zero: a minute
+	// how long a reindex waits for transactions that are open, which holds nobody up; zero: a minute
+	Patience time.Duration
 }
 
 // FinishedDay reports what was done for a day that is over.
@@ -25,10 +26,10 @@ type FinishedDay struct {
 	Before, After int64 // bytes of its indexes, around a reindex; zero: none was due, or this user may not
 }
 
-// FinishDays does what is due for the days that are over: it makes their summaries, and rebuilds their indexes if the user
-// owns them. Both are recorded, and done again if many rows came late. Neither holds up a reader or a load; what another
-// connection does at the same time is left to it. Days that were finished are returned with an error too. The error is
-// [ErrPooled] if indexes were left as they are because a pooler is in between; all else is done then.
+// FinishDays does what is due for the days that are over: it makes their summaries, and rebuilds their indexes if the
+// user owns them. Both are recorded, and done again if many rows came late. Neither holds up a reader or a load; what
+// another connection does at the same time is left to it. Days that were finished are returned with an error too. The
+// error is [ErrPooled] if indexes were left as they are because a pooler is in between; all else is done then.
 func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []FinishedDay, err error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute
@@ -55,7 +56,8 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	for _, d := range days {
 		did := FinishedDay{Day: d.Day}
 		if d.Summary {
-			if err := db.conn.QueryRow(ctx, "select tap25_internal.summarize_day($1)", d.Day).Scan(&did.Summarized); err != nil {
+			if err := db.conn.QueryRow(ctx, "select tap25_internal.summarize_day($1)",
+				d.Day).Scan(&did.Summarized); err != nil {
 				return done, fmt.Errorf("summarize the day %s: %w", d.Day.Format(time.DateOnly), err)
 			}
 		}
@@ -82,8 +84,8 @@ type overDay struct {
 	Partition        string
 }
 
-// reindex rebuilds the indexes of a day, packed as full as they go, beside readers and writers; nothing is done if another
-// connection does so. It is many transactions: what one that was broken off has left, the next removes.
+// reindex rebuilds the indexes of a day, packed as full as they go, beside readers and writers; nothing is done if
+// another connection does so. It is many transactions: what one that was broken off has left, the next removes.
 func (db *DB) reindex(ctx context.Context, d overDay, patience time.Duration) (before, after int64, err error) {
 	release, ok, err := db.onlyRebuild(ctx)
 	if err != nil || !ok {
@@ -119,8 +121,8 @@ func (db *DB) reindex(ctx context.Context, d overDay, patience time.Duration) (b
 	return before, after, err
 }
 
-// reindexSteps are the statements that rebuild a day's indexes, each a transaction of its own or more: first away with what a
-// reindex that was broken off has left (PostgreSQL documentation, REINDEX, "Rebuilding Indexes Concurrently").
+// reindexSteps are the statements that rebuild a day's indexes, each a transaction of its own or more: first away with
+// what a reindex that was broken off has left (PostgreSQL documentation, REINDEX, "Rebuilding Indexes Concurrently").
 func (db *DB) reindexSteps(ctx context.Context, partition string) ([]string, error) {
 	rows, err := db.conn.Query(ctx, `select case when not i.indisvalid then format('drop index concurrently tap25_internal.%I', c.relname)
 			else format('alter index tap25_internal.%I set (fillfactor = 100)', c.relname) end

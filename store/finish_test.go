@@ -53,8 +53,9 @@ func someone(r *rand.Rand, days int) *smtp.Envelope {
 // questions are the functions, each with its meaning as a condition that knows no index, summary or case.
 var questions = map[string]string{
 	"mail_from": "lower(mail_from) = lower($1)", "mail_to": "lower(rcpt_to) = lower($1)",
-	"mail_from_domain": "lower(substring(mail_from from '@([^@]*)$')) = lower($1)", "mail_to_domain": "lower(substring(rcpt_to from '@([^@]*)$')) = lower($1)",
-	"mail_client": "(client_ip <<= $1::inet or origin_ip <<= $1::inet)", "mail_server": "server_ip <<= $1::inet",
+	"mail_from_domain": "lower(substring(mail_from from '@([^@]*)$')) = lower($1)",
+	"mail_to_domain":   "lower(substring(rcpt_to from '@([^@]*)$')) = lower($1)",
+	"mail_client":      "(client_ip <<= $1::inet or origin_ip <<= $1::inet)", "mail_server": "server_ip <<= $1::inet",
 }
 
 // checkQuestions holds every question about things that are there, and some that are not, against the view mail.
@@ -67,11 +68,13 @@ func checkQuestions(t *testing.T, db *DB) {
 		case strings.HasSuffix(name, "domain"):
 			values = []string{"D0.example", "d1.EXAMPLE", "d9.example", ""}
 		case name == "mail_client":
-			values = []string{"10.0.0.1", "10.0.0.7", "10.0.0.50", "10.0.0.99", "10.0.0.0/28", "10.0.0.32/32", "0.0.0.0/0"}
+			values = []string{"10.0.0.1", "10.0.0.7", "10.0.0.50", "10.0.0.99", "10.0.0.0/28", "10.0.0.32/32",
+				"0.0.0.0/0"}
 		case name == "mail_server":
 			values = []string{"2001:DB8::1", "2001:db8::7", "2001:db8::99", "2001:db8::/124", "2001:db8::8/128"}
 		default:
-			values = []string{"ä1@D1.example", "Ä2@d2.example", "Ä3@d3.example", "Ä4@d0.example", "", "nobody@d1.example"}
+			values = []string{"ä1@D1.example", "Ä2@d2.example", "Ä3@d3.example", "Ä4@d0.example", "",
+				"nobody@d1.example"}
 		}
 		for _, v := range values {
 			cast := "$1"
@@ -86,7 +89,8 @@ func checkQuestions(t *testing.T, db *DB) {
 				t.Errorf("%s without bounds: %d octets of rows, want %d", name, len(got), len(want))
 			}
 			since, before := old.Add(30*time.Hour), old.Add(80*time.Hour)
-			want = ask[string](t, db, whole+"mail m where seen_at >= $2 and seen_at < $3 and "+condition, v, since, before)
+			want = ask[string](t, db, whole+"mail m where seen_at >= $2 and seen_at < $3 and "+condition, v, since,
+				before)
 			if got := ask[string](t, db, whole+name+"("+cast+", $2, $3) m", v, since, before); got != want {
 				t.Errorf("%s in a time range: %d octets of rows, want %d", name, len(got), len(want))
 			}
@@ -122,7 +126,8 @@ func checkCases(t *testing.T, db *DB) {
 	}
 }
 
-// Days are finished, get late rows, are finished again and expire under a hold: every question has the answer of the view.
+// Days are finished, get late rows, are finished again and expire under a hold: every question has the answer of the
+// view.
 func TestFinishDays_QuestionsStayRight(t *testing.T) {
 	db := database(t, false)
 	r := rand.New(rand.NewPCG(25, 8))
@@ -189,13 +194,15 @@ func bigDay(t testing.TB, db *DB, from, n int) {
 	var rows []*smtp.Envelope
 	for i := range n {
 		e := at(old)
-		e.MailFrom, e.RcptTo = new(fmt.Sprintf("f%d@a%d.example", (from+i)*7919, i%997)), new(fmt.Sprintf("t%d@b%d.example", from+i, i%97))
+		e.MailFrom, e.RcptTo = new(fmt.Sprintf("f%d@a%d.example", (from+i)*7919, i%997)),
+			new(fmt.Sprintf("t%d@b%d.example", from+i, i%97))
 		rows = append(rows, e)
 	}
 	loadRows(t, db, "tap", rows...)
 }
 
-const invalidIndexes = "select count(*) from pg_index where not indisvalid and indrelid = 'envelopes_20200229'::regclass"
+const invalidIndexes = "select count(*) from pg_index where not indisvalid and indrelid = " +
+	"'envelopes_20200229'::regclass"
 
 func TestFinishDays_RebuildsIndexesOnceAndAgainBehindManyRows(t *testing.T) {
 	db := database(t, false)
@@ -225,16 +232,18 @@ func TestFinishDays_RebuildsIndexesOnceAndAgainBehindManyRows(t *testing.T) {
 	if done := finish(t, db, soon); len(done) != 1 || done[0].After == 0 {
 		t.Errorf("behind a tenth of late rows: %+v", done)
 	}
-	if n := ask[int](t, db, "select count(*) from pg_index where indrelid = 'envelopes_20200229'::regclass and indisvalid"); n != 8 {
+	if n := ask[int](t, db,
+		"select count(*) from pg_index where indrelid = 'envelopes_20200229'::regclass and indisvalid"); n != 8 {
 		t.Errorf("%d indexes, want 8", n)
 	}
-	if n, touched := scans(t, db, "mail_from('F79190@A10.example')"); n != 1 || touched["envelopes_20200229"] != "by index" {
+	if n, touched := scans(t, db, "mail_from('F79190@A10.example')"); n != 1 ||
+		touched["envelopes_20200229"] != "by index" {
 		t.Errorf("%d rows, %v", n, touched)
 	}
 }
 
-// A transaction that has read the day is open: a reindex waits for it, and nobody waits for the reindex. One that is given up is
-// made whole by the next.
+// A transaction that has read the day is open: a reindex waits for it, and nobody waits for the reindex. One that is
+// given up is made whole by the next.
 func TestFinishDays_ReindexHoldsNobodyUpAndIsTakenUpAgain(t *testing.T) {
 	db := database(t, false)
 	bigDay(t, db, 0, 10_000)
@@ -265,7 +274,8 @@ func TestFinishDays_ReindexHoldsNobodyUpAndIsTakenUpAgain(t *testing.T) {
 		ended <- done
 	}()
 	wait(t, func() bool {
-		return ask[bool](t, db, "select exists (select from pg_stat_activity where query ~ '^(drop index|reindex)' and wait_event_type = 'Lock' and datname = current_database())")
+		return ask[bool](t, db, "select exists (select from pg_stat_activity where query ~ '^(drop index|reindex)' "+
+			"and wait_event_type = 'Lock' and datname = current_database())")
 	})
 	loadRows(t, db, "tap", at(old)) // which takes no longer than ever, or never ends
 	if n := count(t, db); n != 10_001 {
@@ -322,7 +332,8 @@ func TestFinishDays_ByThoseWhoMay(t *testing.T) {
 		t.Errorf("an admin finds %d rows, want 2", n)
 	}
 	sensor := as(t, db, "tap25_sensor", "reads_none")
-	for _, sql := range []string{"table summaries", "table prints", "select * from mail_from('f7919@a1.example')", "select days_with('mail_from', '', '-infinity', 'infinity')",
+	for _, sql := range []string{"table summaries", "table prints", "select * from mail_from('f7919@a1.example')",
+		"select days_with('mail_from', '', '-infinity', 'infinity')",
 		"select * from mail_days", "select * from mail_aside"} {
 		refused(t, sensor, sql)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// creatorsQuery lists who, other than superusers, the database's owner and tap25's, may create in tap25's schemas or in a schema
-// that the database's search_path names.
+// creatorsQuery lists who, other than superusers, the database's owner and tap25's, may create in tap25's schemas or in
+// a schema that the database's search_path names.
 const creatorsQuery = `
 with setting as (
 	select pg_catalog.substr(s, pg_catalog.length('search_path=') + 1) as path
@@ -37,9 +37,9 @@ type Creator struct {
 	Owns         bool
 }
 
-// Creators lists the roles that may put a function, an operator or a table of their own where statements in this database look
-// for tap25's: in tap25's schemas, or in another that the database's search_path names. Superusers and the owners of the database and
-// of tap25's objects are not listed.
+// Creators lists the roles that may put a function, an operator or a table of their own where statements in this
+// database look for tap25's: in tap25's schemas, or in another that the database's search_path names. Superusers and
+// the owners of the database and of tap25's objects are not listed.
 func (db *DB) Creators(ctx context.Context) ([]Creator, error) {
 	rows, err := db.conn.Query(ctx, creatorsQuery)
 	if err != nil {
@@ -78,12 +78,13 @@ func creatorsWarning(creators []Creator) string {
 		who = append(who, c.Role+" in "+c.Schema)
 	}
 	return "others may create objects in a schema on the search path (" + strings.Join(who, ", ") +
-		"), which statements could then use instead of tap25's. Have a superuser run: " + strings.Join(CloseSchemas(creators), " ") +
+		"), which statements could then use instead of tap25's. Have a superuser run: " +
+		strings.Join(CloseSchemas(creators), " ") +
 		" If they need that schema, remove it from the database's search_path with ALTER DATABASE instead."
 }
 
-// Guard closes the schema public to PUBLIC if this user may do that. It returns an error, which says what to run, if others may
-// still create in a schema that is searched; see [DB.Creators].
+// Guard closes the schema public to PUBLIC if this user may do that. It returns an error, which says what to run, if
+// others may still create in a schema that is searched; see [DB.Creators].
 func (db *DB) Guard(ctx context.Context) error {
 	var may bool
 	err := db.conn.QueryRow(ctx, `select exists (select from pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a where n.nspname = 'public'
@@ -106,7 +107,8 @@ func (db *DB) Guard(ctx context.Context) error {
 
 // OpenToAll reports whether PUBLIC may connect to the database or make temporary tables in it.
 func (db *DB) OpenToAll(ctx context.Context) (open bool, err error) {
-	err = db.conn.QueryRow(ctx, "select pg_catalog.has_database_privilege('public', pg_catalog.current_database(), 'connect, temporary')").Scan(&open)
+	err = db.conn.QueryRow(ctx, "select pg_catalog.has_database_privilege('public', pg_catalog.current_database(), "+
+		"'connect, temporary')").Scan(&open)
 	if err != nil {
 		return false, fmt.Errorf("check who may connect: %w", err)
 	}

@@ -26,7 +26,8 @@ func ownDatabase(t *testing.T) (super, owner *DB) {
 	owner = as(t, super, "pg_monitor", "owner")
 	run(t, super, "alter database "+super.Conn().Config().Database+" owner to "+sessionUser(t, owner))
 	t.Cleanup(func() {
-		super.Conn().Exec(context.Background(), "alter database "+super.Conn().Config().Database+" owner to current_user")
+		super.Conn().Exec(context.Background(),
+			"alter database "+super.Conn().Config().Database+" owner to current_user")
 	})
 	return super, owner
 }
@@ -35,12 +36,16 @@ var advice = regexp.MustCompile(`(REVOKE CREATE|ALTER SCHEMA|CREATE SCHEMA)[^;]*
 
 func TestMigrate_RefusesWhereOthersMayCreate(t *testing.T) {
 	for name, opening := range map[string]string{
-		"anybody, in a public that is not the owner's": "alter schema public owner to current_user; grant create on schema public to public",
+		"anybody, in a public that is not the owner's": "alter schema public owner to current_user; grant create on " +
+			"schema public to public",
 		"somebody": "alter schema public owner to current_user; grant create on schema public to tap25_auditor",
-		"somebody, in another schema that is searched": "create schema apps; grant create on schema apps to tap25_sensor; do $$ begin execute format('alter database %I set search_path = apps, public', current_database()); end $$",
-		"the owner of a schema that is searched":       "alter schema public owner to tap25_auditor",
-		"somebody, in tap25's own":                     "create schema tap25 authorization OWNER; grant create on schema tap25 to tap25_admin",
-		"the owner of one that is named like tap25's":  "create schema tap25_internal authorization tap25_admin",
+		"somebody, in another schema that is searched": "create schema apps; grant create on schema apps to " +
+			"tap25_sensor; do $$ begin execute format('alter database %I set search_path = apps, public', " +
+			"current_database()); end $$",
+		"the owner of a schema that is searched": "alter schema public owner to tap25_auditor",
+		"somebody, in tap25's own": "create schema tap25 authorization OWNER; grant create on " +
+			"schema tap25 to tap25_admin",
+		"the owner of one that is named like tap25's": "create schema tap25_internal authorization tap25_admin",
 	} {
 		t.Run(name, func(t *testing.T) {
 			super, owner := ownDatabase(t)
@@ -75,9 +80,11 @@ func TestMigrate_ClosesTheDatabaseWhereItMay(t *testing.T) {
 	if s, err := owner.Status(t.Context()); err != nil || strings.Contains(s.Warning, "REVOKE") {
 		t.Errorf("%v, %v", s.Warning, err)
 	}
-	run(t, owner, "grant create on schema public to public; grant connect on database "+owner.Conn().Config().Database+" to public")
+	run(t, owner, "grant create on schema public to public; grant connect on database "+owner.Conn().Config().Database+
+		" to public")
 	s, err := owner.Status(t.Context())
-	if err != nil || !strings.Contains(s.Warning, `REVOKE CREATE ON SCHEMA "public" FROM PUBLIC`) || !strings.Contains(s.Warning, "REVOKE CONNECT") {
+	if err != nil || !strings.Contains(s.Warning, `REVOKE CREATE ON SCHEMA "public" FROM PUBLIC`) ||
+		!strings.Contains(s.Warning, "REVOKE CONNECT") {
 		t.Errorf("%v, %v", s.Warning, err)
 	}
 }
@@ -87,7 +94,8 @@ func TestMigrate_TakesNothingOfAStranger(t *testing.T) {
 	super, owner := ownDatabase(t)
 	thief := as(t, super, "pg_monitor", "thief")
 	run(t, super, "grant create on schema public to public")
-	run(t, thief, "create table public.tap25_schema_version (version int); insert into public.tap25_schema_version values (11)")
+	run(t, thief,
+		"create table public.tap25_schema_version (version int); insert into public.tap25_schema_version values (11)")
 	for _, db := range []*DB{super, owner} {
 		if err := db.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs to thief_") {
 			t.Errorf("migrated objects of a stranger: %v", err)
@@ -125,9 +133,11 @@ func TestMigrate_SearchPathOfTheDatabase(t *testing.T) {
 	for name, c := range map[string]struct{ before, want string }{
 		"of tap25 alone":    {"select", "tap25, public"},
 		"with other tables": {"create table public.orders (n int)", `"$user", public, tap25`},
-		"with other tables and a path": {"create schema shop; create table shop.orders (n int); do $$ begin execute format('alter database %I set search_path = shop', current_database()); end $$",
+		"with other tables and a path": {"create schema shop; create table shop.orders (n int); do $$ begin execute " +
+			"format('alter database %I set search_path = shop', current_database()); end $$",
 			"shop, tap25"},
-		"that has it in its path": {"do $$ begin execute format('alter database %I set search_path = public, tap25', current_database()); end $$", "public, tap25"},
+		"that has it in its path": {"do $$ begin execute format('alter database %I set search_path = public, tap25', " +
+			"current_database()); end $$", "public, tap25"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			super, owner := ownDatabase(t)
@@ -139,7 +149,8 @@ func TestMigrate_SearchPathOfTheDatabase(t *testing.T) {
 				t.Errorf("the path is %s, want %s: %v", path, c.want, err)
 			}
 			loadRows(t, owner, "tap", at(time.Now()))
-			plain := strings.Replace(storetest.Cluster(t).DSN(), "dbname=postgres", "search_path='"+c.want+"' dbname="+super.Conn().Config().Database, 1)
+			plain := strings.Replace(storetest.Cluster(t).DSN(), "dbname=postgres",
+				"search_path='"+c.want+"' dbname="+super.Conn().Config().Database, 1)
 			db, err := Open(t.Context(), plain)
 			if err != nil {
 				t.Fatal(err)

@@ -16,21 +16,23 @@ import (
 // Hold is a legal hold: rows that concern its subject are kept when their day is dropped.
 type Hold struct {
 	ID int64
-	// One of these is set: a mailbox, in any case; a domain (its subdomains are others); an IP address or subnet of either
-	// side, or of the client that a proxy names.
+	// One of these is set: a mailbox, in any case; a domain (its subdomains are others); an IP address or subnet of
+	// either side, or of the client that a proxy names.
 	Mailbox, Domain *string
 	Network         *netip.Prefix
-	SeenIn          *string    // with Network: only rows of the network of this name, in the form of [smtp.IsNetwork]; nil: of any
-	Since, Before   *time.Time // of seen_at, Before excluded; nil: unbounded
-	Until           *time.Time // when the hold ends by itself; nil: when it is dropped
-	Reason          string
-	AddedBy         string
-	AddedAt         time.Time
-	DroppedAt       *time.Time
-	Rows            int64 // kept of days that are dropped already
+	// with Network: only rows of the network of this name, in the form of [smtp.IsNetwork]; nil: of any
+	SeenIn        *string
+	Since, Before *time.Time // of seen_at, Before excluded; nil: unbounded
+	Until         *time.Time // when the hold ends by itself; nil: when it is dropped
+	Reason        string
+	AddedBy       string
+	AddedAt       time.Time
+	DroppedAt     *time.Time
+	Rows          int64 // kept of days that are dropped already
 }
 
-// Subject sets what a hold is about from user@domain, a domain, an IP address or a subnet. It returns an error for any other form.
+// Subject sets what a hold is about from user@domain, a domain, an IP address or a subnet. It returns an error for any
+// other form.
 func (h *Hold) Subject(s string) error {
 	h.Mailbox, h.Domain, h.Network = nil, nil, nil
 	if strings.Contains(s, "@") {
@@ -50,20 +52,22 @@ func (h *Hold) Subject(s string) error {
 		return nil
 	}
 	if s == "" || strings.ContainsAny(s, "/: \t") {
-		return errors.New("the subject of a hold must be user@domain, a domain, an IP address or a subnet such as 192.0.2.0/24")
+		return errors.New("the subject of a hold must be user@domain, a domain, an IP address or a subnet such as " +
+			"192.0.2.0/24")
 	}
 	h.Domain = &s
 	return nil
 }
 
-// In bounds a hold on an IP address or subnet to rows that were seen in the network of a name, such as "vlan 12". It returns an error
-// for a hold on something else, and for a name of a form that no row has.
+// In bounds a hold on an IP address or subnet to rows that were seen in the network of a name, such as "vlan 12". It
+// returns an error for a hold on something else, and for a name of a form that no row has.
 func (h *Hold) In(network string) error {
 	switch {
 	case h.Network == nil:
 		return errors.New("only a hold on an IP address or subnet can name the network that the mail was seen in")
 	case !smtp.IsNetwork(network):
-		return errors.New("the network must be written as the column network shows it, such as 'vlan 12' or 'vxlan 5001/vlan 3'")
+		return errors.New("the network must be written as the column network shows it, such as 'vlan 12' or 'vxlan " +
+			"5001/vlan 3'")
 	}
 	h.SeenIn = &network
 	return nil

@@ -24,7 +24,8 @@ func hold(t testing.TB, db *DB, subject string, change func(*Hold)) int64 {
 }
 
 func TestHoldSubject(t *testing.T) {
-	for s, want := range map[string]string{"a@b.example": "mailbox", "b.example": "domain", "192.0.2.7": "network", "192.0.2.0/24": "network",
+	for s, want := range map[string]string{"a@b.example": "mailbox", "b.example": "domain", "192.0.2.7": "network",
+		"192.0.2.0/24":  "network",
 		"2001:db8::/32": "network", "": "", "192.0.2.1/24": "", "fe80::1%eth0": "", "a b": ""} {
 		var h Hold
 		err := h.Subject(s)
@@ -179,7 +180,8 @@ func TestAddHold_NeedsAReasonAndOneSubject(t *testing.T) {
 	if _, err := db.AddHold(t.Context(), Hold{Mailbox: new("a@b.example")}); err == nil {
 		t.Error("a hold without a reason was added")
 	}
-	if _, err := db.AddHold(t.Context(), Hold{Mailbox: new("a@b.example"), Domain: new("b.example"), Reason: "x"}); err == nil {
+	if _, err := db.AddHold(t.Context(), Hold{Mailbox: new("a@b.example"), Domain: new("b.example"),
+		Reason: "x"}); err == nil {
 		t.Error("a hold of two subjects was added")
 	}
 }

@@ -15,8 +15,8 @@ import (
 // askAtOnce is how many keys one statement asks for.
 const askAtOnce = 1000
 
-// Missing returns those of the segments that no load has committed on the server of this connection: after a failover, what the
-// new server has lost. It returns none if this login may not load under their sensor's name.
+// Missing returns those of the segments that no load has committed on the server of this connection: after a failover,
+// what the new server has lost. It returns none if this login may not load under their sensor's name.
 func (db *DB) Missing(ctx context.Context, segments []spool.Segment) (missing []spool.Segment, err error) {
 	bySensor := map[string][]spool.Segment{}
 	for _, seg := range segments {
@@ -34,9 +34,10 @@ func (db *DB) Missing(ctx context.Context, segments []spool.Segment) (missing []
 	return missing, nil
 }
 
-// missingOf asks by entering all, in a transaction that is undone: a sensor may not read loads. A login that may not load under
-// that name has nothing to enter again either.
-func (db *DB) missingOf(ctx context.Context, sensor string, segments []spool.Segment) (missing []spool.Segment, err error) {
+// missingOf asks by entering all, in a transaction that is undone: a sensor may not read loads. A login that may not
+// load under that name has nothing to enter again either.
+func (db *DB) missingOf(ctx context.Context, sensor string, segments []spool.Segment) (missing []spool.Segment,
+	err error) {
 	batches := make([]batch, len(segments))
 	for i, seg := range segments {
 		batches[i] = batch{sensor: sensor, key: seg.Key}

@@ -66,11 +66,13 @@ func TestMissing_AsksForManyInOneStatement(t *testing.T) {
 		}
 	}
 	// Two segments with the same key have the same rows: one of them is enough.
-	if missing, err = asking.Missing(t.Context(), []spool.Segment{segments[0], segments[1199], segments[1199]}); err != nil || len(missing) != 1 {
+	if missing, err = asking.Missing(t.Context(),
+		[]spool.Segment{segments[0], segments[1199], segments[1199]}); err != nil || len(missing) != 1 {
 		t.Errorf("%d missing of 1: %v", len(missing), err)
 	}
 	var entered int
-	if err := db.Conn().QueryRow(t.Context(), "select count(*) from tap25_internal.loads").Scan(&entered); err != nil || entered != 1193 {
+	if err := db.Conn().QueryRow(t.Context(), "select count(*) from tap25_internal.loads").Scan(&entered); err != nil ||
+		entered != 1193 {
 		t.Errorf("asking has entered %d, %v", entered-1193, err)
 	}
 }
@@ -79,11 +81,14 @@ func TestMissing_AsksForManyInOneStatement(t *testing.T) {
 func forget(t *testing.T, db *DB, sensor string, from int) {
 	t.Helper()
 	for _, statement := range []string{
-		fmt.Sprintf("delete from tap25_internal.loads where sensor = '%s' and segment in (select segment from tap25_internal.loads where sensor = '%[1]s' order by segment offset %d)", sensor, from/10),
+		fmt.Sprintf("delete from tap25_internal.loads where sensor = '%s' and segment in (select segment from "+
+			"tap25_internal.loads where sensor = '%[1]s' order by segment offset %d)", sensor, from/10),
 		fmt.Sprintf("delete from tap25_internal.envelopes where sensor = '%s' and session_id >= %d", sensor, from),
 		fmt.Sprintf("delete from tap25_internal.days where sensor = '%s'", sensor),
-		fmt.Sprintf("insert into tap25_internal.days (day, sensor, rows) select (seen_at at time zone 'UTC')::date, sensor, count(*) from tap25_internal.envelopes where sensor = '%s' group by 1, 2", sensor),
-		"select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+		fmt.Sprintf("insert into tap25_internal.days (day, sensor, rows) select (seen_at at time zone 'UTC')::date, "+
+			"sensor, count(*) from tap25_internal.envelopes where sensor = '%s' group by 1, 2", sensor),
+		"select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = current_database() and pid <> " +
+			"pg_backend_pid()",
 	} {
 		if _, err := db.Conn().Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
@@ -91,7 +96,8 @@ func forget(t *testing.T, db *DB, sensor string, from int) {
 	}
 }
 
-// A database that loses rows while none come, as at night, is noticed all the same; and by a loader that begins only then.
+// A database that loses rows while none come, as at night, is noticed all the same; and by a loader that begins only
+// then.
 func TestLoader_EntersAgainWhatTheDatabaseHasLost(t *testing.T) {
 	db := database(t, false)
 	dir := t.TempDir()
@@ -198,7 +204,8 @@ func TestLoad_CommitIsReliedOnWhateverTheRoleHas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n, c := range []struct{ has, want string }{{"off", "on"}, {"local", "on"}, {"remote_write", "on"}, {"on", "on"}, {"remote_apply", "remote_apply"}} {
+	for n, c := range []struct{ has, want string }{{"off", "on"}, {"local", "on"}, {"remote_write", "on"}, {"on", "on"},
+		{"remote_apply", "remote_apply"}} {
 		if _, err := db.Conn().Exec(t.Context(), "set synchronous_commit = "+c.has); err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +213,8 @@ func TestLoad_CommitIsReliedOnWhateverTheRoleHas(t *testing.T) {
 			t.Fatal(err)
 		}
 		var seen, after string
-		err := db.Conn().QueryRow(t.Context(), "with s as (delete from public.seen returning setting) select min(setting), current_setting('synchronous_commit') from s").Scan(&seen, &after)
+		err := db.Conn().QueryRow(t.Context(), "with s as (delete from public.seen returning setting) select "+
+			"min(setting), current_setting('synchronous_commit') from s").Scan(&seen, &after)
 		if err != nil || seen != c.want || after != c.has {
 			t.Errorf("%s: %s in the load and %s behind it, %v", c.has, seen, after, err)
 		}
@@ -223,7 +231,8 @@ func TestOpen_PassesOverAHostThatNeverAnswers(t *testing.T) {
 	defer quiet.Close()
 	socket, user := storetest.Address(t, storetest.Cluster(t))
 	_, port, _ := net.SplitHostPort(quiet.Addr().String())
-	db, err := Open(t.Context(), fmt.Sprintf("host=127.0.0.1,127.0.0.1,%s port=%s,%[2]s,5432 user=%s dbname=postgres connect_timeout=1", socket, port, user))
+	db, err := Open(t.Context(), fmt.Sprintf("host=127.0.0.1,127.0.0.1,%s port=%s,%[2]s,5432 user=%s dbname=postgres "+
+		"connect_timeout=1", socket, port, user))
 	if err != nil {
 		t.Fatal(err)
 	}

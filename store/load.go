@@ -15,10 +15,10 @@ type batch struct {
 	rows        [][]byte
 }
 
-// Load adds the rows of a segment, in one transaction; added is false if an earlier load of that name has committed. Each of rows
-// is a tuple of COPY's binary format as made by [AppendRow]; Load keeps none of them. After an error no row was added, unless
-// the answer to COMMIT was lost: Load again with the same name is right after any error. See [Hopeless] and [Passes] for whether
-// to wait.
+// Load adds the rows of a segment, in one transaction; added is false if an earlier load of that name has committed.
+// Each of rows is a tuple of COPY's binary format as made by [AppendRow]; Load keeps none of them. After an error no
+// row was added, unless the answer to COMMIT was lost: Load again with the same name is right after any error. See
+// [Hopeless] and [Passes] for whether to wait.
 func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (added bool, err error) {
 	all, err := db.load(ctx, []batch{{sensor, segment, rows}})
 	if err != nil {
@@ -27,8 +27,8 @@ func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (
 	return all[0], nil
 }
 
-// Note enters segments as loaded whose rows the database has under other names: all of them, or none. It returns how many of
-// them were there already. Errors are those of [DB.Load].
+// Note enters segments as loaded whose rows the database has under other names: all of them, or none. It returns how
+// many of them were there already. Errors are those of [DB.Load].
 func (db *DB) Note(ctx context.Context, sensor string, segments []string) (before int, err error) {
 	if len(segments) == 0 {
 		return 0, nil
@@ -46,7 +46,8 @@ func (db *DB) Note(ctx context.Context, sensor string, segments []string) (befor
 	return before, err
 }
 
-// load adds the rows of segments of one sensor in one transaction, and reports which of them no earlier load has committed.
+// load adds the rows of segments of one sensor in one transaction, and reports which of them no earlier load has
+// committed.
 func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err error) {
 	var all [][]byte
 	for _, b := range batches {
@@ -79,23 +80,26 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 	return added, nil
 }
 
-// enterLoads enters segments of one sensor in loads; false for one that is there already. It waits for a session that is just
-// loading one.
+// enterLoads enters segments of one sensor in loads; false for one that is there already. It waits for a session that
+// is just loading one.
 func enterLoads(ctx context.Context, tx pgx.Tx, batches []batch) (added []bool, err error) {
 	keys, counts := make([]string, len(batches)), make([]int64, len(batches))
 	for i, b := range batches {
 		keys[i], counts[i] = b.key, int64(len(b.rows))
 	}
-	err = tx.QueryRow(ctx, "select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys, counts).Scan(&added)
+	err = tx.QueryRow(ctx, "select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys,
+		counts).Scan(&added)
 	return added, err
 }
 
-// errAnotherServer is a connection that goes to another server than before, as one through a pooler does after a failover.
+// errAnotherServer is a connection that goes to another server than before, as one through a pooler does after a
+// failover.
 var errAnotherServer = errors.New("another server has become the database since the last load")
 
-// relyOn makes a transaction one whose COMMIT is to be relied on, whatever the role's settings: the server answers it once it is
-// on disk, and on that of a synchronous standby if there is one. A higher synchronous_commit stays. All transactions of a
-// connection must be on the same server, since that is asked for what is kept when the connection begins.
+// relyOn makes a transaction one whose COMMIT is to be relied on, whatever the role's settings: the server answers it
+// once it is on disk, and on that of a synchronous standby if there is one. A higher synchronous_commit stays. All
+// transactions of a connection must be on the same server, since that is asked for what is kept when the connection
+// begins.
 func (db *DB) relyOn(ctx context.Context, tx pgx.Tx) error {
 	var server time.Time
 	err := tx.QueryRow(ctx, `select pg_catalog.pg_postmaster_start_time(),
@@ -137,8 +141,8 @@ func (db *DB) loaded(ctx context.Context, b batch) (yes bool, err error) {
 	return yes, nil
 }
 
-// PruneLoads forgets segments of a sensor that no spool can hold any more: those with keys of a spool's own that sort before
-// older, and that were loaded more than 30 days ago. It returns how many.
+// PruneLoads forgets segments of a sensor that no spool can hold any more: those with keys of a spool's own that sort
+// before older, and that were loaded more than 30 days ago. It returns how many.
 func (db *DB) PruneLoads(ctx context.Context, sensor, older string) (n int64, err error) {
 	if err := db.conn.QueryRow(ctx, "select tap25_internal.prune_loads($1, $2)", sensor, older).Scan(&n); err != nil {
 		return 0, fmt.Errorf("prune the table loads: %w", err)

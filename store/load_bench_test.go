@@ -11,8 +11,8 @@ import (
 	"tap25/store/spool"
 )
 
-// BenchmarkLoader compares the loader, from sealed segments on disk, with psql's \copy of the same rows in the same binary
-// form into the same table, without what counts and checks them: each in turn, into a database of its own.
+// BenchmarkLoader compares the loader, from sealed segments on disk, with psql's \copy of the same rows in the same
+// binary form into the same table, without what counts and checks them: each in turn, into a database of its own.
 func BenchmarkLoader(b *testing.B) {
 	const rows = 200_000
 	psql, err := exec.LookPath("psql")
@@ -58,7 +58,8 @@ func BenchmarkLoader(b *testing.B) {
 		drain(b, s, l)
 		loading += time.Since(begun)
 		c := theirs.Conn().Config()
-		cmd := exec.Command(psql, "-Xq", "-v", "ON_ERROR_STOP=1", "-c", `\copy tap25_internal.envelopes (`+columns+`) from '`+path+`' (format binary)`)
+		cmd := exec.Command(psql, "-Xq", "-v", "ON_ERROR_STOP=1", "-c",
+			`\copy tap25_internal.envelopes (`+columns+`) from '`+path+`' (format binary)`)
 		cmd.Env = append(os.Environ(), "PGHOST="+c.Host, "PGUSER="+c.User, "PGDATABASE="+c.Database)
 		begun = time.Now()
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -23,13 +23,15 @@ const (
 
 // LoaderConfig configures a [Loader].
 type LoaderConfig struct {
-	Spool   *spool.Spool
-	Connect func(context.Context) (*DB, error) // such as [Database.Connect]; called again whenever the connection was lost
+	Spool *spool.Spool
+	// such as [Database.Connect]; called again whenever the connection was lost
+	Connect func(context.Context) (*DB, error)
 
 	MaxPause time.Duration // between two attempts; default 5 s
 }
 
-// LoaderStats counts what a [Loader] has done. Rows that a segment has lost or that the server refused are in [spool.Stats].
+// LoaderStats counts what a [Loader] has done. Rows that a segment has lost or that the server refused are in
+// [spool.Stats].
 type LoaderStats struct {
 	Added int64 // rows that were committed
 	Held  int64 // rows of segments that an earlier load had committed
@@ -68,7 +70,8 @@ func NewLoader(cfg LoaderConfig) *Loader {
 	if cfg.MaxPause == 0 {
 		cfg.MaxPause = maxPause
 	}
-	return &Loader{cfg: cfg, unread: map[string]bool{}, left: map[string][][]byte{}, wake: make(chan struct{}, 1), askEvery: askEvery}
+	return &Loader{cfg: cfg, unread: map[string]bool{}, left: map[string][][]byte{}, wake: make(chan struct{}, 1),
+		askEvery: askEvery}
 }
 
 // Stats returns what was done so far.
@@ -110,8 +113,8 @@ func (l *Loader) Run(ctx context.Context) {
 	}
 }
 
-// pause is how long to wait before the next attempt: hardly at first, then twice as long each time, with a random part so
-// that many sensors do not come back all at once.
+// pause is how long to wait before the next attempt: hardly at first, then twice as long each time, with a random part
+// so that many sensors do not come back all at once.
 func pause(attempt int, longest time.Duration) time.Duration {
 	d := min(20*time.Millisecond<<min(attempt, 20), longest)
 	return d/2 + rand.N(d/2+1)
@@ -137,8 +140,8 @@ func (l *Loader) disconnect() {
 	}
 }
 
-// next returns the first segments that can be read, of one sensor, that together have no more than about batchRows; one at
-// least; and those after them.
+// next returns the first segments that can be read, of one sensor, that together have no more than about batchRows; one
+// at least; and those after them.
 func (l *Loader) next(sealed []spool.Segment) (next, behind []spool.Segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -235,8 +238,8 @@ func (l *Loader) load(ctx context.Context, segments []spool.Segment) error {
 	return nil
 }
 
-// loadPart loads what the server takes of a segment and sets the rest aside, in a file that is durable before the load is
-// committed. A crash in between repeats both: the file is replaced. If a load was committed, that file must not be.
+// loadPart loads what the server takes of a segment and sets the rest aside, in a file that is durable before the load
+// is committed. A crash in between repeats both: the file is replaced. If a load was committed, that file must not be.
 func (l *Loader) loadPart(ctx context.Context, s segment) error {
 	loaded, err := l.db.loaded(ctx, s.batch())
 	if err != nil {

@@ -33,8 +33,8 @@ func (l *Loader) done(s segment, rows int, added bool) error {
 	return nil
 }
 
-// countAside returns how many rows of a segment were set aside before its load was committed. If an earlier process did so, the
-// spool is to count them.
+// countAside returns how many rows of a segment were set aside before its load was committed. If an earlier process did
+// so, the spool is to count them.
 func (l *Loader) countAside(s segment) (n int, err error) {
 	if left, ok := l.left[s.Path]; ok {
 		return len(s.rows) - len(left), nil

@@ -13,8 +13,8 @@ const (
 	answersWithin = 10 * time.Second
 )
 
-// Recheck makes the loader connect anew and ask for what is kept. It is called after another connection has found that the
-// database lacks some of it.
+// Recheck makes the loader connect anew and ask for what is kept. It is called after another connection has found that
+// the database lacks some of it.
 func (l *Loader) Recheck() {
 	l.recheck.Store(true)
 	select {
@@ -45,8 +45,8 @@ func (l *Loader) wait(ctx context.Context) {
 	}
 }
 
-// connect makes a connection if there is none, and asks its server for all that is kept. What the server has lost waits again,
-// and is to be loaded before what came later: lost reports that.
+// connect makes a connection if there is none, and asks its server for all that is kept. What the server has lost waits
+// again, and is to be loaded before what came later: lost reports that.
 func (l *Loader) connect(ctx context.Context) (lost bool, err error) {
 	if l.db != nil && (l.db.conn.IsClosed() || l.recheck.Load()) {
 		l.disconnect()

@@ -25,9 +25,9 @@ func (l *Loader) read(seg spool.Segment) (s segment, err error) {
 	return s, err
 }
 
-// readAhead begins to read the segments whose turn comes next, in a goroutine of its own: so the server does not wait for the
-// disk between two transactions. What it returns waits until that is done, and is to be called before the next load. What
-// cannot be read is left to that.
+// readAhead begins to read the segments whose turn comes next, in a goroutine of its own: so the server does not wait
+// for the disk between two transactions. What it returns waits until that is done, and is to be called before the next
+// load. What cannot be read is left to that.
 func (l *Loader) readAhead(behind []spool.Segment) (wait func()) {
 	next, _ := l.next(behind)
 	before, ended := l.ahead, make(chan map[string]segment, 1)

@@ -51,7 +51,8 @@ func TestLoader_ReadsAheadOfItsTurn(t *testing.T) {
 	}
 	drain(t, s, l)
 	checkOnce(t, db, "tap", n)
-	if st, ld := s.Stats(), l.Stats(); st.SetAside != 2 || st.Damaged != 1 || st.Waiting != 1 || ld.Unread != 1 || len(l.ahead) != 0 {
+	if st, ld := s.Stats(), l.Stats(); st.SetAside != 2 || st.Damaged != 1 || st.Waiting != 1 || ld.Unread != 1 ||
+		len(l.ahead) != 0 {
 		t.Errorf("%+v, %+v, %d ahead", st, ld, len(l.ahead))
 	}
 }
@@ -65,7 +66,8 @@ func TestLoader_ReadsNoMoreAheadThanItMay(t *testing.T) {
 	l := NewLoader(LoaderConfig{Spool: s})
 	segments := s.Sealed()
 	l.readAhead(segments)()
-	if read := slices.Sorted(maps.Keys(l.ahead)); !slices.Equal(read, []string{segments[0].Path, segments[1].Path, segments[2].Path}) {
+	if read := slices.Sorted(maps.Keys(l.ahead)); !slices.Equal(read,
+		[]string{segments[0].Path, segments[1].Path, segments[2].Path}) {
 		t.Errorf("%d segments of %d bytes read ahead, want 3", len(read), segments[0].Bytes)
 	}
 	l.readAhead(nil)()

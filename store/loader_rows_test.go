@@ -77,7 +77,8 @@ func TestLoader_RefusedRowsAreSetAsideAndTheirNeighboursLoaded(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]int{"SQLSTATE 22021": 2, "not a row in COPY's binary form": 3, "time outside the years 1 to 9999": 1}
+	want := map[string]int{"SQLSTATE 22021": 2, "not a row in COPY's binary form": 3,
+		"time outside the years 1 to 9999": 1}
 	if fmt.Sprint(kept) != fmt.Sprint(want) {
 		t.Errorf("set aside %v, want %v", kept, want)
 	}
@@ -167,10 +168,12 @@ func TestLoader_DamagedSegmentKeepsItsOtherRows(t *testing.T) {
 func TestLoader_HostileTextIsKeptWithoutLoss(t *testing.T) {
 	db := database(t, false)
 	s := openSpool(t, spool.Config{})
-	texts := []string{"a\x00b", "\xff\xfe@x", strings.Repeat("x", 64<<10) + "@b.example", "'; DROP TABLE envelopes; --", "\x1b[2J", "a\r\nb", "\u202e"}
+	texts := []string{"a\x00b", "\xff\xfe@x", strings.Repeat("x", 64<<10) + "@b.example", "'; DROP TABLE envelopes; --",
+		"\x1b[2J", "a\r\nb", "\u202e"}
 	for i, text := range texts {
 		e := full()
-		e.SessionID, e.MailFrom, e.RcptTo, e.MailFromRaw, e.RcptToRaw = int64(i), &text, &text, []byte(text), []byte(text)
+		e.SessionID, e.MailFrom, e.RcptTo, e.MailFromRaw, e.RcptToRaw = int64(i), &text, &text, []byte(text),
+			[]byte(text)
 		e.Client = netip.MustParseAddrPort("192.0.2.1:1")
 		sealOne(t, s, AppendRow(nil, e))
 	}
@@ -181,7 +184,8 @@ func TestLoader_HostileTextIsKeptWithoutLoss(t *testing.T) {
 	for i, text := range texts {
 		var from string
 		var raw []byte
-		if err := db.Conn().QueryRow(t.Context(), "select rcpt_to, mail_from_raw from mail where session_id = $1", i).Scan(&from, &raw); err != nil {
+		if err := db.Conn().QueryRow(t.Context(), "select rcpt_to, mail_from_raw from mail where session_id = $1",
+			i).Scan(&from, &raw); err != nil {
 			t.Fatal(err)
 		}
 		shown := strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")

@@ -21,7 +21,8 @@ func long(short, full int) int {
 	return short
 }
 
-// numbered is a row that is known by its number. One in three has none of the columns that older versions of tap25 do not know.
+// numbered is a row that is known by its number. One in three has none of the columns that older versions of tap25 do
+// not know.
 func numbered(sensor string, n int) []byte {
 	e := full()
 	e.Sensor, e.SessionID = sensor, int64(n)
@@ -29,7 +30,8 @@ func numbered(sensor string, n int) []byte {
 	if n%3 == 0 {
 		e.OriginIP, e.OriginPort, e.OriginBy, e.Network = netip.Addr{}, 0, smtp.ByNobody, ""
 	}
-	e.MailFrom, e.RcptTo = new(fmt.Sprintf("from%d@a%d.example", n*7919, n%997)), new(fmt.Sprintf("to%d@b%d.example", n, n%97))
+	e.MailFrom, e.RcptTo = new(fmt.Sprintf("from%d@a%d.example", n*7919, n%997)),
+		new(fmt.Sprintf("to%d@b%d.example", n, n%97))
 	return AppendRow(nil, e)
 }
 
@@ -112,7 +114,8 @@ func checkLoaded(t testing.TB, s *spool.Spool, l *Loader) {
 func checkOnce(t testing.TB, db *DB, sensor string, n int) {
 	t.Helper()
 	var rows, distinct, highest int
-	err := db.Conn().QueryRow(t.Context(), "select count(*), count(distinct session_id), coalesce(max(session_id), -1) from mail where sensor = $1", sensor).
+	err := db.Conn().QueryRow(t.Context(), "select count(*), count(distinct session_id), coalesce(max(session_id), "+
+		"-1) from mail where sensor = $1", sensor).
 		Scan(&rows, &distinct, &highest)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +124,8 @@ func checkOnce(t testing.TB, db *DB, sensor string, n int) {
 		t.Errorf("%d rows, %d of them different, the last %d; want %d", rows, distinct, highest, n)
 	}
 	var counted int
-	if err := db.Conn().QueryRow(t.Context(), "select sum(rows) from days where sensor = $1", sensor).Scan(&counted); err != nil || counted != n {
+	if err := db.Conn().QueryRow(t.Context(), "select sum(rows) from days where sensor = $1",
+		sensor).Scan(&counted); err != nil || counted != n {
 		t.Errorf("days counts %d, %v; want %d", counted, err, n)
 	}
 }
@@ -176,7 +180,8 @@ func TestLoader_TellsWhatItWaitsForWithoutTheRows(t *testing.T) {
 	}
 	wait(t, func() bool { st := l.Stats(); return st.Err == nil && st.Added == 1 && !st.Hopeless })
 	_, err := db.load(t.Context(), []batch{{"tap", "key", [][]byte{spoilt(1)}}})
-	if text := plain(err).Error(); err == nil || strings.Contains(text, "example") || strings.Contains(text, "0x") || !strings.Contains(text, "22021") {
+	if text := plain(err).Error(); err == nil || strings.Contains(text, "example") || strings.Contains(text, "0x") ||
+		!strings.Contains(text, "22021") {
 		t.Errorf("the error of a refused row is %q", text)
 	}
 }
@@ -221,7 +226,8 @@ func TestPruneLoads_ForgetsOldSegmentsAndNoReplay(t *testing.T) {
 	if n, err := db.PruneLoads(t.Context(), "tap", key(3)); err != nil || n != 0 {
 		t.Errorf("fresh ones: %d, %v", n, err)
 	}
-	if _, err := db.Conn().Exec(t.Context(), "update loads set loaded_at = now() - interval '31 days' where segment <> $1", key(1)); err != nil {
+	if _, err := db.Conn().Exec(t.Context(),
+		"update loads set loaded_at = now() - interval '31 days' where segment <> $1", key(1)); err != nil {
 		t.Fatal(err)
 	}
 	for sensor, want := range map[string]int64{"another": 0, "tap": 1} {

@@ -15,7 +15,9 @@ func TestLocks_AreNotAStrangers(t *testing.T) {
 	bigDay(t, db, 0, 10_000)
 	for _, user := range []*DB{login(t, db, "", "stranger"), login(t, db, "tap25_auditor", "auditor")} {
 		for _, lock := range []string{"pg_try_advisory_lock(25, n)", "pg_try_advisory_lock((25::bigint << 32) + n)"} {
-			run(t, user, "select "+lock+" from generate_series(7000, 12000) n union all select "+strings.ReplaceAll(lock, "n)", "n::int)")+" from unnest(array[-2147483648, 2147483645, 2147483646, 2147483647, 0]::bigint[]) n")
+			run(t, user, "select "+lock+" from generate_series(7000, 12000) n union all select "+
+				strings.ReplaceAll(lock, "n)", "n::int)")+
+				" from unnest(array[-2147483648, 2147483645, 2147483646, 2147483647, 0]::bigint[]) n")
 		}
 		refusedIn(t, user, "lock table tap25_internal.making_partitions in access share mode")
 		refusedIn(t, user, "lock table tap25_internal.envelopes in access share mode")
@@ -56,7 +58,8 @@ func TestLoad_OfDaysThatAreThereWaitsForNoMaker(t *testing.T) {
 		t.Fatal(err)
 	}
 	hostile := login(t, db, "tap25_sensor", "hostile")
-	run(t, hostile, "begin; select tap25_internal.make_partitions(array['2020-01-01'::date]); select tap25_internal.make_partitions_ahead(7)")
+	run(t, hostile, "begin; select tap25_internal.make_partitions(array['2020-01-01'::date]); select "+
+		"tap25_internal.make_partitions_ahead(7)")
 	run(t, db, "set lock_timeout = '5s'")
 	if err := load(t, db, "alpha", "2"); err != nil {
 		t.Error(err)
@@ -64,7 +67,8 @@ func TestLoad_OfDaysThatAreThereWaitsForNoMaker(t *testing.T) {
 	run(t, db, "set lock_timeout = '100ms'")
 	_, err := db.Load(t.Context(), "alpha", "3", of("alpha", at(old)))
 	fails(t, "a load of a day that is to be made", err, "55P03")
-	if want := `"` + sessionUser(t, hostile) + `" with "tap25"`; err == nil || !strings.Contains(plain(err).Error(), want) {
+	if want := `"` + sessionUser(t, hostile) + `" with "tap25"`; err == nil ||
+		!strings.Contains(plain(err).Error(), want) {
 		t.Errorf("%v; want it to name %s", plain(err), want)
 	}
 	run(t, hostile, "rollback")
@@ -119,12 +123,14 @@ func TestExpire_EndsAReaderThatKeepsADayTooLong(t *testing.T) {
 	cfg := impatient
 	for _, cfg.EndReaders = range []time.Duration{0, -1} { // an hour; never
 		r := expire(t, admin, cfg)
-		if len(r.Busy) != 1 || len(r.Busy[0].Users) != 1 || r.Busy[0].Users[0].Login != sessionUser(t, auditor) || len(r.Ended) != 0 {
+		if len(r.Busy) != 1 || len(r.Busy[0].Users) != 1 || r.Busy[0].Users[0].Login != sessionUser(t, auditor) ||
+			len(r.Ended) != 0 {
 			t.Errorf("after %s: %+v", cfg.EndReaders, r)
 		}
 	}
 	s, err := db.Status(t.Context())
-	if err != nil || len(s.Late) != 1 || !strings.Contains(s.Late[0], "2020-02-29") || !strings.Contains(s.Late[0], sessionUser(t, auditor)) {
+	if err != nil || len(s.Late) != 1 || !strings.Contains(s.Late[0], "2020-02-29") ||
+		!strings.Contains(s.Late[0], sessionUser(t, auditor)) {
 		t.Errorf("late days %q, %v", s.Late, err)
 	}
 	cfg.EndReaders = time.Microsecond
@@ -135,7 +141,8 @@ func TestExpire_EndsAReaderThatKeepsADayTooLong(t *testing.T) {
 	if alive(t, auditor) {
 		t.Error("the reader goes on")
 	}
-	if got := ask[bool](t, admin, "select login = $1 and day = '2020-02-29' and ended_by = session_user and open_since < at from tap25_internal.ended_sessions", r.Ended[0].Login); !got {
+	if got := ask[bool](t, admin, "select login = $1 and day = '2020-02-29' and ended_by = session_user and "+
+		"open_since < at from tap25_internal.ended_sessions", r.Ended[0].Login); !got {
 		t.Error("it is not recorded who was ended, and by whom")
 	}
 	if s, err := db.Status(t.Context()); err != nil || len(s.Late) != 0 {
@@ -150,7 +157,8 @@ func TestExpire_EndsNoLoadAndNoStranger(t *testing.T) {
 	cfg := impatient
 	cfg.EndReaders = time.Microsecond
 	sensor, person := login(t, db, "tap25_sensor", "sensor"), login(t, db, "", "person")
-	run(t, db, "grant usage on schema tap25_internal to "+sessionUser(t, person)+"; grant select on tap25_internal.envelopes to "+sessionUser(t, person))
+	run(t, db, "grant usage on schema tap25_internal to "+sessionUser(t, person)+
+		"; grant select on tap25_internal.envelopes to "+sessionUser(t, person))
 	owner := another(t, db.Conn().Config().Database)
 	const holdsDay = "begin; lock table tap25_internal.envelopes in access share mode"
 	run(t, person, holdsDay)
@@ -163,7 +171,8 @@ func TestExpire_EndsNoLoadAndNoStranger(t *testing.T) {
 		ended <- err
 	}()
 	wait(t, func() bool {
-		return ask[bool](t, db, "select exists (select from pg_stat_activity where usename = $1 and state = 'active')", sensor.Conn().Config().User)
+		return ask[bool](t, db, "select exists (select from pg_stat_activity where usename = $1 and state = 'active')",
+			sensor.Conn().Config().User)
 	})
 	r := expire(t, db, cfg)
 	if len(r.Busy) != 1 || len(r.Busy[0].Users) != 3 || len(r.Ended) != 0 || !alive(t, person) || !alive(t, owner) {
@@ -195,7 +204,8 @@ func TestExpire_EndsReadersWhoTakeTurns(t *testing.T) {
 	if r := expire(t, db, impatient); len(r.Busy) != 1 || len(r.Ended) != 0 {
 		t.Fatalf("%+v", r)
 	}
-	run(t, db, "update late_days set since = since - interval '2 hours'") // in which others have read, and this one for a moment
+	// in which others have read, and this one for a moment
+	run(t, db, "update late_days set since = since - interval '2 hours'")
 	if r := expire(t, db, impatient); len(r.Ended) != 1 || len(r.Dropped) != 1 || alive(t, auditor) {
 		t.Errorf("%+v", r)
 	}
@@ -211,7 +221,8 @@ func TestUpkeep_EndsWhoKeepsPartitionsFromBeingMade(t *testing.T) {
 		t.Errorf("in the first hour: %v", err)
 	}
 	report, err := db.Upkeep(t.Context(), "tap", "", ExpireConfig{EndReaders: time.Microsecond})
-	if err != nil || len(report.Ended) != 1 || report.Ended[0].Login != hostile.Conn().Config().User || alive(t, hostile) {
+	if err != nil || len(report.Ended) != 1 || report.Ended[0].Login != hostile.Conn().Config().User ||
+		alive(t, hostile) {
 		t.Errorf("%+v, %v", report.Ended, err)
 	}
 }
@@ -224,7 +235,9 @@ func TestExpire_SaysWhatAnOwnerLacksToEndAReader(t *testing.T) {
 	user := sessionUser(t, owner)
 	run(t, admin, "alter database "+name+" owner to "+user)
 	t.Cleanup(func() {
-		admin.Conn().Exec(context.Background(), "alter database "+name+" owner to current_user; reassign owned by "+user+" to current_user", pgx.QueryExecModeSimpleProtocol)
+		admin.Conn().Exec(context.Background(),
+			"alter database "+name+" owner to current_user; reassign owned by "+user+" to current_user",
+			pgx.QueryExecModeSimpleProtocol)
 	})
 	if err := owner.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -236,7 +249,9 @@ func TestExpire_SaysWhatAnOwnerLacksToEndAReader(t *testing.T) {
 	cfg.EndReaders = time.Microsecond
 	for _, role := range []string{"pg_read_all_stats", "pg_signal_backend"} {
 		r := expire(t, owner, cfg)
-		if len(r.Ended) != 0 || len(r.Busy) != 1 || !strings.Contains(r.Busy[0].String(), "grant "+role) && !strings.Contains(r.Busy[0].String(), ", "+role) || !alive(t, auditor) {
+		if len(r.Ended) != 0 || len(r.Busy) != 1 ||
+			!strings.Contains(r.Busy[0].String(), "grant "+role) && !strings.Contains(r.Busy[0].String(), ", "+role) ||
+			!alive(t, auditor) {
 			t.Errorf("without %s: %+v", role, r)
 		}
 		run(t, admin, "grant "+role+" to "+user)

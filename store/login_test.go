@@ -19,7 +19,8 @@ func letLoginsIn(t testing.TB) {
 	t.Helper()
 	c := storetest.Cluster(t)
 	loginsAreIn.Do(func() {
-		if err := os.WriteFile(filepath.Join(c.DataDir(), "pg_hba.conf"), []byte("local all all trust\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(c.DataDir(), "pg_hba.conf"), []byte("local all all trust\n"),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		db, err := Open(t.Context(), c.DSN())
@@ -33,8 +34,8 @@ func letLoginsIn(t testing.TB) {
 	})
 }
 
-// login makes a user that is a member of a role, if one is named, and may connect, and logs in as it: other than as(), so that the
-// server knows the session as the user's.
+// login makes a user that is a member of a role, if one is named, and may connect, and logs in as it: other than as(),
+// so that the server knows the session as the user's.
 func login(t testing.TB, db *DB, role, user string) *DB {
 	t.Helper()
 	letLoginsIn(t)

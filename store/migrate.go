@@ -44,7 +44,8 @@ const (
 	lastInPublic = 11
 )
 
-// where is the schema that tap25's objects are in now, with the owner of the table of versions; both are empty where there are none.
+// where is the schema that tap25's objects are in now, with the owner of the table of versions; both are empty where
+// there are none.
 func (db *DB) where(ctx context.Context) (schema, owner string, err error) {
 	err = db.conn.QueryRow(ctx, `select n.nspname, pg_catalog.pg_get_userbyid(c.relowner) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 		where c.relname = $1 and n.nspname in ($2, 'public') and c.relkind = 'r' order by n.nspname = $2 desc limit 1`, versionTable, internalSchema).Scan(&schema, &owner)
@@ -77,10 +78,11 @@ func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 	}
 }
 
-// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction. The error
-// is that of [DB.Guard] if others may create in a schema, [ErrPooled] through a connection pooler, and another if the schema is
-// newer than this program, if objects of tap25's names belong to somebody whom this user need not trust, or if a lock was not free in
-// half a minute (in lock_timeout, if that is set): this one names the process and the role that hold it.
+// Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction.
+// The error is that of [DB.Guard] if others may create in a schema, [ErrPooled] through a connection pooler, and
+// another if the schema is newer than this program, if objects of tap25's names belong to somebody whom this user need
+// not trust, or if a lock was not free in half a minute (in lock_timeout, if that is set): this one names the process
+// and the role that hold it.
 func (db *DB) Migrate(ctx context.Context) error {
 	for {
 		schema, owner, err := db.where(ctx)
@@ -117,7 +119,8 @@ func (db *DB) Migrate(ctx context.Context) error {
 	}
 }
 
-// trust fails where objects of tap25's names belong to somebody other than this user, the database's owner and a superuser.
+// trust fails where objects of tap25's names belong to somebody other than this user, the database's owner and a
+// superuser.
 func (db *DB) trust(ctx context.Context, schema, owner string) error {
 	var trusted bool
 	err := db.conn.QueryRow(ctx, `select rolname = current_user or rolsuper or exists (select from pg_catalog.pg_database d
@@ -126,7 +129,8 @@ func (db *DB) trust(ctx context.Context, schema, owner string) error {
 		return fmt.Errorf("find the owner of the schema: %w", err)
 	}
 	if !trusted {
-		return fmt.Errorf("the table %s.%s belongs to %s: run 'tap25 db migrate' as that user, or drop the table if it is not tap25's", schema, versionTable, owner)
+		return fmt.Errorf("the table %s.%s belongs to %s: run 'tap25 db migrate' as that user, or drop the table if "+
+			"it is not tap25's", schema, versionTable, owner)
 	}
 	return nil
 }
@@ -173,8 +177,8 @@ func (db *DB) migrator(ctx context.Context, schema, owner string) (*migrate.Migr
 	return m, nil
 }
 
-// settings begins a migration. Those up to lastInPublic name no schemas, and the bodies of some of their functions name objects
-// in public: they are replaced before anybody calls them.
+// settings begins a migration. Those up to lastInPublic name no schemas, and the bodies of some of their functions name
+// objects in public: they are replaced before anybody calls them.
 func settings(owner, schema string, version int32) string {
 	path := safePath
 	if version <= lastInPublic {

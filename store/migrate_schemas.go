@@ -23,12 +23,13 @@ func (db *DB) begin(ctx context.Context) (schema, owner string, err error) {
 	return internalSchema, owner, nil
 }
 
-// makeSchemas makes the schemas, of the owner of what there is; an administrator may have made them for him. The caller has the lock
-// of migrations.
+// makeSchemas makes the schemas, of the owner of what there is; an administrator may have made them for him. The caller
+// has the lock of migrations.
 func makeSchemas(ctx context.Context, tx pgx.Tx, owner string) error {
 	for _, name := range []string{peopleSchema, internalSchema} {
 		var is string
-		err := tx.QueryRow(ctx, "select nspowner::regrole::text from pg_catalog.pg_namespace where nspname = $1", name).Scan(&is)
+		err := tx.QueryRow(ctx, "select nspowner::regrole::text from pg_catalog.pg_namespace where nspname = $1",
+			name).Scan(&is)
 		role := pgx.Identifier{owner}.Sanitize()
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
@@ -39,7 +40,8 @@ func makeSchemas(ctx context.Context, tx pgx.Tx, owner string) error {
 		case err != nil:
 			return fmt.Errorf("find the schema %s: %w", name, err)
 		case is != owner && is != role:
-			return fmt.Errorf("the schema %s exists and belongs to %s: have an administrator run: ALTER SCHEMA %s OWNER TO %s", name, is, name, role)
+			return fmt.Errorf("the schema %s exists and belongs to %s: have an administrator run: ALTER SCHEMA %s "+
+				"OWNER TO %s", name, is, name, role)
 		}
 	}
 	return nil
@@ -48,9 +50,9 @@ func makeSchemas(ctx context.Context, tx pgx.Tx, owner string) error {
 //go:embed leave_public.sql
 var leavePublicSQL string
 
-// leavePublic moves the objects of a tap25 up to lastInPublic to the internal schema and migrates them there as far as the first
-// version that finds them: all in one transaction, so that an older tap25 works until it is done. What others have put into public is
-// on no search_path meanwhile. It does nothing where another connection has done so.
+// leavePublic moves the objects of a tap25 up to lastInPublic to the internal schema and migrates them there as far as
+// the first version that finds them: all in one transaction, so that an older tap25 works until it is done. What others
+// have put into public is on no search_path meanwhile. It does nothing where another connection has done so.
 func (db *DB) leavePublic(ctx context.Context, owner string) error {
 	return pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
 		if err := makeSchemas(ctx, tx, owner); err != nil {

@@ -38,7 +38,8 @@ func oldDatabase(t *testing.T, version int32) (db, owner *DB) {
 	db = database(t, true)
 	owner = as(t, db, "pg_read_all_settings", "owner")
 	name := sessionUser(t, owner)
-	if _, err := db.Conn().Exec(t.Context(), "alter database "+db.Conn().Config().Database+" owner to "+name); err != nil {
+	if _, err := db.Conn().Exec(t.Context(), "alter database "+db.Conn().Config().Database+" owner to "+
+		name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -66,7 +67,8 @@ func oldDatabase(t *testing.T, version int32) (db, owner *DB) {
 // whole is everything in a relation but nulls, which columns are that an older version lacks.
 func whole(t *testing.T, db *DB, relation string) string {
 	t.Helper()
-	return ask[string](t, db, "select coalesce(string_agg(j::text, e'\n' order by j::text), '') from "+relation+" t, jsonb_strip_nulls(to_jsonb(t)) j")
+	return ask[string](t, db, "select coalesce(string_agg(j::text, e'\n' order by j::text), '') from "+relation+
+		" t, jsonb_strip_nulls(to_jsonb(t)) j")
 }
 
 // kept is what a migration leaves as it is: relations and the answers of questions, of which a version has some.
@@ -74,13 +76,19 @@ func kept(t *testing.T, db *DB, version int32) map[string]string {
 	t.Helper()
 	is := map[string]string{}
 	for v, names := range map[int32][]string{
-		2: {"mail", "loads", "mail_from('uSER7@a.example')", "mail_to('X@b.example')", "mail_from_domain('a.EXAMPLE')", "mail_to_domain('b.example')"},
-		4: {"days", "(select day from partitions())"}, 5: {"holds", "(select day, kind, rows, bytes, kept, hold_ids, dropped_at, version from expired)", "held", "misdated"},
-		6: {"(select case_id, auditor, mailbox, domain, network, since, before, valid_until, reason, granted_by, granted_at from warrants)", "(select at, auditor, case_id, action, purpose, rows, xid from accesses where action = 'open')"},
+		2: {"mail", "loads", "mail_from('uSER7@a.example')", "mail_to('X@b.example')", "mail_from_domain('a.EXAMPLE')",
+			"mail_to_domain('b.example')"},
+		4: {"days", "(select day from partitions())"},
+		5: {"holds", "(select day, kind, rows, bytes, kept, hold_ids, dropped_at, version from expired)", "held",
+			"misdated"},
+		6: {"(select case_id, auditor, mailbox, domain, network, since, before, valid_until, reason, granted_by, " +
+			"granted_at from warrants)",
+			"(select at, auditor, case_id, action, purpose, rows, xid from accesses where action = 'open')"},
 		8: {"summaries", "prints", "reindexed", "mail_client('192.0.2.1')"}, 9: {"case_mail('2026-17')"},
 	} {
 		for _, name := range names {
-			if version >= v && !(strings.HasPrefix(name, "mail") && (version == 3 || version == 4)) { // which have no view
+			// which have no view
+			if version >= v && !(strings.HasPrefix(name, "mail") && (version == 3 || version == 4)) {
 				is[name] = whole(t, db, name)
 			}
 		}
@@ -109,7 +117,8 @@ func upgrades(t *testing.T, version int32) {
 			t.Errorf("%s has changed, from %d octets to %d", name, len(was), len(is))
 		}
 	}
-	if n, all := ask[int](t, db, "select count(*) from mail_from('uSER7@a.example')"), count(t, db); n != 1 || all < 31 || version < 5 && all > 31 {
+	if n, all := ask[int](t, db, "select count(*) from mail_from('uSER7@a.example')"),
+		count(t, db); n != 1 || all < 31 || version < 5 && all > 31 {
 		t.Errorf("%d rows by address, want 1; %d in all", n, all)
 	}
 	again, err := db.Load(t.Context(), "tap", "one", encode(full()))
@@ -124,7 +133,8 @@ func upgrades(t *testing.T, version int32) {
 	if len(r.Dropped) < 2 || r.Dropped[0].Rows+r.Dropped[1].Rows != 32 {
 		t.Errorf("expired %+v", r)
 	}
-	if left := lines(t, db, "select relname::text from pg_class where relnamespace = 'public'::regnamespace union all select proname::text from pg_proc where pronamespace = 'public'::regnamespace"); len(left) > 0 {
+	if left := lines(t, db, "select relname::text from pg_class where relnamespace = 'public'::regnamespace union "+
+		"all select proname::text from pg_proc where pronamespace = 'public'::regnamespace"); len(left) > 0 {
 		t.Errorf("in public are still %s", strings.Join(left, ", "))
 	}
 }
@@ -139,8 +149,10 @@ func TestMigrate_LeavesUsersTheirViewsAndRights(t *testing.T) {
 		sql string
 	}{
 		{super, "create schema reports authorization " + sessionUser(t, admin)},
-		{admin, "create view reports.of_b as select * from public.mail where rcpt_to like '%@b.example'; create view reports.of_7 as select * from public.mail_from('User7@a.example')"},
-		{admin, "grant usage on schema reports to " + sessionUser(t, reader) + "; grant select on reports.of_b to " + sessionUser(t, reader)},
+		{admin, "create view reports.of_b as select * from public.mail where rcpt_to like '%@b.example'; create view " +
+			"reports.of_7 as select * from public.mail_from('User7@a.example')"},
+		{admin, "grant usage on schema reports to " + sessionUser(t, reader) + "; grant select on reports.of_b to " +
+			sessionUser(t, reader)},
 		{owner, "grant select on public.mail to " + sessionUser(t, reader)},
 	} {
 		if _, err := step.db.Conn().Exec(t.Context(), step.sql); err != nil {
@@ -148,7 +160,8 @@ func TestMigrate_LeavesUsersTheirViewsAndRights(t *testing.T) {
 		}
 	}
 	asked := func() []string {
-		return []string{whole(t, admin, "reports.of_b"), whole(t, admin, "reports.of_7"), whole(t, reader, "reports.of_b"), whole(t, reader, "mail")}
+		return []string{whole(t, admin, "reports.of_b"), whole(t, admin, "reports.of_7"),
+			whole(t, reader, "reports.of_b"), whole(t, reader, "mail")}
 	}
 	want := asked()
 	if err := owner.Migrate(t.Context()); err != nil {
@@ -203,22 +216,27 @@ func TestMigrate_BelievesNoForgedCount(t *testing.T) {
 	run(t, hostile, `select begin_load('evil', array['2026-01-02'::date, '2026-01-03'], array[-100000, 0]::bigint[]), begin_load('worse', array['2026-01-02'::date], array[9223372036854775807]);
 		insert into envelopes select * from unnest(array[row('2026-01-03 12:00Z', 1, null, null, null, 1, 0, 0, 99, null, null, null, 32767, false, '192.0.2.1', '192.0.2.2', 'evil',
 			null, 'hidden@b.example', null, null, null, null, null, null, null)::envelopes]) e`)
-	run(t, owner, "insert into summaries (day, rows, bits) values ('2026-01-03', 25, 0)") // what was counted still, with a row more
+	// what was counted still, with a row more
+	run(t, owner, "insert into summaries (day, rows, bits) values ('2026-01-03', 25, 0)")
 	if err := owner.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if n := mailOf(t, owner, "hidden@b.example"); n != 1 {
 		t.Errorf("%d rows, want 1", n)
 	}
-	got := ask[string](t, owner, "select string_agg(concat_ws(' ', day, sensor, rows), ', ' order by day, sensor) from tap25_internal.days")
+	got := ask[string](t, owner,
+		"select string_agg(concat_ws(' ', day, sensor, rows), ', ' order by day, sensor) from tap25_internal.days")
 	if want := "2026-01-02 evil 0, 2026-01-02 tap 6, 2026-01-02 worse 0, 2026-01-03 evil 0, 2026-01-03 tap 25"; got != want {
 		t.Errorf("counted %s, want %s", got, want)
 	}
-	if _, err := hostile.Load(t.Context(), "evil", "1", of("evil", at(time.Date(2026, 1, 3, 13, 0, 0, 0, time.UTC)))); err != nil {
+	if _, err := hostile.Load(t.Context(), "evil", "1",
+		of("evil", at(time.Date(2026, 1, 3, 13, 0, 0, 0, time.UTC)))); err != nil {
 		t.Errorf("the next load: %v", err)
 	}
 	checks := ask[string](t, owner, `select string_agg(conrelid::regclass || ' ' || convalidated, ', ' order by conrelid::regclass::text) from pg_constraint where conname = 'row_values'`)
-	if want := "tap25_internal.envelopes false, tap25_internal.envelopes_20260102 true, tap25_internal.envelopes_20260103 false, tap25_internal.misdated true"; strings.ReplaceAll(checks, "tap25_internal.", "") != strings.ReplaceAll(want, "tap25_internal.", "") {
+	if want := "tap25_internal.envelopes false, tap25_internal.envelopes_20260102 true, " +
+		"tap25_internal.envelopes_20260103 false, tap25_internal.misdated true"; strings.ReplaceAll(checks,
+		"tap25_internal.", "") != strings.ReplaceAll(want, "tap25_internal.", "") {
 		t.Errorf("checks %s, want %s", checks, want)
 	}
 }
@@ -245,17 +263,20 @@ func TestMigrate_NumbersWhatWasRecorded(t *testing.T) {
 		const since = `select concat_ws(', ', (select string_agg(concat_ws(' ', id, case_id, granted_by = $1, granted_at < '2026-01-07'), ', ' order by id) from warrants),
 			(select string_agg(concat_ws(' ', warrant_id, action, by = $1), ', ' order by id) from warrant_events), (select string_agg(concat_ws(' ', id, auditor = $1, action, rows), ', ' order by id) from accesses),
 			(select count(*) from missing_accesses), (select count(dropped_by) from expired))`
-		const want = "1 2026-17 t f, 2 2026-18 f t, 1 migrated t, 2 migrated t, 1 t open, 2 t read 1, 3 f open, 4 f read 3, 0, 0"
+		const want = "1 2026-17 t f, 2 2026-18 f t, 1 migrated t, 2 migrated t, 1 t open, 2 t read 1, 3 f open, 4 f " +
+			"read 3, 0, 0"
 		if got := ask[string](t, super, since, sessionUser(t, db)); got != want {
 			t.Errorf("from version %d: %s, want %s", version, got, want)
 		}
-		if !ask[bool](t, db, "select open_case('2026-17', 'complaint')") || ask[int](t, db, "select count(*) from case_mail('2026-17')") != 1 {
+		if !ask[bool](t, db, "select open_case('2026-17', 'complaint')") ||
+			ask[int](t, db, "select count(*) from case_mail('2026-17')") != 1 {
 			t.Errorf("from version %d: the warrant opens nothing", version)
 		}
 		if n := ask[int](t, db, "select max(id) from accesses"); n != 6 {
 			t.Errorf("from version %d: the last access is %d, want 6", version, n)
 		}
-		for _, sql := range []string{"delete from accesses", "update accesses set purpose = ''", "update warrants set reason = ''", "delete from expired"} {
+		for _, sql := range []string{"delete from accesses", "update accesses set purpose = ''",
+			"update warrants set reason = ''", "delete from expired"} {
 			refused(t, db, sql)
 		}
 	}

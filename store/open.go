@@ -22,14 +22,16 @@ const (
 	// connectWithin bounds all of a connect, whatever number of addresses there are.
 	connectWithin = time.Minute
 
-	// deadAfter is when a connection is given up whose server does not acknowledge what was sent (tcp(7), TCP_USER_TIMEOUT):
-	// a machine that lost its power sends no reset. It bounds the kernel's probes of an idle connection too.
+	// deadAfter is when a connection is given up whose server does not acknowledge what was sent (tcp(7),
+	// TCP_USER_TIMEOUT): a machine that lost its power sends no reset. It bounds the kernel's probes of an idle
+	// connection too.
 	deadAfter = 30 * time.Second
 )
 
-// Open connects to a PostgreSQL URL or keyword string, made secure by [SecureDSN]. Of several hosts it wants one that takes
-// writes, unless target_session_attrs says otherwise; of several addresses of one host it prefers such. It does not look at the
-// schema: see [DB.Check]. The error is one line and names no password; [Hopeless] and [Passes] tell whether to wait.
+// Open connects to a PostgreSQL URL or keyword string, made secure by [SecureDSN]. Of several hosts it wants one that
+// takes writes, unless target_session_attrs says otherwise; of several addresses of one host it prefers such. It does
+// not look at the schema: see [DB.Check]. The error is one line and names no password; [Hopeless] and [Passes] tell
+// whether to wait.
 func Open(ctx context.Context, dsn string) (*DB, error) {
 	cfg, implied, err := parse(dsn)
 	if err != nil {
@@ -41,7 +43,8 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	return preferWritable(ctx, cfg)
 }
 
-// preferWritable connects to a server that takes writes; to another only if one host is named and none of its addresses has such.
+// preferWritable connects to a server that takes writes; to another only if one host is named and none of its addresses
+// has such.
 func preferWritable(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	db, err := connect(ctx, cfg)
@@ -52,8 +55,8 @@ func preferWritable(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	return db, err
 }
 
-// OpenWritable is [Open] for loading: it connects to no standby, unless target_session_attrs asks for one. If there are only
-// standbys, the error is pgconn.ErrReadOnlyConnection.
+// OpenWritable is [Open] for loading: it connects to no standby, unless target_session_attrs asks for one. If there are
+// only standbys, the error is pgconn.ErrReadOnlyConnection.
 func OpenWritable(ctx context.Context, dsn string) (*DB, error) {
 	cfg, _, err := parse(dsn)
 	if err != nil {
@@ -69,7 +72,8 @@ func OpenWritable(ctx context.Context, dsn string) (*DB, error) {
 func parse(dsn string) (cfg *pgx.ConnConfig, implied bool, err error) {
 	dsn = SecureDSN(dsn)
 	if cfg, err = pgx.ParseConfig(dsn); err != nil {
-		return nil, false, errors.New("the database URL cannot be parsed: write postgres://user@host:port/database, and put the password into ~/.pgpass or PGPASSWORD")
+		return nil, false, errors.New("the database URL cannot be parsed: write postgres://user@host:port/database, " +
+			"and put the password into ~/.pgpass or PGPASSWORD")
 	}
 	return cfg, cfg.ValidateConnect == nil && !targetGiven(dsn), nil
 }
@@ -89,7 +93,8 @@ func patient(cfg *pgx.ConnConfig) {
 				return nil
 			}
 			controlErr := c.Control(func(fd uintptr) {
-				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadAfter.Milliseconds()))
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT,
+					int(deadAfter.Milliseconds()))
 			})
 			return errors.Join(controlErr, err)
 		},

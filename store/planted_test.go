@@ -11,8 +11,9 @@ import (
 	"tap25/store/storetest"
 )
 
-// plant makes, as a stranger, functions, operators, types and tables in a schema with the names that tap25's functions and
-// statements use, of more exact types than the system's. Whatever of it runs as another than the stranger fails, and says so.
+// plant makes, as a stranger, functions, operators, types and tables in a schema with the names that tap25's functions
+// and statements use, of more exact types than the system's. Whatever of it runs as another than the stranger fails,
+// and says so.
 const plant = `
 do $plant$
 declare
@@ -64,32 +65,38 @@ end $plant$`
 // called finds what may be the name of a function in SQL.
 var called = regexp.MustCompile(`\b([a-z_][a-z0-9_]*)\s*\(`)
 
-// callees are the names of the system's functions that the functions of this tap25, and the statements of the program, call.
+// callees are the names of the system's functions that the functions of this tap25, and the statements of the program,
+// call.
 func callees(t *testing.T, db *DB) []string {
 	t.Helper()
 	steps, err := migrationSQL()
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := []string{"count", "sum", "max", "min", "now", "has_function_privilege", "pg_size_pretty", "pg_indexes_size", "split_part"}
+	names := []string{"count", "sum", "max", "min", "now", "has_function_privilege", "pg_size_pretty",
+		"pg_indexes_size", "split_part"}
 	for _, m := range called.FindAllStringSubmatch(strings.Join(steps, "\n"), -1) {
 		names = append(names, m[1])
 	}
-	return lines(t, db, "select distinct proname::text from pg_proc where pronamespace = 'pg_catalog'::regnamespace and proname = any ($1)", names)
+	return lines(t, db, "select distinct proname::text from pg_proc where pronamespace = 'pg_catalog'::regnamespace "+
+		"and proname = any ($1)", names)
 }
 
 // plantIn plants functions of these names, and all else, in a schema.
 func plantIn(t *testing.T, db, thief *DB, schema string, names []string) {
 	t.Helper()
 	least := 30 * len(names)
-	fill := strings.NewReplacer("here.", schema+".", "%thief%", "''"+sessionUser(t, thief)+"''", "%names%", "array['"+strings.Join(names, "','")+"']")
+	fill := strings.NewReplacer("here.", schema+".", "%thief%", "''"+sessionUser(t, thief)+"''", "%names%",
+		"array['"+strings.Join(names, "','")+"']")
 	run(t, thief, fill.Replace(plant))
 	run(t, thief, fill.Replace(plantTables))
 	for _, kind := range []struct {
 		catalog, owner string
 		least          int
-	}{{"pg_proc", "proowner", least}, {"pg_operator", "oprowner", 500}, {"pg_class", "relowner", 5}, {"pg_type", "typowner", 15}} {
-		sql := "select pg_catalog.count(*) from pg_catalog." + kind.catalog + " where " + kind.owner + " = $1::pg_catalog.regrole"
+	}{{"pg_proc", "proowner", least}, {"pg_operator", "oprowner", 500}, {"pg_class", "relowner", 5},
+		{"pg_type", "typowner", 15}} {
+		sql := "select pg_catalog.count(*) from pg_catalog." + kind.catalog + " where " + kind.owner +
+			" = $1::pg_catalog.regrole"
 		if n := ask[int](t, db, sql, sessionUser(t, thief)); n < kind.least {
 			t.Fatalf("%d of %s are planted, want %d", n, kind.catalog, kind.least)
 		}
@@ -99,7 +106,8 @@ func plantIn(t *testing.T, db, thief *DB, schema string, names []string) {
 // strangers makes users of the roles and one of none, who search a schema first.
 func strangers(t *testing.T, db *DB, path string) (sensor, auditor, admin, thief *DB) {
 	t.Helper()
-	sensor, auditor, admin = as(t, db, "tap25_sensor", "tap1"), as(t, db, "tap25_auditor", "paula"), as(t, db, "tap25_admin", "adam")
+	sensor, auditor, admin = as(t, db, "tap25_sensor", "tap1"), as(t, db, "tap25_auditor", "paula"),
+		as(t, db, "tap25_admin", "adam")
 	thief = as(t, db, "pg_monitor", "thief")
 	for _, u := range []*DB{sensor, auditor, admin, thief} {
 		if _, err := u.Conn().Exec(t.Context(), "set search_path = "+path); err != nil {
@@ -109,13 +117,15 @@ func strangers(t *testing.T, db *DB, path string) (sensor, auditor, admin, thief
 	return sensor, auditor, admin, thief
 }
 
-// Public was open before the migration, as up to PostgreSQL 14, and is opened again after it: what was planted there runs as
-// nobody, whoever calls whichever function with it on his path.
+// Public was open before the migration, as up to PostgreSQL 14, and is opened again after it: what was planted there
+// runs as nobody, whoever calls whichever function with it on his path.
 func TestPlanted_CodeInPublicRunsAsNobody(t *testing.T) {
 	database(t, false)
 	super, owner := oldDatabase(t, lastInPublic)
 	open := func() {
-		if _, err := super.Conn().Exec(t.Context(), "grant create on schema public to public; grant temporary on database "+super.Conn().Config().Database+" to public"); err != nil {
+		if _, err := super.Conn().Exec(t.Context(),
+			"grant create on schema public to public; grant temporary on database "+super.Conn().Config().Database+
+				" to public"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -128,7 +138,8 @@ func TestPlanted_CodeInPublicRunsAsNobody(t *testing.T) {
 	}
 	open()
 	run(t, thief, strings.ReplaceAll(plantTables, "here.", "public."))
-	if n := ask[int](t, super, "select count(*) from pg_class where relowner = $1::regrole and relkind = 'r'", sessionUser(t, thief)); n < 16 {
+	if n := ask[int](t, super, "select count(*) from pg_class where relowner = $1::regrole and relkind = 'r'",
+		sessionUser(t, thief)); n < 16 {
 		t.Fatalf("%d tables are planted, want 16", n)
 	}
 	callEverything(t, owner, sensor, auditor, admin)
@@ -141,7 +152,8 @@ func TestPlanted_TemporaryTablesAreNotTapsOwn(t *testing.T) {
 	if err := owner.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := super.Conn().Exec(t.Context(), "grant temporary on database "+super.Conn().Config().Database+" to public"); err != nil {
+	if _, err := super.Conn().Exec(t.Context(),
+		"grant temporary on database "+super.Conn().Config().Database+" to public"); err != nil {
 		t.Fatal(err)
 	}
 	sensor, auditor, admin, _ := strangers(t, super, "pg_temp, tap25, tap25_internal, pg_catalog")
@@ -151,37 +163,46 @@ func TestPlanted_TemporaryTablesAreNotTapsOwn(t *testing.T) {
 	callEverything(t, owner, sensor, auditor, admin)
 }
 
-// callEverything has each user call each function that he may, in a database that oldDatabase made, and the program do all that
-// it does as the owner.
+// callEverything has each user call each function that he may, in a database that oldDatabase made, and the program do
+// all that it does as the owner.
 func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
 	t.Helper()
-	run(t, owner, "insert into tap25.warrants (case_id, auditor, mailbox, since, before, valid_until, reason) select case_id, $1, mailbox, since, before, valid_until, reason from tap25.warrants", sessionUser(t, auditor))
+	run(t, owner, "insert into tap25.warrants (case_id, auditor, mailbox, since, before, valid_until, reason) select "+
+		"case_id, $1, mailbox, since, before, valid_until, reason from tap25.warrants", sessionUser(t, auditor))
 	run(t, owner, "select tap25.set_retention('1 day')")
 	for _, c := range []struct {
 		db  *DB
 		sql string
 	}{
-		{sensor, "begin; select tap25_internal.make_partitions(array['2026-01-04', '2026-01-05']::pg_catalog.date[]); select tap25_internal.enter_loads('tap', '{x}', '{1}'), tap25_internal.begin_load('tap', '{2026-01-04}'); " +
-			"insert into tap25_internal.envelopes (seen_at, session_id, mail_no, client_port, server_port, outcome, flags, auth, client_ip, server_ip, sensor) " +
+		{sensor, "begin; select tap25_internal.make_partitions(array['2026-01-04', " +
+			"'2026-01-05']::pg_catalog.date[]); select tap25_internal.enter_loads('tap', '{x}', '{1}'), " +
+			"tap25_internal.begin_load('tap', '{2026-01-04}'); insert into tap25_internal.envelopes (seen_at, " +
+			"session_id, mail_no, client_port, server_port, outcome, flags, auth, client_ip, server_ip, sensor) " +
 			"values ('2026-01-04', 1, 1, 0, 0, 1, 0, false, '192.0.2.1', '192.0.2.2', 'tap'); commit"},
-		{sensor, "select tap25_internal.make_partitions_ahead(7), tap25_internal.prune_loads('tap', 'x'), tap25_internal.summarize_day('2026-01-03'), tap25_internal.days_over('0')"},
+		{sensor, "select tap25_internal.make_partitions_ahead(7), tap25_internal.prune_loads('tap', 'x'), " +
+			"tap25_internal.summarize_day('2026-01-03'), tap25_internal.days_over('0')"},
 		{auditor, "select tap25.open_case('2026-17', 'test')"},
 		{auditor, "select tap25.case_mail('2026-17')"},
 		{admin, "select tap25.mail_to('x@b.example'), tap25.mail_from_domain('a.example', '2026-01-01', '2026-02-01')"},
-		{admin, "select tap25.mail_to_domain('b.example'), tap25.mail_client('192.0.2.1'), tap25.mail_server('2001:db8::/32'), tap25.mail_from('a@b.example')"},
+		{admin, "select tap25.mail_to_domain('b.example'), tap25.mail_client('192.0.2.1'), " +
+			"tap25.mail_server('2001:db8::/32'), tap25.mail_from('a@b.example')"},
 		{admin, "select tap25.add_hold('User9@a.example', null, null, null, null, null, 'order')"},
 		{admin, "select tap25.drop_hold(3)"},
 		{admin, "select tap25_internal.release_holds('test'), tap25_internal.days_over('0')"},
 		{admin, "select tap25.bind_sensor('tap25_sensor', 'other'), tap25_internal.end_blockers('2026-01-02', '0')"},
-		{admin, "select tap25_internal.expire_day('2026-01-02', 'test'), tap25_internal.expire_misdated('2026-01-03', 'test')"},
-		{admin, "insert into tap25.warrants (case_id, auditor, network, since, before, valid_until, reason) values ('x', 'y', '192.0.2.0/24', '2026-01-01', '2026-02-01', '2099-01-01', 'order')"},
-		{admin, "update tap25.warrants set valid_until = '2026-02-01'; select tap25.end_warrant(1, 'test'), tap25.set_retention(null); select * from tap25.missing_accesses"},
+		{admin, "select tap25_internal.expire_day('2026-01-02', 'test'), " +
+			"tap25_internal.expire_misdated('2026-01-03', 'test')"},
+		{admin, "insert into tap25.warrants (case_id, auditor, network, since, before, valid_until, reason) values " +
+			"('x', 'y', '192.0.2.0/24', '2026-01-01', '2026-02-01', '2099-01-01', 'order')"},
+		{admin, "update tap25.warrants set valid_until = '2026-02-01'; select tap25.end_warrant(1, 'test'), " +
+			"tap25.set_retention(null); select * from tap25.missing_accesses"},
 	} {
 		if _, err := c.db.Conn().Exec(t.Context(), c.sql); err != nil {
 			t.Errorf("%s: %v", c.sql, err)
 		}
 	}
-	if n := ask[int](t, owner, "select pg_catalog.count(*) from tap25.accesses where action = 'read' and case_id = '2026-17' and auditor = $1 and rows = 1", sessionUser(t, auditor)); n != 1 {
+	if n := ask[int](t, owner, "select pg_catalog.count(*) from tap25.accesses where action = 'read' and case_id = "+
+		"'2026-17' and auditor = $1 and rows = 1", sessionUser(t, auditor)); n != 1 {
 		t.Errorf("%d reads are recorded, want 1", n)
 	}
 	programAs(t, owner)
@@ -191,7 +212,9 @@ func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
 func programAs(t *testing.T, user *DB) {
 	t.Helper()
 	c := storetest.Cluster(t)
-	db, err := Open(t.Context(), strings.Replace(c.DSN(), "dbname=postgres", "dbname="+user.Conn().Config().Database, 1)) // no path but its own
+	// no path but its own
+	db, err := Open(t.Context(), strings.Replace(c.DSN(), "dbname=postgres", "dbname="+user.Conn().Config().Database,
+		1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,11 +232,14 @@ func programAs(t *testing.T, user *DB) {
 		for range 1000 {
 			rows = append(rows, AppendRow(nil, at(old)))
 		}
-		if _, err := db.Load(t.Context(), "tap", ask[string](t, db, "select pg_catalog.gen_random_uuid()::pg_catalog.text"), rows); err != nil {
+		if _, err := db.Load(t.Context(), "tap",
+			ask[string](t, db, "select pg_catalog.gen_random_uuid()::pg_catalog.text"), rows); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if done := finish(t, db, soon); !slices.ContainsFunc(done, func(d FinishedDay) bool { return d.Summarized && d.After > 0 }) {
+	if done := finish(t, db, soon); !slices.ContainsFunc(done, func(d FinishedDay) bool {
+		return d.Summarized && d.After > 0
+	}) {
 		t.Errorf("no day was summarized and reindexed: %v", done)
 	}
 	if err := db.DropHold(t.Context(), id); err != nil {
@@ -228,7 +254,8 @@ func programAs(t *testing.T, user *DB) {
 	if yes, err := db.Loaded(t.Context(), "tap", "a"); !yes || err != nil {
 		t.Errorf("noted %v, %v", yes, err)
 	}
-	if _, err := db.Upkeep(context.Background(), "tap", "x", ExpireConfig{Retention: Retention{Years: 1}, Version: "test"}); err != nil {
+	if _, err := db.Upkeep(context.Background(), "tap", "x",
+		ExpireConfig{Retention: Retention{Years: 1}, Version: "test"}); err != nil {
 		t.Error(err)
 	}
 	if _, err := db.Expire(t.Context(), ExpireConfig{DryRun: true}); err != nil {

@@ -7,13 +7,13 @@ import (
 	"slices"
 )
 
-// ErrPooled is returned by [DB.Migrate] and [DB.FinishDays] for work that takes a session of its own. It cannot be done through a
-// connection pooler, which may give each transaction another session: what the work sets or locks would stay with a session
-// that others use next.
+// ErrPooled is returned by [DB.Migrate] and [DB.FinishDays] for work that takes a session of its own. It cannot be done
+// through a connection pooler, which may give each transaction another session: what the work sets or locks would stay
+// with a session that others use next.
 var ErrPooled = errors.New("not done through a connection pooler: name the server itself with --db")
 
-// pooled reports whether there is a connection pooler in between. It hands out process IDs of its own (PostgreSQL documentation, "Message
-// Formats", BackendKeyData).
+// pooled reports whether there is a connection pooler in between. It hands out process IDs of its own (PostgreSQL
+// documentation, "Message Formats", BackendKeyData).
 func (db *DB) pooled(ctx context.Context) (bool, error) {
 	var pid uint32
 	if err := db.conn.QueryRow(ctx, "select pg_catalog.pg_backend_pid()").Scan(&pid); err != nil {

@@ -36,7 +36,8 @@ func TestQuestions_AreAnsweredByIndexInAnyCase(t *testing.T) {
 	db := manyHosts(t, func(i int, e *smtp.Envelope) {
 		e.MailFrom, e.RcptTo = new(fmt.Sprintf("From%d@A%d.example", i, i)), new(fmt.Sprintf("to%d@b%d.example", i, i))
 	})
-	for _, question := range []string{"mail_from('FROM77@a77.EXAMPLE')", "mail_to('TO77@B77.example')", "mail_from_domain('a77.example')",
+	for _, question := range []string{"mail_from('FROM77@a77.EXAMPLE')", "mail_to('TO77@B77.example')",
+		"mail_from_domain('a77.example')",
 		"mail_to_domain('B77.EXAMPLE')", "mail_client('10.0.0.77')", "mail_server('10.0.0.77')"} {
 		n, touched := scans(t, db, question)
 		if n != 1 || touched["envelopes_20260102"] != "by index" {
@@ -45,7 +46,8 @@ func TestQuestions_AreAnsweredByIndexInAnyCase(t *testing.T) {
 	}
 }
 
-// scans asks a question and says how many rows it has and how it looks into each partition, by the server's own counters.
+// scans asks a question and says how many rows it has and how it looks into each partition, by the server's own
+// counters.
 func scans(t testing.TB, db *DB, question string) (n int, touched map[string]string) {
 	t.Helper()
 	touched = map[string]string{}
@@ -74,7 +76,8 @@ func TestQuestions_ByAddressAndSubnetUseTheIndex(t *testing.T) {
 	for question, want := range map[string]int{"client_ip = '10.0.3.7'": 1, "server_ip = '10.0.3.7'": 1,
 		"client_ip <<= '10.0.3.0/28'": 16, "server_ip <<= '10.0.3.0/28'": 16} {
 		var n int
-		if err := db.Conn().QueryRow(t.Context(), "select count(*) from mail where "+question).Scan(&n); err != nil || n != want {
+		if err := db.Conn().QueryRow(t.Context(), "select count(*) from mail where "+question).Scan(&n); err != nil ||
+			n != want {
 			t.Errorf("%s: %d rows, %v; want %d", question, n, err, want)
 		}
 		plan, err := db.Conn().Query(t.Context(), "explain select * from mail where "+question)

@@ -9,7 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrShorterRetention is returned by [DB.Expire] for a retention that would drop what the one stored in the database keeps.
+// ErrShorterRetention is returned by [DB.Expire] for a retention that would drop what the one stored in the database
+// keeps.
 var ErrShorterRetention = errors.New("shorter than the one stored in the database")
 
 // String returns the form that [ParseRetention] reads.
@@ -52,8 +53,8 @@ func (db *DB) storedAt(ctx context.Context, now time.Time) (*storedRetention, er
 	return stored, nil
 }
 
-// cutoff is the first day that is kept: by the retention of cfg, which may be longer than the stored one and not shorter, else by
-// the stored one. If none is stored, or it is to be changed, that of cfg is stored.
+// cutoff is the first day that is kept: by the retention of cfg, which may be longer than the stored one and not
+// shorter, else by the stored one. If none is stored, or it is to be changed, that of cfg is stored.
 func (db *DB) cutoff(ctx context.Context, cfg ExpireConfig) (time.Time, error) {
 	stored, err := db.storedAt(ctx, cfg.Now)
 	if err != nil {
@@ -67,16 +68,19 @@ func (db *DB) cutoff(ctx context.Context, cfg ExpireConfig) (time.Time, error) {
 		asked = DefaultRetention
 	}
 	var first time.Time
-	const cut = "select (($1::timestamptz at time zone 'UTC')::date - make_interval(years => $2, months => $3, days => $4))::date"
+	const cut = "select (($1::timestamptz at time zone 'UTC')::date - make_interval(years => $2, months => $3, days " +
+		"=> $4))::date"
 	if err := db.conn.QueryRow(ctx, cut, cfg.Now, asked.Years, asked.Months, asked.Days).Scan(&first); err != nil {
 		return time.Time{}, fmt.Errorf("compute what a retention of %s keeps: %w", asked, err)
 	}
 	if stored != nil && !cfg.Change && first.After(stored.Cutoff) {
-		return time.Time{}, fmt.Errorf("the retention of %s is %w, %s, which %s set on %s; to store it, run 'tap25 db expire --retention %s --change-retention'",
+		return time.Time{}, fmt.Errorf("the retention of %s is %w, %s, which %s set on %s; to store it, run 'tap25 "+
+			"db expire --retention %s --change-retention'",
 			asked, ErrShorterRetention, stored.Kept, stored.By, stored.At.UTC().Format(time.DateOnly), asked)
 	}
 	if (stored == nil || cfg.Change) && !cfg.DryRun {
-		_, err := db.conn.Exec(ctx, "select tap25.set_retention(make_interval(years => $1, months => $2, days => $3))", asked.Years, asked.Months, asked.Days)
+		_, err := db.conn.Exec(ctx, "select tap25.set_retention(make_interval(years => $1, months => $2, days => $3))",
+			asked.Years, asked.Months, asked.Days)
 		if err != nil {
 			return time.Time{}, fmt.Errorf("store the retention of %s: %w", asked, err)
 		}

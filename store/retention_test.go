@@ -26,9 +26,11 @@ func TestExpire_DropsNothingThatTheStoredRetentionKeeps(t *testing.T) {
 	if _, err := db.Load(t.Context(), "tap", "one", rows); err != nil {
 		t.Fatal(err)
 	}
-	sensor, auditor, admin := as(t, db, "tap25_sensor", "sensor"), as(t, db, "tap25_auditor", "auditor"), as(t, db, "tap25_admin", "admin")
+	sensor, auditor, admin := as(t, db, "tap25_sensor", "sensor"), as(t, db, "tap25_auditor", "auditor"),
+		as(t, db, "tap25_admin", "admin")
 	day := func(ago int) string {
-		return "select * from tap25_internal.expire_day('" + today.AddDate(0, 0, -ago).Format(time.DateOnly) + "', '0.0.0-fake')"
+		return "select * from tap25_internal.expire_day('" + today.AddDate(0, 0, -ago).Format(time.DateOnly) +
+			"', '0.0.0-fake')"
 	}
 	refused(t, admin, day(32)) // none is stored
 	refused(t, admin, "select set_retention('23 mons')")
@@ -40,7 +42,9 @@ func TestExpire_DropsNothingThatTheStoredRetentionKeeps(t *testing.T) {
 			t.Errorf("a retention of %s is taken", kept)
 		}
 	}
-	execute(t, admin, "select set_retention('2 years')", "select set_retention('24 mons')", "select set_retention(null)") // for ever
+	// for ever
+	execute(t, admin, "select set_retention('2 years')", "select set_retention('24 mons')",
+		"select set_retention(null)")
 	refused(t, admin, day(32))
 	if r := expire(t, admin, impatient); len(r.Dropped) != 0 {
 		t.Errorf("%+v", r)
@@ -51,8 +55,11 @@ func TestExpire_DropsNothingThatTheStoredRetentionKeeps(t *testing.T) {
 	execute(t, db, "select set_retention('30 days')") // by the owner
 	refused(t, admin, "select set_retention('29 days')")
 	for _, db := range []*DB{admin, db} { // the owner too
-		for _, sql := range []string{day(0), day(29), day(30), "select * from tap25_internal.expire_day(null, 'x')", "select * from tap25_internal.end_blockers(current_date, '0')",
-			"select * from tap25_internal.expire_misdated(now(), 'x')", "select * from tap25_internal.expire_misdated('infinity', 'x')", "select * from tap25_internal.expire_misdated(null, 'x')"} {
+		for _, sql := range []string{day(0), day(29), day(30), "select * from tap25_internal.expire_day(null, 'x')",
+			"select * from tap25_internal.end_blockers(current_date, '0')",
+			"select * from tap25_internal.expire_misdated(now(), 'x')",
+			"select * from tap25_internal.expire_misdated('infinity', 'x')",
+			"select * from tap25_internal.expire_misdated(null, 'x')"} {
 			refused(t, db, sql)
 		}
 	}
@@ -65,7 +72,8 @@ func TestExpire_DropsNothingThatTheStoredRetentionKeeps(t *testing.T) {
 	if n := count(t, db); n != 4 {
 		t.Errorf("%d rows, want 4", n)
 	}
-	got := ask[string](t, db, "select string_agg(concat_ws(' ', current_date - day, version, dropped_by = $1, dropped_by = session_user), ', ' order by day desc) from expired", sessionUser(t, admin))
+	got := ask[string](t, db, "select string_agg(concat_ws(' ', current_date - day, version, dropped_by = $1, "+
+		"dropped_by = session_user), ', ' order by day desc) from expired", sessionUser(t, admin))
 	if want := "31 0.0.0-fake t f, 32 test f t"; got != want {
 		t.Errorf("recorded %s, want %s", got, want)
 	}
@@ -82,7 +90,8 @@ func TestExpire_AShorterRetentionIsRefusedUntilItIsStored(t *testing.T) {
 		cfg := with(Retention{Days: 7})
 		cfg.DryRun = dry
 		_, err := db.Expire(t.Context(), cfg)
-		if !errors.Is(err, ErrShorterRetention) || !strings.Contains(err.Error(), "7d") || !strings.Contains(err.Error(), "2 years") {
+		if !errors.Is(err, ErrShorterRetention) || !strings.Contains(err.Error(), "7d") ||
+			!strings.Contains(err.Error(), "2 years") {
 			t.Errorf("dry run %v: %v", dry, err)
 		}
 	}
@@ -95,7 +104,8 @@ func TestExpire_AShorterRetentionIsRefusedUntilItIsStored(t *testing.T) {
 	if r := expire(t, db, cfg); len(r.Dropped) != 1 {
 		t.Errorf("%+v", r)
 	}
-	if got := ask[string](t, db, "select string_agg(kept || ' ' || (set_by = session_user), ', ' order by id) from retentions"); got != "2 years true, 7 days true" {
+	if got := ask[string](t, db, "select string_agg(kept || ' ' || (set_by = session_user), ', ' order by id) from "+
+		"retentions"); got != "2 years true, 7 days true" {
 		t.Errorf("stored %s", got)
 	}
 	if s, err := db.Status(t.Context()); err != nil || s.Retention != "7 days" {
@@ -111,8 +121,11 @@ func TestExpire_AnOldSnapshotDecidesNothing(t *testing.T) {
 	yearsGoBy(t, db)
 	execute(t, db, "select set_retention('2 years')")
 	admin := as(t, db, "tap25_admin", "admin")
-	for _, sql := range []string{"select * from tap25_internal.expire_day('2020-02-29', 'x')", "select * from tap25_internal.expire_misdated('2025-01-01', 'x')", "select * from tap25_internal.release_holds('x')",
-		"select tap25.add_hold('b@b.example', null, null, null, null, null, 'it misses what another has kept since')", "select tap25.set_retention('3 years')"} {
+	for _, sql := range []string{"select * from tap25_internal.expire_day('2020-02-29', 'x')",
+		"select * from tap25_internal.expire_misdated('2025-01-01', 'x')",
+		"select * from tap25_internal.release_holds('x')",
+		"select tap25.add_hold('b@b.example', null, null, null, null, null, 'it misses what another has kept since')",
+		"select tap25.set_retention('3 years')"} {
 		for _, level := range []pgx.TxIsoLevel{pgx.RepeatableRead, pgx.Serializable} {
 			tx, err := admin.Conn().BeginTx(t.Context(), pgx.TxOptions{IsoLevel: level})
 			if err != nil {

@@ -59,8 +59,9 @@ func TestFunctions_AreAsReviewed(t *testing.T) {
 		where n.nspname in ('tap25', 'tap25_internal') order by n.nspname, p.proname, p.oid::regprocedure::text`))
 }
 
-// The functions that run with their owner's rights, and triggers, search the system's schema alone and know no settings of
-// their caller's; nothing of tap25's is in public; the others either have their names bound or search as the former do.
+// The functions that run with their owner's rights, and triggers, search the system's schema alone and know no settings
+// of their caller's; nothing of tap25's is in public; the others either have their names bound or search as the former
+// do.
 func TestFunctions_SearchNoSchemaOfOthers(t *testing.T) {
 	db := database(t, false)
 	wrong := lines(t, db, `

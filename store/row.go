@@ -10,11 +10,12 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// columns are those of a row in COPY's binary form, in this order. A row that has one of laterColumns has all of these after them; any
-// other has the form of before there were any, so that the segments of a capture that is replayed again have the same keys.
-const columns = "seen_at, session_id, message_bytes, declared_size, lost_bytes, mail_no, client_port, server_port, outcome, " +
-	"mail_code, rcpt_code, data_code, flags, auth, client_ip, server_ip, sensor, mail_from, rcpt_to, helo, queue_id, " +
-	"mail_from_raw, rcpt_to_raw, envid, orcpt, tls_server_name"
+// columns are those of a row in COPY's binary form, in this order. A row that has one of laterColumns has all of these
+// after them; any other has the form of before there were any, so that the segments of a capture that is replayed again
+// have the same keys.
+const columns = "seen_at, session_id, message_bytes, declared_size, lost_bytes, mail_no, client_port, server_port, " +
+	"outcome, mail_code, rcpt_code, data_code, flags, auth, client_ip, server_ip, sensor, mail_from, rcpt_to, helo, " +
+	"queue_id, mail_from_raw, rcpt_to_raw, envid, orcpt, tls_server_name"
 
 const laterColumns = "origin_ip, network, origin_port, origin_by"
 
@@ -27,9 +28,9 @@ const (
 // postgresEpoch is 2000-01-01, at which PostgreSQL's timestamps begin, in microseconds of Unix time.
 const postgresEpoch = 946684800 * 1e6
 
-// AppendRow appends a row to b as a tuple of COPY's binary format (PostgreSQL documentation, COPY, "Binary Format"), with times in
-// microseconds. Text that PostgreSQL would refuse is changed: U+FFFD takes the place of NUL and of invalid UTF-8. [DB.Load] takes
-// such tuples, and [ParseRow] reads them. An origin that nobody names is null.
+// AppendRow appends a row to b as a tuple of COPY's binary format (PostgreSQL documentation, COPY, "Binary Format"),
+// with times in microseconds. Text that PostgreSQL would refuse is changed: U+FFFD takes the place of NUL and of
+// invalid UTF-8. [DB.Load] takes such tuples, and [ParseRow] reads them. An origin that nobody names is null.
 func AppendRow(b []byte, e *smtp.Envelope) []byte {
 	wide := e.OriginBy != smtp.ByNobody || e.Network != ""
 	count := uint16(columnCount)

@@ -13,8 +13,8 @@ import (
 // errTuple is for bytes that AppendRow does not make.
 var errTuple = errors.New("not a row in COPY's binary form")
 
-// ParseRow reads what [AppendRow] made. What that changed for PostgreSQL stays changed. The envelope's raw addresses share memory
-// with record. It returns an error for anything else, and never panics.
+// ParseRow reads what [AppendRow] made. What that changed for PostgreSQL stays changed. The envelope's raw addresses
+// share memory with record. It returns an error for anything else, and never panics.
 func ParseRow(record []byte) (*smtp.Envelope, error) {
 	if columnsOf(record) == 0 {
 		return nil, fmt.Errorf("parse row: %w", errTuple)

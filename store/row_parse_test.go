@@ -15,7 +15,9 @@ import (
 
 // anyEnvelope draws a row whose text PostgreSQL takes as it is.
 func anyEnvelope(t *rapid.T) *smtp.Envelope {
-	text := rapid.Ptr(rapid.StringOf(rapid.Rune().Filter(func(r rune) bool { return r != 0 && r != '\uFFFD' && (r < 0xd800 || r > 0xdfff) })), true)
+	text := rapid.Ptr(rapid.StringOf(rapid.Rune().Filter(func(r rune) bool {
+		return r != 0 && r != '\uFFFD' && (r < 0xd800 || r > 0xdfff)
+	})), true)
 	number := rapid.Ptr(rapid.Int64(), true)
 	code := rapid.Uint16Max(599)
 	raw := func(name string) []byte {
@@ -30,17 +32,20 @@ func anyEnvelope(t *rapid.T) *smtp.Envelope {
 		return netip.AddrPortFrom(a, rapid.Uint16().Draw(t, name+" port"))
 	}
 	e := &smtp.Envelope{
-		SeenAt: time.UnixMicro(rapid.Int64Range(-1<<50, 1<<52).Draw(t, "seen at")).UTC(),
-		Sensor: *rapid.Ptr(rapid.StringMatching(`[a-z]*`), false).Draw(t, "sensor"), SessionID: rapid.Int64().Draw(t, "session"),
-		MailNo: int(rapid.Int32().Draw(t, "mail no")), Client: side("client"), Server: side("server"),
+		SeenAt:    time.UnixMicro(rapid.Int64Range(-1<<50, 1<<52).Draw(t, "seen at")).UTC(),
+		Sensor:    *rapid.Ptr(rapid.StringMatching(`[a-z]*`), false).Draw(t, "sensor"),
+		SessionID: rapid.Int64().Draw(t, "session"),
+		MailNo:    int(rapid.Int32().Draw(t, "mail no")), Client: side("client"), Server: side("server"),
 		HELO: text.Draw(t, "helo"), MailFrom: text.Draw(t, "from"), RcptTo: text.Draw(t, "to"),
 		MailFromRaw: raw("from raw"), RcptToRaw: raw("to raw"),
 		MailCode: code.Draw(t, "mail code"), RcptCode: code.Draw(t, "rcpt code"), DataCode: code.Draw(t, "data code"),
 		Outcome:      smtp.Outcome(rapid.IntRange(0, len(smtp.Outcomes())-1).Draw(t, "outcome")),
 		MessageBytes: number.Draw(t, "bytes"), DeclaredSize: number.Draw(t, "size"),
-		EnvID: text.Draw(t, "envid"), ORcpt: text.Draw(t, "orcpt"), QueueID: text.Draw(t, "queue id"), Auth: rapid.Bool().Draw(t, "auth"),
+		EnvID: text.Draw(t, "envid"), ORcpt: text.Draw(t, "orcpt"), QueueID: text.Draw(t, "queue id"),
+		Auth:          rapid.Bool().Draw(t, "auth"),
 		TLSServerName: text.Draw(t, "sni"), LostBytes: rapid.Int64().Draw(t, "lost"),
-		Flags: smtp.Flags(rapid.Uint8().Draw(t, "flags")), Network: rapid.SampledFrom([]string{"", "vlan 12"}).Draw(t, "network"),
+		Flags:    smtp.Flags(rapid.Uint8().Draw(t, "flags")),
+		Network:  rapid.SampledFrom([]string{"", "vlan 12"}).Draw(t, "network"),
 		OriginBy: smtp.OriginBy(rapid.IntRange(0, len(smtp.OriginNames())-1).Draw(t, "origin by")),
 	}
 	if e.OriginBy != smtp.ByNobody {

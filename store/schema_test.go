@@ -39,7 +39,8 @@ const schemaHeader = `-- The database's schema in one piece, for whoever reviews
 -- One owner has all objects, the user who has migrated; nobody else may use an object without a GRANT below. Partitions of days,
 -- envelopes_YYYYMMDD, are made like envelopes; sensors may insert into them, and open_partition() gives each its trigger.`
 
-// schemaSections are the parts of schema.sql: a heading, and the query of its statements. Each is sorted by schema and name.
+// schemaSections are the parts of schema.sql: a heading, and the query of its statements. Each is sorted by schema and
+// name.
 var schemaSections = []struct{ heading, query string }{
 	{"Schemas and types", `
 		select line from (
@@ -112,7 +113,8 @@ var schemaSections = []struct{ heading, query string }{
 		select format('COMMENT ON %s IS %L;', object, says) from objects where says is not null order by space, turn, name, n, object`},
 }
 
-// columnOf is a column with the relation that it is of. PostgreSQL 15 writes both in each view, 16 and newer only if that is needed.
+// columnOf is a column with the relation that it is of. PostgreSQL 15 writes both in each view, 16 and newer only if
+// that is needed.
 var columnOf = regexp.MustCompile(`\b[a-z_]+\.([a-z_]+)\b`)
 
 // unqualified is the schema with columns alone in its views.

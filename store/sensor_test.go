@@ -39,7 +39,8 @@ func TestSensor_LoginIsTiedToTheNameItLoadsUnder(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, two, "set role tap25_sensor") // which changes no login
-	for _, sql := range []string{"set session authorization " + sessionUser(t, one), "set session_replication_role = replica"} {
+	for _, sql := range []string{"set session authorization " + sessionUser(t, one),
+		"set session_replication_role = replica"} {
 		_, err := two.Conn().Exec(t.Context(), sql)
 		fails(t, sql, err, "42501")
 	}
@@ -68,7 +69,8 @@ func TestSensor_LoginIsTiedToTheNameItLoadsUnder(t *testing.T) {
 
 func TestBindSensor_MovesANameAndKeepsWhatWas(t *testing.T) {
 	db := database(t, false)
-	one, two, admin := login(t, db, "tap25_sensor", "one"), login(t, db, "tap25_sensor", "two"), login(t, db, "tap25_admin", "admin")
+	one, two, admin := login(t, db, "tap25_sensor", "one"), login(t, db, "tap25_sensor", "two"),
+		login(t, db, "tap25_admin", "admin")
 	if err := errors.Join(load(t, one, "alpha", "1"), load(t, two, "beta", "1")); err != nil {
 		t.Fatal(err)
 	}
@@ -83,12 +85,14 @@ func TestBindSensor_MovesANameAndKeepsWhatWas(t *testing.T) {
 	if err := load(t, one, "delta", "1"); err != nil {
 		t.Errorf("the old login under a new name: %v", err)
 	}
-	for _, sql := range []string{"select tap25.bind_sensor('nobody-at-all', 'x')", `select tap25.bind_sensor(session_user, e'a\x1b[31m')`, "select tap25.bind_sensor(session_user, '')"} {
+	for _, sql := range []string{"select tap25.bind_sensor('nobody-at-all', 'x')",
+		`select tap25.bind_sensor(session_user, e'a\x1b[31m')`, "select tap25.bind_sensor(session_user, '')"} {
 		if _, err := admin.Conn().Exec(t.Context(), sql); err == nil {
 			t.Errorf("%s is accepted", sql)
 		}
 	}
-	got := ask[string](t, admin, "select string_agg(concat_ws(' ', sensor, login = $1, bound_by = session_user, until is null), ', ' order by since) from tap25_internal.sensors", sessionUser(t, two))
+	got := ask[string](t, admin, "select string_agg(concat_ws(' ', sensor, login = $1, bound_by = session_user, "+
+		"until is null), ', ' order by since) from tap25_internal.sensors", sessionUser(t, two))
 	if want := "alpha f f f, beta t f f, alpha t t f, delta f f t"; got != want {
 		t.Errorf("bindings %s, want %s", got, want)
 	}
@@ -136,7 +140,8 @@ func TestLoader_RowsWaitForAnAdministratorToNameTheSensor(t *testing.T) {
 	defer func() { stop(); <-ended }()
 	wait(t, func() bool { return l.Stats().Err != nil })
 	st := l.Stats()
-	if want := "tap25.bind_sensor('" + sessionUser(t, one) + "', 'tap')"; !st.Hopeless || !strings.Contains(st.Err.Error(), want) {
+	if want := "tap25.bind_sensor('" + sessionUser(t, one) + "', 'tap')"; !st.Hopeless ||
+		!strings.Contains(st.Err.Error(), want) {
 		t.Errorf("hopeless %v: %v; want it to say %s", st.Hopeless, st.Err, want)
 	}
 	if n := s.Stats().SetAside; n != 0 || s.Stats().Waiting != 1 {
@@ -146,11 +151,13 @@ func TestLoader_RowsWaitForAnAdministratorToNameTheSensor(t *testing.T) {
 	wait(t, func() bool { st := l.Stats(); return st.Added == 1 && st.Err == nil })
 }
 
-// mailOf is how many rows a question about an address finds, as the owner asks it, and as an auditor with a warrant does.
+// mailOf is how many rows a question about an address finds, as the owner asks it, and as an auditor with a warrant
+// does.
 func mailOf(t *testing.T, db *DB, address string) (n int) {
 	t.Helper()
 	n = ask[int](t, db, "select count(*) from tap25.mail_to($1)", address)
-	if scanned := ask[int](t, db, "select count(*) from tap25.mail where lower(rcpt_to) = lower($1)", address); n != scanned {
+	if scanned := ask[int](t, db, "select count(*) from tap25.mail where lower(rcpt_to) = lower($1)",
+		address); n != scanned {
 		t.Errorf("a question finds %d rows of %d", n, scanned)
 	}
 	return n
@@ -179,13 +186,16 @@ func TestSensor_HidesNoRowBehindACount(t *testing.T) {
 	if n := mailOf(t, db, "late@b.example"); n != 1 {
 		t.Errorf("%d rows, want the one that was added past begin_load", n)
 	}
-	for _, sql := range []string{"select * from tap25_internal.begin_load('evil', array['2020-02-29'::date], array[-100000]::bigint[])",
-		"select * from tap25_internal.begin_load('evil', array['2020-02-29'::date], array[9223372036854775807]::bigint[])"} {
+	for _, sql := range []string{"select * from tap25_internal.begin_load('evil', array['2020-02-29'::date], " +
+		"array[-100000]::bigint[])",
+		"select * from tap25_internal.begin_load('evil', array['2020-02-29'::date], " +
+			"array[9223372036854775807]::bigint[])"} {
 		_, err := hostile.Conn().Exec(t.Context(), sql)
 		fails(t, sql, err, "42883") // nobody takes a count of it
 	}
 	for _, n := range []int64{-1, 1 << 62} {
-		if _, err := hostile.Conn().Exec(t.Context(), "select tap25_internal.enter_loads('evil', array['x'], array[$1::bigint])", n); err == nil {
+		if _, err := hostile.Conn().Exec(t.Context(),
+			"select tap25_internal.enter_loads('evil', array['x'], array[$1::bigint])", n); err == nil {
 			t.Errorf("a segment of %d rows is entered", n)
 		}
 	}
@@ -219,7 +229,9 @@ func TestSensor_SummaryIsOfWhatIsThereNow(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, level := range []string{"repeatable read", "serializable"} {
-		_, err := hostile.Conn().Exec(t.Context(), "begin isolation level "+level+"; select tap25_internal.summarize_day('2020-02-29')", pgx.QueryExecModeSimpleProtocol)
+		_, err := hostile.Conn().Exec(t.Context(),
+			"begin isolation level "+level+"; select tap25_internal.summarize_day('2020-02-29')",
+			pgx.QueryExecModeSimpleProtocol)
 		fails(t, level, err, "25000")
 		run(t, hostile, "rollback")
 	}
@@ -239,8 +251,9 @@ func TestSensor_ForgesNothing(t *testing.T) {
 	if err := load(t, hostile, "evil", "1"); err != nil { // a key that another has too tells nothing
 		t.Fatal(err)
 	}
-	const columns = "insert into tap25_internal.%s (seen_at, session_id, mail_no, client_port, server_port, outcome, flags, auth, client_ip, server_ip, sensor%s) " +
-		"values (%s, 1, 1, 0, 0, %d, %d, false, '192.0.2.1', '192.0.2.2', '%s'%s)"
+	const columns = "insert into tap25_internal.%s (seen_at, session_id, mail_no, client_port, server_port, outcome, " +
+		"flags, auth, client_ip, server_ip, sensor%s) values (%s, 1, 1, 0, 0, %d, %d, false, '192.0.2.1', " +
+		"'192.0.2.2', '%s'%s)"
 	row := func(table, more, when string, outcome, flags int, sensor, values string) string {
 		return fmt.Sprintf(columns, table, more, when, outcome, flags, sensor, values)
 	}
@@ -277,7 +290,8 @@ func TestSensor_ForgesNothing(t *testing.T) {
 		fails(t, sql, err, code)
 		run(t, hostile, "rollback")
 	}
-	run(t, db, "insert into loads (sensor, segment, rows, loaded_at) select s, '0000000000000000-0000000000000000', 1, '-infinity' from unnest(array['tap', 'evil']) s")
+	run(t, db, "insert into loads (sensor, segment, rows, loaded_at) select s, '0000000000000000-0000000000000000', "+
+		"1, '-infinity' from unnest(array['tap', 'evil']) s")
 	for name, want := range map[string]int64{"tap": 0, "evil": 1} {
 		if n, err := hostile.PruneLoads(t.Context(), name, "1"); err != nil || n != want {
 			t.Errorf("forgets %d loads of %s, %v; want %d", n, name, err, want)
@@ -298,12 +312,19 @@ func TestSensor_LearnsNoCountOfOthers(t *testing.T) {
 }
 
 // oddSettings are what a session may set, and what a function must not depend on.
-var oddSettings = []string{"datestyle = 'sql, mdy'", "datestyle = 'german'", "datestyle = 'postgres, dmy'", "timezone = 'EST-10'", "timezone = '<+14>-14'", "timezone = 'America/St_Johns'", "datestyle = 'sql, mdy'; set timezone = 'EST-10'", "datestyle = 'postgres, dmy'; set timezone = 'EST-10'",
-	"datestyle = 'german'; set timezone = 'UTC-13'; set intervalstyle = sql_standard; set quote_all_identifiers = on; set standard_conforming_strings = off",
-	"intervalstyle = sql_standard", "lc_time = 'C'", "lc_numeric = 'C'", "bytea_output = escape", "extra_float_digits = -15", "standard_conforming_strings = off", "quote_all_identifiers = on",
-	"transform_null_equals = on", "array_nulls = off", "backslash_quote = on", "escape_string_warning = off", "check_function_bodies = off", "row_security = off", "xmlbinary = hex",
-	"search_path = ''", "search_path = pg_temp, public", "plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_hashagg = off", "work_mem = 64", "default_tablespace = 'pg_default'",
-	"default_transaction_isolation = 'repeatable read'", "client_encoding = 'LATIN1'", "constraint_exclusion = off", "enable_partition_pruning = off", "jit = on"}
+var oddSettings = []string{"datestyle = 'sql, mdy'", "datestyle = 'german'", "datestyle = 'postgres, dmy'",
+	"timezone = 'EST-10'", "timezone = '<+14>-14'", "timezone = 'America/St_Johns'",
+	"datestyle = 'sql, mdy'; set timezone = 'EST-10'", "datestyle = 'postgres, dmy'; set timezone = 'EST-10'",
+	"datestyle = 'german'; set timezone = 'UTC-13'; set intervalstyle = sql_standard; set quote_all_identifiers = " +
+		"on; set standard_conforming_strings = off",
+	"intervalstyle = sql_standard", "lc_time = 'C'", "lc_numeric = 'C'", "bytea_output = escape",
+	"extra_float_digits = -15", "standard_conforming_strings = off", "quote_all_identifiers = on",
+	"transform_null_equals = on", "array_nulls = off", "backslash_quote = on", "escape_string_warning = off",
+	"check_function_bodies = off", "row_security = off", "xmlbinary = hex",
+	"search_path = ''", "search_path = pg_temp, public", "plan_cache_mode = force_generic_plan", "enable_seqscan = off",
+	"enable_hashagg = off", "work_mem = 64", "default_tablespace = 'pg_default'",
+	"default_transaction_isolation = 'repeatable read'", "client_encoding = 'LATIN1'", "constraint_exclusion = off",
+	"enable_partition_pruning = off", "jit = on"}
 
 func TestSensor_SettingsOfItsSessionChangeNoDay(t *testing.T) {
 	db := database(t, false)
@@ -314,7 +335,8 @@ func TestSensor_SettingsOfItsSessionChangeNoDay(t *testing.T) {
 			run(t, session, "reset all; set search_path = tap25, tap25_internal, public; set "+setting)
 		}
 		day := old.AddDate(0, 0, 2*i)
-		if _, err := hostile.Load(t.Context(), "evil", fmt.Sprint(i), of("evil", at(day), at(day.Truncate(24*time.Hour)), at(time.Unix(0, 0)))); err != nil {
+		if _, err := hostile.Load(t.Context(), "evil", fmt.Sprint(i),
+			of("evil", at(day), at(day.Truncate(24*time.Hour)), at(time.Unix(0, 0)))); err != nil {
 			t.Errorf("%s: %v", setting, err)
 		}
 		if _, err := hostile.AheadPartitions(t.Context(), 1); err != nil {

@@ -11,8 +11,8 @@ import (
 )
 
 // refusedCode returns the SQLSTATE of an error that refuses rows for what they are, whatever the time and the server's
-// state: 22 data exception, 23 integrity constraint, 54 program limit, and 08P01 for a column that is too short. The text of
-// such errors may quote the rows.
+// state: 22 data exception, 23 integrity constraint, 54 program limit, and 08P01 for a column that is too short. The
+// text of such errors may quote the rows.
 func refusedCode(err error) (code string, ok bool) {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || e.Severity == "FATAL" || e.Severity == "PANIC" {
@@ -35,13 +35,13 @@ func hopeless(err error) bool {
 	return ok && slices.Contains([]string{"28", "3D", "3F", "42"}, e.Code[:min(2, len(e.Code))])
 }
 
-// Hopeless reports whether waiting does not cure an error: [ErrNoSchema], [ErrOlderSchema], a newer schema, a refused login or a
-// missing right.
+// Hopeless reports whether waiting does not cure an error: [ErrNoSchema], [ErrOlderSchema], a newer schema, a refused
+// login or a missing right.
 func Hopeless(err error) bool { return hopeless(err) }
 
-// Passes reports whether an error is that of a server which goes down or comes up: it had taken the connection, or says so
-// itself (SQLSTATE 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now); of a private server that died just
-// now; or of a standby, which may be promoted.
+// Passes reports whether an error is that of a server which goes down or comes up: it had taken the connection, or says
+// so itself (SQLSTATE 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now); of a private server that
+// died just now; or of a standby, which may be promoted.
 func Passes(err error) bool {
 	if errors.Is(err, pgconn.ErrReadOnlyConnection) || errors.Is(err, errGone) {
 		return true
@@ -49,7 +49,10 @@ func Passes(err error) bool {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return slices.Contains([]string{"57P01", "57P02", "57P03"}, e.Code)
 	}
-	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET}, func(cut error) bool { return errors.Is(err, cut) })
+	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET},
+		func(cut error) bool {
+			return errors.Is(err, cut)
+		})
 }
 
 // plain returns an error without anything that the server may have quoted of the rows.
@@ -61,7 +64,8 @@ func plain(err error) error {
 	switch {
 	case !ok:
 		return err
-	case slices.Contains([]string{"08", "25", "28", "3D", "40", "42", "53", "55", "57", "58"}, e.Code[:min(2, len(e.Code))]) && e.Code != "08P01":
+	case slices.Contains([]string{"08", "25", "28", "3D", "40", "42", "53", "55", "57", "58"},
+		e.Code[:min(2, len(e.Code))]) && e.Code != "08P01":
 		return fmt.Errorf("%s (SQLSTATE %s)", e.Message, e.Code)
 	}
 	return fmt.Errorf("the server reports SQLSTATE %s", e.Code)

@@ -56,17 +56,20 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 		       (select count(*) from tap25.expired where kind = 'partition'),
 		       (select case when reltuples > 1e6 then reltuples::bigint else (select count(*) from tap25_internal.loads) end from pg_class where oid = 'tap25_internal.loads'::regclass),
 		       current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint, current_setting('jit')::bool`).
-		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Summarized, &s.Reindexed, &s.Rows, &s.Loaded, &s.Lag, &s.Held, &s.Misdated, &s.Expired, &s.Loads, &locks, &jit)
+		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Summarized, &s.Reindexed, &s.Rows, &s.Loaded, &s.Lag, &s.Held,
+			&s.Misdated, &s.Expired, &s.Loads, &locks, &jit)
 	if err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
 	}
 	s.Server, _, _ = strings.Cut(s.Server, " ")
 	s.BytesPerRow = s.Bytes / max(s.Rows, 1)
 	if jit {
-		s.warn("jit is on, and compiling a query over hundreds of days can take seconds: set jit = off in postgresql.conf")
+		s.warn("jit is on, and compiling a query over hundreds of days can take seconds: set jit = off in " +
+			"postgresql.conf")
 	}
 	if need := s.Partitions * locksPerDay; 2*need > locks {
-		s.warn(fmt.Sprintf("a query over all days takes %d of about %d locks: set max_locks_per_transaction = 512 in postgresql.conf", need, locks))
+		s.warn(fmt.Sprintf("a query over all days takes %d of about %d locks: set max_locks_per_transaction = 512 in "+
+			"postgresql.conf", need, locks))
 	}
 	if err := db.warnOfStrangers(ctx, &s); err != nil {
 		return s, err
@@ -79,13 +82,15 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	}
 	for fn, to := range map[string]**time.Time{"min": &s.Oldest, "max": &s.Newest} {
 		var day *time.Time
-		if err := db.conn.QueryRow(ctx, "select "+fn+"(day) from tap25_internal.days where rows > 0").Scan(&day); err != nil {
+		if err := db.conn.QueryRow(ctx, "select "+fn+
+			"(day) from tap25_internal.days where rows > 0").Scan(&day); err != nil {
 			return s, fmt.Errorf("ask for the status: %w", err)
 		}
 		if day == nil {
 			continue
 		}
-		err := db.conn.QueryRow(ctx, "select "+fn+"(seen_at) from tap25_internal.envelopes where seen_at >= $1 and seen_at < $2", *day, day.AddDate(0, 0, 1)).Scan(to)
+		err := db.conn.QueryRow(ctx, "select "+fn+"(seen_at) from tap25_internal.envelopes where seen_at >= $1 and "+
+			"seen_at < $2", *day, day.AddDate(0, 0, 1)).Scan(to)
 		if err != nil {
 			return s, fmt.Errorf("ask for the status: %w", err)
 		}
@@ -128,7 +133,8 @@ func (db *DB) warnOfStrangers(ctx context.Context, s *Status) error {
 		return err
 	}
 	if open {
-		s.warn("any login of this server may connect to this database and see how many rows each day has: run REVOKE CONNECT, TEMPORARY ON DATABASE " +
+		s.warn("any login of this server may connect to this database and see how many rows each day has: run REVOKE " +
+			"CONNECT, TEMPORARY ON DATABASE " +
 			pgx.Identifier{db.conn.Config().Database}.Sanitize() + " FROM PUBLIC;")
 	}
 	return nil

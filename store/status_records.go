@@ -9,7 +9,8 @@ import (
 type RecordStatus struct {
 	Retention string `json:"retention"` // as stored; "none" if none is, so that nothing is dropped
 	Accesses  int64  `json:"accesses"`
-	Missing   int64  `json:"missing_accesses"` // numbers without a line in accesses: of what was undone, or refused by an error
+	// numbers without a line in accesses: of what was undone, or refused by an error
+	Missing int64 `json:"missing_accesses"`
 }
 
 func (db *DB) recordStatus(ctx context.Context, s *Status) error {

@@ -54,9 +54,12 @@ func full() *smtp.Envelope {
 		Client: netip.MustParseAddrPort("192.0.2.1:40000"), Server: netip.MustParseAddrPort("[2001:db8::25]:25"),
 		HELO: new("client.example"), MailFrom: new("Äpfel@a.example"), RcptTo: new("b@b.example"),
 		MailFromRaw: []byte{0xff, 0}, RcptToRaw: []byte("@x:b@b.example"), MailCode: 250, RcptCode: 251, DataCode: 554,
-		Outcome: smtp.Refused, MessageBytes: &size, DeclaredSize: &declared, EnvID: new("env"), ORcpt: new("o@b.example"),
-		QueueID: new("Q1"), Auth: true, TLSServerName: new("mx.example"), LostBytes: 7, Flags: smtp.Gap | smtp.Truncated,
-		OriginIP: netip.MustParseAddr("2001:db8::7"), OriginPort: 50000, OriginBy: smtp.ByProxy, Network: "vxlan 5001/vlan 3",
+		Outcome: smtp.Refused, MessageBytes: &size, DeclaredSize: &declared, EnvID: new("env"),
+		ORcpt:   new("o@b.example"),
+		QueueID: new("Q1"), Auth: true, TLSServerName: new("mx.example"), LostBytes: 7,
+		Flags:    smtp.Gap | smtp.Truncated,
+		OriginIP: netip.MustParseAddr("2001:db8::7"), OriginPort: 50000, OriginBy: smtp.ByProxy,
+		Network: "vxlan 5001/vlan 3",
 	}
 }
 
@@ -171,7 +174,8 @@ func TestLoad_TwoMakeTheSamePartitionsAtOnce(t *testing.T) {
 			for day := range 20 {
 				e := full()
 				e.SeenAt = e.SeenAt.AddDate(0, 0, day)
-				if _, err := db.Load(context.Background(), fmt.Sprint("tap", i), fmt.Sprint(day), encode(e)); err != nil {
+				if _, err := db.Load(context.Background(), fmt.Sprint("tap", i), fmt.Sprint(day),
+					encode(e)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -183,7 +187,8 @@ func TestLoad_TwoMakeTheSamePartitionsAtOnce(t *testing.T) {
 	}
 }
 
-// A partition shows in the catalog while its maker's commit is not over: no row goes there before the maker's lock is gone.
+// A partition shows in the catalog while its maker's commit is not over: no row goes there before the maker's lock is
+// gone.
 func TestLoad_WaitsForWhoMadeAPartition(t *testing.T) {
 	db := database(t, false)
 	maker := another(t, db.Conn().Config().Database)
@@ -193,7 +198,8 @@ func TestLoad_WaitsForWhoMadeAPartition(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(context.Background()) }()
-	if _, err := tx.Exec(t.Context(), "lock table envelopes_20260102 in access exclusive mode"); err != nil { // as who made it has it locked
+	// as who made it has it locked
+	if _, err := tx.Exec(t.Context(), "lock table envelopes_20260102 in access exclusive mode"); err != nil {
 		t.Fatal(err)
 	}
 	loaded := make(chan error, 1)
@@ -203,7 +209,8 @@ func TestLoad_WaitsForWhoMadeAPartition(t *testing.T) {
 	}()
 	pid := db.Conn().PgConn().PID()
 	wait(t, func() bool {
-		return ask[int](t, maker, fmt.Sprintf("select count(*) from pg_locks where pid = %d and relation = 'envelopes_20260102'::regclass and mode = 'RowExclusiveLock' and not granted", pid)) == 1
+		return ask[int](t, maker, fmt.Sprintf("select count(*) from pg_locks where pid = %d and relation = "+
+			"'envelopes_20260102'::regclass and mode = 'RowExclusiveLock' and not granted", pid)) == 1
 	})
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
@@ -219,7 +226,8 @@ func TestLoad_WaitsForWhoMadeAPartition(t *testing.T) {
 func TestLoad_HostileTextIsStored(t *testing.T) {
 	db := database(t, false)
 	var rows []*smtp.Envelope
-	for _, s := range []string{"a\x00b", "\xff\xfe", strings.Repeat("x", 64<<10) + "@b.example", "'; DROP TABLE envelopes; --", "\x1b[2J", "a\r\nb", "\u202e"} {
+	for _, s := range []string{"a\x00b", "\xff\xfe", strings.Repeat("x", 64<<10) + "@b.example",
+		"'; DROP TABLE envelopes; --", "\x1b[2J", "a\r\nb", "\u202e"} {
 		e := full()
 		e.MailFrom, e.RcptTo = &s, &s
 		rows = append(rows, e)
@@ -281,7 +289,8 @@ func TestOpen_ErrorsTellWhetherWaitingHelps(t *testing.T) {
 			t.Errorf("%s: hopeless %v, passes by itself %v: %v", name, hopeless(err), Passes(err), err)
 		}
 	}
-	for code, want := range map[string]bool{"57P01": true, "57P02": true, "57P03": true, "57014": false, "28P01": false} {
+	for code, want := range map[string]bool{"57P01": true, "57P02": true, "57P03": true, "57014": false,
+		"28P01": false} {
 		if got := Passes(fmt.Errorf("load: %w", &pgconn.PgError{Code: code})); got != want {
 			t.Errorf("SQLSTATE %s passes by itself: %v", code, got)
 		}
@@ -293,7 +302,8 @@ func BenchmarkLoad(b *testing.B) {
 	var rows [][]byte
 	for i := range 10000 {
 		e := full()
-		e.MailFrom, e.RcptTo = new(fmt.Sprintf("from%d@a%d.example", i*7919, i%997)), new(fmt.Sprintf("to%d@b%d.example", i, i%97))
+		e.MailFrom, e.RcptTo = new(fmt.Sprintf("from%d@a%d.example", i*7919, i%997)),
+			new(fmt.Sprintf("to%d@b%d.example", i, i%97))
 		rows = append(rows, AppendRow(nil, e))
 	}
 	b.ReportAllocs()

@@ -38,8 +38,8 @@ func stopImmediately(t testing.TB, c *cluster.Cluster) {
 	up(t, c)
 }
 
-// TestLoader_EveryRowOnceWhateverIsStruck strikes loads within COPY, between COPY and COMMIT, and when COMMIT is done but its
-// answer not yet there.
+// TestLoader_EveryRowOnceWhateverIsStruck strikes loads within COPY, between COPY and COMMIT, and when COMMIT is done
+// but its answer not yet there.
 func TestLoader_EveryRowOnceWhateverIsStruck(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -82,8 +82,8 @@ func TestLoader_EveryRowOnceWhateverIsStruck(t *testing.T) {
 	}
 }
 
-// loadUntilSpent loads numbered rows through a proxy until it has struck each time, and returns how many. One transaction
-// takes what waits, so the rows come in turns.
+// loadUntilSpent loads numbered rows through a proxy until it has struck each time, and returns how many. One
+// transaction takes what waits, so the rows come in turns.
 func loadUntilSpent(t *testing.T, db *DB, p *proxy, each int) (n int) {
 	s := openSpool(t, spool.Config{SegmentRecords: 100})
 	l := NewLoader(LoaderConfig{Spool: s, Connect: to(db, p.dir), MaxPause: 10 * time.Millisecond})

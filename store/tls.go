@@ -10,7 +10,8 @@ import (
 )
 
 // SecureDSN returns a connection string that asks a server on another host to prove its name by a certificate
-// (sslmode=verify-full), if neither the string nor $PGSSLMODE says otherwise. A string that cannot be read is returned as it is.
+// (sslmode=verify-full), if neither the string nor $PGSSLMODE says otherwise. A string that cannot be read is returned
+// as it is.
 func SecureDSN(dsn string) string {
 	cfg, err := pgconn.ParseConfig(dsn)
 	if err != nil || os.Getenv("PGSSLMODE") != "" || !remote(cfg) || !preferred(cfg) {
@@ -37,15 +38,16 @@ func remote(cfg *pgconn.Config) bool {
 	}
 	for _, h := range hosts {
 		addr, err := netip.ParseAddr(h)
-		if !filepath.IsAbs(h) && !strings.HasPrefix(h, "@") && h != "localhost" && (err != nil || !addr.Unmap().IsLoopback()) {
+		if !filepath.IsAbs(h) && !strings.HasPrefix(h, "@") && h != "localhost" &&
+			(err != nil || !addr.Unmap().IsLoopback()) {
 			return true
 		}
 	}
 	return false
 }
 
-// preferred reports whether a connection would use TLS unproven, and plain text if the server has none: pgx's default. A
-// service file that asks for anything else is thereby left alone.
+// preferred reports whether a connection would use TLS unproven, and plain text if the server has none: pgx's default.
+// A service file that asks for anything else is thereby left alone.
 func preferred(cfg *pgconn.Config) bool {
 	if cfg.TLSConfig == nil || !cfg.TLSConfig.InsecureSkipVerify {
 		return false
@@ -64,6 +66,7 @@ func tlsHint(reason string) string {
 	if !strings.Contains(lower, "tls") && !strings.Contains(lower, "x509") && !strings.Contains(lower, "certificate") {
 		return ""
 	}
-	return "; a server on another host must prove its name with a certificate (sslmode=verify-full): name the authority that signed it " +
-		"with sslrootcert=/path/to/ca.crt in the URL or in PGSSLROOTCERT; a weaker mode, such as sslmode=require, does not prove who answers"
+	return "; a server on another host must prove its name with a certificate (sslmode=verify-full): name the " +
+		"authority that signed it with sslrootcert=/path/to/ca.crt in the URL or in PGSSLROOTCERT; a weaker mode, " +
+		"such as sslmode=require, does not prove who answers"
 }

@@ -59,13 +59,15 @@ func TestSecureDSN(t *testing.T) {
 }
 
 // certificate writes NAME.crt and NAME.key to a directory, signed by a parent or by itself.
-func certificate(t *testing.T, dir, name string, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+func certificate(t *testing.T, dir, name string, parent *x509.Certificate,
+	parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
+	c := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotAfter:              time.Now().Add(time.Hour),
 		BasicConstraintsValid: true, IsCA: parent == nil, DNSNames: []string{name}}
 	if parent == nil {
 		parent, parentKey = c, key
@@ -78,7 +80,8 @@ func certificate(t *testing.T, dir, name string, parent *x509.Certificate, paren
 	if err != nil {
 		t.Fatal(err)
 	}
-	for ext, b := range map[string]*pem.Block{".crt": {Type: "CERTIFICATE", Bytes: der}, ".key": {Type: "PRIVATE KEY", Bytes: keyDER}} {
+	for ext, b := range map[string]*pem.Block{".crt": {Type: "CERTIFICATE", Bytes: der},
+		".key": {Type: "PRIVATE KEY", Bytes: keyDER}} {
 		if err := os.WriteFile(filepath.Join(dir, name+ext), pem.EncodeToMemory(b), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -90,8 +93,8 @@ func certificate(t *testing.T, dir, name string, parent *x509.Certificate, paren
 	return c, key
 }
 
-// startTLS runs a PostgreSQL on 127.0.0.1 whose certificate is for db.example, and returns its port and the directory of
-// the certificates.
+// startTLS runs a PostgreSQL on 127.0.0.1 whose certificate is for db.example, and returns its port and the directory
+// of the certificates.
 func startTLS(t *testing.T) (port int, dir string) {
 	t.Helper()
 	dir = storetest.Dir(t)
@@ -108,7 +111,8 @@ func startTLS(t *testing.T) (port int, dir string) {
 			t.Fatal(err)
 		}
 	}
-	if out, err := c.Command("initdb", "-D", c.DataDir(), "-U", user, "-A", "trust", "-N").CombinedOutput(); err != nil {
+	if out, err := c.Command("initdb", "-D", c.DataDir(), "-U", user, "-A", "trust",
+		"-N").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
@@ -121,8 +125,10 @@ func startTLS(t *testing.T) (port int, dir string) {
 	if err := os.WriteFile(filepath.Join(c.DataDir(), "pg_hba.conf"), []byte(hba), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := fmt.Sprintf("-p %d -k %s -c listen_addresses=127.0.0.1 -c ssl=on -c ssl_cert_file=%s/db.example.crt -c ssl_key_file=%[3]s/db.example.key", port, dir, dir)
-	if out, err := c.Command("pg_ctl", "start", "-w", "-D", c.DataDir(), "-l", filepath.Join(dir, "log"), "-o", args).CombinedOutput(); err != nil {
+	args := fmt.Sprintf("-p %d -k %s -c listen_addresses=127.0.0.1 -c ssl=on -c ssl_cert_file=%s/db.example.crt -c "+
+		"ssl_key_file=%[3]s/db.example.key", port, dir, dir)
+	if out, err := c.Command("pg_ctl", "start", "-w", "-D", c.DataDir(), "-l", filepath.Join(dir, "log"), "-o",
+		args).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Cleanup(func() { c.Command("pg_ctl", "stop", "-m", "immediate", "-D", c.DataDir()).Run() })
@@ -145,7 +151,8 @@ func TestOpen_AServerElsewhereMustProveItsName(t *testing.T) {
 		{"less asked for", "mx.example", "?sslmode=require", true},
 	} {
 		t.Run(try.name, func(t *testing.T) {
-			cfg, err := pgx.ParseConfig(SecureDSN(fmt.Sprintf("postgres://%s@%s:%d/postgres%s", user, try.host, port, try.settings)))
+			cfg, err := pgx.ParseConfig(SecureDSN(fmt.Sprintf("postgres://%s@%s:%d/postgres%s", user, try.host, port,
+				try.settings)))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,10 +17,10 @@ type UpkeepReport struct {
 // upkeepDays is how many days one Upkeep finishes: a database with years of days has other things to do as well.
 const upkeepDays = 12
 
-// Upkeep makes the partitions of the days ahead and forgets loads that no spool can hold any more (see [DB.PruneLoads]). If a
-// retention is given and the database lets this user, it drops the days that are older than both it and the stored one. Then it
-// finishes days that are over. Long-running commands do it hourly. The report is valid with an error too, which is [ErrPooled] as
-// for [DB.FinishDays].
+// Upkeep makes the partitions of the days ahead and forgets loads that no spool can hold any more (see
+// [DB.PruneLoads]). If a retention is given and the database lets this user, it drops the days that are older than both
+// it and the stored one. Then it finishes days that are over. Long-running commands do it hourly. The report is valid
+// with an error too, which is [ErrPooled] as for [DB.FinishDays].
 func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireConfig) (report UpkeepReport, err error) {
 	may, err := db.mayExpire(ctx)
 	if err != nil {
@@ -44,8 +44,8 @@ func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireCo
 	return report, err
 }
 
-// makeAhead makes the partitions of the days ahead; if a session has kept them from being made for too long, it ends that if it
-// may.
+// makeAhead makes the partitions of the days ahead; if a session has kept them from being made for too long, it ends
+// that if it may.
 func (db *DB) makeAhead(ctx context.Context, may bool, older time.Duration) (ended []DayUser, err error) {
 	if _, err = db.AheadPartitions(ctx, DaysAhead); !inUse(err) || !may {
 		return nil, err

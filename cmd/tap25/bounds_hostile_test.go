@@ -68,8 +68,9 @@ func (c *chosen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestBounds_HostileTrafficLive sends each shape as fast as it goes through XDP and the rings, among ordinary mails: every frame is
-// read or counted as lost, every worker gets on, memory is bounded, and each mail has its rows, unless frames were lost.
+// TestBounds_HostileTrafficLive sends each shape as fast as it goes through XDP and the rings, among ordinary mails:
+// every frame is read or counted as lost, every worker gets on, memory is bounded, and each mail has its rows, unless
+// frames were lost.
 func TestBounds_HostileTrafficLive(t *testing.T) {
 	for name, octets := range map[string]string{"rings as by default": "33554432", "rings that overflow": "32768"} {
 		t.Run(name, func(t *testing.T) { attackLive(t, octets) })
@@ -92,7 +93,8 @@ func attackLive(t *testing.T, ring string) {
 		}
 	}
 	r := s.unaccounted(t)
-	t.Logf("%d frames of attacks sent; %d seen, %d read, %d lost, %d dropped by design", sent, r.Seen, r.Read, r.RingFull, report.Sum(r.Dropped))
+	t.Logf("%d frames of attacks sent; %d seen, %d read, %d lost, %d dropped by design", sent, r.Seen, r.Read,
+		r.RingFull, report.Sum(r.Dropped))
 	if r.Seen < sent {
 		t.Errorf("%d frames were sent, %d seen", sent, r.Seen)
 	}
@@ -103,7 +105,8 @@ func attackLive(t *testing.T, ring string) {
 }
 
 // attackAmongMails sends a shape, and mails until its end, and waits until all of it is accounted for.
-func attackAmongMails(t *testing.T, w *wire, s *sniffing, send func([]byte) error, shape *hostile.Shape, frames int) int64 {
+func attackAmongMails(t *testing.T, w *wire, s *sniffing, send func([]byte) error, shape *hostile.Shape,
+	frames int) int64 {
 	t.Helper()
 	var over atomic.Bool
 	var mails sync.WaitGroup
@@ -125,7 +128,8 @@ func attackAmongMails(t *testing.T, w *wire, s *sniffing, send func([]byte) erro
 	over.Store(true)
 	mails.Wait()
 	r := s.unaccounted(t)
-	t.Logf("%-75s %7.0f frames/s sent, ring full %d so far", shape.Name, float64(made.Frames)/took.Seconds(), r.RingFull)
+	t.Logf("%-75s %7.0f frames/s sent, ring full %d so far", shape.Name, float64(made.Frames)/took.Seconds(),
+		r.RingFull)
 	if len(r.NotLive) > 0 {
 		t.Errorf("%s: %q", shape.Name, r.NotLive)
 	}

@@ -51,9 +51,9 @@ func TestBounds_RecipientsOfOneMail(t *testing.T) {
 	m.below(t, 256)
 }
 
-// TestBounds_PipelinedCommands sends them in flights that a client's window would hold, each answered before the next, and
-// then all in one flight, more than are kept, so that the row of the mail
-// behind them may be flagged; a mail follows each.
+// TestBounds_PipelinedCommands sends them in flights that a client's window would hold, each answered before the next,
+// and then all in one flight, more than are kept, so that the row of the mail behind them may be flagged; a mail
+// follows each.
 func TestBounds_PipelinedCommands(t *testing.T) {
 	commands := boundsSize(1_000_000, 200_000)
 	m := measure(t, func(f *traffic) {
@@ -96,7 +96,8 @@ func TestBounds_LinesWithoutEnd(t *testing.T) {
 		p.close()
 	})
 	rows := jsonLines(t, m.rows)
-	if len(rows) != 1 || rows[0]["mail_from"] != long+"@a.example" || rows[0]["flags"] != nil || rows[0]["outcome"] != "aborted" {
+	if len(rows) != 1 || rows[0]["mail_from"] != long+"@a.example" || rows[0]["flags"] != nil ||
+		rows[0]["outcome"] != "aborted" {
 		t.Errorf("%d rows, or not the one of the long address", len(rows))
 	}
 	if s := m.sums["sessions"]; s.total != int64(conns+1) || s.parts["not SMTP"] != int64(conns) {

@@ -44,14 +44,16 @@ func TestBounds_SlowSessions(t *testing.T) {
 	rows := jsonLines(t, m.rows)
 	seen := map[string]bool{}
 	for _, row := range rows {
-		seen[fmt.Sprintln(row["mail_from"], row["rcpt_to"], row["mail_code"], row["rcpt_code"], row["outcome"], row["flags"])] = true
+		seen[fmt.Sprintln(row["mail_from"], row["rcpt_to"], row["mail_code"], row["rcpt_code"], row["outcome"],
+			row["flags"])] = true
 	}
 	for n := range sessions {
 		if key := fmt.Sprintf("from%d@a.example to%d@b.example 250 250 unknown <nil>\n", n, n); !seen[key] {
 			t.Fatalf("no row of session %d among %d", n, len(rows))
 		}
 	}
-	if s := m.sums["sessions"]; len(rows) != sessions || s.total != int64(sessions) || s.parts["open at the end"] != int64(sessions) || s.parts["evicted"] != 0 {
+	if s := m.sums["sessions"]; len(rows) != sessions || s.total != int64(sessions) ||
+		s.parts["open at the end"] != int64(sessions) || s.parts["evicted"] != 0 {
 		t.Errorf("%d rows, sessions %v", len(rows), s)
 	}
 	m.below(t, 64+sessions*3/1024) // 3 KiB each
@@ -86,8 +88,8 @@ func TestBounds_FragmentsNeverCompleted(t *testing.T) {
 	m.below(t, 64)
 }
 
-// TestBounds_HolesThatNothingFills has many connections hold a MiB behind a hole each: what all hold together is bounded,
-// the oldest holes are given up, and no connection ends for it, those without a hole least of all.
+// TestBounds_HolesThatNothingFills has many connections hold a MiB behind a hole each: what all hold together is
+// bounded, the oldest holes are given up, and no connection ends for it, those without a hole least of all.
 func TestBounds_HolesThatNothingFills(t *testing.T) {
 	conns := boundsSize(3000, 300)
 	chunk := strings.Repeat("An ordinary line of a message, some sixty octets of it at all.\r\n", 1000) // 64,000 octets
@@ -117,7 +119,9 @@ func TestBounds_HolesThatNothingFills(t *testing.T) {
 	if !seen["from0@a.example to0@b.example accepted <nil> 4\n"] || len(rows) != conns+1 {
 		t.Errorf("%d rows, none of the mail without a hole among them", len(rows))
 	}
-	if m.sums["sessions"].parts["evicted"] != 0 || m.sums["anomalies"].parts["holes given up for memory"] < int64(conns)-256 || m.sums["lost"].total != int64(10*conns) {
+	if m.sums["sessions"].parts["evicted"] != 0 ||
+		m.sums["anomalies"].parts["holes given up for memory"] < int64(conns)-256 ||
+		m.sums["lost"].total != int64(10*conns) {
 		t.Errorf("sessions %v, anomalies %v, lost %v", m.sums["sessions"], m.sums["anomalies"], m.sums["lost"])
 	}
 	m.below(t, 448)

@@ -84,10 +84,12 @@ func (p *peer) mail(n int) []func() {
 	say := func(from int, text string) func() { return func() { p.say(from, text) } }
 	return []func(){
 		p.open,
-		say(fromServer, "220 mx.example\r\n"), say(fromClient, "EHLO client.example\r\n"), say(fromServer, "250 mx.example\r\n"),
+		say(fromServer, "220 mx.example\r\n"), say(fromClient, "EHLO client.example\r\n"),
+		say(fromServer, "250 mx.example\r\n"),
 		say(fromClient, fmt.Sprintf("MAIL FROM:<from%d@a.example>\r\n", n)), say(fromServer, "250 ok\r\n"),
 		say(fromClient, fmt.Sprintf("RCPT TO:<to%d@b.example>\r\n", n)), say(fromServer, "250 ok\r\n"),
-		say(fromClient, "DATA\r\n"), say(fromServer, "354 go\r\n"), say(fromClient, "hi\r\n.\r\n"), say(fromServer, "250 queued\r\n"),
+		say(fromClient, "DATA\r\n"), say(fromServer, "354 go\r\n"), say(fromClient, "hi\r\n.\r\n"),
+		say(fromServer, "250 queued\r\n"),
 		say(fromClient, "QUIT\r\n"), say(fromServer, "221 bye\r\n"), p.close,
 	}
 }

@@ -1,8 +1,9 @@
 package main
 
-// canaryDialogues are sessions full of what must never be kept. {place} is a canary that says where it stood, {b64 place}
-// its base64, {plain place} the base64 of an AUTH PLAIN message with it as the password; {envelope} stands where it belongs
-// into a row. A line is a segment with CRLF behind it; = in place of the colon leaves that away, + joins the next line on.
+// canaryDialogues are sessions full of what must never be kept. {place} is a canary that says where it stood, {b64
+// place} its base64, {plain place} the base64 of an AUTH PLAIN message with it as the password; {envelope} stands where
+// it belongs into a row. A line is a segment with CRLF behind it; = in place of the colon leaves that away, + joins the
+// next line on.
 var canaryDialogues = map[string]string{
 	"mails": `S: 220-{banner-first}
 S: 220 mx.example ESMTP {banner}

@@ -47,8 +47,8 @@ func checkFiles(t *testing.T, dir string) (pigeons int) {
 	return pigeons
 }
 
-// TestCanary_IsInNoFileOfTheSpool follows the sessions as files of a directory while the database is away: segments, the
-// follower's checkpoint, and what the commands for spools say of them.
+// TestCanary_IsInNoFileOfTheSpool follows the sessions as files of a directory while the database is away: segments,
+// the follower's checkpoint, and what the commands for spools say of them.
 func TestCanary_IsInNoFileOfTheSpool(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	captures, followed := t.TempDir(), t.TempDir()
@@ -79,10 +79,14 @@ func TestCanary_IsInNoFileOfTheSpool(t *testing.T) {
 	}
 }
 
-// play says the segments of a dialogue over a connection between the hosts, each side when it has heard what comes before.
+// play says the segments of a dialogue over a connection between the hosts, each side when it has heard what comes
+// before.
 func (w *wire) play(segments []canarySegment) error {
 	var l net.Listener
-	if err := w.in(w.server, func() (err error) { l, err = net.Listen("tcp", "192.0.2.25:25"); return err }); err != nil {
+	if err := w.in(w.server, func() (err error) {
+		l, err = net.Listen("tcp", "192.0.2.25:25")
+		return err
+	}); err != nil {
 		return err
 	}
 	defer l.Close()
@@ -122,13 +126,14 @@ func (w *wire) play(segments []canarySegment) error {
 	return <-done
 }
 
-// TestCanary_IsNowhereInALiveTap plays the sessions between two hosts beside a tap that writes into a spool, its log as talkative
-// as it gets, and looks through its log, its closing summary, status, metrics and files.
+// TestCanary_IsNowhereInALiveTap plays the sessions between two hosts beside a tap that writes into a spool, its log as
+// talkative as it gets, and looks through its log, its closing summary, status, metrics and files.
 func TestCanary_IsNowhereInALiveTap(t *testing.T) {
 	w := newWire(t)
 	state := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", state)
-	s := w.sniff("--db", away, "--metrics", "127.0.0.1:9425", "--log-level", "debug", "--spool", filepath.Join(state, "rows"), "--user", "root")
+	s := w.sniff("--db", away, "--metrics", "127.0.0.1:9425", "--log-level", "debug", "--spool",
+		filepath.Join(state, "rows"), "--user", "root")
 	sessions := int64(0)
 	for _, dialogue := range canaryDialogues {
 		if err := w.play(canarySegments(dialogue)); err != nil {
@@ -142,7 +147,8 @@ func TestCanary_IsNowhereInALiveTap(t *testing.T) {
 	})
 	status := asked(t, "status", "--control", s.control)
 	checkClean(t, "status", []byte(status), canary, pigeon)
-	client := http.Client{Transport: &http.Transport{DialContext: func(_ context.Context, network, address string) (c net.Conn, err error) {
+	client := http.Client{Transport: &http.Transport{DialContext: func(_ context.Context, network,
+		address string) (c net.Conn, err error) {
 		return c, w.in(w.tap, func() error { c, err = net.Dial(network, address); return err })
 	}}}
 	for _, page := range []string{"metrics", "livez", "readyz"} {

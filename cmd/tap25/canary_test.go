@@ -24,8 +24,8 @@ const (
 	pigeon = "TaubenSchlag73z" // stands in the envelope: must be in the rows, and nowhere else
 )
 
-// forms gives a text as it may be found: as it is, in hexadecimal, in base64 wherever it begins there, and any two of these
-// one upon the other, all in lower case; the text itself also in lower case before that.
+// forms gives a text as it may be found: as it is, in hexadecimal, in base64 wherever it begins there, and any two of
+// these one upon the other, all in lower case; the text itself also in lower case before that.
 func forms(text string) [][]byte {
 	out := map[string]bool{}
 	once := func(s string) []string {
@@ -75,7 +75,8 @@ func checkClean(t *testing.T, what string, data []byte, texts ...string) {
 func TestCanary_IsFoundInEveryForm(t *testing.T) {
 	for _, secret := range []string{canary, "x" + canary, "xy" + canary + "z", strings.ToLower(canary)} {
 		b64 := base64.StdEncoding.EncodeToString([]byte(secret))
-		for _, s := range []string{secret, hex.EncodeToString([]byte(secret)), base64.URLEncoding.EncodeToString([]byte("?" + b64 + "?"))} {
+		for _, s := range []string{secret, hex.EncodeToString([]byte(secret)),
+			base64.URLEncoding.EncodeToString([]byte("?" + b64 + "?"))} {
 			if found([]byte("some "+s+" text"), canary) == "" {
 				t.Errorf("not found in %s", s)
 			}
@@ -191,7 +192,8 @@ func TestCanary_IsInNoJSONLine(t *testing.T) {
 	outcomes := map[any]int{}
 	for _, row := range rows {
 		outcomes[row["outcome"]]++
-		if from, ok := row["mail_from"].(string); ok && from != pigeon+"@a.example" || !ok && row["outcome"] != "encrypted" {
+		if from, ok := row["mail_from"].(string); ok && from != pigeon+"@a.example" ||
+			!ok && row["outcome"] != "encrypted" {
 			t.Errorf("sender %q", from)
 		}
 	}
@@ -201,8 +203,9 @@ func TestCanary_IsInNoJSONLine(t *testing.T) {
 	}
 }
 
-// TestCanary_IsInNoJSONLineOfADamagedCapture leaves each segment of each session away, begins it at each, ends it there,
-// and keeps one direction only. Without the sight of STARTTLS and its reply, what follows in plain text is mail like any other.
+// TestCanary_IsInNoJSONLineOfADamagedCapture leaves each segment of each session away, begins it at each, ends it
+// there, and keeps one direction only. Without the sight of STARTTLS and its reply, what follows in plain text is mail
+// like any other.
 func TestCanary_IsInNoJSONLineOfADamagedCapture(t *testing.T) {
 	for name, dialogue := range canaryDialogues {
 		segments := canarySegments(dialogue)
@@ -236,7 +239,8 @@ func brokenInputs(t *testing.T) map[string][]byte {
 		return le16(code) + le16(len(s)) + s + strings.Repeat("\x00", -len(s)&3)
 	}
 	block := func(kind int, body string) string { return le32(kind) + le32(12+len(body)) + body + le32(12+len(body)) }
-	section := block(0x0a0d0d0a, le32(0x1a2b3c4d)+le16(1)+le16(0)+strings.Repeat("\xff", 8)+option(1, canary)+option(2, canary))
+	section := block(0x0a0d0d0a, le32(0x1a2b3c4d)+le16(1)+le16(0)+strings.Repeat("\xff", 8)+option(1, canary)+
+		option(2, canary))
 	iface := block(1, le16(101)+le16(0)+le32(0)+option(2, canary)+option(3, canary))
 	return map[string][]byte{
 		"text":                  []byte(strings.Repeat("Subject: "+canary+"\n", 20)),
@@ -246,7 +250,8 @@ func brokenInputs(t *testing.T) map[string][]byte {
 		"zstd":                  append([]byte("\x28\xb5\x2f\xfd"), strings.Repeat(canary, 9)...),
 		"pcapng, damaged":       []byte(section + iface + strings.Repeat(canary, 9)),
 		"pcapng, damaged block": []byte(section + iface + block(6, canary)),
-		"pcapng, bad option":    []byte(section + block(1, le16(101)+le16(0)+le32(0)+option(9, canary)) + block(6, strings.Repeat(canary, 4))),
+		"pcapng, bad option": []byte(section + block(1, le16(101)+le16(0)+le32(0)+option(9, canary)) +
+			block(6, strings.Repeat(canary, 4))),
 	}
 }
 
@@ -255,8 +260,10 @@ func TestCanary_IsInNoErrorText(t *testing.T) {
 		canaryReplay(t, what, data, statusFailed)
 	}
 	for what, url := range map[string]string{
-		"server away": "postgres://u:" + canary + "@127.0.0.1:1/x", "bad port": "postgres://u:" + canary + "@127.0.0.1:port/x",
-		"bad URL": "postgres://u:" + canary + "@[::1/x", "keywords": "host=127.0.0.1 port=1 password=" + canary + " sslmode=nonsense",
+		"server away": "postgres://u:" + canary + "@127.0.0.1:1/x",
+		"bad port":    "postgres://u:" + canary + "@127.0.0.1:port/x",
+		"bad URL":     "postgres://u:" + canary + "@[::1/x",
+		"keywords":    "host=127.0.0.1 port=1 password=" + canary + " sslmode=nonsense",
 	} {
 		t.Setenv("DATABASE_URL", url)
 		for _, args := range [][]string{{"replay", "--db", url, "-"}, {"replay", "-"}, {"db", "status"}} {
@@ -273,8 +280,8 @@ func TestCanary_IsInNoErrorText(t *testing.T) {
 	}
 }
 
-// TestCanary_IsInNoFileOfTheDatabase loads the sessions into a private cluster, and broken captures too, and looks through
-// every row and every file that tap25 and the server leave, write-ahead log and server's log included.
+// TestCanary_IsInNoFileOfTheDatabase loads the sessions into a private cluster, and broken captures too, and looks
+// through every row and every file that tap25 and the server leave, write-ahead log and server's log included.
 func TestCanary_IsInNoFileOfTheDatabase(t *testing.T) {
 	state := storetest.StateHome(t)
 	tap25 := func(want int, stdin io.Reader, args ...string) string {
@@ -295,7 +302,8 @@ func TestCanary_IsInNoFileOfTheDatabase(t *testing.T) {
 	}
 	tap25(statusDone, nil, "db", "status")
 	for _, query := range []string{"select * from mail", "select * from tap25_internal.envelopes", "checkpoint"} {
-		if out := tap25(statusDone, nil, "db", "psql", "--", "-XAtc", query); query != "checkpoint" && strings.Count(out, pigeon) < 9 {
+		if out := tap25(statusDone, nil, "db", "psql", "--", "-XAtc", query); query != "checkpoint" &&
+			strings.Count(out, pigeon) < 9 {
 			t.Errorf("%s: %d senders and recipients", query, strings.Count(out, pigeon))
 		}
 	}

@@ -16,8 +16,8 @@ import (
 type expectation struct{ name, capture, rows string }
 
 // TestReplay_CapturesGiveTheRowsOfTheLogs replays each capture of testdata and compares with the rows beside it, which
-// come from the servers' and clients' own logs (real) or from what was written into the capture (synthetic, cases). Of a row,
-// the keys given are compared; every row must be there, and no other.
+// come from the servers' and clients' own logs (real) or from what was written into the capture (synthetic, cases). Of
+// a row, the keys given are compared; every row must be there, and no other.
 func TestReplay_CapturesGiveTheRowsOfTheLogs(t *testing.T) {
 	for _, dir := range []string{"real", "synthetic", "cases/*"} {
 		files, err := filepath.Glob(filepath.Join("..", "..", "testdata", dir, "*.expected.jsonl"))
@@ -62,7 +62,8 @@ func checkReplay(t *testing.T, e expectation) {
 		if _, policy, ok := strings.Cut(e.name, "--"); ok && (policy == "strict" || policy == "off") {
 			checksum = policy
 		}
-		if status := run(t.Context(), []string{"replay", "--json", "--sensor", "tap", "--checksum", checksum, e.capture}, nil, &out, &diag); status != statusDone {
+		if status := run(t.Context(), []string{"replay", "--json", "--sensor", "tap", "--checksum", checksum,
+			e.capture}, nil, &out, &diag); status != statusDone {
 			t.Fatalf("status %d: %s", status, diag.String())
 		}
 		checkSums(t, diag.String())

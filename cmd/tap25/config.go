@@ -40,8 +40,8 @@ func setFlag(f *pflag.Flag, values []string) error {
 	return f.Value.Set(values[0])
 }
 
-// fromFile sets the flags that neither the command line nor the environment sets. It reports whether the file holds a password
-// that any user may read.
+// fromFile sets the flags that neither the command line nor the environment sets. It reports whether the file holds a
+// password that any user may read.
 func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -54,7 +54,8 @@ func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 	for _, name := range slices.Sorted(maps.Keys(k.All())) {
 		f := flags.Lookup(name)
 		if f == nil || name == "config" || name == "help" {
-			return false, fmt.Errorf("read configuration %s: unknown setting %q; settings have the names of the flags of tap25 sniff",
+			return false, fmt.Errorf("read configuration %s: unknown setting %q; settings have the names of the "+
+				"flags of tap25 sniff",
 				path, name)
 		}
 		if f.Changed {

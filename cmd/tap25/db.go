@@ -25,8 +25,10 @@ type database struct {
 
 // dbFlag adds --db to a command.
 func dbFlag(f *pflag.FlagSet, dsn *string) {
-	f.StringVar(dsn, "db", "", "PostgreSQL URL, or local for tap25's private cluster (default: $DATABASE_URL, else local); "+
-		"of several hosts, tap25 uses the one that accepts writes; put the password into ~/.pgpass, or into the file that passfile=PATH in the URL names")
+	f.StringVar(dsn, "db", "",
+		"PostgreSQL URL, or local for tap25's private cluster (default: $DATABASE_URL, else local); "+
+			"of several hosts, tap25 uses the one that accepts writes; put the password into ~/.pgpass, or into the "+
+			"file that passfile=PATH in the URL names")
 }
 
 func resolveDB(dsn string) string {
@@ -42,7 +44,8 @@ func resolveDB(dsn string) string {
 // tellWaiting returns a function that tells the user that the end has to wait for others.
 func tellWaiting(stderr io.Writer) func() {
 	return func() {
-		fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 processes that use the private cluster, because it stops when this one ends")
+		fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 processes that use the private cluster, because "+
+			"it stops when this one ends")
 	}
 }
 
@@ -146,7 +149,8 @@ func dbPsql() *cobra.Command {
 			}()
 			s := psql.Session{
 				Path: path, Args: args, DSN: resolveDB(dsn), DB: db.DB,
-				Stdin: cmd.InOrStdin(), Stdout: terminal.Unescaped(cmd.OutOrStdout()), Stderr: terminal.Unescaped(cmd.ErrOrStderr()),
+				Stdin: cmd.InOrStdin(), Stdout: terminal.Unescaped(cmd.OutOrStdout()),
+				Stderr: terminal.Unescaped(cmd.ErrOrStderr()),
 			}
 			return s.Run(terminated)
 		},

@@ -12,14 +12,18 @@ import (
 	"tap25/store"
 )
 
+const dbMigrateLong = `
+migrate creates the schema or brings it to the version of this tap25, creates the roles, and grants them their rights.
+If this user owns the database, migrate revokes the right to connect from PUBLIC: then only the owner and members of
+the roles may connect. If others may create objects in a schema on the search path, migrate fails and prints the
+statements that stop them.`
+
 func dbMigrate() *cobra.Command {
 	var dsn string
 	cmd := &cobra.Command{
-		Use: "migrate", Short: "Create the database's schema, or bring it to the version of this tap25", Args: usageArgs(cobra.NoArgs),
-		Long: "migrate creates the schema or brings it to the version of this tap25, creates the roles, and grants them their rights.\n" +
-			"If this user owns the database, migrate revokes the right to connect from PUBLIC: then only the owner and members of\n" +
-			"the roles may connect. If others may create objects in a schema on the search path, migrate fails and prints the\n" +
-			"statements that stop them.",
+		Use: "migrate", Short: "Create the database's schema, or bring it to the version of this tap25",
+		Args: usageArgs(cobra.NoArgs),
+		Long: dbMigrateLong[1:],
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dsn = resolveDB(dsn)
 			if dsn == store.Local {
@@ -61,8 +65,10 @@ func migrateAndReport(ctx context.Context, db *store.DB, diag io.Writer) error {
 		return err
 	}
 	if len(missing) > 0 {
-		fmt.Fprintf(diag, "tap25: this user may not create roles, so these are missing: %s. The owner can do everything without them.\n"+
-			"To get them, have an administrator run CREATE ROLE for each, then run 'tap25 db migrate' again.\n", strings.Join(missing, ", "))
+		fmt.Fprintf(diag, "tap25: this user may not create roles, so these are missing: %s. The owner can do "+
+			"everything without them.\n"+
+			"To get them, have an administrator run CREATE ROLE for each, then run 'tap25 db migrate' again.\n",
+			strings.Join(missing, ", "))
 	}
 	return reportAccess(ctx, db, diag, wasOpen)
 }
@@ -80,15 +86,18 @@ func reportAccess(ctx context.Context, db *store.DB, diag io.Writer, wasOpen boo
 	name := pgx.Identifier{db.Conn().Config().Database}.Sanitize()
 	switch {
 	case open:
-		fmt.Fprintf(diag, "tap25: any login of the server may connect to this database. To stop that, have its owner run:\n"+
-			"REVOKE CONNECT, TEMPORARY ON DATABASE %s FROM PUBLIC; GRANT CONNECT ON DATABASE %[1]s TO tap25_sensor, tap25_auditor, tap25_admin;\n", name)
+		fmt.Fprintf(diag,
+			"tap25: any login of the server may connect to this database. To stop that, have its owner run:\n"+
+				"REVOKE CONNECT, TEMPORARY ON DATABASE %s FROM PUBLIC; GRANT CONNECT ON DATABASE %[1]s TO "+
+				"tap25_sensor, tap25_auditor, tap25_admin;\n", name)
 	case wasOpen:
-		fmt.Fprintf(diag, "tap25: from now on, only the owner of this database and members of tap25_sensor, tap25_auditor and tap25_admin "+
-			"may connect to it.\n"+
+		fmt.Fprintf(diag, "tap25: from now on, only the owner of this database and members of tap25_sensor, "+
+			"tap25_auditor and tap25_admin may connect to it.\n"+
 			"To let others connect: GRANT CONNECT ON DATABASE %s TO ...;\n", name)
 	}
 	if !strings.Contains(path, "tap25") {
-		fmt.Fprintf(diag, "tap25: queries that name tables without a schema need tap25 in the search_path. Have the database's owner run:\n"+
+		fmt.Fprintf(diag, "tap25: queries that name tables without a schema need tap25 in the search_path. Have the "+
+			"database's owner run:\n"+
 			"ALTER DATABASE %s SET search_path = tap25, public;\n", name)
 	}
 	return nil

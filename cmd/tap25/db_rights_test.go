@@ -30,29 +30,34 @@ func psqlAs(t *testing.T, user string, commands ...string) string {
 
 func TestPsql_EachRoleFindsWhatIsMeantForIt(t *testing.T) {
 	conn, _ := server(t)
-	if _, err := conn.Exec(t.Context(), "create role paula login in role tap25_auditor; create role adam login in role tap25_admin; create role tap1 login in role tap25_sensor"); err != nil {
+	if _, err := conn.Exec(t.Context(), "create role paula login in role tap25_auditor; create role adam login in "+
+		"role tap25_admin; create role tap1 login in role tap25_sensor"); err != nil {
 		t.Fatal(err)
 	}
 	for _, user := range []string{"paula", "adam", "tap1"} {
 		functions := regexp.MustCompile(`(?m)^tap25\|.*\|func$`).FindAllString(psqlAs(t, user, `\df`), -1)
 		if len(functions) < 8 || len(functions) > 15 {
-			t.Errorf("\\df shows %s %d functions, want some ten:\n%s", user, len(functions), strings.Join(functions, "\n"))
+			t.Errorf("\\df shows %s %d functions, want some ten:\n%s", user, len(functions),
+				strings.Join(functions, "\n"))
 		}
 		if others := psqlAs(t, user, `\df public.*`); strings.Contains(others, "func") {
 			t.Errorf("in public are functions: %s", others)
 		}
 	}
-	if got := psqlAs(t, "paula", `\d+ mail`, `\df+ case_mail`); !strings.Contains(got, "Which tap saw it.") || !strings.Contains(got, "For auditors") {
+	if got := psqlAs(t, "paula", `\d+ mail`, `\df+ case_mail`); !strings.Contains(got, "Which tap saw it.") ||
+		!strings.Contains(got, "For auditors") {
 		t.Errorf("an auditor finds no comments: %s", got)
 	}
-	if got := psqlAs(t, "adam", "select count(*) from mail", "select count(*) from mail_to('a@b.example')", "table accesses"); got != "SET\n0\n0\n" {
+	if got := psqlAs(t, "adam", "select count(*) from mail", "select count(*) from mail_to('a@b.example')",
+		"table accesses"); got != "SET\n0\n0\n" {
 		t.Errorf("an admin's questions: %q", got)
 	}
 	if _, err := conn.Exec(t.Context(), `insert into warrants (case_id, auditor, mailbox, since, before, valid_until, reason)
 		values ('c', 'paula', 'a@b.example', '2020-01-01', '2030-01-01', '2100-01-01', 'order')`); err != nil {
 		t.Fatal(err)
 	}
-	if got := psqlAs(t, "paula", "select open_case('c', 'test')", "select count(*) from case_mail('c') where outcome <> 'accepted'"); got != "SET\nt\n0\n" {
+	if got := psqlAs(t, "paula", "select open_case('c', 'test')",
+		"select count(*) from case_mail('c') where outcome <> 'accepted'"); got != "SET\nt\n0\n" {
 		t.Errorf("an auditor's questions: %q", got)
 	}
 }
@@ -105,17 +110,21 @@ func TestMigrate_SaysWhatChangesForOthers(t *testing.T) {
 	if schemas, logins := doctorOnDatabase(t, dsn); schemas.State != doctor.OK || logins.State != doctor.OK {
 		t.Errorf("doctor finds %+v, %+v", schemas, logins)
 	}
-	if _, err := db.Exec(t.Context(), "grant create on schema public to tap25_auditor; grant connect on database mail to public"); err != nil {
+	if _, err := db.Exec(t.Context(),
+		"grant create on schema public to tap25_auditor; grant connect on database mail to public"); err != nil {
 		t.Fatal(err)
 	}
-	if schemas, logins := doctorOnDatabase(t, dsn); logins.State != doctor.Note || !slices.Equal(schemas.Fix, []string{`REVOKE CREATE ON SCHEMA "public" FROM "tap25_auditor";`}) {
+	if schemas, logins := doctorOnDatabase(t, dsn); logins.State != doctor.Note ||
+		!slices.Equal(schemas.Fix, []string{`REVOKE CREATE ON SCHEMA "public" FROM "tap25_auditor";`}) {
 		t.Errorf("doctor finds %+v, %+v", schemas, logins)
 	}
-	if said := migrate(statusFailed); !strings.Contains(said, `REVOKE CREATE ON SCHEMA "public" FROM "tap25_auditor";`) {
+	if said := migrate(statusFailed); !strings.Contains(said,
+		`REVOKE CREATE ON SCHEMA "public" FROM "tap25_auditor";`) {
 		t.Errorf("with others in public it says %q", said)
 	}
 	var out bytes.Buffer
-	if status := run(t.Context(), []string{"db", "status", "--db", dsn}, nil, &out, io.Discard); status != statusDone || !strings.Contains(out.String(), "tap25_auditor in public") {
+	if status := run(t.Context(), []string{"db", "status", "--db", dsn}, nil, &out, io.Discard); status != statusDone ||
+		!strings.Contains(out.String(), "tap25_auditor in public") {
 		t.Errorf("db status is %d: %s", status, out.String())
 	}
 }

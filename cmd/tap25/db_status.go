@@ -14,13 +14,16 @@ import (
 	"tap25/store"
 )
 
+const dbStatusLong = `
+status shows what the database holds, and what waits to be loaded in the spools of this machine. The number of rows is
+the sum of what each load counted, so that status takes no longer on a billion rows.`
+
 func dbStatus() *cobra.Command {
 	var dsn string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show what the database holds", Args: usageArgs(cobra.NoArgs),
-		Long: "status shows what the database holds, and what waits to be loaded in the spools of this machine. The number of rows is\n" +
-			"the sum of what each load counted, so that status takes no longer on a billion rows.",
+		Long: dbStatusLong[1:],
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
 				s, err := db.Status(ctx)

@@ -31,7 +31,9 @@ func TestReplay_IntoTheLocalClusterOnce(t *testing.T) {
 	if _, diag := tap25(statusDone, "replay", "--sensor", "tap", demo); !strings.Contains(diag, "764 rows added\n") {
 		t.Errorf("first replay: %s", diag)
 	}
-	if _, diag := tap25(statusDone, "replay", "--sensor", "tap", demo); !strings.Contains(diag, "repeated  764 rows") || !strings.Contains(diag, "database  0 rows added\n") || !strings.Contains(diag, "already holds 1 of these files") {
+	if _, diag := tap25(statusDone, "replay", "--sensor", "tap", demo); !strings.Contains(diag, "repeated  764 rows") ||
+		!strings.Contains(diag, "database  0 rows added\n") ||
+		!strings.Contains(diag, "already holds 1 of these files") {
 		t.Errorf("second replay: %s", diag)
 	}
 	rows, _ := tap25(statusDone, "replay", "--json", "--sensor", "tap", demo)
@@ -84,7 +86,8 @@ func TestDB_ServerMayUseAQuarterOfWhatTheMachineHas(t *testing.T) {
 // sharedBuffers is the setting of a server, in bytes.
 func sharedBuffers(t *testing.T, conn *pgx.Conn) (n uint64) {
 	t.Helper()
-	if err := conn.QueryRow(t.Context(), "select setting::bigint * current_setting('block_size')::int from pg_settings where name = 'shared_buffers'").Scan(&n); err != nil {
+	if err := conn.QueryRow(t.Context(), "select setting::bigint * current_setting('block_size')::int from "+
+		"pg_settings where name = 'shared_buffers'").Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n

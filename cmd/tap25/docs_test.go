@@ -56,10 +56,12 @@ func TestDocs_StatementsRun(t *testing.T) {
 					t.Fatal(err)
 				}
 				var out, diag bytes.Buffer
-				if status := run(t.Context(), []string{"db", "psql", "--db", "local", "--", "-X", "-f", file}, nil, &out, &diag); status != statusDone {
+				if status := run(t.Context(), []string{"db", "psql", "--db", "local", "--", "-X", "-f", file}, nil,
+					&out, &diag); status != statusDone {
 					t.Errorf("status %d of\n%s%s", status, b.text, diag.String())
 				}
-				if b.word == "paula" && (!strings.Contains(out.String(), " t\n") || strings.Contains(out.String(), "(0 rows)")) {
+				if b.word == "paula" && (!strings.Contains(out.String(), " t\n") ||
+					strings.Contains(out.String(), "(0 rows)")) {
 					t.Errorf("the case gives no rows:\n%s", out.String())
 				}
 				ran++
@@ -71,8 +73,8 @@ func TestDocs_StatementsRun(t *testing.T) {
 	}
 }
 
-// runs are the commands of the pages that run here as they stand; of the others, which want an interface, a service or a server of
-// another's, the flags are read.
+// runs are the commands of the pages that run here as they stand; of the others, which want an interface, a service or
+// a server of another's, the flags are read.
 var runs = regexp.MustCompile(`^tap25 (replay [^-|]*\.pcap|replay --json [a-z0-9. ]*\.pcap|hold |spool (ls|verify)|db (status|expire))`)
 
 // TestDocs_CommandsRun runs the commands of the pages, in a directory with the files that they name.
@@ -81,7 +83,8 @@ func TestDocs_CommandsRun(t *testing.T) {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			demoDatabase(t)
 			dir := t.TempDir()
-			for _, name := range []string{"mail.pcap", "day1.pcap", "day2.pcap.gz"} { // the first octets tell what is packed
+			// the first octets tell what is packed
+			for _, name := range []string{"mail.pcap", "day1.pcap", "day2.pcap.gz"} {
 				capture, err := os.ReadFile(filepath.Join("..", "..", "testdata", "demo.pcap.gz"))
 				if err == nil {
 					err = os.WriteFile(filepath.Join(dir, name), capture, 0o600)

@@ -14,20 +14,25 @@ import (
 	"tap25/cmd/tap25/sniff"
 )
 
+const doctorLong = `
+doctor checks the machine, the interfaces and a few seconds of traffic, as tap25 sniff with the same flags would
+see them. It reports what will make sniff lose or misread packets, and the command that fixes it. A problem costs
+packets; a note does not.
+
+doctor changes nothing. The host still gets all frames while doctor listens, and nothing stays attached. Some cards
+reset their queues when a program is attached, and miss frames for a moment: --seconds 0 attaches none. If a
+tap25 sniff runs on the interfaces, doctor reads its counters instead. If --db names a database, doctor checks who
+may connect to it and create objects in it.
+
+Exit status: 0 no problem, 1 a problem found, 2 bad usage. doctor prints no address and nothing of the traffic.`
+
 func doctorCommand() *cobra.Command {
 	var seconds float64
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "doctor -i IFACE... [flags]",
-		Short: "Report what will make tap25 sniff lose or misread packets, and how to fix it",
-		Long: "doctor checks the machine, the interfaces and a few seconds of traffic, as tap25 sniff with the same flags would\n" +
-			"see them. It reports what will make sniff lose or misread packets, and the command that fixes it. A problem costs\n" +
-			"packets; a note does not.\n\n" +
-			"doctor changes nothing. The host still gets all frames while doctor listens, and nothing stays attached. Some cards\n" +
-			"reset their queues when a program is attached, and miss frames for a moment: --seconds 0 attaches none. If a\n" +
-			"tap25 sniff runs on the interfaces, doctor reads its counters instead. If --db names a database, doctor checks who\n" +
-			"may connect to it and create objects in it.\n\n" +
-			"Exit status: 0 no problem, 1 a problem found, 2 bad usage. doctor prints no address and nothing of the traffic.",
+		Use:     "doctor -i IFACE... [flags]",
+		Short:   "Report what will make tap25 sniff lose or misread packets, and how to fix it",
+		Long:    doctorLong[1:],
 		Example: "  tap25 doctor -i eth1\n  tap25 doctor -i eth1 -i eth2 --seconds 60\n  tap25 doctor --config /etc/tap25/tap25.yaml --json",
 		Args:    usageArgs(cobra.NoArgs),
 	}

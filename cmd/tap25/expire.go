@@ -12,24 +12,31 @@ import (
 	"tap25/store"
 )
 
+const dbExpireLong = `
+expire drops the days that are wholly older than the retention, after it has copied the rows under a legal hold. It
+also removes the rows that only ended holds kept. The table expired records each of these, with the user.
+
+expire skips a day that is being read or loaded; the next run drops it. If an open transaction of an auditor or an
+administrator has kept a day for --end-readers-after, expire ends that session and records it. An owner of the
+database who is not a superuser needs the roles pg_signal_backend and pg_read_all_stats for this.
+
+The database stores the first retention that it gets, and drops nothing that this one keeps. A longer --retention
+keeps more. A shorter one is refused until the owner stores it with --change-retention; the table retentions
+records who did so, and when.
+
+Then expire finishes each day that is over and has got no row for ten minutes, while readers and loads go on. It
+writes a summary, with which queries about an address skip the days without that address. If this user owns the
+tables, it also rebuilds their indexes, which makes them smaller.
+
+tap25 sniff and tap25 replay --follow do all of this every hour.`
+
 func dbExpire() *cobra.Command {
 	var dsn, retention string
 	var endReaders time.Duration
 	cfg := store.ExpireConfig{Version: version()}
 	cmd := &cobra.Command{
 		Use: "expire", Short: "Drop days that are older than the retention, and finish days that are over", Args: usageArgs(cobra.NoArgs),
-		Long: "expire drops the days that are wholly older than the retention, after it has copied the rows under a legal hold. It\n" +
-			"also removes the rows that only ended holds kept. The table expired records each of these, with the user.\n\n" +
-			"expire skips a day that is being read or loaded; the next run drops it. If an open transaction of an auditor or an\n" +
-			"administrator has kept a day for --end-readers-after, expire ends that session and records it. An owner of the\n" +
-			"database who is not a superuser needs the roles pg_signal_backend and pg_read_all_stats for this.\n\n" +
-			"The database stores the first retention that it gets, and drops nothing that this one keeps. A longer --retention\n" +
-			"keeps more. A shorter one is refused until the owner stores it with --change-retention; the table retentions\n" +
-			"records who did so, and when.\n\n" +
-			"Then expire finishes each day that is over and has got no row for ten minutes, while readers and loads go on. It\n" +
-			"writes a summary, with which queries about an address skip the days without that address. If this user owns the\n" +
-			"tables, it also rebuilds their indexes, which makes them smaller.\n\n" +
-			"tap25 sniff and tap25 replay --follow do all of this every hour.",
+		Long: dbExpireLong[1:],
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if retention != "" {
 				if cfg.Retention, err = store.ParseRetention(retention); err != nil {

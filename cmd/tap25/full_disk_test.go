@@ -40,7 +40,8 @@ func TestReplay_WaitsOutAFullDisk(t *testing.T) {
 			captured := t.TempDir()
 			before := rowsIn(t, conn)
 			want := before + rotated(t, captured, 3, 60)
-			args := append([]string{"replay", "--sensor", how, "--spool", filepath.Join(disk, "spool")}, captures(t, captured)...)
+			args := append([]string{"replay", "--sensor", how, "--spool", filepath.Join(disk, "spool")},
+				captures(t, captured)...)
 			if how == "follow" {
 				args = append(args[:5], "--follow", captured)
 			}
@@ -49,7 +50,9 @@ func TestReplay_WaitsOutAFullDisk(t *testing.T) {
 			defer cancel()
 			ended := make(chan int, 1)
 			go func() { ended <- run(ctx, args, nil, &bytes.Buffer{}, &diag) }()
-			await(t, "it says what it waits for", func() bool { return strings.Contains(diag.String(), "spool is full") })
+			await(t, "it says what it waits for", func() bool {
+				return strings.Contains(diag.String(), "spool is full")
+			})
 			empty()
 			await(t, "every row is there", func() bool { return rowsIn(t, conn) == want })
 			if how == "follow" {

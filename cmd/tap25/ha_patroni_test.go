@@ -78,8 +78,10 @@ func newPatroni(t *testing.T, nodes int, sync bool) *patroni {
 	client, peer := freePort(t), freePort(t)
 	p.etcd = fmt.Sprintf("127.0.0.1:%d", client)
 	urls := []string{"http://" + p.etcd, fmt.Sprintf("http://127.0.0.1:%d", peer)}
-	p.start("etcd", exec.Command("etcd", "--data-dir", filepath.Join(p.dir, "etcd"), "--listen-client-urls", urls[0], "--advertise-client-urls", urls[0],
-		"--listen-peer-urls", urls[1], "--initial-advertise-peer-urls", urls[1], "--initial-cluster", "default="+urls[1], "--unsafe-no-fsync"))
+	p.start("etcd", exec.Command("etcd", "--data-dir", filepath.Join(p.dir, "etcd"), "--listen-client-urls", urls[0],
+		"--advertise-client-urls", urls[0],
+		"--listen-peer-urls", urls[1], "--initial-advertise-peer-urls", urls[1], "--initial-cluster",
+		"default="+urls[1], "--unsafe-no-fsync"))
 	t.Cleanup(p.end)
 	for i := range nodes {
 		n := &patroniNode{p: p, name: fmt.Sprint("node", i), port: freePort(t), rest: freePort(t)}
@@ -228,7 +230,8 @@ func (n *patroniNode) answers(question string) bool {
 	return r.StatusCode == http.StatusOK
 }
 
-// whole waits until every server is there: a leader, and standbys that follow it, one of them synchronously where that is asked for.
+// whole waits until every server is there: a leader, and standbys that follow it, one of them synchronously where that
+// is asked for.
 func (p *patroni) whole() {
 	p.t.Helper()
 	awaitFor(p.t, 3*time.Minute, "a leader and its standbys", func() bool {
@@ -242,7 +245,9 @@ func (p *patroni) whole() {
 		}
 		defer conn.Close(context.Background())
 		var streaming, synchronous int
-		err = conn.QueryRow(p.t.Context(), "select count(*), count(*) filter (where sync_state in ('sync', 'quorum')) from pg_stat_replication where state = 'streaming' and pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) < 10e6").Scan(&streaming, &synchronous)
+		err = conn.QueryRow(p.t.Context(), "select count(*), count(*) filter (where sync_state in ('sync', "+
+			"'quorum')) from pg_stat_replication where state = 'streaming' and pg_wal_lsn_diff(pg_current_wal_lsn(), "+
+			"flush_lsn) < 10e6").Scan(&streaming, &synchronous)
 		time.Sleep(100 * time.Millisecond)
 		return err == nil && streaming == len(p.node)-1 && (!p.sync || synchronous > 0)
 	})

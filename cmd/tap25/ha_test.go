@@ -20,8 +20,9 @@ import (
 	"tap25/store/stream"
 )
 
-// TestHA_EveryRowOnceWhereTheLeaderIsKilled kills the leader with its Patroni in mid-load, again and again: at any moment, with
-// standbys that lack its last commits, and between a COMMIT and its answer. Rows come live, from a follower and from replays.
+// TestHA_EveryRowOnceWhereTheLeaderIsKilled kills the leader with its Patroni in mid-load, again and again: at any
+// moment, with standbys that lack its last commits, and between a COMMIT and its answer. Rows come live, from a
+// follower and from replays.
 func TestHA_EveryRowOnceWhereTheLeaderIsKilled(t *testing.T) {
 	kills, _ := strconv.Atoi(os.Getenv("TAP25_TEST_HA"))
 	if kills == 0 {
@@ -33,7 +34,8 @@ func TestHA_EveryRowOnceWhereTheLeaderIsKilled(t *testing.T) {
 }
 
 func failOver(t *testing.T, p *patroni, kills int) {
-	if status := run(t.Context(), []string{"db", "migrate", "--db", p.dsn()}, nil, io.Discard, os.Stderr); status != statusDone {
+	if status := run(t.Context(), []string{"db", "migrate", "--db", p.dsn()}, nil, io.Discard,
+		os.Stderr); status != statusDone {
 		t.Fatal("no schema")
 	}
 	front := newFront(t, p)
@@ -69,9 +71,11 @@ func failOver(t *testing.T, p *patroni, kills int) {
 		r.check(t, p)
 	}
 	st := live.s.Stats()
-	t.Logf("rows: %d live, %d of them entered again, %d already there; %d lost where nothing is kept", live.n.Load(), st.Loader.Reloaded, st.Loader.Held, lost)
+	t.Logf("rows: %d live, %d of them entered again, %d already there; %d lost where nothing is kept", live.n.Load(),
+		st.Loader.Reloaded, st.Loader.Held, lost)
 	if p.sync && (st.Loader.Reloaded != 0 || lost != 0) || !p.sync && (st.Loader.Reloaded == 0 || lost == 0) {
-		t.Errorf("synchronous: %t; %d rows entered again, %d lost where nothing is kept", p.sync, st.Loader.Reloaded, lost)
+		t.Errorf("synchronous: %t; %d rows entered again, %d lost where nothing is kept", p.sync, st.Loader.Reloaded,
+			lost)
 	}
 }
 
@@ -86,7 +90,8 @@ type liveRows struct {
 func newLive(t *testing.T, sensor, dsn string, keep time.Duration) *liveRows {
 	t.Helper()
 	var diag syncBuffer
-	s, err := stream.Open(t.Context(), stream.Config{DSN: dsn, Dirs: []string{t.TempDir()}, Limits: stream.Limits{Keep: keep}, Sensor: sensor, Log: zerolog.New(&diag), Stderr: &diag})
+	s, err := stream.Open(t.Context(), stream.Config{DSN: dsn, Dirs: []string{t.TempDir()},
+		Limits: stream.Limits{Keep: keep}, Sensor: sensor, Log: zerolog.New(&diag), Stderr: &diag})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,13 +127,15 @@ func countOf(t *testing.T, p *patroni, sensor, column string) (rows, distinct in
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	if err := conn.QueryRow(t.Context(), "select count(*), count(distinct "+column+") from tap25.mail where sensor = $1", sensor).Scan(&rows, &distinct); err != nil {
+	if err := conn.QueryRow(t.Context(), "select count(*), count(distinct "+column+
+		") from tap25.mail where sensor = $1", sensor).Scan(&rows, &distinct); err != nil {
 		t.Fatal(err)
 	}
 	return rows, distinct
 }
 
-// checkLive ends the live sources and asserts that every row is there once; it returns how many are lost where nothing is kept.
+// checkLive ends the live sources and asserts that every row is there once; it returns how many are lost where nothing
+// is kept.
 func checkLive(t *testing.T, p *patroni, live, bare *liveRows) (lost int64) {
 	t.Helper()
 	for _, l := range []*liveRows{live, bare} {
@@ -139,7 +146,8 @@ func checkLive(t *testing.T, p *patroni, live, bare *liveRows) (lost int64) {
 		}
 	}
 	rows, distinct := countOf(t, p, "live", "session_id")
-	if st := live.s.Stats(); rows != live.n.Load() || distinct != rows || st.Spool.Lost != 0 || st.Loader.Added+st.Loader.Held != st.Spool.Loaded || st.Spool.Loaded != rows {
+	if st := live.s.Stats(); rows != live.n.Load() || distinct != rows || st.Spool.Lost != 0 ||
+		st.Loader.Added+st.Loader.Held != st.Spool.Loaded || st.Spool.Loaded != rows {
 		t.Errorf("%d rows of %d, %d of them different: %+v", rows, live.n.Load(), distinct, st)
 	}
 	rows, distinct = countOf(t, p, "bare", "session_id")
@@ -168,7 +176,8 @@ func newFollowed(t *testing.T, dsn string) *followedFiles {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"replay", "--follow", f.dir, "--sensor", "follow", "--spool", filepath.Join(captured, "spool"), "--retention", "never", "--db", dsn}, nil, io.Discard, &diag)
+		ended <- run(ctx, []string{"replay", "--follow", f.dir, "--sensor", "follow", "--spool",
+			filepath.Join(captured, "spool"), "--retention", "never", "--db", dsn}, nil, io.Discard, &diag)
 	}()
 	f.stop = func() string {
 		cancel()
@@ -236,8 +245,8 @@ func (r *replayedFiles) wait(t *testing.T) {
 	}
 }
 
-// check asserts that every row is there once, and that the same command run again adds none. Where a replay has said that a
-// standby lags behind, that command is to add what is missing.
+// check asserts that every row is there once, and that the same command run again adds none. Where a replay has said
+// that a standby lags behind, that command is to add what is missing.
 func (r *replayedFiles) check(t *testing.T, p *patroni) {
 	t.Helper()
 	rows, _ := countOf(t, p, r.sensor, "rcpt_to")

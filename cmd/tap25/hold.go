@@ -13,11 +13,15 @@ import (
 	"tap25/store"
 )
 
+const holdLong = `
+hold manages legal holds. Before a day is dropped, tap25 copies the rows that match a hold to the table held; the view
+mail still shows them. When the last hold on a row has ended, 'tap25 db expire' removes the row.`
+
 func holdCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "hold", Short: "Keep rows of an address, domain or subnet for longer than the retention", Args: usageArgs(cobra.NoArgs),
-		Long: "hold manages legal holds. Before a day is dropped, tap25 copies the rows that match a hold to the table held; the view\n" +
-			"mail still shows them. When the last hold on a row has ended, 'tap25 db expire' removes the row.",
+		Use: "hold", Short: "Keep rows of an address, domain or subnet for longer than the retention",
+		Args: usageArgs(cobra.NoArgs),
+		Long: holdLong[1:],
 		RunE: func(*cobra.Command, []string) error {
 			return &usageError{errors.New("no hold command given: name add, ls or drop")}
 		},
@@ -26,7 +30,8 @@ func holdCommand() *cobra.Command {
 	return cmd
 }
 
-// withDatabase opens the database that --db names, checks that its schema has the version of this program, and calls do.
+// withDatabase opens the database that --db names, checks that its schema has the version of this program, and calls
+// do.
 func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *database) error) (err error) {
 	db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
 	if err != nil {
@@ -43,7 +48,8 @@ func holdAdd() *cobra.Command {
 	var dsn, from, to, until, network string
 	var h store.Hold
 	cmd := &cobra.Command{
-		Use: "add SUBJECT", Short: "Add a hold on user@domain, a domain, an IP address or a subnet", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "add SUBJECT", Short: "Add a hold on user@domain, a domain, an IP address or a subnet",
+		Args: usageArgs(cobra.ExactArgs(1)),
 		Example: "  tap25 hold add someone@example.org --from 2026-01-01 --to 2026-04-01 --reason 'case 17'\n" +
 			"  tap25 hold add 192.0.2.0/24 --until 2028-01-01 --reason 'order of 12 May'\n" +
 			"  tap25 hold add 10.0.0.5 --network 'vlan 12' --reason 'case 18'",
@@ -88,7 +94,8 @@ func holdAdd() *cobra.Command {
 	cmd.Flags().StringVar(&from, "from", "", "hold only mail seen at this time or later (2026-01-31, or RFC 3339; UTC)")
 	cmd.Flags().StringVar(&to, "to", "", "hold only mail seen before this time")
 	cmd.Flags().StringVar(&until, "until", "", "time at which the hold ends (default: when it is dropped)")
-	cmd.Flags().StringVar(&network, "network", "", "with an IP address or subnet: hold only mail that was seen in this network, as the column network names it")
+	cmd.Flags().StringVar(&network, "network", "",
+		"with an IP address or subnet: hold only mail that was seen in this network, as the column network names it")
 	cmd.Flags().StringVar(&h.Reason, "reason", "", "why the rows are held; required")
 	return cmd
 }
@@ -119,7 +126,8 @@ func holdLs() *cobra.Command {
 				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 				fmt.Fprintln(w, "HOLD\tSUBJECT\tFROM\tTO\tUNTIL\tADDED\tBY\tENDED\tROWS\tREASON")
 				for _, h := range holds {
-					fmt.Fprintf(w, "%d\t%q\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%q\n", h.ID, subject(h), when(h.Since), when(h.Before), when(h.Until),
+					fmt.Fprintf(w, "%d\t%q\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%q\n", h.ID, subject(h), when(h.Since),
+						when(h.Before), when(h.Until),
 						when(&h.AddedAt), h.AddedBy, when(h.DroppedAt), h.Rows, h.Reason)
 				}
 				return w.Flush()
@@ -151,7 +159,8 @@ func subject(h store.Hold) string {
 func holdDrop() *cobra.Command {
 	var dsn string
 	cmd := &cobra.Command{
-		Use: "drop NUMBER", Short: "End a hold; the next 'tap25 db expire' removes the rows that only this hold kept", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "drop NUMBER", Short: "End a hold; the next 'tap25 db expire' removes the rows that only this hold kept",
+		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {

@@ -37,34 +37,43 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 		update moved set seen_at = seen_at - interval '1000 days';
 		perform tap25_internal.begin_load('tap', array_agg(distinct (seen_at at time zone 'UTC')::date)) from moved;
 		insert into tap25_internal.envelopes select * from moved; end $$`)
-	want := ask("select count(*) from mail where 'marta@orchard.example' in (lower(mail_from), lower(rcpt_to)) and seen_at < '2025-01-01'")
+	want := ask("select count(*) from mail where 'marta@orchard.example' in (lower(mail_from), lower(rcpt_to)) and " +
+		"seen_at < '2025-01-01'")
 	if want == "0" || ask("select count(*) from mail") != "1528" {
 		t.Fatalf("the rows are not there twice, or no mail of the address: %s", want)
 	}
 
-	for _, args := range [][]string{{"hold", "add", "a@b.example"}, {"hold", "add", "a b", "--reason", "x"}, {"hold", "add", "b.example", "--reason", "x", "--from", "yesterday"},
-		{"hold", "add", "b.example", "--reason", "x", "--from", "2026-02-01", "--to", "2026-01-01"}, {"hold", "drop", "x"},
-		{"hold", "add", "b.example", "--reason", "x", "--network", "vlan 12"}, {"hold", "add", "10.0.0.5", "--reason", "x", "--network", "vlan12"}, {"hold", "add", "10.0.0.5", "--reason", "x", "--network", ""},
+	for _, args := range [][]string{{"hold", "add", "a@b.example"}, {"hold", "add", "a b", "--reason", "x"},
+		{"hold", "add", "b.example", "--reason", "x", "--from", "yesterday"},
+		{"hold", "add", "b.example", "--reason", "x", "--from", "2026-02-01", "--to", "2026-01-01"},
+		{"hold", "drop", "x"},
+		{"hold", "add", "b.example", "--reason", "x", "--network", "vlan 12"},
+		{"hold", "add", "10.0.0.5", "--reason", "x", "--network", "vlan12"},
+		{"hold", "add", "10.0.0.5", "--reason", "x", "--network", ""},
 		{"db", "expire", "--retention", "2w"}, {"db", "expire", "--change-retention"}} {
 		tap25(statusUsage, args...)
 	}
-	out, _ := tap25(statusDone, "hold", "add", "Marta@ORCHARD.example", "--from", "2020-01-01", "--to", "2025-01-01", "--reason", "case 17")
+	out, _ := tap25(statusDone, "hold", "add", "Marta@ORCHARD.example", "--from", "2020-01-01", "--to", "2025-01-01",
+		"--reason", "case 17")
 	if out != "hold 1\n" {
 		t.Errorf("hold add says %q", out)
 	}
 	if out, _ := tap25(statusDone, "hold", "ls"); !regexp.MustCompile(`(?m)^1 .*2020-01-01T00:00:00Z +2025-01-01T00:00:00Z +- .* 0 +"case 17"$`).MatchString(out) {
 		t.Errorf("hold ls says %s", out)
 	}
-	if out, _ := tap25(statusDone, "db", "expire", "--dry-run"); !strings.Contains(out, "would drop 764 rows") || ask("select count(*) from mail") != "1528" {
+	if out, _ := tap25(statusDone, "db", "expire", "--dry-run"); !strings.Contains(out, "would drop 764 rows") ||
+		ask("select count(*) from mail") != "1528" {
 		t.Errorf("dry run says %s", out)
 	}
-	if out, _ := tap25(statusDone, "db", "expire", "--retention", "24mo"); !strings.Contains(out, "dropped 764 rows") || !strings.Contains(out, " of them held") {
+	if out, _ := tap25(statusDone, "db", "expire", "--retention", "24mo"); !strings.Contains(out, "dropped 764 rows") ||
+		!strings.Contains(out, " of them held") {
 		t.Errorf("expire says %s", out)
 	}
 	if got := ask("select count(*) from mail where seen_at < '2025-01-01'"); got != want {
 		t.Errorf("%s rows are left of the old days, want %s", got, want)
 	}
-	if _, diag := tap25(statusFailed, "db", "expire", "--retention", "1y"); !strings.Contains(diag, "1y is shorter than the one stored in the database, 2 years, which ") {
+	if _, diag := tap25(statusFailed, "db", "expire", "--retention", "1y"); !strings.Contains(diag,
+		"1y is shorter than the one stored in the database, 2 years, which ") {
 		t.Errorf("a shorter retention is refused with %s", diag)
 	}
 	statusJSON, _ := tap25(statusDone, "db", "status", "--json")
@@ -76,10 +85,13 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	if err := json.Unmarshal([]byte(statusJSON), &s); err != nil || s.Rows != 764 || s.ExpiredDays < 1 || s.Held == 0 {
 		t.Errorf("status is %s, %v", statusJSON, err)
 	}
-	if out, _ := tap25(statusDone, "db", "status"); !regexp.MustCompile(`(?m)^rows +764$`).MatchString(out) || !regexp.MustCompile(`(?m)^oldest +2026-`).MatchString(out) || !regexp.MustCompile(`(?m)^retention +2 years$`).MatchString(out) {
+	if out, _ := tap25(statusDone, "db", "status"); !regexp.MustCompile(`(?m)^rows +764$`).MatchString(out) ||
+		!regexp.MustCompile(`(?m)^oldest +2026-`).MatchString(out) ||
+		!regexp.MustCompile(`(?m)^retention +2 years$`).MatchString(out) {
 		t.Errorf("status says %s", out)
 	}
-	if out, _ := tap25(statusDone, "hold", "add", "10.0.0.5", "--network", "vlan 12", "--reason", "case 18"); out != "hold 2\n" {
+	if out, _ := tap25(statusDone, "hold", "add", "10.0.0.5", "--network", "vlan 12", "--reason",
+		"case 18"); out != "hold 2\n" {
 		t.Errorf("hold add says %q", out)
 	}
 	if out, _ := tap25(statusDone, "hold", "ls"); !regexp.MustCompile(`(?m)^2 +"10\.0\.0\.5 in vlan 12" .* 0 +"case 18"$`).MatchString(out) {
@@ -88,10 +100,12 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	tap25(statusDone, "hold", "drop", "2")
 	tap25(statusDone, "hold", "drop", "1")
 	tap25(statusFailed, "hold", "drop", "1")
-	if out, _ := tap25(statusDone, "db", "expire"); !strings.Contains(out, "dropped held") || ask("select count(*) from mail") != "764" {
+	if out, _ := tap25(statusDone, "db", "expire"); !strings.Contains(out, "dropped held") ||
+		ask("select count(*) from mail") != "764" {
 		t.Errorf("expire behind the hold says %s", out)
 	}
-	if out, _ := tap25(statusDone, "db", "expire", "--retention", "23mo", "--change-retention"); !strings.Contains(out, "dropped 0 rows") || ask("select count(*) from retentions") != "2" {
+	if out, _ := tap25(statusDone, "db", "expire", "--retention", "23mo", "--change-retention"); !strings.Contains(out,
+		"dropped 0 rows") || ask("select count(*) from retentions") != "2" {
 		t.Errorf("another retention is stored with %s", out)
 	}
 	// Days that are over are finished once nothing has come for a while.

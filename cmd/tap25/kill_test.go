@@ -31,8 +31,8 @@ func kills(short, full int) int {
 	return short
 }
 
-// rotated writes capture files as tcpdump -G does, with mails to so many numbered recipients; one session in each begins
-// in a file and ends in the next. A last, empty file says that the one before is complete.
+// rotated writes capture files as tcpdump -G does, with mails to so many numbered recipients; one session in each
+// begins in a file and ends in the next. A last, empty file says that the one before is complete.
 func rotated(t *testing.T, dir string, files, perFile int) (recipients int) {
 	t.Helper()
 	var open *peer
@@ -114,11 +114,12 @@ func server(t *testing.T) (conn *pgx.Conn, c *cluster.Cluster) {
 	return conn, d.Cluster
 }
 
-// inMail counts the rows of mail, and how many recipients they have that are different; and holds them against the counts of the
-// loads.
+// inMail counts the rows of mail, and how many recipients they have that are different; and holds them against the
+// counts of the loads.
 func inMail(t *testing.T, conn *pgx.Conn) (rows, recipients, accepted, midstream int) {
 	t.Helper()
-	// One snapshot for planning too: else a day's table that is attached in between is not in the plan, while its count is seen.
+	// One snapshot for planning too: else a day's table that is attached in between is not in the plan, while its count
+	// is seen.
 	tx, err := conn.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +193,8 @@ func TestFollow_KilledAtAnyPointGivesEveryRowOnce(t *testing.T) {
 	checkSums(t, diag.String())
 	rows, recipients, accepted, midstream := inMail(t, conn)
 	if rows != want || recipients != rows || accepted != rows || midstream != 0 {
-		t.Errorf("%d rows to %d recipients, %d accepted, %d midstream; want %d", rows, recipients, accepted, midstream, want)
+		t.Errorf("%d rows to %d recipients, %d accepted, %d midstream; want %d", rows, recipients, accepted, midstream,
+			want)
 	}
 }
 
@@ -269,7 +271,9 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 	slicesSortByName(files)
 	args := append([]string{"replay", "--sensor", "tap", "--db", url, "--wait", "3s"}, files...)
 	var diag bytes.Buffer
-	if _, err := conn.Exec(t.Context(), "create function stall() returns trigger language plpgsql as $$ begin perform pg_sleep(3600); return new; end $$; create trigger stall before insert on days for each row execute function stall()"); err != nil {
+	if _, err := conn.Exec(t.Context(), "create function stall() returns trigger language plpgsql as $$ begin "+
+		"perform pg_sleep(3600); return new; end $$; create trigger stall before insert on days for each row execute "+
+		"function stall()"); err != nil {
 		t.Fatal(err)
 	}
 	cmd := tap25(t, &diag, args...)
@@ -283,7 +287,8 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 	awaitFor(t, time.Minute, "a load to stall", waiting)
 	conn.Close(t.Context())
 	stopNow(t, cluster)
-	if err := cmd.Wait(); err == nil || !strings.Contains(diag.String(), "wait in "+os.Getenv("XDG_STATE_HOME")) || !strings.Contains(diag.String(), "run the same command again") {
+	if err := cmd.Wait(); err == nil || !strings.Contains(diag.String(), "wait in "+os.Getenv("XDG_STATE_HOME")) ||
+		!strings.Contains(diag.String(), "run the same command again") {
 		t.Errorf("%v: %s", err, diag.String())
 	}
 	checkSums(t, diag.String())

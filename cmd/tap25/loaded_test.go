@@ -28,7 +28,8 @@ func captures(t *testing.T, dir string) []string {
 	return files
 }
 
-// followed follows a directory until so many rows of it are in the database, or are found to be there, and returns the summary.
+// followed follows a directory until so many rows of it are in the database, or are found to be there, and returns the
+// summary.
 func followed(t *testing.T, dir, spool string, done func(diag string) bool) string {
 	t.Helper()
 	var diag syncBuffer
@@ -36,7 +37,8 @@ func followed(t *testing.T, dir, spool string, done func(diag string) bool) stri
 	defer cancel()
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"replay", "--follow", dir, "--sensor", "tap", "--spool", spool, "--retention", "never"}, nil, &bytes.Buffer{}, &diag)
+		ended <- run(ctx, []string{"replay", "--follow", dir, "--sensor", "tap", "--spool", spool, "--retention",
+			"never"}, nil, &bytes.Buffer{}, &diag)
 	}()
 	await(t, "the directory is followed", func() bool { return done(diag.String()) })
 	cancel()
@@ -51,7 +53,8 @@ func followed(t *testing.T, dir, spool string, done func(diag string) bool) stri
 func replayed(t *testing.T, args ...string) (added, repeated int64) {
 	t.Helper()
 	var diag bytes.Buffer
-	if status := run(t.Context(), append([]string{"replay", "--sensor", "tap"}, args...), nil, &bytes.Buffer{}, &diag); status != statusDone {
+	if status := run(t.Context(), append([]string{"replay", "--sensor", "tap"}, args...), nil, &bytes.Buffer{},
+		&diag); status != statusDone {
 		t.Fatalf("status %d: %s", status, diag.String())
 	}
 	lines := checkSums(t, diag.String())
@@ -70,7 +73,8 @@ func TestReplay_OfWhatWasFollowedAddsNothing(t *testing.T) {
 	want := rotated(t, dir, 4, 100)
 	files := captures(t, dir)
 	followed(t, dir, t.TempDir(), func(string) bool { return rowsIn(t, conn) == want })
-	for name, some := range map[string][]string{"all": files, "one": files[1:2], "in another order": {files[2], files[0]}} {
+	for name, some := range map[string][]string{"all": files, "one": files[1:2],
+		"in another order": {files[2], files[0]}} {
 		if added, repeated := replayed(t, some...); added != 0 || repeated == 0 {
 			t.Errorf("%s: %d rows added, %d repeated", name, added, repeated)
 		}
@@ -87,8 +91,10 @@ func TestReplay_OfWhatWasFollowedAddsNothing(t *testing.T) {
 	}
 	other := t.TempDir()
 	fresh := rotated(t, other, 1, 40)
-	if added, repeated := replayed(t, append(files, captures(t, other)...)...); added != int64(fresh) || repeated != int64(want) {
-		t.Errorf("with files that were not followed: %d rows added, %d repeated; want %d and %d", added, repeated, fresh, want)
+	if added, repeated := replayed(t, append(files, captures(t, other)...)...); added != int64(fresh) ||
+		repeated != int64(want) {
+		t.Errorf("with files that were not followed: %d rows added, %d repeated; want %d and %d", added, repeated,
+			fresh, want)
 	}
 	if n := rowsIn(t, conn); n != want+fresh {
 		t.Errorf("%d rows, want %d", n, want+fresh)
@@ -103,7 +109,9 @@ func TestFollow_OfWhatWasReplayedAddsNothing(t *testing.T) {
 	if added, _ := replayed(t, files...); added != int64(want) {
 		t.Fatalf("%d rows added, want %d", added, want)
 	}
-	diag := followed(t, dir, t.TempDir(), func(diag string) bool { return strings.Count(diag, "file done") == len(files) })
+	diag := followed(t, dir, t.TempDir(), func(diag string) bool {
+		return strings.Count(diag, "file done") == len(files)
+	})
 	if db := checkSums(t, diag)["database"]; db.total != 0 || db.parts["already there"] != int64(want) {
 		t.Errorf("%d rows added, %v; want all there: %s", db.total, db.parts, diag)
 	}
@@ -112,7 +120,8 @@ func TestFollow_OfWhatWasReplayedAddsNothing(t *testing.T) {
 	}
 }
 
-// A follower ends while a mail is under way and octets wait for others that were lost: they are in the sums, and no row is added.
+// A follower ends while a mail is under way and octets wait for others that were lost: they are in the sums, and no row
+// is added.
 func TestFollow_EndsWithItsSumsWhereSessionsAreOpen(t *testing.T) {
 	conn, _ := server(t)
 	dir := t.TempDir()
@@ -128,7 +137,9 @@ func TestFollow_EndsWithItsSumsWhereSessionsAreOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	captures(t, dir)
-	diag := followed(t, dir, t.TempDir(), func(diag string) bool { return strings.Contains(diag, "file done") && rowsIn(t, conn) == 1 })
+	diag := followed(t, dir, t.TempDir(), func(diag string) bool {
+		return strings.Contains(diag, "file done") && rowsIn(t, conn) == 1
+	})
 	if !strings.Contains(diag, "left for the next replay") || rowsIn(t, conn) != 1 {
 		t.Errorf("%d rows: %s", rowsIn(t, conn), diag)
 	}

@@ -12,12 +12,13 @@ import (
 // newLogger logs JSON lines, or a console form if w is a terminal. tap25 never logs anything of a dialogue.
 func newLogger(w io.Writer) zerolog.Logger {
 	if terminal.Is(w) {
-		w = zerolog.ConsoleWriter{Out: terminal.Unescaped(w), TimeFormat: "15:04:05", FormatPrepare: func(event map[string]any) error {
-			for name, value := range event {
-				event[name] = shownValue(value)
-			}
-			return nil
-		}}
+		w = zerolog.ConsoleWriter{Out: terminal.Unescaped(w), TimeFormat: "15:04:05",
+			FormatPrepare: func(event map[string]any) error {
+				for name, value := range event {
+					event[name] = shownValue(value)
+				}
+				return nil
+			}}
 	}
 	return zerolog.New(w).With().Timestamp().Logger()
 }

@@ -16,10 +16,11 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// TestReplay_CapturesWithFramesLost takes frames out of the captures of real mail software, one by one or in runs, and holds
-// the rows against those of the whole capture, which are the servers' logs': no sender meets a recipient that it did not write
-// to, and a row without a flag is one of the whole capture's, but for its end, which no capture tells: outcome or reply unknown.
-// Names of sessions, numbers, HELO (null where it was missed) and the count of lost bytes may differ.
+// TestReplay_CapturesWithFramesLost takes frames out of the captures of real mail software, one by one or in runs, and
+// holds the rows against those of the whole capture, which are the servers' logs': no sender meets a recipient that it
+// did not write to, and a row without a flag is one of the whole capture's, but for its end, which no capture tells:
+// outcome or reply unknown. Names of sessions, numbers, HELO (null where it was missed) and the count of lost bytes may
+// differ.
 func TestReplay_CapturesWithFramesLost(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join("..", "..", "testdata", "real", "*.pcap*"))
 	if len(files) == 0 {
@@ -44,7 +45,8 @@ func TestReplay_CapturesWithFramesLost(t *testing.T) {
 			for _, e := range rowsOf(without(rnd, frames)) {
 				rows++
 				if p := pairOf(e); e.MailFrom != nil && e.RcptTo != nil && !pairs[p] {
-					t.Errorf("%s, case %d: a recipient has another's sender: %s", filepath.Base(path), cases, lossless(t, e))
+					t.Errorf("%s, case %d: a recipient has another's sender: %s", filepath.Base(path), cases,
+						lossless(t, e))
 				}
 				if e.Flags != 0 {
 					flagged++
@@ -54,7 +56,8 @@ func TestReplay_CapturesWithFramesLost(t *testing.T) {
 			}
 			for row, n := range left {
 				if n > whole[row] {
-					t.Errorf("%s, case %d: a row without a flag is none of the whole capture's: %s", filepath.Base(path), cases, row)
+					t.Errorf("%s, case %d: a row without a flag is none of the whole capture's: %s",
+						filepath.Base(path), cases, row)
 				}
 			}
 		}
@@ -83,7 +86,10 @@ func framesOf(t *testing.T, path string) (frames []capture.Frame) {
 }
 
 func rowsOf(frames []capture.Frame) (rows []*smtp.Envelope) {
-	a := reassembly.New(reassembly.Config{Sensor: "tap", Emit: func(e *smtp.Envelope) { c := *e; rows = append(rows, &c) }})
+	a := reassembly.New(reassembly.Config{Sensor: "tap", Emit: func(e *smtp.Envelope) {
+		c := *e
+		rows = append(rows, &c)
+	}})
 	for _, f := range frames {
 		a.Frame(f.Time, f.LinkType, f.Data, f.Length)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// standIn is a database of the private cluster, and a copy of it that takes its place: as a standby does that lacks all that
-// came since.
+// standIn is a database of the private cluster, and a copy of it that takes its place: as a standby does that lacks all
+// that came since.
 type standIn struct {
 	t     *testing.T
 	admin *pgx.Conn
@@ -25,7 +25,8 @@ func newStandIn(t *testing.T) *standIn {
 	admin, cluster := server(t)
 	d := &standIn{t: t, admin: admin, dsn: strings.Replace(cluster.DSN(), "dbname=postgres", "dbname=mail", 1)}
 	d.exec("create database mail")
-	if status := run(t.Context(), []string{"db", "migrate", "--db", d.dsn}, nil, io.Discard, io.Discard); status != statusDone {
+	if status := run(t.Context(), []string{"db", "migrate", "--db", d.dsn}, nil, io.Discard,
+		io.Discard); status != statusDone {
 		t.Fatal("no schema")
 	}
 	d.copy()
@@ -126,7 +127,8 @@ func TestReplay_OfFilesLeavesNothingBehindAndOfAPipeWhatTheNextEntersAgain(t *te
 		t.Fatal(err)
 	}
 	var diag bytes.Buffer
-	if status := run(t.Context(), []string{"replay", "--sensor", "pipe", "-"}, bytes.NewReader(capture), io.Discard, &diag); status != statusDone {
+	if status := run(t.Context(), []string{"replay", "--sensor", "pipe", "-"}, bytes.NewReader(capture), io.Discard,
+		&diag); status != statusDone {
 		t.Fatal(diag.String())
 	}
 	if s := kept(); strings.Contains(s, `"kept_rows": 0`) {
@@ -140,7 +142,8 @@ func TestReplay_OfFilesLeavesNothingBehindAndOfAPipeWhatTheNextEntersAgain(t *te
 	}
 	defer conn.Close(context.Background())
 	var rows int
-	if err := conn.QueryRow(t.Context(), "select count(*) from mail where sensor = 'pipe'").Scan(&rows); err != nil || rows < more {
+	if err := conn.QueryRow(t.Context(), "select count(*) from mail where sensor = 'pipe'").Scan(&rows); err != nil ||
+		rows < more {
 		t.Errorf("%d rows of a pipe after a failover and another replay, want %d, %v", rows, more, err)
 	}
 }

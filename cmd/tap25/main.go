@@ -34,7 +34,8 @@ func process() (status int) {
 		debug.SetGCPercent(40) // trades CPU for memory, which the appliance needs for other things
 	}
 	passCredential()
-	_ = confine.ForbidCores() // memory holds the database's password; commands whose memory holds content call it again and check the error
+	// memory holds the database's password; commands whose memory holds content call it again and check the error
+	_ = confine.ForbidCores()
 	// If the reader of standard output goes away, the writer gets EPIPE and ends in good order.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -45,7 +46,8 @@ func process() (status int) {
 // run executes one command line. It changes no setting of the process, so that tests can call it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
 	late := stream.GraceAfter(ctx)
-	stdout, stderr = terminal.Interruptible(late, terminal.Wrap(stdout)), terminal.Interruptible(late, terminal.Wrap(stderr))
+	stdout, stderr = terminal.Interruptible(late, terminal.Wrap(stdout)),
+		terminal.Interruptible(late, terminal.Wrap(stderr))
 	for _, w := range []io.Writer{stdout, stderr} {
 		if t, ok := w.(*terminal.Writer); ok {
 			defer t.End()
@@ -72,12 +74,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return statusFailed
 }
 
+const rootLong = `
+tap25 watches SMTP on TCP port 25 and records the envelope of every mail: sender, recipients, time, the IP addresses
+of both hosts, and the server's replies. It records no byte of a message and no credential.`
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "tap25",
-		Short: "Record the envelope of every mail that passes a mirror port",
-		Long: "tap25 watches SMTP on TCP port 25 and records the envelope of every mail: sender, recipients, time, the IP addresses\n" +
-			"of both hosts, and the server's replies. It records no byte of a message and no credential.",
+		Use:           "tap25",
+		Short:         "Record the envelope of every mail that passes a mirror port",
+		Long:          rootLong[1:],
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usageArgs(cobra.NoArgs),
@@ -86,7 +91,8 @@ func rootCommand() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), dbCommand(), holdCommand(), spoolCommand(),
+	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), dbCommand(), holdCommand(),
+		spoolCommand(),
 		versionCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {

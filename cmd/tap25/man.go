@@ -8,18 +8,22 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
+const manLong = `
+man prints a manual page to standard output. With --dir, it writes the pages of all commands into a directory.`
+
 func manCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:     "man [COMMAND]...",
 		Short:   "Print the manual page of tap25 or of one of its commands",
-		Long:    "man prints a manual page to standard output. With --dir, it writes the pages of all commands into a directory.",
+		Long:    manLong[1:],
 		Example: "  tap25 man replay | man -l -\n  tap25 man --dir /usr/local/share/man/man1",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			header := &doc.GenManHeader{Section: "1", Source: "tap25"}
 			if dir != "" {
 				if len(args) > 0 {
-					return &usageError{fmt.Errorf("--dir writes the pages of all commands: do not name a command with it")}
+					return &usageError{fmt.Errorf("--dir writes the pages of all commands: do not name a command " +
+						"with it")}
 				}
 				if err := doc.GenManTree(cmd.Root(), header, dir); err != nil {
 					return fmt.Errorf("write manual pages: %w; create the directory first", err)

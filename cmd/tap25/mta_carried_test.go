@@ -18,15 +18,18 @@ import (
 // vlanID is the tag of the hosts' VLAN.
 const vlanID = 7
 
-// carried gives the hosts two more networks over the same wire: one of the kernel's VXLAN, and one behind an 802.1Q tag.
+// carried gives the hosts two more networks over the same wire: one of the kernel's VXLAN, and one behind an 802.1Q
+// tag.
 func (w *wire) carried() {
 	w.t.Helper()
 	for ns, far := range map[string]string{w.client: "25", w.server: "1"} {
 		host := map[string]string{"25": "1", "1": "25"}[far]
-		w.ip("-n " + ns + " link add vxlan8 type vxlan id 8 local 192.0.2." + host + " remote 192.0.2." + far + " dstport 4789 dev eth0")
+		w.ip("-n " + ns + " link add vxlan8 type vxlan id 8 local 192.0.2." + host + " remote 192.0.2." + far +
+			" dstport 4789 dev eth0")
 		w.ip("-n " + ns + " link add vlan7 type veth peer name tagger7")
 		w.ip("-n " + ns + " link set tagger7 up")
-		for dev, nets := range map[string][2]string{"vlan7": {"198.51.100.", "2001:db8:7::"}, "vxlan8": {"203.0.113.", "2001:db8:8::"}} {
+		for dev, nets := range map[string][2]string{"vlan7": {"198.51.100.", "2001:db8:7::"},
+			"vxlan8": {"203.0.113.", "2001:db8:8::"}} {
 			w.ip("-n " + ns + " addr add " + nets[0] + host + "/24 dev " + dev)
 			w.ip("-n " + ns + " addr add " + nets[1] + host + "/64 nodad dev " + dev)
 			w.command("ip netns exec " + ns + " ethtool -K " + dev + " tso off gso off gro off tx off")
@@ -34,13 +37,14 @@ func (w *wire) carried() {
 		}
 		w.tagger(ns)
 	}
-	for _, port := range []string{"port1", "port25", "port"} { // else a tag would go beside the frame, as with a NIC that strips it
+	// else a tag would go beside the frame, as with a NIC that strips it
+	for _, port := range []string{"port1", "port25", "port"} {
 		w.command("ip netns exec " + w.hub + " ethtool -K " + port + " txvlan off rxvlan off")
 	}
 }
 
-// tagger is the kernel's 8021q module, which not every kernel has: it tags what leaves by vlan7 and sends it on by eth0,
-// and gives what comes there with the tag to vlan7.
+// tagger is the kernel's 8021q module, which not every kernel has: it tags what leaves by vlan7 and sends it on by
+// eth0, and gives what comes there with the tag to vlan7.
 func (w *wire) tagger(ns string) {
 	w.t.Helper()
 	var inside, outside *packetSocket
@@ -91,7 +95,8 @@ func openPacketSocket(name string) (*packetSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &packetSocket{fd: fd, to: unix.SockaddrLinklayer{Ifindex: ifi.Index, Protocol: all}, ended: make(chan struct{})}
+	s := &packetSocket{fd: fd, to: unix.SockaddrLinklayer{Ifindex: ifi.Index, Protocol: all},
+		ended: make(chan struct{})}
 	return s, errors.Join(
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20),
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 20000}),
@@ -102,7 +107,8 @@ func openPacketSocket(name string) (*packetSocket, error) {
 
 func (s *packetSocket) send(frame []byte) { _ = unix.Sendto(s.fd, frame, 0, &s.to) }
 
-// each calls f with each frame and its VLAN tag, which the kernel takes out of the frame; -1: none. It ends with s.ended.
+// each calls f with each frame and its VLAN tag, which the kernel takes out of the frame; -1: none. It ends with
+// s.ended.
 func (s *packetSocket) each(f func(frame []byte, tag int)) {
 	frame, oob := make([]byte, 65536), make([]byte, 128)
 	for {
@@ -133,8 +139,8 @@ func tagOf(oob []byte) int {
 	return -1
 }
 
-// dump runs tcpdump on the tap's own interface; the function ends it and gives the file. It sees the frames right behind the
-// XDP program, where that passes them on (--inline).
+// dump runs tcpdump on the tap's own interface; the function ends it and gives the file. It sees the frames right
+// behind the XDP program, where that passes them on (--inline).
 func (w *wire) dump(path string) (stop func()) {
 	w.t.Helper()
 	return w.dumpAt(w.tap, "tap0", path, "tcp port 25 or udp port 4789 or (vlan and tcp port 25)")
@@ -149,7 +155,8 @@ func (w *wire) dumpAt(ns, dev, path, filter string) (stop func()) {
 	}
 	defer file.Close()
 	var diag syncBuffer
-	dump := exec.Command("ip", "netns", "exec", ns, "tcpdump", "-i", dev, "-n", "-s0", "-B", "262144", "--time-stamp-precision=nano", "-w", "-", filter)
+	dump := exec.Command("ip", "netns", "exec", ns, "tcpdump", "-i", dev, "-n", "-s0", "-B", "262144",
+		"--time-stamp-precision=nano", "-w", "-", filter)
 	dump.Stdout, dump.Stderr = file, &diag
 	if err := dump.Start(); err != nil {
 		w.t.Fatal(err)

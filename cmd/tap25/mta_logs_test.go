@@ -108,7 +108,8 @@ func (l *mtaLogs) deliver(from, to, server, said string) {
 	if m := queued.FindStringSubmatch(said); m != nil && outcome == "accepted" {
 		id = m[1] + m[2] + m[3]
 	}
-	l.delivered = append(l.delivered, strings.TrimSpace(fmt.Sprint(from, " ", to, " ", outcome, " ", code[1], " ", server, " ", id)))
+	l.delivered = append(l.delivered, strings.TrimSpace(fmt.Sprint(from, " ", to, " ", outcome, " ", code[1], " ",
+		server, " ", id)))
 }
 
 // logsOf gives the same of rows.
@@ -133,13 +134,15 @@ func logsOf(rows []map[string]any) *mtaLogs {
 			flags = fmt.Sprint(r["flags"])
 		}
 		client := fmt.Sprint(text(r["client_ip"]), " ", text(r["client_port"]))
-		l.delivered = append(l.delivered, strings.TrimSpace(fmt.Sprint(text(r["mail_from"]), " ", text(r["rcpt_to"]), " ", text(r["outcome"]), " ", text(code), " ", text(r["server_ip"]), " ", text(r["queue_id"])))+flags)
+		l.delivered = append(l.delivered, strings.TrimSpace(fmt.Sprint(text(r["mail_from"]), " ", text(r["rcpt_to"]),
+			" ", text(r["outcome"]), " ", text(code), " ", text(r["server_ip"]), " ", text(r["queue_id"])))+flags)
 		if r["outcome"] == "accepted" {
 			received[fmt.Sprint(text(r["queue_id"]), " ", text(r["mail_from"]), " ", client)] = true
 		}
 		refused, _ := r["rcpt_code"].(float64)
 		if m, ok := r["mail_code"].(float64); ok && m < 300 && refused >= 400 {
-			l.rejected = append(l.rejected, fmt.Sprint(text(r["mail_from"]), " ", text(r["rcpt_to"]), " ", text(r["rcpt_code"]), " ", client))
+			l.rejected = append(l.rejected, fmt.Sprint(text(r["mail_from"]), " ", text(r["rcpt_to"]), " ",
+				text(r["rcpt_code"]), " ", client))
 		}
 	}
 	for line := range received {

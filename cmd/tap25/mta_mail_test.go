@@ -19,7 +19,8 @@ type liveMail struct {
 }
 
 func newLiveMail(i int) liveMail {
-	domain := []string{"v4", "v6", "vlan4", "vlan6", "vxlan4", "vxlan6"}[i/2%6] + []string{".exim.example", ".postfix.example"}[i%2]
+	domain := []string{"v4", "v6", "vlan4", "vlan6", "vxlan4", "vxlan6"}[i/2%6] +
+		[]string{".exim.example", ".postfix.example"}[i%2]
 	to := func(names ...string) (list []string) {
 		for _, name := range names {
 			list = append(list, fmt.Sprint(name, i, "@", domain))
@@ -55,7 +56,10 @@ func newLiveMail(i int) liveMail {
 func (w *wire) submit(ns string, mails []liveMail, sent func(rows int) error) error {
 	for few := range slices.Chunk(mails, 25) {
 		var conn net.Conn
-		if err := w.in(ns, func() (err error) { conn, err = net.Dial("tcp", "127.0.0.1:2525"); return err }); err != nil {
+		if err := w.in(ns, func() (err error) {
+			conn, err = net.Dial("tcp", "127.0.0.1:2525")
+			return err
+		}); err != nil {
 			return err
 		}
 		c, err := smtp.NewClient(conn, "localhost")
@@ -116,7 +120,8 @@ func (m *liveMail) data(c *smtp.Client) error {
 		return err
 	}
 	line := "All work and no play makes Jack a dull boy.\r\n.\r\n"
-	if _, err := fmt.Fprintf(data, "From: a@quiet.example\r\nSubject: x\r\n\r\n%s", strings.Repeat(line, m.size/len(line)+1)); err != nil {
+	if _, err := fmt.Fprintf(data, "From: a@quiet.example\r\nSubject: x\r\n\r\n%s",
+		strings.Repeat(line, m.size/len(line)+1)); err != nil {
 		return err
 	}
 	return data.Close()

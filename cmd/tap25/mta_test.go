@@ -27,7 +27,8 @@ import (
 // liveMails is how many messages the mail systems are given; TAP25_TEST_MAILS says another number.
 const liveMails = 1000
 
-// unpacked is the folder of a program's package, which make install-test unpacks; without it the test lacks the feature.
+// unpacked is the folder of a program's package, which make install-test unpacks; without it the test lacks the
+// feature.
 func unpacked(t testing.TB, feature, program string) (dir string) {
 	t.Helper()
 	dir, err := filepath.Abs(filepath.Join("../../bin", feature))
@@ -55,7 +56,8 @@ func (w *wire) mta(ns, kind string, settings ...string) (log string) {
 		w.t.Fatal(err)
 	}
 	var diag syncBuffer
-	args := []string{"netns", "exec", ns, "unshare", "--mount", "--pid", "--fork", "--mount-proc", "../../testdata/live/mta.sh", kind, dir, from}
+	args := []string{"netns", "exec", ns, "unshare", "--mount", "--pid", "--fork", "--mount-proc",
+		"../../testdata/live/mta.sh", kind, dir, from}
 	cmd := exec.Command("ip", append(args, settings...)...)
 	cmd.Stdout, cmd.Stderr = &diag, &diag
 	stdin, err := cmd.StdinPipe()
@@ -88,9 +90,9 @@ func (w *wire) listens(ns, address string) bool {
 	return err == nil
 }
 
-// TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs has Postfix and Exim write to each other over IPv4 and IPv6, plain, in a
-// VLAN and in VXLAN, amid ten times as many frames of other kinds. The rows in PostgreSQL are those of both servers'
-// logs, one for one; a replay of what tcpdump has seen beside it gives the same.
+// TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs has Postfix and Exim write to each other over IPv4 and IPv6, plain,
+// in a VLAN and in VXLAN, amid ten times as many frames of other kinds. The rows in PostgreSQL are those of both
+// servers' logs, one for one; a replay of what tcpdump has seen beside it gives the same.
 func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 	n := liveMails
 	if s := os.Getenv("TAP25_TEST_MAILS"); s != "" {
@@ -115,7 +117,8 @@ func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 		t.Errorf("the interface has taken %d frames more than XDP has seen", after-before)
 	}
 	if n := w.counted(w.hub, "port", "tx_dropped"); n > 0 { // the queue to the tap was full
-		t.Fatalf("the mirror itself has dropped %d frames, so that this shows nothing; %d octets are missed, %d rows", n, r.LostBytes, r.Rows)
+		t.Fatalf("the mirror itself has dropped %d frames, so that this shows nothing; %d octets are missed, %d rows",
+			n, r.LostBytes, r.Rows)
 	}
 	if r.Read != report.Sum(r.Frames) || r.RingFull != 0 || r.LostBytes != 0 {
 		t.Errorf("the counters do not add up, or something was lost: %+v", r)
@@ -138,7 +141,8 @@ func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 	compareWithReplay(t, rows, capture, time.Millisecond)
 }
 
-// exchange has both mail systems send each other n messages in all, amid other traffic, and gives the number of rows to come.
+// exchange has both mail systems send each other n messages in all, amid other traffic, and gives the number of rows to
+// come.
 func (w *wire) exchange(s *sniffing, n int) (rows int) {
 	const underWay = 150 // rows, of each of the four that inject: the mail systems would take more than they can send
 	var injecting, others sync.WaitGroup
@@ -256,7 +260,8 @@ func (w *wire) counted(ns, link, counter string) int64 {
 func rowsOfDatabase(t testing.TB) (rows []map[string]any) {
 	t.Helper()
 	var out, diag bytes.Buffer
-	args := []string{"db", "psql", "--", "-Atc", "select to_jsonb(m) || jsonb_build_object('session_id', session_id::text) from mail m"}
+	args := []string{"db", "psql", "--", "-Atc",
+		"select to_jsonb(m) || jsonb_build_object('session_id', session_id::text) from mail m"}
 	if status := run(t.Context(), args, nil, &out, &diag); status != statusDone {
 		t.Fatalf("psql: status %d: %s", status, diag.String())
 	}

@@ -64,8 +64,9 @@ func TestReplay_WrongClocksKeepEveryRow(t *testing.T) {
 		"2038": func(n int) time.Time {
 			return time.Date(2038, 1, 19, 3, 14, 0, 0, time.UTC).Add(time.Duration(n) * time.Second)
 		},
-		"2106":  func(n int) time.Time { return time.Unix(1<<32-1-mails+int64(n), 0) },
-		"steps": func(n int) time.Time { return now.AddDate(0, 0, -2+n%2).Add(time.Duration(n) * time.Second) }, // a day on, a day back
+		"2106": func(n int) time.Time { return time.Unix(1<<32-1-mails+int64(n), 0) },
+		// a day on, a day back
+		"steps": func(n int) time.Time { return now.AddDate(0, 0, -2+n%2).Add(time.Duration(n) * time.Second) },
 		"ahead": func(n int) time.Time { return now.AddDate(0, 0, n%2).Add(time.Duration(n) * time.Second) },
 	} {
 		path := writeCapture(t, func(f *traffic) {
@@ -75,7 +76,8 @@ func TestReplay_WrongClocksKeepEveryRow(t *testing.T) {
 			}
 		})
 		var diag bytes.Buffer
-		if status := run(t.Context(), []string{"replay", "--sensor", "tap", path}, nil, &bytes.Buffer{}, &diag); status != statusDone {
+		if status := run(t.Context(), []string{"replay", "--sensor", "tap", path}, nil, &bytes.Buffer{},
+			&diag); status != statusDone {
 			t.Fatalf("%s: status %d: %s", name, status, diag.String())
 		}
 		checkSums(t, diag.String())
@@ -85,7 +87,8 @@ func TestReplay_WrongClocksKeepEveryRow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rows != mails || recipients != mails || misdated != 0 && misdated != mails || (misdated == 0) != (name == "steps" || name == "ahead") {
+		if rows != mails || recipients != mails || misdated != 0 && misdated != mails ||
+			(misdated == 0) != (name == "steps" || name == "ahead") {
 			t.Errorf("%s: %d rows to %d recipients, %d misdated; want %d", name, rows, recipients, misdated, mails)
 		}
 	}
@@ -95,12 +98,15 @@ func TestReplay_WrongClocksKeepEveryRow(t *testing.T) {
 	}
 }
 
-// Addresses that a database, a terminal or a log might choke on come there octet by octet; their neighbours too; and no log has them.
+// Addresses that a database, a terminal or a log might choke on come there octet by octet; their neighbours too; and no
+// log has them.
 func TestReplay_HostileAddressesAreKeptAndInNoLog(t *testing.T) {
 	conn, _ := server(t)
 	const canary = "zqcanary"
-	hostile := []string{"nul\x00" + canary + "@b.example", "utf8\xff\xfe" + canary + "@b.example", canary + strings.Repeat("x", 64<<10-100) + "@b.example",
-		"'; DROP TABLE envelopes; --" + canary + "@b.example", "esc\x1b[2J\x1b]0;x\x07" + canary + "@b.example", "cr\r" + canary + "@b.example", "rtl\u202e" + canary + "@b.example",
+	hostile := []string{"nul\x00" + canary + "@b.example", "utf8\xff\xfe" + canary + "@b.example",
+		canary + strings.Repeat("x", 64<<10-100) + "@b.example",
+		"'; DROP TABLE envelopes; --" + canary + "@b.example", "esc\x1b[2J\x1b]0;x\x07" + canary + "@b.example",
+		"cr\r" + canary + "@b.example", "rtl\u202e" + canary + "@b.example",
 		"\\x00\\N\\." + canary + "@b.example", "$1%s{}" + canary + "@b.example"}
 	path := writeCapture(t, func(f *traffic) {
 		f.at = time.Now().Add(-time.Hour)
@@ -109,7 +115,8 @@ func TestReplay_HostileAddressesAreKeptAndInNoLog(t *testing.T) {
 		}
 	})
 	var diag bytes.Buffer
-	if status := run(t.Context(), []string{"replay", "--sensor", "tap", path}, nil, &bytes.Buffer{}, &diag); status != statusDone {
+	if status := run(t.Context(), []string{"replay", "--sensor", "tap", path}, nil, &bytes.Buffer{},
+		&diag); status != statusDone {
 		t.Fatalf("status %d: %s", status, diag.String())
 	}
 	if rows := checkSums(t, diag.String())["database"].total; rows != int64(3*len(hostile)) {
@@ -123,7 +130,8 @@ func TestReplay_HostileAddressesAreKeptAndInNoLog(t *testing.T) {
 		}
 	}
 	var neighbours int
-	if err := conn.QueryRow(t.Context(), "select count(*) from mail where rcpt_to ~ '^(before|behind)[0-9]@b.example$' and outcome = 'accepted'").Scan(&neighbours); err != nil || neighbours != 2*len(hostile) {
+	if err := conn.QueryRow(t.Context(), "select count(*) from mail where rcpt_to ~ "+
+		"'^(before|behind)[0-9]@b.example$' and outcome = 'accepted'").Scan(&neighbours); err != nil || neighbours != 2*len(hostile) {
 		t.Errorf("%d neighbours, %v; want %d", neighbours, err, 2*len(hostile))
 	}
 	server, err := os.ReadFile(filepath.Join(os.Getenv("XDG_STATE_HOME"), "tap25", "postgresql.log"))

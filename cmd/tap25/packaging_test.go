@@ -12,7 +12,8 @@ import (
 
 func TestPackaging_UnitIsHardened(t *testing.T) {
 	analyze := requireTool(t, "systemd-analyze", "systemd")
-	out, err := exec.Command(analyze, "security", "--offline=yes", "--no-pager", "../../packaging/tap25.service").CombinedOutput()
+	out, err := exec.Command(analyze, "security", "--offline=yes", "--no-pager",
+		"../../packaging/tap25.service").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -39,8 +40,10 @@ func TestPackaging_InstallsWhatTheUnitAndPeopleNeed(t *testing.T) {
 	}
 	install := func() { said("make", "-C", "../..", "install", "PREFIX="+root+"/usr", "SYSCONFDIR="+root+"/etc") }
 	install()
-	for _, path := range []string{"usr/bin/tap25", "usr/share/man/man1/tap25.1", "usr/share/man/man1/tap25-sniff.1", "usr/share/man/man1/tap25-doctor.1",
-		"usr/share/bash-completion/completions/tap25", "usr/share/zsh/site-functions/_tap25", "usr/share/fish/vendor_completions.d/tap25.fish"} {
+	for _, path := range []string{"usr/bin/tap25", "usr/share/man/man1/tap25.1", "usr/share/man/man1/tap25-sniff.1",
+		"usr/share/man/man1/tap25-doctor.1",
+		"usr/share/bash-completion/completions/tap25", "usr/share/zsh/site-functions/_tap25",
+		"usr/share/fish/vendor_completions.d/tap25.fish"} {
 		if st, err := os.Stat(filepath.Join(root, path)); err != nil || st.Size() == 0 {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -50,15 +53,18 @@ func TestPackaging_InstallsWhatTheUnitAndPeopleNeed(t *testing.T) {
 		t.Errorf("systemd-analyze verify: %s", out)
 	}
 	text, err := os.ReadFile(unit)
-	if err != nil || !strings.Contains(string(text), "ExecStart="+root+"/usr/bin/tap25 sniff --config "+root+"/etc/tap25/tap25.yaml\n") {
+	if err != nil || !strings.Contains(string(text),
+		"ExecStart="+root+"/usr/bin/tap25 sniff --config "+root+"/etc/tap25/tap25.yaml\n") {
 		t.Errorf("%v: %s", err, text)
 	}
 	said(sysusers, "--root="+root, root+"/usr/lib/sysusers.d/tap25.conf")
-	if users, err := os.ReadFile(root + "/etc/passwd"); err != nil || !strings.Contains(string(users), ":/var/lib/tap25:") {
+	if users, err := os.ReadFile(root + "/etc/passwd"); err != nil ||
+		!strings.Contains(string(users), ":/var/lib/tap25:") {
 		t.Errorf("users: %v, %s", err, users)
 	}
 	settings := root + "/etc/tap25/tap25.yaml"
-	if s, err := settingsOf(t, "--config", settings); err != nil || s.Interfaces[0] != "eth1" || s.Metrics != "127.0.0.1:9425" {
+	if s, err := settingsOf(t, "--config", settings); err != nil || s.Interfaces[0] != "eth1" ||
+		s.Metrics != "127.0.0.1:9425" {
 		t.Errorf("settings: %v, %+v", err, s)
 	}
 	if err := os.WriteFile(settings, []byte("interface: [mine0]\n"), 0o644); err != nil {

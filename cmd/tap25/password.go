@@ -9,10 +9,12 @@ import (
 )
 
 // errPassword refuses a password in an argument. Other users may have read it already, so it must be changed.
-var errPassword = errors.New("the arguments hold a password, and every user of this machine can read them (ps, /proc/PID/cmdline): " +
-	"change it.\n" +
-	"Write the new password to ~/.pgpass (a line HOST:PORT:DATABASE:USER:PASSWORD, mode 0600), to such a file that passfile=PATH in the URL\n" +
-	"names, or to the credential pgpass of the systemd unit (LoadCredential=pgpass:/etc/tap25/pgpass). Or set the URL as $DATABASE_URL, or\n" +
+var errPassword = errors.New("the arguments hold a password, and every user of this machine can read them (ps, " +
+	"/proc/PID/cmdline): change it.\n" +
+	"Write the new password to ~/.pgpass (a line HOST:PORT:DATABASE:USER:PASSWORD, mode 0600), to such a file that " +
+	"passfile=PATH in the URL\n" +
+	"names, or to the credential pgpass of the systemd unit (LoadCredential=pgpass:/etc/tap25/pgpass). Or set the " +
+	"URL as $DATABASE_URL, or\n" +
 	"as db: in the file that --config names")
 
 // refusePassword looks for passwords in all arguments.

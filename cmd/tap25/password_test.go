@@ -30,7 +30,8 @@ func commandsWithDatabase(cmd *cobra.Command, path []string) (list [][]string) {
 	return list
 }
 
-// Each command refuses a password before it does anything, says what to do instead, and does not repeat it. TestInArguments has the forms.
+// Each command refuses a password before it does anything, says what to do instead, and does not repeat it.
+// TestInArguments has the forms.
 func TestRun_PasswordInAnArgumentIsRefused(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	t.Setenv("DATABASE_URL", nowhere)
@@ -38,7 +39,8 @@ func TestRun_PasswordInAnArgumentIsRefused(t *testing.T) {
 		t.Helper()
 		var out, diag bytes.Buffer
 		status := run(t.Context(), args, nil, &out, &diag)
-		if said := out.String() + diag.String(); status != statusUsage || !strings.Contains(said, "change it") || !strings.Contains(said, "~/.pgpass") || strings.Contains(said, secretWord[1:]) {
+		if said := out.String() + diag.String(); status != statusUsage || !strings.Contains(said, "change it") ||
+			!strings.Contains(said, "~/.pgpass") || strings.Contains(said, secretWord[1:]) {
 			t.Errorf("%q: status %d: %s", args, status, strings.ReplaceAll(said, secretWord, "(the password)"))
 		}
 	}
@@ -50,7 +52,8 @@ func TestRun_PasswordInAnArgumentIsRefused(t *testing.T) {
 		refused(append(path, "--db", "postgres://u:"+secretWord+"@h/x")...)
 		refused(append(path, "--db=postgresql://u:"+secretWord+"@h:5432,i/x?sslmode=require")...)
 	}
-	for _, dsn := range []string{"postgres://u:" + secretWord + "@h/x", "host=h password=" + secretWord, "password=" + secretWord} {
+	for _, dsn := range []string{"postgres://u:" + secretWord + "@h/x", "host=h password=" + secretWord,
+		"password=" + secretWord} {
 		refused("db", "psql", "--", "-d", dsn)
 		refused("db", "psql", "--", "--dbname="+dsn)
 		refused("db", "status", dsn) // where no connection belongs
@@ -58,7 +61,8 @@ func TestRun_PasswordInAnArgumentIsRefused(t *testing.T) {
 		refused(dsn)
 	}
 	var diag bytes.Buffer
-	for _, args := range [][]string{{"replay", "--db", "postgres://u@127.0.0.1:1/x", "nofile"}, {"hold", "add", "a@b", "--reason", "password=x", "--db", "postgres://u@127.0.0.1:1/x"},
+	for _, args := range [][]string{{"replay", "--db", "postgres://u@127.0.0.1:1/x", "nofile"},
+		{"hold", "add", "a@b", "--reason", "password=x", "--db", "postgres://u@127.0.0.1:1/x"},
 		{"hold", "add", "a@b", "--reason=postgres://u:p@h", "--db", "postgres://u@127.0.0.1:1/x"}} {
 		if status := run(t.Context(), args, nil, &diag, &diag); status != statusFailed {
 			t.Errorf("%q: status %d: %s", args, status, diag.String())
@@ -75,14 +79,16 @@ func mayLogIn(t *testing.T, conn *pgx.Conn, name, method, options string) {
 		err = os.WriteFile(path, append([]byte("local all "+name+" "+method+"\n"), rules...), 0o600)
 	}
 	if err == nil {
-		_, err = conn.Exec(t.Context(), "create role "+name+" login "+options+"; grant connect on database postgres to "+name+"; select pg_reload_conf()")
+		_, err = conn.Exec(t.Context(), "create role "+name+" login "+options+
+			"; grant connect on database postgres to "+name+"; select pg_reload_conf()")
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// withPassword is a private cluster that one user, pw, enters with secretWord; it returns the connection string without.
+// withPassword is a private cluster that one user, pw, enters with secretWord; it returns the connection string
+// without.
 func withPassword(t *testing.T) (dsn string) {
 	t.Helper()
 	conn, cluster := server(t)
@@ -116,19 +122,24 @@ func TestDBPsql_PasswordStandsInNoCommandLineAndNoEnvironment(t *testing.T) {
 		env  []string
 		args []string
 	}{
-		"in $DATABASE_URL":            {dsn + " password='" + secretWord + "'", nil, nil},
-		"in it, beside another file":  {dsn + " password='" + secretWord + "'", []string{"PGPASSFILE=" + dir + "/other"}, nil},
-		"in a file that the URL says": {"postgres://pw@/postgres?host=" + strings.Fields(dsn)[0][5:] + "&passfile=" + dir + "/pgpass", nil, nil},
-		"the same in --db":            {"", nil, []string{"--db", dsn + " passfile=" + dir + "/pgpass"}},
-		"in the unit's credential":    {dsn, []string{"CREDENTIALS_DIRECTORY=" + dir}, nil},
-		"in $PGPASSFILE before that":  {dsn, []string{"CREDENTIALS_DIRECTORY=/nowhere", "PGPASSFILE=" + dir + "/pgpass"}, nil},
+		"in $DATABASE_URL": {dsn + " password='" + secretWord + "'", nil, nil},
+		"in it, beside another file": {dsn + " password='" + secretWord + "'",
+			[]string{"PGPASSFILE=" + dir + "/other"}, nil},
+		"in a file that the URL says": {"postgres://pw@/postgres?host=" + strings.Fields(dsn)[0][5:] + "&passfile=" +
+			dir + "/pgpass", nil, nil},
+		"the same in --db":         {"", nil, []string{"--db", dsn + " passfile=" + dir + "/pgpass"}},
+		"in the unit's credential": {dsn, []string{"CREDENTIALS_DIRECTORY=" + dir}, nil},
+		"in $PGPASSFILE before that": {dsn, []string{"CREDENTIALS_DIRECTORY=/nowhere", "PGPASSFILE=" + dir + "/pgpass"},
+			nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"db", "psql"}, c.args...)
-			cmd := exec.Command("tap25", append(args, "--", "-wXAt", "-c", "select 'user is ' || current_user", "-c", look)...)
+			cmd := exec.Command("tap25", append(args, "--", "-wXAt", "-c", "select 'user is ' || current_user", "-c",
+				look)...)
 			cmd.Env = append(os.Environ(), append(c.env, "DATABASE_URL="+c.url)...)
 			out, err := cmd.CombinedOutput()
-			if err != nil || !bytes.Contains(out, []byte("user is pw")) || !bytes.Contains(out, []byte("PGUSER=pw")) || !bytes.Contains(out, []byte("db\npsql\n")) {
+			if err != nil || !bytes.Contains(out, []byte("user is pw")) || !bytes.Contains(out, []byte("PGUSER=pw")) ||
+				!bytes.Contains(out, []byte("db\npsql\n")) {
 				t.Errorf("%v: %s", err, out)
 			}
 			if bytes.Contains(out, []byte(secretWord)) {

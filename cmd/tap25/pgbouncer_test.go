@@ -29,8 +29,8 @@ func findBouncer(t *testing.T) string {
 	return requireTool(t, "pgbouncer", "pgbouncer")
 }
 
-// bouncer runs pgbouncer in transaction mode before a cluster, with fewer connections to it than its clients have, and otherwise
-// as it comes; dsn is that of a database by way of it.
+// bouncer runs pgbouncer in transaction mode before a cluster, with fewer connections to it than its clients have, and
+// otherwise as it comes; dsn is that of a database by way of it.
 func bouncer(t *testing.T, cluster *cluster.Cluster, database string) (dsn string) {
 	t.Helper()
 	found := findBouncer(t)
@@ -44,7 +44,8 @@ func bouncer(t *testing.T, cluster *cluster.Cluster, database string) (dsn strin
 		t.Fatal(err)
 	}
 	settings := filepath.Join(dir, "pgbouncer.ini")
-	text := fmt.Sprintf("[databases]\n* = host=%s port=%d\n[pgbouncer]\nlisten_addr =\nlisten_port = 6432\nunix_socket_dir = %s\nauth_type = trust\nauth_file = %s/users\n"+
+	text := fmt.Sprintf("[databases]\n* = host=%s port=%d\n[pgbouncer]\nlisten_addr =\nlisten_port = "+
+		"6432\nunix_socket_dir = %s\nauth_type = trust\nauth_file = %s/users\n"+
 		"pool_mode = transaction\ndefault_pool_size = 2\n", server.Host, server.Port, dir, dir)
 	for path, text := range map[string]string{settings: text, dir + "/users": fmt.Sprintf("%q \"\"\n", server.User)} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -83,8 +84,8 @@ func bouncer(t *testing.T, cluster *cluster.Cluster, database string) (dsn strin
 	return dsn
 }
 
-// What tap25 does with a database, it does through pgbouncer in transaction mode, several at once; what takes a session of its own
-// is said, and leaves nothing with the sessions that others get.
+// What tap25 does with a database, it does through pgbouncer in transaction mode, several at once; what takes a session
+// of its own is said, and leaves nothing with the sessions that others get.
 func TestPgbouncer_EverythingWorksOrSaysThatItDoesNot(t *testing.T) {
 	conn, cluster := server(t)
 	dsn := bouncer(t, cluster, "postgres")
@@ -96,7 +97,8 @@ func TestPgbouncer_EverythingWorksOrSaysThatItDoesNot(t *testing.T) {
 	a, b := whole(t, dir, "a", 1, n), whole(t, dir, "b", 2, n)
 	var replays [][]string
 	for _, files := range [][]string{{a}, {b}, {b, a}, {a}} {
-		replays = append(replays, append([]string{"--db", dsn, "--sensor", "one"}, files...), append([]string{"--db", dsn, "--sensor", "two"}, files...))
+		replays = append(replays, append([]string{"--db", dsn, "--sensor", "one"}, files...),
+			append([]string{"--db", dsn, "--sensor", "two"}, files...))
 	}
 	together(t, replays)
 	wantRows(t, conn, map[string]int{"one": 2 * n, "two": 2 * n})
@@ -111,19 +113,24 @@ func TestPgbouncer_EverythingWorksOrSaysThatItDoesNot(t *testing.T) {
 	if status := asked(t, "db", "status", "--db", dsn); !strings.Contains(status, "rows ") {
 		t.Error(status)
 	}
-	if rows := asked(t, "db", "psql", "--db", dsn, "--", "-XAtc", "select count(*) from tap25.mail where sensor = 'one'"); rows != fmt.Sprintln(2*n) {
+	if rows := asked(t, "db", "psql", "--db", dsn, "--", "-XAtc",
+		"select count(*) from tap25.mail where sensor = 'one'"); rows != fmt.Sprintln(2*n) {
 		t.Errorf("psql: %s", rows)
 	}
 	// As if the day were quiet, and had so many rows that its indexes are rebuilt.
-	if _, err := conn.Exec(t.Context(), "update tap25_internal.days set loaded_at = loaded_at - interval '1 hour', rows = rows + 10000 where day = '2026-01-02'"); err != nil {
+	if _, err := conn.Exec(t.Context(), "update tap25_internal.days set loaded_at = loaded_at - interval '1 hour', "+
+		"rows = rows + 10000 where day = '2026-01-02'"); err != nil {
 		t.Fatal(err)
 	}
 	var out, diag bytes.Buffer
-	if status := run(t.Context(), []string{"db", "expire", "--db", dsn}, nil, &out, &diag); status != statusDone || !strings.Contains(out.String(), "dropped partition 2023-11-14") ||
-		!strings.Contains(out.String(), "finished 2026-01-02: summarized\n") || !strings.Contains(diag.String(), "not done through a connection pooler") {
+	if status := run(t.Context(), []string{"db", "expire", "--db", dsn}, nil, &out, &diag); status != statusDone ||
+		!strings.Contains(out.String(), "dropped partition 2023-11-14") ||
+		!strings.Contains(out.String(), "finished 2026-01-02: summarized\n") ||
+		!strings.Contains(diag.String(), "not done through a connection pooler") {
 		t.Errorf("status %d: %s %s", status, out.String(), diag.String())
 	}
-	if out := asked(t, "db", "expire", "--db", cluster.DSN()); !strings.Contains(out, "finished 2026-01-02: indexes rebuilt") {
+	if out := asked(t, "db", "expire", "--db", cluster.DSN()); !strings.Contains(out,
+		"finished 2026-01-02: indexes rebuilt") {
 		t.Errorf("on the server itself: %s", out)
 	}
 	nothingIsLeft(t, conn, dsn)
@@ -157,7 +164,8 @@ func nothingIsLeft(t *testing.T, conn *pgx.Conn, dsn string) {
 		t.Errorf("%d advisory locks are left: %v", locks, err)
 	}
 	for range 4 {
-		if set := asked(t, "db", "psql", "--db", dsn, "--", "-XAtc", "select current_setting('lock_timeout'), (select count(*) from pg_prepared_statements)"); set != "0|0\n" {
+		if set := asked(t, "db", "psql", "--db", dsn, "--", "-XAtc",
+			"select current_setting('lock_timeout'), (select count(*) from pg_prepared_statements)"); set != "0|0\n" {
 			t.Errorf("lock_timeout, prepared statements: %s", set)
 		}
 	}
@@ -171,7 +179,8 @@ func TestPgbouncer_MigrationsAreRefused(t *testing.T) {
 	}
 	dsn := bouncer(t, cluster, "fresh")
 	var diag bytes.Buffer
-	if status := run(t.Context(), []string{"db", "migrate", "--db", dsn}, nil, &diag, &diag); status != statusFailed || !strings.Contains(diag.String(), "not done through a connection pooler") {
+	if status := run(t.Context(), []string{"db", "migrate", "--db", dsn}, nil, &diag, &diag); status != statusFailed ||
+		!strings.Contains(diag.String(), "not done through a connection pooler") {
 		t.Errorf("status %d: %s", status, diag.String())
 	}
 	asked(t, "db", "migrate", "--db", strings.Replace(cluster.DSN(), "dbname=postgres", "dbname=fresh", 1))

@@ -28,23 +28,29 @@ type replaySettings struct {
 	endReaders time.Duration
 }
 
+const replayLong = `
+replay reads captures in the order given, as one continuous stream. A capture is pcap or pcapng, plain or compressed
+with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json to
+standard output, and prints a summary to standard error.
+
+A capture that is in the database already adds no row. Rows go through a spool on disk. If the database does not
+answer for longer than --wait, or if the replay is interrupted, run the same command again: it adds the missing rows.
+SIGINT or SIGTERM ends it within a second; rows that are sealed and not loaded by then stay in the spool.
+
+With --follow, replay reads the files of a directory in the order of their names (numbers by value), as one stream,
+until SIGINT or SIGTERM; the next start continues it. replay reads a file once no process has it open for writing
+and either the next file exists or nothing was written to it for ten seconds. The database need not answer all the
+time; it gets each row exactly once. Sessions that are open at the end become rows after the next start, which reads
+up to an hour of old captures again: do not delete these.
+
+Every flag can also be set by an environment variable: --sensor by TAP25_SENSOR.`
+
 func replayCommand() *cobra.Command {
 	r := &replaySettings{}
 	cmd := &cobra.Command{
 		Use:   "replay [--json | --db URL|local] [flags] FILE... | --follow DIR",
 		Short: "Read capture files and write the envelopes in them",
-		Long: "replay reads captures in the order given, as one continuous stream. A capture is pcap or pcapng, plain or compressed\n" +
-			"with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json to\n" +
-			"standard output, and prints a summary to standard error.\n\n" +
-			"A capture that is in the database already adds no row. Rows go through a spool on disk. If the database does not\n" +
-			"answer for longer than --wait, or if the replay is interrupted, run the same command again: it adds the missing rows.\n" +
-			"SIGINT or SIGTERM ends it within a second; rows that are sealed and not loaded by then stay in the spool.\n\n" +
-			"With --follow, replay reads the files of a directory in the order of their names (numbers by value), as one stream,\n" +
-			"until SIGINT or SIGTERM; the next start continues it. replay reads a file once no process has it open for writing\n" +
-			"and either the next file exists or nothing was written to it for ten seconds. The database need not answer all the\n" +
-			"time; it gets each row exactly once. Sessions that are open at the end become rows after the next start, which reads\n" +
-			"up to an hour of old captures again: do not delete these.\n\n" +
-			"Every flag can also be set by an environment variable: --sensor by TAP25_SENSOR.",
+		Long:  replayLong[1:],
 		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n" +
 			"  tcpdump -i eth0 -G 60 -w '/captures/%s.pcap' tcp port 25 & tap25 replay --follow /captures\n" +
 			"  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",

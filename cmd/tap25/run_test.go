@@ -38,7 +38,8 @@ func TestRun_FullDiskIsAnError(t *testing.T) {
 	}
 	defer full.Close()
 	var stderr bytes.Buffer
-	status := run(context.Background(), []string{"replay", "--json", filepath.Join(dir, "mail.pcap")}, nil, full, &stderr)
+	status := run(context.Background(), []string{"replay", "--json", filepath.Join(dir, "mail.pcap")}, nil, full,
+		&stderr)
 	if status != statusFailed || !bytes.Contains(stderr.Bytes(), []byte("no space left")) {
 		t.Errorf("status %d, said %q", status, stderr.String())
 	}

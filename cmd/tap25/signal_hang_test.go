@@ -113,11 +113,14 @@ func TestReplay_ASignalEndsItWhileTheDatabaseDoesNotAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := taken.Load()
-			cmd := exec.Command("tap25", append([]string{"replay", "--db", dsn, "--spool", spool, "--sensor", "tap"}, args...)...)
+			cmd := exec.Command("tap25", append([]string{"replay", "--db", dsn, "--spool", spool, "--sensor", "tap"},
+				args...)...)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			status := endSoon(t, cmd, func() bool { return taken.Load() > before && (name != "follow" || sealedIn(spool)()) })
+			status := endSoon(t, cmd, func() bool {
+				return taken.Load() > before && (name != "follow" || sealedIn(spool)())
+			})
 			if want := map[bool]int{true: statusDone, false: statusFailed}[name == "follow"]; status != want {
 				t.Errorf("status %d, want %d", status, want)
 			}
@@ -147,7 +150,8 @@ func TestReplay_ASignalEndsItWhileATableIsLocked(t *testing.T) {
 			}
 			defer conn.Exec(context.Background(), "rollback")
 			spool := filepath.Join(t.TempDir(), "spool")
-			cmd := exec.Command("tap25", append([]string{"replay", "--db", cluster.DSN(), "--spool", spool, "--sensor", name}, c.args...)...)
+			cmd := exec.Command("tap25", append([]string{"replay", "--db", cluster.DSN(), "--spool", spool, "--sensor",
+				name}, c.args...)...)
 			var diag syncBuffer
 			cmd.Stderr = &diag
 			if err := cmd.Start(); err != nil {
@@ -202,7 +206,8 @@ func TestReplay_ASignalEndsItWhileNobodyReadsItsOutput(t *testing.T) {
 			if status := endSoon(t, cmd, isFull); status != statusFailed {
 				t.Errorf("status %d", status)
 			}
-			if said := diag.String(); !both && (!strings.Contains(said, "interrupted") || !strings.Contains(said, "rows lost")) {
+			if said := diag.String(); !both && (!strings.Contains(said, "interrupted") ||
+				!strings.Contains(said, "rows lost")) {
 				t.Errorf("it does not say that rows are lost: %s", said)
 			}
 		})

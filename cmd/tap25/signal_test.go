@@ -37,7 +37,8 @@ func writeShape(w io.Writer, s *hostile.Shape, n int) (hostile.Made, error) {
 	err := p.WriteFileHeader(1<<18, layers.LinkTypeEthernet)
 	made := s.Write(n, func(at time.Time, frame []byte) {
 		if err == nil {
-			err = p.WritePacket(gopacket.CaptureInfo{Timestamp: at, Length: len(frame), CaptureLength: len(frame)}, frame)
+			err = p.WritePacket(gopacket.CaptureInfo{Timestamp: at, Length: len(frame), CaptureLength: len(frame)},
+				frame)
 		}
 	})
 	return made, err
@@ -80,9 +81,11 @@ func endBySignal(t *testing.T, cmd *exec.Cmd, diag *syncBuffer, sig os.Signal, b
 	checkSums(t, diag.String())
 }
 
-// TestReplay_ASignalEndsHostileTraffic has captures without an end come by a pipe, of shapes that once cost more with each frame.
+// TestReplay_ASignalEndsHostileTraffic has captures without an end come by a pipe, of shapes that once cost more with
+// each frame.
 func TestReplay_ASignalEndsHostileTraffic(t *testing.T) {
-	for _, name := range []string{"holes in both directions between commands", "holes in flights, in both directions", "connections with a hole, a second a frame"} {
+	for _, name := range []string{"holes in both directions between commands", "holes in flights, in both directions",
+		"connections with a hole, a second a frame"} {
 		for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 			t.Run(name+", "+sig.String(), func(t *testing.T) {
 				r, w, err := os.Pipe()
@@ -121,7 +124,9 @@ func TestSniff_ASignalEndsItUnderAttack(t *testing.T) {
 			var attack sync.WaitGroup
 			attack.Go(func() {
 				for !over.Load() {
-					shapeNamed(t, "transactions broken off by RSET").Write(100, func(_ time.Time, frame []byte) { _ = send(frame) })
+					shapeNamed(t, "transactions broken off by RSET").Write(100, func(_ time.Time, frame []byte) {
+						_ = send(frame)
+					})
 				}
 			})
 			defer attack.Wait()

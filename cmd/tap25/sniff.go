@@ -24,22 +24,27 @@ type sniffFlags struct {
 	endReaders                           time.Duration
 }
 
+const sniffLong = `
+sniff captures mail on interfaces that a mirror port or a tap feeds. It writes one row for each recipient to a spool
+on disk and loads the spool into the database; with --json, it writes the rows to standard output instead. SIGTERM
+or Ctrl-C ends it within a second: sniff writes the rows of what it has seen, leaves those in the spool that the
+database does not take at once, and prints a summary to standard error.
+
+An XDP program captures the frames. The host receives no frame of the interface while sniff runs, unless --inline
+is given. Attaching the program needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, or root; sniff gives
+these up after it has attached. The program is detached when tap25 ends, even if it crashes or is killed.
+
+Every flag can also be set by an environment variable (--sensor by TAP25_SENSOR) or in the YAML file that --config
+names (sensor: NAME). The command line overrides the environment, and the environment overrides the file. After
+SIGHUP, sniff reads the file again: port and log-level change at once; other changes take effect at the next start,
+and the log names them.`
+
 func sniffCommand() *cobra.Command {
 	s := &sniffFlags{}
 	cmd := &cobra.Command{
 		Use:   "sniff -i IFACE... [--json | --db URL|local] [flags]",
 		Short: "Capture mail on network interfaces and record its envelopes",
-		Long: "sniff captures mail on interfaces that a mirror port or a tap feeds. It writes one row for each recipient to a spool\n" +
-			"on disk and loads the spool into the database; with --json, it writes the rows to standard output instead. SIGTERM\n" +
-			"or Ctrl-C ends it within a second: sniff writes the rows of what it has seen, leaves those in the spool that the\n" +
-			"database does not take at once, and prints a summary to standard error.\n\n" +
-			"An XDP program captures the frames. The host receives no frame of the interface while sniff runs, unless --inline\n" +
-			"is given. Attaching the program needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, or root; sniff gives\n" +
-			"these up after it has attached. The program is detached when tap25 ends, even if it crashes or is killed.\n\n" +
-			"Every flag can also be set by an environment variable (--sensor by TAP25_SENSOR) or in the YAML file that --config\n" +
-			"names (sensor: NAME). The command line overrides the environment, and the environment overrides the file. After\n" +
-			"SIGHUP, sniff reads the file again: port and log-level change at once; other changes take effect at the next start,\n" +
-			"and the log names them.",
+		Long:  sniffLong[1:],
 		Example: "  tap25 sniff -i eth1\n  tap25 sniff -i eth1 -i eth2 --db postgres://sensor@db.example/mail --metrics 127.0.0.1:9425\n" +
 			"  tap25 sniff -i eth1 --json | jq .rcpt_to",
 		Args: usageArgs(cobra.NoArgs),

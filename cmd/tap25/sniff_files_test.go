@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestSniff_ReadsItsFilesOnceConfined replaces the configuration as editors do, by a rename, and has the certificate of the
-// database's authority lie outside the directories of tap25.
+// TestSniff_ReadsItsFilesOnceConfined replaces the configuration as editors do, by a rename, and has the certificate of
+// the database's authority lie outside the directories of tap25.
 func TestSniff_ReadsItsFilesOnceConfined(t *testing.T) {
 	w := newWire(t)
 	w.serve()
@@ -34,7 +34,8 @@ func TestSniff_ReadsItsFilesOnceConfined(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "word of the database", func() bool { return strings.Contains(s.diag.String(), "rows cannot be loaded") })
-	if said := s.diag.String(); strings.Contains(said, "cannot read the settings again") || strings.Contains(said, "permission denied") || !strings.Contains(said, "connection refused") {
+	if said := s.diag.String(); strings.Contains(said, "cannot read the settings again") ||
+		strings.Contains(said, "permission denied") || !strings.Contains(said, "connection refused") {
 		t.Error(said)
 	}
 	if err := s.cmd.Process.Kill(); err != nil { // else it would wait for the database
@@ -57,7 +58,8 @@ func TestSniff_HangupAtTheStartDoesNotEndIt(t *testing.T) {
 	}
 }
 
-// certificate is of an authority made for this test alone: openssl req -x509 -newkey ed25519 -nodes -days 36500 -subj /CN=test
+// certificate is of an authority made for this test alone: openssl req -x509 -newkey ed25519 -nodes -days 36500 -subj
+// /CN=test
 const certificate = `-----BEGIN CERTIFICATE-----
 MIIBNDCB56ADAgECAhREMnZ2axku+UUhHadwl4hZv9uLOTAFBgMrZXAwDzENMAsG
 A1UEAwwEdGVzdDAgFw0yNjExMjUxMTA1MTZaGA8yMTI2MTEwMTExMDUxNlowDzEN

@@ -27,10 +27,14 @@ const metricsAddress = "127.0.0.1:9425"
 // get asks a sniff that serves at metricsAddress in the tap's namespace.
 func (w *wire) get(path string) (status int, body string) {
 	w.t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (c net.Conn, err error) {
-		err = w.in(w.tap, func() (err error) { c, err = (&net.Dialer{}).DialContext(ctx, network, address); return err })
-		return c, err
-	}}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, address string) (c net.Conn, err error) {
+			err = w.in(w.tap, func() (err error) {
+				c, err = (&net.Dialer{}).DialContext(ctx, network, address)
+				return err
+			})
+			return c, err
+		}}}
 	r, err := client.Get("http://" + metricsAddress + path)
 	if err != nil {
 		w.t.Fatal(err)
@@ -112,7 +116,9 @@ func TestSniff_EndsInOrderWithoutADatabase(t *testing.T) {
 	}
 	s.atRest(len(m.taken))
 	s.end(syscall.SIGTERM)
-	if said := s.diag.String(); !strings.Contains(said, "ended while rows wait in the spool; the next start loads them") || !strings.Contains(said, "database  0 rows loaded (waiting 6)") {
+	if said := s.diag.String(); !strings.Contains(said,
+		"ended while rows wait in the spool; the next start loads them") || !strings.Contains(said,
+		"database  0 rows loaded (waiting 6)") {
 		t.Error(said)
 	}
 	asked(t, "db", "up")
@@ -231,11 +237,15 @@ func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]int64{
-		"frames_seen_total": r.Seen, "frames_ring_full_total": 0, "frames_delivered_total": r.Delivered, "sessions_total": 3,
-		`rows_total{outcome="accepted"}`: 6, "rows_spooled_total": 6, "rows_loaded_total": 6, "rows_waiting": 0, "database_away": 0, "live": 1, "ready": 1,
-		`interface_up{interface="tap0"}`: 1, `segments_total{direction="to_servers"}`: r.ToServers, `segments_total{direction="from_servers"}`: r.FromServers,
+		"frames_seen_total": r.Seen, "frames_ring_full_total": 0, "frames_delivered_total": r.Delivered,
+		"sessions_total":                 3,
+		`rows_total{outcome="accepted"}`: 6, "rows_spooled_total": 6, "rows_loaded_total": 6, "rows_waiting": 0,
+		"database_away": 0, "live": 1, "ready": 1,
+		`interface_up{interface="tap0"}`: 1, `segments_total{direction="to_servers"}`: r.ToServers,
+		`segments_total{direction="from_servers"}`: r.FromServers,
 	} {
-		if got := regexp.MustCompile(`(?m)^tap25_` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(text); got == nil {
+		if got := regexp.MustCompile(`(?m)^tap25_` + regexp.QuoteMeta(name) +
+			` (\S+)$`).FindStringSubmatch(text); got == nil {
 			t.Errorf("there is no %s", name)
 		} else if n, err := strconv.ParseFloat(got[1], 64); err != nil || int64(n) != want {
 			t.Errorf("%s is %s, want %d", name, got[1], want)
@@ -268,20 +278,24 @@ func TestStatus_ShowsWhatAddsUp(t *testing.T) {
 		n, _ = strconv.ParseInt(m[1], 10, 64)
 		return n
 	}
-	if number("frames seen") != number("= dropped by design")+number("+ ring full")+number("+ delivered") || number("+ delivered") != number("= read")+number("+ waiting in rings") || number("rows") != 4 || number("= read") != r.Read {
+	if number("frames seen") != number("= dropped by design")+number("+ ring full")+number("+ delivered") ||
+		number("+ delivered") != number("= read")+number("+ waiting in rings") || number("rows") != 4 ||
+		number("= read") != r.Read {
 		t.Errorf("it does not add up:\n%s", shown)
 	}
 	if !strings.Contains(shown, "interface tap0: native XDP, up") {
 		t.Error(shown)
 	}
-	if as := asked(t, "status", "--control", s.control, "--json"); !strings.Contains(as, fmt.Sprintf("\"read\": %d,", r.Read)) {
+	if as := asked(t, "status", "--control", s.control, "--json"); !strings.Contains(as,
+		fmt.Sprintf("\"read\": %d,", r.Read)) {
 		t.Error(as)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var out syncBuffer
 	ended := make(chan int)
 	go func() {
-		ended <- run(ctx, []string{"status", "--control", s.control, "--watch", "--interval", "20ms", "--json"}, nil, &out, io.Discard)
+		ended <- run(ctx, []string{"status", "--control", s.control, "--watch", "--interval", "20ms", "--json"}, nil,
+			&out, io.Discard)
 	}()
 	await(t, "three looks", func() bool { return strings.Count(out.String(), "\n") >= 3 })
 	cancel()
@@ -290,7 +304,8 @@ func TestStatus_ShowsWhatAddsUp(t *testing.T) {
 	}
 	s.end(os.Interrupt)
 	var diag syncBuffer
-	if status := run(t.Context(), []string{"status", "--control", s.control}, nil, io.Discard, &diag); status != statusFailed || !strings.Contains(diag.String(), "check that it runs") {
+	if status := run(t.Context(), []string{"status", "--control", s.control}, nil, io.Discard,
+		&diag); status != statusFailed || !strings.Contains(diag.String(), "check that it runs") {
 		t.Errorf("without a sniff: %d %s", status, diag.String())
 	}
 }

@@ -83,7 +83,8 @@ func TestSniff_TapWithOnePortPerDirection(t *testing.T) {
 		w.ip("-n " + w.hub + " link set to" + tap + " up")
 		w.ip("-n " + w.tap + " link set " + tap + " up")
 		w.command("tc -n " + w.hub + " qdisc add dev " + port + " clsact")
-		w.command("tc -n " + w.hub + " filter add dev " + port + " ingress protocol all u32 match u32 0 0 action mirred egress mirror dev to" + tap)
+		w.command("tc -n " + w.hub + " filter add dev " + port +
+			" ingress protocol all u32 match u32 0 0 action mirred egress mirror dev to" + tap)
 		await(t, "carrier", func() bool { return w.linkIn(w.tap, tap).carrier })
 	}
 	s := w.sniff("-i", "rx0", "-i", "rx1", "--workers", "2")
@@ -185,7 +186,8 @@ func TestSniff_NothingStaysBehindAfterAnyEnd(t *testing.T) {
 		out, err := exec.Command("ip", "-n", w.tap, "-d", "link", "show", "tap0").Output()
 		return err == nil && strings.Contains(string(out), "promiscuity 1")
 	}
-	for _, end := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGSEGV} {
+	for _, end := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL, syscall.SIGQUIT,
+		syscall.SIGABRT, syscall.SIGSEGV} {
 		t.Run(end.String(), func(t *testing.T) {
 			s := w.prepare(t.TempDir())
 			s.t, s.cmd.Dir = t, t.TempDir()
@@ -199,7 +201,8 @@ func TestSniff_NothingStaysBehindAfterAnyEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := s.cmd.Wait()
-			if orderly := end == syscall.SIGTERM || end == syscall.SIGINT; orderly != (err == nil) || orderly != strings.Contains(s.diag.String(), "\nseconds ") {
+			if orderly := end == syscall.SIGTERM || end == syscall.SIGINT; orderly != (err == nil) ||
+				orderly != strings.Contains(s.diag.String(), "\nseconds ") {
 				t.Errorf("%v: %s", err, s.diag.String())
 			}
 			await(t, "it to be detached", func() bool { return !promiscuous() && !w.linkIn(w.tap, "tap0").attached })
@@ -216,8 +219,11 @@ func TestSniff_SaysWhenTheInterfaceGoesDownAndUp(t *testing.T) {
 	m := w.serve()
 	s := w.sniff()
 	w.ip("-n " + w.hub + " link set port down")
-	await(t, "word of it", func() bool { return strings.Contains(s.diag.String(), "the interface is down, or has no carrier") })
-	if r, err := report.Ask(t.Context(), s.control); err != nil || len(r.NotLive) > 0 || !slices.Equal(r.NotReady, []string{"interface tap0 is down"}) {
+	await(t, "word of it", func() bool {
+		return strings.Contains(s.diag.String(), "the interface is down, or has no carrier")
+	})
+	if r, err := report.Ask(t.Context(), s.control); err != nil || len(r.NotLive) > 0 ||
+		!slices.Equal(r.NotReady, []string{"interface tap0 is down"}) {
 		t.Errorf("%v, %+v", err, r)
 	}
 	w.ip("-n " + w.hub + " link set port up")
@@ -238,7 +244,8 @@ func asNobody(t testing.TB, cmd *exec.Cmd, capabilities string) {
 	for name := range strings.FieldsSeq(capabilities) {
 		caps += ",+" + strings.ToLower(strings.TrimPrefix(name, "CAP_"))
 	}
-	cmd.Args = append([]string{"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=" + caps, "--ambient-caps=" + caps, "--bounding-set=" + caps, cmd.Path}, cmd.Args[1:]...)
+	cmd.Args = append([]string{"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=" + caps,
+		"--ambient-caps=" + caps, "--bounding-set=" + caps, cmd.Path}, cmd.Args[1:]...)
 	cmd.Path = requireTool(t, "setpriv", "root")
 }
 
@@ -315,7 +322,8 @@ func TestSniff_SecondInterruptEndsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := s.cmd.Wait()
-	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
+	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() ||
+		status.Signal() != syscall.SIGINT {
 		t.Errorf("%v", err)
 	}
 	if w.linkIn(w.tap, "tap0").attached {

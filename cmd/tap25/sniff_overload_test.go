@@ -36,7 +36,8 @@ func TestSniff_OverloadMakesNoWrongRow(t *testing.T) {
 	await(t, "counters at rest", func() bool {
 		var err error
 		r, err = report.Ask(t.Context(), s.control)
-		return err == nil && r.Read == r.Delivered && r.Lost == r.RingFull && r.Seen == report.Sum(r.Dropped)+r.RingFull+r.Delivered
+		return err == nil && r.Read == r.Delivered && r.Lost == r.RingFull &&
+			r.Seen == report.Sum(r.Dropped)+r.RingFull+r.Delivered
 	})
 	if r.RingFull == 0 {
 		t.Fatal("no frame was lost: this shows nothing")
@@ -54,14 +55,17 @@ func TestSniff_OverloadMakesNoWrongRow(t *testing.T) {
 		}
 		whole++
 		if !truth[essentials(rows[i : i+1])[0]] {
-			t.Errorf("row %d is complete by its flags, but the server took no such mail: outcome %v, lost %v", i, row["outcome"], row["lost_bytes"])
+			t.Errorf("row %d is complete by its flags, but the server took no such mail: outcome %v, lost %v", i,
+				row["outcome"], row["lost_bytes"])
 		}
 	}
-	t.Logf("%d frames of %d lost, %d rows whole, %d flagged, of %d", r.RingFull, r.RingFull+r.Delivered, whole, flagged, len(m.taken))
+	t.Logf("%d frames of %d lost, %d rows whole, %d flagged, of %d", r.RingFull, r.RingFull+r.Delivered, whole, flagged,
+		len(m.taken))
 }
 
-// TestSniff_OverloadFlagsOnlyWhatLostFrames takes down which frames came through a tiny ring and holds them against a capture
-// of all: a row is flagged where a frame of its session was lost and nowhere else, and a session that lost none is whole.
+// TestSniff_OverloadFlagsOnlyWhatLostFrames takes down which frames came through a tiny ring and holds them against a
+// capture of all: a row is flagged where a frame of its session was lost and nowhere else, and a session that lost none
+// is whole.
 func TestSniff_OverloadFlagsOnlyWhatLostFrames(t *testing.T) {
 	const senders, mails = 8, 60
 	w := newWire(t)
@@ -97,7 +101,8 @@ func TestSniff_OverloadFlagsOnlyWhatLostFrames(t *testing.T) {
 			}
 		}
 	})
-	if err := w.send("192.0.2.25:25", "first-", 1); err != nil { // the empty ring takes all of it, however late the reader is
+	// the empty ring takes all of it, however late the reader is
+	if err := w.send("192.0.2.25:25", "first-", 1); err != nil {
 		t.Fatal(err)
 	}
 	for i := range senders {
@@ -119,8 +124,10 @@ func TestSniff_OverloadFlagsOnlyWhatLostFrames(t *testing.T) {
 	}
 	reading.Wait()
 
-	if stats.Full() == 0 || stats.Delivered() != uint64(sum(came)) || stats.Delivered()+stats.Full() != uint64(sum(sent)) {
-		t.Errorf("%d frames sent, %d came: the counters say %d delivered, %d lost", sum(sent), sum(came), stats.Delivered(), stats.Full())
+	if stats.Full() == 0 || stats.Delivered() != uint64(sum(came)) ||
+		stats.Delivered()+stats.Full() != uint64(sum(sent)) {
+		t.Errorf("%d frames sent, %d came: the counters say %d delivered, %d lost", sum(sent), sum(came),
+			stats.Delivered(), stats.Full())
 	}
 	unflagged := map[uint16]int{}
 	for _, row := range rows {

@@ -93,13 +93,14 @@ func kernelTime(oob []byte) time.Time {
 	return time.Unix(le(d), le(d[8:]))
 }
 
-// compareWithReplay holds the rows of a sniff against a replay of the capture that was taken beside it, whose times may differ by
-// within, and those of half of them by a tenth of that: a wrong clock moves all rows. One in a hundred may be up to a second apart,
-// since the machine may be taken away between the two stamps.
+// compareWithReplay holds the rows of a sniff against a replay of the capture that was taken beside it, whose times may
+// differ by within, and those of half of them by a tenth of that: a wrong clock moves all rows. One in a hundred may be
+// up to a second apart, since the machine may be taken away between the two stamps.
 func compareWithReplay(t *testing.T, live []map[string]any, path string, within time.Duration) {
 	t.Helper()
 	var out, diag bytes.Buffer
-	if status := run(context.Background(), []string{"replay", "--json", "--sensor", "tap", path}, nil, &out, &diag); status != 0 {
+	if status := run(context.Background(), []string{"replay", "--json", "--sensor", "tap", path}, nil, &out,
+		&diag); status != 0 {
 		t.Fatalf("replay: status %d: %s", status, diag.String())
 	}
 	key := func(r map[string]any) string { return fmt.Sprint(r["session_id"], r["mail_no"], r["rcpt_to"]) }
@@ -137,6 +138,7 @@ func compareWithReplay(t *testing.T, live []map[string]any, path string, within 
 		t.Errorf("half of the rows were seen live further than %v from the replay's time", all[len(all)/2])
 	}
 	if len(apart) > len(live)/100 || slices.ContainsFunc(apart, func(d time.Duration) bool { return d > time.Second }) {
-		t.Errorf("%d of %d rows were seen live further than %v from the replay's time: %v", len(apart), len(live), within, apart)
+		t.Errorf("%d of %d rows were seen live further than %v from the replay's time: %v", len(apart), len(live),
+			within, apart)
 	}
 }

@@ -54,14 +54,16 @@ func TestSniff_HasNoRightsLeft(t *testing.T) {
 			}
 			s.probe(user == "")
 			s.end(syscall.SIGTERM)
-			if shown, err := exec.Command("ip", "-n", w.tap, "-d", "link", "show", "tap0").Output(); err != nil || strings.Contains(string(shown), "xdp") {
+			if shown, err := exec.Command("ip", "-n", w.tap, "-d", "link", "show", "tap0").Output(); err != nil ||
+				strings.Contains(string(shown), "xdp") {
 				t.Errorf("the program is still attached: %v", err)
 			}
 		})
 	}
 }
 
-// probe has the running tap25 try what must fail. What only Landlock keeps from root's files is tried where the kernel has it.
+// probe has the running tap25 try what must fail. What only Landlock keeps from root's files is tried where the kernel
+// has it.
 func (s *sniffing) probe(root bool) {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGUSR1); err != nil {

@@ -42,18 +42,23 @@ func TestSniffSettings_FileThenEnvironmentThenFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(s.Interfaces, []string{"eth1", "eth2"}) || !slices.Equal(s.Assembler.Ports, []uint16{25, 2525}) || s.Assembler.Sensor != "environment" || s.Workers != 5 || s.LogLevel != "warn" {
+	if !slices.Equal(s.Interfaces, []string{"eth1", "eth2"}) || !slices.Equal(s.Assembler.Ports, []uint16{25, 2525}) ||
+		s.Assembler.Sensor != "environment" || s.Workers != 5 || s.LogLevel != "warn" {
 		t.Errorf("%+v", s)
 	}
 }
 
 func TestSniffSettings_MistakesAreNamed(t *testing.T) {
 	for text, want := range map[string]string{
-		"interfaces: eth1\n": `unknown setting "interfaces"`, "interface: eth1\nworkers: many\n": "workers", "interface: eth1\nport: 0\n": "not a TCP port",
-		"interface: eth1\nxdp: fast\n": "--xdp", "interface: [eth1, eth1]\n": "twice", "sensor: x\n": "no interface", "interface: eth1\nretention: long\n": "--retention",
-		"interface: eth1\nspool-bytes: 3000\n": "--spool-bytes", "interface: eth1\nmetrics-host: ['a b']\n": "--metrics-host",
+		"interfaces: eth1\n": `unknown setting "interfaces"`, "interface: eth1\nworkers: many\n": "workers",
+		"interface: eth1\nport: 0\n":   "not a TCP port",
+		"interface: eth1\nxdp: fast\n": "--xdp", "interface: [eth1, eth1]\n": "twice", "sensor: x\n": "no interface",
+		"interface: eth1\nretention: long\n":       "--retention",
+		"interface: eth1\nspool-bytes: 3000\n":     "--spool-bytes",
+		"interface: eth1\nmetrics-host: ['a b']\n": "--metrics-host",
 	} {
-		if _, err := settingsOf(t, "--config", configFile(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := settingsOf(t, "--config", configFile(t, text)); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
@@ -97,7 +102,9 @@ func TestSniff_SurvivesTheInterfaceGoingAway(t *testing.T) {
 	w.ip("-n " + w.hub + " link set port master br0")
 	w.ip("-n " + w.hub + " link set port up")
 	w.ip("-n " + w.tap + " link set tap0 up")
-	await(t, "it to be back, without any capability", func() bool { return strings.Contains(s.diag.String(), "listening again") })
+	await(t, "it to be back, without any capability", func() bool {
+		return strings.Contains(s.diag.String(), "listening again")
+	})
 	await(t, "carrier", func() bool {
 		out, _ := exec.Command("ip", "-n", w.tap, "link", "show", "tap0").Output()
 		return strings.Contains(string(out), "LOWER_UP")

@@ -22,8 +22,8 @@ func asked(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// TestSniff_LoadsIntoTheDatabase listens, as root and without rights afterwards, loads while it runs, and the rest at its
-// end, into a private cluster that it has started.
+// TestSniff_LoadsIntoTheDatabase listens, as root and without rights afterwards, loads while it runs, and the rest at
+// its end, into a private cluster that it has started.
 func TestSniff_LoadsIntoTheDatabase(t *testing.T) {
 	w := newWire(t)
 	storetest.StateHome(t)
@@ -66,7 +66,8 @@ func TestSniff_DropsWhatIsOlderThanTheRetention(t *testing.T) {
 		return strings.Contains(s.diag.String(), "dropped rows that are older than the retention")
 	})
 	s.end(syscall.SIGTERM)
-	if left := asked(t, "db", "psql", "--", "-Atc", "select (select count(*) from mail), (select count(*) from expired), (select sum(rows) from expired)"); left != "0|1|2\n" {
+	if left := asked(t, "db", "psql", "--", "-Atc",
+		"select (select count(*) from mail), (select count(*) from expired), (select sum(rows) from expired)"); left != "0|1|2\n" {
 		t.Errorf("rows left, days expired, their rows: %s", left)
 	}
 }

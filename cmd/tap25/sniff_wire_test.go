@@ -27,7 +27,8 @@ func requireRoot(t testing.TB) {
 	}
 }
 
-// wire is two hosts on a bridge that sends every frame out of all its ports, as a hub does, and on its third port a tap.
+// wire is two hosts on a bridge that sends every frame out of all its ports, as a hub does, and on its third port a
+// tap.
 type wire struct {
 	t                        testing.TB
 	client, server, tap, hub string // namespaces
@@ -36,7 +37,8 @@ type wire struct {
 // wires tells the namespaces of tests that run beside each other apart.
 var wires atomic.Int64
 
-// newWire makes the namespaces, with addresses of both families for the hosts and none for the tap, and removes them at the end.
+// newWire makes the namespaces, with addresses of both families for the hosts and none for the tap, and removes them at
+// the end.
 func newWire(t testing.TB) *wire {
 	t.Helper()
 	requireRoot(t)
@@ -202,7 +204,8 @@ func (w *wire) send(to string, prefix string, mails int) error {
 			code int
 		}{
 			{"EHLO client.example", 250},
-			{fmt.Sprintf("MAIL FROM:<%s%d@a.example>", prefix, i), 250}, {fmt.Sprintf("RCPT TO:<b%d@b.example>", i), 250},
+			{fmt.Sprintf("MAIL FROM:<%s%d@a.example>", prefix, i), 250},
+			{fmt.Sprintf("RCPT TO:<b%d@b.example>", i), 250},
 			{fmt.Sprintf("RCPT TO:<c%d@b.example>", i), 250}, {"DATA", 354},
 			{"Subject: x\r\n\r\n" + strings.Repeat("All work and no play.\r\n", 40*(i%8)) + ".", 250}, {"QUIT", 221},
 		} {
@@ -235,7 +238,10 @@ func (w *wire) noise(n int) error {
 				}
 			}()
 		}
-		if err := w.in(w.client, func() (err error) { c, err = net.Dial(network, "192.0.2.25:80"); return err }); err != nil {
+		if err := w.in(w.client, func() (err error) {
+			c, err = net.Dial(network, "192.0.2.25:80")
+			return err
+		}); err != nil {
 			return err
 		}
 		for range n {

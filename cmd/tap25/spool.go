@@ -9,11 +9,14 @@ import (
 	"tap25/cmd/tap25/spools"
 )
 
+const spoolLong = `
+spool inspects the rows that wait on this machine to be loaded into the database. It only reads, also while tap25 runs.`
+
 func spoolCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "spool",
 		Short: "List, verify and print the rows that wait to be loaded",
-		Long:  "spool inspects the rows that wait on this machine to be loaded into the database. It only reads, also while tap25 runs.",
+		Long:  spoolLong[1:],
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			return &usageError{errors.New("no spool command given: name ls, verify or dump")}

@@ -63,8 +63,10 @@ func keptSpool(t *testing.T, e *smtp.Envelope) (dir string) {
 func TestSpool_ListsVerifiesAndDumps(t *testing.T) {
 	side := netip.MustParseAddrPort("192.0.2.1:25")
 	from := "a@example.org"
-	one := &smtp.Envelope{SeenAt: time.UnixMicro(1_700_000_000_000_001).UTC(), Sensor: "tap", Client: side, Server: side, MailFrom: &from}
-	two := &smtp.Envelope{SeenAt: time.UnixMicro(1_700_000_000_000_002).UTC(), Sensor: "tap", Client: side, Server: side, MailNo: 7}
+	one := &smtp.Envelope{SeenAt: time.UnixMicro(1_700_000_000_000_001).UTC(), Sensor: "tap", Client: side,
+		Server: side, MailFrom: &from}
+	two := &smtp.Envelope{SeenAt: time.UnixMicro(1_700_000_000_000_002).UTC(), Sensor: "tap", Client: side,
+		Server: side, MailNo: 7}
 	dir, segment := spoolOf(t, one, two)
 	tap25 := func(wantStatus int, args ...string) (stdout, stderr string) {
 		var out, errs bytes.Buffer
@@ -84,13 +86,15 @@ func TestSpool_ListsVerifiesAndDumps(t *testing.T) {
 	if out, _ := tap25(0, "spool", "ls", dir); strings.Count(out, "\n") != 3 || !strings.Contains(out, "a key") {
 		t.Errorf("ls:\n%s", out)
 	}
-	if out, _ := tap25(0, "spool", "verify", dir); !strings.Contains(out, "2 segments, 3 intact records, 0 segments damaged") {
+	if out, _ := tap25(0, "spool", "verify", dir); !strings.Contains(out,
+		"2 segments, 3 intact records, 0 segments damaged") {
 		t.Errorf("verify:\n%s", out)
 	}
 	if out, _ := tap25(0, "spool", "dump", dir); out != lines {
 		t.Errorf("dump gives %d bytes, want %d", len(out), len(lines))
 	}
-	if out, errs := tap25(0, "spool", "dump", segment.Path+".refused"); strings.Count(out, "\n") != 1 || !strings.Contains(errs, "22021") {
+	if out, errs := tap25(0, "spool", "dump", segment.Path+".refused"); strings.Count(out, "\n") != 1 ||
+		!strings.Contains(errs, "22021") {
 		t.Errorf("dump of refused rows: %d bytes, %s", len(out), errs)
 	}
 	kept := keptSpool(t, one)

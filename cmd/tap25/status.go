@@ -9,15 +9,18 @@ import (
 	"tap25/cmd/tap25/report"
 )
 
+const statusLong = `
+status asks the tap25 sniff that runs on this machine for its counters, twice, to show rates too. The counters add up:
+seen = dropped by design + ring full + delivered, and delivered = read + waiting in the rings. sniff answers only
+root, the user that it runs as, and the user that started it. 'tap25 db status' shows what the database holds.`
+
 func statusCommand() *cobra.Command {
 	s := &report.Status{}
 	cmd := &cobra.Command{
 		Use:   "status [--json] [--watch]",
 		Short: "Show the counters of the running tap25 sniff",
-		Long: "status asks the tap25 sniff that runs on this machine for its counters, twice, to show rates too. The counters add up:\n" +
-			"seen = dropped by design + ring full + delivered, and delivered = read + waiting in the rings. sniff answers only\n" +
-			"root, the user that it runs as, and the user that started it. 'tap25 db status' shows what the database holds.",
-		Args: usageArgs(cobra.NoArgs),
+		Long:  statusLong[1:],
+		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if s.Control == "" {
 				if s.Control, err = report.ControlPath(); err != nil {

@@ -32,9 +32,10 @@ func summaryOf(diag string) map[string]counted {
 	return lines
 }
 
-// wrongSums holds the counters of a replay's summary against each other: every frame has one verdict, every payload octet
-// was delivered, a duplicate or ignored, every fragment came to one end, every row has an outcome, and was lost or
-// spooled; each that was spooled is loaded, waits, was set aside, or is left for the next replay; each that was loaded was added or there.
+// wrongSums holds the counters of a replay's summary against each other: every frame has one verdict, every payload
+// octet was delivered, a duplicate or ignored, every fragment came to one end, every row has an outcome, and was lost
+// or spooled; each that was spooled is loaded, waits, was set aside, or is left for the next replay; each that was
+// loaded was added or there.
 func wrongSums(lines map[string]counted) (wrong []string) {
 	for _, name := range []string{"packets", "payload", "fragments", "rows"} {
 		c, ok := lines[name]
@@ -50,13 +51,15 @@ func wrongSums(lines map[string]counted) (wrong []string) {
 		return wrong
 	}
 	if lost := lines["unspooled"].total + lines["repeated"].total; spooled.total+lost != lines["rows"].total {
-		wrong = append(wrong, fmt.Sprintf("%d rows, but %d spooled and %d lost or repeated", lines["rows"].total, spooled.total, lost))
+		wrong = append(wrong, fmt.Sprintf("%d rows, but %d spooled and %d lost or repeated", lines["rows"].total,
+			spooled.total, lost))
 	}
 	if found := lines["found"].total; spooled.total+found != spooled.sum() {
 		wrong = append(wrong, fmt.Sprintf("%d rows spooled, %d found, but %v", spooled.total, found, spooled.parts))
 	}
 	if db := lines["database"]; db.total+db.sum() != spooled.parts["loaded"] {
-		wrong = append(wrong, fmt.Sprintf("%d rows loaded, but %d added, %v", spooled.parts["loaded"], db.total, db.parts))
+		wrong = append(wrong, fmt.Sprintf("%d rows loaded, but %d added, %v", spooled.parts["loaded"], db.total,
+			db.parts))
 	}
 	return wrong
 }
@@ -79,12 +82,15 @@ func checkSums(t testing.TB, diag string) map[string]counted {
 }
 
 func TestSums_NoticeWhatIsMissing(t *testing.T) {
-	const sound = "packets   5 (tcp port 3, not ip 2)\npayload   9 bytes (in order 4, ignored 5)\nlost      0 bytes\nsessions  1\n" +
-		"rows      9 (accepted 9)\nunspooled 1 rows lost\nfound     2 rows of an earlier run\nspooled   8 (loaded 3, waiting 5, set aside 2)\ndatabase  1 rows added (already there 2)\n"
+	const sound = "packets   5 (tcp port 3, not ip 2)\npayload   9 bytes (in order 4, ignored 5)\nlost      0 " +
+		"bytes\nsessions  1\n" +
+		"rows      9 (accepted 9)\nunspooled 1 rows lost\nfound     2 rows of an earlier run\nspooled   8 (loaded 3, " +
+		"waiting 5, set aside 2)\ndatabase  1 rows added (already there 2)\n"
 	if wrong := wrongSums(summaryOf(sound)); wrong != nil {
 		t.Errorf("sound, but %q", wrong)
 	}
-	for _, damage := range []string{"port 3", "order 4", "accepted 9", "there 2", "database  1", "rows      9", "unspooled 1", "found     2", "spooled   8", "aside 2"} {
+	for _, damage := range []string{"port 3", "order 4", "accepted 9", "there 2", "database  1", "rows      9",
+		"unspooled 1", "found     2", "spooled   8", "aside 2"} {
 		damaged := strings.Replace(sound, damage, damage+"0", 1)
 		if wrong := wrongSums(summaryOf(damaged)); len(wrong) == 0 {
 			t.Errorf("%s taken for sound", damage)

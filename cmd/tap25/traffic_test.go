@@ -79,7 +79,8 @@ type peer struct {
 
 // host is the n-th of 16 million clients, port its own.
 func (f *traffic) host(n, port int) *peer {
-	return &peer{f, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), uint16(port)), [2]uint32{uint32(n) * 7919, uint32(n) * 104729}}
+	return &peer{f, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}),
+		uint16(port)), [2]uint32{uint32(n) * 7919, uint32(n) * 104729}}
 }
 
 const (
@@ -117,5 +118,6 @@ const nowhere = "postgres://nobody@127.0.0.1:1/none?sslmode=disable"
 
 func envelope(n int) *smtp.Envelope {
 	client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 40000)
-	return &smtp.Envelope{SeenAt: time.Now().UTC(), Sensor: "tap", SessionID: int64(n), Client: client, Server: mx, Outcome: smtp.Accepted}
+	return &smtp.Envelope{SeenAt: time.Now().UTC(), Sensor: "tap", SessionID: int64(n), Client: client, Server: mx,
+		Outcome: smtp.Accepted}
 }

@@ -100,7 +100,8 @@ func syscallGroups(t testing.TB) map[string][]string {
 	}
 	groups := map[string][]string{}
 	var group string
-	out = regexp.MustCompile(`\x1b\[[0-9;]*m`).ReplaceAll(out, nil) // colours, which some of its versions write to a pipe too
+	// colours, which some of its versions write to a pipe too
+	out = regexp.MustCompile(`\x1b\[[0-9;]*m`).ReplaceAll(out, nil)
 	for line := range strings.SplitSeq(string(out), "\n") {
 		switch word := strings.TrimSpace(line); {
 		case word == "" || strings.HasPrefix(word, "#"):
@@ -116,7 +117,8 @@ func syscallGroups(t testing.TB) map[string][]string {
 // syscallNumbers asks the C compiler's headers.
 func syscallNumbers(t testing.TB, names map[string]bool) (numbers []uint32) {
 	t.Helper()
-	out, err := exec.Command(requireTool(t, "gcc", "systemd"), "-E", "-dM", "-include", "sys/syscall.h", "-x", "c", "/dev/null").Output()
+	out, err := exec.Command(requireTool(t, "gcc", "systemd"), "-E", "-dM", "-include", "sys/syscall.h", "-x", "c",
+		"/dev/null").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,24 +146,29 @@ func confined() {
 	runtime.LockOSThread()
 	filter := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}} // the number of the call
 	for _, n := range numbers {
-		filter = append(filter, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: n, Jf: 1}, unix.SockFilter{Code: unix.BPF_RET, K: 0x7fff0000}) // SECCOMP_RET_ALLOW
+		// SECCOMP_RET_ALLOW
+		filter = append(filter, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: n, Jf: 1},
+			unix.SockFilter{Code: unix.BPF_RET, K: 0x7fff0000})
 	}
-	filter = append(filter, unix.SockFilter{Code: unix.BPF_RET, K: 0x00050000 | uint32(unix.EPERM)}) // SECCOMP_RET_ERRNO
+	// SECCOMP_RET_ERRNO
+	filter = append(filter, unix.SockFilter{Code: unix.BPF_RET, K: 0x00050000 | uint32(unix.EPERM)})
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if _, _, e := unix.Syscall(unix.SYS_SECCOMP, 1, 0, uintptr(unsafe.Pointer(&program))); e != 0 { // SECCOMP_SET_MODE_FILTER
+	// SECCOMP_SET_MODE_FILTER
+	if _, _, e := unix.Syscall(unix.SYS_SECCOMP, 1, 0, uintptr(unsafe.Pointer(&program))); e != 0 {
 		panic(e)
 	}
 	panic(syscall.Exec(self, append([]string{"tap25-probed"}, os.Args[1:]...), os.Environ()))
 }
 
-// mounts are what the unit has of the file system: all of it read-only but a directory, and of /proc the processes alone.
-// The mounts are of a namespace of their own, and end with its last process.
+// mounts are what the unit has of the file system: all of it read-only but a directory, and of /proc the processes
+// alone. The mounts are of a namespace of their own, and end with its last process.
 const mounts = `mount -t proc -o hidepid=invisible,subset=pid proc /proc; mount --bind "$0" "$0"; mount -o remount,bind,ro /; exec "$@"`
 
 // asUnit has a sniff started as systemd would: as another user, with the unit's capabilities, system calls and files.
 func (u unitFile) asUnit(t testing.TB, cmd *exec.Cmd, state string) {
 	t.Helper()
-	for setting, want := range map[string]string{"ProcSubset": "pid", "ProtectProc": "invisible", "ProtectSystem": "strict", "NoNewPrivileges": "yes"} {
+	for setting, want := range map[string]string{"ProcSubset": "pid", "ProtectProc": "invisible",
+		"ProtectSystem": "strict", "NoNewPrivileges": "yes"} {
 		if !slices.Equal(u[setting], []string{want}) {
 			t.Fatalf("%s is %q; the test has %s", setting, u[setting], want)
 		}
@@ -174,8 +181,10 @@ func (u unitFile) asUnit(t testing.TB, cmd *exec.Cmd, state string) {
 		t.Fatal(err)
 	}
 	cmd.Env = append(cmd.Env, "TAP25_TEST_SYSCALLS="+string(numbers))
-	cmd.Args = append([]string{"unshare", "--mount", "--propagation=private", "sh", "-ec", mounts, state, "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs",
-		"--inh-caps=" + u.capabilities("AmbientCapabilities"), "--ambient-caps=" + u.capabilities("AmbientCapabilities"),
+	cmd.Args = append([]string{"unshare", "--mount", "--propagation=private", "sh", "-ec", mounts, state, "setpriv",
+		"--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs",
+		"--inh-caps=" + u.capabilities("AmbientCapabilities"),
+		"--ambient-caps=" + u.capabilities("AmbientCapabilities"),
 		"--bounding-set=" + u.capabilities("CapabilityBoundingSet"), program(t, "tap25-confined")}, cmd.Args[1:]...)
 	cmd.Path = requireTool(t, "unshare", "root")
 }
@@ -219,12 +228,14 @@ func statusOf(t testing.TB, pid int) (threads []map[string]string) {
 
 func TestUnit_AllowsTheSystemCallsThatAttachingAndConfiningTake(t *testing.T) {
 	allowed := readUnit(t).syscalls(t)
-	for _, name := range []string{"bpf", "capset", "prctl", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "setrlimit", "prlimit64"} {
+	for _, name := range []string{"bpf", "capset", "prctl", "landlock_create_ruleset", "landlock_add_rule",
+		"landlock_restrict_self", "setrlimit", "prlimit64"} {
 		if !allowed[name] {
 			t.Errorf("%s is not allowed", name)
 		}
 	}
-	for _, name := range []string{"mount", "ptrace", "init_module", "setuid", "setgroups", "chroot", "reboot", "swapon", "perf_event_open"} {
+	for _, name := range []string{"mount", "ptrace", "init_module", "setuid", "setgroups", "chroot", "reboot", "swapon",
+		"perf_event_open"} {
 		if allowed[name] {
 			t.Errorf("%s is allowed", name)
 		}
@@ -250,8 +261,10 @@ func TestUnit_SniffRunsUnderItsConditions(t *testing.T) {
 	s.awaitListening()
 	for _, thread := range statusOf(t, s.cmd.Process.Pid) {
 		for field, want := range map[string]string{
-			"CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000", "CapAmb": "0000000000000000",
-			"CapBnd":     "000000c000003000", // the unit's: without CAP_SETPCAP nothing is taken from it, and no-new-privileges keeps it shut
+			"CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000",
+			"CapAmb": "0000000000000000",
+			// the unit's: without CAP_SETPCAP nothing is taken from it, and no-new-privileges keeps it shut
+			"CapBnd":     "000000c000003000",
 			"NoNewPrivs": "1", "Seccomp": "2", "Uid": "65534\t65534\t65534\t65534",
 		} {
 			if thread[field] != want {

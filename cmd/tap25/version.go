@@ -24,7 +24,8 @@ func versionCommand() *cobra.Command {
 // release is the version that the sources are of, or are to become: a build of a tag reports the tag.
 const release = "0.1.0-dev"
 
-// pseudoVersion is the version of a commit without a tag (https://go.dev/ref/mod#pseudo-versions): the commit says as much.
+// pseudoVersion is the version of a commit without a tag (https://go.dev/ref/mod#pseudo-versions): the commit says as
+// much.
 var pseudoVersion = regexp.MustCompile(`[-.]\d{14}-[0-9a-f]{12}(\+dirty)?$`)
 
 // version describes the binary: the release, and what the Go toolchain recorded in it.

@@ -75,6 +75,9 @@ func (d *Dialogue) step(p *piece) int {
 	case inDark:
 		return len(p.data)
 	}
+	if d.missedStartTLS(p) {
+		return 0
+	}
 	return d.readLine(p)
 }
 

@@ -13,7 +13,7 @@ import (
 // lossy are the dialogues of what may stand around the commands of SMTP, of which any segment may be missed.
 var lossy = []string{"proxy-*", "xclient*", "xforward*", "burl*", "lmtp*", "banner-*", "atrn*", "turn*", "paths-*"}
 
-// notLossy are those in which nothing tells that LHLO was missed: the server does not speak LMTP, or what comes next is
+// notLossy are those in which nothing shows that LHLO was missed: the server does not speak LMTP, or what comes next is
 // sent before it could show that it does.
 var notLossy = []string{"lmtp-one-reply-for-all.txt", "lmtp-two-mails-pipelined.txt", "lmtp-pipelined.txt"}
 

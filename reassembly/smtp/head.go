@@ -6,7 +6,7 @@ type head struct {
 	open    bool // nothing was read yet that is no part of it
 	proxy   proxyBinary
 	first   piece // when its first octets came; without these
-	end     int64 // offset of the client behind it; 0: there was none
+	end     int64 // offset of the client after it; 0: there was none
 	waiting int64 // octets that may be a header of version 2, or commands: clientReader.offset does not count them yet
 }
 
@@ -34,7 +34,7 @@ func (h *head) decide() (n int64) {
 // wasHeader says that a header ends at that offset of the client.
 func (h *head) wasHeader(end int64) { h.open, h.end = false, end }
 
-// mayBeLine says whether the line at hand may be a header of version 1.
+// mayBeLine notes whether the line at hand may be a header of version 1.
 func (h *head) mayBeLine(may bool) { h.open = may }
 
 // readHead reads the head of p as long as it may be a header of version 2, and returns how much that was. One of
@@ -42,7 +42,7 @@ func (h *head) mayBeLine(may bool) { h.open = may }
 func (d *Dialogue) readHead(p *piece) int {
 	if h := &d.head; h.proxy.n == 0 && (d.client.line.n > 0 || p.data[0] != proxySignature[0]) {
 		if h.mayBeLine(d.client.line.n > 0 || p.data[0] == 'P'); d.session.Midstream {
-			h.mayBeLine(false) // nothing tells a line of version 1 from one of a message
+			h.mayBeLine(false) // a line of version 1 may as well be one of a message
 			return 0
 		}
 		return d.readLine(p)

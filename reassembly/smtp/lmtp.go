@@ -67,8 +67,8 @@ func (d *Dialogue) takeFinal() bool {
 	return true
 }
 
-// tellLMTP tells by the reply that comes after the first one to a message whether the client, whose greeting was missed,
-// speaks LMTP: it is another one to the message if the client waited for it.
+// tellLMTP finds out, by the reply that comes after the first one to a message, if the client, whose greeting was
+// missed, speaks LMTP: it is another one to the message if the client waited for it.
 func (d *Dialogue) tellLMTP(r *reply) {
 	first := d.mail.tx.first
 	d.mail.tx.keepFirst(nil)
@@ -122,7 +122,7 @@ func (tx *transaction) await(n int, r *reply) {
 	tx.awaited, tx.lastFinal, tx.chunkCode = n, r.end, tx.dataCode
 }
 
-// keepFirst keeps the first reply to the message until the next one tells whether there are more.
+// keepFirst keeps the first reply to the message until the next one shows if there are more.
 func (tx *transaction) keepFirst(r *reply) {
 	if tx.first = nil; r != nil {
 		kept := *r

@@ -9,14 +9,14 @@ import (
 // path is a reverse-path or forward-path (RFC 5321 section 4.1.2) with its parameters. A nil mailbox could not be read.
 type path struct {
 	mailbox *string
-	raw     []byte // nil where the mailbox says it all
+	raw     []byte // nil if the mailbox says it all
 	size    *int64
 	envid   *string
 	orcpt   *string
 }
 
 // parsePath reads what follows MAIL or RCPT: "FROM:<path> parameters", with the spaces, missing and doubled brackets,
-// phrases and cases that servers tolerate. It returns nil where there is no such thing, or where the line was cut
+// phrases and cases that servers tolerate. It returns nil if there is no such thing, or if the line was cut
 // inside the path.
 func parsePath(b []byte, keyword string, cut bool) *path {
 	if len(b) < len(keyword) || !strings.EqualFold(string(b[:len(keyword)]), keyword) {
@@ -43,7 +43,7 @@ func parsePath(b []byte, keyword string, cut bool) *path {
 // A pathRange is where the path and its mailbox stand in the argument of MAIL or RCPT.
 type pathRange struct {
 	from, to int  // of the mailbox, with spaces around it and a source route
-	end      int  // behind the path
+	end      int  // after the path
 	closed   bool // its end was seen: the bracket that closes it, or, without brackets, a parameter after it
 }
 
@@ -139,7 +139,7 @@ func withoutBrackets(b []byte, closed bool) []byte {
 	return bytes.Trim(b, " \t")
 }
 
-// stripScheme takes "mailto:" off a mailbox that was taken out of a page, and the query behind it (RFC 6068). A colon
+// stripScheme takes "mailto:" off a mailbox that was taken out of a page, and the query after it (RFC 6068). A colon
 // cannot stand in a mailbox that is not quoted.
 func stripScheme(b []byte) []byte {
 	const scheme = "mailto:"

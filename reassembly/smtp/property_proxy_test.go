@@ -43,9 +43,9 @@ func text16(n uint16) string {
 	return digits
 }
 
-// behind puts a header before what the client sends: in a segment of its own, or in the client's first. The server's
+// putBefore puts a header before what the client sends: in a segment of its own, or in the client's first. The server's
 // greeting comes before it has received that, or after.
-func behind(t *rapid.T, header string, events []event) []event {
+func putBefore(t *rapid.T, header string, events []event) []event {
 	n, apart := int64(len(header)), rapid.Bool().Draw(t, "header apart")
 	after := rapid.Bool().Draw(t, "greeting after the header")
 	var all []event
@@ -73,7 +73,7 @@ func TestProperty_ProxyHeaderChangesNoRow(t *testing.T) {
 		s.ended = ended
 		header, ip, port := drawProxyHeader(t)
 		plain := s.run(s.events)
-		rows := s.run(shuffle(t, chop(t, behind(t, header, s.events))))
+		rows := s.run(shuffle(t, chop(t, putBefore(t, header, s.events))))
 		if len(rows) != len(plain) {
 			t.Fatalf("%d rows, %d without the header", len(rows), len(plain))
 		}

@@ -61,7 +61,7 @@ const (
 type proxyBinary struct {
 	head [proxyFixed + proxyIPv6]byte
 	n    int // octets of head that were read
-	left int // octets behind the fixed part that are still to come
+	left int // octets after the fixed part that are still to come
 	torn bool
 }
 

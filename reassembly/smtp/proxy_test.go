@@ -84,7 +84,7 @@ var binaryHeaders = []struct {
 	{"EHLO", "EHLO client.example\r\n", origin{}, false},
 }
 
-// readBinary gives a header to the parser in pieces of size octets, 0 in one piece with commands behind it.
+// readBinary gives a header to the parser in pieces of size octets, 0 in one piece with commands after it.
 func readBinary(t *testing.T, header string, size int) (origin, bool) {
 	var p proxyBinary
 	rest := header
@@ -124,7 +124,7 @@ func TestProxyBinary_OfVersion2(t *testing.T) {
 	}
 }
 
-// Octets that were missed behind the fixed part belong to the header, and name nobody where they hold the addresses.
+// Octets that were missed after the fixed part belong to the header, and name nobody if they hold the addresses.
 func TestProxyBinary_WithAHole(t *testing.T) {
 	header := binaryHeader(0x21, 0x11, addresses4+tlvs)
 	for from := range len(header) {
@@ -142,7 +142,7 @@ func TestProxyBinary_WithAHole(t *testing.T) {
 				t.Fatalf("%d to %d missed: %d passed over", from, to, n)
 			case to < len(header):
 				if n, result := p.read([]byte(header[to:] + "EHLO")); n != len(header)-to || result != proxyWhole {
-					t.Fatalf("%d to %d missed: %d read behind the hole, result %d", from, to, n, result)
+					t.Fatalf("%d to %d missed: %d read after the hole, result %d", from, to, n, result)
 				}
 			case result != proxyWhole:
 				t.Fatalf("%d to %d missed: the header is not whole", from, to)

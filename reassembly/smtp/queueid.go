@@ -25,7 +25,7 @@ var queueForms = [...]func(text []byte) []byte{
 	queuedAs, okID, eximID, acceptedID, exchangeID, harakaID, ironPortID, mimecastID, oracleID, dovecotID,
 }
 
-// withoutStatus takes an enhanced status code (RFC 2034), and the colon that OpenSMTPD puts behind it, off the head of
+// withoutStatus takes an enhanced status code (RFC 2034), and the colon that OpenSMTPD puts after it, off the head of
 // a reply.
 func withoutStatus(b []byte) []byte {
 	rest, ok := bytes.CutPrefix(b, []byte("2."))
@@ -167,7 +167,7 @@ func eximID(text []byte) []byte {
 	return nil
 }
 
-// acceptedID reads "3AO4Dpgx012345 Message accepted for delivery" of Sendmail, OpenSMTPD and, with a number behind the
+// acceptedID reads "3AO4Dpgx012345 Message accepted for delivery" of Sendmail, OpenSMTPD and, with a number after the
 // name, Proofpoint; "mail accepted for delivery" of Cloudmark.
 func acceptedID(text []byte) []byte {
 	id := span(text, 65, "-")

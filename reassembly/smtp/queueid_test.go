@@ -60,8 +60,8 @@ var queueReplies = []struct{ server, text, id string }{
 	{"Stalwart", "2.0.0 Message queued with id 217700302698266624.", "217700302698266624"},
 	{"Stalwart", "2.0.0 Message queued with id 3042a1b2c3d4e5f.", "3042a1b2c3d4e5f"},
 	{"Stalwart", "2.0.0 Message queued for delivery.", ""},
-	{"Postfix behind Rspamd", "2.0.0 Ok: queued as 4F1B2C0D5E", "4F1B2C0D5E"},
-	{"Postfix behind amavisd", "2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4Yz1Xq0kZ9z3nQ7", "4Yz1Xq0kZ9z3nQ7"},
+	{"Postfix with Rspamd", "2.0.0 Ok: queued as 4F1B2C0D5E", "4F1B2C0D5E"},
+	{"Postfix after amavisd", "2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4Yz1Xq0kZ9z3nQ7", "4Yz1Xq0kZ9z3nQ7"},
 	{"Postfix, postscreen's dummy", "2.0.0 Ok: queued as FEDCBADE", "FEDCBADE"},
 	{"Sendmail", "2.0.0 36VKKS9J026559 Message accepted for delivery", "36VKKS9J026559"},
 	{"Sendmail with queue groups", "2.0.0 36VKKS9J026559-36VKKS9K026559 Message accepted for delivery", "36VKKS9J026559-36VKKS9K026559"},
@@ -134,7 +134,7 @@ func wantQueueID(text string) (id string, form int) {
 	return "", -1
 }
 
-// matchesOf is where an expression matches, also where matches overlap.
+// matchesOf is where an expression matches, even if matches overlap.
 func matchesOf(expression *regexp.Regexp, text string) (all [][]int) {
 	for from := 0; ; {
 		m := expression.FindStringSubmatchIndex(text[from:])

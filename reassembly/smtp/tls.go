@@ -32,6 +32,23 @@ func (d *Dialogue) encrypt(c *command, r *reply) {
 	d.client.expectHello(r.end)
 }
 
+// missedStartTLS reports whether a hole has hidden STARTTLS: the client goes on with a ClientHello after it, and the
+// server said 220 when it had received all before that. Then the session is encrypted.
+func (d *Dialogue) missedStartTLS(p *piece) bool {
+	if !d.client.hole.resync || d.client.line.n > 0 || p.data[0] != contentHandshake || !looksLikeTLS(p.data) {
+		return false
+	}
+	for i := d.match.replies.len() - 1; i >= 0 && i >= d.match.replies.len()-2; i-- {
+		r := d.match.replies.at(i)
+		if r.code == greetingCode && r.acked == d.client.offset && r.acked > 0 && p.acked >= r.end {
+			kept := *r
+			d.encrypt(&command{verb: verbStartTLS, t: p.t, flags: Gap}, &kept)
+			return true
+		}
+	}
+	return false
+}
+
 // encryptedAtOnce takes a connection that is encrypted from its first octet: the server's is of TLS. Nothing that was
 // read of it is SMTP, whatever it looks like. What the client's first octets are says nothing: a server may refuse them
 // and go on.

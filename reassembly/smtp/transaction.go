@@ -29,7 +29,7 @@ type transaction struct {
 	awaited   int    // replies to the message that are to come, with LMTP
 	lastFinal int64  // end of the last one that came
 	chunkCode uint16 // of a BDAT that was refused before the last
-	first     *reply // the first of them, while it is not known whether there are more
+	first     *reply // the first of them, while it is not known if there are more
 	size      int
 }
 

@@ -36,7 +36,8 @@ const (
 )
 
 // ErrOwned is returned by [Cluster.Up] if another tap25 has started the server for itself, and stops it at its end.
-var ErrOwned = errors.New("the private cluster runs as part of another tap25 and stops with it: run 'tap25 db up' when that has ended")
+var ErrOwned = errors.New("the private cluster runs as part of another tap25 and stops with it: run 'tap25 db up' " +
+	"when that has ended")
 
 // Cluster is a private PostgreSQL: on a unix socket in its own directory, never on TCP, without a password. Use, Up and
 // Release are for one goroutine at a time, the other methods for any.

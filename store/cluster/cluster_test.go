@@ -117,7 +117,8 @@ func TestCluster_SecondUserSharesTheServer(t *testing.T) {
 }
 
 func TestCluster_ServerGetsAShareOfTheMemory(t *testing.T) {
-	for memory, want := range map[uint64]uint64{0: 0, 512 << 20: 0, 1 << 30: 256 << 20, 4 << 30: 1 << 30, 1 << 40: 1 << 30} {
+	for memory, want := range map[uint64]uint64{0: 0, 512 << 20: 0, 1 << 30: 256 << 20, 4 << 30: 1 << 30,
+		1 << 40: 1 << 30} {
 		if got := cluster.SharedBuffers(memory); got != want {
 			t.Errorf("of %d MiB: %d MiB, want %d", memory>>20, got>>20, want>>20)
 		}
@@ -172,7 +173,8 @@ func TestCluster_UpRunsUntilDown(t *testing.T) {
 	}
 }
 
-// TestCluster_WaitsForADyingServer starts one in the place of another that answers no more and still keeps its directory.
+// TestCluster_WaitsForADyingServer starts one in the place of another that answers no more and still keeps its
+// directory.
 func TestCluster_WaitsForADyingServer(t *testing.T) {
 	old := storetest.NewCluster(t)
 	if err := errors.Join(old.Up(t.Context()), old.Release(t.Context())); err != nil {

@@ -17,8 +17,8 @@ import (
 // oldestServer is the oldest PostgreSQL that tap25 runs.
 const oldestServer = 15
 
-// StateDir returns tap25's state directory: /var/lib/tap25 for root, else $XDG_STATE_HOME/tap25 or ~/.local/state/tap25. It is an
-// error if neither that variable nor the home directory is known.
+// StateDir returns tap25's state directory: /var/lib/tap25 for root, else $XDG_STATE_HOME/tap25 or
+// ~/.local/state/tap25. It is an error if neither that variable nor the home directory is known.
 func StateDir() (string, error) {
 	if os.Geteuid() == 0 && os.Getenv("XDG_STATE_HOME") == "" {
 		return "/var/lib/tap25", nil
@@ -59,7 +59,8 @@ func findServer() (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("no PostgreSQL server %d or newer is installed: apt-get install postgresql (or name a database with --db URL)", oldestServer)
+	return "", fmt.Errorf("no PostgreSQL server %d or newer is installed: apt-get install postgresql (or name a "+
+		"database with --db URL)", oldestServer)
 }
 
 // makeDirs makes the directories.
@@ -88,13 +89,14 @@ func (c *Cluster) makeDirs() error {
 	return nil
 }
 
-// makeData makes the cluster itself, the first time: aside and then renamed, so that none is ever half made. Its caller holds the
-// lock of those who start a server.
+// makeData makes the cluster itself, the first time: aside and then renamed, so that none is ever half made. Its caller
+// holds the lock of those who start a server.
 func (c *Cluster) makeData(ctx context.Context) error {
 	version, err := os.ReadFile(filepath.Join(c.DataDir(), "PG_VERSION"))
 	if err == nil {
 		if have, want := strings.TrimSpace(string(version)), c.version(); want != "" && have != want {
-			return fmt.Errorf("the cluster in %s was made by PostgreSQL %s, %s is installed: install postgresql-%s, or upgrade the cluster with pg_upgrade", c.dir, have, want, have)
+			return fmt.Errorf("the cluster in %s was made by PostgreSQL %s, %s is installed: install postgresql-%s, "+
+				"or upgrade the cluster with pg_upgrade", c.dir, have, want, have)
 		}
 		return nil
 	}
@@ -119,7 +121,8 @@ func (c *Cluster) initdb(ctx context.Context) error {
 	if err := os.RemoveAll(fresh); err != nil {
 		return fmt.Errorf("remove a cluster that was half made: %w", err)
 	}
-	cmd := c.Command("initdb", "-D", fresh, "-U", c.name, "-E", "UTF8", "--locale=C.UTF-8", "-A", "peer", "--data-checksums")
+	cmd := c.Command("initdb", "-D", fresh, "-U", c.name, "-E", "UTF8", "--locale=C.UTF-8", "-A", "peer",
+		"--data-checksums")
 	cmd.SysProcAttr.Setpgid = true // with the server that it runs
 	out, err := output(ctx, cmd)
 	if ctx.Err() != nil {
@@ -128,7 +131,8 @@ func (c *Cluster) initdb(ctx context.Context) error {
 	if err != nil {
 		hint := ""
 		if strings.Contains(string(out), "Permission denied") {
-			hint = "; the user " + c.name + " must be able to enter every directory above it: chmod o+x those, or set XDG_STATE_HOME to another"
+			hint = "; the user " + c.name +
+				" must be able to enter every directory above it: chmod o+x those, or set XDG_STATE_HOME to another"
 		}
 		return fmt.Errorf("make the cluster in %s: initdb: %w: %s%s", c.dir, err, strings.TrimSpace(string(out)), hint)
 	}
@@ -162,14 +166,17 @@ func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 }
 
 func (c *Cluster) settings() []string {
-	settings := []string{"-D", c.DataDir(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c", "timezone=UTC",
+	settings := []string{"-D", c.DataDir(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c",
+		"timezone=UTC",
 		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700",
 		"-c", "max_locks_per_transaction=512", // a question over all days locks each day and its indexes
 		"-c", "jit=off", // which would compile a plan of hundreds of days, for seconds, to fetch one row
-		"-c", "max_wal_size=4GB", // after each checkpoint an index page is written whole when it is touched: with 1 GB, by most rows
+		// after each checkpoint an index page is written whole when it is touched: with 1 GB, by most rows
+		"-c", "max_wal_size=4GB",
 		"-c", "log_min_error_statement=panic",
 		"-c", "log_error_verbosity=terse", // neither statements nor rows in the log
-		"-c", "log_min_messages=log"} // nor errors, which quote the value that a cast fails on; what tap25 logs of accesses stays
+		// nor errors, which quote the value that a cast fails on; what tap25 logs of accesses stays
+		"-c", "log_min_messages=log"}
 	if n := sharedBuffers(c.Memory); n > 0 {
 		settings = append(settings, "-c", fmt.Sprintf("shared_buffers=%dMB", n>>20))
 	}
@@ -182,7 +189,8 @@ const (
 	mostBuffers  = 1 << 30
 )
 
-// sharedBuffers is a quarter of the memory (PostgreSQL's manual, "Resource Consumption"), within the bounds; 0: the default.
+// sharedBuffers is a quarter of the memory (PostgreSQL's manual, "Resource Consumption"), within the bounds; 0: the
+// default.
 func sharedBuffers(memory uint64) uint64 {
 	if n := min(memory/4, mostBuffers); n > leastBuffers {
 		return n

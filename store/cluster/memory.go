@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// AvailableMemory returns the least of what the machine has left and what this control group and those around it may still take,
-// in bytes; 0: not known. A unit with ProcSubset=pid does not see what is left: it counts on half of the machine, sysinfo(2).
+// AvailableMemory returns the least of what the machine has left and what this control group and those around it may
+// still take, in bytes; 0: not known. A unit with ProcSubset=pid does not see what is left: it counts on half of the
+// machine, sysinfo(2).
 func AvailableMemory() uint64 {
 	var machine unix.Sysinfo_t
 	_ = unix.Sysinfo(&machine)

@@ -9,8 +9,8 @@ import (
 // Owner returns the IDs of the user that the server runs as, and that owns the cluster's directory.
 func (c *Cluster) Owner() (uid, gid int) { return c.uid, c.gid }
 
-// Give changes the owner of the cluster's locks to [Cluster.Owner], for a process that root has started and that goes on as that
-// user.
+// Give changes the owner of the cluster's locks to [Cluster.Owner], for a process that root has started and that goes
+// on as that user.
 func (c *Cluster) Give() error {
 	for _, name := range []string{"users.lock", "start.lock"} {
 		if err := os.Lchown(filepath.Join(c.dir, name), c.uid, c.gid); err != nil && !os.IsNotExist(err) {
@@ -20,10 +20,12 @@ func (c *Cluster) Give() error {
 	return nil
 }
 
-// Needs returns the files and directories that a process which restricts itself must still be able to read (programs, libraries,
-// time zones, users) and to write, so that it can start the server anew.
+// Needs returns the files and directories that a process which restricts itself must still be able to read (programs,
+// libraries, time zones, users) and to write, so that it can start the server anew.
 func (c *Cluster) Needs() (read, write []string) {
-	read = []string{filepath.Dir(c.bin), "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share", "/lib", "/lib64", "/bin", "/dev/urandom",
-		"/etc/ld.so.cache", "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/localtime", "/etc/postgresql-common"}
+	read = []string{filepath.Dir(c.bin), "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share", "/lib", "/lib64", "/bin",
+		"/dev/urandom",
+		"/etc/ld.so.cache", "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/localtime",
+		"/etc/postgresql-common"}
 	return read, []string{c.dir, c.socketDir(), "/dev/shm", "/dev/null"}
 }

@@ -55,8 +55,8 @@ func (c *Cluster) answers(ctx context.Context) bool {
 	return true
 }
 
-// startAndWait starts a server until it answers: again while one that was killed may keep its directory from it, or if it
-// is killed itself.
+// startAndWait starts a server until it answers: again while one that was killed may keep its directory from it, or if
+// it is killed itself.
 func (c *Cluster) startAndWait(ctx context.Context, start func() error) error {
 	for begun := time.Now(); ; {
 		if err := start(); err != nil {
@@ -172,7 +172,8 @@ func (c *Cluster) Down() error {
 	}
 	out, err := c.Command("pg_ctl", "stop", "-D", c.DataDir(), "-m", "fast", "-w").CombinedOutput()
 	// A server that died without removing its file leaves nothing to stop.
-	if err != nil && !strings.Contains(string(out), "no server running") && !strings.Contains(string(out), "No such process") {
+	if err != nil && !strings.Contains(string(out), "no server running") &&
+		!strings.Contains(string(out), "No such process") {
 		return fmt.Errorf("stop PostgreSQL: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil

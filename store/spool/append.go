@@ -35,10 +35,10 @@ type block struct {
 
 func (b *block) charge() int { return len(b.buf) - headerSize + blockCharge }
 
-// Append appends a copy of a record of at most [MaxRecord] bytes. It does no disk work: a record is durable after the next
-// [Spool.Sync] or [Spool.Seal], and full segments are sealed by a goroutine of the spool's own. The error is [ErrFull] if
-// memory is full because the disk is full, slow or failing, and [os.ErrClosed] after [Spool.Close]. After any error the
-// record is lost, and counted in Stats.Lost.
+// Append appends a copy of a record of at most [MaxRecord] bytes. It does no disk work: a record is durable after the
+// next [Spool.Sync] or [Spool.Seal], and full segments are sealed by a goroutine of the spool's own. The error is
+// [ErrFull] if memory is full because the disk is full, slow or failing, and [os.ErrClosed] after [Spool.Close]. After
+// any error the record is lost, and counted in Stats.Lost.
 func (s *Spool) Append(rec []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,8 +49,8 @@ func (s *Spool) Append(rec []byte) error {
 	return err
 }
 
-// AppendWait is [Spool.Append] for a source that can wait: it waits for room instead of returning [ErrFull]. The error is
-// ctx's cause if that ends first, or [os.ErrClosed]. A record that it does not take is not counted.
+// AppendWait is [Spool.Append] for a source that can wait: it waits for room instead of returning [ErrFull]. The error
+// is ctx's cause if that ends first, or [os.ErrClosed]. A record that it does not take is not counted.
 func (s *Spool) AppendWait(ctx context.Context, rec []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +124,8 @@ func (s *Spool) append(rec []byte) error {
 	s.poked += n
 	s.stats.Appended++
 	s.stats.Buffered++
-	if s.cfg.SegmentRecords > 0 && d.records >= s.cfg.SegmentRecords || s.cfg.SegmentBytes > 0 && d.bytes >= s.cfg.SegmentBytes {
+	if s.cfg.SegmentRecords > 0 && d.records >= s.cfg.SegmentRecords ||
+		s.cfg.SegmentBytes > 0 && d.bytes >= s.cfg.SegmentBytes {
 		s.cut("")
 		s.wake()
 	} else if s.poked >= min(1<<20, s.cfg.Buffer/4) {

@@ -13,9 +13,9 @@ import (
 
 const perFile = 10_000
 
-// BenchmarkAppend compares the spool with plain appends to files, both of 200-byte records: 10,000 of them cost a file, its
-// fsync and a rename. The plain ones sync the directory as often as the spool did, which does it once for all files that have
-// become durable meanwhile. There are so many that the first use of the spool's buffers is of no account.
+// BenchmarkAppend compares the spool with plain appends to files, both of 200-byte records: 10,000 of them cost a file,
+// its fsync and a rename. The plain ones sync the directory as often as the spool did, which does it once for all files
+// that have become durable meanwhile. There are so many that the first use of the spool's buffers is of no account.
 func BenchmarkAppend(b *testing.B) {
 	rec := bytes.Repeat([]byte("0123456789"), 20)
 	const rows = 2_000_000

@@ -82,8 +82,9 @@ func parseHeader(b []byte) (h header, ok bool) {
 		return h, false
 	}
 	h = header{
-		version: b[8], kind: kind(b[9]), encoding: le.Uint16(b[10:]), length: le.Uint32(b[12:]), records: le.Uint32(b[16:]),
-		sum: le.Uint32(b[20:]), index: le.Uint64(b[24:]), id: id{le.Uint64(b[32:]), le.Uint64(b[40:])},
+		version: b[8], kind: kind(b[9]), encoding: le.Uint16(b[10:]), length: le.Uint32(b[12:]),
+		records: le.Uint32(b[16:]),
+		sum:     le.Uint32(b[20:]), index: le.Uint64(b[24:]), id: id{le.Uint64(b[32:]), le.Uint64(b[40:])},
 	}
 	return h, h.version <= version && h.encoding == 0 && h.length <= maxPayload &&
 		h.index <= maxRecords && h.index+uint64(h.records) <= maxRecords

@@ -131,7 +131,8 @@ func TestDamage_BlocksSwappedOrRepeatedLoseNothing(t *testing.T) {
 	block := func(i int) []byte { return m.data[m.start[i]:m.end[i]] }
 	for i := range m.start {
 		for k := range i {
-			data := slices.Concat(m.data[:m.start[k]], block(i), m.data[m.end[k]:m.start[i]], block(k), m.data[m.end[i]:])
+			data := slices.Concat(m.data[:m.start[k]], block(i), m.data[m.end[k]:m.start[i]], block(k),
+				m.data[m.end[i]:])
 			m.check(t, data, upTo(m.seg.Records))
 		}
 		m.check(t, slices.Concat(m.data[:m.end[i]], block(i), m.data[m.end[i]:]), upTo(m.seg.Records))
@@ -297,11 +298,12 @@ func TestDamage_OpenNeverRefuses(t *testing.T) {
 	wantNumbers(t, s, 3)
 }
 
-// nested is a file of damaged blocks in each other's payloads: intact headers, and sums that are wrong, or that are right though the
-// payload is not what the header says.
+// nested is a file of damaged blocks in each other's payloads: intact headers, and sums that are wrong, or that are
+// right though the payload is not what the header says.
 func nested(n int, of id, right bool) []byte {
 	data := make([]byte, n*headerSize)
-	for off := len(data) - headerSize; off >= 0; off -= headerSize { // the innermost first: an outer one's sum covers it
+	// the innermost first: an outer one's sum covers it
+	for off := len(data) - headerSize; off >= 0; off -= headerSize {
 		end := min(off+headerSize+maxPayload, len(data))
 		header{version: version, kind: kindRecords, records: uint32(end-off-headerSize) / 4, id: of}.put(data[off:end])
 		if !right {
@@ -320,11 +322,13 @@ func TestScan_LooksAtNestedBlocksAFewTimesOnly(t *testing.T) {
 	}
 }
 
-// checkScan scans a file: every octet is looked at so many times at most, the memory follows from it, and the counts add up.
+// checkScan scans a file: every octet is looked at so many times at most, the memory follows from it, and the counts
+// add up.
 func checkScan(t *testing.T, data []byte, of id, count int) {
 	const (
-		mostLooks   = mostLooked + 2 + headerSize/len(magic) + 1 // of an octet; a header may begin at every eighth
-		mostOctets  = 64                                         // allocated for one of the file: 24 for a record of no octet, which takes 4
+		mostLooks = mostLooked + 2 + headerSize/len(magic) + 1 // of an octet; a header may begin at every eighth
+		// allocated for one of the file: 24 for a record of no octet, which takes 4
+		mostOctets  = 64
 		mostForScan = 64 << 10
 	)
 	var c content

@@ -1,13 +1,13 @@
 // Package spool is a durable queue of opaque records on disk, between the capture and the database.
 //
 // A program appends records ([Spool.Append]) and makes them durable ([Spool.Sync], [Spool.Seal]). Sealed segments wait
-// ([Spool.Sealed]) until a loader has read them ([Spool.Read]) and committed their records, and says so ([Spool.Loaded]).
-// [Inspect] and [ReadFile] read the directory of a spool that another process has open.
+// ([Spool.Sealed]) until a loader has read them ([Spool.Read]) and committed their records, and says so
+// ([Spool.Loaded]). [Inspect] and [ReadFile] read the directory of a spool that another process has open.
 //
 // # Files
 //
-// A directory holds segments. What must survive any damage inside a file stands in its name, and the name's count is the
-// authority on how many records a segment holds:
+// A directory holds segments. What must survive any damage inside a file stands in its name, and the name's count is
+// the authority on how many records a segment holds:
 //
 //	.<seq>-<run>.open               being written
 //	.<seq>-<run>.draft              being written, and its source can be read again: without a seal it is dropped at Open
@@ -18,8 +18,9 @@
 //	<name of a segment>.damaged     the bytes of damaged places, each after a line with the place
 //	.<seq>-<run>.tmp                a file of the last two kinds while it is written; removed at Open
 //
-// seq, 16 hexadecimal digits, is the time in microseconds at which the file was begun, or one more than the last, so that
-// names sort by age whatever the clock does. run, 16 hexadecimal digits too, is random for each Open. count is decimal.
+// seq, 16 hexadecimal digits, is the time in microseconds at which the file was begun, or one more than the last, so
+// that names sort by age whatever the clock does. run, 16 hexadecimal digits too, is random for each Open. count is
+// decimal.
 //
 // # Format
 //
@@ -45,44 +46,49 @@
 //	seal     8 total of records, 4 CRC-32 of the payloads of all records blocks, 1 length of the key, n key, n sensor
 //	note     n why the records after it were refused, up to the next note
 //
-// The seal's CRC-32, most significant byte first, is that of IEEE 802.3, another polynomial than the blocks': damage that
-// one of them does not see, the other does.
+// The seal's CRC-32, most significant byte first, is that of IEEE 802.3, another polynomial than the blocks': damage
+// that one of them does not see, the other does.
 //
-// Older versions, which this package still reads, have other seals: version 0 has 8 bytes of total and the sensor, version 1
-// a SHA-256 where the CRC-32 is now. Version 2 differs in its records alone, which are opaque here: rows without the columns that
-// tap25 has had since schema 17. A tap25 that does not know these leaves segments of version 3 where they are.
+// Older versions, which this package still reads, have other seals: version 0 has 8 bytes of total and the sensor,
+// version 1 a SHA-256 where the CRC-32 is now. Version 2 differs in its records alone, which are opaque here: rows
+// without the columns that tap25 has had since schema 17. A tap25 that does not know these leaves segments of version 3
+// where they are.
 //
-// A reader that meets a damaged block goes on at the next magic, and takes only blocks that bear the name's seq and run: a
-// record may hold the bytes of a block, but whoever sent it cannot know the 64 random bits. Blocks are put in order by their
-// index; what the count promises and no block covers is lost, and counted. A file whose first block is of a newer version
-// and that has no intact block of a known one is left where it is and counted.
+// A reader that meets a damaged block goes on at the next magic, and takes only blocks that bear the name's seq and
+// run: a record may hold the bytes of a block, but whoever sent it cannot know the 64 random bits. Blocks are put in
+// order by their index; what the count promises and no block covers is lost, and counted. A file whose first block is
+// of a newer version and that has no intact block of a known one is left where it is and counted.
 //
 // # What is promised
 //
-// A record is acknowledged when the Sync or Seal after it returns without error; it is then on disk under a name that Open
-// finds. Assumed of the disk: a successful fsync of a file makes its bytes, one of the directory its names durable; rename
-// is atomic. Not assumed: anything of bytes that were not synced, or of a file after one of its writes or fsyncs failed.
-// Such a file is abandoned: its acknowledged records become a segment of their own, by a rename with their count, and only
-// when that is durable are the others, which memory still holds, written to a fresh file. So no record is there twice
-// either. A failed fsync of a file is never tried again on it: the kernel may have marked the lost pages clean.
+// A record is acknowledged when the Sync or Seal after it returns without error; it is then on disk under a name that
+// Open finds. Assumed of the disk: a successful fsync of a file makes its bytes, one of the directory its names
+// durable; rename is atomic. Not assumed: anything of bytes that were not synced, or of a file after one of its writes
+// or fsyncs failed. Such a file is abandoned: its acknowledged records become a segment of their own, by a rename with
+// their count, and only when that is durable are the others, which memory still holds, written to a fresh file. So no
+// record is there twice either. A failed fsync of a file is never tried again on it: the kernel may have marked the
+// lost pages clean.
 //
-// If a source can be read again (Config.Rereadable), a segment counts as acknowledged when it is sealed, and not in parts:
-// its key names all of its records. They stay in memory until then, unless they are more than Config.Buffer.
+// If a source can be read again (Config.Rereadable), a segment counts as acknowledged when it is sealed, and not in
+// parts: its key names all of its records. They stay in memory until then, unless they are more than Config.Buffer.
 //
-// When the disk, or one of the spool's limits, is full, records wait in memory, and when that is full too they are lost and
-// counted (Append), or the caller waits (AppendWait). Those that have found room are sealed, so that their load makes more.
+// When the disk, or one of the spool's limits, is full, records wait in memory, and when that is full too they are lost
+// and counted (Append), or the caller waits (AppendWait). Those that have found room are sealed, so that their load
+// makes more.
 //
 // # What is kept
 //
-// A segment that was loaded is renamed and stays for Config.Keep, bounded by Config.KeepBytes. Whoever loads asks the database
-// for all that Kept returns after each connect: what it has lost Reenter makes wait again. The new name is not synced, nor is
-// the removal at the end: after a crash a segment may wait again or be kept again, and is asked for once more. What is kept is
-// the first to go if records need room, so it makes none wait and none be lost. None expires while no database answers.
+// A segment that was loaded is renamed and stays for Config.Keep, bounded by Config.KeepBytes. Whoever loads asks the
+// database for all that Kept returns after each connect: what it has lost Reenter makes wait again. The new name is not
+// synced, nor is the removal at the end: after a crash a segment may wait again or be kept again, and is asked for once
+// more. What is kept is the first to go if records need room, so it makes none wait and none be lost. None expires
+// while no database answers.
 //
 // # Concurrency
 //
-// All methods may be called by several goroutines. Append does no disk work and waits for none: a goroutine of the spool's
-// own writes what Append has gathered. While a segment is written up to three before it are synced, and those that have become
-// durable get their names together, oldest first, with one fsync of the directory; of a source that can be read again, each
-// is synced when the one before has its name. Another process may Inspect a directory that is in use.
+// All methods may be called by several goroutines. Append does no disk work and waits for none: a goroutine of the
+// spool's own writes what Append has gathered. While a segment is written up to three before it are synced, and those
+// that have become durable get their names together, oldest first, with one fsync of the directory; of a source that
+// can be read again, each is synced when the one before has its name. Another process may Inspect a directory that is
+// in use.
 package spool

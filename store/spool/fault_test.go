@@ -57,8 +57,8 @@ func (f *failing) sync(path string, done bool) {
 	}
 }
 
-// work appends records, syncs, seals, loads and sets aside until the disk was called some 600 times. What was loaded and
-// what is acknowledged must be everything, once.
+// work appends records, syncs, seals, loads and sets aside until the disk was called some 600 times. What was loaded
+// and what is acknowledged must be everything, once.
 func work(t *testing.T, c Config, f *failing) {
 	reopen := func() *Spool {
 		for {
@@ -177,12 +177,13 @@ func TestFault_EveryCallMayFail(t *testing.T) {
 	for n := 1; n <= 500; n += step {
 		for _, burst := range []int{1, 2, 7} {
 			for _, segment := range []int{-1, 1} { // 1: while one of them is synced the next is written
-				run(fmt.Sprintf("call %d and %d more, segments of %d", n, burst-1, segment), segment, func(call int, _ string) error {
-					if call >= n && call < n+burst {
-						return syscall.EIO
-					}
-					return nil
-				})
+				run(fmt.Sprintf("call %d and %d more, segments of %d", n, burst-1, segment), segment,
+					func(call int, _ string) error {
+						if call >= n && call < n+burst {
+							return syscall.EIO
+						}
+						return nil
+					})
 			}
 		}
 	}
@@ -307,7 +308,8 @@ func TestFault_KeyOutlivesAbandonedFile(t *testing.T) {
 	if err := s.Seal("mine"); err != nil { // whose fsync fails when all is acknowledged
 		t.Fatal(err)
 	}
-	if sealed := s.Sealed(); len(sealed) != 1 || sealed[0].Key != "mine" || strings.Contains(sealed[0].Path, suffixOpen) {
+	if sealed := s.Sealed(); len(sealed) != 1 || sealed[0].Key != "mine" ||
+		strings.Contains(sealed[0].Path, suffixOpen) {
 		t.Errorf("segments %+v", sealed)
 	}
 	wantNumbers(t, s, 5)

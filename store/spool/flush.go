@@ -27,8 +27,8 @@ type file struct {
 const attempts = 3
 
 // Sync makes durable what was appended before; if the source can be read again, what was sealed before. The error is
-// [os.ErrClosed] after [Spool.Close], [ErrFull] if the disk or a limit of [Config] leaves no room, or the file system's. The
-// records stay in memory after an error, and the next Sync tries again.
+// [os.ErrClosed] after [Spool.Close], [ErrFull] if the disk or a limit of [Config] leaves no room, or the file
+// system's. The records stay in memory after an error, and the next Sync tries again.
 func (s *Spool) Sync() error {
 	s.mu.Lock()
 	closed, err := s.closed, s.err
@@ -45,8 +45,8 @@ func (s *Spool) Sync() error {
 	return nil
 }
 
-// Run syncs each second and seals by age (Config.SegmentAge) until ctx ends. Then it syncs once more, and returns that error.
-// Earlier errors are in Stats.LastFault. It returns [os.ErrClosed] if the spool is closed first.
+// Run syncs each second and seals by age (Config.SegmentAge) until ctx ends. Then it syncs once more, and returns that
+// error. Earlier errors are in Stats.LastFault. It returns [os.ErrClosed] if the spool is closed first.
 func (s *Spool) Run(ctx context.Context) error {
 	period := time.Second
 	if s.cfg.SegmentAge > 0 {
@@ -62,7 +62,8 @@ func (s *Spool) Run(ctx context.Context) error {
 		}
 		s.mu.Lock()
 		// Only if the disk keeps up: a failing one must not leave a crowd of small segments in memory.
-		if d := s.open(); d != nil && len(s.drafts) == 1 && s.cfg.SegmentAge > 0 && time.Since(d.begun) >= s.cfg.SegmentAge {
+		if d := s.open(); d != nil && len(s.drafts) == 1 && s.cfg.SegmentAge > 0 &&
+			time.Since(d.begun) >= s.cfg.SegmentAge {
 			s.cut("")
 		}
 		s.mu.Unlock()
@@ -109,8 +110,8 @@ func (s *Spool) flush(all bool) error {
 	return err
 }
 
-// flushOnce writes the blocks of a draft that is to be sealed while the fsyncs of those before go on. Where the source can be
-// read again its own fsync waits until they have their names: no segment is there without those before it.
+// flushOnce writes the blocks of a draft that is to be sealed while the fsyncs of those before go on. Where the source
+// can be read again its own fsync waits until they have their names: no segment is there without those before it.
 func (s *Spool) flushOnce(all bool) error {
 	if err := s.finishRenames(); err != nil {
 		return err
@@ -157,8 +158,8 @@ func (s *Spool) flushOnce(all bool) error {
 	}
 }
 
-// nextDraft returns the oldest draft, its blocks that are to be written, and whether to seal or to sync it. While others are being
-// sealed, it is only the next that is to be sealed.
+// nextDraft returns the oldest draft, its blocks that are to be written, and whether to seal or to sync it. While
+// others are being sealed, it is only the next that is to be sealed.
 func (s *Spool) nextDraft(all bool) (d *draft, blocks []*block, asked, sync bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,8 +183,8 @@ func (s *Spool) nextDraft(all bool) (d *draft, blocks []*block, asked, sync bool
 	return d, blocks, d.asked, sync
 }
 
-// write writes the blocks that are not yet in the draft's file, which it makes if there is none: all, or those for which there
-// is room.
+// write writes the blocks that are not yet in the draft's file, which it makes if there is none: all, or those for
+// which there is room.
 func (s *Spool) write(d *draft, blocks []*block) error {
 	written := 0
 	if d.file != nil {
@@ -199,7 +200,8 @@ func (s *Spool) write(d *draft, blocks []*block) error {
 			}
 		}
 		f := d.file
-		header{version: version, kind: kindRecords, records: uint32(b.records), index: uint64(f.records), id: f.id}.put(b.buf)
+		header{version: version, kind: kindRecords, records: uint32(b.records), index: uint64(f.records),
+			id: f.id}.put(b.buf)
 		if err := s.writeBlock(f, b.buf); err != nil {
 			return err
 		}

@@ -42,7 +42,8 @@ func open(t testing.TB, c Config) *Spool {
 func checkSums(t testing.TB, s *Spool) {
 	t.Helper()
 	st := s.Stats()
-	if in, out := st.Found+st.Appended, st.Buffered+st.Open+st.Waiting+st.Loaded+st.SetAside+st.Damaged+st.Dropped; in != out {
+	if in, out := st.Found+st.Appended, st.Buffered+st.Open+st.Waiting+st.Loaded+st.SetAside+st.Damaged+
+		st.Dropped; in != out {
 		t.Errorf("found and appended %d, but accounted for are %d: %+v", in, out, st)
 	}
 }

@@ -98,9 +98,9 @@ type Group struct {
 	Records [][]byte
 }
 
-// ReadFile reads a file of a spool without opening the spool: a waiting, kept, refused or unsealed one. The tail of one that is
-// being written is no damage. The error is [ErrNewer] for a file of a later version, and the file system's, such as
-// [fs.ErrNotExist], if it cannot be read.
+// ReadFile reads a file of a spool without opening the spool: a waiting, kept, refused or unsealed one. The tail of one
+// that is being written is no damage. The error is [ErrNewer] for a file of a later version, and the file system's,
+// such as [fs.ErrNotExist], if it cannot be read.
 func ReadFile(path string) (file File, groups []Group, d Damage, err error) {
 	file, ok := parseFile(path)
 	if !ok || file.State == Damaged {
@@ -129,8 +129,8 @@ func ReadFile(path string) (file File, groups []Group, d Damage, err error) {
 	return file, []Group{{Records: records}}, d, nil
 }
 
-// ReadRefused returns the records of a segment that [Spool.SetAside] has kept in a file, by reason; none if there is no such
-// file. The error is otherwise that of [ReadFile].
+// ReadRefused returns the records of a segment that [Spool.SetAside] has kept in a file, by reason; none if there is no
+// such file. The error is otherwise that of [ReadFile].
 func ReadRefused(seg Segment) ([]Group, error) {
 	_, groups, _, err := ReadFile(seg.refusedPath())
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// keepAtMost is how long after its load a segment may be asked for again. The database forgets the keys of loads after 30
-// days (store.PruneLoads): a segment that outlived its key would be loaded twice.
+// keepAtMost is how long after its load a segment may be asked for again. The database forgets the keys of loads after
+// 30 days (store.PruneLoads): a segment that outlived its key would be loaded twice.
 const keepAtMost = 20 * 24 * time.Hour
 
 // kept is a segment that was loaded and stays for a while, in case the database loses it again.
@@ -20,8 +20,8 @@ type kept struct {
 	loaded time.Time
 }
 
-// Kept returns the segments that were loaded and are still there, oldest load first. It deletes those that were loaded more
-// than 20 days ago: the database may have forgotten them.
+// Kept returns the segments that were loaded and are still there, oldest load first. It deletes those that were loaded
+// more than 20 days ago: the database may have forgotten them.
 func (s *Spool) Kept() (segs []Segment) {
 	s.expire(time.Now().Add(-keepAtMost))
 	s.mu.Lock()
@@ -32,8 +32,8 @@ func (s *Spool) Kept() (segs []Segment) {
 	return segs
 }
 
-// Reenter makes kept segments wait again, because the database has lost them. One that was deleted meanwhile, to make room,
-// does not come back.
+// Reenter makes kept segments wait again, because the database has lost them. One that was deleted meanwhile, to make
+// room, does not come back.
 func (s *Spool) Reenter(lost []Segment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,8 +82,8 @@ func (s *Spool) popKept(then time.Time) (k kept, ok bool) {
 	return k, true
 }
 
-// removeKept deletes one that popKept has given. Nobody syncs the directory for it: should a crash bring it back, it is asked
-// for again.
+// removeKept deletes one that popKept has given. Nobody syncs the directory for it: should a crash bring it back, it is
+// asked for again.
 func (s *Spool) removeKept(k kept) bool {
 	err := s.disk.remove(k.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -137,9 +137,9 @@ func (s *Spool) boundKept() {
 // reserve is how much of a disk of that size is to stay free.
 func (s *Spool) reserve(size int64) int64 { return cmp.Or(s.cfg.Reserve, min(64<<20, size/16)) }
 
-// putAway gives a loaded segment the name of one that is kept, or deletes it. That name is not synced: after a crash the
-// segment may wait again, and its load finds that it is loaded. If the disk refuses the name, the segment is deleted, since
-// what is loaded must make room.
+// putAway gives a loaded segment the name of one that is kept, or deletes it. That name is not synced: after a crash
+// the segment may wait again, and its load finds that it is loaded. If the disk refuses the name, the segment is
+// deleted, since what is loaded must make room.
 func (s *Spool) putAway(seg Segment) (path string, err error) {
 	if s.cfg.Keep > 0 && seg.Bytes <= s.cfg.KeepBytes {
 		path = seg.sealedPath() + suffixKept

@@ -20,7 +20,8 @@ func TestKeep_PowerFailureAndFailover(t *testing.T) {
 		seeds = 500
 	}
 	for seed := range seeds {
-		m := &machine{rand: rand.New(rand.NewPCG(uint64(seed), 3)), synced: map[string]int64{}, last: 1 << 30, keep: filepath.Join(dir, "backup")}
+		m := &machine{rand: rand.New(rand.NewPCG(uint64(seed), 3)), synced: map[string]int64{}, last: 1 << 30,
+			keep: filepath.Join(dir, "backup")}
 		if err := os.Mkdir(m.keep, 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -28,7 +28,8 @@ func TestKeep_NewestWithinTheShare(t *testing.T) {
 		}
 	}
 	st, kept := s.Stats(), s.Kept()
-	if st.KeptBytes < 8_000 || st.KeptShort+st.Kept != int64(n) || kept[len(kept)-1].Key != db.keys[29] || len(kept) != int(st.KeptSegments) {
+	if st.KeptBytes < 8_000 || st.KeptShort+st.Kept != int64(n) || kept[len(kept)-1].Key != db.keys[29] ||
+		len(kept) != int(st.KeptSegments) {
 		t.Errorf("%d kept, %+v", len(kept), st)
 	}
 }

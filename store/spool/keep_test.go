@@ -95,13 +95,15 @@ func TestKeep_WhatAFailoverTakesIsLoadedAgain(t *testing.T) {
 	s, db, n := open(t, c), newPair(t), 0
 	sealSome(t, s, &n, 10)
 	db.load(s)
-	if st := s.Stats(); st.Loaded != 100 || st.Kept != 100 || st.KeptSegments != 10 || st.KeptBytes != st.Bytes || st.Waiting != 0 {
+	if st := s.Stats(); st.Loaded != 100 || st.Kept != 100 || st.KeptSegments != 10 || st.KeptBytes != st.Bytes ||
+		st.Waiting != 0 {
 		t.Errorf("loaded: %+v", st)
 	}
 	db.failOver(s, 3)
 	sealSome(t, s, &n, 1)
 	db.reconnect(s)
-	if st := s.Stats(); st.Reentering != 30 || st.Waiting != 10 || st.Kept != 70 || len(s.Sealed()) != 4 || st.Loaded != 100 {
+	if st := s.Stats(); st.Reentering != 30 || st.Waiting != 10 || st.Kept != 70 || len(s.Sealed()) != 4 ||
+		st.Loaded != 100 {
 		t.Errorf("entered again: %+v", st)
 	}
 	if oldest := s.Stats().OldestUnloaded; oldest.UnixMicro() != int64(s.Sealed()[3].Sequence) {
@@ -109,7 +111,8 @@ func TestKeep_WhatAFailoverTakesIsLoadedAgain(t *testing.T) {
 	}
 	db.load(s)
 	db.reconnect(s) // adds nothing
-	if st := s.Stats(); st.Reentered != 30 || st.Reentering != 0 || st.Loaded != 110 || st.Kept != 110 || len(s.Sealed()) != 0 {
+	if st := s.Stats(); st.Reentered != 30 || st.Reentering != 0 || st.Loaded != 110 || st.Kept != 110 ||
+		len(s.Sealed()) != 0 {
 		t.Errorf("loaded again: %+v", st)
 	}
 	if !slices.Equal(db.numbers(), upTo(n)) {

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// pendingRename is a closed file that has not got its last name yet. Nothing is written before it has: a crash would find
-// records both in it and in the file that they were written to instead.
+// pendingRename is a closed file that has not got its last name yet. Nothing is written before it has: a crash would
+// find records both in it and in the file that they were written to instead.
 type pendingRename struct {
 	from, to string  // to "": it is removed
 	seg      Segment // that waits from then on, if it has records
@@ -32,7 +32,8 @@ func (s *Spool) queueRename(d *draft, records int, key string) {
 	s.renames = append(s.renames, r)
 }
 
-// abandon gives up a draft's file after a failure. What it has acknowledged becomes a segment; the rest is in memory yet.
+// abandon gives up a draft's file after a failure. What it has acknowledged becomes a segment; the rest is in memory
+// yet.
 func (s *Spool) abandon(d *draft, err error) {
 	f := d.file
 	switch {

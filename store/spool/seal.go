@@ -24,10 +24,10 @@ func (d *sealing) over() bool {
 // maxSealing is how many files are synced at once: their fsyncs share commits of the file system's journal.
 const maxSealing = 4
 
-// Seal seals the open segment, if it has records, under a key of at most 200 bytes; under a key of the spool's own if that is
-// "". Errors are those of [Spool.Sync]: [os.ErrClosed], [ErrFull], or the file system's. After an error the records are still
-// in memory, and the next Sync or Seal tries again. A key that is too long, as it is or escaped for
-// a file name, is an error too, and seals nothing.
+// Seal seals the open segment, if it has records, under a key of at most 200 bytes; under a key of the spool's own if
+// that is "". Errors are those of [Spool.Sync]: [os.ErrClosed], [ErrFull], or the file system's. After an error the
+// records are still in memory, and the next Sync or Seal tries again. A key that is too long, as it is or escaped for a
+// file name, is an error too, and seals nothing.
 func (s *Spool) Seal(key string) error {
 	if err := checkKey(key); err != nil {
 		return fmt.Errorf("seal segment: %w", err)
@@ -54,8 +54,8 @@ func (s *Spool) seal(d *draft) error {
 	return nil
 }
 
-// finishSeals waits until at most so many of the files that are being sealed are not durable, and gives the others their
-// names, with them later ones that are durable too. After a failure none is being sealed.
+// finishSeals waits until at most so many of the files that are being sealed are not durable, and gives the others
+// their names, with them later ones that are durable too. After a failure none is being sealed.
 func (s *Spool) finishSeals(left int) error {
 	var err error
 	named := false

@@ -21,9 +21,9 @@ type refusedGroup struct {
 	records [][]byte
 }
 
-// Read returns the intact records of a segment from [Spool.Sealed], in order, and what of it is damaged. The records share
-// memory of their own, which the caller may keep. The error is [ErrNewer] for a segment of a later version, or the file
-// system's; damage is no error.
+// Read returns the intact records of a segment from [Spool.Sealed], in order, and what of it is damaged. The records
+// share memory of their own, which the caller may keep. The error is [ErrNewer] for a segment of a later version, or
+// the file system's; damage is no error.
 func (s *Spool) Read(seg Segment) (records [][]byte, d Damage, err error) {
 	c, size, err := readContent(seg.Path, seg.id())
 	if err == nil && c.refused() {
@@ -44,7 +44,8 @@ func readContent(path string, of id) (c content, size int64, err error) {
 	return scan(data, of), int64(len(data)), nil
 }
 
-// recordsOf is [content.records], which reports all as damaged if every block is intact and the seal's checksum is wrong.
+// recordsOf is [content.records], which reports all as damaged if every block is intact and the seal's checksum is
+// wrong.
 func (c *content) recordsOf(count int, size int64) ([][]byte, Damage) {
 	records, d := c.records(count)
 	if d.Records > 0 && d.Ranges == nil && records == nil && len(c.blocks) > 0 {
@@ -58,10 +59,10 @@ func (s *Spool) waiting(seg Segment) int {
 	return slices.IndexFunc(s.sealed, func(w Segment) bool { return w.id() == seg.id() })
 }
 
-// Loaded ends the waiting of a segment that was loaded, with the damage that [Spool.Read] found in it: if records were lost,
-// the bytes of the damaged places are kept in a file beside it. The segment is kept for Config.Keep, or deleted. A crash that
-// undoes this brings the segment back under the same key. It is an error if the segment does not wait; others are the file
-// system's, after which it still waits.
+// Loaded ends the waiting of a segment that was loaded, with the damage that [Spool.Read] found in it: if records were
+// lost, the bytes of the damaged places are kept in a file beside it. The segment is kept for Config.Keep, or deleted.
+// A crash that undoes this brings the segment back under the same key. It is an error if the segment does not wait;
+// others are the file system's, after which it still waits.
 func (s *Spool) Loaded(seg Segment, d Damage) error {
 	s.aside.Lock()
 	defer s.aside.Unlock()
@@ -129,7 +130,8 @@ func (s *Spool) keepDamaged(seg Segment, d Damage) error {
 	defer f.Close()
 	return s.disk.replace(s.tmp(seg), seg.sealedPath()+suffixDamaged, func(w io.Writer) error {
 		for _, r := range d.Ranges {
-			if _, err := fmt.Fprintf(w, "%s offset %d length %d\n", filepath.Base(seg.Path), r.Offset, r.Length); err != nil {
+			if _, err := fmt.Fprintf(w, "%s offset %d length %d\n", filepath.Base(seg.Path), r.Offset,
+				r.Length); err != nil {
 				return err
 			}
 			if _, err := io.Copy(w, io.NewSectionReader(f, r.Offset, r.Length)); err != nil {
@@ -145,9 +147,9 @@ func (s *Spool) keepDamaged(seg Segment, d Damage) error {
 
 func (s *Spool) tmp(seg Segment) string { return filepath.Join(s.cfg.Dir, seg.id().hidden(suffixTmp)) }
 
-// SetAside keeps records of a segment that the database refused, and the reason, in a file beside it, which is durable on
-// return; see [ReadRefused]. Several calls add up; the first after an Open replaces what an earlier process set aside of the
-// same segment, whose load it repeats. It is an error if the segment does not wait or has fewer records.
+// SetAside keeps records of a segment that the database refused, and the reason, in a file beside it, which is durable
+// on return; see [ReadRefused]. Several calls add up; the first after an Open replaces what an earlier process set
+// aside of the same segment, whose load it repeats. It is an error if the segment does not wait or has fewer records.
 func (s *Spool) SetAside(seg Segment, recs [][]byte, reason string) error {
 	if len(recs) == 0 {
 		return nil
@@ -161,11 +163,14 @@ func (s *Spool) SetAside(seg Segment, recs [][]byte, reason string) error {
 		r = &refusedRecords{}
 	}
 	if at < 0 || r.records+len(recs) > seg.Records {
-		return fmt.Errorf("set aside %d records of segment %s: it does not wait, or has fewer records", len(recs), seg.id())
+		return fmt.Errorf("set aside %d records of segment %s: it does not wait, or has fewer records", len(recs),
+			seg.id())
 	}
 	reason = reason[:min(len(reason), blockPayload)]
 	groups := append(slices.Clone(r.groups), refusedGroup{reason, cloneRecords(recs)})
-	err := s.disk.replace(s.tmp(seg), seg.refusedPath(), func(w io.Writer) error { return writeRefused(w, seg, groups) })
+	err := s.disk.replace(s.tmp(seg), seg.refusedPath(), func(w io.Writer) error {
+		return writeRefused(w, seg, groups)
+	})
 	if err != nil {
 		return fmt.Errorf("set aside %d records: %w", len(recs), err)
 	}

@@ -17,8 +17,8 @@ var (
 	// ErrBusy is returned by [Open] if another process has the spool.
 	ErrBusy = errors.New("another process uses this spool")
 
-	// ErrFull is returned by [Spool.Append] if the memory for records that are not yet on disk is full, and by [Spool.Sync] and
-	// [Spool.Seal] if the disk or one of the limits of [Config] leaves no room.
+	// ErrFull is returned by [Spool.Append] if the memory for records that are not yet on disk is full, and by
+	// [Spool.Sync] and [Spool.Seal] if the disk or one of the limits of [Config] leaves no room.
 	ErrFull = errors.New("the spool is full")
 
 	// ErrNewer is returned by [Spool.Read] and [ReadFile] if a later version of tap25 has written the segment.
@@ -39,11 +39,13 @@ type Config struct {
 	SegmentAge     time.Duration // Run seals a segment this old; default 2 s, negative: never
 	MaxBytes       int64         // size of all segments; default 10 GiB
 	MaxAge         time.Duration // no more is written while the oldest segment waits for longer; default 0: any time
-	Reserve        int64         // bytes to leave free on the file system; default 64 MiB or a sixteenth of it, -1: none
-	Buffer         int           // bytes of records in memory that are not yet on disk; default 16 MiB
+	// bytes to leave free on the file system; default 64 MiB or a sixteenth of it, -1: none
+	Reserve int64
+	Buffer  int // bytes of records in memory that are not yet on disk; default 16 MiB
 
-	// Keep is how long a segment stays after its load was committed, in case a standby that lacks it takes the place of the
-	// database; see [Spool.Kept]. Default 0: it is deleted at once. KeepBytes bounds what is kept; default a quarter of MaxBytes.
+	// Keep is how long a segment stays after its load was committed, in case a standby that lacks it takes the place of
+	// the database; see [Spool.Kept]. Default 0: it is deleted at once. KeepBytes bounds what is kept; default a
+	// quarter of MaxBytes.
 	Keep      time.Duration
 	KeepBytes int64
 
@@ -97,9 +99,9 @@ type Spool struct {
 	stats   Stats
 }
 
-// Open opens a spool, alone among all processes, and seals what a crash has left unsealed. The error is [ErrBusy] if another
-// process has the spool, or else the file system's. Damage is no error: it is counted in [Stats]. The caller runs
-// [Spool.Run] in a goroutine and calls [Spool.Close] at the end.
+// Open opens a spool, alone among all processes, and seals what a crash has left unsealed. The error is [ErrBusy] if
+// another process has the spool, or else the file system's. Damage is no error: it is counted in [Stats]. The caller
+// runs [Spool.Run] in a goroutine and calls [Spool.Close] at the end.
 func Open(c Config) (*Spool, error) {
 	c.setDefaults()
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
@@ -113,8 +115,9 @@ func Open(c Config) (*Spool, error) {
 	rand.Read(run[:])
 	s := &Spool{
 		cfg: c, disk: disk{c.Dir, c.fault}, lock: dir, run: binary.LittleEndian.Uint64(run[:]),
-		work: make(chan struct{}, 1), notify: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
-		room: make(chan struct{}), refused: map[uint64]*refusedRecords{},
+		work: make(chan struct{}, 1), notify: make(chan struct{}, 1), stop: make(chan struct{}),
+		stopped: make(chan struct{}),
+		room:    make(chan struct{}), refused: map[uint64]*refusedRecords{},
 	}
 	if err := s.recover(); err != nil {
 		dir.Close()

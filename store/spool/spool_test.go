@@ -209,7 +209,8 @@ func TestSpool_SetAsideKeepsRefusedRecords(t *testing.T) {
 
 func TestSpool_KeysOfAnyBytes(t *testing.T) {
 	s := open(t, bare(t.TempDir()))
-	keys := []string{strings.Repeat("k", 200), "../../etc/passwd", "a\x00b\xff\n", "%41", "-", "..", strings.Repeat("/", 66)}
+	keys := []string{strings.Repeat("k", 200), "../../etc/passwd", "a\x00b\xff\n", "%41", "-", "..",
+		strings.Repeat("/", 66)}
 	for n, key := range keys {
 		appendRecords(t, s, n, n+1)
 		if err := s.Seal(key); err != nil {

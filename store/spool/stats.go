@@ -19,7 +19,8 @@ type Stats struct {
 
 	Lost int64 // refused by Append: never in the spool
 
-	// What was loaded and stays for a while is counted apart, since it is among Loaded, of this process or an earlier one.
+	// What was loaded and stays for a while is counted apart, since it is among Loaded, of this process or an earlier
+	// one.
 	Kept         int64 // in segments that are kept
 	KeptSegments int64
 	KeptBytes    int64

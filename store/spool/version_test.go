@@ -38,7 +38,8 @@ func fixture(version byte, of id) []byte {
 		sum := sha256.Sum256(records)
 		seal = slices.Concat(le.AppendUint64(nil, 3), sum[:], []byte{0}, []byte("tap"))
 	}
-	return slices.Concat(blockOf(version, 1, of, 0, 0, []byte("tap")), blockOf(version, 2, of, 0, 3, records), blockOf(version, 3, of, 3, 0, seal))
+	return slices.Concat(blockOf(version, 1, of, 0, 0, []byte("tap")), blockOf(version, 2, of, 0, 3, records),
+		blockOf(version, 3, of, 3, 0, seal))
 }
 
 func TestVersion_OlderIsReadSealedAndNot(t *testing.T) {
@@ -65,7 +66,8 @@ func TestVersion_OlderIsReadSealedAndNot(t *testing.T) {
 
 func TestVersion_OlderSealIsHeldAgainstItsRecords(t *testing.T) {
 	data := fixture(1, id{5, 6})
-	seal := blockOf(1, 3, id{5, 6}, 3, 0, slices.Concat(binary.LittleEndian.AppendUint64(nil, 3), make([]byte, 33), []byte("tap")))
+	seal := blockOf(1, 3, id{5, 6}, 3, 0, slices.Concat(binary.LittleEndian.AppendUint64(nil, 3), make([]byte, 33),
+		[]byte("tap")))
 	c := scan(slices.Concat(data[:len(data)-len(seal)], seal), id{5, 6})
 	if records, d := c.recordsOf(3, int64(len(data))); len(records) != 0 || d.Records != 3 {
 		t.Errorf("%d records, damage %+v", len(records), d)
@@ -73,7 +75,8 @@ func TestVersion_OlderSealIsHeldAgainstItsRecords(t *testing.T) {
 }
 
 func TestVersion_NewerIsKeptAndCounted(t *testing.T) {
-	for _, name := range []string{sealedName(id{5, 6}, 3, ""), id{5, 6}.hidden(suffixOpen), id{5, 6}.hidden(suffixDraft)} {
+	for _, name := range []string{sealedName(id{5, 6}, 3, ""), id{5, 6}.hidden(suffixOpen),
+		id{5, 6}.hidden(suffixDraft)} {
 		c := bare(fastDir(t))
 		path := filepath.Join(c.Dir, name)
 		if err := os.WriteFile(path, fixture(version+1, id{5, 6}), 0o600); err != nil {

@@ -52,7 +52,8 @@ func Run(m *testing.M) int {
 	return status
 }
 
-// Need skips the test, or fails it, if there is an error, which says why PostgreSQL is missing: see [capturetest.Missing].
+// Need skips the test, or fails it, if there is an error, which says why PostgreSQL is missing: see
+// [capturetest.Missing].
 func Need(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -79,8 +80,8 @@ func makeDir() (string, error) {
 	return dir, os.Chmod(dir, 0o755)
 }
 
-// StateHome makes a state directory ([cluster.StateDir]) for the test, so that the private cluster is the test's own, and
-// returns its parent. No cluster is started.
+// StateHome makes a state directory ([cluster.StateDir]) for the test, so that the private cluster is the test's own,
+// and returns its parent. No cluster is started.
 func StateHome(t testing.TB) string {
 	t.Helper()
 	dir := Dir(t)

@@ -20,9 +20,10 @@ import (
 // Config is how rows come to the database. The zero value of what is not given is that of live traffic: Emit never
 // waits, segments are cut by count and age, and the database may be away for any time, also at the start.
 type Config struct {
-	DSN       string   // a connection string, or store.Local
-	Dirs      []string // of the spool: the first that no other process has; none: below SpoolBase, by the sensor's name
-	Spools    string   // instead of Dirs, if many processes need a spool each: the first of Spools-0, Spools-1, … that is free
+	DSN  string   // a connection string, or store.Local
+	Dirs []string // of the spool: the first that no other process has; none: below SpoolBase, by the sensor's name
+	// instead of Dirs, if many processes need a spool each: the first of Spools-0, Spools-1, … that is free
+	Spools    string
 	Limits    Limits
 	Sensor    string
 	Retention store.Retention // enforced hourly, if the database lets this user; zero: not
@@ -32,7 +33,8 @@ type Config struct {
 	Waits      bool          // Emit waits for room, and Seal alone cuts segments
 	Rereadable bool          // what Seal has not sealed is dropped at the end, since the source gives it again
 	Patience   time.Duration // the database must be there at the start, and may then be away this long; 0: for ever
-	Fail       func(error)   // if set, called once when Patience has ended, or when a row of a rereadable source was not spooled
+	// if set, called once when Patience has ended, or when a row of a rereadable source was not spooled
+	Fail func(error)
 
 	Version string         // of tap25, for what the database records
 	Log     zerolog.Logger // gets no address and nothing of a dialogue

@@ -64,7 +64,8 @@ func (w *watcher) disk(st Stats) {
 	// Not for a replay: running it again adds missing rows.
 	if w.s.cfg.Patience == 0 && w.short.Rings(st.Spool.KeptShort > w.kept) {
 		log.Warn().Int64("rows", st.Spool.KeptShort-w.kept).
-			Msg("loaded rows left the spool before --spool-keep because it needed the space: a failover may lose some of them")
+			Msg("loaded rows left the spool before --spool-keep because it needed the space: a failover may lose " +
+				"some of them")
 		w.kept = st.Spool.KeptShort
 	}
 	if w.broken.Rings(st.Spool.LastFault != nil) {
@@ -77,7 +78,8 @@ func (w *watcher) disk(st Stats) {
 func (w *watcher) losses(st Stats) {
 	log := w.s.cfg.Log
 	if n := st.Loader.Reloaded - w.reloaded; n > 0 && st.Spool.Reentering == 0 {
-		log.Warn().Int64("rows", n).Msg("the database lost committed rows, as a failover can do; tap25 has loaded them again")
+		log.Warn().Int64("rows", n).Msg("the database lost committed rows, as a failover can do; tap25 has loaded " +
+			"them again")
 		w.reloaded = st.Loader.Reloaded
 	}
 	if n := st.Spool.SetAside - w.aside; n > 0 {
@@ -92,7 +94,8 @@ func (w *watcher) losses(st Stats) {
 	left := st.Spool.Newer + st.Spool.Unrecovered + st.Loader.Unread
 	if n := left - w.left; n > 0 {
 		log.Error().Int64("files", n).Str("spool", w.s.dir).
-			Msg("files of the spool cannot be read, or a newer tap25 wrote them: they stay where they are; see 'tap25 spool verify'")
+			Msg("files of the spool cannot be read, or a newer tap25 wrote them: they stay where they are; see " +
+				"'tap25 spool verify'")
 	}
 	w.aside, w.damaged, w.left = st.Spool.SetAside, damaged, left
 }

@@ -63,7 +63,8 @@ func send(c *smtp.Client, i int, domain string) (octets int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	text := fmt.Sprintf("From: report-%d@go.example\r\nSubject: report %d\r\n\r\n.\r\n..\r\n%s", i, i, strings.Repeat("A line of a report.\r\n", 40*i))
+	text := fmt.Sprintf("From: report-%d@go.example\r\nSubject: report %d\r\n\r\n.\r\n..\r\n%s", i, i,
+		strings.Repeat("A line of a report.\r\n", 40*i))
 	if _, err := w.Write([]byte(text)); err != nil {
 		return 0, err
 	}

@@ -57,7 +57,8 @@ func To(r Rights) (notes []string, err error) {
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
-	if _, _, e := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0); e != 0 {
+	if _, _, e := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])),
+		0); e != 0 {
 		return nil, fmt.Errorf("drop capabilities: %w", e)
 	}
 	return notes, ForbidCores() // becoming another user makes the process dumpable again

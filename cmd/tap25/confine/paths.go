@@ -24,7 +24,8 @@ func ReadablePath(path string) string {
 // ResolverFiles lists the files that resolving the name of a database server and checking its certificate may read.
 func ResolverFiles() []string {
 	return []string{
-		ReadablePath("/etc/resolv.conf"), "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl", "/etc/localtime",
+		ReadablePath("/etc/resolv.conf"), "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl",
+		"/etc/localtime",
 		"/usr/share/zoneinfo", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates",
 	}
 }

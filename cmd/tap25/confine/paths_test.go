@@ -21,7 +21,8 @@ func TestReadablePath_OutlivesARename(t *testing.T) {
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	for given, want := range map[string]string{path: filepath.Dir(path), link: filepath.Dir(path), "/etc/passwd": "/etc/passwd", "/no/such": "/no/such"} {
+	for given, want := range map[string]string{path: filepath.Dir(path), link: filepath.Dir(path),
+		"/etc/passwd": "/etc/passwd", "/no/such": "/no/such"} {
 		if got := ReadablePath(given); got != want {
 			t.Errorf("%s: %s, want %s", given, got, want)
 		}

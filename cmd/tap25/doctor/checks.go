@@ -95,12 +95,14 @@ func checkKernel(c *checkup, h *hostFacts) {
 	older := func(major, minor int) bool { return h.major < major || h.major == major && h.minor < minor }
 	switch {
 	case older(5, 18):
-		c.add("kernel", Problem, h.kernel+" is too old: the XDP program needs Linux 5.18", "use Linux 5.19 or newer, as in Debian 12")
+		c.add("kernel", Problem, h.kernel+" is too old: the XDP program needs Linux 5.18",
+			"use Linux 5.19 or newer, as in Debian 12")
 	case h.load != nil:
 		c.add("kernel", Problem, h.kernel+" refuses the XDP program: "+h.load.Error(),
 			"use a kernel with CONFIG_BPF_SYSCALL and CONFIG_BPF_JIT")
 	case len(h.missing) > 0:
-		c.add("kernel", Unknown, h.kernel+": tap25 cannot load the XDP program to try it without the missing capabilities")
+		c.add("kernel", Unknown, h.kernel+": tap25 cannot load the XDP program to try it without the missing "+
+			"capabilities")
 	case older(5, 19):
 		c.add("kernel", Note, h.kernel+" accepts the XDP program, but before Linux 5.19 "+
 			"an interface that disappears and comes back is captured again only after a restart of tap25")
@@ -108,7 +110,8 @@ func checkKernel(c *checkup, h *hostFacts) {
 		c.add("kernel", OK, h.kernel+" accepts the XDP program")
 	}
 	if !h.jit {
-		c.add("JIT", Problem, "the kernel interprets BPF programs: they run several times slower, and frames are lost at high rates",
+		c.add("JIT", Problem,
+			"the kernel interprets BPF programs: they run several times slower, and frames are lost at high rates",
 			"sudo sysctl -w net.core.bpf_jit_enable=1")
 	}
 	if !h.landlock {
@@ -123,7 +126,8 @@ func checkMemory(c *checkup, h *hostFacts, want *Settings) {
 	rings := uint64(want.Workers) * uint64(want.RingBytes)
 	if h.major < 5 || h.major == 5 && h.minor < 11 {
 		if h.memlock < rings {
-			c.add("memlock", Problem, fmt.Sprintf("RLIMIT_MEMLOCK is %s, but the rings need %s", sizeOf(h.memlock), sizeOf(rings)),
+			c.add("memlock", Problem, fmt.Sprintf("RLIMIT_MEMLOCK is %s, but the rings need %s", sizeOf(h.memlock),
+				sizeOf(rings)),
 				"ulimit -l unlimited")
 		}
 		return
@@ -137,7 +141,8 @@ func checkMemory(c *checkup, h *hostFacts, want *Settings) {
 			"tap25 sniff --ring-bytes 8388608",
 			"or raise the control group's limit: sudo systemctl set-property tap25 MemoryMax=infinity")
 	default:
-		c.add("memory", OK, fmt.Sprintf("%s are free, the rings need %s (since Linux 5.11 RLIMIT_MEMLOCK does not apply)",
+		c.add("memory", OK, fmt.Sprintf("%s are free, the rings need %s (since Linux 5.11 RLIMIT_MEMLOCK does not "+
+			"apply)",
 			sizeOf(h.available), sizeOf(rings)))
 	}
 }

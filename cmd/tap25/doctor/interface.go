@@ -47,7 +47,8 @@ func interfaceFactsNow(names []string) ([]interfaceFacts, error) {
 func (f *interfaceFacts) askDriver(tool *ethtool.Ethtool) {
 	f.driver, _ = tool.DriverName(f.name)
 	if features, err := tool.Features(f.name); err == nil {
-		for name, at := range map[string]**bool{"rx-lro": &f.lro, "rx-gro": &f.gro, "rx-gro-hw": &f.hwGRO, "rx-vlan-hw-parse": &f.untag} {
+		for name, at := range map[string]**bool{"rx-lro": &f.lro, "rx-gro": &f.gro, "rx-gro-hw": &f.hwGRO,
+			"rx-vlan-hw-parse": &f.untag} {
 			if on, ok := features[name]; ok {
 				*at = &on
 			}
@@ -84,7 +85,8 @@ func readLinks() (map[string]interfaceFacts, error) {
 			return nil, fmt.Errorf("list interfaces: %w", err)
 		}
 		flags := binary.NativeEndian.Uint32(messages[i].Data[8:])
-		f := interfaceFacts{kind: binary.NativeEndian.Uint16(messages[i].Data[2:]), up: flags&unix.IFF_UP != 0, carrier: flags&unix.IFF_LOWER_UP != 0}
+		f := interfaceFacts{kind: binary.NativeEndian.Uint16(messages[i].Data[2:]), up: flags&unix.IFF_UP != 0,
+			carrier: flags&unix.IFF_LOWER_UP != 0}
 		for _, a := range attrs {
 			f.takeAttribute(a.Attr.Type, a.Value)
 		}

@@ -85,7 +85,8 @@ func TestDoctor_FactsOfAnInterface(t *testing.T) {
 			t.Fatal("no carrier")
 		}
 	}
-	if f := read(); f.missing || f.kind != unix.ARPHRD_ETHER || !f.up || f.address || f.mtu != 1500 || f.driver != "veth" || f.attached || f.queues != 1 ||
+	if f := read(); f.missing || f.kind != unix.ARPHRD_ETHER || !f.up || f.address || f.mtu != 1500 ||
+		f.driver != "veth" || f.attached || f.queues != 1 ||
 		f.gro == nil || f.lro == nil {
 		t.Errorf("%+v", f)
 	}
@@ -135,7 +136,8 @@ func TestDoctor_AsksARunningSniffThoughInterrupted(t *testing.T) {
 			if err != nil {
 				return
 			}
-			_ = json.NewEncoder(c).Encode(&report.Report{RingFull: 7, Interfaces: []report.Interface{{Name: "tap0", Native: true, Up: true}}})
+			_ = json.NewEncoder(c).Encode(&report.Report{RingFull: 7,
+				Interfaces: []report.Interface{{Name: "tap0", Native: true, Up: true}}})
 			c.Close()
 		}
 	}()
@@ -178,7 +180,8 @@ func TestDoctor_ASignalEndsTheWaitForASniffThatHangs(t *testing.T) {
 func TestTraffic_CountsWhatIsDamaged(t *testing.T) {
 	frames := map[string]int64{"tcp_port": 50, "other_port": 5, "bad_fragment": 1, "truncated_link": 2, "bad_tcp": 3}
 	now := &report.Report{Frames: frames, Anomalies: map[string]int64{"bad checksums": 9, "conflicts": 4}}
-	f := traffic(&report.Report{Frames: map[string]int64{"bad_tcp": 1}, Anomalies: map[string]int64{"bad checksums": 2}}, now)
+	f := traffic(&report.Report{Frames: map[string]int64{"bad_tcp": 1},
+		Anomalies: map[string]int64{"bad checksums": 2}}, now)
 	if f.unread != 5 || f.badChecksums != 7 {
 		t.Errorf("%d frames damaged, want 5; %d segments with wrong checksums, want 7", f.unread, f.badChecksums)
 	}

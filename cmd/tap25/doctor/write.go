@@ -39,7 +39,8 @@ func writeChecks(w io.Writer, checks []Check) error {
 			fmt.Fprintf(&b, "%*s→ %s\n", indent-1, "", text(m))
 		}
 	}
-	fmt.Fprintf(&b, "\nproblems: %d, notes: %d, ok: %d, unknown: %d\n", counts[Problem], counts[Note], counts[OK], counts[Unknown])
+	fmt.Fprintf(&b, "\nproblems: %d, notes: %d, ok: %d, unknown: %d\n", counts[Problem], counts[Note], counts[OK],
+		counts[Unknown])
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -15,7 +15,8 @@ import (
 )
 
 // parameters are those of a connection string that psql needs too, beside the hosts, the user and the database.
-var parameters = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "passfile", "target_session_attrs"}
+var parameters = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "passfile",
+	"target_session_attrs"}
 
 // connect tells psql of the connection. A password that the connection string holds goes into a file in memory, since
 // others may read a command line, and psql hands its environment on to what it runs. One that psql finds by itself it
@@ -34,7 +35,8 @@ func connect(psql *exec.Cmd, dsn string, c *pgx.ConnConfig) error {
 		return err
 	}
 	psql.ExtraFiles = append(psql.ExtraFiles, file)
-	psql.Env = slices.DeleteFunc(psql.Env, func(v string) bool { return strings.HasPrefix(v, "PGPASS") }) // which come first
+	// which come first
+	psql.Env = slices.DeleteFunc(psql.Env, func(v string) bool { return strings.HasPrefix(v, "PGPASS") })
 	psql.Env = append(psql.Env, fmt.Sprintf("PGPASSFILE=/proc/self/fd/%d", 2+len(psql.ExtraFiles)))
 	return nil
 }
@@ -65,7 +67,8 @@ func memoryFile(name, text string) (*os.File, error) {
 // environment is how psql learns of the connection, but for the password.
 func environment(dsn string, c *pgx.ConnConfig) []string {
 	host, port, target := c.Host, fmt.Sprint(c.Port), ""
-	if hosts, ports, want, err := store.Hosts(dsn); err == nil && strings.Contains(hosts, ",") { // c has the first of them
+	// c has the first of them
+	if hosts, ports, want, err := store.Hosts(dsn); err == nil && strings.Contains(hosts, ",") {
 		host, port, target = hosts, ports, want
 	}
 	env := []string{"PGHOST=" + host, "PGPORT=" + port, "PGUSER=" + c.User, "PGDATABASE=" + c.Database, "PGTZ=UTC"}

@@ -32,7 +32,8 @@ func TestPsqlEnv_KeepsTheTLSSettingsOfTheURL(t *testing.T) {
 		}
 	}
 	root := filepath.Join(t.TempDir(), "root.crt")
-	got := environment("postgres://u@db.example/x?sslmode=verify-full&sslrootcert="+url.QueryEscape(root), &pgx.ConnConfig{})
+	got := environment("postgres://u@db.example/x?sslmode=verify-full&sslrootcert="+url.QueryEscape(root),
+		&pgx.ConnConfig{})
 	if !slices.Contains(got, "PGSSLMODE=verify-full") || !slices.Contains(got, "PGSSLROOTCERT="+root) {
 		t.Errorf("got %q", got)
 	}
@@ -41,11 +42,14 @@ func TestPsqlEnv_KeepsTheTLSSettingsOfTheURL(t *testing.T) {
 func TestPsqlEnv_NamesEveryHost(t *testing.T) {
 	t.Setenv("PGTARGETSESSIONATTRS", "")
 	for dsn, want := range map[string][]string{
-		"postgres://u@h1,h2:6000/x":                            {"PGHOST=h1,h2", "PGPORT=5432,6000", "PGTARGETSESSIONATTRS=read-write"},
-		"host=h1,h2 port=5433 user=u":                          {"PGHOST=h1,h2", "PGPORT=5433,5433", "PGTARGETSESSIONATTRS=read-write"},
-		"host=/a,/b port=1,2":                                  {"PGHOST=/a,/b", "PGPORT=1,2", "PGTARGETSESSIONATTRS=read-write"},
-		"postgres://u@[::1],h2/x?target_session_attrs=standby": {"PGHOST=::1,h2", "PGPORT=5432,5432", "PGTARGETSESSIONATTRS=standby"},
-		"postgres://u@h1/x":                                    {"PGHOST=h1", "PGPORT=5432"},
+		"postgres://u@h1,h2:6000/x": {"PGHOST=h1,h2", "PGPORT=5432,6000",
+			"PGTARGETSESSIONATTRS=read-write"},
+		"host=h1,h2 port=5433 user=u": {"PGHOST=h1,h2", "PGPORT=5433,5433",
+			"PGTARGETSESSIONATTRS=read-write"},
+		"host=/a,/b port=1,2": {"PGHOST=/a,/b", "PGPORT=1,2", "PGTARGETSESSIONATTRS=read-write"},
+		"postgres://u@[::1],h2/x?target_session_attrs=standby": {"PGHOST=::1,h2", "PGPORT=5432,5432",
+			"PGTARGETSESSIONATTRS=standby"},
+		"postgres://u@h1/x": {"PGHOST=h1", "PGPORT=5432"},
 	} {
 		c, err := pgx.ParseConfig(dsn)
 		if err != nil {

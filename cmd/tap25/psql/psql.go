@@ -43,7 +43,8 @@ func (s *Session) Run(ctx context.Context) error {
 	}
 	defer closeAll(psql.ExtraFiles)
 	if s.DB.TakesPath() { // else the database's own setting has to do
-		psql.Env = append(psql.Env, "PGOPTIONS="+strings.TrimSpace(os.Getenv("PGOPTIONS")+" -c search_path=tap25,public"))
+		psql.Env = append(psql.Env, "PGOPTIONS="+
+			strings.TrimSpace(os.Getenv("PGOPTIONS")+" -c search_path=tap25,public"))
 	}
 	psql.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := psql.Run(); err != nil {

@@ -36,7 +36,9 @@ func listCaptures(dir string) (files []captureFile, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the capture directory: %w", err)
 	}
-	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") })
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool {
+		return !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".")
+	})
 	slices.SortFunc(entries, func(a, b os.DirEntry) int { return compareNames(a.Name(), b.Name()) })
 	for i, e := range entries {
 		info, err := e.Info()

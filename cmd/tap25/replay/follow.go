@@ -136,7 +136,8 @@ func (f *follower) rebuild(ctx context.Context, files []captureFile) {
 			continue
 		}
 		if err := f.read(ctx, d.Name, &input{held: true}); err != nil && ctx.Err() == nil {
-			f.cfg.Log.Warn().Err(err).Msg("cannot read a finished file again: its open sessions may continue as midstream")
+			f.cfg.Log.Warn().Err(err).Msg("cannot read a finished file again: its open sessions may continue as " +
+				"midstream")
 		}
 	}
 }
@@ -195,7 +196,8 @@ func (f *follower) readOne(ctx context.Context, file captureFile, exists map[str
 		return nil
 	}
 	if err != nil {
-		f.cfg.Log.Error().Err(err).Msg("a capture file is damaged: tap25 keeps its rows so far and continues with the next file")
+		f.cfg.Log.Error().Err(err).Msg("a capture file is damaged: tap25 keeps its rows so far and continues with " +
+			"the next file")
 	}
 	if of.rows > 0 {
 		f.seal(of.key)

@@ -72,8 +72,8 @@ func lookUp(ctx context.Context, c *Config, s *stream.Stream, paths []string) (*
 		return nil
 	})
 	if err == nil && begun >= 0 {
-		err = fmt.Errorf("%s: a replay --follow has begun this file and has not finished it: run that to its end first, "+
-			"because this replay would add its rows again", paths[begun])
+		err = fmt.Errorf("%s: a replay --follow has begun this file and has not finished it: run that to its end "+
+			"first, because this replay would add its rows again", paths[begun])
 	}
 	return in, err
 }
@@ -86,16 +86,20 @@ func (in *inputs) lockAll(ctx context.Context, dsn string, s *stream.Stream) (er
 	for _, f := range in.files {
 		keys = append(keys, fmt.Sprintf("%s %q %s", database, s.Sensor(), f.key))
 	}
-	in.lock, err = lockCaptures(ctx, keys, func() { s.Log().Info().Msg("waiting until another replay of these files ends") })
+	in.lock, err = lockCaptures(ctx, keys, func() {
+		s.Log().Info().Msg("waiting until another replay of these files ends")
+	})
 	if err != nil && ctx.Err() == nil {
-		s.Log().Warn().Err(err).Msg("cannot lock these files: tap25 would notice another replay of them only at the end")
+		s.Log().Warn().Err(err).Msg("cannot lock these files: tap25 would notice another replay of them only at the " +
+			"end")
 		err = nil
 	}
 	return err
 }
 
 // errTwice means that, by the keys in the database, another tap25 loaded a file at the same time.
-var errTwice = errors.New("another tap25 read some of these files at the same time: their rows may be in the database twice")
+var errTwice = errors.New("another tap25 read some of these files at the same time: their rows may be in the " +
+	"database twice")
 
 // held returns the number of files that the database holds.
 func (in *inputs) held() (n int) {
@@ -137,7 +141,8 @@ func (in *inputs) note(ctx context.Context, s *stream.Stream) error {
 		return nil
 	})
 	if errors.Is(err, stream.ErrBehind) {
-		s.Log().Warn().Msg("a standby has not received the last rows yet: if a failover makes it the database now, run the same command again")
+		s.Log().Warn().Msg("a standby has not received the last rows yet: if a failover makes it the database now, " +
+			"run the same command again")
 		err = nil
 	}
 	if err == nil && twice {

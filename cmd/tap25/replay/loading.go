@@ -170,7 +170,8 @@ func (l *loading) loadLeftovers(ctx context.Context) error {
 		if openErr == nil {
 			openErr = errors.Join(s.Settled(ctx), s.Close(ctx))
 			if st := s.Stats().Loader; st.Added+st.Reloaded+st.Held > 0 {
-				cfg.Log.Info().Int64("rows_added", st.Added+st.Reloaded).Msg("loaded the rows that an earlier replay left")
+				cfg.Log.Info().Int64("rows_added",
+					st.Added+st.Reloaded).Msg("loaded the rows that an earlier replay left")
 			}
 		}
 		err = errors.Join(err, openErr)

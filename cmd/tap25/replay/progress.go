@@ -77,7 +77,9 @@ func lines(w io.Writer, files *capture.Files, rows *atomic.Int64) (report func()
 func bar(w io.Writer, files *capture.Files, rows *atomic.Int64) (report, end func()) {
 	_, total := files.Progress()
 	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(barEvery))
-	rowCount := decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%d rows", rows.Load()) }, decor.WCSyncSpaceR)
+	rowCount := decor.Any(func(decor.Statistics) string {
+		return fmt.Sprintf("%d rows", rows.Load())
+	}, decor.WCSyncSpaceR)
 	options := []mpb.BarOption{mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.CountersKiloByte("% .1f / % .1f", decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.AverageSpeed(decor.SizeB1000(0), "% .1f", decor.WCSyncSpaceR),

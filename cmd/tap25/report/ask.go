@@ -46,7 +46,8 @@ func Ask(ctx context.Context, path string) (*Report, error) {
 	}
 	r := &Report{}
 	if err := json.NewDecoder(c).Decode(r); err != nil {
-		return nil, fmt.Errorf("ask tap25 sniff: no answer: %w; run this as root, or as the user that runs tap25 sniff", err)
+		return nil, fmt.Errorf("ask tap25 sniff: no answer: %w; run this as root, or as the user that runs tap25 sniff",
+			err)
 	}
 	return r, nil
 }

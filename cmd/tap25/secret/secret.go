@@ -29,13 +29,15 @@ func InArguments(args []string) bool {
 func argumentHasPassword(previous, arg string) bool {
 	name, value, _ := strings.Cut(arg, "=")
 	switch {
-	case slices.Contains([]string{"--reason", "--command", "-c"}, previous) || name == "--reason" || name == "--command":
+	case slices.Contains([]string{"--reason", "--command", "-c"}, previous) || name == "--reason" ||
+		name == "--command":
 		return false // text for people, or SQL
 	case slices.Contains([]string{"--db", "--dbname", "-d"}, previous):
 		return InDSN(arg)
 	case name == "--db" || name == "--dbname":
 		return InDSN(value)
-	case strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--"): // short flags of psql, perhaps followed by a connection string
+	// short flags of psql, perhaps followed by a connection string
+	case strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--"):
 		return !strings.HasPrefix(arg, "-c") && (looksSecret.MatchString(arg) || InDSN(databaseURL.FindString(arg)))
 	}
 	return isConnection(arg) && InDSN(arg) || strings.HasPrefix(name, "--") && isConnection(value) && InDSN(value)
@@ -85,18 +87,23 @@ func isSecret(pair [2]string) bool {
 // hasURLPassword takes the part of a URL after the scheme.
 func hasURLPassword(rest string) bool {
 	authority, tail := rest, ""
-	if end := strings.IndexAny(rest, "@/"); end >= 0 { // as libpq reads it: user and password end with the first of these
+	// as libpq reads it: user and password end with the first of these
+	if end := strings.IndexAny(rest, "@/"); end >= 0 {
 		authority, tail = rest[:end], rest[end:]
 	}
 	_, password, _ := strings.Cut(authority, ":")
 	switch {
 	case strings.HasPrefix(tail, "@") && password != "":
 		return true
-	case strings.HasPrefix(tail, "/") && strings.Contains(tail, "@") && strings.Trim(password, "0123456789,.:[]?#") != "": // one with a slash, or no URL
+	// one with a slash, or no URL
+	case strings.HasPrefix(tail, "/") && strings.Contains(tail, "@") &&
+		strings.Trim(password, "0123456789,.:[]?#") != "":
 		return !strings.HasPrefix(authority, "[")
 	}
 	_, query, _ := strings.Cut(rest, "?")
-	for param := range strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' || c == '#' || c == '?' }) {
+	for param := range strings.FieldsFuncSeq(query, func(c rune) bool {
+		return c == '&' || c == ';' || c == '#' || c == '?'
+	}) {
 		key, value, _ := strings.Cut(param, "=")
 		if plain, err := url.QueryUnescape(key); err == nil {
 			key = plain

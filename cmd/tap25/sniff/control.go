@@ -23,7 +23,8 @@ func listenControl(path string) (net.Listener, error) {
 	}
 	if c, err := net.DialTimeout("unix", path, report.ControlTimeout); err == nil {
 		_ = c.Close()
-		return nil, fmt.Errorf("listen on control socket %s: another tap25 sniff listens there; name another socket with --control", path)
+		return nil, fmt.Errorf("listen on control socket %s: another tap25 sniff listens there; name another socket "+
+			"with --control", path)
 	}
 	if st, err := os.Lstat(path); err == nil && st.Mode()&fs.ModeSocket != 0 {
 		_ = os.Remove(path)
@@ -80,7 +81,9 @@ func peerUser(c *net.UnixConn) (uint32, error) {
 	}
 	var peer *unix.Ucred
 	var peerErr error
-	err = raw.Control(func(fd uintptr) { peer, peerErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	err = raw.Control(func(fd uintptr) {
+		peer, peerErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
 	if err = errors.Join(err, peerErr); err != nil {
 		return 0, fmt.Errorf("find the user of the peer: %w", err)
 	}

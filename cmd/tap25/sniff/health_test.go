@@ -21,22 +21,31 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 		stats stream.Stats
 	}
 	waiting := func(loaded, lost int64, dbErr, fault error) stream.Stats {
-		return stream.Stats{Spool: spool.Stats{Waiting: 5, Loaded: loaded, Lost: lost, LastFault: fault}, Loader: store.LoaderStats{Err: dbErr}}
+		return stream.Stats{Spool: spool.Stats{Waiting: 5, Loaded: loaded, Lost: lost, LastFault: fault},
+			Loader: store.LoaderStats{Err: dbErr}}
 	}
 	away := errors.New("away")
 	for name, c := range map[string]struct {
 		steps             []step
 		notLive, notReady string
 	}{
-		"loads go on":                   {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck, waiting(2, 0, nil, nil)}, {2 * loadStuck, waiting(3, 0, nil, nil)}}, "", ""},
-		"loads make no progress":        {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "loads make no progress", ""},
-		"nothing waits":                 {[]step{{0, stream.Stats{}}, {9 * loadStuck, stream.Stats{}}}, "", ""},
-		"the database is away for days": {[]step{{0, waiting(1, 0, away, nil)}, {99 * loadStuck, waiting(1, 0, away, nil)}}, "", ""},
-		"it was away until now":         {[]step{{0, waiting(1, 0, away, nil)}, {99 * loadStuck, waiting(1, 0, away, nil)}, {99*loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "", ""},
-		"the spool is full":             {[]step{{0, waiting(1, 0, away, spool.ErrFull)}}, "", "the spool is full: rows wait in memory"},
-		"the disk of the spool fails":   {[]step{{0, waiting(1, 0, nil, unix.EIO)}}, "", "the spool's disk fails: rows wait in memory"},
-		"rows are lost":                 {[]step{{0, waiting(1, 7, away, spool.ErrFull)}}, "", "the spool is full: rows are lost"},
-		"rows were lost a minute ago":   {[]step{{0, waiting(1, 7, away, nil)}, {time.Minute, waiting(1, 7, away, nil)}}, "", ""},
+		"loads go on": {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck, waiting(2, 0, nil, nil)},
+			{2 * loadStuck, waiting(3, 0, nil, nil)}}, "", ""},
+		"loads make no progress": {[]step{{0, waiting(1, 0, nil, nil)},
+			{loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "loads make no progress", ""},
+		"nothing waits": {[]step{{0, stream.Stats{}}, {9 * loadStuck, stream.Stats{}}}, "", ""},
+		"the database is away for days": {[]step{{0, waiting(1, 0, away, nil)},
+			{99 * loadStuck, waiting(1, 0, away, nil)}}, "", ""},
+		"it was away until now": {[]step{{0, waiting(1, 0, away, nil)},
+			{99 * loadStuck, waiting(1, 0, away, nil)}, {99*loadStuck + time.Second, waiting(1, 0, nil, nil)}}, "", ""},
+		"the spool is full": {[]step{{0, waiting(1, 0, away, spool.ErrFull)}}, "",
+			"the spool is full: rows wait in memory"},
+		"the disk of the spool fails": {[]step{{0, waiting(1, 0, nil, unix.EIO)}}, "",
+			"the spool's disk fails: rows wait in memory"},
+		"rows are lost": {[]step{{0, waiting(1, 7, away, spool.ErrFull)}}, "",
+			"the spool is full: rows are lost"},
+		"rows were lost a minute ago": {[]step{{0, waiting(1, 7, away, nil)}, {time.Minute, waiting(1, 7, away, nil)}},
+			"", ""},
 	} {
 		h := &loadHealth{}
 		var notLive, notReady []string

@@ -167,8 +167,10 @@ func (w *web) server(h http.Handler, complaints *log.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Server{
-		Handler: w.guard(h), Protocols: &protocols, ConnContext: noteConn, DisableGeneralOptionsHandler: true, MaxHeaderBytes: mostHeader,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ErrorLog: complaints,
+		Handler: w.guard(h), Protocols: &protocols, ConnContext: noteConn, DisableGeneralOptionsHandler: true,
+		MaxHeaderBytes:    mostHeader,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, ErrorLog: complaints,
 	}
 }
 

@@ -126,7 +126,8 @@ func TestWeb_IdleConnectionsAreNotKept(t *testing.T) {
 // address, is answered all the same.
 func TestWeb_NobodyIsKeptOut(t *testing.T) {
 	for name, text := range map[string]string{
-		"no request": "", "half a header": "GET /metrics HTTP/1.1\r\nHost: local", "half a body": "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx",
+		"no request": "", "half a header": "GET /metrics HTTP/1.1\r\nHost: local",
+		"half a body":                "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx",
 		"an answer that is not read": "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -169,7 +170,8 @@ func TestWeb_ARequestThatIsAnsweredKeepsItsConnection(t *testing.T) {
 	if oldest := l.tooMany(source(&net.TCPAddr{IP: net.ParseIP("192.0.2.2")})); oldest != nil {
 		t.Error("one has to go for another address, while there is room")
 	}
-	a, b := source(&net.TCPAddr{IP: net.ParseIP("2001:db8::1")}), source(&net.TCPAddr{IP: net.ParseIP("2001:db8::ffff:1")})
+	a, b := source(&net.TCPAddr{IP: net.ParseIP("2001:db8::1")}),
+		source(&net.TCPAddr{IP: net.ParseIP("2001:db8::ffff:1")})
 	if a != b || a == from || source(&net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.1")}) != from {
 		t.Error("a /64 of IPv6 is not one address, or mapped IPv4 another")
 	}
@@ -177,7 +179,8 @@ func TestWeb_ARequestThatIsAnsweredKeepsItsConnection(t *testing.T) {
 
 func TestWeb_SlowAndIdleConnectionsEnd(t *testing.T) {
 	w := served(t, "127.0.0.1:0", func(s *http.Server) {
-		for name, d := range map[string]*time.Duration{"header": &s.ReadHeaderTimeout, "read": &s.ReadTimeout, "write": &s.WriteTimeout, "idle": &s.IdleTimeout} {
+		for name, d := range map[string]*time.Duration{"header": &s.ReadHeaderTimeout, "read": &s.ReadTimeout,
+			"write": &s.WriteTimeout, "idle": &s.IdleTimeout} {
 			if *d <= 0 || *d > time.Minute {
 				t.Errorf("%s timeout of %v", name, *d)
 			}
@@ -187,8 +190,10 @@ func TestWeb_SlowAndIdleConnectionsEnd(t *testing.T) {
 			t.Errorf("headers of %d octets", s.MaxHeaderBytes)
 		}
 	})
-	for name, text := range map[string]string{"no request": "", "half a request line": "GET /met", "half a header": "GET /metrics HTTP/1.1\r\nHost: local",
-		"half a body": "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx", "idle": scrape, "answer not read": "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"} {
+	for name, text := range map[string]string{"no request": "", "half a request line": "GET /met",
+		"half a header": "GET /metrics HTTP/1.1\r\nHost: local",
+		"half a body":   "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx", "idle": scrape,
+		"answer not read": "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"} {
 		c := w.dial(t, "127.0.0.1")
 		if _, err := io.WriteString(c, text); err != nil {
 			t.Fatal(err)
@@ -210,13 +215,20 @@ func TestWeb_HostMustBeOneOfItsNames(t *testing.T) {
 		host   string
 		status int
 	}{
-		{four, "localhost", 200}, {four, "LocalHost", 200}, {four, "localhost.", 200}, {four, "localhost:9425", 200}, {four, "localhost:", 200}, {four, "LOCALHOST.:1", 200},
-		{four, "127.0.0.1", 200}, {four, "127.0.0.1:80", 200}, {four, "[::ffff:127.0.0.1]", 200}, {four, host, 200}, {four, strings.ToUpper(host) + ".:9425", 200},
-		{four, "tap.example", 200}, {four, "TAP.example.:9425", 200}, {four, "192.0.2.7:1", 200}, {four, "[2001:db8::7]:1", 200}, {four, "[2001:DB8:0::7]", 200},
-		{four, "rebound.example", 421}, {four, "rebound.example:9425", 421}, {four, "localhost.rebound.example", 421}, {four, "xtap.example", 421}, {four, "tap.example.net", 421},
-		{four, "localhost..", 421}, {four, "127.0.0.2", 421}, {four, "[::1]", 421}, {four, "[::1", 421}, {four, "[127.0.0.1]", 421}, {four, "localhost:x", 421}, {four, "localhost:99999", 421},
-		{four, "localhost:80:80", 421}, {four, "a@localhost", 400}, {four, "localhost%00", 421}, {four, ":9425", 421}, {four, "", 421}, {four, "127.1", 421}, {four, "2130706433", 421},
-		{six, "[::1]:9425", 200}, {six, "[0:0::1]", 200}, {six, "[::1%25lo]:9425", 200}, {six, "localhost", 200}, {six, "127.0.0.1", 421}, {six, "rebound.example", 421},
+		{four, "localhost", 200}, {four, "LocalHost", 200}, {four, "localhost.", 200}, {four, "localhost:9425", 200},
+		{four, "localhost:", 200}, {four, "LOCALHOST.:1", 200},
+		{four, "127.0.0.1", 200}, {four, "127.0.0.1:80", 200}, {four, "[::ffff:127.0.0.1]", 200}, {four, host, 200},
+		{four, strings.ToUpper(host) + ".:9425", 200},
+		{four, "tap.example", 200}, {four, "TAP.example.:9425", 200}, {four, "192.0.2.7:1", 200},
+		{four, "[2001:db8::7]:1", 200}, {four, "[2001:DB8:0::7]", 200},
+		{four, "rebound.example", 421}, {four, "rebound.example:9425", 421}, {four, "localhost.rebound.example", 421},
+		{four, "xtap.example", 421}, {four, "tap.example.net", 421},
+		{four, "localhost..", 421}, {four, "127.0.0.2", 421}, {four, "[::1]", 421}, {four, "[::1", 421},
+		{four, "[127.0.0.1]", 421}, {four, "localhost:x", 421}, {four, "localhost:99999", 421},
+		{four, "localhost:80:80", 421}, {four, "a@localhost", 400}, {four, "localhost%00", 421}, {four, ":9425", 421},
+		{four, "", 421}, {four, "127.1", 421}, {four, "2130706433", 421},
+		{six, "[::1]:9425", 200}, {six, "[0:0::1]", 200}, {six, "[::1%25lo]:9425", 200}, {six, "localhost", 200},
+		{six, "127.0.0.1", 421}, {six, "rebound.example", 421},
 		{all, "127.0.0.1:9425", 200}, {all, "0.0.0.0", 200}, {all, "192.0.2.1", 421}, {all, "rebound.example", 421},
 	} {
 		d := c.w.listener.Addr().String()
@@ -228,7 +240,9 @@ func TestWeb_HostMustBeOneOfItsNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, body := request(t, conn, "GET /metrics HTTP/1.1\r\nHost: "+c.host+"\r\nConnection: close\r\n\r\n")
-		if r.StatusCode != c.status || c.status == 421 && (strings.Count(body, "\n") != 1 || !strings.Contains(body, "--metrics-host") || c.host != "" && strings.Contains(body, c.host)) {
+		if r.StatusCode != c.status || c.status == 421 &&
+			(strings.Count(body, "\n") != 1 || !strings.Contains(body, "--metrics-host") ||
+				c.host != "" && strings.Contains(body, c.host)) {
 			t.Errorf("at %s, Host %q: %s %q, want %d", d, c.host, r.Status, body, c.status)
 		}
 		conn.Close()
@@ -238,14 +252,25 @@ func TestWeb_HostMustBeOneOfItsNames(t *testing.T) {
 func TestWeb_RequestsThatAreNoneOfItsAreRefused(t *testing.T) {
 	w := served(t, "127.0.0.1:0", nil)
 	for text, status := range map[string]int{
-		"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n": 200, "GET http://localhost/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n": 200,
-		"GET http://rebound.example/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n": 421, "GET /metrics HTTP/1.0\r\n\r\n": 200, "GET /metrics HTTP/1.0\r\nHost: rebound.example\r\n\r\n": 421,
-		"GET /metrics HTTP/1.1\r\n\r\n": 400, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: rebound.example\r\n\r\n": 400,
-		"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n": 405, "PUT /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n12345": 405,
-		"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n": 405, "TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n": 405, "CONNECT localhost:25 HTTP/1.1\r\nHost: localhost:25\r\n\r\n": 405,
-		"GET /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n": 413, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nxyz": 413,
-		"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n": 431, "GET /debug/pprof/ HTTP/1.1\r\nHost: localhost\r\n\r\n": 404,
-		"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n": 200,
+		"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n":                                                 200,
+		"GET http://localhost/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n":                                  200,
+		"GET http://rebound.example/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n":                            421,
+		"GET /metrics HTTP/1.0\r\n\r\n":                                                                     200,
+		"GET /metrics HTTP/1.0\r\nHost: rebound.example\r\n\r\n":                                            421,
+		"GET /metrics HTTP/1.1\r\n\r\n":                                                                     400,
+		"GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: rebound.example\r\n\r\n":                         400,
+		"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n":                            405,
+		"PUT /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n12345":                        405,
+		"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n":                                                     405,
+		"TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n":                                                       405,
+		"CONNECT localhost:25 HTTP/1.1\r\nHost: localhost:25\r\n\r\n":                                       405,
+		"GET /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n": 413,
+		"GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nxyz":                          413,
+		"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 64<<10) +
+			"\r\n\r\n": 431,
+		"GET /debug/pprof/ HTTP/1.1\r\nHost: localhost\r\n\r\n": 404,
+		"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: " +
+			"h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n": 200,
 	} {
 		c := w.dial(t, "127.0.0.1")
 		method, _, _ := strings.Cut(text, " ")
@@ -263,7 +288,8 @@ func TestWeb_RequestsThatAreNoneOfItsAreRefused(t *testing.T) {
 }
 
 func TestWeb_SaysWhetherOtherHostsReachIt(t *testing.T) {
-	for address, exposed := range map[string]bool{"127.0.0.1:0": false, "127.3.2.1:0": false, "[::1]:0": false, "localhost:0": false, "0.0.0.0:0": true, ":0": true, "[::]:0": true} {
+	for address, exposed := range map[string]bool{"127.0.0.1:0": false, "127.3.2.1:0": false, "[::1]:0": false,
+		"localhost:0": false, "0.0.0.0:0": true, ":0": true, "[::]:0": true} {
 		w, err := listenHTTP(address, nil)
 		if err != nil {
 			t.Fatal(err)

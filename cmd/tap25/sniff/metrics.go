@@ -20,8 +20,11 @@ import (
 func (t *tap) httpHandler(l *boundedListener) http.Handler {
 	registry := prometheus.NewRegistry()
 	evicted := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "tap25_http_connections_evicted_total",
-		Help: "HTTP connections that were closed to make room for others."}, func() float64 { return float64(l.evicted.Load()) })
-	registry.MustRegister(report.Collector(t.report), evicted, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		Help: "HTTP connections that were closed to make room for others."}, func() float64 {
+		return float64(l.evicted.Load())
+	})
+	registry.MustRegister(report.Collector(t.report), evicted, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: mostAnswered}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { verdict(w, t.notLive(time.Now())) })
@@ -42,7 +45,8 @@ func verdict(w http.ResponseWriter, complaints []string) {
 
 // serveHTTP serves until ctx ends.
 func (t *tap) serveHTTP(ctx context.Context, w *web) {
-	if err := w.serve(ctx, w.server(t.httpHandler(w.listener), log.New(&httpComplaints{log: *t.log}, "", 0))); err != nil {
+	if err := w.serve(ctx, w.server(t.httpHandler(w.listener),
+		log.New(&httpComplaints{log: *t.log}, "", 0))); err != nil {
 		t.log.Error().Err(err).Msg("the HTTP server has failed: metrics are not served any more")
 	}
 }

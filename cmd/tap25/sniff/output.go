@@ -30,8 +30,9 @@ func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, err
 		return &toStdout{report.NewRows(cfg.Stdout, fail)}, nil
 	}
 	to := stream.Config{
-		DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Assembler.Sensor, Retention: cfg.Retention, EndReaders: cfg.EndReaders,
-		Version: cfg.Version, Log: cfg.Log, Stderr: cfg.Stderr, Waiting: cfg.Waiting,
+		DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Assembler.Sensor, Retention: cfg.Retention,
+		EndReaders: cfg.EndReaders,
+		Version:    cfg.Version, Log: cfg.Log, Stderr: cfg.Stderr, Waiting: cfg.Waiting,
 	}
 	if cfg.Spool != "" {
 		to.Dirs = []string{cfg.Spool}

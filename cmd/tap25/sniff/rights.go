@@ -50,7 +50,8 @@ func (t *tap) confine() ([]string, error) {
 	notes, err := confine.To(r)
 	if err == nil && t.out.spool() != "" {
 		if err = unix.Faccessat(unix.AT_FDCWD, t.out.spool(), unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-			err = fmt.Errorf("write to the spool %s after giving up rights: %w; name its owner with --user", t.out.spool(), err)
+			err = fmt.Errorf("write to the spool %s after giving up rights: %w; name its owner with --user",
+				t.out.spool(), err)
 		}
 	}
 	return notes, err

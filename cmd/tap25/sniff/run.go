@@ -111,7 +111,8 @@ func (t *tap) listen() (err error) {
 	if t.cfg.Metrics != "" {
 		w, err := listenHTTP(t.cfg.Metrics, t.cfg.MetricsHosts)
 		if err != nil {
-			return errors.Join(fmt.Errorf("serve metrics: %w; name another address with --metrics", err), control.Close())
+			return errors.Join(fmt.Errorf("serve metrics: %w; name another address with --metrics", err),
+				control.Close())
 		}
 		t.exposed = w.exposed
 		t.serve = append(t.serve, func(ctx context.Context) { t.serveHTTP(ctx, w) })
@@ -129,7 +130,8 @@ func (t *tap) logStart(notes []string) {
 		}
 		t.log.Info().Str("interface", l.Name).Str("xdp", mode).Bool("up", l.Up).Msg("listening")
 		if !l.Native && t.cfg.Mode == bpf.Auto {
-			t.log.Warn().Str("interface", l.Name).Msg("the driver has no native XDP, or none with this MTU: generic mode costs several times the CPU")
+			t.log.Warn().Str("interface", l.Name).Msg("the driver has no native XDP, or none with this MTU: generic " +
+				"mode costs several times the CPU")
 		}
 		if !l.Up {
 			t.log.Warn().Str("interface", l.Name).Msg("the interface is down: run ip link set " + l.Name + " up")
@@ -139,7 +141,8 @@ func (t *tap) logStart(notes []string) {
 		t.log.Warn().Msg("metrics: " + report.ExposedMetrics)
 	}
 	if t.cfg.ExposedPassword {
-		t.log.Warn().Msg("the configuration file holds a password, and any user may read it: change the password, and chmod o-r the file")
+		t.log.Warn().Msg("the configuration file holds a password, and any user may read it: change the password, " +
+			"and chmod o-r the file")
 	}
 	for _, note := range notes {
 		t.log.Warn().Msg(note)

@@ -32,7 +32,8 @@ func TestTerminal_TextCutAnywhereIsTheSame(t *testing.T) {
 		t.Error(found)
 	}
 	var back string
-	if err := json.Unmarshal([]byte(`"`+Escape("\U000e0041\u202e\x7f")+`"`), &back); err != nil || back != "\U000e0041\u202e\x7f" {
+	if err := json.Unmarshal([]byte(`"`+Escape("\U000e0041\u202e\x7f")+`"`), &back); err != nil ||
+		back != "\U000e0041\u202e\x7f" {
 		t.Errorf("%v: %q", err, back)
 	}
 }

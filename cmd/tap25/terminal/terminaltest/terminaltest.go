@@ -56,17 +56,21 @@ func Open(t *testing.T) (tty *os.File, written func() string) {
 }
 
 // Controlled are texts that a terminal would obey, as they may stand in packets.
-var Controlled = []string{"a\u009b31mb", "\u202egnp.exe", "\x1b]0;pwned\x07\x1b[2J", "x\x7f\u0085\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u2066\u2067\u2068\u2069y", "\u2028\u2029\ufeff\U000e0041", "\xff\x9b31m", "plain Ä 文 😀"}
+var Controlled = []string{"a\u009b31mb", "\u202egnp.exe", "\x1b]0;pwned\x07\x1b[2J",
+	"x\x7f\u0085\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u2066\u2067\u2068\u2069y", "\u2028\u2029\ufeff\U000e0041",
+	"\xff\x9b31m", "plain Ä 文 😀"}
 
-// Obeyed returns a character of text at which a terminal may do anything but draw, or an octet that is none; the program's own colours
-// and cursor movements are taken out before.
+// Obeyed returns a character of text at which a terminal may do anything but draw, or an octet that is none; the
+// program's own colours and cursor movements are taken out before.
 func Obeyed(text string, own ...string) string {
 	for _, code := range own {
 		text = strings.ReplaceAll(text, code, "")
 	}
 	for i, r := range text {
-		if r == utf8.RuneError && !strings.HasPrefix(text[i:], "\ufffd") || r != '\n' && r != '\t' && (r < 0x20 || r >= 0x7f && r < 0xa0 || strings.ContainsRune("\u061c\u200e\u200f\u2028\u2029\ufeff", r) ||
-			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069) {
+		if r == utf8.RuneError && !strings.HasPrefix(text[i:], "\ufffd") ||
+			r != '\n' && r != '\t' && (r < 0x20 || r >= 0x7f && r < 0xa0 ||
+				strings.ContainsRune("\u061c\u200e\u200f\u2028\u2029\ufeff", r) ||
+				r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069) {
 			return fmt.Sprintf("%q in %q", r, text[max(0, i-20):min(len(text), i+20)])
 		}
 	}
