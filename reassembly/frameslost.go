@@ -39,7 +39,7 @@ func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
 		c.shared.trace(delivery{c, dir, nil, n, 0})
 	}
 	if h.late != nil {
-		h.late.awaited, h.late.times = 0, 0
+		h.late.awaited = 0
 	}
 	c.give(dir, piece{t: t, lost: n})
 }
