@@ -166,8 +166,8 @@ type walk struct {
 	labelled bool // inside of a label stack that was noted
 	entropy  bool // the next label is an entropy label
 
-	// The last tunnel needs no addresses to be told from others: it has an identifier, or it is a mirror's, which may have
-	// other addresses for each direction.
+	// The last tunnel needs no addresses to be told from others: it has an identifier, or it is a mirror's, which may
+	// have other addresses for each direction.
 	identified bool
 	padded     bool // the 802.11 header is padded to four octets
 

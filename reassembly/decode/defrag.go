@@ -131,7 +131,8 @@ type wholeDatagram struct {
 // newDefragmenter makes one that holds so many datagrams and pages, and at least
 // the 32 pages that one datagram can take.
 func newDefragmenter(datagrams, pages int) *defragmenter {
-	return &defragmenter{byKey: map[fragKey]*datagram{}, maxDatagrams: datagrams, pages: pagePool{limit: max(pages, pagesPerDatagram)}}
+	return &defragmenter{byKey: map[fragKey]*datagram{}, maxDatagrams: datagrams,
+		pages: pagePool{limit: max(pages, pagesPerDatagram)}}
 }
 
 // add reads one fragment. If it returns goOn, f.whole is the datagram that the

@@ -7,11 +7,12 @@
 // loopback, PPP, PPPoE, Cisco HDLC, Frame Relay, MPLS, 802.11 with and without radiotap, ERF, NFLOG and PKTAP.
 //
 // Inside them, in any order and nesting: VLAN tags, VN-tag, E-tag, Cisco metadata, 802.1ah, MACsec without encryption,
-// TRILL, NSH, Arista's timestamps, MPLS labels and Ethernet pseudowires, PPPoE, IPv4 and IPv6 with options and extension
-// headers, AH, IP in IP, Ethernet in IP (EtherIP, SRv6), GRE (ERSPAN, NVGRE, PPTP), L2TPv2 and L2TPv3, and over UDP VXLAN,
-// VXLAN-GPE, Geneve, GTP-U, MPLS, GUE, Teredo, TZSP and the mirrors of routers for lawful intercepts. Fragments of IPv4
-// and IPv6 are put together on every level, tunnels in fragments included. What is encrypted or compressed is not read.
-// docs/encapsulations.md has the table. [Decoder.Unread] counts what may hold a tunnel and is not read.
+// TRILL, NSH, Arista's timestamps, MPLS labels and Ethernet pseudowires, PPPoE, IPv4 and IPv6 with options and
+// extension headers, AH, IP in IP, Ethernet in IP (EtherIP, SRv6), GRE (ERSPAN, NVGRE, PPTP), L2TPv2 and L2TPv3, and
+// over UDP VXLAN, VXLAN-GPE, Geneve, GTP-U, MPLS, GUE, Teredo, TZSP and the mirrors of routers for lawful intercepts.
+// Fragments of IPv4 and IPv6 are put together on every level, tunnels in fragments included. What is encrypted or
+// compressed is not read. docs/encapsulations.md has the table. [Decoder.Unread] counts what may hold a tunnel and is
+// not read.
 //
 // # Guarantees
 //

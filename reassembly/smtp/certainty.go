@@ -16,10 +16,11 @@ type certainty struct {
 	anyReplyMissed bool  // a reply that nothing shows the length of may have been missed since the session began
 	clientHoleEnd  int64 // offset of the client after its last hole
 	serverHoleEnd  int64 // offset of the server after a hole in the replies, until matching has begun afresh; 0: none
-	goAhead        int64 // end of the 354 by which both sides were in step; 0: none since octets of the server were missed
-	commandsUntil  int64 // offset of the client up to which its commands are known to be commands, in spite of both gaps
-	doubted        bool  // octets may have been missed at the beginning, see Doubt
-	conflicted     bool  // other octets were met than were read; since then nothing has shown where both sides stand
+	// end of the 354 by which both sides were in step; 0: none since octets of the server were missed
+	goAhead       int64
+	commandsUntil int64 // offset of the client up to which its commands are known to be commands, in spite of both gaps
+	doubted       bool  // octets may have been missed at the beginning, see Doubt
+	conflicted    bool  // other octets were met than were read; since then nothing has shown where both sides stand
 }
 
 // midstream is the beginning of a connection without SYN: both sides had said something before.

@@ -19,14 +19,15 @@ type Envelope struct {
 
 	Client, Server netip.AddrPort
 
-	// The client that a proxy in front of the server names: what the peer claims, not what the tap saw. OriginBy is ByNobody if none is
-	// named, and then OriginIP is the zero Addr and OriginPort 0. Either may be so in a claim that leaves it out. OriginIP has no
-	// zone, and an IPv4 address is not mapped to IPv6: questions ask for it as such.
+	// The client that a proxy in front of the server names: what the peer claims, not what the tap saw. OriginBy is
+	// ByNobody if none is named, and then OriginIP is the zero Addr and OriginPort 0. Either may be so in a claim that
+	// leaves it out. OriginIP has no zone, and an IPv4 address is not mapped to IPv6: questions ask for it as such.
 	OriginIP   netip.Addr
 	OriginPort uint16
 	OriginBy   OriginBy
 
-	Network string // the network that the connection was seen in, in the form of IsNetwork; "" if no tag or tunnel tells one
+	// the network that the connection was seen in, in the form of IsNetwork; "" if no tag or tunnel tells one
+	Network string
 
 	HELO     *string
 	MailFrom *string // "" is the null reverse-path <>

@@ -236,7 +236,8 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 		sure++
 	}
 	d.work.steps(sure)
-	behind := !all && n > 0 && d.match.pending.at(n-1).end < d.sync.clientHoleEnd // what a hole hides is not answered yet
+	// what a hole hides is not answered yet
+	behind := !all && n > 0 && d.match.pending.at(n-1).end < d.sync.clientHoleEnd
 	d.sync.align()
 	d.answer(n-sure, m-sure)
 	if !behind && !d.sync.ambiguous {
