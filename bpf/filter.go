@@ -293,17 +293,16 @@ func (f *Filter) Stats() (Stats, error) {
 	return s, nil
 }
 
-// Unread reads what was in frames that were dropped and may have held a tunnel, in no order.
+// Unread reads what was in frames that were dropped and may have held a tunnel, by kind and number.
 func (f *Filter) Unread() (list []Unread, err error) {
-	var key uint32
-	var frames uint64
-	entries := f.objects.Unreads.Iterate()
-	for entries.Next(&key, &frames) {
-		list = append(list, Unread{UnreadKind(key >> 16), uint16(key), frames})
-	}
-	// A table that changes while it is read may end early: the next reading has the rest.
-	if err := entries.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+	counts := new([4 << 16]uint64)
+	if err := f.objects.Unreads.Get(counts); err != nil {
 		return nil, fmt.Errorf("read what is dropped: %w", err)
+	}
+	for what, n := range counts {
+		if n > 0 {
+			list = append(list, Unread{UnreadKind(what >> 16), uint16(what), n})
+		}
 	}
 	return list, nil
 }

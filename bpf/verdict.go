@@ -66,8 +66,7 @@ const (
 	UnreadUDPPort
 )
 
-// Unread is how many frames were dropped that held something in which a tunnel may be. The program keeps those of the
-// last 512 kinds that came; a kind that was dropped from its table begins anew.
+// Unread is how many frames were dropped that held something in which a tunnel may be.
 type Unread struct {
 	Kind   UnreadKind
 	Number uint16

@@ -77,6 +77,7 @@ type Stats struct {
 
 	FramesLost      int64 // reported by Assembler.FramesLost; in no other count
 	BadChecksums    int64 // segments with a wrong checksum, whether what they hold was read or not; 0 with Off
+	CopiedRows      int64 // rows not emitted, since another capture of the same connection had them; in no other count
 	Conflicts       int64 // segments with bytes that differ from those seen before
 	Uncompared      int64 // octets of copies that could not be compared with those seen before, and may have been taken for them
 	IgnoredResets   int64 // RSTs outside the window, or after which both sides went on
@@ -109,6 +110,7 @@ type Assembler struct {
 	halfOpen halfOpenTable
 	lists    connLists
 	shared   *shared
+	names    names
 
 	swept  time.Time
 	behind bool // the last sweep has left some
@@ -148,6 +150,7 @@ func New(cfg Config) *Assembler {
 	a := &Assembler{
 		cfg: cfg, dec: decode.New(cfg.Ports), ports: map[uint16]bool{}, checks: newChecksums(cfg.Checksum, &below.stats),
 		halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), lists: newConnLists(cfg.MaxConns, below), shared: below,
+		names: names{},
 	}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true

@@ -43,7 +43,8 @@ type scenario struct {
 // scenarios are all cases, by topic.
 func scenarios() []scenario {
 	return slices.Concat(orderCases(), segmentCases(), overlapCases(), endCases(), decoyCases(), windowCases(), handshakeCases(), reuseCases(),
-		checksumCases(), wrongChecksumCases(), decoyChecksumCases(), clockCases(), partialCases(), fragmentCases(), tunnelCases())
+		checksumCases(), wrongChecksumCases(), decoyChecksumCases(), clockCases(), partialCases(), fragmentCases(), tunnelCases(),
+		networkCases())
 }
 
 // variant is a scenario in one address family.

@@ -104,8 +104,13 @@ func (w *walk) name(k tagKind, id uint32) {
 		n.kinds[n.n], n.ids[n.n] = k, id
 	}
 	n.n++
+	same := n.hash == w.path
 	n.hash = w.seeds.mix(n.hash, k, uint64(id))
-	w.along(k, uint64(id))
+	if same { // nothing but names so far
+		w.path = n.hash
+	} else {
+		w.along(k, uint64(id))
+	}
 	w.identified = true
 }
 

@@ -61,15 +61,15 @@ func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 	return true
 }
 
-// unknownCommand reports whether a server that did not offer CHUNKING refused BDAT as such, RFC 5321 section 4.2.4.
-// Other replies are about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim
+// unknownCommand reports whether a server refused BDAT, if it did not offer CHUNKING, or BURL as such, RFC 5321 section
+// 4.2.4. Other replies are about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim
 // says that CHUNKING was not advertised, and reads on after the line.
 func unknownCommand(r *reply) bool {
 	return r.code == 500 || r.code == 502 || r.code == 504 || r.unoffered
 }
 
 func (d *Dialogue) bdatReply(c *command, r *reply) {
-	if c.waits && !d.bdatTaken(c, r) {
+	if c.waits && !d.bdatTaken(c, r) || c.verb == verbBurl && r != nil && unknownCommand(r) {
 		if d.mail.tx != nil {
 			d.mail.tx.refuse(r.code) // as of a refused DATA
 		}

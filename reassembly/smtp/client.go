@@ -32,6 +32,7 @@ type clientReader struct {
 
 	spoke      int64 // it sent its last command before it had received so many octets
 	passedOver int64 // it sent lines that were passed over after a hole before it had received so many octets
+	messageEnd int64 // where the last message ended
 	smuggled   bool  // an end of data that servers disagree on was met
 	unread     bool  // octets were left unread
 }
@@ -170,6 +171,7 @@ func (r *clientReader) endMessage(p *piece, n int) (c command, ok bool) {
 	}
 	c = command{verb: verbEndOfData, bad: m.presumed, t: p.t, acked: p.acked, end: r.offset + int64(n), size: m.body.bytes}
 	c.start, c.message = c.end-3, m.at
+	r.messageEnd = c.end
 	if m.body.smuggling {
 		c.flags |= Smuggling
 		r.smuggled = true

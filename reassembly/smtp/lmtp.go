@@ -87,6 +87,20 @@ func (d *Dialogue) tellLMTP(r *reply) {
 	}
 }
 
+// settleBefore settles a message of which the first reply was kept, before a command that the client sent later is dealt
+// with: it speaks no LMTP if it had that reply and went on.
+func (d *Dialogue) settleBefore(c *command) {
+	tx := d.mail.tx
+	if tx == nil || tx.first == nil {
+		return
+	}
+	first := tx.first
+	if tx.keepFirst(nil); c.acked < tx.lastFinal && d.closing {
+		tx.flag(Gap)
+	}
+	d.settleAll(first)
+}
+
 // skipsFinals reports whether the server has said all that it says about the message: the client had the replies so
 // far, and went on, and r answers what it sent then.
 func (d *Dialogue) skipsFinals(r *reply) bool {

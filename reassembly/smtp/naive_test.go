@@ -203,11 +203,12 @@ func checkHeld(t *rapid.T, d *Dialogue) {
 
 var naiveClient = strings.Split("EHLO h\r\n|MAIL FROM:<a%@a>\r\n|RCPT "+
 	"TO:<r%@b>\r\n|DATA\r\n|DATA\r\nDATA\r\n|hi\r\n.\r\n|.\r\n|\r\n.|text\r\n|NOOP\r\n|RSET\r\n|QUIT\r\n|BDAT "+
-	"5\r\nabcde|BDAT 0 LAST\r\n|BDAT x\r\n|AUTH LOGIN\r\n|AUTH PLAIN abc\r\n|dXNlcg==\r\n|STARTTLS\r\n|NOOP\n|RCPT "+
-	"TO:<l%@b>\n|X|\n|MAIL FROM:<n%@a>\r\nRCPT TO:<m%@b>\r\nDATA\r\n", "|")
+	"5\r\nabcde|BDAT 0 LAST\r\n|BDAT x\r\n|AUTH LOGIN\r\n|AUTH PLAIN abc\r\n|dXNlcg==\r\n|STARTTLS\r\n|LHLO "+
+	"h\r\n|TURN\r\n|BURL u LAST\r\n|XFORWARD ADDR=192.0.2.7\r\n|NOOP\n|RCPT TO:<l%@b>\n|X|\n|MAIL "+
+	"FROM:<n%@a>\r\nRCPT TO:<m%@b>\r\nDATA\r\n", "|")
 
 var naiveServer = strings.Split("220 ok\r\n|250 ok\r\n|250 ok\r\n250 ok\r\n|354 go\r\n|250-PIPELINING\r\n250 "+
-	"CHUNKING\r\n|550 no\r\n|503 no\r\n|421 bye\r\n|221 bye\r\n|334 abc\r\n|235 ok\r\n|250-|junk\r\n", "|")
+	"CHUNKING\r\n|550 no\r\n|503 no\r\n|421 bye\r\n|221 bye\r\n|334 abc\r\n|235 ok\r\n|250-|EHLO s\r\n|junk\r\n", "|")
 
 // drawEvents gives a dialogue events of few kinds, with holes and, in some, with acknowledgments that fall.
 func drawEvents(t *rapid.T, d *Dialogue, after func(*rapid.T, *Dialogue)) {

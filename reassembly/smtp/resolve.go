@@ -4,6 +4,7 @@ import "math"
 
 // resolve applies a command with its reply; r is nil where none was seen.
 func (d *Dialogue) resolve(c *command, r *reply) {
+	d.settleBefore(c)
 	code := codeOf(r)
 	if c.afterLF && !d.dialect.takesLF {
 		c.flags |= Smuggling

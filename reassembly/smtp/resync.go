@@ -244,6 +244,9 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 		d.inStep()
 	}
 	for range sure {
+		if d.match.replies.len() == 0 || d.match.pending.len() == 0 {
+			return // a reply before them has encrypted the session, or reversed its roles
+		}
 		r := d.match.takeReply()
 		c := d.match.takeCommand()
 		d.resolve(&c, &r)

@@ -75,3 +75,26 @@ func (d *Dialogue) Unsent(n int64) {
 	d.client.block(false)
 	d.flag(Conflict, false)
 }
+
+// Rename changes the identification and the network of the session, as rows from now on have them.
+func (d *Dialogue) Rename(id int64, network string) {
+	if d.session.ID, d.session.Network = id, network; d.turned != nil {
+		d.turned.dialogue.Rename(id, network)
+	}
+}
+
+// Begun says that the beginning of the session was captured after all.
+func (d *Dialogue) Begun() {
+	if d.session.Midstream = false; d.turned != nil {
+		d.turned.dialogue.Begun()
+	}
+}
+
+// EmitTo gives rows from now on to a function in place of Config.Emit.
+func (d *Dialogue) EmitTo(emit func(*Envelope)) {
+	cfg := *d.cfg
+	cfg.Emit = emit
+	if d.cfg = &cfg; d.turned != nil {
+		d.turned.dialogue.EmitTo(emit)
+	}
+}
