@@ -70,7 +70,7 @@ func (c *conn) topUp(dir smtp.Direction) {
 }
 
 // unfeed takes back what gopacket has of a direction, and begins anew with a gopacket connection that has nothing. What
-// gopacket has need not be the first runs that are held: those of a segment that is being fed may stand among them.
+// gopacket has need not be the first runs that are held: those of a segment that is being fed may be among them.
 func (c *conn) unfeed(dir smtp.Direction) {
 	h := &c.half[dir]
 	c.shared.stats.Steps += int64(h.fedPages)

@@ -79,7 +79,7 @@ func (q *patient) await(c *conn) {
 	}
 }
 
-// expire removes at most so many connections whose deadline has passed, and returns them in the order in which their
+// expire removes connections whose deadline has passed, no more than most, and returns them in the order in which their
 // holes opened: the output is deterministic.
 func (q *patient) expire(t time.Time, most int) (out []*conn) {
 	for len(q.conns) > 0 && len(out) < most && !q.conns[0].places.hole.due.After(t) {

@@ -52,7 +52,7 @@ func New(ports []uint16) *Decoder {
 // cooked v2.
 //
 // If the verdict is [TCPPort], p is filled in, and its payload points into data or
-// into a buffer that the next call overwrites: whoever keeps it must copy it.
+// into a buffer that the next call overwrites: a caller who keeps it must copy it.
 // After any other verdict p means nothing. Decode itself does not keep data.
 func (d *Decoder) Decode(t time.Time, link uint16, data []byte, wireLen int, p *Packet) Verdict {
 	var w walk // set field by field: a literal would be copied

@@ -1,5 +1,5 @@
 // Package decode reads captured frames down to TCP: a [Decoder] turns each frame
-// into a segment of a watched port, or into a [Verdict] that says why it is none.
+// into a segment of a watched port, or into a [Verdict] with the reason why not.
 //
 // # What is read
 //
@@ -23,7 +23,7 @@
 // captured, and [Packet.Missing] octets are known to be gone. Octets after the
 // length that the IP header gives (Ethernet padding) never reach the payload.
 //
-// If fragments overlap with different bytes, the copy that came first stands
+// If fragments overlap with different bytes, the copy that came first counts
 // (IPv4, with [Packet.Conflict]), or the datagram is dropped (IPv6, RFC 5722). The
 // identification of a datagram is used again: a fragment that comes more than 30 s
 // (IPv4) or 60 s (IPv6, RFC 8200 section 4.5) after the first one of its datagram

@@ -42,7 +42,7 @@ type Envelope struct {
 	MessageBytes *int64 // octets of the message as the server received it
 	DeclaredSize *int64 // SIZE=, RFC 1870
 	EnvID        *string
-	ORcpt        *string // ORCPT= address, xtext decoded (RFC 3461 section 4.2), only where it differs from RcptTo
+	ORcpt        *string // ORCPT= address, xtext decoded (RFC 3461 section 4.2), only if it differs from RcptTo
 	QueueID      *string
 	Auth         bool
 
@@ -51,7 +51,7 @@ type Envelope struct {
 	Flags         Flags
 }
 
-// Outcome says what became of the mail for this recipient. The zero value is Unknown.
+// Outcome is what became of the mail for this recipient. The zero value is Unknown.
 type Outcome uint8
 
 const (
@@ -75,7 +75,7 @@ func (o Outcome) String() string {
 	return "outcome " + strconv.Itoa(int(o))
 }
 
-// Flags says in which ways a record may be incomplete; zero where it is complete.
+// Flags are the ways in which a record may be incomplete; zero if it is complete.
 type Flags uint8
 
 const (

@@ -249,5 +249,5 @@ func (m *matcher) endsWith(n int, r *reply) bool {
 // lastIs reports whether the last command that waits is of that kind.
 func (m *matcher) lastIs(v verb) bool { return m.pending.len() > 0 && m.pending.last().verb == v }
 
-// missSize says that the size of the first command that waits is not known.
+// missSize records that the size of the first command that waits is not known.
 func (m *matcher) missSize() { m.pending.at(0).size = -1 }

@@ -2,7 +2,7 @@ package smtp
 
 import "strconv"
 
-// OriginBy says what named the client in Envelope.OriginIP. The zero value is ByNobody.
+// OriginBy is what named the client in Envelope.OriginIP. The zero value is ByNobody.
 type OriginBy uint8
 
 const (

@@ -231,7 +231,7 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 			break
 		}
 		if d.dialect.lmtp && c.endsMessage() && sure > 0 {
-			break // nobody knows how many replies it has
+			break // its number of replies is not known
 		}
 		sure++
 	}
@@ -258,7 +258,7 @@ func (d *Dialogue) whole(r *reply) bool {
 	return r.start >= d.sync.serverHoleEnd && (!r.torn || d.match.endsReply(r.start))
 }
 
-// inStep notes that both sides stand where the parser thinks they do, whatever was missed before.
+// inStep notes that both sides are where the parser takes them to be, whatever was missed before.
 func (d *Dialogue) inStep() {
 	if d.guessing {
 		return

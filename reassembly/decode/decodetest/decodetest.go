@@ -105,7 +105,7 @@ func (s Segment) IP(t testing.TB) Wrapped {
 		gopacket.Payload(s.Payload))
 }
 
-// ipLayer puts layers behind an IP header of the addresses' family.
+// ipLayer puts layers after an IP header of the addresses' family.
 func ipLayer(t testing.TB, src, dst netip.Addr, proto layers.IPProtocol, ttl uint8, id uint16, opts []layers.IPv4Option,
 	inner ...gopacket.SerializableLayer) Wrapped {
 	t.Helper()
@@ -181,7 +181,7 @@ func (w Wrapped) PPPoE(t testing.TB) Wrapped {
 		gopacket.Payload(w.Data))}
 }
 
-// Over puts raw bytes of an IP protocol behind an outer IP header from 10.1.1.1
+// Over puts raw bytes of an IP protocol after an outer IP header from 10.1.1.1
 // to 10.1.1.2, or of the same in IPv6.
 func Over(t testing.TB, v6 bool, proto layers.IPProtocol, data []byte) Wrapped {
 	src, dst := netip.MustParseAddr("10.1.1.1"), netip.MustParseAddr("10.1.1.2")
@@ -219,13 +219,13 @@ func UDP(t testing.TB, v6 bool, port uint16, data []byte) Wrapped {
 		&layers.UDP{SrcPort: 55555, DstPort: layers.UDPPort(port)}, gopacket.Payload(data))
 }
 
-// VXLAN puts the Ethernet frame of w behind outer IP, UDP and VXLAN headers.
+// VXLAN puts the Ethernet frame of w after outer IP, UDP and VXLAN headers.
 func (w Wrapped) VXLAN(t testing.TB, port uint16) Wrapped {
 	return UDP(t, false, port, serialize(t, &layers.VXLAN{ValidIDFlag: true, VNI: 4711},
 		gopacket.Payload(w.Ethernet(t))))
 }
 
-// Geneve puts w behind outer IP, UDP and Geneve (RFC 8926) headers with
+// Geneve puts w after outer IP, UDP and Geneve (RFC 8926) headers with
 // options of 4*words octets.
 func (w Wrapped) Geneve(t testing.TB, words int) Wrapped {
 	h := make([]byte, 8+4*words)
