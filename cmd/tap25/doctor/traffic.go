@@ -77,7 +77,8 @@ func traffic(before, now *report.Report) *trafficFacts {
 		toServers: now.ToServers - before.ToServers, fromServers: now.FromServers - before.FromServers,
 		badChecksums: now.BadChecksums() - before.BadChecksums(),
 		payload:      report.Sum(now.Payload) - report.Sum(before.Payload), lost: now.LostBytes - before.LostBytes,
-		longest: int(now.Longest), unread: now.Damaged() - before.Damaged(), unopened: since(before.Unopened, now.Unopened),
+		longest: int(now.Longest), unread: now.Damaged() - before.Damaged(),
+		unopened: since(before.Unopened, now.Unopened),
 	}
 	for _, i := range now.Interfaces {
 		t.native[i.Name] = i.Native
