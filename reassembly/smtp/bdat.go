@@ -85,7 +85,14 @@ func (d *Dialogue) bdatReply(c *command, r *reply) {
 		return
 	}
 	if d.mail.tx == nil {
-		return
+		if d.lost == 0 && !d.session.Midstream || codeOf(r) < 200 || r.code >= 300 {
+			return
+		}
+		opens := command{t: c.t} // no server takes octets without MAIL and RCPT: they were missed
+		if !d.session.Midstream {
+			opens.flags = Gap
+		}
+		d.open(&opens)
 	}
 	tx := d.mail.tx
 	tx.chunk(c)
