@@ -98,6 +98,10 @@ func checkFrames(c *checkup, t *trafficFacts, f *facts) {
 			t.badChecksums, segments),
 			"check the cable, the transceiver and the tap")
 	}
+	if text := report.SkewText(t.skew); text != "" {
+		c.add("clocks", Note, text+": rows are right, but their times differ by as much",
+			"capture both directions with one card, or synchronise the clocks of the cards (phc2sys)")
+	}
 	if t.unread*100 > t.kept { // every network has a few
 		c.add("decoder", Problem, fmt.Sprintf("%d frames arrived damaged or cut", t.unread),
 			"have the mirror send whole frames (no truncation, no packet slicing)")

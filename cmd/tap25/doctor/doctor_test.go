@@ -172,6 +172,9 @@ func TestDoctor_EveryFindingHasItsFix(t *testing.T) {
 		"checksums filled in": {func(f *facts) {
 			f.traffic.badChecksums = 19000
 		}, "traffic checksums", Note, "tx off"},
+		"two clocks": {func(f *facts) {
+			f.traffic.skew = 20 * time.Millisecond
+		}, "traffic clocks", Note, "phc2sys"},
 		"damaged": {func(f *facts) {
 			f.traffic.badChecksums = 10
 		}, "traffic checksums", Problem, "cable"},

@@ -47,8 +47,8 @@ func (s *Summary) Write(w io.Writer) {
 		count("in order", t.DeliveredBytes), count("duplicate", t.DuplicateBytes), count("ignored", t.IgnoredBytes),
 		count("held at the signal", t.PayloadBytes-t.DeliveredBytes-t.DuplicateBytes-t.IgnoredBytes)))
 	line("lost", "%d bytes", t.LostBytes)
-	if t.ClockSkew >= time.Millisecond {
-		line("clocks", "one direction is stamped at least %v earlier than the other", t.ClockSkew.Round(time.Millisecond))
+	if text := report.SkewText(t.ClockSkew); text != "" {
+		line("clocks", "%s", text)
 	}
 	line("sessions", "%d%s", t.Sessions, nonZero(
 		count("not SMTP", t.SMTP.NotSMTP), count("ended by silence", t.Idle), count("evicted", t.ConnsEvicted),

@@ -46,6 +46,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	many("rows_total", "Rows emitted, by outcome.", "outcome", r.Outcomes)
 	many("anomalies_total", "Anomalies in the traffic, by kind.", "what", r.Anomalies)
 	one(counter, "clock_steps_total", "Steps of the wall clock.", r.ClockSteps)
+	out <- prometheus.MustNewConstMetric(prometheus.NewDesc("tap25_clock_skew_seconds",
+		"Difference of the clocks of a connection's two directions, at least: the largest seen.", nil, nil),
+		gauge, r.ClockSkew.Seconds())
 	up := prometheus.NewDesc("tap25_interface_up", "1 if the interface exists, is up, has carrier, and is captured.",
 		[]string{"interface"}, nil)
 	for _, i := range r.Interfaces {

@@ -25,6 +25,9 @@ func (r *Report) Summary(w io.Writer) {
 	line("bytes", "%d", r.Octets)
 	line("payload", "%d bytes%s", Sum(r.Payload), NonZero(Named(r.Payload)))
 	line("lost", "%d bytes", r.LostBytes)
+	if text := SkewText(r.ClockSkew); text != "" {
+		line("clocks", "%s", text)
+	}
 	line("sessions", "%d%s", r.Sessions, NonZero(Named(r.SessionEnds)))
 	line("rows", "%d%s", r.Rows, NonZero(Named(r.Outcomes)))
 	if s := r.Store; s != nil {
