@@ -139,7 +139,7 @@ const symmetricKey = "6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5a:6d:5
 func checkTags(c *checkup, i *interfaceFacts) {
 	if isOn(i.untag) {
 		c.add("VLAN", Note, "the card may remove VLAN tags before tap25 sees the frame: "+
-			"rows are the same, unless two VLANs use the same addresses and ports at the same time",
+			"then network does not name the VLAN, and connections with the same addresses and ports in two VLANs meet",
 			"sudo ethtool -K "+i.name+" rxvlan off")
 	}
 }
