@@ -10,15 +10,15 @@ import (
 // FramesLost reports that n frames of this Assembler's input were lost before the next one, such as to a full ring.
 // They may belong to any connection, and each connection finds out by itself:
 //
-//   - if the connection continues after the lost bytes, sequence numbers and acknowledgments show them as a hole, which is
-//     flagged there and counted exactly;
+//   - if the connection continues after the lost bytes, sequence numbers and acknowledgments show them as a hole, which
+//     is flagged there and counted exactly;
 //   - if a SYN was lost, its connection is midstream;
-//   - if nothing follows the lost bytes, they leave no hole. So a transaction is flagged gap, with an unknown outcome, if it
-//     is open when its connection is given up (silence, ports used again, the end of the input) or reset, and nothing of
-//     the connection was captured since a loss: it may have continued in what was lost. FINs in both directions have known
-//     sequence numbers and prove the contrary;
-//   - a connection, or a transaction, of which nothing else was captured leaves no row. Only the count of lost frames shows
-//     that there may have been one.
+//   - if nothing follows the lost bytes, they leave no hole. So a transaction is flagged gap, with an unknown outcome,
+//     if it is open when its connection is given up (silence, ports used again, the end of the input) or reset, and
+//     nothing of the connection was captured since a loss: it may have continued in what was lost. FINs in both
+//     directions have known sequence numbers and prove the contrary;
+//   - a connection, or a transaction, of which nothing else was captured leaves no row. Only the count of lost frames
+//     shows that there may have been one.
 func (a *Assembler) FramesLost(n uint64) {
 	if n > 0 {
 		a.shared.losses++
