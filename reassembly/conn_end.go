@@ -81,6 +81,9 @@ func (c *conn) close(t time.Time, ended bool) {
 		return
 	}
 	open := false // octets with a wrong checksum were received, or they were not
+	if c.copies != nil {
+		c.copies.leave(c)
+	}
 	for dir := range c.half {
 		h := &c.half[dir]
 		if !c.half[1-dir].heard {

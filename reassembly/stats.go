@@ -19,7 +19,7 @@ func (s *Stats) Add(o *Stats) {
 		{&s.FramesLost, o.FramesLost}, {&s.BadChecksums, o.BadChecksums}, {&s.Conflicts, o.Conflicts}, {&s.Uncompared, o.Uncompared},
 		{&s.IgnoredResets, o.IgnoredResets}, {&s.HalfOpenEvicted, o.HalfOpenEvicted}, {&s.HalfOpenIdle, o.HalfOpenIdle},
 		{&s.HolesEvicted, o.HolesEvicted}, {&s.ConnsEvicted, o.ConnsEvicted}, {&s.Idle, o.Idle}, {&s.Unfinished, o.Unfinished},
-		{&s.Abandoned, o.Abandoned}, {&s.Steps, o.Steps},
+		{&s.Abandoned, o.Abandoned}, {&s.CopiedRows, o.CopiedRows}, {&s.Steps, o.Steps},
 	} {
 		*c.sum += c.n
 	}

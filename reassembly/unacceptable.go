@@ -108,7 +108,7 @@ func (c *conn) deliverAside(dir smtp.Direction) {
 func (c *conn) passOver(t time.Time, dir smtp.Direction, until int64) {
 	h := &c.half[dir]
 	for h.next < until {
-		if c.fillUnverified(dir, until) || c.fillAside(dir, until) {
+		if c.fillUnverified(dir, until) || c.fillAside(dir, until) || c.fillFromCopies(dir, until) {
 			continue
 		}
 		stop := until

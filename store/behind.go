@@ -16,7 +16,8 @@ func (db *DB) Behind(ctx context.Context, dsn string) (behind int, err error) {
 		return 0, err
 	}
 	var committed string
-	if err := db.conn.QueryRow(ctx, "select pg_catalog.pg_current_wal_flush_lsn()::pg_catalog.text").Scan(&committed); err != nil {
+	if err := db.conn.QueryRow(ctx, "select pg_catalog.pg_current_wal_flush_lsn()::pg_catalog.text").
+		Scan(&committed); err != nil {
 		return 0, fmt.Errorf("read the position of the write-ahead log: %w", err)
 	}
 	for _, address := range addresses(&cfg.Config) {

@@ -17,11 +17,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tap25": main, "tap25-measured": measured, "tap25-probed": probed, "tap25-confined": confined})
+	testscript.Main(m, map[string]func(){"tap25": main, "tap25-measured": measured, "tap25-probed": probed,
+		"tap25-confined": confined})
 }
 
-// TestScripts runs testdata/script, each with the captures that makeCaptures writes and commands of its own:
-// mkfifo NAME; sums, which holds the counters of the summary on standard error against each other; feed FILE FIFO, which writes FILE into FIFO once it is read, and leaves it open until the script ends.
+// TestScripts runs testdata/script, each with the captures that makeCaptures writes and commands of its own: mkfifo
+// NAME; sums, which holds the counters of the summary on standard error against each other; feed FILE FIFO, which
+// writes FILE into FIFO once it is read, and leaves it open until the script ends.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -66,15 +68,16 @@ S: 250 2.0.0 Ok: queued as 4ABCDE1234
 C: QUIT
 S: 221 bye`
 
-// makeCaptures writes mail.pcap with that one mail, head.pcap and tail.pcap with its first and second half, cut.pcap, which
-// ends in the middle of the last packet, and what makeMissing does.
+// makeCaptures writes mail.pcap with that one mail, head.pcap and tail.pcap with its first and second half, cut.pcap,
+// which ends in the middle of the last packet, and what makeMissing does.
 func makeCaptures(dir string) error {
 	frames := dialogueFrames(25, strings.Split(dialogue, "\n"))
 	if err := makeMissing(dir, frames); err != nil {
 		return err
 	}
 	half := len(frames) / 2
-	for name, part := range map[string][][]byte{"mail.pcap": frames, "head.pcap": frames[:half], "tail.pcap": frames[half:], "cut.pcap": frames} {
+	for name, part := range map[string][][]byte{"mail.pcap": frames, "head.pcap": frames[:half],
+		"tail.pcap": frames[half:], "cut.pcap": frames} {
 		path := filepath.Join(dir, name)
 		start := time.Unix(1_700_000_000, 0)
 		if name == "tail.pcap" {
@@ -124,12 +127,14 @@ func dialogueFrames(port layers.TCPPort, lines []string) (frames [][]byte) {
 	send := func(from int, text string, flags layers.TCP) {
 		ports, ips := [2]layers.TCPPort{40000, port}, [2]net.IP{{192, 0, 2, 1}, {198, 51, 100, 25}}
 		tcp := flags
-		tcp.SrcPort, tcp.DstPort, tcp.Seq, tcp.Ack, tcp.Window = ports[from], ports[1-from], next[from], next[1-from], 65535
+		tcp.SrcPort, tcp.DstPort, tcp.Seq, tcp.Ack, tcp.Window = ports[from], ports[1-from], next[from], next[1-from],
+			65535
 		if !tcp.ACK {
 			tcp.Ack = 0
 		}
 		ip := layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: ips[from], DstIP: ips[1-from]}
-		eth := layers.Ethernet{SrcMAC: make(net.HardwareAddr, 6), DstMAC: make(net.HardwareAddr, 6), EthernetType: layers.EthernetTypeIPv4}
+		eth := layers.Ethernet{SrcMAC: make(net.HardwareAddr, 6), DstMAC: make(net.HardwareAddr, 6),
+			EthernetType: layers.EthernetTypeIPv4}
 		if err := tcp.SetNetworkLayerForChecksum(&ip); err != nil {
 			panic(err)
 		}

@@ -36,7 +36,10 @@ func FuzzRawBytes(f *testing.F) {
 		}
 		f.Add(operations(s.events))
 	}
-	f.Fuzz(func(t *testing.T, input []byte) { checkRaw(t, input) })
+	f.Fuzz(func(t *testing.T, input []byte) {
+		checkRaw(t, input, false)
+		checkRaw(t, input, true)
+	})
 }
 
 // The first octet of an operation: bit 0 the direction, bit 1 lost, bit 2 acknowledges nothing, bit 3 all that will ever
@@ -73,14 +76,15 @@ const (
 	memoryForItself = 64 << 10
 )
 
-func checkRaw(t *testing.T, input []byte) {
+// checkRaw reads them, midstream as of a connection whose SYN was not seen.
+func checkRaw(t *testing.T, input []byte, midstream bool) {
 	var rows []*smtp.Envelope
 	var sent [2][]byte
 	var work effort
 	most := int64((memoryPerEvent/2+memoryPerOctet)*len(input) + memoryForItself) // an event has two octets of the input
 	allocated := capturetest.Allocated(most, func() {
 		work = effort{}
-		rows, sent = runRaw(t, input, &work)
+		rows, sent = runRaw(t, input, midstream, &work)
 	})
 	if allocated > most {
 		t.Fatalf("%d octets allocated for %d events of %d octets, more than %d", allocated, work.events, work.octets, most)
@@ -99,11 +103,13 @@ func checkRaw(t *testing.T, input []byte) {
 }
 
 // runRaw gives the rows, and what each side sent, with a mark where octets were lost.
-func runRaw(t *testing.T, input []byte, work *effort) (rows []*smtp.Envelope, sent [2][]byte) {
+func runRaw(t *testing.T, input []byte, midstream bool, work *effort) (rows []*smtp.Envelope, sent [2][]byte) {
 	cfg := tight
 	cfg.Stats = &work.stats
 	cfg.Emit = func(e *smtp.Envelope) { rows = append(rows, e) }
-	d := smtp.New(&cfg, testSession)
+	session := testSession
+	session.Midstream = midstream
+	d := smtp.New(&cfg, session)
 	var octets [2]int64
 	ended := false
 	for len(input) >= 2 && !ended {

@@ -35,8 +35,9 @@ type hostFacts struct {
 	clock    error // its status could not be read
 	unsynced bool  // the kernel's clock is not disciplined
 
-	memlock   uint64 // RLIMIT_MEMLOCK, bytes
-	available uint64 // memory, bytes: the least of what the machine has left and what the control group allows; 0: not known
+	memlock uint64 // RLIMIT_MEMLOCK, bytes
+	// memory, bytes: the least of what the machine has left and what the control group allows; 0: not known
+	available uint64
 }
 
 // interfaceFacts describe one interface. A pointer is nil, and a ring's maximum 0, if the driver does not report it.

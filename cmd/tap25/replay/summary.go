@@ -70,6 +70,7 @@ func (s *Summary) Write(w io.Writer) {
 		count("holes given up for memory", t.HolesEvicted), count("lines that are no replies", t.SMTP.Junk),
 		count("replies presumed", t.SMTP.Presumed), count("limits met", t.SMTP.Overflows),
 		count("commands given up for work", t.SMTP.GivenUp), count("octets left unread", t.SMTP.Unread),
+		count("rows captured twice", t.CopiedRows),
 	); anomalies != "" {
 		line("anomalies", "%s", strings.Trim(anomalies, " ()"))
 	}

@@ -160,6 +160,7 @@ func (r *Report) SetTraffic(s *reassembly.Stats) {
 		"lines that are no replies": s.SMTP.Junk, "replies presumed": s.SMTP.Presumed, "limits met": s.SMTP.Overflows,
 		"commands given up for work": s.SMTP.GivenUp, "octets left unread": s.SMTP.Unread,
 		"fragments expired": s.Fragments.Expired, "fragments evicted": s.Fragments.Evicted, "bad fragments": s.Fragments.Bad,
+		"rows captured twice": s.CopiedRows,
 	}
 }
 

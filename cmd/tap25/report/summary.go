@@ -30,9 +30,11 @@ func (r *Report) Summary(w io.Writer) {
 	if s := r.Store; s != nil {
 		line("spool", "%d%s", s.Spooled+s.Lost, NonZero(Counts(Count("spooled", s.Spooled), Count("lost", s.Lost))))
 		line("database", "%d rows loaded%s", s.Loaded, NonZero(Counts(
-			Count("waiting", s.Waiting), Count("set aside", s.SetAside), Count("damaged", s.Damaged), Count("dropped", s.Dropped))))
+			Count("waiting", s.Waiting), Count("set aside", s.SetAside), Count("damaged", s.Damaged),
+			Count("dropped", s.Dropped))))
 		if s.Reloaded+s.Reloading > 0 {
-			line("reloaded", "%d rows that the database lost%s", s.Reloaded, NonZero(Counts(Count("waiting", s.Reloading))))
+			line("reloaded", "%d rows that the database lost%s", s.Reloaded,
+				NonZero(Counts(Count("waiting", s.Reloading))))
 		}
 	}
 	if anomalies := NonZero(Named(r.Anomalies)); anomalies != "" {
