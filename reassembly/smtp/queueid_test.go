@@ -74,6 +74,8 @@ var queueReplies = []struct{ server, text, id string }{
 	{"Postfix after amavisd", "2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4Yz1Xq0kZ9z3nQ7",
 		"4Yz1Xq0kZ9z3nQ7"},
 	{"Postfix, postscreen's dummy", "2.0.0 Ok: queued as FEDCBADE", "FEDCBADE"},
+	{"NetEase", "Mail OK queued as zwqz-smtp-mta-g1-0,_____wD3X1Kvab5kZw--.1234S2 1653776100", "zwqz-smtp-mta-g1-0,_____wD3X1Kvab5kZw--.1234S2"},
+	{"another", "Ok: queued as 4F1B2C0D5E, thank you", "4F1B2C0D5E"},
 	{"Sendmail", "2.0.0 36VKKS9J026559 Message accepted for delivery", "36VKKS9J026559"},
 	{"Sendmail with queue groups", "2.0.0 36VKKS9J026559-36VKKS9K026559 Message accepted for delivery",
 		"36VKKS9J026559-36VKKS9K026559"},
@@ -111,7 +113,7 @@ func TestQueueID_OfMailServices(t *testing.T) {
 
 // The forms in which servers name the message that they took, after the enhanced status code.
 var queueExpressions = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)\bqueued (?:as |with id |on [^ .]*\.[^ ]* (?:as )?)([0-9A-Za-z._-]{1,64})(?:$|[ \t,;:)\]])`),
+	regexp.MustCompile(`(?i)\bqueued (?:as |with id |on [^ .]*\.[^ ]* (?:as )?)([0-9A-Za-z._-][0-9A-Za-z._,-]{0,63})(?:$|[ \t;:)\]])`),
 	regexp.MustCompile(`(?i)^OK +(?:DMARC:\S* +)?[0-9]{9,11} +([0-9A-Za-z-]{1,60}\.[0-9]{1,19})(?: - gsmtp)?[ \t]*$`),
 	regexp.MustCompile(`(?i)^(?:OK |Requested mail action okay, completed: )id=([0-9A-Za-z-]{10,40})\s*$`),
 	regexp.MustCompile(`(?i)^([0-9A-Za-z-]{8,64}) (?:Message|mail) accepted for delivery`),
@@ -132,7 +134,7 @@ func wantQueueID(text string) (id string, form int) {
 		for _, m := range matchesOf(expression, text) {
 			id := text[m[2]:m[3]]
 			if i == 0 {
-				id = strings.TrimRight(id, ".")
+				id = strings.TrimRight(id, ".,")
 			}
 			words := strings.ToLower(text[m[0]:m[2]])
 			if i == 0 && strings.Contains(words, "queued on ") && !strings.HasSuffix(words, " as ") &&
