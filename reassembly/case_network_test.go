@@ -180,18 +180,23 @@ func pathCases() []scenario {
 		}
 	}
 	labels, drop := each(inMPLS(100), inMPLS(200)), func(w *wire) { w.drop("RCPT") }
-	two := func(c, s [2]carrier) func(w *wire) {
+	two := func(isn [2]uint32, c, s [2]carrier, join func(a, b []timed) []timed) func(w *wire) {
 		return func(w *wire) {
 			w.session("1")
-			b := w.tenant(2_000_000_000, 3_000_000_000)
+			b := w.tenant(isn[client], isn[server])
 			b.session("2")
 			for i, x := range []*wire{w, b} {
 				x.carried(client, 0, c[i])
 				x.carried(server, 0, s[i])
 			}
-			w.frames = inTurn(w.frames, b.frames)
+			w.frames = join(w.frames, b.frames)
 		}
 	}
+	// Of the second connection, what begins it is near where the first one is, or has its numbers.
+	far, near, same := [2]uint32{2_000_000_000, 3_000_000_000}, [2]uint32{7000, 15000}, [2]uint32{1000, 9000}
+	late := func(a, b []timed) []timed { return slices.Concat(a[:8], b, a[8:]) } // after MAIL
+	to, fro := [2]carrier{inMPLS(100), inMPLS(101)}, [2]carrier{inMPLS(200), inMPLS(201)}
+	vlansTo, vlansFro := [2]carrier{inVLAN(10), inVLAN(11)}, [2]carrier{inVLAN(20), inVLAN(21)}
 	twoMPLS := []row{accepted(1, "1").with("network", "mpls"), accepted(1, "2").with("network", "mpls")}
 	twoVLANs := []row{accepted(1, "1").with("network", "vlan 10"), accepted(1, "2").with("network", "vlan 10")}
 	again := func(between func(w *wire)) func(w *wire) {
@@ -225,9 +230,17 @@ func pathCases() []scenario {
 		{name: "path-each-way-loss", build: then(labels, drop), rows: []row{
 			one.with("rcpt_to", nil, "rcpt_code", nil, "network", "mpls").with(gap(len(rcptLine))...)}},
 		{name: "path-each-way-two-networks",
-			build: two([2]carrier{inMPLS(100), inMPLS(101)}, [2]carrier{inMPLS(200), inMPLS(201)}), rows: twoMPLS},
+			build: two(far, to, fro, inTurn), rows: twoMPLS},
+		{name: "path-each-way-two-networks-near", build: two(near, to, fro, inTurn), rows: twoMPLS},
+		{name: "path-each-way-two-networks-near-late", build: two(near, to, fro, late),
+			rows: []row{twoMPLS[1], twoMPLS[0]}},
+		{name: "path-each-way-two-networks-near-vlan", build: two(near, vlansTo, vlansFro, late), rows: []row{
+			accepted(1, "2").with("network", "vlan 11"), accepted(1, "1").with("network", "vlan 10")}},
+		{name: "path-each-way-two-networks-same-numbers-late", build: two(same, vlansTo, vlansFro, late), rows: []row{
+			accepted(1, "2").with("network", "vlan 11"), accepted(1, "1").with("network", "vlan 10")}},
 		{name: "path-each-way-two-networks-crossed",
-			build: two([2]carrier{inMPLS(100), inMPLS(200)}, [2]carrier{inMPLS(200), inMPLS(100)}), rows: twoMPLS},
+			build: two(far, [2]carrier{inMPLS(100), inMPLS(200)}, [2]carrier{inMPLS(200), inMPLS(100)}, inTurn),
+			rows:  twoMPLS},
 		{name: "path-each-way-ports-reused", build: again(func(w *wire) { w.frames = w.frames[:w.find("QUIT")] }), rows: twoVLANs},
 		{name: "path-each-way-ports-reused-after-fin", build: again(func(w *wire) {}), rows: twoVLANs},
 		{name: "path-changes-mpls", build: from("RCPT", inMPLS(300)), rows: []row{one.with("network", "mpls")}},

@@ -124,8 +124,9 @@ func (c *conn) removed() bool { return c.places.list == nil }
 //  2. the one whose other side's do, if nothing of this side was captured and the segment continues it: most networks
 //     tag both directions alike;
 //  3. a new one, if a SYN came on this path, or SYN and SYN-ACK, and they fit the segment;
-//  4. one of the same tuple that the segment continues: its other direction has another tag, it takes another way from
-//     now on, or the segment was mirrored in two places;
+//  4. one of the same tuple that the segment continues: its other direction has another tag, or, unless a handshake of
+//     the segment's sender was seen on this path, it takes another way from now on, or the segment was mirrored in two
+//     places;
 //  5. that of 2, although the segment does not continue it;
 //  6. a new one.
 //
@@ -174,7 +175,8 @@ func (a *Assembler) join(g *segment, first *conn) *conn {
 		return found
 	}
 	g.lane = g.p.Path
-	if found == nil && (syn || a.begins(g)) {
+	begun, answered := a.begins(g)
+	if found == nil && (syn || answered) {
 		return nil
 	}
 	for c, n := first, 0; c != nil && n < maxPeers; c, n = c.after, n+1 {
@@ -185,22 +187,28 @@ func (a *Assembler) join(g *segment, first *conn) *conn {
 			}
 		}
 	}
+	if found != nil && found.paths[g.side] != noPath && begun {
+		return nil // it is not another way of found's, but the one on which a handshake of its own began
+	}
 	if found != nil {
 		a.learn(found, g)
 	}
 	return found
 }
 
-// begins reports whether a segment belongs to a connection whose handshake was seen on the segment's path.
-func (a *Assembler) begins(g *segment) bool {
+// begins reports whether the sender of a segment began a handshake on the segment's path to which the segment belongs,
+// and whether the other side's part of it was seen there, too.
+func (a *Assembler) begins(g *segment) (begun, answered bool) {
 	v, ok := a.halfOpen.get(g.handshake())
-	if !ok || v.seen[1-g.side] == 0 {
-		return false
+	if !ok {
+		return false, false
 	}
+	other := v.seen[1-g.side] != 0
 	if g.p.Flags&decode.SYN != 0 {
-		return g.p.Ack == v.isn[1-g.side]+1
+		return false, other && g.p.Ack == v.isn[1-g.side]+1
 	}
-	return v.seen[g.side] != 0 && v.fits(g.side, &g.p)
+	begun = v.seen[g.side] != 0 && v.fits(g.side, &g.p)
+	return begun, begun && other
 }
 
 // continues reports whether a segment is near where both directions of a connection are.
@@ -211,6 +219,9 @@ func (c *conn) continues(g *segment) bool {
 		return false
 	}
 	off := h.offset(p.Seq + uint32(p.Flags&decode.SYN/decode.SYN))
+	if p.Flags&decode.SYN != 0 && (h.next > 0 || h.seen && off != 0) {
+		return false // a SYN-ACK of another connection: a server repeats its own only before it sends octets
+	}
 	if p.Flags&decode.ACK == 0 {
 		return p.Flags&decode.RST != 0 && off == h.next
 	}
