@@ -78,7 +78,8 @@ func OpenLive(cfg LiveConfig) (*Live, error) {
 	}
 	var err error
 	l.filter, err = bpf.Load(bpf.Config{
-		Ports: cfg.Ports, InterceptPorts: cfg.InterceptPorts, Workers: cfg.Workers, RingBytes: cfg.RingBytes, Inline: cfg.Inline,
+		Ports: cfg.Ports, InterceptPorts: cfg.InterceptPorts, Workers: cfg.Workers, RingBytes: cfg.RingBytes,
+		Inline: cfg.Inline,
 	})
 	if err != nil {
 		return nil, err

@@ -133,6 +133,10 @@ func tenantCases() []scenario {
 		tenants("networks-fragments", far, pieces, vlans, inTurn, both...),
 		tenants("networks-loss", far, func(a, _ *wire) { a.drop("RCPT") }, vlans, inTurn,
 			both[1], both[0].with("rcpt_to", nil, "rcpt_code", nil).with(gap(len("RCPT TO:<b1@b.example>\r\n"))...)),
+		tenants("networks-same-numbers-loss", same, func(a, _ *wire) { a.drop("RCPT") }, vlans, inTurn,
+			both[1], both[0].with("rcpt_to", nil, "rcpt_code", nil).with(gap(len("RCPT TO:<b1@b.example>\r\n"))...)),
+		tenants("networks-same-numbers-loss-of-mail", same, func(a, _ *wire) { a.drop("MAIL") }, vlans, inTurn,
+			both[1], both[0].with("mail_from", nil, "mail_code", nil).with(gap(len("MAIL FROM:<a1@a.example>\r\n"))...)),
 		tenants("networks-out-of-order", far, later, vlans, inTurn, both...),
 	}
 	return append(out, scenario{name: "networks-handshakes-again-and-again", build: func(w *wire) {
@@ -150,6 +154,10 @@ func tenantCases() []scenario {
 		}
 		w.frames = frames
 	}, rows: []row{both[0]}})
+}
+
+func then(build, change func(w *wire)) func(w *wire) {
+	return func(w *wire) { build(w); change(w) }
 }
 
 // pathCases have a connection whose segments come on several paths.
@@ -171,9 +179,6 @@ func pathCases() []scenario {
 			}
 		}
 	}
-	then := func(build, change func(w *wire)) func(w *wire) {
-		return func(w *wire) { build(w); change(w) }
-	}
 	labels, drop := each(inMPLS(100), inMPLS(200)), func(w *wire) { w.drop("RCPT") }
 	two := func(c, s [2]carrier) func(w *wire) {
 		return func(w *wire) {
@@ -188,6 +193,18 @@ func pathCases() []scenario {
 		}
 	}
 	twoMPLS := []row{accepted(1, "1").with("network", "mpls"), accepted(1, "2").with("network", "mpls")}
+	twoVLANs := []row{accepted(1, "1").with("network", "vlan 10"), accepted(1, "2").with("network", "vlan 10")}
+	again := func(between func(w *wire)) func(w *wire) {
+		return func(w *wire) {
+			w.session("1")
+			between(w)
+			b := w.tenant(77_700_000, 88_800_000)
+			b.session("2")
+			w.frames = append(w.frames, b.frames...)
+			w.carried(client, 0, inVLAN(10))
+			w.carried(server, 0, inVLAN(11))
+		}
+	}
 	return []scenario{
 		{name: "path-each-way-mpls", build: labels, rows: []row{one.with("network", "mpls")}},
 		{name: "path-each-way-vlan", build: each(inVLAN(10), inVLAN(11)), rows: []row{one.with("network", "vlan 10")}},
@@ -211,15 +228,8 @@ func pathCases() []scenario {
 			build: two([2]carrier{inMPLS(100), inMPLS(101)}, [2]carrier{inMPLS(200), inMPLS(201)}), rows: twoMPLS},
 		{name: "path-each-way-two-networks-crossed",
 			build: two([2]carrier{inMPLS(100), inMPLS(200)}, [2]carrier{inMPLS(200), inMPLS(100)}), rows: twoMPLS},
-		{name: "path-each-way-ports-reused", build: func(w *wire) {
-			w.session("1")
-			w.frames = w.frames[:w.find("QUIT")]
-			b := w.tenant(77_700_000, 88_800_000)
-			b.session("2")
-			w.frames = append(w.frames, b.frames...)
-			w.carried(client, 0, inMPLS(100))
-			w.carried(server, 0, inMPLS(200))
-		}, rows: twoMPLS},
+		{name: "path-each-way-ports-reused", build: again(func(w *wire) { w.frames = w.frames[:w.find("QUIT")] }), rows: twoVLANs},
+		{name: "path-each-way-ports-reused-after-fin", build: again(func(w *wire) {}), rows: twoVLANs},
 		{name: "path-changes-mpls", build: from("RCPT", inMPLS(300)), rows: []row{one.with("network", "mpls")}},
 		{name: "path-changes-to-a-vlan", build: from("RCPT", inVLAN(30)), rows: []row{one.with("network", "mpls")}},
 		{name: "path-changes-loss", build: then(from("RCPT", inMPLS(300)), drop), rows: []row{
@@ -240,6 +250,7 @@ func pathCases() []scenario {
 // mirrorCases show one connection in two networks, as a mirror in front of a router and behind it does.
 func mirrorCases() []scenario {
 	one := accepted(1, "").with("network", "vlan 10")
+	other := accepted(1, "").with("network", "vlan 20") // settled before that of the copy with a hole
 	mirrored := func(late int, change func(a, b *wire)) func(w *wire) {
 		return func(w *wire) {
 			w.oneMail()
@@ -257,6 +268,14 @@ func mirrorCases() []scenario {
 		{name: "mirrored-twice-loss-in-one", build: mirrored(0, func(a, b *wire) { a.drop("RCPT") }), rows: []row{one}},
 		{name: "mirrored-twice-loss-in-one-late",
 			build: mirrored(2, func(a, b *wire) { a.drop("RCPT") }), rows: []row{one}},
+		{name: "mirrored-twice-loss-in-one-very-late",
+			build: mirrored(16, func(a, b *wire) { a.drop("RCPT") }), rows: []row{other}},
+		{name: "mirrored-twice-loss-of-a-reply",
+			build: then(mirrored(0, func(a, b *wire) {}), func(w *wire) { w.drop("354") }), rows: []row{other}},
+		{name: "mirrored-twice-loss-and-no-end", build: then(mirrored(0, func(a, b *wire) {}), func(w *wire) {
+			w.frames = w.frames[:w.find("one")+2]
+			w.drop("354")
+		}), rows: []row{one.with("data_code", nil, "message_bytes", nil, "outcome", "unknown")}},
 		{name: "mirrored-twice-loss-in-each",
 			build: mirrored(0, func(a, b *wire) { a.drop("RCPT"); b.drop("354") }), rows: []row{one}},
 		{name: "mirrored-twice-from-the-middle",

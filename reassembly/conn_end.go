@@ -80,6 +80,7 @@ func (c *conn) close(t time.Time, ended bool) {
 	if c.closed {
 		return
 	}
+	c.settleUnverified(t)
 	open := false // octets with a wrong checksum were received, or they were not
 	if c.copies != nil {
 		c.copies.leave(c)
@@ -90,9 +91,6 @@ func (c *conn) close(t time.Time, ended bool) {
 			c.deliverOneSided(smtp.Direction(dir))
 		}
 		c.drain(smtp.Direction(dir))
-		if h.wrong.len() > 0 {
-			c.passOver(t, smtp.Direction(dir), min(h.wrong.end(), h.acked))
-		}
 		tail := h.acked - h.next
 		if h.fin >= 0 {
 			tail = min(tail, h.fin-h.next)

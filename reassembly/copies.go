@@ -137,14 +137,16 @@ func (c *conn) fillFromCopies(dir smtp.Direction, until int64) bool {
 	return false
 }
 
-// missing is what a copy has of a hole that reaches to an offset, if the two agree in what both have around it.
+// missing is what a copy has of a hole that reaches to an offset. It counts if the two agree in what both have in front of
+// the hole, and the copy has the segment behind it, if there is one, and the same.
 func (c *conn) missing(x *conn, dir smtp.Direction, until int64) []byte {
 	h, from := &c.half[dir], &x.half[dir].history
 	if x == c || c.closed || h.next >= until || from.start > h.next || from.end <= h.next {
 		return nil
 	}
-	for off := max(from.start, h.history.start); off < min(h.next, h.history.end); {
-		part := from.at(off, min(h.next, h.history.end))
+	begin, end := max(from.start, h.history.start), min(h.next, h.history.end)
+	for off := begin; off < end; {
+		part := from.at(off, end)
 		if h.history.differs(off, part) {
 			return nil
 		}
@@ -152,10 +154,12 @@ func (c *conn) missing(x *conn, dir smtp.Direction, until int64) []byte {
 	}
 	if h.held.len() > 0 {
 		r := h.held.first()
-		if from.differs(r.off, r.data) {
+		if from.end < r.end() || from.differs(r.off, r.data) {
 			return nil
 		}
 		until = min(until, r.off)
+	} else if begin >= end {
+		return nil // there is nothing to compare
 	}
 	data := bytes.Clone(from.at(h.next, min(until, from.end)))
 	c.shared.stats.Steps += int64(len(data)/stepBytes) + 1

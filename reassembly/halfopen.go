@@ -13,9 +13,17 @@ type handshake struct {
 	have        [2]bool       // its number is known
 	seen        [2]synOptions // of its SYN or SYN-ACK; 0: not captured
 	syn         [2]bool       // it sent a SYN that acknowledged none: both did in a simultaneous open
-	answered    bool          // a SYN-ACK was seen
-	clientFirst bool          // the lower endpoint is the client
+	marks       marks
+	clientFirst bool // the lower endpoint is the client
 }
+
+// marks are what else is known of a handshake.
+type marks uint8
+
+const (
+	answered  marks = 1 << iota // a SYN-ACK was seen
+	otherPath                   // a SYN or SYN-ACK came on another path than that by which the handshake is found
+)
 
 // maxBehindSYN is how far after the SYN the first captured payload may be.
 const maxBehindSYN = 1 << 20

@@ -77,6 +77,7 @@ func TestAssembler_OldHandshakeIsNotJoinedWithNewConnection(t *testing.T) {
 	w.dialogue()
 	rows, s := replayed(t, Config{}, w.frames)
 	if len(rows) != 3 || s.LostBytes != 0 || s.IgnoredBytes != 0 || s.HalfOpenIdle != 1 {
-		t.Errorf("%d rows, %d octets lost, %d ignored, %d handshakes forgotten; want 3, 0, 0, 1", len(rows), s.LostBytes, s.IgnoredBytes, s.HalfOpenIdle)
+		t.Errorf("%d rows, %d octets lost, %d ignored, %d handshakes forgotten; want 3, 0, 0, 1", len(rows),
+			s.LostBytes, s.IgnoredBytes, s.HalfOpenIdle)
 	}
 }

@@ -20,10 +20,9 @@ func (a *Assembler) handshake(g *segment, c *conn) *conn {
 		}
 		g.p.Seq++ // the SYN counts one; data with it comes after (TCP Fast Open, RFC 7413)
 	}
-	reused := false
 	if c != nil && c.rival && a.succeeds(g, c) {
 		a.lists.remove(c, c.over())
-		c, reused = nil, true
+		c = nil
 	}
 	if c != nil {
 		return c
@@ -32,7 +31,7 @@ func (a *Assembler) handshake(g *segment, c *conn) *conn {
 		a.completeHandshake(g)
 		return nil
 	}
-	return a.open(g, reused)
+	return a.open(g)
 }
 
 // syn reads a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil if it begins a new one, or may. A
@@ -46,7 +45,6 @@ func (a *Assembler) syn(g *segment, c *conn) *conn {
 		switch {
 		case p.Flags&decode.ACK == 0 && c.over() && (c.closed || same && h.heard) && !g.t.Before(c.last):
 			a.lists.remove(c, true) // the ports are used again
-			g.lane = a.lane(g)
 		case same:
 			return c // retransmitted
 		case p.Flags&decode.ACK != 0 && !c.closed && !h.seen && h.next == 0 && p.Ack-o.base < maxBehindSYN:
@@ -68,7 +66,7 @@ func (a *Assembler) handshakeUnverified(g *segment, c *conn) *conn {
 	switch {
 	case g.p.Flags&decode.SYN == 0:
 		if ok && v.fits(g.side, &g.p) && len(g.p.Payload) > 0 && g.p.Flags&decode.RST == 0 {
-			return a.open(g, false)
+			return a.open(g)
 		}
 	case (c == nil || c.closed) && !v.have[g.side]:
 		acks := g.p.Flags&decode.ACK != 0
@@ -91,6 +89,9 @@ func (a *Assembler) note(g *segment) {
 		v, ok = handshake{}, false // the ports are used again
 	}
 	first := v.seen == [2]synOptions{}
+	if g.lane != p.Path {
+		v.marks |= otherPath
+	}
 	v.isn[side], v.have[side], v.seen[side] = p.Seq, true, unscaled+synOptions(p.WindowScale)
 	if p.Flags&decode.ACK == 0 {
 		v.syn[side] = true
@@ -101,7 +102,9 @@ func (a *Assembler) note(g *segment) {
 		if !v.have[1-side] || !v.syn[1-side] {
 			v.isn[1-side], v.have[1-side] = p.Ack-1, true
 		}
-		v.answered = v.answered || a.ports[k.port(side)] || !a.ports[k.port(1-side)] // not if a client sent it
+		if a.ports[k.port(side)] || !a.ports[k.port(1-side)] { // not if a client sent it
+			v.marks |= answered
+		}
 		if !v.syn[side] {
 			v.clientFirst = side == 1
 		}
@@ -138,11 +141,11 @@ func (a *Assembler) succeeds(g *segment, c *conn) bool {
 	if h.known && h.offset(p.Seq) == h.next && o.known && o.offset(p.Ack) >= o.acked-maxHistory && o.offset(p.Ack) <= o.next {
 		return false
 	}
-	return v.answered || !h.heard || !o.heard
+	return v.marks&answered != 0 || !h.heard || !o.heard
 }
 
-// open makes a connection at its first payload. reused says that there was another one on the same path until now.
-func (a *Assembler) open(g *segment, reused bool) *conn {
+// open makes a connection at its first payload.
+func (a *Assembler) open(g *segment) *conn {
 	a.shared.stats.Sessions++
 	c := newConn(a.shared, g.key)
 	c.lane, c.paths[g.side] = g.lane, g.p.Path
@@ -151,7 +154,7 @@ func (a *Assembler) open(g *segment, reused bool) *conn {
 	if handshaken && !v.fits(g.side, &g.p) {
 		v, handshaken = handshake{}, false // of another connection, of which no more was captured
 	}
-	if handshaken && !reused && v.seen[0] != 0 && v.seen[1] != 0 { // both on this path
+	if handshaken && v.seen[0] != 0 && v.seen[1] != 0 && v.marks&otherPath == 0 {
 		c.paths[1-g.side] = g.p.Path
 	}
 	c.clientFirst = v.clientFirst

@@ -28,7 +28,7 @@ type connLists struct {
 	held int64 // octets, of all connections
 }
 
-// places is where a connection stands in connLists, which alone changes it.
+// places is where a connection is in connLists, which alone changes it.
 type places struct {
 	list    *list.List // recent or ended
 	element *list.Element
@@ -45,9 +45,9 @@ func newConnLists(maxConns int, below *shared) connLists {
 	}
 }
 
-// find notes the tuple of a segment, and which side sent it. It returns the connection whose segments of that side come on
-// the segment's path, nil if there is none, and one of the same tuple. Segments come in bursts, so the connection of the
-// segment before is tried first.
+// find notes the tuple of a segment, and which side sent it. It returns the connection whose segments of that side come
+// on the segment's path, nil if there is none, and one of the same tuple. Segments come in bursts, so the connection of
+// the segment before is tried first.
 func (l *connLists) find(g *segment) (c, first *conn) {
 	if c := l.latest; c != nil {
 		side := l.side

@@ -26,7 +26,9 @@ func (db *DB) Behind(ctx context.Context, dsn string) (behind int, err error) {
 			continue
 		}
 		var has bool
-		err = standby.conn.QueryRow(ctx, "select pg_catalog.pg_wal_lsn_diff(greatest(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()), $1::pg_catalog.text::pg_catalog.pg_lsn) >= 0", committed).Scan(&has)
+		err = standby.conn.QueryRow(ctx, `select pg_catalog.pg_wal_lsn_diff(
+			greatest(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()),
+			$1::pg_catalog.text::pg_catalog.pg_lsn) >= 0`, committed).Scan(&has)
 		if err == nil && !has {
 			behind++
 		}

@@ -98,6 +98,43 @@ func TestDocs_NamedSectionsExist(t *testing.T) {
 	}
 }
 
+// TestDocs_NamedTestsExist looks for the tests that the pages name in backticks; an ellipsis stands for any ending.
+func TestDocs_NamedTestsExist(t *testing.T) {
+	var all []string
+	err := filepath.WalkDir(filepath.Join("..", ".."), func(at string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(at, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(at)
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`).FindAllSubmatch(text, -1) {
+			all = append(all, string(m[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := 0
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("`((?:Test|Fuzz|Benchmark)\\w+)(…)?`").FindAllSubmatch(text, -1) {
+			looked++
+			name, open := string(m[1]), len(m[2]) > 0
+			if !slices.ContainsFunc(all, func(f string) bool {
+				return f == name || open && strings.HasPrefix(f, name)
+			}) {
+				t.Errorf("%s names the test %s, which does not exist", filepath.Base(page), name)
+			}
+		}
+	}
+	if looked < 50 {
+		t.Errorf("only %d names of tests were looked for", looked)
+	}
+}
+
 // rule is a rule of .depguard.json.
 type rule struct {
 	Files, Allow []string

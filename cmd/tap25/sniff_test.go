@@ -70,7 +70,10 @@ func (s *sniffing) awaitListening() {
 		}
 	})
 	await(s.t, "tap25 to listen", func() bool { return strings.Contains(s.diag.String(), `"message":"listening"`) })
-	await(s.t, "an answer of the control socket", func() bool { _, err := report.Ask(s.t.Context(), s.control); return err == nil })
+	await(s.t, "an answer of the control socket", func() bool {
+		_, err := report.Ask(s.t.Context(), s.control)
+		return err == nil
+	})
 }
 
 func (w *wire) start(args ...string) *sniffing {
@@ -174,7 +177,8 @@ func TestSniff_RowsAreWhatTheServerTook(t *testing.T) {
 		r, err = report.Ask(t.Context(), s.control)
 		return err == nil && r.Read == r.Delivered && r.Rows == int64(len(m.taken))
 	})
-	if r.Seen != report.Sum(r.Dropped)+r.RingFull+r.Delivered || r.Read != report.Sum(r.Frames) || r.RingFull != 0 || r.Rows != report.Sum(r.Outcomes) {
+	if r.Seen != report.Sum(r.Dropped)+r.RingFull+r.Delivered || r.Read != report.Sum(r.Frames) || r.RingFull != 0 ||
+		r.Rows != report.Sum(r.Outcomes) {
 		t.Errorf("the counters do not add up: %+v", r)
 	}
 	if r.Dropped["other_port"] == 0 || r.Dropped["not_tcp"] < 10000 || report.Sum(r.Dropped) < 10*r.Read {

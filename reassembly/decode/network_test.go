@@ -109,7 +109,8 @@ func TestNetwork_FragmentsOfTwoAreNeverJoined(t *testing.T) {
 		func(w decodetest.Wrapped, n uint16) decodetest.Wrapped { return w.MPLS(t, uint32(n)+100) },
 		func(w decodetest.Wrapped, n uint16) decodetest.Wrapped { return w.VLAN(t, 0x8100, n).VXLAN(t, 4789) },
 	} {
-		for _, ends := range [][2]string{{decodetest.Client, decodetest.Server}, {decodetest.Client6, decodetest.Server6}} {
+		for _, ends := range [][2]string{{decodetest.Client, decodetest.Server},
+			{decodetest.Client6, decodetest.Server6}} {
 			d, texts := New(nil), [2]string{"RCPT TO:<ann@a.example>\r\n", "RCPT TO:<bob@b.example>\r\n"}
 			var pieces [2][]decodetest.Wrapped
 			for i, text := range texts {

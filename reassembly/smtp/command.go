@@ -35,6 +35,10 @@ func (c *command) endsMessage() bool {
 // readClient reads a piece, or holds what cannot be read yet.
 func (d *Dialogue) readClient(p piece) {
 	if p.lost > 0 {
+		if d.session.Midstream && d.head.undecided() {
+			d.closeHead()
+			d.head.mayBeLine(false)
+		}
 		if d.client.blocked || !d.backlog.empty() {
 			d.hold(p)
 			return

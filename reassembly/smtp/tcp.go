@@ -1,17 +1,17 @@
 package smtp
 
-// What TCP knows of a connection and tells its dialogue.
+// What TCP knows of a connection and reports to its dialogue.
 
-// MissedGreeting says that it is not known how much the server had said before the client's first bytes: to be called
-// before these.
+// MissedGreeting records that it is not known how much the server had said before the client's first bytes: to be
+// called before these.
 func (d *Dialogue) MissedGreeting() {
 	d.match.dropCommands() // its reply, or the hole where it stood, comes before all that is read
 	d.sync.missedReplies(0)
 }
 
-// Conflict says that overlapping segments with different bytes were met in that direction. Where those that were read
-// were not those that counted, replies may go to other commands than they seem to, until 354 or the reply to a message
-// shows where both sides stand: every row in between says so.
+// Conflict records that overlapping segments with different bytes were met in that direction. Where those that were
+// read were not those that counted, replies may go to other commands than they seem to, until 354 or the reply to a
+// message shows where both sides stand: every row in between has the flag.
 func (d *Dialogue) Conflict(dir Direction) {
 	if d.turned != nil {
 		d.turned.dialogue.Conflict(d.turned.direction(dir))
@@ -29,7 +29,7 @@ func (d *Dialogue) agreed() {
 	}
 }
 
-// MayHaveMissed says that the capture lost packets since the last byte of this dialogue, perhaps of it: what is open
+// MayHaveMissed records that the capture lost packets since the last byte of this dialogue, perhaps of it: what is open
 // when it is closed may have gone on, or begun with more.
 func (d *Dialogue) MayHaveMissed() {
 	if d.closed {
@@ -43,7 +43,7 @@ func (d *Dialogue) MayHaveMissed() {
 	d.mail.flagNext(Gap)
 }
 
-// Doubt says that bytes may have been missed at the beginning. Every row is flagged.
+// Doubt records that bytes may have been missed at the beginning. Every row is flagged.
 func (d *Dialogue) Doubt() {
 	d.sync.doubt()
 	if d.turned != nil {
@@ -83,7 +83,7 @@ func (d *Dialogue) Rename(id int64, network string) {
 	}
 }
 
-// Begun says that the beginning of the session was captured after all.
+// Begun records that the beginning of the session was captured after all.
 func (d *Dialogue) Begun() {
 	if d.session.Midstream = false; d.turned != nil {
 		d.turned.dialogue.Begun()

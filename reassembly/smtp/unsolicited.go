@@ -79,7 +79,7 @@ func (d *Dialogue) unsolicitedGoAhead(r reply) {
 	}
 }
 
-// readSurplus goes back to commands where the server took what was passed over after a message that it had refused for
+// readSurplus goes back to commands if the server took what was passed over after a message that it had refused for
 // commands: these were missed.
 func (d *Dialogue) readSurplus() {
 	d.client.leaveSurplus()

@@ -75,9 +75,10 @@ func traffic(before, now *report.Report) *trafficFacts {
 		seen: now.Seen - before.Seen, kept: now.Delivered + now.RingFull - before.Delivered - before.RingFull,
 		full: now.RingFull - before.RingFull, cut: now.Cut - before.Cut,
 		toServers: now.ToServers - before.ToServers, fromServers: now.FromServers - before.FromServers,
-		badChecksums: now.BadChecksums() - before.BadChecksums(),
-		payload:      report.Sum(now.Payload) - report.Sum(before.Payload), lost: now.LostBytes - before.LostBytes,
-		longest: int(now.Longest), unread: now.Damaged() - before.Damaged(), unopened: since(before.Unopened, now.Unopened),
+		badChecksums: now.BadChecksums() - before.BadChecksums(), skew: now.ClockSkew,
+		payload: report.Sum(now.Payload) - report.Sum(before.Payload), lost: now.LostBytes - before.LostBytes,
+		longest: int(now.Longest), unread: now.Damaged() - before.Damaged(),
+		unopened: since(before.Unopened, now.Unopened),
 	}
 	for _, i := range now.Interfaces {
 		t.native[i.Name] = i.Native
