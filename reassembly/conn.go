@@ -98,9 +98,9 @@ func (c *conn) receive(t time.Time, dir smtp.Direction, off int64, p *decode.Pac
 	h, o := &c.half[dir], &c.half[1-dir]
 	if !h.heard {
 		c.firstHeard(t, dir, off)
+		h.heard = true
+		c.dialogue.Seen(dir)
 	}
-	h.heard = true
-	c.dialogue.Seen(dir)
 	h.dropBogusAck(off, len(p.Payload))
 	var acked int64
 	if p.Flags&decode.ACK != 0 {

@@ -135,6 +135,9 @@ func (l *connLists) account(c *conn) {
 //     a flag.
 //  4. Open connections are given up, the one that is silent for longest first.
 func (l *connLists) makeRoom(c *conn) {
+	if !l.over() { // nearly always
+		return
+	}
 	for l.over() && l.evict(l.ended, c) {
 	}
 	for l.holds() > l.shared.maxHeld && l.vast.Len() > 0 {

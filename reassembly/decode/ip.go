@@ -58,7 +58,8 @@ func (w *walk) ipv4() Verdict {
 		return TruncatedIPv4
 	}
 	w.between()
-	w.ip = ipHeader{src: b[12:16], dst: b[16:20], to: b[16:20], header: b[:size], ttl: b[8]}
+	w.ip.src, w.ip.dst, w.ip.to, w.ip.header = b[12:16], b[16:20], b[16:20], b[:size] // a literal would be copied
+	w.ip.ttl, w.ip.conflict, w.ip.offload = b[8], false, false
 	if size > 20 {
 		w.ip.dst = sourceRouted(b[20:size], w.ip.dst)
 	}

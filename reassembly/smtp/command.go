@@ -33,29 +33,29 @@ func (c *command) endsMessage() bool {
 }
 
 // readClient reads a piece, or holds what cannot be read yet.
-func (d *Dialogue) readClient(p piece) {
+func (d *Dialogue) readClient(p *piece) {
 	if p.lost > 0 {
 		if d.session.Midstream && d.head.undecided() {
 			d.closeHead()
 			d.head.mayBeLine(false)
 		}
 		if d.client.blocked || !d.backlog.empty() {
-			d.hold(p)
+			d.hold(*p)
 			return
 		}
-		d.loseOctets(p)
+		d.loseOctets(*p)
 		return
 	}
 	for len(p.data) > 0 {
 		if d.turned != nil {
-			d.turned.read(FromClient, p)
+			d.turned.read(FromClient, *p)
 			return
 		}
 		if !d.head.open && (d.client.blocked || !d.backlog.empty() || d.awaitsReplies(p.acked) || d.mayBeMessage()) {
-			d.hold(p)
+			d.hold(*p)
 			return
 		}
-		n := d.step(&p)
+		n := d.step(p)
 		d.client.advance(int64(n))
 		p.data = p.data[n:]
 		if d.client.state == inCommand && len(p.data) > 0 && d.match.replies.len() > 0 {

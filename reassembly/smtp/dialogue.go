@@ -59,24 +59,24 @@ func (d *Dialogue) Seen(dir Direction) { d.seen[dir] = true }
 func (d *Dialogue) Push(dir Direction, t time.Time, data []byte, acked int64) {
 	d.seen[dir] = true
 	if len(data) > 0 {
-		d.read(dir, piece{t: t, data: data, acked: acked})
+		d.read(dir, &piece{t: t, data: data, acked: acked})
 	}
 }
 
 // Lost records that the next n bytes of that direction were not captured.
 func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 	if n > 0 {
-		d.read(dir, piece{t: t, lost: n, acked: d.server.offset})
+		d.read(dir, &piece{t: t, lost: n, acked: d.server.offset})
 	}
 }
 
 // read reads what comes next in one direction. Here alone it is decided which direction is the client's.
-func (d *Dialogue) read(dir Direction, p piece) {
+func (d *Dialogue) read(dir Direction, p *piece) {
 	if d.closed {
 		return
 	}
 	if d.turned != nil {
-		d.turned.read(dir, p)
+		d.turned.read(dir, *p)
 		return
 	}
 	d.now = p.t

@@ -23,6 +23,10 @@ func (q *queue[T]) place(number int64) int { return int(min(max(number-q.first, 
 
 func (q *queue[T]) push(v T) { q.items = append(q.items, v) }
 
+// keptItems is for how many elements an empty queue keeps its memory: in most dialogues as few wait at a time, and the
+// next one comes soon.
+const keptItems = 4
+
 // pop takes the first element. What is gone is moved over once it is half of what there is, so that each element is
 // moved once.
 func (q *queue[T]) pop() T {
@@ -32,6 +36,8 @@ func (q *queue[T]) pop() T {
 	q.head++
 	q.first++
 	switch {
+	case q.head == len(q.items) && cap(q.items) <= keptItems:
+		q.items, q.head = q.items[:0], 0
 	case q.head == len(q.items):
 		q.items, q.head = nil, 0
 	case q.head >= 32 && q.head*2 >= len(q.items):

@@ -25,7 +25,7 @@ func (r *reversed) read(dir Direction, p piece) {
 	if p.acked = max(p.acked-r.from[1-dir], 0); p.lost > 0 {
 		p.acked = r.dialogue.server.offset
 	}
-	r.dialogue.read(r.direction(dir), p)
+	r.dialogue.read(r.direction(dir), &p)
 	r.flatten()
 }
 
