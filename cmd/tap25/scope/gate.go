@@ -1,6 +1,7 @@
 package scope
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"tap25/reassembly/smtp"
@@ -80,5 +81,16 @@ func (c Counts) Sum() (n int64) {
 // suspicious is how many rows in a row out of scope are reason for a warning.
 const suspicious = 1000
 
-// Warns reports whether so many rows have been dropped, and none kept, that the scope may be wrong.
-func (c Counts) Warns() bool { return c.None >= suspicious }
+// KeepsNothingText is the warning about a scope that keeps nothing.
+const KeepsNothingText = "the scope keeps nothing: it has no domain, and no network that is not left out"
+
+// Warning returns a text that says what share of the rows was kept, if so many have been dropped since the last one that
+// the scope may be wrong; else "".
+func (c Counts) Warning() string {
+	if c.None < suspicious {
+		return ""
+	}
+	total := c.Kept + c.Sum()
+	return fmt.Sprintf("none of the last %d rows is in scope: the scope has kept %d of %d rows (%.1f %%)", c.None, c.Kept,
+		total, 100*float64(c.Kept)/float64(total))
+}

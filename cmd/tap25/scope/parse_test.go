@@ -30,7 +30,7 @@ func TestParse_MistakesAreNamedWithTheirLine(t *testing.T) {
 		"domains: [192.0.2.1]":                           "this is an IP address",
 		"domains: ['[192.0.2.1]']":                       "this is an IP address",
 		"domains: [.1]":                                  "its last label is a number",
-		"domains: [xn--a.be]":                      "A-label",
+		"domains: [xn--a.be]":                            "A-label",
 		"domains: [\"a\\u202e.be\"]":                     "a character that none has",
 		"domains: [" + strings.Repeat("x", 64) + ".be]":  "more than 63 octets",
 		"domains: [" + strings.Repeat("x.", 130) + "be]": "at most 253 octets",
