@@ -110,8 +110,15 @@ func (r *Report) write(w io.Writer, before *Report) error {
 			line(outcome, n, before.Outcomes[outcome])
 		}
 	}
+	if r.OutOfScope != nil {
+		line("rows = out of scope", Sum(r.OutOfScope), Sum(before.OutOfScope))
+	}
 	if s, b := r.Store, before.Store; s != nil && b != nil {
-		line("rows = spooled", s.Spooled, b.Spooled)
+		first := "rows = spooled"
+		if r.OutOfScope != nil {
+			first = "+ spooled"
+		}
+		line(first, s.Spooled, b.Spooled)
 		line("+ lost to a full spool", s.Lost, b.Lost)
 		line("loaded", s.Loaded, b.Loaded)
 		line("waiting in the spool", s.Waiting, b.Waiting)

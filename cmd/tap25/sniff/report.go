@@ -17,6 +17,9 @@ func (t *tap) report() *report.Report {
 	r.Version, r.PID, r.Sensor, r.Started, r.At = t.cfg.Version, os.Getpid(), t.cfg.Assembler.Sensor, t.started.UTC(), now.UTC()
 	r.NotLive, r.NotReady = t.notLive(now), t.notReady()
 	r.Store = t.out.report()
+	if s := t.gate.Scope(); s != nil {
+		r.Scope, r.OutOfScope = s.Digest(), t.gate.Counts().Dropped
+	}
 	return r
 }
 
