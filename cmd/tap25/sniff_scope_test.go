@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
+	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"tap25/cmd/tap25/report"
+	"tap25/store/storetest"
 )
 
 // TestSniff_HangupTakesUpAScope changes the scope of a running tap: what was in force when a row was finished decides,
@@ -86,5 +90,42 @@ func TestSniffSettings_Scope(t *testing.T) {
 	_, err := settingsOf(t, "-i", "eth1", "--scope", "/nowhere/scope.yaml")
 	if err == nil || !strings.Contains(err.Error(), "read scope") {
 		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+// TestSniff_RecordsEachScope changes the scope of a tap with a database, and starts it again without one.
+func TestSniff_RecordsEachScope(t *testing.T) {
+	w := newWire(t)
+	storetest.StateHome(t)
+	path := filepath.Join(openDir(t), "scope.yaml") // which the owner of the cluster may read
+	if err := os.WriteFile(path, []byte("domains: [.be]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { run(context.Background(), []string{"db", "down"}, nil, io.Discard, io.Discard) })
+	asked(t, "db", "up")
+	recorded := func() string {
+		return asked(t, "db", "psql", "--", "-XAtc", "select coalesce(rules, 'all'), sha256 is null, set_by = session_user, "+
+			"since < now() and since > now() - interval '1 day' from scopes where sensor = 'tap' and program = 'sniff' order by since")
+	}
+	for i, want := range []string{"domains: [.be]\n|f|t|t\n", "domains: [.nl]\n|f|t|t\n", "all|t|t|t\n"} {
+		args := []string{"--db", "local"}
+		if i < 2 {
+			args = append(args, "--scope", path)
+		}
+		s := w.sniff(args...)
+		await(t, "the scope on record", func() bool { return strings.HasSuffix(recorded(), want) })
+		if i == 0 {
+			if err := os.WriteFile(path, []byte("domains: [.nl]\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "the changed scope on record", func() bool { return strings.HasSuffix(recorded(), "domains: [.nl]\n|f|t|t\n") })
+		}
+		s.end(syscall.SIGTERM)
+	}
+	if got := recorded(); strings.Count(got, "|t\n") != 3 {
+		t.Errorf("on record: %s", got)
 	}
 }

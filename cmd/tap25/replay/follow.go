@@ -69,6 +69,9 @@ func Follow(signalled context.Context, cfg Config, dir string) (*Summary, error)
 	if f.stream, err = stream.Open(ctx, to); err != nil {
 		return nil, err
 	}
+	if err := f.stream.RecordScope(cfg.scopeChange("follow")); err != nil {
+		return nil, errors.Join(err, f.stream.Close(ctx))
+	}
 	f.gate.Set(cfg.Scope)
 	f.in = newReader(cfg.Reassembly, f.emit)
 	start := time.Now()

@@ -38,6 +38,15 @@ type Config struct {
 	Waiting func()         // called if the end has to wait for others, see cluster.Cluster
 }
 
+// scopeChange is that the scope of this replay comes into force.
+func (c *Config) scopeChange(program string) store.ScopeChange {
+	change := store.ScopeChange{Program: program, Since: time.Now()}
+	if c.Scope != nil {
+		change.Rules = new(c.Scope.Text())
+	}
+	return change
+}
+
 // errInterrupted is the error of a replay that a signal stopped.
 var errInterrupted = errors.New("interrupted before the end of the input")
 

@@ -38,6 +38,7 @@ type tap struct {
 	control string // path of the socket
 	serve   []func(context.Context)
 	exposed bool      // metrics are served to other hosts
+	unnoted bool      // the scope that is in force since the start is not noted
 	checked heartbeat // of the goroutine that checks the interfaces
 }
 
@@ -94,6 +95,7 @@ func (t *tap) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("give up rights: %w", err)
 	}
+	t.noteScope() // as the user that tap25 has become
 	t.logStart(notes)
 	return nil
 }

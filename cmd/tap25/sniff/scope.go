@@ -2,6 +2,7 @@ package sniff
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"tap25/cmd/tap25/scope"
@@ -15,14 +16,27 @@ func (t *tap) emit(e *smtp.Envelope) {
 	}
 }
 
-// takeScope puts a changed scope in force. Which file it is in is settled at the start.
-func (t *tap) takeScope(next *Settings) {
+// takeScope puts a changed scope in force, unless the change cannot be noted. Which file it is in is settled at the start.
+func (t *tap) takeScope(next *Settings) error {
 	now := t.gate.Scope()
 	if now == nil || next.Scope == nil || next.ScopeFile != t.cfg.ScopeFile || next.Scope.Digest() == now.Digest() {
-		return
+		return nil
+	}
+	if err := t.out.scoped(next.Scope); err != nil {
+		return err
 	}
 	t.gate.Set(next.Scope)
 	t.logScope()
+	return nil
+}
+
+// noteScope has the output note the scope of the start. A disk that is full keeps no row in scope from being captured:
+// watchScope tries again.
+func (t *tap) noteScope() {
+	err := t.out.scoped(t.gate.Scope())
+	if t.unnoted = err != nil; t.unnoted {
+		t.log.Error().Err(err).Msg("the scope is in force, and not noted for the database yet")
+	}
 }
 
 // logScope logs which scope is in force, without its entries.
@@ -35,6 +49,12 @@ func (t *tap) logScope() {
 	t.log.Info().Str("sha256", s.Digest()).Int("domains", domains).Int("networks", networks).Msg("scope in force")
 	if s.KeepsNothing() {
 		t.log.Warn().Msg(scope.KeepsNothingText)
+	}
+	if f, err := os.Open(t.cfg.ScopeFile); err != nil {
+		t.log.Warn().Err(err).Msg("SIGHUP will not take up a changed scope: make the file readable for the user that " +
+			"tap25 has become")
+	} else {
+		f.Close()
 	}
 }
 
@@ -53,6 +73,9 @@ func (t *tap) watchScope(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			if t.unnoted && t.out.scoped(t.gate.Scope()) == nil {
+				t.unnoted = false
+			}
 			if text := t.gate.Counts().Warning(); text != "" && now.Sub(warned) > warnScopeEvery {
 				t.log.Warn().Msg(text)
 				warned = now
