@@ -67,7 +67,7 @@ test-plain:
 	go test -timeout 20m ./...
 
 test-race:
-	CGO_ENABLED=1 go test -race -short -timeout 20m ./reassembly/... ./bpf ./capture/... ./store/...
+	CGO_ENABLED=1 go test -race -short -timeout 20m ./reassembly/... ./bpf ./capture/... ./store/... ./cmd/tap25/sniff
 
 generate: ## compile the XDP program anew, with clang 14 (a test compares the result)
 	BPF2GO_CC=$(or $(shell command -v clang-14),clang) go generate ./bpf
@@ -134,7 +134,7 @@ properties: ## CASES random cases of each property
 # package at a time: how fast the rows of those ten minutes drain is asserted.
 kills: ## kills, faults and ten minutes without a database: forty minutes
 	TAP25_TEST_KILLS=full go test -count=1 -timeout 1h -run Fault -v ./store/spool
-	TAP25_TEST_KILLS=full go test -p 1 -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./store/stream ./cmd/tap25
+	TAP25_TEST_KILLS=full go test -p 1 -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./store/stream ./cmd/tap25/...
 
 # Leaders killed with their Patroni in mid-load, KILLS times asynchronously and as often synchronously: half a minute each.
 KILLS ?= 6

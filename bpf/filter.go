@@ -28,7 +28,7 @@ const (
 	maxRingBytes = 1 << 30
 )
 
-// Config says what to keep and where to put it.
+// Config configures [Load]: what to keep, and the rings to put it into.
 type Config struct {
 	Ports   []uint16 // nil: 25
 	Workers int      // rings; 0: 1
@@ -42,7 +42,7 @@ type Config struct {
 type Mode uint8
 
 const (
-	Auto    Mode = iota // native, or generic where the driver has no XDP
+	Auto    Mode = iota // native, or generic if the driver has no XDP
 	Native              // in the driver
 	Generic             // on the socket buffer, slower, any driver
 )
@@ -124,7 +124,7 @@ func (f *Filter) addRing(i, size int) error {
 	return nil
 }
 
-// explainLoad names what is missing where the kernel refused the program.
+// explainLoad names what is missing if the kernel refused the program.
 func explainLoad(err error) error {
 	var v *ebpf.VerifierError
 	switch missing := MissingCapabilities(); {
@@ -199,8 +199,8 @@ func (f *Filter) setTunnels(intercepts []uint16) error {
 	return nil
 }
 
-// Attach attaches the program to an interface and says whether it runs in the
-// driver. The attachment ends with Detach, Close or the process.
+// Attach attaches the program to an interface and reports whether it runs in the driver. The attachment ends with
+// Detach, Close or the process.
 func (f *Filter) Attach(index int, name string, mode Mode) (native bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -223,8 +223,8 @@ func (f *Filter) Attach(index int, name string, mode Mode) (native bool, err err
 	return flags == link.XDPDriverMode, nil
 }
 
-// refusedAnyhow tells the errors that generic mode would meet too from those with which drivers refuse XDP, with a
-// queue layout, an offload or an MTU: EOPNOTSUPP, EINVAL, ENOSPC, ENOMEM, ERANGE and others.
+// refusedAnyhow reports whether generic mode would meet an error too. It would not meet those with which drivers refuse
+// XDP, with a queue layout, an offload or an MTU: EOPNOTSUPP, EINVAL, ENOSPC, ENOMEM, ERANGE and others.
 func refusedAnyhow(err error) bool {
 	for _, e := range []error{unix.EBUSY, unix.EEXIST, unix.EPERM, unix.ENODEV} {
 		if errors.Is(err, e) {
@@ -293,17 +293,16 @@ func (f *Filter) Stats() (Stats, error) {
 	return s, nil
 }
 
-// Unread reads what was in frames that were dropped and may have held a tunnel, in no order.
+// Unread reads what was in frames that were dropped and may have held a tunnel, by kind and number.
 func (f *Filter) Unread() (list []Unread, err error) {
-	var key uint32
-	var frames uint64
-	entries := f.objects.Unreads.Iterate()
-	for entries.Next(&key, &frames) {
-		list = append(list, Unread{UnreadKind(key >> 16), uint16(key), frames})
-	}
-	// A table that changes while it is read may end early: the next reading has the rest.
-	if err := entries.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+	counts := new([4 << 16]uint64)
+	if err := f.objects.Unreads.Get(counts); err != nil {
 		return nil, fmt.Errorf("read what is dropped: %w", err)
+	}
+	for what, n := range counts {
+		if n > 0 {
+			list = append(list, Unread{UnreadKind(what >> 16), uint16(what), n})
+		}
 	}
 	return list, nil
 }

@@ -83,7 +83,6 @@ const (
 	filterMapRingCounts = "ring_counts"
 	filterMapRings      = "rings"
 	filterMapScratch    = "scratch"
-	filterMapUnreads    = "unreads"
 	filterMapVerdicts   = "verdicts"
 	filterProgTap25     = "tap25"
 	filterVarAction     = "action"
@@ -91,6 +90,7 @@ const (
 	filterVarPorts      = "ports"
 	filterVarServices   = "services"
 	filterVarTunnels    = "tunnels"
+	filterVarUnreads    = "unreads"
 	filterVarWorkers    = "workers"
 )
 
@@ -148,7 +148,6 @@ type filterMapSpecs struct {
 	RingCounts *ebpf.MapSpec `ebpf:"ring_counts"`
 	Rings      *ebpf.MapSpec `ebpf:"rings"`
 	Scratch    *ebpf.MapSpec `ebpf:"scratch"`
-	Unreads    *ebpf.MapSpec `ebpf:"unreads"`
 	Verdicts   *ebpf.MapSpec `ebpf:"verdicts"`
 }
 
@@ -161,6 +160,7 @@ type filterVariableSpecs struct {
 	Ports     *ebpf.VariableSpec `ebpf:"ports"`
 	Services  *ebpf.VariableSpec `ebpf:"services"`
 	Tunnels   *ebpf.VariableSpec `ebpf:"tunnels"`
+	Unreads   *ebpf.VariableSpec `ebpf:"unreads"`
 	Workers   *ebpf.VariableSpec `ebpf:"workers"`
 }
 
@@ -189,7 +189,6 @@ type filterMaps struct {
 	RingCounts *ebpf.Map `ebpf:"ring_counts"`
 	Rings      *ebpf.Map `ebpf:"rings"`
 	Scratch    *ebpf.Map `ebpf:"scratch"`
-	Unreads    *ebpf.Map `ebpf:"unreads"`
 	Verdicts   *ebpf.Map `ebpf:"verdicts"`
 }
 
@@ -200,7 +199,6 @@ func (m *filterMaps) Close() error {
 		m.RingCounts,
 		m.Rings,
 		m.Scratch,
-		m.Unreads,
 		m.Verdicts,
 	)
 }
@@ -214,6 +212,7 @@ type filterVariables struct {
 	Ports     *ebpf.Variable `ebpf:"ports"`
 	Services  *ebpf.Variable `ebpf:"services"`
 	Tunnels   *ebpf.Variable `ebpf:"tunnels"`
+	Unreads   *ebpf.Variable `ebpf:"unreads"`
 	Workers   *ebpf.Variable `ebpf:"workers"`
 }
 

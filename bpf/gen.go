@@ -13,20 +13,17 @@
 // two ways, and fragments (other than of TCP) whose first was not seen. Dropped frames
 // in which a tunnel may be that neither reads are counted by what they hold.
 //
-// A worker is chosen by the innermost pair of IP addresses that was read, the same
-// for both directions; of a frame without any it is worker 0. Ports are left out on
-// purpose: fragments show none, and must meet the rest of their connection. The
-// price is that two hosts' mail is the work of one worker, however many their
-// connections. Later fragments of a tunnel's datagram show no inner addresses
-// either: they follow their first fragment, by a table of 16,384 datagrams, for
-// 100 ms. One that overtakes its first is placed by the tunnel's addresses, so its
-// datagram may never be whole: the defragmenter counts it. So does a connection
-// whose frames are Undecided in a tunnel of other addresses for each direction meet
-// two workers, and one whose packets are still under way along a source route.
+// A worker is chosen by the innermost pair of IP addresses that was read, the same for both directions; of a frame
+// without any it is worker 0. Ports are left out on purpose: fragments show none, and must meet the rest of their
+// connection. The price is that one worker reads all connections between two hosts. Later fragments of a tunnel's
+// datagram show no inner addresses either: they follow their first fragment, by a table of 16,384 datagrams, for 100
+// ms. One that overtakes its first is placed by the tunnel's addresses, so its datagram may never be whole: the
+// defragmenter counts it. So does a connection whose frames are Undecided in a tunnel of other addresses for each
+// direction meet two workers, and one whose packets are still under way along a source route.
 //
 // A frame is copied up to 65,535 octets, also one in several buffers; a longer one is
 // cut there, with its original length, and counted. A frame that found its ring full
-// is counted, and the next one of that ring tells how many were lost before it.
+// is counted, and the next one of that ring reports how many were lost before it.
 //
 // Nothing is pinned: programs and attachments end with the process.
 package bpf

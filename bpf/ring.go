@@ -79,8 +79,8 @@ func newRing(fd, size, lossesFD, worker int) (*Ring, error) {
 	return r, nil
 }
 
-// Next gives the next frame, or false where there is none at the moment: f.Lost
-// is set all the same, to the frames lost behind the last one.
+// Next gives the next frame, or false if none waits. Then f.Lost is set all the same, to the frames lost after the last
+// one.
 func (r *Ring) Next(f *Frame) bool {
 	if r.position-r.released >= r.batch {
 		r.release()

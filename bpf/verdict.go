@@ -36,7 +36,7 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("verdict_%d", uint32(v))
 }
 
-// Kept says whether frames of this verdict go to a ring.
+// Kept reports whether frames of this verdict go to a ring.
 func (v Verdict) Kept() bool { return v <= Undecided }
 
 // String names the kind as decode.Unread does: "ethertype 0x88f7", "ip protocol 50", "udp port 4341".
@@ -56,7 +56,7 @@ type Stats struct {
 	Rings    []RingStats
 }
 
-// UnreadKind says what the number of an Unread is.
+// UnreadKind is the kind of number that an [Unread] has.
 type UnreadKind uint16
 
 // Kinds of Unread, as in walk.h.
@@ -66,8 +66,7 @@ const (
 	UnreadUDPPort
 )
 
-// Unread is how many frames were dropped that held something in which a tunnel may be. The program keeps those of the
-// last 512 kinds that came; a kind that was dropped from its table begins anew.
+// Unread is how many frames were dropped that held something in which a tunnel may be.
 type Unread struct {
 	Kind   UnreadKind
 	Number uint16

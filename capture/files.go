@@ -15,7 +15,7 @@ import (
 type Frame struct {
 	Time   time.Time // receive time, UTC
 	Data   []byte    // valid until the next call of Next
-	Length int       // octets on the wire; more than len(Data) where a snaplen cut it
+	Length int       // octets on the wire; more than len(Data) if a snaplen cut it
 	// LINKTYPE_ number of https://www.tcpdump.org/linktypes.html; 8 bits do not hold 276, Linux cooked v2
 	LinkType uint16
 	File     int // index of the file, or interface, it came from
@@ -23,13 +23,14 @@ type Frame struct {
 	Lost uint64
 }
 
-// FileError says what is wrong with a file, and where.
+// FileError reports what is wrong with a file, and where.
 type FileError struct {
 	Path   string
 	Offset int64 // octets into the capture; of a compressed file, into what it unpacks to
 	Err    error // what failed and what to do about it
 }
 
+// Error names the file, the offset unless it is 0, and what to do.
 func (e *FileError) Error() string {
 	if e.Offset == 0 {
 		return fmt.Sprintf("%s: %v", e.Path, e.Err)
@@ -37,13 +38,14 @@ func (e *FileError) Error() string {
 	return fmt.Sprintf("%s: byte %d: %v", e.Path, e.Offset, e.Err)
 }
 
+// Unwrap returns Err.
 func (e *FileError) Unwrap() error { return e.Err }
 
 // Files reads capture files as one continuous stream.
 type Files struct {
 	paths []string
 	stdin io.Reader
-	total int64        // octets of all files, 0 where that is not known
+	total int64        // octets of all files, 0 if that is not known
 	done  atomic.Int64 // octets read of all files
 
 	file   int                // index of the file being read, or to be opened next
@@ -66,7 +68,7 @@ func OpenFiles(paths []string, stdin io.Reader) *Files {
 }
 
 // Next reads the next frame. It returns io.EOF at the end of the last file, os.ErrClosed after Close, and a *FileError
-// for everything else; any of these stands.
+// for everything else; every later call returns the same.
 func (f *Files) Next(fr *Frame) error {
 	for f.err == nil {
 		if f.closed.Load() {
@@ -167,7 +169,7 @@ func (f *Files) endFile(err error) error {
 
 // fail names the file in an error.
 func (f *Files) fail(err error) error {
-	if f.closed.Load() { // reading failed because Close pulled the file away
+	if f.closed.Load() { // reading failed because Close closed the file
 		return os.ErrClosed
 	}
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
@@ -180,8 +182,8 @@ func (f *Files) fail(err error) error {
 	return fe
 }
 
-// Progress returns how many octets have been read of how many, as the files lie on disk. The total is 0 where it cannot
-// be known, as with a pipe.
+// Progress returns how many octets have been read of how many, as the files lie on disk. The total is 0 if it cannot be
+// known, as with a pipe.
 func (f *Files) Progress() (done, total int64) { return f.done.Load(), f.total }
 
 // Close ends the stream: a call of Next that waits returns os.ErrClosed, as does every later one.

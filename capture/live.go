@@ -17,11 +17,11 @@ const pollEvery = 2 * time.Millisecond
 // liveLinkType is LINKTYPE_ETHERNET, the only kind of interface that is listened on.
 const liveLinkType = 1
 
-// ErrNoFrame says that no frame waits at the moment. Frame.Time and Frame.Lost are
+// ErrNoFrame means that no frame waits at the moment. Frame.Time and Frame.Lost are
 // set all the same: the time up to which there was none, and what was lost meanwhile.
 var ErrNoFrame = errors.New("no frame is ready")
 
-// LiveConfig says where to listen. Its zero value but for Interfaces is the default.
+// LiveConfig configures [OpenLive]. Zero values are the defaults; Interfaces must be set.
 type LiveConfig struct {
 	Interfaces     []string
 	Workers        int      // rings, each read by one goroutine; 0: 1
@@ -78,7 +78,8 @@ func OpenLive(cfg LiveConfig) (*Live, error) {
 	}
 	var err error
 	l.filter, err = bpf.Load(bpf.Config{
-		Ports: cfg.Ports, InterceptPorts: cfg.InterceptPorts, Workers: cfg.Workers, RingBytes: cfg.RingBytes, Inline: cfg.Inline,
+		Ports: cfg.Ports, InterceptPorts: cfg.InterceptPorts, Workers: cfg.Workers, RingBytes: cfg.RingBytes,
+		Inline: cfg.Inline,
 	})
 	if err != nil {
 		return nil, err
@@ -194,7 +195,7 @@ func (w *Worker) Next(f *Frame) error {
 	return nil
 }
 
-// tick syncs the clock where due, and gives the boot time.
+// tick syncs the clock if due, and returns the boot time.
 func (w *Worker) tick() uint64 {
 	boot, offset := readClocks()
 	if w.clock.due(boot) {

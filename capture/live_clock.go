@@ -21,7 +21,7 @@ const (
 
 // clock turns the kernel's CLOCK_BOOTTIME, in which frames are stamped, to wall
 // time. Both run at the rate that NTP disciplines, so the difference between them
-// changes only where the wall clock is stepped. Such a step is slewed, so that no
+// changes only if the wall clock is stepped. Such a step is slewed, so that no
 // frame is dated before one that came earlier; only a change of more than maxSlew
 // is taken over at once, and counted.
 type clock struct {
@@ -36,7 +36,7 @@ func newClock() clock {
 	return clock{offset: offset, synced: boot}
 }
 
-// due tells whether it is time to sync.
+// due reports whether it is time to sync.
 func (c *clock) due(boot uint64) bool { return boot > c.synced && boot-c.synced >= uint64(syncEvery) }
 
 // sync moves the applied offset towards the measured one.

@@ -57,8 +57,7 @@ func findLink(name string, inline bool) (*liveLink, error) {
 	return l, nil
 }
 
-// readLink asks for one interface alone, with an error that tells one that is gone from one that could not be asked
-// for.
+// readLink reads the state of one interface. Its error distinguishes an interface that is gone from a failed query.
 func readLink(name string) (index int, up bool, err error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -126,8 +125,8 @@ func wantEthernet(name string) error {
 	return nil
 }
 
-// promiscuousSocket opens a packet socket that receives nothing: it holds the
-// memberships, and the kernel ends them with it.
+// promiscuousSocket opens a packet socket that receives nothing. It holds the memberships, which the kernel ends when
+// it is closed.
 func promiscuousSocket() (int, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if errors.Is(err, unix.EPERM) {
@@ -146,9 +145,8 @@ func addPromiscuous(fd, index int) error {
 
 func closeSocket(fd int) error { return unix.Close(fd) }
 
-// Check looks after the interfaces, to be called about once a second by one
-// goroutine: it tells what went down, up, away or came back, and listens again on
-// those that came back. The others are listened on all the while.
+// Check follows the interfaces; one goroutine calls it about once a second. It returns which went down, up, away or
+// came back, and attaches to those that came back. The others are captured meanwhile.
 func (l *Live) Check() []LinkChange {
 	var changes []LinkChange
 	for _, link := range l.links {

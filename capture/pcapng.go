@@ -91,7 +91,7 @@ func (r *pcapng) next(fr *Frame) error {
 		}
 		switch typ {
 		case blockSection, blockInterface, blockEnhanced, blockPacket, blockSimple:
-		default: // statistics, names, secrets, comments, what is yet to come
+		default: // statistics, names, secrets, comments, and types of the future
 			if err := r.win.skip(total - 4); err != nil {
 				return cut(err, "the block", start)
 			}
@@ -174,7 +174,7 @@ func errTrailer(start int64) error {
 	return &offsetError{start, damaged("the two lengths of the block that begins here differ")}
 }
 
-// block reads the body of one block and says whether it was a packet.
+// block reads the body of one block and reports whether it was a packet.
 func (r *pcapng) block(typ uint32, b []byte, fr *Frame) (packet bool, err error) {
 	switch typ {
 	case blockSection:

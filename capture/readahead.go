@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// readAhead reads in a goroutine of its own, so that a Read that waits for it can be ended whatever the reader behind
-// it does. That goroutine ends with its reader, or after close as soon as the reader's Read returns.
+// readAhead reads in a goroutine of its own, so that a waiting Read can be ended whatever the underlying reader does.
+// That goroutine ends with its reader, or after close as soon as the reader's Read returns.
 type readAhead struct {
 	full  chan chunk
 	empty chan []byte

@@ -125,15 +125,15 @@ func (s *source) await() error {
 	return errors.Join(err, callErr)
 }
 
-// unpack reads the magic number and puts a decompressor in the way where one is needed. What has been read of the
-// capture by then, it returns as head.
+// unpack reads the magic number and adds a decompressor if the file needs one. It returns what it has read of the
+// capture as head.
 func (s *source) unpack() (head []byte, err error) {
 	s.Reader = s.raw
 	head = make([]byte, 4)
 	n, err := io.ReadFull(s.raw, head)
 	if head = head[:n]; err != nil {
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			err = nil // too short for a magic number: told by whoever reads it as a capture
+			err = nil // too short for a magic number: reading it as a capture reports that
 		}
 		return head, err
 	}
@@ -162,7 +162,7 @@ func (s *source) unpack() (head []byte, err error) {
 	return nil, nil
 }
 
-// close lets go of the file. It may be called while another goroutine reads, which then gets an error.
+// close closes the file. It may be called while another goroutine reads, which then gets an error.
 func (s *source) close() {
 	if s.unpacker != nil {
 		s.unpacker.close()
@@ -171,11 +171,11 @@ func (s *source) close() {
 		s.stdin.close()
 	}
 	if s.file != nil {
-		s.file.Close() // read only: there is nothing that an error could tell
+		s.file.Close() // read only: an error would mean nothing
 	}
 }
 
-// unpacker says of a decompressor's errors whose they are.
+// unpacker marks the errors of a decompressor as such.
 type unpacker struct {
 	io.Reader
 	format string

@@ -1,8 +1,8 @@
-// Package reassembly turns captured frames into the ordered bytes of each TCP connection, marks what was not captured, and
-// passes them to the dialogue of package [smtp], which emits rows. Package [decode] reads the frames.
+// Package reassembly turns captured frames into the ordered bytes of each TCP connection, marks what was not captured,
+// and passes them to the dialogue of package [smtp], which emits rows. Package [decode] reads the frames.
 //
-// An [Assembler] belongs to one goroutine, which also runs the callback [Config].Emit. Its clock is the time of the packets, so
-// that a replay is exact. Everything that it holds is bounded, and whatever it drops is counted in [Stats].
+// An [Assembler] belongs to one goroutine, which also runs the callback [Config].Emit. Its clock is the time of the
+// packets, so that a replay is exact. Everything that it holds is bounded, and whatever it drops is counted in [Stats].
 package reassembly
 
 import (
@@ -28,7 +28,7 @@ const (
 // DefaultInterceptPort is the port of Config.InterceptPorts if none is given.
 const DefaultInterceptPort = decode.DefaultInterceptPort
 
-// Config sets an Assembler up. A zero limit stands for its default.
+// Config configures an [Assembler]. Zero means the default.
 type Config struct {
 	Sensor   string   // of every row: which tap captured it
 	Ports    []uint16 // of servers, TCP; nil: 25
@@ -37,8 +37,8 @@ type Config struct {
 	InterceptPorts []uint16
 	SMTP           smtp.Config // limits of the dialogues; Emit and Stats are set by New
 
-	// Emit is called for each row as soon as nothing can change it any more, from Frame, Advance and Close. The row is the
-	// callee's to keep.
+	// Emit is called for each row as soon as nothing can change it any more, from Frame, Advance and Close. The row is
+	// the callee's to keep.
 	Emit func(*smtp.Envelope)
 
 	MaxConns    int           // connections with payload at a time; default 131072
@@ -57,8 +57,8 @@ const (
 	lingering = 30 * time.Second
 )
 
-// Stats are the counters of an Assembler. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the Assembler is closed
-// and has abandoned no session.
+// Stats are the counters of an Assembler. PayloadBytes = DeliveredBytes + DuplicateBytes + IgnoredBytes once the
+// Assembler is closed and has abandoned no session.
 type Stats struct {
 	Frames    decode.FrameCounts
 	Fragments decode.FragmentStats
@@ -71,14 +71,18 @@ type Stats struct {
 	PayloadBytes   int64 // of TCP, as captured
 	DeliveredBytes int64 // in order
 	DuplicateBytes int64 // seen before
-	IgnoredBytes   int64 // of segments that no host accepts: a wrong checksum (see Auto), no ACK or an absurd one, after the end, far outside the window
-	LostBytes      int64 // acknowledged, or followed by others, but not captured
-	CutBytes       int64 // that captured segments had, and their frames have no more: the snaplen cut them off
+	// of segments that no host accepts: a wrong checksum (see Auto), no ACK or an absurd one, after the end, far
+	// outside the window
+	IgnoredBytes int64
+	LostBytes    int64 // acknowledged, or followed by others, but not captured
+	CutBytes     int64 // that captured segments had, and their frames have no more: the snaplen cut them off
 
-	FramesLost      int64 // reported by Assembler.FramesLost; in no other count
-	BadChecksums    int64 // segments with a wrong checksum, whether what they hold was read or not; 0 with Off
-	Conflicts       int64 // segments with bytes that differ from those seen before
-	Uncompared      int64 // octets of copies that could not be compared with those seen before, and may have been taken for them
+	FramesLost   int64 // reported by Assembler.FramesLost; in no other count
+	BadChecksums int64 // segments with a wrong checksum, whether what they hold was read or not; 0 with Off
+	CopiedRows   int64 // rows not emitted, since another capture of the same connection had them; in no other count
+	Conflicts    int64 // segments with bytes that differ from those seen before
+	// octets of copies that could not be compared with those seen before, and may have been taken for them
+	Uncompared      int64
 	IgnoredResets   int64 // RSTs outside the window, or after which both sides went on
 	HalfOpenEvicted int64
 	HalfOpenIdle    int64 // forgotten after a silence
@@ -88,13 +92,14 @@ type Stats struct {
 	Unfinished      int64 // open at the end of the input
 	Abandoned       int64 // open when CloseWithin had no more time: what they would have emitted is missing
 
-	// ClockSkew is by how much, at least, the clocks of two directions of a connection differ, the largest that was seen: so
-	// much earlier than the octets was captured what acknowledges them. 0 if that happened in no connection twice in a row.
+	// ClockSkew is by how much, at least, the clocks of two directions of a connection differ, the largest that was
+	// seen: so much earlier than the octets was captured what acknowledges them. 0 if that happened in no connection
+	// twice in a row.
 	ClockSkew time.Duration
 
-	// Steps counts the iterations of loops over what earlier frames left behind: what is held, remembered or set aside, and how
-	// far those lists are moved. Loops that the frame itself bounds are not in it, nor are SMTP.Steps. A frame adds a constant
-	// to it in the long run, whatever came before.
+	// Steps counts the iterations of loops over what earlier frames left behind: what is held, remembered or set aside,
+	// and how far those lists are moved. Loops that the frame itself bounds are not in it, nor are SMTP.Steps. A frame
+	// adds a constant to it in the long run, whatever came before.
 	Steps int64
 
 	SMTP smtp.Stats
@@ -109,6 +114,7 @@ type Assembler struct {
 	halfOpen halfOpenTable
 	lists    connLists
 	shared   *shared
+	names    names
 
 	swept  time.Time
 	behind bool // the last sweep has left some
@@ -146,8 +152,10 @@ func New(cfg Config) *Assembler {
 	}
 	below := &shared{maxHeld: cfg.MaxHeld, orderer: newOrderer()}
 	a := &Assembler{
-		cfg: cfg, dec: decode.New(cfg.Ports), ports: map[uint16]bool{}, checks: newChecksums(cfg.Checksum, &below.stats),
+		cfg: cfg, dec: decode.New(cfg.Ports), ports: map[uint16]bool{},
+		checks:   newChecksums(cfg.Checksum, &below.stats),
 		halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), lists: newConnLists(cfg.MaxConns, below), shared: below,
+		names: names{},
 	}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true
@@ -158,9 +166,9 @@ func New(cfg Config) *Assembler {
 	return a
 }
 
-// Frame reads one frame, received at t, which moves the packets' clock on. link is its LINKTYPE_ number of tcpdump.org's
-// registry, data as much of it as was captured, wireLen its length in octets on the wire. What is needed of data after the
-// call is copied: the caller may use its memory again. Rows are emitted before Frame returns.
+// Frame reads one frame, received at t, which moves the packets' clock on. link is its LINKTYPE_ number of
+// tcpdump.org's registry, data as much of it as was captured, wireLen its length in octets on the wire. What is needed
+// of data after the call is copied: the caller may use its memory again. Rows are emitted before Frame returns.
 func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
 	g := segment{t: t}
 	v := a.dec.Decode(t, link, data, wireLen, &g.p)
@@ -170,12 +178,12 @@ func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
 	}
 }
 
-// Close ends the input: open transactions are emitted as far as they are known. The Assembler must not be used afterwards,
-// except for Stats.
+// Close ends the input: open transactions are emitted as far as they are known. The Assembler must not be used
+// afterwards, except for Stats.
 func (a *Assembler) Close() { a.CloseWithin(context.Background()) }
 
-// CloseWithin is [Assembler.Close] until ctx ends, which it looks at before each connection. It abandons the connections that are
-// left then: their rows are not emitted, and Stats.Abandoned counts those that were open.
+// CloseWithin is [Assembler.Close] until ctx ends, which it looks at before each connection. It abandons the
+// connections that are left then: their rows are not emitted, and Stats.Abandoned counts those that were open.
 func (a *Assembler) CloseWithin(ctx context.Context) {
 	for a.behind && ctx.Err() == nil {
 		a.sweep()
@@ -201,7 +209,8 @@ func (a *Assembler) Stats() Stats {
 	return s
 }
 
-// SetPorts changes the watched ports; nil means 25. Open connections of other ports get no more segments and end by silence.
+// SetPorts changes the watched ports; nil means 25. Open connections of other ports get no more segments and end by
+// silence.
 func (a *Assembler) SetPorts(ports []uint16) {
 	if ports == nil {
 		ports = []uint16{decode.DefaultPort}

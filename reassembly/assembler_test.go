@@ -54,7 +54,8 @@ func TestAssembler_OrderAndCopiesChangeNothing(t *testing.T) {
 			if rng.IntN(3) == 0 {
 				frames = append(frames, f)
 			}
-			if next := i + 1; rng.IntN(4) == 0 && next < len(w.frames) && w.frames[next].side == f.side && w.frames[next].s.Flags == f.s.Flags {
+			if next := i + 1; rng.IntN(4) == 0 && next < len(w.frames) && w.frames[next].side == f.side &&
+				w.frames[next].s.Flags == f.s.Flags {
 				both := f
 				both.s.Payload = append(bytes.Clone(f.s.Payload), w.frames[next].s.Payload...)
 				cut := rng.IntN(len(both.s.Payload))
@@ -77,7 +78,8 @@ func TestAssembler_LossInventsNothing(t *testing.T) {
 	for _, r := range withoutSession(wantTwoMails(t)) {
 		lossless[r] = true
 	}
-	pairs := map[string]bool{"a1@a.example b1@b.example": true, "a2@a.example b2@b.example": true, "a2@a.example no@b.example": true}
+	pairs := map[string]bool{"a1@a.example b1@b.example": true, "a2@a.example b2@b.example": true,
+		"a2@a.example no@b.example": true}
 	rapid.Check(t, func(rt *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 2))
 		w := newWire(t, 1000, 9000, 1+rng.IntN(90))
@@ -135,7 +137,8 @@ func TestAssembler_ResetAndReusedPortsLoseNoMail(t *testing.T) {
 func TestAssembler_ResetOutsideTheWindowIsADecoy(t *testing.T) {
 	w := newWire(t, 1000, 9000, 1460)
 	w.dialogue()
-	decoy := timed{at: w.frames[6].at, s: decodetest.Segment{Src: decodetest.Client, Dst: decodetest.Server, Flags: decode.RST, Seq: 1000 + 1<<31}}
+	decoy := timed{at: w.frames[6].at, s: decodetest.Segment{Src: decodetest.Client, Dst: decodetest.Server,
+		Flags: decode.RST, Seq: 1000 + 1<<31}}
 	frames := append(append(append([]timed{}, w.frames[:7]...), decoy), w.frames[7:]...)
 	rows, s := replayed(t, Config{}, frames)
 	if len(rows) != 3 || s.IgnoredResets != 1 {
@@ -155,7 +158,8 @@ func TestAssembler_FirstCopyOfAByteStands(t *testing.T) {
 		}
 	}
 	rows, s := replayed(t, Config{}, frames)
-	if len(rows) != 3 || *rows[0].RcptTo != "b1@b.example" || rows[0].Flags != smtp.Conflict || rows[1].Flags != 0 || s.Conflicts != 1 {
+	if len(rows) != 3 || *rows[0].RcptTo != "b1@b.example" || rows[0].Flags != smtp.Conflict || rows[1].Flags != 0 ||
+		s.Conflicts != 1 {
 		t.Errorf("%v, %d conflicts", essence(rows), s.Conflicts)
 	}
 }
@@ -164,7 +168,8 @@ func TestAssembler_KeepAliveIsNoConflict(t *testing.T) {
 	w := newWire(t, 1000, 9000, 1460)
 	w.say(server, "220 mx.example\r\n")
 	w.say(client, "EHLO x\r\n")
-	w.add(client, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[client] + w.sent[client], Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte{0}})
+	w.add(client, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[client] + w.sent[client],
+		Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte{0}})
 	w.say(server, "250 mx\r\n")
 	_, s := replayed(t, Config{}, w.frames)
 	if s.Conflicts != 0 || s.DuplicateBytes != 1 {
@@ -184,7 +189,8 @@ func TestAssembler_HalfOpenConnectionsAreBounded(t *testing.T) {
 	}
 	for n := range 20 {
 		for i := range 2000 {
-			feed(decodetest.Segment{Src: fmt.Sprintf("203.0.%d.%d:%d", n, i%250, 2000+i), Dst: decodetest.Server, Flags: decode.SYN, Seq: uint32(i)})
+			feed(decodetest.Segment{Src: fmt.Sprintf("203.0.%d.%d:%d", n, i%250, 2000+i), Dst: decodetest.Server,
+				Flags: decode.SYN, Seq: uint32(i)})
 		}
 		w := newWire(t, uint32(n), 9000, 1460)
 		w.client = fmt.Sprintf("192.0.2.%d:40001", n+1)
@@ -198,7 +204,8 @@ func TestAssembler_HalfOpenConnectionsAreBounded(t *testing.T) {
 	}
 	a.Close()
 	if s := a.Stats(); rows != 60 || s.Sessions != 20 || s.HalfOpenEvicted < 38000 || a.halfOpen.n > 1000 {
-		t.Errorf("%d rows, %d sessions, %d half-open evicted, %d kept", rows, s.Sessions, s.HalfOpenEvicted, a.halfOpen.n)
+		t.Errorf("%d rows, %d sessions, %d half-open evicted, %d kept", rows, s.Sessions, s.HalfOpenEvicted,
+			a.halfOpen.n)
 	}
 }
 
@@ -211,7 +218,8 @@ func TestAssembler_IdleConnectionIsEmittedAsUnknown(t *testing.T) {
 	w.say(server, "250 ok\r\n")
 	w.say(client, "RCPT TO:<b@b.example>\r\n")
 	w.say(server, "250 ok\r\n")
-	w.frames = append(w.frames, timed{at: time.Hour, s: decodetest.Segment{Src: "192.0.2.99:1", Dst: decodetest.Server, Flags: decode.SYN}})
+	w.frames = append(w.frames, timed{at: time.Hour,
+		s: decodetest.Segment{Src: "192.0.2.99:1", Dst: decodetest.Server, Flags: decode.SYN}})
 	rows, s := replayed(t, Config{}, w.frames)
 	if len(rows) != 1 || rows[0].Outcome != smtp.Unknown || s.Idle != 1 {
 		t.Errorf("%v, %d idle", essence(rows), s.Idle)

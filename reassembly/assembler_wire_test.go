@@ -28,13 +28,15 @@ type timed struct {
 	at   time.Duration
 	s    decodetest.Segment
 	side int
-	wait time.Duration                                             // in a case: how long the wire was silent before
-	made []byte                                                    // the packet, where it was built before
-	wrap func(testing.TB, decodetest.Wrapped) []decodetest.Wrapped // what stands around the packet, as one frame or more; nil: nothing
+	wait time.Duration // in a case: how long the wire was silent before
+	made []byte        // the packet, where it was built before
+	// what stands around the packet, as one frame or more; nil: nothing
+	wrap func(testing.TB, decodetest.Wrapped) []decodetest.Wrapped
 }
 
 func newWire(t testing.TB, clientISN, serverISN uint32, chunk int) *wire {
-	w := &wire{t: t, client: decodetest.Client, server: decodetest.Server, isn: [2]uint32{clientISN, serverISN}, chunk: chunk}
+	w := &wire{t: t, client: decodetest.Client, server: decodetest.Server, isn: [2]uint32{clientISN, serverISN},
+		chunk: chunk}
 	w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: clientISN})
 	w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: serverISN, Ack: clientISN + 1})
 	return w
@@ -52,14 +54,16 @@ func (w *wire) add(side int, s decodetest.Segment) {
 func (w *wire) say(side int, text string) {
 	for b := []byte(text); len(b) > 0; {
 		n := min(w.chunk, len(b))
-		w.add(side, decodetest.Segment{Flags: decode.ACK | decode.PSH, Seq: w.isn[side] + 1 + w.sent[side], Ack: w.isn[1-side] + 1 + w.sent[1-side], Payload: b[:n]})
+		w.add(side, decodetest.Segment{Flags: decode.ACK | decode.PSH, Seq: w.isn[side] + 1 + w.sent[side],
+			Ack: w.isn[1-side] + 1 + w.sent[1-side], Payload: b[:n]})
 		w.sent[side] += uint32(n)
 		b = b[n:]
 	}
 }
 
 func (w *wire) fin(side int) {
-	w.add(side, decodetest.Segment{Flags: decode.ACK | decode.FIN, Seq: w.isn[side] + 1 + w.sent[side], Ack: w.isn[1-side] + 1 + w.sent[1-side]})
+	w.add(side, decodetest.Segment{Flags: decode.ACK | decode.FIN, Seq: w.isn[side] + 1 + w.sent[side],
+		Ack: w.isn[1-side] + 1 + w.sent[1-side]})
 }
 
 // dialogue is a session of two mails, the second with a refused recipient.
@@ -135,7 +139,8 @@ func replayed(t testing.TB, cfg Config, frames []timed) ([]smtp.Envelope, Stats)
 		t.Errorf("%d episodes opened in gopacket, %d let go", a.shared.orderer.opened, a.shared.orderer.completed)
 	}
 	if a.lists.held != 0 || len(a.lists.conns) != 0 || a.lists.holed.Len() != 0 || a.lists.keeping.Len() != 0 {
-		t.Errorf("held after Close: %d bytes, %d connections, %d holes, %d of them kept", a.lists.held, len(a.lists.conns), a.lists.holed.Len(), a.lists.keeping.Len())
+		t.Errorf("held after Close: %d bytes, %d connections, %d holes, %d of them kept", a.lists.held,
+			len(a.lists.conns), a.lists.holed.Len(), a.lists.keeping.Len())
 	}
 	return rows, s
 }
@@ -154,7 +159,8 @@ func essence(rows []smtp.Envelope) (out []string) {
 		if e.MessageBytes != nil {
 			size = *e.MessageBytes
 		}
-		out = append(out, fmt.Sprint(e.SessionID, e.MailNo, text(e.HELO), text(e.MailFrom), text(e.RcptTo), e.MailCode, e.RcptCode, e.DataCode,
+		out = append(out, fmt.Sprint(e.SessionID, e.MailNo, text(e.HELO), text(e.MailFrom), text(e.RcptTo), e.MailCode,
+			e.RcptCode, e.DataCode,
 			e.Outcome, size, text(e.QueueID), e.LostBytes, e.Flags.Names()))
 	}
 	return out

@@ -94,7 +94,8 @@ func wrongChecksumCases() []scenario {
 			w.change("RCPT", bad)
 		}, rows: []row{accepted(1, "", "one-sided").with("mail_code", nil, "rcpt_code", nil, "data_code", nil,
 			"outcome", "unknown")}},
-		{name: "wrong-checksum-two-versions", build: func(w *wire) { // and no right one: nobody can say which the server took
+		// and no right one: nobody can say which the server took
+		{name: "wrong-checksum-two-versions", build: func(w *wire) {
 			w.oneMail()
 			w.change("RCPT", bad)
 			w.copyOf("RCPT", 1, other)
@@ -108,7 +109,8 @@ func wrongChecksumCases() []scenario {
 			w.before("221", client, decodetest.Segment{Flags: decode.ACK, Payload: []byte(whole)})
 			w.change("RSET", bad)
 		}, rows: []row{one}},
-		{name: "wrong-checksum-longer-than-the-command", build: func(w *wire) { // and what it adds is never acknowledged
+		// and what it adds is never acknowledged
+		{name: "wrong-checksum-longer-than-the-command", build: func(w *wire) {
 			w.oneMail()
 			w.copyOf("RCPT", 0, func(f *timed) { bad(f); f.s.Payload = append(f.s.Payload, whole...) })
 		}, rows: []row{one}},

@@ -21,14 +21,17 @@ func (w *wire) skew(side int, by time.Duration) {
 // clockCases are captures of two cards, or two files, whose clocks differ.
 func clockCases() (out []scenario) {
 	both := []row{accepted(1, "1"), accepted(2, "2")}
-	notCaptured := [2][]row{{accepted(1, "1", "midstream"), accepted(2, "2", "midstream")}, both} // the first frame is data, or the SYN-ACK
+	// the first frame is data, or the SYN-ACK
+	notCaptured := [2][]row{{accepted(1, "1", "midstream"), accepted(2, "2", "midstream")}, both}
 	for side, name := range []string{"client", "server"} {
-		for _, by := range []time.Duration{30 * time.Millisecond, 400 * time.Millisecond, 3 * time.Second, 25 * time.Second} {
+		for _, by := range []time.Duration{30 * time.Millisecond, 400 * time.Millisecond, 3 * time.Second,
+			25 * time.Second} {
 			out = append(out, scenario{name: fmt.Sprintf("clocks-%s-early-by-%v", name, by), build: func(w *wire) {
 				w.session("1", "2")
 				w.skew(side, by)
 			}, rows: both, stats: func(t *testing.T, s Stats) {
-				if s.LostBytes != 0 || s.ClockSkew > by || by >= 400*time.Millisecond && s.ClockSkew < by-100*time.Millisecond {
+				if s.LostBytes != 0 || s.ClockSkew > by ||
+					by >= 400*time.Millisecond && s.ClockSkew < by-100*time.Millisecond {
 					t.Errorf("%d octets lost, a skew of %v", s.LostBytes, s.ClockSkew)
 				}
 			}})

@@ -109,6 +109,17 @@ var topics = []topic{
 		{"fragments-overlap-other-bytes", "Fragments overlap with different octets. IPv4: the first copy, which the TCP checksum then judges. IPv6: none of it (RFC 5722)."},
 		{"fragments", "Fragments out of order, tiny, twice, overlapping with the same octets, or never complete. The segment is there, or it is a segment lost."},
 	}},
+	{"network", "Networks", []family{
+		{"networks-same-numbers", "Two connections have the same addresses, ports and sequence numbers in two networks. What they send tells them apart."},
+		{"networks-handshakes-", "Whoever owns both ends of the same addresses and ports in another network makes handshakes there again and again. Nothing happens to the mail."},
+		{"networks-loss", "The same, and one segment of the first was lost. Its mail says `gap`, the other is right."},
+		{"networks-fragments", "Fragments of two datagrams have the same addresses and identification in two networks. Each datagram is put together by itself."},
+		{"networks-", "Two connections have the same addresses and ports in two networks, at the same time or one within the other. Each is read by itself, and `network` tells them apart where the encapsulation has a number that names the network."},
+		{"path-each-way-", "The two directions of a connection have different tags or labels; two such connections, crossed or not; with losses. Each is one session. `network` is that of the client's direction."},
+		{"path-changes-", "A connection takes another way from some segment on, so that its label or tag changes. It stays one session."},
+		{"mirrored-twice-loss-", "A mirror shows each frame in two VLANs, in front of a router and behind it, and one of the two was lost here and there. The other one fills the hole."},
+		{"mirrored-twice", "A mirror shows each frame in two VLANs, in front of a router and behind it, at once or late. The rows come once."},
+	}},
 	{"tunnel", "Tunnels", []family{
 		{"tunnel-pseudowire-", "Ethernet over MPLS without a control word, to an address whose first digit is that of IP, of a control word, or of a channel. The headers in it decide."},
 		{"tunnel-intercept-", "Routers mirror packets of lawful intercepts in UDP, with an identifier in front, with Ethernet or without."},

@@ -31,9 +31,11 @@ func endCases() []scenario {
 		{name: "fin-with-data", build: cut("QUIT", func(w *wire) {
 			w.frames[len(w.frames)-1].s.Flags |= decode.FIN
 			w.sent[client]++
-			w.add(server, decodetest.Segment{Flags: decode.ACK | decode.FIN, Seq: w.isn[server] + 1 + w.sent[server], Ack: w.isn[client] + 1 + w.sent[client], Payload: []byte("221 bye\r\n")})
+			w.add(server, decodetest.Segment{Flags: decode.ACK | decode.FIN, Seq: w.isn[server] + 1 + w.sent[server],
+				Ack: w.isn[client] + 1 + w.sent[client], Payload: []byte("221 bye\r\n")})
 		}), rows: []row{one}},
-		{name: "fin-with-the-final-dot", build: cut(".", func(w *wire) { // the client half-closes; the server answers all the same
+		// the client half-closes; the server answers all the same
+		{name: "fin-with-the-final-dot", build: cut(".", func(w *wire) {
 			w.frames[len(w.frames)-1].s.Flags |= decode.FIN
 			w.sent[client]++
 			w.script("S: 250 2.0.0 taken\n")
@@ -63,28 +65,34 @@ func endCases() []scenario {
 			w.sent[client]++
 			w.script("S: 250 2.1.5 recipient ok\n")
 		}), rows: []row{unknown.with("rcpt_code", 250)}},
-		{name: "fin-decoy", build: func(w *wire) { // a FIN that the server never got: the client goes on, and is answered
+		// a FIN that the server never got: the client goes on, and is answered
+		{name: "fin-decoy", build: func(w *wire) {
 			w.oneMail()
 			w.before("RCPT", client, decodetest.Segment{Flags: decode.ACK | decode.FIN, TTL: 1})
 		}, rows: []row{one}},
 		{name: "data-behind-fin", build: func(w *wire) { // never acknowledged: no server took it
 			w.oneMail()
-			w.add(client, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[client] + 1 + w.sent[client], Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte(mailLine + rcptLine)})
+			w.add(client, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[client] + 1 + w.sent[client],
+				Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte(mailLine + rcptLine)})
 		}, rows: []row{one}},
 		{name: "data-behind-fin-half-closed", build: cut("RCPT", func(w *wire) {
 			w.fin(client)
 			w.sent[client]++
 			w.script("S: 250 2.1.5 recipient ok\n")
-			w.add(client, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[client] + 1 + w.sent[client], Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte(otherRcpt)})
+			w.add(client, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[client] + 1 + w.sent[client],
+				Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte(otherRcpt)})
 			w.fin(server)
 			w.sent[server]++
 		}), rows: []row{aborted.with("rcpt_code", 250)}},
 		{name: "rst-mid-transaction-client", build: cut("RCPT", rst(client)), rows: []row{aborted}},
 		{name: "rst-mid-transaction-server", build: cut("RCPT", rst(server)), rows: []row{aborted}},
-		{name: "rst-with-data", build: cut("RCPT", func(w *wire) { // RFC 9293 section 3.5.3 lets it explain itself; it is no reply
-			w.add(server, decodetest.Segment{Flags: decode.RST | decode.ACK, Seq: w.isn[server] + 1 + w.sent[server], Ack: w.isn[client] + 1 + w.sent[client], Payload: []byte("250 ok\r\n")})
+		// RFC 9293 section 3.5.3 lets it explain itself; it is no reply
+		{name: "rst-with-data", build: cut("RCPT", func(w *wire) {
+			w.add(server, decodetest.Segment{Flags: decode.RST | decode.ACK, Seq: w.isn[server] + 1 + w.sent[server],
+				Ack: w.isn[client] + 1 + w.sent[client], Payload: []byte("250 ok\r\n")})
 		}), rows: []row{aborted}},
-		{name: "rst-overtakes-the-reply", build: cut(".", func(w *wire) { // the client gave up; the server's answer was on its way
+		// the client gave up; the server's answer was on its way
+		{name: "rst-overtakes-the-reply", build: cut(".", func(w *wire) {
 			rst(client)(w)
 			w.script("S: 250 2.0.0 taken\n")
 		}), rows: []row{one}},
@@ -109,23 +117,28 @@ func endCases() []scenario {
 			w.sent[client]++
 			rst(client)(w)
 		}), rows: []row{aborted}, stats: decoys(0)},
-		{name: "rst-behind-the-own-fin-behind-a-loss", build: func(w *wire) { // FIN and RST say the same of what was missed
+		// FIN and RST say the same of what was missed
+		{name: "rst-behind-the-own-fin-behind-a-loss", build: func(w *wire) {
 			cut(".", func(w *wire) {
 				w.fin(client)
 				w.sent[client]++
 				rst(client)(w)
 			})(w)
 			w.drop(".")
-		}, rows: []row{one.with("lost_bytes", 3, "flags", []string{"gap"}, "data_code", nil, "message_bytes", nil, "outcome", "unknown")}},
-		{name: "rst-behind-a-loss", build: func(w *wire) { // it stands where the client had come to: the message was given
+		}, rows: []row{one.with("lost_bytes", 3, "flags", []string{"gap"}, "data_code", nil, "message_bytes", nil,
+			"outcome", "unknown")}},
+		// it stands where the client had come to: the message was given
+		{name: "rst-behind-a-loss", build: func(w *wire) {
 			cut(".", rst(client))(w)
 			w.drop(".")
-		}, rows: []row{one.with("lost_bytes", 3, "flags", []string{"gap"}, "data_code", nil, "message_bytes", nil, "outcome", "unknown")}},
+		}, rows: []row{one.with("lost_bytes", 3, "flags", []string{"gap"}, "data_code", nil, "message_bytes", nil,
+			"outcome", "unknown")}},
 		{name: "rst-outside-the-window-is-a-decoy", build: func(w *wire) {
 			w.oneMail()
 			w.before("RCPT", client, decodetest.Segment{Flags: decode.RST, Seq: 1 << 31})
 		}, rows: []row{one}},
-		{name: "rst-decoy-inside-the-window", build: func(w *wire) { // RFC 5961: not the next number, so the server only asks
+		// RFC 5961: not the next number, so the server only asks
+		{name: "rst-decoy-inside-the-window", build: func(w *wire) {
 			w.oneMail()
 			w.before("RCPT", client, decodetest.Segment{Flags: decode.RST, Seq: 100})
 		}, rows: []row{one}, stats: decoys(1)},
@@ -146,13 +159,17 @@ func endCases() []scenario {
 			w.oneMail()
 			w.before("220", client, decodetest.Segment{Flags: decode.RST, TTL: 1})
 		}, rows: []row{one}},
-		{name: "idle-ends-the-session", build: func(w *wire) { // behind 15 minutes of silence all is a new session, begun in its middle
+		// behind 15 minutes of silence all is a new session, begun in its middle
+		{name: "idle-ends-the-session", build: func(w *wire) {
 			w.oneMail()
 			w.pause("RCPT", 16*time.Minute)
 		}, rows: []row{
 			unknown.with("rcpt_to", nil),
 			accepted(1, "", "midstream").with("helo", nil, "mail_from", nil, "mail_code", nil)}},
-		{name: "silence-below-the-limit-changes-nothing", build: func(w *wire) { w.oneMail(); w.pause("RCPT", 14*time.Minute) }, rows: []row{one}},
+		{name: "silence-below-the-limit-changes-nothing", build: func(w *wire) {
+			w.oneMail()
+			w.pause("RCPT", 14*time.Minute)
+		}, rows: []row{one}},
 	}
 }
 

@@ -31,14 +31,17 @@ func fragmentCases() []scenario {
 			if differ {
 				decoy[8] = 'x' // "RCPT TO:<b" begins at octet 20
 			}
-			return []decodetest.Wrapped{w.Fragment(24, decoy, true), w.Fragment(0, body[:24], true), w.Fragment(16, body[16:40], true), w.Fragment(40, body[40:], false)}
+			return []decodetest.Wrapped{w.Fragment(24, decoy, true), w.Fragment(0, body[:24], true),
+				w.Fragment(16, body[16:40], true), w.Fragment(40, body[40:], false)}
 		}
 	}
 	lost := one.with("rcpt_to", nil, "rcpt_code", nil, "outcome", nil).with(gap(len(rcptLine))...)
 	return []scenario{
 		{name: "fragments", build: every(cut), rows: []row{one}},
 		{name: "fragments-out-of-order", build: every(reversed), rows: []row{one}},
-		{name: "fragments-tiny", build: rcpt(func(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped { return w.Fragments(t, 8) }), rows: []row{one}},
+		{name: "fragments-tiny", build: rcpt(func(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped {
+			return w.Fragments(t, 8)
+		}), rows: []row{one}},
 		{name: "fragments-twice", build: every(func(t testing.TB, w decodetest.Wrapped) (out []decodetest.Wrapped) {
 			for _, f := range cut(t, w) {
 				out = append(out, f, f)
@@ -46,9 +49,12 @@ func fragmentCases() []scenario {
 			return out
 		}), rows: []row{one}},
 		{name: "fragments-overlap-same-bytes", build: rcpt(overlapping(false)), rows: []row{one}},
-		{name: "fragments-overlap-other-bytes", only: "4", build: rcpt(overlapping(true)), stats: conflicting, rows: []row{ // its checksum is wrong: the server took another
-			but(lost, "rcpt_to", "rcpt_code", "outcome", "message_bytes", "data_code", "mail_from", "mail_code")}},
-		{name: "fragments-overlap-other-bytes", only: "6", build: func(w *wire) { // RFC 5722: no host takes it; it is sent again
+		// its checksum is wrong: the server took another
+		{name: "fragments-overlap-other-bytes", only: "4", build: rcpt(overlapping(true)), stats: conflicting,
+			rows: []row{
+				but(lost, "rcpt_to", "rcpt_code", "outcome", "message_bytes", "data_code", "mail_from", "mail_code")}},
+		// RFC 5722: no host takes it; it is sent again
+		{name: "fragments-overlap-other-bytes", only: "6", build: func(w *wire) {
 			rcpt(overlapping(true))(w)
 			w.copyOf("RCPT", 1, func(f *timed) { f.wrap = nil })
 		}, rows: []row{one}},

@@ -24,16 +24,20 @@ func handshakeCases() []scenario {
 		{name: "simultaneous-open", build: func(w *wire) {
 			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client]})
 			w.add(server, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[server]})
-			w.add(client, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[client], Ack: w.isn[server] + 1})
-			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1})
+			w.add(client, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[client],
+				Ack: w.isn[server] + 1})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server],
+				Ack: w.isn[client] + 1})
 			w.script(begin + mail("") + end)
 			w.close()
 		}, rows: []row{one}},
 		{name: "simultaneous-open-server-first", build: func(w *wire) {
 			w.add(server, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[server]})
 			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client]})
-			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1})
-			w.add(client, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[client], Ack: w.isn[server] + 1})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server],
+				Ack: w.isn[client] + 1})
+			w.add(client, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[client],
+				Ack: w.isn[server] + 1})
 			w.script(begin + mail("") + end)
 			w.close()
 		}, rows: []row{one}},
@@ -51,8 +55,12 @@ func handshakeCases() []scenario {
 			w.frames = w.frames[w.find("MAIL FROM:<a2"):]
 		}, rows: []row{accepted(1, "2", "midstream").with("helo", nil, "client_port", 25)}},
 		{name: "syn-not-captured", build: func(w *wire) { w.oneMail(); w.frames = w.frames[1:] }, rows: []row{one}},
-		{name: "syn-ack-not-captured", build: func(w *wire) { w.oneMail(); w.frames = append(w.frames[:1:1], w.frames[2:]...) }, rows: []row{one}},
-		{name: "syn-ack-and-banner-not-captured", build: func(w *wire) { // nor the ACKs of both: the first reply is not the banner's
+		{name: "syn-ack-not-captured", build: func(w *wire) {
+			w.oneMail()
+			w.frames = append(w.frames[:1:1], w.frames[2:]...)
+		}, rows: []row{one}},
+		// nor the ACKs of both: the first reply is not the banner's
+		{name: "syn-ack-and-banner-not-captured", build: func(w *wire) {
 			w.oneMail()
 			w.frames = append(w.frames[:1:1], w.frames[w.find("EHLO"):]...)
 		}, rows: []row{one}},
@@ -63,38 +71,48 @@ func handshakeCases() []scenario {
 			ack.s.Payload, ack.made = nil, nil
 			w.frames = slices.Concat([]timed{w.frames[0], ack}, w.frames[hello:])
 		}, rows: []row{one}},
-		{name: "syn-ack-last", build: func(w *wire) { // an ACK of the banner comes first, then the banner, then the SYN-ACK
+		// an ACK of the banner comes first, then the banner, then the SYN-ACK
+		{name: "syn-ack-last", build: func(w *wire) {
 			w.oneMail()
 			banner := w.find("220")
 			ack := w.frames[banner+1]
 			ack.s.Payload, ack.made = nil, nil
 			w.frames = slices.Concat([]timed{w.frames[0], ack, w.frames[banner], w.frames[1]}, w.frames[banner+1:])
 		}, rows: []row{one}},
-		{name: "syn-ack-before-syn", build: func(w *wire) { w.oneMail(); w.frames[0], w.frames[1] = w.frames[1], w.frames[0] }, rows: []row{one}},
+		{name: "syn-ack-before-syn", build: func(w *wire) {
+			w.oneMail()
+			w.frames[0], w.frames[1] = w.frames[1], w.frames[0]
+		}, rows: []row{one}},
 		{name: "fast-open-acknowledged", build: func(w *wire) {
 			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client], Payload: []byte(hello)})
 			w.sent[client] = uint32(len(hello))
-			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1 + w.sent[client]})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server],
+				Ack: w.isn[client] + 1 + w.sent[client]})
 			w.script("S: 220 mx.example ESMTP\n")
 			rest(w)
 		}, rows: []row{one}},
 		{name: "fast-open-not-acknowledged-and-sent-again", build: func(w *wire) {
 			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client], Payload: []byte(hello)})
-			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server],
+				Ack: w.isn[client] + 1})
 			w.ack(client)
 			w.script("S: 220 mx.example ESMTP\nC: EHLO client.example\n")
 			rest(w)
 		}, rows: []row{one}},
 		{name: "syn-data-that-no-server-took", build: func(w *wire) { // what follows has other bytes at its place
-			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client], Payload: []byte("EHLO evil.example\r\nMAIL FROM:<evil@a.example>\r\n")})
-			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1})
+			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client],
+				Payload: []byte("EHLO evil.example\r\nMAIL FROM:<evil@a.example>\r\n")})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server],
+				Ack: w.isn[client] + 1})
 			w.ack(client)
 			w.script(begin + mail("") + end)
 			w.close()
 		}, rows: []row{accepted(1, "", "conflict")}},
-		{name: "syn-data-acknowledged-later", build: func(w *wire) { // a stack that keeps it until the handshake is over, RFC 9293 section 3.10.7.4
+		// a stack that keeps it until the handshake is over, RFC 9293 section 3.10.7.4
+		{name: "syn-data-acknowledged-later", build: func(w *wire) {
 			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client], Payload: []byte(hello)})
-			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server],
+				Ack: w.isn[client] + 1})
 			w.ack(client)
 			w.sent[client] = uint32(len(hello))
 			w.script("S: 220 mx.example ESMTP\n")
@@ -103,7 +121,8 @@ func handshakeCases() []scenario {
 		{name: "fast-open-cookie-and-banner-in-the-syn-ack", build: func(w *wire) {
 			w.add(client, decodetest.Segment{Flags: decode.SYN, Seq: w.isn[client], Payload: []byte(hello)})
 			w.sent[client] = uint32(len(hello))
-			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server], Ack: w.isn[client] + 1 + w.sent[client], Payload: []byte("220 mx.example ESMTP\r\n")})
+			w.add(server, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: w.isn[server],
+				Ack: w.isn[client] + 1 + w.sent[client], Payload: []byte("220 mx.example ESMTP\r\n")})
 			w.sent[server] = 22
 			rest(w)
 		}, rows: []row{one}},
@@ -136,7 +155,9 @@ func reuseCases() []scenario {
 			w.add(client, decodetest.Segment{Flags: decode.RST, Seq: w.frames[w.find("QUIT")].s.Seq + 6})
 		}, keep), rows: both},
 		{name: "ports-reused-without-fin", build: again(77700000, 88800000, noFIN, keep), rows: both},
-		{name: "ports-reused-in-mid-transaction", build: again(77700000, 88800000, func(w *wire) { w.frames = w.frames[:w.find("DATA")] }, keep), rows: []row{
+		{name: "ports-reused-in-mid-transaction", build: again(77700000, 88800000, func(w *wire) {
+			w.frames = w.frames[:w.find("DATA")]
+		}, keep), rows: []row{
 			accepted(1, "1").with("data_code", nil, "message_bytes", nil, "outcome", "unknown"), accepted(1, "2")}},
 		{name: "ports-reused-with-the-same-isn-after-fin", build: again(1000, 9000, keep, keep), rows: both},
 		{name: "ports-reused-with-the-clients-isn-after-fin", build: again(1000, 88800000, keep, keep), rows: both},
@@ -146,9 +167,13 @@ func reuseCases() []scenario {
 			w.add(client, decodetest.Segment{Flags: decode.RST, Seq: w.frames[w.find("QUIT")].s.Seq + 6})
 		}, keep), rows: both},
 		{name: "ports-reused-after-fin-syn-not-captured", build: again(77700000, 1<<31, keep, noSYN), rows: blind},
-		{name: "ports-reused-without-fin-syn-not-captured", build: again(77700000, 88800000, noFIN, noSYN), rows: blind},
-		{name: "ports-reused-far-away-without-fin-syn-not-captured", build: again(1<<31, 1<<31+5, noFIN, noSYN), rows: blind},
-		{name: "ports-reused-after-an-hour", build: again(77700000, 88800000, noFIN, func(w *wire) { w.frames[0].wait = time.Hour }), rows: both},
+		{name: "ports-reused-without-fin-syn-not-captured", build: again(77700000, 88800000, noFIN, noSYN),
+			rows: blind},
+		{name: "ports-reused-far-away-without-fin-syn-not-captured", build: again(1<<31, 1<<31+5, noFIN, noSYN),
+			rows: blind},
+		{name: "ports-reused-after-an-hour", build: again(77700000, 88800000, noFIN, func(w *wire) {
+			w.frames[0].wait = time.Hour
+		}), rows: both},
 	}
 }
 
@@ -174,7 +199,8 @@ func offloaded(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped {
 		at, from = 8, 40
 	}
 	segment := len(w.Data) - n
-	binary.BigEndian.PutUint16(w.Data[n+16:], decodetest.Sum(w.Data[at:from], []byte{0, 6, byte(segment >> 8), byte(segment)}))
+	binary.BigEndian.PutUint16(w.Data[n+16:], decodetest.Sum(w.Data[at:from],
+		[]byte{0, 6, byte(segment >> 8), byte(segment)}))
 	return []decodetest.Wrapped{w}
 }
 

@@ -26,7 +26,10 @@ func orderCases() []scenario {
 			w.later("QUIT", 2) // its FIN comes first
 			w.later("221", 2)
 		}, rows: []row{accepted(1, "")}},
-		{name: "reorder-banner-behind-ehlo", build: func(w *wire) { w.oneMail(); w.later("220", 1) }, rows: []row{accepted(1, "")}},
+		{name: "reorder-banner-behind-ehlo", build: func(w *wire) {
+			w.oneMail()
+			w.later("220", 1)
+		}, rows: []row{accepted(1, "")}},
 		{name: "duplicate-client", build: func(w *wire) {
 			w.oneMail()
 			w.copyOf("RCPT", 1, same)
@@ -115,12 +118,16 @@ func lossCases() []scenario {
 		{name: "loss-client-final-dot", build: lose("."), rows: []row{one.with(gap(3)...).with("message_bytes", nil)}},
 		{name: "loss-client-ehlo", build: lose("EHLO"), rows: []row{one.with("helo", nil, "lost_bytes", 21)}},
 		{name: "loss-client-mail", build: of3("MAIL FROM:<a2"), rows: []row{
-			accepted(1, "1"), {"mail_from": nil, "rcpt_to": "b2@b.example", "lost_bytes": 26, "flags": []string{"gap"}}, accepted(3, "3").with("lost_bytes", 26)}},
+			accepted(1, "1"), {"mail_from": nil, "rcpt_to": "b2@b.example", "lost_bytes": 26, "flags": []string{"gap"}},
+			accepted(3, "3").with("lost_bytes", 26)}},
 		{name: "loss-client-rcpt", build: of3("RCPT TO:<b2"), rows: []row{
-			accepted(1, "1"), {"mail_from": "a2@a.example", "rcpt_to": nil, "lost_bytes": 24, "flags": []string{"gap"}}, accepted(3, "3").with("lost_bytes", 24)}},
+			accepted(1, "1"), {"mail_from": "a2@a.example", "rcpt_to": nil, "lost_bytes": 24, "flags": []string{"gap"}},
+			accepted(3, "3").with("lost_bytes", 24)}},
 		{name: "loss-server-banner", build: lose("220"), rows: []row{one.with("lost_bytes", 22)}},
-		{name: "loss-server-reply-to-mail", build: lose("250 2.1.0"), rows: []row{one.with(gap(21)...).with("mail_code", nil)}},
-		{name: "loss-server-reply-to-rcpt", build: lose("250 2.1.5"), rows: []row{one.with(gap(24)...).with("rcpt_code", nil, "outcome", "unknown")}},
+		{name: "loss-server-reply-to-mail", build: lose("250 2.1.0"),
+			rows: []row{one.with(gap(21)...).with("mail_code", nil)}},
+		{name: "loss-server-reply-to-rcpt", build: lose("250 2.1.5"),
+			rows: []row{one.with(gap(24)...).with("rcpt_code", nil, "outcome", "unknown")}},
 		{name: "loss-server-354", build: lose("354"), rows: []row{one.with(gap(8)...)}},
 		{name: "loss-server-final-reply", build: of3("250 2.0.0"), rows: []row{
 			accepted(1, "1").with(gap(17)...).with("data_code", nil, "outcome", "unknown"),
@@ -131,7 +138,8 @@ func lossCases() []scenario {
 // pipelined is a session of one mail whose envelope comes in one flight of three segments, and so do its replies.
 func (w *wire) pipelined() {
 	w.shake()
-	w.script(begin + "C: MAIL FROM:<a@a.example>\nC: RCPT TO:<b@b.example>\nC: DATA\nS: 250 2.1.0 sender ok\nS: 250 2.1.5 recipient ok\nS: 354 go\n" +
+	w.script(begin + "C: MAIL FROM:<a@a.example>\nC: RCPT TO:<b@b.example>\nC: DATA\nS: 250 2.1.0 sender ok\nS: 250 " +
+		"2.1.5 recipient ok\nS: 354 go\n" +
 		"C: one\nC: .\nS: 250 2.0.0 taken\n" + end)
 	w.close()
 }
@@ -147,7 +155,8 @@ func tagged(f timed) timed {
 func duplicate(octets int) func(*testing.T, Stats) {
 	return func(t *testing.T, s Stats) {
 		if s.DuplicateBytes != int64(octets) || s.Conflicts != 0 || s.LostBytes != 0 {
-			t.Errorf("%d duplicate octets, want %d; %d conflicts, %d lost", s.DuplicateBytes, octets, s.Conflicts, s.LostBytes)
+			t.Errorf("%d duplicate octets, want %d; %d conflicts, %d lost", s.DuplicateBytes, octets, s.Conflicts,
+				s.LostBytes)
 		}
 	}
 }
@@ -168,14 +177,16 @@ func segmentCases() []scenario {
 		{name: "gro-segments-of-64-kb", goOnly: true, build: func(w *wire) {
 			w.shake()
 			w.chunk = 65400
-			w.script(begin + "C: MAIL FROM:<a@a.example>\nS: 250 ok\nC: RCPT TO:<b@b.example>\nS: 250 ok\nC: DATA\nS: 354 go\n")
+			w.script(begin +
+				"C: MAIL FROM:<a@a.example>\nS: 250 ok\nC: RCPT TO:<b@b.example>\nS: 250 ok\nC: DATA\nS: 354 go\n")
 			w.say(client, body+".\r\n")
 			w.script("S: 250 ok\n" + mail("2") + end)
 			w.close()
 			w.copyOf(body[:40], 2, same) // and the first of them again
 		}, rows: []row{accepted(1, "").with("message_bytes", len(body)), accepted(2, "2")}},
 		{name: "keep-alive-zero-octet", build: keepAlive([]byte{0}), rows: []row{accepted(1, "")}, stats: duplicate(2)},
-		{name: "keep-alive-garbage-octet", build: keepAlive([]byte{'X'}), rows: []row{accepted(1, "")}, stats: duplicate(2)},
+		{name: "keep-alive-garbage-octet", build: keepAlive([]byte{'X'}), rows: []row{accepted(1, "")},
+			stats: duplicate(2)},
 		{name: "keep-alive-without-octet", build: keepAlive(nil), rows: []row{accepted(1, "")}, stats: duplicate(0)},
 		{name: "zero-window-probe-of-one-new-octet", build: func(w *wire) {
 			w.oneMail()
@@ -183,7 +194,8 @@ func segmentCases() []scenario {
 			w.copyOf("one", 0, probe)
 			w.copyOf("250 2.0.0", 0, probe)
 		}, rows: []row{accepted(1, "")}, stats: duplicate(2)},
-		{name: "urgent-data-is-read-in-line", build: func(w *wire) { // a server may have read the line without that octet
+		// a server may have read the line without that octet
+		{name: "urgent-data-is-read-in-line", build: func(w *wire) {
 			w.oneMail()
 			w.change("RCPT", func(f *timed) { f.s.Flags |= decode.URG; f.s.Urgent = 10 })
 		}, rows: []row{accepted(1, "", "conflict")}},

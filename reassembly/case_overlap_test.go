@@ -58,7 +58,8 @@ func overlapCases() []scenario {
 			w.copyOf("RCPT", 1, func(f *timed) { f.s.Payload = []byte(otherRcpt) })
 			w.close()
 		}, rows: []row{conflict.with("message_bytes", 4*len(body))}},
-		{name: "overlap-with-zeros-of-a-keep-alive-in-flight", build: func(w *wire) { // more than the one octet: not a keep-alive
+		// more than the one octet: not a keep-alive
+		{name: "overlap-with-zeros-of-a-keep-alive-in-flight", build: func(w *wire) {
 			w.oneMail()
 			w.before("250 2.1.5", client, decodetest.Segment{Flags: decode.ACK, Seq: ^uint32(1), Payload: []byte{0, 0}})
 		}, rows: []row{conflict}},
@@ -86,7 +87,9 @@ func decoyCases() []scenario {
 		{"bad-ack", func(f *timed) { f.s.Ack += 1 << 28 }, flagged, flagged},
 		{"no-ack-flag", func(f *timed) { f.s.Flags = decode.PSH }, flagged, flagged},
 		{"no-flags", func(f *timed) { f.s.Flags, f.s.NoFlags = 0, true }, flagged, flagged},
-		{"old-timestamp", func(f *timed) { f.s.Options = timestamps(1) }, flagged.with("rcpt_to", "x@b.example"), flagged},
+		{"old-timestamp", func(f *timed) {
+			f.s.Options = timestamps(1)
+		}, flagged.with("rcpt_to", "x@b.example"), flagged},
 	} {
 		stamped := func(w *wire) {
 			w.oneMail()
@@ -127,11 +130,13 @@ func decoyCases() []scenario {
 				t.Errorf("%d sessions, %d octets ignored", s.Sessions, s.IgnoredBytes)
 			}
 		}},
-		scenario{name: "insertion-ahead-of-the-stream", build: func(w *wire) { // inside the window, never reached by the client
+		// inside the window, never reached by the client
+		scenario{name: "insertion-ahead-of-the-stream", build: func(w *wire) {
 			w.oneMail()
 			w.before("DATA", client, decodetest.Segment{Flags: decode.ACK, Seq: 30000, Payload: []byte(whole)})
 		}, rows: []row{real}},
-		scenario{name: "decoy-ttl-behind-the-last-command", build: func(w *wire) { // a whole mail that no server received; the FIN stands in its place
+		// a whole mail that no server received; the FIN stands in its place
+		scenario{name: "decoy-ttl-behind-the-last-command", build: func(w *wire) {
 			w.oneMail()
 			w.before("221", client, decodetest.Segment{Flags: decode.ACK, TTL: 1, Payload: []byte(whole)})
 		}, rows: []row{real}},
@@ -139,28 +144,35 @@ func decoyCases() []scenario {
 			w.oneMail()
 			w.before("221", client, decodetest.Segment{Flags: decode.ACK | decode.FIN, TTL: 1, Payload: []byte(whole)})
 		}, rows: []row{real}},
-		scenario{name: "decoy-syn-ack-of-the-client", build: func(w *wire) { // another handshake that no server has answered
+		// another handshake that no server has answered
+		scenario{name: "decoy-syn-ack-of-the-client", build: func(w *wire) {
 			w.oneMail()
-			w.before("RCPT", client, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: 1 << 30, Ack: 1 << 30, TTL: 1, Payload: []byte("RCPT TO:<")})
-			w.before("RCPT", client, decodetest.Segment{Flags: decode.ACK, Seq: 1<<30 + 10, Ack: 1 << 30, TTL: 1, Payload: []byte("evil@evil.example>\r\n")})
+			w.before("RCPT", client, decodetest.Segment{Flags: decode.SYN | decode.ACK, Seq: 1 << 30, Ack: 1 << 30,
+				TTL: 1, Payload: []byte("RCPT TO:<")})
+			w.before("RCPT", client, decodetest.Segment{Flags: decode.ACK, Seq: 1<<30 + 10, Ack: 1 << 30, TTL: 1,
+				Payload: []byte("evil@evil.example>\r\n")})
 		}, rows: []row{real}},
 		scenario{name: "decoy-ttl-behind-the-last-command-then-rst", build: func(w *wire) {
 			w.shake()
 			w.script(begin + mail(""))
 			at := w.isn[client] + 1 + w.sent[client]
-			w.add(client, decodetest.Segment{Flags: decode.ACK, TTL: 1, Seq: at, Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte(whole)})
+			w.add(client, decodetest.Segment{Flags: decode.ACK, TTL: 1, Seq: at,
+				Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte(whole)})
 			w.add(client, decodetest.Segment{Flags: decode.RST, Seq: at})
 		}, rows: []row{real}},
-		scenario{name: "ack-of-what-was-never-sent", build: func(w *wire) { // each command comes twice, first with an ACK that its server throws away
+		// each command comes twice, first with an ACK that its server throws away
+		scenario{name: "ack-of-what-was-never-sent", build: func(w *wire) {
 			w.oneMail()
 			for _, line := range []string{"MAIL", "RCPT", "DATA", "one"} {
 				w.copyOf(line, 0, func(f *timed) { f.s.Ack += 200 })
 			}
 		}, rows: []row{real}},
-		scenario{name: "ack-of-what-was-never-sent-and-a-pause", build: func(w *wire) { // long enough to take replies for lost
+		// long enough to take replies for lost
+		scenario{name: "ack-of-what-was-never-sent-and-a-pause", build: func(w *wire) {
 			w.oneMail()
 			w.copyOf("RCPT", 0, func(f *timed) { f.s.Ack += 200 })
-			w.before("250 2.1.5", server, decodetest.Segment{Flags: decode.ACK}) // by which it says what it has sent, RFC 9293 section 3.10.7.4
+			// by which it says what it has sent, RFC 9293 section 3.10.7.4
+			w.before("250 2.1.5", server, decodetest.Segment{Flags: decode.ACK})
 			w.change("250 2.1.5", func(f *timed) { f.wait = 5 * time.Second })
 		}, rows: []row{real}},
 		scenario{name: "syn-in-the-middle-client", build: func(w *wire) {

@@ -11,8 +11,8 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// threeMails is a session of three mails, in segments of so many octets, with time enough before each mail for a hole to
-// be given up.
+// threeMails is a session of three mails, in segments of so many octets, with time enough before each mail for a hole
+// to be given up.
 func threeMails(t testing.TB, chunk int, six bool) *wire {
 	w := newWire(t, 1000, 9000, chunk)
 	w.frames = nil
@@ -49,7 +49,8 @@ func text(e *smtp.Envelope) string {
 	if e.MessageBytes != nil {
 		size = *e.MessageBytes
 	}
-	return fmt.Sprint(s(e.MailFrom), " ", s(e.RcptTo), " ", e.MailCode, e.RcptCode, e.DataCode, " ", e.Outcome, " ", size)
+	return fmt.Sprint(s(e.MailFrom), " ", s(e.RcptTo), " ", e.MailCode, e.RcptCode, e.DataCode, " ", e.Outcome, " ",
+		size)
 }
 
 func wholeMail(n int) string {
@@ -117,7 +118,8 @@ func TestAssembler_MidstreamStartAtEveryPacket(t *testing.T) {
 				}
 				for i := range rows {
 					if rows[i].Flags&smtp.Midstream != flags {
-						t.Errorf("segments of %d, from the %dth on: a row with flags %v", chunk, k+1, rows[i].Flags.Names())
+						t.Errorf("segments of %d, from the %dth on: a row with flags %v", chunk, k+1,
+							rows[i].Flags.Names())
 					}
 				}
 				for n := 1; n <= 3; n++ {
@@ -150,9 +152,11 @@ func TestAssembler_DirectionMissingFromEveryPacketOn(t *testing.T) {
 						t.Errorf("side %d %s from the %dth segment of %d octets on: %s", side, name, k+1, chunk, wrong)
 					}
 					for n := 1; n <= 3; n++ {
-						whole := name == "missing" && n < 3 && k > w.mailBegins(n+1) || name == "missing" && k == len(w.frames)-1 || name == "appearing" && k <= 2
+						whole := name == "missing" && n < 3 && k > w.mailBegins(n+1) ||
+							name == "missing" && k == len(w.frames)-1 || name == "appearing" && k <= 2
 						if whole && !right(rows, n, 0) {
-							t.Errorf("side %d %s from the %dth segment of %d octets on: mail %d is not right", side, name, k+1, chunk, n)
+							t.Errorf("side %d %s from the %dth segment of %d octets on: mail %d is not right", side,
+								name, k+1, chunk, n)
 						}
 					}
 				}
@@ -161,8 +165,8 @@ func TestAssembler_DirectionMissingFromEveryPacketOn(t *testing.T) {
 	}
 }
 
-// TestAssembler_AnyRangeOfBytesCutOut loses every range of some lengths of either stream: an address that was cut is not
-// in the rows, nor one made of what stood before and behind the hole, and the mails that are whole are right.
+// TestAssembler_AnyRangeOfBytesCutOut loses every range of some lengths of either stream: an address that was cut is
+// not in the rows, nor one made of what stood before and behind the hole, and the mails that are whole are right.
 func TestAssembler_AnyRangeOfBytesCutOut(t *testing.T) {
 	cutOut(t, func(w *wire, side int, from, to uint32) bool { return !w.joinsData(side, from, to) })
 }
@@ -194,7 +198,8 @@ func (w *wire) checkWithout(t *testing.T, side int, from, to uint32) {
 	}
 	for _, whole := range w.untouched(side, from, to) {
 		if !right(rows, whole, 0) {
-			t.Errorf("side %d without octets %d to %d, segments of %d: mail %d is not right", side, from, to, w.chunk, whole)
+			t.Errorf("side %d without octets %d to %d, segments of %d: mail %d is not right", side, from, to, w.chunk,
+				whole)
 		}
 	}
 }

@@ -27,7 +27,7 @@ import (
 var update = flag.Bool("update", false, "write the captures and expected rows of testdata/cases anew")
 
 // scenario is one named case: a connection, what happens to its segments, and the rows that must come of it. The rows are
-// worked out by hand from DESIGN.md ("The record"), never taken from the program's output.
+// worked out by hand from docs/record.md, never taken from the program's output.
 type scenario struct {
 	name     string
 	build    func(*wire)
@@ -43,7 +43,8 @@ type scenario struct {
 // scenarios are all cases, by topic.
 func scenarios() []scenario {
 	return slices.Concat(orderCases(), segmentCases(), overlapCases(), endCases(), decoyCases(), windowCases(), handshakeCases(), reuseCases(),
-		checksumCases(), wrongChecksumCases(), decoyChecksumCases(), clockCases(), partialCases(), fragmentCases(), tunnelCases())
+		checksumCases(), wrongChecksumCases(), decoyChecksumCases(), clockCases(), partialCases(), fragmentCases(), tunnelCases(),
+		networkCases())
 }
 
 // variant is a scenario in one address family.

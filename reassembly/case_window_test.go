@@ -11,8 +11,8 @@ import (
 	"tap25/reassembly/decode/decodetest"
 )
 
-// flight is a session of one mail whose client sends so many octets behind RCPT before the server acknowledges any of it:
-// a decoy of RCPT is then farther back than is kept where no window says that it may be on its way.
+// flight is a session of one mail whose client sends so many octets behind RCPT before the server acknowledges any of
+// it: a decoy of RCPT is then farther back than is kept where no window says that it may be on its way.
 type flight struct {
 	octets int
 	shift  [2]int // window scale option of either SYN; -1: none
@@ -33,7 +33,8 @@ func windowScaleOption(shift int) []layers.TCPOption {
 	if shift < 0 {
 		return nil
 	}
-	return []layers.TCPOption{{OptionType: layers.TCPOptionKindWindowScale, OptionLength: 3, OptionData: []byte{byte(shift)}}}
+	return []layers.TCPOption{{OptionType: layers.TCPOptionKindWindowScale, OptionLength: 3,
+		OptionData: []byte{byte(shift)}}}
 }
 
 // lines is how many NOOPs, or lines of the message, follow RCPT.
@@ -45,7 +46,8 @@ func (f flight) build(w *wire) {
 	for side, shift := range f.shift {
 		w.frames[side].s.Options = windowScaleOption(shift)
 	}
-	w.script("S: 220 mx.example ESMTP\nC: EHLO client.example\nS: 250-mx.example\nS: 250 PIPELINING\nC: MAIL FROM:<a@a.example>\nS: 250 ok\n")
+	w.script("S: 220 mx.example ESMTP\nC: EHLO client.example\nS: 250-mx.example\nS: 250 PIPELINING\nC: MAIL " +
+		"FROM:<a@a.example>\nS: 250 ok\n")
 	if f.body {
 		w.script("C: RCPT TO:<b@b.example>\nS: 250 ok\nC: DATA\nS: 354 go\nC: head\n")
 	} else {
@@ -77,11 +79,13 @@ func (f flight) then(changes ...func(*wire)) func(*wire) {
 
 // bare is the place of the bare ACK that ends the flight, or of that side's first segment behind a place.
 func (w *wire) bare(side, from int) int {
-	return from + slices.IndexFunc(w.frames[from:], func(f timed) bool { return f.side == side && len(f.s.Payload) == 0 })
+	return from + slices.IndexFunc(w.frames[from:], func(f timed) bool {
+		return f.side == side && len(f.s.Payload) == 0
+	})
 }
 
-// replaced puts a copy of the segment that begins so in front of the ACK that ends the flight: what the server took if first
-// is set, which puts the decoy in the place of the original; else the decoy.
+// replaced puts a copy of the segment that begins so in front of the ACK that ends the flight: what the server took if
+// first is set, which puts the decoy in the place of the original; else the decoy.
 func replaced(prefix string, decoy func(*timed), first bool) func(*wire) {
 	return func(w *wire) {
 		i := w.find(prefix)
@@ -108,7 +112,8 @@ func recut(prefix string, octets int) func(*wire) {
 		for j := i - 1; before.side != f.side || len(before.s.Payload) == 0; j-- {
 			before = w.frames[j]
 		}
-		text := string(before.s.Payload[len(before.s.Payload)-5:]) + string(f.s.Payload) + string(behind.s.Payload[:min(40, len(behind.s.Payload))])
+		text := string(before.s.Payload[len(before.s.Payload)-5:]) + string(f.s.Payload) +
+			string(behind.s.Payload[:min(40, len(behind.s.Payload))])
 		var pieces []timed
 		for off := 0; off < len(text); off += octets {
 			p := f
@@ -135,7 +140,8 @@ func eachWindow(side int, window uint16) func(*wire) {
 func counted(conflicts int64, uncompared bool) func(*testing.T, Stats) {
 	return func(t *testing.T, s Stats) {
 		if s.Conflicts != conflicts || s.Uncompared > 0 != uncompared || s.LostBytes != 0 {
-			t.Errorf("%d conflicts, %d octets not compared, %d lost; want %d, %v, 0", s.Conflicts, s.Uncompared, s.LostBytes, conflicts, uncompared)
+			t.Errorf("%d conflicts, %d octets not compared, %d lost; want %d, %v, 0", s.Conflicts, s.Uncompared,
+				s.LostBytes, conflicts, uncompared)
 		}
 	}
 }
@@ -157,27 +163,46 @@ func windowCases() []scenario {
 	head := func(f *timed) { copy(f.s.Payload, "HEAD") }
 	shifts := func(client, server int) flight { return flight{octets: 300 << 10, shift: [2]int{client, server}} }
 	return append(replyCases(), []scenario{
-		{name: "decoy-window-100-kb-before", build: flight{octets: 100 << 10, shift: [2]int{-1, -1}}.then(before), rows: []row{decoyed}, stats: counted(1, false)},
-		{name: "decoy-window-unscaled-before", build: unscaledFlight().then(before), rows: []row{decoyed}, stats: counted(0, true)},
-		{name: "decoy-window-unscaled-after", build: unscaledFlight().then(after), rows: []row{flagged}, stats: counted(0, true)},
-		{name: "decoy-window-scaled-before", build: scaledFlight().then(before), rows: []row{decoyed}, stats: counted(1, false)},
-		{name: "decoy-window-scaled-after", build: scaledFlight().then(after), rows: []row{flagged}, stats: counted(1, false)},
-		{name: "decoy-window-scaled-recut", build: scaledFlight().then(before, recut("RCPT", 9)), rows: []row{decoyed}, stats: counted(1, false)},
-		{name: "decoy-window-unscaled-recut", build: unscaledFlight().then(before, recut("RCPT", 9)), rows: []row{decoyed}, stats: counted(0, true)},
-		{name: "decoy-window-shift-14", build: shifts(0, 14).then(before, eachWindow(server, 32)), rows: []row{decoyed}, stats: counted(1, false)},
-		{name: "decoy-window-scaled-by-one-side-alone", build: shifts(7, -1).then(before), rows: []row{decoyed}, stats: counted(0, true)},
-		{name: "decoy-window-zero", build: scaledFlight().then(before, eachWindow(server, 0)), rows: []row{decoyed}, stats: counted(0, true)},
+		{name: "decoy-window-100-kb-before", build: flight{octets: 100 << 10, shift: [2]int{-1, -1}}.then(before),
+			rows: []row{decoyed}, stats: counted(1, false)},
+		{name: "decoy-window-unscaled-before", build: unscaledFlight().then(before), rows: []row{decoyed},
+			stats: counted(0, true)},
+		{name: "decoy-window-unscaled-after", build: unscaledFlight().then(after), rows: []row{flagged},
+			stats: counted(0, true)},
+		{name: "decoy-window-scaled-before", build: scaledFlight().then(before), rows: []row{decoyed},
+			stats: counted(1, false)},
+		{name: "decoy-window-scaled-after", build: scaledFlight().then(after), rows: []row{flagged},
+			stats: counted(1, false)},
+		{name: "decoy-window-scaled-recut", build: scaledFlight().then(before, recut("RCPT", 9)), rows: []row{decoyed},
+			stats: counted(1, false)},
+		{name: "decoy-window-unscaled-recut", build: unscaledFlight().then(before, recut("RCPT", 9)),
+			rows: []row{decoyed}, stats: counted(0, true)},
+		{name: "decoy-window-shift-14", build: shifts(0, 14).then(before, eachWindow(server, 32)), rows: []row{decoyed},
+			stats: counted(1, false)},
+		{name: "decoy-window-scaled-by-one-side-alone", build: shifts(7, -1).then(before), rows: []row{decoyed},
+			stats: counted(0, true)},
+		{name: "decoy-window-zero", build: scaledFlight().then(before, eachWindow(server, 0)), rows: []row{decoyed},
+			stats: counted(0, true)},
 		{name: "decoy-window-syn-not-captured", build: unscaledFlight().then(before, midstream),
 			rows: []row{decoyed.with("flags", []string{"midstream", "conflict"})}, stats: counted(1, false)},
 		{name: "decoy-window-client-alone", build: unscaledFlight().then(before, oneSided),
-			rows: []row{{"mail_from": "a@a.example", "rcpt_to": "x@b.example", "outcome": "unknown", "flags": []string{"one-sided", "conflict"}}}, stats: counted(0, true)},
-		{name: "decoy-window-in-the-message-before", build: body.then(replaced("head", head, true)), rows: []row{inBody}, stats: counted(1, false)},
-		{name: "decoy-window-in-the-message-after", build: body.then(replaced("head", head, false)), rows: []row{inBody}, stats: counted(1, false)},
-		{name: "retransmission-window-scaled", build: scaledFlight().then(copied), rows: []row{real}, stats: counted(0, false)},
-		{name: "retransmission-window-scaled-recut", build: scaledFlight().then(copied, recut("RCPT", 7)), rows: []row{real}, stats: counted(0, false)},
-		{name: "retransmission-window-unscaled", build: unscaledFlight().then(copied), rows: []row{flagged}, stats: counted(0, true)}, // no sender does it: the window was full long before
-		{name: "retransmission-window-acknowledged", build: unscaledFlight().then(copied, acknowledgedBefore), rows: []row{real}, stats: counted(0, false)},
-		{name: "decoy-window-acknowledged", build: unscaledFlight().then(after, acknowledgedBefore), rows: []row{real}, stats: counted(0, false)},
+			rows: []row{{"mail_from": "a@a.example", "rcpt_to": "x@b.example", "outcome": "unknown",
+				"flags": []string{"one-sided", "conflict"}}}, stats: counted(0, true)},
+		{name: "decoy-window-in-the-message-before", build: body.then(replaced("head", head, true)),
+			rows: []row{inBody}, stats: counted(1, false)},
+		{name: "decoy-window-in-the-message-after", build: body.then(replaced("head", head, false)),
+			rows: []row{inBody}, stats: counted(1, false)},
+		{name: "retransmission-window-scaled", build: scaledFlight().then(copied), rows: []row{real},
+			stats: counted(0, false)},
+		{name: "retransmission-window-scaled-recut", build: scaledFlight().then(copied, recut("RCPT", 7)),
+			rows: []row{real}, stats: counted(0, false)},
+		// no sender does it: the window was full long before
+		{name: "retransmission-window-unscaled", build: unscaledFlight().then(copied), rows: []row{flagged},
+			stats: counted(0, true)},
+		{name: "retransmission-window-acknowledged", build: unscaledFlight().then(copied, acknowledgedBefore),
+			rows: []row{real}, stats: counted(0, false)},
+		{name: "decoy-window-acknowledged", build: unscaledFlight().then(after, acknowledgedBefore), rows: []row{real},
+			stats: counted(0, false)},
 		{name: "decoy-of-one-octet", build: func(w *wire) { // as long as a keep-alive, and where one stands
 			w.oneMail()
 			i := w.find("RCPT")
@@ -191,7 +216,8 @@ func windowCases() []scenario {
 			at := len("RCPT TO:<")
 			decoy := cut(at, at+1, otherRcpt)
 			decoy.s.TTL = 1
-			w.frames = slices.Replace(w.frames, i, i+1, cut(0, at, rcptLine), decoy, cut(at, at+1, rcptLine), cut(at+1, len(rcptLine), rcptLine))
+			w.frames = slices.Replace(w.frames, i, i+1, cut(0, at, rcptLine), decoy, cut(at, at+1, rcptLine),
+				cut(at+1, len(rcptLine), rcptLine))
 		}, rows: []row{decoyed}, stats: counted(1, false)},
 		{name: "decoy-of-a-line-end", build: func(w *wire) { // a server that takes the other octet reads the line on
 			w.oneMail()
@@ -211,8 +237,8 @@ func acknowledgedBefore(w *wire) {
 	w.frames = slices.Insert(w.frames, i+1, f)
 }
 
-// replyCases are the same in the server's bytes: another copy of the reply to RCPT, with more replies behind it than are kept
-// where the client's window is not known to be large.
+// replyCases are the same in the server's bytes: another copy of the reply to RCPT, with more replies behind it than
+// are kept where the client's window is not known to be large.
 func replyCases() (out []scenario) {
 	for _, c := range []struct {
 		name  string
@@ -239,7 +265,8 @@ func replyCases() (out []scenario) {
 			}
 			var sent []timed
 			for off := 0; off < len(replies); off += 32 << 10 {
-				p := timed{side: server, s: decodetest.Segment{Src: w.server, Dst: w.client, Flags: decode.ACK, Seq: seq + uint32(off), Ack: ack, Payload: []byte(replies[off:min(off+32<<10, len(replies))])}}
+				p := timed{side: server, s: decodetest.Segment{Src: w.server, Dst: w.client, Flags: decode.ACK,
+					Seq: seq + uint32(off), Ack: ack, Payload: []byte(replies[off:min(off+32<<10, len(replies))])}}
 				sent = append(sent, p)
 			}
 			fake := sent[0]
@@ -247,7 +274,8 @@ func replyCases() (out []scenario) {
 			fake.s.TTL = 1
 			w.frames = slices.Insert(w.frames, j, append(sent, fake)...)
 		}
-		out = append(out, scenario{name: "decoy-window-reply-" + c.name, build: build, rows: []row{accepted(1, "", "conflict")}, stats: c.stats})
+		out = append(out, scenario{name: "decoy-window-reply-" + c.name, build: build,
+			rows: []row{accepted(1, "", "conflict")}, stats: c.stats})
 	}
 	return out
 }

@@ -24,7 +24,8 @@ const (
 
 // mail is a mail a@a.example to b@b.example of five octets; the address's first letter may carry a number.
 func mail(n string) string {
-	return "C: MAIL FROM:<a" + n + "@a.example>\nS: 250 2.1.0 sender ok\nC: RCPT TO:<b" + n + "@b.example>\nS: 250 2.1.5 recipient ok\n" +
+	return "C: MAIL FROM:<a" + n + "@a.example>\nS: 250 2.1.0 sender ok\nC: RCPT TO:<b" + n +
+		"@b.example>\nS: 250 2.1.5 recipient ok\n" +
 		"C: DATA\nS: 354 go\nC: one\nC: .\nS: 250 2.0.0 taken\n"
 }
 
@@ -33,7 +34,8 @@ type row map[string]any
 
 // accepted is the row of mail(n).
 func accepted(no int, n string, flags ...string) row {
-	return row{"mail_no": no, "mail_from": "a" + n + "@a.example", "rcpt_to": "b" + n + "@b.example", "mail_code": 250, "rcpt_code": 250, "data_code": 250,
+	return row{"mail_no": no, "mail_from": "a" + n + "@a.example", "rcpt_to": "b" + n + "@b.example", "mail_code": 250,
+		"rcpt_code": 250, "data_code": 250,
 		"outcome": "accepted", "message_bytes": 5, "lost_bytes": 0, "flags": flagList(flags), "helo": "client.example"}
 }
 
@@ -78,7 +80,8 @@ func (w *wire) shake() {
 
 // ack adds a bare acknowledgment of all that the other side sent.
 func (w *wire) ack(side int) {
-	w.add(side, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[side] + 1 + w.sent[side], Ack: w.isn[1-side] + 1 + w.sent[1-side]})
+	w.add(side, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[side] + 1 + w.sent[side],
+		Ack: w.isn[1-side] + 1 + w.sent[1-side]})
 }
 
 func (w *wire) close() {
@@ -163,6 +166,7 @@ func (w *wire) each(f func(timed) []timed) {
 }
 
 // as gives a way to wrap a packet in one frame.
-func as(f func(testing.TB, decodetest.Wrapped) decodetest.Wrapped) func(testing.TB, decodetest.Wrapped) []decodetest.Wrapped {
+func as(f func(testing.TB, decodetest.Wrapped) decodetest.Wrapped) func(testing.TB,
+	decodetest.Wrapped) []decodetest.Wrapped {
 	return func(t testing.TB, w decodetest.Wrapped) []decodetest.Wrapped { return []decodetest.Wrapped{f(t, w)} }
 }

@@ -7,7 +7,7 @@ type checksums struct {
 	sums   map[[16]byte]*tally // by sending address
 }
 
-// tally says whether a sending address ever had a right checksum. A capture on a host whose card fills them in shows
+// tally is whether a sending address ever had a right checksum. A capture on a host whose card fills them in shows
 // only wrong ones of that host, and so does one whose addresses were changed afterwards.
 type tally struct{ right bool }
 
@@ -39,8 +39,8 @@ func (s *checksums) tally(g *segment, c *conn) *tally {
 	return t
 }
 
-// check notes whether a segment's checksum tells against it: then the segment is unverified. It reports whether the
-// segment is to be read at all.
+// check notes whether a segment's checksum is evidence against it: then the segment is unverified. It reports whether
+// the segment is to be read at all.
 func (s *checksums) check(g *segment, c *conn) bool {
 	if s.policy == Off {
 		return true

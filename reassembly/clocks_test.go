@@ -51,7 +51,8 @@ func sessions(t testing.TB, rng *rand.Rand) *wire {
 		w.close()
 	case 2: // a message longer than the dialogue holds
 		w.shake()
-		w.script(begin + "C: MAIL FROM:<a@a.example>\nS: 250 ok\nC: RCPT TO:<b@b.example>\nS: 250 ok\nC: DATA\nS: 354 go\n")
+		w.script(begin +
+			"C: MAIL FROM:<a@a.example>\nS: 250 ok\nC: RCPT TO:<b@b.example>\nS: 250 ok\nC: DATA\nS: 354 go\n")
 		for range 30 {
 			w.say(client, strings.Repeat(strings.Repeat("x", 70)+"\r\n", 40))
 			w.ack(server)
@@ -60,8 +61,10 @@ func sessions(t testing.TB, rng *rand.Rand) *wire {
 		w.close()
 	case 3:
 		w.shake()
-		w.script("S: 220 mx.example ESMTP\nC: EHLO client.example\nS: 250-mx.example\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\n" +
-			"C: dXNlcg==\nS: 334 UGFzc3dvcmQ6\nC: c2VjcmV0\nS: 235 ok\n" + mail("1") + "C: RSET\nS: 250 ok\nC: MAIL FROM:<c@a.example>\nS: 450 later\n" +
+		w.script("S: 220 mx.example ESMTP\nC: EHLO client.example\nS: 250-mx.example\nS: 250 AUTH LOGIN\nC: AUTH " +
+			"LOGIN\nS: 334 VXNlcm5hbWU6\n" +
+			"C: dXNlcg==\nS: 334 UGFzc3dvcmQ6\nC: c2VjcmV0\nS: 235 ok\n" + mail("1") +
+			"C: RSET\nS: 250 ok\nC: MAIL FROM:<c@a.example>\nS: 450 later\n" +
 			mail("2") + end)
 		w.close()
 	}

@@ -11,6 +11,13 @@ import (
 type conn struct {
 	shared      *shared
 	key         tuple
+	lane        uint64    // the path by which the half-open table has its handshake
+	paths       [2]uint64 // by which the segments of each side come; noPath: none was captured
+	more        []via     // further paths, the latest last
+	before      *conn     // those with the same tuple, in a list that begins with the one in connLists.conns
+	after       *conn
+	copies      *copies // of which it is one; nil
+	named       name
 	tallies     [2]*tally // of the checksums of each sender; nil until one came
 	dialogue    *smtp.Dialogue
 	half        [2]half // by smtp.Direction
@@ -29,7 +36,9 @@ type conn struct {
 
 func newConn(below *shared, k tuple) *conn {
 	flows := new([2]flow)
-	return &conn{shared: below, key: k, half: [2]half{{flow: &flows[0]}, {flow: &flows[1]}}}
+	return &conn{
+		shared: below, key: k, half: [2]half{{flow: &flows[0]}, {flow: &flows[1]}}, paths: [2]uint64{noPath, noPath},
+	}
 }
 
 // over reports whether the connection has ended, or seems to.
@@ -103,6 +112,7 @@ func (c *conn) receive(t time.Time, dir smtp.Direction, off int64, p *decode.Pac
 		c.deliverAside(1 - dir)
 	}
 	c.wentOn(dir, off)
+	c.fillAcknowledged()
 	data := p.Payload
 	if p.Conflict || p.Flags&decode.URG != 0 && p.Urgent > 0 && len(data) > 0 {
 		c.conflict(dir) // a server reads the urgent octet in line, or apart, or not at all

@@ -80,16 +80,17 @@ func (c *conn) close(t time.Time, ended bool) {
 	if c.closed {
 		return
 	}
+	c.settleUnverified(t)
 	open := false // octets with a wrong checksum were received, or they were not
+	if c.copies != nil {
+		c.copies.leave(c)
+	}
 	for dir := range c.half {
 		h := &c.half[dir]
 		if !c.half[1-dir].heard {
 			c.deliverOneSided(smtp.Direction(dir))
 		}
 		c.drain(smtp.Direction(dir))
-		if h.wrong.len() > 0 {
-			c.passOver(t, smtp.Direction(dir), min(h.wrong.end(), h.acked))
-		}
 		tail := h.acked - h.next
 		if h.fin >= 0 {
 			tail = min(tail, h.fin-h.next)

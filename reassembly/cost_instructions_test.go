@@ -17,8 +17,8 @@ import (
 	"tap25/reassembly/hostile/callgrind"
 )
 
-// At three thousand million instructions a second these are 100,000 frames, and 300,000 commands where the frames are full of them.
-// Octets of lines are read in a loop so tight that four instructions go at a time (docs/measurements.md).
+// At three thousand million instructions a second these are 100,000 frames, and 300,000 commands where the frames are
+// full of them. Octets of lines are read in a loop so tight that four instructions go at a time (docs/measurements.md).
 const (
 	mostFrameInstructions   = 30_000
 	mostCommandInstructions = 10_000
@@ -41,9 +41,8 @@ func mostInstructions(s *hostile.Shape) int64 {
 // counting has the test binary count, beginning with the shape that it names; set where callgrind runs it.
 const counting = "TAP25_TEST_COUNTING"
 
-// TestCost_TwiceTheFramesTakeTwiceTheInstructions has this binary run itself under callgrind, which counts the instructions.
-// Their number is the same on a busy machine, but for some per cent that the runtime's
-// threads take.
+// TestCost_TwiceTheFramesTakeTwiceTheInstructions has this binary run itself under callgrind, which counts the
+// instructions. Their number is the same on a busy machine, but for some per cent that the runtime's threads take.
 func TestCost_TwiceTheFramesTakeTwiceTheInstructions(t *testing.T) {
 	if from := os.Getenv(counting); from != "" {
 		countFrom(from)
@@ -67,7 +66,8 @@ func TestCost_TwiceTheFramesTakeTwiceTheInstructions(t *testing.T) {
 		growth, each := float64(n)/float64(counts[2*i]), n/int64(units)
 		t.Logf("%-75s %5.2f times, %7d instructions for each of %d", s.Name, growth, each, units)
 		if most := mostInstructions(s); growth > mostGrowth || each > most {
-			t.Errorf("%s: twice the frames take %.2f times the instructions, at most %.1f is right; %d for each frame or command, of %d", s.Name, growth, mostGrowth, each, most)
+			t.Errorf("%s: twice the frames take %.2f times the instructions, at most %.1f is right; %d for each "+
+				"frame or command, of %d", s.Name, growth, mostGrowth, each, most)
 		}
 	}
 }
@@ -80,8 +80,10 @@ func countInstructions(t *testing.T, from string) (counts []int64, said string) 
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), requireValgrind(t), "--tool=callgrind", "--callgrind-out-file="+filepath.Join(dir, "out"), self, "-test.run", "^"+t.Name()+"$")
-	// One thread at a time, without the signals by which the runtime interrupts itself: valgrind 3.19 does not bear them.
+	cmd := exec.CommandContext(t.Context(), requireValgrind(t), "--tool=callgrind",
+		"--callgrind-out-file="+filepath.Join(dir, "out"), self, "-test.run", "^"+t.Name()+"$")
+	// One thread at a time, without the signals by which the runtime interrupts itself: valgrind 3.19 does not bear
+	// them.
 	cmd.Env = append(os.Environ(), counting+"="+from, "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1", "GOGC=off")
 	out, err := cmd.CombinedOutput()
 	for n := 1; ; n++ {

@@ -8,8 +8,8 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// TestCost_LossesDoNotFeedThemselves has a full ring lose frames: what those that come through cost must not grow with it, or more
-// would be lost for it.
+// TestCost_LossesDoNotFeedThemselves has a full ring lose frames: what those that come through cost must not grow with
+// it, or more would be lost for it.
 func TestCost_LossesDoNotFeedThemselves(t *testing.T) {
 	if testing.Short() {
 		t.Skip("one goroutine, of which the race detector has nothing to tell")

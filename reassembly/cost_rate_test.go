@@ -23,8 +23,8 @@ func rateFrames(s *hostile.Shape) int {
 	return 200_000
 }
 
-// TestBounds_HostileTrafficIsReadFastEnough measures the CPU's time, of one core, the collection of garbage included. It prints the table
-// of docs/measurements.md.
+// TestBounds_HostileTrafficIsReadFastEnough measures the CPU's time, of one core, the collection of garbage included.
+// It prints the table of docs/measurements.md.
 func TestBounds_HostileTrafficIsReadFastEnough(t *testing.T) {
 	if os.Getenv("TAP25_TEST_BOUNDS") != "full" {
 		t.Skip("measures time: make bounds")

@@ -10,9 +10,9 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// TestCost_RunsOfLostFramesStopNoWorker reads the shapes one after another, on the same few connections, with runs of frames
-// lost as a full ring loses them. What gopacket has of a direction need not be the first of what is held then: taking it back
-// by that count looped without end.
+// TestCost_RunsOfLostFramesStopNoWorker reads the shapes one after another, on the same few connections, with runs of
+// frames lost as a full ring loses them. What gopacket has of a direction need not be the first of what is held then:
+// taking it back by that count looped without end.
 func TestCost_RunsOfLostFramesStopNoWorker(t *testing.T) {
 	if testing.Short() {
 		t.Skip("one goroutine, of which the race detector has nothing to tell")
@@ -42,7 +42,8 @@ func TestCost_RunsOfLostFramesStopNoWorker(t *testing.T) {
 		asm.Close()
 		s := asm.Stats()
 		if s.Frames.Total() != read || s.DeliveredBytes+s.DuplicateBytes+s.IgnoredBytes != s.PayloadBytes {
-			t.Errorf("seed %d: %d of %d frames; payload %d, delivered %d, duplicate %d, ignored %d", seed, s.Frames.Total(), read, s.PayloadBytes, s.DeliveredBytes, s.DuplicateBytes, s.IgnoredBytes)
+			t.Errorf("seed %d: %d of %d frames; payload %d, delivered %d, duplicate %d, ignored %d", seed,
+				s.Frames.Total(), read, s.PayloadBytes, s.DeliveredBytes, s.DuplicateBytes, s.IgnoredBytes)
 		}
 	}
 }

@@ -49,7 +49,8 @@ func (a *attack) units() int {
 	return a.Made.Frames
 }
 
-// costSizes are N and 2N frames of a shape: of full frames a quarter is enough. TAP25_TEST_BOUNDS=full (make bounds) takes more.
+// costSizes are N and 2N frames of a shape: of full frames a quarter is enough. TAP25_TEST_BOUNDS=full (make bounds)
+// takes more.
 func costSizes(s *hostile.Shape, n int) [2]int {
 	if os.Getenv("TAP25_TEST_BOUNDS") == "full" {
 		n *= 8
@@ -61,7 +62,8 @@ func costSizes(s *hostile.Shape, n int) [2]int {
 }
 
 const (
-	// mostSteps bounds the steps of a frame, or of a command where frames are full of them: a look at all that is set aside takes 64.
+	// mostSteps bounds the steps of a frame, or of a command where frames are full of them: a look at all that is set
+	// aside takes 64.
 	mostSteps = 160
 	// fewSteps are so few that what there is no more of than so many times the frames need not show yet how it grows.
 	fewSteps = 16
@@ -83,7 +85,8 @@ func TestCost_TwiceTheFramesTakeTwiceTheSteps(t *testing.T) {
 		growth, each := float64(steps[1])/float64(max(steps[0], 1)), float64(steps[1])/float64(units)
 		t.Logf("%-75s %5.2f times, %6.1f steps for each of %d", s.Name, growth, each, units)
 		if each > mostSteps || each > fewSteps && growth > mostGrowth {
-			t.Errorf("%s: twice the frames take %.2f times the steps, at most %.1f is right; %.1f for each frame or command, of %d", s.Name, growth, mostGrowth, each, mostSteps)
+			t.Errorf("%s: twice the frames take %.2f times the steps, at most %.1f is right; %.1f for each frame or "+
+				"command, of %d", s.Name, growth, mostGrowth, each, mostSteps)
 		}
 	}
 }

@@ -38,9 +38,9 @@ func decoy(r *rand.Rand, f timed) timed {
 	return f
 }
 
-// TestAssembler_DecoysOfTheClientSayConflictOrNothing puts up to three decoys of the client's, of all kinds and on top of each
-// other, into sessions of three mails: 3,000 sessions of a fixed seed. A row that does not say conflict is of a mail that was
-// sent, and right where it has no flag.
+// TestAssembler_DecoysOfTheClientSayConflictOrNothing puts up to three decoys of the client's, of all kinds and on top
+// of each other, into sessions of three mails: 3,000 sessions of a fixed seed. A row that does not say conflict is of a
+// mail that was sent, and right where it has no flag.
 func TestAssembler_DecoysOfTheClientSayConflictOrNothing(t *testing.T) {
 	const seed, rounds = 25, 3000
 	r := rand.New(rand.NewPCG(seed, seed))
@@ -64,7 +64,8 @@ func TestAssembler_DecoysOfTheClientSayConflictOrNothing(t *testing.T) {
 			if wrong := honest(rows[k : k+1]); wrong != "" {
 				told := ""
 				for _, f := range frames {
-					told += fmt.Sprintf("\n%v side %d seq %d ack %d flags %02x ttl %d %q", f.at, f.side, f.s.Seq, f.s.Ack, f.s.Flags, f.s.TTL, f.s.Payload)
+					told += fmt.Sprintf("\n%v side %d seq %d ack %d flags %02x ttl %d %q", f.at, f.side, f.s.Seq,
+						f.s.Ack, f.s.Flags, f.s.TTL, f.s.Payload)
 				}
 				t.Fatalf("session %d: %s%s", c, wrong, told)
 			}

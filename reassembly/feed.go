@@ -2,9 +2,9 @@ package reassembly
 
 import "tap25/reassembly/smtp"
 
-// feeding records how much of what a direction holds gopacket was given: the first runs alone. gopacket searches its pages one
-// by one, from the last one back, for each segment that does not come after them all, even for one that fills the first hole.
-// So its pages are bounded by maxFed, not by what is held.
+// feeding records how much of what a direction holds gopacket was given: the first runs alone. gopacket searches its
+// pages one by one, from the last one back, for each segment that does not come after them all, even for one that fills
+// the first hole. So its pages are bounded by maxFed, not by what is held.
 type feeding struct {
 	episode   *episode // open while something is held
 	fed       int      // runs that gopacket has: the first of those held
@@ -13,12 +13,12 @@ type feeding struct {
 	fedEnd    int64    // runs that begin before it were fed
 }
 
-// maxFed is how many pages of one direction gopacket is given, unless the first run alone has more. If segments that precede
-// those bring it to twice that, the episode is begun anew.
+// maxFed is how many pages of one direction gopacket is given, unless the first run alone has more. If segments that
+// precede those bring it to twice that, the episode is begun anew.
 const maxFed = 16
 
-// feedFresh gives gopacket those of the new runs that precede others that it has, and then those that it has room for. The
-// new runs are held already.
+// feedFresh gives gopacket those of the new runs that precede others that it has, and then those that it has room for.
+// The new runs are held already.
 func (c *conn) feedFresh(dir smtp.Direction, fresh []run) {
 	h := &c.half[dir]
 	if h.episode == nil {
@@ -69,8 +69,8 @@ func (c *conn) topUp(dir smtp.Direction) {
 	}
 }
 
-// unfeed takes back what gopacket has of a direction, and begins anew with a gopacket connection that has nothing. What gopacket
-// has need not be the first runs that are held: those of a segment that is being fed may stand among them.
+// unfeed takes back what gopacket has of a direction, and begins anew with a gopacket connection that has nothing. What
+// gopacket has need not be the first runs that are held: those of a segment that is being fed may be among them.
 func (c *conn) unfeed(dir smtp.Direction) {
 	h := &c.half[dir]
 	c.shared.stats.Steps += int64(h.fedPages)

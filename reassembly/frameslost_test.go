@@ -40,7 +40,8 @@ func TestFramesLost_OpenTransactionsThatHearNothingMoreAreUncertain(t *testing.T
 		"silence":      func(a *Assembler, _ int) { a.Advance(decodetest.Epoch.Add(time.Hour)) },
 		"reset": func(a *Assembler, k int) {
 			last := w.frames[k-1]
-			s := decodetest.Segment{Src: last.s.Src, Dst: last.s.Dst, Flags: decode.RST | decode.ACK, Seq: last.s.Seq + uint32(len(last.s.Payload)), Ack: last.s.Ack}
+			s := decodetest.Segment{Src: last.s.Src, Dst: last.s.Dst, Flags: decode.RST | decode.ACK,
+				Seq: last.s.Seq + uint32(len(last.s.Payload)), Ack: last.s.Ack}
 			data := s.IP(t).Data
 			a.Frame(decodetest.Epoch.Add(last.at+time.Millisecond), decodetest.LinkRaw, data, len(data))
 		},

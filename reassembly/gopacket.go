@@ -8,13 +8,13 @@ import (
 	"github.com/google/gopacket/reassembly"
 )
 
-// orderer puts segments after a hole in order with gopacket's reassembler. Each time that a direction is out of order is an
-// episode: a gopacket connection of its own, under a flow that is a counter, with sequence numbers that begin at 0.
-// So gopacket never sees what it is known to get wrong: sequence numbers that wrap, overlaps (the later copy would
+// orderer puts segments after a hole in order with gopacket's reassembler. Each time that a direction is out of order
+// is an episode: a gopacket connection of its own, under a flow that is a counter, with sequence numbers that begin at
+// 0. So gopacket never sees what it is known to get wrong: sequence numbers that wrap, overlaps (the later copy would
 // win), a RST or SYN on a reused 4-tuple, a half-open connection, a flush that closes one half. Its decoders and its
-// clock are not used at all. Its memory is bounded by maxAhead for a direction and by Config.MaxHeld for all; an episode
-// ends empty: of a connection that it closes with pages in it, gopacket frees only the first, and it doubles what it
-// allocates each time that it runs out.
+// clock are not used at all. Its memory is bounded by maxAhead for a direction and by Config.MaxHeld for all; an
+// episode ends empty: of a connection that it closes with pages in it, gopacket frees only the first, and it doubles
+// what it allocates each time that it runs out.
 type orderer struct {
 	assembler *reassembly.Assembler
 	opening   *episode // handed to gopacket when it asks for the stream of a new connection
@@ -26,7 +26,8 @@ type orderer struct {
 }
 
 const (
-	// firstPages is how many pages gopacket makes at first; each time that it runs out it makes twice as many as the last time.
+	// firstPages is how many pages gopacket makes at first; each time that it runs out it makes twice as many as the
+	// last time.
 	firstPages = 1024
 
 	// pagesAhead is more than one segment takes: what is held goes before gopacket makes pages that are not allowed.
@@ -57,8 +58,8 @@ func (o *orderer) use(n int) {
 	}
 }
 
-// spare estimates the memory of the pages that gopacket has made and does not use, in octets, without the first ones. If the
-// next segment may make it allocate more, those are included.
+// spare estimates the memory of the pages that gopacket has made and does not use, in octets, without the first ones.
+// If the next segment may make it allocate more, those are included.
 func (o *orderer) spare() int64 {
 	made := o.made
 	if o.pages+pagesAhead > made {
@@ -67,8 +68,8 @@ func (o *orderer) spare() int64 {
 	return int64(made-max(o.pages, firstPages)) * runCost
 }
 
-// maxPages is gopacket's own limit for an episode, above what maxAhead allows. If it were reached, gopacket would give up
-// the first hole by itself, which release understands.
+// maxPages is gopacket's own limit for an episode, above what maxAhead allows. If it were reached, gopacket would give
+// up the first hole by itself, which release understands.
 const maxPages = 2 * maxAhead / runCost
 
 // New implements gopacket's StreamFactory.
@@ -106,16 +107,16 @@ func (e *episode) feed(off int64, data []byte) {
 	e.assemble(e.flow, layers.TCP{Seq: uint32(off-e.start) + 1, BaseLayer: layers.BaseLayer{Payload: data}})
 }
 
-// skip makes gopacket give up the first hole and release what comes after it. gopacket's flushes visit all of its connections;
-// a limit of one page, exceeded by an empty segment at the end of what is held, affects this one alone.
+// skip makes gopacket give up the first hole and release what comes after it. gopacket's flushes visit all of its
+// connections; a limit of one page, exceeded by an empty segment at the end of what is held, affects this one alone.
 func (e *episode) skip(end int64) {
 	e.o.assembler.MaxBufferedPagesPerConnection = 1
 	e.assemble(e.flow, layers.TCP{Seq: uint32(end-e.start) + 1})
 	e.o.assembler.MaxBufferedPagesPerConnection = maxPages
 }
 
-// close makes gopacket forget the episode: gopacket removes a connection when both halves have ended. Nothing may be held.
-// After the last episode the pages that gopacket made for many are freed.
+// close makes gopacket forget the episode: gopacket removes a connection when both halves have ended. Nothing may be
+// held. After the last episode the pages that gopacket made for many are freed.
 func (e *episode) close() {
 	e.over = true
 	e.assemble(e.flow, layers.TCP{RST: true})
@@ -131,8 +132,10 @@ func (e *episode) assemble(flow gopacket.Flow, t layers.TCP) {
 	e.o.assembler.AssembleWithContext(flow, &t, noTime{})
 }
 
-// Accept implements gopacket's Stream. At the end it corrects the sequence number of the RST, which would be queued otherwise.
-func (e *episode) Accept(t *layers.TCP, _ gopacket.CaptureInfo, _ reassembly.TCPFlowDirection, next reassembly.Sequence, start *bool, _ reassembly.AssemblerContext) bool {
+// Accept implements gopacket's Stream. At the end it corrects the sequence number of the RST, which would be queued
+// otherwise.
+func (e *episode) Accept(t *layers.TCP, _ gopacket.CaptureInfo, _ reassembly.TCPFlowDirection, next reassembly.Sequence,
+	start *bool, _ reassembly.AssemblerContext) bool {
 	if e.over {
 		if *start = next < 0; !*start {
 			t.Seq = uint32(next)

@@ -13,9 +13,17 @@ type handshake struct {
 	have        [2]bool       // its number is known
 	seen        [2]synOptions // of its SYN or SYN-ACK; 0: not captured
 	syn         [2]bool       // it sent a SYN that acknowledged none: both did in a simultaneous open
-	answered    bool          // a SYN-ACK was seen
-	clientFirst bool          // the lower endpoint is the client
+	marks       marks
+	clientFirst bool // the lower endpoint is the client
 }
+
+// marks are what else is known of a handshake.
+type marks uint8
+
+const (
+	answered  marks = 1 << iota // a SYN-ACK was seen
+	otherPath                   // a SYN or SYN-ACK came on another path than that by which the handshake is found
+)
 
 // maxBehindSYN is how far after the SYN the first captured payload may be.
 const maxBehindSYN = 1 << 20
@@ -35,8 +43,8 @@ func (v *handshake) fits(side int, p *decode.Packet) bool {
 }
 
 // halfOpenTable holds a bounded number of handshakes. The one that is silent for longest makes room, so a SYN flood costs no
-// more than the table. One takes 48 octets; a map with the tuple as its key takes three times that. Not the tuple is kept, but
-// a 64-bit hash of it with a seed of this run: among 2^20 connections that a sender chose, two collide once in 30 million runs.
+// more than the table. One takes 48 octets; a map with the tuple as its key takes three times that. Not the tuple and the
+// path are kept, but a 64-bit hash of them with a seed of this run: among 2^20 connections that a sender chose, two collide once in 30 million runs.
 type halfOpenTable struct {
 	limit   int
 	seed    maphash.Seed
@@ -77,7 +85,7 @@ func (h *halfOpenTable) find(hash uint64) int {
 	return i
 }
 
-func (h *halfOpenTable) get(k tuple) (handshake, bool) {
+func (h *halfOpenTable) get(k onPath) (handshake, bool) {
 	if s := h.index[h.find(maphash.Comparable(h.seed, k))]; s != 0 {
 		return h.slot(s - 1).handshake, true
 	}
@@ -85,7 +93,7 @@ func (h *halfOpenTable) get(k tuple) (handshake, bool) {
 }
 
 // put keeps a handshake as the latest.
-func (h *halfOpenTable) put(t time.Time, k tuple, v handshake) {
+func (h *halfOpenTable) put(t time.Time, k onPath, v handshake) {
 	hash := maphash.Comparable(h.seed, k)
 	s := h.index[h.find(hash)]
 	if s != 0 {
@@ -131,7 +139,7 @@ func (h *halfOpenTable) grow() {
 }
 
 // take returns a handshake and forgets it.
-func (h *halfOpenTable) take(k tuple) (handshake, bool) {
+func (h *halfOpenTable) take(k onPath) (handshake, bool) {
 	s := h.index[h.find(maphash.Comparable(h.seed, k))]
 	if s == 0 {
 		return handshake{}, false

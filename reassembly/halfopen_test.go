@@ -14,8 +14,8 @@ func TestHalfOpen_AgreesWithAMapAndAList(t *testing.T) {
 	const seed, limit = 25, 3000
 	rng := rand.New(rand.NewPCG(seed, seed))
 	h := newHalfOpenTable(limit)
-	entries, order := map[tuple]handshake{}, []tuple{} // the oldest first
-	forget := func(k tuple) {
+	entries, order := map[onPath]handshake{}, []onPath{} // the oldest first
+	forget := func(k onPath) {
 		delete(entries, k)
 		for i := range order {
 			if order[i] == k {
@@ -26,8 +26,8 @@ func TestHalfOpen_AgreesWithAMapAndAList(t *testing.T) {
 	}
 	evicted, now := int64(0), decodetest.Epoch
 	for i := range 60_000 {
-		var k tuple
-		binary.BigEndian.PutUint32(k[:], rng.Uint32N(5000))
+		var k onPath
+		binary.BigEndian.PutUint32(k.path[:], rng.Uint32N(5000))
 		now = now.Add(time.Millisecond)
 		switch op := rng.IntN(8); {
 		case op < 4 || i%20_000 > 15_000: // fills it now and then
@@ -77,6 +77,7 @@ func TestAssembler_OldHandshakeIsNotJoinedWithNewConnection(t *testing.T) {
 	w.dialogue()
 	rows, s := replayed(t, Config{}, w.frames)
 	if len(rows) != 3 || s.LostBytes != 0 || s.IgnoredBytes != 0 || s.HalfOpenIdle != 1 {
-		t.Errorf("%d rows, %d octets lost, %d ignored, %d handshakes forgotten; want 3, 0, 0, 1", len(rows), s.LostBytes, s.IgnoredBytes, s.HalfOpenIdle)
+		t.Errorf("%d rows, %d octets lost, %d ignored, %d handshakes forgotten; want 3, 0, 0, 1", len(rows),
+			s.LostBytes, s.IgnoredBytes, s.HalfOpenIdle)
 	}
 }

@@ -8,13 +8,14 @@ import (
 )
 
 // handshake returns the connection that a segment belongs to, nil if there is none yet: the first payload opens it. c
-// is the one that has the segment's tuple.
+// is the one that locate found.
 func (a *Assembler) handshake(g *segment, c *conn) *conn {
 	if g.unverified && (c == nil || g.p.Flags&decode.SYN != 0) {
 		return a.handshakeUnverified(g, c)
 	}
 	if g.p.Flags&decode.SYN != 0 {
-		if c = a.syn(g, c); c == nil && (len(g.p.Payload) == 0 || a.lists.conns[g.key] != nil) {
+		old := c
+		if c = a.syn(g, c); c == nil && (len(g.p.Payload) == 0 || old != nil && !old.removed()) {
 			return nil
 		}
 		g.p.Seq++ // the SYN counts one; data with it comes after (TCP Fast Open, RFC 7413)
@@ -61,7 +62,7 @@ func (a *Assembler) syn(g *segment, c *conn) *conn {
 // captured, like those of a lost SYN that the SYN-ACK implies, and any right SYN replaces them. It opens a connection
 // only if a handshake fits.
 func (a *Assembler) handshakeUnverified(g *segment, c *conn) *conn {
-	v, ok := a.halfOpen.get(g.key)
+	v, ok := a.halfOpen.get(g.handshake())
 	switch {
 	case g.p.Flags&decode.SYN == 0:
 		if ok && v.fits(g.side, &g.p) && len(g.p.Payload) > 0 && g.p.Flags&decode.RST == 0 {
@@ -75,7 +76,7 @@ func (a *Assembler) handshakeUnverified(g *segment, c *conn) *conn {
 		if v.isn[g.side], v.have[g.side] = g.p.Seq, true; acks && !v.have[1-g.side] {
 			v.isn[1-g.side], v.have[1-g.side] = g.p.Ack-1, true
 		}
-		a.halfOpen.put(g.t, g.key, v)
+		a.halfOpen.put(g.t, g.handshake(), v)
 	}
 	return nil
 }
@@ -83,11 +84,14 @@ func (a *Assembler) handshakeUnverified(g *segment, c *conn) *conn {
 // note records a SYN or SYN-ACK.
 func (a *Assembler) note(g *segment) {
 	p, k, side := &g.p, g.key, g.side
-	v, ok := a.halfOpen.get(k)
+	v, ok := a.halfOpen.get(g.handshake())
 	if ok && v.have[side] && v.isn[side] != p.Seq && p.Flags&decode.ACK == 0 {
 		v, ok = handshake{}, false // the ports are used again
 	}
 	first := v.seen == [2]synOptions{}
+	if g.lane != p.Path {
+		v.marks |= otherPath
+	}
 	v.isn[side], v.have[side], v.seen[side] = p.Seq, true, unscaled+synOptions(p.WindowScale)
 	if p.Flags&decode.ACK == 0 {
 		v.syn[side] = true
@@ -98,7 +102,9 @@ func (a *Assembler) note(g *segment) {
 		if !v.have[1-side] || !v.syn[1-side] {
 			v.isn[1-side], v.have[1-side] = p.Ack-1, true
 		}
-		v.answered = v.answered || a.ports[k.port(side)] || !a.ports[k.port(1-side)] // not if a client sent it
+		if a.ports[k.port(side)] || !a.ports[k.port(1-side)] { // not if a client sent it
+			v.marks |= answered
+		}
 		if !v.syn[side] {
 			v.clientFirst = side == 1
 		}
@@ -109,16 +115,16 @@ func (a *Assembler) note(g *segment) {
 			v.clientFirst = second
 		}
 	}
-	a.halfOpen.put(g.t, k, v)
+	a.halfOpen.put(g.t, g.handshake(), v)
 }
 
 // completeHandshake infers the initial sequence number of a SYN-ACK that was not captured from the final ACK.
 func (a *Assembler) completeHandshake(g *segment) {
 	p, side := &g.p, g.side
-	v, ok := a.halfOpen.get(g.key)
+	v, ok := a.halfOpen.get(g.handshake())
 	if ok && !v.have[1-side] && v.have[side] && p.Flags&(decode.ACK|decode.RST) == decode.ACK && p.Seq == v.isn[side]+1 {
 		v.isn[1-side], v.have[1-side] = p.Ack-1, true
-		a.halfOpen.put(g.t, g.key, v)
+		a.halfOpen.put(g.t, g.handshake(), v)
 	}
 }
 
@@ -126,7 +132,7 @@ func (a *Assembler) completeHandshake(g *segment) {
 // must have answered that handshake, if the server's side is captured at all.
 func (a *Assembler) succeeds(g *segment, c *conn) bool {
 	p := &g.p
-	v, ok := a.halfOpen.get(g.key)
+	v, ok := a.halfOpen.get(g.handshake())
 	if !ok || p.Flags&decode.SYN != 0 || !v.fits(g.side, p) {
 		return false
 	}
@@ -135,17 +141,21 @@ func (a *Assembler) succeeds(g *segment, c *conn) bool {
 	if h.known && h.offset(p.Seq) == h.next && o.known && o.offset(p.Ack) >= o.acked-maxHistory && o.offset(p.Ack) <= o.next {
 		return false
 	}
-	return v.answered || !h.heard || !o.heard
+	return v.marks&answered != 0 || !h.heard || !o.heard
 }
 
 // open makes a connection at its first payload.
 func (a *Assembler) open(g *segment) *conn {
 	a.shared.stats.Sessions++
 	c := newConn(a.shared, g.key)
-	v, handshaken := a.halfOpen.take(g.key)
+	c.lane, c.paths[g.side] = g.lane, g.p.Path
+	v, handshaken := a.halfOpen.take(g.handshake())
 	v.correctISN(g.side, &g.p)
 	if handshaken && !v.fits(g.side, &g.p) {
 		v, handshaken = handshake{}, false // of another connection, of which no more was captured
+	}
+	if handshaken && v.seen[0] != 0 && v.seen[1] != 0 && v.marks&otherPath == 0 {
+		c.paths[1-g.side] = g.p.Path
 	}
 	c.clientFirst = v.clientFirst
 	if !handshaken {
@@ -158,7 +168,7 @@ func (a *Assembler) open(g *segment) *conn {
 	for d := range c.half {
 		c.half[d].number(g, &v, sides[d])
 	}
-	c.dialogue = smtp.New(&a.cfg.SMTP, a.session(g, &v, handshaken, sides[smtp.FromClient]))
+	c.dialogue = smtp.New(&a.cfg.SMTP, a.session(c, g, &v, handshaken))
 	for d, side := range sides {
 		c.half[d].shift = v.shift(side)
 		if v.seen[side] > 0 {
@@ -175,6 +185,9 @@ func (a *Assembler) open(g *segment) *conn {
 		c.dialogue.MissedGreeting()
 	}
 	a.lists.add(c)
+	if handshaken {
+		a.recognize(c)
+	}
 	return c
 }
 
@@ -191,15 +204,23 @@ func (h *half) number(g *segment, v *handshake, side int) {
 	}
 }
 
-// session identifies the connection of g for its rows. client is the side of the client.
-func (a *Assembler) session(g *segment, v *handshake, handshaken bool, client int) smtp.Session {
+// session identifies the connection c of g for its rows.
+func (a *Assembler) session(c *conn, g *segment, v *handshake, handshaken bool) smtp.Session {
+	client := 0
+	if !c.clientFirst {
+		client = 1
+	}
 	from, to := g.p.Src, g.p.Dst
 	if g.side != client {
 		from, to = to, from
 	}
+	c.named = name{number: uint64(v.isn[client]), exact: v.have[client], network: a.names.of(&g.p.Network)}
+	if !v.have[client] {
+		c.named.number = uint64(g.t.UnixNano())
+	}
 	return smtp.Session{
-		ID: sessionID(from, to, v.isn[client], v.have[client], g.t), Sensor: a.cfg.Sensor,
-		Client: plain(from), Server: plain(to), Midstream: !handshaken,
+		ID: sessionID(from, to, c.named), Sensor: a.cfg.Sensor,
+		Client: plain(from), Server: plain(to), Midstream: !handshaken, Network: c.named.network,
 	}
 }
 

@@ -10,8 +10,8 @@ const (
 	// transaction.
 	maxHistory = 2 << 10
 	minHistory = 128
-	// maxUnacked is how many are kept if the peer has not acknowledged them: until then it may accept another copy. More are
-	// kept if its window is larger: see half.room.
+	// maxUnacked is how many are kept if the peer has not acknowledged them: until then it may accept another copy.
+	// More are kept if its window is larger: see half.room.
 	maxUnacked = 64 << 10
 	// stepBytes is how many octets moved to another ring count as one of Stats.Steps.
 	stepBytes = 2 << 10
@@ -24,8 +24,8 @@ type history struct {
 	start, end int64 // offsets of what is kept
 }
 
-// add keeps the end of data, whose offset is that of what follows the data added before, or that of what follows a hole. At
-// least the last keep octets of the two are kept.
+// add keeps the end of data, whose offset is that of what follows the data added before, or that of what follows a
+// hole. At least the last keep octets of the two are kept.
 func (h *history) add(p *historyPool, off int64, data []byte, keep int) {
 	if off != h.end {
 		h.start = off
@@ -104,7 +104,8 @@ type historyPool struct {
 const (
 	// maxPooled bounds the octets that are kept unused.
 	maxPooled = 2 << 20
-	// largestPooled is the largest ring that is kept unused: twice minRoom, which a message fills in an ordinary session.
+	// largestPooled is the largest ring that is kept unused: twice minRoom, which a message fills in an ordinary
+	// session.
 	largestPooled = 256 << 10
 )
 

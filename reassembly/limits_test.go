@@ -13,8 +13,8 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// crowd opens n connections, one after the other, each with a mail whose message is on its way, and, if holes is set, with
-// something held behind a hole.
+// crowd opens n connections, one after the other, each with a mail whose message is on its way, and, if holes is set,
+// with something held behind a hole.
 func crowd(t *testing.T, n int, holes bool) (frames []timed) {
 	at := time.Duration(0)
 	for i := range n {
@@ -47,7 +47,8 @@ func wantCrowd(t *testing.T, rows []smtp.Envelope, n int, flags smtp.Flags) {
 		t.Fatalf("%d rows, want %d", len(rows), n)
 	}
 	for i, e := range rows {
-		if *e.MailFrom != fmt.Sprintf("a%d@a.example", i) || *e.RcptTo != fmt.Sprintf("b%d@b.example", i) || e.Outcome != smtp.Unknown || e.Flags != flags {
+		if *e.MailFrom != fmt.Sprintf("a%d@a.example", i) || *e.RcptTo != fmt.Sprintf("b%d@b.example", i) ||
+			e.Outcome != smtp.Unknown || e.Flags != flags {
 			t.Fatalf("row %d: %s", i, essence(rows[i:i+1]))
 		}
 	}
@@ -89,7 +90,8 @@ func TestAssembler_CloseStopsWhenItsTimeIsOver(t *testing.T) {
 		s := a.Stats()
 		wantCrowd(t, rows, int(s.Unfinished), 0)
 		if s.Unfinished > int64(left*looks) || s.Unfinished+s.Abandoned != n || left > 0 && s.Unfinished == 0 {
-			t.Errorf("after %d looks at the context: %d closed, %d abandoned, of %d", left*looks, s.Unfinished, s.Abandoned, n)
+			t.Errorf("after %d looks at the context: %d closed, %d abandoned, of %d", left*looks, s.Unfinished,
+				s.Abandoned, n)
 		}
 	}
 }
@@ -145,7 +147,8 @@ func TestAssembler_PagesThatGopacketKeepsCountAsHeld(t *testing.T) {
 			t.Fatalf("gopacket uses %d pages, %d by the account", used, a.shared.orderer.pages)
 		}
 		if held := a.lists.held + (made-max(used, firstPages))*runCost; held > limit {
-			t.Fatalf("%d bytes held with %d pages that gopacket made, %d by the account, limit %d", held, made, a.lists.holds(), limit)
+			t.Fatalf("%d bytes held with %d pages that gopacket made, %d by the account, limit %d", held, made,
+				a.lists.holds(), limit)
 		}
 		most = max(most, used)
 	}
@@ -157,7 +160,8 @@ func TestAssembler_PagesThatGopacketKeepsCountAsHeld(t *testing.T) {
 	}
 }
 
-// TestAssembler_AcknowledgmentsTakeNoMemory: most frames are acknowledgments, and garbage for each would be a third of a replay.
+// TestAssembler_AcknowledgmentsTakeNoMemory: most frames are acknowledgments, and garbage for each would be a third of
+// a replay.
 func TestAssembler_AcknowledgmentsTakeNoMemory(t *testing.T) {
 	w := newWire(t, 1000, 9000, 1460)
 	w.script(begin)
@@ -168,7 +172,9 @@ func TestAssembler_AcknowledgmentsTakeNoMemory(t *testing.T) {
 		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 	}
 	last := w.frames[len(w.frames)-1].s.IP(t).Data
-	if n := testing.AllocsPerRun(100, func() { a.Frame(decodetest.Epoch, decodetest.LinkRaw, last, len(last)) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() {
+		a.Frame(decodetest.Epoch, decodetest.LinkRaw, last, len(last))
+	}); n != 0 {
 		t.Errorf("an acknowledgment takes %v allocations", n)
 	}
 	a.Close()

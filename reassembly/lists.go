@@ -11,8 +11,9 @@ type connLists struct {
 	maxConns int
 	shared   *shared
 
-	conns  map[tuple]*conn
-	latest *conn             // found last, if it is still in conns
+	conns  map[tuple]*conn   // one of each tuple; conn.after leads to its others
+	others map[via]*conn     // those that conns and conn.paths do not lead to: see find
+	latest *conn             // found last, unless it was removed
 	ends   [2]netip.AddrPort // source and destination of the segment that it was found for
 	side   int               // of its sender
 
@@ -27,7 +28,7 @@ type connLists struct {
 	held int64 // octets, of all connections
 }
 
-// places is where a connection stands in connLists, which alone changes it.
+// places is where a connection is in connLists, which alone changes it.
 type places struct {
 	list    *list.List // recent or ended
 	element *list.Element
@@ -39,35 +40,51 @@ type places struct {
 
 func newConnLists(maxConns int, below *shared) connLists {
 	return connLists{
-		maxConns: maxConns, shared: below, conns: map[tuple]*conn{},
+		maxConns: maxConns, shared: below, conns: map[tuple]*conn{}, others: map[via]*conn{},
 		recent: list.New(), ended: list.New(), keeping: list.New(), vast: list.New(),
 	}
 }
 
-// find notes the tuple of a segment, and which side sent it, and returns its connection, nil if there is none. Segments
-// come in bursts, so the connection of the segment before is tried first.
-func (l *connLists) find(g *segment) *conn {
+// find notes the tuple of a segment, and which side sent it. It returns the connection whose segments of that side come
+// on the segment's path, nil if there is none, and one of the same tuple. Segments come in bursts, so the connection of
+// the segment before is tried first.
+func (l *connLists) find(g *segment) (c, first *conn) {
 	if c := l.latest; c != nil {
+		side := l.side
 		switch {
 		case g.p.Src == l.ends[0] && g.p.Dst == l.ends[1]:
-			g.key, g.side = c.key, l.side
-			return c
 		case g.p.Src == l.ends[1] && g.p.Dst == l.ends[0]:
-			g.key, g.side = c.key, 1-l.side
-			return c
+			side = 1 - side
+		default:
+			side = -1
+		}
+		if side >= 0 && c.paths[side] == g.p.Path {
+			g.key, g.side = c.key, side
+			return c, c
 		}
 	}
 	g.key, g.side = tupleOf(&g.p)
-	c := l.conns[g.key]
-	if c != nil {
+	if first = l.conns[g.key]; first == nil {
+		return nil, nil
+	}
+	if c = l.on(first, g.side, g.p.Path); c != nil && c.paths[g.side] == g.p.Path {
 		l.latest, l.ends, l.side = c, [2]netip.AddrPort{g.p.Src, g.p.Dst}, g.side
 	}
-	return c
+	return c, first
 }
 
 // add takes in a new connection.
 func (l *connLists) add(c *conn) {
-	l.conns[c.key] = c
+	if first := l.conns[c.key]; first == nil {
+		l.conns[c.key] = c
+	} else {
+		c.before, c.after = first, first.after
+		if c.after != nil {
+			c.after.before = c
+		}
+		first.after = c
+		l.lead(c)
+	}
 	l.place(c, l.recent)
 }
 
@@ -77,7 +94,8 @@ func (l *connLists) remove(c *conn, ended bool) {
 	c.close(l.shared.now, ended)
 	l.update(c)
 	c.places.list.Remove(c.places.element)
-	delete(l.conns, c.key)
+	c.places.list = nil
+	l.forget(c)
 	if l.latest == c {
 		l.latest = nil
 	}
@@ -139,7 +157,9 @@ func (l *connLists) makeRoom(c *conn) {
 func (l *connLists) holds() int64 { return l.held + l.shared.orderer.spare() }
 
 // over reports whether a limit is exceeded.
-func (l *connLists) over() bool { return l.holds() > l.shared.maxHeld || len(l.conns) > l.maxConns }
+func (l *connLists) over() bool {
+	return l.holds() > l.shared.maxHeld || l.recent.Len()+l.ended.Len() > l.maxConns
+}
 
 // evict removes the last connection of a list other than c, and reports whether there was one.
 func (l *connLists) evict(from *list.List, c *conn) bool {

@@ -8,8 +8,8 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// half is one direction of a connection. Offsets count its bytes from the first one after the SYN (or the first that was
-// captured), in 64 bits: sequence numbers wrap, offsets do not.
+// half is one direction of a connection. Offsets count its bytes from the first one after the SYN (or the first that
+// was captured), in 64 bits: sequence numbers wrap, offsets do not.
 type half struct {
 	base  uint32 // sequence number of offset 0
 	known bool   // base is known
@@ -33,8 +33,10 @@ type flow struct {
 	edge  int64       // the largest right edge of the windows that the peer has offered; 0: none
 	late  *late       // nil while nothing was acknowledged before it was captured
 	wrong *unverified // with a wrong checksum; nil if there is nothing
-	bare  int64       // some octets before it are not in the history, though the peer may not have acknowledged them when they were let go
-	shift uint8       // of the windows that this side offers
+	// some octets before it are not in the history, though the peer may not have acknowledged them when they were let
+	// go
+	bare  int64
+	shift uint8 // of the windows that this side offers
 }
 
 // noFlow is that of both directions of all connections that are closed: nothing is held there, and nothing changes it.
@@ -124,9 +126,10 @@ func (h *half) dropBogusAck(off int64, n int) {
 	}
 }
 
-// keepAlive reports whether a copy is a keep-alive with an octet (RFC 9293 section 3.8.4), which is garbage. One is sent on an
-// idle connection, so what it repeats was acknowledged, or is a line end whose acknowledgment was not captured in time. In
-// the latter case a client's must be zero: another octet in place of its line end might be meant for the server.
+// keepAlive reports whether a copy is a keep-alive with an octet (RFC 9293 section 3.8.4), which is garbage. One is
+// sent on an idle connection, so what it repeats was acknowledged, or is a line end whose acknowledgment was not
+// captured in time. In the latter case a client's must be zero: another octet in place of its line end might be meant
+// for the server.
 func (h *half) keepAlive(dir smtp.Direction, off int64, data []byte) bool {
 	if len(data) != 1 || off != h.next-1 {
 		return false

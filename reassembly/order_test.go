@@ -42,7 +42,8 @@ func TestOrder_ManyHolesTakeNoMoreThanTheLimit(t *testing.T) {
 	a.Close()
 	s := a.Stats()
 	if used := pagesUsed(t, a); used != 0 || a.shared.orderer.opened != a.shared.orderer.completed {
-		t.Errorf("%d pages still used, %d of %d episodes closed", used, a.shared.orderer.completed, a.shared.orderer.opened)
+		t.Errorf("%d pages still used, %d of %d episodes closed", used, a.shared.orderer.completed,
+			a.shared.orderer.opened)
 	}
 	if s.DeliveredBytes != segments*1400 || s.LostBytes != segments*1400 {
 		t.Errorf("%d octets delivered, %d lost; want %d each", s.DeliveredBytes, s.LostBytes, segments*1400)

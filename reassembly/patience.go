@@ -9,8 +9,9 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// patient is a heap of the connections with a hole that will be given up unless something fills it, the earliest deadline
-// first. However many there are, and however the packets' clock jumps, only those whose deadline has passed are looked at.
+// patient is a heap of the connections with a hole that will be given up unless something fills it, the earliest
+// deadline first. However many there are, and however the packets' clock jumps, only those whose deadline has passed
+// are looked at.
 type patient struct {
 	conns  []*conn
 	opened uint64 // connections that were ever put in
@@ -78,8 +79,8 @@ func (q *patient) await(c *conn) {
 	}
 }
 
-// expire removes at most so many connections whose deadline has passed, and returns them in the order in which their holes
-// opened: the output is deterministic.
+// expire removes connections whose deadline has passed, no more than most, and returns them in the order in which their
+// holes opened: the output is deterministic.
 func (q *patient) expire(t time.Time, most int) (out []*conn) {
 	for len(q.conns) > 0 && len(out) < most && !q.conns[0].places.hole.due.After(t) {
 		c := heap.Pop(q).(*conn)

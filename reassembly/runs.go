@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// runs is what a direction holds after a hole: in order, without overlap. They are in blocks, so that one is inserted among
-// thousands at the cost of a few dozen.
+// runs is what a direction holds after a hole: in order, without overlap. They are in blocks, so that one is inserted
+// among thousands at the cost of a few dozen.
 type runs struct {
 	blocks [][]run // none is empty
 	n      int
@@ -21,12 +21,16 @@ func (q *runs) end() int64       { return q.last().end() }
 func (q *runs) last() *run       { b := q.blocks[len(q.blocks)-1]; return &b[len(b)-1] }
 func (q *runs) at(b, i int) *run { return &q.blocks[b][i] }
 
-// search finds the first run that ends after an offset: its block, and its place there. If there is none, the block is the
-// number of blocks.
+// search finds the first run that ends after an offset: its block, and its place there. If there is none, the block is
+// the number of blocks.
 func (q *runs) search(off int64) (b, i int) {
-	b, _ = slices.BinarySearchFunc(q.blocks, off, func(x []run, off int64) int { return cmp.Compare(x[len(x)-1].end(), off+1) })
+	b, _ = slices.BinarySearchFunc(q.blocks, off, func(x []run, off int64) int {
+		return cmp.Compare(x[len(x)-1].end(), off+1)
+	})
 	if b < len(q.blocks) {
-		i, _ = slices.BinarySearchFunc(q.blocks[b], off, func(x run, off int64) int { return cmp.Compare(x.end(), off+1) })
+		i, _ = slices.BinarySearchFunc(q.blocks[b], off, func(x run, off int64) int {
+			return cmp.Compare(x.end(), off+1)
+		})
 	}
 	return b, i
 }
@@ -65,7 +69,8 @@ func (q *runs) insert(r run) (moved int) {
 }
 
 // split passes the parts of data that lie in no run to fresh, and of the others the run and the part to have.
-func (q *runs) split(off int64, data []byte, fresh func(off int64, data []byte), have func(r *run, off int64, data []byte)) {
+func (q *runs) split(off int64, data []byte, fresh func(off int64, data []byte),
+	have func(r *run, off int64, data []byte)) {
 	for b, i := q.search(off); len(data) > 0 && b < len(q.blocks); b, i = q.next(b, i) {
 		r := q.at(b, i)
 		if n := min(r.off-off, int64(len(data))); n > 0 {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestRuns_AgreeWithASortedList puts runs in anywhere, takes them out at both ends, and looks for offsets: 300 cases of a
-// fixed seed, some of which fill dozens of blocks.
+// TestRuns_AgreeWithASortedList puts runs in anywhere, takes them out at both ends, and looks for offsets: 300 cases of
+// a fixed seed, some of which fill dozens of blocks.
 func TestRuns_AgreeWithASortedList(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 7))
@@ -18,7 +18,9 @@ func TestRuns_AgreeWithASortedList(t *testing.T) {
 			switch op := r.IntN(10); {
 			case op < 7:
 				off := int64(r.IntN(10000)) * 4
-				i, there := slices.BinarySearchFunc(want, off, func(x run, off int64) int { return cmp.Compare(x.off, off) })
+				i, there := slices.BinarySearchFunc(want, off, func(x run, off int64) int {
+					return cmp.Compare(x.off, off)
+				})
 				if !there {
 					x := run{off: off, data: make([]byte, 1+r.IntN(4))}
 					want = slices.Insert(want, i, x)

@@ -11,12 +11,13 @@ type segment struct {
 	t    time.Time
 	p    decode.Packet
 	key  tuple
-	side int // of its sender: 0 is the lower endpoint of key
+	side int    // of its sender: 0 is the lower endpoint of key
+	lane uint64 // conn.lane of its connection
 
 	unverified bool // its checksum is wrong, though others of its sender are right
 }
 
-// segment reads one TCP segment. Its way is: connLists.find; checksums.check; handshake; conn.arrives (RST,
+// segment reads one TCP segment. Its way is: locate; checksums.check; handshake; conn.arrives (RST,
 // acceptable?); conn.receive (ACK, URG, FIN); conn.order (overlaps, holes); conn.deliver.
 func (a *Assembler) segment(g *segment) {
 	stats := &a.shared.stats
@@ -27,7 +28,7 @@ func (a *Assembler) segment(g *segment) {
 	} else {
 		stats.FromServers++
 	}
-	c := a.lists.find(g)
+	c := a.locate(g)
 	if a.behind && c != nil && a.overdue(c) {
 		a.retire(c)
 		c = nil
@@ -47,14 +48,14 @@ func (a *Assembler) segment(g *segment) {
 	a.lists.remove(c, false)
 	for i := range others {
 		g := segment{t: others[i].t, p: others[i].p}
-		if c = a.process(&g, a.lists.find(&g)); c != nil {
+		if c = a.process(&g, a.locate(&g)); c != nil {
 			a.lists.account(c)
 		}
 	}
 }
 
 // process reads a segment in its connection, which the first payload opens. It returns nil if there is none yet. c is the
-// one that has the segment's tuple.
+// one that locate found.
 func (a *Assembler) process(g *segment, c *conn) *conn {
 	if c = a.handshake(g, c); c == nil {
 		a.shared.stats.IgnoredBytes += int64(len(g.p.Payload))

@@ -14,12 +14,16 @@ func (s *Stats) Add(o *Stats) {
 		sum *int64
 		n   int64
 	}{
-		{&s.ToServers, o.ToServers}, {&s.FromServers, o.FromServers}, {&s.Sessions, o.Sessions}, {&s.PayloadBytes, o.PayloadBytes}, {&s.DeliveredBytes, o.DeliveredBytes},
-		{&s.DuplicateBytes, o.DuplicateBytes}, {&s.IgnoredBytes, o.IgnoredBytes}, {&s.LostBytes, o.LostBytes}, {&s.CutBytes, o.CutBytes},
-		{&s.FramesLost, o.FramesLost}, {&s.BadChecksums, o.BadChecksums}, {&s.Conflicts, o.Conflicts}, {&s.Uncompared, o.Uncompared},
+		{&s.ToServers, o.ToServers}, {&s.FromServers, o.FromServers}, {&s.Sessions, o.Sessions},
+		{&s.PayloadBytes, o.PayloadBytes}, {&s.DeliveredBytes, o.DeliveredBytes},
+		{&s.DuplicateBytes, o.DuplicateBytes}, {&s.IgnoredBytes, o.IgnoredBytes}, {&s.LostBytes, o.LostBytes},
+		{&s.CutBytes, o.CutBytes},
+		{&s.FramesLost, o.FramesLost}, {&s.BadChecksums, o.BadChecksums}, {&s.Conflicts, o.Conflicts},
+		{&s.Uncompared, o.Uncompared},
 		{&s.IgnoredResets, o.IgnoredResets}, {&s.HalfOpenEvicted, o.HalfOpenEvicted}, {&s.HalfOpenIdle, o.HalfOpenIdle},
-		{&s.HolesEvicted, o.HolesEvicted}, {&s.ConnsEvicted, o.ConnsEvicted}, {&s.Idle, o.Idle}, {&s.Unfinished, o.Unfinished},
-		{&s.Abandoned, o.Abandoned}, {&s.Steps, o.Steps},
+		{&s.HolesEvicted, o.HolesEvicted}, {&s.ConnsEvicted, o.ConnsEvicted}, {&s.Idle, o.Idle},
+		{&s.Unfinished, o.Unfinished},
+		{&s.Abandoned, o.Abandoned}, {&s.CopiedRows, o.CopiedRows}, {&s.Steps, o.Steps},
 	} {
 		*c.sum += c.n
 	}

@@ -41,7 +41,8 @@ func (h *hostile) count(frame func()) {
 
 // steps is Stats().Steps.
 func (h *hostile) steps() int64 {
-	return h.a.shared.stats.Steps + h.a.dec.Steps() + h.a.halfOpen.steps + h.a.shared.histories.steps + h.a.shared.orderer.steps
+	return h.a.shared.stats.Steps + h.a.dec.Steps() + h.a.halfOpen.steps + h.a.shared.histories.steps +
+		h.a.shared.orderer.steps
 }
 
 // peer is one end of the n-th connection.
@@ -54,8 +55,10 @@ type peer struct {
 // send sends a segment with offsets for numbers: the first octet of either side stands at 0.
 func (p peer) send(flags uint8, seq, ack int, payload string) {
 	p.h.count(func() {
-		client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(p.n >> 16), byte(p.n >> 8), byte(p.n)}), uint16(1024+p.n%60000))
-		x := decode.Packet{Src: client, Dst: netip.MustParseAddrPort("198.51.100.25:25"), Seq: uint32(1001 + seq), Ack: uint32(9001 + ack), Flags: flags, Window: 65535, Payload: []byte(payload)}
+		client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(p.n >> 16), byte(p.n >> 8), byte(p.n)}),
+			uint16(1024+p.n%60000))
+		x := decode.Packet{Src: client, Dst: netip.MustParseAddrPort("198.51.100.25:25"), Seq: uint32(1001 + seq),
+			Ack: uint32(9001 + ack), Flags: flags, Window: 65535, Payload: []byte(payload)}
 		if p.server {
 			x.Src, x.Dst = x.Dst, x.Src
 			x.Seq, x.Ack = uint32(9001+seq), uint32(1001+ack)
@@ -106,9 +109,9 @@ type shape struct {
 	grows bool // a table doubles, or is cleared, which a single frame does for many
 }
 
-// TestSteps_TwiceTheFramesTakeTwiceTheWork doubles each shape. In the long run a frame takes no more steps than three looks at
-// the 64 segments that a connection may have set aside. A single one takes no more than to release all that one direction can
-// hold behind a hole, and twenty for each of its octets, which may stand in as many holes.
+// TestSteps_TwiceTheFramesTakeTwiceTheWork doubles each shape. In the long run a frame takes no more steps than three
+// looks at the 64 segments that a connection may have set aside. A single one takes no more than to release all that
+// one direction can hold behind a hole, and twenty for each of its octets, which may stand in as many holes.
 func TestSteps_TwiceTheFramesTakeTwiceTheWork(t *testing.T) {
 	const n, perFrame, oneFrame = 4000, 4 * maxAside, 2*maxAhead/runCost + 20*2000
 	for _, s := range slices.Concat(orderShapes(), connShapes(), fragmentShapes()) {

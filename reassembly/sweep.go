@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	// burst and burstBytes bound the connections that one frame ends, or whose holes it gives up, because they are due, and
-	// what those hold: however many are due, frames and signals do not wait for all of them.
+	// burst and burstBytes bound the connections that one frame ends, or whose holes it gives up, because they are due,
+	// and what those hold: however many are due, frames and signals do not wait for all of them.
 	burst      = 64
 	burstBytes = 4 << 20
 )
 
-// Advance moves the packets' clock on if no frame comes: live, call it about once a second, so that holes and connections
-// expire. A time before an earlier one changes nothing.
+// Advance moves the packets' clock on if no frame comes: live, call it about once a second, so that holes and
+// connections expire. A time before an earlier one changes nothing.
 func (a *Assembler) Advance(t time.Time) {
 	if t.After(a.shared.now) {
 		a.shared.now = t

@@ -5,9 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
-	"time"
 
 	"tap25/reassembly/decode"
+	"tap25/reassembly/smtp"
 )
 
 // tuple identifies a connection, the same from both ends and without a pointer: the lower endpoint first, each an address
@@ -36,20 +36,28 @@ func tupleOf(p *decode.Packet) (k tuple, side int) {
 	return k, side
 }
 
+// name is what tells a connection from others of the same tuple: a number, and the network.
+type name struct {
+	number  uint64 // the client's initial sequence number or, without it, the time of the first packet in nanoseconds
+	exact   bool   // it is the former
+	network string // as rows have it
+}
+
 // sessionID identifies a connection: the first eight octets of the SHA-256 of the client's address (as 16 octets, IPv4
 // mapped) and port, the server's, and either the client's initial sequence number (4 octets) or, without it, the first
-// packet's time in nanoseconds (8 octets); all big-endian.
-func sessionID(client, server netip.AddrPort, isn uint32, known bool, first time.Time) int64 {
-	var b [44]byte
+// packet's time in nanoseconds (8 octets), all big-endian, and the text of the network.
+func sessionID(client, server netip.AddrPort, n name) int64 {
+	var b [44 + smtp.MaxNetwork]byte
 	endpoint(b[:18], client)
 	endpoint(b[18:36], server)
-	n := 40
-	if known {
-		binary.BigEndian.PutUint32(b[36:], isn)
+	end := 40
+	if n.exact {
+		binary.BigEndian.PutUint32(b[36:], uint32(n.number))
 	} else {
-		binary.BigEndian.PutUint64(b[36:], uint64(first.UnixNano()))
-		n = 44
+		binary.BigEndian.PutUint64(b[36:], n.number)
+		end = 44
 	}
-	sum := sha256.Sum256(b[:n])
+	end += copy(b[end:], n.network)
+	sum := sha256.Sum256(b[:end])
 	return int64(binary.BigEndian.Uint64(sum[:8]))
 }

@@ -9,10 +9,10 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// unacceptable is a segment that fails the acceptability test of RFC 9293 section 3.10.7.4, or that comes after the end of
-// its connection: without an ACK, with one far from what was sent, far outside the window, after FIN or RST, or with a SYN.
-// It is set aside. It counts only if the peer acknowledges its bytes, or if another segment confirms it: then the connection
-// has moved far ahead, or the segment belongs to a new connection on the same ports.
+// unacceptable is a segment that fails the acceptability test of RFC 9293 section 3.10.7.4, or that comes after the end
+// of its connection: without an ACK, with one far from what was sent, far outside the window, after FIN or RST, or with
+// a SYN. It is set aside. It counts only if the peer acknowledges its bytes, or if another segment confirms it: then
+// the connection has moved far ahead, or the segment belongs to a new connection on the same ports.
 type unacceptable struct {
 	t   time.Time
 	dir smtp.Direction
@@ -23,8 +23,8 @@ type unacceptable struct {
 func (d *unacceptable) end() int64 { return d.off + int64(len(d.p.Payload)) }
 
 const (
-	// farAway is farther than any window or loss moves a connection ahead in one step, or a retransmission back. What is
-	// farther away must be confirmed by the peer.
+	// farAway is farther than any window or loss moves a connection ahead in one step, or a retransmission back. What
+	// is farther away must be confirmed by the peer.
 	farAway = 1 << 20
 
 	maxAside      = 64 // segments of one connection
@@ -41,8 +41,8 @@ func (h *half) near(off int64) bool {
 	return off >= min(at-farAway, 0) && off <= at+farAway && off >= at-maxWindow
 }
 
-// acceptable reports whether a host would accept a segment of this connection: RFC 9293 section 3.10.7.4, with farAway in
-// place of a window that may not have been captured.
+// acceptable reports whether a host would accept a segment of this connection: RFC 9293 section 3.10.7.4, with farAway
+// in place of a window that may not have been captured.
 func (c *conn) acceptable(dir smtp.Direction, off int64, p *decode.Packet) bool {
 	h, o := &c.half[dir], &c.half[1-dir]
 	if p.Flags&decode.ACK == 0 {
@@ -74,14 +74,15 @@ func (c *conn) removeAside(i int) unacceptable {
 	return d
 }
 
-// deliverAside orders what was set aside of a direction, as far as the peer has now acknowledged it. If the peer accepted
-// another copy, the bytes differ, which order reports as a conflict.
+// deliverAside orders what was set aside of a direction, as far as the peer has now acknowledged it. If the peer
+// accepted another copy, the bytes differ, which order reports as a conflict.
 func (c *conn) deliverAside(dir smtp.Direction) {
 	h := &c.half[dir]
 	c.shared.stats.Steps += int64(len(c.aside))
 	for i := 0; i < len(c.aside); {
 		d := &c.aside[i]
-		if d.dir != dir || len(d.p.Payload) == 0 || d.off >= h.acked || !h.near(d.off) || d.off > h.next && d.end() > h.acked {
+		if d.dir != dir || len(d.p.Payload) == 0 || d.off >= h.acked || !h.near(d.off) ||
+			d.off > h.next && d.end() > h.acked {
 			i++
 			continue
 		}
@@ -108,7 +109,7 @@ func (c *conn) deliverAside(dir smtp.Direction) {
 func (c *conn) passOver(t time.Time, dir smtp.Direction, until int64) {
 	h := &c.half[dir]
 	for h.next < until {
-		if c.fillUnverified(dir, until) || c.fillAside(dir, until) {
+		if c.fillUnverified(dir, until) || c.fillAside(dir, until) || c.fillFromCopies(dir, until) {
 			continue
 		}
 		stop := until
@@ -199,7 +200,8 @@ func (c *conn) confirmed() (others []unacceptable, another bool) {
 	for i := range c.aside[:n-1] {
 		d := &c.aside[i]
 		agree = agree || d.dir != last.dir && c.answers(d, last)
-		if d.dir == last.dir && last.p.Flags&d.p.Flags&decode.ACK != 0 && last.p.Seq-d.p.Seq < farAway && last.p.Ack-d.p.Ack < farAway && !c.half[d.dir].near(d.off) {
+		if d.dir == last.dir && last.p.Flags&d.p.Flags&decode.ACK != 0 && last.p.Seq-d.p.Seq < farAway &&
+			last.p.Ack-d.p.Ack < farAway && !c.half[d.dir].near(d.off) {
 			alike++
 		}
 	}

@@ -286,6 +286,27 @@ func (c *conn) fillUnverified(dir smtp.Direction, until int64) (filled bool) {
 	return filled
 }
 
+// settleUnverified delivers at the end of the connection what the peer has acknowledged. What becomes received by that may
+// acknowledge more of the other direction.
+func (c *conn) settleUnverified(t time.Time) {
+	if c.half[0].wrong.len()+c.half[1].wrong.len() == 0 {
+		return
+	}
+	for d := range c.half {
+		c.drain(smtp.Direction(d))
+	}
+	for moved := true; moved; {
+		moved = false
+		for d := range c.half {
+			h := &c.half[d]
+			if until := min(h.wrong.end(), h.acked); until > h.next {
+				c.passOver(t, smtp.Direction(d), until)
+				moved = true
+			}
+		}
+	}
+}
+
 // confirmFIN notes the end of a direction by a FIN with a wrong checksum that the peer acknowledges.
 func (c *conn) confirmFIN(dir smtp.Direction, ack uint32) {
 	h := &c.half[dir]

@@ -2,8 +2,8 @@ package reassembly
 
 import "tap25/reassembly/decode"
 
-// synOptions is the window scaling that the SYN, or SYN-ACK, of a side offered: 0 if none was captured; unscaled; or scaled
-// plus its shift.
+// synOptions is the window scaling that the SYN, or SYN-ACK, of a side offered: 0 if none was captured; unscaled; or
+// scaled plus its shift.
 type synOptions uint8
 
 const (
@@ -11,9 +11,9 @@ const (
 	scaled
 )
 
-// shift is the shift count of a side's windows: 0 unless both SYNs have the option (RFC 7323 section 2.2). If a SYN was not
-// captured, the largest shift is assumed. A window assumed too large costs memory, which is bounded; of one assumed too
-// small, octets would be dropped that can still be replaced.
+// shift is the shift count of a side's windows: 0 unless both SYNs have the option (RFC 7323 section 2.2). If a SYN was
+// not captured, the largest shift is assumed. A window assumed too large costs memory, which is bounded; of one assumed
+// too small, octets would be dropped that can still be replaced.
 func (v *handshake) shift(side int) uint8 {
 	switch s := v.seen[side]; {
 	case s == unscaled || v.seen[1-side] == unscaled:
@@ -27,11 +27,11 @@ func (v *handshake) shift(side int) uint8 {
 
 const (
 	// minRoom is how many octets of a direction that the peer has not acknowledged are kept, whatever its window: if
-	// acknowledgments or the handshake were not captured, the window is not known, and a host that merges segments sends them
-	// with 64 KiB.
+	// acknowledgments or the handshake were not captured, the window is not known, and a host that merges segments
+	// sends them with 64 KiB.
 	minRoom = 128 << 10
-	// maxRoom is how many are kept at most, however large the window: common systems let it grow to less. One direction never
-	// keeps more than its share of Config.MaxHeld.
+	// maxRoom is how many are kept at most, however large the window: common systems let it grow to less. One direction
+	// never keeps more than its share of Config.MaxHeld.
 	maxRoom = 16 << 20
 	shares  = 16
 )
@@ -67,14 +67,14 @@ func (h *half) dropped(from int64) {
 	}
 }
 
-// uncompared is how many octets of a copy of what was delivered cannot be compared with it. What the peer had acknowledged
-// before the copy came need not be: no copy replaces it any more.
+// uncompared is how many octets of a copy of what was delivered cannot be compared with it. What the peer had
+// acknowledged before the copy came need not be: no copy replaces it any more.
 func (h *half) uncompared(off, n int64) int64 {
 	return max(min(off+n, h.bare)-max(off, h.acked), 0)
 }
 
-// cut drops the older part of a flight of more than maxUnacked octets. Half of maxUnacked stays, so that the ring grows again
-// only after as much was captured.
+// cut drops the older part of a flight of more than maxUnacked octets. Half of maxUnacked stays, so that the ring grows
+// again only after as much was captured.
 func (h *half) cut(p *historyPool) {
 	from := h.history.start
 	h.history.cut(p, maxUnacked, maxUnacked/2)
@@ -88,7 +88,7 @@ func (h *half) shrink(p *historyPool) {
 	}
 }
 
-// long reports whether more of a flight is kept than the commands of a transaction take, and vast, whether it is more than
-// is kept unless the window is larger.
+// long reports whether more of a flight is kept than the commands of a transaction take, and vast, whether it is more
+// than is kept unless the window is larger.
 func (h *half) long() bool { return len(h.history.ring) > 4*maxHistory }
 func (h *half) vast() bool { return len(h.history.ring) > maxUnacked }

@@ -73,8 +73,8 @@ func TestWindow_OneFlightTakesNoMoreThanItsShare(t *testing.T) {
 	}
 }
 
-// TestWindow_LongFlightsAreCutBeforeHolesAreGivenUp: sessions whose windows are full must not cost others a hole that is
-// still to be filled.
+// TestWindow_LongFlightsAreCutBeforeHolesAreGivenUp: sessions whose windows are full must not cost others a hole that
+// is still to be filled.
 func TestWindow_LongFlightsAreCutBeforeHolesAreGivenUp(t *testing.T) {
 	const limit = 16 << 20
 	a := New(Config{MaxHeld: limit, Emit: func(*smtp.Envelope) {}})
@@ -97,7 +97,8 @@ func TestWindow_LongFlightsAreCutBeforeHolesAreGivenUp(t *testing.T) {
 		feed(w.frames[:w.bare(server, w.find("NOOP"))])
 	}
 	if s := a.Stats(); s.HolesEvicted != 0 || s.ConnsEvicted != 0 || a.lists.keeping.Len() < 100 {
-		t.Errorf("%d holes and %d connections evicted, %d connections keep something", s.HolesEvicted, s.ConnsEvicted, a.lists.keeping.Len())
+		t.Errorf("%d holes and %d connections evicted, %d connections keep something", s.HolesEvicted, s.ConnsEvicted,
+			a.lists.keeping.Len())
 	}
 	a.Close()
 }
@@ -107,7 +108,8 @@ func TestWindow_LongFlightsAreCutBeforeHolesAreGivenUp(t *testing.T) {
 func TestProperty_NoDecoyInAWindowStandsUnflagged(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 5))
-		f := flight{octets: r.IntN(1 << (9 + r.IntN(10))), shift: [2]int{r.IntN(17) - 2, r.IntN(17) - 2}, chunk: 500 + r.IntN(30000)}
+		f := flight{octets: r.IntN(1 << (9 + r.IntN(10))), shift: [2]int{r.IntN(17) - 2, r.IntN(17) - 2},
+			chunk: 500 + r.IntN(30000)}
 		w := newWire(t, r.Uint32(), r.Uint32(), 1460)
 		w.frames = nil
 		before := r.IntN(2) == 0
@@ -122,7 +124,8 @@ func TestProperty_NoDecoyInAWindowStandsUnflagged(t *testing.T) {
 		_, rows, _ := heldOf(t, Config{MaxHeld: 1 << (17 + r.IntN(12))}, w.frames)
 		for i := range rows {
 			if e := &rows[i]; e.Flags&smtp.Conflict == 0 && e.RcptTo != nil && *e.RcptTo != "b@b.example" {
-				rt.Fatalf("%+v, the decoy before %v: %s, flags %v", f, before, essence(rows[i : i+1])[0], e.Flags.Names())
+				rt.Fatalf("%+v, the decoy before %v: %s, flags %v", f, before, essence(rows[i : i+1])[0],
+					e.Flags.Names())
 			}
 		}
 	})
@@ -152,7 +155,8 @@ func lacking(r *rand.Rand, frames []timed) []timed {
 func TestProperty_RetransmissionsWithinTheWindowAreNoConflict(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 6))
-		f := flight{octets: r.IntN(1 << (9 + r.IntN(10))), shift: [2]int{14, 7}, body: r.IntN(2) == 0, chunk: 500 + r.IntN(30000)}
+		f := flight{octets: r.IntN(1 << (9 + r.IntN(10))), shift: [2]int{14, 7}, body: r.IntN(2) == 0,
+			chunk: 500 + r.IntN(30000)}
 		w := newWire(t, r.Uint32(), r.Uint32(), 1460)
 		w.frames = nil
 		f.build(w)

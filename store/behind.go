@@ -16,7 +16,8 @@ func (db *DB) Behind(ctx context.Context, dsn string) (behind int, err error) {
 		return 0, err
 	}
 	var committed string
-	if err := db.conn.QueryRow(ctx, "select pg_catalog.pg_current_wal_flush_lsn()::pg_catalog.text").Scan(&committed); err != nil {
+	if err := db.conn.QueryRow(ctx, "select pg_catalog.pg_current_wal_flush_lsn()::pg_catalog.text").
+		Scan(&committed); err != nil {
 		return 0, fmt.Errorf("read the position of the write-ahead log: %w", err)
 	}
 	for _, address := range addresses(&cfg.Config) {
@@ -25,7 +26,9 @@ func (db *DB) Behind(ctx context.Context, dsn string) (behind int, err error) {
 			continue
 		}
 		var has bool
-		err = standby.conn.QueryRow(ctx, "select pg_catalog.pg_wal_lsn_diff(greatest(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()), $1::pg_catalog.text::pg_catalog.pg_lsn) >= 0", committed).Scan(&has)
+		err = standby.conn.QueryRow(ctx, `select pg_catalog.pg_wal_lsn_diff(
+			greatest(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()),
+			$1::pg_catalog.text::pg_catalog.pg_lsn) >= 0`, committed).Scan(&has)
 		if err == nil && !has {
 			behind++
 		}

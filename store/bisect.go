@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The times that are loaded, in microseconds since PostgreSQL's epoch: the years 1 to 9999. Others are no clock's, and
-// beyond what a date in between holds.
+// The times that are loaded, in microseconds since PostgreSQL's epoch: the years 1 to 9999. No clock gives others, and
+// some are beyond the range of a date.
 const (
 	firstTime = -62135596800*1e6 - postgresEpoch
 	lastTime  = 253402300800*1e6 - postgresEpoch
@@ -54,8 +54,8 @@ func (r refusal) and(rows [][]byte) [][]byte {
 	return all
 }
 
-// bisect finds the rows that the server refuses, by trying halves in a transaction that is undone. Those that are no
-// rows it finds by itself.
+// bisect finds the rows that the server refuses, by trying halves in a transaction that is rolled back. Records that
+// are no rows it finds by itself.
 func (db *DB) bisect(ctx context.Context, sensor string, rows [][]byte) (good [][]byte, bad refusal, err error) {
 	bad = refusal{}
 	var whole [][]byte

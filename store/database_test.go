@@ -25,8 +25,8 @@ func TestDatabase_PrivateClusterIsStartedAndMigratedAlsoAfterItsServerDied(t *te
 			t.Error(err)
 		}
 		db.Close()
-		out, err := d.Cluster.Command("pg_ctl", "stop", "-D", d.Cluster.DataDir(), "-m", "immediate",
-			"-w").CombinedOutput()
+		out, err := d.Cluster.Command("pg_ctl", "stop", "-D", d.Cluster.DataDir(), "-m", "immediate", "-w").
+			CombinedOutput()
 		if err != nil {
 			t.Errorf("%v: %s", err, out)
 		}

@@ -84,8 +84,9 @@ func copyDated(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]b
 	return copyTo(ctx, tx, "tap25_internal.misdated", columns+", "+laterColumns+", reason", others)
 }
 
-// daysApart is of how many days rows may be that are copied into each day's partition. PostgreSQL then inserts a thousand at once;
-// into the partitioned table, whose trigger looks at the rows, it inserts one by one. A statement for each of many days costs more.
+// daysApart is of how many days rows may be that are copied into each day's partition. PostgreSQL then inserts a
+// thousand at once; into the partitioned table, whose trigger looks at the rows, it inserts one by one. A statement for
+// each of many days costs more.
 const daysApart = 8
 
 // copyByDay copies rows whose days have partitions.

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// safePath finds no function, operator or table of anybody but the system's, whatever the database or the user has set:
-// statements name tap25's with their schemas.
+// safePath is the search_path of every connection, whatever the database or the user has set. It finds only the
+// system's functions, operators and tables; statements name tap25's with their schemas.
 const safePath = "pg_catalog, pg_temp"
 
 // ErrNoSchema is returned by [DB.Check] for a database that tap25 has not migrated.

@@ -12,7 +12,8 @@ import (
 )
 
 // Parameter returns what a connection string, a URL or keywords, says of one of libpq's parameters (PostgreSQL
-// documentation, "Parameter Key Words"); given is false if it does not name it. The environment is not looked at.
+// documentation, "Parameter Key Words"); given is false if it does not set that parameter. The environment is not
+// looked at.
 func Parameter(dsn, name string) (value string, given bool) {
 	if query, isURL := urlQuery(dsn); isURL {
 		return query.Get(name), query.Has(name)

@@ -70,8 +70,8 @@ type ExpireReport struct {
 // endReaders is the default of ExpireConfig.EndReaders.
 const endReaders = time.Hour
 
-// giveWay is how long expiry waits for a lock: less than PostgreSQL's deadlock_timeout of a second, so that in whatever
-// circle of waiting it is the one that gives way, and short, since writers and readers queue after it.
+// giveWay is how long expiry waits for a lock. It is less than PostgreSQL's deadlock_timeout of a second, so that
+// expiry is the one that gives up in a deadlock, and short, since writers and readers queue after it.
 const giveWay = "200ms"
 
 // Expire drops the days that are older than the retention, each in a transaction of its own, after copying what legal
@@ -167,7 +167,7 @@ func (db *DB) expireOnce(ctx context.Context, sql string, args ...any) (dropped 
 	return dropped, err
 }
 
-// inUse is a lock that was not to be had, or a circle of waiting that PostgreSQL has broken.
+// inUse reports whether a lock was not free in time, or PostgreSQL ended a deadlock.
 func inUse(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (e.Code == "55P03" || e.Code == "40P01")
@@ -175,7 +175,9 @@ func inUse(err error) bool {
 
 func (db *DB) wouldExpire(ctx context.Context, report *ExpireReport) error {
 	rows, err := db.conn.Query(ctx, `
-		select p.day, 'partition', coalesce((select sum(rows) from tap25_internal.days d where d.day = p.day), 0)::bigint, p.bytes, 0::bigint
+		select p.day, 'partition',
+		       coalesce((select sum(rows) from tap25_internal.days d where d.day = p.day), 0)::bigint,
+		       p.bytes, 0::bigint
 		from tap25_internal.partitions() p where p.day < $1 order by p.day`, report.Cutoff)
 	if err == nil {
 		report.Dropped, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ExpiredDay])

@@ -50,7 +50,8 @@ func (db *DB) freeDay(ctx context.Context, cfg ExpireConfig, report *ExpireRepor
 // endBlockers ends the sessions that it may of those that have kept a day from being dropped for too long, or
 // partitions from being made if day is nil; it returns them, and the others.
 func (db *DB) endBlockers(ctx context.Context, day *time.Time, older time.Duration) ([]DayUser, error) {
-	rows, err := db.conn.Query(ctx, `select login::text, coalesce(application, ''), open_since, ended, coalesce(reason, '')
+	rows, err := db.conn.Query(ctx, `select login::text, coalesce(application, ''), open_since, ended,
+		coalesce(reason, '')
 		from tap25_internal.end_blockers($1, $2 * interval '1 second')`, day, seconds(older))
 	if err != nil {
 		return nil, fmt.Errorf("end the sessions that use it: %w", err)

@@ -236,8 +236,8 @@ func TestFailover_EveryRowOnceWhereTheStandbyLacksSome(t *testing.T) {
 		t.Errorf("%d files, want one of refused rows beside %d segments: %v", len(files), st.KeptSegments, err)
 	}
 	var rows int
-	if err := promoted.Conn().QueryRow(t.Context(),
-		"select count(*) from mail where sensor = 'keeps nothing'").Scan(&rows); err != nil || rows >= 4500 {
+	if err := promoted.Conn().QueryRow(t.Context(), "select count(*) from mail where sensor = 'keeps nothing'").
+		Scan(&rows); err != nil || rows >= 4500 {
 		t.Errorf("%d rows of a spool that keeps nothing, %v: the standby lacked none", rows, err)
 	}
 }
@@ -305,7 +305,8 @@ func checkConnected(t *testing.T, db *DB, err error, want *host) {
 	}
 	defer db.Close()
 	var port int
-	if err := db.Conn().QueryRow(t.Context(), "select pg_catalog.current_setting('port')::pg_catalog.int4").Scan(&port); err != nil || want == nil || port != want.port {
+	if err := db.Conn().QueryRow(t.Context(), "select pg_catalog.current_setting('port')::pg_catalog.int4").
+		Scan(&port); err != nil || want == nil || port != want.port {
 		t.Errorf("connected to port %d, want %v, %v", port, want, err)
 	}
 }

@@ -15,7 +15,7 @@ type FinishConfig struct {
 	Quiet time.Duration // how long nothing was loaded into a day; zero: ten minutes, negative: any time
 	Most  int           // days at once, the newest first; zero: all
 
-	// how long a reindex waits for transactions that are open, which holds nobody up; zero: a minute
+	// how long a reindex waits for open transactions, without blocking anybody; zero: a minute
 	Patience time.Duration
 }
 
@@ -27,9 +27,9 @@ type FinishedDay struct {
 }
 
 // FinishDays does what is due for the days that are over: it makes their summaries, and rebuilds their indexes if the
-// user owns them. Both are recorded, and done again if many rows came late. Neither holds up a reader or a load; what
-// another connection does at the same time is left to it. Days that were finished are returned with an error too. The
-// error is [ErrPooled] if indexes were left as they are because a pooler is in between; all else is done then.
+// user owns them. Both are recorded, and done again if many rows came late. Neither blocks a reader or a load; what
+// another connection is doing is left to it. Days that were finished are returned with an error too. The error is
+// [ErrPooled] if indexes were left as they are because a pooler is in between; all else is done then.
 func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []FinishedDay, err error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute
@@ -37,10 +37,13 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	if cfg.Patience == 0 {
 		cfg.Patience = time.Minute
 	}
-	rows, err := db.conn.Query(ctx, `select d.day, d.summary_due, d.reindex_due and pg_has_role(c.relowner, 'usage'), d.rows, p.name
-		from tap25_internal.days_over($1) d cross join lateral (select 'tap25_internal.' || tap25_internal.partition_name(d.day) as name) p
+	rows, err := db.conn.Query(ctx, `select d.day, d.summary_due,
+		       d.reindex_due and pg_has_role(c.relowner, 'usage'), d.rows, p.name
+		from tap25_internal.days_over($1) d
+		cross join lateral (select 'tap25_internal.' || tap25_internal.partition_name(d.day) as name) p
 		join pg_class c on c.oid = p.name::regclass
-		where d.summary_due or d.reindex_due and pg_has_role(c.relowner, 'usage') order by d.day desc limit nullif($2, 0)`, max(cfg.Quiet, 0), cfg.Most)
+		where d.summary_due or d.reindex_due and pg_has_role(c.relowner, 'usage')
+		order by d.day desc limit nullif($2, 0)`, max(cfg.Quiet, 0), cfg.Most)
 	if err != nil {
 		return nil, fmt.Errorf("list the days that are over: %w", err)
 	}
@@ -56,8 +59,8 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	for _, d := range days {
 		did := FinishedDay{Day: d.Day}
 		if d.Summary {
-			if err := db.conn.QueryRow(ctx, "select tap25_internal.summarize_day($1)",
-				d.Day).Scan(&did.Summarized); err != nil {
+			if err := db.conn.QueryRow(ctx, "select tap25_internal.summarize_day($1)", d.Day).
+				Scan(&did.Summarized); err != nil {
 				return done, fmt.Errorf("summarize the day %s: %w", d.Day.Format(time.DateOnly), err)
 			}
 		}
@@ -116,19 +119,23 @@ func (db *DB) reindex(ctx context.Context, d overDay, patience time.Duration) (b
 	if err := db.conn.QueryRow(ctx, size, d.Partition).Scan(&after); err != nil {
 		return 0, 0, err
 	}
-	_, err = db.conn.Exec(ctx, `insert into tap25_internal.reindexed (day, rows, bytes_before, bytes) values ($1, $2, $3, $4) on conflict (day) do update
-		set rows = excluded.rows, bytes_before = excluded.bytes_before, bytes = excluded.bytes, made_at = now()`, d.Day, d.Rows, before, after)
+	_, err = db.conn.Exec(ctx, `insert into tap25_internal.reindexed (day, rows, bytes_before, bytes)
+		values ($1, $2, $3, $4)
+		on conflict (day) do update set rows = excluded.rows, bytes_before = excluded.bytes_before,
+		    bytes = excluded.bytes, made_at = now()`, d.Day, d.Rows, before, after)
 	return before, after, err
 }
 
 // reindexSteps are the statements that rebuild a day's indexes, each a transaction of its own or more: first away with
 // what a reindex that was broken off has left (PostgreSQL documentation, REINDEX, "Rebuilding Indexes Concurrently").
 func (db *DB) reindexSteps(ctx context.Context, partition string) ([]string, error) {
-	rows, err := db.conn.Query(ctx, `select case when not i.indisvalid then format('drop index concurrently tap25_internal.%I', c.relname)
+	rows, err := db.conn.Query(ctx, `select case when not i.indisvalid
+		then format('drop index concurrently tap25_internal.%I', c.relname)
 			else format('alter index tap25_internal.%I set (fillfactor = 100)', c.relname) end
 		from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
 		where i.indrelid = $1::regclass and (not i.indisvalid and c.relname ~ '_cc(new|old)\d*$'
-			or i.indisvalid and a.amname = 'btree' and not coalesce(c.reloptions @> array['fillfactor=100'], false))`, partition)
+			or i.indisvalid and a.amname = 'btree'
+			    and not coalesce(c.reloptions @> array['fillfactor=100'], false))`, partition)
 	if err != nil {
 		return nil, err
 	}

@@ -15,20 +15,24 @@ const creatorsQuery = `
 with setting as (
 	select pg_catalog.substr(s, pg_catalog.length('search_path=') + 1) as path
 	from pg_catalog.pg_db_role_setting r, pg_catalog.unnest(r.setconfig) s
-	where r.setrole = 0 and r.setdatabase in (0, (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))
+	where r.setrole = 0 and r.setdatabase in (
+	    0, (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))
 		and s like 'search\_path=%' order by r.setdatabase desc limit 1
 ), searched as (
-	select pg_catalog.btrim(name, ' "') as name from pg_catalog.string_to_table(coalesce((select path from setting), 'public'), ',') name
+	select pg_catalog.btrim(name, ' "') as name
+	from pg_catalog.string_to_table(coalesce((select path from setting), 'public'), ',') name
 ), trusted as (
 	select oid from pg_catalog.pg_roles where rolsuper or rolname = 'pg_database_owner'
 	union select datdba from pg_catalog.pg_database where datname = pg_catalog.current_database()
-	union select coalesce((select nspowner from pg_catalog.pg_namespace where nspname = 'tap25_internal'), current_user::regrole)
+	union select coalesce((select nspowner from pg_catalog.pg_namespace where nspname = 'tap25_internal'),
+	                      current_user::regrole)
 )
 select n.nspname, coalesce(r.rolname, 'PUBLIC'), n.nspowner = may.grantee from pg_catalog.pg_namespace n
 cross join lateral (
 	select grantee from pg_catalog.aclexplode(n.nspacl) where privilege_type = 'CREATE' union select n.nspowner) may
 left join pg_catalog.pg_roles r on r.oid = may.grantee
-where (n.nspname in ('tap25', 'tap25_internal') or n.nspname in (select name from searched)) and may.grantee not in (select oid from trusted)
+where (n.nspname in ('tap25', 'tap25_internal') or n.nspname in (select name from searched))
+    and may.grantee not in (select oid from trusted)
 order by 1, 2`
 
 // Creator is a role, or PUBLIC, that may create in a schema, or owns it.
@@ -68,7 +72,7 @@ func CloseSchemas(creators []Creator) (run []string) {
 	return run
 }
 
-// creatorsWarning is a text that names who may create, and what to run against that; "" if nobody may.
+// creatorsWarning returns a text that names who may create objects and what to run against it; "" if nobody may.
 func creatorsWarning(creators []Creator) string {
 	if len(creators) == 0 {
 		return ""
@@ -87,7 +91,8 @@ func creatorsWarning(creators []Creator) string {
 // others may still create in a schema that is searched; see [DB.Creators].
 func (db *DB) Guard(ctx context.Context) error {
 	var may bool
-	err := db.conn.QueryRow(ctx, `select exists (select from pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a where n.nspname = 'public'
+	err := db.conn.QueryRow(ctx, `select exists (select from pg_catalog.pg_namespace n,
+		pg_catalog.aclexplode(n.nspacl) a where n.nspname = 'public'
 		and a.grantee = 0 and a.privilege_type = 'CREATE' and pg_catalog.pg_has_role(n.nspowner, 'usage'))`).Scan(&may)
 	if err == nil && may {
 		_, err = db.conn.Exec(ctx, "revoke create on schema public from public")
@@ -125,7 +130,8 @@ func (db *DB) TakesPath() bool {
 func (db *DB) SearchPath(ctx context.Context) (path string, err error) {
 	err = db.conn.QueryRow(ctx, `select coalesce((select pg_catalog.substr(s, pg_catalog.length('search_path=') + 1)
 		from pg_catalog.pg_db_role_setting r, pg_catalog.unnest(r.setconfig) s where r.setrole = 0
-		and r.setdatabase = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) and s like 'search\_path=%'), '')`).Scan(&path)
+		and r.setdatabase = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+		    and s like 'search\_path=%'), '')`).Scan(&path)
 	if err != nil {
 		return "", fmt.Errorf("read the database's search_path: %w", err)
 	}

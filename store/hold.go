@@ -98,8 +98,10 @@ func (db *DB) DropHold(ctx context.Context, id int64) error {
 // Holds lists the holds in force, or all that there ever were, in the order in which they were added.
 func (db *DB) Holds(ctx context.Context, all bool) ([]Hold, error) {
 	rows, err := db.conn.Query(ctx, `
-		select id, mailbox, domain, network, seen_in, nullif(since, '-infinity'), nullif(before, 'infinity'), nullif(until, 'infinity'), reason, added_by::text, added_at,
-		       coalesce(dropped_at, case when until <= now() then until end), (select count(*) from tap25_internal.held where hold_ids @> array[id])
+		select id, mailbox, domain, network, seen_in, nullif(since, '-infinity'), nullif(before, 'infinity'),
+		       nullif(until, 'infinity'), reason, added_by::text, added_at,
+		       coalesce(dropped_at, case when until <= now() then until end),
+		       (select count(*) from tap25_internal.held where hold_ids @> array[id])
 		from tap25.holds where $1 or (dropped_at is null and until > now()) order by id`, all)
 	if err != nil {
 		return nil, fmt.Errorf("list the holds: %w", err)

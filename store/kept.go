@@ -66,7 +66,7 @@ func (db *DB) missingOf(ctx context.Context, sensor string, segments []spool.Seg
 	return missing, nil
 }
 
-// ping asks the server for a sign of life.
+// ping makes the server answer.
 func (db *DB) ping(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error { return db.relyOn(ctx, tx) })
 }

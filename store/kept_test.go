@@ -71,8 +71,8 @@ func TestMissing_AsksForManyInOneStatement(t *testing.T) {
 		t.Errorf("%d missing of 1: %v", len(missing), err)
 	}
 	var entered int
-	if err := db.Conn().QueryRow(t.Context(), "select count(*) from tap25_internal.loads").Scan(&entered); err != nil ||
-		entered != 1193 {
+	if err := db.Conn().QueryRow(t.Context(), "select count(*) from tap25_internal.loads").
+		Scan(&entered); err != nil || entered != 1193 {
 		t.Errorf("asking has entered %d, %v", entered-1193, err)
 	}
 }

@@ -87,23 +87,23 @@ func enterLoads(ctx context.Context, tx pgx.Tx, batches []batch) (added []bool, 
 	for i, b := range batches {
 		keys[i], counts[i] = b.key, int64(len(b.rows))
 	}
-	err = tx.QueryRow(ctx, "select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys,
-		counts).Scan(&added)
+	err = tx.QueryRow(ctx, "select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys, counts).
+		Scan(&added)
 	return added, err
 }
 
-// errAnotherServer is a connection that goes to another server than before, as one through a pooler does after a
-// failover.
+// errAnotherServer means that a connection now leads to another server, as one through a pooler may after a failover.
 var errAnotherServer = errors.New("another server has become the database since the last load")
 
-// relyOn makes a transaction one whose COMMIT is to be relied on, whatever the role's settings: the server answers it
+// relyOn makes the COMMIT of a transaction reliable, whatever the role's settings: the server answers it
 // once it is on disk, and on that of a synchronous standby if there is one. A higher synchronous_commit stays. All
 // transactions of a connection must be on the same server, since that is asked for what is kept when the connection
 // begins.
 func (db *DB) relyOn(ctx context.Context, tx pgx.Tx) error {
 	var server time.Time
 	err := tx.QueryRow(ctx, `select pg_catalog.pg_postmaster_start_time(),
-		case when pg_catalog.current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then pg_catalog.set_config('synchronous_commit', 'on', true) end`).
+		case when pg_catalog.current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
+		    then pg_catalog.set_config('synchronous_commit', 'on', true) end`).
 		Scan(&server, nil)
 	if err != nil {
 		return err

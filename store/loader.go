@@ -17,7 +17,7 @@ const (
 	// maxPause is the longest wait between two attempts: a standby may have been promoted meanwhile, at any address.
 	maxPause = 5 * time.Second
 
-	// loadTimeout bounds one attempt: a server that has gone without a word is noticed.
+	// loadTimeout bounds one attempt, in case the server has vanished silently.
 	loadTimeout = 10 * time.Minute
 )
 
@@ -41,7 +41,7 @@ type LoaderStats struct {
 	Err      error     // why loading fails now, without anything of the rows; nil when it goes well
 	Since    time.Time // when it began to fail
 	Hopeless bool      // waiting will not help: somebody must change the database or the configuration
-	Unread   int64     // segments that could not be read, left where they are until the next start
+	Unread   int64     // segments that could not be read; they stay until the next start
 }
 
 // Loader takes the sealed segments of a spool, oldest first, and loads each once. Run is for one goroutine, the other
@@ -58,7 +58,7 @@ type Loader struct {
 	wake     chan struct{}
 	askEvery time.Duration
 
-	answered time.Time // when the server of db last gave a sign of life; for Run's goroutine
+	answered time.Time // when the server of db last answered; for Run's goroutine
 
 	// For Run's goroutine, by path.
 	ahead map[string]segment  // what was read before its turn
@@ -87,7 +87,7 @@ func (l *Loader) Idle() bool {
 	return len(next) == 0
 }
 
-// Run loads until ctx ends. Whatever fails is tried again, with longer and longer pauses; Stats.Err is the last error.
+// Run loads until ctx ends. It retries what fails, with growing pauses; Stats.Err is the last error.
 func (l *Loader) Run(ctx context.Context) {
 	defer l.disconnect()
 	for attempt := 0; ctx.Err() == nil; {
@@ -113,8 +113,8 @@ func (l *Loader) Run(ctx context.Context) {
 	}
 }
 
-// pause is how long to wait before the next attempt: hardly at first, then twice as long each time, with a random part
-// so that many sensors do not come back all at once.
+// pause returns how long to wait before the next attempt: little at first, then twice as long each time, with a random
+// part, so that many sensors do not come back at once.
 func pause(attempt int, longest time.Duration) time.Duration {
 	d := min(20*time.Millisecond<<min(attempt, 20), longest)
 	return d/2 + rand.N(d/2+1)
@@ -158,7 +158,7 @@ func (l *Loader) next(sealed []spool.Segment) (next, behind []spool.Segment) {
 	return next, nil
 }
 
-// try connects and loads segments, while it reads those after them; or asks for a sign of life if there are none.
+// try connects and loads segments, while it reads those after them. If none waits, it pings the server.
 func (l *Loader) try(ctx context.Context, segments, behind []spool.Segment) error {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()

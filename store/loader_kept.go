@@ -6,10 +6,10 @@ import (
 )
 
 const (
-	// askEvery is how often a server is asked for a sign of life that got no rows lately, while segments are kept.
+	// askEvery is how often a server that got no rows lately is pinged while segments are kept.
 	askEvery = 10 * time.Second
 
-	// answersWithin bounds that.
+	// answersWithin bounds such a ping.
 	answersWithin = 10 * time.Second
 )
 
@@ -71,7 +71,7 @@ func (l *Loader) connect(ctx context.Context) (lost bool, err error) {
 	return len(missing) > 0, nil
 }
 
-// ask asks the server for a sign of life.
+// ask pings the server.
 func (l *Loader) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answersWithin)
 	defer cancel()

@@ -15,7 +15,7 @@ type segment struct {
 
 func (s segment) batch() batch { return batch{s.Sensor, s.Key, s.rows} }
 
-// read may be called by any goroutine.
+// read reads a segment. Any goroutine may call it.
 func (l *Loader) read(seg spool.Segment) (s segment, err error) {
 	s = segment{Segment: seg, sound: true}
 	s.rows, s.damage, err = l.cfg.Spool.Read(seg)
@@ -51,7 +51,7 @@ func (l *Loader) readAhead(behind []spool.Segment) (wait func()) {
 	return func() { l.ahead = <-ended }
 }
 
-// leave passes over a segment whose file cannot be read.
+// leave skips a segment whose file cannot be read.
 func (l *Loader) leave(seg spool.Segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -184,8 +184,8 @@ func TestLoader_HostileTextIsKeptWithoutLoss(t *testing.T) {
 	for i, text := range texts {
 		var from string
 		var raw []byte
-		if err := db.Conn().QueryRow(t.Context(), "select rcpt_to, mail_from_raw from mail where session_id = $1",
-			i).Scan(&from, &raw); err != nil {
+		if err := db.Conn().QueryRow(t.Context(), "select rcpt_to, mail_from_raw from mail where session_id = $1", i).
+			Scan(&from, &raw); err != nil {
 			t.Fatal(err)
 		}
 		shown := strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")

@@ -124,8 +124,8 @@ func checkOnce(t testing.TB, db *DB, sensor string, n int) {
 		t.Errorf("%d rows, %d of them different, the last %d; want %d", rows, distinct, highest, n)
 	}
 	var counted int
-	if err := db.Conn().QueryRow(t.Context(), "select sum(rows) from days where sensor = $1",
-		sensor).Scan(&counted); err != nil || counted != n {
+	if err := db.Conn().QueryRow(t.Context(), "select sum(rows) from days where sensor = $1", sensor).
+		Scan(&counted); err != nil || counted != n {
 		t.Errorf("days counts %d, %v; want %d", counted, err, n)
 	}
 }

@@ -25,9 +25,11 @@ func (e *lockedError) Unwrap() error { return e.err }
 const holders = `select distinct coalesce(a.usename::text, 'the server'), coalesce(a.application_name, '')
 	from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid = l.pid
 	join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-	where l.granted and l.locktype = 'relation' and l.pid <> pg_catalog.pg_backend_pid() and n.nspname in ('tap25', 'tap25_internal') and c.relkind in ('r', 'p')
+	where l.granted and l.locktype = 'relation' and l.pid <> pg_catalog.pg_backend_pid()
+	    and n.nspname in ('tap25', 'tap25_internal') and c.relkind in ('r', 'p')
 	and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
-	and (l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+	and (l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+	    'AccessExclusiveLock')
 		or l.mode = 'RowExclusiveLock' and a.usename = session_user) order by 1, 2 limit 5`
 
 // locked adds to the error of a lock that was not free in time (SQLSTATE 55P03) who has locks now. It changes no other

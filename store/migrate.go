@@ -44,11 +44,13 @@ const (
 	lastInPublic = 11
 )
 
-// where is the schema that tap25's objects are in now, with the owner of the table of versions; both are empty where
+// where returns the schema that tap25's objects are in now, and the owner of the table of versions; both are empty if
 // there are none.
 func (db *DB) where(ctx context.Context) (schema, owner string, err error) {
-	err = db.conn.QueryRow(ctx, `select n.nspname, pg_catalog.pg_get_userbyid(c.relowner) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-		where c.relname = $1 and n.nspname in ($2, 'public') and c.relkind = 'r' order by n.nspname = $2 desc limit 1`, versionTable, internalSchema).Scan(&schema, &owner)
+	err = db.conn.QueryRow(ctx, `select n.nspname, pg_catalog.pg_get_userbyid(c.relowner) from pg_catalog.pg_class c
+		join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+		where c.relname = $1 and n.nspname in ($2, 'public') and c.relkind = 'r'
+		order by n.nspname = $2 desc limit 1`, versionTable, internalSchema).Scan(&schema, &owner)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return "", "", fmt.Errorf("find the schema: %w", err)
 	}
@@ -119,12 +121,13 @@ func (db *DB) Migrate(ctx context.Context) error {
 	}
 }
 
-// trust fails where objects of tap25's names belong to somebody other than this user, the database's owner and a
+// trust returns an error if objects of tap25's names belong to a role other than this user, the database's owner or a
 // superuser.
 func (db *DB) trust(ctx context.Context, schema, owner string) error {
 	var trusted bool
-	err := db.conn.QueryRow(ctx, `select rolname = current_user or rolsuper or exists (select from pg_catalog.pg_database d
-		where d.datname = pg_catalog.current_database() and d.datdba = r.oid) from pg_catalog.pg_roles r where rolname = $1`, owner).Scan(&trusted)
+	err := db.conn.QueryRow(ctx, `select rolname = current_user or rolsuper or exists (
+			select from pg_catalog.pg_database d where d.datname = pg_catalog.current_database() and d.datdba = r.oid)
+		from pg_catalog.pg_roles r where rolname = $1`, owner).Scan(&trusted)
 	if err != nil {
 		return fmt.Errorf("find the owner of the schema: %w", err)
 	}

@@ -18,9 +18,9 @@ const migrationLock = int64(9628173550095224)
 const migrationWait = "select pg_catalog.set_config('lock_timeout', '30s', %t)" +
 	" where pg_catalog.current_setting('lock_timeout') = '0'"
 
-// lockMigrations takes the lock that tern waits for without end; tern, on this connection, then has it at once. The
-// error of a lock that is not free in time names who holds it. A migration of somebody who may migrate is waited for:
-// its session has begun to write.
+// lockMigrations takes the lock that tern would wait for without a limit; tern, on this connection, then gets it at
+// once. The error of a lock that is not free in time names who holds it. A migration of somebody who may migrate is
+// waited for: its session has begun to write.
 func (db *DB) lockMigrations(ctx context.Context) (unlock func(), err error) {
 	if _, err := db.conn.Exec(ctx, fmt.Sprintf(migrationWait, false)); err != nil {
 		return nil, fmt.Errorf("bound the wait for a lock: %w", err)
@@ -58,8 +58,8 @@ type holder struct {
 
 func (h *holder) String() string { return fmt.Sprintf("process %d of %q", h.pid, h.role) }
 
-// migrationHolder asks who has the lock of migrations, nil for nobody. An error that is no lock_timeout is returned as
-// it is.
+// migrationHolder returns who has the lock of migrations, or nil if nobody has it. An error that is no lock_timeout is
+// returned as it is.
 func (db *DB) migrationHolder(ctx context.Context, err error) (*holder, error) {
 	if !lockTimeout(err) || db.conn.IsClosed() {
 		return nil, err

@@ -28,8 +28,8 @@ func (db *DB) begin(ctx context.Context) (schema, owner string, err error) {
 func makeSchemas(ctx context.Context, tx pgx.Tx, owner string) error {
 	for _, name := range []string{peopleSchema, internalSchema} {
 		var is string
-		err := tx.QueryRow(ctx, "select nspowner::regrole::text from pg_catalog.pg_namespace where nspname = $1",
-			name).Scan(&is)
+		err := tx.QueryRow(ctx, "select nspowner::regrole::text from pg_catalog.pg_namespace where nspname = $1", name).
+			Scan(&is)
 		role := pgx.Identifier{owner}.Sanitize()
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
@@ -52,7 +52,7 @@ var leavePublicSQL string
 
 // leavePublic moves the objects of a tap25 up to lastInPublic to the internal schema and migrates them there as far as
 // the first version that finds them: all in one transaction, so that an older tap25 works until it is done. What others
-// have put into public is on no search_path meanwhile. It does nothing where another connection has done so.
+// have put into public is on no search_path meanwhile. It does nothing if another connection has done so.
 func (db *DB) leavePublic(ctx context.Context, owner string) error {
 	return pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
 		if err := makeSchemas(ctx, tx, owner); err != nil {

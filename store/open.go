@@ -68,7 +68,7 @@ func OpenWritable(ctx context.Context, dsn string) (*DB, error) {
 	return connect(ctx, cfg)
 }
 
-// parse reads a connection string; implied is whether nobody has said what server of several is wanted.
+// parse reads a connection string; implied is true if nothing sets which of several servers is wanted.
 func parse(dsn string) (cfg *pgx.ConnConfig, implied bool, err error) {
 	dsn = SecureDSN(dsn)
 	if cfg, err = pgx.ParseConfig(dsn); err != nil {
@@ -78,7 +78,7 @@ func parse(dsn string) (cfg *pgx.ConnConfig, implied bool, err error) {
 	return cfg, cfg.ValidateConnect == nil && !targetGiven(dsn), nil
 }
 
-// patient makes a connection's attempts bounded, and the connection one that notices the silence of its server.
+// patient bounds the time of each attempt to connect, and makes a connection notice that its server is silent.
 func patient(cfg *pgx.ConnConfig) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout

@@ -38,8 +38,8 @@ func migratedTo(t testing.TB, version int32) *DB {
 	return db
 }
 
-// oldSegment puts the segment of testdata that the tap25 of schema 16 has sealed, with the rows of full and bare, into the
-// directory of a spool.
+// oldSegment puts the segment of testdata that the tap25 of schema 16 has sealed, with the rows of full and bare, into
+// the directory of a spool.
 func oldSegment(t testing.TB) (dir string, rows []*smtp.Envelope) {
 	t.Helper()
 	const name = "00066156257e46a8-b13077db19010880-2.seg"
@@ -136,8 +136,10 @@ func TestLoader_NewRowsWaitForADatabaseThatIsMigrated(t *testing.T) {
 func TestIsNetwork_IsThatOfTheParser(t *testing.T) {
 	db := database(t, false)
 	long := strings.Repeat("vlan 4095/", 25)
-	for _, s := range []string{"vlan 12", "vxlan 5001/vlan 3", "gtp", "l2tpv3 9", "mac-in-mac 7", "g", "vlan", "mpls 16/mpls 17",
-		long + "vlan", long + "vlans", long + "vlans/g", "", "vlan12", "vlan  12", "vlan 12 ", " vlan 12", "VLAN 12", "vlan 0x1",
+	for _, s := range []string{"vlan 12", "vxlan 5001/vlan 3", "gtp", "l2tpv3 9", "mac-in-mac 7", "g", "vlan",
+		"mpls 16/mpls 17",
+		long + "vlan", long + "vlans", long + "vlans/g", "", "vlan12", "vlan  12", "vlan 12 ", " vlan 12", "VLAN 12",
+		"vlan 0x1",
 		"vlan 1/", "/vlan 1", "vlan 1//gtp", "12", "vlan 1\n", "vlan 1\n/gtp",
 		"vlän 1", "vlan ١", "v 1;", "é", "vlan 1/V"} {
 		if got, want := ask[bool](t, db, "select tap25_internal.is_network($1)", s), smtp.IsNetwork(s); got != want {
@@ -161,8 +163,8 @@ func TestRow_OfAnImpossibleOriginIsRefused(t *testing.T) {
 			fails(t, name, err, "23514")
 		}
 	}
-	const insert = "insert into tap25_internal.misdated (seen_at, session_id, mail_no, client_port, server_port, outcome, flags, auth, " +
-		"client_ip, server_ip, sensor, reason, %s) " +
+	const insert = "insert into tap25_internal.misdated (seen_at, session_id, mail_no, client_port, server_port, " +
+		"outcome, flags, auth, client_ip, server_ip, sensor, reason, %s) " +
 		"values ('1970-01-01', 1, 1, 0, 0, 1, 0, false, '192.0.2.1', '192.0.2.2', 'tap', 'before 1990', %s)"
 	for columns, values := range map[string]string{
 		"origin_port, origin_by": "-32768, 1", "origin_port": "1", "origin_ip": "'192.0.2.1'", "origin_by": "0",
@@ -173,7 +175,8 @@ func TestRow_OfAnImpossibleOriginIsRefused(t *testing.T) {
 	none := at(old) // an origin that nobody names is none
 	none.OriginBy = smtp.ByNobody
 	loadRows(t, db, "tap", none)
-	const nobody = "select count(*) from mail where num_nonnulls(origin_ip, origin_port, origin_by) = 0 and network is not null"
+	const nobody = "select count(*) from mail where num_nonnulls(origin_ip, origin_port, origin_by) = 0 and network " +
+		"is not null"
 	if n := ask[int](t, db, nobody); n != 1 {
 		t.Errorf("%d rows, want 1", n)
 	}
@@ -201,8 +204,10 @@ func TestMailClient_FindsOriginsByIndexAndSummary(t *testing.T) {
 			"mail_client('10.9.9.0/24')": 1, "mail_client('10.9.9.10')": 0,
 		} {
 			n, touched := scans(t, db, question)
-			asked := touched["envelopes_20200229"] != "" // which no summary of the day rules out, and none knows a subnet
-			if n != want || touched["envelopes_20260102"] == "whole" || summarized && asked && !strings.Contains(question, "/") {
+			// which no summary of the day rules out, and none knows a subnet
+			asked := touched["envelopes_20200229"] != ""
+			if n != want || touched["envelopes_20260102"] == "whole" ||
+				summarized && asked && !strings.Contains(question, "/") {
 				t.Errorf("%s, summarized %t: %d rows, %v; want %d by index", question, summarized, n, touched, want)
 			}
 		}

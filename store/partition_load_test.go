@@ -18,7 +18,8 @@ func TestLoad_CountsEachDayOfFewAndOfMany(t *testing.T) {
 		for load := range 2 {
 			var rows []*smtp.Envelope
 			for i := range 20 * days {
-				e := at(old.Truncate(24*time.Hour).AddDate(0, 0, i%days).Add(time.Duration(r.Int64N(int64(24 * time.Hour)))))
+				e := at(old.Truncate(24*time.Hour).AddDate(0, 0,
+					i%days).Add(time.Duration(r.Int64N(int64(24 * time.Hour)))))
 				if i%2 == 0 {
 					e.OriginBy, e.Network = smtp.ByNobody, ""
 				}
@@ -47,7 +48,8 @@ func TestLoad_CountsEachDayOfFewAndOfMany(t *testing.T) {
 	}
 }
 
-// What a sensor may do to a day's partition is what it may do to all: add rows of its own to that day, which are counted.
+// What a sensor may do to a day's partition is what it may do to all: add rows of its own to that day, which are
+// counted.
 func TestSensor_AddsToAPartitionWhatItMayAddToAll(t *testing.T) {
 	for _, before := range []bool{false, true} { // the day is older than the right
 		db := migratedTo(t, beforeOrigins)
@@ -59,8 +61,8 @@ func TestSensor_AddsToAPartitionWhatItMayAddToAll(t *testing.T) {
 		}
 		sensor := login(t, db, "tap25_sensor", "sensor")
 		const insert = "insert into tap25_internal.envelopes_20200229 " +
-			"(seen_at, session_id, mail_no, client_port, server_port, outcome, flags, auth, client_ip, server_ip, sensor) " +
-			"values ('%s', 1, 1, 0, 0, %d, 0, false, '192.0.2.1', '192.0.2.2', '%s')"
+			"(seen_at, session_id, mail_no, client_port, server_port, outcome, flags, auth, client_ip, server_ip, " +
+			"sensor) values ('%s', 1, 1, 0, 0, %d, 0, false, '192.0.2.1', '192.0.2.2', '%s')"
 		if !before {
 			execute(t, db, "select make_partition('2020-02-29')")
 		}
@@ -86,7 +88,8 @@ func TestSensor_AddsToAPartitionWhatItMayAddToAll(t *testing.T) {
 			sensor.Conn().Exec(t.Context(), "rollback")
 		}
 		execute(t, sensor, fmt.Sprintf(insert, "2020-02-29 12:00Z", 1, "tap"))
-		if n := ask[int](t, db, "select rows from days where day = '2020-02-29' and sensor = 'tap'"); n != 2 || count(t, db) != 2 {
+		if n := ask[int](t, db, "select rows from days where day = '2020-02-29' and sensor = 'tap'"); n != 2 ||
+			count(t, db) != 2 {
 			t.Errorf("%d rows counted of %d, want 2", n, count(t, db))
 		}
 	}

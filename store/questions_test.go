@@ -76,8 +76,8 @@ func TestQuestions_ByAddressAndSubnetUseTheIndex(t *testing.T) {
 	for question, want := range map[string]int{"client_ip = '10.0.3.7'": 1, "server_ip = '10.0.3.7'": 1,
 		"client_ip <<= '10.0.3.0/28'": 16, "server_ip <<= '10.0.3.0/28'": 16} {
 		var n int
-		if err := db.Conn().QueryRow(t.Context(), "select count(*) from mail where "+question).Scan(&n); err != nil ||
-			n != want {
+		if err := db.Conn().QueryRow(t.Context(), "select count(*) from mail where "+question).
+			Scan(&n); err != nil || n != want {
 			t.Errorf("%s: %d rows, %v; want %d", question, n, err, want)
 		}
 		plan, err := db.Conn().Query(t.Context(), "explain select * from mail where "+question)

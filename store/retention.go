@@ -38,7 +38,8 @@ type storedRetention struct {
 
 // storedAt asks for the stored retention, and the first day that it keeps at a time; nil if none is stored.
 func (db *DB) storedAt(ctx context.Context, now time.Time) (*storedRetention, error) {
-	rows, err := db.conn.Query(ctx, `select coalesce(kept::text, 'for ever'), coalesce(((($1::timestamptz at time zone 'UTC')::date - kept)::date), $2::date), set_by::text, set_at
+	rows, err := db.conn.Query(ctx, `select coalesce(kept::text, 'for ever'),
+		coalesce(((($1::timestamptz at time zone 'UTC')::date - kept)::date), $2::date), set_by::text, set_at
 		from tap25.retentions order by id desc limit 1`, now, forEver)
 	if err != nil {
 		return nil, fmt.Errorf("ask for the stored retention: %w", err)

@@ -30,7 +30,7 @@ const postgresEpoch = 946684800 * 1e6
 
 // AppendRow appends a row to b as a tuple of COPY's binary format (PostgreSQL documentation, COPY, "Binary Format"),
 // with times in microseconds. Text that PostgreSQL would refuse is changed: U+FFFD takes the place of NUL and of
-// invalid UTF-8. [DB.Load] takes such tuples, and [ParseRow] reads them. An origin that nobody names is null.
+// invalid UTF-8. [DB.Load] takes such tuples, and [ParseRow] reads them. An origin that no proxy names is null.
 func AppendRow(b []byte, e *smtp.Envelope) []byte {
 	wide := e.OriginBy != smtp.ByNobody || e.Network != ""
 	count := uint16(columnCount)
@@ -122,10 +122,10 @@ func appendInt16(b []byte, v uint16) []byte {
 	return binary.BigEndian.AppendUint16(append(b, 0, 0, 0, 2), v)
 }
 
-// appendPort appends a port as the smallint that is 32768 less.
+// appendPort appends a port less 32768, so that it fits a smallint.
 func appendPort(b []byte, port uint16) []byte { return appendInt16(b, port^0x8000) }
 
-// appendLost appends null for nothing lost, which takes no room.
+// appendLost appends lost octets; null for 0, which takes no room on disk.
 func appendLost(b []byte, n int64) []byte {
 	if n == 0 {
 		return appendNull(b)

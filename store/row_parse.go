@@ -41,7 +41,7 @@ func columnsOf(record []byte) int {
 	return 0
 }
 
-// tuple is what is left to be read of a row; bad once a column is not what it should be.
+// tuple is the unread rest of a row; bad is set if a column has the wrong form.
 type tuple struct {
 	b   []byte
 	bad bool

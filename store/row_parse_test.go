@@ -59,7 +59,9 @@ func anyEnvelope(t *rapid.T) *smtp.Envelope {
 
 // sameAddrs lets cmp compare what has no exported fields.
 var sameAddrs = cmp.Options{
-	cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.AddrPort) bool {
+		return a == b
+	}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 }
 
 func TestParseRow_ReadsWhatAppendRowMade(t *testing.T) {
@@ -87,9 +89,11 @@ func FuzzParseRow(f *testing.F) {
 	addr := netip.MustParseAddrPort("192.0.2.1:25")
 	text, size := "a@example.org", int64(7)
 	f.Add(AppendRow(nil, &smtp.Envelope{Client: addr, Server: netip.MustParseAddrPort("[2001:db8::1]:25")}))
-	f.Add(AppendRow(nil, &smtp.Envelope{Client: addr, Server: addr, MailFrom: &text, MessageBytes: &size, MailFromRaw: []byte{0}, MailCode: 250, Auth: true}))
-	f.Add(AppendRow(nil, &smtp.Envelope{Client: addr, Server: addr, OriginBy: smtp.ByXFORWARD, OriginIP: addr.Addr(), OriginPort: 1,
-		Network: "vlan 12"}))
+	f.Add(AppendRow(nil, &smtp.Envelope{Client: addr, Server: addr, MailFrom: &text, MessageBytes: &size,
+		MailFromRaw: []byte{0}, MailCode: 250, Auth: true}))
+	f.Add(AppendRow(nil, &smtp.Envelope{Client: addr, Server: addr, OriginBy: smtp.ByXFORWARD, OriginIP: addr.Addr(),
+		OriginPort: 1,
+		Network:    "vlan 12"}))
 	f.Fuzz(func(t *testing.T, record []byte) {
 		var e *smtp.Envelope
 		var err error

@@ -35,6 +35,26 @@ type Status struct {
 // locksPerDay is what a question that is not bounded in time locks for each day: the partition and its indexes.
 const locksPerDay = 9
 
+// statusQuery counts what the database holds. It reads no envelope.
+const statusQuery = `
+with parts as (select inhrelid from pg_inherits where inhparent = 'tap25_internal.envelopes'::regclass)
+select current_setting('server_version'), (select count(*) from parts),
+       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from parts)
+           + case when exists (select from tap25_internal.summaries)
+             then pg_total_relation_size('tap25_internal.summaries') + pg_total_relation_size('tap25_internal.prints')
+             else 0 end,
+       (select count(*) from tap25_internal.summaries), (select count(*) from tap25_internal.reindexed),
+       (select coalesce(sum(rows), 0)::bigint from tap25_internal.days),
+       (select max(loaded_at) from tap25_internal.days),
+       (select extract(epoch from now() - max(loaded_at))::float8 from tap25_internal.days),
+       (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated),
+       (select count(*) from tap25.expired where kind = 'partition'),
+       (select case when reltuples > 1e6 then reltuples::bigint
+                    else (select count(*) from tap25_internal.loads) end
+        from pg_class where oid = 'tap25_internal.loads'::regclass),
+       current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint,
+       current_setting('jit')::bool`
+
 // Status asks the database about what it holds. It reads no envelope but those of the first and the last day, whose
 // times an index gives or one day's scan. Errors are those of [DB.Check] and the server's.
 func (db *DB) Status(ctx context.Context) (Status, error) {
@@ -45,19 +65,9 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	s.Version, _, _ = db.Version(ctx)
 	var locks int64
 	var jit bool
-	err := db.conn.QueryRow(ctx, `
-		with parts as (select inhrelid from pg_inherits where inhparent = 'tap25_internal.envelopes'::regclass)
-		select current_setting('server_version'), (select count(*) from parts),
-		       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from parts) + case when exists (select from tap25_internal.summaries)
-		           then pg_total_relation_size('tap25_internal.summaries') + pg_total_relation_size('tap25_internal.prints') else 0 end,
-		       (select count(*) from tap25_internal.summaries), (select count(*) from tap25_internal.reindexed),
-		       (select coalesce(sum(rows), 0)::bigint from tap25_internal.days), (select max(loaded_at) from tap25_internal.days), (select extract(epoch from now() - max(loaded_at))::float8 from tap25_internal.days),
-		       (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated),
-		       (select count(*) from tap25.expired where kind = 'partition'),
-		       (select case when reltuples > 1e6 then reltuples::bigint else (select count(*) from tap25_internal.loads) end from pg_class where oid = 'tap25_internal.loads'::regclass),
-		       current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint, current_setting('jit')::bool`).
-		Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Summarized, &s.Reindexed, &s.Rows, &s.Loaded, &s.Lag, &s.Held,
-			&s.Misdated, &s.Expired, &s.Loads, &locks, &jit)
+	err := db.conn.QueryRow(ctx, statusQuery).Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Summarized, &s.Reindexed,
+		&s.Rows, &s.Loaded, &s.Lag, &s.Held,
+		&s.Misdated, &s.Expired, &s.Loads, &locks, &jit)
 	if err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
 	}
@@ -80,28 +90,36 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	if s.Late, err = db.late(ctx); err != nil {
 		return s, err
 	}
+	err = db.ends(ctx, &s)
+	return s, err
+}
+
+// ends sets the times of the first and the last row.
+func (db *DB) ends(ctx context.Context, s *Status) error {
 	for fn, to := range map[string]**time.Time{"min": &s.Oldest, "max": &s.Newest} {
 		var day *time.Time
-		if err := db.conn.QueryRow(ctx, "select "+fn+
-			"(day) from tap25_internal.days where rows > 0").Scan(&day); err != nil {
-			return s, fmt.Errorf("ask for the status: %w", err)
+		err := db.conn.QueryRow(ctx, "select "+fn+"(day) from tap25_internal.days where rows > 0").Scan(&day)
+		if err != nil {
+			return fmt.Errorf("ask for the status: %w", err)
 		}
 		if day == nil {
 			continue
 		}
-		err := db.conn.QueryRow(ctx, "select "+fn+"(seen_at) from tap25_internal.envelopes where seen_at >= $1 and "+
+		err = db.conn.QueryRow(ctx, "select "+fn+"(seen_at) from tap25_internal.envelopes where seen_at >= $1 and "+
 			"seen_at < $2", *day, day.AddDate(0, 0, 1)).Scan(to)
 		if err != nil {
-			return s, fmt.Errorf("ask for the status: %w", err)
+			return fmt.Errorf("ask for the status: %w", err)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // late lists the days that expiry could not drop, each as a line for people.
 func (db *DB) late(ctx context.Context) ([]string, error) {
-	rows, err := db.conn.Query(ctx, `select format('the day %s cannot be dropped since %s: in use by %s', to_char(day, 'YYYY-MM-DD'),
-		to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), coalesce(nullif(users, ''), 'a load')) from tap25_internal.late_days order by day`)
+	rows, err := db.conn.Query(ctx, `
+		select format('the day %s cannot be dropped since %s: in use by %s', to_char(day, 'YYYY-MM-DD'),
+		              to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), coalesce(nullif(users, ''), 'a load'))
+		from tap25_internal.late_days order by day`)
 	if err != nil {
 		return nil, fmt.Errorf("ask which days are late: %w", err)
 	}
@@ -119,7 +137,7 @@ func (s *Status) warn(text string) {
 	s.Warning += text
 }
 
-// warnOfStrangers adds who, beyond tap25's users, may do something in this database that he should not.
+// warnOfStrangers adds a warning for each right in this database that others than tap25's users have.
 func (db *DB) warnOfStrangers(ctx context.Context, s *Status) error {
 	creators, err := db.Creators(ctx)
 	if err != nil {

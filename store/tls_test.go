@@ -111,8 +111,8 @@ func startTLS(t *testing.T) (port int, dir string) {
 			t.Fatal(err)
 		}
 	}
-	if out, err := c.Command("initdb", "-D", c.DataDir(), "-U", user, "-A", "trust",
-		"-N").CombinedOutput(); err != nil {
+	if out, err := c.Command("initdb", "-D", c.DataDir(), "-U", user, "-A", "trust", "-N").
+		CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
@@ -127,8 +127,8 @@ func startTLS(t *testing.T) (port int, dir string) {
 	}
 	args := fmt.Sprintf("-p %d -k %s -c listen_addresses=127.0.0.1 -c ssl=on -c ssl_cert_file=%s/db.example.crt -c "+
 		"ssl_key_file=%[3]s/db.example.key", port, dir, dir)
-	if out, err := c.Command("pg_ctl", "start", "-w", "-D", c.DataDir(), "-l", filepath.Join(dir, "log"), "-o",
-		args).CombinedOutput(); err != nil {
+	if out, err := c.Command("pg_ctl", "start", "-w", "-D", c.DataDir(), "-l", filepath.Join(dir, "log"), "-o", args).
+		CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Cleanup(func() { c.Command("pg_ctl", "stop", "-m", "immediate", "-D", c.DataDir()).Run() })

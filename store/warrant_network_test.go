@@ -43,7 +43,8 @@ func TestWarrant_OnAnAddressInANetworkOpensThatNetworkAlone(t *testing.T) {
 		{"network", "'10.0.0.5'", direct + " proxied@b.example", "10.0.0.5/32"},
 		{"network, by_origin", "'10.0.0.5', false", direct, "10.0.0.5/32"},
 		{"network, seen_in", "'10.0.0.5', 'vlan 12'", "vlan12@b.example proxied@b.example", "10.0.0.5/32 in vlan 12"},
-		{"network, seen_in, by_origin", "'10.0.0.0/24', 'vlan 12', false", "vlan12@b.example proxied@b.example", "10.0.0.0/24 in vlan 12"},
+		{"network, seen_in, by_origin", "'10.0.0.0/24', 'vlan 12', false", "vlan12@b.example proxied@b.example",
+			"10.0.0.0/24 in vlan 12"},
 		{"network, seen_in", "'2001:db8::25', 'vxlan 5001/vlan 12'", "vxlan5001/vlan12@b.example",
 			"2001:db8::25/128 in vxlan 5001/vlan 12"},
 		{"network, seen_in", "'10.0.0.5', 'vlan 14'", "", "10.0.0.5/32 in vlan 14"},
@@ -100,7 +101,8 @@ func TestWarrant_OfAnImpossibleNetworkOrWithoutEndIsRefusedInPlainWords(t *testi
 		}
 	}
 	for _, sql := range []string{ // past the view
-		rest + "network) " + values + "'infinity', '10.0.0.5')", rest + "network, seen_in) " + values + "'2099-01-01', '10.0.0.5', 'vlan12')",
+		rest + "network) " + values + "'infinity', '10.0.0.5')",
+		rest + "network, seen_in) " + values + "'2099-01-01', '10.0.0.5', 'vlan12')",
 	} {
 		_, err := db.Conn().Exec(t.Context(), strings.Replace(sql, "warrants", "tap25_internal.warrants", 1))
 		fails(t, sql, err, "23514")

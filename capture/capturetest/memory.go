@@ -2,7 +2,7 @@ package capturetest
 
 import "runtime"
 
-// Allocated returns how many octets are allocated while f runs. The runtime and other goroutines may allocate
+// Allocated returns how many bytes are allocated while f runs. The runtime and other goroutines may allocate
 // meanwhile: if there are more than most, f runs again, twice at most, and the least is returned.
 func Allocated(most int64, f func()) (octets int64) {
 	var before, after runtime.MemStats

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tap25/capture/capturetest"
 	"tap25/cmd/tap25/report"
 	"tap25/reassembly/hostile"
 )
@@ -50,7 +51,7 @@ func (w *wire) sender(ns string) func(frame []byte) error {
 // chosen keeps the lines that hold a word: attacks make more rows than any memory holds.
 type chosen struct {
 	word []byte
-	to   *syncBuffer
+	to   *capturetest.Buffer
 	rest []byte
 }
 

@@ -195,7 +195,7 @@ S= {junk-server-unfinished}
 C= {junk-client-unfinished}`,
 }
 
-// canaryBody tries hard to be taken for envelopes; it is right where nothing is lost (DESIGN.md, limits).
+// canaryBody tries hard to be taken for envelopes; it is right where nothing is lost (DESIGN.md, "Limits").
 const canaryBody = `S: 220 mx.example
 C: EHLO client.example
 S: 250 mx.example

@@ -41,7 +41,7 @@ func resolveDB(dsn string) string {
 	return dsn
 }
 
-// tellWaiting returns a function that tells the user that the end has to wait for others.
+// tellWaiting returns a function that prints that the end has to wait for other processes.
 func tellWaiting(stderr io.Writer) func() {
 	return func() {
 		fmt.Fprintln(stderr, "tap25: done; waiting for other tap25 processes that use the private cluster, because "+

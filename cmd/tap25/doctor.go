@@ -30,16 +30,18 @@ func doctorCommand() *cobra.Command {
 	var seconds float64
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "doctor -i IFACE... [flags]",
-		Short:   "Report what will make tap25 sniff lose or misread packets, and how to fix it",
-		Long:    doctorLong[1:],
-		Example: "  tap25 doctor -i eth1\n  tap25 doctor -i eth1 -i eth2 --seconds 60\n  tap25 doctor --config /etc/tap25/tap25.yaml --json",
-		Args:    usageArgs(cobra.NoArgs),
+		Use:   "doctor -i IFACE... [flags]",
+		Short: "Report what will make tap25 sniff lose or misread packets, and how to fix it",
+		Long:  doctorLong[1:],
+		Example: "  tap25 doctor -i eth1\n  tap25 doctor -i eth1 -i eth2 --seconds 60\n  tap25 doctor --config " +
+			"/etc/tap25/tap25.yaml --json",
+		Args: usageArgs(cobra.NoArgs),
 	}
 	f := cmd.Flags()
 	all := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
 	(&sniffFlags{}).add(all)
-	for _, name := range []string{"config", "interface", "port", "intercept-port", "workers", "ring-bytes", "inline", "xdp", "metrics", "control", "db"} {
+	for _, name := range []string{"config", "interface", "port", "intercept-port", "workers", "ring-bytes", "inline",
+		"xdp", "metrics", "control", "db"} {
 		f.AddFlag(all.Lookup(name))
 	}
 	f.Float64Var(&seconds, "seconds", 5, "how many seconds to listen, up to 3600; 0 does not listen")
@@ -73,7 +75,8 @@ func doctorSettings(s *sniffFlags) *doctor.Settings {
 	}
 	return &doctor.Settings{
 		Interfaces: s.Interfaces, Ports: s.Assembler.Ports, Workers: s.Workers, RingBytes: s.RingBytes,
-		Inline: s.Inline, XDP: s.xdp, Metrics: s.Metrics, Control: s.Control, DSN: s.DSN, Version: version(), Program: program,
+		Inline: s.Inline, XDP: s.xdp, Metrics: s.Metrics, Control: s.Control, DSN: s.DSN, Version: version(),
+		Program: program,
 		Listen: func(ctx context.Context, d time.Duration) (before, after *report.Report, err error) {
 			return sniff.Listen(ctx, &s.Settings, d)
 		},

@@ -150,7 +150,8 @@ func TestDoctor_HearsWhatComes(t *testing.T) {
 		"to the server":   {toServer, map[string]string{"mail": doctor.OK, "directions": doctor.Problem}},
 		"to the client":   {toClient, map[string]string{"mail": doctor.OK, "directions": doctor.Problem}},
 		"other ports":     {web, map[string]string{"mail": doctor.Problem, "directions": ""}},
-		"a segment lost":  {append(append([][]byte{}, frames[:8]...), frames[9:]...), map[string]string{"directions": doctor.OK, "losses": doctor.Problem}},
+		"a segment lost": {append(append([][]byte{}, frames[:8]...), frames[9:]...),
+			map[string]string{"directions": doctor.OK, "losses": doctor.Problem}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := w.doctor(w.tap, "-i", "tap0", "--seconds", "600")
@@ -183,14 +184,17 @@ func TestDoctor_NoTrafficAndNothingToListenOn(t *testing.T) {
 	w := newWire(t)
 	w.ip("-n " + w.hub + " link set port nomaster")
 	for ns, link := range map[string]string{w.tap: "tap0", w.hub: "port"} { // no solicitations of their own
-		if err := w.in(ns, func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/disable_ipv6", []byte("1"), 0) }); err != nil {
+		if err := w.in(ns, func() error {
+			return os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/disable_ipv6", []byte("1"), 0)
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if r := w.doctor(w.tap, "-i", "tap0", "--seconds", "0.2").result(); r.state("traffic", "frames") != doctor.Problem {
 		t.Errorf("silence: %+v", r.Checks)
 	}
-	if r := w.doctor(w.tap, "-i", "tap0", "--seconds", "0").result(); r.state("tap0", "XDP") != doctor.Unknown || r.state("tap0", "link") != doctor.OK {
+	if r := w.doctor(w.tap, "-i", "tap0", "--seconds", "0").result(); r.state("tap0", "XDP") != doctor.Unknown ||
+		r.state("tap0", "link") != doctor.OK {
 		t.Errorf("without listening: %+v", r.Checks)
 	}
 	if r := w.doctor(w.tap, "-i", "nosuch0").result(); r.state("nosuch0", "link") != doctor.Problem || r.Problems == 0 {
@@ -202,8 +206,8 @@ func TestDoctor_NoTrafficAndNothingToListenOn(t *testing.T) {
 	}
 }
 
-// TestDoctor_LeavesTheHostsTrafficAlone examines the interface of a server that goes on taking mail, with and without a word
-// of it on the command line, and is killed at last.
+// TestDoctor_LeavesTheHostsTrafficAlone examines the interface of a server that goes on taking mail, with and without a
+// word of it on the command line, and is killed at last.
 func TestDoctor_LeavesTheHostsTrafficAlone(t *testing.T) {
 	w := newWire(t)
 	m := w.serve()
@@ -257,7 +261,8 @@ func TestDoctor_AsksTheSniffThatRuns(t *testing.T) {
 	if r := e.result(); r.state("tap0", "XDP") != doctor.OK || r.state("traffic", "listen") != "" {
 		t.Errorf("%+v", r.Checks)
 	}
-	if r := w.doctor(w.tap, "-i", "tap0", "--control", s.control+"x").result(); r.state("tap0", "XDP") != doctor.Problem || r.state("traffic", "listen") != doctor.Problem {
+	if r := w.doctor(w.tap, "-i", "tap0", "--control", s.control+"x").result(); r.state("tap0",
+		"XDP") != doctor.Problem || r.state("traffic", "listen") != doctor.Problem {
 		t.Errorf("another's program: %+v", r.Checks)
 	}
 	if f := w.linkIn(w.tap, "tap0"); !f.attached {

@@ -35,7 +35,8 @@ func dbExpire() *cobra.Command {
 	var endReaders time.Duration
 	cfg := store.ExpireConfig{Version: version()}
 	cmd := &cobra.Command{
-		Use: "expire", Short: "Drop days that are older than the retention, and finish days that are over", Args: usageArgs(cobra.NoArgs),
+		Use: "expire", Short: "Drop days that are older than the retention, and finish days that are over",
+		Args: usageArgs(cobra.NoArgs),
 		Long: dbExpireLong[1:],
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if retention != "" {
@@ -52,8 +53,10 @@ func dbExpire() *cobra.Command {
 		},
 	}
 	dbFlag(cmd.Flags(), &dsn)
-	cmd.Flags().StringVar(&retention, "retention", "", "how long to keep days, such as 730d, 24mo or 2y (default: the stored retention, else 2y)")
-	cmd.Flags().BoolVar(&cfg.Change, "change-retention", false, "store --retention in the database, even if it is shorter than the stored one")
+	cmd.Flags().StringVar(&retention, "retention", "",
+		"how long to keep days, such as 730d, 24mo or 2y (default: the stored retention, else 2y)")
+	cmd.Flags().BoolVar(&cfg.Change, "change-retention", false,
+		"store --retention in the database, even if it is shorter than the stored one")
 	endReadersFlag(cmd.Flags(), &endReaders)
 	cmd.Flags().BoolVar(&cfg.DryRun, "dry-run", false, "show what would be dropped, and drop nothing")
 	return cmd
@@ -105,5 +108,6 @@ func printExpired(w io.Writer, report store.ExpireReport, dry bool) {
 	for _, d := range report.Busy {
 		fmt.Fprintf(w, "skipped %s: run expire again later\n", d)
 	}
-	fmt.Fprintf(w, "%s %d rows, %d bytes; days from %s on stay\n", did, rows, bytes, report.Cutoff.Format(time.DateOnly))
+	fmt.Fprintf(w, "%s %d rows, %d bytes; days from %s on stay\n", did, rows, bytes,
+		report.Cutoff.Format(time.DateOnly))
 }

@@ -28,8 +28,9 @@ func fromEnvironment(flags *pflag.FlagSet) (err error) {
 // portFlags adds --port and --intercept-port.
 func portFlags(f *pflag.FlagSet, ports, intercepts *[]uint) {
 	f.UintSliceVar(ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
-	f.UintSliceVar(intercepts, "intercept-port", []uint{reassembly.DefaultInterceptPort}, "UDP port to which routers send the packets "+
-		"of lawful intercepts, with the headers of Nokia or Juniper; may be repeated")
+	f.UintSliceVar(intercepts, "intercept-port", []uint{reassembly.DefaultInterceptPort},
+		"UDP port to which routers send the packets "+
+			"of lawful intercepts, with the headers of Nokia or Juniper; may be repeated")
 }
 
 // portNumbers returns the values of a flag.
@@ -70,21 +71,27 @@ func scopeFlag(f *pflag.FlagSet, path *string) {
 
 // spoolFlags adds the flags that set the limits of the spool.
 func spoolFlags(f *pflag.FlagSet, l *stream.Limits) {
-	f.Int64Var(&l.Bytes, "spool-bytes", 10<<30, "largest size of the spool in bytes; it also leaves 64 MiB of its disk free, "+
-		"or a sixteenth of a small disk")
-	f.DurationVar(&l.Age, "spool-age", 0, "the spool accepts no more rows once its oldest has waited for this long, such as 720h (default: no limit)")
-	f.DurationVar(&l.Keep, "spool-keep", 10*time.Minute, "how long loaded rows stay in the spool, to be loaded again if a failover loses them; "+
-		"they use at most a quarter of --spool-bytes and are deleted first if space is needed; 0 deletes them at once")
+	f.Int64Var(&l.Bytes, "spool-bytes", 10<<30,
+		"largest size of the spool in bytes; it also leaves 64 MiB of its disk free, "+
+			"or a sixteenth of a small disk")
+	f.DurationVar(&l.Age, "spool-age", 0,
+		"the spool accepts no more rows once its oldest has waited for this long, such as 720h (default: no limit)")
+	f.DurationVar(&l.Keep, "spool-keep", 10*time.Minute,
+		"how long loaded rows stay in the spool, to be loaded again if a failover loses them; "+
+			"they use at most a quarter of --spool-bytes and are deleted first if space is needed; 0 deletes them at "+
+			"once")
 }
 
 // retentionFlag adds --retention to a command that expires days by itself; only, if any, says when it counts.
 func retentionFlag(f *pflag.FlagSet, retention *string, only string) {
-	f.StringVar(retention, "retention", "2y", only+"how long to keep days in the database, such as 2y, 24mo or 730d, unless it stores a longer retention; "+
+	f.StringVar(retention, "retention", "2y", only+
+		"how long to keep days in the database, such as 2y, 24mo or 730d, unless it stores a longer retention; "+
 		"'never' drops none")
 }
 
 // endReadersFlag adds --end-readers-after to a command that expires days.
 func endReadersFlag(f *pflag.FlagSet, d *time.Duration) {
-	f.DurationVar(d, "end-readers-after", time.Hour, "how long an open transaction of an auditor or administrator may keep a day "+
-		"from being dropped before its session is ended; 0 never ends one")
+	f.DurationVar(d, "end-readers-after", time.Hour,
+		"how long an open transaction of an auditor or administrator may keep a day "+
+			"from being dropped before its session is ended; 0 never ends one")
 }

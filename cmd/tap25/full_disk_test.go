@@ -45,7 +45,7 @@ func TestReplay_WaitsOutAFullDisk(t *testing.T) {
 			if how == "follow" {
 				args = append(args[:5], "--follow", captured)
 			}
-			var diag syncBuffer
+			var diag capturetest.Buffer
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			ended := make(chan int, 1)

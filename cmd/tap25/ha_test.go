@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
+	"tap25/capture/capturetest"
 	"tap25/store/stream"
 )
 
@@ -89,7 +90,7 @@ type liveRows struct {
 // newLive emits 5,000 rows a second until it is ended.
 func newLive(t *testing.T, sensor, dsn string, keep time.Duration) *liveRows {
 	t.Helper()
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	s, err := stream.Open(t.Context(), stream.Config{DSN: dsn, Dirs: []string{t.TempDir()},
 		Limits: stream.Limits{Keep: keep}, Sensor: sensor, Log: zerolog.New(&diag), Stderr: &diag})
 	if err != nil {
@@ -172,7 +173,7 @@ func newFollowed(t *testing.T, dsn string) *followedFiles {
 	f := &followedFiles{dir: t.TempDir()}
 	f.want = int64(rotated(t, captured, 120, 2000))
 	f.files = captures(t, captured)
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {

@@ -54,32 +54,18 @@ func holdAdd() *cobra.Command {
 			"  tap25 hold add 192.0.2.0/24 --until 2028-01-01 --reason 'order of 12 May'\n" +
 			"  tap25 hold add 10.0.0.5 --network 'vlan 12' --reason 'case 18'",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := h.Subject(args[0]); err != nil {
+			err := h.Subject(args[0])
+			if err == nil && cmd.Flags().Changed("network") {
+				err = h.In(network)
+			}
+			if err == nil && h.Reason == "" {
+				err = errors.New("--reason is missing: say why the rows are held")
+			}
+			if err == nil {
+				err = holdTimes(&h, from, to, until)
+			}
+			if err != nil {
 				return &usageError{err}
-			}
-			if cmd.Flags().Changed("network") {
-				if err := h.In(network); err != nil {
-					return &usageError{err}
-				}
-			}
-			if h.Reason == "" {
-				return &usageError{errors.New("--reason is missing: say why the rows are held")}
-			}
-			for _, t := range []struct {
-				flag, text string
-				to         **time.Time
-			}{{"from", from, &h.Since}, {"to", to, &h.Before}, {"until", until, &h.Until}} {
-				if t.text == "" {
-					continue
-				}
-				when, err := parseTime(t.text)
-				if err != nil {
-					return &usageError{fmt.Errorf("--%s: %w", t.flag, err)}
-				}
-				*t.to = &when
-			}
-			if h.Since != nil && h.Before != nil && !h.Since.Before(*h.Before) {
-				return &usageError{errors.New("--from must be earlier than --to")}
 			}
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
 				id, err := db.AddHold(ctx, h)
@@ -98,6 +84,27 @@ func holdAdd() *cobra.Command {
 		"with an IP address or subnet: hold only mail that was seen in this network, as the column network names it")
 	cmd.Flags().StringVar(&h.Reason, "reason", "", "why the rows are held; required")
 	return cmd
+}
+
+// holdTimes sets the times of a hold from the text of its flags; an empty text sets none.
+func holdTimes(h *store.Hold, from, to, until string) error {
+	for _, t := range []struct {
+		flag, text string
+		to         **time.Time
+	}{{"from", from, &h.Since}, {"to", to, &h.Before}, {"until", until, &h.Until}} {
+		if t.text == "" {
+			continue
+		}
+		when, err := parseTime(t.text)
+		if err != nil {
+			return fmt.Errorf("--%s: %w", t.flag, err)
+		}
+		*t.to = &when
+	}
+	if h.Since != nil && h.Before != nil && !h.Since.Before(*h.Before) {
+		return errors.New("--from must be earlier than --to")
+	}
+	return nil
 }
 
 // parseTime parses a day, which means its midnight UTC, or a time of RFC 3339.
@@ -126,9 +133,9 @@ func holdLs() *cobra.Command {
 				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 				fmt.Fprintln(w, "HOLD\tSUBJECT\tFROM\tTO\tUNTIL\tADDED\tBY\tENDED\tROWS\tREASON")
 				for _, h := range holds {
-					fmt.Fprintf(w, "%d\t%q\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%q\n", h.ID, subject(h), when(h.Since),
-						when(h.Before), when(h.Until),
-						when(&h.AddedAt), h.AddedBy, when(h.DroppedAt), h.Rows, h.Reason)
+					fmt.Fprintf(w, "%d\t%q\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%q\n", h.ID, subject(h),
+						when(h.Since), when(h.Before), when(h.Until), when(&h.AddedAt), h.AddedBy, when(h.DroppedAt),
+						h.Rows, h.Reason)
 				}
 				return w.Flush()
 			})

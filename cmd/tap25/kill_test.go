@@ -279,7 +279,8 @@ func TestReplay_DatabaseThatStaysAwayEndsItAndTheNextCompletes(t *testing.T) {
 	cmd := tap25(t, &diag, args...)
 	waiting := func() bool {
 		var n int
-		if err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where wait_event = 'PgSleep'").Scan(&n); err != nil {
+		if err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where wait_event = 'PgSleep'").
+			Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n > 0

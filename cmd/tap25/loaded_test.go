@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"tap25/capture/capturetest"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -32,7 +34,7 @@ func captures(t *testing.T, dir string) []string {
 // summary.
 func followed(t *testing.T, dir, spool string, done func(diag string) bool) string {
 	t.Helper()
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan int, 1)

@@ -30,7 +30,7 @@ func TestReplay_CapturesWithFramesLost(t *testing.T) {
 	cases, flagged, rows := 0, 0, 0
 	for _, path := range files {
 		if strings.Contains(path, "random-dialogues") {
-			continue // no client: DESIGN.md, limits
+			continue // no client: DESIGN.md, "Limits"
 		}
 		frames := framesOf(t, path)
 		whole := map[string]int{}

@@ -142,8 +142,8 @@ func TestReplay_OfFilesLeavesNothingBehindAndOfAPipeWhatTheNextEntersAgain(t *te
 	}
 	defer conn.Close(context.Background())
 	var rows int
-	if err := conn.QueryRow(t.Context(), "select count(*) from mail where sensor = 'pipe'").Scan(&rows); err != nil ||
-		rows < more {
+	if err := conn.QueryRow(t.Context(), "select count(*) from mail where sensor = 'pipe'").
+		Scan(&rows); err != nil || rows < more {
 		t.Errorf("%d rows of a pipe after a failover and another replay, want %d, %v", rows, more, err)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 
+	"tap25/capture/capturetest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -154,7 +156,7 @@ func (w *wire) dumpAt(ns, dev, path, filter string) (stop func()) {
 		w.t.Fatal(err)
 	}
 	defer file.Close()
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	dump := exec.Command("ip", "netns", "exec", ns, "tcpdump", "-i", dev, "-n", "-s0", "-B", "262144",
 		"--time-stamp-precision=nano", "-w", "-", filter)
 	dump.Stdout, dump.Stderr = file, &diag

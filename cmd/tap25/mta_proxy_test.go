@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tap25/capture/capturetest"
 )
 
 // originLogs is what servers have logged of mail that came by way of a proxy: of each message and each refused
@@ -104,7 +106,7 @@ func (w *wire) haproxy(ns string) {
 	if err := os.WriteFile(config, []byte(haproxyConfig), 0o644); err != nil {
 		w.t.Fatal(err)
 	}
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	cmd := exec.Command("ip", "netns", "exec", ns, filepath.Join(dir, "usr/sbin/haproxy"), "-db", "-f", config)
 	cmd.Stdout, cmd.Stderr = &diag, &diag
 	if err := cmd.Start(); err != nil {

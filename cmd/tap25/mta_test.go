@@ -55,7 +55,7 @@ func (w *wire) mta(ns, kind string, settings ...string) (log string) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		w.t.Fatal(err)
 	}
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	args := []string{"netns", "exec", ns, "unshare", "--mount", "--pid", "--fork", "--mount-proc",
 		"../../testdata/live/mta.sh", kind, dir, from}
 	cmd := exec.Command("ip", append(args, settings...)...)
@@ -77,7 +77,8 @@ func (w *wire) mta(ns, kind string, settings ...string) (log string) {
 		}
 	})
 	awaitFor(w.t, time.Minute, kind+" to listen", func() bool { return w.listens(ns, "127.0.0.1:2525") })
-	return map[string]string{"postfix": filepath.Join(dir, "log"), "exim": filepath.Join(dir, "mainlog"), "dovecot": filepath.Join(dir, "log")}[kind]
+	return map[string]string{"postfix": filepath.Join(dir, "log"), "exim": filepath.Join(dir, "mainlog"),
+		"dovecot": filepath.Join(dir, "log")}[kind]
 }
 
 // listens reports whether somebody in a namespace takes connections at an address.

@@ -93,7 +93,8 @@ func TestReplay_WrongClocksKeepEveryRow(t *testing.T) {
 		}
 	}
 	var partitions int
-	if err := conn.QueryRow(t.Context(), "select count(*) from pg_inherits where inhparent = 'envelopes'::regclass").Scan(&partitions); err != nil || partitions > 5 {
+	if err := conn.QueryRow(t.Context(), "select count(*) from pg_inherits where inhparent = 'envelopes'::regclass").
+		Scan(&partitions); err != nil || partitions > 5 {
 		t.Errorf("%d partitions, %v; want those of five days at most", partitions, err)
 	}
 }

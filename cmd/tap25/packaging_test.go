@@ -12,8 +12,8 @@ import (
 
 func TestPackaging_UnitIsHardened(t *testing.T) {
 	analyze := requireTool(t, "systemd-analyze", "systemd")
-	out, err := exec.Command(analyze, "security", "--offline=yes", "--no-pager",
-		"../../packaging/tap25.service").CombinedOutput()
+	out, err := exec.Command(analyze, "security", "--offline=yes", "--no-pager", "../../packaging/tap25.service").
+		CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -160,7 +160,8 @@ func followThrough(t *testing.T, conn *pgx.Conn, dsn string) {
 func nothingIsLeft(t *testing.T, conn *pgx.Conn, dsn string) {
 	t.Helper()
 	var locks int
-	if err := conn.QueryRow(t.Context(), "select count(*) from pg_locks where locktype = 'advisory'").Scan(&locks); err != nil || locks > 0 {
+	if err := conn.QueryRow(t.Context(), "select count(*) from pg_locks where locktype = 'advisory'").
+		Scan(&locks); err != nil || locks > 0 {
 		t.Errorf("%d advisory locks are left: %v", locks, err)
 	}
 	for range 4 {

@@ -23,7 +23,8 @@ import (
 	"tap25/store/stream"
 )
 
-// whole writes a capture of n sessions with a mail each, to recipients that bear its name; no session goes on in another file.
+// whole writes a capture of n sessions with a mail each, to recipients that bear its name; no session goes on in
+// another file.
 func whole(t *testing.T, dir, name string, number, n int) (path string) {
 	t.Helper()
 	path = filepath.Join(dir, name+".pcap")
@@ -38,7 +39,8 @@ func whole(t *testing.T, dir, name string, number, n int) (path string) {
 		p := f.host(number*10_000+i, 40000)
 		p.open()
 		p.say(fromServer, "220 mx\r\n")
-		for _, line := range []string{"EHLO c", "MAIL FROM:<a@a.example>", fmt.Sprintf("RCPT TO:<%s-%d@b.example>", name, i)} {
+		for _, line := range []string{"EHLO c", "MAIL FROM:<a@a.example>",
+			fmt.Sprintf("RCPT TO:<%s-%d@b.example>", name, i)} {
 			p.say(fromClient, line+"\r\n")
 			p.say(fromServer, "250 ok\r\n")
 		}
@@ -72,7 +74,8 @@ func wantRows(t *testing.T, conn *pgx.Conn, want map[string]int) {
 	t.Helper()
 	for sensor, n := range want {
 		var rows, recipients int
-		if err := conn.QueryRow(t.Context(), "select count(*), count(distinct rcpt_to) from mail where sensor = $1", sensor).Scan(&rows, &recipients); err != nil {
+		if err := conn.QueryRow(t.Context(), "select count(*), count(distinct rcpt_to) from mail where sensor = $1",
+			sensor).Scan(&rows, &recipients); err != nil {
 			t.Fatal(err)
 		}
 		if rows != n || recipients != n {
@@ -91,8 +94,8 @@ func nothingWaits(t *testing.T) {
 	}
 }
 
-// Each replay finds a spool of its own, of one sensor or of several, and each row comes once: also of a file that several read, and
-// of lists of files that overlap, whose rows would be cut into other segments.
+// Each replay finds a spool of its own, of one sensor or of several, and each row comes once: also of a file that
+// several read, and of lists of files that overlap, whose rows would be cut into other segments.
 func TestReplay_ManyAtOnceGiveEveryRowOnce(t *testing.T) {
 	conn, cluster := server(t)
 	dir := t.TempDir()
@@ -107,7 +110,8 @@ func TestReplay_ManyAtOnceGiveEveryRowOnce(t *testing.T) {
 		replays = append(replays, []string{"--sensor", fmt.Sprint("sensor-", i), a})
 	}
 	together(t, replays)
-	wantRows(t, conn, map[string]int{"one": 3 * n, "url": 3 * n, "sensor-0": n, "sensor-1": n, "sensor-2": n, "sensor-3": n})
+	wantRows(t, conn, map[string]int{"one": 3 * n, "url": 3 * n, "sensor-0": n, "sensor-1": n, "sensor-2": n,
+		"sensor-3": n})
 	nothingWaits(t)
 	for _, said := range together(t, [][]string{append(one, a, b, c), append(one, a)}) {
 		if !strings.Contains(said, "database  0 rows added\n") {
@@ -138,7 +142,8 @@ func TestReplay_ManyAtOnceShareThePrivateClusterThatOneOfThemStarts(t *testing.T
 			start(next)
 		}
 	}
-	if rows := asked(t, "db", "psql", "--", "-XAtc", "select count(*), count(distinct rcpt_to) from mail"); rows != "160|160\n" {
+	if rows := asked(t, "db", "psql", "--", "-XAtc",
+		"select count(*), count(distinct rcpt_to) from mail"); rows != "160|160\n" {
 		t.Errorf("rows and recipients: %s", rows)
 	}
 }
@@ -153,7 +158,8 @@ func leave(t *testing.T, dir, sensor string, i int) {
 	e := envelope(i)
 	address := fmt.Sprintf("left-%d@b.example", i)
 	e.RcptTo, e.Sensor = &address, sensor
-	if err := errors.Join(s.Append(store.AppendRow(nil, e)), s.Seal(fmt.Sprint("replay-left-", i)), s.Close()); err != nil {
+	if err := errors.Join(s.Append(store.AppendRow(nil, e)), s.Seal(fmt.Sprint("replay-left-", i)),
+		s.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -184,8 +190,8 @@ func spoolName(where string) string {
 	return "replay-" + hex.EncodeToString(sum[:4])
 }
 
-// A login of one sensor may not load what that of another has left: each has spools of its own. And who gives another's name learns
-// so at once, with nothing left behind.
+// A login of one sensor may not load what that of another has left: each has spools of its own. And who gives another's
+// name learns so at once, with nothing left behind.
 func TestReplay_EachLoginCompletesItsOwn(t *testing.T) {
 	conn, cluster := server(t)
 	dir := t.TempDir()
@@ -216,7 +222,8 @@ func TestReplay_EachLoginCompletesItsOwn(t *testing.T) {
 	defer file.Close()
 	for _, input := range []string{"-", capture} {
 		var diag bytes.Buffer
-		if status := run(t.Context(), []string{"replay", "--db", dsn["tap1"], "--sensor", "tap2", input}, file, &diag, &diag); status != statusFailed || !strings.Contains(diag.String(), "42501") {
+		if status := run(t.Context(), []string{"replay", "--db", dsn["tap1"], "--sensor", "tap2", input}, file, &diag,
+			&diag); status != statusFailed || !strings.Contains(diag.String(), "42501") {
 			t.Errorf("status %d: %s", status, diag.String())
 		}
 	}

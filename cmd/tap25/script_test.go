@@ -17,11 +17,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tap25": main, "tap25-measured": measured, "tap25-probed": probed, "tap25-confined": confined})
+	testscript.Main(m, map[string]func(){"tap25": main, "tap25-measured": measured, "tap25-probed": probed,
+		"tap25-confined": confined})
 }
 
-// TestScripts runs testdata/script, each with the captures that makeCaptures writes and commands of its own:
-// mkfifo NAME; sums, which holds the counters of the summary on standard error against each other; feed FILE FIFO, which writes FILE into FIFO once it is read, and leaves it open until the script ends.
+// TestScripts runs testdata/script, each with the captures that makeCaptures writes and commands of its own: mkfifo
+// NAME; sums, which holds the counters of the summary on standard error against each other; feed FILE FIFO, which
+// writes FILE into FIFO once it is read, and leaves it open until the script ends.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -87,9 +89,8 @@ S: 250 2.0.0 Ok: queued as 4ABCDE1234
 C: QUIT
 S: 221 bye`
 
-// makeCaptures writes mail.pcap with that one mail, head.pcap and tail.pcap with its first and second half, cut.pcap, which
-// ends in the middle of the last packet, three.pcap, and what makeMissing
-// does.
+// makeCaptures writes mail.pcap with that one mail, head.pcap and tail.pcap with its first and second half, cut.pcap,
+// which ends in the middle of the last packet, three.pcap, and what makeMissing does.
 func makeCaptures(dir string) error {
 	frames := dialogueFrames(25, strings.Split(dialogue, "\n"))
 	if err := makeMissing(dir, frames); err != nil {
@@ -100,7 +101,8 @@ func makeCaptures(dir string) error {
 		return err
 	}
 	half := len(frames) / 2
-	for name, part := range map[string][][]byte{"mail.pcap": frames, "head.pcap": frames[:half], "tail.pcap": frames[half:], "cut.pcap": frames} {
+	for name, part := range map[string][][]byte{"mail.pcap": frames, "head.pcap": frames[:half],
+		"tail.pcap": frames[half:], "cut.pcap": frames} {
 		path := filepath.Join(dir, name)
 		start := time.Unix(1_700_000_000, 0)
 		if name == "tail.pcap" {
@@ -119,7 +121,8 @@ func makeCaptures(dir string) error {
 
 // makeMissing writes captures of which something is not there: hole.pcap lacks the frame of a recipient, snaplen.pcap
 // has no more than 64 octets of each frame, both.pcap lacks that frame too; in damaged.pcap that frame has a wrong
-// checksum; elsewhere.pcap has the mail on ports 587 and 2525, and submissions.pcap a ClientHello on port 465.
+// checksum; elsewhere.pcap has the mail on ports 587 and 2525, and submissions.pcap a ClientHello on port 465, where
+// clear.pcap has the mail.
 func makeMissing(dir string, frames [][]byte) error {
 	const carol = 10 // the frame of her RCPT: behind SYN, SYN-ACK, ACK and seven lines
 	lines := strings.Split(dialogue, "\n")
@@ -130,7 +133,7 @@ func makeMissing(dir string, frames [][]byte) error {
 	hello := dialogueFrames(465, []string{"C: \x16\x03\x01\x00\x05\x01\x00\x00\x01\x03"})
 	for name, part := range map[string][][]byte{
 		"hole.pcap": hole, "snaplen.pcap": frames, "both.pcap": hole, "damaged.pcap": damaged,
-		"elsewhere.pcap": other, "submissions.pcap": hello,
+		"elsewhere.pcap": other, "submissions.pcap": hello, "clear.pcap": dialogueFrames(465, lines),
 	} {
 		snaplen := 1 << 18
 		if name == "snaplen.pcap" || name == "both.pcap" {
@@ -149,12 +152,14 @@ func dialogueFrames(port layers.TCPPort, lines []string) (frames [][]byte) {
 	send := func(from int, text string, flags layers.TCP) {
 		ports, ips := [2]layers.TCPPort{40000, port}, [2]net.IP{{192, 0, 2, 1}, {198, 51, 100, 25}}
 		tcp := flags
-		tcp.SrcPort, tcp.DstPort, tcp.Seq, tcp.Ack, tcp.Window = ports[from], ports[1-from], next[from], next[1-from], 65535
+		tcp.SrcPort, tcp.DstPort, tcp.Seq, tcp.Ack, tcp.Window = ports[from], ports[1-from], next[from], next[1-from],
+			65535
 		if !tcp.ACK {
 			tcp.Ack = 0
 		}
 		ip := layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: ips[from], DstIP: ips[1-from]}
-		eth := layers.Ethernet{SrcMAC: make(net.HardwareAddr, 6), DstMAC: make(net.HardwareAddr, 6), EthernetType: layers.EthernetTypeIPv4}
+		eth := layers.Ethernet{SrcMAC: make(net.HardwareAddr, 6), DstMAC: make(net.HardwareAddr, 6),
+			EthernetType: layers.EthernetTypeIPv4}
 		if err := tcp.SetNetworkLayerForChecksum(&ip); err != nil {
 			panic(err)
 		}

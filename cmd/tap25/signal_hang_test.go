@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tap25/capture/capturetest"
 	"tap25/cmd/tap25/report"
 	"tap25/store"
 	"tap25/store/storetest"
@@ -152,7 +153,7 @@ func TestReplay_ASignalEndsItWhileATableIsLocked(t *testing.T) {
 			spool := filepath.Join(t.TempDir(), "spool")
 			cmd := exec.Command("tap25", append([]string{"replay", "--db", cluster.DSN(), "--spool", spool, "--sensor",
 				name}, c.args...)...)
-			var diag syncBuffer
+			var diag capturetest.Buffer
 			cmd.Stderr = &diag
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -194,7 +195,7 @@ func TestReplay_ASignalEndsItWhileNobodyReadsItsOutput(t *testing.T) {
 	for _, both := range []bool{false, true} {
 		t.Run(fmt.Sprintf("standard error too: %v", both), func(t *testing.T) {
 			out, isFull := full(t)
-			var diag syncBuffer
+			var diag capturetest.Buffer
 			cmd := exec.Command("tap25", "replay", "--json", "--sensor", "tap", path)
 			cmd.Stdout, cmd.Stderr = out, &diag
 			if both {
@@ -317,7 +318,7 @@ func TestReplay_EndedBySignalsAndRunAgainGivesEveryRowOnce(t *testing.T) {
 	openSessions(t, path, want)
 	args := []string{"replay", "--sensor", "tap", path}
 	for range kills(12, 100) {
-		var diag syncBuffer
+		var diag capturetest.Buffer
 		cmd := exec.Command("tap25", args...)
 		cmd.Stderr = &diag
 		if err := cmd.Start(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
+	"tap25/capture/capturetest"
 	"tap25/cmd/tap25/report"
 	"tap25/reassembly/hostile"
 )
@@ -60,7 +61,7 @@ func (c *counting) Write(p []byte) (int, error) {
 const patient = time.Minute
 
 // endBySignal sends a signal as soon as begun says so, and waits for the end.
-func endBySignal(t *testing.T, cmd *exec.Cmd, diag *syncBuffer, sig os.Signal, begun func() bool) {
+func endBySignal(t *testing.T, cmd *exec.Cmd, diag *capturetest.Buffer, sig os.Signal, begun func() bool) {
 	t.Helper()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -92,7 +93,7 @@ func TestReplay_ASignalEndsHostileTraffic(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var diag syncBuffer
+				var diag capturetest.Buffer
 				cmd := exec.Command("tap25", "replay", "--json", "--sensor", "tap", "-")
 				cmd.Stdin, cmd.Stderr = r, &diag
 				if err := cmd.Start(); err != nil {

@@ -46,7 +46,8 @@ func sniffCommand() *cobra.Command {
 		Use:   "sniff -i IFACE... [--json | --db URL|local] [flags]",
 		Short: "Capture mail on network interfaces and record its envelopes",
 		Long:  sniffLong[1:],
-		Example: "  tap25 sniff -i eth1\n  tap25 sniff -i eth1 -i eth2 --db postgres://sensor@db.example/mail --metrics 127.0.0.1:9425\n" +
+		Example: "  tap25 sniff -i eth1\n  tap25 sniff -i eth1 -i eth2 --db postgres://sensor@db.example/mail " +
+			"--metrics 127.0.0.1:9425\n" +
 			"  tap25 sniff -i eth1 --json | jq .rcpt_to",
 		Args: usageArgs(cobra.NoArgs),
 	}
@@ -75,27 +76,36 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 	f.StringSliceVarP(&s.Interfaces, "interface", "i", nil, "interface to capture on; may be repeated")
 	f.BoolVar(&s.JSON, "json", false, "write the rows to standard output as JSON lines, without database and spool")
 	dbFlag(f, &s.db)
-	f.StringVar(&s.Spool, "spool", "", "directory where rows wait to be loaded (default: spool/SENSOR in the state directory)")
+	f.StringVar(&s.Spool, "spool", "",
+		"directory where rows wait to be loaded (default: spool/SENSOR in the state directory)")
 	spoolFlags(f, &s.Limits)
 	scopeFlag(f, &s.ScopeFile)
 	f.StringVar(&s.sensor, "sensor", "", "name of this tap, stored in each row (default: the host name)")
 	portFlags(f, &s.ports, &s.intercepts)
-	f.IntVar(&s.Workers, "workers", 0, "number of rings, each read by one goroutine (default: the number of CPUs, at most 8)")
+	f.IntVar(&s.Workers, "workers", 0,
+		"number of rings, each read by one goroutine (default: the number of CPUs, at most 8)")
 	f.IntVar(&s.RingBytes, "ring-bytes", 32<<20, "size of each ring in bytes, rounded up to a power of two")
-	f.BoolVar(&s.Inline, "inline", false, "pass all frames on to the host, for an interface that carries the host's own traffic; "+
-		"sniff sees only the frames that arrive")
-	f.StringVar(&s.xdp, "xdp", "auto", "where the XDP program runs: native (in the driver), generic (any driver, slower) or auto")
-	f.StringVar(&s.checksum, "checksum", "auto", "what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
-		"auto accepts what its receiver acknowledged, unless it came again with a right one")
+	f.BoolVar(&s.Inline, "inline", false,
+		"pass all frames on to the host, for an interface that carries the host's own traffic; "+
+			"sniff sees only the frames that arrive")
+	f.StringVar(&s.xdp, "xdp", "auto",
+		"where the XDP program runs: native (in the driver), generic (any driver, slower) or auto")
+	f.StringVar(&s.checksum, "checksum", "auto",
+		"what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
+			"auto accepts what its receiver acknowledged, unless it came again with a right one")
 	retentionFlag(f, &s.retention, "")
 	endReadersFlag(f, &s.endReaders)
-	f.StringVar(&s.Metrics, "metrics", "", "address on which to serve /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
-	f.StringSliceVar(&s.MetricsHosts, "metrics-host", nil, "host name that HTTP requests to --metrics may use, besides its address, "+
-		"localhost and the host's own name; may be repeated")
-	f.StringVar(&s.Control, "control", "", "unix socket that 'tap25 status' asks (default: control.sock, for root in /run/tap25, "+
-		"for others in the state directory)")
-	f.StringVar(&s.User, "user", "", "user to become after attaching, if root starts tap25 (default: the owner of the private cluster "+
-		"with --db local, else the owner of the state directory, else root without capabilities)")
+	f.StringVar(&s.Metrics, "metrics", "",
+		"address on which to serve /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
+	f.StringSliceVar(&s.MetricsHosts, "metrics-host", nil,
+		"host name that HTTP requests to --metrics may use, besides its address, "+
+			"localhost and the host's own name; may be repeated")
+	f.StringVar(&s.Control, "control", "",
+		"unix socket that 'tap25 status' asks (default: control.sock, for root in /run/tap25, "+
+			"for others in the state directory)")
+	f.StringVar(&s.User, "user", "",
+		"user to become after attaching, if root starts tap25 (default: the owner of the private cluster "+
+			"with --db local, else the owner of the state directory, else root without capabilities)")
 	f.StringVar(&s.LogLevel, "log-level", "info", "lowest level of messages to log: debug, info, warn or error")
 }
 
@@ -112,7 +122,8 @@ func rereadSettings(given map[string][]string) (*sniffFlags, error) {
 	return s, s.complete(flags)
 }
 
-// complete adds the environment and the file to the flags of the command line, makes settings of them, and checks these.
+// complete adds the environment and the file to the flags of the command line, makes settings of them, and checks
+// these.
 func (s *sniffFlags) complete(flags *pflag.FlagSet) (err error) {
 	if err := fromEnvironment(flags); err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"tap25/capture/capturetest"
 	"tap25/cmd/tap25/report"
 	"tap25/store/cluster"
 	"tap25/store/storetest"
@@ -244,8 +245,8 @@ func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 		`interface_up{interface="tap0"}`: 1, `segments_total{direction="to_servers"}`: r.ToServers,
 		`segments_total{direction="from_servers"}`: r.FromServers,
 	} {
-		if got := regexp.MustCompile(`(?m)^tap25_` + regexp.QuoteMeta(name) +
-			` (\S+)$`).FindStringSubmatch(text); got == nil {
+		if got := regexp.MustCompile(`(?m)^tap25_` + regexp.QuoteMeta(name) + ` (\S+)$`).
+			FindStringSubmatch(text); got == nil {
 			t.Errorf("there is no %s", name)
 		} else if n, err := strconv.ParseFloat(got[1], 64); err != nil || int64(n) != want {
 			t.Errorf("%s is %s, want %d", name, got[1], want)
@@ -291,7 +292,7 @@ func TestStatus_ShowsWhatAddsUp(t *testing.T) {
 		t.Error(as)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	var out syncBuffer
+	var out capturetest.Buffer
 	ended := make(chan int)
 	go func() {
 		ended <- run(ctx, []string{"status", "--control", s.control, "--watch", "--interval", "20ms", "--json"}, nil,
@@ -303,7 +304,7 @@ func TestStatus_ShowsWhatAddsUp(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	s.end(os.Interrupt)
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	if status := run(t.Context(), []string{"status", "--control", s.control}, nil, io.Discard,
 		&diag); status != statusFailed || !strings.Contains(diag.String(), "check that it runs") {
 		t.Errorf("without a sniff: %d %s", status, diag.String())

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tap25/bpf"
+	"tap25/capture/capturetest"
 	"tap25/cmd/tap25/report"
 )
 
@@ -49,27 +48,10 @@ func probed() {
 type sniffing struct {
 	t       testing.TB
 	cmd     *exec.Cmd
-	out     syncBuffer
-	diag    syncBuffer
+	out     capturetest.Buffer
+	diag    capturetest.Buffer
 	control string
 	state   string
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // sniff starts one and waits until it listens.
@@ -88,7 +70,10 @@ func (s *sniffing) awaitListening() {
 		}
 	})
 	await(s.t, "tap25 to listen", func() bool { return strings.Contains(s.diag.String(), `"message":"listening"`) })
-	await(s.t, "an answer of the control socket", func() bool { _, err := report.Ask(s.t.Context(), s.control); return err == nil })
+	await(s.t, "an answer of the control socket", func() bool {
+		_, err := report.Ask(s.t.Context(), s.control)
+		return err == nil
+	})
 }
 
 func (w *wire) start(args ...string) *sniffing {
@@ -192,7 +177,8 @@ func TestSniff_RowsAreWhatTheServerTook(t *testing.T) {
 		r, err = report.Ask(t.Context(), s.control)
 		return err == nil && r.Read == r.Delivered && r.Rows == int64(len(m.taken))
 	})
-	if r.Seen != report.Sum(r.Dropped)+r.RingFull+r.Delivered || r.Read != report.Sum(r.Frames) || r.RingFull != 0 || r.Rows != report.Sum(r.Outcomes) {
+	if r.Seen != report.Sum(r.Dropped)+r.RingFull+r.Delivered || r.Read != report.Sum(r.Frames) || r.RingFull != 0 ||
+		r.Rows != report.Sum(r.Outcomes) {
 		t.Errorf("the counters do not add up: %+v", r)
 	}
 	if r.Dropped["other_port"] == 0 || r.Dropped["not_tcp"] < 10000 || report.Sum(r.Dropped) < 10*r.Read {

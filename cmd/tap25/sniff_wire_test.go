@@ -8,7 +8,6 @@ import (
 	"net/textproto"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,8 +15,6 @@ import (
 	"time"
 
 	"tap25/capture/capturetest"
-
-	"golang.org/x/sys/unix"
 )
 
 func requireRoot(t testing.TB) {
@@ -92,22 +89,7 @@ func (w *wire) command(line string) {
 }
 
 // in runs f in a namespace; sockets that it opens stay there.
-func (w *wire) in(ns string, f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		file, err := os.Open("/run/netns/" + ns)
-		if err == nil {
-			defer file.Close()
-			err = unix.Setns(int(file.Fd()), unix.CLONE_NEWNET)
-		}
-		if err == nil {
-			err = f()
-		}
-		done <- err
-	}()
-	return <-done
-}
+func (w *wire) in(ns string, f func() error) error { return capturetest.InNamespace(ns, f) }
 
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()

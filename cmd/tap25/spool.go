@@ -26,9 +26,11 @@ func spoolCommand() *cobra.Command {
 		use, short string
 		run        func(files *spools.Files, stdout, stderr io.Writer) error
 	}{
-		{"ls [DIR]", "List all files of the spools, oldest first: waiting, kept, refused and damaged ones", (*spools.Files).List},
+		{"ls [DIR]", "List all files of the spools, oldest first: waiting, kept, refused and damaged ones",
+			(*spools.Files).List},
 		{"verify [DIR]", "Read every segment and report damage", (*spools.Files).Verify},
-		{"dump [DIR]", "Print the waiting rows as JSON lines; DIR may also be one file, even of kept or refused rows", (*spools.Files).Dump},
+		{"dump [DIR]", "Print the waiting rows as JSON lines; DIR may also be one file, even of kept or refused rows",
+			(*spools.Files).Dump},
 	} {
 		cmd.AddCommand(&cobra.Command{
 			Use: c.use, Short: c.short, Args: usageArgs(cobra.MaximumNArgs(1)),

@@ -96,9 +96,9 @@ func TestTerminal_WhatElseIsShown(t *testing.T) {
 	}
 	tty, written := terminaltest.Open(t)
 	log := newLogger(terminal.Wrap(tty))
-	log.Error().Err(errors.New(terminaltest.Controlled[1])).Str("s", terminaltest.Controlled[0]).Strs("list",
-		terminaltest.Controlled).Interface("map",
-		map[string]string{"k": terminaltest.Controlled[1]}).Msg(terminaltest.Controlled[2] + terminaltest.Controlled[3])
+	log.Error().Err(errors.New(terminaltest.Controlled[1])).Str("s", terminaltest.Controlled[0]).
+		Strs("list", terminaltest.Controlled).Interface("map", map[string]string{"k": terminaltest.Controlled[1]}).
+		Msg(terminaltest.Controlled[2] + terminaltest.Controlled[3])
 	text := written()
 	own := []string{"\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[36m", "\x1b[90m"}
 	if found := terminaltest.Obeyed(text, own...); found != "" || !strings.Contains(text, "\x1b[31m") {

@@ -12,7 +12,8 @@ import (
 // TestDecode_SyntheticCaptures: each of these holds one mail in an encapsulation,
 // and nothing but its SMTP connection.
 func TestDecode_SyntheticCaptures(t *testing.T) {
-	for _, name := range []string{"25-qinq-88a8", "27-mpls-2labels", "29-erspan-II", "31-ip-in-ip", "33-ipv6-hopbyhop", "35-ipv4-fragments"} {
+	for _, name := range []string{"25-qinq-88a8", "27-mpls-2labels", "29-erspan-II", "31-ip-in-ip", "33-ipv6-hopbyhop",
+		"35-ipv4-fragments"} {
 		t.Run(name, func(t *testing.T) {
 			file, err := os.ReadFile(filepath.Join("..", "..", "testdata", "synthetic", name+".pcap"))
 			if err != nil {

@@ -30,7 +30,8 @@ func TestChecksum_AgreesWithTheNaiveSumAtEveryLength(t *testing.T) {
 }
 
 func TestChecksum_EveryFlippedBitIsSeen(t *testing.T) {
-	for _, s := range []decodetest.Segment{{Payload: []byte("RCPT TO:<b@b.example>\r\n")}, {Src: decodetest.Client6, Dst: decodetest.Server6, Payload: []byte("odd")}} {
+	for _, s := range []decodetest.Segment{{Payload: []byte("RCPT TO:<b@b.example>\r\n")},
+		{Src: decodetest.Client6, Dst: decodetest.Server6, Payload: []byte("odd")}} {
 		w := s.IP(t)
 		size := 40
 		if w.EtherType == 0x0800 {
@@ -59,15 +60,25 @@ func TestChecksum_OffloadIsToldFromDamage(t *testing.T) {
 		edit         func(p []byte)
 		bad, offload bool
 	}{
-		"right":                             {func([]byte) {}, false, false},
-		"sum of the pseudo header":          {func(p []byte) { binary.BigEndian.PutUint16(p[36:], pseudo(p, len(p)-20)) }, true, true},
-		"the same without length":           {func(p []byte) { binary.BigEndian.PutUint16(p[36:], pseudo(p, 0)) }, true, true},
-		"zero in TCP":                       {func(p []byte) { p[36], p[37] = 0, 0 }, true, false},
-		"zero in IPv4":                      {func(p []byte) { p[10], p[11] = 0, 0 }, true, true},
-		"wrong in IPv4":                     {func(p []byte) { p[10]++ }, true, false},
-		"zero in IPv4, damage in TCP":       {func(p []byte) { p[10], p[11] = 0, 0; p[30]++ }, true, false},
-		"pseudo header, damage in IPv4":     {func(p []byte) { binary.BigEndian.PutUint16(p[36:], pseudo(p, len(p)-20)); p[8]-- }, true, false},
-		"pseudo header, and zero in IPv4":   {func(p []byte) { binary.BigEndian.PutUint16(p[36:], pseudo(p, len(p)-20)); p[10], p[11] = 0, 0 }, true, true},
+		"right": {func([]byte) {}, false, false},
+		"sum of the pseudo header": {func(p []byte) {
+			binary.BigEndian.PutUint16(p[36:], pseudo(p, len(p)-20))
+		}, true, true},
+		"the same without length": {func(p []byte) {
+			binary.BigEndian.PutUint16(p[36:], pseudo(p, 0))
+		}, true, true},
+		"zero in TCP":                 {func(p []byte) { p[36], p[37] = 0, 0 }, true, false},
+		"zero in IPv4":                {func(p []byte) { p[10], p[11] = 0, 0 }, true, true},
+		"wrong in IPv4":               {func(p []byte) { p[10]++ }, true, false},
+		"zero in IPv4, damage in TCP": {func(p []byte) { p[10], p[11] = 0, 0; p[30]++ }, true, false},
+		"pseudo header, damage in IPv4": {func(p []byte) {
+			binary.BigEndian.PutUint16(p[36:], pseudo(p, len(p)-20))
+			p[8]--
+		}, true, false},
+		"pseudo header, and zero in IPv4": {func(p []byte) {
+			binary.BigEndian.PutUint16(p[36:], pseudo(p, len(p)-20))
+			p[10], p[11] = 0, 0
+		}, true, true},
 		"lower TTL with its checksum right": {func(p []byte) { p[8] = 1; decodetest.FixIPv4Sum(p) }, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -52,7 +52,7 @@ func New(ports []uint16) *Decoder {
 // cooked v2.
 //
 // If the verdict is [TCPPort], p is filled in, and its payload points into data or
-// into a buffer that the next call overwrites: whoever keeps it must copy it.
+// into a buffer that the next call overwrites: a caller who keeps it must copy it.
 // After any other verdict p means nothing. Decode itself does not keep data.
 func (d *Decoder) Decode(t time.Time, link uint16, data []byte, wireLen int, p *Packet) Verdict {
 	var w walk // set field by field: a literal would be copied
@@ -166,8 +166,8 @@ type walk struct {
 	labelled bool // inside of a label stack that was noted
 	entropy  bool // the next label is an entropy label
 
-	// The last tunnel needs no addresses to be told from others: it has an identifier, or it is a mirror's, which may have
-	// other addresses for each direction.
+	// The last tunnel needs no addresses to be told from others: it has an identifier, or it is a mirror's, which may
+	// have other addresses for each direction.
 	identified bool
 	padded     bool // the 802.11 header is padded to four octets
 

@@ -31,7 +31,8 @@ func TestDecode_EveryEncapsulationGivesTheSegment(t *testing.T) {
 			if v != TCPPort {
 				t.Fatalf("verdict %v", v)
 			}
-			if p.Src != src || p.Dst != dst || p.Seq != 7 || p.Ack != 9 || p.Flags != ACK|PSH || p.Window != 512 || p.TTL != 61 {
+			if p.Src != src || p.Dst != dst || p.Seq != 7 || p.Ack != 9 || p.Flags != ACK|PSH || p.Window != 512 ||
+				p.TTL != 61 {
 				t.Errorf("header fields %+v", p)
 			}
 			if !bytes.Equal(p.Payload, payload) || p.Missing != 0 || p.ChecksumBad || p.ChecksumOffload || p.Conflict {
@@ -57,8 +58,10 @@ func TestDecode_EveryHeaderCutAtEveryByte(t *testing.T) {
 				v, p := decodeOnce(e.link, e.data[:n:n], len(e.data))
 				switch {
 				case n >= start:
-					if v != TCPPort || len(p.Payload) != min(n, end)-start || p.Missing != max(end-n, 0) || p.ChecksumBad {
-						t.Fatalf("%d octets captured: %v, %d octets, %d missing, bad %v", n, v, len(p.Payload), p.Missing, p.ChecksumBad)
+					if v != TCPPort || len(p.Payload) != min(n, end)-start || p.Missing != max(end-n, 0) ||
+						p.ChecksumBad {
+						t.Fatalf("%d octets captured: %v, %d octets, %d missing, bad %v", n, v, len(p.Payload),
+							p.Missing, p.ChecksumBad)
 					}
 				case v == TCPPort: // options were cut, no payload there
 					if len(p.Payload) != 0 || p.Missing != len(payload) {
@@ -83,8 +86,10 @@ func TestDecode_PortSet(t *testing.T) {
 		want     Verdict
 	}{
 		{"192.0.2.1:1024", "192.0.2.2:25", nil, TCPPort}, {"192.0.2.1:25", "192.0.2.2:1024", nil, TCPPort},
-		{"192.0.2.1:80", "192.0.2.2:1024", nil, OtherPort}, {"192.0.2.1:1024", "192.0.2.2:587", []uint16{25, 587}, TCPPort},
-		{"192.0.2.1:1024", "192.0.2.2:25", []uint16{2525}, OtherPort}, {"192.0.2.1:6400", "192.0.2.2:6400", nil, OtherPort},
+		{"192.0.2.1:80", "192.0.2.2:1024", nil, OtherPort},
+		{"192.0.2.1:1024", "192.0.2.2:587", []uint16{25, 587}, TCPPort},
+		{"192.0.2.1:1024", "192.0.2.2:25", []uint16{2525}, OtherPort},
+		{"192.0.2.1:6400", "192.0.2.2:6400", nil, OtherPort},
 		{"192.0.2.1:1024", "192.0.2.2:25", []uint16{}, OtherPort},
 	} {
 		var p Packet
@@ -115,7 +120,8 @@ func TestDecode_VerdictOfWhatIsNoSegment(t *testing.T) {
 		"802.3 longer than the frame":   {1, decodetest.Wrap(1400, []byte{0xaa, 0xaa, 3}).Ethernet(t), BadLink},
 		"UDP":                           {1, decodetest.UDP(t, false, 53, make([]byte, 20)).Ethernet(t), NotTCP},
 		"VXLAN port without identifier": {1, decodetest.UDP(t, false, 4789, make([]byte, 80)).Ethernet(t), NotTCP},
-		"Geneve of another version":     {1, decodetest.UDP(t, false, 6081, append([]byte{0x40}, make([]byte, 80)...)).Ethernet(t), BadTunnel},
+		"Geneve of another version": {1, decodetest.UDP(t, false, 6081,
+			append([]byte{0x40}, make([]byte, 80)...)).Ethernet(t), BadTunnel},
 		"ESP":                           {1, decodetest.Over(t, true, 50, make([]byte, 80)).Ethernet(t), NotTCP},
 		"no next header":                {1, decodetest.Over(t, true, 59, nil).Ethernet(t), NotTCP},
 		"hop-by-hop in IPv4":            {1, decodetest.Over(t, false, 0, make([]byte, 40)).Ethernet(t), NotTCP},
@@ -128,12 +134,14 @@ func TestDecode_VerdictOfWhatIsNoSegment(t *testing.T) {
 		"total length above the frame":  {1, edit(v4, 2, 1, 0).Ethernet(t), BadIPv4},
 		"payload length above":          {1, edit(v6, 4, 1, 0).Ethernet(t), BadIPv6},
 		"IPv6 of version 4":             {1, edit(v6, 0, 0x40).Ethernet(t), BadIPv6},
-		"extension header too long":     {1, insertHeader(v6, 60, []byte{0, 200, 0, 0, 0, 0, 0, 0}).Ethernet(t), BadIPv6},
+		"extension header too long": {1, insertHeader(v6, 60, []byte{0, 200, 0, 0, 0, 0, 0, 0}).Ethernet(t),
+			BadIPv6},
 		"data offset of 16":             {1, edit(v4, 32, 0x40).Ethernet(t), BadTCP},
 		"data offset beyond the packet": {1, edit(v4, 32, 0xf0).Ethernet(t), BadTCP},
-		"MPLS associated channel":       {1, decodetest.Wrap(0x0800, []byte{0x10, 0, 0, 7, 1, 2, 3}).MPLS(t, 13, 1).Ethernet(t), NotIP},
-		"raw IP of version 7":           {101, []byte{0x70, 0, 0}, NotIP},
-		"loopback of another family":    {0, []byte{7, 0, 0, 0, 0x45}, NotIP},
+		"MPLS associated channel": {1, decodetest.Wrap(0x0800, []byte{0x10, 0, 0, 7, 1, 2, 3}).MPLS(t, 13,
+			1).Ethernet(t), NotIP},
+		"raw IP of version 7":        {101, []byte{0x70, 0, 0}, NotIP},
+		"loopback of another family": {0, []byte{7, 0, 0, 0, 0x45}, NotIP},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if v, _ := decodeOnce(c.link, c.data, len(c.data)); v != c.want {
@@ -158,9 +166,11 @@ func TestDecode_DepthIsBounded(t *testing.T) {
 }
 
 func TestDecode_EthernetPaddingIsNoPayload(t *testing.T) {
-	for _, w := range []decodetest.Wrapped{decodetest.Segment{Payload: []byte("ab")}.IP(t), decodetest.Segment{Src: decodetest.Client6, Dst: decodetest.Server6, Payload: []byte("ab")}.IP(t)} {
+	for _, w := range []decodetest.Wrapped{decodetest.Segment{Payload: []byte("ab")}.IP(t),
+		decodetest.Segment{Src: decodetest.Client6, Dst: decodetest.Server6, Payload: []byte("ab")}.IP(t)} {
 		f := append(w.Ethernet(t), "padding and trailer"...)
-		if v, p := decodeOnce(1, f, len(f)); v != TCPPort || string(p.Payload) != "ab" || p.Missing != 0 || p.ChecksumBad {
+		if v, p := decodeOnce(1, f, len(f)); v != TCPPort || string(p.Payload) != "ab" || p.Missing != 0 ||
+			p.ChecksumBad {
 			t.Errorf("%v payload %q missing %d bad %v", v, p.Payload, p.Missing, p.ChecksumBad)
 		}
 	}
@@ -184,7 +194,8 @@ func TestDecode_LengthZeroMeansTheRestOfTheFrame(t *testing.T) {
 
 func TestDecode_ERSPANTruncatedBySwitchCountsAsMissing(t *testing.T) {
 	inner := decodetest.Segment{Payload: make([]byte, 500)}.IP(t).Ethernet(t)
-	w := decodetest.Wrap(0x88be, append([]byte{0x10, 1, 0x04, 5, 0, 0, 0, 1}, inner[:200]...)).GRE(t, layers.GRE{SeqPresent: true})
+	w := decodetest.Wrap(0x88be, append([]byte{0x10, 1, 0x04, 5, 0, 0, 0, 1}, inner[:200]...)).GRE(t,
+		layers.GRE{SeqPresent: true})
 	f := w.Ethernet(t)
 	if v, p := decodeOnce(1, f, len(f)); v != TCPPort || p.Missing != len(inner)-200 || p.ChecksumBad {
 		t.Errorf("%v, missing %d", v, p.Missing)
@@ -209,9 +220,11 @@ func TestDecode_SourceRoutesGiveTheFinalDestination(t *testing.T) {
 		"source route":    append(append([]byte{0, 4, 0, 1, 0, 0, 0, 0}, make([]byte, 16)...), final[:]...),
 		"segment routing": append(append([]byte{0, 4, 4, 1, 1, 0, 0, 0}, final[:]...), make([]byte, 16)...),
 	} {
-		w := insertHeader(decodetest.Segment{Src: decodetest.Client6, Dst: decodetest.Server6, Payload: []byte("x")}.IP(t), 43, head)
+		w := insertHeader(decodetest.Segment{Src: decodetest.Client6, Dst: decodetest.Server6,
+			Payload: []byte("x")}.IP(t), 43, head)
 		w.Data[24+15]++ // the next hop
-		if v, got := decodeOnce(101, w.Data, len(w.Data)); v != TCPPort || got.Dst.String() != decodetest.Server6 || got.ChecksumBad {
+		if v, got := decodeOnce(101, w.Data, len(w.Data)); v != TCPPort || got.Dst.String() != decodetest.Server6 ||
+			got.ChecksumBad {
 			t.Errorf("%s: %v, checksum bad %v", kind, v, got.ChecksumBad)
 		}
 	}
@@ -243,7 +256,8 @@ func TestDecode_CountsEachFrameOnce(t *testing.T) {
 func TestDecode_AgreesWithGopacketOnPlainFrames(t *testing.T) {
 	for size := range 300 {
 		for _, dst := range []string{decodetest.Server, decodetest.Server6} {
-			s := decodetest.Segment{Dst: dst, Seq: uint32(size) << 20, Ack: 77, Flags: uint8(size % 64), Window: uint16(size), Payload: bytes.Repeat([]byte{byte(size)}, size)}
+			s := decodetest.Segment{Dst: dst, Seq: uint32(size) << 20, Ack: 77, Flags: uint8(size % 64),
+				Window: uint16(size), Payload: bytes.Repeat([]byte{byte(size)}, size)}
 			if dst == decodetest.Server6 {
 				s.Src = decodetest.Client6
 			}
@@ -251,8 +265,10 @@ func TestDecode_AgreesWithGopacketOnPlainFrames(t *testing.T) {
 			v, p := decodeOnce(1, f, len(f))
 			oracle := gopacket.NewPacket(f, layers.LayerTypeEthernet, gopacket.Default)
 			tcp := oracle.Layer(layers.LayerTypeTCP).(*layers.TCP)
-			if v != TCPPort || p.Seq != tcp.Seq || p.Ack != tcp.Ack || p.Window != tcp.Window || !bytes.Equal(p.Payload, tcp.Payload) ||
-				p.Flags != tcp.Contents[13]&63 || p.Src.Port() != uint16(tcp.SrcPort) || p.Dst.Port() != uint16(tcp.DstPort) {
+			if v != TCPPort || p.Seq != tcp.Seq || p.Ack != tcp.Ack || p.Window != tcp.Window ||
+				!bytes.Equal(p.Payload, tcp.Payload) ||
+				p.Flags != tcp.Contents[13]&63 || p.Src.Port() != uint16(tcp.SrcPort) ||
+				p.Dst.Port() != uint16(tcp.DstPort) {
 				t.Fatalf("size %d: %v %+v", size, v, p)
 			}
 			if src, _ := netip.AddrFromSlice(oracle.NetworkLayer().NetworkFlow().Src().Raw()); src != p.Src.Addr() {
@@ -266,7 +282,9 @@ func TestDecode_HotPathDoesNotAllocate(t *testing.T) {
 	for _, e := range encapsulations(t, make([]byte, 100)) {
 		d := New(nil)
 		var p Packet
-		if n := testing.AllocsPerRun(100, func() { d.Decode(decodetest.Epoch, e.link, e.data, len(e.data), &p) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() {
+			d.Decode(decodetest.Epoch, e.link, e.data, len(e.data), &p)
+		}); n != 0 {
 			t.Errorf("%s: %v allocations a frame", e.name, n)
 		}
 		if n := testing.AllocsPerRun(100, func() { Filter(e.link, e.data, d.ports) }); n != 0 {
@@ -282,7 +300,8 @@ func BenchmarkDecode(b *testing.B) {
 		for _, c := range []struct {
 			name string
 			data []byte
-		}{{"ethernet", plain.Ethernet(b)}, {"vlan", plain.VLAN(b, 0x8100, 1).Ethernet(b)}, {"vxlan", plain.VXLAN(b, 4789).Ethernet(b)}, {"other port", other.Ethernet(b)}} {
+		}{{"ethernet", plain.Ethernet(b)}, {"vlan", plain.VLAN(b, 0x8100, 1).Ethernet(b)},
+			{"vxlan", plain.VXLAN(b, 4789).Ethernet(b)}, {"other port", other.Ethernet(b)}} {
 			b.Run(fmt.Sprintf("%s/%d", c.name, len(c.data)), func(b *testing.B) {
 				d := New(nil)
 				var p Packet

@@ -59,7 +59,7 @@ func (s *FragmentStats) Add(o *FragmentStats) {
 	s.DontFragment += o.DontFragment
 }
 
-// fragmentField is what an IPv4 header or a fragment header says about a fragment.
+// fragmentField is what an IPv4 header or a fragment header holds of a fragment.
 type fragmentField struct {
 	id       uint32
 	offset   int
@@ -128,10 +128,11 @@ type wholeDatagram struct {
 	src, dst [16]byte
 }
 
-// newDefragmenter makes one that holds so many datagrams and pages, and at least
+// newDefragmenter makes one that holds the given numbers of datagrams and pages, and at least
 // the 32 pages that one datagram can take.
 func newDefragmenter(datagrams, pages int) *defragmenter {
-	return &defragmenter{byKey: map[fragKey]*datagram{}, maxDatagrams: datagrams, pages: pagePool{limit: max(pages, pagesPerDatagram)}}
+	return &defragmenter{byKey: map[fragKey]*datagram{}, maxDatagrams: datagrams,
+		pages: pagePool{limit: max(pages, pagesPerDatagram)}}
 }
 
 // add reads one fragment. If it returns goOn, f.whole is the datagram that the

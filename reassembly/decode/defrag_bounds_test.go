@@ -43,7 +43,8 @@ func neverWhole(n int) *defragmenter {
 	f := newDefragmenter(maxDatagrams, maxFragPages)
 	body, addr := make([]byte, 1400), []byte{192, 0, 2, 1}
 	for i := range n {
-		x := piece{at: int64(i) * 1000, id: uint32(i), offset: i * 8 % 64000, body: body, proto: protoTCP, more: true, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}}
+		x := piece{at: int64(i) * 1000, id: uint32(i), offset: i * 8 % 64000, body: body, proto: protoTCP, more: true,
+			reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}}
 		if i%3 == 0 {
 			x.body = body[:8]
 		}
@@ -61,13 +62,15 @@ func TestDefrag_NeverCompletedStaysWithinBounds(t *testing.T) {
 	if s := f.stats; s.In != n || s.In != s.sum() || s.Evicted < n-maxDatagrams {
 		t.Errorf("%+v", s)
 	}
-	if n := testing.AllocsPerRun(10, func() { f.add(&piece{id: 1 << 30, body: make([]byte, 8), reason: goOn, at: int64(n) * 1000}) }); n > 2 {
+	if n := testing.AllocsPerRun(10, func() {
+		f.add(&piece{id: 1 << 30, body: make([]byte, 8), reason: goOn, at: int64(n) * 1000})
+	}); n > 2 {
 		t.Errorf("%v allocations a fragment", n)
 	}
 }
 
-// TestDefrag_TwiceTheFragmentsTakeTwiceTheWork counts what is done for N and for 2N fragments: datagrams begun and let go
-// of, and memory asked for.
+// TestDefrag_TwiceTheFragmentsTakeTwiceTheWork counts what is done for N and for 2N fragments: datagrams begun and let
+// go of, and memory asked for.
 func TestDefrag_TwiceTheFragmentsTakeTwiceTheWork(t *testing.T) {
 	const n = 100_000
 	work := func(n int) (dropped int64, made int, allocated uint64) {
@@ -80,16 +83,19 @@ func TestDefrag_TwiceTheFragmentsTakeTwiceTheWork(t *testing.T) {
 	dropped, made, allocated := work(n)
 	dropped2, made2, allocated2 := work(2 * n)
 	if dropped2 > 2*dropped+maxDatagrams || made2 != made || allocated2 > 2*allocated {
-		t.Errorf("%d dropped, then %d; %d pages, then %d; %d allocations, then %d", dropped, dropped2, made, made2, allocated, allocated2)
+		t.Errorf("%d dropped, then %d; %d pages, then %d; %d allocations, then %d", dropped, dropped2, made, made2,
+			allocated, allocated2)
 	}
 }
 
 func TestDefrag_EvictsTheOldestFirstUnderEitherLimit(t *testing.T) {
 	addr := []byte{192, 0, 2, 1}
-	for name, f := range map[string]*defragmenter{"datagrams": newDefragmenter(64, maxFragPages), "pages": newDefragmenter(maxDatagrams, 64)} {
+	for name, f := range map[string]*defragmenter{"datagrams": newDefragmenter(64, maxFragPages),
+		"pages": newDefragmenter(maxDatagrams, 64)} {
 		t.Run(name, func(t *testing.T) {
 			add := func(id, off int, more bool) Verdict {
-				return f.add(&piece{id: uint32(id), offset: off, body: make([]byte, 8), proto: protoTCP, more: more, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}})
+				return f.add(&piece{id: uint32(id), offset: off, body: make([]byte, 8), proto: protoTCP, more: more,
+					reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}})
 			}
 			for id := range 100 {
 				add(id, 0, true)
@@ -140,7 +146,8 @@ func TestDefrag_IPv4ExpiresBehindAnIPv6ThatDoesNot(t *testing.T) {
 func TestDefrag_WholeDatagramsMakeRoomFirst(t *testing.T) {
 	f, addr := newDefragmenter(8, maxFragPages), []byte{192, 0, 2, 1}
 	add := func(id, off int, more bool) Verdict {
-		return f.add(&piece{id: uint32(id), offset: off, body: make([]byte, 8), proto: protoTCP, more: more, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}})
+		return f.add(&piece{id: uint32(id), offset: off, body: make([]byte, 8), proto: protoTCP, more: more,
+			reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}})
 	}
 	add(0, 0, true)
 	for id := 1; id < 100; id++ {

@@ -55,7 +55,8 @@ func permutations(n int) (out [][]int) {
 
 func one(t *testing.T, got []Packet, payload []byte, conflict bool) {
 	t.Helper()
-	if len(got) != 1 || !bytes.Equal(got[0].Payload, payload) || got[0].Conflict != conflict || got[0].ChecksumBad != conflict {
+	if len(got) != 1 || !bytes.Equal(got[0].Payload, payload) || got[0].Conflict != conflict ||
+		got[0].ChecksumBad != conflict {
 		t.Fatalf("%d segments: %+v", len(got), got)
 	}
 }
@@ -86,7 +87,9 @@ func TestDefrag_AnyOrderGivesTheSegment(t *testing.T) {
 func TestDefrag_TinyFragmentsSplitTheTCPHeader(t *testing.T) {
 	payload := []byte("RCPT TO:<b@b.example>\r\n")
 	for name, w := range bothFamilies(t, payload, 7) {
-		t.Run(name, func(t *testing.T) { one(t, feed(t, New(nil), decodetest.Epoch, w.Fragments(t, 8)...), payload, false) })
+		t.Run(name, func(t *testing.T) {
+			one(t, feed(t, New(nil), decodetest.Epoch, w.Fragments(t, 8)...), payload, false)
+		})
 	}
 }
 
@@ -97,13 +100,17 @@ func TestDefrag_InsideAndAroundTunnels(t *testing.T) {
 		for _, f := range w.Fragments(t, 104) {
 			inner = append(inner, f.VXLAN(t, 4789))
 			v := f.VXLAN(t, 4789)
-			binary.BigEndian.PutUint16(v.Data[4:], uint16(100+len(inner))) // each outer datagram has its own identification
+			// each outer datagram has its own identification
+			binary.BigEndian.PutUint16(v.Data[4:], uint16(100+len(inner)))
 			both = append(both, v.Fragments(t, 64)...)
 			gre = append(gre, f.Bridged(t).GRE(t, layers.GRE{KeyPresent: true}).VLAN(t, 0x8100, 4))
 		}
 		outer = w.VXLAN(t, 4789).Fragments(t, 128)
-		for kind, frames := range map[string][]decodetest.Wrapped{"fragments in VXLAN": inner, "fragments in GRE": gre, "VXLAN in fragments": outer, "fragments in VXLAN in fragments": both} {
-			t.Run(name+" "+kind, func(t *testing.T) { one(t, feed(t, New(nil), decodetest.Epoch, frames...), payload, false) })
+		for kind, frames := range map[string][]decodetest.Wrapped{"fragments in VXLAN": inner, "fragments in GRE": gre,
+			"VXLAN in fragments": outer, "fragments in VXLAN in fragments": both} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				one(t, feed(t, New(nil), decodetest.Epoch, frames...), payload, false)
+			})
 		}
 	}
 }
@@ -117,7 +124,8 @@ func TestDefrag_OverlapWithTheSameBytesIsTolerated(t *testing.T) {
 				size = 40
 			}
 			body := w.Data[size:]
-			frames := []decodetest.Wrapped{w.Fragment(0, body[:24], true), w.Fragment(8, body[8:40], true), w.Fragment(32, body[32:], false)}
+			frames := []decodetest.Wrapped{w.Fragment(0, body[:24], true), w.Fragment(8, body[8:40], true),
+				w.Fragment(32, body[32:], false)}
 			one(t, feed(t, New(nil), decodetest.Epoch, frames...), payload, false)
 		})
 	}
@@ -132,7 +140,8 @@ func TestDefrag_OverlapWithOtherBytes(t *testing.T) {
 		}
 		body := w.Data[size:]
 		decoy := bytes.Repeat([]byte{'X'}, 16)
-		frames := []decodetest.Wrapped{w.Fragment(24, decoy, true), w.Fragment(0, body[:24], true), w.Fragment(24, body[24:40], true), w.Fragment(40, body[40:], false)}
+		frames := []decodetest.Wrapped{w.Fragment(24, decoy, true), w.Fragment(0, body[:24], true),
+			w.Fragment(24, body[24:40], true), w.Fragment(40, body[40:], false)}
 		t.Run(name, func(t *testing.T) {
 			d := New(nil)
 			got := feed(t, d, decodetest.Epoch, frames...)
@@ -157,14 +166,18 @@ func TestDefrag_ImpossibleFragments(t *testing.T) {
 		frames []decodetest.Wrapped
 		bad    int64
 	}{
-		"no octets":                          {[]decodetest.Wrapped{w.Fragment(8, nil, true)}, 1},
-		"not a multiple of 8":                {[]decodetest.Wrapped{w.Fragment(0, body[:17], true)}, 1},
-		"beyond 65535":                       {[]decodetest.Wrapped{w.Fragment(65528, body[:8], false)}, 1},
-		"last in front of an earlier one":    {[]decodetest.Wrapped{w.Fragment(64, body[64:80], true), w.Fragment(16, body[16:32], false)}, 1},
-		"two different ends":                 {[]decodetest.Wrapped{w.Fragment(64, body[64:80], false), w.Fragment(80, body[80:], false)}, 1},
-		"more behind the end":                {[]decodetest.Wrapped{w.Fragment(64, body[64:80], false), w.Fragment(80, body[80:88], true)}, 1},
-		"wrong header checksum":              {[]decodetest.Wrapped{corrupt(w.Fragment(0, body[:16], true))}, 1},
-		"wrong header checksum, then a good": {append([]decodetest.Wrapped{corrupt(w.Fragment(0, bytes.Repeat([]byte{9}, 16), true))}, w.Fragments(t, 64)...), 1},
+		"no octets":           {[]decodetest.Wrapped{w.Fragment(8, nil, true)}, 1},
+		"not a multiple of 8": {[]decodetest.Wrapped{w.Fragment(0, body[:17], true)}, 1},
+		"beyond 65535":        {[]decodetest.Wrapped{w.Fragment(65528, body[:8], false)}, 1},
+		"last in front of an earlier one": {[]decodetest.Wrapped{w.Fragment(64, body[64:80], true),
+			w.Fragment(16, body[16:32], false)}, 1},
+		"two different ends": {[]decodetest.Wrapped{w.Fragment(64, body[64:80], false),
+			w.Fragment(80, body[80:], false)}, 1},
+		"more behind the end": {[]decodetest.Wrapped{w.Fragment(64, body[64:80], false),
+			w.Fragment(80, body[80:88], true)}, 1},
+		"wrong header checksum": {[]decodetest.Wrapped{corrupt(w.Fragment(0, body[:16], true))}, 1},
+		"wrong header checksum, then a good": {append([]decodetest.Wrapped{corrupt(w.Fragment(0,
+			bytes.Repeat([]byte{9}, 16), true))}, w.Fragments(t, 64)...), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := New(nil)
@@ -264,7 +277,8 @@ func BenchmarkDefrag(b *testing.B) {
 func TestDefrag_TunnelUnderAnIdentificationThatWasOfNoUse(t *testing.T) {
 	payload := bytes.Repeat([]byte("tunnel "), 60)
 	d := New(nil)
-	frames := append(decodetest.UDP(t, false, 53, make([]byte, 200)).Fragments(t, 64)[:2], decodetest.Segment{Payload: payload}.IP(t).VXLAN(t, 4789).Fragments(t, 64)...)
+	frames := append(decodetest.UDP(t, false, 53, make([]byte, 200)).Fragments(t, 64)[:2],
+		decodetest.Segment{Payload: payload}.IP(t).VXLAN(t, 4789).Fragments(t, 64)...)
 	one(t, feed(t, d, decodetest.Epoch, frames...), payload, false)
 	if _, s := d.Stats(); s.Irrelevant != 2 || s.Held != 0 {
 		t.Errorf("%+v", s)

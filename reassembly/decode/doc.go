@@ -1,5 +1,5 @@
 // Package decode reads captured frames down to TCP: a [Decoder] turns each frame
-// into a segment of a watched port, or into a [Verdict] that says why it is none.
+// into a segment of a watched port, or into a [Verdict] with the reason why not.
 //
 // # What is read
 //
@@ -7,11 +7,12 @@
 // loopback, PPP, PPPoE, Cisco HDLC, Frame Relay, MPLS, 802.11 with and without radiotap, ERF, NFLOG and PKTAP.
 //
 // Inside them, in any order and nesting: VLAN tags, VN-tag, E-tag, Cisco metadata, 802.1ah, MACsec without encryption,
-// TRILL, NSH, Arista's timestamps, MPLS labels and Ethernet pseudowires, PPPoE, IPv4 and IPv6 with options and extension
-// headers, AH, IP in IP, Ethernet in IP (EtherIP, SRv6), GRE (ERSPAN, NVGRE, PPTP), L2TPv2 and L2TPv3, and over UDP VXLAN,
-// VXLAN-GPE, Geneve, GTP-U, MPLS, GUE, Teredo, TZSP and the mirrors of routers for lawful intercepts. Fragments of IPv4
-// and IPv6 are put together on every level, tunnels in fragments included. What is encrypted or compressed is not read.
-// docs/encapsulations.md has the table. [Decoder.Unread] counts what may hold a tunnel and is not read.
+// TRILL, NSH, Arista's timestamps, MPLS labels and Ethernet pseudowires, PPPoE, IPv4 and IPv6 with options and
+// extension headers, AH, IP in IP, Ethernet in IP (EtherIP, SRv6), GRE (ERSPAN, NVGRE, PPTP), L2TPv2 and L2TPv3, and
+// over UDP VXLAN, VXLAN-GPE, Geneve, GTP-U, MPLS, GUE, Teredo, TZSP and the mirrors of routers for lawful intercepts.
+// Fragments of IPv4 and IPv6 are put together on every level, tunnels in fragments included. What is encrypted or
+// compressed is not read. docs/encapsulations.md has the table. [Decoder.Unread] counts what may hold a tunnel and is
+// not read.
 //
 // # Guarantees
 //
@@ -22,7 +23,7 @@
 // captured, and [Packet.Missing] octets are known to be gone. Octets after the
 // length that the IP header gives (Ethernet padding) never reach the payload.
 //
-// If fragments overlap with different bytes, the copy that came first stands
+// If fragments overlap with different bytes, the copy that came first counts
 // (IPv4, with [Packet.Conflict]), or the datagram is dropped (IPv6, RFC 5722). The
 // identification of a datagram is used again: a fragment that comes more than 30 s
 // (IPv4) or 60 s (IPv6, RFC 8200 section 4.5) after the first one of its datagram

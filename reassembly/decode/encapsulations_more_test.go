@@ -20,7 +20,8 @@ func tagged(t testing.TB, v4, v6 decodetest.Wrapped) []encapsulation {
 		}
 		add := func(name string, o decodetest.Wrapped, tail int) {
 			f := o.Ethernet(t)
-			all = append(all, encapsulation{name: name + ip, link: decodetest.LinkEthernet, data: f, v6: six, tail: tail})
+			all = append(all, encapsulation{name: name + ip, link: decodetest.LinkEthernet, data: f, v6: six,
+				tail: tail})
 		}
 		tag := w.VLAN(t, 0x8100, 7)
 		add("QinQ 0x8200", tag.VLAN(t, 0x8200, 8), 0)
@@ -86,7 +87,8 @@ func tunnelled(t testing.TB, v4, v6 decodetest.Wrapped) []encapsulation {
 		add("TZSP", w.TZSP(t, false))
 		add("TZSP with 802.11", udp(true, 37008, []byte{1, 0, 0, 18, 0, 0, 1}, w.WiFi(true, false)))
 		add("intercept of Juniper's", udp(false, 30030, tunnelID, w.Data))
-		add("intercept of Nokia's", udp(true, 30030, []byte{0x60, 0, 0, 7, 0, 0, 0, 99}, w.VLAN(t, 0x8100, 7).Ethernet(t)))
+		add("intercept of Nokia's", udp(true, 30030, []byte{0x60, 0, 0, 7, 0, 0, 0, 99},
+			w.VLAN(t, 0x8100, 7).Ethernet(t)))
 		add("intercept of Nokia's without a session", udp(false, 30030, []byte{0, 0, 0, 7}, w.Ethernet(t)))
 		add("intercept with PPP", udp(false, 30030, tunnelID, w.PPP(true)))
 		add("VXLAN-GPE with NSH", udp(false, 4790, []byte{0x0c, 0, 0, 4, 0, 0, 1, 0}, w.Bridged(t).NSH().Data))
@@ -99,7 +101,8 @@ func tunnelled(t testing.TB, v4, v6 decodetest.Wrapped) []encapsulation {
 		}
 	}
 	return append(all, eth("Teredo", v6.Teredo(t, false, false), true),
-		eth("Teredo with headers", v6.Teredo(t, true, true), true), eth("Teredo to the port", udp(false, 3544, v6.Data), true))
+		eth("Teredo with headers", v6.Teredo(t, true, true), true),
+		eth("Teredo to the port", udp(false, 3544, v6.Data), true))
 }
 
 // pseudowire puts labels, and a control word unless it is negative, in front of a frame whose destination address
@@ -187,8 +190,9 @@ func TestDecode_VerdictOfTunnelsThatHoldNothing(t *testing.T) {
 		data []byte
 		want Verdict
 	}{
-		"PPTP that acknowledges":              {1, ip(47, 0x20, 0x81, 0x88, 0x0b), NotTCP},
-		"PPTP, encrypted":                     {1, ip(47, 0x30, 1, 0x88, 0x0b, 0, 40, 0, 1, 0, 0, 0, 1, 0, 0xfd), NotIP},
+		"PPTP that acknowledges": {1, ip(47, 0x20, 0x81, 0x88, 0x0b), NotTCP},
+		"PPTP, encrypted": {1, ip(47, 0x30, 1, 0x88, 0x0b, 0, 40, 0, 1, 0, 0, 0, 1, 0, 0xfd),
+			NotIP},
 		"GRE of version 1 that is not PPTP's": {1, ip(47, 0, 1, 8, 0), NotTCP},
 		"GTP-U echo":                          {1, udp(2152, 0x32, 1, 0, 44), NotTCP},
 		"GTP-U longer than its datagram":      {1, udp(2152, 0x30, 255, 1, 0), BadTunnel},

@@ -102,6 +102,10 @@ func (w *walk) snap() Verdict {
 
 // etherType sets the header that an EtherType announces.
 func (w *walk) etherType(t uint16) Verdict {
+	if t == etherIPv4 { // nearly always
+		w.next = headerIPv4
+		return goOn
+	}
 	next, known := etherHeader(t)
 	if !known {
 		return w.unreadType(t)

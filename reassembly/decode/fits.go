@@ -2,7 +2,7 @@ package decode
 
 import "encoding/binary"
 
-// fit says how well what is at some place fits a header, if nothing but its content can tell.
+// fit is how well the octets at some place fit a header, if only their content can decide that.
 type fit uint8
 
 const (

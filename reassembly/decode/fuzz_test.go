@@ -17,7 +17,8 @@ import (
 func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 	v, p := decodeOnce(link, data, len(data)+beyond)
 	again, q := decodeOnce(link, data, len(data)+beyond)
-	if v != again || v >= verdictCount || !bytes.Equal(p.Payload, q.Payload) || p.Src != q.Src || p.Missing != q.Missing {
+	if v != again || v >= verdictCount || !bytes.Equal(p.Payload, q.Payload) || p.Src != q.Src ||
+		p.Missing != q.Missing {
 		t.Fatalf("%v, then %v", v, again)
 	}
 	if v == TCPPort {
@@ -76,7 +77,8 @@ func FuzzHeader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, first uint8, data []byte, cut uint16) {
 		d := New(nil)
-		w := walk{data: data[:len(data):len(data)], cut: int(cut), next: header(first) % (headerTCP + 1), seeds: d.seeds}
+		w := walk{data: data[:len(data):len(data)], cut: int(cut), next: header(first) % (headerTCP + 1),
+			seeds: d.seeds}
 		addresses := make([]byte, 16)[:4+12*int(first>>7)] // of an IP header before it
 		w.ip = ipHeader{src: addresses, dst: addresses, to: addresses}
 		var p Packet
@@ -90,8 +92,8 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// checkPlain holds the verdict and the segment against a naive reading, where the frame is of the plainest kind: Ethernet
-// with any VLAN tags or raw IP, IP without options, extensions and fragments, TCP. Others it leaves alone.
+// checkPlain holds the verdict and the segment against a naive reading, where the frame is of the plainest kind:
+// Ethernet with any VLAN tags or raw IP, IP without options, extensions and fragments, TCP. Others it leaves alone.
 func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 	b, typ, network := data, uint16(0), []string(nil)
 	switch {
@@ -139,8 +141,10 @@ func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 	pseudo[7] = 6
 	bad = bad || decodetest.Sum(src, dst, pseudo[:], tcp) != 0xffff
 	want := Packet{
-		Seq: binary.BigEndian.Uint32(tcp[4:]), Ack: binary.BigEndian.Uint32(tcp[8:]), Flags: tcp[13] & 63, Window: binary.BigEndian.Uint16(tcp[14:]), Urgent: binary.BigEndian.Uint16(tcp[18:]),
-		Src: netip.AddrPortFrom(address(src), ports[0]), Dst: netip.AddrPortFrom(address(dst), ports[1]), TTL: b[8], ChecksumBad: bad,
+		Seq: binary.BigEndian.Uint32(tcp[4:]), Ack: binary.BigEndian.Uint32(tcp[8:]), Flags: tcp[13] & 63,
+		Window: binary.BigEndian.Uint16(tcp[14:]), Urgent: binary.BigEndian.Uint16(tcp[18:]),
+		Src: netip.AddrPortFrom(address(src), ports[0]), Dst: netip.AddrPortFrom(address(dst), ports[1]), TTL: b[8],
+		ChecksumBad: bad,
 	}
 	if len(src) == 16 {
 		want.TTL = b[7]
@@ -284,10 +288,12 @@ func checkDefrag(t *testing.T, ops []byte, v6 bool) {
 			size &^= 7
 		}
 		body := bytes.Repeat([]byte{ops[3] & 1}, size)
-		x := piece{id: uint32(which), offset: off, body: body, proto: protoTCP, more: more, v6: v6, reason: goOn, ip: ipHeader{src: addr, dst: addr, to: addr}}
+		x := piece{id: uint32(which), offset: off, body: body, proto: protoTCP, more: more, v6: v6, reason: goOn,
+			ip: ipHeader{src: addr, dst: addr, to: addr}}
 		want := models[which].add(off, body, more)
 		got := f.add(&x) == goOn
-		if got != (want != nil) || got && (!bytes.Equal(f.whole.data, want) || f.whole.ip.conflict != models[which].clash) {
+		if got != (want != nil) || got && (!bytes.Equal(f.whole.data, want) ||
+			f.whole.ip.conflict != models[which].clash) {
 			t.Fatalf("completed %v, the model %v", got, want != nil)
 		}
 		if s := f.stats; s.In != s.sum() || s.Held < 0 {

@@ -49,8 +49,8 @@ func (w *walk) gre() Verdict {
 	return goOn
 }
 
-// pptp reads the header of RFC 2637 section 4.1, behind which stands PPP, unless it only acknowledges. PPP that is
-// encrypted or compressed has a protocol number of its own.
+// pptp reads the header of RFC 2637 section 4.1, after which PPP follows, unless the packet only acknowledges. PPP that
+// is encrypted or compressed has a protocol number of its own.
 func (w *walk) pptp() Verdict {
 	const key, sequence, acknowledgment, mask = 0x2000, 0x1000, 0x0080, 0x2007
 	b := w.data

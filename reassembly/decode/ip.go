@@ -121,6 +121,10 @@ func (w *walk) ipv6() Verdict {
 
 // protocol sets the header that a protocol number announces.
 func (w *walk) protocol(proto uint8, v6 bool) Verdict {
+	if proto == protoTCP { // nearly always
+		w.next = headerTCP
+		return goOn
+	}
 	next, known := protocolHeader(proto, v6)
 	if !known {
 		return w.unreadProtocol(proto)

@@ -6,19 +6,21 @@ import (
 )
 
 // mailPorts are ports of mail servers: LMTP, SMTP, submission in TLS (RFC 8314) and without, and a common second port
-// of the latter. They are few enough to ask each frame of other ports for.
+// of the latter. Some speak without TLS on that of submission in TLS too. They are few enough to ask each frame of
+// other ports for.
 var mailPorts = [...]uint16{24, 25, 465, 587, 2525}
 
-// submissionsPort is the one of mailPorts whose sessions begin with TLS.
+// submissionsPort is the one of mailPorts whose sessions usually begin with TLS.
 const submissionsPort = 465
 
 // MailPorts counts, for each of some ports of mail servers, the segments that look like the beginning of a session
 // though the port is not watched. The zero value counts nothing yet.
 type MailPorts struct {
-	Greetings, Hellos [len(mailPorts)]int64 // of servers, and of clients; in TLS a ClientHello
+	Greetings, Hellos [len(mailPorts)]int64 // of servers, and of clients, in the clear
+	ClientHellos      int64                 // TLS from the first octet, on port 465
 }
 
-// All yields each port with the number of sessions that seem to have begun on it, if there are any.
+// All yields each port with the number of sessions that seem to have begun on it in the clear, if there are any.
 func (m *MailPorts) All() iter.Seq2[uint16, int64] {
 	return func(yield func(uint16, int64) bool) {
 		for i, port := range mailPorts {
@@ -36,6 +38,7 @@ func (m *MailPorts) Add(o *MailPorts) {
 		m.Greetings[i] += o.Greetings[i]
 		m.Hellos[i] += o.Hellos[i]
 	}
+	m.ClientHellos += o.ClientHellos
 }
 
 // note counts a segment of a port that is not watched, from its TCP header on.
@@ -51,10 +54,8 @@ func (m *MailPorts) note(b []byte) {
 	}
 	payload := b[size:]
 	switch head := string(payload[:5]); {
-	case to >= 0 && dst == submissionsPort:
-		if isClientHello(payload) {
-			m.Hellos[to]++
-		}
+	case dst == submissionsPort && isClientHello(payload):
+		m.ClientHellos++
 	case from >= 0 && (head[:4] == "220 " || head[:4] == "220-"):
 		m.Greetings[from]++
 	case to >= 0 && (head == "EHLO " || head == "HELO " || head == "LHLO " || head == "ehlo " || head == "helo "):

@@ -75,7 +75,7 @@ func (w *walk) gue() Verdict {
 	return w.protocol(b[1], len(w.ip.src) == 16)
 }
 
-// teredo reads the headers of RFC 4380 section 5.1.1, which tell themselves from IPv6 by two octets: how a server
+// teredo reads the headers of RFC 4380 section 5.1.1, which two octets distinguish from IPv6: how a server
 // authenticates itself, and where a packet came from.
 func (w *walk) teredo() Verdict {
 	const origin, authentication = 0, 1

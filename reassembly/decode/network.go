@@ -26,7 +26,7 @@ type Network struct {
 	n     uint8 // of all tags, so it may be more than maxTags
 }
 
-// tagKind says what gave a network a name, or a packet its path.
+// tagKind is what gave a network a name, or a packet its path.
 type tagKind uint8
 
 const (
@@ -61,7 +61,7 @@ func (k tagKind) hasID() bool { return k != tagMPLS && k != tagGTP && k != tagL2
 func (n Network) IsZero() bool { return n.n == 0 }
 
 // Hash is 0 for the zero value. Of two different Networks of one [Decoder] it is the same with a probability of
-// 2^-64, which nobody can raise: it depends on a random number of the Decoder.
+// 2^-64, which no sender can raise: it depends on a random number of the Decoder.
 func (n Network) Hash() uint64 { return n.hash }
 
 // String names the tags, the outermost first: "vlan 12", "vxlan 5001/vlan 3", "mpls". It is "" for the zero value,
@@ -83,7 +83,7 @@ func (n Network) String() string {
 	return string(b)
 }
 
-// seeds key the hashes of a Decoder, so that nobody can make two networks or paths look like one.
+// seeds key the hashes of a Decoder, so that no sender can make two networks or paths look like one.
 type seeds [2]uint64
 
 func newSeeds() seeds {
@@ -104,12 +104,17 @@ func (w *walk) name(k tagKind, id uint32) {
 		n.kinds[n.n], n.ids[n.n] = k, id
 	}
 	n.n++
+	same := n.hash == w.path
 	n.hash = w.seeds.mix(n.hash, k, uint64(id))
-	w.along(k, uint64(id))
+	if same { // nothing but names so far
+		w.path = n.hash
+	} else {
+		w.along(k, uint64(id))
+	}
 	w.identified = true
 }
 
-// along adds what tells the packet's path.
+// along adds what distinguishes the packet's path.
 func (w *walk) along(k tagKind, id uint64) { w.path = w.seeds.mix(w.path, k, id) }
 
 // between notes the ends of the tunnel that an IP header is in, in either order, unless the tunnel is identified.

@@ -6,6 +6,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"tap25/reassembly/decode/decodetest"
+	"tap25/reassembly/smtp"
 )
 
 // seen decodes frames with one decoder, the last of which must hold a segment.
@@ -75,7 +76,7 @@ func TestNetwork_TagsThatNameItAndTagsOfOnePathAreKeptApart(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := New(nil)
 			a, b := seen(t, d, c.a.Ethernet(t)), seen(t, d, c.b.Ethernet(t))
-			if got := a.Network.String(); got != c.text {
+			if got := a.Network.String(); got != c.text || got != "" && !smtp.IsNetwork(got) {
 				t.Errorf("network %q, want %q", got, c.text)
 			}
 			equal, same := a.Network == b.Network, a.Network.Hash() == b.Network.Hash()
@@ -108,7 +109,8 @@ func TestNetwork_FragmentsOfTwoAreNeverJoined(t *testing.T) {
 		func(w decodetest.Wrapped, n uint16) decodetest.Wrapped { return w.MPLS(t, uint32(n)+100) },
 		func(w decodetest.Wrapped, n uint16) decodetest.Wrapped { return w.VLAN(t, 0x8100, n).VXLAN(t, 4789) },
 	} {
-		for _, ends := range [][2]string{{decodetest.Client, decodetest.Server}, {decodetest.Client6, decodetest.Server6}} {
+		for _, ends := range [][2]string{{decodetest.Client, decodetest.Server},
+			{decodetest.Client6, decodetest.Server6}} {
 			d, texts := New(nil), [2]string{"RCPT TO:<ann@a.example>\r\n", "RCPT TO:<bob@b.example>\r\n"}
 			var pieces [2][]decodetest.Wrapped
 			for i, text := range texts {

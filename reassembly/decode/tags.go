@@ -2,7 +2,7 @@ package decode
 
 import "encoding/binary"
 
-// tag skips a tag of n octets, behind which stands what a frame has after its addresses.
+// tag skips a tag of n octets, after which comes what a frame has after its addresses.
 func (w *walk) tag(n int) Verdict {
 	b := w.data
 	if len(b) < n+2 {
@@ -35,7 +35,7 @@ func (w *walk) pbb() Verdict {
 
 // macsec reads the SecTAG of IEEE 802.1AE clause 9.3: control bits, short length, packet number, and the
 // identifier of the channel if SC is set. What was encrypted or changed (E, C) cannot be read. The check value at
-// the end of the frame is behind the length that IP gives.
+// the frame is longer than the length that IP gives.
 func (w *walk) macsec() Verdict {
 	const version, sc, encrypted, changed = 0x80, 0x20, 0x08, 0x04
 	b := w.data

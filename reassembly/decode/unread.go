@@ -148,7 +148,8 @@ func (u Unread) Tunnel() bool {
 			return false
 		}
 		switch u.number {
-		case 0x0806, 0x8035, 0x8809, 0x88cc, 0x888e, 0x8863, 0x9000: // ARP, RARP, LACP, LLDP, EAP, PPPoE discovery, loop
+		// ARP, RARP, LACP, LLDP, EAP, PPPoE discovery, loop
+		case 0x0806, 0x8035, 0x8809, 0x88cc, 0x888e, 0x8863, 0x9000:
 			return false
 		}
 	case unreadIPProtocol:

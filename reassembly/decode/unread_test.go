@@ -42,7 +42,8 @@ func TestUnread_FramesAreCountedByWhatTheyHold(t *testing.T) {
 		switch {
 		case c.want == "" && len(top) > 0:
 			t.Errorf("%v counted", top)
-		case c.want != "" && (len(top) != 1 || top[0].What.String() != c.want || top[0].Frames != 1 || top[0].Over != 0):
+		case c.want != "" && (len(top) != 1 || top[0].What.String() != c.want || top[0].Frames != 1 ||
+			top[0].Over != 0):
 			t.Errorf("%v, want one frame of %s", top, c.want)
 		}
 	}

@@ -45,7 +45,8 @@ var verdictNames = [verdictCount]string{
 	TruncatedLink: "truncated_link", TruncatedVLAN: "truncated_vlan", TruncatedMPLS: "truncated_mpls",
 	TruncatedPPP: "truncated_ppp", TruncatedIPv4: "truncated_ipv4", TruncatedIPv6: "truncated_ipv6",
 	TruncatedUDP: "truncated_udp", TruncatedTunnel: "truncated_tunnel", TruncatedTCP: "truncated_tcp",
-	BadLink: "bad_link", BadPPP: "bad_ppp", BadIPv4: "bad_ipv4", BadIPv6: "bad_ipv6", BadTunnel: "bad_tunnel", BadTCP: "bad_tcp",
+	BadLink: "bad_link", BadPPP: "bad_ppp", BadIPv4: "bad_ipv4", BadIPv6: "bad_ipv6", BadTunnel: "bad_tunnel",
+	BadTCP: "bad_tcp",
 }
 
 // String is the name of the verdict in metrics: lower case, underscores.

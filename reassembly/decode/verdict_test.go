@@ -9,7 +9,8 @@ import (
 func TestVerdict_DamagedIsWhatIsCutOrMalformed(t *testing.T) {
 	for i := range (FrameCounts{}) {
 		v := Verdict(i)
-		if want := strings.HasPrefix(v.String(), "truncated_") || strings.HasPrefix(v.String(), "bad_"); v.Damaged() != want {
+		if want := strings.HasPrefix(v.String(), "truncated_") ||
+			strings.HasPrefix(v.String(), "bad_"); v.Damaged() != want {
 			t.Errorf("%s: %v", v, v.Damaged())
 		}
 	}

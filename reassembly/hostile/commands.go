@@ -8,7 +8,8 @@ var commandShapes = []Shape{
 	{"commands wait for replies that never come", Commands, noReplies("NOOP\r\n")},
 	{"recipients wait for replies that never come", Commands, noReplies("RCPT TO:<u@e.x>\r\n")},
 	{"pipelined groups, each answered late", Commands, lateGroups},
-	{"transactions broken off by RSET", Commands, answered("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRSET\r\n", "250 o\r\n250 o\r\n250 o\r\n", 30)},
+	{"transactions broken off by RSET", Commands,
+		answered("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRSET\r\n", "250 o\r\n250 o\r\n250 o\r\n", 30)},
 	{"mails of an octet each", Commands, mails},
 	{"NOOP in full frames", Commands, answered("NOOP\r\n", "250 o\r\n", 200)},
 	{"EHLO in full frames", Commands, answered("EHLO h\r\n", "250-m\r\n250 CHUNKING\r\n", 60)},
@@ -72,7 +73,8 @@ func lateGroups(w *Wire) {
 func mails(w *Wire) {
 	s := w.session(0).begin()
 	for w.room() {
-		s.client("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 1 LAST\r\nx" + strings.Repeat("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 1 LAST\r\nx", 25))
+		s.client("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 1 LAST\r\nx" +
+			strings.Repeat("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 1 LAST\r\nx", 25))
 		s.server(strings.Repeat("250 o\r\n", 3*26))
 	}
 }

@@ -5,7 +5,8 @@ import "strings"
 // Dialogues that no client and no server have, without a hole.
 var dialogueShapes = []Shape{
 	{"DATA that is refused, in a loop", Small, turns("DATA\r\n", "554 no recipients\r\n")},
-	{"DATA that is refused, with a message behind it", Small, turns("MAIL FROM:<a@b.x>\r\nDATA\r\nSubject: x\r\n.\r\n", "250 ok\r\n503 no\r\n500 no\r\n500 no\r\n")},
+	{"DATA that is refused, with a message behind it", Small,
+		turns("MAIL FROM:<a@b.x>\r\nDATA\r\nSubject: x\r\n.\r\n", "250 ok\r\n503 no\r\n500 no\r\n500 no\r\n")},
 	{"messages that are refused before their end", Small, refusedEarly},
 	{"replies to nothing", Small, serverAlone("250 ok\r\n")},
 	{"354 to nothing", Small, serverAlone("354 go\r\n")},

@@ -14,10 +14,14 @@ const long = 3 * time.Second
 var holeShapes = []Shape{
 	{"holes between commands of the client", Small, holes(true, false, long, "RCPT TO:<u%d@e.x>\r\n", "250 ok\r\n")},
 	{"holes between replies of the server", Small, holes(false, true, long, "RCPT TO:<u%d@e.x>\r\n", "250 ok\r\n")},
-	{"holes in both directions between commands", Small, holes(true, true, long, "RCPT TO:<u%d@e.x>\r\n", "250 ok\r\n")},
-	{"holes in both directions, in quick succession", Small, holes(true, true, time.Millisecond, "RCPT TO:<u%d@e.x>\r\n", "250 ok\r\n")},
-	{"holes between transactions", Small, holes(true, false, long, "MAIL FROM:<a%d@b.x>\r\nRCPT TO:<c@d.x>\r\n", "250 ok\r\n250 ok\r\n")},
-	{"holes in both directions between resets", Small, holes(true, true, long, "RSET\r\nMAIL FROM:<a%d@b.x>\r\n", "250 ok\r\n250 ok\r\n")},
+	{"holes in both directions between commands", Small,
+		holes(true, true, long, "RCPT TO:<u%d@e.x>\r\n", "250 ok\r\n")},
+	{"holes in both directions, in quick succession", Small,
+		holes(true, true, time.Millisecond, "RCPT TO:<u%d@e.x>\r\n", "250 ok\r\n")},
+	{"holes between transactions", Small, holes(true, false, long, "MAIL FROM:<a%d@b.x>\r\nRCPT TO:<c@d.x>\r\n",
+		"250 ok\r\n250 ok\r\n")},
+	{"holes in both directions between resets", Small,
+		holes(true, true, long, "RSET\r\nMAIL FROM:<a%d@b.x>\r\n", "250 ok\r\n250 ok\r\n")},
 	{"holes between commands that get no reply", Small, holes(true, false, long, "RCPT TO:<u%d@e.x>\r\n", "")},
 	{"holes in flights, in both directions", Commands, flightsBehindHoles},
 	{"flights behind holes that nothing settles", Small, unsettledFlights},
@@ -69,7 +73,8 @@ func holes(client, server bool, pause time.Duration, command, reply string) func
 	}
 }
 
-// flightsBehindHoles sends flights of hundreds of commands, each behind a hole, and replies behind holes to some of them.
+// flightsBehindHoles sends flights of hundreds of commands, each behind a hole, and replies behind holes to some of
+// them.
 func flightsBehindHoles(w *Wire) {
 	s := w.session(0).begin()
 	for w.room() {
@@ -229,7 +234,8 @@ func everySecond(w *Wire) {
 	}
 	for w.room() {
 		w.wait(time.Second)
-		for _, turn := range []string{"MAIL FROM:<a@b.x>\r\n", "RCPT TO:<c@d.x>\r\n", "RCPT TO:<e@d.x>\r\n", "DATA\r\n", "hi\r\n.\r\n"} {
+		for _, turn := range []string{"MAIL FROM:<a@b.x>\r\n", "RCPT TO:<c@d.x>\r\n", "RCPT TO:<e@d.x>\r\n", "DATA\r\n",
+			"hi\r\n.\r\n"} {
 			say(fromClient, turn)
 			if turn == "DATA\r\n" {
 				say(fromServer, "354 go\r\n")

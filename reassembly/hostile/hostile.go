@@ -1,5 +1,5 @@
-// Package hostile makes the traffic of an attacker, for tests and benchmarks: whoever owns one end of a connection, or both,
-// sends what costs the receiver most. Nothing of the product uses it.
+// Package hostile makes the traffic of an attacker, for tests and benchmarks: whoever owns one end of a connection, or
+// both, sends what costs the receiver most. Nothing of the product uses it.
 //
 // All frames are Ethernet frames of at most 1514 octets, and the same each time that they are made.
 package hostile
@@ -66,7 +66,8 @@ func (w *Wire) frame(b []byte) {
 // Shapes are all of them.
 func Shapes() []Shape {
 	var all []Shape
-	for _, list := range [][]Shape{holeShapes, dialogueShapes, commandShapes, headShapes, parseShapes, orderShapes, connectionShapes, packetShapes} {
+	for _, list := range [][]Shape{holeShapes, dialogueShapes, commandShapes, headShapes, parseShapes, orderShapes,
+		connectionShapes, packetShapes} {
 		all = append(all, list...)
 	}
 	return all

@@ -116,7 +116,8 @@ func nested(packet []byte, n int) []byte {
 
 // gre puts a packet behind an outer IPv4 and a GRE header.
 func gre(packet []byte) []byte {
-	return IPv4(tunnelEnds[0], tunnelEnds[1], protoGRE, 0, 0, append([]byte{0, 0, etherIPv4 >> 8, etherIPv4 & 0xff}, packet...))
+	return IPv4(tunnelEnds[0], tunnelEnds[1], protoGRE, 0, 0,
+		append([]byte{0, 0, etherIPv4 >> 8, etherIPv4 & 0xff}, packet...))
 }
 
 // vxlan puts a frame behind an outer IPv4, a UDP and a VXLAN header.

@@ -31,6 +31,53 @@ var packetShapes = []Shape{
 	{"sixteen MPLS labels", Small, wrapped(func(p []byte) []byte { return tagged(p, false, 16) })},
 	{"fragments in a tunnel", Small, func(w *Wire) { fragmentsIn(w, forward, 8, 1000, gre) }},
 	{"the same ports in two networks", Small, twoNetworks},
+	{"the same ports in a network for each session", Small, networks(func(w *Wire, wrap func([]byte) []byte, i uint32) {
+		b := &session{w: w, ends: [2]netip.AddrPort{client(0), server}, wrap: wrap}
+		b.next = [2]uint32{i * 50_000_000, i * 70_000_000}
+		b.open()
+		b.server("220 x\r\n")
+		b.client("EHLO x\r\n")
+	})},
+	{"the same ports in a network for each SYN", Small, networks(func(w *Wire, wrap func([]byte) []byte, i uint32) {
+		w.frame(wrap(Segment{Src: client(0), Dst: server, Flags: SYN, Seq: i * 50_000_000}.Packet()))
+	})},
+	{"the same ports in a network for each segment", Small, networks(func(w *Wire, wrap func([]byte) []byte, i uint32) {
+		w.frame(wrap(Segment{
+			Src: client(0), Dst: server, Flags: ACK, Seq: i * 50_000_000, Ack: i * 70_000_000, Payload: "NOOP\r\n",
+		}.Packet()))
+	})},
+	{"one connection in a network for each segment", Small, networks(func(w *Wire, wrap func([]byte) []byte, i uint32) {
+		w.frame(wrap(Segment{Src: client(0), Dst: server, Flags: ACK, Seq: 1 + 6*i, Ack: 1, Payload: "NOOP\r\n"}.Packet()))
+	})},
+	{"one handshake in a network for each session", Small, networks(func(w *Wire, wrap func([]byte) []byte, _ uint32) {
+		b := &session{w: w, ends: [2]netip.AddrPort{client(0), server}, wrap: wrap}
+		b.open()
+		b.server("220 x\r\n")
+		b.client("EHLO x\r\n")
+		b.server("250 x\r\n")
+		b.client("MAIL FROM:<a@a.example>\r\n")
+	})},
+	{"fragments of one identification in a network each", Small, networks(func(w *Wire, wrap func([]byte) []byte, _ uint32) {
+		text := whole(48)
+		w.frame(wrap(piece(client(0).Addr(), 7, 0, text[:24], true)))
+		w.frame(wrap(piece(client(0).Addr(), 7, 24, text[24:], false)))
+	})},
+}
+
+// networks does something in each of many networks: two VLAN tags name each.
+func networks(each func(w *Wire, wrap func([]byte) []byte, i uint32)) func(*Wire) {
+	return func(w *Wire) {
+		for i := uint32(0); w.room(); i++ {
+			outer, inner := uint16(1+i/4000), uint16(1+i%4000)
+			each(w, func(p []byte) []byte {
+				b := binary.BigEndian.AppendUint16(nil, outer)
+				b = binary.BigEndian.AppendUint16(b, etherVLAN)
+				b = binary.BigEndian.AppendUint16(b, inner)
+				b = binary.BigEndian.AppendUint16(b, etherIPv4)
+				return ethernet(etherVLAN, append(b, p...))
+			}, i)
+		}
+	}
 }
 
 // whole is a segment of as many octets.

@@ -21,7 +21,8 @@ type session struct {
 
 // session gives the i-th of many connections to the server.
 func (w *Wire) session(i int) *session {
-	return &session{w: w, ends: [2]netip.AddrPort{client(i), server}, next: [2]uint32{uint32(i)*7919 + 1, uint32(i)*104729 + 1}, wrap: ipFrame}
+	return &session{w: w, ends: [2]netip.AddrPort{client(i), server},
+		next: [2]uint32{uint32(i)*7919 + 1, uint32(i)*104729 + 1}, wrap: ipFrame}
 }
 
 // raw sends a segment as it is.

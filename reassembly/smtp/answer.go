@@ -15,6 +15,9 @@ func (d *Dialogue) answer(n, m int) {
 		}
 	}
 	for _, j := range by {
+		if d.match.pending.len() == 0 {
+			return // a reply before them has reversed the roles
+		}
 		c := d.match.takeCommand()
 		switch {
 		case c.acked == severed:

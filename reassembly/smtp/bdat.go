@@ -7,8 +7,8 @@ import (
 )
 
 // bdatCommand reads the argument of BDAT, RFC 3030 section 2. Octets follow it at once, and are octets though the
-// server refuses them, except where it does not know the command or cannot tell how many they are: then the lines
-// after are commands. So where it did not offer CHUNKING, or the size is none or beyond 2^63-1, its reply tells.
+// server refuses them, unless it does not know the command or the number of octets: then the lines after are commands.
+// So if it did not offer CHUNKING, or the size is missing or beyond 2^63-1, its reply decides.
 func (d *Dialogue) bdatCommand(c *command, argument []byte) {
 	var ok bool
 	c.size, c.last, ok = parseBdat(argument)
@@ -32,8 +32,8 @@ func parseBdat(b []byte) (size int64, last, ok bool) {
 	return size, last, last || len(rest) == 0
 }
 
-// burl reads the argument of BURL, RFC 4468 section 3.2: the server fetches the octets from elsewhere, nobody sees how
-// many.
+// burl reads the argument of BURL, RFC 4468 section 3.2: the server fetches the octets from elsewhere, and their number
+// is not seen.
 func (c *command) burl(argument []byte) {
 	url, rest := cutWord(argument)
 	rest = bytes.TrimSpace(rest)
@@ -61,15 +61,15 @@ func (d *Dialogue) bdatTaken(c *command, r *reply) bool {
 	return true
 }
 
-// unknownCommand reports whether a server that did not offer CHUNKING refused BDAT as such, RFC 5321 section 4.2.4.
-// Other replies are about this one: Postfix says 503 outside a transaction, and takes the octets and drops them; Exim
-// says that CHUNKING was not advertised, and reads on after the line.
+// unknownCommand reports whether a server refused BDAT, if it did not offer CHUNKING, or BURL as such, RFC 5321 section
+// 4.2.4. Other replies are about this one: Postfix says 503 outside a transaction, and takes the octets and drops them;
+// Exim says that CHUNKING was not advertised, and reads on after the line.
 func unknownCommand(r *reply) bool {
 	return r.code == 500 || r.code == 502 || r.code == 504 || r.unoffered
 }
 
 func (d *Dialogue) bdatReply(c *command, r *reply) {
-	if c.waits && !d.bdatTaken(c, r) {
+	if c.waits && !d.bdatTaken(c, r) || c.verb == verbBurl && r != nil && unknownCommand(r) {
 		if d.mail.tx != nil {
 			d.mail.tx.refuse(r.code) // as of a refused DATA
 		}
@@ -85,7 +85,14 @@ func (d *Dialogue) bdatReply(c *command, r *reply) {
 		return
 	}
 	if d.mail.tx == nil {
-		return
+		if d.lost == 0 && !d.session.Midstream || codeOf(r) < 200 || r.code >= 300 {
+			return
+		}
+		opens := command{t: c.t} // no server takes octets without MAIL and RCPT: they were missed
+		if !d.session.Midstream {
+			opens.flags = Gap
+		}
+		d.open(&opens)
 	}
 	tx := d.mail.tx
 	tx.chunk(c)

@@ -50,15 +50,18 @@ func (b *lineModel) endLine(crlf bool) bool {
 
 // lookForCR looks for a dot behind a CR that is no line end to RFC 5321, but is one to some servers.
 func (b *lineModel) lookForCR(piece []byte) {
-	if b.before == '\r' && b.last == '.' && isLineEnd(piece[0]) || b.last == '\r' && len(piece) > 1 && piece[0] == '.' && isLineEnd(piece[1]) {
+	if b.before == '\r' && b.last == '.' && isLineEnd(piece[0]) ||
+		b.last == '\r' && len(piece) > 1 && piece[0] == '.' && isLineEnd(piece[1]) {
 		b.smuggling = true
 	}
 	// CRLF.CR: the dot stands at a line start, the CR that follows is bare
-	if b.n == 2 && b.first[0] == '.' && b.first[1] == '\r' && piece[0] != '\n' || b.n == 1 && len(piece) > 1 && b.first[0] == '.' && piece[0] == '\r' && piece[1] != '\n' {
+	if b.n == 2 && b.first[0] == '.' && b.first[1] == '\r' && piece[0] != '\n' ||
+		b.n == 1 && len(piece) > 1 && b.first[0] == '.' && piece[0] == '\r' && piece[1] != '\n' {
 		b.smuggling = true
 	}
 	for i := bytes.IndexByte(piece, '\r'); i >= 0 && i < len(piece)-1; {
-		if b.n == 0 && i == 1 && piece[0] == '.' && piece[2] != '\n' || i < len(piece)-2 && piece[i+1] == '.' && isLineEnd(piece[i+2]) {
+		if b.n == 0 && i == 1 && piece[0] == '.' && piece[2] != '\n' ||
+			i < len(piece)-2 && piece[i+1] == '.' && isLineEnd(piece[i+2]) {
 			b.smuggling = true
 		}
 		next := bytes.IndexByte(piece[i+1:], '\r')

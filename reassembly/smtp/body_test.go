@@ -2,8 +2,8 @@ package smtp
 
 import "testing"
 
-// TestBody_OctetByOctetIsAsLineByLine feeds every text of a small alphabet up to a length, in two pieces, and line by line to the
-// model.
+// TestBody_OctetByOctetIsAsLineByLine feeds every text of a small alphabet up to a length, in two pieces, and line by
+// line to the model.
 func TestBody_OctetByOctetIsAsLineByLine(t *testing.T) {
 	const alphabet, longest = ".\r\na", 8
 	text := make([]byte, 0, longest)
@@ -25,9 +25,12 @@ func TestBody_OctetByOctetIsAsLineByLine(t *testing.T) {
 				} else if n, ended = got.feed(text[cut:]); ended {
 					gotEnd = cut + n
 				}
-				same := got.n == model.n && got.last == model.last && got.bareLF == model.bareLF && got.midLine == model.midLine
-				if gotEnd != wantEnd || wantEnd < 0 && !same || got.bytes != model.bytes || got.smuggling != model.smuggling {
-					t.Fatalf("%q cut at %d: ended at %d with %+v, want %d with %+v", text, cut, gotEnd, got, wantEnd, model)
+				same := got.n == model.n && got.last == model.last && got.bareLF == model.bareLF &&
+					got.midLine == model.midLine
+				if gotEnd != wantEnd || wantEnd < 0 && !same || got.bytes != model.bytes ||
+					got.smuggling != model.smuggling {
+					t.Fatalf("%q cut at %d: ended at %d with %+v, want %d with %+v", text, cut, gotEnd, got, wantEnd,
+						model)
 				}
 			}
 		}

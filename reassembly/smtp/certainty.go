@@ -6,7 +6,7 @@ package smtp
 type certainty struct {
 	uncertain bool // octets were missed since the last exchange that shows beyond doubt where both sides stand
 	unsettled bool // it is not certain whether the server holds a transaction open, and whose
-	ambiguous bool // nothing told what the client sent after a DATA
+	ambiguous bool // whether the client sent a message after a DATA is not known
 
 	clientGap bool // since both sides were in step, octets of the client were missed that may have been DATA
 	serverGap bool // since both sides were in step, octets of the server were missed
@@ -16,10 +16,11 @@ type certainty struct {
 	anyReplyMissed bool  // a reply that nothing shows the length of may have been missed since the session began
 	clientHoleEnd  int64 // offset of the client after its last hole
 	serverHoleEnd  int64 // offset of the server after a hole in the replies, until matching has begun afresh; 0: none
-	goAhead        int64 // end of the 354 by which both sides were in step; 0: none since octets of the server were missed
-	commandsUntil  int64 // offset of the client up to which its commands are known to be commands, in spite of both gaps
-	doubted        bool  // octets may have been missed at the beginning, see Doubt
-	conflicted     bool  // other octets were met than were read; since then nothing has shown where both sides stand
+	// end of the 354 by which both sides were in step; 0: none since octets of the server were missed
+	goAhead       int64
+	commandsUntil int64 // offset of the client up to which its commands are known to be commands, in spite of both gaps
+	doubted       bool  // octets may have been missed at the beginning, see Doubt
+	conflicted    bool  // other octets were met than were read; since then nothing has shown where both sides stand
 }
 
 // midstream is the beginning of a connection without SYN: both sides had said something before.
@@ -31,7 +32,7 @@ func (s *certainty) lostReplies(end int64) {
 	s.serverHoleEnd, s.goAhead = end, 0
 }
 
-// missedReplies says that replies before offset end, nobody knows how many, are not matched: they did not come, or
+// missedReplies records that an unknown number of replies before offset end is not matched: they did not come, or
 // were forgotten.
 func (s *certainty) missedReplies(end int64) {
 	s.uncertain, s.serverGap, s.replyMissed, s.anyReplyMissed = true, true, true, true
@@ -41,14 +42,14 @@ func (s *certainty) missedReplies(end int64) {
 // matchAfresh has no reply before offset end answer what the client sends from now on.
 func (s *certainty) matchAfresh(end int64) { s.serverHoleEnd = max(end, 1) }
 
-// overflowed says that the commands that waited were given up: replies to them may still come before, or after, offset
-// end.
+// overflowed records that the commands that waited were given up: replies to them may still come before, or after,
+// offset end.
 func (s *certainty) overflowed(end int64) {
 	s.matchAfresh(end)
 	s.replyMissed = true
 }
 
-// crossed says that all replies up to offset x are matched.
+// crossed records that all replies up to offset x are matched.
 func (s *certainty) crossed(x int64) {
 	if x >= s.serverHoleEnd {
 		s.serverHoleEnd = 0
@@ -63,23 +64,23 @@ func (s *certainty) lostCommands() {
 // lostBody is a hole in a message, which may hide its end and commands after it.
 func (s *certainty) lostBody() { s.uncertain, s.unsettled, s.clientGap = true, true, true }
 
-// lostEndOfData says that the end of a message was in a hole, and so may be the MAIL of the next.
+// lostEndOfData records that the end of a message was in a hole, and so may be the MAIL of the next.
 func (s *certainty) lostEndOfData() { s.mailMissed = true }
 
-// couldNotTell says that nothing tells whether what the client sent after DATA is a message or commands.
+// couldNotTell records that it is not known whether the client sent a message or commands after DATA.
 func (s *certainty) couldNotTell() { s.ambiguous, s.clientGap, s.serverGap = true, true, true }
 
-// inStep says that both sides stand where the parser thinks they do, whatever was missed before. An open transaction
+// inStep records that both sides are where the parser takes them to be, whatever was missed before. An open transaction
 // may still be another than the server's.
 func (s *certainty) inStep(open bool) {
 	s.unsettled = s.unsettled || s.uncertain && open
 	s.uncertain, s.clientGap, s.serverGap, s.replyMissed, s.serverHoleEnd = false, false, false, false, 0
 }
 
-// sawGoAhead says that both sides are in step by a 354 that ends at offset end.
+// sawGoAhead records that both sides are in step by a 354 that ends at offset end.
 func (s *certainty) sawGoAhead(end int64) { s.goAhead = end }
 
-// settled says that a command at offset start of the client shows what transaction the server holds open, unless a
+// settled records that a command at offset start of the client shows what transaction the server holds open, unless a
 // hole comes after it.
 func (s *certainty) settled(start int64) {
 	if start >= s.clientHoleEnd {
@@ -87,32 +88,32 @@ func (s *certainty) settled(start int64) {
 	}
 }
 
-// unsettle says that a command, or its reply, leaves open which transaction the server holds.
+// unsettle records that a command, or its reply, leaves open which transaction the server holds.
 func (s *certainty) unsettle() { s.unsettled = true }
 
-// sawMail says that no MAIL is missing before this one.
+// sawMail records that no MAIL is missing before this one.
 func (s *certainty) sawMail() { s.mailMissed = false }
 
-// ended says that no reply that is still to come answers what the client sent.
+// ended records that no reply that is still to come answers what the client sent.
 func (s *certainty) ended() { s.serverHoleEnd = 0 }
 
 // lostClient is any hole in the client's octets that ends at offset end.
 func (s *certainty) lostClient(end int64) { s.clientHoleEnd = end }
 
-// judged says that the client's octets up to offset end are known to be a message or commands.
+// judged records that the client's octets up to offset end are known to be a message or commands.
 func (s *certainty) judged(end int64) { s.commandsUntil = end }
 
-// align says that a reply and its command were found.
+// align records that a reply and its command were found.
 func (s *certainty) align() { s.ambiguous = false }
 
-// conflict says that other octets may have counted than were read.
+// conflict records that other octets may have counted than were read.
 func (s *certainty) conflict() { s.conflicted = true }
 
-// agree says that an exchange that cannot be another has shown that those that were read counted.
+// agree records that an exchange that cannot be another has shown that those that were read counted.
 func (s *certainty) agree() { s.conflicted = false }
 
-// doubt says that octets may have been missed at the beginning, for good.
+// doubt records that octets may have been missed at the beginning, for good.
 func (s *certainty) doubt() { s.doubted = true }
 
-// began says that a transaction begins: replies that were matched before are not its own.
+// began records that a transaction begins: replies that were matched before are not its own.
 func (s *certainty) began() { s.replyMissed = s.serverHoleEnd > 0 }

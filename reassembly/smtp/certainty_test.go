@@ -32,8 +32,8 @@ var events = map[string]func(*certainty){
 // tableOffset is an offset behind those that the test begins with.
 const tableOffset = 20
 
-// TestCertainty_ChangesAsTheTableSays runs each event on a certainty of which nothing is set, and on one of which everything is. Where
-// the table has a note instead of a sign, the field may change either way.
+// TestCertainty_ChangesAsTheTableSays runs each event on a certainty of which nothing is set, and on one of which
+// everything is. Where the table has a note instead of a sign, the field may change either way.
 func TestCertainty_ChangesAsTheTableSays(t *testing.T) {
 	fields, rows := eventTable(t)
 	for event, run := range events {
@@ -51,7 +51,8 @@ func TestCertainty_ChangesAsTheTableSays(t *testing.T) {
 			for _, field := range fields {
 				was, is := fieldOf(&before, field), fieldOf(&after, field)
 				sign := signs[field]
-				if sign == "" && !was.Equal(is) || sign == "+" && !is.Bool() || sign == "-" && !is.IsZero() || sign == "=" && is.Int() != tableOffset {
+				if sign == "" && !was.Equal(is) || sign == "+" && !is.Bool() || sign == "-" && !is.IsZero() ||
+					sign == "=" && is.Int() != tableOffset {
 					t.Errorf("%s: %s was %v and is %v, the table says %q", event, field, was, is, sign)
 				}
 			}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// state says how the client's next octet is to be read. The package documentation draws what leads from one to another.
+// state is how the client's next octet is to be read. The package documentation draws what leads from one to another.
 type state uint8
 
 const (
@@ -32,6 +32,7 @@ type clientReader struct {
 
 	spoke      int64 // it sent its last command before it had received so many octets
 	passedOver int64 // it sent lines that were passed over after a hole before it had received so many octets
+	messageEnd int64 // where the last message ended
 	smuggled   bool  // an end of data that servers disagree on was met
 	unread     bool  // octets were left unread
 }
@@ -62,34 +63,34 @@ type message struct {
 	at        int64 // the client's offset at which it began
 	acked     int64 // octets of replies that the client had received at its last piece
 	announced bool  // 354 was seen for it
-	presumed  bool  // it may be none: nothing but a lone dot tells
+	presumed  bool  // it may be none: only a lone dot suggests it
 	surplus   bool  // the server refused it before its end: what is left of it is neither message nor commands
 }
 
 // chunk is what is left of the chunk that is read in inChunk.
 type chunk struct {
 	left    int64
-	refused bool // by the reply to its BDAT, or it is of a size that nobody knows
+	refused bool // by the reply to its BDAT, or its size is not known
 }
 
-// advance says that n octets were read, or lost.
+// advance records that n octets were read, or lost.
 func (r *clientReader) advance(n int64) { r.offset += n }
 
 // block has what comes next wait for a reply, if that is so.
 func (r *clientReader) block(waits bool) { r.blocked = waits }
 
-// spokeAfter says that the client sent a command when it had received that many octets.
+// spokeAfter records that the client sent a command when it had received that many octets.
 func (r *clientReader) spokeAfter(acked int64) { r.spoke = acked + 1 }
 
-// passOver says that octets that the client sent when it had received that many are not read as commands.
+// passOver records that octets that the client sent when it had received that many are not read as commands.
 func (r *clientReader) passOver(acked int64) { r.passedOver = max(r.passedOver, acked+1) }
 
-// leaveUnread says that octets were left unread.
+// leaveUnread records that octets were left unread.
 func (r *clientReader) leaveUnread() { r.unread = true }
 
-// readLine reads up to the end of a command line and returns how many octets that was. If the line is whole, c gets what
-// is known of it, and text is the line without its end; otherwise text is nil. over reports whether it is longer than is
-// kept. hole is where in it octets were missed, -1 if none were.
+// readLine reads up to the end of a command line and returns how many octets that was. If the line is whole, c gets
+// what is known of it, and text is the line without its end; otherwise text is nil. over reports whether it is longer
+// than is kept. hole is where in it octets were missed, -1 if none were.
 func (r *clientReader) readLine(p *piece, limit int, c *command) (n int, text []byte, over bool, hole int) {
 	l := &r.line
 	if l.n == 0 {
@@ -117,16 +118,16 @@ func (r *clientReader) readLine(p *piece, limit int, c *command) (n int, text []
 	return i + 1, trimLineEnd(text), over, hole
 }
 
-// lineRead says that a line was dealt with: the next has its head.
+// lineRead records that a line was dealt with: the next has its head.
 func (r *clientReader) lineRead() { r.hole.torn = false }
 
 // dropLine drops what was read of a line.
 func (r *clientReader) dropLine() { r.line = line{} }
 
-// expectAuthLines says that n lines of an AUTH exchange must follow.
+// expectAuthLines records that n lines of an AUTH exchange must follow.
 func (r *clientReader) expectAuthLines(n int) { r.authLines = n }
 
-// takeAuthLine says that one of them came.
+// takeAuthLine records that one of them came.
 func (r *clientReader) takeAuthLine() {
 	r.authLines--
 	r.resynced()
@@ -138,13 +139,13 @@ func (r *clientReader) beginMessage(b body) {
 	r.message = message{body: b, at: r.offset, presumed: r.message.presumed}
 }
 
-// beganAt says that the message began at another offset.
+// beganAt records that the message began at another offset.
 func (r *clientReader) beganAt(offset int64) { r.message.at = offset }
 
 // announced reports whether the message was announced by a 354 that was seen.
 func (r *clientReader) announced(is bool) { r.message.announced = is }
 
-// presumed says that the message may be none.
+// presumed records that the message may be none.
 func (r *clientReader) presumed() { r.message.presumed = true }
 
 // missedEnd reports whether the end of the message was in a hole: the client has received something since.
@@ -168,8 +169,10 @@ func (r *clientReader) endMessage(p *piece, n int) (c command, ok bool) {
 		r.endSurplus()
 		return c, false
 	}
-	c = command{verb: verbEndOfData, bad: m.presumed, t: p.t, acked: p.acked, end: r.offset + int64(n), size: m.body.bytes}
+	c = command{verb: verbEndOfData, bad: m.presumed, t: p.t, acked: p.acked, end: r.offset + int64(n),
+		size: m.body.bytes}
 	c.start, c.message = c.end-3, m.at
+	r.messageEnd = c.end
 	if m.body.smuggling {
 		c.flags |= Smuggling
 		r.smuggled = true
@@ -189,10 +192,10 @@ func (r *clientReader) endSurplus() { r.state, r.message.surplus = inCommand, fa
 // missEnd goes back to commands after a message whose end was missed.
 func (r *clientReader) missEnd() { r.state = inCommand }
 
-// refuseMessage says that the server refused the message before its end.
+// refuseMessage records that the server refused the message before its end.
 func (r *clientReader) refuseMessage() { r.message.surplus = true }
 
-// leaveMessage goes back to commands where the server shows that the message is over, or was none: commands beyond
+// leaveMessage goes back to commands if the server shows that the message is over, or was none: commands beyond
 // doubt come next.
 func (r *clientReader) leaveMessage() {
 	r.state, r.message.surplus, r.message.presumed = inCommand, false, false
@@ -200,7 +203,7 @@ func (r *clientReader) leaveMessage() {
 	r.line = line{}
 }
 
-// leaveSurplus goes back to commands where the server took for commands what was passed over.
+// leaveSurplus goes back to commands if the server took for commands what was passed over.
 func (r *clientReader) leaveSurplus() {
 	r.state, r.message.surplus = inCommand, false
 	r.hole.resync, r.hole.torn = true, true
@@ -219,7 +222,7 @@ func (r *clientReader) beginChunk(size int64) {
 	}
 }
 
-// refuseChunk says that the server refused the chunk at hand.
+// refuseChunk records that the server refused the chunk at hand.
 func (r *clientReader) refuseChunk() { r.chunk.refused = true }
 
 // readChunk reads of n octets those of the chunk and returns how many they are.
@@ -243,7 +246,7 @@ func (r *clientReader) expectHello(from int64) {
 // addHello reads octets of the ClientHello, and reports whether no more of it is needed.
 func (r *clientReader) addHello(b []byte) (done bool) { return r.hello.read(b) }
 
-// encrypted says that nothing more can be read.
+// encrypted records that nothing more can be read.
 func (r *clientReader) encrypted() { r.state, r.hello = inDark, clientHello{} }
 
 // drop drops what is kept.
@@ -262,10 +265,10 @@ type lineHole struct {
 	severNext bool  // it is as long as DATA: unless a 354 says that it was, it may hide RSET
 }
 
-// resynced says that a line is a command beyond doubt.
+// resynced records that a line is a command beyond doubt.
 func (r *clientReader) resynced() { r.hole.resync, r.hole.small = false, false }
 
-// wasData says that the hole was DATA, or that it is known what else it may hide.
+// wasData records that the hole was DATA, or that it is known what else it may hide.
 func (r *clientReader) wasData() { r.hole.severNext = false }
 
 // loseLine begins afresh at the next line that is a command beyond doubt.
@@ -278,7 +281,7 @@ func (r *clientReader) loseLine() {
 }
 
 // loseInLine takes a hole of n octets among commands if it is too small to hide more than a part of the line at hand.
-// again says that it goes on from the hole before.
+// again records that it goes on from the hole before.
 func (r *clientReader) loseInLine(n int64, again bool) bool {
 	if !again {
 		r.hole.size, r.hole.first = 0, !r.hole.resync

@@ -12,6 +12,7 @@ type command struct {
 	waits   bool // BDAT: its reply decides whether octets follow
 	bareLF  bool // its line ends with LF alone
 	afterLF bool // its line comes after such a line, which may not be one to the server
+	blank   bool // its line is empty
 	bad     bool // malformed BDAT; a line whose verb was missed; the end of what may be no message
 	flags   Flags
 	t       time.Time // of its first byte
@@ -34,6 +35,10 @@ func (c *command) endsMessage() bool {
 // readClient reads a piece, or holds what cannot be read yet.
 func (d *Dialogue) readClient(p piece) {
 	if p.lost > 0 {
+		if d.session.Midstream && d.head.undecided() {
+			d.closeHead()
+			d.head.mayBeLine(false)
+		}
 		if d.client.blocked || !d.backlog.empty() {
 			d.hold(p)
 			return
@@ -176,6 +181,8 @@ func (d *Dialogue) authLine(text []byte, c *command) bool {
 func (d *Dialogue) parse(c *command, text []byte, over bool) {
 	word, rest := cutWord(text)
 	switch c.verb = verbOf(word); c.verb {
+	case verbOther:
+		c.blank = !over && len(bytes.TrimSpace(text)) == 0
 	case verbMail:
 		c.takePath(rest, "from", over, d.client.hole.resync)
 		if c.verb == verbMail {

@@ -19,10 +19,10 @@ type dialect struct {
 // lockStep reports whether the client waits for each reply before it sends the next command.
 func (s *dialect) lockStep() bool { return !s.grouped && (s.noPipelining || s.waited) }
 
-// groups says that the client sent a command before it had the reply to the one before.
+// groups records that the client sent a command before it had the reply to the one before.
 func (s *dialect) groups() { s.grouped = true }
 
-// waits says that the client has sent a whole mail and waited for each reply.
+// waits records that the client has sent a whole mail and waited for each reply.
 func (s *dialect) waits() { s.waited = true }
 
 // offered applies the reply to EHLO. certain reports whether that is what it answers, and whether it is whole.
@@ -33,24 +33,25 @@ func (s *dialect) offered(r *reply, certain bool) {
 	s.chunking = r.chunking
 }
 
-// greet says that a greeting was accepted: LHLO, or EHLO or HELO.
+// greet records that a greeting was accepted: LHLO, or EHLO or HELO.
 func (s *dialect) greet(lhlo bool) { s.lmtp, s.greeted = lhlo, true }
 
-// knowsBdat says that the server answered BDAT as one that knows it.
+// knowsBdat records that the server answered BDAT as one that knows it.
 func (s *dialect) knowsBdat() { s.chunking = true }
 
-// acceptsLF says that the server takes a bare LF for a line end.
+// acceptsLF records that the server takes a bare LF for a line end.
 func (s *dialect) acceptsLF() { s.takesLF, s.mayTakeLF = true, false }
 
-// tookReplyAfterLF says that a line after a bare LF took a reply, and whether it is the first of which nobody knows if
-// it was its own.
+// tookReplyAfterLF records that a line after a bare LF took a reply, and whether it is the first of which nobody knows
+// if it was its own.
 func (s *dialect) tookReplyAfterLF() (first bool) {
 	first = !s.mayTakeLF
 	s.mayTakeLF = true
 	return first
 }
 
-// asManyReplies says that there were as many replies as commands: lines after a bare LF were commands if they took one.
+// asManyReplies records that there were as many replies as commands: lines after a bare LF were commands if they took
+// one.
 func (s *dialect) asManyReplies() {
 	if s.mayTakeLF {
 		s.acceptsLF()

@@ -24,7 +24,7 @@ type Dialogue struct {
 	lost     int64 // octets missed so far, both directions
 	isSMTP   bool
 	closing  bool
-	guessing bool // closing, and what nothing tells for certain is matched as well as can be
+	guessing bool // closing: what is uncertain is matched as well as can be
 	closed   bool
 	turned   *reversed // what reads the connection now, since its roles were reversed
 	second   bool      // this is such a dialogue
@@ -50,7 +50,7 @@ func New(cfg *Config, s Session) *Dialogue {
 	return d
 }
 
-// Seen says that a packet of that direction exists.
+// Seen records that a packet of that direction exists.
 func (d *Dialogue) Seen(dir Direction) { d.seen[dir] = true }
 
 // Push gives the next in-order bytes of one direction, captured at t. acked is the number of bytes of the other
@@ -63,7 +63,7 @@ func (d *Dialogue) Push(dir Direction, t time.Time, data []byte, acked int64) {
 	}
 }
 
-// Lost says that the next n bytes of that direction were not captured.
+// Lost records that the next n bytes of that direction were not captured.
 func (d *Dialogue) Lost(dir Direction, t time.Time, n int64) {
 	if n > 0 {
 		d.read(dir, piece{t: t, lost: n, acked: d.server.offset})
@@ -103,7 +103,7 @@ func (d *Dialogue) Held() int {
 	return n
 }
 
-// Close ends the dialogue: what is open is emitted as far as it is known. ended says that the connection itself ended
+// Close ends the dialogue: what is open is emitted as far as it is known. ended means that the connection itself ended
 // (FIN in both directions, or RST), so that an open transaction is aborted; otherwise (idle, evicted, end of the
 // capture) its outcome is unknown.
 func (d *Dialogue) Close(t time.Time, ended bool) {

@@ -59,7 +59,8 @@ func checkLost(t *testing.T, file string, segment int, rows, whole []*smtp.Envel
 			t.Errorf("%s: segment %d lost: no mail was from and to %s", file, segment+1, pair)
 		}
 		if e.Flags == 0 && !known[comparable(e)] {
-			t.Errorf("%s: segment %d lost: not flagged, yet no row of the whole dialogue: %s", file, segment+1, show(rowMap(e)))
+			t.Errorf("%s: segment %d lost: not flagged, yet no row of the whole dialogue: %s", file, segment+1,
+				show(rowMap(e)))
 		}
 	}
 }

@@ -72,7 +72,9 @@ func checkCuts(t *testing.T, s *script) {
 
 // reorderable: what was lost is known only in the order of the capture, and marks fix an order that is meant.
 func (s *script) reorderable() bool {
-	return s.oneSided == "" && !slices.ContainsFunc(s.events, func(e event) bool { return e.kind != pushed || e.mark != "" })
+	return s.oneSided == "" && !slices.ContainsFunc(s.events, func(e event) bool {
+		return e.kind != pushed || e.mark != ""
+	})
 }
 
 // orders returns the events as a capture may bring them whose two directions run through different queues.

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestDocs_ExampleRowsAreThoseOfTheirDialogues compares docs/record.md, which an auditor reads, with the fixtures that it
-// names: TestDialogues holds these against the program.
+// TestDocs_ExampleRowsAreThoseOfTheirDialogues compares docs/record.md, which an auditor reads, with the fixtures that
+// it names: TestDialogues holds these against the program.
 func TestDocs_ExampleRowsAreThoseOfTheirDialogues(t *testing.T) {
 	page, err := os.ReadFile("../../docs/record.md")
 	if err != nil {
@@ -37,7 +37,8 @@ func TestDocs_ExampleRowsAreThoseOfTheirDialogues(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(string(page)) {
-		if line = strings.TrimSpace(line); strings.HasPrefix(line, "{") && !slices.Contains(rowsOf("simple.txt"), line) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "{") &&
+			!slices.Contains(rowsOf("simple.txt"), line) {
 			t.Errorf("simple.txt has no row %.80s", line)
 		}
 	}

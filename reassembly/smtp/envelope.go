@@ -7,7 +7,7 @@ import (
 )
 
 // Envelope is one row of the record: one RCPT command, a MAIL without any RCPT, or a session that went dark by
-// STARTTLS (DESIGN.md, "The record"). A nil pointer, a zero reply code or a zero time is a value that was not seen;
+// STARTTLS (docs/record.md). A nil pointer, a zero reply code or a zero time is a value that was not seen;
 // it is null in JSON and in SQL, never a guess and never an empty string.
 //
 // An Envelope handed to Config.Emit is the callee's to keep.
@@ -19,14 +19,15 @@ type Envelope struct {
 
 	Client, Server netip.AddrPort
 
-	// The client that a proxy in front of the server names: what the peer claims, not what the tap saw. OriginBy is ByNobody if none is
-	// named, and then OriginIP is the zero Addr and OriginPort 0. Either may be so in a claim that leaves it out. OriginIP has no
-	// zone, and an IPv4 address is not mapped to IPv6: questions ask for it as such.
+	// The client that a proxy in front of the server names: what the peer claims, not what the tap saw. OriginBy is
+	// ByNobody if none is named, and then OriginIP is the zero Addr and OriginPort 0. Either may be so in a claim that
+	// leaves it out. OriginIP has no zone, and an IPv4 address is not mapped to IPv6: questions ask for it as such.
 	OriginIP   netip.Addr
 	OriginPort uint16
 	OriginBy   OriginBy
 
-	Network string // the network that the connection was seen in, in the form of IsNetwork; "" if no tag or tunnel tells one
+	// the network that the connection was seen in, in the form of IsNetwork; "" if no tag or tunnel tells one
+	Network string
 
 	HELO     *string
 	MailFrom *string // "" is the null reverse-path <>
@@ -41,7 +42,7 @@ type Envelope struct {
 	MessageBytes *int64 // octets of the message as the server received it
 	DeclaredSize *int64 // SIZE=, RFC 1870
 	EnvID        *string
-	ORcpt        *string // ORCPT= address, xtext decoded (RFC 3461 section 4.2), only where it differs from RcptTo
+	ORcpt        *string // ORCPT= address, xtext decoded (RFC 3461 section 4.2), only if it differs from RcptTo
 	QueueID      *string
 	Auth         bool
 
@@ -50,7 +51,7 @@ type Envelope struct {
 	Flags         Flags
 }
 
-// Outcome says what became of the mail for this recipient. The zero value is Unknown.
+// Outcome is what became of the mail for this recipient. The zero value is Unknown.
 type Outcome uint8
 
 const (
@@ -74,7 +75,7 @@ func (o Outcome) String() string {
 	return "outcome " + strconv.Itoa(int(o))
 }
 
-// Flags says in which ways a record may be incomplete; zero where it is complete.
+// Flags are the ways in which a record may be incomplete; zero if it is complete.
 type Flags uint8
 
 const (

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// MarshalJSON writes the row under the names of DESIGN.md, "The record", all of them, in that order.
+// MarshalJSON writes the row under the names of docs/record.md, "Columns", all of them, in that order.
 func (e *Envelope) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
 
 // AppendJSON appends what MarshalJSON writes, without its reflection.

@@ -67,7 +67,8 @@ func marshaled(t testing.TB, e *Envelope) string {
 		originIP, originPort, name(e.OriginBy.String()), name(e.Network),
 		e.HELO, e.MailFrom, e.RcptTo, e.MailFromRaw, e.RcptToRaw,
 		code(e.MailCode), code(e.RcptCode), code(e.DataCode), e.Outcome.String(),
-		e.MessageBytes, e.DeclaredSize, e.EnvID, e.ORcpt, e.QueueID, e.Auth, e.TLSServerName, e.LostBytes, e.Flags.Names(),
+		e.MessageBytes, e.DeclaredSize, e.EnvID, e.ORcpt, e.QueueID, e.Auth, e.TLSServerName, e.LostBytes,
+		e.Flags.Names(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +80,8 @@ func marshaled(t testing.TB, e *Envelope) string {
 func TestEnvelope_JSONIsThatOfEncodingJSON(t *testing.T) {
 	r := rand.New(rand.NewPCG(25, 8259))
 	text := func() string {
-		pieces := []string{"a", "someone@example.org", "\"", "\\", "<", ">", "&", "\u2028", "\u2029", "пётр", "\xff", "\x7f", string(rune(r.IntN(256))), string([]byte{byte(r.IntN(256))}), ""}
+		pieces := []string{"a", "someone@example.org", "\"", "\\", "<", ">", "&", "\u2028", "\u2029", "пётр", "\xff",
+			"\x7f", string(rune(r.IntN(256))), string([]byte{byte(r.IntN(256))}), ""}
 		s := ""
 		for range r.IntN(4) {
 			s += pieces[r.IntN(len(pieces))]
@@ -108,14 +110,18 @@ func TestEnvelope_JSONIsThatOfEncodingJSON(t *testing.T) {
 	origin := func() netip.Addr { return []netip.Addr{{}, endpoint().Addr()}[r.IntN(2)] }
 	for range 20_000 {
 		e := &Envelope{
-			SeenAt: time.Unix(r.Int64N(1<<33), r.Int64N(1e9)), Sensor: text(), SessionID: int64(r.Uint64()), MailNo: r.IntN(1000),
+			SeenAt: time.Unix(r.Int64N(1<<33), r.Int64N(1e9)), Sensor: text(), SessionID: int64(r.Uint64()),
+			MailNo: r.IntN(1000),
 			Client: endpoint(), Server: endpoint(),
-			OriginIP: origin(), OriginPort: uint16(r.IntN(3)), OriginBy: OriginBy(r.IntN(len(originNames))), Network: []string{"", "vlan 12", text()}[r.IntN(3)],
-			HELO: optional(), MailFrom: optional(), RcptTo: optional(),
+			OriginIP: origin(), OriginPort: uint16(r.IntN(3)), OriginBy: OriginBy(r.IntN(len(originNames))),
+			Network: []string{"", "vlan 12", text()}[r.IntN(3)],
+			HELO:    optional(), MailFrom: optional(), RcptTo: optional(),
 			MailFromRaw: octets(), RcptToRaw: octets(),
 			MailCode: uint16(r.IntN(3) * 250), RcptCode: uint16(r.IntN(600)), DataCode: uint16(r.IntN(2)),
-			Outcome: Outcome(r.IntN(len(outcomeNames))), MessageBytes: number(), DeclaredSize: number(), EnvID: optional(), ORcpt: optional(), QueueID: optional(),
-			Auth: r.IntN(2) == 0, TLSServerName: optional(), LostBytes: r.Int64(), Flags: Flags(r.IntN(1 << len(flagNames))),
+			Outcome: Outcome(r.IntN(len(outcomeNames))), MessageBytes: number(), DeclaredSize: number(),
+			EnvID: optional(), ORcpt: optional(), QueueID: optional(),
+			Auth: r.IntN(2) == 0, TLSServerName: optional(), LostBytes: r.Int64(),
+			Flags: Flags(r.IntN(1 << len(flagNames))),
 		}
 		if got, want := string(e.AppendJSON(nil)), marshaled(t, e); got != want {
 			t.Fatalf("got  %s\nwant %s", got, want)

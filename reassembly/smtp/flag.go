@@ -1,6 +1,6 @@
 package smtp
 
-// flag marks the open transaction and those whose MAIL awaits its reply; with next, where there is none, the next one.
+// flag marks the open transaction and those whose MAIL awaits its reply; with next, if there is none, the next one.
 func (d *Dialogue) flag(f Flags, next bool) {
 	marked := d.match.mark(f)
 	marked = d.mail.flag(f) || marked
@@ -10,7 +10,7 @@ func (d *Dialogue) flag(f Flags, next bool) {
 }
 
 // flagUpTo marks as incomplete what the replies up to offset end may belong to: what the client sent when it had
-// received more does not. end never falls, so that the last call says it all.
+// received more does not. end never falls, so that the last call covers the others.
 func (d *Dialogue) flagUpTo(end int64) {
 	d.mail.flag(Gap)
 	d.match.markUpTo(end)

@@ -12,14 +12,15 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// tight are limits that small inputs meet, and heldBound is what a dialogue may then hold: line, held bytes and hello a few
-// kilobytes each, pending commands and replies 64 times their size.
+// tight are limits that small inputs meet, and heldBound is what a dialogue may then hold: line, held bytes and hello a
+// few kilobytes each, pending commands and replies 64 times their size.
 var tight = smtp.Config{MaxLine: 512, MaxHeld: 1024, MaxPending: 64, MaxReplies: 64, MaxRcpt: 64}
 
 const heldBound = 256 << 10
 
-// FuzzRawBytes reads its input as operations on a dialogue: two octets each, and the octets that they give. Whatever comes,
-// nothing panics, what is held stays bounded, the work follows from the input, and every address in a row stood in the client's bytes in one piece.
+// FuzzRawBytes reads its input as operations on a dialogue: two octets each, and the octets that they give. Whatever
+// comes, nothing panics, what is held stays bounded, the work follows from the input, and every address in a row stood
+// in the client's bytes in one piece.
 func FuzzRawBytes(f *testing.F) {
 	files, err := filepath.Glob("../../testdata/dialogues/*.txt")
 	if err != nil {
@@ -36,11 +37,14 @@ func FuzzRawBytes(f *testing.F) {
 		}
 		f.Add(operations(s.events))
 	}
-	f.Fuzz(func(t *testing.T, input []byte) { checkRaw(t, input) })
+	f.Fuzz(func(t *testing.T, input []byte) {
+		checkRaw(t, input, false)
+		checkRaw(t, input, true)
+	})
 }
 
-// The first octet of an operation: bit 0 the direction, bit 1 lost, bit 2 acknowledges nothing, bit 3 all that will ever
-// come, else what has come; bits 4 and up: 15 is the end by FIN or RST. The second: how many octets.
+// The first octet of an operation: bit 0 the direction, bit 1 lost, bit 2 acknowledges nothing, bit 3 all that will
+// ever come, else what has come; bits 4 and up: 15 is the end by FIN or RST. The second: how many octets.
 const (
 	opServer = 1 << iota
 	opLost
@@ -73,17 +77,20 @@ const (
 	memoryForItself = 64 << 10
 )
 
-func checkRaw(t *testing.T, input []byte) {
+// checkRaw reads them, midstream as of a connection whose SYN was not seen.
+func checkRaw(t *testing.T, input []byte, midstream bool) {
 	var rows []*smtp.Envelope
 	var sent [2][]byte
 	var work effort
-	most := int64((memoryPerEvent/2+memoryPerOctet)*len(input) + memoryForItself) // an event has two octets of the input
+	// an event has two octets of the input
+	most := int64((memoryPerEvent/2+memoryPerOctet)*len(input) + memoryForItself)
 	allocated := capturetest.Allocated(most, func() {
 		work = effort{}
-		rows, sent = runRaw(t, input, &work)
+		rows, sent = runRaw(t, input, midstream, &work)
 	})
 	if allocated > most {
-		t.Fatalf("%d octets allocated for %d events of %d octets, more than %d", allocated, work.events, work.octets, most)
+		t.Fatalf("%d octets allocated for %d events of %d octets, more than %d", allocated, work.events, work.octets,
+			most)
 	}
 	if wrong := work.wrong(); wrong != "" {
 		t.Fatal(wrong)
@@ -99,11 +106,13 @@ func checkRaw(t *testing.T, input []byte) {
 }
 
 // runRaw gives the rows, and what each side sent, with a mark where octets were lost.
-func runRaw(t *testing.T, input []byte, work *effort) (rows []*smtp.Envelope, sent [2][]byte) {
+func runRaw(t *testing.T, input []byte, midstream bool, work *effort) (rows []*smtp.Envelope, sent [2][]byte) {
 	cfg := tight
 	cfg.Stats = &work.stats
 	cfg.Emit = func(e *smtp.Envelope) { rows = append(rows, e) }
-	d := smtp.New(&cfg, testSession)
+	session := testSession
+	session.Midstream = midstream
+	d := smtp.New(&cfg, session)
 	var octets [2]int64
 	ended := false
 	for len(input) >= 2 && !ended {

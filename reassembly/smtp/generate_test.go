@@ -7,7 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A generator draws sessions: it plays the client and a server that is right by RFC 5321, except where it draws otherwise.
+// A generator draws sessions: it plays the client and a server that is right by RFC 5321, except where it draws
+// otherwise.
 type generator struct {
 	t       *rapid.T
 	session []exchange
@@ -60,7 +61,8 @@ func (g *generator) add(x exchange) {
 		}
 	}
 	x.waits = x.waits || !g.grouped
-	if !g.lossy && g.bareLF && x.kind != xGreeting && x.kind != xMessage && x.kind != xBdat && x.kind != xTLS && g.chance("bare LF", 3) {
+	if !g.lossy && g.bareLF && x.kind != xGreeting && x.kind != xMessage && x.kind != xBdat && x.kind != xTLS &&
+		g.chance("bare LF", 3) {
 		x.sent = strings.TrimSuffix(x.sent, "\r\n") + "\n"
 		x.waits = x.waits || !g.shown // that the server takes it shows at its first answer; until then it may not
 		g.shown = true
@@ -161,7 +163,8 @@ func (g *generator) hello() {
 	} else {
 		g.end()
 	}
-	g.add(exchange{kind: xHello, sent: pick(g, "ehlo", "EHLO ", "helo ", "EhLo\t") + arg + "\r\n", arg: arg, code: code, waits: g.lossy || g.chance("waits", 2)})
+	g.add(exchange{kind: xHello, sent: pick(g, "ehlo", "EHLO ", "helo ", "EhLo\t") + arg + "\r\n", arg: arg, code: code,
+		waits: g.lossy || g.chance("waits", 2)})
 }
 
 func (g *generator) mailCommand() {
@@ -175,8 +178,10 @@ func (g *generator) mailCommand() {
 		g.mail = g.mails
 	}
 	arg := fmt.Sprintf("s%d@a.example", g.mails)
-	form := pick(g, "MAIL form", "MAIL FROM:<%s>\r\n", "mail from: <%s> SIZE=100 X=Y\r\n", "MAIL  FROM:\t<%s> BODY=8BITMIME\r\n")
-	g.add(exchange{kind: xMail, sent: fmt.Sprintf(form, arg), arg: arg, code: code, waits: !g.lossy && g.chance("waits", 3)})
+	form := pick(g, "MAIL form", "MAIL FROM:<%s>\r\n", "mail from: <%s> SIZE=100 X=Y\r\n",
+		"MAIL  FROM:\t<%s> BODY=8BITMIME\r\n")
+	g.add(exchange{kind: xMail, sent: fmt.Sprintf(form, arg), arg: arg, code: code,
+		waits: !g.lossy && g.chance("waits", 3)})
 }
 
 func (g *generator) rcptCommand() {
@@ -189,14 +194,17 @@ func (g *generator) rcptCommand() {
 	if code < 300 {
 		g.rcpts++
 	}
-	form := pick(g, "RCPT form", "RCPT TO:<%s>\r\n", "rcpt to: <%s> NOTIFY=NEVER\r\n", "RCPT\tTO:<@relay.example:%s>\r\n")
+	form := pick(g, "RCPT form", "RCPT TO:<%s>\r\n", "rcpt to: <%s> NOTIFY=NEVER\r\n",
+		"RCPT\tTO:<@relay.example:%s>\r\n")
 	g.add(exchange{kind: xRcpt, sent: fmt.Sprintf(form, arg), arg: arg, code: code, waits: g.chance("waits", 3)})
 }
 
 // bodyLines are lines of messages, among them what would be commands elsewhere.
 var bodyLines = []string{
-	"hello", "", ".", "..", ".x", "MAIL FROM:<body@evil.example>", "RCPT TO:<body@evil.example>", "DATA", "RSET", "QUIT",
-	"EHLO body.evil.example", "BDAT 1000 LAST", "STARTTLS", "AUTH LOGIN", "250 ok", "bare\rCR", strings.Repeat("long ", 60),
+	"hello", "", ".", "..", ".x", "MAIL FROM:<body@evil.example>", "RCPT TO:<body@evil.example>", "DATA", "RSET",
+	"QUIT",
+	"EHLO body.evil.example", "BDAT 1000 LAST", "STARTTLS", "AUTH LOGIN", "250 ok", "bare\rCR",
+	strings.Repeat("long ", 60),
 }
 
 func (g *generator) body(lines ...string) (stuffed string, size int64) {
@@ -223,7 +231,8 @@ func (g *generator) data() {
 		return
 	}
 	text, size := g.body(bodyLines...)
-	x := exchange{kind: xMessage, sent: text + ".\r\n", size: size, code: pick[uint16](g, "final code", 250, 250, 250, 451, 554)}
+	x := exchange{kind: xMessage, sent: text + ".\r\n", size: size,
+		code: pick[uint16](g, "final code", 250, 250, 250, 451, 554)}
 	if x.code == 250 && g.chance("queue id", 2) {
 		g.names++
 		x.queue = fmt.Sprintf("4F1B2C%06d", g.names)
@@ -238,12 +247,15 @@ func (g *generator) bdat() {
 		if g.lossy {
 			g.other()
 		} else if !g.chunks {
-			g.add(exchange{kind: xData, sent: pick(g, "unknown bdat", "BDAT 30 LAST\r\n", "BDAT 99999999999999999999\r\n"), code: pick[uint16](g, "code", 500, 502, 504), waits: g.chance("waits", 2)})
+			g.add(exchange{kind: xData, sent: pick(g, "unknown bdat", "BDAT 30 LAST\r\n",
+				"BDAT 99999999999999999999\r\n"), code: pick[uint16](g, "code", 500, 502, 504), waits: g.chance("waits",
+				2)})
 		}
 		return
 	}
 	if !g.lossy && !g.chunks && g.chance("malformed", 8) {
-		g.add(exchange{kind: xData, sent: pick(g, "bad bdat", "BDAT\r\n", "BDAT x LAST\r\n", "BDAT -1\r\n", "BDAT 3 LAST x\r\n"), code: 501, waits: g.chance("waits", 2)})
+		g.add(exchange{kind: xData, sent: pick(g, "bad bdat", "BDAT\r\n", "BDAT x LAST\r\n", "BDAT -1\r\n",
+			"BDAT 3 LAST x\r\n"), code: 501, waits: g.chance("waits", 2)})
 		return
 	}
 	lines := bodyLines
@@ -251,7 +263,8 @@ func (g *generator) bdat() {
 		lines = lines[:2] // behind a lost BDAT nothing tells what is in a chunk from commands or from a message
 	}
 	text, _ := g.body(lines...)
-	x := exchange{kind: xBdat, size: int64(len(text)), last: g.chance("LAST", 2) && g.rcpts > 0, code: 250, waits: g.chance("waits", 3)}
+	x := exchange{kind: xBdat, size: int64(len(text)), last: g.chance("LAST", 2) && g.rcpts > 0, code: 250,
+		waits: g.chance("waits", 3)}
 	x.sent = fmt.Sprintf("%s %d", pick(g, "bdat", "BDAT", "bdat", "Bdat "), x.size)
 	if x.last {
 		x.sent += pick(g, "last", " LAST", " last")

@@ -72,10 +72,11 @@ func (d *Dialogue) endHead(end int64) {
 // replayHead reads the first n octets of what was taken for a header of version 2 as commands.
 func (d *Dialogue) replayHead(n int64) {
 	d.head.mayBeLine(false)
-	d.client.advance(min(d.head.decide(), n) - n)
+	waiting := d.head.decide()
+	d.client.advance(min(waiting, n) - n)
 	p := d.head.first
 	p.data = d.head.proxy.replay()[:n]
-	if d.session.Midstream && n > 0 { // it may be of a message
+	if d.session.Midstream && waiting > 0 { // it may be of a message
 		d.hold(p)
 		return
 	}

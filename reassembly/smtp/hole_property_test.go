@@ -43,7 +43,8 @@ func (g *generator) message() {
 	code := pick[uint16](g, "final code", 250, 250, 451, 554)
 	if g.chance("BDAT", 4) {
 		text, _ := g.body(bodyLines[:2]...)
-		g.add(exchange{kind: xBdat, sent: fmt.Sprintf("BDAT %d LAST\r\n%s", len(text), text), size: int64(len(text)), last: true, code: code})
+		g.add(exchange{kind: xBdat, sent: fmt.Sprintf("BDAT %d LAST\r\n%s", len(text), text), size: int64(len(text)),
+			last: true, code: code})
 		return
 	}
 	g.add(exchange{kind: xData, sent: "DATA\r\n", code: 354, waits: true})
@@ -77,8 +78,8 @@ func lose(events []event, dir smtp.Direction, from, to int64) (out []event) {
 	return out
 }
 
-// With one hole anywhere, of up to 300 octets in either direction, the mails before it are right and without a flag, and so is
-// the next one.
+// With one hole anywhere, of up to 300 octets in either direction, the mails before it are right and without a flag,
+// and so is the next one.
 func propertyOneHole(t *rapid.T) {
 	session, firsts := drawMails(t)
 	s := transmit(t, session, true)

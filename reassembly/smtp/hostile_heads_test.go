@@ -11,7 +11,8 @@ import (
 var floodsOfHeads = map[string]func(f *flood, n int){
 	"a PROXY header an octet at a time": func(f *flood, n int) {
 		size := min(13*n, 1<<16-1)
-		f.octetwise(smtp.FromClient, fmt.Sprintf("\r\n\r\n\x00\r\nQUIT\n\x21\x11%c%c", size>>8, size&255)+strings.Repeat("\r\nDATA", size/6)+strings.Repeat("x", size%6))
+		f.octetwise(smtp.FromClient, fmt.Sprintf("\r\n\r\n\x00\r\nQUIT\n\x21\x11%c%c", size>>8, size&255)+
+			strings.Repeat("\r\nDATA", size/6)+strings.Repeat("x", size%6))
 		f.octetwise(smtp.FromClient, strings.Repeat("NOOP\r\n", n/10))
 	},
 	"what begins like a PROXY header": func(f *flood, n int) {
@@ -60,9 +61,10 @@ var floodsOfHeads = map[string]func(f *flood, n int){
 			f.server("250 ok\r\n")
 		}
 	},
-	"XCLIENT":              answeredBy("XCLIENT ADDR=203.0.113.7 PORT=55555\r\n", "220 mx\r\n"),
-	"XFORWARD":             answeredBy("XFORWARD ADDR=IPV6:2001:db8::7 PORT=55555\r\n", "250 ok\r\n"),
-	"BURL LAST":            answeredBy("MAIL FROM:<a@b.x>\r\nRCPT TO:<c@d.x>\r\nBURL imap://x LAST\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n"),
+	"XCLIENT":  answeredBy("XCLIENT ADDR=203.0.113.7 PORT=55555\r\n", "220 mx\r\n"),
+	"XFORWARD": answeredBy("XFORWARD ADDR=IPV6:2001:db8::7 PORT=55555\r\n", "250 ok\r\n"),
+	"BURL LAST": answeredBy("MAIL FROM:<a@b.x>\r\nRCPT TO:<c@d.x>\r\nBURL imap://x LAST\r\n",
+		"250 ok\r\n250 ok\r\n250 ok\r\n"),
 	"TURN that is refused": answeredBy("TURN\r\n", "502 no\r\n"),
 	"TURN there and back": func(f *flood, n int) {
 		for range n {

@@ -85,8 +85,10 @@ func TestDialogue_WhatAnEventCostsDoesNotGrowWithWhatCameBefore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			once, memory := runFlood(name, n)
 			twice, memoryTwice := runFlood(name, 2*n)
-			t.Logf("%d steps for %d events and %d octets, %d octets allocated, %d held; %d steps, %d allocated, %d held for twice as many",
-				once.stats.Steps, once.events, once.given, memory, once.held, twice.stats.Steps, memoryTwice, twice.held)
+			t.Logf("%d steps for %d events and %d octets, %d octets allocated, %d held; %d steps, %d allocated, %d "+
+				"held for twice as many",
+				once.stats.Steps, once.events, once.given, memory, once.held, twice.stats.Steps, memoryTwice,
+				twice.held)
 			if 2*twice.stats.Steps > 5*once.stats.Steps+5*once.events {
 				t.Errorf("%d steps, %d for twice as much", once.stats.Steps, twice.stats.Steps)
 			}
@@ -106,8 +108,8 @@ func TestDialogue_WhatAnEventCostsDoesNotGrowWithWhatCameBefore(t *testing.T) {
 	}
 }
 
-// costly is what is not followed to its end: a command was sent by somebody who had received less than for the one before it, so
-// that all commands before it are looked at one by one.
+// costly is what is not followed to its end: a command was sent by somebody who had received less than for the one
+// before it, so that all commands before it are looked at one by one.
 const costly = "octets behind a reply whose head may be missed"
 
 // mostHeld is what 131,072 commands and recipients take.

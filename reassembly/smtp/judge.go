@@ -7,8 +7,8 @@ func (d *Dialogue) awaitsReplies(acked int64) bool {
 	return toCome && d.sync.uncertain && d.client.state == inCommand && d.backlog.size < d.maxHeld()
 }
 
-// mayBeMessage reports whether, after a hole in the client's octets, nothing tells a message from commands yet: DATA
-// may have been in the hole, and its reply was missed too. judgeFlight then tells.
+// mayBeMessage reports whether, after a hole in the client's octets, a message cannot be distinguished from commands
+// yet: DATA may have been in the hole, and its reply was missed too. judgeFlight decides it later.
 func (d *Dialogue) mayBeMessage() bool {
 	unknown := d.sync.clientGap && (!d.seen[FromServer] || d.sync.serverGap)
 	return d.client.state == inCommand && unknown && d.client.offset >= d.sync.commandsUntil
@@ -17,7 +17,7 @@ func (d *Dialogue) mayBeMessage() bool {
 // judgeFlight looks at what the client sent without receiving anything in between. A client waits for the answer to
 // DATA (RFC 2920 section 3.1), so that a message begins a flight; a server answers it only after the lone dot. So a
 // flight with a lone dot is a message up to there, one that was answered where it ends is commands, and of one that
-// breaks off at a hole nothing is known: it is left unread. It reports whether it could tell.
+// breaks off at a hole nothing is known: it is left unread. It reports whether it could decide.
 func (d *Dialogue) judgeFlight() bool {
 	if d.backlog.head().lost > 0 {
 		return true
@@ -36,7 +36,7 @@ func (d *Dialogue) judgeFlight() bool {
 	return kind != notWhole
 }
 
-// flightKind says of what a flight is.
+// flightKind is what a flight consists of.
 type flightKind uint8
 
 const (

@@ -19,7 +19,9 @@ type talk struct {
 
 func newTalk() *talk {
 	k := new(talk)
-	k.d = smtp.New(&smtp.Config{Emit: func(e *smtp.Envelope) { k.rows = append(k.rows, e) }, Stats: &k.stats}, testSession)
+	k.d = smtp.New(&smtp.Config{Emit: func(e *smtp.Envelope) {
+		k.rows = append(k.rows, e)
+	}, Stats: &k.stats}, testSession)
 	k.server("220 mx.example\r\n")
 	return k
 }
@@ -72,7 +74,8 @@ func TestDialogue_LineOver64KiBIsTruncated(t *testing.T) {
 	k.server("250 ok\r\n")
 	k.d.Close(epoch, true)
 	last := k.rows[len(k.rows)-1]
-	if text(last.RcptTo) != "ok@b.example" || last.Outcome != smtp.Accepted || last.MessageBytes == nil || *last.MessageBytes != 1<<20+2 {
+	if text(last.RcptTo) != "ok@b.example" || last.Outcome != smtp.Accepted || last.MessageBytes == nil ||
+		*last.MessageBytes != 1<<20+2 {
 		t.Errorf("%s", rowMap(last))
 	}
 	flags := smtp.Flags(0)
@@ -98,7 +101,8 @@ func TestDialogue_LineWithoutEndIsNotKept(t *testing.T) {
 	if k.held > 512<<10 {
 		t.Errorf("%d bytes held", k.held)
 	}
-	if row := k.close(t, 1)[0]; text(row.MailFrom) != "a@a.example" || row.RcptTo != nil || row.Outcome != smtp.Aborted {
+	if row := k.close(t, 1)[0]; text(row.MailFrom) != "a@a.example" || row.RcptTo != nil ||
+		row.Outcome != smtp.Aborted {
 		t.Errorf("%s", rowMap(row))
 	}
 }
@@ -170,23 +174,25 @@ func TestDialogue_300Mails(t *testing.T) {
 		k.server(fmt.Sprintf("250 2.0.0 Ok: queued as 4F1B2C%04d\r\n", i))
 	}
 	for i, row := range k.close(t, 300) {
-		if text(row.MailFrom) != fmt.Sprintf("s%d@a.example", i) || text(row.RcptTo) != fmt.Sprintf("r%d@b.example", i) ||
+		if text(row.MailFrom) != fmt.Sprintf("s%d@a.example", i) ||
+			text(row.RcptTo) != fmt.Sprintf("r%d@b.example", i) ||
 			row.MailNo != i+1 || text(row.QueueID) != fmt.Sprintf("4F1B2C%04d", i) || *row.MessageBytes != 31000 {
 			t.Fatalf("mail %d: %s", i, rowMap(row))
 		}
 	}
 }
 
-// More than is held comes in one flight behind a command whose reply decides how to read it, and is still to come: what was
-// forgotten meanwhile is treated like octets that were missed. The mail in that flight may not be there without a flag, the one
-// behind it is right.
+// More than is held comes in one flight behind a command whose reply decides how to read it, and is still to come: what
+// was forgotten meanwhile is treated like octets that were missed. The mail in that flight may not be there without a
+// flag, the one behind it is right.
 func TestDialogue_FloodBehindACommandThatWaits(t *testing.T) {
 	for command, replies := range map[string]string{
 		"DATA\r\n":       "503 no MAIL\r\n" + strings.Repeat("250 ok\r\n", 12000),
 		"AUTH LOGIN\r\n": "334 VXNlcm5hbWU6\r\n535 no\r\n" + strings.Repeat("250 ok\r\n", 11999),
 	} {
 		k := newTalk()
-		k.client(command + strings.Repeat("NOOP\r\n", 12000) + "MAIL FROM:<a1@a.example>\r\nRCPT TO:<b1@b.example>\r\nRCPT TO:<b2@b.example>\r\n")
+		k.client(command + strings.Repeat("NOOP\r\n", 12000) +
+			"MAIL FROM:<a1@a.example>\r\nRCPT TO:<b1@b.example>\r\nRCPT TO:<b2@b.example>\r\n")
 		if k.held > 256<<10 {
 			t.Errorf("%d bytes held", k.held)
 		}
@@ -195,11 +201,12 @@ func TestDialogue_FloodBehindACommandThatWaits(t *testing.T) {
 	}
 }
 
-// 40,000 recipients wait, and a command that seems to have been sent before them: to find out for each octet behind it which replies are
-// whole would take long.
+// 40,000 recipients wait, and a command that seems to have been sent before them: to find out for each octet behind it
+// which replies are whole would take long.
 func TestDialogue_WhatCostsTooMuchIsGivenUpAndFlagged(t *testing.T) {
 	k := newTalk()
-	k.client("MAIL FROM:<a1@a.example>\r\nRCPT TO:<b1@b.example>\r\n" + strings.Repeat("RCPT TO:<c1@b.example>\r\n", 40_000))
+	k.client("MAIL FROM:<a1@a.example>\r\nRCPT TO:<b1@b.example>\r\n" +
+		strings.Repeat("RCPT TO:<c1@b.example>\r\n", 40_000))
 	k.octets[smtp.FromServer] -= 5
 	k.client("DATA\r\n")
 	k.octets[smtp.FromServer] += 5
@@ -225,7 +232,8 @@ func TestDialogue_WhatCostsTooMuchIsGivenUpAndFlagged(t *testing.T) {
 // Long names count.
 func TestDialogue_WhatIsHeldCountsLongNames(t *testing.T) {
 	long := strings.Repeat("x", 60_000)
-	for _, command := range []string{"EHLO " + long + "\r\n", "MAIL FROM:<" + long + ">\r\n", "MAIL FROM:<>\r\nRCPT TO:<" + long + ">\r\n"} {
+	for _, command := range []string{"EHLO " + long + "\r\n", "MAIL FROM:<" + long + ">\r\n",
+		"MAIL FROM:<>\r\nRCPT TO:<" + long + ">\r\n"} {
 		k := newTalk()
 		k.client(command)
 		waiting := k.d.Held()
@@ -278,7 +286,8 @@ func (k *talk) checkFlagged(t *testing.T) {
 		t.Error("no row of the first mail")
 	}
 	last := k.rows[len(k.rows)-1]
-	if text(last.MailFrom) != "a3@a.example" || text(last.RcptTo) != "b3@b.example" || last.Outcome != smtp.Accepted || last.Flags != 0 || last.DataCode != 250 {
+	if text(last.MailFrom) != "a3@a.example" || text(last.RcptTo) != "b3@b.example" || last.Outcome != smtp.Accepted ||
+		last.Flags != 0 || last.DataCode != 250 {
 		t.Errorf("%s", rowMap(last))
 	}
 }

@@ -34,6 +34,9 @@ func (m *matcher) endsBareLF(offset int64) bool {
 // received that.
 func (d *Dialogue) noCommand(r *reply) bool {
 	c := d.match.pending.at(0)
+	if c.blank {
+		return d.noEmptyCommand(r)
+	}
 	if !c.afterLF || d.dialect.takesLF || d.dialect.grouped {
 		return false
 	}
@@ -47,11 +50,26 @@ func (d *Dialogue) noCommand(r *reply) bool {
 	return false
 }
 
+// noEmptyCommand reports whether the server passed over the empty line at the head, as some do: r is none of the
+// replies to a line that is no command, or the client had waited for what was due when it went on.
+func (d *Dialogue) noEmptyCommand(r *reply) bool {
+	switch {
+	case r.code < 500 && r.code != 421:
+		return true
+	case r.code <= 504 || d.dialect.grouped || d.match.pending.len() < 2:
+		return false
+	}
+	c, next := d.match.pending.at(0), d.match.pending.at(1)
+	return next.acked != severed && next.acked > c.acked && r.start >= next.acked && r.acked >= next.end
+}
+
 // passOver drops the line at the head, which is no command to the server.
 func (d *Dialogue) passOver() {
-	d.match.takeCommand()
+	c := d.match.takeCommand()
 	d.client.block(d.client.blocked && d.match.pending.len() > 0)
-	d.flag(Smuggling, true)
+	if !c.blank {
+		d.flag(Smuggling, true)
+	}
 }
 
 // flagAfterLF flags what comes after a line after a bare LF that took a reply.

@@ -4,7 +4,7 @@ package smtp
 // order.
 
 // settleEach applies the first reply to a message of LMTP, or of what may be LMTP, and reports whether that was all
-// that is to be done: more follow, or nobody knows how many do.
+// that is to be done: more follow, or an unknown number.
 func (d *Dialogue) settleEach(r *reply) bool {
 	tx := d.mail.tx
 	n, unknown := tx.finals()
@@ -87,7 +87,21 @@ func (d *Dialogue) tellLMTP(r *reply) {
 	}
 }
 
-// skipsFinals reports whether the server has said all that it says about the message: the client had the replies so
+// settleBefore settles a message of which the first reply was kept, before a command that the client sent later is
+// dealt with: it speaks no LMTP if it had that reply and went on.
+func (d *Dialogue) settleBefore(c *command) {
+	tx := d.mail.tx
+	if tx == nil || tx.first == nil {
+		return
+	}
+	first := tx.first
+	if tx.keepFirst(nil); c.acked < tx.lastFinal && d.closing {
+		tx.flag(Gap)
+	}
+	d.settleAll(first)
+}
+
+// skipsFinals reports whether the server has sent all its replies to the message: the client had the replies so
 // far, and went on, and r answers what it sent then.
 func (d *Dialogue) skipsFinals(r *reply) bool {
 	if d.match.pending.len() == 0 {

@@ -59,14 +59,14 @@ func (m *matcher) markAll() {
 }
 
 // markUpTo marks as incomplete the commands that the client sent before it had received end octets. end never falls,
-// so that the last call says it all.
+// so that the last call covers the others.
 func (m *matcher) markUpTo(end int64) {
 	if m.pending.len() > 0 {
 		m.recall().marks.setUpTo(end, m.pending.end())
 	}
 }
 
-// markChunks says that octets of the BDAT that wait were missed.
+// markChunks records that octets of the BDAT that wait were missed.
 func (m *matcher) markChunks() {
 	all := &m.recall().marks
 	all.set(&all.chunk, m.pending.end())

@@ -23,7 +23,9 @@ func (e *eager) each(f func(c *command)) {
 
 func (e *eager) flag(f Flags) {
 	e.d.flag(f, true)
-	if waits := slices.ContainsFunc(e.want, func(c command) bool { return c.verb.isMail() }); waits == (e.d.mail.nextFlags == f) {
+	if waits := slices.ContainsFunc(e.want, func(c command) bool {
+		return c.verb.isMail()
+	}); waits == (e.d.mail.nextFlags == f) {
 		e.Fatalf("the next one is flagged %v, one waits: %v", e.d.mail.nextFlags, waits)
 	}
 	e.d.mail.nextFlags = 0
@@ -55,7 +57,8 @@ func (e *eager) take() {
 		got = e.d.match.takeCommand()
 	}
 	if w := e.want[0]; got.verb != w.verb || got.flags != w.flags || got.size != w.size {
-		e.Fatalf("a command of verb %d, %v, size %d, want verb %d, %v, size %d", got.verb, got.flags.Names(), got.size, w.verb, w.flags.Names(), w.size)
+		e.Fatalf("a command of verb %d, %v, size %d, want verb %d, %v, size %d", got.verb, got.flags.Names(), got.size,
+			w.verb, w.flags.Names(), w.size)
 	}
 	e.want = e.want[1:]
 }

@@ -33,7 +33,8 @@ func (d *Dialogue) matchReplies() {
 	}
 }
 
-// answerNothing takes the first reply where no command waits. It says no if it answers octets that have not come yet.
+// answerNothing takes the first reply if no command waits. It returns false if it answers octets that have not come
+// yet.
 func (d *Dialogue) answerNothing() bool {
 	if d.match.replies.at(0).acked > d.client.offset && d.seen[FromClient] {
 		return false
@@ -42,8 +43,8 @@ func (d *Dialogue) answerNothing() bool {
 	return true
 }
 
-// answerNext gives the first reply to the first command, if that is what it answers. It says no if that is not to be
-// told yet.
+// answerNext gives the first reply to the first command, if that is what it answers. It returns false if that is not
+// known yet.
 func (d *Dialogue) answerNext() bool {
 	r, c := *d.match.replies.at(0), d.match.pending.at(0)
 	if c.verb == verbEndOfData && r.acked > c.message && r.acked < c.end && r.code >= 400 {
@@ -89,7 +90,7 @@ func (d *Dialogue) answerNext() bool {
 const severed = 1<<63 - 1
 
 // crossHole begins matching afresh after a hole in the replies, at the first command that the client sent when it had
-// received what comes after the hole. It says no if there is none yet.
+// received what comes after the hole. It returns false if there is none yet.
 func (d *Dialogue) crossHole() bool {
 	if i := d.match.heard(d.sync.serverHoleEnd, false); i < d.match.pending.len() {
 		d.answerBefore(i, d.match.pending.at(i).acked)

@@ -7,8 +7,9 @@ type matcher struct {
 	replies queue[reply]   // not yet matched
 	mails   int            // how many of pending can begin a row
 	size    int            // what their paths take
-	ends    [8]int64       // lines of the client end there: the server had received so much when it sent its last replies
-	memory  *matcherMemory
+	// lines of the client end there: the server had received so much when it sent its last replies
+	ends   [8]int64
+	memory *matcherMemory
 }
 
 // matcherMemory is what was found among commands and replies, so as not to look for it again: their numbers. In most
@@ -248,5 +249,5 @@ func (m *matcher) endsWith(n int, r *reply) bool {
 // lastIs reports whether the last command that waits is of that kind.
 func (m *matcher) lastIs(v verb) bool { return m.pending.len() > 0 && m.pending.last().verb == v }
 
-// missSize says that the size of the first command that waits is not known.
+// missSize records that the size of the first command that waits is not known.
 func (m *matcher) missSize() { m.pending.at(0).size = -1 }

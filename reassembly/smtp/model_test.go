@@ -6,8 +6,8 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// The model is the slow and naive reading of a dialogue, against which the parser is held: it does not parse, but is told
-// each command and its reply, one after the other, as the generator made them.
+// The model is the slow and naive reading of a dialogue, against which the parser is held: it does not parse, but is
+// told each command and its reply, one after the other, as the generator made them.
 
 type exchangeKind uint8
 
@@ -51,7 +51,8 @@ type modelRow struct {
 	bytes                        int64 // -1 is null, -2 is not said
 	helo, queue                  string
 	auth                         bool
-	offset                       int64 // of the first byte of the command whose time is seen_at; of the RCPT where no MAIL was seen
+	// of the first byte of the command whose time is seen_at; of the RCPT where no MAIL was seen
+	offset int64
 }
 
 func (r modelRow) String() string {
@@ -151,14 +152,16 @@ func (m *model) exchange(x exchange) {
 	case xSTARTTLS:
 		if accepted {
 			m.end(smtp.Aborted)
-			m.rows = append(m.rows, modelRow{from: "-", to: "-", outcome: smtp.Encrypted, bytes: -1, helo: m.helo, queue: "-", auth: m.auth, offset: x.offset})
+			m.rows = append(m.rows, modelRow{from: "-", to: "-", outcome: smtp.Encrypted, bytes: -1, helo: m.helo,
+				queue: "-", auth: m.auth, offset: x.offset})
 		}
 	}
 }
 
 func (m *model) begin(from string, x exchange) {
 	m.mailNo++
-	m.tx = &modelTransaction{modelRow: modelRow{mailNo: m.mailNo, from: from, to: "-", bytes: -1, helo: m.helo, queue: "-", auth: m.auth, offset: x.offset}}
+	m.tx = &modelTransaction{modelRow: modelRow{mailNo: m.mailNo, from: from, to: "-", bytes: -1, helo: m.helo,
+		queue: "-", auth: m.auth, offset: x.offset}}
 }
 
 func (m *model) rcpt(x exchange) {

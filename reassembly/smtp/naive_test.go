@@ -82,7 +82,8 @@ func naiveAnchor(d *Dialogue, i int) bool {
 	if r.code == 221 && i == d.match.replies.len()-1 && len(pending) > 0 && pending[len(pending)-1].verb == verbQuit {
 		return true
 	}
-	if r.acked > d.client.offset || slices.Contains([]uint16{354, 334, 235}, r.code) || r.code == 220 && d.startsTLS(r) {
+	if r.acked > d.client.offset || slices.Contains([]uint16{354, 334, 235}, r.code) ||
+		r.code == 220 && d.startsTLS(r) {
 		return true
 	}
 	if n := first(pending, func(c *command) bool { return c.verb == verbEndOfData }); n < len(pending) {
@@ -103,7 +104,8 @@ func checkPending(t *rapid.T, d *Dialogue) {
 		}
 	}
 	if mails != d.match.mails || size != d.match.size {
-		t.Fatalf("%d of MAIL, RCPT and STARTTLS of %d octets, counted %d and %d", mails, size, d.match.mails, d.match.size)
+		t.Fatalf("%d of MAIL, RCPT and STARTTLS of %d octets, counted %d and %d", mails, size, d.match.mails,
+			d.match.size)
 	}
 	for _, v := range []verb{verbEndOfData, verbData, verbAuth, verbQuit} {
 		if got, want := d.match.next(v), first(pending, func(c *command) bool { return c.verb == v }); got != want {
@@ -117,23 +119,29 @@ func checkPending(t *rapid.T, d *Dialogue) {
 	for _, x := range offsets {
 		exact := first(pending, func(c *command) bool { return c.acked == x })
 		more := first(pending, func(c *command) bool { return c.acked >= x && c.acked != severed })
-		if got := [2]int{d.match.heard(x, true), d.match.heard(x, false)}; (got[0] < len(pending)) != (exact < len(pending)) || got[1] != more {
+		if got := [2]int{d.match.heard(x, true),
+			d.match.heard(x, false)}; (got[0] < len(pending)) != (exact < len(pending)) || got[1] != more {
 			t.Fatalf("commands sent at %d: %v, want %d and %d", x, got, exact, more)
 		}
 		if got, want := d.match.repliesUpTo(x), first(replies, func(r *reply) bool { return r.end > x }); got != want {
 			t.Fatalf("%d replies up to %d, want %d", got, x, want)
 		}
-		if got, want := d.match.repliesTo(x), len(slices.DeleteFunc(slices.Clone(replies), func(r *reply) bool { return r.acked > x })); got != want {
+		if got, want := d.match.repliesTo(x), len(slices.DeleteFunc(slices.Clone(replies), func(r *reply) bool {
+			return r.acked > x
+		})); got != want {
 			t.Fatalf("%d replies to %d, want %d", got, x, want)
 		}
 		if !d.backlog.empty() {
-			want := slices.ContainsFunc(replies, func(r *reply) bool { return r.acked == x && r.code < 400 && r.end > d.backlog.head().acked })
+			want := slices.ContainsFunc(replies, func(r *reply) bool {
+				return r.acked == x && r.code < 400 && r.end > d.backlog.head().acked
+			})
 			if got := d.match.answeredAt(x, d.backlog.head().acked); got != want {
 				t.Fatalf("answered at %d: %v, want %v", x, got, want)
 			}
 		}
 	}
-	if by, _ := d.match.pairs(len(pending), len(replies)); !slices.Equal(by, naivePairs(d, len(pending), len(replies))) {
+	if by, _ := d.match.pairs(len(pending), len(replies)); !slices.Equal(by,
+		naivePairs(d, len(pending), len(replies))) {
 		t.Fatalf("commands are answered by %v, want %v", by, naivePairs(d, len(pending), len(replies)))
 	}
 }
@@ -193,10 +201,14 @@ func checkHeld(t *rapid.T, d *Dialogue) {
 	}
 }
 
-var naiveClient = strings.Split("EHLO h\r\n|MAIL FROM:<a%@a>\r\n|RCPT TO:<r%@b>\r\n|DATA\r\n|DATA\r\nDATA\r\n|hi\r\n.\r\n|.\r\n|\r\n.|text\r\n|NOOP\r\n|RSET\r\n|QUIT\r\n|BDAT 5\r\nabcde|"+
-	"BDAT 0 LAST\r\n|BDAT x\r\n|AUTH LOGIN\r\n|AUTH PLAIN abc\r\n|dXNlcg==\r\n|STARTTLS\r\n|NOOP\n|RCPT TO:<l%@b>\n|X|\n|MAIL FROM:<n%@a>\r\nRCPT TO:<m%@b>\r\nDATA\r\n", "|")
+var naiveClient = strings.Split("EHLO h\r\n|MAIL FROM:<a%@a>\r\n|RCPT "+
+	"TO:<r%@b>\r\n|DATA\r\n|DATA\r\nDATA\r\n|hi\r\n.\r\n|.\r\n|\r\n.|text\r\n|NOOP\r\n|RSET\r\n|QUIT\r\n|BDAT "+
+	"5\r\nabcde|BDAT 0 LAST\r\n|BDAT x\r\n|AUTH LOGIN\r\n|AUTH PLAIN abc\r\n|dXNlcg==\r\n|STARTTLS\r\n|LHLO "+
+	"h\r\n|TURN\r\n|BURL u LAST\r\n|XFORWARD ADDR=192.0.2.7\r\n|NOOP\n|RCPT TO:<l%@b>\n|X|\n|MAIL "+
+	"FROM:<n%@a>\r\nRCPT TO:<m%@b>\r\nDATA\r\n", "|")
 
-var naiveServer = strings.Split("220 ok\r\n|250 ok\r\n|250 ok\r\n250 ok\r\n|354 go\r\n|250-PIPELINING\r\n250 CHUNKING\r\n|550 no\r\n|503 no\r\n|421 bye\r\n|221 bye\r\n|334 abc\r\n|235 ok\r\n|250-|junk\r\n", "|")
+var naiveServer = strings.Split("220 ok\r\n|250 ok\r\n|250 ok\r\n250 ok\r\n|354 go\r\n|250-PIPELINING\r\n250 "+
+	"CHUNKING\r\n|550 no\r\n|503 no\r\n|421 bye\r\n|221 bye\r\n|334 abc\r\n|235 ok\r\n|250-|EHLO s\r\n|junk\r\n", "|")
 
 // drawEvents gives a dialogue events of few kinds, with holes and, in some, with acknowledgments that fall.
 func drawEvents(t *rapid.T, d *Dialogue, after func(*rapid.T, *Dialogue)) {

@@ -2,7 +2,7 @@ package smtp
 
 import "strconv"
 
-// OriginBy says what named the client in Envelope.OriginIP. The zero value is ByNobody.
+// OriginBy is what named the client in Envelope.OriginIP. The zero value is ByNobody.
 type OriginBy uint8
 
 const (
@@ -27,10 +27,10 @@ func (o OriginBy) String() string {
 // MaxNetwork is the most octets that the name of a network may have.
 const MaxNetwork = 255
 
-// IsNetwork reports whether s has the form of a network's name. Parts are joined by "/", the outermost first. A part is a word, or a
-// word, a space and a decimal number: "vlan 12", "vxlan 5001/vlan 3", "gtp". A word has lower-case letters, digits and hyphens and
-// begins with a letter. A word alone does not end with a digit, so that a warrant for "vlan12", which no row has, is refused.
-// The database checks rows, warrants and holds by the same form.
+// IsNetwork reports whether s has the form of a network's name. Parts are joined by "/", the outermost first. A part is
+// a word, or a word, a space and a decimal number: "vlan 12", "vxlan 5001/vlan 3", "gtp". A word has lower-case
+// letters, digits and hyphens and begins with a letter. A word alone does not end with a digit, so that a warrant for
+// "vlan12", which no row has, is refused. The database checks rows, warrants and holds by the same form.
 func IsNetwork(s string) bool {
 	if len(s) > MaxNetwork {
 		return false

@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// TestParts_AreChangedByTheirOwnMethodsOnly reads the package's source: a field of a part of Dialogue, or of Dialogue itself, is
-// assigned to in methods of its own type and nowhere else, and so are queues and lines in it pushed to and popped from.
+// TestParts_AreChangedByTheirOwnMethodsOnly reads the package's source: a field of a part of Dialogue, or of Dialogue
+// itself, is assigned to in methods of its own type and nowhere else, and so are queues and lines in it pushed to and
+// popped from.
 func TestParts_AreChangedByTheirOwnMethodsOnly(t *testing.T) {
 	files, set := parsePackage(t)
 	info := &types.Info{Selections: map[*ast.SelectorExpr]*types.Selection{}}
@@ -44,7 +45,8 @@ func TestParts_AreChangedByTheirOwnMethodsOnly(t *testing.T) {
 }
 
 // parts are the types whose fields only their own methods write.
-var parts = []string{"Dialogue", "head", "clientReader", "replyReader", "dialect", "work", "backlog", "matcher", "marks", "anchored", "certainty", "mails", "transaction"}
+var parts = []string{"Dialogue", "head", "clientReader", "replyReader", "dialect", "work", "backlog", "matcher",
+	"marks", "anchored", "certainty", "mails", "transaction"}
 
 // mutators are the methods that change what they are called on: of queue, line and body.
 var mutators = []string{"push", "pop", "cut", "drop", "add", "feed"}

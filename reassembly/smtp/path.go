@@ -9,7 +9,7 @@ import (
 // path is a reverse-path or forward-path (RFC 5321 section 4.1.2) with its parameters. A nil mailbox could not be read.
 type path struct {
 	mailbox *string
-	raw     []byte // nil if the mailbox says it all
+	raw     []byte // nil if the mailbox shows the octets exactly
 	size    *int64
 	envid   *string
 	orcpt   *string

@@ -88,7 +88,8 @@ func show(p *path) any {
 
 // A line that is longer than is kept gives no address that may go on.
 func TestPath_OfALineThatWasCut(t *testing.T) {
-	for _, in := range []string{"<b@b.exam", "b@b.exam", "Bob", "Bob B. <b@b.exam", `"Bob, B." `, "b@b.example c", "<<b@b.exam", `<"b@b.example>`} {
+	for _, in := range []string{"<b@b.exam", "b@b.exam", "Bob", "Bob B. <b@b.exam", `"Bob, B." `, "b@b.example c",
+		"<<b@b.exam", `<"b@b.example>`} {
 		if got := parsePath([]byte("to:"+in), "to", true); got != nil {
 			t.Errorf("%q, cut, gives %v", in, show(got))
 		}
@@ -107,7 +108,8 @@ func TestPath_PhrasesAndParametersChangeNoMailbox(t *testing.T) {
 	for range 50_000 {
 		local := pick("b", "b.c", "x=y", "o'b", "mailto", "δ", `"b c"`, `"b<c"`, `"b>c"`, `"\"<b@c>\\"`, `"SIZE=1 <>"`)
 		mailbox := local + "@" + pick("b.example", "[192.0.2.7]", "[IPv6:2001:db8::7]")
-		phrase := pick("", "", "Bob ", "Bob B. ", `"Bob, B." `, `"<x@x>"`, `"\"<"`, "(Bob) ", "=?utf-8?q?=3C?= ", "b@c.example ")
+		phrase := pick("", "", "Bob ", "Bob B. ", `"Bob, B." `, `"<x@x>"`, `"\"<"`, "(Bob) ", "=?utf-8?q?=3C?= ",
+			"b@c.example ")
 		open, closed := "<", ">"
 		switch r.IntN(4) {
 		case 0:
@@ -123,7 +125,8 @@ func TestPath_PhrasesAndParametersChangeNoMailbox(t *testing.T) {
 		if got == nil || *got.mailbox != mailbox {
 			t.Fatalf("%q gives %v", in, show(got))
 		}
-		if bare := phrase == "" && len(open) < 2; bare != (got.raw == nil) || !bare && string(got.raw) != phrase+open+mailbox+closed {
+		if bare := phrase == "" && len(open) < 2; bare != (got.raw == nil) ||
+			!bare && string(got.raw) != phrase+open+mailbox+closed {
 			t.Fatalf("%q gives raw %q", in, got.raw)
 		}
 	}
@@ -147,7 +150,8 @@ func FuzzPath(f *testing.F) {
 			t.Errorf("%q does not begin with %q", in, p.raw)
 		case p.raw == nil && !bytes.Contains(in, []byte(*p.mailbox)):
 			t.Errorf("%q has no %q", in, *p.mailbox)
-		case utf8.Valid(p.raw) && bytes.IndexByte(p.raw, 0) < 0 && p.raw != nil && !bytes.Contains(p.raw, []byte(*p.mailbox)):
+		case utf8.Valid(p.raw) && bytes.IndexByte(p.raw, 0) < 0 && p.raw != nil &&
+			!bytes.Contains(p.raw, []byte(*p.mailbox)):
 			t.Errorf("%q has no %q", p.raw, *p.mailbox)
 		}
 	})

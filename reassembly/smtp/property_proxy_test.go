@@ -82,6 +82,8 @@ func TestProperty_ProxyHeaderChangesNoRow(t *testing.T) {
 				t.Fatalf("row %d names %v:%d by %v, want %v:%d", i+1, e.OriginIP, e.OriginPort, e.OriginBy, ip, port)
 			}
 			e.OriginIP, e.OriginPort, e.OriginBy = netip.Addr{}, 0, smtp.ByNobody
+			e.Flags &^= smtp.Smuggling // which depends on the order of the capture
+			plain[i].Flags &^= smtp.Smuggling
 			if got, want := show(rowMap(e)), show(rowMap(plain[i])); got != want {
 				t.Fatalf("row %d:\ngot  %s\nwant %s", i+1, got, want)
 			}

@@ -99,7 +99,8 @@ func (w *wire) push(dir smtp.Direction, data string, least int64) {
 	}
 	w.acked[dir] = acked
 	w.octets[dir] += int64(len(data))
-	w.events = append(w.events, event{kind: pushed, dir: dir, t: epoch.Add(time.Duration(len(w.events)) * time.Second), data: []byte(data), acked: acked})
+	w.events = append(w.events, event{kind: pushed, dir: dir, t: epoch.Add(time.Duration(len(w.events)) * time.Second),
+		data: []byte(data), acked: acked})
 }
 
 // chop cuts segments into pieces.
@@ -152,8 +153,9 @@ func timeOf(events []event, offset int64) time.Time {
 // wrongRow compares a row with the model's; lossy: with what may differ where bytes outside the transaction were lost.
 func wrongRow(e *smtp.Envelope, want modelRow, sent []event, lossy bool) string {
 	got := modelRow{
-		mailNo: e.MailNo, from: text(e.MailFrom), to: text(e.RcptTo), mailCode: e.MailCode, rcptCode: e.RcptCode, dataCode: e.DataCode,
-		outcome: e.Outcome, bytes: -1, helo: text(e.HELO), queue: text(e.QueueID), auth: e.Auth, offset: want.offset,
+		mailNo: e.MailNo, from: text(e.MailFrom), to: text(e.RcptTo), mailCode: e.MailCode, rcptCode: e.RcptCode,
+		dataCode: e.DataCode,
+		outcome:  e.Outcome, bytes: -1, helo: text(e.HELO), queue: text(e.QueueID), auth: e.Auth, offset: want.offset,
 	}
 	if e.MessageBytes != nil {
 		got.bytes = *e.MessageBytes
@@ -201,7 +203,8 @@ func checkComplete(t *rapid.T, how string, rows []*smtp.Envelope, want []modelRo
 func describe(events []event) string {
 	var b strings.Builder
 	for _, e := range events {
-		fmt.Fprintf(&b, "%c%s acked=%d %.2000q\n", "CS"[e.dir], map[eventKind]string{lost: "!"}[e.kind], e.acked, e.data)
+		fmt.Fprintf(&b, "%c%s acked=%d %.2000q\n", "CS"[e.dir], map[eventKind]string{lost: "!"}[e.kind], e.acked,
+			e.data)
 	}
 	return b.String()
 }
@@ -249,9 +252,13 @@ func checkLossy(t *rapid.T, rows []*smtp.Envelope, want []modelRow, session []ex
 			t.Errorf("a row without a time (flags %v)", e.Flags.Names())
 		}
 		from, to := text(e.MailFrom), text(e.RcptTo)
-		isSent := slices.ContainsFunc(want, func(w modelRow) bool { return w.to == to && (from == "-" || w.from == from) })
+		isSent := slices.ContainsFunc(want, func(w modelRow) bool {
+			return w.to == to && (from == "-" || w.from == from)
+		})
 		if to == "-" {
-			isSent = from == "-" || slices.ContainsFunc(session, func(x exchange) bool { return x.kind == xMail && x.arg == from })
+			isSent = from == "-" || slices.ContainsFunc(session, func(x exchange) bool {
+				return x.kind == xMail && x.arg == from
+			})
 		}
 		if !isSent {
 			t.Errorf("%s > %s was not sent together (flags %v)", from, to, e.Flags.Names())

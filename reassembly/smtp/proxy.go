@@ -57,7 +57,7 @@ const (
 )
 
 // proxyBinary reads a header of PROXY protocol version 2, in pieces of any size, and keeps no more of it than the fixed
-// part and two addresses. Behind these there may be 64 KiB of what nobody here needs (TLVs): it is counted, not kept.
+// part and two addresses. After these there may be 64 KiB of TLVs, which are counted and not kept.
 type proxyBinary struct {
 	head [proxyFixed + proxyIPv6]byte
 	n    int // octets of head that were read
@@ -65,7 +65,7 @@ type proxyBinary struct {
 	torn bool
 }
 
-// proxyResult says what a piece was.
+// proxyResult is what a piece was.
 type proxyResult uint8
 
 const (

@@ -22,7 +22,8 @@ func TestProxyLine_OfVersion1(t *testing.T) {
 		{"PROXY TCP6 2001:db8::7 2001:db8::25 55555 25", named("2001:db8::7", 55555), true},
 		{"PROXY TCP6 ::ffff:203.0.113.7 ::ffff:198.51.100.25 1 25", named("203.0.113.7", 1), true},
 		{"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535", named("255.255.255.255", 65535), true},
-		{"PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe 65535 65535", named("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535), true},
+		{"PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe 65535 65535",
+			named("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535), true},
 		{"PROXY UNKNOWN", origin{}, true},
 		{"PROXY UNKNOWN ffff:: ffff:: 65535 65535", origin{}, true},
 		{long, origin{}, true},
@@ -49,7 +50,8 @@ func TestProxyLine_OfVersion1(t *testing.T) {
 
 // binaryHeader makes a header of version 2.
 func binaryHeader(command, family byte, rest string) string {
-	return proxySignature + string([]byte{command, family}) + string(binary.BigEndian.AppendUint16(nil, uint16(len(rest)))) + rest
+	return proxySignature + string([]byte{command, family}) +
+		string(binary.BigEndian.AppendUint16(nil, uint16(len(rest)))) + rest
 }
 
 const (
@@ -66,7 +68,8 @@ var binaryHeaders = []struct {
 	{"TCP over IPv4", binaryHeader(0x21, 0x11, addresses4), named("203.0.113.7", 55555), true},
 	{"with TLVs", binaryHeader(0x21, 0x11, addresses4+tlvs), named("203.0.113.7", 55555), true},
 	{"TCP over IPv6", binaryHeader(0x21, 0x21, addresses6+tlvs), named("2001:db8::7", 55555), true},
-	{"IPv4 in IPv6", binaryHeader(0x21, 0x21, strings.Repeat("\x00", 10)+"\xff\xff\xcb\x00\x71\x07"+addresses6[16:]), named("203.0.113.7", 55555), true},
+	{"IPv4 in IPv6", binaryHeader(0x21, 0x21, strings.Repeat("\x00", 10)+"\xff\xff\xcb\x00\x71\x07"+addresses6[16:]),
+		named("203.0.113.7", 55555), true},
 	{"LOCAL", binaryHeader(0x20, 0x00, ""), origin{}, true},
 	{"LOCAL with addresses", binaryHeader(0x20, 0x11, addresses4), origin{}, true},
 	{"UNSPEC", binaryHeader(0x21, 0x00, tlvs), origin{}, true},
@@ -75,7 +78,8 @@ var binaryHeaders = []struct {
 	{"an unknown family", binaryHeader(0x21, 0x41, addresses4), origin{}, true},
 	{"too short for its addresses", binaryHeader(0x21, 0x11, addresses4[:11]), origin{}, true},
 	{"too short for its addresses, IPv6", binaryHeader(0x21, 0x21, addresses6[:35]), origin{}, true},
-	{"the longest", binaryHeader(0x21, 0x11, addresses4+strings.Repeat("\r\nDATA\r\n", 8190)+"\r\n."), named("203.0.113.7", 55555), true},
+	{"the longest", binaryHeader(0x21, 0x11, addresses4+strings.Repeat("\r\nDATA\r\n", 8190)+"\r\n."),
+		named("203.0.113.7", 55555), true},
 	{"version 1 in it", binaryHeader(0x11, 0x11, addresses4), origin{}, false},
 	{"version 3", binaryHeader(0x31, 0x11, addresses4), origin{}, false},
 	{"an unknown command", binaryHeader(0x22, 0x11, addresses4), origin{}, false},
@@ -176,7 +180,8 @@ func wantBinary(b []byte) (o origin, n int, result proxyResult) {
 	case b[12] == 0x21 && b[13] == 0x11 && len(rest) >= 12:
 		o = origin{ip: netip.AddrFrom4([4]byte(rest)), port: uint16(rest[8])<<8 + uint16(rest[9]), by: ByProxy}
 	case b[12] == 0x21 && b[13] == 0x21 && len(rest) >= 36:
-		o = origin{ip: netip.AddrFrom16([16]byte(rest)).Unmap(), port: uint16(rest[32])<<8 + uint16(rest[33]), by: ByProxy}
+		o = origin{ip: netip.AddrFrom16([16]byte(rest)).Unmap(), port: uint16(rest[32])<<8 + uint16(rest[33]),
+			by: ByProxy}
 	}
 	return o, n, proxyWhole
 }
@@ -226,7 +231,8 @@ func TestClientAttributes_OfPostfix(t *testing.T) {
 		arguments string
 		want      clientAttributes
 	}{
-		{"NAME=client.example ADDR=203.0.113.7", clientAttributes{address: true, ip: netip.MustParseAddr("203.0.113.7")}},
+		{"NAME=client.example ADDR=203.0.113.7",
+			clientAttributes{address: true, ip: netip.MustParseAddr("203.0.113.7")}},
 		{"addr=203.0.113.7 port=40000", clientAttributes{true, true, netip.MustParseAddr("203.0.113.7"), 40000}},
 		{"ADDR=IPV6:2001:db8::7 PORT=1", clientAttributes{true, true, netip.MustParseAddr("2001:db8::7"), 1}},
 		{"ADDR=ipv6:2001:DB8::7", clientAttributes{address: true, ip: netip.MustParseAddr("2001:db8::7")}},

@@ -50,8 +50,8 @@ func withoutStatus(b []byte) []byte {
 
 // queuedAs reads "Ok: queued as 4F1B2C", which Postfix says, and so do Yahoo, iCloud, Barracuda, MailChannels and many
 // others; Yandex's "Ok: queued on mxfront1.example as 1589909839-bA0qK0Zi51-bIQuI0q9", of late without "as"; Stalwart's
-// "Message queued with id 3042a1b2c3d4e5f6.". These may stand anywhere: a filter before the server reports what that
-// has said.
+// "Message queued with id 3042a1b2c3d4e5f6."; NetEase's "Mail OK queued as zwqz-smtp-mta-g1-0,_____wD3X1Kv.1234S2
+// 1653776100". These may stand anywhere: a filter before the server reports what that has said.
 func queuedAs(text []byte) []byte {
 	const word = "queued "
 	for i := 0; i+len(word) < len(text); i++ {
@@ -82,7 +82,7 @@ func queuedAs(text []byte) []byte {
 		default:
 			continue
 		}
-		if id := nameAtHead(rest, 64, "._-"); id != nil {
+		if id := nameAtHead(rest, 64, "._-,"); id != nil {
 			return id
 		}
 	}
@@ -282,10 +282,10 @@ func nameAtHead(b []byte, limit int, others string) []byte {
 		return nil
 	}
 	id := span(b, limit+1, others)
-	if len(id) > limit || len(id) < len(b) && bytes.IndexByte([]byte(" \t\r\n,;:)]"), b[len(id)]) < 0 {
+	if len(id) > limit || len(id) < len(b) && bytes.IndexByte([]byte(" \t\r\n;:)]"), b[len(id)]) < 0 {
 		return nil
 	}
-	if id = bytes.TrimRight(id, "."); len(id) == 0 || !isName(id) {
+	if id = bytes.TrimRight(id, ".,"); len(id) == 0 || !isName(id) {
 		return nil
 	}
 	return id

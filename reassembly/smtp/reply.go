@@ -14,7 +14,7 @@ type reply struct {
 	fine       int64     // number of the last reply up to this one that is no 4xx or 5xx, plus one
 	queueID    string
 	pipelining bool // EHLO was answered with this keyword
-	chunking   bool // likewise
+	chunking   bool // the same for CHUNKING
 	unoffered  bool // BDAT was refused because CHUNKING had not been advertised, as Exim words it
 	torn       bool // its head may have been missed
 	open       bool // a line with a hyphen was read, more must come

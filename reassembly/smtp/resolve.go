@@ -4,6 +4,7 @@ import "math"
 
 // resolve applies a command with its reply; r is nil where none was seen.
 func (d *Dialogue) resolve(c *command, r *reply) {
+	d.settleBefore(c)
 	code := codeOf(r)
 	if c.afterLF && !d.dialect.takesLF {
 		c.flags |= Smuggling
@@ -58,8 +59,8 @@ func codeOf(r *reply) uint16 {
 	return r.code
 }
 
-// abort is the outcome of a transaction that a command ended: unknown where the message was given and its reply missed,
-// or where the command's own reply was.
+// abort is the outcome of a transaction that a command ended: unknown if the message was given and its reply missed, or
+// if the command's own reply was missed.
 func (d *Dialogue) abort(code uint16) Outcome {
 	if d.unseenReply() || code == 0 && !d.neverAnswered() {
 		return Unknown
@@ -77,7 +78,7 @@ func (d *Dialogue) unseenReply() bool {
 // transaction began, never answered what still waits.
 func (d *Dialogue) neverAnswered() bool { return d.ended && d.seen[FromServer] && !d.sync.replyMissed }
 
-// leftUnanswered says so where no reply of the session was missed.
+// leftUnanswered sets that outcome if no reply of the session was missed.
 func (d *Dialogue) leftUnanswered() bool { return d.neverAnswered() && !d.sync.anyReplyMissed }
 
 // replyMissed reports whether a reply that was not seen may have been missed.

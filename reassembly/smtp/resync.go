@@ -231,18 +231,22 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 			break
 		}
 		if d.dialect.lmtp && c.endsMessage() && sure > 0 {
-			break // nobody knows how many replies it has
+			break // its number of replies is not known
 		}
 		sure++
 	}
 	d.work.steps(sure)
-	behind := !all && n > 0 && d.match.pending.at(n-1).end < d.sync.clientHoleEnd // what a hole hides is not answered yet
+	// what a hole hides is not answered yet
+	behind := !all && n > 0 && d.match.pending.at(n-1).end < d.sync.clientHoleEnd
 	d.sync.align()
 	d.answer(n-sure, m-sure)
 	if !behind && !d.sync.ambiguous {
 		d.inStep()
 	}
 	for range sure {
+		if d.match.replies.len() == 0 || d.match.pending.len() == 0 {
+			return // a reply before them has encrypted the session, or reversed its roles
+		}
 		r := d.match.takeReply()
 		c := d.match.takeCommand()
 		d.resolve(&c, &r)
@@ -254,7 +258,7 @@ func (d *Dialogue) whole(r *reply) bool {
 	return r.start >= d.sync.serverHoleEnd && (!r.torn || d.match.endsReply(r.start))
 }
 
-// inStep notes that both sides stand where the parser thinks they do, whatever was missed before.
+// inStep notes that both sides are where the parser takes them to be, whatever was missed before.
 func (d *Dialogue) inStep() {
 	if d.guessing {
 		return

@@ -13,7 +13,7 @@ func (d *Dialogue) settleAll(r *reply) {
 	d.finish(outcomeOf(d.mail.tx.settle(r.code)), r)
 }
 
-// outcomeOf is what the reply to a message says.
+// outcomeOf is the outcome by the reply to a message.
 func outcomeOf(code uint16) Outcome {
 	switch {
 	case code >= 400:
@@ -31,7 +31,7 @@ func (d *Dialogue) endTransaction(outcome Outcome) {
 	}
 	if first := d.mail.tx.first; first != nil {
 		d.mail.tx.keepFirst(nil)
-		if d.closing { // nothing tells any more
+		if d.closing { // nothing more will come
 			d.mail.tx.flag(Gap)
 		}
 		d.settleAll(first)
@@ -59,7 +59,7 @@ func (d *Dialogue) finish(outcome Outcome, r *reply) {
 }
 
 // outcomeOf is the outcome of one recipient, or of a MAIL alone, where the others' is outcome; r is the reply that
-// settled the message, nil where the transaction ended without one.
+// settled the message, nil if the transaction ended without one.
 func (tx *transaction) outcomeOf(rc *recipient, outcome Outcome, r *reply) Outcome {
 	switch {
 	case r != nil && outcome == Accepted && rc.code == 0 && rc.path != nil:
@@ -87,7 +87,7 @@ func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 	d.emit(e)
 }
 
-// fromMail fills in what MAIL says.
+// fromMail fills in the columns that come from MAIL.
 func (e *Envelope) fromMail(tx *transaction) {
 	e.MailNo, e.MailCode = tx.mailNo, tx.mailCode
 	if tx.path != nil {
@@ -96,7 +96,7 @@ func (e *Envelope) fromMail(tx *transaction) {
 	}
 }
 
-// fromRcpt fills in what RCPT says; first if no MAIL was seen before it.
+// fromRcpt fills in the columns that come from RCPT; first if no MAIL was seen before it.
 func (e *Envelope) fromRcpt(rc *recipient, first bool) {
 	e.RcptCode = rc.code
 	if first && !rc.t.IsZero() {

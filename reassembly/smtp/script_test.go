@@ -28,10 +28,11 @@ type script struct {
 type eventKind uint8
 
 const (
-	pushed   eventKind = iota // bytes that the capture brought
-	lost                      // bytes that it missed
-	hidden                    // bytes of a direction that is never seen: nothing tells the parser but the acknowledgments
-	conflict                  // overlapping segments with different bytes
+	pushed eventKind = iota // bytes that the capture brought
+	lost                    // bytes that it missed
+	// bytes of a direction that is never seen: nothing tells the parser but the acknowledgments
+	hidden
+	conflict // overlapping segments with different bytes
 )
 
 // An event is one segment, in the order in which the capture brought them.

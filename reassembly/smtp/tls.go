@@ -17,7 +17,7 @@ func (d *Dialogue) startTLSReply(c *command, r *reply) {
 	}
 }
 
-// encrypt begins a session of which nothing can be read but the ClientHello; r is nil where the reply was not seen.
+// encrypt begins a session of which nothing can be read but the ClientHello; r is nil if the reply was not seen.
 func (d *Dialogue) encrypt(c *command, r *reply) {
 	d.endTransaction(Aborted)
 	d.mail.encrypt(c)
@@ -63,7 +63,7 @@ func (d *Dialogue) encryptedAtOnce() {
 	d.mail.drop()
 }
 
-// holeFlag is Gap where a reply was missed in a hole, and not because its direction was never seen.
+// holeFlag is Gap if a reply was missed in a hole, and not because its direction was never seen.
 func (d *Dialogue) holeFlag() Flags {
 	if d.seen[FromServer] {
 		return Gap

@@ -10,7 +10,7 @@ type transaction struct {
 	helo      *string
 	auth      bool
 	origin    origin
-	path      *path // nil where no MAIL was seen
+	path      *path // nil if no MAIL was seen
 	mailCode  uint16
 	open      bool // the server holds it open: its MAIL was not refused
 	rcpts     queue[recipient]
@@ -60,7 +60,7 @@ func (tx *transaction) answered(code uint16, undecided bool) {
 	tx.mailCode, tx.open, tx.severed = code, code < 400, undecided
 }
 
-// refuse notes a refused DATA or BDAT. It says nothing of recipients that are still to come.
+// refuse notes a refused DATA or BDAT. Recipients that are still to come are not refused by it.
 func (tx *transaction) refuse(code uint16) {
 	tx.dataCode = code
 	tx.refusal, tx.refused = code, tx.rcpts.end()
@@ -85,7 +85,7 @@ func (tx *transaction) chunk(c *command) {
 	tx.submitted = tx.submitted || c.last
 }
 
-// refusedEmpty says that BDAT LAST was refused for want of a recipient: one may follow.
+// refusedEmpty records that BDAT LAST was refused for want of a recipient: one may follow.
 func (tx *transaction) refusedEmpty() { tx.submitted, tx.spent = false, true }
 
 // beginMessage notes that a message begins that was announced by DATA.
@@ -112,7 +112,7 @@ func (tx *transaction) lose() {
 	}
 }
 
-// presume notes that the message, or what nobody knows the size of, was given to the server and its reply may have
+// presume notes that the message, or one of unknown size, was given to the server and its reply may have
 // been missed.
 func (tx *transaction) presume() {
 	if tx != nil {
@@ -120,7 +120,7 @@ func (tx *transaction) presume() {
 	}
 }
 
-// caughtUp says that both sides are in step again in the midst of it; a reply may have been missed before.
+// caughtUp records that both sides are in step again in the midst of it; a reply may have been missed before.
 func (tx *transaction) caughtUp(replyMissed bool) {
 	tx.flags |= Gap
 	tx.unheard = tx.unheard || replyMissed
@@ -156,7 +156,7 @@ func (tx *transaction) takeRcpt() recipient {
 	return rc
 }
 
-// countRow says that a row goes out.
+// countRow records that a row goes out.
 func (tx *transaction) countRow() { tx.rows++ }
 
 const recipientSize = 160
@@ -213,7 +213,7 @@ func (m *mails) client() origin {
 	return m.forwarded
 }
 
-// proxied notes what a header of the PROXY protocol says.
+// proxied notes the content of a header of the PROXY protocol.
 func (m *mails) proxied(o origin) { m.origin = o }
 
 // forwards notes an accepted XFORWARD. Each adds to what those before it said.

@@ -65,20 +65,21 @@ func (d *Dialogue) settledEarly(r reply) {
 
 // unsolicitedGoAhead takes a 354 whose DATA was not seen.
 func (d *Dialogue) unsolicitedGoAhead(r reply) {
+	smuggled := d.client.smuggled || d.client.messageEnd > 0 && d.client.messageEnd == r.acked
 	switch {
 	case !d.seen[FromClient] || d.sync.uncertain || d.session.Midstream:
 		d.blindData(r)
-	case d.client.state == inCommand && r.acked == d.client.offset && !d.client.smuggled:
+	case d.client.state == inCommand && r.acked == d.client.offset && !smuggled:
 		d.flag(Gap, false) // what the client sends next is a message, whatever was read before it
 		d.blindData(r)
 		d.mail.tx.flag(Gap)
-	case d.client.smuggled && d.mail.tx == nil: // the server took a DATA out of the message before
+	case smuggled && d.mail.tx == nil: // the server took a DATA out of the message before
 		d.open(&command{t: r.t, flags: Smuggling})
 		d.mail.tx.beginUnseen()
 	}
 }
 
-// readSurplus goes back to commands where the server took what was passed over after a message that it had refused for
+// readSurplus goes back to commands if the server took what was passed over after a message that it had refused for
 // commands: these were missed.
 func (d *Dialogue) readSurplus() {
 	d.client.leaveSurplus()

@@ -6,8 +6,9 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// effort holds the work that a dialogue has done against what it was given: whatever comes, in whatever order, an event and an octet
-// pay for a fixed number of steps. The most that ten million executions of the fuzz targets took is a quarter of it.
+// effort holds the work that a dialogue has done against what it was given: whatever comes, in whatever order, an event
+// and an octet pay for a fixed number of steps. The most that ten million executions of the fuzz targets took is a
+// quarter of it.
 type effort struct {
 	stats          smtp.Stats
 	events, octets int

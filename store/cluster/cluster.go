@@ -1,7 +1,7 @@
 // Package cluster runs tap25's private PostgreSQL: it makes the cluster with initdb, starts and stops the server, and
 // shares it among all tap25 of a user.
 //
-// The server listens on a unix socket in its own directory alone. [Cluster.Use] starts it for as long as one of the
+// The server listens only on a unix socket in its own directory. [Cluster.Use] starts it for as long as one of the
 // processes that share it runs: it ends with the process that has started it, after the others have released it.
 // [Cluster.Up] leaves it running. Two locks in the state directory order this: start.lock, held over a start, and
 // users.lock, which each user shares. The package knows no schema: package store opens and migrates the database.
@@ -91,8 +91,8 @@ func New(dir string) (*Cluster, error) {
 // DataDir returns the path of the data directory.
 func (c *Cluster) DataDir() string { return filepath.Join(c.dir, "data") }
 
-// socketDir is run in the state directory, or a directory of its own if that path is too long: for root below /run, in
-// which nobody else can put something in its place.
+// socketDir is run in the state directory, or a directory of its own if that path is too long: for root below /run,
+// where no other user can replace it.
 func (c *Cluster) socketDir() string {
 	if dir := filepath.Join(c.dir, "run"); len(dir) <= maxSocketDir {
 		return dir

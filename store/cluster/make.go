@@ -17,8 +17,8 @@ import (
 // oldestServer is the oldest PostgreSQL that tap25 runs.
 const oldestServer = 15
 
-// StateDir returns tap25's state directory: /var/lib/tap25 for root, else $XDG_STATE_HOME/tap25 or
-// ~/.local/state/tap25. It is an error if neither that variable nor the home directory is known.
+// StateDir returns tap25's state directory: $XDG_STATE_HOME/tap25; without that variable, /var/lib/tap25 for root and
+// ~/.local/state/tap25 for others. It is an error if neither the variable nor the home directory is known.
 func StateDir() (string, error) {
 	if os.Geteuid() == 0 && os.Getenv("XDG_STATE_HOME") == "" {
 		return "/var/lib/tap25", nil
@@ -89,8 +89,8 @@ func (c *Cluster) makeDirs() error {
 	return nil
 }
 
-// makeData makes the cluster itself, the first time: aside and then renamed, so that none is ever half made. Its caller
-// holds the lock of those who start a server.
+// makeData makes the cluster if there is none. It makes it in another directory and renames that, so that no cluster is
+// ever half made. The caller holds start.lock.
 func (c *Cluster) makeData(ctx context.Context) error {
 	version, err := os.ReadFile(filepath.Join(c.DataDir(), "PG_VERSION"))
 	if err == nil {
@@ -198,7 +198,8 @@ func sharedBuffers(memory uint64) uint64 {
 	return 0
 }
 
-// open opens a file in the state directory for writing. That is the server's user's, so a link in it is not followed.
+// open opens a file in the state directory for writing. The directory belongs to the server's user, so no link in it is
+// followed.
 func (c *Cluster) open(name string, flags int) (*os.File, error) {
 	return os.OpenFile(filepath.Join(c.dir, name), os.O_CREATE|os.O_WRONLY|syscall.O_NOFOLLOW|flags, 0o600)
 }

@@ -20,11 +20,11 @@ const startTimeout = 2 * time.Minute
 // answerTimeout bounds how long a server that has taken a connection may be silent.
 const answerTimeout = 10 * time.Second
 
-// dying is how long a server that was killed may still keep its directory: it kills its own children after 5 s
+// dying is how long a killed server may still use its directory: it kills its children after 5 s
 // (PostgreSQL, SIGKILL_CHILDREN_AFTER_SECS).
 const dying = 10 * time.Second
 
-// errEnded is a server that ended while it was waited for.
+// errEnded means that a server ended while tap25 waited for it to answer.
 var errEnded = errors.New("it ended")
 
 // detachedFile holds the process ID of the server that Up has started.
@@ -95,7 +95,7 @@ func (c *Cluster) wait(ctx context.Context) error {
 // LogFile returns the path of the server's log. The text of statements is not in it.
 func (c *Cluster) LogFile() string { return filepath.Join(c.dir, "postgresql.log") }
 
-// openLog begins the log anew when it has grown, keeping one older.
+// openLog opens the server's log. If it has grown large, it is renamed first; one older log is kept.
 func (c *Cluster) openLog() (*os.File, error) {
 	const limit = 8 << 20
 	if st, err := os.Stat(c.LogFile()); err == nil && st.Size() > limit {

@@ -78,8 +78,8 @@ func (s *Spool) AppendWait(ctx context.Context, rec []byte) error {
 	}
 }
 
-// append appends; under mu.
-func (s *Spool) append(rec []byte) error {
+// accepts returns an error if a record cannot be appended, however much room there is. The caller holds mu.
+func (s *Spool) accepts(rec []byte) error {
 	switch {
 	case s.closed:
 		return os.ErrClosed
@@ -87,6 +87,14 @@ func (s *Spool) append(rec []byte) error {
 		return s.err
 	case len(rec) > MaxRecord:
 		return fmt.Errorf("append record of %d bytes: the limit is %d", len(rec), MaxRecord)
+	}
+	return nil
+}
+
+// append does the work of Append. The caller holds mu.
+func (s *Spool) append(rec []byte) error {
+	if err := s.accepts(rec); err != nil {
+		return err
 	}
 	n := 4 + len(rec)
 	d := s.open()
@@ -124,8 +132,7 @@ func (s *Spool) append(rec []byte) error {
 	s.poked += n
 	s.stats.Appended++
 	s.stats.Buffered++
-	if s.cfg.SegmentRecords > 0 && d.records >= s.cfg.SegmentRecords ||
-		s.cfg.SegmentBytes > 0 && d.bytes >= s.cfg.SegmentBytes {
+	if s.full(d) {
 		s.cut("")
 		s.wake()
 	} else if s.poked >= min(1<<20, s.cfg.Buffer/4) {
@@ -135,7 +142,14 @@ func (s *Spool) append(rec []byte) error {
 	return nil
 }
 
-// buffer makes that of a block, small if it may stay so: a draft with a block of its own already is likely to fill it.
+// full reports whether a draft has reached the size of a segment.
+func (s *Spool) full(d *draft) bool {
+	return s.cfg.SegmentRecords > 0 && d.records >= s.cfg.SegmentRecords ||
+		s.cfg.SegmentBytes > 0 && d.bytes >= s.cfg.SegmentBytes
+}
+
+// buffer returns the buffer of a new block. It is small unless the block is likely to be filled, as the second block of
+// a draft is.
 func (s *Spool) buffer(n int, likely bool) []byte {
 	if last := len(s.free) - 1; likely && last >= 0 && n <= blockPayload {
 		b := s.free[last]
@@ -149,7 +163,7 @@ func (s *Spool) buffer(n int, likely bool) []byte {
 	return make([]byte, headerSize, max(size, headerSize+n))
 }
 
-// open is the draft that takes records, or nil; under mu.
+// open returns the draft that takes records, or nil. The caller holds mu.
 func (s *Spool) open() *draft {
 	if n := len(s.drafts); n > 0 && !s.drafts[n-1].asked {
 		return s.drafts[n-1]
@@ -157,7 +171,7 @@ func (s *Spool) open() *draft {
 	return nil
 }
 
-// cut asks for the open draft to be sealed; under mu. Close leaves that of a source that can be read again.
+// cut asks for the open draft to be sealed, except by Close if the source can be read again. The caller holds mu.
 func (s *Spool) cut(key string) {
 	if d := s.open(); d != nil && !(s.closed && s.cfg.Rereadable) {
 		d.asked, d.key = true, key

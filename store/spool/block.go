@@ -34,7 +34,8 @@ const (
 	kindNote
 )
 
-// newSum makes the checksum that a seal of that version has of the payloads of all records blocks; version 0 has none.
+// newSum returns the checksum with which a seal of a version covers the payloads of all records blocks. Seals of
+// version 0 have none.
 func newSum(version uint8) hash.Hash {
 	if version == 1 {
 		return sha256.New()
@@ -44,7 +45,7 @@ func newSum(version uint8) hash.Hash {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// header is that of a block; doc.go draws it.
+// header is the header of a block, drawn in doc.go.
 type header struct {
 	version  uint8
 	kind     kind
@@ -56,7 +57,7 @@ type header struct {
 	id
 }
 
-// id is what a segment's blocks and its name have in common.
+// id is what the blocks of a segment and its name share.
 type id struct{ seq, run uint64 }
 
 // put writes the header into the first bytes of a block, before its payload.

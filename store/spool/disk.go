@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
-// disk is every call that changes something on disk, each one a place where a test can make it fail.
+// disk makes every call that changes something on disk, so that a test can make each of them fail.
 type disk struct {
 	dir   string
 	fault func(op, path string) error
@@ -73,7 +74,7 @@ func (d disk) fsyncDir() error {
 	return f.Sync()
 }
 
-// replace writes a file whole, under a temporary name, and gives it its own when it is durable.
+// replace writes a file under a temporary name, syncs it, and renames it.
 func (d disk) replace(tmp, path string, write func(io.Writer) error) error {
 	os.Remove(tmp) // of an attempt that failed
 	f, err := d.create(tmp)
@@ -94,6 +95,15 @@ func (d disk) replace(tmp, path string, write func(io.Writer) error) error {
 	return d.fsyncDir()
 }
 
+// ReplaceFile writes a file of mode 0600 whole: after it, and after a crash at any moment, the file holds the old data
+// or the new. It is for a file of another format that lives beside the segments; it writes path.new first.
+func ReplaceFile(path string, data []byte) error {
+	return disk{dir: filepath.Dir(path)}.replace(path+".new", path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
 type diskWriter struct {
 	d disk
 	f *os.File
@@ -106,7 +116,7 @@ func (w diskWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// room is the number of bytes that the file system has left for us, and of all that it has.
+// room returns how many bytes this user may still write to the file system, and its size.
 func (d disk) room() (free, size int64, err error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(d.dir, &s); err != nil {
@@ -115,7 +125,7 @@ func (d disk) room() (free, size int64, err error) {
 	return int64(s.Bavail) * s.Bsize, int64(s.Blocks) * s.Bsize, nil
 }
 
-// lock takes the directory for this process; the file is to be closed to give it back.
+// lock locks the directory for this process, until the file is closed.
 func lock(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -6,8 +6,8 @@
 //
 // # Files
 //
-// A directory holds segments. What must survive any damage inside a file stands in its name, and the name's count is
-// the authority on how many records a segment holds:
+// A directory holds segments. What must survive any damage inside a file is in its name. If a block and the name
+// disagree about how many records a segment holds, the name is right:
 //
 //	.<seq>-<run>.open               being written
 //	.<seq>-<run>.draft              being written, and its source can be read again: without a seal it is dropped at Open
@@ -52,12 +52,12 @@
 // Older versions, which this package still reads, have other seals: version 0 has 8 bytes of total and the sensor,
 // version 1 a SHA-256 where the CRC-32 is now. Version 2 differs in its records alone, which are opaque here: rows
 // without the columns that tap25 has had since schema 17. A tap25 that does not know these leaves segments of version 3
-// where they are.
+// in place.
 //
-// A reader that meets a damaged block goes on at the next magic, and takes only blocks that bear the name's seq and
+// A reader that meets a damaged block continues at the next magic, and takes only blocks that bear the name's seq and
 // run: a record may hold the bytes of a block, but whoever sent it cannot know the 64 random bits. Blocks are put in
 // order by their index; what the count promises and no block covers is lost, and counted. A file whose first block is
-// of a newer version and that has no intact block of a known one is left where it is and counted.
+// of a newer version and that has no intact block of a known one is left in place and counted.
 //
 // # What is promised
 //
@@ -66,8 +66,8 @@
 // durable; rename is atomic. Not assumed: anything of bytes that were not synced, or of a file after one of its writes
 // or fsyncs failed. Such a file is abandoned: its acknowledged records become a segment of their own, by a rename with
 // their count, and only when that is durable are the others, which memory still holds, written to a fresh file. So no
-// record is there twice either. A failed fsync of a file is never tried again on it: the kernel may have marked the
-// lost pages clean.
+// record is on disk twice. A failed fsync of a file is never tried again on it: the kernel may have marked the lost
+// pages clean.
 //
 // If a source can be read again (Config.Rereadable), a segment counts as acknowledged when it is sealed, and not in
 // parts: its key names all of its records. They stay in memory until then, unless they are more than Config.Buffer.

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// file is the one that a draft is written to.
+// file is the file that a draft is written to.
 type file struct {
 	*os.File
 	id       id
@@ -23,7 +23,7 @@ type file struct {
 	sum      hash.Hash
 }
 
-// attempts is how often a flush goes on with a fresh file after a failure, before it leaves that to the next.
+// attempts is how often a flush continues with a fresh file after a failure; then it leaves the rest to the next flush.
 const attempts = 3
 
 // Sync makes durable what was appended before; if the source can be read again, what was sealed before. The error is
@@ -73,7 +73,7 @@ func (s *Spool) Run(ctx context.Context) error {
 	}
 }
 
-// writer does the disk work that Append asks for, and tries again each second what failed.
+// writer does the disk work that Append asks for, and retries each second what failed.
 func (s *Spool) writer() {
 	defer close(s.stopped)
 	var again <-chan time.Time
@@ -90,7 +90,7 @@ func (s *Spool) writer() {
 	}
 }
 
-// flush writes what waits, seals what is asked for, and with all makes everything durable.
+// flush writes the waiting blocks and seals the drafts that are to be sealed. With all, it also syncs the open draft.
 func (s *Spool) flush(all bool) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -183,8 +183,8 @@ func (s *Spool) nextDraft(all bool) (d *draft, blocks []*block, asked, sync bool
 	return d, blocks, d.asked, sync
 }
 
-// write writes the blocks that are not yet in the draft's file, which it makes if there is none: all, or those for
-// which there is room.
+// write writes the blocks that are not yet in the draft's file, as far as there is room. It creates the file if there
+// is none.
 func (s *Spool) write(d *draft, blocks []*block) error {
 	written := 0
 	if d.file != nil {
@@ -262,7 +262,7 @@ func (s *Spool) writeBlock(f *file, b []byte) error {
 	return s.disk.write(f.File, b)
 }
 
-// sync acknowledges what is written of a draft.
+// sync syncs a draft's file and acknowledges what is in it.
 func (s *Spool) sync(d *draft) error {
 	f := d.file
 	if f == nil || f.unsynced == 0 {

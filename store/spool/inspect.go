@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// State tells the kinds of files of a spool apart.
+// State is the kind of a file of a spool.
 type State string
 
 // The states of a file.
@@ -66,7 +66,7 @@ func Inspect(dir string) ([]File, error) {
 	return files, nil
 }
 
-// parseFile knows a file of a spool by its name.
+// parseFile reads the name of a file of a spool.
 func parseFile(path string) (File, bool) {
 	for _, kind := range []struct {
 		suffix string

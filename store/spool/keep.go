@@ -70,7 +70,7 @@ func (s *Spool) expire(before time.Time) {
 // Forget deletes all that is kept: for a source that has ended and can be read again.
 func (s *Spool) Forget() { s.expire(time.Time{}) }
 
-// popKept takes the oldest from the list if it was loaded before then; if that is zero, whenever it was loaded.
+// popKept removes the oldest kept segment from the list if it was loaded before a time; zero: whenever it was loaded.
 func (s *Spool) popKept(then time.Time) (k kept, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,8 +82,8 @@ func (s *Spool) popKept(then time.Time) (k kept, ok bool) {
 	return k, true
 }
 
-// removeKept deletes one that popKept has given. Nobody syncs the directory for it: should a crash bring it back, it is
-// asked for again.
+// removeKept deletes a segment that popKept returned. The directory is not synced: if a crash brings the file back, the
+// database is asked about it again.
 func (s *Spool) removeKept(k kept) bool {
 	err := s.disk.remove(k.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -98,7 +98,7 @@ func (s *Spool) removeKept(k kept) bool {
 	return true
 }
 
-// countKept counts one that is kept or, with -1, not any more; under mu.
+// countKept counts a kept segment; with -1, one that is kept no more. The caller holds mu.
 func (s *Spool) countKept(k kept, sign int64) {
 	s.stats.Kept += sign * int64(k.Records)
 	s.stats.KeptSegments += sign
@@ -134,10 +134,10 @@ func (s *Spool) boundKept() {
 	}
 }
 
-// reserve is how much of a disk of that size is to stay free.
+// reserve is how many bytes of a disk of a size must stay free.
 func (s *Spool) reserve(size int64) int64 { return cmp.Or(s.cfg.Reserve, min(64<<20, size/16)) }
 
-// putAway gives a loaded segment the name of one that is kept, or deletes it. That name is not synced: after a crash
+// putAway renames a loaded segment to that of a kept one, or deletes it. That name is not synced: after a crash
 // the segment may wait again, and its load finds that it is loaded. If the disk refuses the name, the segment is
 // deleted, since what is loaded must make room.
 func (s *Spool) putAway(seg Segment) (path string, err error) {

@@ -55,10 +55,11 @@ func sealedName(i id, count int, key string) string {
 	return fmt.Sprintf("%s-%d%s%s", i, count, key, suffixSealed)
 }
 
-// checkKey refuses a key that no file name can hold.
+// checkKey returns an error for a key that is too long for a file name.
 func checkKey(key string) error {
 	if len(key) > maxKey || len(EscapeName(key)) > maxKey {
-		return fmt.Errorf("a key of %d bytes takes %d in a file name: the limit is %d", len(key), len(EscapeName(key)), maxKey)
+		return fmt.Errorf("a key of %d bytes takes %d in a file name: the limit is %d", len(key), len(EscapeName(key)),
+			maxKey)
 	}
 	return nil
 }

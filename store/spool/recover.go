@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// recover takes stock of the directory. Only a directory that cannot be read makes it fail.
+// recover enters the files that earlier processes left. It fails only if the directory cannot be read.
 func (s *Spool) recover() error {
 	entries, err := os.ReadDir(s.cfg.Dir)
 	if err != nil {
@@ -145,7 +145,7 @@ func (s *Spool) recoverFile(path string, i id, draft bool) {
 	s.renames = append(s.renames, r)
 }
 
-// copied gives a segment whose file cannot be made durable another file.
+// copied writes a segment to another file, because its own cannot be synced.
 func (s *Spool) copied(r *pendingRename, i id, data []byte) bool {
 	err := s.disk.replace(filepath.Join(s.cfg.Dir, i.hidden(suffixTmp)), r.to, func(w io.Writer) error {
 		_, err := w.Write(data)

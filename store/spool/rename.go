@@ -32,8 +32,8 @@ func (s *Spool) queueRename(d *draft, records int, key string) {
 	s.renames = append(s.renames, r)
 }
 
-// abandon gives up a draft's file after a failure. What it has acknowledged becomes a segment; the rest is in memory
-// yet.
+// abandon gives up a draft's file after a failure. What it has acknowledged becomes a segment; the rest is still in
+// memory.
 func (s *Spool) abandon(d *draft, err error) {
 	f := d.file
 	switch {
@@ -57,7 +57,7 @@ func (s *Spool) abandon(d *draft, err error) {
 	}
 }
 
-// unqueue takes a draft that is done with from those that wait; under mu.
+// unqueue removes a finished draft from those that wait. The caller holds mu.
 func (s *Spool) unqueue(d *draft) {
 	s.drafts = slices.DeleteFunc(s.drafts, func(w *draft) bool { return w == d })
 }
@@ -91,7 +91,7 @@ func (s *Spool) drop(d *draft) {
 	s.forget(d)
 }
 
-// forget drops the records of a draft that are in memory; under mu.
+// forget drops the records of a draft that are in memory. The caller holds mu.
 func (s *Spool) forget(d *draft) {
 	s.stats.Dropped += int64(s.release(d, len(d.blocks)))
 }

@@ -77,8 +77,8 @@ func (c *content) skip(from, to int) {
 	}
 }
 
-// readBlock reads the block at the beginning of b and returns its length, or 0 if there is no intact one of this
-// segment; claims is then what an intact header says of the length, or 0.
+// readBlock reads the block at the beginning of b and returns its length, or 0 if no intact block of this segment is
+// there; claims is then the length that an intact header gives, or 0.
 func (c *content) readBlock(b []byte, of id) (n, claims int) {
 	c.looked += headerSize
 	h, ok := parseHeader(b)
@@ -123,7 +123,7 @@ func (c *content) take(h header, payload []byte) bool {
 // refused reports whether the file is of a newer version and nothing else.
 func (c *content) refused() bool { return c.newer && c.intact == 0 }
 
-// count is the number of records that the blocks speak of, for a file whose name does not have it.
+// count is the number of records by the blocks' headers, for a file whose name does not have it.
 func (c *content) count() int {
 	n := 0
 	for _, b := range c.blocks {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// sealing is a draft whose file has been written whole, while its last fsync goes on.
+// sealing is a draft whose file is written whole and whose last fsync is running.
 type sealing struct {
 	*draft
 	synced chan struct{} // closed when it is over
@@ -54,8 +54,8 @@ func (s *Spool) seal(d *draft) error {
 	return nil
 }
 
-// finishSeals waits until at most so many of the files that are being sealed are not durable, and gives the others
-// their names, with them later ones that are durable too. After a failure none is being sealed.
+// finishSeals waits until at most the given number of files that are being sealed are not durable. It renames the
+// others, and later files that are durable too. After a failure no file is being sealed.
 func (s *Spool) finishSeals(left int) error {
 	var err error
 	named := false

@@ -87,7 +87,7 @@ func (s *Spool) Loaded(seg Segment, d Damage) error {
 	return nil
 }
 
-// ended counts a segment that was loaded, and is kept at that path, if any.
+// ended counts a segment that was loaded; path is where it is kept, or empty.
 func (s *Spool) ended(seg Segment, path string, d Damage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -81,7 +81,7 @@ type Spool struct {
 
 	aside sync.Mutex // held over writing .refused and .damaged files
 
-	bytes atomic.Int64 // of all files; not under mu, which whoever writes a block would have to wrest from Append
+	bytes atomic.Int64 // of all files; atomic, so that the writing goroutine does not contend with Append for mu
 
 	mu      sync.Mutex // never held over a call on the disk
 	closed  bool
@@ -134,7 +134,7 @@ func (s *Spool) Sealed() []Segment {
 	return s.sealed
 }
 
-// Notify returns a channel that receives after segments were sealed: once for several, if nobody received meanwhile.
+// Notify returns a channel that receives a value after segments were sealed; several seals may share one value.
 func (s *Spool) Notify() <-chan struct{} { return s.notify }
 
 // addSealed enters a segment that waits; under mu.

@@ -2,7 +2,7 @@ package spool
 
 import "time"
 
-// Stats counts records, if nothing else is said. Each that was found or appended is in one place:
+// Stats counts records, unless a field says otherwise. Each record that was found or appended is in one place:
 //
 //	Found + Appended = Buffered + Open + Waiting + Loaded + SetAside + Damaged + Dropped
 type Stats struct {

@@ -20,7 +20,7 @@ import (
 	"tap25/store/cluster"
 )
 
-// shared is the cluster of this binary's tests; its error says why there is none.
+// shared is the cluster of this binary's tests; the error says why there is none.
 var shared = sync.OnceValues(func() (*cluster.Cluster, error) {
 	dir, err := makeDir()
 	if err != nil {
@@ -61,7 +61,8 @@ func Need(t testing.TB, err error) {
 	}
 }
 
-// Dir makes a directory that the server's user can enter, with a path short enough for a socket. It ends with the test.
+// Dir makes a directory that the server's user can enter, with a path short enough for a socket. It is removed after
+// the test.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := makeDir()

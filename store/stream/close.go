@@ -9,7 +9,8 @@ import (
 	"tap25/store"
 )
 
-// ErrAway means that the database did not answer for too long, or refuses rows until somebody changes something.
+// ErrAway means that the database did not answer for too long, or refuses rows until somebody changes it or the
+// configuration.
 var ErrAway = errors.New("the database does not accept rows")
 
 // Close seals the rows that are not sealed, unless their source can be read again, then loads all waiting rows until

@@ -8,7 +8,7 @@
 //
 //	stream.go    Open, Emit, Put, Seal, Ask
 //	close.go     Close, Drain, Settled, Confirm: the end, and what the database lacks after a failover
-//	grace.go     how long it goes on after an interruption
+//	grace.go     how long work continues after an interruption
 //	spool.go     the directories and limits of the spool
 //	upkeep.go    partitions ahead, retention, days that are over: hourly
 //	scope.go     changes of the scope, noted beside the spool until the database has them

@@ -31,8 +31,8 @@ const mostKeep = 10 * 24 * time.Hour
 // Check returns an error for limits that make no sense.
 func (l *Limits) Check() error {
 	if l.Bytes < 2*LargestSegment || l.Age < 0 || l.Keep < 0 || l.Keep > mostKeep {
-		return fmt.Errorf("--spool-bytes must be at least %d (twice the largest segment), --spool-age must not be negative, "+
-			"and --spool-keep must be 0 to %s", 2*LargestSegment, mostKeep)
+		return fmt.Errorf("--spool-bytes must be at least %d (twice the largest segment), --spool-age must not be "+
+			"negative, and --spool-keep must be 0 to %s", 2*LargestSegment, mostKeep)
 	}
 	return nil
 }
@@ -78,7 +78,8 @@ func (s *Stream) openSpool() error {
 	s.dir = cfg.Dir
 	switch {
 	case errors.Is(err, spool.ErrBusy) && s.cfg.Spools != "":
-		err = fmt.Errorf("%w: %d replays into this database run already; wait until one ends, or name another directory with --spool", err, mostReplays)
+		err = fmt.Errorf("%w: %d replays into this database run already; wait until one ends, or name another "+
+			"directory with --spool", err, mostReplays)
 	case errors.Is(err, spool.ErrBusy):
 		err = fmt.Errorf("%w; for another tap, name it with --sensor or name another directory with --spool", err)
 	}

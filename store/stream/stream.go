@@ -116,10 +116,11 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 	return s, nil
 }
 
-// sayWaiting is how long the beginning waits for the database before it says so.
+// sayWaiting is how long Open waits for the database before it prints a notice.
 const sayWaiting = 3 * time.Second
 
-// passes tells whether the database may answer yet without anybody's doing; once, after a while, it tells the user too.
+// passes returns a function that reports whether an error is one that passes by itself. After sayWaiting, the function
+// prints a notice once.
 func (s *Stream) passes() func(error) bool {
 	begun, said := time.Now(), false
 	return func(err error) bool {
@@ -134,12 +135,12 @@ func (s *Stream) passes() func(error) bool {
 	}
 }
 
-// Ask asks the database, on a connection of its own, again while the patience lasts and waiting may help.
+// Ask asks the database on a connection of its own. It retries while the patience lasts and waiting may help.
 func (s *Stream) Ask(ctx context.Context, question func(*store.DB) error) error {
 	return s.again(ctx, func(err error) bool { return !store.Hopeless(err) }, question)
 }
 
-// again asks again after each error that is worth it, while the patience lasts.
+// again calls question until it succeeds, an error is not worth a retry, or the patience is over.
 func (s *Stream) again(ctx context.Context, worth func(error) bool, question func(*store.DB) error) error {
 	for begun := time.Now(); ; {
 		db, err := s.db.Connect(ctx)
@@ -184,16 +185,16 @@ func (s *Stream) Put(record []byte) {
 	}
 }
 
-// Discard leaves out all rows that come yet: the source is read again.
+// Discard leaves out all rows from now on: the source will be read again.
 func (s *Stream) Discard() { s.discard.Store(true) }
 
 // Discards reports whether Discard was called, or a row of a rereadable source was not spooled.
 func (s *Stream) Discards() bool { return s.discard.Load() }
 
-// Seal seals what was emitted, under a key that names it. Where Emit waits for room, so does Seal.
+// Seal seals the emitted rows under a key that names them. If Emit waits for room, so does Seal.
 func (s *Stream) Seal(key string) error { return s.seal(key) }
 
-// sealWait seals, again each second while the disk is full or fails, and the patience lasts.
+// sealWait seals, and retries each second while the disk is full or fails and the patience lasts.
 func (s *Stream) sealWait(ctx context.Context, key string) error {
 	for begun := time.Now(); ; {
 		err := s.spool.Seal(key)

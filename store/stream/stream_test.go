@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"tap25/capture/capturetest"
 	"tap25/reassembly/smtp"
 	"tap25/store"
 	"tap25/store/spool"
@@ -32,25 +32,8 @@ const nowhere = "postgres://nobody@127.0.0.1:1/none?sslmode=disable"
 func envelope(n int) *smtp.Envelope {
 	client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 40000)
 	server := netip.MustParseAddrPort("198.51.100.25:25")
-	return &smtp.Envelope{SeenAt: time.Now().UTC(), Sensor: "tap", SessionID: int64(n), Client: client, Server: server, Outcome: smtp.Accepted}
-}
-
-// syncBuffer may be written by several goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
+	return &smtp.Envelope{SeenAt: time.Now().UTC(), Sensor: "tap", SessionID: int64(n), Client: client, Server: server,
+		Outcome: smtp.Accepted}
 }
 
 // migrated is an empty database with tap25's schema.
@@ -72,7 +55,8 @@ func migrated(t *testing.T) (dsn string, db *store.DB) {
 func TestStream_SpoolKeepsItsLimit(t *testing.T) {
 	const limit = 1 << 20
 	dir := filepath.Join(t.TempDir(), "spool")
-	s, err := Open(t.Context(), Config{DSN: nowhere, Dirs: []string{dir}, Limits: Limits{Bytes: limit}, Sensor: "tap", Log: zerolog.Nop(), Stderr: os.Stderr})
+	s, err := Open(t.Context(), Config{DSN: nowhere, Dirs: []string{dir}, Limits: Limits{Bytes: limit}, Sensor: "tap",
+		Log: zerolog.Nop(), Stderr: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +81,8 @@ func TestStream_SpoolKeepsItsLimit(t *testing.T) {
 func TestStream_AnInterruptionEndsTheWaitForRoom(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	s, err := Open(ctx, Config{DSN: nowhere, Dirs: []string{filepath.Join(t.TempDir(), "spool")}, Limits: Limits{Bytes: 1 << 20},
+	s, err := Open(ctx, Config{DSN: nowhere, Dirs: []string{filepath.Join(t.TempDir(), "spool")},
+		Limits: Limits{Bytes: 1 << 20},
 		Sensor: "tap", Waits: true, Log: zerolog.Nop(), Stderr: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
@@ -153,14 +138,16 @@ func TestStream_BeginsByWaitingForAServerThatDropsItsConnections(t *testing.T) {
 			dropped.Add(1)
 		}
 	}()
-	var diag syncBuffer
-	cfg := Config{DSN: "postgres://nobody@" + l.Addr().String() + "/none?sslmode=disable", Dirs: []string{t.TempDir()}, Sensor: "tap",
+	var diag capturetest.Buffer
+	cfg := Config{DSN: "postgres://nobody@" + l.Addr().String() + "/none?sslmode=disable", Dirs: []string{t.TempDir()},
+		Sensor:   "tap",
 		Patience: sayWaiting + time.Second, Log: zerolog.Nop(), Stderr: &diag}
-	if _, err := Open(t.Context(), cfg); err == nil || dropped.Load() < 2 || strings.Count(diag.String(), "waiting up to 4s for the database") != 1 {
+	if _, err := Open(t.Context(), cfg); err == nil || dropped.Load() < 2 ||
+		strings.Count(diag.String(), "waiting up to 4s for the database") != 1 {
 		t.Errorf("%v after %d connections: %s", err, dropped.Load(), diag.String())
 	}
 	cfg.DSN = nowhere
-	diag = syncBuffer{}
+	diag = capturetest.Buffer{}
 	if _, err := Open(t.Context(), cfg); err == nil || diag.String() != "" {
 		t.Errorf("where nothing listens: %v: %s", err, diag.String())
 	}
@@ -170,9 +157,10 @@ func TestStream_BeginsByWaitingForAServerThatDropsItsConnections(t *testing.T) {
 func TestStream_LogsWhatNeedsAttention(t *testing.T) {
 	dsn, db := migrated(t)
 	dir := filepath.Join(t.TempDir(), "spool")
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	open := func() *Stream {
-		s, err := Open(t.Context(), Config{DSN: dsn, Dirs: []string{dir}, Sensor: "tap", Log: zerolog.New(&diag), Stderr: os.Stderr})
+		s, err := Open(t.Context(), Config{DSN: dsn, Dirs: []string{dir}, Sensor: "tap", Log: zerolog.New(&diag),
+			Stderr: os.Stderr})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +208,8 @@ func TestStream_LogsWhatNeedsAttention(t *testing.T) {
 }
 
 func TestSpoolKeep_IsBounded(t *testing.T) {
-	for keep, sound := range map[time.Duration]bool{0: true, 10 * time.Minute: true, mostKeep: true, -1: false, mostKeep + 1: false} {
+	for keep, sound := range map[time.Duration]bool{0: true, 10 * time.Minute: true, mostKeep: true, -1: false,
+		mostKeep + 1: false} {
 		if err := (&Limits{Bytes: 10 << 30, Keep: keep}).Check(); (err == nil) != sound {
 			t.Errorf("%s: %v", keep, err)
 		}
@@ -245,7 +234,8 @@ func TestStream_SaysSoWhereAllSpoolsAreInUse(t *testing.T) {
 		}
 	}
 	s := &Stream{cfg: Config{Spools: filepath.Join(base, "replay")}}
-	if err := s.openSpool(); !errors.Is(err, spool.ErrBusy) || !strings.Contains(err.Error(), "1000 replays into this database run already") {
+	if err := s.openSpool(); !errors.Is(err, spool.ErrBusy) ||
+		!strings.Contains(err.Error(), "1000 replays into this database run already") {
 		t.Error(err)
 	}
 	if dirs, err := LeftSpools(base, "replay"); err != nil || len(dirs) != mostReplays {
@@ -256,7 +246,8 @@ func TestStream_SaysSoWhereAllSpoolsAreInUse(t *testing.T) {
 // A sensor's name is any text; its directory is below that of the spools, is not hidden, and is no other sensor's.
 func TestSensorDir(t *testing.T) {
 	for sensor, want := range map[string]string{
-		"tap-1.example_x": "tap-1.example_x", ".": "%2E", "..": "%2E.", ".hidden": "%2Ehidden", "a/b": "a%2Fb", "%2E": "%252E", "ü": "%C3%BC",
+		"tap-1.example_x": "tap-1.example_x", ".": "%2E", "..": "%2E.", ".hidden": "%2Ehidden", "a/b": "a%2Fb",
+		"%2E": "%252E", "ü": "%C3%BC",
 	} {
 		if got := sensorDir(sensor); got != want {
 			t.Errorf("%q: %q, want %q", sensor, got, want)

@@ -49,24 +49,24 @@ func (s *Stream) upkeepOnce(ctx context.Context) error {
 				"db expire --change-retention'")
 	}
 	for _, d := range report.Dropped {
-		s.cfg.Log.Info().Str("kind", d.Kind).Time("day", d.Day).Int64("rows", d.Rows).Int64("bytes",
-			d.Bytes).Int64("held", d.Kept).
+		s.cfg.Log.Info().Str("kind", d.Kind).Time("day", d.Day).Int64("rows", d.Rows).Int64("bytes", d.Bytes).
+			Int64("held", d.Kept).
 			Msg("dropped rows that are older than the retention")
 	}
 	for _, u := range report.Ended {
-		s.cfg.Log.Warn().Str("login", u.Login).Str("application",
-			u.Application).Msg("ended a session that kept a day from being dropped")
+		s.cfg.Log.Warn().Str("login", u.Login).Str("application", u.Application).
+			Msg("ended a session that kept a day from being dropped")
 	}
 	for _, d := range report.Busy {
 		for _, u := range d.Users {
-			s.cfg.Log.Warn().Time("day", d.Day).Str("login", u.Login).Str("application", u.Application).Str("reason",
-				u.Reason).
+			s.cfg.Log.Warn().Time("day", d.Day).Str("login", u.Login).Str("application", u.Application).
+				Str("reason", u.Reason).
 				Msg("a day is in use and cannot be dropped yet")
 		}
 	}
 	for _, d := range report.Finished {
-		s.cfg.Log.Info().Time("day", d.Day).Bool("summarized", d.Summarized).Int64("index_bytes_before",
-			d.Before).Int64("index_bytes", d.After).
+		s.cfg.Log.Info().Time("day", d.Day).Bool("summarized", d.Summarized).Int64("index_bytes_before", d.Before).
+			Int64("index_bytes", d.After).
 			Msg("finished a day that is over")
 	}
 	if errors.Is(err, store.ErrPooled) {

@@ -103,7 +103,7 @@ func (w *watcher) losses(st Stats) {
 // Alarm limits a message to one a minute.
 type Alarm struct{ last time.Time }
 
-// Rings reports whether to log now. Not for several goroutines.
+// Rings reports whether to log now. It is for one goroutine.
 func (a *Alarm) Rings(on bool) bool {
 	if !on || time.Since(a.last) < time.Minute {
 		return false

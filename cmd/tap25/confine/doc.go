@@ -1,4 +1,4 @@
-// Package confine takes from a process the rights that it needs no more, in every thread and for good.
+// Package confine gives up the rights that a process no longer needs, in every thread and for good.
 //
 // A tap attaches to interfaces with capabilities, then reads traffic of strangers until it ends. [To] leaves it what
 // [Rights] names: no capability, no new privileges, another user if one is named, and by Landlock (landlock(7)) some

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// Keeper returns the owner of a directory, or of one above it, that nobody else may enter, such as a state directory
+// Keeper returns the owner of a directory, or of one above it, that only its owner may enter, such as a state directory
 // that holds a private cluster. -1 means that root needs no capability to enter.
 func Keeper(dir string) (uid, gid int) {
 	uid, gid = -1, -1

@@ -25,7 +25,8 @@ func checkTraffic(t *trafficFacts, f *facts) []Check {
 			"check the mirror session on the switch, and the cable", again)
 		return c.list
 	case t.toServers+t.fromServers == 0:
-		c.add("mail", Problem, fmt.Sprintf("%d frames arrived in %.0f s, but none of TCP port %s", t.seen, over, portList(f.want.Ports)),
+		c.add("mail", Problem, fmt.Sprintf("%d frames arrived in %.0f s, but none of TCP port %s", t.seen, over,
+			portList(f.want.Ports)),
 			"mirror the ports or VLANs that the mail servers use", again)
 		checkUnopened(c, t)
 		return c.list
@@ -54,7 +55,8 @@ const otherDirection = "mirror both directions (rx and tx), or name the interfac
 func checkLosses(c *checkup, t *trafficFacts, f *facts) {
 	if t.full > 0 {
 		c.add("tap25", Problem, fmt.Sprintf("%d frames were lost because a ring was full", t.full),
-			fmt.Sprintf("tap25 sniff --ring-bytes %d --workers %d", min(4*f.want.RingBytes, 1<<30), min(2*f.want.Workers, 256)))
+			fmt.Sprintf("tap25 sniff --ring-bytes %d --workers %d", min(4*f.want.RingBytes, 1<<30),
+				min(2*f.want.Workers, 256)))
 	}
 	switch {
 	case t.lost > 0 && t.full == 0:
@@ -74,7 +76,8 @@ func checkFrames(c *checkup, t *trafficFacts, f *facts) {
 		mtu = max(mtu, f.interfaces[i].mtu)
 	}
 	if t.longest > mtu+headers || t.cut > 0 {
-		says := fmt.Sprintf("frames of up to %d octets arrive, but the MTU is %d: something merges them", t.longest, mtu)
+		says := fmt.Sprintf("frames of up to %d octets arrive, but the MTU is %d: something merges them", t.longest,
+			mtu)
 		if t.cut > 0 {
 			says = fmt.Sprintf("%d frames of more than 64 KiB were cut: something merges them", t.cut)
 		}
@@ -91,8 +94,13 @@ func checkFrames(c *checkup, t *trafficFacts, f *facts) {
 			"the segments are accepted, but damaged ones cannot be recognised",
 			"on the hosts that are captured: sudo ethtool -K INTERFACE tx off")
 	case t.badChecksums > 0:
-		c.add("checksums", Problem, fmt.Sprintf("%d of %d segments have a wrong one: damaged, or merged by a host", t.badChecksums, segments),
+		c.add("checksums", Problem, fmt.Sprintf("%d of %d segments have a wrong one: damaged, or merged by a host",
+			t.badChecksums, segments),
 			"check the cable, the transceiver and the tap")
+	}
+	if text := report.SkewText(t.skew); text != "" {
+		c.add("clocks", Note, text+": rows are right, but their times differ by as much",
+			"capture both directions with one card, or synchronise the clocks of the cards (phc2sys)")
 	}
 	if t.unread*100 > t.kept { // every network has a few
 		c.add("decoder", Problem, fmt.Sprintf("%d frames arrived damaged or cut", t.unread),
@@ -113,7 +121,8 @@ func checkUnopened(c *checkup, t *trafficFacts) {
 		return
 	}
 	kinds := report.UnopenedText(t.unopened[:min(len(t.unopened), most)])
-	c.add("tunnels", Note, fmt.Sprintf("%d of %d frames hold protocols that tap25 does not read; it misses any mail in them: %s", sum, t.seen, kinds),
+	c.add("tunnels", Note, fmt.Sprintf("%d of %d frames hold protocols that tap25 does not read; it misses any mail "+
+		"in them: %s", sum, t.seen, kinds),
 		"if mail is in one of these, mirror it before it enters the tunnel, or behind its end")
 }
 

@@ -40,8 +40,8 @@ type Settings struct {
 	Listen func(ctx context.Context, d time.Duration) (before, after *report.Report, err error)
 }
 
-// Run examines the machine and writes the result to out. The error says how many problems were found, if any; else it
-// is of asking the kernel or of writing. diag is told of the wait, if it is a terminal.
+// Run examines the machine and writes the result to out. The error says how many problems were found, if any; otherwise
+// it is that of asking the kernel or of writing. If diag is a terminal, a line on it reports the wait.
 func Run(ctx context.Context, s *Settings, out, diag io.Writer) error {
 	if err := confine.ForbidCores(); err != nil { // its memory holds frames
 		return err

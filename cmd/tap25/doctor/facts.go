@@ -35,8 +35,9 @@ type hostFacts struct {
 	clock    error // its status could not be read
 	unsynced bool  // the kernel's clock is not disciplined
 
-	memlock   uint64 // RLIMIT_MEMLOCK, bytes
-	available uint64 // memory, bytes: the least of what the machine has left and what the control group allows; 0: not known
+	memlock uint64 // RLIMIT_MEMLOCK, bytes
+	// memory, bytes: the least of what the machine has left and what the control group allows; 0: not known
+	available uint64
 }
 
 // interfaceFacts describe one interface. A pointer is nil, and a ring's maximum 0, if the driver does not report it.
@@ -76,11 +77,12 @@ type trafficFacts struct {
 	full   int64           // lost to a full ring; for a running sniff, since its start
 	cut    int64           // longer than a ring takes
 
-	toServers, fromServers int64 // TCP segments
-	badChecksums           int64 // segments
-	payload, lost          int64 // octets of TCP
-	longest                int   // octets of the longest frame kept; 0: not known
-	unread                 int64 // frames kept that the decoder found damaged
+	toServers, fromServers int64         // TCP segments
+	badChecksums           int64         // segments
+	skew                   time.Duration // between the stamps of two directions, at least; for a running sniff, since its start
+	payload, lost          int64         // octets of TCP
+	longest                int           // octets of the longest frame kept; 0: not known
+	unread                 int64         // frames kept that the decoder found damaged
 
 	unopened []report.Unopened // frames that may hold a tunnel, by what they hold: the most frequent first
 }

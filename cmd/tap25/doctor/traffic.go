@@ -43,7 +43,8 @@ func (s *Settings) askSniff(ctx context.Context) *trafficFacts {
 	}
 	for _, name := range s.Interfaces {
 		if !before.ListensOn(name) {
-			return &trafficFacts{err: fmt.Errorf("another XDP program is attached to %s; the tap25 sniff that runs listens on %s",
+			return &trafficFacts{err: fmt.Errorf("another XDP program is attached to %s; the tap25 sniff that runs "+
+				"listens on %s",
 				name, strings.Join(before.Names(), ", "))}
 		}
 	}
@@ -60,7 +61,7 @@ func (s *Settings) askSniff(ctx context.Context) *trafficFacts {
 // answerWithin is how long after a signal a sniff may take to answer: what was counted until then is worth having.
 const answerWithin = 500 * time.Millisecond
 
-// outlast returns a context that ends so long after ctx.
+// outlast returns a context that ends a given time after ctx.
 func outlast(ctx context.Context) context.Context {
 	late, end := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() { time.AfterFunc(answerWithin, end) })
@@ -74,9 +75,10 @@ func traffic(before, now *report.Report) *trafficFacts {
 		seen: now.Seen - before.Seen, kept: now.Delivered + now.RingFull - before.Delivered - before.RingFull,
 		full: now.RingFull - before.RingFull, cut: now.Cut - before.Cut,
 		toServers: now.ToServers - before.ToServers, fromServers: now.FromServers - before.FromServers,
-		badChecksums: now.BadChecksums() - before.BadChecksums(),
-		payload:      report.Sum(now.Payload) - report.Sum(before.Payload), lost: now.LostBytes - before.LostBytes,
-		longest: int(now.Longest), unread: now.Damaged() - before.Damaged(), unopened: since(before.Unopened, now.Unopened),
+		badChecksums: now.BadChecksums() - before.BadChecksums(), skew: now.ClockSkew,
+		payload: report.Sum(now.Payload) - report.Sum(before.Payload), lost: now.LostBytes - before.LostBytes,
+		longest: int(now.Longest), unread: now.Damaged() - before.Damaged(),
+		unopened: since(before.Unopened, now.Unopened),
 	}
 	for _, i := range now.Interfaces {
 		t.native[i.Name] = i.Native

@@ -18,9 +18,9 @@ import (
 var parameters = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "passfile",
 	"target_session_attrs"}
 
-// connect tells psql of the connection. A password that the connection string holds goes into a file in memory, since
-// others may read a command line, and psql hands its environment on to what it runs. One that psql finds by itself it
-// finds.
+// connect passes the connection to psql. A password in the connection string goes into a file in memory, since others
+// may read a command line, and psql passes its environment on to what it runs. A password outside the string psql finds
+// by itself.
 func connect(psql *exec.Cmd, dsn string, c *pgx.ConnConfig) error {
 	psql.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, value, _ := strings.Cut(v, "=")
@@ -47,7 +47,7 @@ func pgpassLine(user, password string) string {
 	return "*:*:*:" + escape.Replace(user) + ":" + escape.Replace(password) + "\n"
 }
 
-// memoryFile is a file that only this process and those that it hands it to can read.
+// memoryFile returns a file that can be read only by this process and those that inherit it.
 func memoryFile(name, text string) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
@@ -64,7 +64,7 @@ func memoryFile(name, text string) (*os.File, error) {
 	return file, nil
 }
 
-// environment is how psql learns of the connection, but for the password.
+// environment holds the connection's parameters for psql, without the password.
 func environment(dsn string, c *pgx.ConnConfig) []string {
 	host, port, target := c.Host, fmt.Sprint(c.Port), ""
 	// c has the first of them

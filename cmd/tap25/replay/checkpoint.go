@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"tap25/store/spool"
 )
 
 // checkpoint records which files of a directory are done: all their rows are in sealed segments. It is a file in the
@@ -55,32 +57,10 @@ func (c *checkpoint) done(file doneFile, exists map[string]bool) error {
 	c.Files = append(c.Files, file)
 	b, err := json.MarshalIndent(c, "", "\t")
 	if err == nil {
-		err = replaceFile(c.path, b)
+		err = spool.ReplaceFile(c.path, b)
 	}
 	if err != nil {
 		return fmt.Errorf("write the checkpoint: %w", err)
 	}
 	return nil
-}
-
-// replaceFile writes a file atomically, even if power fails.
-func replaceFile(path string, data []byte) error {
-	fresh := path + ".new"
-	f, err := os.OpenFile(fresh, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(fresh, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }

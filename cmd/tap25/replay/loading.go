@@ -16,11 +16,11 @@ import (
 	"tap25/store/stream"
 )
 
-// longLook is the size from which computing the digests of the files takes so long that users are told.
+// longLook is the size from which on a message announces that the digests of the files are being computed.
 const longLook = 2 << 30
 
-// loading takes the rows of a replay through a spool to the database. It cuts them into segments of so many rows,
-// whatever files they are of, and leaves out those of files that the database holds.
+// loading takes the rows of a replay through a spool to the database. It cuts them into segments of segmentRows, across
+// files, and leaves out the rows of files that the database holds.
 type loading struct {
 	cfg    stream.Config
 	stream *stream.Stream
@@ -116,7 +116,7 @@ func (l *loading) seal() error {
 
 func (l *loading) flush() {}
 
-// discard leaves out what comes yet and what is not sealed; of a pipe, which cannot be read again, nothing.
+// discard leaves out what is not sealed and all later rows. It does nothing for a pipe, which cannot be read again.
 func (l *loading) discard() {
 	if l.cfg.Rereadable {
 		l.stream.Discard()
@@ -172,8 +172,8 @@ func (l *loading) loadLeftovers(ctx context.Context) error {
 		if openErr == nil {
 			openErr = errors.Join(s.Settled(ctx), s.Close(ctx))
 			if st := s.Stats().Loader; st.Added+st.Reloaded+st.Held > 0 {
-				cfg.Log.Info().Int64("rows_added",
-					st.Added+st.Reloaded).Msg("loaded the rows that an earlier replay left")
+				cfg.Log.Info().Int64("rows_added", st.Added+st.Reloaded).
+					Msg("loaded the rows that an earlier replay left")
 			}
 		}
 		err = errors.Join(err, openErr)

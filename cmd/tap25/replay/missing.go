@@ -7,9 +7,6 @@ import (
 	"tap25/reassembly"
 )
 
-// submissions is the port whose sessions begin with TLS (RFC 8314 section 3.3).
-const submissions = 465
-
 // elsewhere says on which other ports there is mail, if there is no packet of the watched ones.
 func elsewhere(t *reassembly.Stats) string {
 	if t.ToServers+t.FromServers > 0 {
@@ -17,11 +14,10 @@ func elsewhere(t *reassembly.Stats) string {
 	}
 	var ports, flags []string
 	encrypted := ""
+	if n := t.Elsewhere.ClientHellos; n > 0 {
+		encrypted = fmt.Sprintf("sessions begin with TLS on port 465 (%d): none of their mail can be read", n)
+	}
 	for port, n := range t.Elsewhere.All() {
-		if port == submissions {
-			encrypted = fmt.Sprintf("sessions begin with TLS on port %d (%d): none of their mail can be read", port, n)
-			continue
-		}
 		ports = append(ports, fmt.Sprintf("port %d (%d)", port, n))
 		flags = append(flags, fmt.Sprint("--port ", port))
 	}

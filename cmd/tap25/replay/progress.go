@@ -66,7 +66,8 @@ func lines(w io.Writer, files *capture.Files, rows *atomic.Int64) (report func()
 		of, left := "", ""
 		if total > 0 && rate > 0 {
 			of = fmt.Sprintf(" of %.1f MB (%d%%)", float64(total)/1e6, done*100/total)
-			left = fmt.Sprintf(", %v left", time.Duration(float64(total-done)/rate*float64(time.Second)).Round(time.Second))
+			remaining := time.Duration(float64(total-done) / rate * float64(time.Second))
+			left = fmt.Sprintf(", %v left", remaining.Round(time.Second))
 		}
 		fmt.Fprintf(w, "%.1f MB%s read, %.1f MB/s%s, %d rows\n", float64(done)/1e6, of, rate/1e6, left, rows.Load())
 	}

@@ -64,7 +64,7 @@ type destination interface {
 }
 
 // JSON reads capture files as one continuous stream and writes their rows to standard output as JSON lines. "-" names
-// standard input. The summary is nil if there is nothing to tell: the reader of standard output had enough.
+// standard input. The summary is nil if the reader of standard output went away.
 func JSON(ctx context.Context, cfg Config, paths []string) (*Summary, error) {
 	open := func(_ context.Context, _ *capture.Files, fail func(error)) (destination, []*input, error) {
 		return &standardOutput{report.NewRows(cfg.Stdout, fail)}, nil, nil

@@ -10,13 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
+	"tap25/capture/capturetest"
 	"tap25/reassembly"
 	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
@@ -30,25 +30,8 @@ func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
 func envelope(n int) *smtp.Envelope {
 	client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 40000)
 	server, to := netip.MustParseAddrPort("198.51.100.25:25"), fmt.Sprintf("r%d@b.example", n)
-	return &smtp.Envelope{SeenAt: time.Now().UTC(), Sensor: "tap", SessionID: int64(n), Client: client, Server: server, RcptTo: &to, Outcome: smtp.Accepted}
-}
-
-// syncBuffer may be written by several goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
+	return &smtp.Envelope{SeenAt: time.Now().UTC(), Sensor: "tap", SessionID: int64(n), Client: client, Server: server,
+		RcptTo: &to, Outcome: smtp.Accepted}
 }
 
 // target is an empty database with tap25's schema, and a copy of it that can take its place: as a standby does that
@@ -107,7 +90,8 @@ func (d *target) rows() (n int) {
 // looked opens a stream, and looks files up as a replay does.
 func (d *target) looked(files []string, keep time.Duration) (*loading, error) {
 	d.t.Helper()
-	s, err := stream.Open(d.t.Context(), stream.Config{DSN: d.dsn, Dirs: []string{d.t.TempDir()}, Limits: stream.Limits{Keep: keep}, Sensor: "tap",
+	s, err := stream.Open(d.t.Context(), stream.Config{DSN: d.dsn, Dirs: []string{d.t.TempDir()},
+		Limits: stream.Limits{Keep: keep}, Sensor: "tap",
 		Waits: true, Rereadable: true, Patience: time.Minute, Log: zerolog.Nop(), Stderr: &bytes.Buffer{}})
 	if err != nil {
 		d.t.Fatal(err)
@@ -123,7 +107,8 @@ func (d *target) looked(files []string, keep time.Duration) (*loading, error) {
 }
 
 func (d *target) config() *Config {
-	return &Config{DSN: d.dsn, Reassembly: reassembly.Config{Sensor: "tap", Ports: []uint16{25}}, Wait: time.Minute, Log: zerolog.Nop(),
+	return &Config{DSN: d.dsn, Reassembly: reassembly.Config{Sensor: "tap", Ports: []uint16{25}}, Wait: time.Minute,
+		Log:    zerolog.Nop(),
 		Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}}
 }
 
@@ -167,7 +152,8 @@ func TestLoad_BesideAFollowerOfTheSameFile(t *testing.T) {
 	}
 	loaded(l.inputs.files[1].numbered())
 	l.inputs.release() // the replay below waits for who has the files
-	if _, err := Load(t.Context(), *d.config(), files); err == nil || !strings.Contains(err.Error(), files[1]+": a replay --follow has begun this file") {
+	if _, err := Load(t.Context(), *d.config(), files); err == nil ||
+		!strings.Contains(err.Error(), files[1]+": a replay --follow has begun this file") {
 		t.Errorf("a file that a follower has begun: %v", err)
 	}
 }
@@ -187,7 +173,8 @@ func TestLoad_NotesItsFilesInTheDatabaseThatHasItsRows(t *testing.T) {
 	if err := errors.Join(l.seal(), l.stream.Drain(t.Context())); err != nil || d.rows() != 100 {
 		t.Fatal(err)
 	}
-	d.admin("alter database NAME allow_connections false", "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = 'NAME'",
+	d.admin("alter database NAME allow_connections false",
+		"select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = 'NAME'",
 		"alter database NAME rename to NAME_lost", "alter database NAME_copy rename to NAME")
 	if n := d.rows(); n != 0 {
 		t.Fatalf("%d rows in the copy", n)
@@ -222,7 +209,8 @@ func TestLoading_ARowCountsForItsFile(t *testing.T) {
 }
 
 func TestParts_LastOfAFileBearsItsKey(t *testing.T) {
-	for rows, want := range map[int][]string{1: {"k"}, partRows: {"k"}, partRows + 1: {"k-0", "k"}, 3 * partRows: {"k-0", "k-1", "k"}} {
+	for rows, want := range map[int][]string{1: {"k"}, partRows: {"k"}, partRows + 1: {"k-0", "k"},
+		3 * partRows: {"k-0", "k-1", "k"}} {
 		p := parts{key: "k"}
 		var keys []string
 		for range rows {
@@ -245,8 +233,10 @@ func TestParts_LastOfAFileBearsItsKey(t *testing.T) {
 	for want, cfg := range map[string]reassembly.Config{
 		"follow-d": {Ports: []uint16{25}, InterceptPorts: []uint16{30030}},
 		"follow-e067b3a95f138324b55b35efdfc71825919d92105ab8d04e761af68db0bda3fb": {Ports: []uint16{587, 25}},
-		"follow-a3446c187bf4f0864724c338a448925d72e5527e042047181e8f1790458c666e": {Ports: []uint16{25}, Checksum: reassembly.Off},
-		"follow-1eed49fcee630dad3525b857050408340e4f6f2585b58fe7d15c107a0e8306c9": {Ports: []uint16{25}, InterceptPorts: []uint16{30030, 9001}},
+		"follow-a3446c187bf4f0864724c338a448925d72e5527e042047181e8f1790458c666e": {Ports: []uint16{25},
+			Checksum: reassembly.Off},
+		"follow-1eed49fcee630dad3525b857050408340e4f6f2585b58fe7d15c107a0e8306c9": {Ports: []uint16{25},
+			InterceptPorts: []uint16{30030, 9001}},
 	} {
 		if got := (&Config{Reassembly: cfg}).fileKey("d"); got != want {
 			t.Errorf("ports %v, checksums %v: %s, want %s", cfg.Ports, cfg.Checksum, got, want)
@@ -276,20 +266,21 @@ func TestDigestFile_EndsWithItsContext(t *testing.T) {
 
 func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
 	dir := t.TempDir()
-	var diag syncBuffer
+	var diag capturetest.Buffer
 	f := &follower{cfg: &Config{Log: zerolog.New(&diag)}, done: &checkpoint{path: filepath.Join(dir, "follow.json")}}
 	obstacle := filepath.Join(dir, "follow.json.new")
-	if err := os.Mkdir(obstacle, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(obstacle, "full"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- f.note(context.Background(), doneFile{Name: "x"}, nil) }()
-	for end := time.Now().Add(time.Minute); !strings.Contains(diag.String(), "write the checkpoint"); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !strings.Contains(diag.String(),
+		"write the checkpoint"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it does not say what it waits for")
 		}
 	}
-	if err := os.Remove(obstacle); err != nil {
+	if err := os.RemoveAll(obstacle); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-ended; err != nil {

@@ -42,15 +42,16 @@ func (s *Summary) Write(w io.Writer) {
 	if f := t.Fragments; f.In > 0 {
 		line("fragments", "%d%s", f.In, nonZero(
 			count("reassembled", f.Reassembled), count("duplicate", f.Duplicate), count("overlapping", f.Overlapping),
-			count("of other ports", f.Irrelevant), count("bad", f.Bad), count("expired", f.Expired), count("evicted", f.Evicted),
+			count("of other ports", f.Irrelevant), count("bad", f.Bad), count("expired", f.Expired),
+			count("evicted", f.Evicted),
 			count("incomplete at the end", f.Held)))
 	}
 	line("payload", "%d bytes%s", t.PayloadBytes, nonZero(
 		count("in order", t.DeliveredBytes), count("duplicate", t.DuplicateBytes), count("ignored", t.IgnoredBytes),
 		count("held at the signal", t.PayloadBytes-t.DeliveredBytes-t.DuplicateBytes-t.IgnoredBytes)))
 	line("lost", "%d bytes", t.LostBytes)
-	if t.ClockSkew >= time.Millisecond {
-		line("clocks", "one direction is stamped at least %v earlier than the other", t.ClockSkew.Round(time.Millisecond))
+	if text := report.SkewText(t.ClockSkew); text != "" {
+		line("clocks", "%s", text)
 	}
 	line("sessions", "%d%s", t.Sessions, nonZero(
 		count("not SMTP", t.SMTP.NotSMTP), count("ended by silence", t.Idle), count("evicted", t.ConnsEvicted),
@@ -68,17 +69,11 @@ func (s *Summary) Write(w io.Writer) {
 	if st := s.Stored; st != nil {
 		stored(line, *st)
 	}
-	if anomalies := nonZero(
-		count("bad checksums", t.BadChecksums), count("conflicts", t.Conflicts), count("bytes not compared", t.Uncompared),
-		count("ignored resets", t.IgnoredResets), count("half-open evicted", t.HalfOpenEvicted),
-		count("half-open ended by silence", t.HalfOpenIdle), count("replies to no command", t.SMTP.Unsolicited),
-		count("holes given up for memory", t.HolesEvicted), count("lines that are no replies", t.SMTP.Junk),
-		count("replies presumed", t.SMTP.Presumed), count("limits met", t.SMTP.Overflows),
-		count("commands given up for work", t.SMTP.GivenUp), count("octets left unread", t.SMTP.Unread),
-	); anomalies != "" {
+	if anomalies := anomaliesOf(t); anomalies != "" {
 		line("anomalies", "%s", strings.Trim(anomalies, " ()"))
 	}
-	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(s.Frames)/seconds, float64(s.Octets)/1e6/seconds)
+	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(s.Frames)/seconds,
+		float64(s.Octets)/1e6/seconds)
 	for _, text := range []string{elsewhere(t), missing(t), s.Scope.Warning()} {
 		if text != "" {
 			fmt.Fprintln(w, "tap25: "+text)
@@ -86,7 +81,22 @@ func (s *Summary) Write(w io.Writer) {
 	}
 }
 
-// stored writes the fate of the rows. Each row that was spooled, or found in the spool, counts in one of the parentheses.
+// anomaliesOf lists the counters of what is unusual in the traffic; "" if all are 0.
+func anomaliesOf(t *reassembly.Stats) string {
+	return nonZero(
+		count("bad checksums", t.BadChecksums), count("conflicts", t.Conflicts),
+		count("bytes not compared", t.Uncompared),
+		count("ignored resets", t.IgnoredResets), count("half-open evicted", t.HalfOpenEvicted),
+		count("half-open ended by silence", t.HalfOpenIdle), count("replies to no command", t.SMTP.Unsolicited),
+		count("holes given up for memory", t.HolesEvicted), count("lines that are no replies", t.SMTP.Junk),
+		count("replies presumed", t.SMTP.Presumed), count("limits met", t.SMTP.Overflows),
+		count("commands given up for work", t.SMTP.GivenUp), count("octets left unread", t.SMTP.Unread),
+		count("rows captured twice", t.CopiedRows),
+	)
+}
+
+// stored writes the fate of the rows. Each row that was spooled, or found in the spool, counts in one of the
+// parentheses.
 func stored(line func(name, format string, args ...any), s stream.Stats) {
 	if n := s.Spool.Lost + s.Lost; n > 0 {
 		line("unspooled", "%d rows lost", n)
@@ -96,7 +106,8 @@ func stored(line func(name, format string, args ...any), s stream.Stats) {
 	}
 	line("spooled", "%d%s", s.Spool.Appended+s.Left, nonZero(
 		count("loaded", s.Spool.Loaded), count("waiting", s.Spool.Waiting+s.Spool.Open+s.Spool.Buffered),
-		count("set aside", s.Spool.SetAside), count("damaged", s.Spool.Damaged), count("left for the next replay", s.Spool.Dropped+s.Left)))
+		count("set aside", s.Spool.SetAside), count("damaged", s.Spool.Damaged),
+		count("left for the next replay", s.Spool.Dropped+s.Left)))
 	line("database", "%d rows added%s", s.Loader.Added, nonZero(count("already there", s.Loader.Held)))
 	if s.Loader.Reloaded+s.Spool.Reentering > 0 {
 		line("reloaded", "%d rows that the database lost%s", s.Loader.Reloaded,

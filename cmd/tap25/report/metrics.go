@@ -47,26 +47,38 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	many("rows_out_of_scope_total", "Rows that went nowhere, because they are not in scope, by rule.", "rule", r.OutOfScope)
 	many("anomalies_total", "Anomalies in the traffic, by kind.", "what", r.Anomalies)
 	one(counter, "clock_steps_total", "Steps of the wall clock.", r.ClockSteps)
-	up := prometheus.NewDesc("tap25_interface_up", "1 if the interface exists, is up, has carrier, and is captured.", []string{"interface"}, nil)
+	out <- prometheus.MustNewConstMetric(prometheus.NewDesc("tap25_clock_skew_seconds",
+		"Difference of the clocks of a connection's two directions, at least: the largest seen.", nil, nil),
+		gauge, r.ClockSkew.Seconds())
+	up := prometheus.NewDesc("tap25_interface_up", "1 if the interface exists, is up, has carrier, and is captured.",
+		[]string{"interface"}, nil)
 	for _, i := range r.Interfaces {
 		out <- prometheus.MustNewConstMetric(up, gauge, float64(toInt(i.Up && !i.Away)), i.Name)
 	}
 	one(gauge, "live", "1 if packets and loads make progress.", toInt(len(r.NotLive) == 0))
-	one(gauge, "ready", "1 if live, every interface is up and captured, and the spool accepts rows.", toInt(len(r.NotLive)+len(r.NotReady) == 0))
-	if s := r.Store; s != nil {
-		one(counter, "rows_spooled_total", "Rows written to the spool.", s.Spooled)
-		one(counter, "rows_lost_total", "Rows lost because the spool was full.", s.Lost)
-		one(counter, "rows_loaded_total", "Rows loaded into the database.", s.Loaded)
-		one(counter, "rows_found_total", "Rows found in the spool at the start.", s.Found)
-		one(counter, "rows_damaged_total", "Rows lost because files of the spool were damaged.", s.Damaged)
-		one(gauge, "rows_waiting", "Rows that wait in the spool to be loaded.", s.Waiting)
-		one(counter, "rows_set_aside_total", "Rows that the database refused.", s.SetAside)
-		one(gauge, "rows_kept", "Loaded rows that stay in the spool in case a failover loses them.", s.Kept)
-		one(counter, "rows_kept_short_total", "Loaded rows that left the spool before --spool-keep, because it needed the space.", s.KeptShort)
-		one(gauge, "rows_reloading", "Rows that the database lost and that wait to be loaded again.", s.Reloading)
-		one(counter, "rows_reloaded_total", "Rows that the database lost and that were loaded again.", s.Reloaded)
-		one(gauge, "database_away", "1 if the database does not answer, so that the spool grows.", toInt(s.Away))
+	one(gauge, "ready", "1 if live, every interface is up and captured, and the spool accepts rows.",
+		toInt(len(r.NotLive)+len(r.NotReady) == 0))
+	if r.Store != nil {
+		r.Store.metrics(one)
 	}
+}
+
+// metrics calls one for each metric of the rows.
+func (s *Store) metrics(one func(kind prometheus.ValueType, name, help string, n int64)) {
+	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
+	one(counter, "rows_spooled_total", "Rows written to the spool.", s.Spooled)
+	one(counter, "rows_lost_total", "Rows lost because the spool was full.", s.Lost)
+	one(counter, "rows_loaded_total", "Rows loaded into the database.", s.Loaded)
+	one(counter, "rows_found_total", "Rows found in the spool at the start.", s.Found)
+	one(counter, "rows_damaged_total", "Rows lost because files of the spool were damaged.", s.Damaged)
+	one(gauge, "rows_waiting", "Rows that wait in the spool to be loaded.", s.Waiting)
+	one(counter, "rows_set_aside_total", "Rows that the database refused.", s.SetAside)
+	one(gauge, "rows_kept", "Loaded rows that stay in the spool in case a failover loses them.", s.Kept)
+	one(counter, "rows_kept_short_total",
+		"Loaded rows that left the spool before --spool-keep, because it needed the space.", s.KeptShort)
+	one(gauge, "rows_reloading", "Rows that the database lost and that wait to be loaded again.", s.Reloading)
+	one(counter, "rows_reloaded_total", "Rows that the database lost and that were loaded again.", s.Reloaded)
+	one(gauge, "database_away", "1 if the database does not answer, so that the spool grows.", toInt(s.Away))
 }
 
 // unopenedMetrics sends the most frequent kinds of frames that are not read: a gauge, since rare kinds come and go.

@@ -50,6 +50,7 @@ type Report struct {
 	Outcomes    map[string]int64 `json:"outcomes"`
 	Anomalies   map[string]int64 `json:"anomalies"`
 	ClockSteps  int64            `json:"clock_steps"`
+	ClockSkew   time.Duration    `json:"clock_skew_ns"` // between the directions of a connection, at least, the largest
 
 	Scope      string           `json:"scope,omitempty"`        // SHA-256 of the scope in force, in hexadecimal digits
 	OutOfScope map[string]int64 `json:"out_of_scope,omitempty"` // rows that went nowhere, by rule; nil: there is no scope
@@ -128,6 +129,14 @@ func (r *Report) SetUnopened(lists ...[]Unopened) {
 	r.Unopened = r.Unopened[:min(len(r.Unopened), mostUnopened)]
 }
 
+// SkewText says how far apart the clocks of two directions are, at least; it is "" below a millisecond.
+func SkewText(skew time.Duration) string {
+	if skew < time.Millisecond {
+		return ""
+	}
+	return fmt.Sprintf("one direction is stamped at least %v earlier than the other", skew.Round(time.Millisecond))
+}
+
 // UnopenedText lists kinds with their numbers; it is "" if there are none.
 func UnopenedText(list []Unopened) string {
 	var parts []string
@@ -144,7 +153,7 @@ func (r *Report) SetTraffic(s *reassembly.Stats) {
 	r.Payload = map[string]int64{"in order": s.DeliveredBytes, "duplicate": s.DuplicateBytes, "ignored": s.IgnoredBytes,
 		"held": s.PayloadBytes - s.DeliveredBytes - s.DuplicateBytes - s.IgnoredBytes}
 	r.ToServers, r.FromServers = s.ToServers, s.FromServers
-	r.Sessions, r.LostBytes = s.Sessions, s.LostBytes
+	r.Sessions, r.LostBytes, r.ClockSkew = s.Sessions, s.LostBytes, s.ClockSkew
 	r.SessionEnds = map[string]int64{
 		"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted, "open at the end": s.Unfinished,
 	}
@@ -163,6 +172,7 @@ func (r *Report) SetTraffic(s *reassembly.Stats) {
 		"lines that are no replies": s.SMTP.Junk, "replies presumed": s.SMTP.Presumed, "limits met": s.SMTP.Overflows,
 		"commands given up for work": s.SMTP.GivenUp, "octets left unread": s.SMTP.Unread,
 		"fragments expired": s.Fragments.Expired, "fragments evicted": s.Fragments.Evicted, "bad fragments": s.Fragments.Bad,
+		"rows captured twice": s.CopiedRows,
 	}
 }
 

@@ -81,20 +81,7 @@ func (r *Report) write(w io.Writer, before *Report) error {
 	line := func(name string, n, was int64) {
 		fmt.Fprintf(t, "%s\t%d\t%.0f/s\t\n", name, n, float64(n-was)/max(seconds, 1e-3))
 	}
-	fmt.Fprintf(w, "tap25 sniff, process %d, sensor %s, running for %s since %s\n",
-		r.PID, r.Sensor, r.At.Sub(r.Started).Round(time.Second), r.Started.Format(time.RFC3339))
-	for _, i := range r.Interfaces {
-		fmt.Fprintf(w, "interface %s: %s\n", i.Name, i.state())
-	}
-	for _, reason := range r.NotLive {
-		fmt.Fprintf(w, "not live: %s\n", reason)
-	}
-	for _, reason := range r.NotReady {
-		fmt.Fprintf(w, "not ready: %s\n", reason)
-	}
-	if r.Store != nil && r.Store.Away {
-		fmt.Fprintln(w, "the database does not answer: rows wait in the spool")
-	}
+	r.writeState(w)
 	line("frames seen", r.Seen, before.Seen)
 	line("= dropped by design", Sum(r.Dropped), Sum(before.Dropped))
 	line("+ ring full", r.RingFull, before.RingFull)
@@ -132,6 +119,24 @@ func (r *Report) write(w io.Writer, before *Report) error {
 	}
 	_, err := fmt.Fprintf(w, "frames that may hold tunnels which tap25 does not read: %s\n", UnopenedText(r.Unopened))
 	return err
+}
+
+// writeState writes what runs, and what is not as it should be.
+func (r *Report) writeState(w io.Writer) {
+	fmt.Fprintf(w, "tap25 sniff, process %d, sensor %s, running for %s since %s\n",
+		r.PID, r.Sensor, r.At.Sub(r.Started).Round(time.Second), r.Started.Format(time.RFC3339))
+	for _, i := range r.Interfaces {
+		fmt.Fprintf(w, "interface %s: %s\n", i.Name, i.state())
+	}
+	for _, reason := range r.NotLive {
+		fmt.Fprintf(w, "not live: %s\n", reason)
+	}
+	for _, reason := range r.NotReady {
+		fmt.Fprintf(w, "not ready: %s\n", reason)
+	}
+	if r.Store != nil && r.Store.Away {
+		fmt.Fprintln(w, "the database does not answer: rows wait in the spool")
+	}
 }
 
 func (i *Interface) state() string {

@@ -25,6 +25,9 @@ func (r *Report) Summary(w io.Writer) {
 	line("bytes", "%d", r.Octets)
 	line("payload", "%d bytes%s", Sum(r.Payload), NonZero(Named(r.Payload)))
 	line("lost", "%d bytes", r.LostBytes)
+	if text := SkewText(r.ClockSkew); text != "" {
+		line("clocks", "%s", text)
+	}
 	line("sessions", "%d%s", r.Sessions, NonZero(Named(r.SessionEnds)))
 	line("rows", "%d%s", r.Rows, NonZero(Named(r.Outcomes)))
 	if r.OutOfScope != nil {
@@ -33,9 +36,11 @@ func (r *Report) Summary(w io.Writer) {
 	if s := r.Store; s != nil {
 		line("spool", "%d%s", s.Spooled+s.Lost, NonZero(Counts(Count("spooled", s.Spooled), Count("lost", s.Lost))))
 		line("database", "%d rows loaded%s", s.Loaded, NonZero(Counts(
-			Count("waiting", s.Waiting), Count("set aside", s.SetAside), Count("damaged", s.Damaged), Count("dropped", s.Dropped))))
+			Count("waiting", s.Waiting), Count("set aside", s.SetAside), Count("damaged", s.Damaged),
+			Count("dropped", s.Dropped))))
 		if s.Reloaded+s.Reloading > 0 {
-			line("reloaded", "%d rows that the database lost%s", s.Reloaded, NonZero(Counts(Count("waiting", s.Reloading))))
+			line("reloaded", "%d rows that the database lost%s", s.Reloaded,
+				NonZero(Counts(Count("waiting", s.Reloading))))
 		}
 	}
 	if anomalies := NonZero(Named(r.Anomalies)); anomalies != "" {

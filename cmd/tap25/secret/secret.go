@@ -60,7 +60,7 @@ func isConnection(arg string) bool {
 	return ok && err != nil
 }
 
-// secrets are the keywords of libpq whose values nobody else may know (PostgreSQL's manual, "Parameter Key Words").
+// secrets are the keywords of libpq whose values are secret (PostgreSQL's manual, "Parameter Key Words").
 var secrets = []string{"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
 
 // looksSecret finds such a keyword in a connection string that cannot be parsed.

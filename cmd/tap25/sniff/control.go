@@ -16,7 +16,7 @@ import (
 	"tap25/cmd/tap25/report"
 )
 
-// listenControl creates the socket. It replaces one that nobody listens on any more.
+// listenControl creates the socket. It replaces a socket on which no process listens.
 func listenControl(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("create the directory of the control socket: %w", err)

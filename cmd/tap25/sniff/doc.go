@@ -1,9 +1,9 @@
 // Package sniff captures mail on network interfaces and records its envelopes.
 //
-// A sniff opens the interfaces, the output and its sockets, then gives up all rights that it needs no more, then runs:
-// one worker a ring takes frames to rows, in a goroutine of its own; nothing else touches an Assembler. Around the
-// workers, others check the interfaces, answer questions, read the settings again, and feed systemd's watchdog. The end
-// of the context, or the first failure, ends them all in order; what the workers have is written, and a summary.
+// A sniff opens the interfaces, the output and its sockets, then gives up all rights that it no longer needs, then
+// runs: one worker a ring takes frames to rows, in a goroutine of its own; nothing else touches an Assembler. Around
+// the workers, others check the interfaces, answer questions, read the settings again, and feed systemd's watchdog. The
+// end of the context, or the first failure, ends them all in order; what the workers have is written, and a summary.
 //
 //	settings.go      what it does; which settings can change while it runs
 //	run.go           from the opening to the summary

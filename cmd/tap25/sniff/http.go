@@ -109,7 +109,7 @@ func (w *web) known(r *http.Request) bool {
 }
 
 // guard refuses bad requests and bounds the work on good ones. An answer is made in memory, so that a client that does
-// not read it delays nobody else.
+// not read it delays no other.
 func (w *web) guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		answering(r.Context())

@@ -14,7 +14,8 @@ import (
 func (t *tap) report() *report.Report {
 	now := time.Now()
 	r := reportOf(t.live, t.workers)
-	r.Version, r.PID, r.Sensor, r.Started, r.At = t.cfg.Version, os.Getpid(), t.cfg.Assembler.Sensor, t.started.UTC(), now.UTC()
+	r.Version, r.PID, r.Sensor, r.Started, r.At = t.cfg.Version, os.Getpid(), t.cfg.Assembler.Sensor, t.started.UTC(),
+		now.UTC()
 	r.NotLive, r.NotReady = t.notLive(now), t.notReady()
 	r.Store = t.out.report()
 	if s := t.gate.Scope(); s != nil {
@@ -39,7 +40,8 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 	r.SetTraffic(&sum)
 	r.SetUnopened(report.UnopenedIn(&sum), dropped(live))
 	stats, _ := live.Stats() // notReady reports an error
-	r.Seen, r.RingFull, r.Delivered, r.ClockSteps = int64(stats.Seen()), int64(stats.Full()), int64(stats.Delivered()), int64(stats.ClockSteps)
+	r.Seen, r.RingFull, r.Delivered, r.ClockSteps = int64(stats.Seen()), int64(stats.Full()), int64(stats.Delivered()),
+		int64(stats.ClockSteps)
 	r.Dropped = map[string]int64{}
 	for v, n := range stats.Verdicts {
 		if v := bpf.Verdict(v); !v.Kept() {

@@ -42,7 +42,7 @@ type tap struct {
 	checked heartbeat // of the goroutine that checks the interfaces
 }
 
-// Config is what a sniff is told and given.
+// Config configures Run.
 type Config struct {
 	Settings
 	Reload   func() (*Settings, error) // reads the settings again, after SIGHUP
@@ -135,8 +135,8 @@ func (t *tap) logStart(notes []string) {
 		}
 		t.log.Info().Str("interface", l.Name).Str("xdp", mode).Bool("up", l.Up).Msg("listening")
 		if !l.Native && t.cfg.Mode == bpf.Auto {
-			t.log.Warn().Str("interface", l.Name).Msg("the driver has no native XDP, or none with this MTU: generic " +
-				"mode costs several times the CPU")
+			t.log.Warn().Str("interface", l.Name).
+				Msg("the driver has no native XDP, or none with this MTU: generic mode costs several times the CPU")
 		}
 		if !l.Up {
 			t.log.Warn().Str("interface", l.Name).Msg("the interface is down: run ip link set " + l.Name + " up")

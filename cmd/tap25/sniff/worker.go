@@ -95,7 +95,7 @@ func (w *worker) lost(n uint64) {
 	w.asm.FramesLost(n)
 }
 
-// look does what is too slow to do for each frame.
+// look does what would be too slow for each frame.
 func (w *worker) look() {
 	w.busy = 0
 	now := time.Now()

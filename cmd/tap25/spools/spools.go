@@ -25,7 +25,8 @@ type Files struct {
 	one  bool // the user has named this file, and no directory
 }
 
-// Find returns the files of a directory, or the one file of that path; of "", the files of all spools in the state directory.
+// Find returns the files of a directory, or the one file of that path; of "", the files of all spools in the state
+// directory.
 func Find(path string) (*Files, error) {
 	if path != "" {
 		list, err := spool.Inspect(path)
@@ -68,7 +69,8 @@ func (files *Files) List(stdout, _ io.Writer) error {
 		if f.State == spool.Waiting || f.State == spool.Kept {
 			records = fmt.Sprint(f.Records)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", time.UnixMicro(int64(f.Sequence)).UTC().Format(time.RFC3339), f.State, records, f.Bytes, f.Key)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", time.UnixMicro(int64(f.Sequence)).UTC().Format(time.RFC3339), f.State,
+			records, f.Bytes, f.Key)
 	}
 	return w.Flush()
 }
@@ -94,7 +96,8 @@ func (files *Files) Verify(stdout, stderr io.Writer) error {
 			fmt.Fprintf(stderr, "tap25: %v\n", err)
 		case d.Records > 0 || d.Bytes > 0:
 			bad++
-			fmt.Fprintf(stdout, "%s: %d of %d records lost, %d bytes damaged at", name, d.Records, file.Records, d.Bytes)
+			fmt.Fprintf(stdout, "%s: %d of %d records lost, %d bytes damaged at", name, d.Records, file.Records,
+				d.Bytes)
 			for _, r := range d.Ranges {
 				fmt.Fprintf(stdout, " %d+%d", r.Offset, r.Length)
 			}

@@ -15,8 +15,8 @@ const lastWrite = 100 * time.Millisecond
 // ErrNoReader is the error of a write that was given up after a signal.
 var ErrNoReader = errors.New("its reader had stopped reading when a signal came")
 
-// outlet is standard output or standard error, which may be a pipe that is full. A write waits for its reader for any
-// time, but not once late has ended: then it is given up, and with it all later ones.
+// outlet is standard output or standard error, which may be a pipe that is full. A write waits for its reader without a
+// limit until late ends; then this write and all later ones are given up.
 type outlet struct {
 	file *os.File
 	late context.Context

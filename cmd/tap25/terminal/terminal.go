@@ -2,7 +2,7 @@
 //
 // What tap25 prints may hold strings of packets or of the database. [Wrap] wraps standard output and standard error, if
 // they are terminals, into a Writer that escapes the characters that move a cursor, change colours or reverse text. The
-// program's own drawing goes to [Unescaped]. [Interruptible] makes writes end after a signal though nobody reads them.
+// program's own drawing goes to [Unescaped]. [Interruptible] makes writes end after a signal even if nobody reads them.
 package terminal
 
 import (

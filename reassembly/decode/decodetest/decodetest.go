@@ -69,7 +69,8 @@ func Wrap(etherType uint16, data []byte) Wrapped { return Wrapped{etherType, dat
 func serialize(t testing.TB, ls ...gopacket.SerializableLayer) []byte {
 	t.Helper()
 	b := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ls...); err != nil {
+	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
+		ls...); err != nil {
 		t.Fatalf("serialize frame: %v", err)
 	}
 	return append([]byte(nil), b.Bytes()...)
@@ -92,18 +93,21 @@ func (s Segment) IP(t testing.TB) Wrapped {
 	t.Helper()
 	src, dst := addrPort(t, s.Src, Client), addrPort(t, s.Dst, Server)
 	tcp := &layers.TCP{
-		SrcPort: layers.TCPPort(src.Port()), DstPort: layers.TCPPort(dst.Port()), Seq: s.Seq, Ack: s.Ack, Window: s.Window, Urgent: s.Urgent, Options: s.Options,
+		SrcPort: layers.TCPPort(src.Port()), DstPort: layers.TCPPort(dst.Port()), Seq: s.Seq, Ack: s.Ack,
+		Window: s.Window, Urgent: s.Urgent, Options: s.Options,
 		FIN: s.Flags&fin != 0, SYN: s.Flags&syn != 0, RST: s.Flags&rst != 0,
 		PSH: s.Flags&psh != 0, ACK: s.Flags&ack != 0 || s.Flags == 0 && !s.NoFlags, URG: s.Flags&urg != 0,
 	}
 	if s.Window == 0 && !s.NoWindow {
 		tcp.Window = 65535
 	}
-	return ipLayer(t, src.Addr(), dst.Addr(), layers.IPProtocolTCP, s.TTL, s.ID, s.IPv4Options, tcp, gopacket.Payload(s.Payload))
+	return ipLayer(t, src.Addr(), dst.Addr(), layers.IPProtocolTCP, s.TTL, s.ID, s.IPv4Options, tcp,
+		gopacket.Payload(s.Payload))
 }
 
-// ipLayer puts layers behind an IP header of the addresses' family.
-func ipLayer(t testing.TB, src, dst netip.Addr, proto layers.IPProtocol, ttl uint8, id uint16, opts []layers.IPv4Option, inner ...gopacket.SerializableLayer) Wrapped {
+// ipLayer puts layers after an IP header of the addresses' family.
+func ipLayer(t testing.TB, src, dst netip.Addr, proto layers.IPProtocol, ttl uint8, id uint16, opts []layers.IPv4Option,
+	inner ...gopacket.SerializableLayer) Wrapped {
 	t.Helper()
 	if ttl == 0 {
 		ttl = 64
@@ -112,10 +116,12 @@ func ipLayer(t testing.TB, src, dst netip.Addr, proto layers.IPProtocol, ttl uin
 	var layer gopacket.NetworkLayer
 	etherType := uint16(0x0800)
 	if src.Is4() {
-		ip := &layers.IPv4{Version: 4, TTL: ttl, Id: id, Protocol: proto, SrcIP: net.IP(src.AsSlice()), DstIP: net.IP(dst.AsSlice()), Options: opts}
+		ip := &layers.IPv4{Version: 4, TTL: ttl, Id: id, Protocol: proto, SrcIP: net.IP(src.AsSlice()),
+			DstIP: net.IP(dst.AsSlice()), Options: opts}
 		network, layer = ip, ip
 	} else {
-		ip := &layers.IPv6{Version: 6, HopLimit: ttl, NextHeader: proto, SrcIP: net.IP(src.AsSlice()), DstIP: net.IP(dst.AsSlice())}
+		ip := &layers.IPv6{Version: 6, HopLimit: ttl, NextHeader: proto, SrcIP: net.IP(src.AsSlice()),
+			DstIP: net.IP(dst.AsSlice())}
 		network, layer = ip, ip
 		etherType = 0x86dd
 	}
@@ -134,7 +140,8 @@ func ipLayer(t testing.TB, src, dst netip.Addr, proto layers.IPProtocol, ttl uin
 // Ethernet gives the frame with an Ethernet II header.
 func (w Wrapped) Ethernet(t testing.TB) []byte {
 	return serialize(t, &layers.Ethernet{
-		SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, EthernetType: layers.EthernetType(w.EtherType),
+		SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2},
+		EthernetType: layers.EthernetType(w.EtherType),
 	}, gopacket.Payload(w.Data))
 }
 
@@ -143,19 +150,23 @@ func (w Wrapped) Bridged(t testing.TB) Wrapped { return Wrapped{0x6558, w.Ethern
 
 // SNAP gives the frame as IEEE 802.3 with LLC and SNAP.
 func (w Wrapped) SNAP(t testing.TB) []byte {
-	body := serialize(t, &layers.LLC{DSAP: 0xaa, SSAP: 0xaa, Control: 3}, &layers.SNAP{OrganizationalCode: make([]byte, 3), Type: layers.EthernetType(w.EtherType)}, gopacket.Payload(w.Data))
+	body := serialize(t, &layers.LLC{DSAP: 0xaa, SSAP: 0xaa, Control: 3},
+		&layers.SNAP{OrganizationalCode: make([]byte, 3), Type: layers.EthernetType(w.EtherType)},
+		gopacket.Payload(w.Data))
 	return Wrapped{uint16(len(body)), body}.Ethernet(t)
 }
 
 // VLAN puts a tag in front; tpid is the EtherType that announces it.
 func (w Wrapped) VLAN(t testing.TB, tpid, vid uint16) Wrapped {
-	return Wrapped{tpid, serialize(t, &layers.Dot1Q{VLANIdentifier: vid, Type: layers.EthernetType(w.EtherType)}, gopacket.Payload(w.Data))}
+	return Wrapped{tpid, serialize(t, &layers.Dot1Q{VLANIdentifier: vid, Type: layers.EthernetType(w.EtherType)},
+		gopacket.Payload(w.Data))}
 }
 
 // MPLS puts a label stack in front, the first label outermost.
 func (w Wrapped) MPLS(t testing.TB, labels ...uint32) Wrapped {
 	for i := len(labels) - 1; i >= 0; i-- {
-		w.Data = serialize(t, &layers.MPLS{Label: labels[i], TTL: 64, StackBottom: i == len(labels)-1}, gopacket.Payload(w.Data))
+		w.Data = serialize(t, &layers.MPLS{Label: labels[i], TTL: 64, StackBottom: i == len(labels)-1},
+			gopacket.Payload(w.Data))
 	}
 	return Wrapped{0x8847, w.Data}
 }
@@ -166,10 +177,11 @@ func (w Wrapped) PPPoE(t testing.TB) Wrapped {
 	if w.EtherType == 0x86dd {
 		proto = layers.PPPTypeIPv6
 	}
-	return Wrapped{0x8864, serialize(t, &layers.PPPoE{Version: 1, Type: 1, SessionId: 5}, &layers.PPP{PPPType: proto}, gopacket.Payload(w.Data))}
+	return Wrapped{0x8864, serialize(t, &layers.PPPoE{Version: 1, Type: 1, SessionId: 5}, &layers.PPP{PPPType: proto},
+		gopacket.Payload(w.Data))}
 }
 
-// Over puts raw bytes of an IP protocol behind an outer IP header from 10.1.1.1
+// Over puts raw bytes of an IP protocol after an outer IP header from 10.1.1.1
 // to 10.1.1.2, or of the same in IPv6.
 func Over(t testing.TB, v6 bool, proto layers.IPProtocol, data []byte) Wrapped {
 	src, dst := netip.MustParseAddr("10.1.1.1"), netip.MustParseAddr("10.1.1.2")
@@ -203,15 +215,17 @@ func UDP(t testing.TB, v6 bool, port uint16, data []byte) Wrapped {
 	if v6 {
 		src, dst = netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00::2")
 	}
-	return ipLayer(t, src, dst, layers.IPProtocolUDP, 64, 78, nil, &layers.UDP{SrcPort: 55555, DstPort: layers.UDPPort(port)}, gopacket.Payload(data))
+	return ipLayer(t, src, dst, layers.IPProtocolUDP, 64, 78, nil,
+		&layers.UDP{SrcPort: 55555, DstPort: layers.UDPPort(port)}, gopacket.Payload(data))
 }
 
-// VXLAN puts the Ethernet frame of w behind outer IP, UDP and VXLAN headers.
+// VXLAN puts the Ethernet frame of w after outer IP, UDP and VXLAN headers.
 func (w Wrapped) VXLAN(t testing.TB, port uint16) Wrapped {
-	return UDP(t, false, port, serialize(t, &layers.VXLAN{ValidIDFlag: true, VNI: 4711}, gopacket.Payload(w.Ethernet(t))))
+	return UDP(t, false, port, serialize(t, &layers.VXLAN{ValidIDFlag: true, VNI: 4711},
+		gopacket.Payload(w.Ethernet(t))))
 }
 
-// Geneve puts w behind outer IP, UDP and Geneve (RFC 8926) headers with
+// Geneve puts w after outer IP, UDP and Geneve (RFC 8926) headers with
 // options of 4*words octets.
 func (w Wrapped) Geneve(t testing.TB, words int) Wrapped {
 	h := make([]byte, 8+4*words)

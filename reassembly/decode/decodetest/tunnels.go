@@ -34,7 +34,7 @@ func (w Wrapped) ETag() Wrapped { return w.Tag(0x893f, 0, 1, 0, 2, 0, 0) }
 func (w Wrapped) CiscoMetadata() Wrapped { return w.Tag(0x8909, 1, 1, 0, 1, 0, 77) }
 
 // MACsec puts a SecTAG without encryption in front, with the identifier of its channel or without, and the check value
-// behind the packet.
+// after the packet.
 func (w Wrapped) MACsec(channel bool) Wrapped {
 	tag := []byte{0, 0, 0, 0, 0, 9}
 	if channel {
@@ -88,7 +88,7 @@ func Datagram(t testing.TB, v6 bool, src, dst uint16, data []byte) Wrapped {
 		&layers.UDP{SrcPort: layers.UDPPort(src), DstPort: layers.UDPPort(dst)}, gopacket.Payload(data))
 }
 
-// GTP puts w behind outer IP, UDP and GTP-U headers. With extensions it has a sequence number and those extension
+// GTP puts w after outer IP, UDP and GTP-U headers. With extensions it has a sequence number and those extension
 // headers, each the type and the octets after the length.
 func (w Wrapped) GTP(t testing.TB, v6 bool, tunnel int, extensions ...[]byte) Wrapped {
 	flags, rest := byte(0x30), []byte(nil)
@@ -103,7 +103,7 @@ func (w Wrapped) GTP(t testing.TB, v6 bool, tunnel int, extensions ...[]byte) Wr
 	return Datagram(t, v6, 2152, 2152, join([]byte{flags, 255}, be16(len(rest)), be32(tunnel), rest))
 }
 
-// L2TP puts w behind outer IP, UDP and L2TP version 2 headers; flags say which fields there are.
+// L2TP puts w after outer IP, UDP and L2TP version 2 headers; flags say which fields there are.
 func (w Wrapped) L2TP(t testing.TB, v6 bool, flags int, ids int) Wrapped {
 	head := be16(flags | 2)
 	if flags&0x4000 != 0 {
@@ -123,7 +123,7 @@ func (w Wrapped) L2TP(t testing.TB, v6 bool, flags int, ids int) Wrapped {
 	return Datagram(t, v6, 1701, 1701, b)
 }
 
-// L2TPv3 puts the Ethernet frame of w behind an L2TP version 3 header with a cookie of that length and a sublayer or
+// L2TPv3 puts the Ethernet frame of w after an L2TP version 3 header with a cookie of that length and a sublayer or
 // none, in IP or in UDP.
 func (w Wrapped) L2TPv3(t testing.TB, v6, udp bool, session, cookie int, sublayer bool) Wrapped {
 	b := join(be32(session), make([]byte, cookie))
@@ -140,7 +140,7 @@ func (w Wrapped) L2TPv3(t testing.TB, v6, udp bool, session, cookie int, sublaye
 	return Over(t, v6, 115, b)
 }
 
-// PPTP puts w behind outer IP and the GRE of PPTP, which acknowledges or does not.
+// PPTP puts w after outer IP and the GRE of PPTP, which acknowledges or does not.
 func (w Wrapped) PPTP(t testing.TB, call int, acknowledges bool) Wrapped {
 	ppp := w.PPP(true)
 	flags, rest := 0x3001, be32(5)
@@ -150,13 +150,13 @@ func (w Wrapped) PPTP(t testing.TB, call int, acknowledges bool) Wrapped {
 	return Over(t, false, 47, join(be16(flags), be16(0x880b), be16(len(ppp)), be16(call), rest, ppp))
 }
 
-// GUE puts w behind outer IP, UDP and GUE headers of version 0 with extensions of 4*words octets.
+// GUE puts w after outer IP, UDP and GUE headers of version 0 with extensions of 4*words octets.
 func (w Wrapped) GUE(t testing.TB, v6 bool, words int) Wrapped {
 	proto := map[uint16]byte{0x0800: 4, 0x86dd: 41, 0x6558: 143, 0x8847: 137}[w.EtherType]
 	return Datagram(t, v6, 50000, 6080, join([]byte{byte(words), proto, 0, 0}, make([]byte, 4*words), w.Data))
 }
 
-// Teredo puts w, which is IPv6, behind outer IPv4 and UDP headers, with where it came from and who says so in front.
+// Teredo puts w, which is IPv6, after outer IPv4 and UDP headers, with where it came from and who says so in front.
 func (w Wrapped) Teredo(t testing.TB, authenticated, origin bool) Wrapped {
 	var head []byte
 	if authenticated {
@@ -168,7 +168,7 @@ func (w Wrapped) Teredo(t testing.TB, authenticated, origin bool) Wrapped {
 	return Datagram(t, false, 3544, 50000, append(head, w.Data...))
 }
 
-// TZSP puts the frame of w behind outer IP, UDP and TZSP headers with some fields.
+// TZSP puts the frame of w after outer IP, UDP and TZSP headers with some fields.
 func (w Wrapped) TZSP(t testing.TB, v6 bool) Wrapped {
 	return Datagram(t, v6, 50000, 37008, join([]byte{1, 0, 0, 1, 0, 10, 1, 200, 0, 18, 1, 6, 1}, w.Ethernet(t)))
 }

@@ -1,5 +1,5 @@
-// Package callgrind tells valgrind's callgrind when to count instructions, if the program runs under it. Without valgrind its functions
-// do nothing. Nothing of the product uses it.
+// Package callgrind tells valgrind's callgrind when to count instructions, if the program runs under it. Without
+// valgrind its functions do nothing. Nothing of the product uses it.
 package callgrind
 
 // The requests of valgrind/callgrind.h.
