@@ -16,7 +16,8 @@ type ScopeChange struct {
 // RecordScope records a change in the table scopes, if it is one: not if the rules are those that are in force, and not
 // if it was recorded before. The error has the SQLSTATE 42501 if this login has not the sensor's name.
 func (db *DB) RecordScope(ctx context.Context, sensor, version string, c ScopeChange) error {
-	_, err := db.conn.Exec(ctx, "select tap25_internal.record_scope($1, $2, $3, $4, $5)", sensor, c.Program, c.Since, c.Rules, version)
+	_, err := db.conn.Exec(ctx, "select tap25_internal.record_scope($1, $2, $3, $4, $5)", sensor, c.Program, c.Since,
+		c.Rules, version)
 	if err != nil {
 		return fmt.Errorf("record the scope: %w", err)
 	}

@@ -20,7 +20,8 @@ func TestScopes_EachChangeIsRecordedOnce(t *testing.T) {
 	one := login(t, db, "tap25_sensor", "one")
 	for _, c := range []ScopeChange{
 		scopeAt(0, ""), scopeAt(1, "domains: [.be]\n"), scopeAt(1, "domains: [.be]\n"), scopeAt(2, "domains: [.be]\n"),
-		scopeAt(3, "domains: [.nl]\n"), scopeAt(4, ""), scopeAt(5, ""), scopeAt(1, "domains: [.be]\n"), scopeAt(6, "domains: [.nl]\n"),
+		scopeAt(3, "domains: [.nl]\n"), scopeAt(4, ""), scopeAt(5, ""), scopeAt(1, "domains: [.be]\n"),
+		scopeAt(6, "domains: [.nl]\n"),
 	} {
 		if err := one.RecordScope(t.Context(), "alpha", "v1", c); err != nil {
 			t.Fatal(err)

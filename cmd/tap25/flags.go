@@ -66,7 +66,8 @@ func assembler(sensor string, ports, intercepts []uint, checksum string) (cfg re
 
 // scopeFlag adds --scope.
 func scopeFlag(f *pflag.FlagSet, path *string) {
-	f.StringVar(path, "scope", "", "YAML file that says which rows may be recorded; the others are only counted (default: all)")
+	f.StringVar(path, "scope", "",
+		"YAML file that says which rows may be recorded; the others are only counted (default: all)")
 }
 
 // spoolFlags adds the flags that set the limits of the spool.

@@ -13,8 +13,8 @@ import (
 )
 
 const scopeLong = `
-A scope file says which rows tap25 sniff and tap25 replay may record (--scope FILE). It is YAML with these keys, of which
-none is needed:
+A scope file says which rows tap25 sniff and tap25 replay may record (--scope FILE). It is YAML with these keys, of
+which none is needed:
 
   domains: [.be, example.org]     a row with an address in the domain; .be is every domain below be, and not be itself
   clients: [192.0.2.0/24]         a row with such a client
@@ -50,7 +50,8 @@ recorded, 1 if not, and 2 if the command line is wrong.`
 func scopeCheck() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
-		Use: "check --scope FILE [ADDRESS | IP]...", Short: "Say what a scope does with mail addresses and IP addresses",
+		Use:     "check --scope FILE [ADDRESS | IP]...",
+		Short:   "Say what a scope does with mail addresses and IP addresses",
 		Long:    scopeCheckLong[1:],
 		Example: "  tap25 scope check --scope scope.yaml someone@example.org 192.0.2.1",
 		Args:    usageArgs(cobra.ArbitraryArgs),

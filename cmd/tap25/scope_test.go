@@ -68,7 +68,8 @@ func TestScope_KeptAndDroppedAreAllRows(t *testing.T) {
 			}
 			got, diag := replayed("--scope", file, capture)
 			if !bytes.Equal(bytes.Join(got, nil), bytes.Join(want, nil)) {
-				t.Errorf("%s, %v: %d rows, want %d of %d", filepath.Base(capture), suffixes, len(got), len(want), len(all))
+				t.Errorf("%s, %v: %d rows, want %d of %d", filepath.Base(capture), suffixes, len(got), len(want),
+					len(all))
 			}
 			if n := summaryOf(diag)["outside"].total; int(n) != len(all)-len(want) {
 				t.Errorf("%s, %v: %d rows counted as out of scope", filepath.Base(capture), suffixes, n)
@@ -93,9 +94,11 @@ func both(suffixes []string) string {
 // scopedCapture holds sessions whose addresses are out of scope, and one mail in scope from and for an address that is
 // not.
 func scopedCapture(t *testing.T) []byte {
-	segments := canarySegments(strings.Join([]string{"S: 220 mx.example ESMTP", "C: EHLO client.example", "S: 250 mx.example",
+	segments := canarySegments(strings.Join([]string{"S: 220 mx.example ESMTP", "C: EHLO client.example",
+		"S: 250 mx.example",
 		"C: MAIL FROM:<{envelope}@out.example> ENVID={envelope}", "S: 250 ok",
-		"C: RCPT TO:<in@b.be> ORCPT=rfc822;{envelope}@out.example", "S: 250 ok", "C: RCPT TO:<{envelope}@c.example>", "S: 250 ok",
+		"C: RCPT TO:<in@b.be> ORCPT=rfc822;{envelope}@out.example", "S: 250 ok", "C: RCPT TO:<{envelope}@c.example>",
+		"S: 250 ok",
 		"C: DATA", "S: 354 go ahead", "C: Subject: x+", "C: .", "S: 250 ok"}, "\n"))
 	var b bytes.Buffer
 	f := newTraffic(t, &b)
@@ -128,7 +131,8 @@ func TestCanary_OutOfScopeIsInNoFile(t *testing.T) {
 	}
 	tap25(nil, "db", "up")
 	checkSums(t, tap25(bytes.NewReader(capture), "replay", "--scope", file, "-"))
-	if out := tap25(nil, "db", "psql", "--", "-XAtc", "select mail_from, rcpt_to, orcpt, envid from mail"); out != "|in@b.be||\n" {
+	if out := tap25(nil, "db", "psql", "--", "-XAtc",
+		"select mail_from, rcpt_to, orcpt, envid from mail"); out != "|in@b.be||\n" {
 		t.Errorf("rows: %q", out)
 	}
 	tap25(nil, "db", "psql", "--", "-XAtc", "checkpoint")
@@ -146,7 +150,8 @@ func TestCanary_OutOfScopeIsInNoFile(t *testing.T) {
 		return err
 	})
 	if err != nil || files < 2 {
-		t.Errorf("%v: the address in scope is in %d files: it must be in a table and in the write-ahead log", err, files)
+		t.Errorf("%v: the address in scope is in %d files: it must be in a table and in the write-ahead log", err,
+			files)
 	}
 }
 

@@ -61,7 +61,8 @@ func TestSniff_HangupTakesUpAScope(t *testing.T) {
 	if status := asked(t, "status", "--control", s.control); !strings.Contains(status, "rows = out of scope") {
 		t.Errorf("status: %s", status)
 	}
-	want := []string{"<nil> b0@b.example accepted", "<nil> c0@b.example accepted", "second0@a.example b0@b.example accepted",
+	want := []string{"<nil> b0@b.example accepted", "<nil> c0@b.example accepted",
+		"second0@a.example b0@b.example accepted",
 		"second0@a.example c0@b.example accepted"}
 	if rows := essentials(s.end(syscall.SIGTERM)); !slices.Equal(rows, slices.Sorted(slices.Values(want))) {
 		t.Errorf("rows %q", rows)
@@ -104,8 +105,10 @@ func TestSniff_RecordsEachScope(t *testing.T) {
 	t.Cleanup(func() { run(context.Background(), []string{"db", "down"}, nil, io.Discard, io.Discard) })
 	asked(t, "db", "up")
 	recorded := func() string {
-		return asked(t, "db", "psql", "--", "-XAtc", "select coalesce(rules, 'all'), sha256 is null, set_by = session_user, "+
-			"since < now() and since > now() - interval '1 day' from scopes where sensor = 'tap' and program = 'sniff' order by since")
+		return asked(t, "db", "psql", "--", "-XAtc",
+			"select coalesce(rules, 'all'), sha256 is null, set_by = session_user, "+
+				"since < now() and since > now() - interval '1 day' from scopes where sensor = 'tap' and program = "+
+				"'sniff' order by since")
 	}
 	for i, want := range []string{"domains: [.be]\n|f|t|t\n", "domains: [.nl]\n|f|t|t\n", "all|t|t|t\n"} {
 		args := []string{"--db", "local"}
@@ -121,7 +124,9 @@ func TestSniff_RecordsEachScope(t *testing.T) {
 			if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 				t.Fatal(err)
 			}
-			await(t, "the changed scope on record", func() bool { return strings.HasSuffix(recorded(), "domains: [.nl]\n|f|t|t\n") })
+			await(t, "the changed scope on record", func() bool {
+				return strings.HasSuffix(recorded(), "domains: [.nl]\n|f|t|t\n")
+			})
 		}
 		s.end(syscall.SIGTERM)
 	}

@@ -53,9 +53,10 @@ func wrongSums(lines map[string]counted) (wrong []string) {
 	if !ok {
 		return wrong
 	}
-	if lost := lines["unspooled"].total + lines["repeated"].total + lines["outside"].total; spooled.total+lost != lines["rows"].total {
-		wrong = append(wrong, fmt.Sprintf("%d rows, but %d spooled and %d lost, repeated or out of scope", lines["rows"].total,
-			spooled.total, lost))
+	lost := lines["unspooled"].total + lines["repeated"].total + lines["outside"].total
+	if spooled.total+lost != lines["rows"].total {
+		wrong = append(wrong, fmt.Sprintf("%d rows, but %d spooled and %d lost, repeated or out of scope",
+			lines["rows"].total, spooled.total, lost))
 	}
 	if found := lines["found"].total; spooled.total+found != spooled.sum() {
 		wrong = append(wrong, fmt.Sprintf("%d rows spooled, %d found, but %v", spooled.total, found, spooled.parts))
@@ -87,8 +88,9 @@ func checkSums(t testing.TB, diag string) map[string]counted {
 func TestSums_NoticeWhatIsMissing(t *testing.T) {
 	const sound = "packets   5 (tcp port 3, not ip 2)\npayload   9 bytes (in order 4, ignored 5)\nlost      0 " +
 		"bytes\nsessions  1\n" +
-		"rows      12 (accepted 12)\noutside   3 rows out of scope (no rule 2, left out 1)\nunspooled 1 rows lost\nfound     2 rows of an earlier run\nspooled   8 (loaded 3, " +
-		"waiting 5, set aside 2)\ndatabase  1 rows added (already there 2)\n"
+		"rows      12 (accepted 12)\noutside   3 rows out of scope (no rule 2, left out 1)\nunspooled 1 rows " +
+		"lost\nfound     2 rows of an earlier run\nspooled   8 (loaded 3, waiting 5, set aside 2)\ndatabase  1 rows " +
+		"added (already there 2)\n"
 	if wrong := wrongSums(summaryOf(sound)); wrong != nil {
 		t.Errorf("sound, but %q", wrong)
 	}

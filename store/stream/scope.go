@@ -96,7 +96,8 @@ func (s *Stream) recordScopes(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := s.recordNoted(ctx); err != nil && ctx.Err() == nil && said.Rings(true) {
-			s.cfg.Log.Warn().Err(err).Msg("the change of the scope is not in the database yet; tap25 keeps it and tries again")
+			s.cfg.Log.Warn().Err(err).Msg("the change of the scope is not in the database yet; tap25 keeps it and " +
+				"tries again")
 		}
 		select {
 		case <-ctx.Done():

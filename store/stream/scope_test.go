@@ -13,14 +13,15 @@ import (
 	"tap25/store"
 )
 
-// TestStream_ScopesWaitForTheDatabase changes the scope, and starts again, while the database is away: once it is there,
-// it has each change with the time at which it came into force, and nothing waits.
+// TestStream_ScopesWaitForTheDatabase changes the scope, and starts again, while the database is away: once it is
+// there, it has each change with the time at which it came into force, and nothing waits.
 func TestStream_ScopesWaitForTheDatabase(t *testing.T) {
 	dsn, db := migrated(t)
 	dir := filepath.Join(t.TempDir(), "spool")
 	open := func(dsn string) *Stream {
 		t.Helper()
-		s, err := Open(t.Context(), Config{DSN: dsn, Dirs: []string{dir}, Sensor: "tap", Version: "v1", Log: zerolog.Nop(),
+		s, err := Open(t.Context(), Config{DSN: dsn, Dirs: []string{dir}, Sensor: "tap", Version: "v1",
+			Log:    zerolog.Nop(),
 			Stderr: os.Stderr})
 		if err != nil {
 			t.Fatal(err)
@@ -88,7 +89,8 @@ func TestStream_ScopesWaitForTheDatabase(t *testing.T) {
 
 func TestStream_ScopeThatCannotBeNotedIsAnError(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
-	s, err := Open(t.Context(), Config{DSN: nowhere, Dirs: []string{dir}, Sensor: "tap", Log: zerolog.Nop(), Stderr: os.Stderr})
+	s, err := Open(t.Context(), Config{DSN: nowhere, Dirs: []string{dir}, Sensor: "tap", Log: zerolog.Nop(),
+		Stderr: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}

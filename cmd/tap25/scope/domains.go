@@ -75,8 +75,8 @@ func isASCII(s string) bool {
 // malformed takes the place of a label that has no A-label. No entry has it.
 const malformed = "!"
 
-// toASCII converts a domain to A-labels, RFC 5891 and UTS 46: label by label, so that one that is malformed does not hide
-// the others.
+// toASCII converts a domain to A-labels, RFC 5891 and UTS 46: label by label, so that one that is malformed does not
+// hide the others.
 func toASCII(domain string) string {
 	if len(domain) > longestUTF8 {
 		return malformed

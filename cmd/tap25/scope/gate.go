@@ -84,13 +84,14 @@ const suspicious = 1000
 // KeepsNothingText is the warning about a scope that keeps nothing.
 const KeepsNothingText = "the scope keeps nothing: it has no domain, and no network that is not left out"
 
-// Warning returns a text that says what share of the rows was kept, if so many have been dropped since the last one that
-// the scope may be wrong; else "".
+// Warning returns a text that says what share of the rows was kept, if so many have been dropped since the last one
+// that the scope may be wrong; else "".
 func (c Counts) Warning() string {
 	if c.None < suspicious {
 		return ""
 	}
 	total := c.Kept + c.Sum()
-	return fmt.Sprintf("none of the last %d rows is in scope: the scope has kept %d of %d rows (%.1f %%)", c.None, c.Kept,
+	return fmt.Sprintf("none of the last %d rows is in scope: the scope has kept %d of %d rows (%.1f %%)", c.None,
+		c.Kept,
 		total, 100*float64(c.Kept)/float64(total))
 }

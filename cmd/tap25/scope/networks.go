@@ -24,7 +24,9 @@ func (n networks) find(ip netip.Addr) *Entry {
 		return nil
 	}
 	ip = ip.Unmap().WithZone("")
-	i, found := slices.BinarySearchFunc(n, ip, func(n network, ip netip.Addr) int { return n.prefix.Addr().Compare(ip) })
+	i, found := slices.BinarySearchFunc(n, ip, func(n network, ip netip.Addr) int {
+		return n.prefix.Addr().Compare(ip)
+	})
 	if !found {
 		i--
 	}

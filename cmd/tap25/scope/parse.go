@@ -130,8 +130,8 @@ func (s *Scope) set(key, value *yaml.Node) error {
 		s.keepOtherSide = value.Value == "true"
 		return nil
 	}
-	return fmt.Errorf("line %d: unknown key %q: the keys are domains, clients, servers, origins, leave_out, encrypted, "+
-		"no_address and keep_other_side", key.Line, key.Value)
+	return fmt.Errorf("line %d: unknown key %q: the keys are domains, clients, servers, origins, leave_out, "+
+		"encrypted, no_address and keep_other_side", key.Line, key.Value)
 }
 
 // entriesOf returns the entries of a list.

@@ -65,7 +65,8 @@ func TestParse_TakesSoManyEntriesAndNoMore(t *testing.T) {
 		t.Errorf("%d domains", domains)
 	}
 	b.WriteString("- one.more.example\n")
-	if _, err := Parse(strings.NewReader(b.String())); err == nil || !strings.Contains(err.Error(), "at most 100000 entries") {
+	if _, err := Parse(strings.NewReader(b.String())); err == nil ||
+		!strings.Contains(err.Error(), "at most 100000 entries") {
 		t.Errorf("one more: %v", err)
 	}
 }

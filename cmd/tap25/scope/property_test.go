@@ -71,7 +71,8 @@ func TestProperty_NetworksAsComparedNaively(t *testing.T) {
 }
 
 func FuzzJudge(f *testing.F) {
-	for _, a := range []string{"a@b.be", `"x@y"@b.be`, "a@bücher.example", "a@[192.0.2.1]", "", "Postmaster", "a@b\xff.be."} {
+	for _, a := range []string{"a@b.be", `"x@y"@b.be`, "a@bücher.example", "a@[192.0.2.1]", "", "Postmaster",
+		"a@b\xff.be."} {
 		f.Add(a, "b@in.example")
 	}
 	s := parsed(f, rules)

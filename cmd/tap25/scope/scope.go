@@ -1,7 +1,7 @@
 // Package scope decides which rows may be recorded.
 //
-// A scope file lists address domains and networks. A row is in scope if one of the file's rules says so and no network to
-// leave out has one of its hosts. What is out of scope leaves nothing but a count.
+// A scope file lists address domains and networks. A row is in scope if one of the file's rules says so and no network
+// to leave out has one of its hosts. What is out of scope leaves nothing but a count.
 //
 //	scope.go     the rules, and what they say of a row
 //	parse.go     the file
@@ -133,7 +133,8 @@ func (s *Scope) Judge(e *smtp.Envelope) Verdict {
 			strip := !s.keepOtherSide
 			return Verdict{
 				Keep: true, Rule: ByDomain, Entry: *entry,
-				DropFrom: strip && from == nil && !isEmpty(e.MailFrom), DropTo: strip && to == nil && !isEmpty(e.RcptTo),
+				DropFrom:  strip && from == nil && !isEmpty(e.MailFrom),
+				DropTo:    strip && to == nil && !isEmpty(e.RcptTo),
 				DropORcpt: strip && orcpt == nil && !isEmpty(e.ORcpt), alone: strip,
 			}
 		}

@@ -16,7 +16,8 @@ func (t *tap) emit(e *smtp.Envelope) {
 	}
 }
 
-// takeScope puts a changed scope in force, unless the change cannot be noted. Which file it is in is settled at the start.
+// takeScope puts a changed scope in force, unless the change cannot be noted. Which file it is in is settled at the
+// start.
 func (t *tap) takeScope(next *Settings) error {
 	now := t.gate.Scope()
 	if now == nil || next.Scope == nil || next.ScopeFile != t.cfg.ScopeFile || next.Scope.Digest() == now.Digest() {
