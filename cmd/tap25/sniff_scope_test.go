@@ -58,7 +58,8 @@ func TestSniff_HangupTakesUpAScope(t *testing.T) {
 	if _, page := w.get("/metrics"); !strings.Contains(page, `tap25_rows_out_of_scope_total{rule="left_out"} 4`) {
 		t.Error("the metrics lack the rows out of scope")
 	}
-	if status := asked(t, "status", "--control", s.control); !strings.Contains(status, "rows = out of scope") {
+	if status := asked(t, "status", "--control", s.control); !strings.Contains(status, "rows = out of scope") ||
+		!strings.Contains(status, "scope: SHA-256 "+r.Scope) {
 		t.Errorf("status: %s", status)
 	}
 	want := []string{"<nil> b0@b.example accepted", "<nil> c0@b.example accepted",

@@ -128,6 +128,9 @@ func (r *Report) writeState(w io.Writer) {
 	for _, i := range r.Interfaces {
 		fmt.Fprintf(w, "interface %s: %s\n", i.Name, i.state())
 	}
+	if r.Scope != "" {
+		fmt.Fprintf(w, "scope: SHA-256 %s\n", r.Scope)
+	}
 	for _, reason := range r.NotLive {
 		fmt.Fprintf(w, "not live: %s\n", reason)
 	}
