@@ -6,8 +6,8 @@ import (
 )
 
 // mailPorts are ports of mail servers: LMTP, SMTP, submission in TLS (RFC 8314) and without, and a common second port
-// of the latter. Some speak without TLS on that of submission in TLS too. They are few enough to ask each frame of
-// other ports for.
+// of the latter. Some servers speak without TLS on that of submission in TLS too. They are few enough to ask each frame
+// of other ports for.
 var mailPorts = [...]uint16{24, 25, 465, 587, 2525}
 
 // submissionsPort is the one of mailPorts whose sessions usually begin with TLS.
