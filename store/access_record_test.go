@@ -88,12 +88,13 @@ func TestRecords_AreAppendOnly(t *testing.T) {
 	hold(t, db, "b@b.example", nil)
 	execute(t, db, "select end_warrant(1, 'withdrawn')")
 	expire(t, db, impatient)
+	run(t, db, "insert into scopes (sensor, program, since, version) values ('tap', 'sniff', now(), '')")
 	run(t, db, "insert into tap25_internal.ended_sessions (login, open_since) values ('paula', now())")
 	for _, role := range []string{"origin", "replica"} {
 		execute(t, db, "set session_replication_role = "+role)
 		for table, column := range map[string]string{"accesses": "at", "warrant_events": "at",
 			"tap25_internal.warrants": "granted_at", "expired": "dropped_at", "retentions": "set_at",
-			"holds":                         "added_at",
+			"holds": "added_at", "scopes": "since",
 			"tap25_internal.ended_sessions": "at"} {
 			if ask[int](t, db, "select count(*) from "+table) == 0 {
 				t.Fatalf("%s is empty", table)
@@ -115,6 +116,8 @@ func TestRecords_AreAppendOnly(t *testing.T) {
 		"tap25_internal.ended_sessions": "insert into tap25_internal.ended_sessions (login, open_since, ended_by, " +
 			"at) values ('x', now(), 'judge', '2020-01-01')",
 		"retentions": "insert into retentions (kept, set_by, set_at) values ('1 day', 'judge', '2020-01-01')",
+		"scopes": "insert into scopes (sensor, program, since, version, set_by, set_at) values ('x', 'sniff', now(), '', " +
+			"'judge', '2020-01-01')",
 		"holds": "insert into holds (mailbox, reason, added_by, added_at, dropped_by, dropped_at) values ('b', " +
 			"'x', 'judge', '2020-01-01', 'judge', '2020-01-01')",
 	} {

@@ -84,6 +84,23 @@ CREATE TABLE tap25.retentions (
     CONSTRAINT retentions_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE tap25.scopes (
+    id      bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    sensor  text NOT NULL,
+    program text NOT NULL,
+    since   timestamp with time zone NOT NULL,
+    rules   text,
+    sha256  text,
+    version text NOT NULL,
+    set_by  name DEFAULT SESSION_USER NOT NULL,
+    set_at  timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT scopes_program_check CHECK ((program = ANY (ARRAY['sniff'::text, 'replay'::text, 'follow'::text]))),
+    CONSTRAINT scopes_rules_check CHECK ((octet_length(rules) <= 4194304)),
+    CONSTRAINT scopes_since_check CHECK (isfinite(since)),
+    CONSTRAINT scopes_pkey PRIMARY KEY (id),
+    CONSTRAINT scopes_sensor_program_since_key UNIQUE (sensor, program, since)
+);
+
 CREATE TABLE tap25.warrant_events (
     id          bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     warrant_id  bigint NOT NULL,
@@ -1622,15 +1639,13 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-    partitions constant text := (select string_agg(i.inhrelid::regclass::text, ', ') from pg_inherits i where i.inhparent = 'tap25_internal.envelopes'::regclass);
 begin
-    perform tap25_internal.grant_roles_014();
-    if partitions is not null and exists (select from pg_roles where rolname = 'tap25_sensor') then
-        execute format('grant insert on %s to tap25_sensor', partitions);
+    perform tap25_internal.grant_roles_before_scopes();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.record_scope to tap25_sensor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant insert (seen_in, by_origin) on tap25.warrants to tap25_admin;
+        grant select on tap25.scopes to tap25_admin;
     end if;
 end $function$;
 
@@ -1708,6 +1723,23 @@ begin
         grant select, insert (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason), update (valid_until) on tap25.warrants to tap25_admin;
         grant select on tap25.warrant_events, tap25.missing_accesses, tap25.retentions to tap25_admin;
         grant execute on function tap25.end_warrant, tap25.set_retention to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_scopes()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    partitions constant text := (select string_agg(i.inhrelid::regclass::text, ', ') from pg_inherits i where i.inhparent = 'tap25_internal.envelopes'::regclass);
+begin
+    perform tap25_internal.grant_roles_014();
+    if partitions is not null and exists (select from pg_roles where rolname = 'tap25_sensor') then
+        execute format('grant insert on %s to tap25_sensor', partitions);
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant insert (seen_in, by_origin) on tap25.warrants to tap25_admin;
     end if;
 end $function$;
 
@@ -2053,6 +2085,30 @@ begin
     from tap25_internal.warrants w where w.id = any (warrants);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.record_scope(sensor text, program text, since timestamp with time zone, rules text, version text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    last text;
+begin
+    perform tap25_internal.claim_sensor(record_scope.sensor);
+    last := (select s.rules from tap25.scopes s
+             where s.sensor = record_scope.sensor and s.program = record_scope.program and s.since <= record_scope.since
+             order by s.since desc limit 1);
+    if last is not distinct from record_scope.rules then
+        return false;
+    end if;
+    insert into tap25.scopes (sensor, program, since, rules, version)
+    values (record_scope.sensor, record_scope.program, record_scope.since, record_scope.rules, record_scope.version)
+    on conflict do nothing;
+    return found;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.refuse()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2126,6 +2182,20 @@ begin
             new.dropped_at := null;
             new.released_at := null;
     end case;
+    return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.stamp_scope()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    new.set_by := session_user;
+    new.set_at := clock_timestamp();
+    new.sha256 := encode(sha256(convert_to(new.rules, 'UTF8')), 'hex');
     return new;
 end $function$;
 
@@ -2207,6 +2277,10 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.retentio
 ALTER TABLE tap25.retentions ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.retentions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.retentions ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.scopes FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.scopes ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.scopes FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_scope();
+ALTER TABLE tap25.scopes ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.warrant_events FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.warrant_events ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.warrant_events FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
@@ -2245,6 +2319,7 @@ GRANT SELECT ON tap25.holds TO tap25_admin;
 GRANT SELECT ON tap25.mail TO tap25_admin;
 GRANT SELECT ON tap25.missing_accesses TO tap25_admin;
 GRANT SELECT ON tap25.retentions TO tap25_admin;
+GRANT SELECT ON tap25.scopes TO tap25_admin;
 GRANT SELECT ON tap25.sensors TO tap25_admin;
 GRANT SELECT ON tap25.warrant_events TO tap25_admin;
 GRANT INSERT (auditor, before, by_origin, case_id, domain, mailbox, network, reason, seen_in, since, valid_until), SELECT, UPDATE (valid_until) ON tap25.warrants TO tap25_admin;
@@ -2303,6 +2378,7 @@ GRANT EXECUTE ON FUNCTION tap25_internal.print_hash(text,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.print_of(bigint) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.print_page(bigint,smallint) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.prune_loads(text,text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.release_holds(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_sensor;
@@ -2399,6 +2475,17 @@ COMMENT ON COLUMN tap25.retentions.kept IS 'How long a day is kept. Null: for ev
 COMMENT ON COLUMN tap25.retentions.set_by IS 'The login that set it.';
 COMMENT ON COLUMN tap25.retentions.set_at IS 'When it was set, by the database''s clock.';
 COMMENT ON SEQUENCE tap25.retentions_id_seq IS 'Gives retentions.id.';
+COMMENT ON TABLE tap25.scopes IS 'Which rows a sensor may record: of each sensor and program the line with the latest since is in force. None: every row. Append-only; administrators read it.';
+COMMENT ON COLUMN tap25.scopes.id IS 'Number of the line.';
+COMMENT ON COLUMN tap25.scopes.sensor IS 'Name of the sensor, mail.sensor.';
+COMMENT ON COLUMN tap25.scopes.program IS 'What has the scope: sniff, the live tap; replay, of capture files; follow, replay --follow.';
+COMMENT ON COLUMN tap25.scopes.since IS 'From when on, by the sensor''s clock: rows that were finished then or later, whose seen_at may be earlier; of a replay, the rows that it read after that.';
+COMMENT ON COLUMN tap25.scopes.rules IS 'The scope file, as it was read. Null: no scope any more, so that every row is recorded.';
+COMMENT ON COLUMN tap25.scopes.sha256 IS 'SHA-256 of the scope file, in hexadecimal digits, as the log and tap25 status show it.';
+COMMENT ON COLUMN tap25.scopes.version IS 'Version of tap25.';
+COMMENT ON COLUMN tap25.scopes.set_by IS 'The login that recorded it.';
+COMMENT ON COLUMN tap25.scopes.set_at IS 'When it was recorded, by the database''s clock: later than since if the database was away.';
+COMMENT ON SEQUENCE tap25.scopes_id_seq IS 'Gives scopes.id.';
 COMMENT ON VIEW tap25.sensors IS 'Which login each sensor loads with at present. Administrators read it and call bind_sensor.';
 COMMENT ON COLUMN tap25.sensors.sensor IS 'Name of the sensor: mail.sensor.';
 COMMENT ON COLUMN tap25.sensors.login IS 'The login that alone loads under this name.';
@@ -2551,6 +2638,7 @@ COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_senso
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
 COMMENT ON FUNCTION tap25_internal.is_network(text) IS 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
@@ -2577,9 +2665,11 @@ COMMENT ON FUNCTION tap25_internal.print_of(bigint) IS 'Returns the 16 bits of a
 COMMENT ON FUNCTION tap25_internal.print_page(bigint,smallint) IS 'Returns the page that a hash belongs to.';
 COMMENT ON FUNCTION tap25_internal.prune_loads(text,text) IS 'Forgets loads of a spool''s segments that are a month old and older than a segment; returns how many. For sensors, of their own name.';
 COMMENT ON FUNCTION tap25_internal.record_access(bigint,text,text,bigint[],text,bigint,bigint,text) IS 'Adds the line of an access to accesses.';
+COMMENT ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) IS 'Records that a scope is in force for a sensor from a time on, and returns whether that is a change. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.refuse() IS 'Trigger: refuses to change or delete rows of a table that is append-only.';
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
+COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of scopes with who adds it and when, and the digest of its rules, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.valid_warrants(text) IS 'Returns the warrants that open a case to the session''s login now: warrants.id.';
 COMMENT ON FUNCTION tap25_internal.wrong_clock(date) IS 'Returns why a day gets no partition by the clock alone, or null: it is before 1990, or more than two days ahead.';

@@ -64,6 +64,12 @@ func assembler(sensor string, ports, intercepts []uint, checksum string) (cfg re
 	return cfg, nil
 }
 
+// scopeFlag adds --scope.
+func scopeFlag(f *pflag.FlagSet, path *string) {
+	f.StringVar(path, "scope", "",
+		"YAML file that says which rows may be recorded; the others are only counted (default: all)")
+}
+
 // spoolFlags adds the flags that set the limits of the spool.
 func spoolFlags(f *pflag.FlagSet, l *stream.Limits) {
 	f.Int64Var(&l.Bytes, "spool-bytes", 10<<30,

@@ -91,7 +91,8 @@ func rootCommand() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), dbCommand(), holdCommand(),
+	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), scopeCommand(), dbCommand(),
+		holdCommand(),
 		spoolCommand(),
 		versionCommand(), manCommand())
 	root.InitDefaultCompletionCmd()

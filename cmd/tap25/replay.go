@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/cmd/tap25/replay"
+	"tap25/cmd/tap25/scope"
 	"tap25/store"
 	"tap25/store/stream"
 )
@@ -26,6 +27,7 @@ type replaySettings struct {
 	followDir  string
 	retention  string
 	endReaders time.Duration
+	scope      string
 }
 
 const replayLong = `
@@ -42,6 +44,9 @@ until SIGINT or SIGTERM; the next start continues it. replay reads a file once n
 and either the next file exists or nothing was written to it for ten seconds. The database need not answer all the
 time; it gets each row exactly once. Sessions that are open at the end become rows after the next start, which reads
 up to an hour of old captures again: do not delete these.
+
+With --scope, only rows that a scope file lets through are written; 'tap25 scope --help' describes the file. A capture
+that is in the database already adds no row, whatever the scope was then.
 
 Every flag can also be set by an environment variable: --sensor by TAP25_SENSOR.`
 
@@ -76,6 +81,7 @@ func replayCommand() *cobra.Command {
 	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long to wait for a database that does not answer")
 	flags.StringVar(&r.followDir, "follow", "",
 		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
+	scopeFlag(flags, &r.scope)
 	retentionFlag(flags, &r.retention, "with --follow: ")
 	endReadersFlag(flags, &r.endReaders)
 	return cmd
@@ -130,6 +136,14 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 	}
 	if r.json && r.db != "" {
 		return cfg, &usageError{errors.New("--json and --db cannot be used together")}
+	}
+	if r.scope != "" {
+		if cfg.Scope, err = scope.Load(r.scope); err != nil {
+			return cfg, err
+		}
+		if cfg.Scope.KeepsNothing() {
+			cfg.Log.Warn().Msg(scope.KeepsNothingText)
+		}
 	}
 	if r.followDir != "" && r.retention != "never" {
 		cfg.Retention, err = store.ParseRetention(r.retention)

@@ -68,11 +68,36 @@ S: 250 2.0.0 Ok: queued as 4ABCDE1234
 C: QUIT
 S: 221 bye`
 
+// A mail to three recipients, of which two are in domains of U-labels.
+const threeRecipients = `S: 220 mx.example ESMTP
+C: EHLO client.example
+S: 250-mx.example
+S: 250 SMTPUTF8
+C: MAIL FROM:<alice@a.example> SMTPUTF8
+S: 250 ok
+C: RCPT TO:<bob@Bücher.example> ORCPT=rfc822;eve@c.example
+S: 250 ok
+C: RCPT TO:<carol@b.example>
+S: 250 ok
+C: RCPT TO:<dave@почта.рф>
+S: 250 ok
+C: DATA
+S: 354 go ahead
+C: Subject: x
+C: .
+S: 250 2.0.0 Ok: queued as 4ABCDE1234
+C: QUIT
+S: 221 bye`
+
 // makeCaptures writes mail.pcap with that one mail, head.pcap and tail.pcap with its first and second half, cut.pcap,
-// which ends in the middle of the last packet, and what makeMissing does.
+// which ends in the middle of the last packet, three.pcap, and what makeMissing does.
 func makeCaptures(dir string) error {
 	frames := dialogueFrames(25, strings.Split(dialogue, "\n"))
 	if err := makeMissing(dir, frames); err != nil {
+		return err
+	}
+	scoped := dialogueFrames(25, strings.Split(threeRecipients, "\n"))
+	if err := writePcap(filepath.Join(dir, "three.pcap"), time.Unix(1_700_000_000, 0), scoped); err != nil {
 		return err
 	}
 	half := len(frames) / 2

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tap25/bpf"
+	"tap25/cmd/tap25/scope"
 	"tap25/cmd/tap25/sniff"
 	"tap25/store"
 )
@@ -37,7 +38,7 @@ these up after it has attached. The program is detached when tap25 ends, even if
 Every flag can also be set by an environment variable (--sensor by TAP25_SENSOR) or in the YAML file that --config
 names (sensor: NAME). The command line overrides the environment, and the environment overrides the file. After
 SIGHUP, sniff reads the file again: port and log-level change at once; other changes take effect at the next start,
-and the log names them.`
+and the log names them. The file that --scope names is read again too: if it is in order, it is in force at once.`
 
 func sniffCommand() *cobra.Command {
 	s := &sniffFlags{}
@@ -78,6 +79,7 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.Spool, "spool", "",
 		"directory where rows wait to be loaded (default: spool/SENSOR in the state directory)")
 	spoolFlags(f, &s.Limits)
+	scopeFlag(f, &s.ScopeFile)
 	f.StringVar(&s.sensor, "sensor", "", "name of this tap, stored in each row (default: the host name)")
 	portFlags(f, &s.ports, &s.intercepts)
 	f.IntVar(&s.Workers, "workers", 0,
@@ -136,6 +138,11 @@ func (s *sniffFlags) complete(flags *pflag.FlagSet) (err error) {
 	}
 	if err := s.convert(); err != nil {
 		return err
+	}
+	if s.ScopeFile != "" {
+		if s.Scope, err = scope.Load(s.ScopeFile); err != nil {
+			return err
+		}
 	}
 	return usage(s.Check())
 }

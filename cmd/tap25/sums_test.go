@@ -14,7 +14,7 @@ type counted struct {
 	parts map[string]int64
 }
 
-var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|repeated|unspooled|found|spooled|database|anomalies) +(?:(\d+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* \d+)\)?)?$`)
+var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|outside|repeated|unspooled|found|spooled|database|anomalies) +(?:(\d+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* \d+)\)?)?$`)
 
 // summaryOf reads the summary of a replay.
 func summaryOf(diag string) map[string]counted {
@@ -46,13 +46,17 @@ func wrongSums(lines map[string]counted) (wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("%s: %d, but its parts add up to %d: %v", name, c.total, sum, c.parts))
 		}
 	}
+	if c := lines["outside"]; c.sum() != c.total {
+		wrong = append(wrong, fmt.Sprintf("outside: %d, but its parts add up to %d: %v", c.total, c.sum(), c.parts))
+	}
 	spooled, ok := lines["spooled"]
 	if !ok {
 		return wrong
 	}
-	if lost := lines["unspooled"].total + lines["repeated"].total; spooled.total+lost != lines["rows"].total {
-		wrong = append(wrong, fmt.Sprintf("%d rows, but %d spooled and %d lost or repeated", lines["rows"].total,
-			spooled.total, lost))
+	lost := lines["unspooled"].total + lines["repeated"].total + lines["outside"].total
+	if spooled.total+lost != lines["rows"].total {
+		wrong = append(wrong, fmt.Sprintf("%d rows, but %d spooled and %d lost, repeated or out of scope",
+			lines["rows"].total, spooled.total, lost))
 	}
 	if found := lines["found"].total; spooled.total+found != spooled.sum() {
 		wrong = append(wrong, fmt.Sprintf("%d rows spooled, %d found, but %v", spooled.total, found, spooled.parts))
@@ -84,13 +88,14 @@ func checkSums(t testing.TB, diag string) map[string]counted {
 func TestSums_NoticeWhatIsMissing(t *testing.T) {
 	const sound = "packets   5 (tcp port 3, not ip 2)\npayload   9 bytes (in order 4, ignored 5)\nlost      0 " +
 		"bytes\nsessions  1\n" +
-		"rows      9 (accepted 9)\nunspooled 1 rows lost\nfound     2 rows of an earlier run\nspooled   8 (loaded 3, " +
-		"waiting 5, set aside 2)\ndatabase  1 rows added (already there 2)\n"
+		"rows      12 (accepted 12)\noutside   3 rows out of scope (no rule 2, left out 1)\nunspooled 1 rows " +
+		"lost\nfound     2 rows of an earlier run\nspooled   8 (loaded 3, waiting 5, set aside 2)\ndatabase  1 rows " +
+		"added (already there 2)\n"
 	if wrong := wrongSums(summaryOf(sound)); wrong != nil {
 		t.Errorf("sound, but %q", wrong)
 	}
-	for _, damage := range []string{"port 3", "order 4", "accepted 9", "there 2", "database  1", "rows      9",
-		"unspooled 1", "found     2", "spooled   8", "aside 2"} {
+	for _, damage := range []string{"port 3", "order 4", "accepted 12", "there 2", "database  1", "rows      12",
+		"outside   3", "no rule 2", "unspooled 1", "found     2", "spooled   8", "aside 2"} {
 		damaged := strings.Replace(sound, damage, damage+"0", 1)
 		if wrong := wrongSums(summaryOf(damaged)); len(wrong) == 0 {
 			t.Errorf("%s taken for sound", damage)

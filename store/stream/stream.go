@@ -58,6 +58,8 @@ type Stream struct {
 	lost    atomic.Int64 // that the spool did not take and does not count
 	left    atomic.Int64 // emitted after Discard
 	discard atomic.Bool
+
+	scopeNoted chan struct{} // holds one element after RecordScope
 }
 
 // Stats are the counters of a stream. Emitted rows = Spool.Appended + Spool.Lost + Lost + Left.
@@ -72,7 +74,7 @@ type Stats struct {
 // database. The end of ctx is an interruption: see Grace. The error is spool.ErrBusy if other processes have all the
 // directories of the spool.
 func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
-	s := &Stream{cfg: cfg, late: GraceAfter(ctx)}
+	s := &Stream{cfg: cfg, late: GraceAfter(ctx), scopeNoted: make(chan struct{}, 1)}
 	if s.db, err = store.NewDatabase(cfg.DSN); err != nil {
 		return nil, err
 	}
@@ -109,6 +111,7 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 	s.running.Go(func() { s.watch(ctx) })
 	if cfg.Patience == 0 {
 		s.running.Go(func() { s.upkeep(ctx) })
+		s.running.Go(func() { s.recordScopes(ctx) })
 	}
 	return s, nil
 }

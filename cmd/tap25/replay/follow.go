@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tap25/capture"
+	"tap25/cmd/tap25/scope"
 	"tap25/store"
 	"tap25/store/stream"
 )
@@ -35,6 +36,7 @@ type follower struct {
 	cfg    *Config
 	dir    string
 	in     *reader
+	gate   scope.Gate
 	stream *stream.Stream
 	done   *checkpoint
 
@@ -67,6 +69,10 @@ func Follow(signalled context.Context, cfg Config, dir string) (*Summary, error)
 	if f.stream, err = stream.Open(ctx, to); err != nil {
 		return nil, err
 	}
+	if err := f.stream.RecordScope(cfg.scopeChange("follow")); err != nil {
+		return nil, errors.Join(err, f.stream.Close(ctx))
+	}
+	f.gate.Set(cfg.Scope)
 	f.in = newReader(cfg.Reassembly, f.emit)
 	start := time.Now()
 	if f.done, err = readCheckpoint(f.stream.Dir()); err == nil {
@@ -82,7 +88,7 @@ func Follow(signalled context.Context, cfg Config, dir string) (*Summary, error)
 		closed = nil
 	}
 	s, stats := f.in.summary(time.Since(start)), f.stream.Stats()
-	s.Stored, s.Repeated = &stats, f.repeated
+	s.Stored, s.Repeated, s.Scope = &stats, f.repeated, f.gate.Counts()
 	return s, errors.Join(err, closed)
 }
 
@@ -238,7 +244,8 @@ func (f *follower) read(ctx context.Context, name string, of *input) error {
 	return cmp.Or(f.err, err)
 }
 
-// emit spools a row, and seals the part that it ends.
+// emit spools a row if it is in scope, and seals the part that it ends. Rows out of scope count for the size of a part,
+// so that a file that is read again with another scope is cut at the same rows.
 func (f *follower) emit(r row) {
 	if f.stream.Discards() {
 		f.stream.Emit(r.Envelope)
@@ -251,6 +258,12 @@ func (f *follower) emit(r row) {
 	record := store.AppendRow(nil, r.Envelope)
 	if ended := r.of.add(len(record)); ended != "" {
 		f.seal(ended)
+	}
+	if !f.gate.Pass(r.Envelope) {
+		return
+	}
+	if f.cfg.Scope != nil { // addresses may have gone
+		record = store.AppendRow(record[:0], r.Envelope)
 	}
 	f.stream.Put(record)
 }

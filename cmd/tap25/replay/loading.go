@@ -64,8 +64,10 @@ func openLoading(ctx context.Context, c *Config, paths []string, total int64, fa
 
 func (l *loading) askFirst(ctx context.Context, c *Config, paths []string, total int64) (err error) {
 	err = l.stream.Ask(ctx, func(db *store.DB) error {
-		_, err := db.Loaded(ctx, l.cfg.Sensor, "replay-") // the name of no segment
-		return err
+		if _, err := db.Loaded(ctx, l.cfg.Sensor, "replay-"); err != nil { // the name of no segment
+			return err
+		}
+		return db.RecordScope(ctx, l.cfg.Sensor, c.Version, c.scopeChange("replay"))
 	})
 	if err != nil || total == 0 {
 		return err

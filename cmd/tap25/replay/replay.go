@@ -12,6 +12,7 @@ import (
 
 	"tap25/capture"
 	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/scope"
 	"tap25/reassembly"
 	"tap25/store"
 	"tap25/store/stream"
@@ -20,6 +21,7 @@ import (
 // Config says how captures are read, and where their rows go.
 type Config struct {
 	Reassembly reassembly.Config // Emit is the replay's
+	Scope      *scope.Scope      // rows that it does not keep go nowhere; nil: none
 
 	DSN        string          // a connection string, or store.Local
 	Spool      string          // its directory; "": one in the state directory
@@ -34,6 +36,15 @@ type Config struct {
 	Stdout  io.Writer      // gets the rows of JSON
 	Stderr  io.Writer      // gets the progress, and a line if the start has to wait for the database
 	Waiting func()         // called if the end has to wait for others, see cluster.Cluster
+}
+
+// scopeChange is that the scope of this replay comes into force.
+func (c *Config) scopeChange(program string) store.ScopeChange {
+	change := store.ScopeChange{Program: program, Since: time.Now()}
+	if c.Scope != nil {
+		change.Rules = new(c.Scope.Text())
+	}
+	return change
 }
 
 // errInterrupted is the error of a replay that a signal stopped.
@@ -94,7 +105,13 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 		return nil, err
 	}
 	start := time.Now()
-	in := newReader(cfg.Reassembly, to.emit)
+	var gate scope.Gate
+	gate.Set(cfg.Scope)
+	in := newReader(cfg.Reassembly, func(r row) {
+		if gate.Pass(r.Envelope) {
+			to.emit(r)
+		}
+	})
 	progress := startProgress(cfg.Stderr, cfg.Stdout, files, &in.rows, to.flush)
 	err = in.read(files, inputs)
 	whole := in.end(ctx, late, err, to.discard)
@@ -104,6 +121,7 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 		return nil, nil // as with tap25 replay … | head: the reader has enough
 	}
 	s := in.summary(time.Since(start))
+	s.Scope = gate.Counts()
 	to.count(s)
 	return s, outcome(signalled, ctx, files, whole, err, finished)
 }

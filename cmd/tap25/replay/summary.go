@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/scope"
 	"tap25/reassembly"
 	"tap25/reassembly/smtp"
 	"tap25/store/stream"
@@ -19,6 +20,7 @@ type Summary struct {
 	Rows           int64 // emitted
 	Repeated       int64 // rows that were left out, because they are in the database already
 	Unwritten      int64 // rows that standard output did not take
+	Scope          scope.Counts
 	Traffic        reassembly.Stats
 	Stored         *stream.Stats // nil: standard output
 	Elapsed        time.Duration
@@ -55,6 +57,9 @@ func (s *Summary) Write(w io.Writer) {
 		count("not SMTP", t.SMTP.NotSMTP), count("ended by silence", t.Idle), count("evicted", t.ConnsEvicted),
 		count("open at the end", t.Unfinished), count("abandoned at the signal", t.Abandoned)))
 	line("rows", "%d%s", s.Rows, report.NonZero(outcomes(&t.SMTP)))
+	if s.Scope.Dropped != nil {
+		line("outside", "%d rows out of scope%s", s.Scope.Sum(), report.NonZero(report.Named(s.Scope.Dropped)))
+	}
 	if s.Unwritten > 0 {
 		line("unwritten", "%d rows lost", s.Unwritten)
 	}
@@ -69,7 +74,7 @@ func (s *Summary) Write(w io.Writer) {
 	}
 	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(s.Frames)/seconds,
 		float64(s.Octets)/1e6/seconds)
-	for _, text := range []string{elsewhere(t), missing(t)} {
+	for _, text := range []string{elsewhere(t), missing(t), s.Scope.Warning()} {
 		if text != "" {
 			fmt.Fprintln(w, "tap25: "+text)
 		}

@@ -52,6 +52,9 @@ type Report struct {
 	ClockSteps  int64            `json:"clock_steps"`
 	ClockSkew   time.Duration    `json:"clock_skew_ns"` // between the directions of a connection, at least, the largest
 
+	Scope      string           `json:"scope,omitempty"`        // SHA-256 of the scope in force, in hexadecimal digits
+	OutOfScope map[string]int64 `json:"out_of_scope,omitempty"` // rows that went nowhere, by rule; nil: there is no scope
+
 	Store *Store `json:"store,omitempty"` // nil: --json
 }
 
@@ -81,7 +84,7 @@ type Ring struct {
 	Read      int64 `json:"read"`
 }
 
-// Store counts rows by their fate: rows = spooled + lost, and spooled + found at the start = loaded + waiting + set
+// Store counts rows by their fate: rows = out of scope + spooled + lost, and spooled + found at the start = loaded + waiting + set
 // aside + damaged + dropped. Kept and reloaded rows are among the loaded ones of this or an earlier run.
 type Store struct {
 	Spooled  int64 `json:"spooled"`

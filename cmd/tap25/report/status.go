@@ -97,8 +97,15 @@ func (r *Report) write(w io.Writer, before *Report) error {
 			line(outcome, n, before.Outcomes[outcome])
 		}
 	}
+	if r.OutOfScope != nil {
+		line("rows = out of scope", Sum(r.OutOfScope), Sum(before.OutOfScope))
+	}
 	if s, b := r.Store, before.Store; s != nil && b != nil {
-		line("rows = spooled", s.Spooled, b.Spooled)
+		first := "rows = spooled"
+		if r.OutOfScope != nil {
+			first = "+ spooled"
+		}
+		line(first, s.Spooled, b.Spooled)
 		line("+ lost to a full spool", s.Lost, b.Lost)
 		line("loaded", s.Loaded, b.Loaded)
 		line("waiting in the spool", s.Waiting, b.Waiting)
@@ -120,6 +127,9 @@ func (r *Report) writeState(w io.Writer) {
 		r.PID, r.Sensor, r.At.Sub(r.Started).Round(time.Second), r.Started.Format(time.RFC3339))
 	for _, i := range r.Interfaces {
 		fmt.Fprintf(w, "interface %s: %s\n", i.Name, i.state())
+	}
+	if r.Scope != "" {
+		fmt.Fprintf(w, "scope: SHA-256 %s\n", r.Scope)
 	}
 	for _, reason := range r.NotLive {
 		fmt.Fprintf(w, "not live: %s\n", reason)

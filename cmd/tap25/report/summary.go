@@ -30,6 +30,9 @@ func (r *Report) Summary(w io.Writer) {
 	}
 	line("sessions", "%d%s", r.Sessions, NonZero(Named(r.SessionEnds)))
 	line("rows", "%d%s", r.Rows, NonZero(Named(r.Outcomes)))
+	if r.OutOfScope != nil {
+		line("outside", "%d rows out of scope%s", Sum(r.OutOfScope), NonZero(Named(r.OutOfScope)))
+	}
 	if s := r.Store; s != nil {
 		line("spool", "%d%s", s.Spooled+s.Lost, NonZero(Counts(Count("spooled", s.Spooled), Count("lost", s.Lost))))
 		line("database", "%d rows loaded%s", s.Loaded, NonZero(Counts(

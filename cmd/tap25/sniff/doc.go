@@ -8,6 +8,7 @@
 //	settings.go      what it does; which settings can change while it runs
 //	run.go           from the opening to the summary
 //	worker.go        one ring, one Assembler
+//	scope.go         which rows are recorded
 //	output.go        standard output, or a stream to the database
 //	rights.go        which rights are kept
 //	links.go, reload.go, systemd.go   interfaces that go and come, SIGHUP, the watchdog

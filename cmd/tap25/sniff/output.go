@@ -8,7 +8,9 @@ import (
 
 	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/scope"
 	"tap25/reassembly/smtp"
+	"tap25/store"
 	"tap25/store/stream"
 )
 
@@ -17,6 +19,7 @@ type output interface {
 	emit(*smtp.Envelope)         // from any worker
 	idle()                       // no frame waits at the moment
 	close(context.Context) error // writes or loads the rows that are left
+	scoped(*scope.Scope) error   // another scope comes into force, or at the start none
 
 	report() *report.Store // nil: none
 	health(now time.Time) (notLive, notReady []string)
@@ -65,6 +68,7 @@ func (o *toStdout) close(context.Context) error {
 	return err
 }
 
+func (o *toStdout) scoped(*scope.Scope) error                     { return nil }
 func (o *toStdout) report() *report.Store                         { return nil }
 func (o *toStdout) health(time.Time) (notLive, notReady []string) { return nil, nil }
 func (o *toStdout) spool() string                                 { return "" }
@@ -81,6 +85,14 @@ func (o *toDatabase) idle()                           {}
 func (o *toDatabase) close(ctx context.Context) error { return o.stream.Close(ctx) }
 func (o *toDatabase) report() *report.Store           { return report.StoreOf(o.stream.Stats()) }
 func (o *toDatabase) spool() string                   { return o.stream.Dir() }
+
+func (o *toDatabase) scoped(s *scope.Scope) error {
+	c := store.ScopeChange{Program: "sniff", Since: time.Now()}
+	if s != nil {
+		c.Rules = new(s.Text())
+	}
+	return o.stream.RecordScope(c)
+}
 
 func (o *toDatabase) health(now time.Time) (notLive, notReady []string) {
 	return o.progress.judge(now, o.stream.Stats())

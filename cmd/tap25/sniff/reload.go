@@ -36,6 +36,9 @@ func (t *tap) apply(next *Settings) error {
 	if err := t.live.SetPorts(ports); err != nil {
 		return err
 	}
+	if err := t.takeScope(next); err != nil {
+		return err
+	}
 	t.cfg.SetLevel(next.LogLevel)
 	t.log.Info().Uints16("ports", ports).Str("log_level", next.LogLevel).Msg("settings read again")
 	return nil

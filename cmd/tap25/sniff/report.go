@@ -18,6 +18,9 @@ func (t *tap) report() *report.Report {
 		now.UTC()
 	r.NotLive, r.NotReady = t.notLive(now), t.notReady()
 	r.Store = t.out.report()
+	if s := t.gate.Scope(); s != nil {
+		r.Scope, r.OutOfScope = s.Digest(), t.gate.Counts().Dropped
+	}
 	return r
 }
 

@@ -18,6 +18,9 @@ func (t *tap) confine() ([]string, error) {
 	if t.cfg.ConfigFile != "" {
 		r.Read = append(r.Read, confine.ReadablePath(t.cfg.ConfigFile))
 	}
+	if t.cfg.ScopeFile != "" {
+		r.Read = append(r.Read, confine.ReadablePath(t.cfg.ScopeFile))
+	}
 	if t.control != "" {
 		r.Write = append(r.Write, filepath.Dir(t.control))
 	}

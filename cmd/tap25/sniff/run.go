@@ -17,6 +17,7 @@ import (
 	"tap25/capture"
 	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/scope"
 	"tap25/store/stream"
 )
 
@@ -31,11 +32,13 @@ type tap struct {
 	hangups chan os.Signal
 	live    *capture.Live
 	workers []*worker
+	gate    scope.Gate // before out
 	out     output
 	started time.Time
 	control string // path of the socket
 	serve   []func(context.Context)
 	exposed bool      // metrics are served to other hosts
+	unnoted bool      // the scope that is in force since the start is not noted
 	checked heartbeat // of the goroutine that checks the interfaces
 }
 
@@ -71,6 +74,7 @@ func Run(ctx context.Context, cfg *Config) (result error) {
 	if t.out, err = openOutput(ctx, cfg, cancel); err != nil {
 		return err
 	}
+	t.gate.Set(cfg.Scope)
 	if err := t.begin(ctx); err != nil {
 		return errors.Join(err, t.live.Stop(), t.closeOutput(ctx))
 	}
@@ -80,7 +84,7 @@ func Run(ctx context.Context, cfg *Config) (result error) {
 // begin does what needs rights, then gives them up.
 func (t *tap) begin(ctx context.Context) error {
 	cfg := t.cfg.Assembler
-	cfg.Emit = t.out.emit
+	cfg.Emit = t.emit
 	for _, source := range t.live.Workers() {
 		t.workers = append(t.workers, newWorker(source, cfg, t.out.idle))
 	}
@@ -91,6 +95,7 @@ func (t *tap) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("give up rights: %w", err)
 	}
+	t.noteScope() // as the user that tap25 has become
 	t.logStart(notes)
 	return nil
 }
@@ -137,6 +142,7 @@ func (t *tap) logStart(notes []string) {
 			t.log.Warn().Str("interface", l.Name).Msg("the interface is down: run ip link set " + l.Name + " up")
 		}
 	}
+	t.logScope()
 	if t.exposed {
 		t.log.Warn().Msg("metrics: " + report.ExposedMetrics)
 	}
@@ -167,6 +173,7 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 		others.Go(func() { serve(ctx) })
 	}
 	others.Go(func() { t.rereadOnHangup(ctx) })
+	others.Go(func() { t.watchScope(ctx) })
 	others.Go(func() { t.notifySystemd(ctx) })
 	<-ctx.Done()
 	cause := context.Cause(ctx)

@@ -8,6 +8,7 @@ import (
 
 	"tap25/bpf"
 	"tap25/capture"
+	"tap25/cmd/tap25/scope"
 	"tap25/reassembly"
 	"tap25/store"
 	"tap25/store/stream"
@@ -26,6 +27,8 @@ type Settings struct {
 	DSN        string // else to this database: a connection string, or store.Local
 	Spool      string // directory; "": by the name of the sensor
 	Limits     stream.Limits
+	ScopeFile  string          // "": every row is recorded
+	Scope      *scope.Scope    // what ScopeFile says
 	Retention  store.Retention // zero: no day is dropped
 	EndReaders time.Duration   // see store.ExpireConfig
 
@@ -86,7 +89,7 @@ func (s *Settings) unchangeable(next *Settings) (names []string) {
 		{"checksum", s.Assembler.Checksum != next.Assembler.Checksum}, {"metrics", s.Metrics != next.Metrics},
 		{"metrics-host", !slices.Equal(s.MetricsHosts, next.MetricsHosts)}, {"control", s.Control != next.Control},
 		{"user", s.User != next.User}, {"retention", s.Retention != next.Retention},
-		{"end-readers-after", s.EndReaders != next.EndReaders},
+		{"end-readers-after", s.EndReaders != next.EndReaders}, {"scope", s.ScopeFile != next.ScopeFile},
 	} {
 		if c.differs {
 			names = append(names, c.name)
