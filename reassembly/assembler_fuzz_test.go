@@ -13,25 +13,29 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// wildStream is what both sides of a wild connection say, at the offset of the segment: so that now and then it makes sense.
-var wildStream = []byte("220 mx\r\n250 ok\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\n354 go\r\nx\r\n.\r\n250 ok\r\n550 no\r\nQUIT\r\n")
+// wildStream is what both sides of a wild connection say, at the offset of the segment: so that now and then it makes
+// sense.
+var wildStream = []byte("220 mx\r\n250 ok\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\n354 " +
+	"go\r\nx\r\n.\r\n250 ok\r\n550 no\r\nQUIT\r\n")
 
-// The most steps that a segment and an octet of payload may take, whatever came before: twice what two looks at all that is set aside
-// are, and four times the most that fuzzing found for an octet.
+// The most steps that a segment and an octet of payload may take, whatever came before: twice what two looks at all
+// that is set aside are, and four times the most that fuzzing found for an octet.
 const (
 	mostPerSegment = 4 * maxAside
 	mostPerOctet   = 4
 	mostForItself  = 1024
 )
 
-// checkWild feeds an Assembler segments of a few connections, eight octets of ops each: connection and side, flags, number,
-// acknowledgment, length, bytes, time, and whether it is far away. Everything must be accounted for, the work too, and nothing be left.
+// checkWild feeds an Assembler segments of a few connections, eight octets of ops each: connection and side, flags,
+// number, acknowledgment, length, bytes, time, and whether it is far away. Everything must be accounted for, the work
+// too, and nothing be left.
 func checkWild(t *testing.T, ops []byte) {
 	rows, segments := int64(0), int64(len(ops)/8)
 	a := New(Config{MaxConns: 2, MaxHalfOpen: 3, MaxHeld: 48 << 10, Emit: func(*smtp.Envelope) { rows++ }})
 	at := decodetest.Epoch
 	for ; len(ops) >= 8; ops = ops[8:] {
-		ends := [2]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 1000+uint16(ops[0]>>1&3)), netip.MustParseAddrPort("198.51.100.25:25")}
+		ends := [2]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 1000+uint16(ops[0]>>1&3)),
+			netip.MustParseAddrPort("198.51.100.25:25")}
 		side := int(ops[0] & 1)
 		seq, ack := uint32(ops[2])*3-20, uint32(ops[3])*3-20
 		if ops[7]&7 == 1 {
@@ -40,7 +44,8 @@ func checkWild(t *testing.T, ops []byte) {
 		if ops[7]&7 == 2 {
 			ack += uint32(ops[7]>>3) << 27
 		}
-		p := decode.Packet{Src: ends[side], Dst: ends[1-side], Flags: ops[1] & 63, Seq: seq, Ack: ack, Urgent: uint16(ops[5] & 1)}
+		p := decode.Packet{Src: ends[side], Dst: ends[1-side], Flags: ops[1] & 63, Seq: seq, Ack: ack,
+			Urgent: uint16(ops[5] & 1)}
 		if ops[1]&0xc0 != 0 { // most are plain
 			p.Flags = decode.ACK
 		}
@@ -71,13 +76,17 @@ func checkWild(t *testing.T, ops []byte) {
 	a.Close()
 	s := a.Stats()
 	if s.DeliveredBytes+s.DuplicateBytes+s.IgnoredBytes != s.PayloadBytes {
-		t.Fatalf("payload %d octets, delivered %d, duplicate %d, ignored %d", s.PayloadBytes, s.DeliveredBytes, s.DuplicateBytes, s.IgnoredBytes)
+		t.Fatalf("payload %d octets, delivered %d, duplicate %d, ignored %d", s.PayloadBytes, s.DeliveredBytes,
+			s.DuplicateBytes, s.IgnoredBytes)
 	}
 	if steps := s.Steps + s.SMTP.Steps; steps > mostPerSegment*segments+mostPerOctet*s.PayloadBytes+mostForItself {
 		t.Fatalf("%d steps for %d segments of %d octets", steps, segments, s.PayloadBytes)
 	}
-	if a.lists.held != 0 || len(a.lists.conns) != 0 || a.lists.holed.Len() != 0 || a.lists.keeping.Len() != 0 || a.lists.vast.Len() != 0 || a.lists.recent.Len() != 0 || a.lists.ended.Len() != 0 || a.shared.orderer.opened != a.shared.orderer.completed {
-		t.Fatalf("after Close: %d octets, %d connections, %d holes, %d of %d episodes", a.lists.held, len(a.lists.conns), a.lists.holed.Len(), a.shared.orderer.completed, a.shared.orderer.opened)
+	if a.lists.held != 0 || len(a.lists.conns) != 0 || a.lists.holed.Len() != 0 || a.lists.keeping.Len() != 0 ||
+		a.lists.vast.Len() != 0 || a.lists.recent.Len() != 0 || a.lists.ended.Len() != 0 ||
+		a.shared.orderer.opened != a.shared.orderer.completed {
+		t.Fatalf("after Close: %d octets, %d connections, %d holes, %d of %d episodes", a.lists.held,
+			len(a.lists.conns), a.lists.holed.Len(), a.shared.orderer.completed, a.shared.orderer.opened)
 	}
 	if !reflect.ValueOf(noFlow).IsZero() { // that all closed connections share
 		t.Fatal("a closed connection has written to its flow")
@@ -92,7 +101,8 @@ func checkWild(t *testing.T, ops []byte) {
 }
 
 func FuzzAssembler(f *testing.F) {
-	f.Add([]byte{0, decode.SYN, 6, 0, 0, 0, 0, 0, 1, decode.SYN | decode.ACK, 6, 7, 0, 0, 0, 0, 1, decode.ACK, 7, 7, 8, 0, 0, 0, 0, decode.RST, 7, 7, 0, 0, 0, 0})
+	f.Add([]byte{0, decode.SYN, 6, 0, 0, 0, 0, 0, 1, decode.SYN | decode.ACK, 6, 7, 0, 0, 0, 0, 1, decode.ACK, 7, 7, 8,
+		0, 0, 0, 0, decode.RST, 7, 7, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, ops []byte) { checkWild(t, ops[:min(len(ops), 4096)]) })
 }
 

@@ -80,7 +80,8 @@ func networkCases() []scenario {
 // tenants makes a case of the mails 1 and 2, in a network each. change may lose or move segments, and join puts
 // both together.
 func tenants(
-	name string, isn [2]uint32, change func(a, b *wire), carriers [2]carrier, join func(a, b []timed) []timed, rows ...row,
+	name string, isn [2]uint32, change func(a, b *wire), carriers [2]carrier, join func(a, b []timed) []timed,
+	rows ...row,
 ) scenario {
 	return scenario{name: name, build: func(w *wire) {
 		w.session("1")
@@ -136,7 +137,8 @@ func tenantCases() []scenario {
 		tenants("networks-same-numbers-loss", same, func(a, _ *wire) { a.drop("RCPT") }, vlans, inTurn,
 			both[1], both[0].with("rcpt_to", nil, "rcpt_code", nil).with(gap(len("RCPT TO:<b1@b.example>\r\n"))...)),
 		tenants("networks-same-numbers-loss-of-mail", same, func(a, _ *wire) { a.drop("MAIL") }, vlans, inTurn,
-			both[1], both[0].with("mail_from", nil, "mail_code", nil).with(gap(len("MAIL FROM:<a1@a.example>\r\n"))...)),
+			both[1], both[0].with("mail_from", nil, "mail_code",
+				nil).with(gap(len("MAIL FROM:<a1@a.example>\r\n"))...)),
 		tenants("networks-out-of-order", far, later, vlans, inTurn, both...),
 	}
 	return append(out, scenario{name: "networks-handshakes-again-and-again", build: func(w *wire) {
@@ -241,7 +243,9 @@ func pathCases() []scenario {
 		{name: "path-each-way-two-networks-crossed",
 			build: two(far, [2]carrier{inMPLS(100), inMPLS(200)}, [2]carrier{inMPLS(200), inMPLS(100)}, inTurn),
 			rows:  twoMPLS},
-		{name: "path-each-way-ports-reused", build: again(func(w *wire) { w.frames = w.frames[:w.find("QUIT")] }), rows: twoVLANs},
+		{name: "path-each-way-ports-reused", build: again(func(w *wire) {
+			w.frames = w.frames[:w.find("QUIT")]
+		}), rows: twoVLANs},
 		{name: "path-each-way-ports-reused-after-fin", build: again(func(w *wire) {}), rows: twoVLANs},
 		{name: "path-changes-mpls", build: from("RCPT", inMPLS(300)), rows: []row{one.with("network", "mpls")}},
 		{name: "path-changes-to-a-vlan", build: from("RCPT", inVLAN(30)), rows: []row{one.with("network", "mpls")}},

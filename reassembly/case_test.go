@@ -26,8 +26,8 @@ import (
 
 var update = flag.Bool("update", false, "write the captures and expected rows of testdata/cases anew")
 
-// scenario is one named case: a connection, what happens to its segments, and the rows that must come of it. The rows are
-// worked out by hand from docs/record.md, never taken from the program's output.
+// scenario is one named case: a connection, what happens to its segments, and the rows that must come of it. The rows
+// are worked out by hand from docs/record.md, never taken from the program's output.
 type scenario struct {
 	name     string
 	build    func(*wire)
@@ -42,8 +42,10 @@ type scenario struct {
 
 // scenarios are all cases, by topic.
 func scenarios() []scenario {
-	return slices.Concat(orderCases(), segmentCases(), overlapCases(), endCases(), decoyCases(), windowCases(), handshakeCases(), reuseCases(),
-		checksumCases(), wrongChecksumCases(), decoyChecksumCases(), clockCases(), partialCases(), fragmentCases(), tunnelCases(),
+	return slices.Concat(orderCases(), segmentCases(), overlapCases(), endCases(), decoyCases(), windowCases(),
+		handshakeCases(), reuseCases(),
+		checksumCases(), wrongChecksumCases(), decoyChecksumCases(), clockCases(), partialCases(), fragmentCases(),
+		tunnelCases(),
 		networkCases())
 }
 
@@ -141,7 +143,9 @@ func TestCases(t *testing.T) {
 // check runs frames through an Assembler and compares the rows.
 func (v *variant) check(t *testing.T, frames []timedFrame) {
 	var got []map[string]any
-	a := New(Config{Sensor: "tap", Checksum: v.checksum, Emit: func(e *smtp.Envelope) { got = append(got, asMap(t, e)) }})
+	a := New(Config{Sensor: "tap", Checksum: v.checksum, Emit: func(e *smtp.Envelope) {
+		got = append(got, asMap(t, e))
+	}})
 	for _, f := range frames {
 		a.Frame(f.t, v.linkType(), f.data, len(f.data))
 	}
@@ -218,7 +222,8 @@ func (v *variant) compareFiles(t *testing.T, frames []timedFrame) {
 	}
 	for name, want := range map[string][]byte{name: capture.Bytes(), v.file() + ".expected.jsonl": rows.Bytes()} {
 		if *update {
-			if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, packed(t, name, want), 0o644)); err != nil {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755),
+				os.WriteFile(name, packed(t, name, want), 0o644)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -227,7 +232,8 @@ func (v *variant) compareFiles(t *testing.T, frames []timedFrame) {
 			t.Errorf("a file of %d octets; mark the case goOnly", len(got))
 		}
 		if err != nil || !bytes.Equal(unpacked(t, name, got), want) {
-			t.Errorf("%s is not what the case builds (%v); go test ./reassembly -run Cases -update", filepath.Base(name), err)
+			t.Errorf("%s is not what the case builds (%v); go test ./reassembly -run Cases -update",
+				filepath.Base(name), err)
 		}
 	}
 }

@@ -52,8 +52,8 @@ func (c *conn) direction(side int) smtp.Direction {
 	return smtp.FromServer
 }
 
-// arrives reads a segment (SEGMENT ARRIVES of RFC 9293 section 3.10.7), and reports whether it belongs to the connection as
-// far as is known.
+// arrives reads a segment (SEGMENT ARRIVES of RFC 9293 section 3.10.7), and reports whether it belongs to the
+// connection as far as is known.
 func (c *conn) arrives(t time.Time, dir smtp.Direction, p *decode.Packet) bool {
 	h := &c.half[dir]
 	if !h.known {
@@ -131,7 +131,8 @@ func (c *conn) receive(t time.Time, dir smtp.Direction, off int64, p *decode.Pac
 		}
 	}
 	if p.Flags&decode.FIN != 0 {
-		if fin := off + int64(len(p.Payload)+p.Missing); h.fin < 0 && fin >= h.next || (h.fin < 0 || fin < h.fin) && fin >= h.acked && o.heard && h.held.len() == 0 {
+		if fin := off + int64(len(p.Payload)+p.Missing); h.fin < 0 && fin >= h.next ||
+			(h.fin < 0 || fin < h.fin) && fin >= h.acked && o.heard && h.held.len() == 0 {
 			h.fin = fin
 			c.dropBehind(dir, fin)
 		}
@@ -151,7 +152,8 @@ func (c *conn) keeps() bool {
 // maxWindow is the largest receive window of TCP, RFC 7323 section 2.3.
 const maxWindow = 1 << 30
 
-// deliver passes the next bytes in order to the dialogue. acked is how far their sender had acknowledged the other direction.
+// deliver passes the next bytes in order to the dialogue. acked is how far their sender had acknowledged the other
+// direction.
 func (c *conn) deliver(t time.Time, dir smtp.Direction, data []byte, acked int64) {
 	h := &c.half[dir]
 	h.remember(c.shared, data)

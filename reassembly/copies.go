@@ -137,8 +137,8 @@ func (c *conn) fillFromCopies(dir smtp.Direction, until int64) bool {
 	return false
 }
 
-// missing is what a copy has of a hole that reaches to an offset. It counts if the two agree in what both have in front of
-// the hole, and the copy has the segment behind it, if there is one, and the same.
+// missing is what a copy has of a hole that reaches to an offset. It counts if the two agree in what both have in front
+// of the hole, and the copy has the segment behind it, if there is one, and the same.
 func (c *conn) missing(x *conn, dir smtp.Direction, until int64) []byte {
 	h, from := &c.half[dir], &x.half[dir].history
 	if x == c || c.closed || h.next >= until || from.start > h.next || from.end <= h.next {

@@ -28,8 +28,8 @@ const (
 // maxBehindSYN is how far after the SYN the first captured payload may be.
 const maxBehindSYN = 1 << 20
 
-// correctISN moves a server's initial sequence number back if its first payload precedes what an ACK of the client implied:
-// that was not the ACK that ends the handshake. A SYN-ACK that was captured stands.
+// correctISN moves a server's initial sequence number back if its first payload precedes what an ACK of the client
+// implied: that was not the ACK that ends the handshake. A SYN-ACK that was captured stands.
 func (v *handshake) correctISN(side int, p *decode.Packet) {
 	if v.have[side] && v.seen[side] == 0 && v.syn[1-side] && v.isn[side]-p.Seq < maxBehindSYN {
 		v.isn[side] = p.Seq - 1
@@ -42,19 +42,22 @@ func (v *handshake) fits(side int, p *decode.Packet) bool {
 	return (v.have[0] || v.have[1]) && in(side, p.Seq) && (p.Flags&decode.ACK == 0 || in(1-side, p.Ack))
 }
 
-// halfOpenTable holds a bounded number of handshakes. The one that is silent for longest makes room, so a SYN flood costs no
-// more than the table. One takes 48 octets; a map with the tuple as its key takes three times that. Not the tuple and the
-// path are kept, but a 64-bit hash of them with a seed of this run: among 2^20 connections that a sender chose, two collide once in 30 million runs.
+// halfOpenTable holds a bounded number of handshakes. The one that is silent for longest makes room, so a SYN flood
+// costs no more than the table. One takes 48 octets; a map with the tuple as its key takes three times that. Not the
+// tuple and the path are kept, but a 64-bit hash of them with a seed of this run: among 2^20 connections that a sender
+// chose, two collide once in 30 million runs.
 type halfOpenTable struct {
-	limit   int
-	seed    maphash.Seed
-	index   []uint32     // slot + 1 of the hash at its place or behind it (linear probing); a power of two, at most half full
+	limit int
+	seed  maphash.Seed
+	// slot + 1 of the hash at its place or behind it (linear probing); a power of two, at most half full
+	index   []uint32
 	chunks  [][]halfOpen // of chunkSlots each: a slice that grows would be there twice meanwhile
 	slots   int
 	free    uint32 // list of unused slots, by next; 0 ends it, as slot 0 is never used
 	n       int
 	evicted int64
-	steps   int64 // Stats.Steps; a search in the index is not in it: it is short by its seed and load, whoever chose the tuples
+	// Stats.Steps; a search in the index is not in it: it is short by its seed and load, whoever chose the tuples
+	steps int64
 }
 
 const chunkSlots = 1 << 12

@@ -34,8 +34,8 @@ func (a *Assembler) handshake(g *segment, c *conn) *conn {
 	return a.open(g)
 }
 
-// syn reads a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil if it begins a new one, or may. A
-// SYN in the middle of a connection can be a decoy, so the connection stays until the new one is confirmed.
+// syn reads a SYN or SYN-ACK. It returns the connection that the segment belongs to, nil if it begins a new one, or
+// may. A SYN in the middle of a connection can be a decoy, so the connection stays until the new one is confirmed.
 func (a *Assembler) syn(g *segment, c *conn) *conn {
 	p := &g.p
 	if c != nil {
@@ -122,14 +122,15 @@ func (a *Assembler) note(g *segment) {
 func (a *Assembler) completeHandshake(g *segment) {
 	p, side := &g.p, g.side
 	v, ok := a.halfOpen.get(g.handshake())
-	if ok && !v.have[1-side] && v.have[side] && p.Flags&(decode.ACK|decode.RST) == decode.ACK && p.Seq == v.isn[side]+1 {
+	if ok && !v.have[1-side] && v.have[side] && p.Flags&(decode.ACK|decode.RST) == decode.ACK &&
+		p.Seq == v.isn[side]+1 {
 		v.isn[1-side], v.have[1-side] = p.Ack-1, true
 		a.halfOpen.put(g.t, g.handshake(), v)
 	}
 }
 
-// succeeds reports whether a segment belongs to the connection whose handshake was seen after c began, not to c. The server
-// must have answered that handshake, if the server's side is captured at all.
+// succeeds reports whether a segment belongs to the connection whose handshake was seen after c began, not to c. The
+// server must have answered that handshake, if the server's side is captured at all.
 func (a *Assembler) succeeds(g *segment, c *conn) bool {
 	p := &g.p
 	v, ok := a.halfOpen.get(g.handshake())
@@ -138,7 +139,8 @@ func (a *Assembler) succeeds(g *segment, c *conn) bool {
 	}
 	dir := c.direction(g.side)
 	h, o := &c.half[dir], &c.half[1-dir]
-	if h.known && h.offset(p.Seq) == h.next && o.known && o.offset(p.Ack) >= o.acked-maxHistory && o.offset(p.Ack) <= o.next {
+	if h.known && h.offset(p.Seq) == h.next && o.known && o.offset(p.Ack) >= o.acked-maxHistory &&
+		o.offset(p.Ack) <= o.next {
 		return false
 	}
 	return v.marks&answered != 0 || !h.heard || !o.heard
@@ -226,8 +228,8 @@ func (a *Assembler) session(c *conn, g *segment, v *handshake, handshaken bool) 
 
 func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// clientIsSource decides the roles if no SYN was seen: the client is the side that is not on a watched port, or, if both
-// are, the side that does not send replies.
+// clientIsSource decides the roles if no SYN was seen: the client is the side that is not on a watched port, or, if
+// both are, the side that does not send replies.
 func (a *Assembler) clientIsSource(p *decode.Packet) bool {
 	if s, d := a.ports[p.Src.Port()], a.ports[p.Dst.Port()]; s != d {
 		return d

@@ -54,8 +54,8 @@ func (a *Assembler) segment(g *segment) {
 	}
 }
 
-// process reads a segment in its connection, which the first payload opens. It returns nil if there is none yet. c is the
-// one that locate found.
+// process reads a segment in its connection, which the first payload opens. It returns nil if there is none yet. c is
+// the one that locate found.
 func (a *Assembler) process(g *segment, c *conn) *conn {
 	if c = a.handshake(g, c); c == nil {
 		a.shared.stats.IgnoredBytes += int64(len(g.p.Payload))

@@ -10,8 +10,8 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// tuple identifies a connection, the same from both ends and without a pointer: the lower endpoint first, each an address
-// as 16 octets and a port.
+// tuple identifies a connection, the same from both ends and without a pointer: the lower endpoint first, each an
+// address as 16 octets and a port.
 type tuple [36]byte
 
 func endpoint(b []byte, a netip.AddrPort) {

@@ -286,8 +286,8 @@ func (c *conn) fillUnverified(dir smtp.Direction, until int64) (filled bool) {
 	return filled
 }
 
-// settleUnverified delivers at the end of the connection what the peer has acknowledged. What becomes received by that may
-// acknowledge more of the other direction.
+// settleUnverified delivers at the end of the connection what the peer has acknowledged. What becomes received by that
+// may acknowledge more of the other direction.
 func (c *conn) settleUnverified(t time.Time) {
 	if c.half[0].wrong.len()+c.half[1].wrong.len() == 0 {
 		return

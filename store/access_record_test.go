@@ -116,8 +116,8 @@ func TestRecords_AreAppendOnly(t *testing.T) {
 		"tap25_internal.ended_sessions": "insert into tap25_internal.ended_sessions (login, open_since, ended_by, " +
 			"at) values ('x', now(), 'judge', '2020-01-01')",
 		"retentions": "insert into retentions (kept, set_by, set_at) values ('1 day', 'judge', '2020-01-01')",
-		"scopes": "insert into scopes (sensor, program, since, version, set_by, set_at) values ('x', 'sniff', now(), '', " +
-			"'judge', '2020-01-01')",
+		"scopes": "insert into scopes (sensor, program, since, version, set_by, set_at) values ('x', 'sniff', now(), " +
+			"'', 'judge', '2020-01-01')",
 		"holds": "insert into holds (mailbox, reason, added_by, added_at, dropped_by, dropped_at) values ('b', " +
 			"'x', 'judge', '2020-01-01', 'judge', '2020-01-01')",
 	} {

@@ -47,7 +47,8 @@ var packetShapes = []Shape{
 		}.Packet()))
 	})},
 	{"one connection in a network for each segment", Small, networks(func(w *Wire, wrap func([]byte) []byte, i uint32) {
-		w.frame(wrap(Segment{Src: client(0), Dst: server, Flags: ACK, Seq: 1 + 6*i, Ack: 1, Payload: "NOOP\r\n"}.Packet()))
+		w.frame(wrap(Segment{Src: client(0), Dst: server, Flags: ACK, Seq: 1 + 6*i, Ack: 1,
+			Payload: "NOOP\r\n"}.Packet()))
 	})},
 	{"one handshake in a network for each session", Small, networks(func(w *Wire, wrap func([]byte) []byte, _ uint32) {
 		b := &session{w: w, ends: [2]netip.AddrPort{client(0), server}, wrap: wrap}
@@ -57,11 +58,12 @@ var packetShapes = []Shape{
 		b.server("250 x\r\n")
 		b.client("MAIL FROM:<a@a.example>\r\n")
 	})},
-	{"fragments of one identification in a network each", Small, networks(func(w *Wire, wrap func([]byte) []byte, _ uint32) {
-		text := whole(48)
-		w.frame(wrap(piece(client(0).Addr(), 7, 0, text[:24], true)))
-		w.frame(wrap(piece(client(0).Addr(), 7, 24, text[24:], false)))
-	})},
+	{"fragments of one identification in a network each", Small,
+		networks(func(w *Wire, wrap func([]byte) []byte, _ uint32) {
+			text := whole(48)
+			w.frame(wrap(piece(client(0).Addr(), 7, 0, text[:24], true)))
+			w.frame(wrap(piece(client(0).Addr(), 7, 24, text[24:], false)))
+		})},
 }
 
 // networks does something in each of many networks: two VLAN tags name each.
@@ -82,7 +84,8 @@ func networks(each func(w *Wire, wrap func([]byte) []byte, i uint32)) func(*Wire
 
 // whole is a segment of as many octets.
 func whole(size int) []byte {
-	return Segment{Src: client(0), Dst: server, Flags: ACK, Seq: 1, Ack: 1, Payload: strings.Repeat("x", size-20)}.Packet()[20:]
+	return Segment{Src: client(0), Dst: server, Flags: ACK, Seq: 1, Ack: 1,
+		Payload: strings.Repeat("x", size-20)}.Packet()[20:]
 }
 
 // fragments sends datagrams of so many fragments of a size each.

@@ -77,12 +77,13 @@ type trafficFacts struct {
 	full   int64           // lost to a full ring; for a running sniff, since its start
 	cut    int64           // longer than a ring takes
 
-	toServers, fromServers int64         // TCP segments
-	badChecksums           int64         // segments
-	skew                   time.Duration // between the stamps of two directions, at least; for a running sniff, since its start
-	payload, lost          int64         // octets of TCP
-	longest                int           // octets of the longest frame kept; 0: not known
-	unread                 int64         // frames kept that the decoder found damaged
+	toServers, fromServers int64 // TCP segments
+	badChecksums           int64 // segments
+	// between the stamps of two directions, at least; for a running sniff, since its start
+	skew          time.Duration
+	payload, lost int64 // octets of TCP
+	longest       int   // octets of the longest frame kept; 0: not known
+	unread        int64 // frames kept that the decoder found damaged
 
 	unopened []report.Unopened // frames that may hold a tunnel, by what they hold: the most frequent first
 }

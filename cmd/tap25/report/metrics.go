@@ -44,7 +44,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	one(counter, "sessions_total", "TCP connections with payload.", r.Sessions)
 	many("session_ends_total", "Sessions that did not end normally, by kind.", "end", r.SessionEnds)
 	many("rows_total", "Rows emitted, by outcome.", "outcome", r.Outcomes)
-	many("rows_out_of_scope_total", "Rows that went nowhere, because they are not in scope, by rule.", "rule", r.OutOfScope)
+	many("rows_out_of_scope_total", "Rows that went nowhere, because they are not in scope, by rule.", "rule",
+		r.OutOfScope)
 	many("anomalies_total", "Anomalies in the traffic, by kind.", "what", r.Anomalies)
 	one(counter, "clock_steps_total", "Steps of the wall clock.", r.ClockSteps)
 	out <- prometheus.MustNewConstMetric(prometheus.NewDesc("tap25_clock_skew_seconds",

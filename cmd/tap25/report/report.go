@@ -52,8 +52,9 @@ type Report struct {
 	ClockSteps  int64            `json:"clock_steps"`
 	ClockSkew   time.Duration    `json:"clock_skew_ns"` // between the directions of a connection, at least, the largest
 
-	Scope      string           `json:"scope,omitempty"`        // SHA-256 of the scope in force, in hexadecimal digits
-	OutOfScope map[string]int64 `json:"out_of_scope,omitempty"` // rows that went nowhere, by rule; nil: there is no scope
+	Scope string `json:"scope,omitempty"` // SHA-256 of the scope in force, in hexadecimal digits
+	// rows that went nowhere, by rule; nil: there is no scope
+	OutOfScope map[string]int64 `json:"out_of_scope,omitempty"`
 
 	Store *Store `json:"store,omitempty"` // nil: --json
 }
@@ -84,8 +85,8 @@ type Ring struct {
 	Read      int64 `json:"read"`
 }
 
-// Store counts rows by their fate: rows = out of scope + spooled + lost, and spooled + found at the start = loaded + waiting + set
-// aside + damaged + dropped. Kept and reloaded rows are among the loaded ones of this or an earlier run.
+// Store counts rows by their fate: rows = out of scope + spooled + lost, and spooled + found at the start = loaded +
+// waiting + set aside + damaged + dropped. Kept and reloaded rows are among the loaded ones of this or an earlier run.
 type Store struct {
 	Spooled  int64 `json:"spooled"`
 	Lost     int64 `json:"lost"`
@@ -155,7 +156,8 @@ func (r *Report) SetTraffic(s *reassembly.Stats) {
 	r.ToServers, r.FromServers = s.ToServers, s.FromServers
 	r.Sessions, r.LostBytes, r.ClockSkew = s.Sessions, s.LostBytes, s.ClockSkew
 	r.SessionEnds = map[string]int64{
-		"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted, "open at the end": s.Unfinished,
+		"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted,
+		"open at the end": s.Unfinished,
 	}
 	if s.Abandoned > 0 { // only after a signal
 		r.SessionEnds["abandoned at the signal"] = s.Abandoned
@@ -167,11 +169,13 @@ func (r *Report) SetTraffic(s *reassembly.Stats) {
 	}
 	r.Anomalies = map[string]int64{
 		badChecksums: s.BadChecksums, "conflicts": s.Conflicts, "bytes not compared": s.Uncompared,
-		"ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted, "half-open ended by silence": s.HalfOpenIdle,
-		"holes given up for memory": s.HolesEvicted, "replies to no command": s.SMTP.Unsolicited,
+		"ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted,
+		"half-open ended by silence": s.HalfOpenIdle,
+		"holes given up for memory":  s.HolesEvicted, "replies to no command": s.SMTP.Unsolicited,
 		"lines that are no replies": s.SMTP.Junk, "replies presumed": s.SMTP.Presumed, "limits met": s.SMTP.Overflows,
 		"commands given up for work": s.SMTP.GivenUp, "octets left unread": s.SMTP.Unread,
-		"fragments expired": s.Fragments.Expired, "fragments evicted": s.Fragments.Evicted, "bad fragments": s.Fragments.Bad,
+		"fragments expired": s.Fragments.Expired, "fragments evicted": s.Fragments.Evicted,
+		"bad fragments":       s.Fragments.Bad,
 		"rows captured twice": s.CopiedRows,
 	}
 }
@@ -198,8 +202,10 @@ func (r *Report) waiting() int64 { return max(r.Delivered-r.Read, 0) }
 // StoreOf returns the counters of a stream.
 func StoreOf(s stream.Stats) *Store {
 	return &Store{
-		Spooled: s.Spool.Appended, Lost: s.Spool.Lost + s.Lost, Loaded: s.Spool.Loaded, Waiting: s.Spool.Waiting + s.Spool.Open + s.Spool.Buffered,
-		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged, Dropped: s.Spool.Dropped, Away: s.Loader.Err != nil,
+		Spooled: s.Spool.Appended, Lost: s.Spool.Lost + s.Lost, Loaded: s.Spool.Loaded,
+		Waiting:  s.Spool.Waiting + s.Spool.Open + s.Spool.Buffered,
+		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged, Dropped: s.Spool.Dropped,
+		Away: s.Loader.Err != nil,
 		Kept: s.Spool.Kept, KeptShort: s.Spool.KeptShort, Reloading: s.Spool.Reentering, Reloaded: s.Loader.Reloaded,
 	}
 }
