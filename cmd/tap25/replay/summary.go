@@ -56,7 +56,22 @@ func (s *Summary) Write(w io.Writer) {
 	line("sessions", "%d%s", t.Sessions, nonZero(
 		count("not SMTP", t.SMTP.NotSMTP), count("ended by silence", t.Idle), count("evicted", t.ConnsEvicted),
 		count("open at the end", t.Unfinished), count("abandoned at the signal", t.Abandoned)))
-	line("rows", "%d%s", s.Rows, report.NonZero(outcomes(&t.SMTP)))
+	s.writeRows(line)
+	if anomalies := anomaliesOf(t); anomalies != "" {
+		line("anomalies", "%s", strings.Trim(anomalies, " ()"))
+	}
+	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(s.Frames)/seconds,
+		float64(s.Octets)/1e6/seconds)
+	for _, text := range []string{elsewhere(t), missing(t), s.Scope.Warning()} {
+		if text != "" {
+			fmt.Fprintln(w, "tap25: "+text)
+		}
+	}
+}
+
+// writeRows writes what became of the rows.
+func (s *Summary) writeRows(line func(name, format string, args ...any)) {
+	line("rows", "%d%s", s.Rows, report.NonZero(outcomes(&s.Traffic.SMTP)))
 	if s.Scope.Dropped != nil {
 		line("outside", "%d rows out of scope%s", s.Scope.Sum(), report.NonZero(report.Named(s.Scope.Dropped)))
 	}
@@ -68,16 +83,6 @@ func (s *Summary) Write(w io.Writer) {
 	}
 	if st := s.Stored; st != nil {
 		stored(line, *st)
-	}
-	if anomalies := anomaliesOf(t); anomalies != "" {
-		line("anomalies", "%s", strings.Trim(anomalies, " ()"))
-	}
-	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(s.Frames)/seconds,
-		float64(s.Octets)/1e6/seconds)
-	for _, text := range []string{elsewhere(t), missing(t), s.Scope.Warning()} {
-		if text != "" {
-			fmt.Fprintln(w, "tap25: "+text)
-		}
 	}
 }
 
