@@ -25,7 +25,7 @@ func (q *queue[T]) push(v T) { q.items = append(q.items, v) }
 
 // keptItems is for how many elements an empty queue keeps its memory: in most dialogues as few wait at a time, and the
 // next one comes soon.
-const keptItems = 4
+const keptItems = 2
 
 // pop takes the first element. What is gone is moved over once it is half of what there is, so that each element is
 // moved once.
