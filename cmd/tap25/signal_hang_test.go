@@ -107,13 +107,12 @@ func followable(t *testing.T) (dir string) {
 
 func TestReplay_ASignalEndsItWhileTheDatabaseDoesNotAnswer(t *testing.T) {
 	dsn, taken := deaf(t)
-	spool := filepath.Join(t.TempDir(), "spool")
 	for name, args := range map[string][]string{
 		"at the start": {mails(t, t.TempDir(), 1000)},
 		"follow":       {"--follow", followable(t)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := taken.Load()
+			before, spool := taken.Load(), filepath.Join(t.TempDir(), "spool")
 			cmd := exec.Command("tap25", append([]string{"replay", "--db", dsn, "--spool", spool, "--sensor", "tap"},
 				args...)...)
 			if err := cmd.Start(); err != nil {
