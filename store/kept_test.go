@@ -123,6 +123,8 @@ func TestLoader_EntersAgainWhatTheDatabaseHasLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		wait(t, func() bool { st := s.Stats(); return st.Waiting+st.Reentering == 0 && l.Idle() })
+		// The loader counts rows after the spool has.
+		wait(t, func() bool { ld := l.Stats(); return ld.Added+ld.Held == s.Stats().Loaded })
 	}
 	more()
 	forget(t, db, "tap", 20)
