@@ -48,9 +48,6 @@ func TestCost_TwiceTheFramesTakeTwiceTheInstructions(t *testing.T) {
 		countFrom(from)
 		return
 	}
-	if testing.Short() {
-		t.Skip("takes half a minute under valgrind")
-	}
 	shapes, counts := hostile.Shapes(), []int64{}
 	for try := 0; len(counts) < 2*len(shapes) && try < 3; try++ {
 		more, said := countInstructions(t, shapes[len(counts)/2].Name)

@@ -11,9 +11,6 @@ import (
 // TestCost_LossesDoNotFeedThemselves has a full ring lose frames: what those that come through cost must not grow with
 // it, or more would be lost for it.
 func TestCost_LossesDoNotFeedThemselves(t *testing.T) {
-	if testing.Short() {
-		t.Skip("one goroutine, of which the race detector has nothing to tell")
-	}
 	for _, s := range hostile.Shapes() {
 		n := 2000
 		if s.Load != hostile.Small {

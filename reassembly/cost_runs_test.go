@@ -14,9 +14,6 @@ import (
 // frames lost as a full ring loses them. What gopacket has of a direction need not be the first of what is held then:
 // taking it back by that count looped without end.
 func TestCost_RunsOfLostFramesStopNoWorker(t *testing.T) {
-	if testing.Short() {
-		t.Skip("one goroutine, of which the race detector has nothing to tell")
-	}
 	for seed := uint64(1); seed <= 12; seed++ {
 		r := rand.New(rand.NewPCG(seed, 1))
 		asm := reassembly.New(reassembly.Config{Emit: func(*smtp.Envelope) {}})

@@ -71,9 +71,6 @@ const (
 
 // TestCost_TwiceTheFramesTakeTwiceTheSteps counts the iterations of the loops over what earlier frames have left.
 func TestCost_TwiceTheFramesTakeTwiceTheSteps(t *testing.T) {
-	if testing.Short() {
-		t.Skip("one goroutine, of which the race detector has nothing to tell")
-	}
 	for _, s := range hostile.Shapes() {
 		var steps [2]int64
 		var units int64
