@@ -95,20 +95,13 @@ func (w *walk) vxlan() Verdict {
 	return goOn
 }
 
-// vxlanGPE reads the header of draft-ietf-nvo3-vxlan-gpe section 3.
+// vxlanGPE reads the header of draft-ietf-nvo3-vxlan-gpe section 3: that of VXLAN,
+// in which a flag says that the last octet of the first word is the next protocol.
 func (w *walk) vxlanGPE() Verdict {
-	const valid, nextProtocol = 0x08, 0x04
+	const nextProtocol = 0x04
 	b := w.data
-	if len(b) < 8 {
-		return TruncatedTunnel
-	}
-	if b[0]&valid == 0 {
-		return w.unreadUDP(w.port)
-	}
-	w.name(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8)
-	w.data, w.next = b[8:], headerEthernet
-	if b[0]&nextProtocol == 0 {
-		return goOn
+	if v := w.vxlan(); v != goOn || b[0]&nextProtocol == 0 {
+		return v
 	}
 	return w.nextProtocol(b[3])
 }
