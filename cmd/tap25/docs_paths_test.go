@@ -25,6 +25,20 @@ func pages(t *testing.T) (out []string) {
 	return out
 }
 
+// eachMatch calls f with each match of re in the pages.
+func eachMatch(t *testing.T, re *regexp.Regexp, f func(page string, m [][]byte)) {
+	t.Helper()
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range re.FindAllSubmatch(text, -1) {
+			f(page, m)
+		}
+	}
+}
+
 // code is what stands between backticks and looks like a file of the repository: with a directory, or with a suffix.
 var code = regexp.MustCompile("`([\\w.*-]+(?:/[\\w.*-]+)*/?)`")
 
@@ -48,30 +62,24 @@ func TestDocs_NamedFilesExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	looked := 0
-	for _, page := range pages(t) {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
+	suffix := regexp.MustCompile(`\w\.(go|c|h|md|sh|sql|py|txt|golden)$`)
+	eachMatch(t, code, func(page string, m [][]byte) {
+		name := string(m[1])
+		first, _, deep := strings.Cut(name, "/")
+		ours := slices.ContainsFunc(top, func(d fs.DirEntry) bool { return d.Name() == first && first != "bin" })
+		if strings.Contains(name, "NAME") || !suffix.MatchString(name) && !(deep && ours) {
+			return
 		}
-		for _, m := range code.FindAllSubmatch(text, -1) {
-			name := string(m[1])
-			first, _, deep := strings.Cut(name, "/")
-			suffix := regexp.MustCompile(`\w\.(go|c|h|md|sh|sql|py|txt|golden)$`).MatchString(name)
-			ours := slices.ContainsFunc(top, func(d fs.DirEntry) bool { return d.Name() == first && first != "bin" })
-			if strings.Contains(name, "NAME") || !suffix && !(deep && ours) {
-				continue
-			}
-			looked++
-			inRoot, _ := filepath.Glob(filepath.Join(root, name))
-			beside, _ := filepath.Glob(filepath.Join(filepath.Dir(page), name))
-			anywhere := slices.ContainsFunc(all, func(at string) bool {
-				return strings.HasSuffix(at, "/"+strings.TrimSuffix(name, "/"))
-			})
-			if len(inRoot)+len(beside) == 0 && !anywhere {
-				t.Errorf("%s names %s, which does not exist", filepath.Base(page), name)
-			}
+		looked++
+		inRoot, _ := filepath.Glob(filepath.Join(root, name))
+		beside, _ := filepath.Glob(filepath.Join(filepath.Dir(page), name))
+		anywhere := slices.ContainsFunc(all, func(at string) bool {
+			return strings.HasSuffix(at, "/"+strings.TrimSuffix(name, "/"))
+		})
+		if len(inRoot)+len(beside) == 0 && !anywhere {
+			t.Errorf("%s names %s, which does not exist", filepath.Base(page), name)
 		}
-	}
+	})
 	if looked < 100 {
 		t.Errorf("only %d names of files were looked for", looked)
 	}
@@ -80,19 +88,13 @@ func TestDocs_NamedFilesExist(t *testing.T) {
 // TestDocs_NamedSectionsExist looks for the sections that the pages name after a link, as [page](page.md), "Section".
 func TestDocs_NamedSectionsExist(t *testing.T) {
 	sections := 0
-	for _, page := range pages(t) {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
+	eachMatch(t, regexp.MustCompile(`\]\(([^)#:\s]+\.md)\),\s"([^"]+)"`), func(page string, m [][]byte) {
+		sections++
+		other, err := os.ReadFile(filepath.Join(filepath.Dir(page), string(m[1])))
+		if err != nil || !strings.Contains(string(other), "\n## "+string(m[2])+"\n") {
+			t.Errorf("%s names the section %q of %s, which does not exist", filepath.Base(page), m[2], m[1])
 		}
-		for _, m := range regexp.MustCompile(`\]\(([^)#:\s]+\.md)\),\s"([^"]+)"`).FindAllSubmatch(text, -1) {
-			sections++
-			other, err := os.ReadFile(filepath.Join(filepath.Dir(page), string(m[1])))
-			if err != nil || !strings.Contains(string(other), "\n## "+string(m[2])+"\n") {
-				t.Errorf("%s names the section %q of %s, which does not exist", filepath.Base(page), m[2], m[1])
-			}
-		}
-	}
+	})
 	if sections == 0 {
 		t.Error("no page names a section")
 	}
@@ -115,21 +117,15 @@ func TestDocs_NamedTestsExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	looked := 0
-	for _, page := range pages(t) {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
+	eachMatch(t, regexp.MustCompile("`((?:Test|Fuzz|Benchmark)\\w+)(…)?`"), func(page string, m [][]byte) {
+		looked++
+		name, open := string(m[1]), len(m[2]) > 0
+		if !slices.ContainsFunc(all, func(f string) bool {
+			return f == name || open && strings.HasPrefix(f, name)
+		}) {
+			t.Errorf("%s names the test %s, which does not exist", filepath.Base(page), name)
 		}
-		for _, m := range regexp.MustCompile("`((?:Test|Fuzz|Benchmark)\\w+)(…)?`").FindAllSubmatch(text, -1) {
-			looked++
-			name, open := string(m[1]), len(m[2]) > 0
-			if !slices.ContainsFunc(all, func(f string) bool {
-				return f == name || open && strings.HasPrefix(f, name)
-			}) {
-				t.Errorf("%s names the test %s, which does not exist", filepath.Base(page), name)
-			}
-		}
-	}
+	})
 	if looked < 50 {
 		t.Errorf("only %d names of tests were looked for", looked)
 	}
