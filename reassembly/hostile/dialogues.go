@@ -5,7 +5,7 @@ import "strings"
 // Dialogues that no client and no server have, without a hole.
 var dialogueShapes = []Shape{
 	{"DATA that is refused, in a loop", Small, turns("DATA\r\n", "554 no recipients\r\n")},
-	{"DATA that is refused, with a message behind it", Small,
+	{"DATA that is refused, with a message after it", Small,
 		turns("MAIL FROM:<a@b.x>\r\nDATA\r\nSubject: x\r\n.\r\n", "250 ok\r\n503 no\r\n500 no\r\n500 no\r\n")},
 	{"messages that are refused before their end", Small, refusedEarly},
 	{"replies to nothing", Small, serverAlone("250 ok\r\n")},
@@ -18,12 +18,12 @@ var dialogueShapes = []Shape{
 	{"replies an octet at a time", Small, replyOctets},
 	{"replies ahead of their commands", Small, repliesAhead},
 	{"STARTTLS that is refused, in a loop", Small, turns("STARTTLS\r\n", "454 no\r\n")},
-	{"STARTTLS with commands behind it", Small, turns("STARTTLS\r\nRCPT TO:<u@e.x>\r\n", "454 no\r\n503 no\r\n")},
+	{"STARTTLS with commands after it", Small, turns("STARTTLS\r\nRCPT TO:<u@e.x>\r\n", "454 no\r\n503 no\r\n")},
 	{"AUTH that is cancelled, in a loop", Small, authLoop},
 	{"what the client sends while AUTH waits for its reply", Small, blockedBy("AUTH PLAIN\r\n")},
 	{"what the client sends while STARTTLS waits for its reply", Small, blockedBy("STARTTLS\r\n")},
 	{"what the client sends while DATA waits for its reply", Small, blockedBy("DATA\r\n")},
-	{"octets behind an accepted STARTTLS", Small, behindTLS},
+	{"octets after an accepted STARTTLS", Small, behindTLS},
 	{"a line without an end", Small, clientAlone(strings.Repeat("A", 1400))},
 	{"a body of ends that servers disagree on", Lines, body("\n.\n\n.\r\n\r.\r")},
 	{"a body of dots", Lines, body("..\r\n")},
