@@ -30,6 +30,7 @@ type flow struct {
 	held    runs      // after a hole
 	ahead   int       // what held takes
 	feeding
+	bogus int64       // the largest acknowledgment that dropBogusAck lowered
 	edge  int64       // the largest right edge of the windows that the peer has offered; 0: none
 	late  *late       // nil while nothing was acknowledged before it was captured
 	wrong *unverified // with a wrong checksum; nil if there is nothing
@@ -120,7 +121,9 @@ func (h *half) dropBogusAck(off int64, n int) {
 	if off != h.next || h.held.len() > 0 || h.late.again() {
 		return
 	}
-	h.acked = min(h.acked, max(off+int64(n), h.wrong.end()))
+	if sent := max(off+int64(n), h.wrong.end()); h.acked > sent {
+		h.bogus, h.acked = max(h.bogus, h.acked), sent
+	}
 	if h.late != nil && h.late.awaited > h.acked {
 		h.late.awaited = 0
 	}

@@ -294,6 +294,9 @@ func (c *conn) settleUnverified(t time.Time) {
 	}
 	for d := range c.half {
 		c.drain(smtp.Direction(d))
+		// An acknowledgment that seemed bogus was not, if the sender came so far after all: the peer's clock is early.
+		h := &c.half[d]
+		h.acked = max(h.acked, min(h.bogus, h.captured()))
 	}
 	for moved := true; moved; {
 		moved = false
