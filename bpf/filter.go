@@ -290,7 +290,26 @@ func (f *Filter) Stats() (Stats, error) {
 			total.Bytes += n.Bytes
 		}
 	}
-	return s, nil
+	return s, f.lossesBySource(s.Rings)
+}
+
+// lossesBySource reads where the frames came from that the rings had no room for.
+func (f *Filter) lossesBySource(rings []RingStats) error {
+	for i := range rings {
+		rings[i].FullFrom = map[int]uint64{}
+	}
+	var from filterSource
+	var perCPU []uint64
+	entries := f.objects.LossesBySource.Iterate()
+	for entries.Next(&from, &perCPU) {
+		for _, n := range perCPU {
+			rings[from.Worker].FullFrom[int(from.Ifindex)] += n
+		}
+	}
+	if err := entries.Err(); err != nil {
+		return fmt.Errorf("read losses by interface: %w", err)
+	}
+	return nil
 }
 
 // Unread reads what was in frames that were dropped and may have held a tunnel, by kind and number.

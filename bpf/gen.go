@@ -28,4 +28,4 @@
 // Nothing is pinned: programs and attachments end with the process.
 package bpf
 
-//go:generate go tool bpf2go -go-package bpf -target bpfel -type verdict -type frame -type ring_count filter filter.c -- -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
+//go:generate go tool bpf2go -go-package bpf -target bpfel -type verdict -type frame -type ring_count -type source filter filter.c -- -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu

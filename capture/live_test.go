@@ -203,6 +203,7 @@ func TestLive_OverloadCountsEveryFrame(t *testing.T) {
 		})
 	}
 	var read, lost atomic.Uint64
+	var from [2]atomic.Uint64 // read, by interface
 	for _, w := range l.Workers() {
 		reading.Go(func() {
 			last := map[byte]uint32{} // by connection
@@ -217,6 +218,7 @@ func TestLive_OverloadCountsEveryFrame(t *testing.T) {
 					continue
 				}
 				read.Add(1)
+				from[f.File].Add(1)
 				n := binary.BigEndian.Uint32(f.Data[54:])
 				if before, ok := last[f.Data[29]]; ok && n <= before {
 					t.Errorf("frame %d behind %d", n, before)
@@ -248,6 +250,16 @@ func TestLive_OverloadCountsEveryFrame(t *testing.T) {
 	}
 	if s.Full() == 0 || s.Delivered() == 0 || s.Dropped() == 0 {
 		t.Error("no overload")
+	}
+	for i, name := range []string{"tap0", "tap1"} { // both have the same number of frames to be kept
+		if n := from[i].Load() + s.FullFrom[0][name] + s.FullFrom[1][name]; n != each || from[i].Load() == each {
+			t.Errorf("%s: %d frames read, %v lost, of %d", name, from[i].Load(), s.FullFrom, each)
+		}
+	}
+	for i, r := range s.Rings {
+		if s.FullFrom[i]["tap0"]+s.FullFrom[i]["tap1"] != r.Full {
+			t.Errorf("ring %d lost %d frames, by interface %v", i, r.Full, s.FullFrom[i])
+		}
 	}
 }
 
