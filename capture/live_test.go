@@ -69,6 +69,36 @@ func TestLive_RefusesAnInterfaceWithAnAddress(t *testing.T) {
 	openLive(t, LiveConfig{Interfaces: []string{"tap0"}, Inline: true})
 }
 
+// TestLive_InlineSeesWhatTheHostSends: also on an interface that was away meanwhile. A loopback interface receives what
+// it sends, so there each frame is seen once.
+func TestLive_InlineSeesWhatTheHostSends(t *testing.T) {
+	inNamespace(t)
+	command(t, "ip link set lo up")
+	l := openLive(t, LiveConfig{Interfaces: []string{"tap0", "lo"}, Inline: true})
+	w := l.Workers()[0]
+	var f Frame
+	exchange := func(when string) {
+		t.Helper()
+		for i, name := range []string{"tap0", "peer0", "lo"} {
+			want := smtpFrame(25, 300+i)
+			sender(t, name)(want)
+			wait(t, when+": a frame from "+name, func() bool { return w.Next(&f) == nil })
+			if !bytes.Equal(f.Data, want) || f.File != map[string]int{"tap0": 0, "peer0": 0, "lo": 1}[name] {
+				t.Errorf("%s: from %s came %d octets of interface %d", when, name, len(f.Data), f.File)
+			}
+			if err := w.Next(&f); !errors.Is(err, ErrNoFrame) {
+				t.Errorf("%s: the frame from %s was seen twice", when, name)
+			}
+		}
+	}
+	exchange("at first")
+	command(t, "ip link del tap0")
+	wait(t, "away", func() bool { l.Check(); return l.links[0].snapshot().Away })
+	veth(t, "tap0", "peer0")
+	wait(t, "back", func() bool { l.Check(); return !l.links[0].snapshot().Away })
+	exchange("after it was away")
+}
+
 func TestLive_TheSecondOnOneInterfaceSaysWhyNot(t *testing.T) {
 	inNamespace(t)
 	openLive(t, LiveConfig{Interfaces: []string{"tap0"}})

@@ -32,8 +32,9 @@ or Ctrl-C ends it within a second: sniff writes the rows of what it has seen, le
 database does not take at once, and prints a summary to standard error.
 
 An XDP program captures the frames. The host receives no frame of the interface while sniff runs, unless --inline
-is given. Attaching the program needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, or root; sniff gives
-these up after it has attached. The program is detached when tap25 ends, even if it crashes or is killed.
+is given. Then the host keeps the interface, and a second program, at tc egress, captures what the host sends: sniff
+runs beside a mail server on its own host, without a tap. Attaching the programs needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, or root; sniff gives
+these up after it has attached. They are detached when tap25 ends, even if it crashes or is killed.
 
 Every flag can also be set by an environment variable (--sensor by TAP25_SENSOR) or in the YAML file that --config
 names (sensor: NAME). The command line overrides the environment, and the environment overrides the file. After
@@ -86,8 +87,8 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 		"number of rings, each read by one goroutine (default: the number of CPUs, at most 8)")
 	f.IntVar(&s.RingBytes, "ring-bytes", 32<<20, "size of each ring in bytes, rounded up to a power of two")
 	f.BoolVar(&s.Inline, "inline", false,
-		"pass all frames on to the host, for an interface that carries the host's own traffic; "+
-			"sniff sees only the frames that arrive")
+		"pass all frames on to the host, and see those that the host sends too: for an interface that carries the "+
+			"host's own traffic, such as a mail server's")
 	f.StringVar(&s.xdp, "xdp", "auto",
 		"where the XDP program runs: native (in the driver), generic (any driver, slower) or auto")
 	f.StringVar(&s.checksum, "checksum", "auto",
