@@ -8,9 +8,9 @@ const aheadBytes = 16 << 20
 // segment is a segment and what was read of it.
 type segment struct {
 	spool.Segment
-	rows   [][]byte
+	rows   [][]byte // and records of coverage
 	damage spool.Damage
-	sound  bool // every record is a row
+	sound  bool // every record is a row, or coverage
 }
 
 func (s segment) batch() batch { return batch{s.Sensor, s.Key, s.rows} }
@@ -20,7 +20,7 @@ func (l *Loader) read(seg spool.Segment) (s segment, err error) {
 	s = segment{Segment: seg, sound: true}
 	s.rows, s.damage, err = l.cfg.Spool.Read(seg)
 	for _, r := range s.rows {
-		s.sound = s.sound && checkRow(r) == ""
+		s.sound = s.sound && checkRecord(r) == ""
 	}
 	return s, err
 }

@@ -105,8 +105,8 @@ func checkLoaded(t testing.TB, s *spool.Spool, l *Loader) {
 	if st.Found+st.Appended != st.Buffered+st.Open+st.Waiting+st.Loaded+st.SetAside+st.Damaged+st.Dropped {
 		t.Errorf("the spool's counters do not add up: %+v", st)
 	}
-	if ld.Added+ld.Held != st.Loaded {
-		t.Errorf("%d added and %d held, but %d loaded", ld.Added, ld.Held, st.Loaded)
+	if ld.Added+ld.Held+ld.Coverage != st.Loaded {
+		t.Errorf("%d added, %d held and %d of coverage, but %d loaded", ld.Added, ld.Held, ld.Coverage, st.Loaded)
 	}
 }
 
