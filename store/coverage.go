@@ -49,7 +49,7 @@ type CoverageCounts struct {
 	Sessions      int64  `json:"sessions"`       // that began
 	Encrypted     int64  `json:"sessions_encrypted"`
 	Cut           int64  `json:"sessions_cut"` // that lost octets
-	Rows          int64  `json:"rows"`         // recorded
+	Rows          int64  `json:"rows"`         // in scope, RowsLost among them
 	RowsLost      int64  `json:"rows_lost"`    // to a full spool
 	NICDropped    *int64 `json:"nic_dropped"`  // frames that the network card had no room for; nil: unknown
 }
@@ -71,12 +71,8 @@ func (c CoverageCounts) plus(o *CoverageCounts, times int64) CoverageCounts {
 	for i, n := range o.fields() {
 		*sums[i] += times * *n
 	}
-	if o.NICDropped != nil {
-		sum := times * *o.NICDropped
-		if c.NICDropped != nil {
-			sum += *c.NICDropped
-		}
-		c.NICDropped = &sum
+	if c.NICDropped != nil && o.NICDropped != nil {
+		c.NICDropped = new(*c.NICDropped + times**o.NICDropped)
 	}
 	return c
 }

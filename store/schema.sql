@@ -2707,8 +2707,8 @@ COMMENT ON COLUMN tap25.coverage.octets_lost IS 'Octets of sessions that were no
 COMMENT ON COLUMN tap25.coverage.sessions IS 'Sessions that began.';
 COMMENT ON COLUMN tap25.coverage.sessions_encrypted IS 'Sessions that went on encrypted (STARTTLS): their mail after that has no addresses.';
 COMMENT ON COLUMN tap25.coverage.sessions_cut IS 'Sessions that lost octets for the first time.';
-COMMENT ON COLUMN tap25.coverage.rows IS 'Rows that were recorded.';
-COMMENT ON COLUMN tap25.coverage.rows_lost IS 'Rows that were lost because the spool was full.';
+COMMENT ON COLUMN tap25.coverage.rows IS 'Rows in scope, rows_lost among them.';
+COMMENT ON COLUMN tap25.coverage.rows_lost IS 'Of these, rows that were lost because the spool was full.';
 COMMENT ON COLUMN tap25.coverage.nic_dropped IS 'Frames of any kind that the network card had no room for, as its driver counts them; null: unknown, or capture files.';
 COMMENT ON COLUMN tap25.coverage.records IS 'How many records of a sensor the row stands for.';
 COMMENT ON COLUMN tap25.coverage.packed IS 'Whether the row was made when its day was over.';

@@ -301,7 +301,7 @@ func TestUnit_PrivateClusterRunsUnderItsConditions(t *testing.T) {
 		}
 		await(t, "rows in the database", func() bool {
 			r, err := report.Ask(t.Context(), s.control)
-			return err == nil && r.Store != nil && r.Store.Loaded == int64(len(m.taken)) && !r.Store.Away
+			return err == nil && r.Store != nil && rowsLoaded(r) == int64(len(m.taken)) && !r.Store.Away
 		})
 		conn, err := pgx.Connect(t.Context(), "host="+state+"/tap25/run user=nobody dbname=postgres")
 		if err != nil {

@@ -288,8 +288,8 @@ comment on column tap25.coverage.octets_lost is 'Octets of sessions that were no
 comment on column tap25.coverage.sessions is 'Sessions that began.';
 comment on column tap25.coverage.sessions_encrypted is 'Sessions that went on encrypted (STARTTLS): their mail after that has no addresses.';
 comment on column tap25.coverage.sessions_cut is 'Sessions that lost octets for the first time.';
-comment on column tap25.coverage.rows is 'Rows that were recorded.';
-comment on column tap25.coverage.rows_lost is 'Rows that were lost because the spool was full.';
+comment on column tap25.coverage.rows is 'Rows in scope, rows_lost among them.';
+comment on column tap25.coverage.rows_lost is 'Of these, rows that were lost because the spool was full.';
 comment on column tap25.coverage.nic_dropped is 'Frames of any kind that the network card had no room for, as its driver counts them; null: unknown, or capture files.';
 comment on column tap25.coverage.records is 'How many records of a sensor the row stands for.';
 comment on column tap25.coverage.packed is 'Whether the row was made when its day was over.';
