@@ -310,6 +310,10 @@ func TestUnit_PrivateClusterRunsUnderItsConditions(t *testing.T) {
 		if n := sharedBuffers(t, conn); n <= 128<<20 && cluster.AvailableMemory() > 1<<30 {
 			t.Errorf("shared_buffers is %d MiB", n>>20)
 		}
+		clocks := 0
+		if err := conn.QueryRow(t.Context(), "select count(clock_error) from tap25.coverage").Scan(&clocks); err != nil || clocks == 0 {
+			t.Errorf("%d records of coverage with the state of the clock, %v", clocks, err)
+		}
 		conn.Close(t.Context())
 		server, err := os.ReadFile(state + "/tap25/data/postmaster.pid")
 		if err != nil {

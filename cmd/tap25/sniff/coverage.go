@@ -18,17 +18,22 @@ import (
 // coverEvery is how long a record of coverage is, at most. They end with the minutes of the clock.
 const coverEvery = time.Minute
 
-// coverage is what the next record of coverage begins with. One goroutine uses it, but for cut.
+// coverage makes records of coverage. One goroutine uses it, but for cut and rows.
 type coverage struct {
-	cut chan struct{} // holds one element if a record is to end before its minute
+	cut  chan struct{} // holds one element if a record is to end before its minute
+	rows atomic.Int64  // that went to the output
 
-	rows       atomic.Int64 // that went to the output
-	begun      bool         // the first record was taken
-	since      time.Time    // with the monotonic clock's; zero: cover was not called yet
+	last   coverageState // with which the next record begins
+	begun  bool          // the first record was taken
+	failed stream.Alarm
+}
+
+// coverageState is what holds, and was counted, at a moment.
+type coverageState struct {
+	at         time.Time // with the monotonic clock's
 	counts     store.CoverageCounts
-	interfaces []string
+	interfaces []string // that are captured
 	scope      string
-	failed     stream.Alarm
 }
 
 // cutCoverage ends the record of coverage, since something else is true from now on.
@@ -57,13 +62,11 @@ func (t *tap) coverMinutes(ctx context.Context) {
 	}
 }
 
-// cover records what was seen and lost since the last record. The first is of no length, the last one bears stopped. If
-// the spool has no room, the next one covers this time too.
+// cover records what was seen and lost since the last record.
 func (t *tap) cover(stopped bool) {
 	if t.cfg.JSON {
 		return
 	}
-	c, now := &t.covered, time.Now()
 	var sum reassembly.Stats
 	for _, w := range t.workers { // before the kernel's counters, as in a report
 		sum.Add(&w.published.Load().Reassembly)
@@ -72,44 +75,52 @@ func (t *tap) cover(stopped bool) {
 	if err != nil {
 		return // what was seen is unknown, as /readyz says
 	}
-	counts := report.CoverageOf(&sum)
-	counts.FramesSeen, counts.RingFull, counts.Rows = int64(stats.Seen()), int64(stats.Full()), c.rows.Load()
+	now := coverageState{time.Now(), report.CoverageOf(&sum), upOf(stats.Links), ""}
+	now.counts.FramesSeen, now.counts.RingFull, now.counts.Rows = int64(stats.Seen()), int64(stats.Full()), t.covered.rows.Load()
 	if r := t.out.report(); r != nil {
-		counts.RowsLost = r.Lost
+		now.counts.RowsLost = r.Lost
 	}
-	if counts.NICDropped = t.live.Missed(); counts.NICDropped == nil {
-		counts.NICDropped = c.counts.NICDropped
-	}
-	up, scope := upOf(stats.Links), ""
+	now.counts.NICDropped = t.live.Missed()
 	if s := t.gate.Scope(); s != nil {
-		scope = s.Digest()
+		now.scope = s.Digest()
 	}
-	if c.since.IsZero() {
-		c.since, c.interfaces, c.scope = now, up, scope
-	}
-	record := &store.Coverage{
-		Since: begunAt(c.since, now), Before: now, Sensor: t.cfg.Assembler.Sensor, Program: "sniff", Interfaces: c.interfaces,
-		Scope: c.scope, Version: t.cfg.Version, Started: !c.begun, Stopped: stopped,
-		Clock: readClock(), CoverageCounts: counts.Less(c.counts),
-	}
-	err = t.out.cover(record)
-	if c.failed.Rings(err != nil) {
+	err = t.covered.record(now, func(c *store.Coverage) error {
+		c.Sensor, c.Version, c.Stopped, c.Clock = t.cfg.Assembler.Sensor, t.cfg.Version, stopped, readClock()
+		return t.out.cover(c)
+	})
+	if t.covered.failed.Rings(err != nil) {
 		t.log.Warn().Err(err).Msg("coverage waits for room in the spool: the next record will cover this time too")
 	}
-	if err != nil {
-		c.interfaces = slices.DeleteFunc(slices.Clone(c.interfaces), func(name string) bool {
-			return !slices.Contains(up, name)
-		})
-		return
-	}
-	c.begun, c.since, c.counts, c.interfaces, c.scope = true, now, counts, up, scope
 }
 
-// begunAt returns when a record began that ends now, by the clock as it is now: it may have been set meanwhile, and a
-// time in which the machine slept was not covered.
-func begunAt(since, now time.Time) time.Time {
-	elapsed := now.Sub(since) // monotonic
-	if wall := now.Round(0).Sub(since.Round(0)); (wall - elapsed).Abs() > time.Second {
+// record puts a record of what was counted since the last one. The first is of no length and bears Started. If put
+// fails, the next one covers this time too.
+func (c *coverage) record(now coverageState, put func(*store.Coverage) error) error {
+	if c.last.at.IsZero() {
+		c.last = now
+		c.last.counts = store.CoverageCounts{}
+	}
+	if now.counts.NICDropped == nil {
+		now.counts.NICDropped = c.last.counts.NICDropped
+	}
+	err := put(&store.Coverage{
+		Since: begun(c.last.at, now.at.Sub(c.last.at), now.at), Before: now.at, Program: "sniff", Interfaces: c.last.interfaces, Scope: c.last.scope,
+		Started: !c.begun, CoverageCounts: now.counts.Less(c.last.counts),
+	})
+	if err != nil {
+		c.last.interfaces = slices.DeleteFunc(slices.Clone(c.last.interfaces), func(name string) bool {
+			return !slices.Contains(now.interfaces, name)
+		})
+		return err
+	}
+	c.begun, c.last = true, now
+	return nil
+}
+
+// begun returns when a record began whose beginning the clock gave as since, and that ends after elapsed at the time
+// now of the clock: it may have been set meanwhile, and a time in which the machine slept was not covered.
+func begun(since time.Time, elapsed time.Duration, now time.Time) time.Time {
+	if passed := now.Round(0).Sub(since.Round(0)); (passed - elapsed).Abs() > time.Second {
 		return now.Add(-elapsed)
 	}
 	return since
