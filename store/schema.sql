@@ -2872,7 +2872,7 @@ COMMENT ON COLUMN tap25_internal.late_days.users IS 'Who used it at the last try
 COMMENT ON TABLE tap25_internal.loads IS 'Segments and capture files that were loaded: what has a line here is never loaded again.';
 COMMENT ON COLUMN tap25_internal.loads.sensor IS 'The sensor that loaded it.';
 COMMENT ON COLUMN tap25_internal.loads.segment IS 'Name of the segment of a spool, or key of a capture file.';
-COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows it has, by its sensor''s word.';
+COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows and records of coverage it has, by its sensor''s word.';
 COMMENT ON COLUMN tap25_internal.loads.loaded_at IS 'When it was loaded, by the database''s clock.';
 COMMENT ON VIEW tap25_internal.mail_aside IS 'The part of mail that is in no partition: held and misdated rows.';
 COMMENT ON VIEW tap25_internal.mail_days IS 'The part of mail that is in the partitions of days.';
