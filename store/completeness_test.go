@@ -136,7 +136,7 @@ func anyDays(r *rand.Rand, begin time.Time) (list []*Coverage) {
 		scope, links, clock := scopes[0], []string{"eth1"}, &Clock{true, 0, time.Second}
 		running := false
 		for n := 0; n < 2*1440; n++ {
-			switch r.IntN(400) {
+			switch r.IntN(200) {
 			case 0:
 				scope = scopes[r.IntN(2)]
 			case 1:
@@ -158,7 +158,7 @@ func anyDays(r *rand.Rand, begin time.Time) (list []*Coverage) {
 			c.FramesSeen, c.FramesRead, c.Rows = int64(r.IntN(1000)), int64(r.IntN(100)), int64(r.IntN(10))
 			c.Sessions = int64(r.IntN(10))
 			c.CoverageCounts.Encrypted = r.Int64N(c.Sessions + 1)
-			if n/180%3 == 1 && r.IntN(2) == 0 { // hours in which something is lost
+			if n/180%3 == 1 { // hours in which something is lost
 				lost := c.fields()[2+r.IntN(5)]
 				*lost = int64(1 + r.IntN(50))
 			}

@@ -2241,7 +2241,7 @@ begin
                     case when l.lossy then l.hour end)::text as kind
                 from lossy l
             ), headed as (
-                select a.*, a.started or a.before > d + 1 or (a.lossy and a.before > a.hour + interval '1 hour') or coalesce(lag(a.stopped) over w, true)
+                select a.*, a.started or a.before > d + 1 or (a.lossy and a.before > a.hour + interval '1 hour')
                     or lag(a.before) over w is distinct from a.since or lag(a.kind) over w <> a.kind as head
                 from alike a window w as (partition by a.sensor, a.program order by a.since, a.before, a.loaded_at)
             ), numbered as (
