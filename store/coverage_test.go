@@ -19,23 +19,27 @@ import (
 func minute(sensor string, n int) *Coverage {
 	since := old.Truncate(24 * time.Hour).Add(time.Duration(n) * time.Minute)
 	return &Coverage{Since: since, Before: since.Add(time.Minute), Sensor: sensor, Program: "sniff", Version: "v1",
-		Interfaces: []string{"eth1"}, CoverageCounts: CoverageCounts{FramesSeen: 100, FramesRead: 10, NICDropped: new(int64)}}
+		Interfaces:     []string{"eth1"},
+		CoverageCounts: CoverageCounts{FramesSeen: 100, FramesRead: 10, NICDropped: new(int64)}}
 }
 
 // anyCoverage draws coverage whose text PostgreSQL takes as it is.
 func anyCoverage(t *rapid.T) *Coverage {
 	text := rapid.StringMatching(`[a-zä]*`)
 	c := &Coverage{Since: time.UnixMicro(rapid.Int64Range(-1<<50, 1<<52).Draw(t, "since")).UTC(),
-		Sensor: text.Draw(t, "sensor"), Program: rapid.SampledFrom([]string{"sniff", "replay", "follow"}).Draw(t, "program"),
+		Sensor:  text.Draw(t, "sensor"),
+		Program: rapid.SampledFrom([]string{"sniff", "replay", "follow"}).Draw(t, "program"),
 		Scope:   rapid.SampledFrom([]string{"", strings.Repeat("0a", 32)}).Draw(t, "scope"),
-		Version: text.Draw(t, "version"), Started: rapid.Bool().Draw(t, "started"), Stopped: rapid.Bool().Draw(t, "stopped")}
+		Version: text.Draw(t, "version"), Started: rapid.Bool().Draw(t, "started"),
+		Stopped: rapid.Bool().Draw(t, "stopped")}
 	c.Before = c.Since.Add(time.Duration(rapid.Int64Range(0, 1e12).Draw(t, "length")) * time.Microsecond)
 	if rapid.Bool().Draw(t, "live") {
 		c.Interfaces = rapid.SliceOf(text).Draw(t, "interfaces")
 	}
 	if rapid.Bool().Draw(t, "clock") {
 		micros := rapid.Int64Range(0, 1e12)
-		c.Clock = &Clock{rapid.Bool().Draw(t, "synchronised"), -time.Duration(micros.Draw(t, "offset")) * time.Microsecond,
+		c.Clock = &Clock{rapid.Bool().Draw(t, "synchronised"),
+			-time.Duration(micros.Draw(t, "offset")) * time.Microsecond,
 			time.Duration(micros.Draw(t, "error")) * time.Microsecond}
 	}
 	for i, n := range c.fields() {
@@ -93,7 +97,8 @@ func FuzzParseCoverage(f *testing.F) {
 // covered reads the table back.
 func covered(t testing.TB, db *DB) []Coverage {
 	t.Helper()
-	rows, err := db.Conn().Query(t.Context(), "select "+coverageColumns+" from tap25.coverage order by since, before, sensor")
+	rows, err := db.Conn().Query(t.Context(), "select "+coverageColumns+
+		" from tap25.coverage order by since, before, sensor")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +106,8 @@ func covered(t testing.TB, db *DB) []Coverage {
 		var scope *string
 		var synchronised *bool
 		var offset, most *time.Duration
-		to := []any{&c.Since, &c.Before, &c.Sensor, &c.Program, &c.Interfaces, &scope, &c.Version, &c.Started, &c.Stopped,
-			&synchronised, &offset, &most}
+		to := []any{&c.Since, &c.Before, &c.Sensor, &c.Program, &c.Interfaces, &scope, &c.Version, &c.Started,
+			&c.Stopped, &synchronised, &offset, &most}
 		for _, n := range c.fields() {
 			to = append(to, n)
 		}
@@ -126,7 +131,8 @@ func covered(t testing.TB, db *DB) []Coverage {
 func TestLoad_CoverageComesWithRows(t *testing.T) {
 	db := database(t, false)
 	live := minute("tap", 1)
-	live.Clock, live.Scope, live.Started = &Clock{true, -3 * time.Millisecond, 5 * time.Second}, strings.Repeat("0f", 32), true
+	live.Clock, live.Started = &Clock{true, -3 * time.Millisecond, 5 * time.Second}, true
+	live.Scope = strings.Repeat("0f", 32)
 	for i, n := range live.fields() {
 		*n = int64(i + 1)
 	}
@@ -134,7 +140,8 @@ func TestLoad_CoverageComesWithRows(t *testing.T) {
 	file.Program, file.Interfaces, file.NICDropped, file.Stopped = "replay", nil, nil, true
 	none := minute("tap", 3)
 	none.Interfaces = []string{}
-	records := [][]byte{AppendCoverage(nil, live), numbered("tap", 1), AppendCoverage(nil, file), AppendCoverage(nil, none)}
+	records := [][]byte{AppendCoverage(nil, live), numbered("tap", 1), AppendCoverage(nil, file),
+		AppendCoverage(nil, none)}
 	for range 2 {
 		if _, err := db.Load(t.Context(), "tap", "one", records); err != nil {
 			t.Fatal(err)
@@ -186,7 +193,8 @@ func TestCoverage_SensorsLoadTheirOwnAlone(t *testing.T) {
 		t.Errorf("coverage of another: %v", err)
 	}
 	for _, sql := range []string{"select * from tap25.coverage", "delete from tap25.coverage",
-		"update tap25.coverage set ring_full = 0", "truncate tap25.coverage", "set tap25.packing = on; delete from tap25.coverage",
+		"update tap25.coverage set ring_full = 0", "truncate tap25.coverage",
+		"set tap25.packing = on; delete from tap25.coverage",
 		"insert into tap25.coverage (packed) values (true)", "select * from tap25.completeness('-infinity', 'infinity')"} {
 		refused(t, sensor, sql)
 	}
@@ -203,7 +211,66 @@ func TestCoverage_SensorsLoadTheirOwnAlone(t *testing.T) {
 	if _, err := sensor.Conn().Exec(t.Context(), "select tap25_internal.pack_coverage('0')"); err != nil {
 		t.Fatal(err)
 	}
-	if got := lines(t, db, "select sensor || packed from tap25.coverage order by 1"); len(got) != 3 || got[2] != "taptrue" {
+	got := lines(t, db, "select sensor || packed from tap25.coverage order by 1")
+	if len(got) != 3 || got[2] != "taptrue" {
 		t.Errorf("a sensor has packed %q", got)
+	}
+}
+
+// TestCoverage_AbsurdNumbersBreakNoAnswer adds what a sensor may add at most, and what it may not.
+func TestCoverage_AbsurdNumbersBreakNoAnswer(t *testing.T) {
+	db := database(t, false)
+	sensor := as(t, db, "tap25_sensor", "absurd")
+	if _, err := db.Load(t.Context(), "tap", "a", [][]byte{AppendCoverage(nil, minute("tap", 1))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sensor.Load(t.Context(), "absurd", "a", nil); err != nil { // which takes the name
+		t.Fatal(err)
+	}
+	const most = 1<<63 - 1
+	for n := range 3 {
+		c := minute("absurd", n)
+		for _, count := range c.fields() {
+			*count = most
+		}
+		c.NICDropped = new(int64(most))
+		c.Clock = &Clock{Synchronised: true, Offset: -300 * 24 * time.Hour}
+		record := AppendCoverage(nil, c)
+		if _, err := sensor.Load(t.Context(), "absurd", fmt.Sprint("minute ", n), [][]byte{record}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := minute("absurd", 0)
+	long.Since = time.Date(1995, 1, 1, 0, 0, 0, 0, time.UTC)
+	long.Before = time.Date(9999, 12, 31, 23, 0, 0, 0, time.UTC)
+	early, far := *long, *long
+	early.Since, far.Since = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), far.Before
+	absurd := [][]byte{AppendCoverage(nil, long), AppendCoverage(nil, &early), AppendCoverage(nil, &far)}
+	if _, err := sensor.Load(t.Context(), "absurd", "long", absurd); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Coverage){
+		"a time before the year 1": func(c *Coverage) { c.Since = c.Since.AddDate(-3000, 0, 0) },
+		"an end before its begin":  func(c *Coverage) { c.Before = c.Since.Add(-1000) },
+		"a negative count":         func(c *Coverage) { c.RowsLost = -1 },
+		"frames that came back":    func(c *Coverage) { c.NICDropped = new(int64(-1)) },
+		"a clock of another age":   func(c *Coverage) { c.Clock = &Clock{Offset: 400 * 24 * time.Hour} },
+		"a scope without a digest": func(c *Coverage) { c.Scope = "all" },
+	} {
+		c := minute("absurd", 9)
+		change(c)
+		if _, err := sensor.Load(t.Context(), "absurd", name, [][]byte{AppendCoverage(nil, c)}); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	finish(t, db, soon)
+	var sentence string
+	err := db.Conn().QueryRow(t.Context(), "select sentence from tap25.completeness('2000-01-01', 'infinity')").
+		Scan(&sentence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(sentence, "absurd and tap together listened for 100 % of the time (no gap)") {
+		t.Error(sentence)
 	}
 }

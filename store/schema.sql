@@ -2346,7 +2346,7 @@ begin
                     case when l.lossy then l.hour end)::text as kind
                 from lossy l
             ), headed as (
-                select a.*, a.started or a.before > d + 1 or (a.lossy and a.before > a.hour + interval '1 hour') or coalesce(lag(a.stopped) over w, true)
+                select a.*, a.started or a.before > d + 1 or (a.lossy and a.before > a.hour + interval '1 hour')
                     or lag(a.before) over w is distinct from a.since or lag(a.kind) over w <> a.kind as head
                 from alike a window w as (partition by a.sensor, a.program order by a.since, a.before, a.loaded_at)
             ), numbered as (
@@ -2982,7 +2982,7 @@ COMMENT ON COLUMN tap25_internal.late_days.users IS 'Who used it at the last try
 COMMENT ON TABLE tap25_internal.loads IS 'Segments and capture files that were loaded: what has a line here is never loaded again.';
 COMMENT ON COLUMN tap25_internal.loads.sensor IS 'The sensor that loaded it.';
 COMMENT ON COLUMN tap25_internal.loads.segment IS 'Name of the segment of a spool, or key of a capture file.';
-COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows it has, by its sensor''s word.';
+COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows and records of coverage it has, by its sensor''s word.';
 COMMENT ON COLUMN tap25_internal.loads.loaded_at IS 'When it was loaded, by the database''s clock.';
 COMMENT ON COLUMN tap25_internal.loads.first_day IS 'The first UTC day of its rows; of the key of a file that replay has noted, of the file''s rows. Null: a segment of live traffic, one without rows, or one that was loaded before this was noted.';
 COMMENT ON COLUMN tap25_internal.loads.last_day IS 'The last UTC day of its rows, like first_day.';

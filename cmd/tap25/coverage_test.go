@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,11 +14,12 @@ import (
 )
 
 // pcapTimes reads the times of the first and the last packet of a little-endian pcap file of microseconds, as SQL, and
-// counts the packets: the file's header has 24 octets; a packet's has 16: seconds, microseconds, length here, on the wire.
+// counts the packets. The file's header has 24 octets; a packet's 16: seconds, microseconds, length here, on the wire.
 func pcapTimes(file []byte) (first, last string, packets int) {
 	for at := 24; at < len(file); packets++ {
 		le := binary.LittleEndian
-		last = fmt.Sprintf("timestamptz 'epoch' + interval '%d seconds %d microseconds'", le.Uint32(file[at:]), le.Uint32(file[at+4:]))
+		last = fmt.Sprintf("timestamptz 'epoch' + interval '%d seconds %d microseconds'", le.Uint32(file[at:]),
+			le.Uint32(file[at+4:]))
 		if packets == 0 {
 			first = last
 		}
@@ -48,7 +50,8 @@ func TestReplay_CoverageComesOnce(t *testing.T) {
 	replay := func(stdin []byte, args ...string) (rows int64) {
 		t.Helper()
 		var diag bytes.Buffer
-		status := run(t.Context(), append([]string{"replay", "--sensor", "tap"}, args...), bytes.NewReader(stdin), &bytes.Buffer{}, &diag)
+		args = append([]string{"replay", "--sensor", "tap"}, args...)
+		status := run(t.Context(), args, bytes.NewReader(stdin), io.Discard, &diag)
 		if status != statusDone {
 			t.Fatalf("%q: %s", args, diag.String())
 		}
@@ -70,7 +73,8 @@ func TestReplay_CoverageComesOnce(t *testing.T) {
 		t.Errorf("coverage of the demo: %s, want %s", got, want)
 	}
 	days := asksSQL(t, "select ("+last+")::date - ("+first+")::date + 1")[0]
-	if n := asksSQL(t, "select count(*) - 2, count(distinct (since, before)) - 2 from tap25.coverage")[0]; n != days+"|"+days {
+	n := asksSQL(t, "select count(*) - 2, count(distinct (since, before)) - 2 from tap25.coverage")[0]
+	if n != days+"|"+days {
 		t.Errorf("records of the demo, and different ones: %s, want %s", n, days)
 	}
 }

@@ -33,7 +33,8 @@ func TestSniff_CoverageShowsOutagesLossesAndCrashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := w.serve()
-	s := w.sniff("--db", c.DSN(), "--sensor", "tap", "--ring-bytes", "65536", "--workers", "1") // the database is away
+	flags := []string{"--db", c.DSN(), "--sensor", "tap", "--ring-bytes", "65536", "--workers", "1"}
+	s := w.sniff(flags...) // the database is away
 	if err := w.send("192.0.2.25:25", "one", 3); err != nil {
 		t.Fatal(err)
 	}
@@ -49,14 +50,15 @@ func TestSniff_CoverageShowsOutagesLossesAndCrashes(t *testing.T) {
 			records = r.Store.Coverage
 		}
 		return err == nil && records >= 3 &&
-			strings.Contains(asked(t, "spool", "verify"), fmt.Sprintf(" %d intact records", int64(len(m.taken))+records))
+			strings.Contains(asked(t, "spool", "verify"),
+				fmt.Sprintf(" %d intact records", int64(len(m.taken))+records))
 	})
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
 
 	asked(t, "db", "up")
 	t.Cleanup(func() { run(context.Background(), []string{"db", "down"}, nil, io.Discard, io.Discard) })
-	s = w.sniff("--db", c.DSN(), "--sensor", "tap", "--ring-bytes", "65536", "--workers", "1")
+	s = w.sniff(flags...)
 	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil { // frames gather in the ring until it is full
 		t.Fatal(err)
 	}
@@ -79,23 +81,27 @@ func TestSniff_CoverageShowsOutagesLossesAndCrashes(t *testing.T) {
 	if got = slices.Compact(got); !slices.Equal(got, want) {
 		t.Errorf("starts, stops and times without an interface: %q, want %q", got, want)
 	}
-	sums := asksSQL(t, "select sum(rows), sum(ring_full), sum(octets_lost) > 0, sum(sessions_cut) > 0 from tap25.coverage")[0]
+	sums := asksSQL(t, "select sum(rows), sum(ring_full), sum(octets_lost) > 0, sum(sessions_cut) > 0 "+
+		"from tap25.coverage")[0]
 	rows := asksSQL(t, "select count(*) from mail")[0]
 	if want := fmt.Sprintf("%s|%d|t|t", rows, r.RingFull); sums != want {
 		t.Errorf("rows, frames lost, octets lost, sessions cut: %s, want %s", sums, want)
 	}
 	// Adjacent, but for the kill and the time without an interface.
-	if n := asksSQL(t, `select count(*) from (select since, lag(before) over (order by since, before) as last from tap25.coverage) c
+	if n := asksSQL(t, `select count(*) from (
+		select since, lag(before) over (order by since, before) as last from tap25.coverage) c
 		where last <> since`)[0]; n != "1" {
 		t.Errorf("%s breaks in the records, want 1", n)
 	}
-	answer := asksSQL(t, `select count(*) || ' ' || (select frames_lost > 0 from tap25.completeness('-infinity', 'infinity'))
+	answer := asksSQL(t, `
+		select count(*) || ' ' || (select frames_lost > 0 from tap25.completeness('-infinity', 'infinity'))
 		from tap25.completeness('-infinity', 'infinity') c, unnest(c.gaps) g
 		where lower(g) >= (select min(since) from tap25.coverage) and upper(g) <= (select max(before) from tap25.coverage)`)[0]
 	if answer != "1 true" { // the time without an interface goes on as that after the kill
 		t.Errorf("gaps, and whether frames were lost: %s", answer)
 	}
-	if n, err := strconv.Atoi(asksSQL(t, "select count(*) from tap25.coverage")[0]); err != nil || int64(n) < records+2 {
+	n, err := strconv.Atoi(asksSQL(t, "select count(*) from tap25.coverage")[0])
+	if err != nil || int64(n) < records+2 {
 		t.Errorf("%d records, %v; the first run alone had %d", n, err, records)
 	}
 	if status := asked(t, "db", "status"); !regexp.MustCompile(`(?m)^coverage +up to 2\S+Z: tap$`).MatchString(status) {

@@ -56,15 +56,15 @@ func wrongSums(lines map[string]counted) (wrong []string) {
 	lost := lines["unspooled"].total + lines["repeated"].total + lines["outside"].total
 	covered := lines["coverage"]
 	if spooled.total+lost != lines["rows"].total+covered.total {
-		wrong = append(wrong, fmt.Sprintf("%d rows and %d of coverage, but %d spooled and %d lost, repeated or out of scope",
-			lines["rows"].total, covered.total, spooled.total, lost))
+		wrong = append(wrong, fmt.Sprintf("%d rows and %d of coverage, but %d spooled and %d lost, repeated or "+
+			"out of scope", lines["rows"].total, covered.total, spooled.total, lost))
 	}
 	if found := lines["found"].total; spooled.total+found != spooled.sum() {
 		wrong = append(wrong, fmt.Sprintf("%d rows spooled, %d found, but %v", spooled.total, found, spooled.parts))
 	}
 	if db := lines["database"]; db.total+db.sum()+covered.sum() != spooled.parts["loaded"] {
-		wrong = append(wrong, fmt.Sprintf("%d loaded, but %d rows added, %v, coverage %v", spooled.parts["loaded"], db.total,
-			db.parts, covered.parts))
+		wrong = append(wrong, fmt.Sprintf("%d loaded, but %d rows added, %v, coverage %v",
+			spooled.parts["loaded"], db.total, db.parts, covered.parts))
 	}
 	return wrong
 }
@@ -90,7 +90,8 @@ func TestSums_NoticeWhatIsMissing(t *testing.T) {
 	const sound = "packets   5 (tcp port 3, not ip 2)\npayload   9 bytes (in order 4, ignored 5)\nlost      0 " +
 		"bytes\nsessions  1\n" +
 		"rows      12 (accepted 12)\noutside   3 rows out of scope (no rule 2, left out 1)\nunspooled 1 rows " +
-		"lost\nfound     2 rows of an earlier run\ncoverage  2 records (loaded 1)\nspooled   10 (loaded 4, waiting 6, set aside 2)\ndatabase  1 rows " +
+		"lost\nfound     2 rows of an earlier run\ncoverage  2 records (loaded 1)\n" +
+		"spooled   10 (loaded 4, waiting 6, set aside 2)\ndatabase  1 rows " +
 		"added (already there 2)\n"
 	if wrong := wrongSums(summaryOf(sound)); wrong != nil {
 		t.Errorf("sound, but %q", wrong)

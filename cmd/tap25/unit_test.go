@@ -311,7 +311,8 @@ func TestUnit_PrivateClusterRunsUnderItsConditions(t *testing.T) {
 			t.Errorf("shared_buffers is %d MiB", n>>20)
 		}
 		clocks := 0
-		if err := conn.QueryRow(t.Context(), "select count(clock_error) from tap25.coverage").Scan(&clocks); err != nil || clocks == 0 {
+		err = conn.QueryRow(t.Context(), "select count(clock_error) from tap25.coverage").Scan(&clocks)
+		if err != nil || clocks == 0 {
 			t.Errorf("%d records of coverage with the state of the clock, %v", clocks, err)
 		}
 		conn.Close(t.Context())

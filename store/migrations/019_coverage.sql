@@ -100,7 +100,7 @@ begin
                     case when l.lossy then l.hour end)::text as kind
                 from lossy l
             ), headed as (
-                select a.*, a.started or a.before > d + 1 or (a.lossy and a.before > a.hour + interval '1 hour') or coalesce(lag(a.stopped) over w, true)
+                select a.*, a.started or a.before > d + 1 or (a.lossy and a.before > a.hour + interval '1 hour')
                     or lag(a.before) over w is distinct from a.since or lag(a.kind) over w <> a.kind as head
                 from alike a window w as (partition by a.sensor, a.program order by a.since, a.before, a.loaded_at)
             ), numbered as (
@@ -294,6 +294,7 @@ comment on column tap25.coverage.nic_dropped is 'Frames of any kind that the net
 comment on column tap25.coverage.records is 'How many records of a sensor the row stands for.';
 comment on column tap25.coverage.packed is 'Whether the row was made when its day was over.';
 comment on column tap25.coverage.loaded_at is 'When it was loaded, by the database''s clock; the latest.';
+comment on column tap25_internal.loads.rows is 'How many rows and records of coverage it has, by its sensor''s word.';
 comment on function tap25_internal.keep_coverage is 'Trigger: refuses to change or delete coverage, except for pack_coverage.';
 comment on function tap25_internal.check_coverage is 'Trigger: refuses coverage of another sensor than the login''s.';
 comment on function tap25_internal.pack_coverage is 'Puts longer rows in the place of coverage of days that are over; returns how many rows fewer there are. For sensors, of their own, and administrators.';

@@ -32,8 +32,8 @@ func TestCoverer_ARecordForEachDay(t *testing.T) {
 		}
 		return t
 	}
-	c := coverFrames(at("2026-03-01 10:00:00.000000"), at("2026-03-01 09:59:59.000000"), at("2026-03-01 23:00:00.000000"),
-		at("2026-03-02 01:00:00.000000"), at("2026-03-05 00:00:00.000000"), at("1969-12-31 23:59:59.000000"))
+	c := coverFrames(at("2026-03-01 10:00:00.000000"), at("2026-03-01 09:59:59.000000"),
+		at("2026-03-01 23:00:00.000000"), at("2026-03-02 01:00:00.000000"), at("2026-03-05 00:00:00.000000"), at("1969-12-31 23:59:59.000000"))
 	c.end()
 	c.frame(&capture.Frame{Time: at("2026-03-02 00:00:00.000000"), File: 1})
 	c.end()
@@ -41,8 +41,8 @@ func TestCoverer_ARecordForEachDay(t *testing.T) {
 	var got []string
 	for _, f := range c.take() {
 		for _, d := range f.days {
-			got = append(got, fmt.Sprintf("%s %s %d", d.since.Format("02T15:04:05.000000"), d.before.Format("02T15:04:05.000000"),
-				d.counts.Rows))
+			const form = "02T15:04:05.000000"
+			got = append(got, fmt.Sprint(d.since.Format(form), " ", d.before.Format(form), " ", d.counts.Rows))
 		}
 	}
 	want := []string{

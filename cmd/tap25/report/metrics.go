@@ -70,8 +70,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 // metrics calls one for each metric of the rows.
 func (s *Store) metrics(one func(kind prometheus.ValueType, name, help string, n int64)) {
 	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
-	one(counter, "coverage_records_total", "Records of coverage, which the metrics of the spool and of the database count "+
-		"among the rows.", s.Coverage)
+	one(counter, "coverage_records_total", "Records of coverage, which the metrics of the spool and the "+
+		"database count among the rows.", s.Coverage)
 	one(counter, "rows_spooled_total", "Rows and records of coverage written to the spool.", s.Spooled)
 	one(counter, "rows_lost_total", "Rows lost because the spool was full.", s.Lost)
 	one(counter, "rows_loaded_total", "Rows and records of coverage loaded into the database.", s.Loaded)

@@ -76,7 +76,8 @@ func (t *tap) cover(stopped bool) {
 		return // what was seen is unknown, as /readyz says
 	}
 	now := coverageState{time.Now(), report.CoverageOf(&sum), upOf(stats.Links), ""}
-	now.counts.FramesSeen, now.counts.RingFull, now.counts.Rows = int64(stats.Seen()), int64(stats.Full()), t.covered.rows.Load()
+	now.counts.FramesSeen, now.counts.RingFull = int64(stats.Seen()), int64(stats.Full())
+	now.counts.Rows = t.covered.rows.Load()
 	if r := t.out.report(); r != nil {
 		now.counts.RowsLost = r.Lost
 	}
@@ -104,8 +105,9 @@ func (c *coverage) record(now coverageState, put func(*store.Coverage) error) er
 		now.counts.NICDropped = c.last.counts.NICDropped
 	}
 	err := put(&store.Coverage{
-		Since: begun(c.last.at, now.at.Sub(c.last.at), now.at), Before: now.at, Program: "sniff", Interfaces: c.last.interfaces, Scope: c.last.scope,
-		Started: !c.begun, CoverageCounts: now.counts.Less(c.last.counts),
+		Since: begun(c.last.at, now.at.Sub(c.last.at), now.at), Before: now.at, Program: "sniff",
+		Interfaces: c.last.interfaces, Scope: c.last.scope, Started: !c.begun,
+		CoverageCounts: now.counts.Less(c.last.counts),
 	})
 	if err != nil {
 		c.last.interfaces = slices.DeleteFunc(slices.Clone(c.last.interfaces), func(name string) bool {

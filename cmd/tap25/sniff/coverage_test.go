@@ -18,14 +18,14 @@ func TestCoverage_NextRecordCoversWhatFoundNoRoom(t *testing.T) {
 	full := false
 	step := func(minute, rows int64, scope string, interfaces ...string) {
 		t.Helper()
-		now := coverageState{begin.Add(time.Duration(minute) * time.Minute), store.CoverageCounts{Rows: rows, NICDropped: &rows},
-			interfaces, scope}
+		now := coverageState{begin.Add(time.Duration(minute) * time.Minute),
+			store.CoverageCounts{Rows: rows, NICDropped: &rows}, interfaces, scope}
 		err := c.record(now, func(r *store.Coverage) error {
 			if full {
 				return spool.ErrFull
 			}
-			got = append(got, fmt.Sprintf("%v-%v %d %d %v %q %v", r.Since.Sub(begin).Minutes(), r.Before.Sub(begin).Minutes(), r.Rows,
-				*r.NICDropped, r.Interfaces, r.Scope, r.Started))
+			got = append(got, fmt.Sprintf("%v-%v %d %d %v %q %v", r.Since.Sub(begin).Minutes(),
+				r.Before.Sub(begin).Minutes(), r.Rows, *r.NICDropped, r.Interfaces, r.Scope, r.Started))
 			return nil
 		})
 		if (err != nil) != full {
