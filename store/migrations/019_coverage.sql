@@ -71,7 +71,7 @@ alter table tap25.coverage enable always trigger check_coverage;
 -- differ in nothing but their counts. Those with losses stay within an hour, so that a loss has a time. A login of a sensor packs its
 -- own. A day whose sums are beyond bigint stays as it is.
 create function tap25_internal.pack_coverage(quiet interval) returns bigint language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set tap25.packing = 'on' as $$
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
     tied constant boolean := tap25_internal.is_tied();
     mine constant text := (select s.sensor from tap25_internal.sensors s where s.login = session_user and s.until is null);
@@ -89,6 +89,7 @@ begin
         group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
     loop
         begin
+            perform set_config('tap25.packing', 'on', true); -- only a superuser may have a function set it
             with taken as (
                 delete from tap25.coverage c where c.since >= d and c.since < d + 1 and (not tied or c.sensor = mine) returning c.*
             ), lossy as (
@@ -120,6 +121,7 @@ begin
             )
             select (select count(*) from taken) - (select count(*) from entered) into n;
             gone := gone + n;
+            perform set_config('tap25.packing', 'off', true);
         exception when numeric_value_out_of_range then -- the sums of this day
             null;
         end;
