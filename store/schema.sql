@@ -414,6 +414,307 @@ UNION ALL
     mail_aside.network
    FROM tap25_internal.mail_aside;
 
+CREATE VIEW tap25.mail_once AS
+ SELECT copies.seen_at,
+    copies.sensor,
+    copies.session_id,
+    copies.mail_no,
+    copies.client_ip,
+    copies.client_port,
+    copies.server_ip,
+    copies.server_port,
+    copies.helo,
+    copies.mail_from,
+    copies.rcpt_to,
+    copies.mail_from_raw,
+    copies.rcpt_to_raw,
+    copies.mail_code,
+    copies.rcpt_code,
+    copies.data_code,
+    copies.outcome,
+    copies.message_bytes,
+    copies.declared_size,
+    copies.envid,
+    copies.orcpt,
+    copies.queue_id,
+    copies.auth,
+    copies.tls_server_name,
+    copies.lost_bytes,
+    copies.flags,
+    copies.origin_ip,
+    copies.origin_port,
+    copies.origin_by,
+    copies.network,
+        CASE copies.copies
+            WHEN 1 THEN ARRAY[copies.sensor]
+            ELSE ARRAY( SELECT unnest(copies.sensors) AS unnest
+              ORDER BY (unnest(copies.sensors)))
+        END AS sensors,
+    copies.copies
+   FROM ( SELECT counted.seen_at,
+            counted.sensor,
+            counted.session_id,
+            counted.mail_no,
+            counted.client_ip,
+            counted.client_port,
+            counted.server_ip,
+            counted.server_port,
+            counted.helo,
+            counted.mail_from,
+            counted.rcpt_to,
+            counted.mail_from_raw,
+            counted.rcpt_to_raw,
+            counted.mail_code,
+            counted.rcpt_code,
+            counted.data_code,
+            counted.outcome,
+            counted.message_bytes,
+            counted.declared_size,
+            counted.envid,
+            counted.orcpt,
+            counted.queue_id,
+            counted.auth,
+            counted.tls_server_name,
+            counted.lost_bytes,
+            counted.flags,
+            counted.origin_ip,
+            counted.origin_port,
+            counted.origin_by,
+            counted.network,
+            counted.exact,
+            counted.queue,
+            counted.named,
+            counted.by_queue,
+            counted.by_session,
+            counted.by_no,
+            counted.by_sensor,
+            counted.nth,
+            array_agg(counted.sensor) OVER alike AS sensors,
+            count(*) OVER alike AS copies,
+            row_number() OVER (alike ORDER BY (cardinality(counted.flags)) NULLS FIRST, counted.lost_bytes, (counted.outcome = 'unknown'::tap25.outcome), (num_nulls(counted.seen_at, counted.sensor, counted.session_id, counted.mail_no, counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.helo, counted.mail_from, counted.rcpt_to, counted.mail_from_raw, counted.rcpt_to_raw, counted.mail_code, counted.rcpt_code, counted.data_code, counted.outcome, counted.message_bytes, counted.declared_size, counted.envid, counted.orcpt, counted.queue_id, counted.auth, counted.tls_server_name, counted.lost_bytes, counted.flags, counted.origin_ip, counted.origin_port, counted.origin_by, counted.network)), counted.seen_at, counted.sensor) AS turn
+           FROM ( SELECT keyed.seen_at,
+                    keyed.sensor,
+                    keyed.session_id,
+                    keyed.mail_no,
+                    keyed.client_ip,
+                    keyed.client_port,
+                    keyed.server_ip,
+                    keyed.server_port,
+                    keyed.helo,
+                    keyed.mail_from,
+                    keyed.rcpt_to,
+                    keyed.mail_from_raw,
+                    keyed.rcpt_to_raw,
+                    keyed.mail_code,
+                    keyed.rcpt_code,
+                    keyed.data_code,
+                    keyed.outcome,
+                    keyed.message_bytes,
+                    keyed.declared_size,
+                    keyed.envid,
+                    keyed.orcpt,
+                    keyed.queue_id,
+                    keyed.auth,
+                    keyed.tls_server_name,
+                    keyed.lost_bytes,
+                    keyed.flags,
+                    keyed.origin_ip,
+                    keyed.origin_port,
+                    keyed.origin_by,
+                    keyed.network,
+                    keyed.exact,
+                    keyed.queue,
+                    keyed.named,
+                    keyed.by_queue,
+                    keyed.by_session,
+                    keyed.by_no,
+                    keyed.by_sensor,
+                    row_number() OVER (PARTITION BY keyed.client_ip, keyed.client_port, keyed.server_ip, keyed.server_port, keyed.rcpt_to, keyed.by_queue, keyed.by_session, keyed.by_no, keyed.by_sensor, keyed.sensor ORDER BY keyed.seen_at, keyed.rcpt_code, keyed.outcome, keyed.data_code) AS nth
+                   FROM ( SELECT named.seen_at,
+                            named.sensor,
+                            named.session_id,
+                            named.mail_no,
+                            named.client_ip,
+                            named.client_port,
+                            named.server_ip,
+                            named.server_port,
+                            named.helo,
+                            named.mail_from,
+                            named.rcpt_to,
+                            named.mail_from_raw,
+                            named.rcpt_to_raw,
+                            named.mail_code,
+                            named.rcpt_code,
+                            named.data_code,
+                            named.outcome,
+                            named.message_bytes,
+                            named.declared_size,
+                            named.envid,
+                            named.orcpt,
+                            named.queue_id,
+                            named.auth,
+                            named.tls_server_name,
+                            named.lost_bytes,
+                            named.flags,
+                            named.origin_ip,
+                            named.origin_port,
+                            named.origin_by,
+                            named.network,
+                            named.exact,
+                            named.queue,
+                            named.named,
+                                CASE
+                                    WHEN named.named THEN named.queue
+                                    ELSE NULL::text
+                                END AS by_queue,
+                                CASE
+                                    WHEN NOT named.named THEN named.session_id
+                                    ELSE NULL::bigint
+                                END AS by_session,
+                                CASE
+                                    WHEN NOT named.named THEN named.mail_no
+                                    ELSE NULL::integer
+                                END AS by_no,
+                                CASE
+                                    WHEN NOT named.named AND NOT named.exact THEN named.sensor
+                                    ELSE NULL::text
+                                END AS by_sensor
+                           FROM ( SELECT queued.seen_at,
+                                    queued.sensor,
+                                    queued.session_id,
+                                    queued.mail_no,
+                                    queued.client_ip,
+                                    queued.client_port,
+                                    queued.server_ip,
+                                    queued.server_port,
+                                    queued.helo,
+                                    queued.mail_from,
+                                    queued.rcpt_to,
+                                    queued.mail_from_raw,
+                                    queued.rcpt_to_raw,
+                                    queued.mail_code,
+                                    queued.rcpt_code,
+                                    queued.data_code,
+                                    queued.outcome,
+                                    queued.message_bytes,
+                                    queued.declared_size,
+                                    queued.envid,
+                                    queued.orcpt,
+                                    queued.queue_id,
+                                    queued.auth,
+                                    queued.tls_server_name,
+                                    queued.lost_bytes,
+                                    queued.flags,
+                                    queued.origin_ip,
+                                    queued.origin_port,
+                                    queued.origin_by,
+                                    queued.network,
+                                    queued.exact,
+                                    queued.queue,
+                                    queued.queue IS NOT NULL AND NOT min(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue IS DISTINCT FROM max(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue AS named
+                                   FROM ( SELECT weighed.seen_at,
+    weighed.sensor,
+    weighed.session_id,
+    weighed.mail_no,
+    weighed.client_ip,
+    weighed.client_port,
+    weighed.server_ip,
+    weighed.server_port,
+    weighed.helo,
+    weighed.mail_from,
+    weighed.rcpt_to,
+    weighed.mail_from_raw,
+    weighed.rcpt_to_raw,
+    weighed.mail_code,
+    weighed.rcpt_code,
+    weighed.data_code,
+    weighed.outcome,
+    weighed.message_bytes,
+    weighed.declared_size,
+    weighed.envid,
+    weighed.orcpt,
+    weighed.queue_id,
+    weighed.auth,
+    weighed.tls_server_name,
+    weighed.lost_bytes,
+    weighed.flags,
+    weighed.origin_ip,
+    weighed.origin_port,
+    weighed.origin_by,
+    weighed.network,
+    weighed.exact,
+    COALESCE(weighed.queue_id,
+  CASE
+   WHEN weighed.exact THEN min(weighed.queue_id) OVER one_number
+   ELSE NULL::text
+  END) AS queue
+   FROM ( SELECT source.seen_at,
+      source.sensor,
+      source.session_id,
+      source.mail_no,
+      source.client_ip,
+      source.client_port,
+      source.server_ip,
+      source.server_port,
+      source.helo,
+      source.mail_from,
+      source.rcpt_to,
+      source.mail_from_raw,
+      source.rcpt_to_raw,
+      source.mail_code,
+      source.rcpt_code,
+      source.data_code,
+      source.outcome,
+      source.message_bytes,
+      source.declared_size,
+      source.envid,
+      source.orcpt,
+      source.queue_id,
+      source.auth,
+      source.tls_server_name,
+      source.lost_bytes,
+      source.flags,
+      source.origin_ip,
+      source.origin_port,
+      source.origin_by,
+      source.network,
+      source.lost_bytes = 0 AND (source.flags IS NULL OR NOT source.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[]) AS exact
+     FROM ( SELECT mail.seen_at,
+        mail.sensor,
+        mail.session_id,
+        mail.mail_no,
+        mail.client_ip,
+        mail.client_port,
+        mail.server_ip,
+        mail.server_port,
+        mail.helo,
+        mail.mail_from,
+        mail.rcpt_to,
+        mail.mail_from_raw,
+        mail.rcpt_to_raw,
+        mail.mail_code,
+        mail.rcpt_code,
+        mail.data_code,
+        mail.outcome,
+        mail.message_bytes,
+        mail.declared_size,
+        mail.envid,
+        mail.orcpt,
+        mail.queue_id,
+        mail.auth,
+        mail.tls_server_name,
+        mail.lost_bytes,
+        mail.flags,
+        mail.origin_ip,
+        mail.origin_port,
+        mail.origin_by,
+        mail.network
+       FROM tap25.mail) source) weighed
+  WINDOW one_number AS (PARTITION BY weighed.client_ip, weighed.client_port, weighed.server_ip, weighed.server_port, weighed.rcpt_to, weighed.session_id, weighed.mail_no, weighed.exact)) queued
+                                  WINDOW one_queue AS (PARTITION BY queued.client_ip, queued.client_port, queued.server_ip, queued.server_port, queued.rcpt_to, queued.queue)) named) keyed) counted
+          WINDOW alike AS (PARTITION BY counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.rcpt_to, counted.by_queue, counted.by_session, counted.by_no, counted.by_sensor, counted.nth)) copies
+  WHERE copies.turn = 1;
+
 CREATE VIEW tap25.missing_accesses AS
  SELECT gaps.first,
     gaps.last,
@@ -901,6 +1202,346 @@ BEGIN ATOMIC
      mail_about.origin_by,
      mail_about.network
     FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(mail_from)) = tap25_internal.bucket($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_once(since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT once.seen_at,
+     once.sensor,
+     once.session_id,
+     once.mail_no,
+     once.client_ip,
+     once.client_port,
+     once.server_ip,
+     once.server_port,
+     once.helo,
+     once.mail_from,
+     once.rcpt_to,
+     once.mail_from_raw,
+     once.rcpt_to_raw,
+     once.mail_code,
+     once.rcpt_code,
+     once.data_code,
+     once.outcome,
+     once.message_bytes,
+     once.declared_size,
+     once.envid,
+     once.orcpt,
+     once.queue_id,
+     once.auth,
+     once.tls_server_name,
+     once.lost_bytes,
+     once.flags,
+     once.origin_ip,
+     once.origin_port,
+     once.origin_by,
+     once.network,
+     once.sensors,
+     once.copies
+    FROM ( SELECT copies.seen_at,
+             copies.sensor,
+             copies.session_id,
+             copies.mail_no,
+             copies.client_ip,
+             copies.client_port,
+             copies.server_ip,
+             copies.server_port,
+             copies.helo,
+             copies.mail_from,
+             copies.rcpt_to,
+             copies.mail_from_raw,
+             copies.rcpt_to_raw,
+             copies.mail_code,
+             copies.rcpt_code,
+             copies.data_code,
+             copies.outcome,
+             copies.message_bytes,
+             copies.declared_size,
+             copies.envid,
+             copies.orcpt,
+             copies.queue_id,
+             copies.auth,
+             copies.tls_server_name,
+             copies.lost_bytes,
+             copies.flags,
+             copies.origin_ip,
+             copies.origin_port,
+             copies.origin_by,
+             copies.network,
+                 CASE copies.copies
+                     WHEN 1 THEN ARRAY[copies.sensor]
+                     ELSE ARRAY( SELECT unnest(copies.sensors) AS unnest
+                       ORDER BY (unnest(copies.sensors)))
+                 END AS sensors,
+             copies.copies
+            FROM ( SELECT counted.seen_at,
+                     counted.sensor,
+                     counted.session_id,
+                     counted.mail_no,
+                     counted.client_ip,
+                     counted.client_port,
+                     counted.server_ip,
+                     counted.server_port,
+                     counted.helo,
+                     counted.mail_from,
+                     counted.rcpt_to,
+                     counted.mail_from_raw,
+                     counted.rcpt_to_raw,
+                     counted.mail_code,
+                     counted.rcpt_code,
+                     counted.data_code,
+                     counted.outcome,
+                     counted.message_bytes,
+                     counted.declared_size,
+                     counted.envid,
+                     counted.orcpt,
+                     counted.queue_id,
+                     counted.auth,
+                     counted.tls_server_name,
+                     counted.lost_bytes,
+                     counted.flags,
+                     counted.origin_ip,
+                     counted.origin_port,
+                     counted.origin_by,
+                     counted.network,
+                     counted.exact,
+                     counted.queue,
+                     counted.named,
+                     counted.by_queue,
+                     counted.by_session,
+                     counted.by_no,
+                     counted.by_sensor,
+                     counted.nth,
+                     array_agg(counted.sensor) OVER alike AS sensors,
+                     count(*) OVER alike AS copies,
+                     row_number() OVER (alike ORDER BY (cardinality(counted.flags)) NULLS FIRST, counted.lost_bytes, (counted.outcome = 'unknown'::tap25.outcome), (num_nulls(counted.seen_at, counted.sensor, counted.session_id, counted.mail_no, counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.helo, counted.mail_from, counted.rcpt_to, counted.mail_from_raw, counted.rcpt_to_raw, counted.mail_code, counted.rcpt_code, counted.data_code, counted.outcome, counted.message_bytes, counted.declared_size, counted.envid, counted.orcpt, counted.queue_id, counted.auth, counted.tls_server_name, counted.lost_bytes, counted.flags, counted.origin_ip, counted.origin_port, counted.origin_by, counted.network)), counted.seen_at, counted.sensor) AS turn
+                    FROM ( SELECT keyed.seen_at,
+                             keyed.sensor,
+                             keyed.session_id,
+                             keyed.mail_no,
+                             keyed.client_ip,
+                             keyed.client_port,
+                             keyed.server_ip,
+                             keyed.server_port,
+                             keyed.helo,
+                             keyed.mail_from,
+                             keyed.rcpt_to,
+                             keyed.mail_from_raw,
+                             keyed.rcpt_to_raw,
+                             keyed.mail_code,
+                             keyed.rcpt_code,
+                             keyed.data_code,
+                             keyed.outcome,
+                             keyed.message_bytes,
+                             keyed.declared_size,
+                             keyed.envid,
+                             keyed.orcpt,
+                             keyed.queue_id,
+                             keyed.auth,
+                             keyed.tls_server_name,
+                             keyed.lost_bytes,
+                             keyed.flags,
+                             keyed.origin_ip,
+                             keyed.origin_port,
+                             keyed.origin_by,
+                             keyed.network,
+                             keyed.exact,
+                             keyed.queue,
+                             keyed.named,
+                             keyed.by_queue,
+                             keyed.by_session,
+                             keyed.by_no,
+                             keyed.by_sensor,
+                             row_number() OVER (PARTITION BY keyed.client_ip, keyed.client_port, keyed.server_ip, keyed.server_port, keyed.rcpt_to, keyed.by_queue, keyed.by_session, keyed.by_no, keyed.by_sensor, keyed.sensor ORDER BY keyed.seen_at, keyed.rcpt_code, keyed.outcome, keyed.data_code) AS nth
+                            FROM ( SELECT named.seen_at,
+                                     named.sensor,
+                                     named.session_id,
+                                     named.mail_no,
+                                     named.client_ip,
+                                     named.client_port,
+                                     named.server_ip,
+                                     named.server_port,
+                                     named.helo,
+                                     named.mail_from,
+                                     named.rcpt_to,
+                                     named.mail_from_raw,
+                                     named.rcpt_to_raw,
+                                     named.mail_code,
+                                     named.rcpt_code,
+                                     named.data_code,
+                                     named.outcome,
+                                     named.message_bytes,
+                                     named.declared_size,
+                                     named.envid,
+                                     named.orcpt,
+                                     named.queue_id,
+                                     named.auth,
+                                     named.tls_server_name,
+                                     named.lost_bytes,
+                                     named.flags,
+                                     named.origin_ip,
+                                     named.origin_port,
+                                     named.origin_by,
+                                     named.network,
+                                     named.exact,
+                                     named.queue,
+                                     named.named,
+CASE
+ WHEN named.named THEN named.queue
+ ELSE NULL::text
+END AS by_queue,
+CASE
+ WHEN (NOT named.named) THEN named.session_id
+ ELSE NULL::bigint
+END AS by_session,
+CASE
+ WHEN (NOT named.named) THEN named.mail_no
+ ELSE NULL::integer
+END AS by_no,
+CASE
+ WHEN ((NOT named.named) AND (NOT named.exact)) THEN named.sensor
+ ELSE NULL::text
+END AS by_sensor
+                                    FROM ( SELECT queued.seen_at,
+    queued.sensor,
+    queued.session_id,
+    queued.mail_no,
+    queued.client_ip,
+    queued.client_port,
+    queued.server_ip,
+    queued.server_port,
+    queued.helo,
+    queued.mail_from,
+    queued.rcpt_to,
+    queued.mail_from_raw,
+    queued.rcpt_to_raw,
+    queued.mail_code,
+    queued.rcpt_code,
+    queued.data_code,
+    queued.outcome,
+    queued.message_bytes,
+    queued.declared_size,
+    queued.envid,
+    queued.orcpt,
+    queued.queue_id,
+    queued.auth,
+    queued.tls_server_name,
+    queued.lost_bytes,
+    queued.flags,
+    queued.origin_ip,
+    queued.origin_port,
+    queued.origin_by,
+    queued.network,
+    queued.exact,
+    queued.queue,
+    ((queued.queue IS NOT NULL) AND (NOT (min(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue IS DISTINCT FROM max(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue))) AS named
+   FROM ( SELECT weighed.seen_at,
+      weighed.sensor,
+      weighed.session_id,
+      weighed.mail_no,
+      weighed.client_ip,
+      weighed.client_port,
+      weighed.server_ip,
+      weighed.server_port,
+      weighed.helo,
+      weighed.mail_from,
+      weighed.rcpt_to,
+      weighed.mail_from_raw,
+      weighed.rcpt_to_raw,
+      weighed.mail_code,
+      weighed.rcpt_code,
+      weighed.data_code,
+      weighed.outcome,
+      weighed.message_bytes,
+      weighed.declared_size,
+      weighed.envid,
+      weighed.orcpt,
+      weighed.queue_id,
+      weighed.auth,
+      weighed.tls_server_name,
+      weighed.lost_bytes,
+      weighed.flags,
+      weighed.origin_ip,
+      weighed.origin_port,
+      weighed.origin_by,
+      weighed.network,
+      weighed.exact,
+      COALESCE(weighed.queue_id,
+    CASE
+     WHEN weighed.exact THEN min(weighed.queue_id) OVER one_number
+     ELSE NULL::text
+    END) AS queue
+     FROM ( SELECT source.seen_at,
+        source.sensor,
+        source.session_id,
+        source.mail_no,
+        source.client_ip,
+        source.client_port,
+        source.server_ip,
+        source.server_port,
+        source.helo,
+        source.mail_from,
+        source.rcpt_to,
+        source.mail_from_raw,
+        source.rcpt_to_raw,
+        source.mail_code,
+        source.rcpt_code,
+        source.data_code,
+        source.outcome,
+        source.message_bytes,
+        source.declared_size,
+        source.envid,
+        source.orcpt,
+        source.queue_id,
+        source.auth,
+        source.tls_server_name,
+        source.lost_bytes,
+        source.flags,
+        source.origin_ip,
+        source.origin_port,
+        source.origin_by,
+        source.network,
+        ((source.lost_bytes = 0) AND ((source.flags IS NULL) OR (NOT (source.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[])))) AS exact
+       FROM ( SELECT mail.seen_at,
+          mail.sensor,
+          mail.session_id,
+          mail.mail_no,
+          mail.client_ip,
+          mail.client_port,
+          mail.server_ip,
+          mail.server_port,
+          mail.helo,
+          mail.mail_from,
+          mail.rcpt_to,
+          mail.mail_from_raw,
+          mail.rcpt_to_raw,
+          mail.mail_code,
+          mail.rcpt_code,
+          mail.data_code,
+          mail.outcome,
+          mail.message_bytes,
+          mail.declared_size,
+          mail.envid,
+          mail.orcpt,
+          mail.queue_id,
+          mail.auth,
+          mail.tls_server_name,
+          mail.lost_bytes,
+          mail.flags,
+          mail.origin_ip,
+          mail.origin_port,
+          mail.origin_by,
+          mail.network
+         FROM tap25.mail
+        WHERE ((mail.seen_at >= (COALESCE(mail_once.since, '-infinity'::timestamp with time zone) - '01:00:00'::interval)) AND (mail.seen_at < (COALESCE(mail_once.before, 'infinity'::timestamp with time zone) + '01:00:00'::interval)))) source) weighed
+    WINDOW one_number AS (PARTITION BY weighed.client_ip, weighed.client_port, weighed.server_ip, weighed.server_port, weighed.rcpt_to, weighed.session_id, weighed.mail_no, weighed.exact)) queued
+  WINDOW one_queue AS (PARTITION BY queued.client_ip, queued.client_port, queued.server_ip, queued.server_port, queued.rcpt_to, queued.queue)) named) keyed) counted
+                   WINDOW alike AS (PARTITION BY counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.rcpt_to, counted.by_queue, counted.by_session, counted.by_no, counted.by_sensor, counted.nth)) copies
+           WHERE (copies.turn = 1)) once
+   WHERE ((once.seen_at >= COALESCE(mail_once.since, '-infinity'::timestamp with time zone)) AND (once.seen_at < COALESCE(mail_once.before, 'infinity'::timestamp with time zone)));
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_server(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1640,12 +2281,10 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    perform tap25_internal.grant_roles_before_scopes();
-    if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.record_scope to tap25_sensor;
-    end if;
+    perform tap25_internal.grant_roles_before_questions();
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant select on tap25.scopes to tap25_admin;
+        grant select on tap25.mail_once to tap25_admin;
+        grant execute on function tap25.mail_once to tap25_admin;
     end if;
 end $function$;
 
@@ -1723,6 +2362,21 @@ begin
         grant select, insert (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason), update (valid_until) on tap25.warrants to tap25_admin;
         grant select on tap25.warrant_events, tap25.missing_accesses, tap25.retentions to tap25_admin;
         grant execute on function tap25.end_warrant, tap25.set_retention to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_questions()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_scopes();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.record_scope to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.scopes to tap25_admin;
     end if;
 end $function$;
 
@@ -1999,6 +2653,45 @@ begin
     insert into tap25.warrant_events (warrant_id, action) values (new.id, 'granted');
     return null;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.once_query(source text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select format($query$
+select %1$s, case copies when 1 then array[sensor] else array(select unnest(sensors) order by 1) end as sensors, copies
+from (
+    select *, array_agg(sensor) over alike as sensors, count(*) over alike as copies,
+           row_number() over (alike order by cardinality(flags) nulls first, lost_bytes, outcome = 'unknown',
+                              num_nulls(%1$s), seen_at, sensor) as turn
+    from (
+        select *, row_number() over (partition by client_ip, client_port, server_ip, server_port, rcpt_to, by_queue, by_session, by_no, by_sensor, sensor
+                                     order by seen_at, rcpt_code, outcome, data_code) as nth
+        from (
+            select *, case when named then queue end as by_queue, case when not named then session_id end as by_session,
+                   case when not named then mail_no end as by_no, case when not named and not exact then sensor end as by_sensor
+            from (
+                select *, queue is not null and (min(mail_no) filter (where exact) over one_queue is not distinct from max(mail_no) filter (where exact) over one_queue) as named
+                from (
+                    select *, coalesce(queue_id, case when exact then min(queue_id) over one_number end) as queue
+                    from (
+                        select *, lost_bytes = 0 and (flags is null or not flags && '{midstream,one-sided,gap,conflict,truncated}') as exact
+                        from (%2$s) as source
+                    ) as weighed
+                    window one_number as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, session_id, mail_no, exact)
+                ) as queued
+                window one_queue as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, queue)
+            ) as named
+        ) as keyed
+    ) as counted
+    window alike as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, by_queue, by_session, by_no, by_sensor, nth)
+) as copies
+where turn = 1$query$,
+        (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a
+         where a.attrelid = 'tap25.mail'::regclass and a.attnum > 0 and not a.attisdropped), source)
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.open_partition(partition regclass)
  RETURNS void
@@ -2317,6 +3010,7 @@ GRANT SELECT ON tap25.accesses TO tap25_admin;
 GRANT SELECT ON tap25.expired TO tap25_admin;
 GRANT SELECT ON tap25.holds TO tap25_admin;
 GRANT SELECT ON tap25.mail TO tap25_admin;
+GRANT SELECT ON tap25.mail_once TO tap25_admin;
 GRANT SELECT ON tap25.missing_accesses TO tap25_admin;
 GRANT SELECT ON tap25.retentions TO tap25_admin;
 GRANT SELECT ON tap25.scopes TO tap25_admin;
@@ -2349,6 +3043,7 @@ GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
@@ -2464,6 +3159,9 @@ COMMENT ON COLUMN tap25.mail.origin_ip IS 'Address of the client that a proxy in
 COMMENT ON COLUMN tap25.mail.origin_port IS 'TCP port of that client, by the same claim. Null: none is named.';
 COMMENT ON COLUMN tap25.mail.origin_by IS 'What named that client: proxy (a header of the PROXY protocol), xclient, xforward. Null: nothing did.';
 COMMENT ON COLUMN tap25.mail.network IS 'The network that the connection was seen in, by its tags and tunnels, the outermost first: vlan 12, vxlan 5001/vlan 3, gtp. Null: none.';
+COMMENT ON VIEW tap25.mail_once IS 'Each recipient of each mail once: of the rows that several taps have of it, the most complete. mail_once(since, before) is quicker for a time range. For administrators.';
+COMMENT ON COLUMN tap25.mail_once.sensors IS 'All sensors that have this recipient of this mail, sorted; sensor is the one whose row this is.';
+COMMENT ON COLUMN tap25.mail_once.copies IS 'Rows of mail that this one stands for, itself included: one for each of sensors.';
 COMMENT ON VIEW tap25.missing_accesses IS 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash. Administrators read it.';
 COMMENT ON COLUMN tap25.missing_accesses.first IS 'First missing number: accesses.id.';
 COMMENT ON COLUMN tap25.missing_accesses.last IS 'Last missing number of the gap.';
@@ -2523,6 +3221,7 @@ COMMENT ON FUNCTION tap25.end_warrant(bigint,text) IS 'Ends a warrant at once; r
 COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
 COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For administrators: select * from mail_from_domain(''a.example'')';
+COMMENT ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) IS 'Returns what the view mail_once has with since <= seen_at < before; reads these days alone, and an hour around them, in which copies from taps with other clocks may be. For administrators: select * from mail_once(''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For administrators: select * from mail_server(''2001:db8::25'')';
 COMMENT ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_to(''b@b.example'', ''2026-01-01'')';
 COMMENT ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to a domain, not to its subdomains, with since <= seen_at < before. For administrators: select * from mail_to_domain(''b.example'')';
@@ -2638,6 +3337,7 @@ COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_senso
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_questions() IS 'The part of grant_roles that is older than mail_once.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
@@ -2657,6 +3357,7 @@ COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partiti
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
 COMMENT ON FUNCTION tap25_internal.note_grant() IS 'Trigger: records the event that a warrant was granted.';
+COMMENT ON FUNCTION tap25_internal.once_query(text) IS 'Returns the text of the query behind mail_once, over the rows of a source: a query with the columns of mail.';
 COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
