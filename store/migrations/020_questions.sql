@@ -1,45 +1,70 @@
 -- Each recipient of each mail once, whatever the number of taps that saw it.
 
--- Rows are copies of one another, one of each sensor, if they are of the same connection's addresses and ports and of the same recipient, and
---  - the server gave their mails the same name (queue_id), which it gave to one mail of the connection alone; or
---  - nothing was lost before them, so that session_id and mail_no are the same at every tap.
--- A mail that has its queue_id at one tap alone has it at all taps that lost nothing before. Any other row stays by itself: a mail that is
--- shown twice does less harm than two that are shown as one. Rows of one sensor never are copies: its n-th goes with the n-th of the others.
+-- Rows of several sensors are copies of one recipient of one mail if they have the same addresses, ports and recipient, and
+--  - the server gave their mails the same name, queue_id, and nothing contradicts that; or
+--  - nothing was lost before them, so that session_id and mail_no are the same at each tap (exact); or
+--  - they were seen within a second of one another in the same network, none of the taps saw two mails to this recipient then, and no column
+--    that several of them know differs (agreed). So a row that lacks the rest is known.
+-- What one copy knows, name or number, the others of the same number or moment have too. Every other row stays by itself: to show a mail twice
+-- does less harm than to show two as one. Rows of one sensor are never copies of one another: its n-th goes with the n-th of others.
 --
--- The text is that of a query over source, a query whose columns are those of mail: select * from tap25.mail where ... . Its parameters stay
--- parameters. Conditions on addresses, ports and rcpt_to may be put behind it too, as on the view; the planner applies them first.
+-- source is a query with the columns of mail, such as select * from tap25.mail where ...; its parameters stay parameters. Conditions on
+-- client_ip, client_port, server_ip, server_port and rcpt_to may follow the result too: the planner applies them to the source.
 create function tap25_internal.once_query(source text) returns text language sql stable set search_path = pg_catalog, pg_temp as $$
+    with mail as (
+        select string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns,
+               string_agg(format('min(%1$I) over burst is not distinct from max(%1$I) over burst', a.attname), ' and ' order by a.attnum)
+                   filter (where a.attname in ('mail_from', 'mail_code', 'rcpt_code', 'data_code', 'message_bytes', 'declared_size', 'envid', 'orcpt')) as agree
+        from pg_attribute a where a.attrelid = 'tap25.mail'::regclass and a.attnum > 0 and not a.attisdropped
+    )
     select format($query$
 select %1$s, case copies when 1 then array[sensor] else array(select unnest(sensors) order by 1) end as sensors, copies
 from (
-    select *, array_agg(sensor) over alike as sensors, count(*) over alike as copies,
-           row_number() over (alike order by cardinality(flags) nulls first, lost_bytes, outcome = 'unknown',
-                              num_nulls(%1$s), seen_at, sensor) as turn
+    select *, array_agg(sensor) over copy as sensors, count(*) over copy as copies,
+           row_number() over (copy order by cardinality(flags) nulls first, lost_bytes, outcome = 'unknown', num_nulls(%1$s), seen_at, sensor) as turn
     from (
-        select *, row_number() over (partition by client_ip, client_port, server_ip, server_port, rcpt_to, by_queue, by_session, by_no, by_sensor, sensor
-                                     order by seen_at, rcpt_code, outcome, data_code) as nth
+        select *, row_number() over (partition by %3$s, key, sensor order by seen_at, rcpt_code, outcome, data_code) as nth
         from (
-            select *, case when named then queue end as by_queue, case when not named then session_id end as by_session,
-                   case when not named then mail_no end as by_no, case when not named and not exact then sensor end as by_sensor
+            select *, case when queue is not null
+                                and min(mail_no) filter (where exact) over queue is not distinct from max(mail_no) filter (where exact) over queue
+                                and min(mail_from) over queue is not distinct from max(mail_from) over queue
+                                and max(seen_at) over queue - min(seen_at) over queue <= interval '1 hour' then 'queue ' || queue
+                           when number is not null then 'number ' || number
+                           when agreed then concat('burst ', burst, ' ', network)
+                           else concat_ws(' ', 'row', session_id, mail_no, sensor) end as key
             from (
-                select *, queue is not null and (min(mail_no) filter (where exact) over one_queue is not distinct from max(mail_no) filter (where exact) over one_queue) as named
+                select *, case when agreed then coalesce(name, min(name) over burst) else name end as queue,
+                       case when exact then own when agreed then min(own) filter (where exact) over burst end as number
                 from (
-                    select *, coalesce(queue_id, case when exact then min(queue_id) over one_number end) as queue
+                    select *, count(*) over burst > 1 and max(at_sensor) over burst = 1 and %4$s
+                              and bool_and(num_nulls(mail_from, rcpt_to) = 0 or outcome = 'encrypted') over burst
+                              and min(name) over burst is not distinct from max(name) over burst
+                              and min(own) filter (where exact) over burst is not distinct from max(own) filter (where exact) over burst
+                              and min(outcome) filter (where outcome <> 'unknown') over burst is not distinct from
+                                  max(outcome) filter (where outcome <> 'unknown') over burst as agreed
                     from (
-                        select *, lost_bytes = 0 and (flags is null or not flags && '{midstream,one-sided,gap,conflict,truncated}') as exact
-                        from (%2$s) as source
-                    ) as weighed
-                    window one_number as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, session_id, mail_no, exact)
-                ) as queued
-                window one_queue as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, queue)
-            ) as named
-        ) as keyed
-    ) as counted
-    window alike as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, by_queue, by_session, by_no, by_sensor, nth)
-) as copies
-where turn = 1$query$,
-        (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a
-         where a.attrelid = 'tap25.mail'::regclass and a.attnum > 0 and not a.attisdropped), source)
+                        select *, row_number() over (partition by %3$s, network, burst, sensor) as at_sensor,
+                               coalesce(queue_id, case when exact then min(queue_id) over (partition by %3$s, own, exact) end) as name
+                        from (
+                            select *, count(*) filter (where begins) over (partition by %3$s, network order by seen_at) as burst
+                            from (
+                                select *, lost_bytes = 0 and (flags is null or not flags && '{midstream,one-sided,gap,conflict,truncated}') as exact,
+                                       concat_ws(' ', session_id, mail_no) as own,
+                                       seen_at - lag(seen_at) over (partition by %3$s, network order by seen_at) > interval '1 second' as begins
+                                from (%2$s) as source
+                            ) as source
+                        ) as source
+                    ) as source
+                    window burst as (partition by %3$s, network, burst)
+                ) as source
+                window burst as (partition by %3$s, network, burst)
+            ) as source
+            window queue as (partition by %3$s, queue)
+        ) as source
+    ) as source
+    window copy as (partition by %3$s, key, nth)
+) as source
+where turn = 1$query$, m.columns, source, 'client_ip, client_port, server_ip, server_port, rcpt_to', m.agree) from mail m
 $$;
 
 do $$ begin
