@@ -276,23 +276,9 @@ revoke execute on function tap25_internal.once_query, tap25.mail_once, tap25_int
     tap25_internal.check_days_read, tap25_internal.mail_of_party, tap25.mail_between, tap25.mail_of, tap25.mail_ip, tap25.mail_local_part,
     tap25.correspondents, tap25_internal.hop_links, tap25.mail_hops from public;
 
-alter function tap25_internal.grant_roles() rename to grant_roles_before_questions;
-create function tap25_internal.grant_roles() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-    perform tap25_internal.grant_roles_before_questions();
-    if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant select on tap25.mail_once to tap25_admin;
-        grant execute on function tap25.mail_once, tap25.mail_between, tap25.mail_of, tap25.mail_ip, tap25.mail_local_part, tap25.correspondents,
-            tap25.mail_hops, tap25_internal.once_query, tap25_internal.is_mailbox, tap25_internal.is_of, tap25_internal.local_part,
-            tap25_internal.check_days_read, tap25_internal.mail_of_party, tap25_internal.mail_concerning, tap25_internal.hop_links to tap25_admin;
-    end if;
-end $$;
-revoke execute on function tap25_internal.grant_roles() from public;
-do $$ begin perform tap25_internal.grant_roles(); end $$;
-
 -- Comments.
 
-comment on view tap25.mail_once is 'Each recipient of each mail once: of the rows that several taps have of it, the most complete. mail_once(since, before) is quicker for a time range. For administrators.';
+comment on view tap25.mail_once is 'Each recipient of each mail once: of the rows that several taps have of it, the most complete. mail_once(since, before) is quicker for a time range. For the owner.';
 do $$
 declare
     c record;
@@ -305,19 +291,17 @@ begin
 end $$;
 comment on column tap25.mail_once.sensors is 'All sensors that have this recipient of this mail, sorted; sensor is the one whose row this is.';
 comment on column tap25.mail_once.copies is 'Rows of mail that this one stands for, itself included: one for each of sensors.';
-comment on function tap25.mail_once is 'Returns what the view mail_once has with since <= seen_at < before; reads these days alone, and an hour around them, in which copies from taps with other clocks may be. For administrators: select * from mail_once(''2026-01-01'', ''2026-02-01'')';
+comment on function tap25.mail_once is 'Returns what the view mail_once has with since <= seen_at < before; reads these days alone, and an hour around them, in which copies from taps with other clocks may be. For the owner: select * from mail_once(''2026-01-01'', ''2026-02-01'')';
 comment on function tap25_internal.once_query is 'Returns the text of the query behind mail_once, over the rows of a source: a query with the columns of mail.';
 comment on function tap25_internal.is_mailbox is 'Returns whether a party is a mailbox, with @, rather than a domain. The empty one is the null reverse-path, and Postmaster has no domain.';
 comment on function tap25_internal.is_of is 'Returns whether an address is of a party: a mailbox, a domain, or with a dot before it a domain and its subdomains. Null is everybody.';
 comment on function tap25_internal.local_part is 'Returns the part of an address before the last @, in lower case; all of it without @.';
 comment on function tap25_internal.check_days_read is 'Fails unless a time range is 31 days or less: for questions that read whole days.';
 comment on function tap25_internal.mail_of_party is 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
-comment on function tap25.mail_between is 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most. For administrators: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
-comment on function tap25.mail_of is 'Returns the mail from and to a party, each once, with since <= seen_at < before. A party is as for mail_between. For administrators: select * from mail_of(''a@a.example'')';
-comment on function tap25.mail_ip is 'Returns the mail of an IP address or subnet as client, server or origin, each once, with since <= seen_at < before. For administrators: select * from mail_ip(''192.0.2.1'', ''2026-01-01'', ''2026-02-01'')';
-comment on function tap25.mail_local_part is 'Returns the mail from and to all addresses with a local part, whatever their domain, each once, with since <= seen_at < before: 31 days at most, which are read whole. For administrators: select * from mail_local_part(''info'', ''2026-01-01'', ''2026-02-01'')';
-comment on function tap25.correspondents is 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For administrators: select * from correspondents(''a@a.example'')';
+comment on function tap25.mail_between is 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most. For the owner: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
+comment on function tap25.mail_of is 'Returns the mail from and to a party, each once, with since <= seen_at < before. A party is as for mail_between. For the owner: select * from mail_of(''a@a.example'')';
+comment on function tap25.mail_ip is 'Returns the mail of an IP address or subnet as client, server or origin, each once, with since <= seen_at < before. For the owner: select * from mail_ip(''192.0.2.1'', ''2026-01-01'', ''2026-02-01'')';
+comment on function tap25.mail_local_part is 'Returns the mail from and to all addresses with a local part, whatever their domain, each once, with since <= seen_at < before: 31 days at most, which are read whole. For the owner: select * from mail_local_part(''info'', ''2026-01-01'', ''2026-02-01'')';
+comment on function tap25.correspondents is 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For the owner: select * from correspondents(''a@a.example'')';
 comment on function tap25_internal.hop_links is 'Returns what speaks for one mail being the other on its next hop; null if too little does. mail_hops explains the words.';
-comment on function tap25.mail_hops is 'Returns the hops of a mail to a recipient: 0 is the one given, by its session_id, mail_no and rcpt_to; those before have numbers below. linked_by says what the link to the neighbour towards 0 rests on: recipient and sender, equal; orcpt and envid, those of RFC 3461; size, at most 4,096 octets more, as fields of the header make it; address, the server of one is the client of the next; time, the next began after it. others counts mails for which as much speaks: with any, the hop is one of several. For administrators: select h.* from mail_to(''b@b.example'') m, mail_hops(m.session_id, m.mail_no, m.rcpt_to) h';
-comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
-comment on function tap25_internal.grant_roles_before_questions is 'The part of grant_roles that is older than mail_once.';
+comment on function tap25.mail_hops is 'Returns the hops of a mail to a recipient: 0 is the one given, by its session_id, mail_no and rcpt_to; those before have numbers below. linked_by says what the link to the neighbour towards 0 rests on: recipient and sender, equal; orcpt and envid, those of RFC 3461; size, at most 4,096 octets more, as fields of the header make it; address, the server of one is the client of the next; time, the next began after it. others counts mails for which as much speaks: with any, the hop is one of several. For the owner: select h.* from mail_to(''b@b.example'') m, mail_hops(m.session_id, m.mail_no, m.rcpt_to) h';
