@@ -232,6 +232,7 @@ CREATE TABLE tap25_internal.evidence (
     one      boolean DEFAULT true NOT NULL,
     database uuid DEFAULT gen_random_uuid() NOT NULL,
     since    timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    born     xid DEFAULT (pg_current_xact_id())::xid NOT NULL,
     CONSTRAINT evidence_one_check CHECK (one),
     CONSTRAINT evidence_pkey PRIMARY KEY (one)
 );
@@ -2847,6 +2848,7 @@ COMMENT ON TABLE tap25_internal.evidence IS 'One line: which database this is, a
 COMMENT ON COLUMN tap25_internal.evidence.one IS 'Always true, so that there is one line.';
 COMMENT ON COLUMN tap25_internal.evidence.database IS 'Random; a sensor remembers by it what it has signed for this database.';
 COMMENT ON COLUMN tap25_internal.evidence.since IS 'When the schema got evidence.';
+COMMENT ON COLUMN tap25_internal.evidence.born IS 'The xmin of this line, unless a dump was restored: then the xmin of no row is that of its load any more.';
 COMMENT ON TABLE tap25_internal.held IS 'Rows that outlived their day under a legal hold, each once. They are in mail until their last hold ends.';
 COMMENT ON COLUMN tap25_internal.held.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. Null: none.';
 COMMENT ON COLUMN tap25_internal.held.client_port IS 'TCP port of the client, less 32768.';
