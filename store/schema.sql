@@ -120,6 +120,40 @@ CREATE TABLE tap25.holds (
     CONSTRAINT holds_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE tap25.keys (
+    id          integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    fingerprint bytea NOT NULL,
+    public_key  bytea NOT NULL,
+    added_by    name DEFAULT SESSION_USER NOT NULL,
+    added_at    timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT keys_check CHECK ((fingerprint = sha256(('\x302a300506032b6570032100'::bytea || public_key)))),
+    CONSTRAINT keys_public_key_check CHECK ((octet_length(public_key) = 32)),
+    CONSTRAINT keys_pkey PRIMARY KEY (id),
+    CONSTRAINT keys_fingerprint_key UNIQUE (fingerprint)
+);
+
+CREATE TABLE tap25.links (
+    id        bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    sensor    text NOT NULL,
+    key       integer NOT NULL,
+    number    bigint NOT NULL,
+    segment   text,
+    first_day date,
+    last_day  date,
+    xid       xid,
+    body      bytea NOT NULL,
+    signature bytea NOT NULL,
+    added_at  timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT links_body_check CHECK (((octet_length(body) >= 1) AND (octet_length(body) <= 1048576))),
+    CONSTRAINT links_check CHECK ((last_day >= first_day)),
+    CONSTRAINT links_number_check CHECK ((number > 0)),
+    CONSTRAINT links_signature_check CHECK ((octet_length(signature) = 64)),
+    CONSTRAINT links_key_fkey FOREIGN KEY (key) REFERENCES tap25.keys(id),
+    CONSTRAINT links_pkey PRIMARY KEY (id),
+    CONSTRAINT links_sensor_key_number_key UNIQUE (sensor, key, number)
+);
+CREATE INDEX links_days_idx ON tap25.links USING gist (daterange(first_day, last_day, '[]'::text));
+
 CREATE TABLE tap25.retentions (
     id     bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     kept   interval,
@@ -161,6 +195,24 @@ CREATE TABLE tap25.warrant_events (
 );
 CREATE UNIQUE INDEX warrant_events_decision ON tap25.warrant_events USING btree (warrant_id) WHERE (action = ANY (ARRAY['approved'::text, 'refused'::text]));
 CREATE INDEX warrant_events_warrant_id_idx ON tap25.warrant_events USING btree (warrant_id);
+
+CREATE TABLE tap25_internal.before_evidence (
+    sensor text NOT NULL,
+    kind   smallint NOT NULL,
+    day    date NOT NULL,
+    rows   bigint NOT NULL,
+    CONSTRAINT before_evidence_kind_check CHECK ((kind = ANY (ARRAY[6, 9, 10]))),
+    CONSTRAINT before_evidence_pkey PRIMARY KEY (sensor, kind, day)
+);
+
+CREATE TABLE tap25_internal.chains (
+    sensor text NOT NULL,
+    key    integer NOT NULL,
+    number bigint NOT NULL,
+    hash   bytea NOT NULL,
+    CONSTRAINT chains_key_fkey FOREIGN KEY (key) REFERENCES tap25.keys(id),
+    CONSTRAINT chains_pkey PRIMARY KEY (sensor, key)
+);
 
 CREATE TABLE tap25_internal.days (
     day       date NOT NULL,
@@ -221,6 +273,15 @@ CREATE INDEX envelopes_client_ip_idx ON ONLY tap25_internal.envelopes USING btre
 CREATE INDEX envelopes_origin_ip_idx ON ONLY tap25_internal.envelopes USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
 CREATE INDEX envelopes_seen_at_mail_from_rcpt_to_idx ON ONLY tap25_internal.envelopes USING brin (seen_at, mail_from text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03'), rcpt_to text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03')) WITH (pages_per_range='44');
 CREATE INDEX envelopes_server_ip_idx ON ONLY tap25_internal.envelopes USING btree (server_ip);
+
+CREATE TABLE tap25_internal.evidence (
+    one      boolean DEFAULT true NOT NULL,
+    database uuid DEFAULT gen_random_uuid() NOT NULL,
+    since    timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    born     xid DEFAULT (pg_current_xact_id())::xid NOT NULL,
+    CONSTRAINT evidence_one_check CHECK (one),
+    CONSTRAINT evidence_pkey PRIMARY KEY (one)
+);
 
 CREATE TABLE tap25_internal.held (
     seen_at         timestamp with time zone NOT NULL,
@@ -2382,6 +2443,32 @@ begin
     insert into tap25.retentions (kept) values (set_retention.kept);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.add_links(of_sensor text, its_fingerprint bytea, numbers bigint[], segments text[], first_days date[], last_days date[], bodies bytea[], signatures bytea[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    which integer := (select k.id from tap25.keys k where k.fingerprint = its_fingerprint);
+    head  bigint;
+begin
+    perform tap25_internal.claim_chain(of_sensor);
+    select c.number into head from tap25_internal.chains c where c.sensor = of_sensor and c.key = which for update;
+    for i in 1..cardinality(numbers) loop
+        if numbers[i] > head is not true then
+            raise 'link % comes after link %', numbers[i], head;
+        end if;
+        insert into tap25.links (sensor, key, number, segment, first_day, last_day, xid, body, signature)
+        values (of_sensor, which, numbers[i], segments[i], first_days[i], last_days[i],
+            (select l.xmin from tap25_internal.loads l where l.sensor = of_sensor and l.segment = segments[i]), bodies[i], signatures[i]);
+        head := numbers[i];
+    end loop;
+    update tap25_internal.chains c set number = head, hash = sha256(bodies[cardinality(bodies)]) where c.sensor = of_sensor and c.key = which;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.bad_name(name text)
  RETURNS text
  LANGUAGE sql
@@ -2714,6 +2801,22 @@ begin
     if not warrants <@ tap25_internal.valid_warrants(which) then
         perform tap25_internal.log_refusal(number, 'a warrant of the case has ended meanwhile');
         raise 'a warrant of this case has ended while it was read: ask again' using errcode = 'insufficient_privilege';
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.claim_chain(name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if name <> '' then
+        perform tap25_internal.claim_sensor(name);
+    elsif not has_function_privilege(session_user, 'tap25_internal.expire_day(date, text)', 'execute') then
+        raise 'only who may drop days signs destructions' using errcode = 'insufficient_privilege';
     end if;
 end $function$;
 
@@ -3328,7 +3431,7 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_load_days()
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_evidence()
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3360,6 +3463,24 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_load_days()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_evidence();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.stamp_load, tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links
+            to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.keys, tap25.links, tap25_internal.chains, tap25_internal.evidence, tap25_internal.before_evidence to tap25_admin;
+        grant execute on function tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links, tap25_internal.held_leaves,
+            tap25_internal.released_leaves, tap25_internal.misdated_leaves to tap25_admin;
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_scopes()
  RETURNS void
  LANGUAGE plpgsql
@@ -3377,6 +3498,21 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.has_links(of_sensor text, its_fingerprint bytea, numbers bigint[], hashes bytea[])
+ RETURNS boolean[]
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    perform tap25_internal.claim_chain(of_sensor);
+    return (select array_agg(exists (select from tap25.links l join tap25.keys k on k.id = l.key
+                where l.sensor = of_sensor and k.fingerprint = its_fingerprint and l.number = u.n and sha256(l.body) = u.h) order by u.i)
+            from unnest(numbers, hashes) with ordinality u (n, h, i));
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
  RETURNS boolean
  LANGUAGE sql
@@ -3386,6 +3522,15 @@ CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
  SET "TimeZone" TO 'UTC'
 AS $function$ select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid
                   where i.inhparent = 'tap25_internal.envelopes'::regclass and c.relname = tap25_internal.partition_name(day)) $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.held_leaves(which date[])
+ RETURNS TABLE(day date, leaf bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$begin return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.held t where (t.seen_at at time zone 'UTC')::date = any (which); end$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.hop_links(a tap25.mail_once, b tap25.mail_once)
  RETURNS text[]
@@ -3500,6 +3645,21 @@ BEGIN ATOMIC
            WHERE (((d.d >= '1990-01-01'::date) AND (d.d <= (((now() AT TIME ZONE 'UTC'::text))::date + 2))) AND (NOT tap25_internal.has_partition(d.d))))) AS "exists";
 END;
 
+CREATE OR REPLACE FUNCTION tap25_internal.leaf(e tap25_internal.envelopes)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select sha256('\x00001e'::bytea || string_agg(coalesce(int4send(octet_length(f)) || f, '\xffffffff'), '' order by n))
+    from unnest(array[timestamptz_send(e.seen_at), int8send(e.session_id), int8send(e.message_bytes), int8send(e.declared_size),
+        int8send(e.lost_bytes), int4send(e.mail_no), int2send(e.client_port), int2send(e.server_port), int2send(e.outcome),
+        int2send(e.mail_code), int2send(e.rcpt_code), int2send(e.data_code), int2send(e.flags), boolsend(e.auth),
+        inet_send(e.client_ip), inet_send(e.server_ip), convert_to(e.sensor, 'UTF8'), convert_to(e.mail_from, 'UTF8'),
+        convert_to(e.rcpt_to, 'UTF8'), convert_to(e.helo, 'UTF8'), convert_to(e.queue_id, 'UTF8'), e.mail_from_raw, e.rcpt_to_raw,
+        convert_to(e.envid, 'UTF8'), convert_to(e.orcpt, 'UTF8'), convert_to(e.tls_server_name, 'UTF8'), inet_send(e.origin_ip),
+        convert_to(e.network, 'UTF8'), int2send(e.origin_port), int2send(e.origin_by)]) with ordinality u (f, n) $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.let_roles_connect()
  RETURNS void
  LANGUAGE plpgsql
@@ -3519,6 +3679,39 @@ CREATE OR REPLACE FUNCTION tap25_internal.local_part(address text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN lower(CASE WHEN (POSITION(('@'::text) IN (address)) > 0) THEN "left"(address, ('-1'::integer - length(split_part(address, '@'::text, '-1'::integer)))) ELSE address END);
+
+CREATE OR REPLACE FUNCTION tap25_internal.lock_chain(of_sensor text, its_key bytea)
+ RETURNS TABLE(database uuid, number bigint, hash bytea, before_key bytea, before_number bigint, before_hash bytea, kinds smallint[], days date[], rows bigint[])
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    its_fingerprint constant bytea := sha256('\x302a300506032b6570032100' || its_key);
+    which integer;
+begin
+    perform tap25_internal.claim_chain(of_sensor);
+    if not exists (select from tap25.keys k where k.fingerprint = its_fingerprint) then
+        insert into tap25.keys (fingerprint, public_key) values (its_fingerprint, its_key) on conflict do nothing;
+    end if;
+    select k.id into strict which from tap25.keys k where k.fingerprint = its_fingerprint;
+    insert into tap25_internal.chains as c (sensor, key, number, hash) values (of_sensor, which, 0, '') on conflict do nothing;
+    select e.database, c.number, c.hash into database, number, hash from tap25_internal.chains c, tap25_internal.evidence e
+    where c.sensor = of_sensor and c.key = which for update of c;
+    if number = 0 then
+        select k.fingerprint, c.number, c.hash into before_key, before_number, before_hash
+        from tap25_internal.chains c join tap25.keys k on k.id = c.key
+        where c.sensor = of_sensor and c.key <> which and c.number > 0
+        order by (select max(l.id) from tap25.links l where l.sensor = c.sensor and l.key = c.key) desc limit 1;
+        if before_key is null then
+            select array_agg(b.kind order by b.kind, b.day), array_agg(b.day order by b.kind, b.day), array_agg(b.rows order by b.kind, b.day)
+            into kinds, days, rows from tap25_internal.before_evidence b where b.sensor = of_sensor;
+        end if;
+    end if;
+    return next;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.lock_day(day date)
  RETURNS boolean
@@ -3725,6 +3918,15 @@ CREATE OR REPLACE FUNCTION tap25_internal.may_read(auditor name, valid_until tim
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$ select valid_until > clock_timestamp() and (auditor = session_user or
    exists (select from pg_roles r where r.rolname = auditor and pg_has_role(session_user, r.oid, 'member'))) $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.misdated_leaves(loaded_before timestamp with time zone)
+ RETURNS TABLE(day date, leaf bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$begin lock table tap25.holds in share mode; return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.misdated t where t.loaded_at < loaded_before; end$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.my_cases()
  RETURNS TABLE(case_id text, target text, since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone, state text, open_until timestamp with time zone, warrant_id bigint)
@@ -4087,6 +4289,16 @@ begin
     update tap25.holds set released_at = now() where id = any (ended);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.released_leaves()
+ RETURNS TABLE(day date, leaf bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$begin lock table tap25.holds in exclusive mode; return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.held t
+         where t.hold_ids <@ (select array_agg(id) from tap25.holds where released_at is null and (dropped_at is not null or until <= now())); end$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.rows_held(hold bigint)
  RETURNS bigint
  LANGUAGE sql
@@ -4139,6 +4351,32 @@ begin
     end case;
     return new;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.stamp_evidence()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    new.added_at := clock_timestamp();
+    if tg_table_name = 'keys' then
+        new.added_by := session_user;
+    end if;
+    return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.stamp_load(by_sensor text, which text)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select tap25_internal.claim_sensor(by_sensor);
+    update tap25_internal.loads l set rows = l.rows where l.sensor = by_sensor and l.segment = which and l.loaded_at = now() $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.stamp_scope()
  RETURNS trigger
@@ -4242,6 +4480,14 @@ CREATE TRIGGER once BEFORE UPDATE ON tap25.holds FOR EACH ROW EXECUTE FUNCTION t
 ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER once;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.holds FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.keys FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.keys FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
+ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.links FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.links FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
+ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.retentions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.retentions ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.retentions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
@@ -4255,12 +4501,16 @@ ALTER TABLE tap25.warrant_events ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.warrant_events FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.warrant_events ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER refuse_change INSTEAD OF INSERT OR DELETE OR UPDATE ON tap25.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.refuse_change();
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.before_evidence FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.before_evidence ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.ended_sessions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25_internal.ended_sessions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER count_rows AFTER INSERT ON tap25_internal.envelopes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.count_rows();
 ALTER TABLE tap25_internal.envelopes ENABLE ALWAYS TRIGGER count_rows;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.evidence FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.evidence ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER check_misdated AFTER INSERT ON tap25_internal.misdated REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.check_misdated();
 ALTER TABLE tap25_internal.misdated ENABLE ALWAYS TRIGGER check_misdated;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.warrant_auditors FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
@@ -4293,6 +4543,8 @@ GRANT SELECT ON tap25.coverage TO tap25_admin;
 GRANT INSERT (before, clock_error, clock_offset, clock_synchronised, fragments_lost, frames_read, frames_seen, holes_given_up, interfaces, nic_dropped, octets_lost, program, ring_full, rows, rows_lost, scope, sensor, sessions, sessions_cut, sessions_encrypted, since, started, stopped, undecoded, version) ON tap25.coverage TO tap25_sensor;
 GRANT SELECT ON tap25.expired TO tap25_admin;
 GRANT SELECT ON tap25.holds TO tap25_admin;
+GRANT SELECT ON tap25.keys TO tap25_admin;
+GRANT SELECT ON tap25.links TO tap25_admin;
 GRANT SELECT ON tap25.missing_accesses TO tap25_admin;
 GRANT SELECT ON tap25.my_cases TO tap25_auditor;
 GRANT SELECT ON tap25.retentions TO tap25_admin;
@@ -4302,9 +4554,12 @@ GRANT SELECT ON tap25.warrant_events TO tap25_admin;
 GRANT SELECT ON tap25.warrant_events TO tap25_approver;
 GRANT SELECT ON tap25.warrants TO tap25_admin;
 GRANT SELECT ON tap25.warrants TO tap25_approver;
+GRANT SELECT ON tap25_internal.before_evidence TO tap25_admin;
+GRANT SELECT ON tap25_internal.chains TO tap25_admin;
 GRANT SELECT ON tap25_internal.days TO tap25_admin;
 GRANT SELECT ON tap25_internal.ended_sessions TO tap25_admin;
 GRANT INSERT ON tap25_internal.envelopes TO tap25_sensor;
+GRANT SELECT ON tap25_internal.evidence TO tap25_admin;
 GRANT SELECT ON tap25_internal.late_days TO tap25_admin;
 GRANT SELECT ON tap25_internal.loads TO tap25_admin;
 GRANT INSERT (auth, client_ip, client_port, data_code, declared_size, envid, flags, helo, lost_bytes, mail_code, mail_from, mail_from_raw, mail_no, message_bytes, network, orcpt, origin_by, origin_ip, origin_port, outcome, queue_id, rcpt_code, rcpt_to, rcpt_to_raw, reason, seen_at, sensor, server_ip, server_port, session_id, tls_server_name) ON tap25_internal.misdated TO tap25_sensor;
@@ -4334,6 +4589,8 @@ GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone
 GRANT EXECUTE ON FUNCTION tap25.open_case(text,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.refuse_warrant(bigint,text) TO tap25_approver;
 GRANT EXECUTE ON FUNCTION tap25.set_retention(interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) TO tap25_sensor;
@@ -4347,11 +4604,17 @@ GRANT EXECUTE ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) TO ta
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_day(date,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.held_leaves(date[]) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.kept_from() TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.mark_dropped_loads() TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.my_cases() TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(interval) TO tap25_sensor;
@@ -4361,7 +4624,9 @@ GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.prune_loads(text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.release_holds(text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.released_leaves() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.rows_held(bigint) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.stamp_load(text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_sensor;
 
@@ -4449,6 +4714,26 @@ COMMENT ON COLUMN tap25.holds.dropped_by IS 'The login that ended it with drop_h
 COMMENT ON COLUMN tap25.holds.dropped_at IS 'When it was ended with drop_hold. Null: it was not.';
 COMMENT ON COLUMN tap25.holds.released_at IS 'When the rows that it alone kept were removed. Null: not yet.';
 COMMENT ON SEQUENCE tap25.holds_id_seq IS 'Gives holds.id.';
+COMMENT ON TABLE tap25.keys IS 'Public keys that links are signed with. Append-only. A key is a sensor''s only if its fingerprint is that of the sensor''s log.';
+COMMENT ON COLUMN tap25.keys.id IS 'Number of the key, links.key.';
+COMMENT ON COLUMN tap25.keys.fingerprint IS 'SHA-256 of the DER form of the public key.';
+COMMENT ON COLUMN tap25.keys.public_key IS 'The 32 octets of the Ed25519 public key.';
+COMMENT ON COLUMN tap25.keys.added_by IS 'The login that used the key first.';
+COMMENT ON COLUMN tap25.keys.added_at IS 'When it was used first, by the database''s clock.';
+COMMENT ON SEQUENCE tap25.keys_id_seq IS 'Gives keys.id.';
+COMMENT ON TABLE tap25.links IS 'The chains of evidence: a link for each loaded segment, and for each destruction of rows. Append-only; ''tap25 verify'' checks them.';
+COMMENT ON COLUMN tap25.links.id IS 'Number of the line, in the order of adding.';
+COMMENT ON COLUMN tap25.links.sensor IS 'Whose chain it is; empty: that of destructions.';
+COMMENT ON COLUMN tap25.links.key IS 'The key that has signed it, keys.id. Each key has a chain of its own.';
+COMMENT ON COLUMN tap25.links.number IS 'Number of the link in its chain.';
+COMMENT ON COLUMN tap25.links.segment IS 'The segment whose rows it proves, loads.segment; null: none.';
+COMMENT ON COLUMN tap25.links.first_day IS 'The first UTC day of the rows; null: no rows.';
+COMMENT ON COLUMN tap25.links.last_day IS 'The last UTC day of the rows.';
+COMMENT ON COLUMN tap25.links.xid IS 'The xmin of the rows. It is not signed: it says where to look.';
+COMMENT ON COLUMN tap25.links.body IS 'What is signed; docs/evidence.md describes it.';
+COMMENT ON COLUMN tap25.links.signature IS 'Ed25519 signature of body.';
+COMMENT ON COLUMN tap25.links.added_at IS 'When it was added, by the database''s clock.';
+COMMENT ON SEQUENCE tap25.links_id_seq IS 'Gives links.id.';
 COMMENT ON VIEW tap25.mail IS 'The record: one row per RCPT command; one for a MAIL without any RCPT; one for each session that STARTTLS encrypted. What was not seen is null. The owner reads it; auditors call open_case, ask_case and case_mail instead.';
 COMMENT ON COLUMN tap25.mail.seen_at IS 'When the segment with the first octet of MAIL was captured (of RCPT if no MAIL was seen; of STARTTLS for an encrypted session).';
 COMMENT ON COLUMN tap25.mail.sensor IS 'Which tap saw it.';
@@ -4573,6 +4858,16 @@ COMMENT ON FUNCTION tap25.open_case(text,text) IS 'Opens a case for twelve hours
 COMMENT ON FUNCTION tap25.refuse_warrant(bigint,text) IS 'Refuses a warrant that was applied for. For approvers: select refuse_warrant(7, ''no order'')';
 COMMENT ON FUNCTION tap25.set_retention(interval) IS 'Sets how long days are kept, null for ever; only the owner of the schema makes it shorter. For administrators: select set_retention(''2 years'')';
 COMMENT ON SCHEMA tap25_internal IS 'For tap25 itself: the rows, the loads and the functions that keep them. An administrator reads its tables; nobody writes to them by hand.';
+COMMENT ON TABLE tap25_internal.before_evidence IS 'How many rows were loaded before there was evidence: no link proves them. Append-only; a sensor''s first link signs its lines.';
+COMMENT ON COLUMN tap25_internal.before_evidence.sensor IS 'Name of the sensor, mail.sensor.';
+COMMENT ON COLUMN tap25_internal.before_evidence.kind IS '6: rows of a day''s partition, 9: all of misdated, 10: all of held.';
+COMMENT ON COLUMN tap25_internal.before_evidence.day IS 'UTC day; 1970-01-01 for the kinds 9 and 10.';
+COMMENT ON COLUMN tap25_internal.before_evidence.rows IS 'Number of rows.';
+COMMENT ON TABLE tap25_internal.chains IS 'The last link of each chain. Adding links locks its line.';
+COMMENT ON COLUMN tap25_internal.chains.sensor IS 'Whose chain it is; empty: that of destructions.';
+COMMENT ON COLUMN tap25_internal.chains.key IS 'The key of the chain, keys.id.';
+COMMENT ON COLUMN tap25_internal.chains.number IS 'Number of the last link; 0: none yet.';
+COMMENT ON COLUMN tap25_internal.chains.hash IS 'SHA-256 of the last link''s body; empty: none yet.';
 COMMENT ON TABLE tap25_internal.days IS 'How many rows were loaded per UTC day and sensor, counted by the server.';
 COMMENT ON COLUMN tap25_internal.days.day IS 'The UTC day of seen_at.';
 COMMENT ON COLUMN tap25_internal.days.sensor IS 'The sensor.';
@@ -4593,6 +4888,11 @@ COMMENT ON COLUMN tap25_internal.envelopes.outcome IS 'What became of it: 0 unkn
 COMMENT ON COLUMN tap25_internal.envelopes.flags IS 'What is incomplete, a bit each: 1 midstream, 2 one-sided, 4 gap, 8 conflict, 16 smuggling, 32 injected, 64 truncated. 0: the record is complete.';
 COMMENT ON COLUMN tap25_internal.envelopes.origin_port IS 'TCP port of the client that a proxy names, less 32768. Null: none is named.';
 COMMENT ON COLUMN tap25_internal.envelopes.origin_by IS 'What named the client in origin_ip: 1 a header of the PROXY protocol, 2 XCLIENT, 3 XFORWARD. Null: nothing did.';
+COMMENT ON TABLE tap25_internal.evidence IS 'One line: which database this is, and since when it has evidence.';
+COMMENT ON COLUMN tap25_internal.evidence.one IS 'Always true, so that there is one line.';
+COMMENT ON COLUMN tap25_internal.evidence.database IS 'Random; a sensor remembers by it what it has signed for this database.';
+COMMENT ON COLUMN tap25_internal.evidence.since IS 'When the schema got evidence.';
+COMMENT ON COLUMN tap25_internal.evidence.born IS 'The xmin of this line, unless a dump was restored: then the xmin of no row is that of its load any more.';
 COMMENT ON TABLE tap25_internal.held IS 'Rows that outlived their day under a legal hold, each once. They are in mail until their last hold ends.';
 COMMENT ON COLUMN tap25_internal.held.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. Null: none.';
 COMMENT ON COLUMN tap25_internal.held.client_port IS 'TCP port of the client, less 32768.';
@@ -4662,6 +4962,7 @@ COMMENT ON SEQUENCE tap25_internal.warrant_targets_id_seq IS 'Gives warrant_targ
 COMMENT ON TABLE tap25_internal.warrants IS 'The warrants as they were applied for, append-only. The view warrants shows them with their targets, their auditors and their present end.';
 COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the warrant opens nothing, as it was applied for. An event may have ended it earlier.';
 COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
+COMMENT ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) IS 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
 COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';
@@ -4681,6 +4982,7 @@ COMMENT ON FUNCTION tap25_internal.check_seen_in(inet,text) IS 'Fails if a warra
 COMMENT ON FUNCTION tap25_internal.check_snapshot() IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would not show a hold or a retention that was set since.';
 COMMENT ON FUNCTION tap25_internal.check_target(text,text,inet,text) IS 'Fails unless this is one mailbox, domain, IP address or subnet of a form that mail can have: for warrants and holds.';
 COMMENT ON FUNCTION tap25_internal.check_warrants(bigint,text,bigint[]) IS 'Fails if a warrant has ended since it was found valid.';
+COMMENT ON FUNCTION tap25_internal.claim_chain(text) IS 'Refuses who may not add links to a chain.';
 COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
 COMMENT ON FUNCTION tap25_internal.completeness_sentence(timestamp with time zone,timestamp with time zone,text[],numeric,tstzmultirange,numeric,numeric,numeric,numeric,numeric,boolean,text[]) IS 'The figures of completeness() in words.';
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
@@ -4708,9 +5010,12 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_approval() IS 'The part of grant_roles that is older than approvals.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_coverage() IS 'The part of grant_roles that is older than coverage.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_evidence() IS 'The part of grant_roles that is older than evidence.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_load_days() IS 'The part of grant_roles that is older than load_days.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
+COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Which of some links, by number and SHA-256, a chain has. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
+COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
 COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what speaks for one mail being the other on its next hop; null if too little does. mail_hops explains the words.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
 COMMENT ON FUNCTION tap25_internal.is_mailbox(text) IS 'Returns whether a party is a mailbox, with @, rather than a domain. The empty one is the null reverse-path, and Postmaster has no domain.';
@@ -4722,8 +5027,10 @@ COMMENT ON FUNCTION tap25_internal.keep_coverage() IS 'Trigger: refuses to chang
 COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
 COMMENT ON FUNCTION tap25_internal.kept_from() IS 'Returns the first day that the stored retention keeps; null if none is stored, or days are kept for ever. For sensors.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
+COMMENT ON FUNCTION tap25_internal.leaf(tap25_internal.envelopes) IS 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
 COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an address before the last @, in lower case; all of it without @.';
+COMMENT ON FUNCTION tap25_internal.lock_chain(text,bytea) IS 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
 COMMENT ON FUNCTION tap25_internal.log_refusal(bigint,text) IS 'Writes to the server''s log why an access is refused.';
 COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that a condition on $1, the value, holds for, asked day by day. The functions mail_from to mail_server call it.';
@@ -4735,6 +5042,7 @@ COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the 
 COMMENT ON FUNCTION tap25_internal.mark_dropped_loads() IS 'Marks the loads of capture files whose rows were all dropped, and forgets those marked a month ago; returns how many it has marked. For administrators, after expiry.';
 COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partitions there may be before an older day gets none: three years. Replace it by a larger number only after raising max_locks_per_transaction.';
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
+COMMENT ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zone) IS 'The leaves of the rows that expire_misdated will drop. For administrators, who sign what they drop.';
 COMMENT ON FUNCTION tap25_internal.my_cases() IS 'Returns what the view my_cases shows.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
 COMMENT ON FUNCTION tap25_internal.note_application() IS 'Trigger: records the event that a warrant was applied for.';
@@ -4754,9 +5062,12 @@ COMMENT ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zo
 COMMENT ON FUNCTION tap25_internal.refuse() IS 'Trigger: refuses to change or delete rows of a table that is append-only.';
 COMMENT ON FUNCTION tap25_internal.refuse_change() IS 'Trigger: refuses to write the view warrants.';
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
+COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
+COMMENT ON FUNCTION tap25_internal.stamp_evidence() IS 'Trigger: stamps a line of keys or links with who adds it and when, whatever was given.';
+COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of scopes with who adds it and when, and the digest of its rules, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.target_text(text,text,inet,text) IS 'Returns a target as people write it: a mailbox, a domain, an IP address or subnet, with the network it is seen in.';
