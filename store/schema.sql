@@ -2211,7 +2211,6 @@ CREATE OR REPLACE FUNCTION tap25_internal.pack_coverage(quiet interval)
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
- SET "tap25.packing" TO 'on'
 AS $function$
 declare
     tied constant boolean := tap25_internal.is_tied();
@@ -2225,7 +2224,8 @@ begin
     exception when lock_not_available then
         return 0;
     end;
-    for d in select (c.since)::date from tap25.coverage c
+    perform set_config('tap25.packing', 'on', true);
+    for d in select c.since::date from tap25.coverage c
         where not c.packed and c.since < date_trunc('day', now()) and (not tied or c.sensor = mine)
         group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
     loop
@@ -2265,6 +2265,7 @@ begin
             null;
         end;
     end loop;
+    perform set_config('tap25.packing', 'off', true);
     return gone;
 end $function$;
 

@@ -71,7 +71,7 @@ alter table tap25.coverage enable always trigger check_coverage;
 -- differ in nothing but their counts. Those with losses stay within an hour, so that a loss has a time. A login of a sensor packs its
 -- own. A day whose sums are beyond bigint stays as it is.
 create function tap25_internal.pack_coverage(quiet interval) returns bigint language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set tap25.packing = 'on' as $$
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
     tied constant boolean := tap25_internal.is_tied();
     mine constant text := (select s.sensor from tap25_internal.sensors s where s.login = session_user and s.until is null);
@@ -84,7 +84,8 @@ begin
     exception when lock_not_available then
         return 0;
     end;
-    for d in select (c.since)::date from tap25.coverage c
+    perform set_config('tap25.packing', 'on', true);
+    for d in select c.since::date from tap25.coverage c
         where not c.packed and c.since < date_trunc('day', now()) and (not tied or c.sensor = mine)
         group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
     loop
@@ -124,6 +125,7 @@ begin
             null;
         end;
     end loop;
+    perform set_config('tap25.packing', 'off', true);
     return gone;
 end $$;
 
