@@ -84,7 +84,8 @@ begin
     exception when lock_not_available then
         return 0;
     end;
-    for d in select (c.since)::date from tap25.coverage c
+    perform set_config('tap25.packing', 'on', true);
+    for d in select c.since::date from tap25.coverage c
         where not c.packed and c.since < date_trunc('day', now()) and (not tied or c.sensor = mine)
         group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
     loop
@@ -126,6 +127,7 @@ begin
             null;
         end;
     end loop;
+    perform set_config('tap25.packing', 'off', true);
     return gone;
 end $$;
 
