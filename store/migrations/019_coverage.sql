@@ -90,7 +90,6 @@ begin
         group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
     loop
         begin
-            perform set_config('tap25.packing', 'on', true); -- only a superuser may have a function set it
             with taken as (
                 delete from tap25.coverage c where c.since >= d and c.since < d + 1 and (not tied or c.sensor = mine) returning c.*
             ), lossy as (
@@ -122,7 +121,6 @@ begin
             )
             select (select count(*) from taken) - (select count(*) from entered) into n;
             gone := gone + n;
-            perform set_config('tap25.packing', 'off', true);
         exception when numeric_value_out_of_range then -- the sums of this day
             null;
         end;
