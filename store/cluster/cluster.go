@@ -73,10 +73,7 @@ func New(dir string) (*Cluster, error) {
 	}
 	u, err := user.Current()
 	if c.uid == 0 {
-		if u, err = user.Lookup("postgres"); err != nil {
-			u, err = user.Lookup("nobody")
-		}
-		if err == nil {
+		if u, err = c.serverUser(); err == nil {
 			c.uid, _ = strconv.Atoi(u.Uid)
 			c.gid, _ = strconv.Atoi(u.Gid)
 		}
@@ -86,6 +83,18 @@ func New(dir string) (*Cluster, error) {
 	}
 	c.name = u.Username
 	return c, nil
+}
+
+// serverUser returns who runs the server if root does not: the owner of a cluster that is there, such as the service's.
+func (c *Cluster) serverUser() (*user.User, error) {
+	if st, err := os.Lstat(c.DataDir()); err == nil && st.Sys().(*syscall.Stat_t).Uid != 0 {
+		return user.LookupId(fmt.Sprint(st.Sys().(*syscall.Stat_t).Uid))
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		u, err = user.Lookup("nobody")
+	}
+	return u, err
 }
 
 // DataDir returns the path of the data directory.

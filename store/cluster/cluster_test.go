@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"tap25/capture/capturetest"
 	"tap25/store/cluster"
 	"tap25/store/storetest"
 )
@@ -24,6 +25,13 @@ func TestMain(m *testing.M) {
 		victim(dir)
 	}
 	os.Exit(storetest.Run(m))
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		capturetest.Missing(t, "root", "only root can connect as other users")
+	}
 }
 
 // victim uses a cluster until it is killed.
@@ -266,5 +274,20 @@ func TestCluster_EndOfTheContextEndsEveryWait(t *testing.T) {
 	}
 	if err := other.Release(t.Context()); err != nil || other.Running(t.Context()) {
 		t.Errorf("release: %v; running: %v", err, other.Running(t.Context()))
+	}
+}
+
+func TestCluster_RootRunsTheServerAsTheOwnerOfTheCluster(t *testing.T) {
+	needRoot(t)
+	c := storetest.NewCluster(t)
+	if err := errors.Join(os.MkdirAll(c.DataDir(), 0o700), os.Chown(c.DataDir(), 5, 60)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := cluster.New(c.StateDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid, gid := again.Owner(); uid != 5 || gid != 60 {
+		t.Errorf("it runs as %d:%d", uid, gid)
 	}
 }
