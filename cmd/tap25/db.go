@@ -58,6 +58,7 @@ func openDatabase(ctx context.Context, stderr io.Writer, dsn string) (*database,
 	}
 	if source.Cluster != nil {
 		source.Cluster.Waiting = tellWaiting(stderr)
+		source.Cluster.Unshared = tellUnshared(stderr)
 	}
 	db, err := source.Open(ctx)
 	if err != nil {
@@ -82,29 +83,6 @@ func dbCommand() *cobra.Command {
 	}
 	cmd.AddCommand(dbUp(), dbDown(), dbPsql(), dbStatus(), dbMigrate(), dbExpire())
 	return cmd
-}
-
-func dbUp() *cobra.Command {
-	return &cobra.Command{
-		Use: "up", Short: "Start the private PostgreSQL cluster and leave it running", Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := store.NewDatabase(store.Local)
-			if err != nil {
-				return err
-			}
-			if err := d.Cluster.Up(cmd.Context()); err != nil {
-				return err
-			}
-			defer d.Release(cmd.Context())
-			db, err := d.Open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			db.Close()
-			fmt.Fprintf(cmd.OutOrStdout(), "PostgreSQL is running: %s\n", d.DSN)
-			return nil
-		},
-	}
 }
 
 func dbDown() *cobra.Command {

@@ -136,16 +136,6 @@ func (c *Cluster) initdb(ctx context.Context) error {
 		}
 		return fmt.Errorf("make the cluster in %s: initdb: %w: %s%s", c.dir, err, strings.TrimSpace(string(out)), hint)
 	}
-	files := map[string]string{
-		"pg_hba.conf":   "local all all peer map=tap25\n",
-		"pg_ident.conf": fmt.Sprintf("tap25 root %s\ntap25 %s %s\n", c.name, c.name, c.name),
-	}
-	for name, text := range files {
-		path := filepath.Join(fresh, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			return fmt.Errorf("configure the cluster: %w", err)
-		}
-	}
 	if err := os.Rename(fresh, c.DataDir()); err != nil {
 		return fmt.Errorf("make the cluster: %w", err)
 	}
@@ -166,9 +156,21 @@ func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 }
 
 func (c *Cluster) settings() []string {
-	settings := []string{"-D", c.DataDir(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c",
+	sockets := c.socketDir()
+	if dir, err := c.Shared(); err != nil {
+		if c.Unshared != nil {
+			c.Unshared(err)
+		}
+	} else if dir != "" {
+		sockets += "," + dir
+	}
+	settings := []string{"-D", c.DataDir(), "-k", sockets, "-c", "listen_addresses=", "-c", "port=5432", "-c",
 		"timezone=UTC",
-		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700",
+		"-c", "log_timezone=UTC",
+		"-c", "unix_socket_permissions=0770", // the directories bound who reaches it
+		// who connected, as the kernel names them, and when they left: in a log of the system's too
+		"-c", "log_connections=on", "-c", "log_disconnections=on",
+		"-c", "log_destination=stderr,syslog", "-c", "syslog_ident=tap25-postgresql",
 		"-c", "max_locks_per_transaction=512", // a question over all days locks each day and its indexes
 		"-c", "jit=off", // which would compile a plan of hundreds of days, for seconds, to fetch one row
 		// after each checkpoint an index page is written whole when it is touched: with 1 GB, by most rows
