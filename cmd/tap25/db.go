@@ -125,6 +125,11 @@ func dbPsql() *cobra.Command {
 				}
 				err = errors.Join(err, db.close(ctx))
 			}()
+			if db.source.Cluster != nil {
+				if err := db.RecordOpening(cmd.Context(), psql.Opener()); err != nil {
+					return err
+				}
+			}
 			s := psql.Session{
 				Path: path, Args: args, DSN: resolveDB(dsn), DB: db.DB,
 				Stdin: cmd.InOrStdin(), Stdout: terminal.Unescaped(cmd.OutOrStdout()),

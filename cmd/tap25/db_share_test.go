@@ -1,0 +1,113 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"tap25/capture/capturetest"
+	"tap25/store/cluster"
+	"tap25/store/storetest"
+)
+
+// asGames runs a command line of this program as the user games, whom every Debian has, a member of the group games.
+func asGames(t *testing.T, args ...string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(storetest.Dir(t), "tap25") // where that user may run it
+	if err := os.WriteFile(path, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH")}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 5, Gid: 60}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%q: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+// TestDB_AuditorsReachTheSharedCluster has a user of the operating system connect by the command that db up prints.
+func TestDB_AuditorsReachTheSharedCluster(t *testing.T) {
+	if os.Geteuid() != 0 {
+		capturetest.Missing(t, "root", "only root can connect as another user")
+	}
+	conn, c := server(t)
+	dir := filepath.Join(storetest.Dir(t), "auditors")
+	share := []string{"db", "up", "--share", dir, "--share-group", "games"}
+	if out := asked(t, share...); !strings.Contains(out, "from its next start on: tap25 db down && tap25 db up") {
+		t.Errorf("of a server that runs: %s", out)
+	}
+	if _, err := conn.Exec(t.Context(), "create role games login in role tap25_auditor"); err != nil {
+		t.Fatal(err)
+	}
+	asked(t, "db", "down")
+	out := asked(t, "db", "up")
+	url := regexp.MustCompile(`tap25 db psql --db '(.*)'`).FindStringSubmatch(out)
+	if url == nil {
+		t.Fatalf("no command in %s", out)
+	}
+	got := asGames(t, "db", "psql", "--db", url[1], "--", "-XAtc", "select session_user, open_case('none', 'a test')")
+	if !strings.Contains(got, "games|f\n") {
+		t.Errorf("it answers %s", got)
+	}
+	lines := "select action || ' ' || coalesce(case_id, 'no case') from accesses order by id"
+	if got := asked(t, "db", "psql", "--", "-XAtc", lines); got != "refused none\nopened as owner no case\n" {
+		t.Errorf("accesses: %s", got)
+	}
+	asked(t, "db", "up", "--share", "none")
+	if dir, err := c.Shared(); dir != "" || err != nil {
+		t.Errorf("shared: %q, %v", dir, err)
+	}
+}
+
+// TestDB_WhoOpensThePrivateClusterIsOnRecord asks the table, and the server's log.
+func TestDB_WhoOpensThePrivateClusterIsOnRecord(t *testing.T) {
+	storetest.StateHome(t)
+	want, err := os.ReadFile("/proc/self/loginuid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid := exec.Command("id", "-un")
+	name, err := uid.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := asked(t, "db", "psql", "--", "-XAtc", "select action, os_user, os_login is null, case_id is null, "+
+		"auditor = current_user, at <= now() from accesses")
+	unknown := map[bool]string{true: "t", false: "f"}[string(want) == "4294967295"]
+	if line := "opened as owner|" + strings.TrimSpace(string(name)) + " (uid "; !strings.HasPrefix(got, line) ||
+		!strings.HasSuffix(got, ")|"+unknown+"|t|t|t\n") {
+		t.Errorf("accesses: %s", got)
+	}
+	dir, err := cluster.StateDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "postgresql.log"))
+	if err != nil || !strings.Contains(string(log), "tap25: access 1: opened as owner by user ") ||
+		!strings.Contains(string(log), "application_name=psql") {
+		t.Errorf("the log lacks it: %v", err)
+	}
+	for _, sql := range []string{"delete from accesses", "update accesses set os_user = ''"} {
+		if out := asked(t, "db", "psql", "--", "-XAt", "-c", "\\set ON_ERROR_STOP 0", "-c", sql,
+			"-c", "select 'after'"); !strings.Contains(out, "after") {
+			t.Errorf("%s: %s", sql, out)
+		}
+	}
+	if n := asked(t, "db", "psql", "--", "-XAtc", "select count(*) from accesses where os_user <> ''"); n != "4\n" {
+		t.Errorf("%s lines", n)
+	}
+}
