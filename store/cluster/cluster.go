@@ -88,10 +88,13 @@ func New(dir string) (*Cluster, error) {
 	return c, nil
 }
 
-// serverUser returns who runs the server if root does not: the owner of a cluster that is there, such as the service's.
+// serverUser returns who runs the server if root does not: the owner of the cluster or the state directory if there is
+// one, such as the service's.
 func (c *Cluster) serverUser() (*user.User, error) {
-	if st, err := os.Lstat(c.DataDir()); err == nil && st.Sys().(*syscall.Stat_t).Uid != 0 {
-		return user.LookupId(fmt.Sprint(st.Sys().(*syscall.Stat_t).Uid))
+	for _, dir := range []string{c.DataDir(), c.dir} {
+		if st, err := os.Lstat(dir); err == nil && st.Sys().(*syscall.Stat_t).Uid != 0 {
+			return user.LookupId(fmt.Sprint(st.Sys().(*syscall.Stat_t).Uid))
+		}
 	}
 	u, err := user.Lookup("postgres")
 	if err != nil {

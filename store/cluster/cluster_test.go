@@ -280,14 +280,17 @@ func TestCluster_EndOfTheContextEndsEveryWait(t *testing.T) {
 func TestCluster_RootRunsTheServerAsTheOwnerOfTheCluster(t *testing.T) {
 	needRoot(t)
 	c := storetest.NewCluster(t)
-	if err := errors.Join(os.MkdirAll(c.DataDir(), 0o700), os.Chown(c.DataDir(), 5, 60)); err != nil {
-		t.Fatal(err)
-	}
-	again, err := cluster.New(c.StateDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if uid, gid := again.Owner(); uid != 5 || gid != 60 {
-		t.Errorf("it runs as %d:%d", uid, gid)
+	// the service's directory, and then its cluster in a directory of another
+	for _, dir := range []string{c.StateDir(), c.DataDir()} {
+		if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chown(c.StateDir(), 1, 1), os.Chown(dir, 5, 60)); err != nil {
+			t.Fatal(err)
+		}
+		again, err := cluster.New(c.StateDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if uid, gid := again.Owner(); uid != 5 || gid != 60 {
+			t.Errorf("it runs as %d:%d", uid, gid)
+		}
 	}
 }
