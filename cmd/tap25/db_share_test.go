@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"testing"
 
 	"tap25/capture/capturetest"
+	"tap25/store"
 	"tap25/store/cluster"
 	"tap25/store/storetest"
 )
@@ -110,4 +113,37 @@ func TestDB_WhoOpensThePrivateClusterIsOnRecord(t *testing.T) {
 	if n := asked(t, "db", "psql", "--", "-XAtc", "select count(*) from accesses where os_user <> ''"); n != "4\n" {
 		t.Errorf("%s lines", n)
 	}
+}
+
+// TestSniff_StartsTheSharedClusterAnewWithoutRights kills the server of a tap that has given up its rights.
+func TestSniff_StartsTheSharedClusterAnewWithoutRights(t *testing.T) {
+	w := newWire(t)
+	storetest.StateHome(t)
+	dir := filepath.Join(storetest.Dir(t), "auditors")
+	d, err := store.NewDatabase(store.Local)
+	if err == nil {
+		err = d.Cluster.Share(t.Context(), dir, "games")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.serve()
+	s := w.sniff("--db", "local", "--retention", "never")
+	await(t, "the first server", func() bool { return d.Cluster.Listens(dir) })
+	var first int
+	text, err := os.ReadFile(filepath.Join(d.Cluster.DataDir(), "postmaster.pid"))
+	if _, scan := fmt.Sscan(string(text), &first); errors.Join(err, scan) != nil {
+		t.Fatal(err, scan)
+	}
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.send("192.0.2.25:25", "one", 1); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "another server", func() bool {
+		text, _ := os.ReadFile(filepath.Join(d.Cluster.DataDir(), "postmaster.pid"))
+		return !strings.HasPrefix(string(text), fmt.Sprint(first, "\n")) && d.Cluster.Listens(dir)
+	})
+	s.end(syscall.SIGTERM)
 }
