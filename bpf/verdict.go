@@ -79,6 +79,8 @@ type RingStats struct {
 	Full      uint64 // kept by the verdict, lost because the ring had no room
 	Cut       uint64 // delivered, but longer than the largest size class
 	Bytes     uint64 // length of the delivered frames on the wire
+
+	FullFrom map[int]uint64 // of Full, by the index of the interface; indexes beyond a few thousand are left out
 }
 
 // Seen is the number of frames the program has run on.

@@ -13,6 +13,7 @@ import (
 type batch struct {
 	sensor, key string
 	rows        [][]byte
+	days        Days // of a capture file; zero: those of rows
 }
 
 // Load adds the rows of a segment, in one transaction; added is false if an earlier load of that name has committed.
@@ -20,7 +21,7 @@ type batch struct {
 // row was added, unless the answer to COMMIT was lost: Load again with the same name is right after any error. See
 // [Hopeless] and [Passes] for whether to wait.
 func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (added bool, err error) {
-	all, err := db.load(ctx, []batch{{sensor, segment, rows}})
+	all, err := db.load(ctx, []batch{{sensor: sensor, key: segment, rows: rows}})
 	if err != nil {
 		return false, err
 	}
@@ -29,13 +30,13 @@ func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (
 
 // Note enters segments as loaded whose rows the database has under other names: all of them, or none. It returns how
 // many of them were there already. Errors are those of [DB.Load].
-func (db *DB) Note(ctx context.Context, sensor string, segments []string) (before int, err error) {
+func (db *DB) Note(ctx context.Context, sensor string, segments []FileKey) (before int, err error) {
 	if len(segments) == 0 {
 		return 0, nil
 	}
 	var batches []batch
 	for _, key := range segments {
-		batches = append(batches, batch{sensor: sensor, key: key})
+		batches = append(batches, batch{sensor: sensor, key: key.Key, days: key.Days})
 	}
 	added, err := db.load(ctx, batches)
 	for _, a := range added {
@@ -60,7 +61,13 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 		if err := db.relyOn(ctx, tx); err != nil {
 			return err
 		}
+		if err := forgetDropped(ctx, tx, batches); err != nil {
+			return err
+		}
 		if added, err = enterLoads(ctx, tx, batches); err != nil {
+			return err
+		}
+		if err := dateLoads(ctx, tx, batches, added); err != nil {
 			return err
 		}
 		rows := all[:0]
@@ -120,7 +127,7 @@ func (db *DB) relyOn(ctx context.Context, tx pgx.Tx) error {
 // errUndo ends a transaction that only asked a question.
 var errUndo = errors.New("undo")
 
-// Loaded reports whether a load of that name was committed.
+// Loaded reports whether a load of that name was committed, and retention has not dropped all of the file's rows since.
 func (db *DB) Loaded(ctx context.Context, sensor, segment string) (bool, error) {
 	return db.loaded(ctx, batch{sensor: sensor, key: segment})
 }
@@ -128,6 +135,9 @@ func (db *DB) Loaded(ctx context.Context, sensor, segment string) (bool, error) 
 // loaded reports whether a load has committed a segment. A sensor may not read loads, so it tries to enter it.
 func (db *DB) loaded(ctx context.Context, b batch) (yes bool, err error) {
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		if err := forgetDropped(ctx, tx, []batch{b}); err != nil {
+			return err
+		}
 		fresh, err := enterLoads(ctx, tx, []batch{b})
 		if err != nil {
 			return err

@@ -262,7 +262,7 @@ func (l *Loader) loadPart(ctx context.Context, s segment) error {
 		delete(bad, reason)
 		l.left[s.Path] = bad.and(good) // for another attempt
 	}
-	added, err := l.db.load(ctx, []batch{{s.Sensor, s.Key, good}})
+	added, err := l.db.load(ctx, []batch{{sensor: s.Sensor, key: s.Key, rows: good}})
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ type segment struct {
 	sound  bool // every record is a row
 }
 
-func (s segment) batch() batch { return batch{s.Sensor, s.Key, s.rows} }
+func (s segment) batch() batch { return batch{sensor: s.Sensor, key: s.Key, rows: s.rows} }
 
 // read reads a segment. Any goroutine may call it.
 func (l *Loader) read(seg spool.Segment) (s segment, err error) {

@@ -230,12 +230,17 @@ CREATE TABLE tap25_internal.late_days (
 );
 
 CREATE TABLE tap25_internal.loads (
-    sensor    text NOT NULL,
-    segment   text NOT NULL,
-    rows      bigint NOT NULL,
-    loaded_at timestamp with time zone DEFAULT now() NOT NULL,
+    sensor     text NOT NULL,
+    segment    text NOT NULL,
+    rows       bigint NOT NULL,
+    loaded_at  timestamp with time zone DEFAULT now() NOT NULL,
+    first_day  date,
+    last_day   date,
+    dropped_at timestamp with time zone,
+    CONSTRAINT days_check CHECK ((first_day <= last_day)),
     CONSTRAINT loads_pkey PRIMARY KEY (sensor, segment)
 );
+CREATE INDEX loads_last_day_idx ON tap25_internal.loads USING btree (last_day) WHERE ((dropped_at IS NULL) AND (last_day IS NOT NULL));
 
 CREATE TABLE tap25_internal.making_partitions ();
 
@@ -1410,6 +1415,21 @@ begin
     return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.date_loads(by_sensor text, segments text[], first_days date[], last_days date[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    perform tap25_internal.claim_sensor(by_sensor);
+    update tap25_internal.loads l set first_day = u.first_day, last_day = u.last_day
+    from unnest(segments, first_days, last_days) u (segment, first_day, last_day)
+    where l.sensor = by_sensor and l.segment = u.segment and l.loaded_at = now();
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.days_over(quiet interval)
  RETURNS TABLE(day date, rows bigint, summary_due boolean, reindex_due boolean)
  LANGUAGE sql
@@ -1464,6 +1484,18 @@ CREATE OR REPLACE FUNCTION tap25_internal.domain_of(address text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (POSITION(('@'::text) IN (address)) > 0) THEN lower(split_part(address, '@'::text, '-1'::integer)) ELSE NULL::text END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.dropped_days(days date[])
+ RETURNS SETOF date
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select distinct e.day from tap25.expired e
+    where e.kind = 'partition' and e.day = any (days) and not tap25_internal.has_partition(e.day)
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.end_all_blockers(which date, older interval)
  RETURNS TABLE(login name, application text, open_since timestamp with time zone, ended boolean, reason text)
@@ -1638,18 +1670,33 @@ begin
     select * from noted;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.forget_dropped_loads(by_sensor text, segments text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    perform tap25_internal.claim_sensor(by_sensor);
+    perform tap25_internal.bound_waits();
+    delete from tap25_internal.loads l where l.sensor = by_sensor and l.segment = any (segments) and l.dropped_at is not null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    perform tap25_internal.grant_roles_before_scopes();
+    perform tap25_internal.grant_roles_before_load_days();
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.record_scope to tap25_sensor;
+        grant execute on function tap25_internal.date_loads, tap25_internal.forget_dropped_loads, tap25_internal.kept_from,
+            tap25_internal.dropped_days to tap25_sensor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant select on tap25.scopes to tap25_admin;
+        grant execute on function tap25_internal.mark_dropped_loads to tap25_admin;
     end if;
 end $function$;
 
@@ -1730,6 +1777,21 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_load_days()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_scopes();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.record_scope to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.scopes to tap25_admin;
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_scopes()
  RETURNS void
  LANGUAGE plpgsql
@@ -1803,6 +1865,17 @@ begin
     end if;
     return n;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.kept_from()
+ RETURNS date
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select (((clock_timestamp() at time zone 'UTC')::date - r.kept)::date) from tap25.retentions r order by r.id desc limit 1
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.lacks_partition(which date[])
  RETURNS boolean
@@ -1959,6 +2032,38 @@ begin
         end if;
     end loop;
     return made;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.mark_dropped_loads()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    oldest date := coalesce((select min(p.day) from tap25_internal.partitions() p), 'infinity');
+    n      bigint;
+begin
+    delete from tap25_internal.loads l where l.dropped_at < now() - interval '30 days';
+    if not exists (select from tap25_internal.loads l where l.dropped_at is null and l.last_day is not null and l.last_day < oldest) then
+        return 0;
+    end if;
+    with files as (
+        select l.sensor, left(l.segment, 71) as file, min(l.first_day)::timestamp at time zone 'UTC' as since,
+               (max(l.last_day) + 1)::timestamp at time zone 'UTC' as before
+        from tap25_internal.loads l where l.segment ~ '^(replay|follow)-' group by l.sensor, left(l.segment, 71)
+        having bool_and(coalesce(l.last_day < oldest, false))
+    ), gone as (
+        select f.sensor, f.file from files f
+        where not exists (select from tap25_internal.held h where h.sensor = f.sensor and h.seen_at >= f.since and h.seen_at < f.before)
+          and not exists (select from tap25_internal.misdated m where m.sensor = f.sensor and m.seen_at >= f.since and m.seen_at < f.before)
+    )
+    update tap25_internal.loads l set dropped_at = now() from gone g
+    where l.sensor = g.sensor and left(l.segment, 71) = g.file and l.dropped_at is null;
+    get diagnostics n = row_count;
+    return n;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.max_partitions()
@@ -2381,20 +2486,25 @@ GRANT EXECUTE ON FUNCTION tap25.set_retention(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.dropped_days(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.end_blockers(date,interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_day(date,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.is_host(inet) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.kept_from() TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.mark_dropped_loads() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
@@ -2595,6 +2705,9 @@ COMMENT ON COLUMN tap25_internal.loads.sensor IS 'The sensor that loaded it.';
 COMMENT ON COLUMN tap25_internal.loads.segment IS 'Name of the segment of a spool, or key of a capture file.';
 COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows it has, by its sensor''s word.';
 COMMENT ON COLUMN tap25_internal.loads.loaded_at IS 'When it was loaded, by the database''s clock.';
+COMMENT ON COLUMN tap25_internal.loads.first_day IS 'The first UTC day of its rows; of the key of a file that replay has noted, of the file''s rows. Null: a segment of live traffic, one without rows, or one that was loaded before this was noted.';
+COMMENT ON COLUMN tap25_internal.loads.last_day IS 'The last UTC day of its rows, like first_day.';
+COMMENT ON COLUMN tap25_internal.loads.dropped_at IS 'When retention had dropped all rows of the file: then a replay may load it again. Null: it may not.';
 COMMENT ON VIEW tap25_internal.mail_aside IS 'The part of mail that is in no partition: held and misdated rows.';
 COMMENT ON VIEW tap25_internal.mail_days IS 'The part of mail that is in the partitions of days.';
 COMMENT ON TABLE tap25_internal.making_partitions IS 'No rows: locked by whoever makes partitions.';
@@ -2652,25 +2765,30 @@ COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
 COMMENT ON FUNCTION tap25_internal.count_day() IS 'Trigger: as count_rows, for what a statement adds to the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
+COMMENT ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) IS 'Notes the first and the last day of the rows of segments that the same transaction has entered in loads. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
 COMMENT ON FUNCTION tap25_internal.domain_of(text) IS 'Returns the domain of an address in lower case, or null if it has none.';
+COMMENT ON FUNCTION tap25_internal.dropped_days(date[]) IS 'Returns those of the days that expiry has dropped and that have no rows now. For sensors.';
 COMMENT ON FUNCTION tap25_internal.end_all_blockers(date,interval) IS 'As end_blockers, which calls it, for any day.';
 COMMENT ON FUNCTION tap25_internal.end_blockers(date,interval) IS 'Returns the sessions that keep a day from being dropped, or without a day partitions from being made, and ends those it may whose transaction is older than an interval. Fails if the retention keeps the day.';
 COMMENT ON FUNCTION tap25_internal.ensure_partition(date) IS 'Makes the partition of a day if it is missing; returns why the day gets none, or null. The caller has locked making_partitions.';
 COMMENT ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) IS 'Enters segments in loads; returns for each whether it was not there yet. For sensors, as the first step of a load.';
 COMMENT ON FUNCTION tap25_internal.expire_day(date,text) IS 'Drops a day, after copying the rows that a hold concerns; returns its rows, its octets and how many rows are kept. Fails if the retention keeps the day or a load has it.';
 COMMENT ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) IS 'Removes misdated rows that were loaded before a time, after copying those that a hold concerns; returns what was removed for each day. Fails if the retention keeps them.';
+COMMENT ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) IS 'Forgets those of the segments whose rows were all dropped, so that they are loaded again. For sensors, under their own name, before enter_loads.';
 COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_load_days() IS 'The part of grant_roles that is older than load_days.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
 COMMENT ON FUNCTION tap25_internal.is_network(text) IS 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
 COMMENT ON FUNCTION tap25_internal.is_tied() IS 'Returns whether the session''s login loads under one name only: not so for members of the owner.';
 COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
+COMMENT ON FUNCTION tap25_internal.kept_from() IS 'Returns the first day that the stored retention keeps; null if none is stored, or days are kept for ever. For sensors.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
 COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
@@ -2680,6 +2798,7 @@ COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with
 COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';
+COMMENT ON FUNCTION tap25_internal.mark_dropped_loads() IS 'Marks the loads of capture files whose rows were all dropped, and forgets those marked a month ago; returns how many it has marked. For administrators, after expiry.';
 COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partitions there may be before an older day gets none: three years. Replace it by a larger number only after raising max_locks_per_transaction.';
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';

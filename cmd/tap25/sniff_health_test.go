@@ -238,7 +238,8 @@ func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]int64{
-		"frames_seen_total": r.Seen, "frames_ring_full_total": 0, "frames_delivered_total": r.Delivered,
+		"frames_seen_total": r.Seen, "frames_delivered_total": r.Delivered, "degraded": 0,
+		`frames_ring_full_total{interface="tap0",worker="0"}`: 0,
 		"sessions_total":                 3,
 		`rows_total{outcome="accepted"}`: 6, "rows_spooled_total": 6, "rows_loaded_total": 6, "rows_waiting": 0,
 		"database_away": 0, "live": 1, "ready": 1,

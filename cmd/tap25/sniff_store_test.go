@@ -13,7 +13,7 @@ import (
 )
 
 // asked runs tap25 in this process and gives what it prints.
-func asked(t *testing.T, args ...string) string {
+func asked(t testing.TB, args ...string) string {
 	t.Helper()
 	var out, diag bytes.Buffer
 	if status := run(t.Context(), args, nil, &out, &diag); status != statusDone {

@@ -1,2 +1,2 @@
--- Kept free.
+-- A number that is kept free.
 select;

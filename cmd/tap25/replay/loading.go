@@ -30,6 +30,7 @@ type loading struct {
 	fail   func(error)
 
 	repeated int64 // rows of files that the database holds
+	ages     ages
 }
 
 // openLoading opens the stream, checks that this user may load rows of the sensor, before any row waits, and asks which
@@ -69,6 +70,12 @@ func (l *loading) askFirst(ctx context.Context, c *Config, paths []string, total
 		}
 		return db.RecordScope(ctx, l.cfg.Sensor, c.Version, c.scopeChange("replay"))
 	})
+	if err == nil {
+		err = l.stream.Ask(ctx, func(db *store.DB) (err error) {
+			l.ages.keptFrom, err = db.KeptFrom(ctx)
+			return err
+		})
+	}
 	if err != nil || total == 0 {
 		return err
 	}
@@ -79,7 +86,7 @@ func (l *loading) askFirst(ctx context.Context, c *Config, paths []string, total
 		return err
 	}
 	if n := l.inputs.held(); n > 0 {
-		l.cfg.Log.Info().Msgf("the database already holds %d of these files: their rows are not added again", n)
+		l.cfg.Log.Info().Msgf("%d of these files were loaded before: their rows are not added again", n)
 	}
 	return nil
 }
@@ -92,11 +99,14 @@ func (l *loading) emit(r row) {
 		l.stream.Emit(r.Envelope)
 	case r.of != nil && r.of.held:
 		l.repeated++
+		l.ages.repeated(r.SeenAt)
 	default:
 		record := store.AppendRow(nil, r.Envelope)
 		if r.of != nil {
 			r.of.add(len(record))
+			r.of.days.Add(record)
 		}
+		l.ages.added(r.SeenAt, &l.cfg.Log)
 		l.stream.Put(record)
 		if l.open.add(record); l.open.rows >= segmentRows {
 			if l.err = l.seal(); l.err != nil {
@@ -129,6 +139,9 @@ func (l *loading) finish(whole bool) error {
 	err := errors.Join(l.err, l.seal(), s.Drain(ctx))
 	if err == nil && whole {
 		err = l.inputs.note(ctx, s)
+	}
+	if err == nil {
+		err = l.ages.tell(ctx, s)
 	}
 	if err == nil && whole && l.cfg.Rereadable && ctx.Err() == nil {
 		s.Forget() // if a failover loses rows, the same command adds them again

@@ -9,12 +9,14 @@ import (
 	"tap25/capture"
 	"tap25/reassembly"
 	"tap25/reassembly/smtp"
+	"tap25/store"
 )
 
 // input is a capture file, with the parts that a follower cuts its rows into.
 type input struct {
 	parts
-	held bool // the database has its rows
+	held bool       // the database has its rows
+	days store.Days // of its rows
 }
 
 // row is a row with the file of the frame that completed it.

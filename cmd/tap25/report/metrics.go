@@ -2,6 +2,7 @@ package report
 
 import (
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,7 +32,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
 	one(counter, "frames_seen_total", "Frames that the XDP program ran on.", r.Seen)
 	many("frames_dropped_total", "Frames dropped by design, by verdict of the XDP program.", "verdict", r.Dropped)
-	one(counter, "frames_ring_full_total", "Frames lost because a ring was full.", r.RingFull)
+	r.ringMetrics(out)
 	one(counter, "frames_delivered_total", "Frames copied to a ring.", r.Delivered)
 	one(counter, "frames_cut_total", "Delivered frames that were longer than the largest size class, and cut.", r.Cut)
 	many("frames_read_total", "Frames read from the rings, by verdict of the decoder.", "verdict", r.Frames)
@@ -57,6 +58,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(up, gauge, float64(toInt(i.Up && !i.Away)), i.Name)
 	}
 	one(gauge, "live", "1 if packets and loads make progress.", toInt(len(r.NotLive) == 0))
+	one(gauge, "degraded", "1 if mail is recorded, but frames were lost to full rings within a minute, or the database "+
+		"does not accept rows.", toInt(len(r.Degraded) > 0))
 	one(gauge, "ready", "1 if live, every interface is up and captured, and the spool accepts rows.",
 		toInt(len(r.NotLive)+len(r.NotReady) == 0))
 	if r.Store != nil {
@@ -80,6 +83,17 @@ func (s *Store) metrics(one func(kind prometheus.ValueType, name, help string, n
 	one(gauge, "rows_reloading", "Rows that the database lost and that wait to be loaded again.", s.Reloading)
 	one(counter, "rows_reloaded_total", "Rows that the database lost and that were loaded again.", s.Reloaded)
 	one(gauge, "database_away", "1 if the database does not answer, so that the spool grows.", toInt(s.Away))
+}
+
+// ringMetrics sends what full rings lost, a series for each interface and worker, also of those that lost nothing.
+func (r *Report) ringMetrics(out chan<- prometheus.Metric) {
+	desc := prometheus.NewDesc("tap25_frames_ring_full_total", "Frames lost because the ring of a worker was full, by "+
+		"the interface that they came from.", []string{"interface", "worker"}, nil)
+	for worker, ring := range r.Rings {
+		for name, n := range Named(ring.FullFrom) {
+			out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), name, strconv.Itoa(worker))
+		}
+	}
 }
 
 // unopenedMetrics sends the most frequent kinds of frames that are not read: a gauge, since rare kinds come and go.

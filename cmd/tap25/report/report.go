@@ -25,6 +25,8 @@ type Report struct {
 	Interfaces []Interface `json:"interfaces"`
 	NotLive    []string    `json:"not_live"`  // why it is not live
 	NotReady   []string    `json:"not_ready"` // why it is not ready
+	Degraded   []string    `json:"degraded"`  // what else needs attention, while mail is recorded
+	State      string      `json:"state"`     // the first that is true: not live, not ready, degraded, ok
 
 	Seen      int64            `json:"seen"`
 	Dropped   map[string]int64 `json:"dropped"` // by design
@@ -83,6 +85,8 @@ type Ring struct {
 	Delivered int64 `json:"delivered"`
 	Full      int64 `json:"full"`
 	Read      int64 `json:"read"`
+
+	FullFrom map[string]int64 `json:"full_from"` // of Full, by interface
 }
 
 // Store counts rows by their fate: rows = out of scope + spooled + lost, and spooled + found at the start = loaded +
@@ -207,6 +211,20 @@ func StoreOf(s stream.Stats) *Store {
 		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged, Dropped: s.Spool.Dropped,
 		Away: s.Loader.Err != nil,
 		Kept: s.Spool.Kept, KeptShort: s.Spool.KeptShort, Reloading: s.Spool.Reentering, Reloaded: s.Loader.Reloaded,
+	}
+}
+
+// SetState sets State from the lists of what is wrong.
+func (r *Report) SetState() {
+	switch {
+	case len(r.NotLive) > 0:
+		r.State = "not live"
+	case len(r.NotReady) > 0:
+		r.State = "not ready"
+	case len(r.Degraded) > 0:
+		r.State = "degraded"
+	default:
+		r.State = "ok"
 	}
 }
 

@@ -137,8 +137,8 @@ func (r *Report) writeState(w io.Writer) {
 	for _, reason := range r.NotReady {
 		fmt.Fprintf(w, "not ready: %s\n", reason)
 	}
-	if r.Store != nil && r.Store.Away {
-		fmt.Fprintln(w, "the database does not answer: rows wait in the spool")
+	for _, reason := range r.Degraded {
+		fmt.Fprintf(w, "degraded: %s\n", reason)
 	}
 }
 

@@ -16,7 +16,8 @@ func (t *tap) report() *report.Report {
 	r := reportOf(t.live, t.workers)
 	r.Version, r.PID, r.Sensor, r.Started, r.At = t.cfg.Version, os.Getpid(), t.cfg.Assembler.Sensor, t.started.UTC(),
 		now.UTC()
-	r.NotLive, r.NotReady = t.notLive(now), t.notReady()
+	r.NotLive, r.NotReady, r.Degraded = t.notLive(now), t.notReady(), t.degraded()
+	r.SetState()
 	r.Store = t.out.report()
 	if s := t.gate.Scope(); s != nil {
 		r.Scope, r.OutOfScope = s.Digest(), t.gate.Counts().Dropped
@@ -52,6 +53,10 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 		r.Cut += int64(ring.Cut)
 		if i < len(r.Rings) {
 			r.Rings[i].Delivered, r.Rings[i].Full = int64(ring.Delivered), int64(ring.Full)
+			r.Rings[i].FullFrom = map[string]int64{}
+			for name, n := range stats.FullFrom[i] {
+				r.Rings[i].FullFrom[name] = int64(n)
+			}
 		}
 	}
 	for _, l := range stats.Links {

@@ -40,6 +40,7 @@ type tap struct {
 	exposed bool      // metrics are served to other hosts
 	unnoted bool      // the scope that is in force since the start is not noted
 	checked heartbeat // of the goroutine that checks the interfaces
+	losses  losses
 }
 
 // Config configures Run.
@@ -61,6 +62,7 @@ func Run(ctx context.Context, cfg *Config) (result error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	t := &tap{cfg: cfg, log: &cfg.Log, hangups: make(chan os.Signal, 1), started: time.Now()}
+	t.losses.counts = []frameCounts{{at: t.started}}
 	signal.Notify(t.hangups, syscall.SIGHUP) // first, because until then SIGHUP ends the process
 	defer signal.Stop(t.hangups)
 	if err := confine.ForbidCores(); err != nil {
@@ -181,6 +183,7 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	err := t.live.Stop()
 	workers.Wait()
 	others.Wait()
+	t.noteLosses(time.Now())
 	closed := t.closeOutput(ctx)
 	if errors.Is(closed, stream.ErrAway) && signalled.Err() != nil {
 		t.log.Warn().Err(closed).Msg("ended while rows wait in the spool; the next start loads them")
