@@ -38,7 +38,7 @@ CREATE TABLE tap25.accesses (
     os_user          text,
     os_login         text,
     terminal         text,
-    CONSTRAINT accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'read'::text, 'refused'::text, 'opened as owner'::text]))),
+    CONSTRAINT accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'read'::text, 'shown'::text, 'refused'::text, 'opened as owner'::text]))),
     CONSTRAINT accesses_case_id_check CHECK (((case_id IS NULL) = (action = 'opened as owner'::text))),
     CONSTRAINT accesses_pkey PRIMARY KEY (id)
 );
@@ -2522,11 +2522,11 @@ GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_sensor;
 
 COMMENT ON SCHEMA tap25 IS 'For people: the view mail, the functions that ask it, and the records of warrants, accesses, holds, retention and what was dropped.';
 COMMENT ON TYPE tap25.outcome IS 'What became of a mail. accepted: RCPT and the message were answered 2xx. deferred: MAIL, RCPT or the message was answered 4xx. refused: MAIL, RCPT or the message was answered 5xx. aborted: the transaction ended before the message was settled. unknown: a reply that decides was not captured, or the capture ended. encrypted: STARTTLS was accepted; the mail after it is not seen.';
-COMMENT ON TABLE tap25.accesses IS 'Which cases auditors have opened and read, and what was refused to them; who has opened the private cluster as its owner. Append-only; auditors cannot read it.';
+COMMENT ON TABLE tap25.accesses IS 'What auditors have read, opened, or were refused, and who has opened the private cluster as its owner. Append-only, for its owner too; administrators read it.';
 COMMENT ON COLUMN tap25.accesses.at IS 'When the access was recorded, by the database''s clock.';
 COMMENT ON COLUMN tap25.accesses.auditor IS 'The login that asked.';
-COMMENT ON COLUMN tap25.accesses.case_id IS 'The case; null where the whole database was opened by its owner.';
-COMMENT ON COLUMN tap25.accesses.action IS 'open, of a case; read, of its mail; refused; opened as owner, by tap25 db psql on the private cluster, which shows all rows.';
+COMMENT ON COLUMN tap25.accesses.case_id IS 'The case that was asked for, as the auditor wrote it. Null where action is opened as owner.';
+COMMENT ON COLUMN tap25.accesses.action IS 'open, of a case; read, of a question and its answer; shown, of the rows of an answer; refused; opened as owner, of the private cluster by tap25 db psql, where all rows can be read.';
 COMMENT ON COLUMN tap25.accesses.purpose IS 'What the case was opened for, in the auditor''s words. Null for a read, and for one that was refused.';
 COMMENT ON COLUMN tap25.accesses.rows IS 'How many rows a read returned; else null.';
 COMMENT ON COLUMN tap25.accesses.xid IS 'The transaction that recorded it: a case is read in a later one than it was opened in.';

@@ -6,7 +6,7 @@ alter table tap25.accesses
     add os_login text,
     add terminal text,
     drop constraint accesses_action_check,
-    add constraint accesses_action_check check (action in ('open', 'read', 'refused', 'opened as owner')),
+    add constraint accesses_action_check check (action in ('open', 'read', 'shown', 'refused', 'opened as owner')),
     add constraint accesses_case_id_check check ((case_id is null) = (action = 'opened as owner'));
 
 -- The line of the log stays whatever becomes of the transaction.
@@ -30,9 +30,9 @@ revoke execute on function tap25_internal.record_opening from public;
 
 -- Comments.
 
-comment on table tap25.accesses is 'Which cases auditors have opened and read, and what was refused to them; who has opened the private cluster as its owner. Append-only; auditors cannot read it.';
-comment on column tap25.accesses.case_id is 'The case; null where the whole database was opened by its owner.';
-comment on column tap25.accesses.action is 'open, of a case; read, of its mail; refused; opened as owner, by tap25 db psql on the private cluster, which shows all rows.';
+comment on table tap25.accesses is 'What auditors have read, opened, or were refused, and who has opened the private cluster as its owner. Append-only, for its owner too; administrators read it.';
+comment on column tap25.accesses.case_id is 'The case that was asked for, as the auditor wrote it. Null where action is opened as owner.';
+comment on column tap25.accesses.action is 'open, of a case; read, of a question and its answer; shown, of the rows of an answer; refused; opened as owner, of the private cluster by tap25 db psql, where all rows can be read.';
 comment on column tap25.accesses.os_user is 'Where action is opened as owner: the operating system''s user who ran tap25, as tap25 says.';
 comment on column tap25.accesses.os_login is 'Where action is opened as owner: who had logged in, whatever su or sudo made of it; null if the kernel does not know.';
 comment on column tap25.accesses.terminal is 'Where action is opened as owner: the terminal; null if there was none.';
