@@ -63,15 +63,15 @@ type Cluster struct {
 	exited chan error
 }
 
-// New finds the distribution's PostgreSQL for a cluster in the state directory dir, see [StateDir]. It starts and makes
-// nothing. The error says what to install if there is no PostgreSQL 15 or newer.
+// New finds the distribution's PostgreSQL for a cluster in the state directory dir, see [StateDir]: the version that made
+// the cluster if it is installed, else the newest. It starts and makes nothing. The error says what to install if there is no PostgreSQL 15 or newer.
 func New(dir string) (*Cluster, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
 	c := &Cluster{dir: dir, uid: os.Geteuid(), gid: os.Getegid()}
-	if c.bin, err = findServer(); err != nil {
+	if c.bin, err = c.findServer(servers); err != nil {
 		return nil, err
 	}
 	u, err := user.Current()

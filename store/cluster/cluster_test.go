@@ -294,3 +294,24 @@ func TestCluster_RootRunsTheServerAsTheOwnerOfTheCluster(t *testing.T) {
 		}
 	}
 }
+
+func TestCluster_ServerIsTheOneThatMadeTheCluster(t *testing.T) {
+	c := storetest.NewCluster(t)
+	dir := t.TempDir()
+	for _, version := range []string{"9.6", "14", "15", "16", "17"} {
+		if err := os.MkdirAll(filepath.Join(dir, version, "bin", "initdb"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(c.DataDir(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for made, want := range map[string]string{"": "17", "16\n": "16", "15\n": "15", "14\n": "17", "18\n": "17"} {
+		if err := os.WriteFile(filepath.Join(c.DataDir(), "PG_VERSION"), []byte(made), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.FindServer(dir); got != want {
+			t.Errorf("of a cluster by %q: %s, want %s", made, got, want)
+		}
+	}
+}

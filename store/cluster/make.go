@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,14 +35,26 @@ func StateDir() (string, error) {
 	return filepath.Join(home, ".local/state/tap25"), nil
 }
 
-// findServer returns the directory of the newest PostgreSQL that is new enough.
-func findServer() (string, error) {
-	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+// servers is where Debian and Ubuntu install PostgreSQL's programs, by major version.
+const servers = "/usr/lib/postgresql/*/bin"
+
+// findServer returns the directory of the PostgreSQL that made the cluster, or of the newest if that is not installed or
+// there is no cluster.
+func (c *Cluster) findServer(pattern string) (string, error) {
+	dirs, _ := filepath.Glob(pattern)
+	made, _ := os.ReadFile(filepath.Join(c.DataDir(), "PG_VERSION"))
+	own, _ := strconv.Atoi(strings.TrimSpace(string(made)))
 	version := func(dir string) int {
 		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
 		return n
 	}
-	slices.SortFunc(dirs, func(a, b string) int { return version(b) - version(a) })
+	rank := func(dir string) int {
+		if version(dir) == own {
+			return math.MaxInt
+		}
+		return version(dir)
+	}
+	slices.SortFunc(dirs, func(a, b string) int { return cmp.Compare(rank(b), rank(a)) })
 	for _, dir := range dirs {
 		if _, err := os.Stat(filepath.Join(dir, "initdb")); err == nil && version(dir) >= oldestServer {
 			return dir, nil
