@@ -67,6 +67,17 @@ func openDatabase(ctx context.Context, stderr io.Writer, dsn string) (*database,
 	return &database{db, source}, nil
 }
 
+// openExisting is openDatabase, but makes no private cluster: a hold, for example, would be in an empty one of this
+// user's, and keep nothing.
+func openExisting(ctx context.Context, stderr io.Writer, dsn string) (*database, error) {
+	d, err := store.NewDatabase(resolveDB(dsn))
+	if err == nil && d.Cluster != nil && !d.Cluster.Made() {
+		return nil, fmt.Errorf("there is no private cluster in %s: name the database with --db URL or $DATABASE_URL, or "+
+			"make a cluster by 'tap25 db up' or 'tap25 replay'", d.Cluster.DataDir())
+	}
+	return openDatabase(ctx, stderr, dsn)
+}
+
 func (db *database) close(ctx context.Context) error {
 	db.DB.Close()
 	return db.source.Release(ctx)
@@ -108,7 +119,7 @@ func dbPsql() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
+			db, err := openExisting(cmd.Context(), cmd.ErrOrStderr(), dsn)
 			if err != nil {
 				return err
 			}

@@ -33,7 +33,7 @@ func asGames(t *testing.T, group uint32, args ...string) string {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, args...)
-	cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH")}
+	cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH"), "XDG_STATE_HOME=/nowhere"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 5, Gid: group}}
 	out, err := cmd.CombinedOutput()
 	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
@@ -69,6 +69,15 @@ func TestDB_AuditorsReachTheSharedCluster(t *testing.T) {
 		strings.Contains(got, "CONTEXT") {
 		t.Errorf("it answers %s", got)
 	}
+	// An auditor has no right to the rest, nor a private cluster, which would take a hold and keep nothing.
+	if got := asGames(t, games, "db", "status", "--db", url[1]); !strings.Contains(got, "an auditor asks in 'tap25 db psql'") ||
+		strings.Contains(got, "tap25_internal") {
+		t.Errorf("status: %s", got)
+	}
+	if got := asGames(t, games, "hold", "add", "a@b.example", "--reason", "r"); !strings.Contains(got,
+		"there is no private cluster in /nowhere/tap25/data: name the database with --db URL") {
+		t.Errorf("hold: %s", got)
+	}
 	if got := asGames(t, nogroup, ask...); !strings.Contains(got, "check with 'id' that this session has the group") {
 		t.Errorf("without the group: %s", got)
 	}
@@ -84,7 +93,7 @@ func TestDB_AuditorsReachTheSharedCluster(t *testing.T) {
 
 // TestDB_WhoOpensThePrivateClusterIsOnRecord asks the table, and the server's log.
 func TestDB_WhoOpensThePrivateClusterIsOnRecord(t *testing.T) {
-	storetest.StateHome(t)
+	server(t)
 	want, err := os.ReadFile("/proc/self/loginuid")
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func holdCommand() *cobra.Command {
 // withDatabase opens the database that --db names, checks that its schema has the version of this program, and calls
 // do.
 func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *database) error) (err error) {
-	db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
+	db, err := openExisting(cmd.Context(), cmd.ErrOrStderr(), dsn)
 	if err != nil {
 		return err
 	}

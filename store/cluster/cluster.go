@@ -106,6 +106,12 @@ func (c *Cluster) serverUser() (*user.User, error) {
 // DataDir returns the path of the data directory.
 func (c *Cluster) DataDir() string { return filepath.Join(c.dir, "data") }
 
+// Made reports whether there is a cluster, running or not.
+func (c *Cluster) Made() bool {
+	_, err := os.Stat(filepath.Join(c.DataDir(), "PG_VERSION"))
+	return !errors.Is(err, os.ErrNotExist)
+}
+
 // socketDir is run in the state directory, or a directory of its own if that path is too long: for root below /run,
 // where no other user can replace it.
 func (c *Cluster) socketDir() string {

@@ -108,6 +108,9 @@ func (c *Cluster) makeShare(dir string, gid int) error {
 		}
 	}
 	if err := d.Chown(c.uid, gid); err != nil {
+		if made == nil {
+			os.Remove(dir)
+		}
 		return fmt.Errorf("give %s to %s and the group: %w; run as root, or as a member of the group", dir, c.name,
 			err)
 	}
