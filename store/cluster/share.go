@@ -31,6 +31,9 @@ func (c *Cluster) Share(ctx context.Context, dir, group string) error {
 	}
 	gid, err := strconv.Atoi(g.Gid)
 	if err == nil {
+		err = c.makeDirs() // which are not empty then, and are refused
+	}
+	if err == nil {
 		err = c.makeShare(dir, gid)
 	}
 	if err == nil {
