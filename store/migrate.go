@@ -69,12 +69,8 @@ func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 			return 0, want, err
 		}
 		err = db.conn.QueryRow(ctx, "select version from "+schema+"."+versionTable).Scan(&have)
-		e, ok := errors.AsType[*pgconn.PgError](err)
-		switch {
-		case ok && e.Code == "42P01" && schema == "public":
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "42P01" && schema == "public" {
 			continue // another connection has just moved it
-		case ok && e.Code == "42501":
-			return 0, want, &rightsError{err}
 		}
 		if err != nil {
 			return 0, want, fmt.Errorf("read the schema's version: %w", err)
@@ -82,16 +78,6 @@ func (db *DB) Version(ctx context.Context) (have, want int32, err error) {
 		return have, want, nil
 	}
 }
-
-// rightsError is that of a login which is none of those that read the schema's version.
-type rightsError struct{ err error }
-
-func (*rightsError) Error() string {
-	return "this login may not do that: log in as the database's owner or a member of tap25_admin or tap25_sensor; " +
-		"an auditor asks in 'tap25 db psql'"
-}
-
-func (e *rightsError) Unwrap() error { return e.err }
 
 // Migrate brings the schema to this program's version. Several may call it at once; each migration is one transaction.
 // The error is that of [DB.Guard] if others may create in a schema, [ErrPooled] through a connection pooler, and

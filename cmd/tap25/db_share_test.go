@@ -70,9 +70,13 @@ func TestDB_AuditorsReachTheSharedCluster(t *testing.T) {
 		t.Errorf("it answers %s", got)
 	}
 	// An auditor has no right to the rest, nor a private cluster, which would take a hold and keep nothing.
-	if got := asGames(t, games, "db", "status", "--db", url[1]); !strings.Contains(got, "an auditor asks in 'tap25 db psql'") ||
+	if got := asGames(t, games, "db", "status", "--db", url[1]); !strings.Contains(got, "auditors ask in 'tap25 db psql'") ||
 		strings.Contains(got, "tap25_internal") {
 		t.Errorf("status: %s", got)
+	}
+	if got := asGames(t, games, "hold", "ls", "--db", url[1]); !strings.Contains(got, "my_cases lists their cases") ||
+		strings.Contains(got, "SQLSTATE") {
+		t.Errorf("hold ls: %s", got)
 	}
 	if got := asGames(t, games, "hold", "add", "a@b.example", "--reason", "r"); !strings.Contains(got,
 		"there is no private cluster in /nowhere/tap25/data: name the database with --db URL") {

@@ -38,10 +38,14 @@ func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *data
 		return err
 	}
 	defer func() { err = errors.Join(err, db.close(cmd.Context())) }()
-	if err := db.Check(cmd.Context()); err != nil {
-		return err
+	if err = db.Check(cmd.Context()); err == nil {
+		err = do(cmd.Context(), db)
 	}
-	return do(cmd.Context(), db)
+	if store.LacksRight(err) {
+		return errors.New("this login may not do that: administrators keep holds and apply for warrants (tap25_admin), " +
+			"approvers approve them (tap25_approver), auditors ask in 'tap25 db psql', where my_cases lists their cases")
+	}
+	return err
 }
 
 func holdAdd() *cobra.Command {
