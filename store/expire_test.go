@@ -125,7 +125,7 @@ func TestExpire_WriterFinishesAndItsRowsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Rollback(context.Background())
-	if err := copyRows(t.Context(), tx, "tap", encode(at(old), at(old))); err != nil {
+	if err := copyAll(t.Context(), tx, "tap", encode(at(old), at(old))); err != nil {
 		t.Fatal(err)
 	}
 	if r := expire(t, db, impatient); len(r.Busy) != 1 || len(r.Dropped) != 0 {

@@ -37,7 +37,8 @@ func (b *batch) ofFile() bool {
 // daysOfRows returns the days of a segment: those that it was given, else those of its rows.
 func (b *batch) daysOfRows() Days {
 	days := b.days
-	for _, r := range b.rows {
+	rows, _ := apart(b.records)
+	for _, r := range rows {
 		days.Add(r)
 	}
 	return days

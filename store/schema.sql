@@ -44,6 +44,45 @@ CREATE TABLE tap25.accesses (
 );
 CREATE INDEX accesses_auditor_at_idx ON tap25.accesses USING btree (auditor, at) WHERE (action = 'open'::text);
 
+CREATE TABLE tap25.coverage (
+    since              timestamp with time zone NOT NULL,
+    before             timestamp with time zone NOT NULL,
+    sensor             text NOT NULL,
+    program            text NOT NULL,
+    interfaces         text[],
+    scope              text,
+    version            text NOT NULL,
+    started            boolean NOT NULL,
+    stopped            boolean NOT NULL,
+    clock_synchronised boolean,
+    clock_offset       interval,
+    clock_error        interval,
+    frames_seen        bigint NOT NULL,
+    frames_read        bigint NOT NULL,
+    ring_full          bigint NOT NULL,
+    undecoded          bigint NOT NULL,
+    fragments_lost     bigint NOT NULL,
+    holes_given_up     bigint NOT NULL,
+    octets_lost        bigint NOT NULL,
+    sessions           bigint NOT NULL,
+    sessions_encrypted bigint NOT NULL,
+    sessions_cut       bigint NOT NULL,
+    rows               bigint NOT NULL,
+    rows_lost          bigint NOT NULL,
+    nic_dropped        bigint,
+    records            bigint DEFAULT 1 NOT NULL,
+    packed             boolean DEFAULT false NOT NULL,
+    loaded_at          timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT clocks CHECK ((((clock_offset >= '-1 years'::interval) AND (clock_offset <= '1 year'::interval)) AND ((clock_error >= '00:00:00'::interval) AND (clock_error <= '1 year'::interval)))),
+    CONSTRAINT counts CHECK ((LEAST(frames_seen, frames_read, ring_full, undecoded, fragments_lost, holes_given_up, octets_lost, sessions, sessions_encrypted, sessions_cut, rows, rows_lost, nic_dropped) >= 0)),
+    CONSTRAINT intervals CHECK (((since >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (since <= before) AND (before < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT programs CHECK ((program = ANY (ARRAY['sniff'::text, 'replay'::text, 'follow'::text]))),
+    CONSTRAINT scopes CHECK ((scope ~ '^[0-9a-f]{64}$'::text))
+);
+CREATE INDEX coverage_before_idx ON tap25.coverage USING btree (before);
+CREATE INDEX coverage_since_idx ON tap25.coverage USING btree (since);
+CREATE INDEX coverage_since_idx1 ON tap25.coverage USING btree (since) WHERE (NOT packed);
+
 CREATE TABLE tap25.expired (
     day        date NOT NULL,
     kind       text NOT NULL,
@@ -177,7 +216,7 @@ CREATE INDEX envelopes_bucket_idx2 ON ONLY tap25_internal.envelopes USING btree 
 CREATE INDEX envelopes_bucket_idx3 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)));
 CREATE INDEX envelopes_client_ip_idx ON ONLY tap25_internal.envelopes USING btree (client_ip);
 CREATE INDEX envelopes_origin_ip_idx ON ONLY tap25_internal.envelopes USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
-CREATE INDEX envelopes_seen_at_idx ON ONLY tap25_internal.envelopes USING brin (seen_at);
+CREATE INDEX envelopes_seen_at_mail_from_rcpt_to_idx ON ONLY tap25_internal.envelopes USING brin (seen_at, mail_from text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03'), rcpt_to text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03')) WITH (pages_per_range='44');
 CREATE INDEX envelopes_server_ip_idx ON ONLY tap25_internal.envelopes USING btree (server_ip);
 
 CREATE TABLE tap25_internal.held (
@@ -359,69 +398,494 @@ CREATE TABLE tap25_internal.warrants (
 -- Views.
 
 CREATE VIEW tap25.mail AS
- SELECT mail_days.seen_at,
-    mail_days.sensor,
-    mail_days.session_id,
-    mail_days.mail_no,
-    mail_days.client_ip,
-    mail_days.client_port,
-    mail_days.server_ip,
-    mail_days.server_port,
-    mail_days.helo,
-    mail_days.mail_from,
-    mail_days.rcpt_to,
-    mail_days.mail_from_raw,
-    mail_days.rcpt_to_raw,
-    mail_days.mail_code,
-    mail_days.rcpt_code,
-    mail_days.data_code,
-    mail_days.outcome,
-    mail_days.message_bytes,
-    mail_days.declared_size,
-    mail_days.envid,
-    mail_days.orcpt,
-    mail_days.queue_id,
-    mail_days.auth,
-    mail_days.tls_server_name,
-    mail_days.lost_bytes,
-    mail_days.flags,
-    mail_days.origin_ip,
-    mail_days.origin_port,
-    mail_days.origin_by,
-    mail_days.network
-   FROM tap25_internal.mail_days
-UNION ALL
- SELECT mail_aside.seen_at,
-    mail_aside.sensor,
-    mail_aside.session_id,
-    mail_aside.mail_no,
-    mail_aside.client_ip,
-    mail_aside.client_port,
-    mail_aside.server_ip,
-    mail_aside.server_port,
-    mail_aside.helo,
-    mail_aside.mail_from,
-    mail_aside.rcpt_to,
-    mail_aside.mail_from_raw,
-    mail_aside.rcpt_to_raw,
-    mail_aside.mail_code,
-    mail_aside.rcpt_code,
-    mail_aside.data_code,
-    mail_aside.outcome,
-    mail_aside.message_bytes,
-    mail_aside.declared_size,
-    mail_aside.envid,
-    mail_aside.orcpt,
-    mail_aside.queue_id,
-    mail_aside.auth,
-    mail_aside.tls_server_name,
-    mail_aside.lost_bytes,
-    mail_aside.flags,
-    mail_aside.origin_ip,
-    mail_aside.origin_port,
-    mail_aside.origin_by,
-    mail_aside.network
-   FROM tap25_internal.mail_aside;
+ SELECT rows.seen_at,
+    rows.sensor,
+    rows.session_id,
+    rows.mail_no,
+    rows.client_ip,
+    rows.client_port,
+    rows.server_ip,
+    rows.server_port,
+    rows.helo,
+    rows.mail_from,
+    rows.rcpt_to,
+    rows.mail_from_raw,
+    rows.rcpt_to_raw,
+    rows.mail_code,
+    rows.rcpt_code,
+    rows.data_code,
+    rows.outcome,
+    rows.message_bytes,
+    rows.declared_size,
+    rows.envid,
+    rows.orcpt,
+    rows.queue_id,
+    rows.auth,
+    rows.tls_server_name,
+    rows.lost_bytes,
+    rows.flags,
+    rows.origin_ip,
+    rows.origin_port,
+    rows.origin_by,
+    rows.network
+   FROM ( SELECT mail_days.seen_at,
+            mail_days.sensor,
+            mail_days.session_id,
+            mail_days.mail_no,
+            mail_days.client_ip,
+            mail_days.client_port,
+            mail_days.server_ip,
+            mail_days.server_port,
+            mail_days.helo,
+            mail_days.mail_from,
+            mail_days.rcpt_to,
+            mail_days.mail_from_raw,
+            mail_days.rcpt_to_raw,
+            mail_days.mail_code,
+            mail_days.rcpt_code,
+            mail_days.data_code,
+            mail_days.outcome,
+            mail_days.message_bytes,
+            mail_days.declared_size,
+            mail_days.envid,
+            mail_days.orcpt,
+            mail_days.queue_id,
+            mail_days.auth,
+            mail_days.tls_server_name,
+            mail_days.lost_bytes,
+            mail_days.flags,
+            mail_days.origin_ip,
+            mail_days.origin_port,
+            mail_days.origin_by,
+            mail_days.network
+           FROM tap25_internal.mail_days
+        UNION ALL
+         SELECT mail_aside.seen_at,
+            mail_aside.sensor,
+            mail_aside.session_id,
+            mail_aside.mail_no,
+            mail_aside.client_ip,
+            mail_aside.client_port,
+            mail_aside.server_ip,
+            mail_aside.server_port,
+            mail_aside.helo,
+            mail_aside.mail_from,
+            mail_aside.rcpt_to,
+            mail_aside.mail_from_raw,
+            mail_aside.rcpt_to_raw,
+            mail_aside.mail_code,
+            mail_aside.rcpt_code,
+            mail_aside.data_code,
+            mail_aside.outcome,
+            mail_aside.message_bytes,
+            mail_aside.declared_size,
+            mail_aside.envid,
+            mail_aside.orcpt,
+            mail_aside.queue_id,
+            mail_aside.auth,
+            mail_aside.tls_server_name,
+            mail_aside.lost_bytes,
+            mail_aside.flags,
+            mail_aside.origin_ip,
+            mail_aside.origin_port,
+            mail_aside.origin_by,
+            mail_aside.network
+           FROM tap25_internal.mail_aside) rows
+  WHERE rows.seen_at >= '-infinity'::timestamp with time zone;
+
+CREATE VIEW tap25.mail_once AS
+ SELECT source.seen_at,
+    source.sensor,
+    source.session_id,
+    source.mail_no,
+    source.client_ip,
+    source.client_port,
+    source.server_ip,
+    source.server_port,
+    source.helo,
+    source.mail_from,
+    source.rcpt_to,
+    source.mail_from_raw,
+    source.rcpt_to_raw,
+    source.mail_code,
+    source.rcpt_code,
+    source.data_code,
+    source.outcome,
+    source.message_bytes,
+    source.declared_size,
+    source.envid,
+    source.orcpt,
+    source.queue_id,
+    source.auth,
+    source.tls_server_name,
+    source.lost_bytes,
+    source.flags,
+    source.origin_ip,
+    source.origin_port,
+    source.origin_by,
+    source.network,
+        CASE source.copies
+            WHEN 1 THEN ARRAY[source.sensor]
+            ELSE ARRAY( SELECT unnest(source.sensors) AS unnest
+              ORDER BY (unnest(source.sensors)))
+        END AS sensors,
+    source.copies
+   FROM ( SELECT source_1.seen_at,
+            source_1.sensor,
+            source_1.session_id,
+            source_1.mail_no,
+            source_1.client_ip,
+            source_1.client_port,
+            source_1.server_ip,
+            source_1.server_port,
+            source_1.helo,
+            source_1.mail_from,
+            source_1.rcpt_to,
+            source_1.mail_from_raw,
+            source_1.rcpt_to_raw,
+            source_1.mail_code,
+            source_1.rcpt_code,
+            source_1.data_code,
+            source_1.outcome,
+            source_1.message_bytes,
+            source_1.declared_size,
+            source_1.envid,
+            source_1.orcpt,
+            source_1.queue_id,
+            source_1.auth,
+            source_1.tls_server_name,
+            source_1.lost_bytes,
+            source_1.flags,
+            source_1.origin_ip,
+            source_1.origin_port,
+            source_1.origin_by,
+            source_1.network,
+            source_1.exact,
+            source_1.own,
+            source_1.begins,
+            source_1.burst,
+            source_1.at_sensor,
+            source_1.name,
+            source_1.agreed,
+            source_1.queue,
+            source_1.number,
+            source_1.key,
+            source_1.nth,
+            array_agg(source_1.sensor) OVER copy AS sensors,
+            count(*) OVER copy AS copies,
+            row_number() OVER (copy ORDER BY (cardinality(source_1.flags)) NULLS FIRST, source_1.lost_bytes, (source_1.outcome = 'unknown'::tap25.outcome), (num_nulls(source_1.seen_at, source_1.sensor, source_1.session_id, source_1.mail_no, source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.helo, source_1.mail_from, source_1.rcpt_to, source_1.mail_from_raw, source_1.rcpt_to_raw, source_1.mail_code, source_1.rcpt_code, source_1.data_code, source_1.outcome, source_1.message_bytes, source_1.declared_size, source_1.envid, source_1.orcpt, source_1.queue_id, source_1.auth, source_1.tls_server_name, source_1.lost_bytes, source_1.flags, source_1.origin_ip, source_1.origin_port, source_1.origin_by, source_1.network)), source_1.seen_at, source_1.sensor) AS turn
+           FROM ( SELECT source_2.seen_at,
+                    source_2.sensor,
+                    source_2.session_id,
+                    source_2.mail_no,
+                    source_2.client_ip,
+                    source_2.client_port,
+                    source_2.server_ip,
+                    source_2.server_port,
+                    source_2.helo,
+                    source_2.mail_from,
+                    source_2.rcpt_to,
+                    source_2.mail_from_raw,
+                    source_2.rcpt_to_raw,
+                    source_2.mail_code,
+                    source_2.rcpt_code,
+                    source_2.data_code,
+                    source_2.outcome,
+                    source_2.message_bytes,
+                    source_2.declared_size,
+                    source_2.envid,
+                    source_2.orcpt,
+                    source_2.queue_id,
+                    source_2.auth,
+                    source_2.tls_server_name,
+                    source_2.lost_bytes,
+                    source_2.flags,
+                    source_2.origin_ip,
+                    source_2.origin_port,
+                    source_2.origin_by,
+                    source_2.network,
+                    source_2.exact,
+                    source_2.own,
+                    source_2.begins,
+                    source_2.burst,
+                    source_2.at_sensor,
+                    source_2.name,
+                    source_2.agreed,
+                    source_2.queue,
+                    source_2.number,
+                    source_2.key,
+                    row_number() OVER (PARTITION BY source_2.client_ip, source_2.client_port, source_2.server_ip, source_2.server_port, source_2.rcpt_to, source_2.key, source_2.sensor ORDER BY source_2.seen_at, source_2.rcpt_code, source_2.outcome, source_2.data_code) AS nth
+                   FROM ( SELECT source_3.seen_at,
+                            source_3.sensor,
+                            source_3.session_id,
+                            source_3.mail_no,
+                            source_3.client_ip,
+                            source_3.client_port,
+                            source_3.server_ip,
+                            source_3.server_port,
+                            source_3.helo,
+                            source_3.mail_from,
+                            source_3.rcpt_to,
+                            source_3.mail_from_raw,
+                            source_3.rcpt_to_raw,
+                            source_3.mail_code,
+                            source_3.rcpt_code,
+                            source_3.data_code,
+                            source_3.outcome,
+                            source_3.message_bytes,
+                            source_3.declared_size,
+                            source_3.envid,
+                            source_3.orcpt,
+                            source_3.queue_id,
+                            source_3.auth,
+                            source_3.tls_server_name,
+                            source_3.lost_bytes,
+                            source_3.flags,
+                            source_3.origin_ip,
+                            source_3.origin_port,
+                            source_3.origin_by,
+                            source_3.network,
+                            source_3.exact,
+                            source_3.own,
+                            source_3.begins,
+                            source_3.burst,
+                            source_3.at_sensor,
+                            source_3.name,
+                            source_3.agreed,
+                            source_3.queue,
+                            source_3.number,
+                                CASE
+                                    WHEN source_3.queue IS NOT NULL AND NOT min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue AND NOT min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue AND (max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval THEN 'queue '::text || source_3.queue
+                                    WHEN source_3.number IS NOT NULL THEN 'number '::text || source_3.number
+                                    WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
+                                    ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
+                                END AS key
+                           FROM ( SELECT source_4.seen_at,
+                                    source_4.sensor,
+                                    source_4.session_id,
+                                    source_4.mail_no,
+                                    source_4.client_ip,
+                                    source_4.client_port,
+                                    source_4.server_ip,
+                                    source_4.server_port,
+                                    source_4.helo,
+                                    source_4.mail_from,
+                                    source_4.rcpt_to,
+                                    source_4.mail_from_raw,
+                                    source_4.rcpt_to_raw,
+                                    source_4.mail_code,
+                                    source_4.rcpt_code,
+                                    source_4.data_code,
+                                    source_4.outcome,
+                                    source_4.message_bytes,
+                                    source_4.declared_size,
+                                    source_4.envid,
+                                    source_4.orcpt,
+                                    source_4.queue_id,
+                                    source_4.auth,
+                                    source_4.tls_server_name,
+                                    source_4.lost_bytes,
+                                    source_4.flags,
+                                    source_4.origin_ip,
+                                    source_4.origin_port,
+                                    source_4.origin_by,
+                                    source_4.network,
+                                    source_4.exact,
+                                    source_4.own,
+                                    source_4.begins,
+                                    source_4.burst,
+                                    source_4.at_sensor,
+                                    source_4.name,
+                                    source_4.agreed,
+CASE
+ WHEN source_4.agreed THEN COALESCE(source_4.name, min(source_4.name) OVER burst)
+ ELSE source_4.name
+END AS queue,
+CASE
+ WHEN source_4.exact THEN source_4.own
+ WHEN source_4.agreed THEN min(source_4.own) FILTER (WHERE source_4.exact) OVER burst
+ ELSE NULL::text
+END AS number
+                                   FROM ( SELECT source_5.seen_at,
+    source_5.sensor,
+    source_5.session_id,
+    source_5.mail_no,
+    source_5.client_ip,
+    source_5.client_port,
+    source_5.server_ip,
+    source_5.server_port,
+    source_5.helo,
+    source_5.mail_from,
+    source_5.rcpt_to,
+    source_5.mail_from_raw,
+    source_5.rcpt_to_raw,
+    source_5.mail_code,
+    source_5.rcpt_code,
+    source_5.data_code,
+    source_5.outcome,
+    source_5.message_bytes,
+    source_5.declared_size,
+    source_5.envid,
+    source_5.orcpt,
+    source_5.queue_id,
+    source_5.auth,
+    source_5.tls_server_name,
+    source_5.lost_bytes,
+    source_5.flags,
+    source_5.origin_ip,
+    source_5.origin_port,
+    source_5.origin_by,
+    source_5.network,
+    source_5.exact,
+    source_5.own,
+    source_5.begins,
+    source_5.burst,
+    source_5.at_sensor,
+    source_5.name,
+    count(*) OVER burst > 1 AND max(source_5.at_sensor) OVER burst = 1 AND NOT min(source_5.mail_from) OVER burst IS DISTINCT FROM max(source_5.mail_from) OVER burst AND NOT min(source_5.mail_code) OVER burst IS DISTINCT FROM max(source_5.mail_code) OVER burst AND NOT min(source_5.rcpt_code) OVER burst IS DISTINCT FROM max(source_5.rcpt_code) OVER burst AND NOT min(source_5.data_code) OVER burst IS DISTINCT FROM max(source_5.data_code) OVER burst AND NOT min(source_5.message_bytes) OVER burst IS DISTINCT FROM max(source_5.message_bytes) OVER burst AND NOT min(source_5.declared_size) OVER burst IS DISTINCT FROM max(source_5.declared_size) OVER burst AND NOT min(source_5.envid) OVER burst IS DISTINCT FROM max(source_5.envid) OVER burst AND NOT min(source_5.orcpt) OVER burst IS DISTINCT FROM max(source_5.orcpt) OVER burst AND bool_and(num_nulls(source_5.mail_from, source_5.rcpt_to) = 0 OR source_5.outcome = 'encrypted'::tap25.outcome) OVER burst AND NOT min(source_5.name) OVER burst IS DISTINCT FROM max(source_5.name) OVER burst AND NOT min(source_5.own) FILTER (WHERE source_5.exact) OVER burst IS DISTINCT FROM max(source_5.own) FILTER (WHERE source_5.exact) OVER burst AND NOT min(source_5.outcome) FILTER (WHERE source_5.outcome <> 'unknown'::tap25.outcome) OVER burst IS DISTINCT FROM max(source_5.outcome) FILTER (WHERE source_5.outcome <> 'unknown'::tap25.outcome) OVER burst AS agreed
+   FROM ( SELECT source_6.seen_at,
+      source_6.sensor,
+      source_6.session_id,
+      source_6.mail_no,
+      source_6.client_ip,
+      source_6.client_port,
+      source_6.server_ip,
+      source_6.server_port,
+      source_6.helo,
+      source_6.mail_from,
+      source_6.rcpt_to,
+      source_6.mail_from_raw,
+      source_6.rcpt_to_raw,
+      source_6.mail_code,
+      source_6.rcpt_code,
+      source_6.data_code,
+      source_6.outcome,
+      source_6.message_bytes,
+      source_6.declared_size,
+      source_6.envid,
+      source_6.orcpt,
+      source_6.queue_id,
+      source_6.auth,
+      source_6.tls_server_name,
+      source_6.lost_bytes,
+      source_6.flags,
+      source_6.origin_ip,
+      source_6.origin_port,
+      source_6.origin_by,
+      source_6.network,
+      source_6.exact,
+      source_6.own,
+      source_6.begins,
+      source_6.burst,
+      row_number() OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.network, source_6.burst, source_6.sensor) AS at_sensor,
+      COALESCE(source_6.queue_id,
+    CASE
+     WHEN source_6.exact THEN min(source_6.queue_id) OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.own, source_6.exact)
+     ELSE NULL::text
+    END) AS name
+     FROM ( SELECT source_7.seen_at,
+        source_7.sensor,
+        source_7.session_id,
+        source_7.mail_no,
+        source_7.client_ip,
+        source_7.client_port,
+        source_7.server_ip,
+        source_7.server_port,
+        source_7.helo,
+        source_7.mail_from,
+        source_7.rcpt_to,
+        source_7.mail_from_raw,
+        source_7.rcpt_to_raw,
+        source_7.mail_code,
+        source_7.rcpt_code,
+        source_7.data_code,
+        source_7.outcome,
+        source_7.message_bytes,
+        source_7.declared_size,
+        source_7.envid,
+        source_7.orcpt,
+        source_7.queue_id,
+        source_7.auth,
+        source_7.tls_server_name,
+        source_7.lost_bytes,
+        source_7.flags,
+        source_7.origin_ip,
+        source_7.origin_port,
+        source_7.origin_by,
+        source_7.network,
+        source_7.exact,
+        source_7.own,
+        source_7.begins,
+        count(*) FILTER (WHERE source_7.begins) OVER (PARTITION BY source_7.client_ip, source_7.client_port, source_7.server_ip, source_7.server_port, source_7.rcpt_to, source_7.network ORDER BY source_7.seen_at) AS burst
+       FROM ( SELECT source_8.seen_at,
+          source_8.sensor,
+          source_8.session_id,
+          source_8.mail_no,
+          source_8.client_ip,
+          source_8.client_port,
+          source_8.server_ip,
+          source_8.server_port,
+          source_8.helo,
+          source_8.mail_from,
+          source_8.rcpt_to,
+          source_8.mail_from_raw,
+          source_8.rcpt_to_raw,
+          source_8.mail_code,
+          source_8.rcpt_code,
+          source_8.data_code,
+          source_8.outcome,
+          source_8.message_bytes,
+          source_8.declared_size,
+          source_8.envid,
+          source_8.orcpt,
+          source_8.queue_id,
+          source_8.auth,
+          source_8.tls_server_name,
+          source_8.lost_bytes,
+          source_8.flags,
+          source_8.origin_ip,
+          source_8.origin_port,
+          source_8.origin_by,
+          source_8.network,
+          source_8.lost_bytes = 0 AND (source_8.flags IS NULL OR NOT source_8.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[]) AS exact,
+          concat_ws(' '::text, source_8.session_id, source_8.mail_no) AS own,
+          (source_8.seen_at - lag(source_8.seen_at) OVER (PARTITION BY source_8.client_ip, source_8.client_port, source_8.server_ip, source_8.server_port, source_8.rcpt_to, source_8.network ORDER BY source_8.seen_at)) > '00:00:01'::interval AS begins
+         FROM ( SELECT mail.seen_at,
+            mail.sensor,
+            mail.session_id,
+            mail.mail_no,
+            mail.client_ip,
+            mail.client_port,
+            mail.server_ip,
+            mail.server_port,
+            mail.helo,
+            mail.mail_from,
+            mail.rcpt_to,
+            mail.mail_from_raw,
+            mail.rcpt_to_raw,
+            mail.mail_code,
+            mail.rcpt_code,
+            mail.data_code,
+            mail.outcome,
+            mail.message_bytes,
+            mail.declared_size,
+            mail.envid,
+            mail.orcpt,
+            mail.queue_id,
+            mail.auth,
+            mail.tls_server_name,
+            mail.lost_bytes,
+            mail.flags,
+            mail.origin_ip,
+            mail.origin_port,
+            mail.origin_by,
+            mail.network
+           FROM tap25.mail) source_8) source_7) source_6) source_5
+  WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
+                                  WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
+                          WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
+          WINDOW copy AS (PARTITION BY source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.rcpt_to, source_1.key, source_1.nth)) source
+  WHERE source.turn = 1;
 
 CREATE VIEW tap25.missing_accesses AS
  SELECT gaps.first,
@@ -760,6 +1224,88 @@ begin
     perform tap25_internal.record_access(number, which, 'read', warrants, rows => sum, opening => opening);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.completeness(since timestamp with time zone, before timestamp with time zone, sensor text DEFAULT NULL::text)
+ RETURNS TABLE(begins timestamp with time zone, ends timestamp with time zone, sensors text[], listened numeric, gaps tstzmultirange, frames numeric, frames_lost numeric, octets_lost numeric, sessions numeric, sessions_encrypted numeric, sessions_cut numeric, rows numeric, rows_lost numeric, clock_synchronised boolean, clock_offset interval, clock_error interval, scopes text[], sentence text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+#variable_conflict use_variable
+declare
+    first  constant timestamptz := '1990-01-01';
+    found_ tstzmultirange;
+begin
+    if (since < before) is not true then
+        raise 'the period is empty: its end must be after its beginning' using errcode = 'invalid_parameter_value';
+    end if;
+    begins := case when isfinite(since) then since else
+        (select min(c.since) from tap25.coverage c where c.since >= first and (sensor is null or c.sensor = sensor)) end;
+    ends := least(before, now());
+    if (begins < ends) is not true then
+        sentence := case when begins is null then 'No coverage is recorded' || coalesce(' of ' || sensor, '') || '.'
+            else format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS')) end;
+        return next;
+        return;
+    end if;
+    with shared as (
+        select c.*, case when c.since = c.before then 1 else extract(epoch from least(c.before, ends) - greatest(c.since, begins))
+            / extract(epoch from c.before - c.since) end as share
+        from tap25.coverage c
+        where c.since >= first and c.since < ends and (c.before > begins or c.since = c.before and c.since = begins)
+          and (sensor is null or c.sensor = sensor)
+    ), summed as (
+        select sum(s.frames_read * s.share) as read, sum(s.ring_full * s.share) as full,
+            sum((s.undecoded::numeric + s.fragments_lost) * s.share) as bad, sum(s.frames_seen * s.share) as seen,
+            coalesce(sum(s.nic_dropped * s.share), 0) as nic
+        from shared s
+    )
+    select array_agg(distinct s.sensor order by s.sensor),
+        range_agg(tstzrange(greatest(s.since, begins), least(s.before, ends)))
+            filter (where s.since < s.before and s.interfaces is distinct from '{}'),
+        sum(s.octets_lost * s.share), sum(s.sessions * s.share), sum(s.sessions_encrypted * s.share), sum(s.sessions_cut * s.share),
+        sum(s.rows * s.share), ceil(sum(s.rows_lost * s.share)),
+        bool_and(s.clock_synchronised), max(greatest(s.clock_offset, -s.clock_offset)), max(s.clock_error),
+        array_agg(distinct coalesce(s.scope, 'all') order by coalesce(s.scope, 'all')),
+        (select t.seen from summed t),
+        (select 1 - (1 - least(1, coalesce((t.full + t.bad) / nullif(t.read + t.full, 0), 0))) * (1 - coalesce(t.nic / nullif(t.seen + t.nic, 0), 0))
+         from summed t)
+    into sensors, found_, octets_lost, sessions, sessions_encrypted, sessions_cut, rows, rows_lost, clock_synchronised, clock_offset,
+        clock_error, scopes, frames, frames_lost
+    from shared s;
+    gaps := tstzmultirange(tstzrange(begins, ends)) - coalesce(found_, '{}');
+    listened := 1 - coalesce((select sum(extract(epoch from upper(g) - lower(g))) from unnest(gaps) g), 0)
+        / extract(epoch from ends - begins);
+    sentence := tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames, frames_lost,
+        sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes);
+    frames := round(frames);
+    octets_lost := round(octets_lost);
+    sessions := round(sessions);
+    sessions_encrypted := round(sessions_encrypted);
+    sessions_cut := round(sessions_cut);
+    rows := round(rows);
+    return next;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.correspondents(party text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS TABLE(correspondent text, sent bigint, received bigint, accepted bigint, first_seen timestamp with time zone, last_seen timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT lower(w.other) AS lower,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE w.sent) AS count,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE (NOT w.sent)) AS count,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE (m.outcome = 'accepted'::tap25.outcome)) AS count,
+     min(m.seen_at) AS min,
+     max(m.seen_at) AS max
+    FROM (tap25.mail_of(correspondents.party, correspondents.since, correspondents.before) m(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies)
+      CROSS JOIN LATERAL ( VALUES (m.rcpt_to,true,m.mail_from), (m.mail_from,false,m.rcpt_to)) w(other, sent, own))
+   WHERE ((w.other IS NOT NULL) AND tap25_internal.is_of(w.own, correspondents.party))
+   GROUP BY (lower(w.other))
+   ORDER BY (count(DISTINCT ROW(m.session_id, m.mail_no))) DESC, (lower(w.other));
+END;
+
 CREATE OR REPLACE FUNCTION tap25.drop_hold(which bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -788,6 +1334,31 @@ begin
     insert into tap25.warrant_events (warrant_id, action, valid_until, reason)
     select w.id, 'ended', clock_timestamp(), end_warrant.reason from tap25.warrants w where w.id = which and w.valid_until > clock_timestamp();
     return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_between(a text, b text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+    first  constant timestamptz := coalesce(since, '-infinity');
+    behind constant timestamptz := coalesce(before, 'infinity');
+begin
+    if left(a, 1) = '.' or left(b, 1) = '.' then
+        perform tap25_internal.check_days_read(since, before);
+    end if;
+    if a is null or tap25_internal.is_mailbox(b) and not tap25_internal.is_mailbox(a) or left(a, 1) = '.' and b is not null then
+        select b, a into a, b;
+    end if;
+    return query execute 'select * from (' || tap25_internal.once_query('
+            select * from tap25_internal.mail_of_party($1, true, $3 - interval ''1 hour'', $4 + interval ''1 hour'') m where tap25_internal.is_of(m.rcpt_to, $2)
+            union all
+            select * from tap25_internal.mail_of_party($1, false, $3 - interval ''1 hour'', $4 + interval ''1 hour'') m where tap25_internal.is_of(m.mail_from, $2)
+                and not (tap25_internal.is_of(m.mail_from, $1) and tap25_internal.is_of(m.rcpt_to, $2))')
+        || ') as once where once.seen_at >= $3 and once.seen_at < $4' using a, b, first, behind;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.mail_client(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -910,6 +1481,547 @@ BEGIN ATOMIC
      mail_about.origin_by,
      mail_about.network
     FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(mail_from)) = tap25_internal.bucket($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_hops(session bigint, number integer, recipient text)
+ RETURNS TABLE(hop integer, linked_by text[], others bigint, seen_at timestamp with time zone, sensors text[], session_id bigint, mail_no integer, client_ip inet, server_ip inet, mail_from text, rcpt_to text, outcome tap25.outcome, message_bytes bigint, queue_id text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+    given tap25.mail;
+    step  constant text := $step$
+        select h.hop %1$s 1, n.m, n.links, n.others from %2$s h cross join lateral (
+            select c.m, c.links, count(*) over (partition by cardinality(c.links), (c.m).outcome = 'accepted') - 1 as others
+            from (select f.m, tap25_internal.hop_links(%3$s) as links from found f) c where c.links is not null
+            order by cardinality(c.links) desc, (c.m).outcome = 'accepted' desc, (c.m).seen_at %4$s limit 1
+        ) n where abs(h.hop) < 30$step$;
+begin
+    select m.* into given from tap25.mail_to(recipient) m where m.session_id = session and m.mail_no = number order by m.seen_at limit 1;
+    return query execute 'with recursive found as materialized (
+            select row(o.*)::tap25.mail_once as m from (' || tap25_internal.once_query($source$
+                select * from tap25.mail_to($1, $2, $3) m where lower(m.mail_from) = lower($4) or m.envid = $5
+                union all
+                select * from tap25.mail_from(nullif($4, ''), $2, $3) m where lower(m.rcpt_to) <> lower($1)
+                    and lower($6) in (lower(m.rcpt_to), lower(m.orcpt))$source$) || ') as o
+            order by abs(extract(epoch from o.seen_at - $7)), o.session_id, o.mail_no limit 1000
+        ), given as (
+            select 0 as hop, f.m, null::text[] as links, null::bigint as others from found f
+            where ((f.m).client_ip, (f.m).client_port, (f.m).server_ip, (f.m).server_port) = ($8, $9, $10, $11) and lower((f.m).rcpt_to) = lower($1)
+            order by (f.m).session_id <> $12 or (f.m).mail_no <> $13, abs(extract(epoch from (f.m).seen_at - $7)) limit 1
+        ), later as (select * from given union all ' || format(step, '+', 'later', 'h.m, f.m', '') || '
+        ), earlier as (select * from given union all ' || format(step, '-', 'earlier', 'f.m, h.m', 'desc') || ')
+        select w.hop, w.links, w.others, (w.m).seen_at, (w.m).sensors, (w.m).session_id, (w.m).mail_no, (w.m).client_ip, (w.m).server_ip,
+               (w.m).mail_from, (w.m).rcpt_to, (w.m).outcome, (w.m).message_bytes, (w.m).queue_id
+        from (select * from later union all select * from earlier where hop < 0) w order by w.hop'
+    using given.rcpt_to, given.seen_at - interval '5 days', given.seen_at + interval '5 days', given.mail_from, given.envid,
+        coalesce(given.orcpt, given.rcpt_to), given.seen_at, given.client_ip, given.client_port, given.server_ip, given.server_port, session, number;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_ip(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+    first  constant timestamptz := coalesce(since, '-infinity');
+    behind constant timestamptz := coalesce(before, 'infinity');
+begin
+    return query execute 'select * from (' || tap25_internal.once_query(
+            'select * from tap25_internal.mail_concerning(null, null, $1, $2 - interval ''1 hour'', $3 + interval ''1 hour'')')
+        || ') as once where once.seen_at >= $2 and once.seen_at < $3' using ip, first, behind;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_local_part(local text, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+begin
+    perform tap25_internal.check_days_read(since, before);
+    return query execute 'select * from (' || tap25_internal.once_query('
+            select * from tap25.mail where seen_at >= $2 - interval ''1 hour'' and seen_at < $3 + interval ''1 hour''
+                and (tap25_internal.local_part(mail_from) = lower($1) or tap25_internal.local_part(rcpt_to) = lower($1))')
+        || ') as once where once.seen_at >= $2 and once.seen_at < $3' using local, since, before;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_of(party text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT mail_between.seen_at,
+     mail_between.sensor,
+     mail_between.session_id,
+     mail_between.mail_no,
+     mail_between.client_ip,
+     mail_between.client_port,
+     mail_between.server_ip,
+     mail_between.server_port,
+     mail_between.helo,
+     mail_between.mail_from,
+     mail_between.rcpt_to,
+     mail_between.mail_from_raw,
+     mail_between.rcpt_to_raw,
+     mail_between.mail_code,
+     mail_between.rcpt_code,
+     mail_between.data_code,
+     mail_between.outcome,
+     mail_between.message_bytes,
+     mail_between.declared_size,
+     mail_between.envid,
+     mail_between.orcpt,
+     mail_between.queue_id,
+     mail_between.auth,
+     mail_between.tls_server_name,
+     mail_between.lost_bytes,
+     mail_between.flags,
+     mail_between.origin_ip,
+     mail_between.origin_port,
+     mail_between.origin_by,
+     mail_between.network,
+     mail_between.sensors,
+     mail_between.copies
+    FROM tap25.mail_between(mail_of.party, NULL::text, mail_of.since, mail_of.before) mail_between(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_once(since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT once.seen_at,
+     once.sensor,
+     once.session_id,
+     once.mail_no,
+     once.client_ip,
+     once.client_port,
+     once.server_ip,
+     once.server_port,
+     once.helo,
+     once.mail_from,
+     once.rcpt_to,
+     once.mail_from_raw,
+     once.rcpt_to_raw,
+     once.mail_code,
+     once.rcpt_code,
+     once.data_code,
+     once.outcome,
+     once.message_bytes,
+     once.declared_size,
+     once.envid,
+     once.orcpt,
+     once.queue_id,
+     once.auth,
+     once.tls_server_name,
+     once.lost_bytes,
+     once.flags,
+     once.origin_ip,
+     once.origin_port,
+     once.origin_by,
+     once.network,
+     once.sensors,
+     once.copies
+    FROM ( SELECT source.seen_at,
+             source.sensor,
+             source.session_id,
+             source.mail_no,
+             source.client_ip,
+             source.client_port,
+             source.server_ip,
+             source.server_port,
+             source.helo,
+             source.mail_from,
+             source.rcpt_to,
+             source.mail_from_raw,
+             source.rcpt_to_raw,
+             source.mail_code,
+             source.rcpt_code,
+             source.data_code,
+             source.outcome,
+             source.message_bytes,
+             source.declared_size,
+             source.envid,
+             source.orcpt,
+             source.queue_id,
+             source.auth,
+             source.tls_server_name,
+             source.lost_bytes,
+             source.flags,
+             source.origin_ip,
+             source.origin_port,
+             source.origin_by,
+             source.network,
+                 CASE source.copies
+                     WHEN 1 THEN ARRAY[source.sensor]
+                     ELSE ARRAY( SELECT unnest(source.sensors) AS unnest
+                       ORDER BY (unnest(source.sensors)))
+                 END AS sensors,
+             source.copies
+            FROM ( SELECT source_1.seen_at,
+                     source_1.sensor,
+                     source_1.session_id,
+                     source_1.mail_no,
+                     source_1.client_ip,
+                     source_1.client_port,
+                     source_1.server_ip,
+                     source_1.server_port,
+                     source_1.helo,
+                     source_1.mail_from,
+                     source_1.rcpt_to,
+                     source_1.mail_from_raw,
+                     source_1.rcpt_to_raw,
+                     source_1.mail_code,
+                     source_1.rcpt_code,
+                     source_1.data_code,
+                     source_1.outcome,
+                     source_1.message_bytes,
+                     source_1.declared_size,
+                     source_1.envid,
+                     source_1.orcpt,
+                     source_1.queue_id,
+                     source_1.auth,
+                     source_1.tls_server_name,
+                     source_1.lost_bytes,
+                     source_1.flags,
+                     source_1.origin_ip,
+                     source_1.origin_port,
+                     source_1.origin_by,
+                     source_1.network,
+                     source_1.exact,
+                     source_1.own,
+                     source_1.begins,
+                     source_1.burst,
+                     source_1.at_sensor,
+                     source_1.name,
+                     source_1.agreed,
+                     source_1.queue,
+                     source_1.number,
+                     source_1.key,
+                     source_1.nth,
+                     array_agg(source_1.sensor) OVER copy AS sensors,
+                     count(*) OVER copy AS copies,
+                     row_number() OVER (copy ORDER BY (cardinality(source_1.flags)) NULLS FIRST, source_1.lost_bytes, (source_1.outcome = 'unknown'::tap25.outcome), (num_nulls(source_1.seen_at, source_1.sensor, source_1.session_id, source_1.mail_no, source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.helo, source_1.mail_from, source_1.rcpt_to, source_1.mail_from_raw, source_1.rcpt_to_raw, source_1.mail_code, source_1.rcpt_code, source_1.data_code, source_1.outcome, source_1.message_bytes, source_1.declared_size, source_1.envid, source_1.orcpt, source_1.queue_id, source_1.auth, source_1.tls_server_name, source_1.lost_bytes, source_1.flags, source_1.origin_ip, source_1.origin_port, source_1.origin_by, source_1.network)), source_1.seen_at, source_1.sensor) AS turn
+                    FROM ( SELECT source_2.seen_at,
+                             source_2.sensor,
+                             source_2.session_id,
+                             source_2.mail_no,
+                             source_2.client_ip,
+                             source_2.client_port,
+                             source_2.server_ip,
+                             source_2.server_port,
+                             source_2.helo,
+                             source_2.mail_from,
+                             source_2.rcpt_to,
+                             source_2.mail_from_raw,
+                             source_2.rcpt_to_raw,
+                             source_2.mail_code,
+                             source_2.rcpt_code,
+                             source_2.data_code,
+                             source_2.outcome,
+                             source_2.message_bytes,
+                             source_2.declared_size,
+                             source_2.envid,
+                             source_2.orcpt,
+                             source_2.queue_id,
+                             source_2.auth,
+                             source_2.tls_server_name,
+                             source_2.lost_bytes,
+                             source_2.flags,
+                             source_2.origin_ip,
+                             source_2.origin_port,
+                             source_2.origin_by,
+                             source_2.network,
+                             source_2.exact,
+                             source_2.own,
+                             source_2.begins,
+                             source_2.burst,
+                             source_2.at_sensor,
+                             source_2.name,
+                             source_2.agreed,
+                             source_2.queue,
+                             source_2.number,
+                             source_2.key,
+                             row_number() OVER (PARTITION BY source_2.client_ip, source_2.client_port, source_2.server_ip, source_2.server_port, source_2.rcpt_to, source_2.key, source_2.sensor ORDER BY source_2.seen_at, source_2.rcpt_code, source_2.outcome, source_2.data_code) AS nth
+                            FROM ( SELECT source_3.seen_at,
+                                     source_3.sensor,
+                                     source_3.session_id,
+                                     source_3.mail_no,
+                                     source_3.client_ip,
+                                     source_3.client_port,
+                                     source_3.server_ip,
+                                     source_3.server_port,
+                                     source_3.helo,
+                                     source_3.mail_from,
+                                     source_3.rcpt_to,
+                                     source_3.mail_from_raw,
+                                     source_3.rcpt_to_raw,
+                                     source_3.mail_code,
+                                     source_3.rcpt_code,
+                                     source_3.data_code,
+                                     source_3.outcome,
+                                     source_3.message_bytes,
+                                     source_3.declared_size,
+                                     source_3.envid,
+                                     source_3.orcpt,
+                                     source_3.queue_id,
+                                     source_3.auth,
+                                     source_3.tls_server_name,
+                                     source_3.lost_bytes,
+                                     source_3.flags,
+                                     source_3.origin_ip,
+                                     source_3.origin_port,
+                                     source_3.origin_by,
+                                     source_3.network,
+                                     source_3.exact,
+                                     source_3.own,
+                                     source_3.begins,
+                                     source_3.burst,
+                                     source_3.at_sensor,
+                                     source_3.name,
+                                     source_3.agreed,
+                                     source_3.queue,
+                                     source_3.number,
+CASE
+ WHEN ((source_3.queue IS NOT NULL) AND (NOT (min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue)) AND (NOT (min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue)) AND ((max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval)) THEN ('queue '::text || source_3.queue)
+ WHEN (source_3.number IS NOT NULL) THEN ('number '::text || source_3.number)
+ WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
+ ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
+END AS key
+                                    FROM ( SELECT source_4.seen_at,
+    source_4.sensor,
+    source_4.session_id,
+    source_4.mail_no,
+    source_4.client_ip,
+    source_4.client_port,
+    source_4.server_ip,
+    source_4.server_port,
+    source_4.helo,
+    source_4.mail_from,
+    source_4.rcpt_to,
+    source_4.mail_from_raw,
+    source_4.rcpt_to_raw,
+    source_4.mail_code,
+    source_4.rcpt_code,
+    source_4.data_code,
+    source_4.outcome,
+    source_4.message_bytes,
+    source_4.declared_size,
+    source_4.envid,
+    source_4.orcpt,
+    source_4.queue_id,
+    source_4.auth,
+    source_4.tls_server_name,
+    source_4.lost_bytes,
+    source_4.flags,
+    source_4.origin_ip,
+    source_4.origin_port,
+    source_4.origin_by,
+    source_4.network,
+    source_4.exact,
+    source_4.own,
+    source_4.begins,
+    source_4.burst,
+    source_4.at_sensor,
+    source_4.name,
+    source_4.agreed,
+  CASE
+   WHEN source_4.agreed THEN COALESCE(source_4.name, min(source_4.name) OVER burst)
+   ELSE source_4.name
+  END AS queue,
+  CASE
+   WHEN source_4.exact THEN source_4.own
+   WHEN source_4.agreed THEN min(source_4.own) FILTER (WHERE source_4.exact) OVER burst
+   ELSE NULL::text
+  END AS number
+   FROM ( SELECT source_5.seen_at,
+      source_5.sensor,
+      source_5.session_id,
+      source_5.mail_no,
+      source_5.client_ip,
+      source_5.client_port,
+      source_5.server_ip,
+      source_5.server_port,
+      source_5.helo,
+      source_5.mail_from,
+      source_5.rcpt_to,
+      source_5.mail_from_raw,
+      source_5.rcpt_to_raw,
+      source_5.mail_code,
+      source_5.rcpt_code,
+      source_5.data_code,
+      source_5.outcome,
+      source_5.message_bytes,
+      source_5.declared_size,
+      source_5.envid,
+      source_5.orcpt,
+      source_5.queue_id,
+      source_5.auth,
+      source_5.tls_server_name,
+      source_5.lost_bytes,
+      source_5.flags,
+      source_5.origin_ip,
+      source_5.origin_port,
+      source_5.origin_by,
+      source_5.network,
+      source_5.exact,
+      source_5.own,
+      source_5.begins,
+      source_5.burst,
+      source_5.at_sensor,
+      source_5.name,
+      ((count(*) OVER burst > 1) AND (max(source_5.at_sensor) OVER burst = 1) AND (NOT (min(source_5.mail_from) OVER burst IS DISTINCT FROM max(source_5.mail_from) OVER burst)) AND (NOT (min(source_5.mail_code) OVER burst IS DISTINCT FROM max(source_5.mail_code) OVER burst)) AND (NOT (min(source_5.rcpt_code) OVER burst IS DISTINCT FROM max(source_5.rcpt_code) OVER burst)) AND (NOT (min(source_5.data_code) OVER burst IS DISTINCT FROM max(source_5.data_code) OVER burst)) AND (NOT (min(source_5.message_bytes) OVER burst IS DISTINCT FROM max(source_5.message_bytes) OVER burst)) AND (NOT (min(source_5.declared_size) OVER burst IS DISTINCT FROM max(source_5.declared_size) OVER burst)) AND (NOT (min(source_5.envid) OVER burst IS DISTINCT FROM max(source_5.envid) OVER burst)) AND (NOT (min(source_5.orcpt) OVER burst IS DISTINCT FROM max(source_5.orcpt) OVER burst)) AND bool_and(((num_nulls(source_5.mail_from, source_5.rcpt_to) = 0) OR (source_5.outcome = 'encrypted'::tap25.outcome))) OVER burst AND (NOT (min(source_5.name) OVER burst IS DISTINCT FROM max(source_5.name) OVER burst)) AND (NOT (min(source_5.own) FILTER (WHERE source_5.exact) OVER burst IS DISTINCT FROM max(source_5.own) FILTER (WHERE source_5.exact) OVER burst)) AND (NOT (min(source_5.outcome) FILTER (WHERE (source_5.outcome <> 'unknown'::tap25.outcome)) OVER burst IS DISTINCT FROM max(source_5.outcome) FILTER (WHERE (source_5.outcome <> 'unknown'::tap25.outcome)) OVER burst))) AS agreed
+     FROM ( SELECT source_6.seen_at,
+        source_6.sensor,
+        source_6.session_id,
+        source_6.mail_no,
+        source_6.client_ip,
+        source_6.client_port,
+        source_6.server_ip,
+        source_6.server_port,
+        source_6.helo,
+        source_6.mail_from,
+        source_6.rcpt_to,
+        source_6.mail_from_raw,
+        source_6.rcpt_to_raw,
+        source_6.mail_code,
+        source_6.rcpt_code,
+        source_6.data_code,
+        source_6.outcome,
+        source_6.message_bytes,
+        source_6.declared_size,
+        source_6.envid,
+        source_6.orcpt,
+        source_6.queue_id,
+        source_6.auth,
+        source_6.tls_server_name,
+        source_6.lost_bytes,
+        source_6.flags,
+        source_6.origin_ip,
+        source_6.origin_port,
+        source_6.origin_by,
+        source_6.network,
+        source_6.exact,
+        source_6.own,
+        source_6.begins,
+        source_6.burst,
+        row_number() OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.network, source_6.burst, source_6.sensor) AS at_sensor,
+        COALESCE(source_6.queue_id,
+      CASE
+       WHEN source_6.exact THEN min(source_6.queue_id) OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.own, source_6.exact)
+       ELSE NULL::text
+      END) AS name
+       FROM ( SELECT source_7.seen_at,
+          source_7.sensor,
+          source_7.session_id,
+          source_7.mail_no,
+          source_7.client_ip,
+          source_7.client_port,
+          source_7.server_ip,
+          source_7.server_port,
+          source_7.helo,
+          source_7.mail_from,
+          source_7.rcpt_to,
+          source_7.mail_from_raw,
+          source_7.rcpt_to_raw,
+          source_7.mail_code,
+          source_7.rcpt_code,
+          source_7.data_code,
+          source_7.outcome,
+          source_7.message_bytes,
+          source_7.declared_size,
+          source_7.envid,
+          source_7.orcpt,
+          source_7.queue_id,
+          source_7.auth,
+          source_7.tls_server_name,
+          source_7.lost_bytes,
+          source_7.flags,
+          source_7.origin_ip,
+          source_7.origin_port,
+          source_7.origin_by,
+          source_7.network,
+          source_7.exact,
+          source_7.own,
+          source_7.begins,
+          count(*) FILTER (WHERE source_7.begins) OVER (PARTITION BY source_7.client_ip, source_7.client_port, source_7.server_ip, source_7.server_port, source_7.rcpt_to, source_7.network ORDER BY source_7.seen_at) AS burst
+         FROM ( SELECT source_8.seen_at,
+            source_8.sensor,
+            source_8.session_id,
+            source_8.mail_no,
+            source_8.client_ip,
+            source_8.client_port,
+            source_8.server_ip,
+            source_8.server_port,
+            source_8.helo,
+            source_8.mail_from,
+            source_8.rcpt_to,
+            source_8.mail_from_raw,
+            source_8.rcpt_to_raw,
+            source_8.mail_code,
+            source_8.rcpt_code,
+            source_8.data_code,
+            source_8.outcome,
+            source_8.message_bytes,
+            source_8.declared_size,
+            source_8.envid,
+            source_8.orcpt,
+            source_8.queue_id,
+            source_8.auth,
+            source_8.tls_server_name,
+            source_8.lost_bytes,
+            source_8.flags,
+            source_8.origin_ip,
+            source_8.origin_port,
+            source_8.origin_by,
+            source_8.network,
+            ((source_8.lost_bytes = 0) AND ((source_8.flags IS NULL) OR (NOT (source_8.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[])))) AS exact,
+            concat_ws(' '::text, source_8.session_id, source_8.mail_no) AS own,
+            ((source_8.seen_at - lag(source_8.seen_at) OVER (PARTITION BY source_8.client_ip, source_8.client_port, source_8.server_ip, source_8.server_port, source_8.rcpt_to, source_8.network ORDER BY source_8.seen_at)) > '00:00:01'::interval) AS begins
+           FROM ( SELECT mail.seen_at,
+              mail.sensor,
+              mail.session_id,
+              mail.mail_no,
+              mail.client_ip,
+              mail.client_port,
+              mail.server_ip,
+              mail.server_port,
+              mail.helo,
+              mail.mail_from,
+              mail.rcpt_to,
+              mail.mail_from_raw,
+              mail.rcpt_to_raw,
+              mail.mail_code,
+              mail.rcpt_code,
+              mail.data_code,
+              mail.outcome,
+              mail.message_bytes,
+              mail.declared_size,
+              mail.envid,
+              mail.orcpt,
+              mail.queue_id,
+              mail.auth,
+              mail.tls_server_name,
+              mail.lost_bytes,
+              mail.flags,
+              mail.origin_ip,
+              mail.origin_port,
+              mail.origin_by,
+              mail.network
+             FROM tap25.mail
+            WHERE ((mail.seen_at >= (COALESCE(mail_once.since, '-infinity'::timestamp with time zone) - '01:00:00'::interval)) AND (mail.seen_at < (COALESCE(mail_once.before, 'infinity'::timestamp with time zone) + '01:00:00'::interval)))) source_8) source_7) source_6) source_5
+    WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
+  WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
+                                   WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
+                   WINDOW copy AS (PARTITION BY source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.rcpt_to, source_1.key, source_1.nth)) source
+           WHERE (source.turn = 1)) once
+   WHERE ((once.seen_at >= COALESCE(mail_once.since, '-infinity'::timestamp with time zone)) AND (once.seen_at < COALESCE(mail_once.before, 'infinity'::timestamp with time zone)));
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_server(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1233,6 +2345,36 @@ begin
     return new;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.check_coverage()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    mine constant text := case when tap25_internal.is_tied() then tap25_internal.my_sensor() end;
+begin
+    if exists (select from added a where a.sensor <> mine) then
+        raise 'coverage of another sensor than %, which this login is', quote_literal(mine) using errcode = 'insufficient_privilege';
+    end if;
+    return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_days_read(since timestamp with time zone, before timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if isfinite(since) is not true or isfinite(before) is not true or before > since + interval '31 days' then
+        raise 'no index finds subdomains and local parts: whole days are read, 31 at most'
+            using errcode = 'invalid_parameter_value', hint = 'Name a time range, since and before, and ask month by month.';
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.check_isolation(number bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -1356,6 +2498,43 @@ begin
         end if;
     end loop;
     raise 'the sensor % is being bound by another transaction', quote_literal(name) using errcode = 'lock_not_available';
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.completeness_sentence(begins timestamp with time zone, ends timestamp with time zone, sensors text[], listened numeric, gaps tstzmultirange, frames numeric, frames_lost numeric, sessions numeric, sessions_encrypted numeric, rows_lost numeric, clock_synchronised boolean, scopes text[])
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    many  constant int := cardinality(sensors);
+    names constant text := case when many > 4 then many || ' sensors' when many > 1
+        then array_to_string(sensors[:many - 1], ', ') || ' and ' || sensors[many] else coalesce(sensors[1], 'no sensor') end;
+    n     constant bigint := (select count(*) from unnest(gaps));
+    gap   constant interval := (select sum(upper(g) - lower(g)) from unnest(gaps) g);
+    told  text := format('From %s to %s, UTC, ', to_char(begins, 'YYYY-MM-DD HH24:MI:SS'), to_char(ends, 'YYYY-MM-DD HH24:MI:SS'));
+begin
+    if listened = 0 then
+        return told || names || case when sensors[1] is null then ' listened' else ' did not listen' end || ': mail of that time is not recorded.';
+    end if;
+    told := told || names || case when many > 1 then ' together' else '' end || ' listened for ' || tap25_internal.percent(listened, false)
+        || ' of the time' || case when n = 0 then ' (no gap)' else format(' (%s gap%s, %s)', n, case when n = 1 then '' else 's' end, tap25_internal.span(gap)) end;
+    told := told || case when frames = 0 then '; no frame passed' when frames_lost = 0 then '; no frame was lost'
+        else '; ' || tap25_internal.percent(frames_lost, true) || ' of frames were lost' end;
+    told := told || case when sessions = 0 then '; there was no session'
+        else '; ' || tap25_internal.percent(sessions_encrypted / sessions, false) || ' of sessions were encrypted' end;
+    if rows_lost > 0 then
+        told := told || '; ' || rows_lost || case when rows_lost = 1 then ' row was' else ' rows were' end || ' lost to a full spool';
+    end if;
+    if scopes <> '{all}' then
+        told := told || '; a scope limited what was recorded';
+    end if;
+    if not clock_synchronised then
+        told := told || '; the clock was not synchronised';
+    end if;
+    return told || '.';
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.concerns(mailbox text, domain text, network inet, seen_in text, by_origin boolean, since timestamp with time zone, before timestamp with time zone, seen_at timestamp with time zone, mail_from text, rcpt_to text, client_ip inet, server_ip inet, origin_ip inet, row_network text)
@@ -1777,7 +2956,7 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_load_days()
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_coverage()
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1789,6 +2968,41 @@ begin
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25.scopes to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_load_days()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_questions();
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.mail_once to tap25_admin;
+        grant execute on function tap25.mail_once, tap25.mail_between, tap25.mail_of, tap25.mail_ip, tap25.mail_local_part, tap25.correspondents,
+            tap25.mail_hops, tap25_internal.once_query, tap25_internal.is_mailbox, tap25_internal.is_of, tap25_internal.local_part,
+            tap25_internal.check_days_read, tap25_internal.mail_of_party, tap25_internal.mail_concerning, tap25_internal.hop_links to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_questions()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    columns constant text := (select string_agg(quote_ident(attname), ', ') from pg_attribute
+        where attrelid = 'tap25.coverage'::regclass and attnum > 0 and not attisdropped and attname not in ('records', 'packed', 'loaded_at'));
+begin
+    perform tap25_internal.grant_roles_before_coverage();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        execute format('grant insert (%s) on tap25.coverage to tap25_sensor', columns);
+        grant execute on function tap25_internal.pack_coverage to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.coverage to tap25_admin;
+        grant execute on function tap25.completeness, tap25_internal.pack_coverage to tap25_admin;
     end if;
 end $function$;
 
@@ -1819,17 +3033,35 @@ CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
 AS $function$ select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid
                   where i.inhparent = 'tap25_internal.envelopes'::regclass and c.relname = tap25_internal.partition_name(day)) $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.hop_links(a tap25.mail_once, b tap25.mail_once)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT CASE WHEN ((l.links && '{recipient,orcpt}'::text[]) AND (l.links && '{sender,envid}'::text[]) AND (l.links && '{orcpt,envid,size,address}'::text[])) THEN l.links ELSE NULL::text[] END AS "case" FROM (SELECT array_remove(ARRAY[CASE WHEN (lower((hop_links.a).rcpt_to) = lower((hop_links.b).rcpt_to)) THEN 'recipient'::text ELSE NULL::text END, CASE WHEN ((lower((hop_links.a).rcpt_to) <> lower((hop_links.b).rcpt_to)) AND (lower(COALESCE((hop_links.a).orcpt, (hop_links.a).rcpt_to)) = lower(COALESCE((hop_links.b).orcpt, (hop_links.b).rcpt_to)))) THEN 'orcpt'::text ELSE NULL::text END, CASE WHEN (lower((hop_links.a).mail_from) = lower((hop_links.b).mail_from)) THEN 'sender'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).envid = (hop_links.b).envid) THEN 'envid'::text ELSE NULL::text END, CASE WHEN ((((hop_links.b).message_bytes - (hop_links.a).message_bytes) >= 1) AND (((hop_links.b).message_bytes - (hop_links.a).message_bytes) <= 4096)) THEN 'size'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).server_ip = ANY (ARRAY[(hop_links.b).client_ip, (hop_links.b).origin_ip])) THEN 'address'::text ELSE NULL::text END, CASE WHEN ((hop_links.b).seen_at >= (hop_links.a).seen_at) THEN 'time'::text ELSE NULL::text END], NULL::text) AS links) l WHERE (((hop_links.a).outcome = 'accepted'::tap25.outcome) AND ((hop_links.a).client_ip <> (hop_links.b).client_ip) AND ((hop_links.b).seen_at < ((hop_links.a).seen_at + '5 days'::interval)) AND (((hop_links.b).seen_at >= (hop_links.a).seen_at) OR ((NOT ((hop_links.a).sensors && (hop_links.b).sensors)) AND ((hop_links.b).seen_at >= ((hop_links.a).seen_at - '00:00:01'::interval)))) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).envid IS NULL) OR ((hop_links.b).envid IS NULL)) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).message_bytes <= (hop_links.b).message_bytes) OR (num_nulls((hop_links.a).message_bytes, (hop_links.b).message_bytes) > 0))));
+
 CREATE OR REPLACE FUNCTION tap25_internal.is_host(ip inet)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (masklen(ip) = CASE family(ip) WHEN 4 THEN 32 ELSE 128 END);
 
+CREATE OR REPLACE FUNCTION tap25_internal.is_mailbox(party text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((party = ''::text) OR (POSITION(('@'::text) IN (party)) > 0) OR (lower(party) = 'postmaster'::text));
+
 CREATE OR REPLACE FUNCTION tap25_internal.is_network(name text)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN ((octet_length(name) <= 255) AND (name ~ '^(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?)(?:/(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?))*$'::text));
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_of(address text, party text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (party IS NULL) THEN true WHEN tap25_internal.is_mailbox(party) THEN COALESCE((lower(address) = lower(party)), false) WHEN ("left"(party, 1) = '.'::text) THEN COALESCE(("right"(('.'::text || tap25_internal.domain_of(address)), length(party)) = lower(party)), false) ELSE COALESCE((tap25_internal.domain_of(address) = lower(party)), false) END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.is_tied()
  RETURNS boolean
@@ -1839,6 +3071,20 @@ CREATE OR REPLACE FUNCTION tap25_internal.is_tied()
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$ select not pg_has_role(session_user, c.relowner, 'member') from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.keep_coverage()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if tg_op <> 'DELETE' or current_setting('tap25.packing', true) is distinct from 'on' then
+        raise '% is append-only', tg_table_name using errcode = 'insufficient_privilege';
+    end if;
+    return null;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.keep_held(source regclass, since timestamp with time zone, before timestamp with time zone, filter text)
  RETURNS bigint
@@ -1899,6 +3145,12 @@ begin
         end loop;
     end if;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.local_part(address text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN lower(CASE WHEN (POSITION(('@'::text) IN (address)) > 0) THEN "left"(address, ('-1'::integer - length(split_part(address, '@'::text, '-1'::integer)))) ELSE address END);
 
 CREATE OR REPLACE FUNCTION tap25_internal.lock_day(day date)
  RETURNS boolean
@@ -1966,6 +3218,33 @@ begin
     else
         return query select * from tap25.mail_client(network, since, before)
             union all select * from tap25.mail_server(network, since, before) m where not (m.client_ip <<= network or coalesce(m.origin_ip <<= network, false));
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.mail_of_party(party text, sent boolean, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+begin
+    if tap25_internal.is_mailbox(party) then
+        if sent then
+            return query select * from tap25.mail_from(party, since, before);
+        else
+            return query select * from tap25.mail_to(party, since, before);
+        end if;
+    elsif left(party, 1) = '.' then
+        return query select * from tap25.mail m where m.seen_at >= since and m.seen_at < before
+            and tap25_internal.is_of(case when sent then m.mail_from else m.rcpt_to end, party);
+    elsif coalesce(position('.' in party), 0) = 0 then
+        raise 'a party is a mailbox or a domain; a domain with a dot before it is meant with its subdomains' using errcode = 'invalid_parameter_value',
+            hint = 'A domain of one label is written with the dot, such as .localhost; a local part is for mail_local_part().';
+    elsif sent then
+        return query select * from tap25.mail_from_domain(party, since, before);
+    else
+        return query select * from tap25.mail_to_domain(party, since, before);
     end if;
 end $function$;
 
@@ -2109,6 +3388,68 @@ begin
     return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.once_query(source text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    with mail as (
+        select string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns,
+               string_agg(format('min(%1$I) over burst is not distinct from max(%1$I) over burst', a.attname), ' and ' order by a.attnum)
+                   filter (where a.attname in ('mail_from', 'mail_code', 'rcpt_code', 'data_code', 'message_bytes', 'declared_size', 'envid', 'orcpt')) as agree
+        from pg_attribute a where a.attrelid = 'tap25.mail'::regclass and a.attnum > 0 and not a.attisdropped
+    )
+    select format($query$
+select %1$s, case copies when 1 then array[sensor] else array(select unnest(sensors) order by 1) end as sensors, copies
+from (
+    select *, array_agg(sensor) over copy as sensors, count(*) over copy as copies,
+           row_number() over (copy order by cardinality(flags) nulls first, lost_bytes, outcome = 'unknown', num_nulls(%1$s), seen_at, sensor) as turn
+    from (
+        select *, row_number() over (partition by %3$s, key, sensor order by seen_at, rcpt_code, outcome, data_code) as nth
+        from (
+            select *, case when queue is not null
+                                and min(mail_no) filter (where exact) over queue is not distinct from max(mail_no) filter (where exact) over queue
+                                and min(mail_from) over queue is not distinct from max(mail_from) over queue
+                                and max(seen_at) over queue - min(seen_at) over queue <= interval '1 hour' then 'queue ' || queue
+                           when number is not null then 'number ' || number
+                           when agreed then concat('burst ', burst, ' ', network)
+                           else concat_ws(' ', 'row', session_id, mail_no, sensor) end as key
+            from (
+                select *, case when agreed then coalesce(name, min(name) over burst) else name end as queue,
+                       case when exact then own when agreed then min(own) filter (where exact) over burst end as number
+                from (
+                    select *, count(*) over burst > 1 and max(at_sensor) over burst = 1 and %4$s
+                              and bool_and(num_nulls(mail_from, rcpt_to) = 0 or outcome = 'encrypted') over burst
+                              and min(name) over burst is not distinct from max(name) over burst
+                              and min(own) filter (where exact) over burst is not distinct from max(own) filter (where exact) over burst
+                              and min(outcome) filter (where outcome <> 'unknown') over burst is not distinct from
+                                  max(outcome) filter (where outcome <> 'unknown') over burst as agreed
+                    from (
+                        select *, row_number() over (partition by %3$s, network, burst, sensor) as at_sensor,
+                               coalesce(queue_id, case when exact then min(queue_id) over (partition by %3$s, own, exact) end) as name
+                        from (
+                            select *, count(*) filter (where begins) over (partition by %3$s, network order by seen_at) as burst
+                            from (
+                                select *, lost_bytes = 0 and (flags is null or not flags && '{midstream,one-sided,gap,conflict,truncated}') as exact,
+                                       concat_ws(' ', session_id, mail_no) as own,
+                                       seen_at - lag(seen_at) over (partition by %3$s, network order by seen_at) > interval '1 second' as begins
+                                from (%2$s) as source
+                            ) as source
+                        ) as source
+                    ) as source
+                    window burst as (partition by %3$s, network, burst)
+                ) as source
+                window burst as (partition by %3$s, network, burst)
+            ) as source
+            window queue as (partition by %3$s, queue)
+        ) as source
+    ) as source
+    window copy as (partition by %3$s, key, nth)
+) as source
+where turn = 1$query$, m.columns, source, 'client_ip, client_port, server_ip, server_port, rcpt_to', m.agree) from mail m
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.open_partition(partition regclass)
  RETURNS void
  LANGUAGE plpgsql
@@ -2120,6 +3461,71 @@ begin
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
         execute format('grant insert on %s to tap25_sensor', partition);
     end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.pack_coverage(quiet interval)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    tied constant boolean := tap25_internal.is_tied();
+    mine constant text := (select s.sensor from tap25_internal.sensors s where s.login = session_user and s.until is null);
+    gone bigint := 0;
+    n    bigint;
+    d    date;
+begin
+    begin
+        lock table tap25_internal.making_summaries in exclusive mode nowait;
+    exception when lock_not_available then
+        return 0;
+    end;
+    for d in select (c.since)::date from tap25.coverage c
+        where not c.packed and c.since < date_trunc('day', now()) and (not tied or c.sensor = mine)
+        group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
+    loop
+        begin
+            perform set_config('tap25.packing', 'on', true); -- only a superuser may have a function set it
+            with taken as (
+                delete from tap25.coverage c where c.since >= d and c.since < d + 1 and (not tied or c.sensor = mine) returning c.*
+            ), lossy as (
+                select t.*, greatest(t.ring_full, t.undecoded, t.fragments_lost, t.holes_given_up, t.octets_lost, t.sessions_cut, t.rows_lost,
+                    t.nic_dropped) > 0 as lossy, date_trunc('hour', t.since) as hour
+                from taken t
+            ), alike as (
+                select l.*, jsonb_build_array(l.interfaces, l.scope, l.version, l.clock_synchronised, l.nic_dropped is null, l.lossy,
+                    case when l.lossy then l.hour end)::text as kind
+                from lossy l
+            ), headed as (
+                select a.*, a.started or a.before > d + 1 or (a.lossy and a.before > a.hour + interval '1 hour')
+                    or lag(a.before) over w is distinct from a.since or lag(a.kind) over w <> a.kind as head
+                from alike a window w as (partition by a.sensor, a.program order by a.since, a.before, a.loaded_at)
+            ), numbered as (
+                select h.*, count(*) filter (where h.head) over (partition by h.sensor, h.program order by h.since, h.before, h.loaded_at
+                    rows unbounded preceding) as part
+                from headed h
+            ), entered as (
+                insert into tap25.coverage
+                select min(p.since), max(p.before), p.sensor, p.program, min(p.interfaces), min(p.scope), min(p.version), bool_or(p.started),
+                    bool_or(p.stopped), bool_and(p.clock_synchronised),
+                    (array_agg(p.clock_offset order by greatest(p.clock_offset, -p.clock_offset) desc nulls last))[1], max(p.clock_error),
+                    sum(p.frames_seen), sum(p.frames_read), sum(p.ring_full), sum(p.undecoded), sum(p.fragments_lost), sum(p.holes_given_up),
+                    sum(p.octets_lost), sum(p.sessions), sum(p.sessions_encrypted), sum(p.sessions_cut), sum(p.rows), sum(p.rows_lost),
+                    sum(p.nic_dropped), sum(p.records), true, max(p.loaded_at)
+                from numbered p group by p.sensor, p.program, p.part
+                returning 1
+            )
+            select (select count(*) from taken) - (select count(*) from entered) into n;
+            gone := gone + n;
+            perform set_config('tap25.packing', 'off', true);
+        exception when numeric_value_out_of_range then -- the sums of this day
+            null;
+        end;
+    end loop;
+    return gone;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.partition_name(day date)
@@ -2139,6 +3545,12 @@ BEGIN ATOMIC
       JOIN pg_class c ON ((c.oid = i.inhrelid)))
    WHERE ((i.inhparent = ('tap25_internal.envelopes'::regclass)::oid) AND (c.relname ~ '^envelopes_\d{8}$'::text));
 END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.percent(share numeric, up boolean)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (trim_scale((CASE WHEN up THEN ceil((share * (10000)::numeric)) ELSE floor((share * (10000)::numeric)) END / (100)::numeric)) || ' %'::text);
 
 CREATE OR REPLACE FUNCTION tap25_internal.print_hash(kind text, value text)
  RETURNS bigint
@@ -2276,6 +3688,12 @@ begin
     update tap25.holds set released_at = now() where id = any (ended);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.span(length interval)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (SELECT (((v.n || ' '::text) || v.unit) || CASE WHEN (v.n = (1)::numeric) THEN ''::text ELSE 's'::text END) FROM ((SELECT EXTRACT(epoch FROM span.length) AS s) e CROSS JOIN LATERAL (SELECT CASE WHEN (e.s < (1)::numeric) THEN ceil((e.s * (1000)::numeric)) WHEN (e.s < (120)::numeric) THEN round(e.s) WHEN (e.s < (7200)::numeric) THEN round((e.s / (60)::numeric)) WHEN (e.s < (172800)::numeric) THEN round((e.s / (3600)::numeric)) ELSE round((e.s / (86400)::numeric)) END AS n, CASE WHEN (e.s < (1)::numeric) THEN 'millisecond'::text WHEN (e.s < (120)::numeric) THEN 'second'::text WHEN (e.s < (7200)::numeric) THEN 'minute'::text WHEN (e.s < (172800)::numeric) THEN 'hour'::text ELSE 'day'::text END AS unit) v));
+
 CREATE OR REPLACE FUNCTION tap25_internal.stamp()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2392,6 +3810,10 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.accesses
 ALTER TABLE tap25.accesses ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.accesses FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.accesses ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.coverage FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.keep_coverage();
+ALTER TABLE tap25.coverage ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER check_coverage AFTER INSERT ON tap25.coverage REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.check_coverage();
+ALTER TABLE tap25.coverage ENABLE ALWAYS TRIGGER check_coverage;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.expired FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.expired ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.expired FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
@@ -2443,9 +3865,12 @@ GRANT USAGE ON SCHEMA tap25_internal TO tap25_sensor;
 GRANT USAGE ON TYPE tap25.outcome TO tap25_admin;
 GRANT USAGE ON TYPE tap25.outcome TO tap25_auditor;
 GRANT SELECT ON tap25.accesses TO tap25_admin;
+GRANT SELECT ON tap25.coverage TO tap25_admin;
+GRANT INSERT (before, clock_error, clock_offset, clock_synchronised, fragments_lost, frames_read, frames_seen, holes_given_up, interfaces, nic_dropped, octets_lost, program, ring_full, rows, rows_lost, scope, sensor, sessions, sessions_cut, sessions_encrypted, since, started, stopped, undecoded, version) ON tap25.coverage TO tap25_sensor;
 GRANT SELECT ON tap25.expired TO tap25_admin;
 GRANT SELECT ON tap25.holds TO tap25_admin;
 GRANT SELECT ON tap25.mail TO tap25_admin;
+GRANT SELECT ON tap25.mail_once TO tap25_admin;
 GRANT SELECT ON tap25.missing_accesses TO tap25_admin;
 GRANT SELECT ON tap25.retentions TO tap25_admin;
 GRANT SELECT ON tap25.scopes TO tap25_admin;
@@ -2473,11 +3898,19 @@ GRANT SELECT ON tap25_internal.warrants TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.bind_sensor(name,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.case_mail(text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.correspondents(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.drop_hold(bigint) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_between(text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_hops(bigint,integer,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_ip(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_local_part(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_of(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
@@ -2486,6 +3919,7 @@ GRANT EXECUTE ON FUNCTION tap25.set_retention(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.check_days_read(timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_sensor;
@@ -2498,13 +3932,22 @@ GRANT EXECUTE ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) TO ta
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_day(date,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.is_host(inet) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.is_mailbox(text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.is_of(text,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.kept_from() TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.local_part(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.mail_of_party(text,boolean,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.mark_dropped_loads() TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.once_query(text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(interval) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
@@ -2545,6 +3988,35 @@ COMMENT ON COLUMN tap25.accesses.os_user IS 'Where action is opened as owner: th
 COMMENT ON COLUMN tap25.accesses.os_login IS 'Where action is opened as owner: who had logged in, whatever su or sudo made of it; null if the kernel does not know.';
 COMMENT ON COLUMN tap25.accesses.terminal IS 'Where action is opened as owner: the terminal; null if there was none.';
 COMMENT ON SEQUENCE tap25.accesses_id_seq IS 'Gives accesses.id.';
+COMMENT ON TABLE tap25.coverage IS 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors through completeness().';
+COMMENT ON COLUMN tap25.coverage.since IS 'Beginning of the interval, by the sensor''s clock; of a replay, by the packets'' times.';
+COMMENT ON COLUMN tap25.coverage.before IS 'End of the interval, which is not in it.';
+COMMENT ON COLUMN tap25.coverage.sensor IS 'Name of the sensor, mail.sensor.';
+COMMENT ON COLUMN tap25.coverage.program IS 'What listened: sniff, the live tap; replay, of capture files; follow, replay --follow.';
+COMMENT ON COLUMN tap25.coverage.interfaces IS 'Interfaces that were up and captured the whole time; none if all were down or gone. Null: capture files.';
+COMMENT ON COLUMN tap25.coverage.scope IS 'SHA-256 of the scope in force, scopes.sha256; null: none, so that every row was recorded.';
+COMMENT ON COLUMN tap25.coverage.version IS 'Version of tap25.';
+COMMENT ON COLUMN tap25.coverage.started IS 'The sensor started at the beginning. A start without a stop before it is that after a crash.';
+COMMENT ON COLUMN tap25.coverage.stopped IS 'The sensor stopped at the end.';
+COMMENT ON COLUMN tap25.coverage.clock_synchronised IS 'Whether the kernel took the sensor''s clock for synchronised; null: unknown, or capture files.';
+COMMENT ON COLUMN tap25.coverage.clock_offset IS 'By how much the clock was still off, as the kernel knew; of a longer row the largest.';
+COMMENT ON COLUMN tap25.coverage.clock_error IS 'By how much the clock may have been off at most, as the kernel estimated; of a longer row the largest.';
+COMMENT ON COLUMN tap25.coverage.frames_seen IS 'Frames that passed the tap, of any kind; of a replay, frames of the file.';
+COMMENT ON COLUMN tap25.coverage.frames_read IS 'Of these, frames that may hold mail, and that were read.';
+COMMENT ON COLUMN tap25.coverage.ring_full IS 'Frames that may hold mail, and were lost because a ring was full.';
+COMMENT ON COLUMN tap25.coverage.undecoded IS 'Frames read that were cut or malformed.';
+COMMENT ON COLUMN tap25.coverage.fragments_lost IS 'Fragments of datagrams that stayed incomplete, or were bad.';
+COMMENT ON COLUMN tap25.coverage.holes_given_up IS 'Times that missing segments of a connection were no longer waited for, for want of memory.';
+COMMENT ON COLUMN tap25.coverage.octets_lost IS 'Octets of sessions that were not captured.';
+COMMENT ON COLUMN tap25.coverage.sessions IS 'Sessions that began.';
+COMMENT ON COLUMN tap25.coverage.sessions_encrypted IS 'Sessions that went on encrypted (STARTTLS): their mail after that has no addresses.';
+COMMENT ON COLUMN tap25.coverage.sessions_cut IS 'Sessions that lost octets for the first time.';
+COMMENT ON COLUMN tap25.coverage.rows IS 'Rows in scope, rows_lost among them.';
+COMMENT ON COLUMN tap25.coverage.rows_lost IS 'Of these, rows that were lost because the spool was full.';
+COMMENT ON COLUMN tap25.coverage.nic_dropped IS 'Frames of any kind that the network card had no room for, as its driver counts them; null: unknown, or capture files.';
+COMMENT ON COLUMN tap25.coverage.records IS 'How many records of a sensor the row stands for.';
+COMMENT ON COLUMN tap25.coverage.packed IS 'Whether the row was made when its day was over.';
+COMMENT ON COLUMN tap25.coverage.loaded_at IS 'When it was loaded, by the database''s clock; the latest.';
 COMMENT ON TABLE tap25.expired IS 'What was dropped, a line for each day and kind. Append-only; administrators read it.';
 COMMENT ON COLUMN tap25.expired.day IS 'The UTC day that was dropped: of seen_at; if kind is misdated, the day on which the rows were loaded.';
 COMMENT ON COLUMN tap25.expired.kind IS 'partition (a day), misdated (rows without a day of their own), or held (rows whose last hold has ended).';
@@ -2601,6 +4073,9 @@ COMMENT ON COLUMN tap25.mail.origin_ip IS 'Address of the client that a proxy in
 COMMENT ON COLUMN tap25.mail.origin_port IS 'TCP port of that client, by the same claim. Null: none is named.';
 COMMENT ON COLUMN tap25.mail.origin_by IS 'What named that client: proxy (a header of the PROXY protocol), xclient, xforward. Null: nothing did.';
 COMMENT ON COLUMN tap25.mail.network IS 'The network that the connection was seen in, by its tags and tunnels, the outermost first: vlan 12, vxlan 5001/vlan 3, gtp. Null: none.';
+COMMENT ON VIEW tap25.mail_once IS 'Each recipient of each mail once: of the rows that several taps have of it, the most complete. mail_once(since, before) is quicker for a time range. For administrators.';
+COMMENT ON COLUMN tap25.mail_once.sensors IS 'All sensors that have this recipient of this mail, sorted; sensor is the one whose row this is.';
+COMMENT ON COLUMN tap25.mail_once.copies IS 'Rows of mail that this one stands for, itself included: one for each of sensors.';
 COMMENT ON VIEW tap25.missing_accesses IS 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash. Administrators read it.';
 COMMENT ON COLUMN tap25.missing_accesses.first IS 'First missing number: accesses.id.';
 COMMENT ON COLUMN tap25.missing_accesses.last IS 'Last missing number of the gap.';
@@ -2655,11 +4130,19 @@ COMMENT ON COLUMN tap25.warrants.by_origin IS 'Whether network is held against m
 COMMENT ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) IS 'Adds a hold on a mailbox, a domain or a network (the others are null) and returns its number; a null time is no bound. With a network, seen_in may name the one that the mail was seen in, mail.network. For administrators: select add_hold(''a@a.example'', null, null, ''2026-01-01'', null, null, ''court order'')';
 COMMENT ON FUNCTION tap25.bind_sensor(name,text) IS 'Gives a sensor''s name to a login, in place of the login that had it and of the name that the login had; null leaves the login without a name until its next load. For administrators: select bind_sensor(''tap_dc2'', ''dc2'')';
 COMMENT ON FUNCTION tap25.case_mail(text) IS 'Returns the mail that the warrants of an open case allow, each row once, and records the read. For auditors, after open_case: select * from case_mail(''2026-17'')';
+COMMENT ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) IS 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now.';
+COMMENT ON FUNCTION tap25.correspondents(text,timestamp with time zone,timestamp with time zone) IS 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For administrators: select * from correspondents(''a@a.example'')';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
 COMMENT ON FUNCTION tap25.end_warrant(bigint,text) IS 'Ends a warrant at once; returns false if there is no such warrant or it has ended. For administrators: select end_warrant(7, ''case closed'')';
+COMMENT ON FUNCTION tap25.mail_between(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most. For administrators: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
 COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
 COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For administrators: select * from mail_from_domain(''a.example'')';
+COMMENT ON FUNCTION tap25.mail_hops(bigint,integer,text) IS 'Returns the hops of a mail to a recipient: 0 is the one given, by its session_id, mail_no and rcpt_to; those before have numbers below. linked_by says what the link to the neighbour towards 0 rests on: recipient and sender, equal; orcpt and envid, those of RFC 3461; size, at most 4,096 octets more, as fields of the header make it; address, the server of one is the client of the next; time, the next began after it. others counts mails for which as much speaks: with any, the hop is one of several. For administrators: select h.* from mail_to(''b@b.example'') m, mail_hops(m.session_id, m.mail_no, m.rcpt_to) h';
+COMMENT ON FUNCTION tap25.mail_ip(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of an IP address or subnet as client, server or origin, each once, with since <= seen_at < before. For administrators: select * from mail_ip(''192.0.2.1'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_local_part(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to all addresses with a local part, whatever their domain, each once, with since <= seen_at < before: 31 days at most, which are read whole. For administrators: select * from mail_local_part(''info'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_of(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to a party, each once, with since <= seen_at < before. A party is as for mail_between. For administrators: select * from mail_of(''a@a.example'')';
+COMMENT ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) IS 'Returns what the view mail_once has with since <= seen_at < before; reads these days alone, and an hour around them, in which copies from taps with other clocks may be. For administrators: select * from mail_once(''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For administrators: select * from mail_server(''2001:db8::25'')';
 COMMENT ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_to(''b@b.example'', ''2026-01-01'')';
 COMMENT ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to a domain, not to its subdomains, with since <= seen_at < before. For administrators: select * from mail_to_domain(''b.example'')';
@@ -2703,7 +4186,7 @@ COMMENT ON COLUMN tap25_internal.late_days.users IS 'Who used it at the last try
 COMMENT ON TABLE tap25_internal.loads IS 'Segments and capture files that were loaded: what has a line here is never loaded again.';
 COMMENT ON COLUMN tap25_internal.loads.sensor IS 'The sensor that loaded it.';
 COMMENT ON COLUMN tap25_internal.loads.segment IS 'Name of the segment of a spool, or key of a capture file.';
-COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows it has, by its sensor''s word.';
+COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows and records of coverage it has, by its sensor''s word.';
 COMMENT ON COLUMN tap25_internal.loads.loaded_at IS 'When it was loaded, by the database''s clock.';
 COMMENT ON COLUMN tap25_internal.loads.first_day IS 'The first UTC day of its rows; of the key of a file that replay has noted, of the file''s rows. Null: a segment of live traffic, one without rows, or one that was loaded before this was noted.';
 COMMENT ON COLUMN tap25_internal.loads.last_day IS 'The last UTC day of its rows, like first_day.';
@@ -2756,12 +4239,15 @@ COMMENT ON FUNCTION tap25_internal.bound_waits() IS 'Ends a wait for a lock afte
 COMMENT ON FUNCTION tap25_internal.bucket(text) IS 'Returns 16 bits of the hash of an address or domain in lower case: the indexes have these, not the text.';
 COMMENT ON FUNCTION tap25_internal.change_hold() IS 'Trigger: lets nothing of a hold change but its end, once.';
 COMMENT ON FUNCTION tap25_internal.change_warrant() IS 'Trigger: what insert and update of the view warrants do. It grants a warrant, or brings its end forward.';
+COMMENT ON FUNCTION tap25_internal.check_coverage() IS 'Trigger: refuses coverage of another sensor than the login''s.';
+COMMENT ON FUNCTION tap25_internal.check_days_read(timestamp with time zone,timestamp with time zone) IS 'Fails unless a time range is 31 days or less: for questions that read whole days.';
 COMMENT ON FUNCTION tap25_internal.check_isolation(bigint) IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would show an ended warrant as valid.';
 COMMENT ON FUNCTION tap25_internal.check_misdated() IS 'Trigger: refuses misdated rows whose day gets a partition, and rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_retention(timestamp with time zone) IS 'Fails if the retention keeps something of what is older than a time.';
 COMMENT ON FUNCTION tap25_internal.check_seen_in(inet,text) IS 'Fails if a warrant or hold names a network in a form that mail.network never has, or without an IP address.';
 COMMENT ON FUNCTION tap25_internal.check_snapshot() IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would not show a hold or a retention that was set since.';
 COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
+COMMENT ON FUNCTION tap25_internal.completeness_sentence(timestamp with time zone,timestamp with time zone,text[],numeric,tstzmultirange,numeric,numeric,numeric,numeric,numeric,boolean,text[]) IS 'The figures of completeness() in words.';
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
 COMMENT ON FUNCTION tap25_internal.count_day() IS 'Trigger: as count_rows, for what a statement adds to the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
@@ -2781,20 +4267,28 @@ COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_senso
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_coverage() IS 'The part of grant_roles that is older than coverage.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_load_days() IS 'The part of grant_roles that is older than load_days.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_questions() IS 'The part of grant_roles that is older than mail_once.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
+COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what speaks for one mail being the other on its next hop; null if too little does. mail_hops explains the words.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
+COMMENT ON FUNCTION tap25_internal.is_mailbox(text) IS 'Returns whether a party is a mailbox, with @, rather than a domain. The empty one is the null reverse-path, and Postmaster has no domain.';
 COMMENT ON FUNCTION tap25_internal.is_network(text) IS 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
+COMMENT ON FUNCTION tap25_internal.is_of(text,text) IS 'Returns whether an address is of a party: a mailbox, a domain, or with a dot before it a domain and its subdomains. Null is everybody.';
 COMMENT ON FUNCTION tap25_internal.is_tied() IS 'Returns whether the session''s login loads under one name only: not so for members of the owner.';
+COMMENT ON FUNCTION tap25_internal.keep_coverage() IS 'Trigger: refuses to change or delete coverage, except for pack_coverage.';
 COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
 COMMENT ON FUNCTION tap25_internal.kept_from() IS 'Returns the first day that the stored retention keeps; null if none is stored, or days are kept for ever. For sensors.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
+COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an address before the last @, in lower case; all of it without @.';
 COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
 COMMENT ON FUNCTION tap25_internal.log_refusal(bigint,text) IS 'Writes to the server''s log why an access is refused.';
 COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that a condition on $1, the value, holds for, asked day by day. The functions mail_from to mail_server call it.';
 COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a mailbox, domain or network (the others are null) in a time range.';
+COMMENT ON FUNCTION tap25_internal.mail_of_party(text,boolean,timestamp with time zone,timestamp with time zone) IS 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
 COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';
@@ -2803,9 +4297,12 @@ COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partiti
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
 COMMENT ON FUNCTION tap25_internal.note_grant() IS 'Trigger: records the event that a warrant was granted.';
+COMMENT ON FUNCTION tap25_internal.once_query(text) IS 'Returns the text of the query behind mail_once, over the rows of a source: a query with the columns of mail.';
 COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
+COMMENT ON FUNCTION tap25_internal.pack_coverage(interval) IS 'Puts longer rows in the place of coverage of days that are over; returns how many rows fewer there are. For sensors, of their own, and administrators.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
+COMMENT ON FUNCTION tap25_internal.percent(numeric,boolean) IS 'A share as per cent, rounded up or down to two decimals.';
 COMMENT ON FUNCTION tap25_internal.print_hash(text,text) IS 'Returns the hash of a value of a kind, such as mail_from, in lower case.';
 COMMENT ON FUNCTION tap25_internal.print_of(bigint) IS 'Returns the 16 bits of a hash that are kept.';
 COMMENT ON FUNCTION tap25_internal.print_page(bigint,smallint) IS 'Returns the page that a hash belongs to.';
@@ -2815,6 +4312,7 @@ COMMENT ON FUNCTION tap25_internal.record_opening(text,text,text) IS 'Records th
 COMMENT ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) IS 'Records that a scope is in force for a sensor from a time on, and returns whether that is a change. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.refuse() IS 'Trigger: refuses to change or delete rows of a table that is append-only.';
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
+COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of scopes with who adds it and when, and the digest of its rules, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"tap25/cmd/tap25/spools"
+	"tap25/cmd/tap25/terminal"
 	"tap25/store"
 )
 
@@ -64,6 +66,7 @@ func writeStatus(out io.Writer, s *store.Status, waiting *spools.Status) error {
 	fmt.Fprintf(w, "finished days\t%d summarized, %d reindexed\n", s.Summarized, s.Reindexed)
 	fmt.Fprintf(w, "held\t%d\nmisdated\t%d\nexpired days\t%d\nloads\t%d\nlast load\t%s\n", s.Held, s.Misdated,
 		s.Expired, s.Loads, loaded)
+	fmt.Fprintf(w, "coverage\t%s\n", coveredTo(s))
 	fmt.Fprintf(w, "retention\t%s\naccesses\t%d, and %d rolled back or refused\n", s.Retention, s.Accesses, s.Missing)
 	fmt.Fprintf(w,
 		"spool\t%d segments with %d rows waiting, %d bytes in all files\noldest waiting\t%s\nset aside\t%d rows\n",
@@ -76,6 +79,17 @@ func writeStatus(out io.Writer, s *store.Status, waiting *spools.Status) error {
 		fmt.Fprintf(w, "warning\t%s\n", s.Warning)
 	}
 	return w.Flush()
+}
+
+// coveredTo says until when live taps have recorded coverage, and which of them do so now.
+func coveredTo(s *store.Status) string {
+	switch {
+	case s.Covered == nil:
+		return "none of a live tap"
+	case len(s.Covering) == 0:
+		return "up to " + when(s.Covered) + "; no live tap listens now"
+	}
+	return "up to " + when(s.Covered) + ": " + terminal.Escape(strings.Join(s.Covering, ", "))
 }
 
 // when formats a time, or "-" for none.

@@ -39,7 +39,7 @@ func demoDatabase(t *testing.T) {
 
 // TestDocs_StatementsRun runs the SQL of the pages, as the owner or as the user whom the block names.
 func TestDocs_StatementsRun(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/auditing.md"} {
+	for _, page := range []string{"README.md", "docs/auditing.md", "docs/operating.md"} {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			demoDatabase(t)
 			ran := 0
@@ -70,6 +70,35 @@ func TestDocs_StatementsRun(t *testing.T) {
 				t.Error("the page has no SQL")
 			}
 		})
+	}
+}
+
+// TestDocs_AnswersAreThose asks what the page asks, of two taps that saw the same, and holds the answers against those
+// of the page, which were counted in the servers' logs and the capture.
+func TestDocs_AnswersAreThose(t *testing.T) {
+	demoDatabase(t)
+	var diag bytes.Buffer
+	args := []string{"replay", "--sensor", "second", filepath.Join("..", "..", "testdata", "demo.pcap.gz")}
+	if status := run(t.Context(), args, nil, io.Discard, &diag); status != statusDone {
+		t.Fatalf("status %d: %s", status, diag.String())
+	}
+	page, asked := blocks(t, "docs/auditing.md"), 0
+	for i, b := range page[1:] {
+		if b.language != "text" {
+			continue
+		}
+		asked++
+		var out bytes.Buffer
+		if status := run(t.Context(), []string{"db", "psql", "--db", "local", "--", "-X", "-P", "footer=off", "-c",
+			page[i].text}, nil, &out, &diag); status != statusDone {
+			t.Fatalf("status %d of\n%s%s", status, page[i].text, diag.String())
+		}
+		if got, want := strings.TrimRight(out.String(), "\n"), strings.TrimRight(b.text, "\n"); got != want {
+			t.Errorf("%sgives\n%s\nwant\n%s", page[i].text, got, want)
+		}
+	}
+	if asked < 11 {
+		t.Errorf("%d answers", asked)
 	}
 }
 

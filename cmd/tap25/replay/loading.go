@@ -28,6 +28,8 @@ type loading struct {
 	open   segment // that is not sealed
 	err    error   // the first of emit
 	fail   func(error)
+	own    *Config
+	made   coverer
 
 	repeated int64 // rows of files that the database holds
 	ages     ages
@@ -37,7 +39,7 @@ type loading struct {
 // of the files the database has. total is the size of the files, 0 for a pipe. fail is called with the first error
 // after that.
 func openLoading(ctx context.Context, c *Config, paths []string, total int64, fail func(error)) (*loading, error) {
-	l := &loading{open: newSegment(), fail: fail}
+	l := &loading{open: newSegment(), fail: fail, own: c}
 	l.cfg = stream.Config{
 		DSN: c.DSN, Dirs: []string{c.Spool}, Limits: c.Limits, Sensor: c.Reassembly.Sensor,
 		Waits: true, Rereadable: total > 0, Patience: c.Wait, Fail: fail,
@@ -133,10 +135,24 @@ func (l *loading) discard() {
 	}
 }
 
+func (l *loading) coverage() *coverer { return &l.made }
+
+// recordCoverage seals the rows that are left, then the coverage, in segments of its own. Files that are to be read
+// again give theirs then.
+func (l *loading) recordCoverage(whole bool) error {
+	if l.err != nil {
+		return l.err
+	}
+	if err := l.seal(); err != nil || l.stream.Discards() || l.cfg.Rereadable && !whole {
+		return err
+	}
+	return l.own.cover(l.stream, "replay", l.made.take())
+}
+
 // finish loads what is left. If that is all of the files, it notes them, and then loads what earlier replays have left.
 func (l *loading) finish(whole bool) error {
 	ctx, s := l.stream.Late(), l.stream
-	err := errors.Join(l.err, l.seal(), s.Drain(ctx))
+	err := errors.Join(l.recordCoverage(whole), s.Drain(ctx))
 	if err == nil && whole {
 		err = l.inputs.note(ctx, s)
 	}

@@ -70,9 +70,11 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 // metrics calls one for each metric of the rows.
 func (s *Store) metrics(one func(kind prometheus.ValueType, name, help string, n int64)) {
 	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
-	one(counter, "rows_spooled_total", "Rows written to the spool.", s.Spooled)
+	one(counter, "coverage_records_total", "Records of coverage, which the metrics of the spool and the "+
+		"database count among the rows.", s.Coverage)
+	one(counter, "rows_spooled_total", "Rows and records of coverage written to the spool.", s.Spooled)
 	one(counter, "rows_lost_total", "Rows lost because the spool was full.", s.Lost)
-	one(counter, "rows_loaded_total", "Rows loaded into the database.", s.Loaded)
+	one(counter, "rows_loaded_total", "Rows and records of coverage loaded into the database.", s.Loaded)
 	one(counter, "rows_found_total", "Rows found in the spool at the start.", s.Found)
 	one(counter, "rows_damaged_total", "Rows lost because files of the spool were damaged.", s.Damaged)
 	one(gauge, "rows_waiting", "Rows that wait in the spool to be loaded.", s.Waiting)

@@ -47,6 +47,7 @@ type Report struct {
 	FromServers int64            `json:"from_servers"`
 	Sessions    int64            `json:"sessions"`
 	SessionEnds map[string]int64 `json:"session_ends"` // sessions that did not end normally
+	SessionsCut int64            `json:"sessions_cut"` // that lost octets
 	LostBytes   int64            `json:"lost_bytes"`
 	Rows        int64            `json:"rows"`
 	Outcomes    map[string]int64 `json:"outcomes"`
@@ -89,9 +90,13 @@ type Ring struct {
 	FullFrom map[string]int64 `json:"full_from"` // of Full, by interface
 }
 
-// Store counts rows by their fate: rows = out of scope + spooled + lost, and spooled + found at the start = loaded +
-// waiting + set aside + damaged + dropped. Kept and reloaded rows are among the loaded ones of this or an earlier run.
+// Store counts rows and records of coverage by their fate: rows + coverage = out of scope + spooled + lost, and spooled
+// + found at the start = loaded + waiting + set aside + damaged + dropped. Kept and reloaded ones are among the loaded
+// ones of this or an earlier run.
 type Store struct {
+	Coverage  int64     `json:"coverage"`            // records
+	CoveredTo time.Time `json:"covered_to,omitzero"` // the end of the last of them
+
 	Spooled  int64 `json:"spooled"`
 	Lost     int64 `json:"lost"`
 	Loaded   int64 `json:"loaded"`
@@ -158,7 +163,7 @@ func (r *Report) SetTraffic(s *reassembly.Stats) {
 	r.Payload = map[string]int64{"in order": s.DeliveredBytes, "duplicate": s.DuplicateBytes, "ignored": s.IgnoredBytes,
 		"held": s.PayloadBytes - s.DeliveredBytes - s.DuplicateBytes - s.IgnoredBytes}
 	r.ToServers, r.FromServers = s.ToServers, s.FromServers
-	r.Sessions, r.LostBytes, r.ClockSkew = s.Sessions, s.LostBytes, s.ClockSkew
+	r.Sessions, r.SessionsCut, r.LostBytes, r.ClockSkew = s.Sessions, s.Cut, s.LostBytes, s.ClockSkew
 	r.SessionEnds = map[string]int64{
 		"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted,
 		"open at the end": s.Unfinished,
@@ -206,6 +211,7 @@ func (r *Report) waiting() int64 { return max(r.Delivered-r.Read, 0) }
 // StoreOf returns the counters of a stream.
 func StoreOf(s stream.Stats) *Store {
 	return &Store{
+		Coverage: s.Covered, CoveredTo: s.Covers,
 		Spooled: s.Spool.Appended, Lost: s.Spool.Lost + s.Lost, Loaded: s.Spool.Loaded,
 		Waiting:  s.Spool.Waiting + s.Spool.Open + s.Spool.Buffered,
 		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged, Dropped: s.Spool.Dropped,

@@ -97,11 +97,16 @@ func (r *Report) write(w io.Writer, before *Report) error {
 			line(outcome, n, before.Outcomes[outcome])
 		}
 	}
+	all := "rows"
+	if r.Store != nil && before.Store != nil {
+		line("coverage", r.Store.Coverage, before.Store.Coverage)
+		all = "rows, coverage"
+	}
 	if r.OutOfScope != nil {
-		line("rows = out of scope", Sum(r.OutOfScope), Sum(before.OutOfScope))
+		line(all+" = out of scope", Sum(r.OutOfScope), Sum(before.OutOfScope))
 	}
 	if s, b := r.Store, before.Store; s != nil && b != nil {
-		first := "rows = spooled"
+		first := all + " = spooled"
 		if r.OutOfScope != nil {
 			first = "+ spooled"
 		}
@@ -139,6 +144,9 @@ func (r *Report) writeState(w io.Writer) {
 	}
 	for _, reason := range r.Degraded {
 		fmt.Fprintf(w, "degraded: %s\n", reason)
+	}
+	if r.Store != nil && !r.Store.CoveredTo.IsZero() {
+		fmt.Fprintf(w, "coverage is recorded up to %s\n", r.Store.CoveredTo.Format(time.RFC3339))
 	}
 }
 

@@ -27,6 +27,7 @@ func (t *tap) checkLinks(ctx context.Context) {
 				e = t.log.Info()
 			}
 			e.Str("interface", c.Name).Err(c.Err).Msg(describe(c))
+			t.cutCoverage()
 		}
 		select {
 		case <-ctx.Done():

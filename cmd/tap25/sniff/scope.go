@@ -13,6 +13,7 @@ import (
 func (t *tap) emit(e *smtp.Envelope) {
 	if t.gate.Pass(e) {
 		t.out.emit(e)
+		t.covered.rows.Add(1)
 	}
 }
 
@@ -27,6 +28,7 @@ func (t *tap) takeScope(next *Settings) error {
 		return err
 	}
 	t.gate.Set(next.Scope)
+	t.cutCoverage()
 	t.logScope()
 	return nil
 }
