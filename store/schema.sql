@@ -180,7 +180,7 @@ CREATE INDEX envelopes_bucket_idx2 ON ONLY tap25_internal.envelopes USING btree 
 CREATE INDEX envelopes_bucket_idx3 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)));
 CREATE INDEX envelopes_client_ip_idx ON ONLY tap25_internal.envelopes USING btree (client_ip);
 CREATE INDEX envelopes_origin_ip_idx ON ONLY tap25_internal.envelopes USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
-CREATE INDEX envelopes_seen_at_idx ON ONLY tap25_internal.envelopes USING brin (seen_at);
+CREATE INDEX envelopes_seen_at_mail_from_rcpt_to_idx ON ONLY tap25_internal.envelopes USING brin (seen_at, mail_from text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03'), rcpt_to text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03')) WITH (pages_per_range='44');
 CREATE INDEX envelopes_server_ip_idx ON ONLY tap25_internal.envelopes USING btree (server_ip);
 
 CREATE TABLE tap25_internal.held (
@@ -371,370 +371,494 @@ CREATE TABLE tap25_internal.warrants (
 -- Views.
 
 CREATE VIEW tap25.mail AS
- SELECT mail_days.seen_at,
-    mail_days.sensor,
-    mail_days.session_id,
-    mail_days.mail_no,
-    mail_days.client_ip,
-    mail_days.client_port,
-    mail_days.server_ip,
-    mail_days.server_port,
-    mail_days.helo,
-    mail_days.mail_from,
-    mail_days.rcpt_to,
-    mail_days.mail_from_raw,
-    mail_days.rcpt_to_raw,
-    mail_days.mail_code,
-    mail_days.rcpt_code,
-    mail_days.data_code,
-    mail_days.outcome,
-    mail_days.message_bytes,
-    mail_days.declared_size,
-    mail_days.envid,
-    mail_days.orcpt,
-    mail_days.queue_id,
-    mail_days.auth,
-    mail_days.tls_server_name,
-    mail_days.lost_bytes,
-    mail_days.flags,
-    mail_days.origin_ip,
-    mail_days.origin_port,
-    mail_days.origin_by,
-    mail_days.network
-   FROM tap25_internal.mail_days
-UNION ALL
- SELECT mail_aside.seen_at,
-    mail_aside.sensor,
-    mail_aside.session_id,
-    mail_aside.mail_no,
-    mail_aside.client_ip,
-    mail_aside.client_port,
-    mail_aside.server_ip,
-    mail_aside.server_port,
-    mail_aside.helo,
-    mail_aside.mail_from,
-    mail_aside.rcpt_to,
-    mail_aside.mail_from_raw,
-    mail_aside.rcpt_to_raw,
-    mail_aside.mail_code,
-    mail_aside.rcpt_code,
-    mail_aside.data_code,
-    mail_aside.outcome,
-    mail_aside.message_bytes,
-    mail_aside.declared_size,
-    mail_aside.envid,
-    mail_aside.orcpt,
-    mail_aside.queue_id,
-    mail_aside.auth,
-    mail_aside.tls_server_name,
-    mail_aside.lost_bytes,
-    mail_aside.flags,
-    mail_aside.origin_ip,
-    mail_aside.origin_port,
-    mail_aside.origin_by,
-    mail_aside.network
-   FROM tap25_internal.mail_aside;
+ SELECT rows.seen_at,
+    rows.sensor,
+    rows.session_id,
+    rows.mail_no,
+    rows.client_ip,
+    rows.client_port,
+    rows.server_ip,
+    rows.server_port,
+    rows.helo,
+    rows.mail_from,
+    rows.rcpt_to,
+    rows.mail_from_raw,
+    rows.rcpt_to_raw,
+    rows.mail_code,
+    rows.rcpt_code,
+    rows.data_code,
+    rows.outcome,
+    rows.message_bytes,
+    rows.declared_size,
+    rows.envid,
+    rows.orcpt,
+    rows.queue_id,
+    rows.auth,
+    rows.tls_server_name,
+    rows.lost_bytes,
+    rows.flags,
+    rows.origin_ip,
+    rows.origin_port,
+    rows.origin_by,
+    rows.network
+   FROM ( SELECT mail_days.seen_at,
+            mail_days.sensor,
+            mail_days.session_id,
+            mail_days.mail_no,
+            mail_days.client_ip,
+            mail_days.client_port,
+            mail_days.server_ip,
+            mail_days.server_port,
+            mail_days.helo,
+            mail_days.mail_from,
+            mail_days.rcpt_to,
+            mail_days.mail_from_raw,
+            mail_days.rcpt_to_raw,
+            mail_days.mail_code,
+            mail_days.rcpt_code,
+            mail_days.data_code,
+            mail_days.outcome,
+            mail_days.message_bytes,
+            mail_days.declared_size,
+            mail_days.envid,
+            mail_days.orcpt,
+            mail_days.queue_id,
+            mail_days.auth,
+            mail_days.tls_server_name,
+            mail_days.lost_bytes,
+            mail_days.flags,
+            mail_days.origin_ip,
+            mail_days.origin_port,
+            mail_days.origin_by,
+            mail_days.network
+           FROM tap25_internal.mail_days
+        UNION ALL
+         SELECT mail_aside.seen_at,
+            mail_aside.sensor,
+            mail_aside.session_id,
+            mail_aside.mail_no,
+            mail_aside.client_ip,
+            mail_aside.client_port,
+            mail_aside.server_ip,
+            mail_aside.server_port,
+            mail_aside.helo,
+            mail_aside.mail_from,
+            mail_aside.rcpt_to,
+            mail_aside.mail_from_raw,
+            mail_aside.rcpt_to_raw,
+            mail_aside.mail_code,
+            mail_aside.rcpt_code,
+            mail_aside.data_code,
+            mail_aside.outcome,
+            mail_aside.message_bytes,
+            mail_aside.declared_size,
+            mail_aside.envid,
+            mail_aside.orcpt,
+            mail_aside.queue_id,
+            mail_aside.auth,
+            mail_aside.tls_server_name,
+            mail_aside.lost_bytes,
+            mail_aside.flags,
+            mail_aside.origin_ip,
+            mail_aside.origin_port,
+            mail_aside.origin_by,
+            mail_aside.network
+           FROM tap25_internal.mail_aside) rows
+  WHERE rows.seen_at >= '-infinity'::timestamp with time zone;
 
 CREATE VIEW tap25.mail_once AS
- SELECT copies.seen_at,
-    copies.sensor,
-    copies.session_id,
-    copies.mail_no,
-    copies.client_ip,
-    copies.client_port,
-    copies.server_ip,
-    copies.server_port,
-    copies.helo,
-    copies.mail_from,
-    copies.rcpt_to,
-    copies.mail_from_raw,
-    copies.rcpt_to_raw,
-    copies.mail_code,
-    copies.rcpt_code,
-    copies.data_code,
-    copies.outcome,
-    copies.message_bytes,
-    copies.declared_size,
-    copies.envid,
-    copies.orcpt,
-    copies.queue_id,
-    copies.auth,
-    copies.tls_server_name,
-    copies.lost_bytes,
-    copies.flags,
-    copies.origin_ip,
-    copies.origin_port,
-    copies.origin_by,
-    copies.network,
-        CASE copies.copies
-            WHEN 1 THEN ARRAY[copies.sensor]
-            ELSE ARRAY( SELECT unnest(copies.sensors) AS unnest
-              ORDER BY (unnest(copies.sensors)))
+ SELECT source.seen_at,
+    source.sensor,
+    source.session_id,
+    source.mail_no,
+    source.client_ip,
+    source.client_port,
+    source.server_ip,
+    source.server_port,
+    source.helo,
+    source.mail_from,
+    source.rcpt_to,
+    source.mail_from_raw,
+    source.rcpt_to_raw,
+    source.mail_code,
+    source.rcpt_code,
+    source.data_code,
+    source.outcome,
+    source.message_bytes,
+    source.declared_size,
+    source.envid,
+    source.orcpt,
+    source.queue_id,
+    source.auth,
+    source.tls_server_name,
+    source.lost_bytes,
+    source.flags,
+    source.origin_ip,
+    source.origin_port,
+    source.origin_by,
+    source.network,
+        CASE source.copies
+            WHEN 1 THEN ARRAY[source.sensor]
+            ELSE ARRAY( SELECT unnest(source.sensors) AS unnest
+              ORDER BY (unnest(source.sensors)))
         END AS sensors,
-    copies.copies
-   FROM ( SELECT counted.seen_at,
-            counted.sensor,
-            counted.session_id,
-            counted.mail_no,
-            counted.client_ip,
-            counted.client_port,
-            counted.server_ip,
-            counted.server_port,
-            counted.helo,
-            counted.mail_from,
-            counted.rcpt_to,
-            counted.mail_from_raw,
-            counted.rcpt_to_raw,
-            counted.mail_code,
-            counted.rcpt_code,
-            counted.data_code,
-            counted.outcome,
-            counted.message_bytes,
-            counted.declared_size,
-            counted.envid,
-            counted.orcpt,
-            counted.queue_id,
-            counted.auth,
-            counted.tls_server_name,
-            counted.lost_bytes,
-            counted.flags,
-            counted.origin_ip,
-            counted.origin_port,
-            counted.origin_by,
-            counted.network,
-            counted.exact,
-            counted.queue,
-            counted.named,
-            counted.by_queue,
-            counted.by_session,
-            counted.by_no,
-            counted.by_sensor,
-            counted.nth,
-            array_agg(counted.sensor) OVER alike AS sensors,
-            count(*) OVER alike AS copies,
-            row_number() OVER (alike ORDER BY (cardinality(counted.flags)) NULLS FIRST, counted.lost_bytes, (counted.outcome = 'unknown'::tap25.outcome), (num_nulls(counted.seen_at, counted.sensor, counted.session_id, counted.mail_no, counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.helo, counted.mail_from, counted.rcpt_to, counted.mail_from_raw, counted.rcpt_to_raw, counted.mail_code, counted.rcpt_code, counted.data_code, counted.outcome, counted.message_bytes, counted.declared_size, counted.envid, counted.orcpt, counted.queue_id, counted.auth, counted.tls_server_name, counted.lost_bytes, counted.flags, counted.origin_ip, counted.origin_port, counted.origin_by, counted.network)), counted.seen_at, counted.sensor) AS turn
-           FROM ( SELECT keyed.seen_at,
-                    keyed.sensor,
-                    keyed.session_id,
-                    keyed.mail_no,
-                    keyed.client_ip,
-                    keyed.client_port,
-                    keyed.server_ip,
-                    keyed.server_port,
-                    keyed.helo,
-                    keyed.mail_from,
-                    keyed.rcpt_to,
-                    keyed.mail_from_raw,
-                    keyed.rcpt_to_raw,
-                    keyed.mail_code,
-                    keyed.rcpt_code,
-                    keyed.data_code,
-                    keyed.outcome,
-                    keyed.message_bytes,
-                    keyed.declared_size,
-                    keyed.envid,
-                    keyed.orcpt,
-                    keyed.queue_id,
-                    keyed.auth,
-                    keyed.tls_server_name,
-                    keyed.lost_bytes,
-                    keyed.flags,
-                    keyed.origin_ip,
-                    keyed.origin_port,
-                    keyed.origin_by,
-                    keyed.network,
-                    keyed.exact,
-                    keyed.queue,
-                    keyed.named,
-                    keyed.by_queue,
-                    keyed.by_session,
-                    keyed.by_no,
-                    keyed.by_sensor,
-                    row_number() OVER (PARTITION BY keyed.client_ip, keyed.client_port, keyed.server_ip, keyed.server_port, keyed.rcpt_to, keyed.by_queue, keyed.by_session, keyed.by_no, keyed.by_sensor, keyed.sensor ORDER BY keyed.seen_at, keyed.rcpt_code, keyed.outcome, keyed.data_code) AS nth
-                   FROM ( SELECT named.seen_at,
-                            named.sensor,
-                            named.session_id,
-                            named.mail_no,
-                            named.client_ip,
-                            named.client_port,
-                            named.server_ip,
-                            named.server_port,
-                            named.helo,
-                            named.mail_from,
-                            named.rcpt_to,
-                            named.mail_from_raw,
-                            named.rcpt_to_raw,
-                            named.mail_code,
-                            named.rcpt_code,
-                            named.data_code,
-                            named.outcome,
-                            named.message_bytes,
-                            named.declared_size,
-                            named.envid,
-                            named.orcpt,
-                            named.queue_id,
-                            named.auth,
-                            named.tls_server_name,
-                            named.lost_bytes,
-                            named.flags,
-                            named.origin_ip,
-                            named.origin_port,
-                            named.origin_by,
-                            named.network,
-                            named.exact,
-                            named.queue,
-                            named.named,
+    source.copies
+   FROM ( SELECT source_1.seen_at,
+            source_1.sensor,
+            source_1.session_id,
+            source_1.mail_no,
+            source_1.client_ip,
+            source_1.client_port,
+            source_1.server_ip,
+            source_1.server_port,
+            source_1.helo,
+            source_1.mail_from,
+            source_1.rcpt_to,
+            source_1.mail_from_raw,
+            source_1.rcpt_to_raw,
+            source_1.mail_code,
+            source_1.rcpt_code,
+            source_1.data_code,
+            source_1.outcome,
+            source_1.message_bytes,
+            source_1.declared_size,
+            source_1.envid,
+            source_1.orcpt,
+            source_1.queue_id,
+            source_1.auth,
+            source_1.tls_server_name,
+            source_1.lost_bytes,
+            source_1.flags,
+            source_1.origin_ip,
+            source_1.origin_port,
+            source_1.origin_by,
+            source_1.network,
+            source_1.exact,
+            source_1.own,
+            source_1.begins,
+            source_1.burst,
+            source_1.at_sensor,
+            source_1.name,
+            source_1.agreed,
+            source_1.queue,
+            source_1.number,
+            source_1.key,
+            source_1.nth,
+            array_agg(source_1.sensor) OVER copy AS sensors,
+            count(*) OVER copy AS copies,
+            row_number() OVER (copy ORDER BY (cardinality(source_1.flags)) NULLS FIRST, source_1.lost_bytes, (source_1.outcome = 'unknown'::tap25.outcome), (num_nulls(source_1.seen_at, source_1.sensor, source_1.session_id, source_1.mail_no, source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.helo, source_1.mail_from, source_1.rcpt_to, source_1.mail_from_raw, source_1.rcpt_to_raw, source_1.mail_code, source_1.rcpt_code, source_1.data_code, source_1.outcome, source_1.message_bytes, source_1.declared_size, source_1.envid, source_1.orcpt, source_1.queue_id, source_1.auth, source_1.tls_server_name, source_1.lost_bytes, source_1.flags, source_1.origin_ip, source_1.origin_port, source_1.origin_by, source_1.network)), source_1.seen_at, source_1.sensor) AS turn
+           FROM ( SELECT source_2.seen_at,
+                    source_2.sensor,
+                    source_2.session_id,
+                    source_2.mail_no,
+                    source_2.client_ip,
+                    source_2.client_port,
+                    source_2.server_ip,
+                    source_2.server_port,
+                    source_2.helo,
+                    source_2.mail_from,
+                    source_2.rcpt_to,
+                    source_2.mail_from_raw,
+                    source_2.rcpt_to_raw,
+                    source_2.mail_code,
+                    source_2.rcpt_code,
+                    source_2.data_code,
+                    source_2.outcome,
+                    source_2.message_bytes,
+                    source_2.declared_size,
+                    source_2.envid,
+                    source_2.orcpt,
+                    source_2.queue_id,
+                    source_2.auth,
+                    source_2.tls_server_name,
+                    source_2.lost_bytes,
+                    source_2.flags,
+                    source_2.origin_ip,
+                    source_2.origin_port,
+                    source_2.origin_by,
+                    source_2.network,
+                    source_2.exact,
+                    source_2.own,
+                    source_2.begins,
+                    source_2.burst,
+                    source_2.at_sensor,
+                    source_2.name,
+                    source_2.agreed,
+                    source_2.queue,
+                    source_2.number,
+                    source_2.key,
+                    row_number() OVER (PARTITION BY source_2.client_ip, source_2.client_port, source_2.server_ip, source_2.server_port, source_2.rcpt_to, source_2.key, source_2.sensor ORDER BY source_2.seen_at, source_2.rcpt_code, source_2.outcome, source_2.data_code) AS nth
+                   FROM ( SELECT source_3.seen_at,
+                            source_3.sensor,
+                            source_3.session_id,
+                            source_3.mail_no,
+                            source_3.client_ip,
+                            source_3.client_port,
+                            source_3.server_ip,
+                            source_3.server_port,
+                            source_3.helo,
+                            source_3.mail_from,
+                            source_3.rcpt_to,
+                            source_3.mail_from_raw,
+                            source_3.rcpt_to_raw,
+                            source_3.mail_code,
+                            source_3.rcpt_code,
+                            source_3.data_code,
+                            source_3.outcome,
+                            source_3.message_bytes,
+                            source_3.declared_size,
+                            source_3.envid,
+                            source_3.orcpt,
+                            source_3.queue_id,
+                            source_3.auth,
+                            source_3.tls_server_name,
+                            source_3.lost_bytes,
+                            source_3.flags,
+                            source_3.origin_ip,
+                            source_3.origin_port,
+                            source_3.origin_by,
+                            source_3.network,
+                            source_3.exact,
+                            source_3.own,
+                            source_3.begins,
+                            source_3.burst,
+                            source_3.at_sensor,
+                            source_3.name,
+                            source_3.agreed,
+                            source_3.queue,
+                            source_3.number,
                                 CASE
-                                    WHEN named.named THEN named.queue
-                                    ELSE NULL::text
-                                END AS by_queue,
-                                CASE
-                                    WHEN NOT named.named THEN named.session_id
-                                    ELSE NULL::bigint
-                                END AS by_session,
-                                CASE
-                                    WHEN NOT named.named THEN named.mail_no
-                                    ELSE NULL::integer
-                                END AS by_no,
-                                CASE
-                                    WHEN NOT named.named AND NOT named.exact THEN named.sensor
-                                    ELSE NULL::text
-                                END AS by_sensor
-                           FROM ( SELECT queued.seen_at,
-                                    queued.sensor,
-                                    queued.session_id,
-                                    queued.mail_no,
-                                    queued.client_ip,
-                                    queued.client_port,
-                                    queued.server_ip,
-                                    queued.server_port,
-                                    queued.helo,
-                                    queued.mail_from,
-                                    queued.rcpt_to,
-                                    queued.mail_from_raw,
-                                    queued.rcpt_to_raw,
-                                    queued.mail_code,
-                                    queued.rcpt_code,
-                                    queued.data_code,
-                                    queued.outcome,
-                                    queued.message_bytes,
-                                    queued.declared_size,
-                                    queued.envid,
-                                    queued.orcpt,
-                                    queued.queue_id,
-                                    queued.auth,
-                                    queued.tls_server_name,
-                                    queued.lost_bytes,
-                                    queued.flags,
-                                    queued.origin_ip,
-                                    queued.origin_port,
-                                    queued.origin_by,
-                                    queued.network,
-                                    queued.exact,
-                                    queued.queue,
-                                    queued.queue IS NOT NULL AND NOT min(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue IS DISTINCT FROM max(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue AS named
-                                   FROM ( SELECT weighed.seen_at,
-    weighed.sensor,
-    weighed.session_id,
-    weighed.mail_no,
-    weighed.client_ip,
-    weighed.client_port,
-    weighed.server_ip,
-    weighed.server_port,
-    weighed.helo,
-    weighed.mail_from,
-    weighed.rcpt_to,
-    weighed.mail_from_raw,
-    weighed.rcpt_to_raw,
-    weighed.mail_code,
-    weighed.rcpt_code,
-    weighed.data_code,
-    weighed.outcome,
-    weighed.message_bytes,
-    weighed.declared_size,
-    weighed.envid,
-    weighed.orcpt,
-    weighed.queue_id,
-    weighed.auth,
-    weighed.tls_server_name,
-    weighed.lost_bytes,
-    weighed.flags,
-    weighed.origin_ip,
-    weighed.origin_port,
-    weighed.origin_by,
-    weighed.network,
-    weighed.exact,
-    COALESCE(weighed.queue_id,
-  CASE
-   WHEN weighed.exact THEN min(weighed.queue_id) OVER one_number
-   ELSE NULL::text
-  END) AS queue
-   FROM ( SELECT source.seen_at,
-      source.sensor,
-      source.session_id,
-      source.mail_no,
-      source.client_ip,
-      source.client_port,
-      source.server_ip,
-      source.server_port,
-      source.helo,
-      source.mail_from,
-      source.rcpt_to,
-      source.mail_from_raw,
-      source.rcpt_to_raw,
-      source.mail_code,
-      source.rcpt_code,
-      source.data_code,
-      source.outcome,
-      source.message_bytes,
-      source.declared_size,
-      source.envid,
-      source.orcpt,
-      source.queue_id,
-      source.auth,
-      source.tls_server_name,
-      source.lost_bytes,
-      source.flags,
-      source.origin_ip,
-      source.origin_port,
-      source.origin_by,
-      source.network,
-      source.lost_bytes = 0 AND (source.flags IS NULL OR NOT source.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[]) AS exact
-     FROM ( SELECT mail.seen_at,
-        mail.sensor,
-        mail.session_id,
-        mail.mail_no,
-        mail.client_ip,
-        mail.client_port,
-        mail.server_ip,
-        mail.server_port,
-        mail.helo,
-        mail.mail_from,
-        mail.rcpt_to,
-        mail.mail_from_raw,
-        mail.rcpt_to_raw,
-        mail.mail_code,
-        mail.rcpt_code,
-        mail.data_code,
-        mail.outcome,
-        mail.message_bytes,
-        mail.declared_size,
-        mail.envid,
-        mail.orcpt,
-        mail.queue_id,
-        mail.auth,
-        mail.tls_server_name,
-        mail.lost_bytes,
-        mail.flags,
-        mail.origin_ip,
-        mail.origin_port,
-        mail.origin_by,
-        mail.network
-       FROM tap25.mail) source) weighed
-  WINDOW one_number AS (PARTITION BY weighed.client_ip, weighed.client_port, weighed.server_ip, weighed.server_port, weighed.rcpt_to, weighed.session_id, weighed.mail_no, weighed.exact)) queued
-                                  WINDOW one_queue AS (PARTITION BY queued.client_ip, queued.client_port, queued.server_ip, queued.server_port, queued.rcpt_to, queued.queue)) named) keyed) counted
-          WINDOW alike AS (PARTITION BY counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.rcpt_to, counted.by_queue, counted.by_session, counted.by_no, counted.by_sensor, counted.nth)) copies
-  WHERE copies.turn = 1;
+                                    WHEN source_3.queue IS NOT NULL AND NOT min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue AND NOT min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue AND (max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval THEN 'queue '::text || source_3.queue
+                                    WHEN source_3.number IS NOT NULL THEN 'number '::text || source_3.number
+                                    WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
+                                    ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
+                                END AS key
+                           FROM ( SELECT source_4.seen_at,
+                                    source_4.sensor,
+                                    source_4.session_id,
+                                    source_4.mail_no,
+                                    source_4.client_ip,
+                                    source_4.client_port,
+                                    source_4.server_ip,
+                                    source_4.server_port,
+                                    source_4.helo,
+                                    source_4.mail_from,
+                                    source_4.rcpt_to,
+                                    source_4.mail_from_raw,
+                                    source_4.rcpt_to_raw,
+                                    source_4.mail_code,
+                                    source_4.rcpt_code,
+                                    source_4.data_code,
+                                    source_4.outcome,
+                                    source_4.message_bytes,
+                                    source_4.declared_size,
+                                    source_4.envid,
+                                    source_4.orcpt,
+                                    source_4.queue_id,
+                                    source_4.auth,
+                                    source_4.tls_server_name,
+                                    source_4.lost_bytes,
+                                    source_4.flags,
+                                    source_4.origin_ip,
+                                    source_4.origin_port,
+                                    source_4.origin_by,
+                                    source_4.network,
+                                    source_4.exact,
+                                    source_4.own,
+                                    source_4.begins,
+                                    source_4.burst,
+                                    source_4.at_sensor,
+                                    source_4.name,
+                                    source_4.agreed,
+CASE
+ WHEN source_4.agreed THEN COALESCE(source_4.name, min(source_4.name) OVER burst)
+ ELSE source_4.name
+END AS queue,
+CASE
+ WHEN source_4.exact THEN source_4.own
+ WHEN source_4.agreed THEN min(source_4.own) FILTER (WHERE source_4.exact) OVER burst
+ ELSE NULL::text
+END AS number
+                                   FROM ( SELECT source_5.seen_at,
+    source_5.sensor,
+    source_5.session_id,
+    source_5.mail_no,
+    source_5.client_ip,
+    source_5.client_port,
+    source_5.server_ip,
+    source_5.server_port,
+    source_5.helo,
+    source_5.mail_from,
+    source_5.rcpt_to,
+    source_5.mail_from_raw,
+    source_5.rcpt_to_raw,
+    source_5.mail_code,
+    source_5.rcpt_code,
+    source_5.data_code,
+    source_5.outcome,
+    source_5.message_bytes,
+    source_5.declared_size,
+    source_5.envid,
+    source_5.orcpt,
+    source_5.queue_id,
+    source_5.auth,
+    source_5.tls_server_name,
+    source_5.lost_bytes,
+    source_5.flags,
+    source_5.origin_ip,
+    source_5.origin_port,
+    source_5.origin_by,
+    source_5.network,
+    source_5.exact,
+    source_5.own,
+    source_5.begins,
+    source_5.burst,
+    source_5.at_sensor,
+    source_5.name,
+    count(*) OVER burst > 1 AND max(source_5.at_sensor) OVER burst = 1 AND NOT min(source_5.mail_from) OVER burst IS DISTINCT FROM max(source_5.mail_from) OVER burst AND NOT min(source_5.mail_code) OVER burst IS DISTINCT FROM max(source_5.mail_code) OVER burst AND NOT min(source_5.rcpt_code) OVER burst IS DISTINCT FROM max(source_5.rcpt_code) OVER burst AND NOT min(source_5.data_code) OVER burst IS DISTINCT FROM max(source_5.data_code) OVER burst AND NOT min(source_5.message_bytes) OVER burst IS DISTINCT FROM max(source_5.message_bytes) OVER burst AND NOT min(source_5.declared_size) OVER burst IS DISTINCT FROM max(source_5.declared_size) OVER burst AND NOT min(source_5.envid) OVER burst IS DISTINCT FROM max(source_5.envid) OVER burst AND NOT min(source_5.orcpt) OVER burst IS DISTINCT FROM max(source_5.orcpt) OVER burst AND bool_and(num_nulls(source_5.mail_from, source_5.rcpt_to) = 0 OR source_5.outcome = 'encrypted'::tap25.outcome) OVER burst AND NOT min(source_5.name) OVER burst IS DISTINCT FROM max(source_5.name) OVER burst AND NOT min(source_5.own) FILTER (WHERE source_5.exact) OVER burst IS DISTINCT FROM max(source_5.own) FILTER (WHERE source_5.exact) OVER burst AND NOT min(source_5.outcome) FILTER (WHERE source_5.outcome <> 'unknown'::tap25.outcome) OVER burst IS DISTINCT FROM max(source_5.outcome) FILTER (WHERE source_5.outcome <> 'unknown'::tap25.outcome) OVER burst AS agreed
+   FROM ( SELECT source_6.seen_at,
+      source_6.sensor,
+      source_6.session_id,
+      source_6.mail_no,
+      source_6.client_ip,
+      source_6.client_port,
+      source_6.server_ip,
+      source_6.server_port,
+      source_6.helo,
+      source_6.mail_from,
+      source_6.rcpt_to,
+      source_6.mail_from_raw,
+      source_6.rcpt_to_raw,
+      source_6.mail_code,
+      source_6.rcpt_code,
+      source_6.data_code,
+      source_6.outcome,
+      source_6.message_bytes,
+      source_6.declared_size,
+      source_6.envid,
+      source_6.orcpt,
+      source_6.queue_id,
+      source_6.auth,
+      source_6.tls_server_name,
+      source_6.lost_bytes,
+      source_6.flags,
+      source_6.origin_ip,
+      source_6.origin_port,
+      source_6.origin_by,
+      source_6.network,
+      source_6.exact,
+      source_6.own,
+      source_6.begins,
+      source_6.burst,
+      row_number() OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.network, source_6.burst, source_6.sensor) AS at_sensor,
+      COALESCE(source_6.queue_id,
+    CASE
+     WHEN source_6.exact THEN min(source_6.queue_id) OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.own, source_6.exact)
+     ELSE NULL::text
+    END) AS name
+     FROM ( SELECT source_7.seen_at,
+        source_7.sensor,
+        source_7.session_id,
+        source_7.mail_no,
+        source_7.client_ip,
+        source_7.client_port,
+        source_7.server_ip,
+        source_7.server_port,
+        source_7.helo,
+        source_7.mail_from,
+        source_7.rcpt_to,
+        source_7.mail_from_raw,
+        source_7.rcpt_to_raw,
+        source_7.mail_code,
+        source_7.rcpt_code,
+        source_7.data_code,
+        source_7.outcome,
+        source_7.message_bytes,
+        source_7.declared_size,
+        source_7.envid,
+        source_7.orcpt,
+        source_7.queue_id,
+        source_7.auth,
+        source_7.tls_server_name,
+        source_7.lost_bytes,
+        source_7.flags,
+        source_7.origin_ip,
+        source_7.origin_port,
+        source_7.origin_by,
+        source_7.network,
+        source_7.exact,
+        source_7.own,
+        source_7.begins,
+        count(*) FILTER (WHERE source_7.begins) OVER (PARTITION BY source_7.client_ip, source_7.client_port, source_7.server_ip, source_7.server_port, source_7.rcpt_to, source_7.network ORDER BY source_7.seen_at) AS burst
+       FROM ( SELECT source_8.seen_at,
+          source_8.sensor,
+          source_8.session_id,
+          source_8.mail_no,
+          source_8.client_ip,
+          source_8.client_port,
+          source_8.server_ip,
+          source_8.server_port,
+          source_8.helo,
+          source_8.mail_from,
+          source_8.rcpt_to,
+          source_8.mail_from_raw,
+          source_8.rcpt_to_raw,
+          source_8.mail_code,
+          source_8.rcpt_code,
+          source_8.data_code,
+          source_8.outcome,
+          source_8.message_bytes,
+          source_8.declared_size,
+          source_8.envid,
+          source_8.orcpt,
+          source_8.queue_id,
+          source_8.auth,
+          source_8.tls_server_name,
+          source_8.lost_bytes,
+          source_8.flags,
+          source_8.origin_ip,
+          source_8.origin_port,
+          source_8.origin_by,
+          source_8.network,
+          source_8.lost_bytes = 0 AND (source_8.flags IS NULL OR NOT source_8.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[]) AS exact,
+          concat_ws(' '::text, source_8.session_id, source_8.mail_no) AS own,
+          (source_8.seen_at - lag(source_8.seen_at) OVER (PARTITION BY source_8.client_ip, source_8.client_port, source_8.server_ip, source_8.server_port, source_8.rcpt_to, source_8.network ORDER BY source_8.seen_at)) > '00:00:01'::interval AS begins
+         FROM ( SELECT mail.seen_at,
+            mail.sensor,
+            mail.session_id,
+            mail.mail_no,
+            mail.client_ip,
+            mail.client_port,
+            mail.server_ip,
+            mail.server_port,
+            mail.helo,
+            mail.mail_from,
+            mail.rcpt_to,
+            mail.mail_from_raw,
+            mail.rcpt_to_raw,
+            mail.mail_code,
+            mail.rcpt_code,
+            mail.data_code,
+            mail.outcome,
+            mail.message_bytes,
+            mail.declared_size,
+            mail.envid,
+            mail.orcpt,
+            mail.queue_id,
+            mail.auth,
+            mail.tls_server_name,
+            mail.lost_bytes,
+            mail.flags,
+            mail.origin_ip,
+            mail.origin_port,
+            mail.origin_by,
+            mail.network
+           FROM tap25.mail) source_8) source_7) source_6) source_5
+  WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
+                                  WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
+                          WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
+          WINDOW copy AS (PARTITION BY source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.rcpt_to, source_1.key, source_1.nth)) source
+  WHERE source.turn = 1;
 
 CREATE VIEW tap25.missing_accesses AS
  SELECT gaps.first,
@@ -1218,6 +1342,24 @@ begin
         target => target, since => since, before => before, sha256 => asked.sha256);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.correspondents(party text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS TABLE(correspondent text, sent bigint, received bigint, accepted bigint, first_seen timestamp with time zone, last_seen timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT lower(w.other) AS lower,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE w.sent) AS count,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE (NOT w.sent)) AS count,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE (m.outcome = 'accepted'::tap25.outcome)) AS count,
+     min(m.seen_at) AS min,
+     max(m.seen_at) AS max
+    FROM (tap25.mail_of(correspondents.party, correspondents.since, correspondents.before) m(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies)
+      CROSS JOIN LATERAL ( VALUES (m.rcpt_to,true,m.mail_from), (m.mail_from,false,m.rcpt_to)) w(other, sent, own))
+   WHERE ((w.other IS NOT NULL) AND tap25_internal.is_of(w.own, correspondents.party))
+   GROUP BY (lower(w.other))
+   ORDER BY (count(DISTINCT ROW(m.session_id, m.mail_no))) DESC, (lower(w.other));
+END;
+
 CREATE OR REPLACE FUNCTION tap25.drop_hold(which bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1251,6 +1393,31 @@ begin
     insert into tap25.warrant_events (warrant_id, action, valid_until, reason)
     select distinct w.id, 'ended', moment, end_warrant.reason from tap25.warrants w where w.id = which and w.valid_until > moment;
     return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_between(a text, b text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+    first  constant timestamptz := coalesce(since, '-infinity');
+    behind constant timestamptz := coalesce(before, 'infinity');
+begin
+    if left(a, 1) = '.' or left(b, 1) = '.' then
+        perform tap25_internal.check_days_read(since, before);
+    end if;
+    if a is null or tap25_internal.is_mailbox(b) and not tap25_internal.is_mailbox(a) or left(a, 1) = '.' and b is not null then
+        select b, a into a, b;
+    end if;
+    return query execute 'select * from (' || tap25_internal.once_query('
+            select * from tap25_internal.mail_of_party($1, true, $3 - interval ''1 hour'', $4 + interval ''1 hour'') m where tap25_internal.is_of(m.rcpt_to, $2)
+            union all
+            select * from tap25_internal.mail_of_party($1, false, $3 - interval ''1 hour'', $4 + interval ''1 hour'') m where tap25_internal.is_of(m.mail_from, $2)
+                and not (tap25_internal.is_of(m.mail_from, $1) and tap25_internal.is_of(m.rcpt_to, $2))')
+        || ') as once where once.seen_at >= $3 and once.seen_at < $4' using a, b, first, behind;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.mail_client(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1375,6 +1542,114 @@ BEGIN ATOMIC
     FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(mail_from)) = tap25_internal.bucket($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
 END;
 
+CREATE OR REPLACE FUNCTION tap25.mail_hops(session bigint, number integer, recipient text)
+ RETURNS TABLE(hop integer, linked_by text[], others bigint, seen_at timestamp with time zone, sensors text[], session_id bigint, mail_no integer, client_ip inet, server_ip inet, mail_from text, rcpt_to text, outcome tap25.outcome, message_bytes bigint, queue_id text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+    given tap25.mail;
+    step  constant text := $step$
+        select h.hop %1$s 1, n.m, n.links, n.others from %2$s h cross join lateral (
+            select c.m, c.links, count(*) over (partition by cardinality(c.links), (c.m).outcome = 'accepted') - 1 as others
+            from (select f.m, tap25_internal.hop_links(%3$s) as links from found f) c where c.links is not null
+            order by cardinality(c.links) desc, (c.m).outcome = 'accepted' desc, (c.m).seen_at %4$s limit 1
+        ) n where abs(h.hop) < 30$step$;
+begin
+    select m.* into given from tap25.mail_to(recipient) m where m.session_id = session and m.mail_no = number order by m.seen_at limit 1;
+    return query execute 'with recursive found as materialized (
+            select row(o.*)::tap25.mail_once as m from (' || tap25_internal.once_query($source$
+                select * from tap25.mail_to($1, $2, $3) m where lower(m.mail_from) = lower($4) or m.envid = $5
+                union all
+                select * from tap25.mail_from(nullif($4, ''), $2, $3) m where lower(m.rcpt_to) <> lower($1)
+                    and lower($6) in (lower(m.rcpt_to), lower(m.orcpt))$source$) || ') as o
+            order by abs(extract(epoch from o.seen_at - $7)), o.session_id, o.mail_no limit 1000
+        ), given as (
+            select 0 as hop, f.m, null::text[] as links, null::bigint as others from found f
+            where ((f.m).client_ip, (f.m).client_port, (f.m).server_ip, (f.m).server_port) = ($8, $9, $10, $11) and lower((f.m).rcpt_to) = lower($1)
+            order by (f.m).session_id <> $12 or (f.m).mail_no <> $13, abs(extract(epoch from (f.m).seen_at - $7)) limit 1
+        ), later as (select * from given union all ' || format(step, '+', 'later', 'h.m, f.m', '') || '
+        ), earlier as (select * from given union all ' || format(step, '-', 'earlier', 'f.m, h.m', 'desc') || ')
+        select w.hop, w.links, w.others, (w.m).seen_at, (w.m).sensors, (w.m).session_id, (w.m).mail_no, (w.m).client_ip, (w.m).server_ip,
+               (w.m).mail_from, (w.m).rcpt_to, (w.m).outcome, (w.m).message_bytes, (w.m).queue_id
+        from (select * from later union all select * from earlier where hop < 0) w order by w.hop'
+    using given.rcpt_to, given.seen_at - interval '5 days', given.seen_at + interval '5 days', given.mail_from, given.envid,
+        coalesce(given.orcpt, given.rcpt_to), given.seen_at, given.client_ip, given.client_port, given.server_ip, given.server_port, session, number;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_ip(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+    first  constant timestamptz := coalesce(since, '-infinity');
+    behind constant timestamptz := coalesce(before, 'infinity');
+begin
+    return query execute 'select * from (' || tap25_internal.once_query(
+            'select * from tap25_internal.mail_concerning(null, null, $1, $2 - interval ''1 hour'', $3 + interval ''1 hour'')')
+        || ') as once where once.seen_at >= $2 and once.seen_at < $3' using ip, first, behind;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_local_part(local text, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+begin
+    perform tap25_internal.check_days_read(since, before);
+    return query execute 'select * from (' || tap25_internal.once_query('
+            select * from tap25.mail where seen_at >= $2 - interval ''1 hour'' and seen_at < $3 + interval ''1 hour''
+                and (tap25_internal.local_part(mail_from) = lower($1) or tap25_internal.local_part(rcpt_to) = lower($1))')
+        || ') as once where once.seen_at >= $2 and once.seen_at < $3' using local, since, before;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_of(party text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT mail_between.seen_at,
+     mail_between.sensor,
+     mail_between.session_id,
+     mail_between.mail_no,
+     mail_between.client_ip,
+     mail_between.client_port,
+     mail_between.server_ip,
+     mail_between.server_port,
+     mail_between.helo,
+     mail_between.mail_from,
+     mail_between.rcpt_to,
+     mail_between.mail_from_raw,
+     mail_between.rcpt_to_raw,
+     mail_between.mail_code,
+     mail_between.rcpt_code,
+     mail_between.data_code,
+     mail_between.outcome,
+     mail_between.message_bytes,
+     mail_between.declared_size,
+     mail_between.envid,
+     mail_between.orcpt,
+     mail_between.queue_id,
+     mail_between.auth,
+     mail_between.tls_server_name,
+     mail_between.lost_bytes,
+     mail_between.flags,
+     mail_between.origin_ip,
+     mail_between.origin_port,
+     mail_between.origin_by,
+     mail_between.network,
+     mail_between.sensors,
+     mail_between.copies
+    FROM tap25.mail_between(mail_of.party, NULL::text, mail_of.since, mail_of.before) mail_between(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
 CREATE OR REPLACE FUNCTION tap25.mail_once(since timestamp with time zone, before timestamp with time zone)
  RETURNS SETOF tap25.mail_once
  LANGUAGE sql
@@ -1412,306 +1687,399 @@ BEGIN ATOMIC
      once.network,
      once.sensors,
      once.copies
-    FROM ( SELECT copies.seen_at,
-             copies.sensor,
-             copies.session_id,
-             copies.mail_no,
-             copies.client_ip,
-             copies.client_port,
-             copies.server_ip,
-             copies.server_port,
-             copies.helo,
-             copies.mail_from,
-             copies.rcpt_to,
-             copies.mail_from_raw,
-             copies.rcpt_to_raw,
-             copies.mail_code,
-             copies.rcpt_code,
-             copies.data_code,
-             copies.outcome,
-             copies.message_bytes,
-             copies.declared_size,
-             copies.envid,
-             copies.orcpt,
-             copies.queue_id,
-             copies.auth,
-             copies.tls_server_name,
-             copies.lost_bytes,
-             copies.flags,
-             copies.origin_ip,
-             copies.origin_port,
-             copies.origin_by,
-             copies.network,
-                 CASE copies.copies
-                     WHEN 1 THEN ARRAY[copies.sensor]
-                     ELSE ARRAY( SELECT unnest(copies.sensors) AS unnest
-                       ORDER BY (unnest(copies.sensors)))
+    FROM ( SELECT source.seen_at,
+             source.sensor,
+             source.session_id,
+             source.mail_no,
+             source.client_ip,
+             source.client_port,
+             source.server_ip,
+             source.server_port,
+             source.helo,
+             source.mail_from,
+             source.rcpt_to,
+             source.mail_from_raw,
+             source.rcpt_to_raw,
+             source.mail_code,
+             source.rcpt_code,
+             source.data_code,
+             source.outcome,
+             source.message_bytes,
+             source.declared_size,
+             source.envid,
+             source.orcpt,
+             source.queue_id,
+             source.auth,
+             source.tls_server_name,
+             source.lost_bytes,
+             source.flags,
+             source.origin_ip,
+             source.origin_port,
+             source.origin_by,
+             source.network,
+                 CASE source.copies
+                     WHEN 1 THEN ARRAY[source.sensor]
+                     ELSE ARRAY( SELECT unnest(source.sensors) AS unnest
+                       ORDER BY (unnest(source.sensors)))
                  END AS sensors,
-             copies.copies
-            FROM ( SELECT counted.seen_at,
-                     counted.sensor,
-                     counted.session_id,
-                     counted.mail_no,
-                     counted.client_ip,
-                     counted.client_port,
-                     counted.server_ip,
-                     counted.server_port,
-                     counted.helo,
-                     counted.mail_from,
-                     counted.rcpt_to,
-                     counted.mail_from_raw,
-                     counted.rcpt_to_raw,
-                     counted.mail_code,
-                     counted.rcpt_code,
-                     counted.data_code,
-                     counted.outcome,
-                     counted.message_bytes,
-                     counted.declared_size,
-                     counted.envid,
-                     counted.orcpt,
-                     counted.queue_id,
-                     counted.auth,
-                     counted.tls_server_name,
-                     counted.lost_bytes,
-                     counted.flags,
-                     counted.origin_ip,
-                     counted.origin_port,
-                     counted.origin_by,
-                     counted.network,
-                     counted.exact,
-                     counted.queue,
-                     counted.named,
-                     counted.by_queue,
-                     counted.by_session,
-                     counted.by_no,
-                     counted.by_sensor,
-                     counted.nth,
-                     array_agg(counted.sensor) OVER alike AS sensors,
-                     count(*) OVER alike AS copies,
-                     row_number() OVER (alike ORDER BY (cardinality(counted.flags)) NULLS FIRST, counted.lost_bytes, (counted.outcome = 'unknown'::tap25.outcome), (num_nulls(counted.seen_at, counted.sensor, counted.session_id, counted.mail_no, counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.helo, counted.mail_from, counted.rcpt_to, counted.mail_from_raw, counted.rcpt_to_raw, counted.mail_code, counted.rcpt_code, counted.data_code, counted.outcome, counted.message_bytes, counted.declared_size, counted.envid, counted.orcpt, counted.queue_id, counted.auth, counted.tls_server_name, counted.lost_bytes, counted.flags, counted.origin_ip, counted.origin_port, counted.origin_by, counted.network)), counted.seen_at, counted.sensor) AS turn
-                    FROM ( SELECT keyed.seen_at,
-                             keyed.sensor,
-                             keyed.session_id,
-                             keyed.mail_no,
-                             keyed.client_ip,
-                             keyed.client_port,
-                             keyed.server_ip,
-                             keyed.server_port,
-                             keyed.helo,
-                             keyed.mail_from,
-                             keyed.rcpt_to,
-                             keyed.mail_from_raw,
-                             keyed.rcpt_to_raw,
-                             keyed.mail_code,
-                             keyed.rcpt_code,
-                             keyed.data_code,
-                             keyed.outcome,
-                             keyed.message_bytes,
-                             keyed.declared_size,
-                             keyed.envid,
-                             keyed.orcpt,
-                             keyed.queue_id,
-                             keyed.auth,
-                             keyed.tls_server_name,
-                             keyed.lost_bytes,
-                             keyed.flags,
-                             keyed.origin_ip,
-                             keyed.origin_port,
-                             keyed.origin_by,
-                             keyed.network,
-                             keyed.exact,
-                             keyed.queue,
-                             keyed.named,
-                             keyed.by_queue,
-                             keyed.by_session,
-                             keyed.by_no,
-                             keyed.by_sensor,
-                             row_number() OVER (PARTITION BY keyed.client_ip, keyed.client_port, keyed.server_ip, keyed.server_port, keyed.rcpt_to, keyed.by_queue, keyed.by_session, keyed.by_no, keyed.by_sensor, keyed.sensor ORDER BY keyed.seen_at, keyed.rcpt_code, keyed.outcome, keyed.data_code) AS nth
-                            FROM ( SELECT named.seen_at,
-                                     named.sensor,
-                                     named.session_id,
-                                     named.mail_no,
-                                     named.client_ip,
-                                     named.client_port,
-                                     named.server_ip,
-                                     named.server_port,
-                                     named.helo,
-                                     named.mail_from,
-                                     named.rcpt_to,
-                                     named.mail_from_raw,
-                                     named.rcpt_to_raw,
-                                     named.mail_code,
-                                     named.rcpt_code,
-                                     named.data_code,
-                                     named.outcome,
-                                     named.message_bytes,
-                                     named.declared_size,
-                                     named.envid,
-                                     named.orcpt,
-                                     named.queue_id,
-                                     named.auth,
-                                     named.tls_server_name,
-                                     named.lost_bytes,
-                                     named.flags,
-                                     named.origin_ip,
-                                     named.origin_port,
-                                     named.origin_by,
-                                     named.network,
-                                     named.exact,
-                                     named.queue,
-                                     named.named,
+             source.copies
+            FROM ( SELECT source_1.seen_at,
+                     source_1.sensor,
+                     source_1.session_id,
+                     source_1.mail_no,
+                     source_1.client_ip,
+                     source_1.client_port,
+                     source_1.server_ip,
+                     source_1.server_port,
+                     source_1.helo,
+                     source_1.mail_from,
+                     source_1.rcpt_to,
+                     source_1.mail_from_raw,
+                     source_1.rcpt_to_raw,
+                     source_1.mail_code,
+                     source_1.rcpt_code,
+                     source_1.data_code,
+                     source_1.outcome,
+                     source_1.message_bytes,
+                     source_1.declared_size,
+                     source_1.envid,
+                     source_1.orcpt,
+                     source_1.queue_id,
+                     source_1.auth,
+                     source_1.tls_server_name,
+                     source_1.lost_bytes,
+                     source_1.flags,
+                     source_1.origin_ip,
+                     source_1.origin_port,
+                     source_1.origin_by,
+                     source_1.network,
+                     source_1.exact,
+                     source_1.own,
+                     source_1.begins,
+                     source_1.burst,
+                     source_1.at_sensor,
+                     source_1.name,
+                     source_1.agreed,
+                     source_1.queue,
+                     source_1.number,
+                     source_1.key,
+                     source_1.nth,
+                     array_agg(source_1.sensor) OVER copy AS sensors,
+                     count(*) OVER copy AS copies,
+                     row_number() OVER (copy ORDER BY (cardinality(source_1.flags)) NULLS FIRST, source_1.lost_bytes, (source_1.outcome = 'unknown'::tap25.outcome), (num_nulls(source_1.seen_at, source_1.sensor, source_1.session_id, source_1.mail_no, source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.helo, source_1.mail_from, source_1.rcpt_to, source_1.mail_from_raw, source_1.rcpt_to_raw, source_1.mail_code, source_1.rcpt_code, source_1.data_code, source_1.outcome, source_1.message_bytes, source_1.declared_size, source_1.envid, source_1.orcpt, source_1.queue_id, source_1.auth, source_1.tls_server_name, source_1.lost_bytes, source_1.flags, source_1.origin_ip, source_1.origin_port, source_1.origin_by, source_1.network)), source_1.seen_at, source_1.sensor) AS turn
+                    FROM ( SELECT source_2.seen_at,
+                             source_2.sensor,
+                             source_2.session_id,
+                             source_2.mail_no,
+                             source_2.client_ip,
+                             source_2.client_port,
+                             source_2.server_ip,
+                             source_2.server_port,
+                             source_2.helo,
+                             source_2.mail_from,
+                             source_2.rcpt_to,
+                             source_2.mail_from_raw,
+                             source_2.rcpt_to_raw,
+                             source_2.mail_code,
+                             source_2.rcpt_code,
+                             source_2.data_code,
+                             source_2.outcome,
+                             source_2.message_bytes,
+                             source_2.declared_size,
+                             source_2.envid,
+                             source_2.orcpt,
+                             source_2.queue_id,
+                             source_2.auth,
+                             source_2.tls_server_name,
+                             source_2.lost_bytes,
+                             source_2.flags,
+                             source_2.origin_ip,
+                             source_2.origin_port,
+                             source_2.origin_by,
+                             source_2.network,
+                             source_2.exact,
+                             source_2.own,
+                             source_2.begins,
+                             source_2.burst,
+                             source_2.at_sensor,
+                             source_2.name,
+                             source_2.agreed,
+                             source_2.queue,
+                             source_2.number,
+                             source_2.key,
+                             row_number() OVER (PARTITION BY source_2.client_ip, source_2.client_port, source_2.server_ip, source_2.server_port, source_2.rcpt_to, source_2.key, source_2.sensor ORDER BY source_2.seen_at, source_2.rcpt_code, source_2.outcome, source_2.data_code) AS nth
+                            FROM ( SELECT source_3.seen_at,
+                                     source_3.sensor,
+                                     source_3.session_id,
+                                     source_3.mail_no,
+                                     source_3.client_ip,
+                                     source_3.client_port,
+                                     source_3.server_ip,
+                                     source_3.server_port,
+                                     source_3.helo,
+                                     source_3.mail_from,
+                                     source_3.rcpt_to,
+                                     source_3.mail_from_raw,
+                                     source_3.rcpt_to_raw,
+                                     source_3.mail_code,
+                                     source_3.rcpt_code,
+                                     source_3.data_code,
+                                     source_3.outcome,
+                                     source_3.message_bytes,
+                                     source_3.declared_size,
+                                     source_3.envid,
+                                     source_3.orcpt,
+                                     source_3.queue_id,
+                                     source_3.auth,
+                                     source_3.tls_server_name,
+                                     source_3.lost_bytes,
+                                     source_3.flags,
+                                     source_3.origin_ip,
+                                     source_3.origin_port,
+                                     source_3.origin_by,
+                                     source_3.network,
+                                     source_3.exact,
+                                     source_3.own,
+                                     source_3.begins,
+                                     source_3.burst,
+                                     source_3.at_sensor,
+                                     source_3.name,
+                                     source_3.agreed,
+                                     source_3.queue,
+                                     source_3.number,
 CASE
- WHEN named.named THEN named.queue
- ELSE NULL::text
-END AS by_queue,
-CASE
- WHEN (NOT named.named) THEN named.session_id
- ELSE NULL::bigint
-END AS by_session,
-CASE
- WHEN (NOT named.named) THEN named.mail_no
- ELSE NULL::integer
-END AS by_no,
-CASE
- WHEN ((NOT named.named) AND (NOT named.exact)) THEN named.sensor
- ELSE NULL::text
-END AS by_sensor
-                                    FROM ( SELECT queued.seen_at,
-    queued.sensor,
-    queued.session_id,
-    queued.mail_no,
-    queued.client_ip,
-    queued.client_port,
-    queued.server_ip,
-    queued.server_port,
-    queued.helo,
-    queued.mail_from,
-    queued.rcpt_to,
-    queued.mail_from_raw,
-    queued.rcpt_to_raw,
-    queued.mail_code,
-    queued.rcpt_code,
-    queued.data_code,
-    queued.outcome,
-    queued.message_bytes,
-    queued.declared_size,
-    queued.envid,
-    queued.orcpt,
-    queued.queue_id,
-    queued.auth,
-    queued.tls_server_name,
-    queued.lost_bytes,
-    queued.flags,
-    queued.origin_ip,
-    queued.origin_port,
-    queued.origin_by,
-    queued.network,
-    queued.exact,
-    queued.queue,
-    ((queued.queue IS NOT NULL) AND (NOT (min(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue IS DISTINCT FROM max(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue))) AS named
-   FROM ( SELECT weighed.seen_at,
-      weighed.sensor,
-      weighed.session_id,
-      weighed.mail_no,
-      weighed.client_ip,
-      weighed.client_port,
-      weighed.server_ip,
-      weighed.server_port,
-      weighed.helo,
-      weighed.mail_from,
-      weighed.rcpt_to,
-      weighed.mail_from_raw,
-      weighed.rcpt_to_raw,
-      weighed.mail_code,
-      weighed.rcpt_code,
-      weighed.data_code,
-      weighed.outcome,
-      weighed.message_bytes,
-      weighed.declared_size,
-      weighed.envid,
-      weighed.orcpt,
-      weighed.queue_id,
-      weighed.auth,
-      weighed.tls_server_name,
-      weighed.lost_bytes,
-      weighed.flags,
-      weighed.origin_ip,
-      weighed.origin_port,
-      weighed.origin_by,
-      weighed.network,
-      weighed.exact,
-      COALESCE(weighed.queue_id,
-    CASE
-     WHEN weighed.exact THEN min(weighed.queue_id) OVER one_number
-     ELSE NULL::text
-    END) AS queue
-     FROM ( SELECT source.seen_at,
-        source.sensor,
-        source.session_id,
-        source.mail_no,
-        source.client_ip,
-        source.client_port,
-        source.server_ip,
-        source.server_port,
-        source.helo,
-        source.mail_from,
-        source.rcpt_to,
-        source.mail_from_raw,
-        source.rcpt_to_raw,
-        source.mail_code,
-        source.rcpt_code,
-        source.data_code,
-        source.outcome,
-        source.message_bytes,
-        source.declared_size,
-        source.envid,
-        source.orcpt,
-        source.queue_id,
-        source.auth,
-        source.tls_server_name,
-        source.lost_bytes,
-        source.flags,
-        source.origin_ip,
-        source.origin_port,
-        source.origin_by,
-        source.network,
-        ((source.lost_bytes = 0) AND ((source.flags IS NULL) OR (NOT (source.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[])))) AS exact
-       FROM ( SELECT mail.seen_at,
-          mail.sensor,
-          mail.session_id,
-          mail.mail_no,
-          mail.client_ip,
-          mail.client_port,
-          mail.server_ip,
-          mail.server_port,
-          mail.helo,
-          mail.mail_from,
-          mail.rcpt_to,
-          mail.mail_from_raw,
-          mail.rcpt_to_raw,
-          mail.mail_code,
-          mail.rcpt_code,
-          mail.data_code,
-          mail.outcome,
-          mail.message_bytes,
-          mail.declared_size,
-          mail.envid,
-          mail.orcpt,
-          mail.queue_id,
-          mail.auth,
-          mail.tls_server_name,
-          mail.lost_bytes,
-          mail.flags,
-          mail.origin_ip,
-          mail.origin_port,
-          mail.origin_by,
-          mail.network
-         FROM tap25.mail
-        WHERE ((mail.seen_at >= (COALESCE(mail_once.since, '-infinity'::timestamp with time zone) - '01:00:00'::interval)) AND (mail.seen_at < (COALESCE(mail_once.before, 'infinity'::timestamp with time zone) + '01:00:00'::interval)))) source) weighed
-    WINDOW one_number AS (PARTITION BY weighed.client_ip, weighed.client_port, weighed.server_ip, weighed.server_port, weighed.rcpt_to, weighed.session_id, weighed.mail_no, weighed.exact)) queued
-  WINDOW one_queue AS (PARTITION BY queued.client_ip, queued.client_port, queued.server_ip, queued.server_port, queued.rcpt_to, queued.queue)) named) keyed) counted
-                   WINDOW alike AS (PARTITION BY counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.rcpt_to, counted.by_queue, counted.by_session, counted.by_no, counted.by_sensor, counted.nth)) copies
-           WHERE (copies.turn = 1)) once
+ WHEN ((source_3.queue IS NOT NULL) AND (NOT (min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue)) AND (NOT (min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue)) AND ((max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval)) THEN ('queue '::text || source_3.queue)
+ WHEN (source_3.number IS NOT NULL) THEN ('number '::text || source_3.number)
+ WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
+ ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
+END AS key
+                                    FROM ( SELECT source_4.seen_at,
+    source_4.sensor,
+    source_4.session_id,
+    source_4.mail_no,
+    source_4.client_ip,
+    source_4.client_port,
+    source_4.server_ip,
+    source_4.server_port,
+    source_4.helo,
+    source_4.mail_from,
+    source_4.rcpt_to,
+    source_4.mail_from_raw,
+    source_4.rcpt_to_raw,
+    source_4.mail_code,
+    source_4.rcpt_code,
+    source_4.data_code,
+    source_4.outcome,
+    source_4.message_bytes,
+    source_4.declared_size,
+    source_4.envid,
+    source_4.orcpt,
+    source_4.queue_id,
+    source_4.auth,
+    source_4.tls_server_name,
+    source_4.lost_bytes,
+    source_4.flags,
+    source_4.origin_ip,
+    source_4.origin_port,
+    source_4.origin_by,
+    source_4.network,
+    source_4.exact,
+    source_4.own,
+    source_4.begins,
+    source_4.burst,
+    source_4.at_sensor,
+    source_4.name,
+    source_4.agreed,
+  CASE
+   WHEN source_4.agreed THEN COALESCE(source_4.name, min(source_4.name) OVER burst)
+   ELSE source_4.name
+  END AS queue,
+  CASE
+   WHEN source_4.exact THEN source_4.own
+   WHEN source_4.agreed THEN min(source_4.own) FILTER (WHERE source_4.exact) OVER burst
+   ELSE NULL::text
+  END AS number
+   FROM ( SELECT source_5.seen_at,
+      source_5.sensor,
+      source_5.session_id,
+      source_5.mail_no,
+      source_5.client_ip,
+      source_5.client_port,
+      source_5.server_ip,
+      source_5.server_port,
+      source_5.helo,
+      source_5.mail_from,
+      source_5.rcpt_to,
+      source_5.mail_from_raw,
+      source_5.rcpt_to_raw,
+      source_5.mail_code,
+      source_5.rcpt_code,
+      source_5.data_code,
+      source_5.outcome,
+      source_5.message_bytes,
+      source_5.declared_size,
+      source_5.envid,
+      source_5.orcpt,
+      source_5.queue_id,
+      source_5.auth,
+      source_5.tls_server_name,
+      source_5.lost_bytes,
+      source_5.flags,
+      source_5.origin_ip,
+      source_5.origin_port,
+      source_5.origin_by,
+      source_5.network,
+      source_5.exact,
+      source_5.own,
+      source_5.begins,
+      source_5.burst,
+      source_5.at_sensor,
+      source_5.name,
+      ((count(*) OVER burst > 1) AND (max(source_5.at_sensor) OVER burst = 1) AND (NOT (min(source_5.mail_from) OVER burst IS DISTINCT FROM max(source_5.mail_from) OVER burst)) AND (NOT (min(source_5.mail_code) OVER burst IS DISTINCT FROM max(source_5.mail_code) OVER burst)) AND (NOT (min(source_5.rcpt_code) OVER burst IS DISTINCT FROM max(source_5.rcpt_code) OVER burst)) AND (NOT (min(source_5.data_code) OVER burst IS DISTINCT FROM max(source_5.data_code) OVER burst)) AND (NOT (min(source_5.message_bytes) OVER burst IS DISTINCT FROM max(source_5.message_bytes) OVER burst)) AND (NOT (min(source_5.declared_size) OVER burst IS DISTINCT FROM max(source_5.declared_size) OVER burst)) AND (NOT (min(source_5.envid) OVER burst IS DISTINCT FROM max(source_5.envid) OVER burst)) AND (NOT (min(source_5.orcpt) OVER burst IS DISTINCT FROM max(source_5.orcpt) OVER burst)) AND bool_and(((num_nulls(source_5.mail_from, source_5.rcpt_to) = 0) OR (source_5.outcome = 'encrypted'::tap25.outcome))) OVER burst AND (NOT (min(source_5.name) OVER burst IS DISTINCT FROM max(source_5.name) OVER burst)) AND (NOT (min(source_5.own) FILTER (WHERE source_5.exact) OVER burst IS DISTINCT FROM max(source_5.own) FILTER (WHERE source_5.exact) OVER burst)) AND (NOT (min(source_5.outcome) FILTER (WHERE (source_5.outcome <> 'unknown'::tap25.outcome)) OVER burst IS DISTINCT FROM max(source_5.outcome) FILTER (WHERE (source_5.outcome <> 'unknown'::tap25.outcome)) OVER burst))) AS agreed
+     FROM ( SELECT source_6.seen_at,
+        source_6.sensor,
+        source_6.session_id,
+        source_6.mail_no,
+        source_6.client_ip,
+        source_6.client_port,
+        source_6.server_ip,
+        source_6.server_port,
+        source_6.helo,
+        source_6.mail_from,
+        source_6.rcpt_to,
+        source_6.mail_from_raw,
+        source_6.rcpt_to_raw,
+        source_6.mail_code,
+        source_6.rcpt_code,
+        source_6.data_code,
+        source_6.outcome,
+        source_6.message_bytes,
+        source_6.declared_size,
+        source_6.envid,
+        source_6.orcpt,
+        source_6.queue_id,
+        source_6.auth,
+        source_6.tls_server_name,
+        source_6.lost_bytes,
+        source_6.flags,
+        source_6.origin_ip,
+        source_6.origin_port,
+        source_6.origin_by,
+        source_6.network,
+        source_6.exact,
+        source_6.own,
+        source_6.begins,
+        source_6.burst,
+        row_number() OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.network, source_6.burst, source_6.sensor) AS at_sensor,
+        COALESCE(source_6.queue_id,
+      CASE
+       WHEN source_6.exact THEN min(source_6.queue_id) OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.own, source_6.exact)
+       ELSE NULL::text
+      END) AS name
+       FROM ( SELECT source_7.seen_at,
+          source_7.sensor,
+          source_7.session_id,
+          source_7.mail_no,
+          source_7.client_ip,
+          source_7.client_port,
+          source_7.server_ip,
+          source_7.server_port,
+          source_7.helo,
+          source_7.mail_from,
+          source_7.rcpt_to,
+          source_7.mail_from_raw,
+          source_7.rcpt_to_raw,
+          source_7.mail_code,
+          source_7.rcpt_code,
+          source_7.data_code,
+          source_7.outcome,
+          source_7.message_bytes,
+          source_7.declared_size,
+          source_7.envid,
+          source_7.orcpt,
+          source_7.queue_id,
+          source_7.auth,
+          source_7.tls_server_name,
+          source_7.lost_bytes,
+          source_7.flags,
+          source_7.origin_ip,
+          source_7.origin_port,
+          source_7.origin_by,
+          source_7.network,
+          source_7.exact,
+          source_7.own,
+          source_7.begins,
+          count(*) FILTER (WHERE source_7.begins) OVER (PARTITION BY source_7.client_ip, source_7.client_port, source_7.server_ip, source_7.server_port, source_7.rcpt_to, source_7.network ORDER BY source_7.seen_at) AS burst
+         FROM ( SELECT source_8.seen_at,
+            source_8.sensor,
+            source_8.session_id,
+            source_8.mail_no,
+            source_8.client_ip,
+            source_8.client_port,
+            source_8.server_ip,
+            source_8.server_port,
+            source_8.helo,
+            source_8.mail_from,
+            source_8.rcpt_to,
+            source_8.mail_from_raw,
+            source_8.rcpt_to_raw,
+            source_8.mail_code,
+            source_8.rcpt_code,
+            source_8.data_code,
+            source_8.outcome,
+            source_8.message_bytes,
+            source_8.declared_size,
+            source_8.envid,
+            source_8.orcpt,
+            source_8.queue_id,
+            source_8.auth,
+            source_8.tls_server_name,
+            source_8.lost_bytes,
+            source_8.flags,
+            source_8.origin_ip,
+            source_8.origin_port,
+            source_8.origin_by,
+            source_8.network,
+            ((source_8.lost_bytes = 0) AND ((source_8.flags IS NULL) OR (NOT (source_8.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[])))) AS exact,
+            concat_ws(' '::text, source_8.session_id, source_8.mail_no) AS own,
+            ((source_8.seen_at - lag(source_8.seen_at) OVER (PARTITION BY source_8.client_ip, source_8.client_port, source_8.server_ip, source_8.server_port, source_8.rcpt_to, source_8.network ORDER BY source_8.seen_at)) > '00:00:01'::interval) AS begins
+           FROM ( SELECT mail.seen_at,
+              mail.sensor,
+              mail.session_id,
+              mail.mail_no,
+              mail.client_ip,
+              mail.client_port,
+              mail.server_ip,
+              mail.server_port,
+              mail.helo,
+              mail.mail_from,
+              mail.rcpt_to,
+              mail.mail_from_raw,
+              mail.rcpt_to_raw,
+              mail.mail_code,
+              mail.rcpt_code,
+              mail.data_code,
+              mail.outcome,
+              mail.message_bytes,
+              mail.declared_size,
+              mail.envid,
+              mail.orcpt,
+              mail.queue_id,
+              mail.auth,
+              mail.tls_server_name,
+              mail.lost_bytes,
+              mail.flags,
+              mail.origin_ip,
+              mail.origin_port,
+              mail.origin_by,
+              mail.network
+             FROM tap25.mail
+            WHERE ((mail.seen_at >= (COALESCE(mail_once.since, '-infinity'::timestamp with time zone) - '01:00:00'::interval)) AND (mail.seen_at < (COALESCE(mail_once.before, 'infinity'::timestamp with time zone) + '01:00:00'::interval)))) source_8) source_7) source_6) source_5
+    WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
+  WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
+                                   WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
+                   WINDOW copy AS (PARTITION BY source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.rcpt_to, source_1.key, source_1.nth)) source
+           WHERE (source.turn = 1)) once
    WHERE ((once.seen_at >= COALESCE(mail_once.since, '-infinity'::timestamp with time zone)) AND (once.seen_at < COALESCE(mail_once.before, 'infinity'::timestamp with time zone)));
 END;
 
@@ -2071,6 +2439,19 @@ begin
             raise warning 'the role % is no member of tap25_auditor: it opens no case until it, or its members, are', to_json(auditor::text);
         end if;
     end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_days_read(since timestamp with time zone, before timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if isfinite(since) is not true or isfinite(before) is not true or before > since + interval '31 days' then
+        raise 'no index finds subdomains and local parts: whole days are read, 31 at most'
+            using errcode = 'invalid_parameter_value', hint = 'Name a time range, since and before, and ask month by month.';
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.check_isolation(number bigint)
@@ -2622,8 +3003,10 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-    asks constant text := (select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p where p.pronamespace = 'tap25'::regnamespace
-                           and not p.prosecdef and p.proname <> 'case_list'); -- they read as the caller, who may not read
+    -- What runs with its caller's rights is what asks for mail, but for what expiry asks.
+    asks constant text := (select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p
+                           where p.pronamespace in ('tap25'::regnamespace, 'tap25_internal'::regnamespace) and not p.prosecdef
+                           and p.proname not in ('case_list', 'partition_name', 'partitions'));
 begin
     perform tap25_internal.grant_roles_before_approval();
     if exists (select from pg_roles where rolname = 'tap25_auditor') then
@@ -2641,8 +3024,6 @@ begin
         revoke all on tap25.mail, tap25.mail_once, tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held, tap25_internal.mail_days,
             tap25_internal.mail_aside, tap25_internal.prints, tap25_internal.warrants, tap25.warrants from tap25_admin;
         execute format('revoke execute on function %s from tap25_admin', asks);
-        revoke execute on function tap25_internal.mail_about, tap25_internal.days_with, tap25_internal.print_hash, tap25_internal.print_page,
-            tap25_internal.print_of, tap25_internal.is_host, tap25_internal.bucket, tap25_internal.domain_of from tap25_admin;
         grant select on tap25.warrants to tap25_admin;
         grant execute on function tap25.apply_for_warrant, tap25.end_warrant, tap25_internal.ends, tap25_internal.rows_held to tap25_admin;
     end if;
@@ -2734,7 +3115,9 @@ begin
     perform tap25_internal.grant_roles_before_questions();
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25.mail_once to tap25_admin;
-        grant execute on function tap25.mail_once to tap25_admin;
+        grant execute on function tap25.mail_once, tap25.mail_between, tap25.mail_of, tap25.mail_ip, tap25.mail_local_part, tap25.correspondents,
+            tap25.mail_hops, tap25_internal.once_query, tap25_internal.is_mailbox, tap25_internal.is_of, tap25_internal.local_part,
+            tap25_internal.check_days_read, tap25_internal.mail_of_party, tap25_internal.mail_concerning, tap25_internal.hop_links to tap25_admin;
     end if;
 end $function$;
 
@@ -2780,11 +3163,23 @@ CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
 AS $function$ select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid
                   where i.inhparent = 'tap25_internal.envelopes'::regclass and c.relname = tap25_internal.partition_name(day)) $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.hop_links(a tap25.mail_once, b tap25.mail_once)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT CASE WHEN ((l.links && '{recipient,orcpt}'::text[]) AND (l.links && '{sender,envid}'::text[]) AND (l.links && '{orcpt,envid,size,address}'::text[])) THEN l.links ELSE NULL::text[] END AS "case" FROM (SELECT array_remove(ARRAY[CASE WHEN (lower((hop_links.a).rcpt_to) = lower((hop_links.b).rcpt_to)) THEN 'recipient'::text ELSE NULL::text END, CASE WHEN ((lower((hop_links.a).rcpt_to) <> lower((hop_links.b).rcpt_to)) AND (lower(COALESCE((hop_links.a).orcpt, (hop_links.a).rcpt_to)) = lower(COALESCE((hop_links.b).orcpt, (hop_links.b).rcpt_to)))) THEN 'orcpt'::text ELSE NULL::text END, CASE WHEN (lower((hop_links.a).mail_from) = lower((hop_links.b).mail_from)) THEN 'sender'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).envid = (hop_links.b).envid) THEN 'envid'::text ELSE NULL::text END, CASE WHEN ((((hop_links.b).message_bytes - (hop_links.a).message_bytes) >= 1) AND (((hop_links.b).message_bytes - (hop_links.a).message_bytes) <= 4096)) THEN 'size'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).server_ip = ANY (ARRAY[(hop_links.b).client_ip, (hop_links.b).origin_ip])) THEN 'address'::text ELSE NULL::text END, CASE WHEN ((hop_links.b).seen_at >= (hop_links.a).seen_at) THEN 'time'::text ELSE NULL::text END], NULL::text) AS links) l WHERE (((hop_links.a).outcome = 'accepted'::tap25.outcome) AND ((hop_links.a).client_ip <> (hop_links.b).client_ip) AND ((hop_links.b).seen_at < ((hop_links.a).seen_at + '5 days'::interval)) AND (((hop_links.b).seen_at >= (hop_links.a).seen_at) OR ((NOT ((hop_links.a).sensors && (hop_links.b).sensors)) AND ((hop_links.b).seen_at >= ((hop_links.a).seen_at - '00:00:01'::interval)))) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).envid IS NULL) OR ((hop_links.b).envid IS NULL)) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).message_bytes <= (hop_links.b).message_bytes) OR (num_nulls((hop_links.a).message_bytes, (hop_links.b).message_bytes) > 0))));
+
 CREATE OR REPLACE FUNCTION tap25_internal.is_host(ip inet)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (masklen(ip) = CASE family(ip) WHEN 4 THEN 32 ELSE 128 END);
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_mailbox(party text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((party = ''::text) OR (POSITION(('@'::text) IN (party)) > 0) OR (lower(party) = 'postmaster'::text));
 
 CREATE OR REPLACE FUNCTION tap25_internal.is_member(who name, other name)
  RETURNS boolean
@@ -2805,6 +3200,12 @@ CREATE OR REPLACE FUNCTION tap25_internal.is_network(name text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN ((octet_length(name) <= 255) AND (name ~ '^(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?)(?:/(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?))*$'::text));
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_of(address text, party text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (party IS NULL) THEN true WHEN tap25_internal.is_mailbox(party) THEN COALESCE((lower(address) = lower(party)), false) WHEN ("left"(party, 1) = '.'::text) THEN COALESCE(("right"(('.'::text || tap25_internal.domain_of(address)), length(party)) = lower(party)), false) ELSE COALESCE((tap25_internal.domain_of(address) = lower(party)), false) END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.is_tied()
  RETURNS boolean
@@ -2863,6 +3264,12 @@ begin
         end loop;
     end if;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.local_part(address text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN lower(CASE WHEN (POSITION(('@'::text) IN (address)) > 0) THEN "left"(address, ('-1'::integer - length(split_part(address, '@'::text, '-1'::integer)))) ELSE address END);
 
 CREATE OR REPLACE FUNCTION tap25_internal.lock_day(day date)
  RETURNS boolean
@@ -2930,6 +3337,33 @@ begin
     else
         return query select * from tap25.mail_client(network, since, before)
             union all select * from tap25.mail_server(network, since, before) m where not (m.client_ip <<= network or coalesce(m.origin_ip <<= network, false));
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.mail_of_party(party text, sent boolean, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+begin
+    if tap25_internal.is_mailbox(party) then
+        if sent then
+            return query select * from tap25.mail_from(party, since, before);
+        else
+            return query select * from tap25.mail_to(party, since, before);
+        end if;
+    elsif left(party, 1) = '.' then
+        return query select * from tap25.mail m where m.seen_at >= since and m.seen_at < before
+            and tap25_internal.is_of(case when sent then m.mail_from else m.rcpt_to end, party);
+    elsif coalesce(position('.' in party), 0) = 0 then
+        raise 'a party is a mailbox or a domain; a domain with a dot before it is meant with its subdomains' using errcode = 'invalid_parameter_value',
+            hint = 'A domain of one label is written with the dot, such as .localhost; a local part is for mail_local_part().';
+    elsif sent then
+        return query select * from tap25.mail_from_domain(party, since, before);
+    else
+        return query select * from tap25.mail_to_domain(party, since, before);
     end if;
 end $function$;
 
@@ -3061,37 +3495,60 @@ CREATE OR REPLACE FUNCTION tap25_internal.once_query(source text)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+    with mail as (
+        select string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns,
+               string_agg(format('min(%1$I) over burst is not distinct from max(%1$I) over burst', a.attname), ' and ' order by a.attnum)
+                   filter (where a.attname in ('mail_from', 'mail_code', 'rcpt_code', 'data_code', 'message_bytes', 'declared_size', 'envid', 'orcpt')) as agree
+        from pg_attribute a where a.attrelid = 'tap25.mail'::regclass and a.attnum > 0 and not a.attisdropped
+    )
     select format($query$
 select %1$s, case copies when 1 then array[sensor] else array(select unnest(sensors) order by 1) end as sensors, copies
 from (
-    select *, array_agg(sensor) over alike as sensors, count(*) over alike as copies,
-           row_number() over (alike order by cardinality(flags) nulls first, lost_bytes, outcome = 'unknown',
-                              num_nulls(%1$s), seen_at, sensor) as turn
+    select *, array_agg(sensor) over copy as sensors, count(*) over copy as copies,
+           row_number() over (copy order by cardinality(flags) nulls first, lost_bytes, outcome = 'unknown', num_nulls(%1$s), seen_at, sensor) as turn
     from (
-        select *, row_number() over (partition by client_ip, client_port, server_ip, server_port, rcpt_to, by_queue, by_session, by_no, by_sensor, sensor
-                                     order by seen_at, rcpt_code, outcome, data_code) as nth
+        select *, row_number() over (partition by %3$s, key, sensor order by seen_at, rcpt_code, outcome, data_code) as nth
         from (
-            select *, case when named then queue end as by_queue, case when not named then session_id end as by_session,
-                   case when not named then mail_no end as by_no, case when not named and not exact then sensor end as by_sensor
+            select *, case when queue is not null
+                                and min(mail_no) filter (where exact) over queue is not distinct from max(mail_no) filter (where exact) over queue
+                                and min(mail_from) over queue is not distinct from max(mail_from) over queue
+                                and max(seen_at) over queue - min(seen_at) over queue <= interval '1 hour' then 'queue ' || queue
+                           when number is not null then 'number ' || number
+                           when agreed then concat('burst ', burst, ' ', network)
+                           else concat_ws(' ', 'row', session_id, mail_no, sensor) end as key
             from (
-                select *, queue is not null and (min(mail_no) filter (where exact) over one_queue is not distinct from max(mail_no) filter (where exact) over one_queue) as named
+                select *, case when agreed then coalesce(name, min(name) over burst) else name end as queue,
+                       case when exact then own when agreed then min(own) filter (where exact) over burst end as number
                 from (
-                    select *, coalesce(queue_id, case when exact then min(queue_id) over one_number end) as queue
+                    select *, count(*) over burst > 1 and max(at_sensor) over burst = 1 and %4$s
+                              and bool_and(num_nulls(mail_from, rcpt_to) = 0 or outcome = 'encrypted') over burst
+                              and min(name) over burst is not distinct from max(name) over burst
+                              and min(own) filter (where exact) over burst is not distinct from max(own) filter (where exact) over burst
+                              and min(outcome) filter (where outcome <> 'unknown') over burst is not distinct from
+                                  max(outcome) filter (where outcome <> 'unknown') over burst as agreed
                     from (
-                        select *, lost_bytes = 0 and (flags is null or not flags && '{midstream,one-sided,gap,conflict,truncated}') as exact
-                        from (%2$s) as source
-                    ) as weighed
-                    window one_number as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, session_id, mail_no, exact)
-                ) as queued
-                window one_queue as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, queue)
-            ) as named
-        ) as keyed
-    ) as counted
-    window alike as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, by_queue, by_session, by_no, by_sensor, nth)
-) as copies
-where turn = 1$query$,
-        (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a
-         where a.attrelid = 'tap25.mail'::regclass and a.attnum > 0 and not a.attisdropped), source)
+                        select *, row_number() over (partition by %3$s, network, burst, sensor) as at_sensor,
+                               coalesce(queue_id, case when exact then min(queue_id) over (partition by %3$s, own, exact) end) as name
+                        from (
+                            select *, count(*) filter (where begins) over (partition by %3$s, network order by seen_at) as burst
+                            from (
+                                select *, lost_bytes = 0 and (flags is null or not flags && '{midstream,one-sided,gap,conflict,truncated}') as exact,
+                                       concat_ws(' ', session_id, mail_no) as own,
+                                       seen_at - lag(seen_at) over (partition by %3$s, network order by seen_at) > interval '1 second' as begins
+                                from (%2$s) as source
+                            ) as source
+                        ) as source
+                    ) as source
+                    window burst as (partition by %3$s, network, burst)
+                ) as source
+                window burst as (partition by %3$s, network, burst)
+            ) as source
+            window queue as (partition by %3$s, queue)
+        ) as source
+    ) as source
+    window copy as (partition by %3$s, key, nth)
+) as source
+where turn = 1$query$, m.columns, source, 'client_ip, client_port, server_ip, server_port, rcpt_to', m.agree) from mail m
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.open_partition(partition regclass)
@@ -3695,15 +4152,21 @@ COMMENT ON FUNCTION tap25.case_answer(bigint) IS 'Returns the question that ask_
 COMMENT ON FUNCTION tap25.case_completeness(text) IS 'Returns in a sentence what the taps saw in the time range of the case''s warrants; null if no warrant is valid, or nothing recorded it. For auditors: select case_completeness(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns what case_mail does, in eight columns, and seen_at to the second. For auditors: select * from case_list(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of a question that ask_case has recorded within 15 minutes, with the same arguments: each recipient of each mail once. For auditors: select * from case_mail(''2026-17'')';
+COMMENT ON FUNCTION tap25.correspondents(text,timestamp with time zone,timestamp with time zone) IS 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For the owner: select * from correspondents(''a@a.example'')';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
 COMMENT ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) IS 'Ends a warrant, at once or at a time to come; returns false if there is no such warrant or it ends earlier. For administrators, approvers, and its applicant: select end_warrant(7, ''case closed'')';
-COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
-COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
-COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For administrators: select * from mail_from_domain(''a.example'')';
-COMMENT ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) IS 'Returns what the view mail_once has with since <= seen_at < before; reads these days alone, and an hour around them, in which copies from taps with other clocks may be. For administrators: select * from mail_once(''2026-01-01'', ''2026-02-01'')';
-COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For administrators: select * from mail_server(''2001:db8::25'')';
-COMMENT ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_to(''b@b.example'', ''2026-01-01'')';
-COMMENT ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to a domain, not to its subdomains, with since <= seen_at < before. For administrators: select * from mail_to_domain(''b.example'')';
+COMMENT ON FUNCTION tap25.mail_between(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most. For the owner: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
+COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For the owner: select * from mail_client(''192.0.2.0/24'')';
+COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For the owner: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For the owner: select * from mail_from_domain(''a.example'')';
+COMMENT ON FUNCTION tap25.mail_hops(bigint,integer,text) IS 'Returns the hops of a mail to a recipient: 0 is the one given, by its session_id, mail_no and rcpt_to; those before have numbers below. linked_by says what the link to the neighbour towards 0 rests on: recipient and sender, equal; orcpt and envid, those of RFC 3461; size, at most 4,096 octets more, as fields of the header make it; address, the server of one is the client of the next; time, the next began after it. others counts mails for which as much speaks: with any, the hop is one of several. For the owner: select h.* from mail_to(''b@b.example'') m, mail_hops(m.session_id, m.mail_no, m.rcpt_to) h';
+COMMENT ON FUNCTION tap25.mail_ip(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of an IP address or subnet as client, server or origin, each once, with since <= seen_at < before. For the owner: select * from mail_ip(''192.0.2.1'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_local_part(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to all addresses with a local part, whatever their domain, each once, with since <= seen_at < before: 31 days at most, which are read whole. For the owner: select * from mail_local_part(''info'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_of(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to a party, each once, with since <= seen_at < before. A party is as for mail_between. For the owner: select * from mail_of(''a@a.example'')';
+COMMENT ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) IS 'Returns what the view mail_once has with since <= seen_at < before; reads these days alone, and an hour around them, in which copies from taps with other clocks may be. For the owner: select * from mail_once(''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For the owner: select * from mail_server(''2001:db8::25'')';
+COMMENT ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to an address, in upper or lower case, with since <= seen_at < before. For the owner: select * from mail_to(''b@b.example'', ''2026-01-01'')';
+COMMENT ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to a domain, not to its subdomains, with since <= seen_at < before. For the owner: select * from mail_to_domain(''b.example'')';
 COMMENT ON FUNCTION tap25.open_case(text,text) IS 'Opens a case for twelve hours and records the purpose; returns false if no warrant opens it. For auditors; commit before ask_case: select open_case(''2026-17'', ''complaint of a@a.example'')';
 COMMENT ON FUNCTION tap25.refuse_warrant(bigint,text) IS 'Refuses a warrant that was applied for. For approvers: select refuse_warrant(7, ''no order'')';
 COMMENT ON FUNCTION tap25.set_retention(interval) IS 'Sets how long days are kept, null for ever; only the owner of the schema makes it shorter. For administrators: select set_retention(''2 years'')';
@@ -3803,6 +4266,7 @@ COMMENT ON FUNCTION tap25_internal.case_copies(bigint[],timestamp with time zone
 COMMENT ON FUNCTION tap25_internal.case_rows(bigint[],timestamp with time zone,timestamp with time zone,text) IS 'Returns the answer to a question on a case: case_copies, each recipient of each mail once, in the order of the digest.';
 COMMENT ON FUNCTION tap25_internal.change_hold() IS 'Trigger: lets nothing of a hold change but its end, once.';
 COMMENT ON FUNCTION tap25_internal.check_auditors(name[]) IS 'Fails unless the auditors of a warrant exist; warns of those that may not ask yet.';
+COMMENT ON FUNCTION tap25_internal.check_days_read(timestamp with time zone,timestamp with time zone) IS 'Fails unless a time range is 31 days or less: for questions that read whole days.';
 COMMENT ON FUNCTION tap25_internal.check_isolation(bigint) IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would show an ended warrant as valid.';
 COMMENT ON FUNCTION tap25_internal.check_misdated() IS 'Trigger: refuses misdated rows whose day gets a partition, and rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_period(timestamp with time zone,timestamp with time zone,timestamp with time zone) IS 'Fails if the times of a warrant are none, or if it would open nothing.';
@@ -3836,17 +4300,22 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_before_approval() IS 'The part of
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_questions() IS 'The part of grant_roles that is older than mail_once.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
+COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what speaks for one mail being the other on its next hop; null if too little does. mail_hops explains the words.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
+COMMENT ON FUNCTION tap25_internal.is_mailbox(text) IS 'Returns whether a party is a mailbox, with @, rather than a domain. The empty one is the null reverse-path, and Postmaster has no domain.';
 COMMENT ON FUNCTION tap25_internal.is_member(name,name) IS 'Returns whether a role is another, or a member of it, directly or not; a superuser is no member of what was not granted.';
 COMMENT ON FUNCTION tap25_internal.is_network(text) IS 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
+COMMENT ON FUNCTION tap25_internal.is_of(text,text) IS 'Returns whether an address is of a party: a mailbox, a domain, or with a dot before it a domain and its subdomains. Null is everybody.';
 COMMENT ON FUNCTION tap25_internal.is_tied() IS 'Returns whether the session''s login loads under one name only: not so for members of the owner.';
 COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
+COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an address before the last @, in lower case; all of it without @.';
 COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
 COMMENT ON FUNCTION tap25_internal.log_refusal(bigint,text) IS 'Writes to the server''s log why an access is refused.';
 COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that a condition on $1, the value, holds for, asked day by day. The functions mail_from to mail_server call it.';
 COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a mailbox, domain or network (the others are null) in a time range.';
+COMMENT ON FUNCTION tap25_internal.mail_of_party(text,boolean,timestamp with time zone,timestamp with time zone) IS 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
 COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';
