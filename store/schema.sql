@@ -152,7 +152,6 @@ CREATE TABLE tap25.links (
     CONSTRAINT links_check CHECK ((last_day >= first_day)),
     CONSTRAINT links_number_check CHECK ((number > 0)),
     CONSTRAINT links_signature_check CHECK ((octet_length(signature) = 64)),
-    CONSTRAINT links_key_fkey FOREIGN KEY (key) REFERENCES tap25.keys(id),
     CONSTRAINT links_pkey PRIMARY KEY (id),
     CONSTRAINT links_sensor_key_number_key UNIQUE (sensor, key, number)
 );
@@ -214,7 +213,6 @@ CREATE TABLE tap25_internal.chains (
     key    integer NOT NULL,
     number bigint NOT NULL,
     hash   bytea NOT NULL,
-    CONSTRAINT chains_key_fkey FOREIGN KEY (key) REFERENCES tap25.keys(id),
     CONSTRAINT chains_pkey PRIMARY KEY (sensor, key)
 );
 
