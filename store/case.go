@@ -20,11 +20,10 @@ func (r *CaseRow) Leaf() evidence.Hash {
 	return evidence.Leaf(widen(nil, AppendRow(nil, &r.Envelope)))
 }
 
-// CaseTree is the tree of a segment's rows of a day, with the link that signs its root.
+// CaseTree is the tree of a segment's rows of a day's partition, with the link that signs its root.
 type CaseTree struct {
 	Link, Signature []byte
 	Key             ed25519.PublicKey
-	Table           evidence.Table
 	Day             int32 // UTC, from 1970-01-01
 	Leaves          []evidence.Hash
 }

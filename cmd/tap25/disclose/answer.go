@@ -6,6 +6,7 @@ import (
 
 	"tap25/reassembly/smtp"
 	"tap25/store"
+	"tap25/store/evidence"
 )
 
 // maxShown is the most rows that the page shows: about fifty sheets of A4. The files have all.
@@ -20,6 +21,15 @@ type answer struct {
 	Outcomes [6]int64 // rows of each
 	Flags    [7]int64 // rows with each
 	Shown    []shownRow
+	digest   evidence.Hash // of the rows, if there is one
+}
+
+// sha256 returns the digest of the rows as the database records it, in hexadecimal.
+func (a *answer) sha256() string {
+	if a.Rows == 0 {
+		return evidence.HashOf(nil).String()
+	}
+	return a.digest.String()
 }
 
 // shownRow is a row of the page's table.
@@ -37,6 +47,10 @@ type shownRow struct {
 // add takes the next row, and reports whether the page shows it.
 func (a *answer) add(r *store.CaseRow) bool {
 	e := &r.Envelope
+	if a.Rows == 0 {
+		a.digest = evidence.HashOf(nil)
+	}
+	a.digest = digestWith(a.digest, r)
 	a.Rows++
 	a.Outcomes[e.Outcome]++
 	for i := range a.Flags {

@@ -109,7 +109,7 @@ func makeMaterial(t testing.TB, n int) *material {
 		for _, d := range l.Days {
 			of := leaves[sensor+dayOf(d.Day)]
 			m.trees = append(m.trees, &store.CaseTree{Link: encoded, Signature: key.Sign(encoded), Key: key.Public(),
-				Table: d.Table, Day: d.Day, Leaves: of})
+				Day: d.Day, Leaves: of})
 		}
 	}
 	return m
@@ -140,11 +140,16 @@ func (m *material) source(t testing.TB) Source {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var all answer
+	for _, r := range m.rows {
+		all.add(r)
+	}
 	since, target, basis := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), "marta@orchard.example", "order of 12 May"
 	return Source{
 		Manifest: Manifest{
 			Case: "2026-17", Question: Question{Since: &since, Target: &target},
-			Access:       Access{Number: 7},
+			Access:       Access{Number: 7, SHA256: all.sha256()},
+			Rows:         all.Rows,
 			Made:         Made{At: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC), By: "paula", Version: testVersion},
 			Warrants:     []Warrant{{ID: 3, LegalBasis: &basis, Targets: []string{target}, Since: &since}},
 			Completeness: Completeness{Sentence: "A tap listened all the time.", Values: []Value{{"gaps", nil}}},

@@ -12,6 +12,7 @@ import (
 
 	"tap25/reassembly/smtp"
 	"tap25/store"
+	"tap25/store/evidence"
 )
 
 // pageOf returns the page and the manifest of a disclosure of these rows.
@@ -132,6 +133,11 @@ func TestWrite_AllOrNothing(t *testing.T) {
 	}
 	if _, err := Write(t.Context(), dir, s); err == nil {
 		t.Error("no error")
+	}
+	s = m.source(t)
+	s.Manifest.Access.SHA256 = evidence.HashOf(nil).String()
+	if _, err := Write(t.Context(), dir, s); err == nil {
+		t.Error("other rows than the database recorded are disclosed")
 	}
 	if left, _ := filepath.Glob(filepath.Dir(dir) + "/*"); len(left) > 0 {
 		t.Errorf("%d files are left", len(left))

@@ -14,8 +14,8 @@ import (
 
 // The reasons for which a row has no proof.
 const (
-	notSigned = "no signed link has the row: it was recorded before links were signed, or it is kept by a legal hold " +
-		"and its day is over"
+	notSigned = "no signed link has the row: it was recorded before links were signed, or it is kept aside, by a legal " +
+		"hold or since its time is wrong"
 	notTheRoot = "the rows of its segment are not those that were signed: 'tap25 verify' of the database names them"
 )
 
@@ -41,7 +41,6 @@ type rowProof struct {
 	Number   int64    `json:"number"`             // of the row, from 1
 	Unproven string   `json:"unproven,omitempty"` // the reason; the rest is empty then
 	Link     string   `json:"link,omitempty"`     // hash of the link, hexadecimal
-	Table    string   `json:"table,omitempty"`    // one of tables
 	Day      string   `json:"day,omitempty"`      // UTC, 2026-01-31
 	Index    uint64   `json:"index"`              // of the leaf in the tree, RFC 6962 section 2.1.1
 	Path     [][]byte `json:"path,omitempty"`     // audit path, from the leaf up
@@ -49,9 +48,6 @@ type rowProof struct {
 
 // linkWindow is the octets of lines of links after which a link is written again.
 const linkWindow = 16 << 20
-
-// tables are the names of the tables of a link whose rows can be disclosed.
-var tables = map[evidence.Table]string{evidence.Envelopes: "envelopes", evidence.Misdated: "misdated"}
 
 func appendProof(b []byte, line *proofLine) []byte {
 	text, _ := json.Marshal(line) // numbers, base64 and texts cannot fail
@@ -139,7 +135,7 @@ func (w *window) prove(p *rowProof, leaf evidence.Hash, seenAt time.Time, sensor
 		proof.Path = append(proof.Path, evidence.Hash(octets))
 	}
 	for _, d := range l.days {
-		if p.Table == "" || tables[d.Table] != p.Table || d.Day != dayNumber(seenAt) {
+		if d.Table != evidence.Envelopes || d.Day != dayNumber(seenAt) {
 			continue
 		}
 		proof.Size = d.Rows

@@ -72,9 +72,9 @@ func (p *prover) tree(t *store.CaseTree) error {
 	signed := &linkLine{t.Link, t.Signature, t.Key}
 	hash, l, err := openLink(signed, 0)
 	tree := evidence.NewTree(t.Leaves)
-	sound := err == nil && slices.Contains(l.days, evidence.DayRows{Table: t.Table, Day: t.Day,
-		Rows: uint64(len(t.Leaves)), Root: tree.Root()})
-	form := rowProof{Link: hash.String(), Table: tables[t.Table], Day: dayOf(t.Day)}
+	sound := err == nil && slices.Contains(l.days, evidence.DayRows{Table: evidence.Envelopes,
+		Day: t.Day, Rows: uint64(len(t.Leaves)), Root: tree.Root()})
+	form := rowProof{Link: hash.String(), Day: dayOf(t.Day)}
 	linked := false
 	for index, leaf := range t.Leaves {
 		for _, row := range p.rowsOf(leaf) {

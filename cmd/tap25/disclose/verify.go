@@ -222,7 +222,7 @@ func (v *verifier) proof(number int64) *rowProof {
 // prove checks the proof of a row.
 func (v *verifier) prove(p *rowProof, r *store.CaseRow) {
 	if p.Unproven != "" {
-		if !slices.Contains(reasons, p.Unproven) || p.Link+p.Table+p.Day != "" || p.Index != 0 || p.Path != nil {
+		if !slices.Contains(reasons, p.Unproven) || p.Link+p.Day != "" || p.Index != 0 || p.Path != nil {
 			v.report.differ(proofsFile, p.Number, "gives a reason that tap25 does not give")
 			return
 		}
@@ -242,6 +242,9 @@ func (v *verifier) prove(p *rowProof, r *store.CaseRow) {
 func (v *verifier) claims() {
 	if v.m.Rows != v.answer.Rows {
 		v.report.differ(manifestFile, 0, fmt.Sprintf("says %d rows, and %s has %d", v.m.Rows, rowsJSON, v.answer.Rows))
+	}
+	if v.m.Access.SHA256 != v.answer.sha256() {
+		v.report.differ(rowsJSON, 0, "the rows are not those of which the database recorded the digest")
 	}
 	if !reflect.DeepEqual(v.m.Evidence, v.report.Evidence) {
 		v.report.differ(manifestFile, 0, "says other numbers of proofs than "+proofsFile+" has")

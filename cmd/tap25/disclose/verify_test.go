@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -120,7 +121,12 @@ func TestVerify_WhoDisclosesCannotLie(t *testing.T) {
 			for r := range s.Rows {
 				list = append(list, r)
 			}
-			s.Rows = sequence(do(list))
+			list = do(list)
+			var all answer
+			for _, r := range list {
+				all.add(r)
+			}
+			s.Rows, s.Manifest.Rows, s.Manifest.Access.SHA256 = sequence(list), all.Rows, all.sha256()
 		}
 	}
 	isProof := func(number string) func(string) bool {
@@ -287,6 +293,7 @@ func TestVerify_HostileManifest(t *testing.T) {
 		"a key twice":       strings.Replace(whole, `"rows": 5,`, `"rows": 5,`+"\n"+`  "rows": 5,`, 1),
 		"a case of letters": strings.Replace(whole, `"rows": 5,`, `"Rows": 5,`, 1),
 		"an unknown key":    strings.Replace(whole, `"rows": 5,`, `"rows": 5,`+"\n"+`  "innocent": true,`, 1),
+		"another digest":    regexp.MustCompile(`"sha256": ".`).ReplaceAllString(whole, `"sha256": "x`),
 		"no rows":           strings.Replace(whole, `"rows": 5,`, `"rows": -5,`, 1),
 		"a negative size":   strings.Replace(whole, `"bytes": `, `"bytes": -`, 1),
 		"a huge size":       strings.Replace(whole, `"bytes": `, `"bytes": 90000`, 1),

@@ -88,7 +88,9 @@ func (w *writer) write(ctx context.Context, s *Source) error {
 	if err := w.rows(ctx, s); err != nil {
 		return err
 	}
-	w.m.Rows = w.answer.Rows
+	if w.answer.sha256() != w.m.Access.SHA256 || w.answer.Rows != w.m.Rows {
+		return errors.New("the rows are not those that the database recorded: ask again")
+	}
 	if err := w.proofs(s); err != nil {
 		return err
 	}
