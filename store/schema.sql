@@ -414,6 +414,400 @@ UNION ALL
     mail_aside.network
    FROM tap25_internal.mail_aside;
 
+CREATE VIEW tap25.mail_once AS
+ SELECT source.seen_at,
+    source.sensor,
+    source.session_id,
+    source.mail_no,
+    source.client_ip,
+    source.client_port,
+    source.server_ip,
+    source.server_port,
+    source.helo,
+    source.mail_from,
+    source.rcpt_to,
+    source.mail_from_raw,
+    source.rcpt_to_raw,
+    source.mail_code,
+    source.rcpt_code,
+    source.data_code,
+    source.outcome,
+    source.message_bytes,
+    source.declared_size,
+    source.envid,
+    source.orcpt,
+    source.queue_id,
+    source.auth,
+    source.tls_server_name,
+    source.lost_bytes,
+    source.flags,
+    source.origin_ip,
+    source.origin_port,
+    source.origin_by,
+    source.network,
+        CASE source.copies
+            WHEN 1 THEN ARRAY[source.sensor]
+            ELSE ARRAY( SELECT unnest(source.sensors) AS unnest
+              ORDER BY (unnest(source.sensors)))
+        END AS sensors,
+    source.copies
+   FROM ( SELECT source_1.seen_at,
+            source_1.sensor,
+            source_1.session_id,
+            source_1.mail_no,
+            source_1.client_ip,
+            source_1.client_port,
+            source_1.server_ip,
+            source_1.server_port,
+            source_1.helo,
+            source_1.mail_from,
+            source_1.rcpt_to,
+            source_1.mail_from_raw,
+            source_1.rcpt_to_raw,
+            source_1.mail_code,
+            source_1.rcpt_code,
+            source_1.data_code,
+            source_1.outcome,
+            source_1.message_bytes,
+            source_1.declared_size,
+            source_1.envid,
+            source_1.orcpt,
+            source_1.queue_id,
+            source_1.auth,
+            source_1.tls_server_name,
+            source_1.lost_bytes,
+            source_1.flags,
+            source_1.origin_ip,
+            source_1.origin_port,
+            source_1.origin_by,
+            source_1.network,
+            source_1.exact,
+            source_1.own,
+            source_1.begins,
+            source_1.burst,
+            source_1.at_sensor,
+            source_1.name,
+            source_1.agreed,
+            source_1.queue,
+            source_1.number,
+            source_1.key,
+            source_1.nth,
+            array_agg(source_1.sensor) OVER copy AS sensors,
+            count(*) OVER copy AS copies,
+            row_number() OVER (copy ORDER BY (cardinality(source_1.flags)) NULLS FIRST, source_1.lost_bytes, (source_1.outcome = 'unknown'::tap25.outcome), (num_nulls(source_1.seen_at, source_1.sensor, source_1.session_id, source_1.mail_no, source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.helo, source_1.mail_from, source_1.rcpt_to, source_1.mail_from_raw, source_1.rcpt_to_raw, source_1.mail_code, source_1.rcpt_code, source_1.data_code, source_1.outcome, source_1.message_bytes, source_1.declared_size, source_1.envid, source_1.orcpt, source_1.queue_id, source_1.auth, source_1.tls_server_name, source_1.lost_bytes, source_1.flags, source_1.origin_ip, source_1.origin_port, source_1.origin_by, source_1.network)), source_1.seen_at, source_1.sensor) AS turn
+           FROM ( SELECT source_2.seen_at,
+                    source_2.sensor,
+                    source_2.session_id,
+                    source_2.mail_no,
+                    source_2.client_ip,
+                    source_2.client_port,
+                    source_2.server_ip,
+                    source_2.server_port,
+                    source_2.helo,
+                    source_2.mail_from,
+                    source_2.rcpt_to,
+                    source_2.mail_from_raw,
+                    source_2.rcpt_to_raw,
+                    source_2.mail_code,
+                    source_2.rcpt_code,
+                    source_2.data_code,
+                    source_2.outcome,
+                    source_2.message_bytes,
+                    source_2.declared_size,
+                    source_2.envid,
+                    source_2.orcpt,
+                    source_2.queue_id,
+                    source_2.auth,
+                    source_2.tls_server_name,
+                    source_2.lost_bytes,
+                    source_2.flags,
+                    source_2.origin_ip,
+                    source_2.origin_port,
+                    source_2.origin_by,
+                    source_2.network,
+                    source_2.exact,
+                    source_2.own,
+                    source_2.begins,
+                    source_2.burst,
+                    source_2.at_sensor,
+                    source_2.name,
+                    source_2.agreed,
+                    source_2.queue,
+                    source_2.number,
+                    source_2.key,
+                    row_number() OVER (PARTITION BY source_2.client_ip, source_2.client_port, source_2.server_ip, source_2.server_port, source_2.rcpt_to, source_2.key, source_2.sensor ORDER BY source_2.seen_at, source_2.rcpt_code, source_2.outcome, source_2.data_code) AS nth
+                   FROM ( SELECT source_3.seen_at,
+                            source_3.sensor,
+                            source_3.session_id,
+                            source_3.mail_no,
+                            source_3.client_ip,
+                            source_3.client_port,
+                            source_3.server_ip,
+                            source_3.server_port,
+                            source_3.helo,
+                            source_3.mail_from,
+                            source_3.rcpt_to,
+                            source_3.mail_from_raw,
+                            source_3.rcpt_to_raw,
+                            source_3.mail_code,
+                            source_3.rcpt_code,
+                            source_3.data_code,
+                            source_3.outcome,
+                            source_3.message_bytes,
+                            source_3.declared_size,
+                            source_3.envid,
+                            source_3.orcpt,
+                            source_3.queue_id,
+                            source_3.auth,
+                            source_3.tls_server_name,
+                            source_3.lost_bytes,
+                            source_3.flags,
+                            source_3.origin_ip,
+                            source_3.origin_port,
+                            source_3.origin_by,
+                            source_3.network,
+                            source_3.exact,
+                            source_3.own,
+                            source_3.begins,
+                            source_3.burst,
+                            source_3.at_sensor,
+                            source_3.name,
+                            source_3.agreed,
+                            source_3.queue,
+                            source_3.number,
+                                CASE
+                                    WHEN source_3.queue IS NOT NULL AND NOT min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue AND NOT min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue AND (max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval THEN 'queue '::text || source_3.queue
+                                    WHEN source_3.number IS NOT NULL THEN 'number '::text || source_3.number
+                                    WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
+                                    ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
+                                END AS key
+                           FROM ( SELECT source_4.seen_at,
+                                    source_4.sensor,
+                                    source_4.session_id,
+                                    source_4.mail_no,
+                                    source_4.client_ip,
+                                    source_4.client_port,
+                                    source_4.server_ip,
+                                    source_4.server_port,
+                                    source_4.helo,
+                                    source_4.mail_from,
+                                    source_4.rcpt_to,
+                                    source_4.mail_from_raw,
+                                    source_4.rcpt_to_raw,
+                                    source_4.mail_code,
+                                    source_4.rcpt_code,
+                                    source_4.data_code,
+                                    source_4.outcome,
+                                    source_4.message_bytes,
+                                    source_4.declared_size,
+                                    source_4.envid,
+                                    source_4.orcpt,
+                                    source_4.queue_id,
+                                    source_4.auth,
+                                    source_4.tls_server_name,
+                                    source_4.lost_bytes,
+                                    source_4.flags,
+                                    source_4.origin_ip,
+                                    source_4.origin_port,
+                                    source_4.origin_by,
+                                    source_4.network,
+                                    source_4.exact,
+                                    source_4.own,
+                                    source_4.begins,
+                                    source_4.burst,
+                                    source_4.at_sensor,
+                                    source_4.name,
+                                    source_4.agreed,
+CASE
+ WHEN source_4.agreed THEN COALESCE(source_4.name, min(source_4.name) OVER burst)
+ ELSE source_4.name
+END AS queue,
+CASE
+ WHEN source_4.exact THEN source_4.own
+ WHEN source_4.agreed THEN min(source_4.own) FILTER (WHERE source_4.exact) OVER burst
+ ELSE NULL::text
+END AS number
+                                   FROM ( SELECT source_5.seen_at,
+    source_5.sensor,
+    source_5.session_id,
+    source_5.mail_no,
+    source_5.client_ip,
+    source_5.client_port,
+    source_5.server_ip,
+    source_5.server_port,
+    source_5.helo,
+    source_5.mail_from,
+    source_5.rcpt_to,
+    source_5.mail_from_raw,
+    source_5.rcpt_to_raw,
+    source_5.mail_code,
+    source_5.rcpt_code,
+    source_5.data_code,
+    source_5.outcome,
+    source_5.message_bytes,
+    source_5.declared_size,
+    source_5.envid,
+    source_5.orcpt,
+    source_5.queue_id,
+    source_5.auth,
+    source_5.tls_server_name,
+    source_5.lost_bytes,
+    source_5.flags,
+    source_5.origin_ip,
+    source_5.origin_port,
+    source_5.origin_by,
+    source_5.network,
+    source_5.exact,
+    source_5.own,
+    source_5.begins,
+    source_5.burst,
+    source_5.at_sensor,
+    source_5.name,
+    count(*) OVER burst > 1 AND max(source_5.at_sensor) OVER burst = 1 AND NOT min(source_5.mail_from) OVER burst IS DISTINCT FROM max(source_5.mail_from) OVER burst AND NOT min(source_5.mail_code) OVER burst IS DISTINCT FROM max(source_5.mail_code) OVER burst AND NOT min(source_5.rcpt_code) OVER burst IS DISTINCT FROM max(source_5.rcpt_code) OVER burst AND NOT min(source_5.data_code) OVER burst IS DISTINCT FROM max(source_5.data_code) OVER burst AND NOT min(source_5.message_bytes) OVER burst IS DISTINCT FROM max(source_5.message_bytes) OVER burst AND NOT min(source_5.declared_size) OVER burst IS DISTINCT FROM max(source_5.declared_size) OVER burst AND NOT min(source_5.envid) OVER burst IS DISTINCT FROM max(source_5.envid) OVER burst AND NOT min(source_5.orcpt) OVER burst IS DISTINCT FROM max(source_5.orcpt) OVER burst AND bool_and(num_nulls(source_5.mail_from, source_5.rcpt_to) = 0 OR source_5.outcome = 'encrypted'::tap25.outcome) OVER burst AND NOT min(source_5.name) OVER burst IS DISTINCT FROM max(source_5.name) OVER burst AND NOT min(source_5.own) FILTER (WHERE source_5.exact) OVER burst IS DISTINCT FROM max(source_5.own) FILTER (WHERE source_5.exact) OVER burst AND NOT min(source_5.outcome) FILTER (WHERE source_5.outcome <> 'unknown'::tap25.outcome) OVER burst IS DISTINCT FROM max(source_5.outcome) FILTER (WHERE source_5.outcome <> 'unknown'::tap25.outcome) OVER burst AS agreed
+   FROM ( SELECT source_6.seen_at,
+      source_6.sensor,
+      source_6.session_id,
+      source_6.mail_no,
+      source_6.client_ip,
+      source_6.client_port,
+      source_6.server_ip,
+      source_6.server_port,
+      source_6.helo,
+      source_6.mail_from,
+      source_6.rcpt_to,
+      source_6.mail_from_raw,
+      source_6.rcpt_to_raw,
+      source_6.mail_code,
+      source_6.rcpt_code,
+      source_6.data_code,
+      source_6.outcome,
+      source_6.message_bytes,
+      source_6.declared_size,
+      source_6.envid,
+      source_6.orcpt,
+      source_6.queue_id,
+      source_6.auth,
+      source_6.tls_server_name,
+      source_6.lost_bytes,
+      source_6.flags,
+      source_6.origin_ip,
+      source_6.origin_port,
+      source_6.origin_by,
+      source_6.network,
+      source_6.exact,
+      source_6.own,
+      source_6.begins,
+      source_6.burst,
+      row_number() OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.network, source_6.burst, source_6.sensor) AS at_sensor,
+      COALESCE(source_6.queue_id,
+    CASE
+     WHEN source_6.exact THEN min(source_6.queue_id) OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.own, source_6.exact)
+     ELSE NULL::text
+    END) AS name
+     FROM ( SELECT source_7.seen_at,
+        source_7.sensor,
+        source_7.session_id,
+        source_7.mail_no,
+        source_7.client_ip,
+        source_7.client_port,
+        source_7.server_ip,
+        source_7.server_port,
+        source_7.helo,
+        source_7.mail_from,
+        source_7.rcpt_to,
+        source_7.mail_from_raw,
+        source_7.rcpt_to_raw,
+        source_7.mail_code,
+        source_7.rcpt_code,
+        source_7.data_code,
+        source_7.outcome,
+        source_7.message_bytes,
+        source_7.declared_size,
+        source_7.envid,
+        source_7.orcpt,
+        source_7.queue_id,
+        source_7.auth,
+        source_7.tls_server_name,
+        source_7.lost_bytes,
+        source_7.flags,
+        source_7.origin_ip,
+        source_7.origin_port,
+        source_7.origin_by,
+        source_7.network,
+        source_7.exact,
+        source_7.own,
+        source_7.begins,
+        count(*) FILTER (WHERE source_7.begins) OVER (PARTITION BY source_7.client_ip, source_7.client_port, source_7.server_ip, source_7.server_port, source_7.rcpt_to, source_7.network ORDER BY source_7.seen_at) AS burst
+       FROM ( SELECT source_8.seen_at,
+          source_8.sensor,
+          source_8.session_id,
+          source_8.mail_no,
+          source_8.client_ip,
+          source_8.client_port,
+          source_8.server_ip,
+          source_8.server_port,
+          source_8.helo,
+          source_8.mail_from,
+          source_8.rcpt_to,
+          source_8.mail_from_raw,
+          source_8.rcpt_to_raw,
+          source_8.mail_code,
+          source_8.rcpt_code,
+          source_8.data_code,
+          source_8.outcome,
+          source_8.message_bytes,
+          source_8.declared_size,
+          source_8.envid,
+          source_8.orcpt,
+          source_8.queue_id,
+          source_8.auth,
+          source_8.tls_server_name,
+          source_8.lost_bytes,
+          source_8.flags,
+          source_8.origin_ip,
+          source_8.origin_port,
+          source_8.origin_by,
+          source_8.network,
+          source_8.lost_bytes = 0 AND (source_8.flags IS NULL OR NOT source_8.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[]) AS exact,
+          concat_ws(' '::text, source_8.session_id, source_8.mail_no) AS own,
+          (source_8.seen_at - lag(source_8.seen_at) OVER (PARTITION BY source_8.client_ip, source_8.client_port, source_8.server_ip, source_8.server_port, source_8.rcpt_to, source_8.network ORDER BY source_8.seen_at)) > '00:00:01'::interval AS begins
+         FROM ( SELECT mail.seen_at,
+            mail.sensor,
+            mail.session_id,
+            mail.mail_no,
+            mail.client_ip,
+            mail.client_port,
+            mail.server_ip,
+            mail.server_port,
+            mail.helo,
+            mail.mail_from,
+            mail.rcpt_to,
+            mail.mail_from_raw,
+            mail.rcpt_to_raw,
+            mail.mail_code,
+            mail.rcpt_code,
+            mail.data_code,
+            mail.outcome,
+            mail.message_bytes,
+            mail.declared_size,
+            mail.envid,
+            mail.orcpt,
+            mail.queue_id,
+            mail.auth,
+            mail.tls_server_name,
+            mail.lost_bytes,
+            mail.flags,
+            mail.origin_ip,
+            mail.origin_port,
+            mail.origin_by,
+            mail.network
+           FROM tap25.mail) source_8) source_7) source_6) source_5
+  WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
+                                  WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
+                          WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
+          WINDOW copy AS (PARTITION BY source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.rcpt_to, source_1.key, source_1.nth)) source
+  WHERE source.turn = 1;
+
 CREATE VIEW tap25.missing_accesses AS
  SELECT gaps.first,
     gaps.last,
@@ -901,6 +1295,439 @@ BEGIN ATOMIC
      mail_about.origin_by,
      mail_about.network
     FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(mail_from)) = tap25_internal.bucket($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_once(since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT once.seen_at,
+     once.sensor,
+     once.session_id,
+     once.mail_no,
+     once.client_ip,
+     once.client_port,
+     once.server_ip,
+     once.server_port,
+     once.helo,
+     once.mail_from,
+     once.rcpt_to,
+     once.mail_from_raw,
+     once.rcpt_to_raw,
+     once.mail_code,
+     once.rcpt_code,
+     once.data_code,
+     once.outcome,
+     once.message_bytes,
+     once.declared_size,
+     once.envid,
+     once.orcpt,
+     once.queue_id,
+     once.auth,
+     once.tls_server_name,
+     once.lost_bytes,
+     once.flags,
+     once.origin_ip,
+     once.origin_port,
+     once.origin_by,
+     once.network,
+     once.sensors,
+     once.copies
+    FROM ( SELECT source.seen_at,
+             source.sensor,
+             source.session_id,
+             source.mail_no,
+             source.client_ip,
+             source.client_port,
+             source.server_ip,
+             source.server_port,
+             source.helo,
+             source.mail_from,
+             source.rcpt_to,
+             source.mail_from_raw,
+             source.rcpt_to_raw,
+             source.mail_code,
+             source.rcpt_code,
+             source.data_code,
+             source.outcome,
+             source.message_bytes,
+             source.declared_size,
+             source.envid,
+             source.orcpt,
+             source.queue_id,
+             source.auth,
+             source.tls_server_name,
+             source.lost_bytes,
+             source.flags,
+             source.origin_ip,
+             source.origin_port,
+             source.origin_by,
+             source.network,
+                 CASE source.copies
+                     WHEN 1 THEN ARRAY[source.sensor]
+                     ELSE ARRAY( SELECT unnest(source.sensors) AS unnest
+                       ORDER BY (unnest(source.sensors)))
+                 END AS sensors,
+             source.copies
+            FROM ( SELECT source_1.seen_at,
+                     source_1.sensor,
+                     source_1.session_id,
+                     source_1.mail_no,
+                     source_1.client_ip,
+                     source_1.client_port,
+                     source_1.server_ip,
+                     source_1.server_port,
+                     source_1.helo,
+                     source_1.mail_from,
+                     source_1.rcpt_to,
+                     source_1.mail_from_raw,
+                     source_1.rcpt_to_raw,
+                     source_1.mail_code,
+                     source_1.rcpt_code,
+                     source_1.data_code,
+                     source_1.outcome,
+                     source_1.message_bytes,
+                     source_1.declared_size,
+                     source_1.envid,
+                     source_1.orcpt,
+                     source_1.queue_id,
+                     source_1.auth,
+                     source_1.tls_server_name,
+                     source_1.lost_bytes,
+                     source_1.flags,
+                     source_1.origin_ip,
+                     source_1.origin_port,
+                     source_1.origin_by,
+                     source_1.network,
+                     source_1.exact,
+                     source_1.own,
+                     source_1.begins,
+                     source_1.burst,
+                     source_1.at_sensor,
+                     source_1.name,
+                     source_1.agreed,
+                     source_1.queue,
+                     source_1.number,
+                     source_1.key,
+                     source_1.nth,
+                     array_agg(source_1.sensor) OVER copy AS sensors,
+                     count(*) OVER copy AS copies,
+                     row_number() OVER (copy ORDER BY (cardinality(source_1.flags)) NULLS FIRST, source_1.lost_bytes, (source_1.outcome = 'unknown'::tap25.outcome), (num_nulls(source_1.seen_at, source_1.sensor, source_1.session_id, source_1.mail_no, source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.helo, source_1.mail_from, source_1.rcpt_to, source_1.mail_from_raw, source_1.rcpt_to_raw, source_1.mail_code, source_1.rcpt_code, source_1.data_code, source_1.outcome, source_1.message_bytes, source_1.declared_size, source_1.envid, source_1.orcpt, source_1.queue_id, source_1.auth, source_1.tls_server_name, source_1.lost_bytes, source_1.flags, source_1.origin_ip, source_1.origin_port, source_1.origin_by, source_1.network)), source_1.seen_at, source_1.sensor) AS turn
+                    FROM ( SELECT source_2.seen_at,
+                             source_2.sensor,
+                             source_2.session_id,
+                             source_2.mail_no,
+                             source_2.client_ip,
+                             source_2.client_port,
+                             source_2.server_ip,
+                             source_2.server_port,
+                             source_2.helo,
+                             source_2.mail_from,
+                             source_2.rcpt_to,
+                             source_2.mail_from_raw,
+                             source_2.rcpt_to_raw,
+                             source_2.mail_code,
+                             source_2.rcpt_code,
+                             source_2.data_code,
+                             source_2.outcome,
+                             source_2.message_bytes,
+                             source_2.declared_size,
+                             source_2.envid,
+                             source_2.orcpt,
+                             source_2.queue_id,
+                             source_2.auth,
+                             source_2.tls_server_name,
+                             source_2.lost_bytes,
+                             source_2.flags,
+                             source_2.origin_ip,
+                             source_2.origin_port,
+                             source_2.origin_by,
+                             source_2.network,
+                             source_2.exact,
+                             source_2.own,
+                             source_2.begins,
+                             source_2.burst,
+                             source_2.at_sensor,
+                             source_2.name,
+                             source_2.agreed,
+                             source_2.queue,
+                             source_2.number,
+                             source_2.key,
+                             row_number() OVER (PARTITION BY source_2.client_ip, source_2.client_port, source_2.server_ip, source_2.server_port, source_2.rcpt_to, source_2.key, source_2.sensor ORDER BY source_2.seen_at, source_2.rcpt_code, source_2.outcome, source_2.data_code) AS nth
+                            FROM ( SELECT source_3.seen_at,
+                                     source_3.sensor,
+                                     source_3.session_id,
+                                     source_3.mail_no,
+                                     source_3.client_ip,
+                                     source_3.client_port,
+                                     source_3.server_ip,
+                                     source_3.server_port,
+                                     source_3.helo,
+                                     source_3.mail_from,
+                                     source_3.rcpt_to,
+                                     source_3.mail_from_raw,
+                                     source_3.rcpt_to_raw,
+                                     source_3.mail_code,
+                                     source_3.rcpt_code,
+                                     source_3.data_code,
+                                     source_3.outcome,
+                                     source_3.message_bytes,
+                                     source_3.declared_size,
+                                     source_3.envid,
+                                     source_3.orcpt,
+                                     source_3.queue_id,
+                                     source_3.auth,
+                                     source_3.tls_server_name,
+                                     source_3.lost_bytes,
+                                     source_3.flags,
+                                     source_3.origin_ip,
+                                     source_3.origin_port,
+                                     source_3.origin_by,
+                                     source_3.network,
+                                     source_3.exact,
+                                     source_3.own,
+                                     source_3.begins,
+                                     source_3.burst,
+                                     source_3.at_sensor,
+                                     source_3.name,
+                                     source_3.agreed,
+                                     source_3.queue,
+                                     source_3.number,
+CASE
+ WHEN ((source_3.queue IS NOT NULL) AND (NOT (min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue)) AND (NOT (min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue)) AND ((max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval)) THEN ('queue '::text || source_3.queue)
+ WHEN (source_3.number IS NOT NULL) THEN ('number '::text || source_3.number)
+ WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
+ ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
+END AS key
+                                    FROM ( SELECT source_4.seen_at,
+    source_4.sensor,
+    source_4.session_id,
+    source_4.mail_no,
+    source_4.client_ip,
+    source_4.client_port,
+    source_4.server_ip,
+    source_4.server_port,
+    source_4.helo,
+    source_4.mail_from,
+    source_4.rcpt_to,
+    source_4.mail_from_raw,
+    source_4.rcpt_to_raw,
+    source_4.mail_code,
+    source_4.rcpt_code,
+    source_4.data_code,
+    source_4.outcome,
+    source_4.message_bytes,
+    source_4.declared_size,
+    source_4.envid,
+    source_4.orcpt,
+    source_4.queue_id,
+    source_4.auth,
+    source_4.tls_server_name,
+    source_4.lost_bytes,
+    source_4.flags,
+    source_4.origin_ip,
+    source_4.origin_port,
+    source_4.origin_by,
+    source_4.network,
+    source_4.exact,
+    source_4.own,
+    source_4.begins,
+    source_4.burst,
+    source_4.at_sensor,
+    source_4.name,
+    source_4.agreed,
+  CASE
+   WHEN source_4.agreed THEN COALESCE(source_4.name, min(source_4.name) OVER burst)
+   ELSE source_4.name
+  END AS queue,
+  CASE
+   WHEN source_4.exact THEN source_4.own
+   WHEN source_4.agreed THEN min(source_4.own) FILTER (WHERE source_4.exact) OVER burst
+   ELSE NULL::text
+  END AS number
+   FROM ( SELECT source_5.seen_at,
+      source_5.sensor,
+      source_5.session_id,
+      source_5.mail_no,
+      source_5.client_ip,
+      source_5.client_port,
+      source_5.server_ip,
+      source_5.server_port,
+      source_5.helo,
+      source_5.mail_from,
+      source_5.rcpt_to,
+      source_5.mail_from_raw,
+      source_5.rcpt_to_raw,
+      source_5.mail_code,
+      source_5.rcpt_code,
+      source_5.data_code,
+      source_5.outcome,
+      source_5.message_bytes,
+      source_5.declared_size,
+      source_5.envid,
+      source_5.orcpt,
+      source_5.queue_id,
+      source_5.auth,
+      source_5.tls_server_name,
+      source_5.lost_bytes,
+      source_5.flags,
+      source_5.origin_ip,
+      source_5.origin_port,
+      source_5.origin_by,
+      source_5.network,
+      source_5.exact,
+      source_5.own,
+      source_5.begins,
+      source_5.burst,
+      source_5.at_sensor,
+      source_5.name,
+      ((count(*) OVER burst > 1) AND (max(source_5.at_sensor) OVER burst = 1) AND (NOT (min(source_5.mail_from) OVER burst IS DISTINCT FROM max(source_5.mail_from) OVER burst)) AND (NOT (min(source_5.mail_code) OVER burst IS DISTINCT FROM max(source_5.mail_code) OVER burst)) AND (NOT (min(source_5.rcpt_code) OVER burst IS DISTINCT FROM max(source_5.rcpt_code) OVER burst)) AND (NOT (min(source_5.data_code) OVER burst IS DISTINCT FROM max(source_5.data_code) OVER burst)) AND (NOT (min(source_5.message_bytes) OVER burst IS DISTINCT FROM max(source_5.message_bytes) OVER burst)) AND (NOT (min(source_5.declared_size) OVER burst IS DISTINCT FROM max(source_5.declared_size) OVER burst)) AND (NOT (min(source_5.envid) OVER burst IS DISTINCT FROM max(source_5.envid) OVER burst)) AND (NOT (min(source_5.orcpt) OVER burst IS DISTINCT FROM max(source_5.orcpt) OVER burst)) AND bool_and(((num_nulls(source_5.mail_from, source_5.rcpt_to) = 0) OR (source_5.outcome = 'encrypted'::tap25.outcome))) OVER burst AND (NOT (min(source_5.name) OVER burst IS DISTINCT FROM max(source_5.name) OVER burst)) AND (NOT (min(source_5.own) FILTER (WHERE source_5.exact) OVER burst IS DISTINCT FROM max(source_5.own) FILTER (WHERE source_5.exact) OVER burst)) AND (NOT (min(source_5.outcome) FILTER (WHERE (source_5.outcome <> 'unknown'::tap25.outcome)) OVER burst IS DISTINCT FROM max(source_5.outcome) FILTER (WHERE (source_5.outcome <> 'unknown'::tap25.outcome)) OVER burst))) AS agreed
+     FROM ( SELECT source_6.seen_at,
+        source_6.sensor,
+        source_6.session_id,
+        source_6.mail_no,
+        source_6.client_ip,
+        source_6.client_port,
+        source_6.server_ip,
+        source_6.server_port,
+        source_6.helo,
+        source_6.mail_from,
+        source_6.rcpt_to,
+        source_6.mail_from_raw,
+        source_6.rcpt_to_raw,
+        source_6.mail_code,
+        source_6.rcpt_code,
+        source_6.data_code,
+        source_6.outcome,
+        source_6.message_bytes,
+        source_6.declared_size,
+        source_6.envid,
+        source_6.orcpt,
+        source_6.queue_id,
+        source_6.auth,
+        source_6.tls_server_name,
+        source_6.lost_bytes,
+        source_6.flags,
+        source_6.origin_ip,
+        source_6.origin_port,
+        source_6.origin_by,
+        source_6.network,
+        source_6.exact,
+        source_6.own,
+        source_6.begins,
+        source_6.burst,
+        row_number() OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.network, source_6.burst, source_6.sensor) AS at_sensor,
+        COALESCE(source_6.queue_id,
+      CASE
+       WHEN source_6.exact THEN min(source_6.queue_id) OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.own, source_6.exact)
+       ELSE NULL::text
+      END) AS name
+       FROM ( SELECT source_7.seen_at,
+          source_7.sensor,
+          source_7.session_id,
+          source_7.mail_no,
+          source_7.client_ip,
+          source_7.client_port,
+          source_7.server_ip,
+          source_7.server_port,
+          source_7.helo,
+          source_7.mail_from,
+          source_7.rcpt_to,
+          source_7.mail_from_raw,
+          source_7.rcpt_to_raw,
+          source_7.mail_code,
+          source_7.rcpt_code,
+          source_7.data_code,
+          source_7.outcome,
+          source_7.message_bytes,
+          source_7.declared_size,
+          source_7.envid,
+          source_7.orcpt,
+          source_7.queue_id,
+          source_7.auth,
+          source_7.tls_server_name,
+          source_7.lost_bytes,
+          source_7.flags,
+          source_7.origin_ip,
+          source_7.origin_port,
+          source_7.origin_by,
+          source_7.network,
+          source_7.exact,
+          source_7.own,
+          source_7.begins,
+          count(*) FILTER (WHERE source_7.begins) OVER (PARTITION BY source_7.client_ip, source_7.client_port, source_7.server_ip, source_7.server_port, source_7.rcpt_to, source_7.network ORDER BY source_7.seen_at) AS burst
+         FROM ( SELECT source_8.seen_at,
+            source_8.sensor,
+            source_8.session_id,
+            source_8.mail_no,
+            source_8.client_ip,
+            source_8.client_port,
+            source_8.server_ip,
+            source_8.server_port,
+            source_8.helo,
+            source_8.mail_from,
+            source_8.rcpt_to,
+            source_8.mail_from_raw,
+            source_8.rcpt_to_raw,
+            source_8.mail_code,
+            source_8.rcpt_code,
+            source_8.data_code,
+            source_8.outcome,
+            source_8.message_bytes,
+            source_8.declared_size,
+            source_8.envid,
+            source_8.orcpt,
+            source_8.queue_id,
+            source_8.auth,
+            source_8.tls_server_name,
+            source_8.lost_bytes,
+            source_8.flags,
+            source_8.origin_ip,
+            source_8.origin_port,
+            source_8.origin_by,
+            source_8.network,
+            ((source_8.lost_bytes = 0) AND ((source_8.flags IS NULL) OR (NOT (source_8.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[])))) AS exact,
+            concat_ws(' '::text, source_8.session_id, source_8.mail_no) AS own,
+            ((source_8.seen_at - lag(source_8.seen_at) OVER (PARTITION BY source_8.client_ip, source_8.client_port, source_8.server_ip, source_8.server_port, source_8.rcpt_to, source_8.network ORDER BY source_8.seen_at)) > '00:00:01'::interval) AS begins
+           FROM ( SELECT mail.seen_at,
+              mail.sensor,
+              mail.session_id,
+              mail.mail_no,
+              mail.client_ip,
+              mail.client_port,
+              mail.server_ip,
+              mail.server_port,
+              mail.helo,
+              mail.mail_from,
+              mail.rcpt_to,
+              mail.mail_from_raw,
+              mail.rcpt_to_raw,
+              mail.mail_code,
+              mail.rcpt_code,
+              mail.data_code,
+              mail.outcome,
+              mail.message_bytes,
+              mail.declared_size,
+              mail.envid,
+              mail.orcpt,
+              mail.queue_id,
+              mail.auth,
+              mail.tls_server_name,
+              mail.lost_bytes,
+              mail.flags,
+              mail.origin_ip,
+              mail.origin_port,
+              mail.origin_by,
+              mail.network
+             FROM tap25.mail
+            WHERE ((mail.seen_at >= (COALESCE(mail_once.since, '-infinity'::timestamp with time zone) - '01:00:00'::interval)) AND (mail.seen_at < (COALESCE(mail_once.before, 'infinity'::timestamp with time zone) + '01:00:00'::interval)))) source_8) source_7) source_6) source_5
+    WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
+  WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
+                                   WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
+                   WINDOW copy AS (PARTITION BY source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.rcpt_to, source_1.key, source_1.nth)) source
+           WHERE (source.turn = 1)) once
+   WHERE ((once.seen_at >= COALESCE(mail_once.since, '-infinity'::timestamp with time zone)) AND (once.seen_at < COALESCE(mail_once.before, 'infinity'::timestamp with time zone)));
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_server(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1640,12 +2467,10 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    perform tap25_internal.grant_roles_before_scopes();
-    if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.record_scope to tap25_sensor;
-    end if;
+    perform tap25_internal.grant_roles_before_questions();
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant select on tap25.scopes to tap25_admin;
+        grant select on tap25.mail_once to tap25_admin;
+        grant execute on function tap25.mail_once to tap25_admin;
     end if;
 end $function$;
 
@@ -1723,6 +2548,21 @@ begin
         grant select, insert (case_id, auditor, mailbox, domain, network, since, before, valid_until, reason), update (valid_until) on tap25.warrants to tap25_admin;
         grant select on tap25.warrant_events, tap25.missing_accesses, tap25.retentions to tap25_admin;
         grant execute on function tap25.end_warrant, tap25.set_retention to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_questions()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_scopes();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.record_scope to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.scopes to tap25_admin;
     end if;
 end $function$;
 
@@ -1999,6 +2839,68 @@ begin
     insert into tap25.warrant_events (warrant_id, action) values (new.id, 'granted');
     return null;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.once_query(source text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    with mail as (
+        select string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns,
+               string_agg(format('min(%1$I) over burst is not distinct from max(%1$I) over burst', a.attname), ' and ' order by a.attnum)
+                   filter (where a.attname in ('mail_from', 'mail_code', 'rcpt_code', 'data_code', 'message_bytes', 'declared_size', 'envid', 'orcpt')) as agree
+        from pg_attribute a where a.attrelid = 'tap25.mail'::regclass and a.attnum > 0 and not a.attisdropped
+    )
+    select format($query$
+select %1$s, case copies when 1 then array[sensor] else array(select unnest(sensors) order by 1) end as sensors, copies
+from (
+    select *, array_agg(sensor) over copy as sensors, count(*) over copy as copies,
+           row_number() over (copy order by cardinality(flags) nulls first, lost_bytes, outcome = 'unknown', num_nulls(%1$s), seen_at, sensor) as turn
+    from (
+        select *, row_number() over (partition by %3$s, key, sensor order by seen_at, rcpt_code, outcome, data_code) as nth
+        from (
+            select *, case when queue is not null
+                                and min(mail_no) filter (where exact) over queue is not distinct from max(mail_no) filter (where exact) over queue
+                                and min(mail_from) over queue is not distinct from max(mail_from) over queue
+                                and max(seen_at) over queue - min(seen_at) over queue <= interval '1 hour' then 'queue ' || queue
+                           when number is not null then 'number ' || number
+                           when agreed then concat('burst ', burst, ' ', network)
+                           else concat_ws(' ', 'row', session_id, mail_no, sensor) end as key
+            from (
+                select *, case when agreed then coalesce(name, min(name) over burst) else name end as queue,
+                       case when exact then own when agreed then min(own) filter (where exact) over burst end as number
+                from (
+                    select *, count(*) over burst > 1 and max(at_sensor) over burst = 1 and %4$s
+                              and bool_and(num_nulls(mail_from, rcpt_to) = 0 or outcome = 'encrypted') over burst
+                              and min(name) over burst is not distinct from max(name) over burst
+                              and min(own) filter (where exact) over burst is not distinct from max(own) filter (where exact) over burst
+                              and min(outcome) filter (where outcome <> 'unknown') over burst is not distinct from
+                                  max(outcome) filter (where outcome <> 'unknown') over burst as agreed
+                    from (
+                        select *, row_number() over (partition by %3$s, network, burst, sensor) as at_sensor,
+                               coalesce(queue_id, case when exact then min(queue_id) over (partition by %3$s, own, exact) end) as name
+                        from (
+                            select *, count(*) filter (where begins) over (partition by %3$s, network order by seen_at) as burst
+                            from (
+                                select *, lost_bytes = 0 and (flags is null or not flags && '{midstream,one-sided,gap,conflict,truncated}') as exact,
+                                       concat_ws(' ', session_id, mail_no) as own,
+                                       seen_at - lag(seen_at) over (partition by %3$s, network order by seen_at) > interval '1 second' as begins
+                                from (%2$s) as source
+                            ) as source
+                        ) as source
+                    ) as source
+                    window burst as (partition by %3$s, network, burst)
+                ) as source
+                window burst as (partition by %3$s, network, burst)
+            ) as source
+            window queue as (partition by %3$s, queue)
+        ) as source
+    ) as source
+    window copy as (partition by %3$s, key, nth)
+) as source
+where turn = 1$query$, m.columns, source, 'client_ip, client_port, server_ip, server_port, rcpt_to', m.agree) from mail m
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.open_partition(partition regclass)
  RETURNS void
@@ -2317,6 +3219,7 @@ GRANT SELECT ON tap25.accesses TO tap25_admin;
 GRANT SELECT ON tap25.expired TO tap25_admin;
 GRANT SELECT ON tap25.holds TO tap25_admin;
 GRANT SELECT ON tap25.mail TO tap25_admin;
+GRANT SELECT ON tap25.mail_once TO tap25_admin;
 GRANT SELECT ON tap25.missing_accesses TO tap25_admin;
 GRANT SELECT ON tap25.retentions TO tap25_admin;
 GRANT SELECT ON tap25.scopes TO tap25_admin;
@@ -2349,6 +3252,7 @@ GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
@@ -2464,6 +3368,9 @@ COMMENT ON COLUMN tap25.mail.origin_ip IS 'Address of the client that a proxy in
 COMMENT ON COLUMN tap25.mail.origin_port IS 'TCP port of that client, by the same claim. Null: none is named.';
 COMMENT ON COLUMN tap25.mail.origin_by IS 'What named that client: proxy (a header of the PROXY protocol), xclient, xforward. Null: nothing did.';
 COMMENT ON COLUMN tap25.mail.network IS 'The network that the connection was seen in, by its tags and tunnels, the outermost first: vlan 12, vxlan 5001/vlan 3, gtp. Null: none.';
+COMMENT ON VIEW tap25.mail_once IS 'Each recipient of each mail once: of the rows that several taps have of it, the most complete. mail_once(since, before) is quicker for a time range. For administrators.';
+COMMENT ON COLUMN tap25.mail_once.sensors IS 'All sensors that have this recipient of this mail, sorted; sensor is the one whose row this is.';
+COMMENT ON COLUMN tap25.mail_once.copies IS 'Rows of mail that this one stands for, itself included: one for each of sensors.';
 COMMENT ON VIEW tap25.missing_accesses IS 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash. Administrators read it.';
 COMMENT ON COLUMN tap25.missing_accesses.first IS 'First missing number: accesses.id.';
 COMMENT ON COLUMN tap25.missing_accesses.last IS 'Last missing number of the gap.';
@@ -2523,6 +3430,7 @@ COMMENT ON FUNCTION tap25.end_warrant(bigint,text) IS 'Ends a warrant at once; r
 COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
 COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For administrators: select * from mail_from_domain(''a.example'')';
+COMMENT ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) IS 'Returns what the view mail_once has with since <= seen_at < before; reads these days alone, and an hour around them, in which copies from taps with other clocks may be. For administrators: select * from mail_once(''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For administrators: select * from mail_server(''2001:db8::25'')';
 COMMENT ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_to(''b@b.example'', ''2026-01-01'')';
 COMMENT ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to a domain, not to its subdomains, with since <= seen_at < before. For administrators: select * from mail_to_domain(''b.example'')';
@@ -2638,6 +3546,7 @@ COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_senso
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_questions() IS 'The part of grant_roles that is older than mail_once.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
@@ -2657,6 +3566,7 @@ COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partiti
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
 COMMENT ON FUNCTION tap25_internal.note_grant() IS 'Trigger: records the event that a warrant was granted.';
+COMMENT ON FUNCTION tap25_internal.once_query(text) IS 'Returns the text of the query behind mail_once, over the rows of a source: a query with the columns of mail.';
 COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';

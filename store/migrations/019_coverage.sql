@@ -1,0 +1,2 @@
+-- Kept free: the library that runs migrations takes no gap in their numbers.
+select;
