@@ -25,7 +25,9 @@ var ErrOlderSchema = errors.New("the database's schema is older than this tap25:
 // DB is one connection to a database, for one goroutine at a time.
 type DB struct {
 	conn   *pgx.Conn
-	server time.Time // when the server was started that took the first rows of this connection: see relyOn
+	server time.Time          // when the server was started that took the first rows of this connection: see relyOn
+	signer *Signer            // signs what is loaded; nil: nobody
+	asked  map[chainName]bool // whose links the server was asked for
 }
 
 func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {

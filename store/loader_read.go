@@ -1,6 +1,9 @@
 package store
 
-import "tap25/store/spool"
+import (
+	"tap25/store/evidence"
+	"tap25/store/spool"
+)
 
 // aheadBytes bounds the files of segments that are read before their turn.
 const aheadBytes = 16 << 20
@@ -9,11 +12,12 @@ const aheadBytes = 16 << 20
 type segment struct {
 	spool.Segment
 	rows   [][]byte
+	roots  []evidence.DayRows // of the rows, if all are sound and somebody signs them
 	damage spool.Damage
 	sound  bool // every record is a row
 }
 
-func (s segment) batch() batch { return batch{s.Sensor, s.Key, s.rows} }
+func (s segment) batch() batch { return batch{s.Sensor, s.Key, s.rows, s.roots} }
 
 // read reads a segment. Any goroutine may call it.
 func (l *Loader) read(seg spool.Segment) (s segment, err error) {
@@ -22,10 +26,13 @@ func (l *Loader) read(seg spool.Segment) (s segment, err error) {
 	for _, r := range s.rows {
 		s.sound = s.sound && checkRow(r) == ""
 	}
+	if s.sound && l.cfg.Signer != nil {
+		s.roots = rootsOf(s.rows)
+	}
 	return s, err
 }
 
-// readAhead begins to read the segments whose turn comes next, in a goroutine of its own: so the server does not wait
+// readAhead begins to read, and to hash, the segments whose turn comes next, in a goroutine of its own: so the server does not wait
 // for the disk between two transactions. What it returns waits until that is done, and is to be called before the next
 // load. What cannot be read is left to that.
 func (l *Loader) readAhead(behind []spool.Segment) (wait func()) {

@@ -117,7 +117,7 @@ func TestLoader_SetAsideSurvivesACrashAroundTheCommit(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				first.load(t.Context(), []batch{{seg.Sensor, seg.Key, good}}) // fails, or seems to
+				first.load(t.Context(), []batch{{sensor: seg.Sensor, key: seg.Key, rows: good}}) // fails, or seems to
 			}
 			first.Close()
 			s.Close()

@@ -179,7 +179,7 @@ func TestLoader_TellsWhatItWaitsForWithoutTheRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait(t, func() bool { st := l.Stats(); return st.Err == nil && st.Added == 1 && !st.Hopeless })
-	_, err := db.load(t.Context(), []batch{{"tap", "key", [][]byte{spoilt(1)}}})
+	_, err := db.load(t.Context(), []batch{{sensor: "tap", key: "key", rows: [][]byte{spoilt(1)}}})
 	if text := plain(err).Error(); err == nil || strings.Contains(text, "example") || strings.Contains(text, "0x") ||
 		!strings.Contains(text, "22021") {
 		t.Errorf("the error of a refused row is %q", text)

@@ -37,14 +37,17 @@ type Table uint8
 
 // The tables.
 const (
-	Envelopes       Table = 1 // rows of a day's partition
-	Misdated        Table = 2 // rows whose day gets no partition; the day is that of seen_at
-	Held            Table = 3 // rows that a legal hold kept
-	Minutes         Table = 4 // records of coverage, a minute each
-	LongerCoverage  Table = 5 // records of coverage that took the place of minutes
-	BeforeEvidence  Table = 6 // rows that were loaded before the chain began: their number alone, Hash is zero
-	RootsOfTheDay   Table = 7 // rows that were dropped; Hash is the root over the roots of the links, see [DayRoot]
-	UnsignedDropped Table = 8 // of the rows that were dropped, those of before the chain: their number alone
+	Envelopes       Table = 1  // rows of a day's partition
+	Misdated        Table = 2  // rows whose day gets no partition; the day is that of seen_at
+	Held            Table = 3  // rows that a legal hold kept
+	Minutes         Table = 4  // records of coverage, a minute each
+	LongerCoverage  Table = 5  // records of coverage that took the place of minutes
+	BeforeEvidence  Table = 6  // rows that were loaded before the chain began: their number alone, Hash is zero
+	RootsOfTheDay   Table = 7  // rows that were dropped; Hash is the root over the roots of the links, see [DayRoot]
+	UnsignedDropped Table = 8  // of the rows that were dropped, those of before the chain: their number alone
+	MisdatedBefore  Table = 9  // all misdated rows of before the chain: their number alone, Day is zero
+	HeldBefore      Table = 10 // all held rows of before the chain: their number alone, Day is zero
+	ReleasedRows    Table = 11 // rows that were dropped from the held ones
 )
 
 // DayRows is the rows of a day: their number, and the root of the tree over them.

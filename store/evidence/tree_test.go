@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -46,6 +47,21 @@ func naiveRoot(d []Hash) Hash {
 		k *= 2
 	}
 	return node(naiveRoot(d[:k]), naiveRoot(d[k:]))
+}
+
+func TestSort_SortsAnyHashes(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for n := range 300 {
+		leaves := make([]Hash, n)
+		for i := range leaves {
+			leaves[i][r.IntN(32)], leaves[i][0] = byte(r.Uint32()), byte(r.Uint32()&r.Uint32()) // many begin alike
+		}
+		want := slices.Clone(leaves)
+		slices.SortFunc(want, func(a, b Hash) int { return strings.Compare(a.String(), b.String()) })
+		if Sort(leaves); !slices.Equal(leaves, want) {
+			t.Fatalf("%d hashes are in the wrong order", n)
+		}
+	}
 }
 
 func randomLeaves(r *rand.Rand, n int) []Hash {

@@ -1,2 +1,2 @@
--- Kept free: the library that runs migrations takes no gap in their numbers.
-select;
+-- Holds the number of a migration of its own.
+select 1;

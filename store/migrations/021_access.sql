@@ -1,0 +1,2 @@
+-- Holds the number of a migration of its own.
+select 1;
