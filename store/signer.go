@@ -214,7 +214,7 @@ func (db *DB) stateLost(ctx context.Context, tx pgx.Tx, s *Signer, name chainNam
 // daysBetween returns the first and the last day of rows; nil if there are none.
 func daysBetween(days []evidence.DayRows) (first, last *time.Time) {
 	for _, d := range days {
-		if d.Table == evidence.MisdatedBefore || d.Table == evidence.HeldBefore {
+		if d.Table == evidence.BeforeEvidence || d.Table == evidence.MisdatedBefore || d.Table == evidence.HeldBefore {
 			continue
 		}
 		day := dayOf(d.Day)

@@ -38,7 +38,8 @@ create table tap25_internal.chains (
 create table tap25_internal.evidence (
     one      boolean     primary key default true check (one),
     database uuid        not null default gen_random_uuid(),
-    since    timestamptz not null default clock_timestamp()
+    since    timestamptz not null default clock_timestamp(),
+    born     xid         not null default pg_current_xact_id()::xid -- its xmin, unless a dump was restored
 );
 insert into tap25_internal.evidence default values;
 
@@ -246,6 +247,7 @@ comment on table tap25_internal.evidence is 'One line: which database this is, a
 comment on column tap25_internal.evidence.one is 'Always true, so that there is one line.';
 comment on column tap25_internal.evidence.database is 'Random; a sensor remembers by it what it has signed for this database.';
 comment on column tap25_internal.evidence.since is 'When the schema got evidence.';
+comment on column tap25_internal.evidence.born is 'The xmin of this line, unless a dump was restored: then the xmin of no row is that of its load any more.';
 comment on table tap25_internal.before_evidence is 'How many rows were loaded before there was evidence: no link proves them. Append-only; a sensor''s first link signs its lines.';
 comment on column tap25_internal.before_evidence.sensor is 'Name of the sensor, mail.sensor.';
 comment on column tap25_internal.before_evidence.kind is '6: rows of a day''s partition, 9: all of misdated, 10: all of held.';
