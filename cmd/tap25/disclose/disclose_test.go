@@ -151,7 +151,7 @@ func (m *material) source(t testing.TB) Source {
 			Access:       Access{Number: 7, SHA256: all.sha256()},
 			Rows:         all.Rows,
 			Made:         Made{At: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC), By: "paula", Version: testVersion},
-			Warrants:     []Warrant{{ID: 3, LegalBasis: &basis, Targets: []string{target}, Since: &since}},
+			Warrants:     []Warrant{{ID: 3, LegalBasis: basis, Targets: []string{target}, Since: since}},
 			Completeness: Completeness{Sentence: "A tap listened all the time.", Values: []Value{{"gaps", nil}}},
 		},
 		Rows: sequence(m.rows), Trees: sequence(m.trees), Key: key, Zone: zone,

@@ -60,19 +60,22 @@ type Made struct {
 	At      time.Time `json:"at"`
 	By      string    `json:"by"` // login
 	Version string    `json:"version"`
+
+	// URL of the time-stamping authority that has stamped the manifest; nil: none has
+	StampedBy *string `json:"stamped_by"`
 }
 
-// Warrant is one that opened the case. Nil is what it does not say.
+// Warrant is one that opened the case. One from before tap25 asked for approvals has no approver.
 type Warrant struct {
 	ID         int64      `json:"id"`
-	LegalBasis *string    `json:"legal_basis"`
-	Applicant  *string    `json:"applicant"`
+	LegalBasis string     `json:"legal_basis"`
+	Applicant  string     `json:"applicant"`
 	Approver   *string    `json:"approver"`
 	ApprovedAt *time.Time `json:"approved_at"`
 	Targets    []string   `json:"targets"`
-	Since      *time.Time `json:"since"`
-	Before     *time.Time `json:"before"`
-	ValidUntil *time.Time `json:"valid_until"`
+	Since      time.Time  `json:"since"`
+	Before     time.Time  `json:"before"`
+	ValidUntil time.Time  `json:"valid_until"`
 }
 
 // Completeness is what completeness() answers for the period: its sentence, and its columns with their values as text.
@@ -149,7 +152,7 @@ func parseManifest(text []byte) (*Manifest, error) {
 func (m *Manifest) times() []*time.Time {
 	times := []*time.Time{&m.Made.At, m.Question.Since, m.Question.Before}
 	for _, w := range m.Warrants {
-		times = append(times, w.ApprovedAt, w.Since, w.Before, w.ValidUntil)
+		times = append(times, w.ApprovedAt, &w.Since, &w.Before, &w.ValidUntil)
 	}
 	return slices.DeleteFunc(times, func(t *time.Time) bool { return t == nil })
 }

@@ -3,6 +3,7 @@ package disclose
 import (
 	"fmt"
 	"io"
+	"time"
 )
 
 // maxDifferences is the most differences that a report names; it counts the others.
@@ -10,9 +11,10 @@ const maxDifferences = 50
 
 // Report is what [Verify] found.
 type Report struct {
-	Manifest    *Manifest // nil if it cannot be read
-	Signer      string    // fingerprint of the key that signed the manifest; "" if none fits
-	Evidence    Evidence  // of the proofs that hold
+	Manifest    *Manifest  // nil if it cannot be read
+	Signer      string     // fingerprint of the key that signed the manifest; "" if none fits
+	StampedAt   *time.Time // by the time stamp of the manifest, if there is one that fits
+	Evidence    Evidence   // of the proofs that hold
 	Differences []Difference
 	More        int64    // differences that are not in Differences
 	Notes       []string // what was not checked, and why
@@ -51,6 +53,9 @@ func (r *Report) Write(w io.Writer) {
 	}
 	if r.Signer != "" {
 		fmt.Fprintf(w, "signed with the key %s\n", r.Signer)
+	}
+	if r.StampedAt != nil {
+		fmt.Fprintf(w, "stamped at %s\n", r.StampedAt.Format("2006-01-02 15:04:05 UTC"))
 	}
 	for _, k := range r.Evidence.Keys {
 		fmt.Fprintf(w, "%d rows are proven by sensor %q with the key %s\n", k.Rows, k.Sensor, k.Fingerprint)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +21,9 @@ const maxManifest = 16 << 20
 
 // Trust is what a directory is held to besides itself.
 type Trust struct {
-	Keys    []ed25519.PublicKey // every key of the directory must be one of these; nil: any may be
-	Version string              // of this tap25: the page of another is not made anew
+	Keys    []string       // fingerprints: every key of the directory must have one of these; nil: any may be
+	Version string         // of this tap25: the page of another is not made anew
+	Stamps  *x509.CertPool // authorities that may have stamped the manifest; nil: whose stamp it is stays open
 }
 
 // Verify checks a directory that tap25 disclose wrote, whoever made it. It needs neither a database nor a network. The
@@ -32,26 +34,22 @@ func Verify(ctx context.Context, dir string, trust Trust) (*Report, error) {
 		return nil, fmt.Errorf("verify the directory: %w", err)
 	}
 	defer root.Close()
-	v := verifier{dir: root, report: &Report{}, version: trust.Version}
-	for _, key := range trust.Keys {
-		v.trusted = append(v.trusted, evidence.Fingerprint(key).String())
-	}
-	v.strangers()
+	v := verifier{dir: root, report: &Report{}, trust: trust}
 	if v.manifest() {
 		if err := v.files(ctx); err != nil {
 			return nil, err
 		}
 	}
+	v.strangers()
 	return v.report, nil
 }
 
 // verifier holds what the check of a directory needs.
 type verifier struct {
-	dir     *os.Root
-	m       *Manifest
-	trusted []string // fingerprints
-	version string
-	report  *Report
+	dir    *os.Root
+	m      *Manifest
+	trust  Trust
+	report *Report
 
 	rows, csv, proofs *part
 	line              int64     // of proofs.jsonl, the last one read
@@ -72,10 +70,13 @@ func (v *verifier) strangers() {
 	if err != nil {
 		return
 	}
+	known := []string{rowsJSON, rowsCSV, proofsFile, pageFile, manifestFile, signatureFile}
+	if v.m != nil && v.m.Made.StampedBy != nil {
+		known = append(known, stampFile)
+	}
 	others := 0
 	for _, e := range entries {
-		if !slices.Contains([]string{rowsJSON, rowsCSV, proofsFile, pageFile, manifestFile, signatureFile, stampFile},
-			e.Name()) {
+		if !slices.Contains(known, e.Name()) {
 			others++
 		}
 	}
@@ -114,14 +115,42 @@ func (v *verifier) manifest() bool {
 		v.report.differ(signatureFile, 0, err.Error())
 		return true
 	}
+	v.stamp(text)
 	v.report.Signer = evidence.Fingerprint(key).String()
-	v.trust(manifestFile, v.report.Signer, "of whoever disclosed")
+	v.trusts(manifestFile, v.report.Signer, "of whoever disclosed")
 	return true
 }
 
-// trust notes a key that is not one of those that the reader named.
-func (v *verifier) trust(file, fingerprint, whose string) {
-	if len(v.trusted) > 0 && !slices.Contains(v.trusted, fingerprint) {
+// stamp checks the time stamp of the manifest, if it says that it has one.
+func (v *verifier) stamp(manifest []byte) {
+	if v.m.Made.StampedBy == nil {
+		if v.trust.Stamps != nil {
+			v.report.differ(manifestFile, 0, "has no time stamp")
+		}
+		return
+	}
+	response, err := readSmall(v.dir, stampFile, maxStamp)
+	var s *stamp
+	if err == nil {
+		s, err = readStamp(response, manifest)
+	}
+	if err == nil && v.trust.Stamps != nil {
+		err = s.check(v.trust.Stamps)
+	}
+	if err != nil {
+		v.report.differ(stampFile, 0, err.Error())
+		return
+	}
+	v.report.StampedAt = &s.time
+	if v.trust.Stamps == nil {
+		v.report.Notes = append(v.report.Notes, fmt.Sprintf("the time stamp is signed with the certificate of %q; that "+
+			"it is the authority's is not checked: name its certificate", s.signer.Subject))
+	}
+}
+
+// trusts notes a key that is not one of those that the reader named.
+func (v *verifier) trusts(file, fingerprint, whose string) {
+	if len(v.trust.Keys) > 0 && !slices.Contains(v.trust.Keys, fingerprint) {
 		v.report.differ(file, 0, "the key "+whose+" is none of those that were named: "+fingerprint)
 	}
 }
@@ -250,7 +279,7 @@ func (v *verifier) claims() {
 		v.report.differ(manifestFile, 0, "says other numbers of proofs than "+proofsFile+" has")
 	}
 	for _, k := range v.report.Evidence.Keys {
-		v.trust(proofsFile, k.Fingerprint, "of a sensor")
+		v.trusts(proofsFile, k.Fingerprint, "of a sensor")
 	}
 }
 
@@ -262,7 +291,7 @@ func (v *verifier) page() {
 			v.report.differ(pageFile, 0, err.Error())
 		}
 	}()
-	if v.m.Made.Version != v.version && p.broken == nil {
+	if v.m.Made.Version != v.trust.Version && p.broken == nil {
 		v.report.Notes = append(v.report.Notes, pageFile+" was made by another version of tap25, see "+manifestFile+
 			": it was signed, but only that version shows whether it says what the other files say")
 		return

@@ -205,7 +205,10 @@ func TestVerify_ANamedKeyIsTheOnlyOne(t *testing.T) {
 	if _, err := Write(t.Context(), dir, s); err != nil {
 		t.Fatal(err)
 	}
-	all := []ed25519.PublicKey{s.Key.Public(), m.trees[0].Key, m.trees[2].Key}
+	var all []string
+	for _, key := range []ed25519.PublicKey{s.Key.Public(), m.trees[0].Key, m.trees[2].Key} {
+		all = append(all, evidence.Fingerprint(key).String())
+	}
 	for left := range all {
 		report, err := Verify(t.Context(), dir, Trust{Keys: slices.Delete(slices.Clone(all), left, left+1),
 			Version: testVersion})

@@ -40,10 +40,8 @@ type Source struct {
 // Write makes the directory dir, which must not exist or be empty: all of it, or none if an error is returned. Only its
 // owner may read it. It returns the manifest.
 func Write(ctx context.Context, dir string, s Source) (m *Manifest, err error) {
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return nil, fmt.Errorf("disclose: the directory %s is not empty: name another", dir)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("disclose: %w", err)
+	if err := isFree(dir); err != nil {
+		return nil, err
 	}
 	unfinished := filepath.Clean(dir) + ".tmp"
 	if err := os.Mkdir(unfinished, 0o700); err != nil {
@@ -60,6 +58,20 @@ func Write(ctx context.Context, dir string, s Source) (m *Manifest, err error) {
 		return nil, errors.Join(fmt.Errorf("disclose: %w", err), os.RemoveAll(unfinished))
 	}
 	return w.m, nil
+}
+
+// isFree returns an error if a directory cannot be made there.
+func isFree(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("disclose: %w", err)
+	case len(entries) > 0:
+		return fmt.Errorf("disclose: the directory %s is not empty: name another", dir)
+	}
+	return nil
 }
 
 // writer writes a directory.
@@ -105,6 +117,15 @@ func (w *writer) write(ctx context.Context, s *Source) error {
 	text, err := w.m.append(nil)
 	if err != nil {
 		return err
+	}
+	if w.m.Made.StampedBy != nil {
+		stamp, err := Stamp(ctx, *w.m.Made.StampedBy, text)
+		if err == nil {
+			err = writeFile(filepath.Join(w.dir, stampFile), stamp)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return errors.Join(writeFile(filepath.Join(w.dir, manifestFile), text),
 		writeFile(filepath.Join(w.dir, signatureFile), s.Key.Sign(text)))
