@@ -35,10 +35,16 @@ CREATE TABLE tap25.accesses (
     client_port      integer DEFAULT inet_client_port(),
     application_name text DEFAULT current_setting('application_name'::text),
     backend_pid      integer DEFAULT pg_backend_pid(),
-    CONSTRAINT accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'read'::text, 'refused'::text]))),
+    asked            bigint,
+    asked_target     text,
+    asked_since      timestamp with time zone,
+    asked_before     timestamp with time zone,
+    sha256           text,
+    CONSTRAINT accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'read'::text, 'shown'::text, 'refused'::text]))),
     CONSTRAINT accesses_pkey PRIMARY KEY (id)
 );
 CREATE INDEX accesses_auditor_at_idx ON tap25.accesses USING btree (auditor, at) WHERE (action = 'open'::text);
+CREATE INDEX accesses_auditor_at_idx1 ON tap25.accesses USING btree (auditor, at) WHERE (action = 'read'::text);
 
 CREATE TABLE tap25.expired (
     day        date NOT NULL,
@@ -75,40 +81,6 @@ CREATE TABLE tap25.holds (
     CONSTRAINT holds_pkey PRIMARY KEY (id)
 );
 
-CREATE TABLE tap25.keys (
-    id          integer GENERATED ALWAYS AS IDENTITY NOT NULL,
-    fingerprint bytea NOT NULL,
-    public_key  bytea NOT NULL,
-    added_by    name DEFAULT SESSION_USER NOT NULL,
-    added_at    timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT keys_check CHECK ((fingerprint = sha256(('\x302a300506032b6570032100'::bytea || public_key)))),
-    CONSTRAINT keys_public_key_check CHECK ((octet_length(public_key) = 32)),
-    CONSTRAINT keys_pkey PRIMARY KEY (id),
-    CONSTRAINT keys_fingerprint_key UNIQUE (fingerprint)
-);
-
-CREATE TABLE tap25.links (
-    id        bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
-    sensor    text NOT NULL,
-    key       integer NOT NULL,
-    number    bigint NOT NULL,
-    segment   text,
-    first_day date,
-    last_day  date,
-    xid       xid,
-    body      bytea NOT NULL,
-    signature bytea NOT NULL,
-    added_at  timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT links_body_check CHECK (((octet_length(body) >= 1) AND (octet_length(body) <= 1048576))),
-    CONSTRAINT links_check CHECK ((last_day >= first_day)),
-    CONSTRAINT links_number_check CHECK ((number > 0)),
-    CONSTRAINT links_signature_check CHECK ((octet_length(signature) = 64)),
-    CONSTRAINT links_key_fkey FOREIGN KEY (key) REFERENCES tap25.keys(id),
-    CONSTRAINT links_pkey PRIMARY KEY (id),
-    CONSTRAINT links_sensor_key_number_key UNIQUE (sensor, key, number)
-);
-CREATE INDEX links_days_idx ON tap25.links USING gist (daterange(first_day, last_day, '[]'::text));
-
 CREATE TABLE tap25.retentions (
     id     bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     kept   interval,
@@ -143,30 +115,13 @@ CREATE TABLE tap25.warrant_events (
     reason      text,
     by          name DEFAULT SESSION_USER NOT NULL,
     at          timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT warrant_events_action_check CHECK ((action = ANY (ARRAY['migrated'::text, 'granted'::text, 'ended'::text]))),
+    CONSTRAINT warrant_events_action_check CHECK ((action = ANY (ARRAY['migrated'::text, 'granted'::text, 'applied'::text, 'approved'::text, 'refused'::text, 'ended'::text]))),
     CONSTRAINT warrant_events_check CHECK (((action = 'ended'::text) = (valid_until IS NOT NULL))),
     CONSTRAINT warrant_events_warrant_id_fkey FOREIGN KEY (warrant_id) REFERENCES tap25_internal.warrants(id),
     CONSTRAINT warrant_events_pkey PRIMARY KEY (id)
 );
+CREATE UNIQUE INDEX warrant_events_decision ON tap25.warrant_events USING btree (warrant_id) WHERE (action = ANY (ARRAY['approved'::text, 'refused'::text]));
 CREATE INDEX warrant_events_warrant_id_idx ON tap25.warrant_events USING btree (warrant_id);
-
-CREATE TABLE tap25_internal.before_evidence (
-    sensor text NOT NULL,
-    kind   smallint NOT NULL,
-    day    date NOT NULL,
-    rows   bigint NOT NULL,
-    CONSTRAINT before_evidence_kind_check CHECK ((kind = ANY (ARRAY[6, 9, 10]))),
-    CONSTRAINT before_evidence_pkey PRIMARY KEY (sensor, kind, day)
-);
-
-CREATE TABLE tap25_internal.chains (
-    sensor text NOT NULL,
-    key    integer NOT NULL,
-    number bigint NOT NULL,
-    hash   bytea NOT NULL,
-    CONSTRAINT chains_key_fkey FOREIGN KEY (key) REFERENCES tap25.keys(id),
-    CONSTRAINT chains_pkey PRIMARY KEY (sensor, key)
-);
 
 CREATE TABLE tap25_internal.days (
     day       date NOT NULL,
@@ -227,15 +182,6 @@ CREATE INDEX envelopes_client_ip_idx ON ONLY tap25_internal.envelopes USING btre
 CREATE INDEX envelopes_origin_ip_idx ON ONLY tap25_internal.envelopes USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
 CREATE INDEX envelopes_seen_at_idx ON ONLY tap25_internal.envelopes USING brin (seen_at);
 CREATE INDEX envelopes_server_ip_idx ON ONLY tap25_internal.envelopes USING btree (server_ip);
-
-CREATE TABLE tap25_internal.evidence (
-    one      boolean DEFAULT true NOT NULL,
-    database uuid DEFAULT gen_random_uuid() NOT NULL,
-    since    timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    born     xid DEFAULT (pg_current_xact_id())::xid NOT NULL,
-    CONSTRAINT evidence_one_check CHECK (one),
-    CONSTRAINT evidence_pkey PRIMARY KEY (one)
-);
 
 CREATE TABLE tap25_internal.held (
     seen_at         timestamp with time zone NOT NULL,
@@ -383,25 +329,39 @@ CREATE TABLE tap25_internal.tap25_schema_version (
     version integer NOT NULL
 );
 
+CREATE TABLE tap25_internal.warrant_auditors (
+    warrant_id bigint NOT NULL,
+    auditor    name NOT NULL,
+    CONSTRAINT warrant_auditors_warrant_id_fkey FOREIGN KEY (warrant_id) REFERENCES tap25_internal.warrants(id),
+    CONSTRAINT warrant_auditors_pkey PRIMARY KEY (warrant_id, auditor)
+);
+
+CREATE TABLE tap25_internal.warrant_targets (
+    id         bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    warrant_id bigint NOT NULL,
+    mailbox    text,
+    domain     text,
+    network    inet,
+    seen_in    text,
+    by_origin  boolean NOT NULL,
+    CONSTRAINT warrant_targets_check CHECK ((num_nonnulls(mailbox, domain, network) = 1)),
+    CONSTRAINT warrant_targets_check1 CHECK (((seen_in IS NULL) OR ((network IS NOT NULL) AND tap25_internal.is_network(seen_in)))),
+    CONSTRAINT warrant_targets_warrant_id_fkey FOREIGN KEY (warrant_id) REFERENCES tap25_internal.warrants(id),
+    CONSTRAINT warrant_targets_pkey PRIMARY KEY (id)
+);
+CREATE INDEX warrant_targets_warrant_id_idx ON tap25_internal.warrant_targets USING btree (warrant_id);
+
 CREATE TABLE tap25_internal.warrants (
     case_id     text NOT NULL,
-    auditor     name NOT NULL,
-    mailbox     text,
-    domain      text,
-    network     inet,
     since       timestamp with time zone NOT NULL,
     before      timestamp with time zone NOT NULL,
     valid_until timestamp with time zone NOT NULL,
     reason      text NOT NULL,
     id          bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
-    granted_by  name DEFAULT SESSION_USER NOT NULL,
-    granted_at  timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    seen_in     text,
-    by_origin   boolean DEFAULT true NOT NULL,
+    applicant   name DEFAULT SESSION_USER NOT NULL,
+    applied_at  timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT ends CHECK (isfinite(valid_until)),
-    CONSTRAINT seen_in CHECK (((seen_in IS NULL) OR ((network IS NOT NULL) AND tap25_internal.is_network(seen_in)))),
     CONSTRAINT warrants_case_id_check CHECK ((case_id <> ''::text)),
-    CONSTRAINT warrants_check CHECK ((num_nonnulls(mailbox, domain, network) = 1)),
     CONSTRAINT warrants_check1 CHECK ((since < before)),
     CONSTRAINT warrants_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT warrants_pkey PRIMARY KEY (id)
@@ -475,6 +435,307 @@ UNION ALL
     mail_aside.network
    FROM tap25_internal.mail_aside;
 
+CREATE VIEW tap25.mail_once AS
+ SELECT copies.seen_at,
+    copies.sensor,
+    copies.session_id,
+    copies.mail_no,
+    copies.client_ip,
+    copies.client_port,
+    copies.server_ip,
+    copies.server_port,
+    copies.helo,
+    copies.mail_from,
+    copies.rcpt_to,
+    copies.mail_from_raw,
+    copies.rcpt_to_raw,
+    copies.mail_code,
+    copies.rcpt_code,
+    copies.data_code,
+    copies.outcome,
+    copies.message_bytes,
+    copies.declared_size,
+    copies.envid,
+    copies.orcpt,
+    copies.queue_id,
+    copies.auth,
+    copies.tls_server_name,
+    copies.lost_bytes,
+    copies.flags,
+    copies.origin_ip,
+    copies.origin_port,
+    copies.origin_by,
+    copies.network,
+        CASE copies.copies
+            WHEN 1 THEN ARRAY[copies.sensor]
+            ELSE ARRAY( SELECT unnest(copies.sensors) AS unnest
+              ORDER BY (unnest(copies.sensors)))
+        END AS sensors,
+    copies.copies
+   FROM ( SELECT counted.seen_at,
+            counted.sensor,
+            counted.session_id,
+            counted.mail_no,
+            counted.client_ip,
+            counted.client_port,
+            counted.server_ip,
+            counted.server_port,
+            counted.helo,
+            counted.mail_from,
+            counted.rcpt_to,
+            counted.mail_from_raw,
+            counted.rcpt_to_raw,
+            counted.mail_code,
+            counted.rcpt_code,
+            counted.data_code,
+            counted.outcome,
+            counted.message_bytes,
+            counted.declared_size,
+            counted.envid,
+            counted.orcpt,
+            counted.queue_id,
+            counted.auth,
+            counted.tls_server_name,
+            counted.lost_bytes,
+            counted.flags,
+            counted.origin_ip,
+            counted.origin_port,
+            counted.origin_by,
+            counted.network,
+            counted.exact,
+            counted.queue,
+            counted.named,
+            counted.by_queue,
+            counted.by_session,
+            counted.by_no,
+            counted.by_sensor,
+            counted.nth,
+            array_agg(counted.sensor) OVER alike AS sensors,
+            count(*) OVER alike AS copies,
+            row_number() OVER (alike ORDER BY (cardinality(counted.flags)) NULLS FIRST, counted.lost_bytes, (counted.outcome = 'unknown'::tap25.outcome), (num_nulls(counted.seen_at, counted.sensor, counted.session_id, counted.mail_no, counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.helo, counted.mail_from, counted.rcpt_to, counted.mail_from_raw, counted.rcpt_to_raw, counted.mail_code, counted.rcpt_code, counted.data_code, counted.outcome, counted.message_bytes, counted.declared_size, counted.envid, counted.orcpt, counted.queue_id, counted.auth, counted.tls_server_name, counted.lost_bytes, counted.flags, counted.origin_ip, counted.origin_port, counted.origin_by, counted.network)), counted.seen_at, counted.sensor) AS turn
+           FROM ( SELECT keyed.seen_at,
+                    keyed.sensor,
+                    keyed.session_id,
+                    keyed.mail_no,
+                    keyed.client_ip,
+                    keyed.client_port,
+                    keyed.server_ip,
+                    keyed.server_port,
+                    keyed.helo,
+                    keyed.mail_from,
+                    keyed.rcpt_to,
+                    keyed.mail_from_raw,
+                    keyed.rcpt_to_raw,
+                    keyed.mail_code,
+                    keyed.rcpt_code,
+                    keyed.data_code,
+                    keyed.outcome,
+                    keyed.message_bytes,
+                    keyed.declared_size,
+                    keyed.envid,
+                    keyed.orcpt,
+                    keyed.queue_id,
+                    keyed.auth,
+                    keyed.tls_server_name,
+                    keyed.lost_bytes,
+                    keyed.flags,
+                    keyed.origin_ip,
+                    keyed.origin_port,
+                    keyed.origin_by,
+                    keyed.network,
+                    keyed.exact,
+                    keyed.queue,
+                    keyed.named,
+                    keyed.by_queue,
+                    keyed.by_session,
+                    keyed.by_no,
+                    keyed.by_sensor,
+                    row_number() OVER (PARTITION BY keyed.client_ip, keyed.client_port, keyed.server_ip, keyed.server_port, keyed.rcpt_to, keyed.by_queue, keyed.by_session, keyed.by_no, keyed.by_sensor, keyed.sensor ORDER BY keyed.seen_at, keyed.rcpt_code, keyed.outcome, keyed.data_code) AS nth
+                   FROM ( SELECT named.seen_at,
+                            named.sensor,
+                            named.session_id,
+                            named.mail_no,
+                            named.client_ip,
+                            named.client_port,
+                            named.server_ip,
+                            named.server_port,
+                            named.helo,
+                            named.mail_from,
+                            named.rcpt_to,
+                            named.mail_from_raw,
+                            named.rcpt_to_raw,
+                            named.mail_code,
+                            named.rcpt_code,
+                            named.data_code,
+                            named.outcome,
+                            named.message_bytes,
+                            named.declared_size,
+                            named.envid,
+                            named.orcpt,
+                            named.queue_id,
+                            named.auth,
+                            named.tls_server_name,
+                            named.lost_bytes,
+                            named.flags,
+                            named.origin_ip,
+                            named.origin_port,
+                            named.origin_by,
+                            named.network,
+                            named.exact,
+                            named.queue,
+                            named.named,
+                                CASE
+                                    WHEN named.named THEN named.queue
+                                    ELSE NULL::text
+                                END AS by_queue,
+                                CASE
+                                    WHEN NOT named.named THEN named.session_id
+                                    ELSE NULL::bigint
+                                END AS by_session,
+                                CASE
+                                    WHEN NOT named.named THEN named.mail_no
+                                    ELSE NULL::integer
+                                END AS by_no,
+                                CASE
+                                    WHEN NOT named.named AND NOT named.exact THEN named.sensor
+                                    ELSE NULL::text
+                                END AS by_sensor
+                           FROM ( SELECT queued.seen_at,
+                                    queued.sensor,
+                                    queued.session_id,
+                                    queued.mail_no,
+                                    queued.client_ip,
+                                    queued.client_port,
+                                    queued.server_ip,
+                                    queued.server_port,
+                                    queued.helo,
+                                    queued.mail_from,
+                                    queued.rcpt_to,
+                                    queued.mail_from_raw,
+                                    queued.rcpt_to_raw,
+                                    queued.mail_code,
+                                    queued.rcpt_code,
+                                    queued.data_code,
+                                    queued.outcome,
+                                    queued.message_bytes,
+                                    queued.declared_size,
+                                    queued.envid,
+                                    queued.orcpt,
+                                    queued.queue_id,
+                                    queued.auth,
+                                    queued.tls_server_name,
+                                    queued.lost_bytes,
+                                    queued.flags,
+                                    queued.origin_ip,
+                                    queued.origin_port,
+                                    queued.origin_by,
+                                    queued.network,
+                                    queued.exact,
+                                    queued.queue,
+                                    queued.queue IS NOT NULL AND NOT min(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue IS DISTINCT FROM max(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue AS named
+                                   FROM ( SELECT weighed.seen_at,
+    weighed.sensor,
+    weighed.session_id,
+    weighed.mail_no,
+    weighed.client_ip,
+    weighed.client_port,
+    weighed.server_ip,
+    weighed.server_port,
+    weighed.helo,
+    weighed.mail_from,
+    weighed.rcpt_to,
+    weighed.mail_from_raw,
+    weighed.rcpt_to_raw,
+    weighed.mail_code,
+    weighed.rcpt_code,
+    weighed.data_code,
+    weighed.outcome,
+    weighed.message_bytes,
+    weighed.declared_size,
+    weighed.envid,
+    weighed.orcpt,
+    weighed.queue_id,
+    weighed.auth,
+    weighed.tls_server_name,
+    weighed.lost_bytes,
+    weighed.flags,
+    weighed.origin_ip,
+    weighed.origin_port,
+    weighed.origin_by,
+    weighed.network,
+    weighed.exact,
+    COALESCE(weighed.queue_id,
+  CASE
+   WHEN weighed.exact THEN min(weighed.queue_id) OVER one_number
+   ELSE NULL::text
+  END) AS queue
+   FROM ( SELECT source.seen_at,
+      source.sensor,
+      source.session_id,
+      source.mail_no,
+      source.client_ip,
+      source.client_port,
+      source.server_ip,
+      source.server_port,
+      source.helo,
+      source.mail_from,
+      source.rcpt_to,
+      source.mail_from_raw,
+      source.rcpt_to_raw,
+      source.mail_code,
+      source.rcpt_code,
+      source.data_code,
+      source.outcome,
+      source.message_bytes,
+      source.declared_size,
+      source.envid,
+      source.orcpt,
+      source.queue_id,
+      source.auth,
+      source.tls_server_name,
+      source.lost_bytes,
+      source.flags,
+      source.origin_ip,
+      source.origin_port,
+      source.origin_by,
+      source.network,
+      source.lost_bytes = 0 AND (source.flags IS NULL OR NOT source.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[]) AS exact
+     FROM ( SELECT mail.seen_at,
+        mail.sensor,
+        mail.session_id,
+        mail.mail_no,
+        mail.client_ip,
+        mail.client_port,
+        mail.server_ip,
+        mail.server_port,
+        mail.helo,
+        mail.mail_from,
+        mail.rcpt_to,
+        mail.mail_from_raw,
+        mail.rcpt_to_raw,
+        mail.mail_code,
+        mail.rcpt_code,
+        mail.data_code,
+        mail.outcome,
+        mail.message_bytes,
+        mail.declared_size,
+        mail.envid,
+        mail.orcpt,
+        mail.queue_id,
+        mail.auth,
+        mail.tls_server_name,
+        mail.lost_bytes,
+        mail.flags,
+        mail.origin_ip,
+        mail.origin_port,
+        mail.origin_by,
+        mail.network
+       FROM tap25.mail) source) weighed
+  WINDOW one_number AS (PARTITION BY weighed.client_ip, weighed.client_port, weighed.server_ip, weighed.server_port, weighed.rcpt_to, weighed.session_id, weighed.mail_no, weighed.exact)) queued
+                                  WINDOW one_queue AS (PARTITION BY queued.client_ip, queued.client_port, queued.server_ip, queued.server_port, queued.rcpt_to, queued.queue)) named) keyed) counted
+          WINDOW alike AS (PARTITION BY counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.rcpt_to, counted.by_queue, counted.by_session, counted.by_no, counted.by_sensor, counted.nth)) copies
+  WHERE copies.turn = 1;
+
 CREATE VIEW tap25.missing_accesses AS
  SELECT gaps.first,
     gaps.last,
@@ -494,6 +755,17 @@ CREATE VIEW tap25.missing_accesses AS
                   WHERE accesses_id_seq.is_called) numbers) gaps
   WHERE gaps.first <= gaps.last;
 
+CREATE VIEW tap25.my_cases AS
+ SELECT my_cases.case_id,
+    my_cases.target,
+    my_cases.since,
+    my_cases.before,
+    my_cases.valid_until,
+    my_cases.state,
+    my_cases.open_until,
+    my_cases.warrant_id
+   FROM tap25_internal.my_cases() my_cases(case_id, target, since, before, valid_until, state, open_until, warrant_id);
+
 CREATE VIEW tap25.sensors AS
  SELECT sensors.sensor,
     sensors.login,
@@ -504,22 +776,43 @@ CREATE VIEW tap25.sensors AS
 
 CREATE VIEW tap25.warrants AS
  SELECT w.case_id,
-    w.auditor,
-    w.mailbox,
-    w.domain,
-    w.network,
+    a.auditor,
+    t.mailbox,
+    t.domain,
+    t.network,
     w.since,
     w.before,
-    LEAST(w.valid_until, ( SELECT min(e.valid_until) AS min
-           FROM tap25.warrant_events e
-          WHERE e.warrant_id = w.id)) AS valid_until,
+    LEAST(w.valid_until, e.ended) AS valid_until,
     w.reason,
     w.id,
-    w.granted_by,
-    w.granted_at,
-    w.seen_in,
-    w.by_origin
-   FROM tap25_internal.warrants w;
+        CASE
+            WHEN e.migrated THEN w.applicant
+            ELSE e.approved_by
+        END AS granted_by,
+        CASE
+            WHEN e.migrated THEN w.applied_at
+            ELSE e.approved_at
+        END AS granted_at,
+    t.seen_in,
+    t.by_origin,
+    w.applicant,
+    w.applied_at,
+        CASE
+            WHEN e.refused THEN 'refused'::text
+            WHEN LEAST(w.valid_until, e.ended) <= clock_timestamp() THEN 'ended'::text
+            WHEN e.migrated OR e.approved_at IS NOT NULL THEN 'valid'::text
+            ELSE 'applied'::text
+        END AS state
+   FROM tap25_internal.warrants w
+     JOIN tap25_internal.warrant_auditors a ON a.warrant_id = w.id
+     JOIN tap25_internal.warrant_targets t ON t.warrant_id = w.id
+     CROSS JOIN LATERAL ( SELECT min(v.valid_until) AS ended,
+            COALESCE(bool_or(v.action = 'migrated'::text), false) AS migrated,
+            COALESCE(bool_or(v.action = 'refused'::text), false) AS refused,
+            min(v.by::text) FILTER (WHERE v.action = 'approved'::text)::name AS approved_by,
+            min(v.at) FILTER (WHERE v.action = 'approved'::text) AS approved_at
+           FROM tap25.warrant_events v
+          WHERE v.warrant_id = w.id) e;
 
 CREATE VIEW tap25_internal.mail_aside AS
  SELECT aside.seen_at,
@@ -725,7 +1018,7 @@ AS $function$
 declare h tap25.holds;
 begin
     perform tap25_internal.check_snapshot();
-    perform tap25_internal.check_seen_in(add_hold.network, add_hold.seen_in);
+    perform tap25_internal.check_target(add_hold.mailbox, add_hold.domain, add_hold.network, add_hold.seen_in);
     begin
         insert into tap25.holds (mailbox, domain, network, seen_in, since, before, until, reason)
         values (add_hold.mailbox, lower(add_hold.domain), add_hold.network, add_hold.seen_in, coalesce(add_hold.since, '-infinity'),
@@ -737,6 +1030,81 @@ begin
     where tap25_internal.concerns(h.mailbox, h.domain, h.network, h.seen_in, true, h.since, h.before,
         e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip, e.origin_ip, e.network);
     return h.id;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.apply_for_warrant(case_id text, basis text, auditors name[], targets text[], since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone, by_origin boolean DEFAULT true)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    number bigint;
+begin
+    if coalesce(apply_for_warrant.case_id, '') = '' or length(apply_for_warrant.case_id) > 200 or apply_for_warrant.case_id ~ '[[:cntrl:]]' then
+        raise 'a case has a name of up to 200 characters' using errcode = 'invalid_parameter_value';
+    elsif coalesce(basis, '') = '' or length(basis) > 1000 then
+        raise 'say what the warrant rests on, in up to 1,000 characters' using errcode = 'invalid_parameter_value';
+    elsif cardinality(targets) between 1 and 100 is not true then
+        raise 'a warrant names 1 to 100 targets: mailboxes, domains, IP addresses, subnets' using errcode = 'invalid_parameter_value';
+    end if;
+    perform tap25_internal.check_auditors(auditors);
+    perform tap25_internal.check_period(apply_for_warrant.since, apply_for_warrant.before, apply_for_warrant.valid_until);
+    insert into tap25_internal.warrants (case_id, since, before, valid_until, reason)
+    values (apply_for_warrant.case_id, apply_for_warrant.since, apply_for_warrant.before, apply_for_warrant.valid_until, basis) returning id into number;
+    insert into tap25_internal.warrant_auditors select number, a from unnest(auditors) a group by a;
+    for i in 1 .. cardinality(targets) loop
+        begin
+            insert into tap25_internal.warrant_targets (warrant_id, mailbox, domain, network, seen_in, by_origin)
+            select number, p.mailbox, p.domain, p.network, p.seen_in, coalesce(apply_for_warrant.by_origin, true) from tap25_internal.parse_target(targets[i]) p;
+        exception when invalid_parameter_value then
+            raise 'target %: %', i, sqlerrm using errcode = sqlstate;
+        end;
+    end loop;
+    return number;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.approve_warrant(which bigint, note text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    perform tap25_internal.decide_warrant(which, 'approved', note);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.ask_case(which text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before timestamp with time zone DEFAULT NULL::timestamp with time zone, target text DEFAULT NULL::text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET client_min_messages TO 'warning'
+AS $function$
+declare
+    number constant bigint := tap25_internal.begin_access('read', which);
+    entry  constant record := tap25_internal.enter_case(number, which, target);
+    line   tap25.mail_once;
+    digest bytea := sha256('');
+    n      bigint := 0;
+begin
+    if entry.warrants = '{}' then
+        return null;
+    end if;
+    for line in select * from tap25_internal.case_rows(entry.warrants, since, before, target) loop
+        digest := tap25_internal.digest_with(digest, line);
+        n := n + 1;
+    end loop;
+    perform tap25_internal.check_warrants(number, which, entry.warrants);
+    perform tap25_internal.record_access(number, which, 'read', entry.warrants, rows => n, opening => entry.opening,
+        target => target, since => since, before => before, sha256 => encode(digest, 'hex'));
+    return number;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.bind_sensor(login name, sensor text)
@@ -760,56 +1128,94 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25.case_mail(which text)
- RETURNS SETOF tap25.mail
+CREATE OR REPLACE FUNCTION tap25.case_answer(access bigint)
+ RETURNS TABLE(case_id text, target text, since timestamp with time zone, before timestamp with time zone, at timestamp with time zone, rows bigint, sha256 text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select a.case_id, a.asked_target, coalesce(a.asked_since, a.since), coalesce(a.asked_before, a.before), a.at, a.rows, a.sha256 from tap25.accesses a
+    where a.id = access and a.action = 'read' and a.auditor = session_user and a.xid is distinct from pg_current_xact_id_if_assigned()
+$function$;
+
+CREATE OR REPLACE FUNCTION tap25.case_completeness(which text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    first  timestamptz;
+    last   timestamptz;
+    answer text;
+begin
+    select min(w.since), max(w.before) into first, last from tap25_internal.warrants w where w.id = any (tap25_internal.valid_warrants(which));
+    if first is not null and to_regprocedure('tap25.completeness(timestamptz, timestamptz, text)') is not null then
+        execute 'select sentence from tap25.completeness($1, $2)' into answer using first, last;
+    end if;
+    return answer;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.case_list(which text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before timestamp with time zone DEFAULT NULL::timestamp with time zone, target text DEFAULT NULL::text)
+ RETURNS TABLE(seen_at timestamp with time zone, client_ip inet, mail_from text, rcpt_to text, outcome tap25.outcome, bytes bigint, copies bigint, flags text[])
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT (m.seen_at)::timestamp(0) with time zone AS seen_at,
+     m.client_ip,
+     m.mail_from,
+     m.rcpt_to,
+     m.outcome,
+     m.message_bytes,
+     m.copies,
+     m.flags
+    FROM tap25.case_mail(case_list.which, case_list.since, case_list.before, case_list.target) m(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.case_mail(which text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before timestamp with time zone DEFAULT NULL::timestamp with time zone, target text DEFAULT NULL::text)
+ RETURNS SETOF tap25.mail_once
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
  SET client_min_messages TO 'warning'
- SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
+#variable_conflict use_variable
 declare
-    number   constant bigint := tap25_internal.begin_access('read', which);
-    warrants bigint[];
-    opening  bigint;
-    w        tap25_internal.warrants;
-    done     bigint[] := '{}'; -- warrants whose rows were returned
-    n        bigint;
-    sum      bigint := 0;
+    number constant bigint := tap25_internal.begin_access('show', which);
+    entry  constant record := tap25_internal.enter_case(number, which, target);
+    asked  tap25.accesses;
+    line   tap25.mail_once;
+    digest bytea := sha256('');
+    n      bigint := 0;
 begin
-    perform tap25_internal.check_isolation(number);
-    opening := (select a.id from tap25.accesses a where a.case_id = which and a.auditor = session_user and a.action = 'open'
-                and a.at > clock_timestamp() - interval '12 hours' and a.xid <> pg_current_xact_id() order by a.at desc limit 1);
-    if opening is null then
-        perform tap25_internal.log_refusal(number, 'the case is not open');
-        raise 'the case is not open: select open_case(case, purpose), and commit' using errcode = 'insufficient_privilege';
-    end if;
-    warrants := tap25_internal.valid_warrants(which);
-    if warrants = '{}' then
-        perform tap25_internal.log_refusal(number, 'every warrant of the case has ended');
-        perform tap25_internal.record_access(number, which, 'refused', '{}', opening => opening, refusal => 'every warrant of the case has ended');
-        raise warning 'every warrant that opened this case has ended; the attempt is recorded' using errcode = 'insufficient_privilege';
+    if entry.warrants = '{}' then
         return;
     end if;
-    for w in select * from tap25_internal.warrants x where x.id = any (warrants) order by x.id loop
-        return query select m.* from tap25_internal.mail_concerning(w.mailbox, w.domain, w.network, w.since, w.before) m
-        where tap25_internal.concerns(w.mailbox, w.domain, w.network, w.seen_in, w.by_origin, w.since, w.before,
-                m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip, m.origin_ip, m.network)
-          and not exists (select from tap25_internal.warrants x where x.id = any (done) and
-              tap25_internal.concerns(x.mailbox, x.domain, x.network, x.seen_in, x.by_origin, x.since, x.before,
-                m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip, m.origin_ip, m.network));
-        get diagnostics n = row_count;
-        sum := sum + n;
-        done := done || w.id;
-    end loop;
-    -- Nothing has left this function yet, so a warrant that has ended while it read opens nothing.
-    if not warrants <@ tap25_internal.valid_warrants(which) then
-        perform tap25_internal.log_refusal(number, 'a warrant of the case has ended meanwhile');
-        raise 'a warrant of this case has ended while it was read: ask again' using errcode = 'insufficient_privilege';
+    select * into asked from tap25.accesses a where a.action = 'read' and a.auditor = session_user and a.case_id = which
+        and a.at > clock_timestamp() - interval '15 minutes' and a.xid <> pg_current_xact_id() and a.sha256 is not null
+        and (a.asked_target, a.asked_since, a.asked_before) is not distinct from (target, since, before) order by a.id desc limit 1;
+    if asked.id is null then
+        perform tap25_internal.log_refusal(number, 'the question is not on record');
+        raise 'this question is not on record: select ask_case(...) with the same case, times and target, and commit; its rows are shown for 15 minutes'
+            using errcode = 'insufficient_privilege';
     end if;
-    perform tap25_internal.record_access(number, which, 'read', warrants, rows => sum, opening => opening);
+    for line in select * from tap25_internal.case_rows(entry.warrants, since, before, target) loop
+        digest := tap25_internal.digest_with(digest, line);
+        n := n + 1;
+        return next line;
+    end loop;
+    if (n, encode(digest, 'hex')) is distinct from (asked.rows, asked.sha256) then
+        perform tap25_internal.log_refusal(number, 'the answer has changed');
+        raise 'the answer has changed since it was recorded: select ask_case(...) again' using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    perform tap25_internal.check_warrants(number, which, entry.warrants);
+    perform tap25_internal.record_access(number, which, 'shown', entry.warrants, rows => n, opening => entry.opening, asked => asked.id,
+        target => target, since => since, before => before, sha256 => asked.sha256);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.drop_hold(which bigint)
@@ -825,7 +1231,7 @@ begin
     return found;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25.end_warrant(which bigint, reason text)
+CREATE OR REPLACE FUNCTION tap25.end_warrant(which bigint, reason text, at timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -833,12 +1239,17 @@ CREATE OR REPLACE FUNCTION tap25.end_warrant(which bigint, reason text)
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
+declare
+    moment constant timestamptz := greatest(end_warrant.at, clock_timestamp());
 begin
     if coalesce(reason, '') = '' then
-        raise 'say what the warrant is ended for';
+        raise 'say what the warrant is ended for' using errcode = 'invalid_parameter_value';
+    elsif tap25_internal.is_tied() and not pg_has_role(session_user, 'tap25_admin', 'member') and not pg_has_role(session_user, 'tap25_approver', 'member')
+        and not exists (select from tap25_internal.warrants w where w.id = which and w.applicant = session_user) then
+        raise 'administrators and approvers end a warrant, and who has applied for it' using errcode = 'insufficient_privilege';
     end if;
     insert into tap25.warrant_events (warrant_id, action, valid_until, reason)
-    select w.id, 'ended', clock_timestamp(), end_warrant.reason from tap25.warrants w where w.id = which and w.valid_until > clock_timestamp();
+    select distinct w.id, 'ended', moment, end_warrant.reason from tap25.warrants w where w.id = which and w.valid_until > moment;
     return found;
 end $function$;
 
@@ -962,6 +1373,346 @@ BEGIN ATOMIC
      mail_about.origin_by,
      mail_about.network
     FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(mail_from)) = tap25_internal.bucket($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_once(since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT once.seen_at,
+     once.sensor,
+     once.session_id,
+     once.mail_no,
+     once.client_ip,
+     once.client_port,
+     once.server_ip,
+     once.server_port,
+     once.helo,
+     once.mail_from,
+     once.rcpt_to,
+     once.mail_from_raw,
+     once.rcpt_to_raw,
+     once.mail_code,
+     once.rcpt_code,
+     once.data_code,
+     once.outcome,
+     once.message_bytes,
+     once.declared_size,
+     once.envid,
+     once.orcpt,
+     once.queue_id,
+     once.auth,
+     once.tls_server_name,
+     once.lost_bytes,
+     once.flags,
+     once.origin_ip,
+     once.origin_port,
+     once.origin_by,
+     once.network,
+     once.sensors,
+     once.copies
+    FROM ( SELECT copies.seen_at,
+             copies.sensor,
+             copies.session_id,
+             copies.mail_no,
+             copies.client_ip,
+             copies.client_port,
+             copies.server_ip,
+             copies.server_port,
+             copies.helo,
+             copies.mail_from,
+             copies.rcpt_to,
+             copies.mail_from_raw,
+             copies.rcpt_to_raw,
+             copies.mail_code,
+             copies.rcpt_code,
+             copies.data_code,
+             copies.outcome,
+             copies.message_bytes,
+             copies.declared_size,
+             copies.envid,
+             copies.orcpt,
+             copies.queue_id,
+             copies.auth,
+             copies.tls_server_name,
+             copies.lost_bytes,
+             copies.flags,
+             copies.origin_ip,
+             copies.origin_port,
+             copies.origin_by,
+             copies.network,
+                 CASE copies.copies
+                     WHEN 1 THEN ARRAY[copies.sensor]
+                     ELSE ARRAY( SELECT unnest(copies.sensors) AS unnest
+                       ORDER BY (unnest(copies.sensors)))
+                 END AS sensors,
+             copies.copies
+            FROM ( SELECT counted.seen_at,
+                     counted.sensor,
+                     counted.session_id,
+                     counted.mail_no,
+                     counted.client_ip,
+                     counted.client_port,
+                     counted.server_ip,
+                     counted.server_port,
+                     counted.helo,
+                     counted.mail_from,
+                     counted.rcpt_to,
+                     counted.mail_from_raw,
+                     counted.rcpt_to_raw,
+                     counted.mail_code,
+                     counted.rcpt_code,
+                     counted.data_code,
+                     counted.outcome,
+                     counted.message_bytes,
+                     counted.declared_size,
+                     counted.envid,
+                     counted.orcpt,
+                     counted.queue_id,
+                     counted.auth,
+                     counted.tls_server_name,
+                     counted.lost_bytes,
+                     counted.flags,
+                     counted.origin_ip,
+                     counted.origin_port,
+                     counted.origin_by,
+                     counted.network,
+                     counted.exact,
+                     counted.queue,
+                     counted.named,
+                     counted.by_queue,
+                     counted.by_session,
+                     counted.by_no,
+                     counted.by_sensor,
+                     counted.nth,
+                     array_agg(counted.sensor) OVER alike AS sensors,
+                     count(*) OVER alike AS copies,
+                     row_number() OVER (alike ORDER BY (cardinality(counted.flags)) NULLS FIRST, counted.lost_bytes, (counted.outcome = 'unknown'::tap25.outcome), (num_nulls(counted.seen_at, counted.sensor, counted.session_id, counted.mail_no, counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.helo, counted.mail_from, counted.rcpt_to, counted.mail_from_raw, counted.rcpt_to_raw, counted.mail_code, counted.rcpt_code, counted.data_code, counted.outcome, counted.message_bytes, counted.declared_size, counted.envid, counted.orcpt, counted.queue_id, counted.auth, counted.tls_server_name, counted.lost_bytes, counted.flags, counted.origin_ip, counted.origin_port, counted.origin_by, counted.network)), counted.seen_at, counted.sensor) AS turn
+                    FROM ( SELECT keyed.seen_at,
+                             keyed.sensor,
+                             keyed.session_id,
+                             keyed.mail_no,
+                             keyed.client_ip,
+                             keyed.client_port,
+                             keyed.server_ip,
+                             keyed.server_port,
+                             keyed.helo,
+                             keyed.mail_from,
+                             keyed.rcpt_to,
+                             keyed.mail_from_raw,
+                             keyed.rcpt_to_raw,
+                             keyed.mail_code,
+                             keyed.rcpt_code,
+                             keyed.data_code,
+                             keyed.outcome,
+                             keyed.message_bytes,
+                             keyed.declared_size,
+                             keyed.envid,
+                             keyed.orcpt,
+                             keyed.queue_id,
+                             keyed.auth,
+                             keyed.tls_server_name,
+                             keyed.lost_bytes,
+                             keyed.flags,
+                             keyed.origin_ip,
+                             keyed.origin_port,
+                             keyed.origin_by,
+                             keyed.network,
+                             keyed.exact,
+                             keyed.queue,
+                             keyed.named,
+                             keyed.by_queue,
+                             keyed.by_session,
+                             keyed.by_no,
+                             keyed.by_sensor,
+                             row_number() OVER (PARTITION BY keyed.client_ip, keyed.client_port, keyed.server_ip, keyed.server_port, keyed.rcpt_to, keyed.by_queue, keyed.by_session, keyed.by_no, keyed.by_sensor, keyed.sensor ORDER BY keyed.seen_at, keyed.rcpt_code, keyed.outcome, keyed.data_code) AS nth
+                            FROM ( SELECT named.seen_at,
+                                     named.sensor,
+                                     named.session_id,
+                                     named.mail_no,
+                                     named.client_ip,
+                                     named.client_port,
+                                     named.server_ip,
+                                     named.server_port,
+                                     named.helo,
+                                     named.mail_from,
+                                     named.rcpt_to,
+                                     named.mail_from_raw,
+                                     named.rcpt_to_raw,
+                                     named.mail_code,
+                                     named.rcpt_code,
+                                     named.data_code,
+                                     named.outcome,
+                                     named.message_bytes,
+                                     named.declared_size,
+                                     named.envid,
+                                     named.orcpt,
+                                     named.queue_id,
+                                     named.auth,
+                                     named.tls_server_name,
+                                     named.lost_bytes,
+                                     named.flags,
+                                     named.origin_ip,
+                                     named.origin_port,
+                                     named.origin_by,
+                                     named.network,
+                                     named.exact,
+                                     named.queue,
+                                     named.named,
+CASE
+ WHEN named.named THEN named.queue
+ ELSE NULL::text
+END AS by_queue,
+CASE
+ WHEN (NOT named.named) THEN named.session_id
+ ELSE NULL::bigint
+END AS by_session,
+CASE
+ WHEN (NOT named.named) THEN named.mail_no
+ ELSE NULL::integer
+END AS by_no,
+CASE
+ WHEN ((NOT named.named) AND (NOT named.exact)) THEN named.sensor
+ ELSE NULL::text
+END AS by_sensor
+                                    FROM ( SELECT queued.seen_at,
+    queued.sensor,
+    queued.session_id,
+    queued.mail_no,
+    queued.client_ip,
+    queued.client_port,
+    queued.server_ip,
+    queued.server_port,
+    queued.helo,
+    queued.mail_from,
+    queued.rcpt_to,
+    queued.mail_from_raw,
+    queued.rcpt_to_raw,
+    queued.mail_code,
+    queued.rcpt_code,
+    queued.data_code,
+    queued.outcome,
+    queued.message_bytes,
+    queued.declared_size,
+    queued.envid,
+    queued.orcpt,
+    queued.queue_id,
+    queued.auth,
+    queued.tls_server_name,
+    queued.lost_bytes,
+    queued.flags,
+    queued.origin_ip,
+    queued.origin_port,
+    queued.origin_by,
+    queued.network,
+    queued.exact,
+    queued.queue,
+    ((queued.queue IS NOT NULL) AND (NOT (min(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue IS DISTINCT FROM max(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue))) AS named
+   FROM ( SELECT weighed.seen_at,
+      weighed.sensor,
+      weighed.session_id,
+      weighed.mail_no,
+      weighed.client_ip,
+      weighed.client_port,
+      weighed.server_ip,
+      weighed.server_port,
+      weighed.helo,
+      weighed.mail_from,
+      weighed.rcpt_to,
+      weighed.mail_from_raw,
+      weighed.rcpt_to_raw,
+      weighed.mail_code,
+      weighed.rcpt_code,
+      weighed.data_code,
+      weighed.outcome,
+      weighed.message_bytes,
+      weighed.declared_size,
+      weighed.envid,
+      weighed.orcpt,
+      weighed.queue_id,
+      weighed.auth,
+      weighed.tls_server_name,
+      weighed.lost_bytes,
+      weighed.flags,
+      weighed.origin_ip,
+      weighed.origin_port,
+      weighed.origin_by,
+      weighed.network,
+      weighed.exact,
+      COALESCE(weighed.queue_id,
+    CASE
+     WHEN weighed.exact THEN min(weighed.queue_id) OVER one_number
+     ELSE NULL::text
+    END) AS queue
+     FROM ( SELECT source.seen_at,
+        source.sensor,
+        source.session_id,
+        source.mail_no,
+        source.client_ip,
+        source.client_port,
+        source.server_ip,
+        source.server_port,
+        source.helo,
+        source.mail_from,
+        source.rcpt_to,
+        source.mail_from_raw,
+        source.rcpt_to_raw,
+        source.mail_code,
+        source.rcpt_code,
+        source.data_code,
+        source.outcome,
+        source.message_bytes,
+        source.declared_size,
+        source.envid,
+        source.orcpt,
+        source.queue_id,
+        source.auth,
+        source.tls_server_name,
+        source.lost_bytes,
+        source.flags,
+        source.origin_ip,
+        source.origin_port,
+        source.origin_by,
+        source.network,
+        ((source.lost_bytes = 0) AND ((source.flags IS NULL) OR (NOT (source.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[])))) AS exact
+       FROM ( SELECT mail.seen_at,
+          mail.sensor,
+          mail.session_id,
+          mail.mail_no,
+          mail.client_ip,
+          mail.client_port,
+          mail.server_ip,
+          mail.server_port,
+          mail.helo,
+          mail.mail_from,
+          mail.rcpt_to,
+          mail.mail_from_raw,
+          mail.rcpt_to_raw,
+          mail.mail_code,
+          mail.rcpt_code,
+          mail.data_code,
+          mail.outcome,
+          mail.message_bytes,
+          mail.declared_size,
+          mail.envid,
+          mail.orcpt,
+          mail.queue_id,
+          mail.auth,
+          mail.tls_server_name,
+          mail.lost_bytes,
+          mail.flags,
+          mail.origin_ip,
+          mail.origin_port,
+          mail.origin_by,
+          mail.network
+         FROM tap25.mail
+        WHERE ((mail.seen_at >= (COALESCE(mail_once.since, '-infinity'::timestamp with time zone) - '01:00:00'::interval)) AND (mail.seen_at < (COALESCE(mail_once.before, 'infinity'::timestamp with time zone) + '01:00:00'::interval)))) source) weighed
+    WINDOW one_number AS (PARTITION BY weighed.client_ip, weighed.client_port, weighed.server_ip, weighed.server_port, weighed.rcpt_to, weighed.session_id, weighed.mail_no, weighed.exact)) queued
+  WINDOW one_queue AS (PARTITION BY queued.client_ip, queued.client_port, queued.server_ip, queued.server_port, queued.rcpt_to, queued.queue)) named) keyed) counted
+                   WINDOW alike AS (PARTITION BY counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.rcpt_to, counted.by_queue, counted.by_session, counted.by_no, counted.by_sensor, counted.nth)) copies
+           WHERE (copies.turn = 1)) once
+   WHERE ((once.seen_at >= COALESCE(mail_once.since, '-infinity'::timestamp with time zone)) AND (once.seen_at < COALESCE(mail_once.before, 'infinity'::timestamp with time zone)));
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_server(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1116,6 +1867,21 @@ begin
     return true;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.refuse_warrant(which bigint, reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if coalesce(reason, '') = '' then
+        raise 'say what the warrant is refused for' using errcode = 'invalid_parameter_value';
+    end if;
+    perform tap25_internal.decide_warrant(which, 'refused', reason);
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25.set_retention(kept interval)
  RETURNS void
  LANGUAGE plpgsql
@@ -1138,32 +1904,6 @@ begin
         raise 'only the owner of the database''s schema makes the retention shorter than %', coalesce(stored::text, 'for ever') using errcode = 'insufficient_privilege';
     end if;
     insert into tap25.retentions (kept) values (set_retention.kept);
-end $function$;
-
-CREATE OR REPLACE FUNCTION tap25_internal.add_links(of_sensor text, its_fingerprint bytea, numbers bigint[], segments text[], first_days date[], last_days date[], bodies bytea[], signatures bytea[])
- RETURNS void
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET "DateStyle" TO 'ISO, YMD'
- SET "TimeZone" TO 'UTC'
-AS $function$
-declare
-    which integer := (select k.id from tap25.keys k where k.fingerprint = its_fingerprint);
-    head  bigint;
-begin
-    perform tap25_internal.claim_chain(of_sensor);
-    select c.number into head from tap25_internal.chains c where c.sensor = of_sensor and c.key = which for update;
-    for i in 1..cardinality(numbers) loop
-        if numbers[i] > head is not true then
-            raise 'link % comes after link %', numbers[i], head;
-        end if;
-        insert into tap25.links (sensor, key, number, segment, first_day, last_day, xid, body, signature)
-        values (of_sensor, which, numbers[i], segments[i], first_days[i], last_days[i],
-            (select l.xmin from tap25_internal.loads l where l.sensor = of_sensor and l.segment = segments[i]), bodies[i], signatures[i]);
-        head := numbers[i];
-    end loop;
-    update tap25_internal.chains c set number = head, hash = sha256(bodies[cardinality(bodies)]) where c.sensor = of_sensor and c.key = which;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.bad_name(name text)
@@ -1246,6 +1986,45 @@ CREATE OR REPLACE FUNCTION tap25_internal.bucket(name text)
  IMMUTABLE PARALLEL SAFE
 RETURN (hashtext(lower(name)) & 65535);
 
+CREATE OR REPLACE FUNCTION tap25_internal.case_copies(warrants bigint[], since timestamp with time zone, before timestamp with time zone, target text)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+    t    record;
+    done bigint[] := '{}'; -- targets whose rows were returned
+begin
+    for t in select x.*, greatest(w.since, since) as first, least(w.before, before) as last
+        from tap25_internal.warrant_targets x join tap25_internal.warrants w on w.id = x.warrant_id
+        where w.id = any (warrants) and (target is null or lower(tap25_internal.target_text(x.mailbox, x.domain, x.network, x.seen_in)) = lower(target))
+        order by x.id
+    loop
+        continue when t.first >= t.last;
+        return query select m.* from tap25_internal.mail_concerning(t.mailbox, t.domain, t.network, t.first, t.last) m
+        where tap25_internal.concerns(t.mailbox, t.domain, t.network, t.seen_in, t.by_origin, t.first, t.last,
+                m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip, m.origin_ip, m.network)
+          and not exists (select from tap25_internal.warrant_targets x join tap25_internal.warrants w on w.id = x.warrant_id where x.id = any (done)
+              and tap25_internal.concerns(x.mailbox, x.domain, x.network, x.seen_in, x.by_origin, greatest(w.since, since), least(w.before, before),
+                m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip, m.origin_ip, m.network));
+        done := done || t.id;
+    end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.case_rows(warrants bigint[], since timestamp with time zone, before timestamp with time zone, target text)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    return query execute format('select o.* from (%s) o order by o.seen_at, row_to_json(o)::text collate "C"',
+        tap25_internal.once_query('select * from tap25_internal.case_copies($1, $2, $3, $4)')) using warrants, since, before, target;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.change_hold()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1272,43 +2051,26 @@ begin
     return new;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.change_warrant()
- RETURNS trigger
+CREATE OR REPLACE FUNCTION tap25_internal.check_auditors(auditors name[])
+ RETURNS void
  LANGUAGE plpgsql
- SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET "DateStyle" TO 'ISO, YMD'
- SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    wanted constant timestamptz := new.valid_until;
-    moment constant timestamptz := clock_timestamp();
+    auditor name;
 begin
-    if tg_op = 'INSERT' then
-        perform tap25_internal.check_seen_in(new.network, new.seen_in);
-        if isfinite(new.valid_until) is not true then
-            raise 'a warrant has an end: valid_until is a time' using errcode = 'invalid_parameter_value';
+    if cardinality(auditors) between 1 and 100 is not true or array_position(auditors, null) is not null then
+        raise 'a warrant names 1 to 100 auditors' using errcode = 'invalid_parameter_value';
+    end if;
+    foreach auditor in array auditors loop
+        if not exists (select from pg_roles r where r.rolname = auditor) then
+            raise 'there is no role %: CREATE ROLE first', to_json(auditor::text) using errcode = 'undefined_object';
+        elsif auditor ~ '^(tap25|pg)_' then
+            raise 'name logins, or roles of your own: % is everybody who audits', to_json(auditor::text) using errcode = 'invalid_parameter_value';
+        elsif not tap25_internal.is_member(auditor, 'tap25_auditor') then
+            raise warning 'the role % is no member of tap25_auditor: it opens no case until it, or its members, are', to_json(auditor::text);
         end if;
-        begin
-            insert into tap25_internal.warrants as w (case_id, auditor, mailbox, domain, network, seen_in, by_origin, since, before, valid_until, reason)
-            values (new.case_id, new.auditor, new.mailbox, new.domain, new.network, new.seen_in, coalesce(new.by_origin, true),
-                    new.since, new.before, new.valid_until, new.reason)
-            returning w.id, w.granted_by, w.granted_at, w.by_origin into new.id, new.granted_by, new.granted_at, new.by_origin;
-        exception when integrity_constraint_violation then
-            raise '%', sqlerrm using errcode = sqlstate; -- without the detail, which has the whole line, for the server's log
-        end;
-        return new;
-    end if;
-    new.valid_until := old.valid_until;
-    if new is distinct from old or wanted is null or wanted > greatest(old.valid_until, moment) then
-        raise 'warrant % is not changed: select end_warrant(%, reason) ends it, and a longer or another one is granted anew', old.id, old.id
-            using errcode = 'insufficient_privilege';
-    end if;
-    if greatest(wanted, moment) < old.valid_until then
-        new.valid_until := greatest(wanted, moment);
-        insert into tap25.warrant_events (warrant_id, action, valid_until) values (old.id, 'ended', new.valid_until);
-    end if;
-    return new;
+    end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.check_isolation(number bigint)
@@ -1343,6 +2105,29 @@ begin
         raise 'rows are misdated whose day gets a partition' using errcode = 'object_not_in_prerequisite_state';
     end if;
     return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_period(since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    cutoff constant timestamptz := (select clock_timestamp() - r.kept from tap25.retentions r order by r.id desc limit 1);
+begin
+    if (isfinite(since) and isfinite(before) and since < before) is not true then
+        raise 'the period of mail has a beginning and a later end' using errcode = 'invalid_parameter_value';
+    elsif isfinite(valid_until) is not true then
+        raise 'a warrant has an end: valid_until is a time' using errcode = 'invalid_parameter_value';
+    elsif valid_until <= clock_timestamp() then
+        raise 'valid_until is past: the warrant would open nothing' using errcode = 'invalid_parameter_value';
+    elsif since >= valid_until then
+        raise 'the period of mail begins when the warrant has ended' using errcode = 'invalid_parameter_value';
+    elsif before < cutoff
+        and not exists (select from tap25_internal.days d where d.day between (since at time zone 'UTC')::date and (before at time zone 'UTC')::date)
+        and not exists (select from tap25_internal.mail_aside m where m.seen_at >= since and m.seen_at < before) then
+        raise 'the period of mail is older than the retention: nothing of it is kept' using errcode = 'invalid_parameter_value';
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.check_retention(older timestamp with time zone)
@@ -1392,19 +2177,37 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.claim_chain(name text)
+CREATE OR REPLACE FUNCTION tap25_internal.check_target(mailbox text, domain text, network inet, seen_in text)
  RETURNS void
  LANGUAGE plpgsql
- SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET "DateStyle" TO 'ISO, YMD'
- SET "TimeZone" TO 'UTC'
 AS $function$
 begin
-    if name <> '' then
-        perform tap25_internal.claim_sensor(name);
-    elsif not has_function_privilege(session_user, 'tap25_internal.expire_day(date, text)', 'execute') then
-        raise 'only who may drop days signs destructions' using errcode = 'insufficient_privilege';
+    if num_nonnulls(mailbox, domain, network) <> 1 then
+        raise 'name one of a mailbox, a domain, an IP address or a subnet' using errcode = 'invalid_parameter_value';
+    elsif mailbox !~ '^("[^[:cntrl:]]+"|[^[:space:][:cntrl:]@]+)@[^[:space:][:cntrl:]@]+$' or octet_length(mailbox) > 1000 then
+        raise 'a mailbox is written user@domain, without spaces' using errcode = 'invalid_parameter_value';
+    elsif domain !~ '^[^[:space:][:cntrl:]@/:.]+(\.[^[:space:][:cntrl:]@/:.]+)+$' or octet_length(domain) > 1000 then
+        raise 'a domain has a dot within, none before or after, and no spaces: write orchard.example, or user@orchard.example for a mailbox'
+            using errcode = 'invalid_parameter_value';
+    elsif host(network) <> host(network(network)) then
+        raise 'the subnet has bits set after its prefix: write %', network(network) using errcode = 'invalid_parameter_value';
+    end if;
+    perform tap25_internal.check_seen_in(network, seen_in);
+    if mailbox !~ '@(\[.*\]|.*\..*)$' then
+        raise warning 'the mailbox''s domain has no dot: it opens and keeps only mail whose address is written so';
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_warrants(number bigint, which text, warrants bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if not warrants <@ tap25_internal.valid_warrants(which) then
+        perform tap25_internal.log_refusal(number, 'a warrant of the case has ended meanwhile');
+        raise 'a warrant of this case has ended while it was read: ask again' using errcode = 'insufficient_privilege';
     end if;
 end $function$;
 
@@ -1558,6 +2361,40 @@ BEGIN ATOMIC
    ORDER BY q.day;
 END;
 
+CREATE OR REPLACE FUNCTION tap25_internal.decide_warrant(which bigint, decision text, reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    w tap25_internal.warrants;
+    is_now text;
+begin
+    if not tap25_internal.is_member(session_user, 'tap25_approver') then
+        raise 'only a login that is a member of tap25_approver decides on a warrant' using errcode = 'insufficient_privilege';
+    end if;
+    select * into w from tap25_internal.warrants x where x.id = which for no key update; -- one decision at a time, beside which it can be ended
+    is_now := (select v.state from tap25.warrants v where v.id = which limit 1);
+    if is_now is null then
+        raise 'there is no warrant %', which using errcode = 'no_data_found';
+    elsif is_now <> 'applied' then
+        raise 'warrant % is not applied for any more: it is %', which, is_now using errcode = 'object_not_in_prerequisite_state';
+    elsif tap25_internal.is_member(session_user, w.applicant) or tap25_internal.is_member(w.applicant, session_user) then
+        raise 'warrant % is yours, or of a login that can act as you or you as it: another approver decides', which using errcode = 'insufficient_privilege';
+    elsif exists (select from tap25_internal.warrant_auditors a where a.warrant_id = which
+                  and (tap25_internal.is_member(session_user, a.auditor) or tap25_internal.is_member(a.auditor, session_user))) then
+        raise 'warrant % lets you read, or a login that can act as you: another approver decides', which using errcode = 'insufficient_privilege';
+    end if;
+    insert into tap25.warrant_events (warrant_id, action, reason) values (which, decision, decide_warrant.reason);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.digest_with(digest bytea, line tap25.mail_once)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE
+RETURN sha256((digest || convert_to(((row_to_json(line))::text || '
+'::text), 'UTF8'::name)));
+
 CREATE OR REPLACE FUNCTION tap25_internal.domain_of(address text)
  RETURNS text
  LANGUAGE sql
@@ -1634,6 +2471,21 @@ begin
     return query select * from tap25_internal.end_all_blockers(which, older);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.ends(OUT oldest timestamp with time zone, OUT newest timestamp with time zone, OUT held bigint, OUT misdated bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    with days as (select min(day)::timestamp at time zone 'UTC' as first, max(day)::timestamp at time zone 'UTC' as last from tap25_internal.days where rows > 0)
+    select (select min(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.first and e.seen_at < d.first + interval '1 day'),
+           (select max(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.last and e.seen_at < d.last + interval '1 day'),
+           (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated)
+    from days d
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.ensure_partition(day date)
  RETURNS text
  LANGUAGE plpgsql
@@ -1653,6 +2505,33 @@ begin
         perform tap25_internal.make_partition(day);
     end if;
     return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.enter_case(number bigint, which text, target text, OUT opening bigint, OUT warrants bigint[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    ended constant text := 'every warrant of the case has ended';
+begin
+    perform tap25_internal.check_isolation(number);
+    opening := (select a.id from tap25.accesses a where a.case_id = which and a.auditor = session_user and a.action = 'open'
+                and a.at > clock_timestamp() - interval '12 hours' and a.xid <> pg_current_xact_id() order by a.at desc limit 1);
+    if opening is null then
+        perform tap25_internal.log_refusal(number, 'the case is not open');
+        raise 'the case is not open: select open_case(case, purpose), and commit' using errcode = 'insufficient_privilege';
+    end if;
+    warrants := tap25_internal.valid_warrants(which);
+    if warrants = '{}' then
+        perform tap25_internal.log_refusal(number, ended);
+        perform tap25_internal.record_access(number, which, 'refused', '{}', opening => opening, refusal => ended);
+        raise warning 'every warrant that opened this case has ended; the attempt is recorded' using errcode = 'insufficient_privilege';
+    elsif target is not null and not exists (select from tap25_internal.warrant_targets t where t.warrant_id = any (warrants)
+            and lower(tap25_internal.target_text(t.mailbox, t.domain, t.network, t.seen_in)) = lower(target)) then
+        perform tap25_internal.log_refusal(number, 'no such target');
+        raise 'no warrant that is valid now names this target: select * from my_cases' using errcode = 'insufficient_privilege';
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.enter_loads(by_sensor text, segments text[], counts bigint[])
@@ -1742,16 +2621,29 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+    asks constant text := (select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p where p.pronamespace = 'tap25'::regnamespace
+                           and p.prorettype in ('tap25.mail'::regtype, 'tap25.mail_once'::regtype) and p.proname <> 'case_mail');
 begin
-    perform tap25_internal.grant_roles_before_evidence();
-    if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.stamp_load, tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links
-            to tap25_sensor;
+    perform tap25_internal.grant_roles_before_approval();
+    if exists (select from pg_roles where rolname = 'tap25_auditor') then
+        grant select on tap25.my_cases to tap25_auditor;
+        grant execute on function tap25.ask_case, tap25.case_mail, tap25.case_list, tap25.case_answer, tap25.case_completeness, tap25_internal.my_cases,
+            tap25.apply_for_warrant, tap25.end_warrant to tap25_auditor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_approver') then
+        grant usage on schema tap25 to tap25_approver;
+        grant select on tap25.warrants, tap25.warrant_events to tap25_approver;
+        grant execute on function tap25.apply_for_warrant, tap25.approve_warrant, tap25.refuse_warrant, tap25.end_warrant to tap25_approver;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant select on tap25.keys, tap25.links, tap25_internal.chains, tap25_internal.evidence, tap25_internal.before_evidence to tap25_admin;
-        grant execute on function tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links, tap25_internal.held_leaves,
-            tap25_internal.released_leaves, tap25_internal.misdated_leaves to tap25_admin;
+        revoke all on tap25.mail, tap25.mail_once, tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held, tap25_internal.mail_days,
+            tap25_internal.mail_aside, tap25_internal.prints, tap25_internal.warrants, tap25.warrants from tap25_admin;
+        execute format('revoke execute on function %s from tap25_admin', asks);
+        revoke execute on function tap25_internal.mail_about, tap25_internal.days_with, tap25_internal.print_hash, tap25_internal.print_page,
+            tap25_internal.print_of, tap25_internal.is_host, tap25_internal.bucket, tap25_internal.domain_of from tap25_admin;
+        grant select on tap25.warrants to tap25_admin;
+        grant execute on function tap25.apply_for_warrant, tap25.end_warrant, tap25_internal.ends, tap25_internal.rows_held to tap25_admin;
     end if;
 end $function$;
 
@@ -1832,7 +2724,20 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_evidence()
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_approval()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_questions();
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.mail_once to tap25_admin;
+        grant execute on function tap25.mail_once to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_questions()
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1864,21 +2769,6 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.has_links(of_sensor text, its_fingerprint bytea, numbers bigint[], hashes bytea[])
- RETURNS boolean[]
- LANGUAGE plpgsql
- STABLE SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET "DateStyle" TO 'ISO, YMD'
- SET "TimeZone" TO 'UTC'
-AS $function$
-begin
-    perform tap25_internal.claim_chain(of_sensor);
-    return (select array_agg(exists (select from tap25.links l join tap25.keys k on k.id = l.key
-                where l.sensor = of_sensor and k.fingerprint = its_fingerprint and l.number = u.n and sha256(l.body) = u.h) order by u.i)
-            from unnest(numbers, hashes) with ordinality u (n, h, i));
-end $function$;
-
 CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
  RETURNS boolean
  LANGUAGE sql
@@ -1889,20 +2779,25 @@ CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
 AS $function$ select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid
                   where i.inhparent = 'tap25_internal.envelopes'::regclass and c.relname = tap25_internal.partition_name(day)) $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.held_leaves(which date[])
- RETURNS TABLE(day date, leaf bytea)
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET "DateStyle" TO 'ISO, YMD'
- SET "TimeZone" TO 'UTC'
-AS $function$begin return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.held t where (t.seen_at at time zone 'UTC')::date = any (which); end$function$;
-
 CREATE OR REPLACE FUNCTION tap25_internal.is_host(ip inet)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (masklen(ip) = CASE family(ip) WHEN 4 THEN 32 ELSE 128 END);
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_member(who name, other name)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    with recursive roles (id) as (
+        select r.oid from pg_roles r where r.rolname = who
+        union
+        select m.roleid from roles join pg_auth_members m on m.member = roles.id
+    )
+    select who = other or exists (select from roles join pg_roles r on r.oid = roles.id where r.rolname = other)
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.is_network(name text)
  RETURNS boolean
@@ -1954,21 +2849,6 @@ BEGIN ATOMIC
            WHERE (((d.d >= '1990-01-01'::date) AND (d.d <= (((now() AT TIME ZONE 'UTC'::text))::date + 2))) AND (NOT tap25_internal.has_partition(d.d))))) AS "exists";
 END;
 
-CREATE OR REPLACE FUNCTION tap25_internal.leaf(e tap25_internal.envelopes)
- RETURNS bytea
- LANGUAGE sql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-    select sha256('\x00001e'::bytea || string_agg(coalesce(int4send(octet_length(f)) || f, '\xffffffff'), '' order by n))
-    from unnest(array[timestamptz_send(e.seen_at), int8send(e.session_id), int8send(e.message_bytes), int8send(e.declared_size),
-        int8send(e.lost_bytes), int4send(e.mail_no), int2send(e.client_port), int2send(e.server_port), int2send(e.outcome),
-        int2send(e.mail_code), int2send(e.rcpt_code), int2send(e.data_code), int2send(e.flags), boolsend(e.auth),
-        inet_send(e.client_ip), inet_send(e.server_ip), convert_to(e.sensor, 'UTF8'), convert_to(e.mail_from, 'UTF8'),
-        convert_to(e.rcpt_to, 'UTF8'), convert_to(e.helo, 'UTF8'), convert_to(e.queue_id, 'UTF8'), e.mail_from_raw, e.rcpt_to_raw,
-        convert_to(e.envid, 'UTF8'), convert_to(e.orcpt, 'UTF8'), convert_to(e.tls_server_name, 'UTF8'), inet_send(e.origin_ip),
-        convert_to(e.network, 'UTF8'), int2send(e.origin_port), int2send(e.origin_by)]) with ordinality u (f, n) $function$;
-
 CREATE OR REPLACE FUNCTION tap25_internal.let_roles_connect()
  RETURNS void
  LANGUAGE plpgsql
@@ -1977,43 +2857,10 @@ AS $function$
 declare r name;
 begin
     if (select pg_has_role(datdba, 'usage') from pg_database where datname = current_database()) then
-        for r in select rolname from pg_roles where rolname in ('tap25_sensor', 'tap25_auditor', 'tap25_admin') loop
+        for r in select rolname from pg_roles where rolname in ('tap25_sensor', 'tap25_auditor', 'tap25_approver', 'tap25_admin') loop
             execute format('grant connect on database %I to %I', current_database(), r);
         end loop;
     end if;
-end $function$;
-
-CREATE OR REPLACE FUNCTION tap25_internal.lock_chain(of_sensor text, its_key bytea)
- RETURNS TABLE(database uuid, number bigint, hash bytea, before_key bytea, before_number bigint, before_hash bytea, kinds smallint[], days date[], rows bigint[])
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET "DateStyle" TO 'ISO, YMD'
- SET "TimeZone" TO 'UTC'
-AS $function$
-declare
-    its_fingerprint constant bytea := sha256('\x302a300506032b6570032100' || its_key);
-    which integer;
-begin
-    perform tap25_internal.claim_chain(of_sensor);
-    if not exists (select from tap25.keys k where k.fingerprint = its_fingerprint) then
-        insert into tap25.keys (fingerprint, public_key) values (its_fingerprint, its_key) on conflict do nothing;
-    end if;
-    select k.id into strict which from tap25.keys k where k.fingerprint = its_fingerprint;
-    insert into tap25_internal.chains as c (sensor, key, number, hash) values (of_sensor, which, 0, '') on conflict do nothing;
-    select e.database, c.number, c.hash into database, number, hash from tap25_internal.chains c, tap25_internal.evidence e
-    where c.sensor = of_sensor and c.key = which for update of c;
-    if number = 0 then
-        select k.fingerprint, c.number, c.hash into before_key, before_number, before_hash
-        from tap25_internal.chains c join tap25.keys k on k.id = c.key
-        where c.sensor = of_sensor and c.key <> which and c.number > 0
-        order by (select max(l.id) from tap25.links l where l.sensor = c.sensor and l.key = c.key) desc limit 1;
-        if before_key is null then
-            select array_agg(b.kind order by b.kind, b.day), array_agg(b.day order by b.kind, b.day), array_agg(b.rows order by b.kind, b.day)
-            into kinds, days, rows from tap25_internal.before_evidence b where b.sensor = of_sensor;
-        end if;
-    end if;
-    return next;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.lock_day(day date)
@@ -2163,14 +3010,19 @@ CREATE OR REPLACE FUNCTION tap25_internal.may_read(auditor name, valid_until tim
 AS $function$ select valid_until > clock_timestamp() and (auditor = session_user or
    exists (select from pg_roles r where r.rolname = auditor and pg_has_role(session_user, r.oid, 'member'))) $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.misdated_leaves(loaded_before timestamp with time zone)
- RETURNS TABLE(day date, leaf bytea)
- LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION tap25_internal.my_cases()
+ RETURNS TABLE(case_id text, target text, since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone, state text, open_until timestamp with time zone, warrant_id bigint)
+ LANGUAGE sql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
-AS $function$begin lock table tap25.holds in share mode; return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.misdated t where t.loaded_at < loaded_before; end$function$;
+AS $function$
+    select distinct w.case_id, tap25_internal.target_text(w.mailbox, w.domain, w.network, w.seen_in), w.since, w.before, w.valid_until, w.state,
+        case when w.state = 'valid' then (select max(a.at) + interval '12 hours' from tap25.accesses a where a.case_id = w.case_id
+            and a.auditor = session_user and a.action = 'open' and a.at > clock_timestamp() - interval '12 hours') end, w.id
+    from tap25.warrants w where tap25_internal.may_read(w.auditor, 'infinity')
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.my_sensor()
  RETURNS text
@@ -2189,7 +3041,7 @@ begin
     return mine;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.note_grant()
+CREATE OR REPLACE FUNCTION tap25_internal.note_application()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2198,9 +3050,48 @@ CREATE OR REPLACE FUNCTION tap25_internal.note_grant()
  SET "TimeZone" TO 'UTC'
 AS $function$
 begin
-    insert into tap25.warrant_events (warrant_id, action) values (new.id, 'granted');
+    insert into tap25.warrant_events (warrant_id, action) values (new.id, 'applied');
     return null;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.once_query(source text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select format($query$
+select %1$s, case copies when 1 then array[sensor] else array(select unnest(sensors) order by 1) end as sensors, copies
+from (
+    select *, array_agg(sensor) over alike as sensors, count(*) over alike as copies,
+           row_number() over (alike order by cardinality(flags) nulls first, lost_bytes, outcome = 'unknown',
+                              num_nulls(%1$s), seen_at, sensor) as turn
+    from (
+        select *, row_number() over (partition by client_ip, client_port, server_ip, server_port, rcpt_to, by_queue, by_session, by_no, by_sensor, sensor
+                                     order by seen_at, rcpt_code, outcome, data_code) as nth
+        from (
+            select *, case when named then queue end as by_queue, case when not named then session_id end as by_session,
+                   case when not named then mail_no end as by_no, case when not named and not exact then sensor end as by_sensor
+            from (
+                select *, queue is not null and (min(mail_no) filter (where exact) over one_queue is not distinct from max(mail_no) filter (where exact) over one_queue) as named
+                from (
+                    select *, coalesce(queue_id, case when exact then min(queue_id) over one_number end) as queue
+                    from (
+                        select *, lost_bytes = 0 and (flags is null or not flags && '{midstream,one-sided,gap,conflict,truncated}') as exact
+                        from (%2$s) as source
+                    ) as weighed
+                    window one_number as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, session_id, mail_no, exact)
+                ) as queued
+                window one_queue as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, queue)
+            ) as named
+        ) as keyed
+    ) as counted
+    window alike as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, by_queue, by_session, by_no, by_sensor, nth)
+) as copies
+where turn = 1$query$,
+        (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a
+         where a.attrelid = 'tap25.mail'::regclass and a.attnum > 0 and not a.attisdropped), source)
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.open_partition(partition regclass)
  RETURNS void
@@ -2213,6 +3104,29 @@ begin
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
         execute format('grant insert on %s to tap25_sensor', partition);
     end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.parse_target(subject text, OUT mailbox text, OUT domain text, OUT network inet, OUT seen_in text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    address constant text := regexp_replace(subject, ' in .*$', '');
+begin
+    if subject ~ '@' then
+        mailbox := subject;
+    elsif address ~ '[:/]' or address ~ '^[0-9.]+$' then
+        begin
+            network := address::inet;
+        exception when invalid_text_representation then
+            raise 'this is no IP address or subnet' using errcode = 'invalid_parameter_value';
+        end;
+        seen_in := substring(subject from ' in (.*)$');
+    else
+        domain := lower(subject);
+    end if;
+    perform tap25_internal.check_target(mailbox, domain, network, seen_in);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.partition_name(day date)
@@ -2270,20 +3184,23 @@ begin
     return n;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.record_access(number bigint, which text, action text, warrants bigint[], purpose text DEFAULT NULL::text, rows bigint DEFAULT NULL::bigint, opening bigint DEFAULT NULL::bigint, refusal text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION tap25_internal.record_access(number bigint, which text, action text, warrants bigint[], purpose text DEFAULT NULL::text, rows bigint DEFAULT NULL::bigint, opening bigint DEFAULT NULL::bigint, refusal text DEFAULT NULL::text, asked bigint DEFAULT NULL::bigint, target text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before timestamp with time zone DEFAULT NULL::timestamp with time zone, sha256 text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
+#variable_conflict use_variable
 begin
     if current_setting('synchronous_commit') = 'off' then -- a record must not be lost by a crash after it was reported
         perform set_config('synchronous_commit', 'on', true);
     end if;
-    insert into tap25.accesses (id, case_id, action, purpose, rows, opening, refusal, warrant_ids, targets, since, before) overriding system value
-    select number, which, record_access.action, record_access.purpose, record_access.rows, record_access.opening, record_access.refusal, warrants,
-           array_agg(coalesce(w.mailbox, w.domain, w.network::text || coalesce(' in ' || w.seen_in, '')) order by w.id), min(w.since), max(w.before)
+    insert into tap25.accesses (id, case_id, action, purpose, rows, opening, refusal, asked, asked_target, asked_since, asked_before, sha256,
+        warrant_ids, targets, since, before) overriding system value
+    select number, which, action, purpose, rows, opening, refusal, asked, target, since, before, sha256, warrants,
+           (select array_agg(tap25_internal.target_text(t.mailbox, t.domain, t.network, t.seen_in) order by t.id)
+            from tap25_internal.warrant_targets t where t.warrant_id = any (warrants)), min(w.since), max(w.before)
     from tap25_internal.warrants w where w.id = any (warrants);
 end $function$;
 
@@ -2319,6 +3236,17 @@ CREATE OR REPLACE FUNCTION tap25_internal.refuse()
  SET "TimeZone" TO 'UTC'
 AS $function$ begin raise '% is append-only', tg_table_name using errcode = 'insufficient_privilege'; end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    raise 'warrants are not written: apply_for_warrant(), approve_warrant(), refuse_warrant() and end_warrant() do that' using errcode = 'insufficient_privilege';
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.release_holds(version text)
  RETURNS TABLE(day date, rows bigint, bytes bigint)
  LANGUAGE plpgsql
@@ -2349,15 +3277,14 @@ begin
     update tap25.holds set released_at = now() where id = any (ended);
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.released_leaves()
- RETURNS TABLE(day date, leaf bytea)
- LANGUAGE plpgsql
- SECURITY DEFINER
+CREATE OR REPLACE FUNCTION tap25_internal.rows_held(hold bigint)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
-AS $function$begin lock table tap25.holds in exclusive mode; return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.held t
-         where t.hold_ids <@ (select array_agg(id) from tap25.holds where released_at is null and (dropped_at is not null or until <= now())); end$function$;
+AS $function$ select count(*) from tap25_internal.held h where h.hold_ids @> array[hold] having not tap25_internal.is_tied() $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.stamp()
  RETURNS trigger
@@ -2373,8 +3300,8 @@ begin
             new.at := clock_timestamp();
             new.xid := pg_current_xact_id();
         when 'warrants' then
-            new.granted_by := session_user;
-            new.granted_at := clock_timestamp();
+            new.applicant := session_user;
+            new.applied_at := clock_timestamp();
         when 'warrant_events' then
             new.by := session_user;
             new.at := clock_timestamp();
@@ -2396,32 +3323,6 @@ begin
     end case;
     return new;
 end $function$;
-
-CREATE OR REPLACE FUNCTION tap25_internal.stamp_evidence()
- RETURNS trigger
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET "DateStyle" TO 'ISO, YMD'
- SET "TimeZone" TO 'UTC'
-AS $function$
-begin
-    new.added_at := clock_timestamp();
-    if tg_table_name = 'keys' then
-        new.added_by := session_user;
-    end if;
-    return new;
-end $function$;
-
-CREATE OR REPLACE FUNCTION tap25_internal.stamp_load(by_sensor text, which text)
- RETURNS void
- LANGUAGE sql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET "DateStyle" TO 'ISO, YMD'
- SET "TimeZone" TO 'UTC'
-AS $function$
-    select tap25_internal.claim_sensor(by_sensor);
-    update tap25_internal.loads l set rows = l.rows where l.sensor = by_sensor and l.segment = which and l.loaded_at = now() $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.stamp_scope()
  RETURNS trigger
@@ -2479,11 +3380,21 @@ begin
     return true;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.target_text(mailbox text, domain text, network inet, seen_in text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN COALESCE(mailbox, domain, (abbrev(network) || COALESCE((' in '::text || seen_in), ''::text)));
+
 CREATE OR REPLACE FUNCTION tap25_internal.valid_warrants(which text)
  RETURNS bigint[]
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$ select coalesce(array_agg(w.id order by w.id), '{}') from tap25.warrants w where w.case_id = which and tap25_internal.may_read(w.auditor, w.valid_until) $function$;
+AS $function$
+    select coalesce(array_agg(distinct w.id order by w.id), '{}') from tap25.warrants w
+    where w.case_id = which and w.state = 'valid' and tap25_internal.may_read(w.auditor, w.valid_until)
+      and not exists (select from tap25.warrant_events e where e.warrant_id = w.id and e.action = 'approved' and e.by = session_user)
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.wrong_clock(day date)
  RETURNS text
@@ -2511,14 +3422,6 @@ CREATE TRIGGER once BEFORE UPDATE ON tap25.holds FOR EACH ROW EXECUTE FUNCTION t
 ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER once;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.holds FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER stamp;
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.keys FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
-ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER stamp BEFORE INSERT ON tap25.keys FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
-ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER stamp;
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.links FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
-ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER stamp BEFORE INSERT ON tap25.links FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
-ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.retentions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.retentions ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.retentions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
@@ -2531,24 +3434,23 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.warrant_
 ALTER TABLE tap25.warrant_events ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.warrant_events FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.warrant_events ENABLE ALWAYS TRIGGER stamp;
-CREATE TRIGGER append_only INSTEAD OF DELETE ON tap25.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.refuse();
-CREATE TRIGGER change INSTEAD OF INSERT OR UPDATE ON tap25.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.change_warrant();
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.before_evidence FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
-ALTER TABLE tap25_internal.before_evidence ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER refuse_change INSTEAD OF INSERT OR DELETE OR UPDATE ON tap25.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.refuse_change();
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.ended_sessions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25_internal.ended_sessions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER count_rows AFTER INSERT ON tap25_internal.envelopes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.count_rows();
 ALTER TABLE tap25_internal.envelopes ENABLE ALWAYS TRIGGER count_rows;
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.evidence FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
-ALTER TABLE tap25_internal.evidence ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER check_misdated AFTER INSERT ON tap25_internal.misdated REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.check_misdated();
 ALTER TABLE tap25_internal.misdated ENABLE ALWAYS TRIGGER check_misdated;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.warrant_auditors FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.warrant_auditors ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.warrant_targets FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.warrant_targets ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.warrants FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER note_grant AFTER INSERT ON tap25_internal.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.note_grant();
-ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER note_grant;
+CREATE TRIGGER note_application AFTER INSERT ON tap25_internal.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.note_application();
+ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER note_application;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25_internal.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER stamp;
 
@@ -2557,6 +3459,7 @@ ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER stamp;
 
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 GRANT USAGE ON SCHEMA tap25 TO tap25_admin;
+GRANT USAGE ON SCHEMA tap25 TO tap25_approver;
 GRANT USAGE ON SCHEMA tap25 TO tap25_auditor;
 GRANT USAGE ON SCHEMA tap25 TO tap25_sensor;
 GRANT USAGE ON SCHEMA tap25_internal TO tap25_admin;
@@ -2566,85 +3469,65 @@ GRANT USAGE ON TYPE tap25.outcome TO tap25_auditor;
 GRANT SELECT ON tap25.accesses TO tap25_admin;
 GRANT SELECT ON tap25.expired TO tap25_admin;
 GRANT SELECT ON tap25.holds TO tap25_admin;
-GRANT SELECT ON tap25.keys TO tap25_admin;
-GRANT SELECT ON tap25.links TO tap25_admin;
-GRANT SELECT ON tap25.mail TO tap25_admin;
 GRANT SELECT ON tap25.missing_accesses TO tap25_admin;
+GRANT SELECT ON tap25.my_cases TO tap25_auditor;
 GRANT SELECT ON tap25.retentions TO tap25_admin;
 GRANT SELECT ON tap25.scopes TO tap25_admin;
 GRANT SELECT ON tap25.sensors TO tap25_admin;
 GRANT SELECT ON tap25.warrant_events TO tap25_admin;
-GRANT INSERT (auditor, before, by_origin, case_id, domain, mailbox, network, reason, seen_in, since, valid_until), SELECT, UPDATE (valid_until) ON tap25.warrants TO tap25_admin;
-GRANT SELECT ON tap25_internal.before_evidence TO tap25_admin;
-GRANT SELECT ON tap25_internal.chains TO tap25_admin;
+GRANT SELECT ON tap25.warrant_events TO tap25_approver;
+GRANT SELECT ON tap25.warrants TO tap25_admin;
+GRANT SELECT ON tap25.warrants TO tap25_approver;
 GRANT SELECT ON tap25_internal.days TO tap25_admin;
 GRANT SELECT ON tap25_internal.ended_sessions TO tap25_admin;
-GRANT SELECT ON tap25_internal.envelopes TO tap25_admin;
 GRANT INSERT ON tap25_internal.envelopes TO tap25_sensor;
-GRANT SELECT ON tap25_internal.evidence TO tap25_admin;
-GRANT SELECT ON tap25_internal.held TO tap25_admin;
 GRANT SELECT ON tap25_internal.late_days TO tap25_admin;
 GRANT SELECT ON tap25_internal.loads TO tap25_admin;
-GRANT SELECT ON tap25_internal.mail_aside TO tap25_admin;
-GRANT SELECT ON tap25_internal.mail_days TO tap25_admin;
-GRANT SELECT ON tap25_internal.misdated TO tap25_admin;
 GRANT INSERT (auth, client_ip, client_port, data_code, declared_size, envid, flags, helo, lost_bytes, mail_code, mail_from, mail_from_raw, mail_no, message_bytes, network, orcpt, origin_by, origin_ip, origin_port, outcome, queue_id, rcpt_code, rcpt_to, rcpt_to_raw, reason, seen_at, sensor, server_ip, server_port, session_id, tls_server_name) ON tap25_internal.misdated TO tap25_sensor;
-GRANT SELECT ON tap25_internal.prints TO tap25_admin;
 GRANT SELECT ON tap25_internal.reindexed TO tap25_admin;
 GRANT SELECT ON tap25_internal.sensors TO tap25_admin;
 GRANT SELECT ON tap25_internal.summaries TO tap25_admin;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_admin;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_sensor;
-GRANT SELECT ON tap25_internal.warrants TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_approver;
+GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.approve_warrant(bigint,text) TO tap25_approver;
+GRANT EXECUTE ON FUNCTION tap25.ask_case(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.bind_sensor(name,text) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.case_mail(text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_answer(bigint) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_completeness(text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.drop_hold(bigint) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_approver;
+GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.open_case(text,text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.refuse_warrant(bigint,text) TO tap25_approver;
 GRANT EXECUTE ON FUNCTION tap25.set_retention(interval) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
-GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_sensor;
-GRANT EXECUTE ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.end_blockers(date,interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.ends() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_day(date,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_sensor;
-GRANT EXECUTE ON FUNCTION tap25_internal.held_leaves(date[]) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.is_host(inet) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_sensor;
-GRANT EXECUTE ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
-GRANT EXECUTE ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.my_cases() TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.print_hash(text,text) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.print_of(bigint) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.print_page(bigint,smallint) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.prune_loads(text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.release_holds(text) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.released_leaves() TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.stamp_load(text,text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.rows_held(bigint) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_sensor;
 
@@ -2657,12 +3540,12 @@ COMMENT ON TABLE tap25.accesses IS 'What auditors have read, opened, or were ref
 COMMENT ON COLUMN tap25.accesses.at IS 'When the access was recorded, by the database''s clock.';
 COMMENT ON COLUMN tap25.accesses.auditor IS 'The login that asked.';
 COMMENT ON COLUMN tap25.accesses.case_id IS 'The case that was asked for, as the auditor wrote it.';
-COMMENT ON COLUMN tap25.accesses.action IS 'open, read, or refused.';
-COMMENT ON COLUMN tap25.accesses.purpose IS 'What the case was opened for, in the auditor''s words. Null for a read, and for one that was refused.';
-COMMENT ON COLUMN tap25.accesses.rows IS 'How many rows a read returned; else null.';
+COMMENT ON COLUMN tap25.accesses.action IS 'open, of a case; read, of a question and its answer; shown, of the rows of an answer; refused.';
+COMMENT ON COLUMN tap25.accesses.purpose IS 'What the case was opened for, in the auditor''s words. Null for what is not an opening, or a refused one.';
+COMMENT ON COLUMN tap25.accesses.rows IS 'How many rows the answer has; null if there is none. What is read on before schema version 21 was shown at once.';
 COMMENT ON COLUMN tap25.accesses.xid IS 'The transaction that recorded it: a case is read in a later one than it was opened in.';
 COMMENT ON COLUMN tap25.accesses.id IS 'Number of the access. It is given before anything is read and no rollback gives it back: missing_accesses shows gaps.';
-COMMENT ON COLUMN tap25.accesses.opening IS 'Of a read: the id of the opening that it was made under; else null.';
+COMMENT ON COLUMN tap25.accesses.opening IS 'Of a question and of its rows: the id of the opening that they were asked under; else null.';
 COMMENT ON COLUMN tap25.accesses.warrant_ids IS 'The warrants that were valid for the auditor then: warrants.id. Null for an access from before schema version 14.';
 COMMENT ON COLUMN tap25.accesses.targets IS 'The mailboxes, domains and networks of these warrants, in the same order. Null: there was none.';
 COMMENT ON COLUMN tap25.accesses.since IS 'The earliest beginning of the time ranges of these warrants. Null: there was none.';
@@ -2672,6 +3555,11 @@ COMMENT ON COLUMN tap25.accesses.client_addr IS 'IP address that the auditor''s 
 COMMENT ON COLUMN tap25.accesses.client_port IS 'TCP port that the auditor''s session came from. Null: a Unix socket.';
 COMMENT ON COLUMN tap25.accesses.application_name IS 'What the auditor''s program calls itself. It proves nothing.';
 COMMENT ON COLUMN tap25.accesses.backend_pid IS 'Process number of the session in the server, as in its log.';
+COMMENT ON COLUMN tap25.accesses.asked IS 'Where action is shown: the id of the question whose rows these were; else null.';
+COMMENT ON COLUMN tap25.accesses.asked_target IS 'The target that was asked for, as the auditor wrote it. Null: all of these warrants.';
+COMMENT ON COLUMN tap25.accesses.asked_since IS 'Beginning of the time range that was asked for. Null: that of the warrants.';
+COMMENT ON COLUMN tap25.accesses.asked_before IS 'End of the time range that was asked for. Null: that of the warrants.';
+COMMENT ON COLUMN tap25.accesses.sha256 IS 'Digest of the rows of the answer, in hexadecimal digits: docs/auditing.md says how to compute it from them. Null: there is no answer.';
 COMMENT ON SEQUENCE tap25.accesses_id_seq IS 'Gives accesses.id.';
 COMMENT ON TABLE tap25.expired IS 'What was dropped, a line for each day and kind. Append-only; administrators read it.';
 COMMENT ON COLUMN tap25.expired.day IS 'The UTC day that was dropped: of seen_at; if kind is misdated, the day on which the rows were loaded.';
@@ -2698,27 +3586,7 @@ COMMENT ON COLUMN tap25.holds.dropped_by IS 'The login that ended it with drop_h
 COMMENT ON COLUMN tap25.holds.dropped_at IS 'When it was ended with drop_hold. Null: it was not.';
 COMMENT ON COLUMN tap25.holds.released_at IS 'When the rows that it alone kept were removed. Null: not yet.';
 COMMENT ON SEQUENCE tap25.holds_id_seq IS 'Gives holds.id.';
-COMMENT ON TABLE tap25.keys IS 'Public keys that links are signed with. Append-only. A key is a sensor''s only if its fingerprint is that of the sensor''s log.';
-COMMENT ON COLUMN tap25.keys.id IS 'Number of the key, links.key.';
-COMMENT ON COLUMN tap25.keys.fingerprint IS 'SHA-256 of the DER form of the public key.';
-COMMENT ON COLUMN tap25.keys.public_key IS 'The 32 octets of the Ed25519 public key.';
-COMMENT ON COLUMN tap25.keys.added_by IS 'The login that used the key first.';
-COMMENT ON COLUMN tap25.keys.added_at IS 'When it was used first, by the database''s clock.';
-COMMENT ON SEQUENCE tap25.keys_id_seq IS 'Gives keys.id.';
-COMMENT ON TABLE tap25.links IS 'The chains of evidence: a link for each loaded segment, and for each destruction of rows. Append-only; ''tap25 verify'' checks them.';
-COMMENT ON COLUMN tap25.links.id IS 'Number of the line, in the order of adding.';
-COMMENT ON COLUMN tap25.links.sensor IS 'Whose chain it is; empty: that of destructions.';
-COMMENT ON COLUMN tap25.links.key IS 'The key that has signed it, keys.id. Each key has a chain of its own.';
-COMMENT ON COLUMN tap25.links.number IS 'Number of the link in its chain.';
-COMMENT ON COLUMN tap25.links.segment IS 'The segment whose rows it proves, loads.segment; null: none.';
-COMMENT ON COLUMN tap25.links.first_day IS 'The first UTC day of the rows; null: no rows.';
-COMMENT ON COLUMN tap25.links.last_day IS 'The last UTC day of the rows.';
-COMMENT ON COLUMN tap25.links.xid IS 'The xmin of the rows. It is not signed: it says where to look.';
-COMMENT ON COLUMN tap25.links.body IS 'What is signed; docs/evidence.md describes it.';
-COMMENT ON COLUMN tap25.links.signature IS 'Ed25519 signature of body.';
-COMMENT ON COLUMN tap25.links.added_at IS 'When it was added, by the database''s clock.';
-COMMENT ON SEQUENCE tap25.links_id_seq IS 'Gives links.id.';
-COMMENT ON VIEW tap25.mail IS 'The record: one row per RCPT command; one for a MAIL without any RCPT; one for each session that STARTTLS encrypted. What was not seen is null. Administrators read it; auditors call open_case and case_mail instead.';
+COMMENT ON VIEW tap25.mail IS 'The record: one row per RCPT command; one for a MAIL without any RCPT; one for each session that STARTTLS encrypted. What was not seen is null. The owner reads it; auditors call open_case, ask_case and case_mail instead.';
 COMMENT ON COLUMN tap25.mail.seen_at IS 'When the segment with the first octet of MAIL was captured (of RCPT if no MAIL was seen; of STARTTLS for an encrypted session).';
 COMMENT ON COLUMN tap25.mail.sensor IS 'Which tap saw it.';
 COMMENT ON COLUMN tap25.mail.session_id IS 'One TCP connection: a hash of both addresses and ports and of the client''s initial sequence number, so that two taps give the same connection the same number. Without a SYN, the time of the first packet stands for that number.';
@@ -2749,11 +3617,21 @@ COMMENT ON COLUMN tap25.mail.origin_ip IS 'Address of the client that a proxy in
 COMMENT ON COLUMN tap25.mail.origin_port IS 'TCP port of that client, by the same claim. Null: none is named.';
 COMMENT ON COLUMN tap25.mail.origin_by IS 'What named that client: proxy (a header of the PROXY protocol), xclient, xforward. Null: nothing did.';
 COMMENT ON COLUMN tap25.mail.network IS 'The network that the connection was seen in, by its tags and tunnels, the outermost first: vlan 12, vxlan 5001/vlan 3, gtp. Null: none.';
+COMMENT ON VIEW tap25.mail_once IS 'Each recipient of each mail once: of the rows that several taps have of it, the most complete. mail_once(since, before) is quicker for a time range. The owner reads it; auditors call case_mail instead.';
+COMMENT ON COLUMN tap25.mail_once.sensors IS 'All sensors that have this recipient of this mail, sorted; sensor is the one whose row this is.';
+COMMENT ON COLUMN tap25.mail_once.copies IS 'Rows of mail that this one stands for, itself included: one for each of sensors.';
 COMMENT ON VIEW tap25.missing_accesses IS 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash. Administrators read it.';
 COMMENT ON COLUMN tap25.missing_accesses.first IS 'First missing number: accesses.id.';
 COMMENT ON COLUMN tap25.missing_accesses.last IS 'Last missing number of the gap.';
 COMMENT ON COLUMN tap25.missing_accesses.after IS 'When the access before the gap was recorded. Null: there is none.';
 COMMENT ON COLUMN tap25.missing_accesses.before IS 'When the access after the gap was recorded. Null: there is none yet.';
+COMMENT ON VIEW tap25.my_cases IS 'The cases of the auditor who asks: each target of each warrant that names the login, or a role that it is a member of. select * from my_cases';
+COMMENT ON COLUMN tap25.my_cases.case_id IS 'The case: open_case, ask_case, case_mail and case_list take it.';
+COMMENT ON COLUMN tap25.my_cases.target IS 'The mailbox, domain, IP address or subnet whose mail may be read, as ask_case and case_mail take it.';
+COMMENT ON COLUMN tap25.my_cases.valid_until IS 'From this time on the warrant opens nothing.';
+COMMENT ON COLUMN tap25.my_cases.state IS 'applied: nobody has decided on the warrant; valid: it can be read; refused; ended.';
+COMMENT ON COLUMN tap25.my_cases.open_until IS 'Until when the case is open to this login. Null: open_case opens it.';
+COMMENT ON COLUMN tap25.my_cases.warrant_id IS 'Number of the warrant.';
 COMMENT ON TABLE tap25.retentions IS 'How long days are kept: the line with the highest id is in force. Append-only; administrators read it and call set_retention.';
 COMMENT ON COLUMN tap25.retentions.id IS 'Number of the line.';
 COMMENT ON COLUMN tap25.retentions.kept IS 'How long a day is kept. Null: for ever.';
@@ -2779,13 +3657,13 @@ COMMENT ON COLUMN tap25.sensors.bound_by IS 'The login that bound it: the sensor
 COMMENT ON TABLE tap25.warrant_events IS 'What happened to a warrant: that it was granted, and that it was ended. Append-only; administrators read it.';
 COMMENT ON COLUMN tap25.warrant_events.id IS 'Number of the event.';
 COMMENT ON COLUMN tap25.warrant_events.warrant_id IS 'The warrant: warrants.id.';
-COMMENT ON COLUMN tap25.warrant_events.action IS 'granted, ended, or migrated: it was granted before there were events.';
+COMMENT ON COLUMN tap25.warrant_events.action IS 'applied; approved; refused; ended; granted, before schema version 21, when that took nobody else; migrated, of a warrant that needs no approval, since it is from before there was one.';
 COMMENT ON COLUMN tap25.warrant_events.valid_until IS 'If action is ended, the time from which on the warrant opens nothing; else null.';
-COMMENT ON COLUMN tap25.warrant_events.reason IS 'What the warrant was ended for. Null: no reason was given.';
+COMMENT ON COLUMN tap25.warrant_events.reason IS 'What it was approved, refused or ended for; may be null.';
 COMMENT ON COLUMN tap25.warrant_events.by IS 'The login that did it; for migrated, the one that ran the migration.';
 COMMENT ON COLUMN tap25.warrant_events.at IS 'When, by the database''s clock.';
 COMMENT ON SEQUENCE tap25.warrant_events_id_seq IS 'Gives warrant_events.id.';
-COMMENT ON VIEW tap25.warrants IS 'What auditors may read: a warrant opens the mail of one mailbox, domain or network, in a time range, to one auditor. Administrators read it, insert a warrant, and update valid_until to end one earlier; nothing else changes and nothing is deleted.';
+COMMENT ON VIEW tap25.warrants IS 'What auditors may read: a warrant opens the mail of its targets, in a time range, to its auditors, once it is approved. A line for each target and auditor. Administrators and approvers read it; apply_for_warrant, approve_warrant, refuse_warrant and end_warrant write it.';
 COMMENT ON COLUMN tap25.warrants.case_id IS 'The case that the warrant belongs to. open_case and case_mail take it.';
 COMMENT ON COLUMN tap25.warrants.auditor IS 'Who may read: a user, or a role that the user is a member of.';
 COMMENT ON COLUMN tap25.warrants.mailbox IS 'The mailbox whose mail may be read, from it or to it, in upper or lower case. Null: the warrant names a domain or a network.';
@@ -2794,36 +3672,37 @@ COMMENT ON COLUMN tap25.warrants.network IS 'The IP address or subnet whose mail
 COMMENT ON COLUMN tap25.warrants.since IS 'Beginning of the time range: only mail with since <= seen_at may be read.';
 COMMENT ON COLUMN tap25.warrants.before IS 'End of the time range: only mail with seen_at < before may be read.';
 COMMENT ON COLUMN tap25.warrants.valid_until IS 'From this time on the warrant opens nothing: what was granted, or the earlier end that an event records.';
-COMMENT ON COLUMN tap25.warrants.reason IS 'What the warrant was granted for.';
+COMMENT ON COLUMN tap25.warrants.reason IS 'What the warrant rests on: its legal basis.';
 COMMENT ON COLUMN tap25.warrants.id IS 'Number of the warrant.';
-COMMENT ON COLUMN tap25.warrants.granted_by IS 'The login that granted it.';
-COMMENT ON COLUMN tap25.warrants.granted_at IS 'When it was granted, by the database''s clock.';
+COMMENT ON COLUMN tap25.warrants.granted_by IS 'The login that approved it, or, before schema version 21, granted it. Null: nobody has.';
+COMMENT ON COLUMN tap25.warrants.granted_at IS 'When it was approved, or, before schema version 21, granted, by the database''s clock. Null: it is not.';
 COMMENT ON COLUMN tap25.warrants.seen_in IS 'With network: only mail that was seen in the network of this name, mail.network. Null: in whatever network.';
 COMMENT ON COLUMN tap25.warrants.by_origin IS 'Whether network is held against mail.origin_ip too, which is a claim of the peer. False for what was granted before there was origin_ip.';
+COMMENT ON COLUMN tap25.warrants.applicant IS 'The login that applied for it.';
+COMMENT ON COLUMN tap25.warrants.applied_at IS 'When it was applied for, by the database''s clock.';
+COMMENT ON COLUMN tap25.warrants.state IS 'applied: nobody has decided on it; valid: it opens its targets; refused; ended.';
 COMMENT ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) IS 'Adds a hold on a mailbox, a domain or a network (the others are null) and returns its number; a null time is no bound. With a network, seen_in may name the one that the mail was seen in, mail.network. For administrators: select add_hold(''a@a.example'', null, null, ''2026-01-01'', null, null, ''court order'')';
+COMMENT ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) IS 'Applies for a warrant and returns its number. It opens nothing until approve_warrant. For administrators, auditors and approvers: select apply_for_warrant(''2026-17'', ''order of 12 May'', ''{paula}'', ''{a@a.example,b.example,"10.0.0.5 in vlan 12"}'', ''2026-01-01'', ''2026-02-01'', ''2026-12-31'')';
+COMMENT ON FUNCTION tap25.approve_warrant(bigint,text) IS 'Approves a warrant, which opens its targets from now on. For approvers, of what others have applied for and read: select approve_warrant(7, ''order read'')';
+COMMENT ON FUNCTION tap25.ask_case(text,timestamp with time zone,timestamp with time zone,text) IS 'Records a question on an open case, with the number and digest of the rows of its answer, and returns the number of the record. Null: all times, or all targets, of the warrants. For auditors; commit before case_mail: select ask_case(''2026-17'')';
 COMMENT ON FUNCTION tap25.bind_sensor(name,text) IS 'Gives a sensor''s name to a login, in place of the login that had it and of the name that the login had; null leaves the login without a name until its next load. For administrators: select bind_sensor(''tap_dc2'', ''dc2'')';
-COMMENT ON FUNCTION tap25.case_mail(text) IS 'Returns the mail that the warrants of an open case allow, each row once, and records the read. For auditors, after open_case: select * from case_mail(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_answer(bigint) IS 'Returns the question that ask_case has recorded under a number, and the number and digest of the rows of its answer. For the auditor who has asked: select * from case_answer(17)';
+COMMENT ON FUNCTION tap25.case_completeness(text) IS 'Returns in a sentence what the taps saw in the time range of the case''s warrants; null if no warrant is valid, or nothing recorded it. For auditors: select case_completeness(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns what case_mail does, in eight columns, and seen_at to the second. For auditors: select * from case_list(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of a question that ask_case has recorded within 15 minutes, with the same arguments: each recipient of each mail once. For auditors: select * from case_mail(''2026-17'')';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
-COMMENT ON FUNCTION tap25.end_warrant(bigint,text) IS 'Ends a warrant at once; returns false if there is no such warrant or it has ended. For administrators: select end_warrant(7, ''case closed'')';
+COMMENT ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) IS 'Ends a warrant, at once or at a time to come; returns false if there is no such warrant or it ends earlier. For administrators, approvers, and its applicant: select end_warrant(7, ''case closed'')';
 COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
 COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For administrators: select * from mail_from_domain(''a.example'')';
+COMMENT ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) IS 'Returns what the view mail_once has with since <= seen_at < before; reads these days alone, and an hour around them, in which copies from taps with other clocks may be. For administrators: select * from mail_once(''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For administrators: select * from mail_server(''2001:db8::25'')';
 COMMENT ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_to(''b@b.example'', ''2026-01-01'')';
 COMMENT ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to a domain, not to its subdomains, with since <= seen_at < before. For administrators: select * from mail_to_domain(''b.example'')';
-COMMENT ON FUNCTION tap25.open_case(text,text) IS 'Opens a case for twelve hours and records the purpose; returns false if no warrant opens it. For auditors; commit before case_mail: select open_case(''2026-17'', ''complaint of a@a.example'')';
+COMMENT ON FUNCTION tap25.open_case(text,text) IS 'Opens a case for twelve hours and records the purpose; returns false if no warrant opens it. For auditors; commit before ask_case: select open_case(''2026-17'', ''complaint of a@a.example'')';
+COMMENT ON FUNCTION tap25.refuse_warrant(bigint,text) IS 'Refuses a warrant that was applied for. For approvers: select refuse_warrant(7, ''no order'')';
 COMMENT ON FUNCTION tap25.set_retention(interval) IS 'Sets how long days are kept, null for ever; only the owner of the schema makes it shorter. For administrators: select set_retention(''2 years'')';
 COMMENT ON SCHEMA tap25_internal IS 'For tap25 itself: the rows, the loads and the functions that keep them. An administrator reads its tables; nobody writes to them by hand.';
-COMMENT ON TABLE tap25_internal.before_evidence IS 'How many rows were loaded before there was evidence: no link proves them. Append-only; a sensor''s first link signs its lines.';
-COMMENT ON COLUMN tap25_internal.before_evidence.sensor IS 'Name of the sensor, mail.sensor.';
-COMMENT ON COLUMN tap25_internal.before_evidence.kind IS '6: rows of a day''s partition, 9: all of misdated, 10: all of held.';
-COMMENT ON COLUMN tap25_internal.before_evidence.day IS 'UTC day; 1970-01-01 for the kinds 9 and 10.';
-COMMENT ON COLUMN tap25_internal.before_evidence.rows IS 'Number of rows.';
-COMMENT ON TABLE tap25_internal.chains IS 'The last link of each chain. Adding links locks its line.';
-COMMENT ON COLUMN tap25_internal.chains.sensor IS 'Whose chain it is; empty: that of destructions.';
-COMMENT ON COLUMN tap25_internal.chains.key IS 'The key of the chain, keys.id.';
-COMMENT ON COLUMN tap25_internal.chains.number IS 'Number of the last link; 0: none yet.';
-COMMENT ON COLUMN tap25_internal.chains.hash IS 'SHA-256 of the last link''s body; empty: none yet.';
 COMMENT ON TABLE tap25_internal.days IS 'How many rows were loaded per UTC day and sensor, counted by the server.';
 COMMENT ON COLUMN tap25_internal.days.day IS 'The UTC day of seen_at.';
 COMMENT ON COLUMN tap25_internal.days.sensor IS 'The sensor.';
@@ -2844,11 +3723,6 @@ COMMENT ON COLUMN tap25_internal.envelopes.outcome IS 'What became of it: 0 unkn
 COMMENT ON COLUMN tap25_internal.envelopes.flags IS 'What is incomplete, a bit each: 1 midstream, 2 one-sided, 4 gap, 8 conflict, 16 smuggling, 32 injected, 64 truncated. 0: the record is complete.';
 COMMENT ON COLUMN tap25_internal.envelopes.origin_port IS 'TCP port of the client that a proxy names, less 32768. Null: none is named.';
 COMMENT ON COLUMN tap25_internal.envelopes.origin_by IS 'What named the client in origin_ip: 1 a header of the PROXY protocol, 2 XCLIENT, 3 XFORWARD. Null: nothing did.';
-COMMENT ON TABLE tap25_internal.evidence IS 'One line: which database this is, and since when it has evidence.';
-COMMENT ON COLUMN tap25_internal.evidence.one IS 'Always true, so that there is one line.';
-COMMENT ON COLUMN tap25_internal.evidence.database IS 'Random; a sensor remembers by it what it has signed for this database.';
-COMMENT ON COLUMN tap25_internal.evidence.since IS 'When the schema got evidence.';
-COMMENT ON COLUMN tap25_internal.evidence.born IS 'The xmin of this line, unless a dump was restored: then the xmin of no row is that of its load any more.';
 COMMENT ON TABLE tap25_internal.held IS 'Rows that outlived their day under a legal hold, each once. They are in mail until their last hold ends.';
 COMMENT ON COLUMN tap25_internal.held.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. Null: none.';
 COMMENT ON COLUMN tap25_internal.held.client_port IS 'TCP port of the client, less 32768.';
@@ -2906,53 +3780,64 @@ COMMENT ON COLUMN tap25_internal.summaries.bits IS 'The day has 2^bits pages of 
 COMMENT ON COLUMN tap25_internal.summaries.made_at IS 'When the summary was made, by the database''s clock.';
 COMMENT ON TABLE tap25_internal.tap25_schema_version IS 'One row: the last migration that was applied.';
 COMMENT ON COLUMN tap25_internal.tap25_schema_version.version IS 'Number of the last migration that was applied.';
-COMMENT ON TABLE tap25_internal.warrants IS 'The warrants as they were granted, append-only. The view warrants shows them with their present end.';
-COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the warrant opens nothing, as it was granted. An event may have ended it earlier.';
+COMMENT ON TABLE tap25_internal.warrant_auditors IS 'To whom warrants open something. Append-only.';
+COMMENT ON COLUMN tap25_internal.warrant_auditors.warrant_id IS 'The warrant: warrants.id.';
+COMMENT ON TABLE tap25_internal.warrant_targets IS 'What warrants open: mailboxes, domains, networks. Append-only.';
+COMMENT ON COLUMN tap25_internal.warrant_targets.id IS 'Number of the target.';
+COMMENT ON COLUMN tap25_internal.warrant_targets.warrant_id IS 'The warrant: warrants.id.';
+COMMENT ON SEQUENCE tap25_internal.warrant_targets_id_seq IS 'Gives warrant_targets.id.';
+COMMENT ON TABLE tap25_internal.warrants IS 'The warrants as they were applied for, append-only. The view warrants shows them with their targets, their auditors and their present end.';
+COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the warrant opens nothing, as it was applied for. An event may have ended it earlier.';
 COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
-COMMENT ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) IS 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
 COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';
 COMMENT ON FUNCTION tap25_internal.bound_waits() IS 'Ends a wait for a lock after 30 seconds, if the session sets no lock_timeout.';
 COMMENT ON FUNCTION tap25_internal.bucket(text) IS 'Returns 16 bits of the hash of an address or domain in lower case: the indexes have these, not the text.';
+COMMENT ON FUNCTION tap25_internal.case_copies(bigint[],timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of mail that warrants open, of a time range and a target, or all (null): each once.';
+COMMENT ON FUNCTION tap25_internal.case_rows(bigint[],timestamp with time zone,timestamp with time zone,text) IS 'Returns the answer to a question on a case: case_copies, each recipient of each mail once, in the order of the digest.';
 COMMENT ON FUNCTION tap25_internal.change_hold() IS 'Trigger: lets nothing of a hold change but its end, once.';
-COMMENT ON FUNCTION tap25_internal.change_warrant() IS 'Trigger: what insert and update of the view warrants do. It grants a warrant, or brings its end forward.';
+COMMENT ON FUNCTION tap25_internal.check_auditors(name[]) IS 'Fails unless the auditors of a warrant exist; warns of those that may not ask yet.';
 COMMENT ON FUNCTION tap25_internal.check_isolation(bigint) IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would show an ended warrant as valid.';
 COMMENT ON FUNCTION tap25_internal.check_misdated() IS 'Trigger: refuses misdated rows whose day gets a partition, and rows of another sensor than the login''s.';
+COMMENT ON FUNCTION tap25_internal.check_period(timestamp with time zone,timestamp with time zone,timestamp with time zone) IS 'Fails if the times of a warrant are none, or if it would open nothing.';
 COMMENT ON FUNCTION tap25_internal.check_retention(timestamp with time zone) IS 'Fails if the retention keeps something of what is older than a time.';
 COMMENT ON FUNCTION tap25_internal.check_seen_in(inet,text) IS 'Fails if a warrant or hold names a network in a form that mail.network never has, or without an IP address.';
 COMMENT ON FUNCTION tap25_internal.check_snapshot() IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would not show a hold or a retention that was set since.';
-COMMENT ON FUNCTION tap25_internal.claim_chain(text) IS 'Refuses who may not add links to a chain.';
+COMMENT ON FUNCTION tap25_internal.check_target(text,text,inet,text) IS 'Fails unless this is one mailbox, domain, IP address or subnet of a form that mail can have: for warrants and holds.';
+COMMENT ON FUNCTION tap25_internal.check_warrants(bigint,text,bigint[]) IS 'Fails if a warrant has ended since it was found valid.';
 COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
 COMMENT ON FUNCTION tap25_internal.count_day() IS 'Trigger: as count_rows, for what a statement adds to the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
+COMMENT ON FUNCTION tap25_internal.decide_warrant(bigint,text,text) IS 'Records that a warrant is approved or refused, by an approver who is neither its applicant nor one of its auditors.';
+COMMENT ON FUNCTION tap25_internal.digest_with(bytea,tap25.mail_once) IS 'Returns the digest of an answer''s rows up to and with a row, from that of the rows before it.';
 COMMENT ON FUNCTION tap25_internal.domain_of(text) IS 'Returns the domain of an address in lower case, or null if it has none.';
 COMMENT ON FUNCTION tap25_internal.end_all_blockers(date,interval) IS 'As end_blockers, which calls it, for any day.';
 COMMENT ON FUNCTION tap25_internal.end_blockers(date,interval) IS 'Returns the sessions that keep a day from being dropped, or without a day partitions from being made, and ends those it may whose transaction is older than an interval. Fails if the retention keeps the day.';
+COMMENT ON FUNCTION tap25_internal.ends() IS 'Returns the times of the first and the last row, and how many are held and misdated: for db status.';
 COMMENT ON FUNCTION tap25_internal.ensure_partition(date) IS 'Makes the partition of a day if it is missing; returns why the day gets none, or null. The caller has locked making_partitions.';
+COMMENT ON FUNCTION tap25_internal.enter_case(bigint,text,text) IS 'Returns the opening and the warrants that a question is asked under; fails if the case is not open, or no warrant names the target.';
 COMMENT ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) IS 'Enters segments in loads; returns for each whether it was not there yet. For sensors, as the first step of a load.';
 COMMENT ON FUNCTION tap25_internal.expire_day(date,text) IS 'Drops a day, after copying the rows that a hold concerns; returns its rows, its octets and how many rows are kept. Fails if the retention keeps the day or a load has it.';
 COMMENT ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) IS 'Removes misdated rows that were loaded before a time, after copying those that a hold concerns; returns what was removed for each day. Fails if the retention keeps them.';
-COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
+COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
-COMMENT ON FUNCTION tap25_internal.grant_roles_before_evidence() IS 'The part of grant_roles that is older than evidence.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_approval() IS 'The part of grant_roles that is older than approvals.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_questions() IS 'The part of grant_roles that is older than mail_once.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
-COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Which of some links, by number and SHA-256, a chain has. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
-COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
+COMMENT ON FUNCTION tap25_internal.is_member(name,name) IS 'Returns whether a role is another, or a member of it, directly or not; a superuser is no member of what was not granted.';
 COMMENT ON FUNCTION tap25_internal.is_network(text) IS 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
 COMMENT ON FUNCTION tap25_internal.is_tied() IS 'Returns whether the session''s login loads under one name only: not so for members of the owner.';
 COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
-COMMENT ON FUNCTION tap25_internal.leaf(tap25_internal.envelopes) IS 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
-COMMENT ON FUNCTION tap25_internal.lock_chain(text,bytea) IS 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
 COMMENT ON FUNCTION tap25_internal.log_refusal(bigint,text) IS 'Writes to the server''s log why an access is refused.';
 COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that a condition on $1, the value, holds for, asked day by day. The functions mail_from to mail_server call it.';
@@ -2962,25 +3847,27 @@ COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partiti
 COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partitions there may be before an older day gets none: three years. Replace it by a larger number only after raising max_locks_per_transaction.';
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
-COMMENT ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zone) IS 'The leaves of the rows that expire_misdated will drop. For administrators, who sign what they drop.';
+COMMENT ON FUNCTION tap25_internal.my_cases() IS 'Returns what the view my_cases shows.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
-COMMENT ON FUNCTION tap25_internal.note_grant() IS 'Trigger: records the event that a warrant was granted.';
+COMMENT ON FUNCTION tap25_internal.note_application() IS 'Trigger: records the event that a warrant was applied for.';
+COMMENT ON FUNCTION tap25_internal.once_query(text) IS 'Returns the text of the query behind mail_once, over the rows of a source: a query with the columns of mail.';
 COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
+COMMENT ON FUNCTION tap25_internal.parse_target(text) IS 'Reads what target_text writes, and checks it.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
 COMMENT ON FUNCTION tap25_internal.print_hash(text,text) IS 'Returns the hash of a value of a kind, such as mail_from, in lower case.';
 COMMENT ON FUNCTION tap25_internal.print_of(bigint) IS 'Returns the 16 bits of a hash that are kept.';
 COMMENT ON FUNCTION tap25_internal.print_page(bigint,smallint) IS 'Returns the page that a hash belongs to.';
 COMMENT ON FUNCTION tap25_internal.prune_loads(text,text) IS 'Forgets loads of a spool''s segments that are a month old and older than a segment; returns how many. For sensors, of their own name.';
-COMMENT ON FUNCTION tap25_internal.record_access(bigint,text,text,bigint[],text,bigint,bigint,text) IS 'Adds the line of an access to accesses.';
+COMMENT ON FUNCTION tap25_internal.record_access(bigint,text,text,bigint[],text,bigint,bigint,text,bigint,text,timestamp with time zone,timestamp with time zone,text) IS 'Adds the line of an access to accesses.';
 COMMENT ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) IS 'Records that a scope is in force for a sensor from a time on, and returns whether that is a change. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.refuse() IS 'Trigger: refuses to change or delete rows of a table that is append-only.';
+COMMENT ON FUNCTION tap25_internal.refuse_change() IS 'Trigger: refuses to write the view warrants.';
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
-COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
+COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
-COMMENT ON FUNCTION tap25_internal.stamp_evidence() IS 'Trigger: stamps a line of keys or links with who adds it and when, whatever was given.';
-COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of scopes with who adds it and when, and the digest of its rules, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';
+COMMENT ON FUNCTION tap25_internal.target_text(text,text,inet,text) IS 'Returns a target as people write it: a mailbox, a domain, an IP address or subnet, with the network it is seen in.';
 COMMENT ON FUNCTION tap25_internal.valid_warrants(text) IS 'Returns the warrants that open a case to the session''s login now: warrants.id.';
 COMMENT ON FUNCTION tap25_internal.wrong_clock(date) IS 'Returns why a day gets no partition by the clock alone, or null: it is before 1990, or more than two days ahead.';

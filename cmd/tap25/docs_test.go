@@ -60,7 +60,7 @@ func TestDocs_StatementsRun(t *testing.T) {
 					&out, &diag); status != statusDone {
 					t.Errorf("status %d of\n%s%s", status, b.text, diag.String())
 				}
-				if b.word == "paula" && (!strings.Contains(out.String(), " t\n") ||
+				if b.word == "paula" && (!strings.Contains(out.String(), "ask_case") ||
 					strings.Contains(out.String(), "(0 rows)")) {
 					t.Errorf("the case gives no rows:\n%s", out.String())
 				}
