@@ -119,7 +119,8 @@ func (db *DB) dropMisdated(cfg ExpireConfig, cutoff time.Time) drop {
 			return dropped, nil, err
 		}
 		if slices.ContainsFunc(dropped, func(d ExpiredDay) bool { return d.Kept > 0 }) {
-			if held, err = readLeaves(ctx, tx, "select * from tap25_internal.held_leaves($1)", daysIn(gone)); err != nil {
+			if held, err = readLeaves(ctx, tx, "select * from tap25_internal.held_leaves($1)",
+				daysIn(gone)); err != nil {
 				return nil, nil, err
 			}
 		}

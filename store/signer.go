@@ -25,8 +25,9 @@ type Signer struct {
 	Version string // of tap25
 	Dir     string // where it remembers the last links, so that it can say which the database has lost; "": nowhere
 
-	mu     sync.Mutex
-	chains map[chainName]*remembered
+	mu       sync.Mutex
+	chains   map[chainName]*remembered
+	recalled bool // what Dir has
 }
 
 // chainName names a chain of a signer's key.
@@ -34,23 +35,60 @@ type chainName struct{ database, sensor string }
 
 // remembered are the last links of a chain that were committed.
 type remembered struct {
-	path  string
-	Links []evidence.LostLink `json:"links"`
+	path     string
+	Database string              `json:"database"`
+	Sensor   string              `json:"sensor"`
+	Key      string              `json:"key"` // fingerprint
+	Links    []evidence.LostLink `json:"links"`
 }
 
-// Heads returns the last link of each chain that this signer has added to.
+// Heads returns the last link of each chain that this signer, or one before it in Dir with this key, has added to.
 func (s *Signer) Heads() (heads []evidence.Checkpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.recallAll()
 	for name, c := range s.chains {
 		if n := len(c.Links); n > 0 {
 			last := c.Links[n-1]
-			heads = append(heads, evidence.Checkpoint{Sensor: name.sensor, Place: evidence.Place{
-				Key: s.Key.Fingerprint(), Number: last.Number, Hash: last.Hash}})
+			heads = append(heads, evidence.Checkpoint{Database: name.database, Sensor: name.sensor,
+				Place: evidence.Place{
+					Key: s.Key.Fingerprint(), Number: last.Number, Hash: last.Hash}})
 		}
 	}
-	slices.SortFunc(heads, func(a, b evidence.Checkpoint) int { return cmp.Compare(a.Sensor, b.Sensor) })
+	slices.SortFunc(heads, func(a, b evidence.Checkpoint) int {
+		return cmp.Or(cmp.Compare(a.Database, b.Database), cmp.Compare(a.Sensor, b.Sensor))
+	})
 	return heads
+}
+
+// recallAll reads what signers before this one have left in Dir.
+func (s *Signer) recallAll() {
+	if s.Dir == "" || s.recalled {
+		return
+	}
+	s.recalled = true
+	paths, _ := filepath.Glob(filepath.Join(s.Dir, "chain-*.json"))
+	for _, path := range paths {
+		c := readRemembered(path)
+		if name := (chainName{c.Database, c.Sensor}); c.Key == s.Key.Fingerprint().String() && path == s.path(name) {
+			s.chain(name)
+		}
+	}
+}
+
+// readRemembered reads a file. Of one that is not there, or that a crash has spoilt, nothing is known.
+func readRemembered(path string) *remembered {
+	c := &remembered{}
+	if text, err := os.ReadFile(path); err != nil || json.Unmarshal(text, c) != nil {
+		c = &remembered{}
+	}
+	c.path = path
+	return c
+}
+
+func (s *Signer) path(name chainName) string {
+	sum := sha256.Sum256([]byte(name.database + "\x00" + name.sensor + "\x00" + s.Key.Fingerprint().String()))
+	return filepath.Join(s.Dir, "chain-"+evidence.Hash(sum).String()[:16]+".json")
 }
 
 // recall returns the links of a chain that are remembered.
@@ -66,12 +104,9 @@ func (s *Signer) chain(name chainName) *remembered {
 	}
 	c := &remembered{}
 	if s.Dir != "" {
-		sum := sha256.Sum256([]byte(name.database + "\x00" + name.sensor + "\x00" + s.Key.Fingerprint().String()))
-		c.path = filepath.Join(s.Dir, "chain-"+evidence.Hash(sum).String()[:16]+".json")
-		if text, err := os.ReadFile(c.path); err == nil && json.Unmarshal(text, c) != nil {
-			c.Links = nil // a file that a crash has spoilt: what it had is not known any more
-		}
+		c = readRemembered(s.path(name))
 	}
+	c.Database, c.Sensor, c.Key = name.database, name.sensor, s.Key.Fingerprint().String()
 	if s.chains == nil {
 		s.chains = map[chainName]*remembered{}
 	}

@@ -113,13 +113,15 @@ var tampers = append(columnTampers(), []tamper{
 	}},
 	{"insert", func(e *editor) []Finding {
 		v := e.victim("envelopes")
-		run(e.t, e.DB, "create temp table x as select * from "+v.table+" where ctid = '"+v.ctid+"'; update x set session_id = -1; "+
+		run(e.t, e.DB, "create temp table x as select * from "+v.table+" where ctid = '"+v.ctid+
+			"'; update x set session_id = -1; "+
 			"insert into "+v.table+" select * from x")
 		return []Finding{{Sensor: v.Sensor, Day: v.Day}}
 	}},
 	{"insert of a new sensor", func(e *editor) []Finding {
 		v := e.victim("envelopes")
-		run(e.t, e.DB, "create temp table x as select * from "+v.table+" where ctid = '"+v.ctid+"'; update x set sensor = 'new'; "+
+		run(e.t, e.DB, "create temp table x as select * from "+v.table+" where ctid = '"+v.ctid+
+			"'; update x set sensor = 'new'; "+
 			"insert into "+v.table+" select * from x")
 		return []Finding{{Sensor: "new", Day: v.Day}}
 	}},
@@ -131,7 +133,8 @@ var tampers = append(columnTampers(), []tamper{
 	{"move to another day", func(e *editor) []Finding {
 		v := e.victim("envelopes")
 		to := map[string]string{"2020-03-01": "2020-03-02", "2020-03-02": "2020-03-01"}[v.Day]
-		run(e.t, e.DB, "update envelopes set seen_at = seen_at + (date '"+to+"' - date '"+v.Day+"') * interval '1 day' "+
+		run(e.t, e.DB, "update envelopes set seen_at = seen_at + (date '"+to+"' - date '"+v.Day+
+			"') * interval '1 day' "+
 			"where tableoid = '"+v.table+"'::regclass and ctid = '"+v.ctid+"'")
 		return []Finding{v.Finding, {Sensor: v.Sensor, Day: to}}
 	}},
@@ -146,7 +149,8 @@ var tampers = append(columnTampers(), []tamper{
 		for a.ctid == b.ctid && a.table == b.table {
 			b = e.victim("envelopes")
 		}
-		run(e.t, e.DB, "create temp table x as select session_id as a, (select session_id from "+b.table+" where ctid = '"+b.ctid+
+		run(e.t, e.DB, "create temp table x as select session_id as a, (select session_id from "+b.table+
+			" where ctid = '"+b.ctid+
 			"') as b, seen_at as s from "+a.table+" where ctid = '"+a.ctid+"'")
 		e.change(a, "session_id = (select b from x), helo = 'swapped'")
 		e.change(b, "session_id = (select a from x), helo = 'swapped'")
@@ -163,7 +167,8 @@ var tampers = append(columnTampers(), []tamper{
 		return []Finding{v.Finding}
 	}},
 	{"edit a held row", func(e *editor) []Finding {
-		run(e.t, e.DB, "update held set mail_from = 'other@x.example' where ctid = (select ctid from held order by random() limit 1)")
+		run(e.t, e.DB, "update held set mail_from = 'other@x.example' where ctid = (select ctid from held order by "+
+			"random() limit 1)")
 		return []Finding{{What: "legal holds"}}
 	}},
 	{"delete a held row", func(e *editor) []Finding {
@@ -171,24 +176,28 @@ var tampers = append(columnTampers(), []tamper{
 		return []Finding{{What: "legal holds"}}
 	}},
 	{"insert a held row of another day", func(e *editor) []Finding {
-		run(e.t, e.DB, "create temp table x as select * from held limit 1; update x set seen_at = '2020-01-01 12:00Z'; insert into held select * from x")
+		run(e.t, e.DB, "create temp table x as select * from held limit 1; update x set seen_at = '2020-01-01 "+
+			"12:00Z'; insert into held select * from x")
 		return []Finding{{What: "held"}}
 	}},
 	{"edit a link", func(e *editor) []Finding {
 		id, f := e.link("true")
-		run(e.t, e.DB, fmt.Sprintf("update links set body = set_byte(body, %[1]d %% length(body), get_byte(body, %[1]d %% length(body)) # %[2]d) where id = %[3]d",
+		run(e.t, e.DB, fmt.Sprintf("update links set body = set_byte(body, %[1]d %% length(body), get_byte(body, "+
+			"%[1]d %% length(body)) # %[2]d) where id = %[3]d",
 			e.r.IntN(1000), 1+e.r.IntN(255), id))
 		return []Finding{f}
 	}},
 	{"edit a signature", func(e *editor) []Finding {
 		id, f := e.link("true")
-		run(e.t, e.DB, fmt.Sprintf("update links set signature = set_byte(signature, %[1]d, get_byte(signature, %[1]d) # %[2]d) where id = %[3]d",
+		run(e.t, e.DB, fmt.Sprintf("update links set signature = set_byte(signature, %[1]d, get_byte(signature, "+
+			"%[1]d) # %[2]d) where id = %[3]d",
 			e.r.IntN(64), 1+e.r.IntN(255), id))
 		return []Finding{f}
 	}},
 	{"edit a link's columns", func(e *editor) []Finding {
 		id, f := e.link("segment is not null")
-		set := []string{"first_day = first_day - 1", "last_day = last_day + 1", "number = number + 1000", "xid = '3'", "sensor = 'other'",
+		set := []string{"first_day = first_day - 1", "last_day = last_day + 1", "number = number + 1000", "xid = '3'",
+			"sensor = 'other'",
 			"added_at = added_at - interval '2 days'"}
 		run(e.t, e.DB, fmt.Sprintf("update links set %s where id = %d", set[e.r.IntN(len(set))], id))
 		return []Finding{{Segment: f.Segment}}
@@ -206,8 +215,10 @@ var tampers = append(columnTampers(), []tamper{
 	}},
 	{"edit loads", func(e *editor) []Finding {
 		_, f := e.link("segment is not null")
-		set := []string{"rows = rows + 1", "segment = 'other'", "sensor = 'other'", "loaded_at = loaded_at - interval '2 days'", "rows = rows"}
-		run(e.t, e.DB, fmt.Sprintf("update loads set %s where sensor = '%s' and segment = '%s'", set[e.r.IntN(len(set))], f.Sensor, f.Segment))
+		set := []string{"rows = rows + 1", "segment = 'other'", "sensor = 'other'",
+			"loaded_at = loaded_at - interval '2 days'", "rows = rows"}
+		run(e.t, e.DB, fmt.Sprintf("update loads set %s where sensor = '%s' and segment = '%s'",
+			set[e.r.IntN(len(set))], f.Sensor, f.Segment))
 		return []Finding{f}
 	}},
 	{"delete of loads", func(e *editor) []Finding {
@@ -258,9 +269,12 @@ var tampers = append(columnTampers(), []tamper{
 
 // columnTampers are an edit of each column of a row.
 func columnTampers() (all []tamper) {
-	kinds := map[string]string{"seen_at": "timestamp with time zone", "auth": "boolean", "client_ip": "inet", "server_ip": "inet",
-		"origin_ip": "inet", "sensor": "text", "mail_from": "text", "rcpt_to": "text", "helo": "text", "queue_id": "text",
-		"mail_from_raw": "bytea", "rcpt_to_raw": "bytea", "envid": "text", "orcpt": "text", "tls_server_name": "text", "network": "text"}
+	kinds := map[string]string{"seen_at": "timestamp with time zone", "auth": "boolean", "client_ip": "inet",
+		"server_ip": "inet",
+		"origin_ip": "inet", "sensor": "text", "mail_from": "text", "rcpt_to": "text", "helo": "text",
+		"queue_id":      "text",
+		"mail_from_raw": "bytea", "rcpt_to_raw": "bytea", "envid": "text", "orcpt": "text", "tls_server_name": "text",
+		"network": "text"}
 	for _, c := range strings.Split(columns+", "+laterColumns, ", ") {
 		all = append(all, tamper{"edit " + c, func(e *editor) []Finding {
 			v := e.victim("envelopes")
@@ -301,7 +315,8 @@ func (e *editor) resign(v victim, own ed25519.PrivateKey) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	err = copyRowsOut(e.t.Context(), tx, "select e.xmin, "+columns+", "+laterColumns+" from "+v.table+" e where e.xmin::text = "+
+	err = copyRowsOut(e.t.Context(), tx, "select e.xmin, "+columns+", "+laterColumns+" from "+v.table+
+		" e where e.xmin::text = "+
 		"(select max(xmin::text::bigint)::text from "+v.table+")", func(_ uint32, prefixed []byte) error {
 		tuples = append(tuples, append([]byte(nil), prefixed...))
 		return nil
@@ -320,7 +335,8 @@ func (e *editor) resign(v victim, own ed25519.PrivateKey) {
 	var fingerprint evidence.Hash
 	if own != nil {
 		fingerprint = evidence.Fingerprint(own.Public().(ed25519.PublicKey))
-		run(e.t, e.DB, fmt.Sprintf(`update keys set fingerprint = '\x%s', public_key = '\x%x'`, fingerprint, own.Public()))
+		run(e.t, e.DB, fmt.Sprintf(`update keys set fingerprint = '\x%s', public_key = '\x%x'`, fingerprint,
+			own.Public()))
 	}
 	prev := evidence.Hash{}
 	for _, n := range lines(e.t, e.DB, "select id::text from links where sensor = $1 order by number", v.Sensor) {

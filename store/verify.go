@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +29,17 @@ type Finding struct {
 	Segment string `json:"segment,omitempty"`
 	Day     string `json:"day,omitempty"` // YYYY-MM-DD
 	What    string `json:"what"`
+}
+
+// String returns a line for people.
+func (f Finding) String() string {
+	var where []string
+	for _, w := range [][2]string{{"sensor ", f.Sensor}, {"segment ", f.Segment}, {"day ", f.Day}} {
+		if w[1] != "" {
+			where = append(where, w[0]+w[1])
+		}
+	}
+	return strings.Join(append(where, f.What), ", ")
 }
 
 // VerifiedChain is a chain and its last link.
@@ -75,11 +87,12 @@ type verifier struct {
 	report   *VerifyReport
 	restored bool // a dump was restored: rows do not have the xmin of their load
 
-	keys         map[int32]ed25519.PublicKey
-	before       map[rowsBefore]uint64 // rows of before there was evidence, as first links sign them, or the database says
-	signedBefore map[string]bool       // the sensors whose numbers are signed
-	held         map[string]uint64     // rows of held that no certificate is of, by sensor
-	misdated     map[string]uint64     // rows of misdated that no link is of, by sensor
+	keys map[int32]ed25519.PublicKey
+	// rows of before there was evidence, as first links sign them, or the database says
+	before       map[rowsBefore]uint64
+	signedBefore map[string]bool   // the sensors whose numbers are signed
+	held         map[string]uint64 // rows of held that no certificate is of, by sensor
+	misdated     map[string]uint64 // rows of misdated that no link is of, by sensor
 	days         map[evidence.Table]map[int32]bool
 	lost         []lostSegment
 	followed     []followed
@@ -207,8 +220,8 @@ func (v *verifier) asideBefore(context.Context) error {
 		for _, sensor := range slices.Sorted(maps.Keys(aside.found)) {
 			n, before := aside.found[sensor], v.before[rowsBefore{sensor, aside.table, 0}]
 			if n > before {
-				v.find(Finding{Sensor: sensor, What: fmt.Sprintf("%d rows of the table %s are of no segment: they were "+
-					"inserted, changed or moved", n-before, aside.name)})
+				v.find(Finding{Sensor: sensor, What: fmt.Sprintf("%d rows of the table %s are of no segment: they "+
+					"were inserted, changed or moved", n-before, aside.name)})
 			}
 			v.uncovered(sensor, aside.name, min(n, before))
 		}

@@ -17,12 +17,18 @@ import (
 
 // readKeys reads the keys, and whether a dump was restored.
 func (v *verifier) readKeys(ctx context.Context) error {
-	err := v.db.conn.QueryRow(ctx, "select xmin <> born from tap25_internal.evidence").Scan(&v.restored)
+	var database string
+	err := v.db.conn.QueryRow(ctx, "select xmin <> born, database from tap25_internal.evidence").
+		Scan(&v.restored, &database)
 	if errors.Is(err, pgx.ErrNoRows) {
 		v.find(Finding{What: "the line of the table evidence is gone"})
 	} else if err != nil {
 		return err
 	}
+	if v.restored {
+		v.note("the database was restored from a dump: segments are told apart by the order of their rows")
+	}
+	v.useWitnesses(database)
 	rows, err := v.db.conn.Query(ctx, "select id, fingerprint, public_key from tap25.keys order by id")
 	if err != nil {
 		return err
@@ -31,13 +37,28 @@ func (v *verifier) readKeys(ctx context.Context) error {
 	var fingerprint, key []byte
 	_, err = pgx.ForEachRow(rows, []any{&id, &fingerprint, &key}, func() error {
 		if len(key) != ed25519.PublicKeySize || !bytes.Equal(fingerprintOf(key), fingerprint) {
-			v.find(Finding{What: fmt.Sprintf("the key %d in the table keys was changed: its fingerprint is another", id)})
+			v.find(Finding{What: fmt.Sprintf("the key %d in the table keys was changed: its fingerprint is another",
+				id)})
 			return nil
 		}
 		v.keys[id] = bytes.Clone(key)
 		return nil
 	})
 	return err
+}
+
+// useWitnesses leaves the witnesses of this database.
+func (v *verifier) useWitnesses(database string) {
+	all := v.cfg.Witnesses
+	v.cfg.Witnesses = slices.DeleteFunc(slices.Clone(all), func(w evidence.Checkpoint) bool {
+		return w.Database != database
+	})
+	if others := len(all) - len(v.cfg.Witnesses); others == len(all) && others > 0 {
+		v.find(Finding{What: "the witness knows nothing of this database: it is another one, or its identity was " +
+			"changed"})
+	} else if others > 0 {
+		v.note("the witness has %s of other databases", plural(uint64(others), "line"))
+	}
 }
 
 func fingerprintOf(key ed25519.PublicKey) []byte {
@@ -75,7 +96,8 @@ func (v *verifier) chains(ctx context.Context) error {
 		}
 		key, ok := v.keys[h.key]
 		if !ok {
-			v.find(Finding{Sensor: h.sensor, What: fmt.Sprintf("the key %d of its chain is not in the table keys", h.key)})
+			v.find(Finding{Sensor: h.sensor, What: fmt.Sprintf("the key %d of its chain is not in the table keys",
+				h.key)})
 			continue
 		}
 		seen[[2]string{h.sensor, evidence.Fingerprint(key).String()}] = true
@@ -126,10 +148,12 @@ func (v *verifier) chain(ctx context.Context, h chainHead, key ed25519.PublicKey
 		}
 	}
 	if len(v.cfg.Keys) > 0 && !c.as.Trusted {
-		v.find(Finding{Sensor: h.sensor, What: fmt.Sprintf("it has a chain by the key %s, which is none of the given ones",
+		v.find(Finding{Sensor: h.sensor, What: fmt.Sprintf("it has a chain by the key %s, which is none of the given "+
+			"ones",
 			fingerprint)})
 	}
-	rows, err := v.db.conn.Query(ctx, `select l.number, l.segment, l.first_day, l.last_day, l.added_at, l.body, l.signature,
+	rows, err := v.db.conn.Query(ctx, `select l.number, l.segment, l.first_day, l.last_day, l.added_at, l.body,
+			l.signature,
 			d.rows, d.loaded_at, d.xmin = l.xid,
 			l.segment ~ '^[0-9a-f]{16}-[0-9a-f]{16}$' and l.added_at < now() - interval '29 days'
 		from tap25.links l left join tap25_internal.loads d on d.sensor = l.sensor and d.segment = l.segment
@@ -140,7 +164,8 @@ func (v *verifier) chain(ctx context.Context, h chainHead, key ed25519.PublicKey
 	defer rows.Close()
 	for rows.Next() {
 		var l linkLine
-		if err := rows.Scan(&l.Number, &l.Segment, &l.First, &l.Last, &l.Added, &l.Body, &l.Signature, &l.Rows, &l.Loaded,
+		if err := rows.Scan(&l.Number, &l.Segment, &l.First, &l.Last, &l.Added, &l.Body, &l.Signature, &l.Rows,
+			&l.Loaded,
 			&l.SameXmin, &l.Pruned); err != nil {
 			return err
 		}
@@ -183,7 +208,8 @@ func (c *chainCheck) line(line *linkLine) {
 	}
 	c.as.Last = l.Time
 	if l.Time.Before(last.Add(-time.Minute)) {
-		c.note("the clock of %s went back by %s before its link %d", c.name(), last.Sub(l.Time).Round(time.Second), l.Number)
+		c.note("the clock of %s went back by %s before its link %d", c.name(), last.Sub(l.Time).Round(time.Second),
+			l.Number)
 	}
 	from, to := daysBetween(l.Days)
 	if l.Number != uint64(line.Number) || l.Segment != cmp.Or(deref(line.Segment)) || !sameDay(from, line.First) ||
@@ -207,7 +233,8 @@ func (c *chainCheck) line(line *linkLine) {
 			c.verifier.lost = append(c.verifier.lost, lostSegment{c.Sensor, x.Segment})
 		}
 		if unnamed := l.LostCount - uint64(len(l.Lost)); unnamed > 0 {
-			c.finds(line, plural(unnamed, "link")+" before it were lost by the database, and nothing says of which segments")
+			c.finds(line, plural(unnamed, "link")+
+				" before it were lost by the database, and nothing says of which segments")
 		}
 	}
 }
@@ -246,7 +273,8 @@ func (c *chainCheck) load(line *linkLine, l *evidence.Link) {
 		c.finds(line, "the segment's line in the table loads was removed")
 	case line.Rows == nil:
 	case *line.Rows != rows:
-		c.finds(line, fmt.Sprintf("the table loads says %s, and %d were signed", plural(uint64(*line.Rows), "row"), rows))
+		c.finds(line, fmt.Sprintf("the table loads says %s, and %d were signed", plural(uint64(*line.Rows), "row"),
+			rows))
 	case line.Loaded.After(line.Added) || line.Added.Sub(*line.Loaded) > time.Hour:
 		c.finds(line, "the time of its load was changed")
 	case !c.restored && (line.SameXmin == nil || !*line.SameXmin):
@@ -290,8 +318,8 @@ func (c *chainCheck) witness(line *linkLine, l *evidence.Link) {
 // begins verifies the first link of a chain that follows one by another key.
 func (c *chainCheck) begins(line *linkLine, l *evidence.Link) {
 	if l.Before.Number > 0 {
-		c.note("%s has a new chain since %s, by the key %s: its key was lost or replaced, or another machine has its name. "+
-			"The chain before it is that of the key %s, whose last link was %d then", c.name(),
+		c.note("%s has a new chain since %s, by the key %s: its key was lost or replaced, or another machine has its "+
+			"name. The chain before it is that of the key %s, whose last link was %d then", c.name(),
 			l.Time.UTC().Format(time.RFC3339), l.Key, l.Before.Key, l.Before.Number)
 		c.verifier.followed = append(c.verifier.followed, followed{c.Sensor, l.Before, *line})
 	}
@@ -300,94 +328,16 @@ func (c *chainCheck) begins(line *linkLine, l *evidence.Link) {
 // end compares the end of a chain with its head, and with witnesses of links that are not there.
 func (c *chainCheck) end(h chainHead) {
 	if c.Number != uint64(h.number) || c.Number > 0 && !bytes.Equal(h.hash, c.Hash[:]) {
-		c.find(Finding{Sensor: c.Sensor, What: fmt.Sprintf("its chain by the key %s ends with link %d, and its head is link "+
-			"%d: links were removed or added", c.as.Key, c.Number, h.number)})
+		c.find(Finding{Sensor: c.Sensor, What: fmt.Sprintf("its chain by the key %s ends with link %d, and its head "+
+			"is link %d: links were removed or added", c.as.Key, c.Number, h.number)})
 	}
 	for number := range c.witnesses {
 		if slices.ContainsFunc(c.lost, func(r [2]uint64) bool { return number >= r[0] && number <= r[1] }) {
 			continue // it was stated
 		}
-		c.find(Finding{Sensor: c.Sensor, What: fmt.Sprintf("its chain by the key %s has no link %d, which the witness has: "+
-			"links were removed", c.as.Key, number)})
+		c.find(Finding{Sensor: c.Sensor, What: fmt.Sprintf("its chain by the key %s has no link %d, which the "+
+			"witness has: links were removed", c.as.Key, number)})
 	}
 	c.as.Number, c.as.Hash = c.Number, c.Hash.String()
 	c.report.Chains = append(c.report.Chains, c.as)
-}
-
-// followed is a chain that another one names as the one before it.
-type followed struct {
-	sensor string
-	place  evidence.Place
-	by     linkLine
-}
-
-// loads finds loads that no link is of, and chains that others follow and that are gone.
-func (v *verifier) loads(ctx context.Context) error {
-	for _, f := range v.followed {
-		var there bool
-		err := v.db.conn.QueryRow(ctx, `select exists (select from tap25.links l join tap25.keys k on k.id = l.key
-			where l.sensor = $1 and k.fingerprint = $2 and l.number = $3 and sha256(l.body) = $4)`, f.sensor, f.place.Key[:],
-			int64(f.place.Number), f.place.Hash[:]).Scan(&there)
-		if err != nil {
-			return err
-		}
-		if !there {
-			v.find(Finding{Sensor: f.sensor, What: fmt.Sprintf("a chain follows link %d of the key %s, which is gone or was "+
-				"changed", f.place.Number, f.place.Key)})
-		}
-	}
-	rows, err := v.db.conn.Query(ctx, `select d.sensor, d.segment, d.rows from tap25_internal.loads d
-		where d.rows > 0 and d.loaded_at >= (select min(since) from tap25_internal.evidence)
-		and not exists (select from tap25.links l where l.sensor = d.sensor and l.segment = d.segment) order by 1, 2`)
-	if err != nil {
-		return err
-	}
-	var sensor, segment string
-	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&sensor, &segment, &n}, func() error {
-		v.find(Finding{Sensor: sensor, Segment: segment, What: "the table loads has this segment with " +
-			plural(uint64(n), "row") + ", and no link is of it"})
-		return nil
-	})
-	return err
-}
-
-// lostSegments finds segments whose links the database has lost and that were not loaded again.
-func (v *verifier) lostSegments(ctx context.Context) error {
-	for _, l := range v.lost {
-		var again bool
-		err := v.db.conn.QueryRow(ctx, "select exists (select from tap25.links where sensor = $1 and segment = $2)", l.sensor,
-			l.segment).Scan(&again)
-		if err != nil {
-			return err
-		}
-		if !again {
-			v.find(Finding{Sensor: l.sensor, Segment: l.segment, What: "the database has lost its link, and it was not " +
-				"loaded again: its rows are gone"})
-		}
-	}
-	return nil
-}
-
-// readBefore reads how many rows there were before evidence of the sensors whose first links do not sign it.
-func (v *verifier) readBefore(ctx context.Context) error {
-	rows, err := v.db.conn.Query(ctx, "select sensor, kind, day, rows from tap25_internal.before_evidence")
-	if err != nil {
-		return err
-	}
-	var sensor string
-	var kind int16
-	var day time.Time
-	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&sensor, &kind, &day, &n}, func() error {
-		b := rowsBefore{sensor, evidence.Table(kind), int32(day.Unix() / 86400)}
-		if !v.signedBefore[sensor] {
-			v.before[b] = uint64(n)
-		} else if v.before[b] != uint64(n) {
-			v.find(Finding{Sensor: sensor, Day: day.Format(time.DateOnly),
-				What: "the table before_evidence was changed: it does not say what the sensor has signed"})
-		}
-		return nil
-	})
-	return err
 }

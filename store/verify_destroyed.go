@@ -9,8 +9,8 @@ import (
 )
 
 // destroyed verifies the certificates of the day, and returns how many of its links are of rows that were dropped, and
-// whether there is a certificate. A certificate is of the links that were added before it and after the certificate before it: expiry and loads exclude
-// each other.
+// whether there is a certificate. A certificate is of the links that were added before it and after the certificate
+// before it: expiry and loads exclude each other.
 func (d *dayCheck) destroyed() (dropped int, certified bool) {
 	if d.table == evidence.Misdated {
 		return d.misdatedDropped(), false
@@ -33,8 +33,9 @@ func (d *dayCheck) destroyed() (dropped int, certified bool) {
 				}
 			}
 			if evidence.DayRoot(roots) != r.Root || rows != r.Rows {
-				d.find(Finding{Day: dateOf(d.day), What: "the destruction certificate of the day is not of the links that " +
-					"the day has: links were removed or added"})
+				d.find(Finding{Day: dateOf(d.day),
+					What: "the destruction certificate of the day is not of the links that " +
+						"the day has: links were removed or added"})
 				continue
 			}
 			d.report.Destroyed++
@@ -91,7 +92,8 @@ func (d *dayCheck) heldRows(ctx context.Context, tx pgx.Tx) error {
 	evidence.Sort(leaves)
 	if uint64(len(leaves)) != signed.Rows || evidence.Root(leaves) != signed.Root {
 		d.find(Finding{Day: dateOf(d.day), What: "the rows that legal holds keep of this day are not those that were " +
-			"signed: " + plural(uint64(len(leaves)), "row") + " are there, and " + plural(signed.Rows, "row") + " were signed"})
+			"signed: " + plural(uint64(len(leaves)), "row") + " are there, and " + plural(signed.Rows, "row") +
+			" were signed"})
 		return nil
 	}
 	d.report.Held += int64(len(leaves))

@@ -101,7 +101,8 @@ func (d *dayCheck) readLinks(ctx context.Context, tx pgx.Tx) error {
 		}
 		for _, r := range l.Days {
 			if l.Kind == evidence.Segment && r.Table == d.table && r.Day == d.day {
-				d.links = append(d.links, &dayLink{id: id, sensor: sensor, segment: l.Segment, xmin: uint32(xmin), signed: r})
+				d.links = append(d.links, &dayLink{id: id, sensor: sensor, segment: l.Segment, xmin: uint32(xmin),
+					signed: r})
 			}
 		}
 		public := d.keys[key]
@@ -201,8 +202,9 @@ func (d *dayCheck) judgeUnknown(certified bool) {
 				" of no segment: inserted, changed, or moved here"})
 		}
 		if n < before {
-			d.find(Finding{Sensor: sensor, Day: dateOf(d.day), What: fmt.Sprintf("%d of %s of before there was evidence are "+
-				"missing", before-n, plural(before, "row"))})
+			d.find(Finding{Sensor: sensor, Day: dateOf(d.day),
+				What: fmt.Sprintf("%d of %s of before there was evidence are "+
+					"missing", before-n, plural(before, "row"))})
 		}
 		d.uncovered(sensor, dateOf(d.day), min(n, before))
 	}
@@ -211,7 +213,8 @@ func (d *dayCheck) judgeUnknown(certified bool) {
 // copyRowsOut calls row with each row of a query: its xmin, and a leaf's prefix and the canonical form.
 func copyRowsOut(ctx context.Context, tx pgx.Tx, query string, row func(xmin uint32, prefixed []byte) error) error {
 	// in the order of the disk, by one process
-	_, err := tx.Exec(ctx, `select set_config(name, 'off', true) from (values ('synchronize_seqscans'), ('enable_indexscan'),
+	_, err := tx.Exec(ctx, `select set_config(name, 'off', true) from (values ('synchronize_seqscans'),
+			('enable_indexscan'),
 		('enable_bitmapscan'), ('enable_indexonlyscan')) s (name)
 		union all select set_config('max_parallel_workers_per_gather', '0', true)`)
 	if err != nil {
@@ -268,8 +271,8 @@ func (c *copyOut) Write(p []byte) (int, error) {
 	return len(p), c.err
 }
 
-// tupleLength returns the length of the tuple that octets begin with; 0 if it is not whole yet or the end, less if it is
-// none.
+// tupleLength returns the length of the tuple that octets begin with; 0 if it is not whole yet or the end, less if it
+// is none.
 func tupleLength(b []byte) int {
 	if len(b) < 2 || binary.BigEndian.Uint16(b) == 0xffff {
 		return 0
@@ -318,7 +321,8 @@ func (d *dayCheck) gone(ctx context.Context, tx pgx.Tx, links []*dayLink, certif
 	}
 	var by, version string
 	var at time.Time
-	err := tx.QueryRow(ctx, `select dropped_by, version, dropped_at from tap25.expired where day = $1 and kind = 'partition'
+	err := tx.QueryRow(ctx, `select dropped_by, version, dropped_at from tap25.expired where day = $1
+		and kind = 'partition'
 		order by dropped_at desc limit 1`, dayOf(d.day)).Scan(&by, &version, &at)
 	what := "the day was destroyed without a certificate"
 	switch {

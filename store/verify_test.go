@@ -89,7 +89,8 @@ func TestVerify_WhatWasLoadedAndDestroyedIsAsItWasSigned(t *testing.T) {
 	}
 	r := verify(t, db, trusting(s))
 	// of 3 days one was destroyed: 2 sensors × 6 segments × (2 days and the misdated rows)
-	if r.Segments != 36 || r.Rows != 2*6*(8-3+1) || r.Held != 24 || r.Destroyed != 1 || r.Witnessed != 3 || len(r.Chains) != 3 {
+	if r.Segments != 36 || r.Rows != 2*6*(8-3+1) || r.Held != 24 || r.Destroyed != 1 || r.Witnessed != 3 ||
+		len(r.Chains) != 3 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -151,7 +152,8 @@ func hasFinding(found []Finding, want Finding) bool {
 // found.
 func TestVerify_RowsOfBeforeAreNotCovered(t *testing.T) {
 	db := migratedTo(t, beforeOrigins+1) // any with sensors
-	loadRows(t, db, "tap", at(old), at(old), at(old.AddDate(0, 0, 1)), at(time.Date(1969, 12, 31, 1, 0, 0, 0, time.UTC)))
+	loadRows(t, db, "tap", at(old), at(old), at(old.AddDate(0, 0, 1)),
+		at(time.Date(1969, 12, 31, 1, 0, 0, 0, time.UTC)))
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +176,8 @@ func TestVerify_RowsOfBeforeAreNotCovered(t *testing.T) {
 	}
 	db.signer = nil
 	loadRows(t, db, "tap", at(old.AddDate(0, 0, 1)))
-	if r := verify(t, db, VerifyConfig{}); !hasFinding(r.Findings, Finding{Sensor: "tap", Day: "2020-03-01", What: "1 row of"}) {
+	if r := verify(t, db, VerifyConfig{}); !hasFinding(r.Findings,
+		Finding{Sensor: "tap", Day: "2020-03-01", What: "1 row of"}) {
 		t.Errorf("a row more: %+v", r)
 	}
 }
@@ -201,7 +204,8 @@ func TestVerify_ReleasedRowsHaveACertificate(t *testing.T) {
 	name, s := provenDatabase(t)
 	db := copied(t, name)
 	for _, left := range []int64{12, 0} {
-		if err := db.DropHold(t.Context(), ask[int64](t, db, "select min(id) from holds where dropped_at is null")); err != nil {
+		if err := db.DropHold(t.Context(), ask[int64](t, db,
+			"select min(id) from holds where dropped_at is null")); err != nil {
 			t.Fatal(err)
 		}
 		expire(t, db, ExpireConfig{Version: "test", Signer: s, Now: old.AddDate(0, 0, 2)})

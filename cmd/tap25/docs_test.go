@@ -75,11 +75,12 @@ func TestDocs_StatementsRun(t *testing.T) {
 
 // runs are the commands of the pages that run here as they stand; of the others, which want an interface, a service or
 // a server of another's, the flags are read.
-var runs = regexp.MustCompile(`^tap25 (replay [^-|]*\.pcap|replay --json [a-z0-9. ]*\.pcap|hold |spool (ls|verify)|db (status|expire))`)
+var runs = regexp.MustCompile(`^tap25 (replay [^-|]*\.pcap|replay --json [a-z0-9. ]*\.pcap|hold |verify$|spool (ls|verify)|db (status|expire))`)
 
 // TestDocs_CommandsRun runs the commands of the pages, in a directory with the files that they name.
 func TestDocs_CommandsRun(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/replay.md", "docs/operating.md", "docs/auditing.md"} {
+	for _, page := range []string{"README.md", "docs/replay.md", "docs/operating.md", "docs/auditing.md",
+		"docs/evidence.md"} {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			demoDatabase(t)
 			dir := t.TempDir()

@@ -154,7 +154,7 @@ func TestChecker_LostLinksAreStated(t *testing.T) {
 
 func TestCheckpoint_IsFoundInALogLineAndInAFile(t *testing.T) {
 	for _, sensor := range []string{"fra-1", "", "a b\"\\=é\n%"} {
-		c := Checkpoint{sensor, Place{filled(1), 18446744073709551615, filled(2)}}
+		c := Checkpoint{"0b5f-1", sensor, Place{filled(1), 18446744073709551615, filled(2)}}
 		for _, line := range []string{c.String(), c.String() + "\n",
 			`Nov 21 host tap25[7]: {"level":"info","message":"` + c.String() + `"}`} {
 			if got, ok := FindCheckpoint([]byte(line)); !ok || got != c {
@@ -162,9 +162,10 @@ func TestCheckpoint_IsFoundInALogLineAndInAFile(t *testing.T) {
 			}
 		}
 	}
-	for _, line := range []string{"", "tap25-checkpoint/1", "tap25-checkpoint/1 sensor=%zz number=1 hash=" +
-		filled(1).String() + " key=" + filled(1).String(), "tap25-checkpoint/1 sensor=a number=99999999999999999999 hash=" +
-		filled(1).String() + " key=" + filled(1).String()} {
+	for _, line := range []string{"", "tap25-checkpoint/1", "tap25-checkpoint/1 database=1 sensor=%zz number=1 hash=" +
+		filled(1).String() + " key=" + filled(1).String(),
+		"tap25-checkpoint/1 database=1 sensor=a number=99999999999999999999 hash=" +
+			filled(1).String() + " key=" + filled(1).String()} {
 		if got, ok := FindCheckpoint([]byte(line)); ok {
 			t.Errorf("%q: %+v", line, got)
 		}
@@ -184,7 +185,7 @@ func FuzzParseLink(f *testing.F) {
 }
 
 func FuzzFindCheckpoint(f *testing.F) {
-	f.Add([]byte(Checkpoint{"fra-1", Place{filled(1), 5, filled(2)}}.String()))
+	f.Add([]byte(Checkpoint{"1", "fra-1", Place{filled(1), 5, filled(2)}}.String()))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		if c, ok := FindCheckpoint(line); ok {
 			if again, ok := FindCheckpoint([]byte(c.String())); !ok || again != c {
