@@ -81,6 +81,40 @@ CREATE TABLE tap25.holds (
     CONSTRAINT holds_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE tap25.keys (
+    id          integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    fingerprint bytea NOT NULL,
+    public_key  bytea NOT NULL,
+    added_by    name DEFAULT SESSION_USER NOT NULL,
+    added_at    timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT keys_check CHECK ((fingerprint = sha256(('\x302a300506032b6570032100'::bytea || public_key)))),
+    CONSTRAINT keys_public_key_check CHECK ((octet_length(public_key) = 32)),
+    CONSTRAINT keys_pkey PRIMARY KEY (id),
+    CONSTRAINT keys_fingerprint_key UNIQUE (fingerprint)
+);
+
+CREATE TABLE tap25.links (
+    id        bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    sensor    text NOT NULL,
+    key       integer NOT NULL,
+    number    bigint NOT NULL,
+    segment   text,
+    first_day date,
+    last_day  date,
+    xid       xid,
+    body      bytea NOT NULL,
+    signature bytea NOT NULL,
+    added_at  timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT links_body_check CHECK (((octet_length(body) >= 1) AND (octet_length(body) <= 1048576))),
+    CONSTRAINT links_check CHECK ((last_day >= first_day)),
+    CONSTRAINT links_number_check CHECK ((number > 0)),
+    CONSTRAINT links_signature_check CHECK ((octet_length(signature) = 64)),
+    CONSTRAINT links_key_fkey FOREIGN KEY (key) REFERENCES tap25.keys(id),
+    CONSTRAINT links_pkey PRIMARY KEY (id),
+    CONSTRAINT links_sensor_key_number_key UNIQUE (sensor, key, number)
+);
+CREATE INDEX links_days_idx ON tap25.links USING gist (daterange(first_day, last_day, '[]'::text));
+
 CREATE TABLE tap25.retentions (
     id     bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     kept   interval,
@@ -122,6 +156,24 @@ CREATE TABLE tap25.warrant_events (
 );
 CREATE UNIQUE INDEX warrant_events_decision ON tap25.warrant_events USING btree (warrant_id) WHERE (action = ANY (ARRAY['approved'::text, 'refused'::text]));
 CREATE INDEX warrant_events_warrant_id_idx ON tap25.warrant_events USING btree (warrant_id);
+
+CREATE TABLE tap25_internal.before_evidence (
+    sensor text NOT NULL,
+    kind   smallint NOT NULL,
+    day    date NOT NULL,
+    rows   bigint NOT NULL,
+    CONSTRAINT before_evidence_kind_check CHECK ((kind = ANY (ARRAY[6, 9, 10]))),
+    CONSTRAINT before_evidence_pkey PRIMARY KEY (sensor, kind, day)
+);
+
+CREATE TABLE tap25_internal.chains (
+    sensor text NOT NULL,
+    key    integer NOT NULL,
+    number bigint NOT NULL,
+    hash   bytea NOT NULL,
+    CONSTRAINT chains_key_fkey FOREIGN KEY (key) REFERENCES tap25.keys(id),
+    CONSTRAINT chains_pkey PRIMARY KEY (sensor, key)
+);
 
 CREATE TABLE tap25_internal.days (
     day       date NOT NULL,
@@ -182,6 +234,15 @@ CREATE INDEX envelopes_client_ip_idx ON ONLY tap25_internal.envelopes USING btre
 CREATE INDEX envelopes_origin_ip_idx ON ONLY tap25_internal.envelopes USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
 CREATE INDEX envelopes_seen_at_idx ON ONLY tap25_internal.envelopes USING brin (seen_at);
 CREATE INDEX envelopes_server_ip_idx ON ONLY tap25_internal.envelopes USING btree (server_ip);
+
+CREATE TABLE tap25_internal.evidence (
+    one      boolean DEFAULT true NOT NULL,
+    database uuid DEFAULT gen_random_uuid() NOT NULL,
+    since    timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    born     xid DEFAULT (pg_current_xact_id())::xid NOT NULL,
+    CONSTRAINT evidence_one_check CHECK (one),
+    CONSTRAINT evidence_pkey PRIMARY KEY (one)
+);
 
 CREATE TABLE tap25_internal.held (
     seen_at         timestamp with time zone NOT NULL,
@@ -436,305 +497,398 @@ UNION ALL
    FROM tap25_internal.mail_aside;
 
 CREATE VIEW tap25.mail_once AS
- SELECT copies.seen_at,
-    copies.sensor,
-    copies.session_id,
-    copies.mail_no,
-    copies.client_ip,
-    copies.client_port,
-    copies.server_ip,
-    copies.server_port,
-    copies.helo,
-    copies.mail_from,
-    copies.rcpt_to,
-    copies.mail_from_raw,
-    copies.rcpt_to_raw,
-    copies.mail_code,
-    copies.rcpt_code,
-    copies.data_code,
-    copies.outcome,
-    copies.message_bytes,
-    copies.declared_size,
-    copies.envid,
-    copies.orcpt,
-    copies.queue_id,
-    copies.auth,
-    copies.tls_server_name,
-    copies.lost_bytes,
-    copies.flags,
-    copies.origin_ip,
-    copies.origin_port,
-    copies.origin_by,
-    copies.network,
-        CASE copies.copies
-            WHEN 1 THEN ARRAY[copies.sensor]
-            ELSE ARRAY( SELECT unnest(copies.sensors) AS unnest
-              ORDER BY (unnest(copies.sensors)))
+ SELECT source.seen_at,
+    source.sensor,
+    source.session_id,
+    source.mail_no,
+    source.client_ip,
+    source.client_port,
+    source.server_ip,
+    source.server_port,
+    source.helo,
+    source.mail_from,
+    source.rcpt_to,
+    source.mail_from_raw,
+    source.rcpt_to_raw,
+    source.mail_code,
+    source.rcpt_code,
+    source.data_code,
+    source.outcome,
+    source.message_bytes,
+    source.declared_size,
+    source.envid,
+    source.orcpt,
+    source.queue_id,
+    source.auth,
+    source.tls_server_name,
+    source.lost_bytes,
+    source.flags,
+    source.origin_ip,
+    source.origin_port,
+    source.origin_by,
+    source.network,
+        CASE source.copies
+            WHEN 1 THEN ARRAY[source.sensor]
+            ELSE ARRAY( SELECT unnest(source.sensors) AS unnest
+              ORDER BY (unnest(source.sensors)))
         END AS sensors,
-    copies.copies
-   FROM ( SELECT counted.seen_at,
-            counted.sensor,
-            counted.session_id,
-            counted.mail_no,
-            counted.client_ip,
-            counted.client_port,
-            counted.server_ip,
-            counted.server_port,
-            counted.helo,
-            counted.mail_from,
-            counted.rcpt_to,
-            counted.mail_from_raw,
-            counted.rcpt_to_raw,
-            counted.mail_code,
-            counted.rcpt_code,
-            counted.data_code,
-            counted.outcome,
-            counted.message_bytes,
-            counted.declared_size,
-            counted.envid,
-            counted.orcpt,
-            counted.queue_id,
-            counted.auth,
-            counted.tls_server_name,
-            counted.lost_bytes,
-            counted.flags,
-            counted.origin_ip,
-            counted.origin_port,
-            counted.origin_by,
-            counted.network,
-            counted.exact,
-            counted.queue,
-            counted.named,
-            counted.by_queue,
-            counted.by_session,
-            counted.by_no,
-            counted.by_sensor,
-            counted.nth,
-            array_agg(counted.sensor) OVER alike AS sensors,
-            count(*) OVER alike AS copies,
-            row_number() OVER (alike ORDER BY (cardinality(counted.flags)) NULLS FIRST, counted.lost_bytes, (counted.outcome = 'unknown'::tap25.outcome), (num_nulls(counted.seen_at, counted.sensor, counted.session_id, counted.mail_no, counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.helo, counted.mail_from, counted.rcpt_to, counted.mail_from_raw, counted.rcpt_to_raw, counted.mail_code, counted.rcpt_code, counted.data_code, counted.outcome, counted.message_bytes, counted.declared_size, counted.envid, counted.orcpt, counted.queue_id, counted.auth, counted.tls_server_name, counted.lost_bytes, counted.flags, counted.origin_ip, counted.origin_port, counted.origin_by, counted.network)), counted.seen_at, counted.sensor) AS turn
-           FROM ( SELECT keyed.seen_at,
-                    keyed.sensor,
-                    keyed.session_id,
-                    keyed.mail_no,
-                    keyed.client_ip,
-                    keyed.client_port,
-                    keyed.server_ip,
-                    keyed.server_port,
-                    keyed.helo,
-                    keyed.mail_from,
-                    keyed.rcpt_to,
-                    keyed.mail_from_raw,
-                    keyed.rcpt_to_raw,
-                    keyed.mail_code,
-                    keyed.rcpt_code,
-                    keyed.data_code,
-                    keyed.outcome,
-                    keyed.message_bytes,
-                    keyed.declared_size,
-                    keyed.envid,
-                    keyed.orcpt,
-                    keyed.queue_id,
-                    keyed.auth,
-                    keyed.tls_server_name,
-                    keyed.lost_bytes,
-                    keyed.flags,
-                    keyed.origin_ip,
-                    keyed.origin_port,
-                    keyed.origin_by,
-                    keyed.network,
-                    keyed.exact,
-                    keyed.queue,
-                    keyed.named,
-                    keyed.by_queue,
-                    keyed.by_session,
-                    keyed.by_no,
-                    keyed.by_sensor,
-                    row_number() OVER (PARTITION BY keyed.client_ip, keyed.client_port, keyed.server_ip, keyed.server_port, keyed.rcpt_to, keyed.by_queue, keyed.by_session, keyed.by_no, keyed.by_sensor, keyed.sensor ORDER BY keyed.seen_at, keyed.rcpt_code, keyed.outcome, keyed.data_code) AS nth
-                   FROM ( SELECT named.seen_at,
-                            named.sensor,
-                            named.session_id,
-                            named.mail_no,
-                            named.client_ip,
-                            named.client_port,
-                            named.server_ip,
-                            named.server_port,
-                            named.helo,
-                            named.mail_from,
-                            named.rcpt_to,
-                            named.mail_from_raw,
-                            named.rcpt_to_raw,
-                            named.mail_code,
-                            named.rcpt_code,
-                            named.data_code,
-                            named.outcome,
-                            named.message_bytes,
-                            named.declared_size,
-                            named.envid,
-                            named.orcpt,
-                            named.queue_id,
-                            named.auth,
-                            named.tls_server_name,
-                            named.lost_bytes,
-                            named.flags,
-                            named.origin_ip,
-                            named.origin_port,
-                            named.origin_by,
-                            named.network,
-                            named.exact,
-                            named.queue,
-                            named.named,
+    source.copies
+   FROM ( SELECT source_1.seen_at,
+            source_1.sensor,
+            source_1.session_id,
+            source_1.mail_no,
+            source_1.client_ip,
+            source_1.client_port,
+            source_1.server_ip,
+            source_1.server_port,
+            source_1.helo,
+            source_1.mail_from,
+            source_1.rcpt_to,
+            source_1.mail_from_raw,
+            source_1.rcpt_to_raw,
+            source_1.mail_code,
+            source_1.rcpt_code,
+            source_1.data_code,
+            source_1.outcome,
+            source_1.message_bytes,
+            source_1.declared_size,
+            source_1.envid,
+            source_1.orcpt,
+            source_1.queue_id,
+            source_1.auth,
+            source_1.tls_server_name,
+            source_1.lost_bytes,
+            source_1.flags,
+            source_1.origin_ip,
+            source_1.origin_port,
+            source_1.origin_by,
+            source_1.network,
+            source_1.exact,
+            source_1.own,
+            source_1.begins,
+            source_1.burst,
+            source_1.at_sensor,
+            source_1.name,
+            source_1.agreed,
+            source_1.queue,
+            source_1.number,
+            source_1.key,
+            source_1.nth,
+            array_agg(source_1.sensor) OVER copy AS sensors,
+            count(*) OVER copy AS copies,
+            row_number() OVER (copy ORDER BY (cardinality(source_1.flags)) NULLS FIRST, source_1.lost_bytes, (source_1.outcome = 'unknown'::tap25.outcome), (num_nulls(source_1.seen_at, source_1.sensor, source_1.session_id, source_1.mail_no, source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.helo, source_1.mail_from, source_1.rcpt_to, source_1.mail_from_raw, source_1.rcpt_to_raw, source_1.mail_code, source_1.rcpt_code, source_1.data_code, source_1.outcome, source_1.message_bytes, source_1.declared_size, source_1.envid, source_1.orcpt, source_1.queue_id, source_1.auth, source_1.tls_server_name, source_1.lost_bytes, source_1.flags, source_1.origin_ip, source_1.origin_port, source_1.origin_by, source_1.network)), source_1.seen_at, source_1.sensor) AS turn
+           FROM ( SELECT source_2.seen_at,
+                    source_2.sensor,
+                    source_2.session_id,
+                    source_2.mail_no,
+                    source_2.client_ip,
+                    source_2.client_port,
+                    source_2.server_ip,
+                    source_2.server_port,
+                    source_2.helo,
+                    source_2.mail_from,
+                    source_2.rcpt_to,
+                    source_2.mail_from_raw,
+                    source_2.rcpt_to_raw,
+                    source_2.mail_code,
+                    source_2.rcpt_code,
+                    source_2.data_code,
+                    source_2.outcome,
+                    source_2.message_bytes,
+                    source_2.declared_size,
+                    source_2.envid,
+                    source_2.orcpt,
+                    source_2.queue_id,
+                    source_2.auth,
+                    source_2.tls_server_name,
+                    source_2.lost_bytes,
+                    source_2.flags,
+                    source_2.origin_ip,
+                    source_2.origin_port,
+                    source_2.origin_by,
+                    source_2.network,
+                    source_2.exact,
+                    source_2.own,
+                    source_2.begins,
+                    source_2.burst,
+                    source_2.at_sensor,
+                    source_2.name,
+                    source_2.agreed,
+                    source_2.queue,
+                    source_2.number,
+                    source_2.key,
+                    row_number() OVER (PARTITION BY source_2.client_ip, source_2.client_port, source_2.server_ip, source_2.server_port, source_2.rcpt_to, source_2.key, source_2.sensor ORDER BY source_2.seen_at, source_2.rcpt_code, source_2.outcome, source_2.data_code) AS nth
+                   FROM ( SELECT source_3.seen_at,
+                            source_3.sensor,
+                            source_3.session_id,
+                            source_3.mail_no,
+                            source_3.client_ip,
+                            source_3.client_port,
+                            source_3.server_ip,
+                            source_3.server_port,
+                            source_3.helo,
+                            source_3.mail_from,
+                            source_3.rcpt_to,
+                            source_3.mail_from_raw,
+                            source_3.rcpt_to_raw,
+                            source_3.mail_code,
+                            source_3.rcpt_code,
+                            source_3.data_code,
+                            source_3.outcome,
+                            source_3.message_bytes,
+                            source_3.declared_size,
+                            source_3.envid,
+                            source_3.orcpt,
+                            source_3.queue_id,
+                            source_3.auth,
+                            source_3.tls_server_name,
+                            source_3.lost_bytes,
+                            source_3.flags,
+                            source_3.origin_ip,
+                            source_3.origin_port,
+                            source_3.origin_by,
+                            source_3.network,
+                            source_3.exact,
+                            source_3.own,
+                            source_3.begins,
+                            source_3.burst,
+                            source_3.at_sensor,
+                            source_3.name,
+                            source_3.agreed,
+                            source_3.queue,
+                            source_3.number,
                                 CASE
-                                    WHEN named.named THEN named.queue
-                                    ELSE NULL::text
-                                END AS by_queue,
-                                CASE
-                                    WHEN NOT named.named THEN named.session_id
-                                    ELSE NULL::bigint
-                                END AS by_session,
-                                CASE
-                                    WHEN NOT named.named THEN named.mail_no
-                                    ELSE NULL::integer
-                                END AS by_no,
-                                CASE
-                                    WHEN NOT named.named AND NOT named.exact THEN named.sensor
-                                    ELSE NULL::text
-                                END AS by_sensor
-                           FROM ( SELECT queued.seen_at,
-                                    queued.sensor,
-                                    queued.session_id,
-                                    queued.mail_no,
-                                    queued.client_ip,
-                                    queued.client_port,
-                                    queued.server_ip,
-                                    queued.server_port,
-                                    queued.helo,
-                                    queued.mail_from,
-                                    queued.rcpt_to,
-                                    queued.mail_from_raw,
-                                    queued.rcpt_to_raw,
-                                    queued.mail_code,
-                                    queued.rcpt_code,
-                                    queued.data_code,
-                                    queued.outcome,
-                                    queued.message_bytes,
-                                    queued.declared_size,
-                                    queued.envid,
-                                    queued.orcpt,
-                                    queued.queue_id,
-                                    queued.auth,
-                                    queued.tls_server_name,
-                                    queued.lost_bytes,
-                                    queued.flags,
-                                    queued.origin_ip,
-                                    queued.origin_port,
-                                    queued.origin_by,
-                                    queued.network,
-                                    queued.exact,
-                                    queued.queue,
-                                    queued.queue IS NOT NULL AND NOT min(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue IS DISTINCT FROM max(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue AS named
-                                   FROM ( SELECT weighed.seen_at,
-    weighed.sensor,
-    weighed.session_id,
-    weighed.mail_no,
-    weighed.client_ip,
-    weighed.client_port,
-    weighed.server_ip,
-    weighed.server_port,
-    weighed.helo,
-    weighed.mail_from,
-    weighed.rcpt_to,
-    weighed.mail_from_raw,
-    weighed.rcpt_to_raw,
-    weighed.mail_code,
-    weighed.rcpt_code,
-    weighed.data_code,
-    weighed.outcome,
-    weighed.message_bytes,
-    weighed.declared_size,
-    weighed.envid,
-    weighed.orcpt,
-    weighed.queue_id,
-    weighed.auth,
-    weighed.tls_server_name,
-    weighed.lost_bytes,
-    weighed.flags,
-    weighed.origin_ip,
-    weighed.origin_port,
-    weighed.origin_by,
-    weighed.network,
-    weighed.exact,
-    COALESCE(weighed.queue_id,
-  CASE
-   WHEN weighed.exact THEN min(weighed.queue_id) OVER one_number
-   ELSE NULL::text
-  END) AS queue
-   FROM ( SELECT source.seen_at,
-      source.sensor,
-      source.session_id,
-      source.mail_no,
-      source.client_ip,
-      source.client_port,
-      source.server_ip,
-      source.server_port,
-      source.helo,
-      source.mail_from,
-      source.rcpt_to,
-      source.mail_from_raw,
-      source.rcpt_to_raw,
-      source.mail_code,
-      source.rcpt_code,
-      source.data_code,
-      source.outcome,
-      source.message_bytes,
-      source.declared_size,
-      source.envid,
-      source.orcpt,
-      source.queue_id,
-      source.auth,
-      source.tls_server_name,
-      source.lost_bytes,
-      source.flags,
-      source.origin_ip,
-      source.origin_port,
-      source.origin_by,
-      source.network,
-      source.lost_bytes = 0 AND (source.flags IS NULL OR NOT source.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[]) AS exact
-     FROM ( SELECT mail.seen_at,
-        mail.sensor,
-        mail.session_id,
-        mail.mail_no,
-        mail.client_ip,
-        mail.client_port,
-        mail.server_ip,
-        mail.server_port,
-        mail.helo,
-        mail.mail_from,
-        mail.rcpt_to,
-        mail.mail_from_raw,
-        mail.rcpt_to_raw,
-        mail.mail_code,
-        mail.rcpt_code,
-        mail.data_code,
-        mail.outcome,
-        mail.message_bytes,
-        mail.declared_size,
-        mail.envid,
-        mail.orcpt,
-        mail.queue_id,
-        mail.auth,
-        mail.tls_server_name,
-        mail.lost_bytes,
-        mail.flags,
-        mail.origin_ip,
-        mail.origin_port,
-        mail.origin_by,
-        mail.network
-       FROM tap25.mail) source) weighed
-  WINDOW one_number AS (PARTITION BY weighed.client_ip, weighed.client_port, weighed.server_ip, weighed.server_port, weighed.rcpt_to, weighed.session_id, weighed.mail_no, weighed.exact)) queued
-                                  WINDOW one_queue AS (PARTITION BY queued.client_ip, queued.client_port, queued.server_ip, queued.server_port, queued.rcpt_to, queued.queue)) named) keyed) counted
-          WINDOW alike AS (PARTITION BY counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.rcpt_to, counted.by_queue, counted.by_session, counted.by_no, counted.by_sensor, counted.nth)) copies
-  WHERE copies.turn = 1;
+                                    WHEN source_3.queue IS NOT NULL AND NOT min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue AND NOT min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue AND (max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval THEN 'queue '::text || source_3.queue
+                                    WHEN source_3.number IS NOT NULL THEN 'number '::text || source_3.number
+                                    WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
+                                    ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
+                                END AS key
+                           FROM ( SELECT source_4.seen_at,
+                                    source_4.sensor,
+                                    source_4.session_id,
+                                    source_4.mail_no,
+                                    source_4.client_ip,
+                                    source_4.client_port,
+                                    source_4.server_ip,
+                                    source_4.server_port,
+                                    source_4.helo,
+                                    source_4.mail_from,
+                                    source_4.rcpt_to,
+                                    source_4.mail_from_raw,
+                                    source_4.rcpt_to_raw,
+                                    source_4.mail_code,
+                                    source_4.rcpt_code,
+                                    source_4.data_code,
+                                    source_4.outcome,
+                                    source_4.message_bytes,
+                                    source_4.declared_size,
+                                    source_4.envid,
+                                    source_4.orcpt,
+                                    source_4.queue_id,
+                                    source_4.auth,
+                                    source_4.tls_server_name,
+                                    source_4.lost_bytes,
+                                    source_4.flags,
+                                    source_4.origin_ip,
+                                    source_4.origin_port,
+                                    source_4.origin_by,
+                                    source_4.network,
+                                    source_4.exact,
+                                    source_4.own,
+                                    source_4.begins,
+                                    source_4.burst,
+                                    source_4.at_sensor,
+                                    source_4.name,
+                                    source_4.agreed,
+CASE
+ WHEN source_4.agreed THEN COALESCE(source_4.name, min(source_4.name) OVER burst)
+ ELSE source_4.name
+END AS queue,
+CASE
+ WHEN source_4.exact THEN source_4.own
+ WHEN source_4.agreed THEN min(source_4.own) FILTER (WHERE source_4.exact) OVER burst
+ ELSE NULL::text
+END AS number
+                                   FROM ( SELECT source_5.seen_at,
+    source_5.sensor,
+    source_5.session_id,
+    source_5.mail_no,
+    source_5.client_ip,
+    source_5.client_port,
+    source_5.server_ip,
+    source_5.server_port,
+    source_5.helo,
+    source_5.mail_from,
+    source_5.rcpt_to,
+    source_5.mail_from_raw,
+    source_5.rcpt_to_raw,
+    source_5.mail_code,
+    source_5.rcpt_code,
+    source_5.data_code,
+    source_5.outcome,
+    source_5.message_bytes,
+    source_5.declared_size,
+    source_5.envid,
+    source_5.orcpt,
+    source_5.queue_id,
+    source_5.auth,
+    source_5.tls_server_name,
+    source_5.lost_bytes,
+    source_5.flags,
+    source_5.origin_ip,
+    source_5.origin_port,
+    source_5.origin_by,
+    source_5.network,
+    source_5.exact,
+    source_5.own,
+    source_5.begins,
+    source_5.burst,
+    source_5.at_sensor,
+    source_5.name,
+    count(*) OVER burst > 1 AND max(source_5.at_sensor) OVER burst = 1 AND NOT min(source_5.mail_from) OVER burst IS DISTINCT FROM max(source_5.mail_from) OVER burst AND NOT min(source_5.mail_code) OVER burst IS DISTINCT FROM max(source_5.mail_code) OVER burst AND NOT min(source_5.rcpt_code) OVER burst IS DISTINCT FROM max(source_5.rcpt_code) OVER burst AND NOT min(source_5.data_code) OVER burst IS DISTINCT FROM max(source_5.data_code) OVER burst AND NOT min(source_5.message_bytes) OVER burst IS DISTINCT FROM max(source_5.message_bytes) OVER burst AND NOT min(source_5.declared_size) OVER burst IS DISTINCT FROM max(source_5.declared_size) OVER burst AND NOT min(source_5.envid) OVER burst IS DISTINCT FROM max(source_5.envid) OVER burst AND NOT min(source_5.orcpt) OVER burst IS DISTINCT FROM max(source_5.orcpt) OVER burst AND bool_and(num_nulls(source_5.mail_from, source_5.rcpt_to) = 0 OR source_5.outcome = 'encrypted'::tap25.outcome) OVER burst AND NOT min(source_5.name) OVER burst IS DISTINCT FROM max(source_5.name) OVER burst AND NOT min(source_5.own) FILTER (WHERE source_5.exact) OVER burst IS DISTINCT FROM max(source_5.own) FILTER (WHERE source_5.exact) OVER burst AND NOT min(source_5.outcome) FILTER (WHERE source_5.outcome <> 'unknown'::tap25.outcome) OVER burst IS DISTINCT FROM max(source_5.outcome) FILTER (WHERE source_5.outcome <> 'unknown'::tap25.outcome) OVER burst AS agreed
+   FROM ( SELECT source_6.seen_at,
+      source_6.sensor,
+      source_6.session_id,
+      source_6.mail_no,
+      source_6.client_ip,
+      source_6.client_port,
+      source_6.server_ip,
+      source_6.server_port,
+      source_6.helo,
+      source_6.mail_from,
+      source_6.rcpt_to,
+      source_6.mail_from_raw,
+      source_6.rcpt_to_raw,
+      source_6.mail_code,
+      source_6.rcpt_code,
+      source_6.data_code,
+      source_6.outcome,
+      source_6.message_bytes,
+      source_6.declared_size,
+      source_6.envid,
+      source_6.orcpt,
+      source_6.queue_id,
+      source_6.auth,
+      source_6.tls_server_name,
+      source_6.lost_bytes,
+      source_6.flags,
+      source_6.origin_ip,
+      source_6.origin_port,
+      source_6.origin_by,
+      source_6.network,
+      source_6.exact,
+      source_6.own,
+      source_6.begins,
+      source_6.burst,
+      row_number() OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.network, source_6.burst, source_6.sensor) AS at_sensor,
+      COALESCE(source_6.queue_id,
+    CASE
+     WHEN source_6.exact THEN min(source_6.queue_id) OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.own, source_6.exact)
+     ELSE NULL::text
+    END) AS name
+     FROM ( SELECT source_7.seen_at,
+        source_7.sensor,
+        source_7.session_id,
+        source_7.mail_no,
+        source_7.client_ip,
+        source_7.client_port,
+        source_7.server_ip,
+        source_7.server_port,
+        source_7.helo,
+        source_7.mail_from,
+        source_7.rcpt_to,
+        source_7.mail_from_raw,
+        source_7.rcpt_to_raw,
+        source_7.mail_code,
+        source_7.rcpt_code,
+        source_7.data_code,
+        source_7.outcome,
+        source_7.message_bytes,
+        source_7.declared_size,
+        source_7.envid,
+        source_7.orcpt,
+        source_7.queue_id,
+        source_7.auth,
+        source_7.tls_server_name,
+        source_7.lost_bytes,
+        source_7.flags,
+        source_7.origin_ip,
+        source_7.origin_port,
+        source_7.origin_by,
+        source_7.network,
+        source_7.exact,
+        source_7.own,
+        source_7.begins,
+        count(*) FILTER (WHERE source_7.begins) OVER (PARTITION BY source_7.client_ip, source_7.client_port, source_7.server_ip, source_7.server_port, source_7.rcpt_to, source_7.network ORDER BY source_7.seen_at) AS burst
+       FROM ( SELECT source_8.seen_at,
+          source_8.sensor,
+          source_8.session_id,
+          source_8.mail_no,
+          source_8.client_ip,
+          source_8.client_port,
+          source_8.server_ip,
+          source_8.server_port,
+          source_8.helo,
+          source_8.mail_from,
+          source_8.rcpt_to,
+          source_8.mail_from_raw,
+          source_8.rcpt_to_raw,
+          source_8.mail_code,
+          source_8.rcpt_code,
+          source_8.data_code,
+          source_8.outcome,
+          source_8.message_bytes,
+          source_8.declared_size,
+          source_8.envid,
+          source_8.orcpt,
+          source_8.queue_id,
+          source_8.auth,
+          source_8.tls_server_name,
+          source_8.lost_bytes,
+          source_8.flags,
+          source_8.origin_ip,
+          source_8.origin_port,
+          source_8.origin_by,
+          source_8.network,
+          source_8.lost_bytes = 0 AND (source_8.flags IS NULL OR NOT source_8.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[]) AS exact,
+          concat_ws(' '::text, source_8.session_id, source_8.mail_no) AS own,
+          (source_8.seen_at - lag(source_8.seen_at) OVER (PARTITION BY source_8.client_ip, source_8.client_port, source_8.server_ip, source_8.server_port, source_8.rcpt_to, source_8.network ORDER BY source_8.seen_at)) > '00:00:01'::interval AS begins
+         FROM ( SELECT mail.seen_at,
+            mail.sensor,
+            mail.session_id,
+            mail.mail_no,
+            mail.client_ip,
+            mail.client_port,
+            mail.server_ip,
+            mail.server_port,
+            mail.helo,
+            mail.mail_from,
+            mail.rcpt_to,
+            mail.mail_from_raw,
+            mail.rcpt_to_raw,
+            mail.mail_code,
+            mail.rcpt_code,
+            mail.data_code,
+            mail.outcome,
+            mail.message_bytes,
+            mail.declared_size,
+            mail.envid,
+            mail.orcpt,
+            mail.queue_id,
+            mail.auth,
+            mail.tls_server_name,
+            mail.lost_bytes,
+            mail.flags,
+            mail.origin_ip,
+            mail.origin_port,
+            mail.origin_by,
+            mail.network
+           FROM tap25.mail) source_8) source_7) source_6) source_5
+  WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
+                                  WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
+                          WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
+          WINDOW copy AS (PARTITION BY source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.rcpt_to, source_1.key, source_1.nth)) source
+  WHERE source.turn = 1;
 
 CREATE VIEW tap25.missing_accesses AS
  SELECT gaps.first,
@@ -1032,6 +1186,25 @@ begin
     return h.id;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.answer_completeness(access bigint)
+ RETURNS json
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    asked  constant tap25.accesses := tap25_internal.answered(access);
+    answer json;
+begin
+    if to_regprocedure('tap25.completeness(timestamptz, timestamptz, text)') is not null then
+        execute 'select row_to_json(c) from tap25.completeness($1, $2) c' into answer
+        using greatest(asked.since, asked.asked_since), least(asked.before, asked.asked_before);
+    end if;
+    return answer;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25.apply_for_warrant(case_id text, basis text, auditors name[], targets text[], since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone, by_origin boolean DEFAULT true)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -1160,6 +1333,41 @@ begin
     return answer;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.case_leaves(access bigint)
+ RETURNS TABLE(body bytea, signature bytea, public_key bytea, day date, leaves bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+#variable_conflict use_column
+declare
+    asked constant tap25.accesses := tap25_internal.answered(access);
+    its   record;
+    first timestamptz;
+    last  timestamptz;
+begin
+    for its in select (r.seen_at at time zone 'UTC')::date as day, array_agg(r.seen_at) as times, array_agg(r.session_id) as sessions
+        from tap25_internal.case_rows(asked.warrant_ids, asked.asked_since, asked.asked_before, asked.asked_target) r group by 1
+    loop
+        continue when not tap25_internal.has_partition(its.day);
+        first := its.day::timestamp at time zone 'UTC';
+        last := (its.day + 1)::timestamp at time zone 'UTC';
+        return query
+        with segments as materialized (
+            select distinct l.id from unnest(its.times, its.sessions) w (seen_at, session_id)
+            join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
+            join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and its.day between l.first_day and l.last_day
+        )
+        select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(e), '')
+        from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
+        join tap25_internal.envelopes e on e.sensor = l.sensor and e.xmin = l.xid and e.seen_at >= first and e.seen_at < last
+        group by l.id, k.id;
+    end loop;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25.case_list(which text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before timestamp with time zone DEFAULT NULL::timestamp with time zone, target text DEFAULT NULL::text)
  RETURNS TABLE(seen_at timestamp with time zone, client_ip inet, mail_from text, rcpt_to text, outcome tap25.outcome, bytes bigint, copies bigint, flags text[])
  LANGUAGE sql
@@ -1216,6 +1424,26 @@ begin
     perform tap25_internal.check_warrants(number, which, entry.warrants);
     perform tap25_internal.record_access(number, which, 'shown', entry.warrants, rows => n, opening => entry.opening, asked => asked.id,
         target => target, since => since, before => before, sha256 => asked.sha256);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.case_warrants(access bigint)
+ RETURNS TABLE(id bigint, basis text, applicant name, applied_at timestamp with time zone, approver name, approved_at timestamp with time zone, targets text[], since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    asked constant tap25.accesses := tap25_internal.answered(access);
+begin
+    return query
+    select w.id, w.reason, w.applicant, w.applied_at, e.by, e.at,
+        (select array_agg(tap25_internal.target_text(t.mailbox, t.domain, t.network, t.seen_in) order by t.id)
+         from tap25_internal.warrant_targets t where t.warrant_id = w.id),
+        w.since, w.before, (select min(v.valid_until) from tap25.warrants v where v.id = w.id)
+    from tap25_internal.warrants w left join tap25.warrant_events e on e.warrant_id = w.id and e.action = 'approved'
+    where w.id = any (asked.warrant_ids) order by w.id;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.drop_hold(which bigint)
@@ -1412,306 +1640,399 @@ BEGIN ATOMIC
      once.network,
      once.sensors,
      once.copies
-    FROM ( SELECT copies.seen_at,
-             copies.sensor,
-             copies.session_id,
-             copies.mail_no,
-             copies.client_ip,
-             copies.client_port,
-             copies.server_ip,
-             copies.server_port,
-             copies.helo,
-             copies.mail_from,
-             copies.rcpt_to,
-             copies.mail_from_raw,
-             copies.rcpt_to_raw,
-             copies.mail_code,
-             copies.rcpt_code,
-             copies.data_code,
-             copies.outcome,
-             copies.message_bytes,
-             copies.declared_size,
-             copies.envid,
-             copies.orcpt,
-             copies.queue_id,
-             copies.auth,
-             copies.tls_server_name,
-             copies.lost_bytes,
-             copies.flags,
-             copies.origin_ip,
-             copies.origin_port,
-             copies.origin_by,
-             copies.network,
-                 CASE copies.copies
-                     WHEN 1 THEN ARRAY[copies.sensor]
-                     ELSE ARRAY( SELECT unnest(copies.sensors) AS unnest
-                       ORDER BY (unnest(copies.sensors)))
+    FROM ( SELECT source.seen_at,
+             source.sensor,
+             source.session_id,
+             source.mail_no,
+             source.client_ip,
+             source.client_port,
+             source.server_ip,
+             source.server_port,
+             source.helo,
+             source.mail_from,
+             source.rcpt_to,
+             source.mail_from_raw,
+             source.rcpt_to_raw,
+             source.mail_code,
+             source.rcpt_code,
+             source.data_code,
+             source.outcome,
+             source.message_bytes,
+             source.declared_size,
+             source.envid,
+             source.orcpt,
+             source.queue_id,
+             source.auth,
+             source.tls_server_name,
+             source.lost_bytes,
+             source.flags,
+             source.origin_ip,
+             source.origin_port,
+             source.origin_by,
+             source.network,
+                 CASE source.copies
+                     WHEN 1 THEN ARRAY[source.sensor]
+                     ELSE ARRAY( SELECT unnest(source.sensors) AS unnest
+                       ORDER BY (unnest(source.sensors)))
                  END AS sensors,
-             copies.copies
-            FROM ( SELECT counted.seen_at,
-                     counted.sensor,
-                     counted.session_id,
-                     counted.mail_no,
-                     counted.client_ip,
-                     counted.client_port,
-                     counted.server_ip,
-                     counted.server_port,
-                     counted.helo,
-                     counted.mail_from,
-                     counted.rcpt_to,
-                     counted.mail_from_raw,
-                     counted.rcpt_to_raw,
-                     counted.mail_code,
-                     counted.rcpt_code,
-                     counted.data_code,
-                     counted.outcome,
-                     counted.message_bytes,
-                     counted.declared_size,
-                     counted.envid,
-                     counted.orcpt,
-                     counted.queue_id,
-                     counted.auth,
-                     counted.tls_server_name,
-                     counted.lost_bytes,
-                     counted.flags,
-                     counted.origin_ip,
-                     counted.origin_port,
-                     counted.origin_by,
-                     counted.network,
-                     counted.exact,
-                     counted.queue,
-                     counted.named,
-                     counted.by_queue,
-                     counted.by_session,
-                     counted.by_no,
-                     counted.by_sensor,
-                     counted.nth,
-                     array_agg(counted.sensor) OVER alike AS sensors,
-                     count(*) OVER alike AS copies,
-                     row_number() OVER (alike ORDER BY (cardinality(counted.flags)) NULLS FIRST, counted.lost_bytes, (counted.outcome = 'unknown'::tap25.outcome), (num_nulls(counted.seen_at, counted.sensor, counted.session_id, counted.mail_no, counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.helo, counted.mail_from, counted.rcpt_to, counted.mail_from_raw, counted.rcpt_to_raw, counted.mail_code, counted.rcpt_code, counted.data_code, counted.outcome, counted.message_bytes, counted.declared_size, counted.envid, counted.orcpt, counted.queue_id, counted.auth, counted.tls_server_name, counted.lost_bytes, counted.flags, counted.origin_ip, counted.origin_port, counted.origin_by, counted.network)), counted.seen_at, counted.sensor) AS turn
-                    FROM ( SELECT keyed.seen_at,
-                             keyed.sensor,
-                             keyed.session_id,
-                             keyed.mail_no,
-                             keyed.client_ip,
-                             keyed.client_port,
-                             keyed.server_ip,
-                             keyed.server_port,
-                             keyed.helo,
-                             keyed.mail_from,
-                             keyed.rcpt_to,
-                             keyed.mail_from_raw,
-                             keyed.rcpt_to_raw,
-                             keyed.mail_code,
-                             keyed.rcpt_code,
-                             keyed.data_code,
-                             keyed.outcome,
-                             keyed.message_bytes,
-                             keyed.declared_size,
-                             keyed.envid,
-                             keyed.orcpt,
-                             keyed.queue_id,
-                             keyed.auth,
-                             keyed.tls_server_name,
-                             keyed.lost_bytes,
-                             keyed.flags,
-                             keyed.origin_ip,
-                             keyed.origin_port,
-                             keyed.origin_by,
-                             keyed.network,
-                             keyed.exact,
-                             keyed.queue,
-                             keyed.named,
-                             keyed.by_queue,
-                             keyed.by_session,
-                             keyed.by_no,
-                             keyed.by_sensor,
-                             row_number() OVER (PARTITION BY keyed.client_ip, keyed.client_port, keyed.server_ip, keyed.server_port, keyed.rcpt_to, keyed.by_queue, keyed.by_session, keyed.by_no, keyed.by_sensor, keyed.sensor ORDER BY keyed.seen_at, keyed.rcpt_code, keyed.outcome, keyed.data_code) AS nth
-                            FROM ( SELECT named.seen_at,
-                                     named.sensor,
-                                     named.session_id,
-                                     named.mail_no,
-                                     named.client_ip,
-                                     named.client_port,
-                                     named.server_ip,
-                                     named.server_port,
-                                     named.helo,
-                                     named.mail_from,
-                                     named.rcpt_to,
-                                     named.mail_from_raw,
-                                     named.rcpt_to_raw,
-                                     named.mail_code,
-                                     named.rcpt_code,
-                                     named.data_code,
-                                     named.outcome,
-                                     named.message_bytes,
-                                     named.declared_size,
-                                     named.envid,
-                                     named.orcpt,
-                                     named.queue_id,
-                                     named.auth,
-                                     named.tls_server_name,
-                                     named.lost_bytes,
-                                     named.flags,
-                                     named.origin_ip,
-                                     named.origin_port,
-                                     named.origin_by,
-                                     named.network,
-                                     named.exact,
-                                     named.queue,
-                                     named.named,
+             source.copies
+            FROM ( SELECT source_1.seen_at,
+                     source_1.sensor,
+                     source_1.session_id,
+                     source_1.mail_no,
+                     source_1.client_ip,
+                     source_1.client_port,
+                     source_1.server_ip,
+                     source_1.server_port,
+                     source_1.helo,
+                     source_1.mail_from,
+                     source_1.rcpt_to,
+                     source_1.mail_from_raw,
+                     source_1.rcpt_to_raw,
+                     source_1.mail_code,
+                     source_1.rcpt_code,
+                     source_1.data_code,
+                     source_1.outcome,
+                     source_1.message_bytes,
+                     source_1.declared_size,
+                     source_1.envid,
+                     source_1.orcpt,
+                     source_1.queue_id,
+                     source_1.auth,
+                     source_1.tls_server_name,
+                     source_1.lost_bytes,
+                     source_1.flags,
+                     source_1.origin_ip,
+                     source_1.origin_port,
+                     source_1.origin_by,
+                     source_1.network,
+                     source_1.exact,
+                     source_1.own,
+                     source_1.begins,
+                     source_1.burst,
+                     source_1.at_sensor,
+                     source_1.name,
+                     source_1.agreed,
+                     source_1.queue,
+                     source_1.number,
+                     source_1.key,
+                     source_1.nth,
+                     array_agg(source_1.sensor) OVER copy AS sensors,
+                     count(*) OVER copy AS copies,
+                     row_number() OVER (copy ORDER BY (cardinality(source_1.flags)) NULLS FIRST, source_1.lost_bytes, (source_1.outcome = 'unknown'::tap25.outcome), (num_nulls(source_1.seen_at, source_1.sensor, source_1.session_id, source_1.mail_no, source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.helo, source_1.mail_from, source_1.rcpt_to, source_1.mail_from_raw, source_1.rcpt_to_raw, source_1.mail_code, source_1.rcpt_code, source_1.data_code, source_1.outcome, source_1.message_bytes, source_1.declared_size, source_1.envid, source_1.orcpt, source_1.queue_id, source_1.auth, source_1.tls_server_name, source_1.lost_bytes, source_1.flags, source_1.origin_ip, source_1.origin_port, source_1.origin_by, source_1.network)), source_1.seen_at, source_1.sensor) AS turn
+                    FROM ( SELECT source_2.seen_at,
+                             source_2.sensor,
+                             source_2.session_id,
+                             source_2.mail_no,
+                             source_2.client_ip,
+                             source_2.client_port,
+                             source_2.server_ip,
+                             source_2.server_port,
+                             source_2.helo,
+                             source_2.mail_from,
+                             source_2.rcpt_to,
+                             source_2.mail_from_raw,
+                             source_2.rcpt_to_raw,
+                             source_2.mail_code,
+                             source_2.rcpt_code,
+                             source_2.data_code,
+                             source_2.outcome,
+                             source_2.message_bytes,
+                             source_2.declared_size,
+                             source_2.envid,
+                             source_2.orcpt,
+                             source_2.queue_id,
+                             source_2.auth,
+                             source_2.tls_server_name,
+                             source_2.lost_bytes,
+                             source_2.flags,
+                             source_2.origin_ip,
+                             source_2.origin_port,
+                             source_2.origin_by,
+                             source_2.network,
+                             source_2.exact,
+                             source_2.own,
+                             source_2.begins,
+                             source_2.burst,
+                             source_2.at_sensor,
+                             source_2.name,
+                             source_2.agreed,
+                             source_2.queue,
+                             source_2.number,
+                             source_2.key,
+                             row_number() OVER (PARTITION BY source_2.client_ip, source_2.client_port, source_2.server_ip, source_2.server_port, source_2.rcpt_to, source_2.key, source_2.sensor ORDER BY source_2.seen_at, source_2.rcpt_code, source_2.outcome, source_2.data_code) AS nth
+                            FROM ( SELECT source_3.seen_at,
+                                     source_3.sensor,
+                                     source_3.session_id,
+                                     source_3.mail_no,
+                                     source_3.client_ip,
+                                     source_3.client_port,
+                                     source_3.server_ip,
+                                     source_3.server_port,
+                                     source_3.helo,
+                                     source_3.mail_from,
+                                     source_3.rcpt_to,
+                                     source_3.mail_from_raw,
+                                     source_3.rcpt_to_raw,
+                                     source_3.mail_code,
+                                     source_3.rcpt_code,
+                                     source_3.data_code,
+                                     source_3.outcome,
+                                     source_3.message_bytes,
+                                     source_3.declared_size,
+                                     source_3.envid,
+                                     source_3.orcpt,
+                                     source_3.queue_id,
+                                     source_3.auth,
+                                     source_3.tls_server_name,
+                                     source_3.lost_bytes,
+                                     source_3.flags,
+                                     source_3.origin_ip,
+                                     source_3.origin_port,
+                                     source_3.origin_by,
+                                     source_3.network,
+                                     source_3.exact,
+                                     source_3.own,
+                                     source_3.begins,
+                                     source_3.burst,
+                                     source_3.at_sensor,
+                                     source_3.name,
+                                     source_3.agreed,
+                                     source_3.queue,
+                                     source_3.number,
 CASE
- WHEN named.named THEN named.queue
- ELSE NULL::text
-END AS by_queue,
-CASE
- WHEN (NOT named.named) THEN named.session_id
- ELSE NULL::bigint
-END AS by_session,
-CASE
- WHEN (NOT named.named) THEN named.mail_no
- ELSE NULL::integer
-END AS by_no,
-CASE
- WHEN ((NOT named.named) AND (NOT named.exact)) THEN named.sensor
- ELSE NULL::text
-END AS by_sensor
-                                    FROM ( SELECT queued.seen_at,
-    queued.sensor,
-    queued.session_id,
-    queued.mail_no,
-    queued.client_ip,
-    queued.client_port,
-    queued.server_ip,
-    queued.server_port,
-    queued.helo,
-    queued.mail_from,
-    queued.rcpt_to,
-    queued.mail_from_raw,
-    queued.rcpt_to_raw,
-    queued.mail_code,
-    queued.rcpt_code,
-    queued.data_code,
-    queued.outcome,
-    queued.message_bytes,
-    queued.declared_size,
-    queued.envid,
-    queued.orcpt,
-    queued.queue_id,
-    queued.auth,
-    queued.tls_server_name,
-    queued.lost_bytes,
-    queued.flags,
-    queued.origin_ip,
-    queued.origin_port,
-    queued.origin_by,
-    queued.network,
-    queued.exact,
-    queued.queue,
-    ((queued.queue IS NOT NULL) AND (NOT (min(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue IS DISTINCT FROM max(queued.mail_no) FILTER (WHERE queued.exact) OVER one_queue))) AS named
-   FROM ( SELECT weighed.seen_at,
-      weighed.sensor,
-      weighed.session_id,
-      weighed.mail_no,
-      weighed.client_ip,
-      weighed.client_port,
-      weighed.server_ip,
-      weighed.server_port,
-      weighed.helo,
-      weighed.mail_from,
-      weighed.rcpt_to,
-      weighed.mail_from_raw,
-      weighed.rcpt_to_raw,
-      weighed.mail_code,
-      weighed.rcpt_code,
-      weighed.data_code,
-      weighed.outcome,
-      weighed.message_bytes,
-      weighed.declared_size,
-      weighed.envid,
-      weighed.orcpt,
-      weighed.queue_id,
-      weighed.auth,
-      weighed.tls_server_name,
-      weighed.lost_bytes,
-      weighed.flags,
-      weighed.origin_ip,
-      weighed.origin_port,
-      weighed.origin_by,
-      weighed.network,
-      weighed.exact,
-      COALESCE(weighed.queue_id,
-    CASE
-     WHEN weighed.exact THEN min(weighed.queue_id) OVER one_number
-     ELSE NULL::text
-    END) AS queue
-     FROM ( SELECT source.seen_at,
-        source.sensor,
-        source.session_id,
-        source.mail_no,
-        source.client_ip,
-        source.client_port,
-        source.server_ip,
-        source.server_port,
-        source.helo,
-        source.mail_from,
-        source.rcpt_to,
-        source.mail_from_raw,
-        source.rcpt_to_raw,
-        source.mail_code,
-        source.rcpt_code,
-        source.data_code,
-        source.outcome,
-        source.message_bytes,
-        source.declared_size,
-        source.envid,
-        source.orcpt,
-        source.queue_id,
-        source.auth,
-        source.tls_server_name,
-        source.lost_bytes,
-        source.flags,
-        source.origin_ip,
-        source.origin_port,
-        source.origin_by,
-        source.network,
-        ((source.lost_bytes = 0) AND ((source.flags IS NULL) OR (NOT (source.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[])))) AS exact
-       FROM ( SELECT mail.seen_at,
-          mail.sensor,
-          mail.session_id,
-          mail.mail_no,
-          mail.client_ip,
-          mail.client_port,
-          mail.server_ip,
-          mail.server_port,
-          mail.helo,
-          mail.mail_from,
-          mail.rcpt_to,
-          mail.mail_from_raw,
-          mail.rcpt_to_raw,
-          mail.mail_code,
-          mail.rcpt_code,
-          mail.data_code,
-          mail.outcome,
-          mail.message_bytes,
-          mail.declared_size,
-          mail.envid,
-          mail.orcpt,
-          mail.queue_id,
-          mail.auth,
-          mail.tls_server_name,
-          mail.lost_bytes,
-          mail.flags,
-          mail.origin_ip,
-          mail.origin_port,
-          mail.origin_by,
-          mail.network
-         FROM tap25.mail
-        WHERE ((mail.seen_at >= (COALESCE(mail_once.since, '-infinity'::timestamp with time zone) - '01:00:00'::interval)) AND (mail.seen_at < (COALESCE(mail_once.before, 'infinity'::timestamp with time zone) + '01:00:00'::interval)))) source) weighed
-    WINDOW one_number AS (PARTITION BY weighed.client_ip, weighed.client_port, weighed.server_ip, weighed.server_port, weighed.rcpt_to, weighed.session_id, weighed.mail_no, weighed.exact)) queued
-  WINDOW one_queue AS (PARTITION BY queued.client_ip, queued.client_port, queued.server_ip, queued.server_port, queued.rcpt_to, queued.queue)) named) keyed) counted
-                   WINDOW alike AS (PARTITION BY counted.client_ip, counted.client_port, counted.server_ip, counted.server_port, counted.rcpt_to, counted.by_queue, counted.by_session, counted.by_no, counted.by_sensor, counted.nth)) copies
-           WHERE (copies.turn = 1)) once
+ WHEN ((source_3.queue IS NOT NULL) AND (NOT (min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue)) AND (NOT (min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue)) AND ((max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval)) THEN ('queue '::text || source_3.queue)
+ WHEN (source_3.number IS NOT NULL) THEN ('number '::text || source_3.number)
+ WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
+ ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
+END AS key
+                                    FROM ( SELECT source_4.seen_at,
+    source_4.sensor,
+    source_4.session_id,
+    source_4.mail_no,
+    source_4.client_ip,
+    source_4.client_port,
+    source_4.server_ip,
+    source_4.server_port,
+    source_4.helo,
+    source_4.mail_from,
+    source_4.rcpt_to,
+    source_4.mail_from_raw,
+    source_4.rcpt_to_raw,
+    source_4.mail_code,
+    source_4.rcpt_code,
+    source_4.data_code,
+    source_4.outcome,
+    source_4.message_bytes,
+    source_4.declared_size,
+    source_4.envid,
+    source_4.orcpt,
+    source_4.queue_id,
+    source_4.auth,
+    source_4.tls_server_name,
+    source_4.lost_bytes,
+    source_4.flags,
+    source_4.origin_ip,
+    source_4.origin_port,
+    source_4.origin_by,
+    source_4.network,
+    source_4.exact,
+    source_4.own,
+    source_4.begins,
+    source_4.burst,
+    source_4.at_sensor,
+    source_4.name,
+    source_4.agreed,
+  CASE
+   WHEN source_4.agreed THEN COALESCE(source_4.name, min(source_4.name) OVER burst)
+   ELSE source_4.name
+  END AS queue,
+  CASE
+   WHEN source_4.exact THEN source_4.own
+   WHEN source_4.agreed THEN min(source_4.own) FILTER (WHERE source_4.exact) OVER burst
+   ELSE NULL::text
+  END AS number
+   FROM ( SELECT source_5.seen_at,
+      source_5.sensor,
+      source_5.session_id,
+      source_5.mail_no,
+      source_5.client_ip,
+      source_5.client_port,
+      source_5.server_ip,
+      source_5.server_port,
+      source_5.helo,
+      source_5.mail_from,
+      source_5.rcpt_to,
+      source_5.mail_from_raw,
+      source_5.rcpt_to_raw,
+      source_5.mail_code,
+      source_5.rcpt_code,
+      source_5.data_code,
+      source_5.outcome,
+      source_5.message_bytes,
+      source_5.declared_size,
+      source_5.envid,
+      source_5.orcpt,
+      source_5.queue_id,
+      source_5.auth,
+      source_5.tls_server_name,
+      source_5.lost_bytes,
+      source_5.flags,
+      source_5.origin_ip,
+      source_5.origin_port,
+      source_5.origin_by,
+      source_5.network,
+      source_5.exact,
+      source_5.own,
+      source_5.begins,
+      source_5.burst,
+      source_5.at_sensor,
+      source_5.name,
+      ((count(*) OVER burst > 1) AND (max(source_5.at_sensor) OVER burst = 1) AND (NOT (min(source_5.mail_from) OVER burst IS DISTINCT FROM max(source_5.mail_from) OVER burst)) AND (NOT (min(source_5.mail_code) OVER burst IS DISTINCT FROM max(source_5.mail_code) OVER burst)) AND (NOT (min(source_5.rcpt_code) OVER burst IS DISTINCT FROM max(source_5.rcpt_code) OVER burst)) AND (NOT (min(source_5.data_code) OVER burst IS DISTINCT FROM max(source_5.data_code) OVER burst)) AND (NOT (min(source_5.message_bytes) OVER burst IS DISTINCT FROM max(source_5.message_bytes) OVER burst)) AND (NOT (min(source_5.declared_size) OVER burst IS DISTINCT FROM max(source_5.declared_size) OVER burst)) AND (NOT (min(source_5.envid) OVER burst IS DISTINCT FROM max(source_5.envid) OVER burst)) AND (NOT (min(source_5.orcpt) OVER burst IS DISTINCT FROM max(source_5.orcpt) OVER burst)) AND bool_and(((num_nulls(source_5.mail_from, source_5.rcpt_to) = 0) OR (source_5.outcome = 'encrypted'::tap25.outcome))) OVER burst AND (NOT (min(source_5.name) OVER burst IS DISTINCT FROM max(source_5.name) OVER burst)) AND (NOT (min(source_5.own) FILTER (WHERE source_5.exact) OVER burst IS DISTINCT FROM max(source_5.own) FILTER (WHERE source_5.exact) OVER burst)) AND (NOT (min(source_5.outcome) FILTER (WHERE (source_5.outcome <> 'unknown'::tap25.outcome)) OVER burst IS DISTINCT FROM max(source_5.outcome) FILTER (WHERE (source_5.outcome <> 'unknown'::tap25.outcome)) OVER burst))) AS agreed
+     FROM ( SELECT source_6.seen_at,
+        source_6.sensor,
+        source_6.session_id,
+        source_6.mail_no,
+        source_6.client_ip,
+        source_6.client_port,
+        source_6.server_ip,
+        source_6.server_port,
+        source_6.helo,
+        source_6.mail_from,
+        source_6.rcpt_to,
+        source_6.mail_from_raw,
+        source_6.rcpt_to_raw,
+        source_6.mail_code,
+        source_6.rcpt_code,
+        source_6.data_code,
+        source_6.outcome,
+        source_6.message_bytes,
+        source_6.declared_size,
+        source_6.envid,
+        source_6.orcpt,
+        source_6.queue_id,
+        source_6.auth,
+        source_6.tls_server_name,
+        source_6.lost_bytes,
+        source_6.flags,
+        source_6.origin_ip,
+        source_6.origin_port,
+        source_6.origin_by,
+        source_6.network,
+        source_6.exact,
+        source_6.own,
+        source_6.begins,
+        source_6.burst,
+        row_number() OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.network, source_6.burst, source_6.sensor) AS at_sensor,
+        COALESCE(source_6.queue_id,
+      CASE
+       WHEN source_6.exact THEN min(source_6.queue_id) OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.own, source_6.exact)
+       ELSE NULL::text
+      END) AS name
+       FROM ( SELECT source_7.seen_at,
+          source_7.sensor,
+          source_7.session_id,
+          source_7.mail_no,
+          source_7.client_ip,
+          source_7.client_port,
+          source_7.server_ip,
+          source_7.server_port,
+          source_7.helo,
+          source_7.mail_from,
+          source_7.rcpt_to,
+          source_7.mail_from_raw,
+          source_7.rcpt_to_raw,
+          source_7.mail_code,
+          source_7.rcpt_code,
+          source_7.data_code,
+          source_7.outcome,
+          source_7.message_bytes,
+          source_7.declared_size,
+          source_7.envid,
+          source_7.orcpt,
+          source_7.queue_id,
+          source_7.auth,
+          source_7.tls_server_name,
+          source_7.lost_bytes,
+          source_7.flags,
+          source_7.origin_ip,
+          source_7.origin_port,
+          source_7.origin_by,
+          source_7.network,
+          source_7.exact,
+          source_7.own,
+          source_7.begins,
+          count(*) FILTER (WHERE source_7.begins) OVER (PARTITION BY source_7.client_ip, source_7.client_port, source_7.server_ip, source_7.server_port, source_7.rcpt_to, source_7.network ORDER BY source_7.seen_at) AS burst
+         FROM ( SELECT source_8.seen_at,
+            source_8.sensor,
+            source_8.session_id,
+            source_8.mail_no,
+            source_8.client_ip,
+            source_8.client_port,
+            source_8.server_ip,
+            source_8.server_port,
+            source_8.helo,
+            source_8.mail_from,
+            source_8.rcpt_to,
+            source_8.mail_from_raw,
+            source_8.rcpt_to_raw,
+            source_8.mail_code,
+            source_8.rcpt_code,
+            source_8.data_code,
+            source_8.outcome,
+            source_8.message_bytes,
+            source_8.declared_size,
+            source_8.envid,
+            source_8.orcpt,
+            source_8.queue_id,
+            source_8.auth,
+            source_8.tls_server_name,
+            source_8.lost_bytes,
+            source_8.flags,
+            source_8.origin_ip,
+            source_8.origin_port,
+            source_8.origin_by,
+            source_8.network,
+            ((source_8.lost_bytes = 0) AND ((source_8.flags IS NULL) OR (NOT (source_8.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[])))) AS exact,
+            concat_ws(' '::text, source_8.session_id, source_8.mail_no) AS own,
+            ((source_8.seen_at - lag(source_8.seen_at) OVER (PARTITION BY source_8.client_ip, source_8.client_port, source_8.server_ip, source_8.server_port, source_8.rcpt_to, source_8.network ORDER BY source_8.seen_at)) > '00:00:01'::interval) AS begins
+           FROM ( SELECT mail.seen_at,
+              mail.sensor,
+              mail.session_id,
+              mail.mail_no,
+              mail.client_ip,
+              mail.client_port,
+              mail.server_ip,
+              mail.server_port,
+              mail.helo,
+              mail.mail_from,
+              mail.rcpt_to,
+              mail.mail_from_raw,
+              mail.rcpt_to_raw,
+              mail.mail_code,
+              mail.rcpt_code,
+              mail.data_code,
+              mail.outcome,
+              mail.message_bytes,
+              mail.declared_size,
+              mail.envid,
+              mail.orcpt,
+              mail.queue_id,
+              mail.auth,
+              mail.tls_server_name,
+              mail.lost_bytes,
+              mail.flags,
+              mail.origin_ip,
+              mail.origin_port,
+              mail.origin_by,
+              mail.network
+             FROM tap25.mail
+            WHERE ((mail.seen_at >= (COALESCE(mail_once.since, '-infinity'::timestamp with time zone) - '01:00:00'::interval)) AND (mail.seen_at < (COALESCE(mail_once.before, 'infinity'::timestamp with time zone) + '01:00:00'::interval)))) source_8) source_7) source_6) source_5
+    WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
+  WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
+                                   WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
+                   WINDOW copy AS (PARTITION BY source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.rcpt_to, source_1.key, source_1.nth)) source
+           WHERE (source.turn = 1)) once
    WHERE ((once.seen_at >= COALESCE(mail_once.since, '-infinity'::timestamp with time zone)) AND (once.seen_at < COALESCE(mail_once.before, 'infinity'::timestamp with time zone)));
 END;
 
@@ -1904,6 +2225,51 @@ begin
         raise 'only the owner of the database''s schema makes the retention shorter than %', coalesce(stored::text, 'for ever') using errcode = 'insufficient_privilege';
     end if;
     insert into tap25.retentions (kept) values (set_retention.kept);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.add_links(of_sensor text, its_fingerprint bytea, numbers bigint[], segments text[], first_days date[], last_days date[], bodies bytea[], signatures bytea[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    which integer := (select k.id from tap25.keys k where k.fingerprint = its_fingerprint);
+    head  bigint;
+begin
+    perform tap25_internal.claim_chain(of_sensor);
+    select c.number into head from tap25_internal.chains c where c.sensor = of_sensor and c.key = which for update;
+    for i in 1..cardinality(numbers) loop
+        if numbers[i] > head is not true then
+            raise 'link % comes after link %', numbers[i], head;
+        end if;
+        insert into tap25.links (sensor, key, number, segment, first_day, last_day, xid, body, signature)
+        values (of_sensor, which, numbers[i], segments[i], first_days[i], last_days[i],
+            (select l.xmin from tap25_internal.loads l where l.sensor = of_sensor and l.segment = segments[i]), bodies[i], signatures[i]);
+        head := numbers[i];
+    end loop;
+    update tap25_internal.chains c set number = head, hash = sha256(bodies[cardinality(bodies)]) where c.sensor = of_sensor and c.key = which;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.answered(access bigint)
+ RETURNS tap25.accesses
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    asked tap25.accesses;
+begin
+    select * into asked from tap25.accesses a where a.id = access and a.action = 'read' and a.auditor = session_user and a.sha256 is not null
+        and a.at > clock_timestamp() - interval '15 minutes' and a.xid <> pg_current_xact_id();
+    if asked.id is null or not asked.warrant_ids <@ tap25_internal.valid_warrants(asked.case_id) then
+        raise 'access % is no question of yours of the last 15 minutes whose warrants are valid: select ask_case(...), and commit', access
+            using errcode = 'insufficient_privilege';
+    end if;
+    return asked;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.bad_name(name text)
@@ -2208,6 +2574,22 @@ begin
     if not warrants <@ tap25_internal.valid_warrants(which) then
         perform tap25_internal.log_refusal(number, 'a warrant of the case has ended meanwhile');
         raise 'a warrant of this case has ended while it was read: ask again' using errcode = 'insufficient_privilege';
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.claim_chain(name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if name <> '' then
+        perform tap25_internal.claim_sensor(name);
+    elsif not has_function_privilege(session_user, 'tap25_internal.expire_day(date, text)', 'execute') then
+        raise 'only who may drop days signs destructions' using errcode = 'insufficient_privilege';
     end if;
 end $function$;
 
@@ -2621,29 +3003,10 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-    asks constant text := (select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p where p.pronamespace = 'tap25'::regnamespace
-                           and p.prorettype in ('tap25.mail'::regtype, 'tap25.mail_once'::regtype) and p.proname <> 'case_mail');
 begin
-    perform tap25_internal.grant_roles_before_approval();
+    perform tap25_internal.grant_roles_before_disclosure();
     if exists (select from pg_roles where rolname = 'tap25_auditor') then
-        grant select on tap25.my_cases to tap25_auditor;
-        grant execute on function tap25.ask_case, tap25.case_mail, tap25.case_list, tap25.case_answer, tap25.case_completeness, tap25_internal.my_cases,
-            tap25.apply_for_warrant, tap25.end_warrant to tap25_auditor;
-    end if;
-    if exists (select from pg_roles where rolname = 'tap25_approver') then
-        grant usage on schema tap25 to tap25_approver;
-        grant select on tap25.warrants, tap25.warrant_events to tap25_approver;
-        grant execute on function tap25.apply_for_warrant, tap25.approve_warrant, tap25.refuse_warrant, tap25.end_warrant to tap25_approver;
-    end if;
-    if exists (select from pg_roles where rolname = 'tap25_admin') then
-        revoke all on tap25.mail, tap25.mail_once, tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held, tap25_internal.mail_days,
-            tap25_internal.mail_aside, tap25_internal.prints, tap25_internal.warrants, tap25.warrants from tap25_admin;
-        execute format('revoke execute on function %s from tap25_admin', asks);
-        revoke execute on function tap25_internal.mail_about, tap25_internal.days_with, tap25_internal.print_hash, tap25_internal.print_page,
-            tap25_internal.print_of, tap25_internal.is_host, tap25_internal.bucket, tap25_internal.domain_of from tap25_admin;
-        grant select on tap25.warrants to tap25_admin;
-        grant execute on function tap25.apply_for_warrant, tap25.end_warrant, tap25_internal.ends, tap25_internal.rows_held to tap25_admin;
+        grant execute on function tap25.case_warrants, tap25.answer_completeness, tap25.case_leaves to tap25_auditor;
     end if;
 end $function$;
 
@@ -2737,6 +3100,55 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_disclosure()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_evidence();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.stamp_load, tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links
+            to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.keys, tap25.links, tap25_internal.chains, tap25_internal.evidence, tap25_internal.before_evidence to tap25_admin;
+        grant execute on function tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links, tap25_internal.held_leaves,
+            tap25_internal.released_leaves, tap25_internal.misdated_leaves to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_evidence()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    asks constant text := (select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p where p.pronamespace = 'tap25'::regnamespace
+                           and p.prorettype in ('tap25.mail'::regtype, 'tap25.mail_once'::regtype) and p.proname <> 'case_mail');
+begin
+    perform tap25_internal.grant_roles_before_approval();
+    if exists (select from pg_roles where rolname = 'tap25_auditor') then
+        grant select on tap25.my_cases to tap25_auditor;
+        grant execute on function tap25.ask_case, tap25.case_mail, tap25.case_list, tap25.case_answer, tap25.case_completeness, tap25_internal.my_cases,
+            tap25.apply_for_warrant, tap25.end_warrant to tap25_auditor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_approver') then
+        grant usage on schema tap25 to tap25_approver;
+        grant select on tap25.warrants, tap25.warrant_events to tap25_approver;
+        grant execute on function tap25.apply_for_warrant, tap25.approve_warrant, tap25.refuse_warrant, tap25.end_warrant to tap25_approver;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        revoke all on tap25.mail, tap25.mail_once, tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held, tap25_internal.mail_days,
+            tap25_internal.mail_aside, tap25_internal.prints, tap25_internal.warrants, tap25.warrants from tap25_admin;
+        execute format('revoke execute on function %s from tap25_admin', asks);
+        revoke execute on function tap25_internal.mail_about, tap25_internal.days_with, tap25_internal.print_hash, tap25_internal.print_page,
+            tap25_internal.print_of, tap25_internal.is_host, tap25_internal.bucket, tap25_internal.domain_of from tap25_admin;
+        grant select on tap25.warrants to tap25_admin;
+        grant execute on function tap25.apply_for_warrant, tap25.end_warrant, tap25_internal.ends, tap25_internal.rows_held to tap25_admin;
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_questions()
  RETURNS void
  LANGUAGE plpgsql
@@ -2769,6 +3181,21 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.has_links(of_sensor text, its_fingerprint bytea, numbers bigint[], hashes bytea[])
+ RETURNS boolean[]
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    perform tap25_internal.claim_chain(of_sensor);
+    return (select array_agg(exists (select from tap25.links l join tap25.keys k on k.id = l.key
+                where l.sensor = of_sensor and k.fingerprint = its_fingerprint and l.number = u.n and sha256(l.body) = u.h) order by u.i)
+            from unnest(numbers, hashes) with ordinality u (n, h, i));
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
  RETURNS boolean
  LANGUAGE sql
@@ -2778,6 +3205,15 @@ CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
  SET "TimeZone" TO 'UTC'
 AS $function$ select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid
                   where i.inhparent = 'tap25_internal.envelopes'::regclass and c.relname = tap25_internal.partition_name(day)) $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.held_leaves(which date[])
+ RETURNS TABLE(day date, leaf bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$begin return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.held t where (t.seen_at at time zone 'UTC')::date = any (which); end$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.is_host(ip inet)
  RETURNS boolean
@@ -2849,6 +3285,21 @@ BEGIN ATOMIC
            WHERE (((d.d >= '1990-01-01'::date) AND (d.d <= (((now() AT TIME ZONE 'UTC'::text))::date + 2))) AND (NOT tap25_internal.has_partition(d.d))))) AS "exists";
 END;
 
+CREATE OR REPLACE FUNCTION tap25_internal.leaf(e tap25_internal.envelopes)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select sha256('\x00001e'::bytea || string_agg(coalesce(int4send(octet_length(f)) || f, '\xffffffff'), '' order by n))
+    from unnest(array[timestamptz_send(e.seen_at), int8send(e.session_id), int8send(e.message_bytes), int8send(e.declared_size),
+        int8send(e.lost_bytes), int4send(e.mail_no), int2send(e.client_port), int2send(e.server_port), int2send(e.outcome),
+        int2send(e.mail_code), int2send(e.rcpt_code), int2send(e.data_code), int2send(e.flags), boolsend(e.auth),
+        inet_send(e.client_ip), inet_send(e.server_ip), convert_to(e.sensor, 'UTF8'), convert_to(e.mail_from, 'UTF8'),
+        convert_to(e.rcpt_to, 'UTF8'), convert_to(e.helo, 'UTF8'), convert_to(e.queue_id, 'UTF8'), e.mail_from_raw, e.rcpt_to_raw,
+        convert_to(e.envid, 'UTF8'), convert_to(e.orcpt, 'UTF8'), convert_to(e.tls_server_name, 'UTF8'), inet_send(e.origin_ip),
+        convert_to(e.network, 'UTF8'), int2send(e.origin_port), int2send(e.origin_by)]) with ordinality u (f, n) $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.let_roles_connect()
  RETURNS void
  LANGUAGE plpgsql
@@ -2861,6 +3312,39 @@ begin
             execute format('grant connect on database %I to %I', current_database(), r);
         end loop;
     end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.lock_chain(of_sensor text, its_key bytea)
+ RETURNS TABLE(database uuid, number bigint, hash bytea, before_key bytea, before_number bigint, before_hash bytea, kinds smallint[], days date[], rows bigint[])
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    its_fingerprint constant bytea := sha256('\x302a300506032b6570032100' || its_key);
+    which integer;
+begin
+    perform tap25_internal.claim_chain(of_sensor);
+    if not exists (select from tap25.keys k where k.fingerprint = its_fingerprint) then
+        insert into tap25.keys (fingerprint, public_key) values (its_fingerprint, its_key) on conflict do nothing;
+    end if;
+    select k.id into strict which from tap25.keys k where k.fingerprint = its_fingerprint;
+    insert into tap25_internal.chains as c (sensor, key, number, hash) values (of_sensor, which, 0, '') on conflict do nothing;
+    select e.database, c.number, c.hash into database, number, hash from tap25_internal.chains c, tap25_internal.evidence e
+    where c.sensor = of_sensor and c.key = which for update of c;
+    if number = 0 then
+        select k.fingerprint, c.number, c.hash into before_key, before_number, before_hash
+        from tap25_internal.chains c join tap25.keys k on k.id = c.key
+        where c.sensor = of_sensor and c.key <> which and c.number > 0
+        order by (select max(l.id) from tap25.links l where l.sensor = c.sensor and l.key = c.key) desc limit 1;
+        if before_key is null then
+            select array_agg(b.kind order by b.kind, b.day), array_agg(b.day order by b.kind, b.day), array_agg(b.rows order by b.kind, b.day)
+            into kinds, days, rows from tap25_internal.before_evidence b where b.sensor = of_sensor;
+        end if;
+    end if;
+    return next;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.lock_day(day date)
@@ -3010,6 +3494,15 @@ CREATE OR REPLACE FUNCTION tap25_internal.may_read(auditor name, valid_until tim
 AS $function$ select valid_until > clock_timestamp() and (auditor = session_user or
    exists (select from pg_roles r where r.rolname = auditor and pg_has_role(session_user, r.oid, 'member'))) $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.misdated_leaves(loaded_before timestamp with time zone)
+ RETURNS TABLE(day date, leaf bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$begin lock table tap25.holds in share mode; return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.misdated t where t.loaded_at < loaded_before; end$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.my_cases()
  RETURNS TABLE(case_id text, target text, since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone, state text, open_until timestamp with time zone, warrant_id bigint)
  LANGUAGE sql
@@ -3060,37 +3553,60 @@ CREATE OR REPLACE FUNCTION tap25_internal.once_query(source text)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+    with mail as (
+        select string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns,
+               string_agg(format('min(%1$I) over burst is not distinct from max(%1$I) over burst', a.attname), ' and ' order by a.attnum)
+                   filter (where a.attname in ('mail_from', 'mail_code', 'rcpt_code', 'data_code', 'message_bytes', 'declared_size', 'envid', 'orcpt')) as agree
+        from pg_attribute a where a.attrelid = 'tap25.mail'::regclass and a.attnum > 0 and not a.attisdropped
+    )
     select format($query$
 select %1$s, case copies when 1 then array[sensor] else array(select unnest(sensors) order by 1) end as sensors, copies
 from (
-    select *, array_agg(sensor) over alike as sensors, count(*) over alike as copies,
-           row_number() over (alike order by cardinality(flags) nulls first, lost_bytes, outcome = 'unknown',
-                              num_nulls(%1$s), seen_at, sensor) as turn
+    select *, array_agg(sensor) over copy as sensors, count(*) over copy as copies,
+           row_number() over (copy order by cardinality(flags) nulls first, lost_bytes, outcome = 'unknown', num_nulls(%1$s), seen_at, sensor) as turn
     from (
-        select *, row_number() over (partition by client_ip, client_port, server_ip, server_port, rcpt_to, by_queue, by_session, by_no, by_sensor, sensor
-                                     order by seen_at, rcpt_code, outcome, data_code) as nth
+        select *, row_number() over (partition by %3$s, key, sensor order by seen_at, rcpt_code, outcome, data_code) as nth
         from (
-            select *, case when named then queue end as by_queue, case when not named then session_id end as by_session,
-                   case when not named then mail_no end as by_no, case when not named and not exact then sensor end as by_sensor
+            select *, case when queue is not null
+                                and min(mail_no) filter (where exact) over queue is not distinct from max(mail_no) filter (where exact) over queue
+                                and min(mail_from) over queue is not distinct from max(mail_from) over queue
+                                and max(seen_at) over queue - min(seen_at) over queue <= interval '1 hour' then 'queue ' || queue
+                           when number is not null then 'number ' || number
+                           when agreed then concat('burst ', burst, ' ', network)
+                           else concat_ws(' ', 'row', session_id, mail_no, sensor) end as key
             from (
-                select *, queue is not null and (min(mail_no) filter (where exact) over one_queue is not distinct from max(mail_no) filter (where exact) over one_queue) as named
+                select *, case when agreed then coalesce(name, min(name) over burst) else name end as queue,
+                       case when exact then own when agreed then min(own) filter (where exact) over burst end as number
                 from (
-                    select *, coalesce(queue_id, case when exact then min(queue_id) over one_number end) as queue
+                    select *, count(*) over burst > 1 and max(at_sensor) over burst = 1 and %4$s
+                              and bool_and(num_nulls(mail_from, rcpt_to) = 0 or outcome = 'encrypted') over burst
+                              and min(name) over burst is not distinct from max(name) over burst
+                              and min(own) filter (where exact) over burst is not distinct from max(own) filter (where exact) over burst
+                              and min(outcome) filter (where outcome <> 'unknown') over burst is not distinct from
+                                  max(outcome) filter (where outcome <> 'unknown') over burst as agreed
                     from (
-                        select *, lost_bytes = 0 and (flags is null or not flags && '{midstream,one-sided,gap,conflict,truncated}') as exact
-                        from (%2$s) as source
-                    ) as weighed
-                    window one_number as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, session_id, mail_no, exact)
-                ) as queued
-                window one_queue as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, queue)
-            ) as named
-        ) as keyed
-    ) as counted
-    window alike as (partition by client_ip, client_port, server_ip, server_port, rcpt_to, by_queue, by_session, by_no, by_sensor, nth)
-) as copies
-where turn = 1$query$,
-        (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a
-         where a.attrelid = 'tap25.mail'::regclass and a.attnum > 0 and not a.attisdropped), source)
+                        select *, row_number() over (partition by %3$s, network, burst, sensor) as at_sensor,
+                               coalesce(queue_id, case when exact then min(queue_id) over (partition by %3$s, own, exact) end) as name
+                        from (
+                            select *, count(*) filter (where begins) over (partition by %3$s, network order by seen_at) as burst
+                            from (
+                                select *, lost_bytes = 0 and (flags is null or not flags && '{midstream,one-sided,gap,conflict,truncated}') as exact,
+                                       concat_ws(' ', session_id, mail_no) as own,
+                                       seen_at - lag(seen_at) over (partition by %3$s, network order by seen_at) > interval '1 second' as begins
+                                from (%2$s) as source
+                            ) as source
+                        ) as source
+                    ) as source
+                    window burst as (partition by %3$s, network, burst)
+                ) as source
+                window burst as (partition by %3$s, network, burst)
+            ) as source
+            window queue as (partition by %3$s, queue)
+        ) as source
+    ) as source
+    window copy as (partition by %3$s, key, nth)
+) as source
+where turn = 1$query$, m.columns, source, 'client_ip, client_port, server_ip, server_port, rcpt_to', m.agree) from mail m
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.open_partition(partition regclass)
@@ -3277,6 +3793,16 @@ begin
     update tap25.holds set released_at = now() where id = any (ended);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.released_leaves()
+ RETURNS TABLE(day date, leaf bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$begin lock table tap25.holds in exclusive mode; return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.held t
+         where t.hold_ids <@ (select array_agg(id) from tap25.holds where released_at is null and (dropped_at is not null or until <= now())); end$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.rows_held(hold bigint)
  RETURNS bigint
  LANGUAGE sql
@@ -3323,6 +3849,32 @@ begin
     end case;
     return new;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.stamp_evidence()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    new.added_at := clock_timestamp();
+    if tg_table_name = 'keys' then
+        new.added_by := session_user;
+    end if;
+    return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.stamp_load(by_sensor text, which text)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select tap25_internal.claim_sensor(by_sensor);
+    update tap25_internal.loads l set rows = l.rows where l.sensor = by_sensor and l.segment = which and l.loaded_at = now() $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.stamp_scope()
  RETURNS trigger
@@ -3422,6 +3974,14 @@ CREATE TRIGGER once BEFORE UPDATE ON tap25.holds FOR EACH ROW EXECUTE FUNCTION t
 ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER once;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.holds FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.keys FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.keys FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
+ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.links FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.links FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
+ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.retentions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.retentions ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.retentions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
@@ -3435,12 +3995,16 @@ ALTER TABLE tap25.warrant_events ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.warrant_events FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.warrant_events ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER refuse_change INSTEAD OF INSERT OR DELETE OR UPDATE ON tap25.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.refuse_change();
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.before_evidence FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.before_evidence ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.ended_sessions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25_internal.ended_sessions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER count_rows AFTER INSERT ON tap25_internal.envelopes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.count_rows();
 ALTER TABLE tap25_internal.envelopes ENABLE ALWAYS TRIGGER count_rows;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.evidence FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.evidence ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER check_misdated AFTER INSERT ON tap25_internal.misdated REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.check_misdated();
 ALTER TABLE tap25_internal.misdated ENABLE ALWAYS TRIGGER check_misdated;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.warrant_auditors FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
@@ -3469,6 +4033,8 @@ GRANT USAGE ON TYPE tap25.outcome TO tap25_auditor;
 GRANT SELECT ON tap25.accesses TO tap25_admin;
 GRANT SELECT ON tap25.expired TO tap25_admin;
 GRANT SELECT ON tap25.holds TO tap25_admin;
+GRANT SELECT ON tap25.keys TO tap25_admin;
+GRANT SELECT ON tap25.links TO tap25_admin;
 GRANT SELECT ON tap25.missing_accesses TO tap25_admin;
 GRANT SELECT ON tap25.my_cases TO tap25_auditor;
 GRANT SELECT ON tap25.retentions TO tap25_admin;
@@ -3478,9 +4044,12 @@ GRANT SELECT ON tap25.warrant_events TO tap25_admin;
 GRANT SELECT ON tap25.warrant_events TO tap25_approver;
 GRANT SELECT ON tap25.warrants TO tap25_admin;
 GRANT SELECT ON tap25.warrants TO tap25_approver;
+GRANT SELECT ON tap25_internal.before_evidence TO tap25_admin;
+GRANT SELECT ON tap25_internal.chains TO tap25_admin;
 GRANT SELECT ON tap25_internal.days TO tap25_admin;
 GRANT SELECT ON tap25_internal.ended_sessions TO tap25_admin;
 GRANT INSERT ON tap25_internal.envelopes TO tap25_sensor;
+GRANT SELECT ON tap25_internal.evidence TO tap25_admin;
 GRANT SELECT ON tap25_internal.late_days TO tap25_admin;
 GRANT SELECT ON tap25_internal.loads TO tap25_admin;
 GRANT INSERT (auth, client_ip, client_port, data_code, declared_size, envid, flags, helo, lost_bytes, mail_code, mail_from, mail_from_raw, mail_no, message_bytes, network, orcpt, origin_by, origin_ip, origin_port, outcome, queue_id, rcpt_code, rcpt_to, rcpt_to_raw, reason, seen_at, sensor, server_ip, server_port, session_id, tls_server_name) ON tap25_internal.misdated TO tap25_sensor;
@@ -3490,6 +4059,7 @@ GRANT SELECT ON tap25_internal.summaries TO tap25_admin;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_admin;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.answer_completeness(bigint) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_approver;
 GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_auditor;
@@ -3498,8 +4068,10 @@ GRANT EXECUTE ON FUNCTION tap25.ask_case(text,timestamp with time zone,timestamp
 GRANT EXECUTE ON FUNCTION tap25.bind_sensor(name,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.case_answer(bigint) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.case_completeness(text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_leaves(bigint) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_warrants(bigint) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.drop_hold(bigint) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_approver;
@@ -3507,6 +4079,8 @@ GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone
 GRANT EXECUTE ON FUNCTION tap25.open_case(text,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.refuse_warrant(bigint,text) TO tap25_approver;
 GRANT EXECUTE ON FUNCTION tap25.set_retention(interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_admin;
@@ -3517,9 +4091,15 @@ GRANT EXECUTE ON FUNCTION tap25_internal.ends() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_day(date,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.held_leaves(date[]) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.my_cases() TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_sensor;
@@ -3527,7 +4107,9 @@ GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.prune_loads(text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.release_holds(text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.released_leaves() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.rows_held(bigint) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.stamp_load(text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_sensor;
 
@@ -3586,6 +4168,26 @@ COMMENT ON COLUMN tap25.holds.dropped_by IS 'The login that ended it with drop_h
 COMMENT ON COLUMN tap25.holds.dropped_at IS 'When it was ended with drop_hold. Null: it was not.';
 COMMENT ON COLUMN tap25.holds.released_at IS 'When the rows that it alone kept were removed. Null: not yet.';
 COMMENT ON SEQUENCE tap25.holds_id_seq IS 'Gives holds.id.';
+COMMENT ON TABLE tap25.keys IS 'Public keys that links are signed with. Append-only. A key is a sensor''s only if its fingerprint is that of the sensor''s log.';
+COMMENT ON COLUMN tap25.keys.id IS 'Number of the key, links.key.';
+COMMENT ON COLUMN tap25.keys.fingerprint IS 'SHA-256 of the DER form of the public key.';
+COMMENT ON COLUMN tap25.keys.public_key IS 'The 32 octets of the Ed25519 public key.';
+COMMENT ON COLUMN tap25.keys.added_by IS 'The login that used the key first.';
+COMMENT ON COLUMN tap25.keys.added_at IS 'When it was used first, by the database''s clock.';
+COMMENT ON SEQUENCE tap25.keys_id_seq IS 'Gives keys.id.';
+COMMENT ON TABLE tap25.links IS 'The chains of evidence: a link for each loaded segment, and for each destruction of rows. Append-only; ''tap25 verify'' checks them.';
+COMMENT ON COLUMN tap25.links.id IS 'Number of the line, in the order of adding.';
+COMMENT ON COLUMN tap25.links.sensor IS 'Whose chain it is; empty: that of destructions.';
+COMMENT ON COLUMN tap25.links.key IS 'The key that has signed it, keys.id. Each key has a chain of its own.';
+COMMENT ON COLUMN tap25.links.number IS 'Number of the link in its chain.';
+COMMENT ON COLUMN tap25.links.segment IS 'The segment whose rows it proves, loads.segment; null: none.';
+COMMENT ON COLUMN tap25.links.first_day IS 'The first UTC day of the rows; null: no rows.';
+COMMENT ON COLUMN tap25.links.last_day IS 'The last UTC day of the rows.';
+COMMENT ON COLUMN tap25.links.xid IS 'The xmin of the rows. It is not signed: it says where to look.';
+COMMENT ON COLUMN tap25.links.body IS 'What is signed; docs/evidence.md describes it.';
+COMMENT ON COLUMN tap25.links.signature IS 'Ed25519 signature of body.';
+COMMENT ON COLUMN tap25.links.added_at IS 'When it was added, by the database''s clock.';
+COMMENT ON SEQUENCE tap25.links_id_seq IS 'Gives links.id.';
 COMMENT ON VIEW tap25.mail IS 'The record: one row per RCPT command; one for a MAIL without any RCPT; one for each session that STARTTLS encrypted. What was not seen is null. The owner reads it; auditors call open_case, ask_case and case_mail instead.';
 COMMENT ON COLUMN tap25.mail.seen_at IS 'When the segment with the first octet of MAIL was captured (of RCPT if no MAIL was seen; of STARTTLS for an encrypted session).';
 COMMENT ON COLUMN tap25.mail.sensor IS 'Which tap saw it.';
@@ -3682,14 +4284,17 @@ COMMENT ON COLUMN tap25.warrants.applicant IS 'The login that applied for it.';
 COMMENT ON COLUMN tap25.warrants.applied_at IS 'When it was applied for, by the database''s clock.';
 COMMENT ON COLUMN tap25.warrants.state IS 'applied: nobody has decided on it; valid: it opens its targets; refused; ended.';
 COMMENT ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) IS 'Adds a hold on a mailbox, a domain or a network (the others are null) and returns its number; a null time is no bound. With a network, seen_in may name the one that the mail was seen in, mail.network. For administrators: select add_hold(''a@a.example'', null, null, ''2026-01-01'', null, null, ''court order'')';
+COMMENT ON FUNCTION tap25.answer_completeness(bigint) IS 'Returns what completeness() says of the time range of an answer; null if nothing recorded it. For the auditor who has asked: select answer_completeness(17)';
 COMMENT ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) IS 'Applies for a warrant and returns its number. It opens nothing until approve_warrant. For administrators, auditors and approvers: select apply_for_warrant(''2026-17'', ''order of 12 May'', ''{paula}'', ''{a@a.example,b.example,"10.0.0.5 in vlan 12"}'', ''2026-01-01'', ''2026-02-01'', ''2026-12-31'')';
 COMMENT ON FUNCTION tap25.approve_warrant(bigint,text) IS 'Approves a warrant, which opens its targets from now on. For approvers, of what others have applied for and read: select approve_warrant(7, ''order read'')';
 COMMENT ON FUNCTION tap25.ask_case(text,timestamp with time zone,timestamp with time zone,text) IS 'Records a question on an open case, with the number and digest of the rows of its answer, and returns the number of the record. Null: all times, or all targets, of the warrants. For auditors; commit before case_mail: select ask_case(''2026-17'')';
 COMMENT ON FUNCTION tap25.bind_sensor(name,text) IS 'Gives a sensor''s name to a login, in place of the login that had it and of the name that the login had; null leaves the login without a name until its next load. For administrators: select bind_sensor(''tap_dc2'', ''dc2'')';
 COMMENT ON FUNCTION tap25.case_answer(bigint) IS 'Returns the question that ask_case has recorded under a number, and the number and digest of the rows of its answer. For the auditor who has asked: select * from case_answer(17)';
 COMMENT ON FUNCTION tap25.case_completeness(text) IS 'Returns in a sentence what the taps saw in the time range of the case''s warrants; null if no warrant is valid, or nothing recorded it. For auditors: select case_completeness(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_leaves(bigint) IS 'Returns the links of the segments that rows of an answer are in, with the leaves of all their rows of a day: docs/evidence.md. tap25 disclose makes proofs of them. For the auditor who has asked.';
 COMMENT ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns what case_mail does, in eight columns, and seen_at to the second. For auditors: select * from case_list(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of a question that ask_case has recorded within 15 minutes, with the same arguments: each recipient of each mail once. For auditors: select * from case_mail(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_warrants(bigint) IS 'Returns the warrants that an answer rests on, as ask_case has recorded it: basis, applicant, approver, targets, times. For the auditor who has asked: select * from case_warrants(17)';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
 COMMENT ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) IS 'Ends a warrant, at once or at a time to come; returns false if there is no such warrant or it ends earlier. For administrators, approvers, and its applicant: select end_warrant(7, ''case closed'')';
 COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
@@ -3703,6 +4308,16 @@ COMMENT ON FUNCTION tap25.open_case(text,text) IS 'Opens a case for twelve hours
 COMMENT ON FUNCTION tap25.refuse_warrant(bigint,text) IS 'Refuses a warrant that was applied for. For approvers: select refuse_warrant(7, ''no order'')';
 COMMENT ON FUNCTION tap25.set_retention(interval) IS 'Sets how long days are kept, null for ever; only the owner of the schema makes it shorter. For administrators: select set_retention(''2 years'')';
 COMMENT ON SCHEMA tap25_internal IS 'For tap25 itself: the rows, the loads and the functions that keep them. An administrator reads its tables; nobody writes to them by hand.';
+COMMENT ON TABLE tap25_internal.before_evidence IS 'How many rows were loaded before there was evidence: no link proves them. Append-only; a sensor''s first link signs its lines.';
+COMMENT ON COLUMN tap25_internal.before_evidence.sensor IS 'Name of the sensor, mail.sensor.';
+COMMENT ON COLUMN tap25_internal.before_evidence.kind IS '6: rows of a day''s partition, 9: all of misdated, 10: all of held.';
+COMMENT ON COLUMN tap25_internal.before_evidence.day IS 'UTC day; 1970-01-01 for the kinds 9 and 10.';
+COMMENT ON COLUMN tap25_internal.before_evidence.rows IS 'Number of rows.';
+COMMENT ON TABLE tap25_internal.chains IS 'The last link of each chain. Adding links locks its line.';
+COMMENT ON COLUMN tap25_internal.chains.sensor IS 'Whose chain it is; empty: that of destructions.';
+COMMENT ON COLUMN tap25_internal.chains.key IS 'The key of the chain, keys.id.';
+COMMENT ON COLUMN tap25_internal.chains.number IS 'Number of the last link; 0: none yet.';
+COMMENT ON COLUMN tap25_internal.chains.hash IS 'SHA-256 of the last link''s body; empty: none yet.';
 COMMENT ON TABLE tap25_internal.days IS 'How many rows were loaded per UTC day and sensor, counted by the server.';
 COMMENT ON COLUMN tap25_internal.days.day IS 'The UTC day of seen_at.';
 COMMENT ON COLUMN tap25_internal.days.sensor IS 'The sensor.';
@@ -3723,6 +4338,11 @@ COMMENT ON COLUMN tap25_internal.envelopes.outcome IS 'What became of it: 0 unkn
 COMMENT ON COLUMN tap25_internal.envelopes.flags IS 'What is incomplete, a bit each: 1 midstream, 2 one-sided, 4 gap, 8 conflict, 16 smuggling, 32 injected, 64 truncated. 0: the record is complete.';
 COMMENT ON COLUMN tap25_internal.envelopes.origin_port IS 'TCP port of the client that a proxy names, less 32768. Null: none is named.';
 COMMENT ON COLUMN tap25_internal.envelopes.origin_by IS 'What named the client in origin_ip: 1 a header of the PROXY protocol, 2 XCLIENT, 3 XFORWARD. Null: nothing did.';
+COMMENT ON TABLE tap25_internal.evidence IS 'One line: which database this is, and since when it has evidence.';
+COMMENT ON COLUMN tap25_internal.evidence.one IS 'Always true, so that there is one line.';
+COMMENT ON COLUMN tap25_internal.evidence.database IS 'Random; a sensor remembers by it what it has signed for this database.';
+COMMENT ON COLUMN tap25_internal.evidence.since IS 'When the schema got evidence.';
+COMMENT ON COLUMN tap25_internal.evidence.born IS 'The xmin of this line, unless a dump was restored: then the xmin of no row is that of its load any more.';
 COMMENT ON TABLE tap25_internal.held IS 'Rows that outlived their day under a legal hold, each once. They are in mail until their last hold ends.';
 COMMENT ON COLUMN tap25_internal.held.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. Null: none.';
 COMMENT ON COLUMN tap25_internal.held.client_port IS 'TCP port of the client, less 32768.';
@@ -3789,6 +4409,8 @@ COMMENT ON SEQUENCE tap25_internal.warrant_targets_id_seq IS 'Gives warrant_targ
 COMMENT ON TABLE tap25_internal.warrants IS 'The warrants as they were applied for, append-only. The view warrants shows them with their targets, their auditors and their present end.';
 COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the warrant opens nothing, as it was applied for. An event may have ended it earlier.';
 COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
+COMMENT ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) IS 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
+COMMENT ON FUNCTION tap25_internal.answered(bigint) IS 'Returns the question that ask_case has recorded under a number, for who has asked it, within 15 minutes; fails if there is none, or one of its warrants has ended.';
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
 COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';
@@ -3806,6 +4428,7 @@ COMMENT ON FUNCTION tap25_internal.check_seen_in(inet,text) IS 'Fails if a warra
 COMMENT ON FUNCTION tap25_internal.check_snapshot() IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would not show a hold or a retention that was set since.';
 COMMENT ON FUNCTION tap25_internal.check_target(text,text,inet,text) IS 'Fails unless this is one mailbox, domain, IP address or subnet of a form that mail can have: for warrants and holds.';
 COMMENT ON FUNCTION tap25_internal.check_warrants(bigint,text,bigint[]) IS 'Fails if a warrant has ended since it was found valid.';
+COMMENT ON FUNCTION tap25_internal.claim_chain(text) IS 'Refuses who may not add links to a chain.';
 COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
 COMMENT ON FUNCTION tap25_internal.count_day() IS 'Trigger: as count_rows, for what a statement adds to the partition of a day.';
@@ -3828,16 +4451,22 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_approval() IS 'The part of grant_roles that is older than approvals.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_disclosure() IS 'The part of grant_roles that is older than disclosure.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_evidence() IS 'The part of grant_roles that is older than evidence.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_questions() IS 'The part of grant_roles that is older than mail_once.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
+COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Which of some links, by number and SHA-256, a chain has. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
+COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
 COMMENT ON FUNCTION tap25_internal.is_member(name,name) IS 'Returns whether a role is another, or a member of it, directly or not; a superuser is no member of what was not granted.';
 COMMENT ON FUNCTION tap25_internal.is_network(text) IS 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
 COMMENT ON FUNCTION tap25_internal.is_tied() IS 'Returns whether the session''s login loads under one name only: not so for members of the owner.';
 COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
+COMMENT ON FUNCTION tap25_internal.leaf(tap25_internal.envelopes) IS 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
+COMMENT ON FUNCTION tap25_internal.lock_chain(text,bytea) IS 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
 COMMENT ON FUNCTION tap25_internal.log_refusal(bigint,text) IS 'Writes to the server''s log why an access is refused.';
 COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that a condition on $1, the value, holds for, asked day by day. The functions mail_from to mail_server call it.';
@@ -3847,6 +4476,7 @@ COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partiti
 COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partitions there may be before an older day gets none: three years. Replace it by a larger number only after raising max_locks_per_transaction.';
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
+COMMENT ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zone) IS 'The leaves of the rows that expire_misdated will drop. For administrators, who sign what they drop.';
 COMMENT ON FUNCTION tap25_internal.my_cases() IS 'Returns what the view my_cases shows.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
 COMMENT ON FUNCTION tap25_internal.note_application() IS 'Trigger: records the event that a warrant was applied for.';
@@ -3864,8 +4494,11 @@ COMMENT ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zo
 COMMENT ON FUNCTION tap25_internal.refuse() IS 'Trigger: refuses to change or delete rows of a table that is append-only.';
 COMMENT ON FUNCTION tap25_internal.refuse_change() IS 'Trigger: refuses to write the view warrants.';
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
+COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
+COMMENT ON FUNCTION tap25_internal.stamp_evidence() IS 'Trigger: stamps a line of keys or links with who adds it and when, whatever was given.';
+COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of scopes with who adds it and when, and the digest of its rules, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.target_text(text,text,inet,text) IS 'Returns a target as people write it: a mailbox, a domain, an IP address or subnet, with the network it is seen in.';

@@ -24,7 +24,7 @@ func NewTree(leaves []Hash) *Tree {
 // Root returns what the function [Root] returns of the leaves.
 func (t *Tree) Root() Hash { return Root(t.levels[len(t.levels)-1]) }
 
-// Prove returns what the function [Prove] returns of the leaves.
+// Prove returns the proof of the leaf with that index, which must be less than their number.
 func (t *Tree) Prove(index int) Proof {
 	p := Proof{Index: uint64(index), Size: uint64(len(t.levels[0]))}
 	for _, level := range t.levels {

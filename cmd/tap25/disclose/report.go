@@ -11,20 +11,20 @@ const maxDifferences = 50
 
 // Report is what [Verify] found.
 type Report struct {
-	Manifest    *Manifest  // nil if it cannot be read
-	Signer      string     // fingerprint of the key that signed the manifest; "" if none fits
-	StampedAt   *time.Time // by the time stamp of the manifest, if there is one that fits
-	Evidence    Evidence   // of the proofs that hold
-	Differences []Difference
-	More        int64    // differences that are not in Differences
-	Notes       []string // what was not checked, and why
+	Manifest    *Manifest    `json:"manifest"`   // nil if it cannot be read
+	Signer      string       `json:"signer"`     // fingerprint of the key that signed the manifest; "" if none fits
+	StampedAt   *time.Time   `json:"stamped_at"` // by the time stamp of the manifest, if there is one that fits
+	Evidence    Evidence     `json:"evidence"`   // of the proofs that hold
+	Differences []Difference `json:"differences"`
+	More        int64        `json:"more_differences"` // differences that are not in Differences
+	Notes       []string     `json:"notes"`            // what was not checked, and why
 }
 
 // Difference is a fault of a directory. It quotes nothing of it but names of files.
 type Difference struct {
-	File string
-	Row  int64 // of rows.jsonl, from 1; 0: of the file as a whole
-	Text string
+	File string `json:"file"`
+	Row  int64  `json:"row"` // of rows.jsonl, from 1; 0: of the file as a whole
+	Text string `json:"text"`
 }
 
 func (d Difference) String() string {

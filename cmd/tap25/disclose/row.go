@@ -88,7 +88,7 @@ func (j *jsonRow) row() (*store.CaseRow, error) {
 	seenAt, err := parseTime(j.SeenAt)
 	outcome := slices.Index(smtp.Outcomes(), j.Outcome)
 	origin := slices.Index(smtp.OriginNames(), j.OriginBy)
-	flags, known := flagBits(j.Flags)
+	flags, known := smtp.ParseFlags(j.Flags)
 	if err != nil || outcome < 0 || origin < 0 || !known || !j.ClientIP.IsValid() || !j.ServerIP.IsValid() {
 		return nil, errNotARow
 	}
@@ -120,16 +120,4 @@ func parseTime(s string) (time.Time, error) {
 		return time.Time{}, errNotARow
 	}
 	return time.Date(year, time.Month(month), day, hour, minute, second, micros*1000, time.UTC), nil
-}
-
-// flagBits returns the flags of these names, and whether all are known.
-func flagBits(names []string) (flags smtp.Flags, known bool) {
-	for _, name := range names {
-		bit := slices.Index(smtp.FlagNames(), name)
-		if bit < 0 {
-			return 0, false
-		}
-		flags |= 1 << bit
-	}
-	return flags, true
 }
