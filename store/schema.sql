@@ -232,7 +232,7 @@ CREATE INDEX envelopes_bucket_idx2 ON ONLY tap25_internal.envelopes USING btree 
 CREATE INDEX envelopes_bucket_idx3 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)));
 CREATE INDEX envelopes_client_ip_idx ON ONLY tap25_internal.envelopes USING btree (client_ip);
 CREATE INDEX envelopes_origin_ip_idx ON ONLY tap25_internal.envelopes USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
-CREATE INDEX envelopes_seen_at_idx ON ONLY tap25_internal.envelopes USING brin (seen_at);
+CREATE INDEX envelopes_seen_at_mail_from_rcpt_to_idx ON ONLY tap25_internal.envelopes USING brin (seen_at, mail_from text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03'), rcpt_to text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03')) WITH (pages_per_range='44');
 CREATE INDEX envelopes_server_ip_idx ON ONLY tap25_internal.envelopes USING btree (server_ip);
 
 CREATE TABLE tap25_internal.evidence (
@@ -432,69 +432,100 @@ CREATE TABLE tap25_internal.warrants (
 -- Views.
 
 CREATE VIEW tap25.mail AS
- SELECT mail_days.seen_at,
-    mail_days.sensor,
-    mail_days.session_id,
-    mail_days.mail_no,
-    mail_days.client_ip,
-    mail_days.client_port,
-    mail_days.server_ip,
-    mail_days.server_port,
-    mail_days.helo,
-    mail_days.mail_from,
-    mail_days.rcpt_to,
-    mail_days.mail_from_raw,
-    mail_days.rcpt_to_raw,
-    mail_days.mail_code,
-    mail_days.rcpt_code,
-    mail_days.data_code,
-    mail_days.outcome,
-    mail_days.message_bytes,
-    mail_days.declared_size,
-    mail_days.envid,
-    mail_days.orcpt,
-    mail_days.queue_id,
-    mail_days.auth,
-    mail_days.tls_server_name,
-    mail_days.lost_bytes,
-    mail_days.flags,
-    mail_days.origin_ip,
-    mail_days.origin_port,
-    mail_days.origin_by,
-    mail_days.network
-   FROM tap25_internal.mail_days
-UNION ALL
- SELECT mail_aside.seen_at,
-    mail_aside.sensor,
-    mail_aside.session_id,
-    mail_aside.mail_no,
-    mail_aside.client_ip,
-    mail_aside.client_port,
-    mail_aside.server_ip,
-    mail_aside.server_port,
-    mail_aside.helo,
-    mail_aside.mail_from,
-    mail_aside.rcpt_to,
-    mail_aside.mail_from_raw,
-    mail_aside.rcpt_to_raw,
-    mail_aside.mail_code,
-    mail_aside.rcpt_code,
-    mail_aside.data_code,
-    mail_aside.outcome,
-    mail_aside.message_bytes,
-    mail_aside.declared_size,
-    mail_aside.envid,
-    mail_aside.orcpt,
-    mail_aside.queue_id,
-    mail_aside.auth,
-    mail_aside.tls_server_name,
-    mail_aside.lost_bytes,
-    mail_aside.flags,
-    mail_aside.origin_ip,
-    mail_aside.origin_port,
-    mail_aside.origin_by,
-    mail_aside.network
-   FROM tap25_internal.mail_aside;
+ SELECT rows.seen_at,
+    rows.sensor,
+    rows.session_id,
+    rows.mail_no,
+    rows.client_ip,
+    rows.client_port,
+    rows.server_ip,
+    rows.server_port,
+    rows.helo,
+    rows.mail_from,
+    rows.rcpt_to,
+    rows.mail_from_raw,
+    rows.rcpt_to_raw,
+    rows.mail_code,
+    rows.rcpt_code,
+    rows.data_code,
+    rows.outcome,
+    rows.message_bytes,
+    rows.declared_size,
+    rows.envid,
+    rows.orcpt,
+    rows.queue_id,
+    rows.auth,
+    rows.tls_server_name,
+    rows.lost_bytes,
+    rows.flags,
+    rows.origin_ip,
+    rows.origin_port,
+    rows.origin_by,
+    rows.network
+   FROM ( SELECT mail_days.seen_at,
+            mail_days.sensor,
+            mail_days.session_id,
+            mail_days.mail_no,
+            mail_days.client_ip,
+            mail_days.client_port,
+            mail_days.server_ip,
+            mail_days.server_port,
+            mail_days.helo,
+            mail_days.mail_from,
+            mail_days.rcpt_to,
+            mail_days.mail_from_raw,
+            mail_days.rcpt_to_raw,
+            mail_days.mail_code,
+            mail_days.rcpt_code,
+            mail_days.data_code,
+            mail_days.outcome,
+            mail_days.message_bytes,
+            mail_days.declared_size,
+            mail_days.envid,
+            mail_days.orcpt,
+            mail_days.queue_id,
+            mail_days.auth,
+            mail_days.tls_server_name,
+            mail_days.lost_bytes,
+            mail_days.flags,
+            mail_days.origin_ip,
+            mail_days.origin_port,
+            mail_days.origin_by,
+            mail_days.network
+           FROM tap25_internal.mail_days
+        UNION ALL
+         SELECT mail_aside.seen_at,
+            mail_aside.sensor,
+            mail_aside.session_id,
+            mail_aside.mail_no,
+            mail_aside.client_ip,
+            mail_aside.client_port,
+            mail_aside.server_ip,
+            mail_aside.server_port,
+            mail_aside.helo,
+            mail_aside.mail_from,
+            mail_aside.rcpt_to,
+            mail_aside.mail_from_raw,
+            mail_aside.rcpt_to_raw,
+            mail_aside.mail_code,
+            mail_aside.rcpt_code,
+            mail_aside.data_code,
+            mail_aside.outcome,
+            mail_aside.message_bytes,
+            mail_aside.declared_size,
+            mail_aside.envid,
+            mail_aside.orcpt,
+            mail_aside.queue_id,
+            mail_aside.auth,
+            mail_aside.tls_server_name,
+            mail_aside.lost_bytes,
+            mail_aside.flags,
+            mail_aside.origin_ip,
+            mail_aside.origin_port,
+            mail_aside.origin_by,
+            mail_aside.network
+           FROM tap25_internal.mail_aside) rows
+  WHERE rows.seen_at >= '-infinity'::timestamp with time zone;
 
 CREATE VIEW tap25.mail_once AS
  SELECT source.seen_at,
@@ -1446,6 +1477,24 @@ begin
     where w.id = any (asked.warrant_ids) order by w.id;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.correspondents(party text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS TABLE(correspondent text, sent bigint, received bigint, accepted bigint, first_seen timestamp with time zone, last_seen timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT lower(w.other) AS lower,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE w.sent) AS count,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE (NOT w.sent)) AS count,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE (m.outcome = 'accepted'::tap25.outcome)) AS count,
+     min(m.seen_at) AS min,
+     max(m.seen_at) AS max
+    FROM (tap25.mail_of(correspondents.party, correspondents.since, correspondents.before) m(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies)
+      CROSS JOIN LATERAL ( VALUES (m.rcpt_to,true,m.mail_from), (m.mail_from,false,m.rcpt_to)) w(other, sent, own))
+   WHERE ((w.other IS NOT NULL) AND tap25_internal.is_of(w.own, correspondents.party))
+   GROUP BY (lower(w.other))
+   ORDER BY (count(DISTINCT ROW(m.session_id, m.mail_no))) DESC, (lower(w.other));
+END;
+
 CREATE OR REPLACE FUNCTION tap25.drop_hold(which bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1479,6 +1528,31 @@ begin
     insert into tap25.warrant_events (warrant_id, action, valid_until, reason)
     select distinct w.id, 'ended', moment, end_warrant.reason from tap25.warrants w where w.id = which and w.valid_until > moment;
     return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_between(a text, b text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+    first  constant timestamptz := coalesce(since, '-infinity');
+    behind constant timestamptz := coalesce(before, 'infinity');
+begin
+    if left(a, 1) = '.' or left(b, 1) = '.' then
+        perform tap25_internal.check_days_read(since, before);
+    end if;
+    if a is null or tap25_internal.is_mailbox(b) and not tap25_internal.is_mailbox(a) or left(a, 1) = '.' and b is not null then
+        select b, a into a, b;
+    end if;
+    return query execute 'select * from (' || tap25_internal.once_query('
+            select * from tap25_internal.mail_of_party($1, true, $3 - interval ''1 hour'', $4 + interval ''1 hour'') m where tap25_internal.is_of(m.rcpt_to, $2)
+            union all
+            select * from tap25_internal.mail_of_party($1, false, $3 - interval ''1 hour'', $4 + interval ''1 hour'') m where tap25_internal.is_of(m.mail_from, $2)
+                and not (tap25_internal.is_of(m.mail_from, $1) and tap25_internal.is_of(m.rcpt_to, $2))')
+        || ') as once where once.seen_at >= $3 and once.seen_at < $4' using a, b, first, behind;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.mail_client(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1601,6 +1675,114 @@ BEGIN ATOMIC
      mail_about.origin_by,
      mail_about.network
     FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(mail_from)) = tap25_internal.bucket($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_hops(session bigint, number integer, recipient text)
+ RETURNS TABLE(hop integer, linked_by text[], others bigint, seen_at timestamp with time zone, sensors text[], session_id bigint, mail_no integer, client_ip inet, server_ip inet, mail_from text, rcpt_to text, outcome tap25.outcome, message_bytes bigint, queue_id text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+    given tap25.mail;
+    step  constant text := $step$
+        select h.hop %1$s 1, n.m, n.links, n.others from %2$s h cross join lateral (
+            select c.m, c.links, count(*) over (partition by cardinality(c.links), (c.m).outcome = 'accepted') - 1 as others
+            from (select f.m, tap25_internal.hop_links(%3$s) as links from found f) c where c.links is not null
+            order by cardinality(c.links) desc, (c.m).outcome = 'accepted' desc, (c.m).seen_at %4$s limit 1
+        ) n where abs(h.hop) < 30$step$;
+begin
+    select m.* into given from tap25.mail_to(recipient) m where m.session_id = session and m.mail_no = number order by m.seen_at limit 1;
+    return query execute 'with recursive found as materialized (
+            select row(o.*)::tap25.mail_once as m from (' || tap25_internal.once_query($source$
+                select * from tap25.mail_to($1, $2, $3) m where lower(m.mail_from) = lower($4) or m.envid = $5
+                union all
+                select * from tap25.mail_from(nullif($4, ''), $2, $3) m where lower(m.rcpt_to) <> lower($1)
+                    and lower($6) in (lower(m.rcpt_to), lower(m.orcpt))$source$) || ') as o
+            order by abs(extract(epoch from o.seen_at - $7)), o.session_id, o.mail_no limit 1000
+        ), given as (
+            select 0 as hop, f.m, null::text[] as links, null::bigint as others from found f
+            where ((f.m).client_ip, (f.m).client_port, (f.m).server_ip, (f.m).server_port) = ($8, $9, $10, $11) and lower((f.m).rcpt_to) = lower($1)
+            order by (f.m).session_id <> $12 or (f.m).mail_no <> $13, abs(extract(epoch from (f.m).seen_at - $7)) limit 1
+        ), later as (select * from given union all ' || format(step, '+', 'later', 'h.m, f.m', '') || '
+        ), earlier as (select * from given union all ' || format(step, '-', 'earlier', 'f.m, h.m', 'desc') || ')
+        select w.hop, w.links, w.others, (w.m).seen_at, (w.m).sensors, (w.m).session_id, (w.m).mail_no, (w.m).client_ip, (w.m).server_ip,
+               (w.m).mail_from, (w.m).rcpt_to, (w.m).outcome, (w.m).message_bytes, (w.m).queue_id
+        from (select * from later union all select * from earlier where hop < 0) w order by w.hop'
+    using given.rcpt_to, given.seen_at - interval '5 days', given.seen_at + interval '5 days', given.mail_from, given.envid,
+        coalesce(given.orcpt, given.rcpt_to), given.seen_at, given.client_ip, given.client_port, given.server_ip, given.server_port, session, number;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_ip(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+    first  constant timestamptz := coalesce(since, '-infinity');
+    behind constant timestamptz := coalesce(before, 'infinity');
+begin
+    return query execute 'select * from (' || tap25_internal.once_query(
+            'select * from tap25_internal.mail_concerning(null, null, $1, $2 - interval ''1 hour'', $3 + interval ''1 hour'')')
+        || ') as once where once.seen_at >= $2 and once.seen_at < $3' using ip, first, behind;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_local_part(local text, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+begin
+    perform tap25_internal.check_days_read(since, before);
+    return query execute 'select * from (' || tap25_internal.once_query('
+            select * from tap25.mail where seen_at >= $2 - interval ''1 hour'' and seen_at < $3 + interval ''1 hour''
+                and (tap25_internal.local_part(mail_from) = lower($1) or tap25_internal.local_part(rcpt_to) = lower($1))')
+        || ') as once where once.seen_at >= $2 and once.seen_at < $3' using local, since, before;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_of(party text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT mail_between.seen_at,
+     mail_between.sensor,
+     mail_between.session_id,
+     mail_between.mail_no,
+     mail_between.client_ip,
+     mail_between.client_port,
+     mail_between.server_ip,
+     mail_between.server_port,
+     mail_between.helo,
+     mail_between.mail_from,
+     mail_between.rcpt_to,
+     mail_between.mail_from_raw,
+     mail_between.rcpt_to_raw,
+     mail_between.mail_code,
+     mail_between.rcpt_code,
+     mail_between.data_code,
+     mail_between.outcome,
+     mail_between.message_bytes,
+     mail_between.declared_size,
+     mail_between.envid,
+     mail_between.orcpt,
+     mail_between.queue_id,
+     mail_between.auth,
+     mail_between.tls_server_name,
+     mail_between.lost_bytes,
+     mail_between.flags,
+     mail_between.origin_ip,
+     mail_between.origin_port,
+     mail_between.origin_by,
+     mail_between.network,
+     mail_between.sensors,
+     mail_between.copies
+    FROM tap25.mail_between(mail_of.party, NULL::text, mail_of.since, mail_of.before) mail_between(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_once(since timestamp with time zone, before timestamp with time zone)
@@ -2439,6 +2621,19 @@ begin
     end loop;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.check_days_read(since timestamp with time zone, before timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if isfinite(since) is not true or isfinite(before) is not true or before > since + interval '31 days' then
+        raise 'no index finds subdomains and local parts: whole days are read, 31 at most'
+            using errcode = 'invalid_parameter_value', hint = 'Name a time range, since and before, and ask month by month.';
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.check_isolation(number bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -3096,7 +3291,9 @@ begin
     perform tap25_internal.grant_roles_before_questions();
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25.mail_once to tap25_admin;
-        grant execute on function tap25.mail_once to tap25_admin;
+        grant execute on function tap25.mail_once, tap25.mail_between, tap25.mail_of, tap25.mail_ip, tap25.mail_local_part, tap25.correspondents,
+            tap25.mail_hops, tap25_internal.once_query, tap25_internal.is_mailbox, tap25_internal.is_of, tap25_internal.local_part,
+            tap25_internal.check_days_read, tap25_internal.mail_of_party, tap25_internal.mail_concerning, tap25_internal.hop_links to tap25_admin;
     end if;
 end $function$;
 
@@ -3125,17 +3322,18 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_evidence()
 AS $function$
 declare
     asks constant text := (select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p where p.pronamespace = 'tap25'::regnamespace
-                           and p.prorettype in ('tap25.mail'::regtype, 'tap25.mail_once'::regtype) and p.proname <> 'case_mail');
+                           and not p.prosecdef and p.proname <> 'case_list'); -- they read as the caller, who may not read
 begin
     perform tap25_internal.grant_roles_before_approval();
     if exists (select from pg_roles where rolname = 'tap25_auditor') then
-        grant select on tap25.my_cases to tap25_auditor;
+        grant usage on schema tap25_internal to tap25_auditor; -- for the version, which the program asks for
+        grant select on tap25_internal.tap25_schema_version, tap25.my_cases to tap25_auditor;
         grant execute on function tap25.ask_case, tap25.case_mail, tap25.case_list, tap25.case_answer, tap25.case_completeness, tap25_internal.my_cases,
             tap25.apply_for_warrant, tap25.end_warrant to tap25_auditor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_approver') then
-        grant usage on schema tap25 to tap25_approver;
-        grant select on tap25.warrants, tap25.warrant_events to tap25_approver;
+        grant usage on schema tap25, tap25_internal to tap25_approver;
+        grant select on tap25_internal.tap25_schema_version, tap25.warrants, tap25.warrant_events to tap25_approver;
         grant execute on function tap25.apply_for_warrant, tap25.approve_warrant, tap25.refuse_warrant, tap25.end_warrant to tap25_approver;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
@@ -3215,11 +3413,23 @@ CREATE OR REPLACE FUNCTION tap25_internal.held_leaves(which date[])
  SET "TimeZone" TO 'UTC'
 AS $function$begin return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.held t where (t.seen_at at time zone 'UTC')::date = any (which); end$function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.hop_links(a tap25.mail_once, b tap25.mail_once)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT CASE WHEN ((l.links && '{recipient,orcpt}'::text[]) AND (l.links && '{sender,envid}'::text[]) AND (l.links && '{orcpt,envid,size,address}'::text[])) THEN l.links ELSE NULL::text[] END AS "case" FROM (SELECT array_remove(ARRAY[CASE WHEN (lower((hop_links.a).rcpt_to) = lower((hop_links.b).rcpt_to)) THEN 'recipient'::text ELSE NULL::text END, CASE WHEN ((lower((hop_links.a).rcpt_to) <> lower((hop_links.b).rcpt_to)) AND (lower(COALESCE((hop_links.a).orcpt, (hop_links.a).rcpt_to)) = lower(COALESCE((hop_links.b).orcpt, (hop_links.b).rcpt_to)))) THEN 'orcpt'::text ELSE NULL::text END, CASE WHEN (lower((hop_links.a).mail_from) = lower((hop_links.b).mail_from)) THEN 'sender'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).envid = (hop_links.b).envid) THEN 'envid'::text ELSE NULL::text END, CASE WHEN ((((hop_links.b).message_bytes - (hop_links.a).message_bytes) >= 1) AND (((hop_links.b).message_bytes - (hop_links.a).message_bytes) <= 4096)) THEN 'size'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).server_ip = ANY (ARRAY[(hop_links.b).client_ip, (hop_links.b).origin_ip])) THEN 'address'::text ELSE NULL::text END, CASE WHEN ((hop_links.b).seen_at >= (hop_links.a).seen_at) THEN 'time'::text ELSE NULL::text END], NULL::text) AS links) l WHERE (((hop_links.a).outcome = 'accepted'::tap25.outcome) AND ((hop_links.a).client_ip <> (hop_links.b).client_ip) AND ((hop_links.b).seen_at < ((hop_links.a).seen_at + '5 days'::interval)) AND (((hop_links.b).seen_at >= (hop_links.a).seen_at) OR ((NOT ((hop_links.a).sensors && (hop_links.b).sensors)) AND ((hop_links.b).seen_at >= ((hop_links.a).seen_at - '00:00:01'::interval)))) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).envid IS NULL) OR ((hop_links.b).envid IS NULL)) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).message_bytes <= (hop_links.b).message_bytes) OR (num_nulls((hop_links.a).message_bytes, (hop_links.b).message_bytes) > 0))));
+
 CREATE OR REPLACE FUNCTION tap25_internal.is_host(ip inet)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (masklen(ip) = CASE family(ip) WHEN 4 THEN 32 ELSE 128 END);
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_mailbox(party text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((party = ''::text) OR (POSITION(('@'::text) IN (party)) > 0) OR (lower(party) = 'postmaster'::text));
 
 CREATE OR REPLACE FUNCTION tap25_internal.is_member(who name, other name)
  RETURNS boolean
@@ -3240,6 +3450,12 @@ CREATE OR REPLACE FUNCTION tap25_internal.is_network(name text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN ((octet_length(name) <= 255) AND (name ~ '^(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?)(?:/(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?))*$'::text));
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_of(address text, party text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (party IS NULL) THEN true WHEN tap25_internal.is_mailbox(party) THEN COALESCE((lower(address) = lower(party)), false) WHEN ("left"(party, 1) = '.'::text) THEN COALESCE(("right"(('.'::text || tap25_internal.domain_of(address)), length(party)) = lower(party)), false) ELSE COALESCE((tap25_internal.domain_of(address) = lower(party)), false) END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.is_tied()
  RETURNS boolean
@@ -3313,6 +3529,12 @@ begin
         end loop;
     end if;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.local_part(address text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN lower(CASE WHEN (POSITION(('@'::text) IN (address)) > 0) THEN "left"(address, ('-1'::integer - length(split_part(address, '@'::text, '-1'::integer)))) ELSE address END);
 
 CREATE OR REPLACE FUNCTION tap25_internal.lock_chain(of_sensor text, its_key bytea)
  RETURNS TABLE(database uuid, number bigint, hash bytea, before_key bytea, before_number bigint, before_hash bytea, kinds smallint[], days date[], rows bigint[])
@@ -3413,6 +3635,33 @@ begin
     else
         return query select * from tap25.mail_client(network, since, before)
             union all select * from tap25.mail_server(network, since, before) m where not (m.client_ip <<= network or coalesce(m.origin_ip <<= network, false));
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.mail_of_party(party text, sent boolean, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+begin
+    if tap25_internal.is_mailbox(party) then
+        if sent then
+            return query select * from tap25.mail_from(party, since, before);
+        else
+            return query select * from tap25.mail_to(party, since, before);
+        end if;
+    elsif left(party, 1) = '.' then
+        return query select * from tap25.mail m where m.seen_at >= since and m.seen_at < before
+            and tap25_internal.is_of(case when sent then m.mail_from else m.rcpt_to end, party);
+    elsif coalesce(position('.' in party), 0) = 0 then
+        raise 'a party is a mailbox or a domain; a domain with a dot before it is meant with its subdomains' using errcode = 'invalid_parameter_value',
+            hint = 'A domain of one label is written with the dot, such as .localhost; a local part is for mail_local_part().';
+    elsif sent then
+        return query select * from tap25.mail_from_domain(party, since, before);
+    else
+        return query select * from tap25.mail_to_domain(party, since, before);
     end if;
 end $function$;
 
@@ -4027,6 +4276,8 @@ GRANT USAGE ON SCHEMA tap25 TO tap25_approver;
 GRANT USAGE ON SCHEMA tap25 TO tap25_auditor;
 GRANT USAGE ON SCHEMA tap25 TO tap25_sensor;
 GRANT USAGE ON SCHEMA tap25_internal TO tap25_admin;
+GRANT USAGE ON SCHEMA tap25_internal TO tap25_approver;
+GRANT USAGE ON SCHEMA tap25_internal TO tap25_auditor;
 GRANT USAGE ON SCHEMA tap25_internal TO tap25_sensor;
 GRANT USAGE ON TYPE tap25.outcome TO tap25_admin;
 GRANT USAGE ON TYPE tap25.outcome TO tap25_auditor;
@@ -4057,6 +4308,8 @@ GRANT SELECT ON tap25_internal.reindexed TO tap25_admin;
 GRANT SELECT ON tap25_internal.sensors TO tap25_admin;
 GRANT SELECT ON tap25_internal.summaries TO tap25_admin;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_admin;
+GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_approver;
+GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_auditor;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.answer_completeness(bigint) TO tap25_auditor;
@@ -4083,6 +4336,7 @@ GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],da
 GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.check_days_read(timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_sensor;
@@ -4094,13 +4348,20 @@ GRANT EXECUTE ON FUNCTION tap25_internal.expire_misdated(timestamp with time zon
 GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.held_leaves(date[]) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.is_mailbox(text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.is_of(text,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.local_part(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.mail_of_party(text,boolean,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.my_cases() TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25_internal.once_query(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
@@ -4295,11 +4556,17 @@ COMMENT ON FUNCTION tap25.case_leaves(bigint) IS 'Returns the links of the segme
 COMMENT ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns what case_mail does, in eight columns, and seen_at to the second. For auditors: select * from case_list(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of a question that ask_case has recorded within 15 minutes, with the same arguments: each recipient of each mail once. For auditors: select * from case_mail(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_warrants(bigint) IS 'Returns the warrants that an answer rests on, as ask_case has recorded it: basis, applicant, approver, targets, times. For the auditor who has asked: select * from case_warrants(17)';
+COMMENT ON FUNCTION tap25.correspondents(text,timestamp with time zone,timestamp with time zone) IS 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For administrators: select * from correspondents(''a@a.example'')';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
 COMMENT ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) IS 'Ends a warrant, at once or at a time to come; returns false if there is no such warrant or it ends earlier. For administrators, approvers, and its applicant: select end_warrant(7, ''case closed'')';
+COMMENT ON FUNCTION tap25.mail_between(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most. For administrators: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
 COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
 COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For administrators: select * from mail_from_domain(''a.example'')';
+COMMENT ON FUNCTION tap25.mail_hops(bigint,integer,text) IS 'Returns the hops of a mail to a recipient: 0 is the one given, by its session_id, mail_no and rcpt_to; those before have numbers below. linked_by says what the link to the neighbour towards 0 rests on: recipient and sender, equal; orcpt and envid, those of RFC 3461; size, at most 4,096 octets more, as fields of the header make it; address, the server of one is the client of the next; time, the next began after it. others counts mails for which as much speaks: with any, the hop is one of several. For administrators: select h.* from mail_to(''b@b.example'') m, mail_hops(m.session_id, m.mail_no, m.rcpt_to) h';
+COMMENT ON FUNCTION tap25.mail_ip(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of an IP address or subnet as client, server or origin, each once, with since <= seen_at < before. For administrators: select * from mail_ip(''192.0.2.1'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_local_part(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to all addresses with a local part, whatever their domain, each once, with since <= seen_at < before: 31 days at most, which are read whole. For administrators: select * from mail_local_part(''info'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_of(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to a party, each once, with since <= seen_at < before. A party is as for mail_between. For administrators: select * from mail_of(''a@a.example'')';
 COMMENT ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) IS 'Returns what the view mail_once has with since <= seen_at < before; reads these days alone, and an hour around them, in which copies from taps with other clocks may be. For administrators: select * from mail_once(''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For administrators: select * from mail_server(''2001:db8::25'')';
 COMMENT ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_to(''b@b.example'', ''2026-01-01'')';
@@ -4420,6 +4687,7 @@ COMMENT ON FUNCTION tap25_internal.case_copies(bigint[],timestamp with time zone
 COMMENT ON FUNCTION tap25_internal.case_rows(bigint[],timestamp with time zone,timestamp with time zone,text) IS 'Returns the answer to a question on a case: case_copies, each recipient of each mail once, in the order of the digest.';
 COMMENT ON FUNCTION tap25_internal.change_hold() IS 'Trigger: lets nothing of a hold change but its end, once.';
 COMMENT ON FUNCTION tap25_internal.check_auditors(name[]) IS 'Fails unless the auditors of a warrant exist; warns of those that may not ask yet.';
+COMMENT ON FUNCTION tap25_internal.check_days_read(timestamp with time zone,timestamp with time zone) IS 'Fails unless a time range is 31 days or less: for questions that read whole days.';
 COMMENT ON FUNCTION tap25_internal.check_isolation(bigint) IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would show an ended warrant as valid.';
 COMMENT ON FUNCTION tap25_internal.check_misdated() IS 'Trigger: refuses misdated rows whose day gets a partition, and rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_period(timestamp with time zone,timestamp with time zone,timestamp with time zone) IS 'Fails if the times of a warrant are none, or if it would open nothing.';
@@ -4458,19 +4726,24 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of g
 COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Which of some links, by number and SHA-256, a chain has. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
+COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what speaks for one mail being the other on its next hop; null if too little does. mail_hops explains the words.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
+COMMENT ON FUNCTION tap25_internal.is_mailbox(text) IS 'Returns whether a party is a mailbox, with @, rather than a domain. The empty one is the null reverse-path, and Postmaster has no domain.';
 COMMENT ON FUNCTION tap25_internal.is_member(name,name) IS 'Returns whether a role is another, or a member of it, directly or not; a superuser is no member of what was not granted.';
 COMMENT ON FUNCTION tap25_internal.is_network(text) IS 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
+COMMENT ON FUNCTION tap25_internal.is_of(text,text) IS 'Returns whether an address is of a party: a mailbox, a domain, or with a dot before it a domain and its subdomains. Null is everybody.';
 COMMENT ON FUNCTION tap25_internal.is_tied() IS 'Returns whether the session''s login loads under one name only: not so for members of the owner.';
 COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
 COMMENT ON FUNCTION tap25_internal.leaf(tap25_internal.envelopes) IS 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
+COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an address before the last @, in lower case; all of it without @.';
 COMMENT ON FUNCTION tap25_internal.lock_chain(text,bytea) IS 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
 COMMENT ON FUNCTION tap25_internal.log_refusal(bigint,text) IS 'Writes to the server''s log why an access is refused.';
 COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that a condition on $1, the value, holds for, asked day by day. The functions mail_from to mail_server call it.';
 COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a mailbox, domain or network (the others are null) in a time range.';
+COMMENT ON FUNCTION tap25_internal.mail_of_party(text,boolean,timestamp with time zone,timestamp with time zone) IS 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
 COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';

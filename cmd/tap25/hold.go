@@ -41,7 +41,11 @@ func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *data
 	if err := db.Check(cmd.Context()); err != nil {
 		return err
 	}
-	return do(cmd.Context(), db)
+	err = do(cmd.Context(), db)
+	for _, w := range db.Warnings() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "tap25: warning:", w)
+	}
+	return err
 }
 
 func holdAdd() *cobra.Command {
