@@ -104,9 +104,10 @@ func (db *DB) AskCase(ctx context.Context, q CaseQuestion) (a CaseAnswer, err er
 func (db *DB) CaseMail(ctx context.Context, q CaseQuestion) iter.Seq2[*CaseRow, error] {
 	return query(ctx, db, "read the case", scanCaseRow, `
 		select seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, origin_ip,
-			coalesce(origin_port, 0), coalesce(origin_by, ''), coalesce(network, ''), helo, mail_from, rcpt_to, mail_from_raw,
-			rcpt_to_raw, coalesce(mail_code, 0), coalesce(rcpt_code, 0), coalesce(data_code, 0), outcome::text,
-			message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, sensors, copies
+			coalesce(origin_port, 0), coalesce(origin_by, ''), coalesce(network, ''), helo, mail_from, rcpt_to,
+			mail_from_raw, rcpt_to_raw, coalesce(mail_code, 0), coalesce(rcpt_code, 0), coalesce(data_code, 0), outcome::text,
+			message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, sensors,
+			copies
 		from tap25.case_mail($1, $2, $3, $4)`, q.Case, q.Since, q.Before, q.Target)
 }
 
@@ -152,8 +153,8 @@ func scanCaseRow(rows pgx.Rows) (*CaseRow, error) {
 	var flags []string
 	err := rows.Scan(&e.SeenAt, &e.Sensor, &e.SessionID, &e.MailNo, &client, &clientPort, &server, &serverPort, &origin,
 		&e.OriginPort, &originBy, &e.Network, &e.HELO, &e.MailFrom, &e.RcptTo, &e.MailFromRaw, &e.RcptToRaw,
-		&e.MailCode, &e.RcptCode, &e.DataCode, &outcome, &e.MessageBytes, &e.DeclaredSize, &e.EnvID, &e.ORcpt, &e.QueueID,
-		&e.Auth, &e.TLSServerName, &e.LostBytes, &flags, &r.Sensors, &r.Copies)
+		&e.MailCode, &e.RcptCode, &e.DataCode, &outcome, &e.MessageBytes, &e.DeclaredSize, &e.EnvID, &e.ORcpt,
+		&e.QueueID, &e.Auth, &e.TLSServerName, &e.LostBytes, &flags, &r.Sensors, &r.Copies)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,8 @@ func discloseCommand() *cobra.Command {
 		Short: "Write what a case opens into a directory for a court",
 		Long:  discloseLong[1:],
 		Example: "  tap25 disclose --case 2026-17 --out 2026-17 --timezone Europe/Brussels\n" +
-			"  tap25 disclose --case 2026-17 --out november --target marta@orchard.example --from 2026-11-01 --to 2026-12-01",
+			"  tap25 disclose --case 2026-17 --out november --target marta@orchard.example --from 2026-11-01 " +
+			"--to 2026-12-01",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd) },
 	}
@@ -46,7 +47,8 @@ func discloseCommand() *cobra.Command {
 	f.StringVar(&d.out, "out", "", "directory to make, which must not exist or be empty; required")
 	f.StringVar(&d.from, "from", "", "only mail seen at this time or later (2026-01-31, or RFC 3339; UTC)")
 	f.StringVar(&d.to, "to", "", "only mail seen before this time")
-	f.StringVar(&d.target, "target", "", "only mail of this mailbox, domain, IP address or subnet, as a warrant names it")
+	f.StringVar(&d.target, "target", "",
+		"only mail of this mailbox, domain, IP address or subnet, as a warrant names it")
 	f.StringVar(&d.zone, "timezone", "UTC", "time zone of the page's times, beside UTC, such as Europe/Brussels")
 	f.StringVar(&d.key, "key", "",
 		"file of the private key that signs, made if it does not exist (default: "+disclose.KeyFile+

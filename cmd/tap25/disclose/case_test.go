@@ -87,7 +87,8 @@ func caseOf(t testing.TB, name string) (user string) {
 	db := open25(t, name, "")
 	user = "paula_" + strings.TrimPrefix(name, "test_")
 	approver := "anna_" + strings.TrimPrefix(name, "test_")
-	execute(t, db, "create role "+user+" login in role tap25_auditor", "create role "+approver+" login in role tap25_approver",
+	execute(t, db, "create role "+user+" login in role tap25_auditor",
+		"create role "+approver+" login in role tap25_approver",
 		"select apply_for_warrant('2026-17', 'order of 12 May', '{"+user+"}', '{192.0.2.0/24,=marta@orchard.example}', "+
 			"'2026-10-01', '2026-12-01', '2099-01-01')")
 	t.Cleanup(func() {
