@@ -88,15 +88,19 @@ func (tx *transaction) chunk(c *command) {
 // refusedEmpty records that BDAT LAST was refused for want of a recipient: one may follow.
 func (tx *transaction) refusedEmpty() { tx.submitted, tx.spent = false, true }
 
-// beginMessage notes that a message begins that was announced by DATA.
-func (tx *transaction) beginMessage() { tx.missed = tx.chunked && tx.missed }
+// beginMessage notes that a message begins that was announced by DATA. What was missed before is not of this message,
+// unless it is of chunks, or of a message before: then the size stays unknown, since the transaction may end first.
+func (tx *transaction) beginMessage() { tx.missed = tx.missed && (tx.chunked || tx.submitted) }
 
 // endMessage notes the end of data.
 func (tx *transaction) endMessage(c *command) {
 	tx.flags |= c.flags
 	tx.submitted = true
-	tx.bytes = c.size
-	tx.missed = tx.missed || c.size < 0
+	if c.size < 0 {
+		tx.missed = true
+	} else {
+		tx.bytes = c.size
+	}
 }
 
 // beginUnseen notes that a message begins of which no octet is seen.
