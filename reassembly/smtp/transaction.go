@@ -1,6 +1,9 @@
 package smtp
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // transaction is one mail transaction (RFC 5321 section 3.3): a MAIL, its recipients, and what became of the message.
 type transaction struct {
@@ -73,11 +76,11 @@ func (tx *transaction) refuseChunk(code uint16) {
 	}
 }
 
-// chunk notes a BDAT.
+// chunk notes a BDAT. A sum that reaches 2^63-1, which also stands for all sizes beyond it, is not known.
 func (tx *transaction) chunk(c *command) {
 	tx.chunked = true
 	tx.flags |= c.flags
-	if c.size < 0 {
+	if c.size < 0 || c.size >= math.MaxInt64-tx.bytes {
 		tx.missed = true
 	} else {
 		tx.bytes += c.size
