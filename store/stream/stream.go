@@ -58,6 +58,7 @@ type Stream struct {
 	lost    atomic.Int64 // that the spool did not take and does not count
 	left    atomic.Int64 // emitted after Discard
 	discard atomic.Bool
+	repeats int64 // records that the spool dropped at Open, because their source gives them again
 
 	scopeNoted chan struct{} // holds one element after RecordScope
 }
@@ -66,7 +67,7 @@ type Stream struct {
 type Stats struct {
 	Spool  spool.Stats
 	Loader store.LoaderStats
-	Lost   int64 // rows that the spool did not take and does not count
+	Lost   int64 // rows that the spool did not take, or held in memory at the end, when its disk took no more
 	Left   int64 // rows left out after Discard
 }
 
@@ -94,6 +95,7 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 	if err := s.openSpool(); err != nil {
 		return nil, err
 	}
+	s.repeats = s.spool.Stats().Dropped
 	interrupted := ctx
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx)) // what an interruption leaves whole is loaded still
 	s.append, s.seal = s.spool.Append, s.spool.Seal
@@ -227,7 +229,13 @@ func (s *Stream) Database() *store.Database { return s.db }
 // Forget deletes loaded rows from the spool. If a failover loses them, the source gives them again.
 func (s *Stream) Forget() { s.spool.Forget() }
 
-// Stats returns the counters.
+// Stats returns the counters. What the end could not write is lost, unless the source can be read again.
 func (s *Stream) Stats() Stats {
-	return Stats{s.spool.Stats(), s.loader.Stats(), s.lost.Load(), s.left.Load()}
+	st := Stats{s.spool.Stats(), s.loader.Stats(), s.lost.Load(), s.left.Load()}
+	if dropped := st.Spool.Dropped - s.repeats; !s.cfg.Rereadable {
+		st.Spool.Appended -= dropped
+		st.Spool.Dropped -= dropped
+		st.Lost += dropped
+	}
+	return st
 }

@@ -70,7 +70,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 // metrics calls one for each metric of the rows.
 func (s *Store) metrics(one func(kind prometheus.ValueType, name, help string, n int64)) {
 	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
-	one(counter, "rows_spooled_total", "Rows written to the spool.", s.Spooled)
+	one(counter, "rows_spooled_total", "Rows written to the disk of the spool.", s.Spooled)
+	one(gauge, "rows_in_memory", "Rows that the disk of the spool has not taken yet.", s.InMemory)
 	one(counter, "rows_lost_total", "Rows lost because the spool was full.", s.Lost)
 	one(counter, "rows_loaded_total", "Rows loaded into the database.", s.Loaded)
 	one(counter, "rows_found_total", "Rows found in the spool at the start.", s.Found)
