@@ -107,7 +107,7 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 		s.append = func(record []byte) error { return s.spool.AppendWait(wait, record) }
 		s.seal = func(key string) error { return s.sealWait(wait, key) }
 	}
-	s.loader = store.NewLoader(store.LoaderConfig{Spool: s.spool, Connect: s.db.Connect})
+	s.loader = store.NewLoader(store.LoaderConfig{Spool: s.spool, Connect: s.db.Connect, Idle: cfg.Patience == 0})
 	s.running.Go(func() { s.loader.Run(ctx) })
 	s.running.Go(func() { s.spool.Run(ctx) })
 	s.running.Go(func() { s.watch(ctx) })
