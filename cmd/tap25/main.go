@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -66,8 +65,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return statusDone
 	}
 	fmt.Fprintf(stderr, "tap25: %v\n", err)
-	_, mistake := errors.AsType[*usageError](err)
-	if mistake || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
+	if _, mistake := errors.AsType[*usageError](err); mistake {
 		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())
 		return statusUsage
 	}
@@ -86,17 +84,18 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usageArgs(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("no command given")}
-		},
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       version(),
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(explainFlag)
 	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), scopeCommand(), dbCommand(),
 		holdCommand(),
 		spoolCommand(),
 		versionCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args = usageArgs(cobra.NoArgs)
 		completion.RunE = func(*cobra.Command, []string) error { // without it, cobra prints the help and exits with 0
 			return &usageError{errors.New("no shell given: name bash, zsh, fish or powershell")}
 		}
@@ -104,13 +103,13 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
-// usageError is a mistake in the command line.
+// usageError is a mistake in the command line, the environment or the configuration.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// usage marks an error as a mistake in the command line.
+// usage marks an error as such a mistake.
 func usage(err error) error {
 	if err == nil {
 		return nil
@@ -121,9 +120,10 @@ func usage(err error) error {
 // usageArgs marks the errors of an argument check as mistakes in the command line.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &usageError{err}
+		err := check(cmd, args)
+		if err != nil && len(args) > 0 && cmd.HasAvailableSubCommands() {
+			return unknownCommand(cmd, args[0])
 		}
-		return nil
+		return usage(err)
 	}
 }

@@ -60,7 +60,8 @@ func TestPackaging_InstallsWhatTheUnitAndPeopleNeed(t *testing.T) {
 	}
 	text, err := os.ReadFile(unit)
 	if err != nil || !strings.Contains(string(text),
-		"ExecStart="+root+"/usr/bin/tap25 sniff --config "+root+"/etc/tap25/tap25.yaml\n") {
+		"ExecStart="+root+"/usr/bin/tap25 sniff --config "+root+"/etc/tap25/tap25.yaml\n") ||
+		!strings.Contains(string(text), "\nRestartPreventExitStatus=2\n") { // the status of a mistake in the settings
 		t.Errorf("%v: %s", err, text)
 	}
 	said(sysusers, "--root="+root, root+"/usr/lib/sysusers.d/tap25.conf")
@@ -108,7 +109,8 @@ func TestInstall_BuildsWhatIsStale(t *testing.T) {
 		"printf '#!/bin/sh\\n# %s\\n' $(wc -l <calls) >bin/tap25\nchmod +x bin/tap25\n")
 	install := func(env ...string) (said string, err error) {
 		cmd := exec.Command("make", "-C", tree, "install", "DESTDIR="+root)
-		cmd.Env = append(os.Environ(), append([]string{"SUDO_UID=", "PATH=" + tree + "/path:" + os.Getenv("PATH")}, env...)...)
+		cmd.Env = append(os.Environ(), "SUDO_UID=", "PATH="+tree+"/path:"+os.Getenv("PATH"))
+		cmd.Env = append(cmd.Env, env...)
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}

@@ -139,7 +139,7 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 	}
 	if r.scope != "" {
 		if cfg.Scope, err = scope.Load(r.scope); err != nil {
-			return cfg, err
+			return cfg, usage(err)
 		}
 		if cfg.Scope.KeepsNothing() {
 			cfg.Log.Warn().Msg(scope.KeepsNothingText)
