@@ -9,9 +9,13 @@ import (
 	"tap25/cmd/tap25/terminal"
 )
 
-// newLogger logs JSON lines, or a console form if w is a terminal. tap25 never logs anything of a dialogue.
+// newLogger logs JSON lines, or a console form if w is a terminal; with priorities, if w is systemd's journal. tap25
+// never logs anything of a dialogue.
 func newLogger(w io.Writer) zerolog.Logger {
-	if terminal.Is(w) {
+	switch {
+	case terminal.IsJournal(w):
+		w = journal{w}
+	case terminal.Is(w):
 		w = zerolog.ConsoleWriter{Out: terminal.Unescaped(w), TimeFormat: "15:04:05",
 			FormatPrepare: func(event map[string]any) error {
 				for name, value := range event {
@@ -21,6 +25,23 @@ func newLogger(w io.Writer) zerolog.Logger {
 			}}
 	}
 	return zerolog.New(w).With().Timestamp().Logger()
+}
+
+// journal gives the level of each message to systemd's journal.
+type journal struct{ io.Writer }
+
+// WriteLevel implements zerolog.LevelWriter.
+func (j journal) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+	const debug, info, warning, err = 7, 6, 4, 3 // syslog(3)
+	priority := map[zerolog.Level]int{zerolog.DebugLevel: debug, zerolog.WarnLevel: warning, zerolog.ErrorLevel: err}
+	p, ok := priority[level]
+	if !ok {
+		p = info
+	}
+	if _, err := j.Write(terminal.Prioritized(p, line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // shownValue makes a JSON value safe for a terminal.

@@ -64,12 +64,22 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return statusDone
 	}
-	fmt.Fprintf(stderr, "tap25: %v\n", err)
+	printError(stderr, fmt.Sprintf("tap25: %v\n", err))
 	if _, mistake := errors.AsType[*usageError](err); mistake {
-		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())
+		printError(stderr, fmt.Sprintf("See '%s --help'.\n", cmd.CommandPath()))
 		return statusUsage
 	}
 	return statusFailed
+}
+
+// printError writes the reason of a failure, as an error if it goes to systemd's journal.
+func printError(stderr io.Writer, text string) {
+	line := []byte(text)
+	if terminal.IsJournal(stderr) {
+		const err = 3 // syslog(3)
+		line = terminal.Prioritized(err, line)
+	}
+	_, _ = stderr.Write(line)
 }
 
 const rootLong = `
