@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/cmd/tap25/confine"
+	"tap25/cmd/tap25/replay"
 	"tap25/cmd/tap25/terminal"
 	"tap25/store/stream"
 )
@@ -23,6 +24,8 @@ const (
 	statusDone   = 0
 	statusFailed = 1
 	statusUsage  = 2
+
+	statusInterrupted = 128 + int(syscall.SIGINT) // by SIGTERM too
 )
 
 func main() { os.Exit(process()) }
@@ -68,6 +71,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if _, mistake := errors.AsType[*usageError](err); mistake {
 		printError(stderr, fmt.Sprintf("See '%s --help'.\n", cmd.CommandPath()))
 		return statusUsage
+	}
+	if errors.Is(err, replay.ErrInterrupted) {
+		return statusInterrupted
 	}
 	return statusFailed
 }

@@ -119,7 +119,7 @@ func (r *replaySettings) run(cmd *cobra.Command, paths []string) error {
 	default:
 		s, err = replay.Load(cmd.Context(), cfg, paths)
 	}
-	if s != nil {
+	if s != nil && (s.Frames > 0 || err == nil || errors.Is(err, replay.ErrInterrupted)) { // not zeros before an error
 		s.Write(cmd.ErrOrStderr())
 	}
 	return err
