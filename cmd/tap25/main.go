@@ -116,6 +116,7 @@ func rootCommand() *cobra.Command {
 			return &usageError{errors.New("no shell given: name bash, zsh, fish or powershell")}
 		}
 	}
+	completeValues(root)
 	return root
 }
 

@@ -27,6 +27,7 @@ type replaySettings struct {
 	retention  string
 	endReaders time.Duration
 	scope      string
+	read       []string
 }
 
 const replayLong = `
@@ -64,10 +65,11 @@ func replayCommand() *cobra.Command {
 			if err := errors.Join(fromEnvironment(cmd.Flags()), usage(r.limits.Check())); err != nil {
 				return err
 			}
-			return r.run(cmd, paths)
+			return r.run(cmd, slices.Concat(r.read, paths))
 		},
 	}
 	flags := cmd.Flags()
+	flags.StringArrayVarP(&r.read, "read", "r", nil, "capture file, as FILE; may be repeated, and is read before those")
 	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
 	dbFlag(cmd.Flags(), &r.db)
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
@@ -88,6 +90,7 @@ func replayCommand() *cobra.Command {
 }
 
 func (r *replaySettings) args(_ *cobra.Command, paths []string) error {
+	paths = slices.Concat(r.read, paths)
 	if r.followDir != "" && (len(paths) > 0 || r.json) {
 		return errors.New("--follow loads the files of its directory into a database: give it no file and no --json")
 	}
