@@ -10,6 +10,7 @@ import (
 var flagValuesOf = map[string][]string{
 	"checksum": {"auto", "strict", "off"}, "log-level": {"debug", "info", "warn", "error"},
 	"retention": {never, "24mo", "2y", "730d"}, "xdp": {"auto", "native", "generic"}, "db": {"local", "postgres://"},
+	"summary": {"text", "json"},
 }
 
 // completeValues has shells complete the values of the flags of cmd and its commands.

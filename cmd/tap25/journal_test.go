@@ -47,7 +47,7 @@ func TestLog_HasPrioritiesInTheJournal(t *testing.T) {
 		}
 		var priorities []string
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			if m := regexp.MustCompile(`^<(\d)>.*(tap25: |"level":"warn")`).FindStringSubmatch(lines.Text()); m != nil {
+			if m := regexp.MustCompile(`^<(\d)>.*(tap25: | WRN )`).FindStringSubmatch(lines.Text()); m != nil {
 				priorities = append(priorities, m[1])
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"sync/atomic"
 
@@ -14,21 +15,43 @@ import (
 func newLogger(w io.Writer) zerolog.Logger {
 	switch {
 	case terminal.IsJournal(w):
-		w = journal{w}
+		w = journal{w, func(line []byte) []byte { return line }}
 	case terminal.Is(w):
-		w = zerolog.ConsoleWriter{Out: terminal.Unescaped(w), TimeFormat: "15:04:05",
-			FormatPrepare: func(event map[string]any) error {
-				for name, value := range event {
-					event[name] = shownValue(value)
-				}
-				return nil
-			}}
+		return newTextLogger(w)
 	}
 	return zerolog.New(w).With().Timestamp().Logger()
 }
 
+// newTextLogger logs in the console form; on a terminal in colours.
+func newTextLogger(w io.Writer) zerolog.Logger {
+	console := zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05", NoColor: true,
+		FormatPrepare: func(event map[string]any) error {
+			for name, value := range event {
+				event[name] = shownValue(value)
+			}
+			return nil
+		}}
+	var to io.Writer = console
+	switch {
+	case terminal.IsJournal(w):
+		to = journal{w, func(line []byte) []byte {
+			var text bytes.Buffer
+			console.Out = &text
+			_, _ = console.Write(line) // of which every line is JSON
+			return text.Bytes()
+		}}
+	case terminal.Is(w):
+		console.Out, console.NoColor = terminal.Unescaped(w), false
+		to = console
+	}
+	return zerolog.New(to).With().Timestamp().Logger()
+}
+
 // journal gives the level of each message to systemd's journal.
-type journal struct{ io.Writer }
+type journal struct {
+	io.Writer
+	form func(line []byte) []byte
+}
 
 // WriteLevel implements zerolog.LevelWriter.
 func (j journal) WriteLevel(level zerolog.Level, line []byte) (int, error) {
@@ -38,7 +61,7 @@ func (j journal) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	if !ok {
 		p = info
 	}
-	if _, err := j.Write(terminal.Prioritized(p, line)); err != nil {
+	if _, err := j.Write(terminal.Prioritized(p, j.form(line))); err != nil {
 		return 0, err
 	}
 	return len(line), nil

@@ -67,7 +67,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return statusDone
 	}
-	printError(stderr, fmt.Sprintf("tap25: %v\n", err))
+	if _, reported := errors.AsType[*reportedError](err); !reported {
+		printError(stderr, fmt.Sprintf("tap25: %v\n", err))
+	}
 	if _, mistake := errors.AsType[*usageError](err); mistake {
 		printError(stderr, fmt.Sprintf("See '%s --help'.\n", cmd.CommandPath()))
 		return statusUsage

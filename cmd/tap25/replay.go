@@ -28,6 +28,7 @@ type replaySettings struct {
 	endReaders time.Duration
 	scope      string
 	read       []string
+	output     replayOutput
 }
 
 const replayLong = `
@@ -69,6 +70,7 @@ func replayCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
+	r.output.add(flags)
 	flags.StringArrayVarP(&r.read, "read", "r", nil, "capture file, as FILE; may be repeated, and is read before those")
 	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
 	dbFlag(cmd.Flags(), &r.db)
@@ -122,17 +124,17 @@ func (r *replaySettings) run(cmd *cobra.Command, paths []string) error {
 	default:
 		s, err = replay.Load(cmd.Context(), cfg, paths)
 	}
-	if s != nil && (s.Frames > 0 || err == nil || errors.Is(err, replay.ErrInterrupted)) { // not zeros before an error
-		s.Write(cmd.ErrOrStderr())
-	}
-	return err
+	return r.output.end(cmd, s, err)
 }
 
 func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err error) {
+	if err := r.output.open(cmd.ErrOrStderr()); err != nil {
+		return cfg, err
+	}
 	cfg = replay.Config{
 		DSN: resolveDB(r.db), Spool: r.spool, Limits: r.limits, Wait: r.wait, EndReaders: afterwards(r.endReaders),
-		Version: version(), Log: newLogger(cmd.ErrOrStderr()), Waiting: tellWaiting(cmd.ErrOrStderr()),
-		Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(),
+		Version: version(), Log: r.output.log, Waiting: tellWaiting(r.output.stderr),
+		Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: r.output.stderr,
 	}
 	if cfg.Reassembly, err = assembler(r.sensor, r.ports, r.intercepts, r.checksum); err != nil {
 		return cfg, err
