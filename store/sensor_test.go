@@ -360,7 +360,9 @@ func TestSensor_SettingsOfItsSessionChangeNoDay(t *testing.T) {
 	if n := ask[int](t, db, partitionCount); n != len(oddSettings)+2 {
 		t.Errorf("%d partitions, want %d", n, len(oddSettings)+2)
 	}
-	if report, err := odd.Expire(t.Context(), impatient); err != nil || len(report.Dropped) != len(oddSettings) {
+	cfg := impatient
+	cfg.Retention = Retention{Years: 2}
+	if report, err := odd.Expire(t.Context(), cfg); err != nil || len(report.Dropped) != len(oddSettings) {
 		t.Errorf("%d days dropped, want %d: %v", len(report.Dropped), len(oddSettings), err)
 	}
 }
