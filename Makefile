@@ -14,12 +14,22 @@ help: ## list the targets
 
 build: ## bin/tap25
 	go build -trimpath -ldflags '-s -w' -o bin/tap25 ./cmd/tap25
+	@touch bin/tap25
+
+# What bin/tap25 is older than, if anything. Under sudo it is not built: that would leave files of root's in the build cache
+# and in bin, and root may have another Go, or none.
+.PHONY: current
+current:
+	@stale=bin/tap25; [ ! -e bin/tap25 ] || stale=$$(find go.mod go.sum bpf capture cmd reassembly store -name testdata -prune -o \
+		! -name '*_test.go' -newer bin/tap25 -print -quit); \
+	[ -z "$$stale" ] || [ -z "$$SUDO_UID" ] || { echo "bin/tap25 is missing or older than $$stale: run 'make build' first" >&2; exit 1; }; \
+	[ -z "$$stale" ] || $(MAKE) --no-print-directory build
 
 # Program, manual pages, completion, unit, user and settings. Settings that are there stay as they are.
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 PROGRAM ?= bin/tap25
-install: $(if $(wildcard bin/tap25),,build) ## program, manual pages, completion and unit below PREFIX (/usr/local)
+install: current ## program, manual pages, completion and unit below PREFIX (/usr/local)
 	install -D $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tap25
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system

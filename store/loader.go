@@ -31,6 +31,10 @@ type LoaderConfig struct {
 	// such as [Database.Connect]; called again whenever the connection was lost
 	Connect func(context.Context) (*DB, error)
 
+	// Idle has the loader connect at the start, and ask the server from time to time, although no row waits: so Stats
+	// tells of a database that would not accept one.
+	Idle bool
+
 	MaxPause time.Duration // between two attempts; default 5 s
 	Signer   *Signer       // signs what is loaded; nil: nobody does
 }

@@ -13,6 +13,7 @@ import (
 	"tap25/bpf"
 	"tap25/cmd/tap25/scope"
 	"tap25/cmd/tap25/sniff"
+	"tap25/store"
 )
 
 // sniffFlags are the values of flags, environment and configuration file, and the settings that they make.
@@ -140,7 +141,7 @@ func (s *sniffFlags) complete(flags *pflag.FlagSet) (err error) {
 		return err
 	}
 	if s.ConfigFile != "" {
-		if s.ExposedPassword, err = fromFile(flags, s.ConfigFile); err != nil {
+		if s.ExposedPassword, err = readConfig(flags, s.ConfigFile); err != nil {
 			return err
 		}
 	}
@@ -152,7 +153,7 @@ func (s *sniffFlags) complete(flags *pflag.FlagSet) (err error) {
 	}
 	if s.ScopeFile != "" {
 		if s.Scope, err = scope.Load(s.ScopeFile); err != nil {
-			return err
+			return usage(err)
 		}
 	}
 	return usage(s.Check())
@@ -171,6 +172,9 @@ func (s *sniffFlags) convert() (err error) {
 		return &usageError{fmt.Errorf("--log-level %q is not debug, info, warn or error", s.LogLevel)}
 	}
 	s.Mode, s.DSN, s.EndReaders = mode, resolveDB(s.db), afterwards(s.endReaders)
+	if err := store.CheckDSN(s.DSN); err != nil {
+		return &usageError{err}
+	}
 	if s.Retention, err = parseRetention(s.retention); err != nil {
 		return err
 	}

@@ -72,7 +72,8 @@ func (s *Store) metrics(one func(kind prometheus.ValueType, name, help string, n
 	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
 	one(counter, "coverage_records_total", "Records of coverage, which the metrics of the spool and the "+
 		"database count among the rows.", s.Coverage)
-	one(counter, "rows_spooled_total", "Rows and records of coverage written to the spool.", s.Spooled)
+	one(counter, "rows_spooled_total", "Rows and records of coverage written to the disk of the spool.", s.Spooled)
+	one(gauge, "rows_in_memory", "Rows and records of coverage that the disk of the spool has not taken yet.", s.InMemory)
 	one(counter, "rows_lost_total", "Rows lost because the spool was full.", s.Lost)
 	one(counter, "rows_loaded_total", "Rows and records of coverage loaded into the database.", s.Loaded)
 	one(counter, "rows_found_total", "Rows found in the spool at the start.", s.Found)

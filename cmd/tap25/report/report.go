@@ -90,21 +90,21 @@ type Ring struct {
 	FullFrom map[string]int64 `json:"full_from"` // of Full, by interface
 }
 
-// Store counts rows and records of coverage by their fate: rows + coverage = out of scope + spooled + lost, and spooled
-// + found at the start = loaded + waiting + set aside + damaged + dropped. Kept and reloaded ones are among the loaded
+// Store counts rows and records of coverage by their fate: rows + coverage = out of scope + spooled + in memory + lost,
+// and spooled + found at the start = loaded + waiting + set aside + damaged. Kept and reloaded ones are among the loaded
 // ones of this or an earlier run.
 type Store struct {
 	Coverage  int64     `json:"coverage"`            // records
 	CoveredTo time.Time `json:"covered_to,omitzero"` // the end of the last of them
 
-	Spooled  int64 `json:"spooled"`
+	Spooled  int64 `json:"spooled"`   // on disk
+	InMemory int64 `json:"in_memory"` // that the spool's disk has not taken yet
 	Lost     int64 `json:"lost"`
 	Loaded   int64 `json:"loaded"`
 	Waiting  int64 `json:"waiting"`
 	SetAside int64 `json:"set_aside"`
 	Found    int64 `json:"found"`
 	Damaged  int64 `json:"damaged"` // by the disk
-	Dropped  int64 `json:"dropped"` // at the end, because they could not be written
 	Away     bool  `json:"database_away"`
 
 	Kept      int64 `json:"kept"`       // in segments that stay for a while after their load
@@ -212,9 +212,9 @@ func (r *Report) waiting() int64 { return max(r.Delivered-r.Read, 0) }
 func StoreOf(s stream.Stats) *Store {
 	return &Store{
 		Coverage: s.Covered, CoveredTo: s.Covers,
-		Spooled: s.Spool.Appended, Lost: s.Spool.Lost + s.Lost, Loaded: s.Spool.Loaded,
-		Waiting:  s.Spool.Waiting + s.Spool.Open + s.Spool.Buffered,
-		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged, Dropped: s.Spool.Dropped,
+		Spooled: s.Spool.Appended - s.Spool.Buffered, InMemory: s.Spool.Buffered, Lost: s.Spool.Lost + s.Lost,
+		Loaded: s.Spool.Loaded, Waiting: s.Spool.Waiting + s.Spool.Open,
+		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged,
 		Away: s.Loader.Err != nil,
 		Kept: s.Spool.Kept, KeptShort: s.Spool.KeptShort, Reloading: s.Spool.Reentering, Reloaded: s.Loader.Reloaded,
 	}

@@ -111,6 +111,7 @@ func (r *Report) write(w io.Writer, before *Report) error {
 			first = "+ spooled"
 		}
 		line(first, s.Spooled, b.Spooled)
+		line("+ in memory", s.InMemory, b.InMemory)
 		line("+ lost to a full spool", s.Lost, b.Lost)
 		line("loaded", s.Loaded, b.Loaded)
 		line("waiting in the spool", s.Waiting, b.Waiting)

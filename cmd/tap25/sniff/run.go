@@ -189,7 +189,7 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	t.noteLosses(time.Now())
 	t.cover(true)
 	closed := t.closeOutput(ctx)
-	if errors.Is(closed, stream.ErrAway) && signalled.Err() != nil {
+	if errors.Is(closed, stream.ErrAway) && !errors.Is(closed, stream.ErrLost) && signalled.Err() != nil {
 		t.log.Warn().Err(closed).Msg("ended while rows wait in the spool; the next start loads them")
 		closed = nil
 	}
