@@ -94,6 +94,16 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
+// Size returns the size of the database in bytes: that of its files, system tables and indexes included. A sensor may
+// ask.
+func (db *DB) Size(ctx context.Context) (n int64, err error) {
+	err = db.conn.QueryRow(ctx, "select pg_catalog.pg_database_size(pg_catalog.current_database())").Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the size of the database: %w", err)
+	}
+	return n, nil
+}
+
 // ends sets the times of the first and the last row.
 func (db *DB) ends(ctx context.Context, s *Status) error {
 	for fn, to := range map[string]**time.Time{"min": &s.Oldest, "max": &s.Newest} {

@@ -58,6 +58,7 @@ type Stream struct {
 	lost    atomic.Int64 // that the spool did not take and does not count
 	left    atomic.Int64 // emitted after Discard
 	discard atomic.Bool
+	size    atomic.Int64 // of the database
 
 	scopeNoted chan struct{} // holds one element after RecordScope
 }
@@ -68,6 +69,8 @@ type Stats struct {
 	Loader store.LoaderStats
 	Lost   int64 // rows that the spool did not take and does not count
 	Left   int64 // rows left out after Discard
+
+	DatabaseBytes int64 // size of the database, asked each minute by streams without Patience; 0: not known
 }
 
 // Open opens the spool and begins to load what waits in it, until Close. With Config.Patience it first waits for the
@@ -112,6 +115,7 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 	if cfg.Patience == 0 {
 		s.running.Go(func() { s.upkeep(ctx) })
 		s.running.Go(func() { s.recordScopes(ctx) })
+		s.running.Go(func() { s.watchSize(ctx) })
 	}
 	return s, nil
 }
@@ -229,5 +233,5 @@ func (s *Stream) Forget() { s.spool.Forget() }
 
 // Stats returns the counters.
 func (s *Stream) Stats() Stats {
-	return Stats{s.spool.Stats(), s.loader.Stats(), s.lost.Load(), s.left.Load()}
+	return Stats{s.spool.Stats(), s.loader.Stats(), s.lost.Load(), s.left.Load(), s.size.Load()}
 }

@@ -83,6 +83,8 @@ type Ring struct {
 	Delivered int64 `json:"delivered"`
 	Full      int64 `json:"full"`
 	Read      int64 `json:"read"`
+	Capacity  int64 `json:"capacity_bytes"`
+	Used      int64 `json:"used_bytes"`
 }
 
 // Store counts rows by their fate: rows = out of scope + spooled + lost, and spooled + found at the start = loaded +

@@ -52,6 +52,7 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 		r.Cut += int64(ring.Cut)
 		if i < len(r.Rings) {
 			r.Rings[i].Delivered, r.Rings[i].Full = int64(ring.Delivered), int64(ring.Full)
+			r.Rings[i].Capacity, r.Rings[i].Used = int64(ring.Capacity), int64(ring.Used)
 		}
 	}
 	for _, l := range stats.Links {
