@@ -35,11 +35,12 @@ install-run:
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; }
 
 # What the tests need besides: a C compiler for the race detector, ip for network namespaces, systemd-analyze, for the live
-# tests as root tcpdump, Postfix, Exim, haproxy and Dovecot; pgbouncer; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are
+# tests as root tcpdump, Postfix, Exim, haproxy and Dovecot; pgbouncer; Prometheus, which checks metrics and alerts; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are
 # installed, a test compiles it anew and compares.
 install-test: install-run
 	@PATH=$$PATH:/usr/sbin:/sbin; command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null && command -v tcpdump >/dev/null && command -v setcap >/dev/null && command -v valgrind >/dev/null && command -v systemd-analyze >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool tcpdump libcap2-bin valgrind systemd; }
 	@PATH=$$PATH:/usr/sbin; command -v pgbouncer >/dev/null || $(MAKE) --no-print-directory bin/pgbouncer
+	@command -v promtool >/dev/null || $(MAKE) --no-print-directory bin/prometheus
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory bin/mta bin/haproxy bin/dovecot
 
 # Packages that are only unpacked, with the libraries that they need: installed, Postfix and Exim conflict, and would take the place
@@ -48,12 +49,13 @@ bin/mta: UNPACK = postfix exim4-daemon-light
 bin/haproxy: UNPACK = haproxy
 bin/dovecot: UNPACK = dovecot-core dovecot-lmtpd
 bin/pgbouncer: UNPACK = pgbouncer
-bin/mta bin/haproxy bin/dovecot bin/pgbouncer:
+bin/prometheus: UNPACK = prometheus
+bin/mta bin/haproxy bin/dovecot bin/pgbouncer bin/prometheus:
 	$(SUDO) apt-get update -q
 	rm -rf $@.new && mkdir -p $@.new/debs
 	cd $@.new/debs && apt-get download -q $(UNPACK)
 	for deb in $@.new/debs/*.deb; do dpkg -x $$deb $@.new || exit 1; done
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends $(UNPACK) | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p')
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends $(UNPACK) | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p' | grep -v ^libjs-)
 	mv $@.new $@
 
 demo: install-run build ## replay a capture of real mail and answer an auditor's questions

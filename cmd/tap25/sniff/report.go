@@ -18,6 +18,10 @@ func (t *tap) report() *report.Report {
 		now.UTC()
 	r.NotLive, r.NotReady = t.notLive(now), t.notReady()
 	r.Store = t.out.report()
+	r.Clock = report.ClockNow()
+	if at := t.lastMail.Load(); at > 0 {
+		r.LastMail = time.Unix(0, at).UTC()
+	}
 	if s := t.gate.Scope(); s != nil {
 		r.Scope, r.OutOfScope = s.Digest(), t.gate.Counts().Dropped
 	}
@@ -28,6 +32,7 @@ func (t *tap) report() *report.Report {
 func reportOf(live *capture.Live, workers []*worker) *report.Report {
 	r := &report.Report{}
 	var sum reassembly.Stats
+	var counts []*workerCounts
 	for _, w := range workers { // before the kernel's counters, so that read never exceeds delivered
 		c := w.published.Load()
 		r.Read += c.Frames
@@ -35,6 +40,7 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 		r.Lost += c.Lost
 		r.Longest = max(r.Longest, c.Longest)
 		r.Rings = append(r.Rings, report.Ring{Read: c.Frames})
+		counts = append(counts, c)
 		sum.Add(&c.Reassembly)
 	}
 	r.SetTraffic(&sum)
@@ -55,8 +61,15 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 			r.Rings[i].Capacity, r.Rings[i].Used = int64(ring.Capacity), int64(ring.Used)
 		}
 	}
-	for _, l := range stats.Links {
-		r.Interfaces = append(r.Interfaces, report.Interface(l))
+	for i, l := range stats.Links {
+		link := report.Interface{Name: l.Name, Native: l.Native, Up: l.Up, Away: l.Away}
+		for _, c := range counts {
+			if i < len(c.Links) {
+				link.Frames += c.Links[i].Frames
+				link.Octets += c.Links[i].Octets
+			}
+		}
+		r.Interfaces = append(r.Interfaces, link)
 	}
 	return r
 }

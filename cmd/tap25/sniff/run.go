@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,19 +28,20 @@ const lastLoad = 10 * time.Second
 
 // tap is a running sniff.
 type tap struct {
-	cfg     *Config
-	log     *zerolog.Logger
-	hangups chan os.Signal
-	live    *capture.Live
-	workers []*worker
-	gate    scope.Gate // before out
-	out     output
-	started time.Time
-	control string // path of the socket
-	serve   []func(context.Context)
-	exposed bool      // metrics are served to other hosts
-	unnoted bool      // the scope that is in force since the start is not noted
-	checked heartbeat // of the goroutine that checks the interfaces
+	cfg      *Config
+	log      *zerolog.Logger
+	hangups  chan os.Signal
+	live     *capture.Live
+	workers  []*worker
+	gate     scope.Gate // before out
+	out      output
+	started  time.Time
+	control  string // path of the socket
+	serve    []func(context.Context)
+	exposed  bool         // metrics are served to other hosts
+	unnoted  bool         // the scope that is in force since the start is not noted
+	lastMail atomic.Int64 // when the last row was emitted, in nanoseconds since 1970; 0: none was
+	checked  heartbeat    // of the goroutine that checks the interfaces
 }
 
 // Config configures Run.
