@@ -5,7 +5,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help build generate install install-run install-test demo test test-plain test-race test-postgres17 check bounds live properties kills test-ha fuzz bench clean storage
+.PHONY: all help build generate install install-run install-test install-browser demo test test-plain test-race test-postgres17 check bounds live properties kills test-ha fuzz bench clean storage
 
 all: build
 
@@ -42,6 +42,10 @@ install-test: install-run
 	@PATH=$$PATH:/usr/sbin; command -v pgbouncer >/dev/null || $(MAKE) --no-print-directory bin/pgbouncer
 	@command -v promtool >/dev/null || $(MAKE) --no-print-directory bin/prometheus
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory bin/mta bin/haproxy bin/dovecot
+
+# A browser, which looks at the page of a tap. It is not among what install-test installs: it brings 300 MB.
+install-browser: ## Chromium, for the tests of the page
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium; }
 
 # Packages that are only unpacked, with the libraries that they need: installed, Postfix and Exim conflict, and would take the place
 # of the machine's own mail system, and the others would start a service.

@@ -23,17 +23,22 @@ import (
 
 const metricsAddress = "127.0.0.1:9425"
 
-// get asks a sniff that serves at metricsAddress in the tap's namespace.
-func (w *wire) get(path string) (status int, body string) {
-	w.t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+// transport connects in the tap's namespace.
+func (w *wire) transport() *http.Transport {
+	return &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, address string) (c net.Conn, err error) {
 			err = w.in(w.tap, func() (err error) {
 				c, err = (&net.Dialer{}).DialContext(ctx, network, address)
 				return err
 			})
 			return c, err
-		}}}
+		}}
+}
+
+// get asks a sniff that serves at metricsAddress in the tap's namespace.
+func (w *wire) get(path string) (status int, body string) {
+	w.t.Helper()
+	client := &http.Client{Transport: w.transport()}
 	r, err := client.Get("http://" + metricsAddress + path)
 	if err != nil {
 		w.t.Fatal(err)

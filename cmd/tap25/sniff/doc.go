@@ -14,6 +14,7 @@
 //	links.go, reload.go, systemd.go   interfaces that go and come, SIGHUP, the watchdog
 //	health.go        whether it makes progress, and whether it records
 //	report.go        what it counts
-//	control.go, metrics.go, http.go, http_conns.go   who may ask, and how much that may cost
+//	control.go, metrics.go, http.go, http_conns.go   who may ask, and how much that may cost; the page at / is package
+//	                 tap25/cmd/tap25/page
 //	listen.go        listening for a time, for tap25 doctor
 package sniff

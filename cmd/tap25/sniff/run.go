@@ -17,6 +17,7 @@ import (
 	"tap25/bpf"
 	"tap25/capture"
 	"tap25/cmd/tap25/confine"
+	"tap25/cmd/tap25/page"
 	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/scope"
 	"tap25/store/stream"
@@ -35,6 +36,7 @@ type tap struct {
 	workers  []*worker
 	gate     scope.Gate // before out
 	out      output
+	page     *page.Page // nil: no HTTP
 	started  time.Time
 	control  string // path of the socket
 	serve    []func(context.Context)
@@ -122,7 +124,8 @@ func (t *tap) listen() (err error) {
 				control.Close())
 		}
 		t.exposed = w.exposed
-		t.serve = append(t.serve, func(ctx context.Context) { t.serveHTTP(ctx, w) })
+		t.page = page.New(t.report)
+		t.serve = append(t.serve, t.page.Run, func(ctx context.Context) { t.serveHTTP(ctx, w) })
 	}
 	return nil
 }
