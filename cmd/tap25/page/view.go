@@ -21,8 +21,7 @@ type view struct {
 
 	Steps    []step   `json:"-"`
 	Outcomes []string `json:"-"`
-	Hour     []bucket `json:"-"`
-	Day      []bucket `json:"-"`
+	Past     []table  `json:"-"`
 }
 
 // step is a row of the ladder from the wire to the database. Its texts are NAME-rate, -total, -lost and -note.
@@ -46,7 +45,9 @@ func viewOf(r *report.Report, past *history) *view {
 	now := sampleOf(r)
 	before := past.before(now, lately)
 	v.State, v.Reasons = judge(r, before)
-	v.Hour, v.Day = buckets(past.hour, 5*time.Minute, 12), buckets(past.day, 2*time.Hour, 12)
+	v.Past = []table{
+		{"The last hour", buckets(past.hour, 5*time.Minute)}, {"The last day", buckets(past.day, 2*time.Hour)},
+	}
 	v.head(r, losing(r, before))
 	then := past.before(now, rateOver)
 	v.ladder(r, now, then)
@@ -246,16 +247,24 @@ func (v *view) clock(c *report.Clock) {
 	}
 }
 
-// bucket is a row of the table that stands for the curves.
+// table stands for the curves.
+type table struct {
+	Title   string
+	Buckets []bucket
+}
+
+// mostBuckets is how many rows a table has.
+const mostBuckets = 12
+
 type bucket struct{ From, Read, Lost, Rows, Waiting string }
 
 // buckets sums a past up, the latest first, in parts of a length.
-func buckets(past []sample, length time.Duration, most int) (list []bucket) {
+func buckets(past []sample, length time.Duration) (list []bucket) {
 	if len(past) == 0 {
 		return nil
 	}
 	end := past[len(past)-1]
-	for i := len(past) - 2; i >= 0 && len(list) < most; i-- {
+	for i := len(past) - 2; i >= 0 && len(list) < mostBuckets; i-- {
 		s := past[i]
 		if i > 0 && end.at.Sub(s.at) < length {
 			continue

@@ -16,7 +16,9 @@ async function refresh() {
     return;
   }
   $('stale').hidden = true;
+  const before = document.body.dataset.state;
   document.body.dataset.state = state.state;
+  if (curves && before !== state.state) draw(); // its height depends on the state
   document.title = `tap25: ${state.texts.sensor}, ${state.state}`;
   for (const [id, text] of Object.entries(state.texts)) {
     setText($(id), text);
@@ -132,6 +134,7 @@ async function refreshTables() {
   $('tables').querySelectorAll('table').forEach((table, i) => table.replaceWith(fresh[i]));
 }
 
+$('tables').open = false; // it stands for the curves
 for (const past of ['hour', 'day']) $(past).addEventListener('click', () => choose(past));
 for (const id of Object.keys(charts)) {
   $(id).addEventListener('keydown', move);
