@@ -288,11 +288,11 @@ func TestStatus_ShowsWhatAddsUp(t *testing.T) {
 	shown := asked(t, "status", "--control", s.control, "--interval", "50ms")
 	number := func(name string) (n int64) {
 		t.Helper()
-		m := regexp.MustCompile(`(?m)^ *` + regexp.QuoteMeta(name) + ` +(\d+) +\d+/s$`).FindStringSubmatch(shown)
+		m := regexp.MustCompile(`(?m)^ *` + regexp.QuoteMeta(name) + ` +([\d,]+) +[\d,]+/s( .*)?$`).FindStringSubmatch(shown)
 		if m == nil {
 			t.Fatalf("no %s in:\n%s", name, shown)
 		}
-		n, _ = strconv.ParseInt(m[1], 10, 64)
+		n, _ = strconv.ParseInt(strings.ReplaceAll(m[1], ",", ""), 10, 64)
 		return n
 	}
 	if number("frames seen") != number("= dropped by design")+number("+ ring full")+number("+ delivered") ||

@@ -103,7 +103,7 @@ func (v *view) head(r *report.Report, losing bool) {
 	v.set("last", "%s %s", last, total)
 	v.set("sensor", "%s", r.Sensor)
 	v.set("running", "running for %s", report.Span(r.At.Sub(r.Started)))
-	v.set("version", "%s", r.Version)
+	v.set("version", "%s", r.Release())
 	v.set("at", "%s UTC", r.At.UTC().Format("2006-01-02 15:04:05"))
 }
 

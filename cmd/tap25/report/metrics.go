@@ -128,7 +128,7 @@ func (m metrics) rings(r *Report) {
 }
 
 func (m metrics) machine(r *Report) {
-	m.send(gauge, "build_info", "1; the labels tell the program that runs.", 1, "version", r.Version, "goversion",
+	m.send(gauge, "build_info", "1; the labels tell the program that runs.", 1, "version", r.Release(), "goversion",
 		runtime.Version())
 	m.gauge("live", "1 if packets and loads make progress.", toInt(len(r.NotLive) == 0))
 	m.gauge("ready", "1 if live, every interface is up and captured, and the spool accepts rows.",

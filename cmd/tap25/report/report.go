@@ -242,6 +242,14 @@ func StoreOf(s stream.Stats) *Store {
 	}
 }
 
+// Release returns the number of the version, without commit and toolchain.
+func (r *Report) Release() string {
+	if words := strings.Fields(r.Version); len(words) > 1 {
+		return words[1]
+	}
+	return r.Version
+}
+
 // Names lists the interfaces.
 func (r *Report) Names() (list []string) {
 	for _, i := range r.Interfaces {

@@ -44,7 +44,7 @@ const plots = {};
 let curves, shown = 'hour';
 
 const number = (n) => n === undefined || n === null ? '–' : n.toLocaleString('en', { maximumFractionDigits: n < 10 ? 1 : 0 });
-const clock = (t) => new Date(t * 1000).toISOString().slice(11, 16);
+const clock = (t, seconds) => new Date(t * 1000).toISOString().slice(11, seconds ? 19 : 16);
 
 function options(id) {
   const style = getComputedStyle(document.body);
@@ -56,7 +56,7 @@ function options(id) {
     legend: { show: false }, cursor: { drag: { x: false, y: false }, points: { size: 5 } },
     scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
     axes: [
-      { ...axis, size: 22, gap: 4, grid: { show: false }, values: (_, list) => list.map(clock) },
+      { ...axis, size: 22, gap: 4, grid: { show: false }, values: (_, list) => list.map((t) => clock(t, list[1] - list[0] < 60)) },
       { ...axis, size: 50, gap: 5, space: 34, values: (_, list) => list.map(number) },
     ],
     series: [{}, ...charts[id].map(([label, , name]) => ({
