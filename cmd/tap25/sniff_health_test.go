@@ -229,7 +229,7 @@ func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 	}
 	await(t, "rows to be loaded", func() bool {
 		r, err := report.Ask(t.Context(), s.control)
-		return err == nil && r.Store.Loaded == int64(len(m.taken))
+		return err == nil && r.Store.Loaded == int64(len(m.taken)) && r.Store.DatabaseBytes > 0
 	})
 	var r *report.Report
 	var text string

@@ -5,20 +5,29 @@ import (
 	"time"
 )
 
-// sizeEvery is how often the database is asked for its size, which looks at each of its files.
-const sizeEvery = time.Minute
+const (
+	// sizeEvery is how often the database is asked for its size, which looks at each of its files.
+	sizeEvery = time.Minute
+	// sizeAgain is how long after an error it is asked again.
+	sizeAgain = 5 * time.Second
+)
 
 // watchSize asks the database for its size until ctx ends. After an error the size is not known: the loader logs what
 // is wrong with the database.
 func (s *Stream) watchSize(ctx context.Context) {
-	tick := time.NewTicker(sizeEvery)
-	defer tick.Stop()
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for {
-		s.size.Store(s.askSize(ctx))
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
+		}
+		n := s.askSize(ctx)
+		s.size.Store(n)
+		next.Reset(sizeEvery)
+		if n == 0 {
+			next.Reset(sizeAgain)
 		}
 	}
 }

@@ -160,9 +160,37 @@ func (r *Report) writeState(w io.Writer) {
 	for _, reason := range r.NotReady {
 		fmt.Fprintf(w, "not ready: %s\n", reason)
 	}
-	if r.Store != nil && r.Store.Away {
+	if r.Clock != nil && !r.Clock.Synchronized {
+		fmt.Fprintln(w, "the clock is not synchronized: the times of rows may be wrong")
+	}
+	if r.Store != nil {
+		r.Store.writeState(w, r.At)
+	}
+}
+
+// writeState writes what waits, what there is room for, and when rows last came to the database.
+func (s *Store) writeState(w io.Writer, now time.Time) {
+	if s.Away {
 		fmt.Fprintln(w, "the database does not answer: rows wait in the spool")
 	}
+	fmt.Fprintf(w, "spool: %s of %s, the oldest rows wait for %s%s\n", Bytes(s.SpoolBytes), Bytes(s.SpoolLimit),
+		Span(s.Age), s.SpoolDisk.free())
+	size, load := "size not known", "none since the start"
+	if s.DatabaseBytes > 0 {
+		size = Bytes(s.DatabaseBytes)
+	}
+	if !s.LastLoad.IsZero() {
+		load = Span(now.Sub(s.LastLoad)) + " ago"
+	}
+	fmt.Fprintf(w, "database: %s, last load %s%s\n", size, load, s.DatabaseDisk.free())
+}
+
+// free is "" for a disk that is not known.
+func (d *Disk) free() string {
+	if d == nil {
+		return ""
+	}
+	return fmt.Sprintf(", %s of the disk are free", Bytes(d.Free))
 }
 
 func (i *Interface) state() string {
