@@ -17,6 +17,7 @@ type Status struct {
 	Rows        int64      `json:"rows"` // the exact sum of what each load counted; no row is read
 	Bytes       int64      `json:"bytes"`
 	BytesPerRow int64      `json:"bytes_per_row"`
+	RowsADay    int64      `json:"rows_a_day"` // of the days with rows among the seven before today
 	Oldest      *time.Time `json:"oldest"`
 	Newest      *time.Time `json:"newest"`
 	Summarized  int64      `json:"summarized_days"`
@@ -45,6 +46,8 @@ select current_setting('server_version'), (select count(*) from parts),
              else 0 end,
        (select count(*) from tap25_internal.summaries), (select count(*) from tap25_internal.reindexed),
        (select coalesce(sum(rows), 0)::bigint from tap25_internal.days),
+       (select coalesce(sum(rows) / count(distinct day), 0)::bigint from tap25_internal.days
+        where day between (now() at time zone 'UTC')::date - 7 and (now() at time zone 'UTC')::date - 1 and rows > 0),
        (select max(loaded_at) from tap25_internal.days),
        (select extract(epoch from now() - max(loaded_at))::float8 from tap25_internal.days),
        (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated),
@@ -66,7 +69,7 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	var locks int64
 	var jit bool
 	err := db.conn.QueryRow(ctx, statusQuery).Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Summarized, &s.Reindexed,
-		&s.Rows, &s.Loaded, &s.Lag, &s.Held,
+		&s.Rows, &s.RowsADay, &s.Loaded, &s.Lag, &s.Held,
 		&s.Misdated, &s.Expired, &s.Loads, &locks, &jit)
 	if err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
