@@ -114,6 +114,25 @@ func TestHistory_ForecastsAFullDisk(t *testing.T) {
 	}
 }
 
+func TestView_SaysWhenADiskIsFull(t *testing.T) {
+	now := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		before, free int64 // a day ago and now
+		want         string
+		loud         bool
+	}{
+		{100, 101, "not in sight", false}, {101, 100, "on 11 May 2027", false}, {200, 100, "on 1 February 2027", true},
+		{200, 50, "in 8 h 0 min", true},
+	} {
+		v := &view{Texts: map[string]string{}, Loud: map[string]bool{}}
+		past := &history{day: []sample{{at: now.AddDate(0, 0, -1), free: [2]int64{c.before, -1}}}}
+		v.full(now, past, sample{at: now, free: [2]int64{c.free, -1}})
+		if v.Texts["full"] != c.want || v.Loud["full"] != c.loud {
+			t.Errorf("from %d to %d: %q, loud %t", c.before, c.free, v.Texts["full"], v.Loud["full"])
+		}
+	}
+}
+
 func TestPage_SendsItsPolicyAndNothingFromElsewhere(t *testing.T) {
 	_, url := serve(t, troubled)
 	client := http.Client{}

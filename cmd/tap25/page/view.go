@@ -215,13 +215,25 @@ func (v *view) room(r *report.Report, past *history) {
 		v.set("database-size", "%s", report.Bytes(s.DatabaseBytes))
 	}
 	v.set("free", "%s", free(s))
-	v.set("full", "not known yet")
-	if at, known := past.full(sampleOf(r)); known {
+	v.full(r.At, past, sampleOf(r))
+}
+
+// soon is within when a full disk is loud.
+const soon = 7 * 24 * time.Hour
+
+func (v *view) full(now time.Time, past *history, s sample) {
+	at, known := past.full(s)
+	switch left := at.Sub(now); {
+	case !known:
+		v.set("full", "not known yet")
+	case at.IsZero():
 		v.set("full", "not in sight")
-		if !at.IsZero() {
-			v.set("full", "on %s", at.UTC().Format("2 January 2006"))
-			v.Loud["full"] = at.Sub(r.At) < 7*24*time.Hour
-		}
+	case left < 24*time.Hour:
+		v.set("full", "in %s", report.Span(left))
+		v.Loud["full"] = true
+	default:
+		v.set("full", "on %s", at.UTC().Format("2 January 2006"))
+		v.Loud["full"] = left < soon
 	}
 }
 
