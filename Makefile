@@ -10,7 +10,7 @@ DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 all: build
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 build: ## bin/tap25
 	go build -trimpath -ldflags '-s -w' -o bin/tap25 ./cmd/tap25
@@ -18,8 +18,9 @@ build: ## bin/tap25
 # Program, manual pages, completion, unit, user and settings. Settings that are there stay as they are.
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
+PROGRAM ?= bin/tap25
 install: $(if $(wildcard bin/tap25),,build) ## program, manual pages, completion and unit below PREFIX (/usr/local)
-	install -D bin/tap25 $(DESTDIR)$(PREFIX)/bin/tap25
+	install -D $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tap25
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	bin/tap25 man --dir $(DESTDIR)$(PREFIX)/share/man/man1
@@ -159,3 +160,5 @@ storage: install-run ## what a row and a question cost: half an hour (root)
 
 clean: ## remove bin
 	rm -rf bin
+
+include packaging/package.mk

@@ -1,18 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //go:build ignore
 
-// The XDP program. It keeps TCP segments of the watched ports and IP fragments that may hold some, copies them to the
-// ring buffer of their worker, and counts a verdict for every frame. It reads fixed header layouts only, so it needs no
-// CO-RE relocation.
+// The program. It keeps TCP segments of the watched ports and IP fragments that may hold some, copies them to the ring
+// buffer of their worker, and counts a verdict for every frame. It reads fixed header layouts only, so it needs no CO-RE
+// relocation. At XDP it sees what an interface receives; egress.c compiles it for what an interface sends.
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/in6.h>
+#include <linux/pkt_cls.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #define INLINE static __always_inline
+
+#ifdef EGRESS
+#define CONTEXT struct __sk_buff
+#define SECTION "tc"
+#define ACTION TC_ACT_UNSPEC // the frame goes on, to the next program if there is one
+#define load_bytes bpf_skb_load_bytes
+#define frame_length(ctx) ((ctx)->len)
+#define interface(ctx) ((ctx)->ifindex)
+#else
+#define CONTEXT struct xdp_md
+#define SECTION "xdp.frags"
+#define ACTION action
+#define load_bytes bpf_xdp_load_bytes
+#define frame_length(ctx) bpf_xdp_get_buff_len(ctx)
+#define interface(ctx) ((ctx)->ingress_ifindex)
+#endif
 
 // MAX_HEADERS bounds the walk through one frame; a deeper frame goes up undecided. Ethernet, IP, GRE, ERSPAN, Ethernet,
 // three tags, IP and TCP are ten.
@@ -59,6 +76,11 @@ struct ring_count {
 	__u64 delivered, cut, bytes;
 };
 
+// source is where frames came from that a ring had no room for.
+struct source {
+	__u32 worker, ifindex;
+};
+
 // datagram names a fragmented datagram: RFC 791 section 3.2, RFC 8200 section 4.5, and the tags and tunnels around it.
 struct datagram {
 	__u8 addresses[32];
@@ -97,6 +119,7 @@ MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, 1, __u32, struct walk, 0);
 MAP(verdicts, BPF_MAP_TYPE_PERCPU_ARRAY, 1, __u32, __u64[VERDICTS], 0);
 MAP(ring_counts, BPF_MAP_TYPE_PERCPU_ARRAY, MAX_WORKERS, __u32, struct ring_count, 0);
 MAP(losses, BPF_MAP_TYPE_ARRAY, MAX_WORKERS, __u32, __u64, BPF_F_MMAPABLE);
+MAP(losses_by_source, BPF_MAP_TYPE_PERCPU_HASH, 4096, struct source, __u64, 0);
 MAP(fragmented, BPF_MAP_TYPE_LRU_HASH, 16384, struct datagram, struct placement, 0);
 
 struct ring {
@@ -112,7 +135,7 @@ struct {
 
 // plain decides what is nearly all traffic without the walk: IP directly after Ethernet or after one tag. It returns
 // VERDICTS if it cannot decide. Of a frame that is dropped *worker is what it holds, to be counted, or 0.
-INLINE enum verdict plain(struct xdp_md *ctx, __u32 *worker)
+INLINE enum verdict plain(CONTEXT *ctx, __u32 *worker)
 {
 	__u8 *ip = (void *)(long)ctx->data + 14, *data_end = (void *)(long)ctx->data_end;
 	if (ip + 4 + 20 > data_end)
@@ -152,7 +175,7 @@ INLINE enum verdict plain(struct xdp_md *ctx, __u32 *worker)
 }
 
 // deep walks through the headers. The later fragments of a datagram get the worker and the verdict of the first.
-static __noinline __u32 deep(struct xdp_md *ctx, __u32 *worker)
+static __noinline __u32 deep(CONTEXT *ctx, __u32 *worker)
 {
 	__u64 now = bpf_ktime_get_boot_ns();
 	struct way way = { ctx, bpf_map_lookup_elem(&scratch, &(__u32){ 0 }) };
@@ -205,9 +228,23 @@ static __noinline int count(__u32 what)
 	return __sync_fetch_and_add(&unreads[what & ((4 << 16) - 1)], 1); // the mask is for the verifier
 }
 
+// lose counts a frame that its ring has no room for, by the interface too.
+static __noinline int lose(CONTEXT *ctx, __u32 worker, __u64 *lost)
+{
+	struct source from = { worker, interface(ctx) };
+	__u64 none = 0, *n = bpf_map_lookup_elem(&losses_by_source, &from);
+	if (!n) {
+		bpf_map_update_elem(&losses_by_source, &from, &none, BPF_NOEXIST);
+		n = bpf_map_lookup_elem(&losses_by_source, &from);
+	}
+	if (n)
+		++*n;
+	return lost ? __sync_fetch_and_add(lost, 1) : 0;
+}
+
 // rest counts the frame and copies one that is kept to its worker's ring. If the ring is full it counts the loss, which
 // the next frame of that ring reports.
-static __noinline int rest(struct xdp_md *ctx, __u32 v, __u32 worker, __u64 *counts)
+static __noinline int rest(CONTEXT *ctx, __u32 v, __u32 worker, __u64 *counts)
 {
 	if (v == VERDICTS)
 		v = deep(ctx, &worker);
@@ -218,7 +255,7 @@ static __noinline int rest(struct xdp_md *ctx, __u32 v, __u32 worker, __u64 *cou
 
 	// bpf_ringbuf_reserve wants a constant size. The classes are acknowledgments, Ethernet, jumbo frames, and what a
 	// card has merged (LRO).
-	__u64 length = bpf_xdp_get_buff_len(ctx), *lost = bpf_map_lookup_elem(&losses, &worker);
+	__u64 length = frame_length(ctx), *lost = bpf_map_lookup_elem(&losses, &worker);
 	__u64 room = length <= 176 ? 176 : length <= 1536 ? 1536 : length <= 9216 ? 9216 : LARGEST, size = length < room ? length : room;
 	struct ring_count *n = bpf_map_lookup_elem(&ring_counts, &worker);
 	void *ring = bpf_map_lookup_elem(&rings, &worker);
@@ -227,10 +264,10 @@ static __noinline int rest(struct xdp_md *ctx, __u32 v, __u32 worker, __u64 *cou
 
 	struct frame *f = bpf_ringbuf_reserve(ring, sizeof(*f) + room, 0);
 	if (!f)
-		return __sync_fetch_and_add(lost, 1);
-	*f = (struct frame){ bpf_ktime_get_boot_ns(), *lost, length, size, ctx->ingress_ifindex, v };
+		return lose(ctx, worker, lost);
+	*f = (struct frame){ bpf_ktime_get_boot_ns(), *lost, length, size, interface(ctx), v };
 	KEEP(size);
-	if (size - 1 >= room || bpf_xdp_load_bytes(ctx, 0, f + 1, size)) // never true; the verifier wants the bound
+	if (size - 1 >= room || load_bytes(ctx, 0, f + 1, size)) // never true; the verifier wants the bound
 		f->captured = 0;
 	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP); // the reader polls: a wake-up a frame costs five times as much
 
@@ -241,8 +278,8 @@ static __noinline int rest(struct xdp_md *ctx, __u32 v, __u32 worker, __u64 *cou
 }
 
 // tap25 keeps nothing but ctx across a call: each register that it had to save would cost every frame.
-SEC("xdp.frags")
-int tap25(struct xdp_md *ctx)
+SEC(SECTION)
+int tap25(CONTEXT *ctx)
 {
 	__u64(*n)[VERDICTS] = bpf_map_lookup_elem(&verdicts, &(__u32){ 0 });
 	__u32 worker = 0, v = plain(ctx, &worker);
@@ -252,7 +289,7 @@ int tap25(struct xdp_md *ctx)
 			count(worker);
 	} else if (n)
 		rest(ctx, v, worker, *n);
-	return action;
+	return ACTION;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -5,6 +5,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/bits"
 	"os"
 	"slices"
@@ -35,7 +36,7 @@ type Config struct {
 	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil: 30030.
 	InterceptPorts []uint16
 	RingBytes      int  // of each ring, rounded up to a power of two; 0: 32 MiB
-	Inline         bool // pass every frame on to the host's stack instead of dropping it
+	Inline         bool // leave every frame to the host, and see also what the host sends
 }
 
 // Mode is where the program runs.
@@ -51,11 +52,12 @@ const (
 // concurrently; each ring belongs to one goroutine.
 type Filter struct {
 	objects filterObjects
+	egress  *ebpf.Program // nil without Inline
 	rings   []*Ring
 	inner   []*ebpf.Map
 
 	mu    sync.Mutex
-	links map[int]link.Link // by interface index; a link that is collected detaches
+	links map[int][]io.Closer // by interface index; a link that is collected detaches
 }
 
 // Load loads the program and makes its rings. Nothing is attached yet.
@@ -82,8 +84,8 @@ func Load(cfg Config) (*Filter, error) {
 		spec.Variables["action"].Set(action)); err != nil {
 		return nil, fmt.Errorf("set constants of the XDP program: %w", err)
 	}
-	f := &Filter{links: make(map[int]link.Link)}
-	if err := spec.LoadAndAssign(&f.objects, nil); err != nil {
+	f := &Filter{links: make(map[int][]io.Closer)}
+	if err := f.load(spec, cfg.Inline); err != nil {
 		return nil, explainLoad(err)
 	}
 	for i := range cfg.Workers {
@@ -95,6 +97,21 @@ func Load(cfg Config) (*Filter, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// load gives the kernel the program at XDP, and with inline the one at egress, which shares its maps.
+func (f *Filter) load(spec *ebpf.CollectionSpec, inline bool) error {
+	all, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return err
+	}
+	defer all.Close() // of what f does not take
+	if inline {
+		if f.egress, err = loadEgressProgram(all.Maps, spec.Variables["workers"]); err != nil {
+			return err
+		}
+	}
+	return all.Assign(&f.objects)
 }
 
 func ringSize(n int) (int, error) {
@@ -199,8 +216,9 @@ func (f *Filter) setTunnels(intercepts []uint16) error {
 	return nil
 }
 
-// Attach attaches the program to an interface and reports whether it runs in the driver. The attachment ends with
-// Detach, Close or the process.
+// Attach attaches the program to an interface, with Inline also to what it sends, and reports whether it runs in the
+// driver. The attachment ends with Detach, Close or the process; before Linux 6.6, that to what the interface sends
+// ends with Detach and Close alone, and only if the process still has CAP_NET_ADMIN. The next Attach replaces it.
 func (f *Filter) Attach(index int, name string, mode Mode) (native bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -219,7 +237,16 @@ func (f *Filter) Attach(index int, name string, mode Mode) (native bool, err err
 	if err != nil {
 		return false, explainAttach(name, mode, err)
 	}
-	f.links[index] = l
+	f.links[index] = []io.Closer{l}
+	if f.egress != nil {
+		out, err := attachEgress(f.egress, index)
+		if err != nil {
+			return false, errors.Join(fmt.Errorf("attach to what %s sends: %w", name, err), f.detach(index))
+		}
+		if out != nil {
+			f.links[index] = append(f.links[index], out)
+		}
+	}
 	return flags == link.XDPDriverMode, nil
 }
 
@@ -254,12 +281,16 @@ func explainAttach(name string, mode Mode, err error) error {
 func (f *Filter) Detach(index int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	l, ok := f.links[index]
-	if !ok {
-		return nil
+	return f.detach(index)
+}
+
+func (f *Filter) detach(index int) error {
+	var errs []error
+	for _, l := range f.links[index] {
+		errs = append(errs, l.Close())
 	}
 	delete(f.links, index)
-	return l.Close()
+	return errors.Join(errs...)
 }
 
 // Ring gives the ring of a worker, from 0.
@@ -291,7 +322,26 @@ func (f *Filter) Stats() (Stats, error) {
 			total.Bytes += n.Bytes
 		}
 	}
-	return s, nil
+	return s, f.lossesBySource(s.Rings)
+}
+
+// lossesBySource reads where the frames came from that the rings had no room for.
+func (f *Filter) lossesBySource(rings []RingStats) error {
+	for i := range rings {
+		rings[i].FullFrom = map[int]uint64{}
+	}
+	var from filterSource
+	var perCPU []uint64
+	entries := f.objects.LossesBySource.Iterate()
+	for entries.Next(&from, &perCPU) {
+		for _, n := range perCPU {
+			rings[from.Worker].FullFrom[int(from.Ifindex)] += n
+		}
+	}
+	if err := entries.Err(); err != nil {
+		return fmt.Errorf("read losses by interface: %w", err)
+	}
+	return nil
 }
 
 // Unread reads what was in frames that were dropped and may have held a tunnel, by kind and number.
@@ -313,9 +363,8 @@ func (f *Filter) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var errs []error
-	for i, l := range f.links {
-		errs = append(errs, l.Close())
-		delete(f.links, i)
+	for i := range f.links {
+		errs = append(errs, f.detach(i))
 	}
 	for _, r := range f.rings {
 		errs = append(errs, r.unmap())
@@ -324,5 +373,8 @@ func (f *Filter) Close() error {
 		errs = append(errs, m.Close())
 	}
 	f.rings, f.inner = nil, nil
+	if f.egress != nil {
+		errs = append(errs, f.egress.Close())
+	}
 	return errors.Join(append(errs, f.objects.Close())...)
 }

@@ -88,7 +88,7 @@ INLINE int fits(__u8 *h, __u32 left)
 // guess finds out what nothing names: IP by its first nibble, or an Ethernet frame, whose destination address may begin
 // with any, perhaps after a control word (RFC 4385). If two readings are possible, user space decides, which looks further:
 // the more likely one goes on here, so that the frame comes to the worker of its inner addresses.
-INLINE long guess(struct xdp_md *ctx, struct walk *w, __u8 *h, int control)
+INLINE long guess(CONTEXT *ctx, struct walk *w, __u8 *h, int control)
 {
 	__u32 ip, ethernet, word;
 	TAKE(20);
@@ -97,14 +97,14 @@ INLINE long guess(struct xdp_md *ctx, struct walk *w, __u8 *h, int control)
 	word = control && h[0] >> 4 == 0 && leads(h + 16);
 	w->doubt |= (ip || word) && ethernet;
 	w->offset -= word && (!ethernet || !*(__u32 *)h) ? 16 : 20;
-	if (ip && (!ethernet || fits(h, bpf_xdp_get_buff_len(ctx) - w->offset)))
+	if (ip && (!ethernet || fits(h, frame_length(ctx) - w->offset)))
 		return go(w, h[0] >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
 	return go(w, ETH_P_TEB);
 }
 
 // ppp reads address and control if they are there (RFC 1662), and the protocol in one octet or two. All but IP and MPLS
 // is left to user space.
-INLINE long ppp(struct xdp_md *ctx, struct walk *w, __u8 *h)
+INLINE long ppp(CONTEXT *ctx, struct walk *w, __u8 *h)
 {
 	TAKE(2);
 	if (h[0] == 0xff && h[1] == 3)
@@ -141,12 +141,12 @@ INLINE long next(struct walk *w, __u32 n)
 }
 
 // gtp reads a G-PDU, or what is after its extension headers: h[3] is the type of the next.
-INLINE long gtp_next(struct xdp_md *ctx, struct walk *w, __u8 *h, __u32 extension)
+INLINE long gtp_next(CONTEXT *ctx, struct walk *w, __u8 *h, __u32 extension)
 {
 	return extension ? go(w, GTP_EXTENSION) : guess(ctx, w, h, 0);
 }
 
-INLINE long gtp(struct xdp_md *ctx, struct walk *w, __u8 *h)
+INLINE long gtp(CONTEXT *ctx, struct walk *w, __u8 *h)
 {
 	__u32 flags;
 	TAKE(8);
@@ -163,7 +163,7 @@ INLINE long gtp(struct xdp_md *ctx, struct walk *w, __u8 *h)
 }
 
 // l2tp reads version 2. Of version 3 only the two ends know how long the header is.
-INLINE long l2tp(struct xdp_md *ctx, struct walk *w, __u8 *h, __u32 dst)
+INLINE long l2tp(CONTEXT *ctx, struct walk *w, __u8 *h, __u32 dst)
 {
 	__u32 flags;
 	TAKE(2);
@@ -186,7 +186,7 @@ INLINE long l2tp(struct xdp_md *ctx, struct walk *w, __u8 *h, __u32 dst)
 }
 
 // behind_udp reads what a UDP datagram holds that is from or to the port of a tunnel.
-INLINE long behind_udp(struct xdp_md *ctx, struct walk *w, __u8 *h)
+INLINE long behind_udp(CONTEXT *ctx, struct walk *w, __u8 *h)
 {
 	__u32 src, dst;
 	TAKE(8);
@@ -226,7 +226,7 @@ INLINE long behind_udp(struct xdp_md *ctx, struct walk *w, __u8 *h)
 }
 
 // behind_ethernet reads one header that an EtherType names and that is rare.
-INLINE long behind_ethernet(struct xdp_md *ctx, struct walk *w, __u8 *h)
+INLINE long behind_ethernet(CONTEXT *ctx, struct walk *w, __u8 *h)
 {
 	__u32 version;
 	switch (w->next) {

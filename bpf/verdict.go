@@ -81,6 +81,8 @@ type RingStats struct {
 	Bytes     uint64 // length of the delivered frames on the wire
 	Capacity  uint64 // of the ring, in bytes
 	Used      uint64 // of these: what is not read yet, or not given back to the kernel
+
+	FullFrom map[int]uint64 // of Full, by the index of the interface; indexes beyond a few thousand are left out
 }
 
 // Seen is the number of frames the program has run on.

@@ -21,14 +21,14 @@ struct walk {
 };
 
 struct way {
-	struct xdp_md *ctx;
+	CONTEXT *ctx;
 	struct walk *w;
 };
 
 // TAKE copies the next n octets to w->h and steps over them. A frame that has fewer is truncated.
 #define TAKE(n)                                            \
 	do {                                                   \
-		if (bpf_xdp_load_bytes(ctx, w->offset, w->h, n))   \
+		if (load_bytes(ctx, w->offset, w->h, n))   \
 			return end(w, VERDICT_TRUNCATED);              \
 		w->offset += (n);                                  \
 	} while (0)
@@ -128,7 +128,7 @@ INLINE long fragment(struct walk *w, __u32 protocol, __u32 id, __u32 later)
 }
 
 // behind_ip reads one header that an IP protocol number names.
-INLINE long behind_ip(struct xdp_md *ctx, struct walk *w, __u8 *h)
+INLINE long behind_ip(CONTEXT *ctx, struct walk *w, __u8 *h)
 {
 	__u32 flags;
 	switch (w->next) {
@@ -194,7 +194,7 @@ INLINE long behind_ip(struct xdp_md *ctx, struct walk *w, __u8 *h)
 // step reads one header. bpf_loop calls it until it returns 1.
 static long step(__u32 i, struct way *way)
 {
-	struct xdp_md *ctx = way->ctx;
+	CONTEXT *ctx = way->ctx;
 	struct walk *w = way->w;
 	__u8 *h = w->h;
 	switch (w->next) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,9 @@ type Live struct {
 	promisc int // packet socket that holds the promiscuous mode, -1: none
 	workers []*Worker
 	stopped atomic.Bool
+
+	mu    sync.Mutex
+	names map[int]string // of all interfaces that it was ever attached to, by their indexes
 }
 
 // Worker gives the frames of one ring.
@@ -58,7 +62,8 @@ type Worker struct {
 type LiveStats struct {
 	bpf.Stats
 	Links      []LinkState
-	ClockSteps uint64 // times that the wall clock was set anew by more than maxSlew, summed over the workers
+	FullFrom   []map[string]uint64 // of each ring: frames that it had no room for, by the interface, with all of these
+	ClockSteps uint64              // times that the wall clock was set anew by more than maxSlew, summed over the workers
 }
 
 // OpenLive attaches to the interfaces and makes them promiscuous. The process needs
@@ -68,7 +73,7 @@ func OpenLive(cfg LiveConfig) (*Live, error) {
 	if len(cfg.Interfaces) == 0 {
 		return nil, errors.New("no interface given")
 	}
-	l := &Live{cfg: cfg, promisc: -1}
+	l := &Live{cfg: cfg, promisc: -1, names: map[int]string{}}
 	for _, name := range cfg.Interfaces {
 		link, err := findLink(name, cfg.Inline)
 		if err != nil {
@@ -109,6 +114,9 @@ func (l *Live) attachAll() error {
 
 func (l *Live) attach(link *liveLink) error {
 	index := int(link.index.Load())
+	l.mu.Lock()
+	l.names[index] = link.name
+	l.mu.Unlock()
 	native, err := l.filter.Attach(index, link.name, l.cfg.Mode)
 	if err != nil {
 		return err
@@ -133,10 +141,27 @@ func (l *Live) Stats() (LiveStats, error) {
 	for _, link := range l.links {
 		stats.Links = append(stats.Links, link.snapshot())
 	}
+	for _, ring := range s.Rings {
+		stats.FullFrom = append(stats.FullFrom, l.byName(ring.FullFrom))
+	}
 	for _, w := range l.workers {
 		stats.ClockSteps += w.steps.Load()
 	}
 	return stats, err
+}
+
+// byName sums counters by the index of an interface up by its name. An interface that came back has had several.
+func (l *Live) byName(counts map[int]uint64) map[string]uint64 {
+	sum := map[string]uint64{}
+	for _, link := range l.links {
+		sum[link.name] = 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for index, n := range counts {
+		sum[l.names[index]] += n
+	}
+	return sum
 }
 
 // Unread reads what was in frames that the kernel dropped and that may have held a tunnel.

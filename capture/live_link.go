@@ -17,6 +17,7 @@ type liveLink struct {
 	away   atomic.Bool
 	native atomic.Bool
 	failed bool // the last attempt to attach again
+	missed missed
 }
 
 // LinkState is the state of one interface.

@@ -69,6 +69,36 @@ func TestLive_RefusesAnInterfaceWithAnAddress(t *testing.T) {
 	openLive(t, LiveConfig{Interfaces: []string{"tap0"}, Inline: true})
 }
 
+// TestLive_InlineSeesWhatTheHostSends: also on an interface that was away meanwhile. A loopback interface receives what
+// it sends, so there each frame is seen once.
+func TestLive_InlineSeesWhatTheHostSends(t *testing.T) {
+	inNamespace(t)
+	command(t, "ip link set lo up")
+	l := openLive(t, LiveConfig{Interfaces: []string{"tap0", "lo"}, Inline: true})
+	w := l.Workers()[0]
+	var f Frame
+	exchange := func(when string) {
+		t.Helper()
+		for i, name := range []string{"tap0", "peer0", "lo"} {
+			want := smtpFrame(25, 300+i)
+			sender(t, name)(want)
+			wait(t, when+": a frame from "+name, func() bool { return w.Next(&f) == nil })
+			if !bytes.Equal(f.Data, want) || f.File != map[string]int{"tap0": 0, "peer0": 0, "lo": 1}[name] {
+				t.Errorf("%s: from %s came %d octets of interface %d", when, name, len(f.Data), f.File)
+			}
+			if err := w.Next(&f); !errors.Is(err, ErrNoFrame) {
+				t.Errorf("%s: the frame from %s was seen twice", when, name)
+			}
+		}
+	}
+	exchange("at first")
+	command(t, "ip link del tap0")
+	wait(t, "away", func() bool { l.Check(); return l.links[0].snapshot().Away })
+	veth(t, "tap0", "peer0")
+	wait(t, "back", func() bool { l.Check(); return !l.links[0].snapshot().Away })
+	exchange("after it was away")
+}
+
 func TestLive_TheSecondOnOneInterfaceSaysWhyNot(t *testing.T) {
 	inNamespace(t)
 	openLive(t, LiveConfig{Interfaces: []string{"tap0"}})
@@ -203,6 +233,7 @@ func TestLive_OverloadCountsEveryFrame(t *testing.T) {
 		})
 	}
 	var read, lost atomic.Uint64
+	var from [2]atomic.Uint64 // read, by interface
 	for _, w := range l.Workers() {
 		reading.Go(func() {
 			last := map[byte]uint32{} // by connection
@@ -217,6 +248,7 @@ func TestLive_OverloadCountsEveryFrame(t *testing.T) {
 					continue
 				}
 				read.Add(1)
+				from[f.File].Add(1)
 				n := binary.BigEndian.Uint32(f.Data[54:])
 				if before, ok := last[f.Data[29]]; ok && n <= before {
 					t.Errorf("frame %d behind %d", n, before)
@@ -248,6 +280,16 @@ func TestLive_OverloadCountsEveryFrame(t *testing.T) {
 	}
 	if s.Full() == 0 || s.Delivered() == 0 || s.Dropped() == 0 {
 		t.Error("no overload")
+	}
+	for i, name := range []string{"tap0", "tap1"} { // both have the same number of frames to be kept
+		if n := from[i].Load() + s.FullFrom[0][name] + s.FullFrom[1][name]; n != each || from[i].Load() == each {
+			t.Errorf("%s: %d frames read, %v lost, of %d", name, from[i].Load(), s.FullFrom, each)
+		}
+	}
+	for i, r := range s.Rings {
+		if s.FullFrom[i]["tap0"]+s.FullFrom[i]["tap1"] != r.Full {
+			t.Errorf("ring %d lost %d frames, by interface %v", i, r.Full, s.FullFrom[i])
+		}
 	}
 }
 

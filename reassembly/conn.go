@@ -32,6 +32,7 @@ type conn struct {
 	alone       bool // nothing of the other direction came in time
 	rival       bool // another handshake on the same ports was seen
 	closed      bool // only remembered
+	cut         bool // octets were lost
 }
 
 func newConn(below *shared, k tuple) *conn {

@@ -35,6 +35,10 @@ func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
 	h.next += n
 	h.history.forget(&c.shared.histories)
 	c.shared.stats.LostBytes += n
+	if !c.cut {
+		c.cut = true
+		c.shared.stats.Cut++
+	}
 	if c.shared.trace != nil {
 		c.shared.trace(delivery{c, dir, nil, n, 0})
 	}

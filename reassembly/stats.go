@@ -17,7 +17,7 @@ func (s *Stats) Add(o *Stats) {
 		{&s.ToServers, o.ToServers}, {&s.FromServers, o.FromServers}, {&s.Sessions, o.Sessions},
 		{&s.PayloadBytes, o.PayloadBytes}, {&s.DeliveredBytes, o.DeliveredBytes},
 		{&s.DuplicateBytes, o.DuplicateBytes}, {&s.IgnoredBytes, o.IgnoredBytes}, {&s.LostBytes, o.LostBytes},
-		{&s.CutBytes, o.CutBytes},
+		{&s.Cut, o.Cut}, {&s.CutBytes, o.CutBytes},
 		{&s.FramesLost, o.FramesLost}, {&s.BadChecksums, o.BadChecksums}, {&s.Conflicts, o.Conflicts},
 		{&s.Uncompared, o.Uncompared},
 		{&s.IgnoredResets, o.IgnoredResets}, {&s.HalfOpenEvicted, o.HalfOpenEvicted}, {&s.HalfOpenIdle, o.HalfOpenIdle},

@@ -16,25 +16,35 @@ const (
 	lastTime  = 253402300800*1e6 - postgresEpoch
 )
 
-// checkRow returns the reason why a record cannot be sent to the database without harm to its neighbours, or "": one
-// that is not exactly a row would be read as part of the next, or as the end of all.
-func checkRow(record []byte) (reason string) {
-	if len(record) < 14 || columnsOf(record) == 0 || binary.BigEndian.Uint32(record[2:]) != 8 {
-		return "not a row in COPY's binary form"
+// notRecord is the reason of checkRecord for what is neither a row nor coverage.
+const notRecord = "neither a row nor coverage in COPY's binary form"
+
+// checkRecord returns the reason why a record cannot be sent to the database without harm to its neighbours, or "": one
+// that is not exactly a row, or a record of coverage, would be read as part of the next, or as the end of all.
+func checkRecord(record []byte) (reason string) {
+	count := columnsOf(record)
+	if IsCoverage(record) { // read whole, since the server has errors of its own for what an array must not be
+		if _, err := ParseCoverage(record); err != nil {
+			return notRecord
+		}
+		count = coverageCount
+	}
+	if len(record) < 14 || count == 0 || binary.BigEndian.Uint32(record[2:]) != 8 {
+		return notRecord
 	}
 	rest := record[2:]
-	for range columnsOf(record) {
+	for range count {
 		if len(rest) < 4 {
-			return "not a row in COPY's binary form"
+			return notRecord
 		}
 		n := int64(int32(binary.BigEndian.Uint32(rest)))
 		if rest = rest[4:]; n < -1 || n > int64(len(rest)) {
-			return "not a row in COPY's binary form"
+			return notRecord
 		}
 		rest = rest[max(n, 0):]
 	}
 	if len(rest) > 0 {
-		return "not a row in COPY's binary form"
+		return notRecord
 	}
 	if at := int64(binary.BigEndian.Uint64(record[6:])); at < firstTime || at >= lastTime {
 		return "time outside the years 1 to 9999"
@@ -42,10 +52,10 @@ func checkRow(record []byte) (reason string) {
 	return ""
 }
 
-// refusal is rows that the server refuses, by the reason.
+// refusal is records that the server refuses, by the reason.
 type refusal map[string][][]byte
 
-// and returns these rows and more.
+// and returns these records and more.
 func (r refusal) and(rows [][]byte) [][]byte {
 	all := append([][]byte{}, rows...)
 	for _, refused := range r {
@@ -54,25 +64,27 @@ func (r refusal) and(rows [][]byte) [][]byte {
 	return all
 }
 
-// bisect finds the rows that the server refuses, by trying halves in a transaction that is rolled back. Records that
-// are no rows it finds by itself.
-func (db *DB) bisect(ctx context.Context, sensor string, rows [][]byte) (good [][]byte, bad refusal, err error) {
+// bisect finds the records that the server refuses, by trying halves in a transaction that is rolled back. What is
+// neither a row nor coverage it finds by itself.
+func (db *DB) bisect(ctx context.Context, sensor string, records [][]byte) (good [][]byte, bad refusal,
+	err error) {
 	bad = refusal{}
 	var whole [][]byte
-	for _, r := range rows {
-		if reason := checkRow(r); reason != "" {
+	for _, r := range records {
+		if reason := checkRecord(r); reason != "" {
 			bad[reason] = append(bad[reason], r)
 		} else {
 			whole = append(whole, r)
 		}
 	}
-	if err := db.makeDays(ctx, whole); err != nil {
+	rows, _ := apart(whole)
+	if err := db.makeDays(ctx, rows); err != nil {
 		return nil, nil, err
 	}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		misdated, err := beginLoad(ctx, tx, sensor, whole)
+		misdated, err := beginLoad(ctx, tx, sensor, rows)
 		if err == nil {
-			good, err = tryRows(ctx, tx, misdated, whole, bad)
+			good, err = tryRecords(ctx, tx, misdated, whole, bad)
 		}
 		if err == nil {
 			err = errUndo
@@ -85,27 +97,27 @@ func (db *DB) bisect(ctx context.Context, sensor string, rows [][]byte) (good []
 	return good, bad, nil
 }
 
-// tryRows copies rows after a savepoint, in halves if they are refused.
-func tryRows(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]byte, bad refusal) (good [][]byte,
-	err error) {
-	if len(rows) == 0 {
+// tryRecords copies records after a savepoint, in halves if they are refused.
+func tryRecords(ctx context.Context, tx pgx.Tx, misdated misdatedDays, records [][]byte, bad refusal) (
+	good [][]byte, err error) {
+	if len(records) == 0 {
 		return nil, nil
 	}
-	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return copyDated(ctx, tx, misdated, rows) })
+	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return copyRecords(ctx, tx, misdated, records) })
 	if err == nil {
-		return rows, nil
+		return records, nil
 	}
 	code, ok := refusedCode(err)
 	if !ok {
 		return nil, err
 	}
-	if len(rows) == 1 {
+	if len(records) == 1 {
 		reason := "SQLSTATE " + code
-		bad[reason] = append(bad[reason], rows[0])
+		bad[reason] = append(bad[reason], records[0])
 		return nil, nil
 	}
-	for _, half := range [][][]byte{rows[:len(rows)/2], rows[len(rows)/2:]} {
-		g, err := tryRows(ctx, tx, misdated, half, bad)
+	for _, half := range [][][]byte{records[:len(records)/2], records[len(records)/2:]} {
+		g, err := tryRecords(ctx, tx, misdated, half, bad)
 		if err != nil {
 			return nil, err
 		}

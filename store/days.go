@@ -52,21 +52,49 @@ func daysOf(rows [][]byte) []time.Time {
 	return days
 }
 
-// copyRows adds rows that AppendRow made, within a transaction that has taken no lock on envelopes yet: it makes the
-// partitions of their days and copies them; the server counts them. Rows whose day gets no partition go to misdated.
-func copyRows(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) error {
+// apart divides records into rows and coverage, each in its order. It copies nothing if all are rows.
+func apart(records [][]byte) (rows, coverage [][]byte) {
+	if !slices.ContainsFunc(records, IsCoverage) {
+		return records, nil
+	}
+	for _, r := range records {
+		if IsCoverage(r) {
+			coverage = append(coverage, r)
+		} else {
+			rows = append(rows, r)
+		}
+	}
+	return rows, coverage
+}
+
+// copyAll adds what AppendRow and AppendCoverage made, within a transaction that has taken no lock on envelopes yet: it
+// makes the partitions of the rows' days and copies them; the server counts them. Rows whose day gets no partition go
+// to misdated.
+func copyAll(ctx context.Context, tx pgx.Tx, sensor string, records [][]byte) error {
+	rows, _ := apart(records)
 	misdated, err := beginLoad(ctx, tx, sensor, rows)
 	if err != nil {
 		return err
 	}
-	return copyDated(ctx, tx, misdated, rows)
+	return copyRecords(ctx, tx, misdated, records)
+}
+
+// copyRecords copies coverage, and rows of days that begin_load was called with.
+func copyRecords(ctx context.Context, tx pgx.Tx, misdated misdatedDays, records [][]byte) error {
+	rows, coverage := apart(records)
+	if err := copyDated(ctx, tx, misdated, rows); err != nil {
+		return err
+	}
+	return copyTo(ctx, tx, "tap25.coverage", coverageColumns, coverage)
 }
 
 // misdatedDays are days that get no partition, with the reason.
 type misdatedDays map[time.Time]string
 
-// copyDated copies rows of days that begin_load was called with.
 func copyDated(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]byte) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	dated, others := rows, [][]byte(nil)
 	if len(misdated) > 0 {
 		dated = nil

@@ -32,7 +32,7 @@ func ask[T any](t testing.TB, db *DB, sql string, args ...any) (v T) {
 func loadRows(t testing.TB, db *DB, sensor string, rows ...*smtp.Envelope) {
 	t.Helper()
 	err := pgx.BeginFunc(context.Background(), db.Conn(), func(tx pgx.Tx) error {
-		return copyRows(context.Background(), tx, sensor, encode(rows...))
+		return copyAll(context.Background(), tx, sensor, encode(rows...))
 	})
 	if err != nil {
 		t.Fatal(err)

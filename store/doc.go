@@ -30,6 +30,7 @@
 // # Keeping
 //
 //	upkeep.go               what a long-running command does hourly (DB.Upkeep)
+//	load_days.go            of which days a capture file is, so that it may be loaded again after these were dropped
 //	expire*.go, retention.go days dropped after the retention
 //	hold.go                 legal holds
 //	finish.go, locks.go     summaries and indexes of days that are over; who has a lock that a load waits for

@@ -16,9 +16,6 @@ import (
 // Retention is how long days are kept, in the calendar's units; one of them is set.
 type Retention struct{ Years, Months, Days int }
 
-// DefaultRetention is two years.
-var DefaultRetention = Retention{Years: 2}
-
 var retentionForm = regexp.MustCompile(`^([1-9][0-9]{0,4})(d|mo|y)$`)
 
 // ParseRetention reads a number of days, months or years, such as "730d", "24mo" or "2y". It returns an error for any
@@ -38,7 +35,7 @@ func ParseRetention(s string) (Retention, error) {
 
 // ExpireConfig configures [DB.Expire]; its zero value is the default.
 type ExpireConfig struct {
-	Retention Retention     // zero: the one stored in the database, else DefaultRetention
+	Retention Retention     // zero: the one stored in the database
 	Change    bool          // store Retention in place of the one stored in the database, which may be longer
 	DryRun    bool          // only report what would be dropped
 	Version   string        // of the program, for the record
@@ -76,9 +73,10 @@ const giveWay = "200ms"
 
 // Expire drops the days that are older than the retention, each in a transaction of its own, after copying what legal
 // holds keep; and removes what ended holds kept. The database stores the retention, drops nothing that it keeps, and
-// records who asked. The error is [ErrShorterRetention] if cfg's retention is shorter than the stored one, unless
-// cfg.Change. It may run beside loads, readers and itself: a day in use is tried again for cfg.Patience, then reported
-// as busy, which is no error. The report is valid with an error too.
+// records who asked. The error is [ErrNoRetention] if there is none, [ErrShorterRetention] if cfg's is shorter than the
+// stored one, unless cfg.Change. Capture files whose rows were all dropped may be loaded again. It may run beside loads,
+// readers and itself: a day in use is tried again for cfg.Patience, then reported as busy, which is no error. The report
+// is valid with an error too.
 func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error) {
 	var report ExpireReport
 	if cfg.Patience == 0 {
@@ -127,7 +125,7 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 	if err != nil && !inUse(err) {
 		return report, fmt.Errorf("remove rows that are no longer held: %w", err)
 	}
-	return report, nil
+	return report, db.markDropped(ctx)
 }
 
 const dropDay = "select $1::date, 'partition', * from tap25_internal.expire_day($1, $2)"

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -20,9 +21,14 @@ var old = time.Date(2020, 2, 29, 12, 0, 0, 0, time.UTC)
 // impatient gives a day in use up soon.
 var impatient = ExpireConfig{Version: "test", Patience: 300 * time.Millisecond}
 
+// expire expires by the stored retention, or the one of cfg, else by two years.
 func expire(t testing.TB, db *DB, cfg ExpireConfig) ExpireReport {
 	t.Helper()
 	report, err := db.Expire(context.Background(), cfg)
+	if errors.Is(err, ErrNoRetention) {
+		cfg.Retention = Retention{Years: 2}
+		report, err = db.Expire(context.Background(), cfg)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +125,7 @@ func TestExpire_WriterFinishesAndItsRowsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Rollback(context.Background())
-	if err := copyRows(t.Context(), tx, "tap", encode(at(old), at(old))); err != nil {
+	if err := copyAll(t.Context(), tx, "tap", encode(at(old), at(old))); err != nil {
 		t.Fatal(err)
 	}
 	if r := expire(t, db, impatient); len(r.Busy) != 1 || len(r.Dropped) != 0 {
@@ -138,13 +144,15 @@ func TestExpire_WriterFinishesAndItsRowsAreCounted(t *testing.T) {
 func TestExpire_BesideLoadsAndReadersEveryRowIsAccountedFor(t *testing.T) {
 	db := database(t, false)
 	name := db.Conn().Config().Database
+	cfg := impatient
+	cfg.Retention = Retention{Years: 2}
 	var done atomic.Bool
 	var others, writers sync.WaitGroup
 	for range 2 {
 		expirer, reader := another(t, name), another(t, name)
 		others.Go(func() {
 			for !done.Load() {
-				if _, err := expirer.Expire(context.Background(), impatient); err != nil {
+				if _, err := expirer.Expire(context.Background(), cfg); err != nil {
 					t.Errorf("expire: %v", err)
 					return
 				}

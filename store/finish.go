@@ -26,8 +26,8 @@ type FinishedDay struct {
 	Before, After int64 // bytes of its indexes, around a reindex; zero: none was due, or this user may not
 }
 
-// FinishDays does what is due for the days that are over: it makes their summaries, and rebuilds their indexes if the
-// user owns them. Both are recorded, and done again if many rows came late. Neither blocks a reader or a load; what
+// FinishDays does what is due for the days that are over: it packs their coverage, makes their summaries, and rebuilds
+// their indexes if the user owns them. Both are recorded, and done again if many rows came late. Neither blocks a reader or a load; what
 // another connection is doing is left to it. Days that were finished are returned with an error too. The error is
 // [ErrPooled] if indexes were left as they are because a pooler is in between; all else is done then.
 func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []FinishedDay, err error) {
@@ -36,6 +36,9 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	}
 	if cfg.Patience == 0 {
 		cfg.Patience = time.Minute
+	}
+	if _, err := db.conn.Exec(ctx, "select tap25_internal.pack_coverage($1)", max(cfg.Quiet, 0)); err != nil {
+		return nil, fmt.Errorf("pack the coverage of the days that are over: %w", err)
 	}
 	rows, err := db.conn.Query(ctx, `select d.day, d.summary_due,
 		       d.reindex_due and pg_has_role(c.relowner, 'usage'), d.rows, p.name

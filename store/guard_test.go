@@ -113,11 +113,7 @@ func TestMigrate_FindsAStrangersFunctionInAConstraint(t *testing.T) {
 	thief := as(t, super, "pg_monitor", "thief")
 	run(t, super, "grant create on schema public to public")
 	run(t, thief, "create function public.num_nonnulls(text, text, inet) returns int language sql immutable return 1")
-	m, err := owner.migrator(t.Context(), "public", sessionUser(t, owner))
-	if err == nil {
-		err = m.MigrateTo(t.Context(), lastInPublic)
-	}
-	if err != nil {
+	if err := owner.migrateTo(t.Context(), "public", sessionUser(t, owner), lastInPublic); err != nil {
 		t.Fatal(err)
 	}
 	if err := owner.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "public.num_nonnulls") {

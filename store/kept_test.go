@@ -40,10 +40,10 @@ func TestMissing_AsksForManyInOneStatement(t *testing.T) {
 	}
 	defer asking.Close()
 	var segments []spool.Segment
-	var keys []string
+	var keys []FileKey
 	for n := range 1200 {
 		segments = append(segments, spool.Segment{Sensor: "tap", Key: fmt.Sprint("key ", n)})
-		keys = append(keys, segments[n].Key)
+		keys = append(keys, FileKey{Key: segments[n].Key})
 	}
 	segments = append(segments, spool.Segment{Sensor: "another", Key: "key 0"})
 	if _, err := db.Note(t.Context(), "tap", keys[:1193]); err != nil {

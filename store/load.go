@@ -9,18 +9,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// batch is the rows of one segment.
+// batch is the records of one segment: rows and coverage.
 type batch struct {
 	sensor, key string
-	rows        [][]byte
+	records     [][]byte
+	days        Days // of a capture file; zero: those of rows
 }
 
-// Load adds the rows of a segment, in one transaction; added is false if an earlier load of that name has committed.
-// Each of rows is a tuple of COPY's binary format as made by [AppendRow]; Load keeps none of them. After an error no
-// row was added, unless the answer to COMMIT was lost: Load again with the same name is right after any error. See
+// Load adds the records of a segment, in one transaction; added is false if an earlier load of that name has committed.
+// Each is a tuple of COPY's binary format as made by [AppendRow] or [AppendCoverage]; Load keeps none of them. After an
+// error none was added, unless the answer to COMMIT was lost: Load again with the same name is right after any error. See
 // [Hopeless] and [Passes] for whether to wait.
-func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (added bool, err error) {
-	all, err := db.load(ctx, []batch{{sensor, segment, rows}})
+func (db *DB) Load(ctx context.Context, sensor, segment string, records [][]byte) (added bool, err error) {
+	all, err := db.load(ctx, []batch{{sensor: sensor, key: segment, records: records}})
 	if err != nil {
 		return false, err
 	}
@@ -29,13 +30,13 @@ func (db *DB) Load(ctx context.Context, sensor, segment string, rows [][]byte) (
 
 // Note enters segments as loaded whose rows the database has under other names: all of them, or none. It returns how
 // many of them were there already. Errors are those of [DB.Load].
-func (db *DB) Note(ctx context.Context, sensor string, segments []string) (before int, err error) {
+func (db *DB) Note(ctx context.Context, sensor string, segments []FileKey) (before int, err error) {
 	if len(segments) == 0 {
 		return 0, nil
 	}
 	var batches []batch
 	for _, key := range segments {
-		batches = append(batches, batch{sensor: sensor, key: key})
+		batches = append(batches, batch{sensor: sensor, key: key.Key, days: key.Days})
 	}
 	added, err := db.load(ctx, batches)
 	for _, a := range added {
@@ -46,36 +47,43 @@ func (db *DB) Note(ctx context.Context, sensor string, segments []string) (befor
 	return before, err
 }
 
-// load adds the rows of segments of one sensor in one transaction, and reports which of them no earlier load has
+// load adds the records of segments of one sensor in one transaction, and reports which of them no earlier load has
 // committed.
 func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err error) {
 	var all [][]byte
 	for _, b := range batches {
-		all = append(all, b.rows...)
+		all = append(all, b.records...)
 	}
-	if err := db.makeDays(ctx, all); err != nil {
+	rows, _ := apart(all)
+	if err := db.makeDays(ctx, rows); err != nil {
 		return nil, err
 	}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
 		if err := db.relyOn(ctx, tx); err != nil {
 			return err
 		}
+		if err := forgetDropped(ctx, tx, batches); err != nil {
+			return err
+		}
 		if added, err = enterLoads(ctx, tx, batches); err != nil {
 			return err
 		}
-		rows := all[:0]
+		if err := dateLoads(ctx, tx, batches, added); err != nil {
+			return err
+		}
+		records := all[:0]
 		for i, b := range batches {
 			if added[i] {
-				rows = append(rows, b.rows...)
+				records = append(records, b.records...)
 			}
 		}
-		if len(rows) == 0 {
+		if len(records) == 0 {
 			return nil
 		}
-		return copyRows(ctx, tx, batches[0].sensor, rows)
+		return copyAll(ctx, tx, batches[0].sensor, records)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("load %d rows: %w", len(all), db.locked(ctx, err))
+		return nil, fmt.Errorf("load %d rows: %w", len(rows), db.locked(ctx, err))
 	}
 	return added, nil
 }
@@ -85,7 +93,7 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 func enterLoads(ctx context.Context, tx pgx.Tx, batches []batch) (added []bool, err error) {
 	keys, counts := make([]string, len(batches)), make([]int64, len(batches))
 	for i, b := range batches {
-		keys[i], counts[i] = b.key, int64(len(b.rows))
+		keys[i], counts[i] = b.key, int64(len(b.records))
 	}
 	err = tx.QueryRow(ctx, "select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys, counts).
 		Scan(&added)
@@ -120,7 +128,7 @@ func (db *DB) relyOn(ctx context.Context, tx pgx.Tx) error {
 // errUndo ends a transaction that only asked a question.
 var errUndo = errors.New("undo")
 
-// Loaded reports whether a load of that name was committed.
+// Loaded reports whether a load of that name was committed, and retention has not dropped all of the file's rows since.
 func (db *DB) Loaded(ctx context.Context, sensor, segment string) (bool, error) {
 	return db.loaded(ctx, batch{sensor: sensor, key: segment})
 }
@@ -128,6 +136,9 @@ func (db *DB) Loaded(ctx context.Context, sensor, segment string) (bool, error) 
 // loaded reports whether a load has committed a segment. A sensor may not read loads, so it tries to enter it.
 func (db *DB) loaded(ctx context.Context, b batch) (yes bool, err error) {
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		if err := forgetDropped(ctx, tx, []batch{b}); err != nil {
+			return err
+		}
 		fresh, err := enterLoads(ctx, tx, []batch{b})
 		if err != nil {
 			return err

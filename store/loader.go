@@ -31,13 +31,14 @@ type LoaderConfig struct {
 	MaxPause time.Duration // between two attempts; default 5 s
 }
 
-// LoaderStats counts what a [Loader] has done. Rows that a segment has lost or that the server refused are in
+// LoaderStats counts what a [Loader] has done. Records that a segment has lost or that the server refused are in
 // [spool.Stats].
 type LoaderStats struct {
-	Added int64 // rows that were committed
-	Held  int64 // rows of segments that an earlier load had committed
+	Added    int64 // rows that were committed
+	Held     int64 // rows of segments that an earlier load had committed
+	Coverage int64 // records of coverage that this or an earlier load has committed
 
-	Reloaded int64 // rows that were committed once more, since the database had lost them; not among Added
+	Reloaded int64 // rows and coverage committed once more, since the database had lost them; in no other count
 
 	Err      error     // why loading fails now, without anything of the rows; nil when it goes well
 	Since    time.Time // when it began to fail
@@ -260,7 +261,7 @@ func (l *Loader) load(ctx context.Context, segments []spool.Segment) error {
 		return err
 	}
 	for i, s := range read {
-		if err := l.done(s, len(s.rows), added[i]); err != nil {
+		if err := l.done(s, s.rows, added[i]); err != nil {
 			return err
 		}
 	}
@@ -275,7 +276,7 @@ func (l *Loader) loadPart(ctx context.Context, s segment) error {
 		return err
 	}
 	if loaded {
-		return l.done(s, len(s.rows), false)
+		return l.done(s, s.rows, false)
 	}
 	if l.left[s.Path] == nil {
 		l.left[s.Path] = s.rows
@@ -291,9 +292,9 @@ func (l *Loader) loadPart(ctx context.Context, s segment) error {
 		delete(bad, reason)
 		l.left[s.Path] = bad.and(good) // for another attempt
 	}
-	added, err := l.db.load(ctx, []batch{{s.Sensor, s.Key, good}})
+	added, err := l.db.load(ctx, []batch{{sensor: s.Sensor, key: s.Key, records: good}})
 	if err != nil {
 		return err
 	}
-	return l.done(s, len(good), added[0])
+	return l.done(s, good, added[0])
 }

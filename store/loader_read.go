@@ -8,19 +8,19 @@ const aheadBytes = 16 << 20
 // segment is a segment and what was read of it.
 type segment struct {
 	spool.Segment
-	rows   [][]byte
+	rows   [][]byte // and records of coverage
 	damage spool.Damage
-	sound  bool // every record is a row
+	sound  bool // every record is a row, or coverage
 }
 
-func (s segment) batch() batch { return batch{s.Sensor, s.Key, s.rows} }
+func (s segment) batch() batch { return batch{sensor: s.Sensor, key: s.Key, records: s.rows} }
 
 // read reads a segment. Any goroutine may call it.
 func (l *Loader) read(seg spool.Segment) (s segment, err error) {
 	s = segment{Segment: seg, sound: true}
 	s.rows, s.damage, err = l.cfg.Spool.Read(seg)
 	for _, r := range s.rows {
-		s.sound = s.sound && checkRow(r) == ""
+		s.sound = s.sound && checkRecord(r) == ""
 	}
 	return s, err
 }

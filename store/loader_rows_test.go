@@ -77,7 +77,7 @@ func TestLoader_RefusedRowsAreSetAsideAndTheirNeighboursLoaded(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]int{"SQLSTATE 22021": 2, "not a row in COPY's binary form": 3,
+	want := map[string]int{"SQLSTATE 22021": 2, notRecord: 3,
 		"time outside the years 1 to 9999": 1}
 	if fmt.Sprint(kept) != fmt.Sprint(want) {
 		t.Errorf("set aside %v, want %v", kept, want)
@@ -117,7 +117,7 @@ func TestLoader_SetAsideSurvivesACrashAroundTheCommit(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				first.load(t.Context(), []batch{{seg.Sensor, seg.Key, good}}) // fails, or seems to
+				first.load(t.Context(), []batch{{sensor: seg.Sensor, key: seg.Key, records: good}}) // fails, or seems to
 			}
 			first.Close()
 			s.Close()

@@ -105,8 +105,8 @@ func checkLoaded(t testing.TB, s *spool.Spool, l *Loader) {
 	if st.Found+st.Appended != st.Buffered+st.Open+st.Waiting+st.Loaded+st.SetAside+st.Damaged+st.Dropped {
 		t.Errorf("the spool's counters do not add up: %+v", st)
 	}
-	if ld.Added+ld.Held != st.Loaded {
-		t.Errorf("%d added and %d held, but %d loaded", ld.Added, ld.Held, st.Loaded)
+	if ld.Added+ld.Held+ld.Coverage != st.Loaded {
+		t.Errorf("%d added, %d held and %d of coverage, but %d loaded", ld.Added, ld.Held, ld.Coverage, st.Loaded)
 	}
 	loads := int64(0)
 	for _, n := range ld.Loads.Each {
@@ -197,7 +197,7 @@ func TestLoader_TellsWhatItWaitsForWithoutTheRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait(t, func() bool { st := l.Stats(); return st.Err == nil && st.Added == 1 && !st.Hopeless })
-	_, err := db.load(t.Context(), []batch{{"tap", "key", [][]byte{spoilt(1)}}})
+	_, err := db.load(t.Context(), []batch{{sensor: "tap", key: "key", records: [][]byte{spoilt(1)}}})
 	if text := plain(err).Error(); err == nil || strings.Contains(text, "example") || strings.Contains(text, "0x") ||
 		!strings.Contains(text, "22021") {
 		t.Errorf("the error of a refused row is %q", text)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/tern/v2/migrate"
 )
 
 //go:embed migrations/*.sql
@@ -151,33 +150,38 @@ func (db *DB) migrateFrom(ctx context.Context, schema, owner string, version int
 		}
 		return nil // Migrate looks again
 	}
-	m, err := db.migrator(ctx, schema, owner)
-	if err != nil {
-		return err
-	}
-	if err := m.MigrateTo(ctx, version); err != nil {
+	if err := db.migrateTo(ctx, schema, owner, version); err != nil {
 		return fmt.Errorf("migrate the schema: %w", err)
 	}
 	return nil
 }
 
-// migrator runs migrations on objects that are in a schema, as their owner, in fixed settings.
-func (db *DB) migrator(ctx context.Context, schema, owner string) (*migrate.Migrator, error) {
-	m, err := migrate.NewMigrator(ctx, db.conn, schema+"."+versionTable)
+// migrateTo migrates objects that are in a schema up to a version, as their owner, each migration in a transaction.
+func (db *DB) migrateTo(ctx context.Context, schema, owner string, version int32) error {
+	steps, err := migrationSQL()
 	if err != nil {
-		return nil, fmt.Errorf("read the schema's version: %w", err)
+		return err
 	}
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
+	versions := schema + "." + versionTable
+	_, err = db.conn.Exec(ctx, fmt.Sprintf(`create table if not exists %[1]s (version int4 not null);
+		insert into %[1]s select 0 where not exists (select from %[1]s)`, versions))
+	for done := false; err == nil && !done; {
+		err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+			var have int32
+			if err := tx.QueryRow(ctx, "select version from "+versions).Scan(&have); err != nil {
+				return err
+			}
+			if done = have >= version; done {
+				return nil
+			}
+			if _, err := tx.Exec(ctx, settings(owner, schema, have+1)+steps[have]); err != nil {
+				return fmt.Errorf("migration %d: %w", have+1, err)
+			}
+			_, err := tx.Exec(ctx, "update "+versions+" set version = $1", have+1)
+			return err
+		})
 	}
-	if err := m.LoadMigrations(sub); err != nil {
-		return nil, err
-	}
-	for _, step := range m.Migrations {
-		step.UpSQL = settings(owner, schema, step.Sequence) + step.UpSQL
-	}
-	return m, nil
+	return err
 }
 
 // settings begins a migration. Those up to lastInPublic name no schemas, and the bodies of some of their functions name

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A login of no rights holds the lock that tern waits for without end: the migration ends and names it, and goes on
+// A login of no rights holds the lock of migrations: the migration ends and names it, and goes on
 // after it.
 func TestMigrate_NamesTheStrangerWhoHoldsItsLock(t *testing.T) {
 	for name, schema := range map[string]func(t *testing.T) (super, owner *DB){

@@ -45,12 +45,8 @@ func oldDatabase(t *testing.T, version int32) (db, owner *DB) {
 	t.Cleanup(func() {
 		db.Conn().Exec(context.Background(), "alter database "+db.Conn().Config().Database+" owner to current_user")
 	})
-	m, err := owner.migrator(t.Context(), "public", name)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for v := int32(1); v <= version; v++ {
-		err := m.MigrateTo(t.Context(), v)
+		err := owner.migrateTo(t.Context(), "public", name, v)
 		if sql := later[v]; err == nil && v >= 2 {
 			if v == 2 {
 				sql = before

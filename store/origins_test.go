@@ -28,11 +28,7 @@ func migratedTo(t testing.TB, version int32) *DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := db.migrator(t.Context(), schema, owner)
-	if err == nil {
-		err = m.MigrateTo(t.Context(), version)
-	}
-	if err != nil {
+	if err := db.migrateTo(t.Context(), schema, owner, version); err != nil {
 		t.Fatal(err)
 	}
 	return db

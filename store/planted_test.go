@@ -248,7 +248,7 @@ func programAs(t *testing.T, user *DB) {
 	if _, _, err := db.bisect(t.Context(), "tap", encode(full())); err != nil {
 		t.Error(err)
 	}
-	if _, err := db.Note(t.Context(), "tap", []string{"a"}); err != nil {
+	if _, err := db.Note(t.Context(), "tap", []FileKey{{Key: "a"}}); err != nil {
 		t.Error(err)
 	}
 	if yes, err := db.Loaded(t.Context(), "tap", "a"); !yes || err != nil {

@@ -13,6 +13,10 @@ import (
 // keeps.
 var ErrShorterRetention = errors.New("shorter than the one stored in the database")
 
+// ErrNoRetention is returned by [DB.Expire] if the database stores no retention and none is given.
+var ErrNoRetention = errors.New("the database stores no retention, and none is given: how long mail records may " +
+	"be kept is a matter of law, so tap25 has no default; name a time with --retention, such as 24mo")
+
 // String returns the form that [ParseRetention] reads.
 func (r Retention) String() string {
 	switch {
@@ -66,7 +70,7 @@ func (db *DB) cutoff(ctx context.Context, cfg ExpireConfig) (time.Time, error) {
 	case asked == (Retention{}) && stored != nil:
 		return stored.Cutoff, nil
 	case asked == (Retention{}):
-		asked = DefaultRetention
+		return time.Time{}, ErrNoRetention
 	}
 	var first time.Time
 	const cut = "select (($1::timestamptz at time zone 'UTC')::date - make_interval(years => $2, months => $3, days " +

@@ -40,6 +40,45 @@ CREATE TABLE tap25.accesses (
 );
 CREATE INDEX accesses_auditor_at_idx ON tap25.accesses USING btree (auditor, at) WHERE (action = 'open'::text);
 
+CREATE TABLE tap25.coverage (
+    since              timestamp with time zone NOT NULL,
+    before             timestamp with time zone NOT NULL,
+    sensor             text NOT NULL,
+    program            text NOT NULL,
+    interfaces         text[],
+    scope              text,
+    version            text NOT NULL,
+    started            boolean NOT NULL,
+    stopped            boolean NOT NULL,
+    clock_synchronised boolean,
+    clock_offset       interval,
+    clock_error        interval,
+    frames_seen        bigint NOT NULL,
+    frames_read        bigint NOT NULL,
+    ring_full          bigint NOT NULL,
+    undecoded          bigint NOT NULL,
+    fragments_lost     bigint NOT NULL,
+    holes_given_up     bigint NOT NULL,
+    octets_lost        bigint NOT NULL,
+    sessions           bigint NOT NULL,
+    sessions_encrypted bigint NOT NULL,
+    sessions_cut       bigint NOT NULL,
+    rows               bigint NOT NULL,
+    rows_lost          bigint NOT NULL,
+    nic_dropped        bigint,
+    records            bigint DEFAULT 1 NOT NULL,
+    packed             boolean DEFAULT false NOT NULL,
+    loaded_at          timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT clocks CHECK ((((clock_offset >= '-1 years'::interval) AND (clock_offset <= '1 year'::interval)) AND ((clock_error >= '00:00:00'::interval) AND (clock_error <= '1 year'::interval)))),
+    CONSTRAINT counts CHECK ((LEAST(frames_seen, frames_read, ring_full, undecoded, fragments_lost, holes_given_up, octets_lost, sessions, sessions_encrypted, sessions_cut, rows, rows_lost, nic_dropped) >= 0)),
+    CONSTRAINT intervals CHECK (((since >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (since <= before) AND (before < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT programs CHECK ((program = ANY (ARRAY['sniff'::text, 'replay'::text, 'follow'::text]))),
+    CONSTRAINT scopes CHECK ((scope ~ '^[0-9a-f]{64}$'::text))
+);
+CREATE INDEX coverage_before_idx ON tap25.coverage USING btree (before);
+CREATE INDEX coverage_since_idx ON tap25.coverage USING btree (since);
+CREATE INDEX coverage_since_idx1 ON tap25.coverage USING btree (since) WHERE (NOT packed);
+
 CREATE TABLE tap25.expired (
     day        date NOT NULL,
     kind       text NOT NULL,
@@ -226,12 +265,17 @@ CREATE TABLE tap25_internal.late_days (
 );
 
 CREATE TABLE tap25_internal.loads (
-    sensor    text NOT NULL,
-    segment   text NOT NULL,
-    rows      bigint NOT NULL,
-    loaded_at timestamp with time zone DEFAULT now() NOT NULL,
+    sensor     text NOT NULL,
+    segment    text NOT NULL,
+    rows       bigint NOT NULL,
+    loaded_at  timestamp with time zone DEFAULT now() NOT NULL,
+    first_day  date,
+    last_day   date,
+    dropped_at timestamp with time zone,
+    CONSTRAINT days_check CHECK ((first_day <= last_day)),
     CONSTRAINT loads_pkey PRIMARY KEY (sensor, segment)
 );
+CREATE INDEX loads_last_day_idx ON tap25_internal.loads USING btree (last_day) WHERE ((dropped_at IS NULL) AND (last_day IS NOT NULL));
 
 CREATE TABLE tap25_internal.making_partitions ();
 
@@ -758,6 +802,70 @@ begin
     perform tap25_internal.record_access(number, which, 'read', warrants, rows => sum, opening => opening);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.completeness(since timestamp with time zone, before timestamp with time zone, sensor text DEFAULT NULL::text)
+ RETURNS TABLE(begins timestamp with time zone, ends timestamp with time zone, sensors text[], listened numeric, gaps tstzmultirange, frames numeric, frames_lost numeric, octets_lost numeric, sessions numeric, sessions_encrypted numeric, sessions_cut numeric, rows numeric, rows_lost numeric, clock_synchronised boolean, clock_offset interval, clock_error interval, scopes text[], sentence text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+#variable_conflict use_variable
+declare
+    first  constant timestamptz := '1990-01-01';
+    found_ tstzmultirange;
+begin
+    if (since < before) is not true then
+        raise 'the period is empty: its end must be after its beginning' using errcode = 'invalid_parameter_value';
+    end if;
+    begins := case when isfinite(since) then since else
+        (select min(c.since) from tap25.coverage c where c.since >= first and (sensor is null or c.sensor = sensor)) end;
+    ends := least(before, now());
+    if (begins < ends) is not true then
+        sentence := case when begins is null then 'No coverage is recorded' || coalesce(' of ' || sensor, '') || '.'
+            else format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS')) end;
+        return next;
+        return;
+    end if;
+    with shared as (
+        select c.*, case when c.since = c.before then 1 else extract(epoch from least(c.before, ends) - greatest(c.since, begins))
+            / extract(epoch from c.before - c.since) end as share
+        from tap25.coverage c
+        where c.since >= first and c.since < ends and (c.before > begins or c.since = c.before and c.since = begins)
+          and (sensor is null or c.sensor = sensor)
+    ), summed as (
+        select sum(s.frames_read * s.share) as read, sum(s.ring_full * s.share) as full,
+            sum((s.undecoded::numeric + s.fragments_lost) * s.share) as bad, sum(s.frames_seen * s.share) as seen,
+            coalesce(sum(s.nic_dropped * s.share), 0) as nic
+        from shared s
+    )
+    select array_agg(distinct s.sensor order by s.sensor),
+        range_agg(tstzrange(greatest(s.since, begins), least(s.before, ends)))
+            filter (where s.since < s.before and s.interfaces is distinct from '{}'),
+        sum(s.octets_lost * s.share), sum(s.sessions * s.share), sum(s.sessions_encrypted * s.share), sum(s.sessions_cut * s.share),
+        sum(s.rows * s.share), ceil(sum(s.rows_lost * s.share)),
+        bool_and(s.clock_synchronised), max(greatest(s.clock_offset, -s.clock_offset)), max(s.clock_error),
+        array_agg(distinct coalesce(s.scope, 'all') order by coalesce(s.scope, 'all')),
+        (select t.seen from summed t),
+        (select 1 - (1 - least(1, coalesce((t.full + t.bad) / nullif(t.read + t.full, 0), 0))) * (1 - coalesce(t.nic / nullif(t.seen + t.nic, 0), 0))
+         from summed t)
+    into sensors, found_, octets_lost, sessions, sessions_encrypted, sessions_cut, rows, rows_lost, clock_synchronised, clock_offset,
+        clock_error, scopes, frames, frames_lost
+    from shared s;
+    gaps := tstzmultirange(tstzrange(begins, ends)) - coalesce(found_, '{}');
+    listened := 1 - coalesce((select sum(extract(epoch from upper(g) - lower(g))) from unnest(gaps) g), 0)
+        / extract(epoch from ends - begins);
+    sentence := tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames, frames_lost,
+        sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes);
+    frames := round(frames);
+    octets_lost := round(octets_lost);
+    sessions := round(sessions);
+    sessions_encrypted := round(sessions_encrypted);
+    sessions_cut := round(sessions_cut);
+    rows := round(rows);
+    return next;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25.drop_hold(which bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1231,6 +1339,23 @@ begin
     return new;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.check_coverage()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    mine constant text := case when tap25_internal.is_tied() then tap25_internal.my_sensor() end;
+begin
+    if exists (select from added a where a.sensor <> mine) then
+        raise 'coverage of another sensor than %, which this login is', quote_literal(mine) using errcode = 'insufficient_privilege';
+    end if;
+    return null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.check_isolation(number bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -1356,6 +1481,43 @@ begin
     raise 'the sensor % is being bound by another transaction', quote_literal(name) using errcode = 'lock_not_available';
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.completeness_sentence(begins timestamp with time zone, ends timestamp with time zone, sensors text[], listened numeric, gaps tstzmultirange, frames numeric, frames_lost numeric, sessions numeric, sessions_encrypted numeric, rows_lost numeric, clock_synchronised boolean, scopes text[])
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    many  constant int := cardinality(sensors);
+    names constant text := case when many > 4 then many || ' sensors' when many > 1
+        then array_to_string(sensors[:many - 1], ', ') || ' and ' || sensors[many] else coalesce(sensors[1], 'no sensor') end;
+    n     constant bigint := (select count(*) from unnest(gaps));
+    gap   constant interval := (select sum(upper(g) - lower(g)) from unnest(gaps) g);
+    told  text := format('From %s to %s, UTC, ', to_char(begins, 'YYYY-MM-DD HH24:MI:SS'), to_char(ends, 'YYYY-MM-DD HH24:MI:SS'));
+begin
+    if listened = 0 then
+        return told || names || case when sensors[1] is null then ' listened' else ' did not listen' end || ': mail of that time is not recorded.';
+    end if;
+    told := told || names || case when many > 1 then ' together' else '' end || ' listened for ' || tap25_internal.percent(listened, false)
+        || ' of the time' || case when n = 0 then ' (no gap)' else format(' (%s gap%s, %s)', n, case when n = 1 then '' else 's' end, tap25_internal.span(gap)) end;
+    told := told || case when frames = 0 then '; no frame passed' when frames_lost = 0 then '; no frame was lost'
+        else '; ' || tap25_internal.percent(frames_lost, true) || ' of frames were lost' end;
+    told := told || case when sessions = 0 then '; there was no session'
+        else '; ' || tap25_internal.percent(sessions_encrypted / sessions, false) || ' of sessions were encrypted' end;
+    if rows_lost > 0 then
+        told := told || '; ' || rows_lost || case when rows_lost = 1 then ' row was' else ' rows were' end || ' lost to a full spool';
+    end if;
+    if scopes <> '{all}' then
+        told := told || '; a scope limited what was recorded';
+    end if;
+    if not clock_synchronised then
+        told := told || '; the clock was not synchronised';
+    end if;
+    return told || '.';
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.concerns(mailbox text, domain text, network inet, seen_in text, by_origin boolean, since timestamp with time zone, before timestamp with time zone, seen_at timestamp with time zone, mail_from text, rcpt_to text, client_ip inet, server_ip inet, origin_ip inet, row_network text)
  RETURNS boolean
  LANGUAGE sql
@@ -1413,6 +1575,21 @@ begin
     return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.date_loads(by_sensor text, segments text[], first_days date[], last_days date[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    perform tap25_internal.claim_sensor(by_sensor);
+    update tap25_internal.loads l set first_day = u.first_day, last_day = u.last_day
+    from unnest(segments, first_days, last_days) u (segment, first_day, last_day)
+    where l.sensor = by_sensor and l.segment = u.segment and l.loaded_at = now();
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.days_over(quiet interval)
  RETURNS TABLE(day date, rows bigint, summary_due boolean, reindex_due boolean)
  LANGUAGE sql
@@ -1467,6 +1644,18 @@ CREATE OR REPLACE FUNCTION tap25_internal.domain_of(address text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (POSITION(('@'::text) IN (address)) > 0) THEN lower(split_part(address, '@'::text, '-1'::integer)) ELSE NULL::text END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.dropped_days(days date[])
+ RETURNS SETOF date
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select distinct e.day from tap25.expired e
+    where e.kind = 'partition' and e.day = any (days) and not tap25_internal.has_partition(e.day)
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.end_all_blockers(which date, older interval)
  RETURNS TABLE(login name, application text, open_since timestamp with time zone, ended boolean, reason text)
@@ -1641,6 +1830,20 @@ begin
     select * from noted;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.forget_dropped_loads(by_sensor text, segments text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    perform tap25_internal.claim_sensor(by_sensor);
+    perform tap25_internal.bound_waits();
+    delete from tap25_internal.loads l where l.sensor = by_sensor and l.segment = any (segments) and l.dropped_at is not null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  RETURNS void
  LANGUAGE plpgsql
@@ -1730,6 +1933,41 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_coverage()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_scopes();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.record_scope to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.scopes to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_load_days()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    columns constant text := (select string_agg(quote_ident(attname), ', ') from pg_attribute
+        where attrelid = 'tap25.coverage'::regclass and attnum > 0 and not attisdropped and attname not in ('records', 'packed', 'loaded_at'));
+begin
+    perform tap25_internal.grant_roles_before_coverage();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        execute format('grant insert (%s) on tap25.coverage to tap25_sensor', columns);
+        grant execute on function tap25_internal.pack_coverage to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.coverage to tap25_admin;
+        grant execute on function tap25.completeness, tap25_internal.pack_coverage to tap25_admin;
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_scopes()
  RETURNS void
  LANGUAGE plpgsql
@@ -1753,12 +1991,13 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_volumes()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    perform tap25_internal.grant_roles_before_scopes();
+    perform tap25_internal.grant_roles_before_load_days();
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.record_scope to tap25_sensor;
+        grant execute on function tap25_internal.date_loads, tap25_internal.forget_dropped_loads, tap25_internal.kept_from,
+            tap25_internal.dropped_days to tap25_sensor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant select on tap25.scopes to tap25_admin;
+        grant execute on function tap25_internal.mark_dropped_loads to tap25_admin;
     end if;
 end $function$;
 
@@ -1793,6 +2032,20 @@ CREATE OR REPLACE FUNCTION tap25_internal.is_tied()
  SET "TimeZone" TO 'UTC'
 AS $function$ select not pg_has_role(session_user, c.relowner, 'member') from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.keep_coverage()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if tg_op <> 'DELETE' or current_setting('tap25.packing', true) is distinct from 'on' then
+        raise '% is append-only', tg_table_name using errcode = 'insufficient_privilege';
+    end if;
+    return null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.keep_held(source regclass, since timestamp with time zone, before timestamp with time zone, filter text)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -1818,6 +2071,17 @@ begin
     end if;
     return n;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.kept_from()
+ RETURNS date
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select (((clock_timestamp() at time zone 'UTC')::date - r.kept)::date) from tap25.retentions r order by r.id desc limit 1
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.lacks_partition(which date[])
  RETURNS boolean
@@ -1976,6 +2240,38 @@ begin
     return made;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.mark_dropped_loads()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    oldest date := coalesce((select min(p.day) from tap25_internal.partitions() p), 'infinity');
+    n      bigint;
+begin
+    delete from tap25_internal.loads l where l.dropped_at < now() - interval '30 days';
+    if not exists (select from tap25_internal.loads l where l.dropped_at is null and l.last_day is not null and l.last_day < oldest) then
+        return 0;
+    end if;
+    with files as (
+        select l.sensor, left(l.segment, 71) as file, min(l.first_day)::timestamp at time zone 'UTC' as since,
+               (max(l.last_day) + 1)::timestamp at time zone 'UTC' as before
+        from tap25_internal.loads l where l.segment ~ '^(replay|follow)-' group by l.sensor, left(l.segment, 71)
+        having bool_and(coalesce(l.last_day < oldest, false))
+    ), gone as (
+        select f.sensor, f.file from files f
+        where not exists (select from tap25_internal.held h where h.sensor = f.sensor and h.seen_at >= f.since and h.seen_at < f.before)
+          and not exists (select from tap25_internal.misdated m where m.sensor = f.sensor and m.seen_at >= f.since and m.seen_at < f.before)
+    )
+    update tap25_internal.loads l set dropped_at = now() from gone g
+    where l.sensor = g.sensor and left(l.segment, 71) = g.file and l.dropped_at is null;
+    get diagnostics n = row_count;
+    return n;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.max_partitions()
  RETURNS integer
  LANGUAGE sql
@@ -2032,6 +2328,71 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.pack_coverage(quiet interval)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    tied constant boolean := tap25_internal.is_tied();
+    mine constant text := (select s.sensor from tap25_internal.sensors s where s.login = session_user and s.until is null);
+    gone bigint := 0;
+    n    bigint;
+    d    date;
+begin
+    begin
+        lock table tap25_internal.making_summaries in exclusive mode nowait;
+    exception when lock_not_available then
+        return 0;
+    end;
+    for d in select (c.since)::date from tap25.coverage c
+        where not c.packed and c.since < date_trunc('day', now()) and (not tied or c.sensor = mine)
+        group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
+    loop
+        begin
+            perform set_config('tap25.packing', 'on', true); -- only a superuser may have a function set it
+            with taken as (
+                delete from tap25.coverage c where c.since >= d and c.since < d + 1 and (not tied or c.sensor = mine) returning c.*
+            ), lossy as (
+                select t.*, greatest(t.ring_full, t.undecoded, t.fragments_lost, t.holes_given_up, t.octets_lost, t.sessions_cut, t.rows_lost,
+                    t.nic_dropped) > 0 as lossy, date_trunc('hour', t.since) as hour
+                from taken t
+            ), alike as (
+                select l.*, jsonb_build_array(l.interfaces, l.scope, l.version, l.clock_synchronised, l.nic_dropped is null, l.lossy,
+                    case when l.lossy then l.hour end)::text as kind
+                from lossy l
+            ), headed as (
+                select a.*, a.started or a.before > d + 1 or (a.lossy and a.before > a.hour + interval '1 hour')
+                    or lag(a.before) over w is distinct from a.since or lag(a.kind) over w <> a.kind as head
+                from alike a window w as (partition by a.sensor, a.program order by a.since, a.before, a.loaded_at)
+            ), numbered as (
+                select h.*, count(*) filter (where h.head) over (partition by h.sensor, h.program order by h.since, h.before, h.loaded_at
+                    rows unbounded preceding) as part
+                from headed h
+            ), entered as (
+                insert into tap25.coverage
+                select min(p.since), max(p.before), p.sensor, p.program, min(p.interfaces), min(p.scope), min(p.version), bool_or(p.started),
+                    bool_or(p.stopped), bool_and(p.clock_synchronised),
+                    (array_agg(p.clock_offset order by greatest(p.clock_offset, -p.clock_offset) desc nulls last))[1], max(p.clock_error),
+                    sum(p.frames_seen), sum(p.frames_read), sum(p.ring_full), sum(p.undecoded), sum(p.fragments_lost), sum(p.holes_given_up),
+                    sum(p.octets_lost), sum(p.sessions), sum(p.sessions_encrypted), sum(p.sessions_cut), sum(p.rows), sum(p.rows_lost),
+                    sum(p.nic_dropped), sum(p.records), true, max(p.loaded_at)
+                from numbered p group by p.sensor, p.program, p.part
+                returning 1
+            )
+            select (select count(*) from taken) - (select count(*) from entered) into n;
+            gone := gone + n;
+            perform set_config('tap25.packing', 'off', true);
+        exception when numeric_value_out_of_range then -- the sums of this day
+            null;
+        end;
+    end loop;
+    return gone;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.partition_name(day date)
  RETURNS text
  LANGUAGE sql
@@ -2049,6 +2410,12 @@ BEGIN ATOMIC
       JOIN pg_class c ON ((c.oid = i.inhrelid)))
    WHERE ((i.inhparent = ('tap25_internal.envelopes'::regclass)::oid) AND (c.relname ~ '^envelopes_\d{8}$'::text));
 END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.percent(share numeric, up boolean)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (trim_scale((CASE WHEN up THEN ceil((share * (10000)::numeric)) ELSE floor((share * (10000)::numeric)) END / (100)::numeric)) || ' %'::text);
 
 CREATE OR REPLACE FUNCTION tap25_internal.print_hash(kind text, value text)
  RETURNS bigint
@@ -2166,6 +2533,12 @@ begin
     update tap25.holds set released_at = now() where id = any (ended);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.span(length interval)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (SELECT (((v.n || ' '::text) || v.unit) || CASE WHEN (v.n = (1)::numeric) THEN ''::text ELSE 's'::text END) FROM ((SELECT EXTRACT(epoch FROM span.length) AS s) e CROSS JOIN LATERAL (SELECT CASE WHEN (e.s < (1)::numeric) THEN ceil((e.s * (1000)::numeric)) WHEN (e.s < (120)::numeric) THEN round(e.s) WHEN (e.s < (7200)::numeric) THEN round((e.s / (60)::numeric)) WHEN (e.s < (172800)::numeric) THEN round((e.s / (3600)::numeric)) ELSE round((e.s / (86400)::numeric)) END AS n, CASE WHEN (e.s < (1)::numeric) THEN 'millisecond'::text WHEN (e.s < (120)::numeric) THEN 'second'::text WHEN (e.s < (7200)::numeric) THEN 'minute'::text WHEN (e.s < (172800)::numeric) THEN 'hour'::text ELSE 'day'::text END AS unit) v));
+
 CREATE OR REPLACE FUNCTION tap25_internal.stamp()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2282,6 +2655,10 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.accesses
 ALTER TABLE tap25.accesses ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.accesses FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.accesses ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.coverage FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.keep_coverage();
+ALTER TABLE tap25.coverage ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER check_coverage AFTER INSERT ON tap25.coverage REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.check_coverage();
+ALTER TABLE tap25.coverage ENABLE ALWAYS TRIGGER check_coverage;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.expired FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.expired ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.expired FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
@@ -2333,6 +2710,8 @@ GRANT USAGE ON SCHEMA tap25_internal TO tap25_sensor;
 GRANT USAGE ON TYPE tap25.outcome TO tap25_admin;
 GRANT USAGE ON TYPE tap25.outcome TO tap25_auditor;
 GRANT SELECT ON tap25.accesses TO tap25_admin;
+GRANT SELECT ON tap25.coverage TO tap25_admin;
+GRANT INSERT (before, clock_error, clock_offset, clock_synchronised, fragments_lost, frames_read, frames_seen, holes_given_up, interfaces, nic_dropped, octets_lost, program, ring_full, rows, rows_lost, scope, sensor, sessions, sessions_cut, sessions_encrypted, since, started, stopped, undecoded, version) ON tap25.coverage TO tap25_sensor;
 GRANT SELECT ON tap25.expired TO tap25_admin;
 GRANT SELECT ON tap25.holds TO tap25_admin;
 GRANT SELECT ON tap25.mail TO tap25_admin;
@@ -2364,6 +2743,7 @@ GRANT SELECT ON tap25_internal.warrants TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.bind_sensor(name,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.case_mail(text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.drop_hold(bigint) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
@@ -2377,20 +2757,27 @@ GRANT EXECUTE ON FUNCTION tap25.set_retention(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.dropped_days(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.end_blockers(date,interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_day(date,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.is_host(inet) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.kept_from() TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.mark_dropped_loads() TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(interval) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
@@ -2428,6 +2815,35 @@ COMMENT ON COLUMN tap25.accesses.client_port IS 'TCP port that the auditor''s se
 COMMENT ON COLUMN tap25.accesses.application_name IS 'What the auditor''s program calls itself. It proves nothing.';
 COMMENT ON COLUMN tap25.accesses.backend_pid IS 'Process number of the session in the server, as in its log.';
 COMMENT ON SEQUENCE tap25.accesses_id_seq IS 'Gives accesses.id.';
+COMMENT ON TABLE tap25.coverage IS 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors through completeness().';
+COMMENT ON COLUMN tap25.coverage.since IS 'Beginning of the interval, by the sensor''s clock; of a replay, by the packets'' times.';
+COMMENT ON COLUMN tap25.coverage.before IS 'End of the interval, which is not in it.';
+COMMENT ON COLUMN tap25.coverage.sensor IS 'Name of the sensor, mail.sensor.';
+COMMENT ON COLUMN tap25.coverage.program IS 'What listened: sniff, the live tap; replay, of capture files; follow, replay --follow.';
+COMMENT ON COLUMN tap25.coverage.interfaces IS 'Interfaces that were up and captured the whole time; none if all were down or gone. Null: capture files.';
+COMMENT ON COLUMN tap25.coverage.scope IS 'SHA-256 of the scope in force, scopes.sha256; null: none, so that every row was recorded.';
+COMMENT ON COLUMN tap25.coverage.version IS 'Version of tap25.';
+COMMENT ON COLUMN tap25.coverage.started IS 'The sensor started at the beginning. A start without a stop before it is that after a crash.';
+COMMENT ON COLUMN tap25.coverage.stopped IS 'The sensor stopped at the end.';
+COMMENT ON COLUMN tap25.coverage.clock_synchronised IS 'Whether the kernel took the sensor''s clock for synchronised; null: unknown, or capture files.';
+COMMENT ON COLUMN tap25.coverage.clock_offset IS 'By how much the clock was still off, as the kernel knew; of a longer row the largest.';
+COMMENT ON COLUMN tap25.coverage.clock_error IS 'By how much the clock may have been off at most, as the kernel estimated; of a longer row the largest.';
+COMMENT ON COLUMN tap25.coverage.frames_seen IS 'Frames that passed the tap, of any kind; of a replay, frames of the file.';
+COMMENT ON COLUMN tap25.coverage.frames_read IS 'Of these, frames that may hold mail, and that were read.';
+COMMENT ON COLUMN tap25.coverage.ring_full IS 'Frames that may hold mail, and were lost because a ring was full.';
+COMMENT ON COLUMN tap25.coverage.undecoded IS 'Frames read that were cut or malformed.';
+COMMENT ON COLUMN tap25.coverage.fragments_lost IS 'Fragments of datagrams that stayed incomplete, or were bad.';
+COMMENT ON COLUMN tap25.coverage.holes_given_up IS 'Times that missing segments of a connection were no longer waited for, for want of memory.';
+COMMENT ON COLUMN tap25.coverage.octets_lost IS 'Octets of sessions that were not captured.';
+COMMENT ON COLUMN tap25.coverage.sessions IS 'Sessions that began.';
+COMMENT ON COLUMN tap25.coverage.sessions_encrypted IS 'Sessions that went on encrypted (STARTTLS): their mail after that has no addresses.';
+COMMENT ON COLUMN tap25.coverage.sessions_cut IS 'Sessions that lost octets for the first time.';
+COMMENT ON COLUMN tap25.coverage.rows IS 'Rows in scope, rows_lost among them.';
+COMMENT ON COLUMN tap25.coverage.rows_lost IS 'Of these, rows that were lost because the spool was full.';
+COMMENT ON COLUMN tap25.coverage.nic_dropped IS 'Frames of any kind that the network card had no room for, as its driver counts them; null: unknown, or capture files.';
+COMMENT ON COLUMN tap25.coverage.records IS 'How many records of a sensor the row stands for.';
+COMMENT ON COLUMN tap25.coverage.packed IS 'Whether the row was made when its day was over.';
+COMMENT ON COLUMN tap25.coverage.loaded_at IS 'When it was loaded, by the database''s clock; the latest.';
 COMMENT ON TABLE tap25.expired IS 'What was dropped, a line for each day and kind. Append-only; administrators read it.';
 COMMENT ON COLUMN tap25.expired.day IS 'The UTC day that was dropped: of seen_at; if kind is misdated, the day on which the rows were loaded.';
 COMMENT ON COLUMN tap25.expired.kind IS 'partition (a day), misdated (rows without a day of their own), or held (rows whose last hold has ended).';
@@ -2543,6 +2959,7 @@ COMMENT ON COLUMN tap25.warrants.by_origin IS 'Whether network is held against m
 COMMENT ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) IS 'Adds a hold on a mailbox, a domain or a network (the others are null) and returns its number; a null time is no bound. With a network, seen_in may name the one that the mail was seen in, mail.network. For administrators: select add_hold(''a@a.example'', null, null, ''2026-01-01'', null, null, ''court order'')';
 COMMENT ON FUNCTION tap25.bind_sensor(name,text) IS 'Gives a sensor''s name to a login, in place of the login that had it and of the name that the login had; null leaves the login without a name until its next load. For administrators: select bind_sensor(''tap_dc2'', ''dc2'')';
 COMMENT ON FUNCTION tap25.case_mail(text) IS 'Returns the mail that the warrants of an open case allow, each row once, and records the read. For auditors, after open_case: select * from case_mail(''2026-17'')';
+COMMENT ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) IS 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now.';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
 COMMENT ON FUNCTION tap25.end_warrant(bigint,text) IS 'Ends a warrant at once; returns false if there is no such warrant or it has ended. For administrators: select end_warrant(7, ''case closed'')';
 COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
@@ -2591,8 +3008,11 @@ COMMENT ON COLUMN tap25_internal.late_days.users IS 'Who used it at the last try
 COMMENT ON TABLE tap25_internal.loads IS 'Segments and capture files that were loaded: what has a line here is never loaded again.';
 COMMENT ON COLUMN tap25_internal.loads.sensor IS 'The sensor that loaded it.';
 COMMENT ON COLUMN tap25_internal.loads.segment IS 'Name of the segment of a spool, or key of a capture file.';
-COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows it has, by its sensor''s word.';
+COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows and records of coverage it has, by its sensor''s word.';
 COMMENT ON COLUMN tap25_internal.loads.loaded_at IS 'When it was loaded, by the database''s clock.';
+COMMENT ON COLUMN tap25_internal.loads.first_day IS 'The first UTC day of its rows; of the key of a file that replay has noted, of the file''s rows. Null: a segment of live traffic, one without rows, or one that was loaded before this was noted.';
+COMMENT ON COLUMN tap25_internal.loads.last_day IS 'The last UTC day of its rows, like first_day.';
+COMMENT ON COLUMN tap25_internal.loads.dropped_at IS 'When retention had dropped all rows of the file: then a replay may load it again. Null: it may not.';
 COMMENT ON VIEW tap25_internal.mail_aside IS 'The part of mail that is in no partition: held and misdated rows.';
 COMMENT ON VIEW tap25_internal.mail_days IS 'The part of mail that is in the partitions of days.';
 COMMENT ON TABLE tap25_internal.making_partitions IS 'No rows: locked by whoever makes partitions.';
@@ -2641,35 +3061,44 @@ COMMENT ON FUNCTION tap25_internal.bound_waits() IS 'Ends a wait for a lock afte
 COMMENT ON FUNCTION tap25_internal.bucket(text) IS 'Returns 16 bits of the hash of an address or domain in lower case: the indexes have these, not the text.';
 COMMENT ON FUNCTION tap25_internal.change_hold() IS 'Trigger: lets nothing of a hold change but its end, once.';
 COMMENT ON FUNCTION tap25_internal.change_warrant() IS 'Trigger: what insert and update of the view warrants do. It grants a warrant, or brings its end forward.';
+COMMENT ON FUNCTION tap25_internal.check_coverage() IS 'Trigger: refuses coverage of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_isolation(bigint) IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would show an ended warrant as valid.';
 COMMENT ON FUNCTION tap25_internal.check_misdated() IS 'Trigger: refuses misdated rows whose day gets a partition, and rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_retention(timestamp with time zone) IS 'Fails if the retention keeps something of what is older than a time.';
 COMMENT ON FUNCTION tap25_internal.check_seen_in(inet,text) IS 'Fails if a warrant or hold names a network in a form that mail.network never has, or without an IP address.';
 COMMENT ON FUNCTION tap25_internal.check_snapshot() IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would not show a hold or a retention that was set since.';
 COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
+COMMENT ON FUNCTION tap25_internal.completeness_sentence(timestamp with time zone,timestamp with time zone,text[],numeric,tstzmultirange,numeric,numeric,numeric,numeric,numeric,boolean,text[]) IS 'The figures of completeness() in words.';
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
 COMMENT ON FUNCTION tap25_internal.count_day() IS 'Trigger: as count_rows, for what a statement adds to the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
+COMMENT ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) IS 'Notes the first and the last day of the rows of segments that the same transaction has entered in loads. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
 COMMENT ON FUNCTION tap25_internal.domain_of(text) IS 'Returns the domain of an address in lower case, or null if it has none.';
+COMMENT ON FUNCTION tap25_internal.dropped_days(date[]) IS 'Returns those of the days that expiry has dropped and that have no rows now. For sensors.';
 COMMENT ON FUNCTION tap25_internal.end_all_blockers(date,interval) IS 'As end_blockers, which calls it, for any day.';
 COMMENT ON FUNCTION tap25_internal.end_blockers(date,interval) IS 'Returns the sessions that keep a day from being dropped, or without a day partitions from being made, and ends those it may whose transaction is older than an interval. Fails if the retention keeps the day.';
 COMMENT ON FUNCTION tap25_internal.ensure_partition(date) IS 'Makes the partition of a day if it is missing; returns why the day gets none, or null. The caller has locked making_partitions.';
 COMMENT ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) IS 'Enters segments in loads; returns for each whether it was not there yet. For sensors, as the first step of a load.';
 COMMENT ON FUNCTION tap25_internal.expire_day(date,text) IS 'Drops a day, after copying the rows that a hold concerns; returns its rows, its octets and how many rows are kept. Fails if the retention keeps the day or a load has it.';
 COMMENT ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) IS 'Removes misdated rows that were loaded before a time, after copying those that a hold concerns; returns what was removed for each day. Fails if the retention keeps them.';
+COMMENT ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) IS 'Forgets those of the segments whose rows were all dropped, so that they are loaded again. For sensors, under their own name, before enter_loads.';
 COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_coverage() IS 'The part of grant_roles that is older than coverage.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_load_days() IS 'The part of grant_roles that is older than load_days.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_volumes() IS 'The part of grant_roles that is older than volumes.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
 COMMENT ON FUNCTION tap25_internal.is_network(text) IS 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
 COMMENT ON FUNCTION tap25_internal.is_tied() IS 'Returns whether the session''s login loads under one name only: not so for members of the owner.';
+COMMENT ON FUNCTION tap25_internal.keep_coverage() IS 'Trigger: refuses to change or delete coverage, except for pack_coverage.';
 COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
+COMMENT ON FUNCTION tap25_internal.kept_from() IS 'Returns the first day that the stored retention keeps; null if none is stored, or days are kept for ever. For sensors.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
 COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
@@ -2679,13 +3108,16 @@ COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with
 COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';
+COMMENT ON FUNCTION tap25_internal.mark_dropped_loads() IS 'Marks the loads of capture files whose rows were all dropped, and forgets those marked a month ago; returns how many it has marked. For administrators, after expiry.';
 COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partitions there may be before an older day gets none: three years. Replace it by a larger number only after raising max_locks_per_transaction.';
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
 COMMENT ON FUNCTION tap25_internal.note_grant() IS 'Trigger: records the event that a warrant was granted.';
 COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
+COMMENT ON FUNCTION tap25_internal.pack_coverage(interval) IS 'Puts longer rows in the place of coverage of days that are over; returns how many rows fewer there are. For sensors, of their own, and administrators.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
+COMMENT ON FUNCTION tap25_internal.percent(numeric,boolean) IS 'A share as per cent, rounded up or down to two decimals.';
 COMMENT ON FUNCTION tap25_internal.print_hash(text,text) IS 'Returns the hash of a value of a kind, such as mail_from, in lower case.';
 COMMENT ON FUNCTION tap25_internal.print_of(bigint) IS 'Returns the 16 bits of a hash that are kept.';
 COMMENT ON FUNCTION tap25_internal.print_page(bigint,smallint) IS 'Returns the page that a hash belongs to.';
@@ -2694,6 +3126,7 @@ COMMENT ON FUNCTION tap25_internal.record_access(bigint,text,text,bigint[],text,
 COMMENT ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) IS 'Records that a scope is in force for a sensor from a time on, and returns whether that is a change. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.refuse() IS 'Trigger: refuses to change or delete rows of a table that is append-only.';
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
+COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of scopes with who adds it and when, and the digest of its rules, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';

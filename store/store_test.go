@@ -146,7 +146,7 @@ func TestNote_EntersAllOrNone(t *testing.T) {
 	if _, err := db.conn.Exec(t.Context(), "set lock_timeout = '100ms'"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Note(t.Context(), "tap", []string{"a", "b", "c"}); err == nil {
+	if _, err := db.Note(t.Context(), "tap", []FileKey{{Key: "a"}, {Key: "b"}, {Key: "c"}}); err == nil {
 		t.Fatal("noted what another load may still undo")
 	}
 	if err := tx.Rollback(t.Context()); err != nil {
@@ -158,7 +158,7 @@ func TestNote_EntersAllOrNone(t *testing.T) {
 				t.Errorf("segment %s is loaded: %v, %v; want %v", key, yes, err, noted)
 			}
 		}
-		before, err := db.Note(t.Context(), "tap", []string{"a", "b", "c"})
+		before, err := db.Note(t.Context(), "tap", []FileKey{{Key: "a"}, {Key: "b"}, {Key: "c"}})
 		if want := map[bool]int{true: 3}[noted]; err != nil || before != want {
 			t.Fatalf("%d were entered before, want %d: %v", before, want, err)
 		}

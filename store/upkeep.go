@@ -68,7 +68,8 @@ func (db *DB) mayExpire(ctx context.Context) (may bool, err error) {
 	err = db.conn.QueryRow(ctx, `select has_function_privilege('tap25_internal.expire_day(date, text)', 'execute')
 		and has_function_privilege('tap25_internal.expire_misdated(timestamptz, text)', 'execute')
 		    and has_function_privilege('tap25_internal.release_holds(text)', 'execute')
-		and has_function_privilege('tap25_internal.end_blockers(date, interval)', 'execute')`).Scan(&may)
+		and has_function_privilege('tap25_internal.end_blockers(date, interval)', 'execute')
+		and has_function_privilege('tap25_internal.mark_dropped_loads()', 'execute')`).Scan(&may)
 	if err != nil {
 		return false, fmt.Errorf("check if this user may drop days: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/spools"
+	"tap25/cmd/tap25/terminal"
 	"tap25/store"
 )
 
@@ -73,7 +75,7 @@ func writeStatus(out io.Writer, s *store.Status, disk *report.Disk, waiting *spo
 	if s.Lag != nil {
 		loaded = fmt.Sprintf("%s (%s ago)", loaded, report.Span(time.Duration(*s.Lag*float64(time.Second))))
 	}
-	n := report.Number
+	n := report.Grouped
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%s\nrows\t%s\nbytes\t%s (%s, %s a row)\n", s.Server, s.Version,
 		n(s.Partitions), n(s.Rows), n(s.Bytes), report.Bytes(s.Bytes), n(s.BytesPerRow))
@@ -86,6 +88,7 @@ func writeStatus(out io.Writer, s *store.Status, disk *report.Disk, waiting *spo
 	fmt.Fprintf(w, "finished days\t%s summarized, %s reindexed\n", n(s.Summarized), n(s.Reindexed))
 	fmt.Fprintf(w, "held\t%s\nmisdated\t%s\nexpired days\t%s\nloads\t%s\nlast load\t%s\n", n(s.Held), n(s.Misdated),
 		n(s.Expired), n(s.Loads), loaded)
+	fmt.Fprintf(w, "coverage\t%s\n", coveredTo(s))
 	fmt.Fprintf(w, "retention\t%s\naccesses\t%s, and %s rolled back or refused\n", s.Retention, n(s.Accesses),
 		n(s.Missing))
 	writeSpools(w, waiting)
@@ -100,7 +103,7 @@ func writeStatus(out io.Writer, s *store.Status, disk *report.Disk, waiting *spo
 
 // writeSpools writes what waits in spools.
 func writeSpools(w io.Writer, s *spools.Status) {
-	n := report.Number
+	n := report.Grouped
 	fmt.Fprintf(w,
 		"spool\t%s segments with %s rows waiting, %s in all files\noldest waiting\t%s\nset aside\t%s rows\n",
 		n(int64(s.Segments)), n(s.Rows), report.Bytes(s.Bytes), when(s.Oldest), n(s.SetAside))
@@ -114,6 +117,17 @@ func fullOn(disk *report.Disk, growth int64) string {
 		return "full not in sight"
 	}
 	return "full on " + time.Now().AddDate(0, 0, int(disk.Free/growth)).UTC().Format(time.DateOnly)
+}
+
+// coveredTo says until when live taps have recorded coverage, and which of them do so now.
+func coveredTo(s *store.Status) string {
+	switch {
+	case s.Covered == nil:
+		return "none of a live tap"
+	case len(s.Covering) == 0:
+		return "up to " + when(s.Covered) + "; no live tap listens now"
+	}
+	return "up to " + when(s.Covered) + ": " + terminal.Escape(strings.Join(s.Covering, ", "))
 }
 
 // when formats a time, or "-" for none.

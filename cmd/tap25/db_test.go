@@ -33,7 +33,7 @@ func TestReplay_IntoTheLocalClusterOnce(t *testing.T) {
 	}
 	if _, diag := tap25(statusDone, "replay", "--sensor", "tap", demo); !strings.Contains(diag, "repeated  764 rows") ||
 		!strings.Contains(diag, "database  0 rows added\n") ||
-		!strings.Contains(diag, "already holds 1 of these files") {
+		!strings.Contains(diag, "1 of these files were loaded before") {
 		t.Errorf("second replay: %s", diag)
 	}
 	rows, _ := tap25(statusDone, "replay", "--json", "--sensor", "tap", demo)

@@ -39,7 +39,7 @@ func demoDatabase(t *testing.T) {
 
 // TestDocs_StatementsRun runs the SQL of the pages, as the owner or as the user whom the block names.
 func TestDocs_StatementsRun(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/auditing.md"} {
+	for _, page := range []string{"README.md", "docs/auditing.md", "docs/operating.md"} {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			demoDatabase(t)
 			ran := 0

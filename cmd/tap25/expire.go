@@ -28,7 +28,9 @@ Then expire finishes each day that is over and has got no row for ten minutes, w
 writes a summary, with which queries about an address skip the days without that address. If this user owns the
 tables, it also rebuilds their indexes, which makes them smaller.
 
-tap25 sniff and tap25 replay --follow do all of this every hour.`
+A capture file whose rows were all dropped is forgotten: replaying it adds its rows again.
+
+tap25 sniff does all of this every hour, and so does tap25 replay --follow, which drops days only with --retention.`
 
 func dbExpire() *cobra.Command {
 	var dsn, retention string
@@ -54,7 +56,7 @@ func dbExpire() *cobra.Command {
 	}
 	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().StringVar(&retention, "retention", "",
-		"how long to keep days, such as 730d, 24mo or 2y (default: the stored retention, else 2y)")
+		"how long to keep days, such as 730d, 24mo or 2y (default: the stored retention)")
 	cmd.Flags().BoolVar(&cfg.Change, "change-retention", false,
 		"store --retention in the database, even if it is shorter than the stored one")
 	endReadersFlag(cmd.Flags(), &endReaders)

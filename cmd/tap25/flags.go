@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tap25/reassembly"
+	"tap25/store"
 	"tap25/store/stream"
 )
 
@@ -83,11 +84,24 @@ func spoolFlags(f *pflag.FlagSet, l *stream.Limits) {
 			"once")
 }
 
-// retentionFlag adds --retention to a command that expires days by itself; only, if any, says when it counts.
-func retentionFlag(f *pflag.FlagSet, retention *string, only string) {
-	f.StringVar(retention, "retention", "2y", only+
-		"how long to keep days in the database, such as 2y, 24mo or 730d, unless it stores a longer retention; "+
-		"'never' drops none")
+// never is the value of --retention that drops no day.
+const never = "never"
+
+// retentionFlag adds --retention to a command that expires days by itself; rest ends its description.
+func retentionFlag(f *pflag.FlagSet, retention *string, value, rest string) {
+	f.StringVar(retention, "retention", value,
+		"how long to keep days in the database, such as 2y, 24mo or 730d, unless it stores a longer retention; "+rest)
+}
+
+// parseRetention reads --retention; zero: no day is dropped.
+func parseRetention(s string) (r store.Retention, err error) {
+	if s == "" || s == never {
+		return r, nil
+	}
+	if r, err = store.ParseRetention(s); err != nil {
+		err = &usageError{fmt.Errorf("--retention: %w", err)}
+	}
+	return r, err
 }
 
 // endReadersFlag adds --end-readers-after to a command that expires days.

@@ -61,7 +61,8 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	if out, _ := tap25(statusDone, "hold", "ls"); !regexp.MustCompile(`(?m)^1 .*2020-01-01T00:00:00Z +2025-01-01T00:00:00Z +- .* 0 +"case 17"$`).MatchString(out) {
 		t.Errorf("hold ls says %s", out)
 	}
-	if out, _ := tap25(statusDone, "db", "expire", "--dry-run"); !strings.Contains(out, "would drop 764 rows") ||
+	if out, _ := tap25(statusDone, "db", "expire", "--retention", "2y", "--dry-run"); !strings.Contains(out,
+		"would drop 764 rows") ||
 		ask("select count(*) from mail") != "1528" {
 		t.Errorf("dry run says %s", out)
 	}

@@ -39,8 +39,8 @@ func followed(t *testing.T, dir, spool string, done func(diag string) bool) stri
 	defer cancel()
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"replay", "--follow", dir, "--sensor", "tap", "--spool", spool, "--retention",
-			"never"}, nil, &bytes.Buffer{}, &diag)
+		ended <- run(ctx, []string{"replay", "--follow", dir, "--sensor", "tap", "--spool", spool}, nil,
+			&bytes.Buffer{}, &diag)
 	}()
 	await(t, "the directory is followed", func() bool { return done(diag.String()) })
 	cancel()

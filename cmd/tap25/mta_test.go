@@ -172,7 +172,7 @@ func (w *wire) exchange(s *sniffing, n int) (rows int) {
 	if w.t.Failed() {
 		w.t.FailNow()
 	}
-	if err := w.grown(s, int64(rows), func(r *report.Report) int64 { return r.Store.Loaded }); err != nil {
+	if err := w.grown(s, int64(rows), rowsLoaded); err != nil {
 		w.t.Fatal(err)
 	}
 	close(done)

@@ -5,9 +5,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+
+	"tap25/capture/capturetest"
 )
 
 func TestPackaging_UnitIsHardened(t *testing.T) {
@@ -73,5 +76,38 @@ func TestPackaging_InstallsWhatTheUnitAndPeopleNeed(t *testing.T) {
 	install()
 	if kept, err := os.ReadFile(settings); err != nil || string(kept) != "interface: [mine0]\n" {
 		t.Errorf("settings that were there: %v, %s", err, kept)
+	}
+}
+
+// TestPackaging_ReleasesAreReproducible makes the archives of one commit twice, in two clones: they are the same, octet
+// for octet, and the SBOM names the modules that the program has.
+func TestPackaging_ReleasesAreReproducible(t *testing.T) {
+	if _, err := os.Stat("../../.git"); err != nil {
+		capturetest.Missing(t, "git", "these sources are not a clone")
+	}
+	var sums [2]string
+	for i := range sums {
+		clone := filepath.Join(t.TempDir(), strings.Repeat("deeper/", i), "tap25")
+		for _, args := range [][]string{{"git", "clone", "-q", "../..", clone},
+			{"make", "-s", "-C", clone, "dist", "ARCHS=" + runtime.GOARCH}} {
+			if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %v: %s", args, err, out)
+			}
+		}
+		text, err := os.ReadFile(filepath.Join(clone, "bin/dist/SHA256SUMS"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums[i] = string(text)
+		boms, err := filepath.Glob(filepath.Join(clone, "bin/dist/*.cdx.json"))
+		if err != nil || len(boms) != 1 {
+			t.Fatalf("SBOMs: %v, %v", boms, err)
+		}
+		if bom, err := os.ReadFile(boms[0]); err != nil || !strings.Contains(string(bom), "github.com/jackc/pgx/v5") {
+			t.Errorf("the SBOM does not name pgx: %v", err)
+		}
+	}
+	if strings.Count(sums[0], "\n") != 2 || sums[0] != sums[1] {
+		t.Errorf("two builds of one commit:\n%s%s", sums[0], sums[1])
 	}
 }

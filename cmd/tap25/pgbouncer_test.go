@@ -123,7 +123,8 @@ func TestPgbouncer_EverythingWorksOrSaysThatItDoesNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, diag bytes.Buffer
-	if status := run(t.Context(), []string{"db", "expire", "--db", dsn}, nil, &out, &diag); status != statusDone ||
+	if status := run(t.Context(), []string{"db", "expire", "--retention", "2y", "--db", dsn}, nil, &out,
+		&diag); status != statusDone ||
 		!strings.Contains(out.String(), "dropped partition 2023-11-14") ||
 		!strings.Contains(out.String(), "finished 2026-01-02: summarized\n") ||
 		!strings.Contains(diag.String(), "not done through a connection pooler") {

@@ -9,7 +9,6 @@ import (
 
 	"tap25/cmd/tap25/replay"
 	"tap25/cmd/tap25/scope"
-	"tap25/store"
 	"tap25/store/stream"
 )
 
@@ -35,9 +34,10 @@ replay reads captures in the order given, as one continuous stream. A capture is
 with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json to
 standard output, and prints a summary to standard error.
 
-A capture that is in the database already adds no row. Rows go through a spool on disk. If the database does not
-answer for longer than --wait, or if the replay is interrupted, run the same command again: it adds the missing rows.
-SIGINT or SIGTERM ends it within a second; rows that are sealed and not loaded by then stay in the spool.
+A capture that is in the database already adds no row, unless the retention has dropped all its rows since. A warning
+says so if the retention is going to drop rows that replay adds. Rows go through a spool on disk. If the database does
+not answer for longer than --wait, or if the replay is interrupted, run the same command again: it adds the missing
+rows. SIGINT or SIGTERM ends it within a second; rows that are sealed and not loaded by then stay in the spool.
 
 With --follow, replay reads the files of a directory in the order of their names (numbers by value), as one stream,
 until SIGINT or SIGTERM; the next start continues it. replay reads a file once no process has it open for writing
@@ -82,7 +82,7 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&r.followDir, "follow", "",
 		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
 	scopeFlag(flags, &r.scope)
-	retentionFlag(flags, &r.retention, "with --follow: ")
+	retentionFlag(flags, &r.retention, never, "only with --follow")
 	endReadersFlag(flags, &r.endReaders)
 	return cmd
 }
@@ -145,8 +145,8 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 			cfg.Log.Warn().Msg(scope.KeepsNothingText)
 		}
 	}
-	if r.followDir != "" && r.retention != "never" {
-		cfg.Retention, err = store.ParseRetention(r.retention)
+	if r.followDir != "" {
+		cfg.Retention, err = parseRetention(r.retention)
 	}
-	return cfg, usage(err)
+	return cfg, err
 }

@@ -194,6 +194,12 @@ func writePcap(path string, start time.Time, frames [][]byte) error {
 
 // writePcapOf keeps no more of each frame than the snaplen.
 func writePcapOf(path string, start time.Time, frames [][]byte, snaplen int) error {
+	at := func(i int) time.Time { return start.Add(time.Duration(i) * time.Millisecond) }
+	return writePcapAt(path, at, frames, snaplen)
+}
+
+// writePcapAt writes frames, each at a time of its own.
+func writePcapAt(path string, at func(int) time.Time, frames [][]byte, snaplen int) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
@@ -204,8 +210,7 @@ func writePcapOf(path string, start time.Time, frames [][]byte, snaplen int) err
 		return err
 	}
 	for i, frame := range frames {
-		at := start.Add(time.Duration(i) * time.Millisecond)
-		ci := gopacket.CaptureInfo{Timestamp: at, CaptureLength: min(len(frame), snaplen), Length: len(frame)}
+		ci := gopacket.CaptureInfo{Timestamp: at(i), CaptureLength: min(len(frame), snaplen), Length: len(frame)}
 		if err := w.WritePacket(ci, frame[:ci.CaptureLength]); err != nil {
 			return err
 		}

@@ -13,7 +13,6 @@ import (
 	"tap25/bpf"
 	"tap25/cmd/tap25/scope"
 	"tap25/cmd/tap25/sniff"
-	"tap25/store"
 )
 
 // sniffFlags are the values of flags, environment and configuration file, and the settings that they make.
@@ -27,27 +26,34 @@ type sniffFlags struct {
 
 const sniffLong = `
 sniff captures mail on interfaces that a mirror port or a tap feeds. It writes one row for each recipient to a spool
-on disk and loads the spool into the database; with --json, it writes the rows to standard output instead. SIGTERM
+on disk and loads the spool into the database; with --json, it writes the rows to standard output instead. The database
+keeps them for --retention, which must be given: the law sets the period. SIGTERM
 or Ctrl-C ends it within a second: sniff writes the rows of what it has seen, leaves those in the spool that the
 database does not take at once, and prints a summary to standard error.
 
 An XDP program captures the frames. The host receives no frame of the interface while sniff runs, unless --inline
-is given. Attaching the program needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, or root; sniff gives
-these up after it has attached. The program is detached when tap25 ends, even if it crashes or is killed.
+is given. Then the host keeps the interface, and a second program, at tc egress, captures what the host sends: sniff
+runs beside a mail server on its own host, without a tap. Attaching the programs needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, or root; sniff gives
+these up after it has attached. They are detached when tap25 ends, even if it crashes or is killed.
 
 Every flag can also be set by an environment variable (--sensor by TAP25_SENSOR) or in the YAML file that --config
 names (sensor: NAME). The command line overrides the environment, and the environment overrides the file. After
 SIGHUP, sniff reads the file again: port and log-level change at once; other changes take effect at the next start,
 and the log names them. The file that --scope names is read again too: if it is in order, it is in force at once.`
 
+// errNoRetention is the error of a live tap that was not told when rows go.
+var errNoRetention = errors.New("no retention given: how long records of mail may be kept is a matter of law, " +
+	"so tap25 has no default; name the time with --retention, such as 24mo or 730d, or in the configuration file, such as " +
+	"'retention: 24mo'; 'never' drops nothing")
+
 func sniffCommand() *cobra.Command {
 	s := &sniffFlags{}
 	cmd := &cobra.Command{
-		Use:   "sniff -i IFACE... [--json | --db URL|local] [flags]",
+		Use:   "sniff -i IFACE... {--json | --retention TIME|never [--db URL|local]} [flags]",
 		Short: "Capture mail on network interfaces and record its envelopes",
 		Long:  sniffLong[1:],
-		Example: "  tap25 sniff -i eth1\n  tap25 sniff -i eth1 -i eth2 --db postgres://sensor@db.example/mail " +
-			"--metrics 127.0.0.1:9425\n" +
+		Example: "  tap25 sniff -i eth1 --retention 24mo\n  tap25 sniff -i eth1 -i eth2 --retention never " +
+			"--db postgres://sensor@db.example/mail --metrics 127.0.0.1:9425\n" +
 			"  tap25 sniff -i eth1 --json | jq .rcpt_to",
 		Args: usageArgs(cobra.NoArgs),
 	}
@@ -56,6 +62,9 @@ func sniffCommand() *cobra.Command {
 		given := changedFlags(cmd.Flags())
 		if err := s.complete(cmd.Flags()); err != nil {
 			return err
+		}
+		if !s.JSON && s.retention == "" {
+			return &usageError{errNoRetention}
 		}
 		cfg := sniff.Config{
 			Settings: s.Settings, Version: version(),
@@ -86,14 +95,14 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 		"number of rings, each read by one goroutine (default: the number of CPUs, at most 8)")
 	f.IntVar(&s.RingBytes, "ring-bytes", 32<<20, "size of each ring in bytes, rounded up to a power of two")
 	f.BoolVar(&s.Inline, "inline", false,
-		"pass all frames on to the host, for an interface that carries the host's own traffic; "+
-			"sniff sees only the frames that arrive")
+		"pass all frames on to the host, and see those that the host sends too: for an interface that carries the "+
+			"host's own traffic, such as a mail server's")
 	f.StringVar(&s.xdp, "xdp", "auto",
 		"where the XDP program runs: native (in the driver), generic (any driver, slower) or auto")
 	f.StringVar(&s.checksum, "checksum", "auto",
 		"what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
 			"auto accepts what its receiver acknowledged, unless it came again with a right one")
-	retentionFlag(f, &s.retention, "")
+	retentionFlag(f, &s.retention, "", "'never' drops none; there is no default, because the law sets the period")
 	endReadersFlag(f, &s.endReaders)
 	f.StringVar(&s.Metrics, "metrics", "",
 		"address on which to serve a page for people, /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
@@ -160,10 +169,8 @@ func (s *sniffFlags) convert() (err error) {
 		return &usageError{fmt.Errorf("--log-level %q is not debug, info, warn or error", s.LogLevel)}
 	}
 	s.Mode, s.DSN, s.EndReaders = mode, resolveDB(s.db), afterwards(s.endReaders)
-	if s.retention != "never" {
-		if s.Retention, err = store.ParseRetention(s.retention); err != nil {
-			return &usageError{fmt.Errorf("--retention: %w", err)}
-		}
+	if s.Retention, err = parseRetention(s.retention); err != nil {
+		return err
 	}
 	s.Assembler, err = assembler(s.sensor, s.ports, s.intercepts, s.checksum)
 	return err

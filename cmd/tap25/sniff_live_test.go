@@ -48,7 +48,7 @@ func wrongLiveSums(r *report.Report) (wrong []string) {
 	equal("segments, by direction", r.Frames["tcp_port"], r.ToServers+r.FromServers)
 	equal("rows, by outcome", r.Rows, report.Sum(r.Outcomes))
 	if s := r.Store; s != nil {
-		equal("rows = spooled + lost", r.Rows, s.Spooled+s.Lost)
+		equal("rows + coverage = spooled + lost", r.Rows+s.Coverage, s.Spooled+s.Lost)
 		equal("spooled + found", s.Spooled+s.Found, s.Loaded+s.Waiting+s.SetAside+s.Damaged+s.Dropped)
 	}
 	return wrong

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -22,7 +23,10 @@ import (
 func TestSniff_OverloadMakesNoWrongRow(t *testing.T) {
 	w := newWire(t)
 	m := w.serve()
-	s := w.sniff("--workers", "1", "--ring-bytes", "16384")
+	s := w.sniff("--workers", "1", "--ring-bytes", "16384", "--metrics", metricsAddress)
+	if status, body := w.get("/readyz?verbose"); status != 200 || body != "ok\n" {
+		t.Errorf("before: readyz %d %s", status, body)
+	}
 	var senders sync.WaitGroup
 	for i := range 8 {
 		senders.Go(func() {
@@ -42,6 +46,7 @@ func TestSniff_OverloadMakesNoWrongRow(t *testing.T) {
 	if r.RingFull == 0 {
 		t.Fatal("no frame was lost: this shows nothing")
 	}
+	w.lossIsShown(s, r)
 	truth := map[string]bool{}
 	for _, mail := range m.taken {
 		truth[mail] = true
@@ -61,6 +66,37 @@ func TestSniff_OverloadMakesNoWrongRow(t *testing.T) {
 	}
 	t.Logf("%d frames of %d lost, %d rows whole, %d flagged, of %d", r.RingFull, r.RingFull+r.Delivered, whole, flagged,
 		len(m.taken))
+}
+
+// lossIsShown checks that what a ring has lost is in the log, status, metrics and /readyz, which stays well: mail is
+// recorded.
+func (w *wire) lossIsShown(s *sniffing, r *report.Report) {
+	w.t.Helper()
+	await(w.t, "a line in the log", func() bool {
+		return strings.Contains(s.diag.String(), `{"level":"warn","frames_lost":`)
+	})
+	await(w.t, "the state", func() bool {
+		now, err := report.Ask(w.t.Context(), s.control)
+		return err == nil && now.State == "degraded" && len(now.Degraded) == 1
+	})
+	if status, body := w.get("/readyz"); status != 200 || body != "ok\n" {
+		w.t.Errorf("readyz %d %s", status, body)
+	}
+	if status, body := w.get("/readyz?verbose"); status != 200 ||
+		!strings.HasPrefix(body, "degraded\nfull rings lost ") {
+		w.t.Errorf("readyz?verbose %d %s", status, body)
+	}
+	_, metrics := w.get("/metrics")
+	for _, want := range []string{"tap25_degraded 1\n",
+		fmt.Sprintf("tap25_frames_ring_full_total{interface=\"tap0\",worker=\"0\"} %d\n", r.RingFull)} {
+		if !strings.Contains(metrics, want) {
+			w.t.Errorf("no %s in the metrics", want)
+		}
+	}
+	if shown := asked(w.t, "status", "--control", s.control, "--interval", "50ms"); !strings.Contains(shown,
+		"\ndegraded: full rings lost ") {
+		w.t.Error(shown)
+	}
 }
 
 // TestSniff_OverloadFlagsOnlyWhatLostFrames takes down which frames came through a tiny ring and holds them against a

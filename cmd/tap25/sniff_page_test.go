@@ -52,7 +52,7 @@ func TestSniff_PageShowsWhatTheMetricsDo(t *testing.T) {
 	}
 	await(t, "rows to be loaded", func() bool {
 		r, err := report.Ask(t.Context(), s.control)
-		return err == nil && r.Store.Loaded == int64(len(m.taken))
+		return err == nil && rowsLoaded(r) == int64(len(m.taken))
 	})
 	b.Screen(1280, 720, "light", true)
 	var shown map[string]string
@@ -64,7 +64,7 @@ func TestSniff_PageShowsWhatTheMetricsDo(t *testing.T) {
 			`Object.fromEntries([...document.querySelectorAll('span[id]')].map(e => [e.id, e.textContent]))`)
 		_, metrics = w.get("/metrics")
 		return sumOf(t, before, "frames_seen_total") == sumOf(t, metrics, "frames_seen_total") &&
-			shown["seen-total"] == report.Number(sumOf(t, metrics, "frames_seen_total"))
+			shown["seen-total"] == report.Grouped(sumOf(t, metrics, "frames_seen_total"))
 	})
 	for id, metric := range map[string]string{
 		"seen-total": "frames_seen_total", "other-total": "frames_dropped_total", "ring-total": "frames_delivered_total",
@@ -72,7 +72,7 @@ func TestSniff_PageShowsWhatTheMetricsDo(t *testing.T) {
 		"rows-total": "rows_total", "spool-total": "rows_spooled_total", "spool-lost": "rows_lost_total",
 		"database-total": "rows_loaded_total", "accepted-total": `rows_total{outcome="accepted"}`,
 	} {
-		if want := report.Number(sumOf(t, metrics, metric)); shown[id] != want {
+		if want := report.Grouped(sumOf(t, metrics, metric)); shown[id] != want {
 			t.Errorf("%s shows %q, and %s is %s", id, shown[id], metric, want)
 		}
 	}

@@ -102,6 +102,8 @@ func (w *wire) prepare(state string, args ...string) *sniffing {
 	}
 	if !slices.Contains(args, "--db") {
 		s.cmd.Args = append(s.cmd.Args, "--json")
+	} else if !slices.Contains(args, "--retention") {
+		s.cmd.Args = append(s.cmd.Args, "--retention", "never")
 	}
 	s.cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+s.state)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.diag

@@ -14,7 +14,7 @@ type counted struct {
 	parts map[string]int64
 }
 
-var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|outside|repeated|unspooled|found|spooled|database|anomalies) +(?:(\d+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* \d+)\)?)?$`)
+var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|coverage|outside|repeated|unspooled|found|spooled|database|anomalies) +(?:(\d+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* \d+)\)?)?$`)
 
 // summaryOf reads the summary of a replay.
 func summaryOf(diag string) map[string]counted {
@@ -34,7 +34,7 @@ func summaryOf(diag string) map[string]counted {
 
 // wrongSums holds the counters of a replay's summary against each other: every frame has one verdict, every payload
 // octet was delivered, a duplicate or ignored, every fragment came to one end, every row has an outcome, and was lost
-// or spooled; each that was spooled is loaded, waits, was set aside, or is left for the next replay; each that was
+// or spooled, as coverage is; each that was spooled is loaded, waits, was set aside, or is left for the next replay; each that was
 // loaded was added or there.
 func wrongSums(lines map[string]counted) (wrong []string) {
 	for _, name := range []string{"packets", "payload", "fragments", "rows"} {
@@ -54,16 +54,17 @@ func wrongSums(lines map[string]counted) (wrong []string) {
 		return wrong
 	}
 	lost := lines["unspooled"].total + lines["repeated"].total + lines["outside"].total
-	if spooled.total+lost != lines["rows"].total {
-		wrong = append(wrong, fmt.Sprintf("%d rows, but %d spooled and %d lost, repeated or out of scope",
-			lines["rows"].total, spooled.total, lost))
+	covered := lines["coverage"]
+	if spooled.total+lost != lines["rows"].total+covered.total {
+		wrong = append(wrong, fmt.Sprintf("%d rows and %d of coverage, but %d spooled and %d lost, repeated or "+
+			"out of scope", lines["rows"].total, covered.total, spooled.total, lost))
 	}
 	if found := lines["found"].total; spooled.total+found != spooled.sum() {
 		wrong = append(wrong, fmt.Sprintf("%d rows spooled, %d found, but %v", spooled.total, found, spooled.parts))
 	}
-	if db := lines["database"]; db.total+db.sum() != spooled.parts["loaded"] {
-		wrong = append(wrong, fmt.Sprintf("%d rows loaded, but %d added, %v", spooled.parts["loaded"], db.total,
-			db.parts))
+	if db := lines["database"]; db.total+db.sum()+covered.sum() != spooled.parts["loaded"] {
+		wrong = append(wrong, fmt.Sprintf("%d loaded, but %d rows added, %v, coverage %v",
+			spooled.parts["loaded"], db.total, db.parts, covered.parts))
 	}
 	return wrong
 }
@@ -89,13 +90,14 @@ func TestSums_NoticeWhatIsMissing(t *testing.T) {
 	const sound = "packets   5 (tcp port 3, not ip 2)\npayload   9 bytes (in order 4, ignored 5)\nlost      0 " +
 		"bytes\nsessions  1\n" +
 		"rows      12 (accepted 12)\noutside   3 rows out of scope (no rule 2, left out 1)\nunspooled 1 rows " +
-		"lost\nfound     2 rows of an earlier run\nspooled   8 (loaded 3, waiting 5, set aside 2)\ndatabase  1 rows " +
+		"lost\nfound     2 rows of an earlier run\ncoverage  2 records (loaded 1)\n" +
+		"spooled   10 (loaded 4, waiting 6, set aside 2)\ndatabase  1 rows " +
 		"added (already there 2)\n"
 	if wrong := wrongSums(summaryOf(sound)); wrong != nil {
 		t.Errorf("sound, but %q", wrong)
 	}
 	for _, damage := range []string{"port 3", "order 4", "accepted 12", "there 2", "database  1", "rows      12",
-		"outside   3", "no rule 2", "unspooled 1", "found     2", "spooled   8", "aside 2"} {
+		"outside   3", "no rule 2", "unspooled 1", "found     2", "coverage  2", "loaded 1", "spooled   10", "aside 2"} {
 		damaged := strings.Replace(sound, damage, damage+"0", 1)
 		if wrong := wrongSums(summaryOf(damaged)); len(wrong) == 0 {
 			t.Errorf("%s taken for sound", damage)

@@ -304,7 +304,7 @@ func TestUnit_PrivateClusterRunsUnderItsConditions(t *testing.T) {
 		}
 		await(t, "rows in the database", func() bool {
 			r, err := report.Ask(t.Context(), s.control)
-			return err == nil && r.Store != nil && r.Store.Loaded == int64(len(m.taken)) && !r.Store.Away
+			return err == nil && r.Store != nil && rowsLoaded(r) == int64(len(m.taken)) && !r.Store.Away
 		})
 		conn, err := pgx.Connect(t.Context(), "host="+state+"/tap25/run user=nobody dbname=postgres")
 		if err != nil {
@@ -312,6 +312,11 @@ func TestUnit_PrivateClusterRunsUnderItsConditions(t *testing.T) {
 		}
 		if n := sharedBuffers(t, conn); n <= 128<<20 && cluster.AvailableMemory() > 1<<30 {
 			t.Errorf("shared_buffers is %d MiB", n>>20)
+		}
+		clocks := 0
+		err = conn.QueryRow(t.Context(), "select count(clock_error) from tap25.coverage").Scan(&clocks)
+		if err != nil || clocks == 0 {
+			t.Errorf("%d records of coverage with the state of the clock, %v", clocks, err)
 		}
 		conn.Close(t.Context())
 		server, err := os.ReadFile(state + "/tap25/data/postmaster.pid")

@@ -9,7 +9,7 @@ import (
 
 const (
 	magic      = "\x89tap25\r\n"
-	version    = 3
+	version    = 4
 	headerSize = 52
 
 	// maxPayload bounds what a corrupted length may make the reader look at.

@@ -27,7 +27,7 @@
 // A segment is a row of blocks: one start, records, one seal. All numbers are little-endian. A block:
 //
 //	 0  8  magic            89 74 61 70 32 35 0d 0a ("\x89tap25\r\n")
-//	 8  1  version          3
+//	 8  1  version          4
 //	 9  1  kind             1 start, 2 records, 3 seal, 4 note
 //	10  2  encoding         of the payload: 0, as it is
 //	12  4  payload length   at most 1 MiB
@@ -50,9 +50,9 @@
 // that one of them does not see, the other does.
 //
 // Older versions, which this package still reads, have other seals: version 0 has 8 bytes of total and the sensor,
-// version 1 a SHA-256 where the CRC-32 is now. Version 2 differs in its records alone, which are opaque here: rows
-// without the columns that tap25 has had since schema 17. A tap25 that does not know these leaves segments of version 3
-// in place.
+// version 1 a SHA-256 where the CRC-32 is now. Versions 2 and 3 differ in their records alone, which are opaque here:
+// version 2 has rows without the columns that tap25 has had since schema 17, version 3 no coverage. A tap25 that does
+// not know these leaves segments of later versions in place.
 //
 // A reader that meets a damaged block continues at the next magic, and takes only blocks that bear the name's seq and
 // run: a record may hold the bytes of a block, but whoever sent it cannot know the 64 random bits. Blocks are put in

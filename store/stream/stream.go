@@ -56,6 +56,8 @@ type Stream struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	lost    atomic.Int64 // that the spool did not take and does not count
+	covered atomic.Int64 // records of coverage
+	covers  atomic.Int64 // the end of the last of them, in microseconds of Unix time
 	left    atomic.Int64 // emitted after Discard
 	discard atomic.Bool
 	size    atomic.Int64 // of the database
@@ -63,12 +65,14 @@ type Stream struct {
 	scopeNoted chan struct{} // holds one element after RecordScope
 }
 
-// Stats are the counters of a stream. Emitted rows = Spool.Appended + Spool.Lost + Lost + Left.
+// Stats are the counters of a stream. Emitted rows + Covered = Spool.Appended + Spool.Lost + Lost + Left.
 type Stats struct {
-	Spool  spool.Stats
-	Loader store.LoaderStats
-	Lost   int64 // rows that the spool did not take and does not count
-	Left   int64 // rows left out after Discard
+	Spool   spool.Stats
+	Loader  store.LoaderStats
+	Lost    int64     // rows that the spool did not take and does not count
+	Left    int64     // rows left out after Discard
+	Covered int64     // records of coverage that the spool took
+	Covers  time.Time // the end of the latest of them; zero: there is none
 
 	DatabaseBytes int64 // size of the database, asked each minute by streams without Patience; 0: not known
 }
@@ -189,6 +193,26 @@ func (s *Stream) Put(record []byte) {
 	}
 }
 
+// coverWithin is how long Cover waits for room.
+const coverWithin = 200 * time.Millisecond
+
+// Cover puts a record of coverage into the spool. If Emit waits for room, so does Cover. Else, if there is none for a
+// moment, the error is [spool.ErrFull], and nothing is counted: the next record is to cover this one's time too.
+func (s *Stream) Cover(c *store.Coverage) error {
+	add := s.append
+	if !s.cfg.Waits {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), coverWithin, spool.ErrFull)
+		defer cancel()
+		add = func(record []byte) error { return s.spool.AppendWait(ctx, record) }
+	}
+	if err := add(store.AppendCoverage(nil, c)); err != nil {
+		return fmt.Errorf("record coverage: %w", err)
+	}
+	s.covered.Add(1)
+	s.covers.Store(c.Before.UnixMicro())
+	return nil
+}
+
 // Discard leaves out all rows from now on: the source will be read again.
 func (s *Stream) Discard() { s.discard.Store(true) }
 
@@ -233,5 +257,11 @@ func (s *Stream) Forget() { s.spool.Forget() }
 
 // Stats returns the counters.
 func (s *Stream) Stats() Stats {
-	return Stats{s.spool.Stats(), s.loader.Stats(), s.lost.Load(), s.left.Load(), s.size.Load()}
+	// First what is counted last, so that rows that come meanwhile make no sum too small.
+	st := Stats{Covered: s.covered.Load(), Spool: s.spool.Stats(), Loader: s.loader.Stats(), Lost: s.lost.Load(),
+		Left: s.left.Load(), DatabaseBytes: s.size.Load()}
+	if at := s.covers.Load(); st.Covered > 0 {
+		st.Covers = time.UnixMicro(at).UTC()
+	}
+	return st
 }

@@ -37,7 +37,8 @@ func checkLink(c *checkup, i *interfaceFacts, f *facts) {
 	}
 	if i.address && !f.want.Inline {
 		c.add("address", Problem, "the interface has an IP address: tap25 sniff refuses it, because it would cut the host off",
-			"sudo ip address flush dev "+i.name, "or, if it carries the host's traffic, tap25 sniff --inline")
+			"if it carries the host's traffic: tap25 sniff --inline -i "+i.name,
+			"if it is for the mirror alone: remove its addresses from the network configuration")
 	}
 }
 

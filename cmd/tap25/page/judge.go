@@ -32,14 +32,17 @@ func judge(now *report.Report, before sample) (state, []string) {
 	why := sentences(now.NotReady)
 	if n := now.RingFull - before.ringFull; n > 0 {
 		why = append(why, fmt.Sprintf("%s frames were lost in the last %s because a ring was full: %s of mail traffic.",
-			report.Number(n), report.Span(now.At.Sub(before.at)),
-			report.Percent(n, n+now.Delivered-before.delivered)))
+			report.Grouped(n), report.Span(now.At.Sub(before.at)),
+			report.Share(n, n+now.Delivered-before.delivered)))
 	}
 	if now.Store != nil {
 		why = append(why, storeTroubles(now.Store, before, now.At.Sub(before.at))...)
 	}
 	if now.Clock != nil && !now.Clock.Synchronized {
 		why = append(why, "The clock is not synchronized: the times of rows may be wrong.")
+	}
+	if len(why) == 0 { // else they say the same, in other words
+		why = sentences(now.Degraded)
 	}
 	if len(why) > 0 {
 		return degraded, why
@@ -81,17 +84,17 @@ func notRecording(r *report.Report) []string {
 func storeTroubles(s *report.Store, before sample, since time.Duration) (why []string) {
 	if s.Lost > before.lost {
 		why = append(why, fmt.Sprintf("%s rows were lost in the last %s because the spool was full.",
-			report.Number(s.Lost-before.lost), report.Span(since)))
+			report.Grouped(s.Lost-before.lost), report.Span(since)))
 	}
 	switch {
 	case s.Away:
 		why = append(why, fmt.Sprintf("The database does not answer: %s rows wait in the spool, which keeps them.",
-			report.Number(s.Waiting)))
+			report.Grouped(s.Waiting)))
 	case s.Age > longWait:
 		why = append(why, fmt.Sprintf("Rows have waited for %s to be loaded.", report.Span(s.Age)))
 	}
 	if s.SpoolLimit > 0 && s.SpoolBytes > s.SpoolLimit/2 {
-		why = append(why, fmt.Sprintf("The spool is %s full.", report.Percent(s.SpoolBytes, s.SpoolLimit)))
+		why = append(why, fmt.Sprintf("The spool is %s full.", report.Share(s.SpoolBytes, s.SpoolLimit)))
 	}
 	return why
 }

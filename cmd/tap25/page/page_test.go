@@ -43,6 +43,8 @@ func TestJudge_SaysWhatIsWrong(t *testing.T) {
 			r.Interfaces[0].Away, r.Interfaces[1].Up = true, false
 			r.NotReady = []string{"interface eth1 is gone", "interface eth2 is down"}
 		}, stopped, "Interface eth1 is gone. Interface eth2 is down."},
+		{"what the tap says of itself", func(r *report.Report) { r.Degraded = []string{"it is degraded"} }, degraded,
+			"It is degraded."},
 		{"a worker hangs", func(r *report.Report) { r.NotLive = []string{"a worker makes no progress"} }, stopped,
 			"A worker makes no progress."},
 		{"standard output", func(r *report.Report) { r.Store = nil }, recording, ""},

@@ -70,9 +70,9 @@ func (v *view) set(name, format string, args ...any) { v.Texts[name] = fmt.Sprin
 
 // lost sets a text that is loud if something was lost, of a whole.
 func (v *view) lost(name string, n, whole int64) {
-	v.Texts[name] = report.Number(n)
+	v.Texts[name] = report.Grouped(n)
 	if v.Loud[name] = n > 0; n > 0 {
-		v.Texts[name] += " (" + strings.ReplaceAll(report.Percent(n, whole), " ", "\u00a0") + ")"
+		v.Texts[name] += " (" + strings.ReplaceAll(report.Share(n, whole), " ", "\u00a0") + ")"
 	}
 }
 
@@ -98,7 +98,7 @@ func (v *view) head(r *report.Report, losing bool) {
 	}
 	total := "Nothing was lost since the start."
 	if lost+rows > 0 {
-		total = fmt.Sprintf("Lost since the start: %s frames, %s rows.", report.Number(lost), report.Number(rows))
+		total = fmt.Sprintf("Lost since the start: %s frames, %s rows.", report.Grouped(lost), report.Grouped(rows))
 	}
 	v.set("last", "%s %s", last, total)
 	v.set("sensor", "%s", r.Sensor)
@@ -111,7 +111,7 @@ func (v *view) head(r *report.Report, losing bool) {
 func (v *view) ladder(r *report.Report, now, then sample) {
 	seconds := now.at.Sub(then.at).Seconds()
 	set := func(name string, total, before int64) {
-		v.Texts[name+"-total"] = report.Number(total)
+		v.Texts[name+"-total"] = report.Grouped(total)
 		v.Texts[name+"-rate"] = rate(total-before, seconds)
 	}
 	set("seen", now.seen, then.seen)
@@ -124,7 +124,7 @@ func (v *view) ladder(r *report.Report, now, then sample) {
 	for _, ring := range r.Rings {
 		used, size = used+ring.Used, size+ring.Capacity
 	}
-	v.set("ring-note", "%s in use", report.Percent(used, size))
+	v.set("ring-note", "%s in use", report.Share(used, size))
 	set("decoded", now.read, then.read)
 	v.lost("decoded-lost", r.Damaged(), r.Read)
 	v.set("decoded-note", "cut or malformed")
@@ -132,14 +132,17 @@ func (v *view) ladder(r *report.Report, now, then sample) {
 	v.Texts["sessions-lost"], v.Loud["sessions-lost"] = report.Bytes(r.LostBytes), r.LostBytes > 0
 	v.set("sessions-note", "not captured")
 	set("rows", r.Rows, sum(then.rows))
-	v.set("rows-note", "%s mails", report.Number(report.Sum(r.Mails)))
+	v.set("rows-note", "%s mails", report.Grouped(report.Sum(r.Mails)))
 	if r.OutOfScope != nil {
-		v.Texts["rows-note"] += ", " + report.Number(report.Sum(r.OutOfScope)) + " rows out of scope"
+		v.Texts["rows-note"] += ", " + report.Grouped(report.Sum(r.OutOfScope)) + " rows out of scope"
 	}
 	if s := r.Store; s != nil {
 		set("spool", s.Spooled, then.spooled)
 		v.lost("spool-lost", s.Lost, s.Lost+s.Spooled)
-		v.set("spool-note", "%s wait", report.Number(s.Waiting))
+		v.set("spool-note", "%s wait", report.Grouped(s.Waiting))
+		if s.Coverage > 0 {
+			v.Texts["spool-note"] += ", " + report.Grouped(s.Coverage) + " of coverage"
+		}
 		set("database", s.Loaded, then.loaded)
 		v.lost("database-lost", s.Damaged+s.SetAside, s.Damaged+s.SetAside+s.Loaded)
 		v.set("database-note", "refused, damaged")
@@ -151,7 +154,7 @@ func rate(n int64, seconds float64) string {
 	case seconds < 1:
 		return "–"
 	case per >= 10 || n == 0:
-		return report.Number(int64(per + 0.5))
+		return report.Grouped(int64(per + 0.5))
 	default:
 		return fmt.Sprintf("%.1f", per)
 	}
@@ -177,26 +180,26 @@ func (v *view) mail(now, then sample) {
 	for i, name := range outcomes {
 		v.Texts[name+"-mails"] = perMinute(now.mails[i]-then.mails[i], now.at.Sub(then.at))
 		v.Texts[name+"-rows"] = perMinute(now.rows[i]-then.rows[i], now.at.Sub(then.at))
-		v.Texts[name+"-total"] = report.Number(now.rows[i])
+		v.Texts[name+"-total"] = report.Grouped(now.rows[i])
 	}
 	encrypted := len(outcomes) - 1
 	v.Texts["encrypted-mails"] = "–" // nobody sees how many mails a session has that is encrypted
-	v.set("encrypted-share", "%s of %s sessions are encrypted", report.Percent(now.rows[encrypted], now.sessions),
-		report.Number(now.sessions))
+	v.set("encrypted-share", "%s of %s sessions are encrypted", report.Share(now.rows[encrypted], now.sessions),
+		report.Grouped(now.sessions))
 }
 
 func perMinute(n int64, d time.Duration) string {
 	if d < time.Second {
 		return "–"
 	}
-	return report.Number(int64(float64(n)/d.Minutes() + 0.5))
+	return report.Grouped(int64(float64(n)/d.Minutes() + 0.5))
 }
 
 // room sets what waits, what there is room for, and what the tap depends on.
 func (v *view) room(r *report.Report, past *history) {
 	var tunnels []string
 	for _, u := range r.Unopened[:min(len(r.Unopened), 2)] {
-		tunnels = append(tunnels, u.What+": "+report.Number(u.Frames))
+		tunnels = append(tunnels, u.What+": "+report.Grouped(u.Frames))
 	}
 	v.set("tunnels", "%s", cmp.Or(strings.Join(tunnels, ", "), "none seen"))
 	v.clock(r.Clock)
@@ -204,7 +207,7 @@ func (v *view) room(r *report.Report, past *history) {
 	if s == nil {
 		return
 	}
-	v.set("lag", "%s rows, %s", report.Number(s.Waiting), report.Span(s.Age))
+	v.set("lag", "%s rows, %s", report.Grouped(s.Waiting), report.Span(s.Age))
 	v.set("load", "none since the start")
 	if !s.LastLoad.IsZero() {
 		v.set("load", "%s ago", report.Span(r.At.Sub(s.LastLoad)))
@@ -283,8 +286,8 @@ func buckets(past []sample, length time.Duration) (list []bucket) {
 		}
 		list = append(list, bucket{
 			s.at.UTC().Format("15:04"), rate(end.read-s.read, end.at.Sub(s.at).Seconds()),
-			report.Number(end.ringFull - s.ringFull), report.Number(sum(end.rows) - sum(s.rows)),
-			report.Number(end.waiting),
+			report.Grouped(end.ringFull - s.ringFull), report.Grouped(sum(end.rows) - sum(s.rows)),
+			report.Grouped(end.waiting),
 		})
 		end = s
 	}

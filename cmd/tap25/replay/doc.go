@@ -9,6 +9,7 @@
 //	loading.go     rows through a spool to the database: emit, then finish
 //	inputs.go      which files the database has; noting those that it has got
 //	follow.go      Follow, with directory.go (which files are complete) and checkpoint.go (which are done)
+//	ages.go        rows that the retention drops, or has dropped
 //	segmentkey.go  names of segments by their rows, for Load
 //	filekey.go     names of segments by their file, for Follow
 //	lock.go        replays of the same file at the same time

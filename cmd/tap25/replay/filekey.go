@@ -40,7 +40,11 @@ func (p *parts) add(octets int) (ended string) {
 func (p *parts) numbered() string { return fmt.Sprintf("%s-%d", p.key, p.part) }
 
 // fileKey names the rows of a capture file by its digest and by the settings that decide which rows it has.
-func (c *Config) fileKey(digest string) string {
+func (c *Config) fileKey(digest string) string { return "follow-" + c.withSettings(digest) }
+
+// withSettings returns a digest of a digest and the settings that decide which rows a capture has: the same digest, if
+// they are the defaults.
+func (c *Config) withSettings(digest string) string {
 	ports, checksum := slices.Sorted(slices.Values(c.Reassembly.Ports)), c.Reassembly.Checksum
 	if !slices.Equal(ports, []uint16{25}) || checksum != reassembly.Auto {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", digest, ports, checksum))
@@ -50,5 +54,5 @@ func (c *Config) fileKey(digest string) string {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s intercepts %d", digest, slices.Sorted(slices.Values(i))))
 		digest = hex.EncodeToString(sum[:])
 	}
-	return "follow-" + digest
+	return digest
 }

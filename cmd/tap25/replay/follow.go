@@ -74,6 +74,7 @@ func Follow(signalled context.Context, cfg Config, dir string) (*Summary, error)
 	}
 	f.gate.Set(cfg.Scope)
 	f.in = newReader(cfg.Reassembly, f.emit)
+	f.in.recordInto(&coverer{})
 	start := time.Now()
 	if f.done, err = readCheckpoint(f.stream.Dir()); err == nil {
 		err = f.run(ctx)
@@ -208,6 +209,9 @@ func (f *follower) readOne(ctx context.Context, file captureFile, exists map[str
 	if of.rows > 0 {
 		f.seal(of.key)
 	}
+	if f.err == nil && !f.stream.Discards() {
+		f.err = f.cfg.cover(f.stream, "follow", f.in.cover.take())
+	}
 	if f.err != nil {
 		return f.err
 	}
@@ -241,6 +245,10 @@ func (f *follower) read(ctx context.Context, name string, of *input) error {
 	stop := context.AfterFunc(ctx, func() { f.file.Close() })
 	defer stop()
 	err := f.in.read(f.file, []*input{of})
+	f.in.cover.end()
+	if of.held {
+		f.in.cover.take() // it is recorded
+	}
 	return cmp.Or(f.err, err)
 }
 
@@ -262,6 +270,7 @@ func (f *follower) emit(r row) {
 	if !f.gate.Pass(r.Envelope) {
 		return
 	}
+	f.in.kept++
 	if f.cfg.Scope != nil { // addresses may have gone
 		record = store.AppendRow(record[:0], r.Envelope)
 	}

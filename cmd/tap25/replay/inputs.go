@@ -117,15 +117,15 @@ func (in *inputs) note(ctx context.Context, s *stream.Stream) error {
 	if in == nil || s.Discards() || s.Stats().Spool.Waiting > 0 {
 		return nil
 	}
-	var keys []string
+	var keys []store.FileKey
 	for _, f := range in.files {
 		p := f.parts
 		if p.rows == 0 {
 			continue
 		}
-		keys = append(keys, p.key)
+		keys = append(keys, store.FileKey{Key: p.key, Days: f.days})
 		for p.part++; p.part >= 0; p.part-- {
-			keys = append(keys, p.numbered())
+			keys = append(keys, store.FileKey{Key: p.numbered(), Days: f.days})
 		}
 	}
 	twice := false

@@ -28,15 +28,18 @@ type loading struct {
 	open   segment // that is not sealed
 	err    error   // the first of emit
 	fail   func(error)
+	own    *Config
+	made   coverer
 
 	repeated int64 // rows of files that the database holds
+	ages     ages
 }
 
 // openLoading opens the stream, checks that this user may load rows of the sensor, before any row waits, and asks which
 // of the files the database has. total is the size of the files, 0 for a pipe. fail is called with the first error
 // after that.
 func openLoading(ctx context.Context, c *Config, paths []string, total int64, fail func(error)) (*loading, error) {
-	l := &loading{open: newSegment(), fail: fail}
+	l := &loading{open: newSegment(), fail: fail, own: c}
 	l.cfg = stream.Config{
 		DSN: c.DSN, Dirs: []string{c.Spool}, Limits: c.Limits, Sensor: c.Reassembly.Sensor,
 		Waits: true, Rereadable: total > 0, Patience: c.Wait, Fail: fail,
@@ -69,6 +72,12 @@ func (l *loading) askFirst(ctx context.Context, c *Config, paths []string, total
 		}
 		return db.RecordScope(ctx, l.cfg.Sensor, c.Version, c.scopeChange("replay"))
 	})
+	if err == nil {
+		err = l.stream.Ask(ctx, func(db *store.DB) (err error) {
+			l.ages.keptFrom, err = db.KeptFrom(ctx)
+			return err
+		})
+	}
 	if err != nil || total == 0 {
 		return err
 	}
@@ -79,7 +88,7 @@ func (l *loading) askFirst(ctx context.Context, c *Config, paths []string, total
 		return err
 	}
 	if n := l.inputs.held(); n > 0 {
-		l.cfg.Log.Info().Msgf("the database already holds %d of these files: their rows are not added again", n)
+		l.cfg.Log.Info().Msgf("%d of these files were loaded before: their rows are not added again", n)
 	}
 	return nil
 }
@@ -92,11 +101,14 @@ func (l *loading) emit(r row) {
 		l.stream.Emit(r.Envelope)
 	case r.of != nil && r.of.held:
 		l.repeated++
+		l.ages.repeated(r.SeenAt)
 	default:
 		record := store.AppendRow(nil, r.Envelope)
 		if r.of != nil {
 			r.of.add(len(record))
+			r.of.days.Add(record)
 		}
+		l.ages.added(r.SeenAt, &l.cfg.Log)
 		l.stream.Put(record)
 		if l.open.add(record); l.open.rows >= segmentRows {
 			if l.err = l.seal(); l.err != nil {
@@ -123,12 +135,29 @@ func (l *loading) discard() {
 	}
 }
 
+func (l *loading) coverage() *coverer { return &l.made }
+
+// recordCoverage seals the rows that are left, then the coverage, in segments of its own. Files that are to be read
+// again give theirs then.
+func (l *loading) recordCoverage(whole bool) error {
+	if l.err != nil {
+		return l.err
+	}
+	if err := l.seal(); err != nil || l.stream.Discards() || l.cfg.Rereadable && !whole {
+		return err
+	}
+	return l.own.cover(l.stream, "replay", l.made.take())
+}
+
 // finish loads what is left. If that is all of the files, it notes them, and then loads what earlier replays have left.
 func (l *loading) finish(whole bool) error {
 	ctx, s := l.stream.Late(), l.stream
-	err := errors.Join(l.err, l.seal(), s.Drain(ctx))
+	err := errors.Join(l.recordCoverage(whole), s.Drain(ctx))
 	if err == nil && whole {
 		err = l.inputs.note(ctx, s)
+	}
+	if err == nil {
+		err = l.ages.tell(ctx, s)
 	}
 	if err == nil && whole && l.cfg.Rereadable && ctx.Err() == nil {
 		s.Forget() // if a failover loses rows, the same command adds them again

@@ -7,14 +7,17 @@ import (
 	"time"
 
 	"tap25/capture"
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly"
 	"tap25/reassembly/smtp"
+	"tap25/store"
 )
 
 // input is a capture file, with the parts that a follower cuts its rows into.
 type input struct {
 	parts
-	held bool // the database has its rows
+	held bool       // the database has its rows
+	days store.Days // of its rows
 }
 
 // row is a row with the file of the frame that completed it.
@@ -28,6 +31,9 @@ type reader struct {
 	asm  *reassembly.Assembler
 	of   *input       // the file of the frame that asm has got last
 	rows atomic.Int64 // emitted
+	kept int64        // of these, rows in scope
+
+	cover *coverer // nil: coverage is not recorded
 
 	frames, octets int64
 	last           time.Time // the latest time of a frame of the last call of read
@@ -53,6 +59,9 @@ func (r *reader) read(files *capture.Files, inputs []*input) error {
 		} else if err != nil {
 			return err
 		}
+		if r.cover != nil {
+			r.cover.frame(&f)
+		}
 		r.frames++
 		r.octets += int64(len(f.Data))
 		if f.Time.After(r.last) {
@@ -73,11 +82,29 @@ func (r *reader) end(ctx, late context.Context, err error, discard func()) (whol
 		discard()
 	}
 	r.asm.CloseWithin(late)
+	if r.cover != nil {
+		r.cover.end()
+	}
 	if whole && r.asm.Stats().Abandoned > 0 {
 		whole = false
 		discard()
 	}
 	return whole
+}
+
+// recordInto has the coverage of what is read made; nil: not.
+func (r *reader) recordInto(c *coverer) {
+	if r.cover = c; c != nil {
+		c.totals = r.covered
+	}
+}
+
+// covered counts for the coverage.
+func (r *reader) covered() store.CoverageCounts {
+	s := r.asm.Stats()
+	c := report.CoverageOf(&s)
+	c.FramesSeen, c.Rows = r.frames, r.kept
+	return c
 }
 
 func (r *reader) summary(elapsed time.Duration) *Summary {

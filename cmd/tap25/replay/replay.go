@@ -59,6 +59,7 @@ type destination interface {
 	emit(row)
 	flush()                  // writes what is buffered; any goroutine may call it
 	discard()                // leaves out the rows that come yet, if the input can be read again
+	coverage() *coverer      // makes the coverage that finish records; nil: none
 	finish(whole bool) error // writes or loads what is left; whole: no row of the input is missing for want of time
 	count(*Summary)          // adds its counters, after finish
 }
@@ -107,11 +108,14 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 	start := time.Now()
 	var gate scope.Gate
 	gate.Set(cfg.Scope)
-	in := newReader(cfg.Reassembly, func(r row) {
+	var in *reader
+	in = newReader(cfg.Reassembly, func(r row) {
 		if gate.Pass(r.Envelope) {
+			in.kept++
 			to.emit(r)
 		}
 	})
+	in.recordInto(to.coverage())
 	progress := startProgress(cfg.Stderr, cfg.Stdout, files, &in.rows, to.flush)
 	err = in.read(files, inputs)
 	whole := in.end(ctx, late, err, to.discard)
@@ -149,8 +153,9 @@ func outcome(signalled, ctx context.Context, files *capture.Files, whole bool, r
 // standardOutput writes rows to standard output.
 type standardOutput struct{ rows *report.Rows }
 
-func (j *standardOutput) emit(r row)        { j.rows.Emit(r.Envelope) }
-func (j *standardOutput) flush()            { _ = j.rows.Flush() } // Rows keeps the error, which ends the replay
-func (j *standardOutput) discard()          {}
-func (j *standardOutput) finish(bool) error { return j.rows.Flush() }
-func (j *standardOutput) count(s *Summary)  { s.Unwritten = j.rows.Unwritten() }
+func (j *standardOutput) emit(r row)         { j.rows.Emit(r.Envelope) }
+func (j *standardOutput) flush()             { _ = j.rows.Flush() } // Rows keeps the error, which ends the replay
+func (j *standardOutput) discard()           {}
+func (j *standardOutput) coverage() *coverer { return nil }
+func (j *standardOutput) finish(bool) error  { return j.rows.Flush() }
+func (j *standardOutput) count(s *Summary)   { s.Unwritten = j.rows.Unwritten() }

@@ -27,7 +27,7 @@ func TestFollower_CutsFilesAtTheSameRowsWhateverTheScope(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := &follower{cfg: &Config{Scope: sc}, stream: s}
+		f := &follower{cfg: &Config{Scope: sc}, stream: s, in: &reader{}}
 		f.gate.Set(sc)
 		of := &input{parts: parts{key: "file"}}
 		for n := range partRows + 1 {

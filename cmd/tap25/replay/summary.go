@@ -100,7 +100,7 @@ func anomaliesOf(t *reassembly.Stats) string {
 	)
 }
 
-// stored writes the fate of the rows. Each row that was spooled, or found in the spool, counts in one of the
+// stored writes the fate of the rows and the coverage. Each that was spooled, or found in the spool, counts in one of the
 // parentheses.
 func stored(line func(name, format string, args ...any), s stream.Stats) {
 	if n := s.Spool.Lost + s.Lost; n > 0 {
@@ -109,13 +109,14 @@ func stored(line func(name, format string, args ...any), s stream.Stats) {
 	if s.Spool.Found > 0 {
 		line("found", "%d rows that an earlier run left", s.Spool.Found)
 	}
+	line("coverage", "%d records%s", s.Covered, nonZero(count("loaded", s.Loader.Coverage)))
 	line("spooled", "%d%s", s.Spool.Appended+s.Left, nonZero(
 		count("loaded", s.Spool.Loaded), count("waiting", s.Spool.Waiting+s.Spool.Open+s.Spool.Buffered),
 		count("set aside", s.Spool.SetAside), count("damaged", s.Spool.Damaged),
 		count("left for the next replay", s.Spool.Dropped+s.Left)))
 	line("database", "%d rows added%s", s.Loader.Added, nonZero(count("already there", s.Loader.Held)))
 	if s.Loader.Reloaded+s.Spool.Reentering > 0 {
-		line("reloaded", "%d rows that the database lost%s", s.Loader.Reloaded,
+		line("reloaded", "%d rows and records that the database lost%s", s.Loader.Reloaded,
 			nonZero(count("waiting", s.Spool.Reentering)))
 	}
 }

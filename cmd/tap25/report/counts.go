@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -51,6 +52,31 @@ func NonZero(counts iter.Seq2[string, int64]) string {
 		return ""
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// Grouped writes a number for people: 1,234,567.
+func Grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Percent writes how many of a hundred a part is. A part that is not 0 is never written as 0, nor is one that is not
+// all as 100.
+func Percent(part, whole int64) string {
+	if whole <= 0 || part <= 0 {
+		return "0"
+	}
+	percent := 100 * float64(part) / float64(whole)
+	switch {
+	case percent < 0.1:
+		return "less than 0.1"
+	case part < whole:
+		percent = min(percent, 99.9)
+	}
+	return strconv.FormatFloat(percent, 'f', 1, 64)
 }
 
 // Sum adds counters up.

@@ -2,22 +2,8 @@ package report
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 )
-
-// Number formats a number for people, with a comma between thousands.
-func Number(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	sign := ""
-	if n < 0 {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
-}
 
 // Bytes formats a size for people.
 func Bytes(n int64) string {
@@ -32,8 +18,8 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", v, units[unit])
 }
 
-// Percent formats a part of a whole. A part that is not 0 never reads as 0.
-func Percent(part, whole int64) string {
+// Share formats a part of a whole in per cent. A part that is not 0 never reads as 0.
+func Share(part, whole int64) string {
 	switch p := 100 * float64(part) / float64(max(whole, 1)); {
 	case part == 0:
 		return "0 %"
@@ -57,5 +43,5 @@ func Span(d time.Duration) string {
 	case seconds < 86400:
 		return fmt.Sprintf("%d h %d min", seconds/3600, seconds/60%60)
 	}
-	return fmt.Sprintf("%s d %d h", Number(seconds/86400), seconds/3600%24)
+	return fmt.Sprintf("%s d %d h", Grouped(seconds/86400), seconds/3600%24)
 }

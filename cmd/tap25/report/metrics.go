@@ -111,8 +111,10 @@ func (m metrics) rows(r *Report) {
 func (m metrics) rings(r *Report) {
 	for i, ring := range r.Rings {
 		worker := strconv.Itoa(i)
-		m.send(counter, "frames_ring_full_total", "Frames lost because a ring was full.", float64(ring.Full),
-			"worker", worker)
+		for name, n := range Named(ring.FullFrom) { // also of those that lost nothing
+			m.send(counter, "frames_ring_full_total", "Frames lost because the ring of a worker was full, by the "+
+				"interface that they came from.", float64(n), "interface", name, "worker", worker)
+		}
 		m.send(counter, "frames_delivered_total", "Frames copied to a ring.", float64(ring.Delivered), "worker", worker)
 		m.send(gauge, "ring_capacity_bytes", "Size of a ring.", float64(ring.Capacity), "worker", worker)
 		m.send(gauge, "ring_used_bytes", "What waits in a ring.", float64(ring.Used), "worker", worker)
@@ -133,6 +135,8 @@ func (m metrics) machine(r *Report) {
 	m.gauge("live", "1 if packets and loads make progress.", toInt(len(r.NotLive) == 0))
 	m.gauge("ready", "1 if live, every interface is up and captured, and the spool accepts rows.",
 		toInt(len(r.NotLive)+len(r.NotReady) == 0))
+	m.gauge("degraded", "1 if mail is recorded, but frames were lost to full rings within a minute, or the database "+
+		"does not accept rows.", toInt(len(r.Degraded) > 0))
 	m.counter("clock_steps_total", "Steps of the wall clock.", r.ClockSteps)
 	m.send(gauge, "clock_skew_seconds",
 		"Difference of the clocks of a connection's two directions, at least: the largest seen.", r.ClockSkew.Seconds())
@@ -147,9 +151,11 @@ func (m metrics) machine(r *Report) {
 }
 
 func (m metrics) store(s *Store) {
-	m.counter("rows_spooled_total", "Rows written to the spool.", s.Spooled)
+	m.counter("coverage_records_total", "Records of coverage, which the metrics of the spool and the database count "+
+		"among the rows.", s.Coverage)
+	m.counter("rows_spooled_total", "Rows and records of coverage written to the spool.", s.Spooled)
 	m.counter("rows_lost_total", "Rows lost because the spool was full.", s.Lost)
-	m.counter("rows_loaded_total", "Rows loaded into the database.", s.Loaded)
+	m.counter("rows_loaded_total", "Rows and records of coverage loaded into the database.", s.Loaded)
 	m.counter("rows_found_total", "Rows found in the spool at the start.", s.Found)
 	m.counter("rows_damaged_total", "Rows lost because files of the spool were damaged.", s.Damaged)
 	m.gauge("rows_waiting", "Rows that wait in the spool to be loaded.", s.Waiting)

@@ -26,6 +26,8 @@ type Report struct {
 	Interfaces []Interface `json:"interfaces"`
 	NotLive    []string    `json:"not_live"`  // why it is not live
 	NotReady   []string    `json:"not_ready"` // why it is not ready
+	Degraded   []string    `json:"degraded"`  // what else needs attention, while mail is recorded
+	State      string      `json:"state"`     // the first that is true: not live, not ready, degraded, ok
 
 	Seen      int64            `json:"seen"`
 	Dropped   map[string]int64 `json:"dropped"` // by design
@@ -46,6 +48,7 @@ type Report struct {
 	FromServers int64            `json:"from_servers"`
 	Sessions    int64            `json:"sessions"`
 	SessionEnds map[string]int64 `json:"session_ends"` // sessions that did not end normally
+	SessionsCut int64            `json:"sessions_cut"` // that lost octets
 	LostBytes   int64            `json:"lost_bytes"`
 	Rows        int64            `json:"rows"`
 	Outcomes    map[string]int64 `json:"outcomes"`
@@ -92,11 +95,17 @@ type Ring struct {
 	Read      int64 `json:"read"`
 	Capacity  int64 `json:"capacity_bytes"`
 	Used      int64 `json:"used_bytes"`
+
+	FullFrom map[string]int64 `json:"full_from"` // of Full, by interface
 }
 
-// Store counts rows by their fate: rows = out of scope + spooled + lost, and spooled + found at the start = loaded +
-// waiting + set aside + damaged + dropped. Kept and reloaded rows are among the loaded ones of this or an earlier run.
+// Store counts rows and records of coverage by their fate: rows + coverage = out of scope + spooled + lost, and spooled
+// + found at the start = loaded + waiting + set aside + damaged + dropped. Kept and reloaded ones are among the loaded
+// ones of this or an earlier run.
 type Store struct {
+	Coverage  int64     `json:"coverage"`            // records
+	CoveredTo time.Time `json:"covered_to,omitzero"` // the end of the last of them
+
 	Spooled  int64 `json:"spooled"`
 	Lost     int64 `json:"lost"`
 	Loaded   int64 `json:"loaded"`
@@ -172,7 +181,7 @@ func (r *Report) SetTraffic(s *reassembly.Stats) {
 	r.Payload = map[string]int64{"in order": s.DeliveredBytes, "duplicate": s.DuplicateBytes, "ignored": s.IgnoredBytes,
 		heldPayload: s.PayloadBytes - s.DeliveredBytes - s.DuplicateBytes - s.IgnoredBytes}
 	r.ToServers, r.FromServers = s.ToServers, s.FromServers
-	r.Sessions, r.LostBytes, r.ClockSkew = s.Sessions, s.LostBytes, s.ClockSkew
+	r.Sessions, r.SessionsCut, r.LostBytes, r.ClockSkew = s.Sessions, s.Cut, s.LostBytes, s.ClockSkew
 	r.SessionEnds = map[string]int64{
 		"not SMTP": s.SMTP.NotSMTP, "ended by silence": s.Idle, "evicted": s.ConnsEvicted,
 		"open at the end": s.Unfinished,
@@ -233,6 +242,7 @@ func StoreOf(s stream.Stats) *Store {
 		age = max(time.Since(s.Spool.OldestUnloaded), 0)
 	}
 	return &Store{
+		Coverage: s.Covered, CoveredTo: s.Covers,
 		Spooled: s.Spool.Appended, Lost: s.Spool.Lost + s.Lost, Loaded: s.Spool.Loaded,
 		Waiting:  s.Spool.Waiting + s.Spool.Open + s.Spool.Buffered,
 		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged, Dropped: s.Spool.Dropped,
@@ -248,6 +258,20 @@ func (r *Report) Release() string {
 		return words[1]
 	}
 	return r.Version
+}
+
+// SetState sets State from the lists of what is wrong.
+func (r *Report) SetState() {
+	switch {
+	case len(r.NotLive) > 0:
+		r.State = "not live"
+	case len(r.NotReady) > 0:
+		r.State = "not ready"
+	case len(r.Degraded) > 0:
+		r.State = "degraded"
+	default:
+		r.State = "ok"
+	}
 }
 
 // Names lists the interfaces.

@@ -89,9 +89,9 @@ func (r *Report) write(w io.Writer, before *Report, past trend) error {
 	part := func(name string, n, was, whole int64) {
 		rate, share := float64(n-was)/seconds, ""
 		if whole > 0 {
-			share = Percent(n, whole)
+			share = Share(n, whole)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s/s\t%s\t%s\n", name, Number(n), Number(int64(math.Round(rate))), share,
+		fmt.Fprintf(t, "%s\t%s\t%s/s\t%s\t%s\n", name, Grouped(n), Grouped(int64(math.Round(rate))), share,
 			past.columns(name, rate, n, whole))
 	}
 	line := func(name string, n, was int64) { part(name, n, was, 0) }
@@ -111,11 +111,16 @@ func (r *Report) write(w io.Writer, before *Report, past trend) error {
 			part(outcome, n, before.Outcomes[outcome], r.Rows)
 		}
 	}
+	all := "rows"
+	if r.Store != nil && before.Store != nil {
+		line("coverage", r.Store.Coverage, before.Store.Coverage)
+		all = "rows, coverage"
+	}
 	if r.OutOfScope != nil {
-		part("rows = out of scope", Sum(r.OutOfScope), Sum(before.OutOfScope), r.Rows)
+		part(all+" = out of scope", Sum(r.OutOfScope), Sum(before.OutOfScope), r.Rows)
 	}
 	if s, b := r.Store, before.Store; s != nil && b != nil {
-		first := "rows = spooled"
+		first := all + " = spooled"
 		if r.OutOfScope != nil {
 			first = "+ spooled"
 		}
@@ -160,6 +165,9 @@ func (r *Report) writeState(w io.Writer) {
 	for _, reason := range r.NotReady {
 		fmt.Fprintf(w, "not ready: %s\n", reason)
 	}
+	for _, reason := range r.Degraded {
+		fmt.Fprintf(w, "degraded: %s\n", reason)
+	}
 	if r.Clock != nil && !r.Clock.Synchronized {
 		fmt.Fprintln(w, "the clock is not synchronized: the times of rows may be wrong")
 	}
@@ -170,8 +178,8 @@ func (r *Report) writeState(w io.Writer) {
 
 // writeState writes what waits, what there is room for, and when rows last came to the database.
 func (s *Store) writeState(w io.Writer, now time.Time) {
-	if s.Away {
-		fmt.Fprintln(w, "the database does not answer: rows wait in the spool")
+	if !s.CoveredTo.IsZero() {
+		fmt.Fprintf(w, "coverage is recorded up to %s\n", s.CoveredTo.Format(time.RFC3339))
 	}
 	fmt.Fprintf(w, "spool: %s of %s, the oldest rows wait for %s%s\n", Bytes(s.SpoolBytes), Bytes(s.SpoolLimit),
 		Span(s.Age), s.SpoolDisk.free())

@@ -15,13 +15,14 @@ import (
 func TestReport_WatchedOnATerminalIsDrawnOverTheLast(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
 	before, now := &Report{Started: start, At: start, Seen: 100, Store: &Store{}},
-		&Report{Started: start, At: start.Add(2 * time.Second), Seen: 300, Store: &Store{Away: true}}
+		&Report{Started: start, At: start.Add(2 * time.Second), Seen: 300, Store: &Store{},
+			Degraded: []string{"full rings lost 2 of 300 frames"}}
 	var plain, drawn strings.Builder
 	if err := errors.Join(now.show(&plain, before, nil), now.show(&drawn, before, trend{})); err != nil {
 		t.Fatal(err)
 	}
 	if !regexp.MustCompile(`frames seen +300 +100/s\n`).MatchString(plain.String()) ||
-		!strings.Contains(plain.String(), "the database does not answer: rows wait") {
+		!strings.Contains(plain.String(), "\ndegraded: full rings lost 2 of 300 frames\n") {
 		t.Error(plain.String())
 	}
 	over := drawn.String()

@@ -34,12 +34,13 @@ func (r *Report) Summary(w io.Writer) {
 		line("outside", "%d rows out of scope%s", Sum(r.OutOfScope), NonZero(Named(r.OutOfScope)))
 	}
 	if s := r.Store; s != nil {
+		line("coverage", "%d records", s.Coverage)
 		line("spool", "%d%s", s.Spooled+s.Lost, NonZero(Counts(Count("spooled", s.Spooled), Count("lost", s.Lost))))
-		line("database", "%d rows loaded%s", s.Loaded, NonZero(Counts(
+		line("database", "%d rows and records loaded%s", s.Loaded, NonZero(Counts(
 			Count("waiting", s.Waiting), Count("set aside", s.SetAside), Count("damaged", s.Damaged),
 			Count("dropped", s.Dropped))))
 		if s.Reloaded+s.Reloading > 0 {
-			line("reloaded", "%d rows that the database lost%s", s.Reloaded,
+			line("reloaded", "%d rows and records that the database lost%s", s.Reloaded,
 				NonZero(Counts(Count("waiting", s.Reloading))))
 		}
 	}

@@ -13,6 +13,7 @@
 //	rights.go        which rights are kept
 //	links.go, reload.go, systemd.go   interfaces that go and come, SIGHUP, the watchdog
 //	health.go        whether it makes progress, and whether it records
+//	losses.go        what full rings lose, in the log and as a state
 //	report.go        what it counts
 //	control.go, metrics.go, http.go, http_conns.go   who may ask, and how much that may cost; the page at / is package
 //	                 tap25/cmd/tap25/page

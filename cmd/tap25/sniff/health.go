@@ -75,6 +75,15 @@ func (t *tap) notReady() (list []string) {
 	return append(list, more...)
 }
 
+// degraded returns what needs attention although frames and rows are recorded.
+func (t *tap) degraded() []string {
+	list := t.losses.degraded()
+	if s := t.out.report(); s != nil && s.Away {
+		list = append(list, "the database does not accept rows: they wait in the spool")
+	}
+	return list
+}
+
 // loadStuck is how long segments may wait for a database that answers, without a row loaded. A slow load takes seconds.
 const loadStuck = 5 * time.Minute
 

@@ -20,18 +20,27 @@ func (t *tap) checkLinks(ctx context.Context) {
 		for _, w := range t.workers {
 			w.turns.stuck(now) // which must be called each second
 		}
+		t.noteLosses(now)
 		for _, c := range t.live.Check() {
 			e := t.log.Warn()
 			if c.Up && c.Err == nil {
 				e = t.log.Info()
 			}
 			e.Str("interface", c.Name).Err(c.Err).Msg(describe(c))
+			t.cutCoverage()
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// noteLosses looks at what full rings have lost.
+func (t *tap) noteLosses(now time.Time) {
+	if stats, err := t.live.Stats(); err == nil { // notReady reports an error
+		t.losses.note(t.log, frameCounts{at: now, seen: int64(stats.Seen()), full: int64(stats.Full())})
 	}
 }
 

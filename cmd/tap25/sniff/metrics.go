@@ -2,6 +2,7 @@ package sniff
 
 import (
 	"context"
+	"fmt"
 	"log"
 	"net/http"
 	"strings"
@@ -29,8 +30,13 @@ func (t *tap) httpHandler(l *boundedListener) http.Handler {
 	t.page.Register(mux)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: mostAnswered}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { verdict(w, t.notLive(time.Now())) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		verdict(w, append(t.notLive(time.Now()), t.notReady()...))
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		complaints, notes := append(t.notLive(time.Now()), t.notReady()...), t.degraded()
+		if len(complaints) == 0 && len(notes) > 0 && r.URL.Query().Has("verbose") {
+			fmt.Fprintf(w, "degraded\n%s\n", strings.Join(notes, "\n"))
+			return
+		}
+		verdict(w, complaints)
 	})
 	return mux
 }

@@ -19,6 +19,7 @@ type output interface {
 	emit(*smtp.Envelope)         // from any worker
 	idle()                       // no frame waits at the moment
 	close(context.Context) error // writes or loads the rows that are left
+	cover(*store.Coverage) error // records coverage
 	scoped(*scope.Scope) error   // another scope comes into force, or at the start none
 
 	report() *report.Store // nil: none
@@ -68,6 +69,7 @@ func (o *toStdout) close(context.Context) error {
 	return err
 }
 
+func (o *toStdout) cover(*store.Coverage) error                   { return nil }
 func (o *toStdout) scoped(*scope.Scope) error                     { return nil }
 func (o *toStdout) report() *report.Store                         { return nil }
 func (o *toStdout) health(time.Time) (notLive, notReady []string) { return nil, nil }
@@ -85,6 +87,7 @@ func (o *toDatabase) emit(e *smtp.Envelope)           { o.stream.Emit(e) }
 func (o *toDatabase) idle()                           {}
 func (o *toDatabase) close(ctx context.Context) error { return o.stream.Close(ctx) }
 func (o *toDatabase) spool() string                   { return o.stream.Dir() }
+func (o *toDatabase) cover(c *store.Coverage) error   { return o.stream.Cover(c) }
 
 func (o *toDatabase) report() *report.Store {
 	s := report.StoreOf(o.stream.Stats())

@@ -16,7 +16,8 @@ func (t *tap) report() *report.Report {
 	r := reportOf(t.live, t.workers)
 	r.Version, r.PID, r.Sensor, r.Started, r.At = t.cfg.Version, os.Getpid(), t.cfg.Assembler.Sensor, t.started.UTC(),
 		now.UTC()
-	r.NotLive, r.NotReady = t.notLive(now), t.notReady()
+	r.NotLive, r.NotReady, r.Degraded = t.notLive(now), t.notReady(), t.degraded()
+	r.SetState()
 	r.Store = t.out.report()
 	r.Clock = report.ClockNow()
 	if at := t.lastMail.Load(); at > 0 {
@@ -59,6 +60,10 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 		if i < len(r.Rings) {
 			r.Rings[i].Delivered, r.Rings[i].Full = int64(ring.Delivered), int64(ring.Full)
 			r.Rings[i].Capacity, r.Rings[i].Used = int64(ring.Capacity), int64(ring.Used)
+			r.Rings[i].FullFrom = map[string]int64{}
+			for name, n := range stats.FullFrom[i] {
+				r.Rings[i].FullFrom[name] = int64(n)
+			}
 		}
 	}
 	for i, l := range stats.Links {

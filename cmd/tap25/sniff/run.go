@@ -44,6 +44,8 @@ type tap struct {
 	unnoted  bool         // the scope that is in force since the start is not noted
 	lastMail atomic.Int64 // when the last row was emitted, in nanoseconds since 1970; 0: none was
 	checked  heartbeat    // of the goroutine that checks the interfaces
+	losses   losses
+	covered  coverage
 }
 
 // Config configures Run.
@@ -65,6 +67,8 @@ func Run(ctx context.Context, cfg *Config) (result error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	t := &tap{cfg: cfg, log: &cfg.Log, hangups: make(chan os.Signal, 1), started: time.Now()}
+	t.losses.counts = []frameCounts{{at: t.started}}
+	t.covered.cut = make(chan struct{}, 1)
 	signal.Notify(t.hangups, syscall.SIGHUP) // first, because until then SIGHUP ends the process
 	defer signal.Stop(t.hangups)
 	if err := confine.ForbidCores(); err != nil {
@@ -179,6 +183,7 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	}
 	others.Go(func() { t.rereadOnHangup(ctx) })
 	others.Go(func() { t.watchScope(ctx) })
+	others.Go(func() { t.coverMinutes(ctx) })
 	others.Go(func() { t.notifySystemd(ctx) })
 	<-ctx.Done()
 	cause := context.Cause(ctx)
@@ -186,6 +191,8 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	err := t.live.Stop()
 	workers.Wait()
 	others.Wait()
+	t.noteLosses(time.Now())
+	t.cover(true)
 	closed := t.closeOutput(ctx)
 	if errors.Is(closed, stream.ErrAway) && signalled.Err() != nil {
 		t.log.Warn().Err(closed).Msg("ended while rows wait in the spool; the next start loads them")

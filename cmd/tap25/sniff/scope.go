@@ -14,6 +14,7 @@ func (t *tap) emit(e *smtp.Envelope) {
 	t.lastMail.Store(time.Now().UnixNano())
 	if t.gate.Pass(e) {
 		t.out.emit(e)
+		t.covered.rows.Add(1)
 	}
 }
 
@@ -28,6 +29,7 @@ func (t *tap) takeScope(next *Settings) error {
 		return err
 	}
 	t.gate.Set(next.Scope)
+	t.cutCoverage()
 	t.logScope()
 	return nil
 }

@@ -4,6 +4,7 @@ package spools
 import (
 	"bufio"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -111,7 +112,7 @@ func (files *Files) Verify(stdout, stderr io.Writer) error {
 	return nil
 }
 
-// Dump prints the waiting rows. It prints refused and kept rows only if asked for their file.
+// Dump prints the waiting rows and coverage. It prints refused and kept ones only if asked for their file.
 func (files *Files) Dump(stdout, stderr io.Writer) error {
 	w := bufio.NewWriter(stdout)
 	var failed error
@@ -129,9 +130,9 @@ func (files *Files) Dump(stdout, stderr io.Writer) error {
 		failed = errors.Join(failed, err)
 		for _, g := range groups {
 			if g.Reason != "" {
-				fmt.Fprintf(stderr, "%d rows refused: %s\n", len(g.Records), g.Reason)
+				fmt.Fprintf(stderr, "%d records refused: %s\n", len(g.Records), g.Reason)
 			}
-			if err := dumpRows(w, g.Records); err != nil {
+			if err := dumpRecords(w, g.Records); err != nil {
 				return err
 			}
 		}
@@ -139,19 +140,31 @@ func (files *Files) Dump(stdout, stderr io.Writer) error {
 	return errors.Join(w.Flush(), failed)
 }
 
-func dumpRows(w io.Writer, records [][]byte) error {
+func dumpRecords(w io.Writer, records [][]byte) error {
 	for _, record := range records {
-		e, err := store.ParseRow(record)
+		line, err := lineOf(record)
 		if err != nil {
 			return err
-		}
-		line, err := e.MarshalJSON()
-		if err != nil {
-			return fmt.Errorf("print row: %w", err)
 		}
 		if _, err := w.Write(append(line, '\n')); err != nil {
 			return fmt.Errorf("write rows to standard output: %w", err)
 		}
 	}
 	return nil
+}
+
+// lineOf returns a row as JSON, or a record of coverage, in an object of its own.
+func lineOf(record []byte) (line []byte, err error) {
+	if store.IsCoverage(record) {
+		c, err := store.ParseCoverage(record)
+		if err == nil {
+			line, err = json.Marshal(map[string]*store.Coverage{"coverage": c})
+		}
+		return line, err
+	}
+	e, err := store.ParseRow(record)
+	if err == nil {
+		line, err = e.MarshalJSON()
+	}
+	return line, err
 }

@@ -199,3 +199,22 @@ func spoolBase(t *testing.T) string {
 	}
 	return base
 }
+
+func TestDump_ShowsCoverageInAnObjectOfItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	s, err := spool.Open(spool.Config{Dir: dir, Sensor: "tap"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &store.Coverage{Since: time.Unix(1_700_000_000, 0), Before: time.Unix(1_700_000_060, 0), Sensor: "tap",
+		Program: "sniff", Interfaces: []string{"eth1"}}
+	if err := errors.Join(s.Append(store.AppendCoverage(nil, c)), s.Seal(""), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"coverage":{"since":"2023-11-14T22:13:20Z","before":"2023-11-14T22:14:20Z","sensor":"tap",` +
+		`"program":"sniff","interfaces":["eth1"],"scope":"","version":"","started":false,"stopped":false,"clock":null,"frames_seen":0,`
+	out, _, err := output(t, dir, dump)
+	if err != nil || !strings.HasPrefix(out, want) || strings.Count(out, "\n") != 1 {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -1,0 +1,308 @@
+-- What an answer is based on: when each sensor listened, on what, and what it saw and lost. Records come through the spool like rows.
+
+create table tap25.coverage (
+    since              timestamptz not null,
+    before             timestamptz not null,
+    sensor             text        not null,
+    program            text        not null,
+    interfaces         text[],
+    scope              text,
+    version            text        not null,
+    started            boolean     not null,
+    stopped            boolean     not null,
+    clock_synchronised boolean,
+    clock_offset       interval,
+    clock_error        interval,
+    frames_seen        bigint      not null,
+    frames_read        bigint      not null,
+    ring_full          bigint      not null,
+    undecoded          bigint      not null,
+    fragments_lost     bigint      not null,
+    holes_given_up     bigint      not null,
+    octets_lost        bigint      not null,
+    sessions           bigint      not null,
+    sessions_encrypted bigint      not null,
+    sessions_cut       bigint      not null,
+    rows               bigint      not null,
+    rows_lost          bigint      not null,
+    nic_dropped        bigint,
+    records            bigint      not null default 1,
+    packed             boolean     not null default false,
+    loaded_at          timestamptz not null default clock_timestamp(),
+    constraint intervals check (since >= '0001-01-01 00:00:00+00' and since <= before and before < '10000-01-01 00:00:00+00'),
+    constraint clocks check (clock_offset between '-1 year' and '1 year' and clock_error between '0' and '1 year'),
+    constraint programs check (program in ('sniff', 'replay', 'follow')),
+    constraint scopes check (scope ~ '^[0-9a-f]{64}$'),
+    constraint counts check (least(frames_seen, frames_read, ring_full, undecoded, fragments_lost, holes_given_up, octets_lost, sessions,
+        sessions_encrypted, sessions_cut, rows, rows_lost, nic_dropped) >= 0)
+);
+create index on tap25.coverage (since);
+create index on tap25.coverage (before);
+create index on tap25.coverage (since) where not packed;
+
+-- Append-only for everybody; pack_coverage alone puts longer rows in the place of minutes.
+create function tap25_internal.keep_coverage() returns trigger language plpgsql
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+begin
+    if tg_op <> 'DELETE' or current_setting('tap25.packing', true) is distinct from 'on' then
+        raise '% is append-only', tg_table_name using errcode = 'insufficient_privilege';
+    end if;
+    return null;
+end $$;
+create trigger append_only before update or delete or truncate on tap25.coverage execute function tap25_internal.keep_coverage();
+alter table tap25.coverage enable always trigger append_only;
+
+-- A sensor says what it covered itself, and nothing for others.
+create function tap25_internal.check_coverage() returns trigger language plpgsql security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+declare
+    mine constant text := case when tap25_internal.is_tied() then tap25_internal.my_sensor() end;
+begin
+    if exists (select from added a where a.sensor <> mine) then
+        raise 'coverage of another sensor than %, which this login is', quote_literal(mine) using errcode = 'insufficient_privilege';
+    end if;
+    return null;
+end $$;
+create trigger check_coverage after insert on tap25.coverage referencing new table as added
+    for each statement execute function tap25_internal.check_coverage();
+alter table tap25.coverage enable always trigger check_coverage;
+
+-- Records of a day that is over, into which nothing was loaded for a while, become longer rows: those that follow one another, and
+-- differ in nothing but their counts. Those with losses stay within an hour, so that a loss has a time. A login of a sensor packs its
+-- own. A day whose sums are beyond bigint stays as it is.
+create function tap25_internal.pack_coverage(quiet interval) returns bigint language plpgsql security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+declare
+    tied constant boolean := tap25_internal.is_tied();
+    mine constant text := (select s.sensor from tap25_internal.sensors s where s.login = session_user and s.until is null);
+    gone bigint := 0;
+    n    bigint;
+    d    date;
+begin
+    begin
+        lock table tap25_internal.making_summaries in exclusive mode nowait;
+    exception when lock_not_available then
+        return 0;
+    end;
+    for d in select (c.since)::date from tap25.coverage c
+        where not c.packed and c.since < date_trunc('day', now()) and (not tied or c.sensor = mine)
+        group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
+    loop
+        begin
+            perform set_config('tap25.packing', 'on', true); -- only a superuser may have a function set it
+            with taken as (
+                delete from tap25.coverage c where c.since >= d and c.since < d + 1 and (not tied or c.sensor = mine) returning c.*
+            ), lossy as (
+                select t.*, greatest(t.ring_full, t.undecoded, t.fragments_lost, t.holes_given_up, t.octets_lost, t.sessions_cut, t.rows_lost,
+                    t.nic_dropped) > 0 as lossy, date_trunc('hour', t.since) as hour
+                from taken t
+            ), alike as (
+                select l.*, jsonb_build_array(l.interfaces, l.scope, l.version, l.clock_synchronised, l.nic_dropped is null, l.lossy,
+                    case when l.lossy then l.hour end)::text as kind
+                from lossy l
+            ), headed as (
+                select a.*, a.started or a.before > d + 1 or (a.lossy and a.before > a.hour + interval '1 hour')
+                    or lag(a.before) over w is distinct from a.since or lag(a.kind) over w <> a.kind as head
+                from alike a window w as (partition by a.sensor, a.program order by a.since, a.before, a.loaded_at)
+            ), numbered as (
+                select h.*, count(*) filter (where h.head) over (partition by h.sensor, h.program order by h.since, h.before, h.loaded_at
+                    rows unbounded preceding) as part
+                from headed h
+            ), entered as (
+                insert into tap25.coverage
+                select min(p.since), max(p.before), p.sensor, p.program, min(p.interfaces), min(p.scope), min(p.version), bool_or(p.started),
+                    bool_or(p.stopped), bool_and(p.clock_synchronised),
+                    (array_agg(p.clock_offset order by greatest(p.clock_offset, -p.clock_offset) desc nulls last))[1], max(p.clock_error),
+                    sum(p.frames_seen), sum(p.frames_read), sum(p.ring_full), sum(p.undecoded), sum(p.fragments_lost), sum(p.holes_given_up),
+                    sum(p.octets_lost), sum(p.sessions), sum(p.sessions_encrypted), sum(p.sessions_cut), sum(p.rows), sum(p.rows_lost),
+                    sum(p.nic_dropped), sum(p.records), true, max(p.loaded_at)
+                from numbered p group by p.sensor, p.program, p.part
+                returning 1
+            )
+            select (select count(*) from taken) - (select count(*) from entered) into n;
+            gone := gone + n;
+            perform set_config('tap25.packing', 'off', true);
+        exception when numeric_value_out_of_range then -- the sums of this day
+            null;
+        end;
+    end loop;
+    return gone;
+end $$;
+
+-- Answers.
+
+-- A share as per cent, with two decimals at most; rounded up, so that some loss is never none, or down, so that a gap is never whole.
+create function tap25_internal.percent(share numeric, up boolean) returns text language sql immutable
+return trim_scale(case when up then ceil(share * 10000) else floor(share * 10000) end / 100) || ' %';
+
+-- A time span for people.
+create function tap25_internal.span(length interval) returns text language sql immutable
+return (select v.n || ' ' || v.unit || case when v.n = 1 then '' else 's' end
+    from (select extract(epoch from length) as s) e
+    cross join lateral (select case when e.s < 1 then ceil(e.s * 1000) when e.s < 120 then round(e.s) when e.s < 7200 then round(e.s / 60)
+                               when e.s < 172800 then round(e.s / 3600) else round(e.s / 86400) end as n,
+                               case when e.s < 1 then 'millisecond' when e.s < 120 then 'second' when e.s < 7200 then 'minute'
+                               when e.s < 172800 then 'hour' else 'day' end as unit) v);
+
+-- What is known of a period. Coverage of a time before 1990 is that of a wrong clock, and left out. Of a row that the period cuts, the
+-- counts are taken by the share of its time: rows of minutes, or of days in which nothing was lost.
+create function tap25.completeness(since timestamptz, before timestamptz, sensor text default null)
+returns table (begins timestamptz, ends timestamptz, sensors text[], listened numeric, gaps tstzmultirange, frames numeric,
+    frames_lost numeric, octets_lost numeric, sessions numeric, sessions_encrypted numeric, sessions_cut numeric, rows numeric,
+    rows_lost numeric, clock_synchronised boolean, clock_offset interval, clock_error interval, scopes text[], sentence text)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+#variable_conflict use_variable
+declare
+    first  constant timestamptz := '1990-01-01';
+    found_ tstzmultirange;
+begin
+    if (since < before) is not true then
+        raise 'the period is empty: its end must be after its beginning' using errcode = 'invalid_parameter_value';
+    end if;
+    begins := case when isfinite(since) then since else
+        (select min(c.since) from tap25.coverage c where c.since >= first and (sensor is null or c.sensor = sensor)) end;
+    ends := least(before, now());
+    if (begins < ends) is not true then
+        sentence := case when begins is null then 'No coverage is recorded' || coalesce(' of ' || sensor, '') || '.'
+            else format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS')) end;
+        return next;
+        return;
+    end if;
+    with shared as (
+        select c.*, case when c.since = c.before then 1 else extract(epoch from least(c.before, ends) - greatest(c.since, begins))
+            / extract(epoch from c.before - c.since) end as share
+        from tap25.coverage c
+        where c.since >= first and c.since < ends and (c.before > begins or c.since = c.before and c.since = begins)
+          and (sensor is null or c.sensor = sensor)
+    ), summed as (
+        select sum(s.frames_read * s.share) as read, sum(s.ring_full * s.share) as full,
+            sum((s.undecoded::numeric + s.fragments_lost) * s.share) as bad, sum(s.frames_seen * s.share) as seen,
+            coalesce(sum(s.nic_dropped * s.share), 0) as nic
+        from shared s
+    )
+    select array_agg(distinct s.sensor order by s.sensor),
+        range_agg(tstzrange(greatest(s.since, begins), least(s.before, ends)))
+            filter (where s.since < s.before and s.interfaces is distinct from '{}'),
+        sum(s.octets_lost * s.share), sum(s.sessions * s.share), sum(s.sessions_encrypted * s.share), sum(s.sessions_cut * s.share),
+        sum(s.rows * s.share), ceil(sum(s.rows_lost * s.share)),
+        bool_and(s.clock_synchronised), max(greatest(s.clock_offset, -s.clock_offset)), max(s.clock_error),
+        array_agg(distinct coalesce(s.scope, 'all') order by coalesce(s.scope, 'all')),
+        (select t.seen from summed t),
+        (select 1 - (1 - least(1, coalesce((t.full + t.bad) / nullif(t.read + t.full, 0), 0))) * (1 - coalesce(t.nic / nullif(t.seen + t.nic, 0), 0))
+         from summed t)
+    into sensors, found_, octets_lost, sessions, sessions_encrypted, sessions_cut, rows, rows_lost, clock_synchronised, clock_offset,
+        clock_error, scopes, frames, frames_lost
+    from shared s;
+    gaps := tstzmultirange(tstzrange(begins, ends)) - coalesce(found_, '{}');
+    listened := 1 - coalesce((select sum(extract(epoch from upper(g) - lower(g))) from unnest(gaps) g), 0)
+        / extract(epoch from ends - begins);
+    sentence := tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames, frames_lost,
+        sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes);
+    frames := round(frames);
+    octets_lost := round(octets_lost);
+    sessions := round(sessions);
+    sessions_encrypted := round(sessions_encrypted);
+    sessions_cut := round(sessions_cut);
+    rows := round(rows);
+    return next;
+end $$;
+
+-- The figures of completeness() in words.
+create function tap25_internal.completeness_sentence(begins timestamptz, ends timestamptz, sensors text[], listened numeric,
+    gaps tstzmultirange, frames numeric, frames_lost numeric, sessions numeric, sessions_encrypted numeric, rows_lost numeric,
+    clock_synchronised boolean, scopes text[]) returns text language plpgsql stable
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+declare
+    many  constant int := cardinality(sensors);
+    names constant text := case when many > 4 then many || ' sensors' when many > 1
+        then array_to_string(sensors[:many - 1], ', ') || ' and ' || sensors[many] else coalesce(sensors[1], 'no sensor') end;
+    n     constant bigint := (select count(*) from unnest(gaps));
+    gap   constant interval := (select sum(upper(g) - lower(g)) from unnest(gaps) g);
+    told  text := format('From %s to %s, UTC, ', to_char(begins, 'YYYY-MM-DD HH24:MI:SS'), to_char(ends, 'YYYY-MM-DD HH24:MI:SS'));
+begin
+    if listened = 0 then
+        return told || names || case when sensors[1] is null then ' listened' else ' did not listen' end || ': mail of that time is not recorded.';
+    end if;
+    told := told || names || case when many > 1 then ' together' else '' end || ' listened for ' || tap25_internal.percent(listened, false)
+        || ' of the time' || case when n = 0 then ' (no gap)' else format(' (%s gap%s, %s)', n, case when n = 1 then '' else 's' end, tap25_internal.span(gap)) end;
+    told := told || case when frames = 0 then '; no frame passed' when frames_lost = 0 then '; no frame was lost'
+        else '; ' || tap25_internal.percent(frames_lost, true) || ' of frames were lost' end;
+    told := told || case when sessions = 0 then '; there was no session'
+        else '; ' || tap25_internal.percent(sessions_encrypted / sessions, false) || ' of sessions were encrypted' end;
+    if rows_lost > 0 then
+        told := told || '; ' || rows_lost || case when rows_lost = 1 then ' row was' else ' rows were' end || ' lost to a full spool';
+    end if;
+    if scopes <> '{all}' then
+        told := told || '; a scope limited what was recorded';
+    end if;
+    if not clock_synchronised then
+        told := told || '; the clock was not synchronised';
+    end if;
+    return told || '.';
+end $$;
+
+-- Rights.
+
+revoke execute on function tap25_internal.keep_coverage, tap25_internal.check_coverage, tap25_internal.pack_coverage, tap25_internal.percent,
+    tap25_internal.span, tap25_internal.completeness_sentence, tap25.completeness from public;
+
+alter function tap25_internal.grant_roles() rename to grant_roles_before_coverage;
+create function tap25_internal.grant_roles() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    columns constant text := (select string_agg(quote_ident(attname), ', ') from pg_attribute
+        where attrelid = 'tap25.coverage'::regclass and attnum > 0 and not attisdropped and attname not in ('records', 'packed', 'loaded_at'));
+begin
+    perform tap25_internal.grant_roles_before_coverage();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        execute format('grant insert (%s) on tap25.coverage to tap25_sensor', columns);
+        grant execute on function tap25_internal.pack_coverage to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.coverage to tap25_admin;
+        grant execute on function tap25.completeness, tap25_internal.pack_coverage to tap25_admin;
+    end if;
+end $$;
+revoke execute on function tap25_internal.grant_roles() from public;
+do $$ begin perform tap25_internal.grant_roles(); end $$;
+
+-- Comments.
+
+comment on table tap25.coverage is 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors through completeness().';
+comment on column tap25.coverage.since is 'Beginning of the interval, by the sensor''s clock; of a replay, by the packets'' times.';
+comment on column tap25.coverage.before is 'End of the interval, which is not in it.';
+comment on column tap25.coverage.sensor is 'Name of the sensor, mail.sensor.';
+comment on column tap25.coverage.program is 'What listened: sniff, the live tap; replay, of capture files; follow, replay --follow.';
+comment on column tap25.coverage.interfaces is 'Interfaces that were up and captured the whole time; none if all were down or gone. Null: capture files.';
+comment on column tap25.coverage.scope is 'SHA-256 of the scope in force, scopes.sha256; null: none, so that every row was recorded.';
+comment on column tap25.coverage.version is 'Version of tap25.';
+comment on column tap25.coverage.started is 'The sensor started at the beginning. A start without a stop before it is that after a crash.';
+comment on column tap25.coverage.stopped is 'The sensor stopped at the end.';
+comment on column tap25.coverage.clock_synchronised is 'Whether the kernel took the sensor''s clock for synchronised; null: unknown, or capture files.';
+comment on column tap25.coverage.clock_offset is 'By how much the clock was still off, as the kernel knew; of a longer row the largest.';
+comment on column tap25.coverage.clock_error is 'By how much the clock may have been off at most, as the kernel estimated; of a longer row the largest.';
+comment on column tap25.coverage.frames_seen is 'Frames that passed the tap, of any kind; of a replay, frames of the file.';
+comment on column tap25.coverage.frames_read is 'Of these, frames that may hold mail, and that were read.';
+comment on column tap25.coverage.ring_full is 'Frames that may hold mail, and were lost because a ring was full.';
+comment on column tap25.coverage.undecoded is 'Frames read that were cut or malformed.';
+comment on column tap25.coverage.fragments_lost is 'Fragments of datagrams that stayed incomplete, or were bad.';
+comment on column tap25.coverage.holes_given_up is 'Times that missing segments of a connection were no longer waited for, for want of memory.';
+comment on column tap25.coverage.octets_lost is 'Octets of sessions that were not captured.';
+comment on column tap25.coverage.sessions is 'Sessions that began.';
+comment on column tap25.coverage.sessions_encrypted is 'Sessions that went on encrypted (STARTTLS): their mail after that has no addresses.';
+comment on column tap25.coverage.sessions_cut is 'Sessions that lost octets for the first time.';
+comment on column tap25.coverage.rows is 'Rows in scope, rows_lost among them.';
+comment on column tap25.coverage.rows_lost is 'Of these, rows that were lost because the spool was full.';
+comment on column tap25.coverage.nic_dropped is 'Frames of any kind that the network card had no room for, as its driver counts them; null: unknown, or capture files.';
+comment on column tap25.coverage.records is 'How many records of a sensor the row stands for.';
+comment on column tap25.coverage.packed is 'Whether the row was made when its day was over.';
+comment on column tap25.coverage.loaded_at is 'When it was loaded, by the database''s clock; the latest.';
+comment on column tap25_internal.loads.rows is 'How many rows and records of coverage it has, by its sensor''s word.';
+comment on function tap25_internal.keep_coverage is 'Trigger: refuses to change or delete coverage, except for pack_coverage.';
+comment on function tap25_internal.check_coverage is 'Trigger: refuses coverage of another sensor than the login''s.';
+comment on function tap25_internal.pack_coverage is 'Puts longer rows in the place of coverage of days that are over; returns how many rows fewer there are. For sensors, of their own, and administrators.';
+comment on function tap25_internal.percent is 'A share as per cent, rounded up or down to two decimals.';
+comment on function tap25_internal.span is 'A time span for people, in one unit.';
+comment on function tap25_internal.completeness_sentence is 'The figures of completeness() in words.';
+comment on function tap25.completeness is 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now.';
+comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
+comment on function tap25_internal.grant_roles_before_coverage is 'The part of grant_roles that is older than coverage.';

@@ -1,0 +1,2 @@
+-- A number that is kept free.
+select;
