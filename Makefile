@@ -5,7 +5,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help build generate install install-run install-test install-browser demo test test-plain test-race test-postgres17 check bounds live properties kills test-ha fuzz bench clean storage
+.PHONY: all help build generate install install-run install-test install-browser demo test test-plain test-race test-postgres17 check bounds live properties kills evidence test-ha fuzz bench clean storage
 
 all: build
 
@@ -143,6 +143,11 @@ properties: ## CASES random cases of each property
 kills: ## kills, faults and ten minutes without a database: forty minutes
 	TAP25_TEST_KILLS=full go test -count=1 -timeout 1h -run Fault -v ./store/spool
 	TAP25_TEST_KILLS=full go test -p 1 -count=1 -timeout 3h -run 'Loader|Follow|Replay_|Stream' -v ./store ./store/stream ./cmd/tap25/...
+
+# EDITS random changes of a database, by whoever has all rights on it; 'tap25 verify' finds and names each.
+EDITS ?= 1000
+evidence: ## EDITS random changes of a database, each found and named: a minute
+	TAP25_TEST_REQUIRE=postgres TAP25_TEST_EDITS=$(EDITS) go test -count=1 -timeout 1h -run TestVerify ./store
 
 # Leaders killed with their Patroni in mid-load, KILLS times asynchronously and as often synchronously: half a minute each.
 KILLS ?= 6

@@ -56,6 +56,7 @@ fill() {
 
 row() { sql -c "select $1 from mail where seen_at >= '$first'::timestamptz + interval '$((days / 2)) days 7 hours' order by seen_at limit 1"; }
 one_from=$(row 'upper(mail_from)') one_to=$(row 'upper(rcpt_to)') ip=$(row 'host(client_ip)') server=$(row 'host(server_ip)')
+typed_from=$(row mail_from) typed_to=$(row rcpt_to)
 from=$(date -u -d "$first + $((days / 2)) days" +%F) to=$(date -u -d "$first + $((days / 2 + 7)) days" +%F)
 questions=(
 	"mail_from('$one_from')"
@@ -72,6 +73,9 @@ questions=(
 	"mail_from_domain('D40000.example')"
 	"mail_to_domain('d40000.EXAMPLE')"
 	"mail_from_domain('d1.example')"
+	"mail where mail_from = '$typed_from'"
+	"mail where rcpt_to in ('$typed_to', 'nobody@nowhere.example')"
+	"mail_once('$from 10:00Z', '$from 11:00Z')"
 	"mail where seen_at >= '$from 10:00Z' and seen_at < '$from 11:00Z'"
 )
 echo

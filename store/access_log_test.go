@@ -34,10 +34,17 @@ func logged(t testing.TB) func() string {
 
 // undone are ways to see something of a case and leave no line in accesses.
 var undone = map[string]string{
-	"rollback":           "begin; select count(*) from case_mail('2026-17'); rollback",
-	"a cast that fails":  "select rcpt_to::int from case_mail('2026-17')",
-	"yes or no by error": "select 1 / (case when exists (select from case_mail('2026-17')) then 0 else 1 end)",
-	"cursor":             "begin; declare c cursor for select * from case_mail('2026-17'); fetch 1 from c; rollback",
+	"asked and rolled back": "begin; select ask_case('2026-17'); rollback",
+	"asked in a savepoint":  "begin; savepoint s; select ask_case('2026-17'); rollback to s; commit",
+	"asked in a block": "do $$ begin perform ask_case('2026-17'); raise 'undo'; exception when others then null; " +
+		"end $$",
+	"asked, and a number wanted": "select 1 / (ask_case('2026-17') * 0)",
+	"asked and explained":        "begin; explain analyze select ask_case('2026-17'); rollback",
+	"asked in two phases":        "begin; select ask_case('2026-17'); prepare transaction 'asked'",
+	"rollback":                   "begin; select count(*) from case_mail('2026-17'); rollback",
+	"a cast that fails":          "select rcpt_to::int from case_mail('2026-17')",
+	"yes or no by error":         "select 1 / (case when exists (select from case_mail('2026-17')) then 0 else 1 end)",
+	"cursor":                     "begin; declare c cursor for select * from case_mail('2026-17'); fetch 1 from c; rollback",
 	"held cursor": "begin; declare c cursor with hold for select rcpt_to::int from case_mail('2026-17'); " +
 		"commit",
 	"explain":   "begin; explain analyze select * from case_mail('2026-17'); rollback",
@@ -60,8 +67,9 @@ func TestAuditor_AnUndoneReadLeavesALineInTheLogAndANumber(t *testing.T) {
 	admin := as(t, db, "tap25_admin", "admin")
 	auditor := as(t, db, "tap25_auditor", "auditor")
 	user := sessionUser(t, auditor)
-	grant(t, db, auditor, "mailbox", "'b@b.example'")
+	grant(t, db, db, auditor, "b@b.example")
 	openCase(t, auditor)
+	run(t, auditor, "select ask_case('2026-17')")
 	for name, sql := range undone {
 		session, told := toldSession(t, db, user)
 		before, log := missing(t, admin), logged(t)
@@ -70,7 +78,7 @@ func TestAuditor_AnUndoneReadLeavesALineInTheLogAndANumber(t *testing.T) {
 			defer close(done)
 			session.Conn().PgConn().Exec(context.Background(), sql).Close()
 		}()
-		line := regexp.MustCompile(`LOG:  tap25: access (\d+): (read|open) by user "` + user +
+		line := regexp.MustCompile(`LOG:  tap25: access (\d+): (read|open|show) by user "` + user +
 			`", warrants of the case \{\d*\}\n`)
 		wait(t, func() bool { return line.MatchString(log()) })
 		switch name {
@@ -92,10 +100,10 @@ func TestAuditor_AnUndoneReadLeavesALineInTheLogAndANumber(t *testing.T) {
 	}
 	log := logged(t)
 	auditor.Conn().Exec(t.Context(), "begin read only; select count(*) from case_mail('2026-17')")
-	if !strings.Contains(log(), `LOG:  tap25: read by user "`+user+`" is refused: the transaction is read-only`) {
+	if !strings.Contains(log(), `LOG:  tap25: show by user "`+user+`" is refused: the transaction is read-only`) {
 		t.Error("a read-only transaction leaves no line in the log")
 	}
-	if s, err := db.Status(t.Context()); err != nil || s.Missing != int64(len(undone)) || s.Accesses != 1 {
+	if s, err := db.Status(t.Context()); err != nil || s.Missing != int64(len(undone)) || s.Accesses != 2 {
 		t.Errorf("%+v, %v; want %d missing", s, err, len(undone))
 	}
 }
@@ -129,10 +137,10 @@ func TestLog_BearsNoAddressOfAFailedStatement(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)
 	admin, auditor := as(t, db, "tap25_admin", "admin"), as(t, db, "tap25_auditor", "auditor")
-	grant(t, db, auditor, "mailbox", "'b@b.example'")
+	grant(t, db, db, auditor, "b@b.example")
 	openCase(t, auditor)
-	const warrant = "insert into warrants (case_id, auditor, mailbox, since, before, reason, valid_until) values " +
-		"('1', 'x', 'b@b.example', "
+	run(t, auditor, "select ask_case('2026-17')")
+	const warrant = "select apply_for_warrant('1', 'order', array[session_user], '{c.example,b@b.example"
 	log := logged(t)
 	for sql, user := range map[string]*DB{
 		"select rcpt_to::int from case_mail('2026-17')":                                                       auditor,
@@ -140,8 +148,9 @@ func TestLog_BearsNoAddressOfAFailedStatement(t *testing.T) {
 		"select * from mail_from('x', 'b@b.example')":                                                         admin,
 		"select add_hold('b@b.example', null, null, '2020-01-02', '2020-01-01', null, 'order')":               admin,
 		"select add_hold('b@b.example', null, null, null, null, null, null)":                                  admin,
-		warrant + "'2020-01-02', '2020-01-01', 'order', '2099-01-01')":                                        admin,
-		warrant + "'2020-01-01', '2020-01-02', null, '2099-01-01')":                                           admin,
+		warrant + "}', '2020-01-02', '2020-01-01', '2099-01-01')":                                             admin,
+		warrant + ", b@b.example x}', '2020-01-01', '2020-01-02', '2099-01-01')":                              admin,
+		"select ask_case('2026-17', target => 'b@b.example; x')":                                              auditor,
 		"insert into tap25_internal.misdated select e.*, 'b@b.example', null from tap25_internal.envelopes e": db,
 	} {
 		_, err := user.Conn().Exec(t.Context(), sql)

@@ -23,19 +23,20 @@ func TestAuditor_RefusalsAreRecorded(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)
 	auditor, other := as(t, db, "tap25_auditor", "auditor"), as(t, db, "tap25_auditor", "other")
-	grant(t, db, auditor, "mailbox", "'b@b.example'")
+	grant(t, db, db, auditor, "b@b.example")
 	shut(t, db, other, "2026-17")
 	shut(t, db, other, "no such case")
-	refused(t, other, "select * from case_mail('2026-17')")
+	refused(t, other, "select ask_case('2026-17')")
 	openCase(t, auditor)
 	execute(t, db, "select end_warrant(id, 'withdrawn') from warrants")
 	session, told := toldSession(t, db, sessionUser(t, auditor))
-	if n := ask[int](t, session, "select count(*) from case_mail('2026-17')"); n != 0 ||
+	if n := ask[int](t, session, "select count(*) from case_mail('2026-17')") +
+		ask[int](t, session, "select count(*) from ask_case('2026-17') access where access > 0"); n != 0 ||
 		!strings.Contains(told(), "has ended") {
 		t.Errorf("%d rows of a warrant that has ended; the user is told: %s", n, told())
 	}
 	// 3 was an error: an answer without rows would look like no mail
-	const want = "1 refused, 2 refused, 4 open, 5 refused"
+	const want = "1 refused, 2 refused, 4 open, 5 refused, 6 refused"
 	if got := ask[string](t, db, "select string_agg(id || ' ' || action, ', ' order by id) from accesses"); got != want {
 		t.Errorf("recorded %s, want %s", got, want)
 	}
@@ -45,15 +46,17 @@ func TestAuditor_ARecordSaysWhatWasReadByWhomFromWhere(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)
 	auditor := as(t, db, "tap25_auditor", "auditor")
-	grant(t, db, auditor, "mailbox", "'b@b.example'")
-	grant(t, db, auditor, "network", "'192.0.2.0/24'")
+	grant(t, db, db, auditor, "b@b.example")
+	grant(t, db, db, auditor, "192.0.2.0/24")
 	openCase(t, auditor)
 	execute(t, auditor, "set application_name = 'psql'", "set synchronous_commit = off",
-		"select * from case_mail('2026-17')")
-	got := ask[string](t, db, `select string_agg(concat_ws(' ', id, action, opening, purpose, rows, warrant_ids, targets, since::date, before::date, application_name, backend_pid = $1), ', ' order by id)
+		"select ask_case('2026-17', '2020-02-29', null, 'B@B.example')",
+		"select * from case_mail('2026-17', '2020-02-29', null, 'B@B.example')")
+	got := ask[string](t, db, `select string_agg(concat_ws(' ', id, action, opening, purpose, rows, warrant_ids, targets, since::date, before::date, application_name, backend_pid = $1, asked, asked_target, asked_since::date, asked_before, length(sha256)), ', ' order by id)
 		from accesses`, auditor.Conn().PgConn().PID())
 	const want = "1 open complaint {1,2} {b@b.example,192.0.2.0/24} 2020-02-29 2020-03-01 tap25 t, " +
-		"2 read 1 2 {1,2} {b@b.example,192.0.2.0/24} 2020-02-29 2020-03-01 psql t"
+		"2 read 1 1 {1,2} {b@b.example,192.0.2.0/24} 2020-02-29 2020-03-01 psql t B@B.example 2020-02-29 64, " +
+		"3 shown 1 1 {1,2} {b@b.example,192.0.2.0/24} 2020-02-29 2020-03-01 psql t 2 B@B.example 2020-02-29 64"
 	if got != want {
 		t.Errorf("recorded %s, want %s", got, want)
 	}
@@ -64,8 +67,9 @@ func TestAuditor_FetchesNoRowThatIsNotRecorded(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)
 	auditor := as(t, db, "tap25_auditor", "auditor")
-	grant(t, db, auditor, "network", "'0.0.0.0/0'")
+	grant(t, db, db, auditor, "0.0.0.0/0")
 	openCase(t, auditor)
+	run(t, auditor, "select ask_case('2026-17')")
 	forms := []string{"select * from case_mail('2026-17')", "select case_mail('2026-17')",
 		"select m.* from generate_series(1, 1) i, lateral case_mail('2026-17') m where i > 0"}
 	for _, sql := range forms {
@@ -73,7 +77,7 @@ func TestAuditor_FetchesNoRowThatIsNotRecorded(t *testing.T) {
 			"select * from ("+sql+") m limit 1")
 	}
 	if got, want := ask[string](t, db, "select string_agg(rows::text, ' ' order by id) from accesses where action = "+
-		"'read'"), strings.Repeat(" 3", 2*len(forms))[1:]; got != want {
+		"'shown'"), strings.Repeat(" 3", 2*len(forms))[1:]; got != want {
 		t.Errorf("recorded %s, want %s", got, want)
 	}
 }
@@ -83,7 +87,7 @@ func TestRecords_AreAppendOnly(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)
 	auditor := as(t, db, "tap25_auditor", "auditor")
-	grant(t, db, auditor, "mailbox", "'b@b.example'")
+	grant(t, db, db, auditor, "b@b.example")
 	openCase(t, auditor)
 	hold(t, db, "b@b.example", nil)
 	execute(t, db, "select end_warrant(1, 'withdrawn')")
@@ -93,7 +97,8 @@ func TestRecords_AreAppendOnly(t *testing.T) {
 	for _, role := range []string{"origin", "replica"} {
 		execute(t, db, "set session_replication_role = "+role)
 		for table, column := range map[string]string{"accesses": "at", "warrant_events": "at",
-			"tap25_internal.warrants": "granted_at", "expired": "dropped_at", "retentions": "set_at",
+			"tap25_internal.warrants": "applied_at", "tap25_internal.warrant_targets": "seen_in",
+			"tap25_internal.warrant_auditors": "auditor", "expired": "dropped_at", "retentions": "set_at",
 			"holds": "added_at", "scopes": "since",
 			"tap25_internal.ended_sessions": "at"} {
 			if ask[int](t, db, "select count(*) from "+table) == 0 {

@@ -69,22 +69,23 @@ func TestSensor_AddsRowsAndReadsNone(t *testing.T) {
 	}
 }
 
-func TestAdmin_ReadsExpiresAndHolds(t *testing.T) {
+func TestAdmin_ExpiresAndHoldsAndReadsNoMail(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)
 	admin := as(t, db, "tap25_admin", "admin")
-	if n := count(t, admin); n != 3 {
-		t.Errorf("%d rows, want 3", n)
-	}
 	id := hold(t, admin, "b@b.example", nil)
 	if r := expire(t, admin, impatient); len(r.Dropped) != 1 || r.Dropped[0].Kept != 1 {
 		t.Errorf("%+v", r)
 	}
+	// how much a hold keeps would say who wrote to whom
+	if holds, err := admin.Holds(t.Context(), true); err != nil || len(holds) != 1 || holds[0].Rows != nil {
+		t.Errorf("%+v, %v", holds, err)
+	}
 	if err := admin.DropHold(t.Context(), id); err != nil {
 		t.Error(err)
 	}
-	if _, err := admin.Status(t.Context()); err != nil {
-		t.Error(err)
+	if s, err := admin.Status(t.Context()); err != nil || s.Held != 1 {
+		t.Errorf("%+v, %v", s, err)
 	}
 	if by := ask[string](t, db, "select added_by::text from holds"); !strings.HasPrefix(by, "admin_") {
 		t.Error("the hold does not say who added it")
@@ -92,19 +93,38 @@ func TestAdmin_ReadsExpiresAndHolds(t *testing.T) {
 	for _, sql := range []string{"delete from accesses", "delete from held", "delete from expired",
 		"update holds set reason = 'x'", "delete from warrants",
 		"update warrant_events set reason = 'x'", "insert into retentions (kept) values ('1 day')",
-		"select nextval('accesses_id_seq')"} {
+		"select nextval('accesses_id_seq')", "select * from mail", "select * from mail_once",
+		"select * from mail_to('b@b.example')", "select count(*) from mail_client('192.0.2.1')",
+		"explain select * from mail where mail_from = 'b@b.example'", "copy tap25_internal.envelopes to stdout",
+		"select hold_ids from tap25_internal.held",
+		"select reason from tap25_internal.misdated", "table tap25_internal.prints",
+		"select tap25_internal.days_with('rcpt_to', 'b@b.example', '-infinity', 'infinity')",
+		"select case_mail('2026-17')", "select ask_case('2026-17')", "select open_case('2026-17', 'x')",
+		"insert into warrants (case_id) values ('x')", "update warrants set valid_until = now()"} {
 		refused(t, admin, sql)
 	}
 }
 
-// grant makes a warrant of the heldDay for an auditor; condition is SQL of subject columns and values.
-func grant(t testing.TB, db *DB, auditor *DB, columns, values string) {
+// grant makes a warrant of the heldDay for an auditor: who applies for it is another than who approves it.
+func grant(t testing.TB, db, applicant, auditor *DB, targets ...string) (id int64) {
 	t.Helper()
-	_, err := db.Conn().Exec(t.Context(), `insert into warrants (case_id, auditor, since, before, valid_until, reason, `+columns+`)
-		select '2026-17', $1, '2020-02-29', '2020-03-01', now() + interval '1 day', 'order', `+values, sessionUser(t, auditor))
-	if err != nil {
-		t.Fatal(err)
+	id = ask[int64](t, applicant, "select apply_for_warrant('2026-17', 'order', array[$1::name], $2, '2020-02-29', "+
+		"'2020-03-01', clock_timestamp() + interval '1 day')", sessionUser(t, auditor), targets)
+	approve(t, db, id)
+	return id
+}
+
+// approve lets a member of tap25_approver approve a warrant.
+func approve(t testing.TB, db *DB, id int64) {
+	t.Helper()
+	approver := "approver_" + strings.TrimPrefix(db.Conn().Config().Database, "test_")
+	if !ask[bool](t, db, "select exists (select from pg_catalog.pg_roles where rolname = $1)", approver) {
+		as(t, db, "tap25_approver", "approver")
 	}
+	session := another(t, db.Conn().Config().Database)
+	defer session.Close()
+	run(t, session, "set session authorization "+approver)
+	run(t, session, "select tap25.approve_warrant($1, 'order read')", id)
 }
 
 func sessionUser(t testing.TB, db *DB) string { return ask[string](t, db, "select session_user::text") }
@@ -114,18 +134,21 @@ func TestAuditor_ReadsWhatAWarrantOpensAndIsRecorded(t *testing.T) {
 	heldDay(t, db)
 	auditor := as(t, db, "tap25_auditor", "auditor")
 	admin := as(t, db, "tap25_admin", "admin")
-	grant(t, admin, auditor, "mailbox", "'B@b.EXAMPLE'")
-	grant(t, admin, auditor, "network", "'192.0.2.0/24'") // one row of both
+	grant(t, db, admin, auditor, "B@b.EXAMPLE")
+	grant(t, db, admin, auditor, "192.0.2.0/24") // one row of both
 	for _, sql := range readers {
 		refused(t, auditor, sql)
 	}
-	refused(t, auditor, "select * from case_mail('2026-17')") // not open yet
+	refused(t, auditor, "select ask_case('2026-17')") // not open yet
+	refused(t, auditor, "select * from case_mail('2026-17')")
 	if _, err := auditor.Conn().Exec(t.Context(), "select open_case('2026-17', '')"); err == nil {
 		t.Error("opened for no purpose")
 	}
 	if _, err := auditor.Conn().Exec(t.Context(), "select open_case('2026-17', 'complaint')"); err != nil {
 		t.Fatal(err)
 	}
+	refused(t, auditor, "select * from case_mail('2026-17')") // not asked yet
+	run(t, auditor, "select ask_case('2026-17')")
 	if n := ask[int](t, auditor, "select count(*) from case_mail('2026-17')"); n != 2 {
 		t.Errorf("%d rows, want 2", n)
 	}
@@ -134,7 +157,7 @@ func TestAuditor_ReadsWhatAWarrantOpensAndIsRecorded(t *testing.T) {
 	}
 	log := ask[string](t, db, "select string_agg(concat_ws(' ', auditor = $1, case_id, action, purpose, rows), ', ' "+
 		"order by at) from accesses", sessionUser(t, auditor))
-	if want := "t 2026-17 open complaint, t 2026-17 read 2, t 2026-17 read 2"; log != want {
+	if want := "t 2026-17 open complaint, t 2026-17 read 2, t 2026-17 shown 2, t 2026-17 shown 2"; log != want {
 		t.Errorf("recorded %q, want %q", log, want)
 	}
 	for _, sql := range []string{"delete from accesses", "update accesses set purpose = ''", "truncate accesses"} {
@@ -146,16 +169,17 @@ func TestAuditor_CannotReadWithoutALastingRecord(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)
 	auditor := as(t, db, "tap25_auditor", "auditor")
-	grant(t, db, auditor, "mailbox", "'b@b.example'")
+	grant(t, db, db, auditor, "b@b.example")
 	for _, begin := range []pgx.TxOptions{{}, {AccessMode: pgx.ReadOnly}, {IsoLevel: pgx.Serializable}} {
 		tx, err := auditor.Conn().BeginTx(t.Context(), begin)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, open := tx.Exec(t.Context(), "select open_case('2026-17', 'complaint')")
+		_, asked := tx.Exec(t.Context(), "select ask_case('2026-17')")
 		var n int
 		if err := tx.QueryRow(t.Context(), "select count(*) from case_mail('2026-17')").Scan(&n); err == nil {
-			t.Errorf("read %d rows in a transaction that can be rolled back (open: %v)", n, open)
+			t.Errorf("read %d rows in a transaction that can be rolled back (open: %v, asked: %v)", n, open, asked)
 		}
 		tx.Rollback(t.Context())
 	}
@@ -165,17 +189,16 @@ func TestAuditor_OtherCasesStayShut(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)
 	auditor, other := as(t, db, "tap25_auditor", "auditor"), as(t, db, "tap25_auditor", "other")
-	grant(t, db, auditor, "mailbox", "'b@b.example'")
+	grant(t, db, db, auditor, "b@b.example")
 	shut(t, db, other, "2026-17")
 	if _, err := auditor.Conn().Exec(t.Context(), "select open_case('2026-17', 'complaint')"); err != nil {
 		t.Fatal(err)
 	}
+	run(t, auditor, "select ask_case('2026-17')")
+	refused(t, other, "select ask_case('2026-17')")
 	refused(t, other, "select * from case_mail('2026-17')")
 	admin := as(t, db, "tap25_admin", "admin")
-	if _, err := admin.Conn().Exec(t.Context(),
-		"update warrants set valid_until = now() - interval '1 second'"); err != nil {
-		t.Fatal(err)
-	}
+	run(t, admin, "select end_warrant(id, 'withdrawn') from warrants")
 	if n := ask[int](t, auditor, "select count(*) from case_mail('2026-17')"); n != 0 {
 		t.Errorf("%d rows of a warrant that has ended", n)
 	}
@@ -194,7 +217,7 @@ func TestMigrate_WithoutTheRightToMakeRolesGoesOn(t *testing.T) {
 			"reset session authorization; alter database "+name+" owner to current_user")
 	})
 	// of no use to other tests while this runs
-	for _, role := range []string{"tap25_sensor", "tap25_auditor", "tap25_admin"} {
+	for _, role := range []string{"tap25_sensor", "tap25_auditor", "tap25_approver", "tap25_admin"} {
 		if _, err := admin.Conn().Exec(t.Context(), "alter role "+role+" rename to away_"+role); err != nil &&
 			!strings.Contains(err.Error(), "does not exist") {
 			t.Fatal(err)
@@ -205,8 +228,8 @@ func TestMigrate_WithoutTheRightToMakeRolesGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	missing, err := owner.MissingRoles(t.Context())
-	if err != nil || len(missing) != 3 {
-		t.Errorf("missing %q, %v; want all three", missing, err)
+	if err != nil || len(missing) != 4 {
+		t.Errorf("missing %q, %v; want all four", missing, err)
 	}
 	loadRows(t, owner, "tap", at(time.Now()))
 	if n := count(t, owner); n != 1 {

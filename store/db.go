@@ -25,7 +25,21 @@ var ErrOlderSchema = errors.New("the database's schema is older than this tap25:
 // DB is one connection to a database, for one goroutine at a time.
 type DB struct {
 	conn   *pgx.Conn
-	server time.Time // when the server was started that took the first rows of this connection: see relyOn
+	server time.Time          // when the server was started that took the first rows of this connection: see relyOn
+	signer *Signer            // signs what is loaded; nil: nobody
+	asked  map[chainName]bool // whose links the server was asked for
+
+	warnings []string
+}
+
+// maxWarnings bounds what is kept of a server that warns without end.
+const maxWarnings = 100
+
+// Warnings returns what the server has warned of on this connection, up to a hundred, and forgets it.
+func (db *DB) Warnings() []string {
+	w := db.warnings
+	db.warnings = nil
+	return w
 }
 
 func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
@@ -38,6 +52,12 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	cfg.RuntimeParams["timezone"] = "UTC"
 	if _, given := cfg.RuntimeParams["search_path"]; !given {
 		cfg.RuntimeParams["search_path"] = safePath
+	}
+	db := new(DB)
+	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if n.SeverityUnlocalized == "WARNING" && len(db.warnings) < maxWarnings {
+			db.warnings = append(db.warnings, n.Message)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
@@ -54,7 +74,8 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 		}
 		return nil, &connectError{"connect to the database: " + reason + hint, err}
 	}
-	return &DB{conn: conn}, nil
+	db.conn = conn
+	return db, nil
 }
 
 // refusesPath reports whether a connection failed because of the search_path: a pooler may take no such parameter.

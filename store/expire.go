@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"tap25/store/evidence"
 )
 
 // Retention is how long days are kept, in the calendar's units; one of them is set.
@@ -42,9 +44,14 @@ type ExpireConfig struct {
 	Patience  time.Duration // how long a day that is in use is tried; zero: ten seconds
 	Now       time.Time     // zero: the database's clock
 
+	// Signer signs a certificate of each destruction; nil: nobody does, and [DB.Verify] reports the days.
+	Signer *Signer
+
 	// EndReaders is how long a transaction of an auditor or an administrator may keep a day from being dropped: then
 	// its session is ended. So is one of a sensor that is in no load. Zero: an hour; negative: no session is ended.
 	EndReaders time.Duration
+
+	kept time.Time // the first day that is kept, for certificates
 }
 
 // ExpiredDay reports what was dropped of a day.
@@ -92,7 +99,7 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 	if err != nil {
 		return report, err
 	}
-	report.Cutoff = cutoff
+	report.Cutoff, cfg.kept = cutoff, cutoff
 	if cfg.DryRun {
 		return report, db.wouldExpire(ctx, &report)
 	}
@@ -106,7 +113,7 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 		return report, fmt.Errorf("list the days: %w", err)
 	}
 	for _, day := range days {
-		err := db.expireBusy(ctx, cfg, &report, dropDay, day, cfg.Version)
+		err := db.expireBusy(ctx, cfg, &report, db.dropDay(cfg, day))
 		if inUse(err) {
 			err = db.freeDay(ctx, cfg, &report, day)
 		}
@@ -115,12 +122,10 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 		}
 	}
 	if !report.Cutoff.Equal(forEver) {
-		err = db.expireBusy(ctx, cfg, &report, "select day, 'misdated', rows, bytes, kept from "+
-			"tap25_internal.expire_misdated($1, $2)", report.Cutoff, cfg.Version)
+		err = db.expireBusy(ctx, cfg, &report, db.dropMisdated(cfg, report.Cutoff))
 	}
 	if err == nil || inUse(err) {
-		err = db.expireBusy(ctx, cfg, &report,
-			"select day, 'held', rows, bytes, 0 from tap25_internal.release_holds($1)", cfg.Version)
+		err = db.expireBusy(ctx, cfg, &report, db.dropReleased(cfg))
 	}
 	if err != nil && !inUse(err) {
 		return report, fmt.Errorf("remove rows that are no longer held: %w", err)
@@ -128,13 +133,14 @@ func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error
 	return report, db.markDropped(ctx)
 }
 
-const dropDay = "select $1::date, 'partition', * from tap25_internal.expire_day($1, $2)"
+// drop drops something within a transaction, and returns what it was and the links that certify it.
+type drop func(ctx context.Context, tx pgx.Tx) ([]ExpiredDay, []*evidence.Link, error)
 
-// expireBusy runs one of the schema's functions that drop, again while somebody else uses what it drops.
-func (db *DB) expireBusy(ctx context.Context, cfg ExpireConfig, report *ExpireReport, sql string, args ...any) error {
+// expireBusy drops something, again while somebody else uses it.
+func (db *DB) expireBusy(ctx context.Context, cfg ExpireConfig, report *ExpireReport, what drop) error {
 	deadline := time.Now().Add(cfg.Patience)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		dropped, err := db.expireOnce(ctx, sql, args...)
+		dropped, err := db.expireOnce(ctx, cfg.Signer, what)
 		if err == nil {
 			report.Dropped = append(report.Dropped, dropped...)
 			return nil
@@ -150,18 +156,22 @@ func (db *DB) expireBusy(ctx context.Context, cfg ExpireConfig, report *ExpireRe
 	}
 }
 
-func (db *DB) expireOnce(ctx context.Context, sql string, args ...any) (dropped []ExpiredDay, err error) {
+func (db *DB) expireOnce(ctx context.Context, s *Signer, what drop) (dropped []ExpiredDay, err error) {
+	committed := func() {}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "set local lock_timeout = '"+giveWay+"'"); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, sql, args...)
-		if err != nil {
+		var links []*evidence.Link
+		if dropped, links, err = what(ctx, tx); err != nil || s == nil || len(links) == 0 {
 			return err
 		}
-		dropped, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ExpiredDay])
+		committed, err = db.sign(ctx, tx, s, "", links)
 		return err
 	})
+	if err == nil {
+		committed()
+	}
 	return dropped, err
 }
 

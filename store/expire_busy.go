@@ -39,7 +39,7 @@ func (db *DB) freeDay(ctx context.Context, cfg ExpireConfig, report *ExpireRepor
 		}
 	}
 	if len(busy.Users) < len(users) {
-		if err := db.expireBusy(ctx, cfg, report, dropDay, day, cfg.Version); !inUse(err) {
+		if err := db.expireBusy(ctx, cfg, report, db.dropDay(cfg, day)); !inUse(err) {
 			return err
 		}
 	}

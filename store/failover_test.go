@@ -65,7 +65,8 @@ func (h *host) start(t testing.TB) {
 	c := storetest.Cluster(t)
 	cmd := c.Command("postgres", "-D", filepath.Join(h.dir, "data"), "-k", h.dir, "-p", strconv.Itoa(h.port), "-c",
 		"listen_addresses=127.0.0.1", "-c", "fsync=off",
-		"-c", "shared_buffers=16MB", "-c", "max_locks_per_transaction=256", "-c", "timezone=UTC")
+		"-c", "shared_buffers=16MB", "-c", "max_prepared_transactions=2", "-c", "max_locks_per_transaction=256", "-c",
+		"timezone=UTC")
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT

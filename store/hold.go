@@ -28,7 +28,7 @@ type Hold struct {
 	AddedBy       string
 	AddedAt       time.Time
 	DroppedAt     *time.Time
-	Rows          int64 // kept of days that are dropped already
+	Rows          *int64 // kept of days that are dropped already; nil: this user is not to know
 }
 
 // Subject sets what a hold is about from user@domain, a domain, an IP address or a subnet. It returns an error for any
@@ -101,7 +101,7 @@ func (db *DB) Holds(ctx context.Context, all bool) ([]Hold, error) {
 		select id, mailbox, domain, network, seen_in, nullif(since, '-infinity'), nullif(before, 'infinity'),
 		       nullif(until, 'infinity'), reason, added_by::text, added_at,
 		       coalesce(dropped_at, case when until <= now() then until end),
-		       (select count(*) from tap25_internal.held where hold_ids @> array[id])
+		       tap25_internal.rows_held(id)
 		from tap25.holds where $1 or (dropped_at is null and until > now()) order by id`, all)
 	if err != nil {
 		return nil, fmt.Errorf("list the holds: %w", err)

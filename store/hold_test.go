@@ -113,7 +113,7 @@ func TestExpire_RowOfTwoHoldsStaysOnceUntilBothEnd(t *testing.T) {
 		t.Fatalf("%d rows are kept, want 2", n)
 	}
 	holds, err := db.Holds(t.Context(), false)
-	if err != nil || len(holds) != 3 || holds[0].Rows != 1 || holds[1].Rows != 2 || holds[2].Rows != 1 {
+	if err != nil || len(holds) != 3 || *holds[0].Rows != 1 || *holds[1].Rows != 2 || *holds[2].Rows != 1 {
 		t.Errorf("holds %+v, %v", holds, err)
 	}
 	for _, step := range []struct {

@@ -7,13 +7,16 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tap25/store/evidence"
 )
 
 // batch is the records of one segment: rows and coverage.
 type batch struct {
 	sensor, key string
 	records     [][]byte
-	days        Days // of a capture file; zero: those of rows
+	days        Days               // of a capture file; zero: those of rows
+	roots       []evidence.DayRows // of the records
 }
 
 // Load adds the records of a segment, in one transaction; added is false if an earlier load of that name has committed.
@@ -21,7 +24,7 @@ type batch struct {
 // error none was added, unless the answer to COMMIT was lost: Load again with the same name is right after any error. See
 // [Hopeless] and [Passes] for whether to wait.
 func (db *DB) Load(ctx context.Context, sensor, segment string, records [][]byte) (added bool, err error) {
-	all, err := db.load(ctx, []batch{{sensor: sensor, key: segment, records: records}})
+	all, err := db.load(ctx, []batch{{sensor: sensor, key: segment, records: records, roots: rootsOf(records)}})
 	if err != nil {
 		return false, err
 	}
@@ -58,6 +61,7 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 	if err := db.makeDays(ctx, rows); err != nil {
 		return nil, err
 	}
+	committed := func() {}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
 		if err := db.relyOn(ctx, tx); err != nil {
 			return err
@@ -71,21 +75,64 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 		if err := dateLoads(ctx, tx, batches, added); err != nil {
 			return err
 		}
+		var fresh []batch
 		records := all[:0]
 		for i, b := range batches {
-			if added[i] {
-				records = append(records, b.records...)
+			if added[i] && len(b.records) > 0 {
+				fresh, records = append(fresh, b), append(records, b.records...)
 			}
 		}
-		if len(records) == 0 {
+		switch {
+		case len(records) == 0:
 			return nil
+		case db.signer == nil:
+			return copyAll(ctx, tx, batches[0].sensor, records)
 		}
-		return copyAll(ctx, tx, batches[0].sensor, records)
+		committed, err = db.copySigned(ctx, tx, fresh, records)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load %d rows: %w", len(rows), db.locked(ctx, err))
 	}
+	committed()
 	return added, nil
+}
+
+// copySigned copies the records of segments, each in a savepoint of its own but the first: so PostgreSQL gives the rows
+// of each an xmin of their own, which costs no octet and shows later which rows are whose. Then it adds the links.
+// records are those of all. The caller calls committed after COMMIT.
+func (db *DB) copySigned(ctx context.Context, tx pgx.Tx, batches []batch, records [][]byte) (
+	committed func(), err error) {
+	sensor := batches[0].sensor
+	rows, _ := apart(records)
+	misdated, err := beginLoad(ctx, tx, sensor, rows)
+	if err != nil {
+		return nil, err
+	}
+	var links []*evidence.Link
+	for i, b := range batches {
+		if i > 0 {
+			if err := beginSegment(ctx, tx, b, i > 1); err != nil {
+				return nil, err
+			}
+		}
+		if err := copyRecords(ctx, tx, misdated, b.records); err != nil {
+			return nil, err
+		}
+		links = append(links, &evidence.Link{Kind: evidence.Segment, Segment: b.key, Days: dated(b.roots, misdated)})
+	}
+	return db.sign(ctx, tx, db.signer, sensor, links)
+}
+
+// beginSegment begins a savepoint in place of the one before, in one round trip.
+func beginSegment(ctx context.Context, tx pgx.Tx, b batch, release bool) error {
+	var steps pgx.Batch
+	if release {
+		steps.Queue("release savepoint segment")
+	}
+	steps.Queue("savepoint segment")
+	steps.Queue("select tap25_internal.stamp_load($1, $2)", b.sensor, b.key)
+	return tx.SendBatch(ctx, &steps).Close()
 }
 
 // enterLoads enters segments of one sensor in loads; false for one that is there already. It waits for a session that

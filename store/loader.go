@@ -15,6 +15,10 @@ const (
 	// batchRows is about how many rows one transaction takes if several segments wait. More is no faster.
 	batchRows = 50000
 
+	// batchSegments bounds the segments of one transaction, each of which is a savepoint: PostgreSQL keeps 64 of a
+	// transaction in memory, and beyond that every snapshot costs a look at pg_subtrans.
+	batchSegments = 50
+
 	// maxPause is the longest wait between two attempts: a standby may have been promoted meanwhile, at any address.
 	maxPause = 5 * time.Second
 
@@ -29,6 +33,7 @@ type LoaderConfig struct {
 	Connect func(context.Context) (*DB, error)
 
 	MaxPause time.Duration // between two attempts; default 5 s
+	Signer   *Signer       // signs what is loaded; nil: nobody does
 }
 
 // LoaderStats counts what a [Loader] has done. Records that a segment has lost or that the server refused are in
@@ -170,7 +175,8 @@ func (l *Loader) next(sealed []spool.Segment) (next, behind []spool.Segment) {
 		if l.unread[seg.Path] {
 			continue
 		}
-		if n += seg.Records; len(next) > 0 && (n > batchRows || seg.Sensor != next[0].Sensor) {
+		if n += seg.Records; len(next) > 0 &&
+			(n > batchRows || len(next) == batchSegments || seg.Sensor != next[0].Sensor) {
 			return next, sealed[i:]
 		}
 		next = append(next, seg)
@@ -292,7 +298,7 @@ func (l *Loader) loadPart(ctx context.Context, s segment) error {
 		delete(bad, reason)
 		l.left[s.Path] = bad.and(good) // for another attempt
 	}
-	added, err := l.db.load(ctx, []batch{{sensor: s.Sensor, key: s.Key, records: good}})
+	added, err := l.db.load(ctx, []batch{{sensor: s.Sensor, key: s.Key, records: good, roots: rootsOf(good)}})
 	if err != nil {
 		return err
 	}

@@ -67,6 +67,7 @@ func (l *Loader) connect(ctx context.Context) (lost bool, err error) {
 	}
 	l.cfg.Spool.Reenter(missing)
 	l.db = db
+	l.db.signer = l.cfg.Signer
 	l.answers(begun)
 	return len(missing) > 0, nil
 }

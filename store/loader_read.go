@@ -1,6 +1,9 @@
 package store
 
-import "tap25/store/spool"
+import (
+	"tap25/store/evidence"
+	"tap25/store/spool"
+)
 
 // aheadBytes bounds the files of segments that are read before their turn.
 const aheadBytes = 16 << 20
@@ -8,12 +11,15 @@ const aheadBytes = 16 << 20
 // segment is a segment and what was read of it.
 type segment struct {
 	spool.Segment
-	rows   [][]byte // and records of coverage
+	rows   [][]byte           // and records of coverage
+	roots  []evidence.DayRows // of these, if all are sound and somebody signs them
 	damage spool.Damage
 	sound  bool // every record is a row, or coverage
 }
 
-func (s segment) batch() batch { return batch{sensor: s.Sensor, key: s.Key, records: s.rows} }
+func (s segment) batch() batch {
+	return batch{sensor: s.Sensor, key: s.Key, records: s.rows, roots: s.roots}
+}
 
 // read reads a segment. Any goroutine may call it.
 func (l *Loader) read(seg spool.Segment) (s segment, err error) {
@@ -22,10 +28,13 @@ func (l *Loader) read(seg spool.Segment) (s segment, err error) {
 	for _, r := range s.rows {
 		s.sound = s.sound && checkRecord(r) == ""
 	}
+	if s.sound && l.cfg.Signer != nil {
+		s.roots = rootsOf(s.rows)
+	}
 	return s, err
 }
 
-// readAhead begins to read the segments whose turn comes next, in a goroutine of its own: so the server does not wait
+// readAhead begins to read, and to hash, the segments whose turn comes next, in a goroutine of its own: so the server does not wait
 // for the disk between two transactions. What it returns waits until that is done, and is to be called before the next
 // load. What cannot be read is left to that.
 func (l *Loader) readAhead(behind []spool.Segment) (wait func()) {

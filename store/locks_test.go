@@ -104,8 +104,9 @@ func TestLoad_WaitsForALockForAWhileOnly(t *testing.T) {
 // reading opens a case and keeps a transaction open that has read it.
 func reading(t *testing.T, db, auditor *DB) {
 	t.Helper()
-	grant(t, db, auditor, "mailbox", "'b@b.example'")
+	grant(t, db, db, auditor, "b@b.example")
 	run(t, auditor, "select tap25.open_case('2026-17', 'complaint')")
+	run(t, auditor, "select tap25.ask_case('2026-17')")
 	run(t, auditor, "begin; select count(*) from tap25.case_mail('2026-17')")
 }
 

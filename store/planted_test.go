@@ -142,7 +142,7 @@ func TestPlanted_CodeInPublicRunsAsNobody(t *testing.T) {
 		sessionUser(t, thief)); n < 16 {
 		t.Fatalf("%d tables are planted, want 16", n)
 	}
-	callEverything(t, owner, sensor, auditor, admin)
+	callEverything(t, super, owner, sensor, auditor, admin)
 }
 
 // The same in the schema of temporary objects, where everybody may create whom the database lets.
@@ -160,15 +160,15 @@ func TestPlanted_TemporaryTablesAreNotTapsOwn(t *testing.T) {
 	for _, u := range []*DB{sensor, auditor, admin} {
 		plantIn(t, super, u, "pg_temp", []string{"format", "lower"}) // which are not found there
 	}
-	callEverything(t, owner, sensor, auditor, admin)
+	callEverything(t, super, owner, sensor, auditor, admin)
 }
 
 // callEverything has each user call each function that he may, in a database that oldDatabase made, and the program do
 // all that it does as the owner.
-func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
+func callEverything(t *testing.T, super, owner, sensor, auditor, admin *DB) {
 	t.Helper()
-	run(t, owner, "insert into tap25.warrants (case_id, auditor, mailbox, since, before, valid_until, reason) select "+
-		"case_id, $1, mailbox, since, before, valid_until, reason from tap25.warrants", sessionUser(t, auditor))
+	approve(t, super, ask[int64](t, owner, "select tap25.apply_for_warrant(case_id, reason, array[$1::pg_catalog.name], "+
+		"array[mailbox], since, before, valid_until) from tap25.warrants", sessionUser(t, auditor)))
 	run(t, owner, "select tap25.set_retention('1 day')")
 	for _, c := range []struct {
 		db  *DB
@@ -182,9 +182,12 @@ func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
 		{sensor, "select tap25_internal.make_partitions_ahead(7), tap25_internal.prune_loads('tap', 'x'), " +
 			"tap25_internal.summarize_day('2026-01-03'), tap25_internal.days_over('0')"},
 		{auditor, "select tap25.open_case('2026-17', 'test')"},
+		{auditor, "select tap25.ask_case('2026-17')"},
 		{auditor, "select tap25.case_mail('2026-17')"},
-		{admin, "select tap25.mail_to('x@b.example'), tap25.mail_from_domain('a.example', '2026-01-01', '2026-02-01')"},
-		{admin, "select tap25.mail_to_domain('b.example'), tap25.mail_client('192.0.2.1'), " +
+		{auditor, "select tap25.case_list('2026-17'), tap25.case_answer(1), tap25.case_completeness('2026-17')"},
+		{auditor, "select * from tap25.my_cases"},
+		{owner, "select tap25.mail_to('x@b.example'), tap25.mail_from_domain('a.example', '2026-01-01', '2026-02-01')"},
+		{owner, "select tap25.mail_to_domain('b.example'), tap25.mail_client('192.0.2.1'), " +
 			"tap25.mail_server('2001:db8::/32'), tap25.mail_from('a@b.example')"},
 		{admin, "select tap25.add_hold('User9@a.example', null, null, null, null, null, 'order')"},
 		{admin, "select tap25.drop_hold(3)"},
@@ -192,18 +195,18 @@ func callEverything(t *testing.T, owner, sensor, auditor, admin *DB) {
 		{admin, "select tap25.bind_sensor('tap25_sensor', 'other'), tap25_internal.end_blockers('2026-01-02', '0')"},
 		{admin, "select tap25_internal.expire_day('2026-01-02', 'test'), " +
 			"tap25_internal.expire_misdated('2026-01-03', 'test')"},
-		{admin, "insert into tap25.warrants (case_id, auditor, network, since, before, valid_until, reason) values " +
-			"('x', 'y', '192.0.2.0/24', '2026-01-01', '2026-02-01', '2099-01-01', 'order')"},
-		{admin, "update tap25.warrants set valid_until = '2026-02-01'; select tap25.end_warrant(1, 'test'), " +
+		{admin, "select tap25.apply_for_warrant('x', 'order', array[session_user], '{192.0.2.0/24}', '2026-01-01', '2026-02-01', " +
+			"'2099-01-01')"},
+		{admin, "select tap25.end_warrant(1, 'test'), " +
 			"tap25.set_retention(null); select * from tap25.missing_accesses"},
 	} {
 		if _, err := c.db.Conn().Exec(t.Context(), c.sql); err != nil {
 			t.Errorf("%s: %v", c.sql, err)
 		}
 	}
-	if n := ask[int](t, owner, "select pg_catalog.count(*) from tap25.accesses where action = 'read' and case_id = "+
-		"'2026-17' and auditor = $1 and rows = 1", sessionUser(t, auditor)); n != 1 {
-		t.Errorf("%d reads are recorded, want 1", n)
+	if n := ask[int](t, owner, "select pg_catalog.count(*) from tap25.accesses where action = 'shown' and case_id = "+
+		"'2026-17' and auditor = $1 and rows = 1", sessionUser(t, auditor)); n != 2 {
+		t.Errorf("%d showings are recorded, want 2", n)
 	}
 	programAs(t, owner)
 }

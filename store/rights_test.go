@@ -96,7 +96,7 @@ func TestRights_AreAsReviewed(t *testing.T) {
 // rightsQuery lists each object with what each role may do with it.
 const rightsQuery = `
 	with roles as (
-		select * from (values (1, $1, 'stranger'), (2, 'tap25_sensor', 'sensor'), (3, 'tap25_auditor', 'auditor'), (4, 'tap25_admin', 'admin')) r (turn, role, shown)
+		select * from (values (1, $1, 'stranger'), (2, 'tap25_sensor', 'sensor'), (3, 'tap25_auditor', 'auditor'), (4, 'tap25_approver', 'approver'), (5, 'tap25_admin', 'admin')) r (turn, role, shown)
 	), objects as (
 		select 1 as turn, 'database' as kind, datname::text as name, 'this' as shown, null::oid as oid from pg_database where datname = current_database()
 		union all

@@ -25,7 +25,7 @@ func (db *DB) GrantRoles(ctx context.Context) error {
 // MissingRoles returns the names of tap25's roles that the server does not have: a migration makes them if its user
 // may.
 func (db *DB) MissingRoles(ctx context.Context) ([]string, error) {
-	rows, err := db.conn.Query(ctx, `select r from unnest(array['tap25_sensor', 'tap25_auditor', 'tap25_admin']) r
+	rows, err := db.conn.Query(ctx, `select r from unnest(array['tap25_sensor', 'tap25_auditor', 'tap25_approver', 'tap25_admin']) r
 		where not exists (select from pg_roles where rolname = r)`)
 	if err != nil {
 		return nil, fmt.Errorf("list the roles: %w", err)

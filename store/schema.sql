@@ -35,10 +35,16 @@ CREATE TABLE tap25.accesses (
     client_port      integer DEFAULT inet_client_port(),
     application_name text DEFAULT current_setting('application_name'::text),
     backend_pid      integer DEFAULT pg_backend_pid(),
-    CONSTRAINT accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'read'::text, 'refused'::text]))),
+    asked            bigint,
+    asked_target     text,
+    asked_since      timestamp with time zone,
+    asked_before     timestamp with time zone,
+    sha256           text,
+    CONSTRAINT accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'read'::text, 'shown'::text, 'refused'::text]))),
     CONSTRAINT accesses_pkey PRIMARY KEY (id)
 );
 CREATE INDEX accesses_auditor_at_idx ON tap25.accesses USING btree (auditor, at) WHERE (action = 'open'::text);
+CREATE INDEX accesses_auditor_at_idx1 ON tap25.accesses USING btree (auditor, at) WHERE (action = 'read'::text);
 
 CREATE TABLE tap25.coverage (
     since              timestamp with time zone NOT NULL,
@@ -114,6 +120,40 @@ CREATE TABLE tap25.holds (
     CONSTRAINT holds_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE tap25.keys (
+    id          integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    fingerprint bytea NOT NULL,
+    public_key  bytea NOT NULL,
+    added_by    name DEFAULT SESSION_USER NOT NULL,
+    added_at    timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT keys_check CHECK ((fingerprint = sha256(('\x302a300506032b6570032100'::bytea || public_key)))),
+    CONSTRAINT keys_public_key_check CHECK ((octet_length(public_key) = 32)),
+    CONSTRAINT keys_pkey PRIMARY KEY (id),
+    CONSTRAINT keys_fingerprint_key UNIQUE (fingerprint)
+);
+
+CREATE TABLE tap25.links (
+    id        bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    sensor    text NOT NULL,
+    key       integer NOT NULL,
+    number    bigint NOT NULL,
+    segment   text,
+    first_day date,
+    last_day  date,
+    xid       xid,
+    body      bytea NOT NULL,
+    signature bytea NOT NULL,
+    added_at  timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT links_body_check CHECK (((octet_length(body) >= 1) AND (octet_length(body) <= 1048576))),
+    CONSTRAINT links_check CHECK ((last_day >= first_day)),
+    CONSTRAINT links_number_check CHECK ((number > 0)),
+    CONSTRAINT links_signature_check CHECK ((octet_length(signature) = 64)),
+    CONSTRAINT links_key_fkey FOREIGN KEY (key) REFERENCES tap25.keys(id),
+    CONSTRAINT links_pkey PRIMARY KEY (id),
+    CONSTRAINT links_sensor_key_number_key UNIQUE (sensor, key, number)
+);
+CREATE INDEX links_days_idx ON tap25.links USING gist (daterange(first_day, last_day, '[]'::text));
+
 CREATE TABLE tap25.retentions (
     id     bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     kept   interval,
@@ -148,12 +188,31 @@ CREATE TABLE tap25.warrant_events (
     reason      text,
     by          name DEFAULT SESSION_USER NOT NULL,
     at          timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT warrant_events_action_check CHECK ((action = ANY (ARRAY['migrated'::text, 'granted'::text, 'ended'::text]))),
+    CONSTRAINT warrant_events_action_check CHECK ((action = ANY (ARRAY['migrated'::text, 'granted'::text, 'applied'::text, 'approved'::text, 'refused'::text, 'ended'::text]))),
     CONSTRAINT warrant_events_check CHECK (((action = 'ended'::text) = (valid_until IS NOT NULL))),
     CONSTRAINT warrant_events_warrant_id_fkey FOREIGN KEY (warrant_id) REFERENCES tap25_internal.warrants(id),
     CONSTRAINT warrant_events_pkey PRIMARY KEY (id)
 );
+CREATE UNIQUE INDEX warrant_events_decision ON tap25.warrant_events USING btree (warrant_id) WHERE (action = ANY (ARRAY['approved'::text, 'refused'::text]));
 CREATE INDEX warrant_events_warrant_id_idx ON tap25.warrant_events USING btree (warrant_id);
+
+CREATE TABLE tap25_internal.before_evidence (
+    sensor text NOT NULL,
+    kind   smallint NOT NULL,
+    day    date NOT NULL,
+    rows   bigint NOT NULL,
+    CONSTRAINT before_evidence_kind_check CHECK ((kind = ANY (ARRAY[6, 9, 10]))),
+    CONSTRAINT before_evidence_pkey PRIMARY KEY (sensor, kind, day)
+);
+
+CREATE TABLE tap25_internal.chains (
+    sensor text NOT NULL,
+    key    integer NOT NULL,
+    number bigint NOT NULL,
+    hash   bytea NOT NULL,
+    CONSTRAINT chains_key_fkey FOREIGN KEY (key) REFERENCES tap25.keys(id),
+    CONSTRAINT chains_pkey PRIMARY KEY (sensor, key)
+);
 
 CREATE TABLE tap25_internal.days (
     day       date NOT NULL,
@@ -212,8 +271,17 @@ CREATE INDEX envelopes_bucket_idx2 ON ONLY tap25_internal.envelopes USING btree 
 CREATE INDEX envelopes_bucket_idx3 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)));
 CREATE INDEX envelopes_client_ip_idx ON ONLY tap25_internal.envelopes USING btree (client_ip);
 CREATE INDEX envelopes_origin_ip_idx ON ONLY tap25_internal.envelopes USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
-CREATE INDEX envelopes_seen_at_idx ON ONLY tap25_internal.envelopes USING brin (seen_at);
+CREATE INDEX envelopes_seen_at_mail_from_rcpt_to_idx ON ONLY tap25_internal.envelopes USING brin (seen_at, mail_from text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03'), rcpt_to text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03')) WITH (pages_per_range='44');
 CREATE INDEX envelopes_server_ip_idx ON ONLY tap25_internal.envelopes USING btree (server_ip);
+
+CREATE TABLE tap25_internal.evidence (
+    one      boolean DEFAULT true NOT NULL,
+    database uuid DEFAULT gen_random_uuid() NOT NULL,
+    since    timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    born     xid DEFAULT (pg_current_xact_id())::xid NOT NULL,
+    CONSTRAINT evidence_one_check CHECK (one),
+    CONSTRAINT evidence_pkey PRIMARY KEY (one)
+);
 
 CREATE TABLE tap25_internal.held (
     seen_at         timestamp with time zone NOT NULL,
@@ -366,25 +434,39 @@ CREATE TABLE tap25_internal.tap25_schema_version (
     version integer NOT NULL
 );
 
+CREATE TABLE tap25_internal.warrant_auditors (
+    warrant_id bigint NOT NULL,
+    auditor    name NOT NULL,
+    CONSTRAINT warrant_auditors_warrant_id_fkey FOREIGN KEY (warrant_id) REFERENCES tap25_internal.warrants(id),
+    CONSTRAINT warrant_auditors_pkey PRIMARY KEY (warrant_id, auditor)
+);
+
+CREATE TABLE tap25_internal.warrant_targets (
+    id         bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    warrant_id bigint NOT NULL,
+    mailbox    text,
+    domain     text,
+    network    inet,
+    seen_in    text,
+    by_origin  boolean NOT NULL,
+    CONSTRAINT warrant_targets_check CHECK ((num_nonnulls(mailbox, domain, network) = 1)),
+    CONSTRAINT warrant_targets_check1 CHECK (((seen_in IS NULL) OR ((network IS NOT NULL) AND tap25_internal.is_network(seen_in)))),
+    CONSTRAINT warrant_targets_warrant_id_fkey FOREIGN KEY (warrant_id) REFERENCES tap25_internal.warrants(id),
+    CONSTRAINT warrant_targets_pkey PRIMARY KEY (id)
+);
+CREATE INDEX warrant_targets_warrant_id_idx ON tap25_internal.warrant_targets USING btree (warrant_id);
+
 CREATE TABLE tap25_internal.warrants (
     case_id     text NOT NULL,
-    auditor     name NOT NULL,
-    mailbox     text,
-    domain      text,
-    network     inet,
     since       timestamp with time zone NOT NULL,
     before      timestamp with time zone NOT NULL,
     valid_until timestamp with time zone NOT NULL,
     reason      text NOT NULL,
     id          bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
-    granted_by  name DEFAULT SESSION_USER NOT NULL,
-    granted_at  timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    seen_in     text,
-    by_origin   boolean DEFAULT true NOT NULL,
+    applicant   name DEFAULT SESSION_USER NOT NULL,
+    applied_at  timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT ends CHECK (isfinite(valid_until)),
-    CONSTRAINT seen_in CHECK (((seen_in IS NULL) OR ((network IS NOT NULL) AND tap25_internal.is_network(seen_in)))),
     CONSTRAINT warrants_case_id_check CHECK ((case_id <> ''::text)),
-    CONSTRAINT warrants_check CHECK ((num_nonnulls(mailbox, domain, network) = 1)),
     CONSTRAINT warrants_check1 CHECK ((since < before)),
     CONSTRAINT warrants_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT warrants_pkey PRIMARY KEY (id)
@@ -394,69 +476,494 @@ CREATE TABLE tap25_internal.warrants (
 -- Views.
 
 CREATE VIEW tap25.mail AS
- SELECT mail_days.seen_at,
-    mail_days.sensor,
-    mail_days.session_id,
-    mail_days.mail_no,
-    mail_days.client_ip,
-    mail_days.client_port,
-    mail_days.server_ip,
-    mail_days.server_port,
-    mail_days.helo,
-    mail_days.mail_from,
-    mail_days.rcpt_to,
-    mail_days.mail_from_raw,
-    mail_days.rcpt_to_raw,
-    mail_days.mail_code,
-    mail_days.rcpt_code,
-    mail_days.data_code,
-    mail_days.outcome,
-    mail_days.message_bytes,
-    mail_days.declared_size,
-    mail_days.envid,
-    mail_days.orcpt,
-    mail_days.queue_id,
-    mail_days.auth,
-    mail_days.tls_server_name,
-    mail_days.lost_bytes,
-    mail_days.flags,
-    mail_days.origin_ip,
-    mail_days.origin_port,
-    mail_days.origin_by,
-    mail_days.network
-   FROM tap25_internal.mail_days
-UNION ALL
- SELECT mail_aside.seen_at,
-    mail_aside.sensor,
-    mail_aside.session_id,
-    mail_aside.mail_no,
-    mail_aside.client_ip,
-    mail_aside.client_port,
-    mail_aside.server_ip,
-    mail_aside.server_port,
-    mail_aside.helo,
-    mail_aside.mail_from,
-    mail_aside.rcpt_to,
-    mail_aside.mail_from_raw,
-    mail_aside.rcpt_to_raw,
-    mail_aside.mail_code,
-    mail_aside.rcpt_code,
-    mail_aside.data_code,
-    mail_aside.outcome,
-    mail_aside.message_bytes,
-    mail_aside.declared_size,
-    mail_aside.envid,
-    mail_aside.orcpt,
-    mail_aside.queue_id,
-    mail_aside.auth,
-    mail_aside.tls_server_name,
-    mail_aside.lost_bytes,
-    mail_aside.flags,
-    mail_aside.origin_ip,
-    mail_aside.origin_port,
-    mail_aside.origin_by,
-    mail_aside.network
-   FROM tap25_internal.mail_aside;
+ SELECT rows.seen_at,
+    rows.sensor,
+    rows.session_id,
+    rows.mail_no,
+    rows.client_ip,
+    rows.client_port,
+    rows.server_ip,
+    rows.server_port,
+    rows.helo,
+    rows.mail_from,
+    rows.rcpt_to,
+    rows.mail_from_raw,
+    rows.rcpt_to_raw,
+    rows.mail_code,
+    rows.rcpt_code,
+    rows.data_code,
+    rows.outcome,
+    rows.message_bytes,
+    rows.declared_size,
+    rows.envid,
+    rows.orcpt,
+    rows.queue_id,
+    rows.auth,
+    rows.tls_server_name,
+    rows.lost_bytes,
+    rows.flags,
+    rows.origin_ip,
+    rows.origin_port,
+    rows.origin_by,
+    rows.network
+   FROM ( SELECT mail_days.seen_at,
+            mail_days.sensor,
+            mail_days.session_id,
+            mail_days.mail_no,
+            mail_days.client_ip,
+            mail_days.client_port,
+            mail_days.server_ip,
+            mail_days.server_port,
+            mail_days.helo,
+            mail_days.mail_from,
+            mail_days.rcpt_to,
+            mail_days.mail_from_raw,
+            mail_days.rcpt_to_raw,
+            mail_days.mail_code,
+            mail_days.rcpt_code,
+            mail_days.data_code,
+            mail_days.outcome,
+            mail_days.message_bytes,
+            mail_days.declared_size,
+            mail_days.envid,
+            mail_days.orcpt,
+            mail_days.queue_id,
+            mail_days.auth,
+            mail_days.tls_server_name,
+            mail_days.lost_bytes,
+            mail_days.flags,
+            mail_days.origin_ip,
+            mail_days.origin_port,
+            mail_days.origin_by,
+            mail_days.network
+           FROM tap25_internal.mail_days
+        UNION ALL
+         SELECT mail_aside.seen_at,
+            mail_aside.sensor,
+            mail_aside.session_id,
+            mail_aside.mail_no,
+            mail_aside.client_ip,
+            mail_aside.client_port,
+            mail_aside.server_ip,
+            mail_aside.server_port,
+            mail_aside.helo,
+            mail_aside.mail_from,
+            mail_aside.rcpt_to,
+            mail_aside.mail_from_raw,
+            mail_aside.rcpt_to_raw,
+            mail_aside.mail_code,
+            mail_aside.rcpt_code,
+            mail_aside.data_code,
+            mail_aside.outcome,
+            mail_aside.message_bytes,
+            mail_aside.declared_size,
+            mail_aside.envid,
+            mail_aside.orcpt,
+            mail_aside.queue_id,
+            mail_aside.auth,
+            mail_aside.tls_server_name,
+            mail_aside.lost_bytes,
+            mail_aside.flags,
+            mail_aside.origin_ip,
+            mail_aside.origin_port,
+            mail_aside.origin_by,
+            mail_aside.network
+           FROM tap25_internal.mail_aside) rows
+  WHERE rows.seen_at >= '-infinity'::timestamp with time zone;
+
+CREATE VIEW tap25.mail_once AS
+ SELECT source.seen_at,
+    source.sensor,
+    source.session_id,
+    source.mail_no,
+    source.client_ip,
+    source.client_port,
+    source.server_ip,
+    source.server_port,
+    source.helo,
+    source.mail_from,
+    source.rcpt_to,
+    source.mail_from_raw,
+    source.rcpt_to_raw,
+    source.mail_code,
+    source.rcpt_code,
+    source.data_code,
+    source.outcome,
+    source.message_bytes,
+    source.declared_size,
+    source.envid,
+    source.orcpt,
+    source.queue_id,
+    source.auth,
+    source.tls_server_name,
+    source.lost_bytes,
+    source.flags,
+    source.origin_ip,
+    source.origin_port,
+    source.origin_by,
+    source.network,
+        CASE source.copies
+            WHEN 1 THEN ARRAY[source.sensor]
+            ELSE ARRAY( SELECT unnest(source.sensors) AS unnest
+              ORDER BY (unnest(source.sensors)))
+        END AS sensors,
+    source.copies
+   FROM ( SELECT source_1.seen_at,
+            source_1.sensor,
+            source_1.session_id,
+            source_1.mail_no,
+            source_1.client_ip,
+            source_1.client_port,
+            source_1.server_ip,
+            source_1.server_port,
+            source_1.helo,
+            source_1.mail_from,
+            source_1.rcpt_to,
+            source_1.mail_from_raw,
+            source_1.rcpt_to_raw,
+            source_1.mail_code,
+            source_1.rcpt_code,
+            source_1.data_code,
+            source_1.outcome,
+            source_1.message_bytes,
+            source_1.declared_size,
+            source_1.envid,
+            source_1.orcpt,
+            source_1.queue_id,
+            source_1.auth,
+            source_1.tls_server_name,
+            source_1.lost_bytes,
+            source_1.flags,
+            source_1.origin_ip,
+            source_1.origin_port,
+            source_1.origin_by,
+            source_1.network,
+            source_1.exact,
+            source_1.own,
+            source_1.begins,
+            source_1.burst,
+            source_1.at_sensor,
+            source_1.name,
+            source_1.agreed,
+            source_1.queue,
+            source_1.number,
+            source_1.key,
+            source_1.nth,
+            array_agg(source_1.sensor) OVER copy AS sensors,
+            count(*) OVER copy AS copies,
+            row_number() OVER (copy ORDER BY (cardinality(source_1.flags)) NULLS FIRST, source_1.lost_bytes, (source_1.outcome = 'unknown'::tap25.outcome), (num_nulls(source_1.seen_at, source_1.sensor, source_1.session_id, source_1.mail_no, source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.helo, source_1.mail_from, source_1.rcpt_to, source_1.mail_from_raw, source_1.rcpt_to_raw, source_1.mail_code, source_1.rcpt_code, source_1.data_code, source_1.outcome, source_1.message_bytes, source_1.declared_size, source_1.envid, source_1.orcpt, source_1.queue_id, source_1.auth, source_1.tls_server_name, source_1.lost_bytes, source_1.flags, source_1.origin_ip, source_1.origin_port, source_1.origin_by, source_1.network)), source_1.seen_at, source_1.sensor) AS turn
+           FROM ( SELECT source_2.seen_at,
+                    source_2.sensor,
+                    source_2.session_id,
+                    source_2.mail_no,
+                    source_2.client_ip,
+                    source_2.client_port,
+                    source_2.server_ip,
+                    source_2.server_port,
+                    source_2.helo,
+                    source_2.mail_from,
+                    source_2.rcpt_to,
+                    source_2.mail_from_raw,
+                    source_2.rcpt_to_raw,
+                    source_2.mail_code,
+                    source_2.rcpt_code,
+                    source_2.data_code,
+                    source_2.outcome,
+                    source_2.message_bytes,
+                    source_2.declared_size,
+                    source_2.envid,
+                    source_2.orcpt,
+                    source_2.queue_id,
+                    source_2.auth,
+                    source_2.tls_server_name,
+                    source_2.lost_bytes,
+                    source_2.flags,
+                    source_2.origin_ip,
+                    source_2.origin_port,
+                    source_2.origin_by,
+                    source_2.network,
+                    source_2.exact,
+                    source_2.own,
+                    source_2.begins,
+                    source_2.burst,
+                    source_2.at_sensor,
+                    source_2.name,
+                    source_2.agreed,
+                    source_2.queue,
+                    source_2.number,
+                    source_2.key,
+                    row_number() OVER (PARTITION BY source_2.client_ip, source_2.client_port, source_2.server_ip, source_2.server_port, source_2.rcpt_to, source_2.key, source_2.sensor ORDER BY source_2.seen_at, source_2.rcpt_code, source_2.outcome, source_2.data_code) AS nth
+                   FROM ( SELECT source_3.seen_at,
+                            source_3.sensor,
+                            source_3.session_id,
+                            source_3.mail_no,
+                            source_3.client_ip,
+                            source_3.client_port,
+                            source_3.server_ip,
+                            source_3.server_port,
+                            source_3.helo,
+                            source_3.mail_from,
+                            source_3.rcpt_to,
+                            source_3.mail_from_raw,
+                            source_3.rcpt_to_raw,
+                            source_3.mail_code,
+                            source_3.rcpt_code,
+                            source_3.data_code,
+                            source_3.outcome,
+                            source_3.message_bytes,
+                            source_3.declared_size,
+                            source_3.envid,
+                            source_3.orcpt,
+                            source_3.queue_id,
+                            source_3.auth,
+                            source_3.tls_server_name,
+                            source_3.lost_bytes,
+                            source_3.flags,
+                            source_3.origin_ip,
+                            source_3.origin_port,
+                            source_3.origin_by,
+                            source_3.network,
+                            source_3.exact,
+                            source_3.own,
+                            source_3.begins,
+                            source_3.burst,
+                            source_3.at_sensor,
+                            source_3.name,
+                            source_3.agreed,
+                            source_3.queue,
+                            source_3.number,
+                                CASE
+                                    WHEN source_3.queue IS NOT NULL AND NOT min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue AND NOT min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue AND (max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval THEN 'queue '::text || source_3.queue
+                                    WHEN source_3.number IS NOT NULL THEN 'number '::text || source_3.number
+                                    WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
+                                    ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
+                                END AS key
+                           FROM ( SELECT source_4.seen_at,
+                                    source_4.sensor,
+                                    source_4.session_id,
+                                    source_4.mail_no,
+                                    source_4.client_ip,
+                                    source_4.client_port,
+                                    source_4.server_ip,
+                                    source_4.server_port,
+                                    source_4.helo,
+                                    source_4.mail_from,
+                                    source_4.rcpt_to,
+                                    source_4.mail_from_raw,
+                                    source_4.rcpt_to_raw,
+                                    source_4.mail_code,
+                                    source_4.rcpt_code,
+                                    source_4.data_code,
+                                    source_4.outcome,
+                                    source_4.message_bytes,
+                                    source_4.declared_size,
+                                    source_4.envid,
+                                    source_4.orcpt,
+                                    source_4.queue_id,
+                                    source_4.auth,
+                                    source_4.tls_server_name,
+                                    source_4.lost_bytes,
+                                    source_4.flags,
+                                    source_4.origin_ip,
+                                    source_4.origin_port,
+                                    source_4.origin_by,
+                                    source_4.network,
+                                    source_4.exact,
+                                    source_4.own,
+                                    source_4.begins,
+                                    source_4.burst,
+                                    source_4.at_sensor,
+                                    source_4.name,
+                                    source_4.agreed,
+CASE
+ WHEN source_4.agreed THEN COALESCE(source_4.name, min(source_4.name) OVER burst)
+ ELSE source_4.name
+END AS queue,
+CASE
+ WHEN source_4.exact THEN source_4.own
+ WHEN source_4.agreed THEN min(source_4.own) FILTER (WHERE source_4.exact) OVER burst
+ ELSE NULL::text
+END AS number
+                                   FROM ( SELECT source_5.seen_at,
+    source_5.sensor,
+    source_5.session_id,
+    source_5.mail_no,
+    source_5.client_ip,
+    source_5.client_port,
+    source_5.server_ip,
+    source_5.server_port,
+    source_5.helo,
+    source_5.mail_from,
+    source_5.rcpt_to,
+    source_5.mail_from_raw,
+    source_5.rcpt_to_raw,
+    source_5.mail_code,
+    source_5.rcpt_code,
+    source_5.data_code,
+    source_5.outcome,
+    source_5.message_bytes,
+    source_5.declared_size,
+    source_5.envid,
+    source_5.orcpt,
+    source_5.queue_id,
+    source_5.auth,
+    source_5.tls_server_name,
+    source_5.lost_bytes,
+    source_5.flags,
+    source_5.origin_ip,
+    source_5.origin_port,
+    source_5.origin_by,
+    source_5.network,
+    source_5.exact,
+    source_5.own,
+    source_5.begins,
+    source_5.burst,
+    source_5.at_sensor,
+    source_5.name,
+    count(*) OVER burst > 1 AND max(source_5.at_sensor) OVER burst = 1 AND NOT min(source_5.mail_from) OVER burst IS DISTINCT FROM max(source_5.mail_from) OVER burst AND NOT min(source_5.mail_code) OVER burst IS DISTINCT FROM max(source_5.mail_code) OVER burst AND NOT min(source_5.rcpt_code) OVER burst IS DISTINCT FROM max(source_5.rcpt_code) OVER burst AND NOT min(source_5.data_code) OVER burst IS DISTINCT FROM max(source_5.data_code) OVER burst AND NOT min(source_5.message_bytes) OVER burst IS DISTINCT FROM max(source_5.message_bytes) OVER burst AND NOT min(source_5.declared_size) OVER burst IS DISTINCT FROM max(source_5.declared_size) OVER burst AND NOT min(source_5.envid) OVER burst IS DISTINCT FROM max(source_5.envid) OVER burst AND NOT min(source_5.orcpt) OVER burst IS DISTINCT FROM max(source_5.orcpt) OVER burst AND bool_and(num_nulls(source_5.mail_from, source_5.rcpt_to) = 0 OR source_5.outcome = 'encrypted'::tap25.outcome) OVER burst AND NOT min(source_5.name) OVER burst IS DISTINCT FROM max(source_5.name) OVER burst AND NOT min(source_5.own) FILTER (WHERE source_5.exact) OVER burst IS DISTINCT FROM max(source_5.own) FILTER (WHERE source_5.exact) OVER burst AND NOT min(source_5.outcome) FILTER (WHERE source_5.outcome <> 'unknown'::tap25.outcome) OVER burst IS DISTINCT FROM max(source_5.outcome) FILTER (WHERE source_5.outcome <> 'unknown'::tap25.outcome) OVER burst AS agreed
+   FROM ( SELECT source_6.seen_at,
+      source_6.sensor,
+      source_6.session_id,
+      source_6.mail_no,
+      source_6.client_ip,
+      source_6.client_port,
+      source_6.server_ip,
+      source_6.server_port,
+      source_6.helo,
+      source_6.mail_from,
+      source_6.rcpt_to,
+      source_6.mail_from_raw,
+      source_6.rcpt_to_raw,
+      source_6.mail_code,
+      source_6.rcpt_code,
+      source_6.data_code,
+      source_6.outcome,
+      source_6.message_bytes,
+      source_6.declared_size,
+      source_6.envid,
+      source_6.orcpt,
+      source_6.queue_id,
+      source_6.auth,
+      source_6.tls_server_name,
+      source_6.lost_bytes,
+      source_6.flags,
+      source_6.origin_ip,
+      source_6.origin_port,
+      source_6.origin_by,
+      source_6.network,
+      source_6.exact,
+      source_6.own,
+      source_6.begins,
+      source_6.burst,
+      row_number() OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.network, source_6.burst, source_6.sensor) AS at_sensor,
+      COALESCE(source_6.queue_id,
+    CASE
+     WHEN source_6.exact THEN min(source_6.queue_id) OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.own, source_6.exact)
+     ELSE NULL::text
+    END) AS name
+     FROM ( SELECT source_7.seen_at,
+        source_7.sensor,
+        source_7.session_id,
+        source_7.mail_no,
+        source_7.client_ip,
+        source_7.client_port,
+        source_7.server_ip,
+        source_7.server_port,
+        source_7.helo,
+        source_7.mail_from,
+        source_7.rcpt_to,
+        source_7.mail_from_raw,
+        source_7.rcpt_to_raw,
+        source_7.mail_code,
+        source_7.rcpt_code,
+        source_7.data_code,
+        source_7.outcome,
+        source_7.message_bytes,
+        source_7.declared_size,
+        source_7.envid,
+        source_7.orcpt,
+        source_7.queue_id,
+        source_7.auth,
+        source_7.tls_server_name,
+        source_7.lost_bytes,
+        source_7.flags,
+        source_7.origin_ip,
+        source_7.origin_port,
+        source_7.origin_by,
+        source_7.network,
+        source_7.exact,
+        source_7.own,
+        source_7.begins,
+        count(*) FILTER (WHERE source_7.begins) OVER (PARTITION BY source_7.client_ip, source_7.client_port, source_7.server_ip, source_7.server_port, source_7.rcpt_to, source_7.network ORDER BY source_7.seen_at) AS burst
+       FROM ( SELECT source_8.seen_at,
+          source_8.sensor,
+          source_8.session_id,
+          source_8.mail_no,
+          source_8.client_ip,
+          source_8.client_port,
+          source_8.server_ip,
+          source_8.server_port,
+          source_8.helo,
+          source_8.mail_from,
+          source_8.rcpt_to,
+          source_8.mail_from_raw,
+          source_8.rcpt_to_raw,
+          source_8.mail_code,
+          source_8.rcpt_code,
+          source_8.data_code,
+          source_8.outcome,
+          source_8.message_bytes,
+          source_8.declared_size,
+          source_8.envid,
+          source_8.orcpt,
+          source_8.queue_id,
+          source_8.auth,
+          source_8.tls_server_name,
+          source_8.lost_bytes,
+          source_8.flags,
+          source_8.origin_ip,
+          source_8.origin_port,
+          source_8.origin_by,
+          source_8.network,
+          source_8.lost_bytes = 0 AND (source_8.flags IS NULL OR NOT source_8.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[]) AS exact,
+          concat_ws(' '::text, source_8.session_id, source_8.mail_no) AS own,
+          (source_8.seen_at - lag(source_8.seen_at) OVER (PARTITION BY source_8.client_ip, source_8.client_port, source_8.server_ip, source_8.server_port, source_8.rcpt_to, source_8.network ORDER BY source_8.seen_at)) > '00:00:01'::interval AS begins
+         FROM ( SELECT mail.seen_at,
+            mail.sensor,
+            mail.session_id,
+            mail.mail_no,
+            mail.client_ip,
+            mail.client_port,
+            mail.server_ip,
+            mail.server_port,
+            mail.helo,
+            mail.mail_from,
+            mail.rcpt_to,
+            mail.mail_from_raw,
+            mail.rcpt_to_raw,
+            mail.mail_code,
+            mail.rcpt_code,
+            mail.data_code,
+            mail.outcome,
+            mail.message_bytes,
+            mail.declared_size,
+            mail.envid,
+            mail.orcpt,
+            mail.queue_id,
+            mail.auth,
+            mail.tls_server_name,
+            mail.lost_bytes,
+            mail.flags,
+            mail.origin_ip,
+            mail.origin_port,
+            mail.origin_by,
+            mail.network
+           FROM tap25.mail) source_8) source_7) source_6) source_5
+  WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
+                                  WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
+                          WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
+          WINDOW copy AS (PARTITION BY source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.rcpt_to, source_1.key, source_1.nth)) source
+  WHERE source.turn = 1;
 
 CREATE VIEW tap25.missing_accesses AS
  SELECT gaps.first,
@@ -477,6 +984,17 @@ CREATE VIEW tap25.missing_accesses AS
                   WHERE accesses_id_seq.is_called) numbers) gaps
   WHERE gaps.first <= gaps.last;
 
+CREATE VIEW tap25.my_cases AS
+ SELECT my_cases.case_id,
+    my_cases.target,
+    my_cases.since,
+    my_cases.before,
+    my_cases.valid_until,
+    my_cases.state,
+    my_cases.open_until,
+    my_cases.warrant_id
+   FROM tap25_internal.my_cases() my_cases(case_id, target, since, before, valid_until, state, open_until, warrant_id);
+
 CREATE VIEW tap25.sensors AS
  SELECT sensors.sensor,
     sensors.login,
@@ -494,22 +1012,43 @@ CREATE VIEW tap25.volumes AS
 
 CREATE VIEW tap25.warrants AS
  SELECT w.case_id,
-    w.auditor,
-    w.mailbox,
-    w.domain,
-    w.network,
+    a.auditor,
+    t.mailbox,
+    t.domain,
+    t.network,
     w.since,
     w.before,
-    LEAST(w.valid_until, ( SELECT min(e.valid_until) AS min
-           FROM tap25.warrant_events e
-          WHERE e.warrant_id = w.id)) AS valid_until,
+    LEAST(w.valid_until, e.ended) AS valid_until,
     w.reason,
     w.id,
-    w.granted_by,
-    w.granted_at,
-    w.seen_in,
-    w.by_origin
-   FROM tap25_internal.warrants w;
+        CASE
+            WHEN e.migrated THEN w.applicant
+            ELSE e.approved_by
+        END AS granted_by,
+        CASE
+            WHEN e.migrated THEN w.applied_at
+            ELSE e.approved_at
+        END AS granted_at,
+    t.seen_in,
+    t.by_origin,
+    w.applicant,
+    w.applied_at,
+        CASE
+            WHEN e.refused THEN 'refused'::text
+            WHEN LEAST(w.valid_until, e.ended) <= clock_timestamp() THEN 'ended'::text
+            WHEN e.migrated OR e.approved_at IS NOT NULL THEN 'valid'::text
+            ELSE 'applied'::text
+        END AS state
+   FROM tap25_internal.warrants w
+     JOIN tap25_internal.warrant_auditors a ON a.warrant_id = w.id
+     JOIN tap25_internal.warrant_targets t ON t.warrant_id = w.id
+     CROSS JOIN LATERAL ( SELECT min(v.valid_until) AS ended,
+            COALESCE(bool_or(v.action = 'migrated'::text), false) AS migrated,
+            COALESCE(bool_or(v.action = 'refused'::text), false) AS refused,
+            min(v.by::text) FILTER (WHERE v.action = 'approved'::text)::name AS approved_by,
+            min(v.at) FILTER (WHERE v.action = 'approved'::text) AS approved_at
+           FROM tap25.warrant_events v
+          WHERE v.warrant_id = w.id) e;
 
 CREATE VIEW tap25_internal.mail_aside AS
  SELECT aside.seen_at,
@@ -715,7 +1254,7 @@ AS $function$
 declare h tap25.holds;
 begin
     perform tap25_internal.check_snapshot();
-    perform tap25_internal.check_seen_in(add_hold.network, add_hold.seen_in);
+    perform tap25_internal.check_target(add_hold.mailbox, add_hold.domain, add_hold.network, add_hold.seen_in);
     begin
         insert into tap25.holds (mailbox, domain, network, seen_in, since, before, until, reason)
         values (add_hold.mailbox, lower(add_hold.domain), add_hold.network, add_hold.seen_in, coalesce(add_hold.since, '-infinity'),
@@ -727,6 +1266,81 @@ begin
     where tap25_internal.concerns(h.mailbox, h.domain, h.network, h.seen_in, true, h.since, h.before,
         e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip, e.origin_ip, e.network);
     return h.id;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.apply_for_warrant(case_id text, basis text, auditors name[], targets text[], since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone, by_origin boolean DEFAULT true)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    number bigint;
+begin
+    if coalesce(apply_for_warrant.case_id, '') = '' or length(apply_for_warrant.case_id) > 200 or apply_for_warrant.case_id ~ '[[:cntrl:]]' then
+        raise 'a case has a name of up to 200 characters' using errcode = 'invalid_parameter_value';
+    elsif coalesce(basis, '') = '' or length(basis) > 1000 then
+        raise 'say what the warrant rests on, in up to 1,000 characters' using errcode = 'invalid_parameter_value';
+    elsif cardinality(targets) between 1 and 100 is not true then
+        raise 'a warrant names 1 to 100 targets: mailboxes, domains, IP addresses, subnets' using errcode = 'invalid_parameter_value';
+    end if;
+    perform tap25_internal.check_auditors(auditors);
+    perform tap25_internal.check_period(apply_for_warrant.since, apply_for_warrant.before, apply_for_warrant.valid_until);
+    insert into tap25_internal.warrants (case_id, since, before, valid_until, reason)
+    values (apply_for_warrant.case_id, apply_for_warrant.since, apply_for_warrant.before, apply_for_warrant.valid_until, basis) returning id into number;
+    insert into tap25_internal.warrant_auditors select number, a from unnest(auditors) a group by a;
+    for i in 1 .. cardinality(targets) loop
+        begin
+            insert into tap25_internal.warrant_targets (warrant_id, mailbox, domain, network, seen_in, by_origin)
+            select number, p.mailbox, p.domain, p.network, p.seen_in, coalesce(apply_for_warrant.by_origin, true) from tap25_internal.parse_target(targets[i]) p;
+        exception when invalid_parameter_value then
+            raise 'target %: %', i, sqlerrm using errcode = sqlstate;
+        end;
+    end loop;
+    return number;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.approve_warrant(which bigint, note text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    perform tap25_internal.decide_warrant(which, 'approved', note);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.ask_case(which text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before timestamp with time zone DEFAULT NULL::timestamp with time zone, target text DEFAULT NULL::text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET client_min_messages TO 'warning'
+AS $function$
+declare
+    number constant bigint := tap25_internal.begin_access('read', which);
+    entry  constant record := tap25_internal.enter_case(number, which, target);
+    line   tap25.mail_once;
+    digest bytea := sha256('');
+    n      bigint := 0;
+begin
+    if entry.warrants = '{}' then
+        return null;
+    end if;
+    for line in select * from tap25_internal.case_rows(entry.warrants, since, before, target) loop
+        digest := tap25_internal.digest_with(digest, line);
+        n := n + 1;
+    end loop;
+    perform tap25_internal.check_warrants(number, which, entry.warrants);
+    perform tap25_internal.record_access(number, which, 'read', entry.warrants, rows => n, opening => entry.opening,
+        target => target, since => since, before => before, sha256 => encode(digest, 'hex'));
+    return number;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.bind_sensor(login name, sensor text)
@@ -750,56 +1364,94 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25.case_mail(which text)
- RETURNS SETOF tap25.mail
+CREATE OR REPLACE FUNCTION tap25.case_answer(access bigint)
+ RETURNS TABLE(case_id text, target text, since timestamp with time zone, before timestamp with time zone, at timestamp with time zone, rows bigint, sha256 text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select a.case_id, a.asked_target, coalesce(a.asked_since, a.since), coalesce(a.asked_before, a.before), a.at, a.rows, a.sha256 from tap25.accesses a
+    where a.id = access and a.action = 'read' and a.auditor = session_user and a.xid is distinct from pg_current_xact_id_if_assigned()
+$function$;
+
+CREATE OR REPLACE FUNCTION tap25.case_completeness(which text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    first  timestamptz;
+    last   timestamptz;
+    answer text;
+begin
+    select min(w.since), max(w.before) into first, last from tap25_internal.warrants w where w.id = any (tap25_internal.valid_warrants(which));
+    if first is not null and to_regprocedure('tap25.completeness(timestamptz, timestamptz, text)') is not null then
+        execute 'select sentence from tap25.completeness($1, $2)' into answer using first, last;
+    end if;
+    return answer;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.case_list(which text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before timestamp with time zone DEFAULT NULL::timestamp with time zone, target text DEFAULT NULL::text)
+ RETURNS TABLE(seen_at timestamp with time zone, client_ip inet, mail_from text, rcpt_to text, outcome tap25.outcome, bytes bigint, copies bigint, flags text[])
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT (m.seen_at)::timestamp(0) with time zone AS seen_at,
+     m.client_ip,
+     m.mail_from,
+     m.rcpt_to,
+     m.outcome,
+     m.message_bytes,
+     m.copies,
+     m.flags
+    FROM tap25.case_mail(case_list.which, case_list.since, case_list.before, case_list.target) m(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.case_mail(which text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before timestamp with time zone DEFAULT NULL::timestamp with time zone, target text DEFAULT NULL::text)
+ RETURNS SETOF tap25.mail_once
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
  SET client_min_messages TO 'warning'
- SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
+#variable_conflict use_variable
 declare
-    number   constant bigint := tap25_internal.begin_access('read', which);
-    warrants bigint[];
-    opening  bigint;
-    w        tap25_internal.warrants;
-    done     bigint[] := '{}'; -- warrants whose rows were returned
-    n        bigint;
-    sum      bigint := 0;
+    number constant bigint := tap25_internal.begin_access('show', which);
+    entry  constant record := tap25_internal.enter_case(number, which, target);
+    asked  tap25.accesses;
+    line   tap25.mail_once;
+    digest bytea := sha256('');
+    n      bigint := 0;
 begin
-    perform tap25_internal.check_isolation(number);
-    opening := (select a.id from tap25.accesses a where a.case_id = which and a.auditor = session_user and a.action = 'open'
-                and a.at > clock_timestamp() - interval '12 hours' and a.xid <> pg_current_xact_id() order by a.at desc limit 1);
-    if opening is null then
-        perform tap25_internal.log_refusal(number, 'the case is not open');
-        raise 'the case is not open: select open_case(case, purpose), and commit' using errcode = 'insufficient_privilege';
-    end if;
-    warrants := tap25_internal.valid_warrants(which);
-    if warrants = '{}' then
-        perform tap25_internal.log_refusal(number, 'every warrant of the case has ended');
-        perform tap25_internal.record_access(number, which, 'refused', '{}', opening => opening, refusal => 'every warrant of the case has ended');
-        raise warning 'every warrant that opened this case has ended; the attempt is recorded' using errcode = 'insufficient_privilege';
+    if entry.warrants = '{}' then
         return;
     end if;
-    for w in select * from tap25_internal.warrants x where x.id = any (warrants) order by x.id loop
-        return query select m.* from tap25_internal.mail_concerning(w.mailbox, w.domain, w.network, w.since, w.before) m
-        where tap25_internal.concerns(w.mailbox, w.domain, w.network, w.seen_in, w.by_origin, w.since, w.before,
-                m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip, m.origin_ip, m.network)
-          and not exists (select from tap25_internal.warrants x where x.id = any (done) and
-              tap25_internal.concerns(x.mailbox, x.domain, x.network, x.seen_in, x.by_origin, x.since, x.before,
-                m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip, m.origin_ip, m.network));
-        get diagnostics n = row_count;
-        sum := sum + n;
-        done := done || w.id;
-    end loop;
-    -- Nothing has left this function yet, so a warrant that has ended while it read opens nothing.
-    if not warrants <@ tap25_internal.valid_warrants(which) then
-        perform tap25_internal.log_refusal(number, 'a warrant of the case has ended meanwhile');
-        raise 'a warrant of this case has ended while it was read: ask again' using errcode = 'insufficient_privilege';
+    select * into asked from tap25.accesses a where a.action = 'read' and a.auditor = session_user and a.case_id = which
+        and a.at > clock_timestamp() - interval '15 minutes' and a.xid <> pg_current_xact_id() and a.sha256 is not null
+        and (a.asked_target, a.asked_since, a.asked_before) is not distinct from (target, since, before) order by a.id desc limit 1;
+    if asked.id is null then
+        perform tap25_internal.log_refusal(number, 'the question is not on record');
+        raise 'this question is not on record: select ask_case(...) with the same case, times and target, and commit; its rows are shown for 15 minutes'
+            using errcode = 'insufficient_privilege';
     end if;
-    perform tap25_internal.record_access(number, which, 'read', warrants, rows => sum, opening => opening);
+    for line in select * from tap25_internal.case_rows(entry.warrants, since, before, target) loop
+        digest := tap25_internal.digest_with(digest, line);
+        n := n + 1;
+        return next line;
+    end loop;
+    if (n, encode(digest, 'hex')) is distinct from (asked.rows, asked.sha256) then
+        perform tap25_internal.log_refusal(number, 'the answer has changed');
+        raise 'the answer has changed since it was recorded: select ask_case(...) again' using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    perform tap25_internal.check_warrants(number, which, entry.warrants);
+    perform tap25_internal.record_access(number, which, 'shown', entry.warrants, rows => n, opening => entry.opening, asked => asked.id,
+        target => target, since => since, before => before, sha256 => asked.sha256);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.completeness(since timestamp with time zone, before timestamp with time zone, sensor text DEFAULT NULL::text)
@@ -866,6 +1518,24 @@ begin
     return next;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.correspondents(party text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS TABLE(correspondent text, sent bigint, received bigint, accepted bigint, first_seen timestamp with time zone, last_seen timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT lower(w.other) AS lower,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE w.sent) AS count,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE (NOT w.sent)) AS count,
+     count(DISTINCT ROW(m.session_id, m.mail_no)) FILTER (WHERE (m.outcome = 'accepted'::tap25.outcome)) AS count,
+     min(m.seen_at) AS min,
+     max(m.seen_at) AS max
+    FROM (tap25.mail_of(correspondents.party, correspondents.since, correspondents.before) m(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies)
+      CROSS JOIN LATERAL ( VALUES (m.rcpt_to,true,m.mail_from), (m.mail_from,false,m.rcpt_to)) w(other, sent, own))
+   WHERE ((w.other IS NOT NULL) AND tap25_internal.is_of(w.own, correspondents.party))
+   GROUP BY (lower(w.other))
+   ORDER BY (count(DISTINCT ROW(m.session_id, m.mail_no))) DESC, (lower(w.other));
+END;
+
 CREATE OR REPLACE FUNCTION tap25.drop_hold(which bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -879,7 +1549,7 @@ begin
     return found;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25.end_warrant(which bigint, reason text)
+CREATE OR REPLACE FUNCTION tap25.end_warrant(which bigint, reason text, at timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -887,13 +1557,43 @@ CREATE OR REPLACE FUNCTION tap25.end_warrant(which bigint, reason text)
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
+declare
+    moment constant timestamptz := greatest(end_warrant.at, clock_timestamp());
 begin
     if coalesce(reason, '') = '' then
-        raise 'say what the warrant is ended for';
+        raise 'say what the warrant is ended for' using errcode = 'invalid_parameter_value';
+    elsif tap25_internal.is_tied() and not pg_has_role(session_user, 'tap25_admin', 'member') and not pg_has_role(session_user, 'tap25_approver', 'member')
+        and not exists (select from tap25_internal.warrants w where w.id = which and w.applicant = session_user) then
+        raise 'administrators and approvers end a warrant, and who has applied for it' using errcode = 'insufficient_privilege';
     end if;
     insert into tap25.warrant_events (warrant_id, action, valid_until, reason)
-    select w.id, 'ended', clock_timestamp(), end_warrant.reason from tap25.warrants w where w.id = which and w.valid_until > clock_timestamp();
+    select distinct w.id, 'ended', moment, end_warrant.reason from tap25.warrants w where w.id = which and w.valid_until > moment;
     return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_between(a text, b text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+    first  constant timestamptz := coalesce(since, '-infinity');
+    behind constant timestamptz := coalesce(before, 'infinity');
+begin
+    if left(a, 1) = '.' or left(b, 1) = '.' then
+        perform tap25_internal.check_days_read(since, before);
+    end if;
+    if a is null or tap25_internal.is_mailbox(b) and not tap25_internal.is_mailbox(a) or left(a, 1) = '.' and b is not null then
+        select b, a into a, b;
+    end if;
+    return query execute 'select * from (' || tap25_internal.once_query('
+            select * from tap25_internal.mail_of_party($1, true, $3 - interval ''1 hour'', $4 + interval ''1 hour'') m where tap25_internal.is_of(m.rcpt_to, $2)
+            union all
+            select * from tap25_internal.mail_of_party($1, false, $3 - interval ''1 hour'', $4 + interval ''1 hour'') m where tap25_internal.is_of(m.mail_from, $2)
+                and not (tap25_internal.is_of(m.mail_from, $1) and tap25_internal.is_of(m.rcpt_to, $2))')
+        || ') as once where once.seen_at >= $3 and once.seen_at < $4' using a, b, first, behind;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.mail_client(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1016,6 +1716,547 @@ BEGIN ATOMIC
      mail_about.origin_by,
      mail_about.network
     FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(mail_from)) = tap25_internal.bucket($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_hops(session bigint, number integer, recipient text)
+ RETURNS TABLE(hop integer, linked_by text[], others bigint, seen_at timestamp with time zone, sensors text[], session_id bigint, mail_no integer, client_ip inet, server_ip inet, mail_from text, rcpt_to text, outcome tap25.outcome, message_bytes bigint, queue_id text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+    given tap25.mail;
+    step  constant text := $step$
+        select h.hop %1$s 1, n.m, n.links, n.others from %2$s h cross join lateral (
+            select c.m, c.links, count(*) over (partition by cardinality(c.links), (c.m).outcome = 'accepted') - 1 as others
+            from (select f.m, tap25_internal.hop_links(%3$s) as links from found f) c where c.links is not null
+            order by cardinality(c.links) desc, (c.m).outcome = 'accepted' desc, (c.m).seen_at %4$s limit 1
+        ) n where abs(h.hop) < 30$step$;
+begin
+    select m.* into given from tap25.mail_to(recipient) m where m.session_id = session and m.mail_no = number order by m.seen_at limit 1;
+    return query execute 'with recursive found as materialized (
+            select row(o.*)::tap25.mail_once as m from (' || tap25_internal.once_query($source$
+                select * from tap25.mail_to($1, $2, $3) m where lower(m.mail_from) = lower($4) or m.envid = $5
+                union all
+                select * from tap25.mail_from(nullif($4, ''), $2, $3) m where lower(m.rcpt_to) <> lower($1)
+                    and lower($6) in (lower(m.rcpt_to), lower(m.orcpt))$source$) || ') as o
+            order by abs(extract(epoch from o.seen_at - $7)), o.session_id, o.mail_no limit 1000
+        ), given as (
+            select 0 as hop, f.m, null::text[] as links, null::bigint as others from found f
+            where ((f.m).client_ip, (f.m).client_port, (f.m).server_ip, (f.m).server_port) = ($8, $9, $10, $11) and lower((f.m).rcpt_to) = lower($1)
+            order by (f.m).session_id <> $12 or (f.m).mail_no <> $13, abs(extract(epoch from (f.m).seen_at - $7)) limit 1
+        ), later as (select * from given union all ' || format(step, '+', 'later', 'h.m, f.m', '') || '
+        ), earlier as (select * from given union all ' || format(step, '-', 'earlier', 'f.m, h.m', 'desc') || ')
+        select w.hop, w.links, w.others, (w.m).seen_at, (w.m).sensors, (w.m).session_id, (w.m).mail_no, (w.m).client_ip, (w.m).server_ip,
+               (w.m).mail_from, (w.m).rcpt_to, (w.m).outcome, (w.m).message_bytes, (w.m).queue_id
+        from (select * from later union all select * from earlier where hop < 0) w order by w.hop'
+    using given.rcpt_to, given.seen_at - interval '5 days', given.seen_at + interval '5 days', given.mail_from, given.envid,
+        coalesce(given.orcpt, given.rcpt_to), given.seen_at, given.client_ip, given.client_port, given.server_ip, given.server_port, session, number;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_ip(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+    first  constant timestamptz := coalesce(since, '-infinity');
+    behind constant timestamptz := coalesce(before, 'infinity');
+begin
+    return query execute 'select * from (' || tap25_internal.once_query(
+            'select * from tap25_internal.mail_concerning(null, null, $1, $2 - interval ''1 hour'', $3 + interval ''1 hour'')')
+        || ') as once where once.seen_at >= $2 and once.seen_at < $3' using ip, first, behind;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_local_part(local text, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+begin
+    perform tap25_internal.check_days_read(since, before);
+    return query execute 'select * from (' || tap25_internal.once_query('
+            select * from tap25.mail where seen_at >= $2 - interval ''1 hour'' and seen_at < $3 + interval ''1 hour''
+                and (tap25_internal.local_part(mail_from) = lower($1) or tap25_internal.local_part(rcpt_to) = lower($1))')
+        || ') as once where once.seen_at >= $2 and once.seen_at < $3' using local, since, before;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_of(party text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT mail_between.seen_at,
+     mail_between.sensor,
+     mail_between.session_id,
+     mail_between.mail_no,
+     mail_between.client_ip,
+     mail_between.client_port,
+     mail_between.server_ip,
+     mail_between.server_port,
+     mail_between.helo,
+     mail_between.mail_from,
+     mail_between.rcpt_to,
+     mail_between.mail_from_raw,
+     mail_between.rcpt_to_raw,
+     mail_between.mail_code,
+     mail_between.rcpt_code,
+     mail_between.data_code,
+     mail_between.outcome,
+     mail_between.message_bytes,
+     mail_between.declared_size,
+     mail_between.envid,
+     mail_between.orcpt,
+     mail_between.queue_id,
+     mail_between.auth,
+     mail_between.tls_server_name,
+     mail_between.lost_bytes,
+     mail_between.flags,
+     mail_between.origin_ip,
+     mail_between.origin_port,
+     mail_between.origin_by,
+     mail_between.network,
+     mail_between.sensors,
+     mail_between.copies
+    FROM tap25.mail_between(mail_of.party, NULL::text, mail_of.since, mail_of.before) mail_between(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_once(since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT once.seen_at,
+     once.sensor,
+     once.session_id,
+     once.mail_no,
+     once.client_ip,
+     once.client_port,
+     once.server_ip,
+     once.server_port,
+     once.helo,
+     once.mail_from,
+     once.rcpt_to,
+     once.mail_from_raw,
+     once.rcpt_to_raw,
+     once.mail_code,
+     once.rcpt_code,
+     once.data_code,
+     once.outcome,
+     once.message_bytes,
+     once.declared_size,
+     once.envid,
+     once.orcpt,
+     once.queue_id,
+     once.auth,
+     once.tls_server_name,
+     once.lost_bytes,
+     once.flags,
+     once.origin_ip,
+     once.origin_port,
+     once.origin_by,
+     once.network,
+     once.sensors,
+     once.copies
+    FROM ( SELECT source.seen_at,
+             source.sensor,
+             source.session_id,
+             source.mail_no,
+             source.client_ip,
+             source.client_port,
+             source.server_ip,
+             source.server_port,
+             source.helo,
+             source.mail_from,
+             source.rcpt_to,
+             source.mail_from_raw,
+             source.rcpt_to_raw,
+             source.mail_code,
+             source.rcpt_code,
+             source.data_code,
+             source.outcome,
+             source.message_bytes,
+             source.declared_size,
+             source.envid,
+             source.orcpt,
+             source.queue_id,
+             source.auth,
+             source.tls_server_name,
+             source.lost_bytes,
+             source.flags,
+             source.origin_ip,
+             source.origin_port,
+             source.origin_by,
+             source.network,
+                 CASE source.copies
+                     WHEN 1 THEN ARRAY[source.sensor]
+                     ELSE ARRAY( SELECT unnest(source.sensors) AS unnest
+                       ORDER BY (unnest(source.sensors)))
+                 END AS sensors,
+             source.copies
+            FROM ( SELECT source_1.seen_at,
+                     source_1.sensor,
+                     source_1.session_id,
+                     source_1.mail_no,
+                     source_1.client_ip,
+                     source_1.client_port,
+                     source_1.server_ip,
+                     source_1.server_port,
+                     source_1.helo,
+                     source_1.mail_from,
+                     source_1.rcpt_to,
+                     source_1.mail_from_raw,
+                     source_1.rcpt_to_raw,
+                     source_1.mail_code,
+                     source_1.rcpt_code,
+                     source_1.data_code,
+                     source_1.outcome,
+                     source_1.message_bytes,
+                     source_1.declared_size,
+                     source_1.envid,
+                     source_1.orcpt,
+                     source_1.queue_id,
+                     source_1.auth,
+                     source_1.tls_server_name,
+                     source_1.lost_bytes,
+                     source_1.flags,
+                     source_1.origin_ip,
+                     source_1.origin_port,
+                     source_1.origin_by,
+                     source_1.network,
+                     source_1.exact,
+                     source_1.own,
+                     source_1.begins,
+                     source_1.burst,
+                     source_1.at_sensor,
+                     source_1.name,
+                     source_1.agreed,
+                     source_1.queue,
+                     source_1.number,
+                     source_1.key,
+                     source_1.nth,
+                     array_agg(source_1.sensor) OVER copy AS sensors,
+                     count(*) OVER copy AS copies,
+                     row_number() OVER (copy ORDER BY (cardinality(source_1.flags)) NULLS FIRST, source_1.lost_bytes, (source_1.outcome = 'unknown'::tap25.outcome), (num_nulls(source_1.seen_at, source_1.sensor, source_1.session_id, source_1.mail_no, source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.helo, source_1.mail_from, source_1.rcpt_to, source_1.mail_from_raw, source_1.rcpt_to_raw, source_1.mail_code, source_1.rcpt_code, source_1.data_code, source_1.outcome, source_1.message_bytes, source_1.declared_size, source_1.envid, source_1.orcpt, source_1.queue_id, source_1.auth, source_1.tls_server_name, source_1.lost_bytes, source_1.flags, source_1.origin_ip, source_1.origin_port, source_1.origin_by, source_1.network)), source_1.seen_at, source_1.sensor) AS turn
+                    FROM ( SELECT source_2.seen_at,
+                             source_2.sensor,
+                             source_2.session_id,
+                             source_2.mail_no,
+                             source_2.client_ip,
+                             source_2.client_port,
+                             source_2.server_ip,
+                             source_2.server_port,
+                             source_2.helo,
+                             source_2.mail_from,
+                             source_2.rcpt_to,
+                             source_2.mail_from_raw,
+                             source_2.rcpt_to_raw,
+                             source_2.mail_code,
+                             source_2.rcpt_code,
+                             source_2.data_code,
+                             source_2.outcome,
+                             source_2.message_bytes,
+                             source_2.declared_size,
+                             source_2.envid,
+                             source_2.orcpt,
+                             source_2.queue_id,
+                             source_2.auth,
+                             source_2.tls_server_name,
+                             source_2.lost_bytes,
+                             source_2.flags,
+                             source_2.origin_ip,
+                             source_2.origin_port,
+                             source_2.origin_by,
+                             source_2.network,
+                             source_2.exact,
+                             source_2.own,
+                             source_2.begins,
+                             source_2.burst,
+                             source_2.at_sensor,
+                             source_2.name,
+                             source_2.agreed,
+                             source_2.queue,
+                             source_2.number,
+                             source_2.key,
+                             row_number() OVER (PARTITION BY source_2.client_ip, source_2.client_port, source_2.server_ip, source_2.server_port, source_2.rcpt_to, source_2.key, source_2.sensor ORDER BY source_2.seen_at, source_2.rcpt_code, source_2.outcome, source_2.data_code) AS nth
+                            FROM ( SELECT source_3.seen_at,
+                                     source_3.sensor,
+                                     source_3.session_id,
+                                     source_3.mail_no,
+                                     source_3.client_ip,
+                                     source_3.client_port,
+                                     source_3.server_ip,
+                                     source_3.server_port,
+                                     source_3.helo,
+                                     source_3.mail_from,
+                                     source_3.rcpt_to,
+                                     source_3.mail_from_raw,
+                                     source_3.rcpt_to_raw,
+                                     source_3.mail_code,
+                                     source_3.rcpt_code,
+                                     source_3.data_code,
+                                     source_3.outcome,
+                                     source_3.message_bytes,
+                                     source_3.declared_size,
+                                     source_3.envid,
+                                     source_3.orcpt,
+                                     source_3.queue_id,
+                                     source_3.auth,
+                                     source_3.tls_server_name,
+                                     source_3.lost_bytes,
+                                     source_3.flags,
+                                     source_3.origin_ip,
+                                     source_3.origin_port,
+                                     source_3.origin_by,
+                                     source_3.network,
+                                     source_3.exact,
+                                     source_3.own,
+                                     source_3.begins,
+                                     source_3.burst,
+                                     source_3.at_sensor,
+                                     source_3.name,
+                                     source_3.agreed,
+                                     source_3.queue,
+                                     source_3.number,
+CASE
+ WHEN ((source_3.queue IS NOT NULL) AND (NOT (min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue)) AND (NOT (min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue)) AND ((max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval)) THEN ('queue '::text || source_3.queue)
+ WHEN (source_3.number IS NOT NULL) THEN ('number '::text || source_3.number)
+ WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
+ ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
+END AS key
+                                    FROM ( SELECT source_4.seen_at,
+    source_4.sensor,
+    source_4.session_id,
+    source_4.mail_no,
+    source_4.client_ip,
+    source_4.client_port,
+    source_4.server_ip,
+    source_4.server_port,
+    source_4.helo,
+    source_4.mail_from,
+    source_4.rcpt_to,
+    source_4.mail_from_raw,
+    source_4.rcpt_to_raw,
+    source_4.mail_code,
+    source_4.rcpt_code,
+    source_4.data_code,
+    source_4.outcome,
+    source_4.message_bytes,
+    source_4.declared_size,
+    source_4.envid,
+    source_4.orcpt,
+    source_4.queue_id,
+    source_4.auth,
+    source_4.tls_server_name,
+    source_4.lost_bytes,
+    source_4.flags,
+    source_4.origin_ip,
+    source_4.origin_port,
+    source_4.origin_by,
+    source_4.network,
+    source_4.exact,
+    source_4.own,
+    source_4.begins,
+    source_4.burst,
+    source_4.at_sensor,
+    source_4.name,
+    source_4.agreed,
+  CASE
+   WHEN source_4.agreed THEN COALESCE(source_4.name, min(source_4.name) OVER burst)
+   ELSE source_4.name
+  END AS queue,
+  CASE
+   WHEN source_4.exact THEN source_4.own
+   WHEN source_4.agreed THEN min(source_4.own) FILTER (WHERE source_4.exact) OVER burst
+   ELSE NULL::text
+  END AS number
+   FROM ( SELECT source_5.seen_at,
+      source_5.sensor,
+      source_5.session_id,
+      source_5.mail_no,
+      source_5.client_ip,
+      source_5.client_port,
+      source_5.server_ip,
+      source_5.server_port,
+      source_5.helo,
+      source_5.mail_from,
+      source_5.rcpt_to,
+      source_5.mail_from_raw,
+      source_5.rcpt_to_raw,
+      source_5.mail_code,
+      source_5.rcpt_code,
+      source_5.data_code,
+      source_5.outcome,
+      source_5.message_bytes,
+      source_5.declared_size,
+      source_5.envid,
+      source_5.orcpt,
+      source_5.queue_id,
+      source_5.auth,
+      source_5.tls_server_name,
+      source_5.lost_bytes,
+      source_5.flags,
+      source_5.origin_ip,
+      source_5.origin_port,
+      source_5.origin_by,
+      source_5.network,
+      source_5.exact,
+      source_5.own,
+      source_5.begins,
+      source_5.burst,
+      source_5.at_sensor,
+      source_5.name,
+      ((count(*) OVER burst > 1) AND (max(source_5.at_sensor) OVER burst = 1) AND (NOT (min(source_5.mail_from) OVER burst IS DISTINCT FROM max(source_5.mail_from) OVER burst)) AND (NOT (min(source_5.mail_code) OVER burst IS DISTINCT FROM max(source_5.mail_code) OVER burst)) AND (NOT (min(source_5.rcpt_code) OVER burst IS DISTINCT FROM max(source_5.rcpt_code) OVER burst)) AND (NOT (min(source_5.data_code) OVER burst IS DISTINCT FROM max(source_5.data_code) OVER burst)) AND (NOT (min(source_5.message_bytes) OVER burst IS DISTINCT FROM max(source_5.message_bytes) OVER burst)) AND (NOT (min(source_5.declared_size) OVER burst IS DISTINCT FROM max(source_5.declared_size) OVER burst)) AND (NOT (min(source_5.envid) OVER burst IS DISTINCT FROM max(source_5.envid) OVER burst)) AND (NOT (min(source_5.orcpt) OVER burst IS DISTINCT FROM max(source_5.orcpt) OVER burst)) AND bool_and(((num_nulls(source_5.mail_from, source_5.rcpt_to) = 0) OR (source_5.outcome = 'encrypted'::tap25.outcome))) OVER burst AND (NOT (min(source_5.name) OVER burst IS DISTINCT FROM max(source_5.name) OVER burst)) AND (NOT (min(source_5.own) FILTER (WHERE source_5.exact) OVER burst IS DISTINCT FROM max(source_5.own) FILTER (WHERE source_5.exact) OVER burst)) AND (NOT (min(source_5.outcome) FILTER (WHERE (source_5.outcome <> 'unknown'::tap25.outcome)) OVER burst IS DISTINCT FROM max(source_5.outcome) FILTER (WHERE (source_5.outcome <> 'unknown'::tap25.outcome)) OVER burst))) AS agreed
+     FROM ( SELECT source_6.seen_at,
+        source_6.sensor,
+        source_6.session_id,
+        source_6.mail_no,
+        source_6.client_ip,
+        source_6.client_port,
+        source_6.server_ip,
+        source_6.server_port,
+        source_6.helo,
+        source_6.mail_from,
+        source_6.rcpt_to,
+        source_6.mail_from_raw,
+        source_6.rcpt_to_raw,
+        source_6.mail_code,
+        source_6.rcpt_code,
+        source_6.data_code,
+        source_6.outcome,
+        source_6.message_bytes,
+        source_6.declared_size,
+        source_6.envid,
+        source_6.orcpt,
+        source_6.queue_id,
+        source_6.auth,
+        source_6.tls_server_name,
+        source_6.lost_bytes,
+        source_6.flags,
+        source_6.origin_ip,
+        source_6.origin_port,
+        source_6.origin_by,
+        source_6.network,
+        source_6.exact,
+        source_6.own,
+        source_6.begins,
+        source_6.burst,
+        row_number() OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.network, source_6.burst, source_6.sensor) AS at_sensor,
+        COALESCE(source_6.queue_id,
+      CASE
+       WHEN source_6.exact THEN min(source_6.queue_id) OVER (PARTITION BY source_6.client_ip, source_6.client_port, source_6.server_ip, source_6.server_port, source_6.rcpt_to, source_6.own, source_6.exact)
+       ELSE NULL::text
+      END) AS name
+       FROM ( SELECT source_7.seen_at,
+          source_7.sensor,
+          source_7.session_id,
+          source_7.mail_no,
+          source_7.client_ip,
+          source_7.client_port,
+          source_7.server_ip,
+          source_7.server_port,
+          source_7.helo,
+          source_7.mail_from,
+          source_7.rcpt_to,
+          source_7.mail_from_raw,
+          source_7.rcpt_to_raw,
+          source_7.mail_code,
+          source_7.rcpt_code,
+          source_7.data_code,
+          source_7.outcome,
+          source_7.message_bytes,
+          source_7.declared_size,
+          source_7.envid,
+          source_7.orcpt,
+          source_7.queue_id,
+          source_7.auth,
+          source_7.tls_server_name,
+          source_7.lost_bytes,
+          source_7.flags,
+          source_7.origin_ip,
+          source_7.origin_port,
+          source_7.origin_by,
+          source_7.network,
+          source_7.exact,
+          source_7.own,
+          source_7.begins,
+          count(*) FILTER (WHERE source_7.begins) OVER (PARTITION BY source_7.client_ip, source_7.client_port, source_7.server_ip, source_7.server_port, source_7.rcpt_to, source_7.network ORDER BY source_7.seen_at) AS burst
+         FROM ( SELECT source_8.seen_at,
+            source_8.sensor,
+            source_8.session_id,
+            source_8.mail_no,
+            source_8.client_ip,
+            source_8.client_port,
+            source_8.server_ip,
+            source_8.server_port,
+            source_8.helo,
+            source_8.mail_from,
+            source_8.rcpt_to,
+            source_8.mail_from_raw,
+            source_8.rcpt_to_raw,
+            source_8.mail_code,
+            source_8.rcpt_code,
+            source_8.data_code,
+            source_8.outcome,
+            source_8.message_bytes,
+            source_8.declared_size,
+            source_8.envid,
+            source_8.orcpt,
+            source_8.queue_id,
+            source_8.auth,
+            source_8.tls_server_name,
+            source_8.lost_bytes,
+            source_8.flags,
+            source_8.origin_ip,
+            source_8.origin_port,
+            source_8.origin_by,
+            source_8.network,
+            ((source_8.lost_bytes = 0) AND ((source_8.flags IS NULL) OR (NOT (source_8.flags && '{midstream,one-sided,gap,conflict,truncated}'::text[])))) AS exact,
+            concat_ws(' '::text, source_8.session_id, source_8.mail_no) AS own,
+            ((source_8.seen_at - lag(source_8.seen_at) OVER (PARTITION BY source_8.client_ip, source_8.client_port, source_8.server_ip, source_8.server_port, source_8.rcpt_to, source_8.network ORDER BY source_8.seen_at)) > '00:00:01'::interval) AS begins
+           FROM ( SELECT mail.seen_at,
+              mail.sensor,
+              mail.session_id,
+              mail.mail_no,
+              mail.client_ip,
+              mail.client_port,
+              mail.server_ip,
+              mail.server_port,
+              mail.helo,
+              mail.mail_from,
+              mail.rcpt_to,
+              mail.mail_from_raw,
+              mail.rcpt_to_raw,
+              mail.mail_code,
+              mail.rcpt_code,
+              mail.data_code,
+              mail.outcome,
+              mail.message_bytes,
+              mail.declared_size,
+              mail.envid,
+              mail.orcpt,
+              mail.queue_id,
+              mail.auth,
+              mail.tls_server_name,
+              mail.lost_bytes,
+              mail.flags,
+              mail.origin_ip,
+              mail.origin_port,
+              mail.origin_by,
+              mail.network
+             FROM tap25.mail
+            WHERE ((mail.seen_at >= (COALESCE(mail_once.since, '-infinity'::timestamp with time zone) - '01:00:00'::interval)) AND (mail.seen_at < (COALESCE(mail_once.before, 'infinity'::timestamp with time zone) + '01:00:00'::interval)))) source_8) source_7) source_6) source_5
+    WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
+  WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
+                                   WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
+                   WINDOW copy AS (PARTITION BY source_1.client_ip, source_1.client_port, source_1.server_ip, source_1.server_port, source_1.rcpt_to, source_1.key, source_1.nth)) source
+           WHERE (source.turn = 1)) once
+   WHERE ((once.seen_at >= COALESCE(mail_once.since, '-infinity'::timestamp with time zone)) AND (once.seen_at < COALESCE(mail_once.before, 'infinity'::timestamp with time zone)));
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_server(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1170,6 +2411,21 @@ begin
     return true;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.refuse_warrant(which bigint, reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if coalesce(reason, '') = '' then
+        raise 'say what the warrant is refused for' using errcode = 'invalid_parameter_value';
+    end if;
+    perform tap25_internal.decide_warrant(which, 'refused', reason);
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25.set_retention(kept interval)
  RETURNS void
  LANGUAGE plpgsql
@@ -1192,6 +2448,32 @@ begin
         raise 'only the owner of the database''s schema makes the retention shorter than %', coalesce(stored::text, 'for ever') using errcode = 'insufficient_privilege';
     end if;
     insert into tap25.retentions (kept) values (set_retention.kept);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.add_links(of_sensor text, its_fingerprint bytea, numbers bigint[], segments text[], first_days date[], last_days date[], bodies bytea[], signatures bytea[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    which integer := (select k.id from tap25.keys k where k.fingerprint = its_fingerprint);
+    head  bigint;
+begin
+    perform tap25_internal.claim_chain(of_sensor);
+    select c.number into head from tap25_internal.chains c where c.sensor = of_sensor and c.key = which for update;
+    for i in 1..cardinality(numbers) loop
+        if numbers[i] > head is not true then
+            raise 'link % comes after link %', numbers[i], head;
+        end if;
+        insert into tap25.links (sensor, key, number, segment, first_day, last_day, xid, body, signature)
+        values (of_sensor, which, numbers[i], segments[i], first_days[i], last_days[i],
+            (select l.xmin from tap25_internal.loads l where l.sensor = of_sensor and l.segment = segments[i]), bodies[i], signatures[i]);
+        head := numbers[i];
+    end loop;
+    update tap25_internal.chains c set number = head, hash = sha256(bodies[cardinality(bodies)]) where c.sensor = of_sensor and c.key = which;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.bad_name(name text)
@@ -1274,6 +2556,45 @@ CREATE OR REPLACE FUNCTION tap25_internal.bucket(name text)
  IMMUTABLE PARALLEL SAFE
 RETURN (hashtext(lower(name)) & 65535);
 
+CREATE OR REPLACE FUNCTION tap25_internal.case_copies(warrants bigint[], since timestamp with time zone, before timestamp with time zone, target text)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+    t    record;
+    done bigint[] := '{}'; -- targets whose rows were returned
+begin
+    for t in select x.*, greatest(w.since, since) as first, least(w.before, before) as last
+        from tap25_internal.warrant_targets x join tap25_internal.warrants w on w.id = x.warrant_id
+        where w.id = any (warrants) and (target is null or lower(tap25_internal.target_text(x.mailbox, x.domain, x.network, x.seen_in)) = lower(target))
+        order by x.id
+    loop
+        continue when t.first >= t.last;
+        return query select m.* from tap25_internal.mail_concerning(t.mailbox, t.domain, t.network, t.first, t.last) m
+        where tap25_internal.concerns(t.mailbox, t.domain, t.network, t.seen_in, t.by_origin, t.first, t.last,
+                m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip, m.origin_ip, m.network)
+          and not exists (select from tap25_internal.warrant_targets x join tap25_internal.warrants w on w.id = x.warrant_id where x.id = any (done)
+              and tap25_internal.concerns(x.mailbox, x.domain, x.network, x.seen_in, x.by_origin, greatest(w.since, since), least(w.before, before),
+                m.seen_at, m.mail_from, m.rcpt_to, m.client_ip, m.server_ip, m.origin_ip, m.network));
+        done := done || t.id;
+    end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.case_rows(warrants bigint[], since timestamp with time zone, before timestamp with time zone, target text)
+ RETURNS SETOF tap25.mail_once
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    return query execute format('select o.* from (%s) o order by o.seen_at, row_to_json(o)::text collate "C"',
+        tap25_internal.once_query('select * from tap25_internal.case_copies($1, $2, $3, $4)')) using warrants, since, before, target;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.change_hold()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1300,43 +2621,26 @@ begin
     return new;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.change_warrant()
- RETURNS trigger
+CREATE OR REPLACE FUNCTION tap25_internal.check_auditors(auditors name[])
+ RETURNS void
  LANGUAGE plpgsql
- SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET "DateStyle" TO 'ISO, YMD'
- SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    wanted constant timestamptz := new.valid_until;
-    moment constant timestamptz := clock_timestamp();
+    auditor name;
 begin
-    if tg_op = 'INSERT' then
-        perform tap25_internal.check_seen_in(new.network, new.seen_in);
-        if isfinite(new.valid_until) is not true then
-            raise 'a warrant has an end: valid_until is a time' using errcode = 'invalid_parameter_value';
+    if cardinality(auditors) between 1 and 100 is not true or array_position(auditors, null) is not null then
+        raise 'a warrant names 1 to 100 auditors' using errcode = 'invalid_parameter_value';
+    end if;
+    foreach auditor in array auditors loop
+        if not exists (select from pg_roles r where r.rolname = auditor) then
+            raise 'there is no role %: CREATE ROLE first', to_json(auditor::text) using errcode = 'undefined_object';
+        elsif auditor ~ '^(tap25|pg)_' then
+            raise 'name logins, or roles of your own: % is everybody who audits', to_json(auditor::text) using errcode = 'invalid_parameter_value';
+        elsif not tap25_internal.is_member(auditor, 'tap25_auditor') then
+            raise warning 'the role % is no member of tap25_auditor: it opens no case until it, or its members, are', to_json(auditor::text);
         end if;
-        begin
-            insert into tap25_internal.warrants as w (case_id, auditor, mailbox, domain, network, seen_in, by_origin, since, before, valid_until, reason)
-            values (new.case_id, new.auditor, new.mailbox, new.domain, new.network, new.seen_in, coalesce(new.by_origin, true),
-                    new.since, new.before, new.valid_until, new.reason)
-            returning w.id, w.granted_by, w.granted_at, w.by_origin into new.id, new.granted_by, new.granted_at, new.by_origin;
-        exception when integrity_constraint_violation then
-            raise '%', sqlerrm using errcode = sqlstate; -- without the detail, which has the whole line, for the server's log
-        end;
-        return new;
-    end if;
-    new.valid_until := old.valid_until;
-    if new is distinct from old or wanted is null or wanted > greatest(old.valid_until, moment) then
-        raise 'warrant % is not changed: select end_warrant(%, reason) ends it, and a longer or another one is granted anew', old.id, old.id
-            using errcode = 'insufficient_privilege';
-    end if;
-    if greatest(wanted, moment) < old.valid_until then
-        new.valid_until := greatest(wanted, moment);
-        insert into tap25.warrant_events (warrant_id, action, valid_until) values (old.id, 'ended', new.valid_until);
-    end if;
-    return new;
+    end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.check_coverage()
@@ -1354,6 +2658,19 @@ begin
         raise 'coverage of another sensor than %, which this login is', quote_literal(mine) using errcode = 'insufficient_privilege';
     end if;
     return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_days_read(since timestamp with time zone, before timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if isfinite(since) is not true or isfinite(before) is not true or before > since + interval '31 days' then
+        raise 'no index finds subdomains and local parts: whole days are read, 31 at most'
+            using errcode = 'invalid_parameter_value', hint = 'Name a time range, since and before, and ask month by month.';
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.check_isolation(number bigint)
@@ -1388,6 +2705,29 @@ begin
         raise 'rows are misdated whose day gets a partition' using errcode = 'object_not_in_prerequisite_state';
     end if;
     return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_period(since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    cutoff constant timestamptz := (select clock_timestamp() - r.kept from tap25.retentions r order by r.id desc limit 1);
+begin
+    if (isfinite(since) and isfinite(before) and since < before) is not true then
+        raise 'the period of mail has a beginning and a later end' using errcode = 'invalid_parameter_value';
+    elsif isfinite(valid_until) is not true then
+        raise 'a warrant has an end: valid_until is a time' using errcode = 'invalid_parameter_value';
+    elsif valid_until <= clock_timestamp() then
+        raise 'valid_until is past: the warrant would open nothing' using errcode = 'invalid_parameter_value';
+    elsif since >= valid_until then
+        raise 'the period of mail begins when the warrant has ended' using errcode = 'invalid_parameter_value';
+    elsif before < cutoff
+        and not exists (select from tap25_internal.days d where d.day between (since at time zone 'UTC')::date and (before at time zone 'UTC')::date)
+        and not exists (select from tap25_internal.mail_aside m where m.seen_at >= since and m.seen_at < before) then
+        raise 'the period of mail is older than the retention: nothing of it is kept' using errcode = 'invalid_parameter_value';
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.check_retention(older timestamp with time zone)
@@ -1434,6 +2774,56 @@ AS $function$
 begin
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
         raise 'holds, the retention and expiry take the isolation level READ COMMITTED' using errcode = 'insufficient_privilege';
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_target(mailbox text, domain text, network inet, seen_in text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if num_nonnulls(mailbox, domain, network) <> 1 then
+        raise 'name one of a mailbox, a domain, an IP address or a subnet' using errcode = 'invalid_parameter_value';
+    elsif mailbox !~ '^("[^[:cntrl:]]+"|[^[:space:][:cntrl:]@]+)@[^[:space:][:cntrl:]@]+$' or octet_length(mailbox) > 1000 then
+        raise 'a mailbox is written user@domain, without spaces' using errcode = 'invalid_parameter_value';
+    elsif domain !~ '^[^[:space:][:cntrl:]@/:.]+(\.[^[:space:][:cntrl:]@/:.]+)+$' or octet_length(domain) > 1000 then
+        raise 'a domain has a dot within, none before or after, and no spaces: write orchard.example, or user@orchard.example for a mailbox'
+            using errcode = 'invalid_parameter_value';
+    elsif host(network) <> host(network(network)) then
+        raise 'the subnet has bits set after its prefix: write %', network(network) using errcode = 'invalid_parameter_value';
+    end if;
+    perform tap25_internal.check_seen_in(network, seen_in);
+    if mailbox !~ '@(\[.*\]|.*\..*)$' then
+        raise warning 'the mailbox''s domain has no dot: it opens and keeps only mail whose address is written so';
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_warrants(number bigint, which text, warrants bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if not warrants <@ tap25_internal.valid_warrants(which) then
+        perform tap25_internal.log_refusal(number, 'a warrant of the case has ended meanwhile');
+        raise 'a warrant of this case has ended while it was read: ask again' using errcode = 'insufficient_privilege';
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.claim_chain(name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if name <> '' then
+        perform tap25_internal.claim_sensor(name);
+    elsif not has_function_privilege(session_user, 'tap25_internal.expire_day(date, text)', 'execute') then
+        raise 'only who may drop days signs destructions' using errcode = 'insufficient_privilege';
     end if;
 end $function$;
 
@@ -1639,6 +3029,40 @@ BEGIN ATOMIC
    ORDER BY q.day;
 END;
 
+CREATE OR REPLACE FUNCTION tap25_internal.decide_warrant(which bigint, decision text, reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    w tap25_internal.warrants;
+    is_now text;
+begin
+    if not tap25_internal.is_member(session_user, 'tap25_approver') then
+        raise 'only a login that is a member of tap25_approver decides on a warrant' using errcode = 'insufficient_privilege';
+    end if;
+    select * into w from tap25_internal.warrants x where x.id = which for no key update; -- one decision at a time, beside which it can be ended
+    is_now := (select v.state from tap25.warrants v where v.id = which limit 1);
+    if is_now is null then
+        raise 'there is no warrant %', which using errcode = 'no_data_found';
+    elsif is_now <> 'applied' then
+        raise 'warrant % is not applied for any more: it is %', which, is_now using errcode = 'object_not_in_prerequisite_state';
+    elsif tap25_internal.is_member(session_user, w.applicant) or tap25_internal.is_member(w.applicant, session_user) then
+        raise 'warrant % is yours, or of a login that can act as you or you as it: another approver decides', which using errcode = 'insufficient_privilege';
+    elsif exists (select from tap25_internal.warrant_auditors a where a.warrant_id = which
+                  and (tap25_internal.is_member(session_user, a.auditor) or tap25_internal.is_member(a.auditor, session_user))) then
+        raise 'warrant % lets you read, or a login that can act as you: another approver decides', which using errcode = 'insufficient_privilege';
+    end if;
+    insert into tap25.warrant_events (warrant_id, action, reason) values (which, decision, decide_warrant.reason);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.digest_with(digest bytea, line tap25.mail_once)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE
+RETURN sha256((digest || convert_to(((row_to_json(line))::text || '
+'::text), 'UTF8'::name)));
+
 CREATE OR REPLACE FUNCTION tap25_internal.domain_of(address text)
  RETURNS text
  LANGUAGE sql
@@ -1727,6 +3151,21 @@ begin
     return query select * from tap25_internal.end_all_blockers(which, older);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.ends(OUT oldest timestamp with time zone, OUT newest timestamp with time zone, OUT held bigint, OUT misdated bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    with days as (select min(day)::timestamp at time zone 'UTC' as first, max(day)::timestamp at time zone 'UTC' as last from tap25_internal.days where rows > 0)
+    select (select min(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.first and e.seen_at < d.first + interval '1 day'),
+           (select max(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.last and e.seen_at < d.last + interval '1 day'),
+           (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated)
+    from days d
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.ensure_partition(day date)
  RETURNS text
  LANGUAGE plpgsql
@@ -1746,6 +3185,33 @@ begin
         perform tap25_internal.make_partition(day);
     end if;
     return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.enter_case(number bigint, which text, target text, OUT opening bigint, OUT warrants bigint[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    ended constant text := 'every warrant of the case has ended';
+begin
+    perform tap25_internal.check_isolation(number);
+    opening := (select a.id from tap25.accesses a where a.case_id = which and a.auditor = session_user and a.action = 'open'
+                and a.at > clock_timestamp() - interval '12 hours' and a.xid <> pg_current_xact_id() order by a.at desc limit 1);
+    if opening is null then
+        perform tap25_internal.log_refusal(number, 'the case is not open');
+        raise 'the case is not open: select open_case(case, purpose), and commit' using errcode = 'insufficient_privilege';
+    end if;
+    warrants := tap25_internal.valid_warrants(which);
+    if warrants = '{}' then
+        perform tap25_internal.log_refusal(number, ended);
+        perform tap25_internal.record_access(number, which, 'refused', '{}', opening => opening, refusal => ended);
+        raise warning 'every warrant that opened this case has ended; the attempt is recorded' using errcode = 'insufficient_privilege';
+    elsif target is not null and not exists (select from tap25_internal.warrant_targets t where t.warrant_id = any (warrants)
+            and lower(tap25_internal.target_text(t.mailbox, t.domain, t.network, t.seen_in)) = lower(target)) then
+        perform tap25_internal.log_refusal(number, 'no such target');
+        raise 'no warrant that is valid now names this target: select * from my_cases' using errcode = 'insufficient_privilege';
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.enter_loads(by_sensor text, segments text[], counts bigint[])
@@ -1933,22 +3399,7 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_coverage()
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-    perform tap25_internal.grant_roles_before_scopes();
-    if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.record_scope to tap25_sensor;
-    end if;
-    if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant select on tap25.scopes to tap25_admin;
-    end if;
-end $function$;
-
-CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_load_days()
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_approval()
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1965,6 +3416,71 @@ begin
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25.coverage to tap25_admin;
         grant execute on function tap25.completeness, tap25_internal.pack_coverage to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_coverage()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_scopes();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.record_scope to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.scopes to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_evidence()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    asks constant text := (select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p where p.pronamespace = 'tap25'::regnamespace
+                           and not p.prosecdef and p.proname <> 'case_list'); -- they read as the caller, who may not read
+begin
+    perform tap25_internal.grant_roles_before_approval();
+    if exists (select from pg_roles where rolname = 'tap25_auditor') then
+        grant usage on schema tap25_internal to tap25_auditor; -- for the version, which the program asks for
+        grant select on tap25_internal.tap25_schema_version, tap25.my_cases to tap25_auditor;
+        grant execute on function tap25.ask_case, tap25.case_mail, tap25.case_list, tap25.case_answer, tap25.case_completeness, tap25_internal.my_cases,
+            tap25.apply_for_warrant, tap25.end_warrant to tap25_auditor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_approver') then
+        grant usage on schema tap25, tap25_internal to tap25_approver;
+        grant select on tap25_internal.tap25_schema_version, tap25.warrants, tap25.warrant_events to tap25_approver;
+        grant execute on function tap25.apply_for_warrant, tap25.approve_warrant, tap25.refuse_warrant, tap25.end_warrant to tap25_approver;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        revoke all on tap25.mail, tap25.mail_once, tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held, tap25_internal.mail_days,
+            tap25_internal.mail_aside, tap25_internal.prints, tap25_internal.warrants, tap25.warrants from tap25_admin;
+        execute format('revoke execute on function %s from tap25_admin', asks);
+        revoke execute on function tap25_internal.mail_about, tap25_internal.days_with, tap25_internal.print_hash, tap25_internal.print_page,
+            tap25_internal.print_of, tap25_internal.is_host, tap25_internal.bucket, tap25_internal.domain_of from tap25_admin;
+        grant select on tap25.warrants to tap25_admin;
+        grant execute on function tap25.apply_for_warrant, tap25.end_warrant, tap25_internal.ends, tap25_internal.rows_held to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_load_days()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_evidence();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.stamp_load, tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links
+            to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.keys, tap25.links, tap25_internal.chains, tap25_internal.evidence, tap25_internal.before_evidence to tap25_admin;
+        grant execute on function tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links, tap25_internal.held_leaves,
+            tap25_internal.released_leaves, tap25_internal.misdated_leaves to tap25_admin;
     end if;
 end $function$;
 
@@ -2001,6 +3517,21 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.has_links(of_sensor text, its_fingerprint bytea, numbers bigint[], hashes bytea[])
+ RETURNS boolean[]
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    perform tap25_internal.claim_chain(of_sensor);
+    return (select array_agg(exists (select from tap25.links l join tap25.keys k on k.id = l.key
+                where l.sensor = of_sensor and k.fingerprint = its_fingerprint and l.number = u.n and sha256(l.body) = u.h) order by u.i)
+            from unnest(numbers, hashes) with ordinality u (n, h, i));
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
  RETURNS boolean
  LANGUAGE sql
@@ -2011,17 +3542,58 @@ CREATE OR REPLACE FUNCTION tap25_internal.has_partition(day date)
 AS $function$ select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid
                   where i.inhparent = 'tap25_internal.envelopes'::regclass and c.relname = tap25_internal.partition_name(day)) $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.held_leaves(which date[])
+ RETURNS TABLE(day date, leaf bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$begin return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.held t where (t.seen_at at time zone 'UTC')::date = any (which); end$function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.hop_links(a tap25.mail_once, b tap25.mail_once)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (SELECT CASE WHEN ((l.links && '{recipient,orcpt}'::text[]) AND (l.links && '{sender,envid}'::text[]) AND (l.links && '{orcpt,envid,size,address}'::text[])) THEN l.links ELSE NULL::text[] END AS "case" FROM (SELECT array_remove(ARRAY[CASE WHEN (lower((hop_links.a).rcpt_to) = lower((hop_links.b).rcpt_to)) THEN 'recipient'::text ELSE NULL::text END, CASE WHEN ((lower((hop_links.a).rcpt_to) <> lower((hop_links.b).rcpt_to)) AND (lower(COALESCE((hop_links.a).orcpt, (hop_links.a).rcpt_to)) = lower(COALESCE((hop_links.b).orcpt, (hop_links.b).rcpt_to)))) THEN 'orcpt'::text ELSE NULL::text END, CASE WHEN (lower((hop_links.a).mail_from) = lower((hop_links.b).mail_from)) THEN 'sender'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).envid = (hop_links.b).envid) THEN 'envid'::text ELSE NULL::text END, CASE WHEN ((((hop_links.b).message_bytes - (hop_links.a).message_bytes) >= 1) AND (((hop_links.b).message_bytes - (hop_links.a).message_bytes) <= 4096)) THEN 'size'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).server_ip = ANY (ARRAY[(hop_links.b).client_ip, (hop_links.b).origin_ip])) THEN 'address'::text ELSE NULL::text END, CASE WHEN ((hop_links.b).seen_at >= (hop_links.a).seen_at) THEN 'time'::text ELSE NULL::text END], NULL::text) AS links) l WHERE (((hop_links.a).outcome = 'accepted'::tap25.outcome) AND ((hop_links.a).client_ip <> (hop_links.b).client_ip) AND ((hop_links.b).seen_at < ((hop_links.a).seen_at + '5 days'::interval)) AND (((hop_links.b).seen_at >= (hop_links.a).seen_at) OR ((NOT ((hop_links.a).sensors && (hop_links.b).sensors)) AND ((hop_links.b).seen_at >= ((hop_links.a).seen_at - '00:00:01'::interval)))) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).envid IS NULL) OR ((hop_links.b).envid IS NULL)) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).message_bytes <= (hop_links.b).message_bytes) OR (num_nulls((hop_links.a).message_bytes, (hop_links.b).message_bytes) > 0))));
+
 CREATE OR REPLACE FUNCTION tap25_internal.is_host(ip inet)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (masklen(ip) = CASE family(ip) WHEN 4 THEN 32 ELSE 128 END);
 
+CREATE OR REPLACE FUNCTION tap25_internal.is_mailbox(party text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((party = ''::text) OR (POSITION(('@'::text) IN (party)) > 0) OR (lower(party) = 'postmaster'::text));
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_member(who name, other name)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    with recursive roles (id) as (
+        select r.oid from pg_roles r where r.rolname = who
+        union
+        select m.roleid from roles join pg_auth_members m on m.member = roles.id
+    )
+    select who = other or exists (select from roles join pg_roles r on r.oid = roles.id where r.rolname = other)
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.is_network(name text)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN ((octet_length(name) <= 255) AND (name ~ '^(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?)(?:/(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?))*$'::text));
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_of(address text, party text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (party IS NULL) THEN true WHEN tap25_internal.is_mailbox(party) THEN COALESCE((lower(address) = lower(party)), false) WHEN ("left"(party, 1) = '.'::text) THEN COALESCE(("right"(('.'::text || tap25_internal.domain_of(address)), length(party)) = lower(party)), false) ELSE COALESCE((tap25_internal.domain_of(address) = lower(party)), false) END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.is_tied()
  RETURNS boolean
@@ -2092,6 +3664,21 @@ BEGIN ATOMIC
            WHERE (((d.d >= '1990-01-01'::date) AND (d.d <= (((now() AT TIME ZONE 'UTC'::text))::date + 2))) AND (NOT tap25_internal.has_partition(d.d))))) AS "exists";
 END;
 
+CREATE OR REPLACE FUNCTION tap25_internal.leaf(e tap25_internal.envelopes)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select sha256('\x00001e'::bytea || string_agg(coalesce(int4send(octet_length(f)) || f, '\xffffffff'), '' order by n))
+    from unnest(array[timestamptz_send(e.seen_at), int8send(e.session_id), int8send(e.message_bytes), int8send(e.declared_size),
+        int8send(e.lost_bytes), int4send(e.mail_no), int2send(e.client_port), int2send(e.server_port), int2send(e.outcome),
+        int2send(e.mail_code), int2send(e.rcpt_code), int2send(e.data_code), int2send(e.flags), boolsend(e.auth),
+        inet_send(e.client_ip), inet_send(e.server_ip), convert_to(e.sensor, 'UTF8'), convert_to(e.mail_from, 'UTF8'),
+        convert_to(e.rcpt_to, 'UTF8'), convert_to(e.helo, 'UTF8'), convert_to(e.queue_id, 'UTF8'), e.mail_from_raw, e.rcpt_to_raw,
+        convert_to(e.envid, 'UTF8'), convert_to(e.orcpt, 'UTF8'), convert_to(e.tls_server_name, 'UTF8'), inet_send(e.origin_ip),
+        convert_to(e.network, 'UTF8'), int2send(e.origin_port), int2send(e.origin_by)]) with ordinality u (f, n) $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.let_roles_connect()
  RETURNS void
  LANGUAGE plpgsql
@@ -2100,10 +3687,49 @@ AS $function$
 declare r name;
 begin
     if (select pg_has_role(datdba, 'usage') from pg_database where datname = current_database()) then
-        for r in select rolname from pg_roles where rolname in ('tap25_sensor', 'tap25_auditor', 'tap25_admin') loop
+        for r in select rolname from pg_roles where rolname in ('tap25_sensor', 'tap25_auditor', 'tap25_approver', 'tap25_admin') loop
             execute format('grant connect on database %I to %I', current_database(), r);
         end loop;
     end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.local_part(address text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN lower(CASE WHEN (POSITION(('@'::text) IN (address)) > 0) THEN "left"(address, ('-1'::integer - length(split_part(address, '@'::text, '-1'::integer)))) ELSE address END);
+
+CREATE OR REPLACE FUNCTION tap25_internal.lock_chain(of_sensor text, its_key bytea)
+ RETURNS TABLE(database uuid, number bigint, hash bytea, before_key bytea, before_number bigint, before_hash bytea, kinds smallint[], days date[], rows bigint[])
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    its_fingerprint constant bytea := sha256('\x302a300506032b6570032100' || its_key);
+    which integer;
+begin
+    perform tap25_internal.claim_chain(of_sensor);
+    if not exists (select from tap25.keys k where k.fingerprint = its_fingerprint) then
+        insert into tap25.keys (fingerprint, public_key) values (its_fingerprint, its_key) on conflict do nothing;
+    end if;
+    select k.id into strict which from tap25.keys k where k.fingerprint = its_fingerprint;
+    insert into tap25_internal.chains as c (sensor, key, number, hash) values (of_sensor, which, 0, '') on conflict do nothing;
+    select e.database, c.number, c.hash into database, number, hash from tap25_internal.chains c, tap25_internal.evidence e
+    where c.sensor = of_sensor and c.key = which for update of c;
+    if number = 0 then
+        select k.fingerprint, c.number, c.hash into before_key, before_number, before_hash
+        from tap25_internal.chains c join tap25.keys k on k.id = c.key
+        where c.sensor = of_sensor and c.key <> which and c.number > 0
+        order by (select max(l.id) from tap25.links l where l.sensor = c.sensor and l.key = c.key) desc limit 1;
+        if before_key is null then
+            select array_agg(b.kind order by b.kind, b.day), array_agg(b.day order by b.kind, b.day), array_agg(b.rows order by b.kind, b.day)
+            into kinds, days, rows from tap25_internal.before_evidence b where b.sensor = of_sensor;
+        end if;
+    end if;
+    return next;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.lock_day(day date)
@@ -2172,6 +3798,33 @@ begin
     else
         return query select * from tap25.mail_client(network, since, before)
             union all select * from tap25.mail_server(network, since, before) m where not (m.client_ip <<= network or coalesce(m.origin_ip <<= network, false));
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.mail_of_party(party text, sent boolean, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+begin
+    if tap25_internal.is_mailbox(party) then
+        if sent then
+            return query select * from tap25.mail_from(party, since, before);
+        else
+            return query select * from tap25.mail_to(party, since, before);
+        end if;
+    elsif left(party, 1) = '.' then
+        return query select * from tap25.mail m where m.seen_at >= since and m.seen_at < before
+            and tap25_internal.is_of(case when sent then m.mail_from else m.rcpt_to end, party);
+    elsif coalesce(position('.' in party), 0) = 0 then
+        raise 'a party is a mailbox or a domain; a domain with a dot before it is meant with its subdomains' using errcode = 'invalid_parameter_value',
+            hint = 'A domain of one label is written with the dot, such as .localhost; a local part is for mail_local_part().';
+    elsif sent then
+        return query select * from tap25.mail_from_domain(party, since, before);
+    else
+        return query select * from tap25.mail_to_domain(party, since, before);
     end if;
 end $function$;
 
@@ -2285,6 +3938,29 @@ CREATE OR REPLACE FUNCTION tap25_internal.may_read(auditor name, valid_until tim
 AS $function$ select valid_until > clock_timestamp() and (auditor = session_user or
    exists (select from pg_roles r where r.rolname = auditor and pg_has_role(session_user, r.oid, 'member'))) $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.misdated_leaves(loaded_before timestamp with time zone)
+ RETURNS TABLE(day date, leaf bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$begin lock table tap25.holds in share mode; return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.misdated t where t.loaded_at < loaded_before; end$function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.my_cases()
+ RETURNS TABLE(case_id text, target text, since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone, state text, open_until timestamp with time zone, warrant_id bigint)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select distinct w.case_id, tap25_internal.target_text(w.mailbox, w.domain, w.network, w.seen_in), w.since, w.before, w.valid_until, w.state,
+        case when w.state = 'valid' then (select max(a.at) + interval '12 hours' from tap25.accesses a where a.case_id = w.case_id
+            and a.auditor = session_user and a.action = 'open' and a.at > clock_timestamp() - interval '12 hours') end, w.id
+    from tap25.warrants w where tap25_internal.may_read(w.auditor, 'infinity')
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.my_sensor()
  RETURNS text
  LANGUAGE plpgsql
@@ -2302,7 +3978,7 @@ begin
     return mine;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.note_grant()
+CREATE OR REPLACE FUNCTION tap25_internal.note_application()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2311,9 +3987,71 @@ CREATE OR REPLACE FUNCTION tap25_internal.note_grant()
  SET "TimeZone" TO 'UTC'
 AS $function$
 begin
-    insert into tap25.warrant_events (warrant_id, action) values (new.id, 'granted');
+    insert into tap25.warrant_events (warrant_id, action) values (new.id, 'applied');
     return null;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.once_query(source text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    with mail as (
+        select string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns,
+               string_agg(format('min(%1$I) over burst is not distinct from max(%1$I) over burst', a.attname), ' and ' order by a.attnum)
+                   filter (where a.attname in ('mail_from', 'mail_code', 'rcpt_code', 'data_code', 'message_bytes', 'declared_size', 'envid', 'orcpt')) as agree
+        from pg_attribute a where a.attrelid = 'tap25.mail'::regclass and a.attnum > 0 and not a.attisdropped
+    )
+    select format($query$
+select %1$s, case copies when 1 then array[sensor] else array(select unnest(sensors) order by 1) end as sensors, copies
+from (
+    select *, array_agg(sensor) over copy as sensors, count(*) over copy as copies,
+           row_number() over (copy order by cardinality(flags) nulls first, lost_bytes, outcome = 'unknown', num_nulls(%1$s), seen_at, sensor) as turn
+    from (
+        select *, row_number() over (partition by %3$s, key, sensor order by seen_at, rcpt_code, outcome, data_code) as nth
+        from (
+            select *, case when queue is not null
+                                and min(mail_no) filter (where exact) over queue is not distinct from max(mail_no) filter (where exact) over queue
+                                and min(mail_from) over queue is not distinct from max(mail_from) over queue
+                                and max(seen_at) over queue - min(seen_at) over queue <= interval '1 hour' then 'queue ' || queue
+                           when number is not null then 'number ' || number
+                           when agreed then concat('burst ', burst, ' ', network)
+                           else concat_ws(' ', 'row', session_id, mail_no, sensor) end as key
+            from (
+                select *, case when agreed then coalesce(name, min(name) over burst) else name end as queue,
+                       case when exact then own when agreed then min(own) filter (where exact) over burst end as number
+                from (
+                    select *, count(*) over burst > 1 and max(at_sensor) over burst = 1 and %4$s
+                              and bool_and(num_nulls(mail_from, rcpt_to) = 0 or outcome = 'encrypted') over burst
+                              and min(name) over burst is not distinct from max(name) over burst
+                              and min(own) filter (where exact) over burst is not distinct from max(own) filter (where exact) over burst
+                              and min(outcome) filter (where outcome <> 'unknown') over burst is not distinct from
+                                  max(outcome) filter (where outcome <> 'unknown') over burst as agreed
+                    from (
+                        select *, row_number() over (partition by %3$s, network, burst, sensor) as at_sensor,
+                               coalesce(queue_id, case when exact then min(queue_id) over (partition by %3$s, own, exact) end) as name
+                        from (
+                            select *, count(*) filter (where begins) over (partition by %3$s, network order by seen_at) as burst
+                            from (
+                                select *, lost_bytes = 0 and (flags is null or not flags && '{midstream,one-sided,gap,conflict,truncated}') as exact,
+                                       concat_ws(' ', session_id, mail_no) as own,
+                                       seen_at - lag(seen_at) over (partition by %3$s, network order by seen_at) > interval '1 second' as begins
+                                from (%2$s) as source
+                            ) as source
+                        ) as source
+                    ) as source
+                    window burst as (partition by %3$s, network, burst)
+                ) as source
+                window burst as (partition by %3$s, network, burst)
+            ) as source
+            window queue as (partition by %3$s, queue)
+        ) as source
+    ) as source
+    window copy as (partition by %3$s, key, nth)
+) as source
+where turn = 1$query$, m.columns, source, 'client_ip, client_port, server_ip, server_port, rcpt_to', m.agree) from mail m
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.open_partition(partition regclass)
  RETURNS void
@@ -2393,6 +4131,29 @@ begin
     return gone;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.parse_target(subject text, OUT mailbox text, OUT domain text, OUT network inet, OUT seen_in text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    address constant text := regexp_replace(subject, ' in .*$', '');
+begin
+    if subject ~ '@' then
+        mailbox := subject;
+    elsif address ~ '[:/]' or address ~ '^[0-9.]+$' then
+        begin
+            network := address::inet;
+        exception when invalid_text_representation then
+            raise 'this is no IP address or subnet' using errcode = 'invalid_parameter_value';
+        end;
+        seen_in := substring(subject from ' in (.*)$');
+    else
+        domain := lower(subject);
+    end if;
+    perform tap25_internal.check_target(mailbox, domain, network, seen_in);
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.partition_name(day date)
  RETURNS text
  LANGUAGE sql
@@ -2454,20 +4215,23 @@ begin
     return n;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.record_access(number bigint, which text, action text, warrants bigint[], purpose text DEFAULT NULL::text, rows bigint DEFAULT NULL::bigint, opening bigint DEFAULT NULL::bigint, refusal text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION tap25_internal.record_access(number bigint, which text, action text, warrants bigint[], purpose text DEFAULT NULL::text, rows bigint DEFAULT NULL::bigint, opening bigint DEFAULT NULL::bigint, refusal text DEFAULT NULL::text, asked bigint DEFAULT NULL::bigint, target text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before timestamp with time zone DEFAULT NULL::timestamp with time zone, sha256 text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
+#variable_conflict use_variable
 begin
     if current_setting('synchronous_commit') = 'off' then -- a record must not be lost by a crash after it was reported
         perform set_config('synchronous_commit', 'on', true);
     end if;
-    insert into tap25.accesses (id, case_id, action, purpose, rows, opening, refusal, warrant_ids, targets, since, before) overriding system value
-    select number, which, record_access.action, record_access.purpose, record_access.rows, record_access.opening, record_access.refusal, warrants,
-           array_agg(coalesce(w.mailbox, w.domain, w.network::text || coalesce(' in ' || w.seen_in, '')) order by w.id), min(w.since), max(w.before)
+    insert into tap25.accesses (id, case_id, action, purpose, rows, opening, refusal, asked, asked_target, asked_since, asked_before, sha256,
+        warrant_ids, targets, since, before) overriding system value
+    select number, which, action, purpose, rows, opening, refusal, asked, target, since, before, sha256, warrants,
+           (select array_agg(tap25_internal.target_text(t.mailbox, t.domain, t.network, t.seen_in) order by t.id)
+            from tap25_internal.warrant_targets t where t.warrant_id = any (warrants)), min(w.since), max(w.before)
     from tap25_internal.warrants w where w.id = any (warrants);
 end $function$;
 
@@ -2503,6 +4267,17 @@ CREATE OR REPLACE FUNCTION tap25_internal.refuse()
  SET "TimeZone" TO 'UTC'
 AS $function$ begin raise '% is append-only', tg_table_name using errcode = 'insufficient_privilege'; end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    raise 'warrants are not written: apply_for_warrant(), approve_warrant(), refuse_warrant() and end_warrant() do that' using errcode = 'insufficient_privilege';
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.release_holds(version text)
  RETURNS TABLE(day date, rows bigint, bytes bigint)
  LANGUAGE plpgsql
@@ -2533,6 +4308,25 @@ begin
     update tap25.holds set released_at = now() where id = any (ended);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.released_leaves()
+ RETURNS TABLE(day date, leaf bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$begin lock table tap25.holds in exclusive mode; return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.held t
+         where t.hold_ids <@ (select array_agg(id) from tap25.holds where released_at is null and (dropped_at is not null or until <= now())); end$function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.rows_held(hold bigint)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$ select count(*) from tap25_internal.held h where h.hold_ids @> array[hold] having not tap25_internal.is_tied() $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.span(length interval)
  RETURNS text
  LANGUAGE sql
@@ -2553,8 +4347,8 @@ begin
             new.at := clock_timestamp();
             new.xid := pg_current_xact_id();
         when 'warrants' then
-            new.granted_by := session_user;
-            new.granted_at := clock_timestamp();
+            new.applicant := session_user;
+            new.applied_at := clock_timestamp();
         when 'warrant_events' then
             new.by := session_user;
             new.at := clock_timestamp();
@@ -2576,6 +4370,32 @@ begin
     end case;
     return new;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.stamp_evidence()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    new.added_at := clock_timestamp();
+    if tg_table_name = 'keys' then
+        new.added_by := session_user;
+    end if;
+    return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.stamp_load(by_sensor text, which text)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select tap25_internal.claim_sensor(by_sensor);
+    update tap25_internal.loads l set rows = l.rows where l.sensor = by_sensor and l.segment = which and l.loaded_at = now() $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.stamp_scope()
  RETURNS trigger
@@ -2633,11 +4453,21 @@ begin
     return true;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.target_text(mailbox text, domain text, network inet, seen_in text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN COALESCE(mailbox, domain, (abbrev(network) || COALESCE((' in '::text || seen_in), ''::text)));
+
 CREATE OR REPLACE FUNCTION tap25_internal.valid_warrants(which text)
  RETURNS bigint[]
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$ select coalesce(array_agg(w.id order by w.id), '{}') from tap25.warrants w where w.case_id = which and tap25_internal.may_read(w.auditor, w.valid_until) $function$;
+AS $function$
+    select coalesce(array_agg(distinct w.id order by w.id), '{}') from tap25.warrants w
+    where w.case_id = which and w.state = 'valid' and tap25_internal.may_read(w.auditor, w.valid_until)
+      and not exists (select from tap25.warrant_events e where e.warrant_id = w.id and e.action = 'approved' and e.by = session_user)
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.wrong_clock(day date)
  RETURNS text
@@ -2669,6 +4499,14 @@ CREATE TRIGGER once BEFORE UPDATE ON tap25.holds FOR EACH ROW EXECUTE FUNCTION t
 ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER once;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.holds FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.keys FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.keys FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
+ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER stamp;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.links FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.links FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
+ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.retentions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.retentions ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.retentions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
@@ -2681,20 +4519,27 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.warrant_
 ALTER TABLE tap25.warrant_events ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25.warrant_events FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.warrant_events ENABLE ALWAYS TRIGGER stamp;
-CREATE TRIGGER append_only INSTEAD OF DELETE ON tap25.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.refuse();
-CREATE TRIGGER change INSTEAD OF INSERT OR UPDATE ON tap25.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.change_warrant();
+CREATE TRIGGER refuse_change INSTEAD OF INSERT OR DELETE OR UPDATE ON tap25.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.refuse_change();
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.before_evidence FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.before_evidence ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.ended_sessions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25_internal.ended_sessions FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25_internal.ended_sessions ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER count_rows AFTER INSERT ON tap25_internal.envelopes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.count_rows();
 ALTER TABLE tap25_internal.envelopes ENABLE ALWAYS TRIGGER count_rows;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.evidence FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.evidence ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER check_misdated AFTER INSERT ON tap25_internal.misdated REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.check_misdated();
 ALTER TABLE tap25_internal.misdated ENABLE ALWAYS TRIGGER check_misdated;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.warrant_auditors FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.warrant_auditors ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.warrant_targets FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
+ALTER TABLE tap25_internal.warrant_targets ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25_internal.warrants FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER note_grant AFTER INSERT ON tap25_internal.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.note_grant();
-ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER note_grant;
+CREATE TRIGGER note_application AFTER INSERT ON tap25_internal.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.note_application();
+ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER note_application;
 CREATE TRIGGER stamp BEFORE INSERT ON tap25_internal.warrants FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER stamp;
 
@@ -2703,9 +4548,12 @@ ALTER TABLE tap25_internal.warrants ENABLE ALWAYS TRIGGER stamp;
 
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 GRANT USAGE ON SCHEMA tap25 TO tap25_admin;
+GRANT USAGE ON SCHEMA tap25 TO tap25_approver;
 GRANT USAGE ON SCHEMA tap25 TO tap25_auditor;
 GRANT USAGE ON SCHEMA tap25 TO tap25_sensor;
 GRANT USAGE ON SCHEMA tap25_internal TO tap25_admin;
+GRANT USAGE ON SCHEMA tap25_internal TO tap25_approver;
+GRANT USAGE ON SCHEMA tap25_internal TO tap25_auditor;
 GRANT USAGE ON SCHEMA tap25_internal TO tap25_sensor;
 GRANT USAGE ON TYPE tap25.outcome TO tap25_admin;
 GRANT USAGE ON TYPE tap25.outcome TO tap25_auditor;
@@ -2714,79 +4562,91 @@ GRANT SELECT ON tap25.coverage TO tap25_admin;
 GRANT INSERT (before, clock_error, clock_offset, clock_synchronised, fragments_lost, frames_read, frames_seen, holes_given_up, interfaces, nic_dropped, octets_lost, program, ring_full, rows, rows_lost, scope, sensor, sessions, sessions_cut, sessions_encrypted, since, started, stopped, undecoded, version) ON tap25.coverage TO tap25_sensor;
 GRANT SELECT ON tap25.expired TO tap25_admin;
 GRANT SELECT ON tap25.holds TO tap25_admin;
-GRANT SELECT ON tap25.mail TO tap25_admin;
+GRANT SELECT ON tap25.keys TO tap25_admin;
+GRANT SELECT ON tap25.links TO tap25_admin;
 GRANT SELECT ON tap25.missing_accesses TO tap25_admin;
+GRANT SELECT ON tap25.my_cases TO tap25_auditor;
 GRANT SELECT ON tap25.retentions TO tap25_admin;
 GRANT SELECT ON tap25.scopes TO tap25_admin;
 GRANT SELECT ON tap25.sensors TO tap25_admin;
 GRANT SELECT ON tap25.volumes TO tap25_admin;
 GRANT SELECT ON tap25.warrant_events TO tap25_admin;
-GRANT INSERT (auditor, before, by_origin, case_id, domain, mailbox, network, reason, seen_in, since, valid_until), SELECT, UPDATE (valid_until) ON tap25.warrants TO tap25_admin;
+GRANT SELECT ON tap25.warrant_events TO tap25_approver;
+GRANT SELECT ON tap25.warrants TO tap25_admin;
+GRANT SELECT ON tap25.warrants TO tap25_approver;
+GRANT SELECT ON tap25_internal.before_evidence TO tap25_admin;
+GRANT SELECT ON tap25_internal.chains TO tap25_admin;
 GRANT SELECT ON tap25_internal.days TO tap25_admin;
 GRANT SELECT ON tap25_internal.ended_sessions TO tap25_admin;
-GRANT SELECT ON tap25_internal.envelopes TO tap25_admin;
 GRANT INSERT ON tap25_internal.envelopes TO tap25_sensor;
-GRANT SELECT ON tap25_internal.held TO tap25_admin;
+GRANT SELECT ON tap25_internal.evidence TO tap25_admin;
 GRANT SELECT ON tap25_internal.late_days TO tap25_admin;
 GRANT SELECT ON tap25_internal.loads TO tap25_admin;
-GRANT SELECT ON tap25_internal.mail_aside TO tap25_admin;
-GRANT SELECT ON tap25_internal.mail_days TO tap25_admin;
-GRANT SELECT ON tap25_internal.misdated TO tap25_admin;
 GRANT INSERT (auth, client_ip, client_port, data_code, declared_size, envid, flags, helo, lost_bytes, mail_code, mail_from, mail_from_raw, mail_no, message_bytes, network, orcpt, origin_by, origin_ip, origin_port, outcome, queue_id, rcpt_code, rcpt_to, rcpt_to_raw, reason, seen_at, sensor, server_ip, server_port, session_id, tls_server_name) ON tap25_internal.misdated TO tap25_sensor;
-GRANT SELECT ON tap25_internal.prints TO tap25_admin;
 GRANT SELECT ON tap25_internal.reindexed TO tap25_admin;
 GRANT SELECT ON tap25_internal.sensors TO tap25_admin;
 GRANT SELECT ON tap25_internal.summaries TO tap25_admin;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_admin;
+GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_approver;
+GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_auditor;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_sensor;
-GRANT SELECT ON tap25_internal.warrants TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_approver;
+GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.approve_warrant(bigint,text) TO tap25_approver;
+GRANT EXECUTE ON FUNCTION tap25.ask_case(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.bind_sensor(name,text) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.case_mail(text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_answer(bigint) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_completeness(text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.drop_hold(bigint) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_approver;
+GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.open_case(text,text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.refuse_warrant(bigint,text) TO tap25_approver;
 GRANT EXECUTE ON FUNCTION tap25.set_retention(interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
-GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_sensor;
-GRANT EXECUTE ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.dropped_days(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.end_blockers(date,interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.ends() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_day(date,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) TO tap25_sensor;
-GRANT EXECUTE ON FUNCTION tap25_internal.is_host(inet) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.held_leaves(date[]) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.kept_from() TO tap25_sensor;
-GRANT EXECUTE ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.mark_dropped_loads() TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zone) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.my_cases() TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(interval) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.print_hash(text,text) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.print_of(bigint) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.print_page(bigint,smallint) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.prune_loads(text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.release_holds(text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.released_leaves() TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.rows_held(bigint) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.stamp_load(text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_sensor;
 
@@ -2799,12 +4659,12 @@ COMMENT ON TABLE tap25.accesses IS 'What auditors have read, opened, or were ref
 COMMENT ON COLUMN tap25.accesses.at IS 'When the access was recorded, by the database''s clock.';
 COMMENT ON COLUMN tap25.accesses.auditor IS 'The login that asked.';
 COMMENT ON COLUMN tap25.accesses.case_id IS 'The case that was asked for, as the auditor wrote it.';
-COMMENT ON COLUMN tap25.accesses.action IS 'open, read, or refused.';
-COMMENT ON COLUMN tap25.accesses.purpose IS 'What the case was opened for, in the auditor''s words. Null for a read, and for one that was refused.';
-COMMENT ON COLUMN tap25.accesses.rows IS 'How many rows a read returned; else null.';
+COMMENT ON COLUMN tap25.accesses.action IS 'open, of a case; read, of a question and its answer; shown, of the rows of an answer; refused.';
+COMMENT ON COLUMN tap25.accesses.purpose IS 'What the case was opened for, in the auditor''s words. Null for what is not an opening, or a refused one.';
+COMMENT ON COLUMN tap25.accesses.rows IS 'How many rows the answer has; null if there is none. What is read on before schema version 21 was shown at once.';
 COMMENT ON COLUMN tap25.accesses.xid IS 'The transaction that recorded it: a case is read in a later one than it was opened in.';
 COMMENT ON COLUMN tap25.accesses.id IS 'Number of the access. It is given before anything is read and no rollback gives it back: missing_accesses shows gaps.';
-COMMENT ON COLUMN tap25.accesses.opening IS 'Of a read: the id of the opening that it was made under; else null.';
+COMMENT ON COLUMN tap25.accesses.opening IS 'Of a question and of its rows: the id of the opening that they were asked under; else null.';
 COMMENT ON COLUMN tap25.accesses.warrant_ids IS 'The warrants that were valid for the auditor then: warrants.id. Null for an access from before schema version 14.';
 COMMENT ON COLUMN tap25.accesses.targets IS 'The mailboxes, domains and networks of these warrants, in the same order. Null: there was none.';
 COMMENT ON COLUMN tap25.accesses.since IS 'The earliest beginning of the time ranges of these warrants. Null: there was none.';
@@ -2814,6 +4674,11 @@ COMMENT ON COLUMN tap25.accesses.client_addr IS 'IP address that the auditor''s 
 COMMENT ON COLUMN tap25.accesses.client_port IS 'TCP port that the auditor''s session came from. Null: a Unix socket.';
 COMMENT ON COLUMN tap25.accesses.application_name IS 'What the auditor''s program calls itself. It proves nothing.';
 COMMENT ON COLUMN tap25.accesses.backend_pid IS 'Process number of the session in the server, as in its log.';
+COMMENT ON COLUMN tap25.accesses.asked IS 'Where action is shown: the id of the question whose rows these were; else null.';
+COMMENT ON COLUMN tap25.accesses.asked_target IS 'The target that was asked for, as the auditor wrote it. Null: all of these warrants.';
+COMMENT ON COLUMN tap25.accesses.asked_since IS 'Beginning of the time range that was asked for. Null: that of the warrants.';
+COMMENT ON COLUMN tap25.accesses.asked_before IS 'End of the time range that was asked for. Null: that of the warrants.';
+COMMENT ON COLUMN tap25.accesses.sha256 IS 'Digest of the rows of the answer, in hexadecimal digits: docs/auditing.md says how to compute it from them. Null: there is no answer.';
 COMMENT ON SEQUENCE tap25.accesses_id_seq IS 'Gives accesses.id.';
 COMMENT ON TABLE tap25.coverage IS 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors through completeness().';
 COMMENT ON COLUMN tap25.coverage.since IS 'Beginning of the interval, by the sensor''s clock; of a replay, by the packets'' times.';
@@ -2869,7 +4734,27 @@ COMMENT ON COLUMN tap25.holds.dropped_by IS 'The login that ended it with drop_h
 COMMENT ON COLUMN tap25.holds.dropped_at IS 'When it was ended with drop_hold. Null: it was not.';
 COMMENT ON COLUMN tap25.holds.released_at IS 'When the rows that it alone kept were removed. Null: not yet.';
 COMMENT ON SEQUENCE tap25.holds_id_seq IS 'Gives holds.id.';
-COMMENT ON VIEW tap25.mail IS 'The record: one row per RCPT command; one for a MAIL without any RCPT; one for each session that STARTTLS encrypted. What was not seen is null. Administrators read it; auditors call open_case and case_mail instead.';
+COMMENT ON TABLE tap25.keys IS 'Public keys that links are signed with. Append-only. A key is a sensor''s only if its fingerprint is that of the sensor''s log.';
+COMMENT ON COLUMN tap25.keys.id IS 'Number of the key, links.key.';
+COMMENT ON COLUMN tap25.keys.fingerprint IS 'SHA-256 of the DER form of the public key.';
+COMMENT ON COLUMN tap25.keys.public_key IS 'The 32 octets of the Ed25519 public key.';
+COMMENT ON COLUMN tap25.keys.added_by IS 'The login that used the key first.';
+COMMENT ON COLUMN tap25.keys.added_at IS 'When it was used first, by the database''s clock.';
+COMMENT ON SEQUENCE tap25.keys_id_seq IS 'Gives keys.id.';
+COMMENT ON TABLE tap25.links IS 'The chains of evidence: a link for each loaded segment, and for each destruction of rows. Append-only; ''tap25 verify'' checks them.';
+COMMENT ON COLUMN tap25.links.id IS 'Number of the line, in the order of adding.';
+COMMENT ON COLUMN tap25.links.sensor IS 'Whose chain it is; empty: that of destructions.';
+COMMENT ON COLUMN tap25.links.key IS 'The key that has signed it, keys.id. Each key has a chain of its own.';
+COMMENT ON COLUMN tap25.links.number IS 'Number of the link in its chain.';
+COMMENT ON COLUMN tap25.links.segment IS 'The segment whose rows it proves, loads.segment; null: none.';
+COMMENT ON COLUMN tap25.links.first_day IS 'The first UTC day of the rows; null: no rows.';
+COMMENT ON COLUMN tap25.links.last_day IS 'The last UTC day of the rows.';
+COMMENT ON COLUMN tap25.links.xid IS 'The xmin of the rows. It is not signed: it says where to look.';
+COMMENT ON COLUMN tap25.links.body IS 'What is signed; docs/evidence.md describes it.';
+COMMENT ON COLUMN tap25.links.signature IS 'Ed25519 signature of body.';
+COMMENT ON COLUMN tap25.links.added_at IS 'When it was added, by the database''s clock.';
+COMMENT ON SEQUENCE tap25.links_id_seq IS 'Gives links.id.';
+COMMENT ON VIEW tap25.mail IS 'The record: one row per RCPT command; one for a MAIL without any RCPT; one for each session that STARTTLS encrypted. What was not seen is null. The owner reads it; auditors call open_case, ask_case and case_mail instead.';
 COMMENT ON COLUMN tap25.mail.seen_at IS 'When the segment with the first octet of MAIL was captured (of RCPT if no MAIL was seen; of STARTTLS for an encrypted session).';
 COMMENT ON COLUMN tap25.mail.sensor IS 'Which tap saw it.';
 COMMENT ON COLUMN tap25.mail.session_id IS 'One TCP connection: a hash of both addresses and ports and of the client''s initial sequence number, so that two taps give the same connection the same number. Without a SYN, the time of the first packet stands for that number.';
@@ -2900,11 +4785,21 @@ COMMENT ON COLUMN tap25.mail.origin_ip IS 'Address of the client that a proxy in
 COMMENT ON COLUMN tap25.mail.origin_port IS 'TCP port of that client, by the same claim. Null: none is named.';
 COMMENT ON COLUMN tap25.mail.origin_by IS 'What named that client: proxy (a header of the PROXY protocol), xclient, xforward. Null: nothing did.';
 COMMENT ON COLUMN tap25.mail.network IS 'The network that the connection was seen in, by its tags and tunnels, the outermost first: vlan 12, vxlan 5001/vlan 3, gtp. Null: none.';
+COMMENT ON VIEW tap25.mail_once IS 'Each recipient of each mail once: of the rows that several taps have of it, the most complete. mail_once(since, before) is quicker for a time range. The owner reads it; auditors call case_mail instead.';
+COMMENT ON COLUMN tap25.mail_once.sensors IS 'All sensors that have this recipient of this mail, sorted; sensor is the one whose row this is.';
+COMMENT ON COLUMN tap25.mail_once.copies IS 'Rows of mail that this one stands for, itself included: one for each of sensors.';
 COMMENT ON VIEW tap25.missing_accesses IS 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash. Administrators read it.';
 COMMENT ON COLUMN tap25.missing_accesses.first IS 'First missing number: accesses.id.';
 COMMENT ON COLUMN tap25.missing_accesses.last IS 'Last missing number of the gap.';
 COMMENT ON COLUMN tap25.missing_accesses.after IS 'When the access before the gap was recorded. Null: there is none.';
 COMMENT ON COLUMN tap25.missing_accesses.before IS 'When the access after the gap was recorded. Null: there is none yet.';
+COMMENT ON VIEW tap25.my_cases IS 'The cases of the auditor who asks: each target of each warrant that names the login, or a role that it is a member of. select * from my_cases';
+COMMENT ON COLUMN tap25.my_cases.case_id IS 'The case: open_case, ask_case, case_mail and case_list take it.';
+COMMENT ON COLUMN tap25.my_cases.target IS 'The mailbox, domain, IP address or subnet whose mail may be read, as ask_case and case_mail take it.';
+COMMENT ON COLUMN tap25.my_cases.valid_until IS 'From this time on the warrant opens nothing.';
+COMMENT ON COLUMN tap25.my_cases.state IS 'applied: nobody has decided on the warrant; valid: it can be read; refused; ended.';
+COMMENT ON COLUMN tap25.my_cases.open_until IS 'Until when the case is open to this login. Null: open_case opens it.';
+COMMENT ON COLUMN tap25.my_cases.warrant_id IS 'Number of the warrant.';
 COMMENT ON TABLE tap25.retentions IS 'How long days are kept: the line with the highest id is in force. Append-only; administrators read it and call set_retention.';
 COMMENT ON COLUMN tap25.retentions.id IS 'Number of the line.';
 COMMENT ON COLUMN tap25.retentions.kept IS 'How long a day is kept. Null: for ever.';
@@ -2935,13 +4830,13 @@ COMMENT ON COLUMN tap25.volumes.loaded_at IS 'When the last row was loaded.';
 COMMENT ON TABLE tap25.warrant_events IS 'What happened to a warrant: that it was granted, and that it was ended. Append-only; administrators read it.';
 COMMENT ON COLUMN tap25.warrant_events.id IS 'Number of the event.';
 COMMENT ON COLUMN tap25.warrant_events.warrant_id IS 'The warrant: warrants.id.';
-COMMENT ON COLUMN tap25.warrant_events.action IS 'granted, ended, or migrated: it was granted before there were events.';
+COMMENT ON COLUMN tap25.warrant_events.action IS 'applied; approved; refused; ended; granted, before schema version 21, when that took nobody else; migrated, of a warrant that needs no approval, since it is from before there was one.';
 COMMENT ON COLUMN tap25.warrant_events.valid_until IS 'If action is ended, the time from which on the warrant opens nothing; else null.';
-COMMENT ON COLUMN tap25.warrant_events.reason IS 'What the warrant was ended for. Null: no reason was given.';
+COMMENT ON COLUMN tap25.warrant_events.reason IS 'What it was approved, refused or ended for; may be null.';
 COMMENT ON COLUMN tap25.warrant_events.by IS 'The login that did it; for migrated, the one that ran the migration.';
 COMMENT ON COLUMN tap25.warrant_events.at IS 'When, by the database''s clock.';
 COMMENT ON SEQUENCE tap25.warrant_events_id_seq IS 'Gives warrant_events.id.';
-COMMENT ON VIEW tap25.warrants IS 'What auditors may read: a warrant opens the mail of one mailbox, domain or network, in a time range, to one auditor. Administrators read it, insert a warrant, and update valid_until to end one earlier; nothing else changes and nothing is deleted.';
+COMMENT ON VIEW tap25.warrants IS 'What auditors may read: a warrant opens the mail of its targets, in a time range, to its auditors, once it is approved. A line for each target and auditor. Administrators and approvers read it; apply_for_warrant, approve_warrant, refuse_warrant and end_warrant write it.';
 COMMENT ON COLUMN tap25.warrants.case_id IS 'The case that the warrant belongs to. open_case and case_mail take it.';
 COMMENT ON COLUMN tap25.warrants.auditor IS 'Who may read: a user, or a role that the user is a member of.';
 COMMENT ON COLUMN tap25.warrants.mailbox IS 'The mailbox whose mail may be read, from it or to it, in upper or lower case. Null: the warrant names a domain or a network.';
@@ -2950,27 +4845,54 @@ COMMENT ON COLUMN tap25.warrants.network IS 'The IP address or subnet whose mail
 COMMENT ON COLUMN tap25.warrants.since IS 'Beginning of the time range: only mail with since <= seen_at may be read.';
 COMMENT ON COLUMN tap25.warrants.before IS 'End of the time range: only mail with seen_at < before may be read.';
 COMMENT ON COLUMN tap25.warrants.valid_until IS 'From this time on the warrant opens nothing: what was granted, or the earlier end that an event records.';
-COMMENT ON COLUMN tap25.warrants.reason IS 'What the warrant was granted for.';
+COMMENT ON COLUMN tap25.warrants.reason IS 'What the warrant rests on: its legal basis.';
 COMMENT ON COLUMN tap25.warrants.id IS 'Number of the warrant.';
-COMMENT ON COLUMN tap25.warrants.granted_by IS 'The login that granted it.';
-COMMENT ON COLUMN tap25.warrants.granted_at IS 'When it was granted, by the database''s clock.';
+COMMENT ON COLUMN tap25.warrants.granted_by IS 'The login that approved it, or, before schema version 21, granted it. Null: nobody has.';
+COMMENT ON COLUMN tap25.warrants.granted_at IS 'When it was approved, or, before schema version 21, granted, by the database''s clock. Null: it is not.';
 COMMENT ON COLUMN tap25.warrants.seen_in IS 'With network: only mail that was seen in the network of this name, mail.network. Null: in whatever network.';
 COMMENT ON COLUMN tap25.warrants.by_origin IS 'Whether network is held against mail.origin_ip too, which is a claim of the peer. False for what was granted before there was origin_ip.';
+COMMENT ON COLUMN tap25.warrants.applicant IS 'The login that applied for it.';
+COMMENT ON COLUMN tap25.warrants.applied_at IS 'When it was applied for, by the database''s clock.';
+COMMENT ON COLUMN tap25.warrants.state IS 'applied: nobody has decided on it; valid: it opens its targets; refused; ended.';
 COMMENT ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) IS 'Adds a hold on a mailbox, a domain or a network (the others are null) and returns its number; a null time is no bound. With a network, seen_in may name the one that the mail was seen in, mail.network. For administrators: select add_hold(''a@a.example'', null, null, ''2026-01-01'', null, null, ''court order'')';
+COMMENT ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) IS 'Applies for a warrant and returns its number. It opens nothing until approve_warrant. For administrators, auditors and approvers: select apply_for_warrant(''2026-17'', ''order of 12 May'', ''{paula}'', ''{a@a.example,b.example,"10.0.0.5 in vlan 12"}'', ''2026-01-01'', ''2026-02-01'', ''2026-12-31'')';
+COMMENT ON FUNCTION tap25.approve_warrant(bigint,text) IS 'Approves a warrant, which opens its targets from now on. For approvers, of what others have applied for and read: select approve_warrant(7, ''order read'')';
+COMMENT ON FUNCTION tap25.ask_case(text,timestamp with time zone,timestamp with time zone,text) IS 'Records a question on an open case, with the number and digest of the rows of its answer, and returns the number of the record. Null: all times, or all targets, of the warrants. For auditors; commit before case_mail: select ask_case(''2026-17'')';
 COMMENT ON FUNCTION tap25.bind_sensor(name,text) IS 'Gives a sensor''s name to a login, in place of the login that had it and of the name that the login had; null leaves the login without a name until its next load. For administrators: select bind_sensor(''tap_dc2'', ''dc2'')';
-COMMENT ON FUNCTION tap25.case_mail(text) IS 'Returns the mail that the warrants of an open case allow, each row once, and records the read. For auditors, after open_case: select * from case_mail(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_answer(bigint) IS 'Returns the question that ask_case has recorded under a number, and the number and digest of the rows of its answer. For the auditor who has asked: select * from case_answer(17)';
+COMMENT ON FUNCTION tap25.case_completeness(text) IS 'Returns in a sentence what the taps saw in the time range of the case''s warrants; null if no warrant is valid, or nothing recorded it. For auditors: select case_completeness(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns what case_mail does, in eight columns, and seen_at to the second. For auditors: select * from case_list(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of a question that ask_case has recorded within 15 minutes, with the same arguments: each recipient of each mail once. For auditors: select * from case_mail(''2026-17'')';
 COMMENT ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) IS 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now.';
+COMMENT ON FUNCTION tap25.correspondents(text,timestamp with time zone,timestamp with time zone) IS 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For the owner: select * from correspondents(''a@a.example'')';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
-COMMENT ON FUNCTION tap25.end_warrant(bigint,text) IS 'Ends a warrant at once; returns false if there is no such warrant or it has ended. For administrators: select end_warrant(7, ''case closed'')';
-COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For administrators: select * from mail_client(''192.0.2.0/24'')';
-COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
-COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For administrators: select * from mail_from_domain(''a.example'')';
-COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For administrators: select * from mail_server(''2001:db8::25'')';
-COMMENT ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to an address, in upper or lower case, with since <= seen_at < before. For administrators: select * from mail_to(''b@b.example'', ''2026-01-01'')';
-COMMENT ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to a domain, not to its subdomains, with since <= seen_at < before. For administrators: select * from mail_to_domain(''b.example'')';
-COMMENT ON FUNCTION tap25.open_case(text,text) IS 'Opens a case for twelve hours and records the purpose; returns false if no warrant opens it. For auditors; commit before case_mail: select open_case(''2026-17'', ''complaint of a@a.example'')';
+COMMENT ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) IS 'Ends a warrant, at once or at a time to come; returns false if there is no such warrant or it ends earlier. For administrators, approvers, and its applicant: select end_warrant(7, ''case closed'')';
+COMMENT ON FUNCTION tap25.mail_between(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most. For the owner: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
+COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For the owner: select * from mail_client(''192.0.2.0/24'')';
+COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For the owner: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For the owner: select * from mail_from_domain(''a.example'')';
+COMMENT ON FUNCTION tap25.mail_hops(bigint,integer,text) IS 'Returns the hops of a mail to a recipient: 0 is the one given, by its session_id, mail_no and rcpt_to; those before have numbers below. linked_by says what the link to the neighbour towards 0 rests on: recipient and sender, equal; orcpt and envid, those of RFC 3461; size, at most 4,096 octets more, as fields of the header make it; address, the server of one is the client of the next; time, the next began after it. others counts mails for which as much speaks: with any, the hop is one of several. For the owner: select h.* from mail_to(''b@b.example'') m, mail_hops(m.session_id, m.mail_no, m.rcpt_to) h';
+COMMENT ON FUNCTION tap25.mail_ip(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of an IP address or subnet as client, server or origin, each once, with since <= seen_at < before. For the owner: select * from mail_ip(''192.0.2.1'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_local_part(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to all addresses with a local part, whatever their domain, each once, with since <= seen_at < before: 31 days at most, which are read whole. For the owner: select * from mail_local_part(''info'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_of(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to a party, each once, with since <= seen_at < before. A party is as for mail_between. For the owner: select * from mail_of(''a@a.example'')';
+COMMENT ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) IS 'Returns what the view mail_once has with since <= seen_at < before; reads these days alone, and an hour around them, in which copies from taps with other clocks may be. For the owner: select * from mail_once(''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For the owner: select * from mail_server(''2001:db8::25'')';
+COMMENT ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to an address, in upper or lower case, with since <= seen_at < before. For the owner: select * from mail_to(''b@b.example'', ''2026-01-01'')';
+COMMENT ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to a domain, not to its subdomains, with since <= seen_at < before. For the owner: select * from mail_to_domain(''b.example'')';
+COMMENT ON FUNCTION tap25.open_case(text,text) IS 'Opens a case for twelve hours and records the purpose; returns false if no warrant opens it. For auditors; commit before ask_case: select open_case(''2026-17'', ''complaint of a@a.example'')';
+COMMENT ON FUNCTION tap25.refuse_warrant(bigint,text) IS 'Refuses a warrant that was applied for. For approvers: select refuse_warrant(7, ''no order'')';
 COMMENT ON FUNCTION tap25.set_retention(interval) IS 'Sets how long days are kept, null for ever; only the owner of the schema makes it shorter. For administrators: select set_retention(''2 years'')';
 COMMENT ON SCHEMA tap25_internal IS 'For tap25 itself: the rows, the loads and the functions that keep them. An administrator reads its tables; nobody writes to them by hand.';
+COMMENT ON TABLE tap25_internal.before_evidence IS 'How many rows were loaded before there was evidence: no link proves them. Append-only; a sensor''s first link signs its lines.';
+COMMENT ON COLUMN tap25_internal.before_evidence.sensor IS 'Name of the sensor, mail.sensor.';
+COMMENT ON COLUMN tap25_internal.before_evidence.kind IS '6: rows of a day''s partition, 9: all of misdated, 10: all of held.';
+COMMENT ON COLUMN tap25_internal.before_evidence.day IS 'UTC day; 1970-01-01 for the kinds 9 and 10.';
+COMMENT ON COLUMN tap25_internal.before_evidence.rows IS 'Number of rows.';
+COMMENT ON TABLE tap25_internal.chains IS 'The last link of each chain. Adding links locks its line.';
+COMMENT ON COLUMN tap25_internal.chains.sensor IS 'Whose chain it is; empty: that of destructions.';
+COMMENT ON COLUMN tap25_internal.chains.key IS 'The key of the chain, keys.id.';
+COMMENT ON COLUMN tap25_internal.chains.number IS 'Number of the last link; 0: none yet.';
+COMMENT ON COLUMN tap25_internal.chains.hash IS 'SHA-256 of the last link''s body; empty: none yet.';
 COMMENT ON TABLE tap25_internal.days IS 'How many rows were loaded per UTC day and sensor, counted by the server.';
 COMMENT ON COLUMN tap25_internal.days.day IS 'The UTC day of seen_at.';
 COMMENT ON COLUMN tap25_internal.days.sensor IS 'The sensor.';
@@ -2991,6 +4913,11 @@ COMMENT ON COLUMN tap25_internal.envelopes.outcome IS 'What became of it: 0 unkn
 COMMENT ON COLUMN tap25_internal.envelopes.flags IS 'What is incomplete, a bit each: 1 midstream, 2 one-sided, 4 gap, 8 conflict, 16 smuggling, 32 injected, 64 truncated. 0: the record is complete.';
 COMMENT ON COLUMN tap25_internal.envelopes.origin_port IS 'TCP port of the client that a proxy names, less 32768. Null: none is named.';
 COMMENT ON COLUMN tap25_internal.envelopes.origin_by IS 'What named the client in origin_ip: 1 a header of the PROXY protocol, 2 XCLIENT, 3 XFORWARD. Null: nothing did.';
+COMMENT ON TABLE tap25_internal.evidence IS 'One line: which database this is, and since when it has evidence.';
+COMMENT ON COLUMN tap25_internal.evidence.one IS 'Always true, so that there is one line.';
+COMMENT ON COLUMN tap25_internal.evidence.database IS 'Random; a sensor remembers by it what it has signed for this database.';
+COMMENT ON COLUMN tap25_internal.evidence.since IS 'When the schema got evidence.';
+COMMENT ON COLUMN tap25_internal.evidence.born IS 'The xmin of this line, unless a dump was restored: then the xmin of no row is that of its load any more.';
 COMMENT ON TABLE tap25_internal.held IS 'Rows that outlived their day under a legal hold, each once. They are in mail until their last hold ends.';
 COMMENT ON COLUMN tap25_internal.held.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. Null: none.';
 COMMENT ON COLUMN tap25_internal.held.client_port IS 'TCP port of the client, less 32768.';
@@ -3051,22 +4978,36 @@ COMMENT ON COLUMN tap25_internal.summaries.bits IS 'The day has 2^bits pages of 
 COMMENT ON COLUMN tap25_internal.summaries.made_at IS 'When the summary was made, by the database''s clock.';
 COMMENT ON TABLE tap25_internal.tap25_schema_version IS 'One row: the last migration that was applied.';
 COMMENT ON COLUMN tap25_internal.tap25_schema_version.version IS 'Number of the last migration that was applied.';
-COMMENT ON TABLE tap25_internal.warrants IS 'The warrants as they were granted, append-only. The view warrants shows them with their present end.';
-COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the warrant opens nothing, as it was granted. An event may have ended it earlier.';
+COMMENT ON TABLE tap25_internal.warrant_auditors IS 'To whom warrants open something. Append-only.';
+COMMENT ON COLUMN tap25_internal.warrant_auditors.warrant_id IS 'The warrant: warrants.id.';
+COMMENT ON TABLE tap25_internal.warrant_targets IS 'What warrants open: mailboxes, domains, networks. Append-only.';
+COMMENT ON COLUMN tap25_internal.warrant_targets.id IS 'Number of the target.';
+COMMENT ON COLUMN tap25_internal.warrant_targets.warrant_id IS 'The warrant: warrants.id.';
+COMMENT ON SEQUENCE tap25_internal.warrant_targets_id_seq IS 'Gives warrant_targets.id.';
+COMMENT ON TABLE tap25_internal.warrants IS 'The warrants as they were applied for, append-only. The view warrants shows them with their targets, their auditors and their present end.';
+COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the warrant opens nothing, as it was applied for. An event may have ended it earlier.';
 COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
+COMMENT ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) IS 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
 COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';
 COMMENT ON FUNCTION tap25_internal.bound_waits() IS 'Ends a wait for a lock after 30 seconds, if the session sets no lock_timeout.';
 COMMENT ON FUNCTION tap25_internal.bucket(text) IS 'Returns 16 bits of the hash of an address or domain in lower case: the indexes have these, not the text.';
+COMMENT ON FUNCTION tap25_internal.case_copies(bigint[],timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of mail that warrants open, of a time range and a target, or all (null): each once.';
+COMMENT ON FUNCTION tap25_internal.case_rows(bigint[],timestamp with time zone,timestamp with time zone,text) IS 'Returns the answer to a question on a case: case_copies, each recipient of each mail once, in the order of the digest.';
 COMMENT ON FUNCTION tap25_internal.change_hold() IS 'Trigger: lets nothing of a hold change but its end, once.';
-COMMENT ON FUNCTION tap25_internal.change_warrant() IS 'Trigger: what insert and update of the view warrants do. It grants a warrant, or brings its end forward.';
+COMMENT ON FUNCTION tap25_internal.check_auditors(name[]) IS 'Fails unless the auditors of a warrant exist; warns of those that may not ask yet.';
 COMMENT ON FUNCTION tap25_internal.check_coverage() IS 'Trigger: refuses coverage of another sensor than the login''s.';
+COMMENT ON FUNCTION tap25_internal.check_days_read(timestamp with time zone,timestamp with time zone) IS 'Fails unless a time range is 31 days or less: for questions that read whole days.';
 COMMENT ON FUNCTION tap25_internal.check_isolation(bigint) IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would show an ended warrant as valid.';
 COMMENT ON FUNCTION tap25_internal.check_misdated() IS 'Trigger: refuses misdated rows whose day gets a partition, and rows of another sensor than the login''s.';
+COMMENT ON FUNCTION tap25_internal.check_period(timestamp with time zone,timestamp with time zone,timestamp with time zone) IS 'Fails if the times of a warrant are none, or if it would open nothing.';
 COMMENT ON FUNCTION tap25_internal.check_retention(timestamp with time zone) IS 'Fails if the retention keeps something of what is older than a time.';
 COMMENT ON FUNCTION tap25_internal.check_seen_in(inet,text) IS 'Fails if a warrant or hold names a network in a form that mail.network never has, or without an IP address.';
 COMMENT ON FUNCTION tap25_internal.check_snapshot() IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would not show a hold or a retention that was set since.';
+COMMENT ON FUNCTION tap25_internal.check_target(text,text,inet,text) IS 'Fails unless this is one mailbox, domain, IP address or subnet of a form that mail can have: for warrants and holds.';
+COMMENT ON FUNCTION tap25_internal.check_warrants(bigint,text,bigint[]) IS 'Fails if a warrant has ended since it was found valid.';
+COMMENT ON FUNCTION tap25_internal.claim_chain(text) IS 'Refuses who may not add links to a chain.';
 COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
 COMMENT ON FUNCTION tap25_internal.completeness_sentence(timestamp with time zone,timestamp with time zone,text[],numeric,tstzmultirange,numeric,numeric,numeric,numeric,numeric,boolean,text[]) IS 'The figures of completeness() in words.';
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
@@ -3075,11 +5016,15 @@ COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows tha
 COMMENT ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) IS 'Notes the first and the last day of the rows of segments that the same transaction has entered in loads. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
+COMMENT ON FUNCTION tap25_internal.decide_warrant(bigint,text,text) IS 'Records that a warrant is approved or refused, by an approver who is neither its applicant nor one of its auditors.';
+COMMENT ON FUNCTION tap25_internal.digest_with(bytea,tap25.mail_once) IS 'Returns the digest of an answer''s rows up to and with a row, from that of the rows before it.';
 COMMENT ON FUNCTION tap25_internal.domain_of(text) IS 'Returns the domain of an address in lower case, or null if it has none.';
 COMMENT ON FUNCTION tap25_internal.dropped_days(date[]) IS 'Returns those of the days that expiry has dropped and that have no rows now. For sensors.';
 COMMENT ON FUNCTION tap25_internal.end_all_blockers(date,interval) IS 'As end_blockers, which calls it, for any day.';
 COMMENT ON FUNCTION tap25_internal.end_blockers(date,interval) IS 'Returns the sessions that keep a day from being dropped, or without a day partitions from being made, and ends those it may whose transaction is older than an interval. Fails if the retention keeps the day.';
+COMMENT ON FUNCTION tap25_internal.ends() IS 'Returns the times of the first and the last row, and how many are held and misdated: for db status.';
 COMMENT ON FUNCTION tap25_internal.ensure_partition(date) IS 'Makes the partition of a day if it is missing; returns why the day gets none, or null. The caller has locked making_partitions.';
+COMMENT ON FUNCTION tap25_internal.enter_case(bigint,text,text) IS 'Returns the opening and the warrants that a question is asked under; fails if the case is not open, or no warrant names the target.';
 COMMENT ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) IS 'Enters segments in loads; returns for each whether it was not there yet. For sensors, as the first step of a load.';
 COMMENT ON FUNCTION tap25_internal.expire_day(date,text) IS 'Drops a day, after copying the rows that a hold concerns; returns its rows, its octets and how many rows are kept. Fails if the retention keeps the day or a load has it.';
 COMMENT ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) IS 'Removes misdated rows that were loaded before a time, after copying those that a hold concerns; returns what was removed for each day. Fails if the retention keeps them.';
@@ -3088,33 +5033,49 @@ COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_senso
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_approval() IS 'The part of grant_roles that is older than approvals.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_coverage() IS 'The part of grant_roles that is older than coverage.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_evidence() IS 'The part of grant_roles that is older than evidence.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_load_days() IS 'The part of grant_roles that is older than load_days.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_volumes() IS 'The part of grant_roles that is older than volumes.';
+COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Which of some links, by number and SHA-256, a chain has. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
+COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
+COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what speaks for one mail being the other on its next hop; null if too little does. mail_hops explains the words.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
+COMMENT ON FUNCTION tap25_internal.is_mailbox(text) IS 'Returns whether a party is a mailbox, with @, rather than a domain. The empty one is the null reverse-path, and Postmaster has no domain.';
+COMMENT ON FUNCTION tap25_internal.is_member(name,name) IS 'Returns whether a role is another, or a member of it, directly or not; a superuser is no member of what was not granted.';
 COMMENT ON FUNCTION tap25_internal.is_network(text) IS 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
+COMMENT ON FUNCTION tap25_internal.is_of(text,text) IS 'Returns whether an address is of a party: a mailbox, a domain, or with a dot before it a domain and its subdomains. Null is everybody.';
 COMMENT ON FUNCTION tap25_internal.is_tied() IS 'Returns whether the session''s login loads under one name only: not so for members of the owner.';
 COMMENT ON FUNCTION tap25_internal.keep_coverage() IS 'Trigger: refuses to change or delete coverage, except for pack_coverage.';
 COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
 COMMENT ON FUNCTION tap25_internal.kept_from() IS 'Returns the first day that the stored retention keeps; null if none is stored, or days are kept for ever. For sensors.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
+COMMENT ON FUNCTION tap25_internal.leaf(tap25_internal.envelopes) IS 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
+COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an address before the last @, in lower case; all of it without @.';
+COMMENT ON FUNCTION tap25_internal.lock_chain(text,bytea) IS 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
 COMMENT ON FUNCTION tap25_internal.log_refusal(bigint,text) IS 'Writes to the server''s log why an access is refused.';
 COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that a condition on $1, the value, holds for, asked day by day. The functions mail_from to mail_server call it.';
 COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a mailbox, domain or network (the others are null) in a time range.';
+COMMENT ON FUNCTION tap25_internal.mail_of_party(text,boolean,timestamp with time zone,timestamp with time zone) IS 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
 COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.mark_dropped_loads() IS 'Marks the loads of capture files whose rows were all dropped, and forgets those marked a month ago; returns how many it has marked. For administrators, after expiry.';
 COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partitions there may be before an older day gets none: three years. Replace it by a larger number only after raising max_locks_per_transaction.';
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
+COMMENT ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zone) IS 'The leaves of the rows that expire_misdated will drop. For administrators, who sign what they drop.';
+COMMENT ON FUNCTION tap25_internal.my_cases() IS 'Returns what the view my_cases shows.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
-COMMENT ON FUNCTION tap25_internal.note_grant() IS 'Trigger: records the event that a warrant was granted.';
+COMMENT ON FUNCTION tap25_internal.note_application() IS 'Trigger: records the event that a warrant was applied for.';
+COMMENT ON FUNCTION tap25_internal.once_query(text) IS 'Returns the text of the query behind mail_once, over the rows of a source: a query with the columns of mail.';
 COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
 COMMENT ON FUNCTION tap25_internal.pack_coverage(interval) IS 'Puts longer rows in the place of coverage of days that are over; returns how many rows fewer there are. For sensors, of their own, and administrators.';
+COMMENT ON FUNCTION tap25_internal.parse_target(text) IS 'Reads what target_text writes, and checks it.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
 COMMENT ON FUNCTION tap25_internal.percent(numeric,boolean) IS 'A share as per cent, rounded up or down to two decimals.';
@@ -3122,13 +5083,19 @@ COMMENT ON FUNCTION tap25_internal.print_hash(text,text) IS 'Returns the hash of
 COMMENT ON FUNCTION tap25_internal.print_of(bigint) IS 'Returns the 16 bits of a hash that are kept.';
 COMMENT ON FUNCTION tap25_internal.print_page(bigint,smallint) IS 'Returns the page that a hash belongs to.';
 COMMENT ON FUNCTION tap25_internal.prune_loads(text,text) IS 'Forgets loads of a spool''s segments that are a month old and older than a segment; returns how many. For sensors, of their own name.';
-COMMENT ON FUNCTION tap25_internal.record_access(bigint,text,text,bigint[],text,bigint,bigint,text) IS 'Adds the line of an access to accesses.';
+COMMENT ON FUNCTION tap25_internal.record_access(bigint,text,text,bigint[],text,bigint,bigint,text,bigint,text,timestamp with time zone,timestamp with time zone,text) IS 'Adds the line of an access to accesses.';
 COMMENT ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) IS 'Records that a scope is in force for a sensor from a time on, and returns whether that is a change. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.refuse() IS 'Trigger: refuses to change or delete rows of a table that is append-only.';
+COMMENT ON FUNCTION tap25_internal.refuse_change() IS 'Trigger: refuses to write the view warrants.';
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
+COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
+COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
+COMMENT ON FUNCTION tap25_internal.stamp_evidence() IS 'Trigger: stamps a line of keys or links with who adds it and when, whatever was given.';
+COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of scopes with who adds it and when, and the digest of its rules, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';
+COMMENT ON FUNCTION tap25_internal.target_text(text,text,inet,text) IS 'Returns a target as people write it: a mailbox, a domain, an IP address or subnet, with the network it is seen in.';
 COMMENT ON FUNCTION tap25_internal.valid_warrants(text) IS 'Returns the warrants that open a case to the session''s login now: warrants.id.';
 COMMENT ON FUNCTION tap25_internal.wrong_clock(date) IS 'Returns why a day gets no partition by the clock alone, or null: it is before 1990, or more than two days ahead.';

@@ -50,13 +50,13 @@ select current_setting('server_version'), (select count(*) from parts),
         where day between (now() at time zone 'UTC')::date - 7 and (now() at time zone 'UTC')::date - 1 and rows > 0),
        (select max(loaded_at) from tap25_internal.days),
        (select extract(epoch from now() - max(loaded_at))::float8 from tap25_internal.days),
-       (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated),
        (select count(*) from tap25.expired where kind = 'partition'),
        (select case when reltuples > 1e6 then reltuples::bigint
                     else (select count(*) from tap25_internal.loads) end
         from pg_class where oid = 'tap25_internal.loads'::regclass),
        current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint,
-       current_setting('jit')::bool`
+       current_setting('jit')::bool, e.oldest, e.newest, e.held, e.misdated
+from tap25_internal.ends() e`
 
 // Status asks the database about what it holds. It reads no envelope but those of the first and the last day, whose
 // times an index gives or one day's scan. Errors are those of [DB.Check] and the server's.
@@ -69,8 +69,8 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	var locks int64
 	var jit bool
 	err := db.conn.QueryRow(ctx, statusQuery).Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Summarized, &s.Reindexed,
-		&s.Rows, &s.RowsADay, &s.Loaded, &s.Lag, &s.Held,
-		&s.Misdated, &s.Expired, &s.Loads, &locks, &jit)
+		&s.Rows, &s.RowsADay, &s.Loaded, &s.Lag,
+		&s.Expired, &s.Loads, &locks, &jit, &s.Oldest, &s.Newest, &s.Held, &s.Misdated)
 	if err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
 	}
@@ -90,10 +90,7 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	if err := db.recordStatus(ctx, &s); err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
 	}
-	if s.Late, err = db.late(ctx); err != nil {
-		return s, err
-	}
-	err = db.ends(ctx, &s)
+	s.Late, err = db.late(ctx)
 	return s, err
 }
 
@@ -105,26 +102,6 @@ func (db *DB) Size(ctx context.Context) (n int64, err error) {
 		return 0, fmt.Errorf("ask for the size of the database: %w", err)
 	}
 	return n, nil
-}
-
-// ends sets the times of the first and the last row.
-func (db *DB) ends(ctx context.Context, s *Status) error {
-	for fn, to := range map[string]**time.Time{"min": &s.Oldest, "max": &s.Newest} {
-		var day *time.Time
-		err := db.conn.QueryRow(ctx, "select "+fn+"(day) from tap25_internal.days where rows > 0").Scan(&day)
-		if err != nil {
-			return fmt.Errorf("ask for the status: %w", err)
-		}
-		if day == nil {
-			continue
-		}
-		err = db.conn.QueryRow(ctx, "select "+fn+"(seen_at) from tap25_internal.envelopes where seen_at >= $1 and "+
-			"seen_at < $2", *day, day.AddDate(0, 0, 1)).Scan(to)
-		if err != nil {
-			return fmt.Errorf("ask for the status: %w", err)
-		}
-	}
-	return nil
 }
 
 // late lists the days that expiry could not drop, each as a line for people.

@@ -89,10 +89,10 @@ func reportAccess(ctx context.Context, db *store.DB, diag io.Writer, wasOpen boo
 		fmt.Fprintf(diag,
 			"tap25: any login of the server may connect to this database. To stop that, have its owner run:\n"+
 				"REVOKE CONNECT, TEMPORARY ON DATABASE %s FROM PUBLIC; GRANT CONNECT ON DATABASE %[1]s TO "+
-				"tap25_sensor, tap25_auditor, tap25_admin;\n", name)
+				"tap25_sensor, tap25_auditor, tap25_approver, tap25_admin;\n", name)
 	case wasOpen:
 		fmt.Fprintf(diag, "tap25: from now on, only the owner of this database and members of tap25_sensor, "+
-			"tap25_auditor and tap25_admin may connect to it.\n"+
+			"tap25_auditor, tap25_approver and tap25_admin may connect to it.\n"+
 			"To let others connect: GRANT CONNECT ON DATABASE %s TO ...;\n", name)
 	}
 	if !strings.Contains(path, "tap25") {

@@ -60,7 +60,7 @@ func TestDocs_StatementsRun(t *testing.T) {
 					&out, &diag); status != statusDone {
 					t.Errorf("status %d of\n%s%s", status, b.text, diag.String())
 				}
-				if b.word == "paula" && (!strings.Contains(out.String(), " t\n") ||
+				if b.word == "paula" && (!strings.Contains(out.String(), "ask_case") ||
 					strings.Contains(out.String(), "(0 rows)")) {
 					t.Errorf("the case gives no rows:\n%s", out.String())
 				}
@@ -73,13 +73,43 @@ func TestDocs_StatementsRun(t *testing.T) {
 	}
 }
 
+// TestDocs_AnswersAreThose asks what the page asks, of two taps that saw the same, and holds the answers against those
+// of the page, which were counted in the servers' logs and the capture.
+func TestDocs_AnswersAreThose(t *testing.T) {
+	demoDatabase(t)
+	var diag bytes.Buffer
+	args := []string{"replay", "--sensor", "second", filepath.Join("..", "..", "testdata", "demo.pcap.gz")}
+	if status := run(t.Context(), args, nil, io.Discard, &diag); status != statusDone {
+		t.Fatalf("status %d: %s", status, diag.String())
+	}
+	page, asked := blocks(t, "docs/auditing.md"), 0
+	for i, b := range page[1:] {
+		if b.language != "text" {
+			continue
+		}
+		asked++
+		var out bytes.Buffer
+		if status := run(t.Context(), []string{"db", "psql", "--db", "local", "--", "-X", "-P", "footer=off", "-c",
+			page[i].text}, nil, &out, &diag); status != statusDone {
+			t.Fatalf("status %d of\n%s%s", status, page[i].text, diag.String())
+		}
+		if got, want := strings.TrimRight(out.String(), "\n"), strings.TrimRight(b.text, "\n"); got != want {
+			t.Errorf("%sgives\n%s\nwant\n%s", page[i].text, got, want)
+		}
+	}
+	if asked < 11 {
+		t.Errorf("%d answers", asked)
+	}
+}
+
 // runs are the commands of the pages that run here as they stand; of the others, which want an interface, a service or
 // a server of another's, the flags are read.
-var runs = regexp.MustCompile(`^tap25 (replay [^-|]*\.pcap|replay --json [a-z0-9. ]*\.pcap|hold |spool (ls|verify)|db (status|expire))`)
+var runs = regexp.MustCompile(`^tap25 (replay [^-|]*\.pcap|replay --json [a-z0-9. ]*\.pcap|hold |verify$|spool (ls|verify)|db (status|expire))`)
 
 // TestDocs_CommandsRun runs the commands of the pages, in a directory with the files that they name.
 func TestDocs_CommandsRun(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/replay.md", "docs/operating.md", "docs/auditing.md"} {
+	for _, page := range []string{"README.md", "docs/replay.md", "docs/operating.md", "docs/auditing.md",
+		"docs/evidence.md"} {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			demoDatabase(t)
 			dir := t.TempDir()

@@ -24,6 +24,8 @@ The database stores the first retention that it gets, and drops nothing that thi
 keeps more. A shorter one is refused until the owner stores it with --change-retention; the table retentions
 records who did so, and when.
 
+expire signs a certificate of what it drops, with the key of this machine; 'tap25 verify' checks it.
+
 Then expire finishes each day that is over and has got no row for ten minutes, while readers and loads go on. It
 writes a summary, with which queries about an address skip the days without that address. If this user owns the
 tables, it also rebuilds their indexes, which makes them smaller.
@@ -33,7 +35,7 @@ A capture file whose rows were all dropped is forgotten: replaying it adds its r
 tap25 sniff does all of this every hour, and so does tap25 replay --follow, which drops days only with --retention.`
 
 func dbExpire() *cobra.Command {
-	var dsn, retention string
+	var dsn, retention, key string
 	var endReaders time.Duration
 	cfg := store.ExpireConfig{Version: version()}
 	cmd := &cobra.Command{
@@ -49,6 +51,11 @@ func dbExpire() *cobra.Command {
 				return &usageError{errors.New("--change-retention stores a retention: give it with --retention")}
 			}
 			cfg.EndReaders = afterwards(endReaders)
+			if !cfg.DryRun {
+				if cfg.Signer, err = openSigner(key); err != nil {
+					return err
+				}
+			}
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
 				return expireNow(ctx, db.DB, cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			})
@@ -60,6 +67,7 @@ func dbExpire() *cobra.Command {
 	cmd.Flags().BoolVar(&cfg.Change, "change-retention", false,
 		"store --retention in the database, even if it is shorter than the stored one")
 	endReadersFlag(cmd.Flags(), &endReaders)
+	keyFlag(cmd.Flags(), &key)
 	cmd.Flags().BoolVar(&cfg.DryRun, "dry-run", false, "show what would be dropped, and drop nothing")
 	return cmd
 }

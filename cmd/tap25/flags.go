@@ -110,3 +110,16 @@ func endReadersFlag(f *pflag.FlagSet, d *time.Duration) {
 		"how long an open transaction of an auditor or administrator may keep a day "+
 			"from being dropped before its session is ended; 0 never ends one")
 }
+
+// keyFlag adds --key to a command that signs.
+func keyFlag(f *pflag.FlagSet, path *string) {
+	f.StringVar(path, "key", "",
+		"private key that signs what is loaded and dropped; tap25 makes it if there is none (default: sensor.key in "+
+			"the state directory)")
+}
+
+// witnessFlag adds --witness to a command that loads for long.
+func witnessFlag(f *pflag.FlagSet, path *string) {
+	f.StringVar(path, "witness", "",
+		"file, on another machine best, that gets each hour the line of evidence that the log gets")
+}

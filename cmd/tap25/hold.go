@@ -41,7 +41,11 @@ func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *data
 	if err := db.Check(cmd.Context()); err != nil {
 		return err
 	}
-	return do(cmd.Context(), db)
+	err = do(cmd.Context(), db)
+	for _, w := range db.Warnings() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "tap25: warning:", w)
+	}
+	return err
 }
 
 func holdAdd() *cobra.Command {
@@ -133,9 +137,9 @@ func holdLs() *cobra.Command {
 				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 				fmt.Fprintln(w, "HOLD\tSUBJECT\tFROM\tTO\tUNTIL\tADDED\tBY\tENDED\tROWS\tREASON")
 				for _, h := range holds {
-					fmt.Fprintf(w, "%d\t%q\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%q\n", h.ID, subject(h),
+					fmt.Fprintf(w, "%d\t%q\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%q\n", h.ID, subject(h),
 						when(h.Since), when(h.Before), when(h.Until), when(&h.AddedAt), h.AddedBy, when(h.DroppedAt),
-						h.Rows, h.Reason)
+						rowsHeld(h), h.Reason)
 				}
 				return w.Flush()
 			})
@@ -144,6 +148,14 @@ func holdLs() *cobra.Command {
 	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().BoolVar(&all, "all", false, "list ended holds too")
 	return cmd
+}
+
+// rowsHeld is how many rows a hold keeps, or "-" for a user who is not to know.
+func rowsHeld(h store.Hold) string {
+	if h.Rows == nil {
+		return "-"
+	}
+	return strconv.FormatInt(*h.Rows, 10)
 }
 
 func subject(h store.Hold) string {

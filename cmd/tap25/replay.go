@@ -27,6 +27,8 @@ type replaySettings struct {
 	retention  string
 	endReaders time.Duration
 	scope      string
+	key        string
+	witness    string
 }
 
 const replayLong = `
@@ -83,6 +85,8 @@ func replayCommand() *cobra.Command {
 		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
 	scopeFlag(flags, &r.scope)
 	retentionFlag(flags, &r.retention, never, "only with --follow")
+	keyFlag(flags, &r.key)
+	witnessFlag(flags, &r.witness)
 	endReadersFlag(flags, &r.endReaders)
 	return cmd
 }
@@ -128,6 +132,7 @@ func (r *replaySettings) run(cmd *cobra.Command, paths []string) error {
 func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err error) {
 	cfg = replay.Config{
 		DSN: resolveDB(r.db), Spool: r.spool, Limits: r.limits, Wait: r.wait, EndReaders: afterwards(r.endReaders),
+		Key: r.key, Witness: r.witness,
 		Version: version(), Log: newLogger(cmd.ErrOrStderr()), Waiting: tellWaiting(cmd.ErrOrStderr()),
 		Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(),
 	}

@@ -89,6 +89,8 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 		"directory where rows wait to be loaded (default: spool/SENSOR in the state directory)")
 	spoolFlags(f, &s.Limits)
 	scopeFlag(f, &s.ScopeFile)
+	keyFlag(f, &s.Key)
+	witnessFlag(f, &s.Witness)
 	f.StringVar(&s.sensor, "sensor", "", "name of this tap, stored in each row (default: the host name)")
 	portFlags(f, &s.ports, &s.intercepts)
 	f.IntVar(&s.Workers, "workers", 0,

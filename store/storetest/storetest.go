@@ -42,8 +42,18 @@ var (
 	sharedDir string
 )
 
-// Run runs the tests of a TestMain, stops the shared cluster, and returns the exit status.
+// Run runs the tests of a TestMain, stops the shared cluster, and returns the exit status. The state directory is one
+// of the tests' own.
 func Run(m *testing.M) int {
+	home, err := makeDir()
+	if err == nil {
+		defer os.RemoveAll(home)
+		err = os.Setenv("XDG_STATE_HOME", home)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	status := m.Run()
 	if started != nil {
 		started.Release(context.Background())

@@ -22,7 +22,7 @@ func (s *Stream) Close(ctx context.Context) error {
 	st := s.Stats()
 	s.stop()
 	s.running.Wait()
-	closed := errors.Join(s.spool.Close(), s.db.Release(ctx))
+	closed := errors.Join(s.endSigning(), s.spool.Close(), s.db.Release(ctx))
 	if after := s.spool.Stats(); after.Waiting+after.Reentering > 0 {
 		reason := st.Loader.Err
 		if reason == nil {

@@ -14,6 +14,7 @@ import (
 
 	"tap25/reassembly/smtp"
 	"tap25/store"
+	"tap25/store/evidence"
 	"tap25/store/spool"
 )
 
@@ -29,6 +30,9 @@ type Config struct {
 	Retention store.Retention // enforced hourly, if the database lets this user; zero: not
 
 	EndReaders time.Duration // see store.ExpireConfig
+
+	Key     string // path of the private key that signs what is loaded; "": sensor.key in the state directory
+	Witness string // path of a file that gets the heads of the chains, as the log does; "": none
 
 	Waits      bool          // Emit waits for room, and Seal alone cuts segments
 	Rereadable bool          // what Seal has not sealed is dropped at the end, since the source gives it again
@@ -63,6 +67,11 @@ type Stream struct {
 	size    atomic.Int64 // of the database
 
 	scopeNoted chan struct{} // holds one element after RecordScope
+
+	signer      *store.Signer
+	witness     *os.File // nil: none
+	logged      map[string]evidence.Checkpoint
+	unwitnessed Alarm
 }
 
 // Stats are the counters of a stream. Emitted rows + Covered = Spool.Appended + Spool.Lost + Lost + Left.
@@ -81,7 +90,8 @@ type Stats struct {
 // database. The end of ctx is an interruption: see Grace. The error is spool.ErrBusy if other processes have all the
 // directories of the spool.
 func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
-	s := &Stream{cfg: cfg, late: GraceAfter(ctx), scopeNoted: make(chan struct{}, 1)}
+	s := &Stream{cfg: cfg, late: GraceAfter(ctx), scopeNoted: make(chan struct{}, 1),
+		logged: map[string]evidence.Checkpoint{}}
 	if s.db, err = store.NewDatabase(cfg.DSN); err != nil {
 		return nil, err
 	}
@@ -101,6 +111,9 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 	if err := s.openSpool(); err != nil {
 		return nil, err
 	}
+	if err := s.openSigner(); err != nil {
+		return nil, errors.Join(err, s.spool.Close())
+	}
 	interrupted := ctx
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx)) // what an interruption leaves whole is loaded still
 	s.append, s.seal = s.spool.Append, s.spool.Seal
@@ -112,11 +125,12 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 		s.append = func(record []byte) error { return s.spool.AppendWait(wait, record) }
 		s.seal = func(key string) error { return s.sealWait(wait, key) }
 	}
-	s.loader = store.NewLoader(store.LoaderConfig{Spool: s.spool, Connect: s.db.Connect})
+	s.loader = store.NewLoader(store.LoaderConfig{Spool: s.spool, Connect: s.db.Connect, Signer: s.signer})
 	s.running.Go(func() { s.loader.Run(ctx) })
 	s.running.Go(func() { s.spool.Run(ctx) })
 	s.running.Go(func() { s.watch(ctx) })
 	if cfg.Patience == 0 {
+		s.running.Go(func() { s.checkpoints(ctx) })
 		s.running.Go(func() { s.upkeep(ctx) })
 		s.running.Go(func() { s.recordScopes(ctx) })
 		s.running.Go(func() { s.watchSize(ctx) })

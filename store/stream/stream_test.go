@@ -20,6 +20,7 @@ import (
 	"tap25/capture/capturetest"
 	"tap25/reassembly/smtp"
 	"tap25/store"
+	"tap25/store/evidence"
 	"tap25/store/spool"
 	"tap25/store/storetest"
 )
@@ -252,5 +253,49 @@ func TestSensorDir(t *testing.T) {
 		if got := sensorDir(sensor); got != want {
 			t.Errorf("%q: %q, want %q", sensor, got, want)
 		}
+	}
+}
+
+// The head of the chain is logged and written to the witness at the first link and at the end; the next start knows it.
+func TestStream_LogsTheHeadsOfItsChains(t *testing.T) {
+	dsn, db := migrated(t)
+	dir := t.TempDir()
+	witness := filepath.Join(dir, "witness")
+	var heads []evidence.Checkpoint
+	for run := range 2 {
+		var log bytes.Buffer
+		s, err := Open(t.Context(), Config{DSN: dsn, Dirs: []string{filepath.Join(dir, "spool")}, Sensor: "tap",
+			Limits: Limits{Bytes: 1 << 30}, Key: filepath.Join(dir, "key"), Witness: witness, Log: zerolog.New(&log),
+			Stderr: os.Stderr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run == 0 {
+			s.Emit(envelope(1))
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c, ok := evidence.FindCheckpoint(log.Bytes())
+		if heads = append(heads, c); !ok || c.Sensor != "tap" || c.Number != 1 || c != heads[0] {
+			t.Errorf("run %d logs %+v, %v", run, c, ok)
+		}
+	}
+	var body []byte
+	if err := db.Conn().QueryRow(t.Context(), "select body from tap25.links").Scan(&body); err != nil ||
+		evidence.HashOf(body) != heads[0].Hash {
+		t.Errorf("the head is another link than the database's: %v", err)
+	}
+	text, err := os.ReadFile(witness)
+	if want := heads[0].String() + "\n" + heads[0].String() + "\n"; err != nil || string(text) != want {
+		t.Errorf("the witness has %q, want %q, %v", text, want, err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "key"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Config{DSN: dsn, Dirs: []string{filepath.Join(dir, "spool")}, Sensor: "tap",
+		Limits: Limits{Bytes: 1 << 30}, Key: filepath.Join(dir, "key"), Log: zerolog.Nop(),
+		Stderr: os.Stderr}); err == nil {
+		t.Error("a key that others may read is used")
 	}
 }

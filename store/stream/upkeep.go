@@ -42,7 +42,8 @@ func (s *Stream) upkeepOnce(ctx context.Context) error {
 		oldest = min(oldest, fmt.Sprintf("%016x", seg.Sequence))
 	}
 	report, err := db.Upkeep(ctx, s.cfg.Sensor, oldest,
-		store.ExpireConfig{Retention: s.cfg.Retention, Version: s.cfg.Version, EndReaders: s.cfg.EndReaders})
+		store.ExpireConfig{Retention: s.cfg.Retention, Version: s.cfg.Version, EndReaders: s.cfg.EndReaders,
+			Signer: s.signer})
 	if report.Shorter {
 		s.cfg.Log.Warn().Time("kept_from", report.Cutoff).
 			Msg("the database stores a longer retention than --retention and keeps it: to store another, run 'tap25 " +

@@ -29,6 +29,8 @@ type Config struct {
 	Wait       time.Duration   // how long Load waits for a database that does not answer
 	Retention  store.Retention // for Follow; zero: no day is dropped
 	EndReaders time.Duration   // for Follow, see store.ExpireConfig
+	Key        string          // see stream.Config
+	Witness    string          // see stream.Config
 
 	Version string         // of tap25, for what the database records
 	Log     zerolog.Logger // gets no address and nothing of a dialogue

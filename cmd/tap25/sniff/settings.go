@@ -31,6 +31,8 @@ type Settings struct {
 	Scope      *scope.Scope    // what ScopeFile says
 	Retention  store.Retention // zero: no day is dropped
 	EndReaders time.Duration   // see store.ExpireConfig
+	Key        string          // see stream.Config
+	Witness    string          // see stream.Config
 
 	Metrics      string   // address to serve metrics on; "": none
 	MetricsHosts []string // names that requests may use, besides those of the host
@@ -90,6 +92,7 @@ func (s *Settings) unchangeable(next *Settings) (names []string) {
 		{"metrics-host", !slices.Equal(s.MetricsHosts, next.MetricsHosts)}, {"control", s.Control != next.Control},
 		{"user", s.User != next.User}, {"retention", s.Retention != next.Retention},
 		{"end-readers-after", s.EndReaders != next.EndReaders}, {"scope", s.ScopeFile != next.ScopeFile},
+		{"key", s.Key != next.Key}, {"witness", s.Witness != next.Witness},
 	} {
 		if c.differs {
 			names = append(names, c.name)
