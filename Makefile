@@ -29,6 +29,9 @@ install: $(if $(wildcard bin/tap25),,build) ## program, manual pages, completion
 	bin/tap25 completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tap25.fish
 	sed 's#/usr/bin/tap25#$(PREFIX)/bin/tap25#; s#/etc/tap25/#$(SYSCONFDIR)/tap25/#' packaging/tap25.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/tap25.service
 	install -D -m 644 packaging/tap25.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tap25.conf
+	install -d $(DESTDIR)$(PREFIX)/share/tap25/prometheus $(DESTDIR)$(PREFIX)/share/tap25/grafana
+	install -m 644 packaging/prometheus/* $(DESTDIR)$(PREFIX)/share/tap25/prometheus
+	install -m 644 packaging/grafana/* $(DESTDIR)$(PREFIX)/share/tap25/grafana
 	test -e $(DESTDIR)$(SYSCONFDIR)/tap25/tap25.yaml || install -D -m 644 packaging/tap25.yaml $(DESTDIR)$(SYSCONFDIR)/tap25/tap25.yaml
 
 # What running needs: PostgreSQL's server and psql, from the distribution.
