@@ -96,3 +96,23 @@ for q in "${questions[@]}"; do
 	# What stands here must not be an address: the question by its kind alone.
 	echo "| \`$(sed "s/'[^']*@[^']*'/'ADDRESS'/g; s/'[0-9.]*\(\/[0-9]*\)\?'/'IP\1'/" <<<"$q")\` | $n |$cold | $again |"
 done
+
+# A case on one mailbox over all days: the question is put on record, then its rows are shown.
+sql -o /dev/null <<END
+do \$\$ begin create role bench_auditor in role tap25_auditor; create role bench_approver in role tap25_approver;
+exception when duplicate_object then null; end \$\$;
+select tap25.apply_for_warrant('bench', 'benchmark', '{bench_auditor}', array['$one_from'], '$first', date '$first' + $days, now() + interval '1 day') as id \\gset
+set session authorization bench_approver;
+select tap25.approve_warrant(:id);
+END
+case_of() { sql -o /dev/null -c "set session authorization bench_auditor; select tap25.open_case('bench', 'benchmark')" -c '\timing on' -c "$1" | awk '/^Time/ { printf "%.0f", $2 }'; }
+echo
+echo "| a case on a mailbox | cold ms | new session ms |"
+echo "| --- | --- | --- |"
+for q in "select tap25.ask_case('bench')" "select * from tap25.case_mail('bench')"; do
+	stop
+	sync && echo 3 >/proc/sys/vm/drop_caches
+	start
+	sql -c 'select 1' -o /dev/null
+	echo "| \`$q\` | $(case_of "$q") | $(case_of "$q") |"
+done

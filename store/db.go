@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -69,8 +70,12 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {
 	if err != nil {
 		reason := strings.Join(strings.Fields(err.Error()), " ") // pgx gives a line for each address it tried
 		hint := "; check that it runs and accepts this user" + tlsHint(reason)
-		if errors.Is(err, pgconn.ErrReadOnlyConnection) {
+		switch {
+		case errors.Is(err, pgconn.ErrReadOnlyConnection):
 			hint = "; a standby accepts no writes, nor does a read-only server"
+		case errors.Is(err, syscall.EACCES):
+			hint = "; only its directory's owner or group may reach the socket: check with 'id' that this session has " +
+				"the group, which a new member gets at the next login"
 		}
 		return nil, &connectError{"connect to the database: " + reason + hint, err}
 	}

@@ -19,7 +19,7 @@ CREATE TYPE tap25.outcome AS ENUM ('unknown', 'accepted', 'deferred', 'refused',
 CREATE TABLE tap25.accesses (
     at               timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     auditor          name DEFAULT SESSION_USER NOT NULL,
-    case_id          text NOT NULL,
+    case_id          text,
     action           text NOT NULL,
     purpose          text,
     rows             bigint,
@@ -40,7 +40,11 @@ CREATE TABLE tap25.accesses (
     asked_since      timestamp with time zone,
     asked_before     timestamp with time zone,
     sha256           text,
-    CONSTRAINT accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'read'::text, 'shown'::text, 'refused'::text]))),
+    os_user          text,
+    os_login         text,
+    terminal         text,
+    CONSTRAINT accesses_action_check CHECK ((action = ANY (ARRAY['open'::text, 'read'::text, 'shown'::text, 'refused'::text, 'opened as owner'::text]))),
+    CONSTRAINT accesses_case_id_check CHECK (((case_id IS NULL) = (action = 'opened as owner'::text))),
     CONSTRAINT accesses_pkey PRIMARY KEY (id)
 );
 CREATE INDEX accesses_auditor_at_idx ON tap25.accesses USING btree (auditor, at) WHERE (action = 'open'::text);
@@ -3440,8 +3444,10 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_evidence()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-    asks constant text := (select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p where p.pronamespace = 'tap25'::regnamespace
-                           and not p.prosecdef and p.proname <> 'case_list'); -- they read as the caller, who may not read
+    -- What runs with its caller's rights is what asks for mail, but for what expiry asks.
+    asks constant text := (select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p
+                           where p.pronamespace in ('tap25'::regnamespace, 'tap25_internal'::regnamespace) and not p.prosecdef
+                           and p.proname not in ('case_list', 'partition_name', 'partitions'));
 begin
     perform tap25_internal.grant_roles_before_approval();
     if exists (select from pg_roles where rolname = 'tap25_auditor') then
@@ -3459,8 +3465,6 @@ begin
         revoke all on tap25.mail, tap25.mail_once, tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held, tap25_internal.mail_days,
             tap25_internal.mail_aside, tap25_internal.prints, tap25_internal.warrants, tap25.warrants from tap25_admin;
         execute format('revoke execute on function %s from tap25_admin', asks);
-        revoke execute on function tap25_internal.mail_about, tap25_internal.days_with, tap25_internal.print_hash, tap25_internal.print_page,
-            tap25_internal.print_of, tap25_internal.is_host, tap25_internal.bucket, tap25_internal.domain_of from tap25_admin;
         grant select on tap25.warrants to tap25_admin;
         grant execute on function tap25.apply_for_warrant, tap25.end_warrant, tap25_internal.ends, tap25_internal.rows_held to tap25_admin;
     end if;
@@ -4086,12 +4090,12 @@ begin
     exception when lock_not_available then
         return 0;
     end;
-    for d in select (c.since)::date from tap25.coverage c
+    perform set_config('tap25.packing', 'on', true);
+    for d in select c.since::date from tap25.coverage c
         where not c.packed and c.since < date_trunc('day', now()) and (not tied or c.sensor = mine)
         group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
     loop
         begin
-            perform set_config('tap25.packing', 'on', true); -- only a superuser may have a function set it
             with taken as (
                 delete from tap25.coverage c where c.since >= d and c.since < d + 1 and (not tied or c.sensor = mine) returning c.*
             ), lossy as (
@@ -4123,11 +4127,11 @@ begin
             )
             select (select count(*) from taken) - (select count(*) from entered) into n;
             gone := gone + n;
-            perform set_config('tap25.packing', 'off', true);
         exception when numeric_value_out_of_range then -- the sums of this day
             null;
         end;
     end loop;
+    perform set_config('tap25.packing', 'off', true);
     return gone;
 end $function$;
 
@@ -4233,6 +4237,26 @@ begin
            (select array_agg(tap25_internal.target_text(t.mailbox, t.domain, t.network, t.seen_in) order by t.id)
             from tap25_internal.warrant_targets t where t.warrant_id = any (warrants)), min(w.since), max(w.before)
     from tap25_internal.warrants w where w.id = any (warrants);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.record_opening(os_user text, os_login text, terminal text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET client_min_messages TO 'warning'
+AS $function$
+declare
+    number constant bigint := nextval('tap25.accesses_id_seq');
+begin
+    raise log 'tap25: access %: opened as owner by user %, operating system''s user %, login %', number, to_json(session_user::text),
+        to_json(left(os_user, 200)), coalesce(to_json(left(os_login, 200)), 'null');
+    if current_setting('synchronous_commit') = 'off' then -- a record must not be lost by a crash after it was reported
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+    insert into tap25.accesses (id, action, os_user, os_login, terminal) overriding system value
+    values (number, 'opened as owner', left(record_opening.os_user, 200), left(record_opening.os_login, 200), left(record_opening.terminal, 200));
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.record_scope(sensor text, program text, since timestamp with time zone, rules text, version text)
@@ -4655,11 +4679,11 @@ GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_sensor;
 
 COMMENT ON SCHEMA tap25 IS 'For people: the view mail, the functions that ask it, and the records of warrants, accesses, holds, retention and what was dropped.';
 COMMENT ON TYPE tap25.outcome IS 'What became of a mail. accepted: RCPT and the message were answered 2xx. deferred: MAIL, RCPT or the message was answered 4xx. refused: MAIL, RCPT or the message was answered 5xx. aborted: the transaction ended before the message was settled. unknown: a reply that decides was not captured, or the capture ended. encrypted: STARTTLS was accepted; the mail after it is not seen.';
-COMMENT ON TABLE tap25.accesses IS 'What auditors have read, opened, or were refused. Append-only, for its owner too; administrators read it.';
+COMMENT ON TABLE tap25.accesses IS 'What auditors have read, opened, or were refused, and who has opened the private cluster as its owner. Append-only, for its owner too; administrators read it.';
 COMMENT ON COLUMN tap25.accesses.at IS 'When the access was recorded, by the database''s clock.';
 COMMENT ON COLUMN tap25.accesses.auditor IS 'The login that asked.';
-COMMENT ON COLUMN tap25.accesses.case_id IS 'The case that was asked for, as the auditor wrote it.';
-COMMENT ON COLUMN tap25.accesses.action IS 'open, of a case; read, of a question and its answer; shown, of the rows of an answer; refused.';
+COMMENT ON COLUMN tap25.accesses.case_id IS 'The case that was asked for, as the auditor wrote it. Null where action is opened as owner.';
+COMMENT ON COLUMN tap25.accesses.action IS 'open, of a case; read, of a question and its answer; shown, of the rows of an answer; refused; opened as owner, of the private cluster by tap25 db psql, where all rows can be read.';
 COMMENT ON COLUMN tap25.accesses.purpose IS 'What the case was opened for, in the auditor''s words. Null for what is not an opening, or a refused one.';
 COMMENT ON COLUMN tap25.accesses.rows IS 'How many rows the answer has; null if there is none. What is read on before schema version 21 was shown at once.';
 COMMENT ON COLUMN tap25.accesses.xid IS 'The transaction that recorded it: a case is read in a later one than it was opened in.';
@@ -4679,6 +4703,9 @@ COMMENT ON COLUMN tap25.accesses.asked_target IS 'The target that was asked for,
 COMMENT ON COLUMN tap25.accesses.asked_since IS 'Beginning of the time range that was asked for. Null: that of the warrants.';
 COMMENT ON COLUMN tap25.accesses.asked_before IS 'End of the time range that was asked for. Null: that of the warrants.';
 COMMENT ON COLUMN tap25.accesses.sha256 IS 'Digest of the rows of the answer, in hexadecimal digits: docs/auditing.md says how to compute it from them. Null: there is no answer.';
+COMMENT ON COLUMN tap25.accesses.os_user IS 'Where action is opened as owner: the operating system''s user who ran tap25, as tap25 says.';
+COMMENT ON COLUMN tap25.accesses.os_login IS 'Where action is opened as owner: who had logged in, whatever su or sudo made of it; null if the kernel does not know.';
+COMMENT ON COLUMN tap25.accesses.terminal IS 'Where action is opened as owner: the terminal; null if there was none.';
 COMMENT ON SEQUENCE tap25.accesses_id_seq IS 'Gives accesses.id.';
 COMMENT ON TABLE tap25.coverage IS 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors through completeness().';
 COMMENT ON COLUMN tap25.coverage.since IS 'Beginning of the interval, by the sensor''s clock; of a replay, by the packets'' times.';
@@ -5084,6 +5111,7 @@ COMMENT ON FUNCTION tap25_internal.print_of(bigint) IS 'Returns the 16 bits of a
 COMMENT ON FUNCTION tap25_internal.print_page(bigint,smallint) IS 'Returns the page that a hash belongs to.';
 COMMENT ON FUNCTION tap25_internal.prune_loads(text,text) IS 'Forgets loads of a spool''s segments that are a month old and older than a segment; returns how many. For sensors, of their own name.';
 COMMENT ON FUNCTION tap25_internal.record_access(bigint,text,text,bigint[],text,bigint,bigint,text,bigint,text,timestamp with time zone,timestamp with time zone,text) IS 'Adds the line of an access to accesses.';
+COMMENT ON FUNCTION tap25_internal.record_opening(text,text,text) IS 'Records that the private cluster is opened as its owner, in the server''s log and in accesses. tap25 db psql calls it.';
 COMMENT ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) IS 'Records that a scope is in force for a sensor from a time on, and returns whether that is a change. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.refuse() IS 'Trigger: refuses to change or delete rows of a table that is append-only.';
 COMMENT ON FUNCTION tap25_internal.refuse_change() IS 'Trigger: refuses to write the view warrants.';

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -69,4 +70,11 @@ func plain(err error) error {
 		return fmt.Errorf("%s (SQLSTATE %s)", e.Message, e.Code)
 	}
 	return fmt.Errorf("the server reports SQLSTATE %s", e.Code)
+}
+
+// LacksRight reports whether an error is that of a login which lacks a right to an object, such as a table; functions
+// that refuse something by themselves say why.
+func LacksRight(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "42501" && strings.HasPrefix(e.Message, "permission denied for ")
 }

@@ -58,12 +58,24 @@ func openDatabase(ctx context.Context, stderr io.Writer, dsn string) (*database,
 	}
 	if source.Cluster != nil {
 		source.Cluster.Waiting = tellWaiting(stderr)
+		source.Cluster.Unshared = tellUnshared(stderr)
 	}
 	db, err := source.Open(ctx)
 	if err != nil {
 		return nil, errors.Join(err, source.Release(ctx))
 	}
 	return &database{db, source}, nil
+}
+
+// openExisting is openDatabase, but makes no private cluster: a hold, for example, would be in an empty one of this
+// user's, and keep nothing.
+func openExisting(ctx context.Context, stderr io.Writer, dsn string) (*database, error) {
+	d, err := store.NewDatabase(resolveDB(dsn))
+	if err == nil && d.Cluster != nil && !d.Cluster.Made() {
+		return nil, fmt.Errorf("there is no private cluster in %s: name the database with --db URL or $DATABASE_URL, or "+
+			"make a cluster by 'tap25 db up' or 'tap25 replay'", d.Cluster.DataDir())
+	}
+	return openDatabase(ctx, stderr, dsn)
 }
 
 func (db *database) close(ctx context.Context) error {
@@ -82,29 +94,6 @@ func dbCommand() *cobra.Command {
 	}
 	cmd.AddCommand(dbUp(), dbDown(), dbPsql(), dbStatus(), dbMigrate(), dbExpire())
 	return cmd
-}
-
-func dbUp() *cobra.Command {
-	return &cobra.Command{
-		Use: "up", Short: "Start the private PostgreSQL cluster and leave it running", Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := store.NewDatabase(store.Local)
-			if err != nil {
-				return err
-			}
-			if err := d.Cluster.Up(cmd.Context()); err != nil {
-				return err
-			}
-			defer d.Release(cmd.Context())
-			db, err := d.Open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			db.Close()
-			fmt.Fprintf(cmd.OutOrStdout(), "PostgreSQL is running: %s\n", d.DSN)
-			return nil
-		},
-	}
 }
 
 func dbDown() *cobra.Command {
@@ -130,7 +119,7 @@ func dbPsql() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
+			db, err := openExisting(cmd.Context(), cmd.ErrOrStderr(), dsn)
 			if err != nil {
 				return err
 			}
@@ -147,6 +136,11 @@ func dbPsql() *cobra.Command {
 				}
 				err = errors.Join(err, db.close(ctx))
 			}()
+			if db.source.Cluster != nil {
+				if err := db.RecordOpening(cmd.Context(), psql.Opener()); err != nil {
+					return err
+				}
+			}
 			s := psql.Session{
 				Path: path, Args: args, DSN: resolveDB(dsn), DB: db.DB,
 				Stdin: cmd.InOrStdin(), Stdout: terminal.Unescaped(cmd.OutOrStdout()),

@@ -33,17 +33,20 @@ func holdCommand() *cobra.Command {
 // withDatabase opens the database that --db names, checks that its schema has the version of this program, and calls
 // do.
 func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *database) error) (err error) {
-	db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn)
+	db, err := openExisting(cmd.Context(), cmd.ErrOrStderr(), dsn)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.close(cmd.Context())) }()
-	if err := db.Check(cmd.Context()); err != nil {
-		return err
+	if err = db.Check(cmd.Context()); err == nil {
+		err = do(cmd.Context(), db)
 	}
-	err = do(cmd.Context(), db)
 	for _, w := range db.Warnings() {
 		fmt.Fprintln(cmd.ErrOrStderr(), "tap25: warning:", w)
+	}
+	if store.LacksRight(err) {
+		return errors.New("this login may not do that: administrators keep holds and apply for warrants (tap25_admin), " +
+			"approvers approve them (tap25_approver), auditors ask in 'tap25 db psql', where my_cases lists their cases")
 	}
 	return err
 }

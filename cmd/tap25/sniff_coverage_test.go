@@ -74,10 +74,16 @@ func TestSniff_CoverageShowsOutagesLossesAndCrashes(t *testing.T) {
 		return err == nil && r.RingFull > 0 && r.Read == r.Delivered
 	})
 	s.end(syscall.SIGTERM)
+	s = w.sniff(flags...) // which loads what the end had no time for
+	await(t, "all to be loaded", func() bool {
+		r, err := report.Ask(t.Context(), s.control)
+		return err == nil && r.Store.Coverage > 0 && r.Store.Loaded == r.Store.Found+r.Store.Coverage
+	})
 
 	got := asksSQL(t, `select concat_ws('|', interfaces, started, stopped, program, scope is null) from tap25.coverage
 		where started or stopped or interfaces = '{}' order by since, before`)
-	want := []string{"{tap0}|t|f|sniff|t", "{}|f|f|sniff|t", "{tap0}|t|f|sniff|t", "{tap0}|f|t|sniff|t"}
+	want := []string{"{tap0}|t|f|sniff|t", "{}|f|f|sniff|t", "{tap0}|t|f|sniff|t", "{tap0}|f|t|sniff|t",
+		"{tap0}|t|f|sniff|t"}
 	if got = slices.Compact(got); !slices.Equal(got, want) {
 		t.Errorf("starts, stops and times without an interface: %q, want %q", got, want)
 	}
@@ -87,24 +93,26 @@ func TestSniff_CoverageShowsOutagesLossesAndCrashes(t *testing.T) {
 	if want := fmt.Sprintf("%s|%d|t|t", rows, r.RingFull); sums != want {
 		t.Errorf("rows, frames lost, octets lost, sessions cut: %s, want %s", sums, want)
 	}
-	// Adjacent, but for the kill and the time without an interface.
+	// Adjacent, but for the kill and the stop.
 	if n := asksSQL(t, `select count(*) from (
 		select since, lag(before) over (order by since, before) as last from tap25.coverage) c
-		where last <> since`)[0]; n != "1" {
-		t.Errorf("%s breaks in the records, want 1", n)
+		where last <> since`)[0]; n != "2" {
+		t.Errorf("%s breaks in the records, want 2", n)
 	}
 	answer := asksSQL(t, `
 		select count(*) || ' ' || (select frames_lost > 0 from tap25.completeness('-infinity', 'infinity'))
 		from tap25.completeness('-infinity', 'infinity') c, unnest(c.gaps) g
 		where lower(g) >= (select min(since) from tap25.coverage) and upper(g) <= (select max(before) from tap25.coverage)`)[0]
-	if answer != "1 true" { // the time without an interface goes on as that after the kill
+	// The time without an interface goes on as that after the kill; that after the stop lasts until now.
+	if answer != "1 true" {
 		t.Errorf("gaps, and whether frames were lost: %s", answer)
 	}
 	n, err := strconv.Atoi(asksSQL(t, "select count(*) from tap25.coverage")[0])
-	if err != nil || int64(n) < records+2 {
+	if err != nil || int64(n) < records+3 {
 		t.Errorf("%d records, %v; the first run alone had %d", n, err, records)
 	}
 	if status := asked(t, "db", "status"); !regexp.MustCompile(`(?m)^coverage +up to 2\S+Z: tap$`).MatchString(status) {
 		t.Error(status)
 	}
+	s.end(syscall.SIGTERM)
 }

@@ -1,10 +1,11 @@
-// Package cluster runs tap25's private PostgreSQL: it makes the cluster with initdb, starts and stops the server, and
-// shares it among all tap25 of a user.
+// Package cluster runs tap25's private PostgreSQL: it makes the cluster with initdb, and starts and stops the server,
+// which all tap25 of a user use.
 //
-// The server listens only on a unix socket in its own directory. [Cluster.Use] starts it for as long as one of the
-// processes that share it runs: it ends with the process that has started it, after the others have released it.
-// [Cluster.Up] leaves it running. Two locks in the state directory order this: start.lock, held over a start, and
-// users.lock, which each user shares. The package knows no schema: package store opens and migrates the database.
+// The server listens only on a unix socket in its own directory, and in another if [Cluster.Share] has stored one.
+// [Cluster.Use] starts it for as long as one of the processes that use it runs: it ends with the process that has
+// started it, after the others have released it. [Cluster.Up] leaves it running. Two locks in the state directory order
+// this: start.lock, held over a start, and users.lock, which each user holds. The package knows no schema: package store
+// opens and migrates the database.
 package cluster
 
 import (
@@ -39,8 +40,8 @@ const (
 var ErrOwned = errors.New("the private cluster runs as part of another tap25 and stops with it: run 'tap25 db up' " +
 	"when that has ended")
 
-// Cluster is a private PostgreSQL: on a unix socket in its own directory, never on TCP, without a password. Use, Up and
-// Release are for one goroutine at a time, the other methods for any.
+// Cluster is a private PostgreSQL: on unix sockets, never on TCP, without a password. Use, Up and Release are for one
+// goroutine at a time, the other methods for any.
 type Cluster struct {
 	dir   string // state directory
 	bin   string
@@ -55,28 +56,27 @@ type Cluster struct {
 
 	// Waiting, if set, is called once when Release has to wait for other users of the server.
 	Waiting func()
+	// Unshared, if set, is called when a server is started without the socket that [Cluster.Share] has stored.
+	Unshared func(reason error)
 
 	server *exec.Cmd
 	exited chan error
 }
 
-// New finds the distribution's PostgreSQL for a cluster in the state directory dir, see [StateDir]. It starts and makes
-// nothing. The error says what to install if there is no PostgreSQL 15 or newer.
+// New finds the distribution's PostgreSQL for a cluster in the state directory dir, see [StateDir]: the version that made
+// the cluster if it is installed, else the newest. It starts and makes nothing. The error says what to install if there is no PostgreSQL 15 or newer.
 func New(dir string) (*Cluster, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
 	c := &Cluster{dir: dir, uid: os.Geteuid(), gid: os.Getegid()}
-	if c.bin, err = findServer(); err != nil {
+	if c.bin, err = c.findServer(servers); err != nil {
 		return nil, err
 	}
 	u, err := user.Current()
 	if c.uid == 0 {
-		if u, err = user.Lookup("postgres"); err != nil {
-			u, err = user.Lookup("nobody")
-		}
-		if err == nil {
+		if u, err = c.serverUser(); err == nil {
 			c.uid, _ = strconv.Atoi(u.Uid)
 			c.gid, _ = strconv.Atoi(u.Gid)
 		}
@@ -88,8 +88,29 @@ func New(dir string) (*Cluster, error) {
 	return c, nil
 }
 
+// serverUser returns who runs the server if root does not: the owner of the cluster or the state directory if there is
+// one, such as the service's.
+func (c *Cluster) serverUser() (*user.User, error) {
+	for _, dir := range []string{c.DataDir(), c.dir} {
+		if st, err := os.Lstat(dir); err == nil && st.Sys().(*syscall.Stat_t).Uid != 0 {
+			return user.LookupId(fmt.Sprint(st.Sys().(*syscall.Stat_t).Uid))
+		}
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		u, err = user.Lookup("nobody")
+	}
+	return u, err
+}
+
 // DataDir returns the path of the data directory.
 func (c *Cluster) DataDir() string { return filepath.Join(c.dir, "data") }
+
+// Made reports whether there is a cluster, running or not.
+func (c *Cluster) Made() bool {
+	_, err := os.Stat(filepath.Join(c.DataDir(), "PG_VERSION"))
+	return !errors.Is(err, os.ErrNotExist)
+}
 
 // socketDir is run in the state directory, or a directory of its own if that path is too long: for root below /run,
 // where no other user can replace it.
@@ -154,7 +175,7 @@ func flock(ctx context.Context, f *os.File, how int) error {
 }
 
 // Use makes the cluster answer for as long as this process needs it, until [Cluster.Release]: a server that runs
-// already is shared; else one is started that ends with this process, even if it is killed. The cluster is made the
+// already is used; else one is started that ends with this process, even if it is killed. The cluster is made the
 // first time. Called again, Use starts a server in place of one that has died. An error of the start names the server's
 // log.
 func (c *Cluster) Use(ctx context.Context) error { return c.begin(ctx, c.startChild) }
@@ -183,12 +204,19 @@ func (c *Cluster) begin(ctx context.Context, start func() error) error {
 	if err := c.makeData(ctx); err != nil {
 		return err
 	}
+	reload, err := c.writeAccess()
+	if err != nil {
+		return err
+	}
 	if c.users == nil {
 		if c.users, err = c.lock(ctx, "users.lock", syscall.LOCK_SH); err != nil {
 			return fmt.Errorf("lock the cluster: %w", err)
 		}
 	}
 	if c.answers(ctx) {
+		if reload {
+			return c.reload()
+		}
 		return nil
 	}
 	return c.startAndWait(ctx, start)

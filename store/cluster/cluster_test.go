@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"tap25/capture/capturetest"
 	"tap25/store/cluster"
 	"tap25/store/storetest"
 )
@@ -24,6 +25,13 @@ func TestMain(m *testing.M) {
 		victim(dir)
 	}
 	os.Exit(storetest.Run(m))
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		capturetest.Missing(t, "root", "only root can connect as other users")
+	}
 }
 
 // victim uses a cluster until it is killed.
@@ -266,5 +274,44 @@ func TestCluster_EndOfTheContextEndsEveryWait(t *testing.T) {
 	}
 	if err := other.Release(t.Context()); err != nil || other.Running(t.Context()) {
 		t.Errorf("release: %v; running: %v", err, other.Running(t.Context()))
+	}
+}
+
+func TestCluster_RootRunsTheServerAsTheOwnerOfTheCluster(t *testing.T) {
+	needRoot(t)
+	c := storetest.NewCluster(t)
+	// the service's directory, and then its cluster in a directory of another
+	for _, dir := range []string{c.StateDir(), c.DataDir()} {
+		if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chown(c.StateDir(), 1, 1), os.Chown(dir, 5, 60)); err != nil {
+			t.Fatal(err)
+		}
+		again, err := cluster.New(c.StateDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if uid, gid := again.Owner(); uid != 5 || gid != 60 {
+			t.Errorf("it runs as %d:%d", uid, gid)
+		}
+	}
+}
+
+func TestCluster_ServerIsTheOneThatMadeTheCluster(t *testing.T) {
+	c := storetest.NewCluster(t)
+	dir := t.TempDir()
+	for _, version := range []string{"9.6", "14", "15", "16", "17"} {
+		if err := os.MkdirAll(filepath.Join(dir, version, "bin", "initdb"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(c.DataDir(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for made, want := range map[string]string{"": "17", "16\n": "16", "15\n": "15", "14\n": "17", "18\n": "17"} {
+		if err := os.WriteFile(filepath.Join(c.DataDir(), "PG_VERSION"), []byte(made), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.FindServer(dir); got != want {
+			t.Errorf("of a cluster by %q: %s, want %s", made, got, want)
+		}
 	}
 }

@@ -1,5 +1,7 @@
 package cluster
 
+import "path/filepath"
+
 // What the tests of package cluster_test look at.
 
 // Starts reports whether the server that runs is a child of this process.
@@ -9,3 +11,9 @@ func (c *Cluster) StateDir() string  { return c.dir }
 func (c *Cluster) SocketDir() string { return c.socketDir() }
 
 var SharedBuffers = sharedBuffers
+
+// FindServer returns the version of the server that the cluster takes of those below a directory.
+func (c *Cluster) FindServer(dir string) string {
+	bin, _ := c.findServer(filepath.Join(dir, "*", "bin"))
+	return filepath.Base(filepath.Dir(bin))
+}

@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,14 +35,26 @@ func StateDir() (string, error) {
 	return filepath.Join(home, ".local/state/tap25"), nil
 }
 
-// findServer returns the directory of the newest PostgreSQL that is new enough.
-func findServer() (string, error) {
-	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+// servers is where Debian and Ubuntu install PostgreSQL's programs, by major version.
+const servers = "/usr/lib/postgresql/*/bin"
+
+// findServer returns the directory of the PostgreSQL that made the cluster, or of the newest if that is not installed or
+// there is no cluster.
+func (c *Cluster) findServer(pattern string) (string, error) {
+	dirs, _ := filepath.Glob(pattern)
+	made, _ := os.ReadFile(filepath.Join(c.DataDir(), "PG_VERSION"))
+	own, _ := strconv.Atoi(strings.TrimSpace(string(made)))
 	version := func(dir string) int {
 		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
 		return n
 	}
-	slices.SortFunc(dirs, func(a, b string) int { return version(b) - version(a) })
+	rank := func(dir string) int {
+		if version(dir) == own {
+			return math.MaxInt
+		}
+		return version(dir)
+	}
+	slices.SortFunc(dirs, func(a, b string) int { return cmp.Compare(rank(b), rank(a)) })
 	for _, dir := range dirs {
 		if _, err := os.Stat(filepath.Join(dir, "initdb")); err == nil && version(dir) >= oldestServer {
 			return dir, nil
@@ -136,16 +150,6 @@ func (c *Cluster) initdb(ctx context.Context) error {
 		}
 		return fmt.Errorf("make the cluster in %s: initdb: %w: %s%s", c.dir, err, strings.TrimSpace(string(out)), hint)
 	}
-	files := map[string]string{
-		"pg_hba.conf":   "local all all peer map=tap25\n",
-		"pg_ident.conf": fmt.Sprintf("tap25 root %s\ntap25 %s %s\n", c.name, c.name, c.name),
-	}
-	for name, text := range files {
-		path := filepath.Join(fresh, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			return fmt.Errorf("configure the cluster: %w", err)
-		}
-	}
 	if err := os.Rename(fresh, c.DataDir()); err != nil {
 		return fmt.Errorf("make the cluster: %w", err)
 	}
@@ -166,9 +170,21 @@ func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 }
 
 func (c *Cluster) settings() []string {
-	settings := []string{"-D", c.DataDir(), "-k", c.socketDir(), "-c", "listen_addresses=", "-c", "port=5432", "-c",
+	sockets := c.socketDir()
+	if dir, err := c.Shared(); err != nil {
+		if c.Unshared != nil {
+			c.Unshared(err)
+		}
+	} else if dir != "" {
+		sockets += "," + dir
+	}
+	settings := []string{"-D", c.DataDir(), "-k", sockets, "-c", "listen_addresses=", "-c", "port=5432", "-c",
 		"timezone=UTC",
-		"-c", "log_timezone=UTC", "-c", "unix_socket_permissions=0700",
+		"-c", "log_timezone=UTC",
+		"-c", "unix_socket_permissions=0770", // the directories bound who reaches it
+		// who connected, as the kernel names them, and when they left: in a log of the system's too
+		"-c", "log_connections=on", "-c", "log_disconnections=on",
+		"-c", "log_destination=stderr,syslog", "-c", "syslog_ident=tap25-postgresql",
 		"-c", "max_locks_per_transaction=512", // a question over all days locks each day and its indexes
 		"-c", "jit=off", // which would compile a plan of hundreds of days, for seconds, to fetch one row
 		// after each checkpoint an index page is written whole when it is touched: with 1 GB, by most rows

@@ -27,5 +27,9 @@ func (c *Cluster) Needs() (read, write []string) {
 		"/dev/urandom",
 		"/etc/ld.so.cache", "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/localtime",
 		"/etc/postgresql-common"}
-	return read, []string{c.dir, c.socketDir(), "/dev/shm", "/dev/null"}
+	write = []string{c.dir, c.socketDir(), "/dev/shm", "/dev/null"}
+	if dir, err := c.Shared(); err == nil && dir != "" {
+		write = append(write, dir)
+	}
+	return read, write
 }

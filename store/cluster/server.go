@@ -165,6 +165,15 @@ func (c *Cluster) startDaemon() error {
 	return nil
 }
 
+// reload makes a server that runs read who may connect.
+func (c *Cluster) reload() error {
+	out, err := c.Command("pg_ctl", "reload", "-D", c.DataDir()).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("reload PostgreSQL's configuration: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
 // Down stops the server, whoever started it, with a fast shutdown that ends its sessions. It is no error if none runs.
 func (c *Cluster) Down() error {
 	if _, err := os.Stat(filepath.Join(c.DataDir(), "postmaster.pid")); err != nil {

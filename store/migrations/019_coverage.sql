@@ -84,12 +84,12 @@ begin
     exception when lock_not_available then
         return 0;
     end;
-    for d in select (c.since)::date from tap25.coverage c
+    perform set_config('tap25.packing', 'on', true);
+    for d in select c.since::date from tap25.coverage c
         where not c.packed and c.since < date_trunc('day', now()) and (not tied or c.sensor = mine)
         group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
     loop
         begin
-            perform set_config('tap25.packing', 'on', true); -- only a superuser may have a function set it
             with taken as (
                 delete from tap25.coverage c where c.since >= d and c.since < d + 1 and (not tied or c.sensor = mine) returning c.*
             ), lossy as (
@@ -121,11 +121,11 @@ begin
             )
             select (select count(*) from taken) - (select count(*) from entered) into n;
             gone := gone + n;
-            perform set_config('tap25.packing', 'off', true);
         exception when numeric_value_out_of_range then -- the sums of this day
             null;
         end;
     end loop;
+    perform set_config('tap25.packing', 'off', true);
     return gone;
 end $$;
 

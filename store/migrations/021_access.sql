@@ -563,8 +563,10 @@ revoke execute on function tap25_internal.stamp, tap25_internal.refuse_change, t
 alter function tap25_internal.grant_roles() rename to grant_roles_before_approval;
 create function tap25_internal.grant_roles() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-    asks constant text := (select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p where p.pronamespace = 'tap25'::regnamespace
-                           and not p.prosecdef and p.proname <> 'case_list'); -- they read as the caller, who may not read
+    -- What runs with its caller's rights is what asks for mail, but for what expiry asks.
+    asks constant text := (select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p
+                           where p.pronamespace in ('tap25'::regnamespace, 'tap25_internal'::regnamespace) and not p.prosecdef
+                           and p.proname not in ('case_list', 'partition_name', 'partitions'));
 begin
     perform tap25_internal.grant_roles_before_approval();
     if exists (select from pg_roles where rolname = 'tap25_auditor') then
@@ -582,8 +584,6 @@ begin
         revoke all on tap25.mail, tap25.mail_once, tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held, tap25_internal.mail_days,
             tap25_internal.mail_aside, tap25_internal.prints, tap25_internal.warrants, tap25.warrants from tap25_admin;
         execute format('revoke execute on function %s from tap25_admin', asks);
-        revoke execute on function tap25_internal.mail_about, tap25_internal.days_with, tap25_internal.print_hash, tap25_internal.print_page,
-            tap25_internal.print_of, tap25_internal.is_host, tap25_internal.bucket, tap25_internal.domain_of from tap25_admin;
         grant select on tap25.warrants to tap25_admin;
         grant execute on function tap25.apply_for_warrant, tap25.end_warrant, tap25_internal.ends, tap25_internal.rows_held to tap25_admin;
     end if;
@@ -605,6 +605,15 @@ do $$ begin perform tap25_internal.grant_roles(), tap25_internal.let_roles_conne
 
 comment on view tap25.mail is 'The record: one row per RCPT command; one for a MAIL without any RCPT; one for each session that STARTTLS encrypted. What was not seen is null. The owner reads it; auditors call open_case, ask_case and case_mail instead.';
 comment on view tap25.mail_once is 'Each recipient of each mail once: of the rows that several taps have of it, the most complete. mail_once(since, before) is quicker for a time range. The owner reads it; auditors call case_mail instead.';
+do $$
+declare f record;
+begin
+    for f in select p.oid::regprocedure as name, obj_description(p.oid, 'pg_proc') as meaning from pg_proc p
+             where p.pronamespace = 'tap25'::regnamespace and not p.prosecdef and obj_description(p.oid, 'pg_proc') ~ 'For administrators'
+    loop
+        execute format('comment on function %s is %L', f.name, replace(f.meaning, 'For administrators', 'For the owner'));
+    end loop;
+end $$;
 comment on view tap25.warrants is 'What auditors may read: a warrant opens the mail of its targets, in a time range, to its auditors, once it is approved. A line for each target and auditor. Administrators and approvers read it; apply_for_warrant, approve_warrant, refuse_warrant and end_warrant write it.';
 comment on column tap25.warrants.reason is 'What the warrant rests on: its legal basis.';
 comment on column tap25.warrants.granted_by is 'The login that approved it, or, before schema version 21, granted it. Null: nobody has.';

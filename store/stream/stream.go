@@ -97,6 +97,7 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 	}
 	if s.db.Cluster != nil {
 		s.db.Cluster.Waiting = cfg.Waiting
+		s.db.Cluster.Unshared = func(reason error) { cfg.Log.Warn().Err(reason).Msg("auditors cannot connect") }
 	}
 	defer func() {
 		if err != nil {

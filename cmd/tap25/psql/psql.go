@@ -35,7 +35,8 @@ type Session struct {
 
 // Run runs it to its end. If ctx ends before, psql gets SIGTERM. The error is that of psql's exit status or start.
 func (s *Session) Run(ctx context.Context) error {
-	psql := exec.CommandContext(ctx, s.Path, s.Args...)
+	// An error says what to do, and not in which of the database's functions it arose.
+	psql := exec.CommandContext(ctx, s.Path, append([]string{"-v", "SHOW_CONTEXT=never"}, s.Args...)...)
 	psql.Cancel = func() error { return psql.Process.Signal(syscall.SIGTERM) }
 	psql.Stdin, psql.Stdout, psql.Stderr = s.Stdin, s.Stdout, s.Stderr
 	if err := connect(psql, s.DSN, s.DB.Conn().Config()); err != nil {
