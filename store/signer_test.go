@@ -266,3 +266,30 @@ func TestVerify_AClockThatGoesBack(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// An administrator who expires signs too, without a look at a row. If signing fails, nothing is dropped, and the error
+// says so.
+func TestExpire_SignsOrDropsNothing(t *testing.T) {
+	name, s := provenDatabase(t)
+	db := copied(t, name)
+	admin := as(t, db, "tap25_admin", "admin")
+	e := at(time.Date(1969, 12, 31, 12, 0, 0, 0, time.UTC))
+	e.RcptTo = new("r6@c.example") // held
+	if _, err := signedBy(t, db, s).Load(t.Context(), "tap", "held", encode(e)); err != nil {
+		t.Fatal(err)
+	}
+	run(t, db, "update misdated set loaded_at = loaded_at - interval '10 days'")
+	cfg := ExpireConfig{Version: "test", Signer: s, Patience: time.Millisecond}
+	run(t, db, "revoke execute on function add_links from tap25_admin")
+	report, err := admin.Expire(t.Context(), cfg)
+	fails(t, "an administrator who may not sign", err, "42501")
+	if n := ask[int](t, db, "select count(*) from envelopes"); len(report.Dropped) > 0 || n != 60 {
+		t.Errorf("%d rows are left: %+v", n, report)
+	}
+	run(t, db, "grant execute on function add_links to tap25_admin")
+	expire(t, admin, cfg)
+	r := verify(t, db, trusting(s))
+	if len(r.Findings) > 0 || r.Segments != 0 || r.Destroyed != 4 || r.Held != 24+1 {
+		t.Errorf("%+v", r)
+	}
+}

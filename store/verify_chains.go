@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -66,7 +65,7 @@ func fingerprintOf(key ed25519.PublicKey) []byte {
 	return f[:]
 }
 
-// chainHead is a line of the table chains; a nil key for a chain that has links and no line there.
+// chainHead is a line of the table chains; number 0 if a chain has links and no line there.
 type chainHead struct {
 	sensor string
 	key    int32
@@ -212,7 +211,7 @@ func (c *chainCheck) line(line *linkLine) {
 			l.Number)
 	}
 	from, to := daysBetween(l.Days)
-	if l.Number != uint64(line.Number) || l.Segment != cmp.Or(deref(line.Segment)) || !sameDay(from, line.First) ||
+	if l.Number != uint64(line.Number) || l.Segment != deref(line.Segment) || !sameDay(from, line.First) ||
 		!sameDay(to, line.Last) {
 		c.finds(line, "its columns were changed: they are not what it has signed")
 	}

@@ -92,7 +92,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), scopeCommand(), dbCommand(),
-		holdCommand(), warrantCommand(), verifyCommand(),
+		holdCommand(), warrantCommand(), discloseCommand(), verifyCommand(),
 		spoolCommand(),
 		versionCommand(), manCommand())
 	root.InitDefaultCompletionCmd()

@@ -12,7 +12,7 @@ create table tap25.keys (
 create table tap25.links (
     id        bigint      generated always as identity primary key,
     sensor    text        not null,
-    key       integer     not null references tap25.keys,
+    key       integer     not null, -- of keys, without a constraint, which would lock that line in each load
     number    bigint      not null check (number > 0),
     segment   text,
     first_day date,
@@ -28,7 +28,7 @@ create index links_days_idx on tap25.links using gist (daterange(first_day, last
 -- The head of each chain, whose row is locked while links are added.
 create table tap25_internal.chains (
     sensor text    not null,
-    key    integer not null references tap25.keys,
+    key    integer not null,
     number bigint  not null,
     hash   bytea   not null,
     primary key (sensor, key)
