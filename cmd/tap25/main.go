@@ -108,7 +108,7 @@ func rootCommand() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
 	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), scopeCommand(), dbCommand(),
-		holdCommand(), warrantCommand(), verifyCommand(),
+		holdCommand(), warrantCommand(), discloseCommand(), verifyCommand(),
 		spoolCommand(),
 		versionCommand(), manCommand())
 	root.InitDefaultCompletionCmd()

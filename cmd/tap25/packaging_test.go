@@ -49,7 +49,8 @@ func TestPackaging_InstallsWhatTheUnitAndPeopleNeed(t *testing.T) {
 	install := func() { said("make", "-C", "../..", "install", "PREFIX="+root+"/usr", "SYSCONFDIR="+root+"/etc") }
 	install()
 	for _, path := range []string{"usr/bin/tap25", "usr/share/man/man1/tap25.1", "usr/share/man/man1/tap25-sniff.1",
-		"usr/share/man/man1/tap25-doctor.1",
+		"usr/share/man/man1/tap25-doctor.1", "usr/share/tap25/prometheus/tap25.rules.yml",
+		"usr/share/tap25/grafana/tap25-sensor.json", "usr/share/tap25/grafana/tap25-volumes.json",
 		"usr/share/bash-completion/completions/tap25", "usr/share/zsh/site-functions/_tap25",
 		"usr/share/fish/vendor_completions.d/tap25.fish"} {
 		if st, err := os.Stat(filepath.Join(root, path)); err != nil || st.Size() == 0 {
@@ -128,16 +129,13 @@ func TestInstall_BuildsWhatIsStale(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"Makefile", "packaging/package.mk", "packaging/tap25.service",
-		"packaging/tap25.sysusers", "packaging/tap25.yaml"} {
-		text, err := os.ReadFile("../../" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(name, string(text))
+	makefile, err := os.ReadFile("../../Makefile")
+	if err := errors.Join(err, os.CopyFS(tree+"/packaging", os.DirFS("../../packaging"))); err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range []string{"go.mod", "go.sum", "bpf/x.o", "capture/x.go", "cmd/tap25/main.go", "reassembly/x.go",
-		"store/migrations/1.sql"} {
+	write("Makefile", string(makefile))
+	for _, name := range []string{"go.mod", "go.sum", "bpf/x.o", "capture/x.go", "cmd/tap25/main.go",
+		"cmd/tap25/version.go", "reassembly/x.go", "store/migrations/1.sql"} {
 		write(name, "")
 	}
 	write("path/go", "#!/bin/sh\necho build >>calls\nmkdir -p bin\n"+

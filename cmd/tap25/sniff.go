@@ -108,7 +108,7 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 	retentionFlag(f, &s.retention, "", "'never' drops none; there is no default, because the law sets the period")
 	endReadersFlag(f, &s.endReaders)
 	f.StringVar(&s.Metrics, "metrics", "",
-		"address on which to serve /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
+		"address on which to serve a page for people, /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
 	f.StringSliceVar(&s.MetricsHosts, "metrics-host", nil,
 		"host name that HTTP requests to --metrics may use, besides its address, "+
 			"localhost and the host's own name; may be repeated")

@@ -456,7 +456,7 @@ end $$;
 -- The function gives no number and no digest: they would be an answer before it is on record. case_answer has them then.
 create function tap25.ask_case(which text, since timestamptz default null, before timestamptz default null, target text default null)
 returns bigint language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set client_min_messages = warning as $$
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set bytea_output = 'hex' set client_min_messages = warning as $$
 declare
     number constant bigint := tap25_internal.begin_access('read', which);
     entry  constant record := tap25_internal.enter_case(number, which, target);
@@ -478,7 +478,7 @@ begin
 end $$;
 
 create function tap25.case_answer(access bigint) returns table (case_id text, target text, since timestamptz, before timestamptz, at timestamptz, rows bigint, sha256 text)
-language sql stable security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set bytea_output = 'hex' as $$
     select a.case_id, a.asked_target, coalesce(a.asked_since, a.since), coalesce(a.asked_before, a.before), a.at, a.rows, a.sha256 from tap25.accesses a
     where a.id = access and a.action = 'read' and a.auditor = session_user and a.xid is distinct from pg_current_xact_id_if_assigned()
 $$;
@@ -486,7 +486,7 @@ $$;
 drop function tap25.case_mail(text);
 create function tap25.case_mail(which text, since timestamptz default null, before timestamptz default null, target text default null)
 returns setof tap25.mail_once language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set client_min_messages = warning as $$
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set bytea_output = 'hex' set client_min_messages = warning as $$
 #variable_conflict use_variable
 declare
     number constant bigint := tap25_internal.begin_access('show', which);

@@ -64,7 +64,8 @@ type Stream struct {
 	covers  atomic.Int64 // the end of the last of them, in microseconds of Unix time
 	left    atomic.Int64 // emitted after Discard
 	discard atomic.Bool
-	repeats int64 // records that the spool dropped at Open, because their source gives them again
+	size    atomic.Int64 // of the database
+	repeats int64        // records that the spool dropped at Open, because their source gives them again
 
 	scopeNoted chan struct{} // holds one element after RecordScope
 
@@ -82,6 +83,8 @@ type Stats struct {
 	Left    int64     // rows left out after Discard
 	Covered int64     // records of coverage that the spool took
 	Covers  time.Time // the end of the latest of them; zero: there is none
+
+	DatabaseBytes int64 // size of the database, asked each minute by streams without Patience; 0: not known
 }
 
 // Open opens the spool and begins to load what waits in it, until Close. With Config.Patience it first waits for the
@@ -134,6 +137,7 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 		s.running.Go(func() { s.checkpoints(ctx) })
 		s.running.Go(func() { s.upkeep(ctx) })
 		s.running.Go(func() { s.recordScopes(ctx) })
+		s.running.Go(func() { s.watchSize(ctx) })
 	}
 	return s, nil
 }
@@ -273,7 +277,7 @@ func (s *Stream) Forget() { s.spool.Forget() }
 func (s *Stream) Stats() Stats {
 	// First what is counted last, so that rows that come meanwhile make no sum too small.
 	st := Stats{Covered: s.covered.Load(), Spool: s.spool.Stats(), Loader: s.loader.Stats(), Lost: s.lost.Load(),
-		Left: s.left.Load()}
+		Left: s.left.Load(), DatabaseBytes: s.size.Load()}
 	if at := s.covers.Load(); st.Covered > 0 {
 		st.Covers = time.UnixMicro(at).UTC()
 	}
