@@ -9,10 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/knadh/koanf/parsers/yaml"
-	"github.com/knadh/koanf/providers/rawbytes"
-	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
 
 	"tap25/cmd/tap25/secret"
 )
@@ -67,11 +65,11 @@ func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 		}
 		return false, err
 	}
-	k := koanf.New("\x00") // a delimiter that no key has, so that dots mean nothing
-	if err := k.Load(rawbytes.Provider(data), yaml.Parser()); err != nil {
+	var settings map[string]yaml.Node
+	if err := yaml.Unmarshal(data, &settings); err != nil {
 		return false, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(k.All())) {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		f := flags.Lookup(name)
 		if f == nil || name == "config" || name == "help" {
 			return false, fmt.Errorf("unknown setting %q%s; settings have the names of the flags of tap25 sniff", name,
@@ -80,22 +78,30 @@ func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 		if f.Changed {
 			continue
 		}
-		if err := setFlag(f, fileValues(k.Get(name))); err != nil {
+		values, err := fileValues(settings[name])
+		if err == nil {
+			err = setFlag(f, values)
+		}
+		if err != nil {
 			return false, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	st, err := os.Stat(path)
-	return err == nil && st.Mode().Perm()&0o004 != 0 && secret.InDSN(k.String("db")), nil
+	return err == nil && st.Mode().Perm()&0o004 != 0 && secret.InDSN(settings["db"].Value), nil
 }
 
-func fileValues(v any) []string {
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
+// fileValues returns a value, or those of a list, as they are written: sensor: 1.10 is not 1.1.
+func fileValues(n yaml.Node) ([]string, error) {
+	list := []*yaml.Node{&n}
+	if n.Kind == yaml.SequenceNode {
+		list = n.Content
 	}
 	var values []string
 	for _, e := range list {
-		values = append(values, fmt.Sprint(e))
+		if e.Kind != yaml.ScalarNode || e.ShortTag() == "!!null" {
+			return nil, fmt.Errorf("line %d: neither a value nor a list of values", e.Line)
+		}
+		values = append(values, e.Value)
 	}
-	return values
+	return values, nil
 }
