@@ -247,6 +247,9 @@ func (s *script) run(events []event) []*smtp.Envelope {
 			panic(wrong)
 		}
 	}
+	if want := mailsOf(rows); work.stats.Mails != want {
+		panic(fmt.Sprintf("mails by outcome: %v, want %v", work.stats.Mails, want))
+	}
 	return rows
 }
 
@@ -263,6 +266,22 @@ func wrongValues(e *smtp.Envelope) string {
 		return fmt.Sprintf("mail_no %d, outcome %d, flags %d", e.MailNo, e.Outcome, e.Flags)
 	}
 	return ""
+}
+
+// mailsOf counts mail transactions by the best outcome of their rows.
+func mailsOf(rows []*smtp.Envelope) (n [6]int64) {
+	best := map[int]smtp.Outcome{}
+	for _, o := range []smtp.Outcome{smtp.Aborted, smtp.Refused, smtp.Deferred, smtp.Unknown, smtp.Accepted} {
+		for _, e := range rows {
+			if e.Outcome == o {
+				best[e.MailNo] = o
+			}
+		}
+	}
+	for _, o := range best {
+		n[o]++
+	}
+	return n
 }
 
 // octets returns the events cut into pieces of one octet.

@@ -17,11 +17,12 @@ type transaction struct {
 	mailCode  uint16
 	open      bool // the server holds it open: its MAIL was not refused
 	rcpts     queue[recipient]
-	refusal   uint16 // of the last DATA or BDAT that was refused
-	refused   int64  // number of the first recipient that came after it
-	rows      int    // rows that went out before
-	dataCode  uint16 // of a refused DATA or BDAT, or of the message
-	spent     bool   // a refused BDAT LAST without recipients: servers end the transaction there, or do not
+	refusal   uint16  // of the last DATA or BDAT that was refused
+	refused   int64   // number of the first recipient that came after it
+	rows      int     // rows that went out before
+	best      Outcome // of the rows that went out, see Stats.Mails
+	dataCode  uint16  // of a refused DATA or BDAT, or of the message
+	spent     bool    // a refused BDAT LAST without recipients: servers end the transaction there, or do not
 	bytes     int64
 	unheard   bool // a reply may have been missed
 	missed    bool // octets of the message were missed
@@ -164,7 +165,12 @@ func (tx *transaction) takeRcpt() recipient {
 }
 
 // countRow records that a row goes out.
-func (tx *transaction) countRow() { tx.rows++ }
+func (tx *transaction) countRow(o Outcome) {
+	if tx.rows == 0 || o == Accepted || tx.best != Accepted && o < tx.best {
+		tx.best = o
+	}
+	tx.rows++
+}
 
 const recipientSize = 160
 
