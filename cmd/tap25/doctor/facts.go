@@ -44,7 +44,8 @@ type hostFacts struct {
 type interfaceFacts struct {
 	name     string
 	missing  bool
-	kind     uint16 // ARPHRD_
+	others   []string // if it is missing: the interfaces that there are
+	kind     uint16   // ARPHRD_
 	up       bool
 	carrier  bool
 	address  bool // an IP address other than IPv6's link-local
