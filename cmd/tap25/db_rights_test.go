@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -66,21 +65,8 @@ func TestPsql_EachRoleFindsWhatIsMeantForIt(t *testing.T) {
 // doctorOnDatabase returns what doctor finds of a database.
 func doctorOnDatabase(t *testing.T, dsn string) (schemas, logins doctor.Check) {
 	t.Helper()
-	var out, diag bytes.Buffer
-	run(t.Context(), []string{"doctor", "--json", "-i", "lo", "--seconds", "0", "--db", dsn}, nil, &out, &diag)
-	var found examined
-	if err := json.Unmarshal(out.Bytes(), &found); err != nil {
-		t.Fatalf("%v: %s", err, diag.String())
-	}
-	for _, c := range found.Checks {
-		switch {
-		case c.On == "database" && c.Name == "schemas":
-			schemas = c
-		case c.On == "database" && c.Name == "logins":
-			logins = c
-		}
-	}
-	return schemas, logins
+	found := doctorFinds(t, "-i", "lo", "--db", dsn)
+	return found["database schemas"], found["database logins"]
 }
 
 func TestMigrate_SaysWhatChangesForOthers(t *testing.T) {
