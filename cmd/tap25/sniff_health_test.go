@@ -324,7 +324,7 @@ func TestStatus_ShowsWhatAddsUp(t *testing.T) {
 	s.end(os.Interrupt)
 	var diag capturetest.Buffer
 	if status := run(t.Context(), []string{"status", "--control", s.control}, nil, io.Discard,
-		&diag); status != statusFailed || !strings.Contains(diag.String(), "check that it runs") {
+		&diag); status != statusFailed || !strings.Contains(diag.String(), "no tap25 sniff runs here") {
 		t.Errorf("without a sniff: %d %s", status, diag.String())
 	}
 }
