@@ -136,20 +136,32 @@ return coalesce(mailbox, domain, abbrev(network) || coalesce(' in ' || seen_in, 
 -- Fails unless this is one mailbox, domain or network, of a form that mail can have.
 create function tap25_internal.check_target(mailbox text, domain text, network inet, seen_in text) returns void language plpgsql
 set search_path = pg_catalog, pg_temp as $$
+declare
+    its_domain constant text := coalesce(domain, split_part(mailbox, '@', -1));
 begin
     if num_nonnulls(mailbox, domain, network) <> 1 then
         raise 'name one of a mailbox, a domain, an IP address or a subnet' using errcode = 'invalid_parameter_value';
     elsif mailbox !~ '^("[^[:cntrl:]]+"|[^[:space:][:cntrl:]@]+)@[^[:space:][:cntrl:]@]+$' or octet_length(mailbox) > 1000 then
         raise 'a mailbox is written user@domain, without spaces' using errcode = 'invalid_parameter_value';
-    elsif domain !~ '^[^[:space:][:cntrl:]@/:.]+(\.[^[:space:][:cntrl:]@/:.]+)+$' or octet_length(domain) > 1000 then
+    elsif mailbox ~ '^<|^mailto:|>$' then
+        raise 'a mailbox is written user@domain, without < and > and mailto:' using errcode = 'invalid_parameter_value';
+    elsif domain !~ '^[^[:space:][:cntrl:]@/:.]+([.][^[:space:][:cntrl:]@/:.]+)+$' or octet_length(domain) > 1000 then
         raise 'a domain has a dot within, none before or after, and no spaces: write orchard.example, or user@orchard.example for a mailbox'
             using errcode = 'invalid_parameter_value';
+    elsif network <<= inet '::ffff:0.0.0.0/96' then
+        raise 'this is an IPv4 address as IPv6 writes it, which no row has: write the IPv4 address' using errcode = 'invalid_parameter_value';
     elsif host(network) <> host(network(network)) then
         raise 'the subnet has bits set after its prefix: write %', network(network) using errcode = 'invalid_parameter_value';
     end if;
     perform tap25_internal.check_seen_in(network, seen_in);
-    if mailbox !~ '@(\[.*\]|.*\..*)$' then
-        raise warning 'the mailbox''s domain has no dot: it opens and keeps only mail whose address is written so';
+    if mailbox !~ '@([[].*]|[^.]+([.][^.]+)+)$' then
+        raise warning 'the mailbox''s domain has no dot, or one too many: it opens and keeps only mail whose address is written so';
+    end if;
+    if its_domain ~ '[*%]' or mailbox ~ '^[*%]' then
+        raise warning 'there are no wildcards: the target is the address with * or %% in it';
+    end if;
+    if length(its_domain) <> octet_length(its_domain) or its_domain ~* '(^|[.])xn--' then
+        raise warning 'the domain is internationalised: name it in both forms, as people read it and as A-label (xn--...), since mail may have either';
     end if;
 end $$;
 
@@ -167,6 +179,9 @@ begin
         exception when invalid_text_representation then
             raise 'this is no IP address or subnet' using errcode = 'invalid_parameter_value';
         end;
+        if masklen(network) = 0 then
+            raise 'a subnet of all addresses is no target: a warrant names whose mail it opens' using errcode = 'invalid_parameter_value';
+        end if;
         seen_in := substring(subject from ' in (.*)$');
     else
         domain := lower(subject);
@@ -238,9 +253,9 @@ set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 
 declare
     number bigint;
 begin
-    if coalesce(apply_for_warrant.case_id, '') = '' or length(apply_for_warrant.case_id) > 200 or apply_for_warrant.case_id ~ '[[:cntrl:]]' then
+    if coalesce(btrim(apply_for_warrant.case_id), '') = '' or length(apply_for_warrant.case_id) > 200 or apply_for_warrant.case_id ~ '[[:cntrl:]]' then
         raise 'a case has a name of up to 200 characters' using errcode = 'invalid_parameter_value';
-    elsif coalesce(basis, '') = '' or length(basis) > 1000 then
+    elsif coalesce(btrim(basis), '') = '' or length(basis) > 1000 then
         raise 'say what the warrant rests on, in up to 1,000 characters' using errcode = 'invalid_parameter_value';
     elsif cardinality(targets) between 1 and 100 is not true then
         raise 'a warrant names 1 to 100 targets: mailboxes, domains, IP addresses, subnets' using errcode = 'invalid_parameter_value';
