@@ -1331,6 +1331,7 @@ CREATE OR REPLACE FUNCTION tap25.ask_case(which text, since timestamp with time 
  SET bytea_output TO 'hex'
  SET client_min_messages TO 'warning'
 AS $function$
+#variable_conflict use_variable
 declare
     number constant bigint := tap25_internal.begin_access('read', which);
     entry  constant record := tap25_internal.enter_case(number, which, target);
@@ -1340,6 +1341,11 @@ declare
 begin
     if entry.warrants = '{}' then
         return null;
+    elsif not exists (select from tap25_internal.warrant_targets t join tap25_internal.warrants w on w.id = t.warrant_id
+            where w.id = any (entry.warrants) and greatest(w.since, since) < least(w.before, before)
+              and (target is null or lower(tap25_internal.target_text(t.mailbox, t.domain, t.network, t.seen_in)) = lower(target))) then
+        perform tap25_internal.log_refusal(number, 'no such period');
+        raise 'no warrant that is valid now opens mail of this period: select * from my_cases' using errcode = 'insufficient_privilege';
     end if;
     for line in select * from tap25_internal.case_rows(entry.warrants, since, before, target) loop
         digest := tap25_internal.digest_with(digest, line);
@@ -1477,6 +1483,7 @@ begin
         raise 'this question is not on record: select ask_case(...) with the same case, times and target, and commit; its rows are shown for 15 minutes'
             using errcode = 'insufficient_privilege';
     end if;
+    perform tap25_internal.await_flush();
     for line in select * from tap25_internal.case_rows(entry.warrants, since, before, target) loop
         digest := tap25_internal.digest_with(digest, line);
         n := n + 1;
@@ -2550,6 +2557,20 @@ begin
             using errcode = 'insufficient_privilege';
     end if;
     return asked;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.await_flush()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    written constant pg_lsn := pg_current_wal_insert_lsn();
+    enough  constant timestamptz := clock_timestamp() + 3 * current_setting('wal_writer_delay')::interval;
+begin
+    while pg_current_wal_flush_lsn() < written and clock_timestamp() < enough loop
+        perform pg_sleep(0.01);
+    end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.bad_name(name text)
@@ -3758,7 +3779,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.leaf(e tap25_internal.envelopes)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-    select sha256('\x00001e'::bytea || string_agg(coalesce(int4send(octet_length(f)) || f, '\xffffffff'), '' order by n))
+    select sha256(decode('00001e', 'hex') || string_agg(coalesce(int4send(octet_length(f)) || f, decode('ffffffff', 'hex')), '' order by n))
     from unnest(array[timestamptz_send(e.seen_at), int8send(e.session_id), int8send(e.message_bytes), int8send(e.declared_size),
         int8send(e.lost_bytes), int4send(e.mail_no), int2send(e.client_port), int2send(e.server_port), int2send(e.outcome),
         int2send(e.mail_code), int2send(e.rcpt_code), int2send(e.data_code), int2send(e.flags), boolsend(e.auth),
@@ -3796,7 +3817,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.lock_chain(of_sensor text, its_key byt
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    its_fingerprint constant bytea := sha256('\x302a300506032b6570032100' || its_key);
+    its_fingerprint constant bytea := sha256(decode('302a300506032b6570032100', 'hex') || its_key);
     which integer;
 begin
     perform tap25_internal.claim_chain(of_sensor);
@@ -5103,6 +5124,7 @@ COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the 
 COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
 COMMENT ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) IS 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.answered(bigint) IS 'Returns the question that ask_case has recorded under a number, for who has asked it, within 15 minutes; fails if there is none, or one of its warrants has ended.';
+COMMENT ON FUNCTION tap25_internal.await_flush() IS 'Waits until what is committed survives a crash of the server, also if its commit did not wait.';
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
 COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';
