@@ -1530,6 +1530,7 @@ AS $function$
 declare
     first  constant timestamptz := '1990-01-01';
     found_ tstzmultirange;
+    unknown text;
 begin
     if (since < before) is not true then
         raise 'the period is empty: its end must be after its beginning' using errcode = 'invalid_parameter_value';
@@ -1537,9 +1538,18 @@ begin
     begins := case when isfinite(since) then since else
         (select min(c.since) from tap25.coverage c where c.since >= first and (sensor is null or c.sensor = sensor)) end;
     ends := least(before, now());
-    if (begins < ends) is not true then
-        sentence := case when begins is null then 'No coverage is recorded' || coalesce(' of ' || sensor, '') || '.'
-            else format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS')) end;
+    if not exists (select from tap25.coverage c where c.since >= first and (sensor is null or c.sensor = sensor)) then
+        unknown := 'No coverage is recorded' || coalesce(' of a sensor that is named ' || to_json(left(sensor, 100)), '') || '.';
+    end if;
+    if begins is null then
+        sentence := unknown;
+    elsif begins >= ends and not isfinite(since) and begins < now() then
+        sentence := format('No coverage is recorded before %s, UTC: the first is of %s.', to_char(before, 'YYYY-MM-DD HH24:MI:SS'),
+            to_char(begins, 'YYYY-MM-DD HH24:MI:SS'));
+    elsif begins >= ends then
+        sentence := format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS'));
+    end if;
+    if sentence is not null then
         return next;
         return;
     end if;
@@ -1571,8 +1581,8 @@ begin
     gaps := tstzmultirange(tstzrange(begins, ends)) - coalesce(found_, '{}');
     listened := 1 - coalesce((select sum(extract(epoch from upper(g) - lower(g))) from unnest(gaps) g), 0)
         / extract(epoch from ends - begins);
-    sentence := tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames, frames_lost,
-        sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes);
+    sentence := coalesce(unknown, tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames,
+        frames_lost, sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes));
     frames := round(frames);
     octets_lost := round(octets_lost);
     sessions := round(sessions);
@@ -3004,7 +3014,7 @@ begin
     told := told || case when frames = 0 then '; no frame passed' when frames_lost = 0 then '; no frame was lost'
         else '; ' || tap25_internal.percent(frames_lost, true) || ' of frames were lost' end;
     told := told || case when sessions = 0 then '; there was no session'
-        else '; ' || tap25_internal.percent(sessions_encrypted / sessions, false) || ' of sessions were encrypted' end;
+        when sessions_encrypted = 0 then '; no session was encrypted' else '; ' || tap25_internal.percent(sessions_encrypted / sessions, false) || ' of sessions were encrypted' end;
     if rows_lost > 0 then
         told := told || '; ' || rows_lost || case when rows_lost = 1 then ' row was' else ' rows were' end || ' lost to a full spool';
     end if;
@@ -4288,7 +4298,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.percent(share numeric, up boolean)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE
-RETURN (trim_scale((CASE WHEN up THEN ceil((share * (10000)::numeric)) ELSE floor((share * (10000)::numeric)) END / (100)::numeric)) || ' %'::text);
+RETURN CASE WHEN ((NOT up) AND (share > (0)::numeric) AND (share < 0.0001)) THEN 'less than 0.01 %'::text ELSE (trim_scale((CASE WHEN up THEN ceil((share * (10000)::numeric)) ELSE floor((share * (10000)::numeric)) END / (100)::numeric)) || ' %'::text) END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.print_hash(kind text, value text)
  RETURNS bigint
