@@ -1272,22 +1272,15 @@ end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.answer_completeness(access bigint)
  RETURNS json
- LANGUAGE plpgsql
- SECURITY DEFINER
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
-declare
-    asked  constant tap25.accesses := tap25_internal.answered(access);
-    answer json;
-begin
-    if to_regprocedure('tap25.completeness(timestamptz, timestamptz, text)') is not null then
-        execute 'select row_to_json(c) from tap25.completeness($1, $2) c' into answer
-        using greatest(asked.since, asked.asked_since), least(asked.before, asked.asked_before);
-    end if;
-    return answer;
-end $function$;
+    select row_to_json(c) from tap25_internal.answered(access) asked
+    cross join lateral tap25.completeness(greatest(asked.since, asked.asked_since), least(asked.before, asked.asked_before)) c
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25.apply_for_warrant(case_id text, basis text, auditors name[], targets text[], since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone, by_origin boolean DEFAULT true)
  RETURNS bigint
@@ -1393,31 +1386,23 @@ CREATE OR REPLACE FUNCTION tap25.case_answer(access bigint)
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
- SET bytea_output TO 'hex'
 AS $function$
     select a.case_id, a.asked_target, coalesce(a.asked_since, a.since), coalesce(a.asked_before, a.before), a.at, a.rows, a.sha256 from tap25.accesses a
     where a.id = access and a.action = 'read' and a.auditor = session_user and a.xid is distinct from pg_current_xact_id_if_assigned()
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25.case_completeness(which text)
- RETURNS text
- LANGUAGE plpgsql
+ RETURNS TABLE(begins timestamp with time zone, ends timestamp with time zone, sensors text[], listened numeric, gaps tstzmultirange, frames numeric, frames_lost numeric, octets_lost numeric, sessions numeric, sessions_encrypted numeric, sessions_cut numeric, rows numeric, rows_lost numeric, clock_synchronised boolean, clock_offset interval, clock_error interval, scopes text[], sentence text)
+ LANGUAGE sql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
-declare
-    first  timestamptz;
-    last   timestamptz;
-    answer text;
-begin
-    select min(w.since), max(w.before) into first, last from tap25_internal.warrants w where w.id = any (tap25_internal.valid_warrants(which));
-    if first is not null and to_regprocedure('tap25.completeness(timestamptz, timestamptz, text)') is not null then
-        execute 'select sentence from tap25.completeness($1, $2)' into answer using first, last;
-    end if;
-    return answer;
-end $function$;
+    select c.* from (select min(w.since) as since, max(w.before) as before from tap25_internal.warrants w
+                     where w.id = any (tap25_internal.valid_warrants(which))) period
+    cross join lateral tap25.completeness(period.since, period.before) c where period.since is not null
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25.case_leaves(access bigint)
  RETURNS TABLE(body bytea, signature bytea, public_key bytea, day date, leaves bytea)
@@ -4997,7 +4982,7 @@ COMMENT ON FUNCTION tap25.approve_warrant(bigint,text) IS 'Approves a warrant, w
 COMMENT ON FUNCTION tap25.ask_case(text,timestamp with time zone,timestamp with time zone,text) IS 'Records a question on an open case, with the number and digest of the rows of its answer, and returns the number of the record. Null: all times, or all targets, of the warrants. For auditors; commit before case_mail: select ask_case(''2026-17'')';
 COMMENT ON FUNCTION tap25.bind_sensor(name,text) IS 'Gives a sensor''s name to a login, in place of the login that had it and of the name that the login had; null leaves the login without a name until its next load. For administrators: select bind_sensor(''tap_dc2'', ''dc2'')';
 COMMENT ON FUNCTION tap25.case_answer(bigint) IS 'Returns the question that ask_case has recorded under a number, and the number and digest of the rows of its answer. For the auditor who has asked: select * from case_answer(17)';
-COMMENT ON FUNCTION tap25.case_completeness(text) IS 'Returns in a sentence what the taps saw in the time range of the case''s warrants; null if no warrant is valid, or nothing recorded it. For auditors: select case_completeness(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_completeness(text) IS 'Returns what completeness() returns for the time range of the case''s warrants: when taps listened, what they lost, and a sentence; no row if no warrant is valid. For auditors: select sentence from case_completeness(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_leaves(bigint) IS 'Returns the links of the segments that rows of an answer are in, with the leaves of all their rows of a day: docs/evidence.md. tap25 disclose makes proofs of them. For the auditor who has asked.';
 COMMENT ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns what case_mail does, in eight columns, and seen_at to the second. For auditors: select * from case_list(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of a question that ask_case has recorded within 15 minutes, with the same arguments: each recipient of each mail once. For auditors: select * from case_mail(''2026-17'')';

@@ -14,10 +14,17 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"tap25/store/storetest"
 )
 
+// ownState runs tests with a state directory of their own, in which keys are made.
+type ownState struct{ *testing.M }
+
+func (o ownState) Run() int { return storetest.Run(o.M) }
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tap25": main, "tap25-measured": measured, "tap25-probed": probed,
+	testscript.Main(ownState{m}, map[string]func(){"tap25": main, "tap25-measured": measured, "tap25-probed": probed,
 		"tap25-confined": confined})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -244,6 +245,11 @@ func (s *script) run(events []event) []*smtp.Envelope {
 	if want := mailsOf(rows); work.stats.Mails != want {
 		panic(fmt.Sprintf("mails by outcome: %v, want %v", work.stats.Mails, want))
 	}
+	for _, e := range rows {
+		if wrong := wrongValues(e); wrong != "" {
+			panic(wrong)
+		}
+	}
 	return rows
 }
 
@@ -261,6 +267,21 @@ func mailsOf(rows []*smtp.Envelope) (n [6]int64) {
 		n[o]++
 	}
 	return n
+}
+
+// wrongValues says what in a row the database refuses, or "": its check row_values, and an integer for mail_no.
+func wrongValues(e *smtp.Envelope) string {
+	for column, n := range map[string]*int64{
+		"message_bytes": e.MessageBytes, "declared_size": e.DeclaredSize, "lost_bytes": &e.LostBytes,
+	} {
+		if n != nil && *n < 0 {
+			return fmt.Sprintf("%s is %d", column, *n)
+		}
+	}
+	if e.MailNo < 0 || e.MailNo > math.MaxInt32 || e.Outcome > 5 || e.Flags > 127 {
+		return fmt.Sprintf("mail_no %d, outcome %d, flags %d", e.MailNo, e.Outcome, e.Flags)
+	}
+	return ""
 }
 
 // octets returns the events cut into pieces of one octet.

@@ -30,18 +30,11 @@ begin
     where w.id = any (asked.warrant_ids) order by w.id;
 end $$;
 
-create function tap25.answer_completeness(access bigint) returns json language plpgsql security definer
+create function tap25.answer_completeness(access bigint) returns json language sql stable security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-declare
-    asked  constant tap25.accesses := tap25_internal.answered(access);
-    answer json;
-begin
-    if to_regprocedure('tap25.completeness(timestamptz, timestamptz, text)') is not null then
-        execute 'select row_to_json(c) from tap25.completeness($1, $2) c' into answer
-        using greatest(asked.since, asked.asked_since), least(asked.before, asked.asked_before);
-    end if;
-    return answer;
-end $$;
+    select row_to_json(c) from tap25_internal.answered(access) asked
+    cross join lateral tap25.completeness(greatest(asked.since, asked.asked_since), least(asked.before, asked.asked_before)) c
+$$;
 
 -- The leaves of all rows of the segments and days that rows of the answer are in, the links of these segments, and their keys. A leaf
 -- shows nothing of a row: who guesses one would have to guess all its columns, session_id among them. Rows of a segment have the xmin
