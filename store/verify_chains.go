@@ -132,7 +132,8 @@ type linkLine struct {
 	Rows            *int64
 	Loaded          *time.Time
 	SameXmin        *bool
-	Pruned          bool
+	Pruned          bool // the line may have been forgotten since
+	Dropped         bool // as Pruned; it is of a capture file of which a day was dropped, which may be loaded again
 }
 
 // chain verifies one chain, from its first link to its head.
@@ -154,7 +155,9 @@ func (v *verifier) chain(ctx context.Context, h chainHead, key ed25519.PublicKey
 	rows, err := v.db.conn.Query(ctx, `select l.number, l.segment, l.first_day, l.last_day, l.added_at, l.body,
 			l.signature,
 			d.rows, d.loaded_at, d.xmin = l.xid,
-			l.segment ~ '^[0-9a-f]{16}-[0-9a-f]{16}$' and l.added_at < now() - interval '29 days'
+			coalesce(l.segment, '') ~ '^[0-9a-f]{16}-[0-9a-f]{16}$' and l.added_at < now() - interval '29 days',
+			coalesce(d.xmin <> l.xid, true) and coalesce(l.segment, '') ~ '^(replay|follow)-' and exists (select from tap25.expired e
+			    where e.day between l.first_day and l.last_day)
 		from tap25.links l left join tap25_internal.loads d on d.sensor = l.sensor and d.segment = l.segment
 		where l.sensor = $1 and l.key = $2 order by l.number`, h.sensor, h.key)
 	if err != nil {
@@ -165,7 +168,7 @@ func (v *verifier) chain(ctx context.Context, h chainHead, key ed25519.PublicKey
 		var l linkLine
 		if err := rows.Scan(&l.Number, &l.Segment, &l.First, &l.Last, &l.Added, &l.Body, &l.Signature, &l.Rows,
 			&l.Loaded,
-			&l.SameXmin, &l.Pruned); err != nil {
+			&l.SameXmin, &l.Pruned, &l.Dropped); err != nil {
 			return err
 		}
 		c.line(&l)
@@ -268,12 +271,13 @@ func (c *chainCheck) load(line *linkLine, l *evidence.Link) {
 	}
 	switch {
 	case l.Kind != evidence.Segment:
-	case line.Rows == nil && !line.Pruned:
+	case line.Rows == nil && !line.Pruned && !line.Dropped:
 		c.finds(line, "the segment's line in the table loads was removed")
 	case line.Rows == nil:
 	case *line.Rows != rows:
 		c.finds(line, fmt.Sprintf("the table loads says %s, and %d were signed", plural(uint64(*line.Rows), "row"),
 			rows))
+	case line.Dropped:
 	case line.Loaded.After(line.Added) || line.Added.Sub(*line.Loaded) > time.Hour:
 		c.finds(line, "the time of its load was changed")
 	case !c.restored && (line.SameXmin == nil || !*line.SameXmin):

@@ -218,3 +218,45 @@ func TestVerify_ReleasedRowsHaveACertificate(t *testing.T) {
 		t.Errorf("the last certificate is %+v", l.Link)
 	}
 }
+
+// Certificates that are older than a month, when the names of segments are forgotten, are read too.
+func TestVerify_AMonthLater(t *testing.T) {
+	name, s := provenDatabase(t)
+	db := copied(t, name)
+	(&editor{DB: db, t: t}).disarm()
+	run(t, db, "update links set added_at = added_at - interval '30 days' where sensor = ''")
+	if r := verify(t, db, trusting(s)); len(r.Findings) > 0 || r.Destroyed != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A capture file whose rows were all dropped is forgotten, and may be loaded again: its links stay true.
+func TestVerify_FilesThatAreLoadedAgain(t *testing.T) {
+	db := database(t, false)
+	db.signer = signer(t)
+	expiry := impatient
+	expiry.Signer = db.signer
+	loadAs(t, db, keyed("replay", 1), old, old.AddDate(0, 0, 3))
+	loadAs(t, db, keyed("replay", 2), old, time.Now())
+	for _, step := range []struct {
+		what string
+		do   func()
+		rows int64
+	}{
+		{"dropped", func() { expire(t, db, expiry) }, 1},
+		{"loaded again", func() {
+			if !loadAs(t, db, keyed("replay", 1), old, old.AddDate(0, 0, 3)) {
+				t.Error("the file is not loaded again")
+			}
+		}, 3},
+		{"dropped again, and forgotten", func() {
+			expire(t, db, expiry)
+			run(t, db, "delete from loads where dropped_at is not null")
+		}, 1},
+	} {
+		step.do()
+		if r := verify(t, db, trusting(db.signer)); len(r.Findings) > 0 || r.Rows != step.rows {
+			t.Errorf("%s: %+v", step.what, r)
+		}
+	}
+}
