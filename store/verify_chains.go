@@ -218,7 +218,7 @@ func (c *chainCheck) line(line *linkLine) {
 		!sameDay(to, line.Last) {
 		c.finds(line, "its columns were changed: they are not what it has signed")
 	}
-	if (l.Kind == evidence.Segment) == (c.Sensor == "") {
+	if !belongs(l) {
 		c.finds(line, "it is of a kind that this chain does not have")
 	}
 	c.load(line, l)
@@ -232,13 +232,24 @@ func (c *chainCheck) line(line *linkLine) {
 		c.note("%s states in its link %d that the database had lost %s, as after a failover", c.name(), l.Number,
 			plural(l.LostCount, "link"))
 		for _, x := range l.Lost {
-			c.verifier.lost = append(c.verifier.lost, lostSegment{c.Sensor, x.Segment})
+			if c.Sensor != "" && x.Segment != c.Sensor { // else what it had destroyed or packed is there again
+				c.verifier.lost = append(c.verifier.lost, lostSegment{c.Sensor, x.Segment})
+			}
 		}
 		if unnamed := l.LostCount - uint64(len(l.Lost)); unnamed > 0 {
 			c.finds(line, plural(unnamed, "link")+
 				" before it were lost by the database, and nothing says of which segments")
 		}
 	}
+}
+
+// belongs reports whether a link is of a kind that its chain has. Coverage is packed by its sensor, or by who may drop
+// days.
+func belongs(l *evidence.Link) bool {
+	if l.Kind == evidence.Coverage {
+		return l.Sensor == "" || l.Sensor == l.Segment
+	}
+	return (l.Kind == evidence.Segment) == (l.Sensor != "")
 }
 
 func (c *chainCheck) name() string {
@@ -265,7 +276,7 @@ func sameDay(a, b *time.Time) bool { return (a == nil) == (b == nil) && (a == ni
 func (c *chainCheck) load(line *linkLine, l *evidence.Link) {
 	var rows int64
 	for _, d := range l.Days {
-		if d.Table == evidence.Envelopes || d.Table == evidence.Misdated {
+		if d.Table == evidence.Envelopes || d.Table == evidence.Misdated || d.Table == evidence.Minutes {
 			rows += int64(d.Rows)
 		}
 	}
@@ -275,7 +286,7 @@ func (c *chainCheck) load(line *linkLine, l *evidence.Link) {
 		c.finds(line, "the segment's line in the table loads was removed")
 	case line.Rows == nil:
 	case *line.Rows != rows:
-		c.finds(line, fmt.Sprintf("the table loads says %s, and %d were signed", plural(uint64(*line.Rows), "row"),
+		c.finds(line, fmt.Sprintf("the table loads says %s, and %d were signed", plural(uint64(*line.Rows), "record"),
 			rows))
 	case line.Dropped:
 	case line.Loaded.After(line.Added) || line.Added.Sub(*line.Loaded) > time.Hour:
@@ -289,8 +300,10 @@ func (c *chainCheck) load(line *linkLine, l *evidence.Link) {
 func (c *chainCheck) days(l *evidence.Link, first bool) {
 	for _, d := range l.Days {
 		switch d.Table {
-		case evidence.Envelopes, evidence.Misdated, evidence.Held:
+		case evidence.Envelopes, evidence.Misdated, evidence.Held, evidence.Minutes:
 			c.verifier.days[d.Table][d.Day] = true
+		case evidence.LongerCoverage:
+			c.verifier.days[evidence.Minutes][d.Day] = true
 		case evidence.RootsOfTheDay:
 			c.verifier.days[evidence.Envelopes][d.Day] = true
 		case evidence.BeforeEvidence, evidence.MisdatedBefore, evidence.HeldBefore:
