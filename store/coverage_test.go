@@ -208,7 +208,8 @@ func TestCoverage_SensorsLoadTheirOwnAlone(t *testing.T) {
 	if err := load(db, "d", minute("other", 2)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sensor.Conn().Exec(t.Context(), "select tap25_internal.pack_coverage('0')"); err != nil {
+	refused(t, sensor, "select tap25_internal.pack_coverage('2020-02-29', 'other')")
+	if err := sensor.packCoverage(t.Context(), 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	got := lines(t, db, "select sensor || packed from tap25.coverage order by 1")

@@ -15,6 +15,8 @@ type FinishConfig struct {
 	Quiet time.Duration // how long nothing was loaded into a day; zero: ten minutes, negative: any time
 	Most  int           // days at once, the newest first; zero: all
 
+	Signer *Signer // signs what coverage is packed into; nil: nobody does, and [DB.Verify] reports the days
+
 	// how long a reindex waits for open transactions, without blocking anybody; zero: a minute
 	Patience time.Duration
 }
@@ -37,7 +39,7 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	if cfg.Patience == 0 {
 		cfg.Patience = time.Minute
 	}
-	if _, err := db.conn.Exec(ctx, "select tap25_internal.pack_coverage($1)", max(cfg.Quiet, 0)); err != nil {
+	if err := db.packCoverage(ctx, max(cfg.Quiet, 0), cfg.Signer); err != nil {
 		return nil, fmt.Errorf("pack the coverage of the days that are over: %w", err)
 	}
 	rows, err := db.conn.Query(ctx, `select d.day, d.summary_due,

@@ -2766,10 +2766,10 @@ CREATE OR REPLACE FUNCTION tap25_internal.check_coverage()
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    mine constant text := case when tap25_internal.is_tied() then tap25_internal.my_sensor() end;
+    mine constant text := (select s.sensor from tap25_internal.sensors s where s.login = session_user and s.until is null);
 begin
-    if exists (select from added a where a.sensor <> mine) then
-        raise 'coverage of another sensor than %, which this login is', quote_literal(mine) using errcode = 'insufficient_privilege';
+    if tap25_internal.is_tied() and exists (select from added a where not a.packed and a.sensor is distinct from mine) then
+        raise 'coverage of another sensor than %, which this login is', coalesce(quote_literal(mine), 'none') using errcode = 'insufficient_privilege';
     end if;
     return null;
 end $function$;
@@ -3090,6 +3090,20 @@ begin
     end if;
     return null;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.coverage_over(quiet interval)
+ RETURNS TABLE(day date, sensor text, chain text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select g.day, g.sensor, p.chain
+    from (select c.since::date as day, c.sensor from tap25.coverage c where not c.packed and c.since < date_trunc('day', now())
+          group by 1, 2 having max(c.loaded_at) <= clock_timestamp() - quiet) g
+    cross join lateral (select tap25_internal.packing_chain(g.sensor) as chain) p
+    where p.chain is not null order by 1, 2 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.date_loads(by_sensor text, segments text[], first_days date[], last_days date[])
  RETURNS void
@@ -3537,11 +3551,10 @@ begin
     perform tap25_internal.grant_roles_before_coverage();
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
         execute format('grant insert (%s) on tap25.coverage to tap25_sensor', columns);
-        grant execute on function tap25_internal.pack_coverage to tap25_sensor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25.coverage to tap25_admin;
-        grant execute on function tap25.completeness, tap25_internal.pack_coverage to tap25_admin;
+        grant execute on function tap25.completeness to tap25_admin;
     end if;
 end $function$;
 
@@ -3568,13 +3581,13 @@ AS $function$
 begin
     perform tap25_internal.grant_roles_before_evidence();
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.stamp_load, tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links
-            to tap25_sensor;
+        grant execute on function tap25_internal.stamp_load, tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links,
+            tap25_internal.coverage_over, tap25_internal.pack_coverage to tap25_sensor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25.keys, tap25.links, tap25_internal.chains, tap25_internal.evidence, tap25_internal.before_evidence to tap25_admin;
         grant execute on function tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links, tap25_internal.held_leaves,
-            tap25_internal.released_leaves, tap25_internal.misdated_leaves to tap25_admin;
+            tap25_internal.released_leaves, tap25_internal.misdated_leaves, tap25_internal.coverage_over, tap25_internal.pack_coverage to tap25_admin;
     end if;
 end $function$;
 
@@ -3801,6 +3814,20 @@ BEGIN ATOMIC
             FROM unnest(lacks_partition.which) d(d)
            WHERE (((d.d >= '1990-01-01'::date) AND (d.d <= (((now() AT TIME ZONE 'UTC'::text))::date + 2))) AND (NOT tap25_internal.has_partition(d.d))))) AS "exists";
 END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.leaf(c tap25.coverage)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select sha256(decode('000019', 'hex') || string_agg(coalesce(int4send(octet_length(f)) || f, decode('ffffffff', 'hex')), '' order by n))
+    from unnest(array[timestamptz_send(c.since), timestamptz_send(c.before), convert_to(c.sensor, 'UTF8'), convert_to(c.program, 'UTF8'),
+        array_send(c.interfaces), convert_to(c.scope, 'UTF8'), convert_to(c.version, 'UTF8'), boolsend(c.started), boolsend(c.stopped),
+        boolsend(c.clock_synchronised), interval_send(c.clock_offset), interval_send(c.clock_error), int8send(c.frames_seen),
+        int8send(c.frames_read), int8send(c.ring_full), int8send(c.undecoded), int8send(c.fragments_lost), int8send(c.holes_given_up),
+        int8send(c.octets_lost), int8send(c.sessions), int8send(c.sessions_encrypted), int8send(c.sessions_cut), int8send(c.rows),
+        int8send(c.rows_lost), int8send(c.nic_dropped)]) with ordinality u (f, n) $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.leaf(e tap25_internal.envelopes)
  RETURNS bytea
@@ -4204,70 +4231,78 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.pack_coverage(quiet interval)
- RETURNS bigint
+CREATE OR REPLACE FUNCTION tap25_internal.pack_coverage(which date, of_sensor text)
+ RETURNS TABLE(what text, id bigint, xid bigint, octets bytea)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
-declare
-    tied constant boolean := tap25_internal.is_tied();
-    mine constant text := (select s.sensor from tap25_internal.sensors s where s.login = session_user and s.until is null);
-    gone bigint := 0;
-    n    bigint;
-    d    date;
+#variable_conflict use_column
 begin
+    if tap25_internal.packing_chain(of_sensor) is null or which >= now()::date then
+        raise 'only coverage of one''s own, of days that are over, is packed' using errcode = 'insufficient_privilege';
+    end if;
     begin
         lock table tap25_internal.making_summaries in exclusive mode nowait;
     exception when lock_not_available then
-        return 0;
+        return;
     end;
     perform set_config('tap25.packing', 'on', true);
-    for d in select c.since::date from tap25.coverage c
-        where not c.packed and c.since < date_trunc('day', now()) and (not tied or c.sensor = mine)
-        group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
-    loop
-        begin
-            with taken as (
-                delete from tap25.coverage c where c.since >= d and c.since < d + 1 and (not tied or c.sensor = mine) returning c.*
-            ), lossy as (
-                select t.*, greatest(t.ring_full, t.undecoded, t.fragments_lost, t.holes_given_up, t.octets_lost, t.sessions_cut, t.rows_lost,
-                    t.nic_dropped) > 0 as lossy, date_trunc('hour', t.since) as hour
-                from taken t
-            ), alike as (
-                select l.*, jsonb_build_array(l.interfaces, l.scope, l.version, l.clock_synchronised, l.nic_dropped is null, l.lossy,
-                    case when l.lossy then l.hour end)::text as kind
-                from lossy l
-            ), headed as (
-                select a.*, a.started or a.before > d + 1 or (a.lossy and a.before > a.hour + interval '1 hour')
-                    or lag(a.before) over w is distinct from a.since or lag(a.kind) over w <> a.kind as head
-                from alike a window w as (partition by a.sensor, a.program order by a.since, a.before, a.loaded_at)
-            ), numbered as (
-                select h.*, count(*) filter (where h.head) over (partition by h.sensor, h.program order by h.since, h.before, h.loaded_at
-                    rows unbounded preceding) as part
-                from headed h
-            ), entered as (
-                insert into tap25.coverage
-                select min(p.since), max(p.before), p.sensor, p.program, min(p.interfaces), min(p.scope), min(p.version), bool_or(p.started),
-                    bool_or(p.stopped), bool_and(p.clock_synchronised),
-                    (array_agg(p.clock_offset order by greatest(p.clock_offset, -p.clock_offset) desc nulls last))[1], max(p.clock_error),
-                    sum(p.frames_seen), sum(p.frames_read), sum(p.ring_full), sum(p.undecoded), sum(p.fragments_lost), sum(p.holes_given_up),
-                    sum(p.octets_lost), sum(p.sessions), sum(p.sessions_encrypted), sum(p.sessions_cut), sum(p.rows), sum(p.rows_lost),
-                    sum(p.nic_dropped), sum(p.records), true, max(p.loaded_at)
-                from numbered p group by p.sensor, p.program, p.part
-                returning 1
-            )
-            select (select count(*) from taken) - (select count(*) from entered) into n;
-            gone := gone + n;
-        exception when numeric_value_out_of_range then -- the sums of this day
-            null;
-        end;
-    end loop;
+    return query
+    with taken as (
+        delete from tap25.coverage c where c.sensor = of_sensor and c.since >= which and c.since < which + 1
+        returning c.*, c.xmin::text::bigint as was_xid, tap25_internal.leaf(c) as was_leaf
+    ), lossy as (
+        select t.*, greatest(t.ring_full, t.undecoded, t.fragments_lost, t.holes_given_up, t.octets_lost, t.sessions_cut, t.rows_lost,
+            t.nic_dropped) > 0 as lossy, date_trunc('hour', t.since) as hour
+        from taken t
+    ), alike as (
+        select l.*, jsonb_build_array(l.interfaces, l.scope, l.version, l.clock_synchronised, l.nic_dropped is null, l.lossy,
+            case when l.lossy then l.hour end)::text as kind
+        from lossy l
+    ), headed as (
+        select a.*, a.started or a.before > which + 1 or (a.lossy and a.before > a.hour + interval '1 hour')
+            or lag(a.before) over w is distinct from a.since or lag(a.kind) over w <> a.kind as head
+        from alike a window w as (partition by a.sensor, a.program order by a.since, a.before, a.loaded_at)
+    ), numbered as (
+        select h.*, count(*) filter (where h.head) over (partition by h.sensor, h.program order by h.since, h.before, h.loaded_at
+            rows unbounded preceding) as part
+        from headed h
+    ), entered as (
+        insert into tap25.coverage as e
+        select min(p.since), max(p.before), p.sensor, p.program, min(p.interfaces), min(p.scope), min(p.version), bool_or(p.started),
+            bool_or(p.stopped), bool_and(p.clock_synchronised),
+            (array_agg(p.clock_offset order by greatest(p.clock_offset, -p.clock_offset) desc nulls last))[1], max(p.clock_error),
+            sum(p.frames_seen), sum(p.frames_read), sum(p.ring_full), sum(p.undecoded), sum(p.fragments_lost), sum(p.holes_given_up),
+            sum(p.octets_lost), sum(p.sessions), sum(p.sessions_encrypted), sum(p.sessions_cut), sum(p.rows), sum(p.rows_lost),
+            sum(p.nic_dropped), sum(p.records), true, max(p.loaded_at)
+        from numbered p group by p.sensor, p.program, p.part
+        returning tap25_internal.leaf(e) as its_leaf
+    )
+    select case when t.packed then 'longer before' else 'minute' end, null::bigint, t.was_xid, t.was_leaf from taken t
+    union all select 'longer', null, null, e.its_leaf from entered e
+    union all select 'link', l.id, l.xid::text::bigint, l.body from tap25.links l
+    where daterange(l.first_day, l.last_day, '[]') @> which
+      and (l.sensor = of_sensor or l.sensor = '' and l.segment = of_sensor)
+      and (position(decode('04', 'hex') || int4send(which - date '1970-01-01') in l.body) > 0
+           or position(decode('05', 'hex') || int4send(which - date '1970-01-01') in l.body) > 0)
+    order by 2;
     perform set_config('tap25.packing', 'off', true);
-    return gone;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.packing_chain(of_sensor text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select case when has_function_privilege(session_user, 'tap25_internal.expire_day(date, text)', 'execute') then ''
+        when exists (select from tap25_internal.sensors s where s.login = session_user and s.until is null and s.sensor = of_sensor)
+        then of_sensor end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.parse_target(subject text, OUT mailbox text, OUT domain text, OUT network inet, OUT seen_in text)
  RETURNS record
@@ -4777,6 +4812,8 @@ GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],da
 GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.coverage_over(interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.coverage_over(interval) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_sensor;
@@ -4800,8 +4837,8 @@ GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25
 GRANT EXECUTE ON FUNCTION tap25_internal.mark_dropped_loads() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.my_cases() TO tap25_auditor;
-GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(interval) TO tap25_admin;
-GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(interval) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(date,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(date,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
@@ -4908,12 +4945,12 @@ COMMENT ON COLUMN tap25.keys.public_key IS 'The 32 octets of the Ed25519 public 
 COMMENT ON COLUMN tap25.keys.added_by IS 'The login that used the key first.';
 COMMENT ON COLUMN tap25.keys.added_at IS 'When it was used first, by the database''s clock.';
 COMMENT ON SEQUENCE tap25.keys_id_seq IS 'Gives keys.id.';
-COMMENT ON TABLE tap25.links IS 'The chains of evidence: a link for each loaded segment, and for each destruction of rows. Append-only; ''tap25 verify'' checks them.';
+COMMENT ON TABLE tap25.links IS 'The chains of evidence: a link for each loaded segment, each destruction of rows, and each packing of coverage. Append-only; ''tap25 verify'' checks them.';
 COMMENT ON COLUMN tap25.links.id IS 'Number of the line, in the order of adding.';
 COMMENT ON COLUMN tap25.links.sensor IS 'Whose chain it is; empty: that of destructions.';
 COMMENT ON COLUMN tap25.links.key IS 'The key that has signed it, keys.id. Each key has a chain of its own.';
 COMMENT ON COLUMN tap25.links.number IS 'Number of the link in its chain.';
-COMMENT ON COLUMN tap25.links.segment IS 'The segment whose rows it proves, loads.segment; null: none.';
+COMMENT ON COLUMN tap25.links.segment IS 'The segment whose rows it proves, loads.segment; of packed coverage, its sensor; null: none.';
 COMMENT ON COLUMN tap25.links.first_day IS 'The first UTC day of the rows; null: no rows.';
 COMMENT ON COLUMN tap25.links.last_day IS 'The last UTC day of the rows.';
 COMMENT ON COLUMN tap25.links.xid IS 'The xmin of the rows. It is not signed: it says where to look.';
@@ -5185,6 +5222,7 @@ COMMENT ON FUNCTION tap25_internal.completeness_sentence(timestamp with time zon
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
 COMMENT ON FUNCTION tap25_internal.count_day() IS 'Trigger: as count_rows, for what a statement adds to the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
+COMMENT ON FUNCTION tap25_internal.coverage_over(interval) IS 'Days that are over, and the sensors whose coverage of them this login may pack, with the chain that signs it. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) IS 'Notes the first and the last day of the rows of segments that the same transaction has entered in loads. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
@@ -5226,6 +5264,7 @@ COMMENT ON FUNCTION tap25_internal.keep_coverage() IS 'Trigger: refuses to chang
 COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
 COMMENT ON FUNCTION tap25_internal.kept_from() IS 'Returns the first day that the stored retention keeps; null if none is stored, or days are kept for ever. For sensors.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
+COMMENT ON FUNCTION tap25_internal.leaf(tap25.coverage) IS 'The leaf of a record of coverage in a tree of evidence.';
 COMMENT ON FUNCTION tap25_internal.leaf(tap25_internal.envelopes) IS 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
 COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an address before the last @, in lower case; all of it without @.';
@@ -5247,7 +5286,8 @@ COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name th
 COMMENT ON FUNCTION tap25_internal.note_application() IS 'Trigger: records the event that a warrant was applied for.';
 COMMENT ON FUNCTION tap25_internal.once_query(text) IS 'Returns the text of the query behind mail_once, over the rows of a source: a query with the columns of mail.';
 COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
-COMMENT ON FUNCTION tap25_internal.pack_coverage(interval) IS 'Puts longer rows in the place of coverage of days that are over; returns how many rows fewer there are. For sensors, of their own, and administrators.';
+COMMENT ON FUNCTION tap25_internal.pack_coverage(date,text) IS 'Puts longer rows in the place of a sensor''s coverage of a day that is over; returns what whoever packs signs. For sensors, of their own, and administrators.';
+COMMENT ON FUNCTION tap25_internal.packing_chain(text) IS 'The chain that signs what this login packs of a sensor''s coverage; null: it may not.';
 COMMENT ON FUNCTION tap25_internal.parse_target(text) IS 'Reads what target_text writes, and checks it.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';

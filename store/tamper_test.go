@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,7 +101,7 @@ func otherValue(column, kind string) string {
 }
 
 // tampers are the kinds of edits; the first are one for each column.
-var tampers = append(columnTampers(), []tamper{
+var tampers = slices.Concat(columnTampers(), coverageTampers(), []tamper{
 	{"delete", func(e *editor) []Finding {
 		v := e.victim("envelopes")
 		run(e.t, e.DB, "delete from "+v.table+" where ctid = '"+v.ctid+"'")
@@ -195,7 +196,7 @@ var tampers = append(columnTampers(), []tamper{
 		return []Finding{f}
 	}},
 	{"edit a link's columns", func(e *editor) []Finding {
-		id, f := e.link("segment is not null")
+		id, f := e.link("segment is not null and sensor <> ''")
 		set := []string{"first_day = first_day - 1", "last_day = last_day + 1", "number = number + 1000", "xid = '3'",
 			"sensor = 'other'",
 			"added_at = added_at - interval '2 days'"}
@@ -214,7 +215,7 @@ var tampers = append(columnTampers(), []tamper{
 		return []Finding{{Sensor: f.Sensor}}
 	}},
 	{"edit loads", func(e *editor) []Finding {
-		_, f := e.link("segment is not null")
+		_, f := e.link("segment is not null and sensor <> ''")
 		set := []string{"rows = rows + 1", "segment = 'other'", "sensor = 'other'",
 			"loaded_at = loaded_at - interval '2 days'", "rows = rows"}
 		run(e.t, e.DB, fmt.Sprintf("update loads set %s where sensor = '%s' and segment = '%s'",
@@ -222,7 +223,7 @@ var tampers = append(columnTampers(), []tamper{
 		return []Finding{f}
 	}},
 	{"delete of loads", func(e *editor) []Finding {
-		_, f := e.link("segment is not null")
+		_, f := e.link("segment is not null and sensor <> ''")
 		run(e.t, e.DB, fmt.Sprintf("delete from loads where sensor = '%s' and segment = '%s'", f.Sensor, f.Segment))
 		return []Finding{f}
 	}},
@@ -351,7 +352,7 @@ var tampers = append(columnTampers(), []tamper{
 		}
 		return recompute(e, own)
 	}},
-}...)
+})
 
 // columnTampers are an edit of each column of a row.
 func columnTampers() (all []tamper) {
@@ -376,6 +377,7 @@ func cutTail(e *editor) []Finding {
 	keep := 1 + e.r.IntN(5)
 	run(e.t, e.DB, fmt.Sprintf(`create temp table gone as select * from links where sensor = 'tap' and number > %d;
 		delete from envelopes e using gone where e.xmin = gone.xid; delete from misdated e using gone where e.xmin = gone.xid;
+		delete from coverage c using gone where c.xmin = gone.xid;
 		delete from loads d using gone where d.segment = gone.segment; delete from links l using gone where l.id = gone.id;
 		update chains c set number = l.number, hash = sha256(l.body) from links l where c.sensor = 'tap' and l.sensor = 'tap' and l.number = %[1]d;
 		delete from links where sensor = ''; delete from chains where sensor = ''; delete from held`, keep))

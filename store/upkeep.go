@@ -40,7 +40,7 @@ func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireCo
 	if err != nil {
 		return report, err
 	}
-	report.Finished, err = db.FinishDays(ctx, FinishConfig{Most: upkeepDays})
+	report.Finished, err = db.FinishDays(ctx, FinishConfig{Most: upkeepDays, Signer: expire.Signer})
 	return report, err
 }
 

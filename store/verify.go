@@ -67,6 +67,7 @@ type VerifyReport struct {
 	Days      int             `json:"days"`      // that were looked at
 	Segments  int64           `json:"segments"`  // whose rows are as they were signed, counted once for each day
 	Rows      int64           `json:"rows"`      // of these
+	Coverage  int64           `json:"coverage"`  // records of it that are as they were signed
 	Held      int64           `json:"held"`      // rows that legal holds keep, as they were signed
 	Destroyed int             `json:"destroyed"` // days with a valid destruction certificate
 	Witnessed int             `json:"witnessed"` // witnesses that agree with the database
@@ -75,6 +76,9 @@ type VerifyReport struct {
 	Findings  []Finding       `json:"findings"`
 	More      int             `json:"more_findings"` // beyond the first mostFindings
 }
+
+// verified are the tables that are read, day by day; Minutes with LongerCoverage.
+var verified = []evidence.Table{evidence.Envelopes, evidence.Misdated, evidence.Held, evidence.Minutes}
 
 // mostFindings bounds VerifyReport.Findings and Notes.
 const mostFindings = 10_000
@@ -123,7 +127,7 @@ func (db *DB) verify(ctx context.Context, cfg VerifyConfig, snapshot func(contex
 	v := &verifier{db: db, cfg: cfg, snapshot: snapshot, report: &VerifyReport{}, keys: map[int32]ed25519.PublicKey{},
 		before: map[rowsBefore]uint64{}, signedBefore: map[string]bool{}, held: map[string]uint64{},
 		misdated: map[string]uint64{}, days: map[evidence.Table]map[int32]bool{}}
-	for _, table := range []evidence.Table{evidence.Envelopes, evidence.Misdated, evidence.Held} {
+	for _, table := range verified {
 		v.days[table] = map[int32]bool{}
 	}
 	for _, step := range []func(context.Context) error{v.tables, v.readKeys, v.chains, v.loads, v.lostSegments,
@@ -158,6 +162,7 @@ func (v *verifier) findDays(ctx context.Context) error {
 	for table, query := range map[evidence.Table]string{
 		evidence.Misdated: "select distinct (seen_at at time zone 'UTC')::date from tap25_internal.misdated",
 		evidence.Held:     "select distinct (seen_at at time zone 'UTC')::date from tap25_internal.held",
+		evidence.Minutes:  "select distinct (since at time zone 'UTC')::date from tap25.coverage",
 	} {
 		rows, err := v.db.conn.Query(ctx, query)
 		if err != nil {
@@ -182,7 +187,7 @@ func (v *verifier) findDays(ctx context.Context) error {
 // allDays verifies the rows, day by day.
 func (v *verifier) allDays(ctx context.Context) error {
 	looked := map[int32]bool{}
-	for _, table := range []evidence.Table{evidence.Envelopes, evidence.Misdated, evidence.Held} {
+	for _, table := range verified {
 		for _, day := range slices.Sorted(maps.Keys(v.days[table])) {
 			at := dayOf(day)
 			if at.Before(v.cfg.From) || !v.cfg.Before.IsZero() && !at.Before(v.cfg.Before) {

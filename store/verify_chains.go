@@ -139,7 +139,8 @@ type linkLine struct {
 	Rows            *int64
 	Loaded          *time.Time
 	SameXmin        *bool
-	Pruned          bool
+	Pruned          bool // the line may have been forgotten since
+	Dropped         bool // as Pruned; it is of a capture file of which a day was dropped, which may be loaded again
 }
 
 // chain verifies one chain, from its first link to its head.
@@ -160,7 +161,9 @@ func (v *verifier) chain(ctx context.Context, h chainHead, key ed25519.PublicKey
 	}
 	rows, err := v.db.conn.Query(ctx, `select l.id, l.number, l.segment, l.first_day, l.last_day, l.added_at, l.body,
 			l.signature, d.rows, d.loaded_at, d.xmin = l.xid,
-			l.segment ~ '^[0-9a-f]{16}-[0-9a-f]{16}$' and l.added_at < now() - interval '29 days'
+			coalesce(l.segment, '') ~ '^[0-9a-f]{16}-[0-9a-f]{16}$' and l.added_at < now() - interval '29 days',
+			coalesce(d.xmin <> l.xid, true) and coalesce(l.segment, '') ~ '^(replay|follow)-' and exists (select from tap25.expired e
+			    where e.day between l.first_day and l.last_day)
 		from tap25.links l left join tap25_internal.loads d on d.sensor = l.sensor and d.segment = l.segment
 		where l.sensor = $1 and l.key = $2 order by l.number`, h.sensor, h.key)
 	if err != nil {
@@ -170,7 +173,7 @@ func (v *verifier) chain(ctx context.Context, h chainHead, key ed25519.PublicKey
 	for rows.Next() {
 		var l linkLine
 		if err := rows.Scan(&l.ID, &l.Number, &l.Segment, &l.First, &l.Last, &l.Added, &l.Body, &l.Signature,
-			&l.Rows, &l.Loaded, &l.SameXmin, &l.Pruned); err != nil {
+			&l.Rows, &l.Loaded, &l.SameXmin, &l.Pruned, &l.Dropped); err != nil {
 			return err
 		}
 		c.line(&l)
@@ -221,7 +224,7 @@ func (c *chainCheck) line(line *linkLine) {
 		c.finds(line, "its columns were changed: they are not what it has signed")
 	}
 	c.lastID = line.ID
-	if (l.Kind == evidence.Segment) == (c.Sensor == "") {
+	if !belongs(l) {
 		c.finds(line, "it is of a kind that this chain does not have")
 	}
 	c.load(line, l)
@@ -235,13 +238,24 @@ func (c *chainCheck) line(line *linkLine) {
 		c.note("%s states in its link %d that the database had lost %s, as after a failover", c.name(), l.Number,
 			plural(l.LostCount, "link"))
 		for _, x := range l.Lost {
-			c.verifier.lost = append(c.verifier.lost, lostSegment{c.Sensor, x.Segment})
+			if c.Sensor != "" && x.Segment != c.Sensor { // else what it had destroyed or packed is there again
+				c.verifier.lost = append(c.verifier.lost, lostSegment{c.Sensor, x.Segment})
+			}
 		}
 		if unnamed := l.LostCount - uint64(len(l.Lost)); unnamed > 0 {
 			c.finds(line, plural(unnamed, "link")+
 				" before it were lost by the database, and nothing says of which segments")
 		}
 	}
+}
+
+// belongs reports whether a link is of a kind that its chain has. Coverage is packed by its sensor, or by who may drop
+// days.
+func belongs(l *evidence.Link) bool {
+	if l.Kind == evidence.Coverage {
+		return l.Sensor == "" || l.Sensor == l.Segment
+	}
+	return (l.Kind == evidence.Segment) == (l.Sensor != "")
 }
 
 func (c *chainCheck) name() string {
@@ -268,19 +282,19 @@ func sameDay(a, b *time.Time) bool { return (a == nil) == (b == nil) && (a == ni
 func (c *chainCheck) load(line *linkLine, l *evidence.Link) {
 	var rows int64
 	for _, d := range l.Days {
-		switch d.Table {
-		case evidence.Envelopes, evidence.Misdated, evidence.Minutes: // loads counts records
+		if d.Table == evidence.Envelopes || d.Table == evidence.Misdated || d.Table == evidence.Minutes {
 			rows += int64(d.Rows)
 		}
 	}
 	switch {
 	case l.Kind != evidence.Segment:
-	case line.Rows == nil && !line.Pruned:
+	case line.Rows == nil && !line.Pruned && !line.Dropped:
 		c.finds(line, "the segment's line in the table loads was removed")
 	case line.Rows == nil:
 	case *line.Rows != rows:
-		c.finds(line, fmt.Sprintf("the table loads says %s, and %d were signed", plural(uint64(*line.Rows), "row"),
+		c.finds(line, fmt.Sprintf("the table loads says %s, and %d were signed", plural(uint64(*line.Rows), "record"),
 			rows))
+	case line.Dropped:
 	case line.Loaded.After(line.Added) || line.Added.Sub(*line.Loaded) > time.Hour:
 		c.finds(line, "the time of its load was changed")
 	case !c.restored && (line.SameXmin == nil || !*line.SameXmin):
@@ -292,8 +306,10 @@ func (c *chainCheck) load(line *linkLine, l *evidence.Link) {
 func (c *chainCheck) days(l *evidence.Link, first bool) {
 	for _, d := range l.Days {
 		switch d.Table {
-		case evidence.Envelopes, evidence.Misdated, evidence.Held:
+		case evidence.Envelopes, evidence.Misdated, evidence.Held, evidence.Minutes:
 			c.verifier.days[d.Table][d.Day] = true
+		case evidence.LongerCoverage:
+			c.verifier.days[evidence.Minutes][d.Day] = true
 		case evidence.RootsOfTheDay:
 			c.verifier.days[evidence.Envelopes][d.Day] = true
 		case evidence.BeforeEvidence, evidence.MisdatedBefore, evidence.HeldBefore:

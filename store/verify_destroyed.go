@@ -12,8 +12,11 @@ import (
 // whether there is a certificate. A certificate is of the links that were added before it and after the certificate
 // before it: expiry and loads exclude each other.
 func (d *dayCheck) destroyed() (dropped int, certified bool) {
-	if d.table == evidence.Misdated {
+	switch d.table {
+	case evidence.Misdated:
 		return d.misdatedDropped(), false
+	case evidence.Minutes: // no retention drops them
+		return 0, false
 	}
 	for _, c := range d.certs {
 		for _, r := range c.Days {
@@ -66,7 +69,7 @@ func (d *dayCheck) misdatedDropped() (dropped int) {
 func (d *dayCheck) heldRows(ctx context.Context, tx pgx.Tx) error {
 	var leaves []evidence.Hash
 	sensors := map[string]uint64{}
-	if err := copyRowsOut(ctx, tx, d.query(), func(_ uint32, tuple []byte) error {
+	if err := d.copyOut(ctx, tx, d.query(), func(_ uint32, tuple []byte) error {
 		if leaves = append(leaves, evidence.LeafOf(tuple)); len(leaves) > mostLeaves {
 			return errManyLeaves
 		}

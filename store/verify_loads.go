@@ -43,7 +43,7 @@ func (v *verifier) loads(ctx context.Context) error {
 	var n int64
 	_, err = pgx.ForEachRow(rows, []any{&sensor, &segment, &n}, func() error {
 		v.find(Finding{Sensor: sensor, Segment: segment, What: "the table loads has this segment with " +
-			plural(uint64(n), "row") + ", and no link is of it"})
+			plural(uint64(n), "record") + ", and no link is of it"})
 		return nil
 	})
 	return err

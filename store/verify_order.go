@@ -30,7 +30,7 @@ func (d *dayCheck) byOrder(ctx context.Context, tx pgx.Tx, links []*dayLink) err
 		}
 	}
 	d.unknown = map[string]uint64{}
-	return copyRowsOut(ctx, tx, d.query(), func(xmin uint32, tuple []byte) error {
+	return d.copyOut(ctx, tx, d.query(), func(xmin uint32, tuple []byte) error {
 		if len(d.byXmin[xmin]) > 0 {
 			return nil
 		}

@@ -60,14 +60,19 @@ func (v *verifier) day(ctx context.Context, tx pgx.Tx, table evidence.Table, day
 	if err := d.readLinks(ctx, tx); err != nil {
 		return err
 	}
-	if table == evidence.Held {
+	switch table {
+	case evidence.Held:
 		return d.heldRows(ctx, tx)
+	case evidence.Minutes:
+		if err := d.packed(ctx, tx); err != nil {
+			return err
+		}
 	}
 	dropped, certified := d.destroyed()
 	for _, l := range d.links[dropped:] {
 		d.byXmin[l.xmin] = append(d.byXmin[l.xmin], l)
 	}
-	if err := copyRowsOut(ctx, tx, d.query(), d.row); err != nil {
+	if err := d.copyOut(ctx, tx, d.query(), d.row); err != nil {
 		return err
 	}
 	if err := d.byOrder(ctx, tx, d.links[dropped:]); err != nil {
@@ -77,7 +82,7 @@ func (v *verifier) day(ctx context.Context, tx pgx.Tx, table evidence.Table, day
 		return err
 	}
 	for _, l := range d.links[dropped:] {
-		d.judge(l)
+		d.judge(l, d.noun())
 	}
 	d.judgeUnknown(certified)
 	return nil
@@ -115,6 +120,9 @@ func (d *dayCheck) readLinks(ctx context.Context, tx pgx.Tx) error {
 }
 
 func (d *dayCheck) query() string {
+	if d.table == evidence.Minutes {
+		return d.coverageQuery() + " and not packed order by loaded_at, ctid" // for byOrder: space is used again
+	}
 	return fmt.Sprintf("select xmin, %s, %s from tap25_internal.%s where seen_at >= '%s'::timestamptz and "+
 		"seen_at < '%s'::timestamptz", columns, laterColumns, map[evidence.Table]string{evidence.Envelopes: "envelopes",
 		evidence.Misdated: "misdated", evidence.Held: "held"}[d.table], timestamp(d.day), timestamp(d.day+1))
@@ -124,18 +132,22 @@ func timestamp(day int32) string { return dayOf(day).Format("2006-01-02 15:04:05
 
 // row takes a row that is there.
 func (d *dayCheck) row(xmin uint32, tuple []byte) error {
-	its := d.byXmin[xmin]
+	if its := d.byXmin[xmin]; len(its) > 0 {
+		return d.give(its, tuple)
+	}
+	d.unknown[sensorOf(tuple)]++
+	return nil
+}
+
+// give gives a row to the first of some links that lacks one.
+func (d *dayCheck) give(its []*dayLink, tuple []byte) error {
 	for _, l := range its {
 		if l.read < l.signed.Rows {
 			return d.add(l, tuple)
 		}
 	}
-	if len(its) > 0 {
-		its[len(its)-1].read++
-		its[len(its)-1].ok = false
-		return nil
-	}
-	d.unknown[sensorOf(tuple)]++
+	its[len(its)-1].read++
+	its[len(its)-1].ok = false
 	return nil
 }
 
@@ -155,22 +167,26 @@ func (d *dayCheck) add(l *dayLink, tuple []byte) error {
 }
 
 // judge reports what is wrong with the rows of a link.
-func (d *dayCheck) judge(l *dayLink) {
+func (d *dayCheck) judge(l *dayLink, noun string) {
 	what := ""
 	switch {
 	case l.ok:
-		if d.cfg.Sensor == "" || d.cfg.Sensor == l.sensor {
+		switch {
+		case d.cfg.Sensor != "" && d.cfg.Sensor != l.sensor:
+		case d.table == evidence.Minutes:
+			d.report.Coverage += int64(l.signed.Rows)
+		default:
 			d.report.Segments++
 			d.report.Rows += int64(l.signed.Rows)
 		}
 		return
 	case l.read < l.signed.Rows:
 		what = fmt.Sprintf("%d of %s are missing: they were deleted, changed or moved", l.signed.Rows-l.read,
-			plural(l.signed.Rows, "row"))
+			plural(l.signed.Rows, noun))
 	case l.read > l.signed.Rows:
-		what = fmt.Sprintf("%s more than the %d that were signed", plural(l.read-l.signed.Rows, "row"), l.signed.Rows)
+		what = fmt.Sprintf("%s more than the %d that were signed", plural(l.read-l.signed.Rows, noun), l.signed.Rows)
 	default:
-		what = fmt.Sprintf("something in its %s was changed", plural(l.signed.Rows, "row"))
+		what = fmt.Sprintf("something in its %s was changed", plural(l.signed.Rows, noun))
 	}
 	d.find(Finding{Sensor: l.sensor, Segment: l.segment, Day: dateOf(d.day), What: what})
 }
@@ -188,17 +204,17 @@ func (d *dayCheck) judgeUnknown(certified bool) {
 		sensors[sensor] = true
 	}
 	for b := range d.before {
-		if b.table == evidence.BeforeEvidence && b.day == d.day {
+		if d.table == evidence.Envelopes && b.table == evidence.BeforeEvidence && b.day == d.day {
 			sensors[b.sensor] = true
 		}
 	}
 	for _, sensor := range slices.Sorted(maps.Keys(sensors)) {
 		n, before := d.unknown[sensor], d.before[rowsBefore{sensor, evidence.BeforeEvidence, d.day}]
-		if certified {
+		if certified || d.table != evidence.Envelopes {
 			before = 0
 		}
 		if n > before {
-			d.find(Finding{Sensor: sensor, Day: dateOf(d.day), What: plural(n-before, "row") +
+			d.find(Finding{Sensor: sensor, Day: dateOf(d.day), What: plural(n-before, d.noun()) +
 				" of no segment: inserted, changed, or moved here"})
 		}
 		if n < before {
@@ -220,8 +236,15 @@ func copyRowsOut(ctx context.Context, tx pgx.Tx, query string, row func(xmin uin
 	if err != nil {
 		return err
 	}
-	out := &copyOut{row: row}
-	if _, err = tx.Conn().PgConn().CopyTo(ctx, out, "copy ("+query+") to stdout (format binary)"); err != nil {
+	return copyOutOf(ctx, tx, query, wideCount, row)
+}
+
+// copyOutOf calls row with each row of a query: its xmin, which is the first column, and a leaf's prefix and the tuple
+// of the other columns.
+func copyOutOf(ctx context.Context, tx pgx.Tx, query string, count uint16,
+	row func(xmin uint32, prefixed []byte) error) error {
+	out := &copyOut{count: count, row: row}
+	if _, err := tx.Conn().PgConn().CopyTo(ctx, out, "copy ("+query+") to stdout (format binary)"); err != nil {
 		return cmp.Or(out.err, err)
 	}
 	return out.err
@@ -229,6 +252,7 @@ func copyRowsOut(ctx context.Context, tx pgx.Tx, query string, row func(xmin uin
 
 // copyOut reads COPY's binary format.
 type copyOut struct {
+	count  uint16 // of columns, without xmin
 	row    func(xmin uint32, prefixed []byte) error
 	rest   []byte
 	begun  bool
@@ -258,11 +282,11 @@ func (c *copyOut) Write(p []byte) (int, error) {
 			break
 		}
 		tuple := c.rest[used : used+n]
-		if binary.BigEndian.Uint16(tuple) != wideCount+1 || binary.BigEndian.Uint32(tuple[2:]) != 4 {
+		if binary.BigEndian.Uint16(tuple) != c.count+1 || binary.BigEndian.Uint32(tuple[2:]) != 4 {
 			c.err = errCopy
 			break
 		}
-		c.buffer = binary.BigEndian.AppendUint16(append(c.buffer[:0], evidence.LeafPrefix), wideCount)
+		c.buffer = binary.BigEndian.AppendUint16(append(c.buffer[:0], evidence.LeafPrefix), c.count)
 		c.buffer = append(c.buffer, tuple[10:]...)
 		c.err = c.row(binary.BigEndian.Uint32(tuple[6:]), c.buffer)
 		used += n
@@ -294,9 +318,12 @@ func tupleLength(b []byte) int {
 	return at
 }
 
-// sensorOf returns the sensor of a row in its canonical form, after a leaf's prefix.
+// sensorOf returns the sensor of a row or of coverage in its canonical form, after a leaf's prefix.
 func sensorOf(prefixed []byte) string {
-	const index = 16
+	index := 16
+	if IsCoverage(prefixed[1:]) {
+		index = 2
+	}
 	rest := prefixed[3:]
 	for range index {
 		rest = rest[4+max(0, int32(binary.BigEndian.Uint32(rest))):]

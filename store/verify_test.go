@@ -16,7 +16,7 @@ import (
 )
 
 // provenDatabase makes a database with evidence of each kind: two sensors with segments of several days, misdated rows,
-// a day that was destroyed, rows that holds keep. Nobody is connected to it.
+// a day that was destroyed, rows that holds keep, coverage, most of it packed. Nobody is connected to it.
 func provenDatabase(t testing.TB) (name string, s *Signer) {
 	t.Helper()
 	db := database(t, false)
@@ -35,9 +35,20 @@ func provenDatabase(t testing.TB) (name string, s *Signer) {
 			}
 			misdated := at(time.Date(1969, 12, 31, 1, segment, 0, 0, time.UTC))
 			misdated.Sensor = sensor
-			sealRows(t, queue, fmt.Sprint(sensor, " segment ", segment), append(rows, AppendRow(nil, misdated))...)
+			rows = append(rows, AppendRow(nil, misdated))
+			for n := range 3 {
+				rows = append(rows, AppendCoverage(nil, someMinute(sensor, 1440*(segment%3)+10*segment+n)))
+			}
+			sealRows(t, queue, fmt.Sprint(sensor, " segment ", segment), rows...)
 		}
-		drain(t, queue, NewLoader(LoaderConfig{Spool: queue, Connect: to(db, ""), Signer: s}))
+		loader := NewLoader(LoaderConfig{Spool: queue, Connect: to(db, ""), Signer: s})
+		drain(t, queue, loader)
+		if err := db.packCoverage(t.Context(), 0, s); err != nil {
+			t.Fatal(err)
+		}
+		sealRows(t, queue, sensor+" late", AppendCoverage(nil, someMinute(sensor, 3)),
+			AppendCoverage(nil, someMinute(sensor, 4)), AppendCoverage(nil, someMinute(sensor, 1440)))
+		drain(t, queue, loader)
 	}
 	hold(t, db, "r0@c.example", nil)
 	hold(t, db, "r6@c.example", nil)
@@ -69,6 +80,19 @@ func copied(t testing.TB, name string) *DB {
 	return db
 }
 
+// someMinute is coverage of a minute with a value in most of its columns, some of which change each hour.
+func someMinute(sensor string, n int) *Coverage {
+	c := minute(sensor, n)
+	c.RingFull = int64(n)
+	if n%2 == 0 {
+		c.Clock, c.Scope = &Clock{true, -time.Millisecond, time.Second}, strings.Repeat("0f", 32)
+	}
+	if n%3 == 0 {
+		c.Program, c.Interfaces, c.NICDropped = "replay", nil, nil
+	}
+	return c
+}
+
 func verify(t testing.TB, db *DB, cfg VerifyConfig) *VerifyReport {
 	t.Helper()
 	report, err := db.Verify(t.Context(), cfg)
@@ -89,6 +113,11 @@ func TestVerify_WhatWasLoadedAndDestroyedIsAsItWasSigned(t *testing.T) {
 	}
 	r := verify(t, db, trusting(s))
 	// of 3 days one was destroyed: 2 sensors × 6 segments × (2 days and the misdated rows)
+	// of each sensor 6 segments have 3 coverage records, the late one 3 more
+	if n := ask[int64](t, db, "select sum(records) from coverage"); n != 42 ||
+		r.Coverage != ask[int64](t, db, "select count(*) from coverage") || r.Coverage < 6 {
+		t.Errorf("%d coverage records: %+v", n, r)
+	}
 	if r.Segments != 36 || r.Rows != 2*6*(8-3+1) || r.Held != 24 || r.Destroyed != 1 || r.Witnessed != 3 ||
 		len(r.Chains) != 3 {
 		t.Errorf("%+v", r)
@@ -216,5 +245,47 @@ func TestVerify_ReleasedRowsHaveACertificate(t *testing.T) {
 	last := chainOf(t, db, "", s.Key.Public())
 	if l := last[len(last)-2]; l.Kind != evidence.Released || len(l.Days) != 1 || l.Days[0].Rows != 12 {
 		t.Errorf("the last certificate is %+v", l.Link)
+	}
+}
+
+// Certificates that are older than a month, when the names of segments are forgotten, are read too.
+func TestVerify_AMonthLater(t *testing.T) {
+	name, s := provenDatabase(t)
+	db := copied(t, name)
+	(&editor{DB: db, t: t}).disarm()
+	run(t, db, "update links set added_at = added_at - interval '30 days' where sensor = ''")
+	if r := verify(t, db, trusting(s)); len(r.Findings) > 0 || r.Destroyed != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A capture file whose rows were all dropped is forgotten, and may be loaded again: its links stay true.
+func TestVerify_FilesThatAreLoadedAgain(t *testing.T) {
+	db := database(t, false)
+	db.signer = signer(t)
+	expiry := impatient
+	expiry.Signer = db.signer
+	loadAs(t, db, keyed("replay", 1), old, old.AddDate(0, 0, 3))
+	loadAs(t, db, keyed("replay", 2), old, time.Now())
+	for _, step := range []struct {
+		what string
+		do   func()
+		rows int64
+	}{
+		{"dropped", func() { expire(t, db, expiry) }, 1},
+		{"loaded again", func() {
+			if !loadAs(t, db, keyed("replay", 1), old, old.AddDate(0, 0, 3)) {
+				t.Error("the file is not loaded again")
+			}
+		}, 3},
+		{"dropped again, and forgotten", func() {
+			expire(t, db, expiry)
+			run(t, db, "delete from loads where dropped_at is not null")
+		}, 1},
+	} {
+		step.do()
+		if r := verify(t, db, trusting(db.signer)); len(r.Findings) > 0 || r.Rows != step.rows {
+			t.Errorf("%s: %+v", step.what, r)
+		}
 	}
 }

@@ -56,8 +56,8 @@ func TestPsql_EachRoleFindsWhatIsMeantForIt(t *testing.T) {
 	if got := psqlAs(t, "nora", "select state from warrants", "select approve_warrant(1)"); got != "SET\napplied\n\n" {
 		t.Errorf("an approver's statements: %q", got)
 	}
-	if got := psqlAs(t, "paula", "select open_case('c', 'test')", "select ask_case('c')",
-		"select count(*) from case_mail('c') where outcome <> 'accepted'"); got != "SET\nt\n2\n0\n" {
+	if got := psqlAs(t, "paula", "select open_case('c', 'test')", "select ask_case('c') > 0",
+		"select count(*) from case_mail('c') where outcome <> 'accepted'"); got != "SET\nt\nt\n0\n" {
 		t.Errorf("an auditor's questions: %q", got)
 	}
 }

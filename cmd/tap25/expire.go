@@ -79,7 +79,7 @@ func expireNow(ctx context.Context, db *store.DB, cfg store.ExpireConfig, out, d
 	if err != nil || cfg.DryRun {
 		return err
 	}
-	finished, err := db.FinishDays(ctx, store.FinishConfig{})
+	finished, err := db.FinishDays(ctx, store.FinishConfig{Signer: cfg.Signer})
 	for _, d := range finished {
 		fmt.Fprintf(out, "finished %s\n", d)
 	}

@@ -20,7 +20,7 @@ import (
 
 const verifyLong = `
 verify computes the evidence in the database anew from the rows. It names the sensor, the segment and the day of every
-row that was changed, deleted, inserted or moved since it was loaded, of every link of a chain that was changed or
+row and coverage record that was changed, deleted, inserted or moved since it was loaded, of every link of a chain that was changed or
 removed, and of every day that was destroyed without a certificate. It exits with 0 only if it finds none of these.
 
 Without --key, verify believes the public keys that the database has. Who may change everything in the database can
@@ -183,9 +183,8 @@ func (s *verifySettings) print(out io.Writer, r *store.VerifyReport) {
 		fmt.Fprintf(out, "%s: %d links, the last is %d of %s\n  key %s (%s)\n", chainOf(c.Sensor), c.Links, c.Number,
 			c.Last.UTC().Format(time.RFC3339), c.Key, trust)
 	}
-	fmt.Fprintf(out, "as they were signed: %d rows in %d segments of %d days, and %d rows that legal holds keep\n",
-		r.Rows,
-		r.Segments, r.Days, r.Held)
+	fmt.Fprintf(out, "as they were signed: %d rows in %d segments of %d days, %d rows that legal holds keep, and "+
+		"%d coverage records\n", r.Rows, r.Segments, r.Days, r.Held, r.Coverage)
 	fmt.Fprintf(out, "destruction certificates: %d\nwitnesses that agree: %d\n", r.Destroyed, r.Witnessed)
 	for _, u := range r.Uncovered {
 		signed := ""

@@ -52,82 +52,20 @@ end $$;
 create trigger append_only before update or delete or truncate on tap25.coverage execute function tap25_internal.keep_coverage();
 alter table tap25.coverage enable always trigger append_only;
 
--- A sensor says what it covered itself, and nothing for others.
+-- A sensor says what it covered itself, and nothing for others. Longer rows come from pack_coverage alone.
 create function tap25_internal.check_coverage() returns trigger language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
-    mine constant text := case when tap25_internal.is_tied() then tap25_internal.my_sensor() end;
+    mine constant text := (select s.sensor from tap25_internal.sensors s where s.login = session_user and s.until is null);
 begin
-    if exists (select from added a where a.sensor <> mine) then
-        raise 'coverage of another sensor than %, which this login is', quote_literal(mine) using errcode = 'insufficient_privilege';
+    if tap25_internal.is_tied() and exists (select from added a where not a.packed and a.sensor is distinct from mine) then
+        raise 'coverage of another sensor than %, which this login is', coalesce(quote_literal(mine), 'none') using errcode = 'insufficient_privilege';
     end if;
     return null;
 end $$;
 create trigger check_coverage after insert on tap25.coverage referencing new table as added
     for each statement execute function tap25_internal.check_coverage();
 alter table tap25.coverage enable always trigger check_coverage;
-
--- Records of a day that is over, into which nothing was loaded for a while, become longer rows: those that follow one another, and
--- differ in nothing but their counts. Those with losses stay within an hour, so that a loss has a time. A login of a sensor packs its
--- own. A day whose sums are beyond bigint stays as it is.
-create function tap25_internal.pack_coverage(quiet interval) returns bigint language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-declare
-    tied constant boolean := tap25_internal.is_tied();
-    mine constant text := (select s.sensor from tap25_internal.sensors s where s.login = session_user and s.until is null);
-    gone bigint := 0;
-    n    bigint;
-    d    date;
-begin
-    begin
-        lock table tap25_internal.making_summaries in exclusive mode nowait;
-    exception when lock_not_available then
-        return 0;
-    end;
-    perform set_config('tap25.packing', 'on', true);
-    for d in select c.since::date from tap25.coverage c
-        where not c.packed and c.since < date_trunc('day', now()) and (not tied or c.sensor = mine)
-        group by 1 having max(c.loaded_at) <= clock_timestamp() - quiet order by 1
-    loop
-        begin
-            with taken as (
-                delete from tap25.coverage c where c.since >= d and c.since < d + 1 and (not tied or c.sensor = mine) returning c.*
-            ), lossy as (
-                select t.*, greatest(t.ring_full, t.undecoded, t.fragments_lost, t.holes_given_up, t.octets_lost, t.sessions_cut, t.rows_lost,
-                    t.nic_dropped) > 0 as lossy, date_trunc('hour', t.since) as hour
-                from taken t
-            ), alike as (
-                select l.*, jsonb_build_array(l.interfaces, l.scope, l.version, l.clock_synchronised, l.nic_dropped is null, l.lossy,
-                    case when l.lossy then l.hour end)::text as kind
-                from lossy l
-            ), headed as (
-                select a.*, a.started or a.before > d + 1 or (a.lossy and a.before > a.hour + interval '1 hour')
-                    or lag(a.before) over w is distinct from a.since or lag(a.kind) over w <> a.kind as head
-                from alike a window w as (partition by a.sensor, a.program order by a.since, a.before, a.loaded_at)
-            ), numbered as (
-                select h.*, count(*) filter (where h.head) over (partition by h.sensor, h.program order by h.since, h.before, h.loaded_at
-                    rows unbounded preceding) as part
-                from headed h
-            ), entered as (
-                insert into tap25.coverage
-                select min(p.since), max(p.before), p.sensor, p.program, min(p.interfaces), min(p.scope), min(p.version), bool_or(p.started),
-                    bool_or(p.stopped), bool_and(p.clock_synchronised),
-                    (array_agg(p.clock_offset order by greatest(p.clock_offset, -p.clock_offset) desc nulls last))[1], max(p.clock_error),
-                    sum(p.frames_seen), sum(p.frames_read), sum(p.ring_full), sum(p.undecoded), sum(p.fragments_lost), sum(p.holes_given_up),
-                    sum(p.octets_lost), sum(p.sessions), sum(p.sessions_encrypted), sum(p.sessions_cut), sum(p.rows), sum(p.rows_lost),
-                    sum(p.nic_dropped), sum(p.records), true, max(p.loaded_at)
-                from numbered p group by p.sensor, p.program, p.part
-                returning 1
-            )
-            select (select count(*) from taken) - (select count(*) from entered) into n;
-            gone := gone + n;
-        exception when numeric_value_out_of_range then -- the sums of this day
-            null;
-        end;
-    end loop;
-    perform set_config('tap25.packing', 'off', true);
-    return gone;
-end $$;
 
 -- Answers.
 
@@ -254,7 +192,7 @@ end $$;
 
 -- Rights.
 
-revoke execute on function tap25_internal.keep_coverage, tap25_internal.check_coverage, tap25_internal.pack_coverage, tap25_internal.percent,
+revoke execute on function tap25_internal.keep_coverage, tap25_internal.check_coverage, tap25_internal.percent,
     tap25_internal.span, tap25_internal.completeness_sentence, tap25.completeness from public;
 
 alter function tap25_internal.grant_roles() rename to grant_roles_before_coverage;
@@ -266,11 +204,10 @@ begin
     perform tap25_internal.grant_roles_before_coverage();
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
         execute format('grant insert (%s) on tap25.coverage to tap25_sensor', columns);
-        grant execute on function tap25_internal.pack_coverage to tap25_sensor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25.coverage to tap25_admin;
-        grant execute on function tap25.completeness, tap25_internal.pack_coverage to tap25_admin;
+        grant execute on function tap25.completeness to tap25_admin;
     end if;
 end $$;
 revoke execute on function tap25_internal.grant_roles() from public;
@@ -310,7 +247,6 @@ comment on column tap25.coverage.loaded_at is 'When it was loaded, by the databa
 comment on column tap25_internal.loads.rows is 'How many rows and records of coverage it has, by its sensor''s word.';
 comment on function tap25_internal.keep_coverage is 'Trigger: refuses to change or delete coverage, except for pack_coverage.';
 comment on function tap25_internal.check_coverage is 'Trigger: refuses coverage of another sensor than the login''s.';
-comment on function tap25_internal.pack_coverage is 'Puts longer rows in the place of coverage of days that are over; returns how many rows fewer there are. For sensors, of their own, and administrators.';
 comment on function tap25_internal.percent is 'A share as per cent, rounded up or down to two decimals.';
 comment on function tap25_internal.span is 'A time span for people, in one unit.';
 comment on function tap25_internal.completeness_sentence is 'The figures of completeness() in words.';

@@ -193,24 +193,111 @@ begin
         'begin lock table tap25.holds in share mode; %s tap25_internal.misdated t where t.loaded_at < loaded_before; end', leaves));
 end $$;
 
+-- Packing of coverage.
+
+-- The leaf of a record of coverage, like that of a row.
+create function tap25_internal.leaf(c tap25.coverage) returns bytea language sql stable
+set search_path = pg_catalog, pg_temp as $$
+    select sha256(decode('000019', 'hex') || string_agg(coalesce(int4send(octet_length(f)) || f, decode('ffffffff', 'hex')), '' order by n))
+    from unnest(array[timestamptz_send(c.since), timestamptz_send(c.before), convert_to(c.sensor, 'UTF8'), convert_to(c.program, 'UTF8'),
+        array_send(c.interfaces), convert_to(c.scope, 'UTF8'), convert_to(c.version, 'UTF8'), boolsend(c.started), boolsend(c.stopped),
+        boolsend(c.clock_synchronised), interval_send(c.clock_offset), interval_send(c.clock_error), int8send(c.frames_seen),
+        int8send(c.frames_read), int8send(c.ring_full), int8send(c.undecoded), int8send(c.fragments_lost), int8send(c.holes_given_up),
+        int8send(c.octets_lost), int8send(c.sessions), int8send(c.sessions_encrypted), int8send(c.sessions_cut), int8send(c.rows),
+        int8send(c.rows_lost), int8send(c.nic_dropped)]) with ordinality u (f, n) $$;
+
+-- The chain that signs what this login packs of a sensor: a sensor's login packs its own, and who may drop days packs all; else null.
+create function tap25_internal.packing_chain(of_sensor text) returns text language sql stable security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+    select case when has_function_privilege(session_user, 'tap25_internal.expire_day(date, text)', 'execute') then ''
+        when exists (select from tap25_internal.sensors s where s.login = session_user and s.until is null and s.sensor = of_sensor)
+        then of_sensor end $$;
+
+create function tap25_internal.coverage_over(quiet interval) returns table (day date, sensor text, chain text)
+language sql stable security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+    select g.day, g.sensor, p.chain
+    from (select c.since::date as day, c.sensor from tap25.coverage c where not c.packed and c.since < date_trunc('day', now())
+          group by 1, 2 having max(c.loaded_at) <= clock_timestamp() - quiet) g
+    cross join lateral (select tap25_internal.packing_chain(g.sensor) as chain) p
+    where p.chain is not null order by 1, 2 $$;
+
+-- Records of a day become longer rows: those that follow one another, and differ in nothing but their counts. Those with losses stay
+-- within an hour, so that a loss has a time. Returns the leaves of what goes, with its xmin, and of what comes, and the links of the
+-- day that may be of either: all as of one snapshot, so that a load that commits meanwhile is left as it is, with its link.
+create function tap25_internal.pack_coverage(which date, of_sensor text) returns table (what text, id bigint, xid bigint, octets bytea)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+#variable_conflict use_column
+begin
+    if tap25_internal.packing_chain(of_sensor) is null or which >= now()::date then
+        raise 'only coverage of one''s own, of days that are over, is packed' using errcode = 'insufficient_privilege';
+    end if;
+    begin
+        lock table tap25_internal.making_summaries in exclusive mode nowait;
+    exception when lock_not_available then
+        return;
+    end;
+    perform set_config('tap25.packing', 'on', true);
+    return query
+    with taken as (
+        delete from tap25.coverage c where c.sensor = of_sensor and c.since >= which and c.since < which + 1
+        returning c.*, c.xmin::text::bigint as was_xid, tap25_internal.leaf(c) as was_leaf
+    ), lossy as (
+        select t.*, greatest(t.ring_full, t.undecoded, t.fragments_lost, t.holes_given_up, t.octets_lost, t.sessions_cut, t.rows_lost,
+            t.nic_dropped) > 0 as lossy, date_trunc('hour', t.since) as hour
+        from taken t
+    ), alike as (
+        select l.*, jsonb_build_array(l.interfaces, l.scope, l.version, l.clock_synchronised, l.nic_dropped is null, l.lossy,
+            case when l.lossy then l.hour end)::text as kind
+        from lossy l
+    ), headed as (
+        select a.*, a.started or a.before > which + 1 or (a.lossy and a.before > a.hour + interval '1 hour')
+            or lag(a.before) over w is distinct from a.since or lag(a.kind) over w <> a.kind as head
+        from alike a window w as (partition by a.sensor, a.program order by a.since, a.before, a.loaded_at)
+    ), numbered as (
+        select h.*, count(*) filter (where h.head) over (partition by h.sensor, h.program order by h.since, h.before, h.loaded_at
+            rows unbounded preceding) as part
+        from headed h
+    ), entered as (
+        insert into tap25.coverage as e
+        select min(p.since), max(p.before), p.sensor, p.program, min(p.interfaces), min(p.scope), min(p.version), bool_or(p.started),
+            bool_or(p.stopped), bool_and(p.clock_synchronised),
+            (array_agg(p.clock_offset order by greatest(p.clock_offset, -p.clock_offset) desc nulls last))[1], max(p.clock_error),
+            sum(p.frames_seen), sum(p.frames_read), sum(p.ring_full), sum(p.undecoded), sum(p.fragments_lost), sum(p.holes_given_up),
+            sum(p.octets_lost), sum(p.sessions), sum(p.sessions_encrypted), sum(p.sessions_cut), sum(p.rows), sum(p.rows_lost),
+            sum(p.nic_dropped), sum(p.records), true, max(p.loaded_at)
+        from numbered p group by p.sensor, p.program, p.part
+        returning tap25_internal.leaf(e) as its_leaf
+    )
+    select case when t.packed then 'longer before' else 'minute' end, null::bigint, t.was_xid, t.was_leaf from taken t
+    union all select 'longer', null, null, e.its_leaf from entered e
+    union all select 'link', l.id, l.xid::text::bigint, l.body from tap25.links l
+    where daterange(l.first_day, l.last_day, '[]') @> which
+      and (l.sensor = of_sensor or l.sensor = '' and l.segment = of_sensor)
+      and (position(decode('04', 'hex') || int4send(which - date '1970-01-01') in l.body) > 0
+           or position(decode('05', 'hex') || int4send(which - date '1970-01-01') in l.body) > 0)
+    order by 2;
+    perform set_config('tap25.packing', 'off', true);
+end $$;
+
 -- Rights.
 
 revoke execute on function tap25_internal.stamp_evidence, tap25_internal.stamp_load, tap25_internal.claim_chain, tap25_internal.lock_chain,
-    tap25_internal.has_links, tap25_internal.add_links, tap25_internal.leaf, tap25_internal.held_leaves, tap25_internal.released_leaves,
-    tap25_internal.misdated_leaves from public;
+    tap25_internal.has_links, tap25_internal.add_links, tap25_internal.leaf(tap25_internal.envelopes), tap25_internal.held_leaves,
+    tap25_internal.released_leaves, tap25_internal.misdated_leaves, tap25_internal.leaf(tap25.coverage), tap25_internal.packing_chain,
+    tap25_internal.coverage_over, tap25_internal.pack_coverage from public;
 
 alter function tap25_internal.grant_roles() rename to grant_roles_before_evidence;
 create function tap25_internal.grant_roles() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     perform tap25_internal.grant_roles_before_evidence();
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.stamp_load, tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links
-            to tap25_sensor;
+        grant execute on function tap25_internal.stamp_load, tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links,
+            tap25_internal.coverage_over, tap25_internal.pack_coverage to tap25_sensor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25.keys, tap25.links, tap25_internal.chains, tap25_internal.evidence, tap25_internal.before_evidence to tap25_admin;
         grant execute on function tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links, tap25_internal.held_leaves,
-            tap25_internal.released_leaves, tap25_internal.misdated_leaves to tap25_admin;
+            tap25_internal.released_leaves, tap25_internal.misdated_leaves, tap25_internal.coverage_over, tap25_internal.pack_coverage to tap25_admin;
     end if;
 end $$;
 revoke execute on function tap25_internal.grant_roles() from public;
@@ -225,12 +312,12 @@ comment on column tap25.keys.public_key is 'The 32 octets of the Ed25519 public 
 comment on column tap25.keys.added_by is 'The login that used the key first.';
 comment on column tap25.keys.added_at is 'When it was used first, by the database''s clock.';
 comment on sequence tap25.keys_id_seq is 'Gives keys.id.';
-comment on table tap25.links is 'The chains of evidence: a link for each loaded segment, and for each destruction of rows. Append-only; ''tap25 verify'' checks them.';
+comment on table tap25.links is 'The chains of evidence: a link for each loaded segment, each destruction of rows, and each packing of coverage. Append-only; ''tap25 verify'' checks them.';
 comment on column tap25.links.id is 'Number of the line, in the order of adding.';
 comment on column tap25.links.sensor is 'Whose chain it is; empty: that of destructions.';
 comment on column tap25.links.key is 'The key that has signed it, keys.id. Each key has a chain of its own.';
 comment on column tap25.links.number is 'Number of the link in its chain.';
-comment on column tap25.links.segment is 'The segment whose rows it proves, loads.segment; null: none.';
+comment on column tap25.links.segment is 'The segment whose rows it proves, loads.segment; of packed coverage, its sensor; null: none.';
 comment on column tap25.links.first_day is 'The first UTC day of the rows; null: no rows.';
 comment on column tap25.links.last_day is 'The last UTC day of the rows.';
 comment on column tap25.links.xid is 'The xmin of the rows. It is not signed: it says where to look.';
@@ -259,7 +346,11 @@ comment on function tap25_internal.claim_chain is 'Refuses who may not add links
 comment on function tap25_internal.lock_chain is 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
 comment on function tap25_internal.has_links is 'Which of some links, by number and SHA-256, a chain has. For sensors, under their own name, and for who may drop days.';
 comment on function tap25_internal.add_links is 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
-comment on function tap25_internal.leaf is 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
+comment on function tap25_internal.leaf(tap25_internal.envelopes) is 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
+comment on function tap25_internal.leaf(tap25.coverage) is 'The leaf of a record of coverage in a tree of evidence.';
+comment on function tap25_internal.packing_chain is 'The chain that signs what this login packs of a sensor''s coverage; null: it may not.';
+comment on function tap25_internal.coverage_over is 'Days that are over, and the sensors whose coverage of them this login may pack, with the chain that signs it. For sensors and administrators.';
+comment on function tap25_internal.pack_coverage is 'Puts longer rows in the place of a sensor''s coverage of a day that is over; returns what whoever packs signs. For sensors, of their own, and administrators.';
 comment on function tap25_internal.held_leaves is 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
 comment on function tap25_internal.released_leaves is 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
 comment on function tap25_internal.misdated_leaves is 'The leaves of the rows that expire_misdated will drop. For administrators, who sign what they drop.';
