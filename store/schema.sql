@@ -1656,6 +1656,7 @@ declare
     first  constant timestamptz := coalesce(since, '-infinity');
     behind constant timestamptz := coalesce(before, 'infinity');
 begin
+    perform tap25_internal.check_may_ask();
     if left(a, 1) = '.' or left(b, 1) = '.' then
         perform tap25_internal.check_days_read(since, before);
     end if;
@@ -1840,6 +1841,7 @@ declare
     first  constant timestamptz := coalesce(since, '-infinity');
     behind constant timestamptz := coalesce(before, 'infinity');
 begin
+    perform tap25_internal.check_may_ask();
     return query execute 'select * from (' || tap25_internal.once_query(
             'select * from tap25_internal.mail_concerning(null, null, $1, $2 - interval ''1 hour'', $3 + interval ''1 hour'')')
         || ') as once where once.seen_at >= $2 and once.seen_at < $3' using ip, first, behind;
@@ -1853,6 +1855,7 @@ CREATE OR REPLACE FUNCTION tap25.mail_local_part(local text, since timestamp wit
 AS $function$
 #variable_conflict use_variable
 begin
+    perform tap25_internal.check_may_ask();
     perform tap25_internal.check_days_read(since, before);
     return query execute 'select * from (' || tap25_internal.once_query('
             select * from tap25.mail where seen_at >= $2 - interval ''1 hour'' and seen_at < $3 + interval ''1 hour''
@@ -2792,6 +2795,18 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.check_may_ask()
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if not has_table_privilege('tap25.mail', 'select') then
+        raise 'mail is read through a case: select * from my_cases, then open_case, ask_case and case_mail' using errcode = 'insufficient_privilege';
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.check_misdated()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3592,6 +3607,9 @@ begin
         grant select on tap25_internal.tap25_schema_version, tap25.my_cases to tap25_auditor;
         grant execute on function tap25.ask_case, tap25.case_mail, tap25.case_list, tap25.case_answer, tap25.case_completeness, tap25_internal.my_cases,
             tap25.apply_for_warrant, tap25.end_warrant to tap25_auditor;
+        grant execute on function tap25.mail_from, tap25.mail_to, tap25.mail_from_domain, tap25.mail_to_domain, tap25.mail_client, tap25.mail_server,
+            tap25.mail_between, tap25.mail_of, tap25.mail_ip, tap25.mail_local_part, tap25.mail_hops, tap25_internal.mail_about, tap25_internal.is_host,
+            tap25_internal.check_may_ask to tap25_auditor; -- to be told what to call instead
     end if;
     if exists (select from pg_roles where rolname = 'tap25_approver') then
         grant usage on schema tap25, tap25_internal to tap25_approver;
@@ -3884,11 +3902,13 @@ CREATE OR REPLACE FUNCTION tap25_internal.mail_about(kind text, value text, cond
 AS $function$
 declare
     question constant text := 'select * from tap25_internal.%s where seen_at >= $2 and seen_at < $3 and ' || condition;
-    first constant timestamptz := coalesce(since, '-infinity');
+    first  constant timestamptz := coalesce(since, '-infinity');
     behind constant timestamptz := coalesce(before, 'infinity');
-    which date[] := array(select tap25_internal.days_with(kind, value, first, behind));
-    d date;
+    which  date[];
+    d      date;
 begin
+    perform tap25_internal.check_may_ask();
+    which := array(select tap25_internal.days_with(kind, value, first, behind));
     if cardinality(which) > 32 then
         return query execute format(question, 'mail_days') using value, first, behind;
     else
@@ -4750,6 +4770,17 @@ GRANT EXECUTE ON FUNCTION tap25.drop_hold(bigint) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_approver;
 GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_between(text,text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_hops(bigint,integer,text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_ip(inet,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_local_part(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_of(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.open_case(text,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.refuse_warrant(bigint,text) TO tap25_approver;
 GRANT EXECUTE ON FUNCTION tap25.set_retention(interval) TO tap25_admin;
@@ -4757,6 +4788,7 @@ GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],da
 GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.check_may_ask() TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_sensor;
@@ -4771,9 +4803,11 @@ GRANT EXECUTE ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) TO ta
 GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.held_leaves(date[]) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.is_host(inet) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.kept_from() TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
@@ -5147,6 +5181,7 @@ COMMENT ON FUNCTION tap25_internal.check_auditors(name[]) IS 'Fails unless the a
 COMMENT ON FUNCTION tap25_internal.check_coverage() IS 'Trigger: refuses coverage of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_days_read(timestamp with time zone,timestamp with time zone) IS 'Fails unless a time range is 31 days or less: for questions that read whole days.';
 COMMENT ON FUNCTION tap25_internal.check_isolation(bigint) IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would show an ended warrant as valid.';
+COMMENT ON FUNCTION tap25_internal.check_may_ask() IS 'Fails, and says what to call instead, unless the caller may read mail.';
 COMMENT ON FUNCTION tap25_internal.check_misdated() IS 'Trigger: refuses misdated rows whose day gets a partition, and rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_period(timestamp with time zone,timestamp with time zone,timestamp with time zone) IS 'Fails if the times of a warrant are none, or if it would open nothing.';
 COMMENT ON FUNCTION tap25_internal.check_retention(timestamp with time zone) IS 'Fails if the retention keeps something of what is older than a time.';

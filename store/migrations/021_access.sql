@@ -605,6 +605,9 @@ begin
         grant select on tap25_internal.tap25_schema_version, tap25.my_cases to tap25_auditor;
         grant execute on function tap25.ask_case, tap25.case_mail, tap25.case_list, tap25.case_answer, tap25.case_completeness, tap25_internal.my_cases,
             tap25.apply_for_warrant, tap25.end_warrant to tap25_auditor;
+        grant execute on function tap25.mail_from, tap25.mail_to, tap25.mail_from_domain, tap25.mail_to_domain, tap25.mail_client, tap25.mail_server,
+            tap25.mail_between, tap25.mail_of, tap25.mail_ip, tap25.mail_local_part, tap25.mail_hops, tap25_internal.mail_about, tap25_internal.is_host,
+            tap25_internal.check_may_ask to tap25_auditor; -- to be told what to call instead
     end if;
     if exists (select from pg_roles where rolname = 'tap25_approver') then
         grant usage on schema tap25, tap25_internal to tap25_approver;
