@@ -735,7 +735,7 @@ CREATE VIEW tap25.mail_once AS
                             source_3.queue,
                             source_3.number,
                                 CASE
-                                    WHEN source_3.queue IS NOT NULL AND NOT min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue AND NOT min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue AND (max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval THEN 'queue '::text || source_3.queue
+                                    WHEN source_3.queue IS NOT NULL AND NOT min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue AND NOT min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue AND NOT min(source_3.message_bytes) OVER queue IS DISTINCT FROM max(source_3.message_bytes) OVER queue AND (max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval THEN 'queue '::text || source_3.queue
                                     WHEN source_3.number IS NOT NULL THEN 'number '::text || source_3.number
                                     WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
                                     ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
@@ -2101,7 +2101,7 @@ BEGIN ATOMIC
                                      source_3.queue,
                                      source_3.number,
 CASE
- WHEN ((source_3.queue IS NOT NULL) AND (NOT (min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue)) AND (NOT (min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue)) AND ((max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval)) THEN ('queue '::text || source_3.queue)
+ WHEN ((source_3.queue IS NOT NULL) AND (NOT (min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue)) AND (NOT (min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue)) AND (NOT (min(source_3.message_bytes) OVER queue IS DISTINCT FROM max(source_3.message_bytes) OVER queue)) AND ((max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval)) THEN ('queue '::text || source_3.queue)
  WHEN (source_3.number IS NOT NULL) THEN ('number '::text || source_3.number)
  WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
  ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
@@ -4153,6 +4153,7 @@ from (
             select *, case when queue is not null
                                 and min(mail_no) filter (where exact) over queue is not distinct from max(mail_no) filter (where exact) over queue
                                 and min(mail_from) over queue is not distinct from max(mail_from) over queue
+                                and min(message_bytes) over queue is not distinct from max(message_bytes) over queue
                                 and max(seen_at) over queue - min(seen_at) over queue <= interval '1 hour' then 'queue ' || queue
                            when number is not null then 'number ' || number
                            when agreed then concat('burst ', burst, ' ', network)

@@ -55,6 +55,7 @@ from (
             select *, case when queue is not null
                                 and min(mail_no) filter (where exact) over queue is not distinct from max(mail_no) filter (where exact) over queue
                                 and min(mail_from) over queue is not distinct from max(mail_from) over queue
+                                and min(message_bytes) over queue is not distinct from max(message_bytes) over queue
                                 and max(seen_at) over queue - min(seen_at) over queue <= interval '1 hour' then 'queue ' || queue
                            when number is not null then 'number ' || number
                            when agreed then concat('burst ', burst, ' ', network)
