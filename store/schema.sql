@@ -4862,7 +4862,7 @@ COMMENT ON COLUMN tap25.accesses.os_user IS 'Where action is opened as owner: th
 COMMENT ON COLUMN tap25.accesses.os_login IS 'Where action is opened as owner: who had logged in, whatever su or sudo made of it; null if the kernel does not know.';
 COMMENT ON COLUMN tap25.accesses.terminal IS 'Where action is opened as owner: the terminal; null if there was none.';
 COMMENT ON SEQUENCE tap25.accesses_id_seq IS 'Gives accesses.id.';
-COMMENT ON TABLE tap25.coverage IS 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors through completeness().';
+COMMENT ON TABLE tap25.coverage IS 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors ask case_completeness().';
 COMMENT ON COLUMN tap25.coverage.since IS 'Beginning of the interval, by the sensor''s clock; of a replay, by the packets'' times.';
 COMMENT ON COLUMN tap25.coverage.before IS 'End of the interval, which is not in it.';
 COMMENT ON COLUMN tap25.coverage.sensor IS 'Name of the sensor, mail.sensor.';
@@ -5004,7 +5004,7 @@ COMMENT ON COLUMN tap25.sensors.sensor IS 'Name of the sensor: mail.sensor.';
 COMMENT ON COLUMN tap25.sensors.login IS 'The login that alone loads under this name.';
 COMMENT ON COLUMN tap25.sensors.since IS 'When the name became this login''s, by the database''s clock.';
 COMMENT ON COLUMN tap25.sensors.bound_by IS 'The login that bound it: the sensor''s own with its first load, or an administrator''s.';
-COMMENT ON TABLE tap25.warrant_events IS 'What happened to a warrant: that it was granted, and that it was ended. Append-only; administrators read it.';
+COMMENT ON TABLE tap25.warrant_events IS 'What happened to a warrant: that it was applied for, approved or refused, and ended. Append-only; administrators and approvers read it.';
 COMMENT ON COLUMN tap25.warrant_events.id IS 'Number of the event.';
 COMMENT ON COLUMN tap25.warrant_events.warrant_id IS 'The warrant: warrants.id.';
 COMMENT ON COLUMN tap25.warrant_events.action IS 'applied; approved; refused; ended; granted, before schema version 21, when that took nobody else; migrated, of a warrant that needs no approval, since it is from before there was one.';
@@ -5043,7 +5043,7 @@ COMMENT ON FUNCTION tap25.case_leaves(bigint) IS 'Returns the links of the segme
 COMMENT ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns what case_mail does, in eight columns, and seen_at to the second. For auditors: select * from case_list(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of a question that ask_case has recorded within 15 minutes, with the same arguments: each recipient of each mail once. For auditors: select * from case_mail(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_warrants(bigint) IS 'Returns the warrants that an answer rests on, as ask_case has recorded it: basis, applicant, approver, targets, times. For the auditor who has asked: select * from case_warrants(17)';
-COMMENT ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) IS 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now.';
+COMMENT ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) IS 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now. For administrators; auditors call case_completeness: select sentence from completeness(''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.correspondents(text,timestamp with time zone,timestamp with time zone) IS 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For the owner: select * from correspondents(''a@a.example'')';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
 COMMENT ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) IS 'Ends a warrant, at once or at a time to come; returns false if there is no such warrant or it ends earlier. For administrators, approvers, and its applicant: select end_warrant(7, ''case closed'')';
@@ -5212,7 +5212,7 @@ COMMENT ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) IS 'Enters 
 COMMENT ON FUNCTION tap25_internal.expire_day(date,text) IS 'Drops a day, after copying the rows that a hold concerns; returns its rows, its octets and how many rows are kept. Fails if the retention keeps the day or a load has it.';
 COMMENT ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) IS 'Removes misdated rows that were loaded before a time, after copying those that a hold concerns; returns what was removed for each day. Fails if the retention keeps them.';
 COMMENT ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) IS 'Forgets those of the segments whose rows were all dropped, so that they are loaded again. For sensors, under their own name, before enter_loads.';
-COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
+COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';

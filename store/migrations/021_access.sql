@@ -684,6 +684,7 @@ begin
             col_description('tap25.warrants'::regclass, (select a.attnum from pg_attribute a where a.attrelid = 'tap25.warrants'::regclass and a.attname = c)));
     end loop;
 end $$;
+comment on table tap25.warrant_events is 'What happened to a warrant: that it was applied for, approved or refused, and ended. Append-only; administrators and approvers read it.';
 comment on column tap25.warrant_events.action is 'applied; approved; refused; ended; granted, before schema version 21, when that took nobody else; migrated, of a warrant that needs no approval, since it is from before there was one.';
 comment on column tap25.warrant_events.reason is 'What it was approved, refused or ended for; may be null.';
 comment on view tap25.my_cases is 'The cases of the auditor who asks: each target of each warrant that names the login, or a role that it is a member of. select * from my_cases';
