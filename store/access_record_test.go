@@ -63,6 +63,24 @@ func TestAuditor_ARecordSaysWhatWasReadByWhomFromWhere(t *testing.T) {
 }
 
 // All that a case has is read at the call, so the record has it, however little of it is fetched.
+// An auditor who asks as the owner does is told what to call instead.
+func TestAuditor_IsToldHowMailIsRead(t *testing.T) {
+	db := database(t, false)
+	heldDay(t, db)
+	auditor := opened(t, db, "auditor", "b.example")
+	for _, question := range []string{"mail_from('a@a.example')", "mail_to('b@b.example')", "mail_from_domain('a.example')",
+		"mail_to_domain('b.example')", "mail_client('192.0.2.1')", "mail_server('192.0.2.0/24')", "mail_of('b@b.example')",
+		"mail_between('a@a.example', 'b.example')", "mail_ip('192.0.2.1')", "mail_hops(1, 1, 'b@b.example')",
+		"mail_local_part('b', '2020-02-29', '2020-03-01')",
+		"tap25_internal.mail_about('rcpt_to', 'b@b.example', 'true', null, null)"} {
+		_, err := auditor.Conn().Exec(t.Context(), "select * from "+question)
+		fails(t, question, err, "42501")
+		if err != nil && !strings.Contains(err.Error(), "open_case, ask_case and case_mail") {
+			t.Errorf("%s: %v", question, err)
+		}
+	}
+}
+
 func TestAuditor_FetchesNoRowThatIsNotRecorded(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)

@@ -83,6 +83,12 @@ func TestOnce_DecidesByNameNumberAndMoment(t *testing.T) {
 			[]*smtp.Envelope{seen("x", 0, nil), seen("x", time.Second, func(e *smtp.Envelope) { e.MailNo = 2 }),
 				seen("y", time.Second, func(e *smtp.Envelope) { e.MailNo = 2 })},
 			[]string{"0 x accepted {x}", "1 x accepted {x,y}"}},
+		"a server that names all mails alike, and losses at both taps": {
+			[]*smtp.Envelope{seen("x", 0, gap), seen("x", 9*time.Second, func(e *smtp.Envelope) {
+				gap(e)
+				e.MailNo, e.MessageBytes = 2, new(int64(900))
+			}), seen("y", 9*time.Second, func(e *smtp.Envelope) { gap(e); e.MessageBytes = new(int64(900)) })},
+			[]string{"0 x accepted {x}", "9 x accepted {x,y}"}},
 		"a name that comes again two hours later": {
 			[]*smtp.Envelope{seen("x", 0, nil), seen("y", 2*time.Hour, func(e *smtp.Envelope) { e.SessionID = 9 })},
 			[]string{"0 x accepted {x}", "7200 y accepted {y}"}},
@@ -112,6 +118,9 @@ func TestOnce_DecidesByNameNumberAndMoment(t *testing.T) {
 		}
 	}
 }
+
+// gap is a row of a session of which octets were lost before.
+func gap(e *smtp.Envelope) { e.LostBytes, e.Flags = 90, smtp.Gap }
 
 // dark is a row of an encrypted session.
 func dark(e *smtp.Envelope) {

@@ -88,6 +88,25 @@ func TestFunctions_SearchNoSchemaOfOthers(t *testing.T) {
 	}
 }
 
+// A comment says for whom a function is, which are those who may call it. Auditors may call those of the owner to be
+// told what to call instead.
+func TestFunctions_AreForWhomTheirCommentsSay(t *testing.T) {
+	db := database(t, false)
+	wrong := lines(t, db, `
+		select p.oid::regprocedure || ': ' || c.text from pg_proc p cross join lateral (
+			select coalesce(obj_description(p.oid, 'pg_proc'), 'none') as text) c
+		where p.pronamespace = 'tap25'::regnamespace and p.prorettype <> 'trigger'::regtype and (
+			c.text ~ 'For [^:]*administrators' <> has_function_privilege('tap25_admin', p.oid, 'execute')
+			or c.text ~ 'For [^:]*approvers' <> has_function_privilege('tap25_approver', p.oid, 'execute')
+			or c.text ~ 'For [^:]*sensors' <> has_function_privilege('tap25_sensor', p.oid, 'execute')
+			or c.text ~ 'For [^:;]*auditor' and not has_function_privilege('tap25_auditor', p.oid, 'execute')
+			or c.text !~ 'For ([^:;]*auditor|the owner|.*its applicant)'
+				and has_function_privilege('tap25_auditor', p.oid, 'execute'))`)
+	if len(wrong) > 0 {
+		t.Errorf("these are for others than they say: %s", strings.Join(wrong, "\n"))
+	}
+}
+
 // The matrix of role, verb and object, for a user of none of the roles too.
 func TestRights_AreAsReviewed(t *testing.T) {
 	db := database(t, false)

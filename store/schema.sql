@@ -735,7 +735,7 @@ CREATE VIEW tap25.mail_once AS
                             source_3.queue,
                             source_3.number,
                                 CASE
-                                    WHEN source_3.queue IS NOT NULL AND NOT min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue AND NOT min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue AND (max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval THEN 'queue '::text || source_3.queue
+                                    WHEN source_3.queue IS NOT NULL AND NOT min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue AND NOT min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue AND NOT min(source_3.message_bytes) OVER queue IS DISTINCT FROM max(source_3.message_bytes) OVER queue AND (max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval THEN 'queue '::text || source_3.queue
                                     WHEN source_3.number IS NOT NULL THEN 'number '::text || source_3.number
                                     WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
                                     ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
@@ -1663,6 +1663,7 @@ declare
     first  constant timestamptz := coalesce(since, '-infinity');
     behind constant timestamptz := coalesce(before, 'infinity');
 begin
+    perform tap25_internal.check_may_ask();
     if left(a, 1) = '.' or left(b, 1) = '.' then
         perform tap25_internal.check_days_read(since, before);
     end if;
@@ -1847,6 +1848,7 @@ declare
     first  constant timestamptz := coalesce(since, '-infinity');
     behind constant timestamptz := coalesce(before, 'infinity');
 begin
+    perform tap25_internal.check_may_ask();
     return query execute 'select * from (' || tap25_internal.once_query(
             'select * from tap25_internal.mail_concerning(null, null, $1, $2 - interval ''1 hour'', $3 + interval ''1 hour'')')
         || ') as once where once.seen_at >= $2 and once.seen_at < $3' using ip, first, behind;
@@ -1860,6 +1862,7 @@ CREATE OR REPLACE FUNCTION tap25.mail_local_part(local text, since timestamp wit
 AS $function$
 #variable_conflict use_variable
 begin
+    perform tap25_internal.check_may_ask();
     perform tap25_internal.check_days_read(since, before);
     return query execute 'select * from (' || tap25_internal.once_query('
             select * from tap25.mail where seen_at >= $2 - interval ''1 hour'' and seen_at < $3 + interval ''1 hour''
@@ -2105,7 +2108,7 @@ BEGIN ATOMIC
                                      source_3.queue,
                                      source_3.number,
 CASE
- WHEN ((source_3.queue IS NOT NULL) AND (NOT (min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue)) AND (NOT (min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue)) AND ((max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval)) THEN ('queue '::text || source_3.queue)
+ WHEN ((source_3.queue IS NOT NULL) AND (NOT (min(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue IS DISTINCT FROM max(source_3.mail_no) FILTER (WHERE source_3.exact) OVER queue)) AND (NOT (min(source_3.mail_from) OVER queue IS DISTINCT FROM max(source_3.mail_from) OVER queue)) AND (NOT (min(source_3.message_bytes) OVER queue IS DISTINCT FROM max(source_3.message_bytes) OVER queue)) AND ((max(source_3.seen_at) OVER queue - min(source_3.seen_at) OVER queue) <= '01:00:00'::interval)) THEN ('queue '::text || source_3.queue)
  WHEN (source_3.number IS NOT NULL) THEN ('number '::text || source_3.number)
  WHEN source_3.agreed THEN concat('burst ', source_3.burst, ' ', source_3.network)
  ELSE concat_ws(' '::text, 'row', source_3.session_id, source_3.mail_no, source_3.sensor)
@@ -2796,6 +2799,18 @@ begin
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
         perform tap25_internal.log_refusal(number, 'not READ COMMITTED');
         raise 'cases are opened and read in the isolation level READ COMMITTED only' using errcode = 'insufficient_privilege';
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.check_may_ask()
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if not has_table_privilege('tap25.mail', 'select') then
+        raise 'mail is read through a case: select * from my_cases, then open_case, ask_case and case_mail' using errcode = 'insufficient_privilege';
     end if;
 end $function$;
 
@@ -3608,6 +3623,9 @@ begin
         grant select on tap25_internal.tap25_schema_version, tap25.my_cases to tap25_auditor;
         grant execute on function tap25.ask_case, tap25.case_mail, tap25.case_list, tap25.case_answer, tap25.case_completeness, tap25_internal.my_cases,
             tap25.apply_for_warrant, tap25.end_warrant to tap25_auditor;
+        grant execute on function tap25.mail_from, tap25.mail_to, tap25.mail_from_domain, tap25.mail_to_domain, tap25.mail_client, tap25.mail_server,
+            tap25.mail_between, tap25.mail_of, tap25.mail_ip, tap25.mail_local_part, tap25.mail_hops, tap25_internal.mail_about, tap25_internal.is_host,
+            tap25_internal.check_may_ask to tap25_auditor; -- to be told what to call instead
     end if;
     if exists (select from pg_roles where rolname = 'tap25_approver') then
         grant usage on schema tap25, tap25_internal to tap25_approver;
@@ -3930,11 +3948,13 @@ CREATE OR REPLACE FUNCTION tap25_internal.mail_about(kind text, value text, cond
 AS $function$
 declare
     question constant text := 'select * from tap25_internal.%s where seen_at >= $2 and seen_at < $3 and ' || condition;
-    first constant timestamptz := coalesce(since, '-infinity');
+    first  constant timestamptz := coalesce(since, '-infinity');
     behind constant timestamptz := coalesce(before, 'infinity');
-    which date[] := array(select tap25_internal.days_with(kind, value, first, behind));
-    d date;
+    which  date[];
+    d      date;
 begin
+    perform tap25_internal.check_may_ask();
+    which := array(select tap25_internal.days_with(kind, value, first, behind));
     if cardinality(which) > 32 then
         return query execute format(question, 'mail_days') using value, first, behind;
     else
@@ -4179,6 +4199,7 @@ from (
             select *, case when queue is not null
                                 and min(mail_no) filter (where exact) over queue is not distinct from max(mail_no) filter (where exact) over queue
                                 and min(mail_from) over queue is not distinct from max(mail_from) over queue
+                                and min(message_bytes) over queue is not distinct from max(message_bytes) over queue
                                 and max(seen_at) over queue - min(seen_at) over queue <= interval '1 hour' then 'queue ' || queue
                            when number is not null then 'number ' || number
                            when agreed then concat('burst ', burst, ' ', network)
@@ -4805,6 +4826,17 @@ GRANT EXECUTE ON FUNCTION tap25.drop_hold(bigint) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_approver;
 GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_between(text,text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_hops(bigint,integer,text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_ip(inet,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_local_part(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_of(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.open_case(text,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.refuse_warrant(bigint,text) TO tap25_approver;
 GRANT EXECUTE ON FUNCTION tap25.set_retention(interval) TO tap25_admin;
@@ -4812,6 +4844,7 @@ GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],da
 GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.check_may_ask() TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.coverage_over(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.coverage_over(interval) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) TO tap25_sensor;
@@ -4828,9 +4861,11 @@ GRANT EXECUTE ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) TO ta
 GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.held_leaves(date[]) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.is_host(inet) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.kept_from() TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
@@ -4884,7 +4919,7 @@ COMMENT ON COLUMN tap25.accesses.os_user IS 'Where action is opened as owner: th
 COMMENT ON COLUMN tap25.accesses.os_login IS 'Where action is opened as owner: who had logged in, whatever su or sudo made of it; null if the kernel does not know.';
 COMMENT ON COLUMN tap25.accesses.terminal IS 'Where action is opened as owner: the terminal; null if there was none.';
 COMMENT ON SEQUENCE tap25.accesses_id_seq IS 'Gives accesses.id.';
-COMMENT ON TABLE tap25.coverage IS 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors through completeness().';
+COMMENT ON TABLE tap25.coverage IS 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors ask case_completeness().';
 COMMENT ON COLUMN tap25.coverage.since IS 'Beginning of the interval, by the sensor''s clock; of a replay, by the packets'' times.';
 COMMENT ON COLUMN tap25.coverage.before IS 'End of the interval, which is not in it.';
 COMMENT ON COLUMN tap25.coverage.sensor IS 'Name of the sensor, mail.sensor.';
@@ -5031,7 +5066,7 @@ COMMENT ON COLUMN tap25.volumes.day IS 'The UTC day of mail.seen_at.';
 COMMENT ON COLUMN tap25.volumes.sensor IS 'Name of the sensor, mail.sensor.';
 COMMENT ON COLUMN tap25.volumes.rows IS 'Rows loaded, as the server counted them. Days that were dropped are not here any more.';
 COMMENT ON COLUMN tap25.volumes.loaded_at IS 'When the last row was loaded.';
-COMMENT ON TABLE tap25.warrant_events IS 'What happened to a warrant: that it was granted, and that it was ended. Append-only; administrators read it.';
+COMMENT ON TABLE tap25.warrant_events IS 'What happened to a warrant: that it was applied for, approved or refused, and ended. Append-only; administrators and approvers read it.';
 COMMENT ON COLUMN tap25.warrant_events.id IS 'Number of the event.';
 COMMENT ON COLUMN tap25.warrant_events.warrant_id IS 'The warrant: warrants.id.';
 COMMENT ON COLUMN tap25.warrant_events.action IS 'applied; approved; refused; ended; granted, before schema version 21, when that took nobody else; migrated, of a warrant that needs no approval, since it is from before there was one.';
@@ -5070,7 +5105,7 @@ COMMENT ON FUNCTION tap25.case_leaves(bigint) IS 'Returns the links of the segme
 COMMENT ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns what case_mail does, in eight columns, and seen_at to the second. For auditors: select * from case_list(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of a question that ask_case has recorded within 15 minutes, with the same arguments: each recipient of each mail once. For auditors: select * from case_mail(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_warrants(bigint) IS 'Returns the warrants that an answer rests on, as ask_case has recorded it: basis, applicant, approver, targets, times. For the auditor who has asked: select * from case_warrants(17)';
-COMMENT ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) IS 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now.';
+COMMENT ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) IS 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now. For administrators; auditors call case_completeness: select sentence from completeness(''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.correspondents(text,timestamp with time zone,timestamp with time zone) IS 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For the owner: select * from correspondents(''a@a.example'')';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
 COMMENT ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) IS 'Ends a warrant, at once or at a time to come; returns false if there is no such warrant or it ends earlier. For administrators, approvers, and its applicant: select end_warrant(7, ''case closed'')';
@@ -5209,6 +5244,7 @@ COMMENT ON FUNCTION tap25_internal.check_auditors(name[]) IS 'Fails unless the a
 COMMENT ON FUNCTION tap25_internal.check_coverage() IS 'Trigger: refuses coverage of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_days_read(timestamp with time zone,timestamp with time zone) IS 'Fails unless a time range is 31 days or less: for questions that read whole days.';
 COMMENT ON FUNCTION tap25_internal.check_isolation(bigint) IS 'Fails unless the transaction is READ COMMITTED: an older snapshot would show an ended warrant as valid.';
+COMMENT ON FUNCTION tap25_internal.check_may_ask() IS 'Fails, and says what to call instead, unless the caller may read mail.';
 COMMENT ON FUNCTION tap25_internal.check_misdated() IS 'Trigger: refuses misdated rows whose day gets a partition, and rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_period(timestamp with time zone,timestamp with time zone,timestamp with time zone) IS 'Fails if the times of a warrant are none, or if it would open nothing.';
 COMMENT ON FUNCTION tap25_internal.check_retention(timestamp with time zone) IS 'Fails if the retention keeps something of what is older than a time.';

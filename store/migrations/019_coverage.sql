@@ -215,7 +215,7 @@ do $$ begin perform tap25_internal.grant_roles(); end $$;
 
 -- Comments.
 
-comment on table tap25.coverage is 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors through completeness().';
+comment on table tap25.coverage is 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors ask case_completeness().';
 comment on column tap25.coverage.since is 'Beginning of the interval, by the sensor''s clock; of a replay, by the packets'' times.';
 comment on column tap25.coverage.before is 'End of the interval, which is not in it.';
 comment on column tap25.coverage.sensor is 'Name of the sensor, mail.sensor.';
@@ -250,6 +250,6 @@ comment on function tap25_internal.check_coverage is 'Trigger: refuses coverage 
 comment on function tap25_internal.percent is 'A share as per cent, rounded up or down to two decimals.';
 comment on function tap25_internal.span is 'A time span for people, in one unit.';
 comment on function tap25_internal.completeness_sentence is 'The figures of completeness() in words.';
-comment on function tap25.completeness is 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now.';
+comment on function tap25.completeness is 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now. For administrators; auditors call case_completeness: select sentence from completeness(''2026-01-01'', ''2026-02-01'')';
 comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 comment on function tap25_internal.grant_roles_before_coverage is 'The part of grant_roles that is older than coverage.';

@@ -55,6 +55,7 @@ from (
             select *, case when queue is not null
                                 and min(mail_no) filter (where exact) over queue is not distinct from max(mail_no) filter (where exact) over queue
                                 and min(mail_from) over queue is not distinct from max(mail_from) over queue
+                                and min(message_bytes) over queue is not distinct from max(message_bytes) over queue
                                 and max(seen_at) over queue - min(seen_at) over queue <= interval '1 hour' then 'queue ' || queue
                            when number is not null then 'number ' || number
                            when agreed then concat('burst ', burst, ' ', network)
@@ -118,6 +119,36 @@ return case when party is null then true
 create function tap25_internal.local_part(address text) returns text language sql immutable parallel safe
 return lower(case when position('@' in address) > 0 then left(address, -1 - length(split_part(address, '@', -1))) else address end);
 
+-- Auditors may call the questions so that they learn what to do instead: without the right to mail these end here.
+create function tap25_internal.check_may_ask() returns void language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+    if not has_table_privilege('tap25.mail', 'select') then
+        raise 'mail is read through a case: select * from my_cases, then open_case, ask_case and case_mail' using errcode = 'insufficient_privilege';
+    end if;
+end $$;
+
+create or replace function tap25_internal.mail_about(kind text, value text, condition text, since timestamptz, before timestamptz) returns setof tap25.mail
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+    question constant text := 'select * from tap25_internal.%s where seen_at >= $2 and seen_at < $3 and ' || condition;
+    first  constant timestamptz := coalesce(since, '-infinity');
+    behind constant timestamptz := coalesce(before, 'infinity');
+    which  date[];
+    d      date;
+begin
+    perform tap25_internal.check_may_ask();
+    which := array(select tap25_internal.days_with(kind, value, first, behind));
+    if cardinality(which) > 32 then
+        return query execute format(question, 'mail_days') using value, first, behind;
+    else
+        foreach d in array which loop
+            return query execute format(question, 'mail_days')
+                using value, greatest(first, d::timestamp at time zone 'UTC'), least(behind, (d + 1)::timestamp at time zone 'UTC');
+        end loop;
+    end if;
+    return query execute format(question, 'mail_aside') using value, first, behind;
+end $$;
+
 -- What no index finds is read from whole days, so of no more than 31.
 create function tap25_internal.check_days_read(since timestamptz, before timestamptz) returns void language plpgsql immutable
 set search_path = pg_catalog, pg_temp as $$
@@ -159,6 +190,7 @@ declare
     first  constant timestamptz := coalesce(since, '-infinity');
     behind constant timestamptz := coalesce(before, 'infinity');
 begin
+    perform tap25_internal.check_may_ask();
     if left(a, 1) = '.' or left(b, 1) = '.' then
         perform tap25_internal.check_days_read(since, before);
     end if;
@@ -185,6 +217,7 @@ declare
     first  constant timestamptz := coalesce(since, '-infinity');
     behind constant timestamptz := coalesce(before, 'infinity');
 begin
+    perform tap25_internal.check_may_ask();
     return query execute 'select * from (' || tap25_internal.once_query(
             'select * from tap25_internal.mail_concerning(null, null, $1, $2 - interval ''1 hour'', $3 + interval ''1 hour'')')
         || ') as once where once.seen_at >= $2 and once.seen_at < $3' using ip, first, behind;
@@ -194,6 +227,7 @@ create function tap25.mail_local_part(local text, since timestamptz, before time
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 begin
+    perform tap25_internal.check_may_ask();
     perform tap25_internal.check_days_read(since, before);
     return query execute 'select * from (' || tap25_internal.once_query('
             select * from tap25.mail where seen_at >= $2 - interval ''1 hour'' and seen_at < $3 + interval ''1 hour''
@@ -273,7 +307,7 @@ end $$;
 -- Rights.
 
 revoke execute on function tap25_internal.once_query, tap25.mail_once, tap25_internal.is_mailbox, tap25_internal.is_of, tap25_internal.local_part,
-    tap25_internal.check_days_read, tap25_internal.mail_of_party, tap25.mail_between, tap25.mail_of, tap25.mail_ip, tap25.mail_local_part,
+    tap25_internal.check_may_ask, tap25_internal.check_days_read, tap25_internal.mail_of_party, tap25.mail_between, tap25.mail_of, tap25.mail_ip, tap25.mail_local_part,
     tap25.correspondents, tap25_internal.hop_links, tap25.mail_hops from public;
 
 -- Comments.
@@ -296,6 +330,7 @@ comment on function tap25_internal.once_query is 'Returns the text of the query 
 comment on function tap25_internal.is_mailbox is 'Returns whether a party is a mailbox, with @, rather than a domain. The empty one is the null reverse-path, and Postmaster has no domain.';
 comment on function tap25_internal.is_of is 'Returns whether an address is of a party: a mailbox, a domain, or with a dot before it a domain and its subdomains. Null is everybody.';
 comment on function tap25_internal.local_part is 'Returns the part of an address before the last @, in lower case; all of it without @.';
+comment on function tap25_internal.check_may_ask is 'Fails, and says what to call instead, unless the caller may read mail.';
 comment on function tap25_internal.check_days_read is 'Fails unless a time range is 31 days or less: for questions that read whole days.';
 comment on function tap25_internal.mail_of_party is 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
 comment on function tap25.mail_between is 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most. For the owner: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';

@@ -605,6 +605,9 @@ begin
         grant select on tap25_internal.tap25_schema_version, tap25.my_cases to tap25_auditor;
         grant execute on function tap25.ask_case, tap25.case_mail, tap25.case_list, tap25.case_answer, tap25.case_completeness, tap25_internal.my_cases,
             tap25.apply_for_warrant, tap25.end_warrant to tap25_auditor;
+        grant execute on function tap25.mail_from, tap25.mail_to, tap25.mail_from_domain, tap25.mail_to_domain, tap25.mail_client, tap25.mail_server,
+            tap25.mail_between, tap25.mail_of, tap25.mail_ip, tap25.mail_local_part, tap25.mail_hops, tap25_internal.mail_about, tap25_internal.is_host,
+            tap25_internal.check_may_ask to tap25_auditor; -- to be told what to call instead
     end if;
     if exists (select from pg_roles where rolname = 'tap25_approver') then
         grant usage on schema tap25, tap25_internal to tap25_approver;
@@ -681,6 +684,7 @@ begin
             col_description('tap25.warrants'::regclass, (select a.attnum from pg_attribute a where a.attrelid = 'tap25.warrants'::regclass and a.attname = c)));
     end loop;
 end $$;
+comment on table tap25.warrant_events is 'What happened to a warrant: that it was applied for, approved or refused, and ended. Append-only; administrators and approvers read it.';
 comment on column tap25.warrant_events.action is 'applied; approved; refused; ended; granted, before schema version 21, when that took nobody else; migrated, of a warrant that needs no approval, since it is from before there was one.';
 comment on column tap25.warrant_events.reason is 'What it was approved, refused or ended for; may be null.';
 comment on view tap25.my_cases is 'The cases of the auditor who asks: each target of each warrant that names the login, or a role that it is a member of. select * from my_cases';

@@ -97,5 +97,5 @@ comment on function tap25_internal.forget_dropped_loads is 'Forgets those of the
 comment on function tap25_internal.mark_dropped_loads is 'Marks the loads of capture files whose rows were all dropped, and forgets those marked a month ago; returns how many it has marked. For administrators, after expiry.';
 comment on function tap25_internal.kept_from is 'Returns the first day that the stored retention keeps; null if none is stored, or days are kept for ever. For sensors.';
 comment on function tap25_internal.dropped_days is 'Returns those of the days that expiry has dropped and that have no rows now. For sensors.';
-comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
+comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 comment on function tap25_internal.grant_roles_before_load_days is 'The part of grant_roles that is older than load_days.';
