@@ -29,6 +29,7 @@ type replaySettings struct {
 	scope      string
 	key        string
 	witness    string
+	timestamp  string
 }
 
 const replayLong = `
@@ -86,7 +87,7 @@ func replayCommand() *cobra.Command {
 	scopeFlag(flags, &r.scope)
 	retentionFlag(flags, &r.retention, never, "only with --follow")
 	keyFlag(flags, &r.key)
-	witnessFlag(flags, &r.witness)
+	witnessFlags(flags, &r.witness, &r.timestamp)
 	endReadersFlag(flags, &r.endReaders)
 	return cmd
 }
@@ -132,7 +133,7 @@ func (r *replaySettings) run(cmd *cobra.Command, paths []string) error {
 func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err error) {
 	cfg = replay.Config{
 		DSN: resolveDB(r.db), Spool: r.spool, Limits: r.limits, Wait: r.wait, EndReaders: afterwards(r.endReaders),
-		Key: r.key, Witness: r.witness,
+		Key: r.key, Witness: r.witness, Timestamp: r.timestamp,
 		Version: version(), Log: newLogger(cmd.ErrOrStderr()), Waiting: tellWaiting(cmd.ErrOrStderr()),
 		Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(),
 	}
