@@ -71,6 +71,7 @@ type VerifyReport struct {
 	Held      int64           `json:"held"`      // rows that legal holds keep, as they were signed
 	Destroyed int             `json:"destroyed"` // days with a valid destruction certificate
 	Witnessed int             `json:"witnessed"` // witnesses that agree with the database
+	Stamped   int             `json:"stamped"`   // links of these that an authority has time-stamped
 	Uncovered []Uncovered     `json:"uncovered"`
 	Notes     []string        `json:"notes"`
 	Findings  []Finding       `json:"findings"`

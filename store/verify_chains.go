@@ -124,7 +124,7 @@ type chainCheck struct {
 	*verifier
 	evidence.Checker
 	as        VerifiedChain
-	witnesses map[uint64][]evidence.Hash
+	witnesses map[uint64][]evidence.Checkpoint
 	lost      [][2]uint64 // ranges of numbers that links state as lost
 	lastID    int64
 }
@@ -148,10 +148,10 @@ func (v *verifier) chain(ctx context.Context, h chainHead, key ed25519.PublicKey
 	fingerprint := evidence.Fingerprint(key)
 	c := &chainCheck{verifier: v, Checker: evidence.Checker{Sensor: h.sensor, Key: key},
 		as:        VerifiedChain{Sensor: h.sensor, Key: fingerprint.String(), Trusted: v.trusts(key)},
-		witnesses: map[uint64][]evidence.Hash{}}
+		witnesses: map[uint64][]evidence.Checkpoint{}}
 	for _, w := range v.cfg.Witnesses {
 		if w.Sensor == h.sensor && w.Key == fingerprint {
-			c.witnesses[w.Number] = append(c.witnesses[w.Number], w.Hash)
+			c.witnesses[w.Number] = append(c.witnesses[w.Number], w)
 		}
 	}
 	if len(v.cfg.Keys) > 0 && !c.as.Trusted {
@@ -325,16 +325,33 @@ func (c *chainCheck) days(l *evidence.Link, first bool) {
 
 // witness compares a link with what a witness has.
 func (c *chainCheck) witness(line *linkLine, l *evidence.Link) {
-	hashes, ok := c.witnesses[l.Number]
+	all, ok := c.witnesses[l.Number]
 	if !ok {
 		return
 	}
 	delete(c.witnesses, l.Number)
-	if slices.Contains(hashes, c.Hash) {
-		c.report.Witnessed++
+	agrees, stamped := false, time.Time{}
+	for _, w := range all {
+		if w.Hash != c.Hash {
+			continue
+		}
+		if agrees = true; stamped.IsZero() || !w.Stamped.IsZero() && w.Stamped.Before(stamped) {
+			stamped = w.Stamped
+		}
+	}
+	if !agrees {
+		c.finds(line, "it is not the link that the witness has: the chain was written again")
 		return
 	}
-	c.finds(line, "it is not the link that the witness has: the chain was written again")
+	c.report.Witnessed++
+	if stamped.IsZero() {
+		return
+	}
+	c.report.Stamped++
+	if ahead := l.Time.Sub(stamped); ahead > time.Minute {
+		c.note("the clock of %s was ahead by %s at its link %d, by the time-stamping authority's", c.name(),
+			ahead.Round(time.Second), l.Number)
+	}
 }
 
 // begins verifies the first link of a chain that follows one by another key.

@@ -111,6 +111,14 @@ func TestVerify_WhatWasLoadedAndDestroyedIsAsItWasSigned(t *testing.T) {
 			t.Errorf("%+v: %+v", cfg, r)
 		}
 	}
+	cfg := trusting(s)
+	cfg.Witnesses[0].Stamped = time.Now().Add(time.Hour)
+	for i := range cfg.Witnesses[1:] { // an authority's clock, by which the sensors' are ahead
+		cfg.Witnesses[1+i].Stamped = time.Now().Add(-time.Hour)
+	}
+	if r := verify(t, db, cfg); r.Stamped != 3 || len(r.Notes) != 2 || !strings.Contains(r.Notes[0], "was ahead by 1h") {
+		t.Errorf("%d are stamped, %q", r.Stamped, r.Notes)
+	}
 	r := verify(t, db, trusting(s))
 	// of 3 days one was destroyed: 2 sensors × 6 segments × (2 days and the misdated rows)
 	// of each sensor 6 segments have 3 coverage records, the late one 3 more

@@ -31,6 +31,7 @@ type replaySettings struct {
 	witness    string
 	read       []string
 	output     replayOutput
+	timestamp  string
 }
 
 const replayLong = `
@@ -90,7 +91,7 @@ func replayCommand() *cobra.Command {
 	scopeFlag(flags, &r.scope)
 	retentionFlag(flags, &r.retention, never, "only with --follow")
 	keyFlag(flags, &r.key)
-	witnessFlag(flags, &r.witness)
+	witnessFlags(flags, &r.witness, &r.timestamp)
 	endReadersFlag(flags, &r.endReaders)
 	return cmd
 }
@@ -137,7 +138,7 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 	}
 	cfg = replay.Config{
 		DSN: resolveDB(r.db), Spool: r.spool, Limits: r.limits, Wait: r.wait, EndReaders: afterwards(r.endReaders),
-		Key: r.key, Witness: r.witness,
+		Key: r.key, Witness: r.witness, Timestamp: r.timestamp,
 		Version: version(), Log: r.output.log, Waiting: tellWaiting(r.output.stderr),
 		Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: r.output.stderr,
 	}

@@ -91,7 +91,7 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 	spoolFlags(f, &s.Limits)
 	scopeFlag(f, &s.ScopeFile)
 	keyFlag(f, &s.Key)
-	witnessFlag(f, &s.Witness)
+	witnessFlags(f, &s.Witness, &s.Timestamp)
 	f.StringVar(&s.sensor, "sensor", "", "name of this tap, stored in each row (default: the host name)")
 	portFlags(f, &s.ports, &s.intercepts)
 	f.IntVar(&s.Workers, "workers", 0,

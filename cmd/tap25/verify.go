@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,7 @@ import (
 
 	"tap25/store"
 	"tap25/store/evidence"
+	"tap25/store/stamp"
 	"tap25/store/stream"
 )
 
@@ -42,6 +42,8 @@ type verifySettings struct {
 	keys, witnesses       []string
 	json                  bool
 	authority             string // PEM file of the certificate of a time-stamping authority
+
+	stamps []store.Finding // time stamps of a witness that do not fit
 }
 
 func verifyCommand() *cobra.Command {
@@ -69,6 +71,7 @@ func verifyCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				report.Findings = append(report.Findings, s.stamps...)
 				return s.write(cmd.OutOrStdout(), report)
 			})
 		},
@@ -82,14 +85,14 @@ func verifyCommand() *cobra.Command {
 	f.StringSliceVar(&s.witnesses, "witness", nil,
 		"file with lines of evidence that were written elsewhere; - is standard input; may be repeated")
 	f.BoolVar(&s.json, "json", false, "print JSON")
-	f.StringVar(&s.authority, "tsa-cert", "", "with a directory: PEM file of the certificate of the time-stamping "+
-		"authority, which must have stamped it")
+	f.StringVar(&s.authority, "tsa-cert", "", "PEM file of the certificate of the time-stamping authority: it must have "+
+		"stamped the directory, or what the witness has stamps of")
 	return cmd
 }
 
 func (s *verifySettings) config(stdin io.Reader) (cfg store.VerifyConfig, err error) {
-	if s.authority != "" {
-		return cfg, &usageError{errors.New("--tsa-cert is for a directory: name it")}
+	if s.authority != "" && len(s.witnesses) == 0 {
+		return cfg, &usageError{errors.New("--tsa-cert is for a directory or a witness: name one")}
 	}
 	cfg.Sensor = s.sensor
 	for _, d := range []struct {
@@ -110,48 +113,19 @@ func (s *verifySettings) config(stdin io.Reader) (cfg store.VerifyConfig, err er
 		}
 		cfg.Keys = append(cfg.Keys, key)
 	}
-	for _, path := range s.witnesses {
-		if err := readWitness(&cfg, path, stdin); err != nil {
+	w := witnessReader{cfg: &cfg}
+	if s.authority != "" {
+		if w.authorities, err = stamp.LoadAuthorities(s.authority); err != nil {
 			return cfg, err
 		}
 	}
+	for _, path := range s.witnesses {
+		if err := w.read(path, stdin); err != nil {
+			return cfg, err
+		}
+	}
+	s.stamps = w.faults
 	return cfg, nil
-}
-
-// mostWitnesses bounds the lines of witnesses: those of a hundred sensors for more than a year.
-const mostWitnesses = 1 << 20
-
-// readWitness reads the checkpoints among the lines of a file; other lines are skipped, and of long ones the rest.
-func readWitness(cfg *store.VerifyConfig, path string, stdin io.Reader) error {
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return fmt.Errorf("read the witness: %w", err)
-		}
-		defer f.Close()
-		stdin = f
-	}
-	before := len(cfg.Witnesses)
-	in := bufio.NewReaderSize(stdin, 64<<10)
-	for {
-		line, err := in.ReadSlice('\n')
-		if c, ok := evidence.FindCheckpoint(line); ok {
-			cfg.Witnesses = append(cfg.Witnesses, c)
-		}
-		if len(cfg.Witnesses) > mostWitnesses {
-			return fmt.Errorf("read the witness: more than %d lines; give it the latest ones", mostWitnesses)
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return fmt.Errorf("read the witness: %w", err)
-		}
-	}
-	if len(cfg.Witnesses) == before {
-		return fmt.Errorf("read the witness: %s has no line of evidence", path)
-	}
-	return nil
 }
 
 // write prints the report; the error says that something was found.
@@ -186,6 +160,13 @@ func (s *verifySettings) print(out io.Writer, r *store.VerifyReport) {
 	fmt.Fprintf(out, "as they were signed: %d rows in %d segments of %d days, %d rows that legal holds keep, and "+
 		"%d coverage records\n", r.Rows, r.Segments, r.Days, r.Held, r.Coverage)
 	fmt.Fprintf(out, "destruction certificates: %d\nwitnesses that agree: %d\n", r.Destroyed, r.Witnessed)
+	if r.Stamped > 0 {
+		whose := ", whose authority --tsa-cert does not name"
+		if s.authority != "" {
+			whose = ""
+		}
+		fmt.Fprintf(out, "time-stamped links of these: %d%s\n", r.Stamped, whose)
+	}
 	for _, u := range r.Uncovered {
 		signed := ""
 		if !u.Signed {

@@ -10,6 +10,7 @@ import (
 
 	"tap25/cmd/tap25/disclose"
 	"tap25/store/evidence"
+	"tap25/store/stamp"
 )
 
 var isFingerprint = regexp.MustCompile("^[0-9a-f]{64}$")
@@ -40,7 +41,7 @@ func (s *verifySettings) directory(cmd *cobra.Command, dir string) error {
 	}
 	if s.authority != "" {
 		var err error
-		if trust.Stamps, err = disclose.LoadAuthorities(s.authority); err != nil {
+		if trust.Stamps, err = stamp.LoadAuthorities(s.authority); err != nil {
 			return err
 		}
 	}

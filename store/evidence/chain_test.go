@@ -154,7 +154,8 @@ func TestChecker_LostLinksAreStated(t *testing.T) {
 
 func TestCheckpoint_IsFoundInALogLineAndInAFile(t *testing.T) {
 	for _, sensor := range []string{"fra-1", "", "a b\"\\=é\n%"} {
-		c := Checkpoint{"0b5f-1", sensor, Place{filled(1), 18446744073709551615, filled(2)}}
+		c := Checkpoint{Database: "0b5f-1", Sensor: sensor,
+			Place: Place{filled(1), 18446744073709551615, filled(2)}}
 		for _, line := range []string{c.String(), c.String() + "\n",
 			`Nov 21 host tap25[7]: {"level":"info","message":"` + c.String() + `"}`} {
 			if got, ok := FindCheckpoint([]byte(line)); !ok || got != c {
@@ -185,7 +186,7 @@ func FuzzParseLink(f *testing.F) {
 }
 
 func FuzzFindCheckpoint(f *testing.F) {
-	f.Add([]byte(Checkpoint{"1", "fra-1", Place{filled(1), 5, filled(2)}}.String()))
+	f.Add([]byte(Checkpoint{Database: "1", Sensor: "fra-1", Place: Place{filled(1), 5, filled(2)}}.String()))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		if c, ok := FindCheckpoint(line); ok {
 			if again, ok := FindCheckpoint([]byte(c.String())); !ok || again != c {

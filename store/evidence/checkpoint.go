@@ -1,11 +1,14 @@
 package evidence
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"net/url"
 	"regexp"
 	"strconv"
+	"time"
 )
 
 // Checkpoint is the head of a chain at a moment. A copy of it that is kept elsewhere is a witness: a chain that was cut
@@ -14,6 +17,8 @@ type Checkpoint struct {
 	Database string // which database has the chain: a UUID
 	Sensor   string
 	Place
+
+	Stamped time.Time // when an authority confirmed that it existed; zero: none has
 }
 
 // String returns the line that the log and a witness have, without its end.
@@ -41,4 +46,25 @@ func FindCheckpoint(line []byte) (c Checkpoint, ok bool) {
 	hex.Decode(c.Hash[:], m[4])
 	hex.Decode(c.Key[:], m[5])
 	return c, true
+}
+
+// timestampForm begins a line with a time stamp.
+const timestampForm = "tap25-timestamp/1 "
+
+// TimestampLine returns the line, without its end, that follows a checkpoint in a witness: the response of a
+// time-stamping authority (RFC 3161) about the checkpoint's line without its end.
+func TimestampLine(response []byte) string {
+	return timestampForm + base64.StdEncoding.EncodeToString(response)
+}
+
+// FindTimestamp finds the response in a line; it is empty if the line is damaged.
+func FindTimestamp(line []byte) (response []byte, ok bool) {
+	text, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte(timestampForm))
+	if !ok {
+		return nil, false
+	}
+	if response, err := base64.StdEncoding.DecodeString(string(text)); err == nil {
+		return response, true
+	}
+	return nil, true
 }

@@ -12,6 +12,7 @@ import (
 	"tap25/store"
 	"tap25/store/cluster"
 	"tap25/store/evidence"
+	"tap25/store/stamp"
 )
 
 // OpenKey opens the private key that a path names, or makes it; an empty path is that of the state directory.
@@ -63,6 +64,14 @@ func (s *Stream) openSigner() error {
 		s.cfg.Log.Info().Stringer("fingerprint", key.Fingerprint()).
 			Msg("made the key that signs what is loaded; note its fingerprint outside of this machine and the database")
 	}
+	if s.cfg.Timestamp != "" {
+		if s.cfg.Witness == "" {
+			return errors.New("time stamps need a witness, which keeps them: name its file with --witness")
+		}
+		if _, err := stamp.Port(s.cfg.Timestamp); err != nil {
+			return fmt.Errorf("--timestamp: %w", err)
+		}
+	}
 	if s.cfg.Witness != "" {
 		s.witness, err = os.OpenFile(s.cfg.Witness, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	}
@@ -75,6 +84,9 @@ const (
 
 	// lookAtHeadsEvery is how soon the first links of a chain are.
 	lookAtHeadsEvery = 5 * time.Second
+
+	// lastStamps is how long the end waits for time stamps.
+	lastStamps = 5 * time.Second
 )
 
 // checkpoints logs the heads of the chains at the start and hourly, until ctx ends. Close logs them once more.
@@ -86,7 +98,7 @@ func (s *Stream) checkpoints(ctx context.Context) {
 		if due {
 			last = time.Now()
 		}
-		s.logHeads(due)
+		s.logHeads(ctx, due)
 		select {
 		case <-ctx.Done():
 			return
@@ -95,8 +107,9 @@ func (s *Stream) checkpoints(ctx context.Context) {
 	}
 }
 
-// logHeads logs the heads of chains that were not logged yet; all that have grown if due.
-func (s *Stream) logHeads(due bool) {
+// logHeads logs the heads of chains that were not logged yet; all that have grown if due. The end of ctx ends the wait
+// for time stamps.
+func (s *Stream) logHeads(ctx context.Context, due bool) {
 	for _, head := range s.signer.Heads() {
 		name := head.Database + " " + head.Sensor
 		before, known := s.logged[name]
@@ -110,13 +123,29 @@ func (s *Stream) logHeads(due bool) {
 		}
 		if _, err := s.witness.WriteString(head.String() + "\n"); s.unwitnessed.Rings(err != nil) {
 			s.cfg.Log.Error().Err(err).Msg("cannot write to the witness; the log has its lines")
+		} else if err == nil && s.cfg.Timestamp != "" {
+			s.stamp(ctx, head.String())
 		}
+	}
+}
+
+// stamp has a line of the witness time-stamped. A later stamp confirms what this one would have, since a chain's head
+// names all before it.
+func (s *Stream) stamp(ctx context.Context, line string) {
+	response, err := stamp.Ask(ctx, s.cfg.Timestamp, []byte(line))
+	if err == nil {
+		_, err = s.witness.WriteString(evidence.TimestampLine(response) + "\n")
+	}
+	if s.unstamped.Rings(err != nil) {
+		s.cfg.Log.Error().Err(err).Msg("a line of the witness has no time stamp; the next ones are still asked for")
 	}
 }
 
 // endSigning logs the heads that the stream leaves.
 func (s *Stream) endSigning() error {
-	s.logHeads(true)
+	ctx, stop := context.WithTimeout(context.Background(), lastStamps)
+	defer stop()
+	s.logHeads(ctx, true)
 	if s.witness == nil {
 		return nil
 	}

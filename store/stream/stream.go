@@ -33,6 +33,8 @@ type Config struct {
 
 	Key     string // path of the private key that signs what is loaded; "": sensor.key in the state directory
 	Witness string // path of a file that gets the heads of the chains, as the log does; "": none
+	// URL of an authority (RFC 3161) that stamps what the witness gets; "": none
+	Timestamp string
 
 	Waits      bool          // Emit waits for room, and Seal alone cuts segments
 	Rereadable bool          // what Seal has not sealed is dropped at the end, since the source gives it again
@@ -73,6 +75,7 @@ type Stream struct {
 	witness     *os.File // nil: none
 	logged      map[string]evidence.Checkpoint
 	unwitnessed Alarm
+	unstamped   Alarm
 }
 
 // Stats are the counters of a stream. Emitted rows + Covered = Spool.Appended + Spool.Lost + Lost + Left.

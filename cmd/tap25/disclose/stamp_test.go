@@ -2,14 +2,7 @@ package disclose
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
-	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -17,83 +10,24 @@ import (
 	"testing"
 	"time"
 
+	"tap25/store/stamp"
+	"tap25/store/stamp/stamptest"
+
 	"github.com/digitorus/timestamp"
 )
 
-// authority is a time-stamping authority: its root certificate, and a server.
-type authority struct {
-	root *x509.Certificate
-	url  string
-	// change, if it is set, changes a stamp before it is signed
-	change func(*timestamp.Timestamp)
-}
-
-func certificate(t testing.TB, name string, parent *x509.Certificate, by *ecdsa.PrivateKey, usage []x509.ExtKeyUsage) (
-	*x509.Certificate, *ecdsa.PrivateKey) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	form := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true,
-		IsCA: parent == nil, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: usage}
-	if parent == nil {
-		parent, by = form, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, form, parent, key.Public(), by)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, key
-}
-
-func newAuthority(t testing.TB, usage x509.ExtKeyUsage) *authority {
-	t.Helper()
-	a := &authority{}
-	root, rootKey := certificate(t, "root", nil, nil, nil)
-	signer, key := certificate(t, "time", root, rootKey, []x509.ExtKeyUsage{usage})
-	a.root = root
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		text, _ := io.ReadAll(r.Body)
-		request, err := timestamp.ParseRequest(text)
-		if err != nil || r.Header.Get("Content-Type") != "application/timestamp-query" {
-			http.Error(w, "no request", http.StatusBadRequest)
-			return
-		}
-		stamp := timestamp.Timestamp{HashAlgorithm: request.HashAlgorithm, HashedMessage: request.HashedMessage,
-			Time: time.Now(), Nonce: request.Nonce, Policy: asn1.ObjectIdentifier{1, 2, 3}, AddTSACertificate: true}
-		if a.change != nil {
-			a.change(&stamp)
-		}
-		response, err := stamp.CreateResponseWithOpts(signer, key, crypto.SHA256)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Write(response)
-	}))
-	t.Cleanup(server.Close)
-	a.url = server.URL
-	return a
-}
-
 // stamped discloses in a new directory, stamped by an authority.
-func stamped(t testing.TB, a *authority) (dir string, err error) {
+func stamped(t testing.TB, a *stamptest.Authority) (dir string, err error) {
 	t.Helper()
 	s := makeMaterial(t, 3).source(t)
-	s.Manifest.Made.StampedBy = &a.url
+	s.Manifest.Made.StampedBy = &a.URL
 	dir = filepath.Join(t.TempDir(), "disclosure")
 	_, err = Write(t.Context(), dir, s)
 	return dir, err
 }
 
 func TestStamp_IsCheckedOffline(t *testing.T) {
-	a := newAuthority(t, x509.ExtKeyUsageTimeStamping)
+	a := stamptest.New(t, x509.ExtKeyUsageTimeStamping)
 	begin := time.Now().Add(-time.Second)
 	dir, err := stamped(t, a)
 	if err != nil {
@@ -106,8 +40,8 @@ func TestStamp_IsCheckedOffline(t *testing.T) {
 	for name, c := range map[string]struct {
 		roots *x509.CertPool
 		ok    bool
-	}{"the authority": {pool([]*x509.Certificate{a.root}), true},
-		"another": {pool([]*x509.Certificate{newAuthority(t, x509.ExtKeyUsageTimeStamping).root}), false}} {
+	}{"the authority": {a.Pool(), true},
+		"another": {stamptest.New(t, x509.ExtKeyUsageTimeStamping).Pool(), false}} {
 		report, err := Verify(t.Context(), dir, Trust{Version: testVersion, Stamps: c.roots})
 		if err != nil || report.OK() != c.ok || len(report.Notes) > 0 {
 			t.Errorf("%s: %v, %v, %v", name, report.Differences, report.Notes, err)
@@ -142,34 +76,34 @@ func TestStamp_IsCheckedOffline(t *testing.T) {
 
 func TestStamp_WithoutOneThatIsPromised(t *testing.T) {
 	dir := makeMaterial(t, 3).write(t)
-	a := newAuthority(t, x509.ExtKeyUsageTimeStamping)
-	report, err := Verify(t.Context(), dir, Trust{Version: testVersion, Stamps: pool([]*x509.Certificate{a.root})})
+	a := stamptest.New(t, x509.ExtKeyUsageTimeStamping)
+	report, err := Verify(t.Context(), dir, Trust{Version: testVersion, Stamps: a.Pool()})
 	if err != nil || !report.names(manifestFile, 0) {
 		t.Errorf("%v, %v", report.Differences, err)
 	}
 }
 
 func TestStamp_ACertificateForOtherUsesIsNotAnAuthoritys(t *testing.T) {
-	a := newAuthority(t, x509.ExtKeyUsageServerAuth)
+	a := stamptest.New(t, x509.ExtKeyUsageServerAuth)
 	dir, err := stamped(t, a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := Verify(t.Context(), dir, Trust{Version: testVersion, Stamps: pool([]*x509.Certificate{a.root})})
+	report, err := Verify(t.Context(), dir, Trust{Version: testVersion, Stamps: a.Pool()})
 	if err != nil || !report.names(stampFile, 0) {
 		t.Errorf("%v, %v", report.Differences, err)
 	}
 }
 
 func TestStamp_AnAuthorityThatIsNone(t *testing.T) {
-	a := newAuthority(t, x509.ExtKeyUsageTimeStamping)
+	a := stamptest.New(t, x509.ExtKeyUsageTimeStamping)
 	for name, change := range map[string]func(*timestamp.Timestamp){
 		"another hash":   func(s *timestamp.Timestamp) { s.HashedMessage = make([]byte, 32) },
 		"another nonce":  func(s *timestamp.Timestamp) { s.Nonce = big.NewInt(1) },
 		"no nonce":       func(s *timestamp.Timestamp) { s.Nonce = nil },
 		"no certificate": func(s *timestamp.Timestamp) { s.AddTSACertificate = false },
 	} {
-		a.change = change
+		a.Change = change
 		if _, err := stamped(t, a); err == nil {
 			t.Errorf("%s: no error", name)
 		}
@@ -178,7 +112,7 @@ func TestStamp_AnAuthorityThatIsNone(t *testing.T) {
 	server := httptest.NewServer(answers)
 	defer server.Close()
 	for _, url := range []string{server.URL, "http://127.0.0.1:1", "mailto:a@a.example", "%"} {
-		if dir, err := stamped(t, &authority{url: url}); err == nil {
+		if dir, err := stamped(t, &stamptest.Authority{URL: url}); err == nil {
 			t.Errorf("%s: no error", url)
 		} else if left, _ := filepath.Glob(filepath.Dir(dir) + "/*"); len(left) > 0 {
 			t.Error("something is left")
@@ -187,18 +121,19 @@ func TestStamp_AnAuthorityThatIsNone(t *testing.T) {
 }
 
 func FuzzStamp(f *testing.F) {
-	dir, err := stamped(f, newAuthority(f, x509.ExtKeyUsageTimeStamping))
+	dir, err := stamped(f, stamptest.New(f, x509.ExtKeyUsageTimeStamping))
 	if err != nil {
 		f.Fatal(err)
 	}
 	manifest := read(f, dir, manifestFile)
 	f.Add(read(f, dir, stampFile))
 	f.Fuzz(func(t *testing.T, response []byte) {
-		if len(response) > maxStamp {
+		if len(response) > stamp.Max {
 			return
 		}
-		if s, err := readStamp(response, manifest); err == nil {
-			s.check(x509.NewCertPool())
+		if s, err := stamp.Read(response); err == nil {
+			s.Of(manifest)
+			s.Check(x509.NewCertPool())
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"tap25/store"
 	"tap25/store/evidence"
+	"tap25/store/stamp"
 )
 
 // maxManifest is the most octets of manifest.json.
@@ -129,22 +130,25 @@ func (v *verifier) stamp(manifest []byte) {
 		}
 		return
 	}
-	response, err := readSmall(v.dir, stampFile, maxStamp)
-	var s *stamp
+	response, err := readSmall(v.dir, stampFile, stamp.Max)
+	var s *stamp.Stamp
 	if err == nil {
-		s, err = readStamp(response, manifest)
+		s, err = stamp.Read(response)
+	}
+	if err == nil && !s.Of(manifest) {
+		err = errors.New("is the time stamp of something else than " + manifestFile)
 	}
 	if err == nil && v.trust.Stamps != nil {
-		err = s.check(v.trust.Stamps)
+		err = s.Check(v.trust.Stamps)
 	}
 	if err != nil {
 		v.report.differ(stampFile, 0, err.Error())
 		return
 	}
-	v.report.StampedAt = &s.time
+	v.report.StampedAt = &s.Time
 	if v.trust.Stamps == nil {
 		v.report.Notes = append(v.report.Notes, fmt.Sprintf("the time stamp is signed with the certificate of %q; that "+
-			"it is the authority's is not checked: name its certificate", s.signer.Subject))
+			"it is the authority's is not checked: name its certificate", s.Signer()))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"tap25/store"
 	"tap25/store/evidence"
+	"tap25/store/stamp"
 )
 
 // rowFiles are the files that have the rows: the name, what a file begins with, and the line of a row.
@@ -119,9 +120,9 @@ func (w *writer) write(ctx context.Context, s *Source) error {
 		return err
 	}
 	if w.m.Made.StampedBy != nil {
-		stamp, err := Stamp(ctx, *w.m.Made.StampedBy, text)
+		response, err := stamp.Ask(ctx, *w.m.Made.StampedBy, text)
 		if err == nil {
-			err = writeFile(filepath.Join(w.dir, stampFile), stamp)
+			err = writeFile(filepath.Join(w.dir, stampFile), response)
 		}
 		if err != nil {
 			return err

@@ -57,7 +57,7 @@ func Follow(signalled context.Context, cfg Config, dir string) (*Summary, error)
 	to := stream.Config{
 		DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Reassembly.Sensor, Waits: true, Rereadable: true, Fail: fail,
 		Retention: cfg.Retention, EndReaders: cfg.EndReaders,
-		Key: cfg.Key, Witness: cfg.Witness, Version: cfg.Version, Log: cfg.Log, Stderr: cfg.Stderr,
+		Key: cfg.Key, Witness: cfg.Witness, Timestamp: cfg.Timestamp, Version: cfg.Version, Log: cfg.Log, Stderr: cfg.Stderr,
 		Waiting: cfg.Waiting,
 	}
 	if cfg.Spool != "" {

@@ -43,7 +43,7 @@ func openLoading(ctx context.Context, c *Config, paths []string, total int64, fa
 	l.cfg = stream.Config{
 		DSN: c.DSN, Dirs: []string{c.Spool}, Limits: c.Limits, Sensor: c.Reassembly.Sensor,
 		Waits: true, Rereadable: total > 0, Patience: c.Wait, Fail: fail,
-		Key: c.Key, Witness: c.Witness, Version: c.Version, Log: c.Log, Stderr: c.Stderr, Waiting: c.Waiting,
+		Key: c.Key, Witness: c.Witness, Timestamp: c.Timestamp, Version: c.Version, Log: c.Log, Stderr: c.Stderr, Waiting: c.Waiting,
 	}
 	if c.Spool == "" {
 		base, err := stream.SpoolBase()

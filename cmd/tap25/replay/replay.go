@@ -32,6 +32,7 @@ type Config struct {
 	EndReaders time.Duration   // for Follow, see store.ExpireConfig
 	Key        string          // see stream.Config
 	Witness    string          // see stream.Config
+	Timestamp  string          // see stream.Config
 
 	Version string         // of tap25, for what the database records
 	Log     zerolog.Logger // gets no address and nothing of a dialogue

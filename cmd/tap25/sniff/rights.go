@@ -9,18 +9,13 @@ import (
 
 	"tap25/cmd/tap25/confine"
 	"tap25/store"
+	"tap25/store/stamp"
 	"tap25/store/stream"
 )
 
 // confine gives up the rights that attaching took.
 func (t *tap) confine() ([]string, error) {
-	r := confine.Rights{UID: -1, GID: -1, Read: confine.ResolverFiles()}
-	if t.cfg.ConfigFile != "" {
-		r.Read = append(r.Read, confine.ReadablePath(t.cfg.ConfigFile))
-	}
-	if t.cfg.ScopeFile != "" {
-		r.Read = append(r.Read, confine.ReadablePath(t.cfg.ScopeFile))
-	}
+	r := t.cfg.rights()
 	if t.control != "" {
 		r.Write = append(r.Write, filepath.Dir(t.control))
 	}
@@ -58,6 +53,21 @@ func (t *tap) confine() ([]string, error) {
 		}
 	}
 	return notes, err
+}
+
+// rights returns what the settings need, whatever the output.
+func (s *Settings) rights() confine.Rights {
+	r := confine.Rights{UID: -1, GID: -1, Read: confine.ResolverFiles()}
+	if s.ConfigFile != "" {
+		r.Read = append(r.Read, confine.ReadablePath(s.ConfigFile))
+	}
+	if s.ScopeFile != "" {
+		r.Read = append(r.Read, confine.ReadablePath(s.ScopeFile))
+	}
+	if port, err := stamp.Port(s.Timestamp); err == nil {
+		r.Connect = append(r.Connect, port)
+	}
+	return r
 }
 
 // rights adds the directories of the spool and of the private cluster, and the user to become if root started tap25.

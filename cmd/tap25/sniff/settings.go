@@ -33,6 +33,7 @@ type Settings struct {
 	EndReaders time.Duration   // see store.ExpireConfig
 	Key        string          // see stream.Config
 	Witness    string          // see stream.Config
+	Timestamp  string          // see stream.Config
 
 	Metrics      string   // address to serve metrics on; "": none
 	MetricsHosts []string // names that requests may use, besides those of the host
@@ -93,6 +94,7 @@ func (s *Settings) unchangeable(next *Settings) (names []string) {
 		{"user", s.User != next.User}, {"retention", s.Retention != next.Retention},
 		{"end-readers-after", s.EndReaders != next.EndReaders}, {"scope", s.ScopeFile != next.ScopeFile},
 		{"key", s.Key != next.Key}, {"witness", s.Witness != next.Witness},
+		{"timestamp", s.Timestamp != next.Timestamp},
 	} {
 		if c.differs {
 			names = append(names, c.name)

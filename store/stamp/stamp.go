@@ -1,7 +1,9 @@
-package disclose
+// Package stamp asks a time-stamping authority (RFC 3161) for time stamps, and checks them offline.
+package stamp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -15,27 +17,53 @@ import (
 	"math/big"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/digitorus/pkcs7"
 	"github.com/digitorus/timestamp"
 )
 
-// maxStamp is the most octets of a time stamp, and of a file of its authority's certificates. It has few certificates.
-const maxStamp = 64 << 10
+// Patience is how long an authority may take.
+const Patience = 30 * time.Second
 
-// Stamp has a time-stamping authority (RFC 3161) confirm that a manifest exists now, and returns its response.
-func Stamp(ctx context.Context, url string, manifest []byte) ([]byte, error) {
+// Max is the most octets of a response, and of a file of its authority's certificates. It has few certificates.
+const Max = 64 << 10
+
+// Port returns the TCP port to which [Ask] connects for an authority: its own, or that of the proxy that the environment
+// names. The error says what is wrong with its URL.
+func Port(address string) (uint16, error) {
+	request, err := http.NewRequest(http.MethodPost, address, nil)
+	if err != nil {
+		return 0, errors.New("the authority's URL cannot be parsed")
+	}
+	to := request.URL
+	if to.Scheme != "http" && to.Scheme != "https" || to.Host == "" {
+		return 0, errors.New("the authority's URL must begin with http:// or https:// and name a host")
+	}
+	if proxy, err := http.ProxyFromEnvironment(request); err == nil && proxy != nil {
+		to = proxy
+	}
+	number, err := strconv.ParseUint(cmp.Or(to.Port(), map[string]string{"http": "80", "https": "443"}[to.Scheme]), 10, 16)
+	if err != nil {
+		return 0, errors.New("the authority's URL has no port that can be connected to")
+	}
+	return uint16(number), nil
+}
+
+// Ask has a time-stamping authority confirm that a text exists now, and returns its response. The authority gets a hash
+// and nothing else.
+func Ask(ctx context.Context, url string, text []byte) ([]byte, error) {
 	nonce, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 64))
 	if err != nil {
 		return nil, err
 	}
-	query, err := timestamp.CreateRequest(bytes.NewReader(manifest), &timestamp.RequestOptions{Hash: crypto.SHA256,
+	query, err := timestamp.CreateRequest(bytes.NewReader(text), &timestamp.RequestOptions{Hash: crypto.SHA256,
 		Certificates: true, Nonce: nonce})
 	if err != nil {
 		return nil, fmt.Errorf("ask for a time stamp: %w", err)
 	}
-	ctx, stop := context.WithTimeout(ctx, time.Minute)
+	ctx, stop := context.WithTimeout(ctx, Patience)
 	defer stop()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(query))
 	if err != nil {
@@ -47,14 +75,17 @@ func Stamp(ctx context.Context, url string, manifest []byte) ([]byte, error) {
 		return nil, fmt.Errorf("ask for a time stamp: %w", err)
 	}
 	defer answer.Body.Close()
-	response, err := io.ReadAll(io.LimitReader(answer.Body, maxStamp))
+	response, err := io.ReadAll(io.LimitReader(answer.Body, Max))
 	if err != nil {
 		return nil, fmt.Errorf("read the time stamp: %w", err)
 	}
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("ask for a time stamp: the authority answers %s", answer.Status)
 	}
-	stamp, err := readStamp(response, manifest)
+	stamp, err := Read(response)
+	if err == nil && !stamp.Of(text) {
+		err = errors.New("it is of something else")
+	}
 	if err == nil && (stamp.nonce == nil || stamp.nonce.Cmp(nonce) != 0) {
 		err = errors.New("the authority answers another request")
 	}
@@ -64,17 +95,18 @@ func Stamp(ctx context.Context, url string, manifest []byte) ([]byte, error) {
 	return response, nil
 }
 
-// stamp is a time stamp whose signature fits the certificate in it.
-type stamp struct {
-	time   time.Time
+// Stamp is a time stamp whose signature fits the certificate in it.
+type Stamp struct {
+	Time   time.Time
+	Hash   [sha256.Size]byte // of the text
 	nonce  *big.Int
 	token  *pkcs7.PKCS7
 	signer *x509.Certificate
 }
 
-// readStamp reads the response of an authority, and checks that it is about the manifest and that the signature fits.
-// Whose certificate that is, [stamp.check] checks.
-func readStamp(response, manifest []byte) (*stamp, error) {
+// Read reads the response of an authority, and checks that its signature fits. Whose certificate that is,
+// [Stamp.Check] checks.
+func Read(response []byte) (*Stamp, error) {
 	parsed, err := timestamp.ParseResponse(response)
 	if err != nil {
 		return nil, errors.New("is not a time stamp that is granted, or its signature does not fit")
@@ -87,12 +119,17 @@ func readStamp(response, manifest []byte) (*stamp, error) {
 	if signer == nil || token.Verify() != nil || !namesCertificate(token, signer) {
 		return nil, errors.New("is not signed by the certificate in it")
 	}
-	hash := sha256.Sum256(manifest)
-	if parsed.HashAlgorithm != crypto.SHA256 || !bytes.Equal(parsed.HashedMessage, hash[:]) {
-		return nil, errors.New("is the time stamp of something else than " + manifestFile)
+	if parsed.HashAlgorithm != crypto.SHA256 || len(parsed.HashedMessage) != sha256.Size {
+		return nil, errors.New("is not of a SHA-256")
 	}
-	return &stamp{parsed.Time.UTC(), parsed.Nonce, token, signer}, nil
+	return &Stamp{parsed.Time.UTC(), [sha256.Size]byte(parsed.HashedMessage), parsed.Nonce, token, signer}, nil
 }
+
+// Of reports whether this is the time stamp of a text.
+func (s *Stamp) Of(text []byte) bool { return s.Hash == sha256.Sum256(text) }
+
+// Signer returns the name in the certificate of who has signed, which nothing but [Stamp.Check] makes believable.
+func (s *Stamp) Signer() string { return s.signer.Subject.String() }
 
 // signingCertificateV2 is the signed attribute that names the signer's certificate (RFC 5816).
 var signingCertificateV2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}
@@ -116,11 +153,11 @@ func namesCertificate(token *pkcs7.PKCS7, signer *x509.Certificate) bool {
 	return bytes.Equal(first.Hash.Bytes, hash[:]) || bytes.Equal(first.Others.Bytes, hash[:])
 }
 
-// check checks that one of these authorities has issued the signer's certificate for time stamps, and that it was valid
+// Check checks that one of these authorities has issued the signer's certificate for time stamps, and that it was valid
 // then.
-func (s *stamp) check(authorities *x509.CertPool) error {
+func (s *Stamp) Check(authorities *x509.CertPool) error {
 	err := s.token.VerifyWithOpts(x509.VerifyOptions{Roots: authorities, Intermediates: pool(s.token.Certificates),
-		CurrentTime: s.time, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}})
+		CurrentTime: s.Time, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}})
 	if err != nil {
 		return errors.New("is not signed by the authority that was named")
 	}
@@ -142,7 +179,7 @@ func LoadAuthorities(path string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("read the certificate: %w", err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxStamp))
+	text, err := io.ReadAll(io.LimitReader(f, Max))
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
 	}
