@@ -5,7 +5,7 @@ SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install install-run install-test demo test test-plain test-race test-postgres17 check bounds live properties kills evidence test-ha fuzz bench clean storage
+.PHONY: all help go build generate install install-run install-test install-browser demo test test-plain test-race test-postgres17 check bounds live properties kills evidence test-ha fuzz bench clean storage
 
 all: build
 
@@ -17,12 +17,22 @@ go:
 
 build: go ## bin/tap25
 	go build -trimpath -ldflags '-s -w' -o bin/tap25 ./cmd/tap25
+	@touch bin/tap25
+
+# What bin/tap25 is older than, if anything. Under sudo it is not built: that would leave files of root's in the build cache
+# and in bin, and root may have another Go, or none.
+.PHONY: current
+current:
+	@stale=bin/tap25; [ ! -e bin/tap25 ] || stale=$$(find go.mod go.sum bpf capture cmd reassembly store -name testdata -prune -o \
+		! -name '*_test.go' -newer bin/tap25 -print -quit); \
+	[ -z "$$stale" ] || [ -z "$$SUDO_UID" ] || { echo "bin/tap25 is missing or older than $$stale: run 'make build' first" >&2; exit 1; }; \
+	[ -z "$$stale" ] || $(MAKE) --no-print-directory build
 
 # Program, manual pages, completion, unit, user and settings. Settings that are there stay as they are.
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 PROGRAM ?= bin/tap25
-install: $(if $(wildcard bin/tap25),,build) ## program, manual pages, completion and unit below PREFIX (/usr/local)
+install: current ## program, manual pages, completion and unit below PREFIX (/usr/local)
 	install -D $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tap25
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -32,6 +42,9 @@ install: $(if $(wildcard bin/tap25),,build) ## program, manual pages, completion
 	bin/tap25 completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tap25.fish
 	sed 's#/usr/bin/tap25#$(PREFIX)/bin/tap25#; s#/etc/tap25/#$(SYSCONFDIR)/tap25/#' packaging/tap25.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/tap25.service
 	install -D -m 644 packaging/tap25.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tap25.conf
+	install -d $(DESTDIR)$(PREFIX)/share/tap25/prometheus $(DESTDIR)$(PREFIX)/share/tap25/grafana
+	install -m 644 packaging/prometheus/* $(DESTDIR)$(PREFIX)/share/tap25/prometheus
+	install -m 644 packaging/grafana/* $(DESTDIR)$(PREFIX)/share/tap25/grafana
 	test -e $(DESTDIR)$(SYSCONFDIR)/tap25/tap25.yaml || install -D -m 644 packaging/tap25.yaml $(DESTDIR)$(SYSCONFDIR)/tap25/tap25.yaml
 
 # What running needs: PostgreSQL's server and psql, from the distribution.
@@ -39,14 +52,19 @@ install-run:
 	@sh packaging/needs/postgresql.sh
 
 # What the tests need besides: a C compiler for the race detector, ip for network namespaces, systemd-analyze, for the live
-# tests as root tcpdump, Postfix, Exim, haproxy and Dovecot; pgbouncer; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are
+# tests as root tcpdump, Postfix, Exim, haproxy and Dovecot; pgbouncer; Prometheus, which checks metrics and alerts; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are
 # installed, a test compiles it anew and compares.
 install-test: install-run
 	@PATH=$$PATH:/usr/sbin:/sbin; missing=; for need in gcc:gcc gcc:libc6-dev ip:iproute2 ethtool:ethtool tcpdump:tcpdump setcap:libcap2-bin valgrind:valgrind systemd-analyze:systemd; do \
 		command -v $${need%:*} >/dev/null || missing="$$missing $${need#*:}"; done; \
 	[ -z "$$missing" ] || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
 	@PATH=$$PATH:/usr/sbin; command -v pgbouncer >/dev/null || $(MAKE) --no-print-directory bin/pgbouncer
+	@command -v promtool >/dev/null || $(MAKE) --no-print-directory bin/prometheus
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory bin/mta bin/haproxy bin/dovecot
+
+# A browser, which looks at the page of a tap. It is not among what install-test installs: it brings 300 MB.
+install-browser: ## Chromium, for the tests of the page
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium; }
 
 # Packages that are only unpacked, with the libraries that they need: installed, Postfix and Exim conflict, and would take the place
 # of the machine's own mail system, and the others would start a service.
@@ -54,12 +72,13 @@ bin/mta: UNPACK = postfix exim4-daemon-light
 bin/haproxy: UNPACK = haproxy
 bin/dovecot: UNPACK = dovecot-core dovecot-lmtpd
 bin/pgbouncer: UNPACK = pgbouncer
-bin/mta bin/haproxy bin/dovecot bin/pgbouncer:
+bin/prometheus: UNPACK = prometheus
+bin/mta bin/haproxy bin/dovecot bin/pgbouncer bin/prometheus:
 	$(SUDO) apt-get update -q
 	rm -rf $@.new && mkdir -p $@.new/debs
 	cd $@.new/debs && apt-get download -q $(UNPACK)
 	for deb in $@.new/debs/*.deb; do dpkg -x $$deb $@.new || exit 1; done
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends $(UNPACK) | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p')
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends $(UNPACK) | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p' | grep -v ^libjs-)
 	mv $@.new $@
 
 demo: go install-run build ## replay a capture of real mail and answer an auditor's questions

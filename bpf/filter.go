@@ -316,6 +316,7 @@ func (f *Filter) Stats() (Stats, error) {
 		}
 		total := &s.Rings[i]
 		total.Full = r.lost.Load()
+		total.Capacity, total.Used = r.mask+1, r.used()
 		for _, n := range perCPU {
 			total.Delivered += n.Delivered
 			total.Cut += n.Cut

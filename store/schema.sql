@@ -1005,6 +1005,13 @@ CREATE VIEW tap25.sensors AS
    FROM tap25_internal.sensors
   WHERE sensors.until IS NULL;
 
+CREATE VIEW tap25.volumes AS
+ SELECT days.day,
+    days.sensor,
+    days.rows,
+    days.loaded_at
+   FROM tap25_internal.days;
+
 CREATE VIEW tap25.warrants AS
  SELECT w.case_id,
     a.auditor,
@@ -1263,6 +1270,18 @@ begin
     return h.id;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.answer_completeness(access bigint)
+ RETURNS json
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select row_to_json(c) from tap25_internal.answered(access) asked
+    cross join lateral tap25.completeness(greatest(asked.since, asked.asked_since), least(asked.before, asked.asked_before)) c
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25.apply_for_warrant(case_id text, basis text, auditors name[], targets text[], since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone, by_origin boolean DEFAULT true)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -1316,6 +1335,7 @@ CREATE OR REPLACE FUNCTION tap25.ask_case(which text, since timestamp with time 
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
+ SET bytea_output TO 'hex'
  SET client_min_messages TO 'warning'
 AS $function$
 declare
@@ -1372,23 +1392,51 @@ AS $function$
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25.case_completeness(which text)
- RETURNS text
- LANGUAGE plpgsql
+ RETURNS TABLE(begins timestamp with time zone, ends timestamp with time zone, sensors text[], listened numeric, gaps tstzmultirange, frames numeric, frames_lost numeric, octets_lost numeric, sessions numeric, sessions_encrypted numeric, sessions_cut numeric, rows numeric, rows_lost numeric, clock_synchronised boolean, clock_offset interval, clock_error interval, scopes text[], sentence text)
+ LANGUAGE sql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
+    select c.* from (select min(w.since) as since, max(w.before) as before from tap25_internal.warrants w
+                     where w.id = any (tap25_internal.valid_warrants(which))) period
+    cross join lateral tap25.completeness(period.since, period.before) c where period.since is not null
+$function$;
+
+CREATE OR REPLACE FUNCTION tap25.case_leaves(access bigint)
+ RETURNS TABLE(body bytea, signature bytea, public_key bytea, day date, leaves bytea)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+#variable_conflict use_column
 declare
-    first  timestamptz;
-    last   timestamptz;
-    answer text;
+    asked constant tap25.accesses := tap25_internal.answered(access);
+    its   record;
+    first timestamptz;
+    last  timestamptz;
 begin
-    select min(w.since), max(w.before) into first, last from tap25_internal.warrants w where w.id = any (tap25_internal.valid_warrants(which));
-    if first is not null and to_regprocedure('tap25.completeness(timestamptz, timestamptz, text)') is not null then
-        execute 'select sentence from tap25.completeness($1, $2)' into answer using first, last;
-    end if;
-    return answer;
+    for its in select (r.seen_at at time zone 'UTC')::date as day, array_agg(r.seen_at) as times, array_agg(r.session_id) as sessions
+        from tap25_internal.case_rows(asked.warrant_ids, asked.asked_since, asked.asked_before, asked.asked_target) r group by 1
+    loop
+        continue when not tap25_internal.has_partition(its.day);
+        first := its.day::timestamp at time zone 'UTC';
+        last := (its.day + 1)::timestamp at time zone 'UTC';
+        return query
+        with segments as materialized (
+            select distinct l.id from unnest(its.times, its.sessions) w (seen_at, session_id)
+            join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
+            join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and its.day between l.first_day and l.last_day
+        )
+        select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(e), '')
+        from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
+        join tap25_internal.envelopes e on e.sensor = l.sensor and e.xmin = l.xid and e.seen_at >= first and e.seen_at < last
+        group by l.id, k.id;
+    end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.case_list(which text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before timestamp with time zone DEFAULT NULL::timestamp with time zone, target text DEFAULT NULL::text)
@@ -1413,6 +1461,7 @@ CREATE OR REPLACE FUNCTION tap25.case_mail(which text, since timestamp with time
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
+ SET bytea_output TO 'hex'
  SET client_min_messages TO 'warning'
 AS $function$
 #variable_conflict use_variable
@@ -1447,6 +1496,26 @@ begin
     perform tap25_internal.check_warrants(number, which, entry.warrants);
     perform tap25_internal.record_access(number, which, 'shown', entry.warrants, rows => n, opening => entry.opening, asked => asked.id,
         target => target, since => since, before => before, sha256 => asked.sha256);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.case_warrants(access bigint)
+ RETURNS TABLE(id bigint, basis text, applicant name, applied_at timestamp with time zone, approver name, approved_at timestamp with time zone, targets text[], since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    asked constant tap25.accesses := tap25_internal.answered(access);
+begin
+    return query
+    select w.id, w.reason, w.applicant, w.applied_at, e.by, e.at,
+        (select array_agg(tap25_internal.target_text(t.mailbox, t.domain, t.network, t.seen_in) order by t.id)
+         from tap25_internal.warrant_targets t where t.warrant_id = w.id),
+        w.since, w.before, (select min(v.valid_until) from tap25.warrants v where v.id = w.id)
+    from tap25_internal.warrants w left join tap25.warrant_events e on e.warrant_id = w.id and e.action = 'approved'
+    where w.id = any (asked.warrant_ids) order by w.id;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.completeness(since timestamp with time zone, before timestamp with time zone, sensor text DEFAULT NULL::text)
@@ -2471,6 +2540,25 @@ begin
     update tap25_internal.chains c set number = head, hash = sha256(bodies[cardinality(bodies)]) where c.sensor = of_sensor and c.key = which;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.answered(access bigint)
+ RETURNS tap25.accesses
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    asked tap25.accesses;
+begin
+    select * into asked from tap25.accesses a where a.id = access and a.action = 'read' and a.auditor = session_user and a.sha256 is not null
+        and a.at > clock_timestamp() - interval '15 minutes' and a.xid <> pg_current_xact_id();
+    if asked.id is null or not asked.warrant_ids <@ tap25_internal.valid_warrants(asked.case_id) then
+        raise 'access % is no question of yours of the last 15 minutes whose warrants are valid: select ask_case(...), and commit', access
+            using errcode = 'insufficient_privilege';
+    end if;
+    return asked;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.bad_name(name text)
  RETURNS text
  LANGUAGE sql
@@ -3311,13 +3399,9 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    perform tap25_internal.grant_roles_before_load_days();
-    if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.date_loads, tap25_internal.forget_dropped_loads, tap25_internal.kept_from,
-            tap25_internal.dropped_days to tap25_sensor;
-    end if;
+    perform tap25_internal.grant_roles_before_volumes();
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant execute on function tap25_internal.mark_dropped_loads to tap25_admin;
+        grant select on tap25.volumes to tap25_admin;
     end if;
 end $function$;
 
@@ -3433,6 +3517,24 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_disclosure()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_evidence();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.stamp_load, tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links
+            to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.keys, tap25.links, tap25_internal.chains, tap25_internal.evidence, tap25_internal.before_evidence to tap25_admin;
+        grant execute on function tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links, tap25_internal.held_leaves,
+            tap25_internal.released_leaves, tap25_internal.misdated_leaves to tap25_admin;
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_evidence()
  RETURNS void
  LANGUAGE plpgsql
@@ -3471,15 +3573,9 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_load_days()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    perform tap25_internal.grant_roles_before_evidence();
-    if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.stamp_load, tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links
-            to tap25_sensor;
-    end if;
-    if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant select on tap25.keys, tap25.links, tap25_internal.chains, tap25_internal.evidence, tap25_internal.before_evidence to tap25_admin;
-        grant execute on function tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links, tap25_internal.held_leaves,
-            tap25_internal.released_leaves, tap25_internal.misdated_leaves to tap25_admin;
+    perform tap25_internal.grant_roles_before_disclosure();
+    if exists (select from pg_roles where rolname = 'tap25_auditor') then
+        grant execute on function tap25.case_warrants, tap25.answer_completeness, tap25.case_leaves to tap25_auditor;
     end if;
 end $function$;
 
@@ -3497,6 +3593,22 @@ begin
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant insert (seen_in, by_origin) on tap25.warrants to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_volumes()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_load_days();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.date_loads, tap25_internal.forget_dropped_loads, tap25_internal.kept_from,
+            tap25_internal.dropped_days to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant execute on function tap25_internal.mark_dropped_loads to tap25_admin;
     end if;
 end $function$;
 
@@ -4572,6 +4684,7 @@ GRANT SELECT ON tap25.my_cases TO tap25_auditor;
 GRANT SELECT ON tap25.retentions TO tap25_admin;
 GRANT SELECT ON tap25.scopes TO tap25_admin;
 GRANT SELECT ON tap25.sensors TO tap25_admin;
+GRANT SELECT ON tap25.volumes TO tap25_admin;
 GRANT SELECT ON tap25.warrant_events TO tap25_admin;
 GRANT SELECT ON tap25.warrant_events TO tap25_approver;
 GRANT SELECT ON tap25.warrants TO tap25_admin;
@@ -4593,6 +4706,7 @@ GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_approver;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_auditor;
 GRANT SELECT ON tap25_internal.tap25_schema_version TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25.answer_completeness(bigint) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_approver;
 GRANT EXECUTE ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) TO tap25_auditor;
@@ -4601,8 +4715,10 @@ GRANT EXECUTE ON FUNCTION tap25.ask_case(text,timestamp with time zone,timestamp
 GRANT EXECUTE ON FUNCTION tap25.bind_sensor(name,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.case_answer(bigint) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.case_completeness(text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_leaves(bigint) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_warrants(bigint) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.drop_hold(bigint) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) TO tap25_admin;
@@ -4827,6 +4943,11 @@ COMMENT ON COLUMN tap25.sensors.sensor IS 'Name of the sensor: mail.sensor.';
 COMMENT ON COLUMN tap25.sensors.login IS 'The login that alone loads under this name.';
 COMMENT ON COLUMN tap25.sensors.since IS 'When the name became this login''s, by the database''s clock.';
 COMMENT ON COLUMN tap25.sensors.bound_by IS 'The login that bound it: the sensor''s own with its first load, or an administrator''s.';
+COMMENT ON VIEW tap25.volumes IS 'Rows loaded for each day and sensor: for dashboards, since it shows no address. A login that reads it needs USAGE on the schema tap25 and SELECT on this view, and nothing else.';
+COMMENT ON COLUMN tap25.volumes.day IS 'The UTC day of mail.seen_at.';
+COMMENT ON COLUMN tap25.volumes.sensor IS 'Name of the sensor, mail.sensor.';
+COMMENT ON COLUMN tap25.volumes.rows IS 'Rows loaded, as the server counted them. Days that were dropped are not here any more.';
+COMMENT ON COLUMN tap25.volumes.loaded_at IS 'When the last row was loaded.';
 COMMENT ON TABLE tap25.warrant_events IS 'What happened to a warrant: that it was granted, and that it was ended. Append-only; administrators read it.';
 COMMENT ON COLUMN tap25.warrant_events.id IS 'Number of the event.';
 COMMENT ON COLUMN tap25.warrant_events.warrant_id IS 'The warrant: warrants.id.';
@@ -4855,14 +4976,17 @@ COMMENT ON COLUMN tap25.warrants.applicant IS 'The login that applied for it.';
 COMMENT ON COLUMN tap25.warrants.applied_at IS 'When it was applied for, by the database''s clock.';
 COMMENT ON COLUMN tap25.warrants.state IS 'applied: nobody has decided on it; valid: it opens its targets; refused; ended.';
 COMMENT ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) IS 'Adds a hold on a mailbox, a domain or a network (the others are null) and returns its number; a null time is no bound. With a network, seen_in may name the one that the mail was seen in, mail.network. For administrators: select add_hold(''a@a.example'', null, null, ''2026-01-01'', null, null, ''court order'')';
+COMMENT ON FUNCTION tap25.answer_completeness(bigint) IS 'Returns what completeness() says of the time range of an answer; null if nothing recorded it. For the auditor who has asked: select answer_completeness(17)';
 COMMENT ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) IS 'Applies for a warrant and returns its number. It opens nothing until approve_warrant. For administrators, auditors and approvers: select apply_for_warrant(''2026-17'', ''order of 12 May'', ''{paula}'', ''{a@a.example,b.example,"10.0.0.5 in vlan 12"}'', ''2026-01-01'', ''2026-02-01'', ''2026-12-31'')';
 COMMENT ON FUNCTION tap25.approve_warrant(bigint,text) IS 'Approves a warrant, which opens its targets from now on. For approvers, of what others have applied for and read: select approve_warrant(7, ''order read'')';
 COMMENT ON FUNCTION tap25.ask_case(text,timestamp with time zone,timestamp with time zone,text) IS 'Records a question on an open case, with the number and digest of the rows of its answer, and returns the number of the record. Null: all times, or all targets, of the warrants. For auditors; commit before case_mail: select ask_case(''2026-17'')';
 COMMENT ON FUNCTION tap25.bind_sensor(name,text) IS 'Gives a sensor''s name to a login, in place of the login that had it and of the name that the login had; null leaves the login without a name until its next load. For administrators: select bind_sensor(''tap_dc2'', ''dc2'')';
 COMMENT ON FUNCTION tap25.case_answer(bigint) IS 'Returns the question that ask_case has recorded under a number, and the number and digest of the rows of its answer. For the auditor who has asked: select * from case_answer(17)';
-COMMENT ON FUNCTION tap25.case_completeness(text) IS 'Returns in a sentence what the taps saw in the time range of the case''s warrants; null if no warrant is valid, or nothing recorded it. For auditors: select case_completeness(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_completeness(text) IS 'Returns what completeness() returns for the time range of the case''s warrants: when taps listened, what they lost, and a sentence; no row if no warrant is valid. For auditors: select sentence from case_completeness(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_leaves(bigint) IS 'Returns the links of the segments that rows of an answer are in, with the leaves of all their rows of a day: docs/evidence.md. tap25 disclose makes proofs of them. For the auditor who has asked.';
 COMMENT ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns what case_mail does, in eight columns, and seen_at to the second. For auditors: select * from case_list(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of a question that ask_case has recorded within 15 minutes, with the same arguments: each recipient of each mail once. For auditors: select * from case_mail(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_warrants(bigint) IS 'Returns the warrants that an answer rests on, as ask_case has recorded it: basis, applicant, approver, targets, times. For the auditor who has asked: select * from case_warrants(17)';
 COMMENT ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) IS 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now.';
 COMMENT ON FUNCTION tap25.correspondents(text,timestamp with time zone,timestamp with time zone) IS 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For the owner: select * from correspondents(''a@a.example'')';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
@@ -4988,6 +5112,7 @@ COMMENT ON TABLE tap25_internal.warrants IS 'The warrants as they were applied f
 COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the warrant opens nothing, as it was applied for. An event may have ended it earlier.';
 COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
 COMMENT ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) IS 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
+COMMENT ON FUNCTION tap25_internal.answered(bigint) IS 'Returns the question that ask_case has recorded under a number, for who has asked it, within 15 minutes; fails if there is none, or one of its warrants has ended.';
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
 COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';
@@ -5035,9 +5160,11 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_approval() IS 'The part of grant_roles that is older than approvals.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_coverage() IS 'The part of grant_roles that is older than coverage.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_disclosure() IS 'The part of grant_roles that is older than disclosure.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_evidence() IS 'The part of grant_roles that is older than evidence.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_load_days() IS 'The part of grant_roles that is older than load_days.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_volumes() IS 'The part of grant_roles that is older than volumes.';
 COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Which of some links, by number and SHA-256, a chain has. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';

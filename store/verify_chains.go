@@ -262,7 +262,8 @@ func sameDay(a, b *time.Time) bool { return (a == nil) == (b == nil) && (a == ni
 func (c *chainCheck) load(line *linkLine, l *evidence.Link) {
 	var rows int64
 	for _, d := range l.Days {
-		if d.Table == evidence.Envelopes || d.Table == evidence.Misdated {
+		switch d.Table {
+		case evidence.Envelopes, evidence.Misdated, evidence.Minutes: // loads counts records
 			rows += int64(d.Rows)
 		}
 	}

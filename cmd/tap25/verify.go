@@ -30,23 +30,33 @@ key is a PEM file of a public key, or a sensor's own sensor.key.
 Without --witness, nothing shows that the last links of a chain were removed with their rows. A witness is the file of
 'tap25 sniff --witness', or a sensor's log, such as the output of 'journalctl -u tap25'.
 
-The user must be able to read all rows: run verify as the database's owner. docs/evidence.md describes what is proven.`
+The user must be able to read all rows: run verify as the database's owner. docs/evidence.md describes what is proven.
+
+With a directory, verify checks what 'tap25 disclose' has written, and takes neither a database nor a network. It names
+every file and row that is not as it was signed. Each --key is a fingerprint or a PEM file then, and every key of the
+directory must be one of them. docs/disclosure.md describes the files.`
 
 // verifySettings are the values of the flags.
 type verifySettings struct {
 	dsn, from, to, sensor string
 	keys, witnesses       []string
 	json                  bool
+	authority             string // PEM file of the certificate of a time-stamping authority
 }
 
 func verifyCommand() *cobra.Command {
 	s := &verifySettings{}
 	cmd := &cobra.Command{
-		Use: "verify", Short: "Check that no row was changed since it was loaded", Args: usageArgs(cobra.NoArgs),
+		Use: "verify [DIRECTORY]", Short: "Check that no row was changed since it was loaded, or a disclosure",
+		Args: usageArgs(cobra.MaximumNArgs(1)),
 		Long: verifyLong[1:],
 		Example: "  tap25 verify --key fra-1.pem --witness /mnt/witness/fra-1\n" +
-			"  journalctl -u tap25 | tap25 verify --witness - --from 2026-11-01 --to 2026-12-01",
-		RunE: func(cmd *cobra.Command, _ []string) error {
+			"  journalctl -u tap25 | tap25 verify --witness - --from 2026-11-01 --to 2026-12-01\n" +
+			"  tap25 verify 2026-17 --tsa-cert authority.pem",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return s.directory(cmd, args[0])
+			}
 			cfg, err := s.config(cmd.InOrStdin())
 			if err != nil {
 				return err
@@ -69,10 +79,15 @@ func verifyCommand() *cobra.Command {
 	f.StringSliceVar(&s.witnesses, "witness", nil,
 		"file with lines of evidence that were written elsewhere; - is standard input; may be repeated")
 	f.BoolVar(&s.json, "json", false, "print JSON")
+	f.StringVar(&s.authority, "tsa-cert", "", "with a directory: PEM file of the certificate of the time-stamping "+
+		"authority, which must have stamped it")
 	return cmd
 }
 
 func (s *verifySettings) config(stdin io.Reader) (cfg store.VerifyConfig, err error) {
+	if s.authority != "" {
+		return cfg, &usageError{errors.New("--tsa-cert is for a directory: name it")}
+	}
 	cfg.Sensor = s.sensor
 	for _, d := range []struct {
 		flag, text string

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -102,4 +103,16 @@ func (f Flags) Names() []string {
 		}
 	}
 	return names
+}
+
+// ParseFlags returns the flags of these names, in any order, and whether it knows all of them.
+func ParseFlags(names []string) (flags Flags, known bool) {
+	for _, name := range names {
+		bit := slices.Index(flagNames[:], name)
+		if bit < 0 {
+			return 0, false
+		}
+		flags |= 1 << bit
+	}
+	return flags, true
 }

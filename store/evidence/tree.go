@@ -88,22 +88,6 @@ type Proof struct {
 	Path  []Hash // from the leaf up
 }
 
-// Prove returns the proof of the leaf with that index of sorted leaves; the index must be less than their number.
-func Prove(leaves []Hash, index int) Proof {
-	return Proof{Index: uint64(index), Size: uint64(len(leaves)), Path: path(leaves, index)}
-}
-
-func path(leaves []Hash, index int) []Hash {
-	if len(leaves) == 1 {
-		return nil
-	}
-	k := 1 << (bits.Len(uint(len(leaves)-1)) - 1) // the largest power of two below their number
-	if index < k {
-		return append(path(leaves[:k], index), Root(leaves[k:]))
-	}
-	return append(path(leaves[k:], index-k), Root(leaves[:k]))
-}
-
 var errProof = errors.New("the proof does not have the form of one")
 
 // Root returns the root that the proof leads to from a leaf (RFC 9162 section 2.1.3.2). It proves something only if the

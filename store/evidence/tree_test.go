@@ -82,7 +82,7 @@ func TestProof_LeadsToTheRootAndNoOtherDoes(t *testing.T) {
 			t.Fatalf("%d leaves: another root than that of the definition", n)
 		}
 		for i, leaf := range leaves {
-			p := Prove(leaves, i)
+			p := NewTree(leaves).Prove(i)
 			if got, err := p.Root(leaf); err != nil || got != root {
 				t.Fatalf("leaf %d of %d: %v", i, n, err)
 			}

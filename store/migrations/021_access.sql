@@ -439,24 +439,20 @@ end $$;
 create function tap25_internal.digest_with(digest bytea, line tap25.mail_once) returns bytea language sql stable
 return sha256(digest || convert_to(row_to_json(line)::text || E'\n', 'UTF8'));
 
-create function tap25.case_completeness(which text) returns text language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-declare
-    first  timestamptz;
-    last   timestamptz;
-    answer text;
-begin
-    select min(w.since), max(w.before) into first, last from tap25_internal.warrants w where w.id = any (tap25_internal.valid_warrants(which));
-    if first is not null and to_regprocedure('tap25.completeness(timestamptz, timestamptz, text)') is not null then
-        execute 'select sentence from tap25.completeness($1, $2)' into answer using first, last;
-    end if;
-    return answer;
-end $$;
+create function tap25.case_completeness(which text)
+returns table (begins timestamptz, ends timestamptz, sensors text[], listened numeric, gaps tstzmultirange, frames numeric,
+    frames_lost numeric, octets_lost numeric, sessions numeric, sessions_encrypted numeric, sessions_cut numeric, rows numeric,
+    rows_lost numeric, clock_synchronised boolean, clock_offset interval, clock_error interval, scopes text[], sentence text)
+language sql volatile security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+    select c.* from (select min(w.since) as since, max(w.before) as before from tap25_internal.warrants w
+                     where w.id = any (tap25_internal.valid_warrants(which))) period
+    cross join lateral tap25.completeness(period.since, period.before) c where period.since is not null
+$$;
 
 -- The function gives no number and no digest: they would be an answer before it is on record. case_answer has them then.
 create function tap25.ask_case(which text, since timestamptz default null, before timestamptz default null, target text default null)
 returns bigint language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set client_min_messages = warning as $$
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set bytea_output = 'hex' set client_min_messages = warning as $$
 declare
     number constant bigint := tap25_internal.begin_access('read', which);
     entry  constant record := tap25_internal.enter_case(number, which, target);
@@ -486,7 +482,7 @@ $$;
 drop function tap25.case_mail(text);
 create function tap25.case_mail(which text, since timestamptz default null, before timestamptz default null, target text default null)
 returns setof tap25.mail_once language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set client_min_messages = warning as $$
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set bytea_output = 'hex' set client_min_messages = warning as $$
 #variable_conflict use_variable
 declare
     number constant bigint := tap25_internal.begin_access('show', which);
@@ -695,7 +691,7 @@ comment on function tap25.ask_case is 'Records a question on an open case, with 
 comment on function tap25.case_answer is 'Returns the question that ask_case has recorded under a number, and the number and digest of the rows of its answer. For the auditor who has asked: select * from case_answer(17)';
 comment on function tap25.case_mail is 'Returns the rows of a question that ask_case has recorded within 15 minutes, with the same arguments: each recipient of each mail once. For auditors: select * from case_mail(''2026-17'')';
 comment on function tap25.case_list is 'Returns what case_mail does, in eight columns, and seen_at to the second. For auditors: select * from case_list(''2026-17'')';
-comment on function tap25.case_completeness is 'Returns in a sentence what the taps saw in the time range of the case''s warrants; null if no warrant is valid, or nothing recorded it. For auditors: select case_completeness(''2026-17'')';
+comment on function tap25.case_completeness is 'Returns what completeness() returns for the time range of the case''s warrants: when taps listened, what they lost, and a sentence; no row if no warrant is valid. For auditors: select sentence from case_completeness(''2026-17'')';
 comment on function tap25_internal.ends is 'Returns the times of the first and the last row, and how many are held and misdated: for db status.';
 comment on function tap25_internal.rows_held is 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
 comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';

@@ -1,2 +1,0 @@
--- A number that is kept free.
-select;
