@@ -67,7 +67,7 @@ func TestAuditor_FetchesNoRowThatIsNotRecorded(t *testing.T) {
 	db := database(t, false)
 	heldDay(t, db)
 	auditor := as(t, db, "tap25_auditor", "auditor")
-	grant(t, db, db, auditor, "0.0.0.0/0")
+	grant(t, db, db, auditor, "0.0.0.0/1", "128.0.0.0/1")
 	openCase(t, auditor)
 	run(t, auditor, "select ask_case('2026-17')")
 	forms := []string{"select * from case_mail('2026-17')", "select case_mail('2026-17')",

@@ -179,6 +179,7 @@ func TestWarrant_IsCheckedAsItIsEntered(t *testing.T) {
 	for _, c := range []struct{ which, basis, auditors, targets, since, before, until, want string }{
 		{want: ""},
 		{which: "''", want: "a case has a name"}, {which: "null", want: "a case has a name"},
+		{which: "' '", want: "a case has a name"}, {basis: "' '", want: "say what"},
 		{which: "e'x\ny'", want: "a case has a name"}, {which: "repeat('x', 201)", want: "a case has a name"},
 		{basis: "''", want: "say what"}, {basis: "null", want: "say what"},
 		{auditors: "'{canary}'", want: "there is no role"}, {auditors: "'{}'", want: "1 to 100 auditors"},
@@ -192,6 +193,12 @@ func TestWarrant_IsCheckedAsItIsEntered(t *testing.T) {
 		{targets: "'{canary a@b.example}'", want: "a mailbox is"},
 		{targets: "array[e'canary@b.example\n']", want: "a mailbox"},
 		{targets: "'{canary@b.example@c.example}'", want: "a mailbox is"},
+		{targets: "'{<canary@b.example>}'", want: "without < and >"},
+		{targets: "'{mailto:canary@b.example}'", want: "without < and >"},
+		{targets: "'{::ffff:192.0.2.1}'", want: "write the IPv4 address"},
+		{targets: "'{::ffff:192.0.2.0/120}'", want: "write the IPv4 address"},
+		{targets: "'{0.0.0.0/0}'", want: "target 1: a subnet of all"},
+		{targets: "'{192.0.2.1,::/0}'", want: "target 2: a subnet of all"},
 		{targets: "'{.b.example}'", want: "a domain has a dot"},
 		{targets: "'{b.example.}'", want: "a domain has a dot"},
 		{targets: "'{b canary.example}'", want: "a domain has a dot"},
@@ -244,15 +251,23 @@ func TestWarrant_IsCheckedAsItIsEntered(t *testing.T) {
 func TestWarrant_WarnsOfWhatMayBeATypo(t *testing.T) {
 	db := database(t, false)
 	stranger := sessionUser(t, as(t, db, "pg_monitor", "stranger"))
-	session, told := toldSession(t, db, sessionUser(t, as(t, db, "tap25_admin", "admin")))
-	run(t, session, "set client_min_messages = warning")
-	run(t, session,
-		"select apply_for_warrant('1', 'order', array[$1::name], '{canary@orchard}', '2026-10-01', '2026-11-01', "+
-			"'2099-01-01')", stranger)
-	for _, want := range []string{"no member of tap25_auditor", "domain has no dot"} {
-		if text := told()[max(strings.Index(told(), "the role"), 0):]; !strings.Contains(text, want) ||
-			strings.Contains(text, "canary") {
-			t.Errorf("the applicant is told %s; want %q", text, want)
+	admin := sessionUser(t, as(t, db, "tap25_admin", "admin"))
+	for target, want := range map[string]string{
+		"canary@orchard": "domain has no dot", "canary@b.example.": "one too many", "canary@b..example": "one too many",
+		"canary@bücher.example": "in both forms", "canary.bücher.example": "in both forms",
+		"canary.XN--bcher-kva.example": "in both forms", "canary@b.xn--p1ai": "in both forms",
+		"*@canary.example": "no wildcards", "canary@%.example": "no wildcards", "*.canary.example": "no wildcards",
+		"canary@b.example": "", "a%canary@b.example": "", "canary@[192.0.2.1]": "", "canary.axn--b.example": "",
+	} {
+		session, told := toldSession(t, db, admin)
+		run(t, session, "set client_min_messages = warning")
+		run(t, session,
+			"select apply_for_warrant('1', 'order', array[$1::name], array[$2], '2026-10-01', '2026-11-01', "+
+				"'2099-01-01')", stranger, target)
+		text := told()[max(strings.Index(told(), "the role"), 0):]
+		if !strings.Contains(text, "no member of tap25_auditor") || !strings.Contains(text, want) ||
+			strings.Contains(text, "canary") || want == "" && strings.Contains(text, "domain") {
+			t.Errorf("%s: the applicant is told %s; want %q", target, text, want)
 		}
 	}
 }

@@ -116,6 +116,28 @@ func TestAttack_NoRowIsShownBeforeItsRecord(t *testing.T) {
 	}
 }
 
+// A question whose commit did not wait for the disk is there when its rows are shown.
+func TestAttack_NoRowIsShownWhoseRecordACrashUndoes(t *testing.T) {
+	db := database(t, false)
+	heldDay(t, db)
+	auditor := opened(t, db, "auditor", "b.example")
+	run(t, db, "alter system set wal_writer_delay = '1s'")
+	t.Cleanup(func() {
+		db.Conn().Exec(context.Background(), "alter system reset wal_writer_delay")
+		db.Conn().Exec(context.Background(), "select pg_reload_conf()")
+	})
+	run(t, db, "select pg_reload_conf()")
+	for range 3 { // the WAL writer wakes beside one of these at most
+		run(t, auditor, "begin; select ask_case('2026-17'); set local synchronous_commit = off; commit")
+		written := ask[string](t, db, "select pg_current_wal_insert_lsn()::text")
+		run(t, auditor, "begin; select * from case_mail('2026-17')")
+		if !ask[bool](t, db, "select pg_current_wal_flush_lsn() >= $1::text::pg_lsn", written) {
+			t.Error("rows are shown before their question is on disk")
+		}
+		run(t, auditor, "commit")
+	}
+}
+
 // age makes every question too old to be shown.
 func age(t testing.TB, db *DB) {
 	t.Helper()

@@ -74,6 +74,41 @@ func TestCase_TheDigestIsThatOfWhatIsShown(t *testing.T) {
 	}
 }
 
+// A period that no warrant covers is refused: no rows would look like no mail.
+func TestCase_RefusesAPeriodThatNoWarrantOpens(t *testing.T) {
+	db := database(t, false)
+	heldDay(t, db)
+	auditor := opened(t, db, "auditor", "b.example")
+	for _, period := range []string{"'2020-03-01', '2020-02-01'", "'2020-02-29 12:00Z', '2020-02-29 12:00Z'",
+		"'1990-01-01', '1990-02-01'", "'2098-01-01'", "null, '-infinity'", "'infinity', null, 'b.example'"} {
+		_, err := auditor.Conn().Exec(t.Context(), "select ask_case('2026-17', "+period+")")
+		fails(t, period, err, "42501")
+		if err != nil && !strings.Contains(err.Error(), "opens mail of this period") {
+			t.Errorf("%s: %v", period, err)
+		}
+	}
+	run(t, auditor, "select ask_case('2026-17', '-infinity', 'infinity')")
+}
+
+func TestCase_SettingsOfItsSessionChangeNoDigest(t *testing.T) {
+	db := database(t, false)
+	heldDay(t, db)
+	auditor := opened(t, db, "auditor", "b.example", "c@c.example", "192.0.2.0/24")
+	const answer = "select rows || sha256 from tap25.case_answer($1)"
+	want := ask[string](t, auditor, answer, ask[int64](t, auditor, "select ask_case('2026-17')"))
+	for _, setting := range oddSettings {
+		run(t, auditor, "set "+setting)
+		run(t, auditor, "begin isolation level read committed")
+		access := ask[int64](t, auditor, "select tap25.ask_case('2026-17')")
+		run(t, auditor, "commit")
+		if got := ask[string](t, auditor, answer, access); got != want {
+			t.Errorf("%s: %s; want %s", setting, got, want)
+		}
+		run(t, auditor, "reset all")
+		run(t, auditor, "set search_path = tap25, tap25_internal, public")
+	}
+}
+
 // An answer is shown if it is what is on record, to whom it is, for a quarter of an hour.
 func TestCase_ShowsTheQuestionThatIsOnRecord(t *testing.T) {
 	db := database(t, false)

@@ -311,8 +311,14 @@ func TestCompleteness_SaysItInASentence(t *testing.T) {
 	wild := minute("fra-1", 0)
 	wild.Since = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC) // a capture of a wrong clock
 	wild.Before = wild.Since.Add(time.Minute)
+	short := minute("ber-1", 0) // of a year
+	short.Since, short.Before = short.Since.AddDate(0, 0, 2), short.Before.AddDate(0, 0, 2)
+	short.CoverageCounts.Encrypted, short.Sessions = 1, 100_000
+	plain := minute("plain", 0)
+	plain.Since, plain.Before = short.Since, short.Before
+	plain.CoverageCounts.Encrypted, plain.Sessions = 0, 3
 	var records [][]byte
-	for _, c := range []*Coverage{a, b, c, wild} {
+	for _, c := range []*Coverage{a, b, c, wild, short, plain} {
 		records = append(records, AppendCoverage(nil, c))
 	}
 	if _, err := db.Load(t.Context(), "tap", "all", records); err != nil {
@@ -332,6 +338,16 @@ func TestCompleteness_SaysItInASentence(t *testing.T) {
 		{ask("2020-02-29 10:15", "2020-02-29 10:16", ""), "From 2020-02-29 10:15:00 to 2020-02-29 10:16:00, UTC, " +
 			"fra-1 and fra-2 together listened for 100 % of the time (no gap); 0.03 % of frames were lost; " +
 			"there was no session; 1 row was lost to a full spool" + scoped},
+		{ask("2019-06-01", "2020-06-01", "ber-1"), "From 2019-06-01 00:00:00 to 2020-06-01 00:00:00, UTC, ber-1 " +
+			"listened for less than 0.01 % of the time (2 gaps, 366 days); no frame was lost; " +
+			"less than 0.01 % of sessions were encrypted."},
+		{ask("2020-03-02", "2020-03-02 00:01", "plain"), "From 2020-03-02 00:00:00 to 2020-03-02 00:01:00, " +
+			"UTC, plain listened for 100 % of the time (no gap); no frame was lost; no session was encrypted."},
+		{ask("2020-02-29", "2020-03-01", "fra-11"),
+			"No coverage is recorded of a sensor that is named \"fra-11\"."},
+		{ask("-infinity", "infinity", "x\n'"), "No coverage is recorded of a sensor that is named \"x\\n'\"."},
+		{ask("-infinity", "2020-01-01", ""), "No coverage is recorded before 2020-01-01 00:00:00, UTC: the first is " +
+			"of 2020-02-29 00:00:00."},
 		{ask("2020-01-01", "2020-02-01", ""), "From 2020-01-01 00:00:00 to 2020-02-01 00:00:00, UTC, no sensor " +
 			"listened: mail of that time is not recorded."},
 		{ask("2020-01-01", "2020-02-01", "fra-1"), "From 2020-01-01 00:00:00 to 2020-02-01 00:00:00, UTC, fra-1 did " +

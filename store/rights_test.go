@@ -73,6 +73,13 @@ func TestFunctions_SearchNoSchemaOfOthers(t *testing.T) {
 	if len(wrong) > 0 {
 		t.Errorf("these search other schemas, or take settings of the caller's: %s", strings.Join(wrong, ", "))
 	}
+	wrong = lines(t, db, `
+		select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+		where n.nspname in ('tap25', 'tap25_internal') and p.prosqlbody is null and position(chr(92) in p.prosrc) > 0`)
+	if len(wrong) > 0 { // the body is parsed at the call
+		t.Errorf("these have a backslash, which standard_conforming_strings of the caller's gives another meaning: %s",
+			strings.Join(wrong, ", "))
+	}
 	left := lines(t, db, `select relname::text from pg_class where relnamespace = 'public'::regnamespace
 		union all select proname::text from pg_proc where pronamespace = 'public'::regnamespace
 		union all select typname::text from pg_type where typnamespace = 'public'::regnamespace`)

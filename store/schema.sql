@@ -1293,9 +1293,9 @@ AS $function$
 declare
     number bigint;
 begin
-    if coalesce(apply_for_warrant.case_id, '') = '' or length(apply_for_warrant.case_id) > 200 or apply_for_warrant.case_id ~ '[[:cntrl:]]' then
+    if coalesce(btrim(apply_for_warrant.case_id), '') = '' or length(apply_for_warrant.case_id) > 200 or apply_for_warrant.case_id ~ '[[:cntrl:]]' then
         raise 'a case has a name of up to 200 characters' using errcode = 'invalid_parameter_value';
-    elsif coalesce(basis, '') = '' or length(basis) > 1000 then
+    elsif coalesce(btrim(basis), '') = '' or length(basis) > 1000 then
         raise 'say what the warrant rests on, in up to 1,000 characters' using errcode = 'invalid_parameter_value';
     elsif cardinality(targets) between 1 and 100 is not true then
         raise 'a warrant names 1 to 100 targets: mailboxes, domains, IP addresses, subnets' using errcode = 'invalid_parameter_value';
@@ -1338,6 +1338,7 @@ CREATE OR REPLACE FUNCTION tap25.ask_case(which text, since timestamp with time 
  SET bytea_output TO 'hex'
  SET client_min_messages TO 'warning'
 AS $function$
+#variable_conflict use_variable
 declare
     number constant bigint := tap25_internal.begin_access('read', which);
     entry  constant record := tap25_internal.enter_case(number, which, target);
@@ -1347,6 +1348,11 @@ declare
 begin
     if entry.warrants = '{}' then
         return null;
+    elsif not exists (select from tap25_internal.warrant_targets t join tap25_internal.warrants w on w.id = t.warrant_id
+            where w.id = any (entry.warrants) and greatest(w.since, since) < least(w.before, before)
+              and (target is null or lower(tap25_internal.target_text(t.mailbox, t.domain, t.network, t.seen_in)) = lower(target))) then
+        perform tap25_internal.log_refusal(number, 'no such period');
+        raise 'no warrant that is valid now opens mail of this period: select * from my_cases' using errcode = 'insufficient_privilege';
     end if;
     for line in select * from tap25_internal.case_rows(entry.warrants, since, before, target) loop
         digest := tap25_internal.digest_with(digest, line);
@@ -1484,6 +1490,7 @@ begin
         raise 'this question is not on record: select ask_case(...) with the same case, times and target, and commit; its rows are shown for 15 minutes'
             using errcode = 'insufficient_privilege';
     end if;
+    perform tap25_internal.await_flush();
     for line in select * from tap25_internal.case_rows(entry.warrants, since, before, target) loop
         digest := tap25_internal.digest_with(digest, line);
         n := n + 1;
@@ -1530,6 +1537,7 @@ AS $function$
 declare
     first  constant timestamptz := '1990-01-01';
     found_ tstzmultirange;
+    unknown text;
 begin
     if (since < before) is not true then
         raise 'the period is empty: its end must be after its beginning' using errcode = 'invalid_parameter_value';
@@ -1537,9 +1545,18 @@ begin
     begins := case when isfinite(since) then since else
         (select min(c.since) from tap25.coverage c where c.since >= first and (sensor is null or c.sensor = sensor)) end;
     ends := least(before, now());
-    if (begins < ends) is not true then
-        sentence := case when begins is null then 'No coverage is recorded' || coalesce(' of ' || sensor, '') || '.'
-            else format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS')) end;
+    if not exists (select from tap25.coverage c where c.since >= first and (sensor is null or c.sensor = sensor)) then
+        unknown := 'No coverage is recorded' || coalesce(' of a sensor that is named ' || to_json(left(sensor, 100)), '') || '.';
+    end if;
+    if begins is null then
+        sentence := unknown;
+    elsif begins >= ends and not isfinite(since) and begins < now() then
+        sentence := format('No coverage is recorded before %s, UTC: the first is of %s.', to_char(before, 'YYYY-MM-DD HH24:MI:SS'),
+            to_char(begins, 'YYYY-MM-DD HH24:MI:SS'));
+    elsif begins >= ends then
+        sentence := format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS'));
+    end if;
+    if sentence is not null then
         return next;
         return;
     end if;
@@ -1571,8 +1588,8 @@ begin
     gaps := tstzmultirange(tstzrange(begins, ends)) - coalesce(found_, '{}');
     listened := 1 - coalesce((select sum(extract(epoch from upper(g) - lower(g))) from unnest(gaps) g), 0)
         / extract(epoch from ends - begins);
-    sentence := tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames, frames_lost,
-        sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes);
+    sentence := coalesce(unknown, tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames,
+        frames_lost, sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes));
     frames := round(frames);
     octets_lost := round(octets_lost);
     sessions := round(sessions);
@@ -2559,6 +2576,20 @@ begin
     return asked;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.await_flush()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    written constant pg_lsn := pg_current_wal_insert_lsn();
+    enough  constant timestamptz := clock_timestamp() + 3 * current_setting('wal_writer_delay')::interval;
+begin
+    while pg_current_wal_flush_lsn() < written and clock_timestamp() < enough loop
+        perform pg_sleep(0.01);
+    end loop;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.bad_name(name text)
  RETURNS text
  LANGUAGE sql
@@ -2865,20 +2896,32 @@ CREATE OR REPLACE FUNCTION tap25_internal.check_target(mailbox text, domain text
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+    its_domain constant text := coalesce(domain, split_part(mailbox, '@', -1));
 begin
     if num_nonnulls(mailbox, domain, network) <> 1 then
         raise 'name one of a mailbox, a domain, an IP address or a subnet' using errcode = 'invalid_parameter_value';
     elsif mailbox !~ '^("[^[:cntrl:]]+"|[^[:space:][:cntrl:]@]+)@[^[:space:][:cntrl:]@]+$' or octet_length(mailbox) > 1000 then
         raise 'a mailbox is written user@domain, without spaces' using errcode = 'invalid_parameter_value';
-    elsif domain !~ '^[^[:space:][:cntrl:]@/:.]+(\.[^[:space:][:cntrl:]@/:.]+)+$' or octet_length(domain) > 1000 then
+    elsif mailbox ~ '^<|^mailto:|>$' then
+        raise 'a mailbox is written user@domain, without < and > and mailto:' using errcode = 'invalid_parameter_value';
+    elsif domain !~ '^[^[:space:][:cntrl:]@/:.]+([.][^[:space:][:cntrl:]@/:.]+)+$' or octet_length(domain) > 1000 then
         raise 'a domain has a dot within, none before or after, and no spaces: write orchard.example, or user@orchard.example for a mailbox'
             using errcode = 'invalid_parameter_value';
+    elsif network <<= inet '::ffff:0.0.0.0/96' then
+        raise 'this is an IPv4 address as IPv6 writes it, which no row has: write the IPv4 address' using errcode = 'invalid_parameter_value';
     elsif host(network) <> host(network(network)) then
         raise 'the subnet has bits set after its prefix: write %', network(network) using errcode = 'invalid_parameter_value';
     end if;
     perform tap25_internal.check_seen_in(network, seen_in);
-    if mailbox !~ '@(\[.*\]|.*\..*)$' then
-        raise warning 'the mailbox''s domain has no dot: it opens and keeps only mail whose address is written so';
+    if mailbox !~ '@([[].*]|[^.]+([.][^.]+)+)$' then
+        raise warning 'the mailbox''s domain has no dot, or one too many: it opens and keeps only mail whose address is written so';
+    end if;
+    if its_domain ~ '[*%]' or mailbox ~ '^[*%]' then
+        raise warning 'there are no wildcards: the target is the address with * or %% in it';
+    end if;
+    if length(its_domain) <> octet_length(its_domain) or its_domain ~* '(^|[.])xn--' then
+        raise warning 'the domain is internationalised: name it in both forms, as people read it and as A-label (xn--...), since mail may have either';
     end if;
 end $function$;
 
@@ -2978,7 +3021,7 @@ begin
     told := told || case when frames = 0 then '; no frame passed' when frames_lost = 0 then '; no frame was lost'
         else '; ' || tap25_internal.percent(frames_lost, true) || ' of frames were lost' end;
     told := told || case when sessions = 0 then '; there was no session'
-        else '; ' || tap25_internal.percent(sessions_encrypted / sessions, false) || ' of sessions were encrypted' end;
+        when sessions_encrypted = 0 then '; no session was encrypted' else '; ' || tap25_internal.percent(sessions_encrypted / sessions, false) || ' of sessions were encrypted' end;
     if rows_lost > 0 then
         told := told || '; ' || rows_lost || case when rows_lost = 1 then ' row was' else ' rows were' end || ' lost to a full spool';
     end if;
@@ -3765,7 +3808,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.leaf(e tap25_internal.envelopes)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-    select sha256('\x00001e'::bytea || string_agg(coalesce(int4send(octet_length(f)) || f, '\xffffffff'), '' order by n))
+    select sha256(decode('00001e', 'hex') || string_agg(coalesce(int4send(octet_length(f)) || f, decode('ffffffff', 'hex')), '' order by n))
     from unnest(array[timestamptz_send(e.seen_at), int8send(e.session_id), int8send(e.message_bytes), int8send(e.declared_size),
         int8send(e.lost_bytes), int4send(e.mail_no), int2send(e.client_port), int2send(e.server_port), int2send(e.outcome),
         int2send(e.mail_code), int2send(e.rcpt_code), int2send(e.data_code), int2send(e.flags), boolsend(e.auth),
@@ -3803,7 +3846,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.lock_chain(of_sensor text, its_key byt
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    its_fingerprint constant bytea := sha256('\x302a300506032b6570032100' || its_key);
+    its_fingerprint constant bytea := sha256(decode('302a300506032b6570032100', 'hex') || its_key);
     which integer;
 begin
     perform tap25_internal.claim_chain(of_sensor);
@@ -4242,6 +4285,9 @@ begin
         exception when invalid_text_representation then
             raise 'this is no IP address or subnet' using errcode = 'invalid_parameter_value';
         end;
+        if masklen(network) = 0 then
+            raise 'a subnet of all addresses is no target: a warrant names whose mail it opens' using errcode = 'invalid_parameter_value';
+        end if;
         seen_in := substring(subject from ' in (.*)$');
     else
         domain := lower(subject);
@@ -4271,7 +4317,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.percent(share numeric, up boolean)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE
-RETURN (trim_scale((CASE WHEN up THEN ceil((share * (10000)::numeric)) ELSE floor((share * (10000)::numeric)) END / (100)::numeric)) || ' %'::text);
+RETURN CASE WHEN ((NOT up) AND (share > (0)::numeric) AND (share < 0.0001)) THEN 'less than 0.01 %'::text ELSE (trim_scale((CASE WHEN up THEN ceil((share * (10000)::numeric)) ELSE floor((share * (10000)::numeric)) END / (100)::numeric)) || ' %'::text) END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.print_hash(kind text, value text)
  RETURNS bigint
@@ -5113,6 +5159,7 @@ COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the 
 COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
 COMMENT ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) IS 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.answered(bigint) IS 'Returns the question that ask_case has recorded under a number, for who has asked it, within 15 minutes; fails if there is none, or one of its warrants has ended.';
+COMMENT ON FUNCTION tap25_internal.await_flush() IS 'Waits until what is committed survives a crash of the server, also if its commit did not wait.';
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
 COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';

@@ -133,7 +133,8 @@ end $$;
 
 -- A share as per cent, with two decimals at most; rounded up, so that some loss is never none, or down, so that a gap is never whole.
 create function tap25_internal.percent(share numeric, up boolean) returns text language sql immutable
-return trim_scale(case when up then ceil(share * 10000) else floor(share * 10000) end / 100) || ' %';
+return case when not up and share > 0 and share < 0.0001 then 'less than 0.01 %'
+    else trim_scale(case when up then ceil(share * 10000) else floor(share * 10000) end / 100) || ' %' end;
 
 -- A time span for people.
 create function tap25_internal.span(length interval) returns text language sql immutable
@@ -155,6 +156,7 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp s
 declare
     first  constant timestamptz := '1990-01-01';
     found_ tstzmultirange;
+    unknown text;
 begin
     if (since < before) is not true then
         raise 'the period is empty: its end must be after its beginning' using errcode = 'invalid_parameter_value';
@@ -162,9 +164,18 @@ begin
     begins := case when isfinite(since) then since else
         (select min(c.since) from tap25.coverage c where c.since >= first and (sensor is null or c.sensor = sensor)) end;
     ends := least(before, now());
-    if (begins < ends) is not true then
-        sentence := case when begins is null then 'No coverage is recorded' || coalesce(' of ' || sensor, '') || '.'
-            else format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS')) end;
+    if not exists (select from tap25.coverage c where c.since >= first and (sensor is null or c.sensor = sensor)) then
+        unknown := 'No coverage is recorded' || coalesce(' of a sensor that is named ' || to_json(left(sensor, 100)), '') || '.';
+    end if;
+    if begins is null then
+        sentence := unknown;
+    elsif begins >= ends and not isfinite(since) and begins < now() then
+        sentence := format('No coverage is recorded before %s, UTC: the first is of %s.', to_char(before, 'YYYY-MM-DD HH24:MI:SS'),
+            to_char(begins, 'YYYY-MM-DD HH24:MI:SS'));
+    elsif begins >= ends then
+        sentence := format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS'));
+    end if;
+    if sentence is not null then
         return next;
         return;
     end if;
@@ -196,8 +207,8 @@ begin
     gaps := tstzmultirange(tstzrange(begins, ends)) - coalesce(found_, '{}');
     listened := 1 - coalesce((select sum(extract(epoch from upper(g) - lower(g))) from unnest(gaps) g), 0)
         / extract(epoch from ends - begins);
-    sentence := tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames, frames_lost,
-        sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes);
+    sentence := coalesce(unknown, tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames,
+        frames_lost, sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes));
     frames := round(frames);
     octets_lost := round(octets_lost);
     sessions := round(sessions);
@@ -228,7 +239,7 @@ begin
     told := told || case when frames = 0 then '; no frame passed' when frames_lost = 0 then '; no frame was lost'
         else '; ' || tap25_internal.percent(frames_lost, true) || ' of frames were lost' end;
     told := told || case when sessions = 0 then '; there was no session'
-        else '; ' || tap25_internal.percent(sessions_encrypted / sessions, false) || ' of sessions were encrypted' end;
+        when sessions_encrypted = 0 then '; no session was encrypted' else '; ' || tap25_internal.percent(sessions_encrypted / sessions, false) || ' of sessions were encrypted' end;
     if rows_lost > 0 then
         told := told || '; ' || rows_lost || case when rows_lost = 1 then ' row was' else ' rows were' end || ' lost to a full spool';
     end if;

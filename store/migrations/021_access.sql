@@ -136,20 +136,32 @@ return coalesce(mailbox, domain, abbrev(network) || coalesce(' in ' || seen_in, 
 -- Fails unless this is one mailbox, domain or network, of a form that mail can have.
 create function tap25_internal.check_target(mailbox text, domain text, network inet, seen_in text) returns void language plpgsql
 set search_path = pg_catalog, pg_temp as $$
+declare
+    its_domain constant text := coalesce(domain, split_part(mailbox, '@', -1));
 begin
     if num_nonnulls(mailbox, domain, network) <> 1 then
         raise 'name one of a mailbox, a domain, an IP address or a subnet' using errcode = 'invalid_parameter_value';
     elsif mailbox !~ '^("[^[:cntrl:]]+"|[^[:space:][:cntrl:]@]+)@[^[:space:][:cntrl:]@]+$' or octet_length(mailbox) > 1000 then
         raise 'a mailbox is written user@domain, without spaces' using errcode = 'invalid_parameter_value';
-    elsif domain !~ '^[^[:space:][:cntrl:]@/:.]+(\.[^[:space:][:cntrl:]@/:.]+)+$' or octet_length(domain) > 1000 then
+    elsif mailbox ~ '^<|^mailto:|>$' then
+        raise 'a mailbox is written user@domain, without < and > and mailto:' using errcode = 'invalid_parameter_value';
+    elsif domain !~ '^[^[:space:][:cntrl:]@/:.]+([.][^[:space:][:cntrl:]@/:.]+)+$' or octet_length(domain) > 1000 then
         raise 'a domain has a dot within, none before or after, and no spaces: write orchard.example, or user@orchard.example for a mailbox'
             using errcode = 'invalid_parameter_value';
+    elsif network <<= inet '::ffff:0.0.0.0/96' then
+        raise 'this is an IPv4 address as IPv6 writes it, which no row has: write the IPv4 address' using errcode = 'invalid_parameter_value';
     elsif host(network) <> host(network(network)) then
         raise 'the subnet has bits set after its prefix: write %', network(network) using errcode = 'invalid_parameter_value';
     end if;
     perform tap25_internal.check_seen_in(network, seen_in);
-    if mailbox !~ '@(\[.*\]|.*\..*)$' then
-        raise warning 'the mailbox''s domain has no dot: it opens and keeps only mail whose address is written so';
+    if mailbox !~ '@([[].*]|[^.]+([.][^.]+)+)$' then
+        raise warning 'the mailbox''s domain has no dot, or one too many: it opens and keeps only mail whose address is written so';
+    end if;
+    if its_domain ~ '[*%]' or mailbox ~ '^[*%]' then
+        raise warning 'there are no wildcards: the target is the address with * or %% in it';
+    end if;
+    if length(its_domain) <> octet_length(its_domain) or its_domain ~* '(^|[.])xn--' then
+        raise warning 'the domain is internationalised: name it in both forms, as people read it and as A-label (xn--...), since mail may have either';
     end if;
 end $$;
 
@@ -167,6 +179,9 @@ begin
         exception when invalid_text_representation then
             raise 'this is no IP address or subnet' using errcode = 'invalid_parameter_value';
         end;
+        if masklen(network) = 0 then
+            raise 'a subnet of all addresses is no target: a warrant names whose mail it opens' using errcode = 'invalid_parameter_value';
+        end if;
         seen_in := substring(subject from ' in (.*)$');
     else
         domain := lower(subject);
@@ -238,9 +253,9 @@ set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 
 declare
     number bigint;
 begin
-    if coalesce(apply_for_warrant.case_id, '') = '' or length(apply_for_warrant.case_id) > 200 or apply_for_warrant.case_id ~ '[[:cntrl:]]' then
+    if coalesce(btrim(apply_for_warrant.case_id), '') = '' or length(apply_for_warrant.case_id) > 200 or apply_for_warrant.case_id ~ '[[:cntrl:]]' then
         raise 'a case has a name of up to 200 characters' using errcode = 'invalid_parameter_value';
-    elsif coalesce(basis, '') = '' or length(basis) > 1000 then
+    elsif coalesce(btrim(basis), '') = '' or length(basis) > 1000 then
         raise 'say what the warrant rests on, in up to 1,000 characters' using errcode = 'invalid_parameter_value';
     elsif cardinality(targets) between 1 and 100 is not true then
         raise 'a warrant names 1 to 100 targets: mailboxes, domains, IP addresses, subnets' using errcode = 'invalid_parameter_value';
@@ -403,6 +418,19 @@ begin
     end if;
 end $$;
 
+-- No row may be shown whose record a crash can still undo. Whoever sets synchronous_commit off before the commit of ask_case gets a record
+-- that the WAL writer flushes, after 3 wal_writer_delay at most (PostgreSQL's manual, Asynchronous Commit); of what is flushed no later, such
+-- as a last page without a commit, there is no record to wait for.
+create function tap25_internal.await_flush() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    written constant pg_lsn := pg_current_wal_insert_lsn();
+    enough  constant timestamptz := clock_timestamp() + 3 * current_setting('wal_writer_delay')::interval;
+begin
+    while pg_current_wal_flush_lsn() < written and clock_timestamp() < enough loop
+        perform pg_sleep(0.01);
+    end loop;
+end $$;
+
 -- The rows of mail that warrants open, of one target or all, each once however many targets it has.
 create function tap25_internal.case_copies(warrants bigint[], since timestamptz, before timestamptz, target text) returns setof tap25.mail
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -453,6 +481,7 @@ $$;
 create function tap25.ask_case(which text, since timestamptz default null, before timestamptz default null, target text default null)
 returns bigint language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set bytea_output = 'hex' set client_min_messages = warning as $$
+#variable_conflict use_variable
 declare
     number constant bigint := tap25_internal.begin_access('read', which);
     entry  constant record := tap25_internal.enter_case(number, which, target);
@@ -462,6 +491,11 @@ declare
 begin
     if entry.warrants = '{}' then
         return null;
+    elsif not exists (select from tap25_internal.warrant_targets t join tap25_internal.warrants w on w.id = t.warrant_id
+            where w.id = any (entry.warrants) and greatest(w.since, since) < least(w.before, before)
+              and (target is null or lower(tap25_internal.target_text(t.mailbox, t.domain, t.network, t.seen_in)) = lower(target))) then
+        perform tap25_internal.log_refusal(number, 'no such period');
+        raise 'no warrant that is valid now opens mail of this period: select * from my_cases' using errcode = 'insufficient_privilege';
     end if;
     for line in select * from tap25_internal.case_rows(entry.warrants, since, before, target) loop
         digest := tap25_internal.digest_with(digest, line);
@@ -503,6 +537,7 @@ begin
         raise 'this question is not on record: select ask_case(...) with the same case, times and target, and commit; its rows are shown for 15 minutes'
             using errcode = 'insufficient_privilege';
     end if;
+    perform tap25_internal.await_flush();
     for line in select * from tap25_internal.case_rows(entry.warrants, since, before, target) loop
         digest := tap25_internal.digest_with(digest, line);
         n := n + 1;
@@ -553,7 +588,7 @@ end $$;
 revoke execute on function tap25_internal.stamp, tap25_internal.refuse_change, tap25_internal.note_application, tap25_internal.is_member, tap25_internal.target_text, tap25_internal.check_target,
     tap25_internal.parse_target, tap25_internal.check_auditors, tap25_internal.check_period, tap25.apply_for_warrant, tap25_internal.decide_warrant,
     tap25.approve_warrant, tap25.refuse_warrant, tap25.end_warrant, tap25_internal.my_cases, tap25_internal.record_access, tap25_internal.enter_case,
-    tap25_internal.check_warrants, tap25_internal.case_copies, tap25_internal.case_rows, tap25_internal.digest_with, tap25.case_completeness, tap25.ask_case,
+    tap25_internal.check_warrants, tap25_internal.await_flush, tap25_internal.case_copies, tap25_internal.case_rows, tap25_internal.digest_with, tap25.case_completeness, tap25.ask_case,
     tap25.case_answer, tap25.case_mail, tap25.case_list, tap25_internal.ends, tap25_internal.rows_held from public;
 
 alter function tap25_internal.grant_roles() rename to grant_roles_before_approval;
@@ -683,6 +718,7 @@ comment on function tap25_internal.my_cases is 'Returns what the view my_cases s
 comment on function tap25_internal.record_access is 'Adds the line of an access to accesses.';
 comment on function tap25_internal.enter_case is 'Returns the opening and the warrants that a question is asked under; fails if the case is not open, or no warrant names the target.';
 comment on function tap25_internal.check_warrants is 'Fails if a warrant has ended since it was found valid.';
+comment on function tap25_internal.await_flush is 'Waits until what is committed survives a crash of the server, also if its commit did not wait.';
 comment on function tap25_internal.case_copies is 'Returns the rows of mail that warrants open, of a time range and a target, or all (null): each once.';
 comment on function tap25_internal.case_rows is 'Returns the answer to a question on a case: case_copies, each recipient of each mail once, in the order of the digest.';
 comment on function tap25_internal.digest_with is 'Returns the digest of an answer''s rows up to and with a row, from that of the rows before it.';

@@ -104,7 +104,7 @@ returns table (database uuid, number bigint, hash bytea, before_key bytea, befor
     kinds smallint[], days date[], rows bigint[])
 language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
-    its_fingerprint constant bytea := sha256('\x302a300506032b6570032100' || its_key);
+    its_fingerprint constant bytea := sha256(decode('302a300506032b6570032100', 'hex') || its_key);
     which integer;
 begin
     perform tap25_internal.claim_chain(of_sensor);
@@ -166,7 +166,7 @@ end $$;
 -- The leaf of a row: SHA-256 of 0x00 and the tuple of COPY's binary format.
 create function tap25_internal.leaf(e tap25_internal.envelopes) returns bytea language sql stable
 set search_path = pg_catalog, pg_temp as $$
-    select sha256('\x00001e'::bytea || string_agg(coalesce(int4send(octet_length(f)) || f, '\xffffffff'), '' order by n))
+    select sha256(decode('00001e', 'hex') || string_agg(coalesce(int4send(octet_length(f)) || f, decode('ffffffff', 'hex')), '' order by n))
     from unnest(array[timestamptz_send(e.seen_at), int8send(e.session_id), int8send(e.message_bytes), int8send(e.declared_size),
         int8send(e.lost_bytes), int4send(e.mail_no), int2send(e.client_port), int2send(e.server_port), int2send(e.outcome),
         int2send(e.mail_code), int2send(e.rcpt_code), int2send(e.data_code), int2send(e.flags), boolsend(e.auth),
