@@ -43,10 +43,7 @@ select has_table_privilege('tap25_internal.envelopes', 'insert'),
        has_table_privilege('tap25_internal.days', 'select') and has_table_privilege('tap25.retentions', 'select')`
 
 const healthDaysQuery = `
-select coalesce(sum(rows), 0)::bigint, min(day) filter (where rows > 0),
-       coalesce(sum(rows) filter (where recent) / nullif(count(distinct day) filter (where recent), 0), 0)::bigint
-from (select day, rows, rows > 0 and (now() at time zone 'UTC')::date - day between 1 and 7 as recent
-      from tap25_internal.days) d`
+select coalesce(sum(rows), 0)::bigint, min(day) filter (where rows > 0), ` + rowsADay + ` from tap25_internal.days`
 
 // Health asks for what a tap with a retention needs to know; a zero retention drops nothing. It changes nothing, and
 // reads no envelope.

@@ -36,6 +36,10 @@ type Status struct {
 // locksPerDay is what a question that is not bounded in time locks for each day: the partition and its indexes.
 const locksPerDay = 9
 
+// rowsADay is SQL for the rows of a day, by the days with rows among the seven before today.
+const rowsADay = `(select coalesce(sum(rows) / count(distinct day), 0)::bigint from tap25_internal.days
+	where day between (now() at time zone 'UTC')::date - 7 and (now() at time zone 'UTC')::date - 1 and rows > 0)`
+
 // statusQuery counts what the database holds. It reads no envelope.
 const statusQuery = `
 with parts as (select inhrelid from pg_inherits where inhparent = 'tap25_internal.envelopes'::regclass)
@@ -46,8 +50,7 @@ select current_setting('server_version'), (select count(*) from parts),
              else 0 end,
        (select count(*) from tap25_internal.summaries), (select count(*) from tap25_internal.reindexed),
        (select coalesce(sum(rows), 0)::bigint from tap25_internal.days),
-       (select coalesce(sum(rows) / count(distinct day), 0)::bigint from tap25_internal.days
-        where day between (now() at time zone 'UTC')::date - 7 and (now() at time zone 'UTC')::date - 1 and rows > 0),
+       ` + rowsADay + `,
        (select max(loaded_at) from tap25_internal.days),
        (select extract(epoch from now() - max(loaded_at))::float8 from tap25_internal.days),
        (select count(*) from tap25.expired where kind = 'partition'),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,8 +14,19 @@ import (
 func script(t *testing.T, programs map[string]string, args ...string) (said string, err error) {
 	t.Helper()
 	dir := t.TempDir()
+	for name, text := range programs {
+		// O_EXCL, so that nothing is ever written through a link to one of the machine's own programs
+		f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+		if err == nil {
+			_, err = f.WriteString("#!/bin/sh\n" + text + "\n")
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, name := range []string{"sh", "sed", "sort", "head", "dirname", "ls"} {
-		if programs[name] != "" { // else it would be written through the link, in place of the machine's own
+		if programs[name] != "" {
 			continue
 		}
 		path, err := exec.LookPath(name)
@@ -22,11 +34,6 @@ func script(t *testing.T, programs map[string]string, args ...string) (said stri
 			err = os.Symlink(path, filepath.Join(dir, name))
 		}
 		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, text := range programs {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
