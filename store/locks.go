@@ -71,5 +71,8 @@ func (db *DB) onlyRebuild(ctx context.Context) (release func(), ok bool, err err
 		}
 		return nil, false, err
 	}
-	return other.Close, true, nil
+	return func() {
+		conn.PgConn().Exec(ctx, "rollback").Close() // answered, unlike the end of a connection
+		other.Close()
+	}, true, nil
 }
