@@ -1,25 +1,38 @@
 # 'make help' lists the targets.
 
 export CGO_ENABLED = 0
-SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help build generate install install-run install-test demo test test-plain test-race test-postgres17 check bounds live properties kills evidence test-ha fuzz bench clean storage
+.PHONY: all help go build generate install install-run install-test install-browser demo test test-plain test-race test-postgres17 check bounds live properties kills evidence test-ha fuzz bench clean storage
 
 all: build
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-build: ## bin/tap25
+go:
+	@sh packaging/needs/go.sh
+
+build: go ## bin/tap25
 	go build -trimpath -ldflags '-s -w' -o bin/tap25 ./cmd/tap25
+	@touch bin/tap25
+
+# What bin/tap25 is older than, if anything. Under sudo it is not built: that would leave files of root's in the build cache
+# and in bin, and root may have another Go, or none.
+.PHONY: current
+current:
+	@stale=bin/tap25; [ ! -e bin/tap25 ] || stale=$$(find go.mod go.sum bpf capture cmd reassembly store -name testdata -prune -o \
+		! -name '*_test.go' -newer bin/tap25 -print -quit); \
+	[ -z "$$stale" ] || [ -z "$$SUDO_UID" ] || { echo "bin/tap25 is missing or older than $$stale: run 'make build' first" >&2; exit 1; }; \
+	[ -z "$$stale" ] || $(MAKE) --no-print-directory build
 
 # Program, manual pages, completion, unit, user and settings. Settings that are there stay as they are.
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 PROGRAM ?= bin/tap25
-install: $(if $(wildcard bin/tap25),,build) ## program, manual pages, completion and unit below PREFIX (/usr/local)
+install: current ## program, manual pages, completion and unit below PREFIX (/usr/local)
 	install -D $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tap25
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -29,19 +42,29 @@ install: $(if $(wildcard bin/tap25),,build) ## program, manual pages, completion
 	bin/tap25 completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tap25.fish
 	sed 's#/usr/bin/tap25#$(PREFIX)/bin/tap25#; s#/etc/tap25/#$(SYSCONFDIR)/tap25/#' packaging/tap25.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/tap25.service
 	install -D -m 644 packaging/tap25.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tap25.conf
+	install -d $(DESTDIR)$(PREFIX)/share/tap25/prometheus $(DESTDIR)$(PREFIX)/share/tap25/grafana
+	install -m 644 packaging/prometheus/* $(DESTDIR)$(PREFIX)/share/tap25/prometheus
+	install -m 644 packaging/grafana/* $(DESTDIR)$(PREFIX)/share/tap25/grafana
 	test -e $(DESTDIR)$(SYSCONFDIR)/tap25/tap25.yaml || install -D -m 644 packaging/tap25.yaml $(DESTDIR)$(SYSCONFDIR)/tap25/tap25.yaml
 
 # What running needs: PostgreSQL's server and psql, from the distribution.
 install-run:
-	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy postgresql; }
+	@sh packaging/needs/postgresql.sh
 
 # What the tests need besides: a C compiler for the race detector, ip for network namespaces, systemd-analyze, for the live
-# tests as root tcpdump, Postfix, Exim, haproxy and Dovecot; pgbouncer; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are
+# tests as root tcpdump, Postfix, Exim, haproxy and Dovecot; pgbouncer; Prometheus, which checks metrics and alerts; valgrind, which counts what hostile traffic costs. The XDP program's object is committed; where clang 14 and libbpf-dev are
 # installed, a test compiles it anew and compares.
 install-test: install-run
-	@PATH=$$PATH:/usr/sbin:/sbin; command -v gcc >/dev/null && command -v ip >/dev/null && command -v ethtool >/dev/null && command -v tcpdump >/dev/null && command -v setcap >/dev/null && command -v valgrind >/dev/null && command -v systemd-analyze >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev iproute2 ethtool tcpdump libcap2-bin valgrind systemd; }
+	@PATH=$$PATH:/usr/sbin:/sbin; missing=; for need in gcc:gcc gcc:libc6-dev ip:iproute2 ethtool:ethtool tcpdump:tcpdump setcap:libcap2-bin valgrind:valgrind systemd-analyze:systemd; do \
+		command -v $${need%:*} >/dev/null || missing="$$missing $${need#*:}"; done; \
+	[ -z "$$missing" ] || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
 	@PATH=$$PATH:/usr/sbin; command -v pgbouncer >/dev/null || $(MAKE) --no-print-directory bin/pgbouncer
+	@command -v promtool >/dev/null || $(MAKE) --no-print-directory bin/prometheus
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory bin/mta bin/haproxy bin/dovecot
+
+# A browser, which looks at the page of a tap. It is not among what install-test installs: it brings 300 MB.
+install-browser: ## Chromium, for the tests of the page
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium; }
 
 # Packages that are only unpacked, with the libraries that they need: installed, Postfix and Exim conflict, and would take the place
 # of the machine's own mail system, and the others would start a service.
@@ -49,20 +72,25 @@ bin/mta: UNPACK = postfix exim4-daemon-light
 bin/haproxy: UNPACK = haproxy
 bin/dovecot: UNPACK = dovecot-core dovecot-lmtpd
 bin/pgbouncer: UNPACK = pgbouncer
-bin/mta bin/haproxy bin/dovecot bin/pgbouncer:
+bin/prometheus: UNPACK = prometheus
+bin/mta bin/haproxy bin/dovecot bin/pgbouncer bin/prometheus:
 	$(SUDO) apt-get update -q
 	rm -rf $@.new && mkdir -p $@.new/debs
 	cd $@.new/debs && apt-get download -q $(UNPACK)
 	for deb in $@.new/debs/*.deb; do dpkg -x $$deb $@.new || exit 1; done
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends $(UNPACK) | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p')
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$(apt-cache depends $(UNPACK) | sed -n 's/^ *Depends: \(lib[a-z0-9.-]*\)$$/\1/p' | grep -v ^libjs-)
 	mv $@.new $@
 
-demo: install-run build ## replay a capture of real mail and answer an auditor's questions
+demo: go install-run build ## replay a capture of real mail and answer an auditor's questions
 	sh docs/demo.sh
 
 # Most of the time of the plain tests is waiting: the race detector's run beside them.
-test: install-test build check ## install what the tests need and run everything; root features when root
-	+$(MAKE) --no-print-directory -j2 --output-sync=target test-plain test-race
+# The name of the file of skipped tests is new each time: so go test does not take a test that was skipped from its cache.
+test: go install-test build check ## install what the tests need and run everything; root features when root
+	+@TAP25_TEST_SKIPS=$$(mktemp); export TAP25_TEST_SKIPS; status=0; \
+	$(MAKE) --no-print-directory -j2 --output-sync=target test-plain test-race || status=$$?; \
+	if [ -s $$TAP25_TEST_SKIPS ]; then echo; echo 'Skipped tests, by what was missing:'; sort $$TAP25_TEST_SKIPS | uniq -c; \
+	else echo; echo 'Nothing was skipped.'; fi; rm $$TAP25_TEST_SKIPS; exit $$status
 
 test-plain:
 	go test -timeout 20m ./...

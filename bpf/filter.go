@@ -146,8 +146,9 @@ func explainLoad(err error) error {
 	var v *ebpf.VerifierError
 	switch missing := MissingCapabilities(); {
 	case len(missing) > 0:
-		return fmt.Errorf("load XDP program: this needs the capability %s (run tap25 as root, or through its systemd "+
-			"unit): %w", strings.Join(missing, ", "), err)
+		// not the library's words, which blame RLIMIT_MEMLOCK
+		return fmt.Errorf("load XDP program: this needs the capability %s: %w; run tap25 as root, or through its "+
+			"systemd unit", strings.Join(missing, ", "), unix.EPERM)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.As(err, &v):
 		return fmt.Errorf("load XDP program: this needs Linux 5.18 or newer with CONFIG_BPF_SYSCALL and "+
 			"CONFIG_BPF_JIT: %w", err)
@@ -315,6 +316,7 @@ func (f *Filter) Stats() (Stats, error) {
 		}
 		total := &s.Rings[i]
 		total.Full = r.lost.Load()
+		total.Capacity, total.Used = r.mask+1, r.used()
 		for _, n := range perCPU {
 			total.Delivered += n.Delivered
 			total.Cut += n.Cut

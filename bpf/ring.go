@@ -55,6 +55,12 @@ type Ring struct {
 	reported uint64 // of lost
 }
 
+// used may be called by any goroutine.
+func (r *Ring) used() uint64 {
+	read := r.consumer.Load() // before the producer's position, so that the difference is never negative
+	return min(r.producer.Load()-read, r.mask+1)
+}
+
 func newRing(fd, size, lossesFD, worker int) (*Ring, error) {
 	page := os.Getpagesize()
 	r := &Ring{

@@ -79,6 +79,8 @@ type RingStats struct {
 	Full      uint64 // kept by the verdict, lost because the ring had no room
 	Cut       uint64 // delivered, but longer than the largest size class
 	Bytes     uint64 // length of the delivered frames on the wire
+	Capacity  uint64 // of the ring, in bytes
+	Used      uint64 // of these: what is not read yet, or not given back to the kernel
 
 	FullFrom map[int]uint64 // of Full, by the index of the interface; indexes beyond a few thousand are left out
 }

@@ -67,6 +67,23 @@ func OpenFiles(paths []string, stdin io.Reader) *Files {
 	return f
 }
 
+// CheckPaths returns an error for the first path that cannot be opened, as Next would when it reached that. It leaves
+// FIFOs alone, whose writers would notice, and "-".
+func CheckPaths(paths []string) error {
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if path == "-" || err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+			continue
+		}
+		source, err := openSource(path, nil, new(atomic.Int64))
+		if err != nil {
+			return &FileError{Path: displayName(path), Err: err}
+		}
+		source.close()
+	}
+	return nil
+}
+
 // Next reads the next frame. It returns io.EOF at the end of the last file, os.ErrClosed after Close, and a *FileError
 // for everything else; every later call returns the same.
 func (f *Files) Next(fr *Frame) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -42,7 +43,7 @@ func (l *liveLink) snapshot() LinkState {
 func findLink(name string, inline bool) (*liveLink, error) {
 	ifi, err := net.InterfaceByName(name)
 	if err != nil {
-		return nil, fmt.Errorf("find interface %s: %w; ip -br link lists the interfaces", name, err)
+		return nil, fmt.Errorf("find interface %s: %w; there are %s", name, err, strings.Join(linkNames(), ", "))
 	}
 	if err := wantEthernet(name); err != nil {
 		return nil, err
@@ -56,6 +57,18 @@ func findLink(name string, inline bool) (*liveLink, error) {
 	l.index.Store(int64(ifi.Index))
 	l.up.Store(ifi.Flags&net.FlagUp != 0 && ifi.Flags&net.FlagRunning != 0)
 	return l, nil
+}
+
+// linkNames are the names of the interfaces that there are, the first 16.
+func linkNames() (names []string) {
+	all, _ := net.Interfaces() // only for the text of an error
+	for _, ifi := range all {
+		names = append(names, ifi.Name)
+	}
+	if more := len(names) - 16; more > 0 {
+		names = append(names[:16], fmt.Sprintf("%d more", more))
+	}
+	return names
 }
 
 // readLink reads the state of one interface. Its error distinguishes an interface that is gone from a failed query.

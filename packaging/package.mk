@@ -5,7 +5,7 @@ RELEASE := $(shell sed -n 's/^const release = "\(.*\)"$$/\1/p' cmd/tap25/version
 DEB_VERSION ?= $(subst -,~,$(RELEASE))-1
 ARCHS ?= amd64 arm64
 DIST = bin/dist
-export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 
 .PHONY: deb dist test-package
 

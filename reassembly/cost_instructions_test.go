@@ -103,7 +103,7 @@ func requireValgrind(t *testing.T) string {
 		capturetest.Missing(t, "valgrind", "make install-test installs it")
 	}
 	if !callgrind.Supported {
-		t.Skip("there is no way to ask valgrind on this machine")
+		capturetest.Skip(t, "there is no way to ask valgrind on this machine")
 	}
 	return path
 }

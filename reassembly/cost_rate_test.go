@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tap25/capture/capturetest"
 	"tap25/reassembly/hostile"
 )
 
@@ -27,7 +28,7 @@ func rateFrames(s *hostile.Shape) int {
 // It prints the table of docs/measurements.md.
 func TestBounds_HostileTrafficIsReadFastEnough(t *testing.T) {
 	if os.Getenv("TAP25_TEST_BOUNDS") != "full" {
-		t.Skip("measures time: make bounds")
+		capturetest.Skip(t, "measures time: make bounds")
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, s := range hostile.Shapes() {

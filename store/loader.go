@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,10 @@ type LoaderConfig struct {
 	// such as [Database.Connect]; called again whenever the connection was lost
 	Connect func(context.Context) (*DB, error)
 
+	// Idle has the loader connect at the start, and ask the server from time to time, although no row waits: so Stats
+	// tells of a database that would not accept one.
+	Idle bool
+
 	MaxPause time.Duration // between two attempts; default 5 s
 	Signer   *Signer       // signs what is loaded; nil: nobody does
 }
@@ -48,6 +53,24 @@ type LoaderStats struct {
 	Since    time.Time // when it began to fail
 	Hopeless bool      // waiting will not help: somebody must change the database or the configuration
 	Unread   int64     // segments that could not be read; they stay until the next start
+
+	Last  time.Time     // when the last load that succeeded ended; zero: none has
+	Loads LoadDurations // of the loads that succeeded
+}
+
+// LoadBounds are the upper bounds of the classes in [LoadDurations], in seconds.
+var LoadBounds = [...]float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100}
+
+// LoadDurations counts loads by how long they took.
+type LoadDurations struct {
+	Each  [len(LoadBounds) + 1]int64 // by the first bound that is not exceeded; the last: longer
+	Total time.Duration
+}
+
+func (l *LoadDurations) add(d time.Duration) {
+	class, _ := slices.BinarySearch(LoadBounds[:], d.Seconds())
+	l.Each[class]++
+	l.Total += d
 }
 
 // Loader takes the sealed segments of a spool, oldest first, and loads each once. Run is for one goroutine, the other
@@ -175,7 +198,9 @@ func (l *Loader) try(ctx context.Context, segments, behind []spool.Segment) erro
 	begun := time.Now()
 	var err error
 	if len(segments) > 0 {
-		err = l.loadWhileReading(ctx, segments, behind)
+		if err = l.loadWhileReading(ctx, segments, behind); err == nil {
+			l.took(begun)
+		}
 	} else {
 		err = l.ask(ctx)
 	}
@@ -186,6 +211,14 @@ func (l *Loader) try(ctx context.Context, segments, behind []spool.Segment) erro
 		l.answers(begun)
 	}
 	return err
+}
+
+// took counts a load that has just succeeded.
+func (l *Loader) took(begun time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Last = time.Now()
+	l.stats.Loads.add(l.stats.Last.Sub(begun))
 }
 
 // loadWhileReading loads segments, one by one if together they are refused.

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// askEvery is how often a server that got no rows lately is pinged while segments are kept.
+	// askEvery is how often a server that got no rows lately is pinged, while segments are kept or LoaderConfig.Idle.
 	askEvery = 10 * time.Second
 
 	// answersWithin bounds such a ping.
@@ -23,18 +23,21 @@ func (l *Loader) Recheck() {
 	}
 }
 
-// due reports whether the database is to be asked for what is kept although no segment waits.
+// asks reports whether the database is asked also while no segment waits.
+func (l *Loader) asks() bool { return l.cfg.Idle || l.cfg.Spool.Stats().KeptSegments > 0 }
+
+// due reports whether the database is to be asked now although no segment waits.
 func (l *Loader) due() bool {
-	if l.cfg.Spool.Stats().KeptSegments == 0 {
+	if !l.asks() {
 		return false
 	}
 	return l.db == nil || l.recheck.Load() || time.Since(l.answered) >= l.askEvery
 }
 
-// wait waits until a segment is sealed or what is kept is due.
+// wait waits until a segment is sealed or the database is to be asked.
 func (l *Loader) wait(ctx context.Context) {
 	var due <-chan time.Time
-	if l.cfg.Spool.Stats().KeptSegments > 0 {
+	if l.asks() {
 		due = time.After(l.askEvery - time.Since(l.answered))
 	}
 	select {

@@ -108,6 +108,24 @@ func checkLoaded(t testing.TB, s *spool.Spool, l *Loader) {
 	if ld.Added+ld.Held+ld.Coverage != st.Loaded {
 		t.Errorf("%d added, %d held and %d of coverage, but %d loaded", ld.Added, ld.Held, ld.Coverage, st.Loaded)
 	}
+	loads := int64(0)
+	for _, n := range ld.Loads.Each {
+		loads += n
+	}
+	if st.Loaded > 0 && (loads == 0 || ld.Loads.Total <= 0 || ld.Last.IsZero()) {
+		t.Errorf("%d rows were loaded, but the loads are %+v, the last at %s", st.Loaded, ld.Loads, ld.Last)
+	}
+}
+
+func TestLoadDurations_AClassHasItsUpperBound(t *testing.T) {
+	var l LoadDurations
+	for _, d := range []time.Duration{0, 10 * time.Millisecond, 11 * time.Millisecond, time.Second, time.Hour} {
+		l.add(d)
+	}
+	want := LoadDurations{[...]int64{2, 1, 0, 0, 1, 0, 0, 0, 0, 1}, time.Hour + 1021*time.Millisecond}
+	if l != want {
+		t.Errorf("%+v, want %+v", l, want)
+	}
 }
 
 // checkOnce asserts that a sensor's rows 0 to n-1 are in the database, each once.

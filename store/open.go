@@ -43,6 +43,15 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	return preferWritable(ctx, cfg)
 }
 
+// CheckDSN returns an error for a connection string that cannot be parsed. It connects to nothing.
+func CheckDSN(dsn string) error {
+	if dsn == Local {
+		return nil
+	}
+	_, _, err := parse(dsn)
+	return err
+}
+
 // preferWritable connects to a server that takes writes; to another only if one host is named and none of its addresses
 // has such.
 func preferWritable(ctx context.Context, cfg *pgx.ConnConfig) (*DB, error) {

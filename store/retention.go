@@ -72,11 +72,9 @@ func (db *DB) cutoff(ctx context.Context, cfg ExpireConfig) (time.Time, error) {
 	case asked == (Retention{}):
 		return time.Time{}, ErrNoRetention
 	}
-	var first time.Time
-	const cut = "select (($1::timestamptz at time zone 'UTC')::date - make_interval(years => $2, months => $3, days " +
-		"=> $4))::date"
-	if err := db.conn.QueryRow(ctx, cut, cfg.Now, asked.Years, asked.Months, asked.Days).Scan(&first); err != nil {
-		return time.Time{}, fmt.Errorf("compute what a retention of %s keeps: %w", asked, err)
+	first, err := db.firstKept(ctx, asked, cfg.Now)
+	if err != nil {
+		return time.Time{}, err
 	}
 	if stored != nil && !cfg.Change && first.After(stored.Cutoff) {
 		return time.Time{}, fmt.Errorf("the retention of %s is %w, %s, which %s set on %s; to store it, run 'tap25 "+
@@ -89,6 +87,16 @@ func (db *DB) cutoff(ctx context.Context, cfg ExpireConfig) (time.Time, error) {
 		if err != nil {
 			return time.Time{}, fmt.Errorf("store the retention of %s: %w", asked, err)
 		}
+	}
+	return first, nil
+}
+
+// firstKept returns the first day that a retention keeps at a time.
+func (db *DB) firstKept(ctx context.Context, r Retention, now time.Time) (first time.Time, err error) {
+	const cut = "select (($1::timestamptz at time zone 'UTC')::date - make_interval(years => $2, months => $3, days " +
+		"=> $4))::date"
+	if err := db.conn.QueryRow(ctx, cut, now, r.Years, r.Months, r.Days).Scan(&first); err != nil {
+		return first, fmt.Errorf("compute what a retention of %s keeps: %w", r, err)
 	}
 	return first, nil
 }

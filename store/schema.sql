@@ -1005,6 +1005,13 @@ CREATE VIEW tap25.sensors AS
    FROM tap25_internal.sensors
   WHERE sensors.until IS NULL;
 
+CREATE VIEW tap25.volumes AS
+ SELECT days.day,
+    days.sensor,
+    days.rows,
+    days.loaded_at
+   FROM tap25_internal.days;
+
 CREATE VIEW tap25.warrants AS
  SELECT w.case_id,
     a.auditor,
@@ -3450,13 +3457,9 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    perform tap25_internal.grant_roles_before_load_days();
-    if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.date_loads, tap25_internal.forget_dropped_loads, tap25_internal.kept_from,
-            tap25_internal.dropped_days to tap25_sensor;
-    end if;
+    perform tap25_internal.grant_roles_before_volumes();
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant execute on function tap25_internal.mark_dropped_loads to tap25_admin;
+        grant select on tap25.volumes to tap25_admin;
     end if;
 end $function$;
 
@@ -3651,6 +3654,22 @@ begin
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant insert (seen_in, by_origin) on tap25.warrants to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_volumes()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_load_days();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.date_loads, tap25_internal.forget_dropped_loads, tap25_internal.kept_from,
+            tap25_internal.dropped_days to tap25_sensor;
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant execute on function tap25_internal.mark_dropped_loads to tap25_admin;
     end if;
 end $function$;
 
@@ -4732,6 +4751,7 @@ GRANT SELECT ON tap25.my_cases TO tap25_auditor;
 GRANT SELECT ON tap25.retentions TO tap25_admin;
 GRANT SELECT ON tap25.scopes TO tap25_admin;
 GRANT SELECT ON tap25.sensors TO tap25_admin;
+GRANT SELECT ON tap25.volumes TO tap25_admin;
 GRANT SELECT ON tap25.warrant_events TO tap25_admin;
 GRANT SELECT ON tap25.warrant_events TO tap25_approver;
 GRANT SELECT ON tap25.warrants TO tap25_admin;
@@ -5004,6 +5024,11 @@ COMMENT ON COLUMN tap25.sensors.sensor IS 'Name of the sensor: mail.sensor.';
 COMMENT ON COLUMN tap25.sensors.login IS 'The login that alone loads under this name.';
 COMMENT ON COLUMN tap25.sensors.since IS 'When the name became this login''s, by the database''s clock.';
 COMMENT ON COLUMN tap25.sensors.bound_by IS 'The login that bound it: the sensor''s own with its first load, or an administrator''s.';
+COMMENT ON VIEW tap25.volumes IS 'Rows loaded for each day and sensor: for dashboards, since it shows no address. A login that reads it needs USAGE on the schema tap25 and SELECT on this view, and nothing else.';
+COMMENT ON COLUMN tap25.volumes.day IS 'The UTC day of mail.seen_at.';
+COMMENT ON COLUMN tap25.volumes.sensor IS 'Name of the sensor, mail.sensor.';
+COMMENT ON COLUMN tap25.volumes.rows IS 'Rows loaded, as the server counted them. Days that were dropped are not here any more.';
+COMMENT ON COLUMN tap25.volumes.loaded_at IS 'When the last row was loaded.';
 COMMENT ON TABLE tap25.warrant_events IS 'What happened to a warrant: that it was applied for, approved or refused, and ended. Append-only; administrators and approvers read it.';
 COMMENT ON COLUMN tap25.warrant_events.id IS 'Number of the event.';
 COMMENT ON COLUMN tap25.warrant_events.warrant_id IS 'The warrant: warrants.id.';
@@ -5212,7 +5237,7 @@ COMMENT ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) IS 'Enters 
 COMMENT ON FUNCTION tap25_internal.expire_day(date,text) IS 'Drops a day, after copying the rows that a hold concerns; returns its rows, its octets and how many rows are kept. Fails if the retention keeps the day or a load has it.';
 COMMENT ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) IS 'Removes misdated rows that were loaded before a time, after copying those that a hold concerns; returns what was removed for each day. Fails if the retention keeps them.';
 COMMENT ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) IS 'Forgets those of the segments whose rows were all dropped, so that they are loaded again. For sensors, under their own name, before enter_loads.';
-COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
+COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
@@ -5222,6 +5247,7 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_before_disclosure() IS 'The part 
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_evidence() IS 'The part of grant_roles that is older than evidence.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_load_days() IS 'The part of grant_roles that is older than load_days.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_volumes() IS 'The part of grant_roles that is older than volumes.';
 COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Which of some links, by number and SHA-256, a chain has. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';

@@ -58,6 +58,9 @@ func TestSensor_LoginIsTiedToTheNameItLoadsUnder(t *testing.T) {
 	if err := load(t, db, "gamma", "1"); err != nil {
 		t.Errorf("the owner: %v", err)
 	}
+	if n, err := one.Size(t.Context()); err != nil || n < 1<<20 {
+		t.Errorf("a sensor asks for the size of the database: %d, %v", n, err)
+	}
 	if err := load(t, db, "alpha", "2"); err != nil {
 		t.Errorf("the owner under a sensor's name: %v", err)
 	}

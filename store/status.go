@@ -17,6 +17,7 @@ type Status struct {
 	Rows        int64      `json:"rows"` // the exact sum of what each load counted; no row is read
 	Bytes       int64      `json:"bytes"`
 	BytesPerRow int64      `json:"bytes_per_row"`
+	RowsADay    int64      `json:"rows_a_day"` // of the days with rows among the seven before today
 	Oldest      *time.Time `json:"oldest"`
 	Newest      *time.Time `json:"newest"`
 	Summarized  int64      `json:"summarized_days"`
@@ -45,6 +46,8 @@ select current_setting('server_version'), (select count(*) from parts),
              else 0 end,
        (select count(*) from tap25_internal.summaries), (select count(*) from tap25_internal.reindexed),
        (select coalesce(sum(rows), 0)::bigint from tap25_internal.days),
+       (select coalesce(sum(rows) / count(distinct day), 0)::bigint from tap25_internal.days
+        where day between (now() at time zone 'UTC')::date - 7 and (now() at time zone 'UTC')::date - 1 and rows > 0),
        (select max(loaded_at) from tap25_internal.days),
        (select extract(epoch from now() - max(loaded_at))::float8 from tap25_internal.days),
        (select count(*) from tap25.expired where kind = 'partition'),
@@ -66,7 +69,8 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	var locks int64
 	var jit bool
 	err := db.conn.QueryRow(ctx, statusQuery).Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Summarized, &s.Reindexed,
-		&s.Rows, &s.Loaded, &s.Lag, &s.Expired, &s.Loads, &locks, &jit, &s.Oldest, &s.Newest, &s.Held, &s.Misdated)
+		&s.Rows, &s.RowsADay, &s.Loaded, &s.Lag,
+		&s.Expired, &s.Loads, &locks, &jit, &s.Oldest, &s.Newest, &s.Held, &s.Misdated)
 	if err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
 	}
@@ -88,6 +92,16 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	}
 	s.Late, err = db.late(ctx)
 	return s, err
+}
+
+// Size returns the size of the database in bytes: that of its files, system tables and indexes included. A sensor may
+// ask.
+func (db *DB) Size(ctx context.Context) (n int64, err error) {
+	err = db.conn.QueryRow(ctx, "select pg_catalog.pg_database_size(pg_catalog.current_database())").Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the size of the database: %w", err)
+	}
+	return n, nil
 }
 
 // late lists the days that expiry could not drop, each as a line for people.

@@ -257,6 +257,92 @@ var tampers = append(columnTampers(), []tamper{
 		return []Finding{{Day: "2020-03-02", What: "without a certificate"}}
 	}},
 	{"a chain that is cut short with its rows", cutTail},
+	{"a whole sensor", func(e *editor) []Finding {
+		run(e.t, e.DB, `delete from envelopes where sensor = 'tap'; delete from misdated where sensor = 'tap';
+			delete from links where sensor in ('tap', ''); delete from loads where sensor = 'tap';
+			delete from chains where sensor in ('tap', ''); delete from held`)
+		return []Finding{{Sensor: "tap", What: "the witness has its link 6"}}
+	}},
+	{"all that a key has signed", func(e *editor) []Finding {
+		run(e.t, e.DB, "truncate envelopes, misdated, held, links, loads, chains, keys")
+		return []Finding{{What: "no chain is by the given key"}}
+	}},
+	{"rows of a day that does not look like one", func(e *editor) []Finding {
+		v := e.victim("envelopes")
+		run(e.t, e.DB, `create table tap25_internal.envelopes_x partition of envelopes
+			for values from ('1999-01-01Z') to ('1999-01-05Z');
+			create temp table x as select * from `+v.table+` where ctid = '`+v.ctid+`';
+			update x set seen_at = '1999-01-02Z'; insert into envelopes select * from x`)
+		return []Finding{{What: "envelopes_x"}}
+	}},
+	{"rows of a day that the database does not name", func(e *editor) []Finding {
+		v := e.victim("envelopes")
+		run(e.t, e.DB, `select tap25_internal.make_partition('1999-01-02');
+			create or replace function tap25_internal.partitions() returns table (day date, bytes bigint)
+				language sql stable return null::record;
+			create temp table x as select * from `+v.table+` where ctid = '`+v.ctid+`';
+			update x set seen_at = '1999-01-02Z'; insert into envelopes select * from x`)
+		return []Finding{{Sensor: v.Sensor, Day: "1999-01-02", What: "of no segment"}}
+	}},
+	{"a day's partition for three days", func(e *editor) []Finding {
+		run(e.t, e.DB, `alter table envelopes detach partition envelopes_20200302;
+			alter table envelopes attach partition envelopes_20200302
+				for values from ('2020-03-02Z') to ('2020-03-05Z')`)
+		return []Finding{{What: "envelopes_20200302"}}
+	}},
+	{"a policy that shows verify other rows", func(e *editor) []Finding {
+		run(e.t, e.DB, `alter table misdated enable row level security; create policy p on misdated using (current_setting('application_name') <> 'verify')`)
+		return []Finding{{What: "misdated is not a table"}}
+	}},
+	{"a view in place of a table", func(e *editor) []Finding {
+		run(e.t, e.DB, `alter table misdated rename to other;
+			create view tap25_internal.misdated as select xmin, * from other`)
+		return []Finding{{What: "misdated is not a table"}}
+	}},
+	{"an order of links that is not theirs", func(e *editor) []Finding {
+		run(e.t, e.DB, `alter table links alter id drop identity;
+			update links set id = 1000 where sensor = 'tap' and number = 2`)
+		return []Finding{{Sensor: "tap", What: "its columns were changed"}}
+	}},
+	{"rows of two segments", func(e *editor) []Finding {
+		a, b := e.victim("envelopes"), e.victim("envelopes")
+		for a.Segment == b.Segment && a.Sensor == b.Sensor {
+			b = e.victim("envelopes")
+		}
+		for _, from := range []victim{a, b} {
+			run(e.t, e.DB, "update "+from.table+" set helo = helo where ctid = '"+from.ctid+"'")
+		}
+		return []Finding{a.Finding, b.Finding, {Day: a.Day, What: "of no segment"}, {Day: b.Day, What: "of no segment"}}
+	}},
+	{"an old link again", func(e *editor) []Finding {
+		id, f := e.link("number = 6")
+		run(e.t, e.DB, fmt.Sprintf(`create temp table x as select * from links where id = %d;
+			update x set id = 1000, number = 7, segment = segment || '+';
+			insert into links overriding system value select * from x`, id))
+		return []Finding{{Sensor: f.Sensor, What: "link 7: it was changed"}}
+	}},
+	{"places of two links", func(e *editor) []Finding {
+		run(e.t, e.DB, `update links l set xid = x.xid from links x where l.sensor = 'tap' and x.sensor = 'tap' and
+			(l.number, x.number) in ((1, 2), (2, 1))`)
+		return []Finding{{Sensor: "tap", Segment: "tap segment 0"}, {Sensor: "tap", Segment: "tap segment 1"}}
+	}},
+	{"a certificate that another key has signed", func(e *editor) []Finding {
+		_, own, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		public := own.Public().(ed25519.PublicKey)
+		l := evidence.Link{Kind: evidence.Destroyed, Key: evidence.Fingerprint(public), Number: 1}
+		body := l.Append(nil)
+		run(e.t, e.DB, `drop table envelopes_20200302;
+			insert into keys (id, fingerprint, public_key) overriding system value values (99, sha256('x'), '\x00')`)
+		run(e.t, e.DB, `update keys set fingerprint = $1, public_key = $2 where id = 99`,
+			fingerprintOf(public), []byte(public))
+		run(e.t, e.DB, `insert into links (id, sensor, key, number, first_day, last_day, body, signature)
+			overriding system value values (1000, '', 99, 1, '2020-03-02', '2020-03-02', $1, $2)`, body,
+			ed25519.Sign(own, body))
+		return []Finding{{What: "none of the given"}, {Day: "2020-03-02", What: "without a certificate"}}
+	}},
 	{"a row and all hashes", func(e *editor) []Finding { return recompute(e, nil) }},
 	{"a row, all hashes and signatures", func(e *editor) []Finding {
 		_, own, err := ed25519.GenerateKey(nil)

@@ -126,8 +126,8 @@ func (db *DB) verify(ctx context.Context, cfg VerifyConfig, snapshot func(contex
 	for _, table := range []evidence.Table{evidence.Envelopes, evidence.Misdated, evidence.Held} {
 		v.days[table] = map[int32]bool{}
 	}
-	for _, step := range []func(context.Context) error{v.readKeys, v.chains, v.loads, v.lostSegments, v.readBefore,
-		v.findDays, v.allDays, v.asideBefore} {
+	for _, step := range []func(context.Context) error{v.tables, v.readKeys, v.chains, v.loads, v.lostSegments,
+		v.readBefore, v.findDays, v.allDays, v.asideBefore, v.known} {
 		if err := step(ctx); err != nil {
 			return v.report, fmt.Errorf("verify: %w", err)
 		}
@@ -153,12 +153,11 @@ func (v *verifier) note(format string, args ...any) {
 	}
 }
 
-// findDays adds the days that have rows to those that links name.
+// findDays adds the days of rows aside to those that links and partitions name.
 func (v *verifier) findDays(ctx context.Context) error {
 	for table, query := range map[evidence.Table]string{
-		evidence.Envelopes: "select day from tap25_internal.partitions()",
-		evidence.Misdated:  "select distinct (seen_at at time zone 'UTC')::date from tap25_internal.misdated",
-		evidence.Held:      "select distinct (seen_at at time zone 'UTC')::date from tap25_internal.held",
+		evidence.Misdated: "select distinct (seen_at at time zone 'UTC')::date from tap25_internal.misdated",
+		evidence.Held:     "select distinct (seen_at at time zone 'UTC')::date from tap25_internal.held",
 	} {
 		rows, err := v.db.conn.Query(ctx, query)
 		if err != nil {
@@ -225,6 +224,15 @@ func (v *verifier) asideBefore(context.Context) error {
 			}
 			v.uncovered(sensor, aside.name, min(n, before))
 		}
+	}
+	return nil
+}
+
+// known finds that the sensor that was asked for is none of this database.
+func (v *verifier) known(context.Context) error {
+	has := func(c VerifiedChain) bool { return c.Sensor == v.cfg.Sensor }
+	if v.cfg.Sensor != "" && len(v.report.Uncovered) == 0 && !slices.ContainsFunc(v.report.Chains, has) {
+		v.find(Finding{Sensor: v.cfg.Sensor, What: "it has no chain: its name is another, or all of it was removed"})
 	}
 	return nil
 }

@@ -88,6 +88,12 @@ func (v *verifier) chains(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, key := range v.cfg.Keys {
+		if !slices.ContainsFunc(heads, func(h chainHead) bool { return bytes.Equal(v.keys[h.key], key) }) {
+			v.find(Finding{What: fmt.Sprintf("no chain is by the given key %s: it has signed nothing here, or its "+
+				"chains were removed", evidence.Fingerprint(key))})
+		}
+	}
 	seen := map[[2]string]bool{}
 	for _, h := range heads {
 		if v.cfg.Sensor != "" && h.sensor != v.cfg.Sensor && h.sensor != "" {
@@ -120,11 +126,12 @@ type chainCheck struct {
 	as        VerifiedChain
 	witnesses map[uint64][]evidence.Hash
 	lost      [][2]uint64 // ranges of numbers that links state as lost
+	lastID    int64
 }
 
 // linkLine is a line of links, and the line of loads of its segment.
 type linkLine struct {
-	Number          int64
+	ID, Number      int64
 	Segment         *string
 	First, Last     *time.Time
 	Added           time.Time
@@ -151,9 +158,8 @@ func (v *verifier) chain(ctx context.Context, h chainHead, key ed25519.PublicKey
 			"ones",
 			fingerprint)})
 	}
-	rows, err := v.db.conn.Query(ctx, `select l.number, l.segment, l.first_day, l.last_day, l.added_at, l.body,
-			l.signature,
-			d.rows, d.loaded_at, d.xmin = l.xid,
+	rows, err := v.db.conn.Query(ctx, `select l.id, l.number, l.segment, l.first_day, l.last_day, l.added_at, l.body,
+			l.signature, d.rows, d.loaded_at, d.xmin = l.xid,
 			l.segment ~ '^[0-9a-f]{16}-[0-9a-f]{16}$' and l.added_at < now() - interval '29 days'
 		from tap25.links l left join tap25_internal.loads d on d.sensor = l.sensor and d.segment = l.segment
 		where l.sensor = $1 and l.key = $2 order by l.number`, h.sensor, h.key)
@@ -163,9 +169,8 @@ func (v *verifier) chain(ctx context.Context, h chainHead, key ed25519.PublicKey
 	defer rows.Close()
 	for rows.Next() {
 		var l linkLine
-		if err := rows.Scan(&l.Number, &l.Segment, &l.First, &l.Last, &l.Added, &l.Body, &l.Signature, &l.Rows,
-			&l.Loaded,
-			&l.SameXmin, &l.Pruned); err != nil {
+		if err := rows.Scan(&l.ID, &l.Number, &l.Segment, &l.First, &l.Last, &l.Added, &l.Body, &l.Signature,
+			&l.Rows, &l.Loaded, &l.SameXmin, &l.Pruned); err != nil {
 			return err
 		}
 		c.line(&l)
@@ -212,9 +217,10 @@ func (c *chainCheck) line(line *linkLine) {
 	}
 	from, to := daysBetween(l.Days)
 	if l.Number != uint64(line.Number) || l.Segment != deref(line.Segment) || !sameDay(from, line.First) ||
-		!sameDay(to, line.Last) {
+		!sameDay(to, line.Last) || line.ID <= c.lastID {
 		c.finds(line, "its columns were changed: they are not what it has signed")
 	}
+	c.lastID = line.ID
 	if (l.Kind == evidence.Segment) == (c.Sensor == "") {
 		c.finds(line, "it is of a kind that this chain does not have")
 	}
@@ -262,7 +268,8 @@ func sameDay(a, b *time.Time) bool { return (a == nil) == (b == nil) && (a == ni
 func (c *chainCheck) load(line *linkLine, l *evidence.Link) {
 	var rows int64
 	for _, d := range l.Days {
-		if d.Table == evidence.Envelopes || d.Table == evidence.Misdated {
+		switch d.Table {
+		case evidence.Envelopes, evidence.Misdated, evidence.Minutes: // loads counts records
 			rows += int64(d.Rows)
 		}
 	}

@@ -151,7 +151,7 @@ func TestCanary_IsNowhereInALiveTap(t *testing.T) {
 		address string) (c net.Conn, err error) {
 		return c, w.in(w.tap, func() error { c, err = net.Dial(network, address); return err })
 	}}}
-	for _, page := range []string{"metrics", "livez", "readyz"} {
+	for _, page := range []string{"metrics", "livez", "readyz", "", "state.json", "curves.json"} {
 		response, err := client.Get("http://127.0.0.1:9425/" + page)
 		if err != nil {
 			t.Fatal(err)

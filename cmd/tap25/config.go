@@ -3,14 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
-	"github.com/knadh/koanf/parsers/yaml"
-	"github.com/knadh/koanf/providers/rawbytes"
-	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
 
 	"tap25/cmd/tap25/secret"
 )
@@ -31,13 +31,28 @@ func flagValues(f *pflag.Flag) []string {
 
 func setFlag(f *pflag.Flag, values []string) error {
 	f.Changed = true
+	var err error
 	if list, ok := f.Value.(pflag.SliceValue); ok {
-		return list.Replace(values)
-	}
-	if len(values) != 1 {
+		err = list.Replace(values)
+	} else if len(values) != 1 {
 		return errors.New("takes one value, not a list")
+	} else {
+		err = f.Value.Set(values[0])
 	}
-	return f.Value.Set(values[0])
+	if err != nil {
+		err = explainValue(f, strings.Join(values, ", "), err)
+	}
+	return err
+}
+
+// readConfig sets the flags that neither the command line nor the environment sets, from the file at path. Its errors
+// are mistakes that a new start does not cure.
+func readConfig(flags *pflag.FlagSet, path string) (exposed bool, err error) {
+	exposed, err = fromFile(flags, path)
+	if err != nil {
+		return false, &usageError{fmt.Errorf("read configuration %s: %w", path, err)}
+	}
+	return exposed, nil
 }
 
 // fromFile sets the flags that neither the command line nor the environment sets. It reports whether the file holds a
@@ -45,38 +60,48 @@ func setFlag(f *pflag.Flag, values []string) error {
 func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return false, fmt.Errorf("read configuration: %w", err)
+		if cause, ok := errors.AsType[*fs.PathError](err); ok {
+			err = cause.Err // the caller names the path
+		}
+		return false, err
 	}
-	k := koanf.New("\x00") // a delimiter that no key has, so that dots mean nothing
-	if err := k.Load(rawbytes.Provider(data), yaml.Parser()); err != nil {
-		return false, fmt.Errorf("read configuration %s: %w", path, err)
+	var settings map[string]yaml.Node
+	if err := yaml.Unmarshal(data, &settings); err != nil {
+		return false, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(k.All())) {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		f := flags.Lookup(name)
 		if f == nil || name == "config" || name == "help" {
-			return false, fmt.Errorf("read configuration %s: unknown setting %q; settings have the names of the "+
-				"flags of tap25 sniff",
-				path, name)
+			return false, fmt.Errorf("unknown setting %q%s; settings have the names of the flags of tap25 sniff", name,
+				strings.TrimSuffix(didYouMean(name, flagNames(flags)), "?"))
 		}
 		if f.Changed {
 			continue
 		}
-		if err := setFlag(f, fileValues(k.Get(name))); err != nil {
-			return false, fmt.Errorf("read configuration %s: %s: %w", path, name, err)
+		values, err := fileValues(settings[name])
+		if err == nil {
+			err = setFlag(f, values)
+		}
+		if err != nil {
+			return false, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	st, err := os.Stat(path)
-	return err == nil && st.Mode().Perm()&0o004 != 0 && secret.InDSN(k.String("db")), nil
+	return err == nil && st.Mode().Perm()&0o004 != 0 && secret.InDSN(settings["db"].Value), nil
 }
 
-func fileValues(v any) []string {
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
+// fileValues returns a value, or those of a list, as they are written: sensor: 1.10 is not 1.1.
+func fileValues(n yaml.Node) ([]string, error) {
+	list := []*yaml.Node{&n}
+	if n.Kind == yaml.SequenceNode {
+		list = n.Content
 	}
 	var values []string
 	for _, e := range list {
-		values = append(values, fmt.Sprint(e))
+		if e.Kind != yaml.ScalarNode || e.ShortTag() == "!!null" {
+			return nil, fmt.Errorf("line %d: neither a value nor a list of values", e.Line)
+		}
+		values = append(values, e.Value)
 	}
-	return values
+	return values, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,7 +17,7 @@ const dbMigrateLong = `
 migrate creates the schema or brings it to the version of this tap25, creates the roles, and grants them their rights.
 If this user owns the database, migrate revokes the right to connect from PUBLIC: then only the owner and members of
 the roles may connect. If others may create objects in a schema on the search path, migrate fails and prints the
-statements that stop them.`
+statements that stop them. It prints the version that the schema had and has.`
 
 func dbMigrate() *cobra.Command {
 	var dsn string
@@ -31,23 +32,32 @@ func dbMigrate() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return db.close(cmd.Context())
+				have, _, err := db.Version(cmd.Context())
+				if err == nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "the schema of the private cluster has version %d\n", have)
+				}
+				return errors.Join(err, db.close(cmd.Context()))
 			}
 			db, err := store.Open(cmd.Context(), dsn)
 			if err != nil {
 				return err
 			}
 			defer db.Close()
-			return migrateAndReport(cmd.Context(), db, cmd.ErrOrStderr())
+			return migrateAndReport(cmd.Context(), db, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	dbFlag(cmd.Flags(), &dsn)
 	return cmd
 }
 
-// migrateAndReport migrates a database, and reports what its users will notice and what an administrator has to do.
-func migrateAndReport(ctx context.Context, db *store.DB, diag io.Writer) error {
+// migrateAndReport migrates a database, and reports what it did, what its users will notice and what an administrator
+// has to do.
+func migrateAndReport(ctx context.Context, db *store.DB, out, diag io.Writer) error {
 	wasOpen, err := db.OpenToAll(ctx)
+	if err != nil {
+		return err
+	}
+	had, want, err := db.Version(ctx)
 	if err == nil {
 		err = db.Migrate(ctx)
 	}
@@ -59,6 +69,14 @@ func migrateAndReport(ctx context.Context, db *store.DB, diag io.Writer) error {
 	}
 	if err != nil {
 		return err
+	}
+	switch had {
+	case 0:
+		fmt.Fprintf(out, "made the schema, version %d\n", want)
+	case want:
+		fmt.Fprintf(out, "the schema has version %d already\n", want)
+	default:
+		fmt.Fprintf(out, "migrated the schema from version %d to %d\n", had, want)
 	}
 	missing, err := db.MissingRoles(ctx)
 	if err != nil {

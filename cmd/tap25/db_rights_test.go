@@ -2,8 +2,9 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
+	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -64,21 +65,8 @@ func TestPsql_EachRoleFindsWhatIsMeantForIt(t *testing.T) {
 // doctorOnDatabase returns what doctor finds of a database.
 func doctorOnDatabase(t *testing.T, dsn string) (schemas, logins doctor.Check) {
 	t.Helper()
-	var out, diag bytes.Buffer
-	run(t.Context(), []string{"doctor", "--json", "-i", "lo", "--seconds", "0", "--db", dsn}, nil, &out, &diag)
-	var found examined
-	if err := json.Unmarshal(out.Bytes(), &found); err != nil {
-		t.Fatalf("%v: %s", err, diag.String())
-	}
-	for _, c := range found.Checks {
-		switch {
-		case c.On == "database" && c.Name == "schemas":
-			schemas = c
-		case c.On == "database" && c.Name == "logins":
-			logins = c
-		}
-	}
-	return schemas, logins
+	found := doctorFinds(t, "-i", "lo", "--db", dsn)
+	return found["database schemas"], found["database logins"]
 }
 
 func TestMigrate_SaysWhatChangesForOthers(t *testing.T) {
@@ -87,18 +75,28 @@ func TestMigrate_SaysWhatChangesForOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	dsn := strings.Replace(cluster.DSN(), "dbname=postgres", "dbname=mail", 1)
-	migrate := func(want int) string {
+	files, err := filepath.Glob("../../store/migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	migrate := func(want int, does string) string {
 		t.Helper()
-		var diag bytes.Buffer
-		if status := run(t.Context(), []string{"db", "migrate", "--db", dsn}, nil, io.Discard, &diag); status != want {
+		var out, diag bytes.Buffer
+		if status := run(t.Context(), []string{"db", "migrate", "--db", dsn}, nil, &out, &diag); status != want {
 			t.Fatalf("status %d, want %d: %s", status, want, diag.String())
+		}
+		if does != "" {
+			does = fmt.Sprintf(does, len(files)) + "\n"
+		}
+		if out.String() != does {
+			t.Errorf("it prints %q, want %q", out.String(), does)
 		}
 		return diag.String()
 	}
-	if said := migrate(statusDone); !strings.Contains(said, `GRANT CONNECT ON DATABASE "mail" TO`) {
+	if said := migrate(statusDone, "made the schema, version %d"); !strings.Contains(said, `GRANT CONNECT ON DATABASE "mail" TO`) {
 		t.Errorf("the first time it says %q", said)
 	}
-	if said := migrate(statusDone); said != "" {
+	if said := migrate(statusDone, "the schema has version %d already"); said != "" {
 		t.Errorf("the second time it says %q", said)
 	}
 	db, err := pgx.Connect(t.Context(), dsn)
@@ -117,7 +115,7 @@ func TestMigrate_SaysWhatChangesForOthers(t *testing.T) {
 		!slices.Equal(schemas.Fix, []string{`REVOKE CREATE ON SCHEMA "public" FROM "tap25_auditor";`}) {
 		t.Errorf("doctor finds %+v, %+v", schemas, logins)
 	}
-	if said := migrate(statusFailed); !strings.Contains(said,
+	if said := migrate(statusFailed, ""); !strings.Contains(said,
 		`REVOKE CREATE ON SCHEMA "public" FROM "tap25_auditor";`) {
 		t.Errorf("with others in public it says %q", said)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/spools"
 	"tap25/cmd/tap25/terminal"
 	"tap25/store"
@@ -18,7 +20,8 @@ import (
 
 const dbStatusLong = `
 status shows what the database holds, and what waits to be loaded in the spools of this machine. The number of rows is
-the sum of what each load counted, so that status takes no longer on a billion rows.`
+the sum of what each load counted, so that status takes no longer on a billion rows. Without an answer of the database
+it shows the spools alone, and fails. When a disk will be full is judged by the rows of the last seven days.`
 
 func dbStatus() *cobra.Command {
 	var dsn string
@@ -27,25 +30,38 @@ func dbStatus() *cobra.Command {
 		Use: "status", Short: "Show what the database holds", Args: usageArgs(cobra.NoArgs),
 		Long: dbStatusLong[1:],
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
+			waiting, err := spools.Sum()
+			if err != nil {
+				return err
+			}
+			answered := false
+			err = withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
 				s, err := db.Status(ctx)
 				if err != nil {
 					return err
 				}
-				waiting, err := spools.Sum()
-				if err != nil {
-					return err
+				answered = true
+				var disk *report.Disk
+				if c := db.source.Cluster; c != nil {
+					disk = report.DiskOf(c.DataDir())
 				}
 				if asJSON {
 					e := json.NewEncoder(cmd.OutOrStdout())
 					e.SetIndent("", "  ")
 					return e.Encode(struct {
 						store.Status
+						Disk  *report.Disk  `json:"disk,omitempty"`
 						Spool spools.Status `json:"spool"`
-					}{s, waiting})
+					}{s, disk, waiting})
 				}
-				return writeStatus(cmd.OutOrStdout(), &s, &waiting)
+				return writeStatus(cmd.OutOrStdout(), &s, disk, &waiting)
 			})
+			if !answered && !asJSON {
+				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+				writeSpools(w, &waiting)
+				err = errors.Join(err, w.Flush())
+			}
+			return err
 		},
 	}
 	dbFlag(cmd.Flags(), &dsn)
@@ -53,25 +69,29 @@ func dbStatus() *cobra.Command {
 	return cmd
 }
 
-// writeStatus writes what the database holds, and what waits in spools.
-func writeStatus(out io.Writer, s *store.Status, waiting *spools.Status) error {
+// writeStatus writes what the database holds, and what waits in spools. disk is nil if it is another host's.
+func writeStatus(out io.Writer, s *store.Status, disk *report.Disk, waiting *spools.Status) error {
 	loaded := when(s.Loaded)
 	if s.Lag != nil {
-		loaded = fmt.Sprintf("%s (%.0f s ago)", loaded, *s.Lag)
+		loaded = fmt.Sprintf("%s (%s ago)", loaded, report.Span(time.Duration(*s.Lag*float64(time.Second))))
 	}
+	n := report.Grouped
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(w,
-		"PostgreSQL\t%s\nschema\t%d\npartitions\t%d\nrows\t%d\nbytes\t%d (%d a row)\noldest\t%s\nnewest\t%s\n",
-		s.Server, s.Version, s.Partitions, s.Rows, s.Bytes, s.BytesPerRow, when(s.Oldest), when(s.Newest))
-	fmt.Fprintf(w, "finished days\t%d summarized, %d reindexed\n", s.Summarized, s.Reindexed)
-	fmt.Fprintf(w, "held\t%d\nmisdated\t%d\nexpired days\t%d\nloads\t%d\nlast load\t%s\n", s.Held, s.Misdated,
-		s.Expired, s.Loads, loaded)
+	fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%s\nrows\t%s\nbytes\t%s (%s, %s a row)\n", s.Server, s.Version,
+		n(s.Partitions), n(s.Rows), n(s.Bytes), report.Bytes(s.Bytes), n(s.BytesPerRow))
+	growth := s.RowsADay * s.BytesPerRow
+	fmt.Fprintf(w, "growth\t%s rows, %s a day\n", n(s.RowsADay), report.Bytes(growth))
+	if disk != nil {
+		fmt.Fprintf(w, "disk\t%s free, %s\n", report.Bytes(disk.Free), fullOn(disk, growth))
+	}
+	fmt.Fprintf(w, "oldest\t%s\nnewest\t%s\n", when(s.Oldest), when(s.Newest))
+	fmt.Fprintf(w, "finished days\t%s summarized, %s reindexed\n", n(s.Summarized), n(s.Reindexed))
+	fmt.Fprintf(w, "held\t%s\nmisdated\t%s\nexpired days\t%s\nloads\t%s\nlast load\t%s\n", n(s.Held), n(s.Misdated),
+		n(s.Expired), n(s.Loads), loaded)
 	fmt.Fprintf(w, "coverage\t%s\n", coveredTo(s))
-	fmt.Fprintf(w, "retention\t%s\naccesses\t%d, and %d rolled back or refused\n", s.Retention, s.Accesses, s.Missing)
-	fmt.Fprintf(w,
-		"spool\t%d segments with %d rows waiting, %d bytes in all files\noldest waiting\t%s\nset aside\t%d rows\n",
-		waiting.Segments, waiting.Rows, waiting.Bytes, when(waiting.Oldest), waiting.SetAside)
-	fmt.Fprintf(w, "kept\t%d segments with %d loaded rows\n", waiting.Kept, waiting.KeptRows)
+	fmt.Fprintf(w, "retention\t%s\naccesses\t%s, and %s rolled back or refused\n", s.Retention, n(s.Accesses),
+		n(s.Missing))
+	writeSpools(w, waiting)
 	for _, day := range s.Late {
 		fmt.Fprintf(w, "warning\t%s\n", day)
 	}
@@ -79,6 +99,24 @@ func writeStatus(out io.Writer, s *store.Status, waiting *spools.Status) error {
 		fmt.Fprintf(w, "warning\t%s\n", s.Warning)
 	}
 	return w.Flush()
+}
+
+// writeSpools writes what waits in spools.
+func writeSpools(w io.Writer, s *spools.Status) {
+	n := report.Grouped
+	fmt.Fprintf(w,
+		"spool\t%s segments with %s rows waiting, %s in all files\noldest waiting\t%s\nset aside\t%s rows\n",
+		n(int64(s.Segments)), n(s.Rows), report.Bytes(s.Bytes), when(s.Oldest), n(s.SetAside))
+	fmt.Fprintf(w, "kept\t%s segments with %s loaded rows\n", n(int64(s.Kept)), n(s.KeptRows))
+}
+
+// fullOn says when a disk will be full if it fills by so many bytes each day.
+func fullOn(disk *report.Disk, growth int64) string {
+	const most = 10 * 365 // days
+	if growth <= 0 || disk.Free/growth > most {
+		return "full not in sight"
+	}
+	return "full on " + time.Now().AddDate(0, 0, int(disk.Free/growth)).UTC().Format(time.DateOnly)
 }
 
 // coveredTo says until when live taps have recorded coverage, and which of them do so now.

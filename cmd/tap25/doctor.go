@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
@@ -16,13 +17,15 @@ import (
 
 const doctorLong = `
 doctor checks the machine, the interfaces and a few seconds of traffic, as tap25 sniff with the same flags would
-see them. It reports what will make sniff lose or misread packets, and the command that fixes it. A problem costs
-packets; a note does not.
+see them, and what is behind: configuration file, spool, disks, database, and the files of --key and --witness. It
+reports what will make sniff lose or misread packets or rows, and the command that fixes it. A problem costs packets or
+rows, or keeps sniff from starting; a note does not.
 
 doctor changes nothing. The host still gets all frames while doctor listens, and nothing stays attached. Some cards
 reset their queues when a program is attached, and miss frames for a moment: --seconds 0 attaches none. If a
-tap25 sniff runs on the interfaces, doctor reads its counters instead. If --db names a database, doctor checks who
-may connect to it and create objects in it.
+tap25 sniff runs on the interfaces, doctor reads its counters instead. Of a database that --db names, doctor also
+checks the settings of its server, and who may connect to it and create objects in it. How fast a disk fills it knows
+only of the private cluster's.
 
 Exit status: 0 no problem, 1 a problem found, 2 bad usage. doctor prints no address and nothing of the traffic.`
 
@@ -41,7 +44,7 @@ func doctorCommand() *cobra.Command {
 	all := pflag.NewFlagSet("sniff", pflag.ContinueOnError)
 	(&sniffFlags{}).add(all)
 	for _, name := range []string{"config", "interface", "port", "intercept-port", "workers", "ring-bytes", "inline",
-		"xdp", "metrics", "control", "db"} {
+		"xdp", "metrics", "control", "db", "spool", "spool-bytes", "retention", "key", "witness"} {
 		f.AddFlag(all.Lookup(name))
 	}
 	f.Float64Var(&seconds, "seconds", 5, "how many seconds to listen, up to 3600; 0 does not listen")
@@ -56,15 +59,40 @@ func doctorCommand() *cobra.Command {
 				given[f.Name] = flagValues(f)
 			}
 		})
-		s, err := rereadSettings(given)
+		settings, err := examinedSettings(given)
 		if err != nil {
 			return err
 		}
-		settings := doctorSettings(s)
 		settings.For, settings.JSON = time.Duration(seconds*float64(time.Second)), asJSON
 		return doctor.Run(cmd.Context(), settings, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
+}
+
+// examinedSettings reads the settings as tap25 sniff would. A mistake in the configuration file is a finding, not an
+// error: then the settings are those of the flags and the environment.
+func examinedSettings(given map[string][]string) (*doctor.Settings, error) {
+	s, err := rereadSettings(given)
+	if err == nil || s.ConfigFile == "" {
+		return doctorSettings(s), err
+	}
+	path := s.ConfigFile
+	without := maps.Clone(given)
+	delete(without, "config")
+	_, hasInterface := given["interface"]
+	if !hasInterface {
+		without["interface"] = []string{"lo"} // the file may name it
+	}
+	s, flagErr := rereadSettings(without)
+	if flagErr != nil || s.ConfigFile != "" { // the environment names the file
+		return nil, err
+	}
+	settings := doctorSettings(s)
+	if !hasInterface {
+		settings.Interfaces = nil
+	}
+	settings.ConfigFile, settings.ConfigError = path, err
+	return settings, nil
 }
 
 // doctorSettings returns what doctor needs of the settings of a sniff, and how it listens as that sniff would.
@@ -76,7 +104,8 @@ func doctorSettings(s *sniffFlags) *doctor.Settings {
 	return &doctor.Settings{
 		Interfaces: s.Interfaces, Ports: s.Assembler.Ports, Workers: s.Workers, RingBytes: s.RingBytes,
 		Inline: s.Inline, XDP: s.xdp, Metrics: s.Metrics, Control: s.Control, DSN: s.DSN, Version: version(),
-		Program: program,
+		Program: program, Spool: s.Spool, SpoolBytes: s.Limits.Bytes, Key: s.Key, Witness: s.Witness,
+		ConfigFile: s.ConfigFile, ExposedPassword: s.ExposedPassword, RetentionText: s.retention, Retention: s.Retention,
 		Listen: func(ctx context.Context, d time.Duration) (before, after *report.Report, err error) {
 			return sniff.Listen(ctx, &s.Settings, d)
 		},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -197,7 +198,8 @@ func TestDoctor_NoTrafficAndNothingToListenOn(t *testing.T) {
 		r.state("tap0", "link") != doctor.OK {
 		t.Errorf("without listening: %+v", r.Checks)
 	}
-	if r := w.doctor(w.tap, "-i", "nosuch0").result(); r.state("nosuch0", "link") != doctor.Problem || r.Problems == 0 {
+	if r := w.doctor(w.tap, "-i", "nosuch0").result(); r.state("nosuch0", "link") != doctor.Problem || r.Problems == 0 ||
+		!strings.Contains(fmt.Sprint(r.Checks), "no such interface; there are lo, tap0") {
 		t.Errorf("no interface: %+v", r.Checks)
 	}
 	w.ip("-n " + w.tap + " link set tap0 down")

@@ -19,7 +19,7 @@ func fromEnvironment(flags *pflag.FlagSet) (err error) {
 		name := "TAP25_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if value, ok := os.LookupEnv(name); ok && !f.Changed && err == nil && f.Name != "help" {
 			if setErr := flags.Set(f.Name, value); setErr != nil {
-				err = &usageError{fmt.Errorf("environment variable %s: %w", name, setErr)}
+				err = &usageError{fmt.Errorf("environment variable %s: %w", name, explainValue(f, value, setErr))}
 			}
 		}
 	})

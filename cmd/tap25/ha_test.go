@@ -27,7 +27,7 @@ import (
 func TestHA_EveryRowOnceWhereTheLeaderIsKilled(t *testing.T) {
 	kills, _ := strconv.Atoi(os.Getenv("TAP25_TEST_HA"))
 	if kills == 0 {
-		t.Skip("make test-ha runs it: TAP25_TEST_HA says how often the leader is killed")
+		capturetest.Skip(t, "make test-ha runs it: TAP25_TEST_HA says how often the leader is killed")
 	}
 	for name, sync := range map[string]bool{"asynchronous": false, "synchronous": true} {
 		t.Run(name, func(t *testing.T) { failOver(t, newPatroni(t, 3, sync), kills) })

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"sync/atomic"
 
@@ -9,18 +10,61 @@ import (
 	"tap25/cmd/tap25/terminal"
 )
 
-// newLogger logs JSON lines, or a console form if w is a terminal. tap25 never logs anything of a dialogue.
+// newLogger logs JSON lines, or a console form if w is a terminal; with priorities, if w is systemd's journal. tap25
+// never logs anything of a dialogue.
 func newLogger(w io.Writer) zerolog.Logger {
-	if terminal.Is(w) {
-		w = zerolog.ConsoleWriter{Out: terminal.Unescaped(w), TimeFormat: "15:04:05",
-			FormatPrepare: func(event map[string]any) error {
-				for name, value := range event {
-					event[name] = shownValue(value)
-				}
-				return nil
-			}}
+	switch {
+	case terminal.IsJournal(w):
+		w = journal{w, func(line []byte) []byte { return line }}
+	case terminal.Is(w):
+		return newTextLogger(w)
 	}
 	return zerolog.New(w).With().Timestamp().Logger()
+}
+
+// newTextLogger logs in the console form; on a terminal in colours.
+func newTextLogger(w io.Writer) zerolog.Logger {
+	console := zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05", NoColor: true,
+		FormatPrepare: func(event map[string]any) error {
+			for name, value := range event {
+				event[name] = shownValue(value)
+			}
+			return nil
+		}}
+	var to io.Writer = console
+	switch {
+	case terminal.IsJournal(w):
+		to = journal{w, func(line []byte) []byte {
+			var text bytes.Buffer
+			console.Out = &text
+			_, _ = console.Write(line) // of which every line is JSON
+			return text.Bytes()
+		}}
+	case terminal.Is(w):
+		console.Out, console.NoColor = terminal.Unescaped(w), false
+		to = console
+	}
+	return zerolog.New(to).With().Timestamp().Logger()
+}
+
+// journal gives the level of each message to systemd's journal.
+type journal struct {
+	io.Writer
+	form func(line []byte) []byte
+}
+
+// WriteLevel implements zerolog.LevelWriter.
+func (j journal) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+	const debug, info, warning, err = 7, 6, 4, 3 // syslog(3)
+	priority := map[zerolog.Level]int{zerolog.DebugLevel: debug, zerolog.WarnLevel: warning, zerolog.ErrorLevel: err}
+	p, ok := priority[level]
+	if !ok {
+		p = info
+	}
+	if _, err := j.Write(terminal.Prioritized(p, j.form(line))); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // shownValue makes a JSON value safe for a terminal.

@@ -9,12 +9,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"tap25/cmd/tap25/confine"
+	"tap25/cmd/tap25/replay"
 	"tap25/cmd/tap25/terminal"
 	"tap25/store/stream"
 )
@@ -24,6 +24,8 @@ const (
 	statusDone   = 0
 	statusFailed = 1
 	statusUsage  = 2
+
+	statusInterrupted = 128 + int(syscall.SIGINT) // by SIGTERM too
 )
 
 func main() { os.Exit(process()) }
@@ -65,13 +67,27 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return statusDone
 	}
-	fmt.Fprintf(stderr, "tap25: %v\n", err)
-	_, mistake := errors.AsType[*usageError](err)
-	if mistake || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
-		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())
+	if _, reported := errors.AsType[*reportedError](err); !reported {
+		printError(stderr, fmt.Sprintf("tap25: %v\n", err))
+	}
+	if _, mistake := errors.AsType[*usageError](err); mistake {
+		printError(stderr, fmt.Sprintf("See '%s --help'.\n", cmd.CommandPath()))
 		return statusUsage
 	}
+	if errors.Is(err, replay.ErrInterrupted) {
+		return statusInterrupted
+	}
 	return statusFailed
+}
+
+// printError writes the reason of a failure, as an error if it goes to systemd's journal.
+func printError(stderr io.Writer, text string) {
+	line := []byte(text)
+	if terminal.IsJournal(stderr) {
+		const err = 3 // syslog(3)
+		line = terminal.Prioritized(err, line)
+	}
+	_, _ = stderr.Write(line)
 }
 
 const rootLong = `
@@ -86,31 +102,33 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usageArgs(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("no command given")}
-		},
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       version(),
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(explainFlag)
 	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), scopeCommand(), dbCommand(),
 		holdCommand(), warrantCommand(), discloseCommand(), verifyCommand(),
 		spoolCommand(),
 		versionCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args = usageArgs(cobra.NoArgs)
 		completion.RunE = func(*cobra.Command, []string) error { // without it, cobra prints the help and exits with 0
 			return &usageError{errors.New("no shell given: name bash, zsh, fish or powershell")}
 		}
 	}
+	completeValues(root)
 	return root
 }
 
-// usageError is a mistake in the command line.
+// usageError is a mistake in the command line, the environment or the configuration.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// usage marks an error as a mistake in the command line.
+// usage marks an error as such a mistake.
 func usage(err error) error {
 	if err == nil {
 		return nil
@@ -121,9 +139,10 @@ func usage(err error) error {
 // usageArgs marks the errors of an argument check as mistakes in the command line.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &usageError{err}
+		err := check(cmd, args)
+		if err != nil && len(args) > 0 && cmd.HasAvailableSubCommands() {
+			return unknownCommand(cmd, args[0])
 		}
-		return nil
+		return usage(err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 )
 
 const manLong = `
@@ -19,13 +18,12 @@ func manCommand() *cobra.Command {
 		Long:    manLong[1:],
 		Example: "  tap25 man replay | man -l -\n  tap25 man --dir /usr/local/share/man/man1",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			header := &doc.GenManHeader{Section: "1", Source: "tap25"}
 			if dir != "" {
 				if len(args) > 0 {
 					return &usageError{fmt.Errorf("--dir writes the pages of all commands: do not name a command " +
 						"with it")}
 				}
-				if err := doc.GenManTree(cmd.Root(), header, dir); err != nil {
+				if err := writeManTree(cmd.Root(), dir); err != nil {
 					return fmt.Errorf("write manual pages: %w; create the directory first", err)
 				}
 				return nil
@@ -34,7 +32,7 @@ func manCommand() *cobra.Command {
 			if err != nil || len(rest) > 0 {
 				return &usageError{fmt.Errorf("unknown command %q", strings.Join(args, " "))}
 			}
-			return doc.GenMan(of, header, cmd.OutOrStdout())
+			return writeMan(of, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "write the pages of all commands into this directory")

@@ -29,6 +29,8 @@ type replaySettings struct {
 	scope      string
 	key        string
 	witness    string
+	read       []string
+	output     replayOutput
 }
 
 const replayLong = `
@@ -66,10 +68,12 @@ func replayCommand() *cobra.Command {
 			if err := errors.Join(fromEnvironment(cmd.Flags()), usage(r.limits.Check())); err != nil {
 				return err
 			}
-			return r.run(cmd, paths)
+			return r.run(cmd, slices.Concat(r.read, paths))
 		},
 	}
 	flags := cmd.Flags()
+	r.output.add(flags)
+	flags.StringArrayVarP(&r.read, "read", "r", nil, "capture file, as FILE; may be repeated, and is read before those")
 	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
 	dbFlag(cmd.Flags(), &r.db)
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
@@ -92,6 +96,7 @@ func replayCommand() *cobra.Command {
 }
 
 func (r *replaySettings) args(_ *cobra.Command, paths []string) error {
+	paths = slices.Concat(r.read, paths)
 	if r.followDir != "" && (len(paths) > 0 || r.json) {
 		return errors.New("--follow loads the files of its directory into a database: give it no file and no --json")
 	}
@@ -123,18 +128,18 @@ func (r *replaySettings) run(cmd *cobra.Command, paths []string) error {
 	default:
 		s, err = replay.Load(cmd.Context(), cfg, paths)
 	}
-	if s != nil {
-		s.Write(cmd.ErrOrStderr())
-	}
-	return err
+	return r.output.end(cmd, s, err)
 }
 
 func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err error) {
+	if err := r.output.open(cmd.ErrOrStderr()); err != nil {
+		return cfg, err
+	}
 	cfg = replay.Config{
 		DSN: resolveDB(r.db), Spool: r.spool, Limits: r.limits, Wait: r.wait, EndReaders: afterwards(r.endReaders),
 		Key: r.key, Witness: r.witness,
-		Version: version(), Log: newLogger(cmd.ErrOrStderr()), Waiting: tellWaiting(cmd.ErrOrStderr()),
-		Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(),
+		Version: version(), Log: r.output.log, Waiting: tellWaiting(r.output.stderr),
+		Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: r.output.stderr,
 	}
 	if cfg.Reassembly, err = assembler(r.sensor, r.ports, r.intercepts, r.checksum); err != nil {
 		return cfg, err
@@ -144,7 +149,7 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 	}
 	if r.scope != "" {
 		if cfg.Scope, err = scope.Load(r.scope); err != nil {
-			return cfg, err
+			return cfg, usage(err)
 		}
 		if cfg.Scope.KeepsNothing() {
 			cfg.Log.Warn().Msg(scope.KeepsNothingText)

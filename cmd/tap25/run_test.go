@@ -61,7 +61,7 @@ func TestRun_InterruptEndsTheWriterOfThePipeToo(t *testing.T) {
 			var stderr bytes.Buffer
 			stdin := &interrupted{data: whole[:len(whole)-cut], interrupt: cancel}
 			status := run(ctx, []string{"replay", "--json", "-"}, stdin, io.Discard, &stderr)
-			if status != statusFailed || !bytes.Contains(stderr.Bytes(), []byte("interrupted")) {
+			if status != statusInterrupted || !bytes.Contains(stderr.Bytes(), []byte("interrupted")) {
 				t.Errorf("status %d, said %q", status, stderr.String())
 			}
 		})

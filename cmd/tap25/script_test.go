@@ -128,7 +128,8 @@ func makeCaptures(dir string) error {
 
 // makeMissing writes captures of which something is not there: hole.pcap lacks the frame of a recipient, snaplen.pcap
 // has no more than 64 octets of each frame, both.pcap lacks that frame too; in damaged.pcap that frame has a wrong
-// checksum; elsewhere.pcap has the mail on ports 587 and 2525, and submissions.pcap a ClientHello on port 465, where
+// checksum; elsewhere.pcap has the mail on ports 587 and 2525, other.pcap on one
+// that nobody knows, empty.pcap nothing, and submissions.pcap a ClientHello on port 465, where
 // clear.pcap has the mail.
 func makeMissing(dir string, frames [][]byte) error {
 	const carol = 10 // the frame of her RCPT: behind SYN, SYN-ACK, ACK and seven lines
@@ -140,6 +141,7 @@ func makeMissing(dir string, frames [][]byte) error {
 	hello := dialogueFrames(465, []string{"C: \x16\x03\x01\x00\x05\x01\x00\x00\x01\x03"})
 	for name, part := range map[string][][]byte{
 		"hole.pcap": hole, "snaplen.pcap": frames, "both.pcap": hole, "damaged.pcap": damaged,
+		"empty.pcap": nil, "other.pcap": dialogueFrames(2526, lines),
 		"elsewhere.pcap": other, "submissions.pcap": hello, "clear.pcap": dialogueFrames(465, lines),
 	} {
 		snaplen := 1 << 18

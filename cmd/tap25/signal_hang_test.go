@@ -121,7 +121,7 @@ func TestReplay_ASignalEndsItWhileTheDatabaseDoesNotAnswer(t *testing.T) {
 			status := endSoon(t, cmd, func() bool {
 				return taken.Load() > before && (name != "follow" || sealedIn(spool)())
 			})
-			if want := map[bool]int{true: statusDone, false: statusFailed}[name == "follow"]; status != want {
+			if want := map[bool]int{true: statusDone, false: statusInterrupted}[name == "follow"]; status != want {
 				t.Errorf("status %d, want %d", status, want)
 			}
 			if rows := sealedIn(spool)(); rows != (name == "follow") {
@@ -140,8 +140,8 @@ func TestReplay_ASignalEndsItWhileATableIsLocked(t *testing.T) {
 		args   []string
 		status int
 	}{
-		"files":                           {"envelopes, misdated", []string{path}, statusFailed},
-		"files, before the first is read": {"loads", []string{path}, statusFailed},
+		"files":                           {"envelopes, misdated", []string{path}, statusInterrupted},
+		"files, before the first is read": {"loads", []string{path}, statusInterrupted},
 		"follow":                          {"envelopes, misdated", []string{"--follow", dir}, statusDone},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -203,7 +203,7 @@ func TestReplay_ASignalEndsItWhileNobodyReadsItsOutput(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			if status := endSoon(t, cmd, isFull); status != statusFailed {
+			if status := endSoon(t, cmd, isFull); status != statusInterrupted {
 				t.Errorf("status %d", status)
 			}
 			if said := diag.String(); !both && (!strings.Contains(said, "interrupted") ||
@@ -236,7 +236,7 @@ func TestReplay_ASignalEndsTheWaitForAnotherStart(t *testing.T) {
 		_, err := os.Stat(filepath.Join(state, "run"))
 		return err == nil
 	}
-	if status := endSoon(t, cmd, begun); status != statusFailed {
+	if status := endSoon(t, cmd, begun); status != statusInterrupted {
 		t.Errorf("status %d", status)
 	}
 }

@@ -76,7 +76,8 @@ func endBySignal(t *testing.T, cmd *exec.Cmd, diag *capturetest.Buffer, sig os.S
 		<-ended
 		t.Fatalf("it goes on: %s", diag.String())
 	}
-	if code := cmd.ProcessState.ExitCode(); code != statusFailed || !strings.Contains(diag.String(), "interrupted") {
+	if code := cmd.ProcessState.ExitCode(); code != statusInterrupted ||
+		!strings.Contains(diag.String(), "interrupted") {
 		t.Errorf("status %d: %s", code, diag.String())
 	}
 	checkSums(t, diag.String())

@@ -13,6 +13,7 @@ import (
 	"tap25/bpf"
 	"tap25/cmd/tap25/scope"
 	"tap25/cmd/tap25/sniff"
+	"tap25/store"
 )
 
 // sniffFlags are the values of flags, environment and configuration file, and the settings that they make.
@@ -107,7 +108,7 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 	retentionFlag(f, &s.retention, "", "'never' drops none; there is no default, because the law sets the period")
 	endReadersFlag(f, &s.endReaders)
 	f.StringVar(&s.Metrics, "metrics", "",
-		"address on which to serve /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
+		"address on which to serve a page for people, /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
 	f.StringSliceVar(&s.MetricsHosts, "metrics-host", nil,
 		"host name that HTTP requests to --metrics may use, besides its address, "+
 			"localhost and the host's own name; may be repeated")
@@ -140,7 +141,7 @@ func (s *sniffFlags) complete(flags *pflag.FlagSet) (err error) {
 		return err
 	}
 	if s.ConfigFile != "" {
-		if s.ExposedPassword, err = fromFile(flags, s.ConfigFile); err != nil {
+		if s.ExposedPassword, err = readConfig(flags, s.ConfigFile); err != nil {
 			return err
 		}
 	}
@@ -152,7 +153,7 @@ func (s *sniffFlags) complete(flags *pflag.FlagSet) (err error) {
 	}
 	if s.ScopeFile != "" {
 		if s.Scope, err = scope.Load(s.ScopeFile); err != nil {
-			return err
+			return usage(err)
 		}
 	}
 	return usage(s.Check())
@@ -171,6 +172,9 @@ func (s *sniffFlags) convert() (err error) {
 		return &usageError{fmt.Errorf("--log-level %q is not debug, info, warn or error", s.LogLevel)}
 	}
 	s.Mode, s.DSN, s.EndReaders = mode, resolveDB(s.db), afterwards(s.endReaders)
+	if err := store.CheckDSN(s.DSN); err != nil {
+		return &usageError{err}
+	}
 	if s.Retention, err = parseRetention(s.retention); err != nil {
 		return err
 	}

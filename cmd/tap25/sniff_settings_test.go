@@ -48,6 +48,16 @@ func TestSniffSettings_FileThenEnvironmentThenFlags(t *testing.T) {
 	}
 }
 
+func TestSniffSettings_ValuesAreThoseWritten(t *testing.T) {
+	path := configFile(t, "interface: ['a.b', 0x10]\nsensor: 1.10\nwitness: 2026-01-01\ndb: \"host=a\\x20user=b\"\n"+
+		"retention: never\n")
+	s, err := settingsOf(t, "--config", path)
+	if err != nil || s.Assembler.Sensor != "1.10" || s.Witness != "2026-01-01" || s.DSN != "host=a user=b" ||
+		!slices.Equal(s.Interfaces, []string{"a.b", "0x10"}) {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 func TestSniffSettings_MistakesAreNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"interfaces: eth1\n": `unknown setting "interfaces"`, "interface: eth1\nworkers: many\n": "workers",
@@ -56,6 +66,12 @@ func TestSniffSettings_MistakesAreNamed(t *testing.T) {
 		"interface: eth1\nretention: long\n":       "--retention",
 		"interface: eth1\nspool-bytes: 3000\n":     "--spool-bytes",
 		"interface: eth1\nmetrics-host: ['a b']\n": "--metrics-host",
+		"interface: eth1\nsensor:\n  name: x\n":    "sensor: line 3: neither a value nor a list",
+		"interface: eth1\nsensor:\n":               "sensor: line 2: neither a value nor a list",
+		"interface: [[eth1]]\n":                    "interface: line 1: neither a value nor a list",
+		"interface: eth1\nsensor: [x, y]\n":        "sensor: takes one value, not a list",
+		"sensor: x\nsensor: y\n":                   "already defined",
+		"- sensor: x\n":                            "cannot unmarshal",
 	} {
 		if _, err := settingsOf(t, "--config", configFile(t, text)); err == nil ||
 			!strings.Contains(err.Error(), want) {

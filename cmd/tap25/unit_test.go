@@ -229,13 +229,13 @@ func statusOf(t testing.TB, pid int) (threads []map[string]string) {
 func TestUnit_AllowsTheSystemCallsThatAttachingAndConfiningTake(t *testing.T) {
 	allowed := readUnit(t).syscalls(t)
 	for _, name := range []string{"bpf", "capset", "prctl", "landlock_create_ruleset", "landlock_add_rule",
-		"landlock_restrict_self", "setrlimit", "prlimit64"} {
+		"landlock_restrict_self", "setrlimit", "prlimit64", "adjtimex"} {
 		if !allowed[name] {
 			t.Errorf("%s is not allowed", name)
 		}
 	}
 	for _, name := range []string{"mount", "ptrace", "init_module", "setuid", "setgroups", "chroot", "reboot", "swapon",
-		"perf_event_open"} {
+		"perf_event_open", "clock_settime", "settimeofday"} {
 		if allowed[name] {
 			t.Errorf("%s is allowed", name)
 		}
@@ -273,6 +273,9 @@ func TestUnit_SniffRunsUnderItsConditions(t *testing.T) {
 		}
 	}
 	s.probe(false)
+	if r, err := report.Ask(t.Context(), s.control); err != nil || r.Clock == nil {
+		t.Errorf("the state of the clock is not known: %v", err)
+	}
 	if err := w.send("192.0.2.25:25", "unit", 2); err != nil {
 		t.Fatal(err)
 	}

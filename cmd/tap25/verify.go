@@ -57,6 +57,9 @@ func verifyCommand() *cobra.Command {
 			if len(args) > 0 {
 				return s.directory(cmd, args[0])
 			}
+			if info, err := os.Stat(s.dsn); err == nil && info.IsDir() {
+				return &usageError{fmt.Errorf("--db names a directory: 'tap25 verify %s' checks a disclosure", s.dsn)}
+			}
 			cfg, err := s.config(cmd.InOrStdin())
 			if err != nil {
 				return err

@@ -14,8 +14,14 @@ import (
 
 var isFingerprint = regexp.MustCompile("^[0-9a-f]{64}$")
 
+// isDatabase is how a database is named, perhaps with its password.
+var isDatabase = regexp.MustCompile(`^postgres(ql)?://|^[a-z_]+ *=`)
+
 // directory checks what tap25 disclose has written.
 func (s *verifySettings) directory(cmd *cobra.Command, dir string) error {
+	if isDatabase.MatchString(dir) {
+		return &usageError{errors.New("that is a database, and not a directory: name it with --db")}
+	}
 	for _, flag := range []string{"db", "from", "to", "sensor", "witness"} {
 		if cmd.Flags().Changed(flag) {
 			return &usageError{fmt.Errorf("--%s is for the rows of a database, and not for a directory", flag)}

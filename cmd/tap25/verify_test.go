@@ -48,6 +48,12 @@ func TestVerify_FromReplayToFinding(t *testing.T) {
 		}
 	}
 	tap25(statusUsage, "", "verify", "--from", "yesterday")
+	for _, mistaken := range [][]string{{"postgres://paula@db/x"}, {"host=db user=paula"}, {"--db", state}} {
+		_, diag := tap25(statusUsage, "", append([]string{"verify"}, mistaken...)...)
+		if !strings.Contains(diag, "directory") {
+			t.Errorf("verify %q: %s", mistaken, diag)
+		}
+	}
 	tap25(statusFailed, "no line of evidence", "verify", "--witness", "-")
 	other := filepath.Join(state, "other.key")
 	if _, _, err := evidence.OpenKey(other); err != nil {

@@ -33,9 +33,12 @@ type Config struct {
 
 // Stats counts over all dialogues of one Config.
 type Stats struct {
-	Dialogues   int64 // dialogues closed
-	NotSMTP     int64 // of these, without a single command or reply of SMTP
-	Rows        [len(outcomeNames)]int64
+	Dialogues int64 // dialogues closed
+	NotSMTP   int64 // of these, without a single command or reply of SMTP
+	Rows      [len(outcomeNames)]int64
+	// mail transactions, by the first of accepted, unknown, deferred, refused and aborted that one of their rows has;
+	// one that was captured twice counts twice
+	Mails       [len(outcomeNames)]int64
 	Unsolicited int64 // replies that answered no command
 	Junk        int64 // lines of servers that are no replies
 	Unread      int64 // octets of clients left unread after holes in both directions: a message or commands
@@ -54,6 +57,7 @@ func (s *Stats) Add(o *Stats) {
 	s.NotSMTP += o.NotSMTP
 	for i, n := range o.Rows {
 		s.Rows[i] += n
+		s.Mails[i] += o.Mails[i]
 	}
 	s.Unsolicited += o.Unsolicited
 	s.Junk += o.Junk

@@ -19,8 +19,8 @@ var tight = smtp.Config{MaxLine: 512, MaxHeld: 1024, MaxPending: 64, MaxReplies:
 const heldBound = 256 << 10
 
 // FuzzRawBytes reads its input as operations on a dialogue: two octets each, and the octets that they give. Whatever
-// comes, nothing panics, what is held stays bounded, the work follows from the input, and every address in a row stood
-// in the client's bytes in one piece.
+// comes, nothing panics, what is held stays bounded, the work follows from the input, the database takes the values of
+// every row, and every address in it stood in the client's bytes in one piece.
 func FuzzRawBytes(f *testing.F) {
 	files, err := filepath.Glob("../../testdata/dialogues/*.txt")
 	if err != nil {
@@ -96,6 +96,9 @@ func checkRaw(t *testing.T, input []byte, midstream bool) {
 		t.Fatal(wrong)
 	}
 	for _, e := range rows {
+		if wrong := wrongValues(e); wrong != "" {
+			t.Fatal(wrong)
+		}
 		client := sent[smtp.FromClient]
 		if e.Client == testSession.Server { // after TURN
 			client = sent[smtp.FromServer]

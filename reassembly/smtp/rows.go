@@ -55,6 +55,7 @@ func (d *Dialogue) finish(outcome Outcome, r *reply) {
 		alone := recipient{t: tx.t, dataCode: tx.dataCode}
 		d.emitRow(alone, tx.outcomeOf(&alone, outcome, r), r)
 	}
+	d.stats.Mails[tx.best]++
 	d.mail.end()
 }
 
@@ -73,7 +74,7 @@ func (tx *transaction) outcomeOf(rc *recipient, outcome Outcome, r *reply) Outco
 // emitRow emits one row of the open transaction. r is the reply that settled the message, if one did.
 func (d *Dialogue) emitRow(rc recipient, outcome Outcome, r *reply) {
 	tx := d.mail.tx
-	tx.countRow()
+	tx.countRow(outcome)
 	e := d.row(tx, outcome)
 	e.Flags |= rc.flags
 	if d.session.Midstream && d.lost == 0 && !d.client.unread {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -241,7 +242,46 @@ func (s *script) run(events []event) []*smtp.Envelope {
 	if wrong := work.wrong(); wrong != "" {
 		panic(wrong) // in every test alike: a property draws it smaller
 	}
+	for _, e := range rows {
+		if wrong := wrongValues(e); wrong != "" {
+			panic(wrong)
+		}
+	}
+	if want := mailsOf(rows); work.stats.Mails != want {
+		panic(fmt.Sprintf("mails by outcome: %v, want %v", work.stats.Mails, want))
+	}
 	return rows
+}
+
+// wrongValues says what in a row the database refuses, or "": its check row_values, and an integer for mail_no.
+func wrongValues(e *smtp.Envelope) string {
+	for column, n := range map[string]*int64{
+		"message_bytes": e.MessageBytes, "declared_size": e.DeclaredSize, "lost_bytes": &e.LostBytes,
+	} {
+		if n != nil && *n < 0 {
+			return fmt.Sprintf("%s is %d", column, *n)
+		}
+	}
+	if e.MailNo < 0 || e.MailNo > math.MaxInt32 || e.Outcome > 5 || e.Flags > 127 {
+		return fmt.Sprintf("mail_no %d, outcome %d, flags %d", e.MailNo, e.Outcome, e.Flags)
+	}
+	return ""
+}
+
+// mailsOf counts mail transactions by the best outcome of their rows.
+func mailsOf(rows []*smtp.Envelope) (n [6]int64) {
+	best := map[int]smtp.Outcome{}
+	for _, o := range []smtp.Outcome{smtp.Aborted, smtp.Refused, smtp.Deferred, smtp.Unknown, smtp.Accepted} {
+		for _, e := range rows {
+			if e.Outcome == o {
+				best[e.MailNo] = o
+			}
+		}
+	}
+	for _, o := range best {
+		n[o]++
+	}
+	return n
 }
 
 // octets returns the events cut into pieces of one octet.

@@ -1,6 +1,9 @@
 package smtp
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // transaction is one mail transaction (RFC 5321 section 3.3): a MAIL, its recipients, and what became of the message.
 type transaction struct {
@@ -14,11 +17,12 @@ type transaction struct {
 	mailCode  uint16
 	open      bool // the server holds it open: its MAIL was not refused
 	rcpts     queue[recipient]
-	refusal   uint16 // of the last DATA or BDAT that was refused
-	refused   int64  // number of the first recipient that came after it
-	rows      int    // rows that went out before
-	dataCode  uint16 // of a refused DATA or BDAT, or of the message
-	spent     bool   // a refused BDAT LAST without recipients: servers end the transaction there, or do not
+	refusal   uint16  // of the last DATA or BDAT that was refused
+	refused   int64   // number of the first recipient that came after it
+	rows      int     // rows that went out before
+	best      Outcome // of the rows that went out, see Stats.Mails
+	dataCode  uint16  // of a refused DATA or BDAT, or of the message
+	spent     bool    // a refused BDAT LAST without recipients: servers end the transaction there, or do not
 	bytes     int64
 	unheard   bool // a reply may have been missed
 	missed    bool // octets of the message were missed
@@ -73,11 +77,11 @@ func (tx *transaction) refuseChunk(code uint16) {
 	}
 }
 
-// chunk notes a BDAT.
+// chunk notes a BDAT. A sum that reaches 2^63-1, which also stands for all sizes beyond it, is not known.
 func (tx *transaction) chunk(c *command) {
 	tx.chunked = true
 	tx.flags |= c.flags
-	if c.size < 0 {
+	if c.size < 0 || c.size >= math.MaxInt64-tx.bytes {
 		tx.missed = true
 	} else {
 		tx.bytes += c.size
@@ -88,15 +92,19 @@ func (tx *transaction) chunk(c *command) {
 // refusedEmpty records that BDAT LAST was refused for want of a recipient: one may follow.
 func (tx *transaction) refusedEmpty() { tx.submitted, tx.spent = false, true }
 
-// beginMessage notes that a message begins that was announced by DATA.
-func (tx *transaction) beginMessage() { tx.missed = tx.chunked && tx.missed }
+// beginMessage notes that a message begins that was announced by DATA. What was missed before is not of this message,
+// unless it is of chunks, or of a message before: then the size stays unknown, since the transaction may end first.
+func (tx *transaction) beginMessage() { tx.missed = tx.missed && (tx.chunked || tx.submitted) }
 
 // endMessage notes the end of data.
 func (tx *transaction) endMessage(c *command) {
 	tx.flags |= c.flags
 	tx.submitted = true
-	tx.bytes = c.size
-	tx.missed = tx.missed || c.size < 0
+	if c.size < 0 {
+		tx.missed = true
+	} else {
+		tx.bytes = c.size
+	}
 }
 
 // beginUnseen notes that a message begins of which no octet is seen.
@@ -157,7 +165,12 @@ func (tx *transaction) takeRcpt() recipient {
 }
 
 // countRow records that a row goes out.
-func (tx *transaction) countRow() { tx.rows++ }
+func (tx *transaction) countRow(o Outcome) {
+	if tx.rows == 0 || o == Accepted || tx.best != Accepted && o < tx.best {
+		tx.best = o
+	}
+	tx.rows++
+}
 
 const recipientSize = 160
 

@@ -134,8 +134,11 @@ func (s *Spool) boundKept() {
 	}
 }
 
-// reserve is how many bytes of a disk of a size must stay free.
-func (s *Spool) reserve(size int64) int64 { return cmp.Or(s.cfg.Reserve, min(64<<20, size/16)) }
+// Reserve is how many bytes of a disk of a size a spool leaves free.
+func Reserve(size int64) int64 { return min(64<<20, size/16) }
+
+// reserve is [Reserve], or what Config says.
+func (s *Spool) reserve(size int64) int64 { return cmp.Or(s.cfg.Reserve, Reserve(size)) }
 
 // putAway renames a loaded segment to that of a kept one, or deletes it. That name is not synced: after a crash
 // the segment may wait again, and its load finds that it is loaded. If the disk refuses the name, the segment is

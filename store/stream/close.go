@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,25 +14,38 @@ import (
 // configuration.
 var ErrAway = errors.New("the database does not accept rows")
 
+// ErrLost means that rows were still in memory at the end, because the spool had no room for them, and are lost.
+var ErrLost = errors.New("rows are lost")
+
 // Close seals the rows that are not sealed, unless their source can be read again, then loads all waiting rows until
-// ctx or the patience ends, or the grace after an interruption. An error reports how many rows wait in which directory.
+// ctx or the patience ends, or the grace after an interruption. An error reports how many rows wait in which
+// directory; it is ErrLost if rows are lost.
 func (s *Stream) Close(ctx context.Context) error {
 	ctx, done := until(ctx, s.late)
 	defer done()
 	sealed := s.Drain(ctx)
 	st := s.Stats()
+	before := st.Lost
 	s.stop()
 	s.running.Wait()
-	closed := errors.Join(s.endSigning(), s.spool.Close(), s.db.Release(ctx))
-	if after := s.spool.Stats(); after.Waiting+after.Reentering > 0 {
+	signed := s.endSigning()
+	closed := cmp.Or(s.spool.Close(), sealed)
+	released := s.db.Release(ctx)
+	after := s.Stats()
+	if n := after.Lost - before; n > 0 {
+		closed = fmt.Errorf("%w: %d rows and records of coverage were in memory, because the spool %s had no room for "+
+			"them: %w", ErrLost, n, s.dir, closed)
+		s.cfg.Log.Error().Int64("rows_lost", n).Err(closed).Msg("the end has lost what was in memory")
+	}
+	if waiting := after.Spool.Waiting + after.Spool.Reentering + after.Spool.Open; waiting > 0 {
 		reason := st.Loader.Err
 		if reason == nil {
 			reason = errors.New("there was no time to load them")
 		}
-		closed = errors.Join(fmt.Errorf("%w: %d rows wait in %s; to load them, run the same command again: %w",
-			ErrAway, after.Waiting+after.Reentering, s.dir, reason), closed)
+		closed = errors.Join(closed, fmt.Errorf("%w: %d rows wait in %s; to load them, run the same command again: %w",
+			ErrAway, waiting, s.dir, reason))
 	}
-	return errors.Join(sealed, closed)
+	return errors.Join(closed, signed, released)
 }
 
 // Drain seals and loads as Close does, and keeps the stream open.

@@ -12,6 +12,7 @@
 //	spool.go     the directories and limits of the spool
 //	upkeep.go    partitions ahead, retention, days that are over: hourly
 //	scope.go     changes of the scope, noted beside the spool until the database has them
+//	size.go      the size of the database, each minute
 //	watch.go     the log: what is wrong, and when it is over
 //
 // The package logs by itself, since much of what happens to rows happens in its own goroutines. No log line holds an

@@ -64,6 +64,8 @@ type Stream struct {
 	covers  atomic.Int64 // the end of the last of them, in microseconds of Unix time
 	left    atomic.Int64 // emitted after Discard
 	discard atomic.Bool
+	size    atomic.Int64 // of the database
+	repeats int64        // records that the spool dropped at Open, because their source gives them again
 
 	scopeNoted chan struct{} // holds one element after RecordScope
 
@@ -77,10 +79,12 @@ type Stream struct {
 type Stats struct {
 	Spool   spool.Stats
 	Loader  store.LoaderStats
-	Lost    int64     // rows that the spool did not take and does not count
+	Lost    int64     // that the spool did not take, or held in memory at the end, when its disk took no more
 	Left    int64     // rows left out after Discard
 	Covered int64     // records of coverage that the spool took
 	Covers  time.Time // the end of the latest of them; zero: there is none
+
+	DatabaseBytes int64 // size of the database, asked each minute by streams without Patience; 0: not known
 }
 
 // Open opens the spool and begins to load what waits in it, until Close. With Config.Patience it first waits for the
@@ -112,6 +116,7 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 	if err := s.openSigner(); err != nil {
 		return nil, errors.Join(err, s.spool.Close())
 	}
+	s.repeats = s.spool.Stats().Dropped
 	interrupted := ctx
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx)) // what an interruption leaves whole is loaded still
 	s.append, s.seal = s.spool.Append, s.spool.Seal
@@ -123,7 +128,8 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 		s.append = func(record []byte) error { return s.spool.AppendWait(wait, record) }
 		s.seal = func(key string) error { return s.sealWait(wait, key) }
 	}
-	s.loader = store.NewLoader(store.LoaderConfig{Spool: s.spool, Connect: s.db.Connect, Signer: s.signer})
+	s.loader = store.NewLoader(store.LoaderConfig{Spool: s.spool, Connect: s.db.Connect, Signer: s.signer,
+		Idle: cfg.Patience == 0})
 	s.running.Go(func() { s.loader.Run(ctx) })
 	s.running.Go(func() { s.spool.Run(ctx) })
 	s.running.Go(func() { s.watch(ctx) })
@@ -131,6 +137,7 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 		s.running.Go(func() { s.checkpoints(ctx) })
 		s.running.Go(func() { s.upkeep(ctx) })
 		s.running.Go(func() { s.recordScopes(ctx) })
+		s.running.Go(func() { s.watchSize(ctx) })
 	}
 	return s, nil
 }
@@ -266,13 +273,18 @@ func (s *Stream) Database() *store.Database { return s.db }
 // Forget deletes loaded rows from the spool. If a failover loses them, the source gives them again.
 func (s *Stream) Forget() { s.spool.Forget() }
 
-// Stats returns the counters.
+// Stats returns the counters. What the end could not write is lost, unless the source can be read again.
 func (s *Stream) Stats() Stats {
 	// First what is counted last, so that rows that come meanwhile make no sum too small.
 	st := Stats{Covered: s.covered.Load(), Spool: s.spool.Stats(), Loader: s.loader.Stats(), Lost: s.lost.Load(),
-		Left: s.left.Load()}
+		Left: s.left.Load(), DatabaseBytes: s.size.Load()}
 	if at := s.covers.Load(); st.Covered > 0 {
 		st.Covers = time.UnixMicro(at).UTC()
+	}
+	if dropped := st.Spool.Dropped - s.repeats; !s.cfg.Rereadable {
+		st.Spool.Appended -= dropped
+		st.Spool.Dropped -= dropped
+		st.Lost += dropped
 	}
 	return st
 }

@@ -41,6 +41,11 @@ func envelope(n int) *smtp.Envelope {
 func migrated(t *testing.T) (dsn string, db *store.DB) {
 	t.Helper()
 	dsn = storetest.DSN(t, storetest.Database(t))
+	return dsn, migrate(t, dsn)
+}
+
+func migrate(t *testing.T, dsn string) *store.DB {
+	t.Helper()
 	db, err := store.Open(t.Context(), dsn)
 	if err == nil {
 		t.Cleanup(db.Close)
@@ -49,7 +54,7 @@ func migrated(t *testing.T) (dsn string, db *store.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dsn, db
+	return db
 }
 
 // Live rows beyond the limit are lost and counted, without a wait; what is within it stays until the next start.
@@ -67,9 +72,12 @@ func TestStream_SpoolKeepsItsLimit(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	s.Close(ended) // which says that rows wait
-	st := s.Stats().Spool
-	if st.Appended+st.Lost != n || st.Appended != st.Waiting+st.Dropped || st.Bytes > limit || st.Waiting == 0 {
+	if err := s.Close(ended); !errors.Is(err, ErrLost) || !errors.Is(err, ErrAway) { // some wait, some were in memory
+		t.Error(err)
+	}
+	st, lost := s.Stats().Spool, s.Stats().Lost
+	if st.Appended+st.Lost+lost != n || st.Appended != st.Waiting || st.Dropped != 0 || st.Bytes > limit ||
+		st.Waiting == 0 {
 		t.Errorf("%d rows: %+v", n, st)
 	}
 	if err := (&Limits{Bytes: 0}).Check(); err == nil {
@@ -297,5 +305,55 @@ func TestStream_LogsTheHeadsOfItsChains(t *testing.T) {
 		Limits: Limits{Bytes: 1 << 30}, Key: filepath.Join(dir, "key"), Log: zerolog.Nop(),
 		Stderr: os.Stderr}); err == nil {
 		t.Error("a key that others may read is used")
+	}
+}
+
+// A live tap asks its database at the start, though no row waits, and says what is wrong; and when that is over.
+func TestStream_TriesTheDatabaseBeforeARowWaits(t *testing.T) {
+	dsn := storetest.DSN(t, storetest.Database(t))
+	for name, c := range map[string]struct{ dsn, says string }{
+		"nothing listens":    {nowhere, "connection refused"},
+		"a login refused":    {dsn + " user=nobody_has_this", "nobody_has_this"},
+		"no schema is there": {dsn, "tap25 db migrate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each takes seconds of waiting
+			var diag capturetest.Buffer
+			s, err := Open(t.Context(), Config{DSN: c.dsn, Dirs: []string{filepath.Join(t.TempDir(), "spool")},
+				Sensor: "tap", Log: zerolog.New(&diag), Stderr: os.Stderr})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wait(t, "an error in the log", func() bool { return logged(&diag, "error", c.says) })
+			if s.Stats().Loader.Err == nil {
+				t.Error("the counters do not show it")
+			}
+			if c.dsn == dsn {
+				migrate(t, dsn)
+				wait(t, "the end of it", func() bool { return logged(&diag, "info", "the database accepts rows again") })
+			}
+			if err := s.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// logged reports whether a line of a level holds a text.
+func logged(diag *capturetest.Buffer, level, text string) bool {
+	for line := range strings.Lines(diag.String()) {
+		if strings.Contains(line, `"level":"`+level) && strings.Contains(line, text) {
+			return true
+		}
+	}
+	return false
+}
+
+func wait(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
 	}
 }

@@ -45,12 +45,16 @@ func (w *watcher) database(st Stats) {
 	// A reconnect that succeeds at once is not worth a line.
 	fails := st.Loader.Err != nil && time.Since(st.Loader.Since) > 2*time.Second
 	if w.failing.Rings(fails) {
+		said := "rows cannot be loaded; they wait in the spool"
+		if st.Spool.Waiting == 0 {
+			said = "the database does not accept rows: those to come will wait in the spool"
+		}
 		s.cfg.Log.Error().Err(st.Loader.Err).Time("since", st.Loader.Since).Int64("rows_waiting", st.Spool.Waiting).
-			Msg("rows cannot be loaded; they wait in the spool")
+			Msg(said)
 		w.failed = true
 	} else if w.failed && st.Loader.Err == nil {
 		w.failed = false
-		s.cfg.Log.Info().Int64("rows_waiting", st.Spool.Waiting).Msg("tap25 loads rows again")
+		s.cfg.Log.Info().Int64("rows_waiting", st.Spool.Waiting).Msg("the database accepts rows again")
 	}
 }
 

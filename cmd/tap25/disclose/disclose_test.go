@@ -2,12 +2,14 @@ package disclose
 
 import (
 	"encoding/binary"
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -195,6 +197,12 @@ func TestWrite_WhatIsWrittenIsVerified(t *testing.T) {
 		if want := int64(n - n/10); report.Evidence.Proven != want || report.Manifest.Rows != int64(n) {
 			t.Errorf("%d rows: %d in the manifest, %d proven, want %d", n, report.Manifest.Rows,
 				report.Evidence.Proven, want)
+		}
+		var said strings.Builder
+		report.Write(&said)
+		if unproven := fmt.Sprintf("of %d rows no sensor's signature", n/10); strings.Contains(said.String(), unproven) !=
+			(n/10 > 0) || !strings.Contains(said.String(), "nothing differs") {
+			t.Errorf("%d rows: %s", n, said.String())
 		}
 		entries, err := os.ReadDir(dir)
 		if err != nil || len(entries) != 6 {

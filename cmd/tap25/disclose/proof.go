@@ -15,7 +15,7 @@ import (
 // The reasons for which a row has no proof.
 const (
 	notSigned = "no signed link has the row: it was recorded before links were signed, or it is kept aside, by a legal " +
-		"hold or since its time is wrong"
+		"hold or since its time is wrong, or it was added by other means: 'tap25 verify' of the database tells these apart"
 	notTheRoot = "the rows of its segment are not those that were signed: 'tap25 verify' of the database names them"
 )
 

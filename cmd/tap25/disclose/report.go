@@ -73,6 +73,10 @@ func (r *Report) Write(w io.Writer) {
 		fmt.Fprintf(w, "DIFFERS: %d more\n", r.More)
 	}
 	if r.OK() {
-		fmt.Fprintln(w, "verified: nothing differs")
+		text := "verified: nothing differs from what these keys have signed"
+		if m := r.Manifest; m != nil && r.Evidence.Proven < m.Rows {
+			text += fmt.Sprintf(", but of %d rows no sensor's signature is here", m.Rows-r.Evidence.Proven)
+		}
+		fmt.Fprintln(w, text)
 	}
 }

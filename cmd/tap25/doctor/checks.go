@@ -10,15 +10,17 @@ import (
 
 // The states of a check.
 const (
-	OK      = "ok"
-	Note    = "note"    // worth knowing; no packet is lost or misread
-	Problem = "problem" // packets are, or will be, lost or misread; or others may read or forge what is recorded
+	OK   = "ok"
+	Note = "note" // worth knowing; nothing is lost or misread
+	// packets or rows are, or will be, lost or misread; tap25 sniff will not start; or others may read or forge what is
+	// recorded
+	Problem = "problem"
 	Unknown = "unknown" // the check could not be made
 )
 
 // Check is the result of one check.
 type Check struct {
-	On    string   `json:"on"` // host, traffic, database or the name of an interface
+	On    string   `json:"on"` // host, traffic, settings, spool, disk, database, evidence or the name of an interface
 	Name  string   `json:"name"`
 	State string   `json:"state"`
 	Says  string   `json:"says"`
@@ -34,8 +36,18 @@ func checkAll(f *facts) []Check {
 	if f.traffic != nil {
 		list = append(list, checkTraffic(f.traffic, f)...)
 	}
+	list = append(list, checkSettings(&f.want)...)
+	if f.spool != nil {
+		list = append(list, checkSpool(f.spool)...)
+	}
+	for i := range f.disks {
+		list = append(list, checkDisk(&f.disks[i]))
+	}
 	if f.database != nil {
-		list = append(list, checkDatabase(f.database)...)
+		list = append(list, checkDatabase(f.database, &f.want)...)
+	}
+	if f.evidence != nil {
+		list = append(list, checkEvidence(f.evidence)...)
 	}
 	return list
 }
@@ -148,7 +160,7 @@ func checkMemory(c *checkup, h *hostFacts, want *Settings) {
 }
 
 // sizeOf formats a number of octets in binary units.
-func sizeOf(n uint64) string {
+func sizeOf[N int64 | uint64](n N) string {
 	switch {
 	case n >= 10<<30:
 		return fmt.Sprintf("%d GiB", n>>30)

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -9,7 +10,7 @@ import (
 func checkInterface(i *interfaceFacts, f *facts) []Check {
 	c := &checkup{on: i.name}
 	if i.missing {
-		c.add("link", Problem, "there is no such interface", "ip -br link")
+		c.add("link", Problem, "there is no such interface; there are "+strings.Join(i.others, ", "), "ip -br link")
 		return c.list
 	}
 	if i.kind != unix.ARPHRD_ETHER && i.kind != unix.ARPHRD_LOOPBACK {

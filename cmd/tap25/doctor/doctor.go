@@ -1,9 +1,10 @@
-// Package doctor reports what will make tap25 sniff lose or misread packets, and the command that fixes it.
+// Package doctor reports what will make tap25 sniff lose or misread packets, or lose rows, and the command that fixes
+// it.
 //
-// It has three steps. Facts are gathered from the kernel, the drivers, the database and a few seconds of traffic
-// (facts.go says which; host.go, interface.go, rss.go, database.go, traffic.go gather). Checks judge them (checks.go,
-// checks_interface.go, checks_traffic.go), and touch nothing but the facts. The result is written for people or as JSON
-// (write.go). Nothing of the machine is changed. No fact holds an address or anything of a dialogue.
+// It has three steps. Facts are gathered from the kernel, the drivers, the spool, the database and a few seconds of
+// traffic (facts.go says which; host.go, interface.go, rss.go, storage.go, traffic.go gather). Checks judge them
+// (checks*.go), and touch nothing but the facts. The result is written for people or as JSON (write.go). Nothing of the
+// machine or the database is changed. No fact holds an address of the traffic or anything of a dialogue.
 package doctor
 
 import (
@@ -11,11 +12,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/terminal"
+	"tap25/store"
 )
 
 // Settings are those with which tap25 sniff would run, and how to examine.
@@ -29,6 +32,16 @@ type Settings struct {
 	Metrics    string // address; "": none
 	Control    string // socket of a running sniff; "": the default
 	DSN        string // a connection string, or store.Local
+	Spool      string // directory
+	SpoolBytes int64
+	Key        string // path of the private key; "": the default
+	Witness    string // path; "": none
+
+	ConfigFile      string // "": none
+	ConfigError     error  // why it cannot be used; then the settings are those of flags and environment
+	ExposedPassword bool   // it holds a password, and any user may read it
+	RetentionText   string // as given; "": not
+	Retention       store.Retention
 
 	For     time.Duration // to listen; 0: not
 	JSON    bool
@@ -81,16 +94,15 @@ func writeJSON(out io.Writer, version string, problems int, checks []Check) erro
 
 // gather collects the facts.
 func gather(ctx context.Context, s *Settings, diag io.Writer) (f *facts, err error) {
-	f = &facts{want: *s, host: hostFactsNow(), database: databaseFactsNow(ctx, s.DSN)}
+	f = &facts{want: *s, host: hostFactsNow()}
+	if s.ConfigError == nil {
+		f.storeFactsNow(ctx)
+	}
 	if f.interfaces, err = interfaceFactsNow(s.Interfaces); err != nil {
 		return nil, err
 	}
-	for i := range f.interfaces {
-		if f.interfaces[i].missing {
-			return f, nil // nothing to listen on
-		}
-	}
-	if s.For == 0 {
+	missing := func(i interfaceFacts) bool { return i.missing }
+	if s.For == 0 || len(f.interfaces) == 0 || slices.ContainsFunc(f.interfaces, missing) {
 		return f, nil
 	}
 	if terminal.Is(diag) {

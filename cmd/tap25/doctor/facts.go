@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/spools"
 	"tap25/store"
 )
 
@@ -12,15 +13,53 @@ type facts struct {
 	want       Settings
 	host       hostFacts
 	interfaces []interfaceFacts
-	traffic    *trafficFacts  // nil: tap25 did not listen
-	database   *databaseFacts // nil: none is named, or it is the private cluster, which only its owner can use
+	traffic    *trafficFacts // nil: tap25 did not listen
+	spool      *spoolFacts   // nil: the settings cannot be read
+	disks      []diskFacts
+	database   *databaseFacts // nil: the settings cannot be read
+	evidence   *evidenceFacts // nil: the settings name neither key nor witness
+}
+
+// spoolFacts describe where rows wait.
+type spoolFacts struct {
+	dir     string
+	err     error // rows cannot be written, or nobody knows where
+	waiting spools.Status
+	age     time.Duration // of what waits longest
+	room    int64         // bytes that the limit and the disk leave
+	limit   int64         // of --spool-bytes
+}
+
+// diskFacts describe a file system, in bytes.
+type diskFacts struct {
+	holds      string // spool or database
+	both       bool   // the database too
+	dir        string
+	err        error
+	free, size int64 // free for this user
+	growth     int64 // a day, by the rows of the last week; 0: not known, or not on this disk
+	dropsIn    int   // days until the retention drops as much as comes; -1: never, or not known
+}
+
+// evidenceFacts describe the files of --key and --witness.
+type evidenceFacts struct {
+	key        string // path; "": the default
+	keyErr     error
+	witness    string // path; "": none
+	witnessErr error
+	sameDisk   bool // the witness is on the disk of the spool
 }
 
 // databaseFacts describe the database that rows will go to.
 type databaseFacts struct {
-	err      error           // the database did not answer
+	private  bool // tap25's own cluster
+	none     bool // which is not made yet
+	stopped  bool // or does not run
+	err      error
+	health   store.Health
 	creators []store.Creator // who else may create objects in a schema on the search path
 	open     bool            // anybody may connect
+	memory   int64           // of this machine, bytes
 }
 
 // hostFacts describe the machine and this process.
@@ -44,7 +83,8 @@ type hostFacts struct {
 type interfaceFacts struct {
 	name     string
 	missing  bool
-	kind     uint16 // ARPHRD_
+	others   []string // if it is missing: the interfaces that there are
+	kind     uint16   // ARPHRD_
 	up       bool
 	carrier  bool
 	address  bool // an IP address other than IPv6's link-local

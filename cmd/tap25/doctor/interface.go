@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"syscall"
 
 	"github.com/safchain/ethtool"
@@ -28,7 +30,9 @@ func interfaceFactsNow(names []string) ([]interfaceFacts, error) {
 	for _, name := range names {
 		f, ok := links[name]
 		f.name, f.missing = name, !ok
-		if ok {
+		if !ok {
+			f.others = slices.Sorted(maps.Keys(links))
+		} else {
 			ifi, err := net.InterfaceByName(name)
 			if err != nil {
 				return nil, fmt.Errorf("find interface %s: %w", name, err)

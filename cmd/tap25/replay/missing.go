@@ -7,6 +7,24 @@ import (
 	"tap25/reassembly"
 )
 
+// verdict says in a line whether all mail of the input was read.
+func (s *Summary) verdict() (line string, whole bool) {
+	t := &s.Traffic
+	switch text := elsewhere(t); {
+	case text != "":
+		return text, false
+	case s.Frames == 0:
+		return "the input holds no packet", false
+	case t.ToServers+t.FromServers == 0:
+		return "no packet is of a watched port; --port names others", false
+	case t.LostBytes > 0:
+		return missing(t), false
+	case t.Abandoned > 0:
+		return "not all of the input was read", false
+	}
+	return "all octets of all sessions were read", true
+}
+
 // elsewhere says on which other ports there is mail, if there is no packet of the watched ones.
 func elsewhere(t *reassembly.Stats) string {
 	if t.ToServers+t.FromServers > 0 {

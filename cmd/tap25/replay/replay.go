@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"syscall"
 	"time"
 
@@ -49,8 +50,8 @@ func (c *Config) scopeChange(program string) store.ScopeChange {
 	return change
 }
 
-// errInterrupted is the error of a replay that a signal stopped.
-var errInterrupted = errors.New("interrupted before the end of the input")
+// ErrInterrupted is the error of a replay that a signal stopped.
+var ErrInterrupted = errors.New("interrupted before the end of the input")
 
 // opener opens the destination of files. It may know the files, or the first of them. fail is called with the first
 // error after that.
@@ -87,7 +88,12 @@ func Load(ctx context.Context, cfg Config, paths []string) (*Summary, error) {
 		}
 		return l, l.inputs.list(), nil
 	}
-	return replay(ctx, &cfg, paths, open)
+	cfg.Stdout = nil // which leaves standard error to the progress, also if both are a terminal
+	s, err := replay(ctx, &cfg, paths, open)
+	if errors.Is(err, ErrInterrupted) && !slices.Contains(paths, "-") {
+		err = fmt.Errorf("%w; to add the rest, run the same command again", err)
+	}
+	return s, err
 }
 
 // replay passes the rows of files to the destination that open opens, which may know the files. A signal ends
@@ -96,6 +102,9 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 	ctx, cancel := context.WithCancelCause(signalled)
 	defer cancel(nil)
 	late := stream.GraceAfter(ctx)
+	if err := capture.CheckPaths(paths); err != nil { // before hours of reading the files before it
+		return nil, fmt.Errorf("replay: %w", err)
+	}
 	files := capture.OpenFiles(paths, cfg.Stdin)
 	defer files.Close()
 	stopClosing := context.AfterFunc(ctx, func() { files.Close() })
@@ -103,7 +112,7 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 	to, inputs, err := open(ctx, files, cancel)
 	if err != nil {
 		if signalled.Err() != nil {
-			err = errInterrupted
+			err = ErrInterrupted
 		}
 		return nil, err
 	}
@@ -138,12 +147,12 @@ func outcome(signalled, ctx context.Context, files *capture.Files, whole bool, r
 	interrupted := signalled.Err() != nil
 	switch {
 	case finished != nil && interrupted:
-		return fmt.Errorf("interrupted: %w", finished)
+		return fmt.Errorf("%w: %w", ErrInterrupted, finished)
 	case finished != nil:
 		return finished
 	case interrupted && (!whole || read != nil || total == 0):
 		// Ctrl-C also ends the program at the other end of the pipe, so an end or a cut of the capture means nothing.
-		return errInterrupted
+		return ErrInterrupted
 	case ctx.Err() != nil && !interrupted:
 		return context.Cause(ctx)
 	case read != nil:

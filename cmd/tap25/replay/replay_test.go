@@ -259,7 +259,7 @@ func TestDigestFile_EndsWithItsContext(t *testing.T) {
 		t.Errorf("%d octets were read", n)
 	}
 	cfg := Config{DSN: "postgres://nobody@127.0.0.1:1/none?sslmode=disable", Stderr: &bytes.Buffer{}}
-	if s, err := Load(ctx, cfg, []string{path}); s != nil || !errors.Is(err, errInterrupted) {
+	if s, err := Load(ctx, cfg, []string{path}); s != nil || !errors.Is(err, ErrInterrupted) {
 		t.Errorf("%v, %v", s, err)
 	}
 }

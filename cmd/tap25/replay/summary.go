@@ -62,10 +62,13 @@ func (s *Summary) Write(w io.Writer) {
 	}
 	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(s.Frames)/seconds,
 		float64(s.Octets)/1e6/seconds)
-	for _, text := range []string{elsewhere(t), missing(t), s.Scope.Warning()} {
-		if text != "" {
-			fmt.Fprintln(w, "tap25: "+text)
-		}
+	if text := s.Scope.Warning(); text != "" {
+		fmt.Fprintln(w, "tap25: "+text)
+	}
+	if text, whole := s.verdict(); whole {
+		line("verdict", "%s", text)
+	} else {
+		fmt.Fprintln(w, "tap25: "+text)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"tap25/store/cluster"
@@ -28,15 +29,19 @@ func ControlPath() (string, error) {
 	return filepath.Join(dir, "control.sock"), err
 }
 
-// Ask asks a running sniff for its report.
+// Ask asks a running sniff for its report. The error says so if none listens on the socket.
 func Ask(ctx context.Context, path string) (*Report, error) {
 	d := net.Dialer{Timeout: ControlTimeout}
 	c, err := d.DialContext(ctx, "unix", path)
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("ask tap25 sniff: %w; run this as root, or as the user that runs tap25 sniff", err)
+	// a socket on which nobody listens stays behind: sniff has given up the right to remove it
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("no tap25 sniff runs here: nothing listens on %s; if one runs with another --control, "+
+			"name that", path)
 	case err != nil:
-		return nil, fmt.Errorf("ask tap25 sniff: %w; check that it runs and has this --control", err)
+		return nil, fmt.Errorf("ask tap25 sniff: %w", err)
 	}
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { c.Close() })

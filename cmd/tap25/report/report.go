@@ -11,6 +11,7 @@ import (
 	"tap25/reassembly"
 	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
+	"tap25/store"
 	"tap25/store/stream"
 )
 
@@ -51,7 +52,10 @@ type Report struct {
 	LostBytes   int64            `json:"lost_bytes"`
 	Rows        int64            `json:"rows"`
 	Outcomes    map[string]int64 `json:"outcomes"`
+	Mails       map[string]int64 `json:"mails"` // by outcome, see smtp.Stats
 	Anomalies   map[string]int64 `json:"anomalies"`
+	LastMail    time.Time        `json:"last_mail,omitzero"` // when the last row was emitted, in scope or not
+	Clock       *Clock           `json:"clock,omitempty"`    // nil: the kernel may not be asked
 	ClockSteps  int64            `json:"clock_steps"`
 	ClockSkew   time.Duration    `json:"clock_skew_ns"` // between the directions of a connection, at least, the largest
 
@@ -68,6 +72,9 @@ type Interface struct {
 	Native bool   `json:"native"`
 	Up     bool   `json:"up"`
 	Away   bool   `json:"away"`
+
+	Frames int64 `json:"frames"` // read
+	Octets int64 `json:"octets"`
 }
 
 // Unopened is a kind of frames that may hold a tunnel which tap25 does not read, such as "udp port 4341", and how many
@@ -86,31 +93,42 @@ type Ring struct {
 	Delivered int64 `json:"delivered"`
 	Full      int64 `json:"full"`
 	Read      int64 `json:"read"`
+	Capacity  int64 `json:"capacity_bytes"`
+	Used      int64 `json:"used_bytes"`
 
 	FullFrom map[string]int64 `json:"full_from"` // of Full, by interface
 }
 
-// Store counts rows and records of coverage by their fate: rows + coverage = out of scope + spooled + lost, and spooled
-// + found at the start = loaded + waiting + set aside + damaged + dropped. Kept and reloaded ones are among the loaded
+// Store counts rows and records of coverage by their fate: rows + coverage = out of scope + spooled + in memory + lost,
+// and spooled + found at the start = loaded + waiting + set aside + damaged. Kept and reloaded ones are among the loaded
 // ones of this or an earlier run.
 type Store struct {
 	Coverage  int64     `json:"coverage"`            // records
 	CoveredTo time.Time `json:"covered_to,omitzero"` // the end of the last of them
 
-	Spooled  int64 `json:"spooled"`
+	Spooled  int64 `json:"spooled"`   // on disk
+	InMemory int64 `json:"in_memory"` // that the spool's disk has not taken yet
 	Lost     int64 `json:"lost"`
 	Loaded   int64 `json:"loaded"`
 	Waiting  int64 `json:"waiting"`
 	SetAside int64 `json:"set_aside"`
 	Found    int64 `json:"found"`
 	Damaged  int64 `json:"damaged"` // by the disk
-	Dropped  int64 `json:"dropped"` // at the end, because they could not be written
 	Away     bool  `json:"database_away"`
 
 	Kept      int64 `json:"kept"`       // in segments that stay for a while after their load
 	KeptShort int64 `json:"kept_short"` // in segments that went early, because space was needed
 	Reloading int64 `json:"reloading"`  // lost by the database, and waiting again
 	Reloaded  int64 `json:"reloaded"`   // and loaded again
+
+	SpoolBytes    int64               `json:"spool_bytes"`
+	SpoolLimit    int64               `json:"spool_limit_bytes"`
+	Age           time.Duration       `json:"oldest_waiting_ns"` // of the oldest rows that wait; 0: none wait
+	SpoolDisk     *Disk               `json:"spool_disk,omitempty"`
+	DatabaseBytes int64               `json:"database_bytes"`          // 0: not known
+	DatabaseDisk  *Disk               `json:"database_disk,omitempty"` // nil: another host's
+	LastLoad      time.Time           `json:"last_load,omitzero"`      // that succeeded, of this run
+	Loads         store.LoadDurations `json:"loads"`
 }
 
 // UnopenedIn returns what Assemblers have counted, the most frequent kind first.
@@ -161,7 +179,7 @@ func (r *Report) SetTraffic(s *reassembly.Stats) {
 	r.Frames = maps.Collect(s.Frames.All())
 	r.SetUnopened(UnopenedIn(s))
 	r.Payload = map[string]int64{"in order": s.DeliveredBytes, "duplicate": s.DuplicateBytes, "ignored": s.IgnoredBytes,
-		"held": s.PayloadBytes - s.DeliveredBytes - s.DuplicateBytes - s.IgnoredBytes}
+		heldPayload: s.PayloadBytes - s.DeliveredBytes - s.DuplicateBytes - s.IgnoredBytes}
 	r.ToServers, r.FromServers = s.ToServers, s.FromServers
 	r.Sessions, r.SessionsCut, r.LostBytes, r.ClockSkew = s.Sessions, s.Cut, s.LostBytes, s.ClockSkew
 	r.SessionEnds = map[string]int64{
@@ -171,26 +189,35 @@ func (r *Report) SetTraffic(s *reassembly.Stats) {
 	if s.Abandoned > 0 { // only after a signal
 		r.SessionEnds["abandoned at the signal"] = s.Abandoned
 	}
-	r.Outcomes = map[string]int64{}
+	r.Outcomes, r.Mails = map[string]int64{}, map[string]int64{}
 	for o, name := range smtp.Outcomes() {
 		r.Outcomes[name] = s.SMTP.Rows[o]
+		if smtp.Outcome(o) != smtp.Encrypted { // a session, in which nobody counts mails
+			r.Mails[name] = s.SMTP.Mails[o]
+		}
 		r.Rows += s.SMTP.Rows[o]
 	}
 	r.Anomalies = map[string]int64{
-		badChecksums: s.BadChecksums, "conflicts": s.Conflicts, "bytes not compared": s.Uncompared,
+		badChecksums: s.BadChecksums, "conflicts": s.Conflicts, notCompared: s.Uncompared,
 		"ignored resets": s.IgnoredResets, "half-open evicted": s.HalfOpenEvicted,
 		"half-open ended by silence": s.HalfOpenIdle,
 		"holes given up for memory":  s.HolesEvicted, "replies to no command": s.SMTP.Unsolicited,
 		"lines that are no replies": s.SMTP.Junk, "replies presumed": s.SMTP.Presumed, "limits met": s.SMTP.Overflows,
-		"commands given up for work": s.SMTP.GivenUp, "octets left unread": s.SMTP.Unread,
+		"commands given up for work": s.SMTP.GivenUp, leftUnread: s.SMTP.Unread,
 		"fragments expired": s.Fragments.Expired, "fragments evicted": s.Fragments.Evicted,
-		"bad fragments":       s.Fragments.Bad,
-		"rows captured twice": s.CopiedRows,
+		"bad fragments": s.Fragments.Bad,
+		capturedTwice:   s.CopiedRows,
 	}
 }
 
-// badChecksums is the name of an anomaly that doctor judges.
-const badChecksums = "bad checksums"
+// Names of counters that a reader of the report treats apart.
+const (
+	badChecksums  = "bad checksums"       // doctor judges it
+	heldPayload   = "held"                // falls, since it waits for what comes before it
+	notCompared   = "bytes not compared"  // unlike other anomalies, bytes
+	leftUnread    = "octets left unread"  // likewise
+	capturedTwice = "rows captured twice" // likewise, rows
+)
 
 // BadChecksums returns the number of TCP segments whose checksum was wrong.
 func (r *Report) BadChecksums() int64 { return r.Anomalies[badChecksums] }
@@ -208,16 +235,29 @@ func (r *Report) Damaged() (n int64) {
 // waiting is the number of frames in the rings.
 func (r *Report) waiting() int64 { return max(r.Delivered-r.Read, 0) }
 
-// StoreOf returns the counters of a stream.
+// StoreOf returns the counters of a stream. The limit and the disks are left to the caller.
 func StoreOf(s stream.Stats) *Store {
+	var age time.Duration
+	if !s.Spool.OldestUnloaded.IsZero() {
+		age = max(time.Since(s.Spool.OldestUnloaded), 0)
+	}
 	return &Store{
 		Coverage: s.Covered, CoveredTo: s.Covers,
-		Spooled: s.Spool.Appended, Lost: s.Spool.Lost + s.Lost, Loaded: s.Spool.Loaded,
-		Waiting:  s.Spool.Waiting + s.Spool.Open + s.Spool.Buffered,
-		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged, Dropped: s.Spool.Dropped,
+		Spooled: s.Spool.Appended - s.Spool.Buffered, InMemory: s.Spool.Buffered, Lost: s.Spool.Lost + s.Lost,
+		Loaded: s.Spool.Loaded, Waiting: s.Spool.Waiting + s.Spool.Open,
+		SetAside: s.Spool.SetAside, Found: s.Spool.Found, Damaged: s.Spool.Damaged,
 		Away: s.Loader.Err != nil,
+		Age:  age, SpoolBytes: s.Spool.Bytes, DatabaseBytes: s.DatabaseBytes, LastLoad: s.Loader.Last, Loads: s.Loader.Loads,
 		Kept: s.Spool.Kept, KeptShort: s.Spool.KeptShort, Reloading: s.Spool.Reentering, Reloaded: s.Loader.Reloaded,
 	}
+}
+
+// Release returns the number of the version, without commit and toolchain.
+func (r *Report) Release() string {
+	if words := strings.Fields(r.Version); len(words) > 1 {
+		return words[1]
+	}
+	return r.Version
 }
 
 // SetState sets State from the lists of what is wrong.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -32,6 +33,10 @@ func (s *Status) Run(ctx context.Context, w io.Writer) error {
 		e.SetIndent("", "  ")
 		return e.Encode(before)
 	}
+	var past trend
+	if s.Watch && terminal.Is(w) {
+		past = trend{}
+	}
 	tick := time.NewTicker(s.Interval)
 	defer tick.Stop()
 	for {
@@ -50,7 +55,7 @@ func (s *Status) Run(ctx context.Context, w io.Writer) error {
 		if s.JSON {
 			err = json.NewEncoder(w).Encode(now)
 		} else {
-			err = now.show(w, before, s.Watch && terminal.Is(w))
+			err = now.show(w, before, past)
 		}
 		if err != nil || !s.Watch {
 			return err
@@ -59,68 +64,87 @@ func (s *Status) Run(ctx context.Context, w io.Writer) error {
 	}
 }
 
-// show writes a report with the rates since the one before. If over is set, it overwrites the last one on the terminal
-// (ECMA-48: CUP, EL, ED).
-func (r *Report) show(w io.Writer, before *Report, over bool) error {
+// show writes a report with the rates since the one before. If there is a past, it adds to that, and overwrites the last
+// report on the terminal (ECMA-48: CUP, EL, ED).
+func (r *Report) show(w io.Writer, before *Report, past trend) error {
 	var b bytes.Buffer
-	if err := r.write(&b, before); err != nil {
+	if err := r.write(&b, before, past); err != nil {
 		return err
 	}
 	text := b.String()
-	if over {
-		w, text = terminal.Unescaped(w), "\x1b[H"+strings.ReplaceAll(terminal.Escape(text), "\n", "\x1b[K\n")+"\x1b[J"
+	if past != nil {
+		w = terminal.Unescaped(w)
+		text = "\x1b[H" + strings.ReplaceAll(terminal.Escape(text), "\n", "\x1b[K\n") + "\x1b[J"
 	}
 	_, err := io.WriteString(w, text)
 	return err
 }
 
-// write writes a report with the rates since the one before.
-func (r *Report) write(w io.Writer, before *Report) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
-	seconds := r.At.Sub(before.At).Seconds()
-	line := func(name string, n, was int64) {
-		fmt.Fprintf(t, "%s\t%d\t%.0f/s\t\n", name, n, float64(n-was)/max(seconds, 1e-3))
+// write writes a report with the rates since the one before: of each counter its share of what it is a part of, and if
+// there is a past, a bar of that share and how the rate has changed.
+func (r *Report) write(w io.Writer, before *Report, past trend) error {
+	var table bytes.Buffer
+	t := tabwriter.NewWriter(&table, 0, 8, 2, ' ', tabwriter.AlignRight)
+	seconds := max(r.At.Sub(before.At).Seconds(), 1e-3)
+	part := func(name string, n, was, whole int64) {
+		rate, share := float64(n-was)/seconds, ""
+		if whole > 0 {
+			share = Share(n, whole)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s/s\t%s\t%s\n", name, Grouped(n), Grouped(int64(math.Round(rate))), share,
+			past.columns(name, rate, n, whole))
 	}
+	line := func(name string, n, was int64) { part(name, n, was, 0) }
 	r.writeState(w)
 	line("frames seen", r.Seen, before.Seen)
-	line("= dropped by design", Sum(r.Dropped), Sum(before.Dropped))
-	line("+ ring full", r.RingFull, before.RingFull)
-	line("+ delivered", r.Delivered, before.Delivered)
-	line("= read", r.Read, before.Read)
-	line("+ waiting in rings", r.waiting(), before.waiting())
+	part("= dropped by design", Sum(r.Dropped), Sum(before.Dropped), r.Seen)
+	part("+ ring full", r.RingFull, before.RingFull, r.Seen)
+	part("+ delivered", r.Delivered, before.Delivered, r.Seen)
+	part("= read", r.Read, before.Read, r.Delivered)
+	part("+ waiting in rings", r.waiting(), before.waiting(), r.Delivered)
 	line("octets read", r.Octets, before.Octets)
 	line("octets lost", r.LostBytes, before.LostBytes)
 	line("sessions", r.Sessions, before.Sessions)
 	line("rows", r.Rows, before.Rows)
 	for outcome, n := range Named(r.Outcomes) {
 		if n > 0 {
-			line(outcome, n, before.Outcomes[outcome])
+			part(outcome, n, before.Outcomes[outcome], r.Rows)
 		}
 	}
-	all := "rows"
+	all, emitted := "rows", r.Rows
 	if r.Store != nil && before.Store != nil {
 		line("coverage", r.Store.Coverage, before.Store.Coverage)
-		all = "rows, coverage"
+		all, emitted = "rows, coverage", emitted+r.Store.Coverage
 	}
 	if r.OutOfScope != nil {
-		line(all+" = out of scope", Sum(r.OutOfScope), Sum(before.OutOfScope))
+		part(all+" = out of scope", Sum(r.OutOfScope), Sum(before.OutOfScope), emitted)
 	}
 	if s, b := r.Store, before.Store; s != nil && b != nil {
 		first := all + " = spooled"
 		if r.OutOfScope != nil {
 			first = "+ spooled"
 		}
-		line(first, s.Spooled, b.Spooled)
-		line("+ lost to a full spool", s.Lost, b.Lost)
-		line("loaded", s.Loaded, b.Loaded)
-		line("waiting in the spool", s.Waiting, b.Waiting)
-		line("set aside", s.SetAside, b.SetAside)
+		part(first, s.Spooled, b.Spooled, emitted)
+		part("+ in memory", s.InMemory, b.InMemory, emitted)
+		part("+ lost to a full spool", s.Lost, b.Lost, emitted)
+		all := s.Spooled + s.Found
+		part("loaded", s.Loaded, b.Loaded, all)
+		part("waiting in the spool", s.Waiting, b.Waiting, all)
+		part("set aside", s.SetAside, b.SetAside, all)
 		line("kept after their load", s.Kept, b.Kept)
 		line("lost by the database, reloaded", s.Reloaded, b.Reloaded)
 		line("lost by the database, waiting", s.Reloading, b.Reloading)
 	}
-	if err := t.Flush(); err != nil || len(r.Unopened) == 0 {
+	if err := t.Flush(); err != nil {
 		return err
+	}
+	for row := range strings.Lines(table.String()) { // without the blanks of columns that are empty
+		if _, err := fmt.Fprintln(w, strings.TrimRight(row, " \n")); err != nil {
+			return err
+		}
+	}
+	if len(r.Unopened) == 0 {
+		return nil
 	}
 	_, err := fmt.Fprintf(w, "frames that may hold tunnels which tap25 does not read: %s\n", UnopenedText(r.Unopened))
 	return err
@@ -145,9 +169,37 @@ func (r *Report) writeState(w io.Writer) {
 	for _, reason := range r.Degraded {
 		fmt.Fprintf(w, "degraded: %s\n", reason)
 	}
-	if r.Store != nil && !r.Store.CoveredTo.IsZero() {
-		fmt.Fprintf(w, "coverage is recorded up to %s\n", r.Store.CoveredTo.Format(time.RFC3339))
+	if r.Clock != nil && !r.Clock.Synchronized {
+		fmt.Fprintln(w, "the clock is not synchronized: the times of rows may be wrong")
 	}
+	if r.Store != nil {
+		r.Store.writeState(w, r.At)
+	}
+}
+
+// writeState writes what waits, what there is room for, and when rows last came to the database.
+func (s *Store) writeState(w io.Writer, now time.Time) {
+	if !s.CoveredTo.IsZero() {
+		fmt.Fprintf(w, "coverage is recorded up to %s\n", s.CoveredTo.Format(time.RFC3339))
+	}
+	fmt.Fprintf(w, "spool: %s of %s, the oldest rows wait for %s%s\n", Bytes(s.SpoolBytes), Bytes(s.SpoolLimit),
+		Span(s.Age), s.SpoolDisk.free())
+	size, load := "size not known", "none since the start"
+	if s.DatabaseBytes > 0 {
+		size = Bytes(s.DatabaseBytes)
+	}
+	if !s.LastLoad.IsZero() {
+		load = Span(now.Sub(s.LastLoad)) + " ago"
+	}
+	fmt.Fprintf(w, "database: %s, last load %s%s\n", size, load, s.DatabaseDisk.free())
+}
+
+// free is "" for a disk that is not known.
+func (d *Disk) free() string {
+	if d == nil {
+		return ""
+	}
+	return fmt.Sprintf(", %s of the disk are free", Bytes(d.Free))
 }
 
 func (i *Interface) state() string {

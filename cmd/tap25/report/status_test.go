@@ -18,16 +18,62 @@ func TestReport_WatchedOnATerminalIsDrawnOverTheLast(t *testing.T) {
 		&Report{Started: start, At: start.Add(2 * time.Second), Seen: 300, Store: &Store{},
 			Degraded: []string{"full rings lost 2 of 300 frames"}}
 	var plain, drawn strings.Builder
-	if err := errors.Join(now.show(&plain, before, false), now.show(&drawn, before, true)); err != nil {
+	if err := errors.Join(now.show(&plain, before, nil), now.show(&drawn, before, trend{})); err != nil {
 		t.Fatal(err)
 	}
 	if !regexp.MustCompile(`frames seen +300 +100/s\n`).MatchString(plain.String()) ||
 		!strings.Contains(plain.String(), "\ndegraded: full rings lost 2 of 300 frames\n") {
 		t.Error(plain.String())
 	}
-	if !strings.HasPrefix(drawn.String(), "\x1b[H") || !strings.HasSuffix(drawn.String(), "\x1b[J") ||
-		strings.ReplaceAll(drawn.String()[3:len(drawn.String())-3], "\x1b[K", "") != plain.String() {
-		t.Errorf("%q", drawn.String())
+	over := drawn.String()
+	if !strings.HasPrefix(over, "\x1b[H") || !strings.HasSuffix(over, "\x1b[J") ||
+		strings.Count(over, "\x1b[K\n") != strings.Count(plain.String(), "\n") {
+		t.Errorf("%q", over)
+	}
+}
+
+// TestReport_ShowsSharesBarsAndATrend looks at three reports of a tap that begins to lose.
+func TestReport_ShowsSharesBarsAndATrend(t *testing.T) {
+	past, before := trend{}, &Report{}
+	var lines string
+	for i, seen := range []int64{1_000_000, 1_500_000, 3_500_000} {
+		now := &Report{At: time.Unix(int64(i), 0), Seen: seen, Delivered: seen - int64(i)*500, RingFull: int64(i) * 500}
+		before.At = now.At.Add(-time.Second)
+		var shown strings.Builder
+		if err := now.write(&shown, before, past); err != nil {
+			t.Fatal(err)
+		}
+		before, lines = now, shown.String()
+	}
+	for _, want := range []string{
+		`frames seen  3,500,000  2,000,000/s {2,}▅▃█`,
+		`\+ ring full      1,000        500/s  0\.03 %  █·········   ██`,
+		`\+ delivered  3,499,000  1,999,500/s   100 %  ██████████  ▅▂█`,
+		`= read          0          0/s     0 %  ··········`,
+	} {
+		if !regexp.MustCompile(`(?m)^ *` + want + `$`).MatchString(lines) {
+			t.Errorf("no %s in\n%s", want, lines)
+		}
+	}
+	for range 100 {
+		past.columns("frames seen", 1, 0, 0)
+	}
+	if n := len(past["frames seen"]); n != mostTrend {
+		t.Errorf("the past has %d rates", n)
+	}
+}
+
+func TestReport_SaysWhatRoomThereIs(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	r := &Report{At: now, Clock: &Clock{}, Store: &Store{SpoolBytes: 3 << 20, SpoolLimit: 10 << 30, Age: 2 * time.Minute,
+		SpoolDisk: &Disk{Free: 5 << 30}, DatabaseBytes: 7 << 30, LastLoad: now.Add(-90 * time.Second)}}
+	var shown strings.Builder
+	r.writeState(&shown)
+	_, state, _ := strings.Cut(shown.String(), "\n")
+	if want := "the clock is not synchronized: the times of rows may be wrong\n" +
+		"spool: 3.0 MiB of 10.0 GiB, the oldest rows wait for 2 min, 5.0 GiB of the disk are free\n" +
+		"database: 7.0 GiB, last load 1 min ago\n"; state != want {
+		t.Errorf("%s\nwant\n%s", state, want)
 	}
 }
 
@@ -44,7 +90,7 @@ func TestReport_NamesWhatIsNotRead(t *testing.T) {
 	var summary, status strings.Builder
 	r := unopened()
 	r.Summary(&summary)
-	if err := r.write(&status, &Report{}); err != nil {
+	if err := r.write(&status, &Report{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	const list = "udp port 4341: 43, ethertype 0x88f7: 20\n"

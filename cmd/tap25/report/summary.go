@@ -35,10 +35,10 @@ func (r *Report) Summary(w io.Writer) {
 	}
 	if s := r.Store; s != nil {
 		line("coverage", "%d records", s.Coverage)
-		line("spool", "%d%s", s.Spooled+s.Lost, NonZero(Counts(Count("spooled", s.Spooled), Count("lost", s.Lost))))
+		line("spool", "%d%s", s.Spooled+s.InMemory+s.Lost, NonZero(Counts(Count("spooled", s.Spooled),
+			Count("in memory", s.InMemory), Count("lost", s.Lost))))
 		line("database", "%d rows and records loaded%s", s.Loaded, NonZero(Counts(
-			Count("waiting", s.Waiting), Count("set aside", s.SetAside), Count("damaged", s.Damaged),
-			Count("dropped", s.Dropped))))
+			Count("waiting", s.Waiting), Count("set aside", s.SetAside), Count("damaged", s.Damaged))))
 		if s.Reloaded+s.Reloading > 0 {
 			line("reloaded", "%d rows and records that the database lost%s", s.Reloaded,
 				NonZero(Counts(Count("waiting", s.Reloading))))

@@ -15,6 +15,7 @@
 //	health.go        whether it makes progress, and whether it records
 //	losses.go        what full rings lose, in the log and as a state
 //	report.go        what it counts
-//	control.go, metrics.go, http.go, http_conns.go   who may ask, and how much that may cost
+//	control.go, metrics.go, http.go, http_conns.go   who may ask, and how much that may cost; the page at / is package
+//	                 tap25/cmd/tap25/page
 //	listen.go        listening for a time, for tap25 doctor
 package sniff

@@ -17,7 +17,7 @@ import (
 	"tap25/store/stream"
 )
 
-// httpHandler serves /metrics, /livez and /readyz.
+// httpHandler serves the page, /metrics, /livez and /readyz.
 func (t *tap) httpHandler(l *boundedListener) http.Handler {
 	registry := prometheus.NewRegistry()
 	evicted := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "tap25_http_connections_evicted_total",
@@ -27,6 +27,7 @@ func (t *tap) httpHandler(l *boundedListener) http.Handler {
 	registry.MustRegister(report.Collector(t.report), evicted, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
+	t.page.Register(mux)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: mostAnswered}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { verdict(w, t.notLive(time.Now())) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {

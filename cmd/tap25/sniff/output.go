@@ -52,7 +52,7 @@ func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, err
 		}
 		db.Close()
 	}
-	return &toDatabase{stream: s}, nil
+	return &toDatabase{stream: s, limit: cfg.Limits.Bytes}, nil
 }
 
 // toStdout writes rows to standard output, on which a failed write ends the tap.
@@ -79,15 +79,24 @@ func (o *toStdout) rights(*confine.Rights) error                  { return nil }
 // toDatabase puts rows into a stream to the database.
 type toDatabase struct {
 	stream   *stream.Stream
+	limit    int64 // of the spool, in bytes
 	progress loadHealth
 }
 
 func (o *toDatabase) emit(e *smtp.Envelope)           { o.stream.Emit(e) }
 func (o *toDatabase) idle()                           {}
 func (o *toDatabase) close(ctx context.Context) error { return o.stream.Close(ctx) }
-func (o *toDatabase) report() *report.Store           { return report.StoreOf(o.stream.Stats()) }
 func (o *toDatabase) spool() string                   { return o.stream.Dir() }
 func (o *toDatabase) cover(c *store.Coverage) error   { return o.stream.Cover(c) }
+
+func (o *toDatabase) report() *report.Store {
+	s := report.StoreOf(o.stream.Stats())
+	s.SpoolLimit, s.SpoolDisk = o.limit, report.DiskOf(o.stream.Dir())
+	if c := o.stream.Database().Cluster; c != nil {
+		s.DatabaseDisk = report.DiskOf(c.DataDir())
+	}
+	return s
+}
 
 func (o *toDatabase) scoped(s *scope.Scope) error {
 	c := store.ScopeChange{Program: "sniff", Since: time.Now()}

@@ -19,6 +19,10 @@ func (t *tap) report() *report.Report {
 	r.NotLive, r.NotReady, r.Degraded = t.notLive(now), t.notReady(), t.degraded()
 	r.SetState()
 	r.Store = t.out.report()
+	r.Clock = report.ClockNow()
+	if at := t.lastMail.Load(); at > 0 {
+		r.LastMail = time.Unix(0, at).UTC()
+	}
 	if s := t.gate.Scope(); s != nil {
 		r.Scope, r.OutOfScope = s.Digest(), t.gate.Counts().Dropped
 	}
@@ -29,6 +33,7 @@ func (t *tap) report() *report.Report {
 func reportOf(live *capture.Live, workers []*worker) *report.Report {
 	r := &report.Report{}
 	var sum reassembly.Stats
+	var counts []*workerCounts
 	for _, w := range workers { // before the kernel's counters, so that read never exceeds delivered
 		c := w.published.Load()
 		r.Read += c.Frames
@@ -36,6 +41,7 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 		r.Lost += c.Lost
 		r.Longest = max(r.Longest, c.Longest)
 		r.Rings = append(r.Rings, report.Ring{Read: c.Frames})
+		counts = append(counts, c)
 		sum.Add(&c.Reassembly)
 	}
 	r.SetTraffic(&sum)
@@ -53,14 +59,22 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 		r.Cut += int64(ring.Cut)
 		if i < len(r.Rings) {
 			r.Rings[i].Delivered, r.Rings[i].Full = int64(ring.Delivered), int64(ring.Full)
+			r.Rings[i].Capacity, r.Rings[i].Used = int64(ring.Capacity), int64(ring.Used)
 			r.Rings[i].FullFrom = map[string]int64{}
 			for name, n := range stats.FullFrom[i] {
 				r.Rings[i].FullFrom[name] = int64(n)
 			}
 		}
 	}
-	for _, l := range stats.Links {
-		r.Interfaces = append(r.Interfaces, report.Interface(l))
+	for i, l := range stats.Links {
+		link := report.Interface{Name: l.Name, Native: l.Native, Up: l.Up, Away: l.Away}
+		for _, c := range counts {
+			if i < len(c.Links) {
+				link.Frames += c.Links[i].Frames
+				link.Octets += c.Links[i].Octets
+			}
+		}
+		r.Interfaces = append(r.Interfaces, link)
 	}
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"tap25/bpf"
 	"tap25/capture"
 	"tap25/cmd/tap25/confine"
+	"tap25/cmd/tap25/page"
 	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/scope"
 	"tap25/store/stream"
@@ -27,21 +29,23 @@ const lastLoad = 10 * time.Second
 
 // tap is a running sniff.
 type tap struct {
-	cfg     *Config
-	log     *zerolog.Logger
-	hangups chan os.Signal
-	live    *capture.Live
-	workers []*worker
-	gate    scope.Gate // before out
-	out     output
-	started time.Time
-	control string // path of the socket
-	serve   []func(context.Context)
-	exposed bool      // metrics are served to other hosts
-	unnoted bool      // the scope that is in force since the start is not noted
-	checked heartbeat // of the goroutine that checks the interfaces
-	losses  losses
-	covered coverage
+	cfg      *Config
+	log      *zerolog.Logger
+	hangups  chan os.Signal
+	live     *capture.Live
+	workers  []*worker
+	gate     scope.Gate // before out
+	out      output
+	page     *page.Page // nil: no HTTP
+	started  time.Time
+	control  string // path of the socket
+	serve    []func(context.Context)
+	exposed  bool         // metrics are served to other hosts
+	unnoted  bool         // the scope that is in force since the start is not noted
+	lastMail atomic.Int64 // when the last row was emitted, in nanoseconds since 1970; 0: none was
+	checked  heartbeat    // of the goroutine that checks the interfaces
+	losses   losses
+	covered  coverage
 }
 
 // Config configures Run.
@@ -124,7 +128,8 @@ func (t *tap) listen() (err error) {
 				control.Close())
 		}
 		t.exposed = w.exposed
-		t.serve = append(t.serve, func(ctx context.Context) { t.serveHTTP(ctx, w) })
+		t.page = page.New(t.report)
+		t.serve = append(t.serve, t.page.Run, func(ctx context.Context) { t.serveHTTP(ctx, w) })
 	}
 	return nil
 }
@@ -189,7 +194,7 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 	t.noteLosses(time.Now())
 	t.cover(true)
 	closed := t.closeOutput(ctx)
-	if errors.Is(closed, stream.ErrAway) && signalled.Err() != nil {
+	if errors.Is(closed, stream.ErrAway) && !errors.Is(closed, stream.ErrLost) && signalled.Err() != nil {
 		t.log.Warn().Err(closed).Msg("ended while rows wait in the spool; the next start loads them")
 		closed = nil
 	}

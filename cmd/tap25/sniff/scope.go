@@ -11,6 +11,7 @@ import (
 
 // emit passes a row on to the output if it is in scope.
 func (t *tap) emit(e *smtp.Envelope) {
+	t.lastMail.Store(time.Now().UnixNano())
 	if t.gate.Pass(e) {
 		t.out.emit(e)
 		t.covered.rows.Add(1)

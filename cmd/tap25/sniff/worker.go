@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,10 +36,14 @@ type worker struct {
 // workerCounts is a snapshot of the counters of a worker.
 type workerCounts struct {
 	Frames, Octets int64
-	Lost           int64 // frames of its ring, as the source reports
-	Longest        int64 // octets of the longest frame
+	Lost           int64        // frames of its ring, as the source reports
+	Longest        int64        // octets of the longest frame
+	Links          []linkCounts // in the order of the interfaces; those without a frame may be missing at the end
 	Reassembly     reassembly.Stats
 }
+
+// linkCounts counts the frames that came from one interface.
+type linkCounts struct{ Frames, Octets int64 }
 
 func newWorker(source *capture.Worker, cfg reassembly.Config, idle func()) *worker {
 	w := &worker{next: source.Next, asm: reassembly.New(cfg), idle: idle}
@@ -59,9 +64,7 @@ func (w *worker) run(late context.Context) error {
 		switch {
 		case err == nil:
 			w.lost(f.Lost)
-			w.counts.Frames++
-			w.counts.Octets += int64(f.Length)
-			w.counts.Longest = max(w.counts.Longest, int64(f.Length))
+			w.count(&f)
 			w.asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
 			if w.busy++; w.busy < lookEvery {
 				continue
@@ -90,6 +93,18 @@ func (w *worker) end(late context.Context) {
 	w.publish(time.Now())
 }
 
+func (w *worker) count(f *capture.Frame) {
+	octets := int64(f.Length)
+	w.counts.Frames++
+	w.counts.Octets += octets
+	w.counts.Longest = max(w.counts.Longest, octets)
+	for f.File >= len(w.counts.Links) {
+		w.counts.Links = append(w.counts.Links, linkCounts{})
+	}
+	w.counts.Links[f.File].Frames++
+	w.counts.Links[f.File].Octets += octets
+}
+
 func (w *worker) lost(n uint64) {
 	w.counts.Lost += int64(n)
 	w.asm.FramesLost(n)
@@ -107,6 +122,6 @@ func (w *worker) look() {
 func (w *worker) publish(now time.Time) {
 	w.turned = now
 	c := w.counts
-	c.Reassembly = w.asm.Stats()
+	c.Reassembly, c.Links = w.asm.Stats(), slices.Clone(c.Links)
 	w.published.Store(&c)
 }

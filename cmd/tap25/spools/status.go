@@ -13,17 +13,23 @@ type Status struct {
 	Bytes    int64      `json:"bytes"` // of all files
 	Oldest   *time.Time `json:"oldest_waiting"`
 	SetAside int64      `json:"set_aside"` // rows that the database refused
+	Damaged  int        `json:"damaged"`   // files with what could not be read of damaged segments
 	Kept     int        `json:"kept_segments"`
 	KeptRows int64      `json:"kept_rows"` // loaded, and kept in case a failover loses them
 }
 
 // Sum adds up the files of all spools in the state directory.
 func Sum() (s Status, err error) {
-	files, err := All()
+	files, err := Find("")
 	if err != nil {
 		return s, err
 	}
-	for _, f := range files {
+	return files.Sum(), nil
+}
+
+// Sum adds the files up.
+func (files *Files) Sum() (s Status) {
+	for _, f := range files.list {
 		s.Bytes += f.Bytes
 		switch f.State {
 		case spool.Waiting:
@@ -39,7 +45,9 @@ func Sum() (s Status, err error) {
 			if file, _, _, err := spool.ReadFile(f.Path); err == nil {
 				s.SetAside += int64(file.Records)
 			}
+		case spool.Damaged:
+			s.Damaged++
 		}
 	}
-	return s, nil
+	return s
 }

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"net"
+
+	"github.com/spf13/cobra"
+)
+
+// flagValuesOf are the values that flags take, of all commands.
+var flagValuesOf = map[string][]string{
+	"checksum": {"auto", "strict", "off"}, "log-level": {"debug", "info", "warn", "error"},
+	"retention": {never, "24mo", "2y", "730d"}, "xdp": {"auto", "native", "generic"}, "db": {"local", "postgres://"},
+	"summary": {"text", "json"},
+}
+
+// completeValues has shells complete the values of the flags of cmd and its commands.
+func completeValues(cmd *cobra.Command) {
+	interfaces := func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		list, _ := net.Interfaces() // none, if they cannot be listed
+		var names []cobra.Completion
+		for _, i := range list {
+			names = append(names, i.Name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+	for name, values := range flagValuesOf {
+		if cmd.Flags().Lookup(name) != nil {
+			_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+	if cmd.Flags().Lookup("interface") != nil {
+		_ = cmd.RegisterFlagCompletionFunc("interface", interfaces)
+	}
+	for _, name := range []string{"config", "scope"} {
+		if cmd.Flags().Lookup(name) != nil {
+			_ = cmd.MarkFlagFilename(name, "yaml", "yml")
+		}
+	}
+	for _, name := range []string{"follow", "spool", "dir"} {
+		if cmd.Flags().Lookup(name) != nil {
+			_ = cmd.MarkFlagDirname(name)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		completeValues(c)
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/spools"
+	"tap25/store"
+	"tap25/store/spool"
+)
+
+func TestDBStatus_ShowsGrowthAndWhenTheDiskIsFull(t *testing.T) {
+	const gib = 1 << 30
+	for _, c := range []struct {
+		status store.Status
+		disk   *report.Disk
+		want   []string
+	}{
+		{store.Status{Rows: 12_345_678, Bytes: 5 * gib, BytesPerRow: 500, RowsADay: 1_000_000},
+			&report.Disk{Free: 50_000_000_000}, []string{"rows            12,345,678\n",
+				"growth          1,000,000 rows, 476.8 MiB a day\n",
+				"disk            46.6 GiB free, full on " + time.Now().AddDate(0, 0, 100).UTC().Format(time.DateOnly) + "\n"}},
+		{store.Status{BytesPerRow: 500, RowsADay: 1}, &report.Disk{Free: gib},
+			[]string{"disk            1.0 GiB free, full not in sight\n"}},
+		{store.Status{}, &report.Disk{Free: gib}, []string{"growth          0 rows, 0 B a day\n", "full not in sight\n"}},
+	} {
+		var out bytes.Buffer
+		if err := writeStatus(&out, &c.status, c.disk, &spools.Status{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range c.want {
+			if !strings.Contains(out.String(), line) {
+				t.Errorf("no %q in\n%s", line, out.String())
+			}
+		}
+	}
+	var out bytes.Buffer
+	err := writeStatus(&out, &store.Status{}, nil, &spools.Status{})
+	if err != nil || strings.Contains(out.String(), "disk") {
+		t.Errorf("%v: the disk of another host is in\n%s", err, out.String())
+	}
+}
+
+func TestDBStatus_ShowsTheSpoolWithoutADatabase(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", dir)
+	s, err := spool.Open(spool.Config{Dir: filepath.Join(dir, "tap25", "spool", "tap"), Sensor: "tap"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		if err := s.Append(store.AppendRow(nil, envelope(n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var out, diag bytes.Buffer
+	if status := run(t.Context(), []string{"db", "status", "--db", away}, nil, &out, &diag); status != statusFailed ||
+		!strings.Contains(out.String(), "1 segments with 3 rows waiting") || diag.Len() == 0 {
+		t.Errorf("status %d: %s%s", status, out.String(), diag.String())
+	}
+}

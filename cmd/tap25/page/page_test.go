@@ -1,0 +1,209 @@
+package page
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tap25/cmd/tap25/report"
+)
+
+func TestJudge_SaysWhatIsWrong(t *testing.T) {
+	before := sampleOf(quiet(1000))
+	for _, c := range []struct {
+		name   string
+		change func(*report.Report)
+		state  state
+		why    string
+	}{
+		{"all is well", func(*report.Report) {}, recording, ""},
+		{"losses of before do not count", func(r *report.Report) { r.RingFull = 7 }, recording, ""},
+		{"a ring is full", func(r *report.Report) { r.RingFull = 7 + 3000; r.Delivered = before.delivered + 7000 }, degraded,
+			"3,000 frames were lost in the last 5 min because a ring was full: 30 % of mail traffic."},
+		{"the spool is full", func(r *report.Report) {
+			r.NotReady = []string{"the spool is full: rows are lost"}
+		}, stopped, "The spool is full: rows are lost."},
+		{"rows were lost", func(r *report.Report) { r.Store.Lost = 12 }, degraded,
+			"12 rows were lost in the last 5 min because the spool was full."},
+		{"no database", func(r *report.Report) { r.Store.Away, r.Store.Waiting = true, 1234 }, degraded,
+			"The database does not answer: 1,234 rows wait in the spool, which keeps them."},
+		{"slow loads", func(r *report.Report) { r.Store.Age = 7 * time.Minute }, degraded,
+			"Rows have waited for 7 min to be loaded."},
+		{"the spool fills", func(r *report.Report) { r.Store.SpoolBytes = 6 << 30 }, degraded, "The spool is 60 % full."},
+		{"the clock", func(r *report.Report) { r.Clock.Synchronized = false }, degraded,
+			"The clock is not synchronized: the times of rows may be wrong."},
+		{"the clock is not known", func(r *report.Report) { r.Clock = nil }, recording, ""},
+		{"one interface", func(r *report.Report) {
+			r.Interfaces[0].Up, r.NotReady = false, []string{"interface eth1 is down"}
+		}, degraded, "Interface eth1 is down."},
+		{"no interface", func(r *report.Report) {
+			r.Interfaces[0].Away, r.Interfaces[1].Up = true, false
+			r.NotReady = []string{"interface eth1 is gone", "interface eth2 is down"}
+		}, stopped, "Interface eth1 is gone. Interface eth2 is down."},
+		{"what the tap says of itself", func(r *report.Report) { r.Degraded = []string{"it is degraded"} }, degraded,
+			"It is degraded."},
+		{"a worker hangs", func(r *report.Report) { r.NotLive = []string{"a worker makes no progress"} }, stopped,
+			"A worker makes no progress."},
+		{"standard output", func(r *report.Report) { r.Store = nil }, recording, ""},
+	} {
+		r := quiet(1300)
+		b := before
+		b.ringFull, r.RingFull = 7, 7
+		c.change(r)
+		if s, why := judge(r, b); s != c.state || strings.Join(why, " ") != c.why {
+			t.Errorf("%s: %s, %q", c.name, s, why)
+		}
+	}
+}
+
+func TestHistory_IsBoundedAndTellsRates(t *testing.T) {
+	var h history
+	const days = 3 * 86400
+	for s := int64(0); s <= days; s += 5 {
+		h.add(sampleOf(quiet(s)))
+	}
+	now := sampleOf(quiet(days))
+	if len(h.hour) != 720 || len(h.day) != 720 || now.at.Sub(h.hour[0].at) != 719*5*time.Second ||
+		now.at.Sub(h.day[0].at) != 719*2*time.Minute {
+		t.Errorf("%d and %d samples, the oldest of %s and %s", len(h.hour), len(h.day), h.hour[0].at, h.day[0].at)
+	}
+	if b := h.before(now, time.Minute); now.at.Sub(b.at) != time.Minute {
+		t.Errorf("a minute ago is %s", now.at.Sub(b.at))
+	}
+	if b := h.before(now, 2*time.Hour); b.at != h.hour[0].at {
+		t.Errorf("two hours ago is %s, want the oldest", b.at)
+	}
+	if b := (&history{}).before(now, time.Minute); b != now {
+		t.Errorf("without a past, a minute ago is %+v", b)
+	}
+	h.add(sampleOf(quiet(10))) // the clock was set back
+	if len(h.hour) != 1 || len(h.day) != 1 {
+		t.Errorf("after the clock was set back: %d and %d samples", len(h.hour), len(h.day))
+	}
+}
+
+func TestHistory_ForecastsAFullDisk(t *testing.T) {
+	at := func(minutes int, free ...int64) sample {
+		return sample{at: time.Unix(1_800_000_000, 0).Add(time.Duration(minutes) * time.Minute), free: [2]int64(free)}
+	}
+	for _, c := range []struct {
+		name       string
+		first, now sample
+		days       float64 // until it is full; 0: not in sight
+		known      bool
+	}{
+		{"too soon", at(0, 100, 100), at(9, 50, 50), 0, false},
+		{"a day with a hundredth", at(0, 100, 100), at(1440, 99, 99), 99, true},
+		{"the first of two", at(0, 100, 1000), at(1440, 99, 990), 99, true},
+		{"the database's", at(0, 100, 100), at(1440, 100, 90), 9, true},
+		{"another host's database", at(0, 100, -1), at(1440, 50, -1), 1, true},
+		{"it empties", at(0, 100, 100), at(1440, 200, 200), 0, true},
+		{"in a thousand years", at(0, 1e9, 1e9), at(1440, 1e9-1, 1e9-1), 0, true},
+		{"standard output", at(0, -1, -1), at(1440, -1, -1), 0, false},
+	} {
+		h := history{day: []sample{c.first}}
+		full, known := h.full(c.now)
+		days := 0.0
+		if !full.IsZero() {
+			days = full.Sub(c.now.at).Hours() / 24
+		}
+		if known != c.known || days != c.days {
+			t.Errorf("%s: in %v days, %t", c.name, days, known)
+		}
+	}
+}
+
+func TestView_SaysWhenADiskIsFull(t *testing.T) {
+	now := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		before, free int64 // a day ago and now
+		want         string
+		loud         bool
+	}{
+		{100, 101, "not in sight", false}, {101, 100, "on 11 May 2027", false}, {200, 100, "on 1 February 2027", true},
+		{200, 50, "in 8 h 0 min", true},
+	} {
+		v := &view{Texts: map[string]string{}, Loud: map[string]bool{}}
+		past := &history{day: []sample{{at: now.AddDate(0, 0, -1), free: [2]int64{c.before, -1}}}}
+		v.full(now, past, sample{at: now, free: [2]int64{c.free, -1}})
+		if v.Texts["full"] != c.want || v.Loud["full"] != c.loud {
+			t.Errorf("from %d to %d: %q, loud %t", c.before, c.free, v.Texts["full"], v.Loud["full"])
+		}
+	}
+}
+
+func TestPage_SendsItsPolicyAndNothingFromElsewhere(t *testing.T) {
+	_, url := serve(t, troubled)
+	client := http.Client{}
+	get := func(path, tag string) (*http.Response, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("If-None-Match", tag)
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		var body strings.Builder
+		if err := answer.Write(&body); err != nil {
+			t.Fatal(err)
+		}
+		return answer, body.String()
+	}
+	for _, path := range []string{"/", "/state.json", "/curves.json", "/page.js", "/page.css", "/uPlot.iife.min.js",
+		"/uPlot.min.css", "/icon.svg"} {
+		r, _ := get(path, "")
+		if h := r.Header; r.StatusCode != 200 || h.Get("X-Content-Type-Options") != "nosniff" ||
+			h.Get("Referrer-Policy") != "no-referrer" || h.Get("Content-Security-Policy") != policy {
+			t.Errorf("%s: %s %v", path, r.Status, h)
+		}
+		if tag := r.Header.Get("ETag"); tag != "" {
+			if again, _ := get(path, tag); again.StatusCode != 304 {
+				t.Errorf("%s again: %s", path, again.Status)
+			}
+		}
+	}
+	for _, path := range []string{"/index.html", "/files/page.js", "/uPlot.LICENSE", "/favicon.ico", "/x"} {
+		if r, _ := get(path, ""); r.StatusCode != 404 {
+			t.Errorf("%s: %s", path, r.Status)
+		}
+	}
+}
+
+// TestPage_AsksOnceForManyRequests counts reports, not time: those of a second are one.
+func TestPage_AsksOnceForManyRequests(t *testing.T) {
+	asked := 0
+	p := New(func() *report.Report { asked++; return quiet(1000) })
+	mux := http.NewServeMux()
+	p.Register(mux)
+	begun := time.Now()
+	for range 50 {
+		mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/state.json", nil))
+	}
+	if most := 1 + int(time.Since(begun)/freshFor); asked > most {
+		t.Errorf("%d reports for 50 requests, want %d at most", asked, most)
+	}
+}
+
+func TestView_EscapesNames(t *testing.T) {
+	r := quiet(1000)
+	r.Sensor = `<script>alert(1)</script>"`
+	r.NotReady = []string{"interface <b> is down"}
+	p := New(func() *report.Report { return r })
+	answer := httptest.NewRecorder()
+	p.serveHTML(answer, nil)
+	body := answer.Body.String()
+	if strings.Contains(body, "<script>alert") || strings.Contains(body, "<b>") ||
+		!strings.Contains(body, "&lt;script&gt;alert(1)") {
+		t.Error(body)
+	}
+	if len(slices.Collect(strings.SplitSeq(body, "\n"))) < 50 {
+		t.Error("the page is short")
+	}
+}
