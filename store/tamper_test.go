@@ -259,10 +259,11 @@ var tampers = slices.Concat(columnTampers(), coverageTampers(), []tamper{
 	}},
 	{"a chain that is cut short with its rows", cutTail},
 	{"a whole sensor", func(e *editor) []Finding {
+		last := ask[int64](e.t, e.DB, "select max(number) from links where sensor = 'tap'")
 		run(e.t, e.DB, `delete from envelopes where sensor = 'tap'; delete from misdated where sensor = 'tap';
 			delete from links where sensor in ('tap', ''); delete from loads where sensor = 'tap';
 			delete from chains where sensor in ('tap', ''); delete from held`)
-		return []Finding{{Sensor: "tap", What: "the witness has its link 6"}}
+		return []Finding{{Sensor: "tap", What: fmt.Sprint("the witness has its link ", last)}}
 	}},
 	{"all that a key has signed", func(e *editor) []Finding {
 		run(e.t, e.DB, "truncate envelopes, misdated, held, links, loads, chains, keys")
@@ -316,11 +317,12 @@ var tampers = slices.Concat(columnTampers(), coverageTampers(), []tamper{
 		return []Finding{a.Finding, b.Finding, {Day: a.Day, What: "of no segment"}, {Day: b.Day, What: "of no segment"}}
 	}},
 	{"an old link again", func(e *editor) []Finding {
-		id, f := e.link("number = 6")
+		id, f := e.link("segment is not null and number = (select max(number) from links c where c.sensor = links.sensor)")
+		next := ask[int64](e.t, e.DB, fmt.Sprintf("select number + 1 from links where id = %d", id))
 		run(e.t, e.DB, fmt.Sprintf(`create temp table x as select * from links where id = %d;
-			update x set id = 1000, number = 7, segment = segment || '+';
+			update x set id = 1000, number = number + 1, segment = segment || '+';
 			insert into links overriding system value select * from x`, id))
-		return []Finding{{Sensor: f.Sensor, What: "link 7: it was changed"}}
+		return []Finding{{Sensor: f.Sensor, What: fmt.Sprintf("link %d: it was changed", next)}}
 	}},
 	{"places of two links", func(e *editor) []Finding {
 		run(e.t, e.DB, `update links l set xid = x.xid from links x where l.sensor = 'tap' and x.sensor = 'tap' and
