@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -92,4 +93,14 @@ func FuzzParsePublicKey(f *testing.F) {
 			t.Errorf("a key of %d octets", len(key))
 		}
 	})
+}
+
+func TestLoadKey_WaitsForNoPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), KeyFile)
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := OpenKey(path); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Error(err)
+	}
 }
