@@ -115,7 +115,7 @@ func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 	want := w.exchange(s, n)
 	r := w.atRest(s)
 	if after := w.unseen(s); after != before {
-		t.Errorf("the interface has taken %d frames more than XDP has seen", after-before)
+		t.Errorf("the interface has passed %d frames more than tap25 has seen", after-before)
 	}
 	if n := w.counted(w.hub, "port", "tx_dropped"); n > 0 { // the queue to the tap was full
 		t.Fatalf("the mirror itself has dropped %d frames, so that this shows nothing; %d octets are missed, %d rows",
@@ -231,14 +231,17 @@ func (w *wire) atRest(s *sniffing) (r *report.Report) {
 	return r
 }
 
-// unseen is how many frames the tap's interface has taken by the kernel's own count, beyond those that XDP has seen.
+// unseen is how many frames the tap's interface has taken and sent by the kernel's own count, beyond those that tap25 has
+// seen with --inline.
 func (w *wire) unseen(s *sniffing) (n int64) {
-	received := func() int64 { return w.counted(w.tap, "tap0", "rx_packets") }
+	passed := func() int64 {
+		return w.counted(w.tap, "tap0", "rx_packets") + w.counted(w.tap, "tap0", "tx_packets")
+	}
 	await(w.t, "a moment without frames", func() bool {
-		at := received()
+		at := passed()
 		r, err := report.Ask(w.t.Context(), s.control)
 		n = at - r.Seen
-		return err == nil && received() == at
+		return err == nil && passed() == at
 	})
 	return n
 }

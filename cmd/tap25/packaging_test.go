@@ -89,6 +89,7 @@ func TestPackaging_InstallsWhatTheUnitAndPeopleNeed(t *testing.T) {
 // TestPackaging_ReleasesAreReproducible makes the archives of one commit twice, in two clones: they are the same, octet
 // for octet, and the SBOM names the modules that the program has.
 func TestPackaging_ReleasesAreReproducible(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("../../.git"); err != nil {
 		capturetest.Missing(t, "git", "these sources are not a clone")
 	}
