@@ -187,7 +187,7 @@ func (r *Report) names(file string, row int64) bool {
 }
 
 func TestWrite_WhatIsWrittenIsVerified(t *testing.T) {
-	for _, n := range []int{0, 1, 10, 3000} {
+	for _, n := range []int{0, 1, 10, 3000, 12_000} {
 		m := makeMaterial(t, n)
 		dir := m.write(t)
 		report := verify(t, dir)
@@ -205,7 +205,7 @@ func TestWrite_WhatIsWrittenIsVerified(t *testing.T) {
 			t.Errorf("%d rows: %s", n, said.String())
 		}
 		entries, err := os.ReadDir(dir)
-		if err != nil || len(entries) != 6 {
+		if err != nil || len(entries) != 7 {
 			t.Errorf("%d rows: %d files, %v", n, len(entries), err)
 		}
 		for _, e := range entries {

@@ -19,6 +19,7 @@ const format = 1
 const (
 	rowsJSON      = "rows.jsonl"
 	rowsCSV       = "rows.csv"
+	rowsParquet   = "rows.parquet"
 	proofsFile    = "proofs.jsonl"
 	pageFile      = "index.html"
 	manifestFile  = "manifest.json"
@@ -159,8 +160,9 @@ func (m *Manifest) times() []*time.Time {
 
 // checkFiles checks that the manifest describes these files, in this order.
 func (m *Manifest) checkFiles() error {
-	for i, name := range []string{rowsJSON, rowsCSV, proofsFile, pageFile} {
-		if len(m.Files) != 4 || m.Files[i].Name != name || m.Files[i].Bytes < 0 {
+	names := []string{rowsJSON, rowsCSV, rowsParquet, proofsFile, pageFile}
+	for i, name := range names {
+		if len(m.Files) != len(names) || m.Files[i].Name != name || m.Files[i].Bytes < 0 {
 			return errors.New("does not describe the files of a disclosure")
 		}
 	}

@@ -53,8 +53,10 @@ type verifier struct {
 	report *Report
 
 	rows, csv, proofs *part
-	line              int64     // of proofs.jsonl, the last one read
-	next              *rowProof // the proof that was read last, if no row has come to it
+	parquet           *part
+	columns           *parquetWriter // makes rows.parquet anew; nil if another version of tap25 made it, or it differs
+	line              int64          // of proofs.jsonl, the last one read
+	next              *rowProof      // the proof that was read last, if no row has come to it
 	links             window
 	tally             tally
 	answer            answer
@@ -71,7 +73,7 @@ func (v *verifier) strangers() {
 	if err != nil {
 		return
 	}
-	known := []string{rowsJSON, rowsCSV, proofsFile, pageFile, manifestFile, signatureFile}
+	known := []string{rowsJSON, rowsCSV, rowsParquet, proofsFile, pageFile, manifestFile, signatureFile}
 	if v.m != nil && v.m.Made.StampedBy != nil {
 		known = append(known, stampFile)
 	}
@@ -162,7 +164,10 @@ func (v *verifier) trusts(file, fingerprint, whose string) {
 // files reads the files once, row by row, and holds each to the others.
 func (v *verifier) files(ctx context.Context) error {
 	v.rows, v.csv = openPart(v.dir, v.m.Files[0]), openPart(v.dir, v.m.Files[1])
-	v.proofs = openPart(v.dir, v.m.Files[2])
+	v.parquet, v.proofs = openPart(v.dir, v.m.Files[2]), openPart(v.dir, v.m.Files[3])
+	if v.m.Made.Version == v.trust.Version && v.parquet.broken == nil {
+		v.columns = newParquet(v.parquet)
+	}
 	if header, _ := v.csv.line(); string(header) != csvHeader {
 		v.report.differ(rowsCSV, 0, "does not begin with the names of the columns")
 	}
@@ -171,12 +176,18 @@ func (v *verifier) files(ctx context.Context) error {
 			break
 		}
 	}
+	if v.columns != nil {
+		v.sameColumns(v.columns.close())
+		if _, err := v.parquet.r.Peek(1); v.columns != nil && err != io.EOF {
+			v.report.differ(rowsParquet, 0, "has more than the rows of "+rowsJSON)
+		}
+	}
 	for _, p := range []*part{v.csv, v.proofs} {
 		if _, err := p.line(); err != io.EOF && p.broken == nil || p == v.proofs && v.next != nil {
 			v.report.differ(p.want.Name, 0, "has more rows than "+rowsJSON)
 		}
 	}
-	for _, p := range []*part{v.rows, v.csv, v.proofs} {
+	for _, p := range []*part{v.rows, v.csv, v.parquet, v.proofs} {
 		if err := p.close(); err != nil {
 			v.report.differ(p.want.Name, 0, err.Error())
 		}
@@ -188,6 +199,14 @@ func (v *verifier) files(ctx context.Context) error {
 		return fmt.Errorf("verify the directory: %w", context.Cause(ctx))
 	}
 	return nil
+}
+
+// sameColumns notes if rows.parquet is not the file that the rows make.
+func (v *verifier) sameColumns(err error) {
+	if err != nil {
+		v.report.differ(rowsParquet, 0, "has other rows than "+rowsJSON)
+		v.columns = nil
+	}
 }
 
 // row reads the next row and what the other files have of it, and reports whether there was one.
@@ -204,6 +223,9 @@ func (v *verifier) row(number int64) bool {
 		v.report.differ(rowsJSON, number, err.Error())
 	} else {
 		v.answer.add(r)
+	}
+	if r != nil && v.columns != nil {
+		v.sameColumns(v.columns.add(r))
 	}
 	cells, err := v.csv.line()
 	if err != nil && v.csv.broken == nil {
@@ -289,15 +311,15 @@ func (v *verifier) claims() {
 
 // page makes the page anew and compares it.
 func (v *verifier) page() {
-	p := openPart(v.dir, v.m.Files[3])
+	p := openPart(v.dir, v.m.Files[4])
 	defer func() {
 		if err := p.close(); err != nil {
 			v.report.differ(pageFile, 0, err.Error())
 		}
 	}()
 	if v.m.Made.Version != v.trust.Version && p.broken == nil {
-		v.report.Notes = append(v.report.Notes, pageFile+" was made by another version of tap25, see "+manifestFile+
-			": it was signed, but only that version shows whether it says what the other files say")
+		v.report.Notes = append(v.report.Notes, pageFile+" and "+rowsParquet+" were made by another version of tap25, see "+
+			manifestFile+": they were signed, but only that version shows whether they say what the other files say")
 		return
 	}
 	switch err := writePage(p, v.m, &v.answer); {

@@ -37,7 +37,7 @@ func TestVerify_EveryChangedOctetIsNamed(t *testing.T) {
 	m := makeMaterial(t, 12)
 	m.rows = m.rows[:4]
 	dir := m.write(t)
-	for name, step := range map[string]int{rowsJSON: 11, rowsCSV: 5, proofsFile: 13, pageFile: 31, manifestFile: 13,
+	for name, step := range map[string]int{rowsJSON: 11, rowsCSV: 5, rowsParquet: 97, proofsFile: 13, pageFile: 31, manifestFile: 13,
 		signatureFile: 1} {
 		whole := read(t, dir, name)
 		for at := 0; at < len(whole); at += step {
@@ -233,7 +233,7 @@ func TestVerify_AnotherVersionsPageIsNotMadeAnew(t *testing.T) {
 // TestVerify_HostileFiles gives the verifier what is no file, and what is no end of a file.
 func TestVerify_HostileFiles(t *testing.T) {
 	whole := makeMaterial(t, 20).write(t)
-	names := []string{rowsJSON, rowsCSV, proofsFile, pageFile, manifestFile, signatureFile}
+	names := []string{rowsJSON, rowsCSV, rowsParquet, proofsFile, pageFile, manifestFile, signatureFile}
 	for name, make := range map[string]func(path string) error{
 		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
 		"a pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },

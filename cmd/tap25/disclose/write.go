@@ -20,7 +20,7 @@ import (
 	"tap25/store/stamp"
 )
 
-// rowFiles are the files that have the rows: the name, what a file begins with, and the line of a row.
+// rowFiles are the files that have the rows as lines: the name, what a file begins with, and the line of a row.
 var rowFiles = []struct {
 	name, header string
 	append       func([]byte, *store.CaseRow) []byte
@@ -143,6 +143,12 @@ func (w *writer) rows(ctx context.Context, s *Source) (err error) {
 		io.WriteString(o, f.header) // the error stays until close
 		outs = append(outs, o)
 	}
+	o, err := w.create(rowsParquet)
+	if err != nil {
+		return err
+	}
+	outs = append(outs, o)
+	columns := newParquet(o)
 	var line []byte
 	for r, rowErr := range s.Rows {
 		if err = rowErr; err == nil {
@@ -155,11 +161,15 @@ func (w *writer) rows(ctx context.Context, s *Source) (err error) {
 			line = f.append(line[:0], r)
 			outs[i].Write(line)
 		}
+		if err = columns.add(r); err != nil {
+			break
+		}
 		if w.answer.add(r) {
 			w.m.Zone.add(r.Envelope.SeenAt, s.Zone)
 		}
 		w.prover.add(r.Leaf())
 	}
+	err = errors.Join(err, columns.close())
 	for _, o := range outs {
 		err = errors.Join(err, o.close(w.m, nil))
 	}
