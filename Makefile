@@ -95,9 +95,12 @@ test: go install-test build check ## install what the tests need and run everyth
 test-plain:
 	go test -timeout 20m ./...
 
-# TestCost_… has one goroutine, and counts work: test-plain runs it.
+# TestCost_… has one goroutine, and counts work: test-plain runs it. Of store, the loader, finishing a day and signing have
+# goroutines of their own; the rest of its tests wait for a server.
 test-race:
-	CGO_ENABLED=1 go test -race -short -skip '^TestCost_' -timeout 20m ./reassembly/... ./bpf ./capture/... ./store/... ./cmd/tap25/sniff
+	CGO_ENABLED=1 go test -race -short -skip '^TestCost_' -timeout 20m ./reassembly/... ./bpf ./capture/... \
+		./store/cluster ./store/evidence ./store/spool ./store/stamp ./store/stream ./cmd/tap25/sniff
+	CGO_ENABLED=1 go test -race -short -timeout 20m -run 'Load|Finish|Kept|Sign' ./store
 
 generate: ## compile the XDP program anew, with clang 14 (a test compares the result)
 	BPF2GO_CC=$(or $(shell command -v clang-14),clang) go generate ./bpf

@@ -56,7 +56,8 @@ func TestLive_HopsAreThoseOfTheRelaysLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(recipient, "alike") != (others > 0) || others == 0 && got != want {
+		// Of the two that are alike, one may be through before the other comes: then there is no other that it could be.
+		if !strings.Contains(recipient, "alike") && others > 0 || others == 0 && got != want {
 			t.Errorf("the next name is %s, want %s, or one of %d", got, want, others+1)
 		}
 		if fmt.Sprint(linked) != "[recipient sender size address time]" {
