@@ -82,7 +82,9 @@ func (db *DB) bisect(ctx context.Context, sensor string, records [][]byte) (good
 		return nil, nil, err
 	}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		misdated, err := beginLoad(ctx, tx, sensor, rows)
+		var steps pgx.Batch
+		misdated := beginLoad(&steps, sensor, rows)
+		err := tx.SendBatch(ctx, &steps).Close()
 		if err == nil {
 			good, err = tryRecords(ctx, tx, misdated, whole, bad)
 		}

@@ -67,18 +67,6 @@ func apart(records [][]byte) (rows, coverage [][]byte) {
 	return rows, coverage
 }
 
-// copyAll adds what AppendRow and AppendCoverage made, within a transaction that has taken no lock on envelopes yet: it
-// makes the partitions of the rows' days and copies them; the server counts them. Rows whose day gets no partition go
-// to misdated.
-func copyAll(ctx context.Context, tx pgx.Tx, sensor string, records [][]byte) error {
-	rows, _ := apart(records)
-	misdated, err := beginLoad(ctx, tx, sensor, rows)
-	if err != nil {
-		return err
-	}
-	return copyRecords(ctx, tx, misdated, records)
-}
-
 // copyRecords copies coverage, and rows of days that begin_load was called with.
 func copyRecords(ctx context.Context, tx pgx.Tx, misdated misdatedDays, records [][]byte) error {
 	rows, coverage := apart(records)
@@ -167,21 +155,21 @@ func sameColumns(rows [][]byte) (names string, same [][]byte) {
 	return columns + ", " + laterColumns, same
 }
 
-// beginLoad makes the partitions that the rows need and locks their days; it returns the days that get no partition,
-// with the reason. It is called once in a transaction, before the first row, so that locks are taken in one order.
-func beginLoad(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) (misdatedDays, error) {
-	answer, err := tx.Query(ctx, "select * from tap25_internal.begin_load($1, $2)", sensor, daysOf(rows))
-	if err != nil {
-		return nil, err
-	}
-	misdated := misdatedDays{}
-	var d time.Time
-	var reason string
-	_, err = pgx.ForEachRow(answer, []any{&d, &reason}, func() error {
-		misdated[d.UTC()] = reason
-		return nil
+// beginLoad makes the partitions that the rows need and locks their days; when steps have run, misdated has the days that
+// get no partition, with the reason. It is called once in a transaction, before the first row, so that locks are taken
+// in one order.
+func beginLoad(steps *pgx.Batch, sensor string, rows [][]byte) (misdated misdatedDays) {
+	misdated = misdatedDays{}
+	steps.Queue("select * from tap25_internal.begin_load($1, $2)", sensor, daysOf(rows)).Query(func(rows pgx.Rows) error {
+		var d time.Time
+		var reason string
+		_, err := pgx.ForEachRow(rows, []any{&d, &reason}, func() error {
+			misdated[d.UTC()] = reason
+			return nil
+		})
+		return err
 	})
-	return misdated, err
+	return misdated
 }
 
 func copyTo(ctx context.Context, tx pgx.Tx, table, columns string, rows [][]byte) error {

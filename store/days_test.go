@@ -40,6 +40,16 @@ func loadRows(t testing.TB, db *DB, sensor string, rows ...*smtp.Envelope) {
 	}
 }
 
+// copyAll copies rows within a transaction, as a load does that nobody signs.
+func copyAll(ctx context.Context, tx pgx.Tx, sensor string, rows [][]byte) error {
+	var steps pgx.Batch
+	misdated := beginLoad(&steps, sensor, rows)
+	if err := tx.SendBatch(ctx, &steps).Close(); err != nil {
+		return err
+	}
+	return copyRecords(ctx, tx, misdated, rows)
+}
+
 const partitionCount = "select count(*) from pg_inherits where inhparent = 'envelopes'::regclass"
 
 func TestCopyRows_WrongClocksAreKeptWithAReason(t *testing.T) {

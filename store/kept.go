@@ -43,11 +43,11 @@ func (db *DB) missingOf(ctx context.Context, sensor string, segments []spool.Seg
 		batches[i] = batch{sensor: sensor, key: seg.Key}
 	}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		if err := db.relyOn(ctx, tx); err != nil {
-			return err
-		}
-		fresh, err := enterLoads(ctx, tx, batches)
-		if err != nil {
+		var steps pgx.Batch
+		var fresh []bool
+		db.relyOn(&steps)
+		enterLoads(&steps, batches, &fresh)
+		if err := tx.SendBatch(ctx, &steps).Close(); err != nil {
 			return err
 		}
 		for i, seg := range segments {
@@ -68,5 +68,9 @@ func (db *DB) missingOf(ctx context.Context, sensor string, segments []spool.Seg
 
 // ping makes the server answer.
 func (db *DB) ping(ctx context.Context) error {
-	return pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error { return db.relyOn(ctx, tx) })
+	return pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		var steps pgx.Batch
+		db.relyOn(&steps)
+		return tx.SendBatch(ctx, &steps).Close()
+	})
 }

@@ -63,16 +63,8 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 	}
 	committed := func() {}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		if err := db.relyOn(ctx, tx); err != nil {
-			return err
-		}
-		if err := forgetDropped(ctx, tx, batches); err != nil {
-			return err
-		}
-		if added, err = enterLoads(ctx, tx, batches); err != nil {
-			return err
-		}
-		if err := dateLoads(ctx, tx, batches, added); err != nil {
+		var misdated misdatedDays
+		if added, misdated, err = db.enter(ctx, tx, batches, rows); err != nil {
 			return err
 		}
 		var fresh []batch
@@ -86,9 +78,9 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 		case len(records) == 0:
 			return nil
 		case db.signer == nil:
-			return copyAll(ctx, tx, batches[0].sensor, records)
+			return copyRecords(ctx, tx, misdated, records)
 		}
-		committed, err = db.copySigned(ctx, tx, fresh, records)
+		committed, err = db.copySigned(ctx, tx, fresh, misdated)
 		return err
 	})
 	if err != nil {
@@ -98,17 +90,27 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 	return added, nil
 }
 
+// enter enters segments in loads and prepares their rows' days, in one round trip: added is false for a segment that is
+// there already.
+func (db *DB) enter(ctx context.Context, tx pgx.Tx, batches []batch, rows [][]byte) (added []bool,
+	misdated misdatedDays, err error) {
+	var steps pgx.Batch
+	db.relyOn(&steps)
+	forgetDropped(&steps, batches)
+	enterLoads(&steps, batches, &added)
+	dateLoads(&steps, batches)
+	if len(rows) > 0 {
+		misdated = beginLoad(&steps, batches[0].sensor, rows)
+	}
+	err = tx.SendBatch(ctx, &steps).Close()
+	return added, misdated, err
+}
+
 // copySigned copies the records of segments, each in a savepoint of its own but the first: so PostgreSQL gives the rows
 // of each an xmin of their own, which costs no octet and shows later which rows are whose. Then it adds the links.
-// records are those of all. The caller calls committed after COMMIT.
-func (db *DB) copySigned(ctx context.Context, tx pgx.Tx, batches []batch, records [][]byte) (
+// The caller calls committed after COMMIT.
+func (db *DB) copySigned(ctx context.Context, tx pgx.Tx, batches []batch, misdated misdatedDays) (
 	committed func(), err error) {
-	sensor := batches[0].sensor
-	rows, _ := apart(records)
-	misdated, err := beginLoad(ctx, tx, sensor, rows)
-	if err != nil {
-		return nil, err
-	}
 	var links []*evidence.Link
 	for i, b := range batches {
 		if i > 0 {
@@ -121,7 +123,7 @@ func (db *DB) copySigned(ctx context.Context, tx pgx.Tx, batches []batch, record
 		}
 		links = append(links, &evidence.Link{Kind: evidence.Segment, Segment: b.key, Days: dated(b.roots, misdated)})
 	}
-	return db.sign(ctx, tx, db.signer, sensor, links)
+	return db.sign(ctx, tx, db.signer, batches[0].sensor, links)
 }
 
 // beginSegment begins a savepoint in place of the one before, in one round trip.
@@ -135,16 +137,15 @@ func beginSegment(ctx context.Context, tx pgx.Tx, b batch, release bool) error {
 	return tx.SendBatch(ctx, &steps).Close()
 }
 
-// enterLoads enters segments of one sensor in loads; false for one that is there already. It waits for a session that
-// is just loading one.
-func enterLoads(ctx context.Context, tx pgx.Tx, batches []batch) (added []bool, err error) {
+// enterLoads enters segments of one sensor in loads; added is false for one that is there already. It waits for a
+// session that is just loading one.
+func enterLoads(steps *pgx.Batch, batches []batch, added *[]bool) {
 	keys, counts := make([]string, len(batches)), make([]int64, len(batches))
 	for i, b := range batches {
 		keys[i], counts[i] = b.key, int64(len(b.records))
 	}
-	err = tx.QueryRow(ctx, "select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys, counts).
-		Scan(&added)
-	return added, err
+	steps.Queue("select tap25_internal.enter_loads($1, $2, $3)", batches[0].sensor, keys, counts).
+		QueryRow(func(row pgx.Row) error { return row.Scan(added) })
 }
 
 // errAnotherServer means that a connection now leads to another server, as one through a pooler may after a failover.
@@ -154,22 +155,22 @@ var errAnotherServer = errors.New("another server has become the database since 
 // once it is on disk, and on that of a synchronous standby if there is one. A higher synchronous_commit stays. All
 // transactions of a connection must be on the same server, since that is asked for what is kept when the connection
 // begins.
-func (db *DB) relyOn(ctx context.Context, tx pgx.Tx) error {
-	var server time.Time
-	err := tx.QueryRow(ctx, `select pg_catalog.pg_postmaster_start_time(),
+func (db *DB) relyOn(steps *pgx.Batch) {
+	steps.Queue(`select pg_catalog.pg_postmaster_start_time(),
 		case when pg_catalog.current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
-		    then pg_catalog.set_config('synchronous_commit', 'on', true) end`).
-		Scan(&server, nil)
-	if err != nil {
-		return err
-	}
-	if db.server.IsZero() {
-		db.server = server
-	}
-	if !server.Equal(db.server) {
-		return errAnotherServer
-	}
-	return nil
+		    then pg_catalog.set_config('synchronous_commit', 'on', true) end`).QueryRow(func(row pgx.Row) error {
+		var server time.Time
+		if err := row.Scan(&server, nil); err != nil {
+			return err
+		}
+		if db.server.IsZero() {
+			db.server = server
+		}
+		if !server.Equal(db.server) {
+			return errAnotherServer
+		}
+		return nil
+	})
 }
 
 // errUndo ends a transaction that only asked a question.
@@ -183,11 +184,11 @@ func (db *DB) Loaded(ctx context.Context, sensor, segment string) (bool, error) 
 // loaded reports whether a load has committed a segment. A sensor may not read loads, so it tries to enter it.
 func (db *DB) loaded(ctx context.Context, b batch) (yes bool, err error) {
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		if err := forgetDropped(ctx, tx, []batch{b}); err != nil {
-			return err
-		}
-		fresh, err := enterLoads(ctx, tx, []batch{b})
-		if err != nil {
+		var steps pgx.Batch
+		var fresh []bool
+		forgetDropped(&steps, []batch{b})
+		enterLoads(&steps, []batch{b}, &fresh)
+		if err := tx.SendBatch(ctx, &steps).Close(); err != nil {
 			return err
 		}
 		yes = !fresh[0]

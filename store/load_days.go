@@ -45,37 +45,34 @@ func (b *batch) daysOfRows() Days {
 }
 
 // forgetDropped forgets which of the segments of capture files were loaded and then dropped by retention.
-func forgetDropped(ctx context.Context, tx pgx.Tx, batches []batch) error {
+func forgetDropped(steps *pgx.Batch, batches []batch) {
 	var keys []string
 	for _, b := range batches {
 		if b.ofFile() {
 			keys = append(keys, b.key)
 		}
 	}
-	if keys == nil {
-		return nil
+	if keys != nil {
+		steps.Queue("select tap25_internal.forget_dropped_loads($1, $2)", batches[0].sensor, keys)
 	}
-	_, err := tx.Exec(ctx, "select tap25_internal.forget_dropped_loads($1, $2)", batches[0].sensor, keys)
-	return err
 }
 
-// dateLoads notes the days of the segments of capture files that were entered in this transaction.
-func dateLoads(ctx context.Context, tx pgx.Tx, batches []batch, added []bool) error {
+// dateLoads notes the days of the segments of capture files that this transaction has entered; the server leaves out the
+// others.
+func dateLoads(steps *pgx.Batch, batches []batch) {
 	var keys []string
 	var first, last []time.Time
-	for i, b := range batches {
-		if !b.ofFile() || !added[i] {
+	for _, b := range batches {
+		if !b.ofFile() {
 			continue
 		}
 		if days := b.daysOfRows(); !days.First.IsZero() {
 			keys, first, last = append(keys, b.key), append(first, days.First), append(last, days.Last)
 		}
 	}
-	if keys == nil {
-		return nil
+	if keys != nil {
+		steps.Queue("select tap25_internal.date_loads($1, $2, $3, $4)", batches[0].sensor, keys, first, last)
 	}
-	_, err := tx.Exec(ctx, "select tap25_internal.date_loads($1, $2, $3, $4)", batches[0].sensor, keys, first, last)
-	return err
 }
 
 // KeptFrom returns the first day that the stored retention keeps; zero if it keeps all, or none is stored.

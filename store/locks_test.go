@@ -84,7 +84,9 @@ func TestLoad_WaitsForALockForAWhileOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Rollback(context.Background())
-	if _, err := beginLoad(t.Context(), tx, "alpha", encode(at(old))); err != nil {
+	var steps pgx.Batch
+	beginLoad(&steps, "alpha", encode(at(old)))
+	if err := tx.SendBatch(t.Context(), &steps).Close(); err != nil {
 		t.Fatal(err)
 	}
 	var timeout string

@@ -140,7 +140,9 @@ func TestNote_EntersAllOrNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(context.Background()) }()
-	if _, err := enterLoads(t.Context(), tx, []batch{{sensor: "tap", key: "b"}}); err != nil {
+	var steps pgx.Batch
+	enterLoads(&steps, []batch{{sensor: "tap", key: "b"}}, new([]bool))
+	if err := tx.SendBatch(t.Context(), &steps).Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.conn.Exec(t.Context(), "set lock_timeout = '100ms'"); err != nil {
