@@ -1,10 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,13 +35,14 @@ type Signer struct {
 // chainName names a chain of a signer's key.
 type chainName struct{ database, sensor string }
 
-// remembered are the last links of a chain that were committed.
+// remembered are the last links of a chain that were committed. Its file has this as JSON, and then a line for each link.
 type remembered struct {
 	path     string
+	stored   int                 // links in the file; 0: the next link has it written anew
 	Database string              `json:"database"`
 	Sensor   string              `json:"sensor"`
 	Key      string              `json:"key"` // fingerprint
-	Links    []evidence.LostLink `json:"links"`
+	Links    []evidence.LostLink `json:"-"`
 }
 
 // Heads returns the last link of each chain that this signer, or one before it in Dir with this key, has added to.
@@ -76,14 +79,68 @@ func (s *Signer) recallAll() {
 	}
 }
 
-// readRemembered reads a file. Of one that is not there, or that a crash has spoilt, nothing is known.
+// readRemembered reads a file, as far as a crash has not spoilt it.
 func readRemembered(path string) *remembered {
 	c := &remembered{}
-	if text, err := os.ReadFile(path); err != nil || json.Unmarshal(text, c) != nil {
-		c = &remembered{}
+	text, err := os.ReadFile(path)
+	lines := json.NewDecoder(bytes.NewReader(text))
+	if err != nil || lines.Decode(c) != nil {
+		return &remembered{path: path}
 	}
 	c.path = path
-	return c
+	for {
+		var l evidence.LostLink
+		if lines.Decode(&l) != nil {
+			return c
+		}
+		c.add(l)
+	}
+}
+
+// add adds links, and forgets the oldest ones beyond mostRemembered.
+func (c *remembered) add(links ...evidence.LostLink) {
+	c.Links = append(c.Links, links...)
+	c.Links = c.Links[max(0, len(c.Links)-mostRemembered):]
+}
+
+// store writes links that were added to the file, or all: a load costs a line for each segment, not the whole file.
+func (c *remembered) store(added []evidence.LostLink) {
+	if c.path == "" {
+		return
+	}
+	var b bytes.Buffer
+	lines := json.NewEncoder(&b)
+	anew := c.stored == 0 || c.stored+len(added) > 2*mostRemembered
+	if anew {
+		lines.Encode(c)
+		c.stored, added = 0, c.Links
+	}
+	for _, l := range added {
+		lines.Encode(l)
+	}
+	write := appendTo
+	if anew {
+		write = replace
+	}
+	if c.stored += len(added); write(c.path, b.Bytes()) != nil {
+		c.stored = 0
+	}
+}
+
+func appendTo(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
+}
+
+func replace(path string, text []byte) error {
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 func (s *Signer) path(name chainName) string {
@@ -126,16 +183,16 @@ func (s *Signer) remember(name chainName, links []*evidence.Link, hashes []evide
 			lost[x.Hash] = true
 		}
 	}
-	kept := slices.DeleteFunc(slices.Clone(c.Links), func(x evidence.LostLink) bool { return lost[x.Hash] })
+	if len(lost) > 0 {
+		c.Links = slices.DeleteFunc(slices.Clone(c.Links), func(x evidence.LostLink) bool { return lost[x.Hash] })
+		c.stored = 0
+	}
+	var added []evidence.LostLink
 	for i, l := range links {
-		kept = append(kept, evidence.LostLink{Number: l.Number, Hash: hashes[i], Segment: l.Segment})
+		added = append(added, evidence.LostLink{Number: l.Number, Hash: hashes[i], Segment: l.Segment})
 	}
-	c.Links = kept[max(0, len(kept)-mostRemembered):]
-	if text, err := json.Marshal(c); err == nil && c.path != "" {
-		if os.WriteFile(c.path+".new", text, 0o600) == nil {
-			os.Rename(c.path+".new", c.path)
-		}
-	}
+	c.add(added...)
+	c.store(added)
 }
 
 // head is what lock_chain returns.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -291,5 +292,55 @@ func TestExpire_SignsOrDropsNothing(t *testing.T) {
 	r := verify(t, db, trusting(s))
 	if len(r.Findings) > 0 || r.Segments != 0 || r.Destroyed != 4 || r.Held != 24+1 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A link costs a line of the file, which neither grows without end nor is spoilt by a crash within a line.
+func TestSigner_RemembersTheLastLinks(t *testing.T) {
+	s, name := signer(t), chainName{"database", "tap"}
+	remember := func(s *Signer, n int) {
+		s.remember(name, []*evidence.Link{{Number: uint64(n), Segment: fmt.Sprint(n)}}, []evidence.Hash{{byte(n)}})
+	}
+	stat := func() os.FileInfo {
+		info, err := os.Stat(s.path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	n, rewritten := 1, 0
+	remember(s, n)
+	before := stat()
+	line := before.Size()
+	for n++; n <= 5*mostRemembered; n++ {
+		remember(s, n)
+		after := stat()
+		if !os.SameFile(before, after) {
+			rewritten++
+		}
+		if before = after; after.Size() > 2*mostRemembered*line {
+			t.Fatalf("%d octets after %d links", after.Size(), n)
+		}
+	}
+	if rewritten > 4 {
+		t.Errorf("the whole file was written %d times", rewritten)
+	}
+	f, err := os.OpenFile(s.path(name), os.O_WRONLY|os.O_APPEND, 0)
+	if err == nil {
+		_, err = f.WriteString(`{"Number":1,"Has`)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s = &Signer{Key: s.Key, Dir: s.Dir} // another process
+		links := s.recall(name)
+		if len(links) != mostRemembered || links[len(links)-1].Number != uint64(n-1) ||
+			links[0].Number != uint64(n-mostRemembered) {
+			t.Fatalf("%d links until %d are remembered", len(links), n-1)
+		}
+		remember(s, n)
+		n++
 	}
 }
