@@ -29,13 +29,19 @@ func (db *DB) AheadPartitions(ctx context.Context, days int) (made int, err erro
 const daysAtOnce = 50
 
 // makeDays makes the partitions that rows need, before the transaction that copies them: so no other sensor waits for
-// that, and a segment of many days does not need more locks than there are.
+// that, and a segment of many days does not need more locks than there are. Those that it made last it does not ask for
+// again: if one was dropped since, beginLoad makes it.
 func (db *DB) makeDays(ctx context.Context, rows [][]byte) error {
-	for chunk := range slices.Chunk(daysOf(rows), daysAtOnce) {
+	days := daysOf(rows)
+	if len(days) == 0 || slices.Equal(days, db.made) {
+		return nil
+	}
+	for chunk := range slices.Chunk(days, daysAtOnce) {
 		if _, err := db.conn.Exec(ctx, "select tap25_internal.make_partitions($1)", chunk); err != nil {
 			return fmt.Errorf("make the partitions of a segment: %w", db.locked(ctx, err))
 		}
 	}
+	db.made = days
 	return nil
 }
 

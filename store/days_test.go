@@ -189,3 +189,19 @@ func TestCopyRows_ManySensorsMakeTheSameDaysAtOnce(t *testing.T) {
 		t.Errorf("%d rows misdated, want none", n)
 	}
 }
+
+// A connection that has made a day's partition does not ask for it again; but expiry may have dropped it since.
+func TestLoad_MakesADayAgainThatWasDropped(t *testing.T) {
+	db := database(t, false)
+	for _, segment := range []string{"a", "b"} {
+		if _, err := db.Load(t.Context(), "tap", segment, encode(at(old))); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, db); n != 1 {
+			t.Errorf("%d rows after segment %s, want 1", n, segment)
+		}
+		if r := expire(t, db, impatient); len(r.Dropped) != 1 {
+			t.Fatalf("dropped %+v", r)
+		}
+	}
+}

@@ -29,6 +29,7 @@ type DB struct {
 	server time.Time          // when the server was started that took the first rows of this connection: see relyOn
 	signer *Signer            // signs what is loaded; nil: nobody
 	asked  map[chainName]bool // whose links the server was asked for
+	made   []time.Time        // days whose partitions makeDays has made last
 
 	warnings []string
 }
