@@ -67,8 +67,8 @@ type CaseTree struct {
 	Leaves          []evidence.Hash
 }
 
-// AskCase has the database record a question on an open case, and returns what it recorded. [DB.CaseMail] shows the rows
-// then, for 15 minutes.
+// AskCase has the database record a question on an open case, and returns what it recorded. [DB.CaseMail] shows the
+// rows then, for 15 minutes.
 func (db *DB) AskCase(ctx context.Context, q CaseQuestion) (a CaseAnswer, err error) {
 	var number *int64
 	err = db.conn.QueryRow(ctx, "select tap25.ask_case($1, $2, $3, $4)", q.Case, q.Since, q.Before, q.Target).

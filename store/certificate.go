@@ -57,7 +57,7 @@ func dropRows(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]Expire
 // signedDay are the roots of the links of a day that no certificate is of yet.
 type signedDay struct {
 	day   time.Time
-	last  int64 // number of the last link that was read
+	last  int64 // id of the last link that was read
 	roots []evidence.DayRows
 }
 

@@ -161,9 +161,9 @@ func sameColumns(rows [][]byte) (names string, same [][]byte) {
 	return columns + ", " + laterColumns, same
 }
 
-// beginLoad makes the partitions that the rows need and locks their days; when steps have run, misdated has the days that
-// get no partition, with the reason. It is called once in a transaction, before the first row, so that locks are taken
-// in one order.
+// beginLoad makes the partitions that the rows need and locks their days; when steps have run, misdated has the days
+// that get no partition, with the reason. It is called once in a transaction, before the first row, so that locks are
+// taken in one order.
 func beginLoad(steps *pgx.Batch, sensor string, rows [][]byte) (misdated misdatedDays) {
 	misdated = misdatedDays{}
 	steps.Queue("select * from tap25_internal.begin_load($1, $2)", sensor, daysOf(rows)).Query(func(rows pgx.Rows) error {

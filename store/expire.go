@@ -81,9 +81,9 @@ const giveWay = "200ms"
 // Expire drops the days that are older than the retention, each in a transaction of its own, after copying what legal
 // holds keep; and removes what ended holds kept. The database stores the retention, drops nothing that it keeps, and
 // records who asked. The error is [ErrNoRetention] if there is none, [ErrShorterRetention] if cfg's is shorter than the
-// stored one, unless cfg.Change. Capture files whose rows were all dropped may be loaded again. It may run beside loads,
-// readers and itself: a day in use is tried again for cfg.Patience, then reported as busy, which is no error. The report
-// is valid with an error too.
+// stored one, unless cfg.Change. Capture files whose rows were all dropped may be loaded again. It may run beside
+// loads, readers and itself: a day in use is tried again for cfg.Patience, then reported as busy, which is no error.
+// The report is valid with an error too.
 func (db *DB) Expire(ctx context.Context, cfg ExpireConfig) (ExpireReport, error) {
 	var report ExpireReport
 	if cfg.Patience == 0 {

@@ -29,9 +29,10 @@ type FinishedDay struct {
 }
 
 // FinishDays does what is due for the days that are over: it packs their coverage, makes their summaries, and rebuilds
-// their indexes if the user owns them. Both are recorded, and done again if many rows came late. Neither blocks a reader or a load; what
-// another connection is doing is left to it. Days that were finished are returned with an error too. The error is
-// [ErrPooled] if indexes were left as they are because a pooler is in between; all else is done then.
+// their indexes if the user owns them. Summaries and rebuilds are recorded, and done again if many rows came late. None
+// of this blocks a reader or a load; what another connection is doing is left to it. Days that were finished are
+// returned with an error too. The error is [ErrPooled] if indexes were left as they are because a pooler is in between;
+// all else is done then.
 func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []FinishedDay, err error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute

@@ -21,8 +21,8 @@ type batch struct {
 
 // Load adds the records of a segment, in one transaction; added is false if an earlier load of that name has committed.
 // Each is a tuple of COPY's binary format as made by [AppendRow] or [AppendCoverage]; Load keeps none of them. After an
-// error none was added, unless the answer to COMMIT was lost: Load again with the same name is right after any error. See
-// [Hopeless] and [Passes] for whether to wait.
+// error none was added, unless the answer to COMMIT was lost: Load again with the same name is right after any error.
+// See [Hopeless] and [Passes] for whether to wait.
 func (db *DB) Load(ctx context.Context, sensor, segment string, records [][]byte) (added bool, err error) {
 	all, err := db.load(ctx, []batch{{sensor: sensor, key: segment, records: records, roots: rootsOf(records)}})
 	if err != nil {

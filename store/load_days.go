@@ -57,8 +57,8 @@ func forgetDropped(steps *pgx.Batch, batches []batch) {
 	}
 }
 
-// dateLoads notes the days of the segments of capture files that this transaction has entered; the server leaves out the
-// others.
+// dateLoads notes the days of the segments of capture files that this transaction has entered; the server leaves out
+// the others.
 func dateLoads(steps *pgx.Batch, batches []batch) {
 	var keys []string
 	var first, last []time.Time

@@ -34,9 +34,9 @@ func (l *Loader) read(seg spool.Segment) (s segment, err error) {
 	return s, err
 }
 
-// readAhead begins to read, and to hash, the segments whose turn comes next, in a goroutine of its own: so the server does not wait
-// for the disk between two transactions. What it returns waits until that is done, and is to be called before the next
-// load. What cannot be read is left to that.
+// readAhead begins to read and hash the segments whose turn comes next, in a goroutine of its own, so that the server
+// does not wait for the disk between two transactions. The caller calls wait, which returns when that is done, before
+// the next load. A segment that cannot be read is left to that load.
 func (l *Loader) readAhead(behind []spool.Segment) (wait func()) {
 	next, _ := l.next(behind)
 	before, ended := l.ahead, make(chan map[string]segment, 1)

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// migrationLock is the advisory lock of migrations, since a new database has no table to lock. Any login of the database
-// can hold it.
+// migrationLock is the advisory lock of migrations, since a new database has no table to lock. Any login of the
+// database can hold it.
 const migrationLock = int64(9628173550095224)
 
 // migrationWait sets lock_timeout for a migration, in a transaction or ($1 false) in the session, unless the user has
@@ -19,8 +19,8 @@ const migrationLock = int64(9628173550095224)
 const migrationWait = "select pg_catalog.set_config('lock_timeout', '30s', %t)" +
 	" where pg_catalog.current_setting('lock_timeout') = '0'"
 
-// lockMigrations takes the lock of migrations. The error of a lock that is not free in time names who holds it. A migration of somebody who may migrate is
-// waited for: its session has begun to write.
+// lockMigrations takes the lock of migrations. The error of a lock that is not free in time names who holds it. A
+// migration of somebody who may migrate is waited for: its session has begun to write.
 func (db *DB) lockMigrations(ctx context.Context) (unlock func(), err error) {
 	if _, err := db.conn.Exec(ctx, fmt.Sprintf(migrationWait, false)); err != nil {
 		return nil, fmt.Errorf("bound the wait for a lock: %w", err)

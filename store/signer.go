@@ -35,7 +35,8 @@ type Signer struct {
 // chainName names a chain of a signer's key.
 type chainName struct{ database, sensor string }
 
-// remembered are the last links of a chain that were committed. Its file has this as JSON, and then a line for each link.
+// remembered are the last links of a chain that were committed. Its file has this as JSON, and then a line for each
+// link.
 type remembered struct {
 	path     string
 	stored   int                 // links in the file; 0: the next link has it written anew

@@ -4,8 +4,8 @@
 // The server listens only on a unix socket in its own directory, and in another if [Cluster.Share] has stored one.
 // [Cluster.Use] starts it for as long as one of the processes that use it runs: it ends with the process that has
 // started it, after the others have released it. [Cluster.Up] leaves it running. Two locks in the state directory order
-// this: start.lock, held over a start, and users.lock, which each user holds. The package knows no schema: package store
-// opens and migrates the database.
+// this: start.lock, held over a start, and users.lock, which each user holds. The package knows no schema: package
+// store opens and migrates the database.
 package cluster
 
 import (
@@ -63,8 +63,9 @@ type Cluster struct {
 	exited chan error
 }
 
-// New finds the distribution's PostgreSQL for a cluster in the state directory dir, see [StateDir]: the version that made
-// the cluster if it is installed, else the newest. It starts and makes nothing. The error says what to install if there is no PostgreSQL 15 or newer.
+// New finds the distribution's PostgreSQL for a cluster in the state directory dir, see [StateDir]: the version that
+// made the cluster if it is installed, else the newest. It starts and makes nothing. The error names what to install if
+// there is no PostgreSQL 15 or newer.
 func New(dir string) (*Cluster, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {

@@ -38,8 +38,8 @@ func StateDir() (string, error) {
 // servers is where Debian and Ubuntu install PostgreSQL's programs, by major version.
 const servers = "/usr/lib/postgresql/*/bin"
 
-// findServer returns the directory of the PostgreSQL that made the cluster, or of the newest if that is not installed or
-// there is no cluster.
+// findServer returns the directory of the PostgreSQL that made the cluster, or of the newest if that is not installed
+// or there is no cluster.
 func (c *Cluster) findServer(pattern string) (string, error) {
 	dirs, _ := filepath.Glob(pattern)
 	made, _ := os.ReadFile(filepath.Join(c.DataDir(), "PG_VERSION"))

@@ -24,7 +24,7 @@ type Checker struct {
 }
 
 // Next checks the next link, and returns it if it can be read. After an error, which names one of the errors of this
-// package, the chain continues behind this link as it is, so that one change is reported once.
+// package, the chain continues after this link as it is, so that one change is reported once.
 func (c *Checker) Next(encoded, signature []byte) (*Link, error) {
 	l, err := ParseLink(encoded)
 	before, number := c.Hash, c.Number

@@ -81,8 +81,8 @@ type Link struct {
 	Prev    Hash   // of the link before in the chain, as the database has it; zero for the first
 	Time    time.Time
 	Version string // of tap25
-	Segment string // key of the segment; "" for other kinds than Segment
-	Reason  string // of a destruction, such as "retention 730 days"
+	Segment string // key of the segment; of kind Coverage the sensor whose coverage was packed; else ""
+	Reason  string // of a destruction, such as "retention: kept from 2024-03-01"
 	Days    []DayRows
 
 	// Before is the last link of the sensor's chain by another key, if the first link of a chain follows one: the key

@@ -30,8 +30,8 @@ const Patience = 30 * time.Second
 // Max is the most octets of a response, and of a file of its authority's certificates. It has few certificates.
 const Max = 64 << 10
 
-// Port returns the TCP port to which [Ask] connects for an authority: its own, or that of the proxy that the environment
-// names. The error says what is wrong with its URL.
+// Port returns the TCP port to which [Ask] connects for an authority: its own, or that of the proxy that the
+// environment names. The error says what is wrong with its URL.
 func Port(address string) (uint16, error) {
 	request, err := http.NewRequest(http.MethodPost, address, nil)
 	if err != nil {
