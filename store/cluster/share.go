@@ -64,7 +64,12 @@ func (c *Cluster) store(ctx context.Context, dir string) error {
 // Shared returns the directory of the second socket; "" if none is stored. The error says why a server does not listen
 // there: the directory is not as [Cluster.Share] has left it.
 func (c *Cluster) Shared() (dir string, err error) {
-	text, err := os.ReadFile(filepath.Join(c.dir, shareFile))
+	root, err := os.OpenRoot(c.dir) // as replace does: an error shows the text, which must be no other file's
+	var text []byte
+	if err == nil {
+		defer root.Close()
+		text, err = root.ReadFile(shareFile)
+	}
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
 		return "", nil
 	}

@@ -207,6 +207,25 @@ func TestShare_ServerStartsWithoutADirectoryThatChanged(t *testing.T) {
 	}
 }
 
+// The state directory belongs to the server's user, and an error of root shows what the stored name is.
+func TestShare_FollowsNoLinkOutOfTheStateDirectory(t *testing.T) {
+	c := storetest.NewCluster(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("canary"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := os.MkdirAll(c.StateDir(), 0o700)
+	if err == nil {
+		err = os.Symlink(secret, filepath.Join(c.StateDir(), "share"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dir, err := c.Shared(); err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("%q: %v", dir, err)
+	}
+}
+
 func TestShare_RefusesDirectoriesThatOthersControl(t *testing.T) {
 	needRoot(t)
 	c := storetest.NewCluster(t)
