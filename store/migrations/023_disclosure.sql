@@ -59,7 +59,7 @@ begin
         with segments as materialized (
             select distinct l.id from unnest(its.times, its.sessions) w (seen_at, session_id)
             join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
-            join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and its.day between l.first_day and l.last_day
+            join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and daterange(l.first_day, l.last_day, '[]') @> its.day
         )
         select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(e), '')
         from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
