@@ -182,7 +182,8 @@ begin
     end if;
 end $$;
 
--- The rows of both directions, found by the mailbox if only one of the parties is one. An hour more, as in mail_once.
+-- The rows of both directions. An index finds those of one party: of a mailbox rather than a domain, and of a domain rather than one with its
+-- subdomains. An hour more, as in mail_once.
 create function tap25.mail_between(a text, b text, since timestamptz default '-infinity', before timestamptz default 'infinity') returns setof tap25.mail_once
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
@@ -191,11 +192,11 @@ declare
     behind constant timestamptz := coalesce(before, 'infinity');
 begin
     perform tap25_internal.check_may_ask();
-    if left(a, 1) = '.' or left(b, 1) = '.' then
-        perform tap25_internal.check_days_read(since, before);
-    end if;
-    if a is null or tap25_internal.is_mailbox(b) and not tap25_internal.is_mailbox(a) or left(a, 1) = '.' and b is not null then
+    if a is null or not tap25_internal.is_mailbox(a) and (tap25_internal.is_mailbox(b) or left(a, 1) = '.' and b is not null) then
         select b, a into a, b;
+    end if;
+    if left(a, 1) = '.' and not tap25_internal.is_mailbox(a) then
+        perform tap25_internal.check_days_read(since, before);
     end if;
     return query execute 'select * from (' || tap25_internal.once_query('
             select * from tap25_internal.mail_of_party($1, true, $3 - interval ''1 hour'', $4 + interval ''1 hour'') m where tap25_internal.is_of(m.rcpt_to, $2)
@@ -333,7 +334,7 @@ comment on function tap25_internal.local_part is 'Returns the part of an address
 comment on function tap25_internal.check_may_ask is 'Fails, and says what to call instead, unless the caller may read mail.';
 comment on function tap25_internal.check_days_read is 'Fails unless a time range is 31 days or less: for questions that read whole days.';
 comment on function tap25_internal.mail_of_party is 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
-comment on function tap25.mail_between is 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most. For the owner: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
+comment on function tap25.mail_between is 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most if the other is no mailbox and no single domain. For the owner: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
 comment on function tap25.mail_of is 'Returns the mail from and to a party, each once, with since <= seen_at < before. A party is as for mail_between. For the owner: select * from mail_of(''a@a.example'')';
 comment on function tap25.mail_ip is 'Returns the mail of an IP address or subnet as client, server or origin, each once, with since <= seen_at < before. For the owner: select * from mail_ip(''192.0.2.1'', ''2026-01-01'', ''2026-02-01'')';
 comment on function tap25.mail_local_part is 'Returns the mail from and to all addresses with a local part, whatever their domain, each once, with since <= seen_at < before: 31 days at most, which are read whole. For the owner: select * from mail_local_part(''info'', ''2026-01-01'', ''2026-02-01'')';
