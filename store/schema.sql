@@ -4578,6 +4578,11 @@ begin
         when 'ended_sessions' then
             new.ended_by := session_user;
             new.at := clock_timestamp();
+        when 'keys' then
+            new.added_by := session_user;
+            new.added_at := clock_timestamp();
+        when 'links' then
+            new.added_at := clock_timestamp();
         when 'holds' then
             new.added_by := session_user;
             new.added_at := clock_timestamp();
@@ -4585,21 +4590,6 @@ begin
             new.dropped_at := null;
             new.released_at := null;
     end case;
-    return new;
-end $function$;
-
-CREATE OR REPLACE FUNCTION tap25_internal.stamp_evidence()
- RETURNS trigger
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET "DateStyle" TO 'ISO, YMD'
- SET "TimeZone" TO 'UTC'
-AS $function$
-begin
-    new.added_at := clock_timestamp();
-    if tg_table_name = 'keys' then
-        new.added_by := session_user;
-    end if;
     return new;
 end $function$;
 
@@ -4718,11 +4708,11 @@ CREATE TRIGGER stamp BEFORE INSERT ON tap25.holds FOR EACH ROW EXECUTE FUNCTION 
 ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.keys FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER stamp BEFORE INSERT ON tap25.keys FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.keys FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.links FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER stamp BEFORE INSERT ON tap25.links FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.links FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.retentions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.retentions ENABLE ALWAYS TRIGGER append_only;
@@ -5342,7 +5332,6 @@ COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows 
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
-COMMENT ON FUNCTION tap25_internal.stamp_evidence() IS 'Trigger: stamps a line of keys or links with who adds it and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of scopes with who adds it and when, and the digest of its rules, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';

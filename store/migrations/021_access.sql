@@ -30,6 +30,11 @@ begin
         when 'ended_sessions' then
             new.ended_by := session_user;
             new.at := clock_timestamp();
+        when 'keys' then
+            new.added_by := session_user;
+            new.added_at := clock_timestamp();
+        when 'links' then
+            new.added_at := clock_timestamp();
         when 'holds' then
             new.added_by := session_user;
             new.added_at := clock_timestamp();
@@ -666,15 +671,6 @@ comment on column tap25_internal.warrant_targets.warrant_id is 'The warrant: war
 comment on sequence tap25_internal.warrant_targets_id_seq is 'Gives warrant_targets.id.';
 comment on table tap25_internal.warrant_auditors is 'To whom warrants open something. Append-only.';
 comment on column tap25_internal.warrant_auditors.warrant_id is 'The warrant: warrants.id.';
-do $$
-declare
-    f record;
-begin
-    for f in select p.oid::regprocedure as name, obj_description(p.oid, 'pg_proc') as meaning from pg_proc p
-             where p.pronamespace = 'tap25'::regnamespace and p.proname ~ '^mail_' and obj_description(p.oid, 'pg_proc') ~ 'For administrators' loop
-        execute format('comment on function %s is %L', f.name, replace(f.meaning, 'For administrators', 'For the owner'));
-    end loop;
-end $$;
 do $$
 declare
     c text;

@@ -56,20 +56,11 @@ select sensor, 6, day, rows from tap25_internal.days d where rows > 0 and tap25_
 union all select sensor, 9, 'epoch'::date, count(*) from tap25_internal.misdated group by sensor
 union all select sensor, 10, 'epoch'::date, count(*) from tap25_internal.held group by sensor;
 
-create function tap25_internal.stamp_evidence() returns trigger language plpgsql
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-begin
-    new.added_at := clock_timestamp();
-    if tg_table_name = 'keys' then
-        new.added_by := session_user;
-    end if;
-    return new;
-end $$;
 do $$
 declare t regclass;
 begin
     foreach t in array array['tap25.keys', 'tap25.links']::regclass[] loop
-        execute format('create trigger stamp before insert on %s for each row execute function tap25_internal.stamp_evidence()', t);
+        execute format('create trigger stamp before insert on %s for each row execute function tap25_internal.stamp()', t);
         execute format('alter table %s enable always trigger stamp', t);
     end loop;
     foreach t in array array['tap25.keys', 'tap25.links', 'tap25_internal.evidence', 'tap25_internal.before_evidence']::regclass[] loop
@@ -281,7 +272,7 @@ end $$;
 
 -- Rights.
 
-revoke execute on function tap25_internal.stamp_evidence, tap25_internal.stamp_load, tap25_internal.claim_chain, tap25_internal.lock_chain,
+revoke execute on function tap25_internal.stamp_load, tap25_internal.claim_chain, tap25_internal.lock_chain,
     tap25_internal.has_links, tap25_internal.add_links, tap25_internal.leaf(tap25_internal.envelopes), tap25_internal.held_leaves,
     tap25_internal.released_leaves, tap25_internal.misdated_leaves, tap25_internal.leaf(tap25.coverage), tap25_internal.packing_chain,
     tap25_internal.coverage_over, tap25_internal.pack_coverage from public;
@@ -340,7 +331,6 @@ comment on column tap25_internal.before_evidence.sensor is 'Name of the sensor, 
 comment on column tap25_internal.before_evidence.kind is '6: rows of a day''s partition, 9: all of misdated, 10: all of held.';
 comment on column tap25_internal.before_evidence.day is 'UTC day; 1970-01-01 for the kinds 9 and 10.';
 comment on column tap25_internal.before_evidence.rows is 'Number of rows.';
-comment on function tap25_internal.stamp_evidence is 'Trigger: stamps a line of keys or links with who adds it and when, whatever was given.';
 comment on function tap25_internal.stamp_load is 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';
 comment on function tap25_internal.claim_chain is 'Refuses who may not add links to a chain.';
 comment on function tap25_internal.lock_chain is 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
