@@ -344,5 +344,5 @@ comment on function tap25_internal.pack_coverage is 'Puts longer rows in the pla
 comment on function tap25_internal.held_leaves is 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
 comment on function tap25_internal.released_leaves is 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
 comment on function tap25_internal.misdated_leaves is 'The leaves of the rows that expire_misdated will drop. For administrators, who sign what they drop.';
-comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
+comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 comment on function tap25_internal.grant_roles_before_evidence is 'The part of grant_roles that is older than evidence.';
