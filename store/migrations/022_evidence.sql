@@ -77,7 +77,7 @@ set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 
     select tap25_internal.claim_sensor(by_sensor);
     update tap25_internal.loads l set rows = l.rows where l.sensor = by_sensor and l.segment = which and l.loaded_at = now() $$;
 
--- Whether this login may add to a chain: a sensor to its own, and to that of destructions, which has no name, who may drop days.
+-- Fails unless this login may add to a chain: a sensor may to its own, and who may drop days to that of destructions, which has no name.
 create function tap25_internal.claim_chain(name text) returns void language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 begin
@@ -89,7 +89,7 @@ begin
 end $$;
 
 -- Locks a chain until the end of the transaction, and returns its last link; of a chain that has none yet, the last link of the
--- sensor's chain by another key, or the rows of before the first chain.
+-- sensor's chain by another key, or the rows that are older than the first chain.
 create function tap25_internal.lock_chain(of_sensor text, its_key bytea)
 returns table (database uuid, number bigint, hash bytea, before_key bytea, before_number bigint, before_hash bytea,
     kinds smallint[], days date[], rows bigint[])
