@@ -1436,7 +1436,7 @@ begin
         with segments as materialized (
             select distinct l.id from unnest(its.times, its.sessions) w (seen_at, session_id)
             join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
-            join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and its.day between l.first_day and l.last_day
+            join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and daterange(l.first_day, l.last_day, '[]') @> its.day
         )
         select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(e), '')
         from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
@@ -1664,11 +1664,11 @@ declare
     behind constant timestamptz := coalesce(before, 'infinity');
 begin
     perform tap25_internal.check_may_ask();
-    if left(a, 1) = '.' or left(b, 1) = '.' then
-        perform tap25_internal.check_days_read(since, before);
-    end if;
-    if a is null or tap25_internal.is_mailbox(b) and not tap25_internal.is_mailbox(a) or left(a, 1) = '.' and b is not null then
+    if a is null or not tap25_internal.is_mailbox(a) and (tap25_internal.is_mailbox(b) or left(a, 1) = '.' and b is not null) then
         select b, a into a, b;
+    end if;
+    if left(a, 1) = '.' and not tap25_internal.is_mailbox(a) then
+        perform tap25_internal.check_days_read(since, before);
     end if;
     return query execute 'select * from (' || tap25_internal.once_query('
             select * from tap25_internal.mail_of_party($1, true, $3 - interval ''1 hour'', $4 + interval ''1 hour'') m where tap25_internal.is_of(m.rcpt_to, $2)
@@ -4492,7 +4492,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.refuse_change()
  SET "TimeZone" TO 'UTC'
 AS $function$
 begin
-    raise 'warrants are not written: apply_for_warrant(), approve_warrant(), refuse_warrant() and end_warrant() do that' using errcode = 'insufficient_privilege';
+    raise 'the view warrants is read-only: call apply_for_warrant(), approve_warrant(), refuse_warrant() or end_warrant()' using errcode = 'insufficient_privilege';
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.release_holds(version text)
@@ -4578,6 +4578,11 @@ begin
         when 'ended_sessions' then
             new.ended_by := session_user;
             new.at := clock_timestamp();
+        when 'keys' then
+            new.added_by := session_user;
+            new.added_at := clock_timestamp();
+        when 'links' then
+            new.added_at := clock_timestamp();
         when 'holds' then
             new.added_by := session_user;
             new.added_at := clock_timestamp();
@@ -4585,21 +4590,6 @@ begin
             new.dropped_at := null;
             new.released_at := null;
     end case;
-    return new;
-end $function$;
-
-CREATE OR REPLACE FUNCTION tap25_internal.stamp_evidence()
- RETURNS trigger
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET "DateStyle" TO 'ISO, YMD'
- SET "TimeZone" TO 'UTC'
-AS $function$
-begin
-    new.added_at := clock_timestamp();
-    if tg_table_name = 'keys' then
-        new.added_by := session_user;
-    end if;
     return new;
 end $function$;
 
@@ -4718,11 +4708,11 @@ CREATE TRIGGER stamp BEFORE INSERT ON tap25.holds FOR EACH ROW EXECUTE FUNCTION 
 ALTER TABLE tap25.holds ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.keys FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER stamp BEFORE INSERT ON tap25.keys FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.keys FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.keys ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.links FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER stamp BEFORE INSERT ON tap25.links FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp_evidence();
+CREATE TRIGGER stamp BEFORE INSERT ON tap25.links FOR EACH ROW EXECUTE FUNCTION tap25_internal.stamp();
 ALTER TABLE tap25.links ENABLE ALWAYS TRIGGER stamp;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tap25.retentions FOR EACH STATEMENT EXECUTE FUNCTION tap25_internal.refuse();
 ALTER TABLE tap25.retentions ENABLE ALWAYS TRIGGER append_only;
@@ -4894,8 +4884,8 @@ COMMENT ON TYPE tap25.outcome IS 'What became of a mail. accepted: RCPT and the 
 COMMENT ON TABLE tap25.accesses IS 'What auditors have read, opened, or were refused, and who has opened the private cluster as its owner. Append-only, for its owner too; administrators read it.';
 COMMENT ON COLUMN tap25.accesses.at IS 'When the access was recorded, by the database''s clock.';
 COMMENT ON COLUMN tap25.accesses.auditor IS 'The login that asked.';
-COMMENT ON COLUMN tap25.accesses.case_id IS 'The case that was asked for, as the auditor wrote it. Null where action is opened as owner.';
-COMMENT ON COLUMN tap25.accesses.action IS 'open, of a case; read, of a question and its answer; shown, of the rows of an answer; refused; opened as owner, of the private cluster by tap25 db psql, where all rows can be read.';
+COMMENT ON COLUMN tap25.accesses.case_id IS 'The case that was asked for, as the auditor wrote it. Null if action is opened as owner.';
+COMMENT ON COLUMN tap25.accesses.action IS 'open, of a case; read, of a question and its answer; shown, of the rows of an answer; refused; opened as owner, of the private cluster by tap25 db psql, which can read all rows.';
 COMMENT ON COLUMN tap25.accesses.purpose IS 'What the case was opened for, in the auditor''s words. Null for what is not an opening, or a refused one.';
 COMMENT ON COLUMN tap25.accesses.rows IS 'How many rows the answer has; null if there is none. What is read on before schema version 21 was shown at once.';
 COMMENT ON COLUMN tap25.accesses.xid IS 'The transaction that recorded it: a case is read in a later one than it was opened in.';
@@ -4910,14 +4900,14 @@ COMMENT ON COLUMN tap25.accesses.client_addr IS 'IP address that the auditor''s 
 COMMENT ON COLUMN tap25.accesses.client_port IS 'TCP port that the auditor''s session came from. Null: a Unix socket.';
 COMMENT ON COLUMN tap25.accesses.application_name IS 'What the auditor''s program calls itself. It proves nothing.';
 COMMENT ON COLUMN tap25.accesses.backend_pid IS 'Process number of the session in the server, as in its log.';
-COMMENT ON COLUMN tap25.accesses.asked IS 'Where action is shown: the id of the question whose rows these were; else null.';
+COMMENT ON COLUMN tap25.accesses.asked IS 'If action is shown, the id of the question whose rows these were; else null.';
 COMMENT ON COLUMN tap25.accesses.asked_target IS 'The target that was asked for, as the auditor wrote it. Null: all of these warrants.';
 COMMENT ON COLUMN tap25.accesses.asked_since IS 'Beginning of the time range that was asked for. Null: that of the warrants.';
 COMMENT ON COLUMN tap25.accesses.asked_before IS 'End of the time range that was asked for. Null: that of the warrants.';
 COMMENT ON COLUMN tap25.accesses.sha256 IS 'Digest of the rows of the answer, in hexadecimal digits: docs/auditing.md says how to compute it from them. Null: there is no answer.';
-COMMENT ON COLUMN tap25.accesses.os_user IS 'Where action is opened as owner: the operating system''s user who ran tap25, as tap25 says.';
-COMMENT ON COLUMN tap25.accesses.os_login IS 'Where action is opened as owner: who had logged in, whatever su or sudo made of it; null if the kernel does not know.';
-COMMENT ON COLUMN tap25.accesses.terminal IS 'Where action is opened as owner: the terminal; null if there was none.';
+COMMENT ON COLUMN tap25.accesses.os_user IS 'If action is opened as owner, the operating system''s user who ran tap25, as tap25 reported.';
+COMMENT ON COLUMN tap25.accesses.os_login IS 'If action is opened as owner, who had logged in, whatever su or sudo made of it; null if the kernel does not know.';
+COMMENT ON COLUMN tap25.accesses.terminal IS 'If action is opened as owner, the terminal; null if there was none.';
 COMMENT ON SEQUENCE tap25.accesses_id_seq IS 'Gives accesses.id.';
 COMMENT ON TABLE tap25.coverage IS 'What each sensor saw and lost, and when it listened: a row a minute, longer ones of days that are over. Of a time without a row nothing is known: the tap was off. Append-only; administrators read it, auditors ask case_completeness().';
 COMMENT ON COLUMN tap25.coverage.since IS 'Beginning of the interval, by the sensor''s clock; of a replay, by the packets'' times.';
@@ -4929,7 +4919,7 @@ COMMENT ON COLUMN tap25.coverage.scope IS 'SHA-256 of the scope in force, scopes
 COMMENT ON COLUMN tap25.coverage.version IS 'Version of tap25.';
 COMMENT ON COLUMN tap25.coverage.started IS 'The sensor started at the beginning. A start without a stop before it is that after a crash.';
 COMMENT ON COLUMN tap25.coverage.stopped IS 'The sensor stopped at the end.';
-COMMENT ON COLUMN tap25.coverage.clock_synchronised IS 'Whether the kernel took the sensor''s clock for synchronised; null: unknown, or capture files.';
+COMMENT ON COLUMN tap25.coverage.clock_synchronised IS 'True if the kernel considered the sensor''s clock synchronised; null: unknown, or capture files.';
 COMMENT ON COLUMN tap25.coverage.clock_offset IS 'By how much the clock was still off, as the kernel knew; of a longer row the largest.';
 COMMENT ON COLUMN tap25.coverage.clock_error IS 'By how much the clock may have been off at most, as the kernel estimated; of a longer row the largest.';
 COMMENT ON COLUMN tap25.coverage.frames_seen IS 'Frames that passed the tap, of any kind; of a replay, frames of the file.';
@@ -4946,7 +4936,7 @@ COMMENT ON COLUMN tap25.coverage.rows IS 'Rows in scope, rows_lost among them.';
 COMMENT ON COLUMN tap25.coverage.rows_lost IS 'Of these, rows that were lost because the spool was full.';
 COMMENT ON COLUMN tap25.coverage.nic_dropped IS 'Frames of any kind that the network card had no room for, as its driver counts them; null: unknown, or capture files.';
 COMMENT ON COLUMN tap25.coverage.records IS 'How many records of a sensor the row stands for.';
-COMMENT ON COLUMN tap25.coverage.packed IS 'Whether the row was made when its day was over.';
+COMMENT ON COLUMN tap25.coverage.packed IS 'True if pack_coverage made the row, after its day was over.';
 COMMENT ON COLUMN tap25.coverage.loaded_at IS 'When it was loaded, by the database''s clock; the latest.';
 COMMENT ON TABLE tap25.expired IS 'What was dropped, a line for each day and kind. Append-only; administrators read it.';
 COMMENT ON COLUMN tap25.expired.day IS 'The UTC day that was dropped: of seen_at; if kind is misdated, the day on which the rows were loaded.';
@@ -5094,7 +5084,7 @@ COMMENT ON COLUMN tap25.warrants.applicant IS 'The login that applied for it.';
 COMMENT ON COLUMN tap25.warrants.applied_at IS 'When it was applied for, by the database''s clock.';
 COMMENT ON COLUMN tap25.warrants.state IS 'applied: nobody has decided on it; valid: it opens its targets; refused; ended.';
 COMMENT ON FUNCTION tap25.add_hold(text,text,inet,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text) IS 'Adds a hold on a mailbox, a domain or a network (the others are null) and returns its number; a null time is no bound. With a network, seen_in may name the one that the mail was seen in, mail.network. For administrators: select add_hold(''a@a.example'', null, null, ''2026-01-01'', null, null, ''court order'')';
-COMMENT ON FUNCTION tap25.answer_completeness(bigint) IS 'Returns what completeness() says of the time range of an answer; null if nothing recorded it. For the auditor who has asked: select answer_completeness(17)';
+COMMENT ON FUNCTION tap25.answer_completeness(bigint) IS 'Returns what completeness() says of the time range of an answer. For the auditor who has asked: select answer_completeness(17)';
 COMMENT ON FUNCTION tap25.apply_for_warrant(text,text,name[],text[],timestamp with time zone,timestamp with time zone,timestamp with time zone,boolean) IS 'Applies for a warrant and returns its number. It opens nothing until approve_warrant. For administrators, auditors and approvers: select apply_for_warrant(''2026-17'', ''order of 12 May'', ''{paula}'', ''{a@a.example,b.example,"10.0.0.5 in vlan 12"}'', ''2026-01-01'', ''2026-02-01'', ''2026-12-31'')';
 COMMENT ON FUNCTION tap25.approve_warrant(bigint,text) IS 'Approves a warrant, which opens its targets from now on. For approvers, of what others have applied for and read: select approve_warrant(7, ''order read'')';
 COMMENT ON FUNCTION tap25.ask_case(text,timestamp with time zone,timestamp with time zone,text) IS 'Records a question on an open case, with the number and digest of the rows of its answer, and returns the number of the record. Null: all times, or all targets, of the warrants. For auditors; commit before case_mail: select ask_case(''2026-17'')';
@@ -5109,11 +5099,11 @@ COMMENT ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with t
 COMMENT ON FUNCTION tap25.correspondents(text,timestamp with time zone,timestamp with time zone) IS 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For the owner: select * from correspondents(''a@a.example'')';
 COMMENT ON FUNCTION tap25.drop_hold(bigint) IS 'Ends a hold now; returns false if there is no such hold or it has ended. For administrators: select drop_hold(3)';
 COMMENT ON FUNCTION tap25.end_warrant(bigint,text,timestamp with time zone) IS 'Ends a warrant, at once or at a time to come; returns false if there is no such warrant or it ends earlier. For administrators, approvers, and its applicant: select end_warrant(7, ''case closed'')';
-COMMENT ON FUNCTION tap25.mail_between(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most. For the owner: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
+COMMENT ON FUNCTION tap25.mail_between(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most if the other is no mailbox and no single domain. For the owner: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
 COMMENT ON FUNCTION tap25.mail_client(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet sent, itself or through a proxy that names it (origin_ip), with since <= seen_at < before. For the owner: select * from mail_client(''192.0.2.0/24'')';
 COMMENT ON FUNCTION tap25.mail_from(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from an address, in upper or lower case, with since <= seen_at < before. For the owner: select * from mail_from(''a@a.example'', ''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from a domain, not from its subdomains, with since <= seen_at < before. For the owner: select * from mail_from_domain(''a.example'')';
-COMMENT ON FUNCTION tap25.mail_hops(bigint,integer,text) IS 'Returns the hops of a mail to a recipient: 0 is the one given, by its session_id, mail_no and rcpt_to; those before have numbers below. linked_by says what the link to the neighbour towards 0 rests on: recipient and sender, equal; orcpt and envid, those of RFC 3461; size, at most 4,096 octets more, as fields of the header make it; address, the server of one is the client of the next; time, the next began after it. others counts mails for which as much speaks: with any, the hop is one of several. For the owner: select h.* from mail_to(''b@b.example'') m, mail_hops(m.session_id, m.mail_no, m.rcpt_to) h';
+COMMENT ON FUNCTION tap25.mail_hops(bigint,integer,text) IS 'Returns the hops of a mail to a recipient: 0 is the one given, by its session_id, mail_no and rcpt_to; those before have numbers below. linked_by says what the link to the neighbour towards 0 rests on: recipient and sender, equal; orcpt and envid, those of RFC 3461; size, at most 4,096 octets more, as fields of the header make it; address, the server of one is the client of the next; time, the next began after it. others counts mails with as many links: if there are any, the hop is one of several. For the owner: select h.* from mail_to(''b@b.example'') m, mail_hops(m.session_id, m.mail_no, m.rcpt_to) h';
 COMMENT ON FUNCTION tap25.mail_ip(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of an IP address or subnet as client, server or origin, each once, with since <= seen_at < before. For the owner: select * from mail_ip(''192.0.2.1'', ''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_local_part(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to all addresses with a local part, whatever their domain, each once, with since <= seen_at < before: 31 days at most, which are read whole. For the owner: select * from mail_local_part(''info'', ''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_of(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to a party, each once, with since <= seen_at < before. A party is as for mail_between. For the owner: select * from mail_of(''a@a.example'')';
@@ -5177,7 +5167,7 @@ COMMENT ON COLUMN tap25_internal.late_days.users IS 'Who used it at the last try
 COMMENT ON TABLE tap25_internal.loads IS 'Segments and capture files that were loaded: what has a line here is never loaded again.';
 COMMENT ON COLUMN tap25_internal.loads.sensor IS 'The sensor that loaded it.';
 COMMENT ON COLUMN tap25_internal.loads.segment IS 'Name of the segment of a spool, or key of a capture file.';
-COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows and records of coverage it has, by its sensor''s word.';
+COMMENT ON COLUMN tap25_internal.loads.rows IS 'How many rows and records of coverage it has, as its sensor reported.';
 COMMENT ON COLUMN tap25_internal.loads.loaded_at IS 'When it was loaded, by the database''s clock.';
 COMMENT ON COLUMN tap25_internal.loads.first_day IS 'The first UTC day of its rows; of the key of a file that replay has noted, of the file''s rows. Null: a segment of live traffic, one without rows, or one that was loaded before this was noted.';
 COMMENT ON COLUMN tap25_internal.loads.last_day IS 'The last UTC day of its rows, like first_day.';
@@ -5275,7 +5265,7 @@ COMMENT ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) IS 'Enters 
 COMMENT ON FUNCTION tap25_internal.expire_day(date,text) IS 'Drops a day, after copying the rows that a hold concerns; returns its rows, its octets and how many rows are kept. Fails if the retention keeps the day or a load has it.';
 COMMENT ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) IS 'Removes misdated rows that were loaded before a time, after copying those that a hold concerns; returns what was removed for each day. Fails if the retention keeps them.';
 COMMENT ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) IS 'Forgets those of the segments whose rows were all dropped, so that they are loaded again. For sensors, under their own name, before enter_loads.';
-COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
+COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles that is of schema version 14.';
@@ -5289,7 +5279,7 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_before_volumes() IS 'The part of 
 COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Which of some links, by number and SHA-256, a chain has. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
-COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what speaks for one mail being the other on its next hop; null if too little does. mail_hops explains the words.';
+COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what links one mail to another as its next hop; null if that is too little. mail_hops explains the words.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
 COMMENT ON FUNCTION tap25_internal.is_mailbox(text) IS 'Returns whether a party is a mailbox, with @, rather than a domain. The empty one is the null reverse-path, and Postmaster has no domain.';
 COMMENT ON FUNCTION tap25_internal.is_member(name,name) IS 'Returns whether a role is another, or a member of it, directly or not; a superuser is no member of what was not granted.';
@@ -5342,7 +5332,6 @@ COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows 
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
-COMMENT ON FUNCTION tap25_internal.stamp_evidence() IS 'Trigger: stamps a line of keys or links with who adds it and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of scopes with who adds it and when, and the digest of its rules, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';

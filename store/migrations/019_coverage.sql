@@ -40,7 +40,7 @@ create index on tap25.coverage (since);
 create index on tap25.coverage (before);
 create index on tap25.coverage (since) where not packed;
 
--- Append-only for everybody; pack_coverage alone puts longer rows in the place of minutes.
+-- Append-only for everybody. Only pack_coverage puts longer rows in the place of minutes.
 create function tap25_internal.keep_coverage() returns trigger language plpgsql
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 begin
@@ -52,7 +52,7 @@ end $$;
 create trigger append_only before update or delete or truncate on tap25.coverage execute function tap25_internal.keep_coverage();
 alter table tap25.coverage enable always trigger append_only;
 
--- A sensor says what it covered itself, and nothing for others. Longer rows come from pack_coverage alone.
+-- A sensor records its own coverage and nobody else's. Packed rows, which only pack_coverage makes, may be of any sensor.
 create function tap25_internal.check_coverage() returns trigger language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
@@ -225,7 +225,7 @@ comment on column tap25.coverage.scope is 'SHA-256 of the scope in force, scopes
 comment on column tap25.coverage.version is 'Version of tap25.';
 comment on column tap25.coverage.started is 'The sensor started at the beginning. A start without a stop before it is that after a crash.';
 comment on column tap25.coverage.stopped is 'The sensor stopped at the end.';
-comment on column tap25.coverage.clock_synchronised is 'Whether the kernel took the sensor''s clock for synchronised; null: unknown, or capture files.';
+comment on column tap25.coverage.clock_synchronised is 'True if the kernel considered the sensor''s clock synchronised; null: unknown, or capture files.';
 comment on column tap25.coverage.clock_offset is 'By how much the clock was still off, as the kernel knew; of a longer row the largest.';
 comment on column tap25.coverage.clock_error is 'By how much the clock may have been off at most, as the kernel estimated; of a longer row the largest.';
 comment on column tap25.coverage.frames_seen is 'Frames that passed the tap, of any kind; of a replay, frames of the file.';
@@ -242,9 +242,9 @@ comment on column tap25.coverage.rows is 'Rows in scope, rows_lost among them.';
 comment on column tap25.coverage.rows_lost is 'Of these, rows that were lost because the spool was full.';
 comment on column tap25.coverage.nic_dropped is 'Frames of any kind that the network card had no room for, as its driver counts them; null: unknown, or capture files.';
 comment on column tap25.coverage.records is 'How many records of a sensor the row stands for.';
-comment on column tap25.coverage.packed is 'Whether the row was made when its day was over.';
+comment on column tap25.coverage.packed is 'True if pack_coverage made the row, after its day was over.';
 comment on column tap25.coverage.loaded_at is 'When it was loaded, by the database''s clock; the latest.';
-comment on column tap25_internal.loads.rows is 'How many rows and records of coverage it has, by its sensor''s word.';
+comment on column tap25_internal.loads.rows is 'How many rows and records of coverage it has, as its sensor reported.';
 comment on function tap25_internal.keep_coverage is 'Trigger: refuses to change or delete coverage, except for pack_coverage.';
 comment on function tap25_internal.check_coverage is 'Trigger: refuses coverage of another sensor than the login''s.';
 comment on function tap25_internal.percent is 'A share as per cent, rounded up or down to two decimals.';

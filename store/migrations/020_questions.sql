@@ -182,7 +182,8 @@ begin
     end if;
 end $$;
 
--- The rows of both directions, found by the mailbox if only one of the parties is one. An hour more, as in mail_once.
+-- The rows of both directions. An index finds those of one party: of a mailbox rather than a domain, and of a domain rather than one with its
+-- subdomains. An hour more, as in mail_once.
 create function tap25.mail_between(a text, b text, since timestamptz default '-infinity', before timestamptz default 'infinity') returns setof tap25.mail_once
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
@@ -191,11 +192,11 @@ declare
     behind constant timestamptz := coalesce(before, 'infinity');
 begin
     perform tap25_internal.check_may_ask();
-    if left(a, 1) = '.' or left(b, 1) = '.' then
-        perform tap25_internal.check_days_read(since, before);
-    end if;
-    if a is null or tap25_internal.is_mailbox(b) and not tap25_internal.is_mailbox(a) or left(a, 1) = '.' and b is not null then
+    if a is null or not tap25_internal.is_mailbox(a) and (tap25_internal.is_mailbox(b) or left(a, 1) = '.' and b is not null) then
         select b, a into a, b;
+    end if;
+    if left(a, 1) = '.' and not tap25_internal.is_mailbox(a) then
+        perform tap25_internal.check_days_read(since, before);
     end if;
     return query execute 'select * from (' || tap25_internal.once_query('
             select * from tap25_internal.mail_of_party($1, true, $3 - interval ''1 hour'', $4 + interval ''1 hour'') m where tap25_internal.is_of(m.rcpt_to, $2)
@@ -248,8 +249,8 @@ end;
 
 -- Hops.
 
--- What speaks for b being a's mail on its next way, null if too little does: the same recipient and sender by some name, a moment after a,
--- in the 5 days that a relay tries (RFC 5321 section 4.5.4.1), nothing against it, and one thing more than that.
+-- What links b to a as the next hop of the same mail; null if that is too little. It takes the same recipient and sender by some name, a time
+-- within the 5 days after a in which a relay tries (RFC 5321 section 4.5.4.1), nothing that contradicts it, and one thing more.
 create function tap25_internal.hop_links(a tap25.mail_once, b tap25.mail_once) returns text[] language sql immutable parallel safe
 return (
     select case when links && '{recipient,orcpt}' and links && '{sender,envid}' and links && '{orcpt,envid,size,address}' then links end
@@ -267,8 +268,8 @@ return (
         and (a.envid = b.envid or a.message_bytes <= b.message_bytes or num_nulls(a.message_bytes, b.message_bytes) > 0)
 );
 
--- The way of a mail to both sides, among the 1,000 rows nearest in time that may be of it. Of several that may be the next hop it goes on with
--- the one that most speaks for, rather an accepted one, and the nearest in time; others are those for which as much speaks.
+-- Follows a mail to its earlier and its later hops, among the 1,000 rows nearest in time that may be of it. Of several candidates for a hop it
+-- takes the one with the most links, then one that was accepted, then the nearest in time. others counts those that only the time ranks lower.
 create function tap25.mail_hops(session bigint, number int, recipient text)
 returns table (hop int, linked_by text[], others bigint, seen_at timestamptz, sensors text[], session_id bigint, mail_no int, client_ip inet,
                server_ip inet, mail_from text, rcpt_to text, outcome tap25.outcome, message_bytes bigint, queue_id text)
@@ -333,10 +334,10 @@ comment on function tap25_internal.local_part is 'Returns the part of an address
 comment on function tap25_internal.check_may_ask is 'Fails, and says what to call instead, unless the caller may read mail.';
 comment on function tap25_internal.check_days_read is 'Fails unless a time range is 31 days or less: for questions that read whole days.';
 comment on function tap25_internal.mail_of_party is 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
-comment on function tap25.mail_between is 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most. For the owner: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
+comment on function tap25.mail_between is 'Returns the mail between two parties in both directions, each once, with since <= seen_at < before. A party is a mailbox, a domain, or with a dot before it a domain and its subdomains, for 31 days at most if the other is no mailbox and no single domain. For the owner: select * from mail_between(''a@a.example'', ''b.example'', ''2026-01-01'')';
 comment on function tap25.mail_of is 'Returns the mail from and to a party, each once, with since <= seen_at < before. A party is as for mail_between. For the owner: select * from mail_of(''a@a.example'')';
 comment on function tap25.mail_ip is 'Returns the mail of an IP address or subnet as client, server or origin, each once, with since <= seen_at < before. For the owner: select * from mail_ip(''192.0.2.1'', ''2026-01-01'', ''2026-02-01'')';
 comment on function tap25.mail_local_part is 'Returns the mail from and to all addresses with a local part, whatever their domain, each once, with since <= seen_at < before: 31 days at most, which are read whole. For the owner: select * from mail_local_part(''info'', ''2026-01-01'', ''2026-02-01'')';
 comment on function tap25.correspondents is 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For the owner: select * from correspondents(''a@a.example'')';
-comment on function tap25_internal.hop_links is 'Returns what speaks for one mail being the other on its next hop; null if too little does. mail_hops explains the words.';
-comment on function tap25.mail_hops is 'Returns the hops of a mail to a recipient: 0 is the one given, by its session_id, mail_no and rcpt_to; those before have numbers below. linked_by says what the link to the neighbour towards 0 rests on: recipient and sender, equal; orcpt and envid, those of RFC 3461; size, at most 4,096 octets more, as fields of the header make it; address, the server of one is the client of the next; time, the next began after it. others counts mails for which as much speaks: with any, the hop is one of several. For the owner: select h.* from mail_to(''b@b.example'') m, mail_hops(m.session_id, m.mail_no, m.rcpt_to) h';
+comment on function tap25_internal.hop_links is 'Returns what links one mail to another as its next hop; null if that is too little. mail_hops explains the words.';
+comment on function tap25.mail_hops is 'Returns the hops of a mail to a recipient: 0 is the one given, by its session_id, mail_no and rcpt_to; those before have numbers below. linked_by says what the link to the neighbour towards 0 rests on: recipient and sender, equal; orcpt and envid, those of RFC 3461; size, at most 4,096 octets more, as fields of the header make it; address, the server of one is the client of the next; time, the next began after it. others counts mails with as many links: if there are any, the hop is one of several. For the owner: select h.* from mail_to(''b@b.example'') m, mail_hops(m.session_id, m.mail_no, m.rcpt_to) h';

@@ -30,6 +30,11 @@ begin
         when 'ended_sessions' then
             new.ended_by := session_user;
             new.at := clock_timestamp();
+        when 'keys' then
+            new.added_by := session_user;
+            new.added_at := clock_timestamp();
+        when 'links' then
+            new.added_at := clock_timestamp();
         when 'holds' then
             new.added_by := session_user;
             new.added_at := clock_timestamp();
@@ -63,7 +68,7 @@ insert into tap25_internal.warrant_targets (warrant_id, mailbox, domain, network
 select id, mailbox, domain, network, seen_in, by_origin from tap25_internal.warrants order by id;
 insert into tap25_internal.warrant_auditors select id, auditor from tap25_internal.warrants;
 
--- A warrant of before needs no approval: it goes on opening what it opened.
+-- A warrant that is older than this migration needs no approval: it still opens what it opened.
 alter table tap25.warrant_events drop constraint warrant_events_action_check,
     add constraint warrant_events_action_check check (action in ('migrated', 'granted', 'applied', 'approved', 'refused', 'ended'));
 insert into tap25.warrant_events (warrant_id, action) select w.id, 'migrated' from tap25_internal.warrants w
@@ -76,7 +81,7 @@ drop trigger append_only on tap25.warrants;
 create function tap25_internal.refuse_change() returns trigger language plpgsql
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 begin
-    raise 'warrants are not written: apply_for_warrant(), approve_warrant(), refuse_warrant() and end_warrant() do that' using errcode = 'insufficient_privilege';
+    raise 'the view warrants is read-only: call apply_for_warrant(), approve_warrant(), refuse_warrant() or end_warrant()' using errcode = 'insufficient_privilege';
 end $$;
 create trigger refuse_change instead of insert or update or delete on tap25.warrants for each row execute function tap25_internal.refuse_change();
 
@@ -120,7 +125,8 @@ end $$;
 
 -- What a warrant or a hold names is checked as it is entered. No text has the address, since the server's log would have it too.
 
--- Whether the login may act as a role: granted to it, directly or not. A superuser is a member of what was granted, not of everything.
+-- Returns true if who may act as other: it is the same role, or a member of it, directly or not. A superuser is a member only of what was
+-- granted to it.
 create function tap25_internal.is_member(who name, other name) returns boolean language sql stable set search_path = pg_catalog, pg_temp as $$
     with recursive roles (id) as (
         select r.oid from pg_roles r where r.rolname = who
@@ -276,7 +282,7 @@ begin
     return number;
 end $$;
 
--- The login decides, not the role that it has set: whoever may act as the applicant or an auditor, or they as it, is none of a second pair of eyes.
+-- What counts is the login, not the role that it has set. It must not be able to act as the applicant or an auditor, nor they as it.
 create function tap25_internal.decide_warrant(which bigint, decision text, reason text) returns void language plpgsql
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -668,15 +674,6 @@ comment on table tap25_internal.warrant_auditors is 'To whom warrants open somet
 comment on column tap25_internal.warrant_auditors.warrant_id is 'The warrant: warrants.id.';
 do $$
 declare
-    f record;
-begin
-    for f in select p.oid::regprocedure as name, obj_description(p.oid, 'pg_proc') as meaning from pg_proc p
-             where p.pronamespace = 'tap25'::regnamespace and p.proname ~ '^mail_' and obj_description(p.oid, 'pg_proc') ~ 'For administrators' loop
-        execute format('comment on function %s is %L', f.name, replace(f.meaning, 'For administrators', 'For the owner'));
-    end loop;
-end $$;
-do $$
-declare
     c text;
 begin
     foreach c in array array['mailbox', 'domain', 'network', 'seen_in', 'by_origin', 'auditor'] loop
@@ -700,7 +697,7 @@ comment on column tap25.accesses.action is 'open, of a case; read, of a question
 comment on column tap25.accesses.purpose is 'What the case was opened for, in the auditor''s words. Null for what is not an opening, or a refused one.';
 comment on column tap25.accesses.rows is 'How many rows the answer has; null if there is none. What is read on before schema version 21 was shown at once.';
 comment on column tap25.accesses.opening is 'Of a question and of its rows: the id of the opening that they were asked under; else null.';
-comment on column tap25.accesses.asked is 'Where action is shown: the id of the question whose rows these were; else null.';
+comment on column tap25.accesses.asked is 'If action is shown, the id of the question whose rows these were; else null.';
 comment on column tap25.accesses.asked_target is 'The target that was asked for, as the auditor wrote it. Null: all of these warrants.';
 comment on column tap25.accesses.asked_since is 'Beginning of the time range that was asked for. Null: that of the warrants.';
 comment on column tap25.accesses.asked_before is 'End of the time range that was asked for. Null: that of the warrants.';

@@ -56,20 +56,11 @@ select sensor, 6, day, rows from tap25_internal.days d where rows > 0 and tap25_
 union all select sensor, 9, 'epoch'::date, count(*) from tap25_internal.misdated group by sensor
 union all select sensor, 10, 'epoch'::date, count(*) from tap25_internal.held group by sensor;
 
-create function tap25_internal.stamp_evidence() returns trigger language plpgsql
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-begin
-    new.added_at := clock_timestamp();
-    if tg_table_name = 'keys' then
-        new.added_by := session_user;
-    end if;
-    return new;
-end $$;
 do $$
 declare t regclass;
 begin
     foreach t in array array['tap25.keys', 'tap25.links']::regclass[] loop
-        execute format('create trigger stamp before insert on %s for each row execute function tap25_internal.stamp_evidence()', t);
+        execute format('create trigger stamp before insert on %s for each row execute function tap25_internal.stamp()', t);
         execute format('alter table %s enable always trigger stamp', t);
     end loop;
     foreach t in array array['tap25.keys', 'tap25.links', 'tap25_internal.evidence', 'tap25_internal.before_evidence']::regclass[] loop
@@ -86,7 +77,7 @@ set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 
     select tap25_internal.claim_sensor(by_sensor);
     update tap25_internal.loads l set rows = l.rows where l.sensor = by_sensor and l.segment = which and l.loaded_at = now() $$;
 
--- Whether this login may add to a chain: a sensor to its own, and to that of destructions, which has no name, who may drop days.
+-- Fails unless this login may add to a chain: a sensor may to its own, and who may drop days to that of destructions, which has no name.
 create function tap25_internal.claim_chain(name text) returns void language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 begin
@@ -98,7 +89,7 @@ begin
 end $$;
 
 -- Locks a chain until the end of the transaction, and returns its last link; of a chain that has none yet, the last link of the
--- sensor's chain by another key, or the rows of before the first chain.
+-- sensor's chain by another key, or the rows that are older than the first chain.
 create function tap25_internal.lock_chain(of_sensor text, its_key bytea)
 returns table (database uuid, number bigint, hash bytea, before_key bytea, before_number bigint, before_hash bytea,
     kinds smallint[], days date[], rows bigint[])
@@ -281,7 +272,7 @@ end $$;
 
 -- Rights.
 
-revoke execute on function tap25_internal.stamp_evidence, tap25_internal.stamp_load, tap25_internal.claim_chain, tap25_internal.lock_chain,
+revoke execute on function tap25_internal.stamp_load, tap25_internal.claim_chain, tap25_internal.lock_chain,
     tap25_internal.has_links, tap25_internal.add_links, tap25_internal.leaf(tap25_internal.envelopes), tap25_internal.held_leaves,
     tap25_internal.released_leaves, tap25_internal.misdated_leaves, tap25_internal.leaf(tap25.coverage), tap25_internal.packing_chain,
     tap25_internal.coverage_over, tap25_internal.pack_coverage from public;
@@ -340,7 +331,6 @@ comment on column tap25_internal.before_evidence.sensor is 'Name of the sensor, 
 comment on column tap25_internal.before_evidence.kind is '6: rows of a day''s partition, 9: all of misdated, 10: all of held.';
 comment on column tap25_internal.before_evidence.day is 'UTC day; 1970-01-01 for the kinds 9 and 10.';
 comment on column tap25_internal.before_evidence.rows is 'Number of rows.';
-comment on function tap25_internal.stamp_evidence is 'Trigger: stamps a line of keys or links with who adds it and when, whatever was given.';
 comment on function tap25_internal.stamp_load is 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';
 comment on function tap25_internal.claim_chain is 'Refuses who may not add links to a chain.';
 comment on function tap25_internal.lock_chain is 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
@@ -354,5 +344,5 @@ comment on function tap25_internal.pack_coverage is 'Puts longer rows in the pla
 comment on function tap25_internal.held_leaves is 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
 comment on function tap25_internal.released_leaves is 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
 comment on function tap25_internal.misdated_leaves is 'The leaves of the rows that expire_misdated will drop. For administrators, who sign what they drop.';
-comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
+comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 comment on function tap25_internal.grant_roles_before_evidence is 'The part of grant_roles that is older than evidence.';

@@ -59,7 +59,7 @@ begin
         with segments as materialized (
             select distinct l.id from unnest(its.times, its.sessions) w (seen_at, session_id)
             join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
-            join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and its.day between l.first_day and l.last_day
+            join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and daterange(l.first_day, l.last_day, '[]') @> its.day
         )
         select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(e), '')
         from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
@@ -87,7 +87,7 @@ do $$ begin perform tap25_internal.grant_roles(); end $$;
 
 comment on function tap25_internal.answered is 'Returns the question that ask_case has recorded under a number, for who has asked it, within 15 minutes; fails if there is none, or one of its warrants has ended.';
 comment on function tap25.case_warrants is 'Returns the warrants that an answer rests on, as ask_case has recorded it: basis, applicant, approver, targets, times. For the auditor who has asked: select * from case_warrants(17)';
-comment on function tap25.answer_completeness is 'Returns what completeness() says of the time range of an answer; null if nothing recorded it. For the auditor who has asked: select answer_completeness(17)';
+comment on function tap25.answer_completeness is 'Returns what completeness() says of the time range of an answer. For the auditor who has asked: select answer_completeness(17)';
 comment on function tap25.case_leaves is 'Returns the links of the segments that rows of an answer are in, with the leaves of all their rows of a day: docs/evidence.md. tap25 disclose makes proofs of them. For the auditor who has asked.';
 comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 comment on function tap25_internal.grant_roles_before_disclosure is 'The part of grant_roles that is older than disclosure.';

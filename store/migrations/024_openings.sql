@@ -31,9 +31,9 @@ revoke execute on function tap25_internal.record_opening from public;
 -- Comments.
 
 comment on table tap25.accesses is 'What auditors have read, opened, or were refused, and who has opened the private cluster as its owner. Append-only, for its owner too; administrators read it.';
-comment on column tap25.accesses.case_id is 'The case that was asked for, as the auditor wrote it. Null where action is opened as owner.';
-comment on column tap25.accesses.action is 'open, of a case; read, of a question and its answer; shown, of the rows of an answer; refused; opened as owner, of the private cluster by tap25 db psql, where all rows can be read.';
-comment on column tap25.accesses.os_user is 'Where action is opened as owner: the operating system''s user who ran tap25, as tap25 says.';
-comment on column tap25.accesses.os_login is 'Where action is opened as owner: who had logged in, whatever su or sudo made of it; null if the kernel does not know.';
-comment on column tap25.accesses.terminal is 'Where action is opened as owner: the terminal; null if there was none.';
+comment on column tap25.accesses.case_id is 'The case that was asked for, as the auditor wrote it. Null if action is opened as owner.';
+comment on column tap25.accesses.action is 'open, of a case; read, of a question and its answer; shown, of the rows of an answer; refused; opened as owner, of the private cluster by tap25 db psql, which can read all rows.';
+comment on column tap25.accesses.os_user is 'If action is opened as owner, the operating system''s user who ran tap25, as tap25 reported.';
+comment on column tap25.accesses.os_login is 'If action is opened as owner, who had logged in, whatever su or sudo made of it; null if the kernel does not know.';
+comment on column tap25.accesses.terminal is 'If action is opened as owner, the terminal; null if there was none.';
 comment on function tap25_internal.record_opening is 'Records that the private cluster is opened as its owner, in the server''s log and in accesses. tap25 db psql calls it.';

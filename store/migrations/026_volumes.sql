@@ -18,5 +18,5 @@ comment on column tap25.volumes.day is 'The UTC day of mail.seen_at.';
 comment on column tap25.volumes.sensor is 'Name of the sensor, mail.sensor.';
 comment on column tap25.volumes.rows is 'Rows loaded, as the server counted them. Days that were dropped are not here any more.';
 comment on column tap25.volumes.loaded_at is 'When the last row was loaded.';
-comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
+comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 comment on function tap25_internal.grant_roles_before_volumes is 'The part of grant_roles that is older than volumes.';
