@@ -23,6 +23,7 @@ type sample struct {
 
 	seen, dropped, delivered, ringFull, read int64 // frames
 	sessions                                 int64
+	lostBytes                                int64 // of TCP payload
 	rows, mails                              [len(outcomes)]int64
 	spooled, lost, loaded, waiting           int64    // rows
 	free                                     [2]int64 // bytes on the disks of spool and private database; -1: not known
@@ -31,7 +32,7 @@ type sample struct {
 func sampleOf(r *report.Report) sample {
 	s := sample{
 		at: r.At, seen: r.Seen, dropped: report.Sum(r.Dropped), delivered: r.Delivered, ringFull: r.RingFull,
-		read: r.Read, sessions: r.Sessions, free: [2]int64{-1, -1},
+		read: r.Read, sessions: r.Sessions, lostBytes: r.LostBytes, free: [2]int64{-1, -1},
 	}
 	for i, name := range outcomes {
 		s.rows[i], s.mails[i] = r.Outcomes[name], r.Mails[name]
