@@ -68,7 +68,7 @@ func TestEgress_AgreesWithXDP(t *testing.T) {
 }
 
 // TestEgress_OldKernels attaches as kernels before 6.6 want it: a second tap25 takes the place of one that was killed,
-// and nothing stays after the end.
+// and no filter stays after the end.
 func TestEgress_OldKernels(t *testing.T) {
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, and the namespace with it
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {

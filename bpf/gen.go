@@ -28,7 +28,7 @@
 // With Config.Inline the same program, compiled from egress.c, runs at tc egress too and shares the maps: XDP does not
 // see what the interface sends. Its frames count among those of XDP.
 //
-// Nothing is pinned: programs and attachments end with the process, but for a filter of clsact before Linux 6.6.
+// Nothing is pinned: programs and attachments end with the process, but for clsact and its filter before Linux 6.6.
 package bpf
 
 //go:generate go tool bpf2go -go-package bpf -target bpfel -type verdict -type frame -type ring_count -type source filter filter.c -- -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu

@@ -82,7 +82,7 @@ type RingStats struct {
 	Capacity  uint64 // of the ring, in bytes
 	Used      uint64 // of these: what is not read yet, or not given back to the kernel
 
-	FullFrom map[int]uint64 // of Full, by the index of the interface; indexes beyond a few thousand are left out
+	FullFrom map[int]uint64 // of Full, by the index of the interface: of the first 4096 pairs of ring and interface
 }
 
 // Seen is the number of frames the program has run on.

@@ -25,11 +25,15 @@ func (l *Live) Missed() *int64 {
 	sum := int64(0)
 	for _, link := range l.links {
 		index := int(link.index.Load())
-		n, m := counted[index], &link.missed
-		if m.index == index && n > m.counted {
+		m := &link.missed
+		n, here := counted[index]
+		if here && m.index == index && n > m.counted {
 			m.sum += int64(n - m.counted)
 		}
 		m.index, m.counted = index, n
+		if !here {
+			m.index = 0 // when it is back, the first look begins anew: the driver may have gone on counting
+		}
 		sum += m.sum
 	}
 	return &sum

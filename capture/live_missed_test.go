@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestReadMissed_AsTheKernelCounts holds the answer against what sysfs shows of every interface.
+// TestReadMissed_AsTheKernelCounts compares the answer with what sysfs shows of every interface.
 func TestReadMissed_AsTheKernelCounts(t *testing.T) {
 	got, err := readMissed()
 	if err != nil {

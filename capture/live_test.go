@@ -115,8 +115,15 @@ func TestLive_TheSecondOnOneInterfaceSaysWhyNot(t *testing.T) {
 // TestLive_NamesTheCapabilityThatIsMissing takes one capability after the other from
 // a thread, which ends with the test.
 func TestLive_NamesTheCapabilityThatIsMissing(t *testing.T) {
-	for name, number := range map[string]int{"CAP_BPF": unix.CAP_BPF, "CAP_PERFMON": unix.CAP_PERFMON,
-		"CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_NET_RAW": unix.CAP_NET_RAW, "none": -1} {
+	for _, missing := range []struct {
+		name   string
+		number int
+	}{
+		{"none", -1}, // first: cilium/ebpf remembers what the kernel refused as what it does not have
+		{"CAP_BPF", unix.CAP_BPF}, {"CAP_PERFMON", unix.CAP_PERFMON}, {"CAP_NET_ADMIN", unix.CAP_NET_ADMIN},
+		{"CAP_NET_RAW", unix.CAP_NET_RAW},
+	} {
+		name, number := missing.name, missing.number
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)
 			want := uint64(1)<<unix.CAP_BPF | 1<<unix.CAP_PERFMON | 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW

@@ -75,7 +75,7 @@ type Stats struct {
 	// outside the window
 	IgnoredBytes int64
 	LostBytes    int64 // acknowledged, or followed by others, but not captured
-	Cut          int64 // sessions with LostBytes
+	Cut          int64 // sessions with LostBytes, whatever lost them
 	CutBytes     int64 // that captured segments had, and their frames have no more: the snaplen cut them off
 
 	FramesLost   int64 // reported by Assembler.FramesLost; in no other count

@@ -1,7 +1,6 @@
 package page
 
 import (
-	"encoding/json"
 	"math"
 	"time"
 
@@ -24,6 +23,7 @@ type sample struct {
 
 	seen, dropped, delivered, ringFull, read int64 // frames
 	sessions                                 int64
+	lostBytes                                int64 // of TCP payload
 	rows, mails                              [len(outcomes)]int64
 	spooled, lost, loaded, waiting           int64    // rows
 	free                                     [2]int64 // bytes on the disks of spool and private database; -1: not known
@@ -32,7 +32,7 @@ type sample struct {
 func sampleOf(r *report.Report) sample {
 	s := sample{
 		at: r.At, seen: r.Seen, dropped: report.Sum(r.Dropped), delivered: r.Delivered, ringFull: r.RingFull,
-		read: r.Read, sessions: r.Sessions, free: [2]int64{-1, -1},
+		read: r.Read, sessions: r.Sessions, lostBytes: r.LostBytes, free: [2]int64{-1, -1},
 	}
 	for i, name := range outcomes {
 		s.rows[i], s.mails[i] = r.Outcomes[name], r.Mails[name]
@@ -120,10 +120,10 @@ func (h *history) full(now sample) (at time.Time, known bool) {
 // curve is a past for uPlot: x in seconds since 1970, then each series.
 type curve struct {
 	At         []int64   `json:"at"`
-	Read       []float64 `json:"read"` // frames a second
-	Lost       []float64 `json:"lost"` // likewise
-	Accepted   []float64 `json:"accepted"`
-	NotTaken   []float64 `json:"not_taken"` // deferred, refused, aborted: rows a minute, as the next
+	Read       []float64 `json:"read"`      // frames a second
+	Lost       []float64 `json:"lost"`      // likewise
+	Accepted   []float64 `json:"accepted"`  // rows a minute, as the next two
+	NotTaken   []float64 `json:"not_taken"` // all but accepted and encrypted
 	Encrypted  []float64 `json:"encrypted"`
 	WaitingNow []int64   `json:"waiting"` // rows
 }
@@ -144,13 +144,4 @@ func curveOf(past []sample) *curve {
 		c.WaitingNow = append(c.WaitingNow, s.waiting)
 	}
 	return c
-}
-
-// curves returns both pasts as JSON.
-func (h *history) curves() []byte {
-	text, err := json.Marshal(map[string]*curve{"hour": curveOf(h.hour), "day": curveOf(h.day)})
-	if err != nil {
-		return []byte("{}") // numbers that JSON does not have: there are none
-	}
-	return text
 }

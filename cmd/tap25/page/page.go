@@ -34,12 +34,12 @@ type Page struct {
 	past   history
 	now    *report.Report
 	asked  time.Time // when now was made, by the monotonic clock
-	curves []byte    // of past
+	curves []byte    // of past, as JSON; nil: nobody has asked since the last sample
 }
 
 // New makes a page of reports, which of returns.
 func New(of func() *report.Report) *Page {
-	return &Page{of: of, html: template.Must(template.ParseFS(files, "files/index.html")), curves: []byte("{}")}
+	return &Page{of: of, html: template.Must(template.ParseFS(files, "files/index.html"))}
 }
 
 // Run keeps the past until ctx ends.
@@ -61,7 +61,7 @@ func (p *Page) sample() {
 	defer p.mu.Unlock()
 	p.now, p.asked = p.of(), time.Now()
 	p.past.add(sampleOf(p.now))
-	p.curves = p.past.curves()
+	p.curves = nil
 }
 
 // view returns what to show, which is at most freshFor old.
@@ -74,6 +74,16 @@ func (p *Page) view() *view {
 	return viewOf(p.now, &p.past)
 }
 
+// pasts returns the curves of the past. One sample's are made once, however many ask.
+func (p *Page) pasts() (text []byte, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.curves == nil {
+		p.curves, err = json.Marshal(map[string]*curve{"hour": curveOf(p.past.hour), "day": curveOf(p.past.day)})
+	}
+	return p.curves, err
+}
+
 // Register adds the page, at /, and what it loads to a mux.
 func (p *Page) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", secured(p.serveHTML))
@@ -82,10 +92,8 @@ func (p *Page) Register(mux *http.ServeMux) {
 		answer(w, "application/json", text, err)
 	}))
 	mux.HandleFunc("GET /curves.json", secured(func(w http.ResponseWriter, _ *http.Request) {
-		p.mu.Lock()
-		text := p.curves
-		p.mu.Unlock()
-		answer(w, "application/json", text, nil)
+		text, err := p.pasts()
+		answer(w, "application/json", text, err)
 	}))
 	for name, kind := range map[string]string{"page.css": "text/css; charset=utf-8", "uPlot.min.css": "text/css",
 		"page.js": "text/javascript; charset=utf-8", "uPlot.iife.min.js": "text/javascript", "icon.svg": "image/svg+xml"} {

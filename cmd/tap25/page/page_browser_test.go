@@ -68,7 +68,6 @@ func serve(t *testing.T, of func(seconds int64) *report.Report) (p *Page, url st
 	for s := int64(0); s <= day; s += int64(sampleEvery.Seconds()) {
 		p.past.add(sampleOf(of(s)))
 	}
-	p.curves = p.past.curves()
 	mux := http.NewServeMux()
 	p.Register(mux)
 	server := httptest.NewServer(mux)

@@ -135,6 +135,29 @@ func TestView_SaysWhenADiskIsFull(t *testing.T) {
 	}
 }
 
+func TestView_SaysWhatIsLost(t *testing.T) {
+	for _, c := range []struct {
+		change        func(*report.Report)
+		verdict, lost string
+	}{
+		{func(*report.Report) {}, "Mail is being recorded. Nothing is being lost.", "Nothing was lost since the start."},
+		{func(r *report.Report) { r.LostBytes = 2048 }, "Mail is being recorded. Some of it does not reach tap25.",
+			"Lost since the start: 2.0 KiB of sessions."},
+		{func(r *report.Report) { r.RingFull, r.LostBytes, r.Store.Lost, r.Store.Damaged = 3000, 1024, 4, 5 },
+			"Mail is being recorded, and some is being lost.",
+			"Lost since the start: 3,000 frames, 1.0 KiB of sessions, 9 rows."},
+	} {
+		past := &history{}
+		past.add(sampleOf(quiet(1000)))
+		r := quiet(1300)
+		c.change(r)
+		texts := viewOf(r, past).Texts
+		if texts["verdict"] != c.verdict || texts["last"] != "The last mail passed 1 s ago. "+c.lost {
+			t.Errorf("%q, %q", texts["verdict"], texts["last"])
+		}
+	}
+}
+
 func TestPage_SendsItsPolicyAndNothingFromElsewhere(t *testing.T) {
 	_, url := serve(t, troubled)
 	client := http.Client{}

@@ -48,7 +48,7 @@ func viewOf(r *report.Report, past *history) *view {
 	v.Past = []table{
 		{"The last hour", buckets(past.hour, 5*time.Minute)}, {"The last day", buckets(past.day, 2*time.Hour)},
 	}
-	v.head(r, losing(r, before))
+	v.head(r, before)
 	then := past.before(now, rateOver)
 	v.ladder(r, now, then)
 	v.mail(now, then)
@@ -76,14 +76,17 @@ func (v *view) lost(name string, n, whole int64) {
 	}
 }
 
-func (v *view) head(r *report.Report, losing bool) {
+func (v *view) head(r *report.Report, before sample) {
 	v.set("verdict", "%s", map[state]string{
 		recording: "Mail is being recorded. Nothing is being lost.",
 		degraded:  "Mail is being recorded, with trouble.",
 		stopped:   "Mail is not being recorded.",
 	}[v.State])
-	if v.State == degraded && losing {
+	switch {
+	case v.State == degraded && losing(r, before):
 		v.set("verdict", "Mail is being recorded, and some is being lost.")
+	case v.State == recording && r.LostBytes > before.lostBytes:
+		v.set("verdict", "Mail is being recorded. Some of it does not reach tap25.")
 	}
 	last := "No mail has passed yet."
 	if !r.LastMail.IsZero() {
@@ -91,20 +94,29 @@ func (v *view) head(r *report.Report, losing bool) {
 	} else if v.State == recording {
 		v.set("verdict", "Ready to record.")
 	}
-	lost := r.RingFull
-	rows := int64(0)
-	if r.Store != nil {
-		rows = r.Store.Lost
-	}
-	total := "Nothing was lost since the start."
-	if lost+rows > 0 {
-		total = fmt.Sprintf("Lost since the start: %s frames, %s rows.", report.Grouped(lost), report.Grouped(rows))
-	}
-	v.set("last", "%s %s", last, total)
+	v.set("last", "%s %s", last, lostOf(r))
 	v.set("sensor", "%s", r.Sensor)
 	v.set("running", "running for %s", report.Span(r.At.Sub(r.Started)))
 	v.set("version", "%s", r.Release())
 	v.set("at", "%s UTC", r.At.UTC().Format("2006-01-02 15:04:05"))
+}
+
+// lostOf says what was lost since the start: of frames, of what sessions hold, and of rows.
+func lostOf(r *report.Report) string {
+	var lost []string
+	if r.RingFull > 0 {
+		lost = append(lost, report.Grouped(r.RingFull)+" frames")
+	}
+	if r.LostBytes > 0 {
+		lost = append(lost, report.Bytes(r.LostBytes)+" of sessions")
+	}
+	if s := r.Store; s != nil && s.Lost+s.Damaged > 0 {
+		lost = append(lost, report.Grouped(s.Lost+s.Damaged)+" rows")
+	}
+	if lost == nil {
+		return "Nothing was lost since the start."
+	}
+	return "Lost since the start: " + strings.Join(lost, ", ") + "."
 }
 
 // ladder sets the rates and totals of each step, and what was lost there.

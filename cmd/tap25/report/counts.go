@@ -63,22 +63,6 @@ func Grouped(n int64) string {
 	return s
 }
 
-// Percent writes how many of a hundred a part is. A part that is not 0 is never written as 0, nor is one that is not
-// all as 100.
-func Percent(part, whole int64) string {
-	if whole <= 0 || part <= 0 {
-		return "0"
-	}
-	percent := 100 * float64(part) / float64(whole)
-	switch {
-	case percent < 0.1:
-		return "less than 0.1"
-	case part < whole:
-		percent = min(percent, 99.9)
-	}
-	return strconv.FormatFloat(percent, 'f', 1, 64)
-}
-
 // Sum adds counters up.
 func Sum(counts map[string]int64) (n int64) {
 	for _, k := range counts {

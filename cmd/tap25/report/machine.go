@@ -10,18 +10,20 @@ type Clock struct {
 	Synchronized   bool          `json:"synchronized"`
 	Offset         time.Duration `json:"offset_ns"` // what the kernel corrects at present
 	EstimatedError time.Duration `json:"estimated_error_ns"`
+	MaxError       time.Duration `json:"max_error_ns"`
 }
 
-// Bits of a timex's status (adjtimex(2)).
+// Of adjtimex(2).
 const (
-	staUnsync = 0x0040
+	timeError = 5      // it returns that if the clock is not synchronized
 	staNano   = 0x2000 // Offset is in nanoseconds, not microseconds
 )
 
 // ClockNow asks the kernel. It returns nil if that is not allowed.
 func ClockNow() *Clock {
 	var t syscall.Timex // Modes is 0: nothing is set
-	if _, err := syscall.Adjtimex(&t); err != nil {
+	state, err := syscall.Adjtimex(&t)
+	if err != nil {
 		return nil
 	}
 	unit := time.Microsecond
@@ -29,8 +31,9 @@ func ClockNow() *Clock {
 		unit = time.Nanosecond
 	}
 	return &Clock{
-		Synchronized: t.Status&staUnsync == 0, Offset: time.Duration(t.Offset) * unit,
+		Synchronized: state != timeError, Offset: time.Duration(t.Offset) * unit,
 		EstimatedError: time.Duration(t.Esterror) * time.Microsecond,
+		MaxError:       time.Duration(t.Maxerror) * time.Microsecond,
 	}
 }
 

@@ -135,8 +135,7 @@ func (m metrics) machine(r *Report) {
 	m.gauge("live", "1 if packets and loads make progress.", toInt(len(r.NotLive) == 0))
 	m.gauge("ready", "1 if live, every interface is up and captured, and the spool accepts rows.",
 		toInt(len(r.NotLive)+len(r.NotReady) == 0))
-	m.gauge("degraded", "1 if mail is recorded, but frames were lost to full rings within a minute, or the database "+
-		"does not accept rows.", toInt(len(r.Degraded) > 0))
+	m.gauge("degraded", "1 if frames were lost to full rings within a minute, or the database does not accept rows.", toInt(len(r.Degraded) > 0))
 	m.counter("clock_steps_total", "Steps of the wall clock.", r.ClockSteps)
 	m.send(gauge, "clock_skew_seconds",
 		"Difference of the clocks of a connection's two directions, at least: the largest seen.", r.ClockSkew.Seconds())

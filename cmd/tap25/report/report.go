@@ -26,7 +26,7 @@ type Report struct {
 	Interfaces []Interface `json:"interfaces"`
 	NotLive    []string    `json:"not_live"`  // why it is not live
 	NotReady   []string    `json:"not_ready"` // why it is not ready
-	Degraded   []string    `json:"degraded"`  // what else needs attention, while mail is recorded
+	Degraded   []string    `json:"degraded"`  // what else needs attention; it keeps no mail from being recorded
 	State      string      `json:"state"`     // the first that is true: not live, not ready, degraded, ok
 
 	Seen      int64            `json:"seen"`

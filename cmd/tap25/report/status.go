@@ -127,10 +127,10 @@ func (r *Report) write(w io.Writer, before *Report, past trend) error {
 		part(first, s.Spooled, b.Spooled, emitted)
 		part("+ in memory", s.InMemory, b.InMemory, emitted)
 		part("+ lost to a full spool", s.Lost, b.Lost, emitted)
-		all := s.Spooled + s.Found
-		part("loaded", s.Loaded, b.Loaded, all)
-		part("waiting in the spool", s.Waiting, b.Waiting, all)
-		part("set aside", s.SetAside, b.SetAside, all)
+		taken := s.Spooled + s.Found
+		part("loaded", s.Loaded, b.Loaded, taken)
+		part("waiting in the spool", s.Waiting, b.Waiting, taken)
+		part("set aside", s.SetAside, b.SetAside, taken)
 		line("kept after their load", s.Kept, b.Kept)
 		line("lost by the database, reloaded", s.Reloaded, b.Reloaded)
 		line("lost by the database, waiting", s.Reloading, b.Reloading)

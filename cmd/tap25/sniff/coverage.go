@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"tap25/capture"
 	"tap25/cmd/tap25/report"
 	"tap25/reassembly"
@@ -86,7 +84,10 @@ func (t *tap) cover(stopped bool) {
 		now.scope = s.Digest()
 	}
 	err = t.covered.record(now, func(c *store.Coverage) error {
-		c.Sensor, c.Version, c.Stopped, c.Clock = t.cfg.Assembler.Sensor, t.cfg.Version, stopped, readClock()
+		c.Sensor, c.Version, c.Stopped = t.cfg.Assembler.Sensor, t.cfg.Version, stopped
+		if k := report.ClockNow(); k != nil {
+			c.Clock = &store.Clock{Synchronised: k.Synchronized, Offset: k.Offset, Error: k.MaxError}
+		}
 		return t.out.cover(c)
 	})
 	if t.covered.failed.Rings(err != nil) {
@@ -119,8 +120,8 @@ func (c *coverage) record(now coverageState, put func(*store.Coverage) error) er
 	return nil
 }
 
-// begun returns when a record began whose beginning the clock gave as since, and that ends after elapsed at the time
-// now of the clock: it may have been set meanwhile, and a time in which the machine slept was not covered.
+// begun returns when a record began that ends now. The clock gave its beginning as since, and elapsed is its length by
+// the monotonic clock. If the clock was set meanwhile, or the machine slept, the two differ: the length counts.
 func begun(since time.Time, elapsed time.Duration, now time.Time) time.Time {
 	if passed := now.Round(0).Sub(since.Round(0)); (passed - elapsed).Abs() > time.Second {
 		return now.Add(-elapsed)
@@ -137,21 +138,4 @@ func upOf(links []capture.LinkState) []string {
 		}
 	}
 	return up
-}
-
-// readClock asks the kernel for the state of the clock, adjtimex(2); nil if it does not say.
-func readClock() *store.Clock {
-	var x unix.Timex
-	state, err := unix.Adjtimex(&x)
-	if err != nil {
-		return nil
-	}
-	unit := time.Microsecond
-	if x.Status&unix.STA_NANO != 0 {
-		unit = time.Nanosecond
-	}
-	return &store.Clock{
-		Synchronised: state != unix.TIME_ERROR && x.Status&unix.STA_UNSYNC == 0,
-		Offset:       time.Duration(x.Offset) * unit, Error: time.Duration(x.Maxerror) * time.Microsecond,
-	}
 }

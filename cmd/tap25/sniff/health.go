@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tap25/cmd/tap25/report"
 	"tap25/store/spool"
 	"tap25/store/stream"
 )
@@ -75,10 +76,10 @@ func (t *tap) notReady() (list []string) {
 	return append(list, more...)
 }
 
-// degraded returns what needs attention although frames and rows are recorded.
-func (t *tap) degraded() []string {
+// degraded returns what needs attention although it keeps no mail from being recorded. s is what the output reports.
+func (t *tap) degraded(s *report.Store) []string {
 	list := t.losses.degraded()
-	if s := t.out.report(); s != nil && s.Away {
+	if s != nil && s.Away {
 		list = append(list, "the database does not accept rows: they wait in the spool")
 	}
 	return list

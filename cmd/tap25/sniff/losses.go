@@ -10,7 +10,7 @@ import (
 	"tap25/cmd/tap25/report"
 )
 
-// lossWindow is for how long a lost frame makes a tap degraded, and how often a loss that goes on is logged.
+// lossWindow is how long a tap is degraded after it has lost a frame, and how often a loss that goes on is logged.
 const lossWindow = time.Minute
 
 // losses watches what full rings lose. note is for one goroutine, the other methods for any.
@@ -56,7 +56,7 @@ func (l *losses) note(log *zerolog.Logger, now frameCounts) {
 			return
 		}
 		l.said = now.at
-		log.Warn().Int64("frames_lost", lost).Int64("frames_seen", seen).Str("percent", report.Percent(lost, seen)).
+		log.Warn().Int64("frames_lost", lost).Int64("frames_seen", seen).Str("share", report.Share(lost, seen)).
 			Msg("frames were lost in the last minute because a ring was full: their mail is missing or flagged; raise " +
 				"--workers or --ring-bytes, and see 'tap25 doctor'")
 	}
@@ -76,6 +76,6 @@ func (l *losses) degraded() []string {
 		return nil
 	}
 	lost, seen := l.recent()
-	return []string{fmt.Sprintf("full rings lost %s of %s frames seen in the last minute (%s %%)", report.Grouped(lost),
-		report.Grouped(seen), report.Percent(lost, seen))}
+	return []string{fmt.Sprintf("full rings lost %s of %s frames seen in the last minute (%s)", report.Grouped(lost),
+		report.Grouped(seen), report.Share(lost, seen))}
 }

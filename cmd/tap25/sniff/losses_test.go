@@ -30,7 +30,7 @@ func lossesOf(t *testing.T, seconds int, at func(second int64) (seen, full int64
 				t.Fatal(err)
 			}
 			lines = append(lines, fmt.Sprint(s, " ", e["level"], " ", e["frames_lost"], " ", e["frames_seen"], " ",
-				e["percent"]))
+				e["share"]))
 		}
 	}
 	return lines, degraded
@@ -42,8 +42,8 @@ func TestLosses_AreLoggedAtOnceEachMinuteAndAtTheirEnd(t *testing.T) {
 		return 1000 * s, 250 * (min(max(s, 100), 250) - 100)
 	})
 	want := []string{
-		"101 warn 250 60000 0.4", "161 warn 15000 60000 25.0", "221 warn 15000 60000 25.0",
-		"281 warn 7250 60000 12.1", // those of seconds 221 to 250
+		"101 warn 250 60000 0.42 %", "161 warn 15000 60000 25 %", "221 warn 15000 60000 25 %",
+		"281 warn 7250 60000 12 %", // those of seconds 221 to 250
 		"311 info 37500 <nil> <nil>",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
@@ -63,7 +63,7 @@ func TestLosses_OneFrameIsOneLineAndItsEnd(t *testing.T) {
 		}
 		return 10_000 * s, full
 	})
-	if diff := cmp.Diff([]string{"5 warn 1 50000 less than 0.1", "66 info 1 <nil> <nil>"}, lines); diff != "" {
+	if diff := cmp.Diff([]string{"5 warn 1 50000 < 0.01 %", "66 info 1 <nil> <nil>"}, lines); diff != "" {
 		t.Error(diff)
 	}
 }

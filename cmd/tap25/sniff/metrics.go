@@ -31,10 +31,12 @@ func (t *tap) httpHandler(l *boundedListener) http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: mostAnswered}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { verdict(w, t.notLive(time.Now())) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		complaints, notes := append(t.notLive(time.Now()), t.notReady()...), t.degraded()
-		if len(complaints) == 0 && len(notes) > 0 && r.URL.Query().Has("verbose") {
-			fmt.Fprintf(w, "degraded\n%s\n", strings.Join(notes, "\n"))
-			return
+		complaints := append(t.notLive(time.Now()), t.notReady()...)
+		if len(complaints) == 0 && r.URL.Query().Has("verbose") {
+			if notes := t.degraded(t.out.report()); len(notes) > 0 {
+				fmt.Fprintf(w, "degraded\n%s\n", strings.Join(notes, "\n"))
+				return
+			}
 		}
 		verdict(w, complaints)
 	})

@@ -16,9 +16,9 @@ func (t *tap) report() *report.Report {
 	r := reportOf(t.live, t.workers)
 	r.Version, r.PID, r.Sensor, r.Started, r.At = t.cfg.Version, os.Getpid(), t.cfg.Assembler.Sensor, t.started.UTC(),
 		now.UTC()
-	r.NotLive, r.NotReady, r.Degraded = t.notLive(now), t.notReady(), t.degraded()
-	r.SetState()
 	r.Store = t.out.report()
+	r.NotLive, r.NotReady, r.Degraded = t.notLive(now), t.notReady(), t.degraded(r.Store)
+	r.SetState()
 	r.Clock = report.ClockNow()
 	if at := t.lastMail.Load(); at > 0 {
 		r.LastMail = time.Unix(0, at).UTC()

@@ -89,7 +89,7 @@ function draw() {
   const data = curves[shown];
   for (const id of Object.keys(charts)) {
     plots[id]?.destroy();
-    plots[id] = new uPlot(options(id), [data.at || [], ...charts[id].map(([, key, name]) => drawn(data[key], name))], $(id));
+    plots[id] = new uPlot(options(id), [data.at, ...charts[id].map(([, key, name]) => drawn(data[key], name))], $(id));
     say(id, null);
   }
 }
