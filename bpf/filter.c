@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //go:build ignore
 
-// The program. It keeps TCP segments of the watched ports and IP fragments that may hold some, copies them to the ring
-// buffer of their worker, and counts a verdict for every frame. It reads fixed header layouts only, so it needs no CO-RE
-// relocation. At XDP it sees what an interface receives; egress.c compiles it for what an interface sends.
+// The filter keeps TCP segments of the watched ports and IP fragments that may hold some, copies them to the ring
+// buffer of their worker, and counts a verdict for every frame. It reads fixed header layouts only: CO-RE has nothing
+// to relocate. XDP runs it on the frames that an interface receives. egress.c compiles it for those that one sends.
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

@@ -49,10 +49,10 @@
 // The seal's CRC-32, most significant byte first, is that of IEEE 802.3, another polynomial than the blocks': damage
 // that one of them does not see, the other does.
 //
-// Older versions, which this package still reads, have other seals: version 0 has 8 bytes of total and the sensor,
-// version 1 a SHA-256 where the CRC-32 is now. Versions 2 and 3 differ in their records alone, which are opaque here:
-// version 2 has rows without the columns that tap25 has had since schema 17, version 3 no coverage. A tap25 that does
-// not know these leaves segments of later versions in place.
+// This package still reads older versions. Versions 0 and 1 have other seals: version 0 has 8 bytes of total and the
+// sensor, version 1 has a SHA-256 where the CRC-32 is now. Versions 2 and 3 differ in their records alone, which are
+// opaque here: rows of version 2 lack the columns that schema 17 added, and version 3 has no coverage. A tap25 that does
+// not know a version leaves its segments in place.
 //
 // A reader that meets a damaged block continues at the next magic, and takes only blocks that bear the name's seq and
 // run: a record may hold the bytes of a block, but whoever sent it cannot know the 64 random bits. Blocks are put in

@@ -10,6 +10,7 @@
 //	close.go     Close, Drain, Settled, Confirm: the end, and what the database lacks after a failover
 //	grace.go     how long work continues after an interruption
 //	spool.go     the directories and limits of the spool
+//	evidence.go  the key that signs what is loaded and dropped; the log and the witness
 //	upkeep.go    partitions ahead, retention, days that are over: hourly
 //	scope.go     changes of the scope, noted beside the spool until the database has them
 //	size.go      the size of the database, each minute

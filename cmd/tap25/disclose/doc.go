@@ -1,8 +1,18 @@
 // Package disclose writes what a case opens into a directory that a stranger can read and verify, and verifies such a
 // directory without a database or a network. docs/disclosure.md describes the files.
 //
-// Whoever writes a directory and whoever reads it use the same functions: the verifier makes each line anew from what
-// it says, and compares octets. So a file says nothing that another one contradicts, JSON has one form, and no parser
-// of another program reads a line differently. The verifier expects a hostile directory: it opens the files of these
-// names alone, none of which may be a link, and holds a bounded part of each.
+// Writer and verifier use the same functions. The verifier parses each line, writes it again, and compares the octets.
+// So JSON has one form, and no other parser reads a line differently. No file can contradict another unnoticed.
+//
+// The verifier expects a hostile directory. It opens only files of the known names, follows no link, and holds a
+// bounded part of each file in memory.
+//
+//	case.go, answer.go       the question and its answer, from the database
+//	write.go                 the files of the directory, with their sizes and digests
+//	row.go, csv.go, parquet.go   a row in each form
+//	prover.go, proof.go, tally.go   proofs of rows; their lines in proofs.jsonl; how many rows have one
+//	manifest.go              what was asked, and the digests of the files, signed
+//	page.go, figures.go, zone.go   the page for people
+//	digest.go                the digest that the database has recorded
+//	verify.go, part.go, report.go   checking a directory; reading one of its files; what the check found
 package disclose

@@ -2,7 +2,7 @@
 // it.
 //
 // It has three steps. Facts are gathered from the kernel, the drivers, the spool, the database and a few seconds of
-// traffic (facts.go says which; host.go, interface.go, rss.go, storage.go, traffic.go gather). Checks judge them
+// traffic (facts.go lists them; host.go, interface.go, rss.go, storage.go, traffic.go gather). Checks judge them
 // (checks*.go), and touch nothing but the facts. The result is written for people or as JSON (write.go). Nothing of the
 // machine or the database is changed. No fact holds an address of the traffic or anything of a dialogue.
 package doctor

@@ -9,11 +9,12 @@
 //	loading.go     rows through a spool to the database: emit, then finish
 //	inputs.go      which files the database has; noting those that it has got
 //	follow.go      Follow, with directory.go (which files are complete) and checkpoint.go (which are done)
+//	coverage.go    coverage records of files, from the times of their frames
 //	ages.go        rows that the retention drops, or has dropped
 //	segmentkey.go  names of segments by their rows, for Load
 //	filekey.go     names of segments by their file, for Follow
 //	lock.go        replays of the same file at the same time
-//	summary.go     the counters, as text
+//	summary.go, summary_json.go, missing.go   the counters, as text and JSON; the verdict
 //	progress.go    how far it has got, on standard error
 //
 // Why nothing comes twice: a segment's name is made of its rows (Load) or of its file and its settings (Follow), and

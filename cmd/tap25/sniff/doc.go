@@ -9,10 +9,11 @@
 //	run.go           from the opening to the summary
 //	worker.go        one ring, one Assembler
 //	scope.go         which rows are recorded
+//	coverage.go      a record each minute of what was seen and lost
 //	output.go        standard output, or a stream to the database
 //	rights.go        which rights are kept
 //	links.go, reload.go, systemd.go   interfaces that go and come, SIGHUP, the watchdog
-//	health.go        whether it makes progress, and whether it records
+//	health.go        if it makes progress, and if it records
 //	losses.go        what full rings lose, in the log and as a state
 //	report.go        what it counts
 //	control.go, metrics.go, http.go, http_conns.go   who may ask, and how much that may cost; the page at / is package
