@@ -8,12 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/cmd/tap25/disclose"
+	"tap25/cmd/tap25/report"
 	"tap25/store"
 )
 
 const discloseLong = `
-disclose writes what a case opens into a new directory: a page for people (index.html), the rows as CSV and JSON lines,
-the proof that a sensor signed each row, and a signed manifest with the question, the warrants and the completeness.
+disclose writes what a case opens into a new directory: a page for people (index.html), the rows as JSON lines, CSV
+and Parquet, the proof that a sensor signed each row, and a signed manifest with the question, the warrants and the completeness.
 'tap25 verify DIRECTORY' checks it, on a machine without network and database.
 
 Run it as the auditor, with the case open: select open_case(case, purpose). The question is recorded like any other
@@ -91,10 +92,10 @@ func (d *discloseSettings) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	w := cmd.OutOrStdout()
-	fmt.Fprintf(w, "%d rows in %s, access %d\nsigned with the key %s\n%d rows are proven\n", m.Rows, d.out,
-		m.Access.Number, key.Fingerprint(), m.Evidence.Proven)
+	fmt.Fprintf(w, "%s rows in %s, access %d\nsigned with the key %s\n%s rows are proven\n", report.Grouped(m.Rows), d.out,
+		m.Access.Number, key.Fingerprint(), report.Grouped(m.Evidence.Proven))
 	for _, u := range m.Evidence.Unproven {
-		fmt.Fprintf(w, "%d rows have no proof: %s\n", u.Rows, u.Reason)
+		fmt.Fprintf(w, "%s rows have no proof: %s\n", report.Grouped(u.Rows), u.Reason)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tap25/cmd/tap25/report"
 	"tap25/store"
 	"tap25/store/evidence"
 	"tap25/store/stamp"
@@ -67,12 +68,12 @@ func verifyCommand() *cobra.Command {
 				return err
 			}
 			return withDatabase(cmd, s.dsn, func(ctx context.Context, db *database) error {
-				report, err := db.Verify(ctx, cfg)
+				found, err := db.Verify(ctx, cfg)
 				if err != nil {
 					return err
 				}
-				report.Findings = append(report.Findings, s.stamps...)
-				return s.write(cmd.OutOrStdout(), report)
+				found.Findings = append(found.Findings, s.stamps...)
+				return s.write(cmd.OutOrStdout(), found)
 			})
 		},
 	}
@@ -147,6 +148,7 @@ func (s *verifySettings) write(out io.Writer, r *store.VerifyReport) error {
 
 // print prints the report for people.
 func (s *verifySettings) print(out io.Writer, r *store.VerifyReport) {
+	n := report.Grouped
 	for _, c := range r.Chains {
 		trust := "not among the known keys"
 		if c.Trusted {
@@ -154,27 +156,26 @@ func (s *verifySettings) print(out io.Writer, r *store.VerifyReport) {
 		} else if len(s.keys) == 0 {
 			trust = "compare it with the sensor's log"
 		}
-		fmt.Fprintf(out, "%s: %d links, the last is %d of %s\n  key %s (%s)\n", chainOf(c.Sensor), c.Links, c.Number,
+		fmt.Fprintf(out, "%s: %s links, the last is %d of %s\n  key %s (%s)\n", chainOf(c.Sensor), n(c.Links), c.Number,
 			c.Last.UTC().Format(time.RFC3339), c.Key, trust)
 	}
-	fmt.Fprintf(out, "as they were signed: %d rows in %d segments of %d days, %d rows that legal holds keep, and "+
-		"%d coverage records\n", r.Rows, r.Segments, r.Days, r.Held, r.Coverage)
-	fmt.Fprintf(out, "destruction certificates: %d\nwitnesses that agree: %d\n", r.Destroyed, r.Witnessed)
+	fmt.Fprintf(out, "as they were signed: %s rows in %s segments of %s days, %s rows that legal holds keep, and "+
+		"%s coverage records\n", n(r.Rows), n(r.Segments), n(int64(r.Days)), n(r.Held), n(r.Coverage))
+	fmt.Fprintf(out, "destruction certificates: %s\nwitnesses that agree: %s\n", n(int64(r.Destroyed)), n(int64(r.Witnessed)))
 	if r.Stamped > 0 {
 		whose := ", whose authority --tsa-cert does not name"
 		if s.authority != "" {
 			whose = ""
 		}
-		fmt.Fprintf(out, "time-stamped links of these: %d%s\n", r.Stamped, whose)
+		fmt.Fprintf(out, "time-stamped links of these: %s%s\n", n(int64(r.Stamped)), whose)
 	}
 	for _, u := range r.Uncovered {
 		signed := ""
 		if !u.Signed {
 			signed = "; nobody has signed that number"
 		}
-		fmt.Fprintf(out, "not covered by evidence: %d rows of sensor %s, %s, loaded before there was any%s\n", u.Rows,
-			u.Sensor,
-			u.Day, signed)
+		fmt.Fprintf(out, "not covered by evidence: %s rows of sensor %s, %s, loaded before there was any%s\n",
+			n(int64(u.Rows)), u.Sensor, u.Day, signed)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(out, "note: %s\n", n)
@@ -183,7 +184,7 @@ func (s *verifySettings) print(out io.Writer, r *store.VerifyReport) {
 		fmt.Fprintln(out, "NOT AS SIGNED:", f)
 	}
 	if r.More > 0 {
-		fmt.Fprintf(out, "NOT AS SIGNED: and %d more\n", r.More)
+		fmt.Fprintf(out, "NOT AS SIGNED: and %s more\n", n(int64(r.More)))
 	}
 }
 
