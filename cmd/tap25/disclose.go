@@ -13,15 +13,15 @@ import (
 )
 
 const discloseLong = `
-disclose writes what a case opens into a new directory: a page for people (index.html), the rows as JSON lines, CSV
-and Parquet, the proof that a sensor signed each row, and a signed manifest with the question, the warrants and the completeness.
-'tap25 verify DIRECTORY' checks it, on a machine without network and database.
+disclose writes what a case opens into a new directory: a page for people (index.html), the rows as JSON lines, CSV and
+Parquet, the proof that a sensor signed each row, and a signed manifest with the question, the warrants and the
+completeness. 'tap25 verify DIRECTORY' checks it, on a machine without network and database.
 
-Run it as the auditor, with the case open: select open_case(case, purpose). The question is recorded like any other
-read. Without --from, --to and --target, it is about all that the warrants allow.
+Run it as the auditor, after you have opened the case: select open_case(case, purpose). The question is recorded like
+any other read. Without --from, --to and --target, it is about all that the warrants allow.
 
 The manifest is signed with the key of whoever discloses, which is made at the first disclosure. Its fingerprint is
-printed: give it to the reader in another way than the directory.`
+printed: give it to the reader through another channel than the directory.`
 
 type discloseSettings struct {
 	dsn, from, to, target, zone, key, stamp string
@@ -55,7 +55,7 @@ func discloseCommand() *cobra.Command {
 		"file of the private key that signs, made if it does not exist (default: "+disclose.KeyFile+
 			" in the state directory)")
 	f.StringVar(&d.stamp, "timestamp", "",
-		"URL of a time-stamping authority (RFC 3161) that confirms when the manifest existed; it gets a hash")
+		"URL of a time-stamping authority (RFC 3161) that confirms when the manifest existed; it gets only a hash")
 	return cmd
 }
 

@@ -21,8 +21,9 @@ import (
 
 const verifyLong = `
 verify computes the evidence in the database anew from the rows. It names the sensor, the segment and the day of every
-row and coverage record that was changed, deleted, inserted or moved since it was loaded, of every link of a chain that was changed or
-removed, and of every day that was destroyed without a certificate. It exits with 0 only if it finds none of these.
+row and coverage record that was changed, deleted, inserted or moved since it was loaded, of every link of a chain that
+was changed or removed, and of every day that was destroyed without a certificate. It exits with 0 only if it finds none
+of these.
 
 Without --key, verify believes the public keys that the database has. Who may change everything in the database can
 replace those too: name the sensors' keys with --key, or compare the fingerprints with those in the sensors' logs. A
@@ -33,7 +34,7 @@ Without --witness, nothing shows that the last links of a chain were removed wit
 
 The user must be able to read all rows: run verify as the database's owner. docs/evidence.md describes what is proven.
 
-With a directory, verify checks what 'tap25 disclose' has written, and takes neither a database nor a network. It names
+With a directory, verify checks what 'tap25 disclose' has written, and needs neither a database nor a network. It names
 every file and row that is not as it was signed. Each --key is a fingerprint or a PEM file then, and every key of the
 directory must be one of them. docs/disclosure.md describes the files.`
 
@@ -50,7 +51,7 @@ type verifySettings struct {
 func verifyCommand() *cobra.Command {
 	s := &verifySettings{}
 	cmd := &cobra.Command{
-		Use: "verify [DIRECTORY]", Short: "Check that no row was changed since it was loaded, or a disclosure",
+		Use: "verify [DIRECTORY]", Short: "Check that the rows, or those of a disclosure, are as they were signed",
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 		Long: verifyLong[1:],
 		Example: "  tap25 verify --key fra-1.pem --witness /mnt/witness/fra-1\n" +
@@ -82,7 +83,7 @@ func verifyCommand() *cobra.Command {
 	f.StringVar(&s.from, "from", "", "verify the rows of this UTC day and later, such as 2026-01-31")
 	f.StringVar(&s.to, "to", "", "verify the rows before this UTC day")
 	f.StringVar(&s.sensor, "sensor", "", "verify the rows of this sensor alone")
-	f.StringSliceVar(&s.keys, "key", nil, "PEM file of a key that may have signed; may be repeated")
+	f.StringSliceVar(&s.keys, "key", nil, "PEM file of a key that may have signed, or for a directory its fingerprint; may be repeated")
 	f.StringSliceVar(&s.witnesses, "witness", nil,
 		"file with lines of evidence that were written elsewhere; - is standard input; may be repeated")
 	f.BoolVar(&s.json, "json", false, "print JSON")
