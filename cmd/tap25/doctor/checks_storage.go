@@ -47,7 +47,8 @@ func checkSpool(s *spoolFacts) []Check {
 		return c.list
 	}
 	c.add("writable", OK, s.dir)
-	says := fmt.Sprintf("%s for rows that wait, of %s that --spool-bytes allows", sizeOf(max(s.room, 0)), sizeOf(s.limit))
+	says := fmt.Sprintf("%s for rows that wait, of %s that --spool-bytes allows", report.Bytes(max(s.room, 0)),
+		report.Bytes(s.limit))
 	switch {
 	case s.room < leastRoom:
 		c.add("room", Problem, says+": rows are lost when it is full", "df -h "+s.dir,
@@ -88,14 +89,14 @@ func checkDisk(d *diskFacts) Check {
 		c.add(name, Unknown, d.dir+": "+d.err.Error())
 		return c.list[0]
 	}
-	says := fmt.Sprintf("%s of %s are free at %s", sizeOf(d.free), sizeOf(d.size), d.dir)
+	says := fmt.Sprintf("%s of %s are free at %s", report.Bytes(d.free), report.Bytes(d.size), d.dir)
 	if d.both {
 		says += ", for spool and database"
 	}
 	days := 10 * 365
 	if d.growth > 0 {
 		days = int(min(d.free/d.growth, int64(days)))
-		says += fmt.Sprintf("; by the rows of the last seven days, %s a day come", sizeOf(d.growth))
+		says += fmt.Sprintf("; by the rows of the last seven days, %s a day come", report.Bytes(d.growth))
 		switch {
 		case d.dropsIn >= 0 && d.dropsIn <= days:
 			says += fmt.Sprintf("; in %d days the retention drops as much as comes, before it is full", d.dropsIn)
