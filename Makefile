@@ -101,6 +101,7 @@ test-race:
 	CGO_ENABLED=1 go test -race -short -skip '^TestCost_' -timeout 20m ./reassembly/... ./bpf ./capture/... \
 		./store/cluster ./store/evidence ./store/spool ./store/stamp ./store/stream ./cmd/tap25/sniff
 	CGO_ENABLED=1 go test -race -short -timeout 20m -run 'Load|Finish|Kept|Sign' ./store
+	CGO_ENABLED=1 go test -race -short -timeout 20m -run '^TestLog_' ./cmd/tap25
 
 generate: ## compile the XDP program anew, with clang 14 (a test compares the result)
 	BPF2GO_CC=$(or $(shell command -v clang-14),clang) go generate ./bpf

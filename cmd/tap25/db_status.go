@@ -20,8 +20,8 @@ import (
 
 const dbStatusLong = `
 status shows what the database holds, and what waits to be loaded in the spools of this machine. The number of rows is
-the sum of what each load counted, so that status takes no longer on a billion rows. Without an answer of the database
-it shows the spools alone, and fails. When a disk will be full is judged by the rows of the last seven days.`
+the sum of what each load counted, so that status takes no longer on a billion rows. If the database does not answer,
+status shows only the spools, and fails. The rows of the last seven days tell when the disk will be full.`
 
 func dbStatus() *cobra.Command {
 	var dsn string
@@ -114,7 +114,7 @@ func writeSpools(w io.Writer, s *spools.Status) {
 func fullOn(disk *report.Disk, growth int64) string {
 	const most = 10 * 365 // days
 	if growth <= 0 || disk.Free/growth > most {
-		return "full not in sight"
+		return "not full within ten years"
 	}
 	return "full on " + time.Now().AddDate(0, 0, int(disk.Free/growth)).UTC().Format(time.DateOnly)
 }

@@ -25,8 +25,8 @@ func TestDBStatus_ShowsGrowthAndWhenTheDiskIsFull(t *testing.T) {
 				"growth          1,000,000 rows, 476.8 MiB a day\n",
 				"disk            46.6 GiB free, full on " + time.Now().AddDate(0, 0, 100).UTC().Format(time.DateOnly) + "\n"}},
 		{store.Status{BytesPerRow: 500, RowsADay: 1}, &report.Disk{Free: gib},
-			[]string{"disk            1.0 GiB free, full not in sight\n"}},
-		{store.Status{}, &report.Disk{Free: gib}, []string{"growth          0 rows, 0 B a day\n", "full not in sight\n"}},
+			[]string{"disk            1.0 GiB free, not full within ten years\n"}},
+		{store.Status{}, &report.Disk{Free: gib}, []string{"growth          0 rows, 0 B a day\n", "not full within ten years\n"}},
 	} {
 		var out bytes.Buffer
 		if err := writeStatus(&out, &c.status, c.disk, &spools.Status{}); err != nil {

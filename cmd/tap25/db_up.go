@@ -17,8 +17,8 @@ up starts the private PostgreSQL cluster, which then runs until 'tap25 db down'.
 With --share and --share-group, members of a group of the operating system may connect too: up makes the directory,
 gives it to the user who runs the server and to the group, and stores it, so that every later start listens there. Each
 member connects as the role that has the name of his or her login, without a password, if that role is a member of
-tap25_auditor, tap25_approver or tap25_admin: as nobody else. Who may connect as the cluster's owner does not change.
-Choose a directory that a reboot leaves there; it stays when the server stops, without the socket.`
+tap25_auditor, tap25_approver or tap25_admin, and as no other role. Who may connect as the cluster's owner does not
+change. Choose a directory that a reboot does not remove. It stays when the server stops, without the socket.`
 
 // noShare is the value of --share that ends the sharing.
 const noShare = "none"

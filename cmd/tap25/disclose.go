@@ -8,19 +8,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/cmd/tap25/disclose"
+	"tap25/cmd/tap25/report"
 	"tap25/store"
 )
 
 const discloseLong = `
-disclose writes what a case opens into a new directory: a page for people (index.html), the rows as CSV and JSON lines,
-the proof that a sensor signed each row, and a signed manifest with the question, the warrants and the completeness.
-'tap25 verify DIRECTORY' checks it, on a machine without network and database.
+disclose writes what a case opens into a new directory: a page for people (index.html), the rows as JSON lines, CSV and
+Parquet, the proof that a sensor signed each row, and a signed manifest with the question, the warrants and the
+completeness. 'tap25 verify DIRECTORY' checks it, on a machine without network and database.
 
-Run it as the auditor, with the case open: select open_case(case, purpose). The question is recorded like any other
-read. Without --from, --to and --target, it is about all that the warrants allow.
+Run it as the auditor, after you have opened the case: select open_case(case, purpose). The question is recorded like
+any other read. Without --from, --to and --target, it is about all that the warrants allow.
 
 The manifest is signed with the key of whoever discloses, which is made at the first disclosure. Its fingerprint is
-printed: give it to the reader in another way than the directory.`
+printed: give it to the reader through another channel than the directory.`
 
 type discloseSettings struct {
 	dsn, from, to, target, zone, key, stamp string
@@ -54,7 +55,7 @@ func discloseCommand() *cobra.Command {
 		"file of the private key that signs, made if it does not exist (default: "+disclose.KeyFile+
 			" in the state directory)")
 	f.StringVar(&d.stamp, "timestamp", "",
-		"URL of a time-stamping authority (RFC 3161) that confirms when the manifest existed; it gets a hash")
+		"URL of a time-stamping authority (RFC 3161) that confirms when the manifest existed; it gets only a hash")
 	return cmd
 }
 
@@ -91,10 +92,10 @@ func (d *discloseSettings) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	w := cmd.OutOrStdout()
-	fmt.Fprintf(w, "%d rows in %s, access %d\nsigned with the key %s\n%d rows are proven\n", m.Rows, d.out,
-		m.Access.Number, key.Fingerprint(), m.Evidence.Proven)
+	fmt.Fprintf(w, "%s rows in %s, access %d\nsigned with the key %s\n%s rows are proven\n", report.Grouped(m.Rows), d.out,
+		m.Access.Number, key.Fingerprint(), report.Grouped(m.Evidence.Proven))
 	for _, u := range m.Evidence.Unproven {
-		fmt.Fprintf(w, "%d rows have no proof: %s\n", u.Rows, u.Reason)
+		fmt.Fprintf(w, "%s rows have no proof: %s\n", report.Grouped(u.Rows), u.Reason)
 	}
 	return nil
 }

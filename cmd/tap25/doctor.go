@@ -17,15 +17,15 @@ import (
 
 const doctorLong = `
 doctor checks the machine, the interfaces and a few seconds of traffic, as tap25 sniff with the same flags would
-see them, and what is behind: configuration file, spool, disks, database, and the files of --key and --witness. It
-reports what will make sniff lose or misread packets or rows, and the command that fixes it. A problem costs packets or
-rows, or keeps sniff from starting; a note does not.
+see them. It also checks the configuration file, the spool, the disks, the database, and the files of --key and
+--witness. It reports what will make sniff lose or misread packets or rows, and the command that fixes it. A problem
+costs packets or rows, or keeps sniff from starting; a note does not.
 
 doctor changes nothing. The host still gets all frames while doctor listens, and nothing stays attached. Some cards
 reset their queues when a program is attached, and miss frames for a moment: --seconds 0 attaches none. If a
 tap25 sniff runs on the interfaces, doctor reads its counters instead. Of a database that --db names, doctor also
-checks the settings of its server, and who may connect to it and create objects in it. How fast a disk fills it knows
-only of the private cluster's.
+checks the settings of its server, and who may connect to it and create objects in it. It can tell how fast the disk
+fills only for the private cluster's.
 
 Exit status: 0 no problem, 1 a problem found, 2 bad usage. doctor prints no address and nothing of the traffic.`
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tap25/cmd/tap25/report"
 	"tap25/store"
 )
 
@@ -98,26 +99,27 @@ func afterwards(d time.Duration) time.Duration {
 	return d
 }
 
-func printExpired(w io.Writer, report store.ExpireReport, dry bool) {
+func printExpired(w io.Writer, expired store.ExpireReport, dry bool) {
 	did := "dropped"
 	if dry {
 		did = "would drop"
 	}
 	var rows, bytes int64
-	for _, d := range report.Dropped {
-		fmt.Fprintf(w, "%s %s %s: %d rows, %d bytes", did, d.Kind, d.Day.Format(time.DateOnly), d.Rows, d.Bytes)
+	for _, d := range expired.Dropped {
+		fmt.Fprintf(w, "%s %s %s: %s rows, %s", did, d.Kind, d.Day.Format(time.DateOnly), report.Grouped(d.Rows),
+			report.Bytes(d.Bytes))
 		if d.Kept > 0 {
-			fmt.Fprintf(w, ", %d of them held", d.Kept)
+			fmt.Fprintf(w, ", %s of them held", report.Grouped(d.Kept))
 		}
 		fmt.Fprintln(w)
 		rows, bytes = rows+d.Rows, bytes+d.Bytes
 	}
-	for _, u := range report.Ended {
+	for _, u := range expired.Ended {
 		fmt.Fprintf(w, "ended the session of %s, which kept a day from being dropped\n", u)
 	}
-	for _, d := range report.Busy {
+	for _, d := range expired.Busy {
 		fmt.Fprintf(w, "skipped %s: run expire again later\n", d)
 	}
-	fmt.Fprintf(w, "%s %d rows, %d bytes; days from %s on stay\n", did, rows, bytes,
-		report.Cutoff.Format(time.DateOnly))
+	fmt.Fprintf(w, "%s %s rows, %s; days from %s on stay\n", did, report.Grouped(rows), report.Bytes(bytes),
+		expired.Cutoff.Format(time.DateOnly))
 }

@@ -121,7 +121,7 @@ func keyFlag(f *pflag.FlagSet, path *string) {
 // witnessFlags adds --witness and --timestamp to a command that loads for long.
 func witnessFlags(f *pflag.FlagSet, path, authority *string) {
 	f.StringVar(path, "witness", "",
-		"file, on another machine best, that gets each hour the line of evidence that the log gets")
+		"file, best on another machine, to which the line of evidence that is logged each hour is appended")
 	f.StringVar(authority, "timestamp", "",
-		"URL of a time-stamping authority (RFC 3161) that confirms when each line of the witness existed; it gets a hash")
+		"URL of a time-stamping authority (RFC 3161) that confirms when each line of the witness existed; it gets only a hash")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tap25/cmd/tap25/report"
 	"tap25/store"
 )
 
@@ -153,12 +154,12 @@ func holdLs() *cobra.Command {
 	return cmd
 }
 
-// rowsHeld is how many rows a hold keeps, or "-" for a user who is not to know.
+// rowsHeld is how many rows a hold keeps, or "-" for a user who may not know.
 func rowsHeld(h store.Hold) string {
 	if h.Rows == nil {
 		return "-"
 	}
-	return strconv.FormatInt(*h.Rows, 10)
+	return report.Grouped(*h.Rows)
 }
 
 func subject(h store.Hold) string {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -55,5 +56,41 @@ func TestLog_HasPrioritiesInTheJournal(t *testing.T) {
 		if got := strings.Join(priorities, " "); got != want {
 			t.Errorf("the journal: %v: priorities %q, want %q", mine, got, want)
 		}
+	}
+}
+
+// TestLog_InTheJournalTakesManyAtOnce logs from two goroutines, each at a level of its own. The race detector judges it.
+func TestLog_InTheJournalTakesManyAtOnce(t *testing.T) {
+	const each = 200
+	stderr, err := os.Create(filepath.Join(t.TempDir(), "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(stderr.Fd()), &st); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", st.Dev, st.Ino))
+	log := newTextLogger(stderr)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for range each {
+			log.Warn().Msg("warning")
+		}
+	})
+	done.Go(func() {
+		for range each {
+			log.Error().Msg("error")
+		}
+	})
+	done.Wait()
+	text, err := os.ReadFile(stderr.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^(<4>\S+ WRN warning|<3>\S+ ERR error)\n`)
+	if n, rest := len(line.FindAll(text, -1)), line.ReplaceAll(text, nil); n != 2*each || len(rest) > 0 {
+		t.Errorf("%d lines, want %d; not whole: %.100q", n, 2*each, rest)
 	}
 }

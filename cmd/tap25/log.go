@@ -36,8 +36,9 @@ func newTextLogger(w io.Writer) zerolog.Logger {
 	case terminal.IsJournal(w):
 		to = journal{w, func(line []byte) []byte {
 			var text bytes.Buffer
-			console.Out = &text
-			_, _ = console.Write(line) // of which every line is JSON
+			one := console // goroutines log at the same time
+			one.Out = &text
+			_, _ = one.Write(line) // of which every line is JSON
 			return text.Bytes()
 		}}
 	case terminal.Is(w):

@@ -67,14 +67,10 @@ func writeMan(cmd *cobra.Command, w io.Writer) error {
 	if err := doc.GenMan(cmd, &doc.GenManHeader{Section: "1", Source: "tap25", Date: &made}, &page); err != nil {
 		return err
 	}
-	text, last := page.String(), "\n.SH SEE ALSO"
-	if !strings.Contains(text, last) {
-		last = ""
-		text = strings.TrimRight(text, "\n")
-	}
-	at := len(text)
-	if last != "" {
-		at = strings.LastIndex(text, last)
+	text := strings.TrimRight(page.String(), "\n") + "\n"
+	at := strings.LastIndex(text, "\n.SH SEE ALSO")
+	if at < 0 {
+		at = len(text) - 1
 	}
 	_, err := io.WriteString(w, text[:at]+"\n"+manSections+strings.TrimPrefix(text[at:], "\n"))
 	return err

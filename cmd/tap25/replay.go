@@ -74,7 +74,7 @@ func replayCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	r.output.add(flags)
-	flags.StringArrayVarP(&r.read, "read", "r", nil, "capture file, as FILE; may be repeated, and is read before those")
+	flags.StringArrayVarP(&r.read, "read", "r", nil, "capture file, read before each FILE; may be repeated")
 	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
 	dbFlag(cmd.Flags(), &r.db)
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")

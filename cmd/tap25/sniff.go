@@ -28,14 +28,16 @@ type sniffFlags struct {
 const sniffLong = `
 sniff captures mail on interfaces that a mirror port or a tap feeds. It writes one row for each recipient to a spool
 on disk and loads the spool into the database; with --json, it writes the rows to standard output instead. The database
-keeps them for --retention, which must be given: the law sets the period. SIGTERM
-or Ctrl-C ends it within a second: sniff writes the rows of what it has seen, leaves those in the spool that the
+keeps them for --retention, which must be given: the law sets the period.
+
+SIGTERM or Ctrl-C ends it within a second: sniff writes the rows of what it has seen, leaves those in the spool that the
 database does not take at once, and prints a summary to standard error.
 
 An XDP program captures the frames. The host receives no frame of the interface while sniff runs, unless --inline
 is given. Then the host keeps the interface, and a second program, at tc egress, captures what the host sends: sniff
-runs beside a mail server on its own host, without a tap. Attaching the programs needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, or root; sniff gives
-these up after it has attached. They are detached when tap25 ends, even if it crashes or is killed.
+can run on the host of a mail server, without a tap. Attaching the programs needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN
+and CAP_NET_RAW, or root; sniff gives these up after it has attached. The programs are detached when tap25 ends, even if
+it crashes or is killed.
 
 Every flag can also be set by an environment variable (--sensor by TAP25_SENSOR) or in the YAML file that --config
 names (sensor: NAME). The command line overrides the environment, and the environment overrides the file. After
@@ -98,7 +100,7 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 		"number of rings, each read by one goroutine (default: the number of CPUs, at most 8)")
 	f.IntVar(&s.RingBytes, "ring-bytes", 32<<20, "size of each ring in bytes, rounded up to a power of two")
 	f.BoolVar(&s.Inline, "inline", false,
-		"pass all frames on to the host, and see those that the host sends too: for an interface that carries the "+
+		"pass all frames on to the host, and capture those that it sends too; for an interface that carries the "+
 			"host's own traffic, such as a mail server's")
 	f.StringVar(&s.xdp, "xdp", "auto",
 		"where the XDP program runs: native (in the driver), generic (any driver, slower) or auto")

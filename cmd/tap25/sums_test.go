@@ -14,22 +14,31 @@ type counted struct {
 	parts map[string]int64
 }
 
-var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|coverage|outside|repeated|unspooled|found|spooled|database|anomalies) +(?:(\d+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* \d+)\)?)?$`)
+var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|coverage|outside|repeated|unspooled|found|spooled|database|anomalies) +(?:([\d,]+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* [\d,]+)\)?)?$`)
 
 // summaryOf reads the summary of a replay.
 func summaryOf(diag string) map[string]counted {
 	lines := map[string]counted{}
 	for _, m := range summaryLine.FindAllStringSubmatch(diag, -1) {
 		c := counted{parts: map[string]int64{}}
-		c.total, _ = strconv.ParseInt(m[2], 10, 64)
+		c.total = ungrouped(m[2])
 		for part := range strings.SplitSeq(m[3], ", ") {
 			if at := strings.LastIndexByte(part, ' '); at > 0 {
-				c.parts[part[:at]], _ = strconv.ParseInt(part[at+1:], 10, 64)
+				c.parts[part[:at]] = ungrouped(part[at+1:])
 			}
 		}
 		lines[m[1]] = c
 	}
 	return lines
+}
+
+// ungrouped reads a number as the summary writes it; 0 of any other text, such as one with commas elsewhere.
+func ungrouped(text string) int64 {
+	if !regexp.MustCompile(`^\d{1,3}(,\d{3})*$`).MatchString(text) {
+		return 0
+	}
+	n, _ := strconv.ParseInt(strings.ReplaceAll(text, ",", ""), 10, 64)
+	return n
 }
 
 // wrongSums holds the counters of a replay's summary against each other: every frame has one verdict, every payload
@@ -87,7 +96,7 @@ func checkSums(t testing.TB, diag string) map[string]counted {
 }
 
 func TestSums_NoticeWhatIsMissing(t *testing.T) {
-	const sound = "packets   5 (tcp port 3, not ip 2)\npayload   9 bytes (in order 4, ignored 5)\nlost      0 " +
+	const sound = "packets   5,432 (tcp port 5,430, not ip 2)\npayload   9 bytes (in order 4, ignored 5)\nlost      0 " +
 		"bytes\nsessions  1\n" +
 		"rows      12 (accepted 12)\noutside   3 rows out of scope (no rule 2, left out 1)\nunspooled 1 rows " +
 		"lost\nfound     2 rows of an earlier run\ncoverage  2 records (loaded 1)\n" +
@@ -96,9 +105,9 @@ func TestSums_NoticeWhatIsMissing(t *testing.T) {
 	if wrong := wrongSums(summaryOf(sound)); wrong != nil {
 		t.Errorf("sound, but %q", wrong)
 	}
-	for _, damage := range []string{"port 3", "order 4", "accepted 12", "there 2", "database  1", "rows      12",
+	for _, damage := range []string{"5,432", "port 5,430", "order 4", "accepted 12", "there 2", "database  1", "rows      12",
 		"outside   3", "no rule 2", "unspooled 1", "found     2", "coverage  2", "loaded 1", "spooled   10", "aside 2"} {
-		damaged := strings.Replace(sound, damage, damage+"0", 1)
+		damaged := strings.Replace(sound, damage, damage[:len(damage)-1]+"9", 1)
 		if wrong := wrongSums(summaryOf(damaged)); len(wrong) == 0 {
 			t.Errorf("%s taken for sound", damage)
 		}

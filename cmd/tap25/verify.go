@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tap25/cmd/tap25/report"
 	"tap25/store"
 	"tap25/store/evidence"
 	"tap25/store/stamp"
@@ -20,8 +21,9 @@ import (
 
 const verifyLong = `
 verify computes the evidence in the database anew from the rows. It names the sensor, the segment and the day of every
-row and coverage record that was changed, deleted, inserted or moved since it was loaded, of every link of a chain that was changed or
-removed, and of every day that was destroyed without a certificate. It exits with 0 only if it finds none of these.
+row and coverage record that was changed, deleted, inserted or moved since it was loaded, of every link of a chain that
+was changed or removed, and of every day that was destroyed without a certificate. It exits with 0 only if it finds none
+of these.
 
 Without --key, verify believes the public keys that the database has. Who may change everything in the database can
 replace those too: name the sensors' keys with --key, or compare the fingerprints with those in the sensors' logs. A
@@ -32,7 +34,7 @@ Without --witness, nothing shows that the last links of a chain were removed wit
 
 The user must be able to read all rows: run verify as the database's owner. docs/evidence.md describes what is proven.
 
-With a directory, verify checks what 'tap25 disclose' has written, and takes neither a database nor a network. It names
+With a directory, verify checks what 'tap25 disclose' has written, and needs neither a database nor a network. It names
 every file and row that is not as it was signed. Each --key is a fingerprint or a PEM file then, and every key of the
 directory must be one of them. docs/disclosure.md describes the files.`
 
@@ -49,7 +51,7 @@ type verifySettings struct {
 func verifyCommand() *cobra.Command {
 	s := &verifySettings{}
 	cmd := &cobra.Command{
-		Use: "verify [DIRECTORY]", Short: "Check that no row was changed since it was loaded, or a disclosure",
+		Use: "verify [DIRECTORY]", Short: "Check that the rows, or those of a disclosure, are as they were signed",
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 		Long: verifyLong[1:],
 		Example: "  tap25 verify --key fra-1.pem --witness /mnt/witness/fra-1\n" +
@@ -67,12 +69,12 @@ func verifyCommand() *cobra.Command {
 				return err
 			}
 			return withDatabase(cmd, s.dsn, func(ctx context.Context, db *database) error {
-				report, err := db.Verify(ctx, cfg)
+				found, err := db.Verify(ctx, cfg)
 				if err != nil {
 					return err
 				}
-				report.Findings = append(report.Findings, s.stamps...)
-				return s.write(cmd.OutOrStdout(), report)
+				found.Findings = append(found.Findings, s.stamps...)
+				return s.write(cmd.OutOrStdout(), found)
 			})
 		},
 	}
@@ -81,7 +83,7 @@ func verifyCommand() *cobra.Command {
 	f.StringVar(&s.from, "from", "", "verify the rows of this UTC day and later, such as 2026-01-31")
 	f.StringVar(&s.to, "to", "", "verify the rows before this UTC day")
 	f.StringVar(&s.sensor, "sensor", "", "verify the rows of this sensor alone")
-	f.StringSliceVar(&s.keys, "key", nil, "PEM file of a key that may have signed; may be repeated")
+	f.StringSliceVar(&s.keys, "key", nil, "PEM file of a key that may have signed, or for a directory its fingerprint; may be repeated")
 	f.StringSliceVar(&s.witnesses, "witness", nil,
 		"file with lines of evidence that were written elsewhere; - is standard input; may be repeated")
 	f.BoolVar(&s.json, "json", false, "print JSON")
@@ -147,6 +149,7 @@ func (s *verifySettings) write(out io.Writer, r *store.VerifyReport) error {
 
 // print prints the report for people.
 func (s *verifySettings) print(out io.Writer, r *store.VerifyReport) {
+	n := report.Grouped
 	for _, c := range r.Chains {
 		trust := "not among the known keys"
 		if c.Trusted {
@@ -154,27 +157,26 @@ func (s *verifySettings) print(out io.Writer, r *store.VerifyReport) {
 		} else if len(s.keys) == 0 {
 			trust = "compare it with the sensor's log"
 		}
-		fmt.Fprintf(out, "%s: %d links, the last is %d of %s\n  key %s (%s)\n", chainOf(c.Sensor), c.Links, c.Number,
+		fmt.Fprintf(out, "%s: %s links, the last is %d of %s\n  key %s (%s)\n", chainOf(c.Sensor), n(c.Links), c.Number,
 			c.Last.UTC().Format(time.RFC3339), c.Key, trust)
 	}
-	fmt.Fprintf(out, "as they were signed: %d rows in %d segments of %d days, %d rows that legal holds keep, and "+
-		"%d coverage records\n", r.Rows, r.Segments, r.Days, r.Held, r.Coverage)
-	fmt.Fprintf(out, "destruction certificates: %d\nwitnesses that agree: %d\n", r.Destroyed, r.Witnessed)
+	fmt.Fprintf(out, "as they were signed: %s rows in %s segments of %s days, %s rows that legal holds keep, and "+
+		"%s coverage records\n", n(r.Rows), n(r.Segments), n(int64(r.Days)), n(r.Held), n(r.Coverage))
+	fmt.Fprintf(out, "destruction certificates: %s\nwitnesses that agree: %s\n", n(int64(r.Destroyed)), n(int64(r.Witnessed)))
 	if r.Stamped > 0 {
 		whose := ", whose authority --tsa-cert does not name"
 		if s.authority != "" {
 			whose = ""
 		}
-		fmt.Fprintf(out, "time-stamped links of these: %d%s\n", r.Stamped, whose)
+		fmt.Fprintf(out, "time-stamped links of these: %s%s\n", n(int64(r.Stamped)), whose)
 	}
 	for _, u := range r.Uncovered {
 		signed := ""
 		if !u.Signed {
 			signed = "; nobody has signed that number"
 		}
-		fmt.Fprintf(out, "not covered by evidence: %d rows of sensor %s, %s, loaded before there was any%s\n", u.Rows,
-			u.Sensor,
-			u.Day, signed)
+		fmt.Fprintf(out, "not covered by evidence: %s rows of sensor %s, %s, loaded before there was any%s\n",
+			n(int64(u.Rows)), u.Sensor, u.Day, signed)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(out, "note: %s\n", n)
@@ -183,7 +185,7 @@ func (s *verifySettings) print(out io.Writer, r *store.VerifyReport) {
 		fmt.Fprintln(out, "NOT AS SIGNED:", f)
 	}
 	if r.More > 0 {
-		fmt.Fprintf(out, "NOT AS SIGNED: and %d more\n", r.More)
+		fmt.Fprintf(out, "NOT AS SIGNED: and %s more\n", n(int64(r.More)))
 	}
 }
 

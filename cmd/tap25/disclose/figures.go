@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"math/big"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
+
+	"tap25/cmd/tap25/report"
 )
 
 // figure is a value of completeness() as the page shows it, to a reader who knows no SQL.
@@ -25,14 +28,14 @@ var figureForms = map[string]struct {
 	"sensors":            {"Observation points", listed},
 	"listened":           {"Share of this time that was observed", share(0)},
 	"gaps":               {"Not observed", gaps},
-	"frames":             {"Network frames seen", nil},
+	"frames":             {"Network frames seen", number},
 	"frames_lost":        {"Share of the frames that was lost", share(1)},
-	"octets_lost":        {"Octets of connections lost", nil},
-	"sessions":           {"Connections seen that carry mail", nil},
-	"sessions_encrypted": {"Of these, encrypted", nil},
-	"sessions_cut":       {"Of these, incomplete by loss", nil},
-	"rows":               {"Entries recorded in this time, of everyone", nil},
-	"rows_lost":          {"Entries lost after they were recorded", nil},
+	"octets_lost":        {"Octets of connections lost", number},
+	"sessions":           {"Connections seen that carry mail", number},
+	"sessions_encrypted": {"Of these, encrypted", number},
+	"sessions_cut":       {"Of these, incomplete by loss", number},
+	"rows":               {"Entries recorded in this time, of everyone", number},
+	"rows_lost":          {"Entries lost after they were recorded", number},
 	"clock_synchronised": {"Clock was always synchronised", nil},
 	"clock_offset":       {"Greatest known offset of the clock", nil},
 	"clock_error":        {"Greatest error of the clock that is possible", nil},
@@ -68,6 +71,14 @@ func moment(text string) []string {
 		return nil
 	}
 	return []string{t.UTC().Format(time.DateTime) + " UTC"}
+}
+
+func number(text string) []string {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil
+	}
+	return []string{report.Grouped(n)}
 }
 
 func listed(text string) []string {

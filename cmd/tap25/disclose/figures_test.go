@@ -28,6 +28,8 @@ func TestPage_FiguresInWords(t *testing.T) {
 			"from 2026-11-23 16:12:01 UTC to before 2026-11-28 18:00:00 UTC"}},
 		{"scopes", `["all"]`, []string{"all"}},
 		{"rows", "764", []string{"764"}},
+		{"frames", "1234567", []string{"1,234,567"}},
+		{"frames", "1e6", []string{"1e6"}},
 		// of an unknown form, as it is
 		{"gaps", `{["x","y")}`, []string{`{["x","y")}`}},
 		{"listened", "NaN", []string{"NaN"}},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tap25/cmd/tap25/report"
 	"tap25/reassembly/smtp"
 	"tap25/store/evidence"
 )
@@ -68,11 +69,11 @@ func (p *pageData) When(t time.Time) string {
 }
 
 // Cut returns the number of rows shown if that is not all of them, else 0.
-func (p *pageData) Cut() int {
-	if int64(len(p.Answer.Shown)) == p.Answer.Rows {
-		return 0
+func (p *pageData) Cut() int64 {
+	if n := int64(len(p.Answer.Shown)); n < p.Answer.Rows {
+		return n
 	}
-	return len(p.Answer.Shown)
+	return 0
 }
 
 // Words returns the outcomes and flags that rows have.
@@ -91,7 +92,7 @@ func (p *pageData) Words() (words []word) {
 }
 
 var pageTemplate = template.Must(template.New(pageFile).Funcs(template.FuncMap{
-	"visible": visible,
+	"visible": visible, "grouped": report.Grouped,
 }).Parse(pageText))
 
 // writePage writes index.html. The same manifest and rows give the same octets.

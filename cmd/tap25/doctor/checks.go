@@ -138,8 +138,8 @@ func checkMemory(c *checkup, h *hostFacts, want *Settings) {
 	rings := uint64(want.Workers) * uint64(want.RingBytes)
 	if h.major < 5 || h.major == 5 && h.minor < 11 {
 		if h.memlock < rings {
-			c.add("memlock", Problem, fmt.Sprintf("RLIMIT_MEMLOCK is %s, but the rings need %s", sizeOf(h.memlock),
-				sizeOf(rings)),
+			c.add("memlock", Problem, fmt.Sprintf("RLIMIT_MEMLOCK is %s, but the rings need %s",
+				report.Bytes(int64(h.memlock)), report.Bytes(int64(rings))),
 				"ulimit -l unlimited")
 		}
 		return
@@ -149,23 +149,12 @@ func checkMemory(c *checkup, h *hostFacts, want *Settings) {
 		c.add("memory", Unknown, "the amount of free memory cannot be read")
 	case h.available < 2*rings:
 		c.add("memory", Problem, fmt.Sprintf("%s are free; the rings need %s, and connections at least as much again",
-			sizeOf(h.available), sizeOf(rings)),
+			report.Bytes(int64(h.available)), report.Bytes(int64(rings))),
 			"tap25 sniff --ring-bytes 8388608",
 			"or raise the control group's limit: sudo systemctl set-property tap25 MemoryMax=infinity")
 	default:
 		c.add("memory", OK, fmt.Sprintf("%s are free, the rings need %s (since Linux 5.11 RLIMIT_MEMLOCK does not "+
 			"apply)",
-			sizeOf(h.available), sizeOf(rings)))
+			report.Bytes(int64(h.available)), report.Bytes(int64(rings))))
 	}
-}
-
-// sizeOf formats a number of octets in binary units.
-func sizeOf[N int64 | uint64](n N) string {
-	switch {
-	case n >= 10<<30:
-		return fmt.Sprintf("%d GiB", n>>30)
-	case n >= 1<<20:
-		return fmt.Sprintf("%d MiB", n>>20)
-	}
-	return fmt.Sprintf("%d KiB", n>>10)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"syscall"
 
+	"tap25/cmd/tap25/report"
 	"tap25/store"
 )
 
@@ -123,21 +124,21 @@ func checkServer(c *checkup, f *databaseFacts) {
 	}
 	if h.MaxWAL < wantWAL {
 		c.add("WAL", Note, fmt.Sprintf("max_wal_size is %s: loads write more, because checkpoints are frequent",
-			sizeOf(h.MaxWAL)), "ALTER SYSTEM SET max_wal_size = '4GB'; SELECT pg_reload_conf();")
+			report.Bytes(h.MaxWAL)), "ALTER SYSTEM SET max_wal_size = '4GB'; SELECT pg_reload_conf();")
 	} else {
-		c.add("WAL", OK, "max_wal_size is "+sizeOf(h.MaxWAL))
+		c.add("WAL", OK, "max_wal_size is "+report.Bytes(h.MaxWAL))
 	}
 	quarter := f.memory / 4
 	switch {
 	case h.SharedBuffers <= defaultBuffers && !h.Here:
-		c.add("buffers", Note, fmt.Sprintf("shared_buffers is %s, PostgreSQL's default", sizeOf(h.SharedBuffers)),
+		c.add("buffers", Note, fmt.Sprintf("shared_buffers is %s, PostgreSQL's default", report.Bytes(h.SharedBuffers)),
 			"ALTER SYSTEM SET shared_buffers = to a quarter of the server's memory; then restart the server")
 	case h.SharedBuffers <= defaultBuffers && quarter > 2*defaultBuffers:
 		c.add("buffers", Note, fmt.Sprintf("shared_buffers is %s, PostgreSQL's default; a quarter of the memory is %s",
-			sizeOf(h.SharedBuffers), sizeOf(quarter)),
+			report.Bytes(h.SharedBuffers), report.Bytes(quarter)),
 			fmt.Sprintf("ALTER SYSTEM SET shared_buffers = '%dMB'; then restart the server", quarter>>20))
 	default:
-		c.add("buffers", OK, "shared_buffers is "+sizeOf(h.SharedBuffers))
+		c.add("buffers", OK, "shared_buffers is "+report.Bytes(h.SharedBuffers))
 	}
 }
 

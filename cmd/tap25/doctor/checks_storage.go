@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"time"
+
+	"tap25/cmd/tap25/report"
 )
 
 // checkSettings judges the configuration file, and if the settings say how long rows are kept.
@@ -45,7 +47,8 @@ func checkSpool(s *spoolFacts) []Check {
 		return c.list
 	}
 	c.add("writable", OK, s.dir)
-	says := fmt.Sprintf("%s for rows that wait, of %s that --spool-bytes allows", sizeOf(max(s.room, 0)), sizeOf(s.limit))
+	says := fmt.Sprintf("%s for rows that wait, of %s that --spool-bytes allows", report.Bytes(max(s.room, 0)),
+		report.Bytes(s.limit))
 	switch {
 	case s.room < leastRoom:
 		c.add("room", Problem, says+": rows are lost when it is full", "df -h "+s.dir,
@@ -55,7 +58,7 @@ func checkSpool(s *spoolFacts) []Check {
 	default:
 		c.add("room", OK, says)
 	}
-	waits := fmt.Sprintf("%d rows in %d segments", s.waiting.Rows, s.waiting.Segments)
+	waits := fmt.Sprintf("%s rows in %s segments", report.Grouped(s.waiting.Rows), report.Grouped(int64(s.waiting.Segments)))
 	if s.age > longWait {
 		c.add("waiting", Note, fmt.Sprintf("%s, the oldest since %s", waits, s.waiting.Oldest.Format(time.RFC3339)),
 			"sudo journalctl -u tap25 -n 50 has why the database does not take them, if tap25 runs")
@@ -63,7 +66,7 @@ func checkSpool(s *spoolFacts) []Check {
 		c.add("waiting", OK, waits)
 	}
 	if n := s.waiting.SetAside; n > 0 {
-		c.add("refused", Note, fmt.Sprintf("%d rows that the database refused are kept", n),
+		c.add("refused", Note, report.Grouped(n)+" rows that the database refused are kept",
 			"tap25 spool ls, and tap25 spool dump FILE, show them and why")
 	}
 	if n := s.waiting.Damaged; n > 0 {
@@ -86,14 +89,14 @@ func checkDisk(d *diskFacts) Check {
 		c.add(name, Unknown, d.dir+": "+d.err.Error())
 		return c.list[0]
 	}
-	says := fmt.Sprintf("%s of %s are free at %s", sizeOf(d.free), sizeOf(d.size), d.dir)
+	says := fmt.Sprintf("%s of %s are free at %s", report.Bytes(d.free), report.Bytes(d.size), d.dir)
 	if d.both {
 		says += ", for spool and database"
 	}
 	days := 10 * 365
 	if d.growth > 0 {
 		days = int(min(d.free/d.growth, int64(days)))
-		says += fmt.Sprintf("; by the rows of the last seven days, %s a day come", sizeOf(d.growth))
+		says += fmt.Sprintf("; by the rows of the last seven days, %s a day come", report.Bytes(d.growth))
 		switch {
 		case d.dropsIn >= 0 && d.dropsIn <= days:
 			says += fmt.Sprintf("; in %d days the retention drops as much as comes, before it is full", d.dropsIn)

@@ -25,13 +25,14 @@ func checkTraffic(t *trafficFacts, f *facts) []Check {
 			"check the mirror session on the switch, and the cable", again)
 		return c.list
 	case t.toServers+t.fromServers == 0:
-		c.add("mail", Problem, fmt.Sprintf("%d frames arrived in %.0f s, but none of TCP port %s", t.seen, over,
+		c.add("mail", Problem, fmt.Sprintf("%s frames arrived in %.0f s, but none of TCP port %s", report.Grouped(t.seen), over,
 			portList(f.want.Ports)),
 			"mirror the ports or VLANs that the mail servers use", again)
 		checkUnopened(c, t)
 		return c.list
 	default:
-		c.add("mail", OK, fmt.Sprintf("%d frames arrived in %.0f s, %d of them with mail", t.seen, over, t.kept))
+		c.add("mail", OK, fmt.Sprintf("%s frames arrived in %.0f s, %s of them with mail", report.Grouped(t.seen), over,
+			report.Grouped(t.kept)))
 	}
 	switch {
 	case t.toServers == 0:
@@ -49,19 +50,19 @@ func checkTraffic(t *trafficFacts, f *facts) []Check {
 
 // otherDirection says how to capture the missing direction. XDP runs on received frames only.
 const otherDirection = "mirror both directions (rx and tx), or name the interface of the other one with a second -i; " +
-	"tap25 never sees what this host itself sends"
+	"without --inline, tap25 does not see what this host itself sends"
 
 // checkLosses separates the losses of tap25 from those before it.
 func checkLosses(c *checkup, t *trafficFacts, f *facts) {
 	if t.full > 0 {
-		c.add("tap25", Problem, fmt.Sprintf("%d frames were lost because a ring was full", t.full),
+		c.add("tap25", Problem, report.Grouped(t.full)+" frames were lost because a ring was full",
 			fmt.Sprintf("tap25 sniff --ring-bytes %d --workers %d", min(4*f.want.RingBytes, 1<<30),
 				min(2*f.want.Workers, 256)))
 	}
 	switch {
 	case t.lost > 0 && t.full == 0:
-		c.add("losses", Problem, fmt.Sprintf("%d of %d octets of mail did not arrive: "+
-			"the mirror port is overloaded, or the card loses frames", t.lost, t.lost+t.payload),
+		c.add("losses", Problem, fmt.Sprintf("%s of %s octets of mail did not arrive: "+
+			"the mirror port is overloaded, or the card loses frames", report.Grouped(t.lost), report.Grouped(t.lost+t.payload)),
 			"mirror less, or to a faster port; ethtool -S INTERFACE shows what the card lost")
 	case t.lost == 0 && t.full == 0:
 		c.add("losses", OK, "none")
@@ -79,7 +80,7 @@ func checkFrames(c *checkup, t *trafficFacts, f *facts) {
 		says := fmt.Sprintf("frames of up to %d octets arrive, but the MTU is %d: something merges them", t.longest,
 			mtu)
 		if t.cut > 0 {
-			says = fmt.Sprintf("%d frames of more than 64 KiB were cut: something merges them", t.cut)
+			says = report.Grouped(t.cut) + " frames of more than 64 KiB were cut: something merges them"
 		}
 		var off []string
 		for i := range f.interfaces {
@@ -94,8 +95,8 @@ func checkFrames(c *checkup, t *trafficFacts, f *facts) {
 			"the segments are accepted, but damaged ones cannot be recognised",
 			"on the hosts that are captured: sudo ethtool -K INTERFACE tx off")
 	case t.badChecksums > 0:
-		c.add("checksums", Problem, fmt.Sprintf("%d of %d segments have a wrong one: damaged, or merged by a host",
-			t.badChecksums, segments),
+		c.add("checksums", Problem, fmt.Sprintf("%s of %s segments have a wrong one: damaged, or merged by a host",
+			report.Grouped(t.badChecksums), report.Grouped(segments)),
 			"check the cable, the transceiver and the tap")
 	}
 	if text := report.SkewText(t.skew); text != "" {
@@ -103,7 +104,7 @@ func checkFrames(c *checkup, t *trafficFacts, f *facts) {
 			"capture both directions with one card, or synchronise the clocks of the cards (phc2sys)")
 	}
 	if t.unread*100 > t.kept { // every network has a few
-		c.add("decoder", Problem, fmt.Sprintf("%d frames arrived damaged or cut", t.unread),
+		c.add("decoder", Problem, report.Grouped(t.unread)+" frames arrived damaged or cut",
 			"have the mirror send whole frames (no truncation, no packet slicing)")
 	}
 }
@@ -121,8 +122,8 @@ func checkUnopened(c *checkup, t *trafficFacts) {
 		return
 	}
 	kinds := report.UnopenedText(t.unopened[:min(len(t.unopened), most)])
-	c.add("tunnels", Note, fmt.Sprintf("%d of %d frames hold protocols that tap25 does not read; it misses any mail "+
-		"in them: %s", sum, t.seen, kinds),
+	c.add("tunnels", Note, fmt.Sprintf("%s of %s frames hold protocols that tap25 does not read; it misses any mail "+
+		"in them: %s", report.Grouped(sum), report.Grouped(t.seen), kinds),
 		"if mail is in one of these, mirror it before it enters the tunnel, or behind its end")
 }
 

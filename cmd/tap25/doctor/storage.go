@@ -18,7 +18,8 @@ import (
 	"tap25/store/stream"
 )
 
-// storeFactsNow asks for all that lies behind the tap. It starts no server and makes no file.
+// storeFactsNow gathers the facts of the spool, the disks, the database and the evidence. It starts no server and makes
+// no file.
 func (f *facts) storeFactsNow(ctx context.Context) {
 	s := &f.want
 	f.spool = spoolFactsNow(s.Spool, s.SpoolBytes)

@@ -10,6 +10,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"tap25/capture"
+	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/terminal"
 )
 
@@ -27,9 +28,9 @@ type progress struct {
 // startProgress reports to w: with a bar on a terminal, unless rows go to a terminal too, else in lines.
 func startProgress(w, rowsTo io.Writer, files *capture.Files, rows *atomic.Int64, flush func()) *progress {
 	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
-	report, every, end := lines(w, files, rows), lineEvery, func() {}
+	show, every, end := lines(w, files, rows), lineEvery, func() {}
 	if terminal.Is(w) && !terminal.Is(rowsTo) {
-		report, end = bar(terminal.Unescaped(w), files, rows)
+		show, end = bar(terminal.Unescaped(w), files, rows)
 		every = barEvery
 	}
 	go func() {
@@ -45,7 +46,7 @@ func startProgress(w, rowsTo io.Writer, files *capture.Files, rows *atomic.Int64
 			case <-flushes.C:
 				flush()
 			case <-reports.C:
-				report()
+				show()
 			}
 		}
 	}()
@@ -58,7 +59,7 @@ func (p *progress) stop() {
 }
 
 // lines reports in plain lines.
-func lines(w io.Writer, files *capture.Files, rows *atomic.Int64) (report func()) {
+func lines(w io.Writer, files *capture.Files, rows *atomic.Int64) (show func()) {
 	start := time.Now()
 	return func() {
 		done, total := files.Progress()
@@ -69,17 +70,18 @@ func lines(w io.Writer, files *capture.Files, rows *atomic.Int64) (report func()
 			remaining := time.Duration(float64(total-done) / rate * float64(time.Second))
 			left = fmt.Sprintf(", %v left", remaining.Round(time.Second))
 		}
-		fmt.Fprintf(w, "%.1f MB%s read, %.1f MB/s%s, %d rows\n", float64(done)/1e6, of, rate/1e6, left, rows.Load())
+		fmt.Fprintf(w, "%.1f MB%s read, %.1f MB/s%s, %s rows\n", float64(done)/1e6, of, rate/1e6, left,
+			report.Grouped(rows.Load()))
 	}
 }
 
 // bar reports on a terminal: a bar if the total is known, else a spinner, with the rate and the time left. At the end
 // it is removed, and the summary takes its place.
-func bar(w io.Writer, files *capture.Files, rows *atomic.Int64) (report, end func()) {
+func bar(w io.Writer, files *capture.Files, rows *atomic.Int64) (show, end func()) {
 	_, total := files.Progress()
 	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(barEvery))
 	rowCount := decor.Any(func(decor.Statistics) string {
-		return fmt.Sprintf("%d rows", rows.Load())
+		return report.Grouped(rows.Load()) + " rows"
 	}, decor.WCSyncSpaceR)
 	options := []mpb.BarOption{mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.CountersKiloByte("% .1f / % .1f", decor.WCSyncSpaceR)),
@@ -93,14 +95,14 @@ func bar(w io.Writer, files *capture.Files, rows *atomic.Int64) (report, end fun
 				decor.AverageSpeed(decor.SizeB1000(0), "% .1f", decor.WCSyncSpaceR), rowCount)}
 	}
 	b := p.New(total, style, options...)
-	report = func() {
+	show = func() {
 		done, _ := files.Progress()
 		if total > 0 {
 			done = min(done, total-1) // mpb removes a full bar, which must not happen before the end
 		}
 		b.SetCurrent(done)
 	}
-	return report, func() {
+	return show, func() {
 		b.Abort(true)
 		p.Wait()
 	}

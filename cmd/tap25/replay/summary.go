@@ -29,31 +29,29 @@ type Summary struct {
 // Write writes the counters. Those in parentheses add up to the number before them, except for sessions, where they
 // count only sessions that did not end normally.
 func (s *Summary) Write(w io.Writer) {
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-10s"+format+"\n", append([]any{name}, args...)...)
-	}
+	line := func(name, format string, args ...any) { report.Line(w, name, format, args...) }
 	t := &s.Traffic
 	seconds := max(s.Elapsed, time.Microsecond).Seconds()
-	line("packets", "%d%s", s.Frames, report.NonZero(t.Frames.All()))
+	line("packets", "%v%s", s.Frames, report.NonZero(t.Frames.All()))
 	if list := report.UnopenedIn(t); len(list) > 0 {
 		line("unopened", "%s", report.UnopenedText(list))
 	}
-	line("bytes", "%d", s.Octets)
+	line("bytes", "%v", s.Octets)
 	if f := t.Fragments; f.In > 0 {
-		line("fragments", "%d%s", f.In, nonZero(
+		line("fragments", "%v%s", f.In, nonZero(
 			count("reassembled", f.Reassembled), count("duplicate", f.Duplicate), count("overlapping", f.Overlapping),
 			count("of other ports", f.Irrelevant), count("bad", f.Bad), count("expired", f.Expired),
 			count("evicted", f.Evicted),
 			count("incomplete at the end", f.Held)))
 	}
-	line("payload", "%d bytes%s", t.PayloadBytes, nonZero(
+	line("payload", "%v bytes%s", t.PayloadBytes, nonZero(
 		count("in order", t.DeliveredBytes), count("duplicate", t.DuplicateBytes), count("ignored", t.IgnoredBytes),
 		count("held at the signal", t.PayloadBytes-t.DeliveredBytes-t.DuplicateBytes-t.IgnoredBytes)))
-	line("lost", "%d bytes", t.LostBytes)
+	line("lost", "%v bytes", t.LostBytes)
 	if text := report.SkewText(t.ClockSkew); text != "" {
 		line("clocks", "%s", text)
 	}
-	line("sessions", "%d%s", t.Sessions, nonZero(
+	line("sessions", "%v%s", t.Sessions, nonZero(
 		count("not SMTP", t.SMTP.NotSMTP), count("ended by silence", t.Idle), count("evicted", t.ConnsEvicted),
 		count("open at the end", t.Unfinished), count("abandoned at the signal", t.Abandoned)))
 	s.writeRows(line)
@@ -74,15 +72,15 @@ func (s *Summary) Write(w io.Writer) {
 
 // writeRows writes what became of the rows.
 func (s *Summary) writeRows(line func(name, format string, args ...any)) {
-	line("rows", "%d%s", s.Rows, report.NonZero(outcomes(&s.Traffic.SMTP)))
+	line("rows", "%v%s", s.Rows, report.NonZero(outcomes(&s.Traffic.SMTP)))
 	if s.Scope.Dropped != nil {
-		line("outside", "%d rows out of scope%s", s.Scope.Sum(), report.NonZero(report.Named(s.Scope.Dropped)))
+		line("outside", "%v rows out of scope%s", s.Scope.Sum(), report.NonZero(report.Named(s.Scope.Dropped)))
 	}
 	if s.Unwritten > 0 {
-		line("unwritten", "%d rows lost", s.Unwritten)
+		line("unwritten", "%v rows lost", s.Unwritten)
 	}
 	if s.Repeated > 0 {
-		line("repeated", "%d rows of files that are in the database already", s.Repeated)
+		line("repeated", "%v rows of files that are in the database already", s.Repeated)
 	}
 	if st := s.Stored; st != nil {
 		stored(line, *st)
@@ -107,19 +105,19 @@ func anomaliesOf(t *reassembly.Stats) string {
 // parentheses.
 func stored(line func(name, format string, args ...any), s stream.Stats) {
 	if n := s.Spool.Lost + s.Lost; n > 0 {
-		line("unspooled", "%d rows lost", n)
+		line("unspooled", "%v rows lost", n)
 	}
 	if s.Spool.Found > 0 {
-		line("found", "%d rows that an earlier run left", s.Spool.Found)
+		line("found", "%v rows that an earlier run left", s.Spool.Found)
 	}
-	line("coverage", "%d records%s", s.Covered, nonZero(count("loaded", s.Loader.Coverage)))
-	line("spooled", "%d%s", s.Spool.Appended+s.Left, nonZero(
+	line("coverage", "%v records%s", s.Covered, nonZero(count("loaded", s.Loader.Coverage)))
+	line("spooled", "%v%s", s.Spool.Appended+s.Left, nonZero(
 		count("loaded", s.Spool.Loaded), count("waiting", s.Spool.Waiting+s.Spool.Open+s.Spool.Buffered),
 		count("set aside", s.Spool.SetAside), count("damaged", s.Spool.Damaged),
 		count("left for the next replay", s.Spool.Dropped+s.Left)))
-	line("database", "%d rows added%s", s.Loader.Added, nonZero(count("already there", s.Loader.Held)))
+	line("database", "%v rows added%s", s.Loader.Added, nonZero(count("already there", s.Loader.Held)))
 	if s.Loader.Reloaded+s.Spool.Reentering > 0 {
-		line("reloaded", "%d rows and records that the database lost%s", s.Loader.Reloaded,
+		line("reloaded", "%v rows and records that the database lost%s", s.Loader.Reloaded,
 			nonZero(count("waiting", s.Spool.Reentering)))
 	}
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"slices"
@@ -45,13 +46,23 @@ func NonZero(counts iter.Seq2[string, int64]) string {
 	var parts []string
 	for name, n := range counts {
 		if n != 0 {
-			parts = append(parts, fmt.Sprintf("%s %d", strings.ReplaceAll(name, "_", " "), n))
+			parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+Grouped(n))
 		}
 	}
 	if parts == nil {
 		return ""
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// Line writes a line of a summary, which begins with its name. Arguments of type int64 are written by Grouped.
+func Line(w io.Writer, name, format string, args ...any) {
+	for i, arg := range args {
+		if n, ok := arg.(int64); ok {
+			args[i] = Grouped(n)
+		}
+	}
+	fmt.Fprintf(w, "%-10s"+format+"\n", append([]any{name}, args...)...)
 }
 
 // Grouped writes a number for people: 1,234,567.

@@ -169,7 +169,7 @@ func SkewText(skew time.Duration) string {
 func UnopenedText(list []Unopened) string {
 	var parts []string
 	for _, f := range list {
-		parts = append(parts, fmt.Sprintf("%s: %d", f.What, f.Frames))
+		parts = append(parts, f.What+": "+Grouped(f.Frames))
 	}
 	return strings.Join(parts, ", ")
 }

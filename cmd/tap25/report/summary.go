@@ -1,46 +1,41 @@
 package report
 
-import (
-	"fmt"
-	"io"
-)
+import "io"
 
 // Summary writes the counters of a sniff. Those in parentheses add up to the number before them, except for sessions,
 // where they count only sessions that did not end normally.
 func (r *Report) Summary(w io.Writer) {
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-10s"+format+"\n", append([]any{name}, args...)...)
-	}
+	line := func(name, format string, args ...any) { Line(w, name, format, args...) }
 	dropped := Sum(r.Dropped)
-	line("seen", "%d%s", r.Seen, NonZero(Counts(
+	line("seen", "%v%s", r.Seen, NonZero(Counts(
 		Count("dropped by design", dropped), Count("ring full", r.RingFull), Count("delivered", r.Delivered))))
-	line("dropped", "%d%s", dropped, NonZero(Named(r.Dropped)))
-	line("packets", "%d%s", r.Read, NonZero(Named(r.Frames)))
+	line("dropped", "%v%s", dropped, NonZero(Named(r.Dropped)))
+	line("packets", "%v%s", r.Read, NonZero(Named(r.Frames)))
 	if n := r.waiting(); n > 0 {
-		line("unread", "%d packets that the signal left in the rings", n)
+		line("unread", "%v packets that the signal left in the rings", n)
 	}
 	if len(r.Unopened) > 0 {
 		line("unopened", "%s", UnopenedText(r.Unopened))
 	}
-	line("bytes", "%d", r.Octets)
-	line("payload", "%d bytes%s", Sum(r.Payload), NonZero(Named(r.Payload)))
-	line("lost", "%d bytes", r.LostBytes)
+	line("bytes", "%v", r.Octets)
+	line("payload", "%v bytes%s", Sum(r.Payload), NonZero(Named(r.Payload)))
+	line("lost", "%v bytes", r.LostBytes)
 	if text := SkewText(r.ClockSkew); text != "" {
 		line("clocks", "%s", text)
 	}
-	line("sessions", "%d%s", r.Sessions, NonZero(Named(r.SessionEnds)))
-	line("rows", "%d%s", r.Rows, NonZero(Named(r.Outcomes)))
+	line("sessions", "%v%s", r.Sessions, NonZero(Named(r.SessionEnds)))
+	line("rows", "%v%s", r.Rows, NonZero(Named(r.Outcomes)))
 	if r.OutOfScope != nil {
-		line("outside", "%d rows out of scope%s", Sum(r.OutOfScope), NonZero(Named(r.OutOfScope)))
+		line("outside", "%v rows out of scope%s", Sum(r.OutOfScope), NonZero(Named(r.OutOfScope)))
 	}
 	if s := r.Store; s != nil {
-		line("coverage", "%d records", s.Coverage)
-		line("spool", "%d%s", s.Spooled+s.InMemory+s.Lost, NonZero(Counts(Count("spooled", s.Spooled),
+		line("coverage", "%v records", s.Coverage)
+		line("spool", "%v%s", s.Spooled+s.InMemory+s.Lost, NonZero(Counts(Count("spooled", s.Spooled),
 			Count("in memory", s.InMemory), Count("lost", s.Lost))))
-		line("database", "%d rows and records loaded%s", s.Loaded, NonZero(Counts(
+		line("database", "%v rows and records loaded%s", s.Loaded, NonZero(Counts(
 			Count("waiting", s.Waiting), Count("set aside", s.SetAside), Count("damaged", s.Damaged))))
 		if s.Reloaded+s.Reloading > 0 {
-			line("reloaded", "%d rows and records that the database lost%s", s.Reloaded,
+			line("reloaded", "%v rows and records that the database lost%s", s.Reloaded,
 				NonZero(Counts(Count("waiting", s.Reloading))))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"tap25/cmd/tap25/report"
 	"tap25/store"
 	"tap25/store/spool"
 	"tap25/store/stream"
@@ -68,10 +69,10 @@ func (files *Files) List(stdout, _ io.Writer) error {
 	for _, f := range files.list {
 		records := "-" // unknown without reading the file
 		if f.State == spool.Waiting || f.State == spool.Kept {
-			records = fmt.Sprint(f.Records)
+			records = report.Grouped(int64(f.Records))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", time.UnixMicro(int64(f.Sequence)).UTC().Format(time.RFC3339), f.State,
-			records, f.Bytes, f.Key)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", time.UnixMicro(int64(f.Sequence)).UTC().Format(time.RFC3339), f.State,
+			records, report.Grouped(f.Bytes), f.Key)
 	}
 	return w.Flush()
 }
@@ -105,7 +106,7 @@ func (files *Files) Verify(stdout, stderr io.Writer) error {
 			fmt.Fprintln(stdout)
 		}
 	}
-	fmt.Fprintf(stdout, "%d segments, %d intact records, %d segments damaged\n", segments, records, bad)
+	fmt.Fprintf(stdout, "%d segments, %s intact records, %d segments damaged\n", segments, report.Grouped(int64(records)), bad)
 	if bad > 0 {
 		return fmt.Errorf("verify spool: %d segments are damaged; tap25 will still load their intact records", bad)
 	}
