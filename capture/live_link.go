@@ -188,7 +188,7 @@ func (l *Live) check(link *liveLink) (LinkChange, bool) {
 	if index == old && !before.Away {
 		return LinkChange{LinkState: link.snapshot()}, before.Up != link.up.Load()
 	}
-	_ = l.filter.Detach(old) // of an interface that is gone: the kernel has ended it
+	_ = l.filter.Detach(link.name) // of an interface that is gone: the kernel has ended it
 	link.index.Store(int64(index))
 	if err := l.attach(link); err != nil {
 		said := link.failed

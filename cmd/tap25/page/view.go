@@ -133,8 +133,8 @@ func (v *view) ladder(r *report.Report, now, then sample) {
 	set("ring", now.delivered, then.delivered)
 	v.lost("ring-lost", r.RingFull, r.RingFull+r.Delivered)
 	used, size := int64(0), int64(0)
-	for _, ring := range r.Rings {
-		used, size = used+ring.Used, size+ring.Capacity
+	for _, w := range r.Workers {
+		used, size = used+w.Used, size+w.Capacity
 	}
 	v.set("ring-note", "%s in use", report.Share(used, size))
 	set("decoded", now.read, then.read)
