@@ -172,12 +172,15 @@ func explainLoad(err error) error {
 	var v *ebpf.VerifierError
 	switch missing := MissingCapabilities(); {
 	case len(missing) > 0:
-		// not the library's words, which blame RLIMIT_MEMLOCK
+		// here and below not the library's words, which blame RLIMIT_MEMLOCK
 		return fmt.Errorf("load XDP program: this needs the capability %s: %w; run tap25 as root, or through its "+
 			"systemd unit", strings.Join(missing, ", "), unix.EPERM)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.As(err, &v):
 		return fmt.Errorf("load XDP program: this needs Linux 5.18 or newer with CONFIG_BPF_SYSCALL and "+
 			"CONFIG_BPF_JIT: %w", err)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("load XDP program: the kernel forbids it, though no capability is missing: %w; look for "+
+			"lockdown, seccomp, or a container that does not allow bpf(2)", unix.EPERM)
 	}
 	return fmt.Errorf("load XDP program: %w", err)
 }
