@@ -245,7 +245,7 @@ func (v *view) full(now time.Time, past *history, s sample) {
 	case !known:
 		v.set("full", "not known yet")
 	case at.IsZero():
-		v.set("full", "not in sight")
+		v.set("full", "not within ten years") // mostFuture
 	case left < 24*time.Hour:
 		v.set("full", "in %s", report.Span(left))
 		v.Loud["full"] = true
