@@ -16,21 +16,20 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	egressMapFragmented     = "fragmented"
-	egressMapLosses         = "losses"
-	egressMapLossesBySource = "losses_by_source"
-	egressMapRingCounts     = "ring_counts"
-	egressMapRings          = "rings"
-	egressMapScratch        = "scratch"
-	egressMapVerdicts       = "verdicts"
-	egressProgTap25         = "tap25"
-	egressVarAction         = "action"
-	egressVarForBpf2go      = "for_bpf2go"
-	egressVarPorts          = "ports"
-	egressVarServices       = "services"
-	egressVarTunnels        = "tunnels"
-	egressVarUnreads        = "unreads"
-	egressVarWorkers        = "workers"
+	egressMapFragmented = "fragmented"
+	egressMapLosses     = "losses"
+	egressMapRingCounts = "ring_counts"
+	egressMapRings      = "rings"
+	egressMapScratch    = "scratch"
+	egressMapVerdicts   = "verdicts"
+	egressProgTap25     = "tap25"
+	egressVarAction     = "action"
+	egressVarForBpf2go  = "for_bpf2go"
+	egressVarPorts      = "ports"
+	egressVarServices   = "services"
+	egressVarTunnels    = "tunnels"
+	egressVarUnreads    = "unreads"
+	egressVarWorkers    = "workers"
 )
 
 // loadEgress returns the embedded CollectionSpec for egress.
@@ -82,13 +81,12 @@ type egressProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type egressMapSpecs struct {
-	Fragmented     *ebpf.MapSpec `ebpf:"fragmented"`
-	Losses         *ebpf.MapSpec `ebpf:"losses"`
-	LossesBySource *ebpf.MapSpec `ebpf:"losses_by_source"`
-	RingCounts     *ebpf.MapSpec `ebpf:"ring_counts"`
-	Rings          *ebpf.MapSpec `ebpf:"rings"`
-	Scratch        *ebpf.MapSpec `ebpf:"scratch"`
-	Verdicts       *ebpf.MapSpec `ebpf:"verdicts"`
+	Fragmented *ebpf.MapSpec `ebpf:"fragmented"`
+	Losses     *ebpf.MapSpec `ebpf:"losses"`
+	RingCounts *ebpf.MapSpec `ebpf:"ring_counts"`
+	Rings      *ebpf.MapSpec `ebpf:"rings"`
+	Scratch    *ebpf.MapSpec `ebpf:"scratch"`
+	Verdicts   *ebpf.MapSpec `ebpf:"verdicts"`
 }
 
 // egressVariableSpecs contains global variables before they are loaded into the kernel.
@@ -124,20 +122,18 @@ func (o *egressObjects) Close() error {
 //
 // It can be passed to loadEgressObjects or ebpf.CollectionSpec.LoadAndAssign.
 type egressMaps struct {
-	Fragmented     *ebpf.Map `ebpf:"fragmented"`
-	Losses         *ebpf.Map `ebpf:"losses"`
-	LossesBySource *ebpf.Map `ebpf:"losses_by_source"`
-	RingCounts     *ebpf.Map `ebpf:"ring_counts"`
-	Rings          *ebpf.Map `ebpf:"rings"`
-	Scratch        *ebpf.Map `ebpf:"scratch"`
-	Verdicts       *ebpf.Map `ebpf:"verdicts"`
+	Fragmented *ebpf.Map `ebpf:"fragmented"`
+	Losses     *ebpf.Map `ebpf:"losses"`
+	RingCounts *ebpf.Map `ebpf:"ring_counts"`
+	Rings      *ebpf.Map `ebpf:"rings"`
+	Scratch    *ebpf.Map `ebpf:"scratch"`
+	Verdicts   *ebpf.Map `ebpf:"verdicts"`
 }
 
 func (m *egressMaps) Close() error {
 	return _EgressClose(
 		m.Fragmented,
 		m.Losses,
-		m.LossesBySource,
 		m.RingCounts,
 		m.Rings,
 		m.Scratch,

@@ -36,7 +36,7 @@ func TestEgress_AgreesWithXDP(t *testing.T) {
 			continue
 		}
 		before := stats(t, f)
-		action, err := f.egress.Run(&ebpf.RunOptions{Data: frame})
+		action, err := f.taps["tap0"].egress.Run(&ebpf.RunOptions{Data: frame})
 		if errors.Is(err, unix.EINVAL) { // it makes no socket buffer of a frame that ends inside its IP header
 			continue
 		}
@@ -100,11 +100,11 @@ func TestEgress_OldKernels(t *testing.T) {
 		}
 	}
 	first, second := load(t, Config{Inline: true}), load(t, Config{Inline: true})
-	if _, err := attachClsact(first.egress, ifi.Index); err != nil {
+	if _, err := attachClsact(first.taps["tap0"].egress, ifi.Index); err != nil {
 		t.Fatal(err)
 	}
 	send()
-	closer, err := attachClsact(second.egress, ifi.Index)
+	closer, err := attachClsact(second.taps["tap0"].egress, ifi.Index)
 	if err != nil {
 		t.Fatal(err)
 	}

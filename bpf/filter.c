@@ -71,14 +71,10 @@ struct frame {
 	enum verdict verdict;
 } *for_bpf2go;
 
-// ring_count counts the frames of one ring: copied whole or cut, and their octets on the wire.
+// ring_count counts the frames of one interface for one ring: copied whole or cut, their octets on the wire, and those
+// that the ring had no room for.
 struct ring_count {
-	__u64 delivered, cut, bytes;
-};
-
-// source is where frames came from that a ring had no room for.
-struct source {
-	__u32 worker, ifindex;
+	__u64 delivered, cut, bytes, full;
 };
 
 // datagram names a fragmented datagram: RFC 791 section 3.2, RFC 8200 section 4.5, and the tags and tunnels around it.
@@ -114,12 +110,13 @@ volatile const __u32 workers = 1, action = XDP_DROP;
 		__uint(map_flags, flags);       \
 	} name SEC(".maps")
 
-// The walk lives in a map: on the stack the verifier would follow every value of it.
-MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, 1, __u32, struct walk, 0);
+// The program is loaded for each interface, with verdicts and ring_counts of its own. All share the other maps.
 MAP(verdicts, BPF_MAP_TYPE_PERCPU_ARRAY, 1, __u32, __u64[VERDICTS], 0);
 MAP(ring_counts, BPF_MAP_TYPE_PERCPU_ARRAY, MAX_WORKERS, __u32, struct ring_count, 0);
+
+// The walk lives in a map: on the stack the verifier would follow every value of it.
+MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, 1, __u32, struct walk, 0);
 MAP(losses, BPF_MAP_TYPE_ARRAY, MAX_WORKERS, __u32, __u64, BPF_F_MMAPABLE);
-MAP(losses_by_source, BPF_MAP_TYPE_PERCPU_HASH, 4096, struct source, __u64, 0);
 MAP(fragmented, BPF_MAP_TYPE_LRU_HASH, 16384, struct datagram, struct placement, 0);
 
 struct ring {
@@ -228,20 +225,6 @@ static __noinline int count(__u32 what)
 	return __sync_fetch_and_add(&unreads[what & ((4 << 16) - 1)], 1); // the mask is for the verifier
 }
 
-// lose counts a frame that its ring has no room for, by the interface too.
-static __noinline int lose(CONTEXT *ctx, __u32 worker, __u64 *lost)
-{
-	struct source from = { worker, interface(ctx) };
-	__u64 none = 0, *n = bpf_map_lookup_elem(&losses_by_source, &from);
-	if (!n) {
-		bpf_map_update_elem(&losses_by_source, &from, &none, BPF_NOEXIST);
-		n = bpf_map_lookup_elem(&losses_by_source, &from);
-	}
-	if (n)
-		++*n;
-	return lost ? __sync_fetch_and_add(lost, 1) : 0;
-}
-
 // rest counts the frame and copies one that is kept to its worker's ring. If the ring is full it counts the loss, which
 // the next frame of that ring reports.
 static __noinline int rest(CONTEXT *ctx, __u32 v, __u32 worker, __u64 *counts)
@@ -263,8 +246,10 @@ static __noinline int rest(CONTEXT *ctx, __u32 v, __u32 worker, __u64 *counts)
 		return 0;
 
 	struct frame *f = bpf_ringbuf_reserve(ring, sizeof(*f) + room, 0);
-	if (!f)
-		return lose(ctx, worker, lost);
+	if (!f) {
+		n->full++;
+		return __sync_fetch_and_add(lost, 1);
+	}
 	*f = (struct frame){ bpf_ktime_get_boot_ns(), *lost, length, size, interface(ctx), v };
 	KEEP(size);
 	if (size - 1 >= room || load_bytes(ctx, 0, f + 1, size)) // never true; the verifier wants the bound

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/bits"
 	"os"
 	"slices"
@@ -13,7 +14,6 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -29,10 +29,11 @@ const (
 	maxRingBytes = 1 << 30
 )
 
-// Config configures [Load]: what to keep, and the rings to put it into.
+// Config configures [Load]: what to keep, and the rings to put it into. Interfaces must be set.
 type Config struct {
-	Ports   []uint16 // nil: 25
-	Workers int      // rings; 0: 1
+	Interfaces []string // by name: each has counters of its own
+	Ports      []uint16 // nil: 25
+	Workers    int      // rings; 0: 1
 	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil: 30030.
 	InterceptPorts []uint16
 	RingBytes      int  // of each ring, rounded up to a power of two; 0: 32 MiB
@@ -51,13 +52,19 @@ const (
 // Filter is the loaded program. Attach, Detach, SetPorts and Stats may be called
 // concurrently; each ring belongs to one goroutine.
 type Filter struct {
-	objects filterObjects
-	egress  *ebpf.Program // nil without Inline
+	objects *filterObjects // of any tap, for the maps and variables that all share
+	taps    map[string]*tap
 	rings   []*Ring
 	inner   []*ebpf.Map
 
-	mu    sync.Mutex
-	links map[int][]io.Closer // by interface index; a link that is collected detaches
+	mu sync.Mutex // of the taps' links
+}
+
+// tap is the program of one interface.
+type tap struct {
+	filterObjects               // with verdicts and counts of rings of its own
+	egress        *ebpf.Program // nil without Inline
+	links         []io.Closer   // a link that is collected detaches
 }
 
 // Load loads the program and makes its rings. Nothing is attached yet.
@@ -67,6 +74,9 @@ func Load(cfg Config) (*Filter, error) {
 	}
 	if cfg.Workers < 0 || cfg.Workers > MaxWorkers {
 		return nil, fmt.Errorf("the number of workers is %d: it must be 1 to %d", cfg.Workers, MaxWorkers)
+	}
+	if len(cfg.Interfaces) == 0 {
+		return nil, errors.New("no interface given")
 	}
 	size, err := ringSize(cfg.RingBytes)
 	if err != nil {
@@ -84,9 +94,9 @@ func Load(cfg Config) (*Filter, error) {
 		spec.Variables["action"].Set(action)); err != nil {
 		return nil, fmt.Errorf("set constants of the XDP program: %w", err)
 	}
-	f := &Filter{links: make(map[int][]io.Closer)}
-	if err := f.load(spec, cfg.Inline); err != nil {
-		return nil, explainLoad(err)
+	f := &Filter{taps: map[string]*tap{}}
+	if err := f.load(spec, cfg); err != nil {
+		return nil, explainLoad(errors.Join(err, f.Close()))
 	}
 	for i := range cfg.Workers {
 		if err := f.addRing(i, size); err != nil {
@@ -99,19 +109,35 @@ func Load(cfg Config) (*Filter, error) {
 	return f, nil
 }
 
-// load gives the kernel the program at XDP, and with inline the one at egress, which shares its maps.
-func (f *Filter) load(spec *ebpf.CollectionSpec, inline bool) error {
-	all, err := ebpf.NewCollection(spec)
-	if err != nil {
-		return err
-	}
-	defer all.Close() // of what f does not take
-	if inline {
-		if f.egress, err = loadEgressProgram(all.Maps, spec.Variables["workers"]); err != nil {
+// load gives the kernel the program of each interface. They share all maps but the counters.
+func (f *Filter) load(spec *ebpf.CollectionSpec, cfg Config) error {
+	var shared map[string]*ebpf.Map // of the first
+	for _, name := range cfg.Interfaces {
+		if f.taps[name] != nil {
+			continue // Attach refuses the second time
+		}
+		all, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: shared})
+		if err != nil {
+			return err
+		}
+		defer all.Close() // of what the tap does not take
+		if shared == nil {
+			shared = maps.Clone(all.Maps)
+			delete(shared, filterMapVerdicts)
+			delete(shared, filterMapRingCounts)
+		}
+		t := &tap{}
+		if cfg.Inline {
+			if t.egress, err = loadEgressProgram(all.Maps, spec.Variables["workers"]); err != nil {
+				return err
+			}
+		}
+		f.taps[name], f.objects = t, &t.filterObjects
+		if err := all.Assign(f.objects); err != nil {
 			return err
 		}
 	}
-	return all.Assign(&f.objects)
+	return nil
 }
 
 func ringSize(n int) (int, error) {
@@ -146,12 +172,15 @@ func explainLoad(err error) error {
 	var v *ebpf.VerifierError
 	switch missing := MissingCapabilities(); {
 	case len(missing) > 0:
-		// not the library's words, which blame RLIMIT_MEMLOCK
+		// here and below not the library's words, which blame RLIMIT_MEMLOCK
 		return fmt.Errorf("load XDP program: this needs the capability %s: %w; run tap25 as root, or through its "+
 			"systemd unit", strings.Join(missing, ", "), unix.EPERM)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.As(err, &v):
 		return fmt.Errorf("load XDP program: this needs Linux 5.18 or newer with CONFIG_BPF_SYSCALL and "+
 			"CONFIG_BPF_JIT: %w", err)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("load XDP program: the kernel forbids it, though no capability is missing: %w; look for "+
+			"lockdown, seccomp, or a container that does not allow bpf(2)", unix.EPERM)
 	}
 	return fmt.Errorf("load XDP program: %w", err)
 }
@@ -217,132 +246,48 @@ func (f *Filter) setTunnels(intercepts []uint16) error {
 	return nil
 }
 
-// Attach attaches the program to an interface, with Inline also to what it sends, and reports whether it runs in the
-// driver. The attachment ends with Detach, Close or the process; before Linux 6.6, that to what the interface sends
-// ends with Detach and Close alone, and only if the process still has CAP_NET_ADMIN. The next Attach replaces it.
-func (f *Filter) Attach(index int, name string, mode Mode) (native bool, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, ok := f.links[index]; ok {
-		return false, fmt.Errorf("attach to %s: this tap25 is attached already", name)
-	}
-	flags := link.XDPDriverMode
-	if mode == Generic {
-		flags = link.XDPGenericMode
-	}
-	l, err := link.AttachXDP(link.XDPOptions{Program: f.objects.Tap25, Interface: index, Flags: flags})
-	if mode == Auto && err != nil && !refusedAnyhow(err) {
-		flags = link.XDPGenericMode
-		l, err = link.AttachXDP(link.XDPOptions{Program: f.objects.Tap25, Interface: index, Flags: flags})
-	}
-	if err != nil {
-		return false, explainAttach(name, mode, err)
-	}
-	f.links[index] = []io.Closer{l}
-	if f.egress != nil {
-		out, err := attachEgress(f.egress, index)
-		if err != nil {
-			return false, errors.Join(fmt.Errorf("attach to what %s sends: %w", name, err), f.detach(index))
-		}
-		if out != nil {
-			f.links[index] = append(f.links[index], out)
-		}
-	}
-	return flags == link.XDPDriverMode, nil
-}
-
-// refusedAnyhow reports whether generic mode would meet an error too. It would not meet those with which drivers refuse
-// XDP, with a queue layout, an offload or an MTU: EOPNOTSUPP, EINVAL, ENOSPC, ENOMEM, ERANGE and others.
-func refusedAnyhow(err error) bool {
-	for _, e := range []error{unix.EBUSY, unix.EEXIST, unix.EPERM, unix.ENODEV} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
-func explainAttach(name string, mode Mode, err error) error {
-	switch {
-	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
-		return fmt.Errorf("attach to %s: it has an XDP program already, from another tap25 or another tool; run "+
-			"bpftool net show dev %s to see it: %w", name, name, err)
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("attach to %s: this needs the capability CAP_NET_ADMIN: %w", name, err)
-	case errors.Is(err, unix.ENODEV):
-		return fmt.Errorf("attach to %s: no such interface: %w", name, err)
-	case mode == Native:
-		return fmt.Errorf("attach to %s: the driver has no native XDP, or none with this MTU, these queues or "+
-			"offloads; --xdp generic works with any driver: %w", name, err)
-	}
-	return fmt.Errorf("attach to %s: %w", name, err)
-}
-
-// Detach ends the attachment to an interface; of one that is gone, it forgets it.
-func (f *Filter) Detach(index int) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.detach(index)
-}
-
-func (f *Filter) detach(index int) error {
-	var errs []error
-	for _, l := range f.links[index] {
-		errs = append(errs, l.Close())
-	}
-	delete(f.links, index)
-	return errors.Join(errs...)
-}
-
 // Ring gives the ring of a worker, from 0.
 func (f *Filter) Ring(worker int) *Ring { return f.rings[worker] }
 
 // Stats reads the counters.
 func (f *Filter) Stats() (Stats, error) {
-	s := Stats{Rings: make([]RingStats, len(f.rings))}
-	var perCPU [][Verdicts]uint64
-	if err := f.objects.Verdicts.Lookup(uint32(0), &perCPU); err != nil {
-		return s, fmt.Errorf("read counters: %w", err)
-	}
-	for i := range perCPU {
-		for v := range s.Verdicts {
-			s.Verdicts[v] += perCPU[i][v]
+	s := Stats{Counts: Counts{Rings: make([]RingCounts, len(f.rings))}, Interfaces: map[string]Counts{}}
+	for name, t := range f.taps {
+		c, err := t.counts(len(f.rings))
+		if err != nil {
+			return s, err
 		}
+		s.Interfaces[name] = c
+		s.add(&c)
 	}
-	for i, r := range f.rings {
-		var perCPU []filterRingCount
-		if err := f.objects.RingCounts.Lookup(uint32(i), &perCPU); err != nil {
-			return s, fmt.Errorf("read ring counters: %w", err)
-		}
-		total := &s.Rings[i]
-		total.Full = r.lost.Load()
-		total.Capacity, total.Used = r.mask+1, r.used()
-		for _, n := range perCPU {
-			total.Delivered += n.Delivered
-			total.Cut += n.Cut
-			total.Bytes += n.Bytes
-		}
+	for _, r := range f.rings {
+		s.Buffers = append(s.Buffers, Buffer{r.mask + 1, r.used()})
 	}
-	return s, f.lossesBySource(s.Rings)
+	return s, nil
 }
 
-// lossesBySource reads where the frames came from that the rings had no room for.
-func (f *Filter) lossesBySource(rings []RingStats) error {
-	for i := range rings {
-		rings[i].FullFrom = map[int]uint64{}
+// counts reads the counters of one interface.
+func (t *tap) counts(rings int) (Counts, error) {
+	c := Counts{Rings: make([]RingCounts, rings)}
+	var perCPU [][Verdicts]uint64
+	if err := t.Verdicts.Lookup(uint32(0), &perCPU); err != nil {
+		return c, fmt.Errorf("read counters: %w", err)
 	}
-	var from filterSource
-	var perCPU []uint64
-	entries := f.objects.LossesBySource.Iterate()
-	for entries.Next(&from, &perCPU) {
-		for _, n := range perCPU {
-			rings[from.Worker].FullFrom[int(from.Ifindex)] += n
+	for i := range perCPU {
+		for v := range c.Verdicts {
+			c.Verdicts[v] += perCPU[i][v]
 		}
 	}
-	if err := entries.Err(); err != nil {
-		return fmt.Errorf("read losses by interface: %w", err)
+	for i := range c.Rings {
+		var perCPU []filterRingCount
+		if err := t.RingCounts.Lookup(uint32(i), &perCPU); err != nil {
+			return c, fmt.Errorf("read ring counters: %w", err)
+		}
+		for _, n := range perCPU {
+			c.Rings[i].add(RingCounts{Delivered: n.Delivered, Full: n.Full, Cut: n.Cut, Bytes: n.Bytes})
+		}
 	}
-	return nil
+	return c, nil
 }
 
 // Unread reads what was in frames that were dropped and may have held a tunnel, by kind and number.
@@ -364,18 +309,18 @@ func (f *Filter) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var errs []error
-	for i := range f.links {
-		errs = append(errs, f.detach(i))
-	}
 	for _, r := range f.rings {
 		errs = append(errs, r.unmap())
 	}
 	for _, m := range f.inner {
 		errs = append(errs, m.Close())
 	}
-	f.rings, f.inner = nil, nil
-	if f.egress != nil {
-		errs = append(errs, f.egress.Close())
+	for _, t := range f.taps {
+		errs = append(errs, t.detach(), t.Close())
+		if t.egress != nil {
+			errs = append(errs, t.egress.Close())
+		}
 	}
-	return errors.Join(append(errs, f.objects.Close())...)
+	f.rings, f.inner, f.taps = nil, nil, nil
+	return errors.Join(errs...)
 }

@@ -43,12 +43,7 @@ type filterRingCount struct {
 	Delivered uint64
 	Cut       uint64
 	Bytes     uint64
-}
-
-type filterSource struct {
-	_       structs.HostLayout
-	Worker  uint32
-	Ifindex uint32
+	Full      uint64
 }
 
 type filterVerdict uint32
@@ -84,21 +79,20 @@ type filterWalk struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	filterMapFragmented     = "fragmented"
-	filterMapLosses         = "losses"
-	filterMapLossesBySource = "losses_by_source"
-	filterMapRingCounts     = "ring_counts"
-	filterMapRings          = "rings"
-	filterMapScratch        = "scratch"
-	filterMapVerdicts       = "verdicts"
-	filterProgTap25         = "tap25"
-	filterVarAction         = "action"
-	filterVarForBpf2go      = "for_bpf2go"
-	filterVarPorts          = "ports"
-	filterVarServices       = "services"
-	filterVarTunnels        = "tunnels"
-	filterVarUnreads        = "unreads"
-	filterVarWorkers        = "workers"
+	filterMapFragmented = "fragmented"
+	filterMapLosses     = "losses"
+	filterMapRingCounts = "ring_counts"
+	filterMapRings      = "rings"
+	filterMapScratch    = "scratch"
+	filterMapVerdicts   = "verdicts"
+	filterProgTap25     = "tap25"
+	filterVarAction     = "action"
+	filterVarForBpf2go  = "for_bpf2go"
+	filterVarPorts      = "ports"
+	filterVarServices   = "services"
+	filterVarTunnels    = "tunnels"
+	filterVarUnreads    = "unreads"
+	filterVarWorkers    = "workers"
 )
 
 // loadFilter returns the embedded CollectionSpec for filter.
@@ -150,13 +144,12 @@ type filterProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type filterMapSpecs struct {
-	Fragmented     *ebpf.MapSpec `ebpf:"fragmented"`
-	Losses         *ebpf.MapSpec `ebpf:"losses"`
-	LossesBySource *ebpf.MapSpec `ebpf:"losses_by_source"`
-	RingCounts     *ebpf.MapSpec `ebpf:"ring_counts"`
-	Rings          *ebpf.MapSpec `ebpf:"rings"`
-	Scratch        *ebpf.MapSpec `ebpf:"scratch"`
-	Verdicts       *ebpf.MapSpec `ebpf:"verdicts"`
+	Fragmented *ebpf.MapSpec `ebpf:"fragmented"`
+	Losses     *ebpf.MapSpec `ebpf:"losses"`
+	RingCounts *ebpf.MapSpec `ebpf:"ring_counts"`
+	Rings      *ebpf.MapSpec `ebpf:"rings"`
+	Scratch    *ebpf.MapSpec `ebpf:"scratch"`
+	Verdicts   *ebpf.MapSpec `ebpf:"verdicts"`
 }
 
 // filterVariableSpecs contains global variables before they are loaded into the kernel.
@@ -192,20 +185,18 @@ func (o *filterObjects) Close() error {
 //
 // It can be passed to loadFilterObjects or ebpf.CollectionSpec.LoadAndAssign.
 type filterMaps struct {
-	Fragmented     *ebpf.Map `ebpf:"fragmented"`
-	Losses         *ebpf.Map `ebpf:"losses"`
-	LossesBySource *ebpf.Map `ebpf:"losses_by_source"`
-	RingCounts     *ebpf.Map `ebpf:"ring_counts"`
-	Rings          *ebpf.Map `ebpf:"rings"`
-	Scratch        *ebpf.Map `ebpf:"scratch"`
-	Verdicts       *ebpf.Map `ebpf:"verdicts"`
+	Fragmented *ebpf.Map `ebpf:"fragmented"`
+	Losses     *ebpf.Map `ebpf:"losses"`
+	RingCounts *ebpf.Map `ebpf:"ring_counts"`
+	Rings      *ebpf.Map `ebpf:"rings"`
+	Scratch    *ebpf.Map `ebpf:"scratch"`
+	Verdicts   *ebpf.Map `ebpf:"verdicts"`
 }
 
 func (m *filterMaps) Close() error {
 	return _FilterClose(
 		m.Fragmented,
 		m.Losses,
-		m.LossesBySource,
 		m.RingCounts,
 		m.Rings,
 		m.Scratch,

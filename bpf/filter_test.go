@@ -333,7 +333,7 @@ func TestFilter_FullRingIsCounted(t *testing.T) {
 	if s.Delivered() == 0 || s.Full() == 0 || s.Dropped() != 0 || s.Delivered()+s.Full() != n {
 		t.Errorf("%d delivered + %d ring full + %d dropped, want %d in all", s.Delivered(), s.Full(), s.Dropped(), n)
 	}
-	if r := s.Rings[0]; r.Capacity != 4096 || r.Used > 4096 || r.Used < 2048 {
+	if r := s.Buffers[0]; r.Capacity != 4096 || r.Used > 4096 || r.Used < 2048 {
 		t.Errorf("a full ring of 4096 bytes has %d of %d in use", r.Used, r.Capacity)
 	}
 	var got Frame
@@ -344,7 +344,7 @@ func TestFilter_FullRingIsCounted(t *testing.T) {
 	if read != s.Delivered() {
 		t.Errorf("read %d frames of %d delivered", read, s.Delivered())
 	}
-	if r := stats(t, f).Rings[0]; r.Used != 0 {
+	if r := stats(t, f).Buffers[0]; r.Used != 0 {
 		t.Errorf("an empty ring has %d bytes in use", r.Used)
 	}
 }

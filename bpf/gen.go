@@ -25,12 +25,15 @@
 // cut there, with its original length, and counted. A frame that found its ring full
 // is counted, and the next one of that ring reports how many were lost before it.
 //
+// The program is loaded once for each interface, with counters of verdicts and rings of its own. All other maps are
+// shared.
+//
 // XDP does not see what an interface sends. With Config.Inline the same filter, compiled from egress.c, also runs at tc
-// egress. It shares the maps of the program at XDP, so the counters are sums of both.
+// egress. It shares the maps of the interface's program at XDP, so the counters are sums of both.
 //
 // Nothing is pinned: programs and attachments end with the process. The exception is clsact with its filter, which serve
 // at egress before Linux 6.6.
 package bpf
 
-//go:generate go tool bpf2go -go-package bpf -target bpfel -type verdict -type frame -type ring_count -type source filter filter.c -- -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
+//go:generate go tool bpf2go -go-package bpf -target bpfel -type verdict -type frame -type ring_count filter filter.c -- -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
 //go:generate go tool bpf2go -go-package bpf -target bpfel -no-global-types egress egress.c -- -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu

@@ -12,9 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// load loads the program for a test.
+// load loads the program for a test, of one interface if the test names none.
 func load(t testing.TB, cfg Config) *Filter {
 	t.Helper()
+	if cfg.Interfaces == nil {
+		cfg.Interfaces = []string{"tap0"}
+	}
 	f, err := Load(cfg)
 	if errors.Is(err, unix.EPERM) {
 		capturetest.Missing(t, "bpf", "no right to load BPF programs")

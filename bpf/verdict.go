@@ -50,10 +50,17 @@ func (u Unread) String() string {
 	return fmt.Sprintf("udp port %d", u.Number)
 }
 
-// Stats adds up: Seen() = Dropped() + the rings' Delivered + the rings' Full.
+// Stats are the counters of all interfaces, and of each by its name.
 type Stats struct {
+	Counts
+	Interfaces map[string]Counts
+	Buffers    []Buffer // of each worker's ring
+}
+
+// Counts add up: Seen() = Dropped() + the rings' Delivered + the rings' Full.
+type Counts struct {
 	Verdicts [Verdicts]uint64
-	Rings    []RingStats
+	Rings    []RingCounts // by worker
 }
 
 // UnreadKind is the kind of number that an [Unread] has.
@@ -73,20 +80,39 @@ type Unread struct {
 	Frames uint64
 }
 
-// RingStats counts the frames of one worker.
-type RingStats struct {
+// RingCounts counts the frames of one worker.
+type RingCounts struct {
 	Delivered uint64 // copied to the ring
 	Full      uint64 // kept by the verdict, lost because the ring had no room
 	Cut       uint64 // delivered, but longer than the largest size class
 	Bytes     uint64 // length of the delivered frames on the wire
-	Capacity  uint64 // of the ring, in bytes
-	Used      uint64 // of these: what is not read yet, or not given back to the kernel
+}
 
-	FullFrom map[int]uint64 // of Full, by the index of the interface: of the first 4096 pairs of ring and interface
+// Buffer is the memory of a ring, in bytes.
+type Buffer struct {
+	Capacity uint64
+	Used     uint64 // of these: what is not read yet, or not given back to the kernel
+}
+
+// add adds counters up. Both have the same rings.
+func (s *Counts) add(o *Counts) {
+	for v, n := range o.Verdicts {
+		s.Verdicts[v] += n
+	}
+	for i, r := range o.Rings {
+		s.Rings[i].add(r)
+	}
+}
+
+func (r *RingCounts) add(o RingCounts) {
+	r.Delivered += o.Delivered
+	r.Full += o.Full
+	r.Cut += o.Cut
+	r.Bytes += o.Bytes
 }
 
 // Seen is the number of frames the program has run on.
-func (s *Stats) Seen() (n uint64) {
+func (s *Counts) Seen() (n uint64) {
 	for _, k := range s.Verdicts {
 		n += k
 	}
@@ -94,7 +120,7 @@ func (s *Stats) Seen() (n uint64) {
 }
 
 // Dropped is the number of frames dropped by design.
-func (s *Stats) Dropped() (n uint64) {
+func (s *Counts) Dropped() (n uint64) {
 	for v, k := range s.Verdicts {
 		if !Verdict(v).Kept() {
 			n += k
@@ -104,7 +130,7 @@ func (s *Stats) Dropped() (n uint64) {
 }
 
 // Delivered and Full are sums over the rings.
-func (s *Stats) Delivered() (n uint64) {
+func (s *Counts) Delivered() (n uint64) {
 	for _, r := range s.Rings {
 		n += r.Delivered
 	}
@@ -112,7 +138,7 @@ func (s *Stats) Delivered() (n uint64) {
 }
 
 // Full is the number of frames lost to full rings.
-func (s *Stats) Full() (n uint64) {
+func (s *Counts) Full() (n uint64) {
 	for _, r := range s.Rings {
 		n += r.Full
 	}

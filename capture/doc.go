@@ -31,4 +31,11 @@
 // or 10^-64 and smaller, is inexact at every power of 2, does not compare a packet's length with its block's, takes
 // lengths below the smallest, ignores the trailing length, and allocates whatever length is claimed. Neither reports
 // where in a file it stopped.
+//
+// The readers of github.com/gopacket/gopacket v1.7.7, the maintained fork, were given the same files. They have link
+// types of 32 bits, take snaplen 0, refuse what would divide by zero, compare lengths with the block, and allocate what
+// they read. They still multiply microseconds in 32 bits, refuse versions before 2.4 and an if_tsresol of 2^-64, are
+// inexact at powers of 2 (half a second in units of 2^-30 s reads as 0.537 s), take a block of length 4, ignore the
+// trailing length, and report no position. Without WantMixedLinkType they leave out the packets of interfaces with
+// another link type than the first.
 package capture

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,9 +43,6 @@ type Live struct {
 	promisc int // packet socket that holds the promiscuous mode, -1: none
 	workers []*Worker
 	stopped atomic.Bool
-
-	mu    sync.Mutex
-	names map[int]string // of all interfaces that it was ever attached to, by their indexes
 }
 
 // Worker gives the frames of one ring.
@@ -62,8 +58,7 @@ type Worker struct {
 type LiveStats struct {
 	bpf.Stats
 	Links      []LinkState
-	FullFrom   []map[string]uint64 // of each ring: frames that it had no room for, by the interface, with all of these
-	ClockSteps uint64              // times that the wall clock was set anew by more than maxSlew, summed over the workers
+	ClockSteps uint64 // times that the wall clock was set anew by more than maxSlew, summed over the workers
 }
 
 // OpenLive attaches to the interfaces and makes them promiscuous. The process needs
@@ -73,7 +68,7 @@ func OpenLive(cfg LiveConfig) (*Live, error) {
 	if len(cfg.Interfaces) == 0 {
 		return nil, errors.New("no interface given")
 	}
-	l := &Live{cfg: cfg, promisc: -1, names: map[int]string{}}
+	l := &Live{cfg: cfg, promisc: -1}
 	for _, name := range cfg.Interfaces {
 		link, err := findLink(name, cfg.Inline)
 		if err != nil {
@@ -83,8 +78,8 @@ func OpenLive(cfg LiveConfig) (*Live, error) {
 	}
 	var err error
 	l.filter, err = bpf.Load(bpf.Config{
-		Ports: cfg.Ports, InterceptPorts: cfg.InterceptPorts, Workers: cfg.Workers, RingBytes: cfg.RingBytes,
-		Inline: cfg.Inline,
+		Interfaces: cfg.Interfaces, Ports: cfg.Ports, InterceptPorts: cfg.InterceptPorts, Workers: cfg.Workers,
+		RingBytes: cfg.RingBytes, Inline: cfg.Inline,
 	})
 	if err != nil {
 		return nil, err
@@ -114,9 +109,6 @@ func (l *Live) attachAll() error {
 
 func (l *Live) attach(link *liveLink) error {
 	index := int(link.index.Load())
-	l.mu.Lock()
-	l.names[index] = link.name
-	l.mu.Unlock()
 	native, err := l.filter.Attach(index, link.name, l.cfg.Mode)
 	if err != nil {
 		return err
@@ -141,27 +133,10 @@ func (l *Live) Stats() (LiveStats, error) {
 	for _, link := range l.links {
 		stats.Links = append(stats.Links, link.snapshot())
 	}
-	for _, ring := range s.Rings {
-		stats.FullFrom = append(stats.FullFrom, l.byName(ring.FullFrom))
-	}
 	for _, w := range l.workers {
 		stats.ClockSteps += w.steps.Load()
 	}
 	return stats, err
-}
-
-// byName sums counters by the index of an interface up by its name. An interface that came back has had several.
-func (l *Live) byName(counts map[int]uint64) map[string]uint64 {
-	sum := map[string]uint64{}
-	for _, link := range l.links {
-		sum[link.name] = 0
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for index, n := range counts {
-		sum[l.names[index]] += n
-	}
-	return sum
 }
 
 // Unread reads what was in frames that the kernel dropped and that may have held a tunnel.
@@ -172,7 +147,7 @@ func (l *Live) Unread() ([]bpf.Unread, error) { return l.filter.Unread() }
 func (l *Live) Stop() error {
 	var errs []error
 	for _, link := range l.links {
-		errs = append(errs, l.filter.Detach(int(link.index.Load())))
+		errs = append(errs, l.filter.Detach(link.name))
 	}
 	l.stopped.Store(true)
 	return errors.Join(errs...)

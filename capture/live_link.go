@@ -41,9 +41,12 @@ func (l *liveLink) snapshot() LinkState {
 }
 
 func findLink(name string, inline bool) (*liveLink, error) {
+	if _, _, err := readLink(name); errors.Is(err, unix.ENODEV) {
+		return nil, fmt.Errorf("there is no interface %s; there are %s", name, strings.Join(linkNames(), ", "))
+	}
 	ifi, err := net.InterfaceByName(name)
 	if err != nil {
-		return nil, fmt.Errorf("find interface %s: %w; there are %s", name, err, strings.Join(linkNames(), ", "))
+		return nil, fmt.Errorf("find interface %s: %w", name, err)
 	}
 	if err := wantEthernet(name); err != nil {
 		return nil, err
@@ -59,14 +62,14 @@ func findLink(name string, inline bool) (*liveLink, error) {
 	return l, nil
 }
 
-// linkNames are the names of the interfaces that there are, the first 16.
+// linkNames are the names of the interfaces that there are, the first ten.
 func linkNames() (names []string) {
 	all, _ := net.Interfaces() // only for the text of an error
 	for _, ifi := range all {
 		names = append(names, ifi.Name)
 	}
-	if more := len(names) - 16; more > 0 {
-		names = append(names[:16], fmt.Sprintf("%d more", more))
+	if more := len(names) - 10; more > 0 {
+		names = append(names[:10], fmt.Sprintf("%d more", more))
 	}
 	return names
 }
@@ -188,7 +191,7 @@ func (l *Live) check(link *liveLink) (LinkChange, bool) {
 	if index == old && !before.Away {
 		return LinkChange{LinkState: link.snapshot()}, before.Up != link.up.Load()
 	}
-	_ = l.filter.Detach(old) // of an interface that is gone: the kernel has ended it
+	_ = l.filter.Detach(link.name) // of an interface that is gone: the kernel has ended it
 	link.index.Store(int64(index))
 	if err := l.attach(link); err != nil {
 		said := link.failed

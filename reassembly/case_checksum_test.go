@@ -104,7 +104,7 @@ func wrongChecksumCases() []scenario {
 			w.oneFlight()
 			w.copyOf("MAIL", 0, func(f *timed) { bad(f); f.s.Payload[12] = 'x' })
 		}, rows: []row{one}},
-		{name: "wrong-checksum-behind-the-last-command", build: func(w *wire) { // the server never acknowledged it
+		{name: "wrong-checksum-after-the-last-command", build: func(w *wire) { // the server never acknowledged it
 			w.oneMail()
 			w.before("221", client, decodetest.Segment{Flags: decode.ACK, Payload: []byte(whole)})
 			w.change("RSET", bad)

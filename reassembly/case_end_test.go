@@ -70,12 +70,12 @@ func endCases() []scenario {
 			w.oneMail()
 			w.before("RCPT", client, decodetest.Segment{Flags: decode.ACK | decode.FIN, TTL: 1})
 		}, rows: []row{one}},
-		{name: "data-behind-fin", build: func(w *wire) { // never acknowledged: no server took it
+		{name: "data-after-fin", build: func(w *wire) { // never acknowledged: no server took it
 			w.oneMail()
 			w.add(client, decodetest.Segment{Flags: decode.ACK, Seq: w.isn[client] + 1 + w.sent[client],
 				Ack: w.isn[server] + 1 + w.sent[server], Payload: []byte(mailLine + rcptLine)})
 		}, rows: []row{one}},
-		{name: "data-behind-fin-half-closed", build: cut("RCPT", func(w *wire) {
+		{name: "data-after-fin-half-closed", build: cut("RCPT", func(w *wire) {
 			w.fin(client)
 			w.sent[client]++
 			w.script("S: 250 2.1.5 recipient ok\n")
@@ -102,23 +102,23 @@ func endCases() []scenario {
 			w.script("S: 221 bye\n")
 			rst(server)(w)
 		}), rows: []row{one}},
-		{name: "rst-behind-the-own-fin", build: cut("RCPT", func(w *wire) { // whose number the FIN has taken
+		{name: "rst-after-the-own-fin", build: cut("RCPT", func(w *wire) { // whose number the FIN has taken
 			w.fin(client)
 			w.sent[client]++
 			rst(client)(w)
 		}), rows: []row{aborted}, stats: decoys(0)},
-		{name: "rst-behind-the-own-fin-after-quit", build: cut("QUIT", func(w *wire) {
+		{name: "rst-after-the-own-fin-after-quit", build: cut("QUIT", func(w *wire) {
 			w.script("S: 221 bye\n")
 			w.fin(server)
 			w.sent[server]++
 			rst(server)(w)
 		}), rows: []row{one}, stats: decoys(0)},
-		{name: "rst-behind-a-fin-that-was-missed", build: cut("RCPT", func(w *wire) {
+		{name: "rst-after-a-fin-that-was-missed", build: cut("RCPT", func(w *wire) {
 			w.sent[client]++
 			rst(client)(w)
 		}), rows: []row{aborted}, stats: decoys(0)},
 		// FIN and RST say the same of what was missed
-		{name: "rst-behind-the-own-fin-behind-a-loss", build: func(w *wire) {
+		{name: "rst-after-the-own-fin-after-a-loss", build: func(w *wire) {
 			cut(".", func(w *wire) {
 				w.fin(client)
 				w.sent[client]++
@@ -128,7 +128,7 @@ func endCases() []scenario {
 		}, rows: []row{one.with("lost_bytes", 3, "flags", []string{"gap"}, "data_code", nil, "message_bytes", nil,
 			"outcome", "unknown")}},
 		// it stands where the client had come to: the message was given
-		{name: "rst-behind-a-loss", build: func(w *wire) {
+		{name: "rst-after-a-loss", build: func(w *wire) {
 			cut(".", rst(client))(w)
 			w.drop(".")
 		}, rows: []row{one.with("lost_bytes", 3, "flags", []string{"gap"}, "data_code", nil, "message_bytes", nil,
@@ -150,7 +150,7 @@ func endCases() []scenario {
 			w.oneMail()
 			w.before("RCPT", server, decodetest.Segment{Flags: decode.RST | decode.ACK, TTL: 1})
 		}, rows: []row{one}, stats: decoys(1)},
-		{name: "data-behind-rst", build: cut("RCPT", func(w *wire) { // answered by nothing but a RST
+		{name: "data-after-rst", build: cut("RCPT", func(w *wire) { // answered by nothing but a RST
 			rst(client)(w)
 			w.say(client, otherRcpt)
 			rst(server)(w)

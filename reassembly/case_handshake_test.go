@@ -45,7 +45,7 @@ func handshakeCases() []scenario {
 			w.oneMail()
 			w.frames = append([]timed{w.frames[0], w.frames[0], w.frames[1], w.frames[1]}, w.frames[2:]...)
 		}, rows: []row{one}},
-		{name: "syn-ack-retransmitted-behind-the-banner", build: func(w *wire) {
+		{name: "syn-ack-retransmitted-after-the-banner", build: func(w *wire) {
 			w.oneMail()
 			w.frames = append(w.frames[:4:4], append([]timed{w.frames[1], w.frames[0]}, w.frames[4:]...)...)
 		}, rows: []row{one}},

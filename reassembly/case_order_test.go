@@ -26,7 +26,7 @@ func orderCases() []scenario {
 			w.later("QUIT", 2) // its FIN comes first
 			w.later("221", 2)
 		}, rows: []row{accepted(1, "")}},
-		{name: "reorder-banner-behind-ehlo", build: func(w *wire) {
+		{name: "reorder-banner-after-ehlo", build: func(w *wire) {
 			w.oneMail()
 			w.later("220", 1)
 		}, rows: []row{accepted(1, "")}},

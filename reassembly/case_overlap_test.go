@@ -28,7 +28,7 @@ func overlapCases() []scenario {
 			w.oneMail()
 			w.copyOf("RCPT", 0, other)
 		}, rows: []row{first}},
-		{name: "overlap-rewrites-rcpt-behind-a-hole", build: func(w *wire) {
+		{name: "overlap-rewrites-rcpt-after-a-hole", build: func(w *wire) {
 			w.pipelined()
 			w.later("MAIL", 2)
 			w.copyOf("RCPT", 1, other)
@@ -136,11 +136,11 @@ func decoyCases() []scenario {
 			w.before("DATA", client, decodetest.Segment{Flags: decode.ACK, Seq: 30000, Payload: []byte(whole)})
 		}, rows: []row{real}},
 		// a whole mail that no server received; the FIN stands in its place
-		scenario{name: "decoy-ttl-behind-the-last-command", build: func(w *wire) {
+		scenario{name: "decoy-ttl-after-the-last-command", build: func(w *wire) {
 			w.oneMail()
 			w.before("221", client, decodetest.Segment{Flags: decode.ACK, TTL: 1, Payload: []byte(whole)})
 		}, rows: []row{real}},
-		scenario{name: "decoy-ttl-behind-the-last-command-with-a-fin", build: func(w *wire) {
+		scenario{name: "decoy-ttl-after-the-last-command-with-a-fin", build: func(w *wire) {
 			w.oneMail()
 			w.before("221", client, decodetest.Segment{Flags: decode.ACK | decode.FIN, TTL: 1, Payload: []byte(whole)})
 		}, rows: []row{real}},
@@ -152,7 +152,7 @@ func decoyCases() []scenario {
 			w.before("RCPT", client, decodetest.Segment{Flags: decode.ACK, Seq: 1<<30 + 10, Ack: 1 << 30, TTL: 1,
 				Payload: []byte("evil@evil.example>\r\n")})
 		}, rows: []row{real}},
-		scenario{name: "decoy-ttl-behind-the-last-command-then-rst", build: func(w *wire) {
+		scenario{name: "decoy-ttl-after-the-last-command-then-rst", build: func(w *wire) {
 			w.shake()
 			w.script(begin + mail(""))
 			at := w.isn[client] + 1 + w.sent[client]

@@ -83,6 +83,21 @@ func (db *DB) AddHold(ctx context.Context, h Hold) (id int64, err error) {
 	return id, nil
 }
 
+// Concerned returns how many rows of mail a hold concerns now; nil if this login may not read mail.
+func (db *DB) Concerned(ctx context.Context, h Hold) (rows *int64, err error) {
+	err = db.conn.QueryRow(ctx, `
+		select count(*) from tap25_internal.mail_concerning($1, $2, $3, $4, $5)
+		where $6::text is null or network = $6`,
+		h.Mailbox, h.Domain, h.Network, h.Since, h.Before, h.SeenIn).Scan(&rows)
+	if LacksRight(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("count the rows that the hold concerns: %w", err)
+	}
+	return rows, nil
+}
+
 // DropHold ends a hold; its rows go with the next [DB.Expire]. It is an error if no hold of that number is in force.
 func (db *DB) DropHold(ctx context.Context, id int64) error {
 	var found bool

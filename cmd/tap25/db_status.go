@@ -21,7 +21,8 @@ import (
 const dbStatusLong = `
 status shows what the database holds, and what waits to be loaded in the spools of this machine. The number of rows is
 the sum of what each load counted, so that status takes no longer on a billion rows. If the database does not answer,
-status shows only the spools, and fails. The rows of the last seven days tell when the disk will be full.`
+status shows only the spools, and fails. The rows of the last seven days show when the disk will be full. A login that
+is not an administrator, such as a sensor's, sees the size of the database, and not what it holds.`
 
 func dbStatus() *cobra.Command {
 	var dsn string
@@ -36,25 +37,34 @@ func dbStatus() *cobra.Command {
 			}
 			answered := false
 			err = withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
+				around := statusAround{Spool: waiting}
+				if c := db.source.Cluster; c != nil {
+					around.Disk = report.DiskOf(c.DataDir())
+				}
 				s, err := db.Status(ctx)
-				if err != nil {
+				if store.LacksRight(err) {
+					limited, err := db.LimitedStatus(ctx)
+					if answered = err == nil; !answered {
+						return err
+					}
+					if asJSON {
+						return indented(cmd.OutOrStdout(), struct {
+							store.LimitedStatus
+							statusAround
+						}{limited, around})
+					}
+					return writeLimited(cmd.OutOrStdout(), &limited, &around)
+				}
+				if answered = err == nil; !answered {
 					return err
 				}
-				answered = true
-				var disk *report.Disk
-				if c := db.source.Cluster; c != nil {
-					disk = report.DiskOf(c.DataDir())
-				}
 				if asJSON {
-					e := json.NewEncoder(cmd.OutOrStdout())
-					e.SetIndent("", "  ")
-					return e.Encode(struct {
+					return indented(cmd.OutOrStdout(), struct {
 						store.Status
-						Disk  *report.Disk  `json:"disk,omitempty"`
-						Spool spools.Status `json:"spool"`
-					}{s, disk, waiting})
+						statusAround
+					}{s, around})
 				}
-				return writeStatus(cmd.OutOrStdout(), &s, disk, &waiting)
+				return writeStatus(cmd.OutOrStdout(), &s, &around)
 			})
 			if !answered && !asJSON {
 				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
@@ -69,8 +79,36 @@ func dbStatus() *cobra.Command {
 	return cmd
 }
 
-// writeStatus writes what the database holds, and what waits in spools. disk is nil if it is another host's.
-func writeStatus(out io.Writer, s *store.Status, disk *report.Disk, waiting *spools.Status) error {
+// statusAround is what this machine shows beside the status of the database.
+type statusAround struct {
+	Disk  *report.Disk  `json:"disk,omitempty"` // of the database; nil: another host's
+	Spool spools.Status `json:"spool"`
+}
+
+func indented(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// writeLimited writes what a login sees that may not ask what the database holds.
+func writeLimited(out io.Writer, s *store.LimitedStatus, around *statusAround) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%s\nbytes\t%s (%s)\n", s.Server, s.Version,
+		report.Grouped(s.Partitions), report.Grouped(s.Size), report.Bytes(s.Size))
+	if around.Disk != nil {
+		fmt.Fprintf(w, "disk\t%s free\n", report.Bytes(around.Disk.Free))
+	}
+	if s.KeptFrom != nil {
+		fmt.Fprintf(w, "retention\tkeeps %s and later days\n", s.KeptFrom.Format(time.DateOnly))
+	}
+	writeSpools(w, &around.Spool)
+	fmt.Fprintln(w, "not shown\trows, growth, loads and accesses, which only an administrator may see (tap25_admin)")
+	return w.Flush()
+}
+
+// writeStatus writes what the database holds, and what waits in spools.
+func writeStatus(out io.Writer, s *store.Status, around *statusAround) error {
 	loaded := when(s.Loaded)
 	if s.Lag != nil {
 		loaded = fmt.Sprintf("%s (%s ago)", loaded, report.Span(time.Duration(*s.Lag*float64(time.Second))))
@@ -81,7 +119,7 @@ func writeStatus(out io.Writer, s *store.Status, disk *report.Disk, waiting *spo
 		n(s.Partitions), n(s.Rows), n(s.Bytes), report.Bytes(s.Bytes), n(s.BytesPerRow))
 	growth := s.RowsADay * s.BytesPerRow
 	fmt.Fprintf(w, "growth\t%s rows, %s a day\n", n(s.RowsADay), report.Bytes(growth))
-	if disk != nil {
+	if disk := around.Disk; disk != nil {
 		fmt.Fprintf(w, "disk\t%s free, %s\n", report.Bytes(disk.Free), fullOn(disk, growth))
 	}
 	fmt.Fprintf(w, "oldest\t%s\nnewest\t%s\n", when(s.Oldest), when(s.Newest))
@@ -91,7 +129,7 @@ func writeStatus(out io.Writer, s *store.Status, disk *report.Disk, waiting *spo
 	fmt.Fprintf(w, "coverage\t%s\n", coveredTo(s))
 	fmt.Fprintf(w, "retention\t%s\naccesses\t%s, and %s rolled back or refused\n", s.Retention, n(s.Accesses),
 		n(s.Missing))
-	writeSpools(w, waiting)
+	writeSpools(w, &around.Spool)
 	for _, day := range s.Late {
 		fmt.Fprintf(w, "warning\t%s\n", day)
 	}

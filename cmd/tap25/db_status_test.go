@@ -2,13 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"tap25/cmd/tap25/report"
-	"tap25/cmd/tap25/spools"
 	"tap25/store"
 	"tap25/store/spool"
 )
@@ -29,7 +29,7 @@ func TestDBStatus_ShowsGrowthAndWhenTheDiskIsFull(t *testing.T) {
 		{store.Status{}, &report.Disk{Free: gib}, []string{"growth          0 rows, 0 B a day\n", "not full within ten years\n"}},
 	} {
 		var out bytes.Buffer
-		if err := writeStatus(&out, &c.status, c.disk, &spools.Status{}); err != nil {
+		if err := writeStatus(&out, &c.status, &statusAround{Disk: c.disk}); err != nil {
 			t.Fatal(err)
 		}
 		for _, line := range c.want {
@@ -39,7 +39,7 @@ func TestDBStatus_ShowsGrowthAndWhenTheDiskIsFull(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	err := writeStatus(&out, &store.Status{}, nil, &spools.Status{})
+	err := writeStatus(&out, &store.Status{}, &statusAround{})
 	if err != nil || strings.Contains(out.String(), "disk") {
 		t.Errorf("%v: the disk of another host is in\n%s", err, out.String())
 	}
@@ -64,5 +64,35 @@ func TestDBStatus_ShowsTheSpoolWithoutADatabase(t *testing.T) {
 	if status := run(t.Context(), []string{"db", "status", "--db", away}, nil, &out, &diag); status != statusFailed ||
 		!strings.Contains(out.String(), "1 segments with 3 rows waiting") || diag.Len() == 0 {
 		t.Errorf("status %d: %s%s", status, out.String(), diag.String())
+	}
+}
+
+// TestDBStatus_ShowsALoginWhatItMaySee asks as a sensor and as an auditor, who may not see how many rows there are.
+func TestDBStatus_ShowsALoginWhatItMaySee(t *testing.T) {
+	dsn := loginsDatabase(t)
+	if out := asked(t, "db", "expire", "--retention", "100y"); out == "" {
+		t.Error("no retention is stored")
+	}
+	first := "retention       keeps " + time.Now().UTC().AddDate(-100, 0, 0).Format(time.DateOnly) + " and later days\n"
+	for user, retention := range map[string]bool{"tap1": true, "paula": false} {
+		out := asked(t, "db", "status", "--db", dsn(user))
+		for _, want := range []string{"\nschema ", "\npartitions ", "\nbytes ", "\nspool ", "\nnot shown "} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s sees no %q in\n%s", user, want, out)
+			}
+		}
+		if strings.Contains(out, first) != retention || strings.Contains(out, "permission denied") {
+			t.Errorf("%s sees\n%s", user, out)
+		}
+		var shown map[string]any
+		if err := json.Unmarshal([]byte(asked(t, "db", "status", "--json", "--db", dsn(user))), &shown); err != nil {
+			t.Fatal(err)
+		}
+		if _, rows := shown["rows"]; rows || shown["database_bytes"] == nil || shown["spool"] == nil {
+			t.Errorf("%s sees %v", user, shown)
+		}
+	}
+	if out := asked(t, "db", "status", "--db", dsn("adam")); !strings.Contains(out, "\ngrowth ") {
+		t.Errorf("an administrator sees\n%s", out)
 	}
 }

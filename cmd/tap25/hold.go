@@ -16,7 +16,8 @@ import (
 
 const holdLong = `
 hold manages legal holds. Before a day is dropped, tap25 copies the rows that match a hold to the table held; the view
-mail still shows them. When the last hold on a row has ended, 'tap25 db expire' removes the row.`
+mail still shows them. When the last hold on a row has ended, 'tap25 db expire' removes the row. 'hold add' shows how
+many rows the hold concerns now to a login that may read mail.`
 
 func holdCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -77,8 +78,13 @@ func holdAdd() *cobra.Command {
 			}
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
 				id, err := db.AddHold(ctx, h)
-				if err == nil {
-					fmt.Fprintf(cmd.OutOrStdout(), "hold %d\n", id)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "hold %d\n", id)
+				rows, err := db.Concerned(ctx, h)
+				if rows != nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "it concerns %s rows now\n", report.Grouped(*rows))
 				}
 				return err
 			})

@@ -55,8 +55,11 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	}
 	out, _ := tap25(statusDone, "hold", "add", "Marta@ORCHARD.example", "--from", "2020-01-01", "--to", "2025-01-01",
 		"--reason", "case 17")
-	if out != "hold 1\n" {
+	if out != "hold 1\nit concerns "+want+" rows now\n" {
 		t.Errorf("hold add says %q", out)
+	}
+	if _, diag := tap25(statusFailed, "hold", "add", "marta", "--reason", "x"); !strings.Contains(diag, "dot") {
+		t.Errorf("a word as a domain: %s", diag)
 	}
 	if out, _ := tap25(statusDone, "hold", "ls"); !regexp.MustCompile(`(?m)^1 .*2020-01-01T00:00:00Z +2025-01-01T00:00:00Z +- .* 0 +"case 17"$`).MatchString(out) {
 		t.Errorf("hold ls says %s", out)
@@ -92,7 +95,7 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 		t.Errorf("status says %s", out)
 	}
 	if out, _ := tap25(statusDone, "hold", "add", "10.0.0.5", "--network", "vlan 12", "--reason",
-		"case 18"); out != "hold 2\n" {
+		"case 18"); out != "hold 2\nit concerns 0 rows now\n" {
 		t.Errorf("hold add says %q", out)
 	}
 	if out, _ := tap25(statusDone, "hold", "ls"); !regexp.MustCompile(`(?m)^2 +"10\.0\.0\.5 in vlan 12" .* 0 +"case 18"$`).MatchString(out) {
@@ -119,5 +122,13 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 		if regexp.MustCompile(`(?m)^finished 2026-\d\d-\d\d: summarized$`).MatchString(out) != finished {
 			t.Errorf("finished %v is wrong: expire says %s", finished, out)
 		}
+	}
+}
+
+// TestHold_CountsMailForWhoMayReadIt adds a hold as an administrator, who may not know how much mail an address has.
+func TestHold_CountsMailForWhoMayReadIt(t *testing.T) {
+	dsn := loginsDatabase(t)
+	if out := asked(t, "hold", "add", "marta@orchard.example", "--reason", "x", "--db", dsn("adam")); out != "hold 1\n" {
+		t.Errorf("hold add says %q", out)
 	}
 }

@@ -84,7 +84,7 @@ func TestSniff_WantsARetention(t *testing.T) {
 	} {
 		var diag bytes.Buffer
 		if status := run(t.Context(), args, nil, &bytes.Buffer{}, &diag); status != statusFailed ||
-			!strings.Contains(diag.String(), "find interface none0") || !strings.Contains(diag.String(), "; there are lo") {
+			!strings.Contains(diag.String(), "there is no interface none0") || !strings.Contains(diag.String(), "; there are lo") {
 			t.Errorf("%s: status %d: %s", name, status, diag.String())
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -30,8 +31,8 @@ func (s *sniffing) failed() string {
 // wrongLiveSums holds the counters of a sniff at rest against each other.
 func wrongLiveSums(r *report.Report) (wrong []string) {
 	var delivered, full, read int64
-	for _, ring := range r.Rings {
-		delivered, full, read = delivered+ring.Delivered, full+ring.Full, read+ring.Read
+	for _, w := range r.Workers {
+		delivered, full, read = delivered+w.Delivered, full+w.Full, read+w.Read
 	}
 	equal := func(what string, a, b int64) {
 		if a != b {
@@ -42,6 +43,21 @@ func wrongLiveSums(r *report.Report) (wrong []string) {
 	equal("delivered, by ring", r.Delivered, delivered)
 	equal("ring full, by ring", r.RingFull, full)
 	equal("ring full, as the workers know", r.RingFull, r.Lost)
+	seen, otherFull, otherDelivered := r.Seen, r.RingFull, r.Delivered
+	for _, i := range r.Interfaces {
+		here := report.Ring{}
+		for _, ring := range i.Rings {
+			here.Full, here.Delivered = here.Full+ring.Full, here.Delivered+ring.Delivered
+		}
+		equal("seen on "+i.Name, i.Seen, report.Sum(i.Dropped)+here.Full+here.Delivered)
+		equal("delivered = read of "+i.Name, here.Delivered, i.Frames)
+		seen -= i.Seen
+		otherFull -= here.Full
+		otherDelivered -= here.Delivered
+	}
+	equal("seen, not of an interface", seen, 0)
+	equal("ring full, not of an interface", otherFull, 0)
+	equal("delivered, not of an interface", otherDelivered, 0)
 	equal("delivered = read", r.Delivered, r.Read)
 	equal("read, by ring", r.Read, read)
 	equal("read, by verdict", r.Read, report.Sum(r.Frames))
@@ -87,20 +103,29 @@ func TestSniff_TapWithOnePortPerDirection(t *testing.T) {
 			" ingress protocol all u32 match u32 0 0 action mirred egress mirror dev to" + tap)
 		await(t, "carrier", func() bool { return w.linkIn(w.tap, tap).carrier })
 	}
-	s := w.sniff("-i", "rx0", "-i", "rx1", "--workers", "2")
+	s := w.sniff("-i", "rx0", "-i", "rx1", "--workers", "2", "--metrics", metricsAddress)
+	before := map[string]int64{}
+	for _, tap := range []string{"rx0", "rx1"} {
+		before[tap] = w.linkIn(w.tap, tap).packets
+	}
 	for i, to := range []string{"192.0.2.25:25", "[2001:db8::25]:25"} {
 		if err := w.send(to, fmt.Sprintf("m%d-", i), 10); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r := s.atRest(len(m.taken))
-	if len(r.Interfaces) != 2 || len(r.Rings) != 2 || r.ToServers == 0 || r.FromServers == 0 {
+	if len(r.Interfaces) != 2 || len(r.Workers) != 2 || r.ToServers == 0 || r.FromServers == 0 {
 		t.Errorf("%+v", r)
 	}
 	for _, tap := range []string{"rx0", "rx1"} {
 		if w.linkIn(w.tap, tap).packets < 100 {
 			t.Errorf("%s heard nothing: this shows nothing", tap)
 		}
+		await(t, "what the kernel has counted since, on "+tap, func() bool {
+			_, metrics := w.get("/metrics")
+			seen := regexp.MustCompile(`tap25_frames_seen_total\{interface="` + tap + `"\} (\d+)`).FindStringSubmatch(metrics)
+			return seen != nil && seen[1] == fmt.Sprint(w.linkIn(w.tap, tap).packets-before[tap])
+		})
 	}
 	rows := essentials(s.end(syscall.SIGTERM))
 	slices.Sort(m.taken)

@@ -27,7 +27,8 @@ func loginsDatabase(t *testing.T) func(user string) string {
 		t.Fatal(err)
 	}
 	if _, err := conn.Exec(t.Context(), "create role paula login in role tap25_auditor; "+
-		"create role nora login in role tap25_approver; create role adam login in role tap25_admin"); err != nil {
+		"create role nora login in role tap25_approver; create role adam login in role tap25_admin; "+
+		"create role tap1 login in role tap25_sensor"); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := pgx.ParseConfig(c.DSN())

@@ -91,7 +91,7 @@ func TestDoctor_FactsOfAnInterface(t *testing.T) {
 	if f := read(); !f.up || f.carrier {
 		t.Errorf("no carrier: %+v", f)
 	}
-	filter, err := bpf.Load(bpf.Config{RingBytes: os.Getpagesize(), Inline: true})
+	filter, err := bpf.Load(bpf.Config{Interfaces: []string{"tap0"}, RingBytes: os.Getpagesize(), Inline: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func TestHistory_ForecastsAFullDisk(t *testing.T) {
 	for _, c := range []struct {
 		name       string
 		first, now sample
-		days       float64 // until it is full; 0: not in sight
+		days       float64 // until it is full; 0: not within ten years
 		known      bool
 	}{
 		{"too soon", at(0, 100, 100), at(9, 50, 50), 0, false},
@@ -123,7 +123,7 @@ func TestView_SaysWhenADiskIsFull(t *testing.T) {
 		want         string
 		loud         bool
 	}{
-		{100, 101, "not in sight", false}, {101, 100, "on 11 May 2027", false}, {200, 100, "on 1 February 2027", true},
+		{100, 101, "not within ten years", false}, {101, 100, "on 11 May 2027", false}, {200, 100, "on 1 February 2027", true},
 		{200, 50, "in 8 h 0 min", true},
 	} {
 		v := &view{Texts: map[string]string{}, Loud: map[string]bool{}}

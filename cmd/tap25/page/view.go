@@ -133,8 +133,8 @@ func (v *view) ladder(r *report.Report, now, then sample) {
 	set("ring", now.delivered, then.delivered)
 	v.lost("ring-lost", r.RingFull, r.RingFull+r.Delivered)
 	used, size := int64(0), int64(0)
-	for _, ring := range r.Rings {
-		used, size = used+ring.Used, size+ring.Capacity
+	for _, w := range r.Workers {
+		used, size = used+w.Used, size+w.Capacity
 	}
 	v.set("ring-note", "%s in use", report.Share(used, size))
 	set("decoded", now.read, then.read)
@@ -245,7 +245,7 @@ func (v *view) full(now time.Time, past *history, s sample) {
 	case !known:
 		v.set("full", "not known yet")
 	case at.IsZero():
-		v.set("full", "not in sight")
+		v.set("full", "not within ten years") // mostFuture
 	case left < 24*time.Hour:
 		v.set("full", "in %s", report.Span(left))
 		v.Loud["full"] = true

@@ -49,11 +49,12 @@ func (m metrics) send(kind prometheus.ValueType, name, help string, v float64, l
 func (m metrics) counter(name, help string, n int64) { m.send(counter, name, help, float64(n)) }
 func (m metrics) gauge(name, help string, n int64)   { m.send(gauge, name, help, float64(n)) }
 
-// counters sends one counter for each name; a name has the form that values of labels have.
-func (m metrics) counters(name, help, label string, counts map[string]int64) {
+// counters sends one counter for each name, as the value of a label: with "_" for blanks and hyphens. more are further
+// labels.
+func (m metrics) counters(name, help, label string, counts map[string]int64, more ...string) {
 	for value, n := range Named(counts) {
 		value = strings.ToLower(strings.NewReplacer(" ", "_", "-", "_").Replace(value))
-		m.send(counter, name, help, float64(n), label, value)
+		m.send(counter, name, help, float64(n), append([]string{label, value}, more...)...)
 	}
 }
 
@@ -65,9 +66,6 @@ func (m metrics) time(name, help string, t time.Time) {
 }
 
 func (m metrics) traffic(r *Report) {
-	m.counter("frames_seen_total", "Frames that the XDP program ran on.", r.Seen)
-	m.counters("frames_dropped_total", "Frames dropped by design, by verdict of the XDP program.", "verdict", r.Dropped)
-	m.counter("frames_cut_total", "Delivered frames that were longer than the largest size class, and cut.", r.Cut)
 	m.counters("frames_read_total", "Frames read from the rings, by verdict of the decoder.", "verdict", r.Frames)
 	for _, f := range r.Unopened { // a gauge, since rare kinds come and go
 		m.send(gauge, "frames_unopened", "Frames that may hold a tunnel which tap25 does not read: the most frequent "+
@@ -109,23 +107,34 @@ func (m metrics) rows(r *Report) {
 }
 
 func (m metrics) rings(r *Report) {
-	for i, ring := range r.Rings {
+	for i, w := range r.Workers {
 		worker := strconv.Itoa(i)
-		for name, n := range Named(ring.FullFrom) { // also of those that lost nothing
-			m.send(counter, "frames_ring_full_total", "Frames lost because the ring of a worker was full, by the "+
-				"interface that they came from.", float64(n), "interface", name, "worker", worker)
-		}
-		m.send(counter, "frames_delivered_total", "Frames copied to a ring.", float64(ring.Delivered), "worker", worker)
-		m.send(gauge, "ring_capacity_bytes", "Size of a ring.", float64(ring.Capacity), "worker", worker)
-		m.send(gauge, "ring_used_bytes", "What waits in a ring.", float64(ring.Used), "worker", worker)
+		m.send(gauge, "ring_capacity_bytes", "Size of a ring.", float64(w.Capacity), "worker", worker)
+		m.send(gauge, "ring_used_bytes", "What waits in a ring.", float64(w.Used), "worker", worker)
 	}
 	for _, i := range r.Interfaces {
+		m.frames(&i)
 		m.send(gauge, "interface_up", "1 if the interface exists, is up, has carrier, and is captured.",
 			float64(toInt(i.Up && !i.Away)), "interface", i.Name)
 		m.send(counter, "interface_frames_read_total", "Frames read from the rings, by the interface they came from.",
 			float64(i.Frames), "interface", i.Name)
 		m.send(counter, "interface_read_bytes_total", "Bytes on the wire of these frames.", float64(i.Octets),
 			"interface", i.Name)
+	}
+}
+
+// frames sends what the XDP program has counted on an interface.
+func (m metrics) frames(i *Interface) {
+	m.send(counter, "frames_seen_total", "Frames that the XDP program ran on.", float64(i.Seen), "interface", i.Name)
+	m.counters("frames_dropped_total", "Frames dropped by design, by verdict of the XDP program.", "verdict", i.Dropped,
+		"interface", i.Name)
+	for worker, ring := range i.Rings {
+		labels := []string{"interface", i.Name, "worker", strconv.Itoa(worker)}
+		m.send(counter, "frames_ring_full_total", "Frames lost because the ring of a worker was full.",
+			float64(ring.Full), labels...)
+		m.send(counter, "frames_delivered_total", "Frames copied to a ring.", float64(ring.Delivered), labels...)
+		m.send(counter, "frames_cut_total", "Delivered frames that were longer than the largest size class, and cut.",
+			float64(ring.Cut), labels...)
 	}
 }
 

@@ -34,7 +34,7 @@ type Report struct {
 	RingFull  int64            `json:"ring_full"`
 	Delivered int64            `json:"delivered"`
 	Cut       int64            `json:"cut"` // delivered, but not whole
-	Rings     []Ring           `json:"rings"`
+	Workers   []Worker         `json:"workers"`
 
 	Read     int64            `json:"read"`
 	Octets   int64            `json:"octets"`
@@ -73,8 +73,19 @@ type Interface struct {
 	Up     bool   `json:"up"`
 	Away   bool   `json:"away"`
 
+	Seen    int64            `json:"seen"` // = dropped by design + ring full + delivered of its rings
+	Dropped map[string]int64 `json:"dropped"`
+	Rings   []Ring           `json:"rings"`
+
 	Frames int64 `json:"frames"` // read
 	Octets int64 `json:"octets"`
+}
+
+// Ring counts the frames for the ring of a worker.
+type Ring struct {
+	Delivered int64 `json:"delivered"`
+	Full      int64 `json:"full"`
+	Cut       int64 `json:"cut"` // delivered, but not whole
 }
 
 // Unopened is a kind of frames that may hold a tunnel which tap25 does not read, such as "udp port 4341", and how many
@@ -88,15 +99,12 @@ type Unopened struct {
 // mostUnopened is how many kinds a report has.
 const mostUnopened = 16
 
-// Ring counts the frames of one ring.
-type Ring struct {
-	Delivered int64 `json:"delivered"`
-	Full      int64 `json:"full"`
-	Read      int64 `json:"read"`
-	Capacity  int64 `json:"capacity_bytes"`
-	Used      int64 `json:"used_bytes"`
-
-	FullFrom map[string]int64 `json:"full_from"` // of Full, by interface
+// Worker counts the frames of one worker, from all interfaces.
+type Worker struct {
+	Ring
+	Read     int64 `json:"read"`
+	Capacity int64 `json:"capacity_bytes"` // of its ring
+	Used     int64 `json:"used_bytes"`
 }
 
 // Store counts rows and records of coverage by their fate: rows + coverage = out of scope + spooled + in memory + lost,

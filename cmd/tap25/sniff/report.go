@@ -40,34 +40,25 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 		r.Octets += c.Octets
 		r.Lost += c.Lost
 		r.Longest = max(r.Longest, c.Longest)
-		r.Rings = append(r.Rings, report.Ring{Read: c.Frames})
+		r.Workers = append(r.Workers, report.Worker{Read: c.Frames})
 		counts = append(counts, c)
 		sum.Add(&c.Reassembly)
 	}
 	r.SetTraffic(&sum)
-	r.SetUnopened(report.UnopenedIn(&sum), dropped(live))
+	r.SetUnopened(report.UnopenedIn(&sum), notOpened(live))
 	stats, _ := live.Stats() // notReady reports an error
 	r.Seen, r.RingFull, r.Delivered, r.ClockSteps = int64(stats.Seen()), int64(stats.Full()), int64(stats.Delivered()),
 		int64(stats.ClockSteps)
-	r.Dropped = map[string]int64{}
-	for v, n := range stats.Verdicts {
-		if v := bpf.Verdict(v); !v.Kept() {
-			r.Dropped[v.String()] = int64(n)
-		}
-	}
-	for i, ring := range stats.Rings {
-		r.Cut += int64(ring.Cut)
-		if i < len(r.Rings) {
-			r.Rings[i].Delivered, r.Rings[i].Full = int64(ring.Delivered), int64(ring.Full)
-			r.Rings[i].Capacity, r.Rings[i].Used = int64(ring.Capacity), int64(ring.Used)
-			r.Rings[i].FullFrom = map[string]int64{}
-			for name, n := range stats.FullFrom[i] {
-				r.Rings[i].FullFrom[name] = int64(n)
-			}
-		}
+	r.Dropped = dropped(&stats.Counts)
+	for i, ring := range rings(&stats.Counts) {
+		w := &r.Workers[i]
+		w.Ring, w.Capacity, w.Used = ring, int64(stats.Buffers[i].Capacity), int64(stats.Buffers[i].Used)
+		r.Cut += ring.Cut
 	}
 	for i, l := range stats.Links {
-		link := report.Interface{Name: l.Name, Native: l.Native, Up: l.Up, Away: l.Away}
+		counted := stats.Interfaces[l.Name]
+		link := report.Interface{Name: l.Name, Native: l.Native, Up: l.Up, Away: l.Away, Seen: int64(counted.Seen()),
+			Dropped: dropped(&counted), Rings: rings(&counted)}
 		for _, c := range counts {
 			if i < len(c.Links) {
 				link.Frames += c.Links[i].Frames
@@ -79,8 +70,26 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 	return r
 }
 
-// dropped returns what was in frames that the XDP program dropped and that may have held a tunnel.
-func dropped(live *capture.Live) (list []report.Unopened) {
+// dropped returns the frames that were dropped by design, by verdict.
+func dropped(c *bpf.Counts) map[string]int64 {
+	counts := map[string]int64{}
+	for v, n := range c.Verdicts {
+		if v := bpf.Verdict(v); !v.Kept() {
+			counts[v.String()] = int64(n)
+		}
+	}
+	return counts
+}
+
+func rings(c *bpf.Counts) (list []report.Ring) {
+	for _, r := range c.Rings {
+		list = append(list, report.Ring{Delivered: int64(r.Delivered), Full: int64(r.Full), Cut: int64(r.Cut)})
+	}
+	return list
+}
+
+// notOpened returns what was in frames that the XDP program dropped and that may have held a tunnel.
+func notOpened(live *capture.Live) (list []report.Unopened) {
 	unread, _ := live.Unread() // notReady reports an error
 	for _, u := range unread {
 		list = append(list, report.Unopened{What: u.String(), Frames: int64(u.Frames)})
