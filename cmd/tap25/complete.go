@@ -2,15 +2,19 @@ package main
 
 import (
 	"net"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"tap25/cmd/tap25/rows"
 )
 
 // flagValuesOf are the values that flags take, of all commands.
 var flagValuesOf = map[string][]string{
 	"checksum": {"auto", "strict", "off"}, "log-level": {"debug", "info", "warn", "error"},
 	"retention": {never, "24mo", "2y", "730d"}, "xdp": {"auto", "native", "generic"}, "db": {"local", "postgres://"},
-	"summary": {"text", "json"},
+	"summary": {"text", "json"}, "format": rows.Formats(),
 }
 
 // completeValues has shells complete the values of the flags of cmd and its commands.
@@ -31,6 +35,9 @@ func completeValues(cmd *cobra.Command) {
 	if cmd.Flags().Lookup("interface") != nil {
 		_ = cmd.RegisterFlagCompletionFunc("interface", interfaces)
 	}
+	if cmd.Flags().Lookup("fields") != nil {
+		_ = cmd.RegisterFlagCompletionFunc("fields", completeFields)
+	}
 	for _, name := range []string{"config", "scope"} {
 		if cmd.Flags().Lookup(name) != nil {
 			_ = cmd.MarkFlagFilename(name, "yaml", "yml")
@@ -44,4 +51,16 @@ func completeValues(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		completeValues(c)
 	}
+}
+
+// completeFields completes the last name of a list of columns with those that it does not have yet.
+func completeFields(_ *cobra.Command, _ []string, list string) (lists []cobra.Completion, _ cobra.ShellCompDirective) {
+	before := list[:strings.LastIndexByte(list, ',')+1]
+	given := strings.Split(before, ",")
+	for _, name := range rows.Columns() {
+		if !slices.Contains(given, name) {
+			lists = append(lists, before+name)
+		}
+	}
+	return lists, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

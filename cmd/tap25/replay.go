@@ -14,7 +14,7 @@ import (
 
 // replaySettings are the values of the flags.
 type replaySettings struct {
-	json       bool
+	rows       rowFlags
 	db         string
 	sensor     string
 	ports      []uint
@@ -36,8 +36,8 @@ type replaySettings struct {
 
 const replayLong = `
 replay reads captures in the order given, as one continuous stream. A capture is pcap or pcapng, plain or compressed
-with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json to
-standard output, and prints a summary to standard error.
+with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json or
+--format to standard output, and prints a summary to standard error.
 
 A capture that is in the database already adds no row, unless the retention has dropped all its rows since. A warning
 says so if the retention is going to drop rows that replay adds. Rows go through a spool on disk. If the database does
@@ -58,10 +58,11 @@ Every flag can also be set by an environment variable: --sensor by TAP25_SENSOR.
 func replayCommand() *cobra.Command {
 	r := &replaySettings{}
 	cmd := &cobra.Command{
-		Use:   "replay [--json | --db URL|local] [flags] FILE... | --follow DIR",
+		Use:   "replay [--json | --format csv|tsv | --db URL|local] [flags] FILE... | --follow DIR",
 		Short: "Read capture files and write the envelopes in them",
 		Long:  replayLong[1:],
 		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n" +
+			"  tap25 replay --format tsv --fields seen_at,mail_from,rcpt_to,outcome mail.pcap | cut -f 3 | sort | uniq -c\n" +
 			"  tcpdump -i eth0 -G 60 -w '/captures/%s.pcap' tcp port 25 & tap25 replay --follow /captures\n" +
 			"  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
 		Args: usageArgs(r.args),
@@ -75,7 +76,7 @@ func replayCommand() *cobra.Command {
 	flags := cmd.Flags()
 	r.output.add(flags)
 	flags.StringArrayVarP(&r.read, "read", "r", nil, "capture file, read before each FILE; may be repeated")
-	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
+	r.rows.add(flags)
 	dbFlag(cmd.Flags(), &r.db)
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
 	portFlags(flags, &r.ports, &r.intercepts)
@@ -98,8 +99,9 @@ func replayCommand() *cobra.Command {
 
 func (r *replaySettings) args(_ *cobra.Command, paths []string) error {
 	paths = slices.Concat(r.read, paths)
-	if r.followDir != "" && (len(paths) > 0 || r.json) {
-		return errors.New("--follow loads the files of its directory into a database: give it no file and no --json")
+	if r.followDir != "" && (len(paths) > 0 || r.rows.json || r.rows.format != "") {
+		return errors.New("--follow loads the files of its directory into a database: give it no file, and neither " +
+			"--json nor --format")
 	}
 	if r.followDir != "" {
 		return nil
@@ -120,12 +122,16 @@ func (r *replaySettings) run(cmd *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
+	toStdout, form, err := r.rows.form(r.db)
+	if err != nil {
+		return err
+	}
 	var s *replay.Summary
 	switch {
 	case r.followDir != "":
 		s, err = replay.Follow(cmd.Context(), cfg, r.followDir)
-	case r.json:
-		s, err = replay.JSON(cmd.Context(), cfg, paths)
+	case toStdout:
+		s, err = replay.Write(cmd.Context(), cfg, form, paths)
 	default:
 		s, err = replay.Load(cmd.Context(), cfg, paths)
 	}
@@ -144,9 +150,6 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 	}
 	if cfg.Reassembly, err = assembler(r.sensor, r.ports, r.intercepts, r.checksum); err != nil {
 		return cfg, err
-	}
-	if r.json && r.db != "" {
-		return cfg, &usageError{errors.New("--json and --db cannot be used together")}
 	}
 	if r.scope != "" {
 		if cfg.Scope, err = scope.Load(r.scope); err != nil {
