@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -31,7 +32,9 @@ type replaySettings struct {
 	witness    string
 	read       []string
 	output     replayOutput
-	timestamp  string
+
+	since, before string
+	timestamp     string
 }
 
 const replayLong = `
@@ -50,8 +53,10 @@ and either the next file exists or nothing was written to it for ten seconds. Th
 time; it gets each row exactly once. Sessions that are open at the end become rows after the next start, which reads
 up to an hour of old captures again: do not delete these.
 
-With --scope, only rows that a scope file lets through are written; 'tap25 scope --help' describes the file. A capture
-that is in the database already adds no row, whatever the scope was then.
+With --since and --before, only rows that were seen in that period are written. All packets are read, so that sessions
+across its edges are whole. With --scope, only rows that a scope file lets through are written; 'tap25 scope --help'
+describes the file. Either way, the others are counted, and a capture that is in the database already adds no row,
+whatever the period and scope were then.
 
 Every flag can also be set by an environment variable: --sensor by TAP25_SENSOR.`
 
@@ -90,6 +95,8 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&r.followDir, "follow", "",
 		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
 	scopeFlag(flags, &r.scope)
+	flags.StringVar(&r.since, "since", "", "only rows seen at this time or later (2026-01-31, or RFC 3339; UTC)")
+	flags.StringVar(&r.before, "before", "", "only rows seen before this time")
 	retentionFlag(flags, &r.retention, never, "only with --follow")
 	keyFlag(flags, &r.key)
 	witnessFlags(flags, &r.witness, &r.timestamp)
@@ -151,6 +158,9 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 	if cfg.Reassembly, err = assembler(r.sensor, r.ports, r.intercepts, r.checksum); err != nil {
 		return cfg, err
 	}
+	if cfg.Period, err = r.period(); err != nil {
+		return cfg, usage(err)
+	}
 	if r.scope != "" {
 		if cfg.Scope, err = scope.Load(r.scope); err != nil {
 			return cfg, usage(err)
@@ -163,4 +173,26 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 		cfg.Retention, err = parseRetention(r.retention)
 	}
 	return cfg, err
+}
+
+// period reads --since and --before.
+func (r *replaySettings) period() (p replay.Period, err error) {
+	for _, t := range []struct {
+		flag, text string
+		to         *time.Time
+	}{{"since", r.since, &p.Since}, {"before", r.before, &p.Before}} {
+		switch {
+		case t.text == "":
+			continue
+		case r.followDir != "":
+			return p, fmt.Errorf("--%s is for captures that are named: --follow takes all rows of its directory", t.flag)
+		}
+		if *t.to, err = parseTime(t.text); err != nil {
+			return p, fmt.Errorf("--%s: %w", t.flag, err)
+		}
+	}
+	if r.before != "" && !p.Since.Before(p.Before) {
+		return p, errors.New("--since must be earlier than --before")
+	}
+	return p, nil
 }

@@ -10,6 +10,7 @@
 //	inputs.go      which files the database has; noting those that it has got
 //	follow.go      Follow, with directory.go (which files are complete) and checkpoint.go (which are done)
 //	coverage.go    coverage records of files, from the times of their frames
+//	period.go      which rows --since and --before let through
 //	ages.go        rows that the retention drops, or has dropped
 //	segmentkey.go  names of segments by their rows, for Load
 //	filekey.go     names of segments by their file, for Follow

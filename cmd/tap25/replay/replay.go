@@ -23,6 +23,7 @@ import (
 type Config struct {
 	Reassembly reassembly.Config // Emit is the replay's
 	Scope      *scope.Scope      // rows that it does not keep go nowhere; nil: none
+	Period     Period            // rows that were seen outside it go nowhere; not for Follow
 
 	DSN        string          // a connection string, or store.Local
 	Spool      string          // its directory; "": one in the state directory
@@ -122,7 +123,10 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 	gate.Set(cfg.Scope)
 	var in *reader
 	in = newReader(cfg.Reassembly, func(r row) {
-		if gate.Pass(r.Envelope) {
+		switch {
+		case !cfg.Period.has(r.SeenAt):
+			in.outside++
+		case gate.Pass(r.Envelope):
 			in.kept++
 			to.emit(r)
 		}

@@ -18,6 +18,7 @@ import (
 type Summary struct {
 	Frames, Octets int64
 	Rows           int64 // emitted
+	OutsidePeriod  int64 // of these
 	Repeated       int64 // rows that were left out, because they are in the database already
 	Unwritten      int64 // rows that standard output did not take
 	Scope          scope.Counts
@@ -73,6 +74,9 @@ func (s *Summary) Write(w io.Writer) {
 // writeRows writes what became of the rows.
 func (s *Summary) writeRows(line func(name, format string, args ...any)) {
 	line("rows", "%v%s", s.Rows, report.NonZero(outcomes(&s.Traffic.SMTP)))
+	if s.OutsidePeriod > 0 {
+		line("period", "%v rows outside the period", s.OutsidePeriod)
+	}
 	if s.Scope.Dropped != nil {
 		line("outside", "%v rows out of scope%s", s.Scope.Sum(), report.NonZero(report.Named(s.Scope.Dropped)))
 	}
