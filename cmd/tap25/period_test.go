@@ -35,8 +35,8 @@ func TestReplay_LoadsAPeriodOfACapture(t *testing.T) {
 	if added, repeated := replayed(t, capture); added != 0 || repeated != int64(len(times)) {
 		t.Errorf("the whole: %d rows added, %d repeated", added, repeated)
 	}
-	got := asksSQL(t, fmt.Sprintf("select (select count(*) from tap25.mail), sum(rows), min(since) = '%s', max(before) = '%s' "+
-		"from tap25.coverage", since, before))[0]
+	got := asksSQL(t, fmt.Sprintf("select (select count(*) from tap25.mail), sum(rows), min(since) = '%s', "+
+		"max(before) = '%s' from tap25.coverage", since, before))[0]
 	if want := fmt.Sprintf("%d|%d|t|t", want, want); got != want {
 		t.Errorf("rows, rows by the coverage, and its ends: %s, want %s", got, want)
 	}

@@ -141,7 +141,7 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 		return nil, nil // as with tap25 replay … | head: the reader has enough
 	}
 	s := in.summary(time.Since(start))
-	s.Scope = gate.Counts()
+	s.Scope, s.Broken = gate.Counts(), err != nil
 	to.count(s)
 	return s, outcome(signalled, ctx, files, whole, err, finished)
 }

@@ -25,6 +25,7 @@ type Summary struct {
 	Traffic        reassembly.Stats
 	Stored         *stream.Stats // nil: standard output
 	Elapsed        time.Duration
+	Broken         bool // the input was not read to its end
 }
 
 // Write writes the counters. Those in parentheses add up to the number before them, except for sessions, where they
