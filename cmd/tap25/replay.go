@@ -116,6 +116,9 @@ func (r *replaySettings) args(_ *cobra.Command, paths []string) error {
 	if len(paths) == 0 {
 		return errors.New("no capture file given: name one, or - for standard input")
 	}
+	if slices.ContainsFunc(paths, isFilter) {
+		return errFilter
+	}
 	stdin := func(p string) bool { return p == "-" }
 	if i := slices.IndexFunc(paths, stdin); i >= 0 && slices.ContainsFunc(paths[i+1:], stdin) {
 		return errors.New("standard input (-) is given twice, but can be read only once")
