@@ -17,7 +17,11 @@ var flagValuesOf = map[string][]string{
 	"summary": {"text", "json"}, "format": rows.Formats(),
 }
 
-// completeValues has shells complete the values of the flags of cmd and its commands.
+// takeFiles are the commands whose arguments are files or directories.
+var takeFiles = []string{"tap25 replay", "tap25 verify", "tap25 db psql", "tap25 spool ls", "tap25 spool verify",
+	"tap25 spool dump"}
+
+// completeValues has shells complete the values of the flags of cmd and its commands, and its arguments.
 func completeValues(cmd *cobra.Command) {
 	interfaces := func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		list, _ := net.Interfaces() // none, if they cannot be listed
@@ -48,6 +52,9 @@ func completeValues(cmd *cobra.Command) {
 			_ = cmd.MarkFlagDirname(name)
 		}
 	}
+	if cmd.ValidArgsFunction == nil && !slices.Contains(takeFiles, cmd.CommandPath()) {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
 	for _, c := range cmd.Commands() {
 		completeValues(c)
 	}
@@ -63,4 +70,17 @@ func completeFields(_ *cobra.Command, _ []string, list string) (lists []cobra.Co
 		}
 	}
 	return lists, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// completeCommand completes the next word of the name of a command.
+func completeCommand(cmd *cobra.Command, args []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
+	of, rest, err := cmd.Root().Find(args)
+	if err == nil && len(rest) == 0 {
+		for _, c := range of.Commands() {
+			if c.IsAvailableCommand() {
+				names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
