@@ -5,7 +5,7 @@ SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install install-run install-test install-browser demo test test-plain test-race test-postgres17 check bounds live properties kills evidence test-ha fuzz bench clean storage
+.PHONY: all help go build generate install uninstall install-run install-test install-browser demo test test-plain test-race test-postgres17 check bounds live properties kills evidence test-ha fuzz bench clean storage
 
 all: build
 
@@ -46,6 +46,15 @@ install: current ## program, manual pages, completion and unit below PREFIX (/us
 	install -m 644 packaging/prometheus/* $(DESTDIR)$(PREFIX)/share/tap25/prometheus
 	install -m 644 packaging/grafana/* $(DESTDIR)$(PREFIX)/share/tap25/grafana
 	test -e $(DESTDIR)$(SYSCONFDIR)/tap25/tap25.yaml || install -D -m 644 packaging/tap25.yaml $(DESTDIR)$(SYSCONFDIR)/tap25/tap25.yaml
+
+# What install has installed. The settings stay, and so does the state: records of mail, keys, and the private cluster.
+uninstall: ## remove what install installed; settings and data stay
+	rm -f $(DESTDIR)$(PREFIX)/bin/tap25 $(DESTDIR)$(PREFIX)/share/man/man1/tap25.1 $(DESTDIR)$(PREFIX)/share/man/man1/tap25-*.1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tap25 $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tap25 \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tap25.fish $(DESTDIR)$(PREFIX)/lib/systemd/system/tap25.service \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/tap25.conf
+	rm -rf $(DESTDIR)$(PREFIX)/share/tap25
+	@echo 'left: the settings in $(DESTDIR)$(SYSCONFDIR)/tap25, the state directory, and a service that still runs'
 
 # What running needs: PostgreSQL's server and psql, from the distribution.
 install-run:

@@ -104,7 +104,7 @@ func TestDocs_AnswersAreThose(t *testing.T) {
 
 // runs are the commands of the pages that run here as they stand; of the others, which want an interface, a service or
 // a server of another's, the flags are read.
-var runs = regexp.MustCompile(`^tap25 (replay [^-|]*\.pcap|replay --json [a-z0-9. ]*\.pcap|hold |verify$|spool (ls|verify)|db (status|expire))`)
+var runs = regexp.MustCompile(`^tap25 (replay [^-|]*\.pcap|replay --(json|format) [-a-z0-9_,. ]*\.pcap|hold |verify$|spool (ls|verify)|db (status|expire))`)
 
 // TestDocs_CommandsRun runs the commands of the pages, in a directory with the files that they name.
 func TestDocs_CommandsRun(t *testing.T) {

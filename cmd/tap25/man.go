@@ -13,10 +13,11 @@ man prints a manual page to standard output. With --dir, it writes the pages of 
 func manCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
-		Use:     "man [COMMAND]...",
-		Short:   "Print the manual page of tap25 or of one of its commands",
-		Long:    manLong[1:],
-		Example: "  tap25 man replay | man -l -\n  tap25 man --dir /usr/local/share/man/man1",
+		Use:               "man [COMMAND]...",
+		Short:             "Print the manual page of tap25 or of one of its commands",
+		Long:              manLong[1:],
+		Example:           "  tap25 man replay | man -l -\n  tap25 man --dir /usr/local/share/man/man1",
+		ValidArgsFunction: completeCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dir != "" {
 				if len(args) > 0 {

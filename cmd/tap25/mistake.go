@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -52,9 +53,13 @@ func unknownCommand(cmd *cobra.Command, word string) error {
 
 // explainFlag says what was meant by a flag that does not exist, and what a flag takes.
 func explainFlag(cmd *cobra.Command, err error) error {
-	if e, ok := errors.AsType[*pflag.NotExistError](err); ok && e.GetSpecifiedShortnames() == "" {
-		return &usageError{fmt.Errorf("unknown flag: --%s%s", e.GetSpecifiedName(),
-			didYouMean(e.GetSpecifiedName(), flagNames(cmd.Flags())))}
+	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		hint := habit(cmd, e.GetSpecifiedName())
+		if e.GetSpecifiedShortnames() != "" {
+			return &usageError{fmt.Errorf("%w%s", err, hint)}
+		}
+		hint = cmp.Or(hint, didYouMean(e.GetSpecifiedName(), flagNames(cmd.Flags())))
+		return &usageError{fmt.Errorf("unknown flag: --%s%s", e.GetSpecifiedName(), hint)}
 	}
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return &usageError{fmt.Errorf("--%s: %w", e.GetFlag().Name, explainValue(e.GetFlag(), e.GetValue(), e.Unwrap()))}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,16 +85,27 @@ func TestPackaging_InstallsWhatTheUnitAndPeopleNeed(t *testing.T) {
 	if kept, err := os.ReadFile(settings); err != nil || string(kept) != "interface: [mine0]\n" {
 		t.Errorf("settings that were there: %v, %s", err, kept)
 	}
+	said("make", "-C", "../..", "uninstall", "PREFIX="+root+"/usr", "SYSCONFDIR="+root+"/etc")
+	err = filepath.WalkDir(root+"/usr", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			t.Errorf("left by uninstall: %s", path)
+		}
+		return err
+	})
+	if _, statErr := os.Stat(settings); err != nil || statErr != nil {
+		t.Errorf("%v; settings after uninstall: %v", err, statErr)
+	}
 }
 
 // TestPackaging_ReleasesAreReproducible makes the archives of one commit twice, in two clones: they are the same, octet
-// for octet, and the SBOM names the modules that the program has.
+// for octet, the SBOM names the modules that the program has, and the sources are built without a network.
 func TestPackaging_ReleasesAreReproducible(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("../../.git"); err != nil {
 		capturetest.Missing(t, "git", "these sources are not a clone")
 	}
 	var sums [2]string
+	sources := ""
 	for i := range sums {
 		clone := filepath.Join(t.TempDir(), strings.Repeat("deeper/", i), "tap25")
 		for _, args := range [][]string{{"git", "clone", "-q", "../..", clone},
@@ -107,6 +119,11 @@ func TestPackaging_ReleasesAreReproducible(t *testing.T) {
 			t.Fatal(err)
 		}
 		sums[i] = string(text)
+		archives, err := filepath.Glob(filepath.Join(clone, "bin/dist/*-source.tar.gz"))
+		if err != nil || len(archives) != 1 {
+			t.Fatalf("archives of the sources: %v, %v", archives, err)
+		}
+		sources = archives[0]
 		boms, err := filepath.Glob(filepath.Join(clone, "bin/dist/*.cdx.json"))
 		if err != nil || len(boms) != 1 {
 			t.Fatalf("SBOMs: %v, %v", boms, err)
@@ -115,8 +132,28 @@ func TestPackaging_ReleasesAreReproducible(t *testing.T) {
 			t.Errorf("the SBOM does not name pgx: %v", err)
 		}
 	}
-	if strings.Count(sums[0], "\n") != 2 || sums[0] != sums[1] {
+	if strings.Count(sums[0], "\n") != 3 || sums[0] != sums[1] {
 		t.Errorf("two builds of one commit:\n%s%s", sums[0], sums[1])
+	}
+	buildOffline(t, sources)
+}
+
+// buildOffline builds the program from an archive of the sources, without a network and without modules of its own.
+func buildOffline(t *testing.T, archive string) {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("tar", "-xzf", archive, "-C", dir, "--strip-components=1").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	build := exec.Command("go", "build", "-o", "built", "./cmd/tap25")
+	build.Dir = dir
+	build.Env = append(os.Environ(), "GOFLAGS=-mod=vendor", "GOPROXY=off", "GOMODCACHE="+filepath.Join(dir, "none"))
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if out, err := exec.Command(filepath.Join(dir, "built"), "--version").CombinedOutput(); err != nil ||
+		!strings.HasPrefix(string(out), "tap25 ") {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

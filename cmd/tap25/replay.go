@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 
 // replaySettings are the values of the flags.
 type replaySettings struct {
-	json       bool
+	rows       rowFlags
 	db         string
 	sensor     string
 	ports      []uint
@@ -31,13 +32,15 @@ type replaySettings struct {
 	witness    string
 	read       []string
 	output     replayOutput
-	timestamp  string
+
+	since, before string
+	timestamp     string
 }
 
 const replayLong = `
 replay reads captures in the order given, as one continuous stream. A capture is pcap or pcapng, plain or compressed
-with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json to
-standard output, and prints a summary to standard error.
+with gzip or zstd; - is standard input. replay writes one row for each recipient to the database, or with --json or
+--format to standard output, and prints a summary to standard error.
 
 A capture that is in the database already adds no row, unless the retention has dropped all its rows since. A warning
 says so if the retention is going to drop rows that replay adds. Rows go through a spool on disk. If the database does
@@ -50,18 +53,21 @@ and either the next file exists or nothing was written to it for ten seconds. Th
 time; it gets each row exactly once. Sessions that are open at the end become rows after the next start, which reads
 up to an hour of old captures again: do not delete these.
 
-With --scope, only rows that a scope file lets through are written; 'tap25 scope --help' describes the file. A capture
-that is in the database already adds no row, whatever the scope was then.
+With --since and --before, only rows that were seen in that period are written. All packets are read, so that sessions
+across its edges are whole. With --scope, only rows that a scope file lets through are written; 'tap25 scope --help'
+describes the file. Either way, the others are counted, and a capture that is in the database already adds no row,
+whatever the period and scope were then.
 
 Every flag can also be set by an environment variable: --sensor by TAP25_SENSOR.`
 
 func replayCommand() *cobra.Command {
 	r := &replaySettings{}
 	cmd := &cobra.Command{
-		Use:   "replay [--json | --db URL|local] [flags] FILE... | --follow DIR",
+		Use:   "replay [--json | --format csv|tsv | --db URL|local] [flags] FILE... | --follow DIR",
 		Short: "Read capture files and write the envelopes in them",
 		Long:  replayLong[1:],
 		Example: "  tap25 replay --json mail.pcap | jq .rcpt_to\n" +
+			"  tap25 replay --format tsv --fields seen_at,mail_from,rcpt_to,outcome mail.pcap | cut -f 3 | sort | uniq -c\n" +
 			"  tcpdump -i eth0 -G 60 -w '/captures/%s.pcap' tcp port 25 & tap25 replay --follow /captures\n" +
 			"  tcpdump -i eth0 -w - tcp port 25 | tap25 replay --json -",
 		Args: usageArgs(r.args),
@@ -75,7 +81,7 @@ func replayCommand() *cobra.Command {
 	flags := cmd.Flags()
 	r.output.add(flags)
 	flags.StringArrayVarP(&r.read, "read", "r", nil, "capture file, read before each FILE; may be repeated")
-	flags.BoolVar(&r.json, "json", false, "write the rows to standard output as JSON lines, without database and spool")
+	r.rows.add(flags)
 	dbFlag(cmd.Flags(), &r.db)
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
 	portFlags(flags, &r.ports, &r.intercepts)
@@ -89,6 +95,8 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&r.followDir, "follow", "",
 		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
 	scopeFlag(flags, &r.scope)
+	flags.StringVar(&r.since, "since", "", "only rows seen at this time or later (2026-01-31, or RFC 3339; UTC)")
+	flags.StringVar(&r.before, "before", "", "only rows seen before this time")
 	retentionFlag(flags, &r.retention, never, "only with --follow")
 	keyFlag(flags, &r.key)
 	witnessFlags(flags, &r.witness, &r.timestamp)
@@ -98,14 +106,18 @@ func replayCommand() *cobra.Command {
 
 func (r *replaySettings) args(_ *cobra.Command, paths []string) error {
 	paths = slices.Concat(r.read, paths)
-	if r.followDir != "" && (len(paths) > 0 || r.json) {
-		return errors.New("--follow loads the files of its directory into a database: give it no file and no --json")
+	if r.followDir != "" && (len(paths) > 0 || r.rows.json || r.rows.format != "") {
+		return errors.New("--follow loads the files of its directory into a database: give it no file, and neither " +
+			"--json nor --format")
 	}
 	if r.followDir != "" {
 		return nil
 	}
 	if len(paths) == 0 {
 		return errors.New("no capture file given: name one, or - for standard input")
+	}
+	if slices.ContainsFunc(paths, isFilter) {
+		return errFilter
 	}
 	stdin := func(p string) bool { return p == "-" }
 	if i := slices.IndexFunc(paths, stdin); i >= 0 && slices.ContainsFunc(paths[i+1:], stdin) {
@@ -120,12 +132,16 @@ func (r *replaySettings) run(cmd *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
+	toStdout, form, err := r.rows.form(r.db)
+	if err != nil {
+		return err
+	}
 	var s *replay.Summary
 	switch {
 	case r.followDir != "":
 		s, err = replay.Follow(cmd.Context(), cfg, r.followDir)
-	case r.json:
-		s, err = replay.JSON(cmd.Context(), cfg, paths)
+	case toStdout:
+		s, err = replay.Write(cmd.Context(), cfg, form, paths)
 	default:
 		s, err = replay.Load(cmd.Context(), cfg, paths)
 	}
@@ -145,8 +161,8 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 	if cfg.Reassembly, err = assembler(r.sensor, r.ports, r.intercepts, r.checksum); err != nil {
 		return cfg, err
 	}
-	if r.json && r.db != "" {
-		return cfg, &usageError{errors.New("--json and --db cannot be used together")}
+	if cfg.Period, err = r.period(); err != nil {
+		return cfg, usage(err)
 	}
 	if r.scope != "" {
 		if cfg.Scope, err = scope.Load(r.scope); err != nil {
@@ -160,4 +176,26 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 		cfg.Retention, err = parseRetention(r.retention)
 	}
 	return cfg, err
+}
+
+// period reads --since and --before.
+func (r *replaySettings) period() (p replay.Period, err error) {
+	for _, t := range []struct {
+		flag, text string
+		to         *time.Time
+	}{{"since", r.since, &p.Since}, {"before", r.before, &p.Before}} {
+		switch {
+		case t.text == "":
+			continue
+		case r.followDir != "":
+			return p, fmt.Errorf("--%s is for captures that are named: --follow takes all rows of its directory", t.flag)
+		}
+		if *t.to, err = parseTime(t.text); err != nil {
+			return p, fmt.Errorf("--%s: %w", t.flag, err)
+		}
+	}
+	if r.before != "" && !p.Since.Before(p.Before) {
+		return p, errors.New("--since must be earlier than --before")
+	}
+	return p, nil
 }

@@ -75,6 +75,17 @@ S: 250 2.0.0 Ok: queued as 4ABCDE1234
 C: QUIT
 S: 221 bye`
 
+// A bounce whose names may harm a spreadsheet.
+const hostileNames = `S: 220 mx.example ESMTP
+C: EHLO =client
+S: 250 mx.example
+C: MAIL FROM:<>
+S: 250 ok
+C: RCPT TO:<"a, b"@b.example>
+S: 250 ok
+C: QUIT
+S: 221 bye`
+
 // A mail to three recipients, of which two are in domains of U-labels.
 const threeRecipients = `S: 220 mx.example ESMTP
 C: EHLO client.example
@@ -97,15 +108,17 @@ C: QUIT
 S: 221 bye`
 
 // makeCaptures writes mail.pcap with that one mail, head.pcap and tail.pcap with its first and second half, cut.pcap,
-// which ends in the middle of the last packet, three.pcap, and what makeMissing does.
+// which ends in the middle of the last packet, three.pcap, hostile.pcap, and what makeMissing does.
 func makeCaptures(dir string) error {
 	frames := dialogueFrames(25, strings.Split(dialogue, "\n"))
 	if err := makeMissing(dir, frames); err != nil {
 		return err
 	}
-	scoped := dialogueFrames(25, strings.Split(threeRecipients, "\n"))
-	if err := writePcap(filepath.Join(dir, "three.pcap"), time.Unix(1_700_000_000, 0), scoped); err != nil {
-		return err
+	for name, text := range map[string]string{"three.pcap": threeRecipients, "hostile.pcap": hostileNames} {
+		frames := dialogueFrames(25, strings.Split(text, "\n"))
+		if err := writePcap(filepath.Join(dir, name), time.Unix(1_700_000_000, 0), frames); err != nil {
+			return err
+		}
 	}
 	half := len(frames) / 2
 	for name, part := range map[string][][]byte{"mail.pcap": frames, "head.pcap": frames[:half],

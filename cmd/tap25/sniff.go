@@ -20,6 +20,7 @@ import (
 type sniffFlags struct {
 	sniff.Settings
 
+	output                               rowFlags
 	db, sensor, xdp, checksum, retention string
 	ports, intercepts                    []uint
 	endReaders                           time.Duration
@@ -27,8 +28,8 @@ type sniffFlags struct {
 
 const sniffLong = `
 sniff captures mail on interfaces that a mirror port or a tap feeds. It writes one row for each recipient to a spool
-on disk and loads the spool into the database; with --json, it writes the rows to standard output instead. The database
-keeps them for --retention, which must be given: the law sets the period.
+on disk and loads the spool into the database; with --json or --format, it writes the rows to standard output instead.
+The database keeps them for --retention, which must be given: the law sets the period.
 
 SIGTERM or Ctrl-C ends it within a second: sniff writes the rows of what it has seen, leaves those in the spool that the
 database does not take at once, and prints a summary to standard error.
@@ -52,7 +53,7 @@ var errNoRetention = errors.New("no retention given: how long records of mail ma
 func sniffCommand() *cobra.Command {
 	s := &sniffFlags{}
 	cmd := &cobra.Command{
-		Use:   "sniff -i IFACE... {--json | --retention TIME|never [--db URL|local]} [flags]",
+		Use:   "sniff -i IFACE... {--json | --format csv|tsv | --retention TIME|never [--db URL|local]} [flags]",
 		Short: "Capture mail on network interfaces and record its envelopes",
 		Long:  sniffLong[1:],
 		Example: "  tap25 sniff -i eth1 --retention 24mo\n  tap25 sniff -i eth1 -i eth2 --retention never " +
@@ -66,7 +67,7 @@ func sniffCommand() *cobra.Command {
 		if err := s.complete(cmd.Flags()); err != nil {
 			return err
 		}
-		if !s.JSON && s.retention == "" {
+		if !s.ToStdout && s.retention == "" {
 			return &usageError{errNoRetention}
 		}
 		cfg := sniff.Config{
@@ -86,7 +87,7 @@ func sniffCommand() *cobra.Command {
 func (s *sniffFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.ConfigFile, "config", "", "YAML file with settings; they have the names of the flags")
 	f.StringSliceVarP(&s.Interfaces, "interface", "i", nil, "interface to capture on; may be repeated")
-	f.BoolVar(&s.JSON, "json", false, "write the rows to standard output as JSON lines, without database and spool")
+	s.output.add(f)
 	dbFlag(f, &s.db)
 	f.StringVar(&s.Spool, "spool", "",
 		"directory where rows wait to be loaded (default: spool/SENSOR in the state directory)")
@@ -163,11 +164,12 @@ func (s *sniffFlags) complete(flags *pflag.FlagSet) (err error) {
 
 // convert makes settings of words and numbers.
 func (s *sniffFlags) convert() (err error) {
+	if s.ToStdout, s.Form, err = s.output.form(s.db); err != nil {
+		return err
+	}
 	modes := map[string]bpf.Mode{"auto": bpf.Auto, "native": bpf.Native, "generic": bpf.Generic}
 	mode, ok := modes[s.xdp]
 	switch {
-	case s.JSON && s.db != "":
-		return &usageError{errors.New("--json and --db cannot be used together")}
 	case !ok:
 		return &usageError{fmt.Errorf("--xdp %q is not auto, native or generic", s.xdp)}
 	case !slices.Contains([]string{"debug", "info", "warn", "error"}, s.LogLevel):

@@ -14,7 +14,7 @@ type counted struct {
 	parts map[string]int64
 }
 
-var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|coverage|outside|repeated|unspooled|found|spooled|database|anomalies) +(?:([\d,]+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* [\d,]+)\)?)?$`)
+var summaryLine = regexp.MustCompile(`(?m)^(packets|payload|fragments|sessions|lost|rows|coverage|period|outside|repeated|unspooled|found|spooled|database|anomalies) +(?:([\d,]+)(?: [a-z ]+)?)?(?: ?\(?([a-z][^()\n]* [\d,]+)\)?)?$`)
 
 // summaryOf reads the summary of a replay.
 func summaryOf(diag string) map[string]counted {
@@ -62,11 +62,11 @@ func wrongSums(lines map[string]counted) (wrong []string) {
 	if !ok {
 		return wrong
 	}
-	lost := lines["unspooled"].total + lines["repeated"].total + lines["outside"].total
+	lost := lines["unspooled"].total + lines["repeated"].total + lines["outside"].total + lines["period"].total
 	covered := lines["coverage"]
 	if spooled.total+lost != lines["rows"].total+covered.total {
-		wrong = append(wrong, fmt.Sprintf("%d rows and %d of coverage, but %d spooled and %d lost, repeated or "+
-			"out of scope", lines["rows"].total, covered.total, spooled.total, lost))
+		wrong = append(wrong, fmt.Sprintf("%d rows and %d of coverage, but %d spooled and %d lost, repeated, out "+
+			"of scope or of the period", lines["rows"].total, covered.total, spooled.total, lost))
 	}
 	if found := lines["found"].total; spooled.total+found != spooled.sum() {
 		wrong = append(wrong, fmt.Sprintf("%d rows spooled, %d found, but %v", spooled.total, found, spooled.parts))
@@ -98,14 +98,14 @@ func checkSums(t testing.TB, diag string) map[string]counted {
 func TestSums_NoticeWhatIsMissing(t *testing.T) {
 	const sound = "packets   5,432 (tcp port 5,430, not ip 2)\npayload   9 bytes (in order 4, ignored 5)\nlost      0 " +
 		"bytes\nsessions  1\n" +
-		"rows      12 (accepted 12)\noutside   3 rows out of scope (no rule 2, left out 1)\nunspooled 1 rows " +
+		"rows      16 (accepted 16)\nperiod    4 rows outside the period\noutside   3 rows out of scope (no rule 2, left out 1)\nunspooled 1 rows " +
 		"lost\nfound     2 rows of an earlier run\ncoverage  2 records (loaded 1)\n" +
 		"spooled   10 (loaded 4, waiting 6, set aside 2)\ndatabase  1 rows " +
 		"added (already there 2)\n"
 	if wrong := wrongSums(summaryOf(sound)); wrong != nil {
 		t.Errorf("sound, but %q", wrong)
 	}
-	for _, damage := range []string{"5,432", "port 5,430", "order 4", "accepted 12", "there 2", "database  1", "rows      12",
+	for _, damage := range []string{"5,432", "port 5,430", "order 4", "accepted 16", "there 2", "database  1", "rows      16", "period    4",
 		"outside   3", "no rule 2", "unspooled 1", "found     2", "coverage  2", "loaded 1", "spooled   10", "aside 2"} {
 		damaged := strings.Replace(sound, damage, damage[:len(damage)-1]+"9", 1)
 		if wrong := wrongSums(summaryOf(damaged)); len(wrong) == 0 {

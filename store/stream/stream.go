@@ -109,7 +109,7 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 		}
 	}()
 	if cfg.Patience > 0 {
-		if err := s.again(ctx, s.passes(), func(*store.DB) error { return nil }); err != nil {
+		if err := s.again(ctx, store.Passes, func(*store.DB) error { return nil }); err != nil {
 			return nil, err
 		}
 	}
@@ -145,40 +145,34 @@ func Open(ctx context.Context, cfg Config) (_ *Stream, err error) {
 	return s, nil
 }
 
-// sayWaiting is how long Open waits for the database before it prints a notice.
-const sayWaiting = 3 * time.Second
-
-// passes returns a function that reports whether an error is one that passes by itself. After sayWaiting, the function
-// prints a notice once.
-func (s *Stream) passes() func(error) bool {
-	begun, said := time.Now(), false
-	return func(err error) bool {
-		if !store.Passes(err) {
-			return false
-		}
-		if time.Since(begun) > sayWaiting && !said {
-			fmt.Fprintf(s.cfg.Stderr, "tap25: waiting up to %s for the database: %v\n", s.cfg.Patience, err)
-			said = true
-		}
-		return true
-	}
-}
+// sayWaiting is how long a database that cannot be reached is waited for before a notice is printed.
+const sayWaiting = time.Second
 
 // Ask asks the database on a connection of its own. It retries while the patience lasts and waiting may help.
 func (s *Stream) Ask(ctx context.Context, question func(*store.DB) error) error {
 	return s.again(ctx, func(err error) bool { return !store.Hopeless(err) }, question)
 }
 
-// again calls question until it succeeds, an error is not worth a retry, or the patience is over.
+// again calls question until it succeeds, an error is not worth a retry, or the patience is over. It prints a notice if
+// the database cannot be reached.
 func (s *Stream) again(ctx context.Context, worth func(error) bool, question func(*store.DB) error) error {
+	said := false
 	for begun := time.Now(); ; {
 		db, err := s.db.Connect(ctx)
-		if err == nil {
+		away := err != nil
+		if !away {
 			err = question(db)
 			db.Close()
 		}
-		if err == nil || !worth(err) || time.Since(begun) > s.cfg.Patience {
+		if err == nil || !worth(err) {
 			return err
+		}
+		switch waited := time.Since(begun); {
+		case waited > s.cfg.Patience:
+			return fmt.Errorf("%w; it was waited for (%s): when it answers, run the same command again", err, s.cfg.Patience)
+		case away && waited > sayWaiting && !said:
+			said = true
+			fmt.Fprintf(s.cfg.Stderr, "tap25: waiting up to %s for the database: %v\n", s.cfg.Patience, err)
 		}
 		select {
 		case <-ctx.Done():

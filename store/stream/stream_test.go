@@ -146,18 +146,28 @@ func TestStream_BeginsByWaitingForAServerThatDropsItsConnections(t *testing.T) {
 			dropped.Add(1)
 		}
 	}()
+	const again = "run the same command again"
 	var diag capturetest.Buffer
 	cfg := Config{DSN: "postgres://nobody@" + l.Addr().String() + "/none?sslmode=disable", Dirs: []string{t.TempDir()},
 		Sensor:   "tap",
 		Patience: sayWaiting + time.Second, Log: zerolog.Nop(), Stderr: &diag}
 	if _, err := Open(t.Context(), cfg); err == nil || dropped.Load() < 2 ||
-		strings.Count(diag.String(), "waiting up to 4s for the database") != 1 {
+		strings.Count(diag.String(), "waiting up to 2s for the database") != 1 || !strings.Contains(err.Error(), again) {
 		t.Errorf("%v after %d connections: %s", err, dropped.Load(), diag.String())
 	}
 	cfg.DSN = nowhere
 	diag = capturetest.Buffer{}
 	if _, err := Open(t.Context(), cfg); err == nil || diag.String() != "" {
 		t.Errorf("where nothing listens: %v: %s", err, diag.String())
+	}
+	s := &Stream{cfg: cfg} // whose database went away after the start
+	if s.db, err = store.NewDatabase(nowhere); err != nil {
+		t.Fatal(err)
+	}
+	err = s.Ask(t.Context(), func(*store.DB) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), again) ||
+		strings.Count(diag.String(), "waiting up to 2s for the database") != 1 {
+		t.Errorf("a question: %v: %s", err, diag.String())
 	}
 }
 

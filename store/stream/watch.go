@@ -49,8 +49,12 @@ func (w *watcher) database(st Stats) {
 		if st.Spool.Waiting == 0 {
 			said = "the database does not accept rows: those to come will wait in the spool"
 		}
-		s.cfg.Log.Error().Err(st.Loader.Err).Time("since", st.Loader.Since).Int64("rows_waiting", st.Spool.Waiting).
-			Msg(said)
+		line := s.cfg.Log.Error().Err(st.Loader.Err).Time("since", st.Loader.Since).
+			Int64("rows_waiting", st.Spool.Waiting)
+		if s.cfg.Patience > 0 {
+			line.Stringer("waits_up_to", s.cfg.Patience)
+		}
+		line.Msg(said)
 		w.failed = true
 	} else if w.failed && st.Loader.Err == nil {
 		w.failed = false

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"tap25/cmd/tap25/rows"
 	"tap25/reassembly/smtp"
 	"tap25/store"
 	"tap25/store/evidence"
@@ -126,7 +127,7 @@ func joinTexts(texts []string) string {
 // text reads backwards or hides a part, and a long one is cut.
 func visible(s string) string {
 	s, cut := first(s, maxText)
-	s = escape(s, acts)
+	s = rows.Visible(s)
 	if cut {
 		s += " …"
 	}

@@ -30,7 +30,7 @@ func TestParquet_HasTheValuesOfTheJSONLines(t *testing.T) {
 	for _, f := range file.Schema().Fields() {
 		columns = append(columns, f.Name())
 	}
-	if want := strings.TrimSpace(csvHeader); strings.Join(columns, ",") != want {
+	if want := strings.TrimSpace(string(newCSV().Header())); strings.Join(columns, ",") != want {
 		t.Errorf("columns %v, want %s", columns, want)
 	}
 	for i, line := range lines {

@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/rows"
 	"tap25/store"
 	"tap25/store/evidence"
 	"tap25/store/stamp"
@@ -54,6 +55,7 @@ type verifier struct {
 	report *Report
 
 	rows, csv, proofs *part
+	cells             *rows.Lines // makes rows.csv anew
 	parquet           *part
 	columns           *parquetWriter // makes rows.parquet anew; nil if another version of tap25 made it, or it differs
 	line              int64          // of proofs.jsonl, the last one read
@@ -169,7 +171,8 @@ func (v *verifier) files(ctx context.Context) error {
 	if v.m.Made.Version == v.trust.Version && v.parquet.broken == nil {
 		v.columns = newParquet(v.parquet)
 	}
-	if header, _ := v.csv.line(); string(header) != csvHeader {
+	v.cells = newCSV()
+	if header, _ := v.csv.line(); !bytes.Equal(header, v.cells.Header()) {
 		v.report.differ(rowsCSV, 0, "does not begin with the names of the columns")
 	}
 	for number := int64(1); v.row(number); number++ {
@@ -232,7 +235,7 @@ func (v *verifier) row(number int64) bool {
 	if err != nil && v.csv.broken == nil {
 		v.report.differ(rowsCSV, number, "is not there")
 		v.csv.broken = errors.New("ends before " + rowsJSON)
-	} else if r != nil && err == nil && !bytes.Equal(cells, appendCSV(nil, r)) {
+	} else if r != nil && err == nil && !bytes.Equal(cells, v.cells.Line(line)) {
 		v.report.differ(rowsCSV, number, "is another than in "+rowsJSON)
 	}
 	p := v.proof(number)

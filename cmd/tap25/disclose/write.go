@@ -20,15 +20,6 @@ import (
 	"tap25/store/stamp"
 )
 
-// rowFiles are the files that have the rows as lines: the name, what a file begins with, and the line of a row.
-var rowFiles = []struct {
-	name, header string
-	append       func([]byte, *store.CaseRow) []byte
-}{
-	{rowsJSON, "", appendJSON},
-	{rowsCSV, csvHeader, appendCSV},
-}
-
 // Source is what a directory is made from.
 type Source struct {
 	Manifest Manifest // what is known beforehand: Write sets the rest
@@ -135,20 +126,15 @@ func (w *writer) write(ctx context.Context, s *Source) error {
 // rows writes the files that have the rows.
 func (w *writer) rows(ctx context.Context, s *Source) (err error) {
 	var outs []*out
-	for _, f := range rowFiles {
-		o, err := w.create(f.name)
+	for _, name := range []string{rowsJSON, rowsCSV, rowsParquet} {
+		o, err := w.create(name)
 		if err != nil {
 			return err
 		}
-		io.WriteString(o, f.header) // the error stays until close
 		outs = append(outs, o)
 	}
-	o, err := w.create(rowsParquet)
-	if err != nil {
-		return err
-	}
-	outs = append(outs, o)
-	columns := newParquet(o)
+	cells, columns := newCSV(), newParquet(outs[2])
+	outs[1].Write(cells.Header()) // the error stays until close
 	var line []byte
 	for r, rowErr := range s.Rows {
 		if err = rowErr; err == nil {
@@ -157,10 +143,9 @@ func (w *writer) rows(ctx context.Context, s *Source) (err error) {
 		if err != nil {
 			break
 		}
-		for i, f := range rowFiles {
-			line = f.append(line[:0], r)
-			outs[i].Write(line)
-		}
+		line = appendJSON(line[:0], r)
+		outs[0].Write(line)
+		outs[1].Write(cells.Line(line))
 		if err = columns.add(r); err != nil {
 			break
 		}

@@ -140,11 +140,18 @@ func (c *coverer) take() []fileCoverage {
 }
 
 // cover spools the coverage of files, each in a segment of its own, which its digest names: a repetition adds nothing.
+// No record reaches out of the period: rows from there were left out.
 func (c *Config) cover(s *stream.Stream, program string, files []fileCoverage) error {
 	for _, f := range files {
+		records := 0
 		for _, d := range f.days {
+			since, before, some := c.Period.clip(d.since, d.before)
+			if !some {
+				continue
+			}
+			records++
 			record := &store.Coverage{
-				Since: d.since, Before: d.before, Sensor: s.Sensor(), Program: program, Version: c.Version,
+				Since: since, Before: before, Sensor: s.Sensor(), Program: program, Version: c.Version,
 				CoverageCounts: d.counts,
 			}
 			if c.Scope != nil {
@@ -153,6 +160,9 @@ func (c *Config) cover(s *stream.Stream, program string, files []fileCoverage) e
 			if err := s.Cover(record); err != nil {
 				return err
 			}
+		}
+		if records == 0 {
+			continue
 		}
 		if err := s.Seal("coverage-" + c.withSettings(f.digest)); err != nil {
 			return err

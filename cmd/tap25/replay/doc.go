@@ -1,15 +1,16 @@
 // Package replay reads capture files as if they were live, and takes their rows to the database, each once however
 // often the files are read.
 //
-// [JSON] writes the rows to standard output, [Load] loads them, and [Follow] reads the files of a directory as they
+// [Write] writes the rows to standard output, [Load] loads them, and [Follow] reads the files of a directory as they
 // become complete. Each returns a [Summary] of what it has counted.
 //
-//	replay.go      JSON and Load: files as one stream, from the first frame to the exit status
+//	replay.go      Write and Load: files as one stream, from the first frame to the exit status
 //	reader.go      frames to an Assembler, and its rows, each with the file of the frame that completed it
 //	loading.go     rows through a spool to the database: emit, then finish
 //	inputs.go      which files the database has; noting those that it has got
 //	follow.go      Follow, with directory.go (which files are complete) and checkpoint.go (which are done)
 //	coverage.go    coverage records of files, from the times of their frames
+//	period.go      which rows --since and --before let through
 //	ages.go        rows that the retention drops, or has dropped
 //	segmentkey.go  names of segments by their rows, for Load
 //	filekey.go     names of segments by their file, for Follow

@@ -20,7 +20,7 @@ func (s *Summary) verdict() (line string, whole bool) {
 		return "no packet is of a watched port; --port names others", false
 	case t.LostBytes > 0:
 		return missing(t), false
-	case t.Abandoned > 0:
+	case t.Abandoned > 0 || s.Broken:
 		return "not all of the input was read", false
 	}
 	return "all octets of all sessions were read", true

@@ -31,7 +31,8 @@ type reader struct {
 	asm  *reassembly.Assembler
 	of   *input       // the file of the frame that asm has got last
 	rows atomic.Int64 // emitted
-	kept int64        // of these, rows in scope
+
+	outside, kept int64 // of these, rows outside the period; rows in it and in scope
 
 	cover *coverer // nil: coverage is not recorded
 
@@ -108,5 +109,6 @@ func (r *reader) covered() store.CoverageCounts {
 }
 
 func (r *reader) summary(elapsed time.Duration) *Summary {
-	return &Summary{Frames: r.frames, Octets: r.octets, Rows: r.rows.Load(), Traffic: r.asm.Stats(), Elapsed: elapsed}
+	return &Summary{Frames: r.frames, Octets: r.octets, Rows: r.rows.Load(), OutsidePeriod: r.outside,
+		Traffic: r.asm.Stats(), Elapsed: elapsed}
 }

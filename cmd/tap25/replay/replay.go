@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tap25/capture"
-	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/rows"
 	"tap25/cmd/tap25/scope"
 	"tap25/reassembly"
 	"tap25/store"
@@ -23,6 +23,7 @@ import (
 type Config struct {
 	Reassembly reassembly.Config // Emit is the replay's
 	Scope      *scope.Scope      // rows that it does not keep go nowhere; nil: none
+	Period     Period            // rows that were seen outside it go nowhere; not for Follow
 
 	DSN        string          // a connection string, or store.Local
 	Spool      string          // its directory; "": one in the state directory
@@ -37,7 +38,7 @@ type Config struct {
 	Version string         // of tap25, for what the database records
 	Log     zerolog.Logger // gets no address and nothing of a dialogue
 	Stdin   io.Reader      // what "-" names
-	Stdout  io.Writer      // gets the rows of JSON
+	Stdout  io.Writer      // gets the rows of Write
 	Stderr  io.Writer      // gets the progress, and a line if the start has to wait for the database
 	Waiting func()         // called if the end has to wait for others, see cluster.Cluster
 }
@@ -68,11 +69,11 @@ type destination interface {
 	count(*Summary)          // adds its counters, after finish
 }
 
-// JSON reads capture files as one continuous stream and writes their rows to standard output as JSON lines. "-" names
-// standard input. The summary is nil if the reader of standard output went away.
-func JSON(ctx context.Context, cfg Config, paths []string) (*Summary, error) {
+// Write reads capture files as one continuous stream and writes their rows to standard output. "-" names standard
+// input. The summary is nil if the reader of standard output went away.
+func Write(ctx context.Context, cfg Config, form rows.Form, paths []string) (*Summary, error) {
 	open := func(_ context.Context, _ *capture.Files, fail func(error)) (destination, []*input, error) {
-		return &standardOutput{report.NewRows(cfg.Stdout, fail)}, nil, nil
+		return &standardOutput{rows.NewWriter(cfg.Stdout, form, fail)}, nil, nil
 	}
 	return replay(ctx, &cfg, paths, open)
 }
@@ -122,7 +123,10 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 	gate.Set(cfg.Scope)
 	var in *reader
 	in = newReader(cfg.Reassembly, func(r row) {
-		if gate.Pass(r.Envelope) {
+		switch {
+		case !cfg.Period.has(r.SeenAt):
+			in.outside++
+		case gate.Pass(r.Envelope):
 			in.kept++
 			to.emit(r)
 		}
@@ -137,7 +141,7 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 		return nil, nil // as with tap25 replay … | head: the reader has enough
 	}
 	s := in.summary(time.Since(start))
-	s.Scope = gate.Counts()
+	s.Scope, s.Broken = gate.Counts(), err != nil
 	to.count(s)
 	return s, outcome(signalled, ctx, files, whole, err, finished)
 }
@@ -163,10 +167,10 @@ func outcome(signalled, ctx context.Context, files *capture.Files, whole bool, r
 }
 
 // standardOutput writes rows to standard output.
-type standardOutput struct{ rows *report.Rows }
+type standardOutput struct{ rows *rows.Writer }
 
 func (j *standardOutput) emit(r row)         { j.rows.Emit(r.Envelope) }
-func (j *standardOutput) flush()             { _ = j.rows.Flush() } // Rows keeps the error, which ends the replay
+func (j *standardOutput) flush()             { _ = j.rows.Flush() } // the Writer keeps the error, which ends the replay
 func (j *standardOutput) discard()           {}
 func (j *standardOutput) coverage() *coverer { return nil }
 func (j *standardOutput) finish(bool) error  { return j.rows.Flush() }

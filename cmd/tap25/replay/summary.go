@@ -18,12 +18,14 @@ import (
 type Summary struct {
 	Frames, Octets int64
 	Rows           int64 // emitted
+	OutsidePeriod  int64 // of these
 	Repeated       int64 // rows that were left out, because they are in the database already
 	Unwritten      int64 // rows that standard output did not take
 	Scope          scope.Counts
 	Traffic        reassembly.Stats
 	Stored         *stream.Stats // nil: standard output
 	Elapsed        time.Duration
+	Broken         bool // the input was not read to its end
 }
 
 // Write writes the counters. Those in parentheses add up to the number before them, except for sessions, where they
@@ -73,6 +75,9 @@ func (s *Summary) Write(w io.Writer) {
 // writeRows writes what became of the rows.
 func (s *Summary) writeRows(line func(name, format string, args ...any)) {
 	line("rows", "%v%s", s.Rows, report.NonZero(outcomes(&s.Traffic.SMTP)))
+	if s.OutsidePeriod > 0 {
+		line("period", "%v rows outside the period", s.OutsidePeriod)
+	}
 	if s.Scope.Dropped != nil {
 		line("outside", "%v rows out of scope%s", s.Scope.Sum(), report.NonZero(report.Named(s.Scope.Dropped)))
 	}

@@ -15,7 +15,8 @@ func (s *Summary) MarshalJSON() ([]byte, error) {
 		"packets": s.Frames, "octets": s.Octets, "frames": maps.Collect(t.Frames.All()),
 		"payload_octets": t.PayloadBytes, "lost_octets": t.LostBytes, "sessions": t.Sessions,
 		"sessions_abandoned": t.Abandoned, "rows": s.Rows, "outcomes": maps.Collect(outcomes(&t.SMTP)),
-		"repeated": s.Repeated, "unwritten": s.Unwritten, "seconds": s.Elapsed.Seconds(),
+		"repeated":       s.Repeated,
+		"outside_period": s.OutsidePeriod, "unwritten": s.Unwritten, "seconds": s.Elapsed.Seconds(),
 		"verdict": verdict, "whole": whole,
 	}
 	if s.Scope.Dropped != nil {

@@ -11,6 +11,6 @@
 // From machine.go it has the state of the clock and of the disks. The counts of a coverage record are made in
 // coverage.go.
 //
-// What replay's summary needs too is here as well: lists of named counters (counts.go), and rows as JSON lines
-// (jsonlines.go). No report holds an address or anything of a dialogue.
+// What replay's summary needs too is here as well: lists of named counters (counts.go). No report holds an address or
+// anything of a dialogue.
 package report

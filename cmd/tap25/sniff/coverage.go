@@ -62,7 +62,7 @@ func (t *tap) coverMinutes(ctx context.Context) {
 
 // cover records what was seen and lost since the last record.
 func (t *tap) cover(stopped bool) {
-	if t.cfg.JSON {
+	if t.cfg.ToStdout {
 		return
 	}
 	var sum reassembly.Stats

@@ -8,6 +8,7 @@ import (
 
 	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/report"
+	"tap25/cmd/tap25/rows"
 	"tap25/cmd/tap25/scope"
 	"tap25/reassembly/smtp"
 	"tap25/store"
@@ -30,8 +31,8 @@ type output interface {
 
 // openOutput opens standard output or the stream to the database. fail ends the tap: with the first write that fails.
 func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, error) {
-	if cfg.JSON {
-		return &toStdout{report.NewRows(cfg.Stdout, fail)}, nil
+	if cfg.ToStdout {
+		return &toStdout{rows.NewWriter(cfg.Stdout, cfg.Form, fail)}, nil
 	}
 	to := stream.Config{
 		DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Assembler.Sensor, Retention: cfg.Retention,
@@ -56,10 +57,10 @@ func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, err
 }
 
 // toStdout writes rows to standard output, on which a failed write ends the tap.
-type toStdout struct{ rows *report.Rows }
+type toStdout struct{ rows *rows.Writer }
 
 func (o *toStdout) emit(e *smtp.Envelope) { o.rows.Emit(e) }
-func (o *toStdout) idle()                 { _ = o.rows.Flush() } // Rows keeps the error and calls fail
+func (o *toStdout) idle()                 { _ = o.rows.Flush() } // the Writer keeps the error and calls fail
 
 func (o *toStdout) close(context.Context) error {
 	err := o.rows.Flush()

@@ -55,7 +55,7 @@ type Config struct {
 	SetLevel func(level string)        // of Log
 
 	Log            zerolog.Logger // gets no address and nothing of a dialogue
-	Stdout, Stderr io.Writer      // of rows, if Settings.JSON, and of the summary
+	Stdout, Stderr io.Writer      // of rows, if Settings.ToStdout, and of the summary
 	Version        string         // of tap25
 	Waiting        func()         // see cluster.Cluster
 }

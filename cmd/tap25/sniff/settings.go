@@ -8,6 +8,7 @@ import (
 
 	"tap25/bpf"
 	"tap25/capture"
+	"tap25/cmd/tap25/rows"
 	"tap25/cmd/tap25/scope"
 	"tap25/reassembly"
 	"tap25/store"
@@ -23,9 +24,10 @@ type Settings struct {
 	Mode       bpf.Mode
 	Assembler  reassembly.Config // Sensor, Ports, InterceptPorts and Checksum
 
-	JSON       bool   // rows go to standard output
-	DSN        string // else to this database: a connection string, or store.Local
-	Spool      string // directory; "": by the name of the sensor
+	ToStdout   bool      // rows go to standard output
+	Form       rows.Form // of these rows
+	DSN        string    // else to this database: a connection string, or store.Local
+	Spool      string    // directory; "": by the name of the sensor
 	Limits     stream.Limits
 	ScopeFile  string          // "": every row is recorded
 	Scope      *scope.Scope    // what ScopeFile says
@@ -82,7 +84,9 @@ func (s *Settings) unchangeable(next *Settings) (names []string) {
 		differs bool
 	}{
 		{"interface", !slices.Equal(s.Interfaces, next.Interfaces)},
-		{"json", s.JSON != next.JSON}, {"db", s.DSN != next.DSN},
+		{"json", s.ToStdout != next.ToStdout}, {"format", s.Form.Format != next.Form.Format},
+		{"fields", !slices.Equal(s.Form.Columns, next.Form.Columns)},
+		{"community-id", s.Form.CommunityID != next.Form.CommunityID}, {"db", s.DSN != next.DSN},
 		{"spool", s.Spool != next.Spool}, {"spool-bytes", s.Limits.Bytes != next.Limits.Bytes},
 		{"spool-age", s.Limits.Age != next.Limits.Age}, {"spool-keep", s.Limits.Keep != next.Limits.Keep},
 		{"sensor", s.Assembler.Sensor != next.Assembler.Sensor}, {"workers", s.Workers != next.Workers},
