@@ -160,8 +160,8 @@ func TestSniff_ASignalEndsItUnderAttack(t *testing.T) {
 	}
 }
 
-// TestReplay_ASignalFlagsWhatIsOpen has a session on port 2525 that stops after a RCPT, and then a whole one on port 25,
-// whose rows show that both were read. With the signal, the first may have gone on; with the end of a file, it has not.
+// TestReplay_ASignalFlagsWhatIsOpen has a session on port 2525 that stops after a RCPT, and then a whole one on port
+// 25, whose rows show that both were read. With the signal, the first may have gone on; with the end of a file, it has not.
 func TestReplay_ASignalFlagsWhatIsOpen(t *testing.T) {
 	lines := strings.Split(dialogue, "\n")
 	frames := append(dialogueFrames(2525, lines)[:11], dialogueFrames(25, lines)...)
