@@ -26,6 +26,10 @@ func (a *Assembler) FramesLost(n uint64) {
 	}
 }
 
+// LeavesOff reports that the rest of the input will not be read: a signal came. The connections that are open may go on
+// in it. So Close, which is to follow, flags their transactions as it does after FramesLost.
+func (a *Assembler) LeavesOff() { a.shared.losses++ }
+
 // lose reports to the dialogue that the next n bytes were not captured.
 func (c *conn) lose(t time.Time, dir smtp.Direction, n int64) {
 	h := &c.half[dir]

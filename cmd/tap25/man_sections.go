@@ -92,8 +92,8 @@ func commitTime() time.Time {
 // writeManTree writes the pages of a command and of its commands into a directory.
 func writeManTree(cmd *cobra.Command, dir string) error {
 	for _, c := range cmd.Commands() {
-		if !c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand() {
-			continue
+		if !c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand() || cmd.Name() == "completion" {
+			continue // the page of completion says enough of the shells
 		}
 		if err := writeManTree(c, dir); err != nil {
 			return err

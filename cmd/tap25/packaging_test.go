@@ -145,9 +145,10 @@ func buildOffline(t *testing.T, archive string) {
 	if out, err := exec.Command("tar", "-xzf", archive, "-C", dir, "--strip-components=1").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	build := exec.Command("go", "build", "-o", "built", "./cmd/tap25")
+	build := exec.Command("go", "build", "-trimpath", "-o", "built", "./cmd/tap25") // the same objects as before
 	build.Dir = dir
-	build.Env = append(os.Environ(), "GOFLAGS=-mod=vendor", "GOPROXY=off", "GOMODCACHE="+filepath.Join(dir, "none"))
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=vendor", "GOPROXY=off",
+		"GOMODCACHE="+filepath.Join(dir, "none"))
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -154,5 +157,52 @@ func TestSniff_ASignalEndsItUnderAttack(t *testing.T) {
 				t.Error("it is still attached")
 			}
 		})
+	}
+}
+
+// TestReplay_ASignalFlagsWhatIsOpen has a session on port 2525 that stops after a RCPT, and then a whole one on port
+// 25, whose rows show that both were read. With the signal, the first may have gone on; with the end of a file, it has not.
+func TestReplay_ASignalFlagsWhatIsOpen(t *testing.T) {
+	lines := strings.Split(dialogue, "\n")
+	frames := append(dialogueFrames(2525, lines)[:11], dialogueFrames(25, lines)...)
+	path := filepath.Join(t.TempDir(), "open.pcap")
+	if err := writePcap(path, time.Unix(1_700_000_000, 0), frames); err != nil {
+		t.Fatal(err)
+	}
+	octets, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"replay", "--json", "--sensor", "tap", "--port", "25", "--port", "2525"}
+	outcomes := func(rows string) string {
+		var list []string
+		for _, r := range jsonLines(t, []byte(rows)) {
+			list = append(list, fmt.Sprint(r["server_port"], " ", r["rcpt_to"], " ", r["outcome"], " ", r["flags"]))
+		}
+		slices.Sort(list)
+		return strings.Join(list, "\n")
+	}
+	const whole = "25 bob@b.example accepted <nil>\n25 carol@b.example refused <nil>\n"
+	if got, want := outcomes(asked(t, append(args, path)...)), whole+"2525 bob@b.example unknown <nil>\n"+
+		"2525 carol@b.example unknown <nil>"; got != want {
+		t.Errorf("of the file:\n%s\nwant\n%s", got, want)
+	}
+	cmd := exec.Command("tap25", append(args, "-")...)
+	var rows, diag capturetest.Buffer
+	cmd.Stdout, cmd.Stderr = &rows, &diag
+	pipe, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pipe.Write(octets); err != nil {
+		t.Fatal(err)
+	}
+	endBySignal(t, cmd, &diag, os.Interrupt, func() bool { return strings.Count(rows.String(), "\n") == 2 })
+	if got, want := outcomes(rows.String()), whole+"2525 bob@b.example unknown [gap]\n"+
+		"2525 carol@b.example unknown [gap]"; got != want {
+		t.Errorf("of the pipe:\n%s\nwant\n%s", got, want)
 	}
 }

@@ -76,11 +76,12 @@ func (r *reader) read(files *capture.Files, inputs []*input) error {
 }
 
 // end closes the Assembler after read returned an error, or none. It reports whether all rows of the input were
-// emitted. If not, because ctx has ended, or late before all connections were closed, it calls discard. A file that is
-// damaged has no more rows.
+// emitted. If not, because ctx has ended, or late before all connections were closed, it calls discard; the rows of
+// sessions that were open then have the flag gap. A file that is damaged has no more rows.
 func (r *reader) end(ctx, late context.Context, err error, discard func()) (whole bool) {
 	if whole = err == nil || ctx.Err() == nil; !whole {
 		discard()
+		r.asm.LeavesOff()
 	}
 	r.asm.CloseWithin(late)
 	if r.cover != nil {

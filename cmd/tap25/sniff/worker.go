@@ -89,6 +89,7 @@ func (w *worker) run(late context.Context) error {
 }
 
 func (w *worker) end(late context.Context) {
+	w.asm.LeavesOff()
 	w.asm.CloseWithin(late)
 	w.publish(time.Now())
 }

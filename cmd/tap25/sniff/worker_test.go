@@ -31,3 +31,33 @@ func TestWorker_ReadsFewFramesAfterTheEnd(t *testing.T) {
 		t.Errorf("%v after %d frames, %d of them after the end", err, read, read-before)
 	}
 }
+
+// TestWorker_FlagsWhatIsOpenAtTheEnd stops in the middle of a capture in which nothing is missing: a row without an
+// outcome is one whose session went on.
+func TestWorker_FlagsWhatIsOpenAtTheEnd(t *testing.T) {
+	open := 0
+	for stop := 100; stop < 1000; stop += 50 {
+		files := capture.OpenFiles([]string{"../../../testdata/demo.pcap.gz"}, nil)
+		w := &worker{idle: func() {}, asm: reassembly.New(reassembly.Config{Emit: func(e *smtp.Envelope) {
+			if unknown := e.Outcome == smtp.Unknown; unknown != (e.Flags == smtp.Gap) {
+				t.Errorf("after %d frames, a row is %v with the flags %v", stop, e.Outcome, e.Flags.Names())
+			} else if unknown {
+				open++
+			}
+		}})}
+		read := 0
+		w.next = func(f *capture.Frame) error {
+			if read++; read > stop {
+				return io.EOF
+			}
+			return files.Next(f)
+		}
+		if err := w.run(t.Context()); err != nil {
+			t.Error(err)
+		}
+		files.Close()
+	}
+	if open == 0 {
+		t.Error("no row was open, so this shows nothing")
+	}
+}
