@@ -171,7 +171,7 @@ func (v *verifier) findDays(ctx context.Context) error {
 		}
 		var day time.Time
 		if _, err := pgx.ForEachRow(rows, []any{&day}, func() error {
-			v.days[table][int32(day.Unix()/86400)] = true
+			v.days[table][DayNumber(day)] = true
 			return nil
 		}); err != nil {
 			return err
@@ -190,7 +190,7 @@ func (v *verifier) allDays(ctx context.Context) error {
 	looked := map[int32]bool{}
 	for _, table := range verified {
 		for _, day := range slices.Sorted(maps.Keys(v.days[table])) {
-			at := dayOf(day)
+			at := DayOf(day)
 			if at.Before(v.cfg.From) || !v.cfg.Before.IsZero() && !at.Before(v.cfg.Before) {
 				continue
 			}
@@ -250,7 +250,7 @@ func (v *verifier) uncovered(sensor, day string, rows uint64) {
 }
 
 // dateOf formats the number of a day.
-func dateOf(day int32) string { return dayOf(day).Format(time.DateOnly) }
+func dateOf(day int32) string { return DayOf(day).Format(time.DateOnly) }
 
 // plural returns a number with its noun.
 func plural(n uint64, noun string) string {

@@ -70,13 +70,14 @@ func notRecording(r *report.Report) []string {
 	for _, i := range r.Interfaces {
 		captured = captured || i.Up && !i.Away
 	}
-	for _, text := range r.NotReady {
-		if !captured || strings.HasPrefix(text, "the spool") {
-			why = append(why, text)
+	switch {
+	case !captured:
+		why = append(why, r.NotReady...)
+		if len(why) == 0 {
+			why = append(why, "no interface is up")
 		}
-	}
-	if !captured && len(why) == 0 {
-		why = append(why, "no interface is up")
+	case r.Store != nil && r.Store.Refusal != "":
+		why = append(why, r.Store.Refusal)
 	}
 	return why
 }

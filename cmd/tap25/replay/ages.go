@@ -36,7 +36,7 @@ func (a *ages) added(at time.Time, log *zerolog.Logger) {
 
 // repeated takes the time of a row that is left out, because its file was loaded before.
 func (a *ages) repeated(at time.Time) {
-	day := at.UTC().Truncate(24 * time.Hour)
+	day := store.DayOf(store.DayNumber(at))
 	if _, ok := a.days[day]; !ok && len(a.days) >= mostDays {
 		return
 	}

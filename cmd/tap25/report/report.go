@@ -129,6 +129,7 @@ type Store struct {
 	Reloading int64 `json:"reloading"`  // lost by the database, and waiting again
 	Reloaded  int64 `json:"reloaded"`   // and loaded again
 
+	Refusal       string              `json:"refusal,omitempty"` // why the spool accepts no rows; also in NotReady
 	SpoolBytes    int64               `json:"spool_bytes"`
 	SpoolLimit    int64               `json:"spool_limit_bytes"`
 	Age           time.Duration       `json:"oldest_waiting_ns"` // of the oldest rows that wait; 0: none wait
