@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tap25/numeral"
 	"tap25/store/evidence"
 )
 
@@ -225,8 +226,8 @@ func (v *verifier) asideBefore(context.Context) error {
 		for _, sensor := range slices.Sorted(maps.Keys(aside.found)) {
 			n, before := aside.found[sensor], v.before[rowsBefore{sensor, aside.table, 0}]
 			if n > before {
-				v.find(Finding{Sensor: sensor, What: fmt.Sprintf("%d rows of the table %s are of no segment: they "+
-					"were inserted, changed or moved", n-before, aside.name)})
+				v.find(Finding{Sensor: sensor, What: fmt.Sprintf("%s rows of the table %s are of no segment: they "+
+					"were inserted, changed or moved", numeral.Grouped(int64(n-before)), aside.name)})
 			}
 			v.uncovered(sensor, aside.name, min(n, before))
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tap25/numeral"
 	"tap25/reassembly"
 	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
@@ -178,7 +179,7 @@ func SkewText(skew time.Duration) string {
 func UnopenedText(list []Unopened) string {
 	var parts []string
 	for _, f := range list {
-		parts = append(parts, f.What+": "+Grouped(f.Frames))
+		parts = append(parts, f.What+": "+numeral.Grouped(f.Frames))
 	}
 	return strings.Join(parts, ", ")
 }

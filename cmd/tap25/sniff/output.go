@@ -9,6 +9,7 @@ import (
 	"tap25/cmd/tap25/confine"
 	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/scope"
+	"tap25/numeral"
 	"tap25/reassembly/smtp"
 	"tap25/store"
 	"tap25/store/stream"
@@ -64,7 +65,7 @@ func (o *toStdout) idle()                 { _ = o.rows.Flush() } // Rows keeps t
 func (o *toStdout) close(context.Context) error {
 	err := o.rows.Flush()
 	if n := o.rows.Unwritten(); err != nil && n > 0 {
-		err = fmt.Errorf("%w: %d rows are lost", err, n)
+		err = fmt.Errorf("%w: %s rows are lost", err, numeral.Grouped(n))
 	}
 	return err
 }
