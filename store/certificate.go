@@ -68,7 +68,7 @@ func (s *signedDay) read(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	day := int32(s.day.Unix() / 86400)
+	day := DayNumber(s.day)
 	var body []byte
 	_, err = pgx.ForEachRow(rows, []any{&s.last, &body}, func() error {
 		l, err := evidence.ParseLink(body)
@@ -91,7 +91,7 @@ func (s *signedDay) read(ctx context.Context, tx pgx.Tx) error {
 
 // certify returns what a certificate says of the day, of which that many rows were counted.
 func (s *signedDay) certify(counted uint64) []evidence.DayRows {
-	day, signed := int32(s.day.Unix()/86400), uint64(0)
+	day, signed := DayNumber(s.day), uint64(0)
 	for _, r := range s.roots {
 		signed += r.Rows
 	}
@@ -106,7 +106,7 @@ func (s *signedDay) certify(counted uint64) []evidence.DayRows {
 // dropMisdated drops the misdated rows that were loaded before the retention.
 func (db *DB) dropMisdated(cfg ExpireConfig, cutoff time.Time) drop {
 	return func(ctx context.Context, tx pgx.Tx) (dropped []ExpiredDay, _ []*evidence.Link, err error) {
-		var gone, held map[int64][]evidence.Hash
+		var gone, held map[int32][]evidence.Hash
 		if cfg.Signer != nil {
 			gone, err = readLeaves(ctx, tx, "select * from tap25_internal.misdated_leaves($1)", cutoff)
 			if err != nil {
@@ -133,7 +133,7 @@ func (db *DB) dropMisdated(cfg ExpireConfig, cutoff time.Time) drop {
 // dropReleased drops what holds that have ended kept.
 func (db *DB) dropReleased(cfg ExpireConfig) drop {
 	return func(ctx context.Context, tx pgx.Tx) (dropped []ExpiredDay, _ []*evidence.Link, err error) {
-		var gone map[int64][]evidence.Hash
+		var gone map[int32][]evidence.Hash
 		if cfg.Signer != nil {
 			if gone, err = readLeaves(ctx, tx, "select * from tap25_internal.released_leaves()"); err != nil {
 				return nil, nil, err
@@ -155,7 +155,7 @@ func (db *DB) dropReleased(cfg ExpireConfig) drop {
 }
 
 // heldNow returns the roots of the held rows of the days of which some are gone, also if none is left.
-func heldNow(gone, left map[int64][]evidence.Hash) (roots []evidence.DayRows) {
+func heldNow(gone, left map[int32][]evidence.Hash) (roots []evidence.DayRows) {
 	roots = rootsOfLeaves(evidence.Held, left)
 	for day := range gone {
 		if len(left[day]) == 0 {
@@ -176,27 +176,27 @@ func certificates(kind evidence.Kind, reason string, roots []evidence.DayRows) (
 	return links
 }
 
-func daysIn(leaves map[int64][]evidence.Hash) (days []time.Time) {
+func daysIn(leaves map[int32][]evidence.Hash) (days []time.Time) {
 	for d := range maps.Keys(leaves) {
-		days = append(days, dayOf(int32(d)))
+		days = append(days, DayOf(d))
 	}
 	return days
 }
 
 // readLeaves reads leaves by day.
-func readLeaves(ctx context.Context, tx pgx.Tx, sql string, args ...any) (map[int64][]evidence.Hash, error) {
+func readLeaves(ctx context.Context, tx pgx.Tx, sql string, args ...any) (map[int32][]evidence.Hash, error) {
 	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
-	leaves := map[int64][]evidence.Hash{}
+	leaves := map[int32][]evidence.Hash{}
 	var day time.Time
 	var leaf []byte
 	_, err = pgx.ForEachRow(rows, []any{&day, &leaf}, func() error {
 		if len(leaf) != len(evidence.Hash{}) {
 			return fmt.Errorf("a leaf has %d octets", len(leaf))
 		}
-		d := day.Unix() / 86400
+		d := DayNumber(day)
 		leaves[d] = append(leaves[d], evidence.Hash(leaf))
 		return nil
 	})

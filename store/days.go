@@ -47,7 +47,7 @@ func (db *DB) makeDays(ctx context.Context, rows [][]byte) error {
 
 // daysOf returns the UTC days of rows.
 func daysOf(rows [][]byte) []time.Time {
-	seen := map[int64]bool{}
+	seen := map[int32]bool{}
 	var days []time.Time
 	for i, r := range rows {
 		if d := dayNumber(r); (i == 0 || d != dayNumber(rows[i-1])) && !seen[d] {
@@ -114,8 +114,8 @@ const daysApart = 8
 // copyByDay copies rows whose days have partitions.
 func copyByDay(ctx context.Context, tx pgx.Tx, rows [][]byte) error {
 	names, rows := sameColumns(rows)
-	days := map[int64][][]byte{}
-	var last int64
+	days := map[int32][][]byte{}
+	var last int32
 	var its [][]byte
 	for _, r := range rows {
 		if d := dayNumber(r); d != last || its == nil {
@@ -130,7 +130,7 @@ func copyByDay(ctx context.Context, tx pgx.Tx, rows [][]byte) error {
 	}
 	days[last] = its
 	for _, d := range slices.Sorted(maps.Keys(days)) { // the days' counts are locked in this order
-		table := "tap25_internal.envelopes_" + time.Unix(d*86400, 0).UTC().Format("20060102")
+		table := "tap25_internal.envelopes_" + DayOf(d).Format("20060102")
 		if err := copyTo(ctx, tx, table, names, days[d]); err != nil {
 			return err
 		}

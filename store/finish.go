@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tap25/numeral"
 )
 
 // FinishConfig configures [DB.FinishDays]; its zero value is the default.
@@ -156,7 +158,8 @@ func (d FinishedDay) String() string {
 		did = append(did, "summarized")
 	}
 	if d.After > 0 {
-		did = append(did, fmt.Sprintf("indexes rebuilt, %d bytes to %d", d.Before, d.After))
+		did = append(did, fmt.Sprintf("indexes rebuilt, %s bytes to %s", numeral.Grouped(d.Before),
+			numeral.Grouped(d.After)))
 	}
 	return d.Day.Format(time.DateOnly) + ": " + strings.Join(did, ", ")
 }

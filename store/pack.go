@@ -87,7 +87,7 @@ func pack(ctx context.Context, tx pgx.Tx, d coverageDay) (*packing, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &packing{packedDay: newPackedDay(int32(d.Day.Unix() / 86400)), sensor: d.Sensor,
+	p := &packing{packedDay: newPackedDay(DayNumber(d.Day)), sensor: d.Sensor,
 		minutes: map[uint32][]evidence.Hash{}}
 	var what string
 	var id, xid int64

@@ -3,7 +3,6 @@ package store
 import (
 	"maps"
 	"slices"
-	"time"
 
 	"tap25/store/evidence"
 )
@@ -17,7 +16,7 @@ func rootsOf(records [][]byte) []evidence.DayRows {
 
 // rootsOfCoverage returns the roots of records of coverage by the day that each begins in.
 func rootsOfCoverage(coverage [][]byte) []evidence.DayRows {
-	leaves := map[int64][]evidence.Hash{}
+	leaves := map[int32][]evidence.Hash{}
 	for _, c := range coverage {
 		d := dayNumber(c)
 		leaves[d] = append(leaves[d], evidence.LeafOf(append([]byte{evidence.LeafPrefix}, c...)))
@@ -26,10 +25,10 @@ func rootsOfCoverage(coverage [][]byte) []evidence.DayRows {
 }
 
 func rootsOfRows(rows [][]byte) []evidence.DayRows {
-	leaves := map[int64][]evidence.Hash{}
+	leaves := map[int32][]evidence.Hash{}
 	var its []evidence.Hash // of the day of the row before
 	var tuple []byte
-	var day int64
+	var day int32
 	for i, r := range rows {
 		if d := dayNumber(r); i == 0 || d != day {
 			leaves[day] = its
@@ -44,13 +43,13 @@ func rootsOfRows(rows [][]byte) []evidence.DayRows {
 	return rootsOfLeaves(evidence.Envelopes, leaves)
 }
 
-func rootsOfLeaves(table evidence.Table, leaves map[int64][]evidence.Hash) (roots []evidence.DayRows) {
+func rootsOfLeaves(table evidence.Table, leaves map[int32][]evidence.Hash) (roots []evidence.DayRows) {
 	for _, d := range slices.Sorted(maps.Keys(leaves)) {
 		if len(leaves[d]) == 0 {
 			continue
 		}
 		evidence.Sort(leaves[d])
-		roots = append(roots, evidence.DayRows{Table: table, Day: int32(d), Rows: uint64(len(leaves[d])),
+		roots = append(roots, evidence.DayRows{Table: table, Day: d, Rows: uint64(len(leaves[d])),
 			Root: evidence.Root(leaves[d])})
 	}
 	return roots
@@ -60,12 +59,9 @@ func rootsOfLeaves(table evidence.Table, leaves map[int64][]evidence.Hash) (root
 func dated(roots []evidence.DayRows, misdated misdatedDays) []evidence.DayRows {
 	roots = slices.Clone(roots)
 	for i, r := range roots {
-		if _, ok := misdated[dayOf(r.Day)]; ok && r.Table == evidence.Envelopes {
+		if _, ok := misdated[DayOf(r.Day)]; ok && r.Table == evidence.Envelopes {
 			roots[i].Table = evidence.Misdated
 		}
 	}
 	return roots
 }
-
-// dayOf returns a day by its number from 1970-01-01.
-func dayOf(number int32) time.Time { return time.Unix(int64(number)*86400, 0).UTC() }

@@ -189,14 +189,9 @@ func misdatedRow(row []byte, reason string) []byte {
 }
 
 // day returns the UTC day of a row that AppendRow made.
-func day(row []byte) time.Time { return time.Unix(dayNumber(row)*86400, 0).UTC() }
+func day(row []byte) time.Time { return DayOf(dayNumber(row)) }
 
 // dayNumber returns the number of a row's UTC day, from 1970-01-01.
-func dayNumber(row []byte) int64 {
-	const length = 86400 * 1e6
-	micros := int64(binary.BigEndian.Uint64(row[6:14])) + postgresEpoch
-	if micros < 0 {
-		micros -= length - 1 // so that the division rounds down
-	}
-	return micros / length
+func dayNumber(row []byte) int32 {
+	return DayNumber(time.UnixMicro(int64(binary.BigEndian.Uint64(row[6:14])) + postgresEpoch))
 }

@@ -263,7 +263,7 @@ func (h *head) first(l *evidence.Link) error {
 		copy(l.Before.Hash[:], h.BeforeHash)
 	}
 	for i, kind := range h.Kinds {
-		l.Days = append(l.Days, evidence.DayRows{Table: evidence.Table(kind), Day: int32(h.Days[i].Unix() / 86400),
+		l.Days = append(l.Days, evidence.DayRows{Table: evidence.Table(kind), Day: DayNumber(h.Days[i]),
 			Rows: uint64(h.Rows[i])})
 	}
 	return nil
@@ -310,7 +310,7 @@ func daysBetween(days []evidence.DayRows) (first, last *time.Time) {
 		if d.Table == evidence.BeforeEvidence || d.Table == evidence.MisdatedBefore || d.Table == evidence.HeldBefore {
 			continue
 		}
-		day := dayOf(d.Day)
+		day := DayOf(d.Day)
 		if first == nil || day.Before(*first) {
 			first = new(day)
 		}

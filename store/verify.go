@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tap25/numeral"
 	"tap25/store/evidence"
 )
 
@@ -171,7 +172,7 @@ func (v *verifier) findDays(ctx context.Context) error {
 		}
 		var day time.Time
 		if _, err := pgx.ForEachRow(rows, []any{&day}, func() error {
-			v.days[table][int32(day.Unix()/86400)] = true
+			v.days[table][DayNumber(day)] = true
 			return nil
 		}); err != nil {
 			return err
@@ -190,7 +191,7 @@ func (v *verifier) allDays(ctx context.Context) error {
 	looked := map[int32]bool{}
 	for _, table := range verified {
 		for _, day := range slices.Sorted(maps.Keys(v.days[table])) {
-			at := dayOf(day)
+			at := DayOf(day)
 			if at.Before(v.cfg.From) || !v.cfg.Before.IsZero() && !at.Before(v.cfg.Before) {
 				continue
 			}
@@ -225,8 +226,8 @@ func (v *verifier) asideBefore(context.Context) error {
 		for _, sensor := range slices.Sorted(maps.Keys(aside.found)) {
 			n, before := aside.found[sensor], v.before[rowsBefore{sensor, aside.table, 0}]
 			if n > before {
-				v.find(Finding{Sensor: sensor, What: fmt.Sprintf("%d rows of the table %s are of no segment: they "+
-					"were inserted, changed or moved", n-before, aside.name)})
+				v.find(Finding{Sensor: sensor, What: fmt.Sprintf("%s rows of the table %s are of no segment: they "+
+					"were inserted, changed or moved", numeral.Grouped(int64(n-before)), aside.name)})
 			}
 			v.uncovered(sensor, aside.name, min(n, before))
 		}
@@ -250,7 +251,7 @@ func (v *verifier) uncovered(sensor, day string, rows uint64) {
 }
 
 // dateOf formats the number of a day.
-func dateOf(day int32) string { return dayOf(day).Format(time.DateOnly) }
+func dateOf(day int32) string { return DayOf(day).Format(time.DateOnly) }
 
 // plural returns a number with its noun.
 func plural(n uint64, noun string) string {

@@ -79,7 +79,7 @@ func (v *verifier) readBefore(ctx context.Context) error {
 	var day time.Time
 	var n int64
 	_, err = pgx.ForEachRow(rows, []any{&sensor, &kind, &day, &n}, func() error {
-		b := rowsBefore{sensor, evidence.Table(kind), int32(day.Unix() / 86400)}
+		b := rowsBefore{sensor, evidence.Table(kind), DayNumber(day)}
 		if !v.signedBefore[sensor] {
 			v.before[b] = uint64(n)
 		} else if v.before[b] != uint64(n) {

@@ -91,7 +91,7 @@ func (v *verifier) day(ctx context.Context, tx pgx.Tx, table evidence.Table, day
 // readLinks reads the links and certificates that name the day.
 func (d *dayCheck) readLinks(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `select id, sensor, key, coalesce(xid::text::bigint, 0), body, signature from tap25.links
-		where daterange(first_day, last_day, '[]') @> $1::date order by id`, dayOf(d.day))
+		where daterange(first_day, last_day, '[]') @> $1::date order by id`, DayOf(d.day))
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (d *dayCheck) query() string {
 		evidence.Misdated: "misdated", evidence.Held: "held"}[d.table], timestamp(d.day), timestamp(d.day+1))
 }
 
-func timestamp(day int32) string { return dayOf(day).Format("2006-01-02 15:04:05Z07:00") }
+func timestamp(day int32) string { return DayOf(day).Format("2006-01-02 15:04:05Z07:00") }
 
 // row takes a row that is there.
 func (d *dayCheck) row(xmin uint32, tuple []byte) error {
@@ -343,14 +343,14 @@ func (d *dayCheck) gone(ctx context.Context, tx pgx.Tx, links []*dayLink, certif
 	}
 	var partition bool
 	if err := tx.QueryRow(ctx, "select exists (select from tap25_internal.partitions() p where p.day = $1)",
-		dayOf(d.day)).Scan(&partition); err != nil || partition {
+		DayOf(d.day)).Scan(&partition); err != nil || partition {
 		return false, err
 	}
 	var by, version string
 	var at time.Time
 	err := tx.QueryRow(ctx, `select dropped_by, version, dropped_at from tap25.expired where day = $1
 		and kind = 'partition'
-		order by dropped_at desc limit 1`, dayOf(d.day)).Scan(&by, &version, &at)
+		order by dropped_at desc limit 1`, DayOf(d.day)).Scan(&by, &version, &at)
 	what := "the day was destroyed without a certificate"
 	switch {
 	case err == nil:

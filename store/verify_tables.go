@@ -57,7 +57,7 @@ func (v *verifier) tables(ctx context.Context) error {
 				"not know its rows", name)})
 			continue
 		}
-		v.days[evidence.Envelopes][int32(day.Unix()/86400)] = true
+		v.days[evidence.Envelopes][DayNumber(day)] = true
 	}
 	return rows.Err()
 }

@@ -15,6 +15,7 @@ import (
 	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/spools"
 	"tap25/cmd/tap25/terminal"
+	"tap25/numeral"
 	"tap25/store"
 )
 
@@ -95,7 +96,7 @@ func indented(out io.Writer, v any) error {
 func writeLimited(out io.Writer, s *store.LimitedStatus, around *statusAround) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%s\nbytes\t%s (%s)\n", s.Server, s.Version,
-		report.Grouped(s.Partitions), report.Grouped(s.Size), report.Bytes(s.Size))
+		numeral.Grouped(s.Partitions), numeral.Grouped(s.Size), report.Bytes(s.Size))
 	if around.Disk != nil {
 		fmt.Fprintf(w, "disk\t%s free\n", report.Bytes(around.Disk.Free))
 	}
@@ -113,7 +114,7 @@ func writeStatus(out io.Writer, s *store.Status, around *statusAround) error {
 	if s.Lag != nil {
 		loaded = fmt.Sprintf("%s (%s ago)", loaded, report.Span(time.Duration(*s.Lag*float64(time.Second))))
 	}
-	n := report.Grouped
+	n := numeral.Grouped
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%s\nrows\t%s\nbytes\t%s (%s, %s a row)\n", s.Server, s.Version,
 		n(s.Partitions), n(s.Rows), n(s.Bytes), report.Bytes(s.Bytes), n(s.BytesPerRow))
@@ -141,7 +142,7 @@ func writeStatus(out io.Writer, s *store.Status, around *statusAround) error {
 
 // writeSpools writes what waits in spools.
 func writeSpools(w io.Writer, s *spools.Status) {
-	n := report.Grouped
+	n := numeral.Grouped
 	fmt.Fprintf(w,
 		"spool\t%s segments with %s rows waiting, %s in all files\noldest waiting\t%s\nset aside\t%s rows\n",
 		n(int64(s.Segments)), n(s.Rows), report.Bytes(s.Bytes), when(s.Oldest), n(s.SetAside))

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/cmd/tap25/disclose"
-	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 	"tap25/store"
 )
 
@@ -92,10 +92,10 @@ func (d *discloseSettings) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	w := cmd.OutOrStdout()
-	fmt.Fprintf(w, "%s rows in %s, access %d\nsigned with the key %s\n%s rows are proven\n", report.Grouped(m.Rows), d.out,
-		m.Access.Number, key.Fingerprint(), report.Grouped(m.Evidence.Proven))
+	fmt.Fprintf(w, "%s rows in %s, access %d\nsigned with the key %s\n%s rows are proven\n", numeral.Grouped(m.Rows), d.out,
+		m.Access.Number, key.Fingerprint(), numeral.Grouped(m.Evidence.Proven))
 	for _, u := range m.Evidence.Unproven {
-		fmt.Fprintf(w, "%s rows have no proof: %s\n", report.Grouped(u.Rows), u.Reason)
+		fmt.Fprintf(w, "%s rows have no proof: %s\n", numeral.Grouped(u.Rows), u.Reason)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 	"tap25/store"
 )
 
@@ -106,10 +107,10 @@ func printExpired(w io.Writer, expired store.ExpireReport, dry bool) {
 	}
 	var rows, bytes int64
 	for _, d := range expired.Dropped {
-		fmt.Fprintf(w, "%s %s %s: %s rows, %s", did, d.Kind, d.Day.Format(time.DateOnly), report.Grouped(d.Rows),
+		fmt.Fprintf(w, "%s %s %s: %s rows, %s", did, d.Kind, d.Day.Format(time.DateOnly), numeral.Grouped(d.Rows),
 			report.Bytes(d.Bytes))
 		if d.Kept > 0 {
-			fmt.Fprintf(w, ", %s of them held", report.Grouped(d.Kept))
+			fmt.Fprintf(w, ", %s of them held", numeral.Grouped(d.Kept))
 		}
 		fmt.Fprintln(w)
 		rows, bytes = rows+d.Rows, bytes+d.Bytes
@@ -120,6 +121,6 @@ func printExpired(w io.Writer, expired store.ExpireReport, dry bool) {
 	for _, d := range expired.Busy {
 		fmt.Fprintf(w, "skipped %s: run expire again later\n", d)
 	}
-	fmt.Fprintf(w, "%s %s rows, %s; days from %s on stay\n", did, report.Grouped(rows), report.Bytes(bytes),
+	fmt.Fprintf(w, "%s %s rows, %s; days from %s on stay\n", did, numeral.Grouped(rows), report.Bytes(bytes),
 		expired.Cutoff.Format(time.DateOnly))
 }

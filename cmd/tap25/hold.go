@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 	"tap25/store"
 )
 
@@ -84,7 +84,7 @@ func holdAdd() *cobra.Command {
 				fmt.Fprintf(cmd.OutOrStdout(), "hold %d\n", id)
 				rows, err := db.Concerned(ctx, h)
 				if rows != nil {
-					fmt.Fprintf(cmd.OutOrStdout(), "it concerns %s rows now\n", report.Grouped(*rows))
+					fmt.Fprintf(cmd.OutOrStdout(), "it concerns %s rows now\n", numeral.Grouped(*rows))
 				}
 				return err
 			})
@@ -165,7 +165,7 @@ func rowsHeld(h store.Hold) string {
 	if h.Rows == nil {
 		return "-"
 	}
-	return report.Grouped(*h.Rows)
+	return numeral.Grouped(*h.Rows)
 }
 
 func subject(h store.Hold) string {

@@ -12,6 +12,7 @@ import (
 
 	"tap25/cmd/tap25/page/browsertest"
 	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 	"tap25/store/storetest"
 )
 
@@ -64,7 +65,7 @@ func TestSniff_PageShowsWhatTheMetricsDo(t *testing.T) {
 			`Object.fromEntries([...document.querySelectorAll('span[id]')].map(e => [e.id, e.textContent]))`)
 		_, metrics = w.get("/metrics")
 		return sumOf(t, before, "frames_seen_total") == sumOf(t, metrics, "frames_seen_total") &&
-			shown["seen-total"] == report.Grouped(sumOf(t, metrics, "frames_seen_total"))
+			shown["seen-total"] == numeral.Grouped(sumOf(t, metrics, "frames_seen_total"))
 	})
 	for id, metric := range map[string]string{
 		"seen-total": "frames_seen_total", "other-total": "frames_dropped_total", "ring-total": "frames_delivered_total",
@@ -72,7 +73,7 @@ func TestSniff_PageShowsWhatTheMetricsDo(t *testing.T) {
 		"rows-total": "rows_total", "spool-total": "rows_spooled_total", "spool-lost": "rows_lost_total",
 		"database-total": "rows_loaded_total", "accepted-total": `rows_total{outcome="accepted"}`,
 	} {
-		if want := report.Grouped(sumOf(t, metrics, metric)); shown[id] != want {
+		if want := numeral.Grouped(sumOf(t, metrics, metric)); shown[id] != want {
 			t.Errorf("%s shows %q, and %s is %s", id, shown[id], metric, want)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 	"tap25/store"
 	"tap25/store/evidence"
 	"tap25/store/stamp"
@@ -149,7 +149,7 @@ func (s *verifySettings) write(out io.Writer, r *store.VerifyReport) error {
 
 // print prints the report for people.
 func (s *verifySettings) print(out io.Writer, r *store.VerifyReport) {
-	n := report.Grouped
+	n := numeral.Grouped
 	for _, c := range r.Chains {
 		trust := "not among the known keys"
 		if c.Trusted {

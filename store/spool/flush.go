@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"tap25/numeral"
 )
 
 // file is the file that a draft is written to.
@@ -216,7 +218,7 @@ func (s *Spool) write(d *draft, blocks []*block) error {
 func (s *Spool) fits(n int64) error {
 	s.evict(s.bytes.Load() + n - s.cfg.MaxBytes)
 	if held := s.bytes.Load(); held+n > s.cfg.MaxBytes {
-		return fmt.Errorf("%w: it has %d of at most %d bytes", ErrFull, held, s.cfg.MaxBytes)
+		return fmt.Errorf("%w: it has %s of at most %s bytes", ErrFull, numeral.Grouped(held), numeral.Grouped(s.cfg.MaxBytes))
 	}
 	if s.cfg.MaxAge > 0 {
 		s.mu.Lock()
@@ -235,7 +237,8 @@ func (s *Spool) fits(n int64) error {
 		free, _, err = s.disk.room()
 	}
 	if err == nil && free-n < reserve {
-		err = fmt.Errorf("%w: its disk has %d bytes free, and %d must stay free", ErrFull, free, reserve)
+		err = fmt.Errorf("%w: its disk has %s bytes free, and %s must stay free", ErrFull, numeral.Grouped(free),
+			numeral.Grouped(reserve))
 	}
 	return err
 }

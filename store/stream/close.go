@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"tap25/numeral"
 	"tap25/store"
 )
 
@@ -33,8 +34,8 @@ func (s *Stream) Close(ctx context.Context) error {
 	released := s.db.Release(ctx)
 	after := s.Stats()
 	if n := after.Lost - before; n > 0 {
-		closed = fmt.Errorf("%w: %d rows and records of coverage were in memory, because the spool %s had no room for "+
-			"them: %w", ErrLost, n, s.dir, closed)
+		closed = fmt.Errorf("%w: %s rows and records of coverage were in memory, because the spool %s had no room for "+
+			"them: %w", ErrLost, numeral.Grouped(n), s.dir, closed)
 		s.cfg.Log.Error().Int64("rows_lost", n).Err(closed).Msg("the end has lost what was in memory")
 	}
 	if waiting := after.Spool.Waiting + after.Spool.Reentering + after.Spool.Open; waiting > 0 {
@@ -42,8 +43,8 @@ func (s *Stream) Close(ctx context.Context) error {
 		if reason == nil {
 			reason = errors.New("there was no time to load them")
 		}
-		closed = errors.Join(closed, fmt.Errorf("%w: %d rows wait in %s; to load them, run the same command again: %w",
-			ErrAway, waiting, s.dir, reason))
+		closed = errors.Join(closed, fmt.Errorf("%w: %s rows wait in %s; to load them, run the same command again: %w",
+			ErrAway, numeral.Grouped(waiting), s.dir, reason))
 	}
 	return errors.Join(closed, signed, released)
 }

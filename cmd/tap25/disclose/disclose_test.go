@@ -103,12 +103,12 @@ func makeMaterial(t testing.TB, n int) *material {
 		for day := start.Truncate(24 * time.Hour); len(l.Days) < 2; day = day.Add(24 * time.Hour) {
 			of := leaves[sensor+day.Format(time.DateOnly)]
 			evidence.Sort(of)
-			l.Days = append(l.Days, evidence.DayRows{Table: evidence.Envelopes, Day: int32(day.Unix() / 86400),
+			l.Days = append(l.Days, evidence.DayRows{Table: evidence.Envelopes, Day: store.DayNumber(day),
 				Rows: uint64(len(of)), Root: evidence.Root(of)})
 		}
 		encoded := l.Append(nil)
 		for _, d := range l.Days {
-			of := leaves[sensor+dayOf(d.Day)]
+			of := leaves[sensor+dateOf(d.Day)]
 			m.trees = append(m.trees, &store.CaseTree{Link: encoded, Signature: key.Sign(encoded), Key: key.Public(),
 				Day: d.Day, Leaves: of})
 		}

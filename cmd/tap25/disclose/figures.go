@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 )
 
 // figure is a value of completeness() as the page shows it, to a reader who knows no SQL.
@@ -78,7 +78,7 @@ func number(text string) []string {
 	if err != nil {
 		return nil
 	}
-	return []string{report.Grouped(n)}
+	return []string{numeral.Grouped(n)}
 }
 
 func listed(text string) []string {

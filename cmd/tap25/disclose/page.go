@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 	"tap25/reassembly/smtp"
 	"tap25/store/evidence"
 )
@@ -92,7 +92,7 @@ func (p *pageData) Words() (words []word) {
 }
 
 var pageTemplate = template.Must(template.New(pageFile).Funcs(template.FuncMap{
-	"visible": visible, "grouped": report.Grouped,
+	"visible": visible, "grouped": numeral.Grouped,
 }).Parse(pageText))
 
 // writePage writes index.html. The same manifest and rows give the same octets.

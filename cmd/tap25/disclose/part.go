@@ -12,7 +12,7 @@ import (
 	"os"
 	"syscall"
 
-	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 )
 
 // maxLine is the most octets of a line. A row has few texts, each of a line of SMTP, which is 64 KiB at most.
@@ -134,7 +134,7 @@ func (p *part) close() error {
 		return fmt.Errorf("cannot be read: %w", err)
 	}
 	if info.Size() != p.want.Bytes {
-		return fmt.Errorf("has %s bytes, and the manifest says %s", report.Grouped(info.Size()), report.Grouped(p.want.Bytes))
+		return fmt.Errorf("has %s bytes, and the manifest says %s", numeral.Grouped(info.Size()), numeral.Grouped(p.want.Bytes))
 	}
 	if hex.EncodeToString(p.sum.Sum(nil)) != p.want.SHA256 {
 		return errors.New("is not the file that was signed: its SHA-256 is another than in the manifest")

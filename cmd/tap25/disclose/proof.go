@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"tap25/store"
 	"tap25/store/evidence"
 )
 
@@ -121,7 +122,7 @@ func (w *window) prove(p *rowProof, leaf evidence.Hash, seenAt time.Time, sensor
 	if err != nil || l == nil {
 		return nil, errors.New("its proof names a link that is not there")
 	}
-	if p.Day != dayOf(dayNumber(seenAt)) {
+	if p.Day != dateOf(store.DayNumber(seenAt)) {
 		return nil, errors.New("its proof is of another day")
 	}
 	if l.sensor != sensor {
@@ -135,7 +136,7 @@ func (w *window) prove(p *rowProof, leaf evidence.Hash, seenAt time.Time, sensor
 		proof.Path = append(proof.Path, evidence.Hash(octets))
 	}
 	for _, d := range l.days {
-		if d.Table != evidence.Envelopes || d.Day != dayNumber(seenAt) {
+		if d.Table != evidence.Envelopes || d.Day != store.DayNumber(seenAt) {
 			continue
 		}
 		proof.Size = d.Rows
@@ -147,18 +148,7 @@ func (w *window) prove(p *rowProof, leaf evidence.Hash, seenAt time.Time, sensor
 	return nil, errors.New("its proof names a tree that its link has not")
 }
 
-// dayNumber returns the number of a time's UTC day, from 1970-01-01.
-func dayNumber(t time.Time) int32 {
-	days := t.Unix() / 86400
-	if t.Unix()%86400 < 0 {
-		days--
-	}
-	return int32(days)
-}
-
-func dayOf(number int32) string {
-	return time.Unix(int64(number)*86400, 0).UTC().Format(time.DateOnly)
-}
+func dateOf(day int32) string { return store.DayOf(day).Format(time.DateOnly) }
 
 func parseHash(text string) (h evidence.Hash, err error) {
 	if len(text) != 2*len(h) {

@@ -74,7 +74,7 @@ func (p *prover) tree(t *store.CaseTree) error {
 	tree := evidence.NewTree(t.Leaves)
 	sound := err == nil && slices.Contains(l.days, evidence.DayRows{Table: evidence.Envelopes,
 		Day: t.Day, Rows: uint64(len(t.Leaves)), Root: tree.Root()})
-	form := rowProof{Link: hash.String(), Day: dayOf(t.Day)}
+	form := rowProof{Link: hash.String(), Day: dateOf(t.Day)}
 	linked := false
 	for index, leaf := range t.Leaves {
 		for _, row := range p.rowsOf(leaf) {

@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 )
 
 // maxDifferences is the most differences that a report names; it counts the others.
@@ -50,7 +50,7 @@ func (r *Report) differ(file string, row int64, text string) {
 // Write writes the report for people. It holds strings of strangers: w escapes them if it is a terminal.
 func (r *Report) Write(w io.Writer) {
 	if m := r.Manifest; m != nil {
-		fmt.Fprintf(w, "case %q, %s rows, disclosed by %q at %s\n", m.Case, report.Grouped(m.Rows), m.Made.By,
+		fmt.Fprintf(w, "case %q, %s rows, disclosed by %q at %s\n", m.Case, numeral.Grouped(m.Rows), m.Made.By,
 			m.Made.At.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
 	if r.Signer != "" {
@@ -60,10 +60,10 @@ func (r *Report) Write(w io.Writer) {
 		fmt.Fprintf(w, "stamped at %s\n", r.StampedAt.Format("2006-01-02 15:04:05 UTC"))
 	}
 	for _, k := range r.Evidence.Keys {
-		fmt.Fprintf(w, "%s rows are proven by sensor %q with the key %s\n", report.Grouped(k.Rows), k.Sensor, k.Fingerprint)
+		fmt.Fprintf(w, "%s rows are proven by sensor %q with the key %s\n", numeral.Grouped(k.Rows), k.Sensor, k.Fingerprint)
 	}
 	for _, u := range r.Evidence.Unproven {
-		fmt.Fprintf(w, "%s rows have no proof: %s\n", report.Grouped(u.Rows), u.Reason)
+		fmt.Fprintf(w, "%s rows have no proof: %s\n", numeral.Grouped(u.Rows), u.Reason)
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", note)
@@ -72,12 +72,12 @@ func (r *Report) Write(w io.Writer) {
 		fmt.Fprintf(w, "DIFFERS: %s\n", d)
 	}
 	if r.More > 0 {
-		fmt.Fprintf(w, "DIFFERS: %s more\n", report.Grouped(r.More))
+		fmt.Fprintf(w, "DIFFERS: %s more\n", numeral.Grouped(r.More))
 	}
 	if r.OK() {
 		text := "verified: nothing differs from what these keys have signed"
 		if m := r.Manifest; m != nil && r.Evidence.Proven < m.Rows {
-			text += fmt.Sprintf(", but of %s rows no sensor's signature is here", report.Grouped(m.Rows-r.Evidence.Proven))
+			text += fmt.Sprintf(", but of %s rows no sensor's signature is here", numeral.Grouped(m.Rows-r.Evidence.Proven))
 		}
 		fmt.Fprintln(w, text)
 	}

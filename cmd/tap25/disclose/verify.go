@@ -12,8 +12,8 @@ import (
 	"reflect"
 	"slices"
 
-	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/rows"
+	"tap25/numeral"
 	"tap25/store"
 	"tap25/store/evidence"
 	"tap25/store/stamp"
@@ -300,8 +300,8 @@ func (v *verifier) prove(p *rowProof, r *store.CaseRow) {
 // claims compares what the manifest says about the rows with the rows.
 func (v *verifier) claims() {
 	if v.m.Rows != v.answer.Rows {
-		v.report.differ(manifestFile, 0, fmt.Sprintf("says %s rows, and %s has %s", report.Grouped(v.m.Rows),
-			rowsJSON, report.Grouped(v.answer.Rows)))
+		v.report.differ(manifestFile, 0, fmt.Sprintf("says %s rows, and %s has %s", numeral.Grouped(v.m.Rows),
+			rowsJSON, numeral.Grouped(v.answer.Rows)))
 	}
 	if v.m.Access.SHA256 != v.answer.sha256() {
 		v.report.differ(rowsJSON, 0, "the rows are not those of which the database recorded the digest")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 )
 
 // checkSettings judges the configuration file, and if the settings say how long rows are kept.
@@ -58,7 +59,7 @@ func checkSpool(s *spoolFacts) []Check {
 	default:
 		c.add("room", OK, says)
 	}
-	waits := fmt.Sprintf("%s rows in %s segments", report.Grouped(s.waiting.Rows), report.Grouped(int64(s.waiting.Segments)))
+	waits := fmt.Sprintf("%s rows in %s segments", numeral.Grouped(s.waiting.Rows), numeral.Grouped(int64(s.waiting.Segments)))
 	if s.age > longWait {
 		c.add("waiting", Note, fmt.Sprintf("%s, the oldest since %s", waits, s.waiting.Oldest.Format(time.RFC3339)),
 			"sudo journalctl -u tap25 -n 50 has why the database does not take them, if tap25 runs")
@@ -66,7 +67,7 @@ func checkSpool(s *spoolFacts) []Check {
 		c.add("waiting", OK, waits)
 	}
 	if n := s.waiting.SetAside; n > 0 {
-		c.add("refused", Note, report.Grouped(n)+" rows that the database refused are kept",
+		c.add("refused", Note, numeral.Grouped(n)+" rows that the database refused are kept",
 			"tap25 spool ls, and tap25 spool dump FILE, show them and why")
 	}
 	if n := s.waiting.Damaged; n > 0 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 )
 
 func checkTraffic(t *trafficFacts, f *facts) []Check {
@@ -25,14 +26,14 @@ func checkTraffic(t *trafficFacts, f *facts) []Check {
 			"check the mirror session on the switch, and the cable", again)
 		return c.list
 	case t.toServers+t.fromServers == 0:
-		c.add("mail", Problem, fmt.Sprintf("%s frames arrived in %.0f s, but none of TCP port %s", report.Grouped(t.seen), over,
+		c.add("mail", Problem, fmt.Sprintf("%s frames arrived in %.0f s, but none of TCP port %s", numeral.Grouped(t.seen), over,
 			portList(f.want.Ports)),
 			"mirror the ports or VLANs that the mail servers use", again)
 		checkUnopened(c, t)
 		return c.list
 	default:
-		c.add("mail", OK, fmt.Sprintf("%s frames arrived in %.0f s, %s of them with mail", report.Grouped(t.seen), over,
-			report.Grouped(t.kept)))
+		c.add("mail", OK, fmt.Sprintf("%s frames arrived in %.0f s, %s of them with mail", numeral.Grouped(t.seen), over,
+			numeral.Grouped(t.kept)))
 	}
 	switch {
 	case t.toServers == 0:
@@ -55,14 +56,14 @@ const otherDirection = "mirror both directions (rx and tx), or name the interfac
 // checkLosses separates the losses of tap25 from those before it.
 func checkLosses(c *checkup, t *trafficFacts, f *facts) {
 	if t.full > 0 {
-		c.add("tap25", Problem, report.Grouped(t.full)+" frames were lost because a ring was full",
+		c.add("tap25", Problem, numeral.Grouped(t.full)+" frames were lost because a ring was full",
 			fmt.Sprintf("tap25 sniff --ring-bytes %d --workers %d", min(4*f.want.RingBytes, 1<<30),
 				min(2*f.want.Workers, 256)))
 	}
 	switch {
 	case t.lost > 0 && t.full == 0:
 		c.add("losses", Problem, fmt.Sprintf("%s of %s octets of mail did not arrive: "+
-			"the mirror port is overloaded, or the card loses frames", report.Grouped(t.lost), report.Grouped(t.lost+t.payload)),
+			"the mirror port is overloaded, or the card loses frames", numeral.Grouped(t.lost), numeral.Grouped(t.lost+t.payload)),
 			"mirror less, or to a faster port; ethtool -S INTERFACE shows what the card lost")
 	case t.lost == 0 && t.full == 0:
 		c.add("losses", OK, "none")
@@ -80,7 +81,7 @@ func checkFrames(c *checkup, t *trafficFacts, f *facts) {
 		says := fmt.Sprintf("frames of up to %d octets arrive, but the MTU is %d: something merges them", t.longest,
 			mtu)
 		if t.cut > 0 {
-			says = report.Grouped(t.cut) + " frames of more than 64 KiB were cut: something merges them"
+			says = numeral.Grouped(t.cut) + " frames of more than 64 KiB were cut: something merges them"
 		}
 		var off []string
 		for i := range f.interfaces {
@@ -96,7 +97,7 @@ func checkFrames(c *checkup, t *trafficFacts, f *facts) {
 			"on the hosts that are captured: sudo ethtool -K INTERFACE tx off")
 	case t.badChecksums > 0:
 		c.add("checksums", Problem, fmt.Sprintf("%s of %s segments have a wrong one: damaged, or merged by a host",
-			report.Grouped(t.badChecksums), report.Grouped(segments)),
+			numeral.Grouped(t.badChecksums), numeral.Grouped(segments)),
 			"check the cable, the transceiver and the tap")
 	}
 	if text := report.SkewText(t.skew); text != "" {
@@ -104,7 +105,7 @@ func checkFrames(c *checkup, t *trafficFacts, f *facts) {
 			"capture both directions with one card, or synchronise the clocks of the cards (phc2sys)")
 	}
 	if t.unread*100 > t.kept { // every network has a few
-		c.add("decoder", Problem, report.Grouped(t.unread)+" frames arrived damaged or cut",
+		c.add("decoder", Problem, numeral.Grouped(t.unread)+" frames arrived damaged or cut",
 			"have the mirror send whole frames (no truncation, no packet slicing)")
 	}
 }
@@ -123,7 +124,7 @@ func checkUnopened(c *checkup, t *trafficFacts) {
 	}
 	kinds := report.UnopenedText(t.unopened[:min(len(t.unopened), most)])
 	c.add("tunnels", Note, fmt.Sprintf("%s of %s frames hold protocols that tap25 does not read; it misses any mail "+
-		"in them: %s", report.Grouped(sum), report.Grouped(t.seen), kinds),
+		"in them: %s", numeral.Grouped(sum), numeral.Grouped(t.seen), kinds),
 		"if mail is in one of these, mirror it before it enters the tunnel, or behind its end")
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 )
 
 // state is what an operator wants to know first.
@@ -32,7 +33,7 @@ func judge(now *report.Report, before sample) (state, []string) {
 	why := sentences(now.NotReady)
 	if n := now.RingFull - before.ringFull; n > 0 {
 		why = append(why, fmt.Sprintf("%s frames were lost in the last %s because a ring was full: %s of mail traffic.",
-			report.Grouped(n), report.Span(now.At.Sub(before.at)),
+			numeral.Grouped(n), report.Span(now.At.Sub(before.at)),
 			report.Share(n, n+now.Delivered-before.delivered)))
 	}
 	if now.Store != nil {
@@ -70,13 +71,14 @@ func notRecording(r *report.Report) []string {
 	for _, i := range r.Interfaces {
 		captured = captured || i.Up && !i.Away
 	}
-	for _, text := range r.NotReady {
-		if !captured || strings.HasPrefix(text, "the spool") {
-			why = append(why, text)
+	switch {
+	case !captured:
+		why = append(why, r.NotReady...)
+		if len(why) == 0 {
+			why = append(why, "no interface is up")
 		}
-	}
-	if !captured && len(why) == 0 {
-		why = append(why, "no interface is up")
+	case r.Store != nil && r.Store.Refusal != "":
+		why = append(why, r.Store.Refusal)
 	}
 	return why
 }
@@ -84,12 +86,12 @@ func notRecording(r *report.Report) []string {
 func storeTroubles(s *report.Store, before sample, since time.Duration) (why []string) {
 	if s.Lost > before.lost {
 		why = append(why, fmt.Sprintf("%s rows were lost in the last %s because the spool was full.",
-			report.Grouped(s.Lost-before.lost), report.Span(since)))
+			numeral.Grouped(s.Lost-before.lost), report.Span(since)))
 	}
 	switch {
 	case s.Away:
 		why = append(why, fmt.Sprintf("The database does not answer: %s rows wait in the spool, which keeps them.",
-			report.Grouped(s.Waiting)))
+			numeral.Grouped(s.Waiting)))
 	case s.Age > longWait:
 		why = append(why, fmt.Sprintf("Rows have waited for %s to be loaded.", report.Span(s.Age)))
 	}

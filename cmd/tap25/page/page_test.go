@@ -24,7 +24,7 @@ func TestJudge_SaysWhatIsWrong(t *testing.T) {
 		{"a ring is full", func(r *report.Report) { r.RingFull = 7 + 3000; r.Delivered = before.delivered + 7000 }, degraded,
 			"3,000 frames were lost in the last 5 min because a ring was full: 30 % of mail traffic."},
 		{"the spool is full", func(r *report.Report) {
-			r.NotReady = []string{"the spool is full: rows are lost"}
+			r.NotReady, r.Store.Refusal = []string{"it is not ready"}, "the spool is full: rows are lost"
 		}, stopped, "The spool is full: rows are lost."},
 		{"rows were lost", func(r *report.Report) { r.Store.Lost = 12 }, degraded,
 			"12 rows were lost in the last 5 min because the spool was full."},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 )
 
 // view is what the page shows, as texts: each is in the element of its name, in the page as it comes and after each
@@ -70,7 +71,7 @@ func (v *view) set(name, format string, args ...any) { v.Texts[name] = fmt.Sprin
 
 // lost sets a text that is loud if something was lost, of a whole.
 func (v *view) lost(name string, n, whole int64) {
-	v.Texts[name] = report.Grouped(n)
+	v.Texts[name] = numeral.Grouped(n)
 	if v.Loud[name] = n > 0; n > 0 {
 		v.Texts[name] += " (" + strings.ReplaceAll(report.Share(n, whole), " ", "\u00a0") + ")"
 	}
@@ -105,13 +106,13 @@ func (v *view) head(r *report.Report, before sample) {
 func lostOf(r *report.Report) string {
 	var lost []string
 	if r.RingFull > 0 {
-		lost = append(lost, report.Grouped(r.RingFull)+" frames")
+		lost = append(lost, numeral.Grouped(r.RingFull)+" frames")
 	}
 	if r.LostBytes > 0 {
 		lost = append(lost, report.Bytes(r.LostBytes)+" of sessions")
 	}
 	if s := r.Store; s != nil && s.Lost+s.Damaged > 0 {
-		lost = append(lost, report.Grouped(s.Lost+s.Damaged)+" rows")
+		lost = append(lost, numeral.Grouped(s.Lost+s.Damaged)+" rows")
 	}
 	if lost == nil {
 		return "Nothing was lost since the start."
@@ -123,7 +124,7 @@ func lostOf(r *report.Report) string {
 func (v *view) ladder(r *report.Report, now, then sample) {
 	seconds := now.at.Sub(then.at).Seconds()
 	set := func(name string, total, before int64) {
-		v.Texts[name+"-total"] = report.Grouped(total)
+		v.Texts[name+"-total"] = numeral.Grouped(total)
 		v.Texts[name+"-rate"] = rate(total-before, seconds)
 	}
 	set("seen", now.seen, then.seen)
@@ -144,19 +145,19 @@ func (v *view) ladder(r *report.Report, now, then sample) {
 	v.Texts["sessions-lost"], v.Loud["sessions-lost"] = report.Bytes(r.LostBytes), r.LostBytes > 0
 	v.set("sessions-note", "not captured")
 	set("rows", r.Rows, sum(then.rows))
-	v.set("rows-note", "%s mails", report.Grouped(report.Sum(r.Mails)))
+	v.set("rows-note", "%s mails", numeral.Grouped(report.Sum(r.Mails)))
 	if r.OutOfScope != nil {
-		v.Texts["rows-note"] += ", " + report.Grouped(report.Sum(r.OutOfScope)) + " rows out of scope"
+		v.Texts["rows-note"] += ", " + numeral.Grouped(report.Sum(r.OutOfScope)) + " rows out of scope"
 	}
 	if s := r.Store; s != nil {
 		set("spool", s.Spooled, then.spooled)
 		v.lost("spool-lost", s.Lost, s.Lost+s.Spooled+s.InMemory)
-		v.set("spool-note", "%s wait", report.Grouped(s.Waiting))
+		v.set("spool-note", "%s wait", numeral.Grouped(s.Waiting))
 		if s.InMemory > 0 {
-			v.Texts["spool-note"] += ", " + report.Grouped(s.InMemory) + " in memory"
+			v.Texts["spool-note"] += ", " + numeral.Grouped(s.InMemory) + " in memory"
 		}
 		if s.Coverage > 0 {
-			v.Texts["spool-note"] += ", " + report.Grouped(s.Coverage) + " of coverage"
+			v.Texts["spool-note"] += ", " + numeral.Grouped(s.Coverage) + " of coverage"
 		}
 		set("database", s.Loaded, then.loaded)
 		v.lost("database-lost", s.Damaged+s.SetAside, s.Damaged+s.SetAside+s.Loaded)
@@ -169,7 +170,7 @@ func rate(n int64, seconds float64) string {
 	case seconds < 1:
 		return "–"
 	case per >= 10 || n == 0:
-		return report.Grouped(int64(per + 0.5))
+		return numeral.Grouped(int64(per + 0.5))
 	default:
 		return fmt.Sprintf("%.1f", per)
 	}
@@ -195,26 +196,26 @@ func (v *view) mail(now, then sample) {
 	for i, name := range outcomes {
 		v.Texts[name+"-mails"] = perMinute(now.mails[i]-then.mails[i], now.at.Sub(then.at))
 		v.Texts[name+"-rows"] = perMinute(now.rows[i]-then.rows[i], now.at.Sub(then.at))
-		v.Texts[name+"-total"] = report.Grouped(now.rows[i])
+		v.Texts[name+"-total"] = numeral.Grouped(now.rows[i])
 	}
 	encrypted := len(outcomes) - 1
 	v.Texts["encrypted-mails"] = "–" // nobody sees how many mails a session has that is encrypted
 	v.set("encrypted-share", "%s of %s sessions are encrypted", report.Share(now.rows[encrypted], now.sessions),
-		report.Grouped(now.sessions))
+		numeral.Grouped(now.sessions))
 }
 
 func perMinute(n int64, d time.Duration) string {
 	if d < time.Second {
 		return "–"
 	}
-	return report.Grouped(int64(float64(n)/d.Minutes() + 0.5))
+	return numeral.Grouped(int64(float64(n)/d.Minutes() + 0.5))
 }
 
 // room sets what waits, what there is room for, and what the tap depends on.
 func (v *view) room(r *report.Report, past *history) {
 	var tunnels []string
 	for _, u := range r.Unopened[:min(len(r.Unopened), 2)] {
-		tunnels = append(tunnels, u.What+": "+report.Grouped(u.Frames))
+		tunnels = append(tunnels, u.What+": "+numeral.Grouped(u.Frames))
 	}
 	v.set("tunnels", "%s", cmp.Or(strings.Join(tunnels, ", "), "none seen"))
 	v.clock(r.Clock)
@@ -222,7 +223,7 @@ func (v *view) room(r *report.Report, past *history) {
 	if s == nil {
 		return
 	}
-	v.set("lag", "%s rows, %s", report.Grouped(s.Waiting), report.Span(s.Age))
+	v.set("lag", "%s rows, %s", numeral.Grouped(s.Waiting), report.Span(s.Age))
 	v.set("load", "none since the start")
 	if !s.LastLoad.IsZero() {
 		v.set("load", "%s ago", report.Span(r.At.Sub(s.LastLoad)))
@@ -301,8 +302,8 @@ func buckets(past []sample, length time.Duration) (list []bucket) {
 		}
 		list = append(list, bucket{
 			s.at.UTC().Format("15:04"), rate(end.read-s.read, end.at.Sub(s.at).Seconds()),
-			report.Grouped(end.ringFull - s.ringFull), report.Grouped(sum(end.rows) - sum(s.rows)),
-			report.Grouped(end.waiting),
+			numeral.Grouped(end.ringFull - s.ringFull), numeral.Grouped(sum(end.rows) - sum(s.rows)),
+			numeral.Grouped(end.waiting),
 		})
 		end = s
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 	"tap25/store"
 	"tap25/store/stream"
 )
@@ -36,7 +36,7 @@ func (a *ages) added(at time.Time, log *zerolog.Logger) {
 
 // repeated takes the time of a row that is left out, because its file was loaded before.
 func (a *ages) repeated(at time.Time) {
-	day := at.UTC().Truncate(24 * time.Hour)
+	day := store.DayOf(store.DayNumber(at))
 	if _, ok := a.days[day]; !ok && len(a.days) >= mostDays {
 		return
 	}
@@ -69,7 +69,7 @@ func (a *ages) tell(ctx context.Context, s *stream.Stream) error {
 	slices.SortFunc(dropped, time.Time.Compare)
 	s.Log().Warn().Int64("rows", rows).Str("first_day", dropped[0].Format(time.DateOnly)).
 		Str("last_day", dropped[len(dropped)-1].Format(time.DateOnly)).
-		Msg(report.Grouped(rows) + " rows of these files are in the database no more: retention has dropped their days. " +
+		Msg(numeral.Grouped(rows) + " rows of these files are in the database no more: retention has dropped their days. " +
 			"They are not added again while it has other rows of the same files")
 	return nil
 }

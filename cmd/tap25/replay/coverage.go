@@ -32,8 +32,8 @@ type coverer struct {
 	reading bool
 	file    int // capture.Frame.File
 	sum     hash.Hash
-	days    map[int64]*dayCoverage // by number, from 1970-01-01
-	number  int64                  // of the day of the last frame
+	days    map[int32]*dayCoverage // by number, from 1970-01-01
+	number  int32                  // of the day of the last frame
 	day     *dayCoverage           // that counts now
 	before  store.CoverageCounts   // totals when it began to
 }
@@ -54,7 +54,7 @@ type dayCoverage struct {
 func (c *coverer) frame(f *capture.Frame) {
 	if !c.reading || f.File != c.file {
 		c.end()
-		c.reading, c.file, c.sum, c.days, c.before = true, f.File, sha256.New(), map[int64]*dayCoverage{}, c.totals()
+		c.reading, c.file, c.sum, c.days, c.before = true, f.File, sha256.New(), map[int32]*dayCoverage{}, c.totals()
 	}
 	var name [16]byte
 	binary.LittleEndian.PutUint64(name[:], uint64(f.Time.UnixNano()))
@@ -62,7 +62,7 @@ func (c *coverer) frame(f *capture.Frame) {
 	binary.LittleEndian.PutUint32(name[12:], crc32.Checksum(f.Data[:min(len(f.Data), digested)], castagnoli))
 	c.sum.Write(name[:])
 
-	number := floorDiv(f.Time.Unix(), 86400)
+	number := store.DayNumber(f.Time)
 	if c.day == nil || number != c.number {
 		c.turn(number)
 	}
@@ -80,16 +80,8 @@ func (c *coverer) frame(f *capture.Frame) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
-}
-
 // turn makes another day count, if there is room for it.
-func (c *coverer) turn(number int64) {
+func (c *coverer) turn(number int32) {
 	day := c.days[number]
 	if day == nil && len(c.days) == mostCovered {
 		return
@@ -121,10 +113,10 @@ func (c *coverer) end() {
 	for _, n := range slices.Sorted(maps.Keys(c.days)) {
 		d := *c.days[n]
 		if c.days[n-1] != nil {
-			d.since = time.Unix(n*86400, 0).UTC()
+			d.since = store.DayOf(n)
 		}
 		if c.days[n+1] != nil {
-			d.before = time.Unix((n+1)*86400, 0).UTC()
+			d.before = store.DayOf(n + 1)
 		}
 		done.days = append(done.days, d)
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 	"tap25/reassembly"
 )
 
@@ -34,10 +34,10 @@ func elsewhere(t *reassembly.Stats) string {
 	var ports, flags []string
 	encrypted := ""
 	if n := t.Elsewhere.ClientHellos; n > 0 {
-		encrypted = fmt.Sprintf("sessions begin with TLS on port 465 (%s): none of their mail can be read", report.Grouped(n))
+		encrypted = fmt.Sprintf("sessions begin with TLS on port 465 (%s): none of their mail can be read", numeral.Grouped(n))
 	}
 	for port, n := range t.Elsewhere.All() {
-		ports = append(ports, fmt.Sprintf("port %d (%s)", port, report.Grouped(n)))
+		ports = append(ports, fmt.Sprintf("port %d (%s)", port, numeral.Grouped(n)))
 		flags = append(flags, fmt.Sprint("--port ", port))
 	}
 	const none = "no packet is of a watched port, but "
@@ -58,12 +58,12 @@ func missing(t *reassembly.Stats) string {
 	const file = "the capture has only the beginning of their frames (snaplen): capture with tcpdump -s 0"
 	tap := "the frames that held them are not in the capture"
 	if t.BadChecksums > 0 {
-		tap += fmt.Sprintf(", or have a wrong checksum as %s segments have", report.Grouped(t.BadChecksums))
+		tap += fmt.Sprintf(", or have a wrong checksum as %s segments have", numeral.Grouped(t.BadChecksums))
 	} else {
 		tap += ": the tap dropped or never saw them"
 	}
 	cut := min(t.CutBytes, t.LostBytes) // a segment that was cut may have been sent again
-	text := report.Grouped(t.LostBytes) + " octets of sessions are missing; "
+	text := numeral.Grouped(t.LostBytes) + " octets of sessions are missing; "
 	switch {
 	case t.LostBytes == 0:
 		return ""
@@ -72,6 +72,6 @@ func missing(t *reassembly.Stats) string {
 	case cut == t.LostBytes:
 		return text + file
 	default:
-		return fmt.Sprintf("%sof %s %s; of %s %s", text, report.Grouped(t.LostBytes-cut), tap, report.Grouped(cut), file)
+		return fmt.Sprintf("%sof %s %s; of %s %s", text, numeral.Grouped(t.LostBytes-cut), tap, numeral.Grouped(cut), file)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"tap25/capture"
-	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/terminal"
+	"tap25/numeral"
 )
 
 const (
@@ -71,7 +71,7 @@ func lines(w io.Writer, files *capture.Files, rows *atomic.Int64) (show func()) 
 			left = fmt.Sprintf(", %v left", remaining.Round(time.Second))
 		}
 		fmt.Fprintf(w, "%.1f MB%s read, %.1f MB/s%s, %s rows\n", float64(done)/1e6, of, rate/1e6, left,
-			report.Grouped(rows.Load()))
+			numeral.Grouped(rows.Load()))
 	}
 }
 
@@ -81,7 +81,7 @@ func bar(w io.Writer, files *capture.Files, rows *atomic.Int64) (show, end func(
 	_, total := files.Progress()
 	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(barEvery))
 	rowCount := decor.Any(func(decor.Statistics) string {
-		return report.Grouped(rows.Load()) + " rows"
+		return numeral.Grouped(rows.Load()) + " rows"
 	}, decor.WCSyncSpaceR)
 	options := []mpb.BarOption{mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.CountersKiloByte("% .1f / % .1f", decor.WCSyncSpaceR)),

@@ -6,8 +6,9 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
+
+	"tap25/numeral"
 )
 
 // Counter is a counter with its name.
@@ -46,7 +47,7 @@ func NonZero(counts iter.Seq2[string, int64]) string {
 	var parts []string
 	for name, n := range counts {
 		if n != 0 {
-			parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+Grouped(n))
+			parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+numeral.Grouped(n))
 		}
 	}
 	if parts == nil {
@@ -59,19 +60,10 @@ func NonZero(counts iter.Seq2[string, int64]) string {
 func Line(w io.Writer, name, format string, args ...any) {
 	for i, arg := range args {
 		if n, ok := arg.(int64); ok {
-			args[i] = Grouped(n)
+			args[i] = numeral.Grouped(n)
 		}
 	}
 	fmt.Fprintf(w, "%-10s"+format+"\n", append([]any{name}, args...)...)
-}
-
-// Grouped writes a number for people: 1,234,567.
-func Grouped(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 // Sum adds counters up.

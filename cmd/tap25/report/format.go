@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"time"
+
+	"tap25/numeral"
 )
 
 // Bytes formats a size for people.
@@ -43,5 +45,5 @@ func Span(d time.Duration) string {
 	case seconds < 86400:
 		return fmt.Sprintf("%d h %d min", seconds/3600, seconds/60%60)
 	}
-	return fmt.Sprintf("%s d %d h", Grouped(seconds/86400), seconds/3600%24)
+	return fmt.Sprintf("%s d %d h", numeral.Grouped(seconds/86400), seconds/3600%24)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tap25/numeral"
 	"tap25/reassembly"
 	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
@@ -129,6 +130,7 @@ type Store struct {
 	Reloading int64 `json:"reloading"`  // lost by the database, and waiting again
 	Reloaded  int64 `json:"reloaded"`   // and loaded again
 
+	Refusal       string              `json:"refusal,omitempty"` // why the spool accepts no rows; also in NotReady
 	SpoolBytes    int64               `json:"spool_bytes"`
 	SpoolLimit    int64               `json:"spool_limit_bytes"`
 	Age           time.Duration       `json:"oldest_waiting_ns"` // of the oldest rows that wait; 0: none wait
@@ -177,7 +179,7 @@ func SkewText(skew time.Duration) string {
 func UnopenedText(list []Unopened) string {
 	var parts []string
 	for _, f := range list {
-		parts = append(parts, f.What+": "+Grouped(f.Frames))
+		parts = append(parts, f.What+": "+numeral.Grouped(f.Frames))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tap25/cmd/tap25/terminal"
+	"tap25/numeral"
 )
 
 // Status shows the report of a running sniff: once, or again and again.
@@ -91,7 +92,7 @@ func (r *Report) write(w io.Writer, before *Report, past trend) error {
 		if whole > 0 {
 			share = Share(n, whole)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s/s\t%s\t%s\n", name, Grouped(n), Grouped(int64(math.Round(rate))), share,
+		fmt.Fprintf(t, "%s\t%s\t%s/s\t%s\t%s\n", name, numeral.Grouped(n), numeral.Grouped(int64(math.Round(rate))), share,
 			past.columns(name, rate, n, whole))
 	}
 	line := func(name string, n, was int64) { part(name, n, was, 0) }

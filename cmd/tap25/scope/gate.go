@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"tap25/numeral"
 	"tap25/reassembly/smtp"
 )
 
@@ -91,7 +92,6 @@ func (c Counts) Warning() string {
 		return ""
 	}
 	total := c.Kept + c.Sum()
-	return fmt.Sprintf("none of the last %d rows is in scope: the scope has kept %d of %d rows (%.1f %%)", c.None,
-		c.Kept,
-		total, 100*float64(c.Kept)/float64(total))
+	return fmt.Sprintf("none of the last %s rows is in scope: the scope has kept %s of %s rows (%.1f %%)",
+		numeral.Grouped(c.None), numeral.Grouped(c.Kept), numeral.Grouped(total), 100*float64(c.Kept)/float64(total))
 }

@@ -194,7 +194,7 @@ func TestGate_CountsEachRowOnce(t *testing.T) {
 		g.Pass(mail("a@x.example", "b@y.example"))
 	}
 	if c := g.Counts(); !strings.Contains(c.Warning(),
-		"of the last 1000 rows is in scope: the scope has kept 1 of 1001 rows (0.1 %)") ||
+		"of the last 1,000 rows is in scope: the scope has kept 1 of 1,001 rows (0.1 %)") ||
 		c.Sum() != suspicious || c.Kept != 1 || c.Dropped["no rule"] != suspicious {
 		t.Errorf("%+v", c)
 	}

@@ -72,8 +72,10 @@ func (t *tap) notReady() (list []string) {
 			list = append(list, "interface "+l.Name+" is down")
 		}
 	}
-	_, more := t.out.health(time.Now())
-	return append(list, more...)
+	if _, refusal := t.out.health(time.Now()); refusal != "" {
+		list = append(list, refusal)
+	}
+	return list
 }
 
 // degraded returns what needs attention although it keeps no mail from being recorded. s is what the output reports.
@@ -97,7 +99,8 @@ type loadHealth struct {
 	full   time.Time
 }
 
-func (h *loadHealth) judge(now time.Time, s stream.Stats) (notLive, notReady []string) {
+// judge returns why loads make no progress, and why the spool accepts no rows; "" if it does.
+func (h *loadHealth) judge(now time.Time, s stream.Stats) (notLive []string, refusal string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	// A database that does not answer leaves tap25 live: the spool bridges the gap.
@@ -113,11 +116,11 @@ func (h *loadHealth) judge(now time.Time, s stream.Stats) (notLive, notReady []s
 	}
 	switch {
 	case !h.full.IsZero() && now.Sub(h.full) < time.Minute:
-		notReady = append(notReady, "the spool is full: rows are lost")
+		refusal = "the spool is full: rows are lost"
 	case errors.Is(s.Spool.LastFault, spool.ErrFull):
-		notReady = append(notReady, "the spool is full: rows wait in memory")
+		refusal = "the spool is full: rows wait in memory"
 	case s.Spool.LastFault != nil:
-		notReady = append(notReady, "the spool's disk fails: rows wait in memory")
+		refusal = "the spool's disk fails: rows wait in memory"
 	}
-	return notLive, notReady
+	return notLive, refusal
 }

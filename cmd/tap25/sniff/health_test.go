@@ -26,8 +26,8 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 	}
 	away := errors.New("away")
 	for name, c := range map[string]struct {
-		steps             []step
-		notLive, notReady string
+		steps            []step
+		notLive, refusal string
 	}{
 		"loads go on": {[]step{{0, waiting(1, 0, nil, nil)}, {loadStuck, waiting(2, 0, nil, nil)},
 			{2 * loadStuck, waiting(3, 0, nil, nil)}}, "", ""},
@@ -48,12 +48,13 @@ func TestLoadHealth_JudgesProgressNotPresence(t *testing.T) {
 			"", ""},
 	} {
 		h := &loadHealth{}
-		var notLive, notReady []string
+		var notLive []string
+		refusal := ""
 		for _, s := range c.steps {
-			notLive, notReady = h.judge(start.Add(s.after), s.stats)
+			notLive, refusal = h.judge(start.Add(s.after), s.stats)
 		}
-		if strings.Join(notLive, ";") != c.notLive || strings.Join(notReady, ";") != c.notReady {
-			t.Errorf("%s: not live for %q, not ready for %q", name, notLive, notReady)
+		if strings.Join(notLive, ";") != c.notLive || refusal != c.refusal {
+			t.Errorf("%s: not live for %q, no rows accepted for %q", name, notLive, refusal)
 		}
 	}
 }

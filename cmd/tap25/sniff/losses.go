@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 )
 
 // lossWindow is how long a tap is degraded after it has lost a frame, and how often a loss that goes on is logged.
@@ -76,6 +77,6 @@ func (l *losses) degraded() []string {
 		return nil
 	}
 	lost, seen := l.recent()
-	return []string{fmt.Sprintf("full rings lost %s of %s frames seen in the last minute (%s)", report.Grouped(lost),
-		report.Grouped(seen), report.Share(lost, seen))}
+	return []string{fmt.Sprintf("full rings lost %s of %s frames seen in the last minute (%s)", numeral.Grouped(lost),
+		numeral.Grouped(seen), report.Share(lost, seen))}
 }

@@ -10,6 +10,7 @@ import (
 	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/rows"
 	"tap25/cmd/tap25/scope"
+	"tap25/numeral"
 	"tap25/reassembly/smtp"
 	"tap25/store"
 	"tap25/store/stream"
@@ -23,10 +24,10 @@ type output interface {
 	cover(*store.Coverage) error // records coverage
 	scoped(*scope.Scope) error   // another scope comes into force, or at the start none
 
-	report() *report.Store // nil: none
-	health(now time.Time) (notLive, notReady []string)
-	spool() string                // directory that only this user may read; "": none
-	rights(*confine.Rights) error // adds the rights that it needs
+	report() *report.Store                                   // nil: none
+	health(now time.Time) (notLive []string, refusal string) // as loadHealth.judge
+	spool() string                                           // directory that only this user may read; "": none
+	rights(*confine.Rights) error                            // adds the rights that it needs
 }
 
 // openOutput opens standard output or the stream to the database. fail ends the tap: with the first write that fails.
@@ -65,17 +66,17 @@ func (o *toStdout) idle()                 { _ = o.rows.Flush() } // the Writer k
 func (o *toStdout) close(context.Context) error {
 	err := o.rows.Flush()
 	if n := o.rows.Unwritten(); err != nil && n > 0 {
-		err = fmt.Errorf("%w: %d rows are lost", err, n)
+		err = fmt.Errorf("%w: %s rows are lost", err, numeral.Grouped(n))
 	}
 	return err
 }
 
-func (o *toStdout) cover(*store.Coverage) error                   { return nil }
-func (o *toStdout) scoped(*scope.Scope) error                     { return nil }
-func (o *toStdout) report() *report.Store                         { return nil }
-func (o *toStdout) health(time.Time) (notLive, notReady []string) { return nil, nil }
-func (o *toStdout) spool() string                                 { return "" }
-func (o *toStdout) rights(*confine.Rights) error                  { return nil }
+func (o *toStdout) cover(*store.Coverage) error                         { return nil }
+func (o *toStdout) scoped(*scope.Scope) error                           { return nil }
+func (o *toStdout) report() *report.Store                               { return nil }
+func (o *toStdout) health(time.Time) (notLive []string, refusal string) { return nil, "" }
+func (o *toStdout) spool() string                                       { return "" }
+func (o *toStdout) rights(*confine.Rights) error                        { return nil }
 
 // toDatabase puts rows into a stream to the database.
 type toDatabase struct {
@@ -93,6 +94,7 @@ func (o *toDatabase) cover(c *store.Coverage) error   { return o.stream.Cover(c)
 func (o *toDatabase) report() *report.Store {
 	s := report.StoreOf(o.stream.Stats())
 	s.SpoolLimit, s.SpoolDisk = o.limit, report.DiskOf(o.stream.Dir())
+	_, s.Refusal = o.health(time.Now())
 	if c := o.stream.Database().Cluster; c != nil {
 		s.DatabaseDisk = report.DiskOf(c.DataDir())
 	}
@@ -107,6 +109,6 @@ func (o *toDatabase) scoped(s *scope.Scope) error {
 	return o.stream.RecordScope(c)
 }
 
-func (o *toDatabase) health(now time.Time) (notLive, notReady []string) {
+func (o *toDatabase) health(now time.Time) (notLive []string, refusal string) {
 	return o.progress.judge(now, o.stream.Stats())
 }

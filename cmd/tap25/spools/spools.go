@@ -15,7 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"tap25/cmd/tap25/report"
+	"tap25/numeral"
 	"tap25/store"
 	"tap25/store/spool"
 	"tap25/store/stream"
@@ -69,10 +69,10 @@ func (files *Files) List(stdout, _ io.Writer) error {
 	for _, f := range files.list {
 		records := "-" // unknown without reading the file
 		if f.State == spool.Waiting || f.State == spool.Kept {
-			records = report.Grouped(int64(f.Records))
+			records = numeral.Grouped(int64(f.Records))
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", time.UnixMicro(int64(f.Sequence)).UTC().Format(time.RFC3339), f.State,
-			records, report.Grouped(f.Bytes), f.Key)
+			records, numeral.Grouped(f.Bytes), f.Key)
 	}
 	return w.Flush()
 }
@@ -106,7 +106,7 @@ func (files *Files) Verify(stdout, stderr io.Writer) error {
 			fmt.Fprintln(stdout)
 		}
 	}
-	fmt.Fprintf(stdout, "%d segments, %s intact records, %d segments damaged\n", segments, report.Grouped(int64(records)), bad)
+	fmt.Fprintf(stdout, "%d segments, %s intact records, %d segments damaged\n", segments, numeral.Grouped(int64(records)), bad)
 	if bad > 0 {
 		return fmt.Errorf("verify spool: %d segments are damaged; tap25 will still load their intact records", bad)
 	}
