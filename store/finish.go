@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // FinishConfig configures [DB.FinishDays]; its zero value is the default.

@@ -11,8 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tap25/numeral"
 	"tap25/store/evidence"
+	"tap25/store/numeral"
 )
 
 // VerifyConfig configures [DB.Verify]; its zero value verifies all.

@@ -15,8 +15,8 @@ import (
 	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/spools"
 	"tap25/cmd/tap25/terminal"
-	"tap25/numeral"
 	"tap25/store"
+	"tap25/store/numeral"
 )
 
 const dbStatusLong = `

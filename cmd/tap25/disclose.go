@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"tap25/cmd/tap25/disclose"
-	"tap25/numeral"
 	"tap25/store"
+	"tap25/store/numeral"
 )
 
 const discloseLong = `

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tap25/numeral"
 	"tap25/store"
+	"tap25/store/numeral"
 )
 
 const holdLong = `

@@ -12,7 +12,7 @@ import (
 
 	"tap25/cmd/tap25/page/browsertest"
 	"tap25/cmd/tap25/report"
-	"tap25/numeral"
+	"tap25/store/numeral"
 	"tap25/store/storetest"
 )
 

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tap25/numeral"
 	"tap25/store"
 	"tap25/store/evidence"
+	"tap25/store/numeral"
 	"tap25/store/stamp"
 	"tap25/store/stream"
 )

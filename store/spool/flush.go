@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // file is the file that a draft is written to.

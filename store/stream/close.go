@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"tap25/numeral"
 	"tap25/store"
+	"tap25/store/numeral"
 )
 
 // ErrAway means that the database did not answer for too long, or refuses rows until somebody changes it or the

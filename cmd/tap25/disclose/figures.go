@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // figure is a value of completeness() as the page shows it, to a reader who knows no SQL.

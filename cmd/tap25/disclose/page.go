@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"tap25/numeral"
 	"tap25/reassembly/smtp"
 	"tap25/store/evidence"
+	"tap25/store/numeral"
 )
 
 //go:embed page.html

@@ -12,7 +12,7 @@ import (
 	"os"
 	"syscall"
 
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // maxLine is the most octets of a line. A row has few texts, each of a line of SMTP, which is 64 KiB at most.

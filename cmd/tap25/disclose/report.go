@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // maxDifferences is the most differences that a report names; it counts the others.

@@ -13,9 +13,9 @@ import (
 	"slices"
 
 	"tap25/cmd/tap25/rows"
-	"tap25/numeral"
 	"tap25/store"
 	"tap25/store/evidence"
+	"tap25/store/numeral"
 	"tap25/store/stamp"
 )
 

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"tap25/cmd/tap25/report"
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // checkSettings judges the configuration file, and if the settings say how long rows are kept.

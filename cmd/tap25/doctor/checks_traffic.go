@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"tap25/cmd/tap25/report"
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 func checkTraffic(t *trafficFacts, f *facts) []Check {

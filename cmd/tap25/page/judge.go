@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tap25/cmd/tap25/report"
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // state is what an operator wants to know first.

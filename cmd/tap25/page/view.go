@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tap25/cmd/tap25/report"
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // view is what the page shows, as texts: each is in the element of its name, in the page as it comes and after each

@@ -7,8 +7,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"tap25/numeral"
 	"tap25/store"
+	"tap25/store/numeral"
 	"tap25/store/stream"
 )
 

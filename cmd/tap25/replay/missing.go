@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"tap25/numeral"
 	"tap25/reassembly"
+	"tap25/store/numeral"
 )
 
 // verdict says in a line whether all mail of the input was read.

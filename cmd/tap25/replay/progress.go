@@ -11,7 +11,7 @@ import (
 
 	"tap25/capture"
 	"tap25/cmd/tap25/terminal"
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // Counter is a counter with its name.

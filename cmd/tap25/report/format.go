@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // Bytes formats a size for people.

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"tap25/numeral"
 	"tap25/reassembly"
 	"tap25/reassembly/decode"
 	"tap25/reassembly/smtp"
 	"tap25/store"
+	"tap25/store/numeral"
 	"tap25/store/stream"
 )
 

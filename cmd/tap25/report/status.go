@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"tap25/cmd/tap25/terminal"
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // Status shows the report of a running sniff: once, or again and again.

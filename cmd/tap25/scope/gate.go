@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"tap25/numeral"
 	"tap25/reassembly/smtp"
+	"tap25/store/numeral"
 )
 
 // Gate lets rows through that are in the scope in force, and counts the others. Its methods may be called by any

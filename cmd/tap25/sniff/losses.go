@@ -8,7 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tap25/cmd/tap25/report"
-	"tap25/numeral"
+	"tap25/store/numeral"
 )
 
 // lossWindow is how long a tap is degraded after it has lost a frame, and how often a loss that goes on is logged.

@@ -10,9 +10,9 @@ import (
 	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/rows"
 	"tap25/cmd/tap25/scope"
-	"tap25/numeral"
 	"tap25/reassembly/smtp"
 	"tap25/store"
+	"tap25/store/numeral"
 	"tap25/store/stream"
 )
 

@@ -15,8 +15,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"tap25/numeral"
 	"tap25/store"
+	"tap25/store/numeral"
 	"tap25/store/spool"
 	"tap25/store/stream"
 )
