@@ -92,12 +92,12 @@ func (c *conn) close(t time.Time, ended bool) {
 		}
 		c.drain(smtp.Direction(dir))
 		tail := h.acked - h.next
-		if h.fin >= 0 {
-			tail = min(tail, h.fin-h.next)
+		if h.fin >= 0 { // it shows how far its sender had come, even if the acknowledgments of that were dropped as bogus
+			tail = h.fin - h.next
 		} else if ended || tail == 1 {
 			tail-- // the FIN's own number
 		}
-		if ended && h.rst > h.next { // it shows how far its sender had come; a FIN counts one more
+		if ended && h.rst > h.next { // so does a RST; a FIN counts one more
 			sent := h.rst - h.next
 			if h.fin >= 0 {
 				sent = min(sent, h.fin-h.next)
