@@ -30,10 +30,10 @@ type FinishedDay struct {
 }
 
 // FinishDays does what is due for the days that are over: it packs their coverage, makes their summaries, and, if the
-// user owns them, rebuilds their indexes and freezes their rows. All of it is recorded, and done again if many rows came
-// late. None of this blocks a reader or a load; what another connection is doing is left to it. Days that were finished
-// are returned with an error too. The error is [ErrPooled] if indexes were left as they are because a pooler is in
-// between; all else is done then.
+// user owns them, rebuilds their indexes and freezes their rows. All of it is recorded, and done again if many rows
+// came late. None of this blocks a reader or a load; what another connection is doing is left to it. Days that were
+// finished are returned with an error too. The error is [ErrPooled] if indexes were left as they are because a pooler
+// is in between; all else is done then.
 func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []FinishedDay, err error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute
@@ -94,7 +94,8 @@ type overDay struct {
 // daysOver lists the days for which this user may do something that is due.
 func (db *DB) daysOver(ctx context.Context, cfg FinishConfig) ([]overDay, error) {
 	rows, err := db.conn.Query(ctx, `select * from (
-			select d.day, d.summary_due, d.reindex_due and o.owns as reindex, d.freeze_due and o.owns as freeze, d.rows, p.name
+			select d.day, d.summary_due, d.reindex_due and o.owns as reindex, d.freeze_due and o.owns as freeze,
+			       d.rows, p.name
 			from tap25_internal.days_over($1) d
 			cross join lateral (select 'tap25_internal.' || tap25_internal.partition_name(d.day) as name) p
 			join pg_class c on c.oid = p.name::regclass
