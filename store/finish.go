@@ -109,14 +109,17 @@ func (db *DB) daysOver(ctx context.Context, cfg FinishConfig) ([]overDay, error)
 }
 
 // freeze freezes the rows of a day, so that no later VACUUM reads them again (PostgreSQL documentation, "Preventing
-// Transaction ID Wraparound Failures"). It waits for nobody. done is false if a transaction that is open, or another
-// VACUUM, kept some of them from it.
+// Transaction ID Wraparound Failures"). It waits for nobody. done is false if an open transaction or another VACUUM kept
+// some of the rows from it: each load writes its line of days too, whose xmin is that of the newest rows. After a day of
+// that, the rows are left to autovacuum.
 func (db *DB) freeze(ctx context.Context, d overDay) (done bool, err error) {
 	if _, err := db.conn.Exec(ctx, "vacuum (freeze, skip_locked) "+d.Partition); err != nil {
 		return false, err
 	}
 	tag, err := db.conn.Exec(ctx, `insert into tap25_internal.frozen (day, rows)
-		select $2, $3 from pg_class where oid = $1::text::regclass and relallvisible >= relpages
+		select $2, $3 from pg_class c
+		cross join (select min(age(xmin)) as age, max(loaded_at) as at from tap25_internal.days where day = $2) l
+		where c.oid = $1::text::regclass and (age(c.relfrozenxid) < l.age or l.at < now() - interval '1 day')
 		on conflict (day) do update set rows = excluded.rows, made_at = now()`, d.Partition, d.Day, d.Rows)
 	return tag.RowsAffected() > 0, err
 }

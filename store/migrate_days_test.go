@@ -1,8 +1,6 @@
 package store
 
-import (
-	"testing"
-)
+import "testing"
 
 // scansOfDays is how often the partitions of days were read whole, by sessions that have ended or say so.
 const scansOfDays = "select sum(seq_scan)::int from pg_stat_user_tables where relname ~ '^envelopes_'"
@@ -14,8 +12,8 @@ func TestMigrate_ReadsNoRowWhileOthersWait(t *testing.T) {
 	for i := range 3 {
 		loadRows(t, db, "tap", at(old.AddDate(0, 0, i)))
 	}
-	finish26 := []string{"select summarize_day(day) from days", "update days set rows = 20000000 where day = '2020-03-01'"}
-	execute(t, db, finish26...)
+	execute(t, db, "select summarize_day(day) from days",
+		"update days set rows = 20000000 where day = '2020-03-01'")
 	want := whole(t, db, "mail")
 	reader, hasty := another(t, db.Conn().Config().Database), another(t, db.Conn().Config().Database)
 	execute(t, reader, "begin", "lock table only envelopes in access share mode")
@@ -26,7 +24,8 @@ func TestMigrate_ReadsNoRowWhileOthersWait(t *testing.T) {
 		t.Errorf("the times of %d days are checked, want 3", n)
 	}
 	execute(t, reader, "rollback")
-	execute(t, db, "alter table envelopes_20200302 drop constraint in_day") // as if it had been broken off before that day
+	// As if it had been broken off before that day.
+	execute(t, db, "alter table envelopes_20200302 drop constraint in_day")
 	execute(t, hasty, "select pg_stat_force_next_flush()")
 	before := ask[int](t, hasty, scansOfDays)
 	if err := hasty.checkDays(t.Context()); err != nil {
