@@ -28,13 +28,14 @@ type FinishedDay struct {
 	Day           time.Time
 	Summarized    bool
 	Before, After int64 // bytes of its indexes, around a reindex; zero: none was due, or this user may not
+	Frozen        bool
 }
 
-// FinishDays does what is due for the days that are over: it packs their coverage, makes their summaries, and rebuilds
-// their indexes if the user owns them. Summaries and rebuilds are recorded, and done again if many rows came late. None
-// of this blocks a reader or a load; what another connection is doing is left to it. Days that were finished are
-// returned with an error too. The error is [ErrPooled] if indexes were left as they are because a pooler is in between;
-// all else is done then.
+// FinishDays does what is due for the days that are over: it packs their coverage, makes their summaries, and, if the
+// user owns them, rebuilds their indexes and freezes their rows. All of it is recorded, and done again if many rows
+// came late. None of this blocks a reader or a load; what another connection is doing is left to it. Days that were
+// finished are returned with an error too. The error is [ErrPooled] if indexes were left as they are because a pooler
+// is in between; all else is done then.
 func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []FinishedDay, err error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute
@@ -45,17 +46,7 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	if err := db.packCoverage(ctx, max(cfg.Quiet, 0), cfg.Signer); err != nil {
 		return nil, fmt.Errorf("pack the coverage of the days that are over: %w", err)
 	}
-	rows, err := db.conn.Query(ctx, `select d.day, d.summary_due,
-		       d.reindex_due and pg_has_role(c.relowner, 'usage'), d.rows, p.name
-		from tap25_internal.days_over($1) d
-		cross join lateral (select 'tap25_internal.' || tap25_internal.partition_name(d.day) as name) p
-		join pg_class c on c.oid = p.name::regclass
-		where d.summary_due or d.reindex_due and pg_has_role(c.relowner, 'usage')
-		order by d.day desc limit nullif($2, 0)`, max(cfg.Quiet, 0), cfg.Most)
-	if err != nil {
-		return nil, fmt.Errorf("list the days that are over: %w", err)
-	}
-	days, err := pgx.CollectRows(rows, pgx.RowToStructByPos[overDay])
+	days, err := db.daysOver(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("list the days that are over: %w", err)
 	}
@@ -63,7 +54,8 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 	if err != nil {
 		return nil, err
 	}
-	waited := false // in vain, for a transaction that the other days would wait for as well
+	// A transaction was in the way, of this reindex or freeze, which would be in that of the other days as well.
+	waited, seen := false, false
 	for _, d := range days {
 		did := FinishedDay{Day: d.Day}
 		if d.Summary {
@@ -78,7 +70,13 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 				return done, fmt.Errorf("reindex the day %s: %w", d.Day.Format(time.DateOnly), err)
 			}
 		}
-		if did.Summarized || did.After > 0 {
+		if d.Freeze && !waited && !seen {
+			if did.Frozen, err = db.freeze(ctx, d); err != nil {
+				return done, fmt.Errorf("freeze the day %s: %w", d.Day.Format(time.DateOnly), err)
+			}
+			seen = !did.Frozen
+		}
+		if did.Summarized || did.After > 0 || did.Frozen {
 			done = append(done, did)
 		}
 	}
@@ -89,10 +87,43 @@ func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []Finished
 }
 
 type overDay struct {
-	Day              time.Time
-	Summary, Reindex bool
-	Rows             int64
-	Partition        string
+	Day                      time.Time
+	Summary, Reindex, Freeze bool
+	Rows                     int64
+	Partition                string
+}
+
+// daysOver lists the days for which this user may do something that is due.
+func (db *DB) daysOver(ctx context.Context, cfg FinishConfig) ([]overDay, error) {
+	rows, err := db.conn.Query(ctx, `select * from (
+			select d.day, d.summary_due, d.reindex_due and o.owns as reindex, d.freeze_due and o.owns as freeze,
+			       d.rows, p.name
+			from tap25_internal.days_over($1) d
+			cross join lateral (select 'tap25_internal.' || tap25_internal.partition_name(d.day) as name) p
+			join pg_class c on c.oid = p.name::regclass
+			cross join lateral (select pg_has_role(c.relowner, 'usage') as owns) o) d
+		where d.summary_due or d.reindex or d.freeze
+		order by d.day desc limit nullif($2, 0)`, max(cfg.Quiet, 0), cfg.Most)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[overDay])
+}
+
+// freeze freezes the rows of a day, so that no later VACUUM reads them again (PostgreSQL documentation, "Preventing
+// Transaction ID Wraparound Failures"). It waits for nobody. done is false if an open transaction or another VACUUM kept
+// some of the rows from it: each load writes its line of days too, whose xmin is that of the newest rows. After a day of
+// that, the rows are left to autovacuum.
+func (db *DB) freeze(ctx context.Context, d overDay) (done bool, err error) {
+	if _, err := db.conn.Exec(ctx, "vacuum (freeze, skip_locked) "+d.Partition); err != nil {
+		return false, err
+	}
+	tag, err := db.conn.Exec(ctx, `insert into tap25_internal.frozen (day, rows)
+		select $2, $3 from pg_class c
+		cross join (select min(age(xmin)) as age, max(loaded_at) as at from tap25_internal.days where day = $2) l
+		where c.oid = $1::text::regclass and (age(c.relfrozenxid) < l.age or l.at < now() - interval '1 day')
+		on conflict (day) do update set rows = excluded.rows, made_at = now()`, d.Partition, d.Day, d.Rows)
+	return tag.RowsAffected() > 0, err
 }
 
 // reindex rebuilds the indexes of a day, packed as full as they go, beside readers and writers; nothing is done if
@@ -160,6 +191,9 @@ func (d FinishedDay) String() string {
 	if d.After > 0 {
 		did = append(did, fmt.Sprintf("indexes rebuilt, %s bytes to %s", numeral.Grouped(d.Before),
 			numeral.Grouped(d.After)))
+	}
+	if d.Frozen {
+		did = append(did, "rows frozen")
 	}
 	return d.Day.Format(time.DateOnly) + ": " + strings.Join(did, ", ")
 }

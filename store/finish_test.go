@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tap25/reassembly/smtp"
 )
 
@@ -187,9 +189,14 @@ func TestFinishDays_SummariesLeaveDaysOut(t *testing.T) {
 // bigDay fills the day old with rows enough to be reindexed.
 func bigDay(t testing.TB, db *DB, from, n int) {
 	t.Helper()
+	bigDayOn(t, db, old, from, n)
+}
+
+func bigDayOn(t testing.TB, db *DB, day time.Time, from, n int) {
+	t.Helper()
 	var rows []*smtp.Envelope
 	for i := range n {
-		e := at(old)
+		e := at(day)
 		e.MailFrom, e.RcptTo = new(fmt.Sprintf("f%d@a%d.example", (from+i)*7919, i%997)),
 			new(fmt.Sprintf("t%d@b%d.example", from+i, i%97))
 		rows = append(rows, e)
@@ -208,7 +215,7 @@ func TestFinishDays_RebuildsIndexesOnceAndAgainBehindManyRows(t *testing.T) {
 	if len(done) != 1 || !done[0].Summarized || done[0].After >= done[0].Before || done[0].After == 0 {
 		t.Fatalf("%+v", done)
 	}
-	if s, err := db.Status(t.Context()); err != nil || s.Summarized != 1 || s.Reindexed != 1 {
+	if s, err := db.Status(t.Context()); err != nil || s.Summarized != 1 || s.Reindexed != 1 || s.Frozen != 1 {
 		t.Errorf("status %+v, %v", s, err)
 	}
 	if size := ask[int64](t, db, "select pg_indexes_size('envelopes_20200229')"); size != done[0].After {
@@ -235,6 +242,56 @@ func TestFinishDays_RebuildsIndexesOnceAndAgainBehindManyRows(t *testing.T) {
 	if n, touched := scans(t, db, "mail_from('F79190@A10.example')"); n != 1 ||
 		touched["envelopes_20200229"] != "by index" {
 		t.Errorf("%d rows, %v", n, touched)
+	}
+}
+
+// frozenDay reports whether no VACUUM has to look at a row of the day old again.
+func frozenDay(t *testing.T, db *DB) bool {
+	t.Helper()
+	return ask[bool](t, db, `select relfrozenxid::text::bigint >
+			(select max(xmin::text::bigint) from envelopes_20200229)
+		from pg_class where oid = 'envelopes_20200229'::regclass`)
+}
+
+func TestFinishDays_FreezesOnceAndAgainAfterManyRows(t *testing.T) {
+	db := database(t, false)
+	bigDay(t, db, 0, 100)
+	for _, c := range []struct {
+		rows   int
+		frozen bool
+	}{{0, true}, {0, false}, {9, false}, {1, true}} {
+		if c.rows > 0 {
+			bigDay(t, db, 100, c.rows)
+		}
+		done := finish(t, db, soon)
+		if did := len(done) == 1 && done[0].Frozen; did != c.frozen {
+			t.Errorf("after %d more rows: %+v", c.rows, done)
+		}
+		if want := c.frozen || c.rows == 0; frozenDay(t, db) != want {
+			t.Errorf("after %d more rows: frozen is not %v", c.rows, want)
+		}
+	}
+	reader := another(t, db.Conn().Config().Database)
+	tx, err := reader.Conn().BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "select 1"); err != nil { // which takes its snapshot
+		t.Fatal(err)
+	}
+	bigDay(t, db, 200, 100)
+	if done := finish(t, db, soon); len(done) != 1 || done[0].Frozen {
+		t.Errorf("beside an older transaction: %+v", done)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if done := finish(t, db, soon); len(done) != 1 || !done[0].Frozen || !frozenDay(t, db) {
+		t.Errorf("after that transaction: %+v", done)
+	}
+	expire(t, db, ExpireConfig{Version: "test", Now: old.AddDate(2, 0, 9)})
+	if n := ask[int](t, db, "select count(*) from frozen"); n != 0 {
+		t.Errorf("%d lines are left of days that are gone", n)
 	}
 }
 
@@ -316,8 +373,9 @@ func TestFinishDays_ByThoseWhoMay(t *testing.T) {
 	for _, role := range []string{"tap25_sensor", "tap25_admin"} {
 		bigDay(t, db, 0, 10_000)
 		user := as(t, db, role, role[6:])
-		if done := finish(t, user, soon); len(done) != 1 || !done[0].Summarized || done[0].After != 0 {
-			t.Errorf("%s: %+v; want a summary and no reindex", role, done)
+		if done := finish(t, user, soon); len(done) != 1 || !done[0].Summarized || done[0].After != 0 ||
+			done[0].Frozen {
+			t.Errorf("%s: %+v; want a summary, and neither a reindex nor a freeze", role, done)
 		}
 		if done := finish(t, user, soon); len(done) != 0 {
 			t.Errorf("%s, the second time: %+v", role, done)

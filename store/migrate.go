@@ -150,7 +150,11 @@ func (db *DB) migrateFrom(ctx context.Context, schema, owner string, version int
 		}
 		return nil // Migrate looks again
 	}
-	if err := db.migrateTo(ctx, schema, owner, version); err != nil {
+	err = db.checkDays(ctx)
+	if err == nil {
+		err = db.migrateTo(ctx, schema, owner, version)
+	}
+	if err != nil {
 		return fmt.Errorf("migrate the schema: %w", err)
 	}
 	return nil

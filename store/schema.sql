@@ -267,10 +267,6 @@ CREATE TABLE tap25_internal.envelopes (
     CONSTRAINT origins CHECK ((((origin_by >= 1) AND (origin_by <= 3)) AND (origin_port > '-32768'::integer) AND ((origin_by IS NOT NULL) OR (num_nonnulls(origin_ip, origin_port) = 0)) AND (octet_length(network) <= 255) AND (network ~ '^(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?)(?:/(?:[a-z][a-z0-9-]* [0-9]+|[a-z](?:[a-z0-9-]*[a-z-])?))*$'::text))),
     CONSTRAINT row_values CHECK ((((outcome >= 0) AND (outcome <= 5)) AND ((flags >= 0) AND (flags <= 127)) AND (mail_no >= 0) AND (message_bytes >= 0) AND (declared_size >= 0) AND (lost_bytes >= 0)))
 ) PARTITION BY RANGE (seen_at);
-CREATE INDEX envelopes_bucket_idx ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(mail_from));
-CREATE INDEX envelopes_bucket_idx1 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(rcpt_to));
-CREATE INDEX envelopes_bucket_idx2 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(tap25_internal.domain_of(mail_from)));
-CREATE INDEX envelopes_bucket_idx3 ON ONLY tap25_internal.envelopes USING btree (tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)));
 CREATE INDEX envelopes_client_ip_idx ON ONLY tap25_internal.envelopes USING btree (client_ip);
 CREATE INDEX envelopes_origin_ip_idx ON ONLY tap25_internal.envelopes USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
 CREATE INDEX envelopes_seen_at_mail_from_rcpt_to_idx ON ONLY tap25_internal.envelopes USING brin (seen_at, mail_from text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03'), rcpt_to text_bloom_ops (n_distinct_per_range='1900', false_positive_rate='0.03')) WITH (pages_per_range='44');
@@ -283,6 +279,25 @@ CREATE TABLE tap25_internal.evidence (
     born     xid DEFAULT (pg_current_xact_id())::xid NOT NULL,
     CONSTRAINT evidence_one_check CHECK (one),
     CONSTRAINT evidence_pkey PRIMARY KEY (one)
+);
+
+CREATE TABLE tap25_internal.expected_volume (
+    one        boolean DEFAULT true NOT NULL,
+    rows_a_day bigint NOT NULL,
+    bits       smallint NOT NULL,
+    set_at     timestamp with time zone DEFAULT now() NOT NULL,
+    set_by     name DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT expected_volume_bits_check CHECK ((bits = ANY (ARRAY[16, 20, 24]))),
+    CONSTRAINT expected_volume_one_check CHECK (one),
+    CONSTRAINT expected_volume_rows_a_day_check CHECK ((rows_a_day > 0)),
+    CONSTRAINT expected_volume_pkey PRIMARY KEY (one)
+);
+
+CREATE TABLE tap25_internal.frozen (
+    day     date NOT NULL,
+    rows    bigint NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT frozen_pkey PRIMARY KEY (day)
 );
 
 CREATE TABLE tap25_internal.held (
@@ -401,7 +416,7 @@ CREATE TABLE tap25_internal.prints (
     page   integer NOT NULL,
     prints smallint[] NOT NULL,
     CONSTRAINT prints_pkey PRIMARY KEY (day, page)
-);
+) PARTITION BY LIST (day);
 
 CREATE TABLE tap25_internal.rebuilding_indexes ();
 
@@ -1759,7 +1774,7 @@ BEGIN ATOMIC
      mail_about.origin_port,
      mail_about.origin_by,
      mail_about.network
-    FROM tap25_internal.mail_about('mail_from'::text, mail_from.address, 'tap25_internal.bucket(mail_from) = tap25_internal.bucket($1) and lower(mail_from) = lower($1)'::text, mail_from.since, mail_from.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
+    FROM tap25_internal.mail_about('mail_from'::text, mail_from.address, '{bucket}(mail_from) = {bucket}($1) and lower(mail_from) = lower($1)'::text, mail_from.since, mail_from.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_from_domain(domain text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1797,7 +1812,7 @@ BEGIN ATOMIC
      mail_about.origin_port,
      mail_about.origin_by,
      mail_about.network
-    FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(mail_from)) = tap25_internal.bucket($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
+    FROM tap25_internal.mail_about('from_domain'::text, mail_from_domain.domain, '{bucket}(tap25_internal.domain_of(mail_from)) = {bucket}($1) and tap25_internal.domain_of(mail_from) = lower($1)'::text, mail_from_domain.since, mail_from_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_hops(session bigint, number integer, recipient text)
@@ -2424,7 +2439,7 @@ BEGIN ATOMIC
      mail_about.origin_port,
      mail_about.origin_by,
      mail_about.network
-    FROM tap25_internal.mail_about('rcpt_to'::text, mail_to.address, 'tap25_internal.bucket(rcpt_to) = tap25_internal.bucket($1) and lower(rcpt_to) = lower($1)'::text, mail_to.since, mail_to.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
+    FROM tap25_internal.mail_about('rcpt_to'::text, mail_to.address, '{bucket}(rcpt_to) = {bucket}($1) and lower(rcpt_to) = lower($1)'::text, mail_to.since, mail_to.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
 END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_to_domain(domain text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -2462,7 +2477,7 @@ BEGIN ATOMIC
      mail_about.origin_port,
      mail_about.origin_by,
      mail_about.network
-    FROM tap25_internal.mail_about('to_domain'::text, mail_to_domain.domain, 'tap25_internal.bucket(tap25_internal.domain_of(rcpt_to)) = tap25_internal.bucket($1) and tap25_internal.domain_of(rcpt_to) = lower($1)'::text, mail_to_domain.since, mail_to_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
+    FROM tap25_internal.mail_about('to_domain'::text, mail_to_domain.domain, '{bucket}(tap25_internal.domain_of(rcpt_to)) = {bucket}($1) and tap25_internal.domain_of(rcpt_to) = lower($1)'::text, mail_to_domain.since, mail_to_domain.before) mail_about(seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network);
 END;
 
 CREATE OR REPLACE FUNCTION tap25.open_case(which text, purpose text)
@@ -2661,6 +2676,12 @@ begin
     perform from tap25_internal.days d where d.sensor = by_sensor and d.day = any (which) order by d.day for no key update;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.bits_for(rows_a_day bigint)
+ RETURNS smallint
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (CASE WHEN (rows_a_day <= ((16)::bigint << 16)) THEN 16 WHEN (rows_a_day <= ((16)::bigint << 20)) THEN 20 ELSE 24 END)::smallint;
+
 CREATE OR REPLACE FUNCTION tap25_internal.bound_waits()
  RETURNS void
  LANGUAGE sql
@@ -2672,6 +2693,18 @@ CREATE OR REPLACE FUNCTION tap25_internal.bucket(name text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (hashtext(lower(name)) & 65535);
+
+CREATE OR REPLACE FUNCTION tap25_internal.bucket20(name text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (hashtext(lower(name)) & 1048575);
+
+CREATE OR REPLACE FUNCTION tap25_internal.bucket24(name text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (hashtext(lower(name)) & 16777215);
 
 CREATE OR REPLACE FUNCTION tap25_internal.case_copies(warrants bigint[], since timestamp with time zone, before timestamp with time zone, target text)
  RETURNS SETOF tap25.mail
@@ -3135,54 +3168,74 @@ begin
     where l.sensor = by_sensor and l.segment = u.segment and l.loaded_at = now();
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.day_bucket(day date)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select coalesce((select w from unnest(array['bucket24', 'bucket20']) w
+        where to_regclass(format('tap25_internal.%I', tap25_internal.partition_name(day) || '_' || w || '_idx')) is not null), 'bucket')
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.days_over(quiet interval)
- RETURNS TABLE(day date, rows bigint, summary_due boolean, reindex_due boolean)
+ RETURNS TABLE(day date, rows bigint, summary_due boolean, reindex_due boolean, freeze_due boolean)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
-    select d.day, case when t.tied then 0 else d.rows::bigint end, s.day is null, not t.tied and d.rows >= 10000 and (r.day is null or d.rows >= r.rows * 1.1)
+    select d.day, case when t.tied then 0 else d.rows::bigint end, s.day is null, not t.tied and d.rows >= 10000 and (r.day is null or d.rows >= r.rows * 1.1),
+           not t.tied and (f.day is null or d.rows >= f.rows * 1.1)
     from (select day, sum(rows) as rows, max(loaded_at) as loaded_at from tap25_internal.days group by day) d
     cross join (select tap25_internal.is_tied() as tied) t
     left join tap25_internal.summaries s on s.day = d.day and s.rows = d.rows left join tap25_internal.reindexed r on r.day = d.day
+    left join tap25_internal.frozen f on f.day = d.day
     where d.day < (now() at time zone 'UTC')::date and d.loaded_at <= now() - quiet and d.rows > 0 and tap25_internal.has_partition(d.day) $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.days_with(kind text, value text, since timestamp with time zone, before timestamp with time zone)
  RETURNS SETOF date
- LANGUAGE sql
- STABLE PARALLEL SAFE
-BEGIN ATOMIC
- WITH hashed AS (
-          SELECT tap25_internal.print_hash(days_with.kind, days_with.value) AS hash
-         ), inherits AS MATERIALIZED (
-          SELECT i.inhrelid
-            FROM pg_inherits i
-           WHERE (i.inhparent = ('tap25_internal.envelopes'::regclass)::oid)
-         ), parts AS MATERIALIZED (
-          SELECT to_date("right"((c.relname)::text, 8), 'YYYYMMDD'::text) AS day
-            FROM (inherits i
-              CROSS JOIN LATERAL ( SELECT c_1.relname
-                    FROM pg_class c_1
-                   WHERE (c_1.oid = i.inhrelid)
-                  OFFSET 0) c)
-           WHERE ((translate((c.relname)::text, '0123456789'::text, ''::text) = 'envelopes_'::text) AND (length((c.relname)::text) = 18))
-         )
-  SELECT q.day
-    FROM (((parts q
-      LEFT JOIN ( SELECT days.day,
-             sum(days.rows) AS rows
-            FROM tap25_internal.days
-           WHERE ((days.day >= ((days_with.since AT TIME ZONE 'UTC'::text))::date) AND (days.day <= ((days_with.before AT TIME ZONE 'UTC'::text))::date))
-           GROUP BY days.day) d ON ((d.day = q.day)))
-      CROSS JOIN hashed h)
-      LEFT JOIN tap25_internal.summaries s ON (((s.day = q.day) AND ((s.rows)::numeric = d.rows))))
-   WHERE ((q.day >= ((days_with.since AT TIME ZONE 'UTC'::text))::date) AND (q.day <= ((days_with.before AT TIME ZONE 'UTC'::text))::date) AND ((h.hash IS NULL) OR (s.day IS NULL) OR (EXISTS ( SELECT
-            FROM tap25_internal.prints p
-           WHERE ((p.day = q.day) AND (p.page = tap25_internal.print_page(h.hash, s.bits)) AND (tap25_internal.print_of(h.hash) = ANY (p.prints)))))))
-   ORDER BY q.day;
-END;
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    hash constant bigint := tap25_internal.print_hash(kind, value);
+    d    record;
+    has  boolean;
+begin
+    for d in
+        -- Each partition's name is looked up by its number, day by day: a join would read all of pg_class, which also has the indexes.
+        with inherits as materialized (
+            select i.inhrelid from pg_inherits i where i.inhparent = 'tap25_internal.envelopes'::regclass
+        ), parts as materialized (
+            select to_date(right(c.relname, 8), 'YYYYMMDD') as day
+            from inherits i cross join lateral (select c.relname from pg_class c where c.oid = i.inhrelid offset 0) c
+            where translate(c.relname, '0123456789', '') = 'envelopes_' and length(c.relname) = 18
+        )
+        select q.day, s.bits from parts q
+        left join (
+            select days.day, sum(days.rows) as rows from tap25_internal.days
+            where days.day between (since at time zone 'UTC')::date and (before at time zone 'UTC')::date group by days.day
+        ) c on c.day = q.day
+        left join tap25_internal.summaries s on s.day = q.day and s.rows = c.rows
+        where q.day between (since at time zone 'UTC')::date and (before at time zone 'UTC')::date order by q.day
+    loop
+        has := true;
+        if hash is not null and d.bits is not null then
+            begin
+                execute format('select exists (select from tap25_internal.%I p where p.page = $1 and $2 = any (p.prints))', tap25_internal.prints_name(d.day))
+                    into has using tap25_internal.print_page(hash, d.bits), tap25_internal.print_of(hash);
+            exception when undefined_table then -- expiry has dropped the day meanwhile
+                has := true;
+            end;
+        end if;
+        if has then
+            return next d.day;
+        end if;
+    end loop;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.decide_warrant(which bigint, decision text, reason text)
  RETURNS void
@@ -3247,7 +3300,8 @@ AS $function$
 declare
     owner constant oid := (select c.relowner from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass);
     held  constant regclass[] := case when which is null then array['tap25_internal.making_partitions'::regclass]
-        else array['tap25_internal.envelopes'::regclass, 'tap25.holds'::regclass, to_regclass('tap25_internal.' || tap25_internal.partition_name(which))] end;
+        else array['tap25_internal.envelopes'::regclass, 'tap25.holds'::regclass, to_regclass('tap25_internal.' || tap25_internal.partition_name(which)),
+            'tap25_internal.prints'::regclass, to_regclass('tap25_internal.' || tap25_internal.prints_name(which))] end;
     late  constant boolean := exists (select from tap25_internal.late_days l where l.day = which and l.since < clock_timestamp() - older);
     using_it text[] := '{}';
     s     record;
@@ -3420,9 +3474,12 @@ begin
     rows := coalesce((select sum(d.rows) from tap25_internal.days d where d.day = which), 0);
     execute format('drop table %s', partition);
     delete from tap25_internal.days d where d.day = which;
-    delete from tap25_internal.prints p where p.day = which;
+    if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
+        execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
+    end if;
     delete from tap25_internal.summaries s where s.day = which;
     delete from tap25_internal.reindexed r where r.day = which;
+    delete from tap25_internal.frozen f where f.day = which;
     delete from tap25_internal.late_days l where l.day = which;
     insert into tap25.expired (day, kind, rows, bytes, kept, version) values (which, 'partition', rows, bytes, kept, expire_day.version);
     return next;
@@ -3471,9 +3528,12 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    perform tap25_internal.grant_roles_before_volumes();
+    perform tap25_internal.grant_roles_before_widths();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.bucket20, tap25_internal.bucket24 to tap25_sensor; -- the indexes call them
+    end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant select on tap25.volumes to tap25_admin;
+        grant select on tap25_internal.expected_volume, tap25_internal.frozen to tap25_admin;
     end if;
 end $function$;
 
@@ -3686,6 +3746,18 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_widths()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_volumes();
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25.volumes to tap25_admin;
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.has_links(of_sensor text, its_fingerprint bytea, numbers bigint[], hashes bytea[])
  RETURNS boolean[]
  LANGUAGE plpgsql
@@ -3725,6 +3797,26 @@ CREATE OR REPLACE FUNCTION tap25_internal.hop_links(a tap25.mail_once, b tap25.m
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT CASE WHEN ((l.links && '{recipient,orcpt}'::text[]) AND (l.links && '{sender,envid}'::text[]) AND (l.links && '{orcpt,envid,size,address}'::text[])) THEN l.links ELSE NULL::text[] END AS "case" FROM (SELECT array_remove(ARRAY[CASE WHEN (lower((hop_links.a).rcpt_to) = lower((hop_links.b).rcpt_to)) THEN 'recipient'::text ELSE NULL::text END, CASE WHEN ((lower((hop_links.a).rcpt_to) <> lower((hop_links.b).rcpt_to)) AND (lower(COALESCE((hop_links.a).orcpt, (hop_links.a).rcpt_to)) = lower(COALESCE((hop_links.b).orcpt, (hop_links.b).rcpt_to)))) THEN 'orcpt'::text ELSE NULL::text END, CASE WHEN (lower((hop_links.a).mail_from) = lower((hop_links.b).mail_from)) THEN 'sender'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).envid = (hop_links.b).envid) THEN 'envid'::text ELSE NULL::text END, CASE WHEN ((((hop_links.b).message_bytes - (hop_links.a).message_bytes) >= 1) AND (((hop_links.b).message_bytes - (hop_links.a).message_bytes) <= 4096)) THEN 'size'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).server_ip = ANY (ARRAY[(hop_links.b).client_ip, (hop_links.b).origin_ip])) THEN 'address'::text ELSE NULL::text END, CASE WHEN ((hop_links.b).seen_at >= (hop_links.a).seen_at) THEN 'time'::text ELSE NULL::text END], NULL::text) AS links) l WHERE (((hop_links.a).outcome = 'accepted'::tap25.outcome) AND ((hop_links.a).client_ip <> (hop_links.b).client_ip) AND ((hop_links.b).seen_at < ((hop_links.a).seen_at + '5 days'::interval)) AND (((hop_links.b).seen_at >= (hop_links.a).seen_at) OR ((NOT ((hop_links.a).sensors && (hop_links.b).sensors)) AND ((hop_links.b).seen_at >= ((hop_links.a).seen_at - '00:00:01'::interval)))) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).envid IS NULL) OR ((hop_links.b).envid IS NULL)) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).message_bytes <= (hop_links.b).message_bytes) OR (num_nulls((hop_links.a).message_bytes, (hop_links.b).message_bytes) > 0))));
+
+CREATE OR REPLACE FUNCTION tap25_internal.index_day(day date)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    name   constant text := tap25_internal.partition_name(day);
+    bucket constant text := (select 'bucket' || case when v.bits > 16 then v.bits::text else '' end from tap25_internal.expected_volume v);
+    i      text;
+begin
+    for i in select c.relname from pg_index x join pg_class c on c.oid = x.indexrelid
+             where x.indrelid = ('tap25_internal.' || name)::regclass and c.relname ~ '_bucket[0-9]*_idx[0-9]*$'
+    loop
+        execute format('drop index tap25_internal.%I', i);
+    end loop;
+    foreach i in array array['mail_from', 'rcpt_to', 'tap25_internal.domain_of(mail_from)', 'tap25_internal.domain_of(rcpt_to)'] loop
+        execute format('create index on tap25_internal.%I (tap25_internal.%I(%s))', name, bucket, i);
+    end loop;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.is_host(ip inet)
  RETURNS boolean
@@ -3947,23 +4039,17 @@ CREATE OR REPLACE FUNCTION tap25_internal.mail_about(kind text, value text, cond
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-    question constant text := 'select * from tap25_internal.%s where seen_at >= $2 and seen_at < $3 and ' || condition;
+    question constant text := 'select * from tap25_internal.%s where seen_at >= $2 and seen_at < $3 and ';
     first  constant timestamptz := coalesce(since, '-infinity');
     behind constant timestamptz := coalesce(before, 'infinity');
-    which  date[];
     d      date;
 begin
     perform tap25_internal.check_may_ask();
-    which := array(select tap25_internal.days_with(kind, value, first, behind));
-    if cardinality(which) > 32 then
-        return query execute format(question, 'mail_days') using value, first, behind;
-    else
-        foreach d in array which loop
-            return query execute format(question, 'mail_days')
-                using value, greatest(first, d::timestamp at time zone 'UTC'), least(behind, (d + 1)::timestamp at time zone 'UTC');
-        end loop;
-    end if;
-    return query execute format(question, 'mail_aside') using value, first, behind;
+    foreach d in array array(select tap25_internal.days_with(kind, value, first, behind)) loop
+        return query execute format(question, 'mail_days') || replace(condition, '{bucket}', 'tap25_internal.' || tap25_internal.day_bucket(d))
+            using value, greatest(first, d::timestamp at time zone 'UTC'), least(behind, (d + 1)::timestamp at time zone 'UTC');
+    end loop;
+    return query execute format(question, 'mail_aside') || replace(condition, '{bucket}', 'tap25_internal.bucket') using value, first, behind;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.mail_concerning(mailbox text, domain text, network inet, since timestamp with time zone, before timestamp with time zone)
@@ -4027,6 +4113,7 @@ declare
     name constant text := tap25_internal.partition_name(day);
 begin
     execute format('create table tap25_internal.%I (like tap25_internal.envelopes including defaults including constraints)', name);
+    perform tap25_internal.index_day(day);
     execute format('alter table tap25_internal.envelopes attach partition tap25_internal.%I for values from (%L) to (%L)', name,
                    to_char(day::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00', to_char((day + 1)::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00');
     perform tap25_internal.open_partition(('tap25_internal.' || name)::regclass);
@@ -4076,6 +4163,21 @@ begin
         end if;
     end loop;
     return made;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.make_prints(day date)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET default_tablespace TO ''
+ SET default_table_access_method TO 'heap'
+AS $function$
+declare
+    name constant text := tap25_internal.prints_name(day);
+begin
+    execute format('create table tap25_internal.%I (like tap25_internal.prints)', name);
+    execute format('alter table tap25_internal.prints attach partition tap25_internal.%I for values in (%L)', name, day);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.mark_dropped_loads()
@@ -4393,6 +4495,12 @@ CREATE OR REPLACE FUNCTION tap25_internal.print_page(hash bigint, bits smallint)
  IMMUTABLE PARALLEL SAFE
 RETURN ((hash & (((1 << (bits)::integer) - 1))::bigint))::integer;
 
+CREATE OR REPLACE FUNCTION tap25_internal.prints_name(day date)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ('prints_'::text || to_char((day)::timestamp without time zone, 'YYYYMMDD'::text));
+
 CREATE OR REPLACE FUNCTION tap25_internal.prune_loads(by_sensor text, older text)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -4544,6 +4652,27 @@ CREATE OR REPLACE FUNCTION tap25_internal.rows_held(hold bigint)
  SET "TimeZone" TO 'UTC'
 AS $function$ select count(*) from tap25_internal.held h where h.hold_ids @> array[hold] having not tap25_internal.is_tied() $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.set_volume(rows_a_day bigint)
+ RETURNS smallint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET default_tablespace TO ''
+AS $function$
+declare
+    width constant smallint := tap25_internal.bits_for(rows_a_day);
+begin
+    perform tap25_internal.bound_waits();
+    lock table tap25_internal.making_partitions in exclusive mode;
+    update tap25_internal.expected_volume v set rows_a_day = set_volume.rows_a_day, bits = width, set_at = now(), set_by = session_user;
+    perform tap25_internal.index_day(p.day) from tap25_internal.partitions() p
+    where p.day > (now() at time zone 'UTC')::date and not exists (select from tap25_internal.days d where d.day = p.day and d.rows > 0)
+    order by p.day;
+    return width;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.span(length interval)
  RETURNS text
  LANGUAGE sql
@@ -4639,7 +4768,11 @@ begin
         return false;
     end;
     lock table only tap25_internal.envelopes in access share mode; -- first, as expiry does
-    delete from tap25_internal.prints p where p.day = which;
+    if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
+        execute format('delete from tap25_internal.%I', tap25_internal.prints_name(which));
+    elsif exists (select from tap25_internal.days d where d.day = which and d.rows > 0) then
+        perform tap25_internal.make_prints(which);
+    end if;
     delete from tap25_internal.summaries s where s.day = which;
     with counted as (
         select sum(d.rows) as rows, greatest(0, ceil(log(2, greatest(1, sum(d.rows) * 2.5 / 512))))::smallint as bits
@@ -4787,6 +4920,8 @@ GRANT SELECT ON tap25_internal.days TO tap25_admin;
 GRANT SELECT ON tap25_internal.ended_sessions TO tap25_admin;
 GRANT INSERT ON tap25_internal.envelopes TO tap25_sensor;
 GRANT SELECT ON tap25_internal.evidence TO tap25_admin;
+GRANT SELECT ON tap25_internal.expected_volume TO tap25_admin;
+GRANT SELECT ON tap25_internal.frozen TO tap25_admin;
 GRANT SELECT ON tap25_internal.late_days TO tap25_admin;
 GRANT SELECT ON tap25_internal.loads TO tap25_admin;
 GRANT INSERT (auth, client_ip, client_port, data_code, declared_size, envid, flags, helo, lost_bytes, mail_code, mail_from, mail_from_raw, mail_no, message_bytes, network, orcpt, origin_by, origin_ip, origin_port, outcome, queue_id, rcpt_code, rcpt_to, rcpt_to_raw, reason, seen_at, sensor, server_ip, server_port, session_id, tls_server_name) ON tap25_internal.misdated TO tap25_sensor;
@@ -4834,6 +4969,8 @@ GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],da
 GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.bucket(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.bucket20(text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.bucket24(text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.check_may_ask() TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.coverage_over(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.coverage_over(interval) TO tap25_sensor;
@@ -5150,6 +5287,16 @@ COMMENT ON COLUMN tap25_internal.evidence.one IS 'Always true, so that there is 
 COMMENT ON COLUMN tap25_internal.evidence.database IS 'Random; a sensor remembers by it what it has signed for this database.';
 COMMENT ON COLUMN tap25_internal.evidence.since IS 'When the schema got evidence.';
 COMMENT ON COLUMN tap25_internal.evidence.born IS 'The xmin of this line, unless a dump was restored: then the xmin of no row is that of its load any more.';
+COMMENT ON TABLE tap25_internal.expected_volume IS 'For how many rows a day the indexes of addresses of new days are made: one row, which set_volume changes.';
+COMMENT ON COLUMN tap25_internal.expected_volume.one IS 'True: there is one row.';
+COMMENT ON COLUMN tap25_internal.expected_volume.rows_a_day IS 'The rows a day that are expected.';
+COMMENT ON COLUMN tap25_internal.expected_volume.bits IS 'The bits of a hash that the indexes of new days have. Days that have rows keep the width with which they were made.';
+COMMENT ON COLUMN tap25_internal.expected_volume.set_at IS 'When that was set, by the database''s clock.';
+COMMENT ON COLUMN tap25_internal.expected_volume.set_by IS 'By whom.';
+COMMENT ON TABLE tap25_internal.frozen IS 'Days whose rows were frozen after the day was over, so that no later VACUUM reads them again.';
+COMMENT ON COLUMN tap25_internal.frozen.day IS 'The UTC day.';
+COMMENT ON COLUMN tap25_internal.frozen.rows IS 'How many rows the day had then.';
+COMMENT ON COLUMN tap25_internal.frozen.made_at IS 'When they were frozen, by the database''s clock.';
 COMMENT ON TABLE tap25_internal.held IS 'Rows that outlived their day under a legal hold, each once. They are in mail until their last hold ends.';
 COMMENT ON COLUMN tap25_internal.held.lost_bytes IS 'Octets of the session that the capture missed, up to this row''s last reply. Null: none.';
 COMMENT ON COLUMN tap25_internal.held.client_port IS 'TCP port of the client, less 32768.';
@@ -5186,7 +5333,7 @@ COMMENT ON COLUMN tap25_internal.misdated.reason IS 'Why its day gets no partiti
 COMMENT ON COLUMN tap25_internal.misdated.loaded_at IS 'When the row was loaded, by the database''s clock: it expires by this time.';
 COMMENT ON COLUMN tap25_internal.misdated.origin_port IS 'TCP port of the client that a proxy names, less 32768. Null: none is named.';
 COMMENT ON COLUMN tap25_internal.misdated.origin_by IS 'What named the client in origin_ip: 1 a header of the PROXY protocol, 2 XCLIENT, 3 XFORWARD. Null: nothing did.';
-COMMENT ON TABLE tap25_internal.prints IS 'What summaries hold: 16 bits of the hash of each address, domain and IP address of a day.';
+COMMENT ON TABLE tap25_internal.prints IS 'What summaries hold: 16 bits of the hash of each address, domain and IP address of a day. A partition for each day, prints_YYYYMMDD, which is dropped with the day.';
 COMMENT ON COLUMN tap25_internal.prints.day IS 'The UTC day.';
 COMMENT ON COLUMN tap25_internal.prints.page IS 'The page: other bits of the hash.';
 COMMENT ON COLUMN tap25_internal.prints.prints IS 'The prints in the page, ascending, each less 32768.';
@@ -5225,8 +5372,11 @@ COMMENT ON FUNCTION tap25_internal.await_flush() IS 'Waits until what is committ
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
 COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';
+COMMENT ON FUNCTION tap25_internal.bits_for(bigint) IS 'Returns how many bits of a hash the indexes of a day of so many rows have.';
 COMMENT ON FUNCTION tap25_internal.bound_waits() IS 'Ends a wait for a lock after 30 seconds, if the session sets no lock_timeout.';
 COMMENT ON FUNCTION tap25_internal.bucket(text) IS 'Returns 16 bits of the hash of an address or domain in lower case: the indexes have these, not the text.';
+COMMENT ON FUNCTION tap25_internal.bucket20(text) IS 'Returns 20 bits of the hash of an address or domain in lower case, for the indexes of days of more than a million rows.';
+COMMENT ON FUNCTION tap25_internal.bucket24(text) IS 'Returns 24 bits of the hash of an address or domain in lower case, for the indexes of days of more than 16 million rows.';
 COMMENT ON FUNCTION tap25_internal.case_copies(bigint[],timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of mail that warrants open, of a time range and a target, or all (null): each once.';
 COMMENT ON FUNCTION tap25_internal.case_rows(bigint[],timestamp with time zone,timestamp with time zone,text) IS 'Returns the answer to a question on a case: case_copies, each recipient of each mail once, in the order of the digest.';
 COMMENT ON FUNCTION tap25_internal.change_hold() IS 'Trigger: lets nothing of a hold change but its end, once.';
@@ -5250,6 +5400,7 @@ COMMENT ON FUNCTION tap25_internal.count_day() IS 'Trigger: as count_rows, for w
 COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.coverage_over(interval) IS 'Days that are over, and the sensors whose coverage of them this login may pack, with the chain that signs it. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) IS 'Notes the first and the last day of the rows of segments that the same transaction has entered in loads. For sensors, under their own name.';
+COMMENT ON FUNCTION tap25_internal.day_bucket(date) IS 'Returns the name of the function that a day''s indexes of addresses call. A wrong answer would cost time only.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
 COMMENT ON FUNCTION tap25_internal.decide_warrant(bigint,text,text) IS 'Records that a warrant is approved or refused, by an approver who is neither its applicant nor one of its auditors.';
@@ -5276,10 +5427,12 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_before_evidence() IS 'The part of
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_load_days() IS 'The part of grant_roles that is older than load_days.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_volumes() IS 'The part of grant_roles that is older than volumes.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_widths() IS 'The part of grant_roles that is older than the widths of indexes.';
 COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Which of some links, by number and SHA-256, a chain has. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
 COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what links one mail to another as its next hop; null if that is too little. mail_hops explains the words.';
+COMMENT ON FUNCTION tap25_internal.index_day(date) IS 'Makes a day''s four indexes of addresses in the width in force, in place of those that it has.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
 COMMENT ON FUNCTION tap25_internal.is_mailbox(text) IS 'Returns whether a party is a mailbox, with @, rather than a domain. The empty one is the null reverse-path, and Postmaster has no domain.';
 COMMENT ON FUNCTION tap25_internal.is_member(name,name) IS 'Returns whether a role is another, or a member of it, directly or not; a superuser is no member of what was not granted.';
@@ -5297,12 +5450,13 @@ COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an a
 COMMENT ON FUNCTION tap25_internal.lock_chain(text,bytea) IS 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
 COMMENT ON FUNCTION tap25_internal.log_refusal(bigint,text) IS 'Writes to the server''s log why an access is refused.';
-COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that a condition on $1, the value, holds for, asked day by day. The functions mail_from to mail_server call it.';
+COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that a condition on $1, the value, holds for, asked day by day. {bucket} in the condition stands for the function that the indexes of addresses call. The functions mail_from to mail_server call it.';
 COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a mailbox, domain or network (the others are null) in a time range.';
 COMMENT ON FUNCTION tap25_internal.mail_of_party(text,boolean,timestamp with time zone,timestamp with time zone) IS 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
 COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';
+COMMENT ON FUNCTION tap25_internal.make_prints(date) IS 'Makes the partition of prints of a day.';
 COMMENT ON FUNCTION tap25_internal.mark_dropped_loads() IS 'Marks the loads of capture files whose rows were all dropped, and forgets those marked a month ago; returns how many it has marked. For administrators, after expiry.';
 COMMENT ON FUNCTION tap25_internal.max_partitions() IS 'Returns how many partitions there may be before an older day gets none: three years. Replace it by a larger number only after raising max_locks_per_transaction.';
 COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'Returns whether a warrant of this auditor and end is valid for the session''s login now.';
@@ -5321,6 +5475,7 @@ COMMENT ON FUNCTION tap25_internal.percent(numeric,boolean) IS 'A share as per c
 COMMENT ON FUNCTION tap25_internal.print_hash(text,text) IS 'Returns the hash of a value of a kind, such as mail_from, in lower case.';
 COMMENT ON FUNCTION tap25_internal.print_of(bigint) IS 'Returns the 16 bits of a hash that are kept.';
 COMMENT ON FUNCTION tap25_internal.print_page(bigint,smallint) IS 'Returns the page that a hash belongs to.';
+COMMENT ON FUNCTION tap25_internal.prints_name(date) IS 'Returns the name of the partition of prints of a day.';
 COMMENT ON FUNCTION tap25_internal.prune_loads(text,text) IS 'Forgets loads of a spool''s segments that are a month old and older than a segment; returns how many. For sensors, of their own name.';
 COMMENT ON FUNCTION tap25_internal.record_access(bigint,text,text,bigint[],text,bigint,bigint,text,bigint,text,timestamp with time zone,timestamp with time zone,text) IS 'Adds the line of an access to accesses.';
 COMMENT ON FUNCTION tap25_internal.record_opening(text,text,text) IS 'Records that the private cluster is opened as its owner, in the server''s log and in accesses. tap25 db psql calls it.';
@@ -5330,6 +5485,7 @@ COMMENT ON FUNCTION tap25_internal.refuse_change() IS 'Trigger: refuses to write
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
 COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
+COMMENT ON FUNCTION tap25_internal.set_volume(bigint) IS 'Sets for how many rows a day the indexes of addresses of new days are made; returns the bits of a hash that they have from now on. For the owner: select tap25_internal.set_volume(100000000)';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';

@@ -22,6 +22,9 @@ type Status struct {
 	Newest      *time.Time `json:"newest"`
 	Summarized  int64      `json:"summarized_days"`
 	Reindexed   int64      `json:"reindexed_days"`
+	Frozen      int64      `json:"frozen_days"`
+	IndexBits   int        `json:"index_bits"`        // of a hash, in the indexes of addresses of new days
+	IndexedFor  int64      `json:"indexed_for_a_day"` // how many rows a day that is for
 	Held        int64      `json:"held"`
 	Misdated    int64      `json:"misdated"`
 	Expired     int64      `json:"expired_days"`
@@ -46,9 +49,11 @@ with parts as (select inhrelid from pg_inherits where inhparent = 'tap25_interna
 select current_setting('server_version'), (select count(*) from parts),
        (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from parts)
            + case when exists (select from tap25_internal.summaries)
-             then pg_total_relation_size('tap25_internal.summaries') + pg_total_relation_size('tap25_internal.prints')
-             else 0 end,
+             then pg_total_relation_size('tap25_internal.summaries') else 0 end
+           + (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from pg_inherits
+              where inhparent = 'tap25_internal.prints'::regclass),
        (select count(*) from tap25_internal.summaries), (select count(*) from tap25_internal.reindexed),
+       (select count(*) from tap25_internal.frozen), v.bits, v.rows_a_day,
        (select coalesce(sum(rows), 0)::bigint from tap25_internal.days),
        ` + rowsADay + `,
        (select max(loaded_at) from tap25_internal.days),
@@ -59,7 +64,7 @@ select current_setting('server_version'), (select count(*) from parts),
         from pg_class where oid = 'tap25_internal.loads'::regclass),
        current_setting('max_locks_per_transaction')::bigint * current_setting('max_connections')::bigint,
        current_setting('jit')::bool, e.oldest, e.newest, e.held, e.misdated
-from tap25_internal.ends() e`
+from tap25_internal.ends() e cross join tap25_internal.expected_volume v`
 
 // Status asks the database about what it holds. It reads no envelope but those of the first and the last day, whose
 // times an index gives or one day's scan. Errors are those of [DB.Check] and the server's.
@@ -72,7 +77,7 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	var locks int64
 	var jit bool
 	err := db.conn.QueryRow(ctx, statusQuery).Scan(&s.Server, &s.Partitions, &s.Bytes, &s.Summarized, &s.Reindexed,
-		&s.Rows, &s.RowsADay, &s.Loaded, &s.Lag,
+		&s.Frozen, &s.IndexBits, &s.IndexedFor, &s.Rows, &s.RowsADay, &s.Loaded, &s.Lag,
 		&s.Expired, &s.Loads, &locks, &jit, &s.Oldest, &s.Newest, &s.Held, &s.Misdated)
 	if err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
@@ -87,6 +92,7 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 		s.warn(fmt.Sprintf("a query over all days takes %d of about %d locks: set max_locks_per_transaction = 512 in "+
 			"postgresql.conf", need, locks))
 	}
+	s.warnOfVolume()
 	if err := db.warnOfStrangers(ctx, &s); err != nil {
 		return s, err
 	}

@@ -17,15 +17,23 @@ const dbMigrateLong = `
 migrate creates the schema or brings it to the version of this tap25, creates the roles, and grants them their rights.
 If this user owns the database, migrate revokes the right to connect from PUBLIC: then only the owner and members of
 the roles may connect. If others may create objects in a schema on the search path, migrate fails and prints the
-statements that stop them. It prints the version that the schema had and has.`
+statements that stop them. It prints the version that the schema had and has.
+
+The indexes of addresses have as many bits of a hash as the volume needs: for more rows a day, wider ones cost less time
+and more room. --rows-a-day chooses them for the days to come; days that have rows keep theirs. The default is a
+million. 'tap25 db status' shows what is in force, and advises if the volume has outgrown it.`
 
 func dbMigrate() *cobra.Command {
 	var dsn string
+	var rowsADay int64
 	cmd := &cobra.Command{
 		Use: "migrate", Short: "Create the database's schema, or bring it to the version of this tap25",
 		Args: usageArgs(cobra.NoArgs),
 		Long: dbMigrateLong[1:],
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("rows-a-day") && rowsADay < 1 {
+				return &usageError{errors.New("--rows-a-day: want a number above 0")}
+			}
 			dsn = resolveDB(dsn)
 			if dsn == store.Local {
 				db, err := openDatabase(cmd.Context(), cmd.ErrOrStderr(), dsn) // which migrates
@@ -35,6 +43,7 @@ func dbMigrate() *cobra.Command {
 				have, _, err := db.Version(cmd.Context())
 				if err == nil {
 					fmt.Fprintf(cmd.OutOrStdout(), "the schema of the private cluster has version %d\n", have)
+					err = setVolume(cmd.Context(), db.DB, rowsADay, cmd.OutOrStdout())
 				}
 				return errors.Join(err, db.close(cmd.Context()))
 			}
@@ -43,11 +52,28 @@ func dbMigrate() *cobra.Command {
 				return err
 			}
 			defer db.Close()
-			return migrateAndReport(cmd.Context(), db, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			err = migrateAndReport(cmd.Context(), db, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return setVolume(cmd.Context(), db, rowsADay, cmd.OutOrStdout())
 		},
 	}
 	dbFlag(cmd.Flags(), &dsn)
+	cmd.Flags().Int64Var(&rowsADay, "rows-a-day", 0, "rows a day for which the indexes of new days are made")
 	return cmd
+}
+
+// setVolume chooses the indexes of new days if a number of rows is given.
+func setVolume(ctx context.Context, db *store.DB, rowsADay int64, out io.Writer) error {
+	if rowsADay == 0 {
+		return nil
+	}
+	bits, err := db.SetVolume(ctx, rowsADay)
+	if err == nil {
+		fmt.Fprintf(out, "the indexes of addresses of new days have %d bits of a hash\n", bits)
+	}
+	return err
 }
 
 // migrateAndReport migrates a database, and reports what it did, what its users will notice and what an administrator

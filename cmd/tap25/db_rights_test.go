@@ -69,6 +69,35 @@ func doctorOnDatabase(t *testing.T, dsn string) (schemas, logins doctor.Check) {
 	return found["database schemas"], found["database logins"]
 }
 
+func TestMigrate_ChoosesTheWidthOfIndexes(t *testing.T) {
+	conn, cluster := server(t)
+	if _, err := conn.Exec(t.Context(), "create database mail"); err != nil {
+		t.Fatal(err)
+	}
+	dsn := strings.Replace(cluster.DSN(), "dbname=postgres", "dbname=mail", 1)
+	for _, c := range []struct{ rows, says, shows string }{
+		{"", "", "16 bits of an address, for 1,000,000 rows a day"},
+		{"20000000", "the indexes of addresses of new days have 24 bits of a hash\n",
+			"24 bits of an address, for 20,000,000 rows a day"},
+		{"", "", "24 bits of an address, for 20,000,000 rows a day"},
+	} {
+		args := []string{"db", "migrate", "--db", dsn}
+		if c.rows != "" {
+			args = append(args, "--rows-a-day", c.rows)
+		}
+		if out := asked(t, args...); !strings.HasSuffix(out, c.says) {
+			t.Errorf("migrate says %q, want %q at its end", out, c.says)
+		}
+		if out := asked(t, "db", "status", "--db", dsn); !strings.Contains(out, c.shows) {
+			t.Errorf("status lacks %q: %s", c.shows, out)
+		}
+	}
+	if status := run(t.Context(), []string{"db", "migrate", "--db", dsn, "--rows-a-day", "0"}, nil, io.Discard,
+		io.Discard); status != statusUsage {
+		t.Errorf("0 rows a day: status %d, want %d", status, statusUsage)
+	}
+}
+
 func TestMigrate_SaysWhatChangesForOthers(t *testing.T) {
 	conn, cluster := server(t)
 	if _, err := conn.Exec(t.Context(), "create database mail"); err != nil {

@@ -119,7 +119,7 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	ask("update tap25_internal.days set loaded_at = now() - interval '11 minutes'")
 	for _, finished := range []bool{true, false} {
 		out, _ := tap25(statusDone, "db", "expire")
-		if regexp.MustCompile(`(?m)^finished 2026-\d\d-\d\d: summarized$`).MatchString(out) != finished {
+		if regexp.MustCompile(`(?m)^finished 2026-\d\d-\d\d: summarized, rows frozen$`).MatchString(out) != finished {
 			t.Errorf("finished %v is wrong: expire says %s", finished, out)
 		}
 	}

@@ -126,7 +126,7 @@ func TestPgbouncer_EverythingWorksOrSaysThatItDoesNot(t *testing.T) {
 	if status := run(t.Context(), []string{"db", "expire", "--retention", "2y", "--db", dsn}, nil, &out,
 		&diag); status != statusDone ||
 		!strings.Contains(out.String(), "dropped partition 2023-11-14") ||
-		!strings.Contains(out.String(), "finished 2026-01-02: summarized\n") ||
+		!strings.Contains(out.String(), "finished 2026-01-02: summarized, rows frozen\n") ||
 		!strings.Contains(diag.String(), "not done through a connection pooler") {
 		t.Errorf("status %d: %s %s", status, out.String(), diag.String())
 	}
