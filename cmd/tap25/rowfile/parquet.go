@@ -10,8 +10,8 @@ import (
 	"tap25/store"
 )
 
-// mailRow is a row of the view mail in Parquet: the names and values of a line of JSON. What is null there is null here,
-// but for flags, of which there are none then. The library's own times end at the year 2262. Columns that are
+// mailRow is a row of the view mail in Parquet: the names and values of a line of JSON. What is null there is null
+// here, but for flags, of which there are none then. The library's own times end at the year 2262. Columns that are
 // different in most rows have no dictionary.
 type mailRow struct {
 	SeenAt        int64    `parquet:"seen_at,timestamp(microsecond),delta"`
@@ -60,12 +60,12 @@ const (
 	// batch is how many rows are handed over at once, which is quicker than one by one.
 	batch = 256
 
-	// groupOctets ends a row group early, if its rows have so many octets of text. The library's own bound of a dictionary
-	// (DictionaryMaxBytes of 0.32) leaves what comes after it out of the Bloom filter.
+	// groupOctets ends a row group early, if its rows have so many octets of text. The library's own bound of a
+	// dictionary (DictionaryMaxBytes of 0.32) leaves what comes after it out of the Bloom filter.
 	groupOctets = 64 << 20
 
-	// bitsPerAddress are the bits of a Bloom filter for each row: one question in a hundred for an address that is not in
-	// a row group reads it for nothing.
+	// bitsPerAddress are the bits of a Bloom filter for each address: one question in a hundred for an address that is
+	// not in a row group reads it for nothing.
 	bitsPerAddress = 10
 )
 

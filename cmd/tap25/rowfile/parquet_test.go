@@ -83,8 +83,9 @@ func TestParquet_HasStatisticsAndBloomFilters(t *testing.T) {
 		t.Fatal(err)
 	}
 	groups := f.RowGroups()
-	if len(groups) != 2 || len(groups[0].SortingColumns()) != 1 || groups[0].SortingColumns()[0].Path()[0] != "seen_at" {
-		t.Fatalf("%d row groups, sorted by %v", len(groups), groups[0].SortingColumns())
+	sorted := groups[0].SortingColumns()
+	if len(groups) != 2 || len(sorted) != 1 || sorted[0].Path()[0] != "seen_at" {
+		t.Fatalf("%d row groups, sorted by %v", len(groups), sorted)
 	}
 	others := 0
 	has := func(group int, column, value string) bool {
