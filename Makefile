@@ -5,7 +5,7 @@ SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install uninstall install-run install-test install-browser demo test test-plain test-race test-postgres17 check bounds live properties kills evidence test-ha fuzz bench clean storage
+.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-race test-postgres17 check bounds live properties kills evidence test-ha test-parquet fuzz bench clean storage
 
 all: build
 
@@ -74,6 +74,15 @@ install-test: install-run
 # A browser, which looks at the page of a tap. It is not among what install-test installs: it brings 300 MB.
 install-browser: ## Chromium, for the tests of the page
 	@command -v chromium >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium; }
+
+# DuckDB, which reads exported Parquet. Not among what install-test installs either: 70 MB from the npm registry.
+DUCKDB = 1.5.6-r.1
+install-duckdb: bin/duckdb ## DuckDB, for the tests of exported files
+bin/duckdb:
+	@command -v npm >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends nodejs npm; }
+	rm -rf $@.new
+	npm install --prefix $@.new --no-audit --no-fund --ignore-scripts @duckdb/node-api@$(DUCKDB)
+	mv $@.new $@
 
 # Packages that are only unpacked, with the libraries that they need: installed, Postfix and Exim conflict, and would take the place
 # of the machine's own mail system, and the others would start a service.
@@ -189,6 +198,10 @@ KILLS ?= 6
 test-ha: install-test ## leaders of a Patroni pair killed in mid-load, KILLS times each way
 	@command -v patroni >/dev/null && PATH=$$PATH:/usr/sbin command -v etcd >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends patroni etcd-server python3-etcd; }
 	TAP25_TEST_REQUIRE=postgres TAP25_TEST_HA=$(KILLS) go test -count=1 -timeout 2h -run 'HA_|Failover' -v ./cmd/tap25 ./store
+
+# The questions of docs/auditing.md, which DuckDB answers from exported files, and a file of random rows.
+test-parquet: install-duckdb ## DuckDB answers the auditor's questions from exported files
+	TAP25_TEST_REQUIRE=postgres,duckdb go test -count=1 -run '^TestDuckDB_' -v ./cmd/tap25 ./cmd/tap25/rowfile
 
 bench: ## benchmarks of the parts
 	go test -run '^$$' -bench . -benchmem ./...

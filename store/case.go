@@ -102,14 +102,15 @@ func (db *DB) AskCase(ctx context.Context, q CaseQuestion) (a CaseAnswer, err er
 
 // CaseMail reads the rows of a question that [DB.AskCase] has asked, in the order of their digest.
 func (db *DB) CaseMail(ctx context.Context, q CaseQuestion) iter.Seq2[*CaseRow, error] {
-	return query(ctx, db, "read the case", scanCaseRow, `
-		select seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, origin_ip,
-			coalesce(origin_port, 0), coalesce(origin_by, ''), coalesce(network, ''), helo, mail_from, rcpt_to,
-			mail_from_raw, rcpt_to_raw, coalesce(mail_code, 0), coalesce(rcpt_code, 0), coalesce(data_code, 0), outcome::text,
-			message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, sensors,
-			copies
-		from tap25.case_mail($1, $2, $3, $4)`, q.Case, q.Since, q.Before, q.Target)
+	return query(ctx, db, "read the case", scanCaseRow, "select "+rowColumns+
+		", sensors, copies from tap25.case_mail($1, $2, $3, $4)", q.Case, q.Since, q.Before, q.Target)
 }
+
+// rowColumns are the columns of a row as scanRow reads them.
+const rowColumns = `seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, origin_ip,
+	coalesce(origin_port, 0), coalesce(origin_by, ''), coalesce(network, ''), helo, mail_from, rcpt_to,
+	mail_from_raw, rcpt_to_raw, coalesce(mail_code, 0), coalesce(rcpt_code, 0), coalesce(data_code, 0), outcome::text,
+	message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags`
 
 // CaseTrees reads the trees of the segments that rows of an answer are in.
 func (db *DB) CaseTrees(ctx context.Context, access int64) iter.Seq2[*CaseTree, error] {
@@ -143,20 +144,29 @@ func query[T any](ctx context.Context, db *DB, what string, scan func(pgx.Rows) 
 	}
 }
 
+func scanMailRow(rows pgx.Rows) (*CaseRow, error) {
+	r := &CaseRow{}
+	return r, scanRow(rows, &r.Envelope)
+}
+
 func scanCaseRow(rows pgx.Rows) (*CaseRow, error) {
 	r := &CaseRow{}
-	e := &r.Envelope
+	return r, scanRow(rows, &r.Envelope, &r.Sensors, &r.Copies)
+}
+
+// scanRow reads rowColumns, and then more.
+func scanRow(rows pgx.Rows, e *smtp.Envelope, more ...any) error {
 	var client, server netip.Addr
 	var origin *netip.Addr
 	var clientPort, serverPort uint16
 	var outcome, originBy string
 	var flags []string
-	err := rows.Scan(&e.SeenAt, &e.Sensor, &e.SessionID, &e.MailNo, &client, &clientPort, &server, &serverPort, &origin,
+	err := rows.Scan(append([]any{&e.SeenAt, &e.Sensor, &e.SessionID, &e.MailNo, &client, &clientPort, &server, &serverPort, &origin,
 		&e.OriginPort, &originBy, &e.Network, &e.HELO, &e.MailFrom, &e.RcptTo, &e.MailFromRaw, &e.RcptToRaw,
 		&e.MailCode, &e.RcptCode, &e.DataCode, &outcome, &e.MessageBytes, &e.DeclaredSize, &e.EnvID, &e.ORcpt,
-		&e.QueueID, &e.Auth, &e.TLSServerName, &e.LostBytes, &flags, &r.Sensors, &r.Copies)
+		&e.QueueID, &e.Auth, &e.TLSServerName, &e.LostBytes, &flags}, more...)...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	e.Client, e.Server = netip.AddrPortFrom(client, clientPort), netip.AddrPortFrom(server, serverPort)
 	if origin != nil {
@@ -166,10 +176,10 @@ func scanCaseRow(rows pgx.Rows) (*CaseRow, error) {
 	became := slices.Index(smtp.Outcomes(), outcome)
 	bits, known := smtp.ParseFlags(flags)
 	if named < 0 || became < 0 || !known {
-		return nil, errors.New("a row has a word that this tap25 does not know")
+		return errors.New("a row has a word that this tap25 does not know")
 	}
 	e.OriginBy, e.Outcome, e.Flags = smtp.OriginBy(named), smtp.Outcome(became), bits
-	return r, nil
+	return nil
 }
 
 func scanCaseTree(rows pgx.Rows) (*CaseTree, error) {

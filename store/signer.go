@@ -208,13 +208,18 @@ type head struct {
 	Rows            []int64
 }
 
+// lockChain locks the end of a sensor's chain of a key until the transaction ends, and returns it.
+func lockChain(ctx context.Context, tx pgx.Tx, sensor string, s *Signer) (h head, err error) {
+	err = tx.QueryRow(ctx, "select * from tap25_internal.lock_chain($1, $2)", sensor, []byte(s.Key.Public())).
+		Scan(&h.Database, &h.Number, &h.Hash, &h.BeforeKey, &h.BeforeNumber, &h.BeforeHash, &h.Kinds, &h.Days, &h.Rows)
+	return h, err
+}
+
 // sign adds links to a sensor's chain within a transaction. The caller has filled in what they record; after COMMIT it
 // calls committed.
 func (db *DB) sign(ctx context.Context, tx pgx.Tx, s *Signer, sensor string, links []*evidence.Link) (
 	committed func(), err error) {
-	var h head
-	err = tx.QueryRow(ctx, "select * from tap25_internal.lock_chain($1, $2)", sensor, []byte(s.Key.Public())).
-		Scan(&h.Database, &h.Number, &h.Hash, &h.BeforeKey, &h.BeforeNumber, &h.BeforeHash, &h.Kinds, &h.Days, &h.Rows)
+	h, err := lockChain(ctx, tx, sensor, s)
 	if err != nil {
 		return nil, err
 	}

@@ -109,7 +109,7 @@ var runs = regexp.MustCompile(`^tap25 (replay [^-|]*\.pcap|replay --(json|format
 // TestDocs_CommandsRun runs the commands of the pages, in a directory with the files that they name.
 func TestDocs_CommandsRun(t *testing.T) {
 	for _, page := range []string{"README.md", "docs/replay.md", "docs/operating.md", "docs/auditing.md",
-		"docs/evidence.md"} {
+		"docs/evidence.md", "docs/export.md"} {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			demoDatabase(t)
 			dir := t.TempDir()

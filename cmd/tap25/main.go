@@ -108,7 +108,7 @@ func rootCommand() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
 	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), scopeCommand(), dbCommand(),
-		holdCommand(), warrantCommand(), discloseCommand(), verifyCommand(),
+		holdCommand(), warrantCommand(), discloseCommand(), verifyCommand(), exportCommand(), importCommand(), readRowsCommand(),
 		spoolCommand(),
 		versionCommand(), manCommand())
 	root.InitDefaultCompletionCmd()

@@ -51,7 +51,7 @@ func (a *answer) add(r *store.CaseRow) bool {
 	if a.Rows == 0 {
 		a.digest = evidence.HashOf(nil)
 	}
-	a.digest = digestWith(a.digest, r)
+	a.digest = DigestWith(a.digest, r)
 	a.Rows++
 	a.Outcomes[e.Outcome]++
 	for i := range a.Flags {

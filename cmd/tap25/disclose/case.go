@@ -64,7 +64,7 @@ func Case(ctx context.Context, db *store.DB, q store.CaseQuestion, s Settings) (
 			Targets: w.Targets, Since: w.Since.UTC(), Before: w.Before.UTC(), ValidUntil: w.ValidTill.UTC(),
 		})
 	}
-	if m.Completeness, err = completeness(a.Completeness); err != nil {
+	if m.Completeness, err = ParseCompleteness(a.Completeness); err != nil {
 		return nil, err
 	}
 	return Write(ctx, s.Dir, Source{Manifest: m, Rows: db.CaseMail(ctx, q), Trees: db.CaseTrees(ctx, a.Number),
@@ -83,8 +83,8 @@ func utc(t *time.Time) *time.Time {
 const noCompleteness = "What share of this period was observed is not recorded: that no mail is shown does not mean " +
 	"that there was none."
 
-// completeness reads the row of completeness(), whose columns are not known here.
-func completeness(row []byte) (c Completeness, err error) {
+// ParseCompleteness reads the row of completeness(), whose columns are not known here.
+func ParseCompleteness(row []byte) (c Completeness, err error) {
 	c = Completeness{Sentence: noCompleteness, Values: []Value{}}
 	if row == nil {
 		return c, nil

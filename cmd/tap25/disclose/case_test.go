@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tap25/cmd/tap25/rowfile/rowtest"
 	"tap25/store"
 	"tap25/store/evidence"
 	"tap25/store/spool"
@@ -111,7 +112,7 @@ func TestCase_FromTheDatabaseToTheVerifiedDirectory(t *testing.T) {
 	var rows []*store.CaseRow
 	start := time.Date(2026, 10, 24, 22, 0, 0, 123456000, time.UTC)
 	for i := range 600 {
-		rows = append(rows, anyRow(r, start.Add(time.Duration(i)*7*time.Minute), "any"))
+		rows = append(rows, rowtest.Any(r, start.Add(time.Duration(i)*7*time.Minute), "any"))
 	}
 	load(t, name, "tap a", true, rows[:400], 37)
 	load(t, name, "=tap b", true, rows[200:], 50)

@@ -12,9 +12,9 @@ import (
 	"tap25/store/evidence"
 )
 
-// digestWith returns the digest of rows up to and with a row, as the database records it (docs/auditing.md): SHA-256 of
+// DigestWith returns the digest of rows up to and with a row, as the database records it (docs/auditing.md): SHA-256 of
 // the digest before it and the row as row_to_json writes it, with LF. The first is that of nothing.
-func digestWith(digest evidence.Hash, r *store.CaseRow) evidence.Hash {
+func DigestWith(digest evidence.Hash, r *store.CaseRow) evidence.Hash {
 	return sha256.Sum256(append(appendPostgres(digest[:], r), '\n'))
 }
 

@@ -9,7 +9,7 @@
 //
 //	case.go, answer.go       the question and its answer, from the database
 //	write.go                 the files of the directory, with their sizes and digests
-//	row.go, csv.go, parquet.go   a row in each form; package tap25/cmd/tap25/rows has the cells of CSV
+//	csv.go                   the lines of rows.csv; package rowfile has the other forms of a row
 //	prover.go, proof.go, tally.go   proofs of rows; their lines in proofs.jsonl; how many rows have one
 //	manifest.go              what was asked, and the digests of the files, signed
 //	page.go, figures.go, zone.go   the page for people

@@ -128,7 +128,7 @@ func (m *Manifest) append(b []byte) ([]byte, error) {
 }
 
 // parseManifest reads what append wrote, and returns an error for any other text. It does so by writing the manifest
-// again, as parseJSON does.
+// again, as rowfile.ParseJSON does.
 func parseManifest(text []byte) (*Manifest, error) {
 	var form struct {
 		Format int `json:"format"`

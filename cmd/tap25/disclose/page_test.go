@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tap25/cmd/tap25/rowfile/rowtest"
 	"tap25/reassembly/smtp"
 	"tap25/store"
 	"tap25/store/evidence"
@@ -89,7 +90,7 @@ func TestPage_StandsAlone(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var rows []*store.CaseRow
 	for range 500 {
-		rows = append(rows, anyRow(r, time.Unix(0, 0), "<img src=x onerror=alert(1)>"))
+		rows = append(rows, rowtest.Any(r, time.Unix(0, 0), "<img src=x onerror=alert(1)>"))
 	}
 	page, _ := pageOf(t, rows)
 	page = regexp.MustCompile(`(?s)<style>.*?</style>`).ReplaceAllString(page, "")

@@ -10,8 +10,8 @@ import (
 	"hash"
 	"io"
 	"os"
-	"syscall"
 
+	"tap25/cmd/tap25/rowfile"
 	"tap25/store/numeral"
 )
 
@@ -19,43 +19,6 @@ import (
 const maxLine = 4 << 20
 
 const bufferSize = 64 << 10
-
-// open opens a file of a directory that may be hostile: a link, a pipe or a device is refused, and nothing waits.
-func open(dir *os.Root, name string) (*os.File, error) {
-	info, err := dir.Lstat(name)
-	if err != nil {
-		return nil, errors.New("is missing, or cannot be read")
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file")
-	}
-	f, err := dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, fmt.Errorf("cannot be opened: %w", err)
-	}
-	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
-		f.Close()
-		return nil, errors.New("is not a regular file")
-	}
-	return f, nil
-}
-
-// readSmall reads a file of at most so many octets.
-func readSmall(dir *os.Root, name string, most int64) ([]byte, error) {
-	f, err := open(dir, name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", err)
-	}
-	if int64(len(text)) > most {
-		return nil, fmt.Errorf("is longer than the %d bytes that tap25 reads of it", most)
-	}
-	return text, nil
-}
 
 // part is a file of the directory that is read once, from its beginning, and held to the manifest. It gives no octet
 // after those that the manifest counts.
@@ -71,7 +34,7 @@ type part struct {
 // openPart opens a file that a manifest describes. Of one that cannot be opened, it returns a part without a line.
 func openPart(dir *os.Root, want File) *part {
 	p := &part{want: want, sum: sha256.New()}
-	p.file, p.broken = open(dir, want.Name)
+	p.file, p.broken = rowfile.Open(dir, want.Name)
 	var from io.Reader = bytes.NewReader(nil)
 	if p.broken == nil {
 		from = io.TeeReader(io.LimitReader(p.file, want.Bytes), p.sum)

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 
+	"tap25/cmd/tap25/rowfile"
 	"tap25/cmd/tap25/rows"
 	"tap25/store"
 	"tap25/store/evidence"
@@ -57,9 +58,9 @@ type verifier struct {
 	rows, csv, proofs *part
 	cells             *rows.Lines // makes rows.csv anew
 	parquet           *part
-	columns           *parquetWriter // makes rows.parquet anew; nil if another version of tap25 made it, or it differs
-	line              int64          // of proofs.jsonl, the last one read
-	next              *rowProof      // the proof that was read last, if no row has come to it
+	columns           *rowfile.Parquet // makes rows.parquet anew; nil if another version of tap25 made it, or it differs
+	line              int64            // of proofs.jsonl, the last one read
+	next              *rowProof        // the proof that was read last, if no row has come to it
 	links             window
 	tally             tally
 	answer            answer
@@ -94,7 +95,7 @@ func (v *verifier) strangers() {
 
 // manifest reads manifest.json and its signature, and reports whether the other files can be held to it.
 func (v *verifier) manifest() bool {
-	text, err := readSmall(v.dir, manifestFile, maxManifest)
+	text, err := rowfile.ReadSmall(v.dir, manifestFile, maxManifest)
 	if err != nil {
 		v.report.differ(manifestFile, 0, err.Error())
 		return false
@@ -113,7 +114,7 @@ func (v *verifier) manifest() bool {
 		v.report.differ(manifestFile, 0, err.Error())
 		return false
 	}
-	signature, err := readSmall(v.dir, signatureFile, ed25519.SignatureSize)
+	signature, err := rowfile.ReadSmall(v.dir, signatureFile, ed25519.SignatureSize)
 	if err == nil && !ed25519.Verify(key, text, signature) {
 		err = errors.New("is not the signature of " + manifestFile + " by the key that it names")
 	}
@@ -135,7 +136,7 @@ func (v *verifier) stamp(manifest []byte) {
 		}
 		return
 	}
-	response, err := readSmall(v.dir, stampFile, stamp.Max)
+	response, err := rowfile.ReadSmall(v.dir, stampFile, stamp.Max)
 	var s *stamp.Stamp
 	if err == nil {
 		s, err = stamp.Read(response)
@@ -169,7 +170,7 @@ func (v *verifier) files(ctx context.Context) error {
 	v.rows, v.csv = openPart(v.dir, v.m.Files[0]), openPart(v.dir, v.m.Files[1])
 	v.parquet, v.proofs = openPart(v.dir, v.m.Files[2]), openPart(v.dir, v.m.Files[3])
 	if v.m.Made.Version == v.trust.Version && v.parquet.broken == nil {
-		v.columns = newParquet(v.parquet)
+		v.columns = rowfile.NewParquet(v.parquet)
 	}
 	v.cells = newCSV()
 	if header, _ := v.csv.line(); !bytes.Equal(header, v.cells.Header()) {
@@ -181,7 +182,7 @@ func (v *verifier) files(ctx context.Context) error {
 		}
 	}
 	if v.columns != nil {
-		v.sameColumns(v.columns.close())
+		v.sameColumns(v.columns.Close())
 		if _, err := v.parquet.r.Peek(1); v.columns != nil && err != io.EOF {
 			v.report.differ(rowsParquet, 0, "has more than the rows of "+rowsJSON)
 		}
@@ -222,14 +223,14 @@ func (v *verifier) row(number int64) bool {
 		v.report.differ(rowsJSON, number, err.Error())
 		return false
 	}
-	r, err := parseJSON(line)
+	r, err := rowfile.ParseJSON(line)
 	if err != nil {
 		v.report.differ(rowsJSON, number, err.Error())
 	} else {
 		v.answer.add(r)
 	}
 	if r != nil && v.columns != nil {
-		v.sameColumns(v.columns.add(r))
+		v.sameColumns(v.columns.Add(r))
 	}
 	cells, err := v.csv.line()
 	if err != nil && v.csv.broken == nil {

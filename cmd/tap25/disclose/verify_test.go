@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"tap25/cmd/tap25/rowfile"
 	"tap25/store"
 	"tap25/store/evidence"
 )
@@ -372,9 +373,9 @@ func FuzzLines(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if r, err := parseJSON(line); err == nil {
+		if r, err := rowfile.ParseJSON(line); err == nil {
 			r.Leaf()
-			if again := appendJSON(nil, r); !bytes.Equal(again, line) || !json.Valid(again) {
+			if again := rowfile.AppendJSON(nil, r); !bytes.Equal(again, line) || !json.Valid(again) {
 				t.Error("a row has two forms")
 			}
 		}

@@ -1,20 +1,16 @@
 package disclose
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
 	"time"
 
+	"tap25/cmd/tap25/rowfile"
 	"tap25/store"
 	"tap25/store/evidence"
 	"tap25/store/stamp"
@@ -43,10 +39,13 @@ func Write(ctx context.Context, dir string, s Source) (m *Manifest, err error) {
 		return nil, fmt.Errorf("disclose: %w", err)
 	}
 	w := writer{dir: unfinished, m: &s.Manifest}
-	if err := errors.Join(w.write(ctx, &s), w.remove()); err != nil {
+	if w.root, err = os.OpenRoot(unfinished); err == nil {
+		err = errors.Join(w.write(ctx, &s), w.remove())
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("disclose: %w", err), os.RemoveAll(unfinished))
 	}
-	if err := errors.Join(syncDir(unfinished), os.Rename(unfinished, dir), syncDir(filepath.Dir(dir))); err != nil {
+	if err := errors.Join(rowfile.SyncDir(unfinished), os.Rename(unfinished, dir), rowfile.SyncDir(filepath.Dir(dir))); err != nil {
 		return nil, errors.Join(fmt.Errorf("disclose: %w", err), os.RemoveAll(unfinished))
 	}
 	return w.m, nil
@@ -69,6 +68,7 @@ func isFree(dir string) error {
 // writer writes a directory.
 type writer struct {
 	dir    string
+	root   *os.Root // dir
 	m      *Manifest
 	answer answer
 	prover prover
@@ -76,10 +76,11 @@ type writer struct {
 
 // remove removes what only the writer needs.
 func (w *writer) remove() error {
-	if w.prover.file == nil {
-		return nil
+	err := w.root.Close()
+	if w.prover.file != nil {
+		err = errors.Join(err, w.prover.file.Close(), os.Remove(w.prover.file.Name()))
 	}
-	return errors.Join(w.prover.file.Close(), os.Remove(w.prover.file.Name()))
+	return err
 }
 
 func (w *writer) write(ctx context.Context, s *Source) error {
@@ -113,14 +114,14 @@ func (w *writer) write(ctx context.Context, s *Source) error {
 	if w.m.Made.StampedBy != nil {
 		response, err := stamp.Ask(ctx, *w.m.Made.StampedBy, text)
 		if err == nil {
-			err = writeFile(filepath.Join(w.dir, stampFile), response)
+			err = rowfile.WriteFile(w.root, stampFile, response)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return errors.Join(writeFile(filepath.Join(w.dir, manifestFile), text),
-		writeFile(filepath.Join(w.dir, signatureFile), s.Key.Sign(text)))
+	return errors.Join(rowfile.WriteFile(w.root, manifestFile, text),
+		rowfile.WriteFile(w.root, signatureFile, s.Key.Sign(text)))
 }
 
 // rows writes the files that have the rows.
@@ -133,7 +134,7 @@ func (w *writer) rows(ctx context.Context, s *Source) (err error) {
 		}
 		outs = append(outs, o)
 	}
-	cells, columns := newCSV(), newParquet(outs[2])
+	cells, columns := newCSV(), rowfile.NewParquet(outs[2])
 	outs[1].Write(cells.Header()) // the error stays until close
 	var line []byte
 	for r, rowErr := range s.Rows {
@@ -143,10 +144,10 @@ func (w *writer) rows(ctx context.Context, s *Source) (err error) {
 		if err != nil {
 			break
 		}
-		line = appendJSON(line[:0], r)
+		line = rowfile.AppendJSON(line[:0], r)
 		outs[0].Write(line)
 		outs[1].Write(cells.Line(line))
-		if err = columns.add(r); err != nil {
+		if err = columns.Add(r); err != nil {
 			break
 		}
 		if w.answer.add(r) {
@@ -154,7 +155,7 @@ func (w *writer) rows(ctx context.Context, s *Source) (err error) {
 		}
 		w.prover.add(r.Leaf())
 	}
-	err = errors.Join(err, columns.close())
+	err = errors.Join(err, columns.Close())
 	for _, o := range outs {
 		err = errors.Join(err, o.close(w.m, nil))
 	}
@@ -177,50 +178,21 @@ func (w *writer) proofs(s *Source) error {
 	return nil
 }
 
+// create makes a file of the directory.
+func (w *writer) create(name string) (*out, error) {
+	f, err := rowfile.Create(w.root, name)
+	return &out{f, name}, err
+}
+
 // out is a file that is written.
 type out struct {
-	f   *os.File
-	w   *bufio.Writer
-	sum hash.Hash
-	n   int64
-}
-
-func (w *writer) create(name string) (*out, error) {
-	f, err := os.OpenFile(filepath.Join(w.dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	o := &out{f: f, sum: sha256.New()}
-	o.w = bufio.NewWriterSize(io.MultiWriter(f, o.sum), 64<<10)
-	return o, nil
-}
-
-// Write implements io.Writer.
-func (o *out) Write(b []byte) (int, error) {
-	o.n += int64(len(b))
-	return o.w.Write(b)
+	*rowfile.File
+	name string
 }
 
 // close makes the file durable and enters it into the manifest, unless err is an error already.
 func (o *out) close(m *Manifest, err error) error {
-	err = errors.Join(err, o.w.Flush(), o.f.Sync(), o.f.Close())
-	m.Files = append(m.Files, File{filepath.Base(o.f.Name()), o.n, hex.EncodeToString(o.sum.Sum(nil))})
-	return err
-}
-
-func writeFile(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	octets, digest, closed := o.Close()
+	m.Files = append(m.Files, File{o.name, octets, digest})
+	return errors.Join(err, closed)
 }

@@ -1,4 +1,4 @@
-package disclose
+package rowfile
 
 import (
 	"encoding/json"
@@ -13,8 +13,11 @@ import (
 	"tap25/store"
 )
 
-// appendJSON appends the line of a row in rows.jsonl: the names and values of docs/record.md, then sensors and copies.
-func appendJSON(b []byte, r *store.CaseRow) []byte {
+// AppendMailJSON appends the line of a row of the view mail: the names and values of docs/record.md.
+func AppendMailJSON(b []byte, r *store.CaseRow) []byte { return append(r.Envelope.AppendJSON(b), '\n') }
+
+// AppendJSON appends the line of a row in rows.jsonl: the names and values of docs/record.md, then sensors and copies.
+func AppendJSON(b []byte, r *store.CaseRow) []byte {
 	b = r.Envelope.AppendJSON(b)
 	b = append(b[:len(b)-1], `,"sensors":[`...)
 	for i, name := range r.Sensors {
@@ -64,12 +67,12 @@ type jsonRow struct {
 	Copies        int64       `json:"copies"`
 }
 
-// errNotARow is for a line that appendJSON does not write.
+// errNotARow is for a line that AppendJSON does not write.
 var errNotARow = errors.New("is not a row as tap25 writes it")
 
-// parseJSON reads a line of appendJSON, and returns an error for any other. It does so by writing the row again: a key
+// ParseJSON reads a line of AppendJSON, and returns an error for any other. It does so by writing the row again: a key
 // that comes twice, an unknown name, a space or another escape makes the line another one.
-func parseJSON(line []byte) (*store.CaseRow, error) {
+func ParseJSON(line []byte) (*store.CaseRow, error) {
 	var j jsonRow
 	if err := json.Unmarshal(line, &j); err != nil {
 		return nil, errNotARow // the text of err may quote an address
@@ -78,7 +81,7 @@ func parseJSON(line []byte) (*store.CaseRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	if string(appendJSON(nil, r)) != string(line) {
+	if string(AppendJSON(nil, r)) != string(line) {
 		return nil, errNotARow
 	}
 	return r, nil
