@@ -5114,6 +5114,7 @@ declare
     name      constant text := tap25_internal.blocks_name(which);
     again     constant boolean := tap25_internal.is_packed(which);
     links     record;
+    lost      boolean;
     b         record;
     start     integer := 1;
     number    integer;
@@ -5121,6 +5122,14 @@ declare
 begin
     select array_agg(l.id order by l.id) as ids, array_agg(l.sensor order by l.id) as sensors, array_agg(l.xid order by l.id) as xids into links
     from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null;
+    -- After a restore from a dump only the order of the rows shows which link is theirs, and blocks do not have it.
+    if links.ids is not null and (select v.xmin <> v.born from tap25_internal.evidence v) then
+        execute format('select exists (select from %s e where not exists (select from unnest($1, $2) l (sensor, xid)
+            where l.sensor = e.sensor and l.xid = e.xmin))', partition) into lost using links.sensors, links.xids;
+        if lost then
+            return null;
+        end if;
+    end if;
     if again then
         execute format('select coalesce(max(number), 0) + 1 from tap25_internal.%I', name) into start;
     else
@@ -5679,7 +5688,8 @@ declare
 begin
     if positions is not null then
         mails := array(select distinct coalesce(width_bucket(i, heads), i) as m from unnest(positions) i order by m);
-        numbers := array(select rcpt[i] from unnest(positions) i union select sender[m] from unnest(mails) m);
+        numbers := array(select rcpt[i] from unnest(positions) i where rcpt[i] > 0
+            union select sender[m] from unnest(mails) m where sender[m] > 0);
     end if;
     addresses := tap25_internal.block_addresses(b.addresses, b.odd_addresses, numbers);
     queues := tap25_internal.block_queues(b.queue, b.queue_kind, b.queue_length, b.queue_prefix, b.queue_octets, b.queue_text, mails);
