@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -180,5 +181,60 @@ func TestVerify_PackedDays(t *testing.T) {
 			t.Errorf("%s: %+v", edit, report.Findings)
 		}
 		tx.Rollback(t.Context())
+	}
+}
+
+// What the upkeep and 'tap25 db pack' do: a sensor may pack, days that are young or in use stay, and the status tells.
+func TestPackDays_PacksWhatIsOldAndIdle(t *testing.T) {
+	db := database(t, false)
+	r := rand.New(rand.NewPCG(17, 33))
+	today := time.Now().UTC().Truncate(24 * time.Hour)
+	for _, ago := range []int{0, 1, 7, 8, 9} {
+		loadRows(t, db, "tap", strangeRows(r, today.AddDate(0, 0, -ago), 50, false)...)
+	}
+	sensor := as(t, db, "tap25_sensor", "tap")
+	cfg := PackConfig{OlderThan: Retention{Days: 7}}
+	if packed, err := sensor.PackDays(t.Context(), cfg); err != nil || len(packed) != 0 {
+		t.Errorf("%+v, %v: rows came within the last ten minutes", packed, err)
+	}
+	reader := another(t, db.Conn().Config().Database)
+	tx, err := reader.Conn().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background())
+	if _, err := tx.Exec(t.Context(), "lock table tap25_internal."+today.AddDate(0, 0, -9).Format("envelopes_20060102")+
+		" in access share mode"); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Quiet = -1
+	packed, err := sensor.PackDays(t.Context(), cfg)
+	if err != nil || len(packed) != 2 || packed[0].Busy == nil || packed[1].Busy != nil || packed[1].Rows != 50 {
+		t.Errorf("%+v, %v", packed, err)
+	}
+	tx.Rollback(t.Context())
+	s, err := db.Status(t.Context())
+	if err != nil || s.PackedDays != 1 || s.PackedRows != 50 || s.Rows != 250 || s.PackedBytesPerRow == 0 || s.HotBytesPerRow == 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, sql := range []string{"select * from tap25_internal.blocks", "select tap25_internal.pack_rows('2020-01-01', 1, 1)",
+		"select * from tap25_internal.block_prints", "select * from tap25_internal.mail_packed"} {
+		refused(t, sensor, sql)
+	}
+}
+
+func TestStatus_TheDiskIsFullByTheRetention(t *testing.T) {
+	for _, c := range []struct {
+		free, growth int64
+		kept         *int
+		days         int
+	}{{100, 1, nil, 100}, {100, 1, new(200), 100}, {101, 1, new(100), 0}, {50, 10, new(20), 9}, {0, 0, nil, 1}, {1, 0, nil, 0}} {
+		s := Status{PackedStatus: PackedStatus{Growth: c.growth, kept: c.kept, expiring: map[int]int64{1: 40, 500: 1}}}
+		if c.kept == nil || *c.kept > 20 {
+			s.expiring = nil
+		}
+		if days, full := s.FullIn(c.free); days != c.days || full != (c.days > 0) {
+			t.Errorf("%+v: full in %d days, %v", c, days, full)
+		}
 	}
 }

@@ -3129,7 +3129,7 @@ declare
     partition constant text := tap25_internal.partition_name(which);
 begin
     perform set_config('lock_timeout', '200ms', true);
-    for attempt in 1..100 loop
+    for attempt in 1..20 loop
         begin
             execute format('lock table tap25_internal.%I in share row exclusive mode', partition);
             if (select sum(d.rows) from tap25_internal.days d where d.day = which) <> (select sum(p.rows) from tap25_internal.packs p where p.day = which) then
@@ -3144,7 +3144,7 @@ begin
             end if;
             exit;
         exception when lock_not_available then
-            if attempt = 100 then
+            if attempt = 20 then
                 raise;
             end if;
         end;
@@ -3951,6 +3951,9 @@ begin
             execute format('grant execute on function tap25_internal.days_to_pack, tap25_internal.pack_day to %I', name);
         end if;
     end loop;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25_internal.packs to tap25_admin;
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_012()
@@ -5840,6 +5843,7 @@ GRANT SELECT ON tap25_internal.frozen TO tap25_admin;
 GRANT SELECT ON tap25_internal.late_days TO tap25_admin;
 GRANT SELECT ON tap25_internal.loads TO tap25_admin;
 GRANT INSERT (auth, client_ip, client_port, data_code, declared_size, envid, flags, helo, lost_bytes, mail_code, mail_from, mail_from_raw, mail_no, message_bytes, network, orcpt, origin_by, origin_ip, origin_port, outcome, queue_id, rcpt_code, rcpt_to, rcpt_to_raw, reason, seen_at, sensor, server_ip, server_port, session_id, tls_server_name) ON tap25_internal.misdated TO tap25_sensor;
+GRANT SELECT ON tap25_internal.packs TO tap25_admin;
 GRANT SELECT ON tap25_internal.reindexed TO tap25_admin;
 GRANT SELECT ON tap25_internal.sensors TO tap25_admin;
 GRANT SELECT ON tap25_internal.summaries TO tap25_admin;

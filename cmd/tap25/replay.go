@@ -25,6 +25,7 @@ type replaySettings struct {
 	wait       time.Duration
 	followDir  string
 	retention  string
+	packAfter  string
 	endReaders time.Duration
 	scope      string
 	key        string
@@ -90,6 +91,7 @@ func replayCommand() *cobra.Command {
 		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
 	scopeFlag(flags, &r.scope)
 	retentionFlag(flags, &r.retention, never, "only with --follow")
+	packAfterFlag(flags, &r.packAfter)
 	keyFlag(flags, &r.key)
 	witnessFlags(flags, &r.witness, &r.timestamp)
 	endReadersFlag(flags, &r.endReaders)
@@ -157,7 +159,10 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 		}
 	}
 	if r.followDir != "" {
-		cfg.Retention, err = parseRetention(r.retention)
+		if cfg.Retention, err = parseRetention(r.retention); err != nil {
+			return cfg, err
+		}
+		cfg.PackAfter, err = parseAge("--pack-after", r.packAfter)
 	}
 	return cfg, err
 }

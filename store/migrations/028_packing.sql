@@ -630,7 +630,7 @@ declare
     partition constant text := tap25_internal.partition_name(which);
 begin
     perform set_config('lock_timeout', '200ms', true);
-    for attempt in 1..100 loop
+    for attempt in 1..20 loop
         begin
             execute format('lock table tap25_internal.%I in share row exclusive mode', partition);
             if (select sum(d.rows) from tap25_internal.days d where d.day = which) <> (select sum(p.rows) from tap25_internal.packs p where p.day = which) then
@@ -645,7 +645,7 @@ begin
             end if;
             exit;
         exception when lock_not_available then
-            if attempt = 100 then
+            if attempt = 20 then
                 raise;
             end if;
         end;
@@ -920,6 +920,9 @@ begin
             execute format('grant execute on function tap25_internal.days_to_pack, tap25_internal.pack_day to %I', name);
         end if;
     end loop;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25_internal.packs to tap25_admin;
+    end if;
 end $$;
 revoke execute on function tap25_internal.grant_roles() from public;
 do $$ begin perform tap25_internal.grant_roles(); end $$;
