@@ -2815,6 +2815,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.as_mail(source text)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET quote_all_identifiers TO 'off'
 AS $function$
     select regexp_replace(pg_get_viewdef('tap25_internal.mail_days'::regclass), 'FROM tap25_internal.envelopes;$', 'FROM (') || source || ') envelopes'
 $function$;
@@ -2972,16 +2973,18 @@ begin
         return '{}';
     end if;
     return (select array_agg(v.id order by m.mail) from (
-            select q.*, q.length - length(q.prefix) as rest from unnest(kinds, lengths, prefixes, octets) with ordinality q (form, length, prefix, octets, i)
-            union all select null, null, null, null, 0, null) q
+            select q.*, q.length - length(q.prefix) as rest, array_positions(queue, q.i::smallint) as its
+            from unnest(kinds, lengths, prefixes, octets) with ordinality q (form, length, prefix, octets, i)
+            union all select null, null, null, null, 0, null, array_positions(queue, 0::smallint) offset 0) q
         cross join lateral (select case q.form when 1 then (q.rest + 1) / 2 when 2 then (q.rest + 3) / 4 * 3 else 16 end as width offset 0) w
-        cross join lateral unnest(array_positions(queue, q.i::smallint)) with ordinality m (mail, nth)
+        cross join lateral (
+            select i.mail, i.nth::integer from unnest(q.its) with ordinality i (mail, nth) where mails is null
+            union all select i.mail, width_bucket(i.mail, q.its) from unnest(mails) i (mail) where queue[i.mail] = q.i) m
         cross join lateral (select case q.form
-            when 1 then q.prefix || left(upper(encode(substr(q.octets, (m.nth::integer - 1) * w.width + 1, w.width), 'hex')), q.rest)
-            when 2 then q.prefix || left(encode(substr(q.octets, (m.nth::integer - 1) * w.width + 1, w.width), 'base64'), q.rest)
-            when 3 then encode(substr(q.octets, (m.nth::integer - 1) * 16 + 1, 16), 'hex')::uuid::text
-            when 4 then texts[m.nth] end as id) v
-        where mails is null or m.mail = any (mails));
+            when 1 then q.prefix || left(upper(encode(substr(q.octets, (m.nth - 1) * w.width + 1, w.width), 'hex')), q.rest)
+            when 2 then q.prefix || left(encode(substr(q.octets, (m.nth - 1) * w.width + 1, w.width), 'base64'), q.rest)
+            when 3 then encode(substr(q.octets, (m.nth - 1) * 16 + 1, 16), 'hex')::uuid::text
+            when 4 then texts[m.nth] end as id) v);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.block_rows(b tap25_internal.blocks, kind text, value text, network inet)

@@ -52,12 +52,12 @@ func (db *DB) expiring(ctx context.Context, s *Status) error {
 		return err
 	}
 	s.expiring = map[int]int64{}
-	var left, bytes *int64
-	var kept int
+	var left, kept int
+	var bytes *int64
 	_, err = pgx.ForEachRow(rows, []any{&left, &bytes, &kept}, func() error {
 		s.kept = new(kept)
-		if left != nil {
-			s.expiring[int(*left)] += *bytes
+		if bytes != nil {
+			s.expiring[left] += *bytes
 		}
 		return nil
 	})

@@ -276,24 +276,27 @@ begin
             where n.i <= k.regular offset (n.i - 1) % 64 limit 1) a on true);
 end $$;
 
--- The queue IDs of some mails of a block, in their order.
+-- The queue IDs of some mails of a block, in their order; null: of all. The n-th mail of a form has the n-th queue ID of that form.
 create function tap25_internal.block_queues(queue smallint[], kinds smallint[], lengths smallint[], prefixes text[], octets bytea[],
-    texts text[], mails integer[]) returns text[] language plpgsql immutable set search_path = pg_catalog, pg_temp set enable_memoize = off set plan_cache_mode = force_generic_plan as $$
+    texts text[], mails integer[]) returns text[] language plpgsql immutable set search_path = pg_catalog, pg_temp
+set enable_memoize = off set plan_cache_mode = force_generic_plan as $$
 begin
     if queue is null then
         return '{}';
     end if;
     return (select array_agg(v.id order by m.mail) from (
-            select q.*, q.length - length(q.prefix) as rest from unnest(kinds, lengths, prefixes, octets) with ordinality q (form, length, prefix, octets, i)
-            union all select null, null, null, null, 0, null) q
+            select q.*, q.length - length(q.prefix) as rest, array_positions(queue, q.i::smallint) as its
+            from unnest(kinds, lengths, prefixes, octets) with ordinality q (form, length, prefix, octets, i)
+            union all select null, null, null, null, 0, null, array_positions(queue, 0::smallint) offset 0) q
         cross join lateral (select case q.form when 1 then (q.rest + 1) / 2 when 2 then (q.rest + 3) / 4 * 3 else 16 end as width offset 0) w
-        cross join lateral unnest(array_positions(queue, q.i::smallint)) with ordinality m (mail, nth)
+        cross join lateral (
+            select i.mail, i.nth::integer from unnest(q.its) with ordinality i (mail, nth) where mails is null
+            union all select i.mail, width_bucket(i.mail, q.its) from unnest(mails) i (mail) where queue[i.mail] = q.i) m
         cross join lateral (select case q.form
-            when 1 then q.prefix || left(upper(encode(substr(q.octets, (m.nth::integer - 1) * w.width + 1, w.width), 'hex')), q.rest)
-            when 2 then q.prefix || left(encode(substr(q.octets, (m.nth::integer - 1) * w.width + 1, w.width), 'base64'), q.rest)
-            when 3 then encode(substr(q.octets, (m.nth::integer - 1) * 16 + 1, 16), 'hex')::uuid::text
-            when 4 then texts[m.nth] end as id) v
-        where mails is null or m.mail = any (mails));
+            when 1 then q.prefix || left(upper(encode(substr(q.octets, (m.nth - 1) * w.width + 1, w.width), 'hex')), q.rest)
+            when 2 then q.prefix || left(encode(substr(q.octets, (m.nth - 1) * w.width + 1, w.width), 'base64'), q.rest)
+            when 3 then encode(substr(q.octets, (m.nth - 1) * 16 + 1, 16), 'hex')::uuid::text
+            when 4 then texts[m.nth] end as id) v);
 end $$;
 
 create function tap25_internal.unpack(b tap25_internal.blocks, positions integer[] default null) returns table (mail integer, link bigint, e tap25_internal.envelopes)
@@ -446,7 +449,7 @@ end $$;
 
 -- The query of rows of envelopes as one of mail.
 create function tap25_internal.as_mail(source text) returns text language sql stable
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp set quote_all_identifiers = off as $$
     select regexp_replace(pg_get_viewdef('tap25_internal.mail_days'::regclass), 'FROM tap25_internal.envelopes;$', 'FROM (') || source || ') envelopes'
 $$;
 
