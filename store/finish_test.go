@@ -349,7 +349,7 @@ func TestUpkeep_FinishesAFewDaysEachTime(t *testing.T) {
 		loadRows(t, db, "tap", at(old.AddDate(0, 0, i)))
 	}
 	upkeep := func() int {
-		report, err := db.Upkeep(t.Context(), "tap", "", ExpireConfig{})
+		report, err := db.Upkeep(t.Context(), "tap", "", ExpireConfig{}, Retention{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -220,10 +220,10 @@ func TestUpkeep_EndsWhoKeepsPartitionsFromBeingMade(t *testing.T) {
 	hostile := login(t, db, "tap25_sensor", "hostile")
 	run(t, hostile, "begin; select tap25_internal.make_partitions(array['2020-01-01'::date])")
 	run(t, db, "set lock_timeout = '100ms'")
-	if _, err := db.Upkeep(t.Context(), "tap", "", ExpireConfig{}); !inUse(err) {
+	if _, err := db.Upkeep(t.Context(), "tap", "", ExpireConfig{}, Retention{}); !inUse(err) {
 		t.Errorf("in the first hour: %v", err)
 	}
-	report, err := db.Upkeep(t.Context(), "tap", "", ExpireConfig{EndReaders: time.Microsecond})
+	report, err := db.Upkeep(t.Context(), "tap", "", ExpireConfig{EndReaders: time.Microsecond}, Retention{})
 	if err != nil || len(report.Ended) != 1 || report.Ended[0].Login != hostile.Conn().Config().User ||
 		alive(t, hostile) {
 		t.Errorf("%+v, %v", report.Ended, err)

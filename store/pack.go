@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"tap25/store/evidence"
 )
@@ -36,16 +35,11 @@ func (db *DB) packCoverage(ctx context.Context, quiet time.Duration, s *Signer) 
 		return err
 	}
 	for _, d := range due {
-		if err := db.packDay(ctx, d, s); err != nil && !errors.Is(err, errNotSigned) && !outOfRange(err) {
+		if err := db.packDay(ctx, d, s); err != nil && !errors.Is(err, errNotSigned) && !isState(err, "22003") {
 			return fmt.Errorf("the day %s: %w", d.Day.Format(time.DateOnly), err)
 		}
 	}
 	return nil
-}
-
-func outOfRange(err error) bool {
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && e.Code == "22003"
 }
 
 func (db *DB) packDay(ctx context.Context, d coverageDay, s *Signer) error {

@@ -258,7 +258,7 @@ func programAs(t *testing.T, user *DB) {
 		t.Errorf("noted %v, %v", yes, err)
 	}
 	if _, err := db.Upkeep(context.Background(), "tap", "x",
-		ExpireConfig{Retention: Retention{Years: 1}, Version: "test"}); err != nil {
+		ExpireConfig{Retention: Retention{Years: 1}, Version: "test"}, Retention{}); err != nil {
 		t.Error(err)
 	}
 	if _, err := db.Expire(t.Context(), ExpireConfig{DryRun: true}); err != nil {

@@ -95,7 +95,7 @@ func TestExpire_AShorterRetentionIsRefusedUntilItIsStored(t *testing.T) {
 			t.Errorf("dry run %v: %v", dry, err)
 		}
 	}
-	report, err := db.Upkeep(t.Context(), "tap", "0", ExpireConfig{Retention: Retention{Days: 7}, Version: "test"})
+	report, err := db.Upkeep(t.Context(), "tap", "0", ExpireConfig{Retention: Retention{Days: 7}, Version: "test"}, Retention{Days: 1})
 	if err != nil || !report.Shorter || len(report.Dropped) != 0 {
 		t.Errorf("upkeep: %+v, %v; want it to go on with the stored one", report, err)
 	}

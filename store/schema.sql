@@ -208,6 +208,71 @@ CREATE TABLE tap25_internal.before_evidence (
     CONSTRAINT before_evidence_pkey PRIMARY KEY (sensor, kind, day)
 );
 
+CREATE TABLE tap25_internal.block_prints (
+    day    date NOT NULL,
+    first  integer NOT NULL,
+    page   integer NOT NULL,
+    prints smallint[] NOT NULL,
+    blocks integer[] NOT NULL,
+    CONSTRAINT block_prints_pkey PRIMARY KEY (day, first, page)
+) PARTITION BY RANGE (day);
+
+CREATE TABLE tap25_internal.blocks (
+    day             date NOT NULL,
+    number          integer NOT NULL,
+    rows            integer NOT NULL,
+    first_at        timestamp with time zone NOT NULL,
+    last_at         timestamp with time zone NOT NULL,
+    heads           smallint[],
+    rcpt            smallint[] NOT NULL,
+    kind            smallint[],
+    rcpt_to_raw     bytea[],
+    orcpt           text[],
+    at              integer[],
+    at_long         bigint[],
+    session         smallint[] NOT NULL,
+    sender          smallint[] NOT NULL,
+    size            integer[],
+    size_long       bigint[],
+    declared        integer[],
+    declared_long   bigint[],
+    queue           smallint[],
+    link            smallint[],
+    mail_from_raw   bytea[],
+    envid           text[],
+    session_id      bigint[] NOT NULL,
+    client_port     smallint[] NOT NULL,
+    origin_port     smallint[],
+    peer            smallint[] NOT NULL,
+    server          smallint[] NOT NULL,
+    client_ip       inet[] NOT NULL,
+    helo            text[] NOT NULL,
+    tls_server_name text[],
+    origin_ip       inet[],
+    server_ip       inet[] NOT NULL,
+    server_port     smallint[] NOT NULL,
+    sensor          text[] NOT NULL,
+    network         text[],
+    auth            boolean[] NOT NULL,
+    origin_by       smallint[],
+    mail_no         integer[] NOT NULL,
+    outcome         smallint[] NOT NULL,
+    mail_code       smallint[] NOT NULL,
+    rcpt_code       smallint[] NOT NULL,
+    data_code       smallint[] NOT NULL,
+    flags           smallint[] NOT NULL,
+    lost_bytes      bigint[],
+    links           bigint[] NOT NULL,
+    queue_kind      smallint[],
+    queue_length    smallint[],
+    queue_prefix    text[],
+    queue_octets    bytea[],
+    queue_text      text[],
+    addresses       text[],
+    mixed           integer NOT NULL,
+    odd_addresses   text[]
+) PARTITION BY RANGE (day);
+
 CREATE TABLE tap25_internal.chains (
     sensor text NOT NULL,
     key    integer NOT NULL,
@@ -362,6 +427,8 @@ CREATE TABLE tap25_internal.loads (
 );
 CREATE INDEX loads_last_day_idx ON tap25_internal.loads USING btree (last_day) WHERE ((dropped_at IS NULL) AND (last_day IS NOT NULL));
 
+CREATE TABLE tap25_internal.making_blocks ();
+
 CREATE TABLE tap25_internal.making_partitions ();
 
 CREATE TABLE tap25_internal.making_summaries ();
@@ -410,6 +477,16 @@ CREATE INDEX misdated_bucket_idx3 ON tap25_internal.misdated USING btree (tap25_
 CREATE INDEX misdated_client_ip_idx ON tap25_internal.misdated USING btree (client_ip);
 CREATE INDEX misdated_origin_ip_idx ON tap25_internal.misdated USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
 CREATE INDEX misdated_server_ip_idx ON tap25_internal.misdated USING btree (server_ip);
+
+CREATE TABLE tap25_internal.packs (
+    day       date NOT NULL,
+    first     integer NOT NULL,
+    blocks    integer NOT NULL,
+    rows      bigint NOT NULL,
+    bits      smallint NOT NULL,
+    packed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT packs_pkey PRIMARY KEY (day, first)
+);
 
 CREATE TABLE tap25_internal.prints (
     day    date NOT NULL,
@@ -554,6 +631,38 @@ CREATE VIEW tap25.mail AS
             mail_days.origin_by,
             mail_days.network
            FROM tap25_internal.mail_days
+        UNION ALL
+         SELECT mail_packed.seen_at,
+            mail_packed.sensor,
+            mail_packed.session_id,
+            mail_packed.mail_no,
+            mail_packed.client_ip,
+            mail_packed.client_port,
+            mail_packed.server_ip,
+            mail_packed.server_port,
+            mail_packed.helo,
+            mail_packed.mail_from,
+            mail_packed.rcpt_to,
+            mail_packed.mail_from_raw,
+            mail_packed.rcpt_to_raw,
+            mail_packed.mail_code,
+            mail_packed.rcpt_code,
+            mail_packed.data_code,
+            mail_packed.outcome,
+            mail_packed.message_bytes,
+            mail_packed.declared_size,
+            mail_packed.envid,
+            mail_packed.orcpt,
+            mail_packed.queue_id,
+            mail_packed.auth,
+            mail_packed.tls_server_name,
+            mail_packed.lost_bytes,
+            mail_packed.flags,
+            mail_packed.origin_ip,
+            mail_packed.origin_port,
+            mail_packed.origin_by,
+            mail_packed.network
+           FROM tap25_internal.mail_packed
         UNION ALL
          SELECT mail_aside.seen_at,
             mail_aside.sensor,
@@ -1257,6 +1366,102 @@ CREATE VIEW tap25_internal.mail_days AS
     envelopes.network
    FROM tap25_internal.envelopes;
 
+CREATE VIEW tap25_internal.mail_packed AS
+ SELECT envelopes.seen_at,
+    envelopes.sensor,
+    envelopes.session_id,
+    envelopes.mail_no,
+    envelopes.client_ip,
+    envelopes.client_port + 32768 AS client_port,
+    envelopes.server_ip,
+    envelopes.server_port + 32768 AS server_port,
+    envelopes.helo,
+    envelopes.mail_from,
+    envelopes.rcpt_to,
+    envelopes.mail_from_raw,
+    envelopes.rcpt_to_raw,
+    envelopes.mail_code,
+    envelopes.rcpt_code,
+    envelopes.data_code,
+    ('{unknown,accepted,deferred,refused,aborted,encrypted}'::tap25.outcome[])[envelopes.outcome + 1] AS outcome,
+    envelopes.message_bytes,
+    envelopes.declared_size,
+    envelopes.envid,
+    envelopes.orcpt,
+    envelopes.queue_id,
+    envelopes.auth,
+    envelopes.tls_server_name,
+    COALESCE(envelopes.lost_bytes, 0::bigint) AS lost_bytes,
+        CASE
+            WHEN envelopes.flags = 0 THEN NULL::text[]
+            ELSE array_remove(ARRAY[
+            CASE
+                WHEN (envelopes.flags::integer & 1) <> 0 THEN 'midstream'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 2) <> 0 THEN 'one-sided'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 4) <> 0 THEN 'gap'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 8) <> 0 THEN 'conflict'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 16) <> 0 THEN 'smuggling'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 32) <> 0 THEN 'injected'::text
+                ELSE NULL::text
+            END,
+            CASE
+                WHEN (envelopes.flags::integer & 64) <> 0 THEN 'truncated'::text
+                ELSE NULL::text
+            END], NULL::text)
+        END AS flags,
+    envelopes.origin_ip,
+    envelopes.origin_port + 32768 AS origin_port,
+    ('{proxy,xclient,xforward}'::text[])[envelopes.origin_by] AS origin_by,
+    envelopes.network
+   FROM ( SELECT p.seen_at,
+            (p.e).session_id AS session_id,
+            (p.e).message_bytes AS message_bytes,
+            (p.e).declared_size AS declared_size,
+            (p.e).lost_bytes AS lost_bytes,
+            (p.e).mail_no AS mail_no,
+            (p.e).client_port AS client_port,
+            (p.e).server_port AS server_port,
+            (p.e).outcome AS outcome,
+            (p.e).mail_code AS mail_code,
+            (p.e).rcpt_code AS rcpt_code,
+            (p.e).data_code AS data_code,
+            (p.e).flags AS flags,
+            (p.e).auth AS auth,
+            (p.e).client_ip AS client_ip,
+            (p.e).server_ip AS server_ip,
+            (p.e).sensor AS sensor,
+            (p.e).mail_from AS mail_from,
+            (p.e).rcpt_to AS rcpt_to,
+            (p.e).helo AS helo,
+            (p.e).queue_id AS queue_id,
+            (p.e).mail_from_raw AS mail_from_raw,
+            (p.e).rcpt_to_raw AS rcpt_to_raw,
+            (p.e).envid AS envid,
+            (p.e).orcpt AS orcpt,
+            (p.e).tls_server_name AS tls_server_name,
+            (p.e).origin_ip AS origin_ip,
+            (p.e).network AS network,
+            (p.e).origin_port AS origin_port,
+            (p.e).origin_by AS origin_by
+           FROM ( SELECT NULL::timestamp with time zone AS seen_at,
+                    NULL::tap25_internal.envelopes AS e
+                  WHERE false) p) envelopes;
+
 
 -- Functions.
 
@@ -1440,23 +1645,34 @@ declare
     its   record;
     first timestamptz;
     last  timestamptz;
+    found_ bigint[];
 begin
     for its in select (r.seen_at at time zone 'UTC')::date as day, array_agg(r.seen_at) as times, array_agg(r.session_id) as sessions
         from tap25_internal.case_rows(asked.warrant_ids, asked.asked_since, asked.asked_before, asked.asked_target) r group by 1
     loop
-        continue when not tap25_internal.has_partition(its.day);
         first := its.day::timestamp at time zone 'UTC';
         last := (its.day + 1)::timestamp at time zone 'UTC';
+        if tap25_internal.has_partition(its.day) then
+            return query
+            with segments as materialized (
+                select distinct l.id from unnest(its.times, its.sessions) w (seen_at, session_id)
+                join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
+                join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and daterange(l.first_day, l.last_day, '[]') @> its.day
+            )
+            select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(e), '')
+            from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
+            join tap25_internal.envelopes e on e.sensor = l.sensor and e.xmin = l.xid and e.seen_at >= first and e.seen_at < last
+            group by l.id, k.id;
+        end if;
+        continue when not tap25_internal.is_packed(its.day);
+        found_ := array(select distinct p.link from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
+            join unnest(its.times, its.sessions) w (seen_at, session_id) on w.seen_at = (p.e).seen_at and w.session_id = (p.e).session_id
+            where b.day = its.day and p.link is not null and exists (select from unnest(its.times) t where t between b.first_at and b.last_at));
         return query
-        with segments as materialized (
-            select distinct l.id from unnest(its.times, its.sessions) w (seen_at, session_id)
-            join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
-            join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and daterange(l.first_day, l.last_day, '[]') @> its.day
-        )
-        select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(e), '')
-        from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
-        join tap25_internal.envelopes e on e.sensor = l.sensor and e.xmin = l.xid and e.seen_at >= first and e.seen_at < last
-        group by l.id, k.id;
+        select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(p.e), '')
+        from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
+        join tap25.links l on l.id = p.link join tap25.keys k on k.id = l.key
+        where b.day = its.day and b.links && found_ and l.id = any (found_) group by l.id, k.id;
     end loop;
 end $function$;
 
@@ -2594,6 +2810,16 @@ begin
     return asked;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.as_mail(source text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET quote_all_identifiers TO 'off'
+AS $function$
+    select regexp_replace(pg_get_viewdef('tap25_internal.mail_days'::regclass), 'FROM tap25_internal.envelopes;$', 'FROM (') || source || ') envelopes'
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.await_flush()
  RETURNS void
  LANGUAGE plpgsql
@@ -2682,6 +2908,130 @@ CREATE OR REPLACE FUNCTION tap25_internal.bits_for(rows_a_day bigint)
  IMMUTABLE
 RETURN (CASE WHEN (rows_a_day <= ((16)::bigint << 16)) THEN 16 WHEN (rows_a_day <= ((16)::bigint << 20)) THEN 20 ELSE 24 END)::smallint;
 
+CREATE OR REPLACE FUNCTION tap25_internal.block_addresses(chunks text[], odd text[], numbers integer[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_memoize TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+begin
+    if numbers is null then
+        return (select coalesce(array_agg(case when g.names[1] = '' then l else l || '@' || g.names[1] end), '{}')
+            from unnest(chunks) c cross join lateral unnest(string_to_array(c, chr(10))) x
+            cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g cross join lateral unnest(g.names[2:]) l) || odd;
+    end if;
+    return (select array_agg(coalesce(a.address, odd[i - k.regular]) order by o)
+        from (select coalesce((cardinality(chunks) - 1) * 64 + cardinality(string_to_array(translate(chunks[cardinality(chunks)], chr(10), chr(9)), chr(9)))
+                - cardinality(string_to_array(chunks[cardinality(chunks)], chr(10))), 0) as regular offset 0) k
+        cross join unnest(numbers) with ordinality n (i, o)
+        left join lateral (select case when g.names[1] = '' then l else l || '@' || g.names[1] end as address
+            from unnest(string_to_array(chunks[(n.i - 1) / 64 + 1], chr(10))) x
+            cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g cross join lateral unnest(g.names[2:]) l
+            where n.i <= k.regular offset (n.i - 1) % 64 limit 1) a on true);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.block_numbers(kind text, value text, chunks text[], mixed integer, odd text[])
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_memoize TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+    wanted constant text := lower(value);
+    domain constant text := case when kind in ('from_domain', 'to_domain') then lower(value)
+        when wanted like '%@_%' and right(wanted, 1) <> '@' then split_part(wanted, '@', -1) else '' end;
+    needle constant text := chr(10) || domain || chr(9);
+begin
+    return array(
+        select a.i from unnest(chunks) with ordinality c (text, n)
+        cross join lateral (select ((c.n - 1) * 64 + row_number() over ())::integer as i,
+                case when g.names[1] = '' then l else l || '@' || g.names[1] end as address
+            from unnest(string_to_array(c.text, chr(10))) x cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g
+            cross join lateral unnest(g.names[2:]) l) a
+        where (c.n >= mixed or strpos(chr(10) || c.text, needle) > 0)
+          and case when kind in ('from_domain', 'to_domain') then tap25_internal.domain_of(a.address) = wanted else lower(a.address) = wanted end
+        union all
+        select (k.regular + o.n)::integer from (select tap25_internal.count_addresses(chunks) as regular offset 0) k
+        cross join lateral unnest(odd) with ordinality o (address, n)
+        where case when kind in ('from_domain', 'to_domain') then tap25_internal.domain_of(o.address) = wanted else lower(o.address) = wanted end);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.block_queues(queue smallint[], kinds smallint[], lengths smallint[], prefixes text[], octets bytea[], texts text[], mails integer[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_memoize TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+begin
+    if queue is null then
+        return '{}';
+    end if;
+    return (select array_agg(v.id order by m.mail) from (
+            select q.*, q.length - length(q.prefix) as rest, array_positions(queue, q.i::smallint) as its
+            from unnest(kinds, lengths, prefixes, octets) with ordinality q (form, length, prefix, octets, i)
+            union all select null, null, null, null, 0, null, array_positions(queue, 0::smallint) offset 0) q
+        cross join lateral (select case q.form when 1 then (q.rest + 1) / 2 when 2 then (q.rest + 3) / 4 * 3 else 16 end as width offset 0) w
+        cross join lateral (
+            select i.mail, i.nth::integer from unnest(q.its) with ordinality i (mail, nth) where mails is null
+            union all select i.mail, width_bucket(i.mail, q.its) from unnest(mails) i (mail) where queue[i.mail] = q.i) m
+        cross join lateral (select case q.form
+            when 1 then q.prefix || left(upper(encode(substr(q.octets, (m.nth - 1) * w.width + 1, w.width), 'hex')), q.rest)
+            when 2 then q.prefix || left(encode(substr(q.octets, (m.nth - 1) * w.width + 1, w.width), 'base64'), q.rest)
+            when 3 then encode(substr(q.octets, (m.nth - 1) * 16 + 1, 16), 'hex')::uuid::text
+            when 4 then texts[m.nth] end as id) v);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.block_rows(b tap25_internal.blocks, kind text, value text, network inet)
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_memoize TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+    wanted integer[];
+    mails  integer[];
+    heads  integer[];
+begin
+    if kind in ('client', 'server') then
+        wanted := case kind when 'server' then array(select i from unnest(b.server_ip) with ordinality v (ip, i) where ip <<= network or ip = network)
+            else array(select i from unnest(b.client_ip) with ordinality p (ip, i) where ip <<= network or ip = network
+                 union select i from unnest(b.origin_ip) with ordinality p (ip, i) where ip <<= network or ip = network) end;
+    else
+        wanted := tap25_internal.block_numbers(kind, value, b.addresses, b.mixed, b.odd_addresses);
+    end if;
+    if wanted = '{}' then
+        return wanted;
+    elsif kind in ('rcpt_to', 'to_domain') then
+        return tap25_internal.positions_of(b.rcpt, wanted);
+    elsif kind in ('mail_from', 'from_domain') then
+        mails := tap25_internal.positions_of(b.sender, wanted);
+    else
+        wanted := tap25_internal.positions_of(case kind when 'server' then b.server else b.peer end, wanted);
+        mails := array(select m.mail from (
+                select d, i::integer as mail, count(*) filter (where d = 1) over (order by i) as top from unnest(b.session) with ordinality s (d, i)) m
+            join unnest(wanted) w on w = m.top + case when m.d = 1 then 0 else m.d end order by m.mail);
+    end if;
+    if b.heads is null then
+        return mails;
+    end if;
+    heads := array_positions(b.heads, 1::smallint) || (b.rows + 1);
+    return array(select r from unnest(mails) m cross join lateral generate_series(heads[m], heads[m + 1] - 1) r);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.blocks_name(day date)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ('blocks_'::text || to_char((day)::timestamp without time zone, 'YYYYMMDD'::text));
+
 CREATE OR REPLACE FUNCTION tap25_internal.bound_waits()
  RETURNS void
  LANGUAGE sql
@@ -2769,6 +3119,43 @@ begin
         raise 'a hold is not changed, it is append-only: drop it, and add another' using errcode = 'insufficient_privilege';
     end if;
     return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.change_to_blocks(which date, again boolean, packed bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    partition constant text := tap25_internal.partition_name(which);
+begin
+    perform set_config('lock_timeout', '200ms', true);
+    for attempt in 1..20 loop
+        begin
+            execute format('lock table tap25_internal.%I in share row exclusive mode', partition);
+            if (select sum(d.rows) from tap25_internal.days d where d.day = which) <> (select sum(p.rows) from tap25_internal.packs p where p.day = which) then
+                raise 'rows of the day % came while it was packed, or it has others than were counted', which using errcode = 'serialization_failure';
+            end if;
+            execute format('drop table tap25_internal.%I', partition);
+            execute format('drop table if exists tap25_internal.%I', tap25_internal.prints_name(which));
+            if not again then
+                execute format('alter table tap25_internal.blocks attach partition tap25_internal.%I for values from (%L) to (%L)',
+                    tap25_internal.blocks_name(which), which, which + 1);
+                perform tap25_internal.show_packed();
+            end if;
+            exit;
+        exception when lock_not_available then
+            if attempt = 20 then
+                raise;
+            end if;
+        end;
+        perform pg_sleep(0.3);
+    end loop;
+    delete from tap25_internal.summaries s where s.day = which;
+    delete from tap25_internal.reindexed r where r.day = which;
+    delete from tap25_internal.frozen f where f.day = which;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.check_auditors(auditors name[])
@@ -3088,6 +3475,12 @@ CREATE OR REPLACE FUNCTION tap25_internal.concerns(mailbox text, domain text, ne
  IMMUTABLE PARALLEL SAFE
 RETURN ((seen_at >= since) AND (seen_at < before) AND CASE WHEN (mailbox IS NOT NULL) THEN (COALESCE((lower(mail_from) = lower(mailbox)), false) OR COALESCE((lower(rcpt_to) = lower(mailbox)), false)) WHEN (domain IS NOT NULL) THEN (COALESCE((tap25_internal.domain_of(mail_from) = lower(domain)), false) OR COALESCE((tap25_internal.domain_of(rcpt_to) = lower(domain)), false)) ELSE (((client_ip <<= network) OR (server_ip <<= network) OR (by_origin AND COALESCE((origin_ip <<= network), false))) AND ((seen_in IS NULL) OR COALESCE((row_network = seen_in), false))) END);
 
+CREATE OR REPLACE FUNCTION tap25_internal.count_addresses(chunks text[])
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+RETURN COALESCE(((((cardinality(chunks) - 1) * 64) + cardinality(string_to_array(translate((chunks)[cardinality(chunks)], chr(10), chr(9)), chr(9)))) - cardinality(string_to_array((chunks)[cardinality(chunks)], chr(10)))), 0);
+
 CREATE OR REPLACE FUNCTION tap25_internal.count_day()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3194,6 +3587,19 @@ AS $function$
     left join tap25_internal.frozen f on f.day = d.day
     where d.day < (now() at time zone 'UTC')::date and d.loaded_at <= now() - quiet and d.rows > 0 and tap25_internal.has_partition(d.day) $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.days_to_pack(older interval, quiet interval)
+ RETURNS TABLE(day date, rows bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select d.day, case when tap25_internal.is_tied() then 0 else sum(d.rows)::bigint end from tap25_internal.days d
+    where d.day < (now() at time zone 'UTC')::date and d.day < ((now() at time zone 'UTC')::date - older)::date
+    group by d.day having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.days_with(kind text, value text, since timestamp with time zone, before timestamp with time zone)
  RETURNS SETOF date
  LANGUAGE plpgsql
@@ -3286,7 +3692,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.dropped_days(days date[])
  SET "TimeZone" TO 'UTC'
 AS $function$
     select distinct e.day from tap25.expired e
-    where e.kind = 'partition' and e.day = any (days) and not tap25_internal.has_partition(e.day)
+    where e.kind = 'partition' and e.day = any (days) and not tap25_internal.has_partition(e.day) and not tap25_internal.is_packed(e.day)
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.end_all_blockers(which date, older interval)
@@ -3300,7 +3706,8 @@ AS $function$
 declare
     owner constant oid := (select c.relowner from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass);
     held  constant regclass[] := case when which is null then array['tap25_internal.making_partitions'::regclass]
-        else array['tap25_internal.envelopes'::regclass, 'tap25.holds'::regclass, to_regclass('tap25_internal.' || tap25_internal.partition_name(which)),
+        else array['tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass, 'tap25.holds'::regclass,
+            to_regclass('tap25_internal.' || tap25_internal.partition_name(which)), to_regclass('tap25_internal.' || tap25_internal.blocks_name(which)),
             'tap25_internal.prints'::regclass, to_regclass('tap25_internal.' || tap25_internal.prints_name(which))] end;
     late  constant boolean := exists (select from tap25_internal.late_days l where l.day = which and l.since < clock_timestamp() - older);
     using_it text[] := '{}';
@@ -3341,7 +3748,7 @@ begin
         end if;
         return next;
     end loop;
-    insert into tap25_internal.late_days as l (day, users) select which, array_to_string(using_it, ', ') where tap25_internal.has_partition(which)
+    insert into tap25_internal.late_days as l (day, users) select which, array_to_string(using_it, ', ') where tap25_internal.has_partition(which) or tap25_internal.is_packed(which)
     on conflict (day) do update set tried = excluded.tried, users = excluded.users;
 end $function$;
 
@@ -3368,9 +3775,12 @@ CREATE OR REPLACE FUNCTION tap25_internal.ends(OUT oldest timestamp with time zo
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
-    with days as (select min(day)::timestamp at time zone 'UTC' as first, max(day)::timestamp at time zone 'UTC' as last from tap25_internal.days where rows > 0)
-    select (select min(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.first and e.seen_at < d.first + interval '1 day'),
-           (select max(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.last and e.seen_at < d.last + interval '1 day'),
+    with days as (select min(day) as oldest, max(day) as newest, min(day)::timestamp at time zone 'UTC' as first, max(day)::timestamp at time zone 'UTC' as last
+        from tap25_internal.days where rows > 0)
+    select least((select min(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.first and e.seen_at < d.first + interval '1 day'),
+               (select min(b.first_at) from tap25_internal.blocks b where b.day = d.oldest)),
+           greatest((select max(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.last and e.seen_at < d.last + interval '1 day'),
+               (select max(b.last_at) from tap25_internal.blocks b where b.day = d.newest)),
            (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated)
     from days d
 $function$;
@@ -3387,8 +3797,9 @@ begin
     if tap25_internal.wrong_clock(day) is not null then
         return tap25_internal.wrong_clock(day);
     elsif not tap25_internal.has_partition(day) then
-        if day < (now() at time zone 'UTC')::date - 7
-            and (select count(*) from pg_inherits where inhparent = 'tap25_internal.envelopes'::regclass) >= tap25_internal.max_partitions() then
+        if day < (now() at time zone 'UTC')::date - 7 and not tap25_internal.is_packed(day)
+            and (select count(*) from pg_inherits where inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass))
+                >= tap25_internal.max_partitions() then
             return 'too many days';
         end if;
         perform tap25_internal.make_partition(day);
@@ -3456,31 +3867,38 @@ CREATE OR REPLACE FUNCTION tap25_internal.expire_day(which date, version text)
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    partition regclass;
+    since  constant timestamptz := which::timestamp at time zone 'UTC';
+    before constant timestamptz := (which + 1)::timestamp at time zone 'UTC';
+    part   text;
 begin
-    perform tap25_internal.check_retention((which + 1)::timestamp at time zone 'UTC');
+    perform tap25_internal.check_retention(before);
     lock table tap25.holds in share mode; -- a hold that is added now waits, and then concerns what is left
-    if not tap25_internal.has_partition(which) then
+    kept := 0;
+    bytes := 0;
+    foreach part in array array[tap25_internal.partition_name(which), tap25_internal.blocks_name(which)] loop
+        continue when to_regclass('tap25_internal.' || part) is null;
+        begin
+            execute format('lock table tap25_internal.%I in share row exclusive mode nowait', part);
+        exception when undefined_table then
+            continue;
+        end;
+        kept := kept + tap25_internal.keep_held(case when part = tap25_internal.partition_name(which) then 'tap25_internal.' || quote_ident(part)
+            else tap25_internal.packed_rows(which) end, since, before, 'true');
+        bytes := bytes + pg_total_relation_size('tap25_internal.' || quote_ident(part));
+        execute format('drop table tap25_internal.%I', part);
+        rows := coalesce((select sum(d.rows) from tap25_internal.days d where d.day = which), 0);
+    end loop;
+    if rows is null then
         return;
     end if;
-    begin
-        execute format('lock table tap25_internal.%I in share row exclusive mode nowait', tap25_internal.partition_name(which));
-    exception when undefined_table then
-        return;
-    end;
-    partition := ('tap25_internal.' || tap25_internal.partition_name(which))::regclass;
-    kept := tap25_internal.keep_held(partition, which::timestamp at time zone 'UTC', (which + 1)::timestamp at time zone 'UTC', 'true');
-    bytes := pg_total_relation_size(partition);
-    rows := coalesce((select sum(d.rows) from tap25_internal.days d where d.day = which), 0);
-    execute format('drop table %s', partition);
     delete from tap25_internal.days d where d.day = which;
-    if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
-        execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
-    end if;
+    execute format('drop table if exists tap25_internal.%I', tap25_internal.prints_name(which));
     delete from tap25_internal.summaries s where s.day = which;
     delete from tap25_internal.reindexed r where r.day = which;
     delete from tap25_internal.frozen f where f.day = which;
     delete from tap25_internal.late_days l where l.day = which;
+    delete from tap25_internal.packs p where p.day = which;
+    delete from tap25_internal.block_prints p where p.day = which;
     insert into tap25.expired (day, kind, rows, bytes, kept, version) values (which, 'partition', rows, bytes, kept, expire_day.version);
     return next;
 end $function$;
@@ -3527,13 +3945,17 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+    name text;
 begin
-    perform tap25_internal.grant_roles_before_widths();
-    if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.bucket20, tap25_internal.bucket24 to tap25_sensor; -- the indexes call them
-    end if;
+    perform tap25_internal.grant_roles_before_packing();
+    foreach name in array '{tap25_sensor,tap25_admin}'::text[] loop
+        if exists (select from pg_roles where rolname = name) then
+            execute format('grant execute on function tap25_internal.days_to_pack, tap25_internal.pack_day to %I', name);
+        end if;
+    end loop;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant select on tap25_internal.expected_volume, tap25_internal.frozen to tap25_admin;
+        grant select on tap25_internal.packs to tap25_admin;
     end if;
 end $function$;
 
@@ -3713,6 +4135,21 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_packing()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_widths();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.bucket20, tap25_internal.bucket24 to tap25_sensor; -- the indexes call them
+    end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25_internal.expected_volume, tap25_internal.frozen to tap25_admin;
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_scopes()
  RETURNS void
  LANGUAGE plpgsql
@@ -3798,6 +4235,48 @@ CREATE OR REPLACE FUNCTION tap25_internal.hop_links(a tap25.mail_once, b tap25.m
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT CASE WHEN ((l.links && '{recipient,orcpt}'::text[]) AND (l.links && '{sender,envid}'::text[]) AND (l.links && '{orcpt,envid,size,address}'::text[])) THEN l.links ELSE NULL::text[] END AS "case" FROM (SELECT array_remove(ARRAY[CASE WHEN (lower((hop_links.a).rcpt_to) = lower((hop_links.b).rcpt_to)) THEN 'recipient'::text ELSE NULL::text END, CASE WHEN ((lower((hop_links.a).rcpt_to) <> lower((hop_links.b).rcpt_to)) AND (lower(COALESCE((hop_links.a).orcpt, (hop_links.a).rcpt_to)) = lower(COALESCE((hop_links.b).orcpt, (hop_links.b).rcpt_to)))) THEN 'orcpt'::text ELSE NULL::text END, CASE WHEN (lower((hop_links.a).mail_from) = lower((hop_links.b).mail_from)) THEN 'sender'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).envid = (hop_links.b).envid) THEN 'envid'::text ELSE NULL::text END, CASE WHEN ((((hop_links.b).message_bytes - (hop_links.a).message_bytes) >= 1) AND (((hop_links.b).message_bytes - (hop_links.a).message_bytes) <= 4096)) THEN 'size'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).server_ip = ANY (ARRAY[(hop_links.b).client_ip, (hop_links.b).origin_ip])) THEN 'address'::text ELSE NULL::text END, CASE WHEN ((hop_links.b).seen_at >= (hop_links.a).seen_at) THEN 'time'::text ELSE NULL::text END], NULL::text) AS links) l WHERE (((hop_links.a).outcome = 'accepted'::tap25.outcome) AND ((hop_links.a).client_ip <> (hop_links.b).client_ip) AND ((hop_links.b).seen_at < ((hop_links.a).seen_at + '5 days'::interval)) AND (((hop_links.b).seen_at >= (hop_links.a).seen_at) OR ((NOT ((hop_links.a).sensors && (hop_links.b).sensors)) AND ((hop_links.b).seen_at >= ((hop_links.a).seen_at - '00:00:01'::interval)))) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).envid IS NULL) OR ((hop_links.b).envid IS NULL)) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).message_bytes <= (hop_links.b).message_bytes) OR (num_nulls((hop_links.a).message_bytes, (hop_links.b).message_bytes) > 0))));
 
+CREATE OR REPLACE FUNCTION tap25_internal.index_blocks(which date, target regclass, start integer, many integer, rows bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET work_mem TO '16MB'
+ SET enable_memoize TO 'off'
+ SET max_parallel_workers_per_gather TO '0'
+AS $function$
+declare
+    width constant smallint := greatest(0, ceil(log(2, greatest(1, rows * 1.9 / 480))))::smallint; -- about 480 prints in a page
+    month constant text := 'block_prints_' || to_char(which, 'YYYYMM');
+begin
+    if to_regclass('tap25_internal.' || month) is null then
+        execute format('create table tap25_internal.%I (like tap25_internal.block_prints including constraints including indexes)
+            with (toast_tuple_target = 2016)', month);
+        execute format('alter table tap25_internal.block_prints attach partition tap25_internal.%I for values from (%L) to (%L)',
+            month, date_trunc('month', which)::date, (date_trunc('month', which) + interval '1 month')::date);
+    end if;
+    insert into tap25_internal.packs (day, first, blocks, rows, bits) values (which, start, many, rows, width);
+    execute format($query$
+        insert into tap25_internal.%I (day, first, page, prints, blocks)
+        select $1, $2, page, array_agg(print order by number, print), array_agg(number order by number, print) from (
+            select distinct number, tap25_internal.print_page(hash, $3) as page, tap25_internal.print_of(hash) as print
+            from %s b cross join lateral (
+                select tap25_internal.print_hash(v.kind, v.value) as hash from (
+                    select a.value, n.sent, n.received from unnest(tap25_internal.block_addresses(b.addresses, b.odd_addresses, null))
+                        with ordinality a (value, i)
+                    join (select u.i, bool_or(u.sent) as sent, bool_or(not u.sent) as received from (
+                        select unnest(b.sender) as i, true as sent union all select unnest(b.rcpt), false) u group by u.i) n on n.i = a.i) a
+                cross join lateral (values ('mail_from', case when a.sent then a.value end), ('rcpt_to', case when a.received then a.value end),
+                    ('from_domain', case when a.sent then tap25_internal.domain_of(a.value) end),
+                    ('to_domain', case when a.received then tap25_internal.domain_of(a.value) end)) v (kind, value)
+                where v.value is not null
+                union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.client_ip) ip
+                union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.origin_ip) ip where ip is not null
+                union all select tap25_internal.print_hash('server', host(ip)) from unnest(b.server_ip) ip) h
+            where b.number >= $2
+        ) p group by page order by page$query$, month, target) using which, start, width;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.index_day(day date)
  RETURNS void
  LANGUAGE plpgsql
@@ -3856,6 +4335,12 @@ CREATE OR REPLACE FUNCTION tap25_internal.is_of(address text, party text)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (party IS NULL) THEN true WHEN tap25_internal.is_mailbox(party) THEN COALESCE((lower(address) = lower(party)), false) WHEN ("left"(party, 1) = '.'::text) THEN COALESCE(("right"(('.'::text || tap25_internal.domain_of(address)), length(party)) = lower(party)), false) ELSE COALESCE((tap25_internal.domain_of(address) = lower(party)), false) END;
 
+CREATE OR REPLACE FUNCTION tap25_internal.is_packed(which date)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN (EXISTS (SELECT FROM tap25_internal.packs p WHERE (p.day = is_packed.which)));
+
 CREATE OR REPLACE FUNCTION tap25_internal.is_tied()
  RETURNS boolean
  LANGUAGE sql
@@ -3879,7 +4364,7 @@ begin
     return null;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.keep_held(source regclass, since timestamp with time zone, before timestamp with time zone, filter text)
+CREATE OR REPLACE FUNCTION tap25_internal.keep_held(source text, since timestamp with time zone, before timestamp with time zone, filter text)
  RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4049,6 +4534,7 @@ begin
         return query execute format(question, 'mail_days') || replace(condition, '{bucket}', 'tap25_internal.' || tap25_internal.day_bucket(d))
             using value, greatest(first, d::timestamp at time zone 'UTC'), least(behind, (d + 1)::timestamp at time zone 'UTC');
     end loop;
+    return query select * from tap25_internal.packed_about(kind, value, replace(condition, '{bucket}', 'tap25_internal.bucket'), first, behind);
     return query execute format(question, 'mail_aside') || replace(condition, '{bucket}', 'tap25_internal.bucket') using value, first, behind;
 end $function$;
 
@@ -4354,6 +4840,184 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.pack_block(partition regclass, target regclass, which date, number integer, since timestamp with time zone, first tid, before timestamp with time zone, last tid, link_ids bigint[], link_sensors text[], link_xids xid[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET work_mem TO '16MB'
+ SET enable_seqscan TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_nestloop TO 'off'
+ SET max_parallel_workers_per_gather TO '0'
+AS $function$
+declare
+    packed integer;
+begin
+    execute format($query$
+with entered as materialized (
+    select u.sensor, u.xid, min(u.id) as link from unnest($7, $8, $9) u (id, sensor, xid) group by u.sensor, u.xid
+), linked as (
+    select e.*, l.link, row_number() over (order by e.seen_at, e.ctid)::integer as n
+    from %1$s e left join entered l on l.sensor = e.sensor and l.xid = e.xmin
+    where e.seen_at >= $3 and e.seen_at <= $5 and (e.seen_at, e.ctid) >= ($3, $4) and (e.seen_at, e.ctid) <= ($5, $6)
+), r as materialized (
+    select l.*, (row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
+            client_port, server_ip, server_port, sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link)
+        *<> lag(row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
+            client_port, server_ip, server_port, sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link))
+            over (order by n)) is not false as head
+    from linked l
+),
+-- addresses, by domain
+named as (
+    select v, split_part(v, '@', -1) as domain, v <> lower(v) as mixed, strpos(v, chr(9)) > 0 or strpos(v, chr(10)) > 0 as odd from (
+        select distinct mail_from as v from r where head and mail_from is not null
+        union select distinct rcpt_to from r where rcpt_to is not null) u
+), parted as (
+    select n.*, domain <> '' and length(domain) < length(v) as whole from named n
+), numbered as materialized (
+    select v, mixed, odd, case when whole then domain else '' end as domain,
+        case when whole then left(v, -1 - length(domain)) else v end as local,
+        row_number() over (order by (case when odd then '2' when mixed then '1' else '0' end || case when whole then domain else '' end) collate "C", v collate "C")::integer as i
+    from parted
+), chunks as (
+    select (i - 1) / 64 as chunk, domain, domain || chr(9) || string_agg(local, chr(9) order by i) as names, min(i) as i
+    from numbered where not odd group by 1, mixed, domain
+), joined as (
+    select chunk, string_agg(names, chr(10) order by i) as names from chunks group by chunk
+),
+-- rows
+kinds as materialized (
+    select row_number() over (order by mail_no, outcome, mail_code, rcpt_code, data_code, flags, lost_bytes)::smallint as kind, k.*
+    from (select distinct mail_no, outcome, mail_code, rcpt_code, data_code, flags, lost_bytes from r) k
+), kind_lists as (
+    select array_agg(mail_no order by kind) as mail_no, array_agg(outcome order by kind) as outcome,
+        array_agg(mail_code order by kind) as mail_code, array_agg(rcpt_code order by kind) as rcpt_code,
+        array_agg(data_code order by kind) as data_code, array_agg(flags order by kind) as flags,
+        array_agg(lost_bytes order by kind) as lost_bytes, count(lost_bytes) as lossy, count(*) as kinds
+    from kinds
+), row_lists as (
+    select count(*)::integer as rows, array_agg(head) as heads, count(*) filter (where head = 0) as more, array_agg(rcpt) as rcpt,
+        array_agg(kind) as kind, array_agg(rcpt_to_raw) as rcpt_to_raw, count(rcpt_to_raw) as raws,
+        array_agg(orcpt) as orcpt, count(orcpt) as orcpts, max(seen_at) as last_at
+    from (select r.head::integer::smallint as head, coalesce(a.i, 0)::smallint as rcpt, k.kind, r.rcpt_to_raw, r.orcpt, r.seen_at
+          from r join kinds k on k.mail_no = r.mail_no and k.outcome = r.outcome and k.flags = r.flags
+              and coalesce(k.mail_code, -32769) = coalesce(r.mail_code, -32769) and coalesce(k.rcpt_code, -32769) = coalesce(r.rcpt_code, -32769)
+              and coalesce(k.data_code, -32769) = coalesce(r.data_code, -32769) and coalesce(k.lost_bytes, -1) = coalesce(r.lost_bytes, -1)
+          left join numbered a on a.v = r.rcpt_to order by r.n) o
+),
+-- sessions
+peers as materialized (
+    select row_number() over (order by client_ip, helo collate "C", tls_server_name collate "C", origin_ip)::smallint as peer, p.*
+    from (select distinct client_ip, helo, tls_server_name, origin_ip from r where head) p
+), servers as materialized (
+    select row_number() over (order by server_ip, server_port, sensor collate "C", network collate "C", auth, origin_by)::smallint as server, v.*
+    from (select distinct server_ip, server_port, sensor, network, auth, origin_by from r where head) v
+), mails as materialized (
+    select r.*, p.peer, v.server,
+        (extract(epoch from seen_at - $3) * 1000000)::bigint as at, coalesce(message_bytes, -1) as size,
+        declared_size - coalesce(message_bytes, 0) as declared
+    from r join peers p on p.client_ip = r.client_ip and coalesce(p.helo, '') = coalesce(r.helo, '')
+        and coalesce(p.tls_server_name, '') = coalesce(r.tls_server_name, '') and (p.helo is null) = (r.helo is null)
+        and (p.tls_server_name is null) = (r.tls_server_name is null) and coalesce(p.origin_ip, '::') = coalesce(r.origin_ip, '::')
+        and (p.origin_ip is null) = (r.origin_ip is null)
+    join servers v on v.server_ip = r.server_ip and v.server_port = r.server_port and v.sensor = r.sensor and v.auth = r.auth
+        and coalesce(v.network, '') = coalesce(r.network, '') and (v.network is null) = (r.network is null)
+        and coalesce(v.origin_by, -1) = coalesce(r.origin_by, -1)
+    where head
+), marked as (
+    select n, session_id, client_port, origin_port, peer, server,
+        session_id is distinct from lag(session_id) over w or client_port is distinct from lag(client_port) over w
+        or origin_port is distinct from lag(origin_port) over w or peer is distinct from lag(peer) over w
+        or server is distinct from lag(server) over w as fresh
+    from mails window w as (order by session_id, n)
+), runs as materialized (
+    select m.*, sum(fresh::integer) over (order by session_id, n) as run from marked m
+), fresh as materialized (
+    select run, row_number() over (order by n)::integer as i, session_id, client_port, origin_port, peer, server from runs where fresh
+), session_lists as (
+    select array_agg(session_id) as session_id, array_agg(client_port) as client_port, array_agg(origin_port) as origin_port,
+        count(origin_port) as origins, array_agg(peer) as peer, array_agg(server) as server
+    from (select * from fresh order by i) f
+), placed as (
+    select r.n, case when r.fresh then 1 else f.i - max(f.i) over (order by r.n) end::smallint as session
+    from runs r join fresh f using (run)
+), peer_lists as (
+    select array_agg(client_ip order by peer) as client_ip, array_agg(helo order by peer) as helo,
+        array_agg(tls_server_name order by peer) as tls_server_name, count(tls_server_name) as tls,
+        array_agg(origin_ip order by peer) as origin_ip, count(origin_ip) as origins
+    from peers
+), server_lists as (
+    select array_agg(server_ip order by server) as server_ip, array_agg(server_port order by server) as server_port,
+        array_agg(sensor order by server) as sensor, array_agg(network order by server) as network, count(network) as networks,
+        array_agg(auth order by server) as auth, array_agg(origin_by order by server) as origin_by, count(origin_by) as origins
+    from servers
+),
+-- queue IDs, by form and length
+queued as (
+    select n, queue_id, length(queue_id)::smallint as length, case when length(queue_id) > 36 then 4
+            when queue_id ~ '^[0-9A-F]+$' then 1 when queue_id ~ '^[0-9A-Za-z]+$' then 2
+            when queue_id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then 3 else 4 end::smallint as form
+    from mails where queue_id is not null
+), forms as materialized (
+    select form, length, (row_number() over (order by form, length))::smallint as queue,
+        case when form < 3 then left(least, (select count(*)::integer from generate_series(1, f.length) i
+            where left(least, i) = left(greatest, i))) else '' end as prefix
+    from (select form, case when form = 4 then 0::smallint else length end as length, min(queue_id collate "C") as least,
+          max(queue_id collate "C") as greatest from queued group by 1, 2) f
+), named_queues as materialized (
+    select q.n, f.queue, q.form, f.length, f.prefix, q.queue_id, substr(q.queue_id, length(f.prefix) + 1) as rest
+    from queued q join forms f on f.form = q.form and f.length = case when q.form = 4 then 0 else q.length end
+), octets as (
+    select queue, min(form) as form, min(length) as length, min(prefix) as prefix, string_agg(case form
+            when 1 then decode(rest || case when length(rest) %% 2 = 1 then '0' else '' end, 'hex')
+            when 2 then decode(rpad(rest, (length(rest) + 3) / 4 * 4, '/'), 'base64')
+            when 3 then uuid_send(queue_id::uuid) else '' end, '' order by n) as octets
+    from named_queues group by queue
+), queue_lists as (
+    select array_agg(form order by queue) as queue_kind, array_agg(length order by queue) as queue_length,
+        array_agg(prefix order by queue) as queue_prefix, array_agg(octets order by queue) as queue_octets,
+        (select array_agg(queue_id order by n) from named_queues where form = 4) as queue_text from octets
+), linkings as materialized (
+    select row_number() over (order by link)::smallint as i, link from (select distinct link from mails) l
+), mail_lists as (
+    select array_agg(at) as at, max(at) as span, array_agg(session) as session, array_agg(sender) as sender, array_agg(size) as size,
+        max(size) as largest, array_agg(coalesce(declared, -2147483648)) as declared, array_agg(coalesce(declared, '-9223372036854775808')) as declared_long,
+        min(declared) as least, max(declared) as most,
+        array_agg(queue) as queue, count(queue_id) as queues, array_agg(link) as link, array_agg(mail_from_raw) as mail_from_raw,
+        count(mail_from_raw) as raws, array_agg(envid) as envid, count(envid) as envids
+    from (select m.at, p.session, coalesce(a.i, 0)::smallint as sender, m.size, m.declared, coalesce(q.queue, 0)::smallint as queue,
+              l.i as link, m.mail_from_raw, m.envid, m.queue_id
+          from mails m join placed p using (n) left join numbered a on a.v = m.mail_from left join named_queues q using (n)
+          join linkings l on l.link is not distinct from m.link order by m.n) o
+)
+insert into %2$s
+select $1, $2, r.rows, $3, r.last_at,
+    case when r.more > 0 then r.heads end, r.rcpt, case when k.kinds > 1 then r.kind end,
+    case when r.raws > 0 then r.rcpt_to_raw end, case when r.orcpts > 0 then r.orcpt end,
+    case when m.span <= 2147483647 then m.at::integer[] end, case when m.span > 2147483647 then m.at end,
+    m.session, m.sender,
+    case when m.largest <= 2147483647 then m.size::integer[] end, case when m.largest > 2147483647 then m.size end,
+    case when d.narrow then m.declared::integer[] end, case when not d.narrow then m.declared_long end,
+    case when m.queues > 0 then m.queue end, case when cardinality(l.links) > 1 then m.link end,
+    case when m.raws > 0 then m.mail_from_raw end, case when m.envids > 0 then m.envid end,
+    s.session_id, s.client_port, case when s.origins > 0 then s.origin_port end, s.peer, s.server,
+    p.client_ip, p.helo, case when p.tls > 0 then p.tls_server_name end, case when p.origins > 0 then p.origin_ip end,
+    v.server_ip, v.server_port, v.sensor, case when v.networks > 0 then v.network end, v.auth, case when v.origins > 0 then v.origin_by end,
+    k.mail_no, k.outcome, k.mail_code, k.rcpt_code, k.data_code, k.flags, case when k.lossy > 0 then k.lost_bytes end, l.links,
+    q.queue_kind, q.queue_length, q.queue_prefix, q.queue_octets, q.queue_text,
+    (select array_agg(names order by chunk) from joined),
+    (select coalesce(min((i - 1) / 64 + 1) filter (where mixed), 1000000) from numbered where not odd),
+    (select array_agg(v order by i) from numbered where odd)
+from row_lists r, mail_lists m, session_lists s, peer_lists p, server_lists v, kind_lists k, queue_lists q,
+    (select array_agg(link order by i) as links from linkings) l,
+    lateral (select coalesce(m.least > -2147483648 and m.most <= 2147483647, true) as narrow) d
+returning rows$query$, partition, target) into packed using which, number, since, first, before, last, link_ids, link_sensors, link_xids;
+    return packed;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.pack_coverage(which date, of_sensor text)
  RETURNS TABLE(what text, id bigint, xid bigint, octets bytea)
  LANGUAGE plpgsql
@@ -4415,6 +5079,146 @@ begin
     perform set_config('tap25.packing', 'off', true);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.pack_day(which date)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise 'a day is packed in a transaction that is read committed' using errcode = 'invalid_transaction_state';
+    end if;
+    begin
+        lock table tap25_internal.making_blocks in exclusive mode nowait;
+    exception when lock_not_available then
+        return null;
+    end;
+    if not exists (select from tap25_internal.days_to_pack('0', '0') d where d.day = which) then
+        return null;
+    end if;
+    begin
+        perform set_config('default_toast_compression', 'lz4', true);
+    exception when invalid_parameter_value then -- this server has pglz alone
+    end;
+    return tap25_internal.pack_rows(which, 8000, 4 << 20);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.pack_rows(which date, most integer, octets integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET work_mem TO '16MB'
+ SET max_parallel_workers_per_gather TO '0'
+AS $function$
+declare
+    partition constant regclass := 'tap25_internal.' || tap25_internal.partition_name(which);
+    name      constant text := tap25_internal.blocks_name(which);
+    again     constant boolean := tap25_internal.is_packed(which);
+    links     record;
+    lost      boolean;
+    b         record;
+    start     integer := 1;
+    number    integer;
+    packed    bigint := 0;
+begin
+    select array_agg(l.id order by l.id) as ids, array_agg(l.sensor order by l.id) as sensors, array_agg(l.xid order by l.id) as xids into links
+    from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null;
+    -- After a restore from a dump only the order of the rows shows which link is theirs, and blocks do not have it.
+    if links.ids is not null and (select v.xmin <> v.born from tap25_internal.evidence v) then
+        execute format('select exists (select from %s e where not exists (select from unnest($1, $2) l (sensor, xid)
+            where l.sensor = e.sensor and l.xid = e.xmin))', partition) into lost using links.sensors, links.xids;
+        if lost then
+            return null;
+        end if;
+    end if;
+    if again then
+        execute format('select coalesce(max(number), 0) + 1 from tap25_internal.%I', name) into start;
+    else
+        execute format('create table tap25_internal.%I (like tap25_internal.blocks including defaults including constraints)
+            with (toast_tuple_target = 8160)', name);
+    end if;
+    number := start;
+    for b in execute format('
+        select min(seen_at) as since, min(row) filter (where first) as first, max(seen_at) as before, max(row) filter (where last) as last
+        from (select seen_at, row, block, lag(block) over w is distinct from block as first, lead(block) over w is distinct from block as last
+              from (select e.seen_at, e.ctid as row, dense_rank() over (order by block_of_rows, block_of_octets) as block from (
+                  select e.seen_at, e.ctid, (row_number() over w - 1) / $1 as block_of_rows,
+                      sum(greatest(0, coalesce(octet_length(mail_from), 0) + coalesce(octet_length(rcpt_to), 0) + coalesce(octet_length(helo), 0)
+                          + coalesce(octet_length(queue_id), 0) + coalesce(octet_length(mail_from_raw), 0) + coalesce(octet_length(rcpt_to_raw), 0)
+                          + coalesce(octet_length(envid), 0) + coalesce(octet_length(orcpt), 0) + coalesce(octet_length(tls_server_name), 0) - 300))
+                          over w / $2 as block_of_octets from %s e window w as (order by e.seen_at, e.ctid)) e) e
+              window w as (order by seen_at, row)) e
+        where first or last group by block order by block', partition) using most, octets
+    loop
+        packed := packed + tap25_internal.pack_block(partition, ('tap25_internal.' || quote_ident(name))::regclass, which, number,
+            b.since, b.first, b.before, b.last, links.ids, links.sensors, links.xids);
+        number := number + 1;
+    end loop;
+    if packed = 0 then
+        raise 'the day % has no rows, but % were counted', which, (select sum(d.rows) from tap25_internal.days d where d.day = which);
+    end if;
+    if not again then
+        execute format('alter table tap25_internal.%I add primary key (day, number)', name);
+    end if;
+    perform tap25_internal.index_blocks(which, ('tap25_internal.' || quote_ident(name))::regclass, start, number - start, packed);
+    perform tap25_internal.change_to_blocks(which, again, packed);
+    return packed;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.packed_about(kind text, value text, condition text, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    question constant text := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
+        || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
+    hash     constant bigint := tap25_internal.print_hash(kind, value);
+    network  inet;
+    found_   tap25_internal.envelopes[] := '{}';
+    b        tap25_internal.blocks;
+    which    integer[];
+    p        record;
+begin
+    if kind in ('client', 'server') then
+        network := coalesce(value, substring(condition from '''([^'']*)''::inet'))::inet;
+    end if;
+    for p in select k.day, case when hash is not null then array_agg(distinct u.block) end as blocks
+        from tap25_internal.packs k
+        left join tap25_internal.block_prints q on q.day = k.day and q.first = k.first and q.page = tap25_internal.print_page(hash, k.bits)
+        left join lateral unnest(array_positions(q.prints, tap25_internal.print_of(hash))) i on true
+        cross join lateral (select q.blocks[i] as block) u
+        where k.day >= (since at time zone 'UTC')::date and k.day <= (before at time zone 'UTC')::date and (hash is null or u.block is not null)
+        group by k.day order by k.day
+    loop
+        for b in execute format('select * from tap25_internal.%I where last_at >= $1 and first_at < $2 and ($3 is null or number = any ($3))
+            order by number', tap25_internal.blocks_name(p.day)) using since, before, p.blocks
+        loop
+            which := tap25_internal.block_rows(b, kind, value, network);
+            if which <> '{}' then
+                found_ := found_ || array(select u.e from tap25_internal.unpack(b, which) u);
+            end if;
+            if cardinality(found_) > 1000 then
+                return query execute question using value, since, before, found_;
+                found_ := '{}';
+            end if;
+        end loop;
+    end loop;
+    return query execute question using value, since, before, found_;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.packed_rows(which date)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN format('(select (p.e).* from tap25_internal.blocks k cross join lateral tap25_internal.unpack(k) p where k.day = %L)'::text, which);
+
 CREATE OR REPLACE FUNCTION tap25_internal.packing_chain(of_sensor text)
  RETURNS text
  LANGUAGE sql
@@ -4465,10 +5269,11 @@ CREATE OR REPLACE FUNCTION tap25_internal.partitions()
  STABLE
 BEGIN ATOMIC
  SELECT to_date("right"((c.relname)::text, 8), 'YYYYMMDD'::text) AS to_date,
-     pg_total_relation_size((c.oid)::regclass) AS pg_total_relation_size
+     (sum(pg_total_relation_size((c.oid)::regclass)))::bigint AS sum
     FROM (pg_inherits i
       JOIN pg_class c ON ((c.oid = i.inhrelid)))
-   WHERE ((i.inhparent = ('tap25_internal.envelopes'::regclass)::oid) AND (c.relname ~ '^envelopes_\d{8}$'::text));
+   WHERE ((i.inhparent = ANY (ARRAY[('tap25_internal.envelopes'::regclass)::oid, ('tap25_internal.blocks'::regclass)::oid])) AND (c.relname ~ '^(envelopes|blocks)_\d{8}$'::text))
+   GROUP BY (to_date("right"((c.relname)::text, 8), 'YYYYMMDD'::text));
 END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.percent(share numeric, up boolean)
@@ -4476,6 +5281,19 @@ CREATE OR REPLACE FUNCTION tap25_internal.percent(share numeric, up boolean)
  LANGUAGE sql
  IMMUTABLE
 RETURN CASE WHEN ((NOT up) AND (share > (0)::numeric) AND (share < 0.0001)) THEN 'less than 0.01 %'::text ELSE (trim_scale((CASE WHEN up THEN ceil((share * (10000)::numeric)) ELSE floor((share * (10000)::numeric)) END / (100)::numeric)) || ' %'::text) END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.positions_of(list smallint[], wanted integer[])
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    if cardinality(wanted) < 20 then
+        return array(select p from unnest(wanted) w cross join lateral unnest(array_positions(list, w::smallint)) p order by p);
+    end if;
+    return array(select l.i from unnest(list) with ordinality l (v, i) join unnest(wanted) w on w = l.v order by l.i);
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.print_hash(kind text, value text)
  RETURNS bigint
@@ -4673,6 +5491,28 @@ begin
     return width;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.show_packed()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    none constant text := 'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false';
+    arms text := coalesce((select string_agg(format('select u.seen_at, u.e from (
+            select k.first_at + coalesce(m.at, m.at_long) * interval ''1 microsecond'' as seen_at, p.e
+            from tap25_internal.blocks k cross join lateral rows from (unnest(k.at), unnest(k.at_long)) with ordinality m (at, at_long, i)
+            join lateral tap25_internal.unpack(k) p on p.mail = m.i where k.day = %L
+            union all %s) u where u.seen_at >= %L and u.seen_at < %L', d.day, none, d.day || ' 00:00:00+00', (d.day + 1) || ' 00:00:00+00'),
+        ' union all ' order by d.day) from (select distinct day from tap25_internal.packs) d), none);
+    columns text := (select string_agg(format('(p.e).%I', attname), ', ' order by attnum) from pg_attribute
+        where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped and attname <> 'seen_at');
+begin
+    execute 'create or replace view tap25_internal.mail_packed as '
+        || tap25_internal.as_mail('select p.seen_at, ' || columns || ' from (' || arms || ') p');
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.span(length interval)
  RETURNS text
  LANGUAGE sql
@@ -4798,6 +5638,87 @@ CREATE OR REPLACE FUNCTION tap25_internal.target_text(mailbox text, domain text,
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN COALESCE(mailbox, domain, (abbrev(network) || COALESCE((' in '::text || seen_in), ''::text)));
+
+CREATE OR REPLACE FUNCTION tap25_internal.unpack(b tap25_internal.blocks, positions integer[] DEFAULT NULL::integer[])
+ RETURNS TABLE(mail integer, link bigint, e tap25_internal.envelopes)
+ LANGUAGE plpgsql
+ STABLE COST 1e+06 ROWS 8000
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_memoize TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+    heads           constant integer[]  := array_positions(b.heads, 1::smallint);
+    rcpt            constant smallint[] := b.rcpt;
+    kind            constant smallint[] := b.kind;
+    rcpt_to_raw     constant bytea[]    := b.rcpt_to_raw;
+    orcpt           constant text[]     := b.orcpt;
+    at              constant integer[]  := b.at;
+    at_long         constant bigint[]   := b.at_long;
+    session         constant smallint[] := b.session;
+    sender          constant smallint[] := b.sender;
+    size            constant integer[]  := b.size;
+    size_long       constant bigint[]   := b.size_long;
+    declared        constant integer[]  := b.declared;
+    declared_long   constant bigint[]   := b.declared_long;
+    link            constant smallint[] := b.link;
+    mail_from_raw   constant bytea[]    := b.mail_from_raw;
+    envid           constant text[]     := b.envid;
+    session_id      constant bigint[]   := b.session_id;
+    client_port     constant smallint[] := b.client_port;
+    origin_port     constant smallint[] := b.origin_port;
+    peer            constant smallint[] := b.peer;
+    server          constant smallint[] := b.server;
+    client_ip       constant inet[]     := b.client_ip;
+    helo            constant text[]     := b.helo;
+    tls_server_name constant text[]     := b.tls_server_name;
+    origin_ip       constant inet[]     := b.origin_ip;
+    server_ip       constant inet[]     := b.server_ip;
+    server_port     constant smallint[] := b.server_port;
+    sensor          constant text[]     := b.sensor;
+    network         constant text[]     := b.network;
+    auth            constant boolean[]  := b.auth;
+    origin_by       constant smallint[] := b.origin_by;
+    mail_no         constant integer[]  := b.mail_no;
+    outcome         constant smallint[] := b.outcome;
+    mail_code       constant smallint[] := b.mail_code;
+    rcpt_code       constant smallint[] := b.rcpt_code;
+    data_code       constant smallint[] := b.data_code;
+    flags           constant smallint[] := b.flags;
+    lost_bytes      constant bigint[]   := b.lost_bytes;
+    links           constant bigint[]   := b.links;
+    mails           integer[]; -- if only some rows are asked for, their mails
+    numbers         integer[]; -- and addresses
+    addresses       text[];
+    queues          text[];
+begin
+    if positions is not null then
+        mails := array(select distinct coalesce(width_bucket(i, heads), i) as m from unnest(positions) i order by m);
+        numbers := array(select rcpt[i] from unnest(positions) i where rcpt[i] > 0
+            union select sender[m] from unnest(mails) m where sender[m] > 0);
+    end if;
+    addresses := tap25_internal.block_addresses(b.addresses, b.odd_addresses, numbers);
+    queues := tap25_internal.block_queues(b.queue, b.queue_kind, b.queue_length, b.queue_prefix, b.queue_octets, b.queue_text, mails);
+    return query
+    select m.i, links[coalesce(link[m.i], 1)], row(
+        b.first_at + coalesce(at[m.i], at_long[m.i]) * interval '1 microsecond', session_id[s.i], z.size, z.declared,
+        lost_bytes[k.i], mail_no[k.i], client_port[s.i], server_port[v.i], outcome[k.i], mail_code[k.i], rcpt_code[k.i], data_code[k.i],
+        flags[k.i], auth[v.i], client_ip[p.i], server_ip[v.i], sensor[v.i],
+        addresses[case when numbers is null then sender[m.i] else array_position(numbers, sender[m.i]::integer) end],
+        addresses[case when numbers is null then rcpt[r.i] else array_position(numbers, rcpt[r.i]::integer) end],
+        helo[p.i], queues[case when mails is null then m.i else array_position(mails, m.i) end], mail_from_raw[m.i], rcpt_to_raw[r.i],
+        envid[m.i], orcpt[r.i], tls_server_name[p.i], origin_ip[p.i], network[v.i], origin_port[s.i], origin_by[v.i])::tap25_internal.envelopes
+    from (select array_positions(b.heads, 1::smallint) as heads, array_positions(b.session, 1::smallint) as fresh offset 0) f
+    cross join lateral unnest(coalesce(positions, array(select generate_series(1, b.rows)))) r (i)
+    cross join lateral (select coalesce(width_bucket(r.i, f.heads), r.i) as i offset 0) m
+    cross join lateral (select width_bucket(m.i, f.fresh) + least(session[m.i], 1) - (session[m.i] = 1)::integer as i offset 0) s
+    cross join lateral (select peer[s.i] as i offset 0) p
+    cross join lateral (select server[s.i] as i offset 0) v
+    cross join lateral (select coalesce(kind[r.i], 1) as i offset 0) k
+    cross join lateral (select nullif(coalesce(size[m.i], size_long[m.i]), -1) as size,
+        coalesce(nullif(declared[m.i], -2147483648), nullif(declared_long[m.i], -9223372036854775808))
+            + greatest(coalesce(size[m.i], size_long[m.i]), 0) as declared offset 0) z;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.valid_warrants(which text)
  RETURNS bigint[]
@@ -4925,6 +5846,7 @@ GRANT SELECT ON tap25_internal.frozen TO tap25_admin;
 GRANT SELECT ON tap25_internal.late_days TO tap25_admin;
 GRANT SELECT ON tap25_internal.loads TO tap25_admin;
 GRANT INSERT (auth, client_ip, client_port, data_code, declared_size, envid, flags, helo, lost_bytes, mail_code, mail_from, mail_from_raw, mail_no, message_bytes, network, orcpt, origin_by, origin_ip, origin_port, outcome, queue_id, rcpt_code, rcpt_to, rcpt_to_raw, reason, seen_at, sensor, server_ip, server_port, session_id, tls_server_name) ON tap25_internal.misdated TO tap25_sensor;
+GRANT SELECT ON tap25_internal.packs TO tap25_admin;
 GRANT SELECT ON tap25_internal.reindexed TO tap25_admin;
 GRANT SELECT ON tap25_internal.sensors TO tap25_admin;
 GRANT SELECT ON tap25_internal.summaries TO tap25_admin;
@@ -4977,6 +5899,8 @@ GRANT EXECUTE ON FUNCTION tap25_internal.coverage_over(interval) TO tap25_sensor
 GRANT EXECUTE ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.days_over(interval) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.days_to_pack(interval,interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.days_to_pack(interval,interval) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.domain_of(text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.dropped_days(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.end_blockers(date,interval) TO tap25_admin;
@@ -5001,6 +5925,8 @@ GRANT EXECUTE ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zon
 GRANT EXECUTE ON FUNCTION tap25_internal.my_cases() TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(date,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.pack_coverage(date,text) TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.pack_day(date) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.pack_day(date) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
@@ -5257,6 +6183,66 @@ COMMENT ON COLUMN tap25_internal.before_evidence.sensor IS 'Name of the sensor, 
 COMMENT ON COLUMN tap25_internal.before_evidence.kind IS '6: rows of a day''s partition, 9: all of misdated, 10: all of held.';
 COMMENT ON COLUMN tap25_internal.before_evidence.day IS 'UTC day; 1970-01-01 for the kinds 9 and 10.';
 COMMENT ON COLUMN tap25_internal.before_evidence.rows IS 'Number of rows.';
+COMMENT ON TABLE tap25_internal.block_prints IS 'Which blocks have a value, by 16 bits of its hash. A partition for each month, block_prints_YYYYMM.';
+COMMENT ON COLUMN tap25_internal.block_prints.day IS 'The UTC day.';
+COMMENT ON COLUMN tap25_internal.block_prints.first IS 'packs.first.';
+COMMENT ON COLUMN tap25_internal.block_prints.page IS 'Other bits of the hashes.';
+COMMENT ON COLUMN tap25_internal.block_prints.prints IS '16 bits of each hash.';
+COMMENT ON COLUMN tap25_internal.block_prints.blocks IS 'The number of the block that has it, of each of prints.';
+COMMENT ON TABLE tap25_internal.blocks IS 'Packed rows: a line is up to 8,000 rows of a day that follow one another in time. A partition for each packed day, blocks_YYYYMMDD. Numbers count from 1. docs/storage.md describes it.';
+COMMENT ON COLUMN tap25_internal.blocks.day IS 'The UTC day of the rows.';
+COMMENT ON COLUMN tap25_internal.blocks.number IS 'Number of the block within its day.';
+COMMENT ON COLUMN tap25_internal.blocks.rows IS 'Number of rows.';
+COMMENT ON COLUMN tap25_internal.blocks.first_at IS 'The least seen_at.';
+COMMENT ON COLUMN tap25_internal.blocks.last_at IS 'The greatest seen_at.';
+COMMENT ON COLUMN tap25_internal.blocks.heads IS 'Of each row: 1 if it is the first of a mail, else 0; null: each is.';
+COMMENT ON COLUMN tap25_internal.blocks.rcpt IS 'Of each row: the number of rcpt_to among the addresses; 0: null.';
+COMMENT ON COLUMN tap25_internal.blocks.kind IS 'Of each row: which of the values of mail_no to lost_bytes are its; null: the first.';
+COMMENT ON COLUMN tap25_internal.blocks.rcpt_to_raw IS 'Of each row; null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.orcpt IS 'Of each row; null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.at IS 'Of each mail: microseconds from first_at to seen_at; null: at_long has them.';
+COMMENT ON COLUMN tap25_internal.blocks.at_long IS 'Like at, if one is beyond integer.';
+COMMENT ON COLUMN tap25_internal.blocks.session IS 'Of each mail: 1 if its session is the next one, or else by how many it comes before the last one so far: 0, -1 …';
+COMMENT ON COLUMN tap25_internal.blocks.sender IS 'Of each mail: the number of mail_from among the addresses; 0: null.';
+COMMENT ON COLUMN tap25_internal.blocks.size IS 'Of each mail: message_bytes; -1: null. Null: size_long has them.';
+COMMENT ON COLUMN tap25_internal.blocks.size_long IS 'Like size, if one is beyond integer.';
+COMMENT ON COLUMN tap25_internal.blocks.declared IS 'Of each mail: declared_size less message_bytes, or less 0 if that is null; the least integer: null. Null: declared_long has them.';
+COMMENT ON COLUMN tap25_internal.blocks.declared_long IS 'Like declared, if one is beyond integer; the least bigint: null.';
+COMMENT ON COLUMN tap25_internal.blocks.queue IS 'Of each mail: the form of its queue_id, whose next one it is; 0: null. Null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.link IS 'Of each mail: which of links signs it; null: the first.';
+COMMENT ON COLUMN tap25_internal.blocks.mail_from_raw IS 'Of each mail; null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.envid IS 'Of each mail; null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.session_id IS 'Of each session.';
+COMMENT ON COLUMN tap25_internal.blocks.client_port IS 'Of each session.';
+COMMENT ON COLUMN tap25_internal.blocks.origin_port IS 'Of each session; null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.peer IS 'Of each session: which of the values of client_ip to origin_ip are its.';
+COMMENT ON COLUMN tap25_internal.blocks.server IS 'Of each session: which of the values of server_ip to origin_by are its.';
+COMMENT ON COLUMN tap25_internal.blocks.client_ip IS 'The client''s address of each peer.';
+COMMENT ON COLUMN tap25_internal.blocks.helo IS 'helo of each peer.';
+COMMENT ON COLUMN tap25_internal.blocks.tls_server_name IS 'tls_server_name of each peer; null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.origin_ip IS 'origin_ip of each peer; null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.server_ip IS 'The address of each server.';
+COMMENT ON COLUMN tap25_internal.blocks.server_port IS 'server_port of each server, less 32768.';
+COMMENT ON COLUMN tap25_internal.blocks.sensor IS 'sensor of each server.';
+COMMENT ON COLUMN tap25_internal.blocks.network IS 'network of each server; null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.auth IS 'auth of each server.';
+COMMENT ON COLUMN tap25_internal.blocks.origin_by IS 'origin_by of each server; null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.mail_no IS 'mail_no of each kind of row.';
+COMMENT ON COLUMN tap25_internal.blocks.outcome IS 'outcome of each kind of row, by number.';
+COMMENT ON COLUMN tap25_internal.blocks.mail_code IS 'mail_code of each kind of row.';
+COMMENT ON COLUMN tap25_internal.blocks.rcpt_code IS 'rcpt_code of each kind of row.';
+COMMENT ON COLUMN tap25_internal.blocks.data_code IS 'data_code of each kind of row.';
+COMMENT ON COLUMN tap25_internal.blocks.flags IS 'flags of each kind of row.';
+COMMENT ON COLUMN tap25_internal.blocks.lost_bytes IS 'lost_bytes of each kind of row; null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.links IS 'The links that sign the rows, tap25.links.id; null among them: rows that no link is of.';
+COMMENT ON COLUMN tap25_internal.blocks.queue_kind IS 'Of each form of queue IDs: 1 hexadecimal, 2 letters and digits, 3 UUID, 4 any text.';
+COMMENT ON COLUMN tap25_internal.blocks.queue_length IS 'Of each form: the number of characters; 0 for text.';
+COMMENT ON COLUMN tap25_internal.blocks.queue_prefix IS 'Of each form: what all begin with, of the kinds 1 and 2.';
+COMMENT ON COLUMN tap25_internal.blocks.queue_octets IS 'Of each form: the rest of all, two characters an octet (1), four in three octets as in base64 (2), or 16 octets (3).';
+COMMENT ON COLUMN tap25_internal.blocks.queue_text IS 'The queue IDs of the form that is text.';
+COMMENT ON COLUMN tap25_internal.blocks.addresses IS 'The addresses, 64 in a text, by domain: in each line a domain and the local parts, with tabs between. In a line without domain they are whole.';
+COMMENT ON COLUMN tap25_internal.blocks.mixed IS 'The first of the texts of addresses that are not all in lower case.';
+COMMENT ON COLUMN tap25_internal.blocks.odd_addresses IS 'Addresses with a tab or the end of a line in them; they come after the others.';
 COMMENT ON TABLE tap25_internal.chains IS 'The last link of each chain. Adding links locks its line.';
 COMMENT ON COLUMN tap25_internal.chains.sensor IS 'Whose chain it is; empty: that of destructions.';
 COMMENT ON COLUMN tap25_internal.chains.key IS 'The key of the chain, keys.id.';
@@ -5321,6 +6307,8 @@ COMMENT ON COLUMN tap25_internal.loads.last_day IS 'The last UTC day of its rows
 COMMENT ON COLUMN tap25_internal.loads.dropped_at IS 'When retention had dropped all rows of the file: then a replay may load it again. Null: it may not.';
 COMMENT ON VIEW tap25_internal.mail_aside IS 'The part of mail that is in no partition: held and misdated rows.';
 COMMENT ON VIEW tap25_internal.mail_days IS 'The part of mail that is in the partitions of days.';
+COMMENT ON VIEW tap25_internal.mail_packed IS 'The mail of packed days; a part for each day, so that a question about a time opens no other day. Made anew when a day is packed.';
+COMMENT ON TABLE tap25_internal.making_blocks IS 'Has no rows. Whoever packs locks it.';
 COMMENT ON TABLE tap25_internal.making_partitions IS 'No rows: locked by whoever makes partitions.';
 COMMENT ON TABLE tap25_internal.making_summaries IS 'No rows: locked by whoever makes a summary.';
 COMMENT ON TABLE tap25_internal.misdated IS 'Rows whose day gets no partition, because a clock was wrong. They are in mail, and are dropped by the time at which they were loaded.';
@@ -5333,6 +6321,13 @@ COMMENT ON COLUMN tap25_internal.misdated.reason IS 'Why its day gets no partiti
 COMMENT ON COLUMN tap25_internal.misdated.loaded_at IS 'When the row was loaded, by the database''s clock: it expires by this time.';
 COMMENT ON COLUMN tap25_internal.misdated.origin_port IS 'TCP port of the client that a proxy names, less 32768. Null: none is named.';
 COMMENT ON COLUMN tap25_internal.misdated.origin_by IS 'What named the client in origin_ip: 1 a header of the PROXY protocol, 2 XCLIENT, 3 XFORWARD. Null: nothing did.';
+COMMENT ON TABLE tap25_internal.packs IS 'What was packed, when: a day once, and again after rows came late.';
+COMMENT ON COLUMN tap25_internal.packs.day IS 'The UTC day.';
+COMMENT ON COLUMN tap25_internal.packs.first IS 'Number of its first block.';
+COMMENT ON COLUMN tap25_internal.packs.blocks IS 'Number of blocks.';
+COMMENT ON COLUMN tap25_internal.packs.rows IS 'Number of rows.';
+COMMENT ON COLUMN tap25_internal.packs.bits IS 'Bits of a hash that choose its page of block_prints.';
+COMMENT ON COLUMN tap25_internal.packs.packed_at IS 'When it was packed.';
 COMMENT ON TABLE tap25_internal.prints IS 'What summaries hold: 16 bits of the hash of each address, domain and IP address of a day. A partition for each day, prints_YYYYMMDD, which is dropped with the day.';
 COMMENT ON COLUMN tap25_internal.prints.day IS 'The UTC day.';
 COMMENT ON COLUMN tap25_internal.prints.page IS 'The page: other bits of the hash.';
@@ -5368,11 +6363,17 @@ COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the 
 COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
 COMMENT ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) IS 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.answered(bigint) IS 'Returns the question that ask_case has recorded under a number, for who has asked it, within 15 minutes; fails if there is none, or one of its warrants has ended.';
+COMMENT ON FUNCTION tap25_internal.as_mail(text) IS 'Returns the query that shows rows of envelopes, which another query gives, as mail does.';
 COMMENT ON FUNCTION tap25_internal.await_flush() IS 'Waits until what is committed survives a crash of the server, also if its commit did not wait.';
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
 COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';
 COMMENT ON FUNCTION tap25_internal.bits_for(bigint) IS 'Returns how many bits of a hash the indexes of a day of so many rows have.';
+COMMENT ON FUNCTION tap25_internal.block_addresses(text[],text[],integer[]) IS 'Returns addresses of a block, those of some numbers or all.';
+COMMENT ON FUNCTION tap25_internal.block_numbers(text,text,text[],integer,text[]) IS 'Returns the numbers of the addresses of a block that a question is about.';
+COMMENT ON FUNCTION tap25_internal.block_queues(smallint[],smallint[],smallint[],text[],bytea[],text[],integer[]) IS 'Returns the queue IDs of some mails of a block, or of all.';
+COMMENT ON FUNCTION tap25_internal.block_rows(tap25_internal.blocks,text,text,inet) IS 'Returns the positions of the rows of a block that a question may be about.';
+COMMENT ON FUNCTION tap25_internal.blocks_name(date) IS 'Returns the name of the partition of a packed day.';
 COMMENT ON FUNCTION tap25_internal.bound_waits() IS 'Ends a wait for a lock after 30 seconds, if the session sets no lock_timeout.';
 COMMENT ON FUNCTION tap25_internal.bucket(text) IS 'Returns 16 bits of the hash of an address or domain in lower case: the indexes have these, not the text.';
 COMMENT ON FUNCTION tap25_internal.bucket20(text) IS 'Returns 20 bits of the hash of an address or domain in lower case, for the indexes of days of more than a million rows.';
@@ -5380,6 +6381,7 @@ COMMENT ON FUNCTION tap25_internal.bucket24(text) IS 'Returns 24 bits of the has
 COMMENT ON FUNCTION tap25_internal.case_copies(bigint[],timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of mail that warrants open, of a time range and a target, or all (null): each once.';
 COMMENT ON FUNCTION tap25_internal.case_rows(bigint[],timestamp with time zone,timestamp with time zone,text) IS 'Returns the answer to a question on a case: case_copies, each recipient of each mail once, in the order of the digest.';
 COMMENT ON FUNCTION tap25_internal.change_hold() IS 'Trigger: lets nothing of a hold change but its end, once.';
+COMMENT ON FUNCTION tap25_internal.change_to_blocks(date,boolean,bigint) IS 'Puts the blocks of a day in the place of its partition.';
 COMMENT ON FUNCTION tap25_internal.check_auditors(name[]) IS 'Fails unless the auditors of a warrant exist; warns of those that may not ask yet.';
 COMMENT ON FUNCTION tap25_internal.check_coverage() IS 'Trigger: refuses coverage of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.check_days_read(timestamp with time zone,timestamp with time zone) IS 'Fails unless a time range is 31 days or less: for questions that read whole days.';
@@ -5396,12 +6398,14 @@ COMMENT ON FUNCTION tap25_internal.claim_chain(text) IS 'Refuses who may not add
 COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
 COMMENT ON FUNCTION tap25_internal.completeness_sentence(timestamp with time zone,timestamp with time zone,text[],numeric,tstzmultirange,numeric,numeric,numeric,numeric,numeric,boolean,text[]) IS 'The figures of completeness() in words.';
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
+COMMENT ON FUNCTION tap25_internal.count_addresses(text[]) IS 'Returns how many addresses the texts of a block have.';
 COMMENT ON FUNCTION tap25_internal.count_day() IS 'Trigger: as count_rows, for what a statement adds to the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
 COMMENT ON FUNCTION tap25_internal.coverage_over(interval) IS 'Days that are over, and the sensors whose coverage of them this login may pack, with the chain that signs it. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) IS 'Notes the first and the last day of the rows of segments that the same transaction has entered in loads. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.day_bucket(date) IS 'Returns the name of the function that a day''s indexes of addresses call. A wrong answer would cost time only.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
+COMMENT ON FUNCTION tap25_internal.days_to_pack(interval,interval) IS 'Returns the days before today that are older than a number of days, into which nothing was loaded for some time, and that have rows that are not packed. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
 COMMENT ON FUNCTION tap25_internal.decide_warrant(bigint,text,text) IS 'Records that a warrant is approved or refused, by an approver who is neither its applicant nor one of its auditors.';
 COMMENT ON FUNCTION tap25_internal.digest_with(bytea,tap25.mail_once) IS 'Returns the digest of an answer''s rows up to and with a row, from that of the rows before it.';
@@ -5425,6 +6429,7 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_before_coverage() IS 'The part of
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_disclosure() IS 'The part of grant_roles that is older than disclosure.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_evidence() IS 'The part of grant_roles that is older than evidence.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_load_days() IS 'The part of grant_roles that is older than load_days.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_packing() IS 'The part of grant_roles that is older than packing.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_volumes() IS 'The part of grant_roles that is older than volumes.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_widths() IS 'The part of grant_roles that is older than the widths of indexes.';
@@ -5432,15 +6437,17 @@ COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Wh
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
 COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what links one mail to another as its next hop; null if that is too little. mail_hops explains the words.';
+COMMENT ON FUNCTION tap25_internal.index_blocks(date,regclass,integer,integer,bigint) IS 'Notes which blocks have a value.';
 COMMENT ON FUNCTION tap25_internal.index_day(date) IS 'Makes a day''s four indexes of addresses in the width in force, in place of those that it has.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
 COMMENT ON FUNCTION tap25_internal.is_mailbox(text) IS 'Returns whether a party is a mailbox, with @, rather than a domain. The empty one is the null reverse-path, and Postmaster has no domain.';
 COMMENT ON FUNCTION tap25_internal.is_member(name,name) IS 'Returns whether a role is another, or a member of it, directly or not; a superuser is no member of what was not granted.';
 COMMENT ON FUNCTION tap25_internal.is_network(text) IS 'Returns whether a text has the form of mail.network: parts joined by /, each a word, or a word and a number.';
 COMMENT ON FUNCTION tap25_internal.is_of(text,text) IS 'Returns whether an address is of a party: a mailbox, a domain, or with a dot before it a domain and its subdomains. Null is everybody.';
+COMMENT ON FUNCTION tap25_internal.is_packed(date) IS 'Returns whether rows of a day are packed.';
 COMMENT ON FUNCTION tap25_internal.is_tied() IS 'Returns whether the session''s login loads under one name only: not so for members of the owner.';
 COMMENT ON FUNCTION tap25_internal.keep_coverage() IS 'Trigger: refuses to change or delete coverage, except for pack_coverage.';
-COMMENT ON FUNCTION tap25_internal.keep_held(regclass,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a table that active holds concern to held, each once, and returns how many.';
+COMMENT ON FUNCTION tap25_internal.keep_held(text,timestamp with time zone,timestamp with time zone,text) IS 'Copies the rows of a source that holds concern to held, each once; returns how many. Called by expire_day and expire_misdated alone.';
 COMMENT ON FUNCTION tap25_internal.kept_from() IS 'Returns the first day that the stored retention keeps; null if none is stored, or days are kept for ever. For sensors.';
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
 COMMENT ON FUNCTION tap25_internal.leaf(tap25.coverage) IS 'The leaf of a record of coverage in a tree of evidence.';
@@ -5466,12 +6473,18 @@ COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name th
 COMMENT ON FUNCTION tap25_internal.note_application() IS 'Trigger: records the event that a warrant was applied for.';
 COMMENT ON FUNCTION tap25_internal.once_query(text) IS 'Returns the text of the query behind mail_once, over the rows of a source: a query with the columns of mail.';
 COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
+COMMENT ON FUNCTION tap25_internal.pack_block(regclass,regclass,date,integer,timestamp with time zone,tid,timestamp with time zone,tid,bigint[],text[],xid[]) IS 'Packs the rows of a day from one place of it to another into a block; returns their number.';
 COMMENT ON FUNCTION tap25_internal.pack_coverage(date,text) IS 'Puts longer rows in the place of a sensor''s coverage of a day that is over; returns what whoever packs signs. For sensors, of their own, and administrators.';
+COMMENT ON FUNCTION tap25_internal.pack_day(date) IS 'Packs a day that is over; returns how many rows, or null if there is nothing to pack or another session packs. Fails if somebody uses the day. For sensors and administrators.';
+COMMENT ON FUNCTION tap25_internal.pack_rows(date,integer,integer) IS 'Packs a day in blocks of up to a number of rows, and of octets beyond 300 a row; returns how many rows.';
+COMMENT ON FUNCTION tap25_internal.packed_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'The part of mail_about that asks packed days.';
+COMMENT ON FUNCTION tap25_internal.packed_rows(date) IS 'Returns the query of the rows of a packed day.';
 COMMENT ON FUNCTION tap25_internal.packing_chain(text) IS 'The chain that signs what this login packs of a sensor''s coverage; null: it may not.';
 COMMENT ON FUNCTION tap25_internal.parse_target(text) IS 'Reads what target_text writes, and checks it.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
 COMMENT ON FUNCTION tap25_internal.percent(numeric,boolean) IS 'A share as per cent, rounded up or down to two decimals.';
+COMMENT ON FUNCTION tap25_internal.positions_of(smallint[],integer[]) IS 'Returns where a list has one of some values.';
 COMMENT ON FUNCTION tap25_internal.print_hash(text,text) IS 'Returns the hash of a value of a kind, such as mail_from, in lower case.';
 COMMENT ON FUNCTION tap25_internal.print_of(bigint) IS 'Returns the 16 bits of a hash that are kept.';
 COMMENT ON FUNCTION tap25_internal.print_page(bigint,smallint) IS 'Returns the page that a hash belongs to.';
@@ -5486,11 +6499,13 @@ COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that
 COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
 COMMENT ON FUNCTION tap25_internal.set_volume(bigint) IS 'Sets for how many rows a day the indexes of addresses of new days are made; returns the bits of a hash that they have from now on. For the owner: select tap25_internal.set_volume(100000000)';
+COMMENT ON FUNCTION tap25_internal.show_packed() IS 'Makes the view mail_packed.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of scopes with who adds it and when, and the digest of its rules, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.target_text(text,text,inet,text) IS 'Returns a target as people write it: a mailbox, a domain, an IP address or subnet, with the network it is seen in.';
+COMMENT ON FUNCTION tap25_internal.unpack(tap25_internal.blocks,integer[]) IS 'Returns rows of a block, those of some positions or all in their order, with the number of the mail and the link that signs it.';
 COMMENT ON FUNCTION tap25_internal.valid_warrants(text) IS 'Returns the warrants that open a case to the session''s login now: warrants.id.';
 COMMENT ON FUNCTION tap25_internal.wrong_clock(date) IS 'Returns why a day gets no partition by the clock alone, or null: it is before 1990, or more than two days ahead.';

@@ -16,8 +16,8 @@ type Status struct {
 	Partitions  int64      `json:"partitions"`
 	Rows        int64      `json:"rows"` // the exact sum of what each load counted; no row is read
 	Bytes       int64      `json:"bytes"`
-	BytesPerRow int64      `json:"bytes_per_row"`
-	RowsADay    int64      `json:"rows_a_day"` // of the days with rows among the seven before today
+	BytesPerRow int64      `json:"bytes_per_row"` // of all rows; PackedStatus tells packed ones apart
+	RowsADay    int64      `json:"rows_a_day"`    // of the days with rows among the seven before today
 	Oldest      *time.Time `json:"oldest"`
 	Newest      *time.Time `json:"newest"`
 	Summarized  int64      `json:"summarized_days"`
@@ -32,6 +32,7 @@ type Status struct {
 	Loaded      *time.Time `json:"last_load"`
 	Lag         *float64   `json:"lag_seconds"`         // since the last load
 	Late        []string   `json:"late_days,omitempty"` // days that expiry could not drop, with who used them
+	PackedStatus
 	RecordStatus
 	Warning string `json:"warning,omitempty"`
 }
@@ -83,6 +84,9 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 		return s, fmt.Errorf("ask for the status: %w", err)
 	}
 	s.Server, _, _ = strings.Cut(s.Server, " ")
+	if err := db.packedStatus(ctx, &s); err != nil {
+		return s, fmt.Errorf("ask for the status: %w", err)
+	}
 	s.BytesPerRow = s.Bytes / max(s.Rows, 1)
 	if jit {
 		s.warn("jit is on, and compiling a query over hundreds of days can take seconds: set jit = off in " +

@@ -12,16 +12,19 @@ import (
 type UpkeepReport struct {
 	ExpireReport
 	Finished []FinishedDay
+	Packed   []PackedDay
 }
 
-// upkeepDays is how many days one Upkeep finishes: a database with years of days has other things to do as well.
+// upkeepDays is how many days one Upkeep finishes, and packs: a database with years of days has other things to do as well.
 const upkeepDays = 12
 
 // Upkeep makes the partitions of the days ahead and forgets loads that no spool can hold any more (see
 // [DB.PruneLoads]). If a retention is given and the database lets this user, it drops the days that are older than both
-// it and the stored one. Then it finishes days that are over. Long-running commands do it hourly. The report is valid
-// with an error too, which is [ErrPooled] as for [DB.FinishDays].
-func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireConfig) (report UpkeepReport, err error) {
+// it and the stored one. Then it finishes days that are over, and packs those that are older than packAfter, unless that
+// is zero. Long-running commands do it hourly. The report is valid with an error too, which is [ErrPooled] as for
+// [DB.FinishDays].
+func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireConfig, packAfter Retention) (
+	report UpkeepReport, err error) {
 	may, err := db.mayExpire(ctx)
 	if err != nil {
 		return report, err
@@ -41,7 +44,12 @@ func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireCo
 		return report, err
 	}
 	report.Finished, err = db.FinishDays(ctx, FinishConfig{Most: upkeepDays, Signer: expire.Signer})
-	return report, err
+	if err != nil && !errors.Is(err, ErrPooled) || packAfter == (Retention{}) {
+		return report, err
+	}
+	packed, packErr := db.PackDays(ctx, PackConfig{OlderThan: packAfter, Most: upkeepDays})
+	report.Packed = packed
+	return report, cmp.Or(packErr, err)
 }
 
 // makeAhead makes the partitions of the days ahead; if a session has kept them from being made for too long, it ends

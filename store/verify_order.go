@@ -25,7 +25,7 @@ func (d *dayCheck) byOrder(ctx context.Context, tx pgx.Tx, links []*dayLink) err
 	if d.table == evidence.Envelopes {
 		for b, n := range d.before {
 			if b.table == evidence.BeforeEvidence && b.day == d.day {
-				before[b.sensor] = n
+				before[b.sensor] = n - min(n, d.inBlocks[b.sensor])
 			}
 		}
 	}

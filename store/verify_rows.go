@@ -47,11 +47,12 @@ type dayCheck struct {
 	table evidence.Table
 	day   int32
 
-	links   []*dayLink
-	byXmin  map[uint32][]*dayLink
-	certs   []destruction
-	leaves  int               // in memory
-	unknown map[string]uint64 // rows that have the xmin of no link, by sensor
+	links    []*dayLink
+	byXmin   map[uint32][]*dayLink
+	certs    []destruction
+	leaves   int               // in memory
+	unknown  map[string]uint64 // rows that have the xmin of no link, by sensor
+	inBlocks map[string]uint64 // packed rows that no link is of, by sensor
 }
 
 // day verifies the rows of one day of a table.
@@ -72,6 +73,9 @@ func (v *verifier) day(ctx context.Context, tx pgx.Tx, table evidence.Table, day
 	for _, l := range d.links[dropped:] {
 		d.byXmin[l.xmin] = append(d.byXmin[l.xmin], l)
 	}
+	if err := d.packedRows(ctx, tx, d.links[dropped:]); err != nil {
+		return err
+	}
 	if err := d.copyOut(ctx, tx, d.query(), d.row); err != nil {
 		return err
 	}
@@ -81,6 +85,7 @@ func (v *verifier) day(ctx context.Context, tx pgx.Tx, table evidence.Table, day
 	if gone, err := d.gone(ctx, tx, d.links[dropped:], certified); gone || err != nil {
 		return err
 	}
+	d.addPacked()
 	for _, l := range d.links[dropped:] {
 		d.judge(l, d.noun())
 	}

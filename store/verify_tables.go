@@ -23,13 +23,13 @@ func (v *verifier) tables(ctx context.Context) error {
 	rows, err := tx.Query(ctx, `select w.name, coalesce(c.relkind::text, ''), coalesce(c.relrowsecurity or
 			c.relhasrules or w.kind = 'r' and exists (select from pg_inherits i where i.inhparent = c.oid), false),
 			w.kind::text, w.bound
-		from (select * from unnest('{envelopes,misdated,held,loads,chains,evidence,before_evidence}'::text[],
-				'{p,r,r,r,r,r,r}'::"char"[], array_fill('tap25_internal'::text, '{7}')) f (name, kind, schema)
+		from (select * from unnest('{envelopes,blocks,misdated,held,loads,chains,evidence,before_evidence}'::text[],
+				'{p,p,r,r,r,r,r,r}'::"char"[], array_fill('tap25_internal'::text, '{8}')) f (name, kind, schema)
 				cross join (values (null::text)) b (bound)
 			union all select t.name, 'r', 'tap25', null from (values ('links'), ('keys')) t (name)
 			union all select c.relname, 'r', n.nspname, coalesce(pg_get_expr(c.relpartbound, c.oid), '')
 			from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_namespace n on n.oid = c.relnamespace
-			where i.inhparent = 'tap25_internal.envelopes'::regclass) w
+			where i.inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass)) w
 		left join pg_namespace n on n.nspname = w.schema
 		left join pg_class c on c.relnamespace = n.oid and c.relname = w.name order by 1`)
 	if err != nil {
@@ -50,9 +50,8 @@ func (v *verifier) tables(ctx context.Context) error {
 		if bound == nil {
 			continue
 		}
-		day, err := time.Parse("envelopes_20060102", name)
-		if err != nil || *bound != fmt.Sprintf("FOR VALUES FROM ('%s 00:00:00+00') TO ('%s 00:00:00+00')",
-			day.Format(time.DateOnly), day.AddDate(0, 0, 1).Format(time.DateOnly)) {
+		day, ok := dayOfPartition(name, *bound)
+		if !ok {
 			v.find(Finding{What: fmt.Sprintf("the partition %s is not one of a day as tap25 makes it: verify does "+
 				"not know its rows", name)})
 			continue
@@ -60,4 +59,17 @@ func (v *verifier) tables(ctx context.Context) error {
 		v.days[evidence.Envelopes][DayNumber(day)] = true
 	}
 	return rows.Err()
+}
+
+// dayOfPartition returns the day of a partition of envelopes or of blocks, if its name and its bound are of one.
+func dayOfPartition(name, bound string) (day time.Time, ok bool) {
+	for _, p := range []struct{ name, bound string }{
+		{"envelopes_20060102", "FOR VALUES FROM ('%s 00:00:00+00') TO ('%s 00:00:00+00')"},
+		{"blocks_20060102", "FOR VALUES FROM ('%s') TO ('%s')"},
+	} {
+		if day, err := time.Parse(p.name, name); err == nil {
+			return day, bound == fmt.Sprintf(p.bound, day.Format(time.DateOnly), day.AddDate(0, 0, 1).Format(time.DateOnly))
+		}
+	}
+	return time.Time{}, false
 }

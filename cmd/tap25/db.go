@@ -92,7 +92,7 @@ func dbCommand() *cobra.Command {
 			return &usageError{errors.New("no db command given: name up, down, psql, status, migrate or expire")}
 		},
 	}
-	cmd.AddCommand(dbUp(), dbDown(), dbPsql(), dbStatus(), dbMigrate(), dbExpire())
+	cmd.AddCommand(dbUp(), dbDown(), dbPsql(), dbStatus(), dbMigrate(), dbExpire(), dbPack())
 	return cmd
 }
 

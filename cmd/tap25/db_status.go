@@ -118,10 +118,12 @@ func writeStatus(out io.Writer, s *store.Status, around *statusAround) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%s\nrows\t%s\nbytes\t%s (%s, %s a row)\n", s.Server, s.Version,
 		n(s.Partitions), n(s.Rows), n(s.Bytes), report.Bytes(s.Bytes), n(s.BytesPerRow))
-	growth := s.RowsADay * s.BytesPerRow
-	fmt.Fprintf(w, "growth\t%s rows, %s a day\n", n(s.RowsADay), report.Bytes(growth))
+	fmt.Fprintf(w, "packed\t%s days with %s rows, %s bytes a row; %s a row in other days\n", n(s.PackedDays),
+		n(s.PackedRows), n(s.PackedBytesPerRow), n(s.HotBytesPerRow))
+	fmt.Fprintf(w, "growth\t%s rows a day, %s, and %s until they are packed\n", n(s.RowsADay), report.Bytes(s.Growth),
+		report.Bytes(s.HotGrowth))
 	if disk := around.Disk; disk != nil {
-		fmt.Fprintf(w, "disk\t%s free, %s\n", report.Bytes(disk.Free), fullOn(disk, growth))
+		fmt.Fprintf(w, "disk\t%s free, %s\n", report.Bytes(disk.Free), fullOn(disk, s))
 	}
 	fmt.Fprintf(w, "oldest\t%s\nnewest\t%s\n", when(s.Oldest), when(s.Newest))
 	fmt.Fprintf(w, "finished days\t%s summarized, %s reindexed, %s frozen\n", n(s.Summarized), n(s.Reindexed),
@@ -151,13 +153,13 @@ func writeSpools(w io.Writer, s *spools.Status) {
 	fmt.Fprintf(w, "kept\t%s segments with %s loaded rows\n", n(int64(s.Kept)), n(s.KeptRows))
 }
 
-// fullOn says when a disk will be full if it fills by so many bytes each day.
-func fullOn(disk *report.Disk, growth int64) string {
-	const most = 10 * 365 // days
-	if growth <= 0 || disk.Free/growth > most {
-		return "not full within ten years"
+// fullOn says when a disk will be full if mail keeps coming as in the last week.
+func fullOn(disk *report.Disk, s *store.Status) string {
+	days, full := s.FullIn(disk.Free)
+	if !full {
+		return "not full within ten years, by the retention in force"
 	}
-	return "full on " + time.Now().AddDate(0, 0, int(disk.Free/growth)).UTC().Format(time.DateOnly)
+	return "full on " + time.Now().AddDate(0, 0, days).UTC().Format(time.DateOnly) + ", by the retention in force"
 }
 
 // coveredTo says until when live taps have recorded coverage, and which of them do so now.

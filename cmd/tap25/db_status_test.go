@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -20,21 +21,26 @@ func TestDBStatus_ShowsGrowthAndWhenTheDiskIsFull(t *testing.T) {
 		disk   *report.Disk
 		want   []string
 	}{
-		{store.Status{Rows: 12_345_678, Bytes: 5 * gib, BytesPerRow: 500, RowsADay: 1_000_000},
-			&report.Disk{Free: 50_000_000_000}, []string{"rows            12,345,678\n",
-				"growth          1,000,000 rows, 476.8 MiB a day\n",
-				"disk            46.6 GiB free, full on " + time.Now().AddDate(0, 0, 100).UTC().Format(time.DateOnly) + "\n"}},
-		{store.Status{BytesPerRow: 500, RowsADay: 1}, &report.Disk{Free: gib},
-			[]string{"disk            1.0 GiB free, not full within ten years\n"}},
-		{store.Status{}, &report.Disk{Free: gib}, []string{"growth          0 rows, 0 B a day\n", "not full within ten years\n"}},
+		{store.Status{Rows: 12_345_678, Bytes: 5 * gib, RowsADay: 1_000_000, PackedStatus: store.PackedStatus{PackedDays: 3,
+			PackedRows: 1_000, PackedBytesPerRow: 60, HotBytesPerRow: 250, Growth: 500_000_000, HotGrowth: 900_000_000}},
+			&report.Disk{Free: 50_000_000_000}, []string{"rows 12,345,678\n",
+				"packed 3 days with 1,000 rows, 60 bytes a row; 250 a row in other days\n",
+				"growth 1,000,000 rows a day, 476.8 MiB, and 858.3 MiB until they are packed\n",
+				"disk 46.6 GiB free, full on " + time.Now().AddDate(0, 0, 100).UTC().Format(time.DateOnly) +
+					", by the retention in force\n"}},
+		{store.Status{PackedStatus: store.PackedStatus{Growth: 500}}, &report.Disk{Free: gib},
+			[]string{"disk 1.0 GiB free, not full within ten years, by the retention in force\n"}},
+		{store.Status{}, &report.Disk{Free: gib}, []string{"growth 0 rows a day, 0 B, and 0 B until they are packed\n",
+			"not full within ten years, by the retention in force\n"}},
 	} {
 		var out bytes.Buffer
 		if err := writeStatus(&out, &c.status, &statusAround{Disk: c.disk}); err != nil {
 			t.Fatal(err)
 		}
+		shown := regexp.MustCompile(" +").ReplaceAllString(out.String(), " ")
 		for _, line := range c.want {
-			if !strings.Contains(out.String(), line) {
-				t.Errorf("no %q in\n%s", line, out.String())
+			if !strings.Contains(shown, line) {
+				t.Errorf("no %q in\n%s", line, shown)
 			}
 		}
 	}

@@ -94,14 +94,23 @@ func retentionFlag(f *pflag.FlagSet, retention *string, value, rest string) {
 }
 
 // parseRetention reads --retention; zero: no day is dropped.
-func parseRetention(s string) (r store.Retention, err error) {
+func parseRetention(s string) (store.Retention, error) { return parseAge("--retention", s) }
+
+// parseAge reads the value of a flag that is an age of days; zero: never.
+func parseAge(flag, s string) (r store.Retention, err error) {
 	if s == "" || s == never {
 		return r, nil
 	}
 	if r, err = store.ParseRetention(s); err != nil {
-		err = &usageError{fmt.Errorf("--retention: %w", err)}
+		err = &usageError{fmt.Errorf("%s: %w", flag, err)}
 	}
 	return r, err
+}
+
+// packAfterFlag adds --pack-after to a command that packs days by itself.
+func packAfterFlag(f *pflag.FlagSet, after *string) {
+	f.StringVar(after, "pack-after", "7d", "how old a day is when it is packed, to a quarter of its size, such as 7d or 1mo; "+
+		"'never' packs none")
 }
 
 // endReadersFlag adds --end-readers-after to a command that expires days.

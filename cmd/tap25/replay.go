@@ -26,6 +26,7 @@ type replaySettings struct {
 	wait       time.Duration
 	followDir  string
 	retention  string
+	packAfter  string
 	endReaders time.Duration
 	scope      string
 	key        string
@@ -98,6 +99,7 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&r.since, "since", "", "only rows seen at this time or later (2026-01-31, or RFC 3339; UTC)")
 	flags.StringVar(&r.before, "before", "", "only rows seen before this time")
 	retentionFlag(flags, &r.retention, never, "only with --follow")
+	packAfterFlag(flags, &r.packAfter)
 	keyFlag(flags, &r.key)
 	witnessFlags(flags, &r.witness, &r.timestamp)
 	endReadersFlag(flags, &r.endReaders)
@@ -173,7 +175,10 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 		}
 	}
 	if r.followDir != "" {
-		cfg.Retention, err = parseRetention(r.retention)
+		if cfg.Retention, err = parseRetention(r.retention); err != nil {
+			return cfg, err
+		}
+		cfg.PackAfter, err = parseAge("--pack-after", r.packAfter)
 	}
 	return cfg, err
 }

@@ -20,10 +20,10 @@ import (
 type sniffFlags struct {
 	sniff.Settings
 
-	output                               rowFlags
-	db, sensor, xdp, checksum, retention string
-	ports, intercepts                    []uint
-	endReaders                           time.Duration
+	output                                          rowFlags
+	db, sensor, xdp, checksum, retention, packAfter string
+	ports, intercepts                               []uint
+	endReaders                                      time.Duration
 }
 
 const sniffLong = `
@@ -109,6 +109,7 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 		"what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
 			"auto accepts what its receiver acknowledged, unless it came again with a right one")
 	retentionFlag(f, &s.retention, "", "'never' drops none; there is no default, because the law sets the period")
+	packAfterFlag(f, &s.packAfter)
 	endReadersFlag(f, &s.endReaders)
 	f.StringVar(&s.Metrics, "metrics", "",
 		"address on which to serve a page for people, /metrics, /livez and /readyz over HTTP, such as 127.0.0.1:9425")
@@ -180,6 +181,9 @@ func (s *sniffFlags) convert() (err error) {
 		return &usageError{err}
 	}
 	if s.Retention, err = parseRetention(s.retention); err != nil {
+		return err
+	}
+	if s.PackAfter, err = parseAge("--pack-after", s.packAfter); err != nil {
 		return err
 	}
 	s.Assembler, err = assembler(s.sensor, s.ports, s.intercepts, s.checksum)

@@ -28,6 +28,7 @@ type Config struct {
 	Limits    Limits
 	Sensor    string
 	Retention store.Retention // enforced hourly, if the database lets this user; zero: not
+	PackAfter store.Retention // older days are packed, hourly; zero: none
 
 	EndReaders time.Duration // see store.ExpireConfig
 

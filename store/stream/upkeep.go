@@ -13,7 +13,7 @@ import (
 // upkeepEvery is how often upkeep runs.
 const upkeepEvery = time.Hour
 
-// upkeep makes partitions ahead, enforces the retention, and finishes days that are over.
+// upkeep makes partitions ahead, enforces the retention, and finishes and packs days that are over.
 func (s *Stream) upkeep(ctx context.Context) {
 	next := time.NewTimer(0)
 	defer next.Stop()
@@ -43,7 +43,7 @@ func (s *Stream) upkeepOnce(ctx context.Context) error {
 	}
 	report, err := db.Upkeep(ctx, s.cfg.Sensor, oldest,
 		store.ExpireConfig{Retention: s.cfg.Retention, Version: s.cfg.Version, EndReaders: s.cfg.EndReaders,
-			Signer: s.signer})
+			Signer: s.signer}, s.cfg.PackAfter)
 	if report.Shorter {
 		s.cfg.Log.Warn().Time("kept_from", report.Cutoff).
 			Msg("the database stores a longer retention than --retention and keeps it: to store another, run 'tap25 " +
@@ -70,6 +70,7 @@ func (s *Stream) upkeepOnce(ctx context.Context) error {
 			Int64("index_bytes", d.After).
 			Msg("finished a day that is over")
 	}
+	s.logPacked(report.Packed)
 	if errors.Is(err, store.ErrPooled) {
 		s.cfg.Log.Warn().Err(err).Msg("one step of the database's upkeep was skipped")
 		return nil
@@ -78,4 +79,15 @@ func (s *Stream) upkeepOnce(ctx context.Context) error {
 		s.cfg.Log.Error().Err(err).Msg("the database's upkeep failed; tap25 will retry in a minute")
 	}
 	return err
+}
+
+func (s *Stream) logPacked(days []store.PackedDay) {
+	for _, d := range days {
+		if d.Busy != nil {
+			s.cfg.Log.Info().Err(d.Busy).Time("day", d.Day).Msg("a day is in use and is packed later")
+			continue
+		}
+		s.cfg.Log.Info().Time("day", d.Day).Int64("rows", d.Rows).Int64("bytes_before", d.Before).Int64("bytes", d.After).
+			Dur("took", d.Took).Msg("packed a day")
+	}
 }

@@ -56,7 +56,7 @@ func Follow(signalled context.Context, cfg Config, dir string) (*Summary, error)
 	f := &follower{cfg: &cfg, dir: dir, warned: map[string]bool{}}
 	to := stream.Config{
 		DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Reassembly.Sensor, Waits: true, Rereadable: true, Fail: fail,
-		Retention: cfg.Retention, EndReaders: cfg.EndReaders,
+		Retention: cfg.Retention, PackAfter: cfg.PackAfter, EndReaders: cfg.EndReaders,
 		Key: cfg.Key, Witness: cfg.Witness, Timestamp: cfg.Timestamp, Version: cfg.Version, Log: cfg.Log, Stderr: cfg.Stderr,
 		Waiting: cfg.Waiting,
 	}

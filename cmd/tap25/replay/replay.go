@@ -30,6 +30,7 @@ type Config struct {
 	Limits     stream.Limits   // of the spool
 	Wait       time.Duration   // how long Load waits for a database that does not answer
 	Retention  store.Retention // for Follow; zero: no day is dropped
+	PackAfter  store.Retention // for Follow; zero: no day is packed
 	EndReaders time.Duration   // for Follow, see store.ExpireConfig
 	Key        string          // see stream.Config
 	Witness    string          // see stream.Config

@@ -37,7 +37,7 @@ func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, err
 	}
 	to := stream.Config{
 		DSN: cfg.DSN, Limits: cfg.Limits, Sensor: cfg.Assembler.Sensor, Retention: cfg.Retention,
-		EndReaders: cfg.EndReaders, Key: cfg.Key, Witness: cfg.Witness, Timestamp: cfg.Timestamp,
+		PackAfter: cfg.PackAfter, EndReaders: cfg.EndReaders, Key: cfg.Key, Witness: cfg.Witness, Timestamp: cfg.Timestamp,
 		Version: cfg.Version, Log: cfg.Log, Stderr: cfg.Stderr, Waiting: cfg.Waiting,
 	}
 	if cfg.Spool != "" {

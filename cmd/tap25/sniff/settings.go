@@ -32,6 +32,7 @@ type Settings struct {
 	ScopeFile  string          // "": every row is recorded
 	Scope      *scope.Scope    // what ScopeFile says
 	Retention  store.Retention // zero: no day is dropped
+	PackAfter  store.Retention // zero: no day is packed
 	EndReaders time.Duration   // see store.ExpireConfig
 	Key        string          // see stream.Config
 	Witness    string          // see stream.Config
@@ -96,6 +97,7 @@ func (s *Settings) unchangeable(next *Settings) (names []string) {
 		{"checksum", s.Assembler.Checksum != next.Assembler.Checksum}, {"metrics", s.Metrics != next.Metrics},
 		{"metrics-host", !slices.Equal(s.MetricsHosts, next.MetricsHosts)}, {"control", s.Control != next.Control},
 		{"user", s.User != next.User}, {"retention", s.Retention != next.Retention},
+		{"pack-after", s.PackAfter != next.PackAfter},
 		{"end-readers-after", s.EndReaders != next.EndReaders}, {"scope", s.ScopeFile != next.ScopeFile},
 		{"key", s.Key != next.Key}, {"witness", s.Witness != next.Witness},
 		{"timestamp", s.Timestamp != next.Timestamp},

@@ -1,0 +1,240 @@
+package store
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// packAll packs all days in blocks of that many rows.
+func packAll(t testing.TB, db *DB, most int) (rows int) {
+	t.Helper()
+	for _, day := range lines(t, db, "select day::text from days d where has_partition(day) group by day having sum(rows) > 0") {
+		rows += ask[int](t, db, "select pack_rows($1::text::date, $2, 4 << 20)", day, most)
+	}
+	return rows
+}
+
+// askedOfAll asks each question function about each value of was, which has the mail that there was.
+var askedOfAll = map[string]string{
+	"mail_from":                "mail_from(w.mail_from)",
+	"mail_from upper":          "mail_from(upper(w.mail_from), w.seen_at, w.seen_at + interval '1 millisecond')",
+	"mail_to":                  "mail_to(w.rcpt_to)",
+	"mail_from_domain":         "mail_from_domain(domain_of(w.mail_from))",
+	"mail_to_domain":           "mail_to_domain(upper(domain_of(w.rcpt_to)))",
+	"mail_client":              "mail_client(w.client_ip)",
+	"mail_client of an origin": "mail_client(w.origin_ip)",
+	"mail_server":              "mail_server(w.server_ip)",
+	"a subnet":                 "mail_server(network(set_masklen(w.server_ip, 8)))",
+	"another subnet":           "mail_client(network(set_masklen(w.client_ip, 12)))",
+	"mail_of":                  "mail_of(w.mail_from)",
+	"correspondents":           "correspondents(w.rcpt_to)",
+	"mail_hops":                "mail_hops(w.session_id, w.mail_no, w.rcpt_to)",
+	"mail_once":                "mail_once(w.seen_at, w.seen_at + interval '1 millisecond')",
+	"mail_local_part":          "mail_local_part(local_part(w.rcpt_to), w.seen_at, w.seen_at + interval '2 days')",
+	"mail":                     "(select * from mail m where m.seen_at >= w.seen_at and m.seen_at < w.seen_at + interval '1 millisecond')",
+	"mail by address":          "(select * from mail m where m.rcpt_to = w.rcpt_to)",
+	"completeness":             "completeness(w.seen_at, w.seen_at + interval '1 day')",
+}
+
+// answers asks them.
+func answers(t testing.TB, db *DB) map[string]string {
+	all := map[string]string{}
+	for name, from := range askedOfAll {
+		all[name] = ask[string](t, db, `select concat(count(q), ' ', md5(string_agg(concat(w.n, q::text), '|' order by w.n, q::text)))
+			from (select * from was where n % 37 = 0 and (mail_from ~ '^[^\n\t@ ]+@[^@]+[.][^@]+$' and rcpt_to ~ '^[^\n\t@ ]+@[^@]+[.][^@]+$'
+				or n % 2 = 0 and '`+name+`' ~ '^mail_(from|to)')
+				or origin_ip is not null and '`+name+`' ~ 'origin') w cross join lateral `+from+` q`)
+	}
+	return all
+}
+
+func TestPack_QuestionsAreAnsweredAsBefore(t *testing.T) {
+	db := database(t, false)
+	r := rand.New(rand.NewPCG(17, 29))
+	day := old.Truncate(24 * time.Hour)
+	loadRows(t, db, "tap", append(strangeRows(r, day, 1500, false), strangeRows(r, day.AddDate(0, 0, 1), 100, true)...)...)
+	execute(t, db, "create table was as select row_number() over () as n, m.* from mail m")
+	before := answers(t, db)
+	if n := packAll(t, db, 200); n != 1600 {
+		t.Fatalf("%d rows are packed", n)
+	}
+	if diff := cmp.Diff(before, answers(t, db)); diff != "" {
+		t.Error(diff)
+	}
+	for name, a := range before {
+		if strings.HasPrefix(a, "0 ") {
+			t.Errorf("%s finds nothing at all", name)
+		}
+	}
+	plan := strings.Join(lines(t, db, "explain select * from mail where seen_at >= '2020-03-01 05:00Z' and seen_at < '2020-03-01 06:00Z'"), "\n")
+	if !strings.Contains(plan, "blocks_20200301") || strings.Contains(plan, "blocks_20200229") {
+		t.Errorf("a question about an hour opens other days than its own:\n%s", plan)
+	}
+}
+
+func TestPack_ACaseIsAnsweredAsBefore(t *testing.T) {
+	db := database(t, false)
+	r := rand.New(rand.NewPCG(17, 30))
+	loadRows(t, db, "tap", strangeRows(r, old.Truncate(24*time.Hour), 500, false)...)
+	auditor := opened(t, db, "auditor", "a@b", "d7.example", "192.0.2.0/24")
+	ask := func() CaseAnswer {
+		a, err := auditor.AskCase(t.Context(), CaseQuestion{Case: "2026-17"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	before := ask()
+	packAll(t, db, 100)
+	if after := ask(); after.Rows != before.Rows || after.SHA256 != before.SHA256 || before.Rows == 0 {
+		t.Errorf("before %d rows, %s; now %d, %s", before.Rows, before.SHA256, after.Rows, after.SHA256)
+	}
+}
+
+// Rows that come after a day was packed are packed beside the others.
+func TestPack_LateRows(t *testing.T) {
+	db := database(t, false)
+	r := rand.New(rand.NewPCG(17, 31))
+	day := old.Truncate(24 * time.Hour)
+	for late := range 3 {
+		loadRows(t, db, "tap", strangeRows(r, day, 100, false)...)
+		want := tuples(t, db, mailOn(day))
+		if n := ask[int](t, db, "select count(*) from mail"); n != 100*(late+1) {
+			t.Errorf("%d rows after the load %d", n, late)
+		}
+		if n := packAll(t, db, 30); n != 100 {
+			t.Errorf("%d late rows were packed", n)
+		}
+		if string(tuples(t, db, mailOn(day))) != string(want) {
+			t.Error("the view shows other mail")
+		}
+	}
+	if n := ask[int](t, db, "select sum(rows) from days"); n != 300 {
+		t.Errorf("%d rows are counted", n)
+	}
+	report := expire(t, db, ExpireConfig{Retention: Retention{Days: 1}, Change: true, Version: "test"})
+	if len(report.Dropped) != 1 || report.Dropped[0].Rows != 300 || count(t, db) != 0 {
+		t.Errorf("%+v, and %d rows are left", report, count(t, db))
+	}
+	if n := ask[int](t, db, "select (select count(*) from packs) + (select count(*) from block_prints) + (select count(*) from blocks)"); n != 0 {
+		t.Errorf("%d lines are left of a day that was dropped", n)
+	}
+}
+
+// Legal holds keep rows of a packed day as they would of any.
+func TestPack_HeldRowsStay(t *testing.T) {
+	held := map[bool]string{}
+	for _, packed := range []bool{false, true} {
+		db := database(t, false)
+		r := rand.New(rand.NewPCG(17, 32))
+		loadRows(t, db, "tap", strangeRows(r, old.Truncate(24*time.Hour), 300, true)...)
+		hold(t, db, "a@b", nil)
+		hold(t, db, "192.0.2.0/24", nil)
+		if packed {
+			packAll(t, db, 64)
+		}
+		report := expire(t, db, ExpireConfig{Retention: Retention{Days: 1}, Change: true, Version: "test"})
+		if len(report.Dropped) != 1 || report.Dropped[0].Kept == 0 {
+			t.Errorf("%+v", report)
+		}
+		held[packed] = string(tuples(t, db, "select * from held order by held::text"))
+	}
+	if held[true] != held[false] {
+		t.Error("of a packed day other rows are held")
+	}
+}
+
+func TestVerify_PackedDays(t *testing.T) {
+	name, s := provenDatabase(t)
+	db := copied(t, name)
+	before := verify(t, db, trusting(s))
+	if n := packAll(t, db, 5); int64(n) != before.Rows-12 { // all but the misdated rows, of which each segment has one
+		t.Errorf("%d rows were packed", n)
+	}
+	after := verify(t, db, trusting(s))
+	if len(after.Findings) > 0 || after.Rows != before.Rows || after.Segments != before.Segments || after.Days != before.Days {
+		t.Errorf("%+v, want %+v", after, before)
+	}
+	for edit, what := range map[string]string{
+		"update blocks set sender = array_fill(0::smallint, array[cardinality(sender)]) where number = 2 and day = '2020-03-02'": "was changed",
+		"update blocks set first_at = first_at + interval '1 microsecond' where number = 2 and day = '2020-03-02'":               "was changed",
+		"delete from blocks where number = 2 and day = '2020-03-02'":                                                             "are missing",
+		"update blocks set links = array_fill(null::bigint, array[cardinality(links)]) where number = 1 and day = '2020-03-02'":  "of no segment",
+	} {
+		tx, err := db.Conn().Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), edit); err != nil {
+			t.Fatal(err)
+		}
+		report, err := db.verify(t.Context(), trusting(s), tx.Begin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !hasFinding(report.Findings, Finding{Day: "2020-03-02", What: what}) {
+			t.Errorf("%s: %+v", edit, report.Findings)
+		}
+		tx.Rollback(t.Context())
+	}
+}
+
+// What the upkeep and 'tap25 db pack' do: a sensor may pack, days that are young or in use stay, and the status tells.
+func TestPackDays_PacksWhatIsOldAndIdle(t *testing.T) {
+	db := database(t, false)
+	r := rand.New(rand.NewPCG(17, 33))
+	today := time.Now().UTC().Truncate(24 * time.Hour)
+	for _, ago := range []int{0, 1, 7, 8, 9} {
+		loadRows(t, db, "tap", strangeRows(r, today.AddDate(0, 0, -ago), 50, false)...)
+	}
+	sensor := as(t, db, "tap25_sensor", "tap")
+	cfg := PackConfig{OlderThan: Retention{Days: 7}}
+	if packed, err := sensor.PackDays(t.Context(), cfg); err != nil || len(packed) != 0 {
+		t.Errorf("%+v, %v: rows came within the last ten minutes", packed, err)
+	}
+	reader := another(t, db.Conn().Config().Database)
+	tx, err := reader.Conn().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background())
+	if _, err := tx.Exec(t.Context(), "lock table tap25_internal."+today.AddDate(0, 0, -9).Format("envelopes_20060102")+
+		" in access share mode"); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Quiet = -1
+	packed, err := sensor.PackDays(t.Context(), cfg)
+	if err != nil || len(packed) != 2 || packed[0].Busy == nil || packed[1].Busy != nil || packed[1].Rows != 50 {
+		t.Errorf("%+v, %v", packed, err)
+	}
+	tx.Rollback(t.Context())
+	s, err := db.Status(t.Context())
+	if err != nil || s.PackedDays != 1 || s.PackedRows != 50 || s.Rows != 250 || s.PackedBytesPerRow == 0 || s.HotBytesPerRow == 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, sql := range []string{"select * from tap25_internal.blocks", "select tap25_internal.pack_rows('2020-01-01', 1, 1)",
+		"select * from tap25_internal.block_prints", "select * from tap25_internal.mail_packed"} {
+		refused(t, sensor, sql)
+	}
+}
+
+func TestStatus_TheDiskIsFullByTheRetention(t *testing.T) {
+	for _, c := range []struct {
+		free, growth int64
+		kept         *int
+		days         int
+	}{{100, 1, nil, 100}, {100, 1, new(200), 100}, {101, 1, new(100), 0}, {50, 10, new(20), 9}, {0, 0, nil, 1}, {1, 0, nil, 0}} {
+		s := Status{PackedStatus: PackedStatus{Growth: c.growth, kept: c.kept, expiring: map[int]int64{1: 40, 500: 1}}}
+		if c.kept == nil || *c.kept > 20 {
+			s.expiring = nil
+		}
+		if days, full := s.FullIn(c.free); days != c.days || full != (c.days > 0) {
+			t.Errorf("%+v: full in %d days, %v", c, days, full)
+		}
+	}
+}
