@@ -3670,7 +3670,7 @@ AS $function$
     from (select c.since::date as day, c.sensor from tap25.coverage c where not c.packed and c.since < date_trunc('day', now())
           group by 1, 2 having max(c.loaded_at) <= clock_timestamp() - quiet) g
     cross join lateral (select tap25_internal.packing_chain(g.sensor) as chain) p
-    where p.chain is not null order by 1, 2 $function$;
+    where p.chain is not null and not exists (select from pg_subscription_rel r where r.srrelid = 'tap25.coverage'::regclass) order by 1, 2 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.date_loads(by_sensor text, segments text[], first_days date[], last_days date[])
  RETURNS void

@@ -242,6 +242,15 @@ set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 
         format('tap25.case_mail(%L, %L, %L, %L)', which, since, before, target), true, session_user, patience, most)
 $$;
 
+-- A logical copy (docs/operating.md) takes coverage as the first database packs it, so that it packs none itself.
+create or replace function tap25_internal.coverage_over(quiet interval) returns table (day date, sensor text, chain text)
+language sql stable security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+    select g.day, g.sensor, p.chain
+    from (select c.since::date as day, c.sensor from tap25.coverage c where not c.packed and c.since < date_trunc('day', now())
+          group by 1, 2 having max(c.loaded_at) <= clock_timestamp() - quiet) g
+    cross join lateral (select tap25_internal.packing_chain(g.sensor) as chain) p
+    where p.chain is not null and not exists (select from pg_subscription_rel r where r.srrelid = 'tap25.coverage'::regclass) order by 1, 2 $$;
+
 -- Rights.
 
 revoke execute on function tap25_internal.conninfo_value, tap25_internal.region_failure, tap25_internal.leave_regions, tap25_internal.ask_regions,

@@ -64,6 +64,15 @@ func (s *Server) File(t testing.TB, name, text string) (path string) {
 	return path
 }
 
+// AsUser begins a shell's command that runs as the server's user; it is empty if that is this user.
+func (s *Server) AsUser() string {
+	if os.Geteuid() != 0 {
+		return ""
+	}
+	uid, gid := s.cluster.Owner()
+	return fmt.Sprintf("setpriv --reuid=%d --regid=%d --clear-groups ", uid, gid)
+}
+
 // Beside returns a server that is not started, with a data directory that is still to be made beside this one's.
 func (s *Server) Beside(name string) *Server {
 	return &Server{cluster: s.cluster, DataDir: filepath.Join(filepath.Dir(s.DataDir), name)}
