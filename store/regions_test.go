@@ -91,24 +91,30 @@ func wantLines(t *testing.T, what string, got []string, want ...string) {
 }
 
 // BenchmarkNational asks two regions what mail_to() asks one of them, by a connection that is new as those to regions
-// are.
+// are. Of a machine that others share, the least of the times says most.
 func BenchmarkNational(b *testing.B) {
 	db, north, _ := nation(b)
-	b.Run("one", func(b *testing.B) {
-		for b.Loop() {
-			conn, err := Open(b.Context(), north.DSN("national", "mail"))
-			if err != nil {
-				b.Fatal(err)
+	for _, asked := range []struct {
+		regions string
+		ask     func()
+	}{{"one", func() {
+		conn, err := Open(b.Context(), north.DSN("national", "mail"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		run(b, conn, "select * from tap25.mail_to('b@b.example')")
+		conn.Close()
+	}}, {"two", func() { run(b, db, "select * from mail_national_to('b@b.example')") }}} {
+		b.Run(asked.regions, func(b *testing.B) {
+			least := time.Hour
+			for b.Loop() {
+				begun := time.Now()
+				asked.ask()
+				least = min(least, time.Since(begun))
 			}
-			run(b, conn, "select * from tap25.mail_to('b@b.example')")
-			conn.Close()
-		}
-	})
-	b.Run("two", func(b *testing.B) {
-		for b.Loop() {
-			run(b, db, "select * from mail_national_to('b@b.example')")
-		}
-	})
+			b.ReportMetric(least.Seconds()*1000, "least-ms")
+		})
+	}
 }
 
 const northern, southern = "north row north b@b.example", "south row south b@b.example"
@@ -208,7 +214,7 @@ func regionsRefuse(t *testing.T, db *DB, south *region) {
 // Slow: a lock keeps its answer back. Hanging: the server is stopped. Dead: it was killed.
 func regionsAreLate(t *testing.T, db *DB, north, south *region) {
 	run(t, south.db, "begin; lock table tap25_internal.envelopes; select")
-	wantLines(t, "slow", national(t, db, "mail_national_to('b@b.example', patience => '1 second')"),
+	wantLines(t, "slow", national(t, db, "mail_national_to('b@b.example', patience => '3 seconds')"),
 		northern, "north whole 1 row", "south no answer not in time")
 	watch := connected(t, south.DSN("postgres", "mail"))
 	for end, want := range map[string]string{"cancel": "not in time", "terminate": "the connection broke"} {
