@@ -1,10 +1,12 @@
 package store
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,4 +72,51 @@ func BenchmarkLoader(b *testing.B) {
 	b.ReportMetric(float64(n)/loading.Seconds(), "rows/s")
 	b.ReportMetric(float64(n)/copying.Seconds(), "psql-rows/s")
 	b.ReportMetric(copying.Seconds()/loading.Seconds(), "x-psql")
+}
+
+// BenchmarkLoaders loads as many rows in all by one connection, by two under one sensor's name, and as two and eight
+// sensors with one each: each in turn, from sealed segments on disk, signed, into a database of its own.
+func BenchmarkLoaders(b *testing.B) {
+	const rows = 200_000
+	arrangements := []struct {
+		name     string
+		loaders  int
+		sensors  int
+		database *DB
+		took     time.Duration
+	}{{"one", 1, 1, nil, 0}, {"two", 2, 1, nil, 0}, {"two-sensors", 2, 2, nil, 0},
+		{"eight", 8, 8, nil, 0}}
+	n := 0
+	for b.Loop() {
+		for i := range arrangements {
+			a := &arrangements[i]
+			if a.database == nil {
+				a.database = database(b, false)
+			}
+			var loaders []*Loader
+			for k := range a.loaders {
+				sensor := fmt.Sprint("tap", k%a.sensors)
+				s := openSpool(b, spool.Config{Sensor: sensor})
+				for range rows / a.loaders {
+					sealOne(b, s, numbered(sensor, 3*n)) // of today
+					n++
+				}
+				if err := s.Seal(""); err != nil {
+					b.Fatal(err)
+				}
+				loaders = append(loaders, NewLoader(LoaderConfig{Spool: s, Connect: to(a.database, ""), Signer: signer(b)}))
+			}
+			var group sync.WaitGroup
+			begun := time.Now()
+			for _, l := range loaders {
+				group.Go(func() { drain(b, l.cfg.Spool, l) })
+			}
+			group.Wait()
+			a.took += time.Since(begun)
+		}
+	}
+	for _, a := range arrangements {
+		b.ReportMetric(float64(b.N*rows)/a.took.Seconds(), a.name+"-rows/s")
+		b.ReportMetric(arrangements[0].took.Seconds()/a.took.Seconds(), "x-"+a.name)
+	}
 }

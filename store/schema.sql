@@ -13,6 +13,44 @@ CREATE SCHEMA tap25_internal;
 
 CREATE TYPE tap25.outcome AS ENUM ('unknown', 'accepted', 'deferred', 'refused', 'aborted', 'encrypted');
 
+CREATE TYPE tap25.mail_national AS (
+    region text,
+    answer text,
+    note text,
+    seen_at timestamp with time zone,
+    sensor text,
+    session_id bigint,
+    mail_no integer,
+    client_ip inet,
+    client_port integer,
+    server_ip inet,
+    server_port integer,
+    helo text,
+    mail_from text,
+    rcpt_to text,
+    mail_from_raw bytea,
+    rcpt_to_raw bytea,
+    mail_code smallint,
+    rcpt_code smallint,
+    data_code smallint,
+    outcome tap25.outcome,
+    message_bytes bigint,
+    declared_size bigint,
+    envid text,
+    orcpt text,
+    queue_id text,
+    auth boolean,
+    tls_server_name text,
+    lost_bytes bigint,
+    flags text[],
+    origin_ip inet,
+    origin_port integer,
+    origin_by text,
+    network text,
+    sensors text[],
+    copies bigint
+);
+
 
 -- Tables, their constraints and indexes.
 
@@ -496,6 +534,16 @@ CREATE TABLE tap25_internal.prints (
 ) PARTITION BY LIST (day);
 
 CREATE TABLE tap25_internal.rebuilding_indexes ();
+
+CREATE TABLE tap25_internal.regions (
+    region   text NOT NULL,
+    conninfo text NOT NULL,
+    added_by name DEFAULT SESSION_USER NOT NULL,
+    added_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT regions_conninfo_check CHECK ((conninfo !~* '(^|[[:space:]])(ssl)?password[[:space:]]*='::text)),
+    CONSTRAINT regions_region_check CHECK ((region ~ '^[[:alnum:]][[:alnum:]._-]{0,62}$'::text)),
+    CONSTRAINT regions_pkey PRIMARY KEY (region)
+);
 
 CREATE TABLE tap25_internal.reindexed (
     day          date NOT NULL,
@@ -1736,6 +1784,19 @@ begin
         target => target, since => since, before => before, sha256 => asked.sha256);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.case_national(which text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before timestamp with time zone DEFAULT NULL::timestamp with time zone, target text DEFAULT NULL::text, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select * from tap25_internal.mail_of_regions(
+        format('select pg_catalog.concat_ws('' '', v.version, tap25.ask_case(%L, %L, %L, %L)) from tap25_internal.tap25_schema_version v', which, since, before, target),
+        format('tap25.case_mail(%L, %L, %L, %L)', which, since, before, target), true, session_user, patience, most)
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25.case_warrants(access bigint)
  RETURNS TABLE(id bigint, basis text, applicant name, applied_at timestamp with time zone, approver name, approved_at timestamp with time zone, targets text[], since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone)
  LANGUAGE plpgsql
@@ -2100,6 +2161,384 @@ begin
                 and (tap25_internal.local_part(mail_from) = lower($1) or tap25_internal.local_part(rcpt_to) = lower($1))')
         || ') as once where once.seen_at >= $2 and once.seen_at < $3' using local, since, before;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25.mail_national_between(a text, b text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT "national".region,
+     "national".answer,
+     "national".note,
+     "national".seen_at,
+     "national".sensor,
+     "national".session_id,
+     "national".mail_no,
+     "national".client_ip,
+     "national".client_port,
+     "national".server_ip,
+     "national".server_port,
+     "national".helo,
+     "national".mail_from,
+     "national".rcpt_to,
+     "national".mail_from_raw,
+     "national".rcpt_to_raw,
+     "national".mail_code,
+     "national".rcpt_code,
+     "national".data_code,
+     "national".outcome,
+     "national".message_bytes,
+     "national".declared_size,
+     "national".envid,
+     "national".orcpt,
+     "national".queue_id,
+     "national".auth,
+     "national".tls_server_name,
+     "national".lost_bytes,
+     "national".flags,
+     "national".origin_ip,
+     "national".origin_port,
+     "national".origin_by,
+     "national".network,
+     "national".sensors,
+     "national".copies
+    FROM tap25_internal."national"('mail_between'::text, ARRAY[mail_national_between.a, mail_national_between.b], mail_national_between.since, mail_national_between.before, mail_national_between.patience, mail_national_between.most) "national"(region, answer, note, seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_national_client(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT "national".region,
+     "national".answer,
+     "national".note,
+     "national".seen_at,
+     "national".sensor,
+     "national".session_id,
+     "national".mail_no,
+     "national".client_ip,
+     "national".client_port,
+     "national".server_ip,
+     "national".server_port,
+     "national".helo,
+     "national".mail_from,
+     "national".rcpt_to,
+     "national".mail_from_raw,
+     "national".rcpt_to_raw,
+     "national".mail_code,
+     "national".rcpt_code,
+     "national".data_code,
+     "national".outcome,
+     "national".message_bytes,
+     "national".declared_size,
+     "national".envid,
+     "national".orcpt,
+     "national".queue_id,
+     "national".auth,
+     "national".tls_server_name,
+     "national".lost_bytes,
+     "national".flags,
+     "national".origin_ip,
+     "national".origin_port,
+     "national".origin_by,
+     "national".network,
+     "national".sensors,
+     "national".copies
+    FROM tap25_internal."national"('mail_client'::text, ARRAY[(mail_national_client.ip)::text], mail_national_client.since, mail_national_client.before, mail_national_client.patience, mail_national_client.most) "national"(region, answer, note, seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_national_from(address text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT "national".region,
+     "national".answer,
+     "national".note,
+     "national".seen_at,
+     "national".sensor,
+     "national".session_id,
+     "national".mail_no,
+     "national".client_ip,
+     "national".client_port,
+     "national".server_ip,
+     "national".server_port,
+     "national".helo,
+     "national".mail_from,
+     "national".rcpt_to,
+     "national".mail_from_raw,
+     "national".rcpt_to_raw,
+     "national".mail_code,
+     "national".rcpt_code,
+     "national".data_code,
+     "national".outcome,
+     "national".message_bytes,
+     "national".declared_size,
+     "national".envid,
+     "national".orcpt,
+     "national".queue_id,
+     "national".auth,
+     "national".tls_server_name,
+     "national".lost_bytes,
+     "national".flags,
+     "national".origin_ip,
+     "national".origin_port,
+     "national".origin_by,
+     "national".network,
+     "national".sensors,
+     "national".copies
+    FROM tap25_internal."national"('mail_from'::text, ARRAY[mail_national_from.address], mail_national_from.since, mail_national_from.before, mail_national_from.patience, mail_national_from.most) "national"(region, answer, note, seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_national_from_domain(domain text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT "national".region,
+     "national".answer,
+     "national".note,
+     "national".seen_at,
+     "national".sensor,
+     "national".session_id,
+     "national".mail_no,
+     "national".client_ip,
+     "national".client_port,
+     "national".server_ip,
+     "national".server_port,
+     "national".helo,
+     "national".mail_from,
+     "national".rcpt_to,
+     "national".mail_from_raw,
+     "national".rcpt_to_raw,
+     "national".mail_code,
+     "national".rcpt_code,
+     "national".data_code,
+     "national".outcome,
+     "national".message_bytes,
+     "national".declared_size,
+     "national".envid,
+     "national".orcpt,
+     "national".queue_id,
+     "national".auth,
+     "national".tls_server_name,
+     "national".lost_bytes,
+     "national".flags,
+     "national".origin_ip,
+     "national".origin_port,
+     "national".origin_by,
+     "national".network,
+     "national".sensors,
+     "national".copies
+    FROM tap25_internal."national"('mail_from_domain'::text, ARRAY[mail_national_from_domain.domain], mail_national_from_domain.since, mail_national_from_domain.before, mail_national_from_domain.patience, mail_national_from_domain.most) "national"(region, answer, note, seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_national_ip(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT "national".region,
+     "national".answer,
+     "national".note,
+     "national".seen_at,
+     "national".sensor,
+     "national".session_id,
+     "national".mail_no,
+     "national".client_ip,
+     "national".client_port,
+     "national".server_ip,
+     "national".server_port,
+     "national".helo,
+     "national".mail_from,
+     "national".rcpt_to,
+     "national".mail_from_raw,
+     "national".rcpt_to_raw,
+     "national".mail_code,
+     "national".rcpt_code,
+     "national".data_code,
+     "national".outcome,
+     "national".message_bytes,
+     "national".declared_size,
+     "national".envid,
+     "national".orcpt,
+     "national".queue_id,
+     "national".auth,
+     "national".tls_server_name,
+     "national".lost_bytes,
+     "national".flags,
+     "national".origin_ip,
+     "national".origin_port,
+     "national".origin_by,
+     "national".network,
+     "national".sensors,
+     "national".copies
+    FROM tap25_internal."national"('mail_ip'::text, ARRAY[(mail_national_ip.ip)::text], mail_national_ip.since, mail_national_ip.before, mail_national_ip.patience, mail_national_ip.most) "national"(region, answer, note, seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_national_of(party text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT "national".region,
+     "national".answer,
+     "national".note,
+     "national".seen_at,
+     "national".sensor,
+     "national".session_id,
+     "national".mail_no,
+     "national".client_ip,
+     "national".client_port,
+     "national".server_ip,
+     "national".server_port,
+     "national".helo,
+     "national".mail_from,
+     "national".rcpt_to,
+     "national".mail_from_raw,
+     "national".rcpt_to_raw,
+     "national".mail_code,
+     "national".rcpt_code,
+     "national".data_code,
+     "national".outcome,
+     "national".message_bytes,
+     "national".declared_size,
+     "national".envid,
+     "national".orcpt,
+     "national".queue_id,
+     "national".auth,
+     "national".tls_server_name,
+     "national".lost_bytes,
+     "national".flags,
+     "national".origin_ip,
+     "national".origin_port,
+     "national".origin_by,
+     "national".network,
+     "national".sensors,
+     "national".copies
+    FROM tap25_internal."national"('mail_of'::text, ARRAY[mail_national_of.party], mail_national_of.since, mail_national_of.before, mail_national_of.patience, mail_national_of.most) "national"(region, answer, note, seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_national_server(ip inet, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT "national".region,
+     "national".answer,
+     "national".note,
+     "national".seen_at,
+     "national".sensor,
+     "national".session_id,
+     "national".mail_no,
+     "national".client_ip,
+     "national".client_port,
+     "national".server_ip,
+     "national".server_port,
+     "national".helo,
+     "national".mail_from,
+     "national".rcpt_to,
+     "national".mail_from_raw,
+     "national".rcpt_to_raw,
+     "national".mail_code,
+     "national".rcpt_code,
+     "national".data_code,
+     "national".outcome,
+     "national".message_bytes,
+     "national".declared_size,
+     "national".envid,
+     "national".orcpt,
+     "national".queue_id,
+     "national".auth,
+     "national".tls_server_name,
+     "national".lost_bytes,
+     "national".flags,
+     "national".origin_ip,
+     "national".origin_port,
+     "national".origin_by,
+     "national".network,
+     "national".sensors,
+     "national".copies
+    FROM tap25_internal."national"('mail_server'::text, ARRAY[(mail_national_server.ip)::text], mail_national_server.since, mail_national_server.before, mail_national_server.patience, mail_national_server.most) "national"(region, answer, note, seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_national_to(address text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT "national".region,
+     "national".answer,
+     "national".note,
+     "national".seen_at,
+     "national".sensor,
+     "national".session_id,
+     "national".mail_no,
+     "national".client_ip,
+     "national".client_port,
+     "national".server_ip,
+     "national".server_port,
+     "national".helo,
+     "national".mail_from,
+     "national".rcpt_to,
+     "national".mail_from_raw,
+     "national".rcpt_to_raw,
+     "national".mail_code,
+     "national".rcpt_code,
+     "national".data_code,
+     "national".outcome,
+     "national".message_bytes,
+     "national".declared_size,
+     "national".envid,
+     "national".orcpt,
+     "national".queue_id,
+     "national".auth,
+     "national".tls_server_name,
+     "national".lost_bytes,
+     "national".flags,
+     "national".origin_ip,
+     "national".origin_port,
+     "national".origin_by,
+     "national".network,
+     "national".sensors,
+     "national".copies
+    FROM tap25_internal."national"('mail_to'::text, ARRAY[mail_national_to.address], mail_national_to.since, mail_national_to.before, mail_national_to.patience, mail_national_to.most) "national"(region, answer, note, seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
+
+CREATE OR REPLACE FUNCTION tap25.mail_national_to_domain(domain text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT "national".region,
+     "national".answer,
+     "national".note,
+     "national".seen_at,
+     "national".sensor,
+     "national".session_id,
+     "national".mail_no,
+     "national".client_ip,
+     "national".client_port,
+     "national".server_ip,
+     "national".server_port,
+     "national".helo,
+     "national".mail_from,
+     "national".rcpt_to,
+     "national".mail_from_raw,
+     "national".rcpt_to_raw,
+     "national".mail_code,
+     "national".rcpt_code,
+     "national".data_code,
+     "national".outcome,
+     "national".message_bytes,
+     "national".declared_size,
+     "national".envid,
+     "national".orcpt,
+     "national".queue_id,
+     "national".auth,
+     "national".tls_server_name,
+     "national".lost_bytes,
+     "national".flags,
+     "national".origin_ip,
+     "national".origin_port,
+     "national".origin_by,
+     "national".network,
+     "national".sensors,
+     "national".copies
+    FROM tap25_internal."national"('mail_to_domain'::text, ARRAY[mail_national_to_domain.domain], mail_national_to_domain.since, mail_national_to_domain.before, mail_national_to_domain.patience, mail_national_to_domain.most) "national"(region, answer, note, seen_at, sensor, session_id, mail_no, client_ip, client_port, server_ip, server_port, helo, mail_from, rcpt_to, mail_from_raw, rcpt_to_raw, mail_code, rcpt_code, data_code, outcome, message_bytes, declared_size, envid, orcpt, queue_id, auth, tls_server_name, lost_bytes, flags, origin_ip, origin_port, origin_by, network, sensors, copies);
+END;
 
 CREATE OR REPLACE FUNCTION tap25.mail_of(party text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
  RETURNS SETOF tap25.mail_once
@@ -2726,6 +3165,19 @@ begin
     return true;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25.open_case_national(which text, purpose text, patience interval DEFAULT '00:00:30'::interval)
+ RETURNS TABLE(region text, answer text, note text)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select a.region, case when a.failure is not null then 'no answer' when a.head = 'true' then 'open' else 'refused' end,
+        coalesce(a.failure, case when a.head is distinct from 'true' then 'no warrant that is valid there opens the case' end)
+    from tap25_internal.ask_regions(format('select tap25.open_case(%L, %L)::text', which, purpose), null, true, session_user, patience) a
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25.refuse_warrant(which bigint, reason text)
  RETURNS void
  LANGUAGE plpgsql
@@ -2819,6 +3271,100 @@ CREATE OR REPLACE FUNCTION tap25_internal.as_mail(source text)
 AS $function$
     select regexp_replace(pg_get_viewdef('tap25_internal.mail_days'::regclass), 'FROM tap25_internal.envelopes;$', 'FROM (') || source || ') envelopes'
 $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.ask_regions(first text, second text, writes boolean, login name, patience interval)
+ RETURNS TABLE(region text, failure text, head text, answers text[])
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET client_min_messages TO 'error'
+AS $function$
+#variable_conflict use_variable
+declare
+    -- the results: of begin, settings, commit, begin, first, commit, second
+    of_first constant int := 5;
+    of_all   constant int := case when second is null then 6 else 7 end;
+    deadline constant timestamptz := clock_timestamp() + patience;
+    its      record;
+    seconds  numeric;
+    names    text[] := '{}';
+    done     int[] := '{}';
+    heads    text[] := '{}';
+    waiting  int[] := '{}';
+    i        int;
+    state    text;
+    message  text;
+    detail   text;
+    context  text;
+begin
+    if not exists (select from pg_namespace n where n.nspname = 'tap25_dblink') or not exists (select from tap25_internal.regions) then
+        raise 'there is no region to ask' using errcode = 'object_not_in_prerequisite_state', hint = 'Add one: tap25 db regions add NAME --url URL';
+    elsif coalesce(patience not between interval '1 second' and interval '1 hour', true) then
+        raise 'the patience is between a second and an hour' using errcode = 'invalid_parameter_value';
+    end if;
+    perform tap25_internal.leave_regions(); -- of a question that was cancelled
+    for its in select r.region, r.conninfo, row_number() over (order by r.region)::int as n, count(*) over () as regions
+        from tap25_internal.regions r order by r.region
+    loop
+        names := names || its.region;
+        done := done || 0;
+        heads := heads || null::text;
+        begin
+            seconds := extract(epoch from deadline - clock_timestamp());
+            if seconds <= 0 then
+                raise 'no time is left' using errcode = 'sqlclient_unable_to_establish_sqlconnection', detail = 'timeout expired';
+            end if;
+            perform tap25_dblink.dblink_connect_u('tap25_region_' || its.n, concat_ws(' ',
+                'user=' || tap25_internal.conninfo_value(session_user), its.conninfo, 'user=' || tap25_internal.conninfo_value(login),
+                'application_name=tap25 client_encoding=' || getdatabaseencoding(),
+                'connect_timeout=' || greatest(2, floor(seconds / (its.regions - its.n + 1)) - 1)));
+            seconds := greatest(0.001, extract(epoch from deadline - clock_timestamp()));
+            perform tap25_dblink.dblink_send_query('tap25_region_' || its.n, concat_ws('; ', 'begin',
+                format('select pg_catalog.concat(%s)', (select string_agg(format('pg_catalog.set_config(%L, %L, false)', u.name, u.value), ', ')
+                    from (values ('search_path', 'pg_catalog'), ('timezone', 'UTC'), ('client_min_messages', 'error'),
+                        ('statement_timeout', ceil(seconds * 1000)::text), ('default_transaction_isolation', 'read committed'),
+                        ('default_transaction_read_only', case when writes then 'off' else 'on' end)) u (name, value))),
+                'commit', 'begin', first, 'commit', second));
+            waiting := waiting || its.n;
+        exception when others then
+            get stacked diagnostics state = returned_sqlstate, message = message_text, detail = pg_exception_detail;
+            return query select its.region, tap25_internal.region_failure(state, message, detail), null::text, null::text[];
+        end;
+    end loop;
+    while waiting <> '{}' loop
+        foreach i in array waiting loop
+            begin
+                while i = any (waiting) and tap25_dblink.dblink_is_busy('tap25_region_' || i) = 0 loop
+                    answers := array(select t.x from tap25_dblink.dblink_get_result('tap25_region_' || i) as t (x text));
+                    done[i] := done[i] + 1;
+                    if done[i] = of_first then
+                        heads[i] := answers[1];
+                    end if;
+                    if done[i] = of_all then
+                        waiting := array_remove(waiting, i);
+                        return query select names[i], null::text, heads[i], answers;
+                    end if;
+                end loop;
+                if i = any (waiting) and tap25_dblink.dblink_error_message('tap25_region_' || i) <> 'OK' then
+                    raise 'the connection broke' using errcode = 'connection_failure';
+                end if;
+            exception when query_canceled or others then
+                get stacked diagnostics state = returned_sqlstate, message = message_text, context = pg_exception_context;
+                if state = '57014' and context !~ 'on dblink connection' then
+                    raise; -- it is this question that was cancelled, not the region's
+                end if;
+                waiting := array_remove(waiting, i);
+                return query select names[i], tap25_internal.region_failure(state, message, null), null::text, null::text[];
+            end;
+        end loop;
+        exit when clock_timestamp() > deadline;
+        perform pg_sleep(0.001);
+    end loop;
+    return query select names[w], tap25_internal.region_failure('57014', null, null), null::text, null::text[] from unnest(waiting) w;
+    perform tap25_internal.leave_regions();
+exception when query_canceled or others then
+    perform tap25_internal.leave_regions();
+    raise;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.await_flush()
  RETURNS void
@@ -3475,6 +4021,12 @@ CREATE OR REPLACE FUNCTION tap25_internal.concerns(mailbox text, domain text, ne
  IMMUTABLE PARALLEL SAFE
 RETURN ((seen_at >= since) AND (seen_at < before) AND CASE WHEN (mailbox IS NOT NULL) THEN (COALESCE((lower(mail_from) = lower(mailbox)), false) OR COALESCE((lower(rcpt_to) = lower(mailbox)), false)) WHEN (domain IS NOT NULL) THEN (COALESCE((tap25_internal.domain_of(mail_from) = lower(domain)), false) OR COALESCE((tap25_internal.domain_of(rcpt_to) = lower(domain)), false)) ELSE (((client_ip <<= network) OR (server_ip <<= network) OR (by_origin AND COALESCE((origin_ip <<= network), false))) AND ((seen_in IS NULL) OR COALESCE((row_network = seen_in), false))) END);
 
+CREATE OR REPLACE FUNCTION tap25_internal.conninfo_value(value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((''''::text || replace(replace(value, chr(92), (chr(92) || chr(92))), ''''::text, (chr(92) || ''''::text))) || ''''::text);
+
 CREATE OR REPLACE FUNCTION tap25_internal.count_addresses(chunks text[])
  RETURNS integer
  LANGUAGE sql
@@ -3544,7 +4096,7 @@ AS $function$
     from (select c.since::date as day, c.sensor from tap25.coverage c where not c.packed and c.since < date_trunc('day', now())
           group by 1, 2 having max(c.loaded_at) <= clock_timestamp() - quiet) g
     cross join lateral (select tap25_internal.packing_chain(g.sensor) as chain) p
-    where p.chain is not null order by 1, 2 $function$;
+    where p.chain is not null and not exists (select from pg_subscription_rel r where r.srrelid = 'tap25.coverage'::regclass) order by 1, 2 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.date_loads(by_sensor text, segments text[], first_days date[], last_days date[])
  RETURNS void
@@ -3945,17 +4497,13 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-    name text;
 begin
-    perform tap25_internal.grant_roles_before_packing();
-    foreach name in array '{tap25_sensor,tap25_admin}'::text[] loop
-        if exists (select from pg_roles where rolname = name) then
-            execute format('grant execute on function tap25_internal.days_to_pack, tap25_internal.pack_day to %I', name);
-        end if;
-    end loop;
-    if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant select on tap25_internal.packs to tap25_admin;
+    perform tap25_internal.grant_roles_before_regions();
+    if exists (select from pg_roles where rolname = 'tap25_auditor') then
+        grant execute on function tap25.open_case_national, tap25.case_national to tap25_auditor;
+        grant execute on function tap25_internal.national, tap25.mail_national_to, tap25.mail_national_from, tap25.mail_national_to_domain,
+            tap25.mail_national_from_domain, tap25.mail_national_client, tap25.mail_national_server, tap25.mail_national_ip, tap25.mail_national_of,
+            tap25.mail_national_between to tap25_auditor; -- to be told what to call instead
     end if;
 end $function$;
 
@@ -4147,6 +4695,25 @@ begin
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25_internal.expected_volume, tap25_internal.frozen to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_regions()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    name text;
+begin
+    perform tap25_internal.grant_roles_before_packing();
+    foreach name in array '{tap25_sensor,tap25_admin}'::text[] loop
+        if exists (select from pg_roles where rolname = name) then
+            execute format('grant execute on function tap25_internal.days_to_pack, tap25_internal.pack_day to %I', name);
+        end if;
+    end loop;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant select on tap25_internal.packs to tap25_admin;
     end if;
 end $function$;
 
@@ -4439,6 +5006,24 @@ AS $function$
         convert_to(e.envid, 'UTF8'), convert_to(e.orcpt, 'UTF8'), convert_to(e.tls_server_name, 'UTF8'), inet_send(e.origin_ip),
         convert_to(e.network, 'UTF8'), int2send(e.origin_port), int2send(e.origin_by)]) with ordinality u (f, n) $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.leave_regions()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    connection text;
+begin
+    if not exists (select from pg_namespace n where n.nspname = 'tap25_dblink') then
+        return;
+    end if;
+    foreach connection in array coalesce(tap25_dblink.dblink_get_connections(), '{}') loop
+        if starts_with(connection, 'tap25_region_') then
+            perform tap25_dblink.dblink_disconnect(connection);
+        end if;
+    end loop;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.let_roles_connect()
  RETURNS void
  LANGUAGE plpgsql
@@ -4583,6 +5168,51 @@ begin
     else
         return query select * from tap25.mail_to_domain(party, since, before);
     end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.mail_of_regions(first text, rows text, writes boolean, login name, patience interval, most integer)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+#variable_conflict use_variable
+declare
+    own   constant text := (select v.version from tap25_internal.tap25_schema_version v);
+    its   record;
+    shown tap25.mail_national[];
+    line  tap25.mail_national;
+begin
+    if coalesce(most not between 1 and 1000000, true) then
+        raise 'a region shows 1 to 1,000,000 rows' using errcode = 'invalid_parameter_value';
+    end if;
+    for its in select * from tap25_internal.ask_regions(first,
+        format('select pg_catalog.row_to_json(m)::text from (select * from %s m order by m.seen_at limit %s) m', rows, most + 1), writes, login, patience)
+    loop
+        line := null;
+        line.region := its.region;
+        line.answer := 'no answer';
+        line.note := its.failure;
+        if writes and line.note is null and position(' ' in its.head) = 0 then
+            line.note := 'every warrant of the case has ended there';
+        end if;
+        if line.note is null then
+            begin
+                shown := array(select jsonb_populate_record(null::tap25.mail_national, coalesce(u.t, '')::jsonb
+                    || jsonb_build_object('region', its.region, 'answer', 'row', 'note', null)) from unnest(its.answers[:most]) u (t));
+                line.answer := case when cardinality(its.answers) > most then 'cut' else 'whole' end;
+                line.note := cardinality(shown) || case cardinality(shown) when 1 then ' row' else ' rows' end;
+                if split_part(its.head, ' ', 1) <> own then
+                    line.note := format('%s; schema version %s, here %s', line.note, substring(its.head from '^[0-9]{1,9}'), own);
+                end if;
+                return query select * from unnest(shown);
+            exception when others then
+                line.note := 'what it sent is no row of mail';
+            end;
+        end if;
+        return next line;
+    end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.make_partition(day date)
@@ -4749,6 +5379,20 @@ begin
         raise 'the login % is no sensor yet: rows are loaded behind begin_load', quote_ident(session_user) using errcode = 'insufficient_privilege';
     end if;
     return mine;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal."national"(question text, arguments text[], since timestamp with time zone, before timestamp with time zone, patience interval, most integer)
+ RETURNS SETOF tap25.mail_national
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+    perform tap25_internal.check_may_ask();
+    return query select * from tap25_internal.mail_of_regions('select version from tap25_internal.tap25_schema_version',
+        format('tap25.%I(%s, %L, %L)', question, (select string_agg(quote_nullable(u.a), ', ' order by u.n) from unnest(arguments) with ordinality u (a, n)),
+            since, before), false, null, patience, most);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.note_application()
@@ -5421,6 +6065,33 @@ begin
     raise 'the view warrants is read-only: call apply_for_warrant(), approve_warrant(), refuse_warrant() or end_warrant()' using errcode = 'insufficient_privilege';
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.region_failure(state text, message text, detail text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select case
+        when state = '08001' and detail ~ 'timeout expired' then 'no connection in time'
+        when state = '08001' and detail ~ 'authentication failed|no pg_hba.conf entry|no password supplied|permission denied|is not permitted to log in'
+            then 'no connection: it refuses this login'
+        when state = '08001' and detail ~ 'certificate|SSL' then 'no connection: no TLS as it was asked for'
+        when state = '08001' then 'no connection'
+        when state ~ '^08|^57P' then 'the connection broke'
+        when state = '57014' then 'not in time'
+        when state = '42501' then case
+            when message ~ '^the case is not open' then 'the case is not open there: open_case_national opens it'
+            when message ~ '^no warrant that is valid now names this target' then 'no warrant that is valid there names this target'
+            when message ~ '^no warrant that is valid now opens mail of this period' then 'no warrant that is valid there opens mail of this period'
+            when message ~ '^a warrant of this case has ended' then 'a warrant has ended meanwhile'
+            else 'this login may not ask there' end
+        when state = '55000' and message ~ '^the answer has changed' then 'the answer changed meanwhile: ask again'
+        when state = '25006' then 'it is read-only, and cannot record the question'
+        when state in ('3F000', '42P01', '42883') then 'it has no such question: its schema is older, or none of tap25'
+        when state ~ '^22' then 'it refuses the question, or what it sent is no row of mail'
+        else 'error ' || state end
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.release_holds(version text)
  RETURNS TABLE(day date, rows bigint, bytes bigint)
  LANGUAGE plpgsql
@@ -5867,6 +6538,7 @@ GRANT EXECUTE ON FUNCTION tap25.case_completeness(text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.case_leaves(bigint) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.case_national(text,timestamp with time zone,timestamp with time zone,text,interval,integer) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.case_warrants(bigint) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25.drop_hold(bigint) TO tap25_admin;
@@ -5880,13 +6552,24 @@ GRANT EXECUTE ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,t
 GRANT EXECUTE ON FUNCTION tap25.mail_hops(bigint,integer,text) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.mail_ip(inet,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.mail_local_part(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_national_between(text,text,timestamp with time zone,timestamp with time zone,interval,integer) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_national_client(inet,timestamp with time zone,timestamp with time zone,interval,integer) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_national_from(text,timestamp with time zone,timestamp with time zone,interval,integer) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_national_from_domain(text,timestamp with time zone,timestamp with time zone,interval,integer) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_national_ip(inet,timestamp with time zone,timestamp with time zone,interval,integer) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_national_of(text,timestamp with time zone,timestamp with time zone,interval,integer) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_national_server(inet,timestamp with time zone,timestamp with time zone,interval,integer) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_national_to(text,timestamp with time zone,timestamp with time zone,interval,integer) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.mail_national_to_domain(text,timestamp with time zone,timestamp with time zone,interval,integer) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.mail_of(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.open_case(text,text) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25.open_case_national(text,text,interval) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25.refuse_warrant(bigint,text) TO tap25_approver;
 GRANT EXECUTE ON FUNCTION tap25.set_retention(interval) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal."national"(text,text[],timestamp with time zone,timestamp with time zone,interval,integer) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.begin_load(text,date[]) TO tap25_sensor;
@@ -5943,6 +6626,7 @@ GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_sensor;
 -- Comments. A column that several relations share is explained at tap25.mail, or tap25.warrants.
 
 COMMENT ON SCHEMA tap25 IS 'For people: the view mail, the functions that ask it, and the records of warrants, accesses, holds, retention and what was dropped.';
+COMMENT ON TYPE tap25.mail_national IS 'An answer of regions: rows with the columns of mail_once, for which answer is row, and for each region one line whose answer is whole, cut (there are more rows than most), or no answer. note says how many rows, or why none. sensors and copies are null in rows of questions that do not have each mail once.';
 COMMENT ON TYPE tap25.outcome IS 'What became of a mail. accepted: RCPT and the message were answered 2xx. deferred: MAIL, RCPT or the message was answered 4xx. refused: MAIL, RCPT or the message was answered 5xx. aborted: the transaction ended before the message was settled. unknown: a reply that decides was not captured, or the capture ended. encrypted: STARTTLS was accepted; the mail after it is not seen.';
 COMMENT ON TABLE tap25.accesses IS 'What auditors have read, opened, or were refused, and who has opened the private cluster as its owner. Append-only, for its owner too; administrators read it.';
 COMMENT ON COLUMN tap25.accesses.at IS 'When the access was recorded, by the database''s clock.';
@@ -6157,6 +6841,7 @@ COMMENT ON FUNCTION tap25.case_completeness(text) IS 'Returns what completeness(
 COMMENT ON FUNCTION tap25.case_leaves(bigint) IS 'Returns the links of the segments that rows of an answer are in, with the leaves of all their rows of a day: docs/evidence.md. tap25 disclose makes proofs of them. For the auditor who has asked.';
 COMMENT ON FUNCTION tap25.case_list(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns what case_mail does, in eight columns, and seen_at to the second. For auditors: select * from case_list(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_mail(text,timestamp with time zone,timestamp with time zone,text) IS 'Returns the rows of a question that ask_case has recorded within 15 minutes, with the same arguments: each recipient of each mail once. For auditors: select * from case_mail(''2026-17'')';
+COMMENT ON FUNCTION tap25.case_national(text,timestamp with time zone,timestamp with time zone,text,interval,integer) IS 'Asks a case in each region at once, which records the question, and then returns its rows with their region, and one line a region: whole, cut (beyond most rows), or no answer within the patience. For auditors: select * from case_national(''2026-17'')';
 COMMENT ON FUNCTION tap25.case_warrants(bigint) IS 'Returns the warrants that an answer rests on, as ask_case has recorded it: basis, applicant, approver, targets, times. For the auditor who has asked: select * from case_warrants(17)';
 COMMENT ON FUNCTION tap25.completeness(timestamp with time zone,timestamp with time zone,text) IS 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now. For administrators; auditors call case_completeness: select sentence from completeness(''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.correspondents(text,timestamp with time zone,timestamp with time zone) IS 'Returns with whom a party had mail: how many mails it sent to each, received from each, how many of both were accepted, the first and the last. Each mail counts once. A party is as for mail_between. For the owner: select * from correspondents(''a@a.example'')';
@@ -6169,12 +6854,22 @@ COMMENT ON FUNCTION tap25.mail_from_domain(text,timestamp with time zone,timesta
 COMMENT ON FUNCTION tap25.mail_hops(bigint,integer,text) IS 'Returns the hops of a mail to a recipient: 0 is the one given, by its session_id, mail_no and rcpt_to; those before have numbers below. linked_by says what the link to the neighbour towards 0 rests on: recipient and sender, equal; orcpt and envid, those of RFC 3461; size, at most 4,096 octets more, as fields of the header make it; address, the server of one is the client of the next; time, the next began after it. others counts mails with as many links: if there are any, the hop is one of several. For the owner: select h.* from mail_to(''b@b.example'') m, mail_hops(m.session_id, m.mail_no, m.rcpt_to) h';
 COMMENT ON FUNCTION tap25.mail_ip(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of an IP address or subnet as client, server or origin, each once, with since <= seen_at < before. For the owner: select * from mail_ip(''192.0.2.1'', ''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_local_part(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to all addresses with a local part, whatever their domain, each once, with since <= seen_at < before: 31 days at most, which are read whole. For the owner: select * from mail_local_part(''info'', ''2026-01-01'', ''2026-02-01'')';
+COMMENT ON FUNCTION tap25.mail_national_between(text,text,timestamp with time zone,timestamp with time zone,interval,integer) IS 'Asks the mail_between() of each region at once. Returns rows with their region, and one line a region: whole, cut (beyond most rows), or no answer within the patience. For the owner: select * from mail_national_between(''a@a.example'', ''b.example'')';
+COMMENT ON FUNCTION tap25.mail_national_client(inet,timestamp with time zone,timestamp with time zone,interval,integer) IS 'Asks the mail_client() of each region at once. Returns rows with their region, and one line a region: whole, cut (beyond most rows), or no answer within the patience. For the owner: select * from mail_national_client(''192.0.2.1'')';
+COMMENT ON FUNCTION tap25.mail_national_from(text,timestamp with time zone,timestamp with time zone,interval,integer) IS 'Asks the mail_from() of each region at once. Returns rows with their region, and one line a region: whole, cut (beyond most rows), or no answer within the patience. For the owner: select * from mail_national_from(''a@a.example'')';
+COMMENT ON FUNCTION tap25.mail_national_from_domain(text,timestamp with time zone,timestamp with time zone,interval,integer) IS 'Asks the mail_from_domain() of each region at once. Returns rows with their region, and one line a region: whole, cut (beyond most rows), or no answer within the patience. For the owner: select * from mail_national_from_domain(''a.example'')';
+COMMENT ON FUNCTION tap25.mail_national_ip(inet,timestamp with time zone,timestamp with time zone,interval,integer) IS 'Asks the mail_ip() of each region at once. Returns rows with their region, and one line a region: whole, cut (beyond most rows), or no answer within the patience. For the owner: select * from mail_national_ip(''192.0.2.1'')';
+COMMENT ON FUNCTION tap25.mail_national_of(text,timestamp with time zone,timestamp with time zone,interval,integer) IS 'Asks the mail_of() of each region at once. Returns rows with their region, and one line a region: whole, cut (beyond most rows), or no answer within the patience. For the owner: select * from mail_national_of(''a@a.example'')';
+COMMENT ON FUNCTION tap25.mail_national_server(inet,timestamp with time zone,timestamp with time zone,interval,integer) IS 'Asks the mail_server() of each region at once. Returns rows with their region, and one line a region: whole, cut (beyond most rows), or no answer within the patience. For the owner: select * from mail_national_server(''192.0.2.1'')';
+COMMENT ON FUNCTION tap25.mail_national_to(text,timestamp with time zone,timestamp with time zone,interval,integer) IS 'Asks the mail_to() of each region at once. Returns rows with their region, and one line a region: whole, cut (beyond most rows), or no answer within the patience. For the owner: select * from mail_national_to(''a@a.example'')';
+COMMENT ON FUNCTION tap25.mail_national_to_domain(text,timestamp with time zone,timestamp with time zone,interval,integer) IS 'Asks the mail_to_domain() of each region at once. Returns rows with their region, and one line a region: whole, cut (beyond most rows), or no answer within the patience. For the owner: select * from mail_national_to_domain(''a.example'')';
 COMMENT ON FUNCTION tap25.mail_of(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail from and to a party, each once, with since <= seen_at < before. A party is as for mail_between. For the owner: select * from mail_of(''a@a.example'')';
 COMMENT ON FUNCTION tap25.mail_once(timestamp with time zone,timestamp with time zone) IS 'Returns what the view mail_once has with since <= seen_at < before; reads these days alone, and an hour around them, in which copies from taps with other clocks may be. For the owner: select * from mail_once(''2026-01-01'', ''2026-02-01'')';
 COMMENT ON FUNCTION tap25.mail_server(inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that an IP address or subnet received, with since <= seen_at < before. For the owner: select * from mail_server(''2001:db8::25'')';
 COMMENT ON FUNCTION tap25.mail_to(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to an address, in upper or lower case, with since <= seen_at < before. For the owner: select * from mail_to(''b@b.example'', ''2026-01-01'')';
 COMMENT ON FUNCTION tap25.mail_to_domain(text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail to a domain, not to its subdomains, with since <= seen_at < before. For the owner: select * from mail_to_domain(''b.example'')';
 COMMENT ON FUNCTION tap25.open_case(text,text) IS 'Opens a case for twelve hours and records the purpose; returns false if no warrant opens it. For auditors; commit before ask_case: select open_case(''2026-17'', ''complaint of a@a.example'')';
+COMMENT ON FUNCTION tap25.open_case_national(text,text,interval) IS 'Opens a case in each region for twelve hours, where the login of the same name has a warrant, and records the purpose there. For auditors: select * from open_case_national(''2026-17'', ''complaint of a@a.example'')';
 COMMENT ON FUNCTION tap25.refuse_warrant(bigint,text) IS 'Refuses a warrant that was applied for. For approvers: select refuse_warrant(7, ''no order'')';
 COMMENT ON FUNCTION tap25.set_retention(interval) IS 'Sets how long days are kept, null for ever; only the owner of the schema makes it shorter. For administrators: select set_retention(''2 years'')';
 COMMENT ON SCHEMA tap25_internal IS 'For tap25 itself: the rows, the loads and the functions that keep them. An administrator reads its tables; nobody writes to them by hand.';
@@ -6333,6 +7028,11 @@ COMMENT ON COLUMN tap25_internal.prints.day IS 'The UTC day.';
 COMMENT ON COLUMN tap25_internal.prints.page IS 'The page: other bits of the hash.';
 COMMENT ON COLUMN tap25_internal.prints.prints IS 'The prints in the page, ascending, each less 32768.';
 COMMENT ON TABLE tap25_internal.rebuilding_indexes IS 'No rows: locked by whoever rebuilds the indexes of a day.';
+COMMENT ON TABLE tap25_internal.regions IS 'The databases that the questions with national in their names ask: tap25 db regions lists, adds and removes them.';
+COMMENT ON COLUMN tap25_internal.regions.region IS 'Name of the region.';
+COMMENT ON COLUMN tap25_internal.regions.conninfo IS 'How its database is reached, in libpq''s keywords, without a password. user is the login of questions without a warrant; null: that of who asks. Auditors always have their own.';
+COMMENT ON COLUMN tap25_internal.regions.added_by IS 'The login that added it.';
+COMMENT ON COLUMN tap25_internal.regions.added_at IS 'When it was added, by the database''s clock.';
 COMMENT ON TABLE tap25_internal.reindexed IS 'Days whose indexes were rebuilt after the day was over, which packs them.';
 COMMENT ON COLUMN tap25_internal.reindexed.day IS 'The UTC day.';
 COMMENT ON COLUMN tap25_internal.reindexed.rows IS 'How many rows the day had then.';
@@ -6364,6 +7064,7 @@ COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
 COMMENT ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) IS 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.answered(bigint) IS 'Returns the question that ask_case has recorded under a number, for who has asked it, within 15 minutes; fails if there is none, or one of its warrants has ended.';
 COMMENT ON FUNCTION tap25_internal.as_mail(text) IS 'Returns the query that shows rows of envelopes, which another query gives, as mail does.';
+COMMENT ON FUNCTION tap25_internal.ask_regions(text,text,boolean,name,interval) IS 'Has each region run one or two queries, as a login, in a transaction each, at once, and returns what they gave, or why not. It ends within the patience, if that is 3 s for each region.';
 COMMENT ON FUNCTION tap25_internal.await_flush() IS 'Waits until what is committed survives a crash of the server, also if its commit did not wait.';
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
@@ -6398,6 +7099,7 @@ COMMENT ON FUNCTION tap25_internal.claim_chain(text) IS 'Refuses who may not add
 COMMENT ON FUNCTION tap25_internal.claim_sensor(text) IS 'Takes a sensor''s name for the session''s login with its first load; fails if the name or the login is bound otherwise.';
 COMMENT ON FUNCTION tap25_internal.completeness_sentence(timestamp with time zone,timestamp with time zone,text[],numeric,tstzmultirange,numeric,numeric,numeric,numeric,numeric,boolean,text[]) IS 'The figures of completeness() in words.';
 COMMENT ON FUNCTION tap25_internal.concerns(text,text,inet,text,boolean,timestamp with time zone,timestamp with time zone,timestamp with time zone,text,text,inet,inet,inet,text) IS 'Returns whether a row is of a mailbox, domain or network (the others are null) and in a time range; of a network, seen in the network of a name, by origin_ip too if by_origin.';
+COMMENT ON FUNCTION tap25_internal.conninfo_value(text) IS 'Returns a value as it stands in a connection string of libpq''s keywords.';
 COMMENT ON FUNCTION tap25_internal.count_addresses(text[]) IS 'Returns how many addresses the texts of a block have.';
 COMMENT ON FUNCTION tap25_internal.count_day() IS 'Trigger: as count_rows, for what a statement adds to the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows that a statement adds in days, and refuses rows of another sensor than the login''s.';
@@ -6430,6 +7132,7 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_before_disclosure() IS 'The part 
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_evidence() IS 'The part of grant_roles that is older than evidence.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_load_days() IS 'The part of grant_roles that is older than load_days.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_packing() IS 'The part of grant_roles that is older than packing.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_regions() IS 'The part of grant_roles that is older than regions.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_volumes() IS 'The part of grant_roles that is older than volumes.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_widths() IS 'The part of grant_roles that is older than the widths of indexes.';
@@ -6452,6 +7155,7 @@ COMMENT ON FUNCTION tap25_internal.kept_from() IS 'Returns the first day that th
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
 COMMENT ON FUNCTION tap25_internal.leaf(tap25.coverage) IS 'The leaf of a record of coverage in a tree of evidence.';
 COMMENT ON FUNCTION tap25_internal.leaf(tap25_internal.envelopes) IS 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
+COMMENT ON FUNCTION tap25_internal.leave_regions() IS 'Closes this session''s connections to regions.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
 COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an address before the last @, in lower case; all of it without @.';
 COMMENT ON FUNCTION tap25_internal.lock_chain(text,bytea) IS 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
@@ -6460,6 +7164,7 @@ COMMENT ON FUNCTION tap25_internal.log_refusal(bigint,text) IS 'Writes to the se
 COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail that a condition on $1, the value, holds for, asked day by day. {bucket} in the condition stands for the function that the indexes of addresses call. The functions mail_from to mail_server call it.';
 COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a mailbox, domain or network (the others are null) in a time range.';
 COMMENT ON FUNCTION tap25_internal.mail_of_party(text,boolean,timestamp with time zone,timestamp with time zone) IS 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
+COMMENT ON FUNCTION tap25_internal.mail_of_regions(text,text,boolean,name,interval,integer) IS 'Returns the rows that regions give, and a line for each region.';
 COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';
@@ -6470,6 +7175,7 @@ COMMENT ON FUNCTION tap25_internal.may_read(name,timestamp with time zone) IS 'R
 COMMENT ON FUNCTION tap25_internal.misdated_leaves(timestamp with time zone) IS 'The leaves of the rows that expire_misdated will drop. For administrators, who sign what they drop.';
 COMMENT ON FUNCTION tap25_internal.my_cases() IS 'Returns what the view my_cases shows.';
 COMMENT ON FUNCTION tap25_internal.my_sensor() IS 'Returns the sensor''s name that the session''s login has; fails if it has none.';
+COMMENT ON FUNCTION tap25_internal."national"(text,text[],timestamp with time zone,timestamp with time zone,interval,integer) IS 'Asks the regions for mail, for those who may read mail.';
 COMMENT ON FUNCTION tap25_internal.note_application() IS 'Trigger: records the event that a warrant was applied for.';
 COMMENT ON FUNCTION tap25_internal.once_query(text) IS 'Returns the text of the query behind mail_once, over the rows of a source: a query with the columns of mail.';
 COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
@@ -6495,6 +7201,7 @@ COMMENT ON FUNCTION tap25_internal.record_opening(text,text,text) IS 'Records th
 COMMENT ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) IS 'Records that a scope is in force for a sensor from a time on, and returns whether that is a change. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.refuse() IS 'Trigger: refuses to change or delete rows of a table that is append-only.';
 COMMENT ON FUNCTION tap25_internal.refuse_change() IS 'Trigger: refuses to write the view warrants.';
+COMMENT ON FUNCTION tap25_internal.region_failure(text,text,text) IS 'Returns why a region has not answered, in words that hold no address, host, login or value.';
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
 COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';

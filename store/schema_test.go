@@ -48,6 +48,10 @@ var schemaSections = []struct{ heading, query string }{
 			union all
 			select 1, t.oid::regtype::text, format(E'\nCREATE TYPE %s AS ENUM (%s);', t.oid::regtype, (select string_agg(quote_literal(enumlabel), ', ' order by enumsortorder) from pg_enum where enumtypid = t.oid))
 			from pg_type t where t.typnamespace in (select oid from pg_namespace where nspname in ('tap25', 'tap25_internal')) and t.typtype = 'e'
+			union all
+			select 2, c.oid::regclass::text, format(E'\nCREATE TYPE %s AS (%s\n);', c.oid::regclass, (select string_agg(E'\n    ' || quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod), ',' order by a.attnum)
+				from pg_attribute a where a.attrelid = c.oid and not a.attisdropped))
+			from pg_class c where c.relnamespace in (select oid from pg_namespace where nspname in ('tap25', 'tap25_internal')) and c.relkind = 'c'
 		) s order by turn, name`},
 	{"Tables, their constraints and indexes", `
 		with columns as (

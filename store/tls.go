@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -36,14 +37,14 @@ func remote(cfg *pgconn.Config) bool {
 	for _, f := range cfg.Fallbacks {
 		hosts = append(hosts, f.Host)
 	}
-	for _, h := range hosts {
-		addr, err := netip.ParseAddr(h)
-		if !filepath.IsAbs(h) && !strings.HasPrefix(h, "@") && h != "localhost" &&
-			(err != nil || !addr.Unmap().IsLoopback()) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(hosts, elsewhere)
+}
+
+// elsewhere reports whether a host is not this one.
+func elsewhere(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return !filepath.IsAbs(host) && !strings.HasPrefix(host, "@") && host != "localhost" &&
+		(err != nil || !addr.Unmap().IsLoopback())
 }
 
 // preferred reports whether a connection would use TLS unproven, and plain text if the server has none: pgx's default.

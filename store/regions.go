@@ -1,0 +1,174 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Region is a database that the questions with national in their names ask.
+type Region struct {
+	Name    string
+	Server  string // how it is reached, in libpq's keywords
+	Failure string // why it did not answer, "" if it did
+}
+
+// regionLogins is what a superuser runs for an owner who may not make the extension.
+const regionLogins = `CREATE SCHEMA tap25_dblink;
+CREATE EXTENSION dblink SCHEMA tap25_dblink;
+GRANT USAGE ON SCHEMA tap25_dblink TO %[1]s;
+GRANT EXECUTE ON FUNCTION tap25_dblink.dblink_connect_u(text, text) TO %[1]s;`
+
+// AddRegion adds a region, or gives it another URL, which may name no password. The first makes the extension dblink,
+// in a schema of its own; the error has what a superuser has to run if this user may not.
+func (db *DB) AddRegion(ctx context.Context, name, rawURL string) error {
+	info, err := conninfo(rawURL)
+	if err != nil {
+		return err
+	}
+	if err := db.makeDblink(ctx); err != nil {
+		return err
+	}
+	_, err = db.conn.Exec(ctx, `insert into tap25_internal.regions as r (region, conninfo) values ($1, $2)
+		on conflict (region) do update set conninfo = excluded.conninfo, added_by = default, added_at = default`, name, info)
+	if err != nil {
+		return fmt.Errorf("add the region: %w", err)
+	}
+	return nil
+}
+
+// makeDblink makes the extension if it is missing.
+func (db *DB) makeDblink(ctx context.Context) error {
+	var schema *string
+	var usable bool
+	var user string
+	err := db.conn.QueryRow(ctx, `select quote_ident(current_user), e.extnamespace::regnamespace::text,
+		coalesce(has_schema_privilege(e.extnamespace, 'usage') and (select bool_and(has_function_privilege(p.oid, 'execute'))
+			from pg_catalog.pg_proc p
+			where p.pronamespace = e.extnamespace and p.proname = 'dblink_connect_u' and p.pronargs = 2), false)
+		from (values (1)) one left join pg_catalog.pg_extension e on e.extname = 'dblink'`).Scan(&user, &schema, &usable)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for the extension dblink: %w", err)
+	case schema != nil && *schema != "tap25_dblink":
+		return fmt.Errorf("the extension dblink is in the schema %s, where others may call it: move it "+
+			"(ALTER EXTENSION dblink SET SCHEMA tap25_dblink), to a schema that only the owner of tap25 may use",
+			*schema)
+	case usable:
+		return nil
+	case schema == nil:
+		_, err = db.conn.Exec(ctx, "create schema if not exists tap25_dblink; "+
+			"create extension dblink schema tap25_dblink")
+		if err == nil {
+			return nil
+		}
+	}
+	return errors.Join(fmt.Errorf("tap25 may not use the extension dblink, which is part of PostgreSQL (package "+
+		"postgresql-contrib where it is not in the server's). A superuser runs, in this database:\n"+regionLogins,
+		user), err)
+}
+
+// DropRegion removes a region. It is an error if there is none of that name.
+func (db *DB) DropRegion(ctx context.Context, name string) error {
+	tag, err := db.conn.Exec(ctx, "delete from tap25_internal.regions where region = $1", name)
+	if err != nil {
+		return fmt.Errorf("remove the region: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("there is no region %q: 'tap25 db regions ls' lists them", name)
+	}
+	return nil
+}
+
+// Regions lists the regions, and asks each whether it answers.
+func (db *DB) Regions(ctx context.Context, patience time.Duration) ([]Region, error) {
+	rows, err := db.conn.Query(ctx, "select region, conninfo, '' from tap25_internal.regions order by region")
+	if err != nil {
+		return nil, fmt.Errorf("list the regions: %w", err)
+	}
+	regions, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Region])
+	if err != nil || len(regions) == 0 {
+		return nil, wrap("list the regions", err)
+	}
+	rows, err = db.conn.Query(ctx, `select region, coalesce(failure, '') from tap25_internal.ask_regions(
+		'select version::text from tap25_internal.tap25_schema_version', null, false, null, $1)`, patience)
+	if err != nil {
+		return nil, fmt.Errorf("ask the regions: %w", err)
+	}
+	var name, failure string
+	_, err = pgx.ForEachRow(rows, []any{&name, &failure}, func() error {
+		i := slices.IndexFunc(regions, func(r Region) bool { return r.Name == name })
+		regions[i].Failure = failure
+		return nil
+	})
+	return regions, wrap("ask the regions", err)
+}
+
+func wrap(what string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	return err
+}
+
+// conninfo returns a URL in libpq's keywords, to which others can be added. A server on another host must prove its
+// name, unless the URL says otherwise. The files that the URL names are those of the server that asks.
+func conninfo(rawURL string) (string, error) {
+	query, isURL := urlQuery(rawURL)
+	if !isURL {
+		return "", errors.New("name the region's database by a URL such as postgres://db.example/mail")
+	}
+	_, rest, _ := strings.Cut(rawURL, "://")
+	rest, _, _ = strings.Cut(rest, "?")
+	authority, database, _ := strings.Cut(rest, "/")
+	user := ""
+	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+		user, authority = authority[:at], authority[at+1:]
+	}
+	if strings.Contains(user, ":") || query.Has("password") || query.Has("sslpassword") {
+		return "", errors.New("a region's URL has no password, which others could read in the database: put it into " +
+			"a password file of the user who runs the server, and name that with passfile= in the URL")
+	}
+	hosts, ports := splitHosts(authority)
+	for key, value := range map[string]string{"host": hosts, "port": ports, "user": user, "dbname": database} {
+		value, err := url.PathUnescape(value)
+		if err != nil {
+			return "", errors.New("the region's URL cannot be read")
+		}
+		if value != "" {
+			query.Set(key, value)
+		}
+	}
+	if query.Get("dbname") == "" || query.Get("host") == "" {
+		return "", errors.New("a region's URL names a host and a database, such as postgres://db.example/mail")
+	}
+	if !query.Has("sslmode") && slices.ContainsFunc(strings.Split(query.Get("host"), ","), elsewhere) {
+		query.Set("sslmode", "verify-full")
+	}
+	var words []string
+	for key := range query {
+		value := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(query.Get(key))
+		words = append(words, key+"='"+value+"'")
+	}
+	slices.Sort(words)
+	return strings.Join(words, " "), nil
+}
+
+// splitHosts takes the hosts and ports of a URL apart, each separated by commas.
+func splitHosts(authority string) (hosts, ports string) {
+	var hostList, portList []string
+	for _, a := range strings.Split(authority, ",") {
+		host, port := a, ""
+		if colon := strings.LastIndexByte(a, ':'); colon > strings.LastIndexByte(a, ']') {
+			host, port = a[:colon], a[colon+1:]
+		}
+		hostList, portList = append(hostList, strings.Trim(host, "[]")), append(portList, port)
+	}
+	return strings.Join(hostList, ","), strings.TrimRight(strings.Join(portList, ","), ",")
+}
