@@ -45,33 +45,32 @@ func (db *DB) AddRegion(ctx context.Context, name, rawURL string) error {
 
 // makeDblink makes the extension if it is missing.
 func (db *DB) makeDblink(ctx context.Context) error {
-	var schema *string
+	var user, schema string
 	var usable bool
-	var user string
-	err := db.conn.QueryRow(ctx, `select quote_ident(current_user), e.extnamespace::regnamespace::text,
-		coalesce(has_schema_privilege(e.extnamespace, 'usage') and (select bool_and(has_function_privilege(p.oid, 'execute'))
-			from pg_catalog.pg_proc p
-			where p.pronamespace = e.extnamespace and p.proname = 'dblink_connect_u' and p.pronargs = 2), false)
-		from (values (1)) one left join pg_catalog.pg_extension e on e.extname = 'dblink'`).Scan(&user, &schema, &usable)
+	err := db.conn.QueryRow(ctx, `select quote_ident(current_user), coalesce(e.extnamespace::regnamespace::text, ''),
+		tap25_internal.has_dblink() and has_schema_privilege(e.extnamespace, 'usage')
+			and (select bool_and(has_function_privilege(p.oid, 'execute')) from pg_catalog.pg_proc p
+				where p.pronamespace = e.extnamespace and p.proname = 'dblink_connect_u' and p.pronargs = 2)
+		from (values (1)) one left join pg_catalog.pg_extension e on e.extname = 'dblink'`).
+		Scan(&user, &schema, &usable)
 	switch {
 	case err != nil:
 		return fmt.Errorf("look for the extension dblink: %w", err)
-	case schema != nil && *schema != "tap25_dblink":
-		return fmt.Errorf("the extension dblink is in the schema %s, where others may call it: move it "+
-			"(ALTER EXTENSION dblink SET SCHEMA tap25_dblink), to a schema that only the owner of tap25 may use",
-			*schema)
 	case usable:
 		return nil
-	case schema == nil:
-		_, err = db.conn.Exec(ctx, "create schema if not exists tap25_dblink; "+
-			"create extension dblink schema tap25_dblink")
+	case schema == "":
+		_, err = db.conn.Exec(ctx, "create schema tap25_dblink; create extension dblink schema tap25_dblink")
 		if err == nil {
 			return nil
 		}
+	case schema != "tap25_dblink":
+		return fmt.Errorf("the extension dblink is in the schema %s, where others may call it: move it "+
+			"(ALTER EXTENSION dblink SET SCHEMA tap25_dblink), to a schema that only the owner of tap25 may use",
+			schema)
 	}
 	return errors.Join(fmt.Errorf("tap25 may not use the extension dblink, which is part of PostgreSQL (package "+
-		"postgresql-contrib where it is not in the server's). A superuser runs, in this database:\n"+regionLogins,
-		user), err)
+		"postgresql-contrib where it is not in the server's), or others may create in its schema. A superuser runs, "+
+		"in this database, without either:\n"+regionLogins, user), err)
 }
 
 // DropRegion removes a region. It is an error if there is none of that name.

@@ -269,11 +269,23 @@ func TestRegions_OwnerLearnsWhatASuperuserHasToRun(t *testing.T) {
 	if err == nil {
 		t.Fatal("an owner without rights makes an extension")
 	}
-	_, statements, _ := strings.Cut(err.Error(), "runs, in this database:\n")
+	_, statements, _ := strings.Cut(err.Error(), "without either:\n")
 	statements, _, _ = strings.Cut(statements, "\nERROR")
 	run(t, super, statements)
 	if err := owner.AddRegion(t.Context(), "one", url); err != nil {
 		t.Fatal(err)
+	}
+	// Whoever may create in its schema could have functions run as the owner.
+	for _, s := range [][2]string{{"grant create on schema tap25_dblink to public",
+		"revoke create on schema tap25_dblink from public"},
+		{"alter schema tap25_dblink owner to tap25_sensor", "alter schema tap25_dblink owner to current_user"}} {
+		run(t, super, s[0])
+		_, err := owner.Regions(t.Context(), 5*time.Second)
+		fails(t, s[0], err, "55000")
+		if err := owner.AddRegion(t.Context(), "two", url); err == nil {
+			t.Errorf("%s: a region is added", s[0])
+		}
+		run(t, super, s[1])
 	}
 	regions, err := owner.Regions(t.Context(), 5*time.Second)
 	if err != nil || len(regions) != 1 || regions[0].Failure != "no connection" {

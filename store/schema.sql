@@ -3296,7 +3296,7 @@ declare
     detail   text;
     context  text;
 begin
-    if not exists (select from pg_namespace n where n.nspname = 'tap25_dblink') or not exists (select from tap25_internal.regions) then
+    if not tap25_internal.has_dblink() or not exists (select from tap25_internal.regions) then
         raise 'there is no region to ask' using errcode = 'object_not_in_prerequisite_state', hint = 'Add one: tap25 db regions add NAME --url URL';
     elsif coalesce(patience not between interval '1 second' and interval '1 hour', true) then
         raise 'the patience is between a second and an hour' using errcode = 'invalid_parameter_value';
@@ -4762,6 +4762,18 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.has_dblink()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select exists (select from pg_extension e join pg_namespace n on n.oid = e.extnamespace join pg_roles r on r.oid = n.nspowner
+        where e.extname = 'dblink' and n.nspname = 'tap25_dblink'
+        and (r.rolsuper or r.oid = (select t.nspowner from pg_namespace t where t.nspname = 'tap25_internal'))
+        and not exists (select from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE' and a.grantee <> n.nspowner))
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.has_links(of_sensor text, its_fingerprint bytea, numbers bigint[], hashes bytea[])
  RETURNS boolean[]
  LANGUAGE plpgsql
@@ -5014,7 +5026,7 @@ AS $function$
 declare
     connection text;
 begin
-    if not exists (select from pg_namespace n where n.nspname = 'tap25_dblink') then
+    if not tap25_internal.has_dblink() then
         return;
     end if;
     foreach connection in array coalesce(tap25_dblink.dblink_get_connections(), '{}') loop
@@ -7136,6 +7148,7 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_before_regions() IS 'The part of 
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_scopes() IS 'The part of grant_roles that is older than scopes.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_volumes() IS 'The part of grant_roles that is older than volumes.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_widths() IS 'The part of grant_roles that is older than the widths of indexes.';
+COMMENT ON FUNCTION tap25_internal.has_dblink() IS 'Returns whether dblink is in the schema tap25_dblink, and nobody but its owner, who is trusted, may create there.';
 COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Which of some links, by number and SHA-256, a chain has. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';

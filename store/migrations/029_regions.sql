@@ -44,11 +44,19 @@ set search_path = pg_catalog, pg_temp as $$
         else 'error ' || state end
 $$;
 
+-- Whoever may create in the schema of dblink could put a function in the place of one of its, which would run as the owner.
+create function tap25_internal.has_dblink() returns boolean language sql stable set search_path = pg_catalog, pg_temp as $$
+    select exists (select from pg_extension e join pg_namespace n on n.oid = e.extnamespace join pg_roles r on r.oid = n.nspowner
+        where e.extname = 'dblink' and n.nspname = 'tap25_dblink'
+        and (r.rolsuper or r.oid = (select t.nspowner from pg_namespace t where t.nspname = 'tap25_internal'))
+        and not exists (select from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE' and a.grantee <> n.nspowner))
+$$;
+
 create function tap25_internal.leave_regions() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     connection text;
 begin
-    if not exists (select from pg_namespace n where n.nspname = 'tap25_dblink') then
+    if not tap25_internal.has_dblink() then
         return;
     end if;
     foreach connection in array coalesce(tap25_dblink.dblink_get_connections(), '{}') loop
@@ -60,8 +68,8 @@ end $$;
 
 -- Has each region run a query, and after its commit another, of one column each, and returns the first row of the first and all of the
 -- second. Nothing here waits for a single region but its connect, for which libpq has a limit, of 2 to 3 s at least: so each has its share
--- of the time that is left, and a patience of 3 s a region is never exceeded. A result is read once all of it is here. A region that is late is left alone, since PostgreSQL 15 would wait
--- for an answer to a cancel: its own statement_timeout ends the query there.
+-- of the time that is left, and a patience of 3 s a region is not exceeded. A result is read once all of it is here. A region that is late
+-- is left alone, since PostgreSQL 15 would wait for an answer to a cancel: its own statement_timeout ends the query there.
 create function tap25_internal.ask_regions(first text, second text, writes boolean, login name, patience interval)
 returns table (region text, failure text, head text, answers text[])
 language plpgsql set search_path = pg_catalog, pg_temp set client_min_messages = error as $$
@@ -83,7 +91,7 @@ declare
     detail   text;
     context  text;
 begin
-    if not exists (select from pg_namespace n where n.nspname = 'tap25_dblink') or not exists (select from tap25_internal.regions) then
+    if not tap25_internal.has_dblink() or not exists (select from tap25_internal.regions) then
         raise 'there is no region to ask' using errcode = 'object_not_in_prerequisite_state', hint = 'Add one: tap25 db regions add NAME --url URL';
     elsif coalesce(patience not between interval '1 second' and interval '1 hour', true) then
         raise 'the patience is between a second and an hour' using errcode = 'invalid_parameter_value';
@@ -253,7 +261,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp set d
 
 -- Rights.
 
-revoke execute on function tap25_internal.conninfo_value, tap25_internal.region_failure, tap25_internal.leave_regions, tap25_internal.ask_regions,
+revoke execute on function tap25_internal.conninfo_value, tap25_internal.has_dblink, tap25_internal.region_failure, tap25_internal.leave_regions, tap25_internal.ask_regions,
     tap25_internal.mail_of_regions, tap25_internal.national, tap25.mail_national_to, tap25.mail_national_from, tap25.mail_national_to_domain,
     tap25.mail_national_from_domain, tap25.mail_national_client, tap25.mail_national_server, tap25.mail_national_ip, tap25.mail_national_of,
     tap25.mail_national_between, tap25.open_case_national, tap25.case_national from public;
@@ -297,6 +305,7 @@ begin
 end $$;
 comment on function tap25_internal.conninfo_value is 'Returns a value as it stands in a connection string of libpq''s keywords.';
 comment on function tap25_internal.region_failure is 'Returns why a region has not answered, in words that hold no address, host, login or value.';
+comment on function tap25_internal.has_dblink is 'Returns whether dblink is in the schema tap25_dblink, and nobody but its owner, who is trusted, may create there.';
 comment on function tap25_internal.leave_regions is 'Closes this session''s connections to regions.';
 comment on function tap25_internal.ask_regions is 'Has each region run one or two queries, as a login, in a transaction each, at once, and returns what they gave, or why not. It ends within the patience, if that is 3 s for each region.';
 comment on function tap25_internal.mail_of_regions is 'Returns the rows that regions give, and a line for each region.';
