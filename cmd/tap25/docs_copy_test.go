@@ -124,7 +124,12 @@ func TestDocs_CopyFollowsAndExpires(t *testing.T) {
 	first := storetest.NewServer(t, "wal_level=logical")
 	second := storetest.NewServer(t, "wal_retrieve_retry_interval=100ms")
 	r := newTwoServers(t, first, second, "- 365", "- 36500", "365d", "36500d") // the demo's days are always within it
-	for _, word := range []string{"publish", "copy", "hourly", "subscribe"} {
+	r.moved(first, "early", 10)
+	packed := r.sql(first, "mail", "mail", "select count(tap25_internal.pack_day(day)) from days where sensor = 'early'")
+	if packed == "0" {
+		t.Fatal("no day is packed")
+	}
+	for _, word := range []string{"publish", "copy", "hourly", "packed", "subscribe"} {
 		r.run(word)
 	}
 	r.same(first, second)
