@@ -3140,7 +3140,9 @@ begin
                 raise 'rows of the day % came while it was packed, or it has others than were counted', which using errcode = 'serialization_failure';
             end if;
             execute format('drop table tap25_internal.%I', partition);
-            execute format('drop table if exists tap25_internal.%I', tap25_internal.prints_name(which));
+            if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
+                execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
+            end if;
             if not again then
                 execute format('alter table tap25_internal.blocks attach partition tap25_internal.%I for values from (%L) to (%L)',
                     tap25_internal.blocks_name(which), which, which + 1);
@@ -3906,7 +3908,9 @@ begin
         return;
     end if;
     delete from tap25_internal.days d where d.day = which;
-    execute format('drop table if exists tap25_internal.%I', tap25_internal.prints_name(which));
+    if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
+        execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
+    end if;
     delete from tap25_internal.summaries s where s.day = which;
     delete from tap25_internal.reindexed r where r.day = which;
     delete from tap25_internal.frozen f where f.day = which;

@@ -646,7 +646,9 @@ begin
                 raise 'rows of the day % came while it was packed, or it has others than were counted', which using errcode = 'serialization_failure';
             end if;
             execute format('drop table tap25_internal.%I', partition);
-            execute format('drop table if exists tap25_internal.%I', tap25_internal.prints_name(which));
+            if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
+                execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
+            end if;
             if not again then
                 execute format('alter table tap25_internal.blocks attach partition tap25_internal.%I for values from (%L) to (%L)',
                     tap25_internal.blocks_name(which), which, which + 1);
@@ -805,7 +807,9 @@ begin
         return;
     end if;
     delete from tap25_internal.days d where d.day = which;
-    execute format('drop table if exists tap25_internal.%I', tap25_internal.prints_name(which));
+    if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
+        execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
+    end if;
     delete from tap25_internal.summaries s where s.day = which;
     delete from tap25_internal.reindexed r where r.day = which;
     delete from tap25_internal.frozen f where f.day = which;
@@ -1007,6 +1011,15 @@ comment on column tap25_internal.block_prints.prints is '16 bits of each hash.';
 comment on column tap25_internal.block_prints.blocks is 'The number of the block that has it, of each of prints.';
 comment on table tap25_internal.making_blocks is 'Has no rows. Whoever packs locks it.';
 comment on view tap25_internal.mail_packed is 'The mail of packed days; a part for each day, so that a question about a time opens no other day. Made anew when a day is packed.';
+do $$
+declare
+    c record;
+begin
+    for c in select attname, col_description(attrelid, attnum) as text from pg_attribute
+             where attrelid = 'tap25_internal.mail_days'::regclass and attnum > 0 loop
+        execute format('comment on column tap25_internal.mail_packed.%I is %L', c.attname, c.text);
+    end loop;
+end $$;
 comment on function tap25_internal.is_packed is 'Returns whether rows of a day are packed.';
 comment on function tap25_internal.blocks_name is 'Returns the name of the partition of a packed day.';
 comment on function tap25_internal.count_addresses is 'Returns how many addresses the texts of a block have.';
