@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"strings"
@@ -236,5 +237,30 @@ func TestStatus_TheDiskIsFullByTheRetention(t *testing.T) {
 		if days, full := s.FullIn(c.free); days != c.days || full != (c.days > 0) {
 			t.Errorf("%+v: full in %d days, %v", c, days, full)
 		}
+	}
+}
+
+// Packed rows name their links, which a dump keeps. A day that was not packed is told apart by the order of its rows, which
+// blocks do not have: it stays unpacked.
+func TestVerify_PackedDaysOfADumpThatWasRestored(t *testing.T) {
+	name, s := provenDatabase(t)
+	db := another(t, name)
+	if n := ask[int](t, db, "select pack_rows('2020-03-02', 5, 4 << 20)"); n == 0 {
+		t.Fatal("nothing was packed")
+	}
+	want, mail := verify(t, db, trusting(s)), tuples(t, db, "select * from mail order by seen_at, mail::text")
+	db.Close()
+	db = restored(t, name)
+	if !bytes.Equal(tuples(t, db, "select * from mail order by seen_at, mail::text"), mail) {
+		t.Error("the restored database has other mail")
+	}
+	if r := verify(t, db, trusting(s)); len(r.Findings) > 0 || r.Rows != want.Rows {
+		t.Errorf("%+v, want %d rows", r, want.Rows)
+	}
+	if n := ask[*int](t, db, "select pack_rows('2020-03-01', 5, 4 << 20)"); n != nil {
+		t.Errorf("%d rows were packed whose links nobody knows", *n)
+	}
+	if r := verify(t, db, trusting(s)); len(r.Findings) > 0 {
+		t.Errorf("%+v", r.Findings)
 	}
 }

@@ -44,14 +44,18 @@ func TestPack_EveryRowOnceWhereverItIsKilled(t *testing.T) {
 		syscall.Kill(pid, signal)
 		err := <-ended
 		packer.Close()
-		waitForServer(t, server)
-		wait(t, func() bool {
-			if d, err := Open(t.Context(), server.DSN()+testPath); err == nil {
-				db = d
-				return true
-			}
-			return false
-		})
+		if signal == syscall.SIGKILL {
+			wait(t, func() bool { _, err := db.Conn().Exec(t.Context(), "select 1"); return err != nil })
+			db.Close()
+			waitForServer(t, server)
+			wait(t, func() bool {
+				again, err := Open(t.Context(), server.DSN()+testPath)
+				if err == nil {
+					db = again
+				}
+				return err == nil
+			})
+		}
 		form := ask[string](t, db, `select concat_ws(' ', case when has_partition($1) then 'partition' end,
 			case when is_packed($1) then 'blocks' end)`, day)
 		if forms[form]++; form == "" || form == "partition blocks" || err == nil && form == "partition" {
@@ -67,7 +71,7 @@ func TestPack_EveryRowOnceWhereverItIsKilled(t *testing.T) {
 			execute(t, db, fmt.Sprintf("select make_partitions('{%s}')", day.Format(time.DateOnly)))
 			execute(t, db, "insert into envelopes select * from again; drop table again")
 		}
-		db.Close()
 	}
+	db.Close()
 	t.Logf("forms after each kill: %v", forms)
 }

@@ -3490,7 +3490,7 @@ declare
     wanted constant text := lower(value);
     domain constant text := case when kind in ('from_domain', 'to_domain') then lower(value)
         when wanted like '%@_%' and right(wanted, 1) <> '@' then split_part(wanted, '@', -1) else '' end;
-    needle constant text := chr(10) || domain || chr(9);
+    needle constant text := domain || chr(9);
 begin
     return array(
         select a.i from unnest(chunks) with ordinality c (text, n)
@@ -3498,7 +3498,7 @@ begin
                 case when g.names[1] = '' then l else l || '@' || g.names[1] end as address
             from unnest(string_to_array(c.text, chr(10))) x cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g
             cross join lateral unnest(g.names[2:]) l) a
-        where (c.n >= mixed or strpos(chr(10) || c.text, needle) > 0)
+        where strpos(case when c.n < mixed then c.text else lower(c.text) end, needle) > 0
           and case when kind in ('from_domain', 'to_domain') then tap25_internal.domain_of(a.address) = wanted else lower(a.address) = wanted end
         union all
         select (k.regular + o.n)::integer from (select tap25_internal.count_addresses(chunks) as regular offset 0) k
@@ -3520,8 +3520,9 @@ begin
     end if;
     return (select array_agg(v.id order by m.mail) from (
             select q.*, q.length - length(q.prefix) as rest, array_positions(queue, q.i::smallint) as its
-            from unnest(kinds, lengths, prefixes, octets) with ordinality q (form, length, prefix, octets, i)
-            union all select null, null, null, null, 0, null, array_positions(queue, 0::smallint) offset 0) q
+            from (select * from unnest(kinds, lengths, prefixes, octets) with ordinality u (form, length, prefix, octets, i)
+                  union all select null, null, null, null, 0) q
+            where mails is null or q.i = any (array(select queue[m] from unnest(mails) m)) offset 0) q
         cross join lateral (select case q.form when 1 then (q.rest + 1) / 2 when 2 then (q.rest + 3) / 4 * 3 else 16 end as width offset 0) w
         cross join lateral (
             select i.mail, i.nth::integer from unnest(q.its) with ordinality i (mail, nth) where mails is null
@@ -3685,7 +3686,9 @@ begin
                 raise 'rows of the day % came while it was packed, or it has others than were counted', which using errcode = 'serialization_failure';
             end if;
             execute format('drop table tap25_internal.%I', partition);
-            execute format('drop table if exists tap25_internal.%I', tap25_internal.prints_name(which));
+            if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
+                execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
+            end if;
             if not again then
                 execute format('alter table tap25_internal.blocks attach partition tap25_internal.%I for values from (%L) to (%L)',
                     tap25_internal.blocks_name(which), which, which + 1);
@@ -4123,6 +4126,19 @@ AS $function$
         where to_regclass(format('tap25_internal.%I', tap25_internal.partition_name(day) || '_' || w || '_idx')) is not null), 'bucket')
 $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.day_rows(which date)
+ RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (k.first_at + ((COALESCE((m.at)::bigint, m.at_long))::double precision * '00:00:00.000001'::interval)),
+     p.e
+    FROM ((tap25_internal.blocks k
+      CROSS JOIN LATERAL UNNEST(k.at, k.at_long) WITH ORDINALITY m(at, at_long, i))
+      JOIN LATERAL tap25_internal.unpack(k.*) p(mail, link, e) ON ((p.mail = m.i)))
+   WHERE (k.day = day_rows.which);
+END;
+
 CREATE OR REPLACE FUNCTION tap25_internal.days_over(quiet interval)
  RETURNS TABLE(day date, rows bigint, summary_due boolean, reindex_due boolean, freeze_due boolean)
  LANGUAGE sql
@@ -4444,7 +4460,9 @@ begin
         return;
     end if;
     delete from tap25_internal.days d where d.day = which;
-    execute format('drop table if exists tap25_internal.%I', tap25_internal.prints_name(which));
+    if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
+        execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
+    end if;
     delete from tap25_internal.summaries s where s.day = which;
     delete from tap25_internal.reindexed r where r.day = which;
     delete from tap25_internal.frozen f where f.day = which;
@@ -4837,8 +4855,8 @@ begin
     insert into tap25_internal.packs (day, first, blocks, rows, bits) values (which, start, many, rows, width);
     execute format($query$
         insert into tap25_internal.%I (day, first, page, prints, blocks)
-        select $1, $2, page, array_agg(print order by number, print), array_agg(number order by number, print) from (
-            select distinct number, tap25_internal.print_page(hash, $3) as page, tap25_internal.print_of(hash) as print
+        select $1, $2, page, array_agg(print), array_agg(number) from (
+            select distinct tap25_internal.print_page(hash, $3) as page, number, tap25_internal.print_of(hash) as print
             from %s b cross join lateral (
                 select tap25_internal.print_hash(v.kind, v.value) as hash from (
                     select a.value, n.sent, n.received from unnest(tap25_internal.block_addresses(b.addresses, b.odd_addresses, null))
@@ -4852,8 +4870,8 @@ begin
                 union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.client_ip) ip
                 union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.origin_ip) ip where ip is not null
                 union all select tap25_internal.print_hash('server', host(ip)) from unnest(b.server_ip) ip) h
-            where b.number >= $2
-        ) p group by page order by page$query$, month, target) using which, start, width;
+            where b.number >= $2 order by page, number, print
+        ) p group by page$query$, month, target) using which, start, width;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.index_day(day date)
@@ -5514,17 +5532,16 @@ begin
     execute format($query$
 with entered as materialized (
     select u.sensor, u.xid, min(u.id) as link from unnest($7, $8, $9) u (id, sensor, xid) group by u.sensor, u.xid
-), linked as (
-    select e.*, l.link, row_number() over (order by e.seen_at, e.ctid)::integer as n
+), r as materialized (
+    select e.*, l.link, (row_number() over w)::integer as n,
+        (row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
+            client_port, server_ip, server_port, e.sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link)
+        *<> lag(row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
+            client_port, server_ip, server_port, e.sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link))
+            over w) is not false as head
     from %1$s e left join entered l on l.sensor = e.sensor and l.xid = e.xmin
     where e.seen_at >= $3 and e.seen_at <= $5 and (e.seen_at, e.ctid) >= ($3, $4) and (e.seen_at, e.ctid) <= ($5, $6)
-), r as materialized (
-    select l.*, (row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
-            client_port, server_ip, server_port, sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link)
-        *<> lag(row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
-            client_port, server_ip, server_port, sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link))
-            over (order by n)) is not false as head
-    from linked l
+    window w as (order by e.seen_at, e.ctid)
 ),
 -- addresses, by domain
 named as (
@@ -6184,9 +6201,7 @@ AS $function$
 declare
     none constant text := 'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false';
     arms text := coalesce((select string_agg(format('select u.seen_at, u.e from (
-            select k.first_at + coalesce(m.at, m.at_long) * interval ''1 microsecond'' as seen_at, p.e
-            from tap25_internal.blocks k cross join lateral rows from (unnest(k.at), unnest(k.at_long)) with ordinality m (at, at_long, i)
-            join lateral tap25_internal.unpack(k) p on p.mail = m.i where k.day = %L
+            select f.seen_at, f.e from tap25_internal.day_rows(%L) f, (values (1)) o
             union all %s) u where u.seen_at >= %L and u.seen_at < %L', d.day, none, d.day || ' 00:00:00+00', (d.day + 1) || ' 00:00:00+00'),
         ' union all ' order by d.day) from (select distinct day from tap25_internal.packs) d), none);
     columns text := (select string_agg(format('(p.e).%I', attname), ', ' order by attnum) from pg_attribute
@@ -6331,7 +6346,6 @@ CREATE OR REPLACE FUNCTION tap25_internal.unpack(b tap25_internal.blocks, positi
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
-    heads           constant integer[]  := array_positions(b.heads, 1::smallint);
     rcpt            constant smallint[] := b.rcpt;
     kind            constant smallint[] := b.kind;
     rcpt_to_raw     constant bytea[]    := b.rcpt_to_raw;
@@ -6376,7 +6390,8 @@ declare
     queues          text[];
 begin
     if positions is not null then
-        mails := array(select distinct coalesce(width_bucket(i, heads), i) as m from unnest(positions) i order by m);
+        mails := array(select distinct coalesce(width_bucket(i, h.heads), i) as m
+            from (select array_positions(b.heads, 1::smallint) as heads offset 0) h cross join unnest(positions) i order by m);
         numbers := array(select rcpt[i] from unnest(positions) i where rcpt[i] > 0
             union select sender[m] from unnest(mails) m where sender[m] > 0);
     end if;
@@ -7118,6 +7133,7 @@ COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows tha
 COMMENT ON FUNCTION tap25_internal.coverage_over(interval) IS 'Days that are over, and the sensors whose coverage of them this login may pack, with the chain that signs it. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) IS 'Notes the first and the last day of the rows of segments that the same transaction has entered in loads. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.day_bucket(date) IS 'Returns the name of the function that a day''s indexes of addresses call. A wrong answer would cost time only.';
+COMMENT ON FUNCTION tap25_internal.day_rows(date) IS 'Returns the rows of a packed day, with their times apart.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_to_pack(interval,interval) IS 'Returns the days before today that are older than a number of days, into which nothing was loaded for some time, and that have rows that are not packed. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';

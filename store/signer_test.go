@@ -205,10 +205,10 @@ func TestVerify_SurvivesFreezeAndAnotherOrder(t *testing.T) {
 	}
 }
 
-// A restored dump gives all rows another xmin: the order of the rows takes its place, and an edit is found still.
-func TestVerify_ADumpThatWasRestored(t *testing.T) {
+// restored dumps a database, and connects to a new one that the dump was restored into.
+func restored(t *testing.T, name string) *DB {
+	t.Helper()
 	dump, restore := program(t, "pg_dump"), program(t, "pg_restore")
-	name, s := provenDatabase(t)
 	restored := storetest.Database(t)
 	file := filepath.Join(t.TempDir(), "dump")
 	host, user := storetest.Address(t, storetest.Cluster(t))
@@ -219,7 +219,13 @@ func TestVerify_ADumpThatWasRestored(t *testing.T) {
 			t.Fatalf("%s: %v: %s", cmd[0], err, out)
 		}
 	}
-	db := another(t, restored)
+	return another(t, restored)
+}
+
+// A restored dump gives all rows another xmin: the order of the rows takes its place, and an edit is found still.
+func TestVerify_ADumpThatWasRestored(t *testing.T) {
+	name, s := provenDatabase(t)
+	db := restored(t, name)
 	loadOne(t, signedBy(t, db, s), "tap", "after the restore")
 	r := verify(t, db, trusting(s))
 	if len(r.Findings) > 0 || r.Rows != 73 || !strings.Contains(strings.Join(r.Notes, "\n"), "restored from a dump") {

@@ -97,17 +97,16 @@ begin
     execute format($query$
 with entered as materialized (
     select u.sensor, u.xid, min(u.id) as link from unnest($7, $8, $9) u (id, sensor, xid) group by u.sensor, u.xid
-), linked as (
-    select e.*, l.link, row_number() over (order by e.seen_at, e.ctid)::integer as n
+), r as materialized (
+    select e.*, l.link, (row_number() over w)::integer as n,
+        (row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
+            client_port, server_ip, server_port, e.sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link)
+        *<> lag(row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
+            client_port, server_ip, server_port, e.sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link))
+            over w) is not false as head
     from %1$s e left join entered l on l.sensor = e.sensor and l.xid = e.xmin
     where e.seen_at >= $3 and e.seen_at <= $5 and (e.seen_at, e.ctid) >= ($3, $4) and (e.seen_at, e.ctid) <= ($5, $6)
-), r as materialized (
-    select l.*, (row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
-            client_port, server_ip, server_port, sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link)
-        *<> lag(row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
-            client_port, server_ip, server_port, sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link))
-            over (order by n)) is not false as head
-    from linked l
+    window w as (order by e.seen_at, e.ctid)
 ),
 -- addresses, by domain
 named as (
@@ -286,8 +285,9 @@ begin
     end if;
     return (select array_agg(v.id order by m.mail) from (
             select q.*, q.length - length(q.prefix) as rest, array_positions(queue, q.i::smallint) as its
-            from unnest(kinds, lengths, prefixes, octets) with ordinality q (form, length, prefix, octets, i)
-            union all select null, null, null, null, 0, null, array_positions(queue, 0::smallint) offset 0) q
+            from (select * from unnest(kinds, lengths, prefixes, octets) with ordinality u (form, length, prefix, octets, i)
+                  union all select null, null, null, null, 0) q
+            where mails is null or q.i = any (array(select queue[m] from unnest(mails) m)) offset 0) q
         cross join lateral (select case q.form when 1 then (q.rest + 1) / 2 when 2 then (q.rest + 3) / 4 * 3 else 16 end as width offset 0) w
         cross join lateral (
             select i.mail, i.nth::integer from unnest(q.its) with ordinality i (mail, nth) where mails is null
@@ -303,7 +303,6 @@ create function tap25_internal.unpack(b tap25_internal.blocks, positions integer
 language plpgsql stable rows 8000 cost 1000000 set search_path = pg_catalog, pg_temp set enable_memoize = off
 set plan_cache_mode = force_generic_plan as $$
 declare
-    heads           constant integer[]  := array_positions(b.heads, 1::smallint);
     rcpt            constant smallint[] := b.rcpt;
     kind            constant smallint[] := b.kind;
     rcpt_to_raw     constant bytea[]    := b.rcpt_to_raw;
@@ -348,7 +347,8 @@ declare
     queues          text[];
 begin
     if positions is not null then
-        mails := array(select distinct coalesce(width_bucket(i, heads), i) as m from unnest(positions) i order by m);
+        mails := array(select distinct coalesce(width_bucket(i, h.heads), i) as m
+            from (select array_positions(b.heads, 1::smallint) as heads offset 0) h cross join unnest(positions) i order by m);
         numbers := array(select rcpt[i] from unnest(positions) i where rcpt[i] > 0
             union select sender[m] from unnest(mails) m where sender[m] > 0);
     end if;
@@ -377,8 +377,7 @@ end $$;
 
 -- Questions.
 
--- The numbers of the addresses of a block that a question of a kind is about. Of the chunks with lower case alone, only
--- those that have the domain are looked into.
+-- The numbers of the addresses of a block that a question of a kind is about. Only chunks that have the domain are looked into.
 create function tap25_internal.block_numbers(kind text, value text, chunks text[], mixed integer, odd text[]) returns integer[]
 language plpgsql immutable set search_path = pg_catalog, pg_temp set enable_memoize = off
 set plan_cache_mode = force_generic_plan as $$
@@ -386,7 +385,7 @@ declare
     wanted constant text := lower(value);
     domain constant text := case when kind in ('from_domain', 'to_domain') then lower(value)
         when wanted like '%@_%' and right(wanted, 1) <> '@' then split_part(wanted, '@', -1) else '' end;
-    needle constant text := chr(10) || domain || chr(9);
+    needle constant text := domain || chr(9);
 begin
     return array(
         select a.i from unnest(chunks) with ordinality c (text, n)
@@ -394,7 +393,7 @@ begin
                 case when g.names[1] = '' then l else l || '@' || g.names[1] end as address
             from unnest(string_to_array(c.text, chr(10))) x cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g
             cross join lateral unnest(g.names[2:]) l) a
-        where (c.n >= mixed or strpos(chr(10) || c.text, needle) > 0)
+        where strpos(case when c.n < mixed then c.text else lower(c.text) end, needle) > 0
           and case when kind in ('from_domain', 'to_domain') then tap25_internal.domain_of(a.address) = wanted else lower(a.address) = wanted end
         union all
         select (k.regular + o.n)::integer from (select tap25_internal.count_addresses(chunks) as regular offset 0) k
@@ -499,18 +498,25 @@ create function tap25_internal.count_addresses(chunks text[]) returns integer la
 return coalesce((cardinality(chunks) - 1) * 64 + cardinality(string_to_array(translate(chunks[cardinality(chunks)], chr(10), chr(9)), chr(9)))
     - cardinality(string_to_array(chunks[cardinality(chunks)], chr(10))), 0);
 
+-- The rows of a packed day. It is expanded in the statement: the times of a block are unpacked first, and the rest only if one of them is
+-- asked for.
+create function tap25_internal.day_rows(which date) returns table (seen_at timestamptz, e tap25_internal.envelopes) language sql stable
+begin atomic
+    select k.first_at + coalesce(m.at, m.at_long) * interval '1 microsecond', p.e
+    from tap25_internal.blocks k cross join lateral rows from (unnest(k.at), unnest(k.at_long)) with ordinality m (at, at_long, i)
+    join lateral tap25_internal.unpack(k) p on p.mail = m.i where k.day = which;
+end;
+
 -- The arms of the view mail_packed, one for each packed day. What a question says of the time is pushed into each arm. There it
 -- contradicts the limits of other days, and the planner leaves these out: it looks for contradictions in members of a UNION ALL
--- only, which is why each arm has a second member, without rows. The times of a block are unpacked first, and the rest only if one of
--- them is asked for.
+-- only, which is why each arm has a second member, without rows. The first member is a join, so that the planner expands its function
+-- only if it is not left out.
 create function tap25_internal.show_packed() returns void language plpgsql
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
     none constant text := 'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false';
     arms text := coalesce((select string_agg(format('select u.seen_at, u.e from (
-            select k.first_at + coalesce(m.at, m.at_long) * interval ''1 microsecond'' as seen_at, p.e
-            from tap25_internal.blocks k cross join lateral rows from (unnest(k.at), unnest(k.at_long)) with ordinality m (at, at_long, i)
-            join lateral tap25_internal.unpack(k) p on p.mail = m.i where k.day = %L
+            select f.seen_at, f.e from tap25_internal.day_rows(%L) f, (values (1)) o
             union all %s) u where u.seen_at >= %L and u.seen_at < %L', d.day, none, d.day || ' 00:00:00+00', (d.day + 1) || ' 00:00:00+00'),
         ' union all ' order by d.day) from (select distinct day from tap25_internal.packs) d), none);
     columns text := (select string_agg(format('(p.e).%I', attname), ', ' order by attnum) from pg_attribute
@@ -606,8 +612,8 @@ begin
     insert into tap25_internal.packs (day, first, blocks, rows, bits) values (which, start, many, rows, width);
     execute format($query$
         insert into tap25_internal.%I (day, first, page, prints, blocks)
-        select $1, $2, page, array_agg(print order by number, print), array_agg(number order by number, print) from (
-            select distinct number, tap25_internal.print_page(hash, $3) as page, tap25_internal.print_of(hash) as print
+        select $1, $2, page, array_agg(print), array_agg(number) from (
+            select distinct tap25_internal.print_page(hash, $3) as page, number, tap25_internal.print_of(hash) as print
             from %s b cross join lateral (
                 select tap25_internal.print_hash(v.kind, v.value) as hash from (
                     select a.value, n.sent, n.received from unnest(tap25_internal.block_addresses(b.addresses, b.odd_addresses, null))
@@ -621,8 +627,8 @@ begin
                 union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.client_ip) ip
                 union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.origin_ip) ip where ip is not null
                 union all select tap25_internal.print_hash('server', host(ip)) from unnest(b.server_ip) ip) h
-            where b.number >= $2
-        ) p group by page order by page$query$, month, target) using which, start, width;
+            where b.number >= $2 order by page, number, print
+        ) p group by page$query$, month, target) using which, start, width;
 end $$;
 
 -- Puts the blocks in the place of the partition, under locks that exclude loads and readers. Whoever is in the way is waited for for a
@@ -640,7 +646,9 @@ begin
                 raise 'rows of the day % came while it was packed, or it has others than were counted', which using errcode = 'serialization_failure';
             end if;
             execute format('drop table tap25_internal.%I', partition);
-            execute format('drop table if exists tap25_internal.%I', tap25_internal.prints_name(which));
+            if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
+                execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
+            end if;
             if not again then
                 execute format('alter table tap25_internal.blocks attach partition tap25_internal.%I for values from (%L) to (%L)',
                     tap25_internal.blocks_name(which), which, which + 1);
@@ -799,7 +807,9 @@ begin
         return;
     end if;
     delete from tap25_internal.days d where d.day = which;
-    execute format('drop table if exists tap25_internal.%I', tap25_internal.prints_name(which));
+    if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
+        execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
+    end if;
     delete from tap25_internal.summaries s where s.day = which;
     delete from tap25_internal.reindexed r where r.day = which;
     delete from tap25_internal.frozen f where f.day = which;
@@ -908,7 +918,7 @@ revoke all on tap25_internal.blocks, tap25_internal.packs, tap25_internal.block_
     from public;
 revoke execute on function tap25_internal.is_packed, tap25_internal.pack_block, tap25_internal.block_addresses, tap25_internal.block_queues,
     tap25_internal.unpack, tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of, tap25_internal.as_mail,
-    tap25_internal.packed_about, tap25_internal.blocks_name, tap25_internal.count_addresses, tap25_internal.show_packed,
+    tap25_internal.packed_about, tap25_internal.day_rows, tap25_internal.blocks_name, tap25_internal.count_addresses, tap25_internal.show_packed,
     tap25_internal.days_to_pack, tap25_internal.pack_rows, tap25_internal.index_blocks, tap25_internal.change_to_blocks,
     tap25_internal.pack_day, tap25_internal.packed_rows, tap25_internal.keep_held from public;
 
@@ -1001,6 +1011,15 @@ comment on column tap25_internal.block_prints.prints is '16 bits of each hash.';
 comment on column tap25_internal.block_prints.blocks is 'The number of the block that has it, of each of prints.';
 comment on table tap25_internal.making_blocks is 'Has no rows. Whoever packs locks it.';
 comment on view tap25_internal.mail_packed is 'The mail of packed days; a part for each day, so that a question about a time opens no other day. Made anew when a day is packed.';
+do $$
+declare
+    c record;
+begin
+    for c in select attname, col_description(attrelid, attnum) as text from pg_attribute
+             where attrelid = 'tap25_internal.mail_days'::regclass and attnum > 0 loop
+        execute format('comment on column tap25_internal.mail_packed.%I is %L', c.attname, c.text);
+    end loop;
+end $$;
 comment on function tap25_internal.is_packed is 'Returns whether rows of a day are packed.';
 comment on function tap25_internal.blocks_name is 'Returns the name of the partition of a packed day.';
 comment on function tap25_internal.count_addresses is 'Returns how many addresses the texts of a block have.';
@@ -1014,6 +1033,7 @@ comment on function tap25_internal.positions_of is 'Returns where a list has one
 comment on function tap25_internal.as_mail is 'Returns the query that shows rows of envelopes, which another query gives, as mail does.';
 comment on function tap25_internal.packed_about is 'The part of mail_about that asks packed days.';
 comment on function tap25_internal.packed_rows is 'Returns the query of the rows of a packed day.';
+comment on function tap25_internal.day_rows is 'Returns the rows of a packed day, with their times apart.';
 comment on function tap25_internal.show_packed is 'Makes the view mail_packed.';
 comment on function tap25_internal.days_to_pack is 'Returns the days before today that are older than a number of days, into which nothing was loaded for some time, and that have rows that are not packed. For sensors and administrators.';
 comment on function tap25_internal.pack_rows is 'Packs a day in blocks of up to a number of rows, and of octets beyond 300 a row; returns how many rows.';
