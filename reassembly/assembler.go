@@ -35,7 +35,7 @@ type Config struct {
 	Checksum ChecksumPolicy
 	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil: DefaultInterceptPort.
 	InterceptPorts []uint16
-	SMTP           smtp.Config // limits of the dialogues; Emit and Stats are set by New
+	SMTP           smtp.Config // limits of the dialogues; Emit, Stats and Memory are set by New
 
 	// Emit is called for each row as soon as nothing can change it any more, from Frame, Advance and Close. The row is
 	// the callee's to keep.
@@ -130,6 +130,8 @@ type shared struct {
 	maxHeld   int64     // Config.MaxHeld
 	histories historyPool
 	orderer   *orderer
+	unused    []*open // of connections that have ended
+	none      open    // what all closed connections share: nothing changes it
 
 	trace func(delivery) // for tests; nil
 }
@@ -152,6 +154,7 @@ func New(cfg Config) *Assembler {
 		cfg.Idle = 15 * time.Minute
 	}
 	below := &shared{maxHeld: cfg.MaxHeld, orderer: newOrderer()}
+	below.none.shared = below
 	a := &Assembler{
 		cfg: cfg, dec: decode.New(cfg.Ports), ports: map[uint16]bool{},
 		checks:   newChecksums(cfg.Checksum, &below.stats),
@@ -163,7 +166,7 @@ func New(cfg Config) *Assembler {
 	}
 	a.dec.IgnoreChecksums = cfg.Checksum == Off
 	a.dec.SetInterceptPorts(cfg.InterceptPorts)
-	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats = cfg.Emit, &below.stats.SMTP
+	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats, a.cfg.SMTP.Memory = cfg.Emit, &below.stats.SMTP, &smtp.Memory{}
 	return a
 }
 
@@ -189,10 +192,10 @@ func (a *Assembler) CloseWithin(ctx context.Context) {
 	for a.behind && ctx.Err() == nil {
 		a.sweep()
 	}
-	for c := a.lists.oldest(a.lists.ended); c != nil && ctx.Err() == nil; c = a.lists.oldest(a.lists.ended) {
+	for c := a.lists.ended.last; c != nil && ctx.Err() == nil; c = a.lists.ended.last {
 		a.lists.remove(c, true)
 	}
-	for c := a.lists.oldest(a.lists.recent); c != nil && ctx.Err() == nil; c = a.lists.oldest(a.lists.recent) {
+	for c := a.lists.recent.last; c != nil && ctx.Err() == nil; c = a.lists.recent.last {
 		a.shared.stats.Unfinished++
 		a.lists.remove(c, false)
 	}

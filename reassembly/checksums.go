@@ -18,8 +18,11 @@ func newChecksums(policy ChecksumPolicy, stats *Stats) checksums {
 	return checksums{policy: policy, stats: stats, sums: map[[16]byte]*tally{}}
 }
 
-// tally returns the tally of a segment's sender. The connection, if there is one, caches it.
+// tally returns the tally of a segment's sender. The connection, if one is open, caches it.
 func (s *checksums) tally(g *segment, c *conn) *tally {
+	if c != nil && c.closed {
+		c = nil
+	}
 	if c != nil && c.tallies[g.side] != nil {
 		return c.tallies[g.side]
 	}

@@ -149,7 +149,7 @@ func (a *Assembler) succeeds(g *segment, c *conn) bool {
 // open makes a connection at its first payload.
 func (a *Assembler) open(g *segment) *conn {
 	a.shared.stats.Sessions++
-	c := newConn(a.shared, g.key)
+	c := a.shared.newConn(g.key)
 	c.lane, c.paths[g.side] = g.lane, g.p.Path
 	v, handshaken := a.halfOpen.take(g.handshake())
 	v.correctISN(g.side, &g.p)

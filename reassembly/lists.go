@@ -1,9 +1,6 @@
 package reassembly
 
-import (
-	"container/list"
-	"net/netip"
-)
+import "net/netip"
 
 // connLists finds connections, and decides which one goes if too much is held. Each connection is in its map, in one of
 // the two lists of all, and in those of the others that its state calls for: see update.
@@ -17,31 +14,22 @@ type connLists struct {
 	ends   [2]netip.AddrPort // source and destination of the segment that it was found for
 	side   int               // of its sender
 
-	recent *list.List // of *conn, the one with the latest segment in front
-	ended  *list.List // of *conn, closed or reset, the latest in front
+	recent chain // the one with the latest segment first
+	ended  chain // closed or reset, the latest first
 
 	// Those that need not be looked at otherwise. They stay in insertion order, so that the output is deterministic.
-	holed   patient    // with a hole
-	keeping *list.List // of *conn that hold bytes after a hole, aside, or of a long flight, the oldest in front
-	vast    *list.List // of *conn that keep more of a flight than maxUnacked, the oldest in front
+	holed   patient // with a hole
+	keeping chain   // that hold bytes after a hole, aside, or of a long flight, the oldest first
+	vast    chain   // that keep more of a flight than maxUnacked, the oldest first
 
 	held int64 // octets, of all connections
-}
-
-// places is where a connection is in connLists, which alone changes it.
-type places struct {
-	list    *list.List // recent or ended
-	element *list.Element
-	hole    wait
-	keeps   *list.Element // nil if there is nothing to evict
-	vast    *list.Element // nil if no flight is that long
-	size    int64         // octets of it that are in connLists.held
 }
 
 func newConnLists(maxConns int, below *shared) connLists {
 	return connLists{
 		maxConns: maxConns, shared: below, conns: map[tuple]*conn{}, others: map[via]*conn{},
-		recent: list.New(), ended: list.New(), keeping: list.New(), vast: list.New(),
+		keeping: chain{link: func(c *conn) *link { return &c.keepLink }},
+		vast:    chain{link: func(c *conn) *link { return &c.vastLink }},
 	}
 }
 
@@ -85,7 +73,7 @@ func (l *connLists) add(c *conn) {
 		first.after = c
 		l.lead(c)
 	}
-	l.place(c, l.recent)
+	l.place(c, &l.recent)
 }
 
 // remove closes a connection and forgets it.
@@ -93,21 +81,20 @@ func (l *connLists) remove(c *conn, ended bool) {
 	l.shared.stats.Steps++
 	c.close(l.shared.now, ended)
 	l.update(c)
-	c.places.list.Remove(c.places.element)
-	c.places.list = nil
+	c.turn.in.remove(c)
 	l.forget(c)
 	if l.latest == c {
 		l.latest = nil
 	}
-	l.held -= c.places.size
-	c.places.size = 0
+	l.held -= c.size
+	c.size = 0
 }
 
 // open returns how many connections are not closed yet.
 func (l *connLists) open() int64 {
-	open := l.recent.Len()
-	for e := l.ended.Front(); e != nil; e = e.Next() {
-		if !e.Value.(*conn).closed {
+	open := l.recent.n
+	for c := l.ended.first; c != nil; c = c.turn.next {
+		if !c.closed {
 			open++
 		}
 	}
@@ -117,11 +104,11 @@ func (l *connLists) open() int64 {
 // account updates the places of a connection after a segment, and enforces the limits.
 func (l *connLists) account(c *conn) {
 	switch over := c.over(); {
-	case over && c.places.list != l.ended:
+	case over && c.turn.in != &l.ended:
 		c.endedAt = c.last
-		l.place(c, l.ended)
+		l.place(c, &l.ended)
 	case !over:
-		l.place(c, l.recent)
+		l.place(c, &l.recent)
 	}
 	l.update(c)
 	l.makeRoom(c)
@@ -138,21 +125,21 @@ func (l *connLists) makeRoom(c *conn) {
 	if !l.over() { // nearly always
 		return
 	}
-	for l.over() && l.evict(l.ended, c) {
+	for l.over() && l.evict(&l.ended, c) {
 	}
-	for l.holds() > l.shared.maxHeld && l.vast.Len() > 0 {
+	for l.holds() > l.shared.maxHeld && l.vast.n > 0 {
 		l.shared.stats.Steps++
-		victim := l.vast.Front().Value.(*conn)
+		victim := l.vast.first
 		victim.cutFlights()
 		l.update(victim)
 	}
-	for l.holds() > l.shared.maxHeld && l.keeping.Len() > 0 {
+	for l.holds() > l.shared.maxHeld && l.keeping.n > 0 {
 		l.shared.stats.Steps++
-		victim := l.keeping.Front().Value.(*conn)
+		victim := l.keeping.first
 		victim.letGo()
 		l.update(victim)
 	}
-	for l.over() && l.evict(l.recent, c) {
+	for l.over() && l.evict(&l.recent, c) {
 	}
 }
 
@@ -161,19 +148,18 @@ func (l *connLists) holds() int64 { return l.held + l.shared.orderer.spare() }
 
 // over reports whether a limit is exceeded.
 func (l *connLists) over() bool {
-	return l.holds() > l.shared.maxHeld || l.recent.Len()+l.ended.Len() > l.maxConns
+	return l.holds() > l.shared.maxHeld || l.recent.n+l.ended.n > l.maxConns
 }
 
 // evict removes the last connection of a list other than c, and reports whether there was one.
-func (l *connLists) evict(from *list.List, c *conn) bool {
-	e := from.Back()
-	if e != nil && e.Value.(*conn) == c {
-		e = e.Prev()
+func (l *connLists) evict(from *chain, c *conn) bool {
+	victim := from.last
+	if victim == c && c != nil {
+		victim = c.turn.prev
 	}
-	if e == nil {
+	if victim == nil {
 		return false
 	}
-	victim := e.Value.(*conn)
 	if !victim.closed {
 		l.shared.stats.ConnsEvicted++
 	}
@@ -181,48 +167,29 @@ func (l *connLists) evict(from *list.List, c *conn) bool {
 	return true
 }
 
-// oldest returns the last connection of one of the two lists of all, nil if it is empty.
-func (l *connLists) oldest(of *list.List) *conn {
-	if e := of.Back(); e != nil {
-		return e.Value.(*conn)
-	}
-	return nil
-}
-
 // place moves a connection to the front of one of the two lists of all.
-func (l *connLists) place(c *conn, to *list.List) {
-	at := &c.places
-	if at.list == to {
-		to.MoveToFront(at.element)
+func (l *connLists) place(c *conn, to *chain) {
+	if to.first == c {
 		return
 	}
-	if at.list != nil {
-		at.list.Remove(at.element)
+	if c.turn.in != nil {
+		c.turn.in.remove(c)
 	}
-	at.list, at.element = to, to.PushFront(c)
+	to.pushFront(c)
 }
 
 // update adds a connection to the lists of those with holes, or with something to evict, or removes it from them, and
 // takes account of what it holds.
 func (l *connLists) update(c *conn) {
-	at := &c.places
-	l.holed.await(c)
-	at.keeps = enlist(l.keeping, at.keeps, c, !c.closed && c.keeps())
-	at.vast = enlist(l.vast, at.vast, c, !c.closed && (c.half[0].vast() || c.half[1].vast()))
-	size := int64(c.heldBytes())
-	l.held += size - at.size
-	at.size = size
-}
-
-// enlist appends a connection to a list, or removes it. e is its element there, nil if it has none, and so is the
-// result.
-func enlist(l *list.List, e *list.Element, c *conn, in bool) *list.Element {
-	switch {
-	case in && e == nil:
-		return l.PushBack(c)
-	case !in && e != nil:
-		l.Remove(e)
-		return nil
+	if c.open != &l.shared.none {
+		l.holed.await(c)
+		l.keeping.enlist(c, !c.closed && c.keeps())
+		l.vast.enlist(c, !c.closed && (c.half[0].vast() || c.half[1].vast()))
 	}
-	return e
+	size := int64(c.heldBytes())
+	l.held += size - c.size
+	c.size = size
+	if c.closed {
+		l.shared.leave(c)
+	}
 }

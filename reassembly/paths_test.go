@@ -168,8 +168,8 @@ func TestAssembler_ConnectionsOfOneTupleAreBounded(t *testing.T) {
 				n++
 			}
 		}
-		if want := min(i+1, limit); n != want || a.lists.recent.Len() != want {
-			t.Fatalf("%d connections of the tuple, %d in all, want %d", n, a.lists.recent.Len(), want)
+		if want := min(i+1, limit); n != want || a.lists.recent.n != want {
+			t.Fatalf("%d connections of the tuple, %d in all, want %d", n, a.lists.recent.n, want)
 		}
 	}
 	if s := a.Stats(); s.ConnsEvicted != 3*limit || s.Sessions != 4*limit {

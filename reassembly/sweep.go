@@ -1,9 +1,6 @@
 package reassembly
 
-import (
-	"container/list"
-	"time"
-)
+import "time"
 
 const (
 	// burst and burstBytes bound the connections that one frame ends, or whose holes it gives up, because they are due,
@@ -39,14 +36,14 @@ func (a *Assembler) sweep() {
 	for _, c := range a.lists.holed.expire(a.swept, left) {
 		left--
 		a.shared.stats.Steps++
-		bytes -= c.places.size
+		bytes -= c.size
 		c.expireHoles(a.shared.now)
 		a.lists.update(c)
 	}
-	for _, l := range []*list.List{a.lists.ended, a.lists.recent} {
-		for c := a.lists.oldest(l); c != nil && left > 0 && bytes > 0 && a.overdue(c); c = a.lists.oldest(l) {
+	for _, l := range []*chain{&a.lists.ended, &a.lists.recent} {
+		for c := l.last; c != nil && left > 0 && bytes > 0 && a.overdue(c); c = l.last {
 			left--
-			bytes -= c.places.size
+			bytes -= c.size
 			a.retire(c)
 		}
 	}
@@ -55,7 +52,7 @@ func (a *Assembler) sweep() {
 
 // overdue reports whether the last sweep should have removed a connection: a segment for it begins another.
 func (a *Assembler) overdue(c *conn) bool {
-	if c.places.list == a.lists.ended {
+	if c.turn.in == &a.lists.ended {
 		return a.swept.Sub(c.endedAt) >= lingering
 	}
 	return a.swept.Sub(c.last) >= a.cfg.Idle
@@ -63,7 +60,7 @@ func (a *Assembler) overdue(c *conn) bool {
 
 // retire removes a connection that has ended long enough ago, or fallen silent.
 func (a *Assembler) retire(c *conn) {
-	ended := c.places.list == a.lists.ended
+	ended := c.turn.in == &a.lists.ended
 	if !ended {
 		a.shared.stats.Idle++
 	}

@@ -1,0 +1,69 @@
+package reassembly
+
+// chain is a list of connections that takes no memory but the link in each.
+type chain struct {
+	first, last *conn
+	n           int
+	link        func(*conn) *link // in a connection; nil: conn.turn
+}
+
+// link is the place of a connection in a chain.
+type link struct {
+	prev, next *conn
+	in         *chain // nil: in none
+}
+
+func (q *chain) of(c *conn) *link {
+	if q.link == nil {
+		return &c.turn
+	}
+	return q.link(c)
+}
+
+func (q *chain) pushFront(c *conn) {
+	*q.of(c) = link{next: q.first, in: q}
+	if q.first != nil {
+		q.of(q.first).prev = c
+	} else {
+		q.last = c
+	}
+	q.first = c
+	q.n++
+}
+
+func (q *chain) pushBack(c *conn) {
+	*q.of(c) = link{prev: q.last, in: q}
+	if q.last != nil {
+		q.of(q.last).next = c
+	} else {
+		q.first = c
+	}
+	q.last = c
+	q.n++
+}
+
+func (q *chain) remove(c *conn) {
+	l := q.of(c)
+	if l.prev != nil {
+		q.of(l.prev).next = l.next
+	} else {
+		q.first = l.next
+	}
+	if l.next != nil {
+		q.of(l.next).prev = l.prev
+	} else {
+		q.last = l.prev
+	}
+	*l = link{}
+	q.n--
+}
+
+// enlist appends a connection, or removes it.
+func (q *chain) enlist(c *conn, in bool) {
+	switch is := q.of(c).in != nil; {
+	case in && !is:
+		q.pushBack(c)
+	case !in && is:
+		q.remove(c)
+	}
+}
