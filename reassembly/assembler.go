@@ -209,7 +209,8 @@ func (a *Assembler) Stats() Stats {
 	s.Elsewhere = a.dec.Elsewhere()
 	s.Unread = a.dec.Unread()
 	s.HalfOpenEvicted = a.halfOpen.evicted
-	s.Steps += a.dec.Steps() + a.halfOpen.steps + a.shared.histories.steps + a.shared.orderer.steps
+	s.Steps += a.dec.Steps() + a.halfOpen.steps + a.shared.histories.steps + a.shared.orderer.steps +
+		a.lists.conns.steps
 	return s
 }
 

@@ -122,7 +122,7 @@ func TestAssembler_HeldBytesStayBelowTheLimit(t *testing.T) {
 		data := f.s.IP(t).Data
 		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		sum := int64(0)
-		for _, c := range a.lists.conns {
+		for c := range a.lists.conns.all {
 			sum += int64(c.heldBytes())
 		}
 		if a.lists.held > limit || a.lists.held != sum {

@@ -8,7 +8,7 @@ type connLists struct {
 	maxConns int
 	shared   *shared
 
-	conns  map[tuple]*conn   // one of each tuple; conn.after leads to its others
+	conns  flowTable         // one of each tuple; conn.after leads to its others
 	others map[via]*conn     // those that conns and conn.paths do not lead to: see find
 	latest *conn             // found last, unless it was removed
 	ends   [2]netip.AddrPort // source and destination of the segment that it was found for
@@ -27,7 +27,7 @@ type connLists struct {
 
 func newConnLists(maxConns int, below *shared) connLists {
 	return connLists{
-		maxConns: maxConns, shared: below, conns: map[tuple]*conn{}, others: map[via]*conn{},
+		maxConns: maxConns, shared: below, conns: newFlowTable(), others: map[via]*conn{},
 		keeping: chain{link: func(c *conn) *link { return &c.keepLink }},
 		vast:    chain{link: func(c *conn) *link { return &c.vastLink }},
 	}
@@ -52,7 +52,7 @@ func (l *connLists) find(g *segment) (c, first *conn) {
 		}
 	}
 	g.key, g.side = tupleOf(&g.p)
-	if first = l.conns[g.key]; first == nil {
+	if first = l.conns.get(&g.key); first == nil {
 		return nil, nil
 	}
 	if c = l.on(first, g.side, g.p.Path); c != nil && c.paths[g.side] == g.p.Path {
@@ -63,8 +63,8 @@ func (l *connLists) find(g *segment) (c, first *conn) {
 
 // add takes in a new connection.
 func (l *connLists) add(c *conn) {
-	if first := l.conns[c.key]; first == nil {
-		l.conns[c.key] = c
+	if first := l.conns.get(&c.key); first == nil {
+		l.conns.put(c)
 	} else {
 		c.before, c.after = first, first.after
 		if c.after != nil {

@@ -108,9 +108,9 @@ func (l *connLists) forget(c *conn) {
 	case c.before != nil:
 		c.before.after = c.after
 	case c.after != nil:
-		l.conns[c.key] = c.after
+		l.conns.put(c.after)
 	default:
-		delete(l.conns, c.key)
+		l.conns.drop(&c.key)
 	}
 	c.before, c.after = nil, nil
 }
