@@ -9,24 +9,41 @@ import (
 
 // conn is one TCP connection that carried payload. Far more are remembered than are open, so it is small.
 type conn struct {
-	*open               // what it needs only while it is open
-	half      [2]half   // by smtp.Direction
-	last      time.Time // of its last segment
-	endedAt   time.Time
-	size      int64     // octets of it that are in connLists.held
-	turn      link      // in connLists.recent or ended
-	lane      uint64    // the path by which the half-open table has its handshake
-	paths     [2]uint64 // by which the segments of each side come; noPath: none was captured
-	more      []via     // further paths, the latest last
-	before    *conn     // those with the same tuple, in a list that begins with the one in connLists.conns
-	after     *conn
-	aside     []unacceptable // may not belong to the connection
-	asideSize int
-	key       tuple
+	*open             // what it needs only while it is open
+	*odd              // what few have; to be changed by own alone
+	half    [2]half   // by smtp.Direction
+	last    time.Time // of its last segment
+	endedAt time.Time
+	size    int64 // octets of it that are in connLists.held
+	turn    link  // in connLists.recent or ended
+	key     tuple
 
 	clientFirst bool // the lower endpoint is the client
 	rival       bool // another handshake on the same ports was seen
 	closed      bool // only remembered
+}
+
+// odd is what few connections have: segments with tags or in tunnels, others of the same tuple, segments aside.
+type odd struct {
+	lane   uint64    // the path by which the half-open table has its handshake
+	paths  [2]uint64 // by which the segments of each side come; noPath: none was captured
+	more   []via     // further paths, the latest last
+	before *conn     // those with the same tuple, in a list that begins with the one in connLists.conns
+	after  *conn
+
+	aside     []unacceptable // may not belong to the connection
+	asideSize int
+}
+
+// nothingOdd is that of all connections that have nothing odd: nothing changes it.
+var nothingOdd odd
+
+// own is what is odd about a connection, to be changed.
+func (c *conn) own() *odd {
+	if c.odd == &nothingOdd {
+		c.odd = new(odd)
+	}
+	return c.odd
 }
 
 // open is what a connection needs only while it is open. When it has ended another connection gets it.
@@ -59,9 +76,7 @@ func (s *shared) newConn(k tuple) *conn {
 		o = new(open)
 	}
 	o.shared = s
-	return &conn{
-		open: o, key: k, half: [2]half{{flow: &o.flows[0]}, {flow: &o.flows[1]}}, paths: [2]uint64{noPath, noPath},
-	}
+	return &conn{open: o, odd: &nothingOdd, key: k, half: [2]half{{flow: &o.flows[0]}, {flow: &o.flows[1]}}}
 }
 
 // leave takes what a closed connection needs no more.
@@ -73,6 +88,9 @@ func (s *shared) leave(c *conn) {
 		s.unused = append(s.unused, c.open)
 	}
 	c.open = &s.none
+	if d := c.odd; d.lane|d.paths[0]|d.paths[1] == 0 && d.before == nil && d.after == nil && len(d.more)+len(d.aside) == 0 {
+		c.odd = &nothingOdd
+	}
 }
 
 // over reports whether the connection has ended, or seems to.

@@ -71,7 +71,7 @@ func (c *conn) letGo() {
 			h.dropped(from)
 		}
 	}
-	c.aside, c.asideSize = nil, 0
+	c.dropAside()
 	c.giveAll()
 }
 
@@ -122,5 +122,5 @@ func (c *conn) close(t time.Time, ended bool) {
 	c.dialogue.Release()
 	c.closed, c.rival = true, false
 	c.half[0].flow, c.half[1].flow = &noFlow, &noFlow
-	c.aside, c.asideSize = nil, 0
+	c.dropAside()
 }

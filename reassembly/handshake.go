@@ -150,14 +150,18 @@ func (a *Assembler) succeeds(g *segment, c *conn) bool {
 func (a *Assembler) open(g *segment) *conn {
 	a.shared.stats.Sessions++
 	c := a.shared.newConn(g.key)
-	c.lane, c.paths[g.side] = g.lane, g.p.Path
+	paths := [2]uint64{noPath, noPath}
+	paths[g.side] = g.p.Path
 	v, handshaken := a.halfOpen.take(g.handshake())
 	v.correctISN(g.side, &g.p)
 	if handshaken && !v.fits(g.side, &g.p) {
 		v, handshaken = handshake{}, false // of another connection, of which no more was captured
 	}
 	if handshaken && v.seen[0] != 0 && v.seen[1] != 0 && v.marks&otherPath == 0 {
-		c.paths[1-g.side] = g.p.Path
+		paths[1-g.side] = g.p.Path
+	}
+	if g.lane|paths[0]|paths[1] != 0 {
+		c.own().lane, c.own().paths = g.lane, paths
 	}
 	c.clientFirst = v.clientFirst
 	if !handshaken {

@@ -66,11 +66,11 @@ func (l *connLists) add(c *conn) {
 	if first := l.conns.get(&c.key); first == nil {
 		l.conns.put(c)
 	} else {
-		c.before, c.after = first, first.after
+		c.own().before, c.own().after = first, first.after
 		if c.after != nil {
-			c.after.before = c
+			c.after.own().before = c
 		}
-		first.after = c
+		first.own().after = c
 		l.lead(c)
 	}
 	l.place(c, &l.recent)
