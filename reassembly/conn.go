@@ -18,12 +18,11 @@ type conn struct {
 	after       *conn
 	copies      *copies // of which it is one; nil
 	named       name
-	tallies     [2]*tally // of the checksums of each sender; nil until one came
+	right       [2]bool // checksums of that side's host were right
 	dialogue    *smtp.Dialogue
 	half        [2]half // by smtp.Direction
 	last        time.Time
 	heardAt     uint64 // shared.losses when the last segment of it was captured
-	endedAt     time.Time
 	places      places
 	postponed   *postponed     // for the dialogue; nil if nothing is
 	aside       []unacceptable // may not belong to the connection

@@ -5,11 +5,11 @@ import (
 	"net/netip"
 )
 
-// connLists finds connections, and decides which one goes if too much is held. Each connection is in its map, in one of
-// the two lists of all, and in those of the others that its state calls for: see update.
+// connLists finds connections, and lists those that are to be looked at. Each connection is in its map, in one of the
+// two lists of all, and in those of the others that its state calls for: see update.
 type connLists struct {
-	maxConns int
-	shared   *shared
+	limits *limits
+	shared *shared
 
 	conns  map[tuple]*conn   // one of each tuple; conn.after leads to its others
 	others map[via]*conn     // those that conns and conn.paths do not lead to: see find
@@ -30,17 +30,20 @@ type connLists struct {
 
 // places is where a connection is in connLists, which alone changes it.
 type places struct {
-	list    *list.List // recent or ended
-	element *list.Element
-	hole    wait
-	keeps   *list.Element // nil if there is nothing to evict
-	vast    *list.Element // nil if no flight is that long
-	size    int64         // octets of it that are in connLists.held
+	list       *list.List // recent or ended
+	element    *list.Element
+	since      stamp // when it was put in front of that list
+	hole       wait
+	keeps      *list.Element // nil if there is nothing to evict
+	keepsSince stamp
+	vast       *list.Element // nil if no flight is that long
+	vastSince  stamp
+	size       int64 // octets of it that are in connLists.held
 }
 
-func newConnLists(maxConns int, below *shared) connLists {
+func newConnLists(bounds *limits, below *shared) connLists {
 	return connLists{
-		maxConns: maxConns, shared: below, conns: map[tuple]*conn{}, others: map[via]*conn{},
+		limits: bounds, shared: below, conns: map[tuple]*conn{}, others: map[via]*conn{},
 		recent: list.New(), ended: list.New(), keeping: list.New(), vast: list.New(),
 	}
 }
@@ -118,72 +121,35 @@ func (l *connLists) open() int64 {
 func (l *connLists) account(c *conn) {
 	switch over := c.over(); {
 	case over && c.places.list != l.ended:
-		c.endedAt = c.last
 		l.place(c, l.ended)
 	case !over:
 		l.place(c, l.recent)
 	}
 	l.update(c)
-	l.makeRoom(c)
+	l.limits.makeRoom(c)
 }
 
-// makeRoom enforces the limits after a segment of c:
-//
-//  1. Connections that have ended are forgotten, the one that ended first before others.
-//  2. Of flights of more than maxUnacked octets the older part is dropped.
-//  3. Holes are given up, the oldest first, and with them goes what was set aside, and long flights. That costs a transaction
-//     a flag.
-//  4. Open connections are given up, the one that is silent for longest first.
-func (l *connLists) makeRoom(c *conn) {
-	if !l.over() { // nearly always
-		return
-	}
-	for l.over() && l.evict(l.ended, c) {
-	}
-	for l.holds() > l.shared.maxHeld && l.vast.Len() > 0 {
-		l.shared.stats.Steps++
-		victim := l.vast.Front().Value.(*conn)
-		victim.cutFlights()
-		l.update(victim)
-	}
-	for l.holds() > l.shared.maxHeld && l.keeping.Len() > 0 {
-		l.shared.stats.Steps++
-		victim := l.keeping.Front().Value.(*conn)
-		victim.letGo()
-		l.update(victim)
-	}
-	for l.over() && l.evict(l.recent, c) {
-	}
-}
-
-// holds is what is held for all connections, in octets, with the memory that gopacket keeps for more.
-func (l *connLists) holds() int64 { return l.held + l.shared.orderer.spare() }
-
-// over reports whether a limit is exceeded.
-func (l *connLists) over() bool {
-	return l.holds() > l.shared.maxHeld || l.recent.Len()+l.ended.Len() > l.maxConns
-}
-
-// evict removes the last connection of a list other than c, and reports whether there was one.
-func (l *connLists) evict(from *list.List, c *conn) bool {
-	e := from.Back()
+// lastBut returns the last connection of a list other than c, nil if there is none.
+func lastBut(of *list.List, c *conn) *conn {
+	e := of.Back()
 	if e != nil && e.Value.(*conn) == c {
 		e = e.Prev()
 	}
 	if e == nil {
-		return false
+		return nil
 	}
-	victim := e.Value.(*conn)
-	if !victim.closed {
-		l.shared.stats.ConnsEvicted++
-	}
-	l.remove(victim, victim.over())
-	return true
+	return e.Value.(*conn)
 }
 
-// oldest returns the last connection of one of the two lists of all, nil if it is empty.
-func (l *connLists) oldest(of *list.List) *conn {
-	if e := of.Back(); e != nil {
+func (l *connLists) endedList() *list.List  { return l.ended }
+func (l *connLists) recentList() *list.List { return l.recent }
+
+// vastOne and keepingOne return the connection that has been in that list for longest.
+func (l *connLists) vastOne() *conn    { return front(l.vast) }
+func (l *connLists) keepingOne() *conn { return front(l.keeping) }
+
+func front(of *list.List) *conn {
+	if e := of.Front(); e != nil {
 		return e.Value.(*conn)
 	}
 	return nil
@@ -192,6 +158,7 @@ func (l *connLists) oldest(of *list.List) *conn {
 // place moves a connection to the front of one of the two lists of all.
 func (l *connLists) place(c *conn, to *list.List) {
 	at := &c.places
+	at.since = l.shared.stamp
 	if at.list == to {
 		to.MoveToFront(at.element)
 		return
@@ -207,22 +174,20 @@ func (l *connLists) place(c *conn, to *list.List) {
 func (l *connLists) update(c *conn) {
 	at := &c.places
 	l.holed.await(c)
-	at.keeps = enlist(l.keeping, at.keeps, c, !c.closed && c.keeps())
-	at.vast = enlist(l.vast, at.vast, c, !c.closed && (c.half[0].vast() || c.half[1].vast()))
+	l.enlist(l.keeping, &at.keeps, &at.keepsSince, c, !c.closed && c.keeps())
+	l.enlist(l.vast, &at.vast, &at.vastSince, c, !c.closed && (c.half[0].vast() || c.half[1].vast()))
 	size := int64(c.heldBytes())
 	l.held += size - at.size
 	at.size = size
 }
 
-// enlist appends a connection to a list, or removes it. e is its element there, nil if it has none, and so is the
-// result.
-func enlist(l *list.List, e *list.Element, c *conn, in bool) *list.Element {
+// enlist appends a connection to a list, or removes it. e is its element there, nil if it has none.
+func (l *connLists) enlist(to *list.List, e **list.Element, since *stamp, c *conn, in bool) {
 	switch {
-	case in && e == nil:
-		return l.PushBack(c)
-	case !in && e != nil:
-		l.Remove(e)
-		return nil
+	case in && *e == nil:
+		*e, *since = to.PushBack(c), l.shared.stamp
+	case !in && *e != nil:
+		to.Remove(*e)
+		*e = nil
 	}
-	return e
 }

@@ -45,7 +45,8 @@ func (q *patient) Pop() any {
 // wait is the place of a connection among the patient.
 type wait struct {
 	waiting bool      // it has a hole
-	since   uint64    // patient.opened when that opened
+	since   stamp     // when that opened
+	number  uint64    // patient.opened then
 	due     time.Time // when one is to be given up; zero: not before more is heard
 	at      int       // in patient.conns
 }
@@ -58,7 +59,7 @@ func (q *patient) await(c *conn) {
 	}
 	if waiting && !c.places.hole.waiting {
 		q.opened++
-		c.places.hole.since = q.opened
+		c.places.hole.since, c.places.hole.number = c.shared.stamp, q.opened
 	}
 	c.places.hole.waiting = waiting
 	var due time.Time
@@ -87,7 +88,7 @@ func (q *patient) expire(t time.Time, most int) (out []*conn) {
 		c.places.hole.due = time.Time{}
 		out = append(out, c)
 	}
-	slices.SortFunc(out, func(x, y *conn) int { return cmp.Compare(x.places.hole.since, y.places.hole.since) })
+	slices.SortFunc(out, func(x, y *conn) int { return cmp.Compare(x.places.hole.number, y.places.hole.number) })
 	return out
 }
 

@@ -41,7 +41,7 @@ func (h *hostile) count(frame func()) {
 
 // steps is Stats().Steps.
 func (h *hostile) steps() int64 {
-	return h.a.shared.stats.Steps + h.a.dec.Steps() + h.a.halfOpen.steps + h.a.shared.histories.steps +
+	return h.a.shared.stats.Steps + h.a.senders.steps + h.a.dec.Steps() + h.a.halfOpen.steps + h.a.shared.histories.steps +
 		h.a.shared.orderer.steps
 }
 
