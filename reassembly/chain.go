@@ -4,24 +4,25 @@ package reassembly
 type chain struct {
 	first, last *conn
 	n           int
-	link        func(*conn) *link // in a connection; nil: conn.turn
+	link        func(*conn) *link // in a connection; nil: conn.listed
 }
 
 // link is the place of a connection in a chain.
 type link struct {
 	prev, next *conn
 	in         *chain // nil: in none
+	since      stamp  // when it was put there
 }
 
 func (q *chain) of(c *conn) *link {
 	if q.link == nil {
-		return &c.turn
+		return &c.listed
 	}
 	return q.link(c)
 }
 
-func (q *chain) pushFront(c *conn) {
-	*q.of(c) = link{next: q.first, in: q}
+func (q *chain) pushFront(c *conn, now stamp) {
+	*q.of(c) = link{next: q.first, in: q, since: now}
 	if q.first != nil {
 		q.of(q.first).prev = c
 	} else {
@@ -31,8 +32,8 @@ func (q *chain) pushFront(c *conn) {
 	q.n++
 }
 
-func (q *chain) pushBack(c *conn) {
-	*q.of(c) = link{prev: q.last, in: q}
+func (q *chain) pushBack(c *conn, now stamp) {
+	*q.of(c) = link{prev: q.last, in: q, since: now}
 	if q.last != nil {
 		q.of(q.last).next = c
 	} else {
@@ -58,11 +59,19 @@ func (q *chain) remove(c *conn) {
 	q.n--
 }
 
+// lastBut returns the last connection other than c, nil if there is none.
+func (q *chain) lastBut(c *conn) *conn {
+	if c != nil && q.last == c {
+		return q.of(c).prev
+	}
+	return q.last
+}
+
 // enlist appends a connection, or removes it.
-func (q *chain) enlist(c *conn, in bool) {
+func (q *chain) enlist(c *conn, now stamp, in bool) {
 	switch is := q.of(c).in != nil; {
 	case in && !is:
-		q.pushBack(c)
+		q.pushBack(c, now)
 	case !in && is:
 		q.remove(c)
 	}

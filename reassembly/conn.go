@@ -9,14 +9,14 @@ import (
 
 // conn is one TCP connection that carried payload. Far more are remembered than are open, so it is small.
 type conn struct {
-	*open             // what it needs only while it is open
-	*odd              // what few have; to be changed by own alone
-	half    [2]half   // by smtp.Direction
-	last    time.Time // of its last segment
-	endedAt time.Time
-	size    int64 // octets of it that are in connLists.held
-	turn    link  // in connLists.recent or ended
-	key     tuple
+	*open            // what it needs only while it is open
+	*odd             // what few have; to be changed by own alone
+	half   [2]half   // by smtp.Direction
+	last   time.Time // of its last segment
+	size   int64     // octets of it that are in connLists.held
+	listed link      // in connLists.recent or ended
+	key    tuple
+	right  [2]bool // checksums of that side's host were right
 
 	clientFirst bool // the lower endpoint is the client
 	rival       bool // another handshake on the same ports was seen
@@ -52,7 +52,6 @@ type open struct {
 	dialogue  *smtp.Dialogue
 	flows     [2]flow
 	named     name
-	tallies   [2]*tally  // of the checksums of each sender; nil until one came
 	copies    *copies    // of which it is one; nil
 	postponed *postponed // for the dialogue; nil if nothing is
 	heardAt   uint64     // shared.losses when the last segment of it was captured
@@ -88,7 +87,9 @@ func (s *shared) leave(c *conn) {
 		s.unused = append(s.unused, c.open)
 	}
 	c.open = &s.none
-	if d := c.odd; d.lane|d.paths[0]|d.paths[1] == 0 && d.before == nil && d.after == nil && len(d.more)+len(d.aside) == 0 {
+	d := c.odd
+	tagged := d.lane|d.paths[0]|d.paths[1] != 0 || len(d.more) > 0
+	if !tagged && d.before == nil && d.after == nil && len(d.aside) == 0 {
 		c.odd = &nothingOdd
 	}
 }

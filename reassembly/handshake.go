@@ -76,7 +76,7 @@ func (a *Assembler) handshakeUnverified(g *segment, c *conn) *conn {
 		if v.isn[g.side], v.have[g.side] = g.p.Seq, true; acks && !v.have[1-g.side] {
 			v.isn[1-g.side], v.have[1-g.side] = g.p.Ack-1, true
 		}
-		a.halfOpen.put(g.t, g.handshake(), v)
+		a.halfOpen.put(a.shared.stamp, g.handshake(), v)
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (a *Assembler) note(g *segment) {
 			v.clientFirst = second
 		}
 	}
-	a.halfOpen.put(g.t, g.handshake(), v)
+	a.halfOpen.put(a.shared.stamp, g.handshake(), v)
 }
 
 // completeHandshake infers the initial sequence number of a SYN-ACK that was not captured from the final ACK.
@@ -125,7 +125,7 @@ func (a *Assembler) completeHandshake(g *segment) {
 	if ok && !v.have[1-side] && v.have[side] && p.Flags&(decode.ACK|decode.RST) == decode.ACK &&
 		p.Seq == v.isn[side]+1 {
 		v.isn[1-side], v.have[1-side] = p.Ack-1, true
-		a.halfOpen.put(g.t, g.handshake(), v)
+		a.halfOpen.put(a.shared.stamp, g.handshake(), v)
 	}
 }
 

@@ -2,11 +2,11 @@ package reassembly
 
 import "net/netip"
 
-// connLists finds connections, and decides which one goes if too much is held. Each connection is in its map, in one of
-// the two lists of all, and in those of the others that its state calls for: see update.
+// connLists finds connections, and lists those that are to be looked at. Each connection is in its map, in one of the
+// two lists of all, and in those of the others that its state calls for: see update.
 type connLists struct {
-	maxConns int
-	shared   *shared
+	limits *limits
+	shared *shared
 
 	conns  flowTable         // one of each tuple; conn.after leads to its others
 	others map[via]*conn     // those that conns and conn.paths do not lead to: see find
@@ -25,9 +25,9 @@ type connLists struct {
 	held int64 // octets, of all connections
 }
 
-func newConnLists(maxConns int, below *shared) connLists {
+func newConnLists(bounds *limits, below *shared) connLists {
 	return connLists{
-		maxConns: maxConns, shared: below, conns: newFlowTable(), others: map[via]*conn{},
+		limits: bounds, shared: below, conns: newFlowTable(), others: map[via]*conn{},
 		keeping: chain{link: func(c *conn) *link { return &c.keepLink }},
 		vast:    chain{link: func(c *conn) *link { return &c.vastLink }},
 	}
@@ -81,7 +81,7 @@ func (l *connLists) remove(c *conn, ended bool) {
 	l.shared.stats.Steps++
 	c.close(l.shared.now, ended)
 	l.update(c)
-	c.turn.in.remove(c)
+	c.listed.in.remove(c)
 	l.forget(c)
 	if l.latest == c {
 		l.latest = nil
@@ -93,7 +93,7 @@ func (l *connLists) remove(c *conn, ended bool) {
 // open returns how many connections are not closed yet.
 func (l *connLists) open() int64 {
 	open := l.recent.n
-	for c := l.ended.first; c != nil; c = c.turn.next {
+	for c := l.ended.first; c != nil; c = c.listed.next {
 		if !c.closed {
 			open++
 		}
@@ -104,87 +104,35 @@ func (l *connLists) open() int64 {
 // account updates the places of a connection after a segment, and enforces the limits.
 func (l *connLists) account(c *conn) {
 	switch over := c.over(); {
-	case over && c.turn.in != &l.ended:
-		c.endedAt = c.last
+	case over && c.listed.in != &l.ended:
 		l.place(c, &l.ended)
 	case !over:
 		l.place(c, &l.recent)
 	}
 	l.update(c)
-	l.makeRoom(c)
-}
-
-// makeRoom enforces the limits after a segment of c:
-//
-//  1. Connections that have ended are forgotten, the one that ended first before others.
-//  2. Of flights of more than maxUnacked octets the older part is dropped.
-//  3. Holes are given up, the oldest first, and with them goes what was set aside, and long flights. That costs a transaction
-//     a flag.
-//  4. Open connections are given up, the one that is silent for longest first.
-func (l *connLists) makeRoom(c *conn) {
-	if !l.over() { // nearly always
-		return
-	}
-	for l.over() && l.evict(&l.ended, c) {
-	}
-	for l.holds() > l.shared.maxHeld && l.vast.n > 0 {
-		l.shared.stats.Steps++
-		victim := l.vast.first
-		victim.cutFlights()
-		l.update(victim)
-	}
-	for l.holds() > l.shared.maxHeld && l.keeping.n > 0 {
-		l.shared.stats.Steps++
-		victim := l.keeping.first
-		victim.letGo()
-		l.update(victim)
-	}
-	for l.over() && l.evict(&l.recent, c) {
-	}
-}
-
-// holds is what is held for all connections, in octets, with the memory that gopacket keeps for more.
-func (l *connLists) holds() int64 { return l.held + l.shared.orderer.spare() }
-
-// over reports whether a limit is exceeded.
-func (l *connLists) over() bool {
-	return l.holds() > l.shared.maxHeld || l.recent.n+l.ended.n > l.maxConns
-}
-
-// evict removes the last connection of a list other than c, and reports whether there was one.
-func (l *connLists) evict(from *chain, c *conn) bool {
-	victim := from.last
-	if victim == c && c != nil {
-		victim = c.turn.prev
-	}
-	if victim == nil {
-		return false
-	}
-	if !victim.closed {
-		l.shared.stats.ConnsEvicted++
-	}
-	l.remove(victim, victim.over())
-	return true
+	l.limits.makeRoom(c)
 }
 
 // place moves a connection to the front of one of the two lists of all.
 func (l *connLists) place(c *conn, to *chain) {
 	if to.first == c {
+		c.listed.since = l.shared.stamp
 		return
 	}
-	if c.turn.in != nil {
-		c.turn.in.remove(c)
+	if c.listed.in != nil {
+		c.listed.in.remove(c)
 	}
-	to.pushFront(c)
+	to.pushFront(c, l.shared.stamp)
 }
 
 // update adds a connection to the lists of those with holes, or with something to evict, or removes it from them, and
 // takes account of what it holds.
 func (l *connLists) update(c *conn) {
 	if c.open != &l.shared.none {
+		now := l.shared.stamp
 		l.holed.await(c)
-		l.keeping.enlist(c, !c.closed && c.keeps())
-		l.vast.enlist(c, !c.closed && (c.half[0].vast() || c.half[1].vast()))
+		l.keeping.enlist(c, now, !c.closed && c.keeps())
+		l.vast.enlist(c, now, !c.closed && (c.half[0].vast() || c.half[1].vast()))
 	}
 	size := int64(c.heldBytes())
 	l.held += size - c.size

@@ -45,7 +45,8 @@ func (q *patient) Pop() any {
 // wait is the place of a connection among the patient.
 type wait struct {
 	waiting bool      // it has a hole
-	since   uint64    // patient.opened when that opened
+	since   stamp     // when that opened
+	number  uint64    // patient.opened then
 	due     time.Time // when one is to be given up; zero: not before more is heard
 	at      int       // in patient.conns
 }
@@ -58,7 +59,7 @@ func (q *patient) await(c *conn) {
 	}
 	if waiting && !c.hole.waiting {
 		q.opened++
-		c.hole.since = q.opened
+		c.hole.since, c.hole.number = c.shared.stamp, q.opened
 	}
 	c.hole.waiting = waiting
 	var due time.Time
@@ -87,7 +88,7 @@ func (q *patient) expire(t time.Time, most int) (out []*conn) {
 		c.hole.due = time.Time{}
 		out = append(out, c)
 	}
-	slices.SortFunc(out, func(x, y *conn) int { return cmp.Compare(x.hole.since, y.hole.since) })
+	slices.SortFunc(out, func(x, y *conn) int { return cmp.Compare(x.hole.number, y.hole.number) })
 	return out
 }
 

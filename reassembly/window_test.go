@@ -84,8 +84,8 @@ func TestWindow_LongFlightsAreCutBeforeHolesAreGivenUp(t *testing.T) {
 			at = at.Add(time.Microsecond)
 			data := f.s.IP(t).Data
 			a.Frame(at, decodetest.LinkRaw, data, len(data))
-			if a.lists.holds() > limit {
-				t.Fatalf("%d octets held", a.lists.holds())
+			if a.limits.holds() > limit {
+				t.Fatalf("%d octets held", a.limits.holds())
 			}
 		}
 	}

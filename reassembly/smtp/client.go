@@ -60,6 +60,15 @@ func (l *line) add(b []byte, limit int) {
 // keptLine is how much memory of a line is kept for the next.
 const keptLine = 256
 
+// size is about how much memory a line has, in octets, besides what it keeps. It follows from the line alone, not from
+// what was read before it.
+func (l *line) size() int {
+	if len(l.buf) <= keptLine {
+		return 0
+	}
+	return len(l.buf) + len(l.buf)/4
+}
+
 // anew is the next line. The octets of this one are valid until it is added to.
 func (l *line) anew() line {
 	if cap(l.buf) > keptLine {
@@ -264,7 +273,7 @@ func (r *clientReader) encrypted() { r.state, r.hello = inDark, clientHello{} }
 func (r *clientReader) drop() { r.hello = clientHello{} }
 
 // memoryUse is about how many bytes are used.
-func (r *clientReader) memoryUse() int { return cap(r.line.buf) + cap(r.hello.message) }
+func (r *clientReader) memoryUse() int { return r.line.size() + cap(r.hello.message) }
 
 // lineHole is how lines are read after a hole.
 type lineHole struct {

@@ -54,10 +54,18 @@ func (q *queue[T]) cut(i int) {
 	q.items = q.items[:q.head+i]
 }
 
+// size is how much memory the queue has, in octets, besides what it keeps, which may be of the session before.
+func (q *queue[T]) size() int {
+	var one T
+	if n := cap(q.items) * int(unsafe.Sizeof(one)); n > keptOctets {
+		return n
+	}
+	return 0
+}
+
 // kept is the memory that the queue keeps for others when all are gone.
 func (q *queue[T]) kept() []T {
-	var one T
-	if cap(q.items)*int(unsafe.Sizeof(one)) > keptOctets {
+	if q.size() > 0 {
 		return nil
 	}
 	clear(q.items)

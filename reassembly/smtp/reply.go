@@ -240,5 +240,5 @@ func (d *Dialogue) loseReplies(n int64) {
 
 // memoryUse is about how many bytes are used.
 func (s *replyReader) memoryUse() int {
-	return cap(s.line.buf) + int(s.aside.size) + len(s.aside.pieces)*pieceSize
+	return s.line.size() + int(s.aside.size) + len(s.aside.pieces)*pieceSize
 }

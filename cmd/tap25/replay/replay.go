@@ -22,6 +22,7 @@ import (
 // Config says how captures are read, and where their rows go.
 type Config struct {
 	Reassembly reassembly.Config // Emit is the replay's
+	Workers    int               // that read frames; the rows do not depend on it
 	Scope      *scope.Scope      // rows that it does not keep go nowhere; nil: none
 
 	DSN        string          // a connection string, or store.Local
@@ -121,12 +122,13 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 	var gate scope.Gate
 	gate.Set(cfg.Scope)
 	var in *reader
-	in = newReader(cfg.Reassembly, func(r row) {
+	in = newReader(cfg.Reassembly, cfg.Workers, func(r row) {
 		if gate.Pass(r.Envelope) {
 			in.kept++
 			to.emit(r)
 		}
 	})
+	defer context.AfterFunc(ctx, in.flows.Hurry)()
 	in.recordInto(to.coverage())
 	progress := startProgress(cfg.Stderr, cfg.Stdout, files, &in.rows, to.flush)
 	err = in.read(files, inputs)
