@@ -16,7 +16,7 @@ import (
 // episode ends empty: of a connection that it closes with pages in it, gopacket frees only the first, and it doubles
 // what it allocates each time that it runs out.
 type orderer struct {
-	assembler *reassembly.Assembler
+	assembler *reassembly.Assembler // nil before the first episode
 	opening   *episode // handed to gopacket when it asks for the stream of a new connection
 	opened    uint64
 	completed uint64 // episodes that gopacket has closed
@@ -41,9 +41,8 @@ const (
 )
 
 func newOrderer() *orderer {
-	o := &orderer{}
+	o := &orderer{own: pageAccount{made: firstPages}}
 	o.all = &o.own
-	o.renew()
 	return o
 }
 
@@ -115,6 +114,9 @@ func (noTime) GetCaptureInfo() gopacket.CaptureInfo { return gopacket.CaptureInf
 
 // open begins an episode at an offset.
 func (o *orderer) open(start int64, release func(n int64)) *episode {
+	if o.assembler == nil { // its first pages are 2 MiB, which a capture without a hole does not need
+		o.renew()
+	}
 	o.opened++
 	o.episodes(1)
 	var id [8]byte

@@ -135,6 +135,7 @@ func TestAssembler_HeldBytesStayBelowTheLimit(t *testing.T) {
 func TestAssembler_PagesThatGopacketKeepsCountAsHeld(t *testing.T) {
 	const limit = 24 << 20
 	a := New(Config{MaxHeld: limit, Emit: func(*smtp.Envelope) {}})
+	a.shared.orderer.renew()
 	cache := func(name string) int64 {
 		return reflect.ValueOf(a.shared.orderer.assembler).Elem().FieldByName("pc").Elem().FieldByName(name).Int()
 	}
