@@ -14,7 +14,7 @@ import (
 // Frame is one captured frame.
 type Frame struct {
 	Time   time.Time // receive time, UTC
-	Data   []byte    // valid until the next call of Next
+	Data   []byte    // valid until the next call of Next, but see Files.KeepFrames
 	Length int       // octets on the wire; more than len(Data) if a snaplen cut it
 	// LINKTYPE_ number of https://www.tcpdump.org/linktypes.html; 8 bits do not hold 276, Linux cooked v2
 	LinkType uint16
@@ -66,6 +66,11 @@ func OpenFiles(paths []string, stdin io.Reader) *Files {
 	f.total = totalSize(paths, stdin)
 	return f
 }
+
+// KeepFrames leaves the memory of frames to the caller, who may use Data until it gives the memory to Next again. Next
+// calls swap whenever it has no whole frame left, or begins a file: with the memory in which the frames since the last
+// call are, nil at first. swap returns memory for the next ones, which may be the same if nobody needs them any more.
+func (f *Files) KeepFrames(swap func(used []byte) []byte) { f.win.swap = swap }
 
 // CheckPaths returns an error for the first path that cannot be opened, as Next would when it reached that. It leaves
 // FIFOs alone, whose writers would notice, and "-".

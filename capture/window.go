@@ -18,19 +18,21 @@ const (
 type window struct {
 	r          io.Reader
 	buf        []byte
-	start, end int   // buf[start:end] is read and not yet taken
-	base       int64 // offset of buf[0] in the stream
-	err        error // what r returned last; kept until all before it is taken
-	reads      int64 // calls of r
-	moved      int64 // octets copied within memory, to make room
+	swap       func(used []byte) []byte // see Files.KeepFrames; nil: the same memory is used again and again
+	start, end int                      // buf[start:end] is read and not yet taken
+	base       int64                    // offset of buf[0] in the stream
+	err        error                    // what r returned last; kept until all before it is taken
+	reads      int64                    // calls of r
+	moved      int64                    // octets copied within memory, to make room
 }
 
 // reset begins a new stream: head, then what r has.
 func (w *window) reset(r io.Reader, head []byte) {
-	if w.buf == nil {
+	w.start, w.end = 0, 0
+	if w.renew(); w.buf == nil {
 		w.buf = make([]byte, readSize)
 	}
-	w.r, w.start, w.end, w.base, w.err = r, 0, copy(w.buf, head), 0, nil
+	w.r, w.end, w.base, w.err = r, copy(w.buf, head), 0, nil
 	w.reads, w.moved = 0, 0
 }
 
@@ -72,9 +74,7 @@ func (w *window) skip(n int) error {
 
 // fill reads until the buffer holds n octets from start on.
 func (w *window) fill(n int) error {
-	w.moved += int64(copy(w.buf, w.buf[w.start:w.end]))
-	w.base += int64(w.start)
-	w.start, w.end = 0, w.end-w.start
+	w.renew()
 	for empty := 0; w.end < n; {
 		if w.err != nil {
 			if w.err == io.EOF && w.end > 0 {
@@ -98,6 +98,20 @@ func (w *window) fill(n int) error {
 		}
 	}
 	return nil
+}
+
+// renew moves what is not yet taken to the beginning of the buffer, or of another one.
+func (w *window) renew() {
+	to := w.buf
+	if w.swap != nil {
+		to = w.swap(w.buf)
+	}
+	if len(to) < w.end-w.start {
+		to = make([]byte, len(w.buf))
+	}
+	w.moved += int64(copy(to, w.buf[w.start:w.end]))
+	w.base += int64(w.start)
+	w.buf, w.start, w.end = to, 0, w.end-w.start
 }
 
 // offsetError is an error at an offset of the stream; Files makes a FileError of it.

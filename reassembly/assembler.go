@@ -7,6 +7,7 @@ package reassembly
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"tap25/reassembly/decode"
@@ -35,7 +36,7 @@ type Config struct {
 	Checksum ChecksumPolicy
 	// InterceptPorts are the UDP ports to which routers send packets of lawful intercepts; nil: DefaultInterceptPort.
 	InterceptPorts []uint16
-	SMTP           smtp.Config // limits of the dialogues; Emit and Stats are set by New
+	SMTP           smtp.Config // limits of the dialogues; Emit, Stats and Memory are set by New
 
 	// Emit is called for each row as soon as nothing can change it any more, from Frame, Advance and Close. The row is
 	// the callee's to keep.
@@ -112,24 +113,30 @@ type Assembler struct {
 	dec      *decode.Decoder
 	ports    map[uint16]bool
 	checks   checksums
-	halfOpen halfOpenTable
+	senders  *senders
+	halfOpen *halfOpenTable
+	limits   *limits
 	lists    connLists
 	shared   *shared
 	names    names
 
-	swept  time.Time
-	behind bool // the last sweep has left some
+	behind  bool         // the last sweep has left some
+	leisure *atomic.Bool // while it is true, a sweep leaves nothing; nil: the bound for a frame holds
 }
 
 // shared is what all connections of an Assembler use: its counters, its clock, and the memory that passes from one to
 // the next. A connection knows nothing else of what is around it.
 type shared struct {
+	clock
+	turn      turn  // what is done now
+	since     stamp // moment.since
 	stats     Stats
-	now       time.Time // the packets' clock
-	losses    uint64    // times that frames were lost
-	maxHeld   int64     // Config.MaxHeld
+	losses    uint64 // times that frames were lost
+	maxHeld   int64  // Config.MaxHeld
 	histories historyPool
 	orderer   *orderer
+	unused    []*open // of connections that have ended
+	none      open    // what all closed connections share: nothing changes it
 
 	trace func(delivery) // for tests; nil
 }
@@ -151,20 +158,28 @@ func New(cfg Config) *Assembler {
 	if cfg.Idle == 0 {
 		cfg.Idle = 15 * time.Minute
 	}
-	below := &shared{maxHeld: cfg.MaxHeld, orderer: newOrderer()}
+	below := &shared{clock: newClock(), turn: turnFrame, maxHeld: cfg.MaxHeld, orderer: newOrderer()}
+	below.none.shared = below
+	bounds := &limits{maxConns: cfg.MaxConns, maxHeld: cfg.MaxHeld, pages: below.orderer.all}
 	a := &Assembler{
-		cfg: cfg, dec: decode.New(cfg.Ports), ports: map[uint16]bool{},
-		checks:   newChecksums(cfg.Checksum, &below.stats),
-		halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), lists: newConnLists(cfg.MaxConns, below), shared: below,
+		cfg: cfg, dec: newDecoder(&cfg), ports: map[uint16]bool{},
+		checks: checksums{cfg.Checksum, &below.stats}, senders: newSenders(),
+		halfOpen: newHalfOpenTable(cfg.MaxHalfOpen), limits: bounds, lists: newConnLists(bounds, below), shared: below,
 		names: names{},
 	}
+	bounds.members = []*connLists{&a.lists}
 	for _, p := range cfg.Ports {
 		a.ports[p] = true
 	}
-	a.dec.IgnoreChecksums = cfg.Checksum == Off
-	a.dec.SetInterceptPorts(cfg.InterceptPorts)
-	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats = cfg.Emit, &below.stats.SMTP
+	a.cfg.SMTP.Emit, a.cfg.SMTP.Stats, a.cfg.SMTP.Memory = cfg.Emit, &below.stats.SMTP, &smtp.Memory{}
 	return a
+}
+
+func newDecoder(cfg *Config) *decode.Decoder {
+	d := decode.New(cfg.Ports)
+	d.IgnoreChecksums = cfg.Checksum == Off
+	d.SetInterceptPorts(cfg.InterceptPorts)
+	return d
 }
 
 // Frame reads one frame, received at t, which moves the packets' clock on. link is its LINKTYPE_ number of
@@ -189,14 +204,7 @@ func (a *Assembler) CloseWithin(ctx context.Context) {
 	for a.behind && ctx.Err() == nil {
 		a.sweep()
 	}
-	for c := a.lists.oldest(a.lists.ended); c != nil && ctx.Err() == nil; c = a.lists.oldest(a.lists.ended) {
-		a.lists.remove(c, true)
-	}
-	for c := a.lists.oldest(a.lists.recent); c != nil && ctx.Err() == nil; c = a.lists.oldest(a.lists.recent) {
-		a.shared.stats.Unfinished++
-		a.lists.remove(c, false)
-	}
-	a.shared.stats.Abandoned += a.lists.open()
+	a.shared.stats.Abandoned += a.limits.close(ctx, func() {})
 }
 
 // Stats returns the counters so far. Like the other methods, it is for the Assembler's goroutine.
@@ -206,7 +214,8 @@ func (a *Assembler) Stats() Stats {
 	s.Elsewhere = a.dec.Elsewhere()
 	s.Unread = a.dec.Unread()
 	s.HalfOpenEvicted = a.halfOpen.evicted
-	s.Steps += a.dec.Steps() + a.halfOpen.steps + a.shared.histories.steps + a.shared.orderer.steps
+	s.Steps += a.dec.Steps() + a.senders.steps + a.halfOpen.steps + a.shared.histories.steps +
+		a.shared.orderer.steps + a.lists.conns.steps
 	return s
 }
 

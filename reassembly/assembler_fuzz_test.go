@@ -59,18 +59,18 @@ func checkWild(t *testing.T, ops []byte) {
 		at = at.Add(time.Duration(ops[6]) * time.Duration(ops[6]) * 20 * time.Millisecond)
 		a.Advance(at)
 		a.segment(&segment{t: at, p: p})
-		if a.lists.latest != nil && a.lists.conns[a.lists.latest.key] != a.lists.latest {
+		if a.lists.latest != nil && a.lists.conns.get(&a.lists.latest.key) != a.lists.latest {
 			t.Fatal("the connection found last is gone, and would be found again")
 		}
 		sum := int64(0)
-		for _, c := range a.lists.conns {
+		for c := range a.lists.conns.all {
 			sum += int64(c.heldBytes())
 		}
 		if sum != a.lists.held {
 			t.Fatalf("%d octets held by the account, %d in fact", a.lists.held, sum)
 		}
-		if len(a.lists.conns) > 2 || a.lists.held > 48<<10+2*maxUnacked+maxAsideBytes {
-			t.Fatalf("%d connections, %d octets held", len(a.lists.conns), a.lists.held)
+		if a.lists.conns.n > 2 || a.lists.held > 48<<10+2*maxUnacked+maxAsideBytes {
+			t.Fatalf("%d connections, %d octets held", a.lists.conns.n, a.lists.held)
 		}
 	}
 	a.Close()
@@ -82,13 +82,15 @@ func checkWild(t *testing.T, ops []byte) {
 	if steps := s.Steps + s.SMTP.Steps; steps > mostPerSegment*segments+mostPerOctet*s.PayloadBytes+mostForItself {
 		t.Fatalf("%d steps for %d segments of %d octets", steps, segments, s.PayloadBytes)
 	}
-	if a.lists.held != 0 || len(a.lists.conns) != 0 || a.lists.holed.Len() != 0 || a.lists.keeping.Len() != 0 ||
-		a.lists.vast.Len() != 0 || a.lists.recent.Len() != 0 || a.lists.ended.Len() != 0 ||
+	if a.lists.held != 0 || a.lists.conns.n != 0 || a.lists.holed.Len() != 0 || a.lists.keeping.n != 0 ||
+		a.lists.vast.n != 0 || a.lists.recent.n != 0 || a.lists.ended.n != 0 ||
 		a.shared.orderer.opened != a.shared.orderer.completed {
 		t.Fatalf("after Close: %d octets, %d connections, %d holes, %d of %d episodes", a.lists.held,
-			len(a.lists.conns), a.lists.holed.Len(), a.shared.orderer.completed, a.shared.orderer.opened)
+			a.lists.conns.n, a.lists.holed.Len(), a.shared.orderer.completed, a.shared.orderer.opened)
 	}
-	if !reflect.ValueOf(noFlow).IsZero() { // that all closed connections share
+	none := a.shared.none // that all closed connections share
+	if none.shared = nil; !reflect.ValueOf(noFlow).IsZero() || !reflect.ValueOf(none).IsZero() ||
+		!reflect.ValueOf(nothingOdd).IsZero() {
 		t.Fatal("a closed connection has written to its flow")
 	}
 	sum := int64(0)

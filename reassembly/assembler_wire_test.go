@@ -138,9 +138,9 @@ func replayed(t testing.TB, cfg Config, frames []timed) ([]smtp.Envelope, Stats)
 	if a.shared.orderer.opened != a.shared.orderer.completed {
 		t.Errorf("%d episodes opened in gopacket, %d let go", a.shared.orderer.opened, a.shared.orderer.completed)
 	}
-	if a.lists.held != 0 || len(a.lists.conns) != 0 || a.lists.holed.Len() != 0 || a.lists.keeping.Len() != 0 {
+	if a.lists.held != 0 || a.lists.conns.n != 0 || a.lists.holed.Len() != 0 || a.lists.keeping.n != 0 {
 		t.Errorf("held after Close: %d bytes, %d connections, %d holes, %d of them kept", a.lists.held,
-			len(a.lists.conns), a.lists.holed.Len(), a.lists.keeping.Len())
+			a.lists.conns.n, a.lists.holed.Len(), a.lists.keeping.n)
 	}
 	return rows, s
 }

@@ -174,8 +174,8 @@ func (v *variant) check(t *testing.T, frames []timedFrame) {
 	if s.Frames.Total() != int64(len(frames)) {
 		t.Errorf("%d frames given, %d counted", len(frames), s.Frames.Total())
 	}
-	if a.lists.held != 0 || len(a.lists.conns) != 0 || a.shared.orderer.opened != a.shared.orderer.completed {
-		t.Errorf("held after Close: %d bytes, %d connections", a.lists.held, len(a.lists.conns))
+	if a.lists.held != 0 || a.lists.conns.n != 0 || a.shared.orderer.opened != a.shared.orderer.completed {
+		t.Errorf("held after Close: %d bytes, %d connections", a.lists.held, a.lists.conns.n)
 	}
 	if v.stats != nil {
 		v.stats(t, s)

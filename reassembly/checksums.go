@@ -1,56 +1,74 @@
 package reassembly
 
+import "tap25/reassembly/decode"
+
 // checksums judges checksums by ChecksumPolicy.
 type checksums struct {
 	policy ChecksumPolicy
 	stats  *Stats
-	sums   map[[16]byte]*tally // by sending address
-}
-
-// tally is whether a sending address ever had a right checksum. A capture on a host whose card fills them in shows
-// only wrong ones of that host, and so does one whose addresses were changed afterwards.
-type tally struct{ right bool }
-
-// maxTallies bounds the addresses that have a tally.
-const maxTallies = 1 << 16
-
-func newChecksums(policy ChecksumPolicy, stats *Stats) checksums {
-	return checksums{policy: policy, stats: stats, sums: map[[16]byte]*tally{}}
-}
-
-// tally returns the tally of a segment's sender. The connection, if there is one, caches it.
-func (s *checksums) tally(g *segment, c *conn) *tally {
-	if c != nil && c.tallies[g.side] != nil {
-		return c.tallies[g.side]
-	}
-	key := g.p.Src.Addr().As16()
-	t := s.sums[key]
-	if t == nil {
-		if len(s.sums) >= maxTallies {
-			s.stats.Steps += int64(len(s.sums))
-			clear(s.sums)
-		}
-		t = &tally{}
-		s.sums[key] = t
-	}
-	if c != nil {
-		c.tallies[g.side] = t
-	}
-	return t
 }
 
 // check notes whether a segment's checksum is evidence against it: then the segment is unverified. It reports whether
-// the segment is to be read at all.
+// the segment is to be read at all. c is its connection, if there is one, which remembers its hosts for longer than
+// senders.
 func (s *checksums) check(g *segment, c *conn) bool {
 	if s.policy == Off {
 		return true
 	}
-	t := s.tally(g, c)
+	right := g.right
+	if c != nil {
+		right = right || c.right[g.side]
+		c.right[g.side] = right || !g.p.ChecksumBad
+	}
 	if !g.p.ChecksumBad {
-		t.right = true
 		return true
 	}
 	s.stats.BadChecksums++
-	g.unverified = t.right
+	g.unverified = right
 	return s.policy == Auto
+}
+
+// senders are the addresses that have sent a segment with a right checksum. A capture on a host whose card fills them
+// in shows only wrong ones of that host, and so does one whose addresses were changed afterwards.
+type senders struct {
+	right map[decode.Address]struct{}
+	// some of them, each at the place that its last bits give: segments come in bursts
+	latest [1 << 10]decode.Address
+	steps  int64
+}
+
+// maxSenders bounds the addresses that are known.
+const maxSenders = 1 << 16
+
+func newSenders() *senders { return &senders{right: map[decode.Address]struct{}{}} }
+
+// known reports whether an address has sent a segment with a right checksum.
+func (s *senders) known(a decode.Address) bool {
+	at := &s.latest[a.Low()%uint64(len(s.latest))]
+	if *at == a && a != (decode.Address{}) {
+		return true
+	}
+	if _, ok := s.right[a]; !ok {
+		return false
+	}
+	*at = a
+	return true
+}
+
+// note notes a segment. It reports whether others of its sender were right.
+func (s *senders) note(p *decode.Packet) bool {
+	a := decode.AddressOf(p.Src.Addr())
+	if s.known(a) {
+		return true
+	}
+	if p.ChecksumBad {
+		return false
+	}
+	if len(s.right) >= maxSenders {
+		s.steps += int64(len(s.right))
+		clear(s.right)
+		clear(s.latest[:])
+	}
+	s.right[a] = struct{}{}
+	return false
 }

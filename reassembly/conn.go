@@ -7,38 +7,90 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// conn is one TCP connection that carried payload.
+// conn is one TCP connection that carried payload. Far more are remembered than are open, so it is small.
 type conn struct {
-	shared      *shared
-	key         tuple
-	lane        uint64    // the path by which the half-open table has its handshake
-	paths       [2]uint64 // by which the segments of each side come; noPath: none was captured
-	more        []via     // further paths, the latest last
-	before      *conn     // those with the same tuple, in a list that begins with the one in connLists.conns
-	after       *conn
-	copies      *copies // of which it is one; nil
-	named       name
-	tallies     [2]*tally // of the checksums of each sender; nil until one came
-	dialogue    *smtp.Dialogue
-	half        [2]half // by smtp.Direction
-	last        time.Time
-	heardAt     uint64 // shared.losses when the last segment of it was captured
-	endedAt     time.Time
-	places      places
-	postponed   *postponed     // for the dialogue; nil if nothing is
-	aside       []unacceptable // may not belong to the connection
-	asideSize   int
+	*open            // what it needs only while it is open
+	*odd             // what few have; to be changed by own alone
+	half   [2]half   // by smtp.Direction
+	last   time.Time // of its last segment
+	size   int64     // octets of it that are in connLists.held
+	listed link      // in connLists.recent or ended
+	key    tuple
+	right  [2]bool // checksums of that side's host were right
+
 	clientFirst bool // the lower endpoint is the client
-	alone       bool // nothing of the other direction came in time
 	rival       bool // another handshake on the same ports was seen
 	closed      bool // only remembered
-	cut         bool // octets were lost
 }
 
-func newConn(below *shared, k tuple) *conn {
-	flows := new([2]flow)
-	return &conn{
-		shared: below, key: k, half: [2]half{{flow: &flows[0]}, {flow: &flows[1]}}, paths: [2]uint64{noPath, noPath},
+// odd is what few connections have: segments with tags or in tunnels, others of the same tuple, segments aside.
+type odd struct {
+	lane   uint64    // the path by which the half-open table has its handshake
+	paths  [2]uint64 // by which the segments of each side come; noPath: none was captured
+	more   []via     // further paths, the latest last
+	before *conn     // those with the same tuple, in a list that begins with the one in connLists.conns
+	after  *conn
+
+	aside     []unacceptable // may not belong to the connection
+	asideSize int
+}
+
+// nothingOdd is that of all connections that have nothing odd: nothing changes it.
+var nothingOdd odd
+
+// own is what is odd about a connection, to be changed.
+func (c *conn) own() *odd {
+	if c.odd == &nothingOdd {
+		c.odd = new(odd)
+	}
+	return c.odd
+}
+
+// open is what a connection needs only while it is open. When it has ended another connection gets it.
+type open struct {
+	shared    *shared
+	dialogue  *smtp.Dialogue
+	flows     [2]flow
+	named     name
+	copies    *copies    // of which it is one; nil
+	postponed *postponed // for the dialogue; nil if nothing is
+	heardAt   uint64     // shared.losses when the last segment of it was captured
+	alone     bool       // nothing of the other direction came in time
+	cut       bool       // octets were lost
+
+	hole     wait
+	keepLink link // in connLists.keeping
+	vastLink link // in connLists.vast
+}
+
+// maxUnused bounds what is kept of ended connections for others: less than 1 MiB.
+const maxUnused = 1024
+
+func (s *shared) newConn(k tuple) *conn {
+	var o *open
+	if last := len(s.unused) - 1; last >= 0 {
+		o, s.unused = s.unused[last], s.unused[:last]
+		*o = open{}
+	} else {
+		o = new(open)
+	}
+	o.shared = s
+	return &conn{open: o, odd: &nothingOdd, key: k, half: [2]half{{flow: &o.flows[0]}, {flow: &o.flows[1]}}}
+}
+
+// leave takes what a closed connection needs no more.
+func (s *shared) leave(c *conn) {
+	if c.open == &s.none {
+		return
+	}
+	if len(s.unused) < maxUnused {
+		s.unused = append(s.unused, c.open)
+	}
+	c.open = &s.none
+	d := c.odd
+	tagged := d.lane|d.paths[0]|d.paths[1] != 0 || len(d.more) > 0
+	if !tagged && d.before == nil && d.after == nil && len(d.aside) == 0 {
+		c.odd = &nothingOdd
 	}
 }
 

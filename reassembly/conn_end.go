@@ -71,7 +71,7 @@ func (c *conn) letGo() {
 			h.dropped(from)
 		}
 	}
-	c.aside, c.asideSize = nil, 0
+	c.dropAside()
 	c.giveAll()
 }
 
@@ -119,7 +119,8 @@ func (c *conn) close(t time.Time, ended bool) {
 		c.dialogue.Unsent(h.next - h.end()) // the client ended before it, and the server never acknowledged it
 	}
 	c.dialogue.Close(t, c.settled(ended))
-	c.dialogue, c.closed, c.rival = nil, true, false
+	c.dialogue.Release()
+	c.closed, c.rival = true, false
 	c.half[0].flow, c.half[1].flow = &noFlow, &noFlow
-	c.aside, c.asideSize = nil, 0
+	c.dropAside()
 }

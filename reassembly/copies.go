@@ -38,7 +38,7 @@ const (
 
 // recognize looks for a connection of which a new one may be a copy.
 func (a *Assembler) recognize(c *conn) {
-	for x, n := a.lists.conns[c.key], 0; x != nil && n < maxPeers; x, n = x.after, n+1 {
+	for x, n := a.lists.conns.get(&c.key), 0; x != nil && n < maxPeers; x, n = x.after, n+1 {
 		a.shared.stats.Steps++
 		if x == c || x.closed || x.clientFirst != c.clientFirst || !x.sameNumbers(c) {
 			continue

@@ -63,7 +63,7 @@ func (c *conn) begin(known [2]bool) {
 // hear notes that a segment of the connection was captured. A RST does not count: it may follow lost segments directly,
 // and its sequence number need not show them.
 func (c *conn) hear(p *decode.Packet) {
-	if p.Flags&decode.RST == 0 {
+	if p.Flags&decode.RST == 0 && !c.closed {
 		c.heardAt = c.shared.losses
 	}
 }

@@ -16,13 +16,19 @@ import (
 // episode ends empty: of a connection that it closes with pages in it, gopacket frees only the first, and it doubles
 // what it allocates each time that it runs out.
 type orderer struct {
-	assembler *reassembly.Assembler
-	opening   *episode // handed to gopacket when it asks for the stream of a new connection
+	assembler *reassembly.Assembler // nil before the first episode
+	opening   *episode              // handed to gopacket when it asks for the stream of a new connection
 	opened    uint64
 	completed uint64 // episodes that gopacket has closed
-	pages     int    // that gopacket has in use
-	made      int    // pages that it has made
-	steps     int64  // Stats.Steps: pages made
+	own       pageAccount
+	all       *pageAccount // own, or that of several orderers which are limited together
+	steps     int64        // Stats.Steps: pages made
+}
+
+// pageAccount is how many pages gopacket has in use, and has made.
+type pageAccount struct {
+	used, made int
+	episodes   int // that are open
 }
 
 const (
@@ -35,8 +41,8 @@ const (
 )
 
 func newOrderer() *orderer {
-	o := &orderer{}
-	o.renew()
+	o := &orderer{own: pageAccount{made: firstPages}}
+	o.all = &o.own
 	return o
 }
 
@@ -44,7 +50,7 @@ func newOrderer() *orderer {
 func (o *orderer) renew() {
 	o.assembler = reassembly.NewAssembler(reassembly.NewStreamPool(o))
 	o.assembler.MaxBufferedPagesPerConnection = maxPages
-	o.made = firstPages
+	o.own.made = firstPages
 }
 
 // grown is how many pages gopacket has made once those that it has made are not enough.
@@ -52,20 +58,35 @@ func grown(made int) int { return 2*made + firstPages }
 
 // use notes that gopacket uses n pages more, or fewer.
 func (o *orderer) use(n int) {
-	for o.pages += n; o.pages > o.made; {
-		o.steps += int64(grown(o.made) - o.made)
-		o.made = grown(o.made)
+	before := o.own.made
+	o.own.use(n)
+	o.steps += int64(o.own.made - before)
+	if o.all != &o.own {
+		o.all.use(n)
+	}
+}
+
+func (p *pageAccount) use(n int) {
+	for p.used += n; p.used > p.made; {
+		p.made = grown(p.made)
+	}
+}
+
+// begun notes that n episodes more are open, or fewer. With the last one the pages that were made for many are freed.
+func (p *pageAccount) begun(n int) {
+	if p.episodes += n; p.episodes == 0 {
+		p.made = firstPages
 	}
 }
 
 // spare estimates the memory of the pages that gopacket has made and does not use, in octets, without the first ones.
 // If the next segment may make it allocate more, those are included.
-func (o *orderer) spare() int64 {
-	made := o.made
-	if o.pages+pagesAhead > made {
+func (p *pageAccount) spare() int64 {
+	made := p.made
+	if p.used+pagesAhead > made {
 		made = grown(made)
 	}
-	return int64(made-max(o.pages, firstPages)) * runCost
+	return int64(made-max(p.used, firstPages)) * runCost
 }
 
 // maxPages is gopacket's own limit for an episode, above what maxAhead allows. If it were reached, gopacket would give
@@ -93,7 +114,11 @@ func (noTime) GetCaptureInfo() gopacket.CaptureInfo { return gopacket.CaptureInf
 
 // open begins an episode at an offset.
 func (o *orderer) open(start int64, release func(n int64)) *episode {
+	if o.assembler == nil { // its first pages are 2 MiB, which a capture without a hole does not need
+		o.renew()
+	}
 	o.opened++
+	o.episodes(1)
 	var id [8]byte
 	binary.BigEndian.PutUint64(id[:], o.opened)
 	e := &episode{o: o, flow: gopacket.NewFlow(layers.EndpointMAC, id[:], []byte{0}), start: start, release: release}
@@ -116,14 +141,23 @@ func (e *episode) skip(end int64) {
 }
 
 // close makes gopacket forget the episode: gopacket removes a connection when both halves have ended. Nothing may be
-// held. After the last episode the pages that gopacket made for many are freed.
+// held.
 func (e *episode) close() {
 	e.over = true
 	e.assemble(e.flow, layers.TCP{RST: true})
 	e.assemble(e.flow.Reverse(), layers.TCP{RST: true})
-	if e.o.opened == e.o.completed && e.o.made > firstPages {
+	made := e.o.own.made
+	if e.o.episodes(-1); e.o.own.episodes == 0 && made > firstPages {
 		e.o.steps += firstPages
 		e.o.renew()
+	}
+}
+
+// episodes notes that n episodes more are open, or fewer.
+func (o *orderer) episodes(n int) {
+	o.own.begun(n)
+	if o.all != &o.own {
+		o.all.begun(n)
 	}
 }
 

@@ -2,7 +2,6 @@ package reassembly
 
 import (
 	"hash/maphash"
-	"time"
 
 	"tap25/reassembly/decode"
 )
@@ -47,8 +46,8 @@ func (v *handshake) fits(side int, p *decode.Packet) bool {
 // tuple and the path are kept, but a 64-bit hash of them with a seed of this run: among 2^20 connections that a sender
 // chose, two collide once in 30 million runs.
 type halfOpenTable struct {
-	limit int
-	seed  maphash.Seed
+	makeRoom func() // for one more
+	seed     maphash.Seed
 	// slot + 1 of the hash at its place or behind it (linear probing); a power of two, at most half full
 	index   []uint32
 	chunks  [][]halfOpen // of chunkSlots each: a slice that grows would be there twice meanwhile
@@ -66,14 +65,29 @@ const chunkSlots = 1 << 12
 type halfOpen struct {
 	hash       uint64
 	prev, next uint32
-	at         int64 // packet time, ns
+	at         stamp
 	handshake
 }
 
-func newHalfOpenTable(limit int) halfOpenTable {
-	h := halfOpenTable{limit: limit, seed: maphash.MakeSeed(), index: make([]uint32, 1024)}
+func newHalfOpenTable(limit int) *halfOpenTable {
+	h := &halfOpenTable{seed: maphash.MakeSeed(), index: make([]uint32, 1024)}
+	h.makeRoom = func() {
+		for h.n >= limit {
+			h.evict()
+		}
+	}
 	h.unused() // slot 0
 	return h
+}
+
+// oldest is when the handshake came that is silent for longest.
+func (h *halfOpenTable) oldest() stamp { return h.slot(h.slot(0).next).at }
+
+// evict drops it.
+func (h *halfOpenTable) evict() {
+	h.drop(h.slot(0).next)
+	h.evicted++
+	h.steps++
 }
 
 func (h *halfOpenTable) slot(s uint32) *halfOpen { return &h.chunks[s/chunkSlots][s%chunkSlots] }
@@ -96,18 +110,14 @@ func (h *halfOpenTable) get(k onPath) (handshake, bool) {
 }
 
 // put keeps a handshake as the latest.
-func (h *halfOpenTable) put(t time.Time, k onPath, v handshake) {
+func (h *halfOpenTable) put(at stamp, k onPath, v handshake) {
 	hash := maphash.Comparable(h.seed, k)
 	s := h.index[h.find(hash)]
 	if s != 0 {
 		h.unlink(s - 1)
 		s--
 	} else {
-		for h.n >= h.limit {
-			h.drop(h.slot(0).next)
-			h.evicted++
-			h.steps++
-		}
+		h.makeRoom()
 		s = h.unused()
 		h.n++
 		if 2*h.n > len(h.index) {
@@ -116,7 +126,7 @@ func (h *halfOpenTable) put(t time.Time, k onPath, v handshake) {
 		h.index[h.find(hash)] = s + 1
 	}
 	last := h.slot(0).prev
-	*h.slot(s) = halfOpen{hash: hash, prev: last, at: t.UnixNano(), handshake: v}
+	*h.slot(s) = halfOpen{hash: hash, prev: last, at: at, handshake: v}
 	h.slot(last).next, h.slot(0).prev = s, s
 }
 
@@ -153,8 +163,8 @@ func (h *halfOpenTable) take(k onPath) (handshake, bool) {
 }
 
 // expire forgets handshakes without a segment since a time, and returns how many.
-func (h *halfOpenTable) expire(since time.Time) (n int64) {
-	for s := h.slot(0).next; s != 0 && h.slot(s).at < since.UnixNano(); s = h.slot(0).next {
+func (h *halfOpenTable) expire(since stamp) (n int64) {
+	for s := h.slot(0).next; s != 0 && h.slot(s).at < since; s = h.slot(0).next {
 		h.drop(s)
 		n++
 	}

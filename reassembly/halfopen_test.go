@@ -38,7 +38,7 @@ func TestHalfOpen_AgreesWithAMapAndAList(t *testing.T) {
 				evicted++
 			}
 			entries[k], order = v, append(order, k)
-			h.put(now, k, v)
+			h.put(stampOf(now), k, v)
 		case op < 7:
 			want, ok := entries[k]
 			if got, found := h.take(k); got != want || found != ok {
@@ -61,7 +61,7 @@ func TestHalfOpen_AgreesWithAMapAndAList(t *testing.T) {
 	if evicted == 0 {
 		t.Error("the limit was never met")
 	}
-	if n := h.expire(now.Add(1)); n != int64(len(entries)) || h.n != 0 {
+	if n := h.expire(stampOf(now) + 1); n != int64(len(entries)) || h.n != 0 {
 		t.Errorf("%d expired of %d, %d left", n, len(entries), h.n)
 	}
 	if h.slots > limit+1 {

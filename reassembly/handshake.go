@@ -76,7 +76,7 @@ func (a *Assembler) handshakeUnverified(g *segment, c *conn) *conn {
 		if v.isn[g.side], v.have[g.side] = g.p.Seq, true; acks && !v.have[1-g.side] {
 			v.isn[1-g.side], v.have[1-g.side] = g.p.Ack-1, true
 		}
-		a.halfOpen.put(g.t, g.handshake(), v)
+		a.halfOpen.put(a.shared.stamp, g.handshake(), v)
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (a *Assembler) note(g *segment) {
 			v.clientFirst = second
 		}
 	}
-	a.halfOpen.put(g.t, g.handshake(), v)
+	a.halfOpen.put(a.shared.stamp, g.handshake(), v)
 }
 
 // completeHandshake infers the initial sequence number of a SYN-ACK that was not captured from the final ACK.
@@ -125,7 +125,7 @@ func (a *Assembler) completeHandshake(g *segment) {
 	if ok && !v.have[1-side] && v.have[side] && p.Flags&(decode.ACK|decode.RST) == decode.ACK &&
 		p.Seq == v.isn[side]+1 {
 		v.isn[1-side], v.have[1-side] = p.Ack-1, true
-		a.halfOpen.put(g.t, g.handshake(), v)
+		a.halfOpen.put(a.shared.stamp, g.handshake(), v)
 	}
 }
 
@@ -149,15 +149,19 @@ func (a *Assembler) succeeds(g *segment, c *conn) bool {
 // open makes a connection at its first payload.
 func (a *Assembler) open(g *segment) *conn {
 	a.shared.stats.Sessions++
-	c := newConn(a.shared, g.key)
-	c.lane, c.paths[g.side] = g.lane, g.p.Path
+	c := a.shared.newConn(g.key)
+	paths := [2]uint64{noPath, noPath}
+	paths[g.side] = g.p.Path
 	v, handshaken := a.halfOpen.take(g.handshake())
 	v.correctISN(g.side, &g.p)
 	if handshaken && !v.fits(g.side, &g.p) {
 		v, handshaken = handshake{}, false // of another connection, of which no more was captured
 	}
 	if handshaken && v.seen[0] != 0 && v.seen[1] != 0 && v.marks&otherPath == 0 {
-		c.paths[1-g.side] = g.p.Path
+		paths[1-g.side] = g.p.Path
+	}
+	if g.lane|paths[0]|paths[1] != 0 {
+		c.own().lane, c.own().paths = g.lane, paths
 	}
 	c.clientFirst = v.clientFirst
 	if !handshaken {

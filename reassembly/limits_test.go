@@ -122,7 +122,7 @@ func TestAssembler_HeldBytesStayBelowTheLimit(t *testing.T) {
 		data := f.s.IP(t).Data
 		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		sum := int64(0)
-		for _, c := range a.lists.conns {
+		for c := range a.lists.conns.all {
 			sum += int64(c.heldBytes())
 		}
 		if a.lists.held > limit || a.lists.held != sum {
@@ -135,6 +135,7 @@ func TestAssembler_HeldBytesStayBelowTheLimit(t *testing.T) {
 func TestAssembler_PagesThatGopacketKeepsCountAsHeld(t *testing.T) {
 	const limit = 24 << 20
 	a := New(Config{MaxHeld: limit, Emit: func(*smtp.Envelope) {}})
+	a.shared.orderer.renew()
 	cache := func(name string) int64 {
 		return reflect.ValueOf(a.shared.orderer.assembler).Elem().FieldByName("pc").Elem().FieldByName(name).Int()
 	}
@@ -143,19 +144,19 @@ func TestAssembler_PagesThatGopacketKeepsCountAsHeld(t *testing.T) {
 		data := f.s.IP(t).Data
 		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		made, used := cache("size"), cache("used")
-		if used != int64(a.shared.orderer.pages) {
-			t.Fatalf("gopacket uses %d pages, %d by the account", used, a.shared.orderer.pages)
+		if used != int64(a.shared.orderer.own.used) {
+			t.Fatalf("gopacket uses %d pages, %d by the account", used, a.shared.orderer.own.used)
 		}
 		if held := a.lists.held + (made-max(used, firstPages))*runCost; held > limit {
 			t.Fatalf("%d bytes held with %d pages that gopacket made, %d by the account, limit %d", held, made,
-				a.lists.holds(), limit)
+				a.limits.holds(), limit)
 		}
 		most = max(most, used)
 	}
 	if most < firstPages*2 || a.shared.stats.HolesEvicted == 0 {
 		t.Errorf("%d pages at most, %d holes evicted: no case", most, a.shared.stats.HolesEvicted)
 	}
-	if a.Close(); cache("size") != firstPages || a.shared.orderer.spare() != 0 {
+	if a.Close(); cache("size") != firstPages || a.limits.pages.spare() != 0 {
 		t.Errorf("at the end gopacket keeps %d pages", cache("size"))
 	}
 }

@@ -1,47 +1,35 @@
 package reassembly
 
-import (
-	"container/list"
-	"net/netip"
-)
+import "net/netip"
 
-// connLists finds connections, and decides which one goes if too much is held. Each connection is in its map, in one of
-// the two lists of all, and in those of the others that its state calls for: see update.
+// connLists finds connections, and lists those that are to be looked at. Each connection is in its map, in one of the
+// two lists of all, and in those of the others that its state calls for: see update.
 type connLists struct {
-	maxConns int
-	shared   *shared
+	limits *limits
+	shared *shared
 
-	conns  map[tuple]*conn   // one of each tuple; conn.after leads to its others
+	conns  flowTable         // one of each tuple; conn.after leads to its others
 	others map[via]*conn     // those that conns and conn.paths do not lead to: see find
 	latest *conn             // found last, unless it was removed
 	ends   [2]netip.AddrPort // source and destination of the segment that it was found for
 	side   int               // of its sender
 
-	recent *list.List // of *conn, the one with the latest segment in front
-	ended  *list.List // of *conn, closed or reset, the latest in front
+	recent chain // the one with the latest segment first
+	ended  chain // closed or reset, the latest first
 
 	// Those that need not be looked at otherwise. They stay in insertion order, so that the output is deterministic.
-	holed   patient    // with a hole
-	keeping *list.List // of *conn that hold bytes after a hole, aside, or of a long flight, the oldest in front
-	vast    *list.List // of *conn that keep more of a flight than maxUnacked, the oldest in front
+	holed   patient // with a hole
+	keeping chain   // that hold bytes after a hole, aside, or of a long flight, the oldest first
+	vast    chain   // that keep more of a flight than maxUnacked, the oldest first
 
 	held int64 // octets, of all connections
 }
 
-// places is where a connection is in connLists, which alone changes it.
-type places struct {
-	list    *list.List // recent or ended
-	element *list.Element
-	hole    wait
-	keeps   *list.Element // nil if there is nothing to evict
-	vast    *list.Element // nil if no flight is that long
-	size    int64         // octets of it that are in connLists.held
-}
-
-func newConnLists(maxConns int, below *shared) connLists {
+func newConnLists(bounds *limits, below *shared) connLists {
 	return connLists{
-		maxConns: maxConns, shared: below, conns: map[tuple]*conn{}, others: map[via]*conn{},
-		recent: list.New(), ended: list.New(), keeping: list.New(), vast: list.New(),
+		limits: bounds, shared: below, conns: newFlowTable(), others: map[via]*conn{},
+		keeping: chain{link: func(c *conn) *link { return &c.keepLink }},
+		vast:    chain{link: func(c *conn) *link { return &c.vastLink }},
 	}
 }
 
@@ -64,7 +52,7 @@ func (l *connLists) find(g *segment) (c, first *conn) {
 		}
 	}
 	g.key, g.side = tupleOf(&g.p)
-	if first = l.conns[g.key]; first == nil {
+	if first = l.conns.get(&g.key); first == nil {
 		return nil, nil
 	}
 	if c = l.on(first, g.side, g.p.Path); c != nil && c.paths[g.side] == g.p.Path {
@@ -75,17 +63,17 @@ func (l *connLists) find(g *segment) (c, first *conn) {
 
 // add takes in a new connection.
 func (l *connLists) add(c *conn) {
-	if first := l.conns[c.key]; first == nil {
-		l.conns[c.key] = c
+	if first := l.conns.get(&c.key); first == nil {
+		l.conns.put(c)
 	} else {
-		c.before, c.after = first, first.after
+		c.own().before, c.own().after = first, first.after
 		if c.after != nil {
-			c.after.before = c
+			c.after.own().before = c
 		}
-		first.after = c
+		first.own().after = c
 		l.lead(c)
 	}
-	l.place(c, l.recent)
+	l.place(c, &l.recent)
 }
 
 // remove closes a connection and forgets it.
@@ -93,21 +81,20 @@ func (l *connLists) remove(c *conn, ended bool) {
 	l.shared.stats.Steps++
 	c.close(l.shared.now, ended)
 	l.update(c)
-	c.places.list.Remove(c.places.element)
-	c.places.list = nil
+	c.listed.in.remove(c)
 	l.forget(c)
 	if l.latest == c {
 		l.latest = nil
 	}
-	l.held -= c.places.size
-	c.places.size = 0
+	l.held -= c.size
+	c.size = 0
 }
 
 // open returns how many connections are not closed yet.
 func (l *connLists) open() int64 {
-	open := l.recent.Len()
-	for e := l.ended.Front(); e != nil; e = e.Next() {
-		if !e.Value.(*conn).closed {
+	open := l.recent.n
+	for c := l.ended.first; c != nil; c = c.listed.next {
+		if !c.closed {
 			open++
 		}
 	}
@@ -117,112 +104,40 @@ func (l *connLists) open() int64 {
 // account updates the places of a connection after a segment, and enforces the limits.
 func (l *connLists) account(c *conn) {
 	switch over := c.over(); {
-	case over && c.places.list != l.ended:
-		c.endedAt = c.last
-		l.place(c, l.ended)
+	case over && c.listed.in != &l.ended:
+		l.place(c, &l.ended)
 	case !over:
-		l.place(c, l.recent)
+		l.place(c, &l.recent)
 	}
 	l.update(c)
-	l.makeRoom(c)
-}
-
-// makeRoom enforces the limits after a segment of c:
-//
-//  1. Connections that have ended are forgotten, the one that ended first before others.
-//  2. Of flights of more than maxUnacked octets the older part is dropped.
-//  3. Holes are given up, the oldest first, and with them goes what was set aside, and long flights. That costs a transaction
-//     a flag.
-//  4. Open connections are given up, the one that is silent for longest first.
-func (l *connLists) makeRoom(c *conn) {
-	if !l.over() { // nearly always
-		return
-	}
-	for l.over() && l.evict(l.ended, c) {
-	}
-	for l.holds() > l.shared.maxHeld && l.vast.Len() > 0 {
-		l.shared.stats.Steps++
-		victim := l.vast.Front().Value.(*conn)
-		victim.cutFlights()
-		l.update(victim)
-	}
-	for l.holds() > l.shared.maxHeld && l.keeping.Len() > 0 {
-		l.shared.stats.Steps++
-		victim := l.keeping.Front().Value.(*conn)
-		victim.letGo()
-		l.update(victim)
-	}
-	for l.over() && l.evict(l.recent, c) {
-	}
-}
-
-// holds is what is held for all connections, in octets, with the memory that gopacket keeps for more.
-func (l *connLists) holds() int64 { return l.held + l.shared.orderer.spare() }
-
-// over reports whether a limit is exceeded.
-func (l *connLists) over() bool {
-	return l.holds() > l.shared.maxHeld || l.recent.Len()+l.ended.Len() > l.maxConns
-}
-
-// evict removes the last connection of a list other than c, and reports whether there was one.
-func (l *connLists) evict(from *list.List, c *conn) bool {
-	e := from.Back()
-	if e != nil && e.Value.(*conn) == c {
-		e = e.Prev()
-	}
-	if e == nil {
-		return false
-	}
-	victim := e.Value.(*conn)
-	if !victim.closed {
-		l.shared.stats.ConnsEvicted++
-	}
-	l.remove(victim, victim.over())
-	return true
-}
-
-// oldest returns the last connection of one of the two lists of all, nil if it is empty.
-func (l *connLists) oldest(of *list.List) *conn {
-	if e := of.Back(); e != nil {
-		return e.Value.(*conn)
-	}
-	return nil
+	l.limits.makeRoom(c)
 }
 
 // place moves a connection to the front of one of the two lists of all.
-func (l *connLists) place(c *conn, to *list.List) {
-	at := &c.places
-	if at.list == to {
-		to.MoveToFront(at.element)
+func (l *connLists) place(c *conn, to *chain) {
+	if to.first == c {
+		c.listed.since = l.shared.stamp
 		return
 	}
-	if at.list != nil {
-		at.list.Remove(at.element)
+	if c.listed.in != nil {
+		c.listed.in.remove(c)
 	}
-	at.list, at.element = to, to.PushFront(c)
+	to.pushFront(c, l.shared.stamp)
 }
 
 // update adds a connection to the lists of those with holes, or with something to evict, or removes it from them, and
 // takes account of what it holds.
 func (l *connLists) update(c *conn) {
-	at := &c.places
-	l.holed.await(c)
-	at.keeps = enlist(l.keeping, at.keeps, c, !c.closed && c.keeps())
-	at.vast = enlist(l.vast, at.vast, c, !c.closed && (c.half[0].vast() || c.half[1].vast()))
-	size := int64(c.heldBytes())
-	l.held += size - at.size
-	at.size = size
-}
-
-// enlist appends a connection to a list, or removes it. e is its element there, nil if it has none, and so is the
-// result.
-func enlist(l *list.List, e *list.Element, c *conn, in bool) *list.Element {
-	switch {
-	case in && e == nil:
-		return l.PushBack(c)
-	case !in && e != nil:
-		l.Remove(e)
-		return nil
+	if c.open != &l.shared.none {
+		now := l.shared.stamp
+		l.holed.await(c)
+		l.keeping.enlist(c, now, !c.closed && c.keeps())
+		l.vast.enlist(c, now, !c.closed && (c.half[0].vast() || c.half[1].vast()))
 	}
-	return e
+	size := int64(c.heldBytes())
+	l.held += size - c.size
+	c.size = size
+	if c.closed {
+		l.shared.leave(c)
+	}
 }

@@ -17,14 +17,14 @@ type half struct {
 	heard bool   // an acceptable segment was captured
 	next  int64  // what comes before it was delivered, or is lost
 	acked int64  // the peer has acknowledged up to here
-	fin   int64  // offset of the FIN; -1: none seen
-	rst   int64  // offset of the RST that this side sent; -1: none
 
 	*flow
 }
 
 // flow is what a direction needs only while its connection is open: far more connections are remembered than are open.
 type flow struct {
+	fin     int64     // offset of the FIN; -1: none seen
+	rst     int64     // offset of the RST that this side sent; -1: none
 	ackedAt time.Time // since when bytes that the peer acknowledged are missing
 	history history   // the last bytes delivered, up to next
 	held    runs      // after a hole

@@ -101,7 +101,7 @@ func TestOrder_EveryByteArrivesAtItsOffset(t *testing.T) {
 			got = append(got, make([]byte, d.lost)...)
 			lost += d.lost
 		}
-		c := newConn(a.shared, tuple{})
+		c := a.shared.newConn(tuple{})
 		c.dialogue = smtp.New(&a.cfg.SMTP, smtp.Session{})
 		type piece struct{ from, to int }
 		var pieces []piece

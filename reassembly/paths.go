@@ -70,7 +70,7 @@ func (l *connLists) lead(c *conn) {
 // learn notes that segments of a side come on a path.
 func (l *connLists) learn(c *conn, side int, path uint64) {
 	if c.paths[side] == noPath {
-		if c.paths[side] = path; c.before != nil {
+		if c.own().paths[side] = path; c.before != nil {
 			l.lead(c)
 		}
 		return
@@ -78,9 +78,9 @@ func (l *connLists) learn(c *conn, side int, path uint64) {
 	v := viaOf(c.key, side, path)
 	if len(c.more) == maxPaths {
 		l.misplace(c, c.more[0])
-		c.more = append(c.more[:0], c.more[1:]...)
+		c.own().more = append(c.more[:0], c.more[1:]...)
 	}
-	c.more = append(c.more, v)
+	c.own().more = append(c.more, v)
 	l.others[v] = c
 }
 
@@ -102,21 +102,21 @@ func (l *connLists) forget(c *conn) {
 		}
 	}
 	if c.after != nil {
-		c.after.before = c.before
+		c.after.own().before = c.before
 	}
 	switch {
 	case c.before != nil:
-		c.before.after = c.after
+		c.before.own().after = c.after
 	case c.after != nil:
-		l.conns[c.key] = c.after
+		l.conns.put(c.after)
 	default:
-		delete(l.conns, c.key)
+		l.conns.drop(&c.key)
 	}
-	c.before, c.after = nil, nil
+	c.odd = &nothingOdd
 }
 
 // removed reports that the connection was forgotten.
-func (c *conn) removed() bool { return c.places.list == nil }
+func (c *conn) removed() bool { return c.listed.in == nil }
 
 // locate finds the connection of a segment, nil if there is none yet. These are tried, in this order:
 //

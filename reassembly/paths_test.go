@@ -51,7 +51,7 @@ func read(t testing.TB, frames [][]byte) (rows []string, a *Assembler) {
 	if got := s.DeliveredBytes + s.DuplicateBytes + s.IgnoredBytes; got != s.PayloadBytes {
 		t.Errorf("payload %d octets, delivered, duplicate and ignored %d", s.PayloadBytes, got)
 	}
-	if n := len(a.lists.conns) + len(a.lists.others); n != 0 {
+	if n := a.lists.conns.n + len(a.lists.others); n != 0 {
 		t.Errorf("%d connections are still found after Close", n)
 	}
 	slices.Sort(rows)
@@ -159,24 +159,24 @@ func TestAssembler_ConnectionsOfOneTupleAreBounded(t *testing.T) {
 			f := w.frames[j].frame(t)
 			a.Frame(decodetest.Epoch.Add(time.Duration(i)*time.Second), decodetest.LinkEthernet, f, len(f))
 		}
-		if n := len(a.lists.others); n > 2*limit || len(a.lists.conns) != 1 {
-			t.Fatalf("%d connections lead to %d", len(a.lists.conns), n)
+		if n := len(a.lists.others); n > 2*limit || a.lists.conns.n != 1 {
+			t.Fatalf("%d connections lead to %d", a.lists.conns.n, n)
 		}
 		n := 0
-		for _, c := range a.lists.conns {
+		for c := range a.lists.conns.all {
 			for ; c != nil; c = c.after {
 				n++
 			}
 		}
-		if want := min(i+1, limit); n != want || a.lists.recent.Len() != want {
-			t.Fatalf("%d connections of the tuple, %d in all, want %d", n, a.lists.recent.Len(), want)
+		if want := min(i+1, limit); n != want || a.lists.recent.n != want {
+			t.Fatalf("%d connections of the tuple, %d in all, want %d", n, a.lists.recent.n, want)
 		}
 	}
 	if s := a.Stats(); s.ConnsEvicted != 3*limit || s.Sessions != 4*limit {
 		t.Errorf("%d of %d connections evicted", s.ConnsEvicted, s.Sessions)
 	}
 	a.Close()
-	if len(a.lists.conns)+len(a.lists.others) != 0 {
+	if a.lists.conns.n+len(a.lists.others) != 0 {
 		t.Error("connections are still found")
 	}
 }

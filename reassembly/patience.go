@@ -19,17 +19,17 @@ type patient struct {
 
 func (q *patient) Len() int { return len(q.conns) }
 func (q *patient) Less(i, j int) bool {
-	return q.conns[i].places.hole.due.Before(q.conns[j].places.hole.due)
+	return q.conns[i].hole.due.Before(q.conns[j].hole.due)
 }
 func (q *patient) Swap(i, j int) {
 	q.conns[i], q.conns[j] = q.conns[j], q.conns[i]
-	q.conns[i].places.hole.at, q.conns[j].places.hole.at = i, j
+	q.conns[i].hole.at, q.conns[j].hole.at = i, j
 }
 
 // Push implements heap.Interface.
 func (q *patient) Push(x any) {
 	c := x.(*conn)
-	c.places.hole.at = len(q.conns)
+	c.hole.at = len(q.conns)
 	q.conns = append(q.conns, c)
 }
 
@@ -45,7 +45,8 @@ func (q *patient) Pop() any {
 // wait is the place of a connection among the patient.
 type wait struct {
 	waiting bool      // it has a hole
-	since   uint64    // patient.opened when that opened
+	since   stamp     // when that opened
+	number  uint64    // patient.opened then
 	due     time.Time // when one is to be given up; zero: not before more is heard
 	at      int       // in patient.conns
 }
@@ -53,28 +54,28 @@ type wait struct {
 // await adds a connection, removes it or moves it, according to its holes.
 func (q *patient) await(c *conn) {
 	waiting := !c.closed && (c.half[0].waiting() || c.half[1].waiting() || c.postponed != nil)
-	if !waiting && !c.places.hole.waiting {
+	if !waiting && !c.hole.waiting {
 		return
 	}
-	if waiting && !c.places.hole.waiting {
+	if waiting && !c.hole.waiting {
 		q.opened++
-		c.places.hole.since = q.opened
+		c.hole.since, c.hole.number = c.shared.stamp, q.opened
 	}
-	c.places.hole.waiting = waiting
+	c.hole.waiting = waiting
 	var due time.Time
 	if waiting {
 		due = c.due()
 	}
-	switch was := !c.places.hole.due.IsZero(); {
-	case due.Equal(c.places.hole.due):
+	switch was := !c.hole.due.IsZero(); {
+	case due.Equal(c.hole.due):
 	case due.IsZero():
-		heap.Remove(q, c.places.hole.at)
-		c.places.hole.due = due
+		heap.Remove(q, c.hole.at)
+		c.hole.due = due
 	case was:
-		c.places.hole.due = due
-		heap.Fix(q, c.places.hole.at)
+		c.hole.due = due
+		heap.Fix(q, c.hole.at)
 	default:
-		c.places.hole.due = due
+		c.hole.due = due
 		heap.Push(q, c)
 	}
 }
@@ -82,12 +83,12 @@ func (q *patient) await(c *conn) {
 // expire removes connections whose deadline has passed, no more than most, and returns them in the order in which their
 // holes opened: the output is deterministic.
 func (q *patient) expire(t time.Time, most int) (out []*conn) {
-	for len(q.conns) > 0 && len(out) < most && !q.conns[0].places.hole.due.After(t) {
+	for len(q.conns) > 0 && len(out) < most && !q.conns[0].hole.due.After(t) {
 		c := heap.Pop(q).(*conn)
-		c.places.hole.due = time.Time{}
+		c.hole.due = time.Time{}
 		out = append(out, c)
 	}
-	slices.SortFunc(out, func(x, y *conn) int { return cmp.Compare(x.places.hole.since, y.places.hole.since) })
+	slices.SortFunc(out, func(x, y *conn) int { return cmp.Compare(x.hole.number, y.hole.number) })
 	return out
 }
 

@@ -14,12 +14,20 @@ type segment struct {
 	side int    // of its sender: 0 is the lower endpoint of key
 	lane uint64 // conn.lane of its connection
 
-	unverified bool // its checksum is wrong, though others of its sender are right
+	right      bool // checksums of others of its sender were right
+	unverified bool // its checksum is wrong, though those were right
 }
 
-// segment reads one TCP segment. Its way is: locate; checksums.check; handshake; conn.arrives (RST,
-// acceptable?); conn.receive (ACK, URG, FIN); conn.order (overlaps, holes); conn.deliver.
+// segment reads one TCP segment.
 func (a *Assembler) segment(g *segment) {
+	g.right = a.senders.note(&g.p)
+	a.read(g)
+}
+
+// read reads one TCP segment, of whose sender it is known whether others were right. Its way is: locate;
+// checksums.check; handshake; conn.arrives (RST, acceptable?); conn.receive (ACK, URG, FIN); conn.order (overlaps,
+// holes); conn.deliver.
+func (a *Assembler) read(g *segment) {
 	stats := &a.shared.stats
 	stats.PayloadBytes += int64(len(g.p.Payload))
 	stats.CutBytes += int64(g.p.Missing)

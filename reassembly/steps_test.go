@@ -41,8 +41,9 @@ func (h *hostile) count(frame func()) {
 
 // steps is Stats().Steps.
 func (h *hostile) steps() int64 {
-	return h.a.shared.stats.Steps + h.a.dec.Steps() + h.a.halfOpen.steps + h.a.shared.histories.steps +
-		h.a.shared.orderer.steps
+	a := h.a
+	return a.shared.stats.Steps + a.senders.steps + a.dec.Steps() + a.halfOpen.steps + a.shared.histories.steps +
+		a.lists.conns.steps + a.shared.orderer.steps
 }
 
 // peer is one end of the n-th connection.

@@ -1,7 +1,7 @@
 package reassembly
 
 import (
-	"container/list"
+	"math"
 	"time"
 )
 
@@ -15,19 +15,19 @@ const (
 // Advance moves the packets' clock on if no frame comes: live, call it about once a second, so that holes and
 // connections expire. A time before an earlier one changes nothing.
 func (a *Assembler) Advance(t time.Time) {
-	if t.After(a.shared.now) {
-		a.shared.now = t
-	}
-	if a.behind {
+	a.shared.advance(t)
+	switch {
+	case a.behind:
 		a.sweep()
-		return
+	case a.shared.due():
+		a.expire()
 	}
-	if a.shared.now.Sub(a.swept) < time.Second {
-		return
-	}
-	a.swept = a.shared.now
+}
+
+// expire ends what is due.
+func (a *Assembler) expire() {
 	a.dec.Advance(a.shared.now)
-	idle := a.halfOpen.expire(a.shared.now.Add(-a.cfg.Idle))
+	idle := a.halfOpen.expire(a.shared.stamp.before(a.cfg.Idle))
 	a.shared.stats.HalfOpenIdle += idle
 	a.shared.stats.Steps += idle
 	a.sweep()
@@ -36,34 +36,48 @@ func (a *Assembler) Advance(t time.Time) {
 // sweep handles what is due, up to the bound for a frame, and notes whether there is more.
 func (a *Assembler) sweep() {
 	left, bytes := burst, int64(burstBytes)
-	for _, c := range a.lists.holed.expire(a.swept, left) {
+	all := a.leisure != nil && a.leisure.Load()
+	if all {
+		left, bytes = math.MaxInt, math.MaxInt64
+	}
+	hurried := func() bool { return all && !a.leisure.Load() }
+	a.shared.turn = turnHoles
+	for _, c := range a.lists.holed.expire(a.shared.swept, left) {
+		if hurried() {
+			break // they will be closed soon
+		}
 		left--
 		a.shared.stats.Steps++
-		bytes -= c.places.size
+		bytes -= c.size
+		a.shared.since = c.hole.since
 		c.expireHoles(a.shared.now)
 		a.lists.update(c)
 	}
-	for _, l := range []*list.List{a.lists.ended, a.lists.recent} {
-		for c := a.lists.oldest(l); c != nil && left > 0 && bytes > 0 && a.overdue(c); c = a.lists.oldest(l) {
+	for _, l := range []*chain{&a.lists.ended, &a.lists.recent} {
+		a.shared.turn++
+		for c := l.last; c != nil && left > 0 && bytes > 0 && a.overdue(c) && !hurried(); c = l.last {
 			left--
-			bytes -= c.places.size
+			bytes -= c.size
+			a.shared.since = c.listed.since
 			a.retire(c)
 		}
 	}
-	a.behind = left <= 0 || bytes <= 0
+	a.shared.turn, a.shared.since = turnFrame, 0
+	a.behind = left <= 0 || bytes <= 0 || hurried()
 }
 
 // overdue reports whether the last sweep should have removed a connection: a segment for it begins another.
 func (a *Assembler) overdue(c *conn) bool {
-	if c.places.list == a.lists.ended {
-		return a.swept.Sub(c.endedAt) >= lingering
+	after := a.cfg.Idle
+	if c.listed.in == &a.lists.ended {
+		after = lingering
 	}
-	return a.swept.Sub(c.last) >= a.cfg.Idle
+	return c.listed.since <= a.shared.sweptAt.before(after)
 }
 
 // retire removes a connection that has ended long enough ago, or fallen silent.
 func (a *Assembler) retire(c *conn) {
-	ended := c.places.list == a.lists.ended
+	ended := c.listed.in == &a.lists.ended
 	if !ended {
 		a.shared.stats.Idle++
 	}

@@ -1,7 +1,6 @@
 package reassembly
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
@@ -25,14 +24,12 @@ func (k *tuple) port(side int) uint16 { return binary.BigEndian.Uint16(k[18*side
 
 // tupleOf also returns which end a packet's source is: 0 is the lower endpoint.
 func tupleOf(p *decode.Packet) (k tuple, side int) {
-	var src, dst [18]byte
-	endpoint(src[:], p.Src)
-	endpoint(dst[:], p.Dst)
-	if bytes.Compare(src[:], dst[:]) >= 0 {
-		src, dst, side = dst, src, 1
+	low, high := &p.Src, &p.Dst
+	if low.Compare(*high) >= 0 {
+		low, high, side = high, low, 1
 	}
-	copy(k[:18], src[:])
-	copy(k[18:], dst[:])
+	endpoint(k[:18], *low)
+	endpoint(k[18:], *high)
 	return k, side
 }
 

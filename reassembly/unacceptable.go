@@ -59,18 +59,24 @@ func (c *conn) setAside(t time.Time, dir smtp.Direction, off int64, p *decode.Pa
 	}
 	d := unacceptable{t, dir, off, *p}
 	d.p.Payload, d.p.Flags = bytes.Clone(p.Payload), p.Flags&^decode.SYN // its sequence number is counted already
-	c.aside = append(c.aside, d)
-	c.asideSize += asideCost + len(p.Payload)
+	c.own().aside = append(c.aside, d)
+	c.own().asideSize += asideCost + len(p.Payload)
 	for len(c.aside) > maxAside || c.asideSize > maxAsideBytes+maxAside*asideCost {
 		c.removeAside(0)
+	}
+}
+
+func (c *conn) dropAside() {
+	if len(c.aside) > 0 {
+		c.own().aside, c.own().asideSize = nil, 0
 	}
 }
 
 func (c *conn) removeAside(i int) unacceptable {
 	d := c.aside[i]
 	c.shared.stats.Steps += int64(len(c.aside) - i)
-	c.aside = slices.Delete(c.aside, i, i+1)
-	c.asideSize -= asideCost + len(d.p.Payload)
+	c.own().aside = slices.Delete(c.aside, i, i+1)
+	c.own().asideSize -= asideCost + len(d.p.Payload)
 	return d
 }
 
@@ -100,7 +106,7 @@ func (c *conn) deliverAside(dir smtp.Direction) {
 			continue
 		}
 		d.off, d.p.Payload, d.p.Seq = d.off+n, d.p.Payload[n:], d.p.Seq+uint32(n)
-		c.asideSize -= int(n)
+		c.own().asideSize -= int(n)
 	}
 }
 
@@ -215,7 +221,7 @@ func (c *conn) confirmed() (others []unacceptable, another bool) {
 		for i := range others {
 			c.shared.stats.IgnoredBytes -= int64(len(others[i].p.Payload))
 		}
-		c.aside, c.asideSize = nil, 0
+		c.dropAside()
 		return others, true
 	}
 	c.leap()
@@ -233,7 +239,7 @@ func (c *conn) answers(a, b *unacceptable) bool {
 // leap follows the connection far ahead, where both sides are: the capture missed a lot.
 func (c *conn) leap() {
 	aside := c.aside
-	c.aside, c.asideSize = nil, 0
+	c.dropAside()
 	c.shared.stats.Steps += int64(len(aside))
 	for i := range aside {
 		d := &aside[i]

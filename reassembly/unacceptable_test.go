@@ -140,14 +140,14 @@ func TestAssembler_ResetThatAnswersAFINEndsAtOnce(t *testing.T) {
 			data := f.s.IP(t).Data
 			a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkRaw, data, len(data))
 		}
-		for _, c := range a.lists.conns {
+		for c := range a.lists.conns.all {
 			if c.closed != fin || len(c.half[0].history.ring)+len(c.half[1].history.ring) > 0 {
 				t.Errorf("FIN %v: closed %v, rings of %d and %d octets", fin, c.closed, len(c.half[0].history.ring),
 					len(c.half[1].history.ring))
 			}
 		}
-		if len(a.lists.conns) != 1 {
-			t.Errorf("%d connections remembered", len(a.lists.conns))
+		if a.lists.conns.n != 1 {
+			t.Errorf("%d connections remembered", a.lists.conns.n)
 		}
 		a.Close()
 	}
@@ -202,7 +202,7 @@ func TestAssembler_LongFlightsMakeRoomBeforeOpenConnections(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range a.lists.conns {
+	for c := range a.lists.conns.all {
 		if len(c.half[smtp.FromClient].history.ring) == maxUnacked {
 			long++
 		}

@@ -84,8 +84,8 @@ func TestWindow_LongFlightsAreCutBeforeHolesAreGivenUp(t *testing.T) {
 			at = at.Add(time.Microsecond)
 			data := f.s.IP(t).Data
 			a.Frame(at, decodetest.LinkRaw, data, len(data))
-			if a.lists.holds() > limit {
-				t.Fatalf("%d octets held", a.lists.holds())
+			if a.limits.holds() > limit {
+				t.Fatalf("%d octets held", a.limits.holds())
 			}
 		}
 	}
@@ -96,9 +96,9 @@ func TestWindow_LongFlightsAreCutBeforeHolesAreGivenUp(t *testing.T) {
 		flight{octets: 900 << 10, shift: [2]int{7, 7}, body: true}.build(w)
 		feed(w.frames[:w.bare(server, w.find("NOOP"))])
 	}
-	if s := a.Stats(); s.HolesEvicted != 0 || s.ConnsEvicted != 0 || a.lists.keeping.Len() < 100 {
+	if s := a.Stats(); s.HolesEvicted != 0 || s.ConnsEvicted != 0 || a.lists.keeping.n < 100 {
 		t.Errorf("%d holes and %d connections evicted, %d connections keep something", s.HolesEvicted, s.ConnsEvicted,
-			a.lists.keeping.Len())
+			a.lists.keeping.n)
 	}
 	a.Close()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -24,6 +25,7 @@ type replaySettings struct {
 	spool      string
 	limits     stream.Limits
 	wait       time.Duration
+	workers    int
 	followDir  string
 	retention  string
 	packAfter  string
@@ -37,6 +39,10 @@ type replaySettings struct {
 	since, before string
 	timestamp     string
 }
+
+// mostWorkers is how many workers there are at most, by default and at all: reading and writing are not shared, and more
+// would wait for them.
+const mostWorkers = 16
 
 const replayLong = `
 replay reads captures in the order given, as one continuous stream. A capture is pcap or pcapng, plain or compressed
@@ -92,6 +98,9 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&r.spool, "spool", "",
 		"directory where rows wait to be loaded (default: one in spool in the state directory)")
 	spoolFlags(flags, &r.limits)
+	flags.IntVar(&r.workers, "workers", 0,
+		"how many workers read sessions at the same time; rows and their order do not depend on it "+
+			"(default: the number of CPUs, at most 16)")
 	flags.DurationVar(&r.wait, "wait", 2*time.Minute, "how long to wait for a database that does not answer")
 	flags.StringVar(&r.followDir, "follow", "",
 		"directory whose capture files are read as they become complete, such as those of tcpdump -G, until a signal")
@@ -162,6 +171,12 @@ func (r *replaySettings) config(cmd *cobra.Command) (cfg replay.Config, err erro
 	}
 	if cfg.Reassembly, err = assembler(r.sensor, r.ports, r.intercepts, r.checksum); err != nil {
 		return cfg, err
+	}
+	switch cfg.Workers = r.workers; {
+	case r.workers == 0:
+		cfg.Workers = min(runtime.GOMAXPROCS(0), mostWorkers)
+	case r.workers < 0 || r.workers > mostWorkers:
+		return cfg, &usageError{fmt.Errorf("--workers %d is not between 1 and %d", r.workers, mostWorkers)}
 	}
 	if cfg.Period, err = r.period(); err != nil {
 		return cfg, usage(err)

@@ -26,6 +26,10 @@ func onesSum(b []byte, acc uint64) uint64 {
 		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(b), c)
 		b = b[8:]
 	}
+	if len(b) >= 4 { // an IPv4 address, for one
+		acc, c = bits.Add64(acc, uint64(binary.LittleEndian.Uint32(b)), c)
+		b = b[4:]
+	}
 	var tail uint64
 	for i, x := range b {
 		tail |= uint64(x) << (8 * i)

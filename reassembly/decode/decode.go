@@ -170,6 +170,7 @@ type walk struct {
 	// have other addresses for each direction.
 	identified bool
 	padded     bool // the 802.11 header is padded to four octets
+	joined     bool // data is in a buffer of the defragmenter
 
 	unread Unread // what the walk ended at
 	steps  int    // of loops over octets of this frame

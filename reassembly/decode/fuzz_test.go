@@ -29,6 +29,7 @@ func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 			t.Fatalf("%d missing", p.Missing)
 		}
 	}
+	checkFlow(t, link, data, beyond)
 	checkWork(t, link, data, beyond)
 	if beyond > 0 {
 		return
@@ -39,6 +40,25 @@ func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 		port == FilterKeep && v != TCPPort && v != TruncatedTCP && v != BadTCP,
 		port == FilterDrop && (v == TCPPort || v == Fragment):
 		t.Fatalf("%v, but port verdict %d", v, port)
+	}
+}
+
+// checkFlow holds what PlainFlow finds against what Decode does: the same addresses and ports, and nothing that another
+// frame could depend on.
+func checkFlow(t *testing.T, link uint16, data []byte, beyond int) {
+	t.Helper()
+	flow, plain := PlainFlow(link, data)
+	if !plain {
+		return
+	}
+	d := New(nil)
+	var p Packet
+	v := d.Decode(decodetest.Epoch, link, data, len(data)+beyond, &p)
+	if p.Src.IsValid() && p.Flow() != flow || v == TCPPort && (p.Path != 0 || !p.Network.IsZero() || p.Joined) {
+		t.Fatalf("%v: %+v of %+v", v, flow, p)
+	}
+	if d.frags.stats.In > 0 || d.unread.n > 0 || v == OtherPort && (d.Watches(flow.SrcPort) || d.Watches(flow.DstPort)) {
+		t.Fatalf("%v: the decoder remembers something of %+v", v, flow)
 	}
 }
 

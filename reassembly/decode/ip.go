@@ -251,7 +251,7 @@ func (d *Decoder) fragment(w *walk, t time.Time) Verdict {
 		return v
 	}
 	whole := &d.frags.whole
-	w.data, w.cut, w.ip = whole.data, 0, whole.ip
+	w.data, w.cut, w.ip, w.joined = whole.data, 0, whole.ip, true
 	return w.protocol(whole.proto, x.v6)
 }
 

@@ -39,6 +39,8 @@ type Packet struct {
 	// pseudo header alone in TCP's, zero in IPv4's. A capture on such a host shows
 	// only these.
 	ChecksumOffload bool
+	// Joined means that Payload points into a buffer of the defragmenter.
+	Joined bool
 	// Conflict means that the segment came in IPv4 fragments that overlap with
 	// different bytes. Payload holds the copy that came first.
 	Conflict bool

@@ -41,7 +41,7 @@ func (d *Decoder) tcp(w *walk, p *Packet) Verdict {
 	p.Seq, p.Ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	p.Flags = b[13] & (FIN | SYN | RST | PSH | ACK | URG)
 	p.Window, p.Urgent = binary.BigEndian.Uint16(b[14:]), binary.BigEndian.Uint16(b[18:])
-	p.TTL, p.Conflict = w.ip.ttl, w.ip.conflict
+	p.TTL, p.Conflict, p.Joined = w.ip.ttl, w.ip.conflict, w.joined
 	if w.path != 0 {
 		p.Network, p.Path = w.network, w.path
 	}

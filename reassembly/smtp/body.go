@@ -61,11 +61,14 @@ func (b *body) plain(data []byte) int {
 	return end
 }
 
-// line reads up to the end of the present line, or what there is of it, octet by octet. It looks for a dot after a CR
-// that is no line end to RFC 5321, but is one to some servers, and for CRLF.CR, whose CR is bare.
+// line reads up to the end of the present line, or what there is of it. It looks for a dot after a CR that is no line
+// end to RFC 5321, but is one to some servers, and for CRLF.CR, whose CR is bare: octet by octet, if there may be one.
 func (b *body) line(data []byte) (n int, ended bool) {
 	if b.n == 0 && len(data) > 0 {
 		b.dot = data[0] == '.'
+	}
+	if n := b.part(data); n > 0 {
+		return n, false
 	}
 	before, last, third := b.before, b.last, 2-int(b.n)
 	for i, c := range data {
@@ -82,6 +85,28 @@ func (b *body) line(data []byte) (n int, ended bool) {
 	b.n += int64(len(data))
 	b.before, b.last = before, last
 	return len(data), false
+}
+
+// part reads the rest of a line that does not begin with a dot, or what there is of it, if nothing but its end has a CR,
+// and returns how many octets that was: 0 if it is another.
+func (b *body) part(data []byte) (n int) {
+	if b.dot || b.last == '.' || b.last == '\r' {
+		return 0
+	}
+	if n = bytes.IndexByte(data, '\n') + 1; n == 0 {
+		n = len(data)
+	}
+	if n < 2 {
+		return 0
+	}
+	if i := bytes.IndexByte(data[:n], '\r'); i >= 0 && i < n-2 {
+		return 0
+	}
+	b.n += int64(n)
+	if b.before, b.last = data[n-2], data[n-1]; b.last == '\n' {
+		b.endLine(b.before == '\r')
+	}
+	return n
 }
 
 // endLine counts a complete line and reports whether it was the end of data.

@@ -57,6 +57,26 @@ func (l *line) add(b []byte, limit int) {
 	l.buf = append(l.buf, b...)
 }
 
+// keptLine is how much memory of a line is kept for the next.
+const keptLine = 256
+
+// size is about how much memory a line has, in octets, besides what it keeps. It follows from the line alone, not from
+// what was read before it.
+func (l *line) size() int {
+	if len(l.buf) <= keptLine {
+		return 0
+	}
+	return len(l.buf) + len(l.buf)/4
+}
+
+// anew is the next line. The octets of this one are valid until it is added to.
+func (l *line) anew() line {
+	if cap(l.buf) > keptLine {
+		return line{}
+	}
+	return line{buf: l.buf[:0]}
+}
+
 // message is the message that is read in inData.
 type message struct {
 	body      body
@@ -111,7 +131,7 @@ func (r *clientReader) readLine(p *piece, limit int, c *command) (n int, text []
 		hole = l.hole
 	}
 	over = l.over
-	r.line = line{}
+	r.line = r.line.anew()
 	// An LF alone may be what a chunk left of a CRLF.
 	c.bareLF = !r.hole.torn && hole < 0 && len(text) > 1 && text[len(text)-2] != '\r'
 	c.afterLF, r.afterLF = r.afterLF, c.bareLF
@@ -122,7 +142,7 @@ func (r *clientReader) readLine(p *piece, limit int, c *command) (n int, text []
 func (r *clientReader) lineRead() { r.hole.torn = false }
 
 // dropLine drops what was read of a line.
-func (r *clientReader) dropLine() { r.line = line{} }
+func (r *clientReader) dropLine() { r.line = r.line.anew() }
 
 // expectAuthLines records that n lines of an AUTH exchange must follow.
 func (r *clientReader) expectAuthLines(n int) { r.authLines = n }
@@ -135,7 +155,7 @@ func (r *clientReader) takeAuthLine() {
 
 // beginMessage reads what comes as a message.
 func (r *clientReader) beginMessage(b body) {
-	r.state, r.line, r.afterLF = inData, line{}, false
+	r.state, r.line, r.afterLF = inData, r.line.anew(), false
 	r.message = message{body: b, at: r.offset, presumed: r.message.presumed}
 }
 
@@ -200,14 +220,14 @@ func (r *clientReader) refuseMessage() { r.message.surplus = true }
 func (r *clientReader) leaveMessage() {
 	r.state, r.message.surplus, r.message.presumed = inCommand, false, false
 	r.hole.resync = true
-	r.line = line{}
+	r.line = r.line.anew()
 }
 
 // leaveSurplus goes back to commands if the server took for commands what was passed over.
 func (r *clientReader) leaveSurplus() {
 	r.state, r.message.surplus = inCommand, false
 	r.hole.resync, r.hole.torn = true, true
-	r.line = line{}
+	r.line = r.line.anew()
 }
 
 // loseBody takes a hole in a message.
@@ -253,7 +273,7 @@ func (r *clientReader) encrypted() { r.state, r.hello = inDark, clientHello{} }
 func (r *clientReader) drop() { r.hello = clientHello{} }
 
 // memoryUse is about how many bytes are used.
-func (r *clientReader) memoryUse() int { return cap(r.line.buf) + cap(r.hello.message) }
+func (r *clientReader) memoryUse() int { return r.line.size() + cap(r.hello.message) }
 
 // lineHole is how lines are read after a hole.
 type lineHole struct {
@@ -277,7 +297,7 @@ func (r *clientReader) loseLine() {
 		r.passOver(r.line.acked)
 	}
 	r.hole.resync, r.hole.torn, r.afterLF = true, true, false
-	r.line = line{}
+	r.line = r.line.anew()
 }
 
 // loseInLine takes a hole of n octets among commands if it is too small to hide more than a part of the line at hand.

@@ -184,15 +184,15 @@ func (d *Dialogue) parse(c *command, text []byte, over bool) {
 	case verbOther:
 		c.blank = !over && len(bytes.TrimSpace(text)) == 0
 	case verbMail:
-		c.takePath(rest, "from", over, d.client.hole.resync)
+		c.takePath(&d.texts, rest, "from", over, d.client.hole.resync)
 		if c.verb == verbMail {
 			d.sync.sawMail()
 		}
 	case verbRcpt:
-		c.takePath(rest, "to", over, d.client.hole.resync)
+		c.takePath(&d.texts, rest, "to", over, d.client.hole.resync)
 	case verbHello:
 		if arg := bytes.TrimSpace(rest); len(arg) > 0 {
-			c.arg = text8(arg)
+			c.arg = d.texts.text8(arg)
 		} else if d.client.hole.resync {
 			c.verb = verbOther
 		}
@@ -206,14 +206,14 @@ func (d *Dialogue) parse(c *command, text []byte, over bool) {
 		c.client = &a
 	case verbAuth:
 		mechanism, initial := cutWord(rest)
-		c.arg = text8(bytes.ToUpper(mechanism[:min(len(mechanism), 20)]))
+		c.arg = d.texts.text8(bytes.ToUpper(mechanism[:min(len(mechanism), 20)]))
 		c.last = len(bytes.TrimSpace(initial)) > 0
 	}
 }
 
 // takePath reads the path of MAIL or RCPT.
-func (c *command) takePath(rest []byte, keyword string, over, resync bool) {
-	c.path = parsePath(rest, keyword, over)
+func (c *command) takePath(t *texts, rest []byte, keyword string, over, resync bool) {
+	c.path = t.parsePath(rest, keyword, over)
 	switch {
 	case c.path != nil:
 	case resync:

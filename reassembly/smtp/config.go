@@ -23,6 +23,8 @@ type Session struct {
 type Config struct {
 	Emit  func(*Envelope) // called for each row as it is settled
 	Stats *Stats          // nil: not counted
+	// Memory is used by all dialogues; nil: they leave theirs to the garbage collector.
+	Memory *Memory
 
 	MaxLine    int // octets of a command or reply line that are kept; default 65536, RFC 5321 asks for 512
 	MaxHeld    int // octets of one client kept while a reply that decides their meaning is awaited; default 65536

@@ -8,7 +8,8 @@ type Dialogue struct {
 	cfg     *Config
 	session Session
 	stats   *Stats
-	work    *work
+	work    work
+	texts   texts
 
 	head    head         // what may stand before the first command
 	client  clientReader // what the client's next octet means
@@ -33,21 +34,30 @@ type Dialogue struct {
 
 // New begins a dialogue. cfg is shared and not changed.
 func New(cfg *Config, s Session) *Dialogue {
+	d := cfg.Memory.dialogue()
+	d.begin(cfg, s)
+	return d
+}
+
+// begin begins a dialogue in memory that may have had another.
+func (d *Dialogue) begin(cfg *Config, s Session) {
 	stats := cfg.Stats
 	if stats == nil {
 		stats = new(Stats)
 	}
-	w := &work{credit: stepsAhead, stats: stats}
-	d := &Dialogue{
-		cfg: cfg, session: s, stats: stats, work: w, backlog: backlog{work: w}, match: matcher{work: w},
-		client: clientReader{hole: lineHole{resync: s.Midstream}}, head: head{open: true},
+	*d = Dialogue{
+		cfg: cfg, session: s, stats: stats, work: work{credit: stepsAhead, stats: stats}, texts: d.texts,
+		head: head{open: true}, client: clientReader{hole: lineHole{resync: s.Midstream}, line: d.client.line.anew()},
+		server:  replyReader{line: d.server.line.anew()},
+		backlog: backlog{work: &d.work, pieces: d.backlog.pieces.anew()},
+		match:   matcher{work: &d.work, pending: d.match.pending.anew(), replies: d.match.replies.anew()},
+		mail:    mails{own: transaction{rcpts: d.mail.own.rcpts.anew()}},
 	}
 	if !s.Midstream {
 		d.match.enqueue(&command{verb: verbGreeting})
 	} else {
 		d.sync.midstream()
 	}
-	return d
 }
 
 // Seen records that a packet of that direction exists.

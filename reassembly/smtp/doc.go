@@ -27,6 +27,7 @@
 //	certainty     certainty.go    where both sides are known to stand
 //	dialect       dialect.go      what both sides have shown of how they speak SMTP
 //	mails         transaction.go  the client's name, its authentication, the open transaction
+//	texts         memory.go       the texts and paths that rows point to
 //
 // An event goes this way: Push or Lost hands octets to readClient (command.go) or readReplies (reply.go). Commands and
 // replies wait in the matcher. Then run (run.go) matches them (match.go; after a hole resync.go) and reads the backlog,

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
+	"time"
 )
 
 // MarshalJSON writes the row under the names of docs/record.md, "Columns", all of them, in that order.
@@ -11,7 +12,7 @@ func (e *Envelope) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil
 
 // AppendJSON appends what MarshalJSON writes, without its reflection.
 func (e *Envelope) AppendJSON(b []byte) []byte {
-	b = e.SeenAt.UTC().AppendFormat(append(b, `{"seen_at":"`...), "2006-01-02T15:04:05.000000Z")
+	b = appendTime(append(b, `{"seen_at":"`...), e.SeenAt.UTC())
 	b = appendString(append(b, `","sensor":`...), e.Sensor)
 	b = strconv.AppendInt(append(b, `,"session_id":"`...), e.SessionID, 10)
 	b = strconv.AppendInt(append(b, `","mail_no":`...), int64(e.MailNo), 10)
@@ -65,6 +66,32 @@ func (e *Envelope) appendOrigin(b []byte) []byte {
 	}
 	b = appendName(append(b, `,"origin_by":`...), e.OriginBy.String())
 	return appendName(append(b, `,"network":`...), e.Network)
+}
+
+// appendTime appends a time to the microsecond, as AppendFormat does, which reads the layout each time.
+func appendTime(b []byte, t time.Time) []byte {
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(b, "2006-01-02T15:04:05.000000Z")
+	}
+	hour, minute, second := t.Clock()
+	b = append(appendDigits(b, year, 4), '-')
+	b = append(appendDigits(b, int(month), 2), '-')
+	b = append(appendDigits(b, day, 2), 'T')
+	b = append(appendDigits(b, hour, 2), ':')
+	b = append(appendDigits(b, minute, 2), ':')
+	b = append(appendDigits(b, second, 2), '.')
+	return append(appendDigits(b, t.Nanosecond()/1000, 6), 'Z')
+}
+
+// appendDigits appends the last digits of a number.
+func appendDigits(b []byte, n, digits int) []byte {
+	b = append(b, "000000"[:digits]...)
+	for i := len(b) - 1; n > 0; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return b
 }
 
 // appendName appends a name, or null for the empty one.

@@ -128,3 +128,19 @@ func TestEnvelope_JSONIsThatOfEncodingJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestEnvelope_TimesAsTheStandardLibraryWritesThem takes years before 0 and of five digits, too: the clock of a capture
+// may be anything.
+func TestEnvelope_TimesAsTheStandardLibraryWritesThem(t *testing.T) {
+	r := rand.New(rand.NewPCG(25, 25))
+	for i := range 100_000 {
+		at := time.Unix(r.Int64N(1<<40)-1<<39, r.Int64N(1e9)).UTC()
+		if i%2 == 0 { // of this century
+			at = time.Unix(r.Int64N(1<<32), r.Int64N(1e9)).UTC()
+		}
+		want := at.Format("2006-01-02T15:04:05.000000Z")
+		if got := string(appendTime(nil, at)); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	}
+}

@@ -24,8 +24,6 @@ type matcherMemory struct {
 
 const matcherMemorySize = 296
 
-const commandSize, replySize = 136, 96
-
 func (m *matcher) recall() *matcherMemory {
 	if m.memory == nil {
 		m.memory = new(matcherMemory)
@@ -35,7 +33,7 @@ func (m *matcher) recall() *matcherMemory {
 
 // memoryUse is about how many bytes are used.
 func (m *matcher) memoryUse() int {
-	n := m.size + cap(m.pending.items)*commandSize + cap(m.replies.items)*replySize
+	n := m.size + m.pending.size() + m.replies.size()
 	if m.memory != nil {
 		n += matcherMemorySize
 	}

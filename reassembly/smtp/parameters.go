@@ -11,7 +11,7 @@ const minKey, maxKey = len("SIZE"), len("ENVID=")
 
 // parameters reads the ESMTP parameters that the record keeps; the others are passed over. What is repeated is decoded
 // once.
-func (p *path) parameters(b []byte) {
+func (p *path) parameters(t *texts, b []byte) {
 	var envid, kind, orcpt []byte
 	for {
 		var word []byte
@@ -38,11 +38,11 @@ func (p *path) parameters(b []byte) {
 		}
 	}
 	if envid != nil {
-		p.envid = text8(unescape(envid, true, true))
+		p.envid = t.text8(unescape(envid, true, true))
 	}
 	if orcpt != nil {
 		isUTF8 := bytes.EqualFold(kind, []byte("utf-8"))
-		p.orcpt = text8(unescape(orcpt, !isUTF8, isUTF8))
+		p.orcpt = t.text8(unescape(orcpt, !isUTF8, isUTF8))
 	}
 }
 

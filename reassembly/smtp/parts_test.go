@@ -46,7 +46,7 @@ func TestParts_AreChangedByTheirOwnMethodsOnly(t *testing.T) {
 
 // parts are the types whose fields only their own methods write.
 var parts = []string{"Dialogue", "head", "clientReader", "replyReader", "dialect", "work", "backlog", "matcher",
-	"marks", "anchored", "certainty", "mails", "transaction"}
+	"marks", "anchored", "certainty", "mails", "transaction", "texts"}
 
 // mutators are the methods that change what they are called on: of queue, line and body.
 var mutators = []string{"push", "pop", "cut", "drop", "add", "feed"}

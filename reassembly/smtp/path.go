@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"bytes"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -15,28 +14,34 @@ type path struct {
 	orcpt   *string
 }
 
-// parsePath reads what follows MAIL or RCPT: "FROM:<path> parameters", with the spaces, missing and doubled brackets,
-// phrases and cases that servers tolerate. It returns nil if there is no such thing, or if the line was cut
-// inside the path.
-func parsePath(b []byte, keyword string, cut bool) *path {
-	if len(b) < len(keyword) || !strings.EqualFold(string(b[:len(keyword)]), keyword) {
-		return nil
+// pathIn finds what follows MAIL or RCPT: "FROM:<path> parameters", with the spaces, missing and doubled brackets,
+// phrases and cases that servers tolerate. It returns what stands after the colon, and where the path is in it. ok is
+// false if there is no such thing, or if the line was cut inside the path.
+func pathIn(b []byte, keyword string, cut bool) (argument []byte, r pathRange, ok bool) {
+	if !hasFold(b, keyword) {
+		return nil, r, false
 	}
-	b = bytes.TrimLeft(b[len(keyword):], " \t")
+	b = trimBlanks(b[len(keyword):])
 	if len(b) == 0 || b[0] != ':' {
+		return nil, r, false
+	}
+	b = trimBlanks(b[1:])
+	r = findPath(b)
+	return b, r, r.closed || !cut
+}
+
+// parsePath reads what pathIn finds, nil if there is nothing.
+func (t *texts) parsePath(b []byte, keyword string, cut bool) *path {
+	b, r, ok := pathIn(b, keyword, cut)
+	if !ok {
 		return nil
 	}
-	b = bytes.TrimLeft(b[1:], " \t")
-	r := findPath(b)
-	if cut && !r.closed {
-		return nil
-	}
-	mailbox := stripRoute(stripScheme(bytes.Trim(b[r.from:r.to], " \t")))
-	p := &path{mailbox: text8(mailbox)}
+	p := t.path()
+	p.mailbox = t.text8(stripRoute(stripScheme(trimSpaces(b[r.from:r.to]))))
 	if octets := b[:r.end]; *p.mailbox != string(withoutBrackets(octets, r.closed)) {
 		p.raw = append([]byte{}, octets...)
 	}
-	p.parameters(b[r.end:])
+	p.parameters(t, b[r.end:])
 	return p
 }
 
@@ -136,7 +141,7 @@ func withoutBrackets(b []byte, closed bool) []byte {
 	if b = b[1:]; closed {
 		b = b[:len(b)-1]
 	}
-	return bytes.Trim(b, " \t")
+	return trimSpaces(b)
 }
 
 // stripScheme takes "mailto:" off a mailbox that was taken out of a page, and the query after it (RFC 6068). A colon
@@ -167,12 +172,11 @@ func stripRoute(b []byte) []byte {
 }
 
 // text8 returns b as text that PostgreSQL takes: NUL and invalid UTF-8 become U+FFFD.
-func text8(b []byte) *string {
-	s := string(b)
-	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+func (t *texts) text8(b []byte) *string {
+	if !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
+		b = bytes.ReplaceAll(bytes.ToValidUTF8(b, []byte("\uFFFD")), []byte{0}, []byte("\uFFFD"))
 	}
-	return &s
+	return t.text(b)
 }
 
 // octets is about how much memory it takes besides the command.

@@ -72,7 +72,7 @@ var paths = []struct{ in, mailbox, raw string }{
 
 func TestPath_OfMailServers(t *testing.T) {
 	for _, p := range paths {
-		got := parsePath([]byte("to:"+p.in), "to", false)
+		got := new(texts).parsePath([]byte("to:"+p.in), "to", false)
 		if got == nil || *got.mailbox != p.mailbox || string(got.raw) != p.raw {
 			t.Errorf("%q gives %v, want %q and raw %q", p.in, show(got), p.mailbox, p.raw)
 		}
@@ -90,12 +90,12 @@ func show(p *path) any {
 func TestPath_OfALineThatWasCut(t *testing.T) {
 	for _, in := range []string{"<b@b.exam", "b@b.exam", "Bob", "Bob B. <b@b.exam", `"Bob, B." `, "b@b.example c",
 		"<<b@b.exam", `<"b@b.example>`} {
-		if got := parsePath([]byte("to:"+in), "to", true); got != nil {
+		if got := new(texts).parsePath([]byte("to:"+in), "to", true); got != nil {
 			t.Errorf("%q, cut, gives %v", in, show(got))
 		}
 	}
 	for _, in := range []string{"<b@b.example> ORCPT=rfc822;b", "b@b.example ORCPT=rfc822;b", "Bob <b@b.example> X"} {
-		if got := parsePath([]byte("to:"+in), "to", true); got == nil || *got.mailbox != "b@b.example" {
+		if got := new(texts).parsePath([]byte("to:"+in), "to", true); got == nil || *got.mailbox != "b@b.example" {
 			t.Errorf("%q, cut, gives %v", in, show(got))
 		}
 	}
@@ -121,7 +121,7 @@ func TestPath_PhrasesAndParametersChangeNoMailbox(t *testing.T) {
 		}
 		parameters := pick("", " SIZE=1", " AUTH=<>", " SMTPUTF8 AUTH=<>", " ORCPT=rfc822;<x@x>", " X")
 		in := "from:" + phrase + open + mailbox + closed + parameters
-		got := parsePath([]byte(in), "from", false)
+		got := new(texts).parsePath([]byte(in), "from", false)
 		if got == nil || *got.mailbox != mailbox {
 			t.Fatalf("%q gives %v", in, show(got))
 		}
@@ -138,7 +138,7 @@ func FuzzPath(f *testing.F) {
 		f.Add([]byte(p.in), false)
 	}
 	f.Fuzz(func(t *testing.T, in []byte, cut bool) {
-		p := parsePath(append([]byte("to:"), in...), "to", cut)
+		p := new(texts).parsePath(append([]byte("to:"), in...), "to", cut)
 		if p == nil {
 			return
 		}

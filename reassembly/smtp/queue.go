@@ -1,5 +1,7 @@
 package smtp
 
+import "unsafe"
+
 // queue is a list of which the first element goes first. Each element has a number of its own, counted from 0, so that
 // a place in the list can be remembered while elements come and go.
 type queue[T any] struct {
@@ -23,9 +25,9 @@ func (q *queue[T]) place(number int64) int { return int(min(max(number-q.first, 
 
 func (q *queue[T]) push(v T) { q.items = append(q.items, v) }
 
-// keptItems is for how many elements an empty queue keeps its memory: in most dialogues as few wait at a time, and the
-// next one comes soon.
-const keptItems = 2
+// keptOctets is how much memory an empty queue keeps: two commands or replies, or eight recipients. In most dialogues as
+// few wait at a time, and the next one comes soon.
+const keptOctets = 400
 
 // pop takes the first element. What is gone is moved over once it is half of what there is, so that each element is
 // moved once.
@@ -36,10 +38,8 @@ func (q *queue[T]) pop() T {
 	q.head++
 	q.first++
 	switch {
-	case q.head == len(q.items) && cap(q.items) <= keptItems:
-		q.items, q.head = q.items[:0], 0
 	case q.head == len(q.items):
-		q.items, q.head = nil, 0
+		q.items, q.head = q.kept(), 0
 	case q.head >= 32 && q.head*2 >= len(q.items):
 		n := copy(q.items, q.items[q.head:])
 		clear(q.items[n:])
@@ -54,8 +54,29 @@ func (q *queue[T]) cut(i int) {
 	q.items = q.items[:q.head+i]
 }
 
+// size is how much memory the queue has, in octets, besides what it keeps, which may be of the session before.
+func (q *queue[T]) size() int {
+	var one T
+	if n := cap(q.items) * int(unsafe.Sizeof(one)); n > keptOctets {
+		return n
+	}
+	return 0
+}
+
+// kept is the memory that the queue keeps for others when all are gone.
+func (q *queue[T]) kept() []T {
+	if q.size() > 0 {
+		return nil
+	}
+	clear(q.items)
+	return q.items[:0]
+}
+
 // drop takes all elements.
-func (q *queue[T]) drop() { *q = queue[T]{first: q.end()} }
+func (q *queue[T]) drop() { *q = queue[T]{items: q.kept(), first: q.end()} }
+
+// anew is an empty queue with the same memory.
+func (q *queue[T]) anew() queue[T] { return queue[T]{items: q.kept()} }
 
 // search is the first place in [from, q.len()) for which f holds, q.len() if there is none; f holds for all places
 // after one for which it does.

@@ -87,7 +87,7 @@ func (s *replyReader) read(data []byte, acked int64, limit int) (n int, part rep
 }
 
 // dropLine drops what was read of a line.
-func (s *replyReader) dropLine() { s.line = line{} }
+func (s *replyReader) dropLine() { s.line = s.line.anew() }
 
 // readLine reads a whole line that begins at offset start.
 func (s *replyReader) readLine(text []byte, start int64) replyPart {
@@ -127,8 +127,11 @@ func (s *replyReader) finish() *reply {
 
 // first returns the first octets of the server, with those that data adds to them; nil if they are past.
 func (s *replyReader) first(data []byte) []byte {
-	if s.offset >= 3 || s.torn || s.offset != int64(len(s.line.buf)) {
+	switch {
+	case s.offset >= 3 || s.torn || s.offset != int64(len(s.line.buf)):
 		return nil
+	case s.offset == 0: // nearly always
+		return data[:min(len(data), 3)]
 	}
 	return append(s.line.buf[:s.offset:s.offset], data[:min(len(data), 3)]...)
 }
@@ -158,7 +161,7 @@ func (s *replyReader) lose(n int64) {
 }
 
 // reset drops what was read of a reply.
-func (s *replyReader) reset() { s.line, s.current = line{}, reply{} }
+func (s *replyReader) reset() { s.line, s.current = s.line.anew(), reply{} }
 
 // readReplies reads a piece of the server.
 func (d *Dialogue) readReplies(data []byte, acked int64) {
@@ -237,5 +240,5 @@ func (d *Dialogue) loseReplies(n int64) {
 
 // memoryUse is about how many bytes are used.
 func (s *replyReader) memoryUse() int {
-	return cap(s.line.buf) + int(s.aside.size) + len(s.aside.pieces)*pieceSize
+	return s.line.size() + int(s.aside.size) + len(s.aside.pieces)*pieceSize
 }

@@ -114,23 +114,24 @@ func (e *Envelope) fromRcpt(rc *recipient, first bool) {
 
 // fromMessage fills in what became of the message, settled by r; without one, dataCode is that of a DATA that was
 // refused.
-func (e *Envelope) fromMessage(tx *transaction, r *reply, dataCode uint16) {
+func (e *rowMemory) fromMessage(tx *transaction, r *reply, dataCode uint16) {
 	e.DataCode = dataCode
 	if r != nil {
 		e.DataCode = tx.dataCode
 	}
 	if tx.submitted && !tx.missed {
-		n := tx.bytes
-		e.MessageBytes = &n
+		e.messageBytes = tx.bytes
+		e.MessageBytes = &e.messageBytes
 	}
 	if r != nil && r.queueID != "" && e.Outcome == Accepted {
-		id := r.queueID // a copy: the reply need not outlive this
-		e.QueueID = &id
+		e.queueID = r.queueID // a copy: the reply need not outlive this
+		e.QueueID = &e.queueID
 	}
 }
 
-func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
-	e := &Envelope{
+func (d *Dialogue) row(tx *transaction, outcome Outcome) *rowMemory {
+	e := d.cfg.Memory.row()
+	e.Envelope = Envelope{
 		SeenAt: tx.t, Sensor: d.session.Sensor, SessionID: d.session.ID,
 		Client: d.session.Client, Server: d.session.Server, Network: d.session.Network,
 		OriginIP: tx.origin.ip, OriginPort: tx.origin.port, OriginBy: tx.origin.by,
@@ -153,9 +154,9 @@ func (d *Dialogue) row(tx *transaction, outcome Outcome) *Envelope {
 	return e
 }
 
-func (d *Dialogue) emit(e *Envelope) {
+func (d *Dialogue) emit(e *rowMemory) {
 	d.stats.Rows[e.Outcome]++
 	if d.cfg.Emit != nil {
-		d.cfg.Emit(e)
+		d.cfg.Emit(&e.Envelope)
 	}
 }

@@ -92,7 +92,7 @@ func (d *Dialogue) emitEncrypted() {
 	}
 	e := d.row(tx, Encrypted)
 	if name := d.client.hello.serverName(); name != "" {
-		e.TLSServerName = text8([]byte(name))
+		e.TLSServerName = d.texts.text8([]byte(name))
 	}
 	d.emit(e)
 }

@@ -180,7 +180,8 @@ type mails struct {
 	auth       bool
 	authMissed bool         // the reply that AUTH had was missed
 	count      int          // transactions
-	tx         *transaction // the open one
+	tx         *transaction // the open one, in own
+	own        transaction
 	encrypted  *transaction // an encrypted session's row, until its ClientHello is read
 	nextFlags  Flags        // flags for the transaction that opens next
 	origin     origin       // the client that PROXY or XCLIENT names
@@ -190,10 +191,11 @@ type mails struct {
 // begin begins a transaction with a MAIL, or with what shows that one was missed.
 func (m *mails) begin(c *command) {
 	m.count++
-	m.tx = &transaction{
+	m.own = transaction{
 		mailNo: m.count, t: c.t, flags: c.flags | m.nextFlags, helo: m.helo, auth: m.auth, origin: m.client(),
-		path: c.path, open: true, size: 512 + c.path.octets(),
+		path: c.path, open: true, size: 512 + c.path.octets(), rcpts: m.own.rcpts.anew(),
 	}
+	m.tx = &m.own
 	m.nextFlags = 0
 }
 

@@ -67,14 +67,14 @@ func verbOf(word []byte) verb {
 }
 
 // hasPath reports whether a command is MAIL or RCPT and has its path.
-func (v verb) hasPath(argument []byte) bool {
+func (v verb) hasPath(argument []byte) (ok bool) {
 	switch v {
 	case verbMail:
-		return parsePath(argument, "from", false) != nil
+		_, _, ok = pathIn(argument, "from", false)
 	case verbRcpt:
-		return parsePath(argument, "to", false) != nil
+		_, _, ok = pathIn(argument, "to", false)
 	}
-	return false
+	return ok
 }
 
 func cutWord(b []byte) (word, rest []byte) {
@@ -87,10 +87,16 @@ func cutWord(b []byte) (word, rest []byte) {
 	return b, nil
 }
 
-// trimBlanks takes blanks off the head of b.
+// trimBlanks takes blanks off the head of b, trimSpaces off both ends.
 func trimBlanks(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
 		b = b[1:]
+	}
+	return b
+}
+
+func trimSpaces(b []byte) []byte {
+	for b = trimBlanks(b); len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t'); b = b[:len(b)-1] {
 	}
 	return b
 }

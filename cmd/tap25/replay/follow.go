@@ -74,14 +74,15 @@ func Follow(signalled context.Context, cfg Config, dir string) (*Summary, error)
 		return nil, errors.Join(err, f.stream.Close(ctx))
 	}
 	f.gate.Set(cfg.Scope)
-	f.in = newReader(cfg.Reassembly, f.emit)
+	f.in = newReader(cfg.Reassembly, cfg.Workers, f.emit)
+	defer context.AfterFunc(ctx, f.in.flows.Hurry)()
 	f.in.recordInto(&coverer{})
 	start := time.Now()
 	if f.done, err = readCheckpoint(f.stream.Dir()); err == nil {
 		err = f.run(ctx)
 	}
-	f.stream.Discard()                    // what is not sealed: the file is read again
-	f.in.asm.CloseWithin(f.stream.Late()) // counts what is open; its rows come with the next start
+	f.stream.Discard()                      // what is not sealed: the file is read again
+	f.in.flows.CloseWithin(f.stream.Late()) // counts what is open; its rows come with the next start
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
 	closed := f.stream.Close(draining)

@@ -26,11 +26,13 @@ type row struct {
 	of *input // nil: standard input, or a file without a key
 }
 
-// reader passes the frames of capture files to an Assembler, and emits its rows, each with its file.
+// reader passes the frames of capture files to workers, and emits their rows, each with its file. Rows are emitted in
+// another goroutine while read reads, but never later: when a method has returned, the rows of all frames so far were
+// emitted.
 type reader struct {
-	asm  *reassembly.Assembler
-	of   *input       // the file of the frame that asm has got last
-	rows atomic.Int64 // emitted
+	flows  *reassembly.Flows
+	inputs []*input     // of the files that are read
+	rows   atomic.Int64 // emitted
 
 	outside, kept int64 // of these, rows outside the period; rows in it and in scope
 
@@ -40,19 +42,24 @@ type reader struct {
 	last           time.Time // the latest time of a frame of the last call of read
 }
 
-func newReader(cfg reassembly.Config, emit func(row)) *reader {
+func newReader(cfg reassembly.Config, workers int, emit func(row)) *reader {
 	r := &reader{}
-	cfg.Emit = func(e *smtp.Envelope) {
+	r.flows = reassembly.NewFlows(cfg, workers, func(file int, e *smtp.Envelope) {
 		r.rows.Add(1)
-		emit(row{e, r.of})
-	}
-	r.asm = reassembly.New(cfg)
+		var of *input
+		if file < len(r.inputs) {
+			of = r.inputs[file]
+		}
+		emit(row{e, of})
+	})
 	return r
 }
 
 // read reads all frames of files, of which inputs has the first ones. The end of the last file is not an error.
 func (r *reader) read(files *capture.Files, inputs []*input) error {
-	r.last = time.Time{}
+	r.last, r.inputs = time.Time{}, inputs
+	files.KeepFrames(r.flows.Memory)
+	defer r.flows.Wait()
 	var f capture.Frame
 	for {
 		if err := files.Next(&f); err == io.EOF {
@@ -68,26 +75,23 @@ func (r *reader) read(files *capture.Files, inputs []*input) error {
 		if f.Time.After(r.last) {
 			r.last = f.Time
 		}
-		if r.of = nil; f.File < len(inputs) {
-			r.of = inputs[f.File]
-		}
-		r.asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
+		r.flows.Frame(f.File, f.Time, f.LinkType, f.Data, f.Length)
 	}
 }
 
-// end closes the Assembler after read returned an error, or none. It reports whether all rows of the input were
+// end closes all connections after read returned an error, or none. It reports whether all rows of the input were
 // emitted. If not, because ctx has ended, or late before all connections were closed, it calls discard; the rows of
 // sessions that were open then have the flag gap. A file that is damaged has no more rows.
 func (r *reader) end(ctx, late context.Context, err error, discard func()) (whole bool) {
 	if whole = err == nil || ctx.Err() == nil; !whole {
 		discard()
-		r.asm.LeavesOff()
+		r.flows.LeavesOff()
 	}
-	r.asm.CloseWithin(late)
+	r.flows.CloseWithin(late)
 	if r.cover != nil {
 		r.cover.end()
 	}
-	if whole && r.asm.Stats().Abandoned > 0 {
+	if whole && r.flows.Stats().Abandoned > 0 {
 		whole = false
 		discard()
 	}
@@ -103,7 +107,7 @@ func (r *reader) recordInto(c *coverer) {
 
 // covered counts for the coverage.
 func (r *reader) covered() store.CoverageCounts {
-	s := r.asm.Stats()
+	s := r.flows.Stats()
 	c := report.CoverageOf(&s)
 	c.FramesSeen, c.Rows = r.frames, r.kept
 	return c
@@ -111,5 +115,5 @@ func (r *reader) covered() store.CoverageCounts {
 
 func (r *reader) summary(elapsed time.Duration) *Summary {
 	return &Summary{Frames: r.frames, Octets: r.octets, Rows: r.rows.Load(), OutsidePeriod: r.outside,
-		Traffic: r.asm.Stats(), Elapsed: elapsed}
+		Traffic: r.flows.Stats(), Elapsed: elapsed}
 }

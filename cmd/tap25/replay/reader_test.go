@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,12 +30,13 @@ func TestReader_ReportsWhetherRowsAreMissing(t *testing.T) {
 		"cut off by a signal, and not closed": {over, over, os.ErrClosed, false},
 	} {
 		rows, discarded := 0, 0
-		r := newReader(reassembly.Config{Sensor: "tap"}, func(row) { rows++ })
+		r := newReader(reassembly.Config{Sensor: "tap"}, 2, func(row) { rows++ })
 		for _, s := range hostile.Shapes() {
 			if s.Name == "mails of an octet each" { // one session, which stays open
-				s.Write(50, func(at time.Time, frame []byte) { r.asm.Frame(at, 1, frame, len(frame)) })
+				s.Write(50, func(at time.Time, frame []byte) { r.flows.Frame(0, at, 1, slices.Clone(frame), len(frame)) })
 			}
 		}
+		r.flows.Wait()
 		before := rows
 		whole := r.end(c.ctx, c.late, c.err, func() { discarded++ })
 		if before == 0 || whole != c.whole || discarded != map[bool]int{false: 1}[whole] {

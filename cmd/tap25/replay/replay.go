@@ -22,6 +22,7 @@ import (
 // Config says how captures are read, and where their rows go.
 type Config struct {
 	Reassembly reassembly.Config // Emit is the replay's
+	Workers    int               // that read frames; the rows do not depend on it
 	Scope      *scope.Scope      // rows that it does not keep go nowhere; nil: none
 	Period     Period            // rows that were seen outside it go nowhere; not for Follow
 
@@ -123,7 +124,7 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 	var gate scope.Gate
 	gate.Set(cfg.Scope)
 	var in *reader
-	in = newReader(cfg.Reassembly, func(r row) {
+	in = newReader(cfg.Reassembly, cfg.Workers, func(r row) {
 		switch {
 		case !cfg.Period.has(r.SeenAt):
 			in.outside++
@@ -132,6 +133,7 @@ func replay(signalled context.Context, cfg *Config, paths []string, open opener)
 			to.emit(r)
 		}
 	})
+	defer context.AfterFunc(ctx, in.flows.Hurry)()
 	in.recordInto(to.coverage())
 	progress := startProgress(cfg.Stderr, cfg.Stdout, files, &in.rows, to.flush)
 	err = in.read(files, inputs)

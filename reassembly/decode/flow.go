@@ -1,0 +1,63 @@
+package decode
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// Address is an IP address as two numbers, IPv4 as mapped to IPv6.
+type Address struct{ high, low uint64 }
+
+// High returns the first 64 bits.
+func (a Address) High() uint64 { return a.high }
+
+// Low returns the last 64 bits.
+func (a Address) Low() uint64 { return a.low }
+
+// AddressOf returns an Address.
+func AddressOf(a netip.Addr) Address {
+	b := a.As16()
+	return Address{binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])}
+}
+
+// Flow is the addresses and ports of a TCP segment.
+type Flow struct {
+	Src, Dst         Address
+	SrcPort, DstPort uint16
+}
+
+// Flow returns the flow of a packet.
+func (p *Packet) Flow() Flow {
+	return Flow{AddressOf(p.Src.Addr()), AddressOf(p.Dst.Addr()), p.Src.Port(), p.Dst.Port()}
+}
+
+// PlainFlow returns the flow of a frame that is Ethernet, IPv4 without options or IPv6, and TCP, and no fragment. Of
+// these [Decoder.Decode] remembers nothing for other frames. ok is false for all others.
+func PlainFlow(link uint16, frame []byte) (f Flow, ok bool) {
+	const ethernet, ports = 14, 4
+	const ipv4, ipv6 = ethernet + 20, ethernet + 40
+	if link != linkEthernet || len(frame) < ipv4+ports {
+		return f, false
+	}
+	b, tcp := frame[ethernet:], frame[ipv4:]
+	switch binary.BigEndian.Uint16(frame[12:]) {
+	case etherIPv4:
+		const mapped, fragment = 0xffff << 32, 0x3fff // more fragments, and the offset
+		if b[0] != 0x45 || b[9] != protoTCP || binary.BigEndian.Uint16(b[6:])&fragment != 0 {
+			return f, false
+		}
+		f.Src.low = mapped | uint64(binary.BigEndian.Uint32(b[12:]))
+		f.Dst.low = mapped | uint64(binary.BigEndian.Uint32(b[16:]))
+	case etherIPv6:
+		if len(frame) < ipv6+ports || b[0]>>4 != 6 || b[6] != protoTCP {
+			return f, false
+		}
+		f.Src = Address{binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])}
+		f.Dst = Address{binary.BigEndian.Uint64(b[24:]), binary.BigEndian.Uint64(b[32:])}
+		tcp = frame[ipv6:]
+	default:
+		return f, false
+	}
+	f.SrcPort, f.DstPort = binary.BigEndian.Uint16(tcp), binary.BigEndian.Uint16(tcp[2:])
+	return f, true
+}

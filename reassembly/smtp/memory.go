@@ -1,0 +1,107 @@
+package smtp
+
+import "strings"
+
+// Memory is what the dialogues of one goroutine leave to those after them, so that a session that is like the one
+// before takes next to nothing from the garbage collector. The zero value is ready.
+type Memory struct {
+	dialogues []*Dialogue // closed
+	rows      []rowMemory // not given out yet
+}
+
+const (
+	// maxUnused bounds the closed dialogues that are kept: 2 MiB.
+	maxUnused = 1024
+	// rowsAtOnce is how many rows one allocation makes. Who keeps one of them keeps all.
+	rowsAtOnce = 16
+)
+
+// rowMemory is a row with what it points to.
+type rowMemory struct {
+	Envelope
+	messageBytes int64
+	queueID      string
+}
+
+// row returns an empty row.
+func (m *Memory) row() *rowMemory {
+	if m == nil {
+		return new(rowMemory)
+	}
+	if len(m.rows) == 0 {
+		m.rows = make([]rowMemory, rowsAtOnce)
+	}
+	r := &m.rows[0]
+	m.rows = m.rows[1:]
+	return r
+}
+
+// dialogue returns a dialogue that is to be begun: a new one, or one that is closed.
+func (m *Memory) dialogue() *Dialogue {
+	if m == nil || len(m.dialogues) == 0 {
+		return new(Dialogue)
+	}
+	last := len(m.dialogues) - 1
+	d := m.dialogues[last]
+	m.dialogues = m.dialogues[:last]
+	return d
+}
+
+// Release leaves the memory of a closed dialogue to another. The dialogue must not be used afterwards.
+func (d *Dialogue) Release() {
+	if m := d.cfg.Memory; m != nil && len(m.dialogues) < maxUnused {
+		m.dialogues = append(m.dialogues, d)
+	}
+}
+
+const (
+	// textChunk, textsAtOnce and pathsAtOnce are how many octets of text, texts and paths one allocation has room for.
+	textChunk   = 256
+	textsAtOnce = 8
+	pathsAtOnce = 4
+)
+
+// texts makes the texts and paths of one dialogue, several with one allocation. None of it changes once it is made, so
+// that rows may point to it; whoever keeps one of them keeps those that were made with it.
+type texts struct {
+	octets *strings.Builder
+	texts  []string
+	paths  []path
+}
+
+// text returns a text of these octets.
+func (t *texts) text(b []byte) *string {
+	if len(t.texts) == 0 {
+		t.texts = make([]string, textsAtOnce)
+	}
+	s := &t.texts[0]
+	t.texts = t.texts[1:]
+	*s = t.string(b)
+	return s
+}
+
+func (t *texts) string(b []byte) string {
+	if len(b) > textChunk/4 {
+		return string(b)
+	}
+	if t.octets == nil {
+		t.octets = new(strings.Builder)
+	}
+	if t.octets.Cap()-t.octets.Len() < len(b) {
+		t.octets.Reset()
+		t.octets.Grow(textChunk)
+	}
+	from := t.octets.Len()
+	t.octets.Write(b)
+	return t.octets.String()[from:]
+}
+
+// path returns an empty path.
+func (t *texts) path() *path {
+	if len(t.paths) == 0 {
+		t.paths = make([]path, pathsAtOnce)
+	}
+	p := &t.paths[0]
+	t.paths = t.paths[1:]
+	return p
+}
