@@ -17,7 +17,7 @@ import (
 // what it allocates each time that it runs out.
 type orderer struct {
 	assembler *reassembly.Assembler // nil before the first episode
-	opening   *episode // handed to gopacket when it asks for the stream of a new connection
+	opening   *episode              // handed to gopacket when it asks for the stream of a new connection
 	opened    uint64
 	completed uint64 // episodes that gopacket has closed
 	own       pageAccount
