@@ -88,8 +88,8 @@ func (b *body) line(data []byte) (n int, ended bool) {
 	return len(data), false
 }
 
-// part reads the rest of a line that does not begin with a dot, or what there is of it, if nothing but its end has a CR,
-// and returns how many octets that was: 0 if it is another.
+// part reads the rest of a line that does not begin with a dot, or what there is of it, if nothing but its end has a
+// CR. It returns how many octets that was: 0 if it is another.
 func (b *body) part(data []byte) (n int) {
 	if b.n == 0 && len(data) > 0 {
 		b.dot = data[0] == '.'
