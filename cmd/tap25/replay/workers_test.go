@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"io"
@@ -104,4 +105,35 @@ func firstDifference(want, got []byte) string {
 		}
 	}
 	return "one has more lines"
+}
+
+// TestJSON_RowsOfAPipeComeWhileItIsOpen: the rows of what has come are not kept until more comes.
+func TestJSON_RowsOfAPipeComeWhileItIsOpen(t *testing.T) {
+	path := filepath.Join("..", "..", "..", "testdata", "synthetic", "05-smtputf8.pcap") // settled by its last reply
+	want := oneAssembler(reassembly.Config{}, path)
+	mail, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range numbersOfWorkers {
+		in, writer := io.Pipe()
+		reader, out := io.Pipe()
+		ended := make(chan error, 1)
+		go func() {
+			_, err := JSON(t.Context(), Config{Workers: n, Stdin: in, Stdout: out, Stderr: io.Discard}, []string{"-"})
+			out.Close()
+			ended <- err
+		}()
+		go func() { _, _ = writer.Write(mail) }() // and does not close it
+		rows := bufio.NewScanner(reader)
+		for range bytes.Count(want, []byte("\n")) {
+			if !rows.Scan() {
+				t.Fatalf("%d workers: %v", n, rows.Err())
+			}
+		}
+		writer.Close()
+		if err := <-ended; err != nil {
+			t.Errorf("%d workers: %v", n, err)
+		}
+	}
 }
