@@ -23,7 +23,7 @@ type conn struct {
 	closed      bool // only remembered
 }
 
-// odd is what few connections have: segments with tags or in tunnels, others of the same tuple, segments aside.
+// odd is what few connections have: segments with tags or in tunnels, others of the same tuple, segments set aside.
 type odd struct {
 	lane   uint64    // the path by which the half-open table has its handshake
 	paths  [2]uint64 // by which the segments of each side come; noPath: none was captured

@@ -207,3 +207,30 @@ func rehosted(frame []byte, n byte) []byte {
 	}
 	return frame
 }
+
+// TestFlows_HurryLeavesWhatIsDue has many connections fall silent at once, before and after a signal.
+func TestFlows_HurryLeavesWhatIsDue(t *testing.T) {
+	const n = 400
+	for _, workers := range []int{1, 3} {
+		for _, hurry := range []bool{false, true} {
+			rows := 0
+			f := NewFlows(Config{}, workers, func(int, *smtp.Envelope) { rows++ })
+			for _, c := range crowd(t, n, false) {
+				data := c.s.IP(t).Ethernet(t)
+				f.Frame(0, decodetest.Epoch.Add(c.at), decodetest.LinkEthernet, data, len(data))
+			}
+			if hurry {
+				f.Hurry()
+			}
+			arp := make([]byte, 60)
+			f.Frame(0, decodetest.Epoch.Add(time.Hour), decodetest.LinkEthernet, arp, len(arp))
+			f.Wait()
+			if most := burst * workers; hurry && rows > most || !hurry && rows != n {
+				t.Errorf("%d workers, in a hurry: %v: a frame ends %d of %d connections", workers, hurry, rows, n)
+			}
+			if f.CloseWithin(t.Context()); rows != n {
+				t.Errorf("%d workers, in a hurry: %v: %d of %d rows", workers, hurry, rows, n)
+			}
+		}
+	}
+}

@@ -2,8 +2,8 @@ package reassembly
 
 import "hash/maphash"
 
-// flowTable finds a connection by its tuple. It is open-addressed with linear probing: a segment of a connection that is
-// not the latest takes two misses of the cache, however many there are. The hash has a seed of this run, so that a
+// flowTable finds a connection by its tuple. It is open-addressed with linear probing: a segment of a connection that
+// is not the latest takes two misses of the cache, however many there are. The hash has a seed of this run, so that a
 // sender cannot choose tuples that collide.
 type flowTable struct {
 	seed  maphash.Seed

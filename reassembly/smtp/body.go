@@ -23,7 +23,11 @@ const plainAgain = 32
 func (b *body) feed(data []byte) (n int, ended bool) {
 	for again := 0; n < len(data); {
 		if n >= again {
-			n += b.plain(data[n:])
+			n += b.part(data[n:])
+			if k := b.plain(data[n:]); k > 0 {
+				n += k
+				n += b.part(data[n:])
+			}
 			again = n + plainAgain
 		}
 		k, end := b.line(data[n:])
@@ -61,14 +65,11 @@ func (b *body) plain(data []byte) int {
 	return end
 }
 
-// line reads up to the end of the present line, or what there is of it. It looks for a dot after a CR that is no line
-// end to RFC 5321, but is one to some servers, and for CRLF.CR, whose CR is bare: octet by octet, if there may be one.
+// line reads up to the end of the present line, or what there is of it, octet by octet. It looks for a dot after a CR
+// that is no line end to RFC 5321, but is one to some servers, and for CRLF.CR, whose CR is bare.
 func (b *body) line(data []byte) (n int, ended bool) {
 	if b.n == 0 && len(data) > 0 {
 		b.dot = data[0] == '.'
-	}
-	if n := b.part(data); n > 0 {
-		return n, false
 	}
 	before, last, third := b.before, b.last, 2-int(b.n)
 	for i, c := range data {
@@ -87,9 +88,12 @@ func (b *body) line(data []byte) (n int, ended bool) {
 	return len(data), false
 }
 
-// part reads the rest of a line that does not begin with a dot, or what there is of it, if nothing but its end has a CR,
-// and returns how many octets that was: 0 if it is another.
+// part reads the rest of a line that does not begin with a dot, or what there is of it, if nothing but its end has a
+// CR. It returns how many octets that was: 0 if it is another.
 func (b *body) part(data []byte) (n int) {
+	if b.n == 0 && len(data) > 0 {
+		b.dot = data[0] == '.'
+	}
 	if b.dot || b.last == '.' || b.last == '\r' {
 		return 0
 	}

@@ -25,8 +25,8 @@ func (q *queue[T]) place(number int64) int { return int(min(max(number-q.first, 
 
 func (q *queue[T]) push(v T) { q.items = append(q.items, v) }
 
-// keptOctets is how much memory an empty queue keeps: two commands or replies, or eight recipients. In most dialogues as
-// few wait at a time, and the next one comes soon.
+// keptOctets is how much memory an empty queue keeps: two commands or replies, or eight recipients. In most dialogues
+// as few wait at a time, and the next one comes soon.
 const keptOctets = 400
 
 // pop takes the first element. What is gone is moved over once it is half of what there is, so that each element is

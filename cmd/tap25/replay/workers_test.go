@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"io"
@@ -18,9 +19,9 @@ import (
 
 var numbersOfWorkers = []int{1, 2, 4, 8}
 
-// TestJSON_WorkersChangeNothing replays each capture with several numbers of workers: rows and summary are those of a
+// TestWrite_WorkersChangeNothing replays each capture with several numbers of workers: rows and summary are those of a
 // single Assembler, octet for octet.
-func TestJSON_WorkersChangeNothing(t *testing.T) {
+func TestWrite_WorkersChangeNothing(t *testing.T) {
 	for _, path := range captures(t) {
 		for _, cfg := range []reassembly.Config{
 			{Sensor: "tap"},
@@ -105,4 +106,36 @@ func firstDifference(want, got []byte) string {
 		}
 	}
 	return "one has more lines"
+}
+
+// TestWrite_RowsOfAPipeComeWhileItIsOpen: the rows of what has come are not kept until more comes.
+func TestWrite_RowsOfAPipeComeWhileItIsOpen(t *testing.T) {
+	path := filepath.Join("..", "..", "..", "testdata", "synthetic", "05-smtputf8.pcap") // settled by its last reply
+	want := oneAssembler(reassembly.Config{}, path)
+	mail, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range numbersOfWorkers {
+		in, writer := io.Pipe()
+		reader, out := io.Pipe()
+		ended := make(chan error, 1)
+		go func() {
+			cfg := Config{Workers: n, Stdin: in, Stdout: out, Stderr: io.Discard}
+			_, err := Write(t.Context(), cfg, rows.Form{}, []string{"-"})
+			out.Close()
+			ended <- err
+		}()
+		go func() { _, _ = writer.Write(mail) }() // and does not close it
+		lines := bufio.NewScanner(reader)
+		for range bytes.Count(want, []byte("\n")) {
+			if !lines.Scan() {
+				t.Fatalf("%d workers: %v", n, lines.Err())
+			}
+		}
+		writer.Close()
+		if err := <-ended; err != nil {
+			t.Errorf("%d workers: %v", n, err)
+		}
+	}
 }
