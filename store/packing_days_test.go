@@ -72,9 +72,13 @@ func TestPack_QuestionsAreAnsweredAsBefore(t *testing.T) {
 			t.Errorf("%s finds nothing at all", name)
 		}
 	}
+	execute(t, db, "analyze")
 	plan := strings.Join(lines(t, db, "explain select * from mail where seen_at >= '2020-03-01 05:00Z' and seen_at < '2020-03-01 06:00Z'"), "\n")
 	if !strings.Contains(plan, "blocks_20200301") || strings.Contains(plan, "blocks_20200229") {
 		t.Errorf("a question about an hour opens other days than its own:\n%s", plan)
+	}
+	if join, _, _ := strings.Cut(plan, "Function Scan on unpack"); strings.Count(join, "Nested Loop") != 1 {
+		t.Errorf("a block is unpacked for each time in it:\n%s", plan)
 	}
 }
 
