@@ -101,6 +101,30 @@ func TestPack_ACaseIsAnsweredAsBefore(t *testing.T) {
 	}
 }
 
+// A disclosure of rows of a packed day has the same proofs.
+func TestPack_TheLeavesOfACaseAreThoseOfBefore(t *testing.T) {
+	name, _ := provenDatabase(t)
+	db := copied(t, name)
+	auditor := as(t, db, "tap25_auditor", "auditor")
+	approve(t, db, ask[int64](t, db, "select apply_for_warrant('2026-17', 'order', array[$1::name], $2, '2020-03-01', "+
+		"'2020-03-03', clock_timestamp() + interval '1 day')", sessionUser(t, auditor), []string{"r2@c.example", "r4@c.example"}))
+	openCase(t, auditor)
+	leaves := func() string {
+		a, err := auditor.AskCase(t.Context(), CaseQuestion{Case: "2026-17"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(lines(t, auditor, `select concat(l.day, ' ', md5(l.body), ' ', (
+			select string_agg(substr(l.leaves, 32 * i + 1, 32)::text, ' ' order by substr(l.leaves, 32 * i + 1, 32))
+			from generate_series(0, octet_length(l.leaves) / 32 - 1) i)) as line
+			from tap25.case_leaves($1) l order by line`, a.Number), "\n")
+	}
+	before := leaves()
+	if packAll(t, db, 5); before == "" || leaves() != before {
+		t.Errorf("before:\n%s\nnow:\n%s", before, leaves())
+	}
+}
+
 // Rows that come after a day was packed are packed beside the others.
 func TestPack_LateRows(t *testing.T) {
 	db := database(t, false)
