@@ -4,14 +4,15 @@
 migrations=$(realpath "$(dirname "$0")/../store/migrations")
 . "$(dirname "$0")/cluster.sh"
 export PGOPTIONS='-c search_path=tap25,tap25_internal,public' # the names below are without their schemas
-days=${DAYS:-100} per_day=${ROWS_A_DAY:-100000} first=2026-06-01
+days=${DAYS:-100} per_day=${ROWS_A_DAY:-100000} first=${FIRST:-2026-06-01} # the last day must not be ahead of the clock
 total=$((days * per_day))
 
 sizes() {
 	sql -F ' | ' -c "select '| ' || coalesce(kind, 'all'), round(sum(size)::numeric / $total, 1) || ' |' from (
 		select regexp_replace(regexp_replace(c.relname, '^envelopes_\\d+_?', ''), '_idx$', '') as kind, pg_relation_size(c.oid) as size
 		from pg_class c where relname ~ '^envelopes_\\d+' and relkind in ('r', 'i')
-		union all select 'summaries', pg_total_relation_size('summaries') + pg_total_relation_size('prints')) x group by rollup (kind) order by 1"
+		union all select 'summaries', pg_total_relation_size('summaries')
+		union all select 'summaries', pg_total_relation_size(inhrelid) from pg_inherits where inhparent = 'prints'::regclass) x group by rollup (kind) order by 1"
 }
 
 fill() {

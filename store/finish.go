@@ -30,10 +30,10 @@ type FinishedDay struct {
 }
 
 // FinishDays does what is due for the days that are over: it packs their coverage, makes their summaries, and, if the
-// user owns them, rebuilds their indexes and freezes their rows. All of it is recorded, and done again if many rows came
-// late. None of this blocks a reader or a load; what another connection is doing is left to it. Days that were finished
-// are returned with an error too. The error is [ErrPooled] if indexes were left as they are because a pooler is in
-// between; all else is done then.
+// user owns them, rebuilds their indexes and freezes their rows. All of it is recorded, and done again if many rows
+// came late. None of this blocks a reader or a load; what another connection is doing is left to it. Days that were
+// finished are returned with an error too. The error is [ErrPooled] if indexes were left as they are because a pooler
+// is in between; all else is done then.
 func (db *DB) FinishDays(ctx context.Context, cfg FinishConfig) (done []FinishedDay, err error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute
@@ -94,7 +94,8 @@ type overDay struct {
 // daysOver lists the days for which this user may do something that is due.
 func (db *DB) daysOver(ctx context.Context, cfg FinishConfig) ([]overDay, error) {
 	rows, err := db.conn.Query(ctx, `select * from (
-			select d.day, d.summary_due, d.reindex_due and o.owns as reindex, d.freeze_due and o.owns as freeze, d.rows, p.name
+			select d.day, d.summary_due, d.reindex_due and o.owns as reindex, d.freeze_due and o.owns as freeze,
+			       d.rows, p.name
 			from tap25_internal.days_over($1) d
 			cross join lateral (select 'tap25_internal.' || tap25_internal.partition_name(d.day) as name) p
 			join pg_class c on c.oid = p.name::regclass
@@ -108,14 +109,17 @@ func (db *DB) daysOver(ctx context.Context, cfg FinishConfig) ([]overDay, error)
 }
 
 // freeze freezes the rows of a day, so that no later VACUUM reads them again (PostgreSQL documentation, "Preventing
-// Transaction ID Wraparound Failures"). It waits for nobody. done is false if a transaction that is open, or another
-// VACUUM, kept some of them from it.
+// Transaction ID Wraparound Failures"). It waits for nobody. done is false if an open transaction or another VACUUM kept
+// some of the rows from it: each load writes its line of days too, whose xmin is that of the newest rows. After a day of
+// that, the rows are left to autovacuum.
 func (db *DB) freeze(ctx context.Context, d overDay) (done bool, err error) {
 	if _, err := db.conn.Exec(ctx, "vacuum (freeze, skip_locked) "+d.Partition); err != nil {
 		return false, err
 	}
 	tag, err := db.conn.Exec(ctx, `insert into tap25_internal.frozen (day, rows)
-		select $2, $3 from pg_class where oid = $1::text::regclass and relallvisible >= relpages
+		select $2, $3 from pg_class c
+		cross join (select min(age(xmin)) as age, max(loaded_at) as at from tap25_internal.days where day = $2) l
+		where c.oid = $1::text::regclass and (age(c.relfrozenxid) < l.age or l.at < now() - interval '1 day')
 		on conflict (day) do update set rows = excluded.rows, made_at = now()`, d.Partition, d.Day, d.Rows)
 	return tag.RowsAffected() > 0, err
 }

@@ -248,7 +248,8 @@ func TestFinishDays_RebuildsIndexesOnceAndAgainBehindManyRows(t *testing.T) {
 // frozenDay reports whether no VACUUM has to look at a row of the day old again.
 func frozenDay(t *testing.T, db *DB) bool {
 	t.Helper()
-	return ask[bool](t, db, `select relfrozenxid::text::bigint > (select max(xmin::text::bigint) from envelopes_20200229)
+	return ask[bool](t, db, `select relfrozenxid::text::bigint >
+			(select max(xmin::text::bigint) from envelopes_20200229)
 		from pg_class where oid = 'envelopes_20200229'::regclass`)
 }
 
@@ -372,7 +373,8 @@ func TestFinishDays_ByThoseWhoMay(t *testing.T) {
 	for _, role := range []string{"tap25_sensor", "tap25_admin"} {
 		bigDay(t, db, 0, 10_000)
 		user := as(t, db, role, role[6:])
-		if done := finish(t, user, soon); len(done) != 1 || !done[0].Summarized || done[0].After != 0 || done[0].Frozen {
+		if done := finish(t, user, soon); len(done) != 1 || !done[0].Summarized || done[0].After != 0 ||
+			done[0].Frozen {
 			t.Errorf("%s: %+v; want a summary, and neither a reindex nor a freeze", role, done)
 		}
 		if done := finish(t, user, soon); len(done) != 0 {

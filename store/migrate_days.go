@@ -21,7 +21,7 @@ func (db *DB) checkDays(ctx context.Context) error {
 		left join pg_constraint k on k.conrelid = c.oid and k.conname = 'in_day'
 		where i.inhparent = to_regclass('tap25_internal.envelopes') and c.relname ~ '^envelopes_[0-9]{8}$'
 		    and not coalesce(k.convalidated, false) and exists (select from pg_index x where x.indrelid = i.inhparent
-		        and pg_get_indexdef(x.indexrelid) like '%tap25_internal.bucket(%') order by c.relname`)
+		        and pg_get_indexdef(x.indexrelid) like '%bucket(%') order by c.relname`)
 	if err != nil {
 		return fmt.Errorf("list the days: %w", err)
 	}

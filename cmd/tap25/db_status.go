@@ -87,7 +87,8 @@ func writeStatus(out io.Writer, s *store.Status, disk *report.Disk, waiting *spo
 		fmt.Fprintf(w, "disk\t%s free, %s\n", report.Bytes(disk.Free), fullOn(disk, s))
 	}
 	fmt.Fprintf(w, "oldest\t%s\nnewest\t%s\n", when(s.Oldest), when(s.Newest))
-	fmt.Fprintf(w, "finished days\t%s summarized, %s reindexed, %s frozen\n", n(s.Summarized), n(s.Reindexed), n(s.Frozen))
+	fmt.Fprintf(w, "finished days\t%s summarized, %s reindexed, %s frozen\n", n(s.Summarized), n(s.Reindexed),
+		n(s.Frozen))
 	fmt.Fprintf(w, "indexes of new days\t%d bits of an address, for %s rows a day\n", s.IndexBits, n(s.IndexedFor))
 	fmt.Fprintf(w, "held\t%s\nmisdated\t%s\nexpired days\t%s\nloads\t%s\nlast load\t%s\n", n(s.Held), n(s.Misdated),
 		n(s.Expired), n(s.Loads), loaded)
