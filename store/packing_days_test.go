@@ -14,7 +14,8 @@ import (
 // packAll packs all days in blocks of that many rows.
 func packAll(t testing.TB, db *DB, most int) (rows int) {
 	t.Helper()
-	for _, day := range lines(t, db, "select day::text from days d where has_partition(day) group by day having sum(rows) > 0") {
+	for _, day := range lines(t, db,
+		"select day::text from days d where has_partition(day) group by day having sum(rows) > 0") {
 		rows += ask[int](t, db, "select pack_rows($1::text::date, $2, 4 << 20)", day, most)
 	}
 	return rows
@@ -37,9 +38,10 @@ var askedOfAll = map[string]string{
 	"mail_hops":                "mail_hops(w.session_id, w.mail_no, w.rcpt_to)",
 	"mail_once":                "mail_once(w.seen_at, w.seen_at + interval '1 millisecond')",
 	"mail_local_part":          "mail_local_part(local_part(w.rcpt_to), w.seen_at, w.seen_at + interval '2 days')",
-	"mail":                     "(select * from mail m where m.seen_at >= w.seen_at and m.seen_at < w.seen_at + interval '1 millisecond')",
-	"mail by address":          "(select * from mail m where m.rcpt_to = w.rcpt_to)",
-	"completeness":             "completeness(w.seen_at, w.seen_at + interval '1 day')",
+	"mail": "(select * from mail m where m.seen_at >= w.seen_at and m.seen_at < w.seen_at + " +
+		"interval '1 millisecond')",
+	"mail by address": "(select * from mail m where m.rcpt_to = w.rcpt_to)",
+	"completeness":    "completeness(w.seen_at, w.seen_at + interval '1 day')",
 }
 
 // answers asks them.
@@ -58,7 +60,8 @@ func TestPack_QuestionsAreAnsweredAsBefore(t *testing.T) {
 	db := database(t, false)
 	r := rand.New(rand.NewPCG(17, 29))
 	day := old.Truncate(24 * time.Hour)
-	loadRows(t, db, "tap", append(strangeRows(r, day, 1500, false), strangeRows(r, day.AddDate(0, 0, 1), 100, true)...)...)
+	loadRows(t, db, "tap", append(strangeRows(r, day, 1500, false),
+		strangeRows(r, day.AddDate(0, 0, 1), 100, true)...)...)
 	execute(t, db, "create table was as select row_number() over () as n, m.* from mail m")
 	before := answers(t, db)
 	if n := packAll(t, db, 200); n != 1600 {
@@ -72,9 +75,14 @@ func TestPack_QuestionsAreAnsweredAsBefore(t *testing.T) {
 			t.Errorf("%s finds nothing at all", name)
 		}
 	}
-	plan := strings.Join(lines(t, db, "explain select * from mail where seen_at >= '2020-03-01 05:00Z' and seen_at < '2020-03-01 06:00Z'"), "\n")
+	execute(t, db, "analyze")
+	plan := strings.Join(lines(t, db,
+		"explain select * from mail where seen_at >= '2020-03-01 05:00Z' and seen_at < '2020-03-01 06:00Z'"), "\n")
 	if !strings.Contains(plan, "blocks_20200301") || strings.Contains(plan, "blocks_20200229") {
 		t.Errorf("a question about an hour opens other days than its own:\n%s", plan)
+	}
+	if join, _, _ := strings.Cut(plan, "Function Scan on unpack"); strings.Count(join, "Nested Loop") != 1 {
+		t.Errorf("a block is unpacked for each time in it:\n%s", plan)
 	}
 }
 
@@ -94,6 +102,31 @@ func TestPack_ACaseIsAnsweredAsBefore(t *testing.T) {
 	packAll(t, db, 100)
 	if after := ask(); after.Rows != before.Rows || after.SHA256 != before.SHA256 || before.Rows == 0 {
 		t.Errorf("before %d rows, %s; now %d, %s", before.Rows, before.SHA256, after.Rows, after.SHA256)
+	}
+}
+
+// A disclosure of rows of a packed day has the same proofs.
+func TestPack_TheLeavesOfACaseAreThoseOfBefore(t *testing.T) {
+	name, _ := provenDatabase(t)
+	db := copied(t, name)
+	auditor := as(t, db, "tap25_auditor", "auditor")
+	approve(t, db, ask[int64](t, db, "select apply_for_warrant('2026-17', 'order', array[$1::name], $2, '2020-03-01', "+
+		"'2020-03-03', clock_timestamp() + interval '1 day')", sessionUser(t, auditor),
+		[]string{"r2@c.example", "r4@c.example"}))
+	openCase(t, auditor)
+	leaves := func() string {
+		a, err := auditor.AskCase(t.Context(), CaseQuestion{Case: "2026-17"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(lines(t, auditor, `select concat(l.day, ' ', md5(l.body), ' ', (
+			select string_agg(substr(l.leaves, 32 * i + 1, 32)::text, ' ' order by substr(l.leaves, 32 * i + 1, 32))
+			from generate_series(0, octet_length(l.leaves) / 32 - 1) i)) as line
+			from tap25.case_leaves($1) l order by line`, a.Number), "\n")
+	}
+	before := leaves()
+	if packAll(t, db, 5); before == "" || leaves() != before {
+		t.Errorf("before:\n%s\nnow:\n%s", before, leaves())
 	}
 }
 
@@ -122,7 +155,8 @@ func TestPack_LateRows(t *testing.T) {
 	if len(report.Dropped) != 1 || report.Dropped[0].Rows != 300 || count(t, db) != 0 {
 		t.Errorf("%+v, and %d rows are left", report, count(t, db))
 	}
-	if n := ask[int](t, db, "select (select count(*) from packs) + (select count(*) from block_prints) + (select count(*) from blocks)"); n != 0 {
+	if n := ask[int](t, db, "select (select count(*) from packs) + (select count(*) from block_prints) + (select "+
+		"count(*) from blocks)"); n != 0 {
 		t.Errorf("%d lines are left of a day that was dropped", n)
 	}
 }
@@ -158,14 +192,17 @@ func TestVerify_PackedDays(t *testing.T) {
 		t.Errorf("%d rows were packed", n)
 	}
 	after := verify(t, db, trusting(s))
-	if len(after.Findings) > 0 || after.Rows != before.Rows || after.Segments != before.Segments || after.Days != before.Days {
+	if len(after.Findings) > 0 || after.Rows != before.Rows || after.Segments != before.Segments ||
+		after.Days != before.Days {
 		t.Errorf("%+v, want %+v", after, before)
 	}
 	for edit, what := range map[string]string{
-		"update blocks set sender = array_fill(0::smallint, array[cardinality(sender)]) where number = 2 and day = '2020-03-02'": "was changed",
-		"update blocks set first_at = first_at + interval '1 microsecond' where number = 2 and day = '2020-03-02'":               "was changed",
-		"delete from blocks where number = 2 and day = '2020-03-02'":                                                             "are missing",
-		"update blocks set links = array_fill(null::bigint, array[cardinality(links)]) where number = 1 and day = '2020-03-02'":  "of no segment",
+		"update blocks set sender = array_fill(0::smallint, array[cardinality(sender)]) where number = 2 and day = " +
+			"'2020-03-02'": "was changed",
+		"update blocks set first_at = first_at + interval '1 microsecond' where number = 2 and day = '2020-03-02'": "was changed",
+		"delete from blocks where number = 2 and day = '2020-03-02'":                                               "are missing",
+		"update blocks set links = array_fill(null::bigint, array[cardinality(links)]) where number = 1 and day = " +
+			"'2020-03-02'": "of no segment",
 	} {
 		tx, err := db.Conn().Begin(t.Context())
 		if err != nil {
@@ -215,10 +252,12 @@ func TestPackDays_PacksWhatIsOldAndIdle(t *testing.T) {
 	}
 	tx.Rollback(t.Context())
 	s, err := db.Status(t.Context())
-	if err != nil || s.PackedDays != 1 || s.PackedRows != 50 || s.Rows != 250 || s.PackedBytesPerRow == 0 || s.HotBytesPerRow == 0 {
+	if err != nil || s.PackedDays != 1 || s.PackedRows != 50 || s.Rows != 250 || s.PackedBytesPerRow == 0 ||
+		s.HotBytesPerRow == 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
-	for _, sql := range []string{"select * from tap25_internal.blocks", "select tap25_internal.pack_rows('2020-01-01', 1, 1)",
+	for _, sql := range []string{"select * from tap25_internal.blocks",
+		"select tap25_internal.pack_rows('2020-01-01', 1, 1)",
 		"select * from tap25_internal.block_prints", "select * from tap25_internal.mail_packed"} {
 		refused(t, sensor, sql)
 	}
@@ -229,7 +268,8 @@ func TestStatus_TheDiskIsFullByTheRetention(t *testing.T) {
 		free, growth int64
 		kept         *int
 		days         int
-	}{{100, 1, nil, 100}, {100, 1, new(200), 100}, {101, 1, new(100), 0}, {50, 10, new(20), 9}, {0, 0, nil, 1}, {1, 0, nil, 0}} {
+	}{{100, 1, nil, 100}, {100, 1, new(200), 100}, {101, 1, new(100), 0}, {50, 10, new(20), 9}, {0, 0, nil, 1},
+		{1, 0, nil, 0}} {
 		s := Status{PackedStatus: PackedStatus{Growth: c.growth, kept: c.kept, expiring: map[int]int64{1: 40, 500: 1}}}
 		if c.kept == nil || *c.kept > 20 {
 			s.expiring = nil
@@ -240,8 +280,8 @@ func TestStatus_TheDiskIsFullByTheRetention(t *testing.T) {
 	}
 }
 
-// Packed rows name their links, which a dump keeps. A day that was not packed is told apart by the order of its rows, which
-// blocks do not have: it stays unpacked.
+// Packed rows name their links, which a dump keeps. A day that was not packed is told apart by the order of its rows,
+// which blocks do not have: it stays unpacked.
 func TestVerify_PackedDaysOfADumpThatWasRestored(t *testing.T) {
 	name, s := provenDatabase(t)
 	db := another(t, name)

@@ -14,19 +14,27 @@ import (
 )
 
 // strangeAddresses are what people, programs and attackers send as mailboxes.
-var strangeAddresses = []*string{nil, new(""), new("@"), new("a@"), new("@b"), new("a@b"), new("A@b"), new("a@B"), new("a@b@c"),
-	new("tab\there@b.example"), new("line\nhere@b.example"), new("\n"), new("\t"), new("ünï@côde.example"), new("Ünï@Côde.example"),
+var strangeAddresses = []*string{nil, new(""), new("@"), new("a@"), new("@b"), new("a@b"), new("A@b"), new("a@B"),
+	new("a@b@c"),
+	new("tab\there@b.example"), new("line\nhere@b.example"), new("\n"), new("\t"), new("ünï@côde.example"),
+	new("Ünï@Côde.example"),
 	new("x\\N@b.example"), new("{a,\"b\"}@c.example"), new("no-domain"), new("İ@i.example"), new("a @ b.example")}
 
-var strangeQueueIDs = []*string{nil, new(""), new("0"), new("ABCDEF"), new("ABCDE0"), new("ABCDE"), new("1234567890"), new("4ZbKcY3xYzz2F3D"),
-	new("4ZbKcY4AAzz2F3D"), new("4ZbK"), new("0b2c3d4e-0000-4abc-8def-0123456789ab"), new("0B2C3D4E-0000-4ABC-8DEF-0123456789AB"),
-	new("1tABCD-000000012Ab-0001"), new("a/b+c="), new("ü"), new(strings.Repeat("A", 37)), new(strings.Repeat("Ab", 18))}
+var strangeQueueIDs = []*string{nil, new(""), new("0"), new("ABCDEF"), new("ABCDE0"), new("ABCDE"), new("1234567890"),
+	new("4ZbKcY3xYzz2F3D"),
+	new("4ZbKcY4AAzz2F3D"), new("4ZbK"), new("0b2c3d4e-0000-4abc-8def-0123456789ab"),
+	new("0B2C3D4E-0000-4ABC-8DEF-0123456789AB"),
+	new("1tABCD-000000012Ab-0001"), new("a/b+c="), new("ü"), new(strings.Repeat("A", 37)),
+	new(strings.Repeat("Ab", 18))}
 
-var strangeSizes = []*int64{nil, nil, new(int64(0)), new(int64(1)), new(int64(1 << 20)), new(int64(math.MaxInt32)), new(int64(1 << 31)),
+var strangeSizes = []*int64{nil, nil, new(int64(0)), new(int64(1)), new(int64(1 << 20)), new(int64(math.MaxInt32)),
+	new(int64(1 << 31)),
 	new(int64(1<<31 + 1)), new(int64(math.MaxInt64))}
 
-var strangeIPs = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("0.0.0.0"), netip.MustParseAddr("255.255.255.255"),
-	netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("::ffff:192.0.2.1"), netip.MustParseAddr("::"), netip.MustParseAddr("10.0.0.7")}
+var strangeIPs = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("0.0.0.0"),
+	netip.MustParseAddr("255.255.255.255"),
+	netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("::ffff:192.0.2.1"), netip.MustParseAddr("::"),
+	netip.MustParseAddr("10.0.0.7")}
 
 // pick returns one of some values.
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
@@ -44,26 +52,34 @@ func strangeRows(r *rand.Rand, day time.Time, n int, huge bool) (rows []*smtp.En
 		if huge && r.IntN(n) == 0 {
 			when = when.Add(time.Hour)
 		}
-		e := &smtp.Envelope{SeenAt: when, Sensor: "tap", SessionID: pick(r, []int64{0, -1, math.MinInt64, math.MaxInt64, r.Int64(), r.Int64()}),
-			MailNo: pick(r, []int{0, 1, 2, math.MaxInt32}),
-			Client: netip.AddrPortFrom(pick(r, strangeIPs), pick(r, []uint16{1, 65535, uint16(1024 + r.IntN(50000))})),
-			Server: netip.AddrPortFrom(pick(r, strangeIPs), 25), HELO: pick(r, strangeAddresses), MailFrom: pick(r, strangeAddresses),
-			MailCode: pick(r, []uint16{0, 250, 550}), MessageBytes: pick(r, sizes), DeclaredSize: pick(r, sizes), QueueID: pick(r, strangeQueueIDs),
-			Auth: r.IntN(9) == 0, LostBytes: pick(r, []int64{0, 0, 0, 7, math.MaxInt64}), Flags: smtp.Flags(r.IntN(3) * r.IntN(128) / 2)}
+		e := &smtp.Envelope{SeenAt: when, Sensor: "tap",
+			SessionID: pick(r, []int64{0, -1, math.MinInt64, math.MaxInt64, r.Int64(), r.Int64()}),
+			MailNo:    pick(r, []int{0, 1, 2, math.MaxInt32}),
+			Client: netip.AddrPortFrom(pick(r, strangeIPs),
+				pick(r, []uint16{1, 65535, uint16(1024 + r.IntN(50000))})),
+			Server: netip.AddrPortFrom(pick(r, strangeIPs), 25), HELO: pick(r, strangeAddresses),
+			MailFrom: pick(r, strangeAddresses),
+			MailCode: pick(r, []uint16{0, 250, 550}), MessageBytes: pick(r, sizes), DeclaredSize: pick(r, sizes),
+			QueueID: pick(r, strangeQueueIDs),
+			Auth:    r.IntN(9) == 0, LostBytes: pick(r, []int64{0, 0, 0, 7, math.MaxInt64}),
+			Flags: smtp.Flags(r.IntN(3) * r.IntN(128) / 2)}
 		if r.IntN(3) == 0 {
 			e.MailFrom = new(fmt.Sprintf("bounce-%d@d%d.example", r.IntN(n), r.IntN(50)))
 			e.QueueID = new(fmt.Sprintf("%010X", r.IntN(1<<40)))
 		}
 		if r.IntN(20) == 0 {
-			e.MailFromRaw, e.EnvID, e.TLSServerName = []byte{0xff, 0}, pick(r, strangeAddresses), pick(r, strangeAddresses)
-			e.OriginBy, e.OriginIP, e.OriginPort, e.Network = smtp.ByProxy, pick(r, strangeIPs), uint16(1+r.IntN(65535)), "vlan 12"
+			e.MailFromRaw, e.EnvID, e.TLSServerName = []byte{0xff, 0}, pick(r, strangeAddresses),
+				pick(r, strangeAddresses)
+			e.OriginBy, e.OriginIP, e.OriginPort, e.Network = smtp.ByProxy, pick(r, strangeIPs),
+				uint16(1+r.IntN(65535)), "vlan 12"
 		}
 		if r.IntN(max(n/2, 500)) == 0 {
 			e.HELO = new(strings.Repeat("ä", 32<<10))
 		}
 		for range 1 + r.IntN(3)*r.IntN(3) {
 			row := *e
-			row.RcptTo, row.RcptCode, row.DataCode, row.Outcome = pick(r, strangeAddresses), pick(r, []uint16{0, 250, 550}), 250, smtp.Outcome(r.IntN(6))
+			row.RcptTo, row.RcptCode, row.DataCode, row.Outcome = pick(r, strangeAddresses),
+				pick(r, []uint16{0, 250, 550}), 250, smtp.Outcome(r.IntN(6))
 			if r.IntN(3) > 0 {
 				row.RcptTo = new(fmt.Sprintf("r%d@d%d.example", r.IntN(n), r.IntN(50)))
 			}
@@ -86,13 +102,15 @@ func tuples(t testing.TB, db *DB, query string) []byte {
 	return b.Bytes()
 }
 
-// rowsOf is the query of the rows of a day as they were loaded, packedRows of those in its blocks, and mailOn of its mail.
+// rowsOf is the query of the rows of a day as they were loaded, packedRows of those in its blocks, and mailOn of its
+// mail.
 func rowsOf(day time.Time) string {
 	return fmt.Sprintf("select e.* from %s e order by seen_at, ctid", day.Format("envelopes_20060102"))
 }
 
 func packedRows(day time.Time) string {
-	return fmt.Sprintf("select (p.e).* from blocks b cross join lateral unpack(b) p where b.day = '%s' order by b.number",
+	return fmt.Sprintf("select (p.e).* from blocks b cross join lateral unpack(b) p where b.day = '%s' order by "+
+		"b.number",
 		day.Format(time.DateOnly))
 }
 

@@ -1713,14 +1713,17 @@ begin
             group by l.id, k.id;
         end if;
         continue when not tap25_internal.is_packed(its.day);
-        found_ := array(select distinct p.link from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
+        -- OFFSET 0: each block is unpacked once, whatever it is joined with.
+        found_ := array(select distinct p.link from (
+                select p.link, p.e from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
+                where b.day = its.day and exists (select from unnest(its.times) t where t between b.first_at and b.last_at) offset 0) p
             join unnest(its.times, its.sessions) w (seen_at, session_id) on w.seen_at = (p.e).seen_at and w.session_id = (p.e).session_id
-            where b.day = its.day and p.link is not null and exists (select from unnest(its.times) t where t between b.first_at and b.last_at));
+            where p.link is not null);
         return query
         select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(p.e), '')
-        from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
-        join tap25.links l on l.id = p.link join tap25.keys k on k.id = l.key
-        where b.day = its.day and b.links && found_ and l.id = any (found_) group by l.id, k.id;
+        from (select p.link, p.e from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
+              where b.day = its.day and b.links && found_ offset 0) p
+        join tap25.links l on l.id = p.link join tap25.keys k on k.id = l.key where l.id = any (found_) group by l.id, k.id;
     end loop;
 end $function$;
 
@@ -4131,11 +4134,14 @@ CREATE OR REPLACE FUNCTION tap25_internal.day_rows(which date)
  LANGUAGE sql
  STABLE
 BEGIN ATOMIC
- SELECT (k.first_at + ((COALESCE((m.at)::bigint, m.at_long))::double precision * '00:00:00.000001'::interval)),
-     p.e
-    FROM ((tap25_internal.blocks k
-      CROSS JOIN LATERAL UNNEST(k.at, k.at_long) WITH ORDINALITY m(at, at_long, i))
-      JOIN LATERAL tap25_internal.unpack(k.*) p(mail, link, e) ON ((p.mail = m.i)))
+ SELECT x.seen_at,
+     x.e
+    FROM (tap25_internal.blocks k
+      CROSS JOIN LATERAL ( SELECT (k.first_at + ((COALESCE((m.at)::bigint, m.at_long))::double precision * '00:00:00.000001'::interval)) AS seen_at,
+             p.e
+            FROM (UNNEST(k.at, k.at_long) WITH ORDINALITY m(at, at_long, i)
+              JOIN LATERAL tap25_internal.unpack(k.*) p(mail, link, e) ON ((p.mail = m.i)))
+           ORDER BY m.i) x)
    WHERE (k.day = day_rows.which);
 END;
 

@@ -15,13 +15,14 @@ type UpkeepReport struct {
 	Packed   []PackedDay
 }
 
-// upkeepDays is how many days one Upkeep finishes, and packs: a database with years of days has other things to do as well.
+// upkeepDays is how many days one Upkeep finishes, and packs: a database with years of days has other things to do as
+// well.
 const upkeepDays = 12
 
 // Upkeep makes the partitions of the days ahead and forgets loads that no spool can hold any more (see
 // [DB.PruneLoads]). If a retention is given and the database lets this user, it drops the days that are older than both
-// it and the stored one. Then it finishes days that are over, and packs those that are older than packAfter, unless that
-// is zero. Long-running commands do it hourly. The report is valid with an error too, which is [ErrPooled] as for
+// it and the stored one. Then it finishes days that are over, and packs those that are older than packAfter, unless
+// that is zero. Long-running commands do it hourly. The report is valid with an error too, which is [ErrPooled] as for
 // [DB.FinishDays].
 func (db *DB) Upkeep(ctx context.Context, sensor, oldest string, expire ExpireConfig, packAfter Retention) (
 	report UpkeepReport, err error) {

@@ -109,8 +109,9 @@ func parseAge(flag, s string) (r store.Retention, err error) {
 
 // packAfterFlag adds --pack-after to a command that packs days by itself.
 func packAfterFlag(f *pflag.FlagSet, after *string) {
-	f.StringVar(after, "pack-after", "7d", "how old a day is when it is packed, to a quarter of its size, such as 7d or 1mo; "+
-		"'never' packs none")
+	f.StringVar(after, "pack-after", "7d",
+		"how old a day is when it is packed, to a quarter of its size, such as 7d or 1mo; "+
+			"'never' packs none")
 }
 
 // endReadersFlag adds --end-readers-after to a command that expires days.
@@ -132,5 +133,6 @@ func witnessFlags(f *pflag.FlagSet, path, authority *string) {
 	f.StringVar(path, "witness", "",
 		"file, best on another machine, to which the line of evidence that is logged each hour is appended")
 	f.StringVar(authority, "timestamp", "",
-		"URL of a time-stamping authority (RFC 3161) that confirms when each line of the witness existed; it gets only a hash")
+		"URL of a time-stamping authority (RFC 3161) that confirms when each line of the witness existed; it gets "+
+			"only a hash")
 }

@@ -499,12 +499,15 @@ return coalesce((cardinality(chunks) - 1) * 64 + cardinality(string_to_array(tra
     - cardinality(string_to_array(chunks[cardinality(chunks)], chr(10))), 0);
 
 -- The rows of a packed day. It is expanded in the statement: the times of a block are unpacked first, and the rest only if one of them is
--- asked for.
+-- asked for. The ORDER BY keeps the planner from joining the times of all blocks first, and then unpacking a block for each time: it
+-- takes a function for cheap whose result it has, and does not see that each block has another.
 create function tap25_internal.day_rows(which date) returns table (seen_at timestamptz, e tap25_internal.envelopes) language sql stable
 begin atomic
-    select k.first_at + coalesce(m.at, m.at_long) * interval '1 microsecond', p.e
-    from tap25_internal.blocks k cross join lateral rows from (unnest(k.at), unnest(k.at_long)) with ordinality m (at, at_long, i)
-    join lateral tap25_internal.unpack(k) p on p.mail = m.i where k.day = which;
+    select x.seen_at, x.e from tap25_internal.blocks k cross join lateral (
+        select k.first_at + coalesce(m.at, m.at_long) * interval '1 microsecond' as seen_at, p.e
+        from rows from (unnest(k.at), unnest(k.at_long)) with ordinality m (at, at_long, i)
+        join lateral tap25_internal.unpack(k) p on p.mail = m.i order by m.i) x
+    where k.day = which;
 end;
 
 -- The arms of the view mail_packed, one for each packed day. What a question says of the time is pushed into each arm. There it
@@ -901,14 +904,17 @@ begin
             group by l.id, k.id;
         end if;
         continue when not tap25_internal.is_packed(its.day);
-        found_ := array(select distinct p.link from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
+        -- OFFSET 0: each block is unpacked once, whatever it is joined with.
+        found_ := array(select distinct p.link from (
+                select p.link, p.e from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
+                where b.day = its.day and exists (select from unnest(its.times) t where t between b.first_at and b.last_at) offset 0) p
             join unnest(its.times, its.sessions) w (seen_at, session_id) on w.seen_at = (p.e).seen_at and w.session_id = (p.e).session_id
-            where b.day = its.day and p.link is not null and exists (select from unnest(its.times) t where t between b.first_at and b.last_at));
+            where p.link is not null);
         return query
         select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(p.e), '')
-        from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
-        join tap25.links l on l.id = p.link join tap25.keys k on k.id = l.key
-        where b.day = its.day and b.links && found_ and l.id = any (found_) group by l.id, k.id;
+        from (select p.link, p.e from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
+              where b.day = its.day and b.links && found_ offset 0) p
+        join tap25.links l on l.id = p.link join tap25.keys k on k.id = l.key where l.id = any (found_) group by l.id, k.id;
     end loop;
 end $$;
 
