@@ -210,9 +210,10 @@ bench: ## benchmarks of the parts
 	go test -run '^$$' -bench . -benchmem ./...
 
 # What a row and a question cost in PostgreSQL (docs/storage.md): half an hour, as root, 10 GB at BENCH_DIR.
-storage: install-run ## what a row and a question cost: half an hour (root)
+storage: install-run ## what a row and a question cost: an hour (root)
 	bench/indexes.sh
 	bench/questions.sh
+	PACK=1 bench/questions.sh
 
 clean: ## remove bin
 	rm -rf bin

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # How fast the questions of an auditor are over DAYS days of ROWS_A_DAY rows, in the schema of the migrations, once the days are
-# finished: cold (server restarted, page cache dropped), in a new session, and again in the same. docs/storage.md has the results.
+# finished: cold (server restarted, page cache dropped), in a new session, and again in the same. With PACK=1 the days are packed
+# before. docs/storage.md has the results.
 migrations=$(realpath "$(dirname "$0")/../store/migrations")
 . "$(dirname "$0")/cluster.sh"
 export PGOPTIONS='-c search_path=tap25,tap25_internal,public' # the names below are without their schemas
@@ -54,6 +55,20 @@ fill() {
 	sizes
 }
 [ -z "$fresh" ] || fill
+
+pack() {
+	local d t0
+	t0=$(now)
+	for ((d = 0; d < days; d++)); do
+		sql -c "select pack_day('$(date -u -d "$first + $d days" +%F)')" -o /dev/null
+	done
+	awk -v n=$total -v a="$t0" -v b="$(now)" 'BEGIN { printf "\npacking: %.0f rows/s\n\n", n / (b - a) }'
+	sql -c "vacuum analyze"
+	sql -F ' | ' -c "select '| ' || part, round(sum(pg_total_relation_size(inhrelid))::numeric / $total, 1) || ' |' from (
+		select inhrelid, case inhparent when 'blocks'::regclass then 'blocks' else 'which blocks have a value' end as part
+		from pg_inherits where inhparent in ('blocks'::regclass, 'block_prints'::regclass)) x group by part"
+}
+[ -z "$PACK" ] || pack
 
 row() { sql -c "select $1 from mail where seen_at >= '$first'::timestamptz + interval '$((days / 2)) days 7 hours' order by seen_at limit 1"; }
 one_from=$(row 'upper(mail_from)') one_to=$(row 'upper(rcpt_to)') ip=$(row 'host(client_ip)') server=$(row 'host(server_ip)')
