@@ -86,6 +86,29 @@ func TestPack_QuestionsAreAnsweredAsBefore(t *testing.T) {
 	}
 }
 
+// A question of the view that unpacks millions of rows warns; the functions do not, nor does a question about few days.
+// The number of rows of a packed day is made up.
+func TestPack_AQuestionThatUnpacksMuchWarns(t *testing.T) {
+	db := database(t, false)
+	day := old.Truncate(24 * time.Hour)
+	loadRows(t, db, "tap", at(day), at(day.AddDate(0, 0, 1)), at(day.AddDate(0, 0, 2)))
+	packAll(t, db, 100)
+	execute(t, db, "update packs set rows = 2000000")
+	_ = db.Warnings()
+	for question, want := range map[string]int{
+		"mail where mail_from = 'nobody@nowhere.example'":                               1,
+		"mail where mail_from = 'nobody@nowhere.example' and seen_at >= '2020-03-01'":   0,
+		"mail_from('nobody@nowhere.example')":                                           0,
+		"mail_from('" + ask[string](t, db, "select mail_from from mail limit 1") + "')": 0,
+	} {
+		_ = db.Warnings()
+		ask[int](t, db, "select count(*) from "+question)
+		if w := db.Warnings(); len(w) != want || want > 0 && !strings.Contains(w[0], "unpacks more than 5000000 rows") {
+			t.Errorf("%q, want %d", w, want)
+		}
+	}
+}
+
 func TestPack_ACaseIsAnsweredAsBefore(t *testing.T) {
 	db := database(t, false)
 	r := rand.New(rand.NewPCG(17, 30))

@@ -4142,7 +4142,7 @@ BEGIN ATOMIC
             FROM (UNNEST(k.at, k.at_long) WITH ORDINALITY m(at, at_long, i)
               JOIN LATERAL tap25_internal.unpack(k.*) p(mail, link, e) ON ((p.mail = m.i)))
            ORDER BY m.i) x)
-   WHERE (k.day = day_rows.which);
+   WHERE ((k.day = day_rows.which) AND tap25_internal.unpacks(day_rows.which));
 END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.days_over(quiet interval)
@@ -6428,6 +6428,27 @@ begin
             + greatest(coalesce(size[m.i], size_long[m.i]), 0) as declared offset 0) z;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.unpacks(which date)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE PARALLEL RESTRICTED
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    most   constant bigint := 5000000;
+    now_   constant text   := statement_timestamp()::text;
+    before constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
+    rows   bigint          := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0);
+    already bigint         := case when before[1] = now_ then before[2]::bigint else 0 end;
+begin
+    perform set_config('tap25.unpacked', now_ || '|' || already + rows, true);
+    if already <= most and already + rows > most then
+        raise warning 'this statement unpacks more than % rows, at some 100,000 to 300,000 a second', most
+            using hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time.';
+    end if;
+    return true;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.valid_warrants(which text)
  RETURNS bigint[]
  LANGUAGE sql
@@ -7253,5 +7274,6 @@ COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of s
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.target_text(text,text,inet,text) IS 'Returns a target as people write it: a mailbox, a domain, an IP address or subnet, with the network it is seen in.';
 COMMENT ON FUNCTION tap25_internal.unpack(tap25_internal.blocks,integer[]) IS 'Returns rows of a block, those of some positions or all in their order, with the number of the mail and the link that signs it.';
+COMMENT ON FUNCTION tap25_internal.unpacks(date) IS 'Returns true; warns of a statement that unpacks millions of rows.';
 COMMENT ON FUNCTION tap25_internal.valid_warrants(text) IS 'Returns the warrants that open a case to the session''s login now: warrants.id.';
 COMMENT ON FUNCTION tap25_internal.wrong_clock(date) IS 'Returns why a day gets no partition by the clock alone, or null: it is before 1990, or more than two days ahead.';

@@ -502,6 +502,25 @@ create function tap25_internal.count_addresses(chunks text[]) returns integer la
 return coalesce((cardinality(chunks) - 1) * 64 + cardinality(string_to_array(translate(chunks[cardinality(chunks)], chr(10), chr(9)), chr(9)))
     - cardinality(string_to_array(chunks[cardinality(chunks)], chr(10))), 0);
 
+-- Warns once of a statement that unpacks more rows than take some seconds. A condition on an address cannot be asked of the blocks of
+-- the view: it is checked once a row is unpacked. The planner calls this once for each day that the statement reads, before it does.
+create function tap25_internal.unpacks(which date) returns boolean language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+declare
+    most   constant bigint := 5000000;
+    now_   constant text   := statement_timestamp()::text;
+    before constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
+    rows   bigint          := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0);
+    already bigint         := case when before[1] = now_ then before[2]::bigint else 0 end;
+begin
+    perform set_config('tap25.unpacked', now_ || '|' || already + rows, true);
+    if already <= most and already + rows > most then
+        raise warning 'this statement unpacks more than % rows, at some 100,000 to 300,000 a second', most
+            using hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time.';
+    end if;
+    return true;
+end $$;
+
 -- The rows of a packed day. It is expanded in the statement: the times of a block are unpacked first, and the rest only if one of them is
 -- asked for. The ORDER BY keeps the planner from joining the times of all blocks first, and then unpacking a block for each time: it
 -- takes a function for cheap whose result it has, and does not see that each block has another.
@@ -511,7 +530,7 @@ begin atomic
         select k.first_at + coalesce(m.at, m.at_long) * interval '1 microsecond' as seen_at, p.e
         from rows from (unnest(k.at), unnest(k.at_long)) with ordinality m (at, at_long, i)
         join lateral tap25_internal.unpack(k) p on p.mail = m.i order by m.i) x
-    where k.day = which;
+    where k.day = which and tap25_internal.unpacks(which);
 end;
 
 -- The arms of the view mail_packed, one for each packed day. What a question says of the time is pushed into each arm. There it
@@ -1043,6 +1062,7 @@ comment on function tap25_internal.positions_of is 'Returns where a list has one
 comment on function tap25_internal.as_mail is 'Returns the query that shows rows of envelopes, which another query gives, as mail does.';
 comment on function tap25_internal.packed_about is 'The part of mail_about that asks packed days.';
 comment on function tap25_internal.packed_rows is 'Returns the query of the rows of a packed day.';
+comment on function tap25_internal.unpacks is 'Returns true; warns of a statement that unpacks millions of rows.';
 comment on function tap25_internal.day_rows is 'Returns the rows of a packed day, with their times apart.';
 comment on function tap25_internal.show_packed is 'Makes the view mail_packed.';
 comment on function tap25_internal.days_to_pack is 'Returns the days before today that are older than a number of days, into which nothing was loaded for some time, and that have rows that are not packed. For sensors and administrators.';
