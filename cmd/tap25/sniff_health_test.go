@@ -223,7 +223,7 @@ func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 	w := newWire(t)
 	storetest.StateHome(t)
 	m := w.serve()
-	s := w.sniff("--db", "local", "--metrics", metricsAddress, "--retention", "never")
+	s := w.sniff("--db", "local", "--metrics", metricsAddress, "--retention", "never", "--workers", "1")
 	if err := w.send("192.0.2.25:25", "m", 3); err != nil {
 		t.Fatal(err)
 	}
