@@ -5,7 +5,7 @@ SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-race test-postgres17 check bounds live properties kills pack-kills evidence test-ha test-parquet fuzz bench clean storage
+.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-race race test-postgres17 check bounds live properties kills pack-kills evidence test-ha test-parquet fuzz bench clean storage
 
 all: build
 
@@ -113,13 +113,17 @@ test: go install-test build check ## install what the tests need and run everyth
 test-plain:
 	go test -timeout 20m ./...
 
-# TestCost_… has one goroutine, and counts work: test-plain runs it. Of store, the loader, finishing a day and signing have
-# goroutines of their own; the rest of its tests wait for a server.
+# What has goroutines of its own. Of reassembly these are the workers of a replay; of store the loader, finishing a day and
+# signing: the rest of its tests wait for a server.
 test-race:
-	CGO_ENABLED=1 go test -race -short -skip '^TestCost_' -timeout 20m ./reassembly/... ./bpf ./capture/... \
-		./store/cluster ./store/evidence ./store/spool ./store/stamp ./store/stream ./cmd/tap25/sniff
+	CGO_ENABLED=1 go test -race -short -timeout 20m -run '^TestFlows_' ./reassembly
+	CGO_ENABLED=1 go test -race -short -timeout 20m ./bpf ./capture/... ./store/cluster ./store/spool ./store/stream \
+		./cmd/tap25/replay ./cmd/tap25/sniff
 	CGO_ENABLED=1 go test -race -short -timeout 20m -run 'Load|Finish|Kept|Sign' ./store
 	CGO_ENABLED=1 go test -race -short -timeout 20m -run '^TestLog_' ./cmd/tap25
+
+race: go ## the race detector over all packages: half an hour (root)
+	CGO_ENABLED=1 go test -race -short -skip '^TestCost_' -timeout 1h ./...
 
 generate: ## compile the XDP program anew, with clang 14 (a test compares the result)
 	BPF2GO_CC=$(or $(shell command -v clang-14),clang) go generate ./bpf
