@@ -3576,6 +3576,16 @@ begin
     return array(select r from unnest(mails) m cross join lateral generate_series(heads[m], heads[m + 1] - 1) r);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.block_times(at integer[], at_long bigint[])
+ RETURNS TABLE(micros bigint, mail integer)
+ LANGUAGE plpgsql
+ IMMUTABLE ROWS 100000
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    return query select coalesce(m.a, m.b), m.i::integer from rows from (unnest(at), unnest(at_long)) with ordinality m (a, b, i);
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.blocks_name(day date)
  RETURNS text
  LANGUAGE sql
@@ -4137,11 +4147,11 @@ BEGIN ATOMIC
  SELECT x.seen_at,
      x.e
     FROM (tap25_internal.blocks k
-      CROSS JOIN LATERAL ( SELECT (k.first_at + ((COALESCE((m.at)::bigint, m.at_long))::double precision * '00:00:00.000001'::interval)) AS seen_at,
+      CROSS JOIN LATERAL ( SELECT (k.first_at + ((m.micros)::double precision * '00:00:00.000001'::interval)) AS seen_at,
              p.e
-            FROM (UNNEST(k.at, k.at_long) WITH ORDINALITY m(at, at_long, i)
-              JOIN LATERAL tap25_internal.unpack(k.*) p(mail, link, e) ON ((p.mail = m.i)))
-           ORDER BY m.i) x)
+            FROM (tap25_internal.block_times(k.at, k.at_long) m(micros, mail)
+              JOIN LATERAL tap25_internal.unpack(k.*) p(mail, link, e) ON ((p.mail = m.mail)))
+           ORDER BY m.mail) x)
    WHERE ((k.day = day_rows.which) AND tap25_internal.unpacks(day_rows.which));
 END;
 
@@ -7132,6 +7142,7 @@ COMMENT ON FUNCTION tap25_internal.block_addresses(text[],text[],integer[]) IS '
 COMMENT ON FUNCTION tap25_internal.block_numbers(text,text,text[],integer,text[]) IS 'Returns the numbers of the addresses of a block that a question is about.';
 COMMENT ON FUNCTION tap25_internal.block_queues(smallint[],smallint[],smallint[],text[],bytea[],text[],integer[]) IS 'Returns the queue IDs of some mails of a block, or of all.';
 COMMENT ON FUNCTION tap25_internal.block_rows(tap25_internal.blocks,text,text,inet) IS 'Returns the positions of the rows of a block that a question may be about.';
+COMMENT ON FUNCTION tap25_internal.block_times(integer[],bigint[]) IS 'Returns the times of the mails of a block.';
 COMMENT ON FUNCTION tap25_internal.blocks_name(date) IS 'Returns the name of the partition of a packed day.';
 COMMENT ON FUNCTION tap25_internal.bound_waits() IS 'Ends a wait for a lock after 30 seconds, if the session sets no lock_timeout.';
 COMMENT ON FUNCTION tap25_internal.bucket(text) IS 'Returns 16 bits of the hash of an address or domain in lower case: the indexes have these, not the text.';

@@ -521,15 +521,22 @@ begin
     return true;
 end $$;
 
+-- The times of the mails of a block, in microseconds after its first. Its number of rows is made up: for one that a limit of the time
+-- leaves few of, the planner would look at each row of the block for each time.
+create function tap25_internal.block_times(at integer[], at_long bigint[]) returns table (micros bigint, mail integer) language plpgsql immutable
+rows 100000 set search_path = pg_catalog, pg_temp as $$
+begin
+    return query select coalesce(m.a, m.b), m.i::integer from rows from (unnest(at), unnest(at_long)) with ordinality m (a, b, i);
+end $$;
+
 -- The rows of a packed day. It is expanded in the statement: the times of a block are unpacked first, and the rest only if one of them is
 -- asked for. The ORDER BY keeps the planner from joining the times of all blocks first, and then unpacking a block for each time: it
 -- takes a function for cheap whose result it has, and does not see that each block has another.
 create function tap25_internal.day_rows(which date) returns table (seen_at timestamptz, e tap25_internal.envelopes) language sql stable
 begin atomic
     select x.seen_at, x.e from tap25_internal.blocks k cross join lateral (
-        select k.first_at + coalesce(m.at, m.at_long) * interval '1 microsecond' as seen_at, p.e
-        from rows from (unnest(k.at), unnest(k.at_long)) with ordinality m (at, at_long, i)
-        join lateral tap25_internal.unpack(k) p on p.mail = m.i order by m.i) x
+        select k.first_at + m.micros * interval '1 microsecond' as seen_at, p.e from tap25_internal.block_times(k.at, k.at_long) m
+        join lateral tap25_internal.unpack(k) p on p.mail = m.mail order by m.mail) x
     where k.day = which and tap25_internal.unpacks(which);
 end;
 
@@ -1062,6 +1069,7 @@ comment on function tap25_internal.positions_of is 'Returns where a list has one
 comment on function tap25_internal.as_mail is 'Returns the query that shows rows of envelopes, which another query gives, as mail does.';
 comment on function tap25_internal.packed_about is 'The part of mail_about that asks packed days.';
 comment on function tap25_internal.packed_rows is 'Returns the query of the rows of a packed day.';
+comment on function tap25_internal.block_times is 'Returns the times of the mails of a block.';
 comment on function tap25_internal.unpacks is 'Returns true; warns of a statement that unpacks millions of rows.';
 comment on function tap25_internal.day_rows is 'Returns the rows of a packed day, with their times apart.';
 comment on function tap25_internal.show_packed is 'Makes the view mail_packed.';
