@@ -6445,17 +6445,17 @@ CREATE OR REPLACE FUNCTION tap25_internal.unpacks(which date)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-    most   constant bigint := 5000000;
-    now_   constant text   := statement_timestamp()::text;
-    before constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
-    rows   bigint          := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0);
-    already bigint         := case when before[1] = now_ then before[2]::bigint else 0 end;
+    most    constant bigint := 5000000;
+    now_    constant text   := statement_timestamp()::text;
+    before  constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
+    already constant bigint := case when before[1] = now_ then before[2]::bigint end; -- null: this is the first day
+    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0);
 begin
-    perform set_config('tap25.unpacked', now_ || '|' || already + rows, true);
-    if already <= most and already + rows > most then
-        raise warning 'this statement unpacks more than % rows, at some 100,000 to 300,000 a second', most
-            using hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time.';
+    if already + rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
+        raise 'this statement would unpack more than % rows of packed days', most using errcode = 'program_limit_exceeded',
+            hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time. SET tap25.unpack = ''all'' allows it.';
     end if;
+    perform set_config('tap25.unpacked', now_ || '|' || coalesce(already, 0) + rows, true);
     return true;
 end $function$;
 
@@ -7285,6 +7285,6 @@ COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of s
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.target_text(text,text,inet,text) IS 'Returns a target as people write it: a mailbox, a domain, an IP address or subnet, with the network it is seen in.';
 COMMENT ON FUNCTION tap25_internal.unpack(tap25_internal.blocks,integer[]) IS 'Returns rows of a block, those of some positions or all in their order, with the number of the mail and the link that signs it.';
-COMMENT ON FUNCTION tap25_internal.unpacks(date) IS 'Returns true; warns of a statement that unpacks millions of rows.';
+COMMENT ON FUNCTION tap25_internal.unpacks(date) IS 'Returns true, or refuses a statement that unpacks several days with millions of rows.';
 COMMENT ON FUNCTION tap25_internal.valid_warrants(text) IS 'Returns the warrants that open a case to the session''s login now: warrants.id.';
 COMMENT ON FUNCTION tap25_internal.wrong_clock(date) IS 'Returns why a day gets no partition by the clock alone, or null: it is before 1990, or more than two days ahead.';

@@ -502,22 +502,23 @@ create function tap25_internal.count_addresses(chunks text[]) returns integer la
 return coalesce((cardinality(chunks) - 1) * 64 + cardinality(string_to_array(translate(chunks[cardinality(chunks)], chr(10), chr(9)), chr(9)))
     - cardinality(string_to_array(chunks[cardinality(chunks)], chr(10))), 0);
 
--- Warns once of a statement that unpacks more rows than take some seconds. A condition on an address cannot be asked of the blocks of
--- the view: it is checked once a row is unpacked. The planner calls this once for each day that the statement reads, before it does.
+-- Refuses a statement that unpacks several days with more rows in all than take some seconds, unless tap25.unpack is all. A condition
+-- on an address cannot be asked of the blocks of the view: it is checked once a row is unpacked. The planner calls this once for each
+-- day that the statement reads, before it does. One day alone is not refused: a short time cannot be told from a whole day here.
 create function tap25_internal.unpacks(which date) returns boolean language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
-    most   constant bigint := 5000000;
-    now_   constant text   := statement_timestamp()::text;
-    before constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
-    rows   bigint          := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0);
-    already bigint         := case when before[1] = now_ then before[2]::bigint else 0 end;
+    most    constant bigint := 5000000;
+    now_    constant text   := statement_timestamp()::text;
+    before  constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
+    already constant bigint := case when before[1] = now_ then before[2]::bigint end; -- null: this is the first day
+    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0);
 begin
-    perform set_config('tap25.unpacked', now_ || '|' || already + rows, true);
-    if already <= most and already + rows > most then
-        raise warning 'this statement unpacks more than % rows, at some 100,000 to 300,000 a second', most
-            using hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time.';
+    if already + rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
+        raise 'this statement would unpack more than % rows of packed days', most using errcode = 'program_limit_exceeded',
+            hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time. SET tap25.unpack = ''all'' allows it.';
     end if;
+    perform set_config('tap25.unpacked', now_ || '|' || coalesce(already, 0) + rows, true);
     return true;
 end $$;
 
@@ -1070,7 +1071,7 @@ comment on function tap25_internal.as_mail is 'Returns the query that shows rows
 comment on function tap25_internal.packed_about is 'The part of mail_about that asks packed days.';
 comment on function tap25_internal.packed_rows is 'Returns the query of the rows of a packed day.';
 comment on function tap25_internal.block_times is 'Returns the times of the mails of a block.';
-comment on function tap25_internal.unpacks is 'Returns true; warns of a statement that unpacks millions of rows.';
+comment on function tap25_internal.unpacks is 'Returns true, or refuses a statement that unpacks several days with millions of rows.';
 comment on function tap25_internal.day_rows is 'Returns the rows of a packed day, with their times apart.';
 comment on function tap25_internal.show_packed is 'Makes the view mail_packed.';
 comment on function tap25_internal.days_to_pack is 'Returns the days before today that are older than a number of days, into which nothing was loaded for some time, and that have rows that are not packed. For sensors and administrators.';
