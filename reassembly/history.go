@@ -73,11 +73,9 @@ func (h *history) extend(p *historyPool, off int64, n, keep int) {
 		h.resize(p, need, off)
 	}
 	h.start = max(h.start, h.end-int64(len(h.ring)))
-	gone := 0
-	for gone < len(h.unseen) && h.unseen[gone].end() <= h.start {
-		gone++
+	for len(h.unseen) > 0 && h.unseen[0].end() <= h.start {
+		h.unseen = h.unseen[1:]
 	}
-	h.unseen = h.unseen[gone:]
 }
 
 // resize moves what precedes the offset end to another ring, as much as it has room for.

@@ -46,8 +46,10 @@ func (h *hiding) frame(link uint16, f timedFrame) {
 	b, n := h.bodies[k], len(p.Payload)
 	text := append(bytes.Clone(h.before[k]), p.Payload...)
 	headers := len(f.data) - n
-	if n >= 2 && n <= decode.MaxUnseen && !p.Joined && !p.ChecksumBad && bytes.HasSuffix(f.data, p.Payload) && p.Seq == b.Seq && p.Ack == b.Ack &&
-		p.Flags&^decode.PSH == decode.ACK && b.Left > 0 && (b.Exact && int64(n) <= b.Left || !b.Exact && !mayEnd(text)) {
+	plain := n >= 2 && n <= decode.MaxUnseen && !p.Joined && !p.ChecksumBad && bytes.HasSuffix(f.data, p.Payload) &&
+		p.Flags&^decode.PSH == decode.ACK
+	allowed := b.Left > 0 && (b.Exact && int64(n) <= b.Left || !b.Exact && !mayEnd(text))
+	if plain && allowed && p.Seq == b.Seq && p.Ack == b.Ack {
 		h.hidden++
 		u := Unseen{Octets: n, Digest: h.key.Digest(p.Payload), Tail: [2]byte(p.Payload[n-2:])}
 		h.asm.Headers(f.t, link, f.data[:headers], len(f.data), &u)
