@@ -20,6 +20,9 @@ opens the database with this schema in its search_path; elsewhere, write tap25.m
 Objects say whom they are for. An auditor's login asks by cases, an administrator's reads no mail, and the owner reads
 everything. since and before are times: the rows are those with since <= seen_at < before, and null sets no limit.
 
+Times have a time zone. psql shows them in the session's, and a day, seen_at::date, is one of the session's too: SET
+timezone = 'UTC' sets it. Days of retention are those of UTC.
+
 What is in schema tap25_internal is not for people, and changes without notice.`
 
 const sqlExample = `
