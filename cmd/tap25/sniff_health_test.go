@@ -242,7 +242,7 @@ func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 	})
 	promtool(t, text, "check", "metrics")
 	if !r.LastMail.After(r.Started) || !r.Store.LastLoad.After(r.LastMail.Add(-time.Minute)) ||
-		r.Store.DatabaseBytes == 0 || r.Store.SpoolDisk.Free <= 0 || r.Store.SpoolBytes == 0 {
+		r.Store.DatabaseBytes == 0 || r.Store.SpoolDisk.Free <= 0 || r.Store.SpoolBytes == 0 || r.Store.Retention != "never" {
 		t.Errorf("%+v: %+v", r.LastMail, r.Store)
 	}
 	for name, want := range map[string]int64{
