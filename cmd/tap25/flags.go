@@ -39,6 +39,13 @@ func portFlags(f *pflag.FlagSet, ports, intercepts *[]uint) {
 			"of lawful intercepts, with the headers of Nokia or Juniper; may be repeated")
 }
 
+// checksumFlag adds --checksum.
+func checksumFlag(f *pflag.FlagSet, policy *string) {
+	f.StringVar(policy, "checksum", "auto",
+		"what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
+			"auto accepts what its receiver acknowledged, unless it came again with a right one")
+}
+
 // portNumbers returns the values of a flag.
 func portNumbers(flag, protocol string, values []uint) (ports []uint16, err error) {
 	for _, p := range values {

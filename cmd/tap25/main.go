@@ -107,7 +107,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
-	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), scopeCommand(), dbCommand(),
+	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), explainCommand(), scopeCommand(), dbCommand(),
 		holdCommand(), warrantCommand(), discloseCommand(), verifyCommand(), exportCommand(), importCommand(), readRowsCommand(),
 		spoolCommand(),
 		versionCommand(), manCommand())

@@ -95,7 +95,7 @@ func (f *Forecast) text() string {
 	if f == nil {
 		return "not known in the first ten minutes"
 	}
-	growth := "size not known"
+	growth := "not known yet"
 	if f.Growth != nil {
 		growth = Bytes(max(*f.Growth, 0)) + " a day"
 	}

@@ -31,7 +31,7 @@ func TestForecast_OfDisksAndDatabase(t *testing.T) {
 		{"the first of two", 1440, []int64{100, 1000}, []int64{99, 990}, 5, 4, 99, true, -1,
 			"0 B a day; a disk is full on 2027-04-25"},
 		{"the database's", 1440, []int64{100, 100}, []int64{100, 90}, 0, 4, 9, true, 0,
-			"size not known; a disk is full on 2027-01-25"},
+			"not known yet; a disk is full on 2027-01-25"},
 		{"another host's database", 1440, []int64{100, -1}, []int64{50, -1}, 5, 9, 1, true, 4,
 			"4 B a day; a disk is full on 2027-01-17"},
 		{"it empties", 1440, []int64{100, 100}, []int64{200, 200}, 5, 5, 0, true, 0,
