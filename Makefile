@@ -211,6 +211,20 @@ test-ha: install-test ## leaders of a Patroni pair killed in mid-load, KILLS tim
 test-parquet: install-duckdb ## DuckDB answers the auditor's questions from exported files
 	TAP25_TEST_REQUIRE=postgres,duckdb go test -count=1 -run '^TestDuckDB_' -v ./cmd/tap25 ./cmd/tap25/rowfile
 
+# tap25 beside Suricata and tshark, if they are installed, and beside programs that do nothing with the frames: the section
+# "Beside others" of docs/measurements.md. PEERS has more flags, such as '-rounds 1' (bin/peers replay -h). Captures stay in
+# /var/tmp/tap25-peers, 4 GB, for the next run; root makes them. Under sudo nothing is built, see current.
+.PHONY: bench-peers bench-live
+bench-peers: bin/peers ## tap25 beside other programs on captures: ten minutes (root, the first time)
+	bin/peers replay $(PEERS)
+bench-live: bin/peers ## tap25 beside other programs on an interface: a quarter of an hour (root)
+	bin/peers live $(PEERS)
+.PHONY: bin/peers
+bin/peers: current
+	@[ "$$(id -u)" != 0 ] || PATH=$$PATH:/usr/sbin command -v smtp-source >/dev/null || $(MAKE) --no-print-directory bin/mta
+	@[ -z "$$SUDO_UID" ] || [ -x $@ ] || { echo "$@ is missing: run 'make build bin/peers' first" >&2; exit 1; }
+	@[ -n "$$SUDO_UID" ] || { go build -o $@ ./bench/peers && go test -c -o bin/bpf.test ./bpf; }
+
 bench: ## benchmarks of the parts
 	go test -run '^$$' -bench . -benchmem ./...
 
