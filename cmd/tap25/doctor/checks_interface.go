@@ -164,7 +164,8 @@ func checkCounters(c *checkup, i *interfaceFacts, f *facts) {
 			fmt.Sprintf("sudo ethtool -G %s rx %d", i.name, max(i.maxRing, 4096)), "and more queues: sudo ethtool -L "+i.name+" combined N")
 	}
 	if n := now.length - was.length + now.over - was.over; n > 0 {
-		c.add("MTU", Problem, fmt.Sprintf("the card dropped %s frames longer than its MTU of %d", numeral.Grouped(int64(n)), i.mtu),
+		c.add("MTU", Problem, fmt.Sprintf("the card dropped %s frames longer than its MTU of %d",
+			numeral.Grouped(int64(n)), i.mtu),
 			fmt.Sprintf("sudo ip link set dev %s mtu %d", i.name, longerMTU(i.mtu)))
 	}
 }
