@@ -157,6 +157,9 @@ func (w *wire) highest(ctx context.Context, list []*receiver) (rate int, err err
 	if rate == 0 {
 		return 0, errors.New("a receiver loses frames at every rate")
 	}
+	if rate > 10_000 {
+		rate -= rate % 1000
+	}
 	return rate, nil
 }
 

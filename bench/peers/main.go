@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	var s settings
 	flags := flag.NewFlagSet("peers "+args[0], flag.ContinueOnError)
-	flags.StringVar(&s.dir, "dir", "/var/tmp/tap25-peers", "captures and what the programs write; 4 GB")
+	flags.StringVar(&s.dir, "dir", "bin/captures", "captures and what the programs write; 4 GB")
 	flags.StringVar(&s.tap25, "tap25", "bin/tap25", "program")
 	flags.StringVar(&s.page, "page", "docs/measurements.md", "page whose section is written; empty: to standard output")
 	flags.StringVar(&s.script, "script", "bench/make-capture.sh", "makes a capture")

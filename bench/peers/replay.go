@@ -222,7 +222,11 @@ func heading(s *settings, by string, peers [][2]string, other float64) (string, 
 		}
 		fmt.Fprintf(&b, ";\n%s", version)
 	}
-	fmt.Fprintf(&b, ".\nOther processes took %.0f %% of the processors meanwhile.\n", 100*other)
+	fmt.Fprintf(&b, ".\nOther processes took %.0f %% of the processors meanwhile", 100*other)
+	if other > 0.1 {
+		b.WriteString(": the figures are preliminary")
+	}
+	b.WriteString(".\n")
 	return b.String(), err
 }
 
