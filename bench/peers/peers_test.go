@@ -140,7 +140,7 @@ func TestPeers_TinyCaptures(t *testing.T) {
 		`TShark 0\.`,
 		`Other processes took \d+ % of the processors meanwhile.*\.`,
 		`20 mails of 1, 10 and 100 kB to \d+ recipients, [\d,]+ packets, 0\.\d\d GB:`,
-		`20 mails of 1 KiB to \d+ recipients, .+:`, "\\| `cat`"+two+ratios+` \|`,
+		`20 mails of 1 KiB to \d+ recipients, .+:`, "\\| `cat >/dev/null`"+two+ratios+` \|`,
 		`\| the loop, and gopacket's decoder`+two+ratios+` \|`, `\| tap25`+two+`\d+`+ratios+`all, right \|`,
 		`\| tap25 on one core`+two+`\d+`+ratios+`all, right \|`,
 		"\\| Suricata `--runmode single`"+two+`\d+`+ratios+`1 of \d+ missing, 1 wrong \|`,
