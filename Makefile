@@ -34,9 +34,9 @@ SYSCONFDIR ?= /etc
 PROGRAM ?= bin/tap25
 install: current ## program, manual pages, completion and unit below PREFIX (/usr/local)
 	install -D $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tap25
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 7) $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	bin/tap25 man --dir $(DESTDIR)$(PREFIX)/share/man/man1
+	bin/tap25 man --dir $(DESTDIR)$(PREFIX)/share/man
 	bin/tap25 completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tap25
 	bin/tap25 completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tap25
 	bin/tap25 completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tap25.fish
@@ -50,6 +50,7 @@ install: current ## program, manual pages, completion and unit below PREFIX (/us
 # What install has installed. The settings stay, and so does the state: records of mail, keys, and the private cluster.
 uninstall: ## remove what install installed; settings and data stay
 	rm -f $(DESTDIR)$(PREFIX)/bin/tap25 $(DESTDIR)$(PREFIX)/share/man/man1/tap25.1 $(DESTDIR)$(PREFIX)/share/man/man1/tap25-*.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/tap25.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man7/tap25-sql.7 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tap25 $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tap25 \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tap25.fish $(DESTDIR)$(PREFIX)/lib/systemd/system/tap25.service \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/tap25.conf

@@ -16,7 +16,7 @@ import (
 // fromEnvironment sets the flags that the command line does not set, from variables TAP25_NAME.
 func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := "TAP25_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := variableOf(f.Name)
 		if value, ok := os.LookupEnv(name); ok && !f.Changed && err == nil && f.Name != "help" {
 			if setErr := flags.Set(f.Name, value); setErr != nil {
 				err = &usageError{fmt.Errorf("environment variable %s: %w", name, explainValue(f, value, setErr))}
@@ -24,6 +24,11 @@ func fromEnvironment(flags *pflag.FlagSet) (err error) {
 		}
 	})
 	return err
+}
+
+// variableOf is the environment variable that sets a flag.
+func variableOf(flag string) string {
+	return "TAP25_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 // portFlags adds --port and --intercept-port.

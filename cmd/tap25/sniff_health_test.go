@@ -122,7 +122,8 @@ func TestSniff_EndsInOrderWithoutADatabase(t *testing.T) {
 	s.end(syscall.SIGTERM)
 	if said := s.diag.String(); !strings.Contains(said,
 		"ended while rows wait in the spool; the next start loads them") || !strings.Contains(said,
-		"database  0 rows and records loaded (waiting 8)") {
+		"database  0 rows and records loaded (waiting 8)") || !strings.Contains(said,
+		"8 rows and records of coverage wait in ") {
 		t.Error(said)
 	}
 	asked(t, "db", "up")
@@ -241,7 +242,7 @@ func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 	})
 	promtool(t, text, "check", "metrics")
 	if !r.LastMail.After(r.Started) || !r.Store.LastLoad.After(r.LastMail.Add(-time.Minute)) ||
-		r.Store.DatabaseBytes == 0 || r.Store.SpoolDisk.Free <= 0 || r.Store.SpoolBytes == 0 {
+		r.Store.DatabaseBytes == 0 || r.Store.SpoolDisk.Free <= 0 || r.Store.SpoolBytes == 0 || r.Store.Retention != "never" {
 		t.Errorf("%+v: %+v", r.LastMail, r.Store)
 	}
 	for name, want := range map[string]int64{

@@ -68,6 +68,10 @@ func TestSniff_DropsWhatIsOlderThanTheRetention(t *testing.T) {
 	await(t, "word of it", func() bool {
 		return strings.Contains(s.diag.String(), "dropped rows that are older than the retention")
 	})
+	if said := asked(t, "status", "--control", s.control); !strings.Contains(said, "\ngrowth: not known in the first ten "+
+		"minutes\nretention: 2y\n") {
+		t.Errorf("status says %s", said)
+	}
 	s.end(syscall.SIGTERM)
 	if left := asked(t, "db", "psql", "--", "-Atc",
 		"select (select count(*) from mail), (select count(*) from expired), (select sum(rows) from expired)"); left != "0|1|2\n" {
