@@ -202,7 +202,7 @@ func table(list []*program) string {
 		}
 		m := median(p.costs)
 		peak, rows := "", ""
-		if p.kind != "" { // a floor takes less memory than what starts it, which then counts
+		if p.kind != "" { // the peak of a floor is below that of this process
 			peak, rows = fmt.Sprintf("%.0f", m.peak), p.check.String()
 		}
 		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %s | %.2f | %.2f | %s |\n", p.name, m.cpu.Seconds(), m.wall.Seconds(), peak,
