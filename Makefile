@@ -213,11 +213,11 @@ test-parquet: install-duckdb ## DuckDB answers the auditor's questions from expo
 
 # tap25 beside Suricata and tshark, if they are installed, and beside programs that do nothing with the frames: the section
 # "Beside others" of docs/measurements.md. PEERS has more flags, such as '-rounds 1' (bin/peers replay -h). Captures stay in
-# /var/tmp/tap25-peers, 4 GB, for the next run; root makes them. Under sudo nothing is built, see current.
+# bin/captures, 4 GB, for the next run; root makes them. Under sudo nothing is built, see current.
 .PHONY: bench-peers bench-live
 bench-peers: bin/peers ## tap25 beside other programs on captures: ten minutes (root, the first time)
 	bin/peers replay $(PEERS)
-bench-live: bin/peers ## tap25 beside other programs on an interface: a quarter of an hour (root)
+bench-live: bin/peers ## tap25 beside other programs on an interface: twenty minutes (root)
 	bin/peers live $(PEERS)
 .PHONY: bin/peers
 bin/peers: current

@@ -24,7 +24,7 @@ type receiver struct {
 	args []string
 	kind string // of its rows; "": it writes none
 	rows string
-	// counted gives how many frames it took, and how many it lost, in the words of its output; nil: it takes none.
+	// counted gives how many frames it took, and how many its ring had no room for, by its own output; nil: it takes none.
 	counted func(dir string) (taken, lost int, err error)
 
 	frames   int // of the capture
@@ -156,6 +156,9 @@ func (w *wire) highest(ctx context.Context, list []*receiver) (rate int, err err
 	}
 	if rate == 0 {
 		return 0, errors.New("a receiver loses frames at every rate")
+	}
+	if rate > 10_000 {
+		rate -= rate % 1000
 	}
 	return rate, nil
 }

@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// limit is when everything is ended, whatever hangs.
+// limit is when all of it is ended, whatever hangs.
 const limit = 2 * time.Hour
 
 // settings are what the command line says.
@@ -49,8 +49,8 @@ func main() {
 	}
 }
 
-// parts are the program's own parts that are processes for themselves: the floors, the sender, the receivers, and what
-// takes memory, because a child's peak is never below that of the process that starts it.
+// parts are what this program runs as processes of their own: the floors, the sender, the receivers, and the comparison
+// of rows. That one takes memory, and a child's peak is never below that of the process that starts it.
 var parts = map[string]func(args []string, out io.Writer) error{
 	"rows":    func(args []string, out io.Writer) error { return checkRows(args[0], args[1], args[2], out) },
 	"records": func(args []string, out io.Writer) error { return readRecords(args[0], nil, out) },
@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	var s settings
 	flags := flag.NewFlagSet("peers "+args[0], flag.ContinueOnError)
-	flags.StringVar(&s.dir, "dir", "/var/tmp/tap25-peers", "captures and what the programs write; 4 GB")
+	flags.StringVar(&s.dir, "dir", "bin/captures", "captures and what the programs write; 4 GB")
 	flags.StringVar(&s.tap25, "tap25", "bin/tap25", "program")
 	flags.StringVar(&s.page, "page", "docs/measurements.md", "page whose section is written; empty: to standard output")
 	flags.StringVar(&s.script, "script", "bench/make-capture.sh", "makes a capture")
@@ -133,5 +133,5 @@ func writeSection(page, section, text string) error {
 	if !found || !ended {
 		return fmt.Errorf("%s has no section %q", page, section)
 	}
-	return os.WriteFile(page, []byte(before+first+text+last+after), 0o644)
+	return os.WriteFile(page, []byte(before+first+text+"\n"+last+after), 0o644)
 }

@@ -22,7 +22,7 @@ const most = 10 * time.Minute
 // cost is what one run of a program took.
 type cost struct {
 	cpu, wall time.Duration // cpu: user and system
-	peak      float64       // MiB; of no meaning below what the process itself has that starts it
+	peak      float64       // MiB; never below the peak of the process that starts it
 }
 
 // median has the median of each figure.

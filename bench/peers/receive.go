@@ -28,14 +28,14 @@ type received struct {
 // ready is what a receiver writes to standard error when it waits for frames.
 const ready = "waits for frames"
 
-// The ring of the receiver has as many octets as one of tap25's by default.
+// The ring of the receiver has as many bytes as one of tap25's by default.
 const (
 	blockBytes = 1 << 20
 	blocks     = 32
 )
 
 // receive takes frames from AF_PACKET with TPACKET_V3 until a signal comes, and counts them. With rows it has tap25's
-// own reassembly read them, and writes sender and recipient of each row: what tap25 is but for XDP and its ring.
+// own reassembly read them, and writes sender and recipient of each row, so that only the way of the frames differs.
 func receive(name string, rows bool, out io.Writer) error {
 	debug.SetGCPercent(40) // as tap25 does
 	fd, ring, err := openRing(name)

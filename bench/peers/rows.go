@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"tap25/store/numeral"
 )
 
 // check is what the rows of a program were against what the senders were told: RCPT commands, those that are missing,
@@ -22,9 +24,9 @@ func (c check) String() string {
 	if c.Missing == 0 && c.Wrong == 0 {
 		return "all, right"
 	}
-	text := fmt.Sprintf("%d of %d missing", c.Missing, c.Told)
+	text := numeral.Grouped(int64(c.Missing)) + " of " + numeral.Grouped(int64(c.Told)) + " missing"
 	if c.Wrong > 0 {
-		text += fmt.Sprintf(", %d wrong", c.Wrong)
+		text += ", " + numeral.Grouped(int64(c.Wrong)) + " wrong"
 	}
 	return text
 }
