@@ -11,7 +11,7 @@ import (
 // TestFlowTable_DoesWhatAMapDoes puts and drops tuples at random, few of them, so that they meet, or many.
 func TestFlowTable_DoesWhatAMapDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		table, model := newFlowTable(), map[tuple]*conn{}
+		table, model := newFlowTable(func(c *conn) *tuple { return &c.key }), map[tuple]*conn{}
 		tuples := rapid.SampledFrom([]int{1, 20, 3000}).Draw(t, "tuples")
 		random := rapid.Uint32Range(0, uint32(tuples-1))
 		for range rapid.IntRange(1, 5000).Draw(t, "steps") {
@@ -43,7 +43,7 @@ func TestFlowTable_DoesWhatAMapDoes(t *testing.T) {
 // is unused, whatever the tuples.
 func TestFlowTable_SearchesStayShort(t *testing.T) {
 	for _, n := range []int{1000, 1 << 17, 1_000_000} {
-		table := newFlowTable()
+		table := newFlowTable(func(c *conn) *tuple { return &c.key })
 		for i := range n {
 			var k tuple
 			binary.BigEndian.PutUint32(k[12:], uint32(i)) // one address after the other, the same port
@@ -51,7 +51,7 @@ func TestFlowTable_SearchesStayShort(t *testing.T) {
 		}
 		run, longest := 0, 0
 		for _, s := range table.slots {
-			if run++; s.c == nil {
+			if run++; s.at == nil {
 				run = 0
 			}
 			longest = max(longest, run)
