@@ -200,7 +200,10 @@ func (c *conn) receive(t time.Time, dir smtp.Direction, off int64, p *decode.Pac
 		c.setAside(t, dir, off+keep, &rest)
 		data = data[:keep]
 	}
-	if len(data) > 0 {
+	switch {
+	case len(data) > 0 && p.Unseen:
+		c.orderUnseen(t, dir, off, p, acked)
+	case len(data) > 0:
 		c.order(t, dir, off, data, acked)
 		if c.dialogue.Starves() {
 			c.feed(t)
@@ -231,8 +234,13 @@ const maxWindow = 1 << 30
 // deliver passes the next bytes in order to the dialogue. acked is how far their sender had acknowledged the other
 // direction.
 func (c *conn) deliver(t time.Time, dir smtp.Direction, data []byte, acked int64) {
+	c.half[dir].remember(c.shared, data)
+	c.pass(t, dir, data, acked)
+}
+
+// pass does so once the octets are in the history.
+func (c *conn) pass(t time.Time, dir smtp.Direction, data []byte, acked int64) {
 	h := &c.half[dir]
-	h.remember(c.shared, data)
 	h.next += int64(len(data))
 	h.ackedAt = c.shared.now
 	c.shared.stats.DeliveredBytes += int64(len(data))

@@ -35,6 +35,7 @@ type Decoder struct {
 	unread     UnreadCounts
 	elsewhere  MailPorts
 	seeds      seeds
+	filler     *[MaxUnseen]byte // see DecodeHeaders; nil: not needed so far
 }
 
 // New makes a decoder of the TCP ports given; nil means [DefaultPort] alone. The
