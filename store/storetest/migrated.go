@@ -3,8 +3,13 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
+
+	"tap25/store/cluster"
 )
 
 // Migrate gives the database that a connection string names tap25's schema. All calls of a test binary name the same.
@@ -26,11 +31,12 @@ func (m *made) get(t testing.TB, make func() (string, error)) string {
 	return m.what
 }
 
-// template is the database of the shared cluster that [Migrated] copies.
-var template made
+// What [Migrated] and [MigratedHome] copy: a database of the shared cluster, and the data directory of a server that
+// was stopped.
+var template, templateData made
 
 // Migrated makes a database with tap25's schema in the shared cluster and returns its name. It is a copy of the first
-// one, which migrate has made: that takes a tenth of the time.
+// one, which migrate has made: that takes a tenth of the time. All copies have the same identity.
 func Migrated(t testing.TB, migrate Migrate) (name string) {
 	t.Helper()
 	c := Cluster(t)
@@ -51,4 +57,38 @@ func Migrated(t testing.TB, migrate Migrate) (name string) {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// MigratedHome is [StateHome] with a cluster that has tap25's schema and is not started. It is a copy of the first one,
+// which migrate has made: initdb and the migrations run once. All copies have the same identity.
+func MigratedHome(t testing.TB, migrate Migrate) string {
+	t.Helper()
+	dir := StateHome(t)
+	from := templateData.get(t, func() (string, error) {
+		home, err := makeDir()
+		if err != nil {
+			return "", err
+		}
+		atEnd = append(atEnd, func() { os.RemoveAll(home) })
+		c, err := cluster.New(filepath.Join(home, "state"))
+		if err == nil {
+			err = c.Use(context.Background())
+		}
+		if err != nil {
+			return "", err
+		}
+		defer c.Release(context.Background())
+		if err := unsynced(c.DSN()); err != nil {
+			return "", err
+		}
+		return c.DataDir(), migrate(context.Background(), c.DSN())
+	})
+	state := filepath.Join(dir, "tap25")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("cp", "-a", from, filepath.Join(state, "data")).CombinedOutput(); err != nil {
+		t.Fatalf("copy a cluster: %v: %s", err, out)
+	}
+	return dir
 }

@@ -46,6 +46,9 @@ var (
 	sharedDir string
 )
 
+// atEnd is what [Run] does after the tests.
+var atEnd []func()
+
 // Run runs the tests of a TestMain, stops the shared cluster, and returns the exit status. The state directory is one
 // of the tests' own.
 func Run(m *testing.M) int {
@@ -62,6 +65,9 @@ func Run(m *testing.M) int {
 	if started != nil {
 		started.Release(context.Background())
 		os.RemoveAll(sharedDir)
+	}
+	for _, f := range atEnd {
+		f()
 	}
 	return status
 }
@@ -100,7 +106,7 @@ func makeDir() (string, error) {
 func base() string {
 	const (
 		memory = "/dev/shm"
-		room   = 8 << 30
+		room   = 3 << 30
 		noexec = 8 // ST_NOEXEC, statvfs(3)
 	)
 	var s syscall.Statfs_t
