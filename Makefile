@@ -5,7 +5,7 @@ SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-race race test-postgres17 check bounds live properties kills pack-kills evidence test-ha test-parquet fuzz bench clean storage
+.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills evidence test-ha test-parquet fuzz bench clean storage
 
 all: build
 
@@ -103,16 +103,27 @@ bin/mta bin/haproxy bin/dovecot bin/pgbouncer bin/prometheus:
 demo: go install-run build ## replay a capture of real mail and answer an auditor's questions
 	sh docs/demo.sh
 
-# Most of the time of the plain tests is waiting: the race detector's run beside them.
+# Much of the time of the tests is waiting: those of the command, in two halves, the others, and the race detector's run beside
+# each other.
 # The name of the file of skipped tests is new each time: so go test does not take a test that was skipped from its cache.
 test: go install-test build check ## install what the tests need and run everything; root features when root
 	+@TAP25_TEST_SKIPS=$$(mktemp); export TAP25_TEST_SKIPS; status=0; \
-	$(MAKE) --no-print-directory -j2 --output-sync=target test-plain test-race || status=$$?; \
+	$(MAKE) --no-print-directory -j4 --output-sync=target test-command test-command-live test-plain test-race || status=$$?; \
 	if [ -s $$TAP25_TEST_SKIPS ]; then echo; echo 'Skipped tests, by what was missing:'; sort $$TAP25_TEST_SKIPS | uniq -c; \
 	else echo; echo 'Nothing was skipped.'; fi; rm $$TAP25_TEST_SKIPS; exit $$status
 
+# The longest first.
 test-plain:
-	go test -timeout 20m ./...
+	go test -timeout 20m ./store $$(go list ./... | grep -v '/cmd/tap25$$')
+
+# The environment of a process names the state directory, so these can only run beside each other in two processes. One half has
+# the live tests and the archives of a release.
+HALF = ^Test(Sniff|Live|Packaging)_
+test-command:
+	go test -timeout 20m -skip '$(HALF)' ./cmd/tap25
+
+test-command-live:
+	go test -timeout 20m -run '$(HALF)' ./cmd/tap25
 
 # What has goroutines of its own. Of reassembly these are the workers of a replay; of store the loader, finishing a day and
 # signing: the rest of its tests wait for a server.

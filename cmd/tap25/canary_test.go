@@ -15,8 +15,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"tap25/store/storetest"
 )
 
 const (
@@ -290,7 +288,7 @@ func TestCanary_IsInNoErrorText(t *testing.T) {
 // TestCanary_IsInNoFileOfTheDatabase loads the sessions into a private cluster, and broken captures too, and looks
 // through every row and every file that tap25 and the server leave, write-ahead log and server's log included.
 func TestCanary_IsInNoFileOfTheDatabase(t *testing.T) {
-	state := storetest.StateHome(t)
+	state := stateHome(t)
 	tap25 := func(want int, stdin io.Reader, args ...string) string {
 		t.Helper()
 		var out, diag bytes.Buffer

@@ -7,13 +7,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"tap25/store/storetest"
 )
 
 // TestHold_KeepsMailThatExpires holds one address of the demo capture, and lets all of it expire.
 func TestHold_KeepsMailThatExpires(t *testing.T) {
-	storetest.StateHome(t)
+	stateHome(t)
 	t.Setenv("DATABASE_URL", "")
 	tap25 := func(want int, args ...string) (out, diag string) {
 		t.Helper()

@@ -334,22 +334,26 @@ func TestSniff_RunsByFileCapabilities(t *testing.T) {
 	s.end(syscall.SIGTERM)
 }
 
-// TestSniff_SecondInterruptEndsAtOnce has the first wait for a reader of its rows that does not read.
+// TestSniff_SecondInterruptEndsAtOnce has the first wait for a reader of its rows that does not read. That wait is a
+// tenth of a second: if this process has the processor too late for a second one, it tries again.
 func TestSniff_SecondInterruptEndsAtOnce(t *testing.T) {
 	w := newWire(t)
 	w.serve()
-	s := w.hung()
-	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	await(t, "it to stop", func() bool { return strings.Contains(s.diag.String(), `"message":"stopping"`) })
-	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	err := s.cmd.Wait()
-	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() ||
-		status.Signal() != syscall.SIGINT {
-		t.Errorf("%v", err)
+	for tries := 20; ; tries-- {
+		s := w.hung()
+		if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "it to stop", func() bool { return strings.Contains(s.diag.String(), `"message":"stopping"`) })
+		_ = s.cmd.Process.Signal(os.Interrupt)
+		err := s.cmd.Wait()
+		status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if ok && status.Signaled() && status.Signal() == syscall.SIGINT {
+			break
+		}
+		if tries == 0 {
+			t.Fatal(err)
+		}
 	}
 	if w.linkIn(w.tap, "tap0").attached {
 		t.Error("it is still attached")

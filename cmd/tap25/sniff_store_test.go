@@ -55,7 +55,7 @@ func TestSniff_LoadsIntoTheDatabase(t *testing.T) {
 // TestSniff_DropsWhatIsOlderThanTheRetention finds a day in the database that is years old.
 func TestSniff_DropsWhatIsOlderThanTheRetention(t *testing.T) {
 	w := newWire(t)
-	storetest.StateHome(t)
+	stateHome(t)
 	captures := t.TempDir()
 	if err := makeCaptures(captures); err != nil {
 		t.Fatal(err)
