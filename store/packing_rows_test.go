@@ -44,6 +44,10 @@ func TestPack_RowsOfAProviderComeBack(t *testing.T) {
 		total += rows
 		t.Logf("%d rows of %s came back", rows, day.Format(time.DateOnly))
 	}
+	execute(t, db, "analyze")
+	if n := ask[int](t, db, "select count(*) from pg_stats where tablename ~ '^blocks' and attname = 'session_id'"); n != 0 {
+		t.Error("ANALYZE has unpacked the blocks, and each question keeps what it found")
+	}
 	if want := long(9000, 10000000); total < want {
 		t.Errorf("%d rows, want %d", total, want)
 	}

@@ -4940,7 +4940,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.index_blocks(which date, target regcla
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
- SET work_mem TO '16MB'
+ SET work_mem TO '6MB'
  SET hash_mem_multiplier TO '1'
  SET enable_memoize TO 'off'
  SET max_parallel_workers_per_gather TO '0'
@@ -5895,7 +5895,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.pack_rows(which date, most integer, oc
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
- SET work_mem TO '16MB'
+ SET work_mem TO '6MB'
  SET max_parallel_workers_per_gather TO '0'
 AS $function$
 declare
@@ -5924,6 +5924,7 @@ begin
     else
         execute format('create table tap25_internal.%I (like tap25_internal.blocks including defaults including constraints)
             with (toast_tuple_target = 8160)', name);
+        perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
     -- All at once: a cursor would keep the memory of the sort until the last block.
     execute format('
@@ -6313,6 +6314,16 @@ declare
 begin
     execute 'create or replace view tap25_internal.mail_packed as '
         || tap25_internal.as_mail('select p.seen_at, ' || columns || ' from (' || arms || ') p');
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.skip_statistics(target regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    execute (select format('alter table %s ', target) || string_agg(format('alter column %I set statistics 0', attname), ', ')
+        from pg_attribute where attrelid = target and attnum > 0 and attname <> all ('{day,number,rows,first_at,last_at}'));
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.span(length interval)
@@ -7366,6 +7377,7 @@ COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows 
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
 COMMENT ON FUNCTION tap25_internal.set_volume(bigint) IS 'Sets for how many rows a day the indexes of addresses of new days are made; returns the bits of a hash that they have from now on. For the owner: select tap25_internal.set_volume(100000000)';
 COMMENT ON FUNCTION tap25_internal.show_packed() IS 'Makes the view mail_packed.';
+COMMENT ON FUNCTION tap25_internal.skip_statistics(regclass) IS 'Keeps ANALYZE from the arrays of blocks.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';

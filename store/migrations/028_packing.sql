@@ -651,10 +651,20 @@ security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD
     group by d.day having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
 $$;
 
+-- ANALYZE looks at no arrays of blocks: nothing asks for their values, it would unpack them all, and a process that plans a question keeps
+-- the statistics of every column of each day, about 100,000 octets.
+create function tap25_internal.skip_statistics(target regclass) returns void language plpgsql
+set search_path = pg_catalog, pg_temp as $$
+begin
+    execute (select format('alter table %s ', target) || string_agg(format('alter column %I set statistics 0', attname), ', ')
+        from pg_attribute where attrelid = target and attnum > 0 and attname <> all ('{day,number,rows,first_at,last_at}'));
+end $$;
+do $$ begin perform tap25_internal.skip_statistics('tap25_internal.blocks'); end $$;
+
 -- Packs what a day has in its partition, in blocks of up to some rows, and of some octets beyond 300 a row. It has no lock while it
 -- reads; rows that are loaded meanwhile are in the blocks too, or counted and missed: then nothing is packed.
 create function tap25_internal.pack_rows(which date, most integer, octets integer) returns bigint language plpgsql
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '16MB'
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '6MB'
 set max_parallel_workers_per_gather = 0 as $$
 declare
     partition constant regclass := 'tap25_internal.' || tap25_internal.partition_name(which);
@@ -682,6 +692,7 @@ begin
     else
         execute format('create table tap25_internal.%I (like tap25_internal.blocks including defaults including constraints)
             with (toast_tuple_target = 8160)', name);
+        perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
     -- All at once: a cursor would keep the memory of the sort until the last block.
     execute format('
@@ -712,7 +723,7 @@ end $$;
 
 -- Notes which blocks have a value, by 16 bits of its hash.
 create function tap25_internal.index_blocks(which date, target regclass, start integer, many integer, rows bigint) returns void
-language plpgsql set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '16MB'
+language plpgsql set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '6MB'
 set hash_mem_multiplier = 1 set enable_memoize = off set max_parallel_workers_per_gather = 0 as $$
 declare
     width constant smallint := greatest(0, ceil(log(2, greatest(1, rows * 1.9 / 480))))::smallint; -- about 480 prints in a page
@@ -1040,7 +1051,7 @@ end $$;
 revoke all on tap25_internal.blocks, tap25_internal.packs, tap25_internal.block_prints, tap25_internal.making_blocks, tap25_internal.mail_packed
     from public;
 revoke execute on function tap25_internal.is_packed, tap25_internal.pack_block, tap25_internal.block_addresses, tap25_internal.block_queues,
-    tap25_internal.bit_positions, tap25_internal.blocks_with, tap25_internal.unpack, tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of, tap25_internal.as_mail,
+    tap25_internal.bit_positions, tap25_internal.blocks_with, tap25_internal.skip_statistics, tap25_internal.unpack, tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of, tap25_internal.as_mail,
     tap25_internal.packed_about, tap25_internal.day_rows, tap25_internal.blocks_name, tap25_internal.count_addresses, tap25_internal.show_packed,
     tap25_internal.days_to_pack, tap25_internal.pack_rows, tap25_internal.index_blocks, tap25_internal.change_to_blocks,
     tap25_internal.pack_day, tap25_internal.packed_rows, tap25_internal.keep_held from public;
@@ -1149,6 +1160,7 @@ comment on function tap25_internal.blocks_name is 'Returns the name of the parti
 comment on function tap25_internal.count_addresses is 'Returns how many addresses the texts of a block have.';
 comment on function tap25_internal.pack_block is 'Packs the rows of a day from one place of it to another into a block; returns their number.';
 comment on function tap25_internal.block_addresses is 'Returns addresses of a block, those of some numbers or all.';
+comment on function tap25_internal.skip_statistics is 'Keeps ANALYZE from the arrays of blocks.';
 comment on function tap25_internal.blocks_with is 'Returns the packed days that may have a value, by its hash, and which blocks do; without a hash all days.';
 comment on function tap25_internal.bit_positions is 'Returns where a string has set bits.';
 comment on function tap25_internal.block_queues is 'Returns the queue IDs of some mails of a block, or of all.';
