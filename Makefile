@@ -5,7 +5,7 @@ SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills evidence test-ha test-parquet fuzz bench clean storage
+.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills pack-rows evidence test-ha test-parquet fuzz bench clean storage
 
 all: build
 
@@ -206,6 +206,9 @@ kills: ## kills, faults and ten minutes without a database: forty minutes
 
 pack-kills: ## packing of a day killed at 200 random points: ten minutes
 	TAP25_TEST_REQUIRE=postgres TAP25_TEST_KILLS=full go test -count=1 -timeout 1h -run TestPack_Every -v ./store
+
+pack-rows: ## 10,000,000 rows packed, unpacked and compared: ten minutes
+	TAP25_TEST_REQUIRE=postgres TAP25_TEST_KILLS=full go test -count=1 -timeout 4h -run TestPack_RowsOfAProvider -v ./store
 
 # EDITS random changes of a database, by whoever has all rights on it; 'tap25 verify' finds and names each.
 EDITS ?= 1000
