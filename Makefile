@@ -197,6 +197,7 @@ properties: ## CASES random cases of each property
 	@echo "seed $(SEED), $(CASES) cases of each property of the dialogue, $$(($(CASES) / 50)) of each of the assembler"
 	go test -count=1 -timeout 4h -run Property -v ./reassembly/smtp -rapid.checks=$(CASES) -rapid.seed=$(SEED)
 	go test -count=1 -timeout 4h -run 'Assembler_(Loss|Order|Split)' -v ./reassembly -rapid.checks=$$(($(CASES) / 50)) -rapid.seed=$(SEED)
+	TAP25_TEST_LONG=1 go test -count=1 -timeout 1h -run TestBodies_ChangeNoRow -v ./bpf
 
 # The faults around spool and database in their long form: hundreds of kills, a million rows, ten minutes without a database. One
 # package at a time: how fast the rows of those ten minutes drain is asserted.

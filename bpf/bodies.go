@@ -21,8 +21,9 @@ const (
 	longBody = 64 << 10
 	// markWindow bounds how far ahead of what was read payloads may stay in the kernel.
 	markWindow = 1 << 30
-	// farAhead is more than a ring and the largest window hold: what is that far ahead was never sent by the client.
-	farAhead = maxRingBytes
+	// aheadOfRing is how far ahead of what was read the client may be, besides what the ring holds. Farther, the mark
+	// is of a connection before, or somebody else has sent what the program saw.
+	aheadOfRing = 16 << 20
 	// markIdle is how long a mark stays without a segment, and markRest how long it is not used again afterwards: the
 	// program may still be at it.
 	markIdle = 30e9
@@ -59,7 +60,6 @@ type MarkCounts struct {
 // Marks are the marks of one worker's flows, for its goroutine.
 type Marks struct {
 	flows    *ebpf.Map
-	memory   []byte
 	slots    []mark
 	first    uint32
 	of       []markUse
@@ -67,6 +67,7 @@ type Marks struct {
 	free     []freeMark // the one that is free for longest first
 	swept    uint64
 	longBody int64
+	most     int32 // how far ahead of what was read the client may be
 	counts   MarkCounts
 }
 
@@ -103,7 +104,7 @@ func setBodies(spec *ebpf.CollectionSpec, cfg *Config, key *[192]uint64) error {
 }
 
 // addMarks maps the marks of each worker.
-func (f *Filter) addMarks(workers int, long int64) error {
+func (f *Filter) addMarks(workers, ring int, long int64) error {
 	size := int(unsafe.Sizeof(mark{}))
 	all, err := unix.Mmap(f.objects.Marks.FD(), 0, workers*marksEach*size, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_SHARED)
@@ -114,7 +115,8 @@ func (f *Filter) addMarks(workers int, long int64) error {
 	slots := unsafe.Slice((*mark)(unsafe.Pointer(&all[0])), workers*marksEach)
 	for i := range workers {
 		m := &Marks{flows: f.objects.Flows, slots: slots[i*marksEach:][:marksEach], first: uint32(i * marksEach),
-			of: make([]markUse, marksEach), byFlow: map[flow]uint32{}, longBody: long}
+			of: make([]markUse, marksEach), byFlow: map[flow]uint32{}, longBody: long,
+			most: int32(ring) + aheadOfRing}
 		for k := range uint32(marksEach) {
 			m.free = append(m.free, freeMark{index: k})
 		}
@@ -156,7 +158,7 @@ func (m *Marks) Ahead(f *Frame, b Body) {
 	switch {
 	case b.Left == 0:
 		atomic.StoreUint32(&s.until, s.from) // nothing stays
-	case b.Exact != u.exact, int32(atomic.LoadUint32(&s.next)-b.Seq) > farAhead:
+	case b.Exact != u.exact, int32(atomic.LoadUint32(&s.next)-b.Seq) > m.most:
 		m.end(i, f.BootNanos)
 		m.begin(f, b)
 	default:

@@ -5,12 +5,15 @@ package bpf
 import (
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"tap25/reassembly"
 	"tap25/reassembly/smtp"
@@ -251,4 +254,57 @@ func TestBodies_ACopyDoesNotTellTheTail(t *testing.T) {
 	}) {
 		t.Errorf("the second mail is missing: %q", w.rows)
 	}
+}
+
+// BenchmarkBodies gives the CPU time that one worker takes for a frame of long messages, and that of the program, with
+// payloads that stay in the kernel and without.
+func BenchmarkBodies(b *testing.B) {
+	for name, bodies := range map[string]bool{"user": false, "kernel": true} {
+		b.Run(name, func(b *testing.B) {
+			counting, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer counting.Close()
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			w := &tapped{f: load(b, Config{Bodies: bodies, RingBytes: 16 << 20})}
+			var unseen, octets int64
+			n, port, took := 0, uint16(20000), time.Duration(0)
+			for b.Loop() {
+				var frames [][]byte
+				for range 20 {
+					port++
+					frames = append(frames, conversation(b, port, 400)...)
+				}
+				w.begin()
+				for chunk := range slices.Chunk(frames, 64) {
+					for _, frame := range chunk {
+						run(b, w.f, frame)
+					}
+					before := threadTime()
+					w.read(1e9)
+					took += threadTime() - before
+				}
+				w.asm.Close()
+				s := w.asm.Stats()
+				unseen, octets, n = unseen+s.UnseenBytes, octets+s.PayloadBytes, n+len(frames)
+			}
+			stats, err := w.f.objects.Tap25.Stats()
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(took.Nanoseconds())/float64(n), "ns/frame")
+			b.ReportMetric(float64(stats.Runtime.Nanoseconds())/float64(stats.RunCount), "ns/run")
+			b.ReportMetric(100*float64(unseen)/float64(octets), "%stays")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// threadTime is the CPU time of this thread.
+func threadTime() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) // every Linux has it
+	return time.Duration(ts.Nano())
 }

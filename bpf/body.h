@@ -127,7 +127,7 @@ INLINE __u32 fold(__u64 sum)
 static long through(__u32 i, struct look **way)
 {
 	struct look *l = *way;
-	__u64 digest = 0, sum = 0, found = 0, before = l->before;
+	__u64 digest = l->body.digest, sum = l->sum, found = l->found, before = l->before;
 	__u64 first = i;
 	KEEP(first);
 	if (first >= LONGEST / 8 / BLOCK)
@@ -139,15 +139,16 @@ static long through(__u32 i, struct look **way)
 #pragma unroll
 	for (int k = 0; k < BLOCK; k++) {
 		__u64 w = words[k], d = dots(w), key = keys[k];
-		found |= d & (line_ends(w) << 8 | line_ends(before) >> 56);
+		if (d)
+			found |= d & (line_ends(w) << 8 | line_ends(before) >> 56);
 		digest += (__u64)((__u32)w + (__u32)key) * (__u32)((w >> 32) + (key >> 32));
 		sum += (__u32)w + (w >> 32);
 		before = w;
 	}
 	l->before = before;
-	l->found |= found;
-	l->sum += sum;
-	l->body.digest += digest;
+	l->found = found;
+	l->sum = sum;
+	l->body.digest = digest;
 	return 0;
 }
 

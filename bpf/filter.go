@@ -117,7 +117,7 @@ func Load(cfg Config) (*Filter, error) {
 		}
 	}
 	if cfg.Bodies {
-		if err := f.addMarks(cfg.Workers, cmp.Or(cfg.longBody, longBody)); err != nil {
+		if err := f.addMarks(cfg.Workers, size, cmp.Or(cfg.longBody, longBody)); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 	}

@@ -13,7 +13,8 @@ import (
 // flagValuesOf are the values that flags take, of all commands.
 var flagValuesOf = map[string][]string{
 	"checksum": {"auto", "strict", "off"}, "log-level": {"debug", "info", "warn", "error"},
-	"retention": {never, "24mo", "2y", "730d"}, "xdp": {"auto", "native", "generic"}, "db": {"local", "postgres://"},
+	"retention": {never, "24mo", "2y", "730d"}, "xdp": {"auto", "native", "generic"}, "bodies": {"kernel", "user"},
+	"db":      {"local", "postgres://"},
 	"summary": {"text", "json"}, "format": rows.Formats(),
 }
 

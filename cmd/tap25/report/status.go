@@ -104,6 +104,9 @@ func (r *Report) write(w io.Writer, before *Report, past trend) error {
 	part("= read", r.Read, before.Read, r.Delivered)
 	part("+ waiting in rings", r.waiting(), before.waiting(), r.Delivered)
 	line("octets read", r.Octets, before.Octets)
+	if b, was := r.Bodies, before.Bodies; b != nil && was != nil {
+		line("octets left in the kernel", b.Octets, was.Octets)
+	}
 	line("octets lost", r.LostBytes, before.LostBytes)
 	line("sessions", r.Sessions, before.Sessions)
 	line("rows", r.Rows, before.Rows)
