@@ -44,6 +44,8 @@ type Packet struct {
 	// Conflict means that the segment came in IPv4 fragments that overlap with
 	// different bytes. Payload holds the copy that came first.
 	Conflict bool
+
+	flow Flow // of Src and Dst, if the decoder made them
 }
 
 // Packet.Flags: the flags of RFC 9293 section 3.1 that matter here, with the
