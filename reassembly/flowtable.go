@@ -27,10 +27,10 @@ func newFlowTable[T comparable](key func(T) *tuple) flowTable[T] {
 // find returns the slot of a tuple, or the unused one where it would be.
 func (f *flowTable[T]) find(k *tuple) (hash uint32, at *flowSlot[T]) {
 	var unused T
-	hash = uint32(maphash.Bytes(f.seed, k[:]))
+	hash = uint32(maphash.Comparable(f.seed, *k))
 	for i := hash; ; i++ {
 		at = &f.slots[i&uint32(len(f.slots)-1)]
-		if at.at == unused || at.hash == hash && *f.key(at.at) == *k {
+		if at.at == unused || at.hash == hash && f.key(at.at).is(k) {
 			return hash, at
 		}
 	}
@@ -77,8 +77,8 @@ func (f *flowTable[T]) grow() {
 func (f *flowTable[T]) drop(k *tuple) {
 	var unused T
 	mask := uint32(len(f.slots) - 1)
-	gap := uint32(maphash.Bytes(f.seed, k[:])) & mask
-	for *f.key(f.slots[gap].at) != *k {
+	gap := uint32(maphash.Comparable(f.seed, *k)) & mask
+	for !f.key(f.slots[gap].at).is(k) {
 		gap = (gap + 1) & mask
 	}
 	for i := (gap + 1) & mask; f.slots[i].at != unused; i = (i + 1) & mask {

@@ -1,18 +1,14 @@
 package reassembly
 
-import "net/netip"
-
 // connLists finds connections, and lists those that are to be looked at. Each connection is in its map, in one of the
 // two lists of all, and in those of the others that its state calls for: see update.
 type connLists struct {
 	limits *limits
 	shared *shared
 
-	conns  flowTable[*conn]  // one of each tuple that is not in a tomb; conn.after leads to its others
-	others map[via]*conn     // those that conns and conn.paths do not lead to: see find
-	latest *conn             // found last, unless it was removed
-	ends   [2]netip.AddrPort // source and destination of the segment that it was found for
-	side   int               // of its sender
+	conns  flowTable[*conn] // one of each tuple that is not in a tomb; conn.after leads to its others
+	others map[via]*conn    // those that conns and conn.paths do not lead to: see find
+	latest *conn            // found last, unless it was removed
 
 	recent chain // the one with the latest segment first
 	ended  chain // closed or reset, the latest first, unless it is in a tomb
@@ -43,21 +39,10 @@ func newConnLists(bounds *limits, below *shared) connLists {
 // on the segment's path, nil if there is none, and one of the same tuple. Segments come in bursts, so the connection of
 // the segment before is tried first.
 func (l *connLists) find(g *segment) (c, first *conn) {
-	if c := l.latest; c != nil {
-		side := l.side
-		switch {
-		case g.p.Src == l.ends[0] && g.p.Dst == l.ends[1]:
-		case g.p.Src == l.ends[1] && g.p.Dst == l.ends[0]:
-			side = 1 - side
-		default:
-			side = -1
-		}
-		if side >= 0 && c.paths[side] == g.p.Path {
-			g.key, g.side = c.key, side
-			return c, c
-		}
-	}
 	g.key, g.side = tupleOf(&g.p)
+	if c := l.latest; c != nil && c.key.is(&g.key) && c.paths[g.side] == g.p.Path {
+		return c, c
+	}
 	if first = l.conns.get(&g.key); first == nil {
 		first = l.wake(&g.key)
 	}
@@ -65,7 +50,7 @@ func (l *connLists) find(g *segment) (c, first *conn) {
 		return nil, nil
 	}
 	if c = l.on(first, g.side, g.p.Path); c != nil && c.paths[g.side] == g.p.Path {
-		l.latest, l.ends, l.side = c, [2]netip.AddrPort{g.p.Src, g.p.Dst}, g.side
+		l.latest = c
 	}
 	return c, first
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// tomb is what is remembered of a connection that has ended, in 80 octets without a pointer: many more connections have
+// tomb is what is remembered of a connection that has ended, in 88 octets without a pointer: many more connections have
 // ended within the last half minute than are open, and the garbage collector need not walk through them. If another
 // segment comes for it, the connection is made from it again: see connLists.wake.
 type tomb struct {
