@@ -143,6 +143,7 @@ type shared struct {
 	histories historyPool
 	orderer   *orderer
 	unused    []*open // of connections that have ended
+	empty     []*conn // of connections that are in tombs
 	digestKey *DigestKey
 	none      open // what all closed connections share: nothing changes it
 
@@ -228,7 +229,7 @@ func (a *Assembler) Stats() Stats {
 	s.Unread = a.dec.Unread()
 	s.HalfOpenEvicted = a.halfOpen.evicted
 	s.Steps += a.dec.Steps() + a.senders.steps + a.halfOpen.steps + a.shared.histories.steps +
-		a.shared.orderer.steps + a.lists.conns.steps
+		a.shared.orderer.steps + a.lists.conns.steps + a.lists.graves.table.steps
 	return s
 }
 

@@ -19,8 +19,8 @@ var flagValuesOf = map[string][]string{
 }
 
 // takeFiles are the commands whose arguments are files or directories.
-var takeFiles = []string{"tap25 replay", "tap25 verify", "tap25 db psql", "tap25 spool ls", "tap25 spool verify",
-	"tap25 spool dump", "tap25 import"}
+var takeFiles = []string{"tap25 replay", "tap25 explain", "tap25 verify", "tap25 db psql", "tap25 spool ls",
+	"tap25 spool verify", "tap25 spool dump", "tap25 import"}
 
 // completeValues has shells complete the values of the flags of cmd and its commands, and its arguments.
 func completeValues(cmd *cobra.Command) {

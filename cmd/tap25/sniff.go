@@ -109,9 +109,7 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 			"every frame whole")
 	f.StringVar(&s.xdp, "xdp", "auto",
 		"where the XDP program runs: native (in the driver), generic (any driver, slower) or auto")
-	f.StringVar(&s.checksum, "checksum", "auto",
-		"what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
-			"auto accepts what its receiver acknowledged, unless it came again with a right one")
+	checksumFlag(f, &s.checksum)
 	retentionFlag(f, &s.retention, "", "'never' drops none; there is no default, because the law sets the period")
 	packAfterFlag(f, &s.packAfter)
 	endReadersFlag(f, &s.endReaders)

@@ -56,6 +56,10 @@ func New(ports []uint16) *Decoder {
 // into a buffer that the next call overwrites: a caller who keeps it must copy it.
 // After any other verdict p means nothing. Decode itself does not keep data.
 func (d *Decoder) Decode(t time.Time, link uint16, data []byte, wireLen int, p *Packet) Verdict {
+	if d.plain(link, data, p) { // nearly always
+		d.counts[TCPPort]++
+		return TCPPort
+	}
 	var w walk // set field by field: a literal would be copied
 	w.data, w.cut, w.seeds = data, min(max(wireLen-len(data), 0), maxCut), d.seeds
 	v := w.link(link)

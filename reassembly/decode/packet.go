@@ -49,6 +49,8 @@ type Packet struct {
 	// [Filler] in place of the others. Digest is that of the octets: see [DigestKey].
 	Unseen bool
 	Digest uint64
+
+	flow Flow // of Src and Dst, if the decoder made them
 }
 
 // Packet.Flags: the flags of RFC 9293 section 3.1 that matter here, with the

@@ -196,6 +196,7 @@ func (s *Store) writeState(w io.Writer, now time.Time) {
 		load = Span(now.Sub(s.LastLoad)) + " ago"
 	}
 	fmt.Fprintf(w, "database: %s, last load %s%s\n", size, load, s.DatabaseDisk.free())
+	fmt.Fprintf(w, "growth: %s\nretention: %s\n", s.Forecast.text(), s.Retention)
 }
 
 // free is "" for a disk that is not known.
