@@ -50,6 +50,12 @@ func newSession(t testing.TB, r *rand.Rand, port uint16) *session {
 	if r.IntN(4) == 0 {
 		s.tag = 1 + r.IntN(4000)
 	}
+	s.begin()
+	return s
+}
+
+// begin makes the handshake and the greeting.
+func (s *session) begin() {
 	s.send(0, nil, func(x *layers.TCP) { x.SYN, x.ACK = true, false })
 	s.seq[0]++
 	s.acked[1] = s.seq[0]
@@ -57,7 +63,6 @@ func newSession(t testing.TB, r *rand.Rand, port uint16) *session {
 	s.seq[1]++
 	s.acked[0] = s.seq[1]
 	s.reply("220 mx.example ESMTP\r\n")
-	return s
 }
 
 // send makes a frame of a segment at the sender's present number.

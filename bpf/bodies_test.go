@@ -13,6 +13,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/gopacket/layers"
 	"golang.org/x/sys/unix"
 
 	"tap25/reassembly"
@@ -253,6 +254,41 @@ func TestBodies_ACopyDoesNotTellTheTail(t *testing.T) {
 		return strings.Contains(row, "second@")
 	}) {
 		t.Errorf("the second mail is missing: %q", w.rows)
+	}
+}
+
+// TestBodies_PortsUsedAgain has a client reset a connection in a long message, and begin others on its ports.
+func TestBodies_PortsUsedAgain(t *testing.T) {
+	whole, bodies := newTapped(t, false), newTapped(t, true)
+	for i := range 40 {
+		r := rand.New(rand.NewPCG(9, uint64(i)))
+		s := message(t, uint16(42000+i))
+		for range 8 {
+			s.send(0, []byte(full))
+			s.seq[0] += uint32(len(full))
+		}
+		s.send(0, nil, func(x *layers.TCP) { x.RST, x.ACK = true, false })
+		frames := s.frames
+		for range 2 {
+			again := newSession(t, r, s.port)
+			again.six, again.tag = s.six, s.tag
+			again.frames = again.frames[:0]
+			again.seq = [2]uint32{s.seq[0] + uint32(r.IntN(1<<24)) - 1<<23, r.Uint32()}
+			again.begin()
+			frames = append(frames, again.talk()...)
+		}
+		var out [][]byte
+		for _, f := range frames {
+			out = append(out, f.frame)
+		}
+		whole.all(t, r, out)
+		bodies.all(t, r, out)
+		if diff := cmp.Diff(whole.rows, bodies.rows); diff != "" || len(whole.rows) < 3 {
+			t.Fatalf("%d: %d rows:\n%s", i, len(whole.rows), diff)
+		}
+	}
+	if bodies.stays == 0 {
+		t.Error("no payload stayed: this shows nothing")
 	}
 }
 
