@@ -7,7 +7,7 @@ bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
 
 as_postgres() { (cd / && setpriv --reuid=postgres --regid=postgres --clear-groups "$@"); }
 sql() { as_postgres psql -XAtq -h "$dir" -p 5499 -d postgres -v ON_ERROR_STOP=1 "$@"; }
-start() { as_postgres "$bin/pg_ctl" start -w -s -D "$dir/data" -l "$dir/log" -o "-k $dir -p 5499 -c listen_addresses= -c shared_buffers=256MB -c max_wal_size=4GB -c autovacuum=off -c jit=off -c max_locks_per_transaction=512"; }
+start() { as_postgres "$bin/pg_ctl" start -w -s -D "$dir/data" -l "$dir/log" -o "-k $dir -p 5499 -c listen_addresses= -c shared_buffers=256MB -c max_wal_size=4GB -c autovacuum=off -c jit=off -c max_locks_per_transaction=512 ${SETTINGS:-}"; }
 stop() { as_postgres "$bin/pg_ctl" stop -s -m fast -D "$dir/data"; }
 now() { date +%s.%N; }
 
@@ -21,6 +21,17 @@ if [ ! -d "$dir/data" ]; then
 fi
 trap 'stop || true; [ -n "${KEEP:-}" ] || rm -rf "$dir"' EXIT
 start
+
+# migrate makes the schema, as store/migrate.go does.
+migrate() {
+	local file path
+	sql -c "create schema tap25; create schema tap25_internal; create table tap25_internal.tap25_schema_version (version int)"
+	for file in "$migrations"/*.sql; do
+		path="pg_catalog, pg_temp"
+		[[ $(basename "$file") > 012 ]] || path="tap25_internal; set check_function_bodies = off"
+		{ echo "set search_path = $path;" && cat "$file"; } | sql --single-transaction -f -
+	done
+}
 
 # r(n, k) is a number in [0, 1), the same in each run; k keeps the columns apart. A power of it makes a few values common.
 [ -z "$fresh" ] || sql <<'END'

@@ -8,7 +8,10 @@ export PGOPTIONS='-c search_path=tap25,tap25_internal,public' # the names below 
 days=${DAYS:-100} per_day=${ROWS_A_DAY:-100000} first=${FIRST:-2026-06-01} # the last day must not be ahead of the clock
 total=$((days * per_day))
 
+heading() { printf '| part | octets a row |\n| --- | --- |\n'; }
+
 sizes() {
+	heading
 	sql -F ' | ' -c "select '| ' || coalesce(kind, 'all'), round(sum(size)::numeric / $total, 1) || ' |' from (
 		select regexp_replace(regexp_replace(c.relname, '^envelopes_\\d+_?', ''), '_idx$', '') as kind, pg_relation_size(c.oid) as size
 		from pg_class c where relname ~ '^envelopes_\\d+' and relkind in ('r', 'i')
@@ -17,13 +20,7 @@ sizes() {
 }
 
 fill() {
-	sql -c "create schema tap25; create schema tap25_internal; create table tap25_internal.tap25_schema_version (version int)"
-	local file path # as store/migrate.go runs them
-	for file in "$migrations"/*.sql; do
-		path="pg_catalog, pg_temp"
-		[[ $(basename "$file") > 012 ]] || path="tap25_internal; set check_function_bodies = off"
-		{ echo "set search_path = $path;" && cat "$file"; } | sql --single-transaction -f -
-	done
+	migrate
 	local d day t0
 	t0=$(now)
 	for ((d = 0; d < days; d++)); do
@@ -64,11 +61,12 @@ pack() {
 	done
 	awk -v n=$total -v a="$t0" -v b="$(now)" 'BEGIN { printf "\npacking: %.0f rows/s\n\n", n / (b - a) }'
 	sql -c "vacuum analyze"
+	heading
 	sql -F ' | ' -c "select '| ' || part, round(sum(pg_total_relation_size(inhrelid))::numeric / $total, 1) || ' |' from (
 		select inhrelid, case inhparent when 'blocks'::regclass then 'blocks' else 'which blocks have a value' end as part
 		from pg_inherits where inhparent in ('blocks'::regclass, 'block_prints'::regclass)) x group by part"
 }
-[ -z "$PACK" ] || pack
+[ -z "${PACK:-}" ] || pack
 
 row() { sql -c "select $1 from mail where seen_at >= '$first'::timestamptz + interval '$((days / 2)) days 7 hours' order by seen_at limit 1"; }
 one_from=$(row 'upper(mail_from)') one_to=$(row 'upper(rcpt_to)') ip=$(row 'host(client_ip)') server=$(row 'host(server_ip)')

@@ -251,7 +251,7 @@ CREATE TABLE tap25_internal.block_prints (
     first  integer NOT NULL,
     page   integer NOT NULL,
     prints smallint[] NOT NULL,
-    blocks integer[] NOT NULL,
+    blocks bit varying NOT NULL,
     CONSTRAINT block_prints_pkey PRIMARY KEY (page, day, first)
 ) PARTITION BY RANGE (day);
 
@@ -3670,8 +3670,9 @@ begin
     for m in select to_char(k.day, 'YYYYMM') as month, array_agg(distinct tap25_internal.print_page(hash, k.bits)) as pages
              from tap25_internal.packs k where k.day between since and before group by 1 order by 1
     loop
-        return query execute format('select q.day, array_agg(distinct q.blocks[i]) from tap25_internal.%I q join tap25_internal.packs k using (day, first)
+        return query execute format('select q.day, array_agg(distinct q.first + place - i) from tap25_internal.%I q join tap25_internal.packs k using (day, first)
             cross join lateral unnest(array_positions(q.prints, $2)) i
+            cross join lateral unnest(tap25_internal.bit_positions(q.blocks, array[i])) place
             where q.page = any ($3) and q.page = tap25_internal.print_page($1, k.bits) and q.day between $4 and $5 group by q.day order by q.day',
             'block_prints_' || m.month) using hash, tap25_internal.print_of(hash), m.pages, since, before;
     end loop;
@@ -4958,9 +4959,11 @@ begin
     insert into tap25_internal.packs (day, first, blocks, rows, bits) values (which, start, many, rows, width);
     execute format($query$
         insert into tap25_internal.%I (day, first, page, prints, blocks)
-        select $1, $2, (key >> 40)::integer as page, array_agg(((key & 65535) - 32768)::smallint), array_agg((key >> 16 & 16777215)::integer) from (
-            -- one number is sorted faster than page, block and print
-            select distinct (tap25_internal.print_page(hash, $3)::bigint << 40) + (number::bigint << 16) + tap25_internal.print_of(hash) + 32768 as key
+        select $1, $2, page, array_agg(((place & 65535) - 32768)::smallint),
+            string_agg(repeat('0', ((place >> 16) - case when before_page = page then before >> 16 else $2 end)::integer) || '1', '')::bit varying
+        from (select page, place, lag(page) over w as before_page, lag(place) over w as before from (
+            -- block and print in one number: they are sorted faster
+            select distinct tap25_internal.print_page(hash, $3) as page, (number::bigint << 16) + tap25_internal.print_of(hash) + 32768 as place
             from %s b cross join lateral (
                 with addresses as (
                     select a.value, n.sent, n.received from unnest(tap25_internal.block_addresses(b.addresses, b.odd_addresses, null))
@@ -4977,8 +4980,8 @@ begin
                 union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.client_ip) ip
                 union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.origin_ip) ip where ip is not null
                 union all select tap25_internal.print_hash('server', host(ip)) from unnest(b.server_ip) ip) h
-            where b.number >= $2 order by key
-        ) p group by page$query$, month, target) using which, start, width;
+            where b.number >= $2 order by page, place
+        ) p window w as (order by page, place)) p group by page$query$, month, target) using which, start, width;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.index_day(day date)
@@ -7047,7 +7050,7 @@ COMMENT ON COLUMN tap25_internal.block_prints.day IS 'The UTC day.';
 COMMENT ON COLUMN tap25_internal.block_prints.first IS 'packs.first.';
 COMMENT ON COLUMN tap25_internal.block_prints.page IS 'Other bits of the hashes.';
 COMMENT ON COLUMN tap25_internal.block_prints.prints IS '16 bits of each hash.';
-COMMENT ON COLUMN tap25_internal.block_prints.blocks IS 'The number of the block that has it, of each of prints.';
+COMMENT ON COLUMN tap25_internal.block_prints.blocks IS 'A set bit for each of prints, after a bit that is not set for each block that was left behind: the prints are in the order of their blocks, and the first block is that of first.';
 COMMENT ON TABLE tap25_internal.blocks IS 'Packed rows: a line is up to 8,000 rows of a day that follow one another in time. A partition for each packed day, blocks_YYYYMMDD. Numbers count from 1. docs/storage.md describes it.';
 COMMENT ON COLUMN tap25_internal.blocks.day IS 'The UTC day of the rows.';
 COMMENT ON COLUMN tap25_internal.blocks.number IS 'Number of the block within its day.';

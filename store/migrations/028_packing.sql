@@ -78,7 +78,7 @@ create table tap25_internal.block_prints (
     first  integer    not null,
     page   integer    not null,
     prints smallint[] not null,
-    blocks integer[]  not null,
+    blocks bit varying not null,
     primary key (page, day, first)
 ) partition by range (day);
 
@@ -536,8 +536,9 @@ begin
     for m in select to_char(k.day, 'YYYYMM') as month, array_agg(distinct tap25_internal.print_page(hash, k.bits)) as pages
              from tap25_internal.packs k where k.day between since and before group by 1 order by 1
     loop
-        return query execute format('select q.day, array_agg(distinct q.blocks[i]) from tap25_internal.%I q join tap25_internal.packs k using (day, first)
+        return query execute format('select q.day, array_agg(distinct q.first + place - i) from tap25_internal.%I q join tap25_internal.packs k using (day, first)
             cross join lateral unnest(array_positions(q.prints, $2)) i
+            cross join lateral unnest(tap25_internal.bit_positions(q.blocks, array[i])) place
             where q.page = any ($3) and q.page = tap25_internal.print_page($1, k.bits) and q.day between $4 and $5 group by q.day order by q.day',
             'block_prints_' || m.month) using hash, tap25_internal.print_of(hash), m.pages, since, before;
     end loop;
@@ -738,9 +739,11 @@ begin
     insert into tap25_internal.packs (day, first, blocks, rows, bits) values (which, start, many, rows, width);
     execute format($query$
         insert into tap25_internal.%I (day, first, page, prints, blocks)
-        select $1, $2, (key >> 40)::integer as page, array_agg(((key & 65535) - 32768)::smallint), array_agg((key >> 16 & 16777215)::integer) from (
-            -- one number is sorted faster than page, block and print
-            select distinct (tap25_internal.print_page(hash, $3)::bigint << 40) + (number::bigint << 16) + tap25_internal.print_of(hash) + 32768 as key
+        select $1, $2, page, array_agg(((place & 65535) - 32768)::smallint),
+            string_agg(repeat('0', ((place >> 16) - case when before_page = page then before >> 16 else $2 end)::integer) || '1', '')::bit varying
+        from (select page, place, lag(page) over w as before_page, lag(place) over w as before from (
+            -- block and print in one number: they are sorted faster
+            select distinct tap25_internal.print_page(hash, $3) as page, (number::bigint << 16) + tap25_internal.print_of(hash) + 32768 as place
             from %s b cross join lateral (
                 with addresses as (
                     select a.value, n.sent, n.received from unnest(tap25_internal.block_addresses(b.addresses, b.odd_addresses, null))
@@ -757,8 +760,8 @@ begin
                 union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.client_ip) ip
                 union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.origin_ip) ip where ip is not null
                 union all select tap25_internal.print_hash('server', host(ip)) from unnest(b.server_ip) ip) h
-            where b.number >= $2 order by key
-        ) p group by page$query$, month, target) using which, start, width;
+            where b.number >= $2 order by page, place
+        ) p window w as (order by page, place)) p group by page$query$, month, target) using which, start, width;
 end $$;
 
 -- Puts the blocks in the place of the partition, under locks that exclude loads and readers. Whoever is in the way is waited for for a
@@ -1143,7 +1146,7 @@ comment on column tap25_internal.block_prints.day is 'The UTC day.';
 comment on column tap25_internal.block_prints.first is 'packs.first.';
 comment on column tap25_internal.block_prints.page is 'Other bits of the hashes.';
 comment on column tap25_internal.block_prints.prints is '16 bits of each hash.';
-comment on column tap25_internal.block_prints.blocks is 'The number of the block that has it, of each of prints.';
+comment on column tap25_internal.block_prints.blocks is 'A set bit for each of prints, after a bit that is not set for each block that was left behind: the prints are in the order of their blocks, and the first block is that of first.';
 comment on table tap25_internal.making_blocks is 'Has no rows. Whoever packs locks it.';
 comment on view tap25_internal.mail_packed is 'The mail of packed days; a part for each day, so that a question about a time opens no other day. Made anew when a day is packed.';
 do $$
