@@ -88,7 +88,8 @@ func TestTombs_ChangeNothing(t *testing.T) {
 				}
 			}
 			if !bytes.Equal(rows[0].Bytes(), rows[1].Bytes()) || stats[0] != stats[1] {
-				t.Errorf("seed %d, limit %d: tombs change rows or counters\nwithout %+v\nwith    %+v", seed, limit, stats[0], stats[1])
+				t.Errorf("seed %d, limit %d: tombs change rows or counters\nwithout %+v\nwith    %+v", seed, limit, stats[0],
+					stats[1])
 			}
 		}
 	}

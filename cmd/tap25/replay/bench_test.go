@@ -1,0 +1,29 @@
+package replay
+
+import (
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"tap25/cmd/tap25/rows"
+)
+
+// BenchmarkReplay writes the rows of captures as JSON, to nowhere: of those that TAP25_BENCH_CAPTURES names, or of the
+// demo's.
+func BenchmarkReplay(b *testing.B) {
+	paths := strings.Fields(os.Getenv("TAP25_BENCH_CAPTURES"))
+	if len(paths) == 0 {
+		paths = []string{"../../../testdata/demo.pcap.gz"}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, path := range paths {
+			cfg := Config{Workers: 2, Stdout: io.Discard, Stderr: io.Discard}
+			s, err := Write(b.Context(), cfg, rows.Form{}, []string{path})
+			if err != nil || s.Rows == 0 {
+				b.Fatal("no rows: ", err)
+			}
+		}
+	}
+}
