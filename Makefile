@@ -5,7 +5,7 @@ SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-race race test-postgres17 check bounds live properties kills pack-kills evidence test-ha test-parquet fuzz bench clean storage
+.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-race race test-postgres17 check bounds live properties kills pack-kills evidence test-ha test-parquet test-citus fuzz bench clean storage
 
 all: build
 
@@ -209,6 +209,10 @@ test-ha: install-test ## leaders of a Patroni pair killed in mid-load, KILLS tim
 # The questions of docs/auditing.md, which DuckDB answers from exported files, and a file of random rows.
 test-parquet: install-duckdb ## DuckDB answers the auditor's questions from exported files
 	TAP25_TEST_REQUIRE=postgres,duckdb go test -count=1 -run '^TestDuckDB_' -v ./cmd/tap25 ./cmd/tap25/rowfile
+
+# A coordinator of Citus, which knows its workers, with a superuser: make test-citus TAP25_TEST_CITUS=postgres://...
+test-citus: ## a database that is distributed over several servers, at TAP25_TEST_CITUS
+	TAP25_TEST_REQUIRE=postgres,citus go test -count=1 -run '^TestDistribute_' -v ./store
 
 bench: ## benchmarks of the parts
 	go test -run '^$$' -bench . -benchmem ./...

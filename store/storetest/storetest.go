@@ -119,9 +119,12 @@ func NewCluster(t testing.TB) *cluster.Cluster {
 	return c
 }
 
-// Database makes an empty database in the shared cluster and returns its name.
+// Database makes an empty database in the shared cluster, or after [Citus] on its machines, and returns its name.
 func Database(t testing.TB) (name string) {
 	t.Helper()
+	if isCitus() {
+		return citusDatabase(t)
+	}
 	conn, err := pgconn.Connect(t.Context(), Cluster(t).DSN())
 	if err != nil {
 		t.Fatal(err)
@@ -134,9 +137,12 @@ func Database(t testing.TB) (name string) {
 	return name
 }
 
-// DSN names a database of the shared cluster.
+// DSN names a database of the shared cluster, or after [Citus] of the coordinator.
 func DSN(t testing.TB, name string) string {
 	t.Helper()
+	if isCitus() {
+		return citusNodes(t)[0].dsn(t, name)
+	}
 	return strings.Replace(Cluster(t).DSN(), "dbname=postgres", "dbname="+name, 1)
 }
 
