@@ -34,7 +34,7 @@ func (db *DB) Distribute(ctx context.Context) (d Distribution, err error) {
 		return d, err
 	}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		if d, err = db.distribution(ctx, tx); err != nil || !d.Before.IsZero() {
+		if d, err = distribution(ctx, tx); err != nil || !d.Before.IsZero() {
 			return err
 		}
 		if err := distributable(ctx, tx); err != nil {
@@ -51,21 +51,26 @@ func (db *DB) Distribute(ctx context.Context) (d Distribution, err error) {
 	return d, nil
 }
 
+// asker is a connection or a transaction.
+type asker interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
 // distribution returns how the rows are divided; zero: they are not.
-func (db *DB) distribution(ctx context.Context, tx pgx.Tx) (d Distribution, err error) {
-	err = tx.QueryRow(ctx, "select distributed_at from tap25_internal.distribution").Scan(&d.Before)
+func distribution(ctx context.Context, db asker) (d Distribution, err error) {
+	err = db.QueryRow(ctx, "select distributed_at from tap25_internal.distribution").Scan(&d.Before)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return d, nil
 	}
 	if err != nil {
 		return d, err
 	}
-	return d, divided(ctx, tx, &d)
+	return d, divided(ctx, db, &d)
 }
 
 // divided asks Citus about the tables.
-func divided(ctx context.Context, tx pgx.Tx, d *Distribution) error {
-	return tx.QueryRow(ctx, `select (select extversion from pg_extension where extname = 'citus'),
+func divided(ctx context.Context, db asker, d *Distribution) error {
+	return db.QueryRow(ctx, `select (select extversion from pg_extension where extname = 'citus'),
 		(select count(distinct p.groupid) from pg_dist_shard s join pg_dist_placement p using (shardid)
 		    where s.logicalrelid = 'tap25_internal.envelopes'::regclass),
 		(select count(*) from pg_dist_shard s where s.logicalrelid = 'tap25_internal.envelopes'::regclass),

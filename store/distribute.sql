@@ -28,6 +28,10 @@ comment on column tap25_internal.held.entered is 'The transaction that loaded th
 update tap25_internal.envelopes set entered = xmin;
 update tap25_internal.misdated set entered = xmin;
 
+-- Now, so that no shard gets a right of a sensor.
+insert into tap25_internal.distribution (citus) select extversion from pg_extension where extname = 'citus';
+do $$ begin perform tap25_internal.grant_roles(); end $$;
+
 -- Citus takes functions that name the columns of a view for parts of it, and refuses the circle. So the views are empty
 -- while the tables are distributed, and stay on the coordinator, which expands them before it divides a question.
 create temporary table views on commit drop as
@@ -78,6 +82,4 @@ begin
         || ') as once where once.seen_at >= coalesce($1, ''-infinity'') and once.seen_at < coalesce($2, ''infinity'')' using since, before;
 end $$;
 
-insert into tap25_internal.distribution (citus) select extversion from pg_extension where extname = 'citus';
-do $$ begin perform tap25_internal.grant_roles(); end $$;
 set local citus.enable_ddl_propagation = on;

@@ -4555,6 +4555,9 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+    propagates constant text := coalesce(current_setting('citus.enable_ddl_propagation', true), 'on');
+    t regclass;
 begin
     -- The machines of a distributed database know the owner alone, who asks for everybody.
     perform set_config('citus.enable_ddl_propagation', 'off', true);
@@ -4567,10 +4570,14 @@ begin
         grant select on tap25_internal.distribution to tap25_admin;
     end if;
     if tap25_internal.is_distributed() and exists (select from pg_roles where rolname = 'tap25_sensor') then
-        revoke insert on tap25_internal.envelopes, tap25_internal.misdated from tap25_sensor;
+        for t in select i.inhrelid from pg_inherits i where i.inhparent = 'tap25_internal.envelopes'::regclass
+            union all values ('tap25_internal.envelopes'::regclass), ('tap25_internal.misdated'::regclass)
+        loop
+            execute format('revoke insert on %s from tap25_sensor', t);
+        end loop;
         revoke execute on function tap25_internal.pack_day from tap25_sensor;
     end if;
-    perform set_config('citus.enable_ddl_propagation', 'on', true);
+    perform set_config('citus.enable_ddl_propagation', propagates, true);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_012()

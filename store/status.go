@@ -25,6 +25,7 @@ type Status struct {
 	Frozen      int64      `json:"frozen_days"`
 	IndexBits   int        `json:"index_bits"`        // of a hash, in the indexes of addresses of new days
 	IndexedFor  int64      `json:"indexed_for_a_day"` // how many rows a day that is for
+	Servers     int        `json:"servers,omitempty"` // that a distributed database's rows are on; else 0
 	Held        int64      `json:"held"`
 	Misdated    int64      `json:"misdated"`
 	Expired     int64      `json:"expired_days"`
@@ -87,6 +88,11 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	if err := db.packedStatus(ctx, &s); err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
 	}
+	d, err := distribution(ctx, db.conn)
+	if err != nil {
+		return s, fmt.Errorf("ask for the status: %w", err)
+	}
+	s.Servers = d.Workers
 	s.BytesPerRow = s.Bytes / max(s.Rows, 1)
 	if jit {
 		s.warn("jit is on, and compiling a query over hundreds of days can take seconds: set jit = off in " +
