@@ -5,7 +5,7 @@ SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-race race test-postgres17 check bounds live properties kills pack-kills evidence test-ha test-parquet test-citus fuzz bench clean storage
+.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills pack-rows evidence test-ha test-parquet test-citus fuzz bench clean storage
 
 all: build
 
@@ -34,9 +34,9 @@ SYSCONFDIR ?= /etc
 PROGRAM ?= bin/tap25
 install: current ## program, manual pages, completion and unit below PREFIX (/usr/local)
 	install -D $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tap25
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 7) $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	bin/tap25 man --dir $(DESTDIR)$(PREFIX)/share/man/man1
+	bin/tap25 man --dir $(DESTDIR)$(PREFIX)/share/man
 	bin/tap25 completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tap25
 	bin/tap25 completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tap25
 	bin/tap25 completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tap25.fish
@@ -50,6 +50,7 @@ install: current ## program, manual pages, completion and unit below PREFIX (/us
 # What install has installed. The settings stay, and so does the state: records of mail, keys, and the private cluster.
 uninstall: ## remove what install installed; settings and data stay
 	rm -f $(DESTDIR)$(PREFIX)/bin/tap25 $(DESTDIR)$(PREFIX)/share/man/man1/tap25.1 $(DESTDIR)$(PREFIX)/share/man/man1/tap25-*.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/tap25.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man7/tap25-sql.7 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tap25 $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tap25 \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tap25.fish $(DESTDIR)$(PREFIX)/lib/systemd/system/tap25.service \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/tap25.conf
@@ -102,16 +103,27 @@ bin/mta bin/haproxy bin/dovecot bin/pgbouncer bin/prometheus:
 demo: go install-run build ## replay a capture of real mail and answer an auditor's questions
 	sh docs/demo.sh
 
-# Most of the time of the plain tests is waiting: the race detector's run beside them.
+# Much of the time of the tests is waiting: those of the command, in two halves, the others, and the race detector's run beside
+# each other.
 # The name of the file of skipped tests is new each time: so go test does not take a test that was skipped from its cache.
 test: go install-test build check ## install what the tests need and run everything; root features when root
 	+@TAP25_TEST_SKIPS=$$(mktemp); export TAP25_TEST_SKIPS; status=0; \
-	$(MAKE) --no-print-directory -j2 --output-sync=target test-plain test-race || status=$$?; \
+	$(MAKE) --no-print-directory -j4 --output-sync=target test-command test-command-live test-plain test-race || status=$$?; \
 	if [ -s $$TAP25_TEST_SKIPS ]; then echo; echo 'Skipped tests, by what was missing:'; sort $$TAP25_TEST_SKIPS | uniq -c; \
 	else echo; echo 'Nothing was skipped.'; fi; rm $$TAP25_TEST_SKIPS; exit $$status
 
+# The longest first.
 test-plain:
-	go test -timeout 20m ./...
+	go test -timeout 20m ./store $$(go list ./... | grep -v '/cmd/tap25$$')
+
+# The environment of a process names the state directory, so these can only run beside each other in two processes. One half has
+# the live tests and the archives of a release.
+HALF = ^Test(Sniff|Live|Packaging)_
+test-command:
+	go test -timeout 20m -skip '$(HALF)' ./cmd/tap25
+
+test-command-live:
+	go test -timeout 20m -run '$(HALF)' ./cmd/tap25
 
 # What has goroutines of its own. Of reassembly these are the workers of a replay; of store the loader, finishing a day and
 # signing: the rest of its tests wait for a server.
@@ -185,6 +197,7 @@ properties: ## CASES random cases of each property
 	@echo "seed $(SEED), $(CASES) cases of each property of the dialogue, $$(($(CASES) / 50)) of each of the assembler"
 	go test -count=1 -timeout 4h -run Property -v ./reassembly/smtp -rapid.checks=$(CASES) -rapid.seed=$(SEED)
 	go test -count=1 -timeout 4h -run 'Assembler_(Loss|Order|Split)' -v ./reassembly -rapid.checks=$$(($(CASES) / 50)) -rapid.seed=$(SEED)
+	TAP25_TEST_LONG=1 go test -count=1 -timeout 1h -run TestBodies_ChangeNoRow -v ./bpf
 
 # The faults around spool and database in their long form: hundreds of kills, a million rows, ten minutes without a database. One
 # package at a time: how fast the rows of those ten minutes drain is asserted.
@@ -194,6 +207,9 @@ kills: ## kills, faults and ten minutes without a database: forty minutes
 
 pack-kills: ## packing of a day killed at 200 random points: ten minutes
 	TAP25_TEST_REQUIRE=postgres TAP25_TEST_KILLS=full go test -count=1 -timeout 1h -run TestPack_Every -v ./store
+
+pack-rows: ## 10,000,000 rows packed, unpacked and compared: ten minutes
+	TAP25_TEST_REQUIRE=postgres TAP25_TEST_KILLS=full go test -count=1 -timeout 4h -run TestPack_RowsOfAProvider -v ./store
 
 # EDITS random changes of a database, by whoever has all rights on it; 'tap25 verify' finds and names each.
 EDITS ?= 1000
@@ -213,6 +229,20 @@ test-parquet: install-duckdb ## DuckDB answers the auditor's questions from expo
 # A coordinator of Citus, which knows its workers, with a superuser: make test-citus TAP25_TEST_CITUS=postgres://...
 test-citus: ## a database that is distributed over several servers, at TAP25_TEST_CITUS
 	TAP25_TEST_REQUIRE=postgres,citus go test -count=1 -run '^TestDistribute_' -v ./store
+
+# tap25 beside Suricata and tshark, if they are installed, and beside programs that do nothing with the frames: the section
+# "Beside others" of docs/measurements.md. PEERS has more flags, such as '-rounds 1' (bin/peers replay -h). Captures stay in
+# bin/captures, 4 GB, for the next run; root makes them. Under sudo nothing is built, see current.
+.PHONY: bench-peers bench-live
+bench-peers: bin/peers ## tap25 beside other programs on captures: ten minutes (root, the first time)
+	bin/peers replay $(PEERS)
+bench-live: bin/peers ## tap25 beside other programs on an interface: twenty minutes (root)
+	bin/peers live $(PEERS)
+.PHONY: bin/peers
+bin/peers: current
+	@[ "$$(id -u)" != 0 ] || PATH=$$PATH:/usr/sbin command -v smtp-source >/dev/null || $(MAKE) --no-print-directory bin/mta
+	@[ -z "$$SUDO_UID" ] || [ -x $@ ] || { echo "$@ is missing: run 'make build bin/peers' first" >&2; exit 1; }
+	@[ -n "$$SUDO_UID" ] || { go build -o $@ ./bench/peers && go test -c -o bin/bpf.test ./bpf; }
 
 bench: ## benchmarks of the parts
 	go test -run '^$$' -bench . -benchmem ./...

@@ -16,7 +16,7 @@ import (
 )
 
 // loadEgressProgram loads the program of egress.c with the maps of the one at XDP. It has a walk of its own: the two
-// may run on one CPU at once.
+// may run on one CPU at once. It has no marks: there a frame has not been cut into segments yet.
 func loadEgressProgram(shared map[string]*ebpf.Map, workers *ebpf.VariableSpec) (*ebpf.Program, error) {
 	spec, err := loadEgress()
 	if err != nil {
@@ -27,7 +27,7 @@ func loadEgressProgram(shared map[string]*ebpf.Map, workers *ebpf.VariableSpec) 
 		return nil, fmt.Errorf("set constants of the program for egress: %w", err)
 	}
 	shared = maps.Clone(shared)
-	for _, own := range []string{"scratch", ".rodata"} {
+	for _, own := range []string{"scratch", ".rodata", "looks", "flows", "marks"} {
 		delete(shared, own)
 	}
 	all, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: shared})

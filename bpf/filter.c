@@ -63,12 +63,14 @@ enum verdict {
 	VERDICTS,
 };
 
-// frame stands before each frame in a ring. lost is how many frames found this ring full before it. The variable makes
-// bpf2go generate the type.
+// frame stands before each frame in a ring. lost is how many frames found this ring full before it. If its flow is
+// marked, mark is the index of the mark plus one. If its payload stays in the kernel, captured is the length of its
+// headers, and unseen that of its payload: see body.h. The variable makes bpf2go generate the type.
 struct frame {
 	__u64 boot_ns, lost;
 	__u32 length, captured, ifindex;
 	enum verdict verdict;
+	__u32 mark, unseen;
 } *for_bpf2go;
 
 // ring_count counts the frames of one interface for one ring: copied whole or cut, their octets on the wire, and those
@@ -129,6 +131,8 @@ struct {
 	__type(key, __u32);
 	__array(values, struct ring);
 } rings SEC(".maps");
+
+#include "body.h"
 
 // plain decides what is nearly all traffic without the walk: IP directly after Ethernet or after one tag. It returns
 // VERDICTS if it cannot decide. Of a frame that is dropped *worker is what it holds, to be counted, or 0.
@@ -229,30 +233,37 @@ static __noinline int count(__u32 what)
 // the next frame of that ring reports.
 static __noinline int rest(CONTEXT *ctx, __u32 v, __u32 worker, __u64 *counts)
 {
+	struct look *l = 0;
 	if (v == VERDICTS)
 		v = deep(ctx, &worker);
+	else
+		l = examine(ctx);
 	KEEP(v);
 	counts[v & (VERDICTS - 1)]++; // there are eight; the mask is for the verifier
 	if (v > VERDICT_UNDECIDED)
 		return worker ? count(worker) : 0;
 
-	// bpf_ringbuf_reserve wants a constant size. The classes are acknowledgments, Ethernet, jumbo frames, and what a
-	// card has merged (LRO).
+	// bpf_ringbuf_reserve wants a constant size. The classes are acknowledgments and headers alone, Ethernet, jumbo
+	// frames, and what a card has merged (LRO).
 	__u64 length = frame_length(ctx), *lost = bpf_map_lookup_elem(&losses, &worker);
-	__u64 room = length <= 176 ? 176 : length <= 1536 ? 1536 : length <= 9216 ? 9216 : LARGEST, size = length < room ? length : room;
+	__u64 need = stays(l) ? 0 : length; // headers alone, and a struct body, fit the smallest class
+	__u64 room = need <= 176 ? 176 : need <= 1536 ? 1536 : need <= 9216 ? 9216 : LARGEST, size = length < room ? length : room;
 	struct ring_count *n = bpf_map_lookup_elem(&ring_counts, &worker);
 	void *ring = bpf_map_lookup_elem(&rings, &worker);
 	if (!n || !lost || !ring)
 		return 0;
 
 	struct frame *f = bpf_ringbuf_reserve(ring, sizeof(*f) + room, 0);
+	follow(l, f != 0);
 	if (!f) {
 		n->full++;
 		return __sync_fetch_and_add(lost, 1);
 	}
-	*f = (struct frame){ bpf_ktime_get_boot_ns(), *lost, length, size, interface(ctx), v };
+	*f = (struct frame){ bpf_ktime_get_boot_ns(), *lost, length, size, interface(ctx), v, marked(l) };
 	KEEP(size);
-	if (size - 1 >= room || load_bytes(ctx, 0, f + 1, size)) // never true; the verifier wants the bound
+	if (stays(l))
+		copy_headers(ctx, f, l);
+	else if (size - 1 >= room || load_bytes(ctx, 0, f + 1, size)) // never true; the verifier wants the bound
 		f->captured = 0;
 	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP); // the reader polls: a wake-up a frame costs five times as much
 

@@ -3,6 +3,7 @@
 package bpf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,11 @@ type Config struct {
 	InterceptPorts []uint16
 	RingBytes      int  // of each ring, rounded up to a power of two; 0: 32 MiB
 	Inline         bool // leave every frame to the host, and see also what the host sends
+	// Bodies leaves payloads of messages in the kernel, as far as Marks allow it.
+	Bodies bool
+
+	shortest uint32 // SHORTEST of body.h; 0: as there
+	longBody int64  // 0: longBody
 }
 
 // Mode is where the program runs.
@@ -56,6 +62,10 @@ type Filter struct {
 	taps    map[string]*tap
 	rings   []*Ring
 	inner   []*ebpf.Map
+
+	marks       []*Marks // of each worker; nil without Config.Bodies
+	marksMemory []byte
+	digestKey   [192]uint64
 
 	mu sync.Mutex // of the taps' links
 }
@@ -95,11 +105,19 @@ func Load(cfg Config) (*Filter, error) {
 		return nil, fmt.Errorf("set constants of the XDP program: %w", err)
 	}
 	f := &Filter{taps: map[string]*tap{}}
+	if err := setBodies(spec, &cfg, &f.digestKey); err != nil {
+		return nil, fmt.Errorf("set constants of the XDP program: %w", err)
+	}
 	if err := f.load(spec, cfg); err != nil {
 		return nil, explainLoad(errors.Join(err, f.Close()))
 	}
 	for i := range cfg.Workers {
 		if err := f.addRing(i, size); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	if cfg.Bodies {
+		if err := f.addMarks(cfg.Workers, size, cmp.Or(cfg.longBody, longBody)); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 	}
@@ -321,6 +339,9 @@ func (f *Filter) Close() error {
 			errs = append(errs, t.egress.Close())
 		}
 	}
-	f.rings, f.inner, f.taps = nil, nil, nil
+	if f.marksMemory != nil {
+		errs = append(errs, unix.Munmap(f.marksMemory))
+	}
+	f.rings, f.inner, f.taps, f.marks, f.marksMemory = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -21,6 +21,14 @@ type filterDatagram struct {
 	Path      uint32
 }
 
+type filterFlow struct {
+	_           structs.HostLayout
+	Source      [16]uint8
+	Destination [16]uint8
+	Ports       uint32
+	Tag         uint32
+}
+
 type filterFrame struct {
 	_        structs.HostLayout
 	BootNs   uint64
@@ -29,6 +37,46 @@ type filterFrame struct {
 	Captured uint32
 	Ifindex  uint32
 	Verdict  filterVerdict
+	Mark     uint32
+	Unseen   uint32
+}
+
+type filterKind uint32
+
+const (
+	filterKindKIND_NONE    filterKind = 0
+	filterKindKIND_DATA    filterKind = 1
+	filterKindKIND_COUNTED filterKind = 2
+)
+
+type filterLook struct {
+	_         structs.HostLayout
+	Index     uint32
+	Seq       uint32
+	Length    uint32
+	Headers   uint32
+	Continues uint32
+	Stays     uint32
+	Before    uint64
+	Found     uint64
+	Sum       uint64
+	Body      struct {
+		_      structs.HostLayout
+		Digest uint64
+		Tail   uint64
+	}
+	Payload [200]uint64
+}
+
+type filterMark struct {
+	_     structs.HostLayout
+	From  uint32
+	Until uint32
+	Ack   uint32
+	Kind  filterKind
+	Start uint32
+	Next  uint32
+	Tail  uint64
 }
 
 type filterPlacement struct {
@@ -79,17 +127,23 @@ type filterWalk struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	filterMapFlows      = "flows"
 	filterMapFragmented = "fragmented"
+	filterMapLooks      = "looks"
 	filterMapLosses     = "losses"
+	filterMapMarks      = "marks"
 	filterMapRingCounts = "ring_counts"
 	filterMapRings      = "rings"
 	filterMapScratch    = "scratch"
 	filterMapVerdicts   = "verdicts"
 	filterProgTap25     = "tap25"
 	filterVarAction     = "action"
+	filterVarBodies     = "bodies"
+	filterVarDigestKey  = "digest_key"
 	filterVarForBpf2go  = "for_bpf2go"
 	filterVarPorts      = "ports"
 	filterVarServices   = "services"
+	filterVarShortest   = "shortest"
 	filterVarTunnels    = "tunnels"
 	filterVarUnreads    = "unreads"
 	filterVarWorkers    = "workers"
@@ -144,8 +198,11 @@ type filterProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type filterMapSpecs struct {
+	Flows      *ebpf.MapSpec `ebpf:"flows"`
 	Fragmented *ebpf.MapSpec `ebpf:"fragmented"`
+	Looks      *ebpf.MapSpec `ebpf:"looks"`
 	Losses     *ebpf.MapSpec `ebpf:"losses"`
+	Marks      *ebpf.MapSpec `ebpf:"marks"`
 	RingCounts *ebpf.MapSpec `ebpf:"ring_counts"`
 	Rings      *ebpf.MapSpec `ebpf:"rings"`
 	Scratch    *ebpf.MapSpec `ebpf:"scratch"`
@@ -157,9 +214,12 @@ type filterMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type filterVariableSpecs struct {
 	Action    *ebpf.VariableSpec `ebpf:"action"`
+	Bodies    *ebpf.VariableSpec `ebpf:"bodies"`
+	DigestKey *ebpf.VariableSpec `ebpf:"digest_key"`
 	ForBpf2go *ebpf.VariableSpec `ebpf:"for_bpf2go"`
 	Ports     *ebpf.VariableSpec `ebpf:"ports"`
 	Services  *ebpf.VariableSpec `ebpf:"services"`
+	Shortest  *ebpf.VariableSpec `ebpf:"shortest"`
 	Tunnels   *ebpf.VariableSpec `ebpf:"tunnels"`
 	Unreads   *ebpf.VariableSpec `ebpf:"unreads"`
 	Workers   *ebpf.VariableSpec `ebpf:"workers"`
@@ -185,8 +245,11 @@ func (o *filterObjects) Close() error {
 //
 // It can be passed to loadFilterObjects or ebpf.CollectionSpec.LoadAndAssign.
 type filterMaps struct {
+	Flows      *ebpf.Map `ebpf:"flows"`
 	Fragmented *ebpf.Map `ebpf:"fragmented"`
+	Looks      *ebpf.Map `ebpf:"looks"`
 	Losses     *ebpf.Map `ebpf:"losses"`
+	Marks      *ebpf.Map `ebpf:"marks"`
 	RingCounts *ebpf.Map `ebpf:"ring_counts"`
 	Rings      *ebpf.Map `ebpf:"rings"`
 	Scratch    *ebpf.Map `ebpf:"scratch"`
@@ -195,8 +258,11 @@ type filterMaps struct {
 
 func (m *filterMaps) Close() error {
 	return _FilterClose(
+		m.Flows,
 		m.Fragmented,
+		m.Looks,
 		m.Losses,
+		m.Marks,
 		m.RingCounts,
 		m.Rings,
 		m.Scratch,
@@ -209,9 +275,12 @@ func (m *filterMaps) Close() error {
 // It can be passed to loadFilterObjects or ebpf.CollectionSpec.LoadAndAssign.
 type filterVariables struct {
 	Action    *ebpf.Variable `ebpf:"action"`
+	Bodies    *ebpf.Variable `ebpf:"bodies"`
+	DigestKey *ebpf.Variable `ebpf:"digest_key"`
 	ForBpf2go *ebpf.Variable `ebpf:"for_bpf2go"`
 	Ports     *ebpf.Variable `ebpf:"ports"`
 	Services  *ebpf.Variable `ebpf:"services"`
+	Shortest  *ebpf.Variable `ebpf:"shortest"`
 	Tunnels   *ebpf.Variable `ebpf:"tunnels"`
 	Unreads   *ebpf.Variable `ebpf:"unreads"`
 	Workers   *ebpf.Variable `ebpf:"workers"`

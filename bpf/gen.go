@@ -35,5 +35,5 @@
 // at egress before Linux 6.6.
 package bpf
 
-//go:generate go tool bpf2go -go-package bpf -target bpfel -type verdict -type frame -type ring_count filter filter.c -- -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
-//go:generate go tool bpf2go -go-package bpf -target bpfel -no-global-types egress egress.c -- -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
+//go:generate go tool bpf2go -go-package bpf -target bpfel -type verdict -type frame -type ring_count -type kind filter filter.c -- -O2 -mcpu=v3 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
+//go:generate go tool bpf2go -go-package bpf -target bpfel -no-global-types egress egress.c -- -O2 -mcpu=v3 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu

@@ -27,7 +27,7 @@ const (
 )
 
 // frameHeader is the size of struct frame of filter.c, before the bytes of each frame.
-const frameHeader = 32
+const frameHeader = 40
 
 // Frame is one frame in a ring.
 type Frame struct {
@@ -37,7 +37,19 @@ type Frame struct {
 	Interface int    // index of the interface
 	Verdict   Verdict
 	Data      []byte // in the ring, valid until the next call of Next
+	mark      uint32 // index of the mark of its flow, plus one; 0: none
+	Unseen    Unseen // its payload, if that has stayed in the kernel: then Data is the headers
 }
+
+// Unseen is a payload that stays in the kernel.
+type Unseen struct {
+	Octets int     // 0: the frame is whole
+	Digest uint64  // with Filter.DigestKey, by NH of UMAC, in words of 64 bits in little-endian order
+	Tail   [2]byte // the last two octets
+}
+
+// bodyHeader is the size of struct body of body.h.
+const bodyHeader = 16
 
 // Ring reads one worker's ring buffer by polling, without wake-ups: these cost five
 // times what the copy does. Not for concurrent use.
@@ -115,7 +127,13 @@ func (r *Ring) Next(f *Frame) bool {
 		captured := binary.LittleEndian.Uint32(record[20:])
 		f.Interface = int(binary.LittleEndian.Uint32(record[24:]))
 		f.Verdict = Verdict(binary.LittleEndian.Uint32(record[28:]))
-		f.Data = record[frameHeader : frameHeader+captured]
+		f.mark, f.Unseen = binary.LittleEndian.Uint32(record[32:]), Unseen{}
+		unseen := int(binary.LittleEndian.Uint32(record[36:]))
+		if record = record[frameHeader:]; unseen > 0 {
+			f.Unseen = Unseen{unseen, binary.LittleEndian.Uint64(record), [2]byte(record[14:16])}
+			record = record[bodyHeader:]
+		}
+		f.Data = record[:captured]
 		return true
 	}
 }

@@ -9,13 +9,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tap25/bpf"
 )
 
 // Frame is one captured frame.
 type Frame struct {
-	Time   time.Time // receive time, UTC
-	Data   []byte    // valid until the next call of Next, but see Files.KeepFrames
-	Length int       // octets on the wire; more than len(Data) if a snaplen cut it
+	Time   time.Time  // receive time, UTC
+	Data   []byte     // valid until the next call of Next, but see Files.KeepFrames
+	Unseen bpf.Unseen // payload that a live source has left in the kernel; then Data is the headers alone
+	Length int        // octets on the wire; more than len(Data) if a snaplen cut it
 	// LINKTYPE_ number of https://www.tcpdump.org/linktypes.html; 8 bits do not hold 276, Linux cooked v2
 	LinkType uint16
 	File     int // index of the file, or interface, it came from

@@ -29,6 +29,7 @@ type LiveConfig struct {
 	Ports          []uint16 // nil: 25
 	InterceptPorts []uint16 // UDP ports of lawful intercepts; nil: 30030
 	Inline         bool     // leave the frames to the host too
+	Bodies         bool     // leave octets of messages in the kernel: see Worker.Ahead
 	Mode           bpf.Mode
 }
 
@@ -49,6 +50,7 @@ type Live struct {
 type Worker struct {
 	live  *Live
 	ring  *bpf.Ring
+	marks *bpf.Marks // nil without LiveConfig.Bodies
 	raw   bpf.Frame
 	clock clock
 	steps atomic.Uint64 // clock.steps, for Stats
@@ -79,13 +81,15 @@ func OpenLive(cfg LiveConfig) (*Live, error) {
 	var err error
 	l.filter, err = bpf.Load(bpf.Config{
 		Interfaces: cfg.Interfaces, Ports: cfg.Ports, InterceptPorts: cfg.InterceptPorts, Workers: cfg.Workers,
-		RingBytes: cfg.RingBytes, Inline: cfg.Inline,
+		RingBytes: cfg.RingBytes, Inline: cfg.Inline, Bodies: cfg.Bodies,
 	})
 	if err != nil {
 		return nil, err
 	}
 	for i := range max(cfg.Workers, 1) {
-		l.workers = append(l.workers, &Worker{live: l, ring: l.filter.Ring(i), clock: newClock()})
+		l.workers = append(l.workers, &Worker{
+			live: l, ring: l.filter.Ring(i), marks: l.filter.Marks(i), clock: newClock(),
+		})
 	}
 	if err := l.attachAll(); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -139,6 +143,12 @@ func (l *Live) Stats() (LiveStats, error) {
 	return stats, err
 }
 
+// Bodies reports whether payloads may stay in the kernel.
+func (l *Live) Bodies() bool { return l.cfg.Bodies }
+
+// DigestKey is the secret with which payloads are digested that stay in the kernel.
+func (l *Live) DigestKey() *[192]uint64 { return l.filter.DigestKey() }
+
 // Unread reads what was in frames that the kernel dropped and that may have held a tunnel.
 func (l *Live) Unread() ([]bpf.Unread, error) { return l.filter.Unread() }
 
@@ -187,12 +197,24 @@ func (w *Worker) Next(f *Frame) error {
 		w.tick()
 	}
 	f.Time = w.clock.wall(w.raw.BootNanos)
-	f.Data = w.raw.Data
+	f.Data, f.Unseen = w.raw.Data, w.raw.Unseen
 	f.Length = w.raw.Length
 	f.LinkType = liveLinkType
 	f.File = w.live.position(w.raw.Interface)
 	f.Lost = w.raw.Lost
 	return nil
+}
+
+// Ahead takes where the sender of the last frame is in a message, so that what follows may stay in the kernel. With
+// LiveConfig.Bodies it must be called after each frame.
+func (w *Worker) Ahead(b bpf.Body) { w.marks.Ahead(&w.raw, b) }
+
+// Marks counts the marks of connections in messages.
+func (w *Worker) Marks() (c bpf.MarkCounts) {
+	if w.marks != nil {
+		c = w.marks.Counts()
+	}
+	return c
 }
 
 // tick syncs the clock if due, and returns the boot time.
@@ -201,6 +223,9 @@ func (w *Worker) tick() uint64 {
 	if w.clock.due(boot) {
 		w.clock.sync(boot, offset)
 		w.steps.Store(w.clock.steps)
+		if w.marks != nil {
+			w.marks.Sweep(boot)
+		}
 	}
 	return boot
 }

@@ -18,7 +18,7 @@ tree-%: build
 	rm -rf $(DIST)/$*
 	GOARCH=$* go build -trimpath -ldflags '-s -w' -o $(DIST)/$*/tap25 ./cmd/tap25
 	$(MAKE) --no-print-directory install PROGRAM=$(DIST)/$*/tap25 DESTDIR=$(DIST)/$*/root PREFIX=/usr
-	gzip -9n $(DIST)/$*/root/usr/share/man/man1/*
+	gzip -9n $(DIST)/$*/root/usr/share/man/man*/*
 
 deb-%: tree-%
 	ARCH=$* VERSION=$(DEB_VERSION) TREE=$(DIST)/$*/root sh packaging/debian/build.sh $(DIST)/tap25_$(DEB_VERSION)_$*.deb

@@ -42,6 +42,9 @@ type Config struct {
 	// the callee's to keep.
 	Emit func(*smtp.Envelope)
 
+	// DigestKey is the one with which payloads are digested that were left in the kernel: see [Assembler.Headers].
+	DigestKey *DigestKey
+
 	MaxConns    int           // connections with payload at a time; default 131072
 	MaxHalfOpen int           // connections without payload so far; default 1048576, 48 MiB
 	MaxHeld     int64         // bytes held for all connections, gopacket's unused pages among them; default 256 MiB
@@ -72,6 +75,7 @@ type Stats struct {
 	PayloadBytes   int64 // of TCP, as captured
 	DeliveredBytes int64 // in order
 	DuplicateBytes int64 // seen before
+	UnseenBytes    int64 // of PayloadBytes, those that were left in the kernel
 	// of segments that no host accepts: a wrong checksum (see Auto), no ACK or an absurd one, after the end, far
 	// outside the window
 	IgnoredBytes int64
@@ -120,6 +124,9 @@ type Assembler struct {
 	shared   *shared
 	names    names
 
+	current *conn // of the last frame; nil: none
+	side    int   // of its sender
+
 	behind  bool         // the last sweep has left some
 	leisure *atomic.Bool // while it is true, a sweep leaves nothing; nil: the bound for a frame holds
 }
@@ -136,7 +143,9 @@ type shared struct {
 	histories historyPool
 	orderer   *orderer
 	unused    []*open // of connections that have ended
-	none      open    // what all closed connections share: nothing changes it
+	empty     []*conn // of connections that are in tombs
+	digestKey *DigestKey
+	none      open // what all closed connections share: nothing changes it
 
 	trace func(delivery) // for tests; nil
 }
@@ -158,7 +167,8 @@ func New(cfg Config) *Assembler {
 	if cfg.Idle == 0 {
 		cfg.Idle = 15 * time.Minute
 	}
-	below := &shared{clock: newClock(), turn: turnFrame, maxHeld: cfg.MaxHeld, orderer: newOrderer()}
+	below := &shared{clock: newClock(), turn: turnFrame, maxHeld: cfg.MaxHeld, orderer: newOrderer(),
+		digestKey: cfg.DigestKey}
 	below.none.shared = below
 	bounds := &limits{maxConns: cfg.MaxConns, maxHeld: cfg.MaxHeld, pages: below.orderer.all}
 	a := &Assembler{
@@ -187,10 +197,14 @@ func newDecoder(cfg *Config) *decode.Decoder {
 // of data after the call is copied: the caller may use its memory again. Rows are emitted before Frame returns.
 func (a *Assembler) Frame(t time.Time, link uint16, data []byte, wireLen int) {
 	g := segment{t: t}
-	v := a.dec.Decode(t, link, data, wireLen, &g.p)
-	a.Advance(t)
-	if v == decode.TCPPort {
-		a.segment(&g)
+	a.decoded(&g, a.dec.Decode(t, link, data, wireLen, &g.p))
+}
+
+// decoded reads a frame that was decoded with a verdict.
+func (a *Assembler) decoded(g *segment, v decode.Verdict) {
+	a.Advance(g.t)
+	if a.current = nil; v == decode.TCPPort {
+		a.segment(g)
 	}
 }
 
@@ -215,7 +229,7 @@ func (a *Assembler) Stats() Stats {
 	s.Unread = a.dec.Unread()
 	s.HalfOpenEvicted = a.halfOpen.evicted
 	s.Steps += a.dec.Steps() + a.senders.steps + a.halfOpen.steps + a.shared.histories.steps +
-		a.shared.orderer.steps + a.lists.conns.steps
+		a.shared.orderer.steps + a.lists.conns.steps + a.lists.graves.table.steps
 	return s
 }
 

@@ -59,12 +59,24 @@ func (q *chain) remove(c *conn) {
 	q.n--
 }
 
-// lastBut returns the last connection other than c, nil if there is none.
-func (q *chain) lastBut(c *conn) *conn {
-	if c != nil && q.last == c {
-		return q.of(c).prev
+// oldest returns the last connection other than c.
+func (q *chain) oldest(c *conn) (at place, ok bool) {
+	last := q.last
+	if last != nil && last == c {
+		last = q.of(c).prev
 	}
-	return q.last
+	if last == nil {
+		return place{}, false
+	}
+	return place{c: last, since: q.of(last).since}, true
+}
+
+// front returns the first connection.
+func (q *chain) front() (at place, ok bool) {
+	if q.first == nil {
+		return place{}, false
+	}
+	return place{c: q.first, since: q.of(q.first).since}, true
 }
 
 // enlist appends a connection, or removes it.

@@ -16,6 +16,7 @@ type conn struct {
 	size   int64     // octets of it that are in connLists.held
 	listed link      // in connLists.recent or ended
 	key    tuple
+	grave  grave   // of its tomb; 0: it has none
 	right  [2]bool // checksums of that side's host were right
 
 	clientFirst bool // the lower endpoint is the client
@@ -75,7 +76,29 @@ func (s *shared) newConn(k tuple) *conn {
 		o = new(open)
 	}
 	o.shared = s
-	return &conn{open: o, odd: &nothingOdd, key: k, half: [2]half{{flow: &o.flows[0]}, {flow: &o.flows[1]}}}
+	c := s.emptyConn()
+	c.open, c.odd, c.key = o, &nothingOdd, k
+	c.half[0].flow, c.half[1].flow = &o.flows[0], &o.flows[1]
+	return c
+}
+
+// emptyConn returns memory for a connection, with all of it zero.
+func (s *shared) emptyConn() *conn {
+	last := len(s.empty) - 1
+	if last < 0 {
+		return new(conn)
+	}
+	c := s.empty[last]
+	s.empty = s.empty[:last]
+	return c
+}
+
+// leaveConn takes the memory of a connection that is in a tomb.
+func (s *shared) leaveConn(c *conn) {
+	*c = conn{}
+	if len(s.empty) < maxUnused {
+		s.empty = append(s.empty, c)
+	}
 }
 
 // leave takes what a closed connection needs no more.
@@ -177,7 +200,10 @@ func (c *conn) receive(t time.Time, dir smtp.Direction, off int64, p *decode.Pac
 		c.setAside(t, dir, off+keep, &rest)
 		data = data[:keep]
 	}
-	if len(data) > 0 {
+	switch {
+	case len(data) > 0 && p.Unseen:
+		c.orderUnseen(t, dir, off, p, acked)
+	case len(data) > 0:
 		c.order(t, dir, off, data, acked)
 		if c.dialogue.Starves() {
 			c.feed(t)
@@ -208,8 +234,13 @@ const maxWindow = 1 << 30
 // deliver passes the next bytes in order to the dialogue. acked is how far their sender had acknowledged the other
 // direction.
 func (c *conn) deliver(t time.Time, dir smtp.Direction, data []byte, acked int64) {
+	c.half[dir].remember(c.shared, data)
+	c.pass(t, dir, data, acked)
+}
+
+// pass does so once the octets are in the history.
+func (c *conn) pass(t time.Time, dir smtp.Direction, data []byte, acked int64) {
 	h := &c.half[dir]
-	h.remember(c.shared, data)
 	h.next += int64(len(data))
 	h.ackedAt = c.shared.now
 	c.shared.stats.DeliveredBytes += int64(len(data))

@@ -141,20 +141,21 @@ func (c *conn) fillFromCopies(dir smtp.Direction, until int64) bool {
 // of the hole, and the copy has the segment behind it, if there is one, and the same.
 func (c *conn) missing(x *conn, dir smtp.Direction, until int64) []byte {
 	h, from := &c.half[dir], &x.half[dir].history
-	if x == c || c.closed || h.next >= until || from.start > h.next || from.end <= h.next {
+	if x == c || c.closed || h.next >= until || from.start > h.next || from.end <= h.next ||
+		len(h.history.unseen)+len(from.unseen) > 0 {
 		return nil
 	}
 	begin, end := max(from.start, h.history.start), min(h.next, h.history.end)
 	for off := begin; off < end; {
 		part := from.at(off, end)
-		if h.history.differs(off, part) {
+		if h.history.differs(nil, off, part) {
 			return nil
 		}
 		off += int64(len(part))
 	}
 	if h.held.len() > 0 {
 		r := h.held.first()
-		if from.end < r.end() || from.differs(r.off, r.data) {
+		if from.end < r.end() || from.differs(nil, r.off, r.data) {
 			return nil
 		}
 		until = min(until, r.off)

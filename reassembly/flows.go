@@ -54,7 +54,8 @@ type settled struct {
 }
 
 // NewFlows makes a Flows with a number of workers, 1 at least. emit gets each row, with the tag of the frame that
-// settled it; cfg.Emit is not used. The limits of cfg are those of all workers together.
+// settled it, and may use the row until it returns; cfg.Emit is not used. The limits of cfg are those of all workers
+// together.
 func NewFlows(cfg Config, workers int, emit func(tag int, e *smtp.Envelope)) *Flows {
 	f := &Flows{emit: emit, policy: cfg.Checksum, senders: newSenders(), clock: newClock(), serial: true,
 		margin: wholeBatches}
@@ -179,8 +180,12 @@ func (f *Flows) setClocks() {
 
 // emitRows emits the rows of the last frame.
 func (f *Flows) emitRows() {
-	if len(f.rows) > 0 {
-		f.rows = f.emitSorted(f.rows)
+	if len(f.rows) == 0 {
+		return
+	}
+	f.rows = f.emitSorted(f.rows)
+	for _, w := range f.workers {
+		w.made = w.asm.cfg.SMTP.Memory.Reuse(w.made)
 	}
 }
 

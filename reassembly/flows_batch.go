@@ -25,6 +25,7 @@ type batch struct {
 	packets []decode.Packet // of the frames that the workers cannot decode
 	joined  []byte          // payloads that were in fragments
 	rows    [][]settled     // by worker
+	made    []smtp.Rows     // by worker: the rows that are in rows, or were when the batch was read before
 	loads   []load          // by worker, once it has read its frames; nil: the batch was not used so far
 	running sync.WaitGroup
 	sorted  []settled
@@ -73,7 +74,8 @@ type worker struct {
 	n    int
 	in   chan *batch
 	rows *[]settled
-	tag  int // of the frame that is read
+	made smtp.Rows // of the frames that were read one after the other
+	tag  int       // of the frame that is read
 	g    segment
 }
 
@@ -96,6 +98,7 @@ func (w *worker) run() {
 			w.frame(b, &b.frames[i])
 		}
 		b.loads[w.n] = w.asm.load()
+		b.made[w.n] = w.asm.cfg.SMTP.Memory.Reuse(b.made[w.n])
 		b.running.Done()
 	}
 }
@@ -128,7 +131,7 @@ func (w *worker) frame(b *batch, x *frame) {
 func (f *Flows) start() {
 	f.free, f.out = make(chan *batch, batches), make(chan *batch, batches)
 	for range batches {
-		f.free <- &batch{rows: make([][]settled, len(f.workers))}
+		f.free <- &batch{rows: make([][]settled, len(f.workers)), made: make([]smtp.Rows, len(f.workers))}
 	}
 	for _, w := range f.workers {
 		go w.run()

@@ -26,7 +26,7 @@ type load struct {
 
 func (a *Assembler) load() load {
 	return load{
-		conns: a.lists.recent.n + a.lists.ended.n, halfOpen: a.halfOpen.n, held: a.lists.held,
+		conns: a.lists.recent.n + a.lists.remembered(), halfOpen: a.halfOpen.n, held: a.lists.held,
 		pages: a.shared.orderer.own,
 	}
 }

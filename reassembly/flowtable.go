@@ -2,91 +2,99 @@ package reassembly
 
 import "hash/maphash"
 
-// flowTable finds a connection by its tuple. It is open-addressed with linear probing: a segment of a connection that
-// is not the latest takes two misses of the cache, however many there are. The hash has a seed of this run, so that a
-// sender cannot choose tuples that collide.
-type flowTable struct {
+// flowTable finds a T by the tuple of its connection. It is open-addressed with linear probing: a segment of a
+// connection that is not the latest takes two misses of the cache, however many there are. The hash has a seed of this
+// run, so that a sender cannot choose tuples that collide.
+type flowTable[T comparable] struct {
+	key   func(T) *tuple
 	seed  maphash.Seed
-	slots []flowSlot // a power of two, at most half of them in use
-	n     int        // of these
-	steps int64      // Stats.Steps: slots moved to a larger table; a search is short by the seed and the load
+	slots []flowSlot[T] // a power of two, at most half of them in use
+	n     int           // of these
+	steps int64         // Stats.Steps: slots moved to a larger table; a search is short by the seed and the load
 }
 
-type flowSlot struct {
-	hash uint64
-	c    *conn // nil: unused
+type flowSlot[T comparable] struct {
+	hash uint32
+	at   T // zero: unused
 }
 
 const leastSlots = 1024
 
-func newFlowTable() flowTable {
-	return flowTable{seed: maphash.MakeSeed(), slots: make([]flowSlot, leastSlots)}
+func newFlowTable[T comparable](key func(T) *tuple) flowTable[T] {
+	return flowTable[T]{key: key, seed: maphash.MakeSeed(), slots: make([]flowSlot[T], leastSlots)}
 }
 
 // find returns the slot of a tuple, or the unused one where it would be.
-func (f *flowTable) find(k *tuple) (hash uint64, at *flowSlot) {
-	hash = maphash.Bytes(f.seed, k[:])
+func (f *flowTable[T]) find(k *tuple) (hash uint32, at *flowSlot[T]) {
+	var unused T
+	hash = uint32(maphash.Comparable(f.seed, *k))
 	for i := hash; ; i++ {
-		at = &f.slots[i&uint64(len(f.slots)-1)]
-		if at.c == nil || at.hash == hash && at.c.key == *k {
+		at = &f.slots[i&uint32(len(f.slots)-1)]
+		if at.at == unused || at.hash == hash && f.key(at.at).is(k) {
 			return hash, at
 		}
 	}
 }
 
-func (f *flowTable) get(k *tuple) *conn {
+// get returns the T of a tuple, the zero T if there is none.
+func (f *flowTable[T]) get(k *tuple) T {
 	_, at := f.find(k)
-	return at.c
+	return at.at
 }
 
-// put has the tuple of a connection lead to it.
-func (f *flowTable) put(c *conn) {
+// put has the tuple of x lead to it.
+func (f *flowTable[T]) put(x T) {
+	var unused T
 	if 2*f.n >= len(f.slots) {
 		f.grow()
 	}
-	hash, at := f.find(&c.key)
-	if at.c == nil {
+	hash, at := f.find(f.key(x))
+	if at.at == unused {
 		f.n++
 	}
-	*at = flowSlot{hash, c}
+	*at = flowSlot[T]{hash, x}
 }
 
-func (f *flowTable) grow() {
+func (f *flowTable[T]) grow() {
+	var unused T
 	old := f.slots
 	f.steps += int64(len(old))
-	f.slots = make([]flowSlot, 2*len(old))
+	f.slots = make([]flowSlot[T], 2*len(old))
+	mask := uint32(len(f.slots) - 1)
 	for _, s := range old {
-		if s.c == nil {
+		if s.at == unused {
 			continue
 		}
 		i := s.hash
-		for f.slots[i&uint64(len(f.slots)-1)].c != nil {
+		for f.slots[i&mask].at != unused {
 			i++
 		}
-		f.slots[i&uint64(len(f.slots)-1)] = s
+		f.slots[i&mask] = s
 	}
 }
 
 // drop empties the slot of a tuple, and moves those that it had displaced back towards their places.
-func (f *flowTable) drop(k *tuple) {
-	mask := uint64(len(f.slots) - 1)
-	gap := maphash.Bytes(f.seed, k[:]) & mask
-	for f.slots[gap].c.key != *k {
+func (f *flowTable[T]) drop(k *tuple) {
+	var unused T
+	mask := uint32(len(f.slots) - 1)
+	gap := uint32(maphash.Comparable(f.seed, *k)) & mask
+	for !f.key(f.slots[gap].at).is(k) {
 		gap = (gap + 1) & mask
 	}
-	for i := (gap + 1) & mask; f.slots[i].c != nil; i = (i + 1) & mask {
+	for i := (gap + 1) & mask; f.slots[i].at != unused; i = (i + 1) & mask {
 		if home := f.slots[i].hash & mask; (i-home)&mask >= (i-gap)&mask {
 			f.slots[gap], gap = f.slots[i], i
 		}
 	}
-	f.slots[gap] = flowSlot{}
+	f.slots[gap] = flowSlot[T]{}
 	f.n--
 }
 
-// all calls f with one connection of each tuple.
-func (f *flowTable) all(yield func(*conn) bool) {
+// all calls yield with the T of each tuple.
+func (f *flowTable[T]) all(yield func(T) bool) {
+	var unused T
 	for _, s := range f.slots {
-		if s.c != nil && !yield(s.c) {
+		if s.at != unused && !yield(s.at) {
 			return
 		}
 	}

@@ -102,7 +102,7 @@ func (a *Assembler) note(g *segment) {
 		if !v.have[1-side] || !v.syn[1-side] {
 			v.isn[1-side], v.have[1-side] = p.Ack-1, true
 		}
-		if a.ports[k.port(side)] || !a.ports[k.port(1-side)] { // not if a client sent it
+		if a.ports[k.ports[side]] || !a.ports[k.ports[1-side]] { // not if a client sent it
 			v.marks |= answered
 		}
 		if !v.syn[side] {
@@ -110,7 +110,7 @@ func (a *Assembler) note(g *segment) {
 		}
 	}
 	if v.syn[0] && v.syn[1] { // a simultaneous open: the ports decide the roles
-		var first, second = a.ports[k.port(0)], a.ports[k.port(1)]
+		var first, second = a.ports[k.ports[0]], a.ports[k.ports[1]]
 		if first != second {
 			v.clientFirst = second
 		}

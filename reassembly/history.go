@@ -2,7 +2,11 @@ package reassembly
 
 import (
 	"bytes"
+	"cmp"
 	"math/bits"
+	"slices"
+
+	"tap25/reassembly/decode"
 )
 
 const (
@@ -22,25 +26,55 @@ const (
 type history struct {
 	ring       []byte
 	start, end int64 // offsets of what is kept
+	unseen     []unseen
 }
+
+// unseen is a segment whose payload was left in the kernel. Of its octets the ring has the last two alone.
+type unseen struct {
+	off    int64
+	n      int
+	digest uint64
+}
+
+func (u *unseen) end() int64 { return u.off + int64(u.n) }
+
+// hidden is the end of those that the ring does not have.
+func (u *unseen) hidden() int64 { return u.end() - 2 }
 
 // add keeps the end of data, whose offset is that of what follows the data added before, or that of what follows a
 // hole. At least the last keep octets of the two are kept.
 func (h *history) add(p *historyPool, off int64, data []byte, keep int) {
-	if off != h.end {
-		h.start = off
-	}
-	h.end = off + int64(len(data))
-	if need := int(min(h.end-h.start, int64(keep))); need > len(h.ring) {
-		h.resize(p, need, off)
-	}
+	h.extend(p, off, len(data), keep)
 	if over := len(data) - len(h.ring); over > 0 {
 		off, data = off+int64(over), data[over:]
 	}
-	h.start = max(h.start, h.end-int64(len(h.ring)))
 	for len(data) > 0 {
 		n := copy(h.ring[int(off)&(len(h.ring)-1):], data)
 		off, data = off+int64(n), data[n:]
+	}
+}
+
+// addUnseen does the same for a segment that was left in the kernel; tail is its last two octets.
+func (h *history) addUnseen(p *historyPool, u unseen, tail []byte, keep int) {
+	h.extend(p, u.off, u.n, keep)
+	for i, c := range tail {
+		h.ring[int(u.hidden()+int64(i))&(len(h.ring)-1)] = c
+	}
+	h.unseen = append(h.unseen, u)
+}
+
+// extend makes room for n octets at an offset. What is not kept any more is forgotten.
+func (h *history) extend(p *historyPool, off int64, n, keep int) {
+	if off != h.end {
+		h.start = off
+	}
+	h.end = off + int64(n)
+	if need := int(min(h.end-h.start, int64(keep))); need > len(h.ring) {
+		h.resize(p, need, off)
+	}
+	h.start = max(h.start, h.end-int64(len(h.ring)))
+	for len(h.unseen) > 0 && h.unseen[0].end() <= h.start {
+		h.unseen = h.unseen[1:]
 	}
 }
 
@@ -71,14 +105,30 @@ func (h *history) at(off, end int64) []byte {
 	return h.ring[i:min(len(h.ring), i+int(end-off))]
 }
 
-// differs reports whether data at off differs from what was added there, as far as that is kept.
-func (h *history) differs(off int64, data []byte) bool {
+// differs reports whether data at off differs from what was added there, as far as that is kept. Of what was left in the
+// kernel each whole segment is compared, by its digest.
+func (h *history) differs(key *decode.DigestKey, off int64, data []byte) bool {
+	for _, u := range h.unseen[h.search(off):] {
+		if from := u.off - off; u.end() > off+int64(len(data)) {
+			break
+		} else if from >= 0 && key.Digest(data[from:][:u.n]) != u.digest {
+			return true
+		}
+	}
 	if skip := h.start - off; skip > 0 {
 		skip = min(skip, int64(len(data)))
 		off, data = off+skip, data[skip:]
 	}
 	for len(data) > 0 && off < h.end {
 		have := h.at(off, h.end)
+		if len(h.unseen) > 0 {
+			hidden, end := h.seen(off)
+			if n := int(min(hidden-off, int64(len(data)))); n > 0 {
+				off, data = off+int64(n), data[n:]
+				continue
+			}
+			have = h.at(off, end)
+		}
 		n := min(len(have), len(data))
 		if !bytes.Equal(have[:n], data[:n]) {
 			return true
@@ -86,6 +136,57 @@ func (h *history) differs(off int64, data []byte) bool {
 		off, data = off+int64(n), data[n:]
 	}
 	return false
+}
+
+// search is the place of the first segment left in the kernel that ends after an offset.
+func (h *history) search(off int64) int {
+	i, _ := slices.BinarySearchFunc(h.unseen, off, func(u unseen, off int64) int { return cmp.Compare(u.end(), off+1) })
+	return i
+}
+
+// seen gives the part of the ring that is filled from an offset on: where it begins, and where it ends.
+func (h *history) seen(off int64) (from, to int64) {
+	i := h.search(off)
+	if from = off; i < len(h.unseen) && h.unseen[i].off <= off {
+		from = max(off, h.unseen[i].hidden())
+		i++
+	}
+	if to = h.end; i < len(h.unseen) {
+		to = h.unseen[i].off
+	}
+	return from, to
+}
+
+// partly is how many of n octets from an offset on, none before another offset, cannot be compared, since they are a
+// part of a segment that was left in the kernel.
+func (h *history) partly(off, n, from int64) (octets int64) {
+	for _, u := range h.unseen[h.search(off):] {
+		if u.off >= off+n {
+			break
+		}
+		if off > u.off || off+n < u.end() {
+			octets += max(min(off+n, u.hidden())-max(off, u.off, from), 0)
+		}
+	}
+	return octets
+}
+
+// digest is the digest of n octets from an offset on, if all of them are kept.
+func (h *history) digest(key *decode.DigestKey, off int64, n int) (digest uint64, ok bool) {
+	if i := h.search(off); i < len(h.unseen) && h.unseen[i].off < off+int64(n) {
+		u := &h.unseen[i]
+		return u.digest, u.off == off && u.n == n
+	}
+	end := off + int64(n)
+	if off < h.start || end > h.end {
+		return 0, false
+	}
+	var octets [decode.MaxUnseen]byte
+	for to := octets[:n]; off < end; {
+		k := copy(to, h.at(off, end))
+		off, to = off+int64(k), to[k:]
+	}
+	return key.Digest(octets[:n]), true
 }
 
 // forget returns the ring to the pool.

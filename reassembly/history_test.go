@@ -40,7 +40,7 @@ func TestHistory_AgreesWithTheWholeStream(t *testing.T) {
 			known = max(hole, known, len(stream)-room)
 			from := max(0, len(stream)-rng.IntN(2*keep))
 			data := append([]byte(nil), stream[from:from+rng.IntN(len(stream)-from+1)]...)
-			if h.differs(int64(from), data) {
+			if h.differs(nil, int64(from), data) {
 				t.Fatalf("seed %d: a true copy differs", seed)
 			}
 			if len(data) == 0 {
@@ -48,7 +48,7 @@ func TestHistory_AgreesWithTheWholeStream(t *testing.T) {
 			}
 			i := rng.IntN(len(data))
 			data[i] ^= 1
-			if got := h.differs(int64(from), data); got != (from+i >= known) {
+			if got := h.differs(nil, int64(from), data); got != (from+i >= known) {
 				t.Fatalf("seed %d: octet %d of %d changed, known from %d: %v", seed, from+i, len(stream), known, got)
 			}
 			if len(h.ring) != room || room > maxUnacked {

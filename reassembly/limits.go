@@ -26,10 +26,10 @@ func (m *limits) makeRoom(c *conn) {
 	if m.lifted || !m.over() { // nearly always
 		return
 	}
-	for m.over() && m.evict(endedOf, c) {
+	for m.over() && m.evict((*connLists).oldestEnded, c) {
 	}
 	for m.holds() > m.maxHeld {
-		l, victim := m.first(func(l *connLists) (*chain, *conn) { return &l.vast, l.vast.first })
+		l, victim := m.first(func(l *connLists) (place, bool) { return l.vast.front() })
 		if victim == nil {
 			break
 		}
@@ -38,7 +38,7 @@ func (m *limits) makeRoom(c *conn) {
 		l.update(victim)
 	}
 	for m.holds() > m.maxHeld {
-		l, victim := m.first(func(l *connLists) (*chain, *conn) { return &l.keeping, l.keeping.first })
+		l, victim := m.first(func(l *connLists) (place, bool) { return l.keeping.front() })
 		if victim == nil {
 			break
 		}
@@ -46,7 +46,7 @@ func (m *limits) makeRoom(c *conn) {
 		victim.letGo()
 		l.update(victim)
 	}
-	for m.over() && m.evict(recentOf, c) {
+	for m.over() && m.evict((*connLists).oldestRecent, c) {
 	}
 }
 
@@ -62,7 +62,7 @@ func (m *limits) holds() int64 {
 // conns is how many connections are remembered.
 func (m *limits) conns() (n int) {
 	for _, l := range m.members {
-		n += l.recent.n + l.ended.n
+		n += l.recent.n + l.remembered()
 	}
 	return n
 }
@@ -70,9 +70,9 @@ func (m *limits) conns() (n int) {
 // over reports whether a limit is exceeded.
 func (m *limits) over() bool { return m.holds() > m.maxHeld || m.conns() > m.maxConns }
 
-// evict removes the last connection of a list other than c, and reports whether there was one.
-func (m *limits) evict(from func(*connLists) *chain, c *conn) bool {
-	l, victim := m.oldest(from, c)
+// evict removes the oldest connection other than c, and reports whether there was one.
+func (m *limits) evict(oldest func(*connLists, *conn) (place, bool), c *conn) bool {
+	l, victim := m.first(func(l *connLists) (place, bool) { return oldest(l, c) })
 	if victim == nil {
 		return false
 	}
@@ -83,32 +83,31 @@ func (m *limits) evict(from func(*connLists) *chain, c *conn) bool {
 	return true
 }
 
-// first returns, of the connections that one returns of each member with their chain, the one that was put there first.
-func (m *limits) first(one func(*connLists) (*chain, *conn)) (of *connLists, first *conn) {
-	var since stamp
+// first returns, of the connections that one returns of each member, the one that was put in its place first, nil if
+// there is none.
+func (m *limits) first(one func(*connLists) (place, bool)) (of *connLists, c *conn) {
+	var first place
 	for _, l := range m.members {
-		in, c := one(l)
-		if c == nil {
-			continue
-		}
-		if at := in.of(c).since; first == nil || at < since {
-			of, first, since = l, c, at
+		if at, ok := one(l); ok && (of == nil || at.since < first.since) {
+			of, first = l, at
 		}
 	}
-	return of, first
+	if of == nil {
+		return nil, nil
+	}
+	return of, of.conn(first)
 }
-
-func endedOf(l *connLists) *chain  { return &l.ended }
-func recentOf(l *connLists) *chain { return &l.recent }
 
 // close closes and forgets all connections in their order, until ctx ends. It returns how many it has left open. after
 // is called after each of them.
 func (m *limits) close(ctx context.Context, after func()) (abandoned int64) {
-	for l, c := m.oldest(endedOf, nil); c != nil && ctx.Err() == nil; l, c = m.oldest(endedOf, nil) {
+	oldestEnded := func(l *connLists) (place, bool) { return l.oldestEnded(nil) }
+	for l, c := m.first(oldestEnded); c != nil && ctx.Err() == nil; l, c = m.first(oldestEnded) {
 		l.remove(c, true)
 		after()
 	}
-	for l, c := m.oldest(recentOf, nil); c != nil && ctx.Err() == nil; l, c = m.oldest(recentOf, nil) {
+	oldestRecent := func(l *connLists) (place, bool) { return l.oldestRecent(nil) }
+	for l, c := m.first(oldestRecent); c != nil && ctx.Err() == nil; l, c = m.first(oldestRecent) {
 		l.shared.stats.Unfinished++
 		l.remove(c, false)
 		after()
@@ -117,9 +116,4 @@ func (m *limits) close(ctx context.Context, after func()) (abandoned int64) {
 		abandoned += l.open()
 	}
 	return abandoned
-}
-
-// oldest returns the last connection other than c of one of the two lists of all, nil if there is none.
-func (m *limits) oldest(of func(*connLists) *chain, c *conn) (*connLists, *conn) {
-	return m.first(func(l *connLists) (*chain, *conn) { return of(l), of(l).lastBut(c) })
 }

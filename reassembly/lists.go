@@ -1,21 +1,22 @@
 package reassembly
 
-import "net/netip"
-
 // connLists finds connections, and lists those that are to be looked at. Each connection is in its map, in one of the
 // two lists of all, and in those of the others that its state calls for: see update.
 type connLists struct {
 	limits *limits
 	shared *shared
 
-	conns  flowTable         // one of each tuple; conn.after leads to its others
-	others map[via]*conn     // those that conns and conn.paths do not lead to: see find
-	latest *conn             // found last, unless it was removed
-	ends   [2]netip.AddrPort // source and destination of the segment that it was found for
-	side   int               // of its sender
+	conns  flowTable[*conn] // one of each tuple that is not in a tomb; conn.after leads to its others
+	others map[via]*conn    // those that conns and conn.paths do not lead to: see find
+	latest *conn            // found last, unless it was removed
 
 	recent chain // the one with the latest segment first
-	ended  chain // closed or reset, the latest first
+	ended  chain // closed or reset, the latest first, unless it is in a tomb
+	graves *graves
+	buried chain // the link of connections that were made again of tombs leads here; it has no list
+	drowsy *conn // closed, the one of the latest segment, unless it was removed
+
+	sleepless bool // for tests: there are no tombs
 
 	// Those that need not be looked at otherwise. They stay in insertion order, so that the output is deterministic.
 	holed   patient // with a hole
@@ -27,7 +28,8 @@ type connLists struct {
 
 func newConnLists(bounds *limits, below *shared) connLists {
 	return connLists{
-		limits: bounds, shared: below, conns: newFlowTable(), others: map[via]*conn{},
+		limits: bounds, shared: below, others: map[via]*conn{}, graves: newGraves(),
+		conns:   newFlowTable(func(c *conn) *tuple { return &c.key }),
 		keeping: chain{link: func(c *conn) *link { return &c.keepLink }},
 		vast:    chain{link: func(c *conn) *link { return &c.vastLink }},
 	}
@@ -37,26 +39,18 @@ func newConnLists(bounds *limits, below *shared) connLists {
 // on the segment's path, nil if there is none, and one of the same tuple. Segments come in bursts, so the connection of
 // the segment before is tried first.
 func (l *connLists) find(g *segment) (c, first *conn) {
-	if c := l.latest; c != nil {
-		side := l.side
-		switch {
-		case g.p.Src == l.ends[0] && g.p.Dst == l.ends[1]:
-		case g.p.Src == l.ends[1] && g.p.Dst == l.ends[0]:
-			side = 1 - side
-		default:
-			side = -1
-		}
-		if side >= 0 && c.paths[side] == g.p.Path {
-			g.key, g.side = c.key, side
-			return c, c
-		}
-	}
 	g.key, g.side = tupleOf(&g.p)
+	if c := l.latest; c != nil && c.key.is(&g.key) && c.paths[g.side] == g.p.Path {
+		return c, c
+	}
 	if first = l.conns.get(&g.key); first == nil {
+		first = l.wake(&g.key)
+	}
+	if first == nil {
 		return nil, nil
 	}
 	if c = l.on(first, g.side, g.p.Path); c != nil && c.paths[g.side] == g.p.Path {
-		l.latest, l.ends, l.side = c, [2]netip.AddrPort{g.p.Src, g.p.Dst}, g.side
+		l.latest = c
 	}
 	return c, first
 }
@@ -81,10 +75,18 @@ func (l *connLists) remove(c *conn, ended bool) {
 	l.shared.stats.Steps++
 	c.close(l.shared.now, ended)
 	l.update(c)
-	c.listed.in.remove(c)
+	if c.grave != 0 {
+		l.graves.remove(c.grave)
+		c.listed = link{}
+	} else {
+		c.listed.in.remove(c)
+	}
 	l.forget(c)
 	if l.latest == c {
 		l.latest = nil
+	}
+	if l.drowsy == c {
+		l.drowsy = nil
 	}
 	l.held -= c.size
 	c.size = 0
@@ -104,12 +106,16 @@ func (l *connLists) open() int64 {
 // account updates the places of a connection after a segment, and enforces the limits.
 func (l *connLists) account(c *conn) {
 	switch over := c.over(); {
-	case over && c.listed.in != &l.ended:
+	case over && !l.inEnded(c):
 		l.place(c, &l.ended)
 	case !over:
 		l.place(c, &l.recent)
 	}
 	l.update(c)
+	if c.closed && l.drowsy != c {
+		l.rest()
+		l.drowsy = c
+	}
 	l.limits.makeRoom(c)
 }
 

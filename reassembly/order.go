@@ -137,7 +137,7 @@ func (h *half) keepAlive(dir smtp.Direction, off int64, data []byte) bool {
 	if len(data) != 1 || off != h.next-1 {
 		return false
 	}
-	return off < h.acked || !h.history.differs(off, []byte{'\n'}) && (dir == smtp.FromServer || data[0] == 0)
+	return off < h.acked || !h.history.differs(nil, off, []byte{'\n'}) && (dir == smtp.FromServer || data[0] == 0)
 }
 
 // order delivers the data of a segment, or holds it if it comes after a hole. The first copy of a byte counts; one that
@@ -151,9 +151,9 @@ func (c *conn) order(t time.Time, dir smtp.Direction, off int64, data []byte, ac
 	c.supersede(dir, off, data)
 	if off < h.next {
 		n := min(h.next-off, int64(len(data)))
-		uncompared := h.uncompared(off, n)
+		uncompared := h.uncompared(off, n) + h.history.partly(off, n, max(h.acked, h.bare))
 		c.shared.stats.Uncompared += uncompared
-		if h.history.differs(off, data[:n]) && !h.keepAlive(dir, off, data[:n]) {
+		if h.history.differs(c.shared.digestKey, off, data[:n]) && !h.keepAlive(dir, off, data[:n]) {
 			c.conflict(dir)
 		} else if uncompared > 0 {
 			c.give(dir, piece{conflict: true})

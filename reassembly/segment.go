@@ -31,6 +31,9 @@ func (a *Assembler) read(g *segment) {
 	stats := &a.shared.stats
 	stats.PayloadBytes += int64(len(g.p.Payload))
 	stats.CutBytes += int64(g.p.Missing)
+	if g.p.Unseen {
+		stats.UnseenBytes += int64(len(g.p.Payload))
+	}
 	if a.dec.Watches(g.p.Dst.Port()) {
 		stats.ToServers++
 	} else {
@@ -50,6 +53,7 @@ func (a *Assembler) read(g *segment) {
 	}
 	others, another := c.confirmed()
 	if !another {
+		a.current, a.side = c, g.side
 		a.lists.account(c)
 		return
 	}

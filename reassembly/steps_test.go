@@ -43,7 +43,7 @@ func (h *hostile) count(frame func()) {
 func (h *hostile) steps() int64 {
 	a := h.a
 	return a.shared.stats.Steps + a.senders.steps + a.dec.Steps() + a.halfOpen.steps + a.shared.histories.steps +
-		a.lists.conns.steps + a.shared.orderer.steps
+		a.lists.conns.steps + a.lists.graves.table.steps + a.shared.orderer.steps
 }
 
 // peer is one end of the n-th connection.

@@ -53,12 +53,17 @@ func (a *Assembler) sweep() {
 		c.expireHoles(a.shared.now)
 		a.lists.update(c)
 	}
-	for _, l := range []*chain{&a.lists.ended, &a.lists.recent} {
+	for _, oldest := range []func(*connLists, *conn) (place, bool){(*connLists).oldestEnded, (*connLists).oldestRecent} {
 		a.shared.turn++
-		for c := l.last; c != nil && left > 0 && bytes > 0 && a.overdue(c) && !hurried(); c = l.last {
+		for left > 0 && bytes > 0 && !hurried() {
+			at, ok := oldest(&a.lists, nil)
+			if !ok || !a.overdueSince(at.since, a.shared.turn == turnEnded) {
+				break
+			}
+			c := a.lists.conn(at)
 			left--
 			bytes -= c.size
-			a.shared.since = c.listed.since
+			a.shared.since = at.since
 			a.retire(c)
 		}
 	}
@@ -67,17 +72,20 @@ func (a *Assembler) sweep() {
 }
 
 // overdue reports whether the last sweep should have removed a connection: a segment for it begins another.
-func (a *Assembler) overdue(c *conn) bool {
+func (a *Assembler) overdue(c *conn) bool { return a.overdueSince(c.listed.since, a.lists.inEnded(c)) }
+
+// overdueSince reports that of one that has its place since then.
+func (a *Assembler) overdueSince(since stamp, ended bool) bool {
 	after := a.cfg.Idle
-	if c.listed.in == &a.lists.ended {
+	if ended {
 		after = lingering
 	}
-	return c.listed.since <= a.shared.sweptAt.before(after)
+	return since <= a.shared.sweptAt.before(after)
 }
 
 // retire removes a connection that has ended long enough ago, or fallen silent.
 func (a *Assembler) retire(c *conn) {
-	ended := c.listed.in == &a.lists.ended
+	ended := a.lists.inEnded(c)
 	if !ended {
 		a.shared.stats.Idle++
 	}

@@ -9,28 +9,31 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// tuple identifies a connection, the same from both ends and without a pointer: the lower endpoint first, each an
-// address as 16 octets and a port.
-type tuple [36]byte
+// tuple identifies a connection, the same from both ends and without a pointer: the lower endpoint first.
+type tuple struct {
+	addresses [2]decode.Address
+	ports     [2]uint16
+}
 
+// is reports whether two tuples are the same; the operator compares octet by octet.
+func (k *tuple) is(x *tuple) bool {
+	return k.addresses[0] == x.addresses[0] && k.addresses[1] == x.addresses[1] && k.ports == x.ports
+}
+
+// endpoint writes an address as 16 octets and a port.
 func endpoint(b []byte, a netip.AddrPort) {
 	addr := a.Addr().As16()
 	copy(b, addr[:])
 	binary.BigEndian.PutUint16(b[16:], a.Port())
 }
 
-// port returns the port of the lower (0) or the higher (1) endpoint.
-func (k *tuple) port(side int) uint16 { return binary.BigEndian.Uint16(k[18*side+16:]) }
-
 // tupleOf also returns which end a packet's source is: 0 is the lower endpoint.
 func tupleOf(p *decode.Packet) (k tuple, side int) {
-	low, high := &p.Src, &p.Dst
-	if low.Compare(*high) >= 0 {
-		low, high, side = high, low, 1
+	f := p.Flow()
+	if order := f.Src.Compare(f.Dst); order < 0 || order == 0 && f.SrcPort < f.DstPort {
+		return tuple{[2]decode.Address{f.Src, f.Dst}, [2]uint16{f.SrcPort, f.DstPort}}, 0
 	}
-	endpoint(k[:18], *low)
-	endpoint(k[18:], *high)
-	return k, side
+	return tuple{[2]decode.Address{f.Dst, f.Src}, [2]uint16{f.DstPort, f.SrcPort}}, 1
 }
 
 // name is what tells a connection from others of the same tuple: a number, and the network.

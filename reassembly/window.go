@@ -48,16 +48,26 @@ func (h *half) room(maxHeld int64) int64 {
 
 // remember keeps the end of what was delivered, and what the peer has not acknowledged.
 func (h *half) remember(s *shared, data []byte) {
-	keep := maxHistory + max(h.next+int64(len(data))-h.acked, 0)
+	from := h.remembered()
+	h.history.add(&s.histories, h.next, data, h.keep(s, len(data)))
+	h.dropped(from)
+}
+
+// keep is how many octets are to be kept once n more are delivered.
+func (h *half) keep(s *shared, n int) int {
+	keep := maxHistory + max(h.next+int64(n)-h.acked, 0)
 	if keep > maxUnacked {
 		keep = min(keep, h.room(s.maxHeld))
 	}
-	from := h.history.start
+	return int(keep)
+}
+
+// remembered is the offset from which on octets are kept.
+func (h *half) remembered() int64 {
 	if h.history.ring == nil {
-		from = h.next
+		return h.next
 	}
-	h.history.add(&s.histories, h.next, data, int(keep))
-	h.dropped(from)
+	return h.history.start
 }
 
 // dropped notes that the history, which began at an offset, has dropped octets that the peer had not acknowledged.

@@ -354,9 +354,11 @@ func TestSensor_SettingsOfItsSessionChangeNoDay(t *testing.T) {
 			t.Errorf("%s: %d rows found, want %d", setting, n, 3*(i+1))
 		}
 	}
+	// The case keeps the planner from reading a day in the name of another table.
 	wrong := ask[string](t, db, `select coalesce(string_agg(c.relname || ' ' || pg_get_expr(c.relpartbound, c.oid), ', '), '') from pg_inherits i join pg_class c on c.oid = i.inhrelid
-		where i.inhparent = 'tap25_internal.envelopes'::regclass and pg_get_expr(c.relpartbound, c.oid) <> format('FOR VALUES FROM (''%s 00:00:00+00'') TO (''%s 00:00:00+00'')',
-			to_char(to_date(right(relname, 8), 'YYYYMMDD'), 'YYYY-MM-DD'), to_char(to_date(right(relname, 8), 'YYYYMMDD') + 1, 'YYYY-MM-DD'))`)
+		where i.inhparent = 'tap25_internal.envelopes'::regclass and pg_get_expr(c.relpartbound, c.oid) is distinct from case when c.relname ~ '_\d{8}$' then
+			format('FOR VALUES FROM (''%s 00:00:00+00'') TO (''%s 00:00:00+00'')', to_char(to_date(right(relname, 8), 'YYYYMMDD'), 'YYYY-MM-DD'),
+				to_char(to_date(right(relname, 8), 'YYYYMMDD') + 1, 'YYYY-MM-DD')) end`)
 	if wrong != "" {
 		t.Errorf("partitions with other bounds than a UTC day's: %s", wrong)
 	}

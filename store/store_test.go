@@ -24,13 +24,20 @@ func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
 // database makes a database of its own for a test, migrated unless bare.
 func database(t testing.TB, bare bool) *DB {
 	t.Helper()
-	db := another(t, storetest.Database(t))
-	if !bare {
-		if err := db.Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+	if bare {
+		return another(t, storetest.Database(t))
 	}
-	return db
+	return another(t, storetest.Migrated(t, migrate))
+}
+
+// migrate gives a database the schema.
+func migrate(ctx context.Context, dsn string) error {
+	db, err := Open(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.Migrate(ctx)
 }
 
 // testPath lets tests name tap25's objects without their schemas.

@@ -15,8 +15,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"tap25/store/storetest"
 )
 
 const (
@@ -167,7 +165,7 @@ func canaryCapture(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// canaryReplay replays a capture to JSON lines and checks all that tap25 says.
+// canaryReplay replays a capture to JSON lines, explains it, and checks all that tap25 says.
 func canaryReplay(t *testing.T, what string, capture []byte, want int, args ...string) []map[string]any {
 	t.Helper()
 	var out, diag bytes.Buffer
@@ -180,7 +178,14 @@ func canaryReplay(t *testing.T, what string, capture []byte, want int, args ...s
 	}
 	checkClean(t, what+": rows", out.Bytes(), canary)
 	checkClean(t, what+": standard error", diag.Bytes(), canary, pigeon)
-	return jsonLines(t, out.Bytes())
+	rows := jsonLines(t, out.Bytes())
+	out.Reset()
+	if status := run(t.Context(), []string{"explain", "-"}, bytes.NewReader(capture), &out, &diag); status != want ||
+		strings.Count(out.String(), "  row of mail ") != len(rows) {
+		t.Errorf("%s: explain has another number of rows than %d: status %d, %s", what, len(rows), status, out.String())
+	}
+	checkClean(t, what+": explanation", out.Bytes(), canary, pigeon)
+	return rows
 }
 
 func TestCanary_IsInNoJSONLine(t *testing.T) {
@@ -283,7 +288,7 @@ func TestCanary_IsInNoErrorText(t *testing.T) {
 // TestCanary_IsInNoFileOfTheDatabase loads the sessions into a private cluster, and broken captures too, and looks
 // through every row and every file that tap25 and the server leave, write-ahead log and server's log included.
 func TestCanary_IsInNoFileOfTheDatabase(t *testing.T) {
-	state := storetest.StateHome(t)
+	state := stateHome(t)
 	tap25 := func(want int, stdin io.Reader, args ...string) string {
 		t.Helper()
 		var out, diag bytes.Buffer

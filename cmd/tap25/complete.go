@@ -13,13 +13,14 @@ import (
 // flagValuesOf are the values that flags take, of all commands.
 var flagValuesOf = map[string][]string{
 	"checksum": {"auto", "strict", "off"}, "log-level": {"debug", "info", "warn", "error"},
-	"retention": {never, "24mo", "2y", "730d"}, "xdp": {"auto", "native", "generic"}, "db": {"local", "postgres://"},
+	"retention": {never, "24mo", "2y", "730d"}, "xdp": {"auto", "native", "generic"}, "bodies": {"kernel", "user"},
+	"db":      {"local", "postgres://"},
 	"summary": {"text", "json"}, "format": rows.Formats(),
 }
 
 // takeFiles are the commands whose arguments are files or directories.
-var takeFiles = []string{"tap25 replay", "tap25 verify", "tap25 db psql", "tap25 spool ls", "tap25 spool verify",
-	"tap25 spool dump", "tap25 import"}
+var takeFiles = []string{"tap25 replay", "tap25 explain", "tap25 verify", "tap25 db psql", "tap25 spool ls",
+	"tap25 spool verify", "tap25 spool dump", "tap25 import"}
 
 // completeValues has shells complete the values of the flags of cmd and its commands, and its arguments.
 func completeValues(cmd *cobra.Command) {

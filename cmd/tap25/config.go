@@ -71,7 +71,7 @@ func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		f := flags.Lookup(name)
-		if f == nil || name == "config" || name == "help" {
+		if f == nil || !isSetting(name) {
 			return false, fmt.Errorf("unknown setting %q%s; settings have the names of the flags of tap25 sniff", name,
 				strings.TrimSuffix(didYouMean(name, flagNames(flags)), "?"))
 		}
@@ -89,6 +89,9 @@ func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 	st, err := os.Stat(path)
 	return err == nil && st.Mode().Perm()&0o004 != 0 && secret.InDSN(settings["db"].Value), nil
 }
+
+// isSetting reports whether the configuration file may set a flag.
+func isSetting(name string) bool { return name != "config" && name != "help" }
 
 // fileValues returns a value, or those of a list, as they are written: sensor: 1.10 is not 1.1.
 func fileValues(n yaml.Node) ([]string, error) {

@@ -9,8 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-
-	"tap25/store/storetest"
 )
 
 // pcapTimes reads the times of the first and the last packet of a little-endian pcap file of microseconds, as SQL, and
@@ -31,7 +29,7 @@ func pcapTimes(file []byte) (first, last string, packets int) {
 // TestReplay_CoverageComesOnce replays captures twice, compressed, as a pipe and by following: the coverage of each is
 // there once, from its first frame to its last, with as many frames and rows as it gave.
 func TestReplay_CoverageComesOnce(t *testing.T) {
-	storetest.StateHome(t)
+	stateHome(t)
 	plain := filepath.Join(t.TempDir(), "demo.pcap")
 	packed, err := os.ReadFile("../../testdata/demo.pcap.gz")
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // fromEnvironment sets the flags that the command line does not set, from variables TAP25_NAME.
 func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := "TAP25_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := variableOf(f.Name)
 		if value, ok := os.LookupEnv(name); ok && !f.Changed && err == nil && f.Name != "help" {
 			if setErr := flags.Set(f.Name, value); setErr != nil {
 				err = &usageError{fmt.Errorf("environment variable %s: %w", name, explainValue(f, value, setErr))}
@@ -26,12 +26,24 @@ func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	return err
 }
 
+// variableOf is the environment variable that sets a flag.
+func variableOf(flag string) string {
+	return "TAP25_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
 // portFlags adds --port and --intercept-port.
 func portFlags(f *pflag.FlagSet, ports, intercepts *[]uint) {
 	f.UintSliceVar(ports, "port", []uint{25}, "TCP port of SMTP; may be repeated")
 	f.UintSliceVar(intercepts, "intercept-port", []uint{reassembly.DefaultInterceptPort},
 		"UDP port to which routers send the packets "+
 			"of lawful intercepts, with the headers of Nokia or Juniper; may be repeated")
+}
+
+// checksumFlag adds --checksum.
+func checksumFlag(f *pflag.FlagSet, policy *string) {
+	f.StringVar(policy, "checksum", "auto",
+		"what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
+			"auto accepts what its receiver acknowledged, unless it came again with a right one")
 }
 
 // portNumbers returns the values of a flag.

@@ -195,7 +195,13 @@ func holdDrop() *cobra.Command {
 			if err != nil {
 				return &usageError{fmt.Errorf("%q is not the number of a hold: 'tap25 hold ls' lists them", args[0])}
 			}
-			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error { return db.DropHold(ctx, id) })
+			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
+				err := db.DropHold(ctx, id)
+				if err == nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "hold %d has ended; 'tap25 db expire' removes what only it kept\n", id)
+				}
+				return err
+			})
 		},
 	}
 	dbFlag(cmd.Flags(), &dsn)

@@ -7,13 +7,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"tap25/store/storetest"
 )
 
 // TestHold_KeepsMailThatExpires holds one address of the demo capture, and lets all of it expire.
 func TestHold_KeepsMailThatExpires(t *testing.T) {
-	storetest.StateHome(t)
+	stateHome(t)
 	t.Setenv("DATABASE_URL", "")
 	tap25 := func(want int, args ...string) (out, diag string) {
 		t.Helper()
@@ -101,7 +99,9 @@ func TestHold_KeepsMailThatExpires(t *testing.T) {
 	if out, _ := tap25(statusDone, "hold", "ls"); !regexp.MustCompile(`(?m)^2 +"10\.0\.0\.5 in vlan 12" .* 0 +"case 18"$`).MatchString(out) {
 		t.Errorf("hold ls says %s", out)
 	}
-	tap25(statusDone, "hold", "drop", "2")
+	if out, _ := tap25(statusDone, "hold", "drop", "2"); !strings.HasPrefix(out, "hold 2 has ended") {
+		t.Errorf("hold drop says %q", out)
+	}
 	tap25(statusDone, "hold", "drop", "1")
 	tap25(statusFailed, "hold", "drop", "1")
 	if out, _ := tap25(statusDone, "db", "expire"); !strings.Contains(out, "dropped held") ||

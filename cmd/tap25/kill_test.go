@@ -94,10 +94,23 @@ func rotated(t *testing.T, dir string, files, perFile int) (recipients int) {
 // testPath lets tests name tap25's objects without their schemas.
 const testPath = " search_path='tap25,tap25_internal,public'"
 
+// stateHome is [storetest.StateHome] with a cluster that is made and migrated.
+func stateHome(t *testing.T) string {
+	t.Helper()
+	return storetest.MigratedHome(t, func(ctx context.Context, dsn string) error {
+		db, err := store.Open(ctx, dsn)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return db.Migrate(ctx)
+	})
+}
+
 // server is a private cluster that runs until the test ends.
 func server(t *testing.T) (conn *pgx.Conn, c *cluster.Cluster) {
 	t.Helper()
-	storetest.StateHome(t)
+	stateHome(t)
 	t.Cleanup(func() { run(context.Background(), []string{"db", "down"}, nil, io.Discard, io.Discard) })
 	if status := run(t.Context(), []string{"db", "up"}, nil, io.Discard, io.Discard); status != statusDone {
 		t.Fatal("no cluster")

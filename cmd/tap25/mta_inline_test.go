@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tap25/cmd/tap25/report"
-	"tap25/store/storetest"
 )
 
 // TestSniff_BesideAMailServerOnItsOwnHost runs tap25 on the host of Postfix, which writes to Exim on another host and is
@@ -22,7 +21,7 @@ func TestSniff_BesideAMailServerOnItsOwnHost(t *testing.T) {
 		w.command("ip netns exec " + ns + " ethtool -K eth0 tso on gso on gro on tx on rx on sg on")
 	}
 	postfix, exim := w.mta(w.client, "postfix"), w.mta(w.server, "exim")
-	storetest.StateHome(t)
+	stateHome(t)
 	host := *w
 	host.tap = w.client
 	s := host.sniff("--db", "local", "--retention", "never", "--workers", "2", "--inline", "-i", "eth0")

@@ -21,7 +21,6 @@ import (
 
 	"tap25/capture/capturetest"
 	"tap25/cmd/tap25/report"
-	"tap25/store/storetest"
 )
 
 // liveMails is how many messages the mail systems are given; TAP25_TEST_MAILS says another number.
@@ -105,7 +104,7 @@ func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 	w := newWire(t)
 	w.carried()
 	postfix, exim := w.mta(w.client, "postfix"), w.mta(w.server, "exim")
-	storetest.StateHome(t)
+	stateHome(t)
 	s := w.sniff("--db", "local", "--retention", "never", "--workers", "2", "--inline", "--xdp", "native")
 	w.command("ip netns exec " + w.tap + " ethtool -K tap0 gro off") // else tcpdump sees frames that were merged
 	capture := filepath.Join(t.TempDir(), "beside.pcap")

@@ -50,7 +50,8 @@ func TestPackaging_InstallsWhatTheUnitAndPeopleNeed(t *testing.T) {
 	install := func() { said("make", "-C", "../..", "install", "PREFIX="+root+"/usr", "SYSCONFDIR="+root+"/etc") }
 	install()
 	for _, path := range []string{"usr/bin/tap25", "usr/share/man/man1/tap25.1", "usr/share/man/man1/tap25-sniff.1",
-		"usr/share/man/man1/tap25-doctor.1", "usr/share/tap25/prometheus/tap25.rules.yml",
+		"usr/share/man/man1/tap25-doctor.1", "usr/share/man/man5/tap25.yaml.5", "usr/share/man/man7/tap25-sql.7",
+		"usr/share/tap25/prometheus/tap25.rules.yml",
 		"usr/share/tap25/grafana/tap25-sensor.json", "usr/share/tap25/grafana/tap25-volumes.json",
 		"usr/share/bash-completion/completions/tap25", "usr/share/zsh/site-functions/_tap25",
 		"usr/share/fish/vendor_completions.d/tap25.fish"} {

@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-
-	"tap25/store/storetest"
 )
 
 // TestReplay_LoadsAPeriodOfACapture loads the rows of the middle of a capture, then the whole: the capture is in the
 // database then, and its coverage is that of the period, since rows of other times are not there.
 func TestReplay_LoadsAPeriodOfACapture(t *testing.T) {
-	storetest.StateHome(t)
+	stateHome(t)
 	const capture = "../../testdata/demo.pcap.gz"
 	var times []string // in a form that sorts like time
 	for _, r := range jsonLines(t, []byte(asked(t, "replay", "--json", capture))) {

@@ -18,7 +18,6 @@ import (
 
 	"tap25/capture/capturetest"
 	"tap25/cmd/tap25/report"
-	"tap25/store/storetest"
 )
 
 // findPrometheus returns the path of a program of Prometheus, of the distribution or unpacked by make install-test.
@@ -200,7 +199,7 @@ func checkNames(t *testing.T, metrics string) {
 // and dashboards do.
 func TestDashboards_AskWhatATapHas(t *testing.T) {
 	w := newWire(t)
-	storetest.StateHome(t)
+	stateHome(t)
 	m := w.serve()
 	s := w.sniff("--db", "local", "--metrics", metricsAddress, "--retention", "never")
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: metricsAddress})

@@ -92,9 +92,7 @@ func replayCommand() *cobra.Command {
 	dbFlag(cmd.Flags(), &r.db)
 	flags.StringVar(&r.sensor, "sensor", "", "name of the tap, stored in each row (default: the host name)")
 	portFlags(flags, &r.ports, &r.intercepts)
-	flags.StringVar(&r.checksum, "checksum", "auto",
-		"what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
-			"auto accepts what its receiver acknowledged, unless it came again with a right one")
+	checksumFlag(flags, &r.checksum)
 	flags.StringVar(&r.spool, "spool", "",
 		"directory where rows wait to be loaded (default: one in spool in the state directory)")
 	spoolFlags(flags, &r.limits)

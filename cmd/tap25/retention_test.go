@@ -6,14 +6,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"tap25/store/storetest"
 )
 
 // TestReplay_OfDroppedDaysBringsThemBack drops the days of a capture of 2023 by a retention of two years, and replays it
 // again: its rows are added, with a warning. Of a file with a row of today too, nothing is added, and the log says so.
 func TestReplay_OfDroppedDaysBringsThemBack(t *testing.T) {
-	storetest.StateHome(t)
+	stateHome(t)
 	dir := t.TempDir()
 	if err := makeCaptures(dir); err != nil {
 		t.Fatal(err)

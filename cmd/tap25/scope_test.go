@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"tap25/store/storetest"
 )
 
 func scopeFile(t *testing.T, text string) string {
@@ -113,7 +111,7 @@ func scopedCapture(t *testing.T) []byte {
 // TestCanary_OutOfScopeIsInNoFile loads the sessions into a private cluster, and follows them while the database is
 // away, and looks through every file that is left.
 func TestCanary_OutOfScopeIsInNoFile(t *testing.T) {
-	state := storetest.StateHome(t)
+	state := stateHome(t)
 	file := scopeFile(t, "domains: [.be]\nencrypted: none\n")
 	tap25 := func(stdin io.Reader, args ...string) string {
 		t.Helper()

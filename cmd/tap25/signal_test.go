@@ -63,8 +63,17 @@ func (c *counting) Write(p []byte) (int, error) {
 // patient is how long the end after a signal is waited for: far longer than it takes on any machine.
 const patient = time.Minute
 
+// textOf is the text of a file, to which a program writes whatever the test does: after a signal it waits a tenth of a
+// second for the reader of a pipe.
+type textOf string
+
+func (path textOf) String() string {
+	text, _ := os.ReadFile(string(path))
+	return string(text)
+}
+
 // endBySignal sends a signal as soon as begun says so, and waits for the end.
-func endBySignal(t *testing.T, cmd *exec.Cmd, diag *capturetest.Buffer, sig os.Signal, begun func() bool) {
+func endBySignal(t *testing.T, cmd *exec.Cmd, diag fmt.Stringer, sig os.Signal, begun func() bool) {
 	t.Helper()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -97,9 +106,14 @@ func TestReplay_ASignalEndsHostileTraffic(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var diag capturetest.Buffer
+				diag := textOf(filepath.Join(t.TempDir(), "diag"))
+				stderr, err := os.Create(string(diag))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer stderr.Close()
 				cmd := exec.Command("tap25", "replay", "--json", "--sensor", "tap", "-")
-				cmd.Stdin, cmd.Stderr = r, &diag
+				cmd.Stdin, cmd.Stderr = r, stderr
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
@@ -109,7 +123,7 @@ func TestReplay_ASignalEndsHostileTraffic(t *testing.T) {
 					_, _ = writeShape(written, shapeNamed(t, name), 50_000_000)
 					w.Close()
 				}()
-				endBySignal(t, cmd, &diag, sig, func() bool { return written.n.Load() > 2<<20 })
+				endBySignal(t, cmd, diag, sig, func() bool { return written.n.Load() > 2<<20 })
 			})
 		}
 	}

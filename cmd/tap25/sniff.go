@@ -22,6 +22,7 @@ type sniffFlags struct {
 
 	output                                          rowFlags
 	db, sensor, xdp, checksum, retention, packAfter string
+	bodies                                          string
 	ports, intercepts                               []uint
 	endReaders                                      time.Duration
 }
@@ -103,11 +104,12 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&s.Inline, "inline", false,
 		"pass all frames on to the host, and capture those that it sends too; for an interface that carries the "+
 			"host's own traffic, such as a mail server's")
+	f.StringVar(&s.bodies, "bodies", "user",
+		"where octets of messages may end: kernel leaves those of long messages there where it can, user copies "+
+			"every frame whole")
 	f.StringVar(&s.xdp, "xdp", "auto",
 		"where the XDP program runs: native (in the driver), generic (any driver, slower) or auto")
-	f.StringVar(&s.checksum, "checksum", "auto",
-		"what to do with segments whose TCP checksum is wrong: strict ignores them, off accepts them, "+
-			"auto accepts what its receiver acknowledged, unless it came again with a right one")
+	checksumFlag(f, &s.checksum)
 	retentionFlag(f, &s.retention, "", "'never' drops none; there is no default, because the law sets the period")
 	packAfterFlag(f, &s.packAfter)
 	endReadersFlag(f, &s.endReaders)
@@ -173,9 +175,12 @@ func (s *sniffFlags) convert() (err error) {
 	switch {
 	case !ok:
 		return &usageError{fmt.Errorf("--xdp %q is not auto, native or generic", s.xdp)}
+	case s.bodies != "user" && s.bodies != "kernel":
+		return &usageError{fmt.Errorf("--bodies %q is not kernel or user", s.bodies)}
 	case !slices.Contains([]string{"debug", "info", "warn", "error"}, s.LogLevel):
 		return &usageError{fmt.Errorf("--log-level %q is not debug, info, warn or error", s.LogLevel)}
 	}
+	s.Bodies = s.bodies == "kernel"
 	s.Mode, s.DSN, s.EndReaders = mode, resolveDB(s.db), afterwards(s.endReaders)
 	if err := store.CheckDSN(s.DSN); err != nil {
 		return &usageError{err}

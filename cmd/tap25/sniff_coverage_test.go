@@ -14,7 +14,6 @@ import (
 
 	"tap25/cmd/tap25/report"
 	"tap25/store/cluster"
-	"tap25/store/storetest"
 )
 
 // asksSQL returns a line for each row of the answer.
@@ -27,7 +26,7 @@ func asksSQL(t *testing.T, sql string) []string {
 // listens again: coverage has no gap behind the outage, one behind the kill, and the losses.
 func TestSniff_CoverageShowsOutagesLossesAndCrashes(t *testing.T) {
 	w := newWire(t)
-	dir := storetest.StateHome(t)
+	dir := stateHome(t)
 	c, err := cluster.New(filepath.Join(dir, "tap25"))
 	if err != nil {
 		t.Fatal(err)

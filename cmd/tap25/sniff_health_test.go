@@ -18,7 +18,6 @@ import (
 	"tap25/capture/capturetest"
 	"tap25/cmd/tap25/report"
 	"tap25/store/cluster"
-	"tap25/store/storetest"
 )
 
 const metricsAddress = "127.0.0.1:9425"
@@ -54,7 +53,7 @@ func (w *wire) get(path string) (status int, body string) {
 // TestSniff_ReadyWhileTheSpoolHasRoom stops the database, fills the spool, and starts the database again.
 func TestSniff_ReadyWhileTheSpoolHasRoom(t *testing.T) {
 	w := newWire(t)
-	dir := storetest.StateHome(t)
+	dir := stateHome(t)
 	cluster, err := cluster.New(filepath.Join(dir, "tap25"))
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +107,7 @@ func TestSniff_ReadyWhileTheSpoolHasRoom(t *testing.T) {
 // TestSniff_EndsInOrderWithoutADatabase ends one whose rows wait; the next one loads them.
 func TestSniff_EndsInOrderWithoutADatabase(t *testing.T) {
 	w := newWire(t)
-	dir := storetest.StateHome(t)
+	dir := stateHome(t)
 	cluster, err := cluster.New(filepath.Join(dir, "tap25"))
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +121,8 @@ func TestSniff_EndsInOrderWithoutADatabase(t *testing.T) {
 	s.end(syscall.SIGTERM)
 	if said := s.diag.String(); !strings.Contains(said,
 		"ended while rows wait in the spool; the next start loads them") || !strings.Contains(said,
-		"database  0 rows and records loaded (waiting 8)") {
+		"database  0 rows and records loaded (waiting 8)") || !strings.Contains(said,
+		"8 rows and records of coverage wait in ") {
 		t.Error(said)
 	}
 	asked(t, "db", "up")
@@ -221,7 +221,7 @@ func loads(r *report.Report) (n int64) {
 
 func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 	w := newWire(t)
-	storetest.StateHome(t)
+	stateHome(t)
 	m := w.serve()
 	s := w.sniff("--db", "local", "--metrics", metricsAddress, "--retention", "never", "--workers", "1")
 	if err := w.send("192.0.2.25:25", "m", 3); err != nil {
@@ -241,7 +241,7 @@ func TestSniff_MetricsAreSoundAndThoseOfTheReport(t *testing.T) {
 	})
 	promtool(t, text, "check", "metrics")
 	if !r.LastMail.After(r.Started) || !r.Store.LastLoad.After(r.LastMail.Add(-time.Minute)) ||
-		r.Store.DatabaseBytes == 0 || r.Store.SpoolDisk.Free <= 0 || r.Store.SpoolBytes == 0 {
+		r.Store.DatabaseBytes == 0 || r.Store.SpoolDisk.Free <= 0 || r.Store.SpoolBytes == 0 || r.Store.Retention != "never" {
 		t.Errorf("%+v: %+v", r.LastMail, r.Store)
 	}
 	for name, want := range map[string]int64{

@@ -8,8 +8,10 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/gopacket/pcapgo"
 
@@ -119,15 +121,20 @@ func TestSniff_OverloadFlagsOnlyWhatLostFrames(t *testing.T) {
 	var rows []smtp.Envelope
 	came := map[uint16]int{} // frames, by the client's port
 	var reading, sending sync.WaitGroup
+	var sentAll atomic.Bool
 	reading.Go(func() {
 		asm := reassembly.New(reassembly.Config{Emit: func(e *smtp.Envelope) { rows = append(rows, *e) }})
 		defer asm.Close()
 		var f capture.Frame
-		for {
+		for read := 0; ; {
+			for read == 1000 && !sentAll.Load() && !hasLost(source) { // a reader that is quicker than the senders
+				time.Sleep(time.Millisecond)
+			}
 			err := source.Workers()[0].Next(&f)
 			asm.FramesLost(f.Lost)
 			switch {
 			case err == nil:
+				read++
 				came[clientPort(f.Data)]++
 				asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
 			case errors.Is(err, capture.ErrNoFrame):
@@ -149,6 +156,8 @@ func TestSniff_OverloadFlagsOnlyWhatLostFrames(t *testing.T) {
 		})
 	}
 	sending.Wait()
+	sentAll.Store(true)
+	w.settle()
 	sent := framesByClient(t, stopRecord())
 	var stats capture.LiveStats
 	await(t, "the kernel to be done", func() bool {
@@ -186,6 +195,11 @@ func TestSniff_OverloadFlagsOnlyWhatLostFrames(t *testing.T) {
 	if whole == 0 || whole == len(sent) || len(sent) != 1+senders*mails {
 		t.Errorf("%d of %d sessions lost no frame: this shows nothing", whole, len(sent))
 	}
+}
+
+func hasLost(source *capture.Live) bool {
+	stats, err := source.Stats()
+	return err != nil || stats.Full() > 0
 }
 
 // clientPort is that of a frame of IPv4 without options behind Ethernet, to or from port 25.

@@ -13,7 +13,6 @@ import (
 	"tap25/cmd/tap25/page/browsertest"
 	"tap25/cmd/tap25/report"
 	"tap25/store/numeral"
-	"tap25/store/storetest"
 )
 
 // sumOf adds the values of a metric up, over all labels that are not given.
@@ -38,7 +37,7 @@ func sumOf(t testing.TB, metrics, name string) (sum int64) {
 func TestSniff_PageShowsWhatTheMetricsDo(t *testing.T) {
 	b := browsertest.Open(t)
 	w := newWire(t)
-	storetest.StateHome(t)
+	stateHome(t)
 	m := w.serve()
 	s := w.sniff("--db", "local", "--metrics", metricsAddress, "--retention", "never")
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: metricsAddress})

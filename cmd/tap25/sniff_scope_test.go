@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"tap25/cmd/tap25/report"
-	"tap25/store/storetest"
 )
 
 // TestSniff_HangupTakesUpAScope changes the scope of a running tap: what was in force when a row was finished decides,
@@ -98,7 +97,7 @@ func TestSniffSettings_Scope(t *testing.T) {
 // TestSniff_RecordsEachScope changes the scope of a tap with a database, and starts it again without one.
 func TestSniff_RecordsEachScope(t *testing.T) {
 	w := newWire(t)
-	storetest.StateHome(t)
+	stateHome(t)
 	path := filepath.Join(openDir(t), "scope.yaml") // which the owner of the cluster may read
 	if err := os.WriteFile(path, []byte("domains: [.be]\n"), 0o644); err != nil {
 		t.Fatal(err)

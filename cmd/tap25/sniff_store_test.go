@@ -55,7 +55,7 @@ func TestSniff_LoadsIntoTheDatabase(t *testing.T) {
 // TestSniff_DropsWhatIsOlderThanTheRetention finds a day in the database that is years old.
 func TestSniff_DropsWhatIsOlderThanTheRetention(t *testing.T) {
 	w := newWire(t)
-	storetest.StateHome(t)
+	stateHome(t)
 	captures := t.TempDir()
 	if err := makeCaptures(captures); err != nil {
 		t.Fatal(err)
@@ -68,6 +68,10 @@ func TestSniff_DropsWhatIsOlderThanTheRetention(t *testing.T) {
 	await(t, "word of it", func() bool {
 		return strings.Contains(s.diag.String(), "dropped rows that are older than the retention")
 	})
+	if said := asked(t, "status", "--control", s.control); !strings.Contains(said, "\ngrowth: not known in the first ten "+
+		"minutes\nretention: 2y\n") {
+		t.Errorf("status says %s", said)
+	}
 	s.end(syscall.SIGTERM)
 	if left := asked(t, "db", "psql", "--", "-Atc",
 		"select (select count(*) from mail), (select count(*) from expired), (select sum(rows) from expired)"); left != "0|1|2\n" {

@@ -93,15 +93,18 @@ func (w *wire) in(ns string, f func() error) error { return capturetest.InNamesp
 
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	awaitFor(t, 15*time.Second, what, ok)
+	awaitFor(t, time.Minute, what, ok)
 }
 
+// awaitFor asks again after a tenth of the time that it has waited so far: what is waited for has the processor.
 func awaitFor(t testing.TB, most time.Duration, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(most); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
+	for begun := time.Now(); !ok(); {
+		waited := time.Since(begun)
+		if waited > most {
 			t.Fatalf("waited in vain: %s", what)
 		}
+		time.Sleep(min(max(waited/10, time.Millisecond), 100*time.Millisecond))
 	}
 }
 
@@ -203,6 +206,35 @@ func (w *wire) send(to string, prefix string, mails int) error {
 		}
 	}
 	return nil
+}
+
+// settle waits until all connections of both hosts have ended: no frame of them comes any more.
+func (w *wire) settle() {
+	w.t.Helper()
+	for _, ns := range []string{w.client, w.server} {
+		await(w.t, "the end of all connections", func() bool {
+			open := 0
+			err := w.in(ns, func() error {
+				for _, family := range []string{"tcp", "tcp6"} {
+					text, err := os.ReadFile("/proc/thread-self/net/" + family)
+					if err != nil {
+						return err
+					}
+					for line := range strings.Lines(string(text)) {
+						const timeWait, listen = "06", "0A" // include/net/tcp_states.h
+						if f := strings.Fields(line); f[0] != "sl" && f[3] != timeWait && f[3] != listen {
+							open++
+						}
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return open == 0
+		})
+	}
 }
 
 // noise sends UDP and TCP of other ports, n packets of each at least.

@@ -10,13 +10,12 @@ import (
 
 	"tap25/store"
 	"tap25/store/evidence"
-	"tap25/store/storetest"
 )
 
 // TestVerify_FromReplayToFinding replays the demo's capture, verifies it with the key and a witness, changes a row and
 // looks for it, and lets a day expire.
 func TestVerify_FromReplayToFinding(t *testing.T) {
-	state := filepath.Join(storetest.StateHome(t), "tap25")
+	state := filepath.Join(stateHome(t), "tap25")
 	var log string
 	tap25 := func(want int, stdin string, args ...string) (out, diag string) {
 		t.Helper()

@@ -126,21 +126,21 @@ func warrantLs() *cobra.Command {
 
 func warrantApprove() *cobra.Command {
 	return warrantDecision("approve", "Approve a warrant that others have applied for", "note",
-		"what is to be recorded with it", false, (*store.DB).ApproveWarrant)
+		"what is to be recorded with it", false, "is approved: it is open to its auditors", (*store.DB).ApproveWarrant)
 }
 
 func warrantRefuse() *cobra.Command {
 	return warrantDecision("refuse", "Refuse a warrant that others have applied for", "reason",
-		"what it is refused for; required", true, (*store.DB).RefuseWarrant)
+		"what it is refused for; required", true, "is refused: it opens nothing", (*store.DB).RefuseWarrant)
 }
 
 func warrantEnd() *cobra.Command {
 	return warrantDecision("end", "End a warrant, or an application for one, at once", "reason",
-		"what it is ended for; required", true, (*store.DB).EndWarrant)
+		"what it is ended for; required", true, "has ended: it opens nothing any more", (*store.DB).EndWarrant)
 }
 
-// warrantDecision is a command on the warrant of a number, with a text that is recorded.
-func warrantDecision(name, short, flag, usage string, required bool,
+// warrantDecision is a command on the warrant of a number, with a text that is recorded; done says what has become of it.
+func warrantDecision(name, short, flag, usage string, required bool, done string,
 	do func(*store.DB, context.Context, int64, string) error) *cobra.Command {
 	var dsn, text string
 	cmd := &cobra.Command{
@@ -155,7 +155,11 @@ func warrantDecision(name, short, flag, usage string, required bool,
 				return &usageError{fmt.Errorf("--%s is missing", flag)}
 			}
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
-				return do(db.DB, ctx, id, text)
+				err := do(db.DB, ctx, id, text)
+				if err == nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "warrant %d %s\n", id, done)
+				}
+				return err
 			})
 		},
 	}

@@ -89,18 +89,24 @@ func TestWarrant_FromTheApplicationToItsEnd(t *testing.T) {
 	if _, diag := as(statusFailed, "adam", "warrant", "approve", id[1]); !strings.Contains(diag, "may not do that") {
 		t.Errorf("an administrator approves: %s", diag)
 	}
-	as(statusDone, "nora", "warrant", "approve", id[1], "--note", "order read")
+	said := func(want, user string, args ...string) {
+		t.Helper()
+		if out, _ := as(statusDone, user, args...); !strings.Contains(out, want) {
+			t.Errorf("%v says %q, want %q", args, out, want)
+		}
+	}
+	said("warrant "+id[1]+" is approved", "nora", "warrant", "approve", id[1], "--note", "order read")
 	ls("adam", "valid", "nora")
 	if got := psqlAs(t, "paula", "select open_case('2026-17', 'complaint')", "select ask_case('2026-17') > 0",
 		"select count(*) > 0 from case_list('2026-17')"); got != "SET\nt\nt\nt\n" {
 		t.Errorf("the auditor is shown %q", got)
 	}
-	as(statusDone, "nora", "warrant", "end", id[1], "--reason", "withdrawn")
+	said("warrant "+id[1]+" has ended", "nora", "warrant", "end", id[1], "--reason", "withdrawn")
 	as(statusFailed, "nora", "warrant", "end", id[1], "--reason", "withdrawn")
 	ls("adam", "ended", "nora", "--all")
 	if out, _ := as(statusDone, "adam", "warrant", "ls"); strings.Count(out, "\n") != 1 {
 		t.Errorf("an ended warrant is listed: %s", out)
 	}
 	out, _ = as(statusDone, "paula", append(add[:len(add):len(add)], "orchard.example")...)
-	as(statusDone, "nora", "warrant", "refuse", strings.Fields(out)[1], "--reason", "no order")
+	said("is refused", "nora", "warrant", "refuse", strings.Fields(out)[1], "--reason", "no order")
 }

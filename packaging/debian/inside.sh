@@ -11,7 +11,9 @@ dpkg -i /old.deb
 getent passwd tap25 >/dev/null || fail 'there is no user tap25'
 ! grep -q restart /asked || fail 'a tap was restarted at the first installation'
 tap25 version && tap25 sniff --help >/dev/null
-for page in tap25 tap25-sniff; do zcat /usr/share/man/man1/$page.1.gz | grep -q '^\.TH' || fail "$page(1) is no manual page"; done
+for page in man1/tap25.1 man1/tap25-sniff.1 man5/tap25.yaml.5 man7/tap25-sql.7; do
+	zcat /usr/share/man/$page.gz | grep -q '^\.TH' || fail "$page is no manual page"
+done
 for file in /usr/lib/systemd/system/tap25.service /usr/share/bash-completion/completions/tap25 /etc/tap25/tap25.yaml; do
 	[ -s $file ] || fail "$file is missing"
 done

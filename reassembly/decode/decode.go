@@ -35,6 +35,7 @@ type Decoder struct {
 	unread     UnreadCounts
 	elsewhere  MailPorts
 	seeds      seeds
+	filler     *[MaxUnseen]byte // see DecodeHeaders; nil: not needed so far
 }
 
 // New makes a decoder of the TCP ports given; nil means [DefaultPort] alone. The
@@ -55,6 +56,10 @@ func New(ports []uint16) *Decoder {
 // into a buffer that the next call overwrites: a caller who keeps it must copy it.
 // After any other verdict p means nothing. Decode itself does not keep data.
 func (d *Decoder) Decode(t time.Time, link uint16, data []byte, wireLen int, p *Packet) Verdict {
+	if d.plain(link, data, p) { // nearly always
+		d.counts[TCPPort]++
+		return TCPPort
+	}
 	var w walk // set field by field: a literal would be copied
 	w.data, w.cut, w.seeds = data, min(max(wireLen-len(data), 0), maxCut), d.seeds
 	v := w.link(link)

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 )
@@ -20,6 +21,20 @@ func AddressOf(a netip.Addr) Address {
 	return Address{binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])}
 }
 
+// Compare orders addresses of one version as netip.Addr.Compare does.
+func (a Address) Compare(b Address) int {
+	return cmp.Or(cmp.Compare(a.high, b.high), cmp.Compare(a.low, b.low))
+}
+
+// addressOf makes an Address of 4 or 16 octets.
+func addressOf(b []byte) Address {
+	const mapped = 0xffff << 32
+	if len(b) == 4 {
+		return Address{low: mapped | uint64(binary.BigEndian.Uint32(b))}
+	}
+	return Address{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}
+}
+
 // Flow is the addresses and ports of a TCP segment.
 type Flow struct {
 	Src, Dst         Address
@@ -28,6 +43,9 @@ type Flow struct {
 
 // Flow returns the flow of a packet.
 func (p *Packet) Flow() Flow {
+	if p.flow.SrcPort|p.flow.DstPort != 0 {
+		return p.flow
+	}
 	return Flow{AddressOf(p.Src.Addr()), AddressOf(p.Dst.Addr()), p.Src.Port(), p.Dst.Port()}
 }
 
@@ -42,18 +60,16 @@ func PlainFlow(link uint16, frame []byte) (f Flow, ok bool) {
 	b, tcp := frame[ethernet:], frame[ipv4:]
 	switch binary.BigEndian.Uint16(frame[12:]) {
 	case etherIPv4:
-		const mapped, fragment = 0xffff << 32, 0x3fff // more fragments, and the offset
+		const fragment = 0x3fff // more fragments, and the offset
 		if b[0] != 0x45 || b[9] != protoTCP || binary.BigEndian.Uint16(b[6:])&fragment != 0 {
 			return f, false
 		}
-		f.Src.low = mapped | uint64(binary.BigEndian.Uint32(b[12:]))
-		f.Dst.low = mapped | uint64(binary.BigEndian.Uint32(b[16:]))
+		f.Src, f.Dst = addressOf(b[12:16]), addressOf(b[16:20])
 	case etherIPv6:
 		if len(frame) < ipv6+ports || b[0]>>4 != 6 || b[6] != protoTCP {
 			return f, false
 		}
-		f.Src = Address{binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])}
-		f.Dst = Address{binary.BigEndian.Uint64(b[24:]), binary.BigEndian.Uint64(b[32:])}
+		f.Src, f.Dst = addressOf(b[8:24]), addressOf(b[24:40])
 		tcp = frame[ipv6:]
 	default:
 		return f, false

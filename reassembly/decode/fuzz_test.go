@@ -52,8 +52,12 @@ func checkFlow(t *testing.T, link uint16, data []byte, beyond int) {
 		return
 	}
 	d := New(nil)
-	var p Packet
+	var p, walked Packet
 	v := d.Decode(decodetest.Epoch, link, data, len(data)+beyond, &p)
+	w := walk{data: data, cut: beyond, seeds: d.seeds, next: headerEthernet}
+	if x := New(nil).walk(&w, decodetest.Epoch, &walked); x != v || x == TCPPort && !reflect.DeepEqual(p, walked) {
+		t.Fatalf("%v: %+v\nif the walk reads it, %v: %+v", v, p, x, walked)
+	}
 	if p.Src.IsValid() && p.Flow() != flow || v == TCPPort && (p.Path != 0 || !p.Network.IsZero() || p.Joined) {
 		t.Fatalf("%v: %+v of %+v", v, flow, p)
 	}
@@ -180,7 +184,7 @@ func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 		t.Fatalf("network %q, path %x, of tags %q", p.Network, p.Path, network)
 	}
 	got := *p
-	got.Network, got.Path = Network{}, 0
+	got.Network, got.Path, got.flow = Network{}, 0, Flow{}
 	got.Payload, got.ChecksumOffload = nil, false // said by other tests
 	if v != TCPPort || !reflect.DeepEqual(got, want) || !bytes.Equal(p.Payload, tcp[int(tcp[12]>>4)*4:]) {
 		t.Fatalf("%v, %+v; want %+v", v, got, want)

@@ -44,6 +44,13 @@ type Packet struct {
 	// Conflict means that the segment came in IPv4 fragments that overlap with
 	// different bytes. Payload holds the copy that came first.
 	Conflict bool
+
+	// Unseen means that the payload was left in the kernel: Payload has its length and its last two octets, and
+	// [Filler] in place of the others. Digest is that of the octets: see [DigestKey].
+	Unseen bool
+	Digest uint64
+
+	flow Flow // of Src and Dst, if the decoder made them
 }
 
 // Packet.Flags: the flags of RFC 9293 section 3.1 that matter here, with the

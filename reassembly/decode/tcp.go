@@ -31,6 +31,7 @@ func (d *Decoder) tcp(w *walk, p *Packet) Verdict {
 	}
 	p.Src = netip.AddrPortFrom(address(w.ip.src), binary.BigEndian.Uint16(b))
 	p.Dst = netip.AddrPortFrom(address(w.ip.dst), binary.BigEndian.Uint16(b[2:]))
+	p.flow = Flow{addressOf(w.ip.src), addressOf(w.ip.dst), p.Src.Port(), p.Dst.Port()}
 	if len(b) < 20 {
 		return TruncatedTCP
 	}
@@ -38,37 +39,71 @@ func (d *Decoder) tcp(w *walk, p *Packet) Verdict {
 	if size < 20 || size > len(b)+w.cut {
 		return BadTCP
 	}
-	p.Seq, p.Ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
-	p.Flags = b[13] & (FIN | SYN | RST | PSH | ACK | URG)
-	p.Window, p.Urgent = binary.BigEndian.Uint16(b[14:]), binary.BigEndian.Uint16(b[18:])
+	p.header(b, size)
 	p.TTL, p.Conflict, p.Joined = w.ip.ttl, w.ip.conflict, w.joined
 	if w.path != 0 {
 		p.Network, p.Path = w.network, w.path
 	}
+	p.Missing = len(b) + w.cut - size - len(p.Payload)
+	if !d.IgnoreChecksums {
+		p.verify(&w.ip, w.data, w.cut > 0)
+	}
+	return TCPPort
+}
+
+// header reads a header of a size, of whose options the snaplen may have cut off some, and what follows it.
+func (p *Packet) header(b []byte, size int) {
+	p.Seq, p.Ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
+	p.Flags = b[13] & (FIN | SYN | RST | PSH | ACK | URG)
+	p.Window, p.Urgent = binary.BigEndian.Uint16(b[14:]), binary.BigEndian.Uint16(b[18:])
 	if p.Flags&SYN != 0 {
 		p.WindowScale = windowScale(b[20:min(size, len(b))], size > len(b))
 	}
 	p.Payload = b[min(size, len(b)):]
-	p.Missing = len(b) + w.cut - size - len(p.Payload)
-	if !d.IgnoreChecksums {
-		w.verify(p)
+}
+
+// plain decodes a frame that is Ethernet, IPv4 without options and TCP of a watched port, captured whole. It reports
+// whether it is one. If not, the walk decodes it; of one that is, the walk would say the same.
+func (d *Decoder) plain(link uint16, frame []byte, p *Packet) bool {
+	const ethernet, ipv4, least = 14, 20, 20
+	flow, ok := PlainFlow(link, frame)
+	if !ok || frame[ethernet]>>4 != 4 || !d.Watches(flow.SrcPort) && !d.Watches(flow.DstPort) {
+		return false
 	}
-	return TCPPort
+	ip := frame[ethernet:]
+	total := int(binary.BigEndian.Uint16(ip[2:]))
+	if total < ipv4+least || total > len(ip) {
+		return false
+	}
+	b := ip[ipv4:total]
+	size := int(b[12]>>4) * 4
+	if size < least || size > len(b) {
+		return false
+	}
+	*p = Packet{} // a literal with fields would be copied
+	p.flow, p.TTL = flow, ip[8]
+	p.Src = netip.AddrPortFrom(netip.AddrFrom4([4]byte(ip[12:])), flow.SrcPort)
+	p.Dst = netip.AddrPortFrom(netip.AddrFrom4([4]byte(ip[16:])), flow.DstPort)
+	p.header(b, size)
+	if !d.IgnoreChecksums {
+		p.verify(&ipHeader{src: ip[12:16], dst: ip[16:20], header: ip[:ipv4]}, b, false)
+	}
+	return true
 }
 
 // verify checks the checksums of the segment and of its IPv4 header. A segment that
 // the snaplen cut cannot be checked. Headers of tunnels around them are not the
 // sender's and are not checked.
-func (w *walk) verify(p *Packet) {
+func (p *Packet) verify(ip *ipHeader, segment []byte, cut bool) {
 	good, offload := true, false
-	if w.cut == 0 {
-		good, offload = checkTCP(w.ip.src, w.ip.dst, w.data)
+	if !cut {
+		good, offload = checkTCP(ip.src, ip.dst, segment)
 	}
 	p.ChecksumBad = !good
 	p.ChecksumOffload = offload
-	good, offload = !w.ip.offload, w.ip.offload
-	if w.ip.header != nil {
-		good, offload = checkIPv4(w.ip.header)
+	good, offload = !ip.offload, ip.offload
+	if ip.header != nil {
+		good, offload = checkIPv4(ip.header)
 	}
 	if !good {
 		p.ChecksumOffload = offload && (!p.ChecksumBad || p.ChecksumOffload)

@@ -7,6 +7,7 @@ package hostile
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -71,6 +72,12 @@ func Shapes() []Shape {
 		all = append(all, list...)
 	}
 	return all
+}
+
+// Named is the one of this name.
+func Named(name string) Shape {
+	all := Shapes()
+	return all[slices.IndexFunc(all, func(s Shape) bool { return s.Name == name })]
 }
 
 var server = netip.MustParseAddrPort("198.51.100.25:25")

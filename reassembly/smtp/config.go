@@ -23,6 +23,7 @@ type Session struct {
 type Config struct {
 	Emit  func(*Envelope) // called for each row as it is settled
 	Stats *Stats          // nil: not counted
+	Trace func(Step)      // called for each step, before the rows that it settles; nil: not
 	// Memory is used by all dialogues; nil: they leave theirs to the garbage collector.
 	Memory *Memory
 

@@ -91,6 +91,9 @@ func (d *Dialogue) read(dir Direction, p *piece) {
 	}
 	d.now = p.t
 	d.work.pay(len(p.data))
+	if p.lost > 0 {
+		d.trace(Step{Lost: p.lost, From: dir})
+	}
 	switch {
 	case dir == FromClient:
 		d.readClient(p)

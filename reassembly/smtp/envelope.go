@@ -11,7 +11,7 @@ import (
 // STARTTLS (docs/record.md). A nil pointer, a zero reply code or a zero time is a value that was not seen;
 // it is null in JSON and in SQL, never a guess and never an empty string.
 //
-// An Envelope handed to Config.Emit is the callee's to keep.
+// An Envelope handed to Config.Emit is the callee's to keep, unless Memory.Reuse takes it back.
 type Envelope struct {
 	SeenAt    time.Time // capture time of the segment with the first byte of MAIL (or RCPT, or STARTTLS), UTC
 	Sensor    string

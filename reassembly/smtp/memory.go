@@ -6,11 +6,16 @@ import "strings"
 // before takes next to nothing from the garbage collector. The zero value is ready.
 type Memory struct {
 	dialogues []*Dialogue // closed
-	rows      []rowMemory // not given out yet
+	unused    Rows        // to be made into rows
+	made      Rows        // since the last call of Reuse
+	reuses    bool        // Reuse was called
 }
 
+// Rows are rows that dialogues have made.
+type Rows []*rowMemory
+
 const (
-	// maxUnused bounds the closed dialogues that are kept: 2 MiB.
+	// maxUnused bounds the closed dialogues that are kept, 2 MiB, and the unused rows, 350 KiB.
 	maxUnused = 1024
 	// rowsAtOnce is how many rows one allocation makes. Who keeps one of them keeps all.
 	rowsAtOnce = 16
@@ -23,17 +28,34 @@ type rowMemory struct {
 	queueID      string
 }
 
-// row returns an empty row.
+// row returns a row to be filled in.
 func (m *Memory) row() *rowMemory {
 	if m == nil {
 		return new(rowMemory)
 	}
-	if len(m.rows) == 0 {
-		m.rows = make([]rowMemory, rowsAtOnce)
+	if len(m.unused) == 0 {
+		rows := make([]rowMemory, rowsAtOnce)
+		for i := range rows {
+			m.unused = append(m.unused, &rows[i])
+		}
 	}
-	r := &m.rows[0]
-	m.rows = m.rows[1:]
+	last := len(m.unused) - 1
+	r := m.unused[last]
+	if m.unused = m.unused[:last]; m.reuses {
+		m.made = append(m.made, r)
+	}
 	return r
+}
+
+// Reuse returns the rows that were made since its last call. emitted are rows of an earlier call that nobody uses any
+// more: their memory is used for further rows. Without Reuse a row is the callee's of Config.Emit to keep.
+func (m *Memory) Reuse(emitted Rows) (made Rows) {
+	n := min(len(emitted), max(maxUnused-len(m.unused), 0))
+	m.unused = append(m.unused, emitted[:n]...)
+	clear(emitted)
+	made = m.made
+	m.made, m.reuses = emitted[:0], true
+	return made
 }
 
 // dialogue returns a dialogue that is to be begun: a new one, or one that is closed.

@@ -17,6 +17,7 @@ func (d *Dialogue) Conflict(dir Direction) {
 		d.turned.dialogue.Conflict(d.turned.direction(dir))
 		return
 	}
+	d.trace(Step{From: dir})
 	d.flag(Conflict, true)
 	d.sync.conflict()
 }

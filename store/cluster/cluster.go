@@ -220,6 +220,9 @@ func (c *Cluster) begin(ctx context.Context, start func() error) error {
 		}
 		return nil
 	}
+	if err := c.checkVersion(); err != nil {
+		return err
+	}
 	return c.startAndWait(ctx, start)
 }
 

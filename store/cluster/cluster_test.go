@@ -124,6 +124,40 @@ func TestCluster_SecondUserSharesTheServer(t *testing.T) {
 	}
 }
 
+// TestCluster_VersionIsAskedForByAStartAlone: each connection to a private cluster uses it, and asking takes a process.
+func TestCluster_VersionIsAskedForByAStartAlone(t *testing.T) {
+	newer := t.TempDir()
+	if err := os.Chmod(filepath.Dir(newer), 0o755); err != nil { // for the server's user
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\necho 'postgres (PostgreSQL) 99.1'\n"
+	if err := os.WriteFile(filepath.Join(newer, "postgres"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	second, err := cluster.New(storetest.Cluster(t).StateDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.SetServer(newer)
+	if err := second.Use(t.Context()); err != nil {
+		t.Errorf("beside a server that runs: %v", err)
+	}
+	if err := second.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+	stopped := storetest.NewCluster(t)
+	if err := os.MkdirAll(stopped.DataDir(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(stopped.DataDir(), "PG_VERSION"), []byte("15\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stopped.SetServer(newer)
+	if err := stopped.Use(t.Context()); err == nil || !strings.Contains(err.Error(), "PostgreSQL 15, 99 is") {
+		t.Errorf("a start by another version: %v", err)
+	}
+}
+
 func TestCluster_ServerGetsAShareOfTheMemory(t *testing.T) {
 	for memory, want := range map[uint64]uint64{0: 0, 512 << 20: 0, 1 << 30: 256 << 20, 4 << 30: 1 << 30,
 		1 << 40: 1 << 30} {

@@ -10,6 +10,9 @@ func (c *Cluster) Starts() bool { return c.server != nil }
 func (c *Cluster) StateDir() string  { return c.dir }
 func (c *Cluster) SocketDir() string { return c.socketDir() }
 
+// SetServer makes the programs in a directory the installed ones.
+func (c *Cluster) SetServer(dir string) { c.bin = dir }
+
 var SharedBuffers = sharedBuffers
 
 // FindServer returns the version of the server that the cluster takes of those below a directory.

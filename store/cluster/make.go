@@ -106,18 +106,31 @@ func (c *Cluster) makeDirs() error {
 // makeData makes the cluster if there is none. It makes it in another directory and renames that, so that no cluster is
 // ever half made. The caller holds start.lock.
 func (c *Cluster) makeData(ctx context.Context) error {
+	_, err := c.madeBy()
+	if errors.Is(err, os.ErrNotExist) {
+		return c.initdb(ctx)
+	}
+	return err
+}
+
+// madeBy returns the major version of PostgreSQL that made the cluster.
+func (c *Cluster) madeBy() (string, error) {
 	version, err := os.ReadFile(filepath.Join(c.DataDir(), "PG_VERSION"))
-	if err == nil {
-		if have, want := strings.TrimSpace(string(version)), c.version(); want != "" && have != want {
-			return fmt.Errorf("the cluster in %s was made by PostgreSQL %s, %s is installed: install postgresql-%s, "+
-				"or upgrade the cluster with pg_upgrade", c.dir, have, want, have)
-		}
-		return nil
+	if err != nil {
+		return "", fmt.Errorf("read the cluster's version: %w", err)
 	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("read the cluster's version: %w", err)
+	return strings.TrimSpace(string(version)), nil
+}
+
+// checkVersion returns an error if the PostgreSQL that is installed cannot run the cluster. It takes another process to
+// know, so it is for a start alone, not for each connection.
+func (c *Cluster) checkVersion() error {
+	have, err := c.madeBy()
+	if want := c.version(); err == nil && want != "" && have != want {
+		err = fmt.Errorf("the cluster in %s was made by PostgreSQL %s, %s is installed: install postgresql-%s, or "+
+			"upgrade the cluster with pg_upgrade", c.dir, have, want, have)
 	}
-	return c.initdb(ctx)
+	return err
 }
 
 func (c *Cluster) version() string {

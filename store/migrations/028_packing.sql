@@ -8,7 +8,7 @@ create table tap25_internal.blocks (
     first_at        timestamptz not null,
     last_at         timestamptz not null,
     -- of each row
-    heads           smallint[],
+    heads           bit varying,
     rcpt            smallint[]  not null,
     kind            smallint[],
     rcpt_to_raw     bytea[],
@@ -16,13 +16,13 @@ create table tap25_internal.blocks (
     -- of each mail
     at              integer[],
     at_long         bigint[],
-    session         smallint[]  not null,
+    fresh           bit varying,
+    back            smallint[],
     sender          smallint[]  not null,
     size            integer[],
     size_long       bigint[],
     declared        integer[],
     declared_long   bigint[],
-    queue           smallint[],
     link            smallint[],
     mail_from_raw   bytea[],
     envid           text[],
@@ -51,6 +51,7 @@ create table tap25_internal.blocks (
     flags           smallint[]  not null,
     lost_bytes      bigint[],
     links           bigint[]    not null,
+    queue_mails     bit varying[],
     queue_kind      smallint[],
     queue_length    smallint[],
     queue_prefix    text[],
@@ -78,7 +79,7 @@ create table tap25_internal.block_prints (
     page   integer    not null,
     prints smallint[] not null,
     blocks integer[]  not null,
-    primary key (day, first, page)
+    primary key (page, day, first)
 ) partition by range (day);
 
 create table tap25_internal.making_blocks ();
@@ -86,9 +87,9 @@ create table tap25_internal.making_blocks ();
 create function tap25_internal.is_packed(which date) returns boolean language sql stable
 return exists (select from tap25_internal.packs p where p.day = which);
 
--- Packs the rows of a day from one to another, both included, into a block.
+-- Packs the rows of a day from one to the one before another into a block.
 create function tap25_internal.pack_block(partition regclass, target regclass, which date, number integer, since timestamptz, first tid,
-    before timestamptz, last tid, link_ids bigint[], link_sensors text[], link_xids xid[]) returns integer language plpgsql
+    before timestamptz, next tid, link_ids bigint[], link_sensors text[], link_xids xid[]) returns integer language plpgsql
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '16MB'
 set enable_seqscan = off set enable_mergejoin = off set enable_nestloop = off set max_parallel_workers_per_gather = 0 as $$
 declare
@@ -105,7 +106,7 @@ with entered as materialized (
             client_port, server_ip, server_port, e.sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link))
             over w) is not false as head
     from %1$s e left join entered l on l.sensor = e.sensor and l.xid = e.xmin
-    where e.seen_at >= $3 and e.seen_at <= $5 and (e.seen_at, e.ctid) >= ($3, $4) and (e.seen_at, e.ctid) <= ($5, $6)
+    where e.seen_at >= $3 and e.seen_at <= $5 and (e.seen_at, e.ctid) >= ($3, $4) and (e.seen_at, e.ctid) < ($5, $6)
     window w as (order by e.seen_at, e.ctid)
 ),
 -- addresses, by domain
@@ -137,10 +138,10 @@ kinds as materialized (
         array_agg(lost_bytes order by kind) as lost_bytes, count(lost_bytes) as lossy, count(*) as kinds
     from kinds
 ), row_lists as (
-    select count(*)::integer as rows, array_agg(head) as heads, count(*) filter (where head = 0) as more, array_agg(rcpt) as rcpt,
+    select count(*)::integer as rows, string_agg(head, '')::varbit as heads, count(*) filter (where head = '0') as more, array_agg(rcpt) as rcpt,
         array_agg(kind) as kind, array_agg(rcpt_to_raw) as rcpt_to_raw, count(rcpt_to_raw) as raws,
         array_agg(orcpt) as orcpt, count(orcpt) as orcpts, max(seen_at) as last_at
-    from (select r.head::integer::smallint as head, coalesce(a.i, 0)::smallint as rcpt, k.kind, r.rcpt_to_raw, r.orcpt, r.seen_at
+    from (select case when r.head then '1' else '0' end as head, coalesce(a.i, 0)::smallint as rcpt, k.kind, r.rcpt_to_raw, r.orcpt, r.seen_at
           from r join kinds k on k.mail_no = r.mail_no and k.outcome = r.outcome and k.flags = r.flags
               and coalesce(k.mail_code, -32769) = coalesce(r.mail_code, -32769) and coalesce(k.rcpt_code, -32769) = coalesce(r.rcpt_code, -32769)
               and coalesce(k.data_code, -32769) = coalesce(r.data_code, -32769) and coalesce(k.lost_bytes, -1) = coalesce(r.lost_bytes, -1)
@@ -154,7 +155,7 @@ peers as materialized (
     select row_number() over (order by server_ip, server_port, sensor collate "C", network collate "C", auth, origin_by)::smallint as server, v.*
     from (select distinct server_ip, server_port, sensor, network, auth, origin_by from r where head) v
 ), mails as materialized (
-    select r.*, p.peer, v.server,
+    select r.n, r.session_id, r.client_port, r.origin_port, p.peer, v.server, r.mail_from, r.queue_id, r.mail_from_raw, r.envid, r.link,
         (extract(epoch from seen_at - $3) * 1000000)::bigint as at, coalesce(message_bytes, -1) as size,
         declared_size - coalesce(message_bytes, 0) as declared
     from r join peers p on p.client_ip = r.client_ip and coalesce(p.helo, '') = coalesce(r.helo, '')
@@ -180,8 +181,7 @@ peers as materialized (
         count(origin_port) as origins, array_agg(peer) as peer, array_agg(server) as server
     from (select * from fresh order by i) f
 ), placed as (
-    select r.n, case when r.fresh then 1 else f.i - max(f.i) over (order by r.n) end::smallint as session
-    from runs r join fresh f using (run)
+    select r.n, r.fresh, (max(f.i) over (order by r.n) - f.i)::smallint as back from runs r join fresh f using (run)
 ), peer_lists as (
     select array_agg(client_ip order by peer) as client_ip, array_agg(helo order by peer) as helo,
         array_agg(tls_server_name order by peer) as tls_server_name, count(tls_server_name) as tls,
@@ -221,13 +221,14 @@ queued as (
 ), linkings as materialized (
     select row_number() over (order by link)::smallint as i, link from (select distinct link from mails) l
 ), mail_lists as (
-    select array_agg(at) as at, max(at) as span, array_agg(session) as session, array_agg(sender) as sender, array_agg(size) as size,
+    select array_agg(at) as at, max(at) as span, string_agg(case when fresh then '1' else '0' end, '')::varbit as fresh,
+        array_agg(back) filter (where not fresh) as back, array_agg(sender) as sender, array_agg(size) as size,
         max(size) as largest, array_agg(coalesce(declared, -2147483648)) as declared, array_agg(coalesce(declared, '-9223372036854775808')) as declared_long,
         min(declared) as least, max(declared) as most,
-        array_agg(queue) as queue, count(queue_id) as queues, array_agg(link) as link, array_agg(mail_from_raw) as mail_from_raw,
+        string_agg(chr(48 + queue), '') as queue, array_agg(link) as link, array_agg(mail_from_raw) as mail_from_raw,
         count(mail_from_raw) as raws, array_agg(envid) as envid, count(envid) as envids
-    from (select m.at, p.session, coalesce(a.i, 0)::smallint as sender, m.size, m.declared, coalesce(q.queue, 0)::smallint as queue,
-              l.i as link, m.mail_from_raw, m.envid, m.queue_id
+    from (select m.at, p.fresh, p.back, coalesce(a.i, 0)::smallint as sender, m.size, m.declared, coalesce(q.queue, 0) as queue,
+              l.i as link, m.mail_from_raw, m.envid
           from mails m join placed p using (n) left join numbered a on a.v = m.mail_from left join named_queues q using (n)
           join linkings l on l.link is not distinct from m.link order by m.n) o
 )
@@ -236,15 +237,18 @@ select $1, $2, r.rows, $3, r.last_at,
     case when r.more > 0 then r.heads end, r.rcpt, case when k.kinds > 1 then r.kind end,
     case when r.raws > 0 then r.rcpt_to_raw end, case when r.orcpts > 0 then r.orcpt end,
     case when m.span <= 2147483647 then m.at::integer[] end, case when m.span > 2147483647 then m.at end,
-    m.session, m.sender,
+    case when m.back is not null then m.fresh end, m.back, m.sender,
     case when m.largest <= 2147483647 then m.size::integer[] end, case when m.largest > 2147483647 then m.size end,
     case when d.narrow then m.declared::integer[] end, case when not d.narrow then m.declared_long end,
-    case when m.queues > 0 then m.queue end, case when cardinality(l.links) > 1 then m.link end,
+    case when cardinality(l.links) > 1 then m.link end,
     case when m.raws > 0 then m.mail_from_raw end, case when m.envids > 0 then m.envid end,
     s.session_id, s.client_port, case when s.origins > 0 then s.origin_port end, s.peer, s.server,
     p.client_ip, p.helo, case when p.tls > 0 then p.tls_server_name end, case when p.origins > 0 then p.origin_ip end,
     v.server_ip, v.server_port, v.sensor, case when v.networks > 0 then v.network end, v.auth, case when v.origins > 0 then v.origin_by end,
     k.mail_no, k.outcome, k.mail_code, k.rcpt_code, k.data_code, k.flags, case when k.lossy > 0 then k.lost_bytes end, l.links,
+    (select array_agg(translate(m.queue, chr(48 + i) || f.all_forms, rpad('1', length(f.all_forms) + 1, '0'))::varbit order by i)
+        from generate_series(1, cardinality(q.queue_kind)) i,
+        (select string_agg(chr(48 + i), '') as all_forms from generate_series(0, cardinality(q.queue_kind)) i) f),
     q.queue_kind, q.queue_length, q.queue_prefix, q.queue_octets, q.queue_text,
     (select array_agg(names order by chunk) from joined),
     (select coalesce(min((i - 1) / 64 + 1) filter (where mixed), 1000000) from numbered where not odd),
@@ -252,188 +256,253 @@ select $1, $2, r.rows, $3, r.last_at,
 from row_lists r, mail_lists m, session_lists s, peer_lists p, server_lists v, kind_lists k, queue_lists q,
     (select array_agg(link order by i) as links from linkings) l,
     lateral (select coalesce(m.least > -2147483648 and m.most <= 2147483647, true) as narrow) d
-returning rows$query$, partition, target) into packed using which, number, since, first, before, last, link_ids, link_sensors, link_xids;
+returning rows$query$, partition, target) into packed using which, number, since, first, before, next, link_ids, link_sensors, link_xids;
     return packed;
 end $$;
 
--- Some addresses of a block, in the order of their numbers; null: all.
+-- Some addresses of a block, in the order of their numbers; null: all. The k-th address of a text comes after its k-th tab; its domain
+-- begins the line.
 create function tap25_internal.block_addresses(chunks text[], odd text[], numbers integer[]) returns text[]
-language plpgsql immutable set search_path = pg_catalog, pg_temp set enable_memoize = off set plan_cache_mode = force_generic_plan as $$
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+    regular constant integer := tap25_internal.count_addresses(chunks);
 begin
     if numbers is null then
-        return (select coalesce(array_agg(case when g.names[1] = '' then l else l || '@' || g.names[1] end), '{}')
-            from unnest(chunks) c cross join lateral unnest(string_to_array(c, chr(10))) x
-            cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g cross join lateral unnest(g.names[2:]) l) || odd;
+        return (select coalesce(array_agg(case when domain = '' then local else local || '@' || domain end), '{}') from (
+            select split_part(line, chr(9), 1) as domain, unnest((string_to_array(line, chr(9)))[2:]) as local from (
+                select unnest(string_to_array(chunk, chr(10))) as line from unnest(chunks) chunk offset 0) c offset 0) a) || odd;
     end if;
-    return (select array_agg(coalesce(a.address, odd[i - k.regular]) order by o)
-        from (select coalesce((cardinality(chunks) - 1) * 64 + cardinality(string_to_array(translate(chunks[cardinality(chunks)], chr(10), chr(9)), chr(9)))
-                - cardinality(string_to_array(chunks[cardinality(chunks)], chr(10))), 0) as regular offset 0) k
-        cross join unnest(numbers) with ordinality n (i, o)
-        left join lateral (select case when g.names[1] = '' then l else l || '@' || g.names[1] end as address
-            from unnest(string_to_array(chunks[(n.i - 1) / 64 + 1], chr(10))) x
-            cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g cross join lateral unnest(g.names[2:]) l
-            where n.i <= k.regular offset (n.i - 1) % 64 limit 1) a on true);
+    return (select array_agg(case when n.i = 0 then null when n.i > regular then odd[n.i - regular] when a.domain = '' then a.local else a.local || '@' || a.domain end order by o)
+        from unnest(numbers) with ordinality n (i, o)
+        cross join lateral (select (n.i - 1) % 64 + 1 as k, case when n.i <= regular then string_to_array(chunks[(n.i - 1) / 64 + 1], chr(9)) end as parts offset 0) c
+        cross join lateral (select split_part(split_part(array_to_string(c.parts[:c.k], chr(9)), chr(10), -1), chr(9), 1) as domain,
+            split_part(c.parts[c.k + 1], chr(10), 1) as local offset 0) a);
 end $$;
 
--- The queue IDs of some mails of a block, in their order; null: of all. The n-th mail of a form has the n-th queue ID of that form.
-create function tap25_internal.block_queues(queue smallint[], kinds smallint[], lengths smallint[], prefixes text[], octets bytea[],
-    texts text[], mails integer[]) returns text[] language plpgsql immutable set search_path = pg_catalog, pg_temp
-set enable_memoize = off set plan_cache_mode = force_generic_plan as $$
+-- Where a string has set bits: all, or the n-th of them for each of some n, in their order.
+create function tap25_internal.bit_positions(bits bit varying, numbers integer[] default null) returns integer[] language plpgsql immutable
+set search_path = pg_catalog, pg_temp as $$
+declare
+    places   integer[];
+    low      integer;
+    high     integer;
+    n        integer;
 begin
-    if queue is null then
+    if numbers is null or cardinality(numbers) > 30 then
+        places := array(select i from generate_series(1, length(bits)) i where get_bit(bits, i - 1) = 1);
+        return case when numbers is null then places else array(select places[u.n] from unnest(numbers) with ordinality u (n, o) order by o) end;
+    end if;
+    foreach n in array numbers loop
+        low := n;
+        high := length(bits);
+        while low < high loop
+            if bit_count(substring(bits for (low + high) / 2)) >= n then
+                high := (low + high) / 2;
+            else
+                low := (low + high) / 2 + 1;
+            end if;
+        end loop;
+        places := places || low;
+    end loop;
+    return coalesce(places, '{}');
+end $$;
+
+-- The queue IDs of some mails of a block, in their order; null: of all its mails. The n-th mail of a form has the n-th queue ID of that form.
+create function tap25_internal.block_queues(its bit varying[], kinds smallint[], lengths smallint[], prefixes text[], octets bytea[],
+    texts text[], mails integer[]) returns text[] language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+    if its is null then
         return '{}';
     end if;
-    return (select array_agg(v.id order by m.mail) from (
-            select q.*, q.length - length(q.prefix) as rest, array_positions(queue, q.i::smallint) as its
-            from (select * from unnest(kinds, lengths, prefixes, octets) with ordinality u (form, length, prefix, octets, i)
-                  union all select null, null, null, null, 0) q
-            where mails is null or q.i = any (array(select queue[m] from unnest(mails) m)) offset 0) q
+    return (select array_agg(case q.form
+            when 1 then q.prefix || left(upper(encode(substr(q.rests, (m.nth - 1) * w.width + 1, w.width), 'hex')), q.rest)
+            when 2 then q.prefix || left(encode(substr(q.rests, (m.nth - 1) * w.width + 1, w.width), 'base64'), q.rest)
+            when 3 then encode(substr(q.rests, (m.nth - 1) * 16 + 1, 16), 'hex')::uuid::text
+            when 4 then texts[m.nth] end order by m.mail)
+        from (select u.form, u.prefix, u.rests, u.length - length(u.prefix) as rest, u.bits from unnest(its, kinds, lengths, prefixes, octets)
+                u (bits, form, length, prefix, rests)
+              union all select null, null, null, null, ~bit_or(v) from unnest(its) v offset 0) q
         cross join lateral (select case q.form when 1 then (q.rest + 1) / 2 when 2 then (q.rest + 3) / 4 * 3 else 16 end as width offset 0) w
         cross join lateral (
-            select i.mail, i.nth::integer from unnest(q.its) with ordinality i (mail, nth) where mails is null
-            union all select i.mail, width_bucket(i.mail, q.its) from unnest(mails) i (mail) where queue[i.mail] = q.i) m
-        cross join lateral (select case q.form
-            when 1 then q.prefix || left(upper(encode(substr(q.octets, (m.nth - 1) * w.width + 1, w.width), 'hex')), q.rest)
-            when 2 then q.prefix || left(encode(substr(q.octets, (m.nth - 1) * w.width + 1, w.width), 'base64'), q.rest)
-            when 3 then encode(substr(q.octets, (m.nth - 1) * 16 + 1, 16), 'hex')::uuid::text
-            when 4 then texts[m.nth] end as id) v);
+            select i as mail, (row_number() over ())::integer as nth from generate_series(1, length(q.bits)) i
+            where mails is null and get_bit(q.bits, i - 1) = 1
+            union all select i, bit_count(substring(q.bits for i))::integer from unnest(mails) i where get_bit(q.bits, i - 1) = 1) m);
 end $$;
 
-create function tap25_internal.unpack(b tap25_internal.blocks, positions integer[] default null) returns table (mail integer, link bigint, e tap25_internal.envelopes)
+-- Rows of a block, in their order: all, or those that a question of a kind may be about.
+create function tap25_internal.unpack(b tap25_internal.blocks, kind text default null, value text default null, network inet default null)
+returns table (mail integer, link bigint, e tap25_internal.envelopes)
 language plpgsql stable rows 8000 cost 1000000 set search_path = pg_catalog, pg_temp set enable_memoize = off
 set plan_cache_mode = force_generic_plan as $$
 declare
-    rcpt            constant smallint[] := b.rcpt;
-    kind            constant smallint[] := b.kind;
-    rcpt_to_raw     constant bytea[]    := b.rcpt_to_raw;
-    orcpt           constant text[]     := b.orcpt;
-    at              constant integer[]  := b.at;
-    at_long         constant bigint[]   := b.at_long;
-    session         constant smallint[] := b.session;
-    sender          constant smallint[] := b.sender;
-    size            constant integer[]  := b.size;
-    size_long       constant bigint[]   := b.size_long;
-    declared        constant integer[]  := b.declared;
-    declared_long   constant bigint[]   := b.declared_long;
-    link            constant smallint[] := b.link;
-    mail_from_raw   constant bytea[]    := b.mail_from_raw;
-    envid           constant text[]     := b.envid;
-    session_id      constant bigint[]   := b.session_id;
-    client_port     constant smallint[] := b.client_port;
-    origin_port     constant smallint[] := b.origin_port;
-    peer            constant smallint[] := b.peer;
-    server          constant smallint[] := b.server;
-    client_ip       constant inet[]     := b.client_ip;
-    helo            constant text[]     := b.helo;
-    tls_server_name constant text[]     := b.tls_server_name;
-    origin_ip       constant inet[]     := b.origin_ip;
-    server_ip       constant inet[]     := b.server_ip;
-    server_port     constant smallint[] := b.server_port;
-    sensor          constant text[]     := b.sensor;
-    network         constant text[]     := b.network;
-    auth            constant boolean[]  := b.auth;
-    origin_by       constant smallint[] := b.origin_by;
-    mail_no         constant integer[]  := b.mail_no;
-    outcome         constant smallint[] := b.outcome;
-    mail_code       constant smallint[] := b.mail_code;
-    rcpt_code       constant smallint[] := b.rcpt_code;
-    data_code       constant smallint[] := b.data_code;
-    flags           constant smallint[] := b.flags;
-    lost_bytes      constant bigint[]   := b.lost_bytes;
-    links           constant bigint[]   := b.links;
-    mails           integer[]; -- if only some rows are asked for, their mails
+    -- Arrays whose elements have no fixed width: a variable keeps their places.
+    rcpt_to_raw     constant bytea[] := b.rcpt_to_raw;
+    orcpt           constant text[]  := b.orcpt;
+    mail_from_raw   constant bytea[] := b.mail_from_raw;
+    envid           constant text[]  := b.envid;
+    client_ip       constant inet[]  := b.client_ip;
+    helo            constant text[]  := b.helo;
+    tls_server_name constant text[]  := b.tls_server_name;
+    origin_ip       constant inet[]  := b.origin_ip;
+    server_ip       constant inet[]  := b.server_ip;
+    sensor          constant text[]  := b.sensor;
+    network_        constant text[]  := b.network;
+    addresses_      constant text[]  := b.addresses;
+    -- And what is used more than once.
+    rcpt            constant smallint[]  := b.rcpt;
+    sender          constant smallint[]  := b.sender;
+    fresh           constant bit varying := b.fresh || '';
+    heads           constant bit varying := b.heads || '';
+    positions       integer[]; -- if only some rows are asked for
+    mails           integer[]; -- their mails
     numbers         integer[]; -- and addresses
     addresses       text[];
     queues          text[];
+    i               integer;
+    m               integer;
 begin
-    if positions is not null then
-        mails := array(select distinct coalesce(width_bucket(i, h.heads), i) as m
-            from (select array_positions(b.heads, 1::smallint) as heads offset 0) h cross join unnest(positions) i order by m);
-        numbers := array(select rcpt[i] from unnest(positions) i where rcpt[i] > 0
-            union select sender[m] from unnest(mails) m where sender[m] > 0);
+    if kind is not null then
+        positions := tap25_internal.block_rows(heads, rcpt, sender, fresh, b.back, b.peer, b.server, client_ip, origin_ip, server_ip, addresses_,
+            b.mixed, b.odd_addresses, kind, value, network);
+        if cardinality(positions) = 0 then
+            return;
+        elsif cardinality(positions) < 200 then -- or else all addresses and queue IDs are found sooner than these
+            foreach i in array positions loop
+                m := coalesce(bit_count(substring(heads for i))::integer, i);
+                if m is distinct from mails[cardinality(mails)] then
+                    mails := mails || m;
+                    numbers := numbers || sender[m]::integer;
+                end if;
+                numbers := numbers || rcpt[i]::integer;
+            end loop;
+        end if;
     end if;
-    addresses := tap25_internal.block_addresses(b.addresses, b.odd_addresses, numbers);
-    queues := tap25_internal.block_queues(b.queue, b.queue_kind, b.queue_length, b.queue_prefix, b.queue_octets, b.queue_text, mails);
+    addresses := tap25_internal.block_addresses(addresses_, b.odd_addresses, numbers);
+    queues := tap25_internal.block_queues(b.queue_mails, b.queue_kind, b.queue_length, b.queue_prefix, b.queue_octets, b.queue_text, mails);
     return query
-    select m.i, links[coalesce(link[m.i], 1)], row(
-        b.first_at + coalesce(at[m.i], at_long[m.i]) * interval '1 microsecond', session_id[s.i], z.size, z.declared,
-        lost_bytes[k.i], mail_no[k.i], client_port[s.i], server_port[v.i], outcome[k.i], mail_code[k.i], rcpt_code[k.i], data_code[k.i],
-        flags[k.i], auth[v.i], client_ip[p.i], server_ip[v.i], sensor[v.i],
-        addresses[case when numbers is null then sender[m.i] else array_position(numbers, sender[m.i]::integer) end],
-        addresses[case when numbers is null then rcpt[r.i] else array_position(numbers, rcpt[r.i]::integer) end],
+    select m.i, a.links[coalesce(a.link[m.i], 1)], row(
+        b.first_at + coalesce(a.at[m.i], a.at_long[m.i]) * interval '1 microsecond', a.session_id[s.i], z.size, z.declared,
+        a.lost_bytes[k.i], a.mail_no[k.i], a.client_port[s.i], a.server_port[v.i], a.outcome[k.i], a.mail_code[k.i], a.rcpt_code[k.i],
+        a.data_code[k.i], a.flags[k.i], a.auth[v.i], client_ip[p.i], server_ip[v.i], sensor[v.i],
+        addresses[case when numbers is null then a.sender[m.i] else array_position(numbers, a.sender[m.i]::integer) end],
+        addresses[case when numbers is null then a.rcpt[r.i] else array_position(numbers, a.rcpt[r.i]::integer) end],
         helo[p.i], queues[case when mails is null then m.i else array_position(mails, m.i) end], mail_from_raw[m.i], rcpt_to_raw[r.i],
-        envid[m.i], orcpt[r.i], tls_server_name[p.i], origin_ip[p.i], network[v.i], origin_port[s.i], origin_by[v.i])::tap25_internal.envelopes
-    from (select array_positions(b.heads, 1::smallint) as heads, array_positions(b.session, 1::smallint) as fresh offset 0) f
+        envid[m.i], orcpt[r.i], tls_server_name[p.i], origin_ip[p.i], network_[v.i], a.origin_port[s.i], a.origin_by[v.i])::tap25_internal.envelopes
+    -- What is joined with an empty array is decompressed once.
+    from (select rcpt || '{}' as rcpt, sender || '{}' as sender, b.kind || '{}' as kind, b.at || '{}' as at, b.at_long || '{}' as at_long,
+            b.back || '{}' as back, b.size || '{}' as size, b.size_long || '{}' as size_long,
+            b.declared || '{}' as declared, b.declared_long || '{}' as declared_long, b.link || '{}' as link, b.session_id || '{}' as session_id,
+            b.client_port || '{}' as client_port, b.origin_port || '{}' as origin_port, b.peer || '{}' as peer, b.server || '{}' as server,
+            b.server_port || '{}' as server_port, b.auth || '{}' as auth, b.origin_by || '{}' as origin_by, b.mail_no || '{}' as mail_no,
+            b.outcome || '{}' as outcome, b.mail_code || '{}' as mail_code, b.rcpt_code || '{}' as rcpt_code, b.data_code || '{}' as data_code,
+            b.flags || '{}' as flags, b.lost_bytes || '{}' as lost_bytes, b.links || '{}' as links offset 0) a
     cross join lateral unnest(coalesce(positions, array(select generate_series(1, b.rows)))) r (i)
-    cross join lateral (select coalesce(width_bucket(r.i, f.heads), r.i) as i offset 0) m
-    cross join lateral (select width_bucket(m.i, f.fresh) + least(session[m.i], 1) - (session[m.i] = 1)::integer as i offset 0) s
-    cross join lateral (select peer[s.i] as i offset 0) p
-    cross join lateral (select server[s.i] as i offset 0) v
-    cross join lateral (select coalesce(kind[r.i], 1) as i offset 0) k
-    cross join lateral (select nullif(coalesce(size[m.i], size_long[m.i]), -1) as size,
-        coalesce(nullif(declared[m.i], -2147483648), nullif(declared_long[m.i], -9223372036854775808))
-            + greatest(coalesce(size[m.i], size_long[m.i]), 0) as declared offset 0) z;
+    cross join lateral (select coalesce(bit_count(substring(heads for r.i))::integer, r.i) as i offset 0) m
+    cross join lateral (select bit_count(substring(fresh for m.i))::integer as top offset 0) f
+    cross join lateral (select case when f.top is null then m.i when get_bit(fresh, m.i - 1) = 1 then f.top else f.top - a.back[m.i - f.top] end as i offset 0) s
+    cross join lateral (select a.peer[s.i] as i offset 0) p
+    cross join lateral (select a.server[s.i] as i offset 0) v
+    cross join lateral (select coalesce(a.kind[r.i], 1) as i offset 0) k
+    cross join lateral (select nullif(coalesce(a.size[m.i], a.size_long[m.i]), -1) as size,
+        coalesce(nullif(a.declared[m.i], -2147483648), nullif(a.declared_long[m.i], -9223372036854775808))
+            + greatest(coalesce(a.size[m.i], a.size_long[m.i]), 0) as declared offset 0) z;
 end $$;
 
 -- Questions.
 
--- The numbers of the addresses of a block that a question of a kind is about. Only chunks that have the domain are looked into.
+-- The numbers of the addresses of a block that a question of a kind is about. Texts without capitals are in the order of the domains
+-- they begin with: of them, those that may have the domain are found by bisection. Others are all looked into.
 create function tap25_internal.block_numbers(kind text, value text, chunks text[], mixed integer, odd text[]) returns integer[]
-language plpgsql immutable set search_path = pg_catalog, pg_temp set enable_memoize = off
-set plan_cache_mode = force_generic_plan as $$
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
-    wanted constant text := lower(value);
-    domain constant text := case when kind in ('from_domain', 'to_domain') then lower(value)
-        when wanted like '%@_%' and right(wanted, 1) <> '@' then split_part(wanted, '@', -1) else '' end;
-    needle constant text := domain || chr(9);
+    whole   constant boolean := kind in ('from_domain', 'to_domain');
+    wanted  constant text := lower(value);
+    domain  constant text := case when whole then wanted when wanted like '%@_%' and right(wanted, 1) <> '@' then split_part(wanted, '@', -1) else '' end;
+    local   constant text := case when domain = '' then wanted else left(wanted, -1 - length(domain)) end;
+    many    constant integer := coalesce(cardinality(chunks), 0);
+    low     integer := 1;
+    high    integer := least(mixed - 1, many) + 1;
+    last    constant integer := high - 1;
+    text_   text;
+    before  integer;
+    names   text[];
+    numbers integer[] := '{}';
 begin
-    return array(
-        select a.i from unnest(chunks) with ordinality c (text, n)
-        cross join lateral (select ((c.n - 1) * 64 + row_number() over ())::integer as i,
-                case when g.names[1] = '' then l else l || '@' || g.names[1] end as address
-            from unnest(string_to_array(c.text, chr(10))) x cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g
-            cross join lateral unnest(g.names[2:]) l) a
-        where strpos(case when c.n < mixed then c.text else lower(c.text) end, needle) > 0
-          and case when kind in ('from_domain', 'to_domain') then tap25_internal.domain_of(a.address) = wanted else lower(a.address) = wanted end
-        union all
-        select (k.regular + o.n)::integer from (select tap25_internal.count_addresses(chunks) as regular offset 0) k
-        cross join lateral unnest(odd) with ordinality o (address, n)
-        where case when kind in ('from_domain', 'to_domain') then tap25_internal.domain_of(o.address) = wanted else lower(o.address) = wanted end);
+    while low < high loop -- the first text that begins with the domain, or a later one
+        if split_part(chunks[(low + high) / 2], chr(9), 1) collate "C" >= domain collate "C" then
+            high := (low + high) / 2;
+        else
+            low := (low + high) / 2 + 1;
+        end if;
+    end loop;
+    for n in greatest(low - 1, 1)..last loop
+        text_ := chunks[n];
+        exit when split_part(text_, chr(9), 1) collate "C" > domain collate "C";
+        before := strpos(chr(10) || text_, chr(10) || domain || chr(9));
+        continue when before = 0;
+        names := string_to_array(split_part(substr(text_, before), chr(10), 1), chr(9));
+        before := (n - 1) * 64 + before - 1 - length(replace(left(text_, before - 1), chr(9), '')); -- each tab is before an address
+        if whole then
+            numbers := numbers || array(select before + i from generate_series(1, cardinality(names) - 1) i);
+        elsif local = any (names[2:]) then
+            numbers := numbers || before + array_position(names, local, 2) - 1;
+        end if;
+    end loop;
+    if many > last then
+        numbers := numbers || array(
+            select a.i from unnest(chunks[last + 1:]) with ordinality c (text, n)
+            cross join lateral (select ((last + c.n - 1) * 64 + row_number() over ())::integer as i,
+                    case when g.names[1] = '' then l else l || '@' || g.names[1] end as address
+                from unnest(string_to_array(c.text, chr(10))) x cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g
+                cross join lateral unnest(g.names[2:]) l) a
+            where strpos(lower(c.text), domain || chr(9)) > 0
+              and case when whole then tap25_internal.domain_of(a.address) else lower(a.address) end = wanted);
+    end if;
+    if odd is not null then
+        numbers := numbers || array(select (tap25_internal.count_addresses(chunks) + o.n)::integer from unnest(odd) with ordinality o (address, n)
+            where case when whole then tap25_internal.domain_of(o.address) else lower(o.address) end = wanted);
+    end if;
+    return numbers;
 end $$;
 
 -- The rows of a block, by number, that a question of a kind may be about.
-create function tap25_internal.block_rows(b tap25_internal.blocks, kind text, value text, network inet) returns integer[]
-language plpgsql stable set search_path = pg_catalog, pg_temp set enable_memoize = off
-set plan_cache_mode = force_generic_plan as $$
+create function tap25_internal.block_rows(heads bit varying, rcpt smallint[], sender smallint[], fresh bit varying, back smallint[],
+    peer smallint[], server smallint[], client_ip inet[], origin_ip inet[], server_ip inet[], addresses text[], mixed integer,
+    odd text[], kind text, value text, network inet) returns integer[]
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
     wanted integer[];
     mails  integer[];
-    heads  integer[];
 begin
-    if kind in ('client', 'server') then
-        wanted := case kind when 'server' then array(select i from unnest(b.server_ip) with ordinality v (ip, i) where ip <<= network or ip = network)
-            else array(select i from unnest(b.client_ip) with ordinality p (ip, i) where ip <<= network or ip = network
-                 union select i from unnest(b.origin_ip) with ordinality p (ip, i) where ip <<= network or ip = network) end;
+    if kind = 'server' then
+        wanted := array(select i from unnest(server_ip) with ordinality v (ip, i) where ip <<= network or ip = network);
+    elsif kind = 'client' then
+        wanted := array(select i from unnest(client_ip) with ordinality p (ip, i) where ip <<= network or ip = network
+            union select i from unnest(origin_ip) with ordinality p (ip, i) where ip <<= network or ip = network);
     else
-        wanted := tap25_internal.block_numbers(kind, value, b.addresses, b.mixed, b.odd_addresses);
+        wanted := tap25_internal.block_numbers(kind, value, addresses, mixed, odd);
     end if;
     if wanted = '{}' then
         return wanted;
     elsif kind in ('rcpt_to', 'to_domain') then
-        return tap25_internal.positions_of(b.rcpt, wanted);
+        return tap25_internal.positions_of(rcpt, wanted);
     elsif kind in ('mail_from', 'from_domain') then
-        mails := tap25_internal.positions_of(b.sender, wanted);
+        mails := tap25_internal.positions_of(sender, wanted);
     else
-        wanted := tap25_internal.positions_of(case kind when 'server' then b.server else b.peer end, wanted);
-        mails := array(select m.mail from (
-                select d, i::integer as mail, count(*) filter (where d = 1) over (order by i) as top from unnest(b.session) with ordinality s (d, i)) m
-            join unnest(wanted) w on w = m.top + case when m.d = 1 then 0 else m.d end order by m.mail);
+        wanted := tap25_internal.positions_of(case kind when 'server' then server else peer end, wanted); -- sessions
+        if fresh is null then
+            mails := wanted;
+        else
+            mails := array(select unnest(tap25_internal.bit_positions(fresh, wanted))
+                union all select b.mail from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back)) with ordinality b (mail, back, nth)
+                where b.mail - b.nth - b.back = any (wanted) order by 1);
+        end if;
     end if;
-    if b.heads is null then
+    if heads is null then
         return mails;
     end if;
-    heads := array_positions(b.heads, 1::smallint) || (b.rows + 1);
-    return array(select r from unnest(mails) m cross join lateral generate_series(heads[m], heads[m + 1] - 1) r);
+    return array(select r from unnest(tap25_internal.bit_positions(heads, mails), tap25_internal.bit_positions(heads || B'1', array(select m + 1 from unnest(mails) m)))
+        u (first, next) cross join lateral generate_series(first, next - 1) r order by r);
 end $$;
 
 -- Where an array has one of some values.
@@ -452,6 +521,28 @@ set search_path = pg_catalog, pg_temp set quote_all_identifiers = off as $$
     select regexp_replace(pg_get_viewdef('tap25_internal.mail_days'::regclass), 'FROM tap25_internal.envelopes;$', 'FROM (') || source || ') envelopes'
 $$;
 
+-- The packed days that may have a value, and their blocks that do; without a hash all days. A month's lines of a page lie together in the
+-- index, and a bitmap scan asks the disk for them all before it waits for the first.
+create function tap25_internal.blocks_with(hash bigint, since date, before date) returns table (day date, blocks integer[]) language plpgsql stable
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set enable_seqscan = off set enable_indexscan = off
+set effective_io_concurrency = 100 as $$
+declare
+    m record;
+begin
+    if hash is null then
+        return query select distinct k.day, null::integer[] from tap25_internal.packs k where k.day between since and before order by k.day;
+        return;
+    end if;
+    for m in select to_char(k.day, 'YYYYMM') as month, array_agg(distinct tap25_internal.print_page(hash, k.bits)) as pages
+             from tap25_internal.packs k where k.day between since and before group by 1 order by 1
+    loop
+        return query execute format('select q.day, array_agg(distinct q.blocks[i]) from tap25_internal.%I q join tap25_internal.packs k using (day, first)
+            cross join lateral unnest(array_positions(q.prints, $2)) i
+            where q.page = any ($3) and q.page = tap25_internal.print_page($1, k.bits) and q.day between $4 and $5 group by q.day order by q.day',
+            'block_prints_' || m.month) using hash, tap25_internal.print_of(hash), m.pages, since, before;
+    end loop;
+end $$;
+
 create function tap25_internal.packed_about(kind text, value text, condition text, since timestamptz, before timestamptz)
 returns setof tap25.mail language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -459,31 +550,22 @@ declare
     hash     constant bigint := tap25_internal.print_hash(kind, value);
     network  inet;
     found_   tap25_internal.envelopes[] := '{}';
-    b        tap25_internal.blocks;
-    which    integer[];
+    of_block tap25_internal.envelopes[];
     p        record;
 begin
     if kind in ('client', 'server') then
         network := coalesce(value, substring(condition from '''([^'']*)''::inet'))::inet;
     end if;
-    for p in select k.day, case when hash is not null then array_agg(distinct u.block) end as blocks
-        from tap25_internal.packs k
-        left join tap25_internal.block_prints q on q.day = k.day and q.first = k.first and q.page = tap25_internal.print_page(hash, k.bits)
-        left join lateral unnest(array_positions(q.prints, tap25_internal.print_of(hash))) i on true
-        cross join lateral (select q.blocks[i] as block) u
-        where k.day >= (since at time zone 'UTC')::date and k.day <= (before at time zone 'UTC')::date and (hash is null or u.block is not null)
-        group by k.day order by k.day
+    for p in select d.day, d.blocks from tap25_internal.blocks_with(hash, (since at time zone 'UTC')::date, (before at time zone 'UTC')::date) d
     loop
         -- Not before: as_mail locks envelopes, and who has that lock keeps every day from being dropped.
         question := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
             || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
-        for b in execute format('select * from tap25_internal.%I where last_at >= $1 and first_at < $2 and ($3 is null or number = any ($3))
-            order by number', tap25_internal.blocks_name(p.day)) using since, before, p.blocks
+        for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u) from tap25_internal.%I b
+            where last_at >= $1 and first_at < $2 and ($3 is null or number = any ($3)) order by number', tap25_internal.blocks_name(p.day))
+            using since, before, p.blocks, kind, value, network
         loop
-            which := tap25_internal.block_rows(b, kind, value, network);
-            if which <> '{}' then
-                found_ := found_ || array(select u.e from tap25_internal.unpack(b, which) u);
-            end if;
+            found_ := found_ || of_block;
             if cardinality(found_) > 1000 then
                 return query execute question using value, since, before, found_;
                 found_ := '{}';
@@ -569,10 +651,20 @@ security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD
     group by d.day having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
 $$;
 
+-- ANALYZE looks at no arrays of blocks: nothing asks for their values, it would unpack them all, and a process that plans a question keeps
+-- the statistics of every column of each day, about 100,000 octets.
+create function tap25_internal.skip_statistics(target regclass) returns void language plpgsql
+set search_path = pg_catalog, pg_temp as $$
+begin
+    execute (select format('alter table %s ', target) || string_agg(format('alter column %I set statistics 0', attname), ', ')
+        from pg_attribute where attrelid = target and attnum > 0 and attname <> all ('{day,number,rows,first_at,last_at}'));
+end $$;
+do $$ begin perform tap25_internal.skip_statistics('tap25_internal.blocks'); end $$;
+
 -- Packs what a day has in its partition, in blocks of up to some rows, and of some octets beyond 300 a row. It has no lock while it
 -- reads; rows that are loaded meanwhile are in the blocks too, or counted and missed: then nothing is packed.
 create function tap25_internal.pack_rows(which date, most integer, octets integer) returns bigint language plpgsql
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '16MB'
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '6MB'
 set max_parallel_workers_per_gather = 0 as $$
 declare
     partition constant regclass := 'tap25_internal.' || tap25_internal.partition_name(which);
@@ -580,9 +672,9 @@ declare
     again     constant boolean := tap25_internal.is_packed(which);
     links     record;
     lost      boolean;
-    b         record;
+    times     timestamptz[]; -- where each block begins
+    rows      tid[];
     start     integer := 1;
-    number    integer;
     packed    bigint := 0;
 begin
     select array_agg(l.id order by l.id) as ids, array_agg(l.sensor order by l.id) as sensors, array_agg(l.xid order by l.id) as xids into links
@@ -600,23 +692,23 @@ begin
     else
         execute format('create table tap25_internal.%I (like tap25_internal.blocks including defaults including constraints)
             with (toast_tuple_target = 8160)', name);
+        perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
-    number := start;
-    for b in execute format('
-        select min(seen_at) as since, min(row) filter (where first) as first, max(seen_at) as before, max(row) filter (where last) as last
-        from (select seen_at, row, block, lag(block) over w is distinct from block as first, lead(block) over w is distinct from block as last
-              from (select e.seen_at, e.ctid as row, dense_rank() over (order by block_of_rows, block_of_octets) as block from (
-                  select e.seen_at, e.ctid, (row_number() over w - 1) / $1 as block_of_rows,
-                      sum(greatest(0, coalesce(octet_length(mail_from), 0) + coalesce(octet_length(rcpt_to), 0) + coalesce(octet_length(helo), 0)
-                          + coalesce(octet_length(queue_id), 0) + coalesce(octet_length(mail_from_raw), 0) + coalesce(octet_length(rcpt_to_raw), 0)
-                          + coalesce(octet_length(envid), 0) + coalesce(octet_length(orcpt), 0) + coalesce(octet_length(tls_server_name), 0) - 300))
-                          over w / $2 as block_of_octets from %s e window w as (order by e.seen_at, e.ctid)) e) e
+    -- All at once: a cursor would keep the memory of the sort until the last block.
+    execute format('
+        select array_agg(seen_at order by seen_at, row), array_agg(row order by seen_at, row)
+        from (select seen_at, row, block is distinct from lag(block) over w as begins
+              from (select seen_at, row, ((row_number() over w - 1) / $1 << 32) + (sum(more) over w / $2) as block from (
+                  select e.seen_at, e.ctid as row, greatest(0, coalesce(octet_length(mail_from), 0) + coalesce(octet_length(rcpt_to), 0)
+                      + coalesce(octet_length(helo), 0) + coalesce(octet_length(queue_id), 0) + coalesce(octet_length(mail_from_raw), 0)
+                      + coalesce(octet_length(rcpt_to_raw), 0) + coalesce(octet_length(envid), 0) + coalesce(octet_length(orcpt), 0)
+                      + coalesce(octet_length(tls_server_name), 0) - 300) as more
+                  from %s e offset 0) e window w as (order by seen_at, row)) e
               window w as (order by seen_at, row)) e
-        where first or last group by block order by block', partition) using most, octets
-    loop
-        packed := packed + tap25_internal.pack_block(partition, ('tap25_internal.' || quote_ident(name))::regclass, which, number,
-            b.since, b.first, b.before, b.last, links.ids, links.sensors, links.xids);
-        number := number + 1;
+        where begins', partition) into times, rows using most, octets;
+    for n in 1..coalesce(cardinality(times), 0) loop
+        packed := packed + tap25_internal.pack_block(partition, ('tap25_internal.' || quote_ident(name))::regclass, which, start + n - 1, times[n],
+            rows[n], coalesce(times[n + 1], 'infinity'), coalesce(rows[n + 1], '(4294967295,65535)'), links.ids, links.sensors, links.xids);
     end loop;
     if packed = 0 then
         raise 'the day % has no rows, but % were counted', which, (select sum(d.rows) from tap25_internal.days d where d.day = which);
@@ -624,15 +716,15 @@ begin
     if not again then
         execute format('alter table tap25_internal.%I add primary key (day, number)', name);
     end if;
-    perform tap25_internal.index_blocks(which, ('tap25_internal.' || quote_ident(name))::regclass, start, number - start, packed);
+    perform tap25_internal.index_blocks(which, ('tap25_internal.' || quote_ident(name))::regclass, start, cardinality(times), packed);
     perform tap25_internal.change_to_blocks(which, again, packed);
     return packed;
 end $$;
 
 -- Notes which blocks have a value, by 16 bits of its hash.
 create function tap25_internal.index_blocks(which date, target regclass, start integer, many integer, rows bigint) returns void
-language plpgsql set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '16MB'
-set enable_memoize = off set max_parallel_workers_per_gather = 0 as $$
+language plpgsql set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '6MB'
+set hash_mem_multiplier = 1 set enable_memoize = off set max_parallel_workers_per_gather = 0 as $$
 declare
     width constant smallint := greatest(0, ceil(log(2, greatest(1, rows * 1.9 / 480))))::smallint; -- about 480 prints in a page
     month constant text := 'block_prints_' || to_char(which, 'YYYYMM');
@@ -646,22 +738,26 @@ begin
     insert into tap25_internal.packs (day, first, blocks, rows, bits) values (which, start, many, rows, width);
     execute format($query$
         insert into tap25_internal.%I (day, first, page, prints, blocks)
-        select $1, $2, page, array_agg(print), array_agg(number) from (
-            select distinct tap25_internal.print_page(hash, $3) as page, number, tap25_internal.print_of(hash) as print
+        select $1, $2, (key >> 40)::integer as page, array_agg(((key & 65535) - 32768)::smallint), array_agg((key >> 16 & 16777215)::integer) from (
+            -- one number is sorted faster than page, block and print
+            select distinct (tap25_internal.print_page(hash, $3)::bigint << 40) + (number::bigint << 16) + tap25_internal.print_of(hash) + 32768 as key
             from %s b cross join lateral (
-                select tap25_internal.print_hash(v.kind, v.value) as hash from (
+                with addresses as (
                     select a.value, n.sent, n.received from unnest(tap25_internal.block_addresses(b.addresses, b.odd_addresses, null))
                         with ordinality a (value, i)
                     join (select u.i, bool_or(u.sent) as sent, bool_or(not u.sent) as received from (
-                        select unnest(b.sender) as i, true as sent union all select unnest(b.rcpt), false) u group by u.i) n on n.i = a.i) a
-                cross join lateral (values ('mail_from', case when a.sent then a.value end), ('rcpt_to', case when a.received then a.value end),
-                    ('from_domain', case when a.sent then tap25_internal.domain_of(a.value) end),
-                    ('to_domain', case when a.received then tap25_internal.domain_of(a.value) end)) v (kind, value)
-                where v.value is not null
+                        select unnest(b.sender) as i, true as sent union all select unnest(b.rcpt), false) u group by u.i) n on n.i = a.i
+                ), domains as (
+                    select tap25_internal.domain_of(value) as value, bool_or(sent) as sent, bool_or(received) as received from addresses group by 1
+                )
+                select tap25_internal.print_hash('mail_from', value) as hash from addresses where sent
+                union all select tap25_internal.print_hash('rcpt_to', value) from addresses where received
+                union all select tap25_internal.print_hash('from_domain', value) from domains where sent and value is not null
+                union all select tap25_internal.print_hash('to_domain', value) from domains where received and value is not null
                 union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.client_ip) ip
                 union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.origin_ip) ip where ip is not null
                 union all select tap25_internal.print_hash('server', host(ip)) from unnest(b.server_ip) ip) h
-            where b.number >= $2 order by page, number, print
+            where b.number >= $2 order by key
         ) p group by page$query$, month, target) using which, start, width;
 end $$;
 
@@ -848,8 +944,9 @@ begin
     delete from tap25_internal.reindexed r where r.day = which;
     delete from tap25_internal.frozen f where f.day = which;
     delete from tap25_internal.late_days l where l.day = which;
+    delete from tap25_internal.block_prints p using tap25_internal.packs k, generate_series(0, (1 << k.bits) - 1) page
+    where k.day = which and p.day = which and p.first = k.first and p.page = page.page;
     delete from tap25_internal.packs p where p.day = which;
-    delete from tap25_internal.block_prints p where p.day = which;
     insert into tap25.expired (day, kind, rows, bytes, kept, version) values (which, 'partition', rows, bytes, kept, expire_day.version);
     return next;
 end $$;
@@ -954,7 +1051,7 @@ end $$;
 revoke all on tap25_internal.blocks, tap25_internal.packs, tap25_internal.block_prints, tap25_internal.making_blocks, tap25_internal.mail_packed
     from public;
 revoke execute on function tap25_internal.is_packed, tap25_internal.pack_block, tap25_internal.block_addresses, tap25_internal.block_queues,
-    tap25_internal.unpack, tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of, tap25_internal.as_mail,
+    tap25_internal.bit_positions, tap25_internal.blocks_with, tap25_internal.skip_statistics, tap25_internal.unpack, tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of, tap25_internal.as_mail,
     tap25_internal.packed_about, tap25_internal.day_rows, tap25_internal.blocks_name, tap25_internal.count_addresses, tap25_internal.show_packed,
     tap25_internal.days_to_pack, tap25_internal.pack_rows, tap25_internal.index_blocks, tap25_internal.change_to_blocks,
     tap25_internal.pack_day, tap25_internal.packed_rows, tap25_internal.keep_held from public;
@@ -985,20 +1082,20 @@ comment on column tap25_internal.blocks.number is 'Number of the block within it
 comment on column tap25_internal.blocks.rows is 'Number of rows.';
 comment on column tap25_internal.blocks.first_at is 'The least seen_at.';
 comment on column tap25_internal.blocks.last_at is 'The greatest seen_at.';
-comment on column tap25_internal.blocks.heads is 'Of each row: 1 if it is the first of a mail, else 0; null: each is.';
+comment on column tap25_internal.blocks.heads is 'A bit of each row: whether it is the first of a mail; null: each is.';
 comment on column tap25_internal.blocks.rcpt is 'Of each row: the number of rcpt_to among the addresses; 0: null.';
 comment on column tap25_internal.blocks.kind is 'Of each row: which of the values of mail_no to lost_bytes are its; null: the first.';
 comment on column tap25_internal.blocks.rcpt_to_raw is 'Of each row; null: all are null.';
 comment on column tap25_internal.blocks.orcpt is 'Of each row; null: all are null.';
 comment on column tap25_internal.blocks.at is 'Of each mail: microseconds from first_at to seen_at; null: at_long has them.';
 comment on column tap25_internal.blocks.at_long is 'Like at, if one is beyond integer.';
-comment on column tap25_internal.blocks.session is 'Of each mail: 1 if its session is the next one, or else by how many it comes before the last one so far: 0, -1 …';
+comment on column tap25_internal.blocks.fresh is 'A bit of each mail: whether its session is the next one; null: each is.';
+comment on column tap25_internal.blocks.back is 'Of each other mail: by how many its session comes before the last one so far.';
 comment on column tap25_internal.blocks.sender is 'Of each mail: the number of mail_from among the addresses; 0: null.';
 comment on column tap25_internal.blocks.size is 'Of each mail: message_bytes; -1: null. Null: size_long has them.';
 comment on column tap25_internal.blocks.size_long is 'Like size, if one is beyond integer.';
 comment on column tap25_internal.blocks.declared is 'Of each mail: declared_size less message_bytes, or less 0 if that is null; the least integer: null. Null: declared_long has them.';
 comment on column tap25_internal.blocks.declared_long is 'Like declared, if one is beyond integer; the least bigint: null.';
-comment on column tap25_internal.blocks.queue is 'Of each mail: the form of its queue_id, whose next one it is; 0: null. Null: all are null.';
 comment on column tap25_internal.blocks.link is 'Of each mail: which of links signs it; null: the first.';
 comment on column tap25_internal.blocks.mail_from_raw is 'Of each mail; null: all are null.';
 comment on column tap25_internal.blocks.envid is 'Of each mail; null: all are null.';
@@ -1025,6 +1122,7 @@ comment on column tap25_internal.blocks.data_code is 'data_code of each kind of 
 comment on column tap25_internal.blocks.flags is 'flags of each kind of row.';
 comment on column tap25_internal.blocks.lost_bytes is 'lost_bytes of each kind of row; null: all are null.';
 comment on column tap25_internal.blocks.links is 'The links that sign the rows, tap25.links.id; null among them: rows that no link is of.';
+comment on column tap25_internal.blocks.queue_mails is 'Of each form of queue IDs: a bit of each mail, whether its queue_id has that form; it is the next one of the form. Null: all are null.';
 comment on column tap25_internal.blocks.queue_kind is 'Of each form of queue IDs: 1 hexadecimal, 2 letters and digits, 3 UUID, 4 any text.';
 comment on column tap25_internal.blocks.queue_length is 'Of each form: the number of characters; 0 for text.';
 comment on column tap25_internal.blocks.queue_prefix is 'Of each form: what all begin with, of the kinds 1 and 2.';
@@ -1062,8 +1160,11 @@ comment on function tap25_internal.blocks_name is 'Returns the name of the parti
 comment on function tap25_internal.count_addresses is 'Returns how many addresses the texts of a block have.';
 comment on function tap25_internal.pack_block is 'Packs the rows of a day from one place of it to another into a block; returns their number.';
 comment on function tap25_internal.block_addresses is 'Returns addresses of a block, those of some numbers or all.';
+comment on function tap25_internal.skip_statistics is 'Keeps ANALYZE from the arrays of blocks.';
+comment on function tap25_internal.blocks_with is 'Returns the packed days that may have a value, by its hash, and which blocks do; without a hash all days.';
+comment on function tap25_internal.bit_positions is 'Returns where a string has set bits.';
 comment on function tap25_internal.block_queues is 'Returns the queue IDs of some mails of a block, or of all.';
-comment on function tap25_internal.unpack is 'Returns rows of a block, those of some positions or all in their order, with the number of the mail and the link that signs it.';
+comment on function tap25_internal.unpack is 'Returns rows of a block, those that a question may be about or all, in their order, with the number of the mail and the link that signs it.';
 comment on function tap25_internal.block_numbers is 'Returns the numbers of the addresses of a block that a question is about.';
 comment on function tap25_internal.block_rows is 'Returns the positions of the rows of a block that a question may be about.';
 comment on function tap25_internal.positions_of is 'Returns where a list has one of some values.';

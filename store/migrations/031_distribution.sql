@@ -214,8 +214,9 @@ begin
     delete from tap25_internal.reindexed r where r.day = which;
     delete from tap25_internal.frozen f where f.day = which;
     delete from tap25_internal.late_days l where l.day = which;
+    delete from tap25_internal.block_prints p using tap25_internal.packs k, generate_series(0, (1 << k.bits) - 1) page
+    where k.day = which and p.day = which and p.first = k.first and p.page = page.page;
     delete from tap25_internal.packs p where p.day = which;
-    delete from tap25_internal.block_prints p where p.day = which;
     insert into tap25.expired (day, kind, rows, bytes, kept, version) values (which, 'partition', rows, bytes, kept, expire_day.version);
     return next;
 end $$;

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,7 +34,10 @@ var shared = sync.OnceValues(func() (*cluster.Cluster, error) {
 	}
 	sharedDir, started = dir, c
 	c.Memory = 4 << 30 // what a tap25 on a machine with that or more gives it
-	return c, c.Use(context.Background())
+	if err := c.Use(context.Background()); err != nil {
+		return c, err
+	}
+	return c, unsynced(c.DSN())
 })
 
 // The shared cluster and its directory, once a test has asked for them.
@@ -41,6 +45,9 @@ var (
 	started   *cluster.Cluster
 	sharedDir string
 )
+
+// atEnd is what [Run] does after the tests.
+var atEnd []func()
 
 // Run runs the tests of a TestMain, stops the shared cluster, and returns the exit status. The state directory is one
 // of the tests' own.
@@ -58,6 +65,9 @@ func Run(m *testing.M) int {
 	if started != nil {
 		started.Release(context.Background())
 		os.RemoveAll(sharedDir)
+	}
+	for _, f := range atEnd {
+		f()
 	}
 	return status
 }
@@ -84,11 +94,27 @@ func Dir(t testing.TB) string {
 }
 
 func makeDir() (string, error) {
-	dir, err := os.MkdirTemp("/tmp", "tap25-test-")
+	dir, err := os.MkdirTemp(base(), "tap25-test-")
 	if err != nil {
 		return "", err
 	}
 	return dir, os.Chmod(dir, 0o755)
+}
+
+// base is where directories are made: in memory if there is plenty of it, because tests of the database would spend
+// most of their time waiting for a disk.
+func base() string {
+	const (
+		memory = "/dev/shm"
+		room   = 3 << 30
+		noexec = 8 // ST_NOEXEC, statvfs(3)
+	)
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(memory, &s); err != nil || s.Flags&noexec != 0 || s.Bavail*uint64(s.Bsize) < room ||
+		cluster.AvailableMemory() < room {
+		return "/tmp"
+	}
+	return memory
 }
 
 // StateHome makes a state directory ([cluster.StateDir]) for the test, so that the private cluster is the test's own,
@@ -125,16 +151,38 @@ func Database(t testing.TB) (name string) {
 	if isCitus() {
 		return citusDatabase(t)
 	}
-	conn, err := pgconn.Connect(t.Context(), Cluster(t).DSN())
-	if err != nil {
+	return create(t, "template1")
+}
+
+func create(t testing.TB, template string) (name string) {
+	t.Helper()
+	name = fmt.Sprintf("test_%d", time.Now().UnixNano())
+	dsn := Cluster(t).DSN()
+	if err := execute(dsn, "create database "+name+" template "+template); err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = execute(dsn, "drop database "+name+" with (force)") })
+	return name
+}
+
+// execute executes statements one after the other, each in a transaction of its own.
+func execute(dsn string, statements ...string) error {
+	conn, err := pgconn.Connect(context.Background(), dsn)
+	if err != nil {
+		return err
 	}
 	defer conn.Close(context.Background())
-	name = fmt.Sprintf("test_%d", time.Now().UnixNano())
-	if _, err := conn.Exec(t.Context(), "create database "+name).ReadAll(); err != nil {
-		t.Fatal(err)
+	for _, sql := range statements {
+		if _, err := conn.Exec(context.Background(), sql).ReadAll(); err != nil {
+			return err
+		}
 	}
-	return name
+	return nil
+}
+
+// unsynced has a server leave to the kernel when its files come to the disk: a test kills servers, not the machine.
+func unsynced(dsn string) error {
+	return execute(dsn, "alter system set fsync = off", "select pg_reload_conf()")
 }
 
 // DSN names a database of the shared cluster, or after [Citus] of the coordinator.
@@ -143,7 +191,11 @@ func DSN(t testing.TB, name string) string {
 	if isCitus() {
 		return citusNodes(t)[0].dsn(t, name)
 	}
-	return strings.Replace(Cluster(t).DSN(), "dbname=postgres", "dbname="+name, 1)
+	return named(Cluster(t), name)
+}
+
+func named(c *cluster.Cluster, name string) string {
+	return strings.Replace(c.DSN(), "dbname=postgres", "dbname="+name, 1)
 }
 
 // Address returns the socket's directory and the user of a cluster.

@@ -19,8 +19,8 @@ var ErrAway = errors.New("the database does not accept rows")
 var ErrLost = errors.New("rows are lost")
 
 // Close seals the rows that are not sealed, unless their source can be read again, then loads all waiting rows until
-// ctx or the patience ends, or the grace after an interruption. An error reports how many rows wait in which
-// directory; it is ErrLost if rows are lost.
+// ctx or the patience ends, or the grace after an interruption. An error reports how many rows and records wait in
+// which directory; it is ErrLost if rows are lost.
 func (s *Stream) Close(ctx context.Context) error {
 	ctx, done := until(ctx, s.late)
 	defer done()
@@ -43,8 +43,8 @@ func (s *Stream) Close(ctx context.Context) error {
 		if reason == nil {
 			reason = errors.New("there was no time to load them")
 		}
-		closed = errors.Join(closed, fmt.Errorf("%w: %s rows wait in %s; to load them, run the same command again: %w",
-			ErrAway, numeral.Grouped(waiting), s.dir, reason))
+		closed = errors.Join(closed, fmt.Errorf("%w: %s rows and records of coverage wait in %s; to load them, run "+
+			"the same command again: %w", ErrAway, numeral.Grouped(waiting), s.dir, reason))
 	}
 	return errors.Join(closed, signed, released)
 }

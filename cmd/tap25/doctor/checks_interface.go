@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"tap25/store/numeral"
 )
 
 func checkInterface(i *interfaceFacts, f *facts) []Check {
@@ -157,11 +159,13 @@ func checkCounters(c *checkup, i *interfaceFacts, f *facts) {
 			"check the mirror session, or the port of the tap, that feeds this interface")
 	}
 	if n := now.missed - was.missed + now.fifo - was.fifo; n > 0 {
-		c.add("card", Problem, fmt.Sprintf("the card lost %d frames while tap25 listened: its receive ring was full", n),
+		c.add("card", Problem, fmt.Sprintf("the card lost %s frames while tap25 listened: its receive ring was full",
+			numeral.Grouped(int64(n))),
 			fmt.Sprintf("sudo ethtool -G %s rx %d", i.name, max(i.maxRing, 4096)), "and more queues: sudo ethtool -L "+i.name+" combined N")
 	}
 	if n := now.length - was.length + now.over - was.over; n > 0 {
-		c.add("MTU", Problem, fmt.Sprintf("the card dropped %d frames longer than its MTU of %d", n, i.mtu),
+		c.add("MTU", Problem, fmt.Sprintf("the card dropped %s frames longer than its MTU of %d",
+			numeral.Grouped(int64(n)), i.mtu),
 			fmt.Sprintf("sudo ip link set dev %s mtu %d", i.name, longerMTU(i.mtu)))
 	}
 }

@@ -21,7 +21,7 @@ func checkSettings(want *Settings) []Check {
 	case want.ConfigFile != "":
 		c.add("file", OK, want.ConfigFile+" can be read, and every setting in it is one")
 	}
-	const none = "tap25 sniff does not start without: the law sets how long records of mail may be kept"
+	const none = "tap25 sniff does not start without a retention: the law sets how long records of mail may be kept"
 	switch {
 	case want.RetentionText != "":
 		c.add("retention", OK, want.RetentionText)

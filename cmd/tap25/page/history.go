@@ -17,7 +17,7 @@ const (
 // outcomes are those of rows, in the order in which they are shown.
 var outcomes = [...]string{"accepted", "deferred", "refused", "aborted", "unknown", "encrypted"}
 
-// sample is what is kept of a report: counters, except for what waits and what is free.
+// sample is what is kept of a report: counters, except for what waits.
 type sample struct {
 	at time.Time
 
@@ -25,14 +25,15 @@ type sample struct {
 	sessions                                 int64
 	lostBytes                                int64 // of TCP payload
 	rows, mails                              [len(outcomes)]int64
-	spooled, lost, loaded, waiting           int64    // rows
-	free                                     [2]int64 // bytes on the disks of spool and private database; -1: not known
+	spooled, lost, loaded, waiting           int64 // rows
 }
+
+func (s sample) When() time.Time { return s.at }
 
 func sampleOf(r *report.Report) sample {
 	s := sample{
 		at: r.At, seen: r.Seen, dropped: report.Sum(r.Dropped), delivered: r.Delivered, ringFull: r.RingFull,
-		read: r.Read, sessions: r.Sessions, lostBytes: r.LostBytes, free: [2]int64{-1, -1},
+		read: r.Read, sessions: r.Sessions, lostBytes: r.LostBytes,
 	}
 	for i, name := range outcomes {
 		s.rows[i], s.mails[i] = r.Outcomes[name], r.Mails[name]
@@ -41,11 +42,6 @@ func sampleOf(r *report.Report) sample {
 		return s
 	}
 	s.spooled, s.lost, s.loaded, s.waiting = r.Store.Spooled, r.Store.Lost, r.Store.Loaded, r.Store.Waiting
-	for i, d := range []*report.Disk{r.Store.SpoolDisk, r.Store.DatabaseDisk} {
-		if d != nil {
-			s.free[i] = d.Free
-		}
-	}
 	return s
 }
 
@@ -53,26 +49,9 @@ func sampleOf(r *report.Report) sample {
 type history struct{ hour, day []sample }
 
 func (h *history) add(s sample) {
-	h.hour = keep(h.hour, s, sampleEvery)
-	h.day = keep(h.day, s, dayEvery)
-}
-
-// keep adds a sample to the past, unless the last one is younger than every, less what a timer may be off. If the clock
-// was set back, the past begins anew.
-func keep(past []sample, s sample, every time.Duration) []sample {
-	if n := len(past); n > 0 {
-		switch d := s.at.Sub(past[n-1].at); {
-		case d < 0:
-			past = nil
-		case d < every-sampleEvery/2:
-			return past
-		}
-	}
-	if len(past) == mostSamples {
-		copy(past, past[1:])
-		past = past[:mostSamples-1]
-	}
-	return append(past, s)
+	const late = sampleEvery / 2 // that a timer may be off
+	h.hour = report.Keep(h.hour, s, sampleEvery-late, mostSamples)
+	h.day = report.Keep(h.day, s, dayEvery-late, mostSamples)
 }
 
 // before returns the youngest sample of the last hour that is at least d older than now, or the oldest there is, or now
@@ -86,35 +65,6 @@ func (h *history) before(now sample, d time.Duration) sample {
 		found = s
 	}
 	return found
-}
-
-const (
-	// leastPast is how much of the past a forecast takes.
-	leastPast = 10 * time.Minute
-	// mostFuture is how far a forecast looks.
-	mostFuture = 10 * 365 * 24 * time.Hour
-)
-
-// full forecasts when the first of the disks will be full, by a straight line from the oldest sample to now. The zero
-// time is too far to be foreseen. It is not known while the past is too short, or if no disk is.
-func (h *history) full(now sample) (at time.Time, known bool) {
-	if len(h.day) == 0 || now.at.Sub(h.day[0].at) < leastPast {
-		return time.Time{}, false
-	}
-	first, soonest := h.day[0], float64(mostFuture)
-	for i, free := range now.free {
-		if free < 0 || first.free[i] < 0 {
-			continue
-		}
-		known = true
-		if used := float64(first.free[i] - free); used > 0 {
-			soonest = min(soonest, float64(free)/used*float64(now.at.Sub(first.at)))
-		}
-	}
-	if soonest == float64(mostFuture) {
-		return time.Time{}, known
-	}
-	return now.at.Add(time.Duration(soonest)), known
 }
 
 // curve is a past for uPlot: x in seconds since 1970, then each series.

@@ -36,6 +36,7 @@ func quiet(seconds int64) *report.Report {
 			Spooled: rows, Loaded: rows - 60, Waiting: 60, Age: 2 * time.Second, SpoolBytes: 52 << 20, SpoolLimit: 10 << 30,
 			SpoolDisk: &report.Disk{Free: 400<<30 - rows*300, Size: 500 << 30}, DatabaseBytes: rows * 250,
 			DatabaseDisk: &report.Disk{Free: 400<<30 - rows*300, Size: 500 << 30},
+			Forecast:     &report.Forecast{Full: time.Unix(1_800_000_000, 0).AddDate(0, 0, 552)},
 		},
 	}
 	r.LastMail, r.Store.LastLoad = r.At.Add(-time.Second), r.At.Add(-2*time.Second)

@@ -85,52 +85,22 @@ func TestHistory_IsBoundedAndTellsRates(t *testing.T) {
 	}
 }
 
-func TestHistory_ForecastsAFullDisk(t *testing.T) {
-	at := func(minutes int, free ...int64) sample {
-		return sample{at: time.Unix(1_800_000_000, 0).Add(time.Duration(minutes) * time.Minute), free: [2]int64(free)}
-	}
-	for _, c := range []struct {
-		name       string
-		first, now sample
-		days       float64 // until it is full; 0: not within ten years
-		known      bool
-	}{
-		{"too soon", at(0, 100, 100), at(9, 50, 50), 0, false},
-		{"a day with a hundredth", at(0, 100, 100), at(1440, 99, 99), 99, true},
-		{"the first of two", at(0, 100, 1000), at(1440, 99, 990), 99, true},
-		{"the database's", at(0, 100, 100), at(1440, 100, 90), 9, true},
-		{"another host's database", at(0, 100, -1), at(1440, 50, -1), 1, true},
-		{"it empties", at(0, 100, 100), at(1440, 200, 200), 0, true},
-		{"in a thousand years", at(0, 1e9, 1e9), at(1440, 1e9-1, 1e9-1), 0, true},
-		{"standard output", at(0, -1, -1), at(1440, -1, -1), 0, false},
-	} {
-		h := history{day: []sample{c.first}}
-		full, known := h.full(c.now)
-		days := 0.0
-		if !full.IsZero() {
-			days = full.Sub(c.now.at).Hours() / 24
-		}
-		if known != c.known || days != c.days {
-			t.Errorf("%s: in %v days, %t", c.name, days, known)
-		}
-	}
-}
-
 func TestView_SaysWhenADiskIsFull(t *testing.T) {
 	now := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
-		before, free int64 // a day ago and now
-		want         string
-		loud         bool
+		forecast *report.Forecast
+		want     string
+		loud     bool
 	}{
-		{100, 101, "not within ten years", false}, {101, 100, "on 11 May 2027", false}, {200, 100, "on 1 February 2027", true},
-		{200, 50, "in 8 h 0 min", true},
+		{nil, "not known yet", false}, {&report.Forecast{}, "not within ten years", false},
+		{&report.Forecast{Full: now.AddDate(0, 0, 100)}, "on 11 May 2027", false},
+		{&report.Forecast{Full: now.AddDate(0, 0, 1)}, "on 1 February 2027", true},
+		{&report.Forecast{Full: now.Add(8 * time.Hour)}, "in 8 h 0 min", true},
 	} {
 		v := &view{Texts: map[string]string{}, Loud: map[string]bool{}}
-		past := &history{day: []sample{{at: now.AddDate(0, 0, -1), free: [2]int64{c.before, -1}}}}
-		v.full(now, past, sample{at: now, free: [2]int64{c.free, -1}})
+		v.full(now, c.forecast)
 		if v.Texts["full"] != c.want || v.Loud["full"] != c.loud {
-			t.Errorf("from %d to %d: %q, loud %t", c.before, c.free, v.Texts["full"], v.Loud["full"])
+			t.Errorf("%+v: %q, loud %t", c.forecast, v.Texts["full"], v.Loud["full"])
 		}
 	}
 }

@@ -53,7 +53,7 @@ func viewOf(r *report.Report, past *history) *view {
 	then := past.before(now, rateOver)
 	v.ladder(r, now, then)
 	v.mail(now, then)
-	v.room(r, past)
+	v.room(r)
 	return v
 }
 
@@ -212,7 +212,7 @@ func perMinute(n int64, d time.Duration) string {
 }
 
 // room sets what waits, what there is room for, and what the tap depends on.
-func (v *view) room(r *report.Report, past *history) {
+func (v *view) room(r *report.Report) {
 	var tunnels []string
 	for _, u := range r.Unopened[:min(len(r.Unopened), 2)] {
 		tunnels = append(tunnels, u.What+": "+numeral.Grouped(u.Frames))
@@ -234,24 +234,25 @@ func (v *view) room(r *report.Report, past *history) {
 		v.set("database-size", "%s", report.Bytes(s.DatabaseBytes))
 	}
 	v.set("free", "%s", free(s))
-	v.full(r.At, past, sampleOf(r))
+	v.full(r.At, s.Forecast)
 }
 
 // soon is within when a full disk is loud.
 const soon = 7 * 24 * time.Hour
 
-func (v *view) full(now time.Time, past *history, s sample) {
-	at, known := past.full(s)
-	switch left := at.Sub(now); {
-	case !known:
+func (v *view) full(now time.Time, f *report.Forecast) {
+	if f == nil {
 		v.set("full", "not known yet")
-	case at.IsZero():
-		v.set("full", "not within ten years") // mostFuture
+		return
+	}
+	switch left := f.Full.Sub(now); {
+	case f.Full.IsZero():
+		v.set("full", "not within ten years")
 	case left < 24*time.Hour:
 		v.set("full", "in %s", report.Span(left))
 		v.Loud["full"] = true
 	default:
-		v.set("full", "on %s", at.UTC().Format("2 January 2006"))
+		v.set("full", "on %s", f.Full.UTC().Format("2 January 2006"))
 		v.Loud["full"] = left < soon
 	}
 }

@@ -70,14 +70,11 @@ func (l *loading) askFirst(ctx context.Context, c *Config, paths []string, total
 		if _, err := db.Loaded(ctx, l.cfg.Sensor, "replay-"); err != nil { // the name of no segment
 			return err
 		}
+		if l.ages.keptFrom, err = db.KeptFrom(ctx); err != nil {
+			return err
+		}
 		return db.RecordScope(ctx, l.cfg.Sensor, c.Version, c.scopeChange("replay"))
 	})
-	if err == nil {
-		err = l.stream.Ask(ctx, func(db *store.DB) (err error) {
-			l.ages.keptFrom, err = db.KeptFrom(ctx)
-			return err
-		})
-	}
 	if err != nil || total == 0 {
 		return err
 	}

@@ -291,6 +291,17 @@ func TestFollow_WaitsForItsCheckpoint(t *testing.T) {
 	}
 }
 
+func TestSummary_SetsThousandsApart(t *testing.T) {
+	var b strings.Builder
+	(&Summary{Frames: 12_345_678, Octets: 1e9, Elapsed: 2 * time.Second}).Write(&b)
+	for _, want := range []string{"packets   12,345,678\n", "bytes     1,000,000,000\n",
+		"seconds   2.00 (6,172,839 packets/s, 500.0 MB/s)\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in %s", want, b.String())
+		}
+	}
+}
+
 func TestSummary_NamesWhatIsNotRead(t *testing.T) {
 	var s Summary
 	var b strings.Builder

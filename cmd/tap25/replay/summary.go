@@ -60,7 +60,7 @@ func (s *Summary) Write(w io.Writer) {
 	if anomalies := anomaliesOf(t); anomalies != "" {
 		line("anomalies", "%s", strings.Trim(anomalies, " ()"))
 	}
-	line("seconds", "%.2f (%.0f packets/s, %.1f MB/s)", seconds, float64(s.Frames)/seconds,
+	line("seconds", "%.2f (%v packets/s, %.1f MB/s)", seconds, int64(float64(s.Frames)/seconds),
 		float64(s.Octets)/1e6/seconds)
 	if text := s.Scope.Warning(); text != "" {
 		fmt.Fprintln(w, "tap25: "+text)

@@ -74,6 +74,14 @@ func (m metrics) traffic(r *Report) {
 	m.counters("payload_bytes_total", "Bytes of TCP payload, by fate.", "fate", without(r.Payload, heldPayload))
 	m.gauge("payload_held_bytes", "Bytes of TCP payload that wait for what comes before them.", r.Payload[heldPayload])
 	m.counter("payload_lost_bytes_total", "Bytes of TCP payload that were not captured.", r.LostBytes)
+	if b := r.Bodies; b != nil {
+		m.counter("payload_left_in_kernel_bytes_total", "Bytes of messages, of this payload, that stayed in the kernel.",
+			b.Octets)
+		m.counter("marks_total", "Connections that were marked in a long message, so that it may stay in the kernel.",
+			b.Marks)
+		m.counter("marks_missed_total", "Segments of long messages whose connection could not be marked.", b.Missed)
+		m.gauge("marks", "Connections that are marked.", b.Active)
+	}
 	m.counters("segments_total", "TCP segments of the SMTP ports, by direction.", "direction",
 		map[string]int64{"to_servers": r.ToServers, "from_servers": r.FromServers})
 	m.counter("sessions_total", "TCP connections with payload.", r.Sessions)

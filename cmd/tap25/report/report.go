@@ -44,6 +44,7 @@ type Report struct {
 	Frames   map[string]int64 `json:"frames"`
 	Unopened []Unopened       `json:"unopened"` // the most frequent first
 	Payload  map[string]int64 `json:"payload"`
+	Bodies   *Bodies          `json:"bodies,omitempty"` // nil: every frame is copied whole
 
 	ToServers   int64            `json:"to_servers"` // segments
 	FromServers int64            `json:"from_servers"`
@@ -80,6 +81,14 @@ type Interface struct {
 
 	Frames int64 `json:"frames"` // read
 	Octets int64 `json:"octets"`
+}
+
+// Bodies counts what stayed in the kernel.
+type Bodies struct {
+	Octets int64 `json:"octets"`       // of messages, which the payload includes
+	Marks  int64 `json:"marks"`        // connections that were marked in a long message
+	Missed int64 `json:"marks_missed"` // segments of long messages that could not be marked
+	Active int64 `json:"marks_active"` // connections that are marked
 }
 
 // Ring counts the frames for the ring of a worker.
@@ -137,6 +146,8 @@ type Store struct {
 	SpoolDisk     *Disk               `json:"spool_disk,omitempty"`
 	DatabaseBytes int64               `json:"database_bytes"`          // 0: not known
 	DatabaseDisk  *Disk               `json:"database_disk,omitempty"` // nil: another host's
+	Forecast      *Forecast           `json:"forecast,omitempty"`      // nil: not known
+	Retention     string              `json:"retention"`               // as --retention; the database may store a longer one
 	LastLoad      time.Time           `json:"last_load,omitzero"`      // that succeeded, of this run
 	Loads         store.LoadDurations `json:"loads"`
 }

@@ -104,6 +104,9 @@ func (r *Report) write(w io.Writer, before *Report, past trend) error {
 	part("= read", r.Read, before.Read, r.Delivered)
 	part("+ waiting in rings", r.waiting(), before.waiting(), r.Delivered)
 	line("octets read", r.Octets, before.Octets)
+	if b, was := r.Bodies, before.Bodies; b != nil && was != nil {
+		line("octets left in the kernel", b.Octets, was.Octets)
+	}
 	line("octets lost", r.LostBytes, before.LostBytes)
 	line("sessions", r.Sessions, before.Sessions)
 	line("rows", r.Rows, before.Rows)
@@ -193,6 +196,7 @@ func (s *Store) writeState(w io.Writer, now time.Time) {
 		load = Span(now.Sub(s.LastLoad)) + " ago"
 	}
 	fmt.Fprintf(w, "database: %s, last load %s%s\n", size, load, s.DatabaseDisk.free())
+	fmt.Fprintf(w, "growth: %s\nretention: %s\n", s.Forecast.text(), s.Retention)
 }
 
 // free is "" for a disk that is not known.

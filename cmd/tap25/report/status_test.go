@@ -66,13 +66,15 @@ func TestReport_ShowsSharesBarsAndATrend(t *testing.T) {
 func TestReport_SaysWhatRoomThereIs(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	r := &Report{At: now, Clock: &Clock{}, Store: &Store{SpoolBytes: 3 << 20, SpoolLimit: 10 << 30, Age: 2 * time.Minute,
-		SpoolDisk: &Disk{Free: 5 << 30}, DatabaseBytes: 7 << 30, LastLoad: now.Add(-90 * time.Second)}}
+		SpoolDisk: &Disk{Free: 5 << 30}, DatabaseBytes: 7 << 30, LastLoad: now.Add(-90 * time.Second), Retention: "24mo",
+		Forecast: &Forecast{Growth: new(int64(3 << 20)), Full: now}}}
 	var shown strings.Builder
 	r.writeState(&shown)
 	_, state, _ := strings.Cut(shown.String(), "\n")
 	if want := "the clock is not synchronized: the times of rows may be wrong\n" +
 		"spool: 3.0 MiB of 10.0 GiB, the oldest rows wait for 2 min, 5.0 GiB of the disk are free\n" +
-		"database: 7.0 GiB, last load 1 min ago\n"; state != want {
+		"database: 7.0 GiB, last load 1 min ago\n" +
+		"growth: 3.0 MiB a day; a disk is full on 2027-01-15\nretention: 24mo\n"; state != want {
 		t.Errorf("%s\nwant\n%s", state, want)
 	}
 }

@@ -19,6 +19,10 @@ func (r *Report) Summary(w io.Writer) {
 	}
 	line("bytes", "%v", r.Octets)
 	line("payload", "%v bytes%s", Sum(r.Payload), NonZero(Named(r.Payload)))
+	if b := r.Bodies; b != nil {
+		line("bodies", "%v bytes stayed in the kernel%s", b.Octets,
+			NonZero(Counts(Count("marks", b.Marks), Count("marks missed", b.Missed))))
+	}
 	line("lost", "%v bytes", r.LostBytes)
 	if text := SkewText(r.ClockSkew); text != "" {
 		line("clocks", "%s", text)

@@ -26,7 +26,7 @@ func Listen(ctx context.Context, s *Settings, d time.Duration) (before, after *r
 	defer func() { err = errors.Join(err, live.Close()) }()
 	var workers []*worker
 	for _, source := range live.Workers() {
-		workers = append(workers, newWorker(source, cfg, func() {}))
+		workers = append(workers, newWorker(source, cfg, false, func() {}))
 	}
 	before = &report.Report{At: time.Now()}
 	err = readFor(ctx, d, live, workers)

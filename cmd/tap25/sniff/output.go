@@ -54,7 +54,11 @@ func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, err
 		}
 		db.Close()
 	}
-	return &toDatabase{stream: s, limit: cfg.Limits.Bytes}, nil
+	retention := "never"
+	if cfg.Retention != (store.Retention{}) {
+		retention = cfg.Retention.String()
+	}
+	return &toDatabase{stream: s, limit: cfg.Limits.Bytes, retention: retention}, nil
 }
 
 // toStdout writes rows to standard output, on which a failed write ends the tap.
@@ -80,16 +84,22 @@ func (o *toStdout) rights(*confine.Rights) error                        { return
 
 // toDatabase puts rows into a stream to the database.
 type toDatabase struct {
-	stream   *stream.Stream
-	limit    int64 // of the spool, in bytes
-	progress loadHealth
+	stream    *stream.Stream
+	limit     int64 // of the spool, in bytes
+	retention string
+	progress  loadHealth
+	forecast  report.Forecaster
 }
 
 func (o *toDatabase) emit(e *smtp.Envelope)           { o.stream.Emit(e) }
 func (o *toDatabase) idle()                           {}
 func (o *toDatabase) close(ctx context.Context) error { return o.stream.Close(ctx) }
 func (o *toDatabase) spool() string                   { return o.stream.Dir() }
-func (o *toDatabase) cover(c *store.Coverage) error   { return o.stream.Cover(c) }
+
+func (o *toDatabase) cover(c *store.Coverage) error {
+	o.report() // at least once a minute, for the forecast
+	return o.stream.Cover(c)
+}
 
 func (o *toDatabase) report() *report.Store {
 	s := report.StoreOf(o.stream.Stats())
@@ -98,6 +108,7 @@ func (o *toDatabase) report() *report.Store {
 	if c := o.stream.Database().Cluster; c != nil {
 		s.DatabaseDisk = report.DiskOf(c.DataDir())
 	}
+	s.Forecast, s.Retention = o.forecast.Look(s), o.retention
 	return s
 }
 

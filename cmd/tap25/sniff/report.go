@@ -34,6 +34,7 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 	r := &report.Report{}
 	var sum reassembly.Stats
 	var counts []*workerCounts
+	var bodies report.Bodies
 	for _, w := range workers { // before the kernel's counters, so that read never exceeds delivered
 		c := w.published.Load()
 		r.Read += c.Frames
@@ -43,6 +44,12 @@ func reportOf(live *capture.Live, workers []*worker) *report.Report {
 		r.Workers = append(r.Workers, report.Worker{Read: c.Frames})
 		counts = append(counts, c)
 		sum.Add(&c.Reassembly)
+		bodies.Marks += int64(c.Marks.Set)
+		bodies.Missed += int64(c.Marks.Missed)
+		bodies.Active += int64(c.Marks.Active)
+	}
+	if bodies.Octets = sum.UnseenBytes; live.Bodies() {
+		r.Bodies = &bodies
 	}
 	r.SetTraffic(&sum)
 	r.SetUnopened(report.UnopenedIn(&sum), notOpened(live))

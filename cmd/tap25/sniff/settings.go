@@ -21,6 +21,7 @@ type Settings struct {
 	Workers    int // rings, each read by one goroutine
 	RingBytes  int // of each
 	Inline     bool
+	Bodies     bool // octets of messages may stay in the kernel
 	Mode       bpf.Mode
 	Assembler  reassembly.Config // Sensor, Ports, InterceptPorts and Checksum
 
@@ -75,6 +76,7 @@ func (s *Settings) live() capture.LiveConfig {
 	return capture.LiveConfig{
 		Interfaces: s.Interfaces, Workers: s.Workers, RingBytes: s.RingBytes,
 		Ports: s.Assembler.Ports, InterceptPorts: s.Assembler.InterceptPorts, Inline: s.Inline, Mode: s.Mode,
+		Bodies: s.Bodies,
 	}
 }
 
@@ -93,7 +95,7 @@ func (s *Settings) unchangeable(next *Settings) (names []string) {
 		{"sensor", s.Assembler.Sensor != next.Assembler.Sensor}, {"workers", s.Workers != next.Workers},
 		{"ring-bytes", s.RingBytes != next.RingBytes},
 		{"intercept-port", !slices.Equal(s.Assembler.InterceptPorts, next.Assembler.InterceptPorts)},
-		{"inline", s.Inline != next.Inline}, {"xdp", s.Mode != next.Mode},
+		{"inline", s.Inline != next.Inline}, {"bodies", s.Bodies != next.Bodies}, {"xdp", s.Mode != next.Mode},
 		{"checksum", s.Assembler.Checksum != next.Assembler.Checksum}, {"metrics", s.Metrics != next.Metrics},
 		{"metrics-host", !slices.Equal(s.MetricsHosts, next.MetricsHosts)}, {"control", s.Control != next.Control},
 		{"user", s.User != next.User}, {"retention", s.Retention != next.Retention},

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tap25/bpf"
 	"tap25/capture"
 	"tap25/reassembly"
 )
@@ -22,6 +23,8 @@ const (
 // worker turns the frames of one ring into rows. Only its own goroutine touches fields that are not atomic.
 type worker struct {
 	next   func(*capture.Frame) error
+	ahead  func(bpf.Body) // called after each frame; nil: all frames are whole
+	marks  func() bpf.MarkCounts
 	asm    *reassembly.Assembler
 	counts workerCounts
 	idle   func() // called when no frame waits
@@ -39,14 +42,18 @@ type workerCounts struct {
 	Lost           int64        // frames of its ring, as the source reports
 	Longest        int64        // octets of the longest frame
 	Links          []linkCounts // in the order of the interfaces; those without a frame may be missing at the end
+	Marks          bpf.MarkCounts
 	Reassembly     reassembly.Stats
 }
 
 // linkCounts counts the frames that came from one interface.
 type linkCounts struct{ Frames, Octets int64 }
 
-func newWorker(source *capture.Worker, cfg reassembly.Config, idle func()) *worker {
+func newWorker(source *capture.Worker, cfg reassembly.Config, bodies bool, idle func()) *worker {
 	w := &worker{next: source.Next, asm: reassembly.New(cfg), idle: idle}
+	if bodies {
+		w.ahead, w.marks = source.Ahead, source.Marks
+	}
 	w.publish(time.Now())
 	return w
 }
@@ -65,7 +72,7 @@ func (w *worker) run(late context.Context) error {
 		case err == nil:
 			w.lost(f.Lost)
 			w.count(&f)
-			w.asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
+			w.read(&f)
 			if w.busy++; w.busy < lookEvery {
 				continue
 			}
@@ -86,6 +93,21 @@ func (w *worker) run(late context.Context) error {
 		}
 		w.look()
 	}
+}
+
+// read gives a frame to the Assembler, and back to the kernel where its sender is in a message.
+func (w *worker) read(f *capture.Frame) {
+	if w.ahead == nil {
+		w.asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
+		return
+	}
+	if f.Unseen.Octets > 0 {
+		u := reassembly.Unseen(f.Unseen)
+		w.asm.Headers(f.Time, f.LinkType, f.Data, f.Length, &u)
+	} else {
+		w.asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
+	}
+	w.ahead(bpf.Body(w.asm.BodyAhead()))
 }
 
 func (w *worker) end(late context.Context) {
@@ -124,5 +146,8 @@ func (w *worker) publish(now time.Time) {
 	w.turned = now
 	c := w.counts
 	c.Reassembly, c.Links = w.asm.Stats(), slices.Clone(c.Links)
+	if w.marks != nil {
+		c.Marks = w.marks()
+	}
 	w.published.Store(&c)
 }

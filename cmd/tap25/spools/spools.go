@@ -69,10 +69,10 @@ func (files *Files) List(stdout, _ io.Writer) error {
 	for _, f := range files.list {
 		records := "-" // unknown without reading the file
 		if f.State == spool.Waiting || f.State == spool.Kept {
-			records = numeral.Grouped(int64(f.Records))
+			records = grouped(f.Records)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", time.UnixMicro(int64(f.Sequence)).UTC().Format(time.RFC3339), f.State,
-			records, numeral.Grouped(f.Bytes), f.Key)
+			records, grouped(f.Bytes), f.Key)
 	}
 	return w.Flush()
 }
@@ -98,17 +98,19 @@ func (files *Files) Verify(stdout, stderr io.Writer) error {
 			fmt.Fprintf(stderr, "tap25: %v\n", err)
 		case d.Records > 0 || d.Bytes > 0:
 			bad++
-			fmt.Fprintf(stdout, "%s: %d of %d records lost, %d bytes damaged at", name, d.Records, file.Records,
-				d.Bytes)
+			fmt.Fprintf(stdout, "%s: %s of %s records lost, %s bytes damaged at", name, grouped(d.Records),
+				grouped(file.Records), grouped(d.Bytes))
 			for _, r := range d.Ranges {
 				fmt.Fprintf(stdout, " %d+%d", r.Offset, r.Length)
 			}
 			fmt.Fprintln(stdout)
 		}
 	}
-	fmt.Fprintf(stdout, "%d segments, %s intact records, %d segments damaged\n", segments, numeral.Grouped(int64(records)), bad)
+	fmt.Fprintf(stdout, "%s segments, %s intact records, %s segments damaged\n", grouped(segments), grouped(records),
+		grouped(bad))
 	if bad > 0 {
-		return fmt.Errorf("verify spool: %d segments are damaged; tap25 will still load their intact records", bad)
+		return fmt.Errorf("verify spool: %s segments are damaged; tap25 will still load their intact records",
+			grouped(bad))
 	}
 	return nil
 }
@@ -126,12 +128,12 @@ func (files *Files) Dump(stdout, stderr io.Writer) error {
 			continue
 		}
 		if err == nil && d.Records > 0 {
-			err = fmt.Errorf("%s: %d records are damaged", filepath.Base(f.Path), d.Records)
+			err = fmt.Errorf("%s: %s records are damaged", filepath.Base(f.Path), grouped(d.Records))
 		}
 		failed = errors.Join(failed, err)
 		for _, g := range groups {
 			if g.Reason != "" {
-				fmt.Fprintf(stderr, "%d records refused: %s\n", len(g.Records), g.Reason)
+				fmt.Fprintf(stderr, "%s records refused: %s\n", grouped(len(g.Records)), g.Reason)
 			}
 			if err := dumpRecords(w, g.Records); err != nil {
 				return err
@@ -169,3 +171,6 @@ func lineOf(record []byte) (line []byte, err error) {
 	}
 	return line, err
 }
+
+// grouped is a number for people.
+func grouped[N int | int64](n N) string { return numeral.Grouped(int64(n)) }

@@ -31,8 +31,8 @@ import (
 //go:embed axe-core/axe.min.js.gz
 var axeCore []byte // 4.14.1, MPL-2.0, from the npm registry
 
-// most is how long one test may take in the browser.
-const most = time.Minute
+// most is how long one test may take in the browser, and the browser to start: a machine that does much else is slow.
+const most = 5 * time.Minute
 
 // Browser is a tab of a browser of its own. It notes what a page must not do.
 type Browser struct {
@@ -56,7 +56,7 @@ func Open(t testing.TB) *Browser {
 	t.Cleanup(cancel)
 	// root has no sandbox; the pages are ours
 	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox)...)
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WSURLReadTimeout(most))...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
