@@ -209,6 +209,38 @@ func TestExpire_MisdatedRowsGoByTheTimeTheyWereLoaded(t *testing.T) {
 	}
 }
 
+// Two sensors expire at the same time: the rows are gone once, and the record says so once.
+func TestExpire_MisdatedRowsAreCountedOnce(t *testing.T) {
+	db := database(t, false)
+	loadRows(t, db, "tap", at(time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)))
+	yearsGoBy(t, db)
+	execute(t, db, "select set_retention('1 year')")
+	const expires = "select count(*) from tap25_internal.expire_misdated(now() - interval '2 years', 'x')"
+	tx, err := db.Conn().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), expires); err != nil {
+		t.Fatal(err)
+	}
+	second := again(t, db)
+	done := make(chan error)
+	go func() {
+		_, err := second.Conn().Exec(t.Context(), expires)
+		done <- err
+	}()
+	wait(t, func() bool {
+		return ask[bool](t, db, "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and pid = $1)",
+			int(second.Conn().PgConn().PID()))
+	})
+	if err := errors.Join(tx.Commit(t.Context()), <-done); err != nil {
+		t.Fatal(err)
+	}
+	if n := ask[int](t, db, "select sum(rows) from expired where kind = 'misdated'"); n != 1 {
+		t.Errorf("%d rows noted as expired, of one", n)
+	}
+}
+
 // BenchmarkExpire drops a day of a million rows, with its summary.
 func BenchmarkExpire(b *testing.B) {
 	db := database(b, false)

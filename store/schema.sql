@@ -4606,7 +4606,7 @@ declare
     gone record;
 begin
     perform tap25_internal.check_retention(loaded_before);
-    lock table tap25.holds in share mode;
+    lock table tap25.holds in share row exclusive mode; -- nobody adds a hold meanwhile, or counts the same rows
     kept := tap25_internal.keep_held('tap25_internal.misdated', '-infinity', 'infinity', format('e.loaded_at < %L', loaded_before));
     -- What was counted is what is deleted: a load's loaded_at is the beginning of its transaction, long after loaded_before.
     for gone in select (m.loaded_at at time zone 'UTC')::date as d, count(*) as n, sum(pg_column_size(m.*)) as size
@@ -5613,7 +5613,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.misdated_leaves(loaded_before timestam
  SET "TimeZone" TO 'UTC'
 AS $function$
 begin
-    lock table tap25.holds in share mode;
+    lock table tap25.holds in share row exclusive mode; -- as expire_misdated, which comes next
     return query execute tap25_internal.leaves_query('misdated', 't.loaded_at < $1') using loaded_before;
 end $function$;
 
