@@ -124,6 +124,9 @@ func TestDistribute_TakesTheRowsThatAreThere(t *testing.T) {
 	if _, err := db.PackDays(t.Context(), PackConfig{}); !errors.Is(err, ErrDistributed) {
 		t.Errorf("packing: %v", err)
 	}
+	if n := ask[int](t, db, `select count(pack_day(day)) from days`); n != 0 {
+		t.Errorf("pack_day packed %d days", n)
+	}
 	status, err := db.Status(t.Context())
 	if err != nil || status.Rows != 120 || status.Servers != d.Workers || status.Bytes < 120*200 {
 		t.Errorf("status: %+v, %v", status, err)

@@ -4280,7 +4280,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.days_to_pack(older interval, quiet int
  SET "TimeZone" TO 'UTC'
 AS $function$
     select d.day, case when tap25_internal.is_tied() then 0 else sum(d.rows)::bigint end from tap25_internal.days d
-    where d.day < (now() at time zone 'UTC')::date and d.day < ((now() at time zone 'UTC')::date - older)::date
+    where d.day < (now() at time zone 'UTC')::date and d.day < ((now() at time zone 'UTC')::date - older)::date and not tap25_internal.is_distributed()
     group by d.day having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
 $function$;
 

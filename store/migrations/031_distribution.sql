@@ -156,6 +156,14 @@ begin
     end if;
 end $$;
 
+-- As before, but that a distributed database has no day to pack: its rows have no xmin of their load.
+create or replace function tap25_internal.days_to_pack(older interval, quiet interval) returns table (day date, rows bigint) language sql stable
+security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+    select d.day, case when tap25_internal.is_tied() then 0 else sum(d.rows)::bigint end from tap25_internal.days d
+    where d.day < (now() at time zone 'UTC')::date and d.day < ((now() at time zone 'UTC')::date - older)::date and not tap25_internal.is_distributed()
+    group by d.day having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
+$$;
+
 -- Holds and expiry.
 
 create or replace function tap25_internal.keep_held(source text, since timestamptz, before timestamptz, filter text) returns bigint language plpgsql security definer
