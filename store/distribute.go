@@ -30,6 +30,11 @@ type Distribution struct {
 // takes the owner of the schema. The error says what is missing; it is [ErrNoSchema] or [ErrOlderSchema] for a database
 // that does not have this program's schema.
 func (db *DB) Distribute(ctx context.Context) (d Distribution, err error) {
+	unlock, err := db.lockMigrations(ctx) // nor does another connection distribute the database meanwhile
+	if err != nil {
+		return d, err
+	}
+	defer unlock()
 	if err := db.Check(ctx); err != nil {
 		return d, err
 	}
@@ -80,15 +85,19 @@ func divided(ctx context.Context, db asker, d *Distribution) error {
 
 // distributable returns an error that says why the database cannot be distributed.
 func distributable(ctx context.Context, tx pgx.Tx) error {
-	var citus, owns, restored, rows bool
+	var citus, owns, copied, restored, rows bool
 	var owner string
 	var packed int
 	err := tx.QueryRow(ctx, `select exists (select from pg_extension where extname = 'citus'),
 		pg_has_role(c.relowner, 'usage'), c.relowner::regrole::text,
 		(select count(distinct day) from tap25_internal.packs),
+		exists (select from pg_publication_tables where schemaname = 'tap25_internal' and
+		    tablename ~ '^(envelopes|misdated)')
+		or exists (select from pg_subscription_rel where srrelid in
+		    ('tap25_internal.envelopes'::regclass, 'tap25_internal.misdated'::regclass)),
 		(select xmin <> born from tap25_internal.evidence), exists (select from tap25_internal.days where rows > 0)
 		from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass`).
-		Scan(&citus, &owns, &owner, &packed, &restored, &rows)
+		Scan(&citus, &owns, &owner, &packed, &copied, &restored, &rows)
 	switch {
 	case err != nil:
 		return err
@@ -100,6 +109,9 @@ func distributable(ctx context.Context, tx pgx.Tx) error {
 	case packed > 0:
 		return fmt.Errorf("%s packed, which cannot be distributed: export the mail with 'tap25 export', and import it "+
 			"into a database that was distributed while it was empty", plural(uint64(packed), "day"))
+	case copied:
+		return errors.New("a publication or a subscription has the tables of mail, and Citus would replicate none of " +
+			"their rows: a distributed database has no copy by logical replication, and is none")
 	case restored && rows:
 		return errors.New("the rows were restored from a dump, so nothing but the order in which they are on disk " +
 			"shows which segment each is of, and that would be lost: distribute an empty database, and import into it")
