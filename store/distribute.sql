@@ -3,6 +3,7 @@
 set local search_path = pg_catalog, pg_temp;
 set local citus.enable_ddl_propagation = off;
 set local citus.multi_shard_modify_mode = sequential; -- or functions could not be made in the same transaction
+lock table tap25_internal.distribution in exclusive mode; -- a load that begins now learns afterwards where its rows go
 lock table tap25_internal.making_partitions, tap25_internal.making_summaries, tap25_internal.making_blocks in exclusive mode;
 lock table tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held in access exclusive mode;
 

@@ -104,7 +104,7 @@ func TestDistribute_TakesTheRowsThatAreThere(t *testing.T) {
 	seal(0, 4)
 	all := func() string {
 		return ask[string](t, db, `select string_agg(x, '|' order by x) from (
-			select row_to_json(m)::text as x from (select * from mail offset 0) m) m`)
+			select row_to_json(m)::text as x from (select * from mail where session_id < 80 offset 0) m) m`)
 	}
 	before := all()
 	execute(t, db, "set citus.enable_ddl_propagation = off", // as before the server had Citus
@@ -113,7 +113,10 @@ func TestDistribute_TakesTheRowsThatAreThere(t *testing.T) {
 		t.Errorf("with a logical copy: %v", err)
 	}
 	execute(t, db, "drop publication mail_rows", "reset citus.enable_ddl_propagation")
-	d, err := db.Distribute(t.Context())
+	d, err := distributeDuringLoad(t, db, func() {
+		sealRows(t, queue, "segment 4", rows(20)...)
+		drain(t, queue, loader)
+	})
 	if err != nil || !d.Before.IsZero() || d.Rows != 80 || d.Workers < 2 {
 		t.Fatalf("%+v, %v", d, err)
 	}
@@ -129,7 +132,7 @@ func TestDistribute_TakesTheRowsThatAreThere(t *testing.T) {
 	if d, err := again(t, db).Distribute(t.Context()); err != nil || d.Before.IsZero() {
 		t.Errorf("the second time: %+v, %v", d, err)
 	}
-	seal(4, 6)
+	seal(5, 6)
 	if r := verify(t, db, trusting(s)); len(r.Findings) > 0 || r.Rows != 120 {
 		t.Errorf("%d rows verified, %v", r.Rows, r.Findings)
 	}
@@ -145,6 +148,36 @@ func TestDistribute_TakesTheRowsThatAreThere(t *testing.T) {
 	}
 	checkSensorsRights(t, db)
 	checkPlans(t, db)
+}
+
+// distributeDuringLoad distributes a database while a load waits for that. A reader keeps both waiting first.
+func distributeDuringLoad(t *testing.T, db *DB, load func()) (d Distribution, err error) {
+	t.Helper()
+	other := again(t, db)
+	waiting := func(n int) {
+		wait(t, func() bool {
+			return ask[int](t, other, "select count(*) from pg_stat_activity "+
+				"where wait_event_type = 'Lock' and datname = current_database()") == n
+		})
+	}
+	reader, err := again(t, db).Conn().Begin(t.Context())
+	if err == nil {
+		_, err = reader.Exec(t.Context(), "lock table envelopes in access share mode")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	distributed, loaded := make(chan struct{}), make(chan struct{})
+	go func() { d, err = db.Distribute(t.Context()); close(distributed) }()
+	waiting(1)
+	go func() { load(); close(loaded) }()
+	waiting(2)
+	if err := reader.Rollback(t.Context()); err != nil {
+		t.Error(err)
+	}
+	<-distributed
+	<-loaded
+	return d, err
 }
 
 // checkSensorsRights looks at tables and shards: rows take the way on which they are checked.

@@ -5456,6 +5456,7 @@ declare
     t     record;
     c     record;
 begin
+    lock table tap25_internal.distribution in row share mode; -- waits for 'tap25 db distribute', which then waits for the load
     if not tap25_internal.is_distributed() then
         return false;
     end if;
