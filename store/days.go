@@ -187,20 +187,27 @@ func sameColumns(rows [][]byte) (names string, same [][]byte) {
 // beginLoad makes the partitions that the rows need and locks their days; when steps have run, the result says where
 // the rows go. It is called once in a transaction, before the first row, so that locks are taken in one order.
 func beginLoad(steps *pgx.Batch, sensor string, rows [][]byte) *destination {
-	to := &destination{misdated: misdatedDays{}}
+	to := &destination{}
 	steps.Queue("select tap25_internal.make_arrivals()").QueryRow(func(row pgx.Row) error {
 		return row.Scan(&to.distributed)
 	})
+	to.misdated = lockDays(steps, sensor, rows)
+	return to
+}
+
+// lockDays is the part of beginLoad that older schemas have, too.
+func lockDays(steps *pgx.Batch, sensor string, rows [][]byte) (misdated misdatedDays) {
+	misdated = misdatedDays{}
 	steps.Queue("select * from tap25_internal.begin_load($1, $2)", sensor, daysOf(rows)).Query(func(rows pgx.Rows) error {
 		var d time.Time
 		var reason string
 		_, err := pgx.ForEachRow(rows, []any{&d, &reason}, func() error {
-			to.misdated[d.UTC()] = reason
+			misdated[d.UTC()] = reason
 			return nil
 		})
 		return err
 	})
-	return to
+	return misdated
 }
 
 func copyTo(ctx context.Context, tx pgx.Tx, table, columns string, rows [][]byte) error {
