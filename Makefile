@@ -5,7 +5,7 @@ SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills pack-rows evidence test-ha test-parquet fuzz bench clean storage
+.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills pack-rows evidence test-ha test-parquet test-citus fuzz bench clean storage
 
 all: build
 
@@ -225,6 +225,10 @@ test-ha: install-test ## leaders of a Patroni pair killed in mid-load, KILLS tim
 # The questions of docs/auditing.md, which DuckDB answers from exported files, and a file of random rows.
 test-parquet: install-duckdb ## DuckDB answers the auditor's questions from exported files
 	TAP25_TEST_REQUIRE=postgres,duckdb go test -count=1 -run '^TestDuckDB_' -v ./cmd/tap25 ./cmd/tap25/rowfile
+
+# A coordinator of Citus, which knows its workers, with a superuser: make test-citus TAP25_TEST_CITUS=postgres://...
+test-citus: ## a database that is distributed over several servers, at TAP25_TEST_CITUS
+	TAP25_TEST_REQUIRE=postgres,citus go test -count=1 -run '^TestDistribute_' -v ./store
 
 # tap25 beside Suricata and tshark, if they are installed, and beside programs that do nothing with the frames: the section
 # "Beside others" of docs/measurements.md. PEERS has more flags, such as '-rounds 1' (bin/peers replay -h). Captures stay in

@@ -83,10 +83,10 @@ func (db *DB) bisect(ctx context.Context, sensor string, records [][]byte) (good
 	}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
 		var steps pgx.Batch
-		misdated := beginLoad(&steps, sensor, rows)
+		to := beginLoad(&steps, sensor, rows)
 		err := tx.SendBatch(ctx, &steps).Close()
 		if err == nil {
-			good, err = tryRecords(ctx, tx, misdated, whole, bad)
+			good, err = tryRecords(ctx, tx, to, whole, bad)
 		}
 		if err == nil {
 			err = errUndo
@@ -100,12 +100,12 @@ func (db *DB) bisect(ctx context.Context, sensor string, records [][]byte) (good
 }
 
 // tryRecords copies records after a savepoint, in halves if they are refused.
-func tryRecords(ctx context.Context, tx pgx.Tx, misdated misdatedDays, records [][]byte, bad refusal) (
+func tryRecords(ctx context.Context, tx pgx.Tx, to *destination, records [][]byte, bad refusal) (
 	good [][]byte, err error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
-	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return copyRecords(ctx, tx, misdated, records) })
+	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return copyRecords(ctx, tx, to, records) })
 	if err == nil {
 		return records, nil
 	}
@@ -119,7 +119,7 @@ func tryRecords(ctx context.Context, tx pgx.Tx, misdated misdatedDays, records [
 		return nil, nil
 	}
 	for _, half := range [][][]byte{records[:len(records)/2], records[len(records)/2:]} {
-		g, err := tryRecords(ctx, tx, misdated, half, bad)
+		g, err := tryRecords(ctx, tx, to, half, bad)
 		if err != nil {
 			return nil, err
 		}

@@ -74,9 +74,9 @@ func apart(records [][]byte) (rows, coverage [][]byte) {
 }
 
 // copyRecords copies coverage, and rows of days that begin_load was called with.
-func copyRecords(ctx context.Context, tx pgx.Tx, misdated misdatedDays, records [][]byte) error {
+func copyRecords(ctx context.Context, tx pgx.Tx, to *destination, records [][]byte) error {
 	rows, coverage := apart(records)
-	if err := copyDated(ctx, tx, misdated, rows); err != nil {
+	if err := copyDated(ctx, tx, to, rows); err != nil {
 		return err
 	}
 	return copyTo(ctx, tx, "tap25.coverage", coverageColumns, coverage)
@@ -85,25 +85,48 @@ func copyRecords(ctx context.Context, tx pgx.Tx, misdated misdatedDays, records 
 // misdatedDays are days that get no partition, with the reason.
 type misdatedDays map[time.Time]string
 
-func copyDated(ctx context.Context, tx pgx.Tx, misdated misdatedDays, rows [][]byte) error {
+// destination is where the rows of a load go.
+type destination struct {
+	misdated    misdatedDays
+	distributed bool // over tables of the session that check and count them
+}
+
+func copyDated(ctx context.Context, tx pgx.Tx, to *destination, rows [][]byte) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	dated, others := rows, [][]byte(nil)
-	if len(misdated) > 0 {
+	if len(to.misdated) > 0 {
 		dated = nil
 		for _, r := range rows {
-			if reason, ok := misdated[day(r)]; ok {
+			if reason, ok := to.misdated[day(r)]; ok {
 				others = append(others, misdatedRow(r, reason))
 			} else {
 				dated = append(dated, r)
 			}
 		}
 	}
+	if to.distributed {
+		return copyToArrivals(ctx, tx, dated, others)
+	}
 	if err := copyByDay(ctx, tx, dated); err != nil {
 		return err
 	}
 	return copyTo(ctx, tx, "tap25_internal.misdated", columns+", "+laterColumns+", reason", others)
+}
+
+// copyToArrivals copies rows to a distributed database, in the transaction whose xid a link will record.
+func copyToArrivals(ctx context.Context, tx pgx.Tx, dated, misdated [][]byte) error {
+	names, dated := sameColumns(dated)
+	if err := copyTo(ctx, tx, "pg_temp.arrivals", names, dated); err != nil {
+		return err
+	}
+	err := copyTo(ctx, tx, "pg_temp.arrivals_aside", columns+", "+laterColumns+", reason", misdated)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "select tap25_internal.place_arrivals()")
+	return err
 }
 
 // daysApart is of how many days rows may be that are copied into each day's partition. PostgreSQL then inserts a
@@ -161,21 +184,23 @@ func sameColumns(rows [][]byte) (names string, same [][]byte) {
 	return columns + ", " + laterColumns, same
 }
 
-// beginLoad makes the partitions that the rows need and locks their days; when steps have run, misdated has the days
-// that get no partition, with the reason. It is called once in a transaction, before the first row, so that locks are
-// taken in one order.
-func beginLoad(steps *pgx.Batch, sensor string, rows [][]byte) (misdated misdatedDays) {
-	misdated = misdatedDays{}
+// beginLoad makes the partitions that the rows need and locks their days; when steps have run, the result says where
+// the rows go. It is called once in a transaction, before the first row, so that locks are taken in one order.
+func beginLoad(steps *pgx.Batch, sensor string, rows [][]byte) *destination {
+	to := &destination{misdated: misdatedDays{}}
+	steps.Queue("select tap25_internal.make_arrivals()").QueryRow(func(row pgx.Row) error {
+		return row.Scan(&to.distributed)
+	})
 	steps.Queue("select * from tap25_internal.begin_load($1, $2)", sensor, daysOf(rows)).Query(func(rows pgx.Rows) error {
 		var d time.Time
 		var reason string
 		_, err := pgx.ForEachRow(rows, []any{&d, &reason}, func() error {
-			misdated[d.UTC()] = reason
+			to.misdated[d.UTC()] = reason
 			return nil
 		})
 		return err
 	})
-	return misdated
+	return to
 }
 
 func copyTo(ctx context.Context, tx pgx.Tx, table, columns string, rows [][]byte) error {

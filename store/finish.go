@@ -142,7 +142,7 @@ func (db *DB) reindex(ctx context.Context, d overDay, patience time.Duration) (b
 			err = errors.Join(err, resetErr)
 		}
 	}()
-	const size = "select pg_indexes_size($1::regclass)"
+	const size = "select tap25_internal.size_of_indexes($1::regclass)"
 	if err := db.conn.QueryRow(ctx, size, d.Partition).Scan(&before); err != nil {
 		return 0, 0, err
 	}

@@ -95,9 +95,10 @@ func TestLoader_SignsEachSegment(t *testing.T) {
 	if last := links[120]; last.Segment != "refused" || last.Days[0].Rows+last.Days[1].Rows+last.Days[2].Rows != 4 {
 		t.Errorf("of a segment with a row that was set aside: %v", last.Days)
 	}
+	byLoad := ask[string](t, db, "select load_column()")
 	for _, l := range links {
-		n := ask[int](t, db, `select count(*) from (select xmin from envelopes union all select xmin from misdated) x
-			where xmin::text::bigint = $1`, l.xmin)
+		n := ask[int](t, db, fmt.Sprintf(`select count(*) from (select %[1]s as load from envelopes
+			union all select %[1]s from misdated) x where load::text::bigint = $1`, byLoad), l.xmin)
 		var signed uint64
 		for _, d := range l.Days {
 			signed += d.Rows

@@ -63,8 +63,8 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 	}
 	committed := func() {}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		var misdated misdatedDays
-		if added, misdated, err = db.enter(ctx, tx, batches, rows); err != nil {
+		var to *destination
+		if added, to, err = db.enter(ctx, tx, batches, rows); err != nil {
 			return err
 		}
 		var fresh []batch
@@ -78,9 +78,9 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 		case len(records) == 0:
 			return nil
 		case db.signer == nil:
-			return copyRecords(ctx, tx, misdated, records)
+			return copyRecords(ctx, tx, to, records)
 		}
-		committed, err = db.copySigned(ctx, tx, fresh, misdated)
+		committed, err = db.copySigned(ctx, tx, fresh, to)
 		return err
 	})
 	if err != nil {
@@ -93,23 +93,24 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 // enter enters segments in loads and prepares their rows' days, in one round trip: added is false for a segment that is
 // there already.
 func (db *DB) enter(ctx context.Context, tx pgx.Tx, batches []batch, rows [][]byte) (added []bool,
-	misdated misdatedDays, err error) {
+	to *destination, err error) {
+	to = &destination{}
 	var steps pgx.Batch
 	db.relyOn(&steps)
 	forgetDropped(&steps, batches)
 	enterLoads(&steps, batches, &added)
 	dateLoads(&steps, batches)
 	if len(rows) > 0 {
-		misdated = beginLoad(&steps, batches[0].sensor, rows)
+		to = beginLoad(&steps, batches[0].sensor, rows)
 	}
 	err = tx.SendBatch(ctx, &steps).Close()
-	return added, misdated, err
+	return added, to, err
 }
 
 // copySigned copies the records of segments, each in a savepoint of its own but the first: so PostgreSQL gives the rows
 // of each an xmin of their own, which costs no octet and shows later which rows are whose. Then it adds the links.
 // The caller calls committed after COMMIT.
-func (db *DB) copySigned(ctx context.Context, tx pgx.Tx, batches []batch, misdated misdatedDays) (
+func (db *DB) copySigned(ctx context.Context, tx pgx.Tx, batches []batch, to *destination) (
 	committed func(), err error) {
 	var links []*evidence.Link
 	for i, b := range batches {
@@ -118,10 +119,10 @@ func (db *DB) copySigned(ctx context.Context, tx pgx.Tx, batches []batch, misdat
 				return nil, err
 			}
 		}
-		if err := copyRecords(ctx, tx, misdated, b.records); err != nil {
+		if err := copyRecords(ctx, tx, to, b.records); err != nil {
 			return nil, err
 		}
-		links = append(links, &evidence.Link{Kind: evidence.Segment, Segment: b.key, Days: dated(b.roots, misdated)})
+		links = append(links, &evidence.Link{Kind: evidence.Segment, Segment: b.key, Days: dated(b.roots, to.misdated)})
 	}
 	return db.sign(ctx, tx, db.signer, batches[0].sensor, links)
 }

@@ -14,6 +14,10 @@ import (
 // database can hold it.
 const migrationLock = int64(9628173550095224)
 
+// onCoordinator keeps Citus, if the server has it, from repeating statements on other machines: it would refuse
+// functions that depend on tables of this one alone. A migration that changes a distributed table sets it on again.
+const onCoordinator = "set citus.enable_ddl_propagation = off"
+
 // migrationWait sets lock_timeout for a migration, in a transaction or ($1 false) in the session, unless the user has
 // set one.
 const migrationWait = "select pg_catalog.set_config('lock_timeout', '30s', %t)" +
@@ -22,10 +26,12 @@ const migrationWait = "select pg_catalog.set_config('lock_timeout', '30s', %t)" 
 // lockMigrations takes the lock of migrations. The error of a lock that is not free in time names who holds it. A
 // migration of somebody who may migrate is waited for: its session has begun to write.
 func (db *DB) lockMigrations(ctx context.Context) (unlock func(), err error) {
-	if _, err := db.conn.Exec(ctx, fmt.Sprintf(migrationWait, false)); err != nil {
-		return nil, fmt.Errorf("bound the wait for a lock: %w", err)
+	if _, err := db.conn.Exec(ctx, fmt.Sprintf(migrationWait, false)+"; "+onCoordinator); err != nil {
+		return nil, fmt.Errorf("prepare the session: %w", err)
 	}
-	done := func() { _, _ = db.conn.Exec(context.WithoutCancel(ctx), "reset lock_timeout") }
+	done := func() {
+		_, _ = db.conn.Exec(context.WithoutCancel(ctx), "reset lock_timeout; reset citus.enable_ddl_propagation")
+	}
 	for {
 		_, err := db.conn.Exec(ctx, "select pg_catalog.pg_advisory_lock($1)", migrationLock)
 		if err == nil {

@@ -29,10 +29,18 @@ type PackedDay struct {
 
 // PackDays packs days that are over, each in a transaction of its own: either form of a day is there at any time, and
 // readers and loads go on. A day that somebody uses, or that got rows meanwhile, is reported as busy, which is no
-// error, and is packed the next time. Days that were packed are returned with an error too.
+// error, and is packed the next time. Days that were packed are returned with an error too, which is
+// [ErrDistributed] for a database that has no packed days.
 func (db *DB) PackDays(ctx context.Context, cfg PackConfig) (done []PackedDay, err error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute
+	}
+	distributed, err := db.distributed(ctx)
+	if err == nil && distributed {
+		err = ErrDistributed
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pack days: %w", err)
 	}
 	rows, err := db.conn.Query(ctx, `select d.day,
 		coalesce(pg_total_relation_size(to_regclass('tap25_internal.envelopes_' || to_char(d.day, 'YYYYMMDD'))), 0)

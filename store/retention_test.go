@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,8 @@ import (
 // yearsGoBy makes the misdated rows three years older.
 func yearsGoBy(t testing.TB, db *DB) {
 	t.Helper()
-	execute(t, db, "update tap25_internal.misdated set loaded_at = loaded_at - interval '3 years'")
+	execute(t, db, fmt.Sprintf("update tap25_internal.misdated set loaded_at = '%s'",
+		time.Now().AddDate(-3, 0, 0).UTC().Format(time.RFC3339)))
 }
 
 func TestExpire_DropsNothingThatTheStoredRetentionKeeps(t *testing.T) {

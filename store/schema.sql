@@ -328,6 +328,12 @@ CREATE TABLE tap25_internal.days (
     CONSTRAINT days_pkey PRIMARY KEY (day, sensor)
 );
 
+CREATE TABLE tap25_internal.distribution (
+    distributed_at timestamp with time zone DEFAULT now() NOT NULL,
+    distributed_by name DEFAULT SESSION_USER NOT NULL,
+    citus          text NOT NULL
+);
+
 CREATE TABLE tap25_internal.ended_sessions (
     at          timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     login       name NOT NULL,
@@ -1690,11 +1696,15 @@ CREATE OR REPLACE FUNCTION tap25.case_leaves(access bigint)
 AS $function$
 #variable_conflict use_column
 declare
-    asked constant tap25.accesses := tap25_internal.answered(access);
-    its   record;
-    first timestamptz;
-    last  timestamptz;
-    found_ bigint[];
+    asked   constant tap25.accesses := tap25_internal.answered(access);
+    by_load constant text := tap25_internal.load_column();
+    rows    constant text := tap25_internal.row_columns('e.') || case when tap25_internal.is_distributed() then ', e.entered' else '' end;
+    its     record;
+    first   timestamptz;
+    last    timestamptz;
+    found_  bigint[];
+    sensors text[];
+    xids    xid[];
 begin
     for its in select (r.seen_at at time zone 'UTC')::date as day, array_agg(r.seen_at) as times, array_agg(r.session_id) as sessions
         from tap25_internal.case_rows(asked.warrant_ids, asked.asked_since, asked.asked_before, asked.asked_target) r group by 1
@@ -1702,16 +1712,18 @@ begin
         first := its.day::timestamp at time zone 'UTC';
         last := (its.day + 1)::timestamp at time zone 'UTC';
         if tap25_internal.has_partition(its.day) then
-            return query
-            with segments as materialized (
-                select distinct l.id from unnest(its.times, its.sessions) w (seen_at, session_id)
-                join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
-                join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and daterange(l.first_day, l.last_day, '[]') @> its.day
-            )
-            select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(e), '')
-            from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
-            join tap25_internal.envelopes e on e.sensor = l.sensor and e.xmin = l.xid and e.seen_at >= first and e.seen_at < last
-            group by l.id, k.id;
+            execute format('select array_agg(x.sensor), array_agg(x.load) from (
+                    select distinct e.sensor, e.%I as load from unnest($1, $2) w (seen_at, session_id)
+                    join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= $3 and e.seen_at < $4) x', by_load)
+                into sensors, xids using its.times, its.sessions, first, last;
+            found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
+                join tap25.links l on l.sensor = x.sensor and l.xid = x.load and daterange(l.first_day, l.last_day, '[]') @> its.day);
+            select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
+            return query execute format('select l.body, l.signature, k.public_key, $6, g.leaves
+                from (select e.sensor, e.%1$I as load, string_agg(tap25_internal.leaf(row(%2$s)::tap25_internal.envelopes), '''') as leaves from unnest($1, $2) x (sensor, load)
+                      join tap25_internal.envelopes e on e.sensor = x.sensor and e.%1$I = x.load and e.seen_at >= $3 and e.seen_at < $4 group by 1, 2) g
+                join tap25.links l on l.sensor = g.sensor and l.xid = g.load and l.id = any ($5) join tap25.keys k on k.id = l.key', by_load, rows)
+                using sensors, xids, first, last, found_, its.day;
         end if;
         continue when not tap25_internal.is_packed(its.day);
         -- OFFSET 0: each block is unpacked once, whatever it is joined with.
@@ -3921,9 +3933,11 @@ begin
     elsif since >= valid_until then
         raise 'the period of mail begins when the warrant has ended' using errcode = 'invalid_parameter_value';
     elsif before < cutoff
-        and not exists (select from tap25_internal.days d where d.day between (since at time zone 'UTC')::date and (before at time zone 'UTC')::date)
-        and not exists (select from tap25_internal.mail_aside m where m.seen_at >= since and m.seen_at < before) then
-        raise 'the period of mail is older than the retention: nothing of it is kept' using errcode = 'invalid_parameter_value';
+        and not exists (select from tap25_internal.days d where d.day between (since at time zone 'UTC')::date and (before at time zone 'UTC')::date) then
+        perform from tap25_internal.mail_aside m where m.seen_at >= since and m.seen_at < before limit 1;
+        if not found then
+            raise 'the period of mail is older than the retention: nothing of it is kept' using errcode = 'invalid_parameter_value';
+        end if;
     end if;
 end $function$;
 
@@ -4439,21 +4453,25 @@ end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.ends(OUT oldest timestamp with time zone, OUT newest timestamp with time zone, OUT held bigint, OUT misdated bigint)
  RETURNS record
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
-    with days as (select min(day) as oldest, max(day) as newest, min(day)::timestamp at time zone 'UTC' as first, max(day)::timestamp at time zone 'UTC' as last
-        from tap25_internal.days where rows > 0)
-    select least((select min(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.first and e.seen_at < d.first + interval '1 day'),
-               (select min(b.first_at) from tap25_internal.blocks b where b.day = d.oldest)),
-           greatest((select max(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.last and e.seen_at < d.last + interval '1 day'),
-               (select max(b.last_at) from tap25_internal.blocks b where b.day = d.newest)),
-           (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated)
-    from days d
-$function$;
+declare
+    first_day constant date := (select min(d.day) from tap25_internal.days d where d.rows > 0);
+    last_day  constant date := (select max(d.day) from tap25_internal.days d where d.rows > 0);
+    first     constant timestamptz := first_day::timestamp at time zone 'UTC';
+    last      constant timestamptz := last_day::timestamp at time zone 'UTC';
+begin
+    select min(e.seen_at) into oldest from tap25_internal.envelopes e where e.seen_at >= first and e.seen_at < first + interval '1 day';
+    select max(e.seen_at) into newest from tap25_internal.envelopes e where e.seen_at >= last and e.seen_at < last + interval '1 day';
+    oldest := least(oldest, (select min(b.first_at) from tap25_internal.blocks b where b.day = first_day));
+    newest := greatest(newest, (select max(b.last_at) from tap25_internal.blocks b where b.day = last_day));
+    select count(*) into held from tap25_internal.held;
+    select count(*) into misdated from tap25_internal.misdated;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.ensure_partition(day date)
  RETURNS text
@@ -4552,9 +4570,9 @@ begin
         exception when undefined_table then
             continue;
         end;
+        bytes := bytes + tap25_internal.size_of(('tap25_internal.' || quote_ident(part))::regclass); -- Citus tells it before a change alone
         kept := kept + tap25_internal.keep_held(case when part = tap25_internal.partition_name(which) then 'tap25_internal.' || quote_ident(part)
             else tap25_internal.packed_rows(which) end, since, before, 'true');
-        bytes := bytes + pg_total_relation_size('tap25_internal.' || quote_ident(part));
         execute format('drop table tap25_internal.%I', part);
         rows := coalesce((select sum(d.rows) from tap25_internal.days d where d.day = which), 0);
     end loop;
@@ -4584,19 +4602,25 @@ CREATE OR REPLACE FUNCTION tap25_internal.expire_misdated(loaded_before timestam
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
+declare
+    gone record;
 begin
     perform tap25_internal.check_retention(loaded_before);
     lock table tap25.holds in share mode;
     kept := tap25_internal.keep_held('tap25_internal.misdated', '-infinity', 'infinity', format('e.loaded_at < %L', loaded_before));
-    return query
-    with gone as (
-        delete from tap25_internal.misdated m where m.loaded_at < loaded_before returning (m.loaded_at at time zone 'UTC')::date as d, pg_column_size(m.*) as size
-    ), noted as (
-        insert into tap25.expired as x (day, kind, rows, bytes, kept, version)
-        select d, 'misdated', count(*), sum(size), case when d = min(d) over () then expire_misdated.kept else 0 end, expire_misdated.version from gone group by d
-        returning x.day, x.rows, x.bytes, x.kept
-    )
-    select * from noted;
+    -- What was counted is what is deleted: a load's loaded_at is the beginning of its transaction, long after loaded_before.
+    for gone in select (m.loaded_at at time zone 'UTC')::date as d, count(*) as n, sum(pg_column_size(m.*)) as size
+        from tap25_internal.misdated m where m.loaded_at < loaded_before group by 1 order by 1
+    loop
+        day := gone.d;
+        rows := gone.n;
+        bytes := gone.size;
+        insert into tap25.expired (day, kind, rows, bytes, kept, version)
+        values (expire_misdated.day, 'misdated', expire_misdated.rows, expire_misdated.bytes, expire_misdated.kept, expire_misdated.version);
+        return next;
+        kept := 0;
+    end loop;
+    delete from tap25_internal.misdated m where m.loaded_at < loaded_before;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.forget_dropped_loads(by_sensor text, segments text[])
@@ -4618,14 +4642,29 @@ CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+    propagates constant text := coalesce(current_setting('citus.enable_ddl_propagation', true), 'on');
+    t regclass;
 begin
-    perform tap25_internal.grant_roles_before_regions();
-    if exists (select from pg_roles where rolname = 'tap25_auditor') then
-        grant execute on function tap25.open_case_national, tap25.case_national to tap25_auditor;
-        grant execute on function tap25_internal.national, tap25.mail_national_to, tap25.mail_national_from, tap25.mail_national_to_domain,
-            tap25.mail_national_from_domain, tap25.mail_national_client, tap25.mail_national_server, tap25.mail_national_ip, tap25.mail_national_of,
-            tap25.mail_national_between to tap25_auditor; -- to be told what to call instead
+    -- The machines of a distributed database know the owner alone, who asks for everybody.
+    perform set_config('citus.enable_ddl_propagation', 'off', true);
+    perform tap25_internal.grant_roles_before_distribution();
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.is_distributed, tap25_internal.make_arrivals, tap25_internal.place_arrivals to tap25_sensor;
     end if;
+    if exists (select from pg_roles where rolname = 'tap25_admin') then
+        grant execute on function tap25_internal.is_distributed, tap25_internal.size_of, tap25_internal.size_of_indexes, tap25_internal.load_column to tap25_admin;
+        grant select on tap25_internal.distribution to tap25_admin;
+    end if;
+    if tap25_internal.is_distributed() and exists (select from pg_roles where rolname = 'tap25_sensor') then
+        for t in select i.inhrelid from pg_inherits i where i.inhparent = 'tap25_internal.envelopes'::regclass
+            union all values ('tap25_internal.envelopes'::regclass), ('tap25_internal.misdated'::regclass)
+        loop
+            execute format('revoke insert on %s from tap25_sensor', t);
+        end loop;
+        revoke execute on function tap25_internal.pack_day from tap25_sensor;
+    end if;
+    perform set_config('citus.enable_ddl_propagation', propagates, true);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_012()
@@ -4754,6 +4793,21 @@ begin
         grant select on tap25.keys, tap25.links, tap25_internal.chains, tap25_internal.evidence, tap25_internal.before_evidence to tap25_admin;
         grant execute on function tap25_internal.lock_chain, tap25_internal.has_links, tap25_internal.add_links, tap25_internal.held_leaves,
             tap25_internal.released_leaves, tap25_internal.misdated_leaves, tap25_internal.coverage_over, tap25_internal.pack_coverage to tap25_admin;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.grant_roles_before_distribution()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    perform tap25_internal.grant_roles_before_regions();
+    if exists (select from pg_roles where rolname = 'tap25_auditor') then
+        grant execute on function tap25.open_case_national, tap25.case_national to tap25_auditor;
+        grant execute on function tap25_internal.national, tap25.mail_national_to, tap25.mail_national_from, tap25.mail_national_to_domain,
+            tap25.mail_national_from_domain, tap25.mail_national_client, tap25.mail_national_server, tap25.mail_national_ip, tap25.mail_national_of,
+            tap25.mail_national_between to tap25_auditor; -- to be told what to call instead
     end if;
 end $function$;
 
@@ -4927,7 +4981,10 @@ CREATE OR REPLACE FUNCTION tap25_internal.held_leaves(which date[])
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
-AS $function$begin return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.held t where (t.seen_at at time zone 'UTC')::date = any (which); end$function$;
+AS $function$
+begin
+    return query execute tap25_internal.leaves_query('held', '(t.seen_at at time zone ''UTC'')::date = any ($1)') using which;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.hop_links(a tap25.mail_once, b tap25.mail_once)
  RETURNS text[]
@@ -5003,6 +5060,17 @@ begin
         execute format('create index on tap25_internal.%I (tap25_internal.%I(%s))', name, bucket, i);
     end loop;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.is_distributed()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select exists (select from tap25_internal.distribution)
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.is_host(ip inet)
  RETURNS boolean
@@ -5080,18 +5148,18 @@ CREATE OR REPLACE FUNCTION tap25_internal.keep_held(source text, since timestamp
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    columns text := (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
-                     where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped);
-    n bigint := 0;
-    active bigint[] := (select array_agg(h.id) from tap25.holds h where h.dropped_at is null and h.until > now()
-                        and h.since < keep_held.before and h.before > keep_held.since);
+    columns constant text := tap25_internal.row_columns('');
+    of_load constant text := case when tap25_internal.is_distributed() then ', entered' else '' end;
+    n       bigint := 0;
+    tests   constant text := (
+        select string_agg(format('case when tap25_internal.concerns(%L, %L, %L, %L, true, %L, %L, e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip,
+            e.origin_ip, e.network) then %s::bigint end', h.mailbox, h.domain, h.network, h.seen_in, h.since, h.before, h.id), ', ' order by h.id)
+        from tap25.holds h where h.dropped_at is null and h.until > now() and h.since < keep_held.before and h.before > keep_held.since);
 begin
-    if active is not null then
-        execute format('insert into tap25_internal.held (%1$s, hold_ids) select %1$s, ids from %2$s e cross join lateral (
-                select array_agg(h.id order by h.id) as ids from tap25.holds h where h.id = any ($1) and
-                tap25_internal.concerns(h.mailbox, h.domain, h.network, h.seen_in, true, h.since, h.before,
-                    e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip, e.origin_ip, e.network)
-            ) h where ids is not null and %3$s', columns, source, filter) using active;
+    if tests is not null then
+        execute format('insert into tap25_internal.held (%1$s%2$s, hold_ids) select %1$s%2$s, ids from (
+                select e.*, array_remove(array[%3$s], null) as ids from %4$s e where %5$s) e
+            where ids <> ''{}''', columns, of_load, tests, source, filter);
         get diagnostics n = row_count;
     end if;
     return n;
@@ -5164,6 +5232,16 @@ begin
     end loop;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.leaves_query(source text, condition text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select format('select (t.seen_at at time zone ''UTC'')::date, tap25_internal.leaf(row(%s)::tap25_internal.envelopes) from tap25_internal.%I t where %s',
+        tap25_internal.row_columns('t.') || case when tap25_internal.is_distributed() then ', t.entered' else '' end, source, condition)
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.let_roles_connect()
  RETURNS void
  LANGUAGE plpgsql
@@ -5177,6 +5255,15 @@ begin
         end loop;
     end if;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.load_column()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select case when tap25_internal.is_distributed() then 'entered' else 'xmin' end
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.local_part(address text)
  RETURNS text
@@ -5355,6 +5442,39 @@ begin
     end loop;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.make_arrivals()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET client_min_messages TO 'warning'
+AS $function$
+declare
+    owner constant oid := (select c.relowner from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass);
+    t     record;
+    c     record;
+begin
+    if not tap25_internal.is_distributed() then
+        return false;
+    end if;
+    for t in select * from (values ('arrivals', 'envelopes', 'count_rows'), ('arrivals_aside', 'misdated', 'check_misdated')) t (name, target, check_) loop
+        select r.relowner, r.relkind into c from pg_class r where r.relname = t.name and r.relnamespace = pg_my_temp_schema();
+        if c.relowner is null then
+            execute format('create temporary table %I (like tap25_internal.%I including defaults including constraints) on commit delete rows', t.name, t.target);
+            execute format('alter table pg_temp.%I drop column entered', t.name);
+            execute format('create trigger %2$I after insert on pg_temp.%1$I referencing new table as added for each statement
+                execute function tap25_internal.%2$I()', t.name, t.check_);
+            execute format('alter table pg_temp.%I enable always trigger %I', t.name, t.check_);
+            execute format('grant insert on pg_temp.%I to %I', t.name, session_user);
+        elsif c.relowner <> owner or c.relkind <> 'r' then
+            raise 'the temporary relation % is not a table as tap25 makes it', t.name using errcode = 'insufficient_privilege';
+        end if;
+    end loop;
+    return true;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.make_partition(day date)
  RETURNS void
  LANGUAGE plpgsql
@@ -5445,22 +5565,25 @@ CREATE OR REPLACE FUNCTION tap25_internal.mark_dropped_loads()
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    oldest date := coalesce((select min(p.day) from tap25_internal.partitions() p), 'infinity');
-    n      bigint;
+    oldest  constant date := coalesce((select min(p.day) from tap25_internal.partitions() p), 'infinity');
+    sensors text[];
+    days    date[];
+    n       bigint;
 begin
     delete from tap25_internal.loads l where l.dropped_at < now() - interval '30 days';
     if not exists (select from tap25_internal.loads l where l.dropped_at is null and l.last_day is not null and l.last_day < oldest) then
         return 0;
     end if;
+    select array_agg(a.sensor), array_agg(a.day) into sensors, days from (
+        select h.sensor, (h.seen_at at time zone 'UTC')::date as day from tap25_internal.held h
+        union select m.sensor, (m.seen_at at time zone 'UTC')::date from tap25_internal.misdated m) a;
     with files as (
-        select l.sensor, left(l.segment, 71) as file, min(l.first_day)::timestamp at time zone 'UTC' as since,
-               (max(l.last_day) + 1)::timestamp at time zone 'UTC' as before
+        select l.sensor, left(l.segment, 71) as file, min(l.first_day) as since, max(l.last_day) as until
         from tap25_internal.loads l where l.segment ~ '^(replay|follow)-' group by l.sensor, left(l.segment, 71)
         having bool_and(coalesce(l.last_day < oldest, false))
     ), gone as (
         select f.sensor, f.file from files f
-        where not exists (select from tap25_internal.held h where h.sensor = f.sensor and h.seen_at >= f.since and h.seen_at < f.before)
-          and not exists (select from tap25_internal.misdated m where m.sensor = f.sensor and m.seen_at >= f.since and m.seen_at < f.before)
+        where not exists (select from unnest(sensors, days) a (sensor, day) where a.sensor = f.sensor and a.day between f.since and f.until)
     )
     update tap25_internal.loads l set dropped_at = now() from gone g
     where l.sensor = g.sensor and left(l.segment, 71) = g.file and l.dropped_at is null;
@@ -5488,7 +5611,11 @@ CREATE OR REPLACE FUNCTION tap25_internal.misdated_leaves(loaded_before timestam
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
-AS $function$begin lock table tap25.holds in share mode; return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.misdated t where t.loaded_at < loaded_before; end$function$;
+AS $function$
+begin
+    lock table tap25.holds in share mode;
+    return query execute tap25_internal.leaves_query('misdated', 't.loaded_at < $1') using loaded_before;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.my_cases()
  RETURNS TABLE(case_id text, target text, since timestamp with time zone, before timestamp with time zone, valid_until timestamp with time zone, state text, open_until timestamp with time zone, warrant_id bigint)
@@ -5617,12 +5744,21 @@ CREATE OR REPLACE FUNCTION tap25_internal.open_partition(partition regclass)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+    if tap25_internal.is_distributed() then
+        return;
+    end if;
     execute format('create trigger count_day after insert on %s referencing new table as added for each statement execute function tap25_internal.count_day()', partition);
     execute format('alter table %s enable always trigger count_day', partition);
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
         execute format('grant insert on %s to tap25_sensor', partition);
     end if;
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.outcomes()
+ RETURNS tap25.outcome[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN enum_range(NULL::tap25.outcome);
 
 CREATE OR REPLACE FUNCTION tap25_internal.pack_block(partition regclass, target regclass, which date, number integer, since timestamp with time zone, first tid, before timestamp with time zone, next tid, link_ids bigint[], link_sensors text[], link_xids xid[])
  RETURNS integer
@@ -6047,21 +6183,42 @@ RETURN ('envelopes_'::text || to_char((day)::timestamp without time zone, 'YYYYM
 CREATE OR REPLACE FUNCTION tap25_internal.partitions()
  RETURNS TABLE(day date, bytes bigint)
  LANGUAGE sql
- STABLE
-BEGIN ATOMIC
- SELECT to_date("right"((c.relname)::text, 8), 'YYYYMMDD'::text) AS to_date,
-     (sum(pg_total_relation_size((c.oid)::regclass)))::bigint AS sum
-    FROM (pg_inherits i
-      JOIN pg_class c ON ((c.oid = i.inhrelid)))
-   WHERE ((i.inhparent = ANY (ARRAY[('tap25_internal.envelopes'::regclass)::oid, ('tap25_internal.blocks'::regclass)::oid])) AND (c.relname ~ '^(envelopes|blocks)_\d{8}$'::text))
-   GROUP BY (to_date("right"((c.relname)::text, 8), 'YYYYMMDD'::text));
-END;
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    select to_date(right(c.relname, 8), 'YYYYMMDD'), sum(tap25_internal.size_of(c.oid))::bigint
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass) and c.relname ~ '^(envelopes|blocks)_[0-9]{8}$'
+    group by 1
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.percent(share numeric, up boolean)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE
 RETURN CASE WHEN ((NOT up) AND (share > (0)::numeric) AND (share < 0.0001)) THEN 'less than 0.01 %'::text ELSE (trim_scale((CASE WHEN up THEN ceil((share * (10000)::numeric)) ELSE floor((share * (10000)::numeric)) END / (100)::numeric)) || ' %'::text) END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.place_arrivals()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET client_min_messages TO 'warning'
+AS $function$
+declare
+    columns constant text := tap25_internal.row_columns('');
+begin
+    if not tap25_internal.make_arrivals() then -- it looks whose tables they are
+        return;
+    end if;
+    execute format('insert into tap25_internal.envelopes (%1$s, entered) select %1$s, xmin from pg_temp.arrivals', columns);
+    execute format('insert into tap25_internal.misdated (%1$s, reason, entered) select %1$s, reason, xmin from pg_temp.arrivals_aside', columns);
+    truncate pg_temp.arrivals, pg_temp.arrivals_aside;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.positions_of(list smallint[], wanted integer[])
  RETURNS integer[]
@@ -6237,25 +6394,28 @@ CREATE OR REPLACE FUNCTION tap25_internal.release_holds(version text)
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
-declare ended bigint[];
+declare
+    ended bigint[];
+    gone  record;
 begin
     perform tap25_internal.check_snapshot();
-    lock table tap25.holds in exclusive mode;
+    lock table tap25.holds in exclusive mode; -- nobody adds to held meanwhile
     ended := (select array_agg(id order by id) from tap25.holds where released_at is null and (dropped_at is not null or until <= now()));
     if ended is null then
         return;
     end if;
-    return query
-    with gone as (
-        delete from tap25_internal.held h where h.hold_ids <@ ended
-        returning (h.seen_at at time zone 'UTC')::date as d, pg_column_size(h.*) as size, h.hold_ids
-    ), noted as (
-        insert into tap25.expired as x (day, kind, rows, bytes, hold_ids, version)
-        select d, 'held', count(*), sum(size), gone.hold_ids, release_holds.version from gone group by d, gone.hold_ids
-        returning x.day, x.rows, x.bytes
-    )
-    select * from noted;
-    update tap25_internal.held h set hold_ids = array(select unnest(h.hold_ids) except select unnest(ended) order by 1) where h.hold_ids && ended;
+    for gone in select (h.seen_at at time zone 'UTC')::date as d, h.hold_ids as ids, count(*) as n, sum(pg_column_size(h.*)) as size
+        from tap25_internal.held h where h.hold_ids <@ ended group by 1, 2 order by 1, 2
+    loop
+        day := gone.d;
+        rows := gone.n;
+        bytes := gone.size;
+        insert into tap25.expired (day, kind, rows, bytes, hold_ids, version)
+        values (release_holds.day, 'held', release_holds.rows, release_holds.bytes, gone.ids, release_holds.version);
+        return next;
+    end loop;
+    delete from tap25_internal.held h where h.hold_ids <@ ended;
+    update tap25_internal.held h set hold_ids = array(select x from unnest(h.hold_ids) x where x <> all (ended) order by 1) where h.hold_ids && ended;
     update tap25.holds set released_at = now() where id = any (ended);
 end $function$;
 
@@ -6266,17 +6426,37 @@ CREATE OR REPLACE FUNCTION tap25_internal.released_leaves()
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
-AS $function$begin lock table tap25.holds in exclusive mode; return query select (t.seen_at at time zone 'UTC')::date, tap25_internal.leaf(row(t.seen_at, t.session_id, t.message_bytes, t.declared_size, t.lost_bytes, t.mail_no, t.client_port, t.server_port, t.outcome, t.mail_code, t.rcpt_code, t.data_code, t.flags, t.auth, t.client_ip, t.server_ip, t.sensor, t.mail_from, t.rcpt_to, t.helo, t.queue_id, t.mail_from_raw, t.rcpt_to_raw, t.envid, t.orcpt, t.tls_server_name, t.origin_ip, t.network, t.origin_port, t.origin_by)::tap25_internal.envelopes) from  tap25_internal.held t
-         where t.hold_ids <@ (select array_agg(id) from tap25.holds where released_at is null and (dropped_at is not null or until <= now())); end$function$;
+AS $function$
+begin
+    lock table tap25.holds in exclusive mode;
+    return query execute tap25_internal.leaves_query('held', 't.hold_ids <@ $1')
+        using (select array_agg(h.id) from tap25.holds h where h.released_at is null and (h.dropped_at is not null or h.until <= now()));
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.row_columns(prefix text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select string_agg(prefix || quote_ident(attname), ', ' order by attnum) from pg_attribute
+    where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped and attname <> 'entered'
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.rows_held(hold bigint)
  RETURNS bigint
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
-AS $function$ select count(*) from tap25_internal.held h where h.hold_ids @> array[hold] having not tap25_internal.is_tied() $function$;
+AS $function$
+begin
+    if tap25_internal.is_tied() then
+        return null;
+    end if;
+    return (select count(*) from tap25_internal.held h where h.hold_ids @> array[hold]);
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.set_volume(rows_a_day bigint)
  RETURNS smallint
@@ -6289,13 +6469,16 @@ CREATE OR REPLACE FUNCTION tap25_internal.set_volume(rows_a_day bigint)
 AS $function$
 declare
     width constant smallint := tap25_internal.bits_for(rows_a_day);
+    d     date;
 begin
     perform tap25_internal.bound_waits();
     lock table tap25_internal.making_partitions in exclusive mode;
     update tap25_internal.expected_volume v set rows_a_day = set_volume.rows_a_day, bits = width, set_at = now(), set_by = session_user;
-    perform tap25_internal.index_day(p.day) from tap25_internal.partitions() p
-    where p.day > (now() at time zone 'UTC')::date and not exists (select from tap25_internal.days d where d.day = p.day and d.rows > 0)
-    order by p.day;
+    foreach d in array array(select p.day from tap25_internal.partitions() p
+        where p.day > (now() at time zone 'UTC')::date and not exists (select from tap25_internal.days d where d.day = p.day and d.rows > 0) order by p.day)
+    loop
+        perform tap25_internal.index_day(d);
+    end loop;
     return width;
 end $function$;
 
@@ -6317,6 +6500,44 @@ declare
 begin
     execute 'create or replace view tap25_internal.mail_packed as '
         || tap25_internal.as_mail('select p.seen_at, ' || columns || ' from (' || arms || ') p');
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.size_of(which regclass)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    bytes bigint;
+begin
+    if tap25_internal.is_distributed() then
+        begin
+            execute 'select citus_total_relation_size(logicalrelid) from pg_dist_partition where logicalrelid = $1' into bytes using which;
+        exception when internal_error then -- dropped meanwhile
+        end;
+    end if;
+    return coalesce(bytes, pg_total_relation_size(which));
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.size_of_indexes(which regclass)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    bytes bigint;
+begin
+    if tap25_internal.is_distributed() then
+        execute 'select citus_total_relation_size(logicalrelid) - citus_table_size(logicalrelid) from pg_dist_partition where logicalrelid = $1'
+            into bytes using which;
+    end if;
+    return coalesce(bytes, pg_indexes_size(which));
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.skip_statistics(target regclass)
@@ -6676,6 +6897,7 @@ GRANT SELECT ON tap25.warrants TO tap25_approver;
 GRANT SELECT ON tap25_internal.before_evidence TO tap25_admin;
 GRANT SELECT ON tap25_internal.chains TO tap25_admin;
 GRANT SELECT ON tap25_internal.days TO tap25_admin;
+GRANT SELECT ON tap25_internal.distribution TO tap25_admin;
 GRANT SELECT ON tap25_internal.ended_sessions TO tap25_admin;
 GRANT INSERT ON tap25_internal.envelopes TO tap25_sensor;
 GRANT SELECT ON tap25_internal.evidence TO tap25_admin;
@@ -6762,11 +6984,15 @@ GRANT EXECUTE ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) TO ta
 GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.held_leaves(date[]) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.is_distributed() TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.is_distributed() TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.is_host(inet) TO tap25_auditor;
 GRANT EXECUTE ON FUNCTION tap25_internal.kept_from() TO tap25_sensor;
+GRANT EXECUTE ON FUNCTION tap25_internal.load_column() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.lock_chain(text,bytea) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time zone,timestamp with time zone) TO tap25_auditor;
+GRANT EXECUTE ON FUNCTION tap25_internal.make_arrivals() TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions(date[]) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.make_partitions_ahead(integer) TO tap25_sensor;
@@ -6780,11 +7006,14 @@ GRANT EXECUTE ON FUNCTION tap25_internal.pack_day(date) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.partition_name(date) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.partitions() TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.place_arrivals() TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.prune_loads(text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.record_scope(text,text,timestamp with time zone,text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.release_holds(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.released_leaves() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.rows_held(bigint) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.size_of(regclass) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.size_of_indexes(regclass) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.stamp_load(text,text) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.summarize_day(date) TO tap25_sensor;
@@ -7116,6 +7345,10 @@ COMMENT ON COLUMN tap25_internal.days.day IS 'The UTC day of seen_at.';
 COMMENT ON COLUMN tap25_internal.days.sensor IS 'The sensor.';
 COMMENT ON COLUMN tap25_internal.days.rows IS 'How many rows it has loaded into the day.';
 COMMENT ON COLUMN tap25_internal.days.loaded_at IS 'When it last loaded into the day, by the database''s clock.';
+COMMENT ON TABLE tap25_internal.distribution IS 'One line if the rows are divided among several machines, by tap25 db distribute; else none.';
+COMMENT ON COLUMN tap25_internal.distribution.distributed_at IS 'When that was done, by the database''s clock.';
+COMMENT ON COLUMN tap25_internal.distribution.distributed_by IS 'The login that did it.';
+COMMENT ON COLUMN tap25_internal.distribution.citus IS 'Version of the extension then.';
 COMMENT ON TABLE tap25_internal.ended_sessions IS 'Sessions that expiry has ended, because they kept a day from being dropped or partitions from being made. Append-only.';
 COMMENT ON COLUMN tap25_internal.ended_sessions.at IS 'When the session was ended, by the database''s clock.';
 COMMENT ON COLUMN tap25_internal.ended_sessions.login IS 'The login whose session it was.';
@@ -7301,6 +7534,7 @@ COMMENT ON FUNCTION tap25_internal.grant_roles_014() IS 'The part of grant_roles
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_approval() IS 'The part of grant_roles that is older than approvals.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_coverage() IS 'The part of grant_roles that is older than coverage.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_disclosure() IS 'The part of grant_roles that is older than disclosure.';
+COMMENT ON FUNCTION tap25_internal.grant_roles_before_distribution() IS 'The part of grant_roles that is older than distribution.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_evidence() IS 'The part of grant_roles that is older than evidence.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_load_days() IS 'The part of grant_roles that is older than load_days.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_before_packing() IS 'The part of grant_roles that is older than packing.';
@@ -7315,6 +7549,7 @@ COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the row
 COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what links one mail to another as its next hop; null if that is too little. mail_hops explains the words.';
 COMMENT ON FUNCTION tap25_internal.index_blocks(date,regclass,integer,integer,bigint) IS 'Notes which blocks have a value.';
 COMMENT ON FUNCTION tap25_internal.index_day(date) IS 'Makes a day''s four indexes of addresses in the width in force, in place of those that it has.';
+COMMENT ON FUNCTION tap25_internal.is_distributed() IS 'Returns whether the rows are divided among several machines.';
 COMMENT ON FUNCTION tap25_internal.is_host(inet) IS 'Returns whether this is one IP address, not a subnet.';
 COMMENT ON FUNCTION tap25_internal.is_mailbox(text) IS 'Returns whether a party is a mailbox, with @, rather than a domain. The empty one is the null reverse-path, and Postmaster has no domain.';
 COMMENT ON FUNCTION tap25_internal.is_member(name,name) IS 'Returns whether a role is another, or a member of it, directly or not; a superuser is no member of what was not granted.';
@@ -7329,7 +7564,9 @@ COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether o
 COMMENT ON FUNCTION tap25_internal.leaf(tap25.coverage) IS 'The leaf of a record of coverage in a tree of evidence.';
 COMMENT ON FUNCTION tap25_internal.leaf(tap25_internal.envelopes) IS 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
 COMMENT ON FUNCTION tap25_internal.leave_regions() IS 'Closes this session''s connections to regions.';
+COMMENT ON FUNCTION tap25_internal.leaves_query(text,text) IS 'Returns the query of the days and leaves of rows that are aside.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
+COMMENT ON FUNCTION tap25_internal.load_column() IS 'Returns the column of envelopes that has what links.xid names: xmin, or entered in a distributed database.';
 COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an address before the last @, in lower case; all of it without @.';
 COMMENT ON FUNCTION tap25_internal.lock_chain(text,bytea) IS 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
 COMMENT ON FUNCTION tap25_internal.lock_day(date) IS 'Locks a day against expiry until the transaction ends; returns false if the day has no partition.';
@@ -7338,6 +7575,7 @@ COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time
 COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a mailbox, domain or network (the others are null) in a time range.';
 COMMENT ON FUNCTION tap25_internal.mail_of_party(text,boolean,timestamp with time zone,timestamp with time zone) IS 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
 COMMENT ON FUNCTION tap25_internal.mail_of_regions(text,text,boolean,name,interval,integer) IS 'Returns the rows that regions give, and a line for each region.';
+COMMENT ON FUNCTION tap25_internal.make_arrivals() IS 'In a distributed database, makes the temporary tables that a load copies its rows to, and returns true. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partitions_ahead(integer) IS 'Makes the partitions of today and of the next days, 31 at most; returns how many were made. For sensors and administrators.';
@@ -7352,6 +7590,7 @@ COMMENT ON FUNCTION tap25_internal."national"(text,text[],timestamp with time zo
 COMMENT ON FUNCTION tap25_internal.note_application() IS 'Trigger: records the event that a warrant was applied for.';
 COMMENT ON FUNCTION tap25_internal.once_query(text) IS 'Returns the text of the query behind mail_once, over the rows of a source: a query with the columns of mail.';
 COMMENT ON FUNCTION tap25_internal.open_partition(regclass) IS 'Gives a partition its trigger that counts rows, and sensors the right to add them.';
+COMMENT ON FUNCTION tap25_internal.outcomes() IS 'Returns the outcomes. Since Citus makes functions on each machine, and the types that they name, the type is there, too.';
 COMMENT ON FUNCTION tap25_internal.pack_block(regclass,regclass,date,integer,timestamp with time zone,tid,timestamp with time zone,tid,bigint[],text[],xid[]) IS 'Packs the rows of a day from one place of it to another into a block; returns their number.';
 COMMENT ON FUNCTION tap25_internal.pack_coverage(date,text) IS 'Puts longer rows in the place of a sensor''s coverage of a day that is over; returns what whoever packs signs. For sensors, of their own, and administrators.';
 COMMENT ON FUNCTION tap25_internal.pack_day(date) IS 'Packs a day that is over; returns how many rows, or null if there is nothing to pack or another session packs. Fails if somebody uses the day. For sensors and administrators.';
@@ -7363,6 +7602,7 @@ COMMENT ON FUNCTION tap25_internal.parse_target(text) IS 'Reads what target_text
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
 COMMENT ON FUNCTION tap25_internal.percent(numeric,boolean) IS 'A share as per cent, rounded up or down to two decimals.';
+COMMENT ON FUNCTION tap25_internal.place_arrivals() IS 'Puts the rows that the session has copied to its temporary tables on their machines. For sensors.';
 COMMENT ON FUNCTION tap25_internal.positions_of(smallint[],integer[]) IS 'Returns where a list has one of some values.';
 COMMENT ON FUNCTION tap25_internal.print_hash(text,text) IS 'Returns the hash of a value of a kind, such as mail_from, in lower case.';
 COMMENT ON FUNCTION tap25_internal.print_of(bigint) IS 'Returns the 16 bits of a hash that are kept.';
@@ -7377,9 +7617,12 @@ COMMENT ON FUNCTION tap25_internal.refuse_change() IS 'Trigger: refuses to write
 COMMENT ON FUNCTION tap25_internal.region_failure(text,text,text) IS 'Returns why a region has not answered, in words that hold no address, host, login or value.';
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
 COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
+COMMENT ON FUNCTION tap25_internal.row_columns(text) IS 'Returns the columns of a row in the order of its canonical form, each with a prefix.';
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
 COMMENT ON FUNCTION tap25_internal.set_volume(bigint) IS 'Sets for how many rows a day the indexes of addresses of new days are made; returns the bits of a hash that they have from now on. For the owner: select tap25_internal.set_volume(100000000)';
 COMMENT ON FUNCTION tap25_internal.show_packed() IS 'Makes the view mail_packed.';
+COMMENT ON FUNCTION tap25_internal.size_of(regclass) IS 'Returns the octets of a table with its indexes, on all machines.';
+COMMENT ON FUNCTION tap25_internal.size_of_indexes(regclass) IS 'Returns the octets of a table''s indexes, on all machines.';
 COMMENT ON FUNCTION tap25_internal.skip_statistics(regclass) IS 'Keeps ANALYZE from the arrays of blocks.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';

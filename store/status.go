@@ -25,6 +25,7 @@ type Status struct {
 	Frozen      int64      `json:"frozen_days"`
 	IndexBits   int        `json:"index_bits"`        // of a hash, in the indexes of addresses of new days
 	IndexedFor  int64      `json:"indexed_for_a_day"` // how many rows a day that is for
+	Servers     int        `json:"servers,omitempty"` // that a distributed database's rows are on; else 0
 	Held        int64      `json:"held"`
 	Misdated    int64      `json:"misdated"`
 	Expired     int64      `json:"expired_days"`
@@ -48,7 +49,7 @@ const rowsADay = `(select coalesce(sum(rows) / count(distinct day), 0)::bigint f
 const statusQuery = `
 with parts as (select inhrelid from pg_inherits where inhparent = 'tap25_internal.envelopes'::regclass)
 select current_setting('server_version'), (select count(*) from parts),
-       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from parts)
+       (select coalesce(sum(tap25_internal.size_of(inhrelid::regclass)), 0) from parts)
            + case when exists (select from tap25_internal.summaries)
              then pg_total_relation_size('tap25_internal.summaries') else 0 end
            + (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from pg_inherits
@@ -87,6 +88,11 @@ func (db *DB) Status(ctx context.Context) (Status, error) {
 	if err := db.packedStatus(ctx, &s); err != nil {
 		return s, fmt.Errorf("ask for the status: %w", err)
 	}
+	d, err := distribution(ctx, db.conn)
+	if err != nil {
+		return s, fmt.Errorf("ask for the status: %w", err)
+	}
+	s.Servers = d.Workers
 	s.BytesPerRow = s.Bytes / max(s.Rows, 1)
 	if jit {
 		s.warn("jit is on, and compiling a query over hundreds of days can take seconds: set jit = off in " +

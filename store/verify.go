@@ -91,7 +91,8 @@ type verifier struct {
 	cfg      VerifyConfig
 	snapshot func(context.Context) (pgx.Tx, error)
 	report   *VerifyReport
-	restored bool // a dump was restored: rows do not have the xmin of their load
+	byLoad   string // SQL for what rows of a load have in common
+	restored bool   // a dump was restored: rows do not have the xmin of their load
 
 	keys map[int32]ed25519.PublicKey
 	// rows of before there was evidence, as first links sign them, or the database says

@@ -17,10 +17,12 @@ import (
 // readKeys reads the keys, and whether a dump was restored.
 func (v *verifier) readKeys(ctx context.Context) error {
 	var database string
-	err := v.db.conn.QueryRow(ctx, "select xmin <> born, database from tap25_internal.evidence").
-		Scan(&v.restored, &database)
+	err := v.db.conn.QueryRow(ctx, `select xmin <> born, database,
+		case tap25_internal.load_column() when 'xmin' then 'xmin' else 'coalesce(entered, ''0'')' end
+		from tap25_internal.evidence`).Scan(&v.restored, &database, &v.byLoad)
 	if errors.Is(err, pgx.ErrNoRows) {
 		v.find(Finding{What: "the line of the table evidence is gone"})
+		v.byLoad = "xmin"
 	} else if err != nil {
 		return err
 	}

@@ -128,9 +128,10 @@ func (d *dayCheck) query() string {
 	if d.table == evidence.Minutes {
 		return d.coverageQuery() + " and not packed order by loaded_at, ctid" // for byOrder: space is used again
 	}
-	return fmt.Sprintf("select xmin, %s, %s from tap25_internal.%s where seen_at >= '%s'::timestamptz and "+
-		"seen_at < '%s'::timestamptz", columns, laterColumns, map[evidence.Table]string{evidence.Envelopes: "envelopes",
-		evidence.Misdated: "misdated", evidence.Held: "held"}[d.table], timestamp(d.day), timestamp(d.day+1))
+	return fmt.Sprintf("select %s, %s, %s from tap25_internal.%s where seen_at >= '%s'::timestamptz and "+
+		"seen_at < '%s'::timestamptz", d.byLoad, columns, laterColumns, map[evidence.Table]string{
+		evidence.Envelopes: "envelopes", evidence.Misdated: "misdated", evidence.Held: "held"}[d.table],
+		timestamp(d.day), timestamp(d.day+1))
 }
 
 func timestamp(day int32) string { return DayOf(day).Format("2006-01-02 15:04:05Z07:00") }

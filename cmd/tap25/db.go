@@ -89,10 +89,12 @@ func dbCommand() *cobra.Command {
 		Short: "Start, stop, query, migrate and inspect the database",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("no db command given: name up, down, psql, status, migrate, expire or regions")}
+			return &usageError{errors.New("no db command given: name up, down, psql, status, migrate, expire, pack, " +
+				"distribute or regions")}
 		},
 	}
-	cmd.AddCommand(dbUp(), dbDown(), dbPsql(), dbStatus(), dbMigrate(), dbExpire(), dbPack(), dbRegions())
+	cmd.AddCommand(dbUp(), dbDown(), dbPsql(), dbStatus(), dbMigrate(), dbExpire(), dbPack(), dbDistribute(),
+		dbRegions())
 	return cmd
 }
 

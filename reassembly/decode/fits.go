@@ -18,35 +18,42 @@ const guessedTags = 4
 // ethernetFits tries an Ethernet frame at an offset of data: its EtherType must lead on, through tags if it has some,
 // and what it leads to must fit, as far as it was captured.
 func (w *walk) ethernetFits(at int) fit {
-	b := w.data
-	if len(b) < at+14 {
+	if len(w.data) < at+14 {
 		return noFit
 	}
-	for at += 14; ; at += 4 {
-		t := binary.BigEndian.Uint16(b[at-2:])
-		next, known := etherHeader(t)
-		switch {
-		case t == etherIPv4:
-			return w.ipv4Fits(at)
-		case t == etherIPv6:
-			return w.ipv6Fits(at)
-		case t <= maxLength802_3:
-			return w.snapFits(at, int(t))
-		case !known:
+	try := walk{data: w.data[at:], cut: w.cut, next: headerEthernet}
+	for range 1 + guessedTags + 1 {
+		is := try.next
+		switch is {
+		case headerIPv4:
+			return try.ipv4Fits(0)
+		case headerIPv6:
+			return try.ipv6Fits(0)
+		case headerSNAP:
+			return mayFit
+		}
+		switch v := try.passTag(); {
+		case v == goOn:
+		case (is == headerEthernet || is == headerVLAN || is == headerLLC) && v != TruncatedVLAN:
 			return noFit
-		case next != headerVLAN || len(b) < at+4 || at > 14+4*guessedTags:
+		default:
 			return mayFit
 		}
 	}
+	return mayFit
 }
 
-// snapFits tries SNAP (RFC 1042) in an 802.3 frame whose length is given.
-func (w *walk) snapFits(at, length int) fit {
-	b := w.data
-	if at+length > len(b)+w.cut || len(b) < at+3 || b[at] != 0xaa || b[at+1] != 0xaa || b[at+2] != 3 {
-		return noFit
+// passTag reads a header of Ethernet, or of a tag whose length says where the next EtherType is. At any other it ends.
+func (w *walk) passTag() Verdict {
+	switch w.next {
+	case headerEthernet:
+		return w.ethernet()
+	case headerVLAN:
+		return w.vlan()
+	case headerLLC, headerVNTag, headerETag, headerCisco, headerMACsec, headerArista:
+		return w.rare()
 	}
-	return mayFit
+	return NotIP
 }
 
 // ipv4Fits tries an IPv4 header at an offset of data. A checksum of zero was left to the network card.

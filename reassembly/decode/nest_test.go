@@ -124,3 +124,26 @@ func TestDecode_AnyNestingUpToTheDepth(t *testing.T) {
 		}
 	})
 }
+
+// TestDecode_TagsInWhatNamesNoFrame puts each encapsulation into a tunnel that does not tell where the frame in it
+// begins. If a header were passed over, one that is beyond the depth would be read.
+func TestDecode_TagsInWhatNamesNoFrame(t *testing.T) {
+	kinds := nestings()
+	for _, outer := range kinds {
+		if outer.name != "L2TPv3" && outer.name != "pseudowire" {
+			continue
+		}
+		for _, inner := range kinds {
+			w := decodetest.Segment{Payload: []byte("QUIT\r\n")}.IP(t)
+			w = outer.wrap(t, inner.wrap(t, w))
+			headers := 3 + inner.headers + outer.headers
+			for ; headers <= maxHeaders; headers++ {
+				w = w.VLAN(t, 0x8100, 7)
+			}
+			f := w.Ethernet(t)
+			if v, _ := decodeOnce(decodetest.LinkEthernet, f, len(f)); v != TooDeep {
+				t.Errorf("%s in %s: %d headers: %v", inner.name, outer.name, headers, v)
+			}
+		}
+	}
+}

@@ -36,9 +36,13 @@ func (m *made) get(t testing.TB, make func() (string, error)) string {
 var template, templateData made
 
 // Migrated makes a database with tap25's schema in the shared cluster and returns its name. It is a copy of the first
-// one, which migrate has made: that takes a tenth of the time. All copies have the same identity.
+// one, which migrate has made: that takes a tenth of the time. All copies have the same identity. After [Citus] it is a
+// copy of that one.
 func Migrated(t testing.TB, migrate Migrate) (name string) {
 	t.Helper()
+	if isCitus() {
+		return citusDatabase(t)
+	}
 	c := Cluster(t)
 	from := template.get(t, func() (string, error) {
 		const name = "migrated"

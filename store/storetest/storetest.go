@@ -145,9 +145,12 @@ func NewCluster(t testing.TB) *cluster.Cluster {
 	return c
 }
 
-// Database makes an empty database in the shared cluster and returns its name.
+// Database makes an empty database in the shared cluster, or after [Citus] on its machines, and returns its name.
 func Database(t testing.TB) (name string) {
 	t.Helper()
+	if isCitus() {
+		return citusDatabase(t)
+	}
 	return create(t, "template1")
 }
 
@@ -182,9 +185,12 @@ func unsynced(dsn string) error {
 	return execute(dsn, "alter system set fsync = off", "select pg_reload_conf()")
 }
 
-// DSN names a database of the shared cluster.
+// DSN names a database of the shared cluster, or after [Citus] of the coordinator.
 func DSN(t testing.TB, name string) string {
 	t.Helper()
+	if isCitus() {
+		return citusNodes(t)[0].dsn(t, name)
+	}
 	return named(Cluster(t), name)
 }
 
