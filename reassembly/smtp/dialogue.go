@@ -91,7 +91,7 @@ func (d *Dialogue) read(dir Direction, p *piece) {
 	}
 	d.now = p.t
 	d.work.pay(len(p.data))
-	if p.lost > 0 {
+	if p.lost > 0 && d.cfg.Trace != nil {
 		d.trace(Step{Lost: p.lost, From: dir})
 	}
 	switch {
