@@ -137,3 +137,27 @@ func TestHistory_ComparesSegmentsLeftInTheKernel(t *testing.T) {
 		}
 	}
 }
+
+// TestHistory_ForgetsSegmentsLeftInTheKernel has a long flight acknowledged: what was known of it takes no memory any
+// more, and what is kept of its end is still compared.
+func TestHistory_ForgetsSegmentsLeftInTheKernel(t *testing.T) {
+	const octets, segments = 1000, 200
+	var h history
+	var pool historyPool
+	for i := range int64(segments) {
+		h.addUnseen(&pool, unseen{i * octets, octets, uint64(i)}, []byte("xx"), 1<<20)
+	}
+	if least := segments*octets + segments*unseenSize; h.size() < least {
+		t.Errorf("a flight takes %d octets, at least %d is right", h.size(), least)
+	}
+	h.shrink(&pool)
+	if most := maxHistory + 8*unseenSize; h.size() > most {
+		t.Errorf("after its acknowledgment it takes %d octets, at most %d is right", h.size(), most)
+	}
+	for i := range int64(segments) {
+		digest, ok := h.digest(nil, i*octets, octets)
+		if kept := i >= segments-3; ok != kept || kept && digest != uint64(i) {
+			t.Errorf("segment %d: digest %d, %v", i, digest, ok)
+		}
+	}
+}
