@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -159,5 +160,32 @@ func TestHistory_ForgetsSegmentsLeftInTheKernel(t *testing.T) {
 		if kept := i >= segments-3; ok != kept || kept && digest != uint64(i) {
 			t.Errorf("segment %d: digest %d, %v", i, digest, ok)
 		}
+	}
+}
+
+// TestBodyAhead_IsNoneOnSeveralPaths has a segment of a message come with another tag, too.
+func TestBodyAhead_IsNoneOnSeveralPaths(t *testing.T) {
+	w := newWire(t, 1000, 9000, 1460)
+	w.say(server, "220 mx.example\r\n")
+	w.say(client, "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
+	w.say(server, "250 OK\r\n250 OK\r\n354 go on\r\n")
+	for range 3 {
+		w.say(client, "a line\r\n")
+	}
+	a := New(Config{})
+	left := func(f timed, tag uint16) int64 {
+		data := f.s.IP(t).VLAN(t, 0x8100, tag).Ethernet(t)
+		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkEthernet, data, len(data))
+		return a.BodyAhead().Left
+	}
+	last := len(w.frames) - 1
+	for _, f := range w.frames[:last-1] {
+		left(f, 7)
+	}
+	if left(w.frames[last-1], 7) == 0 {
+		t.Error("on one path: nothing is ahead")
+	}
+	if left(w.frames[last-1], 8) != 0 || left(w.frames[last], 7) != 0 {
+		t.Error("on two paths: something is ahead")
 	}
 }
