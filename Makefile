@@ -5,7 +5,7 @@ SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills pack-rows evidence test-ha test-parquet test-citus fuzz bench clean storage
+.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills pack-rows evidence test-ha test-parquet test-citus fuzz bench bench-peers bench-live bin/peers clean storage
 
 all: build
 
@@ -103,8 +103,8 @@ bin/mta bin/haproxy bin/dovecot bin/pgbouncer bin/prometheus:
 demo: go install-run build ## replay a capture of real mail and answer an auditor's questions
 	sh docs/demo.sh
 
-# Much of the time of the tests is waiting: those of the command, in two halves, the others, and the race detector's run beside
-# each other.
+# Tests spend much of their time waiting, so four parts run beside each other: those of the command in two halves, all others, and
+# those under the race detector.
 # The name of the file of skipped tests is new each time: so go test does not take a test that was skipped from its cache.
 test: go install-test build check ## install what the tests need and run everything; root features when root
 	+@TAP25_TEST_SKIPS=$$(mktemp); export TAP25_TEST_SKIPS; status=0; \
@@ -112,7 +112,7 @@ test: go install-test build check ## install what the tests need and run everyth
 	if [ -s $$TAP25_TEST_SKIPS ]; then echo; echo 'Skipped tests, by what was missing:'; sort $$TAP25_TEST_SKIPS | uniq -c; \
 	else echo; echo 'Nothing was skipped.'; fi; rm $$TAP25_TEST_SKIPS; exit $$status
 
-# The longest first.
+# store takes longest, so it begins first.
 test-plain:
 	go test -timeout 20m ./store $$(go list ./... | grep -v '/cmd/tap25$$')
 
@@ -227,18 +227,16 @@ test-parquet: install-duckdb ## DuckDB answers the auditor's questions from expo
 	TAP25_TEST_REQUIRE=postgres,duckdb go test -count=1 -run '^TestDuckDB_' -v ./cmd/tap25 ./cmd/tap25/rowfile
 
 # A coordinator of Citus, which knows its workers, with a superuser: make test-citus TAP25_TEST_CITUS=postgres://...
-test-citus: ## a database that is distributed over several servers, at TAP25_TEST_CITUS
+test-citus: ## a database over several servers; TAP25_TEST_CITUS is the URL of its coordinator
 	TAP25_TEST_REQUIRE=postgres,citus go test -count=1 -run '^TestDistribute_' -v ./store
 
 # tap25 beside Suricata and tshark, if they are installed, and beside programs that do nothing with the frames: the section
 # "Beside others" of docs/measurements.md. PEERS has more flags, such as '-rounds 1' (bin/peers replay -h). Captures stay in
 # bin/captures, 4 GB, for the next run; root makes them. Under sudo nothing is built, see current.
-.PHONY: bench-peers bench-live
 bench-peers: bin/peers ## tap25 beside other programs on captures: ten minutes (root, the first time)
 	bin/peers replay $(PEERS)
 bench-live: bin/peers ## tap25 beside other programs on an interface: twenty minutes (root)
 	bin/peers live $(PEERS)
-.PHONY: bin/peers
 bin/peers: current
 	@[ "$$(id -u)" != 0 ] || PATH=$$PATH:/usr/sbin command -v smtp-source >/dev/null || $(MAKE) --no-print-directory bin/mta
 	@[ -z "$$SUDO_UID" ] || [ -x $@ ] || { echo "$@ is missing: run 'make build bin/peers' first" >&2; exit 1; }
@@ -249,7 +247,7 @@ bench: ## benchmarks of the parts
 
 # What a row and a question cost in PostgreSQL, as docs/storage-measured.md has it: as root, 15 GB at BENCH_DIR, and the directory of
 # bench/day.sh, whose run goes on where it was ended.
-storage: install-run ## write docs/storage-measured.md: what a row and a question cost: hours (root)
+storage: install-run ## what a row and a question cost, into docs/storage-measured.md: hours (root)
 	bench/page.sh >docs/storage-measured.md.new
 	mv docs/storage-measured.md.new docs/storage-measured.md
 

@@ -24,8 +24,8 @@ const (
 	// aheadOfRing is how far ahead of what was read the client may be, besides what the ring holds. Farther, the mark
 	// is of a connection before, or somebody else has sent what the program saw.
 	aheadOfRing = 16 << 20
-	// markIdle is how long a mark stays without a segment, and markRest how long it is not used again afterwards: the
-	// program may still be at it.
+	// markIdle is how long a mark stays without a segment, and markRest how much younger than its end a frame must be
+	// for it to be used again: the program may still be at it, and no frame with it may wait in the ring.
 	markIdle = 30e9
 	markRest = 1e9
 )
@@ -159,7 +159,7 @@ func (m *Marks) Ahead(f *Frame, b Body) {
 	case b.Left == 0:
 		atomic.StoreUint32(&s.until, s.from) // nothing stays
 	case b.Exact != u.exact, int32(atomic.LoadUint32(&s.next)-b.Seq) > m.most:
-		m.end(i, f.BootNanos)
+		m.end(i)
 		m.begin(f, b)
 	default:
 		s.set(b)
@@ -205,13 +205,15 @@ func (m *Marks) begin(f *Frame, b Body) {
 	m.counts.Set++
 }
 
-// end unmarks a flow.
-func (m *Marks) end(i uint32, boot uint64) {
+// end unmarks a flow. Frames that wait in the ring may have the mark up to now, however old the last one is that was read.
+func (m *Marks) end(i uint32) {
 	k := m.of[i].flow
 	_ = m.flows.Delete(k[:]) // it is there
 	delete(m.byFlow, k)
 	m.of[i] = markUse{}
-	m.free = append(m.free, freeMark{i, boot})
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) // every Linux has it
+	m.free = append(m.free, freeMark{i, uint64(now.Nano())})
 }
 
 // Sweep unmarks what is silent, once a second. boot is the boot time.
@@ -222,7 +224,7 @@ func (m *Marks) Sweep(boot uint64) {
 	m.swept = boot
 	for _, i := range m.byFlow {
 		if m.of[i].heard+markIdle < boot {
-			m.end(i, boot)
+			m.end(i)
 		}
 	}
 }

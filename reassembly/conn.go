@@ -71,7 +71,6 @@ func (s *shared) newConn(k tuple) *conn {
 	var o *open
 	if last := len(s.unused) - 1; last >= 0 {
 		o, s.unused = s.unused[last], s.unused[:last]
-		*o = open{}
 	} else {
 		o = new(open)
 	}
@@ -107,6 +106,7 @@ func (s *shared) leave(c *conn) {
 		return
 	}
 	if len(s.unused) < maxUnused {
+		*c.open = open{} // what it pointed to must not stay
 		s.unused = append(s.unused, c.open)
 	}
 	c.open = &s.none

@@ -36,6 +36,8 @@ type unseen struct {
 	digest uint64
 }
 
+const unseenSize = 24
+
 func (u *unseen) end() int64 { return u.off + int64(u.n) }
 
 // hidden is the end of those that the ring does not have.
@@ -97,7 +99,13 @@ func (h *history) shrink(p *historyPool) { h.cut(p, maxHistory, maxHistory) }
 func (h *history) cut(p *historyPool, size, keep int) {
 	h.start = max(h.start, h.end-int64(keep))
 	h.resize(p, size, h.end)
+	if h.unseen != nil {
+		h.unseen = append([]unseen(nil), h.unseen[h.search(h.start):]...) // a long flight's memory goes
+	}
 }
+
+// size is how much memory is used, in octets.
+func (h *history) size() int { return len(h.ring) + cap(h.unseen)*unseenSize }
 
 // at returns the octets from an offset on, as far as they are contiguous in the ring.
 func (h *history) at(off, end int64) []byte {

@@ -72,7 +72,7 @@ func (r *run) cost() int { return len(r.data) + r.pages()*runCost }
 func (r *run) pages() int { return len(r.data)/pageBytes + 1 }
 
 func (h *half) offset(seq uint32) int64 { return h.next + int64(int32(seq-h.base-uint32(h.next))) }
-func (h *half) size() int               { return len(h.history.ring) + h.ahead + h.held.len()*80 + h.wrong.size() }
+func (h *half) size() int               { return h.history.size() + h.ahead + h.held.len()*80 + h.wrong.size() }
 func (h *half) waiting() bool {
 	return h.held.len() > 0 || h.heard && h.acked > h.next && (h.fin < 0 || h.next < h.fin)
 }

@@ -16,7 +16,8 @@ func (s *Stats) Add(o *Stats) {
 	}{
 		{&s.ToServers, o.ToServers}, {&s.FromServers, o.FromServers}, {&s.Sessions, o.Sessions},
 		{&s.PayloadBytes, o.PayloadBytes}, {&s.DeliveredBytes, o.DeliveredBytes},
-		{&s.DuplicateBytes, o.DuplicateBytes}, {&s.UnseenBytes, o.UnseenBytes}, {&s.IgnoredBytes, o.IgnoredBytes}, {&s.LostBytes, o.LostBytes},
+		{&s.DuplicateBytes, o.DuplicateBytes}, {&s.UnseenBytes, o.UnseenBytes},
+		{&s.IgnoredBytes, o.IgnoredBytes}, {&s.LostBytes, o.LostBytes},
 		{&s.Cut, o.Cut}, {&s.CutBytes, o.CutBytes},
 		{&s.FramesLost, o.FramesLost}, {&s.BadChecksums, o.BadChecksums}, {&s.Conflicts, o.Conflicts},
 		{&s.Uncompared, o.Uncompared},

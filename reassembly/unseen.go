@@ -32,11 +32,12 @@ func (a *Assembler) Headers(t time.Time, link uint16, headers []byte, wireLen in
 }
 
 // BodyAhead reports where the sender of the last frame is in a message, if it is a client, and all that it has sent so
-// far is there.
+// far is there. A connection that comes on several paths is in none: the kernel follows each path by itself, and another
+// one may have the copy that came first.
 func (a *Assembler) BodyAhead() (b Body) {
 	c := a.current
 	if c == nil || c.closed || c.direction(a.side) != smtp.FromClient || c.rival || c.copies != nil ||
-		c.postponed != nil || len(c.aside) > 0 {
+		c.postponed != nil || len(c.aside) > 0 || len(c.more) > 0 {
 		return b
 	}
 	for d := range c.half {

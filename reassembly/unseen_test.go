@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tap25/reassembly/decode"
+	"tap25/reassembly/decode/decodetest"
 	"tap25/reassembly/smtp"
 )
 
@@ -135,5 +136,56 @@ func TestHistory_ComparesSegmentsLeftInTheKernel(t *testing.T) {
 			}
 			part[i] ^= 1
 		}
+	}
+}
+
+// TestHistory_ForgetsSegmentsLeftInTheKernel has a long flight acknowledged: what was known of it takes no memory any
+// more, and what is kept of its end is still compared.
+func TestHistory_ForgetsSegmentsLeftInTheKernel(t *testing.T) {
+	const octets, segments = 1000, 200
+	var h history
+	var pool historyPool
+	for i := range int64(segments) {
+		h.addUnseen(&pool, unseen{i * octets, octets, uint64(i)}, []byte("xx"), 1<<20)
+	}
+	if least := segments*octets + segments*unseenSize; h.size() < least {
+		t.Errorf("a flight takes %d octets, at least %d is right", h.size(), least)
+	}
+	h.shrink(&pool)
+	if most := maxHistory + 8*unseenSize; h.size() > most {
+		t.Errorf("after its acknowledgment it takes %d octets, at most %d is right", h.size(), most)
+	}
+	for i := range int64(segments) {
+		digest, ok := h.digest(nil, i*octets, octets)
+		if kept := i >= segments-3; ok != kept || kept && digest != uint64(i) {
+			t.Errorf("segment %d: digest %d, %v", i, digest, ok)
+		}
+	}
+}
+
+// TestBodyAhead_IsNoneOnSeveralPaths has a segment of a message come with another tag, too.
+func TestBodyAhead_IsNoneOnSeveralPaths(t *testing.T) {
+	w := newWire(t, 1000, 9000, 1460)
+	w.say(server, "220 mx.example\r\n")
+	w.say(client, "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
+	w.say(server, "250 OK\r\n250 OK\r\n354 go on\r\n")
+	for range 3 {
+		w.say(client, "a line\r\n")
+	}
+	a := New(Config{})
+	left := func(f timed, tag uint16) int64 {
+		data := f.s.IP(t).VLAN(t, 0x8100, tag).Ethernet(t)
+		a.Frame(decodetest.Epoch.Add(f.at), decodetest.LinkEthernet, data, len(data))
+		return a.BodyAhead().Left
+	}
+	last := len(w.frames) - 1
+	for _, f := range w.frames[:last-1] {
+		left(f, 7)
+	}
+	if left(w.frames[last-1], 7) == 0 {
+		t.Error("on one path: nothing is ahead")
+	}
+	if left(w.frames[last-1], 8) != 0 || left(w.frames[last], 7) != 0 {
+		t.Error("on two paths: something is ahead")
 	}
 }

@@ -74,7 +74,8 @@ func completeFields(_ *cobra.Command, _ []string, list string) (lists []cobra.Co
 }
 
 // completeCommand completes the next word of the name of a command.
-func completeCommand(cmd *cobra.Command, args []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
+func completeCommand(cmd *cobra.Command, args []string, _ string) (names []cobra.Completion,
+	_ cobra.ShellCompDirective) {
 	of, rest, err := cmd.Root().Find(args)
 	if err == nil && len(rest) == 0 {
 		for _, c := range of.Commands() {

@@ -32,7 +32,7 @@ func dbDistribute() *cobra.Command {
 				}
 				what := "distributed " + numeral.Grouped(d.Rows) + " rows"
 				if !d.Before.IsZero() {
-					what = fmt.Sprintf("nothing to do: the database is distributed since %s; it has %s rows",
+					what = fmt.Sprintf("nothing to do: the database has been distributed since %s; it has %s rows",
 						d.Before.UTC().Format(time.RFC3339), numeral.Grouped(d.Rows))
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s\nenvelopes, misdated and held: %d shards each on %d servers, by "+

@@ -119,12 +119,14 @@ func writeStatus(out io.Writer, s *store.Status, around *statusAround) error {
 	fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%s\nrows\t%s\nbytes\t%s (%s, %s a row)\n", s.Server, s.Version,
 		n(s.Partitions), n(s.Rows), n(s.Bytes), report.Bytes(s.Bytes), n(s.BytesPerRow))
 	if s.Servers > 0 {
-		fmt.Fprintf(w, "distributed\tover %d servers\n", s.Servers)
+		fmt.Fprintf(w, "distributed\tover %d servers; days are not packed\ngrowth\t%s rows a day, %s\n", s.Servers,
+			n(s.RowsADay), report.Bytes(s.Growth))
+	} else {
+		fmt.Fprintf(w, "packed\t%s days with %s rows, %s bytes a row; %s a row in other days\n", n(s.PackedDays),
+			n(s.PackedRows), n(s.PackedBytesPerRow), n(s.HotBytesPerRow))
+		fmt.Fprintf(w, "growth\t%s rows a day, %s, and %s until they are packed\n", n(s.RowsADay),
+			report.Bytes(s.Growth), report.Bytes(s.HotGrowth))
 	}
-	fmt.Fprintf(w, "packed\t%s days with %s rows, %s bytes a row; %s a row in other days\n", n(s.PackedDays),
-		n(s.PackedRows), n(s.PackedBytesPerRow), n(s.HotBytesPerRow))
-	fmt.Fprintf(w, "growth\t%s rows a day, %s, and %s until they are packed\n", n(s.RowsADay), report.Bytes(s.Growth),
-		report.Bytes(s.HotGrowth))
 	if disk := around.Disk; disk != nil {
 		fmt.Fprintf(w, "disk\t%s free, %s\n", report.Bytes(disk.Free), fullOn(disk, s))
 	}

@@ -32,6 +32,8 @@ func TestDBStatus_ShowsGrowthAndWhenTheDiskIsFull(t *testing.T) {
 			[]string{"disk 1.0 GiB free, not full within ten years, by the retention in force\n"}},
 		{store.Status{}, &report.Disk{Free: gib}, []string{"growth 0 rows a day, 0 B, and 0 B until they are packed\n",
 			"not full within ten years, by the retention in force\n"}},
+		{store.Status{Servers: 3, RowsADay: 7, PackedStatus: store.PackedStatus{Growth: 500, HotGrowth: 500}}, nil,
+			[]string{"distributed over 3 servers; days are not packed\ngrowth 7 rows a day, 500 B\noldest"}},
 	} {
 		var out bytes.Buffer
 		if err := writeStatus(&out, &c.status, &statusAround{Disk: c.disk}); err != nil {

@@ -11,15 +11,15 @@ import (
 )
 
 const explainLong = `
-explain prints how tap25 reads the dialogues of a capture, to show why a row has an outcome or a flag. A line has the
-session_id, and
+explain prints how tap25 reads the dialogues of a capture. This shows why a row has an outcome or a flag. Each line
+begins with the session_id. It has one of these:
 
-  - the time of a command, its verb, and the code of the reply that tap25 takes for its own;
-  - octets of a side that were not captured, or were captured in two versions;
-  - the outcome and the flags of a row, after what has settled it.
+  - a command, its time, and the code of the reply that tap25 takes as the answer to it;
+  - octets of one side that were not captured, or that were captured in two versions;
+  - the outcome and the flags of a row.
 
-Mail that nothing happened to has one line for each command. explain prints no address and nothing of a message.
-Sessions that overlap in time alternate: --session chooses one. FILE is as for tap25 replay.`
+explain prints no address and no octet of a message. Lines of sessions that overlap in time alternate; --session chooses
+one session. FILE is as for tap25 replay.`
 
 func explainCommand() *cobra.Command {
 	var ports, intercepts []uint
@@ -38,7 +38,8 @@ func explainCommand() *cobra.Command {
 			if session != "" {
 				id, err := strconv.ParseInt(session, 10, 64)
 				if err != nil {
-					return &usageError{fmt.Errorf("--session: %q is no session_id, such as -982376589493143930", session)}
+					return &usageError{fmt.Errorf("--session: %q is no session_id, such as -982376589493143930",
+						session)}
 				}
 				only = &id
 			}

@@ -198,7 +198,8 @@ func holdDrop() *cobra.Command {
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
 				err := db.DropHold(ctx, id)
 				if err == nil {
-					fmt.Fprintf(cmd.OutOrStdout(), "hold %d has ended; 'tap25 db expire' removes what only it kept\n", id)
+					fmt.Fprintf(cmd.OutOrStdout(), "hold %d has ended; 'tap25 db expire' removes what only it kept\n",
+						id)
 				}
 				return err
 			})

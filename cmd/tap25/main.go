@@ -108,8 +108,8 @@ func rootCommand() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
 	root.AddCommand(sniffCommand(), statusCommand(), doctorCommand(), replayCommand(), explainCommand(), scopeCommand(),
-		dbCommand(), holdCommand(), warrantCommand(), discloseCommand(), verifyCommand(), exportCommand(), importCommand(),
-		readRowsCommand(), spoolCommand(), versionCommand(), manCommand())
+		dbCommand(), holdCommand(), warrantCommand(), discloseCommand(), verifyCommand(), exportCommand(),
+		importCommand(), readRowsCommand(), spoolCommand(), versionCommand(), manCommand())
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Args = usageArgs(cobra.NoArgs)

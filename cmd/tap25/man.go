@@ -9,9 +9,9 @@ import (
 )
 
 const manLong = `
-man prints a manual page to standard output: of tap25, of one of its commands, of its configuration file (tap25.yaml), or
-of the views and functions of the database (tap25-sql). With --dir, it writes all pages below a directory, as man(1)
-finds them there.`
+man prints a manual page to standard output: that of tap25, of one of its commands, of the configuration file
+(tap25.yaml), or of the views and functions of the database (tap25-sql). With --dir, it writes all pages below a
+directory, in which man(1) finds them.`
 
 func manCommand() *cobra.Command {
 	var dir string

@@ -21,20 +21,21 @@ var (
 		{"0", "done"},
 		{"1", "failed; standard error has the reason, and what to do"},
 		{"2", "a mistake in the command line, the environment, the configuration file or the scope file"},
-		{"130", "a replay was ended by SIGINT or SIGTERM before the end of its input"},
+		{"130", "tap25 replay or tap25 explain was ended by SIGINT or SIGTERM before the end of its input"},
 	}
 	environment = []entry{
-		{"TAP25_NAME", "sets the flag --name of tap25 sniff and tap25 replay, unless the command line does; - in the " +
-			"name of the flag is _"},
+		{"TAP25_NAME", "sets the flag --name of tap25 sniff, tap25 replay, tap25 explain and tap25 scope check, unless " +
+			"the command line does; - in the name of the flag is _"},
 		{"DATABASE_URL", "the database, unless --db names it"},
 		{"PGPASSWORD, PGPASSFILE, PGSSLROOTCERT", "as for psql(1)"},
 		{"XDG_STATE_HOME", "the directory of the state directory tap25"},
 	}
 	files = []entry{
 		{settingsFile, "the settings of the service: tap25.yaml(5)"},
-		{"/var/lib/tap25", "the state directory of root and of the service: the private PostgreSQL cluster and the spools; " +
-			"of other users ~/.local/state/tap25"},
-		{"/run/tap25/control.sock", "the socket that tap25 status asks; of other users control.sock in the state directory"},
+		{"/var/lib/tap25", "the state directory of root and of the service: the private PostgreSQL cluster and the " +
+			"spools; of other users ~/.local/state/tap25"},
+		{"/run/tap25/control.sock", "the socket that tap25 status asks; of other users control.sock in the state " +
+			"directory"},
 		{"~/.pgpass", "passwords of databases"},
 	}
 )
@@ -99,7 +100,8 @@ func (p *roff) options(cmd *cobra.Command) {
 	})
 }
 
-// defaultOf takes the default that the text of a flag ends with from it, or adds that of its value; empty: there is none.
+// defaultOf separates the text of a flag from the default that it names. If it names none, the default is that of the
+// flag's value; empty: there is none.
 func defaultOf(f *pflag.Flag, text string) (rest, value string) {
 	if before, after, ok := strings.Cut(text, " (default: "); ok {
 		value, after, _ = strings.Cut(after, ")") // which no default has

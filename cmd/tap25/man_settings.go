@@ -90,8 +90,8 @@ func settingsPage(root *cobra.Command) string {
 		p.WriteString(".PP\n")
 	}
 	p.list("ENVIRONMENT", environment)
-	p.list("FILES", append([]entry{{"/etc/tap25/scope.yaml", "a usual place for the file that scope names; tap25-scope(1) " +
-		"describes it"}}, files...))
+	p.list("FILES", append([]entry{{"/etc/tap25/scope.yaml", "a usual place for the file that scope names; " +
+		"tap25-scope(1) describes it"}}, files...))
 	p.seeAlso("tap25(1)", "tap25-sniff(1)", "tap25-scope(1)", sqlName+"(7)", "systemd.exec(5)")
 	return p.String()
 }
@@ -111,5 +111,6 @@ func (p *roff) setting(f *pflag.Flag) {
 	if strings.HasSuffix(f.Name, "bytes") {
 		values += " of bytes"
 	}
-	p.item(bold(f.Name+":"), strings.TrimSuffix(text, "; may be repeated"), "Value: "+values, "Default: "+value, "Environment: "+variableOf(f.Name))
+	p.item(bold(f.Name+":"), strings.TrimSuffix(text, "; may be repeated"), "Value: "+values, "Default: "+value,
+		"Environment: "+variableOf(f.Name))
 }

@@ -32,8 +32,8 @@ const sqlExample = `
   SELECT * FROM ask_case('2026-17');
   SELECT * FROM case_list('2026-17');`
 
-// The queries give what psql's \d+, \dT+ and \df+ show: for each object a name, the line after it, its comment, and of a
-// column the object that has it.
+// The queries give what psql's \d+, \dT+ and \df+ show: for each object or column its name, the line after it, and its
+// comment.
 const (
 	sqlRelations = `
 		select c.relname::text, '', obj_description(c.oid, 'pg_class') from pg_class c
@@ -43,12 +43,15 @@ const (
 		from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 		where c.relnamespace = 'tap25'::regnamespace and c.relname = $1 order by a.attnum`
 	sqlTypes = `
-		select t.typname::text, coalesce((select string_agg(enumlabel, ', ' order by enumsortorder) from pg_enum where enumtypid = t.oid), ''),
+		select t.typname::text,
+			coalesce((select string_agg(enumlabel, ', ' order by enumsortorder) from pg_enum where enumtypid = t.oid), ''),
 			obj_description(t.oid, 'pg_type')
 		from pg_type t left join pg_class c on c.oid = t.typrelid
-		where t.typnamespace = 'tap25'::regnamespace and t.typcategory <> 'A' and coalesce(c.relkind, 'c') = 'c' order by 1`
+		where t.typnamespace = 'tap25'::regnamespace and t.typcategory <> 'A' and coalesce(c.relkind, 'c') = 'c'
+		order by 1`
 	sqlFunctions = `
-		select p.proname::text, format('(%s) returns %s', pg_get_function_arguments(p.oid), pg_get_function_result(p.oid)),
+		select p.proname::text,
+			format('(%s) returns %s', pg_get_function_arguments(p.oid), pg_get_function_result(p.oid)),
 			obj_description(p.oid, 'pg_proc')
 		from pg_proc p where p.pronamespace = 'tap25'::regnamespace order by 1, 2`
 )

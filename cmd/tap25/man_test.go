@@ -42,7 +42,8 @@ func TestMan_SettingsAreThoseOfTheHelp(t *testing.T) {
 		item := ".TP\n" + name + ":\n" + strings.TrimSuffix(text, "; may be repeated") + "\n.br\nValue: "
 		_, rest, found := strings.Cut(page, item)
 		_, rest, _ = strings.Cut(rest, "\n")
-		want := ".br\nDefault: " + value + "\n.br\nEnvironment: TAP25_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "\n"
+		want := ".br\nDefault: " + value + "\n.br\nEnvironment: TAP25_" +
+			strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "\n"
 		if !found || !strings.HasPrefix(rest, want) {
 			t.Errorf("%s: the page has %.200q; want %q, then %q", name, rest, item, want)
 		}

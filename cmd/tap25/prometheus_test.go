@@ -201,7 +201,8 @@ func TestDashboards_AskWhatATapHas(t *testing.T) {
 	w := newWire(t)
 	stateHome(t)
 	m := w.serve()
-	s := w.sniff("--db", "local", "--metrics", metricsAddress, "--retention", "never")
+	s := w.sniff("--db", "local", "--metrics", metricsAddress, "--retention", "never",
+		"--bodies", "kernel")
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: metricsAddress})
 	proxy.Transport = w.transport()
 	server := httptest.NewServer(proxy)

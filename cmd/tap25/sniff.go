@@ -105,8 +105,8 @@ func (s *sniffFlags) add(f *pflag.FlagSet) {
 		"pass all frames on to the host, and capture those that it sends too; for an interface that carries the "+
 			"host's own traffic, such as a mail server's")
 	f.StringVar(&s.bodies, "bodies", "user",
-		"where octets of messages may end: kernel leaves those of long messages there where it can, user copies "+
-			"every frame whole")
+		"kernel leaves most of the octets of long messages in the kernel, and the flag conflict may differ; user "+
+			"copies every frame whole")
 	f.StringVar(&s.xdp, "xdp", "auto",
 		"where the XDP program runs: native (in the driver), generic (any driver, slower) or auto")
 	checksumFlag(f, &s.checksum)

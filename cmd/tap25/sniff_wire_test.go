@@ -96,7 +96,8 @@ func await(t testing.TB, what string, ok func() bool) {
 	awaitFor(t, time.Minute, what, ok)
 }
 
-// awaitFor asks again after a tenth of the time that it has waited so far: what is waited for has the processor.
+// awaitFor asks again after a tenth of the time that it has waited so far, so that it leaves the processor to what it
+// waits for.
 func awaitFor(t testing.TB, most time.Duration, what string, ok func() bool) {
 	t.Helper()
 	for begun := time.Now(); !ok(); {

@@ -139,7 +139,8 @@ func warrantEnd() *cobra.Command {
 		"what it is ended for; required", true, "has ended: it opens nothing any more", (*store.DB).EndWarrant)
 }
 
-// warrantDecision is a command on the warrant of a number, with a text that is recorded; done says what has become of it.
+// warrantDecision is a command on the warrant of a number, with a text that is recorded. It prints done after the
+// warrant's number.
 func warrantDecision(name, short, flag, usage string, required bool, done string,
 	do func(*store.DB, context.Context, int64, string) error) *cobra.Command {
 	var dsn, text string

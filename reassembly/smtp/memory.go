@@ -28,7 +28,7 @@ type rowMemory struct {
 	queueID      string
 }
 
-// row returns a row to be filled in.
+// row returns an empty row.
 func (m *Memory) row() *rowMemory {
 	if m == nil {
 		return new(rowMemory)
@@ -51,7 +51,10 @@ func (m *Memory) row() *rowMemory {
 // more: their memory is used for further rows. Without Reuse a row is the callee's of Config.Emit to keep.
 func (m *Memory) Reuse(emitted Rows) (made Rows) {
 	n := min(len(emitted), max(maxUnused-len(m.unused), 0))
-	m.unused = append(m.unused, emitted[:n]...)
+	for _, r := range emitted[:n] {
+		*r = rowMemory{} // or it would keep the texts of its session
+		m.unused = append(m.unused, r)
+	}
 	clear(emitted)
 	made = m.made
 	m.made, m.reuses = emitted[:0], true
@@ -72,6 +75,7 @@ func (m *Memory) dialogue() *Dialogue {
 // Release leaves the memory of a closed dialogue to another. The dialogue must not be used afterwards.
 func (d *Dialogue) Release() {
 	if m := d.cfg.Memory; m != nil && len(m.dialogues) < maxUnused {
+		d.anew()
 		m.dialogues = append(m.dialogues, d)
 	}
 }
@@ -89,6 +93,7 @@ type texts struct {
 	octets *strings.Builder
 	texts  []string
 	paths  []path
+	long   bool // some are long, so what was made with them is not for other dialogues
 }
 
 // text returns a text of these octets.
@@ -104,6 +109,7 @@ func (t *texts) text(b []byte) *string {
 
 func (t *texts) string(b []byte) string {
 	if len(b) > textChunk/4 {
+		t.long = true
 		return string(b)
 	}
 	if t.octets == nil {
@@ -116,6 +122,20 @@ func (t *texts) string(b []byte) string {
 	from := t.octets.Len()
 	t.octets.Write(b)
 	return t.octets.String()[from:]
+}
+
+// raw returns a copy of octets.
+func (t *texts) raw(b []byte) []byte {
+	t.long = t.long || len(b) > textChunk/4
+	return append([]byte{}, b...)
+}
+
+// anew is what is left for another dialogue.
+func (t *texts) anew() texts {
+	if t.long {
+		return texts{}
+	}
+	return *t
 }
 
 // path returns an empty path.

@@ -39,7 +39,7 @@ func (t *texts) parsePath(b []byte, keyword string, cut bool) *path {
 	p := t.path()
 	p.mailbox = t.text8(stripRoute(stripScheme(trimSpaces(b[r.from:r.to]))))
 	if octets := b[:r.end]; *p.mailbox != string(withoutBrackets(octets, r.closed)) {
-		p.raw = append([]byte{}, octets...)
+		p.raw = t.raw(octets)
 	}
 	p.parameters(t, b[r.end:])
 	return p

@@ -6,7 +6,9 @@ import "math"
 func (d *Dialogue) resolve(c *command, r *reply) {
 	d.settleBefore(c)
 	code := codeOf(r)
-	d.trace(Step{Time: c.t, Verb: verbNames[c.verb], Code: code, Doubted: d.sync.uncertain})
+	if d.cfg.Trace != nil {
+		d.trace(Step{Time: c.t, Verb: verbNames[c.verb], Code: code, Doubted: d.sync.uncertain})
+	}
 	if c.afterLF && !d.dialect.takesLF {
 		c.flags |= Smuggling
 	}

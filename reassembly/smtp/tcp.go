@@ -17,7 +17,9 @@ func (d *Dialogue) Conflict(dir Direction) {
 		d.turned.dialogue.Conflict(d.turned.direction(dir))
 		return
 	}
-	d.trace(Step{From: dir})
+	if d.cfg.Trace != nil {
+		d.trace(Step{From: dir})
+	}
 	d.flag(Conflict, true)
 	d.sync.conflict()
 }

@@ -17,11 +17,8 @@ type Step struct {
 var verbNames = [verbs]string{"another command", "greeting", "EHLO or HELO", "MAIL", "RCPT", "DATA", "end of data",
 	"BDAT", "RSET", "QUIT", "AUTH", "line of AUTH", "STARTTLS", "XCLIENT", "XFORWARD", "BURL", "TURN"}
 
-// trace gives a step to Config.Trace.
+// trace gives a step to Config.Trace, which must not be nil.
 func (d *Dialogue) trace(s Step) {
-	if d.cfg.Trace == nil {
-		return
-	}
 	if s.Session = d.session.ID; s.Time.IsZero() {
 		s.Time = d.now
 	}

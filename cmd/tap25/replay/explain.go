@@ -72,7 +72,7 @@ func stepText(s smtp.Step) string {
 	case s.Code == 0:
 		return fmt.Sprintf("%-15s  no reply was seen", s.Verb)
 	case s.Doubted:
-		return fmt.Sprintf("%-15s  %d, after a loss: it may be another's", s.Verb, s.Code)
+		return fmt.Sprintf("%-15s  %d, after a loss: it may answer another command", s.Verb, s.Code)
 	}
 	return fmt.Sprintf("%-15s  %d", s.Verb, s.Code)
 }

@@ -51,7 +51,7 @@ QUIT             221
 // line to the few forms that have no room for an address.
 func TestExplain_HasTheRowsOfEachCase(t *testing.T) {
 	form := regexp.MustCompile(`^ *-?\d{1,20}  (.{27})  (row of mail \d+ +[a-z-]+(, [a-z-]+)*|` +
-		`[A-Za-z ]+? +(\d{3}(, after a loss: it may be another's)?|no reply was seen)|` +
+		`[A-Za-z ]+? +(\d{3}(, after a loss: it may answer another command)?|no reply was seen)|` +
 		`[\d,]+ octets of the (client|server) were not captured|` +
 		`octets of the (client|server) were captured in two versions)$`)
 	captures, err := filepath.Glob(cases + "*/*.pcap")

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Forecast says where a database and the disks are going: by a straight line over the last day, or since the start.
+// Forecast is how much the database grows and when a disk is full, by a straight line over the last day or since the
+// start.
 type Forecast struct {
 	Growth *int64    `json:"database_growth_bytes_a_day,omitempty"` // nil: not known
 	Full   time.Time `json:"disk_full_at,omitzero"`                 // of the first disk; zero: not within ten years

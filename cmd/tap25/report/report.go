@@ -147,7 +147,7 @@ type Store struct {
 	DatabaseBytes int64               `json:"database_bytes"`          // 0: not known
 	DatabaseDisk  *Disk               `json:"database_disk,omitempty"` // nil: another host's
 	Forecast      *Forecast           `json:"forecast,omitempty"`      // nil: not known
-	Retention     string              `json:"retention"`               // as --retention; the database may store a longer one
+	Retention     string              `json:"retention"`               // --retention; the stored one may be longer
 	LastLoad      time.Time           `json:"last_load,omitzero"`      // that succeeded, of this run
 	Loads         store.LoadDurations `json:"loads"`
 }
