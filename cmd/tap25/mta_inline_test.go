@@ -41,7 +41,7 @@ func TestSniff_BesideAMailServerOnItsOwnHost(t *testing.T) {
 	var logs *mtaLogs
 	awaitFor(t, time.Minute, "the logs", func() bool {
 		logs = readLogs(t, postfix, exim)
-		return len(logs.delivered) == want
+		return len(logs.delivered) == want && logs.receivedAll()
 	})
 	r := host.atRest(s)
 	if r.Read != report.Sum(r.Frames) || r.RingFull != 0 || r.LostBytes != 0 {

@@ -112,6 +112,23 @@ func (l *mtaLogs) deliver(from, to, server, said string) {
 		server, " ", id)))
 }
 
+// receivedAll reports whether the receiver has logged each mail whose queue ID it told the sender: it may do so later
+// than the sender.
+func (l *mtaLogs) receivedAll() bool {
+	ids := map[string]bool{}
+	for _, line := range l.received {
+		id, _, _ := strings.Cut(line, " ")
+		ids[id] = true
+	}
+	for _, line := range l.delivered {
+		_, reply, accepted := strings.Cut(line, " accepted ")
+		if words := strings.Fields(reply); accepted && len(words) == 3 && !ids[words[2]] {
+			return false
+		}
+	}
+	return true
+}
+
 // logsOf gives the same of rows.
 func logsOf(rows []map[string]any) *mtaLogs {
 	text := func(v any) string {

@@ -41,7 +41,7 @@ func (w *wire) between() *mtaLogs {
 		logs = readLogs(w.t, from, "")
 		received := readLogs(w.t, to, "")
 		logs.received, logs.rejected = received.received, received.rejected
-		return len(logs.delivered) == want
+		return len(logs.delivered) == want && logs.receivedAll()
 	})
 	return logs
 }

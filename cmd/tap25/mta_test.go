@@ -131,7 +131,10 @@ func TestSniff_PostfixAndEximRowsAreThoseOfTheirLogs(t *testing.T) {
 
 	rows := rowsOfDatabase(t)
 	var logs *mtaLogs
-	await(t, "the logs", func() bool { logs = readLogs(t, postfix, exim); return len(logs.delivered) >= want })
+	await(t, "the logs", func() bool {
+		logs = readLogs(t, postfix, exim)
+		return len(logs.delivered) >= want && logs.receivedAll()
+	})
 	if len(logs.delivered) != want {
 		t.Errorf("the logs have %d deliveries, want %d", len(logs.delivered), want)
 	}
