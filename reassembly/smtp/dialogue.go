@@ -39,16 +39,13 @@ func New(cfg *Config, s Session) *Dialogue {
 	return d
 }
 
-// begin begins a dialogue in memory that is new, or that anew has made ready.
+// begin begins a dialogue in memory that may have had another.
 func (d *Dialogue) begin(cfg *Config, s Session) {
 	stats := cfg.Stats
 	if stats == nil {
 		stats = new(Stats)
 	}
-	d.cfg, d.session, d.stats, d.closed = cfg, s, stats, false
-	d.work = work{credit: stepsAhead, stats: stats}
-	d.backlog.work, d.match.work = &d.work, &d.work
-	d.head.open, d.client.hole.resync = true, s.Midstream
+	d.renew(cfg, s, stats)
 	if !s.Midstream {
 		d.match.enqueue(&command{verb: verbGreeting})
 	} else {
@@ -56,14 +53,14 @@ func (d *Dialogue) begin(cfg *Config, s Session) {
 	}
 }
 
-// anew drops all that a closed dialogue has but a little memory for the next: it may wait for that long.
-func (d *Dialogue) anew() {
+// renew drops all that a dialogue has but a little memory for the next.
+func (d *Dialogue) renew(cfg *Config, s Session, stats *Stats) {
 	*d = Dialogue{
-		texts: d.texts.anew(), closed: true,
-		client:  clientReader{line: d.client.line.anew()},
+		cfg: cfg, session: s, stats: stats, work: work{credit: stepsAhead, stats: stats}, texts: d.texts.anew(),
+		head: head{open: true}, client: clientReader{hole: lineHole{resync: s.Midstream}, line: d.client.line.anew()},
 		server:  replyReader{line: d.server.line.anew()},
-		backlog: backlog{pieces: d.backlog.pieces.anew()},
-		match:   matcher{pending: d.match.pending.anew(), replies: d.match.replies.anew()},
+		backlog: backlog{work: &d.work, pieces: d.backlog.pieces.anew()},
+		match:   matcher{work: &d.work, pending: d.match.pending.anew(), replies: d.match.replies.anew()},
 		mail:    mails{own: transaction{rcpts: d.mail.own.rcpts.anew()}},
 	}
 }

@@ -72,10 +72,12 @@ func (m *Memory) dialogue() *Dialogue {
 	return d
 }
 
-// Release leaves the memory of a closed dialogue to another. The dialogue must not be used afterwards.
+// Release leaves the memory of a closed dialogue to another. The dialogue must not be used afterwards. It may wait long,
+// so it keeps nothing of its session.
 func (d *Dialogue) Release() {
 	if m := d.cfg.Memory; m != nil && len(m.dialogues) < maxUnused {
-		d.anew()
+		d.renew(nil, Session{}, nil)
+		d.closed = true
 		m.dialogues = append(m.dialogues, d)
 	}
 }
