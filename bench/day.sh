@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A day of ROWS rows, packed as it comes: rows are made in the day's partition by a few million, and packed beside those that are
-# packed, so that the whole day is never there unpacked. Then ten questions are asked of it. The directory stays: a run that was
+# packed, so that the whole day is never there unpacked. Then it is asked questions. The directory stays: a run that was
 # ended goes on, by whole lots. UNTIL ends it before, at a time that 'date' reads. Without FILL it only asks.
 migrations=$(realpath "$(dirname "$0")/../store/migrations")
 export BENCH_DIR=${BENCH_DIR:-/var/tmp/tap25-day} KEEP=1

@@ -22,7 +22,7 @@ END
 	echo "$(nproc) cores, Linux $(uname -r | cut -d- -f1), $("$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)/postgres" --version), $(date -u +%F)."
 	[ "${DAY_ROWS:-100000000}" -ge 100000000 ] || {
 		echo
-		echo "**Of few rows, which shows what the page has: the figures of so few say nothing about many.**"
+		echo "**Of fewer rows than the target takes by itself. The commands have how many.**"
 	}
 }
 part 'Columns and indexes' "ROWS=${INDEX_ROWS:-1000000} ./indexes.sh"
