@@ -183,7 +183,9 @@ func TestSigner_TakesNoOctetOfARow(t *testing.T) {
 			t.Fatal(err)
 		}
 		drain(t, queue, NewLoader(LoaderConfig{Spool: queue, Connect: to(db, ""), Signer: s}))
-		sizes = append(sizes, ask[int64](t, db, "select pg_relation_size('envelopes_20200229')"))
+		// Not the size of the table: PostgreSQL 16 and newer extend it by several pages at once.
+		sizes = append(sizes, ask[int64](t, db,
+			"select 8192 * count(distinct (ctid::text::point)[0]) from envelopes_20200229"))
 	}
 	if sizes[0] != sizes[1] || sizes[0] < 3000*100 {
 		t.Errorf("%d octets without evidence, %d with", sizes[0], sizes[1])
