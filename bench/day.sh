@@ -55,6 +55,7 @@ if [ -n "${FILL:-}" ]; then
 		[ "$first" -le "$mails" ] || break
 		fill "$first" "$((first + lot - 1 < mails ? first + lot - 1 : mails))"
 	done
+	[ "$(sql -c "select tap25_internal.has_partition('$day')")" = f ] || pack # the last lot: without indexes it would be read whole
 fi
 sql -c "$(sql -c "select coalesce(string_agg(made, ';'), '') from bench.indexes b where to_regclass(b.name) is null")"
 sql -F ' | ' <<-END
