@@ -22,7 +22,7 @@ fi
 trap 'stop || true; [ -n "${KEEP:-}" ] || rm -rf "$dir"' EXIT
 start
 
-# migrate makes the schema, as store/migrate.go does.
+# migrate creates the schema in the same way as store/migrate.go.
 migrate() {
 	local file path
 	sql -c "create schema tap25; create schema tap25_internal; create table tap25_internal.tap25_schema_version (version int)"

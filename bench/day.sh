@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A day of ROWS rows, packed as it comes: rows are made in the day's partition by a few million, and packed beside those that are
-# packed, so that the whole day is never there unpacked. Then it is asked questions. The directory stays: a run that was
-# ended goes on, by whole lots. UNTIL ends it before, at a time that 'date' reads. Without FILL it only asks.
+# Measures questions about a packed day of ROWS rows. With FILL it first makes the day, a few million rows at a time. Each such lot is
+# packed before the next one is made, so the disk never holds the whole day unpacked. The directory is kept. A run that was
+# interrupted continues after its last packed lot. UNTIL (a time for 'date') ends the making of rows early.
 migrations=$(realpath "$(dirname "$0")/../store/migrations")
 export BENCH_DIR=${BENCH_DIR:-/var/tmp/tap25-day} KEEP=1
 SETTINGS="-c wal_level=minimal -c max_wal_senders=0 -c synchronous_commit=off"
@@ -11,7 +11,7 @@ rows=${ROWS:-100000000} day=${DAY:-2026-10-31} lot=${LOT:-3800000} # mails at on
 mails=$((rows * 1000 / 1312))                                          # mail.sql makes 1.312 rows a mail
 end=$(date -d "${UNTIL:-tomorrow}" +%s)
 
-# The indexes of rows that are not packed are left out: they would be filled, and dropped with each lot.
+# Unpacked rows get no indexes here: each lot would fill them, and packing would drop them.
 if [ -n "$fresh" ]; then
 	migrate
 	sql -f - <"$mail"
@@ -23,7 +23,7 @@ if [ -n "$fresh" ]; then
 	END
 fi
 
-# What the session has used of the processor, in ns.
+# The CPU time of the session, in ns.
 used='\set ns `cut -d" " -f1 /proc/$PID/schedstat`'
 
 fill() { # from to: the mails of a lot
@@ -55,7 +55,7 @@ if [ -n "${FILL:-}" ]; then
 		[ "$first" -le "$mails" ] || break
 		fill "$first" "$((first + lot - 1 < mails ? first + lot - 1 : mails))"
 	done
-	[ "$(sql -c "select tap25_internal.has_partition('$day')")" = f ] || pack # the last lot: without indexes it would be read whole
+	[ "$(sql -c "select tap25_internal.has_partition('$day')")" = f ] || pack # or each question would read the last lot whole
 fi
 sql -c "$(sql -c "select coalesce(string_agg(made, ';'), '') from bench.indexes b where to_regclass(b.name) is null")"
 sql -F ' | ' <<-END
@@ -68,7 +68,7 @@ sql -F ' | ' <<-END
 	from tap25_internal.packs where day = '$day';
 END
 
-# Whom the questions are about is taken from a block in the middle: somebody who gets much mail, somebody who gets little.
+# The questions are about addresses in a block in the middle of the day: one with much mail, one with little.
 sql <<-END
 	create table if not exists bench.asked as with b as materialized (
 		select (p.e).*, b.first_at from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p where b.day = '$day'
@@ -79,7 +79,7 @@ sql <<-END
 		(select rcpt_to from b group by rcpt_to order by count(*) desc, rcpt_to offset 20 limit 1) as much from one;
 END
 
-ask() { # what, the query: first after a restart with the page cache dropped, then again
+ask() { # name, query: runs it after a restart with the page cache dropped, and again
 	stop
 	sync && echo 3 >/proc/sys/vm/drop_caches
 	start

@@ -1,14 +1,14 @@
--- Rows that look like a provider's mail: addresses, clients and domains by Zipf's law, a fifth of the senders different in each mail
--- (VERP), an eighth of the mails with two to five recipients, queue IDs of five forms, a ninth of the clients IPv6. The same number
--- always gives the same row.
+-- Makes rows like those of a provider. Addresses, clients and domains follow Zipf's law. A fifth of the senders differ in each mail
+-- (VERP), an eighth of the mails have two to five recipients, queue IDs have five forms, and a ninth of the clients use IPv6. A mail is
+-- made from its number alone, so each run makes the same rows.
 
 create schema bench;
 
--- A number in [0, 1); k keeps what is drawn apart.
+-- Returns a number in [0, 1). Each column of a mail uses another k.
 create function bench.r(n bigint, k bigint) returns float8 language sql immutable parallel safe
 return (hashint8extended(n, k) & 4294967295) / 4294967296.0::float8;
 
--- A rank of 1 to most - 1, each drawn in inverse proportion to it.
+-- Returns a rank from 1 to most - 1. Its probability is in inverse proportion to the rank.
 create function bench.zipf(n bigint, k bigint, most float8) returns bigint language sql immutable parallel safe
 return floor(exp(bench.r(n, k) * ln(most)))::bigint;
 
@@ -20,7 +20,8 @@ create function bench.local(h bigint, rank bigint) returns text language sql imm
 return substr('anna.peter.schmidt.info.office.sales.jdoe.kontakt.maria.thomas.rechnung.noreply.newsletter', 1 + (h & 63)::integer, 3 + (h >> 6 & 7)::integer)
     || case when h & 4096 = 0 then (rank % 9973)::text else '.' || substr(md5(rank::text), 1, 1 + (h >> 13 & 7)::integer) end;
 
--- Writes the mails of some numbers, of so many of a day, as rows of envelopes, in the order of time. Another seed gives other mails.
+-- Inserts the mails with the numbers first to last into a table, in the order of time. mails is the number of mails of the whole day, over
+-- which they are spread evenly. Another seed makes other mails.
 create procedure bench.fill(target regclass, day date, first bigint, last bigint, mails bigint, seed bigint default 0) language plpgsql as $$
 begin
     execute format($q$

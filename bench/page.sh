@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes docs/storage-measured.md: what the scripts beside this one measure, in so many rows. FORM=1 runs none of them, and writes the
-# headings and commands alone.
+# Runs the other scripts of this directory, and prints their results as docs/storage-measured.md. FORM=1 runs nothing, and prints only
+# headings and commands.
 set -euo pipefail
 cd "$(dirname "$0")"
 part() { # heading, what it is, command

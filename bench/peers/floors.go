@@ -12,7 +12,7 @@ import (
 	"github.com/google/gopacket/layers"
 )
 
-// decoder is the least that gopacket does for the headers of a frame: it decodes into layers that are made once.
+// decoder decodes headers by the fastest way that gopacket has: into layers that are made once.
 type decoder struct {
 	parser  *gopacket.DecodingLayerParser
 	decoded []gopacket.LayerType
@@ -27,8 +27,8 @@ func newDecoder() *decoder {
 	return d
 }
 
-// readRecords goes through the records of a pcap file in the byte order of this machine, as tcpdump writes it, and
-// prints how many there are, and how many octets of TCP's payload if it decodes them.
+// readRecords reads the records of a pcap file in the byte order of this machine, as tcpdump writes it. It prints their
+// number and, with a decoder, the octets of TCP payload.
 func readRecords(path string, d *decoder, out io.Writer) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -24,29 +24,29 @@ type receiver struct {
 	args []string
 	kind string // of its rows; "": it writes none
 	rows string
-	// counted gives how many frames it took, and how many its ring had no room for, by its own output; nil: it takes none.
+	// counted reads from its output how many frames it took, and how many its ring had no room for; nil: it takes none.
 	counted func(dir string) (taken, lost int, err error)
 
 	frames   int // of the capture
 	highest  int // frames a second, without loss
 	costs    []cost
-	senders  []cost // what the sender took beside it
+	senders  []cost // of the sender meanwhile
 	mostLost int
 	check    check
 }
 
-// trial is one capture sent to a receiver.
+// trial is one run: the whole capture, sent to one receiver.
 type trial struct {
 	sent
 	lost         int // frames that did not come to the receiver
-	full         int // those of them that its ring had no room for; the others were lost on the wire
+	full         int // of these, the ring had no room for; the others were lost on the wire
 	cost, sender cost
 }
 
 func (t *trial) rate() int { return int(float64(t.Frames) / t.Seconds) }
 
-// measureLive makes the capture and runs the rest in namespaces that end with it: of networks, so that no frame leaves
-// it, and of processes, so that none stays.
+// measureLive makes the capture. The rest runs in a network namespace, so that no frame leaves it, and in a PID
+// namespace, so that no process stays after it.
 func measureLive(ctx context.Context, s *settings, out io.Writer) (string, error) {
 	if os.Geteuid() != 0 {
 		return "", errors.New("live frames take root: run 'sudo make bench-live'")
@@ -104,11 +104,11 @@ func measureInside(ctx context.Context, s *settings, out io.Writer) (string, err
 			return "", err
 		}
 	}
-	head, err := heading(s, "`make bench-live`", [][2]string{suricata}, share())
+	head, err := heading(ctx, s, "`make bench-live`", [][2]string{suricata}, share())
 	return head + liveTable(list, rate) + frames, err
 }
 
-// receivers gives those that are installed; the first drops all, and shows what the sender can do.
+// receivers returns those that are installed. The first one drops all frames, which shows how fast the sender is.
 func receivers(s *settings) (list []*receiver, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -152,7 +152,7 @@ func (w *wire) highest(ctx context.Context, list []*receiver) (rate int, err err
 		if nine := r.highest * 9 / 10; rate == 0 || nine < rate {
 			rate = nine
 		}
-		r.check = check{} // that of the rounds to come counts
+		r.check = check{} // the table has the check of the rounds that follow
 	}
 	if rate == 0 {
 		return 0, errors.New("a receiver loses frames at every rate")
@@ -163,8 +163,8 @@ func (w *wire) highest(ctx context.Context, list []*receiver) (rate int, err err
 	return rate, nil
 }
 
-// search finds the highest rate at which nothing is lost, to a sixty-fourth of the ceiling, what the sender can do. A
-// rate at which something was lost is tried again, as the machine may have been busy.
+// search finds the highest rate without loss by bisection. ceiling is the highest rate of the sender, and the result is
+// exact to a sixty-fourth of it. After a loss the rate is tried once more, because the machine may have been busy.
 func search(try func(rate int) (*trial, error), ceiling int) (highest int, err error) {
 	lossless := func(rate int) (bool, error) {
 		for range 2 {
@@ -198,8 +198,8 @@ func search(try func(rate int) (*trial, error), ceiling int) (highest int, err e
 	return highest, nil
 }
 
-// try sends the capture to a receiver at a rate, and has its rows checked. If all frames came, and not all of tap25's
-// rows are right, it fails.
+// try sends the capture to a receiver at a rate, and checks the rows. The error is also for a receiver that got every
+// frame and has a wrong row: see judge.
 func (w *wire) try(ctx context.Context, r *receiver, rate int) (t *trial, err error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -230,17 +230,17 @@ func (w *wire) try(ctx context.Context, r *receiver, rate int) (t *trial, err er
 	}
 	t.cost = costOf(cmd.ProcessState, time.Since(begun))
 	t.cost.cpu -= start
-	return t, w.judge(r, t)
+	return t, w.judge(ctx, r, t)
 }
 
-// interrupted is whether a program ended as one that a signal has ended.
+// interrupted reports whether a program ended because of SIGINT.
 func interrupted(err error) bool {
 	var exit *exec.ExitError
 	return errors.As(err, &exit) && (exit.ExitCode() == 130 || exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGINT)
 }
 
-// send waits for the receiver, sends the capture, and waits until the receiver has nothing more to do. The cost is what
-// the receiver took before the first frame.
+// send waits until the receiver is ready, sends the capture, and waits until the receiver is idle. The cost of the
+// trial is then the CPU time of the receiver before the first frame.
 func (w *wire) send(ctx context.Context, r *receiver, pid, rate int) (*trial, error) {
 	t := &trial{}
 	if err := awaitReady(ctx, w.dir, pid); err != nil {
@@ -272,7 +272,7 @@ func (w *wire) send(ctx context.Context, r *receiver, pid, rate int) (*trial, er
 	return t, nil
 }
 
-// awaitReady waits until a receiver says that it waits for frames.
+// awaitReady waits until a receiver reports that it is ready for frames.
 func awaitReady(ctx context.Context, dir string, pid int) error {
 	said := regexp.MustCompile(ready + `|"message":"listening"|Engine started`)
 	for range 600 {
@@ -285,10 +285,10 @@ func awaitReady(ctx context.Context, dir string, pid int) error {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return errors.New("does not say that it waits for frames")
+	return errors.New("is not ready for frames after half a minute")
 }
 
-// cpuOf is the CPU time of a process so far, in hundredths of a second; -1 if it has ended.
+// cpuOf returns the CPU time of a process so far, in steps of 10 ms; -1 if it has ended.
 func cpuOf(pid int) time.Duration {
 	_, after, _ := strings.Cut(read(fmt.Sprintf("/proc/%d/stat", pid)), ") ") // proc(5): state is the third field
 	fields := strings.Fields(after)
@@ -300,8 +300,9 @@ func cpuOf(pid int) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-// judge counts what was lost, and holds the rows against the truth.
-func (w *wire) judge(r *receiver, t *trial) error {
+// judge counts lost frames, and compares the rows with the truth. Wrong rows are an error if no frame was lost, unless
+// they are those of Suricata.
+func (w *wire) judge(ctx context.Context, r *receiver, t *trial) error {
 	r.frames = t.Frames
 	if r.counted != nil {
 		taken, lost, err := r.counted(w.dir)
@@ -316,12 +317,12 @@ func (w *wire) judge(r *receiver, t *trial) error {
 	if r.kind == "" {
 		return nil
 	}
-	c, err := checked(r.kind, filepath.Join(w.dir, r.rows), truthOf(w.capture))
+	c, err := checked(ctx, r.kind, filepath.Join(w.dir, r.rows), truthOf(w.capture))
 	if err != nil {
 		return err
 	}
 	if r.kind != "suricata" && t.lost == 0 && c.Missing+c.Wrong > 0 {
-		return fmt.Errorf("%s has lost no frame, and its rows are not those that the senders were told: %v", r.name, c)
+		return fmt.Errorf("%s has lost no frame, but its rows differ from the mail that was sent: %v", r.name, c)
 	}
 	if c.Missing+c.Wrong >= r.check.Missing+r.check.Wrong {
 		r.check = c
@@ -329,7 +330,7 @@ func (w *wire) judge(r *receiver, t *trial) error {
 	return nil
 }
 
-// saveStatus keeps tap25's counters beside its output: it has to run for that.
+// saveStatus writes tap25's counters to a file beside its output, while tap25 still runs.
 func saveStatus(ctx context.Context, w *wire) error {
 	text, err := exec.CommandContext(ctx, w.tap25, "status", "--json", "--control", w.dir+"/control").Output()
 	if err != nil {
@@ -359,7 +360,7 @@ var suricataCount = regexp.MustCompile(`packets: (\d+), drops: (\d+)`)
 func countedBySuricata(dir string) (taken, lost int, err error) {
 	m := suricataCount.FindStringSubmatch(read(dir + "/out"))
 	if m == nil {
-		return 0, 0, errors.New("it does not say how many packets it took")
+		return 0, 0, errors.New("its output has no number of packets")
 	}
 	taken, err = strconv.Atoi(m[1])
 	lost, _ = strconv.Atoi(m[2])

@@ -10,7 +10,7 @@ import (
 	"tap25/store/numeral"
 )
 
-// liveTable has a line for each receiver.
+// liveTable returns a table with a line for each receiver.
 func liveTable(list []*receiver, rate int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n| receiver | highest rate without loss, frames/s | at %s/s: CPU s a million frames | "+
@@ -32,12 +32,12 @@ func liveTable(list []*receiver, rate int) string {
 	return b.String()
 }
 
-// metric is one figure of a line of go test -bench.
+// metric matches a line of BenchmarkFilter.
 var metric = regexp.MustCompile(
 	`(?m)^BenchmarkFilter/(\S+?)(?:-\d+)?\s.* ([0-9.]+) ns/barest\s+([0-9.]+) ns/frame\s+([0-9.]+) x-barest`)
 
-// frameTable runs the XDP program on frames of each kind by BPF_PROG_TEST_RUN, beside the barest program that does with
-// them what must be done.
+// frameTable runs the XDP program on frames of each kind (BPF_PROG_TEST_RUN), in turn with the smallest program that
+// drops or copies them.
 func frameTable(ctx context.Context, program string) (string, error) {
 	out, err := exec.CommandContext(ctx, program, "-test.run", "^$", "-test.bench", "^BenchmarkFilter$", "-test.benchtime",
 		"1x").CombinedOutput()

@@ -1,5 +1,5 @@
-// Command peers measures tap25 beside other programs that read the same mail, holds what each writes against what the
-// senders were told to send, and writes the figures into docs/measurements.md:
+// Command peers measures tap25 and other programs on the same mail. It compares the rows of each with the list of mail
+// that was sent, and writes the figures into docs/measurements.md:
 //
 //	go run ./bench/peers replay    # capture files; root is needed to make them, once
 //	go run ./bench/peers live      # frames on an interface, in namespaces of its own; root
@@ -21,20 +21,20 @@ import (
 	"time"
 )
 
-// limit is when all of it is ended, whatever hangs.
+// limit bounds the whole run, even if a program hangs.
 const limit = 2 * time.Hour
 
-// settings are what the command line says.
+// settings come from the command line.
 type settings struct {
 	dir    string // captures, and what the programs write; 4 GB
 	tap25  string
-	page   string // whose section is written; "" writes it to standard output
+	page   string // gets the figures; "": standard output does
 	script string // makes a capture
 	bpf    string // the test program of the package bpf, with the benchmark of the XDP program
 	rounds int
 	mixed  int // mails of the first capture, of all sizes
 	small  int // mails of the second, of 1 KiB
-	rate   int // frames a second at which a live run's CPU is measured; 0: what all can take, which is searched
+	rate   int // frames a second of a live run; 0: search for the highest rate that every receiver can take
 }
 
 func main() {
@@ -49,8 +49,8 @@ func main() {
 	}
 }
 
-// parts are what this program runs as processes of their own: the floors, the sender, the receivers, and the comparison
-// of rows. That one takes memory, and a child's peak is never below that of the process that starts it.
+// parts run as processes of their own. Most are measured. The comparison of rows is a process because it needs much
+// memory: Linux never reports a peak for a child that is below the peak of its parent.
 var parts = map[string]func(args []string, out io.Writer) error{
 	"rows":    func(args []string, out io.Writer) error { return checkRows(args[0], args[1], args[2], out) },
 	"records": func(args []string, out io.Writer) error { return readRecords(args[0], nil, out) },
@@ -85,7 +85,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if s.rounds < 1 || flags.NArg() > 0 {
 		return errors.New(usage)
 	}
-	if err := s.absolute(); err != nil {
+	if err := s.prepare(); err != nil {
 		return err
 	}
 	measure := map[string]func(context.Context, *settings, io.Writer) (string, error){
@@ -94,7 +94,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return errors.New(usage)
 	}
 	text, err := measure(ctx, &s, out)
-	if err != nil || args[0] == "live" { // what runs inside has written the page
+	if err != nil || args[0] == "live" { // the process in the namespaces has written the page
 		return err
 	}
 	if s.page == "" {
@@ -104,8 +104,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return writeSection(s.page, map[string]string{"replay": "bench-peers", "inside": "bench-live"}[args[0]], text)
 }
 
-// absolute makes the paths independent of where a child runs, and the directory.
-func (s *settings) absolute() error {
+// prepare makes the paths absolute, because each program runs in another directory. It also creates the directory for
+// captures.
+func (s *settings) prepare() error {
 	for _, path := range []*string{&s.dir, &s.tap25, &s.page, &s.script, &s.bpf} {
 		if *path != "" {
 			absolute, err := filepath.Abs(*path)
@@ -121,7 +122,7 @@ func (s *settings) absolute() error {
 	return os.MkdirAll(s.dir, 0o755)
 }
 
-// writeSection puts text between the two comments of a page that name a section.
+// writeSection replaces the text between the two comments that mark a section of a page.
 func writeSection(page, section, text string) error {
 	old, err := os.ReadFile(page)
 	if err != nil {

@@ -16,16 +16,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// most is how long one run of a program may take.
+// most bounds one run of a program.
 const most = 10 * time.Minute
 
-// cost is what one run of a program took.
+// cost is the resources that one run of a program used.
 type cost struct {
 	cpu, wall time.Duration // cpu: user and system
 	peak      float64       // MiB; never below the peak of the process that starts it
 }
 
-// median has the median of each figure.
+// median returns the median of each figure.
 func median(runs []cost) (m cost) {
 	of := func(value func(cost) float64) float64 {
 		var all []float64
@@ -41,13 +41,13 @@ func median(runs []cost) (m cost) {
 	return m
 }
 
-// costOf gives what a process took that has ended, and all those that it has waited for.
+// costOf returns the cost of a process that has ended, with the children that it waited for.
 func costOf(state *os.ProcessState, wall time.Duration) cost {
 	return cost{cpu: state.UserTime() + state.SystemTime(), wall: wall,
 		peak: float64(state.SysUsage().(*syscall.Rusage).Maxrss) / 1024}
 }
 
-// timed runs a program in a directory, its standard output and error in files there.
+// timed runs a program in a directory. Its standard output and error go to files there.
 func timed(ctx context.Context, dir string, args []string) (cost, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -67,7 +67,7 @@ func timed(ctx context.Context, dir string, args []string) (cost, error) {
 	return costOf(cmd.ProcessState, time.Since(begun)), nil
 }
 
-// outputs makes the files for what a program writes to its standard output and error.
+// outputs empties a directory, and creates files in it for the standard output and error of a program.
 func outputs(dir string) (out, diag *os.File, err error) {
 	if err = os.RemoveAll(dir); err == nil {
 		err = os.MkdirAll(dir, 0o755)
@@ -81,13 +81,13 @@ func outputs(dir string) (out, diag *os.File, err error) {
 	return out, diag, err
 }
 
-// failure adds the end of what a program has written to standard error.
+// failure adds the last lines of a program's standard error to its error.
 func failure(dir string, args []string, err error) error {
 	text, _ := os.ReadFile(dir + "/diag")
 	return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, text[max(0, len(text)-2000):])
 }
 
-// machine describes where this runs.
+// machine describes the processor, the kernel and the distribution.
 func machine() string {
 	model, release := "an unknown processor", "an unknown system"
 	for line := range strings.Lines(read("/proc/cpuinfo")) {
@@ -114,8 +114,8 @@ func read(path string) string {
 	return string(text)
 }
 
-// busy is how much of the processors' time has been used since the machine was started, and how much there was; the
-// hypervisor's other guests count as use.
+// busy returns the CPU time that was used since the machine started, and the time that there was, in hundredths of a
+// second. Time that the hypervisor gave to other guests counts as used.
 func busy() (used, all float64) {
 	line, _, _ := strings.Cut(read("/proc/stat"), "\n")
 	for i, field := range strings.Fields(line) {
@@ -131,7 +131,7 @@ func busy() (used, all float64) {
 	return used, all
 }
 
-// others measures what other processes take of the processors from now on, as a share of all.
+// others starts to measure other processes. share returns the part of all CPU time that they have used since.
 func others() (share func() float64) {
 	used, all := busy()
 	own := ownTicks()
@@ -141,7 +141,7 @@ func others() (share func() float64) {
 	}
 }
 
-// ownTicks is the CPU time of this process and of its children that have ended, in hundredths of a second.
+// ownTicks returns the CPU time of this process and of its children that have ended, in hundredths of a second.
 func ownTicks() (ticks float64) {
 	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
 		var u unix.Rusage
@@ -151,12 +151,12 @@ func ownTicks() (ticks float64) {
 	return ticks
 }
 
-// commit is what tap25's version has of the sources.
+// commit matches the commit in the output of tap25 version.
 var commit = regexp.MustCompile(` commit \w+( with changes)?`)
 
-// versionOf gives the first line that a program prints of its version.
-func versionOf(name, flag string) (string, error) {
-	out, err := exec.Command(name, flag).Output()
+// versionOf returns the first line of a program's version.
+func versionOf(ctx context.Context, name, flag string) (string, error) {
+	out, err := exec.CommandContext(ctx, name, flag).Output()
 	if err != nil {
 		return "", fmt.Errorf("%s %s: %w", name, flag, err)
 	}

@@ -155,7 +155,7 @@ func TestPeers_TinyCaptures(t *testing.T) {
 		if err := os.WriteFile(dir+"/20.truth", []byte(told), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if err := measure("replay"); err == nil || !strings.Contains(err.Error(), "that the senders were told") {
+		if err := measure("replay"); err == nil || !strings.Contains(err.Error(), "differ from the mail that was sent") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -176,7 +176,7 @@ func TestLive_RowsAreHeldAgainstTheTruth(t *testing.T) {
 	for lost, fails := range []bool{true, false} {
 		r := &receiver{kind: "pairs", rows: "out", counted: func(string) (int, int, error) { return 9 - lost, 0, nil }}
 		tried := &trial{sent: sent{Frames: 9, Seconds: 1}}
-		if err := w.judge(r, tried); (err != nil) != fails || tried.lost != lost {
+		if err := w.judge(t.Context(), r, tried); (err != nil) != fails || tried.lost != lost {
 			t.Errorf("%d frames lost: %d, %v", lost, tried.lost, err)
 		}
 	}
@@ -185,7 +185,8 @@ func TestLive_RowsAreHeldAgainstTheTruth(t *testing.T) {
 func TestHeading_SaysWhatIsMissing(t *testing.T) {
 	for others, want := range map[float64]string{0.034: "3 % of the processors meanwhile.\n",
 		0.126: "13 % of the processors meanwhile: the figures are preliminary.\n"} {
-		text, err := heading(&settings{tap25: "true"}, "somebody", [][2]string{{"no-such-program", "-v"}}, others)
+		text, err := heading(t.Context(), &settings{tap25: "true"}, "somebody", [][2]string{{"no-such-program", "-v"}},
+			others)
 		if err != nil || !strings.HasSuffix(text, "\nno-such-program was not installed.\nOther processes took "+want) {
 			t.Errorf("%v: %s", err, text)
 		}

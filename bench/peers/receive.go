@@ -20,22 +20,22 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// received is what a receiver got, and what its ring had no room for.
+// received counts the frames of a receiver, and those that its ring had no room for.
 type received struct {
 	Frames, Drops uint64
 }
 
-// ready is what a receiver writes to standard error when it waits for frames.
+// ready is on standard error once a receiver is ready for frames.
 const ready = "waits for frames"
 
-// The ring of the receiver has as many bytes as one of tap25's by default.
+// The ring of the receiver has the default size of tap25's rings.
 const (
 	blockBytes = 1 << 20
 	blocks     = 32
 )
 
-// receive takes frames from AF_PACKET with TPACKET_V3 until a signal comes, and counts them. With rows it has tap25's
-// own reassembly read them, and writes sender and recipient of each row, so that only the way of the frames differs.
+// receive takes frames from AF_PACKET with TPACKET_V3 until a signal comes, and counts them. With rows it also passes
+// them to tap25's reassembly, and writes sender and recipient of each row. Then only the capture differs from tap25.
 func receive(name string, rows bool, out io.Writer) error {
 	debug.SetGCPercent(40) // as tap25 does
 	fd, ring, err := openRing(name)

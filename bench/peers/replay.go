@@ -19,13 +19,13 @@ import (
 //go:embed suricata.yaml
 var suricataSettings []byte
 
-// suricata is its name, and the flag by which it prints its version.
+// suricata is the name of the program, and the flag that prints its version.
 var suricata = [2]string{"suricata", "-V"}
 
-// slow is how long a run takes that is not repeated.
+// slow is the time from which on a run is not repeated.
 const slow = 20 * time.Second
 
-// program is one that reads a capture.
+// program is a program that reads a capture.
 type program struct {
 	name  string
 	args  []string
@@ -37,10 +37,10 @@ type program struct {
 	failed bool // a peer that did; its figures are left out
 }
 
-// tsharkRows is what tshark prints: the commands that have an address.
+// tsharkRows selects the commands that have an address.
 const tsharkRows = `smtp.req.command == "MAIL" || smtp.req.command == "RCPT"`
 
-// programs gives those that are installed. Each runs in dir.
+// programs returns those that are installed. Each runs in dir.
 func programs(s *settings, capture, dir string) (list []*program, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -98,11 +98,11 @@ func measureReplay(ctx context.Context, s *settings, out io.Writer) (string, err
 			numeral.Grouped(int64(told(list))), numeral.Grouped(int64(packets)), float64(size.Size())/1e9)
 		tables.WriteString(table(list))
 	}
-	head, err := heading(s, "`make bench-peers`", [][2]string{suricata, {"tshark", "-v"}}, share())
+	head, err := heading(ctx, s, "`make bench-peers`", [][2]string{suricata, {"tshark", "-v"}}, share())
 	return head + tables.String(), err
 }
 
-// madeCapture makes a capture with its truth if it is not there.
+// madeCapture makes a capture and its truth if they do not exist.
 func madeCapture(ctx context.Context, s *settings, kind string, mails int, out io.Writer) (string, error) {
 	capture := filepath.Join(s.dir, fmt.Sprintf("%s%d.pcap", kind, mails))
 	if _, err := os.Stat(truthOf(capture)); err == nil {
@@ -125,8 +125,8 @@ func madeCapture(ctx context.Context, s *settings, kind string, mails int, out i
 
 func truthOf(capture string) string { return strings.TrimSuffix(capture, ".pcap") + ".truth" }
 
-// inTurn runs each program once in each round, and has every row of every run checked. It fails if tap25's are not
-// those that the senders were told. It returns how many packets the capture has.
+// inTurn runs each program once in each round, and checks the rows of every run. A wrong row of tap25 is an error. It
+// returns the number of packets of the capture.
 func inTurn(ctx context.Context, s *settings, list []*program, capture, dir string,
 	out io.Writer) (packets int, err error) {
 	for round := range s.rounds {
@@ -146,7 +146,7 @@ func inTurn(ctx context.Context, s *settings, list []*program, capture, dir stri
 			fmt.Fprintf(out, "%s, round %d: CPU %.2f s, wall %.2f s, peak %.0f MiB\n", p.name, round+1, c.cpu.Seconds(),
 				c.wall.Seconds(), c.peak)
 			if p.kind != "" {
-				err = p.checkRows(dir, capture)
+				err = p.checkRows(ctx, dir, capture)
 			} else if p.args[1] == "records" {
 				_, err = fmt.Sscan(read(filepath.Join(dir, "out")), &packets)
 			}
@@ -158,17 +158,17 @@ func inTurn(ctx context.Context, s *settings, list []*program, capture, dir stri
 	return packets, nil
 }
 
-// peer is whether a program is another's, which may fail.
+// peer reports whether a program is neither tap25 nor a floor. If it fails, the measurement goes on.
 func (p *program) peer() bool { return p.kind != "" && p.kind != "tap25" }
 
-// checkRows holds the rows of a run against the truth.
-func (p *program) checkRows(dir, capture string) error {
-	c, err := checked(p.kind, filepath.Join(dir, p.rows), truthOf(capture))
+// checkRows compares the rows of a run with the truth.
+func (p *program) checkRows(ctx context.Context, dir, capture string) error {
+	c, err := checked(ctx, p.kind, filepath.Join(dir, p.rows), truthOf(capture))
 	if err != nil {
 		return err
 	}
 	if p.kind == "tap25" && c.Missing+c.Wrong > 0 {
-		return fmt.Errorf("the rows of %s are not those that the senders were told: %v", p.name, c)
+		return fmt.Errorf("the rows of %s differ from the mail that was sent: %v", p.name, c)
 	}
 	if c.Missing+c.Wrong >= p.check.Missing+p.check.Wrong {
 		p.check = c
@@ -176,7 +176,7 @@ func (p *program) checkRows(dir, capture string) error {
 	return nil
 }
 
-// told is how many recipients the senders were told, which each check has.
+// told returns the number of recipients to whom mail was sent.
 func told(list []*program) (n int) {
 	for _, p := range list {
 		n = max(n, p.check.Told)
@@ -184,7 +184,7 @@ func told(list []*program) (n int) {
 	return n
 }
 
-// table has a line for each program: the medians of its runs, and how often that is what tap25 takes.
+// table returns a line for each program: the medians of its runs, and their ratios to those of tap25.
 func table(list []*program) string {
 	var b strings.Builder
 	b.WriteString("| program | CPU s | wall s | peak, MiB | CPU, tap25 = 1 | wall, tap25 = 1 | rows |\n")
@@ -211,17 +211,17 @@ func table(list []*program) string {
 	return b.String()
 }
 
-// heading says where and with what the figures were measured, and how busy the machine was with other work. peers are
-// the programs of others, with the flag by which each prints its version.
-func heading(s *settings, by string, peers [][2]string, other float64) (string, error) {
+// heading states the machine, the versions of all programs, and how busy the machine was with other work. peers are the
+// other programs, each with the flag that prints its version.
+func heading(ctx context.Context, s *settings, by string, peers [][2]string, other float64) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nMeasured by %s, medians of %d runs in turn, on this machine:\n%s.\n", by, s.rounds, machine())
-	version, err := versionOf(s.tap25, "version")
+	version, err := versionOf(ctx, s.tap25, "version")
 	fmt.Fprintf(&b, "The programs were %s", version)
 	for _, p := range peers {
 		version = p[0] + " was not installed"
 		if installed(p[0]) && err == nil {
-			version, err = versionOf(p[0], p[1])
+			version, err = versionOf(ctx, p[0], p[1])
 		}
 		fmt.Fprintf(&b, ";\n%s", version)
 	}

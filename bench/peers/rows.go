@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +15,8 @@ import (
 	"tap25/store/numeral"
 )
 
-// check is what the rows of a program were against what the senders were told: RCPT commands, those that are missing,
-// and rows that nobody was told to send.
+// check is the result of a comparison of rows with the list of mail that was sent. Told is the number of recipients in
+// the list, Missing the number without a row, and Wrong the number of rows that are not in the list.
 type check struct {
 	Told, Missing, Wrong int
 }
@@ -31,18 +32,18 @@ func (c check) String() string {
 	return text
 }
 
-// readers give the sender and the recipient of each row of a program's output. A row that the program itself calls
-// incomplete counts as one of nobody's.
+// readers read the sender and the recipient of each row from the output of a program. A row that the program itself
+// marks as incomplete counts as wrong.
 var readers = map[string]func(r io.Reader, row func(from, to string)) error{
 	"tap25": readTap25, "suricata": readSuricata, "tshark": readTshark, "pairs": readPairs}
 
-// checked has rows checked by a process of its own, which has all of them in memory.
-func checked(kind, file, truth string) (c check, err error) {
+// checked compares rows with the truth in a process of its own, which holds all of them in memory: see parts.
+func checked(ctx context.Context, kind, file, truth string) (c check, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return c, err
 	}
-	cmd := exec.Command(self, "rows", kind, file, truth)
+	cmd := exec.CommandContext(ctx, self, "rows", kind, file, truth)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -84,7 +85,8 @@ func checkRows(kind, file, truth string, out io.Writer) error {
 	return json.NewEncoder(out).Encode(c)
 }
 
-// readTap25 reads JSON lines of tap25. Each recipient of the captures was accepted, and nothing of them was lost.
+// readTap25 reads the JSON lines of tap25. In these captures every recipient was accepted and no frame was lost, so a
+// row with another outcome or with a flag is wrong.
 func readTap25(r io.Reader, row func(from, to string)) error {
 	for dec := json.NewDecoder(r); ; {
 		var e struct {
@@ -103,7 +105,7 @@ func readTap25(r io.Reader, row func(from, to string)) error {
 	}
 }
 
-// readSuricata reads EVE: an event for each transaction, with all its recipients.
+// readSuricata reads EVE, which has one event for each transaction.
 func readSuricata(r io.Reader, row func(from, to string)) error {
 	for dec := json.NewDecoder(r); ; {
 		var e struct {
@@ -121,8 +123,8 @@ func readSuricata(r io.Reader, row func(from, to string)) error {
 	}
 }
 
-// readTshark reads lines of a stream's number, MAIL or RCPT, and its argument. Whom a recipient belongs to is for the
-// reader to find out: the last sender of the stream.
+// readTshark reads lines that have the number of a stream, MAIL or RCPT, and its argument. tshark does not connect a
+// recipient with a sender, so this takes the last sender of the stream.
 func readTshark(r io.Reader, row func(from, to string)) error {
 	from := map[string]string{}
 	lines := bufio.NewScanner(r)
@@ -142,7 +144,7 @@ func readTshark(r io.Reader, row func(from, to string)) error {
 	return lines.Err()
 }
 
-// readPairs reads what the receiver beside this writes: sender, tab, recipient.
+// readPairs reads the output of receive: sender, tab, recipient.
 func readPairs(r io.Reader, row func(from, to string)) error {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {

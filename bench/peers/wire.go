@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sent is what the sender did.
+// sent is the report of the sender.
 type sent struct {
 	Frames  int
 	Seconds float64
@@ -36,7 +36,7 @@ type message struct {
 	_      uint32
 }
 
-// send puts the frames of a capture on an interface, at a number of frames a second, or as fast as it can if that is 0.
+// send sends the frames of a capture through an interface, at so many frames a second; 0: as fast as it can.
 func send(name, path, rate string, out io.Writer) error {
 	perSecond, err := strconv.Atoi(rate)
 	if err != nil {
@@ -103,7 +103,7 @@ func sendAll(fd int, messages []message) error {
 	return nil
 }
 
-// mapped gives the records of a pcap file in the byte order of this machine.
+// mapped returns the frames of a pcap file in the byte order of this machine.
 func mapped(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
