@@ -71,7 +71,7 @@ func (db *DB) PackDays(ctx context.Context, cfg PackConfig) (done []PackedDay, e
 		default:
 			d.Rows, d.Took = *packed, time.Since(begun)
 			if err := db.conn.QueryRow(ctx, "select coalesce(pg_total_relation_size(to_regclass($1)), 0)",
-				d.Day.Format("tap25_internal.blocks_20060102")).Scan(&d.After); err != nil {
+				"tap25_internal.blocks_"+d.Day.Format("20060102")).Scan(&d.After); err != nil {
 				return done, fmt.Errorf("ask for the size of the day %s: %w", d.Day.Format(time.DateOnly), err)
 			}
 		}

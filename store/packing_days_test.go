@@ -279,7 +279,8 @@ func TestPackDays_PacksWhatIsOldAndIdle(t *testing.T) {
 	}
 	cfg.Quiet = -1
 	packed, err := sensor.PackDays(t.Context(), cfg)
-	if err != nil || len(packed) != 2 || packed[0].Busy == nil || packed[1].Busy != nil || packed[1].Rows != 50 {
+	if err != nil || len(packed) != 2 || packed[0].Busy == nil || packed[1].Busy != nil || packed[1].Rows != 50 ||
+		packed[1].Before == 0 || packed[1].After == 0 {
 		t.Errorf("%+v, %v", packed, err)
 	}
 	tx.Rollback(t.Context())
