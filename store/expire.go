@@ -25,8 +25,7 @@ var retentionForm = regexp.MustCompile(`^([1-9][0-9]{0,4})(d|mo|y)$`)
 func ParseRetention(s string) (Retention, error) {
 	m := retentionForm.FindStringSubmatch(s)
 	if m == nil {
-		return Retention{}, fmt.Errorf("retention %q is not a number of days, months or years, such as 730d, 24mo or "+
-			"2y", s)
+		return Retention{}, fmt.Errorf("%q is not a number of days, months or years, such as 730d, 24mo or 2y", s)
 	}
 	n, err := strconv.Atoi(m[1])
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -91,4 +92,26 @@ func sharedBuffers(t *testing.T, conn *pgx.Conn) (n uint64) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// TestDBPack_ReportsEveryDay packs the days of the demo, one of which got its rows long ago.
+func TestDBPack_ReportsEveryDay(t *testing.T) {
+	loginsDatabase(t)
+	const idle = "it has no unpacked rows, is not over, or got rows in the last ten minutes\n"
+	days := []string{"db", "pack", "2020-01-01", "2026-11-21", "2026-11-22"}
+	if out, want := asked(t, days...), "skipped 2020-01-01: "+idle+"skipped 2026-11-21: "+idle+"skipped 2026-11-22: "+
+		idle; out != want {
+		t.Errorf("%s\nwant\n%s", out, want)
+	}
+	asked(t, "db", "psql", "--", "-c",
+		"update tap25_internal.days set loaded_at = loaded_at - interval '1 hour' where day = '2026-11-21'")
+	out := asked(t, days...)
+	packed := regexp.MustCompile(`^packed 2026-11-21: 273 rows, [0-9.]+ KiB to [0-9.]+ KiB, in [0-9.]+ m?s\nskipped 2020.*\n` +
+		`skipped 2026-11-22: .*\n$`)
+	if !packed.MatchString(out) {
+		t.Error(out)
+	}
+	if out := asked(t, "db", "pack", "--older-than", "9y"); !strings.HasPrefix(out, "no day to pack: ") {
+		t.Error(out)
+	}
 }

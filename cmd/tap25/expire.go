@@ -47,7 +47,7 @@ func dbExpire() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if retention != "" {
 				if cfg.Retention, err = store.ParseRetention(retention); err != nil {
-					return &usageError{err}
+					return &usageError{fmt.Errorf("--retention: %w", err)}
 				}
 			} else if cfg.Change {
 				return &usageError{errors.New("--change-retention stores a retention: give it with --retention")}

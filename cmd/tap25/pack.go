@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,13 +46,9 @@ func dbPack() *cobra.Command {
 			}
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
 				packed, err := db.PackDays(ctx, cfg)
-				for _, d := range packed {
-					if d.Busy != nil {
-						fmt.Fprintf(cmd.OutOrStdout(), "skipped %s: %v\n", d.Day.Format(time.DateOnly), d.Busy)
-						continue
-					}
-					fmt.Fprintf(cmd.OutOrStdout(), "packed %s: %s rows, %s to %s, in %s\n", d.Day.Format(time.DateOnly),
-						numeral.Grouped(d.Rows), report.Bytes(d.Before), report.Bytes(d.After), report.Span(d.Took))
+				printPacked(cmd.OutOrStdout(), packed)
+				if err == nil {
+					printNotPacked(cmd.OutOrStdout(), packed, days, older)
 				}
 				return err
 			})
@@ -59,4 +57,29 @@ func dbPack() *cobra.Command {
 	dbFlag(cmd.Flags(), &dsn)
 	cmd.Flags().StringVar(&older, "older-than", "7d", "how old a day is at least, such as 7d or 1mo, if no day is named")
 	return cmd
+}
+
+func printPacked(w io.Writer, packed []store.PackedDay) {
+	for _, d := range packed {
+		if d.Busy != nil {
+			fmt.Fprintf(w, "skipped %s: %v\n", d.Day.Format(time.DateOnly), d.Busy)
+			continue
+		}
+		fmt.Fprintf(w, "packed %s: %s rows, %s to %s, in %s\n", d.Day.Format(time.DateOnly), numeral.Grouped(d.Rows),
+			report.Bytes(d.Before), report.Bytes(d.After), report.Span(d.Took))
+	}
+}
+
+// printNotPacked names the days that were asked for and were not due. Without any, it reports that no day was due.
+func printNotPacked(w io.Writer, packed []store.PackedDay, named []time.Time, older string) {
+	for _, day := range named {
+		if !slices.ContainsFunc(packed, func(d store.PackedDay) bool { return d.Day.Equal(day) }) {
+			fmt.Fprintf(w, "skipped %s: it has no unpacked rows, is not over, or got rows in the last ten minutes\n",
+				day.Format(time.DateOnly))
+		}
+	}
+	if len(packed) == 0 && len(named) == 0 {
+		fmt.Fprintf(w, "no day to pack: none that is older than %s has unpacked rows from more than ten minutes ago\n",
+			older)
+	}
 }
