@@ -191,13 +191,10 @@ static __noinline __u64 sum_of(CONTEXT *ctx, __u64 at, __u64 n)
 }
 
 // inspect finds out about a segment that plain has judged.
-static __noinline int inspect(CONTEXT *ctx)
+static __noinline int inspect(CONTEXT *ctx, struct look *l)
 {
 	__u8 *ip = (void *)(long)ctx->data + 14, *data_end = (void *)(long)ctx->data_end;
-	struct look *l = bpf_map_lookup_elem(&looks, &(__u32){ 0 });
 	struct flow f = {};
-	if (!l)
-		return 0;
 	l->index = 0;
 	l->headers = 14;
 	if (ip + 4 + 20 > data_end) // as in plain
@@ -252,10 +249,10 @@ static __noinline int inspect(CONTEXT *ctx)
 // examine returns what is found out about a segment that plain has judged; 0 if no payload may stay.
 INLINE struct look *examine(CONTEXT *ctx)
 {
-	if (!bodies)
-		return 0;
-	inspect(ctx);
-	return bpf_map_lookup_elem(&looks, &(__u32){ 0 });
+	struct look *l = bodies ? bpf_map_lookup_elem(&looks, &(__u32){ 0 }) : 0;
+	if (l)
+		inspect(ctx, l);
+	return l;
 }
 
 INLINE int stays(struct look *l)

@@ -24,13 +24,13 @@ func newFlowTable[T comparable](key func(T) *tuple) flowTable[T] {
 	return flowTable[T]{key: key, seed: maphash.MakeSeed(), slots: make([]flowSlot[T], leastSlots)}
 }
 
-// find returns the slot of a tuple, or the unused one where it would be.
-func (f *flowTable[T]) find(k *tuple) (hash uint32, at *flowSlot[T]) {
+// find returns the index of the slot of a tuple, or of the unused one where it would be.
+func (f *flowTable[T]) find(k *tuple) (hash, at uint32) {
 	var unused T
 	hash = uint32(maphash.Comparable(f.seed, *k))
-	for i := hash; ; i++ {
-		at = &f.slots[i&uint32(len(f.slots)-1)]
-		if at.at == unused || at.hash == hash && f.key(at.at).is(k) {
+	mask := uint32(len(f.slots) - 1)
+	for at = hash & mask; ; at = (at + 1) & mask {
+		if s := &f.slots[at]; s.at == unused || s.hash == hash && f.key(s.at).is(k) {
 			return hash, at
 		}
 	}
@@ -39,7 +39,7 @@ func (f *flowTable[T]) find(k *tuple) (hash uint32, at *flowSlot[T]) {
 // get returns the T of a tuple, the zero T if there is none.
 func (f *flowTable[T]) get(k *tuple) T {
 	_, at := f.find(k)
-	return at.at
+	return f.slots[at].at
 }
 
 // put has the tuple of x lead to it.
@@ -49,10 +49,10 @@ func (f *flowTable[T]) put(x T) {
 		f.grow()
 	}
 	hash, at := f.find(f.key(x))
-	if at.at == unused {
+	if f.slots[at].at == unused {
 		f.n++
 	}
-	*at = flowSlot[T]{hash, x}
+	f.slots[at] = flowSlot[T]{hash, x}
 }
 
 func (f *flowTable[T]) grow() {
@@ -73,14 +73,12 @@ func (f *flowTable[T]) grow() {
 	}
 }
 
-// drop empties the slot of a tuple, and moves those that it had displaced back towards their places.
+// drop empties the slot of a tuple, which must have one, and moves those that it had displaced back towards their
+// places.
 func (f *flowTable[T]) drop(k *tuple) {
 	var unused T
 	mask := uint32(len(f.slots) - 1)
-	gap := uint32(maphash.Comparable(f.seed, *k)) & mask
-	for !f.key(f.slots[gap].at).is(k) {
-		gap = (gap + 1) & mask
-	}
+	_, gap := f.find(k)
 	for i := (gap + 1) & mask; f.slots[i].at != unused; i = (i + 1) & mask {
 		if home := f.slots[i].hash & mask; (i-home)&mask >= (i-gap)&mask {
 			f.slots[gap], gap = f.slots[i], i

@@ -117,9 +117,10 @@ func (h *history) at(off, end int64) []byte {
 // kernel each whole segment is compared, by its digest.
 func (h *history) differs(key *decode.DigestKey, off int64, data []byte) bool {
 	for _, u := range h.unseen[h.search(off):] {
-		if from := u.off - off; u.end() > off+int64(len(data)) {
+		if u.end() > off+int64(len(data)) {
 			break
-		} else if from >= 0 && key.Digest(data[from:][:u.n]) != u.digest {
+		}
+		if u.off >= off && key.Digest(data[u.off-off:][:u.n]) != u.digest {
 			return true
 		}
 	}

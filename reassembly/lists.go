@@ -13,7 +13,6 @@ type connLists struct {
 	recent chain // the one with the latest segment first
 	ended  chain // closed or reset, the latest first, unless it is in a tomb
 	graves *graves
-	buried chain // the link of connections that were made again of tombs leads here; it has no list
 	drowsy *conn // closed, the one of the latest segment, unless it was removed
 
 	sleepless bool // for tests: there are no tombs
@@ -77,7 +76,7 @@ func (l *connLists) remove(c *conn, ended bool) {
 	l.update(c)
 	if c.grave != 0 {
 		l.graves.remove(c.grave)
-		c.listed = link{}
+		c.grave = 0
 	} else {
 		c.listed.in.remove(c)
 	}

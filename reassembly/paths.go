@@ -116,7 +116,7 @@ func (l *connLists) forget(c *conn) {
 }
 
 // removed reports that the connection was forgotten.
-func (c *conn) removed() bool { return c.listed.in == nil }
+func (c *conn) removed() bool { return c.listed.in == nil && c.grave == 0 }
 
 // locate finds the connection of a segment, nil if there is none yet. These are tried, in this order:
 //

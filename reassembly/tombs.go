@@ -167,7 +167,7 @@ func (l *connLists) wake(k *tuple) *conn {
 func (l *connLists) raise(x grave) *conn {
 	c := l.shared.emptyConn()
 	l.graves.at(x).restore(c)
-	c.open, c.odd, c.grave, c.listed.in = &l.shared.none, &nothingOdd, x, &l.buried
+	c.open, c.odd, c.grave = &l.shared.none, &nothingOdd, x
 	l.graves.table.drop(&c.key)
 	l.graves.awake[x] = c
 	l.conns.put(c)
@@ -233,7 +233,7 @@ func (l *connLists) conn(at place) *conn {
 }
 
 // inEnded reports whether a connection is among those that have ended.
-func (l *connLists) inEnded(c *conn) bool { return c.listed.in == &l.ended || c.listed.in == &l.buried }
+func (l *connLists) inEnded(c *conn) bool { return c.listed.in == &l.ended || c.grave != 0 }
 
 // remembered is how many connections that have ended are remembered.
 func (l *connLists) remembered() int { return l.ended.n + l.graves.n }

@@ -177,7 +177,6 @@ func canaryReplay(t *testing.T, what string, capture []byte, want int, args ...s
 		checkSums(t, diag.String())
 	}
 	checkClean(t, what+": rows", out.Bytes(), canary)
-	checkClean(t, what+": standard error", diag.Bytes(), canary, pigeon)
 	rows := jsonLines(t, out.Bytes())
 	out.Reset()
 	if status := run(t.Context(), []string{"explain", "-"}, bytes.NewReader(capture), &out, &diag); status != want ||
@@ -185,6 +184,7 @@ func canaryReplay(t *testing.T, what string, capture []byte, want int, args ...s
 		t.Errorf("%s: explain has another number of rows than %d: status %d, %s", what, len(rows), status, out.String())
 	}
 	checkClean(t, what+": explanation", out.Bytes(), canary, pigeon)
+	checkClean(t, what+": standard error", diag.Bytes(), canary, pigeon)
 	return rows
 }
 

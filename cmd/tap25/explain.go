@@ -47,7 +47,8 @@ func explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg := replay.Config{Reassembly: assembly, Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout()}
+			cfg := replay.Config{Reassembly: assembly, Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(),
+				Stderr: cmd.ErrOrStderr()}
 			err = replay.Explain(cmd.Context(), &cfg, args[0], only)
 			if err != nil && !errors.Is(err, replay.ErrInterrupted) {
 				err = fmt.Errorf("explain: %w", err)

@@ -17,11 +17,13 @@ import (
 
 // Explain writes the dialogues of a capture file to cfg.Stdout, as they were read: each command with the code of its
 // reply, octets that were lost, and rows with their outcome and flags; of one session alone unless it is nil. It writes
-// no address and nothing of a message.
+// no address and nothing of a message. If there is nothing to write, it reports why to cfg.Stderr.
 func Explain(ctx context.Context, cfg *Config, path string, session *int64) error {
 	w := bufio.NewWriter(cfg.Stdout)
+	lines, frames := 0, int64(0)
 	line := func(of int64, format string, args ...any) {
 		if session == nil || *session == of {
+			lines++
 			fmt.Fprintf(w, "%20d  "+format+"\n", append([]any{of}, args...)...) // Flush has the error
 		}
 	}
@@ -39,6 +41,7 @@ func Explain(ctx context.Context, cfg *Config, path string, session *int64) erro
 	var f capture.Frame
 	err := files.Next(&f)
 	for ; err == nil && ctx.Err() == nil; err = files.Next(&f) {
+		frames++
 		a.Frame(f.Time, f.LinkType, f.Data, f.Length)
 		if _, failed := w.Write(nil); failed != nil {
 			break // the next Flush returns it
@@ -53,9 +56,23 @@ func Explain(ctx context.Context, cfg *Config, path string, session *int64) erro
 	case errors.Is(flushed, syscall.EPIPE): // the reader has enough
 		return nil
 	case err == nil || err == io.EOF:
+		if lines == 0 {
+			fmt.Fprintln(cfg.Stderr, "tap25: "+unexplained(frames, a.Stats(), session))
+		}
 		return flushed
 	}
 	return err
+}
+
+// unexplained says why there is no line.
+func unexplained(frames int64, t reassembly.Stats, session *int64) string {
+	switch text := unwatched(frames, &t); {
+	case text != "":
+		return text
+	case session != nil:
+		return fmt.Sprintf("no SMTP dialogue of the input has session_id %d", *session)
+	}
+	return "no SMTP dialogue could be read from the packets of the watched ports"
 }
 
 // stepText is a step in words.

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -9,25 +10,25 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"tap25/reassembly"
 )
 
 const cases = "../../../testdata/cases/"
 
-func explained(t *testing.T, path string, session *int64) string {
+// explained returns what Explain writes to standard output, and to standard error.
+func explained(t *testing.T, path string, session *int64) (lines, diag string) {
 	t.Helper()
-	var out bytes.Buffer
-	if err := Explain(t.Context(), &Config{Reassembly: reassembly.Config{}, Stdout: &out}, path, session); err != nil {
+	var out, errs bytes.Buffer
+	if err := Explain(t.Context(), &Config{Stdout: &out, Stderr: &errs}, path, session); err != nil {
 		t.Fatal(err)
 	}
-	return out.String()
+	return out.String(), errs.String()
 }
 
 // TestExplain_ShowsWhatALossHasHidden has the lines by the case: a reply to RCPT of 24 octets is missing.
 func TestExplain_ShowsWhatALossHasHidden(t *testing.T) {
 	const capture = cases + "loss/loss-server-reply-to-rcpt.pcap"
-	got := regexp.MustCompile(`(?m)^ *-?\d+  .{27}  `).ReplaceAllString(explained(t, capture, nil), "")
+	lines, diag := explained(t, capture, nil)
+	got := regexp.MustCompile(`(?m)^ *-?\d+  .{27}  `).ReplaceAllString(lines, "")
 	const want = `greeting         220
 EHLO or HELO     250
 MAIL             250
@@ -38,12 +39,36 @@ end of data      250
 row of mail 1    unknown, gap
 QUIT             221
 `
-	if got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+	if got != want || diag != "" {
+		t.Errorf("got\n%s\nwant\n%s\nstandard error has %q", got, want, diag)
 	}
-	another := int64(1)
-	if out := explained(t, capture, &another); out != "" {
-		t.Errorf("another session: %s", out)
+}
+
+// TestExplain_ReportsWhyThereIsNothing has a session_id of no session, and a capture that ends after a SYN.
+// missing.txtar has captures of other ports.
+func TestExplain_ReportsWhyThereIsNothing(t *testing.T) {
+	const capture = cases + "loss/loss-server-reply-to-rcpt.pcap"
+	whole, err := os.ReadFile(capture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const header, record = 24, 16 // octets, of pcap
+	first := header + record + binary.LittleEndian.Uint32(whole[header+8:])
+	syn := filepath.Join(t.TempDir(), "syn.pcap")
+	if err := os.WriteFile(syn, whole[:first], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path    string
+		session *int64
+		want    string
+	}{
+		{capture, new(int64(1)), "tap25: no SMTP dialogue of the input has session_id 1\n"},
+		{syn, nil, "tap25: no SMTP dialogue could be read from the packets of the watched ports\n"},
+	} {
+		if out, diag := explained(t, c.path, c.session); out != "" || diag != c.want {
+			t.Errorf("%s: %q, and on standard error %q, want %q", filepath.Base(c.path), out, diag, c.want)
+		}
 	}
 }
 
@@ -80,7 +105,7 @@ func TestExplain_HasTheRowsOfEachCase(t *testing.T) {
 			decided = decided && row.Outcome != ""
 			want = append(want, strings.Join(append([]string{row.Outcome}, row.Flags...), ", "))
 		}
-		out := explained(t, path, nil)
+		out, _ := explained(t, path, nil)
 		for line := range strings.Lines(out) {
 			m := form.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 			if m == nil {

@@ -11,13 +11,9 @@ import (
 // verdict says in a line whether all mail of the input was read.
 func (s *Summary) verdict() (line string, whole bool) {
 	t := &s.Traffic
-	switch text := elsewhere(t); {
+	switch text := unwatched(s.Frames, t); {
 	case text != "":
 		return text, false
-	case s.Frames == 0:
-		return "the input holds no packet", false
-	case t.ToServers+t.FromServers == 0:
-		return "no packet is of a watched port; --port names others", false
 	case t.LostBytes > 0:
 		return missing(t), false
 	case t.Abandoned > 0 || s.Broken:
@@ -26,11 +22,22 @@ func (s *Summary) verdict() (line string, whole bool) {
 	return "all octets of all sessions were read", true
 }
 
-// elsewhere says on which other ports there is mail, if there is no packet of the watched ones.
-func elsewhere(t *reassembly.Stats) string {
+// unwatched says that no packet of the input is of a watched port, and where there is mail instead; "" if one is.
+func unwatched(frames int64, t *reassembly.Stats) string {
 	if t.ToServers+t.FromServers > 0 {
 		return ""
 	}
+	if text := elsewhere(t); text != "" {
+		return text
+	}
+	if frames == 0 {
+		return "the input holds no packet"
+	}
+	return "no packet is of a watched port; --port names others"
+}
+
+// elsewhere says on which ports that are not watched there is mail.
+func elsewhere(t *reassembly.Stats) string {
 	var ports, flags []string
 	encrypted := ""
 	if n := t.Elsewhere.ClientHellos; n > 0 {

@@ -24,10 +24,7 @@ func Listen(ctx context.Context, s *Settings, d time.Duration) (before, after *r
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, live.Close()) }()
-	var workers []*worker
-	for _, source := range live.Workers() {
-		workers = append(workers, newWorker(source, cfg, false, func() {}))
-	}
+	workers := newWorkers(live, cfg, func() {})
 	before = &report.Report{At: time.Now()}
 	err = readFor(ctx, d, live, workers)
 	after = reportOf(live, workers)

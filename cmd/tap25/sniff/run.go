@@ -20,7 +20,6 @@ import (
 	"tap25/cmd/tap25/page"
 	"tap25/cmd/tap25/report"
 	"tap25/cmd/tap25/scope"
-	"tap25/reassembly"
 	"tap25/store/stream"
 )
 
@@ -94,10 +93,7 @@ func Run(ctx context.Context, cfg *Config) (result error) {
 func (t *tap) begin(ctx context.Context) error {
 	cfg := t.cfg.Assembler
 	cfg.Emit = t.emit
-	cfg.DigestKey = (*reassembly.DigestKey)(t.live.DigestKey())
-	for _, source := range t.live.Workers() {
-		t.workers = append(t.workers, newWorker(source, cfg, t.cfg.Bodies, t.out.idle))
-	}
+	t.workers = newWorkers(t.live, cfg, t.out.idle)
 	if err := t.listen(); err != nil {
 		return err
 	}

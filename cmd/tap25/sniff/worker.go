@@ -23,8 +23,8 @@ const (
 // worker turns the frames of one ring into rows. Only its own goroutine touches fields that are not atomic.
 type worker struct {
 	next   func(*capture.Frame) error
-	ahead  func(bpf.Body) // called after each frame; nil: all frames are whole
-	marks  func() bpf.MarkCounts
+	ahead  func(bpf.Body)        // called after each frame; nil: no payload stays in the kernel
+	marks  func() bpf.MarkCounts // nil if ahead is
 	asm    *reassembly.Assembler
 	counts workerCounts
 	idle   func() // called when no frame waits
@@ -49,13 +49,18 @@ type workerCounts struct {
 // linkCounts counts the frames that came from one interface.
 type linkCounts struct{ Frames, Octets int64 }
 
-func newWorker(source *capture.Worker, cfg reassembly.Config, bodies bool, idle func()) *worker {
-	w := &worker{next: source.Next, asm: reassembly.New(cfg), idle: idle}
-	if bodies {
-		w.ahead, w.marks = source.Ahead, source.Marks
+// newWorkers makes a worker for each ring.
+func newWorkers(live *capture.Live, cfg reassembly.Config, idle func()) (workers []*worker) {
+	cfg.DigestKey = (*reassembly.DigestKey)(live.DigestKey())
+	for _, source := range live.Workers() {
+		w := &worker{next: source.Next, asm: reassembly.New(cfg), idle: idle}
+		if live.Bodies() {
+			w.ahead, w.marks = source.Ahead, source.Marks
+		}
+		w.publish(time.Now())
+		workers = append(workers, w)
 	}
-	w.publish(time.Now())
-	return w
+	return workers
 }
 
 // run returns when the source is stopped and empty, or fails. If late ends first, run leaves the frames that wait in
@@ -95,19 +100,18 @@ func (w *worker) run(late context.Context) error {
 	}
 }
 
-// read gives a frame to the Assembler, and back to the kernel where its sender is in a message.
+// read passes a frame to the Assembler. If payloads may stay in the kernel, it then tells the source how far the sender
+// is within a message.
 func (w *worker) read(f *capture.Frame) {
-	if w.ahead == nil {
-		w.asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
-		return
-	}
 	if f.Unseen.Octets > 0 {
 		u := reassembly.Unseen(f.Unseen)
 		w.asm.Headers(f.Time, f.LinkType, f.Data, f.Length, &u)
 	} else {
 		w.asm.Frame(f.Time, f.LinkType, f.Data, f.Length)
 	}
-	w.ahead(bpf.Body(w.asm.BodyAhead()))
+	if w.ahead != nil {
+		w.ahead(bpf.Body(w.asm.BodyAhead()))
+	}
 }
 
 func (w *worker) end(late context.Context) {
