@@ -1696,34 +1696,15 @@ CREATE OR REPLACE FUNCTION tap25.case_leaves(access bigint)
 AS $function$
 #variable_conflict use_column
 declare
-    asked   constant tap25.accesses := tap25_internal.answered(access);
-    by_load constant text := tap25_internal.load_column();
-    rows    constant text := tap25_internal.row_columns('e.') || case when tap25_internal.is_distributed() then ', e.entered' else '' end;
-    its     record;
-    first   timestamptz;
-    last    timestamptz;
-    found_  bigint[];
-    sensors text[];
-    xids    xid[];
+    asked  constant tap25.accesses := tap25_internal.answered(access);
+    its    record;
+    found_ bigint[];
 begin
     for its in select (r.seen_at at time zone 'UTC')::date as day, array_agg(r.seen_at) as times, array_agg(r.session_id) as sessions
         from tap25_internal.case_rows(asked.warrant_ids, asked.asked_since, asked.asked_before, asked.asked_target) r group by 1
     loop
-        first := its.day::timestamp at time zone 'UTC';
-        last := (its.day + 1)::timestamp at time zone 'UTC';
         if tap25_internal.has_partition(its.day) then
-            execute format('select array_agg(x.sensor), array_agg(x.load) from (
-                    select distinct e.sensor, e.%I as load from unnest($1, $2) w (seen_at, session_id)
-                    join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= $3 and e.seen_at < $4) x', by_load)
-                into sensors, xids using its.times, its.sessions, first, last;
-            found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
-                join tap25.links l on l.sensor = x.sensor and l.xid = x.load and daterange(l.first_day, l.last_day, '[]') @> its.day);
-            select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
-            return query execute format('select l.body, l.signature, k.public_key, $6, g.leaves
-                from (select e.sensor, e.%1$I as load, string_agg(tap25_internal.leaf(row(%2$s)::tap25_internal.envelopes), '''') as leaves from unnest($1, $2) x (sensor, load)
-                      join tap25_internal.envelopes e on e.sensor = x.sensor and e.%1$I = x.load and e.seen_at >= $3 and e.seen_at < $4 group by 1, 2) g
-                join tap25.links l on l.sensor = g.sensor and l.xid = g.load and l.id = any ($5) join tap25.keys k on k.id = l.key', by_load, rows)
-                using sensors, xids, first, last, found_, its.day;
+            return query select d.body, d.signature, d.public_key, its.day, d.leaves from tap25_internal.day_leaves(its.day, its.times, its.sessions) d;
         end if;
         continue when not tap25_internal.is_packed(its.day);
         -- OFFSET 0: each block is unpacked once, whatever it is joined with.
@@ -4239,6 +4220,37 @@ AS $function$
         where to_regclass(format('tap25_internal.%I', tap25_internal.partition_name(day) || '_' || w || '_idx')) is not null), 'bucket')
 $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.day_leaves(which date, times timestamp with time zone[], sessions bigint[])
+ RETURNS TABLE(body bytea, signature bytea, public_key bytea, leaves bytea)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+#variable_conflict use_column
+declare
+    by_load constant text := tap25_internal.load_column();
+    leaf    constant text := tap25_internal.leaf_of('e.');
+    first   constant timestamptz := which::timestamp at time zone 'UTC';
+    last    constant timestamptz := (which + 1)::timestamp at time zone 'UTC';
+    found_  bigint[];
+    sensors text[];
+    xids    xid[];
+begin
+    execute format('select array_agg(x.sensor), array_agg(x.load) from (
+            select distinct e.sensor, e.%I as load from unnest($1, $2) w (seen_at, session_id)
+            join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= $3 and e.seen_at < $4) x', by_load)
+        into sensors, xids using times, sessions, first, last;
+    found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
+        join tap25.links l on l.sensor = x.sensor and l.xid = x.load and daterange(l.first_day, l.last_day, '[]') @> which);
+    select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
+    return query execute format('select l.body, l.signature, k.public_key, g.leaves
+        from (select e.sensor, e.%1$I as load, string_agg(%2$s, '''') as leaves from unnest($1, $2) x (sensor, load)
+              join tap25_internal.envelopes e on e.sensor = x.sensor and e.%1$I = x.load and e.seen_at >= $3 and e.seen_at < $4 group by 1, 2) g
+        join tap25.links l on l.sensor = g.sensor and l.xid = g.load and l.id = any ($5) join tap25.keys k on k.id = l.key', by_load, leaf)
+        using sensors, xids, first, last, found_;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.day_rows(which date)
  RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
  LANGUAGE sql
@@ -4570,7 +4582,8 @@ begin
         exception when undefined_table then
             continue;
         end;
-        bytes := bytes + tap25_internal.size_of(('tap25_internal.' || quote_ident(part))::regclass); -- Citus tells it before a change alone
+        -- Before keep_held: Citus does not report a size after the transaction has changed rows.
+        bytes := bytes + tap25_internal.size_of(('tap25_internal.' || quote_ident(part))::regclass);
         kept := kept + tap25_internal.keep_held(case when part = tap25_internal.partition_name(which) then 'tap25_internal.' || quote_ident(part)
             else tap25_internal.packed_rows(which) end, since, before, 'true');
         execute format('drop table tap25_internal.%I', part);
@@ -4608,7 +4621,7 @@ begin
     perform tap25_internal.check_retention(loaded_before);
     lock table tap25.holds in share row exclusive mode; -- nobody adds a hold meanwhile, or counts the same rows
     kept := tap25_internal.keep_held('tap25_internal.misdated', '-infinity', 'infinity', format('e.loaded_at < %L', loaded_before));
-    -- What was counted is what is deleted: a load's loaded_at is the beginning of its transaction, long after loaded_before.
+    -- No more than the counted rows is deleted below: a load that commits meanwhile has a later loaded_at.
     for gone in select (m.loaded_at at time zone 'UTC')::date as d, count(*) as n, sum(pg_column_size(m.*)) as size
         from tap25_internal.misdated m where m.loaded_at < loaded_before group by 1 order by 1
     loop
@@ -4646,7 +4659,7 @@ declare
     propagates constant text := coalesce(current_setting('citus.enable_ddl_propagation', true), 'on');
     t regclass;
 begin
-    -- The machines of a distributed database know the owner alone, who asks for everybody.
+    -- Citus must not repeat the grants on the workers: they know only the owner, as whom the coordinator asks them.
     perform set_config('citus.enable_ddl_propagation', 'off', true);
     perform tap25_internal.grant_roles_before_distribution();
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
@@ -5148,18 +5161,19 @@ CREATE OR REPLACE FUNCTION tap25_internal.keep_held(source text, since timestamp
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    columns constant text := tap25_internal.row_columns('');
-    of_load constant text := case when tap25_internal.is_distributed() then ', entered' else '' end;
+    columns constant text := (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+                              where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped);
     n       bigint := 0;
+    -- For each hold an expression that returns its id for a row that it concerns. Citus could not join rows with holds.
     tests   constant text := (
         select string_agg(format('case when tap25_internal.concerns(%L, %L, %L, %L, true, %L, %L, e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip,
             e.origin_ip, e.network) then %s::bigint end', h.mailbox, h.domain, h.network, h.seen_in, h.since, h.before, h.id), ', ' order by h.id)
         from tap25.holds h where h.dropped_at is null and h.until > now() and h.since < keep_held.before and h.before > keep_held.since);
 begin
     if tests is not null then
-        execute format('insert into tap25_internal.held (%1$s%2$s, hold_ids) select %1$s%2$s, ids from (
-                select e.*, array_remove(array[%3$s], null) as ids from %4$s e where %5$s) e
-            where ids <> ''{}''', columns, of_load, tests, source, filter);
+        execute format('insert into tap25_internal.held (%1$s, hold_ids) select %1$s, ids from (
+                select e.*, array_remove(array[%2$s], null) as ids from %3$s e where %4$s) e
+            where ids <> ''{}''', columns, tests, source, filter);
         get diagnostics n = row_count;
     end if;
     return n;
@@ -5214,6 +5228,16 @@ AS $function$
         convert_to(e.envid, 'UTF8'), convert_to(e.orcpt, 'UTF8'), convert_to(e.tls_server_name, 'UTF8'), inet_send(e.origin_ip),
         convert_to(e.network, 'UTF8'), int2send(e.origin_port), int2send(e.origin_by)]) with ordinality u (f, n) $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.leaf_of(prefix text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select format('tap25_internal.leaf(row(%s)::tap25_internal.envelopes)',
+        tap25_internal.row_columns(prefix) || case when tap25_internal.is_distributed() then ', ' || prefix || 'entered' else '' end)
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.leave_regions()
  RETURNS void
  LANGUAGE plpgsql
@@ -5238,8 +5262,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.leaves_query(source text, condition te
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-    select format('select (t.seen_at at time zone ''UTC'')::date, tap25_internal.leaf(row(%s)::tap25_internal.envelopes) from tap25_internal.%I t where %s',
-        tap25_internal.row_columns('t.') || case when tap25_internal.is_distributed() then ', t.entered' else '' end, source, condition)
+    select format('select (t.seen_at at time zone ''UTC'')::date, %s from tap25_internal.%I t where %s', tap25_internal.leaf_of('t.'), source, condition)
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.let_roles_connect()
@@ -6213,7 +6236,7 @@ AS $function$
 declare
     columns constant text := tap25_internal.row_columns('');
 begin
-    if not tap25_internal.make_arrivals() then -- it looks whose tables they are
+    if not tap25_internal.make_arrivals() then -- checks that the session has not put tables of its own in their place
         return;
     end if;
     execute format('insert into tap25_internal.envelopes (%1$s, entered) select %1$s, xmin from pg_temp.arrivals', columns);
@@ -6517,7 +6540,7 @@ begin
     if tap25_internal.is_distributed() then
         begin
             execute 'select citus_total_relation_size(logicalrelid) from pg_dist_partition where logicalrelid = $1' into bytes using which;
-        exception when internal_error then -- dropped meanwhile
+        exception when internal_error then -- another session has dropped the table
         end;
     end if;
     return coalesce(bytes, pg_total_relation_size(which));
@@ -7511,6 +7534,7 @@ COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows tha
 COMMENT ON FUNCTION tap25_internal.coverage_over(interval) IS 'Days that are over, and the sensors whose coverage of them this login may pack, with the chain that signs it. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) IS 'Notes the first and the last day of the rows of segments that the same transaction has entered in loads. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.day_bucket(date) IS 'Returns the name of the function that a day''s indexes of addresses call. A wrong answer would cost time only.';
+COMMENT ON FUNCTION tap25_internal.day_leaves(date,timestamp with time zone[],bigint[]) IS 'The part of case_leaves about a day that is not packed.';
 COMMENT ON FUNCTION tap25_internal.day_rows(date) IS 'Returns the rows of a packed day, with their times apart.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_to_pack(interval,interval) IS 'Returns the days before today that are older than a number of days, into which nothing was loaded for some time, and that have rows that are not packed. For sensors and administrators.';
@@ -7564,6 +7588,7 @@ COMMENT ON FUNCTION tap25_internal.kept_from() IS 'Returns the first day that th
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
 COMMENT ON FUNCTION tap25_internal.leaf(tap25.coverage) IS 'The leaf of a record of coverage in a tree of evidence.';
 COMMENT ON FUNCTION tap25_internal.leaf(tap25_internal.envelopes) IS 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
+COMMENT ON FUNCTION tap25_internal.leaf_of(text) IS 'Returns the expression of the leaf of a row, whose columns have a prefix.';
 COMMENT ON FUNCTION tap25_internal.leave_regions() IS 'Closes this session''s connections to regions.';
 COMMENT ON FUNCTION tap25_internal.leaves_query(text,text) IS 'Returns the query of the days and leaves of rows that are aside.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';

@@ -845,13 +845,19 @@ begin
     return query execute format(question, 'mail_aside') || replace(condition, '{bucket}', 'tap25_internal.bucket') using value, first, behind;
 end $$;
 
-create or replace function tap25_internal.partitions() returns table (day date, bytes bigint) language sql stable
-begin atomic
-    select to_date(right(c.relname, 8), 'YYYYMMDD'), sum(pg_total_relation_size(c.oid))::bigint
-    from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
-    where i.inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass) and c.relname ~ '^(envelopes|blocks)_\d{8}$'
-    group by 1;
-end;
+create function tap25_internal.size_of(which regclass) returns bigint language sql stable security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+    select pg_total_relation_size(which)
+$$;
+
+-- With its owner's rights: the login of a logical copy may call it, but not size_of.
+create or replace function tap25_internal.partitions() returns table (day date, bytes bigint) language sql stable security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+    select to_date(right(c.relname, 8), 'YYYYMMDD'), sum(tap25_internal.size_of(c.oid))::bigint
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass) and c.relname ~ '^(envelopes|blocks)_[0-9]{8}$'
+    group by 1
+$$;
 
 create or replace function tap25_internal.ensure_partition(day date) returns text language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
@@ -876,44 +882,51 @@ set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 
 $$;
 
 create or replace function tap25_internal.ends(out oldest timestamptz, out newest timestamptz, out held bigint, out misdated bigint)
-language sql stable security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-    with days as (select min(day) as oldest, max(day) as newest, min(day)::timestamp at time zone 'UTC' as first, max(day)::timestamp at time zone 'UTC' as last
-        from tap25_internal.days where rows > 0)
-    select least((select min(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.first and e.seen_at < d.first + interval '1 day'),
-               (select min(b.first_at) from tap25_internal.blocks b where b.day = d.oldest)),
-           greatest((select max(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.last and e.seen_at < d.last + interval '1 day'),
-               (select max(b.last_at) from tap25_internal.blocks b where b.day = d.newest)),
-           (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated)
-    from days d
-$$;
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+declare
+    first_day constant date := (select min(d.day) from tap25_internal.days d where d.rows > 0);
+    last_day  constant date := (select max(d.day) from tap25_internal.days d where d.rows > 0);
+    first     constant timestamptz := first_day::timestamp at time zone 'UTC';
+    last      constant timestamptz := last_day::timestamp at time zone 'UTC';
+begin
+    select min(e.seen_at) into oldest from tap25_internal.envelopes e where e.seen_at >= first and e.seen_at < first + interval '1 day';
+    select max(e.seen_at) into newest from tap25_internal.envelopes e where e.seen_at >= last and e.seen_at < last + interval '1 day';
+    oldest := least(oldest, (select min(b.first_at) from tap25_internal.blocks b where b.day = first_day));
+    newest := greatest(newest, (select max(b.last_at) from tap25_internal.blocks b where b.day = last_day));
+    select count(*) into held from tap25_internal.held;
+    select count(*) into misdated from tap25_internal.misdated;
+end $$;
 
 -- The rows of a packed day, as the source of another query.
 create function tap25_internal.packed_rows(which date) returns text language sql immutable
 return format('(select (p.e).* from tap25_internal.blocks k cross join lateral tap25_internal.unpack(k) p where k.day = %L)', which);
 
 drop function tap25_internal.keep_held;
-create function tap25_internal.keep_held(source text, since timestamptz, before timestamptz, filter text) returns bigint language plpgsql
-security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+create function tap25_internal.keep_held(source text, since timestamptz, before timestamptz, filter text) returns bigint language plpgsql security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
-    columns text := (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
-                     where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped);
-    n bigint := 0;
-    active bigint[] := (select array_agg(h.id) from tap25.holds h where h.dropped_at is null and h.until > now()
-                        and h.since < keep_held.before and h.before > keep_held.since);
+    columns constant text := (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+                              where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped);
+    n       bigint := 0;
+    -- For each hold an expression that returns its id for a row that it concerns. Citus could not join rows with holds.
+    tests   constant text := (
+        select string_agg(format('case when tap25_internal.concerns(%L, %L, %L, %L, true, %L, %L, e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip,
+            e.origin_ip, e.network) then %s::bigint end', h.mailbox, h.domain, h.network, h.seen_in, h.since, h.before, h.id), ', ' order by h.id)
+        from tap25.holds h where h.dropped_at is null and h.until > now() and h.since < keep_held.before and h.before > keep_held.since);
 begin
-    if active is not null then
-        execute format('insert into tap25_internal.held (%1$s, hold_ids) select %1$s, ids from %2$s e cross join lateral (
-                select array_agg(h.id order by h.id) as ids from tap25.holds h where h.id = any ($1) and
-                tap25_internal.concerns(h.mailbox, h.domain, h.network, h.seen_in, true, h.since, h.before,
-                    e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip, e.origin_ip, e.network)
-            ) h where ids is not null and %3$s', columns, source, filter) using active;
+    if tests is not null then
+        execute format('insert into tap25_internal.held (%1$s, hold_ids) select %1$s, ids from (
+                select e.*, array_remove(array[%2$s], null) as ids from %3$s e where %4$s) e
+            where ids <> ''{}''', columns, tests, source, filter);
         get diagnostics n = row_count;
     end if;
     return n;
 end $$;
 
 create or replace function tap25_internal.expire_day(which date, version text) returns table (rows bigint, bytes bigint, kept bigint)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
     since  constant timestamptz := which::timestamp at time zone 'UTC';
     before constant timestamptz := (which + 1)::timestamp at time zone 'UTC';
@@ -930,9 +943,10 @@ begin
         exception when undefined_table then
             continue;
         end;
+        -- Before keep_held: Citus does not report a size after the transaction has changed rows.
+        bytes := bytes + tap25_internal.size_of(('tap25_internal.' || quote_ident(part))::regclass);
         kept := kept + tap25_internal.keep_held(case when part = tap25_internal.partition_name(which) then 'tap25_internal.' || quote_ident(part)
             else tap25_internal.packed_rows(which) end, since, before, 'true');
-        bytes := bytes + pg_total_relation_size('tap25_internal.' || quote_ident(part));
         execute format('drop table tap25_internal.%I', part);
         rows := coalesce((select sum(d.rows) from tap25_internal.days d where d.day = which), 0);
     end loop;
@@ -1006,33 +1020,41 @@ begin
     on conflict (day) do update set tried = excluded.tried, users = excluded.users;
 end $$;
 
+-- The leaves of the segments that have one of some rows of a day that is not packed.
+create function tap25_internal.day_leaves(which date, times timestamptz[], sessions bigint[])
+returns table (body bytea, signature bytea, public_key bytea, leaves bytea) language plpgsql stable
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+declare
+    first constant timestamptz := which::timestamp at time zone 'UTC';
+    last  constant timestamptz := (which + 1)::timestamp at time zone 'UTC';
+begin
+    return query
+    with segments as materialized (
+        select distinct l.id from unnest(times, sessions) w (seen_at, session_id)
+        join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
+        join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and daterange(l.first_day, l.last_day, '[]') @> which
+    )
+    select l.body, l.signature, k.public_key, string_agg(tap25_internal.leaf(e), '')
+    from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
+    join tap25_internal.envelopes e on e.sensor = l.sensor and e.xmin = l.xid and e.seen_at >= first and e.seen_at < last
+    group by l.id, k.id;
+end $$;
+
 create or replace function tap25.case_leaves(access bigint) returns table (body bytea, signature bytea, public_key bytea, day date, leaves bytea)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_column
 declare
-    asked constant tap25.accesses := tap25_internal.answered(access);
-    its   record;
-    first timestamptz;
-    last  timestamptz;
+    asked  constant tap25.accesses := tap25_internal.answered(access);
+    its    record;
     found_ bigint[];
 begin
     for its in select (r.seen_at at time zone 'UTC')::date as day, array_agg(r.seen_at) as times, array_agg(r.session_id) as sessions
         from tap25_internal.case_rows(asked.warrant_ids, asked.asked_since, asked.asked_before, asked.asked_target) r group by 1
     loop
-        first := its.day::timestamp at time zone 'UTC';
-        last := (its.day + 1)::timestamp at time zone 'UTC';
         if tap25_internal.has_partition(its.day) then
-            return query
-            with segments as materialized (
-                select distinct l.id from unnest(its.times, its.sessions) w (seen_at, session_id)
-                join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
-                join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and daterange(l.first_day, l.last_day, '[]') @> its.day
-            )
-            select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(e), '')
-            from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
-            join tap25_internal.envelopes e on e.sensor = l.sensor and e.xmin = l.xid and e.seen_at >= first and e.seen_at < last
-            group by l.id, k.id;
+            return query select d.body, d.signature, d.public_key, its.day, d.leaves from tap25_internal.day_leaves(its.day, its.times, its.sessions) d;
         end if;
         continue when not tap25_internal.is_packed(its.day);
         -- OFFSET 0: each block is unpacked once, whatever it is joined with.
@@ -1057,7 +1079,7 @@ revoke execute on function tap25_internal.is_packed, tap25_internal.pack_block, 
     tap25_internal.bit_positions, tap25_internal.blocks_with, tap25_internal.skip_statistics, tap25_internal.unpack, tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of, tap25_internal.as_mail,
     tap25_internal.packed_about, tap25_internal.day_rows, tap25_internal.blocks_name, tap25_internal.count_addresses, tap25_internal.show_packed,
     tap25_internal.days_to_pack, tap25_internal.pack_rows, tap25_internal.index_blocks, tap25_internal.change_to_blocks,
-    tap25_internal.pack_day, tap25_internal.packed_rows, tap25_internal.keep_held from public;
+    tap25_internal.pack_day, tap25_internal.packed_rows, tap25_internal.keep_held, tap25_internal.size_of, tap25_internal.day_leaves from public;
 
 alter function tap25_internal.grant_roles() rename to grant_roles_before_packing;
 create function tap25_internal.grant_roles() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -1183,6 +1205,8 @@ comment on function tap25_internal.pack_rows is 'Packs a day in blocks of up to 
 comment on function tap25_internal.index_blocks is 'Notes which blocks have a value.';
 comment on function tap25_internal.change_to_blocks is 'Puts the blocks of a day in the place of its partition.';
 comment on function tap25_internal.pack_day is 'Packs a day that is over; returns how many rows, or null if there is nothing to pack or another session packs. Fails if somebody uses the day. For sensors and administrators.';
+comment on function tap25_internal.size_of is 'Returns the octets of a table with its indexes.';
+comment on function tap25_internal.day_leaves is 'The part of case_leaves about a day that is not packed.';
 comment on function tap25_internal.keep_held is 'Copies the rows of a source that holds concern to held, each once; returns how many. Called by expire_day and expire_misdated alone.';
 comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 comment on function tap25_internal.grant_roles_before_packing is 'The part of grant_roles that is older than packing.';
