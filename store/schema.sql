@@ -3614,6 +3614,7 @@ begin
         if fresh is null then
             mails := wanted;
         else
+            -- First the mails that begin these sessions. Then the others: up to such a mail, mail - nth sessions have begun.
             mails := array(select unnest(tap25_internal.bit_positions(fresh, wanted))
                 union all select b.mail from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back)) with ordinality b (mail, back, nth)
                 where b.mail - b.nth - b.back = any (wanted) order by 1);
@@ -5032,7 +5033,7 @@ begin
         select $1, $2, page, array_agg(((place & 65535) - 32768)::smallint),
             string_agg(repeat('0', ((place >> 16) - case when before_page = page then before >> 16 else $2 end)::integer) || '1', '')::bit varying
         from (select page, place, lag(page) over w as before_page, lag(place) over w as before from (
-            -- block and print in one number: they are sorted faster
+            -- The block's number and the print are one number, which is sorted faster than two.
             select distinct tap25_internal.print_page(hash, $3) as page, (number::bigint << 16) + tap25_internal.print_of(hash) + 32768 as place
             from %s b cross join lateral (
                 with addresses as (
@@ -6089,7 +6090,7 @@ begin
             with (toast_tuple_target = 8160)', name);
         perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
-    -- All at once: a cursor would keep the memory of the sort until the last block.
+    -- Where blocks begin is read at once: a cursor would keep the memory of the sort until the last block is packed.
     execute format('
         select array_agg(seen_at order by seen_at, row), array_agg(row order by seen_at, row)
         from (select seen_at, row, block is distinct from lag(block) over w as begins
@@ -6135,7 +6136,7 @@ begin
     end if;
     for p in select d.day, d.blocks from tap25_internal.blocks_with(hash, (since at time zone 'UTC')::date, (before at time zone 'UTC')::date) d
     loop
-        -- Not before: as_mail locks envelopes, and who has that lock keeps every day from being dropped.
+        -- Only after a day was found: as_mail locks envelopes, and that lock keeps every day from being dropped.
         question := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
             || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
         for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u) from tap25_internal.%I b
@@ -6709,7 +6710,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.unpack(b tap25_internal.blocks, kind t
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
-    -- Arrays whose elements have no fixed width: a variable keeps their places.
+    -- Arrays whose elements have no fixed width: a variable keeps them taken apart, so that no element is searched for.
     rcpt_to_raw     constant bytea[] := b.rcpt_to_raw;
     orcpt           constant text[]  := b.orcpt;
     mail_from_raw   constant bytea[] := b.mail_from_raw;
@@ -6722,7 +6723,7 @@ declare
     sensor          constant text[]  := b.sensor;
     network_        constant text[]  := b.network;
     addresses_      constant text[]  := b.addresses;
-    -- And what is used more than once.
+    -- Arrays and bits that are used more than once.
     rcpt            constant smallint[]  := b.rcpt;
     sender          constant smallint[]  := b.sender;
     fresh           constant bit varying := b.fresh || '';
@@ -6740,7 +6741,7 @@ begin
             b.mixed, b.odd_addresses, kind, value, network);
         if cardinality(positions) = 0 then
             return;
-        elsif cardinality(positions) < 200 then -- or else all addresses and queue IDs are found sooner than these
+        elsif cardinality(positions) < 200 then -- of more rows, all addresses and queue IDs are found sooner than some
             foreach i in array positions loop
                 m := coalesce(bit_count(substring(heads for i))::integer, i);
                 if m is distinct from mails[cardinality(mails)] then
@@ -6762,7 +6763,7 @@ begin
         addresses[case when numbers is null then a.rcpt[r.i] else array_position(numbers, a.rcpt[r.i]::integer) end],
         helo[p.i], queues[case when mails is null then m.i else array_position(mails, m.i) end], mail_from_raw[m.i], rcpt_to_raw[r.i],
         envid[m.i], orcpt[r.i], tls_server_name[p.i], origin_ip[p.i], network_[v.i], a.origin_port[s.i], a.origin_by[v.i])::tap25_internal.envelopes
-    -- What is joined with an empty array is decompressed once.
+    -- Concatenation with an empty array decompresses an array once. Otherwise each element that is taken would do so.
     from (select rcpt || '{}' as rcpt, sender || '{}' as sender, b.kind || '{}' as kind, b.at || '{}' as at, b.at_long || '{}' as at_long,
             b.back || '{}' as back, b.size || '{}' as size, b.size_long || '{}' as size_long,
             b.declared || '{}' as declared, b.declared_long || '{}' as declared_long, b.link || '{}' as link, b.session_id || '{}' as session_id,
@@ -7303,22 +7304,22 @@ COMMENT ON COLUMN tap25_internal.block_prints.day IS 'The UTC day.';
 COMMENT ON COLUMN tap25_internal.block_prints.first IS 'packs.first.';
 COMMENT ON COLUMN tap25_internal.block_prints.page IS 'Other bits of the hashes.';
 COMMENT ON COLUMN tap25_internal.block_prints.prints IS '16 bits of each hash.';
-COMMENT ON COLUMN tap25_internal.block_prints.blocks IS 'A set bit for each of prints, after a bit that is not set for each block that was left behind: the prints are in the order of their blocks, and the first block is that of first.';
+COMMENT ON COLUMN tap25_internal.block_prints.blocks IS 'A set bit for each of prints, which are in the order of their blocks. Each bit that is not set means that the prints after it are of the next block. The first block is first.';
 COMMENT ON TABLE tap25_internal.blocks IS 'Packed rows: a line is up to 8,000 rows of a day that follow one another in time. A partition for each packed day, blocks_YYYYMMDD. Numbers count from 1. docs/storage.md describes it.';
 COMMENT ON COLUMN tap25_internal.blocks.day IS 'The UTC day of the rows.';
 COMMENT ON COLUMN tap25_internal.blocks.number IS 'Number of the block within its day.';
 COMMENT ON COLUMN tap25_internal.blocks.rows IS 'Number of rows.';
 COMMENT ON COLUMN tap25_internal.blocks.first_at IS 'The least seen_at.';
 COMMENT ON COLUMN tap25_internal.blocks.last_at IS 'The greatest seen_at.';
-COMMENT ON COLUMN tap25_internal.blocks.heads IS 'A bit of each row: whether it is the first of a mail; null: each is.';
+COMMENT ON COLUMN tap25_internal.blocks.heads IS 'A bit for each row: set if it is the first of a mail. Null: each row is.';
 COMMENT ON COLUMN tap25_internal.blocks.rcpt IS 'Of each row: the number of rcpt_to among the addresses; 0: null.';
 COMMENT ON COLUMN tap25_internal.blocks.kind IS 'Of each row: which of the values of mail_no to lost_bytes are its; null: the first.';
 COMMENT ON COLUMN tap25_internal.blocks.rcpt_to_raw IS 'Of each row; null: all are null.';
 COMMENT ON COLUMN tap25_internal.blocks.orcpt IS 'Of each row; null: all are null.';
 COMMENT ON COLUMN tap25_internal.blocks.at IS 'Of each mail: microseconds from first_at to seen_at; null: at_long has them.';
 COMMENT ON COLUMN tap25_internal.blocks.at_long IS 'Like at, if one is beyond integer.';
-COMMENT ON COLUMN tap25_internal.blocks.fresh IS 'A bit of each mail: whether its session is the next one; null: each is.';
-COMMENT ON COLUMN tap25_internal.blocks.back IS 'Of each other mail: by how many its session comes before the last one so far.';
+COMMENT ON COLUMN tap25_internal.blocks.fresh IS 'A bit for each mail: set if it begins the next session. Null: each mail does.';
+COMMENT ON COLUMN tap25_internal.blocks.back IS 'Of each mail that begins no session: how many sessions have begun after its own.';
 COMMENT ON COLUMN tap25_internal.blocks.sender IS 'Of each mail: the number of mail_from among the addresses; 0: null.';
 COMMENT ON COLUMN tap25_internal.blocks.size IS 'Of each mail: message_bytes; -1: null. Null: size_long has them.';
 COMMENT ON COLUMN tap25_internal.blocks.size_long IS 'Like size, if one is beyond integer.';
@@ -7350,7 +7351,7 @@ COMMENT ON COLUMN tap25_internal.blocks.data_code IS 'data_code of each kind of 
 COMMENT ON COLUMN tap25_internal.blocks.flags IS 'flags of each kind of row.';
 COMMENT ON COLUMN tap25_internal.blocks.lost_bytes IS 'lost_bytes of each kind of row; null: all are null.';
 COMMENT ON COLUMN tap25_internal.blocks.links IS 'The links that sign the rows, tap25.links.id; null among them: rows that no link is of.';
-COMMENT ON COLUMN tap25_internal.blocks.queue_mails IS 'Of each form of queue IDs: a bit of each mail, whether its queue_id has that form; it is the next one of the form. Null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.queue_mails IS 'Of each form of queue IDs: a bit for each mail, set if its queue_id has that form. The n-th set bit belongs to the n-th queue ID of the form. Null: all are null.';
 COMMENT ON COLUMN tap25_internal.blocks.queue_kind IS 'Of each form of queue IDs: 1 hexadecimal, 2 letters and digits, 3 UUID, 4 any text.';
 COMMENT ON COLUMN tap25_internal.blocks.queue_length IS 'Of each form: the number of characters; 0 for text.';
 COMMENT ON COLUMN tap25_internal.blocks.queue_prefix IS 'Of each form: what all begin with, of the kinds 1 and 2.';
@@ -7494,7 +7495,7 @@ COMMENT ON FUNCTION tap25_internal.await_flush() IS 'Waits until what is committ
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
 COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';
-COMMENT ON FUNCTION tap25_internal.bit_positions(bit varying,integer[]) IS 'Returns where a string has set bits.';
+COMMENT ON FUNCTION tap25_internal.bit_positions(bit varying,integer[]) IS 'Returns the positions of the set bits of a string, of all or of some.';
 COMMENT ON FUNCTION tap25_internal.bits_for(bigint) IS 'Returns how many bits of a hash the indexes of a day of so many rows have.';
 COMMENT ON FUNCTION tap25_internal.block_addresses(text[],text[],integer[]) IS 'Returns addresses of a block, those of some numbers or all.';
 COMMENT ON FUNCTION tap25_internal.block_numbers(text,text,text[],integer,text[]) IS 'Returns the numbers of the addresses of a block that a question is about.';
@@ -7649,7 +7650,7 @@ COMMENT ON FUNCTION tap25_internal.set_volume(bigint) IS 'Sets for how many rows
 COMMENT ON FUNCTION tap25_internal.show_packed() IS 'Makes the view mail_packed.';
 COMMENT ON FUNCTION tap25_internal.size_of(regclass) IS 'Returns the octets of a table with its indexes, on all machines.';
 COMMENT ON FUNCTION tap25_internal.size_of_indexes(regclass) IS 'Returns the octets of a table''s indexes, on all machines.';
-COMMENT ON FUNCTION tap25_internal.skip_statistics(regclass) IS 'Keeps ANALYZE from the arrays of blocks.';
+COMMENT ON FUNCTION tap25_internal.skip_statistics(regclass) IS 'Has ANALYZE leave out the arrays of blocks.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';

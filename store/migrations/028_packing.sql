@@ -87,7 +87,7 @@ create table tap25_internal.making_blocks ();
 create function tap25_internal.is_packed(which date) returns boolean language sql stable
 return exists (select from tap25_internal.packs p where p.day = which);
 
--- Packs the rows of a day from one to the one before another into a block.
+-- Packs the rows of a day into a block: from a row up to another, which is not included.
 create function tap25_internal.pack_block(partition regclass, target regclass, which date, number integer, since timestamptz, first tid,
     before timestamptz, next tid, link_ids bigint[], link_sensors text[], link_xids xid[]) returns integer language plpgsql
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '16MB'
@@ -279,7 +279,7 @@ begin
             split_part(c.parts[c.k + 1], chr(10), 1) as local offset 0) a);
 end $$;
 
--- Where a string has set bits: all, or the n-th of them for each of some n, in their order.
+-- The positions of the set bits of a string: of all, or of the n-th set bit for each n of some numbers, in their order.
 create function tap25_internal.bit_positions(bits bit varying, numbers integer[] default null) returns integer[] language plpgsql immutable
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -335,7 +335,7 @@ returns table (mail integer, link bigint, e tap25_internal.envelopes)
 language plpgsql stable rows 8000 cost 1000000 set search_path = pg_catalog, pg_temp set enable_memoize = off
 set plan_cache_mode = force_generic_plan as $$
 declare
-    -- Arrays whose elements have no fixed width: a variable keeps their places.
+    -- Arrays whose elements have no fixed width: a variable keeps them taken apart, so that no element is searched for.
     rcpt_to_raw     constant bytea[] := b.rcpt_to_raw;
     orcpt           constant text[]  := b.orcpt;
     mail_from_raw   constant bytea[] := b.mail_from_raw;
@@ -348,7 +348,7 @@ declare
     sensor          constant text[]  := b.sensor;
     network_        constant text[]  := b.network;
     addresses_      constant text[]  := b.addresses;
-    -- And what is used more than once.
+    -- Arrays and bits that are used more than once.
     rcpt            constant smallint[]  := b.rcpt;
     sender          constant smallint[]  := b.sender;
     fresh           constant bit varying := b.fresh || '';
@@ -366,7 +366,7 @@ begin
             b.mixed, b.odd_addresses, kind, value, network);
         if cardinality(positions) = 0 then
             return;
-        elsif cardinality(positions) < 200 then -- or else all addresses and queue IDs are found sooner than these
+        elsif cardinality(positions) < 200 then -- of more rows, all addresses and queue IDs are found sooner than some
             foreach i in array positions loop
                 m := coalesce(bit_count(substring(heads for i))::integer, i);
                 if m is distinct from mails[cardinality(mails)] then
@@ -388,7 +388,7 @@ begin
         addresses[case when numbers is null then a.rcpt[r.i] else array_position(numbers, a.rcpt[r.i]::integer) end],
         helo[p.i], queues[case when mails is null then m.i else array_position(mails, m.i) end], mail_from_raw[m.i], rcpt_to_raw[r.i],
         envid[m.i], orcpt[r.i], tls_server_name[p.i], origin_ip[p.i], network_[v.i], a.origin_port[s.i], a.origin_by[v.i])::tap25_internal.envelopes
-    -- What is joined with an empty array is decompressed once.
+    -- Concatenation with an empty array decompresses an array once. Otherwise each element that is taken would do so.
     from (select rcpt || '{}' as rcpt, sender || '{}' as sender, b.kind || '{}' as kind, b.at || '{}' as at, b.at_long || '{}' as at_long,
             b.back || '{}' as back, b.size || '{}' as size, b.size_long || '{}' as size_long,
             b.declared || '{}' as declared, b.declared_long || '{}' as declared_long, b.link || '{}' as link, b.session_id || '{}' as session_id,
@@ -410,8 +410,8 @@ end $$;
 
 -- Questions.
 
--- The numbers of the addresses of a block that a question of a kind is about. Texts without capitals are in the order of the domains
--- they begin with: of them, those that may have the domain are found by bisection. Others are all looked into.
+-- The numbers of the addresses of a block that a question of a kind is about. Texts without capitals are sorted by the domain that they
+-- begin with, so bisection finds those that may have the domain. All other texts are searched.
 create function tap25_internal.block_numbers(kind text, value text, chunks text[], mixed integer, odd text[]) returns integer[]
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -493,6 +493,7 @@ begin
         if fresh is null then
             mails := wanted;
         else
+            -- First the mails that begin these sessions. Then the others: up to such a mail, mail - nth sessions have begun.
             mails := array(select unnest(tap25_internal.bit_positions(fresh, wanted))
                 union all select b.mail from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back)) with ordinality b (mail, back, nth)
                 where b.mail - b.nth - b.back = any (wanted) order by 1);
@@ -521,8 +522,9 @@ set search_path = pg_catalog, pg_temp set quote_all_identifiers = off as $$
     select regexp_replace(pg_get_viewdef('tap25_internal.mail_days'::regclass), 'FROM tap25_internal.envelopes;$', 'FROM (') || source || ') envelopes'
 $$;
 
--- The packed days that may have a value, and their blocks that do; without a hash all days. A month's lines of a page lie together in the
--- index, and a bitmap scan asks the disk for them all before it waits for the first.
+-- The packed days that may have a value, and the blocks that may have it; without a hash, all packed days. The lines of a page in a
+-- month are next to each other in the index, and a bitmap scan asks the disk for all of them before it waits for the first. The i-th
+-- value is at the i-th set bit, and each bit before it that is not set stands for a block.
 create function tap25_internal.blocks_with(hash bigint, since date, before date) returns table (day date, blocks integer[]) language plpgsql stable
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set enable_seqscan = off set enable_indexscan = off
 set effective_io_concurrency = 100 as $$
@@ -559,7 +561,7 @@ begin
     end if;
     for p in select d.day, d.blocks from tap25_internal.blocks_with(hash, (since at time zone 'UTC')::date, (before at time zone 'UTC')::date) d
     loop
-        -- Not before: as_mail locks envelopes, and who has that lock keeps every day from being dropped.
+        -- Only after a day was found: as_mail locks envelopes, and that lock keeps every day from being dropped.
         question := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
             || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
         for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u) from tap25_internal.%I b
@@ -585,9 +587,10 @@ create function tap25_internal.count_addresses(chunks text[]) returns integer la
 return coalesce((cardinality(chunks) - 1) * 64 + cardinality(string_to_array(translate(chunks[cardinality(chunks)], chr(10), chr(9)), chr(9)))
     - cardinality(string_to_array(chunks[cardinality(chunks)], chr(10))), 0);
 
--- Refuses a statement that unpacks several days with more rows in all than take some seconds, unless tap25.unpack is all. A condition
--- on an address cannot be asked of the blocks of the view: it is checked once a row is unpacked. The planner calls this once for each
--- day that the statement reads, before it does. One day alone is not refused: a short time cannot be told from a whole day here.
+-- Refuses a statement that would unpack more than 5,000,000 rows of several days, which takes some seconds, unless tap25.unpack is all.
+-- The view cannot check a condition on an address before it has unpacked the row. The planner calls this function once for each day
+-- that the statement reads, before any row is read. One day alone is not refused, since this function does not know how much of the
+-- day the statement asks for.
 create function tap25_internal.unpacks(which date) returns boolean language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -605,8 +608,8 @@ begin
     return true;
 end $$;
 
--- The times of the mails of a block, in microseconds after its first. Its number of rows is made up: for one that a limit of the time
--- leaves few of, the planner would look at each row of the block for each time.
+-- The times of the mails of a block, in microseconds after its first. The estimate of 100,000 rows is too high on purpose: if the
+-- planner expected few times within the limits of a question, it would search all rows of the block for each time.
 create function tap25_internal.block_times(at integer[], at_long bigint[]) returns table (micros bigint, mail integer) language plpgsql immutable
 rows 100000 set search_path = pg_catalog, pg_temp as $$
 begin
@@ -652,8 +655,8 @@ security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD
     group by d.day having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
 $$;
 
--- ANALYZE looks at no arrays of blocks: nothing asks for their values, it would unpack them all, and a process that plans a question keeps
--- the statistics of every column of each day, about 100,000 octets.
+-- Keeps ANALYZE from the arrays of blocks. No condition is on them, and ANALYZE would decompress them all. A process that plans a
+-- question would then keep their statistics, about 100,000 octets for each day.
 create function tap25_internal.skip_statistics(target regclass) returns void language plpgsql
 set search_path = pg_catalog, pg_temp as $$
 begin
@@ -695,7 +698,7 @@ begin
             with (toast_tuple_target = 8160)', name);
         perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
-    -- All at once: a cursor would keep the memory of the sort until the last block.
+    -- Where blocks begin is read at once: a cursor would keep the memory of the sort until the last block is packed.
     execute format('
         select array_agg(seen_at order by seen_at, row), array_agg(row order by seen_at, row)
         from (select seen_at, row, block is distinct from lag(block) over w as begins
@@ -742,7 +745,7 @@ begin
         select $1, $2, page, array_agg(((place & 65535) - 32768)::smallint),
             string_agg(repeat('0', ((place >> 16) - case when before_page = page then before >> 16 else $2 end)::integer) || '1', '')::bit varying
         from (select page, place, lag(page) over w as before_page, lag(place) over w as before from (
-            -- block and print in one number: they are sorted faster
+            -- The block's number and the print are one number, which is sorted faster than two.
             select distinct tap25_internal.print_page(hash, $3) as page, (number::bigint << 16) + tap25_internal.print_of(hash) + 32768 as place
             from %s b cross join lateral (
                 with addresses as (
@@ -1107,15 +1110,15 @@ comment on column tap25_internal.blocks.number is 'Number of the block within it
 comment on column tap25_internal.blocks.rows is 'Number of rows.';
 comment on column tap25_internal.blocks.first_at is 'The least seen_at.';
 comment on column tap25_internal.blocks.last_at is 'The greatest seen_at.';
-comment on column tap25_internal.blocks.heads is 'A bit of each row: whether it is the first of a mail; null: each is.';
+comment on column tap25_internal.blocks.heads is 'A bit for each row: set if it is the first of a mail. Null: each row is.';
 comment on column tap25_internal.blocks.rcpt is 'Of each row: the number of rcpt_to among the addresses; 0: null.';
 comment on column tap25_internal.blocks.kind is 'Of each row: which of the values of mail_no to lost_bytes are its; null: the first.';
 comment on column tap25_internal.blocks.rcpt_to_raw is 'Of each row; null: all are null.';
 comment on column tap25_internal.blocks.orcpt is 'Of each row; null: all are null.';
 comment on column tap25_internal.blocks.at is 'Of each mail: microseconds from first_at to seen_at; null: at_long has them.';
 comment on column tap25_internal.blocks.at_long is 'Like at, if one is beyond integer.';
-comment on column tap25_internal.blocks.fresh is 'A bit of each mail: whether its session is the next one; null: each is.';
-comment on column tap25_internal.blocks.back is 'Of each other mail: by how many its session comes before the last one so far.';
+comment on column tap25_internal.blocks.fresh is 'A bit for each mail: set if it begins the next session. Null: each mail does.';
+comment on column tap25_internal.blocks.back is 'Of each mail that begins no session: how many sessions have begun after its own.';
 comment on column tap25_internal.blocks.sender is 'Of each mail: the number of mail_from among the addresses; 0: null.';
 comment on column tap25_internal.blocks.size is 'Of each mail: message_bytes; -1: null. Null: size_long has them.';
 comment on column tap25_internal.blocks.size_long is 'Like size, if one is beyond integer.';
@@ -1147,7 +1150,7 @@ comment on column tap25_internal.blocks.data_code is 'data_code of each kind of 
 comment on column tap25_internal.blocks.flags is 'flags of each kind of row.';
 comment on column tap25_internal.blocks.lost_bytes is 'lost_bytes of each kind of row; null: all are null.';
 comment on column tap25_internal.blocks.links is 'The links that sign the rows, tap25.links.id; null among them: rows that no link is of.';
-comment on column tap25_internal.blocks.queue_mails is 'Of each form of queue IDs: a bit of each mail, whether its queue_id has that form; it is the next one of the form. Null: all are null.';
+comment on column tap25_internal.blocks.queue_mails is 'Of each form of queue IDs: a bit for each mail, set if its queue_id has that form. The n-th set bit belongs to the n-th queue ID of the form. Null: all are null.';
 comment on column tap25_internal.blocks.queue_kind is 'Of each form of queue IDs: 1 hexadecimal, 2 letters and digits, 3 UUID, 4 any text.';
 comment on column tap25_internal.blocks.queue_length is 'Of each form: the number of characters; 0 for text.';
 comment on column tap25_internal.blocks.queue_prefix is 'Of each form: what all begin with, of the kinds 1 and 2.';
@@ -1168,7 +1171,7 @@ comment on column tap25_internal.block_prints.day is 'The UTC day.';
 comment on column tap25_internal.block_prints.first is 'packs.first.';
 comment on column tap25_internal.block_prints.page is 'Other bits of the hashes.';
 comment on column tap25_internal.block_prints.prints is '16 bits of each hash.';
-comment on column tap25_internal.block_prints.blocks is 'A set bit for each of prints, after a bit that is not set for each block that was left behind: the prints are in the order of their blocks, and the first block is that of first.';
+comment on column tap25_internal.block_prints.blocks is 'A set bit for each of prints, which are in the order of their blocks. Each bit that is not set means that the prints after it are of the next block. The first block is first.';
 comment on table tap25_internal.making_blocks is 'Has no rows. Whoever packs locks it.';
 comment on view tap25_internal.mail_packed is 'The mail of packed days; a part for each day, so that a question about a time opens no other day. Made anew when a day is packed.';
 do $$
@@ -1185,9 +1188,9 @@ comment on function tap25_internal.blocks_name is 'Returns the name of the parti
 comment on function tap25_internal.count_addresses is 'Returns how many addresses the texts of a block have.';
 comment on function tap25_internal.pack_block is 'Packs the rows of a day from one place of it to another into a block; returns their number.';
 comment on function tap25_internal.block_addresses is 'Returns addresses of a block, those of some numbers or all.';
-comment on function tap25_internal.skip_statistics is 'Keeps ANALYZE from the arrays of blocks.';
+comment on function tap25_internal.skip_statistics is 'Has ANALYZE leave out the arrays of blocks.';
 comment on function tap25_internal.blocks_with is 'Returns the packed days that may have a value, by its hash, and which blocks do; without a hash all days.';
-comment on function tap25_internal.bit_positions is 'Returns where a string has set bits.';
+comment on function tap25_internal.bit_positions is 'Returns the positions of the set bits of a string, of all or of some.';
 comment on function tap25_internal.block_queues is 'Returns the queue IDs of some mails of a block, or of all.';
 comment on function tap25_internal.unpack is 'Returns rows of a block, those that a question may be about or all, in their order, with the number of the mail and the link that signs it.';
 comment on function tap25_internal.block_numbers is 'Returns the numbers of the addresses of a block that a question is about.';
