@@ -122,7 +122,7 @@ func distributable(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if workers == 0 {
-		return errors.New("Citus knows no machine that may have rows: SELECT citus_set_coordinator_host('...'), then " +
+		return errors.New("no machine that Citus knows may have rows: SELECT citus_set_coordinator_host('...'), then " +
 			"SELECT citus_add_node('...', 5432) for each worker")
 	}
 	return nil
