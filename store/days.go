@@ -88,7 +88,7 @@ type misdatedDays map[time.Time]string
 // destination is where the rows of a load go.
 type destination struct {
 	misdated    misdatedDays
-	distributed bool // over tables of the session that check and count them
+	distributed bool // first to temporary tables, whose triggers check and count them
 }
 
 func copyDated(ctx context.Context, tx pgx.Tx, to *destination, rows [][]byte) error {
@@ -115,7 +115,8 @@ func copyDated(ctx context.Context, tx pgx.Tx, to *destination, rows [][]byte) e
 	return copyTo(ctx, tx, "tap25_internal.misdated", columns+", "+laterColumns+", reason", others)
 }
 
-// copyToArrivals copies rows to a distributed database, in the transaction whose xid a link will record.
+// copyToArrivals copies rows to the temporary tables that beginLoad has made. From there place_arrivals distributes
+// them, with the xid of this transaction or savepoint, which a link will record.
 func copyToArrivals(ctx context.Context, tx pgx.Tx, dated, misdated [][]byte) error {
 	names, dated := sameColumns(dated)
 	if err := copyTo(ctx, tx, "pg_temp.arrivals", names, dated); err != nil {
@@ -184,8 +185,9 @@ func sameColumns(rows [][]byte) (names string, same [][]byte) {
 	return columns + ", " + laterColumns, same
 }
 
-// beginLoad makes the partitions that the rows need and locks their days; when steps have run, the result says where
-// the rows go. It is called once in a transaction, before the first row, so that locks are taken in one order.
+// beginLoad queues steps that make the partitions that the rows need and lock their days. After the steps have run, the
+// result says where the rows go. It is called once in a transaction, before the first row, so that locks are taken in
+// one order.
 func beginLoad(steps *pgx.Batch, sensor string, rows [][]byte) *destination {
 	to := &destination{}
 	steps.Queue("select tap25_internal.make_arrivals()").QueryRow(func(row pgx.Row) error {
@@ -195,7 +197,7 @@ func beginLoad(steps *pgx.Batch, sensor string, rows [][]byte) *destination {
 	return to
 }
 
-// lockDays is the part of beginLoad that older schemas have, too.
+// lockDays is the part of beginLoad that older schemas support.
 func lockDays(steps *pgx.Batch, sensor string, rows [][]byte) (misdated misdatedDays) {
 	misdated = misdatedDays{}
 	steps.Queue("select * from tap25_internal.begin_load($1, $2)", sensor, daysOf(rows)).Query(func(rows pgx.Rows) error {

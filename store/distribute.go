@@ -13,24 +13,24 @@ import (
 //go:embed distribute.sql
 var distributeSQL string
 
-// ErrDistributed is returned by [DB.PackDays] for a distributed database, whose days stay as they are.
+// ErrDistributed is returned by [DB.PackDays]: days of a distributed database cannot be packed.
 var ErrDistributed = errors.New("the database is distributed, and its days are not packed")
 
-// Distribution is how a database's rows are divided among machines.
+// Distribution describes how a database's rows are divided among machines.
 type Distribution struct {
-	Before  time.Time // when it was done; zero: just now
+	Before  time.Time // when the database was distributed; zero: by this call
 	Citus   string    // version of the extension
 	Workers int       // machines that have rows
 	Shards  int       // parts of each table
-	Rows    int64     // that were there
+	Rows    int64     // all rows of mail
 }
 
 // Distribute has Citus divide the rows of envelopes, misdated and held among the machines that it knows, by session. It
-// does nothing to a database that is distributed, and all or nothing to another. Meanwhile nobody reads or loads. It
-// takes the owner of the schema. The error says what is missing; it is [ErrNoSchema] or [ErrOlderSchema] for a database
-// that does not have this program's schema.
+// runs in one transaction, in which nobody else reads or loads, and changes nothing in a database that is distributed
+// already. Only the owner of the schema may do it. The error says what is missing; it is [ErrNoSchema] or
+// [ErrOlderSchema] for a database that does not have this program's schema.
 func (db *DB) Distribute(ctx context.Context) (d Distribution, err error) {
-	unlock, err := db.lockMigrations(ctx) // nor does another connection distribute the database meanwhile
+	unlock, err := db.lockMigrations(ctx) // also keeps another connection from distributing the database
 	if err != nil {
 		return d, err
 	}
@@ -61,7 +61,7 @@ type asker interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// distribution returns how the rows are divided; zero: they are not.
+// distribution returns how the rows are divided, or zero if they are not.
 func distribution(ctx context.Context, db asker) (d Distribution, err error) {
 	err = db.QueryRow(ctx, "select distributed_at from tap25_internal.distribution").Scan(&d.Before)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -73,7 +73,7 @@ func distribution(ctx context.Context, db asker) (d Distribution, err error) {
 	return d, divided(ctx, db, &d)
 }
 
-// divided asks Citus about the tables.
+// divided fills in what Citus knows about the tables.
 func divided(ctx context.Context, db asker, d *Distribution) error {
 	return db.QueryRow(ctx, `select (select extversion from pg_extension where extname = 'citus'),
 		(select count(distinct p.groupid) from pg_dist_shard s join pg_dist_placement p using (shardid)
@@ -105,16 +105,16 @@ func distributable(ctx context.Context, tx pgx.Tx) error {
 		return errors.New("this database does not have the extension citus: install Citus on each machine, put it " +
 			"into shared_preload_libraries, and run CREATE EXTENSION citus in a database of the same name on each")
 	case !owns:
-		return fmt.Errorf("this takes the owner of the tables: connect as %s", owner)
+		return fmt.Errorf("only the owner of the tables may do this: connect as %s", owner)
 	case packed > 0:
-		return fmt.Errorf("%s packed, which cannot be distributed: export the mail with 'tap25 export', and import it "+
-			"into a database that was distributed while it was empty", plural(uint64(packed), "day"))
+		return fmt.Errorf("%s packed, and packed days cannot be distributed: export the mail with 'tap25 export', and "+
+			"import it into a database that was distributed while it was empty", plural(uint64(packed), "day"))
 	case copied:
 		return errors.New("a publication or a subscription has the tables of mail, and Citus would replicate none of " +
-			"their rows: a distributed database has no copy by logical replication, and is none")
+			"their rows: a distributed database cannot be copied by logical replication, nor be such a copy")
 	case restored && rows:
-		return errors.New("the rows were restored from a dump, so nothing but the order in which they are on disk " +
-			"shows which segment each is of, and that would be lost: distribute an empty database, and import into it")
+		return errors.New("the rows were restored from a dump, so only their order on disk shows which segment each " +
+			"belongs to, and distributing them would lose it: distribute an empty database, and import into it")
 	}
 	var workers int
 	if err := tx.QueryRow(ctx, "select count(*) from pg_dist_node where isactive and shouldhaveshards").
@@ -122,7 +122,7 @@ func distributable(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if workers == 0 {
-		return errors.New("no machine may have rows, as Citus knows: SELECT citus_set_coordinator_host('...'), then " +
+		return errors.New("no machine that Citus knows may have rows: SELECT citus_set_coordinator_host('...'), then " +
 			"SELECT citus_add_node('...', 5432) for each worker")
 	}
 	return nil

@@ -2,12 +2,12 @@
 
 set local search_path = pg_catalog, pg_temp;
 set local citus.enable_ddl_propagation = off;
-set local citus.multi_shard_modify_mode = sequential; -- or functions could not be made in the same transaction
-lock table tap25_internal.distribution in exclusive mode; -- a load that begins now learns afterwards where its rows go
+set local citus.multi_shard_modify_mode = sequential; -- otherwise Citus would refuse to make functions here
+lock table tap25_internal.distribution in exclusive mode; -- a load waits, and then learns where its rows go
 lock table tap25_internal.making_partitions, tap25_internal.making_summaries, tap25_internal.making_blocks in exclusive mode;
 lock table tap25_internal.envelopes, tap25_internal.misdated, tap25_internal.held in access exclusive mode;
 
--- Distributed tables have no triggers: arrivals has them.
+-- Distributed tables cannot have triggers. The temporary tables of make_arrivals() have them instead.
 do $$
 declare
     t record;
@@ -29,12 +29,13 @@ comment on column tap25_internal.held.entered is 'The transaction that loaded th
 update tap25_internal.envelopes set entered = xmin;
 update tap25_internal.misdated set entered = xmin;
 
--- Now, so that no shard gets a right of a sensor.
+-- Before the tables are distributed, so that sensors have lost INSERT when Citus copies rights to the shards.
 insert into tap25_internal.distribution (citus) select extversion from pg_extension where extname = 'citus';
 do $$ begin perform tap25_internal.grant_roles(); end $$;
 
--- Citus takes functions that name the columns of a view for parts of it, and refuses the circle. So the views are empty
--- while the tables are distributed, and stay on the coordinator, which expands them before it divides a question.
+-- Views depend on functions, and some functions on the views' row types. Citus follows these dependencies when it
+-- distributes a table, and refuses the cycle. So the views get a query without tables until the tables are distributed.
+-- They stay on the coordinator, which expands them before it divides a question.
 create temporary table views on commit drop as
 select c.oid::regclass as view, pg_get_viewdef(c.oid) as query,
     (select string_agg(format('null::%s as %I', format_type(a.atttypid, a.atttypmod), a.attname), ', ' order by a.attnum)
@@ -60,10 +61,10 @@ select create_distributed_function(f::regprocedure) from unnest(array[
     'tap25_internal.local_part(text)', 'tap25_internal.is_of(text, text)',
     'tap25_internal.concerns(text, text, inet, text, boolean, timestamptz, timestamptz, timestamptz, text, text, inet, inet, inet, text)']) f;
 set local citus.enable_ddl_propagation = off;
--- Citus has copied the rows, and leaves them in the coordinator's files, which no expiry would reach.
+-- Citus has copied the rows, and leaves the originals in the coordinator's files, which no expiry would delete.
 select truncate_local_data_after_distributing_table(t) from unnest(array['tap25_internal.envelopes', 'tap25_internal.misdated',
     'tap25_internal.held']::regclass[]) t;
-set local citus.enable_ddl_propagation = off; -- which that has set on
+set local citus.enable_ddl_propagation = off; -- the function has turned it on
 
 do $$
 declare
@@ -73,12 +74,12 @@ begin
     for v in select * from pg_temp.views w where w.view in ('tap25_internal.mail_days'::regclass, 'tap25_internal.mail_aside'::regclass) loop
         execute format('create or replace view %s as %s', v.view, v.query);
     end loop;
-    -- Flat, since a union of unions would be brought to the coordinator whole. No day is packed.
+    -- One flat union, without mail_packed, since no day is packed: of a union of unions Citus would fetch all rows.
     execute 'create or replace view tap25.mail as ' || tap25_internal.as_mail((select string_agg(format('select %s from tap25_internal.%I', columns, t), ' union all ')
         from unnest(array['envelopes', 'held', 'misdated']) t));
 end $$;
 
--- Citus does not plan a function in SQL that is called with parameters.
+-- As before, in PL/pgSQL: Citus does not plan a statement of a function in SQL that has parameters.
 create or replace function tap25.mail_once(since timestamptz, before timestamptz) returns setof tap25.mail_once language plpgsql stable
 set search_path = pg_catalog, pg_temp as $$
 begin

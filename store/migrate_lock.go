@@ -14,8 +14,8 @@ import (
 // database can hold it.
 const migrationLock = int64(9628173550095224)
 
-// onCoordinator keeps Citus, if the server has it, from repeating statements on other machines: it would refuse
-// functions that depend on tables of this one alone. A migration that changes a distributed table sets it on again.
+// onCoordinator keeps Citus, if the server has it, from repeating statements on the workers: it would refuse functions
+// that depend on tables that only the coordinator has. A migration that changes a distributed table turns it on again.
 const onCoordinator = "set citus.enable_ddl_propagation = off"
 
 // migrationWait sets lock_timeout for a migration, in a transaction or ($1 false) in the session, unless the user has

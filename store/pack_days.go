@@ -29,8 +29,8 @@ type PackedDay struct {
 
 // PackDays packs days that are over, each in a transaction of its own: either form of a day is there at any time, and
 // readers and loads go on. A day that somebody uses, or that got rows meanwhile, is reported as busy, which is no
-// error, and is packed the next time. Days that were packed are returned with an error too, which is
-// [ErrDistributed] for a database that has no packed days.
+// error, and is packed the next time. If packing fails, the days that were packed before are returned, too. For a
+// distributed database the error is [ErrDistributed].
 func (db *DB) PackDays(ctx context.Context, cfg PackConfig) (done []PackedDay, err error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = 10 * time.Minute

@@ -1696,34 +1696,15 @@ CREATE OR REPLACE FUNCTION tap25.case_leaves(access bigint)
 AS $function$
 #variable_conflict use_column
 declare
-    asked   constant tap25.accesses := tap25_internal.answered(access);
-    by_load constant text := tap25_internal.load_column();
-    rows    constant text := tap25_internal.row_columns('e.') || case when tap25_internal.is_distributed() then ', e.entered' else '' end;
-    its     record;
-    first   timestamptz;
-    last    timestamptz;
-    found_  bigint[];
-    sensors text[];
-    xids    xid[];
+    asked  constant tap25.accesses := tap25_internal.answered(access);
+    its    record;
+    found_ bigint[];
 begin
     for its in select (r.seen_at at time zone 'UTC')::date as day, array_agg(r.seen_at) as times, array_agg(r.session_id) as sessions
         from tap25_internal.case_rows(asked.warrant_ids, asked.asked_since, asked.asked_before, asked.asked_target) r group by 1
     loop
-        first := its.day::timestamp at time zone 'UTC';
-        last := (its.day + 1)::timestamp at time zone 'UTC';
         if tap25_internal.has_partition(its.day) then
-            execute format('select array_agg(x.sensor), array_agg(x.load) from (
-                    select distinct e.sensor, e.%I as load from unnest($1, $2) w (seen_at, session_id)
-                    join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= $3 and e.seen_at < $4) x', by_load)
-                into sensors, xids using its.times, its.sessions, first, last;
-            found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
-                join tap25.links l on l.sensor = x.sensor and l.xid = x.load and daterange(l.first_day, l.last_day, '[]') @> its.day);
-            select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
-            return query execute format('select l.body, l.signature, k.public_key, $6, g.leaves
-                from (select e.sensor, e.%1$I as load, string_agg(tap25_internal.leaf(row(%2$s)::tap25_internal.envelopes), '''') as leaves from unnest($1, $2) x (sensor, load)
-                      join tap25_internal.envelopes e on e.sensor = x.sensor and e.%1$I = x.load and e.seen_at >= $3 and e.seen_at < $4 group by 1, 2) g
-                join tap25.links l on l.sensor = g.sensor and l.xid = g.load and l.id = any ($5) join tap25.keys k on k.id = l.key', by_load, rows)
-                using sensors, xids, first, last, found_, its.day;
+            return query select d.body, d.signature, d.public_key, its.day, d.leaves from tap25_internal.day_leaves(its.day, its.times, its.sessions) d;
         end if;
         continue when not tap25_internal.is_packed(its.day);
         -- OFFSET 0: each block is unpacked once, whatever it is joined with.
@@ -3633,6 +3614,7 @@ begin
         if fresh is null then
             mails := wanted;
         else
+            -- First the mails that begin these sessions. Then the others: up to such a mail, mail - nth sessions have begun.
             mails := array(select unnest(tap25_internal.bit_positions(fresh, wanted))
                 union all select b.mail from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back)) with ordinality b (mail, back, nth)
                 where b.mail - b.nth - b.back = any (wanted) order by 1);
@@ -4239,6 +4221,37 @@ AS $function$
         where to_regclass(format('tap25_internal.%I', tap25_internal.partition_name(day) || '_' || w || '_idx')) is not null), 'bucket')
 $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.day_leaves(which date, times timestamp with time zone[], sessions bigint[])
+ RETURNS TABLE(body bytea, signature bytea, public_key bytea, leaves bytea)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+#variable_conflict use_column
+declare
+    by_load constant text := tap25_internal.load_column();
+    leaf    constant text := tap25_internal.leaf_of('e.');
+    first   constant timestamptz := which::timestamp at time zone 'UTC';
+    last    constant timestamptz := (which + 1)::timestamp at time zone 'UTC';
+    found_  bigint[];
+    sensors text[];
+    xids    xid[];
+begin
+    execute format('select array_agg(x.sensor), array_agg(x.load) from (
+            select distinct e.sensor, e.%I as load from unnest($1, $2) w (seen_at, session_id)
+            join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= $3 and e.seen_at < $4) x', by_load)
+        into sensors, xids using times, sessions, first, last;
+    found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
+        join tap25.links l on l.sensor = x.sensor and l.xid = x.load and daterange(l.first_day, l.last_day, '[]') @> which);
+    select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
+    return query execute format('select l.body, l.signature, k.public_key, g.leaves
+        from (select e.sensor, e.%1$I as load, string_agg(%2$s, '''') as leaves from unnest($1, $2) x (sensor, load)
+              join tap25_internal.envelopes e on e.sensor = x.sensor and e.%1$I = x.load and e.seen_at >= $3 and e.seen_at < $4 group by 1, 2) g
+        join tap25.links l on l.sensor = g.sensor and l.xid = g.load and l.id = any ($5) join tap25.keys k on k.id = l.key', by_load, leaf)
+        using sensors, xids, first, last, found_;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.day_rows(which date)
  RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
  LANGUAGE sql
@@ -4570,7 +4583,8 @@ begin
         exception when undefined_table then
             continue;
         end;
-        bytes := bytes + tap25_internal.size_of(('tap25_internal.' || quote_ident(part))::regclass); -- Citus tells it before a change alone
+        -- Before keep_held: Citus does not report a size after the transaction has changed rows.
+        bytes := bytes + tap25_internal.size_of(('tap25_internal.' || quote_ident(part))::regclass);
         kept := kept + tap25_internal.keep_held(case when part = tap25_internal.partition_name(which) then 'tap25_internal.' || quote_ident(part)
             else tap25_internal.packed_rows(which) end, since, before, 'true');
         execute format('drop table tap25_internal.%I', part);
@@ -4608,7 +4622,7 @@ begin
     perform tap25_internal.check_retention(loaded_before);
     lock table tap25.holds in share row exclusive mode; -- nobody adds a hold meanwhile, or counts the same rows
     kept := tap25_internal.keep_held('tap25_internal.misdated', '-infinity', 'infinity', format('e.loaded_at < %L', loaded_before));
-    -- What was counted is what is deleted: a load's loaded_at is the beginning of its transaction, long after loaded_before.
+    -- No more than the counted rows is deleted below: a load that commits meanwhile has a later loaded_at.
     for gone in select (m.loaded_at at time zone 'UTC')::date as d, count(*) as n, sum(pg_column_size(m.*)) as size
         from tap25_internal.misdated m where m.loaded_at < loaded_before group by 1 order by 1
     loop
@@ -4646,7 +4660,7 @@ declare
     propagates constant text := coalesce(current_setting('citus.enable_ddl_propagation', true), 'on');
     t regclass;
 begin
-    -- The machines of a distributed database know the owner alone, who asks for everybody.
+    -- Citus must not repeat the grants on the workers: they know only the owner, as whom the coordinator asks them.
     perform set_config('citus.enable_ddl_propagation', 'off', true);
     perform tap25_internal.grant_roles_before_distribution();
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
@@ -5019,7 +5033,7 @@ begin
         select $1, $2, page, array_agg(((place & 65535) - 32768)::smallint),
             string_agg(repeat('0', ((place >> 16) - case when before_page = page then before >> 16 else $2 end)::integer) || '1', '')::bit varying
         from (select page, place, lag(page) over w as before_page, lag(place) over w as before from (
-            -- block and print in one number: they are sorted faster
+            -- The block's number and the print are one number, which is sorted faster than two.
             select distinct tap25_internal.print_page(hash, $3) as page, (number::bigint << 16) + tap25_internal.print_of(hash) + 32768 as place
             from %s b cross join lateral (
                 with addresses as (
@@ -5148,18 +5162,19 @@ CREATE OR REPLACE FUNCTION tap25_internal.keep_held(source text, since timestamp
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    columns constant text := tap25_internal.row_columns('');
-    of_load constant text := case when tap25_internal.is_distributed() then ', entered' else '' end;
+    columns constant text := (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+                              where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped);
     n       bigint := 0;
+    -- For each hold an expression that returns its id for a row that it concerns. Citus could not join rows with holds.
     tests   constant text := (
         select string_agg(format('case when tap25_internal.concerns(%L, %L, %L, %L, true, %L, %L, e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip,
             e.origin_ip, e.network) then %s::bigint end', h.mailbox, h.domain, h.network, h.seen_in, h.since, h.before, h.id), ', ' order by h.id)
         from tap25.holds h where h.dropped_at is null and h.until > now() and h.since < keep_held.before and h.before > keep_held.since);
 begin
     if tests is not null then
-        execute format('insert into tap25_internal.held (%1$s%2$s, hold_ids) select %1$s%2$s, ids from (
-                select e.*, array_remove(array[%3$s], null) as ids from %4$s e where %5$s) e
-            where ids <> ''{}''', columns, of_load, tests, source, filter);
+        execute format('insert into tap25_internal.held (%1$s, hold_ids) select %1$s, ids from (
+                select e.*, array_remove(array[%2$s], null) as ids from %3$s e where %4$s) e
+            where ids <> ''{}''', columns, tests, source, filter);
         get diagnostics n = row_count;
     end if;
     return n;
@@ -5214,6 +5229,16 @@ AS $function$
         convert_to(e.envid, 'UTF8'), convert_to(e.orcpt, 'UTF8'), convert_to(e.tls_server_name, 'UTF8'), inet_send(e.origin_ip),
         convert_to(e.network, 'UTF8'), int2send(e.origin_port), int2send(e.origin_by)]) with ordinality u (f, n) $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.leaf_of(prefix text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select format('tap25_internal.leaf(row(%s)::tap25_internal.envelopes)',
+        tap25_internal.row_columns(prefix) || case when tap25_internal.is_distributed() then ', ' || prefix || 'entered' else '' end)
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.leave_regions()
  RETURNS void
  LANGUAGE plpgsql
@@ -5238,8 +5263,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.leaves_query(source text, condition te
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-    select format('select (t.seen_at at time zone ''UTC'')::date, tap25_internal.leaf(row(%s)::tap25_internal.envelopes) from tap25_internal.%I t where %s',
-        tap25_internal.row_columns('t.') || case when tap25_internal.is_distributed() then ', t.entered' else '' end, source, condition)
+    select format('select (t.seen_at at time zone ''UTC'')::date, %s from tap25_internal.%I t where %s', tap25_internal.leaf_of('t.'), source, condition)
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.let_roles_connect()
@@ -6066,7 +6090,7 @@ begin
             with (toast_tuple_target = 8160)', name);
         perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
-    -- All at once: a cursor would keep the memory of the sort until the last block.
+    -- Where blocks begin is read at once: a cursor would keep the memory of the sort until the last block is packed.
     execute format('
         select array_agg(seen_at order by seen_at, row), array_agg(row order by seen_at, row)
         from (select seen_at, row, block is distinct from lag(block) over w as begins
@@ -6112,7 +6136,7 @@ begin
     end if;
     for p in select d.day, d.blocks from tap25_internal.blocks_with(hash, (since at time zone 'UTC')::date, (before at time zone 'UTC')::date) d
     loop
-        -- Not before: as_mail locks envelopes, and who has that lock keeps every day from being dropped.
+        -- Only after a day was found: as_mail locks envelopes, and that lock keeps every day from being dropped.
         question := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
             || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
         for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u) from tap25_internal.%I b
@@ -6213,7 +6237,7 @@ AS $function$
 declare
     columns constant text := tap25_internal.row_columns('');
 begin
-    if not tap25_internal.make_arrivals() then -- it looks whose tables they are
+    if not tap25_internal.make_arrivals() then -- checks that the session has not put tables of its own in their place
         return;
     end if;
     execute format('insert into tap25_internal.envelopes (%1$s, entered) select %1$s, xmin from pg_temp.arrivals', columns);
@@ -6517,7 +6541,7 @@ begin
     if tap25_internal.is_distributed() then
         begin
             execute 'select citus_total_relation_size(logicalrelid) from pg_dist_partition where logicalrelid = $1' into bytes using which;
-        exception when internal_error then -- dropped meanwhile
+        exception when internal_error then -- another session has dropped the table
         end;
     end if;
     return coalesce(bytes, pg_total_relation_size(which));
@@ -6686,7 +6710,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.unpack(b tap25_internal.blocks, kind t
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 declare
-    -- Arrays whose elements have no fixed width: a variable keeps their places.
+    -- Arrays whose elements have no fixed width: a variable keeps them taken apart, so that no element is searched for.
     rcpt_to_raw     constant bytea[] := b.rcpt_to_raw;
     orcpt           constant text[]  := b.orcpt;
     mail_from_raw   constant bytea[] := b.mail_from_raw;
@@ -6699,7 +6723,7 @@ declare
     sensor          constant text[]  := b.sensor;
     network_        constant text[]  := b.network;
     addresses_      constant text[]  := b.addresses;
-    -- And what is used more than once.
+    -- Arrays and bits that are used more than once.
     rcpt            constant smallint[]  := b.rcpt;
     sender          constant smallint[]  := b.sender;
     fresh           constant bit varying := b.fresh || '';
@@ -6717,7 +6741,7 @@ begin
             b.mixed, b.odd_addresses, kind, value, network);
         if cardinality(positions) = 0 then
             return;
-        elsif cardinality(positions) < 200 then -- or else all addresses and queue IDs are found sooner than these
+        elsif cardinality(positions) < 200 then -- of more rows, all addresses and queue IDs are found sooner than some
             foreach i in array positions loop
                 m := coalesce(bit_count(substring(heads for i))::integer, i);
                 if m is distinct from mails[cardinality(mails)] then
@@ -6739,7 +6763,7 @@ begin
         addresses[case when numbers is null then a.rcpt[r.i] else array_position(numbers, a.rcpt[r.i]::integer) end],
         helo[p.i], queues[case when mails is null then m.i else array_position(mails, m.i) end], mail_from_raw[m.i], rcpt_to_raw[r.i],
         envid[m.i], orcpt[r.i], tls_server_name[p.i], origin_ip[p.i], network_[v.i], a.origin_port[s.i], a.origin_by[v.i])::tap25_internal.envelopes
-    -- What is joined with an empty array is decompressed once.
+    -- Concatenation with an empty array decompresses an array once. Otherwise each element that is taken would do so.
     from (select rcpt || '{}' as rcpt, sender || '{}' as sender, b.kind || '{}' as kind, b.at || '{}' as at, b.at_long || '{}' as at_long,
             b.back || '{}' as back, b.size || '{}' as size, b.size_long || '{}' as size_long,
             b.declared || '{}' as declared, b.declared_long || '{}' as declared_long, b.link || '{}' as link, b.session_id || '{}' as session_id,
@@ -7280,22 +7304,22 @@ COMMENT ON COLUMN tap25_internal.block_prints.day IS 'The UTC day.';
 COMMENT ON COLUMN tap25_internal.block_prints.first IS 'packs.first.';
 COMMENT ON COLUMN tap25_internal.block_prints.page IS 'Other bits of the hashes.';
 COMMENT ON COLUMN tap25_internal.block_prints.prints IS '16 bits of each hash.';
-COMMENT ON COLUMN tap25_internal.block_prints.blocks IS 'A set bit for each of prints, after a bit that is not set for each block that was left behind: the prints are in the order of their blocks, and the first block is that of first.';
+COMMENT ON COLUMN tap25_internal.block_prints.blocks IS 'A set bit for each of prints, which are in the order of their blocks. Each bit that is not set means that the prints after it are of the next block. The first block is first.';
 COMMENT ON TABLE tap25_internal.blocks IS 'Packed rows: a line is up to 8,000 rows of a day that follow one another in time. A partition for each packed day, blocks_YYYYMMDD. Numbers count from 1. docs/storage.md describes it.';
 COMMENT ON COLUMN tap25_internal.blocks.day IS 'The UTC day of the rows.';
 COMMENT ON COLUMN tap25_internal.blocks.number IS 'Number of the block within its day.';
 COMMENT ON COLUMN tap25_internal.blocks.rows IS 'Number of rows.';
 COMMENT ON COLUMN tap25_internal.blocks.first_at IS 'The least seen_at.';
 COMMENT ON COLUMN tap25_internal.blocks.last_at IS 'The greatest seen_at.';
-COMMENT ON COLUMN tap25_internal.blocks.heads IS 'A bit of each row: whether it is the first of a mail; null: each is.';
+COMMENT ON COLUMN tap25_internal.blocks.heads IS 'A bit for each row: set if it is the first of a mail. Null: each row is.';
 COMMENT ON COLUMN tap25_internal.blocks.rcpt IS 'Of each row: the number of rcpt_to among the addresses; 0: null.';
 COMMENT ON COLUMN tap25_internal.blocks.kind IS 'Of each row: which of the values of mail_no to lost_bytes are its; null: the first.';
 COMMENT ON COLUMN tap25_internal.blocks.rcpt_to_raw IS 'Of each row; null: all are null.';
 COMMENT ON COLUMN tap25_internal.blocks.orcpt IS 'Of each row; null: all are null.';
 COMMENT ON COLUMN tap25_internal.blocks.at IS 'Of each mail: microseconds from first_at to seen_at; null: at_long has them.';
 COMMENT ON COLUMN tap25_internal.blocks.at_long IS 'Like at, if one is beyond integer.';
-COMMENT ON COLUMN tap25_internal.blocks.fresh IS 'A bit of each mail: whether its session is the next one; null: each is.';
-COMMENT ON COLUMN tap25_internal.blocks.back IS 'Of each other mail: by how many its session comes before the last one so far.';
+COMMENT ON COLUMN tap25_internal.blocks.fresh IS 'A bit for each mail: set if it begins the next session. Null: each mail does.';
+COMMENT ON COLUMN tap25_internal.blocks.back IS 'Of each mail that begins no session: how many sessions have begun after its own.';
 COMMENT ON COLUMN tap25_internal.blocks.sender IS 'Of each mail: the number of mail_from among the addresses; 0: null.';
 COMMENT ON COLUMN tap25_internal.blocks.size IS 'Of each mail: message_bytes; -1: null. Null: size_long has them.';
 COMMENT ON COLUMN tap25_internal.blocks.size_long IS 'Like size, if one is beyond integer.';
@@ -7327,7 +7351,7 @@ COMMENT ON COLUMN tap25_internal.blocks.data_code IS 'data_code of each kind of 
 COMMENT ON COLUMN tap25_internal.blocks.flags IS 'flags of each kind of row.';
 COMMENT ON COLUMN tap25_internal.blocks.lost_bytes IS 'lost_bytes of each kind of row; null: all are null.';
 COMMENT ON COLUMN tap25_internal.blocks.links IS 'The links that sign the rows, tap25.links.id; null among them: rows that no link is of.';
-COMMENT ON COLUMN tap25_internal.blocks.queue_mails IS 'Of each form of queue IDs: a bit of each mail, whether its queue_id has that form; it is the next one of the form. Null: all are null.';
+COMMENT ON COLUMN tap25_internal.blocks.queue_mails IS 'Of each form of queue IDs: a bit for each mail, set if its queue_id has that form. The n-th set bit belongs to the n-th queue ID of the form. Null: all are null.';
 COMMENT ON COLUMN tap25_internal.blocks.queue_kind IS 'Of each form of queue IDs: 1 hexadecimal, 2 letters and digits, 3 UUID, 4 any text.';
 COMMENT ON COLUMN tap25_internal.blocks.queue_length IS 'Of each form: the number of characters; 0 for text.';
 COMMENT ON COLUMN tap25_internal.blocks.queue_prefix IS 'Of each form: what all begin with, of the kinds 1 and 2.';
@@ -7471,7 +7495,7 @@ COMMENT ON FUNCTION tap25_internal.await_flush() IS 'Waits until what is committ
 COMMENT ON FUNCTION tap25_internal.bad_name(text) IS 'Returns why a text cannot be the name of a sensor, or null if it can.';
 COMMENT ON FUNCTION tap25_internal.begin_access(text,text) IS 'Gives an access its number, writes it to the server''s log and returns it.';
 COMMENT ON FUNCTION tap25_internal.begin_load(text,date[]) IS 'Prepares a load: makes and locks the partitions of its days; returns the days that get none, with the reason. For sensors, once in a transaction, before the first row.';
-COMMENT ON FUNCTION tap25_internal.bit_positions(bit varying,integer[]) IS 'Returns where a string has set bits.';
+COMMENT ON FUNCTION tap25_internal.bit_positions(bit varying,integer[]) IS 'Returns the positions of the set bits of a string, of all or of some.';
 COMMENT ON FUNCTION tap25_internal.bits_for(bigint) IS 'Returns how many bits of a hash the indexes of a day of so many rows have.';
 COMMENT ON FUNCTION tap25_internal.block_addresses(text[],text[],integer[]) IS 'Returns addresses of a block, those of some numbers or all.';
 COMMENT ON FUNCTION tap25_internal.block_numbers(text,text,text[],integer,text[]) IS 'Returns the numbers of the addresses of a block that a question is about.';
@@ -7511,6 +7535,7 @@ COMMENT ON FUNCTION tap25_internal.count_rows() IS 'Trigger: counts the rows tha
 COMMENT ON FUNCTION tap25_internal.coverage_over(interval) IS 'Days that are over, and the sensors whose coverage of them this login may pack, with the chain that signs it. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) IS 'Notes the first and the last day of the rows of segments that the same transaction has entered in loads. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.day_bucket(date) IS 'Returns the name of the function that a day''s indexes of addresses call. A wrong answer would cost time only.';
+COMMENT ON FUNCTION tap25_internal.day_leaves(date,timestamp with time zone[],bigint[]) IS 'The part of case_leaves about a day that is not packed.';
 COMMENT ON FUNCTION tap25_internal.day_rows(date) IS 'Returns the rows of a packed day, with their times apart.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_to_pack(interval,interval) IS 'Returns the days before today that are older than a number of days, into which nothing was loaded for some time, and that have rows that are not packed. For sensors and administrators.';
@@ -7564,6 +7589,7 @@ COMMENT ON FUNCTION tap25_internal.kept_from() IS 'Returns the first day that th
 COMMENT ON FUNCTION tap25_internal.lacks_partition(date[]) IS 'Returns whether one of these days may get a partition and has none.';
 COMMENT ON FUNCTION tap25_internal.leaf(tap25.coverage) IS 'The leaf of a record of coverage in a tree of evidence.';
 COMMENT ON FUNCTION tap25_internal.leaf(tap25_internal.envelopes) IS 'The leaf of a row in a tree of evidence: SHA-256 of 0x00 and its tuple of COPY''s binary format.';
+COMMENT ON FUNCTION tap25_internal.leaf_of(text) IS 'Returns the expression of the leaf of a row, whose columns have a prefix.';
 COMMENT ON FUNCTION tap25_internal.leave_regions() IS 'Closes this session''s connections to regions.';
 COMMENT ON FUNCTION tap25_internal.leaves_query(text,text) IS 'Returns the query of the days and leaves of rows that are aside.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
@@ -7624,7 +7650,7 @@ COMMENT ON FUNCTION tap25_internal.set_volume(bigint) IS 'Sets for how many rows
 COMMENT ON FUNCTION tap25_internal.show_packed() IS 'Makes the view mail_packed.';
 COMMENT ON FUNCTION tap25_internal.size_of(regclass) IS 'Returns the octets of a table with its indexes, on all machines.';
 COMMENT ON FUNCTION tap25_internal.size_of_indexes(regclass) IS 'Returns the octets of a table''s indexes, on all machines.';
-COMMENT ON FUNCTION tap25_internal.skip_statistics(regclass) IS 'Keeps ANALYZE from the arrays of blocks.';
+COMMENT ON FUNCTION tap25_internal.skip_statistics(regclass) IS 'Has ANALYZE leave out the arrays of blocks.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';

@@ -25,7 +25,7 @@ type Status struct {
 	Frozen      int64      `json:"frozen_days"`
 	IndexBits   int        `json:"index_bits"`        // of a hash, in the indexes of addresses of new days
 	IndexedFor  int64      `json:"indexed_for_a_day"` // how many rows a day that is for
-	Servers     int        `json:"servers,omitempty"` // that a distributed database's rows are on; else 0
+	Servers     int        `json:"servers,omitempty"` // that have rows, of a distributed database; else 0
 	Held        int64      `json:"held"`
 	Misdated    int64      `json:"misdated"`
 	Expired     int64      `json:"expired_days"`

@@ -91,7 +91,7 @@ type verifier struct {
 	cfg      VerifyConfig
 	snapshot func(context.Context) (pgx.Tx, error)
 	report   *VerifyReport
-	byLoad   string // SQL for what rows of a load have in common
+	byLoad   string // SQL expression that names a row's load: what links.xid has
 	restored bool   // a dump was restored: rows do not have the xmin of their load
 
 	keys map[int32]ed25519.PublicKey

@@ -122,8 +122,8 @@ func (c *Cluster) madeBy() (string, error) {
 	return strings.TrimSpace(string(version)), nil
 }
 
-// checkVersion returns an error if the PostgreSQL that is installed cannot run the cluster. It takes another process to
-// know, so it is for a start alone, not for each connection.
+// checkVersion returns an error if the PostgreSQL that is installed cannot run the cluster. It runs a program to find
+// out, so only a start calls it, not each connection.
 func (c *Cluster) checkVersion() error {
 	have, err := c.madeBy()
 	if want := c.version(); err == nil && want != "" && have != want {

@@ -87,7 +87,7 @@ create table tap25_internal.making_blocks ();
 create function tap25_internal.is_packed(which date) returns boolean language sql stable
 return exists (select from tap25_internal.packs p where p.day = which);
 
--- Packs the rows of a day from one to the one before another into a block.
+-- Packs the rows of a day into a block: from a row up to another, which is not included.
 create function tap25_internal.pack_block(partition regclass, target regclass, which date, number integer, since timestamptz, first tid,
     before timestamptz, next tid, link_ids bigint[], link_sensors text[], link_xids xid[]) returns integer language plpgsql
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '16MB'
@@ -279,7 +279,7 @@ begin
             split_part(c.parts[c.k + 1], chr(10), 1) as local offset 0) a);
 end $$;
 
--- Where a string has set bits: all, or the n-th of them for each of some n, in their order.
+-- The positions of the set bits of a string: of all, or of the n-th set bit for each n of some numbers, in their order.
 create function tap25_internal.bit_positions(bits bit varying, numbers integer[] default null) returns integer[] language plpgsql immutable
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -335,7 +335,7 @@ returns table (mail integer, link bigint, e tap25_internal.envelopes)
 language plpgsql stable rows 8000 cost 1000000 set search_path = pg_catalog, pg_temp set enable_memoize = off
 set plan_cache_mode = force_generic_plan as $$
 declare
-    -- Arrays whose elements have no fixed width: a variable keeps their places.
+    -- Arrays whose elements have no fixed width: a variable keeps them taken apart, so that no element is searched for.
     rcpt_to_raw     constant bytea[] := b.rcpt_to_raw;
     orcpt           constant text[]  := b.orcpt;
     mail_from_raw   constant bytea[] := b.mail_from_raw;
@@ -348,7 +348,7 @@ declare
     sensor          constant text[]  := b.sensor;
     network_        constant text[]  := b.network;
     addresses_      constant text[]  := b.addresses;
-    -- And what is used more than once.
+    -- Arrays and bits that are used more than once.
     rcpt            constant smallint[]  := b.rcpt;
     sender          constant smallint[]  := b.sender;
     fresh           constant bit varying := b.fresh || '';
@@ -366,7 +366,7 @@ begin
             b.mixed, b.odd_addresses, kind, value, network);
         if cardinality(positions) = 0 then
             return;
-        elsif cardinality(positions) < 200 then -- or else all addresses and queue IDs are found sooner than these
+        elsif cardinality(positions) < 200 then -- of more rows, all addresses and queue IDs are found sooner than some
             foreach i in array positions loop
                 m := coalesce(bit_count(substring(heads for i))::integer, i);
                 if m is distinct from mails[cardinality(mails)] then
@@ -388,7 +388,7 @@ begin
         addresses[case when numbers is null then a.rcpt[r.i] else array_position(numbers, a.rcpt[r.i]::integer) end],
         helo[p.i], queues[case when mails is null then m.i else array_position(mails, m.i) end], mail_from_raw[m.i], rcpt_to_raw[r.i],
         envid[m.i], orcpt[r.i], tls_server_name[p.i], origin_ip[p.i], network_[v.i], a.origin_port[s.i], a.origin_by[v.i])::tap25_internal.envelopes
-    -- What is joined with an empty array is decompressed once.
+    -- Concatenation with an empty array decompresses an array once. Otherwise each element that is taken would do so.
     from (select rcpt || '{}' as rcpt, sender || '{}' as sender, b.kind || '{}' as kind, b.at || '{}' as at, b.at_long || '{}' as at_long,
             b.back || '{}' as back, b.size || '{}' as size, b.size_long || '{}' as size_long,
             b.declared || '{}' as declared, b.declared_long || '{}' as declared_long, b.link || '{}' as link, b.session_id || '{}' as session_id,
@@ -410,8 +410,8 @@ end $$;
 
 -- Questions.
 
--- The numbers of the addresses of a block that a question of a kind is about. Texts without capitals are in the order of the domains
--- they begin with: of them, those that may have the domain are found by bisection. Others are all looked into.
+-- The numbers of the addresses of a block that a question of a kind is about. Texts without capitals are sorted by the domain that they
+-- begin with, so bisection finds those that may have the domain. All other texts are searched.
 create function tap25_internal.block_numbers(kind text, value text, chunks text[], mixed integer, odd text[]) returns integer[]
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -493,6 +493,7 @@ begin
         if fresh is null then
             mails := wanted;
         else
+            -- First the mails that begin these sessions. Then the others: up to such a mail, mail - nth sessions have begun.
             mails := array(select unnest(tap25_internal.bit_positions(fresh, wanted))
                 union all select b.mail from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back)) with ordinality b (mail, back, nth)
                 where b.mail - b.nth - b.back = any (wanted) order by 1);
@@ -521,8 +522,9 @@ set search_path = pg_catalog, pg_temp set quote_all_identifiers = off as $$
     select regexp_replace(pg_get_viewdef('tap25_internal.mail_days'::regclass), 'FROM tap25_internal.envelopes;$', 'FROM (') || source || ') envelopes'
 $$;
 
--- The packed days that may have a value, and their blocks that do; without a hash all days. A month's lines of a page lie together in the
--- index, and a bitmap scan asks the disk for them all before it waits for the first.
+-- The packed days that may have a value, and the blocks that may have it; without a hash, all packed days. The lines of a page in a
+-- month are next to each other in the index, and a bitmap scan asks the disk for all of them before it waits for the first. The i-th
+-- value is at the i-th set bit, and each bit before it that is not set stands for a block.
 create function tap25_internal.blocks_with(hash bigint, since date, before date) returns table (day date, blocks integer[]) language plpgsql stable
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set enable_seqscan = off set enable_indexscan = off
 set effective_io_concurrency = 100 as $$
@@ -559,7 +561,7 @@ begin
     end if;
     for p in select d.day, d.blocks from tap25_internal.blocks_with(hash, (since at time zone 'UTC')::date, (before at time zone 'UTC')::date) d
     loop
-        -- Not before: as_mail locks envelopes, and who has that lock keeps every day from being dropped.
+        -- Only after a day was found: as_mail locks envelopes, and that lock keeps every day from being dropped.
         question := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
             || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
         for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u) from tap25_internal.%I b
@@ -585,9 +587,10 @@ create function tap25_internal.count_addresses(chunks text[]) returns integer la
 return coalesce((cardinality(chunks) - 1) * 64 + cardinality(string_to_array(translate(chunks[cardinality(chunks)], chr(10), chr(9)), chr(9)))
     - cardinality(string_to_array(chunks[cardinality(chunks)], chr(10))), 0);
 
--- Refuses a statement that unpacks several days with more rows in all than take some seconds, unless tap25.unpack is all. A condition
--- on an address cannot be asked of the blocks of the view: it is checked once a row is unpacked. The planner calls this once for each
--- day that the statement reads, before it does. One day alone is not refused: a short time cannot be told from a whole day here.
+-- Refuses a statement that would unpack more than 5,000,000 rows of several days, which takes some seconds, unless tap25.unpack is all.
+-- The view cannot check a condition on an address before it has unpacked the row. The planner calls this function once for each day
+-- that the statement reads, before any row is read. One day alone is not refused, since this function does not know how much of the
+-- day the statement asks for.
 create function tap25_internal.unpacks(which date) returns boolean language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -605,8 +608,8 @@ begin
     return true;
 end $$;
 
--- The times of the mails of a block, in microseconds after its first. Its number of rows is made up: for one that a limit of the time
--- leaves few of, the planner would look at each row of the block for each time.
+-- The times of the mails of a block, in microseconds after its first. The estimate of 100,000 rows is too high on purpose: if the
+-- planner expected few times within the limits of a question, it would search all rows of the block for each time.
 create function tap25_internal.block_times(at integer[], at_long bigint[]) returns table (micros bigint, mail integer) language plpgsql immutable
 rows 100000 set search_path = pg_catalog, pg_temp as $$
 begin
@@ -652,8 +655,8 @@ security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD
     group by d.day having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
 $$;
 
--- ANALYZE looks at no arrays of blocks: nothing asks for their values, it would unpack them all, and a process that plans a question keeps
--- the statistics of every column of each day, about 100,000 octets.
+-- Keeps ANALYZE from the arrays of blocks. No condition is on them, and ANALYZE would decompress them all. A process that plans a
+-- question would then keep their statistics, about 100,000 octets for each day.
 create function tap25_internal.skip_statistics(target regclass) returns void language plpgsql
 set search_path = pg_catalog, pg_temp as $$
 begin
@@ -695,7 +698,7 @@ begin
             with (toast_tuple_target = 8160)', name);
         perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
-    -- All at once: a cursor would keep the memory of the sort until the last block.
+    -- Where blocks begin is read at once: a cursor would keep the memory of the sort until the last block is packed.
     execute format('
         select array_agg(seen_at order by seen_at, row), array_agg(row order by seen_at, row)
         from (select seen_at, row, block is distinct from lag(block) over w as begins
@@ -742,7 +745,7 @@ begin
         select $1, $2, page, array_agg(((place & 65535) - 32768)::smallint),
             string_agg(repeat('0', ((place >> 16) - case when before_page = page then before >> 16 else $2 end)::integer) || '1', '')::bit varying
         from (select page, place, lag(page) over w as before_page, lag(place) over w as before from (
-            -- block and print in one number: they are sorted faster
+            -- The block's number and the print are one number, which is sorted faster than two.
             select distinct tap25_internal.print_page(hash, $3) as page, (number::bigint << 16) + tap25_internal.print_of(hash) + 32768 as place
             from %s b cross join lateral (
                 with addresses as (
@@ -845,13 +848,19 @@ begin
     return query execute format(question, 'mail_aside') || replace(condition, '{bucket}', 'tap25_internal.bucket') using value, first, behind;
 end $$;
 
-create or replace function tap25_internal.partitions() returns table (day date, bytes bigint) language sql stable
-begin atomic
-    select to_date(right(c.relname, 8), 'YYYYMMDD'), sum(pg_total_relation_size(c.oid))::bigint
-    from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
-    where i.inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass) and c.relname ~ '^(envelopes|blocks)_\d{8}$'
-    group by 1;
-end;
+create function tap25_internal.size_of(which regclass) returns bigint language sql stable security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+    select pg_total_relation_size(which)
+$$;
+
+-- With its owner's rights: the login of a logical copy may call it, but not size_of.
+create or replace function tap25_internal.partitions() returns table (day date, bytes bigint) language sql stable security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+    select to_date(right(c.relname, 8), 'YYYYMMDD'), sum(tap25_internal.size_of(c.oid))::bigint
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass) and c.relname ~ '^(envelopes|blocks)_[0-9]{8}$'
+    group by 1
+$$;
 
 create or replace function tap25_internal.ensure_partition(day date) returns text language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
@@ -876,44 +885,51 @@ set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 
 $$;
 
 create or replace function tap25_internal.ends(out oldest timestamptz, out newest timestamptz, out held bigint, out misdated bigint)
-language sql stable security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-    with days as (select min(day) as oldest, max(day) as newest, min(day)::timestamp at time zone 'UTC' as first, max(day)::timestamp at time zone 'UTC' as last
-        from tap25_internal.days where rows > 0)
-    select least((select min(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.first and e.seen_at < d.first + interval '1 day'),
-               (select min(b.first_at) from tap25_internal.blocks b where b.day = d.oldest)),
-           greatest((select max(e.seen_at) from tap25_internal.envelopes e where e.seen_at >= d.last and e.seen_at < d.last + interval '1 day'),
-               (select max(b.last_at) from tap25_internal.blocks b where b.day = d.newest)),
-           (select count(*) from tap25_internal.held), (select count(*) from tap25_internal.misdated)
-    from days d
-$$;
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+declare
+    first_day constant date := (select min(d.day) from tap25_internal.days d where d.rows > 0);
+    last_day  constant date := (select max(d.day) from tap25_internal.days d where d.rows > 0);
+    first     constant timestamptz := first_day::timestamp at time zone 'UTC';
+    last      constant timestamptz := last_day::timestamp at time zone 'UTC';
+begin
+    select min(e.seen_at) into oldest from tap25_internal.envelopes e where e.seen_at >= first and e.seen_at < first + interval '1 day';
+    select max(e.seen_at) into newest from tap25_internal.envelopes e where e.seen_at >= last and e.seen_at < last + interval '1 day';
+    oldest := least(oldest, (select min(b.first_at) from tap25_internal.blocks b where b.day = first_day));
+    newest := greatest(newest, (select max(b.last_at) from tap25_internal.blocks b where b.day = last_day));
+    select count(*) into held from tap25_internal.held;
+    select count(*) into misdated from tap25_internal.misdated;
+end $$;
 
 -- The rows of a packed day, as the source of another query.
 create function tap25_internal.packed_rows(which date) returns text language sql immutable
 return format('(select (p.e).* from tap25_internal.blocks k cross join lateral tap25_internal.unpack(k) p where k.day = %L)', which);
 
 drop function tap25_internal.keep_held;
-create function tap25_internal.keep_held(source text, since timestamptz, before timestamptz, filter text) returns bigint language plpgsql
-security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+create function tap25_internal.keep_held(source text, since timestamptz, before timestamptz, filter text) returns bigint language plpgsql security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
-    columns text := (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
-                     where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped);
-    n bigint := 0;
-    active bigint[] := (select array_agg(h.id) from tap25.holds h where h.dropped_at is null and h.until > now()
-                        and h.since < keep_held.before and h.before > keep_held.since);
+    columns constant text := (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+                              where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped);
+    n       bigint := 0;
+    -- For each hold an expression that returns its id for a row that it concerns. Citus could not join rows with holds.
+    tests   constant text := (
+        select string_agg(format('case when tap25_internal.concerns(%L, %L, %L, %L, true, %L, %L, e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip,
+            e.origin_ip, e.network) then %s::bigint end', h.mailbox, h.domain, h.network, h.seen_in, h.since, h.before, h.id), ', ' order by h.id)
+        from tap25.holds h where h.dropped_at is null and h.until > now() and h.since < keep_held.before and h.before > keep_held.since);
 begin
-    if active is not null then
-        execute format('insert into tap25_internal.held (%1$s, hold_ids) select %1$s, ids from %2$s e cross join lateral (
-                select array_agg(h.id order by h.id) as ids from tap25.holds h where h.id = any ($1) and
-                tap25_internal.concerns(h.mailbox, h.domain, h.network, h.seen_in, true, h.since, h.before,
-                    e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip, e.origin_ip, e.network)
-            ) h where ids is not null and %3$s', columns, source, filter) using active;
+    if tests is not null then
+        execute format('insert into tap25_internal.held (%1$s, hold_ids) select %1$s, ids from (
+                select e.*, array_remove(array[%2$s], null) as ids from %3$s e where %4$s) e
+            where ids <> ''{}''', columns, tests, source, filter);
         get diagnostics n = row_count;
     end if;
     return n;
 end $$;
 
 create or replace function tap25_internal.expire_day(which date, version text) returns table (rows bigint, bytes bigint, kept bigint)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
     since  constant timestamptz := which::timestamp at time zone 'UTC';
     before constant timestamptz := (which + 1)::timestamp at time zone 'UTC';
@@ -930,9 +946,10 @@ begin
         exception when undefined_table then
             continue;
         end;
+        -- Before keep_held: Citus does not report a size after the transaction has changed rows.
+        bytes := bytes + tap25_internal.size_of(('tap25_internal.' || quote_ident(part))::regclass);
         kept := kept + tap25_internal.keep_held(case when part = tap25_internal.partition_name(which) then 'tap25_internal.' || quote_ident(part)
             else tap25_internal.packed_rows(which) end, since, before, 'true');
-        bytes := bytes + pg_total_relation_size('tap25_internal.' || quote_ident(part));
         execute format('drop table tap25_internal.%I', part);
         rows := coalesce((select sum(d.rows) from tap25_internal.days d where d.day = which), 0);
     end loop;
@@ -1006,33 +1023,41 @@ begin
     on conflict (day) do update set tried = excluded.tried, users = excluded.users;
 end $$;
 
+-- The leaves of the segments that have one of some rows of a day that is not packed.
+create function tap25_internal.day_leaves(which date, times timestamptz[], sessions bigint[])
+returns table (body bytea, signature bytea, public_key bytea, leaves bytea) language plpgsql stable
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+declare
+    first constant timestamptz := which::timestamp at time zone 'UTC';
+    last  constant timestamptz := (which + 1)::timestamp at time zone 'UTC';
+begin
+    return query
+    with segments as materialized (
+        select distinct l.id from unnest(times, sessions) w (seen_at, session_id)
+        join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
+        join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and daterange(l.first_day, l.last_day, '[]') @> which
+    )
+    select l.body, l.signature, k.public_key, string_agg(tap25_internal.leaf(e), '')
+    from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
+    join tap25_internal.envelopes e on e.sensor = l.sensor and e.xmin = l.xid and e.seen_at >= first and e.seen_at < last
+    group by l.id, k.id;
+end $$;
+
 create or replace function tap25.case_leaves(access bigint) returns table (body bytea, signature bytea, public_key bytea, day date, leaves bytea)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_column
 declare
-    asked constant tap25.accesses := tap25_internal.answered(access);
-    its   record;
-    first timestamptz;
-    last  timestamptz;
+    asked  constant tap25.accesses := tap25_internal.answered(access);
+    its    record;
     found_ bigint[];
 begin
     for its in select (r.seen_at at time zone 'UTC')::date as day, array_agg(r.seen_at) as times, array_agg(r.session_id) as sessions
         from tap25_internal.case_rows(asked.warrant_ids, asked.asked_since, asked.asked_before, asked.asked_target) r group by 1
     loop
-        first := its.day::timestamp at time zone 'UTC';
-        last := (its.day + 1)::timestamp at time zone 'UTC';
         if tap25_internal.has_partition(its.day) then
-            return query
-            with segments as materialized (
-                select distinct l.id from unnest(its.times, its.sessions) w (seen_at, session_id)
-                join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= first and e.seen_at < last
-                join tap25.links l on l.sensor = e.sensor and l.xid = e.xmin and daterange(l.first_day, l.last_day, '[]') @> its.day
-            )
-            select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(e), '')
-            from segments s join tap25.links l on l.id = s.id join tap25.keys k on k.id = l.key
-            join tap25_internal.envelopes e on e.sensor = l.sensor and e.xmin = l.xid and e.seen_at >= first and e.seen_at < last
-            group by l.id, k.id;
+            return query select d.body, d.signature, d.public_key, its.day, d.leaves from tap25_internal.day_leaves(its.day, its.times, its.sessions) d;
         end if;
         continue when not tap25_internal.is_packed(its.day);
         -- OFFSET 0: each block is unpacked once, whatever it is joined with.
@@ -1057,7 +1082,7 @@ revoke execute on function tap25_internal.is_packed, tap25_internal.pack_block, 
     tap25_internal.bit_positions, tap25_internal.blocks_with, tap25_internal.skip_statistics, tap25_internal.unpack, tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of, tap25_internal.as_mail,
     tap25_internal.packed_about, tap25_internal.day_rows, tap25_internal.blocks_name, tap25_internal.count_addresses, tap25_internal.show_packed,
     tap25_internal.days_to_pack, tap25_internal.pack_rows, tap25_internal.index_blocks, tap25_internal.change_to_blocks,
-    tap25_internal.pack_day, tap25_internal.packed_rows, tap25_internal.keep_held from public;
+    tap25_internal.pack_day, tap25_internal.packed_rows, tap25_internal.keep_held, tap25_internal.size_of, tap25_internal.day_leaves from public;
 
 alter function tap25_internal.grant_roles() rename to grant_roles_before_packing;
 create function tap25_internal.grant_roles() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -1085,15 +1110,15 @@ comment on column tap25_internal.blocks.number is 'Number of the block within it
 comment on column tap25_internal.blocks.rows is 'Number of rows.';
 comment on column tap25_internal.blocks.first_at is 'The least seen_at.';
 comment on column tap25_internal.blocks.last_at is 'The greatest seen_at.';
-comment on column tap25_internal.blocks.heads is 'A bit of each row: whether it is the first of a mail; null: each is.';
+comment on column tap25_internal.blocks.heads is 'A bit for each row: set if it is the first of a mail. Null: each row is.';
 comment on column tap25_internal.blocks.rcpt is 'Of each row: the number of rcpt_to among the addresses; 0: null.';
 comment on column tap25_internal.blocks.kind is 'Of each row: which of the values of mail_no to lost_bytes are its; null: the first.';
 comment on column tap25_internal.blocks.rcpt_to_raw is 'Of each row; null: all are null.';
 comment on column tap25_internal.blocks.orcpt is 'Of each row; null: all are null.';
 comment on column tap25_internal.blocks.at is 'Of each mail: microseconds from first_at to seen_at; null: at_long has them.';
 comment on column tap25_internal.blocks.at_long is 'Like at, if one is beyond integer.';
-comment on column tap25_internal.blocks.fresh is 'A bit of each mail: whether its session is the next one; null: each is.';
-comment on column tap25_internal.blocks.back is 'Of each other mail: by how many its session comes before the last one so far.';
+comment on column tap25_internal.blocks.fresh is 'A bit for each mail: set if it begins the next session. Null: each mail does.';
+comment on column tap25_internal.blocks.back is 'Of each mail that begins no session: how many sessions have begun after its own.';
 comment on column tap25_internal.blocks.sender is 'Of each mail: the number of mail_from among the addresses; 0: null.';
 comment on column tap25_internal.blocks.size is 'Of each mail: message_bytes; -1: null. Null: size_long has them.';
 comment on column tap25_internal.blocks.size_long is 'Like size, if one is beyond integer.';
@@ -1125,7 +1150,7 @@ comment on column tap25_internal.blocks.data_code is 'data_code of each kind of 
 comment on column tap25_internal.blocks.flags is 'flags of each kind of row.';
 comment on column tap25_internal.blocks.lost_bytes is 'lost_bytes of each kind of row; null: all are null.';
 comment on column tap25_internal.blocks.links is 'The links that sign the rows, tap25.links.id; null among them: rows that no link is of.';
-comment on column tap25_internal.blocks.queue_mails is 'Of each form of queue IDs: a bit of each mail, whether its queue_id has that form; it is the next one of the form. Null: all are null.';
+comment on column tap25_internal.blocks.queue_mails is 'Of each form of queue IDs: a bit for each mail, set if its queue_id has that form. The n-th set bit belongs to the n-th queue ID of the form. Null: all are null.';
 comment on column tap25_internal.blocks.queue_kind is 'Of each form of queue IDs: 1 hexadecimal, 2 letters and digits, 3 UUID, 4 any text.';
 comment on column tap25_internal.blocks.queue_length is 'Of each form: the number of characters; 0 for text.';
 comment on column tap25_internal.blocks.queue_prefix is 'Of each form: what all begin with, of the kinds 1 and 2.';
@@ -1146,7 +1171,7 @@ comment on column tap25_internal.block_prints.day is 'The UTC day.';
 comment on column tap25_internal.block_prints.first is 'packs.first.';
 comment on column tap25_internal.block_prints.page is 'Other bits of the hashes.';
 comment on column tap25_internal.block_prints.prints is '16 bits of each hash.';
-comment on column tap25_internal.block_prints.blocks is 'A set bit for each of prints, after a bit that is not set for each block that was left behind: the prints are in the order of their blocks, and the first block is that of first.';
+comment on column tap25_internal.block_prints.blocks is 'A set bit for each of prints, which are in the order of their blocks. Each bit that is not set means that the prints after it are of the next block. The first block is first.';
 comment on table tap25_internal.making_blocks is 'Has no rows. Whoever packs locks it.';
 comment on view tap25_internal.mail_packed is 'The mail of packed days; a part for each day, so that a question about a time opens no other day. Made anew when a day is packed.';
 do $$
@@ -1163,9 +1188,9 @@ comment on function tap25_internal.blocks_name is 'Returns the name of the parti
 comment on function tap25_internal.count_addresses is 'Returns how many addresses the texts of a block have.';
 comment on function tap25_internal.pack_block is 'Packs the rows of a day from one place of it to another into a block; returns their number.';
 comment on function tap25_internal.block_addresses is 'Returns addresses of a block, those of some numbers or all.';
-comment on function tap25_internal.skip_statistics is 'Keeps ANALYZE from the arrays of blocks.';
+comment on function tap25_internal.skip_statistics is 'Has ANALYZE leave out the arrays of blocks.';
 comment on function tap25_internal.blocks_with is 'Returns the packed days that may have a value, by its hash, and which blocks do; without a hash all days.';
-comment on function tap25_internal.bit_positions is 'Returns where a string has set bits.';
+comment on function tap25_internal.bit_positions is 'Returns the positions of the set bits of a string, of all or of some.';
 comment on function tap25_internal.block_queues is 'Returns the queue IDs of some mails of a block, or of all.';
 comment on function tap25_internal.unpack is 'Returns rows of a block, those that a question may be about or all, in their order, with the number of the mail and the link that signs it.';
 comment on function tap25_internal.block_numbers is 'Returns the numbers of the addresses of a block that a question is about.';
@@ -1183,6 +1208,8 @@ comment on function tap25_internal.pack_rows is 'Packs a day in blocks of up to 
 comment on function tap25_internal.index_blocks is 'Notes which blocks have a value.';
 comment on function tap25_internal.change_to_blocks is 'Puts the blocks of a day in the place of its partition.';
 comment on function tap25_internal.pack_day is 'Packs a day that is over; returns how many rows, or null if there is nothing to pack or another session packs. Fails if somebody uses the day. For sensors and administrators.';
+comment on function tap25_internal.size_of is 'Returns the octets of a table with its indexes.';
+comment on function tap25_internal.day_leaves is 'The part of case_leaves about a day that is not packed.';
 comment on function tap25_internal.keep_held is 'Copies the rows of a source that holds concern to held, each once; returns how many. Called by expire_day and expire_misdated alone.';
 comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 comment on function tap25_internal.grant_roles_before_packing is 'The part of grant_roles that is older than packing.';

@@ -1,5 +1,6 @@
 -- A database on several machines: 'tap25 db distribute' has Citus divide the rows. docs/operating.md says what becomes
--- of each table. All that is here works in both forms.
+-- of each table. Every function works in a distributed database and in one on a single server. Functions of earlier
+-- migrations are replaced here if Citus refuses the way in which they were written.
 
 create table tap25_internal.distribution (
     distributed_at timestamptz not null default now(),
@@ -19,19 +20,21 @@ set search_path = pg_catalog, pg_temp as $$
     where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped and attname <> 'entered'
 $$;
 
--- A row's xmin is of the machine that has the row, so it names no load. entered is the xmin that the row had in arrivals.
+-- The column that names a row's load. In a distributed database xmin is a transaction of the worker that has the row, so
+-- the column entered keeps the xmin that the row had in the table arrivals, on the coordinator.
 create function tap25_internal.load_column() returns text language sql stable
 set search_path = pg_catalog, pg_temp as $$
     select case when tap25_internal.is_distributed() then 'entered' else 'xmin' end
 $$;
 
--- Has Citus make the type outcome on each machine: those of its objects that functions name are its own to make.
+-- Citus makes a distributed function on each worker, with the types that it names. This one is there only to have Citus
+-- make the type outcome, which the views need.
 create function tap25_internal.outcomes() returns tap25.outcome[] language sql immutable parallel safe
 return enum_range(null::tap25.outcome);
 
--- Sizes. Of a distributed table the coordinator has an empty shell.
+-- Sizes. The rows of a distributed table are in its shards, and the coordinator's own table is empty.
 
-create function tap25_internal.size_of(which regclass) returns bigint language plpgsql security definer
+create or replace function tap25_internal.size_of(which regclass) returns bigint language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
     bytes bigint;
@@ -39,7 +42,7 @@ begin
     if tap25_internal.is_distributed() then
         begin
             execute 'select citus_total_relation_size(logicalrelid) from pg_dist_partition where logicalrelid = $1' into bytes using which;
-        exception when internal_error then -- dropped meanwhile
+        exception when internal_error then -- another session has dropped the table
         end;
     end if;
     return coalesce(bytes, pg_total_relation_size(which));
@@ -57,16 +60,8 @@ begin
     return coalesce(bytes, pg_indexes_size(which));
 end $$;
 
--- With its owner's rights, for whoever was granted it: a copy's login has no right to size_of.
-create or replace function tap25_internal.partitions() returns table (day date, bytes bigint) language sql stable security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-    select to_date(right(c.relname, 8), 'YYYYMMDD'), sum(tap25_internal.size_of(c.oid))::bigint
-    from pg_inherits i join pg_class c on c.oid = i.inhrelid
-    where i.inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass) and c.relname ~ '^(envelopes|blocks)_[0-9]{8}$'
-    group by 1
-$$;
-
--- As before, but that the days are listed, with their sizes, before one of them is changed.
+-- As before, except that the days are listed before the first is changed: partitions() asks for sizes, which Citus does
+-- not report after the transaction has changed tables.
 create or replace function tap25_internal.set_volume(rows_a_day bigint) returns smallint language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set default_tablespace = '' as $$
 declare
@@ -84,25 +79,8 @@ begin
     return width;
 end $$;
 
-create or replace function tap25_internal.ends(out oldest timestamptz, out newest timestamptz, out held bigint, out misdated bigint)
-language plpgsql stable security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-declare
-    first_day constant date := (select min(d.day) from tap25_internal.days d where d.rows > 0);
-    last_day  constant date := (select max(d.day) from tap25_internal.days d where d.rows > 0);
-    first     constant timestamptz := first_day::timestamp at time zone 'UTC';
-    last      constant timestamptz := last_day::timestamp at time zone 'UTC';
-begin
-    select min(e.seen_at) into oldest from tap25_internal.envelopes e where e.seen_at >= first and e.seen_at < first + interval '1 day';
-    select max(e.seen_at) into newest from tap25_internal.envelopes e where e.seen_at >= last and e.seen_at < last + interval '1 day';
-    oldest := least(oldest, (select min(b.first_at) from tap25_internal.blocks b where b.day = first_day));
-    newest := greatest(newest, (select max(b.last_at) from tap25_internal.blocks b where b.day = last_day));
-    select count(*) into held from tap25_internal.held;
-    select count(*) into misdated from tap25_internal.misdated;
-end $$;
-
--- Loads. A distributed table has no triggers that could count rows or check their sensor. So rows are first copied to
--- temporary tables of the session, which have these triggers, and go from there to the machines.
+-- Loads. A distributed table cannot have triggers, which count rows and check their sensor. So a load first copies rows
+-- to temporary tables of its session, which have these triggers, and then inserts them into the distributed tables.
 
 create function tap25_internal.make_arrivals() returns boolean language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set client_min_messages = warning as $$
@@ -136,7 +114,7 @@ set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 
 declare
     columns constant text := tap25_internal.row_columns('');
 begin
-    if not tap25_internal.make_arrivals() then -- it looks whose tables they are
+    if not tap25_internal.make_arrivals() then -- checks that the session has not put tables of its own in their place
         return;
     end if;
     execute format('insert into tap25_internal.envelopes (%1$s, entered) select %1$s, xmin from pg_temp.arrivals', columns);
@@ -157,7 +135,7 @@ begin
     end if;
 end $$;
 
--- As before, but that a distributed database has no day to pack: its rows have no xmin of their load.
+-- As before, except that a distributed database has no days to pack: the xmin of its rows does not name their load.
 create or replace function tap25_internal.days_to_pack(older interval, quiet interval) returns table (day date, rows bigint) language sql stable
 security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
     select d.day, case when tap25_internal.is_tied() then 0 else sum(d.rows)::bigint end from tap25_internal.days d
@@ -167,69 +145,7 @@ $$;
 
 -- Holds and expiry.
 
-create or replace function tap25_internal.keep_held(source text, since timestamptz, before timestamptz, filter text) returns bigint language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-declare
-    columns constant text := tap25_internal.row_columns('');
-    of_load constant text := case when tap25_internal.is_distributed() then ', entered' else '' end;
-    n       bigint := 0;
-    tests   constant text := (
-        select string_agg(format('case when tap25_internal.concerns(%L, %L, %L, %L, true, %L, %L, e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip,
-            e.origin_ip, e.network) then %s::bigint end', h.mailbox, h.domain, h.network, h.seen_in, h.since, h.before, h.id), ', ' order by h.id)
-        from tap25.holds h where h.dropped_at is null and h.until > now() and h.since < keep_held.before and h.before > keep_held.since);
-begin
-    if tests is not null then
-        execute format('insert into tap25_internal.held (%1$s%2$s, hold_ids) select %1$s%2$s, ids from (
-                select e.*, array_remove(array[%3$s], null) as ids from %4$s e where %5$s) e
-            where ids <> ''{}''', columns, of_load, tests, source, filter);
-        get diagnostics n = row_count;
-    end if;
-    return n;
-end $$;
-
-create or replace function tap25_internal.expire_day(which date, version text) returns table (rows bigint, bytes bigint, kept bigint)
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-declare
-    since  constant timestamptz := which::timestamp at time zone 'UTC';
-    before constant timestamptz := (which + 1)::timestamp at time zone 'UTC';
-    part   text;
-begin
-    perform tap25_internal.check_retention(before);
-    lock table tap25.holds in share mode; -- a hold that is added now waits, and then concerns what is left
-    kept := 0;
-    bytes := 0;
-    foreach part in array array[tap25_internal.partition_name(which), tap25_internal.blocks_name(which)] loop
-        continue when to_regclass('tap25_internal.' || part) is null;
-        begin
-            execute format('lock table tap25_internal.%I in share row exclusive mode nowait', part);
-        exception when undefined_table then
-            continue;
-        end;
-        bytes := bytes + tap25_internal.size_of(('tap25_internal.' || quote_ident(part))::regclass); -- Citus tells it before a change alone
-        kept := kept + tap25_internal.keep_held(case when part = tap25_internal.partition_name(which) then 'tap25_internal.' || quote_ident(part)
-            else tap25_internal.packed_rows(which) end, since, before, 'true');
-        execute format('drop table tap25_internal.%I', part);
-        rows := coalesce((select sum(d.rows) from tap25_internal.days d where d.day = which), 0);
-    end loop;
-    if rows is null then
-        return;
-    end if;
-    delete from tap25_internal.days d where d.day = which;
-    if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
-        execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
-    end if;
-    delete from tap25_internal.summaries s where s.day = which;
-    delete from tap25_internal.reindexed r where r.day = which;
-    delete from tap25_internal.frozen f where f.day = which;
-    delete from tap25_internal.late_days l where l.day = which;
-    delete from tap25_internal.block_prints p using tap25_internal.packs k, generate_series(0, (1 << k.bits) - 1) page
-    where k.day = which and p.day = which and p.first = k.first and p.page = page.page;
-    delete from tap25_internal.packs p where p.day = which;
-    insert into tap25.expired (day, kind, rows, bytes, kept, version) values (which, 'partition', rows, bytes, kept, expire_day.version);
-    return next;
-end $$;
-
+-- As before, with a loop: Citus refuses the statement that deleted rows in a CTE and wrote the table expired from that.
 create or replace function tap25_internal.expire_misdated(loaded_before timestamptz, version text)
 returns table (day date, rows bigint, bytes bigint, kept bigint) language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
@@ -239,7 +155,7 @@ begin
     perform tap25_internal.check_retention(loaded_before);
     lock table tap25.holds in share row exclusive mode; -- nobody adds a hold meanwhile, or counts the same rows
     kept := tap25_internal.keep_held('tap25_internal.misdated', '-infinity', 'infinity', format('e.loaded_at < %L', loaded_before));
-    -- What was counted is what is deleted: a load's loaded_at is the beginning of its transaction, long after loaded_before.
+    -- No more than the counted rows is deleted below: a load that commits meanwhile has a later loaded_at.
     for gone in select (m.loaded_at at time zone 'UTC')::date as d, count(*) as n, sum(pg_column_size(m.*)) as size
         from tap25_internal.misdated m where m.loaded_at < loaded_before group by 1 order by 1
     loop
@@ -254,6 +170,7 @@ begin
     delete from tap25_internal.misdated m where m.loaded_at < loaded_before;
 end $$;
 
+-- As before, in the same form as expire_misdated.
 create or replace function tap25_internal.release_holds(version text) returns table (day date, rows bigint, bytes bigint) language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
@@ -281,6 +198,7 @@ begin
     update tap25.holds set released_at = now() where id = any (ended);
 end $$;
 
+-- As before, in PL/pgSQL: Citus does not plan a statement of a function in SQL that has parameters.
 create or replace function tap25_internal.rows_held(hold bigint) returns bigint language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 begin
@@ -290,6 +208,8 @@ begin
     return (select count(*) from tap25_internal.held h where h.hold_ids @> array[hold]);
 end $$;
 
+-- As before, except that the days of rows that are aside are read first: the statement that joins them with loads, a
+-- table of the coordinator, then has no distributed table.
 create or replace function tap25_internal.mark_dropped_loads() returns bigint language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
 declare
@@ -319,6 +239,7 @@ begin
     return n;
 end $$;
 
+-- As before, except that rows that are aside are looked for in a statement of their own, which Citus can divide.
 create or replace function tap25_internal.check_period(since timestamptz, before timestamptz, valid_until timestamptz) returns void language plpgsql
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -343,11 +264,18 @@ end $$;
 
 -- Evidence.
 
--- The query of the days and leaves of rows that are aside.
+-- The expression of a row's leaf. In a distributed database the type envelopes also has the column entered, which leaf()
+-- leaves out.
+create function tap25_internal.leaf_of(prefix text) returns text language sql stable
+set search_path = pg_catalog, pg_temp as $$
+    select format('tap25_internal.leaf(row(%s)::tap25_internal.envelopes)',
+        tap25_internal.row_columns(prefix) || case when tap25_internal.is_distributed() then ', ' || prefix || 'entered' else '' end)
+$$;
+
+-- The query of the days and leaves of rows in held or misdated.
 create function tap25_internal.leaves_query(source text, condition text) returns text language sql stable
 set search_path = pg_catalog, pg_temp as $$
-    select format('select (t.seen_at at time zone ''UTC'')::date, tap25_internal.leaf(row(%s)::tap25_internal.envelopes) from tap25_internal.%I t where %s',
-        tap25_internal.row_columns('t.') || case when tap25_internal.is_distributed() then ', t.entered' else '' end, source, condition)
+    select format('select (t.seen_at at time zone ''UTC'')::date, %s from tap25_internal.%I t where %s', tap25_internal.leaf_of('t.'), source, condition)
 $$;
 
 create or replace function tap25_internal.held_leaves(which date[]) returns table (day date, leaf bytea) language plpgsql security definer
@@ -371,60 +299,40 @@ begin
     return query execute tap25_internal.leaves_query('misdated', 't.loaded_at < $1') using loaded_before;
 end $$;
 
-create or replace function tap25.case_leaves(access bigint) returns table (body bytea, signature bytea, public_key bytea, day date, leaves bytea)
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set plan_cache_mode = force_custom_plan as $$
+-- As before, but in steps: links is on the coordinator alone, so no worker can join it with rows.
+create or replace function tap25_internal.day_leaves(which date, times timestamptz[], sessions bigint[])
+returns table (body bytea, signature bytea, public_key bytea, leaves bytea) language plpgsql stable
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_column
 declare
-    asked   constant tap25.accesses := tap25_internal.answered(access);
     by_load constant text := tap25_internal.load_column();
-    rows    constant text := tap25_internal.row_columns('e.') || case when tap25_internal.is_distributed() then ', e.entered' else '' end;
-    its     record;
-    first   timestamptz;
-    last    timestamptz;
+    leaf    constant text := tap25_internal.leaf_of('e.');
+    first   constant timestamptz := which::timestamp at time zone 'UTC';
+    last    constant timestamptz := (which + 1)::timestamp at time zone 'UTC';
     found_  bigint[];
     sensors text[];
     xids    xid[];
 begin
-    for its in select (r.seen_at at time zone 'UTC')::date as day, array_agg(r.seen_at) as times, array_agg(r.session_id) as sessions
-        from tap25_internal.case_rows(asked.warrant_ids, asked.asked_since, asked.asked_before, asked.asked_target) r group by 1
-    loop
-        first := its.day::timestamp at time zone 'UTC';
-        last := (its.day + 1)::timestamp at time zone 'UTC';
-        if tap25_internal.has_partition(its.day) then
-            execute format('select array_agg(x.sensor), array_agg(x.load) from (
-                    select distinct e.sensor, e.%I as load from unnest($1, $2) w (seen_at, session_id)
-                    join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= $3 and e.seen_at < $4) x', by_load)
-                into sensors, xids using its.times, its.sessions, first, last;
-            found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
-                join tap25.links l on l.sensor = x.sensor and l.xid = x.load and daterange(l.first_day, l.last_day, '[]') @> its.day);
-            select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
-            return query execute format('select l.body, l.signature, k.public_key, $6, g.leaves
-                from (select e.sensor, e.%1$I as load, string_agg(tap25_internal.leaf(row(%2$s)::tap25_internal.envelopes), '''') as leaves from unnest($1, $2) x (sensor, load)
-                      join tap25_internal.envelopes e on e.sensor = x.sensor and e.%1$I = x.load and e.seen_at >= $3 and e.seen_at < $4 group by 1, 2) g
-                join tap25.links l on l.sensor = g.sensor and l.xid = g.load and l.id = any ($5) join tap25.keys k on k.id = l.key', by_load, rows)
-                using sensors, xids, first, last, found_, its.day;
-        end if;
-        continue when not tap25_internal.is_packed(its.day);
-        -- OFFSET 0: each block is unpacked once, whatever it is joined with.
-        found_ := array(select distinct p.link from (
-                select p.link, p.e from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
-                where b.day = its.day and exists (select from unnest(its.times) t where t between b.first_at and b.last_at) offset 0) p
-            join unnest(its.times, its.sessions) w (seen_at, session_id) on w.seen_at = (p.e).seen_at and w.session_id = (p.e).session_id
-            where p.link is not null);
-        return query
-        select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(p.e), '')
-        from (select p.link, p.e from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
-              where b.day = its.day and b.links && found_ offset 0) p
-        join tap25.links l on l.id = p.link join tap25.keys k on k.id = l.key where l.id = any (found_) group by l.id, k.id;
-    end loop;
+    execute format('select array_agg(x.sensor), array_agg(x.load) from (
+            select distinct e.sensor, e.%I as load from unnest($1, $2) w (seen_at, session_id)
+            join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= $3 and e.seen_at < $4) x', by_load)
+        into sensors, xids using times, sessions, first, last;
+    found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
+        join tap25.links l on l.sensor = x.sensor and l.xid = x.load and daterange(l.first_day, l.last_day, '[]') @> which);
+    select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
+    return query execute format('select l.body, l.signature, k.public_key, g.leaves
+        from (select e.sensor, e.%1$I as load, string_agg(%2$s, '''') as leaves from unnest($1, $2) x (sensor, load)
+              join tap25_internal.envelopes e on e.sensor = x.sensor and e.%1$I = x.load and e.seen_at >= $3 and e.seen_at < $4 group by 1, 2) g
+        join tap25.links l on l.sensor = g.sensor and l.xid = g.load and l.id = any ($5) join tap25.keys k on k.id = l.key', by_load, leaf)
+        using sensors, xids, first, last, found_;
 end $$;
 
 -- Rights.
 
 revoke all on tap25_internal.distribution from public;
-revoke execute on function tap25_internal.is_distributed, tap25_internal.row_columns, tap25_internal.load_column, tap25_internal.size_of,
-    tap25_internal.size_of_indexes, tap25_internal.make_arrivals, tap25_internal.place_arrivals, tap25_internal.leaves_query, tap25_internal.outcomes from public;
+revoke execute on function tap25_internal.is_distributed, tap25_internal.row_columns, tap25_internal.load_column,
+    tap25_internal.size_of_indexes, tap25_internal.make_arrivals, tap25_internal.place_arrivals, tap25_internal.leaf_of, tap25_internal.leaves_query, tap25_internal.outcomes
+    from public;
 
 alter function tap25_internal.grant_roles() rename to grant_roles_before_distribution;
 create function tap25_internal.grant_roles() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -432,7 +340,7 @@ declare
     propagates constant text := coalesce(current_setting('citus.enable_ddl_propagation', true), 'on');
     t regclass;
 begin
-    -- The machines of a distributed database know the owner alone, who asks for everybody.
+    -- Citus must not repeat the grants on the workers: they know only the owner, as whom the coordinator asks them.
     perform set_config('citus.enable_ddl_propagation', 'off', true);
     perform tap25_internal.grant_roles_before_distribution();
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
@@ -469,6 +377,7 @@ comment on function tap25_internal.size_of is 'Returns the octets of a table wit
 comment on function tap25_internal.size_of_indexes is 'Returns the octets of a table''s indexes, on all machines.';
 comment on function tap25_internal.make_arrivals is 'In a distributed database, makes the temporary tables that a load copies its rows to, and returns true. For sensors.';
 comment on function tap25_internal.place_arrivals is 'Puts the rows that the session has copied to its temporary tables on their machines. For sensors.';
+comment on function tap25_internal.leaf_of is 'Returns the expression of the leaf of a row, whose columns have a prefix.';
 comment on function tap25_internal.leaves_query is 'Returns the query of the days and leaves of rows that are aside.';
 comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 comment on function tap25_internal.grant_roles_before_distribution is 'The part of grant_roles that is older than distribution.';

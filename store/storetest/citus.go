@@ -13,12 +13,13 @@ import (
 	"tap25/capture/capturetest"
 )
 
-// onCitus holds the name of the database that a test's databases are copies of.
+// onCitus is the environment variable with the name of the database that a test's databases are copied from.
 const onCitus = "TAP25_TEST_ON_CITUS"
 
-// Citus has [Database] and [DSN] mean the server that TAP25_TEST_CITUS names until the test ends: a coordinator, with
-// the workers that its database knows, on all of which the URL's user is a superuser. Each database is a copy of one
-// that prepare gets the name of, since it takes seconds to make one. Without the variable the test is skipped.
+// Citus makes [Database] and [DSN] use the server that TAP25_TEST_CITUS names, until the test ends. That server is a
+// coordinator, whose database knows the workers, and the URL's user is a superuser on all of them. Citus makes a
+// database and calls prepare with its name. Each database of the test is a copy of it, since preparing one takes
+// seconds. Without the variable the test is skipped.
 func Citus(t *testing.T, prepare func(name string)) {
 	t.Helper()
 	if os.Getenv("TAP25_TEST_CITUS") == "" {

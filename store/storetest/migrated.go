@@ -15,7 +15,7 @@ import (
 // Migrate gives the database that a connection string names tap25's schema. All calls of a test binary name the same.
 type Migrate func(ctx context.Context, dsn string) error
 
-// made is made once in a binary, by whoever needs it first.
+// made holds what is made once in a test binary, by the first test that needs it.
 type made struct {
 	once sync.Once
 	what string
@@ -35,9 +35,9 @@ func (m *made) get(t testing.TB, make func() (string, error)) string {
 // was stopped.
 var template, templateData made
 
-// Migrated makes a database with tap25's schema in the shared cluster and returns its name. It is a copy of the first
-// one, which migrate has made: that takes a tenth of the time. All copies have the same identity. After [Citus] it is a
-// copy of that one.
+// Migrated makes a database with tap25's schema in the shared cluster and returns its name. It copies a database that
+// migrate was called for once, which takes a tenth of the time. All copies have the same identity. After a call of
+// [Citus] it copies the database that was prepared there.
 func Migrated(t testing.TB, migrate Migrate) (name string) {
 	t.Helper()
 	if isCitus() {
@@ -52,7 +52,7 @@ func Migrated(t testing.TB, migrate Migrate) (name string) {
 		return name, migrate(context.Background(), named(c, name))
 	})
 	name = create(t, from)
-	// What CREATE DATABASE does not copy: who may connect, and the settings of the database.
+	// CREATE DATABASE copies neither the right to connect nor the settings of the database.
 	both := fmt.Sprintf("pg_database o, pg_database n where o.datname = '%s' and n.datname = '%s'", from, name)
 	if err := execute(c.DSN(),
 		"update pg_database d set datacl = o.datacl from "+both+" and d.oid = n.oid",

@@ -101,8 +101,8 @@ func makeDir() (string, error) {
 	return dir, os.Chmod(dir, 0o755)
 }
 
-// base is where directories are made: in memory if there is plenty of it, because tests of the database would spend
-// most of their time waiting for a disk.
+// base returns where directories are made: in memory if there is plenty of it, because tests of the database would
+// otherwise spend most of their time waiting for a disk.
 func base() string {
 	const (
 		memory = "/dev/shm"
@@ -145,7 +145,8 @@ func NewCluster(t testing.TB) *cluster.Cluster {
 	return c
 }
 
-// Database makes an empty database in the shared cluster, or after [Citus] on its machines, and returns its name.
+// Database makes an empty database in the shared cluster and returns its name. After a call of [Citus] it makes a copy
+// of the database that was prepared there.
 func Database(t testing.TB) (name string) {
 	t.Helper()
 	if isCitus() {
@@ -180,7 +181,7 @@ func execute(dsn string, statements ...string) error {
 	return nil
 }
 
-// unsynced has a server leave to the kernel when its files come to the disk: a test kills servers, not the machine.
+// unsynced turns off fsync: tests kill servers, which loses nothing in the kernel's page cache.
 func unsynced(dsn string) error {
 	return execute(dsn, "alter system set fsync = off", "select pg_reload_conf()")
 }
