@@ -74,7 +74,7 @@ func (a *Assembler) sweep() {
 // overdue reports whether the last sweep should have removed a connection: a segment for it begins another.
 func (a *Assembler) overdue(c *conn) bool { return a.overdueSince(c.listed.since, a.lists.inEnded(c)) }
 
-// overdueSince reports that of one that has its place since then.
+// overdueSince reports the same of a connection that has had its place since then.
 func (a *Assembler) overdueSince(since stamp, ended bool) bool {
 	after := a.cfg.Idle
 	if ended {

@@ -104,7 +104,7 @@ func TestUnseen_ChangesNoCase(t *testing.T) {
 	}
 }
 
-// TestHistory_ComparesSegmentsLeftInTheKernel holds digests against octets that are the same, and that are not.
+// TestHistory_ComparesSegmentsLeftInTheKernel compares digests with the same octets, and with others.
 func TestHistory_ComparesSegmentsLeftInTheKernel(t *testing.T) {
 	var key DigestKey
 	for i := range key {
@@ -139,8 +139,8 @@ func TestHistory_ComparesSegmentsLeftInTheKernel(t *testing.T) {
 	}
 }
 
-// TestHistory_ForgetsSegmentsLeftInTheKernel has a long flight acknowledged: what was known of it takes no memory any
-// more, and what is kept of its end is still compared.
+// TestHistory_ForgetsSegmentsLeftInTheKernel acknowledges a long flight: its digests take no memory any more, except
+// those of its end, which is still compared.
 func TestHistory_ForgetsSegmentsLeftInTheKernel(t *testing.T) {
 	const octets, segments = 1000, 200
 	var h history

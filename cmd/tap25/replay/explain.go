@@ -16,8 +16,8 @@ import (
 )
 
 // Explain writes the dialogues of a capture file to cfg.Stdout, as they were read: each command with the code of its
-// reply, octets that were lost, and rows with their outcome and flags; of one session alone unless it is nil. It writes
-// no address and nothing of a message.
+// reply, octets that were lost, and rows with their outcome and flags. If session is not nil, it writes only that
+// session. It writes no address and nothing of a message.
 func Explain(ctx context.Context, cfg *Config, path string, session *int64) error {
 	w := bufio.NewWriter(cfg.Stdout)
 	line := func(of int64, format string, args ...any) {
