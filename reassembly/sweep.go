@@ -60,11 +60,10 @@ func (a *Assembler) sweep() {
 			if !ok || !a.overdueSince(at.since, a.shared.turn == turnEnded) {
 				break
 			}
-			c := a.lists.conn(at)
 			left--
-			bytes -= c.size
+			bytes -= at.size()
 			a.shared.since = at.since
-			a.retire(c)
+			a.retire(at)
 		}
 	}
 	a.shared.turn, a.shared.since = turnFrame, 0
@@ -84,10 +83,10 @@ func (a *Assembler) overdueSince(since stamp, ended bool) bool {
 }
 
 // retire removes a connection that has ended long enough ago, or fallen silent.
-func (a *Assembler) retire(c *conn) {
-	ended := a.lists.inEnded(c)
+func (a *Assembler) retire(at place) {
+	ended := at.c == nil || a.lists.inEnded(at.c)
 	if !ended {
 		a.shared.stats.Idle++
 	}
-	a.lists.remove(c, ended)
+	a.lists.removeAt(at, ended)
 }

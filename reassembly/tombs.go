@@ -79,7 +79,7 @@ func (g *graves) add(since stamp) grave {
 	return x
 }
 
-// remove forgets a tomb of which a connection was made again.
+// remove forgets a tomb.
 func (g *graves) remove(x grave) {
 	t := g.at(x)
 	if t.newer != 0 {
@@ -152,25 +152,21 @@ func (t *tomb) restore(c *conn) {
 	}
 }
 
-// wake returns the connection of a tuple that is in a tomb, nil if none is.
+// wake makes the connection of a tuple from its tomb again, which keeps its place in the order. It returns nil if there is
+// none.
 func (l *connLists) wake(k *tuple) *conn {
 	x := l.graves.table.get(k)
 	if x == 0 {
 		return nil
 	}
 	l.rest()
-	l.drowsy = l.raise(x)
-	return l.drowsy
-}
-
-// raise makes a connection from its tomb again. The tomb keeps its place in the order.
-func (l *connLists) raise(x grave) *conn {
 	c := l.shared.emptyConn()
 	l.graves.at(x).restore(c)
 	c.open, c.odd, c.grave = &l.shared.none, &nothingOdd, x
 	l.graves.table.drop(&c.key)
 	l.graves.awake[x] = c
 	l.conns.put(c)
+	l.drowsy = c
 	return c
 }
 
@@ -200,11 +196,22 @@ func (l *connLists) rest() {
 	l.shared.leaveConn(c)
 }
 
-// place is a connection, or the tomb of one, in a list, and since when it is there.
+// place is that of a connection in a list, or of its tomb, and since when it is there.
 type place struct {
-	c     *conn
+	c     *conn // nil: it is in its tomb
 	x     grave
 	since stamp
+}
+
+// closed reports whether the connection there is closed. One that is in a tomb is.
+func (at place) closed() bool { return at.c == nil || at.c.closed }
+
+// size is what it holds, in octets.
+func (at place) size() int64 {
+	if at.c == nil {
+		return connSize
+	}
+	return at.c.size
 }
 
 // oldestEnded returns the connection other than c that was the first to end.
@@ -212,7 +219,7 @@ func (l *connLists) oldestEnded(c *conn) (at place, ok bool) {
 	at, ok = l.ended.oldest(c)
 	if x := l.graves.oldestBut(c); x != 0 {
 		if since := l.graves.at(x).since; !ok || since < at.since {
-			return place{x: x, since: since}, true
+			return place{c: l.graves.awake[x], x: x, since: since}, true
 		}
 	}
 	return at, ok
@@ -221,15 +228,16 @@ func (l *connLists) oldestEnded(c *conn) (at place, ok bool) {
 // oldestRecent returns the connection other than c that has not ended and has been silent for longest.
 func (l *connLists) oldestRecent(c *conn) (at place, ok bool) { return l.recent.oldest(c) }
 
-// conn returns the connection at a place. If this makes it from its tomb, the caller must remove it.
-func (l *connLists) conn(at place) *conn {
+// removeAt closes and forgets the connection at a place. One that is in a tomb is closed already.
+func (l *connLists) removeAt(at place, ended bool) {
 	if at.c != nil {
-		return at.c
+		l.remove(at.c, ended)
+		return
 	}
-	if c := l.graves.awake[at.x]; c != nil {
-		return c
-	}
-	return l.raise(at.x)
+	l.shared.stats.Steps++
+	l.graves.table.drop(&l.graves.at(at.x).key)
+	l.graves.remove(at.x)
+	l.held -= connSize
 }
 
 // inEnded reports whether a connection is among those that have ended.
