@@ -15,25 +15,27 @@ import (
 )
 
 const (
-	// marksEach is how many flows one worker marks at a time.
+	// marksEach is the number of flows that one worker can mark at a time.
 	marksEach = 4096
-	// longBody is how much of a message must be to come for its flow to be marked: marking takes a few microseconds.
+	// longBody is the number of octets of a message that must still be to come for its flow to be marked: marking takes
+	// a few microseconds.
 	longBody = 64 << 10
 	// markWindow bounds how far ahead of what was read payloads may stay in the kernel.
 	markWindow = 1 << 30
-	// aheadOfRing is how far ahead of what was read the client may be, besides what the ring holds. Farther, the mark
-	// is of a connection before, or somebody else has sent what the program saw.
+	// aheadOfRing bounds how far the client may be ahead of what was read, besides what the ring holds. If it is
+	// farther, the mark belongs to an earlier connection, or somebody else has sent what the program saw.
 	aheadOfRing = 16 << 20
-	// markIdle is how long a mark stays without a segment, and markRest how much younger than its end a frame must be
-	// for it to be used again: the program may still be at it, and no frame with it may wait in the ring.
+	// markIdle is the time without a segment, in nanoseconds, after which a mark ends.
 	markIdle = 30e9
+	// markRest is how much later than the end of a mark a frame must have come for the mark to be used again. By then
+	// the program has finished with it, and no frame that has it waits in the ring.
 	markRest = 1e9
 )
 
-// Body is where a client is in a message, once the last frame was read.
+// Body is where a client is within a message, after the last frame was read.
 type Body struct {
-	Seq, Ack uint32 // of its next segment, unless the server says more
-	Left     int64  // octets of the message to come; 0: it is in none, or that is not certain
+	Seq, Ack uint32 // of its next segment, if the server sends nothing more
+	Left     int64  // octets of the message to come; 0: it is in no message, or that is not certain
 	Exact    bool   // Left is no estimate: the message has no end of data
 }
 
@@ -53,21 +55,21 @@ type flow [40]byte
 // MarkCounts counts marks of flows.
 type MarkCounts struct {
 	Set    uint64 // flows that were marked
-	Missed uint64 // segments in long messages without a mark: too many are set, or the frame is not a plain one
+	Missed uint64 // segments in long messages without a mark: too many flows have one, or the frame is not a plain one
 	Active int    // marked at the moment
 }
 
-// Marks are the marks of one worker's flows, for its goroutine.
+// Marks are the marks of one worker's flows. Only its goroutine may use them.
 type Marks struct {
 	flows    *ebpf.Map
 	slots    []mark
 	first    uint32
 	of       []markUse
 	byFlow   map[flow]uint32
-	free     []freeMark // the one that is free for longest first
+	free     []freeMark // the one that has been free for longest first
 	swept    uint64
 	longBody int64
-	most     int32 // how far ahead of what was read the client may be
+	most     int32 // how far the client may be ahead of what was read
 	counts   MarkCounts
 }
 
@@ -133,11 +135,11 @@ func (f *Filter) Marks(worker int) *Marks {
 	return f.marks[worker]
 }
 
-// DigestKey is the secret with which payloads are digested that stay in the kernel.
+// DigestKey is the secret key for the digests of payloads that stay in the kernel.
 func (f *Filter) DigestKey() *[192]uint64 { return &f.digestKey }
 
-// Ahead takes where the sender of a frame is in a message, once the frame was read. It must be called after each frame
-// of the worker's ring.
+// Ahead updates the marks after a frame was read. b is where its sender then is within a message. It must be called
+// after each frame of the worker's ring.
 func (m *Marks) Ahead(f *Frame, b Body) {
 	if f.mark == 0 {
 		if b.Left >= m.longBody {
@@ -151,7 +153,7 @@ func (m *Marks) Ahead(f *Frame, b Body) {
 	}
 	u := &m.of[i]
 	if k, ok := flowOf(f.Data); !ok || k != u.flow || u.heard == 0 {
-		return // the mark was another's when the frame came
+		return // when the frame came, another flow had the mark
 	}
 	u.heard = f.BootNanos
 	s := &m.slots[i]
@@ -166,8 +168,8 @@ func (m *Marks) Ahead(f *Frame, b Body) {
 	}
 }
 
-// set says where the client is, once a frame was read that came after the mark. Each of the three numbers is true by
-// itself, whatever the others are.
+// set tells the program where the client is, after a frame was read that had the mark. The program may look between two
+// stores: each number is true whatever the others are.
 func (s *mark) set(b Body) {
 	atomic.StoreUint32(&s.from, b.Seq)
 	atomic.StoreUint32(&s.ack, b.Ack)
@@ -205,7 +207,8 @@ func (m *Marks) begin(f *Frame, b Body) {
 	m.counts.Set++
 }
 
-// end unmarks a flow. Frames that wait in the ring may have the mark up to now, however old the last one is that was read.
+// end unmarks a flow. Frames that wait in the ring may have the mark, so its rest begins now, not at the last frame
+// that was read.
 func (m *Marks) end(i uint32) {
 	k := m.of[i].flow
 	_ = m.flows.Delete(k[:]) // it is there
@@ -216,7 +219,7 @@ func (m *Marks) end(i uint32) {
 	m.free = append(m.free, freeMark{i, uint64(now.Nano())})
 }
 
-// Sweep unmarks what is silent, once a second. boot is the boot time.
+// Sweep unmarks silent flows, once a second. boot is the time since boot in nanoseconds.
 func (m *Marks) Sweep(boot uint64) {
 	if boot < m.swept+1e9 || len(m.byFlow) == 0 {
 		return

@@ -30,7 +30,6 @@ type session struct {
 	input  []byte // of the server, not read yet
 	state  string // "", "data", "chunk"
 	chunk  int
-	last   bool
 	answer bytes.Buffer
 }
 
@@ -174,10 +173,8 @@ func (s *session) command(line string) {
 	case "DATA":
 		s.answer.WriteString("354 go on\r\n")
 		s.state = "data"
-		s.input = s.input[:len(s.input):len(s.input)]
 	case "BDAT":
 		_, _ = fmt.Sscan(rest, &s.chunk)
-		s.last = strings.HasSuffix(rest, "LAST")
 		s.state = "chunk"
 	case "MAIL", "RCPT", "RSET", "NOOP":
 		s.answer.WriteString("250 OK\r\n")

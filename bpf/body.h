@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 
-// Messages that stay in the kernel: of a client's full segments within one, the headers alone are copied to the ring.
-// User space marks a connection whose client is within a message, and goes on to say up to where it has read it. The
-// program follows the client's segments, and knows a run of octets that came in order, were copied, and hold no end of
-// data. If user space was within the message somewhere in that run, what follows the run is of the message, too.
+// Messages that stay in the kernel: of a client's full segments within a message, only the headers are copied to the
+// ring. User space marks a connection whose client is within a message, then reports where it has read to. The program
+// follows the client's segments. It knows a run: octets that came in order, were copied, and hold no end of data. If
+// user space was within the message somewhere in that run, what follows the run belongs to the message, too.
 // filter.c includes this.
 
 // LONGEST is the longest payload that is looked through, SHORTEST the shortest that stays.
@@ -85,7 +85,7 @@ MAP(looks, BPF_MAP_TYPE_PERCPU_ARRAY, 1, __u32, struct look, 0);
 MAP(flows, BPF_MAP_TYPE_HASH, 1, struct flow, __u32, 0);
 MAP(marks, BPF_MAP_TYPE_ARRAY, 1, __u32, struct mark, BPF_F_MMAPABLE);
 
-// zeroes has the high bit of each octet set that is 0, and may have that of one above such. So do the next two.
+// zeroes sets the high bit of each octet that is 0, and perhaps of the octet above one. The next two do so for theirs.
 INLINE __u64 zeroes(__u64 w)
 {
 	return (w - 0x0101010101010101ULL) & ~w & 0x8080808080808080ULL;

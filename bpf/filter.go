@@ -39,7 +39,7 @@ type Config struct {
 	InterceptPorts []uint16
 	RingBytes      int  // of each ring, rounded up to a power of two; 0: 32 MiB
 	Inline         bool // leave every frame to the host, and see also what the host sends
-	// Bodies leaves payloads of messages in the kernel, as far as Marks allow it.
+	// Bodies leaves payloads of messages in the kernel if their flows are marked: see Marks.
 	Bodies bool
 
 	shortest uint32 // SHORTEST of body.h; 0: as there

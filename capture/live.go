@@ -29,7 +29,7 @@ type LiveConfig struct {
 	Ports          []uint16 // nil: 25
 	InterceptPorts []uint16 // UDP ports of lawful intercepts; nil: 30030
 	Inline         bool     // leave the frames to the host too
-	Bodies         bool     // leave octets of messages in the kernel: see Worker.Ahead
+	Bodies         bool     // leave payloads of messages in the kernel: see Worker.Ahead
 	Mode           bpf.Mode
 }
 
@@ -146,7 +146,7 @@ func (l *Live) Stats() (LiveStats, error) {
 // Bodies reports whether payloads may stay in the kernel.
 func (l *Live) Bodies() bool { return l.cfg.Bodies }
 
-// DigestKey is the secret with which payloads are digested that stay in the kernel.
+// DigestKey is the secret key for the digests of payloads that stay in the kernel.
 func (l *Live) DigestKey() *[192]uint64 { return l.filter.DigestKey() }
 
 // Unread reads what was in frames that the kernel dropped and that may have held a tunnel.
@@ -205,8 +205,8 @@ func (w *Worker) Next(f *Frame) error {
 	return nil
 }
 
-// Ahead takes where the sender of the last frame is in a message, so that what follows may stay in the kernel. With
-// LiveConfig.Bodies it must be called after each frame.
+// Ahead tells the kernel where the sender of the last frame is within a message, so that what follows may stay there.
+// With LiveConfig.Bodies it must be called after each frame.
 func (w *Worker) Ahead(b bpf.Body) { w.marks.Ahead(&w.raw, b) }
 
 // Marks counts the marks of connections in messages.

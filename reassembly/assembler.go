@@ -42,7 +42,7 @@ type Config struct {
 	// the callee's to keep.
 	Emit func(*smtp.Envelope)
 
-	// DigestKey is the one with which payloads are digested that were left in the kernel: see [Assembler.Headers].
+	// DigestKey is the key for the digests of payloads that were left in the kernel: see [Assembler.Headers].
 	DigestKey *DigestKey
 
 	MaxConns    int           // connections with payload at a time; default 131072

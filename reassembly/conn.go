@@ -81,7 +81,7 @@ func (s *shared) newConn(k tuple) *conn {
 	return c
 }
 
-// emptyConn returns memory for a connection, with all of it zero.
+// emptyConn returns a zero connection, in the memory of one that was in use before if there is such.
 func (s *shared) emptyConn() *conn {
 	last := len(s.empty) - 1
 	if last < 0 {
@@ -92,7 +92,7 @@ func (s *shared) emptyConn() *conn {
 	return c
 }
 
-// leaveConn takes the memory of a connection that is in a tomb.
+// leaveConn takes back the memory of a connection that is in a tomb.
 func (s *shared) leaveConn(c *conn) {
 	*c = conn{}
 	if len(s.empty) < maxUnused {
@@ -106,7 +106,7 @@ func (s *shared) leave(c *conn) {
 		return
 	}
 	if len(s.unused) < maxUnused {
-		*c.open = open{} // what it pointed to must not stay
+		*c.open = open{} // or it would keep what it points to
 		s.unused = append(s.unused, c.open)
 	}
 	c.open = &s.none
@@ -238,7 +238,7 @@ func (c *conn) deliver(t time.Time, dir smtp.Direction, data []byte, acked int64
 	c.pass(t, dir, data, acked)
 }
 
-// pass does so once the octets are in the history.
+// pass does so with octets that are in the history already.
 func (c *conn) pass(t time.Time, dir smtp.Direction, data []byte, acked int64) {
 	h := &c.half[dir]
 	h.next += int64(len(data))

@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// replayInstructions is what a frame of ordinary mail took, rows as JSON and sessions included, when this was
-	// written with Go replayGo. Whoever makes it more, or less, sets it anew, and says why.
+	// replayInstructions is what a frame of ordinary mail takes with the compiler replayGo, rows as JSON and sessions
+	// included. A change that makes it more, or less, sets it anew, and gives the reason.
 	replayInstructions = 5100
 	replayGo           = "go1.26.8"
 	// replayTolerance is by how many hundredths it may differ: processors have other fast paths in memmove and its like.
 	replayTolerance = 5
 )
 
-// TestCost_OrdinaryMailTakesTheInstructionsThatItTook: nobody makes a replay slower unnoticed. What another number of
-// frames takes more is divided by their number, so that what a replay needs to begin does not count.
+// TestCost_OrdinaryMailTakesTheInstructionsThatItTook fails if a replay has become slower. It counts the instructions
+// for N frames and for 2N, and divides the difference by N: what a replay needs to begin does not count.
 func TestCost_OrdinaryMailTakesTheInstructionsThatItTook(t *testing.T) {
 	const frames = 4000
 	if os.Getenv(counting) != "" {
@@ -60,8 +60,8 @@ func countReplay(n int) {
 	callgrind.Dump()
 }
 
-// TestCost_OpenConnectionsDoNotMakeAFrameDearer reads as many segments of few open connections as of many, in turn. Of
-// many, the senders are more than senders.latest has, so that another map is asked for each: six hundredths more.
+// TestCost_OpenConnectionsDoNotMakeAFrameDearer reads as many segments of few open connections as of many, in turn.
+// Many connections have more senders than senders.latest holds, so another map is asked for each segment: 6 % more.
 func TestCost_OpenConnectionsDoNotMakeAFrameDearer(t *testing.T) {
 	const few, frames, most = 1000, 10_000, 1.1
 	many := 20_000

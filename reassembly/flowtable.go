@@ -42,7 +42,7 @@ func (f *flowTable[T]) get(k *tuple) T {
 	return f.slots[at].at
 }
 
-// put has the tuple of x lead to it.
+// put makes the tuple of x lead to x.
 func (f *flowTable[T]) put(x T) {
 	var unused T
 	if 2*f.n >= len(f.slots) {

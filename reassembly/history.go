@@ -40,7 +40,7 @@ const unseenSize = 24
 
 func (u *unseen) end() int64 { return u.off + int64(u.n) }
 
-// hidden is the end of those that the ring does not have.
+// hidden is the offset up to which the ring does not have its octets.
 func (u *unseen) hidden() int64 { return u.end() - 2 }
 
 // add keeps the end of data, whose offset is that of what follows the data added before, or that of what follows a
@@ -100,7 +100,7 @@ func (h *history) cut(p *historyPool, size, keep int) {
 	h.start = max(h.start, h.end-int64(keep))
 	h.resize(p, size, h.end)
 	if h.unseen != nil {
-		h.unseen = append([]unseen(nil), h.unseen[h.search(h.start):]...) // a long flight's memory goes
+		h.unseen = append([]unseen(nil), h.unseen[h.search(h.start):]...) // frees the memory of a long flight
 	}
 }
 
@@ -147,13 +147,13 @@ func (h *history) differs(key *decode.DigestKey, off int64, data []byte) bool {
 	return false
 }
 
-// search is the place of the first segment left in the kernel that ends after an offset.
+// search returns the index of the first segment left in the kernel that ends after an offset.
 func (h *history) search(off int64) int {
 	i, _ := slices.BinarySearchFunc(h.unseen, off, func(u unseen, off int64) int { return cmp.Compare(u.end(), off+1) })
 	return i
 }
 
-// seen gives the part of the ring that is filled from an offset on: where it begins, and where it ends.
+// seen returns the first range at or after an offset whose octets are in the ring.
 func (h *history) seen(off int64) (from, to int64) {
 	i := h.search(off)
 	if from = off; i < len(h.unseen) && h.unseen[i].off <= off {
@@ -166,8 +166,8 @@ func (h *history) seen(off int64) (from, to int64) {
 	return from, to
 }
 
-// partly is how many of n octets from an offset on, none before another offset, cannot be compared, since they are a
-// part of a segment that was left in the kernel.
+// partly counts the octets of a copy that cannot be compared, because it holds only a part of a segment that was left
+// in the kernel. The copy has n octets from the offset off on; those before the offset from do not count.
 func (h *history) partly(off, n, from int64) (octets int64) {
 	for _, u := range h.unseen[h.search(off):] {
 		if u.off >= off+n {

@@ -30,21 +30,21 @@ func (m *limits) makeRoom(c *conn) {
 	}
 	for m.holds() > m.maxHeld {
 		l, victim := m.first(func(l *connLists) (place, bool) { return l.vast.front() })
-		if victim == nil {
+		if l == nil {
 			break
 		}
 		l.shared.stats.Steps++
-		victim.cutFlights()
-		l.update(victim)
+		victim.c.cutFlights()
+		l.update(victim.c)
 	}
 	for m.holds() > m.maxHeld {
 		l, victim := m.first(func(l *connLists) (place, bool) { return l.keeping.front() })
-		if victim == nil {
+		if l == nil {
 			break
 		}
 		l.shared.stats.Steps++
-		victim.letGo()
-		l.update(victim)
+		victim.c.letGo()
+		l.update(victim.c)
 	}
 	for m.over() && m.evict((*connLists).oldestRecent, c) {
 	}
@@ -73,43 +73,39 @@ func (m *limits) over() bool { return m.holds() > m.maxHeld || m.conns() > m.max
 // evict removes the oldest connection other than c, and reports whether there was one.
 func (m *limits) evict(oldest func(*connLists, *conn) (place, bool), c *conn) bool {
 	l, victim := m.first(func(l *connLists) (place, bool) { return oldest(l, c) })
-	if victim == nil {
+	if l == nil {
 		return false
 	}
-	if !victim.closed {
+	if !victim.closed() {
 		l.shared.stats.ConnsEvicted++
 	}
-	l.remove(victim, victim.over())
+	l.removeAt(victim, victim.closed() || victim.c.over())
 	return true
 }
 
-// first returns, of the connections that one returns of each member, the one that was put in its place first, nil if
-// there is none.
-func (m *limits) first(one func(*connLists) (place, bool)) (of *connLists, c *conn) {
-	var first place
+// first returns, of the places that one returns of each member, the one that was taken first, and its member, nil if there
+// is none.
+func (m *limits) first(one func(*connLists) (place, bool)) (of *connLists, first place) {
 	for _, l := range m.members {
 		if at, ok := one(l); ok && (of == nil || at.since < first.since) {
 			of, first = l, at
 		}
 	}
-	if of == nil {
-		return nil, nil
-	}
-	return of, of.conn(first)
+	return of, first
 }
 
 // close closes and forgets all connections in their order, until ctx ends. It returns how many it has left open. after
 // is called after each of them.
 func (m *limits) close(ctx context.Context, after func()) (abandoned int64) {
 	oldestEnded := func(l *connLists) (place, bool) { return l.oldestEnded(nil) }
-	for l, c := m.first(oldestEnded); c != nil && ctx.Err() == nil; l, c = m.first(oldestEnded) {
-		l.remove(c, true)
+	for l, at := m.first(oldestEnded); l != nil && ctx.Err() == nil; l, at = m.first(oldestEnded) {
+		l.removeAt(at, true)
 		after()
 	}
 	oldestRecent := func(l *connLists) (place, bool) { return l.oldestRecent(nil) }
-	for l, c := m.first(oldestRecent); c != nil && ctx.Err() == nil; l, c = m.first(oldestRecent) {
+	for l, at := m.first(oldestRecent); l != nil && ctx.Err() == nil; l, at = m.first(oldestRecent) {
 		l.shared.stats.Unfinished++
-		l.remove(c, false)
+		l.removeAt(at, false)
 		after()
 	}
 	for _, l := range m.members {

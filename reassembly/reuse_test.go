@@ -9,7 +9,8 @@ import (
 	"tap25/reassembly/smtp"
 )
 
-// TestFlows_RowsAreMadeAgain reads sessions of a mail each, batch by batch: what emit has returned from is used again.
+// TestFlows_RowsAreMadeAgain reads sessions of a mail each, batch by batch. The memory of a row must be used again after
+// emit has returned.
 func TestFlows_RowsAreMadeAgain(t *testing.T) {
 	const frames, most = 100_000, 2000
 	for _, workers := range []int{1, 2} {

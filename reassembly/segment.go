@@ -41,7 +41,7 @@ func (a *Assembler) read(g *segment) {
 	}
 	c := a.locate(g)
 	if a.behind && c != nil && a.overdue(c) {
-		a.retire(c)
+		a.retire(place{c: c})
 		c = nil
 	}
 	if !a.checks.check(g, c) {

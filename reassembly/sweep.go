@@ -60,11 +60,10 @@ func (a *Assembler) sweep() {
 			if !ok || !a.overdueSince(at.since, a.shared.turn == turnEnded) {
 				break
 			}
-			c := a.lists.conn(at)
 			left--
-			bytes -= c.size
+			bytes -= at.size()
 			a.shared.since = at.since
-			a.retire(c)
+			a.retire(at)
 		}
 	}
 	a.shared.turn, a.shared.since = turnFrame, 0
@@ -74,7 +73,7 @@ func (a *Assembler) sweep() {
 // overdue reports whether the last sweep should have removed a connection: a segment for it begins another.
 func (a *Assembler) overdue(c *conn) bool { return a.overdueSince(c.listed.since, a.lists.inEnded(c)) }
 
-// overdueSince reports that of one that has its place since then.
+// overdueSince reports the same of a connection that has had its place since then.
 func (a *Assembler) overdueSince(since stamp, ended bool) bool {
 	after := a.cfg.Idle
 	if ended {
@@ -84,10 +83,10 @@ func (a *Assembler) overdueSince(since stamp, ended bool) bool {
 }
 
 // retire removes a connection that has ended long enough ago, or fallen silent.
-func (a *Assembler) retire(c *conn) {
-	ended := a.lists.inEnded(c)
+func (a *Assembler) retire(at place) {
+	ended := at.c == nil || a.lists.inEnded(at.c)
 	if !ended {
 		a.shared.stats.Idle++
 	}
-	a.lists.remove(c, ended)
+	a.lists.removeAt(at, ended)
 }

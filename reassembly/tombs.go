@@ -14,7 +14,7 @@ type tomb struct {
 	key    tuple // of the connection
 	base   [2]uint32
 	next   [2]uint32
-	newer  grave // the one that was put there after it, 0: none
+	newer  grave // the tomb made after this one; 0: none
 	older  grave
 	ahead  [2]int8 // half.acked less half.next
 	states uint16
@@ -46,7 +46,7 @@ type graves struct {
 	newest grave // the list of all
 	oldest grave
 	n      int             // of these
-	awake  map[grave]*conn // those of which a connection was made again
+	awake  map[grave]*conn // connections that were made from their tombs again
 }
 
 func newGraves() *graves {
@@ -79,7 +79,7 @@ func (g *graves) add(since stamp) grave {
 	return x
 }
 
-// remove forgets a tomb of which a connection was made again.
+// remove forgets a tomb.
 func (g *graves) remove(x grave) {
 	t := g.at(x)
 	if t.newer != 0 {
@@ -116,7 +116,7 @@ func (c *conn) fitsTomb() bool {
 	return c.last.Equal(time.Unix(0, c.last.UnixNano()))
 }
 
-// fill takes what is known of a connection.
+// fill stores what is known of a connection.
 func (t *tomb) fill(c *conn) {
 	t.last, t.key = c.last.UnixNano(), c.key
 	t.states = 0
@@ -137,7 +137,7 @@ func (t *tomb) fill(c *conn) {
 	}
 }
 
-// restore gives a connection what fill has taken.
+// restore gives a connection what fill has stored.
 func (t *tomb) restore(c *conn) {
 	c.key, c.last, c.size, c.closed, c.listed.since = t.key, time.Unix(0, t.last).UTC(), connSize, true, t.since
 	c.clientFirst, c.rival = t.states&tombClientFirst != 0, t.states&tombRival != 0
@@ -152,30 +152,26 @@ func (t *tomb) restore(c *conn) {
 	}
 }
 
-// wake returns the connection of a tuple that is in a tomb, nil if none is.
+// wake makes the connection of a tuple from its tomb again, which keeps its place in the order. It returns nil if there is
+// none.
 func (l *connLists) wake(k *tuple) *conn {
 	x := l.graves.table.get(k)
 	if x == 0 {
 		return nil
 	}
 	l.rest()
-	l.drowsy = l.raise(x)
-	return l.drowsy
-}
-
-// raise makes a connection again of a tomb, which keeps its place.
-func (l *connLists) raise(x grave) *conn {
 	c := l.shared.emptyConn()
 	l.graves.at(x).restore(c)
 	c.open, c.odd, c.grave = &l.shared.none, &nothingOdd, x
 	l.graves.table.drop(&c.key)
 	l.graves.awake[x] = c
 	l.conns.put(c)
+	l.drowsy = c
 	return c
 }
 
-// rest buries the connection that the latest segment after an end was for, if a tomb can hold it, and returns its
-// memory. If it is not in a tomb already, it must not have ended before another that is: tombs are in order.
+// rest puts drowsy into a tomb, if a tomb can hold all that is known of it, and takes back its memory. The tombs are in
+// the order of the ends: if a connection that ended later has a tomb, one that has none gets none.
 func (l *connLists) rest() {
 	c, g := l.drowsy, l.graves
 	l.drowsy = nil
@@ -200,40 +196,52 @@ func (l *connLists) rest() {
 	l.shared.leaveConn(c)
 }
 
-// place is a connection, or the tomb of one, in a list, and since when it is there.
+// place is that of a connection in a list, or of its tomb, and since when it is there.
 type place struct {
-	c     *conn
+	c     *conn // nil: it is in its tomb
 	x     grave
 	since stamp
 }
 
-// oldestEnded returns, of the connections that have ended, the one that did so before all others but c.
+// closed reports whether the connection there is closed. One that is in a tomb is.
+func (at place) closed() bool { return at.c == nil || at.c.closed }
+
+// size is what it holds, in octets.
+func (at place) size() int64 {
+	if at.c == nil {
+		return connSize
+	}
+	return at.c.size
+}
+
+// oldestEnded returns the connection other than c that was the first to end.
 func (l *connLists) oldestEnded(c *conn) (at place, ok bool) {
 	at, ok = l.ended.oldest(c)
 	if x := l.graves.oldestBut(c); x != 0 {
 		if since := l.graves.at(x).since; !ok || since < at.since {
-			return place{x: x, since: since}, true
+			return place{c: l.graves.awake[x], x: x, since: since}, true
 		}
 	}
 	return at, ok
 }
 
-// oldestRecent returns, of the other connections, the one that is silent for longest but for c.
+// oldestRecent returns the connection other than c that has not ended and has been silent for longest.
 func (l *connLists) oldestRecent(c *conn) (at place, ok bool) { return l.recent.oldest(c) }
 
-// conn returns the connection at a place. If it was in a tomb, it is to be removed.
-func (l *connLists) conn(at place) *conn {
+// removeAt closes and forgets the connection at a place. One that is in a tomb is closed already.
+func (l *connLists) removeAt(at place, ended bool) {
 	if at.c != nil {
-		return at.c
+		l.remove(at.c, ended)
+		return
 	}
-	if c := l.graves.awake[at.x]; c != nil {
-		return c
-	}
-	return l.raise(at.x)
+	l.shared.stats.Steps++
+	l.graves.table.drop(&l.graves.at(at.x).key)
+	l.graves.remove(at.x)
+	l.held -= connSize
 }
 
 // inEnded reports whether a connection is among those that have ended.
 func (l *connLists) inEnded(c *conn) bool { return c.listed.in == &l.ended || c.grave != 0 }
 
-// remembered is how many connections that have ended are remembered.
+// remembered returns how many connections that have ended are not forgotten yet.
 func (l *connLists) remembered() int { return l.ended.n + l.graves.n }

@@ -10,10 +10,10 @@ import (
 // Unseen stands for the payload of a frame of which only the headers are there.
 type Unseen = decode.Unseen
 
-// DigestKey is the secret with which such a payload was digested.
+// DigestKey is the secret key of the digests of such payloads.
 type DigestKey = decode.DigestKey
 
-// Body is where a client is in a message.
+// Body is where a client is within a message.
 type Body struct {
 	// Seq is the sequence number of its next octet, Ack the acknowledgment number of a client that has received what
 	// the server has sent so far.
@@ -22,18 +22,18 @@ type Body struct {
 	Exact    bool  // Left is exact: a chunk of BDAT. Otherwise it is an estimate, 1 at least.
 }
 
-// Headers reads a frame of which only the headers are there, as Frame does with a whole one. Only payloads that lie in
-// what BodyAhead has reported may be left out, one after the other in order, and of a message after DATA only such as
-// hold no dot after a CR or LF: then the rows are those of whole frames. Any other is taken for octets that were
+// Headers reads a frame of which only the headers are there, as Frame reads a whole one. A payload may be left out only
+// if it lies within what BodyAhead has reported, and follows what came before it. If the message follows DATA, the
+// payload must also hold no dot after a CR or LF. Then the rows are those of whole frames. Any other payload counts as
 // not captured.
 func (a *Assembler) Headers(t time.Time, link uint16, headers []byte, wireLen int, u *Unseen) {
 	g := segment{t: t}
 	a.decoded(&g, a.dec.DecodeHeaders(t, link, headers, wireLen, u, &g.p))
 }
 
-// BodyAhead reports where the sender of the last frame is in a message, if it is a client, and all that it has sent so
-// far is there. A connection that comes on several paths is in none: the kernel follows each path by itself, and another
-// one may have the copy that came first.
+// BodyAhead reports where the sender of the last frame is within a message. Left is 0 if the sender is no client, or if
+// some of what it has sent is missing. It is 0 also if the connection comes on several paths: the kernel follows each
+// path by itself, and the copy that came first may have come on another one.
 func (a *Assembler) BodyAhead() (b Body) {
 	c := a.current
 	if c == nil || c.closed || c.direction(a.side) != smtp.FromClient || c.rival || c.copies != nil ||

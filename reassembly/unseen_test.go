@@ -27,11 +27,15 @@ type ends struct {
 	path     uint64
 }
 
-func newHiding(cfg Config) *hiding {
-	h := &hiding{dec: decode.New(nil), bodies: map[ends]Body{}, before: map[ends][]byte{}}
-	for i := range h.key {
-		h.key[i] = uint64(i+1) * 0x9e3779b97f4a7c15
+func testKey() (key DigestKey) {
+	for i := range key {
+		key[i] = uint64(i+1) * 0x9e3779b97f4a7c15
 	}
+	return key
+}
+
+func newHiding(cfg Config) *hiding {
+	h := &hiding{dec: decode.New(nil), key: testKey(), bodies: map[ends]Body{}, before: map[ends][]byte{}}
 	cfg.DigestKey = &h.key
 	h.asm = New(cfg)
 	return h
@@ -104,12 +108,9 @@ func TestUnseen_ChangesNoCase(t *testing.T) {
 	}
 }
 
-// TestHistory_ComparesSegmentsLeftInTheKernel holds digests against octets that are the same, and that are not.
+// TestHistory_ComparesSegmentsLeftInTheKernel compares digests with the same octets, and with others.
 func TestHistory_ComparesSegmentsLeftInTheKernel(t *testing.T) {
-	var key DigestKey
-	for i := range key {
-		key[i] = uint64(i+1) * 0x9e3779b97f4a7c15
-	}
+	key := testKey()
 	var h history
 	var pool historyPool
 	text := bytes.Repeat([]byte("0123456789"), 100)
@@ -139,8 +140,8 @@ func TestHistory_ComparesSegmentsLeftInTheKernel(t *testing.T) {
 	}
 }
 
-// TestHistory_ForgetsSegmentsLeftInTheKernel has a long flight acknowledged: what was known of it takes no memory any
-// more, and what is kept of its end is still compared.
+// TestHistory_ForgetsSegmentsLeftInTheKernel acknowledges a long flight: its digests take no memory any more, except
+// those of its end, which is still compared.
 func TestHistory_ForgetsSegmentsLeftInTheKernel(t *testing.T) {
 	const octets, segments = 1000, 200
 	var h history

@@ -46,7 +46,7 @@ func (k *DigestKey) Digest(b []byte) (sum uint64) {
 	return sum
 }
 
-// Filler is what stands in Packet.Payload for each octet that was left out but the last two.
+// Filler stands in Packet.Payload for each octet that was left out, except the last two.
 const Filler = 'x'
 
 // DecodeHeaders reads a frame of which only the headers are there, as Decode does. If it is a segment with exactly that

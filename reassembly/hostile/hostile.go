@@ -74,7 +74,7 @@ func Shapes() []Shape {
 	return all
 }
 
-// Named is the one of this name.
+// Named returns the shape of this name.
 func Named(name string) Shape {
 	all := Shapes()
 	return all[slices.IndexFunc(all, func(s Shape) bool { return s.Name == name })]

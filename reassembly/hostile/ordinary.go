@@ -1,6 +1,6 @@
 package hostile
 
-// Ordinary is no attack, but what a tap sees all day: sessions of a mail of 1 to 40 KiB each, several at a time, with an
+// Ordinary is not an attack but ordinary traffic: sessions of one mail of 1 to 40 KiB each, several at a time, with an
 // acknowledgment of every other full segment. It is not among Shapes.
 func Ordinary() Shape { return Shape{Name: "ordinary mail", fill: ordinary} }
 

@@ -53,7 +53,7 @@ func (d *Dialogue) begin(cfg *Config, s Session) {
 	}
 }
 
-// renew drops all that a dialogue has but a little memory for the next.
+// renew drops all that a dialogue has, except a little memory for the next one.
 func (d *Dialogue) renew(cfg *Config, s Session, stats *Stats) {
 	*d = Dialogue{
 		cfg: cfg, session: s, stats: stats, work: work{credit: stepsAhead, stats: stats}, texts: d.texts.anew(),

@@ -2,8 +2,8 @@ package smtp
 
 import "time"
 
-// Step is what a dialogue has read: a command with its reply, octets that were not captured, or a conflict. It has
-// nothing of what either side sent but a verb and a code.
+// Step is what a dialogue has read: a command with its reply, octets that were not captured, or a conflict. Of what
+// either side sent it has only a verb and a code.
 type Step struct {
 	Session int64
 	Time    time.Time // of the command, or of what the dialogue had read last

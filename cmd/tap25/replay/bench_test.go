@@ -9,8 +9,8 @@ import (
 	"tap25/cmd/tap25/rows"
 )
 
-// BenchmarkReplay writes the rows of captures as JSON, to nowhere: of those that TAP25_BENCH_CAPTURES names, or of the
-// demo's.
+// BenchmarkReplay replays the captures that TAP25_BENCH_CAPTURES names, or the demo's, and discards their rows, which
+// are written as JSON.
 func BenchmarkReplay(b *testing.B) {
 	paths := strings.Fields(os.Getenv("TAP25_BENCH_CAPTURES"))
 	if len(paths) == 0 {

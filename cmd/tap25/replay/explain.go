@@ -16,8 +16,8 @@ import (
 )
 
 // Explain writes the dialogues of a capture file to cfg.Stdout, as they were read: each command with the code of its
-// reply, octets that were lost, and rows with their outcome and flags; of one session alone unless it is nil. It writes
-// no address and nothing of a message. If there is nothing to write, it reports why to cfg.Stderr.
+// reply, octets that were lost, and rows with their outcome and flags. If session is not nil, it writes only that
+// session. It writes no address and nothing of a message. If there is nothing to write, it reports why to cfg.Stderr.
 func Explain(ctx context.Context, cfg *Config, path string, session *int64) error {
 	w := bufio.NewWriter(cfg.Stdout)
 	lines, frames := 0, int64(0)

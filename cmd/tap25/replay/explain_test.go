@@ -24,7 +24,7 @@ func explained(t *testing.T, path string, session *int64) (lines, diag string) {
 	return out.String(), errs.String()
 }
 
-// TestExplain_ShowsWhatALossHasHidden has the lines by the case: a reply to RCPT of 24 octets is missing.
+// TestExplain_ShowsWhatALossHasHidden reads a case in which a reply to RCPT, of 24 octets, is missing.
 func TestExplain_ShowsWhatALossHasHidden(t *testing.T) {
 	const capture = cases + "loss/loss-server-reply-to-rcpt.pcap"
 	lines, diag := explained(t, capture, nil)
@@ -72,8 +72,8 @@ func TestExplain_ReportsWhyThereIsNothing(t *testing.T) {
 	}
 }
 
-// TestExplain_HasTheRowsOfEachCase compares outcomes and flags with those that were worked out by hand, and holds each
-// line to the few forms that have no room for an address.
+// TestExplain_HasTheRowsOfEachCase compares outcomes and flags with those that were worked out by hand. Each line must
+// have one of a few forms, none of which can hold an address.
 func TestExplain_HasTheRowsOfEachCase(t *testing.T) {
 	form := regexp.MustCompile(`^ *-?\d{1,20}  (.{27})  (row of mail \d+ +[a-z-]+(, [a-z-]+)*|` +
 		`[A-Za-z ]+? +(\d{3}(, after a loss: it may answer another command)?|no reply was seen)|` +
