@@ -64,7 +64,7 @@ var valuesOf = map[string]string{
 	"duration": "a time with its unit (ms, s, m, h): 90s, 10m, 1h30m",
 }
 
-// settingsPage is the page of the configuration file, from the flags that read it.
+// settingsPage is the page of the configuration file, made from the flags of tap25 sniff.
 func settingsPage(root *cobra.Command) string {
 	p := newRoff(settingsName, "5", "settings of tap25 sniff and its service")
 	p.section("SYNOPSIS")
