@@ -116,8 +116,8 @@ test: go install-test build check ## install what the tests need and run everyth
 test-plain:
 	go test -timeout 20m ./store $$(go list ./... | grep -v '/cmd/tap25$$')
 
-# The environment of a process names the state directory, so these can only run beside each other in two processes. One half has
-# the live tests and the archives of a release.
+# Tests set the state directory in the environment of their process, so that the two halves need a process each. One half has the
+# live tests and the archives of a release.
 HALF = ^Test(Sniff|Live|Packaging)_
 test-command:
 	go test -timeout 20m -skip '$(HALF)' ./cmd/tap25
@@ -125,8 +125,8 @@ test-command:
 test-command-live:
 	go test -timeout 20m -run '$(HALF)' ./cmd/tap25
 
-# What has goroutines of its own. Of reassembly these are the workers of a replay; of store the loader, finishing a day and
-# signing: the rest of its tests wait for a server.
+# The tests of code that starts goroutines. In reassembly these are the workers of a replay; in store the loader, finishing a day
+# and signing. The other tests of store mostly wait for a server.
 test-race:
 	CGO_ENABLED=1 go test -race -short -timeout 20m -run '^TestFlows_' ./reassembly
 	CGO_ENABLED=1 go test -race -short -timeout 20m ./bpf ./capture/... ./store/cluster ./store/spool ./store/stream \
@@ -226,13 +226,14 @@ test-ha: install-test ## leaders of a Patroni pair killed in mid-load, KILLS tim
 test-parquet: install-duckdb ## DuckDB answers the auditor's questions from exported files
 	TAP25_TEST_REQUIRE=postgres,duckdb go test -count=1 -run '^TestDuckDB_' -v ./cmd/tap25 ./cmd/tap25/rowfile
 
-# A coordinator of Citus, which knows its workers, with a superuser: make test-citus TAP25_TEST_CITUS=postgres://...
+# The URL is that of a superuser on a Citus coordinator, to which the workers were added: make test-citus
+# TAP25_TEST_CITUS=postgres://...
 test-citus: ## a database over several servers; TAP25_TEST_CITUS is the URL of its coordinator
 	TAP25_TEST_REQUIRE=postgres,citus go test -count=1 -run '^TestDistribute_' -v ./store
 
-# tap25 beside Suricata and tshark, if they are installed, and beside programs that do nothing with the frames: the section
-# "Beside others" of docs/measurements.md. PEERS has more flags, such as '-rounds 1' (bin/peers replay -h). Captures stay in
-# bin/captures, 4 GB, for the next run; root makes them. Under sudo nothing is built, see current.
+# These measure tap25, Suricata and tshark if they are installed, and programs that do nothing with the frames. They write the
+# figures into the section "Beside others" of docs/measurements.md. PEERS has more flags, such as '-rounds 1' (bin/peers replay -h).
+# The captures, 4 GB, stay in bin/captures for the next run; only root can make them. Under sudo nothing is built, see current.
 bench-peers: bin/peers ## tap25 beside other programs on captures: ten minutes (root, the first time)
 	bin/peers replay $(PEERS)
 bench-live: bin/peers ## tap25 beside other programs on an interface: twenty minutes (root)
@@ -245,8 +246,8 @@ bin/peers: current
 bench: ## benchmarks of the parts
 	go test -run '^$$' -bench . -benchmem ./...
 
-# What a row and a question cost in PostgreSQL, as docs/storage-measured.md has it: as root, 15 GB at BENCH_DIR, and the directory of
-# bench/day.sh, whose run goes on where it was ended.
+# This measures what a row and a question cost in PostgreSQL. It needs root and 15 GB at BENCH_DIR. bench/day.sh has a directory of
+# its own, in which it continues a run that was interrupted.
 storage: install-run ## what a row and a question cost, into docs/storage-measured.md: hours (root)
 	bench/page.sh >docs/storage-measured.md.new
 	mv docs/storage-measured.md.new docs/storage-measured.md

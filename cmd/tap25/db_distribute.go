@@ -11,13 +11,15 @@ import (
 )
 
 const dbDistributeLong = `
-distribute divides the rows of mail among several PostgreSQL servers by session. It needs Citus, an extension that an
-administrator installs: the database is that of the coordinator, which knows its workers. Loads, questions, holds,
-warrants, expiry and verify go on as before, through the coordinator. All other tables stay there.
+distribute divides the rows of mail among several PostgreSQL servers by session. It needs Citus, an extension of
+PostgreSQL. An administrator first installs Citus and adds the workers to a coordinator. --db names the database of the
+coordinator. Loads, questions, holds, warrants, expiry and verify go on as before, through the coordinator. All other
+tables stay there.
 
-It is done once, as the owner of the tables, in one transaction; nobody reads or loads meanwhile. Rows that are there
-are copied to the workers. There is no way back but 'tap25 export' and 'tap25 import'. Packed days cannot be
-distributed, and no day of a distributed database is packed. docs/operating.md says what else is different.`
+Run distribute once, as the owner of the tables. It is one transaction, and copies the rows that are there to the
+workers. Nobody can read or load meanwhile. To undo it, use 'tap25 export', and 'tap25 import' into another database.
+Packed days cannot be distributed, and no day of a distributed database is packed. docs/operating.md describes what else
+is different.`
 
 func dbDistribute() *cobra.Command {
 	var dsn string

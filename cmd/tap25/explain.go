@@ -11,22 +11,22 @@ import (
 )
 
 const explainLong = `
-explain prints how tap25 reads the dialogues of a capture. This shows why a row has an outcome or a flag. Each line
-begins with the session_id. It has one of these:
+explain prints the dialogues of a capture as tap25 reads them. This shows why a row has an outcome or a flag. Each line
+begins with the session_id. After it comes one of these:
 
   - a command, its time, and the code of the reply that tap25 takes as the answer to it;
   - octets of one side that were not captured, or that were captured in two versions;
   - the outcome and the flags of a row.
 
 explain prints no address and no octet of a message. Lines of sessions that overlap in time alternate; --session chooses
-one session. FILE is as for tap25 replay.`
+one session. FILE is a file that tap25 replay can read, or - for standard input.`
 
 func explainCommand() *cobra.Command {
 	var ports, intercepts []uint
 	var checksum, session string
 	cmd := &cobra.Command{
 		Use:     "explain FILE [--session ID]",
-		Short:   "Show the commands and replies of a capture that its rows were made of",
+		Short:   "Show the commands and replies of a capture as tap25 reads them",
 		Long:    explainLong[1:],
 		Example: "  tap25 explain mail.pcap\n  tap25 explain --session -982376589493143930 mail.pcap.gz",
 		Args:    usageArgs(cobra.ExactArgs(1)),

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// roff is a manual page under way, in the macros of man(7).
+// roff is a manual page that is being written, in the macros of man(7).
 type roff struct{ strings.Builder }
 
-// newRoff begins a page of a section, with its name and its one line of what it is. The date is that of the commit, so
+// newRoff begins a page of a section, with its name and one line that describes it. The date is that of the commit, so
 // that each build of a commit writes the same page.
 func newRoff(name, section, short string) *roff {
 	p := &roff{}
@@ -62,8 +62,8 @@ func (p *roff) seeAlso(references ...string) {
 func bold(s string) string   { return `\fB` + escaped(s) + `\fP` }
 func italic(s string) string { return `\fI` + escaped(s) + `\fP` }
 
-// escaped returns text that roff prints as it is: it takes a backslash, a line that begins with a dot or an apostrophe,
-// and some ASCII characters for others (groff_char(7)).
+// escaped returns text that roff prints as it is. Without it, roff interprets a backslash and a line that begins with a
+// dot or an apostrophe, and prints other characters for some of ASCII (groff_char(7)).
 func escaped(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`).Replace(s)
 	return strings.TrimPrefix(strings.ReplaceAll("\n"+s, "\n.", "\n\\&."), "\n")

@@ -121,7 +121,8 @@ func defaultOf(f *pflag.Flag, text string) (rest, value string) {
 
 func pageName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
 
-// hasPage reports whether a command has a page of its own. That of completion says enough of the shells.
+// hasPage reports whether a command has a page of its own. Those of completion, one for each shell,
+// have none.
 func hasPage(c *cobra.Command) bool {
 	return c.IsAvailableCommand() && !c.IsAdditionalHelpTopicCommand() && c.Parent().Name() != "completion"
 }

@@ -13,18 +13,18 @@ const (
 )
 
 const settingsLong = `
-The settings of tap25 sniff. The service reads them from /etc/tap25/tap25.yaml, and whoever starts tap25 sniff names a
-file with --config.
+This file has the settings of tap25 sniff. The service reads /etc/tap25/tap25.yaml. If tap25 sniff is started by hand,
+--config names the file.
 
 The file is a YAML mapping. Each key is a setting, and has the name of a flag of tap25 sniff without its two hyphens. A
-setting whose value is a list takes a single value too. A value is taken as it is written: sensor: 1.10 is not 1.1.
+setting whose value is a list takes a single value too. Values are read as text: sensor: 1.10 is not 1.1.
 
-A setting that does not exist, a value that its setting does not take, and a setting without a value are mistakes: tap25
-sniff names the setting and ends with status 2. The service is not started again after that.`
+If a setting does not exist, has no value, or has a value that it does not take, tap25 sniff names the setting and ends
+with status 2. systemd does not start the service again after that.`
 
 const settingsPrecedence = `
 The command line overrides the environment, the environment overrides the file, and the file overrides the default. A
-list is not added to another: it takes its place.`
+list replaces the list that it overrides.`
 
 const settingsReload = `
 After SIGHUP, tap25 sniff reads the file again: systemctl reload tap25. port and log-level change at once; other
@@ -32,23 +32,23 @@ changes take effect at the next start, and the log names them. The file that sco
 a mistake, nothing changes, and the log has the reason.`
 
 const settingsSecurity = `
-A database's password belongs in ~/.pgpass, in a file that passfile=PATH in the URL names, or in what LoadCredential= of
-the service gives it. If db has one all the same, only the user of the service should be able to read the file: tap25
-sniff warns if others can.`
+Put the database's password into ~/.pgpass, into a file that passfile=PATH in the URL names, or into a credential of the
+service (LoadCredential=). If db contains a password, make sure that only the user of the service can read the file:
+tap25 sniff warns if others can.`
 
 // settingsExamples are files, each with what it is for.
 var settingsExamples = []struct{ about, file string }{
-	{"A mirror port, and the private cluster, from which days go after two years:", `
+	{"A mirror port and the private cluster. Days older than two years are dropped:", `
   interface: [eth1]
   retention: 24mo`},
-	{"Two taps, a database of two hosts, of which the one that accepts writes is used, and the page at port 9425:", `
+	{"Two taps, a database on two hosts, of which tap25 uses the one that accepts writes, and the page at port 9425:", `
   interface: [eth1, eth2]
   sensor: fra-1
   db: postgres://sensor@db1.example,db2.example/mail
   retention: never
   spool-bytes: 107374182400
   metrics: 127.0.0.1:9425`},
-	{"The host of a mail server, whose own traffic is captured beside it, with submission too:", `
+	{"The host of a mail server: its own traffic is captured, also that of the submission port:", `
   interface: eth0
   inline: true
   port: [25, 587]
@@ -59,12 +59,12 @@ var settingsExamples = []struct{ about, file string }{
 
 // valuesOf says what values the flags of a type take.
 var valuesOf = map[string]string{
-	"bool": "true or false", "string": "text", "stringSlice": "a list of texts, or one",
-	"int": "a whole number", "int64": "a whole number", "uintSlice": "a list of whole numbers, or one",
+	"bool": "true or false", "string": "text", "stringSlice": "a text, or a list of texts",
+	"int": "a whole number", "int64": "a whole number", "uintSlice": "a whole number, or a list of whole numbers",
 	"duration": "a time with its unit (ms, s, m, h): 90s, 10m, 1h30m",
 }
 
-// settingsPage is the page of the configuration file, from the flags that read it.
+// settingsPage is the page of the configuration file, made from the flags of tap25 sniff.
 func settingsPage(root *cobra.Command) string {
 	p := newRoff(settingsName, "5", "settings of tap25 sniff and its service")
 	p.section("SYNOPSIS")
@@ -100,8 +100,10 @@ func (p *roff) setting(f *pflag.Flag) {
 	_, text := pflag.UnquoteUsage(f)
 	text, value := defaultOf(f, text)
 	switch {
-	case f.Name == "interface" || f.Name == "retention":
+	case f.Name == "interface":
 		value = "none: it must be given"
+	case f.Name == "retention":
+		value = "none: it must be given, unless json or format is"
 	case value == "" && f.Value.Type() == "bool":
 		value = "false"
 	case value == "":

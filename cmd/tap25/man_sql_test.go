@@ -14,14 +14,15 @@ import (
 var update = flag.Bool("update", false, "write the manual page of the SQL anew")
 
 const sqlLong = `
-The objects of schema tap25, which are for people: what they hold or return, and what each column means. tap25 db psql
-opens the database with this schema in its search_path; elsewhere, write tap25.mail_to or set search_path = tap25.
+This page describes the objects of schema tap25, which are for people: what they contain or return, and what each column
+means. tap25 db psql opens the database with this schema in its search_path. Elsewhere, write tap25.mail_to, or set
+search_path = tap25.
 
-Objects say whom they are for. An auditor's login asks by cases, an administrator's reads no mail, and the owner reads
-everything. since and before are times: the rows are those with since <= seen_at < before, and null sets no limit.
+The description of an object says whom it is for. An auditor reads mail by cases, an administrator reads none, and the
+owner reads all. since and before are times: the rows are those with since <= seen_at < before, and null sets no limit.
 
-Times have a time zone. psql shows them in the session's, and a day, seen_at::date, is one of the session's too: SET
-timezone = 'UTC' sets it. Days of retention are those of UTC.
+psql shows times in the time zone of the session, and a day, seen_at::date, is one of that zone too. SET timezone =
+'UTC' sets it. The retention counts days of UTC.
 
 What is in schema tap25_internal is not for people, and changes without notice.`
 

@@ -12,8 +12,8 @@ import (
 	"tap25/capture/capturetest"
 )
 
-// TestPackaging_ImageHasAllThatTheProgramNeeds makes what packaging/Containerfile says in an empty directory, and runs
-// it there.
+// TestPackaging_ImageHasAllThatTheProgramNeeds follows packaging/Containerfile in an empty directory, and runs the
+// program with this directory as its root.
 func TestPackaging_ImageHasAllThatTheProgramNeeds(t *testing.T) {
 	if os.Getuid() != 0 {
 		capturetest.Missing(t, "root", "only root can change the root directory")

@@ -63,8 +63,8 @@ func (c *counting) Write(p []byte) (int, error) {
 // patient is how long the end after a signal is waited for: far longer than it takes on any machine.
 const patient = time.Minute
 
-// textOf is the text of a file, to which a program writes whatever the test does: after a signal it waits a tenth of a
-// second for the reader of a pipe.
+// textOf names a file that receives the standard error of a program. A pipe will not do: after a signal, the program
+// waits only a tenth of a second for its reader, which a busy machine may delay.
 type textOf string
 
 func (path textOf) String() string {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestSniff_BodiesStayInTheKernel sends long messages to a server that notes what it takes.
-// tap25 runs without any capability, as it does after its start: marking takes none.
+// TestSniff_BodiesStayInTheKernel sends long messages to a server that records what it accepts. After its start, tap25
+// has no capability left: the test shows that marking connections needs none.
 func TestSniff_BodiesStayInTheKernel(t *testing.T) {
 	w := newWire(t)
 	m := w.serve()

@@ -340,8 +340,8 @@ func TestSniff_RunsByFileCapabilities(t *testing.T) {
 	s.end(syscall.SIGTERM)
 }
 
-// TestSniff_SecondInterruptEndsAtOnce has the first wait for a reader of its rows that does not read. That wait is a
-// tenth of a second: if this process has the processor too late for a second one, it tries again.
+// TestSniff_SecondInterruptEndsAtOnce interrupts a tap whose rows nobody reads. It waits a tenth of a second for the
+// reader. If this process is too slow to send the second interrupt meanwhile, the test tries again.
 func TestSniff_SecondInterruptEndsAtOnce(t *testing.T) {
 	w := newWire(t)
 	w.serve()

@@ -38,7 +38,8 @@ type room struct {
 
 func (r room) When() time.Time { return r.at }
 
-// Look takes what a store shows now. It returns nil while the past is shorter than ten minutes, or if no disk is known.
+// Look adds the present state of a store to the past, and forecasts. It returns nil while the past is shorter than ten
+// minutes, or if no disk is known.
 func (f *Forecaster) Look(s *Store) *Forecast {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -63,7 +64,7 @@ func (f *Forecaster) look(at time.Time, s *Store) *Forecast {
 	return &Forecast{Growth: growth(f.past, now), Full: full}
 }
 
-// fullAt returns when the first of the disks is full; zero: it is too far to be foreseen. No disk may be known.
+// fullAt returns when the first of the disks is full; zero: not within mostFuture. known reports whether any disk is.
 func fullAt(first, now room) (at time.Time, known bool) {
 	soonest := float64(mostFuture)
 	for i, free := range now.free {
@@ -106,8 +107,8 @@ func (f *Forecast) text() string {
 	return fmt.Sprintf("%s; a disk is full on %s", growth, f.Full.UTC().Format(time.DateOnly))
 }
 
-// Keep adds a value of a moment to the past, the oldest first, unless the last one is younger than every. The past has
-// most values at most. If the clock was set back, it begins anew.
+// Keep adds v to the past, which has the oldest value first, unless the last value is younger than every. The past is
+// bounded by most: the oldest value makes room. If the clock was set back, the past begins anew.
 func Keep[T interface{ When() time.Time }](past []T, v T, every time.Duration, most int) []T {
 	if n := len(past); n > 0 {
 		switch d := v.When().Sub(past[n-1].When()); {

@@ -75,7 +75,7 @@ func (m metrics) traffic(r *Report) {
 	m.gauge("payload_held_bytes", "Bytes of TCP payload that wait for what comes before them.", r.Payload[heldPayload])
 	m.counter("payload_lost_bytes_total", "Bytes of TCP payload that were not captured.", r.LostBytes)
 	if b := r.Bodies; b != nil {
-		m.counter("payload_left_in_kernel_bytes_total", "Bytes of messages, of this payload, that stayed in the kernel.",
+		m.counter("payload_left_in_kernel_bytes_total", "Bytes of messages that stayed in the kernel. They count as payload, too.",
 			b.Octets)
 		m.counter("marks_total", "Connections that were marked in a long message, so that it may stay in the kernel.",
 			b.Marks)

@@ -31,7 +31,7 @@ import (
 //go:embed axe-core/axe.min.js.gz
 var axeCore []byte // 4.14.1, MPL-2.0, from the npm registry
 
-// most is how long one test may take in the browser, and the browser to start: a machine that does much else is slow.
+// most is how long a test may take in the browser, and how long the browser may take to start, on a busy machine.
 const most = 5 * time.Minute
 
 // Browser is a tab of a browser of its own. It notes what a page must not do.
