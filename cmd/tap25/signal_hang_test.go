@@ -214,6 +214,39 @@ func TestReplay_ASignalEndsItWhileNobodyReadsItsOutput(t *testing.T) {
 	}
 }
 
+// TestExplain_ASignalEndsTheWaitForInput has a pipe that stays open after a capture.
+func TestExplain_ASignalEndsTheWaitForInput(t *testing.T) {
+	capture, err := os.ReadFile(mails(t, t.TempDir(), 40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	if _, err := w.Write(capture); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("tap25", "explain", "-")
+	var out, diag capturetest.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = r, &out, &diag
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	empty := 0
+	status := endSoon(t, cmd, func() bool {
+		if n, err := unix.Poll([]unix.PollFd{{Fd: int32(r.Fd()), Events: unix.POLLIN}}, 0); n == 0 && err == nil {
+			empty++
+		}
+		return empty == 25 // by now it has explained what it read, and waits for more
+	})
+	if !strings.Contains(out.String(), "  greeting ") || !strings.Contains(diag.String(), "interrupted") ||
+		status != statusInterrupted {
+		t.Errorf("status %d: %s%s", status, out.String(), diag.String())
+	}
+}
+
 func TestReplay_ASignalEndsTheWaitForAnotherStart(t *testing.T) {
 	storetest.StateHome(t)
 	state := filepath.Join(os.Getenv("XDG_STATE_HOME"), "tap25")

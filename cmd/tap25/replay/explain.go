@@ -37,6 +37,7 @@ func Explain(ctx context.Context, cfg *Config, path string, session *int64) erro
 	}
 	files := capture.OpenFiles([]string{path}, cfg.Stdin)
 	defer files.Close()
+	defer context.AfterFunc(ctx, func() { files.Close() })()
 	a := reassembly.New(c)
 	var f capture.Frame
 	err := files.Next(&f)
