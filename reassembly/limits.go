@@ -83,8 +83,8 @@ func (m *limits) evict(oldest func(*connLists, *conn) (place, bool), c *conn) bo
 	return true
 }
 
-// first returns, of the places that one returns of each member, the one that was taken first, and its member, nil if there
-// is none.
+// first returns, of the places that one returns of each member, the one that was taken first, and its member, nil if
+// there is none.
 func (m *limits) first(one func(*connLists) (place, bool)) (of *connLists, first place) {
 	for _, l := range m.members {
 		if at, ok := one(l); ok && (of == nil || at.since < first.since) {

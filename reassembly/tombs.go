@@ -152,8 +152,8 @@ func (t *tomb) restore(c *conn) {
 	}
 }
 
-// wake makes the connection of a tuple from its tomb again, which keeps its place in the order. It returns nil if there is
-// none.
+// wake makes the connection of a tuple from its tomb again, which keeps its place in the order. It returns nil if there
+// is none.
 func (l *connLists) wake(k *tuple) *conn {
 	x := l.graves.table.get(k)
 	if x == 0 {
