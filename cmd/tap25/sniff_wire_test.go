@@ -28,7 +28,8 @@ func requireRoot(t testing.TB) {
 // tap.
 type wire struct {
 	t                        testing.TB
-	client, server, tap, hub string // namespaces
+	client, server, tap, hub string        // namespaces
+	ports                    *atomic.Int32 // that send has used
 }
 
 // wires tells the namespaces of tests that run beside each other apart.
@@ -40,7 +41,7 @@ func newWire(t testing.TB) *wire {
 	t.Helper()
 	requireRoot(t)
 	n := fmt.Sprint(os.Getpid(), "x", wires.Add(1))
-	w := &wire{t, "t25c" + n, "t25s" + n, "t25t" + n, "t25h" + n}
+	w := &wire{t, "t25c" + n, "t25s" + n, "t25t" + n, "t25h" + n, new(atomic.Int32)}
 	t.Cleanup(func() {
 		for _, ns := range []string{w.client, w.server, w.tap, w.hub} {
 			_ = exec.Command("ip", "netns", "del", ns).Run()
@@ -177,8 +178,11 @@ func (m *mailServer) session(c net.Conn) {
 // send sends mails over one connection each, to an address of the server.
 func (w *wire) send(to string, prefix string, mails int) error {
 	for i := range mails {
+		// A port of its own, below those that the kernel chooses: it gives one again if the server closed first, and
+		// the port would no longer name the session.
+		d := net.Dialer{LocalAddr: &net.TCPAddr{Port: 1024 + int(w.ports.Add(1))}}
 		var c net.Conn
-		if err := w.in(w.client, func() (err error) { c, err = net.Dial("tcp", to); return err }); err != nil {
+		if err := w.in(w.client, func() (err error) { c, err = d.Dial("tcp", to); return err }); err != nil {
 			return err
 		}
 		p := textproto.NewConn(c)
