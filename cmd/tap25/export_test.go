@@ -164,7 +164,7 @@ func TestExport_AnAuditorExportsACase(t *testing.T) {
 		t.Errorf("an auditor exports all mail: %s", diag)
 	}
 	command(t, statusDone, "export", "--db", dsn, "--case", "2026-17", "--out", dir)
-	if _, err := os.Stat(filepath.Join(dir, "manifest.json.sig")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "_manifest.json.sig")); err != nil {
 		t.Error(err)
 	}
 	_, diag = command(t, statusFailed, "import", dir)

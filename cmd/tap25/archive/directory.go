@@ -13,8 +13,11 @@ import (
 	"tap25/cmd/tap25/rowfile"
 )
 
-// temporary ends the name of a file that is not whole.
+// temporary ends the name of a file that is not whole. No engine takes it for one of a day: it begins as that of the
+// manifest does.
 const temporary = ".tmp"
+
+func temporaryOf(name string) string { return "_" + name + temporary }
 
 // directory is where an export goes. A file has its name only once it is whole and durable.
 type directory struct {
@@ -133,7 +136,7 @@ type out struct {
 }
 
 func (d *directory) create(name string) (*out, error) {
-	f, err := rowfile.Create(d.root, name+temporary)
+	f, err := rowfile.Create(d.root, temporaryOf(name))
 	return &out{f, d, name}, err
 }
 
@@ -141,7 +144,7 @@ func (d *directory) create(name string) (*out, error) {
 func (o *out) finish() (f disclose.File, err error) {
 	f.Name = o.name
 	if f.Bytes, f.SHA256, err = o.Close(); err == nil {
-		err = o.dir.root.Rename(o.name+temporary, o.name)
+		err = o.dir.root.Rename(temporaryOf(o.name), o.name)
 	}
 	return f, errors.Join(err, o.dir.lock.Sync())
 }
@@ -149,7 +152,7 @@ func (o *out) finish() (f disclose.File, err error) {
 // drop removes the file.
 func (o *out) drop() error {
 	_, _, err := o.Close()
-	return errors.Join(err, o.dir.root.Remove(o.name+temporary))
+	return errors.Join(err, o.dir.root.Remove(temporaryOf(o.name)))
 }
 
 // put writes a whole file.

@@ -157,7 +157,7 @@ func TestExport_GoesOnAfterAnInterruption(t *testing.T) {
 		t.Errorf("another question: %v", err)
 	}
 	// as a crash leaves them
-	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "mail-2026-10-24.parquet"+temporary)); err != nil {
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, temporaryOf("mail-2026-10-24.parquet"))); err != nil {
 		t.Fatal(err)
 	}
 	m, err := Mail(t.Context(), db, store.MailQuestion{}, s)
@@ -175,6 +175,36 @@ func TestExport_GoesOnAfterAnInterruption(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameRows(t, mailOf(t, to, ""), mailOf(t, db, ""))
+}
+
+// TestExport_ADirectoryOfMailHasOnlyDaysForEngines lists the directory after each file, and after a crash within one.
+// Spark, Trino and pandas read each file of a directory as Parquet, but for names that begin with "_" or ".".
+func TestExport_ADirectoryOfMailHasOnlyDaysForEngines(t *testing.T) {
+	db := openDB(t)
+	fill(t, db, 100)
+	s := Settings{Dir: filepath.Join(t.TempDir(), "mail"), Form: Parquet, Key: newKey(t), Version: testVersion}
+	check := func() {
+		for _, name := range entries(t, s.Dir) {
+			if name[0] != '_' && !nameForm.MatchString(name) {
+				t.Errorf("%s is there", name)
+			}
+		}
+	}
+	s.Wrote = func(File) { check() }
+	if _, err := Mail(t.Context(), db, store.MailQuestion{}, s); err != nil {
+		t.Fatal(err)
+	}
+	check()
+	root, err := os.OpenRoot(s.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	d := &directory{root: root}
+	if _, err := d.create("mail-2026-10-26.parquet"); err != nil {
+		t.Fatal(err)
+	}
+	check()
 }
 
 func entries(t *testing.T, dir string) (names []string) {

@@ -51,7 +51,7 @@ func (i *Importer) Import(ctx context.Context, path string) error {
 	}
 	defer root.Close()
 	m, key, err := readManifest(root)
-	switch _, missing := root.Lstat(manifestFile); {
+	switch _, missing := root.Lstat(named(root, manifestFile)); {
 	case errors.Is(missing, fs.ErrNotExist):
 		m, err = nil, nil
 	case err == nil && (m.Form != Parquet || m.Question.Case != nil):
@@ -97,7 +97,7 @@ func filesOf(dir *os.Root, m *Manifest) (names []string, err error) {
 	}
 	for _, e := range entries {
 		switch {
-		case e.Name() == unfinishedFile:
+		case e.Name() == named(dir, unfinishedFile):
 			return nil, errors.New("the export into it was interrupted: run the same export again first")
 		case nameForm.MatchString(e.Name()):
 			names = append(names, e.Name())

@@ -140,6 +140,29 @@ func TestImport_RefusesWhatTheManifestDoesNotDescribe(t *testing.T) {
 	}
 }
 
+// TestImport_OfADirectoryOfBeforeTheUnderscore imports what an older tap25 has exported, whose manifest has another
+// name. It is checked as today's is.
+func TestImport_OfADirectoryOfBeforeTheUnderscore(t *testing.T) {
+	from, to := openDB(t), openDB(t)
+	fill(t, from, 20)
+	dir, m := exportAll(t, from)
+	rename := func(old, new string) {
+		t.Helper()
+		if err := os.Rename(filepath.Join(dir, old), filepath.Join(dir, new)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename(manifestFile, "unfinished.json")
+	if added, _, err := importAll(t, to, dir); err == nil || !strings.Contains(err.Error(), "interrupted") || added > 0 {
+		t.Errorf("an interrupted export: %d rows, %v", added, err)
+	}
+	rename("unfinished.json", "manifest.json")
+	rename(signatureFile, "manifest.json.sig")
+	if added, _, err := importAll(t, to, dir); err != nil || added != m.Rows {
+		t.Errorf("%d rows of %d, %v", added, m.Rows, err)
+	}
+}
+
 // TestImport_ASensorImportsItsOwnRows imports as a sensor's login, which may load under its own name alone.
 func TestImport_ASensorImportsItsOwnRows(t *testing.T) {
 	from, to := openDB(t), openDB(t)

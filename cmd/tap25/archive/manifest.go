@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"tap25/cmd/tap25/disclose"
@@ -17,17 +19,28 @@ import (
 // formatVersion is the version of the directory's form.
 const formatVersion = 1
 
-// The files of a directory beside those of days.
+// The files of a directory beside those of days. Engines that are given a directory pass over names that begin so.
 const (
-	manifestFile   = "manifest.json"
-	signatureFile  = "manifest.json.sig"
-	unfinishedFile = "unfinished.json" // the manifest so far, of an export that has not ended
+	manifestFile   = "_manifest.json"
+	signatureFile  = "_manifest.json.sig"
+	unfinishedFile = "_unfinished.json" // the manifest so far, of an export that has not ended
 )
 
 // maxManifest is the most octets of a manifest.
 const maxManifest = 16 << 20
 
-// Manifest is manifest.json: what a directory says about its rows. Times are UTC.
+// named returns the name that a file beside those of days has in a directory. In older exports it has no underscore.
+func named(dir *os.Root, file string) string {
+	old := strings.TrimPrefix(file, "_")
+	if _, err := dir.Lstat(file); errors.Is(err, fs.ErrNotExist) {
+		if _, err := dir.Lstat(old); err == nil {
+			return old
+		}
+	}
+	return file
+}
+
+// Manifest is _manifest.json: what a directory says about its rows. Times are UTC.
 type Manifest struct {
 	Format       int                   `json:"format"`
 	Question     Question              `json:"question"`
@@ -95,7 +108,7 @@ func parseManifest(text []byte) (*Manifest, error) {
 
 // readManifest reads the manifest of a directory and checks its signature. The key is that of whoever signed.
 func readManifest(dir *os.Root) (m *Manifest, key ed25519.PublicKey, err error) {
-	text, err := rowfile.ReadSmall(dir, manifestFile, maxManifest)
+	text, err := rowfile.ReadSmall(dir, named(dir, manifestFile), maxManifest)
 	if err == nil {
 		m, err = parseManifest(text)
 	}
@@ -105,7 +118,7 @@ func readManifest(dir *os.Root) (m *Manifest, key ed25519.PublicKey, err error) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s %w", manifestFile, err)
 	}
-	signature, err := rowfile.ReadSmall(dir, signatureFile, ed25519.SignatureSize)
+	signature, err := rowfile.ReadSmall(dir, named(dir, signatureFile), ed25519.SignatureSize)
 	if err == nil && !ed25519.Verify(key, text, signature) {
 		err = errors.New("is not the signature of " + manifestFile + " by the key that it names")
 	}
