@@ -5,7 +5,7 @@ SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills pack-rows evidence test-ha test-parquet test-citus fuzz bench bench-peers bench-live bin/peers clean storage
+.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb install-parquet-engines demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills pack-rows evidence test-ha test-parquet test-parquet-engines test-citus fuzz bench bench-peers bench-live bin/peers clean storage
 
 all: build
 
@@ -76,13 +76,23 @@ install-test: install-run
 install-browser: ## Chromium, for the tests of the page
 	@command -v chromium >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium; }
 
-# DuckDB, which reads exported Parquet. Not among what install-test installs either: 70 MB from the npm registry.
-DUCKDB = 1.5.6-r.1
+# What reads exported Parquet. It is not among what install-test installs either: DuckDB and ClickHouse (as chdb) are 70 and 550 MB
+# from the npm registry, pandas with pyarrow 250 MB from PyPI, for Python 3.10 or newer.
 install-duckdb: bin/duckdb ## DuckDB, for the tests of exported files
-bin/duckdb:
+install-parquet-engines: bin/clickhouse bin/pandas ## ClickHouse and pandas, for the tests of exported files
+bin/duckdb: PACKAGE = @duckdb/node-api@1.5.6-r.1
+bin/clickhouse: PACKAGE = chdb@3.4.0
+bin/pandas: PACKAGE = pandas==2.3.3 pyarrow==25.0.0
+bin/duckdb bin/clickhouse:
 	@command -v npm >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends nodejs npm; }
 	rm -rf $@.new
-	npm install --prefix $@.new --no-audit --no-fund --ignore-scripts @duckdb/node-api@$(DUCKDB)
+	npm install --prefix $@.new --no-audit --no-fund --ignore-scripts $(PACKAGE)
+	mv $@.new $@
+bin/pandas:
+	@python3 -c 'import ensurepip' || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends python3-venv; }
+	rm -rf $@.new
+	python3 -m venv $@.new
+	$@.new/bin/python3 -m pip install -q --only-binary :all: $(PACKAGE)
 	mv $@.new $@
 
 # Packages that are only unpacked, with the libraries that they need: installed, Postfix and Exim conflict, and would take the place
@@ -225,6 +235,10 @@ test-ha: install-test ## leaders of a Patroni pair killed in mid-load, KILLS tim
 # The questions of docs/auditing.md, which DuckDB answers from exported files, and a file of random rows.
 test-parquet: install-duckdb ## DuckDB answers the auditor's questions from exported files
 	TAP25_TEST_REQUIRE=postgres,duckdb go test -count=1 -run '^TestDuckDB_' -v ./cmd/tap25 ./cmd/tap25/rowfile
+
+# The same of ClickHouse and pandas.
+test-parquet-engines: install-parquet-engines ## ClickHouse and pandas read exported files
+	TAP25_TEST_REQUIRE=postgres,clickhouse,pandas go test -count=1 -run '^Test(ClickHouse|Pandas)_' -v ./cmd/tap25 ./cmd/tap25/rowfile
 
 # The URL is that of a superuser on a Citus coordinator, to which the workers were added: make test-citus
 # TAP25_TEST_CITUS=postgres://...

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,31 +24,41 @@ func command(t *testing.T, status int, args ...string) (out, diag string) {
 	return o.String(), d.String()
 }
 
-// TestDuckDB_AnswersWhatTheAuditorAsks has DuckDB answer the questions of docs/export.md from exported files, and holds
-// the answers against those of docs/auditing.md, which were counted in the servers' logs.
+// TestDuckDB_AnswersWhatTheAuditorAsks has DuckDB answer the questions of docs/export.md from exported files.
 func TestDuckDB_AnswersWhatTheAuditorAsks(t *testing.T) {
 	rowtest.DuckDB(t, "SELECT 1")
-	demoDatabase(t)
-	dir := t.TempDir()
-	command(t, statusDone, "export", "--out", filepath.Join(dir, "mail"))
-	var answers []string
-	for _, b := range blocks(t, "docs/auditing.md") {
-		if b.language == "text" {
-			answers = append(answers, b.text)
+	var questions []string
+	for _, b := range blocks(t, "docs/export.md") {
+		if b.language == "duckdb" {
+			questions = append(questions, statementsOf(b.text)...)
 		}
 	}
-	asked := 0
-	for _, b := range blocks(t, "docs/export.md") {
-		if b.language != "duckdb" {
-			continue
-		}
-		sql := strings.ReplaceAll(b.text, "'mail/", "'"+dir+"/mail/")
-		statements := strings.SplitAfter(strings.TrimSpace(sql), ";\n")
-		if asked > 0 {
-			view := fmt.Sprintf("CREATE VIEW mail AS SELECT * FROM '%s/mail/*.parquet'", dir)
-			statements = append([]string{view}, statements...)
-		}
-		columns, rows := rowtest.DuckDB(t, statements...)
+	answerAsTheAuditorIs(t, rowtest.DuckDB, questions)
+}
+
+// TestClickHouse_AnswersWhatTheAuditorAsks does the same with ClickHouse.
+func TestClickHouse_AnswersWhatTheAuditorAsks(t *testing.T) {
+	rowtest.ClickHouse(t, "SELECT 1")
+	sql, err := os.ReadFile(filepath.Join("testdata", "clickhouse.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answerAsTheAuditorIs(t, rowtest.ClickHouse, statementsOf(string(sql)))
+}
+
+func statementsOf(sql string) []string { return strings.SplitAfter(strings.TrimSpace(sql), ";\n") }
+
+// answerAsTheAuditorIs has an engine make a view of exported files and answer questions, and holds the answers against
+// those of docs/auditing.md, which were counted in the servers' logs.
+func answerAsTheAuditorIs(t *testing.T, ask func(testing.TB, ...string) ([]string, [][]any), statements []string) {
+	t.Helper()
+	view, questions, answers := statements[0], statements[1:], auditorsAnswers(t)
+	if len(questions) != 11 || len(answers) != 11 {
+		t.Fatalf("%d questions, %d answers", len(questions), len(answers))
+	}
+	t.Chdir(exportedDemo(t))
+	for i, question := range questions {
+		columns, rows := ask(t, view, question)
 		got := []string{strings.Join(columns, "|")}
 		for _, row := range rows {
 			var cells []string
@@ -59,14 +70,79 @@ func TestDuckDB_AnswersWhatTheAuditorAsks(t *testing.T) {
 			}
 			got = append(got, strings.Join(cells, "|"))
 		}
-		if want := cellsOf(answers[asked]); strings.Join(got, "\n") != want {
-			t.Errorf("%sgives\n%s\nwant\n%s", b.text, strings.Join(got, "\n"), want)
+		if got := strings.Join(got, "\n"); got != answers[i] {
+			t.Errorf("%sgives\n%s\nwant\n%s", question, got, answers[i])
 		}
-		asked++
 	}
-	if asked != 11 {
-		t.Errorf("%d questions", asked)
+	view = strings.Replace(view, "mail/*.parquet", "lake/*/mail.parquet", 1)
+	_, rows := ask(t, view, "SELECT count(*) FROM mail WHERE day = '2026-11-22'")
+	if got := fmt.Sprint(rows); got != "[["+rowsOfADay+"]]" {
+		t.Errorf("%s rows of a day, want %s", got, rowsOfADay)
 	}
+}
+
+// rowsOfADay are the rows of 2026-11-22 in the demo.
+const rowsOfADay = "273"
+
+// TestPandas_RunsWhatThePageShows runs the Python of docs/export.md in the directory that has the exported files.
+func TestPandas_RunsWhatThePageShows(t *testing.T) {
+	rowtest.Python(t, nil)
+	var programs []string
+	for _, b := range blocks(t, "docs/export.md") {
+		if b.language == "python" {
+			programs = append(programs, b.text)
+		}
+	}
+	var want string
+	for line := range strings.Lines(auditorsAnswers(t)[5]) { // day, mails, recipients
+		if cells := strings.Split(strings.TrimSpace(line), "|"); cells[0] != "day" {
+			want += cells[0] + " " + cells[2] + "\n"
+		}
+	}
+	if len(programs) != 1 {
+		t.Fatalf("%d programs", len(programs))
+	}
+	t.Chdir(exportedDemo(t))
+	if got := string(rowtest.Python(t, []byte(programs[0]))); got != want {
+		t.Errorf("%sprints\n%s\nwant\n%s", programs[0], got, want)
+	}
+	rows := rowtest.Python(t, []byte(`
+import pandas
+print(len(pandas.read_parquet("lake", filters=[("day", "==", "2026-11-22")])))
+`))
+	if got := strings.TrimSpace(string(rows)); got != rowsOfADay {
+		t.Errorf("%s rows of a day, want %s", got, rowsOfADay)
+	}
+}
+
+// exportedDemo returns a directory with an export of the demo, mail, and with lake, which the commands of docs/export.md
+// make of it.
+func exportedDemo(t *testing.T) (dir string) {
+	t.Helper()
+	demoDatabase(t)
+	dir = t.TempDir()
+	command(t, statusDone, "export", "--out", filepath.Join(dir, "mail"))
+	for _, b := range blocks(t, "docs/export.md") {
+		if b.language == "sh" {
+			cmd := exec.Command("sh", "-ec", b.text)
+			cmd.Dir = dir
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+	}
+	return dir
+}
+
+// auditorsAnswers returns the answers of docs/auditing.md, with their cells between bars.
+func auditorsAnswers(t *testing.T) (answers []string) {
+	t.Helper()
+	for _, b := range blocks(t, "docs/auditing.md") {
+		if b.language == "text" {
+			answers = append(answers, cellsOf(b.text))
+		}
+	}
+	return answers
 }
 
 // cellsOf returns an answer of psql with its cells between bars.
