@@ -21,7 +21,7 @@ import (
 const (
 	// MaxWorkers is MAX_WORKERS of filter.c.
 	MaxWorkers = 256
-	// defaultRingBytes holds 27 ms of a full 10 Gbit/s in one ring; a worker reads every 2 ms.
+	// defaultRingBytes holds 27 ms of a full 10 Gbit/s in one ring; a worker looks every 10 ms at least.
 	defaultRingBytes = 32 << 20
 	// minRingBytes takes one frame of the second size class, below that nothing but acknowledgments fits.
 	minRingBytes = 4096

@@ -165,6 +165,9 @@ func (r *Ring) release() {
 // Waiting is how many bytes of the ring are filled.
 func (r *Ring) Waiting() int { return int(r.producer.Load() - r.consumer.Load()) }
 
+// Size is how many bytes the ring holds.
+func (r *Ring) Size() int { return int(r.mask + 1) }
+
 func (r *Ring) unmap() error {
 	var errs []error
 	for _, m := range r.maps {
