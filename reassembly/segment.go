@@ -26,7 +26,7 @@ func (a *Assembler) segment(g *segment) {
 
 // read reads one TCP segment, of whose sender it is known whether others were right. Its way is: locate;
 // checksums.check; handshake; conn.arrives (RST, acceptable?); conn.receive (ACK, URG, FIN); conn.order (overlaps,
-// holes); conn.deliver.
+// holes); conn.deliver. Most go straight from the checksum to conn.deliver.
 func (a *Assembler) read(g *segment) {
 	stats := &a.shared.stats
 	stats.PayloadBytes += int64(len(g.p.Payload))
@@ -46,6 +46,11 @@ func (a *Assembler) read(g *segment) {
 	}
 	if !a.checks.check(g, c) {
 		stats.IgnoredBytes += int64(len(g.p.Payload))
+		return
+	}
+	if c != nil && a.straight(g, c) {
+		a.current, a.side = c, g.side
+		a.lists.went(c, len(g.p.Payload))
 		return
 	}
 	if c = a.process(g, c); c == nil {
