@@ -106,8 +106,7 @@ func (f *Flows) Frame(tag int, t time.Time, link uint16, data []byte, wireLen in
 		x.packet = f.batch.decode(f.dec, t, link, data, wireLen)
 		if x.packet != notDecoded {
 			p := &f.batch.packets[x.packet]
-			flow := p.Flow()
-			x.worker, x.right = f.workerOf(&flow), f.senders.note(p)
+			x.worker, x.right = f.workerOf(&p.Flow), f.senders.note(p)
 		}
 	}
 	f.clock.advance(t)
@@ -143,7 +142,7 @@ func (f *Flows) hash(a decode.Address, port uint16) uint64 {
 // frame reads a frame in this goroutine, while no worker runs.
 func (f *Flows) frame(t time.Time, link uint16, data []byte, wireLen int) {
 	g := &f.g
-	*g = segment{t: t}
+	g.begin(t)
 	v := f.dec.Decode(t, link, data, wireLen, &g.p)
 	f.clock.advance(t)
 	due := f.clock.due()
@@ -158,8 +157,7 @@ func (f *Flows) frame(t time.Time, link uint16, data []byte, wireLen int) {
 	if v == decode.TCPPort {
 		w := f.workers[0]
 		if len(f.workers) > 1 {
-			flow := g.p.Flow()
-			w = f.workers[f.workerOf(&flow)]
+			w = f.workers[f.workerOf(&g.p.Flow)]
 		}
 		g.right = f.senders.note(&g.p)
 		w.asm.read(g)

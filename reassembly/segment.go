@@ -18,6 +18,9 @@ type segment struct {
 	unverified bool // its checksum is wrong, though those were right
 }
 
+// begin makes ready for another segment. Decode fills in p, and locate key, side and lane.
+func (g *segment) begin(t time.Time) { g.t, g.right, g.unverified = t, false, false }
+
 // segment reads one TCP segment.
 func (a *Assembler) segment(g *segment) {
 	g.right = a.senders.note(&g.p)
@@ -34,7 +37,7 @@ func (a *Assembler) read(g *segment) {
 	if g.p.Unseen {
 		stats.UnseenBytes += int64(len(g.p.Payload))
 	}
-	if a.dec.Watches(g.p.Dst.Port()) {
+	if a.dec.Watches(g.p.DstPort) {
 		stats.ToServers++
 	} else {
 		stats.FromServers++

@@ -31,10 +31,11 @@ func (a *Assembler) straight(g *segment, c *conn) bool {
 	return true
 }
 
-// calm reports whether a connection goes on as it should: it has no hole, no end, no second handshake, and nothing that
-// waits or was set aside.
+// calm reports whether a connection goes on as it should: it has no hole, no end, and nothing that waits or was set
+// aside. Copies are out because one that ends may fill a hole of this one. A second handshake (conn.rival) may be there:
+// a segment that goes straight is not of it.
 func (c *conn) calm() bool {
-	return !c.closed && !c.rival && len(c.aside) == 0 && c.copies == nil && c.postponed == nil &&
+	return !c.closed && len(c.aside) == 0 && c.copies == nil && c.postponed == nil &&
 		c.half[0].calm() && c.half[1].calm()
 }
 

@@ -16,10 +16,16 @@ import (
 // disorder: one of them lets no segment go straight. What they deliver, emit, count and hold is the same after each
 // frame.
 func TestStraight_ChangesNothing(t *testing.T) {
-	frames := everything(100)
+	frames := everything(150)
 	ordinary := traffic.Ordinary()
 	ordinary.Write(4000, func(at time.Time, frame []byte) {
-		frames = append(frames, timedFrame{at, slices.Clone(frame)})
+		f := timedFrame{at, slices.Clone(frame)}
+		if frames = append(frames, f); len(frames)%7 == 0 { // damaged, and sent again
+			last := &frames[len(frames)-1]
+			last.data = slices.Clone(f.data)
+			last.data[len(f.data)-1] ^= 1
+			frames = append(frames, f)
+		}
 	})
 	for name, cfg := range map[string]Config{
 		"far from the limits": {},

@@ -29,7 +29,7 @@ func endpoint(b []byte, a netip.AddrPort) {
 
 // tupleOf also returns which end a packet's source is: 0 is the lower endpoint.
 func tupleOf(p *decode.Packet) (k tuple, side int) {
-	f := p.Flow()
+	f := &p.Flow
 	if order := f.Src.Compare(f.Dst); order < 0 || order == 0 && f.SrcPort < f.DstPort {
 		return tuple{[2]decode.Address{f.Src, f.Dst}, [2]uint16{f.SrcPort, f.DstPort}}, 0
 	}
