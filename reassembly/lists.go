@@ -38,7 +38,7 @@ func newConnLists(bounds *limits, below *shared) connLists {
 // on the segment's path, nil if there is none, and one of the same tuple. Segments come in bursts, so the connection of
 // the segment before is tried first.
 func (l *connLists) find(g *segment) (c, first *conn) {
-	g.key, g.side = tupleOf(&g.p)
+	g.identify()
 	if c := l.latest; c != nil && c.key.is(&g.key) && c.paths[g.side] == g.p.Path {
 		return c, c
 	}

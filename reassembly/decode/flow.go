@@ -1,7 +1,6 @@
 package decode
 
 import (
-	"cmp"
 	"encoding/binary"
 	"net/netip"
 )
@@ -28,10 +27,8 @@ func (a Address) addr() netip.Addr {
 	return netip.AddrFrom16(b).Unmap()
 }
 
-// Compare orders addresses of one version as netip.Addr.Compare does.
-func (a Address) Compare(b Address) int {
-	return cmp.Or(cmp.Compare(a.high, b.high), cmp.Compare(a.low, b.low))
-}
+// Less orders addresses of one version as netip.Addr.Less does.
+func (a Address) Less(b Address) bool { return a.high < b.high || a.high == b.high && a.low < b.low }
 
 // addressOf makes an Address of 4 or 16 octets.
 func addressOf(b []byte) Address {
