@@ -73,10 +73,8 @@ func (f *follower) begin(cfg Config, general bool) {
 	}
 }
 
-// assemblerState is what a segment may change.
+// assemblerState is what a segment may change, besides the counters.
 type assemblerState struct {
-	said                                string
-	stats                               Stats
 	held                                int64
 	recent, ended, keeping, vast, holed int
 	latest                              connState
