@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ type Region struct {
 	Server  string // how it is reached, in libpq's keywords
 	Failure string // why it did not answer, "" if it did
 }
+
+// regionName is the form of a region's name, as the table regions has it.
+var regionName = regexp.MustCompile(`^[\pL\pN][\pL\pN._-]{0,62}$`)
 
 // makesDblink makes the extension in a schema of its own, and grantsDblink lets a role use it, whose functions ask the
 // regions. A superuser runs both for an owner who may not make the extension.
@@ -35,6 +39,10 @@ func (db *DB) AddRegion(ctx context.Context, name, rawURL string) error {
 	info, err := conninfo(rawURL)
 	if err != nil {
 		return err
+	}
+	if !regionName.MatchString(name) {
+		return fmt.Errorf("%q is no name of a region: it has letters, digits, dots, hyphens and low lines, of which the "+
+			"first is a letter or a digit, up to 63", name)
 	}
 	if err := db.makeDblink(ctx); err != nil {
 		return err
