@@ -41,8 +41,14 @@ func process() (status int) {
 	_ = confine.ForbidCores()
 	// If the reader of standard output goes away, the writer gets EPIPE and ends in good order.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		s := <-signals
+		signal.Stop(signals) // before anyone learns of the first Ctrl-C: a second one ends the process at once
+		cancel(fmt.Errorf("%w by a signal: %v", context.Canceled, s))
+	}()
 	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
 
