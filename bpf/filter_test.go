@@ -181,7 +181,7 @@ func TestFilter_EveryFrameGetsItsVerdict(t *testing.T) {
 				t.Fatal("no frame in the ring")
 			}
 			if !bytes.Equal(got.Data, c.frame) || got.Length != len(c.frame) || got.Verdict != c.verdict ||
-				got.BootNanos == 0 {
+				got.Nanos == 0 {
 				t.Errorf("the ring brought another frame: %d of %d bytes, verdict %s", len(got.Data), got.Length,
 					got.Verdict)
 			}

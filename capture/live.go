@@ -176,7 +176,7 @@ func (w *Worker) Next(f *Frame) error {
 	if !w.ring.Next(&w.raw) {
 		lost := w.raw.Lost
 		stopped := w.live.stopped.Load()
-		boot := w.tick()
+		now := w.tick()
 		if !stopped {
 			time.Sleep(w.nap)
 			w.nap = napAfter(w.nap, w.ring.Waiting(), w.ring.Size())
@@ -184,17 +184,17 @@ func (w *Worker) Next(f *Frame) error {
 		found := w.ring.Next(&w.raw)
 		w.raw.Lost += lost
 		if !found {
-			*f = Frame{Time: w.clock.wall(boot), Lost: w.raw.Lost}
+			*f = Frame{Time: w.clock.wall(now), Lost: w.raw.Lost}
 			if stopped && f.Lost == 0 {
 				return io.EOF
 			}
 			return ErrNoFrame
 		}
 	}
-	if w.clock.due(w.raw.BootNanos) {
+	if w.clock.due(w.raw.Nanos) {
 		w.tick()
 	}
-	f.Time = w.clock.wall(w.raw.BootNanos)
+	f.Time = w.clock.wall(w.raw.Nanos)
 	f.Data, f.Unseen = w.raw.Data, w.raw.Unseen
 	f.Length = w.raw.Length
 	f.LinkType = liveLinkType
@@ -215,17 +215,17 @@ func (w *Worker) Marks() (c bpf.MarkCounts) {
 	return c
 }
 
-// tick syncs the clock if due, and returns the boot time.
+// tick syncs the clock if due, and returns the monotonic time.
 func (w *Worker) tick() uint64 {
-	boot, offset := readClocks()
-	if w.clock.due(boot) {
-		w.clock.sync(boot, offset)
+	now, offset := readClocks()
+	if w.clock.due(now) {
+		w.clock.sync(now, offset)
 		w.steps.Store(w.clock.steps)
 		if w.marks != nil {
-			w.marks.Sweep(boot)
+			w.marks.Sweep(now)
 		}
 	}
-	return boot
+	return now
 }
 
 // position is that of an interface in LiveConfig.Interfaces.
