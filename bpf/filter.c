@@ -231,6 +231,28 @@ static __noinline int count(__u32 what)
 	return __sync_fetch_and_add(&unreads[what & ((4 << 16) - 1)], 1); // the mask is for the verifier
 }
 
+// SHORT is the longest frame that copy_short copies, and the smallest room in the ring.
+#define SHORT 176
+
+// copy_short copies a short frame that is in one buffer, and reports whether it could. Up to this length the copy costs
+// less than the call of load_bytes.
+INLINE int copy_short(CONTEXT *ctx, void *to, __u64 size)
+{
+	void *p = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	__u64 last = size - 8;
+	KEEP(last);
+	if (last > SHORT - 8 || p + last + 8 > data_end)
+		return 0;
+	*(__u64 *)(to + last) = *(__u64 *)(p + last);
+#pragma unroll
+	for (int i = 0; i < SHORT; i += 8) {
+		if (p + i + 8 > data_end)
+			break;
+		*(__u64 *)(to + i) = *(__u64 *)(p + i);
+	}
+	return 1;
+}
+
 // rest counts the frame and copies one that is kept to its worker's ring. If the ring is full it counts the loss, which
 // the next frame of that ring reports.
 static __noinline int rest(CONTEXT *ctx, __u32 v, __u32 worker, __u64 *counts)
@@ -245,11 +267,12 @@ static __noinline int rest(CONTEXT *ctx, __u32 v, __u32 worker, __u64 *counts)
 	if (v > VERDICT_UNDECIDED)
 		return worker ? count(worker) : 0;
 
-	// bpf_ringbuf_reserve wants a constant size. The classes are acknowledgments and headers alone, Ethernet, jumbo
-	// frames, and what a card has merged (LRO).
+	// bpf_ringbuf_reserve wants a constant size. The classes are acknowledgments, commands, and headers alone; ends of
+	// messages; Ethernet; jumbo frames; what a card has merged (LRO).
 	__u64 length = frame_length(ctx), *lost = bpf_map_lookup_elem(&losses, &worker);
 	__u64 need = stays(l) ? 0 : length; // headers alone, and a struct body, fit the smallest class
-	__u64 room = need <= 176 ? 176 : need <= 1536 ? 1536 : need <= 9216 ? 9216 : LARGEST, size = length < room ? length : room;
+	__u64 room = need <= SHORT ? SHORT : need <= 768 ? 768 : need <= 1536 ? 1536 : need <= 9216 ? 9216 : LARGEST;
+	__u64 size = length < room ? length : room;
 	struct ring_count *n = bpf_map_lookup_elem(&ring_counts, &worker);
 	void *ring = bpf_map_lookup_elem(&rings, &worker);
 	if (!n || !lost || !ring)
@@ -265,7 +288,8 @@ static __noinline int rest(CONTEXT *ctx, __u32 v, __u32 worker, __u64 *counts)
 	KEEP(size);
 	if (stays(l))
 		copy_headers(ctx, f, l);
-	else if (size - 1 >= room || load_bytes(ctx, 0, f + 1, size)) // never true; the verifier wants the bound
+	else if (!copy_short(ctx, f + 1, size) &&
+		 (size - 1 >= room || load_bytes(ctx, 0, f + 1, size))) // never true; the verifier wants the bound
 		f->captured = 0;
 	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP); // the reader polls: a wake-up a frame costs five times as much
 
