@@ -2161,9 +2161,11 @@ begin
     perform tap25_internal.check_may_ask();
     perform tap25_internal.check_days_read(since, before);
     return query execute 'select * from (' || tap25_internal.once_query('
-            select * from tap25.mail where seen_at >= $2 - interval ''1 hour'' and seen_at < $3 + interval ''1 hour''
-                and (tap25_internal.local_part(mail_from) = lower($1) or tap25_internal.local_part(rcpt_to) = lower($1))')
-        || ') as once where once.seen_at >= $2 and once.seen_at < $3' using local, since, before;
+            select * from tap25_internal.mail_read(''from_local'', $1, $2, $3)
+            union all select * from tap25_internal.mail_read(''to_local'', $1, $2, $3) m
+                where tap25_internal.local_part(m.mail_from) is distinct from lower($1)')
+        || ') as once where once.seen_at >= $4 and once.seen_at < $5'
+        using local, since - interval '1 hour', before + interval '1 hour', since, before;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.mail_national_between(a text, b text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
@@ -3250,6 +3252,12 @@ begin
     update tap25_internal.chains c set number = head, hash = sha256(bodies[cardinality(bodies)]) where c.sensor = of_sensor and c.key = which;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.address_is(address text, kind text, wanted text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (kind = ANY (ARRAY['from_domain'::text, 'to_domain'::text])) THEN (tap25_internal.domain_of(address) = wanted) WHEN (kind = ANY (ARRAY['from_local'::text, 'to_local'::text])) THEN (tap25_internal.local_part(address) = wanted) WHEN (kind = ANY (ARRAY['from_below'::text, 'to_below'::text])) THEN tap25_internal.is_of(address, wanted) ELSE (lower(address) = wanted) END;
+
 CREATE OR REPLACE FUNCTION tap25_internal.answered(access bigint)
  RETURNS tap25.accesses
  LANGUAGE plpgsql
@@ -3542,9 +3550,11 @@ declare
     domain  constant text := case when whole then wanted
         when wanted like '%@_%' and right(wanted, 1) <> '@' then split_part(wanted, '@', -1) else '' end;
     local   constant text := case when domain = '' then wanted else left(wanted, -1 - length(domain)) end;
+    any_    constant boolean := kind in ('from_local', 'to_local', 'from_below', 'to_below');
+    part    constant text := case when any_ then ltrim(wanted, '.') else domain || chr(9) end; -- of a text with one
     many    constant integer := coalesce(cardinality(chunks), 0);
     low     integer := 1;
-    high    integer := least(mixed - 1, many) + 1;
+    high    integer := case when any_ then 0 else least(mixed - 1, many) end + 1;
     last    constant integer := high - 1;
     text_   text;
     before  integer;
@@ -3580,13 +3590,12 @@ begin
                 from unnest(string_to_array(c.text, chr(10))) x
                 cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g
                 cross join lateral unnest(g.names[2:]) l) a
-            where strpos(lower(c.text), domain || chr(9)) > 0
-              and case when whole then tap25_internal.domain_of(a.address) else lower(a.address) end = wanted);
+            where strpos(lower(c.text), part) > 0 and tap25_internal.address_is(a.address, kind, wanted));
     end if;
     if odd is not null then
         numbers := numbers || array(select (tap25_internal.count_addresses(chunks) + o.n)::integer
             from unnest(odd) with ordinality o (address, n)
-            where case when whole then tap25_internal.domain_of(o.address) else lower(o.address) end = wanted);
+            where tap25_internal.address_is(o.address, kind, wanted));
     end if;
     return numbers;
 end $function$;
@@ -3640,9 +3649,9 @@ begin
     end if;
     if wanted = '{}' then
         return wanted;
-    elsif kind in ('rcpt_to', 'to_domain') then
+    elsif kind in ('rcpt_to', 'to_domain', 'to_local', 'to_below') then
         return tap25_internal.positions_of(rcpt, wanted);
-    elsif kind in ('mail_from', 'from_domain') then
+    elsif kind in ('mail_from', 'from_domain', 'from_local', 'from_below') then
         mails := tap25_internal.positions_of(sender, wanted);
     else
         wanted := tap25_internal.positions_of(case kind when 'server' then server else peer end, wanted); -- sessions
@@ -5535,11 +5544,13 @@ begin
             return query select * from tap25.mail_to(party, since, before);
         end if;
     elsif left(party, 1) = '.' then
-        return query select * from tap25.mail m where m.seen_at >= since and m.seen_at < before
-            and tap25_internal.is_of(case when sent then m.mail_from else m.rcpt_to end, party);
+        return query select * from tap25_internal.mail_read(case when sent then 'from_below' else 'to_below' end, party,
+            since, before);
     elsif coalesce(position('.' in party), 0) = 0 then
-        raise 'a party is a mailbox or a domain; a domain with a dot before it is meant with its subdomains' using errcode = 'invalid_parameter_value',
-            hint = 'A domain of one label is written with the dot, such as .localhost; a local part is for mail_local_part().';
+        raise 'a party is a mailbox or a domain; a domain with a dot before it is meant with its subdomains'
+            using errcode = 'invalid_parameter_value',
+            hint = 'A domain of one label is written with the dot, such as .localhost; a local part is for '
+                || 'mail_local_part().';
     elsif sent then
         return query select * from tap25.mail_from_domain(party, since, before);
     else
@@ -5593,6 +5604,23 @@ begin
         end if;
         return next line;
     end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.mail_read(kind text, value text, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    wanted    constant text := lower(value);
+    condition constant text := format('tap25_internal.address_is(%s, %L, $1)',
+        case when kind ~ '^from_' then 'mail_from' else 'rcpt_to' end, kind);
+    question  constant text := 'select * from tap25_internal.%s where seen_at >= $2 and seen_at < $3 and ' || condition;
+begin
+    return query execute format(question, 'mail_days') using wanted, since, before;
+    return query select * from tap25_internal.packed_about(kind, wanted, condition, since, before);
+    return query execute format(question, 'mail_aside') using wanted, since, before;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.make_arrivals()
@@ -6101,7 +6129,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.packed_about(kind text, value text, co
 AS $function$
 declare
     question text;
-    hash     constant bigint := tap25_internal.print_hash(kind, value);
+    hash     constant bigint := case when kind !~ '_(local|below)$' then tap25_internal.print_hash(kind, value) end;
     network  inet;
     found_   tap25_internal.envelopes[] := '{}';
     of_block tap25_internal.envelopes[];
@@ -7025,16 +7053,21 @@ declare
     most    constant bigint := 5000000;
     now_    constant text   := statement_timestamp()::text;
     before  constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
-    already constant bigint := case when before[1] = now_ then before[2]::bigint end; -- null: this is the first day
-    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0);
+    same    constant boolean := before[1] is not distinct from now_; -- not the first day of the statement
+    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0)
+        + case when same then before[2]::bigint else 0 end;
 begin
-    if already + rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
+    if same and which::text = any (string_to_array(before[3], ' ')) then
+        return true; -- a statement may read a day several times, as mail_between does
+    end if;
+    if same and rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
         raise 'this statement would unpack more than % rows of packed days', most
             using errcode = 'program_limit_exceeded',
             hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time. '
                 || 'SET tap25.unpack = ''all'' allows it.';
     end if;
-    perform set_config('tap25.unpacked', now_ || '|' || coalesce(already, 0) + rows, true);
+    perform set_config('tap25.unpacked', concat_ws('|', now_, rows, case when same then before[3] || ' ' else '' end
+        || which), true);
     return true;
 end $function$;
 
@@ -7722,6 +7755,7 @@ COMMENT ON TABLE tap25_internal.warrants IS 'The warrants as they were applied f
 COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the warrant opens nothing, as it was applied for. An event may have ended it earlier.';
 COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
 COMMENT ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) IS 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
+COMMENT ON FUNCTION tap25_internal.address_is(text,text,text) IS 'Returns whether an address is what a question of a kind is about.';
 COMMENT ON FUNCTION tap25_internal.answered(bigint) IS 'Returns the question that ask_case has recorded under a number, for who has asked it, within 15 minutes; fails if there is none, or one of its warrants has ended.';
 COMMENT ON FUNCTION tap25_internal.as_mail(text) IS 'Returns the query that shows rows of envelopes, which another query gives, as mail does.';
 COMMENT ON FUNCTION tap25_internal.ask_regions(text,text,boolean,name,interval) IS 'Has each region run one or two queries, as a login, in a transaction each, at once, and returns what they gave, or why not. It ends within the patience, if that is 3 s for each region.';
@@ -7837,6 +7871,7 @@ COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time
 COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a mailbox, domain or network (the others are null) in a time range.';
 COMMENT ON FUNCTION tap25_internal.mail_of_party(text,boolean,timestamp with time zone,timestamp with time zone) IS 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
 COMMENT ON FUNCTION tap25_internal.mail_of_regions(text,text,boolean,name,interval,integer) IS 'Returns the rows that regions give, and a line for each region.';
+COMMENT ON FUNCTION tap25_internal.mail_read(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a local part or of the domains below one, which no index finds: reads all of a time.';
 COMMENT ON FUNCTION tap25_internal.make_arrivals() IS 'In a distributed database, makes the temporary tables that a load copies its rows to, and returns true. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';

@@ -1,7 +1,17 @@
 -- Questions about packed days.
 
+-- Whether an address is what a question of a kind is about. Two are in no index: a local part, at any domain, and the
+-- domains below one.
+create function tap25_internal.address_is(address text, kind text, wanted text) returns boolean
+language sql immutable parallel safe
+return case when kind in ('from_domain', 'to_domain') then tap25_internal.domain_of(address) = wanted
+    when kind in ('from_local', 'to_local') then tap25_internal.local_part(address) = wanted
+    when kind in ('from_below', 'to_below') then tap25_internal.is_of(address, wanted)
+    else lower(address) = wanted end;
+
 -- The numbers of the addresses of a block that a question of a kind is about. Texts without capitals are sorted by the
--- domain that they begin with, so bisection finds those that may have the domain. All other texts are searched.
+-- domain that they begin with, so bisection finds those that may have the domain. All other texts are searched, and all
+-- texts if the domain is not known.
 create function tap25_internal.block_numbers(kind text, value text, chunks text[], mixed integer, odd text[])
 returns integer[]
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
@@ -11,9 +21,11 @@ declare
     domain  constant text := case when whole then wanted
         when wanted like '%@_%' and right(wanted, 1) <> '@' then split_part(wanted, '@', -1) else '' end;
     local   constant text := case when domain = '' then wanted else left(wanted, -1 - length(domain)) end;
+    any_    constant boolean := kind in ('from_local', 'to_local', 'from_below', 'to_below');
+    part    constant text := case when any_ then ltrim(wanted, '.') else domain || chr(9) end; -- of a text with one
     many    constant integer := coalesce(cardinality(chunks), 0);
     low     integer := 1;
-    high    integer := least(mixed - 1, many) + 1;
+    high    integer := case when any_ then 0 else least(mixed - 1, many) end + 1;
     last    constant integer := high - 1;
     text_   text;
     before  integer;
@@ -49,13 +61,12 @@ begin
                 from unnest(string_to_array(c.text, chr(10))) x
                 cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g
                 cross join lateral unnest(g.names[2:]) l) a
-            where strpos(lower(c.text), domain || chr(9)) > 0
-              and case when whole then tap25_internal.domain_of(a.address) else lower(a.address) end = wanted);
+            where strpos(lower(c.text), part) > 0 and tap25_internal.address_is(a.address, kind, wanted));
     end if;
     if odd is not null then
         numbers := numbers || array(select (tap25_internal.count_addresses(chunks) + o.n)::integer
             from unnest(odd) with ordinality o (address, n)
-            where case when whole then tap25_internal.domain_of(o.address) else lower(o.address) end = wanted);
+            where tap25_internal.address_is(o.address, kind, wanted));
     end if;
     return numbers;
 end $$;
@@ -79,9 +90,9 @@ begin
     end if;
     if wanted = '{}' then
         return wanted;
-    elsif kind in ('rcpt_to', 'to_domain') then
+    elsif kind in ('rcpt_to', 'to_domain', 'to_local', 'to_below') then
         return tap25_internal.positions_of(rcpt, wanted);
-    elsif kind in ('mail_from', 'from_domain') then
+    elsif kind in ('mail_from', 'from_domain', 'from_local', 'from_below') then
         mails := tap25_internal.positions_of(sender, wanted);
     else
         wanted := tap25_internal.positions_of(case kind when 'server' then server else peer end, wanted); -- sessions
@@ -159,7 +170,7 @@ create function tap25_internal.packed_about(kind text, value text, condition tex
 returns setof tap25.mail language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
     question text;
-    hash     constant bigint := tap25_internal.print_hash(kind, value);
+    hash     constant bigint := case when kind !~ '_(local|below)$' then tap25_internal.print_hash(kind, value) end;
     network  inet;
     found_   tap25_internal.envelopes[] := '{}';
     of_block tap25_internal.envelopes[];
@@ -201,16 +212,21 @@ declare
     most    constant bigint := 5000000;
     now_    constant text   := statement_timestamp()::text;
     before  constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
-    already constant bigint := case when before[1] = now_ then before[2]::bigint end; -- null: this is the first day
-    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0);
+    same    constant boolean := before[1] is not distinct from now_; -- not the first day of the statement
+    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0)
+        + case when same then before[2]::bigint else 0 end;
 begin
-    if already + rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
+    if same and which::text = any (string_to_array(before[3], ' ')) then
+        return true; -- a statement may read a day several times, as mail_between does
+    end if;
+    if same and rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
         raise 'this statement would unpack more than % rows of packed days', most
             using errcode = 'program_limit_exceeded',
             hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time. '
                 || 'SET tap25.unpack = ''all'' allows it.';
     end if;
-    perform set_config('tap25.unpacked', now_ || '|' || coalesce(already, 0) + rows, true);
+    perform set_config('tap25.unpacked', concat_ws('|', now_, rows, case when same then before[3] || ' ' else '' end
+        || which), true);
     return true;
 end $$;
 
@@ -288,12 +304,65 @@ begin
         using value, first, behind;
 end $$;
 
+-- What no index finds. Of packed days this opens the blocks of the time, and unpacks the rows that it is about.
+create function tap25_internal.mail_read(kind text, value text, since timestamptz, before timestamptz)
+returns setof tap25.mail language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+    wanted    constant text := lower(value);
+    condition constant text := format('tap25_internal.address_is(%s, %L, $1)',
+        case when kind ~ '^from_' then 'mail_from' else 'rcpt_to' end, kind);
+    question  constant text := 'select * from tap25_internal.%s where seen_at >= $2 and seen_at < $3 and ' || condition;
+begin
+    return query execute format(question, 'mail_days') using wanted, since, before;
+    return query select * from tap25_internal.packed_about(kind, wanted, condition, since, before);
+    return query execute format(question, 'mail_aside') using wanted, since, before;
+end $$;
+
+create or replace function tap25.mail_local_part(local text, since timestamptz, before timestamptz)
+returns setof tap25.mail_once language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+begin
+    perform tap25_internal.check_may_ask();
+    perform tap25_internal.check_days_read(since, before);
+    return query execute 'select * from (' || tap25_internal.once_query('
+            select * from tap25_internal.mail_read(''from_local'', $1, $2, $3)
+            union all select * from tap25_internal.mail_read(''to_local'', $1, $2, $3) m
+                where tap25_internal.local_part(m.mail_from) is distinct from lower($1)')
+        || ') as once where once.seen_at >= $4 and once.seen_at < $5'
+        using local, since - interval '1 hour', before + interval '1 hour', since, before;
+end $$;
+
+create or replace function tap25_internal.mail_of_party(party text, sent boolean, since timestamptz, before timestamptz)
+returns setof tap25.mail language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+begin
+    if tap25_internal.is_mailbox(party) then
+        if sent then
+            return query select * from tap25.mail_from(party, since, before);
+        else
+            return query select * from tap25.mail_to(party, since, before);
+        end if;
+    elsif left(party, 1) = '.' then
+        return query select * from tap25_internal.mail_read(case when sent then 'from_below' else 'to_below' end, party,
+            since, before);
+    elsif coalesce(position('.' in party), 0) = 0 then
+        raise 'a party is a mailbox or a domain; a domain with a dot before it is meant with its subdomains'
+            using errcode = 'invalid_parameter_value',
+            hint = 'A domain of one label is written with the dot, such as .localhost; a local part is for '
+                || 'mail_local_part().';
+    elsif sent then
+        return query select * from tap25.mail_from_domain(party, since, before);
+    else
+        return query select * from tap25.mail_to_domain(party, since, before);
+    end if;
+end $$;
+
 -- Rights.
 
 revoke all on tap25_internal.mail_packed from public;
 revoke execute on function tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of,
     tap25_internal.as_mail, tap25_internal.blocks_with, tap25_internal.packed_about, tap25_internal.day_rows,
-    tap25_internal.show_packed from public;
+    tap25_internal.show_packed, tap25_internal.address_is, tap25_internal.mail_read from public;
 
 -- Comments.
 
@@ -311,6 +380,9 @@ begin
     end loop;
 end $$;
 
+comment on function tap25_internal.address_is is 'Returns whether an address is what a question of a kind is about.';
+comment on function tap25_internal.mail_read is
+    'Returns the mail of a local part or of the domains below one, which no index finds: reads all of a time.';
 comment on function tap25_internal.block_numbers is
     'Returns the numbers of the addresses of a block that a question is about.';
 comment on function tap25_internal.block_rows is
