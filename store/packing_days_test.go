@@ -342,3 +342,19 @@ func TestVerify_PackedDaysOfADumpThatWasRestored(t *testing.T) {
 		t.Errorf("%+v", r.Findings)
 	}
 }
+
+// Readers wait for a transaction that has packed a day, so the server ends one that is left open.
+func TestPack_ATransactionThatIsLeftOpenIsEnded(t *testing.T) {
+	db := database(t, false)
+	loadRows(t, db, "tap", at(old))
+	execute(t, db, "update days set loaded_at = now() - interval '11 minutes'")
+	session := another(t, db.Conn().Config().Database)
+	execute(t, session, "begin")
+	if n := ask[int](t, session, "select pack_day($1)", old); n != 1 {
+		t.Fatalf("%d rows are packed", n)
+	}
+	if timeout := ask[string](t, session, "show idle_in_transaction_session_timeout"); timeout != "10s" {
+		t.Errorf("the session may be idle for %s", timeout)
+	}
+	execute(t, session, "rollback")
+}

@@ -6056,6 +6056,8 @@ begin
     if not exists (select from tap25_internal.days_to_pack('0', '0') d where d.day = which) then
         return null;
     end if;
+    -- Until the transaction ends, nobody can read the view mail.
+    perform set_config('idle_in_transaction_session_timeout', '10s', true);
     begin
         perform set_config('default_toast_compression', 'lz4', true);
     exception when invalid_parameter_value then -- this server has pglz alone
