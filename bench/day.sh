@@ -68,12 +68,16 @@ sql -F ' | ' <<-END
 	from tap25_internal.packs where day = '$day';
 END
 
-# The questions are about addresses in a block in the middle of the day: one with much mail, one with little.
+# The questions are about an address in a block in the middle of the day that has little mail, and about one that has much.
 sql <<-END
 	create table if not exists bench.asked as with b as materialized (
 		select (p.e).*, b.first_at from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p where b.day = '$day'
 		and b.number = (select max(number) / 2 from tap25_internal.blocks where day = '$day')
-	), one as (select * from b where mail_from ~ '@' and mail_no > 1 order by seen_at, rcpt_to limit 1)
+	), one as (
+		select b.* from (select * from b where mail_from ~ '@' order by seen_at, rcpt_to limit 200) b
+		order by (select sum(cardinality(w.blocks)) from (values ('rcpt_to', rcpt_to), ('mail_from', mail_from)) a (kind, address)
+			cross join lateral tap25_internal.blocks_with(tap25_internal.print_hash(kind, address), '$day', '$day') w), seen_at, rcpt_to limit 1
+	)
 	select one.rcpt_to as x, one.mail_from as y, one.client_ip as ip, split_part(one.rcpt_to, '@', 2) as domain, one.session_id as session, one.mail_no,
 		one.first_at as since, split_part(one.rcpt_to, '@', 1) as local,
 		(select rcpt_to from b group by rcpt_to order by count(*) desc, rcpt_to offset 20 limit 1) as much from one;

@@ -76,7 +76,7 @@ type Marks struct {
 // markUse is what a mark is used for.
 type markUse struct {
 	flow  flow
-	heard uint64 // boot time of the last segment; 0: it is not used
+	heard uint64 // CLOCK_MONOTONIC of the last segment; 0: it is not used
 	exact bool   // Body.Exact
 }
 
@@ -155,7 +155,7 @@ func (m *Marks) Ahead(f *Frame, b Body) {
 	if k, ok := flowOf(f.Data); !ok || k != u.flow || u.heard == 0 {
 		return // when the frame came, another flow had the mark
 	}
-	u.heard = f.BootNanos
+	u.heard = f.Nanos
 	s := &m.slots[i]
 	switch {
 	case b.Left == 0:
@@ -191,7 +191,7 @@ func (m *Marks) begin(f *Frame, b Body) {
 	if _, ok := m.byFlow[k]; ok {
 		return // the frame came before the mark
 	}
-	if len(m.free) == 0 || m.free[0].since > 0 && f.BootNanos < m.free[0].since+markRest {
+	if len(m.free) == 0 || m.free[0].since > 0 && f.Nanos < m.free[0].since+markRest {
 		m.counts.Missed++
 		return
 	}
@@ -203,7 +203,7 @@ func (m *Marks) begin(f *Frame, b Body) {
 		return
 	}
 	m.free = m.free[1:]
-	m.byFlow[k], m.of[i] = i, markUse{k, f.BootNanos, b.Exact}
+	m.byFlow[k], m.of[i] = i, markUse{k, f.Nanos, b.Exact}
 	m.counts.Set++
 }
 
@@ -215,18 +215,18 @@ func (m *Marks) end(i uint32) {
 	delete(m.byFlow, k)
 	m.of[i] = markUse{}
 	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) // every Linux has it
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // every Linux has it
 	m.free = append(m.free, freeMark{i, uint64(now.Nano())})
 }
 
-// Sweep unmarks silent flows, once a second. boot is the time since boot in nanoseconds.
-func (m *Marks) Sweep(boot uint64) {
-	if boot < m.swept+1e9 || len(m.byFlow) == 0 {
+// Sweep unmarks silent flows, once a second. now is CLOCK_MONOTONIC in nanoseconds.
+func (m *Marks) Sweep(now uint64) {
+	if now < m.swept+1e9 || len(m.byFlow) == 0 {
 		return
 	}
-	m.swept = boot
+	m.swept = now
 	for _, i := range m.byFlow {
-		if m.of[i].heard+markIdle < boot {
+		if m.of[i].heard+markIdle < now {
 			m.end(i)
 		}
 	}

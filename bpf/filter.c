@@ -63,11 +63,12 @@ enum verdict {
 	VERDICTS,
 };
 
-// frame stands before each frame in a ring. lost is how many frames found this ring full before it. If its flow is
-// marked, mark is the index of the mark plus one. If its payload stays in the kernel, captured is the length of its
-// headers, and unseen that of its payload: see body.h. The variable makes bpf2go generate the type.
+// frame stands before each frame in a ring. at_ns is CLOCK_MONOTONIC, which takes less time to read than CLOCK_BOOTTIME. lost
+// is how many frames found this ring full before it. If its flow is marked, mark is the index of the mark plus one. If
+// its payload stays in the kernel, captured is the length of its headers, and unseen that of its payload: see body.h. The
+// variable makes bpf2go generate the type.
 struct frame {
-	__u64 boot_ns, lost;
+	__u64 at_ns, lost;
 	__u32 length, captured, ifindex;
 	enum verdict verdict;
 	__u32 mark, unseen;
@@ -87,7 +88,7 @@ struct datagram {
 
 // placement is what was decided for the first fragment of a datagram.
 struct placement {
-	__u64 boot_ns;
+	__u64 at_ns;
 	__u32 worker, verdict;
 };
 
@@ -178,7 +179,6 @@ INLINE enum verdict plain(CONTEXT *ctx, __u32 *worker)
 // deep walks through the headers. The later fragments of a datagram get the worker and the verdict of the first.
 static __noinline __u32 deep(CONTEXT *ctx, __u32 *worker)
 {
-	__u64 now = bpf_ktime_get_boot_ns();
 	struct way way = { ctx, bpf_map_lookup_elem(&scratch, &(__u32){ 0 }) };
 	struct walk *w = way.w;
 	if (!w)
@@ -187,16 +187,18 @@ static __noinline __u32 deep(CONTEXT *ctx, __u32 *worker)
 	*w = (struct walk){ .next = ETH_P_TEB, .verdict = VERDICT_UNDECIDED };
 	bpf_loop(MAX_HEADERS, step, &way, 0);
 
-	struct placement *p, here = { now, (__u64)w->hash * workers >> 32, w->verdict };
+	struct placement *p, here = { 0, (__u64)w->hash * workers >> 32, w->verdict };
 	if (w->doubt || (w->first && w->verdict >= VERDICT_TRUNCATED))
 		here.verdict = VERDICT_UNDECIDED; // what is missing may be in the next fragment
 	else if (w->first && w->verdict == VERDICT_SEGMENT)
 		here.verdict = VERDICT_FRAGMENT;
 
+	if (w->first || w->later)
+		here.at_ns = bpf_ktime_get_ns();
 	if (w->first)
 		bpf_map_update_elem(&fragmented, &w->outer, &here, BPF_ANY);
 	// A fragment that overtook the first stays undecided, and is placed by the tunnel's addresses.
-	if (w->later && (p = bpf_map_lookup_elem(&fragmented, &w->outer)) && now - p->boot_ns <= FRAGMENT_NS)
+	if (w->later && (p = bpf_map_lookup_elem(&fragmented, &w->outer)) && here.at_ns - p->at_ns <= FRAGMENT_NS)
 		here = *p;
 
 	*worker = here.verdict > VERDICT_UNDECIDED ? w->unread : here.worker;
@@ -229,6 +231,28 @@ static __noinline int count(__u32 what)
 	return __sync_fetch_and_add(&unreads[what & ((4 << 16) - 1)], 1); // the mask is for the verifier
 }
 
+// SHORT is the longest frame that copy_short copies, and the smallest room in the ring.
+#define SHORT 176
+
+// copy_short copies a short frame that is in one buffer, and reports whether it could. Up to this length the copy costs
+// less than the call of load_bytes.
+INLINE int copy_short(CONTEXT *ctx, void *to, __u64 size)
+{
+	void *p = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	__u64 last = size - 8;
+	KEEP(last);
+	if (last > SHORT - 8 || p + last + 8 > data_end)
+		return 0;
+	*(__u64 *)(to + last) = *(__u64 *)(p + last);
+#pragma unroll
+	for (int i = 0; i < SHORT; i += 8) {
+		if (p + i + 8 > data_end)
+			break;
+		*(__u64 *)(to + i) = *(__u64 *)(p + i);
+	}
+	return 1;
+}
+
 // rest counts the frame and copies one that is kept to its worker's ring. If the ring is full it counts the loss, which
 // the next frame of that ring reports.
 static __noinline int rest(CONTEXT *ctx, __u32 v, __u32 worker, __u64 *counts)
@@ -243,11 +267,12 @@ static __noinline int rest(CONTEXT *ctx, __u32 v, __u32 worker, __u64 *counts)
 	if (v > VERDICT_UNDECIDED)
 		return worker ? count(worker) : 0;
 
-	// bpf_ringbuf_reserve wants a constant size. The classes are acknowledgments and headers alone, Ethernet, jumbo
-	// frames, and what a card has merged (LRO).
+	// bpf_ringbuf_reserve wants a constant size. The classes are acknowledgments, commands, and headers alone; ends of
+	// messages; Ethernet; jumbo frames; what a card has merged (LRO).
 	__u64 length = frame_length(ctx), *lost = bpf_map_lookup_elem(&losses, &worker);
 	__u64 need = stays(l) ? 0 : length; // headers alone, and a struct body, fit the smallest class
-	__u64 room = need <= 176 ? 176 : need <= 1536 ? 1536 : need <= 9216 ? 9216 : LARGEST, size = length < room ? length : room;
+	__u64 room = need <= SHORT ? SHORT : need <= 768 ? 768 : need <= 1536 ? 1536 : need <= 9216 ? 9216 : LARGEST;
+	__u64 size = length < room ? length : room;
 	struct ring_count *n = bpf_map_lookup_elem(&ring_counts, &worker);
 	void *ring = bpf_map_lookup_elem(&rings, &worker);
 	if (!n || !lost || !ring)
@@ -259,11 +284,12 @@ static __noinline int rest(CONTEXT *ctx, __u32 v, __u32 worker, __u64 *counts)
 		n->full++;
 		return __sync_fetch_and_add(lost, 1);
 	}
-	*f = (struct frame){ bpf_ktime_get_boot_ns(), *lost, length, size, interface(ctx), v, marked(l) };
+	*f = (struct frame){ bpf_ktime_get_ns(), *lost, length, size, interface(ctx), v, marked(l) };
 	KEEP(size);
 	if (stays(l))
 		copy_headers(ctx, f, l);
-	else if (size - 1 >= room || load_bytes(ctx, 0, f + 1, size)) // never true; the verifier wants the bound
+	else if (!copy_short(ctx, f + 1, size) &&
+		 (size - 1 >= room || load_bytes(ctx, 0, f + 1, size))) // never true; the verifier wants the bound
 		f->captured = 0;
 	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP); // the reader polls: a wake-up a frame costs five times as much
 

@@ -21,9 +21,9 @@ import (
 const (
 	// MaxWorkers is MAX_WORKERS of filter.c.
 	MaxWorkers = 256
-	// defaultRingBytes holds 27 ms of a full 10 Gbit/s in one ring; a worker reads every 2 ms.
+	// defaultRingBytes holds 27 ms of a full 10 Gbit/s in one ring; a worker looks every 10 ms at least.
 	defaultRingBytes = 32 << 20
-	// minRingBytes takes one frame of the second size class, below that nothing but acknowledgments fits.
+	// minRingBytes takes one full frame of Ethernet.
 	minRingBytes = 4096
 	// maxRingBytes is half of what the kernel can address in a ring (kernel/bpf/ringbuf.c, RINGBUF_MAX_RECORD_SZ and
 	// page offsets).

@@ -31,7 +31,7 @@ type filterFlow struct {
 
 type filterFrame struct {
 	_        structs.HostLayout
-	BootNs   uint64
+	AtNs     uint64
 	Lost     uint64
 	Length   uint32
 	Captured uint32
@@ -81,7 +81,7 @@ type filterMark struct {
 
 type filterPlacement struct {
 	_       structs.HostLayout
-	BootNs  uint64
+	AtNs    uint64
 	Worker  uint32
 	Verdict uint32
 }

@@ -47,7 +47,7 @@ func TestFrame_LayoutIsThatOfTheProgram(t *testing.T) {
 	if err := spec.Types.TypeByName("frame", &frame); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]uint32{"boot_ns": 0, "lost": 8, "length": 16, "captured": 20, "ifindex": 24, "verdict": 28,
+	want := map[string]uint32{"at_ns": 0, "lost": 8, "length": 16, "captured": 20, "ifindex": 24, "verdict": 28,
 		"mark": 32, "unseen": 36}
 	for _, m := range frame.Members {
 		if m.Offset.Bytes() != want[m.Name] {

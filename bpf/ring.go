@@ -31,7 +31,7 @@ const frameHeader = 40
 
 // Frame is one frame in a ring.
 type Frame struct {
-	BootNanos uint64 // CLOCK_BOOTTIME when the program ran
+	Nanos     uint64 // CLOCK_MONOTONIC when the program ran
 	Lost      uint64 // frames that found the ring full since the last call of Next, before this frame
 	Length    int    // octets on the wire
 	Interface int    // index of the interface
@@ -121,7 +121,7 @@ func (r *Ring) Next(f *Frame) bool {
 		if head&recordDiscarded != 0 {
 			continue
 		}
-		f.BootNanos = binary.LittleEndian.Uint64(record)
+		f.Nanos = binary.LittleEndian.Uint64(record)
 		f.Lost = r.newlyLost(binary.LittleEndian.Uint64(record[8:]))
 		f.Length = int(binary.LittleEndian.Uint32(record[16:]))
 		captured := binary.LittleEndian.Uint32(record[20:])
@@ -164,6 +164,9 @@ func (r *Ring) release() {
 
 // Waiting is how many bytes of the ring are filled.
 func (r *Ring) Waiting() int { return int(r.producer.Load() - r.consumer.Load()) }
+
+// Size is how many bytes the ring holds.
+func (r *Ring) Size() int { return int(r.mask + 1) }
 
 func (r *Ring) unmap() error {
 	var errs []error

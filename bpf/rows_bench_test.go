@@ -80,7 +80,7 @@ func BenchmarkRing_ToRows(b *testing.B) {
 		var got Frame
 		b.StartTimer()
 		for f.Ring(0).Next(&got) {
-			assembler.Frame(time.Unix(0, int64(got.BootNanos)), linkEthernet, got.Data, got.Length)
+			assembler.Frame(time.Unix(0, int64(got.Nanos)), linkEthernet, got.Data, got.Length)
 		}
 		assembler.Close()
 	}

@@ -3,6 +3,7 @@
 package bpf
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 
@@ -69,6 +70,30 @@ func TestFilter_BothDirectionsOfAPseudowireMeet(t *testing.T) {
 			}
 			if n != 0 && n != want {
 				t.Errorf("worker %d has %d of %d frames", w, n, want)
+			}
+		}
+	}
+}
+
+// A long frame is in several buffers, the first of some 3,500 octets. The program reads headers in the first one by itself,
+// and calls the kernel for those beyond it, or beyond its bound of 4,096.
+func TestFilter_HeadersBeyondTheFirstBuffer(t *testing.T) {
+	f := load(t, Config{})
+	next := func(n, protocol int) []byte { // a destination options header of n words
+		return append([]byte{byte(protocol), byte(n - 1)}, make([]byte, n*8-2)...)
+	}
+	for words := 300; words < 560; words++ {
+		first, second := min(words-129, 256), 128
+		third := max(1, words-first-second)
+		packet := joined(next(first, 60), next(second, 60), next(third, 6), tcp(40001, 25, "RSET\r\n"))
+		frame := ethernet(0x86dd, ip(t, testSrc6, testDst6, 60, packet))
+		other := ethernet(0x86dd, ip(t, testSrc6, testDst6, 60, bytes.Replace(packet, be16(25), be16(26), 1)))
+		for _, c := range []struct {
+			frame []byte
+			want  Verdict
+		}{{frame, Segment}, {other, OtherPort}, {frame[:len(frame)-25], Truncated}} {
+			if got := verdict(t, f, c.frame); got != c.want {
+				t.Fatalf("%d octets: %s, want %s", len(c.frame), got, c.want)
 			}
 		}
 	}

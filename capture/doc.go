@@ -14,10 +14,10 @@
 //
 // [Live] attaches the XDP program of package bpf to interfaces and gives each [Worker] the frames of one ring buffer,
 // both directions of a connection to the same worker. A worker belongs to one goroutine and polls: Next returns
-// [ErrNoFrame] after two milliseconds without a frame. Frames that the ring had no room for are counted, and the next
-// frame reports them in [Frame.Lost]. Times are the wall clock's, derived from the boot clock that the program stamps.
-// A step of the wall clock is slewed, so that no frame is dated before one that came earlier; one of more than ten
-// seconds is taken over at once and counted.
+// [ErrNoFrame] after 1 to 10 ms without a frame. Frames that the ring had no room for are counted, and the next
+// frame reports them in [Frame.Lost]. Times are the wall clock's, derived from CLOCK_MONOTONIC, with which the program
+// stamps frames. A step of the wall clock is slewed, so that no frame is dated before one that came earlier; one of more
+// than ten seconds is taken over at once and counted.
 //
 // [Live.Check] follows the interfaces: one that goes away is attached to again when it comes back. [Live.Stop]
 // detaches; then the workers read what is left and return io.EOF.

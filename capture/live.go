@@ -10,10 +10,6 @@ import (
 	"tap25/bpf"
 )
 
-// pollEvery is how long a worker sleeps when its ring is empty: at 10 Gbit/s 2.5 MB
-// gather meanwhile, a thirteenth of the default ring.
-const pollEvery = 2 * time.Millisecond
-
 // liveLinkType is LINKTYPE_ETHERNET, the only kind of interface that is listened on.
 const liveLinkType = 1
 
@@ -53,6 +49,7 @@ type Worker struct {
 	marks *bpf.Marks // nil without LiveConfig.Bodies
 	raw   bpf.Frame
 	clock clock
+	nap   time.Duration // how long to sleep when the ring is empty
 	steps atomic.Uint64 // clock.steps, for Stats
 }
 
@@ -88,7 +85,7 @@ func OpenLive(cfg LiveConfig) (*Live, error) {
 	}
 	for i := range max(cfg.Workers, 1) {
 		l.workers = append(l.workers, &Worker{
-			live: l, ring: l.filter.Ring(i), marks: l.filter.Marks(i), clock: newClock(),
+			live: l, ring: l.filter.Ring(i), marks: l.filter.Marks(i), clock: newClock(), nap: longestNap,
 		})
 	}
 	if err := l.attachAll(); err != nil {
@@ -173,30 +170,31 @@ func (l *Live) Close() error {
 	return err
 }
 
-// Next gives the next frame; ErrNoFrame after pollEvery without one; io.EOF when
+// Next gives the next frame; ErrNoFrame after a nap without one; io.EOF when
 // the source was stopped and all its frames are read.
 func (w *Worker) Next(f *Frame) error {
 	if !w.ring.Next(&w.raw) {
 		lost := w.raw.Lost
 		stopped := w.live.stopped.Load()
-		boot := w.tick()
+		now := w.tick()
 		if !stopped {
-			time.Sleep(pollEvery)
+			time.Sleep(w.nap)
+			w.nap = napAfter(w.nap, w.ring.Waiting(), w.ring.Size())
 		}
 		found := w.ring.Next(&w.raw)
 		w.raw.Lost += lost
 		if !found {
-			*f = Frame{Time: w.clock.wall(boot), Lost: w.raw.Lost}
+			*f = Frame{Time: w.clock.wall(now), Lost: w.raw.Lost}
 			if stopped && f.Lost == 0 {
 				return io.EOF
 			}
 			return ErrNoFrame
 		}
 	}
-	if w.clock.due(w.raw.BootNanos) {
+	if w.clock.due(w.raw.Nanos) {
 		w.tick()
 	}
-	f.Time = w.clock.wall(w.raw.BootNanos)
+	f.Time = w.clock.wall(w.raw.Nanos)
 	f.Data, f.Unseen = w.raw.Data, w.raw.Unseen
 	f.Length = w.raw.Length
 	f.LinkType = liveLinkType
@@ -217,17 +215,17 @@ func (w *Worker) Marks() (c bpf.MarkCounts) {
 	return c
 }
 
-// tick syncs the clock if due, and returns the boot time.
+// tick syncs the clock if due, and returns the monotonic time.
 func (w *Worker) tick() uint64 {
-	boot, offset := readClocks()
-	if w.clock.due(boot) {
-		w.clock.sync(boot, offset)
+	now, offset := readClocks()
+	if w.clock.due(now) {
+		w.clock.sync(now, offset)
 		w.steps.Store(w.clock.steps)
 		if w.marks != nil {
-			w.marks.Sweep(boot)
+			w.marks.Sweep(now)
 		}
 	}
-	return boot
+	return now
 }
 
 // position is that of an interface in LiveConfig.Interfaces.

@@ -347,14 +347,14 @@ func TestClock_FollowsCorrectionsWithoutGoingBack(t *testing.T) {
 	c := clock{offset: 1000 * int64(second), synced: second}
 	c.sync(2*second, 999*int64(second)) // the wall clock went back by one second
 	last := c.wall(2 * second)
-	for boot := 2 * second; boot < 40*second; boot += second / 4 {
-		if c.due(boot) {
-			c.sync(boot, 999*int64(second))
+	for now := 2 * second; now < 40*second; now += second / 4 {
+		if c.due(now) {
+			c.sync(now, 999*int64(second))
 		}
-		if now := c.wall(boot); now.Before(last) {
-			t.Fatalf("went back from %v to %v", last, now)
+		if at := c.wall(now); at.Before(last) {
+			t.Fatalf("went back from %v to %v", last, at)
 		}
-		last = c.wall(boot)
+		last = c.wall(now)
 	}
 	if c.offset != 999*int64(second) || c.steps != 0 {
 		t.Errorf("offset %d after %d steps, want the corrected one without a step", c.offset, c.steps)

@@ -52,9 +52,14 @@ func (w *window) peek(n int) ([]byte, error) {
 
 // take returns the next n octets like peek and passes over them.
 func (w *window) take(n int) ([]byte, error) {
-	b, err := w.peek(n)
-	w.start += len(b)
-	return b, err
+	if w.end-w.start < n { // as in peek, without a call more for each frame
+		if err := w.fill(n); err != nil {
+			return nil, err
+		}
+	}
+	b := w.buf[w.start : w.start+n : w.start+n]
+	w.start += n
+	return b, nil
 }
 
 // skip passes over n octets.

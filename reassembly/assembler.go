@@ -128,6 +128,7 @@ type Assembler struct {
 	side    int   // of its sender
 
 	behind  bool         // the last sweep has left some
+	general bool         // for tests: no segment goes straight
 	leisure *atomic.Bool // while it is true, a sweep leaves nothing; nil: the bound for a frame holds
 }
 

@@ -44,7 +44,7 @@ func checkWild(t *testing.T, ops []byte) {
 		if ops[7]&7 == 2 {
 			ack += uint32(ops[7]>>3) << 27
 		}
-		p := decode.Packet{Src: ends[side], Dst: ends[1-side], Flags: ops[1] & 63, Seq: seq, Ack: ack,
+		p := decode.Packet{Flow: decode.FlowOf(ends[side], ends[1-side]), Flags: ops[1] & 63, Seq: seq, Ack: ack,
 			Urgent: uint16(ops[5] & 1)}
 		if ops[1]&0xc0 != 0 { // most are plain
 			p.Flags = decode.ACK

@@ -57,7 +57,7 @@ func (s *senders) known(a decode.Address) bool {
 
 // note notes a segment. It reports whether others of its sender were right.
 func (s *senders) note(p *decode.Packet) bool {
-	a := p.Flow().Src
+	a := p.Src
 	if s.known(a) {
 		return true
 	}

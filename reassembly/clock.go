@@ -29,24 +29,31 @@ type clock struct {
 	stamp   stamp     // of the last frame
 	swept   time.Time // when what is due was looked for last
 	sweptAt stamp
+
+	// now and swept in steps of stampStep: most comparisons need no more
+	step, sweptStep stamp
 }
 
-func newClock() clock { return clock{stamp: noStamp, sweptAt: noStamp} }
+func newClock() clock {
+	var never time.Time
+	return clock{stamp: noStamp, sweptAt: noStamp, step: stampOf(never), sweptStep: stampOf(never)}
+}
 
 // advance moves the clock on for a frame.
 func (c *clock) advance(t time.Time) {
-	if t.After(c.now) {
-		c.now = t
+	if step := stampOf(t); step > c.step || step == c.step && t.After(c.now) {
+		c.now, c.step = t, step
 	}
-	c.stamp = max(c.stamp+1, stampOf(c.now))
+	c.stamp = max(c.stamp+1, c.step)
 }
 
 // due reports whether a second has passed since what is due was looked for. If so, it is to be looked for now.
 func (c *clock) due() bool {
-	if c.now.Sub(c.swept) < time.Second {
+	const second = stamp(time.Second / stampStep)
+	if c.step-c.sweptStep < second || c.now.Sub(c.swept) < time.Second {
 		return false
 	}
-	c.swept, c.sweptAt = c.now, c.stamp
+	c.swept, c.sweptAt, c.sweptStep = c.now, c.stamp, c.step
 	return true
 }
 

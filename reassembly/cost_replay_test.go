@@ -16,7 +16,7 @@ import (
 const (
 	// replayInstructions is what a frame of ordinary mail takes with the compiler replayGo, rows as JSON and sessions
 	// included. A change that makes it more, or less, sets it anew, and gives the reason.
-	replayInstructions = 5100
+	replayInstructions = 3940
 	replayGo           = "go1.26.8"
 	// replayTolerance is by how many hundredths it may differ: processors have other fast paths in memmove and its like.
 	replayTolerance = 5

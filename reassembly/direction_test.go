@@ -12,8 +12,9 @@ func TestStats_SegmentsAreCountedByDirection(t *testing.T) {
 	a := New(Config{Ports: []uint16{25, 587}})
 	client := netip.MustParseAddrPort("192.0.2.1:40000")
 	for _, server := range []string{"192.0.2.2:25", "192.0.2.3:587"} {
-		to := decode.Packet{Src: client, Dst: netip.MustParseAddrPort(server), Flags: decode.SYN, Window: 65535}
-		from := decode.Packet{Src: to.Dst, Dst: client, Flags: decode.SYN | decode.ACK, Window: 65535}
+		server := netip.MustParseAddrPort(server)
+		to := decode.Packet{Flow: decode.FlowOf(client, server), Flags: decode.SYN, Window: 65535}
+		from := decode.Packet{Flow: decode.FlowOf(server, client), Flags: decode.SYN | decode.ACK, Window: 65535}
 		a.segment(&segment{t: time.Unix(1, 0), p: to})
 		a.segment(&segment{t: time.Unix(1, 0), p: from})
 		a.segment(&segment{t: time.Unix(1, 0), p: from})

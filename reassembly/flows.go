@@ -2,7 +2,6 @@ package reassembly
 
 import (
 	"context"
-	"hash/maphash"
 	"math/bits"
 	"slices"
 	"sync/atomic"
@@ -25,8 +24,8 @@ type Flows struct {
 	dec     *decode.Decoder
 	policy  ChecksumPolicy
 	senders *senders
-	clock   clock
-	seeds   [3]uint64
+	clock   *clock // with one worker, that of the worker
+	seeds   seeds
 	leisure atomic.Bool
 
 	workers    []*worker
@@ -57,18 +56,14 @@ type settled struct {
 // settled it, and may use the row until it returns; cfg.Emit is not used. The limits of cfg are those of all workers
 // together.
 func NewFlows(cfg Config, workers int, emit func(tag int, e *smtp.Envelope)) *Flows {
-	f := &Flows{emit: emit, policy: cfg.Checksum, senders: newSenders(), clock: newClock(), serial: true,
+	f := &Flows{emit: emit, policy: cfg.Checksum, senders: newSenders(), seeds: newSeeds(), serial: true,
 		margin: wholeBatches}
 	f.leisure.Store(true)
-	seed := maphash.MakeSeed()
-	for i := range f.seeds {
-		f.seeds[i] = maphash.Comparable(seed, i) | 1
-	}
 	for range max(workers, 1) {
 		f.workers = append(f.workers, newWorker(f, cfg))
 	}
 	first := f.workers[0].asm
-	f.dec, f.limits = first.dec, first.limits
+	f.dec, f.limits, f.clock = first.dec, first.limits, &first.shared.clock
 	if workers > 1 {
 		f.share(&first.cfg)
 		f.start()
@@ -78,7 +73,7 @@ func NewFlows(cfg Config, workers int, emit func(tag int, e *smtp.Envelope)) *Fl
 
 // share makes the limits of the first worker those of all.
 func (f *Flows) share(cfg *Config) {
-	f.dec = newDecoder(cfg)
+	f.dec, f.clock = newDecoder(cfg), new(newClock())
 	f.limits.members = nil
 	f.handshakes.most = cfg.MaxHalfOpen
 	f.pages = pageAccount{made: firstPages}
@@ -106,8 +101,7 @@ func (f *Flows) Frame(tag int, t time.Time, link uint16, data []byte, wireLen in
 		x.packet = f.batch.decode(f.dec, t, link, data, wireLen)
 		if x.packet != notDecoded {
 			p := &f.batch.packets[x.packet]
-			flow := p.Flow()
-			x.worker, x.right = f.workerOf(&flow), f.senders.note(p)
+			x.worker, x.right = f.workerOf(&p.Flow), f.senders.note(p)
 		}
 	}
 	f.clock.advance(t)
@@ -129,21 +123,15 @@ func (f *Flows) plain(link uint16, data []byte) (flow decode.Flow, ok bool) {
 
 // workerOf returns the worker of a flow, by a hash that is the same in both directions, and that no sender knows.
 func (f *Flows) workerOf(x *decode.Flow) int {
-	h := f.hash(x.Src, x.SrcPort) + f.hash(x.Dst, x.DstPort)
+	h := f.seeds.hash(x.Src, x.SrcPort) + f.seeds.hash(x.Dst, x.DstPort)
 	n, _ := bits.Mul64(h*f.seeds[2], uint64(len(f.workers)))
 	return int(n)
-}
-
-func (f *Flows) hash(a decode.Address, port uint16) uint64 {
-	high, low := bits.Mul64(a.High()^f.seeds[0], a.Low()^f.seeds[1])
-	high, low = bits.Mul64(high^low^uint64(port), f.seeds[2])
-	return high ^ low
 }
 
 // frame reads a frame in this goroutine, while no worker runs.
 func (f *Flows) frame(t time.Time, link uint16, data []byte, wireLen int) {
 	g := &f.g
-	*g = segment{t: t}
+	g.begin(t)
 	v := f.dec.Decode(t, link, data, wireLen, &g.p)
 	f.clock.advance(t)
 	due := f.clock.due()
@@ -158,8 +146,7 @@ func (f *Flows) frame(t time.Time, link uint16, data []byte, wireLen int) {
 	if v == decode.TCPPort {
 		w := f.workers[0]
 		if len(f.workers) > 1 {
-			flow := g.p.Flow()
-			w = f.workers[f.workerOf(&flow)]
+			w = f.workers[f.workerOf(&g.p.Flow)]
 		}
 		g.right = f.senders.note(&g.p)
 		w.asm.read(g)
@@ -174,7 +161,9 @@ func (f *Flows) frame(t time.Time, link uint16, data []byte, wireLen int) {
 // setClocks gives all workers the time and the tag, for any of them may have a connection that makes room.
 func (f *Flows) setClocks() {
 	for _, w := range f.workers {
-		w.asm.shared.clock, w.tag = f.clock, f.tag
+		if w.tag = f.tag; &w.asm.shared.clock != f.clock {
+			w.asm.shared.clock = *f.clock
+		}
 	}
 }
 

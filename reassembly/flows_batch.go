@@ -118,7 +118,8 @@ func (w *worker) frame(b *batch, x *frame) {
 		return
 	}
 	g := &w.g
-	*g = segment{t: x.t, right: x.right}
+	g.begin(x.t)
+	g.right = x.right
 	if x.packet != notDecoded {
 		g.p = b.packets[x.packet]
 	} else if w.asm.dec.Decode(x.t, x.link, x.data, x.length, &g.p) != decode.TCPPort {

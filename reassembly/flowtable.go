@@ -1,13 +1,11 @@
 package reassembly
 
-import "hash/maphash"
-
 // flowTable finds a T by the tuple of its connection. It is open-addressed with linear probing: a segment of a
 // connection that is not the latest takes two misses of the cache, however many there are. The hash has a seed of this
 // run, so that a sender cannot choose tuples that collide.
 type flowTable[T comparable] struct {
 	key   func(T) *tuple
-	seed  maphash.Seed
+	seeds seeds
 	slots []flowSlot[T] // a power of two, at most half of them in use
 	n     int           // of these
 	steps int64         // Stats.Steps: slots moved to a larger table; a search is short by the seed and the load
@@ -21,13 +19,13 @@ type flowSlot[T comparable] struct {
 const leastSlots = 1024
 
 func newFlowTable[T comparable](key func(T) *tuple) flowTable[T] {
-	return flowTable[T]{key: key, seed: maphash.MakeSeed(), slots: make([]flowSlot[T], leastSlots)}
+	return flowTable[T]{key: key, seeds: newSeeds(), slots: make([]flowSlot[T], leastSlots)}
 }
 
 // find returns the index of the slot of a tuple, or of the unused one where it would be.
 func (f *flowTable[T]) find(k *tuple) (hash, at uint32) {
 	var unused T
-	hash = uint32(maphash.Comparable(f.seed, *k))
+	hash = uint32(f.seeds.hash(k.addresses[0], k.ports[0]) + f.seeds.hash(k.addresses[1], k.ports[1]))
 	mask := uint32(len(f.slots) - 1)
 	for at = hash & mask; ; at = (at + 1) & mask {
 		if s := &f.slots[at]; s.at == unused || s.hash == hash && f.key(s.at).is(k) {

@@ -216,7 +216,7 @@ func (a *Assembler) session(c *conn, g *segment, v *handshake, handshaken bool) 
 	if !c.clientFirst {
 		client = 1
 	}
-	from, to := g.p.Src, g.p.Dst
+	from, to := g.p.Source(), g.p.Destination()
 	if g.side != client {
 		from, to = to, from
 	}
@@ -235,7 +235,7 @@ func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr()
 // clientIsSource decides the roles if no SYN was seen: the client is the side that is not on a watched port, or, if
 // both are, the side that does not send replies.
 func (a *Assembler) clientIsSource(p *decode.Packet) bool {
-	if s, d := a.ports[p.Src.Port()], a.ports[p.Dst.Port()]; s != d {
+	if s, d := a.ports[p.SrcPort], a.ports[p.DstPort]; s != d {
 		return d
 	}
 	return !smtp.LooksLikeReply(p.Payload)

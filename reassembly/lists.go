@@ -38,7 +38,7 @@ func newConnLists(bounds *limits, below *shared) connLists {
 // on the segment's path, nil if there is none, and one of the same tuple. Segments come in bursts, so the connection of
 // the segment before is tried first.
 func (l *connLists) find(g *segment) (c, first *conn) {
-	g.key, g.side = tupleOf(&g.p)
+	g.identify()
 	if c := l.latest; c != nil && c.key.is(&g.key) && c.paths[g.side] == g.p.Path {
 		return c, c
 	}
@@ -118,6 +118,15 @@ func (l *connLists) account(c *conn) {
 	l.limits.makeRoom(c)
 }
 
+// went does what account does after a segment of n octets that went straight.
+func (l *connLists) went(c *conn, n int) {
+	l.place(c, &l.recent)
+	if n > 0 { // a bare acknowledgment changes nothing that update looks at
+		l.update(c)
+	}
+	l.limits.makeRoom(c)
+}
+
 // place moves a connection to the front of one of the two lists of all.
 func (l *connLists) place(c *conn, to *chain) {
 	if to.first == c {
@@ -136,8 +145,12 @@ func (l *connLists) update(c *conn) {
 	if c.open != &l.shared.none {
 		now := l.shared.stamp
 		l.holed.await(c)
-		l.keeping.enlist(c, now, !c.closed && c.keeps())
-		l.vast.enlist(c, now, !c.closed && (c.half[0].vast() || c.half[1].vast()))
+		if keeps := !c.closed && c.keeps(); keeps != (c.keepLink.in != nil) {
+			l.keeping.enlist(c, now, keeps)
+		}
+		if vast := !c.closed && (c.half[0].vast() || c.half[1].vast()); vast != (c.vastLink.in != nil) {
+			l.vast.enlist(c, now, vast)
+		}
 	}
 	size := int64(c.heldBytes())
 	l.held += size - c.size

@@ -246,7 +246,7 @@ func (a *Assembler) learn(c *conn, g *segment) {
 	n := c.named
 	if n.network = a.names.of(&g.p.Network); n != before {
 		c.named = n
-		c.dialogue.Rename(sessionID(g.p.Src, g.p.Dst, n), n.network)
+		c.dialogue.Rename(sessionID(g.p.Source(), g.p.Destination(), n), n.network)
 	}
 }
 

@@ -18,6 +18,9 @@ type segment struct {
 	unverified bool // its checksum is wrong, though those were right
 }
 
+// begin makes ready for another segment. Decode fills in p, and locate key, side and lane.
+func (g *segment) begin(t time.Time) { g.t, g.right, g.unverified = t, false, false }
+
 // segment reads one TCP segment.
 func (a *Assembler) segment(g *segment) {
 	g.right = a.senders.note(&g.p)
@@ -26,7 +29,7 @@ func (a *Assembler) segment(g *segment) {
 
 // read reads one TCP segment, of whose sender it is known whether others were right. Its way is: locate;
 // checksums.check; handshake; conn.arrives (RST, acceptable?); conn.receive (ACK, URG, FIN); conn.order (overlaps,
-// holes); conn.deliver.
+// holes); conn.deliver. Most go straight from the checksum to conn.deliver.
 func (a *Assembler) read(g *segment) {
 	stats := &a.shared.stats
 	stats.PayloadBytes += int64(len(g.p.Payload))
@@ -34,7 +37,7 @@ func (a *Assembler) read(g *segment) {
 	if g.p.Unseen {
 		stats.UnseenBytes += int64(len(g.p.Payload))
 	}
-	if a.dec.Watches(g.p.Dst.Port()) {
+	if a.dec.Watches(g.p.DstPort) {
 		stats.ToServers++
 	} else {
 		stats.FromServers++
@@ -46,6 +49,11 @@ func (a *Assembler) read(g *segment) {
 	}
 	if !a.checks.check(g, c) {
 		stats.IgnoredBytes += int64(len(g.p.Payload))
+		return
+	}
+	if c != nil && a.straight(g, c) {
+		a.current, a.side = c, g.side
+		a.lists.went(c, len(g.p.Payload))
 		return
 	}
 	if c = a.process(g, c); c == nil {

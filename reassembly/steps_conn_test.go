@@ -116,8 +116,9 @@ func connShapes() []shape {
 		{name: "senders of wrong checksums", grows: true, send: func(h *hostile, n int) {
 			for i := range n * 20 {
 				h.count(func() {
-					x := decode.Packet{Src: netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8),
-						byte(i)}), 9), Dst: netip.MustParseAddrPort("198.51.100.25:25"), Flags: decode.ACK, ChecksumBad: true}
+					src := netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 9)
+					x := decode.Packet{Flow: decode.FlowOf(src, netip.MustParseAddrPort("198.51.100.25:25")),
+						Flags: decode.ACK, ChecksumBad: true}
 					h.a.segment(&segment{t: h.at, p: x})
 				})
 			}

@@ -58,10 +58,11 @@ func (p peer) send(flags uint8, seq, ack int, payload string) {
 	p.h.count(func() {
 		client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(p.n >> 16), byte(p.n >> 8), byte(p.n)}),
 			uint16(1024+p.n%60000))
-		x := decode.Packet{Src: client, Dst: netip.MustParseAddrPort("198.51.100.25:25"), Seq: uint32(1001 + seq),
+		server := netip.MustParseAddrPort("198.51.100.25:25")
+		x := decode.Packet{Flow: decode.FlowOf(client, server), Seq: uint32(1001 + seq),
 			Ack: uint32(9001 + ack), Flags: flags, Window: 65535, Payload: []byte(payload)}
 		if p.server {
-			x.Src, x.Dst = x.Dst, x.Src
+			x.Flow = decode.FlowOf(server, client)
 			x.Seq, x.Ack = uint32(9001+seq), uint32(1001+ack)
 		}
 		p.h.a.Advance(p.h.at)

@@ -3,6 +3,8 @@ package reassembly
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"hash/maphash"
+	"math/bits"
 	"net/netip"
 
 	"tap25/reassembly/decode"
@@ -27,13 +29,35 @@ func endpoint(b []byte, a netip.AddrPort) {
 	binary.BigEndian.PutUint16(b[16:], a.Port())
 }
 
-// tupleOf also returns which end a packet's source is: 0 is the lower endpoint.
-func tupleOf(p *decode.Packet) (k tuple, side int) {
-	f := p.Flow()
-	if order := f.Src.Compare(f.Dst); order < 0 || order == 0 && f.SrcPort < f.DstPort {
-		return tuple{[2]decode.Address{f.Src, f.Dst}, [2]uint16{f.SrcPort, f.DstPort}}, 0
+// identify notes the tuple of a segment, and which end its source is: 0 is the lower endpoint.
+func (g *segment) identify() {
+	f, k := &g.p.Flow, &g.key
+	if f.Src.Less(f.Dst) || f.Src == f.Dst && f.SrcPort < f.DstPort {
+		g.side = 0
+	} else {
+		g.side = 1
 	}
-	return tuple{[2]decode.Address{f.Dst, f.Src}, [2]uint16{f.DstPort, f.SrcPort}}, 1
+	k.addresses[g.side], k.addresses[1-g.side] = f.Src, f.Dst
+	k.ports[g.side], k.ports[1-g.side] = f.SrcPort, f.DstPort
+}
+
+// seeds are the key of a hash of addresses and ports. Each run has others, so that a sender cannot choose connections
+// whose hashes are alike.
+type seeds [3]uint64
+
+func newSeeds() (s seeds) {
+	seed := maphash.MakeSeed()
+	for i := range s {
+		s[i] = maphash.Comparable(seed, i) | 1
+	}
+	return s
+}
+
+// hash hashes one end of a connection.
+func (s *seeds) hash(a decode.Address, port uint16) uint64 {
+	high, low := bits.Mul64(a.High()^s[0], a.Low()^s[1])
+	high, low = bits.Mul64(high^low^uint64(port), s[2])
+	return high ^ low
 }
 
 // name is what tells a connection from others of the same tuple: a number, and the network.

@@ -47,7 +47,7 @@ func (h *hiding) frame(link uint16, f timedFrame) {
 		h.asm.Frame(f.t, link, f.data, len(f.data))
 		return
 	}
-	k := ends{p.Src.String(), p.Dst.String(), p.Path}
+	k := ends{p.Source().String(), p.Destination().String(), p.Path}
 	b, n := h.bodies[k], len(p.Payload)
 	text := append(bytes.Clone(h.before[k]), p.Payload...)
 	headers := len(f.data) - n

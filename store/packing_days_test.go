@@ -23,21 +23,22 @@ func packAll(t testing.TB, db *DB, most int) (rows int) {
 
 // askedOfAll asks each question function about each value of was, which has the mail that there was.
 var askedOfAll = map[string]string{
-	"mail_from":                "mail_from(w.mail_from)",
-	"mail_from upper":          "mail_from(upper(w.mail_from), w.seen_at, w.seen_at + interval '1 millisecond')",
-	"mail_to":                  "mail_to(w.rcpt_to)",
-	"mail_from_domain":         "mail_from_domain(domain_of(w.mail_from))",
-	"mail_to_domain":           "mail_to_domain(upper(domain_of(w.rcpt_to)))",
-	"mail_client":              "mail_client(w.client_ip)",
-	"mail_client of an origin": "mail_client(w.origin_ip)",
-	"mail_server":              "mail_server(w.server_ip)",
-	"a subnet":                 "mail_server(network(set_masklen(w.server_ip, 8)))",
-	"another subnet":           "mail_client(network(set_masklen(w.client_ip, 12)))",
-	"mail_of":                  "mail_of(w.mail_from)",
-	"correspondents":           "correspondents(w.rcpt_to)",
-	"mail_hops":                "mail_hops(w.session_id, w.mail_no, w.rcpt_to)",
-	"mail_once":                "mail_once(w.seen_at, w.seen_at + interval '1 millisecond')",
-	"mail_local_part":          "mail_local_part(local_part(w.rcpt_to), w.seen_at, w.seen_at + interval '2 days')",
+	"mail_from":                 "mail_from(w.mail_from)",
+	"mail_from upper":           "mail_from(upper(w.mail_from), w.seen_at, w.seen_at + interval '1 millisecond')",
+	"mail_to":                   "mail_to(w.rcpt_to)",
+	"mail_from_domain":          "mail_from_domain(domain_of(w.mail_from))",
+	"mail_to_domain":            "mail_to_domain(upper(domain_of(w.rcpt_to)))",
+	"mail_client":               "mail_client(w.client_ip)",
+	"mail_client of an origin":  "mail_client(w.origin_ip)",
+	"mail_server":               "mail_server(w.server_ip)",
+	"a subnet":                  "mail_server(network(set_masklen(w.server_ip, 8)))",
+	"another subnet":            "mail_client(network(set_masklen(w.client_ip, 12)))",
+	"mail_of":                   "mail_of(w.mail_from)",
+	"correspondents":            "correspondents(w.rcpt_to)",
+	"mail_hops":                 "mail_hops(w.session_id, w.mail_no, w.rcpt_to)",
+	"mail_once":                 "mail_once(w.seen_at, w.seen_at + interval '1 millisecond')",
+	"mail_local_part":           "mail_local_part(local_part(w.rcpt_to), w.seen_at, w.seen_at + interval '2 days')",
+	"mail_of domains below one": "mail_of('.' || domain_of(w.rcpt_to), w.seen_at, w.seen_at + interval '2 days')",
 	"mail": "(select * from mail m where m.seen_at >= w.seen_at and m.seen_at < w.seen_at + " +
 		"interval '1 millisecond')",
 	"mail by address": "(select * from mail m where m.rcpt_to = w.rcpt_to)",
@@ -104,6 +105,10 @@ func TestPack_AQuestionThatUnpacksMuchIsRefused(t *testing.T) {
 		typed + " and seen_at >= '2020-03-02'": false,
 		"mail_from('nobody@nowhere.example')":  false,
 		"mail_from('" + known + "')":           false,
+		// Each reads a day twice.
+		"mail_of('.example', '2020-03-01 12:00Z', '2020-03-01 13:00Z')":                false,
+		"mail_local_part('a', '2020-03-01 12:00Z', '2020-03-01 13:00Z')":               false,
+		"mail a, mail b where a.seen_at >= '2020-03-02' and b.seen_at >= '2020-03-02'": false,
 	} {
 		var n int
 		err := db.Conn().QueryRow(t.Context(), "select count(*) from "+question).Scan(&n)
@@ -336,4 +341,20 @@ func TestVerify_PackedDaysOfADumpThatWasRestored(t *testing.T) {
 	if r := verify(t, db, trusting(s)); len(r.Findings) > 0 {
 		t.Errorf("%+v", r.Findings)
 	}
+}
+
+// Readers wait for a transaction that has packed a day, so the server ends one that is left open.
+func TestPack_ATransactionThatIsLeftOpenIsEnded(t *testing.T) {
+	db := database(t, false)
+	loadRows(t, db, "tap", at(old))
+	execute(t, db, "update days set loaded_at = now() - interval '11 minutes'")
+	session := another(t, db.Conn().Config().Database)
+	execute(t, session, "begin")
+	if n := ask[int](t, session, "select pack_day($1)", old); n != 1 {
+		t.Fatalf("%d rows are packed", n)
+	}
+	if timeout := ask[string](t, session, "show idle_in_transaction_session_timeout"); timeout != "10s" {
+		t.Errorf("the session may be idle for %s", timeout)
+	}
+	execute(t, session, "rollback")
 }

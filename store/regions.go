@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,11 +20,18 @@ type Region struct {
 	Failure string // why it did not answer, "" if it did
 }
 
-// regionLogins is what a superuser runs for an owner who may not make the extension.
-const regionLogins = `CREATE SCHEMA tap25_dblink;
+// regionName is the form of a region's name, as the table regions has it.
+var regionName = regexp.MustCompile(`^[\pL\pN][\pL\pN._-]{0,62}$`)
+
+// makesDblink makes the extension in a schema of its own, and grantsDblink lets a role use it, whose functions ask the
+// regions. A superuser runs both for an owner who may not make the extension.
+const (
+	makesDblink = `CREATE SCHEMA tap25_dblink;
 CREATE EXTENSION dblink SCHEMA tap25_dblink;
-GRANT USAGE ON SCHEMA tap25_dblink TO %[1]s;
+`
+	grantsDblink = `GRANT USAGE ON SCHEMA tap25_dblink TO %[1]s;
 GRANT EXECUTE ON FUNCTION tap25_dblink.dblink_connect_u(text, text) TO %[1]s;`
+)
 
 // AddRegion adds a region, or gives it another URL, which may name no password. The first makes the extension dblink,
 // in a schema of its own; the error has what a superuser has to run if this user may not.
@@ -31,6 +39,10 @@ func (db *DB) AddRegion(ctx context.Context, name, rawURL string) error {
 	info, err := conninfo(rawURL)
 	if err != nil {
 		return err
+	}
+	if !regionName.MatchString(name) {
+		return fmt.Errorf("%q is no name of a region: it has letters, digits, dots, hyphens and low lines, of which the "+
+			"first is a letter or a digit, up to 63", name)
 	}
 	if err := db.makeDblink(ctx); err != nil {
 		return err
@@ -43,34 +55,41 @@ func (db *DB) AddRegion(ctx context.Context, name, rawURL string) error {
 	return nil
 }
 
-// makeDblink makes the extension if it is missing.
+// makeDblink makes the extension if it is missing, and lets the owner of tap25 use it: the functions that ask the regions
+// run with the owner's rights, whoever adds a region.
 func (db *DB) makeDblink(ctx context.Context) error {
-	var user, schema string
-	var usable bool
-	err := db.conn.QueryRow(ctx, `select quote_ident(current_user), coalesce(e.extnamespace::regnamespace::text, ''),
-		tap25_internal.has_dblink() and has_schema_privilege(e.extnamespace, 'usage')
-			and (select bool_and(has_function_privilege(p.oid, 'execute')) from pg_catalog.pg_proc p
-				where p.pronamespace = e.extnamespace and p.proname = 'dblink_connect_u' and p.pronargs = 2)
-		from (values (1)) one left join pg_catalog.pg_extension e on e.extname = 'dblink'`).
-		Scan(&user, &schema, &usable)
+	var owner, schema string
+	var usable, super bool
+	err := db.conn.QueryRow(ctx, `select quote_ident(o.rolname), coalesce(e.extnamespace::regnamespace::text, ''),
+		tap25_internal.has_dblink() and has_schema_privilege(o.oid, e.extnamespace, 'usage')
+			and (select bool_and(has_function_privilege(o.oid, p.oid, 'execute')) from pg_catalog.pg_proc p
+				where p.pronamespace = e.extnamespace and p.proname = 'dblink_connect_u' and p.pronargs = 2),
+		(select r.rolsuper from pg_catalog.pg_roles r where r.rolname = current_user)
+		from pg_catalog.pg_class c join pg_catalog.pg_roles o on o.oid = c.relowner
+		left join pg_catalog.pg_extension e on e.extname = 'dblink'
+		where c.oid = 'tap25_internal.regions'::regclass`).Scan(&owner, &schema, &usable, &super)
 	switch {
 	case err != nil:
 		return fmt.Errorf("look for the extension dblink: %w", err)
 	case usable:
 		return nil
 	case schema == "":
-		_, err = db.conn.Exec(ctx, "create schema tap25_dblink; create extension dblink schema tap25_dblink")
-		if err == nil {
-			return nil
-		}
+		_, err = db.conn.Exec(ctx, makesDblink+fmt.Sprintf(grantsDblink, owner))
 	case schema != "tap25_dblink":
 		return fmt.Errorf("the extension dblink is in the schema %s, where others may call it: move it "+
 			"(ALTER EXTENSION dblink SET SCHEMA tap25_dblink), to a schema that only the owner of tap25 may use",
 			schema)
+	case super:
+		if _, err = db.conn.Exec(ctx, fmt.Sprintf(grantsDblink, owner)); err == nil {
+			err = db.conn.QueryRow(ctx, "select tap25_internal.has_dblink()").Scan(&usable)
+		}
+	}
+	if err == nil && (usable || schema == "") {
+		return nil
 	}
 	return errors.Join(fmt.Errorf("tap25 may not use the extension dblink, which is part of PostgreSQL (package "+
 		"postgresql-contrib where it is not in the server's), or others may create in its schema. A superuser runs, "+
-		"in this database, without either:\n"+regionLogins, user), err)
+		"in this database, without either:\n"+makesDblink+grantsDblink, owner), err)
 }
 
 // DropRegion removes a region. It is an error if there is none of that name.

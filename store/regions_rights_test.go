@@ -61,6 +61,25 @@ func TestRegions_OwnerLearnsWhatASuperuserHasToRun(t *testing.T) {
 	}
 }
 
+// The functions that ask the regions run as the owner of tap25, so a superuser who adds a region lets that owner use
+// dblink, also where a superuser has made the extension before.
+func TestRegions_ASuperuserAddsThemForTheOwner(t *testing.T) {
+	super, owner := ownDatabase(t)
+	if err := owner.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, before := range []string{"", "create schema tap25_dblink; create extension dblink schema tap25_dblink"} {
+		run(t, super, "drop schema if exists tap25_dblink cascade; "+before)
+		if err := super.AddRegion(t.Context(), "one", "postgres:///nowhere?host=/nowhere"); err != nil {
+			t.Fatalf("%q: %v", before, err)
+		}
+		regions, err := owner.Regions(t.Context(), 5*time.Second)
+		if err != nil || len(regions) != 1 || regions[0].Failure != "no connection" {
+			t.Errorf("%q: %v, %v", before, regions, err)
+		}
+	}
+}
+
 func TestRegions_AuditorsReadWhatEachRegionsWarrantsOpen(t *testing.T) {
 	db, north, south := nation(t)
 	letLoginsIn(t)

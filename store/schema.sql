@@ -1700,24 +1700,30 @@ declare
     its    record;
     found_ bigint[];
 begin
-    for its in select (r.seen_at at time zone 'UTC')::date as day, array_agg(r.seen_at) as times, array_agg(r.session_id) as sessions
-        from tap25_internal.case_rows(asked.warrant_ids, asked.asked_since, asked.asked_before, asked.asked_target) r group by 1
+    for its in select (r.seen_at at time zone 'UTC')::date as day, array_agg(r.seen_at) as times,
+        array_agg(r.session_id) as sessions
+        from tap25_internal.case_rows(asked.warrant_ids, asked.asked_since, asked.asked_before, asked.asked_target) r
+            group by 1
     loop
         if tap25_internal.has_partition(its.day) then
-            return query select d.body, d.signature, d.public_key, its.day, d.leaves from tap25_internal.day_leaves(its.day, its.times, its.sessions) d;
+            return query select d.body, d.signature, d.public_key, its.day, d.leaves
+                from tap25_internal.day_leaves(its.day, its.times, its.sessions) d;
         end if;
         continue when not tap25_internal.is_packed(its.day);
         -- OFFSET 0: each block is unpacked once, whatever it is joined with.
         found_ := array(select distinct p.link from (
                 select p.link, p.e from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
-                where b.day = its.day and exists (select from unnest(its.times) t where t between b.first_at and b.last_at) offset 0) p
-            join unnest(its.times, its.sessions) w (seen_at, session_id) on w.seen_at = (p.e).seen_at and w.session_id = (p.e).session_id
+                where b.day = its.day and exists (select from unnest(its.times) t
+                    where t between b.first_at and b.last_at) offset 0) p
+            join unnest(its.times, its.sessions) w (seen_at, session_id) on w.seen_at = (p.e).seen_at
+                and w.session_id = (p.e).session_id
             where p.link is not null);
         return query
         select l.body, l.signature, k.public_key, its.day, string_agg(tap25_internal.leaf(p.e), '')
         from (select p.link, p.e from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
               where b.day = its.day and b.links && found_ offset 0) p
-        join tap25.links l on l.id = p.link join tap25.keys k on k.id = l.key where l.id = any (found_) group by l.id, k.id;
+        join tap25.links l on l.id = p.link join tap25.keys k on k.id = l.key
+            where l.id = any (found_) group by l.id, k.id;
     end loop;
 end $function$;
 
@@ -1790,7 +1796,8 @@ CREATE OR REPLACE FUNCTION tap25.case_national(which text, since timestamp with 
  SET "TimeZone" TO 'UTC'
 AS $function$
     select * from tap25_internal.mail_of_regions(
-        format('select pg_catalog.concat_ws('' '', v.version, tap25.ask_case(%L, %L, %L, %L)) from tap25_internal.tap25_schema_version v', which, since, before, target),
+        format('select pg_catalog.concat_ws('' '', v.version, tap25.ask_case(%L, %L, %L, %L))
+            from tap25_internal.tap25_schema_version v', which, since, before, target),
         format('tap25.case_mail(%L, %L, %L, %L)', which, since, before, target), true, session_user, patience, most)
 $function$;
 
@@ -2154,9 +2161,11 @@ begin
     perform tap25_internal.check_may_ask();
     perform tap25_internal.check_days_read(since, before);
     return query execute 'select * from (' || tap25_internal.once_query('
-            select * from tap25.mail where seen_at >= $2 - interval ''1 hour'' and seen_at < $3 + interval ''1 hour''
-                and (tap25_internal.local_part(mail_from) = lower($1) or tap25_internal.local_part(rcpt_to) = lower($1))')
-        || ') as once where once.seen_at >= $2 and once.seen_at < $3' using local, since, before;
+            select * from tap25_internal.mail_read(''from_local'', $1, $2, $3)
+            union all select * from tap25_internal.mail_read(''to_local'', $1, $2, $3) m
+                where tap25_internal.local_part(m.mail_from) is distinct from lower($1)')
+        || ') as once where once.seen_at >= $4 and once.seen_at < $5'
+        using local, since - interval '1 hour', before + interval '1 hour', since, before;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25.mail_national_between(a text, b text, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, before timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, patience interval DEFAULT '00:00:30'::interval, most integer DEFAULT 10000)
@@ -3170,9 +3179,12 @@ CREATE OR REPLACE FUNCTION tap25.open_case_national(which text, purpose text, pa
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
 AS $function$
-    select a.region, case when a.failure is not null then 'no answer' when a.head = 'true' then 'open' else 'refused' end,
-        coalesce(a.failure, case when a.head is distinct from 'true' then 'no warrant that is valid there opens the case' end)
-    from tap25_internal.ask_regions(format('select tap25.open_case(%L, %L)::text', which, purpose), null, true, session_user, patience) a
+    select a.region, case when a.failure is not null then 'no answer' when a.head = 'true' then 'open'
+        else 'refused' end,
+        coalesce(a.failure, case when a.head is distinct from 'true'
+            then 'no warrant that is valid there opens the case' end)
+    from tap25_internal.ask_regions(format('select tap25.open_case(%L, %L)::text', which, purpose), null, true,
+        session_user, patience) a
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25.refuse_warrant(which bigint, reason text)
@@ -3240,6 +3252,12 @@ begin
     update tap25_internal.chains c set number = head, hash = sha256(bodies[cardinality(bodies)]) where c.sensor = of_sensor and c.key = which;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.address_is(address text, kind text, wanted text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (kind = ANY (ARRAY['from_domain'::text, 'to_domain'::text])) THEN (tap25_internal.domain_of(address) = wanted) WHEN (kind = ANY (ARRAY['from_local'::text, 'to_local'::text])) THEN (tap25_internal.local_part(address) = wanted) WHEN (kind = ANY (ARRAY['from_below'::text, 'to_below'::text])) THEN tap25_internal.is_of(address, wanted) ELSE (lower(address) = wanted) END;
+
 CREATE OR REPLACE FUNCTION tap25_internal.answered(access bigint)
  RETURNS tap25.accesses
  LANGUAGE plpgsql
@@ -3266,7 +3284,8 @@ CREATE OR REPLACE FUNCTION tap25_internal.as_mail(source text)
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET quote_all_identifiers TO 'off'
 AS $function$
-    select regexp_replace(pg_get_viewdef('tap25_internal.mail_days'::regclass), 'FROM tap25_internal.envelopes;$', 'FROM (') || source || ') envelopes'
+    select regexp_replace(pg_get_viewdef('tap25_internal.mail_days'::regclass), 'FROM tap25_internal.envelopes;$',
+        'FROM (') || source || ') envelopes'
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.ask_regions(first text, second text, writes boolean, login name, patience interval)
@@ -3294,7 +3313,8 @@ declare
     context  text;
 begin
     if not tap25_internal.has_dblink() or not exists (select from tap25_internal.regions) then
-        raise 'there is no region to ask' using errcode = 'object_not_in_prerequisite_state', hint = 'Add one: tap25 db regions add NAME --url URL';
+        raise 'there is no region to ask' using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Add one: tap25 db regions add NAME --url URL';
     elsif coalesce(patience not between interval '1 second' and interval '1 hour', true) then
         raise 'the patience is between a second and an hour' using errcode = 'invalid_parameter_value';
     end if;
@@ -3308,30 +3328,36 @@ begin
         begin
             seconds := extract(epoch from deadline - clock_timestamp());
             if seconds <= 0 then
-                raise 'no time is left' using errcode = 'sqlclient_unable_to_establish_sqlconnection', detail = 'timeout expired';
+                raise 'no time is left' using errcode = 'sqlclient_unable_to_establish_sqlconnection',
+                    detail = 'timeout expired';
             end if;
             perform tap25_dblink.dblink_connect_u('tap25_region_' || its.n, concat_ws(' ',
-                'user=' || tap25_internal.conninfo_value(session_user), its.conninfo, 'user=' || tap25_internal.conninfo_value(login),
+                'user=' || tap25_internal.conninfo_value(session_user), its.conninfo, 'user='
+                    || tap25_internal.conninfo_value(login),
                 'application_name=tap25 client_encoding=' || getdatabaseencoding(),
                 'connect_timeout=' || greatest(2, floor(seconds / (its.regions - its.n + 1)) - 1)));
             seconds := greatest(0.001, extract(epoch from deadline - clock_timestamp()));
             perform tap25_dblink.dblink_send_query('tap25_region_' || its.n, concat_ws('; ', 'begin',
-                format('select pg_catalog.concat(%s)', (select string_agg(format('pg_catalog.set_config(%L, %L, false)', u.name, u.value), ', ')
+                format('select pg_catalog.concat(%s)', (select string_agg(format('pg_catalog.set_config(%L, %L, false)',
+                    u.name, u.value), ', ')
                     from (values ('search_path', 'pg_catalog'), ('timezone', 'UTC'), ('client_min_messages', 'error'),
-                        ('statement_timeout', ceil(seconds * 1000)::text), ('default_transaction_isolation', 'read committed'),
+                        ('statement_timeout', ceil(seconds * 1000)::text),
+                            ('default_transaction_isolation', 'read committed'),
                         ('default_transaction_read_only', case when writes then 'off' else 'on' end)) u (name, value))),
                 'commit', 'begin', first, 'commit', second));
             waiting := waiting || its.n;
         exception when others then
             get stacked diagnostics state = returned_sqlstate, message = message_text, detail = pg_exception_detail;
-            return query select its.region, tap25_internal.region_failure(state, message, detail), null::text, null::text[];
+            return query select its.region, tap25_internal.region_failure(state, message, detail), null::text,
+                null::text[];
         end;
     end loop;
     while waiting <> '{}' loop
         foreach i in array waiting loop
             begin
                 while i = any (waiting) and tap25_dblink.dblink_is_busy('tap25_region_' || i) = 0 loop
-                    answers := array(select t.x from tap25_dblink.dblink_get_result('tap25_region_' || i) as t (x text));
+                    answers := array(select t.x from tap25_dblink.dblink_get_result('tap25_region_'
+                        || i) as t (x text));
                     done[i] := done[i] + 1;
                     if done[i] = of_first then
                         heads[i] := answers[1];
@@ -3345,18 +3371,21 @@ begin
                     raise 'the connection broke' using errcode = 'connection_failure';
                 end if;
             exception when query_canceled or others then
-                get stacked diagnostics state = returned_sqlstate, message = message_text, context = pg_exception_context;
+                get stacked diagnostics state = returned_sqlstate, message = message_text,
+                    context = pg_exception_context;
                 if state = '57014' and context !~ 'on dblink connection' then
                     raise; -- it is this question that was cancelled, not the region's
                 end if;
                 waiting := array_remove(waiting, i);
-                return query select names[i], tap25_internal.region_failure(state, message, null), null::text, null::text[];
+                return query select names[i], tap25_internal.region_failure(state, message, null), null::text,
+                    null::text[];
             end;
         end loop;
         exit when clock_timestamp() > deadline;
         perform pg_sleep(0.001);
     end loop;
-    return query select names[w], tap25_internal.region_failure('57014', null, null), null::text, null::text[] from unnest(waiting) w;
+    return query select names[w], tap25_internal.region_failure('57014', null, null), null::text, null::text[]
+        from unnest(waiting) w;
     perform tap25_internal.leave_regions();
 exception when query_canceled or others then
     perform tap25_internal.leave_regions();
@@ -3459,7 +3488,8 @@ declare
 begin
     if numbers is null or cardinality(numbers) > 30 then
         places := array(select i from generate_series(1, length(bits)) i where get_bit(bits, i - 1) = 1);
-        return case when numbers is null then places else array(select places[u.n] from unnest(numbers) with ordinality u (n, o) order by o) end;
+        return case when numbers is null then places else array(select places[u.n]
+            from unnest(numbers) with ordinality u (n, o) order by o) end;
     end if;
     foreach n in array numbers loop
         low := n;
@@ -3492,14 +3522,19 @@ declare
     regular constant integer := tap25_internal.count_addresses(chunks);
 begin
     if numbers is null then
-        return (select coalesce(array_agg(case when domain = '' then local else local || '@' || domain end), '{}') from (
+        return (select coalesce(array_agg(case when domain = '' then local else local || '@' || domain end), '{}')
+            from (
             select split_part(line, chr(9), 1) as domain, unnest((string_to_array(line, chr(9)))[2:]) as local from (
-                select unnest(string_to_array(chunk, chr(10))) as line from unnest(chunks) chunk offset 0) c offset 0) a) || odd;
+                select unnest(string_to_array(chunk, chr(10))) as line
+                    from unnest(chunks) chunk offset 0) c offset 0) a) || odd;
     end if;
-    return (select array_agg(case when n.i = 0 then null when n.i > regular then odd[n.i - regular] when a.domain = '' then a.local else a.local || '@' || a.domain end order by o)
+    return (select array_agg(case when n.i = 0 then null when n.i > regular then odd[n.i - regular] when a.domain = ''
+        then a.local else a.local || '@' || a.domain end order by o)
         from unnest(numbers) with ordinality n (i, o)
-        cross join lateral (select (n.i - 1) % 64 + 1 as k, case when n.i <= regular then string_to_array(chunks[(n.i - 1) / 64 + 1], chr(9)) end as parts offset 0) c
-        cross join lateral (select split_part(split_part(array_to_string(c.parts[:c.k], chr(9)), chr(10), -1), chr(9), 1) as domain,
+        cross join lateral (select (n.i - 1) % 64 + 1 as k, case when n.i <= regular
+            then string_to_array(chunks[(n.i - 1) / 64 + 1], chr(9)) end as parts offset 0) c
+        cross join lateral (select split_part(split_part(array_to_string(c.parts[:c.k], chr(9)), chr(10), -1), chr(9),
+            1) as domain,
             split_part(c.parts[c.k + 1], chr(10), 1) as local offset 0) a);
 end $function$;
 
@@ -3512,11 +3547,14 @@ AS $function$
 declare
     whole   constant boolean := kind in ('from_domain', 'to_domain');
     wanted  constant text := lower(value);
-    domain  constant text := case when whole then wanted when wanted like '%@_%' and right(wanted, 1) <> '@' then split_part(wanted, '@', -1) else '' end;
+    domain  constant text := case when whole then wanted
+        when wanted like '%@_%' and right(wanted, 1) <> '@' then split_part(wanted, '@', -1) else '' end;
     local   constant text := case when domain = '' then wanted else left(wanted, -1 - length(domain)) end;
+    any_    constant boolean := kind in ('from_local', 'to_local', 'from_below', 'to_below');
+    part    constant text := case when any_ then ltrim(wanted, '.') else domain || chr(9) end; -- of a text with one
     many    constant integer := coalesce(cardinality(chunks), 0);
     low     integer := 1;
-    high    integer := least(mixed - 1, many) + 1;
+    high    integer := case when any_ then 0 else least(mixed - 1, many) end + 1;
     last    constant integer := high - 1;
     text_   text;
     before  integer;
@@ -3536,7 +3574,8 @@ begin
         before := strpos(chr(10) || text_, chr(10) || domain || chr(9));
         continue when before = 0;
         names := string_to_array(split_part(substr(text_, before), chr(10), 1), chr(9));
-        before := (n - 1) * 64 + before - 1 - length(replace(left(text_, before - 1), chr(9), '')); -- each tab is before an address
+        -- Each tab is before an address.
+        before := (n - 1) * 64 + before - 1 - length(replace(left(text_, before - 1), chr(9), ''));
         if whole then
             numbers := numbers || array(select before + i from generate_series(1, cardinality(names) - 1) i);
         elsif local = any (names[2:]) then
@@ -3548,14 +3587,15 @@ begin
             select a.i from unnest(chunks[last + 1:]) with ordinality c (text, n)
             cross join lateral (select ((last + c.n - 1) * 64 + row_number() over ())::integer as i,
                     case when g.names[1] = '' then l else l || '@' || g.names[1] end as address
-                from unnest(string_to_array(c.text, chr(10))) x cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g
+                from unnest(string_to_array(c.text, chr(10))) x
+                cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g
                 cross join lateral unnest(g.names[2:]) l) a
-            where strpos(lower(c.text), domain || chr(9)) > 0
-              and case when whole then tap25_internal.domain_of(a.address) else lower(a.address) end = wanted);
+            where strpos(lower(c.text), part) > 0 and tap25_internal.address_is(a.address, kind, wanted));
     end if;
     if odd is not null then
-        numbers := numbers || array(select (tap25_internal.count_addresses(chunks) + o.n)::integer from unnest(odd) with ordinality o (address, n)
-            where case when whole then tap25_internal.domain_of(o.address) else lower(o.address) end = wanted);
+        numbers := numbers || array(select (tap25_internal.count_addresses(chunks) + o.n)::integer
+            from unnest(odd) with ordinality o (address, n)
+            where tap25_internal.address_is(o.address, kind, wanted));
     end if;
     return numbers;
 end $function$;
@@ -3571,18 +3611,22 @@ begin
         return '{}';
     end if;
     return (select array_agg(case q.form
-            when 1 then q.prefix || left(upper(encode(substr(q.rests, (m.nth - 1) * w.width + 1, w.width), 'hex')), q.rest)
+            when 1 then q.prefix || left(upper(encode(substr(q.rests, (m.nth - 1) * w.width + 1, w.width), 'hex')),
+                q.rest)
             when 2 then q.prefix || left(encode(substr(q.rests, (m.nth - 1) * w.width + 1, w.width), 'base64'), q.rest)
             when 3 then encode(substr(q.rests, (m.nth - 1) * 16 + 1, 16), 'hex')::uuid::text
             when 4 then texts[m.nth] end order by m.mail)
-        from (select u.form, u.prefix, u.rests, u.length - length(u.prefix) as rest, u.bits from unnest(its, kinds, lengths, prefixes, octets)
+        from (select u.form, u.prefix, u.rests, u.length - length(u.prefix) as rest, u.bits
+            from unnest(its, kinds, lengths, prefixes, octets)
                 u (bits, form, length, prefix, rests)
               union all select null, null, null, null, ~bit_or(v) from unnest(its) v offset 0) q
-        cross join lateral (select case q.form when 1 then (q.rest + 1) / 2 when 2 then (q.rest + 3) / 4 * 3 else 16 end as width offset 0) w
+        cross join lateral (select case q.form when 1 then (q.rest + 1) / 2 when 2 then (q.rest + 3) / 4 * 3
+            else 16 end as width offset 0) w
         cross join lateral (
             select i as mail, (row_number() over ())::integer as nth from generate_series(1, length(q.bits)) i
             where mails is null and get_bit(q.bits, i - 1) = 1
-            union all select i, bit_count(substring(q.bits for i))::integer from unnest(mails) i where get_bit(q.bits, i - 1) = 1) m);
+            union all select i, bit_count(substring(q.bits for i))::integer from unnest(mails) i
+                where get_bit(q.bits, i - 1) = 1) m);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.block_rows(heads bit varying, rcpt smallint[], sender smallint[], fresh bit varying, back smallint[], peer smallint[], server smallint[], client_ip inet[], origin_ip inet[], server_ip inet[], addresses text[], mixed integer, odd text[], kind text, value text, network inet)
@@ -3605,26 +3649,52 @@ begin
     end if;
     if wanted = '{}' then
         return wanted;
-    elsif kind in ('rcpt_to', 'to_domain') then
+    elsif kind in ('rcpt_to', 'to_domain', 'to_local', 'to_below') then
         return tap25_internal.positions_of(rcpt, wanted);
-    elsif kind in ('mail_from', 'from_domain') then
+    elsif kind in ('mail_from', 'from_domain', 'from_local', 'from_below') then
         mails := tap25_internal.positions_of(sender, wanted);
     else
         wanted := tap25_internal.positions_of(case kind when 'server' then server else peer end, wanted); -- sessions
         if fresh is null then
             mails := wanted;
         else
-            -- First the mails that begin these sessions. Then the others: up to such a mail, mail - nth sessions have begun.
+            -- First the mails that begin these sessions. Then the others: up to such a mail, mail - nth sessions have
+            -- begun.
             mails := array(select unnest(tap25_internal.bit_positions(fresh, wanted))
-                union all select b.mail from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back)) with ordinality b (mail, back, nth)
+                union all select b.mail
+                from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back))
+                    with ordinality b (mail, back, nth)
                 where b.mail - b.nth - b.back = any (wanted) order by 1);
         end if;
     end if;
     if heads is null then
         return mails;
     end if;
-    return array(select r from unnest(tap25_internal.bit_positions(heads, mails), tap25_internal.bit_positions(heads || B'1', array(select m + 1 from unnest(mails) m)))
-        u (first, next) cross join lateral generate_series(first, next - 1) r order by r);
+    return array(select r from unnest(tap25_internal.bit_positions(heads, mails),
+            tap25_internal.bit_positions(heads || B'1', array(select m + 1 from unnest(mails) m))) u (first, next)
+        cross join lateral generate_series(first, next - 1) r order by r);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.block_starts(partition regclass, most integer, octets integer, OUT times timestamp with time zone[], OUT rows tid[])
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    execute format('
+        select array_agg(seen_at order by seen_at, row), array_agg(row order by seen_at, row)
+        from (select seen_at, row, block is distinct from lag(block) over w as begins
+              from (select seen_at, row, ((row_number() over w - 1) / $1 << 32) + (sum(more) over w / $2) as block
+              from (
+                  select e.seen_at, e.ctid as row, greatest(0, coalesce(octet_length(mail_from), 0)
+                      + coalesce(octet_length(rcpt_to), 0) + coalesce(octet_length(helo), 0)
+                      + coalesce(octet_length(queue_id), 0) + coalesce(octet_length(mail_from_raw), 0)
+                      + coalesce(octet_length(rcpt_to_raw), 0) + coalesce(octet_length(envid), 0)
+                      + coalesce(octet_length(orcpt), 0) + coalesce(octet_length(tls_server_name), 0) - 300) as more
+                  from %s e offset 0) e window w as (order by seen_at, row)) e
+              window w as (order by seen_at, row)) e
+        where begins', partition) into times, rows using most, octets;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.block_times(at integer[], at_long bigint[])
@@ -3634,7 +3704,8 @@ CREATE OR REPLACE FUNCTION tap25_internal.block_times(at integer[], at_long bigi
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    return query select coalesce(m.a, m.b), m.i::integer from rows from (unnest(at), unnest(at_long)) with ordinality m (a, b, i);
+    return query select coalesce(m.a, m.b), m.i::integer
+        from rows from (unnest(at), unnest(at_long)) with ordinality m (a, b, i);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.blocks_name(day date)
@@ -3658,17 +3729,21 @@ declare
     m record;
 begin
     if hash is null then
-        return query select distinct k.day, null::integer[] from tap25_internal.packs k where k.day between since and before order by k.day;
+        return query select distinct k.day, null::integer[] from tap25_internal.packs k
+            where k.day between since and before order by k.day;
         return;
     end if;
-    for m in select to_char(k.day, 'YYYYMM') as month, array_agg(distinct tap25_internal.print_page(hash, k.bits)) as pages
+    for m in select to_char(k.day, 'YYYYMM') as month,
+                 array_agg(distinct tap25_internal.print_page(hash, k.bits)) as pages
              from tap25_internal.packs k where k.day between since and before group by 1 order by 1
     loop
-        return query execute format('select q.day, array_agg(distinct q.first + place - i) from tap25_internal.%I q join tap25_internal.packs k using (day, first)
+        return query execute format('select q.day, array_agg(distinct q.first + place - i)
+            from tap25_internal.%I q join tap25_internal.packs k using (day, first)
             cross join lateral unnest(array_positions(q.prints, $2)) i
             cross join lateral unnest(tap25_internal.bit_positions(q.blocks, array[i])) place
-            where q.page = any ($3) and q.page = tap25_internal.print_page($1, k.bits) and q.day between $4 and $5 group by q.day order by q.day',
-            'block_prints_' || m.month) using hash, tap25_internal.print_of(hash), m.pages, since, before;
+            where q.page = any ($3) and q.page = tap25_internal.print_page($1, k.bits) and q.day between $4 and $5
+            group by q.day order by q.day', 'block_prints_' || m.month)
+            using hash, tap25_internal.print_of(hash), m.pages, since, before;
     end loop;
 end $function$;
 
@@ -3775,16 +3850,18 @@ begin
     for attempt in 1..20 loop
         begin
             execute format('lock table tap25_internal.%I in share row exclusive mode', partition);
-            if (select sum(d.rows) from tap25_internal.days d where d.day = which) <> (select sum(p.rows) from tap25_internal.packs p where p.day = which) then
-                raise 'rows of the day % came while it was packed, or it has others than were counted', which using errcode = 'serialization_failure';
+            if (select sum(d.rows) from tap25_internal.days d where d.day = which)
+                <> (select sum(p.rows) from tap25_internal.packs p where p.day = which) then
+                raise 'rows of the day % came while it was packed, or it has others than were counted', which
+                    using errcode = 'serialization_failure';
             end if;
             execute format('drop table tap25_internal.%I', partition);
             if to_regclass('tap25_internal.' || tap25_internal.prints_name(which)) is not null then
                 execute format('drop table tap25_internal.%I', tap25_internal.prints_name(which));
             end if;
             if not again then
-                execute format('alter table tap25_internal.blocks attach partition tap25_internal.%I for values from (%L) to (%L)',
-                    tap25_internal.blocks_name(which), which, which + 1);
+                execute format('alter table tap25_internal.blocks attach partition tap25_internal.%I
+                    for values from (%L) to (%L)', tap25_internal.blocks_name(which), which, which + 1);
                 perform tap25_internal.show_packed();
             end if;
             exit;
@@ -3904,7 +3981,8 @@ CREATE OR REPLACE FUNCTION tap25_internal.check_period(since timestamp with time
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-    cutoff constant timestamptz := (select clock_timestamp() - r.kept from tap25.retentions r order by r.id desc limit 1);
+    cutoff constant timestamptz := (select clock_timestamp() - r.kept
+        from tap25.retentions r order by r.id desc limit 1);
 begin
     if (isfinite(since) and isfinite(before) and since < before) is not true then
         raise 'the period of mail has a beginning and a later end' using errcode = 'invalid_parameter_value';
@@ -3915,10 +3993,12 @@ begin
     elsif since >= valid_until then
         raise 'the period of mail begins when the warrant has ended' using errcode = 'invalid_parameter_value';
     elsif before < cutoff
-        and not exists (select from tap25_internal.days d where d.day between (since at time zone 'UTC')::date and (before at time zone 'UTC')::date) then
+        and not exists (select from tap25_internal.days d where d.day between (since at time zone 'UTC')::date
+            and (before at time zone 'UTC')::date) then
         perform from tap25_internal.mail_aside m where m.seen_at >= since and m.seen_at < before limit 1;
         if not found then
-            raise 'the period of mail is older than the retention: nothing of it is kept' using errcode = 'invalid_parameter_value';
+            raise 'the period of mail is older than the retention: nothing of it is kept'
+                using errcode = 'invalid_parameter_value';
         end if;
     end if;
 end $function$;
@@ -4191,10 +4271,12 @@ CREATE OR REPLACE FUNCTION tap25_internal.coverage_over(quiet interval)
  SET "TimeZone" TO 'UTC'
 AS $function$
     select g.day, g.sensor, p.chain
-    from (select c.since::date as day, c.sensor from tap25.coverage c where not c.packed and c.since < date_trunc('day', now())
+    from (select c.since::date as day, c.sensor from tap25.coverage c
+        where not c.packed and c.since < date_trunc('day', now())
           group by 1, 2 having max(c.loaded_at) <= clock_timestamp() - quiet) g
     cross join lateral (select tap25_internal.packing_chain(g.sensor) as chain) p
-    where p.chain is not null and not exists (select from pg_subscription_rel r where r.srrelid = 'tap25.coverage'::regclass) order by 1, 2 $function$;
+    where p.chain is not null and not exists (select from pg_subscription_rel r
+        where r.srrelid = 'tap25.coverage'::regclass) order by 1, 2 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.date_loads(by_sensor text, segments text[], first_days date[], last_days date[])
  RETURNS void
@@ -4240,15 +4322,19 @@ declare
 begin
     execute format('select array_agg(x.sensor), array_agg(x.load) from (
             select distinct e.sensor, e.%I as load from unnest($1, $2) w (seen_at, session_id)
-            join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= $3 and e.seen_at < $4) x', by_load)
+            join tap25_internal.envelopes e on e.seen_at = w.seen_at and e.session_id = w.session_id and e.seen_at >= $3
+                and e.seen_at < $4) x', by_load)
         into sensors, xids using times, sessions, first, last;
     found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
-        join tap25.links l on l.sensor = x.sensor and l.xid = x.load and daterange(l.first_day, l.last_day, '[]') @> which);
+        join tap25.links l on l.sensor = x.sensor and l.xid = x.load
+            and daterange(l.first_day, l.last_day, '[]') @> which);
     select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
     return query execute format('select l.body, l.signature, k.public_key, g.leaves
         from (select e.sensor, e.%1$I as load, string_agg(%2$s, '''') as leaves from unnest($1, $2) x (sensor, load)
-              join tap25_internal.envelopes e on e.sensor = x.sensor and e.%1$I = x.load and e.seen_at >= $3 and e.seen_at < $4 group by 1, 2) g
-        join tap25.links l on l.sensor = g.sensor and l.xid = g.load and l.id = any ($5) join tap25.keys k on k.id = l.key', by_load, leaf)
+              join tap25_internal.envelopes e on e.sensor = x.sensor and e.%1$I = x.load and e.seen_at >= $3
+                  and e.seen_at < $4 group by 1, 2) g
+        join tap25.links l on l.sensor = g.sensor and l.xid = g.load and l.id = any ($5)
+            join tap25.keys k on k.id = l.key', by_load, leaf)
         using sensors, xids, first, last, found_;
 end $function$;
 
@@ -4293,8 +4379,10 @@ CREATE OR REPLACE FUNCTION tap25_internal.days_to_pack(older interval, quiet int
  SET "TimeZone" TO 'UTC'
 AS $function$
     select d.day, case when tap25_internal.is_tied() then 0 else sum(d.rows)::bigint end from tap25_internal.days d
-    where d.day < (now() at time zone 'UTC')::date and d.day < ((now() at time zone 'UTC')::date - older)::date and not tap25_internal.is_distributed()
-    group by d.day having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
+    where d.day < (now() at time zone 'UTC')::date and d.day < ((now() at time zone 'UTC')::date - older)::date
+        and not tap25_internal.is_distributed()
+    group by d.day
+    having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.days_with(kind text, value text, since timestamp with time zone, before timestamp with time zone)
@@ -4389,7 +4477,8 @@ CREATE OR REPLACE FUNCTION tap25_internal.dropped_days(days date[])
  SET "TimeZone" TO 'UTC'
 AS $function$
     select distinct e.day from tap25.expired e
-    where e.kind = 'partition' and e.day = any (days) and not tap25_internal.has_partition(e.day) and not tap25_internal.is_packed(e.day)
+    where e.kind = 'partition' and e.day = any (days) and not tap25_internal.has_partition(e.day)
+        and not tap25_internal.is_packed(e.day)
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.end_all_blockers(which date, older interval)
@@ -4404,20 +4493,27 @@ declare
     owner constant oid := (select c.relowner from pg_class c where c.oid = 'tap25_internal.envelopes'::regclass);
     held  constant regclass[] := case when which is null then array['tap25_internal.making_partitions'::regclass]
         else array['tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass, 'tap25.holds'::regclass,
-            to_regclass('tap25_internal.' || tap25_internal.partition_name(which)), to_regclass('tap25_internal.' || tap25_internal.blocks_name(which)),
+            to_regclass('tap25_internal.' || tap25_internal.partition_name(which)),
+            to_regclass('tap25_internal.' || tap25_internal.blocks_name(which)),
             'tap25_internal.prints'::regclass, to_regclass('tap25_internal.' || tap25_internal.prints_name(which))] end;
-    late  constant boolean := exists (select from tap25_internal.late_days l where l.day = which and l.since < clock_timestamp() - older);
+    late  constant boolean := exists (select from tap25_internal.late_days l
+        where l.day = which and l.since < clock_timestamp() - older);
     using_it text[] := '{}';
     s     record;
 begin
     for s in
-        select a.pid, a.usename, a.application_name, a.xact_start, r.rolsuper or pg_has_role(a.usesysid, owner, 'member') as owns,
-               clock_timestamp() - a.xact_start as age, case when a.state ~ '^idle in transaction' then clock_timestamp() - a.state_change end as idle,
-               exists (select from pg_roles t where t.rolname in ('tap25_auditor', 'tap25_admin') and pg_has_role(a.usesysid, t.oid, 'member')) as reads,
-               exists (select from pg_roles t where t.rolname = 'tap25_sensor' and pg_has_role(a.usesysid, t.oid, 'member')) as loads
+        select a.pid, a.usename, a.application_name, a.xact_start,
+               r.rolsuper or pg_has_role(a.usesysid, owner, 'member') as owns,
+               clock_timestamp() - a.xact_start as age,
+               case when a.state ~ '^idle in transaction' then clock_timestamp() - a.state_change end as idle,
+               exists (select from pg_roles t where t.rolname in ('tap25_auditor', 'tap25_admin')
+                   and pg_has_role(a.usesysid, t.oid, 'member')) as reads,
+               exists (select from pg_roles t where t.rolname = 'tap25_sensor'
+                   and pg_has_role(a.usesysid, t.oid, 'member')) as loads
         from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
         where a.pid <> pg_backend_pid() and a.leader_pid is null and exists (
-            select from pg_locks l where l.pid = a.pid and l.granted and l.locktype = 'relation' and l.relation = any (held)
+            select from pg_locks l
+            where l.pid = a.pid and l.granted and l.locktype = 'relation' and l.relation = any (held)
             and l.database = (select d.oid from pg_database d where d.datname = current_database()))
         order by a.xact_start
     loop
@@ -4426,16 +4522,20 @@ begin
         open_since := s.xact_start;
         ended := false;
         reason := case when s.owns or not (s.reads or s.loads) then 'not a session that expiry ends'
-                       when s.xact_start is null then format('its age is hidden: grant pg_read_all_stats, pg_signal_backend to %I', owner::regrole::name)
+                       when s.xact_start is null then format('its age is hidden: '
+                           'grant pg_read_all_stats, pg_signal_backend to %I', owner::regrole::name)
                        when older is null then 'expiry ends no session'
                        when s.reads and (late or s.age > older) then null
-                       when s.loads and (s.age > greatest(older, '15 minutes') or s.idle > older or late and s.idle > '1 minute') then null
+                       when s.loads and (s.age > greatest(older, '15 minutes') or s.idle > older
+                           or late and s.idle > '1 minute') then null
                        else 'not open for so long yet' end;
         if reason is null then
             begin
                 ended := pg_terminate_backend(s.pid, 5000);
-                raise log 'tap25: % ended the session of %, which kept the day % from being dropped', quote_ident(session_user), quote_ident(s.usename), which;
-                insert into tap25_internal.ended_sessions (login, application, open_since, day) values (s.usename, s.application_name, s.xact_start, which);
+                raise log 'tap25: % ended the session of %, which kept the day % from being dropped',
+                    quote_ident(session_user), quote_ident(s.usename), which;
+                insert into tap25_internal.ended_sessions (login, application, open_since, day)
+                values (s.usename, s.application_name, s.xact_start, which);
             exception when insufficient_privilege then
                 reason := format('the owner may not end it: grant pg_signal_backend to %I', owner::regrole::name);
             end;
@@ -4445,7 +4545,8 @@ begin
         end if;
         return next;
     end loop;
-    insert into tap25_internal.late_days as l (day, users) select which, array_to_string(using_it, ', ') where tap25_internal.has_partition(which) or tap25_internal.is_packed(which)
+    insert into tap25_internal.late_days as l (day, users) select which, array_to_string(using_it, ', ')
+        where tap25_internal.has_partition(which) or tap25_internal.is_packed(which)
     on conflict (day) do update set tried = excluded.tried, users = excluded.users;
 end $function$;
 
@@ -4478,8 +4579,10 @@ declare
     first     constant timestamptz := first_day::timestamp at time zone 'UTC';
     last      constant timestamptz := last_day::timestamp at time zone 'UTC';
 begin
-    select min(e.seen_at) into oldest from tap25_internal.envelopes e where e.seen_at >= first and e.seen_at < first + interval '1 day';
-    select max(e.seen_at) into newest from tap25_internal.envelopes e where e.seen_at >= last and e.seen_at < last + interval '1 day';
+    select min(e.seen_at) into oldest from tap25_internal.envelopes e
+        where e.seen_at >= first and e.seen_at < first + interval '1 day';
+    select max(e.seen_at) into newest from tap25_internal.envelopes e
+        where e.seen_at >= last and e.seen_at < last + interval '1 day';
     oldest := least(oldest, (select min(b.first_at) from tap25_internal.blocks b where b.day = first_day));
     newest := greatest(newest, (select max(b.last_at) from tap25_internal.blocks b where b.day = last_day));
     select count(*) into held from tap25_internal.held;
@@ -4499,7 +4602,8 @@ begin
         return tap25_internal.wrong_clock(day);
     elsif not tap25_internal.has_partition(day) then
         if day < (now() at time zone 'UTC')::date - 7 and not tap25_internal.is_packed(day)
-            and (select count(*) from pg_inherits where inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass))
+            and (select count(*) from pg_inherits
+                 where inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass))
                 >= tap25_internal.max_partitions() then
             return 'too many days';
         end if;
@@ -4585,7 +4689,8 @@ begin
         end;
         -- Before keep_held: Citus does not report a size after the transaction has changed rows.
         bytes := bytes + tap25_internal.size_of(('tap25_internal.' || quote_ident(part))::regclass);
-        kept := kept + tap25_internal.keep_held(case when part = tap25_internal.partition_name(which) then 'tap25_internal.' || quote_ident(part)
+        kept := kept + tap25_internal.keep_held(case when part = tap25_internal.partition_name(which)
+            then 'tap25_internal.' || quote_ident(part)
             else tap25_internal.packed_rows(which) end, since, before, 'true');
         execute format('drop table tap25_internal.%I', part);
         rows := coalesce((select sum(d.rows) from tap25_internal.days d where d.day = which), 0);
@@ -4604,7 +4709,8 @@ begin
     delete from tap25_internal.block_prints p using tap25_internal.packs k, generate_series(0, (1 << k.bits) - 1) page
     where k.day = which and p.day = which and p.first = k.first and p.page = page.page;
     delete from tap25_internal.packs p where p.day = which;
-    insert into tap25.expired (day, kind, rows, bytes, kept, version) values (which, 'partition', rows, bytes, kept, expire_day.version);
+    insert into tap25.expired (day, kind, rows, bytes, kept, version)
+    values (which, 'partition', rows, bytes, kept, expire_day.version);
     return next;
 end $function$;
 
@@ -4621,7 +4727,8 @@ declare
 begin
     perform tap25_internal.check_retention(loaded_before);
     lock table tap25.holds in share row exclusive mode; -- nobody adds a hold meanwhile, or counts the same rows
-    kept := tap25_internal.keep_held('tap25_internal.misdated', '-infinity', 'infinity', format('e.loaded_at < %L', loaded_before));
+    kept := tap25_internal.keep_held('tap25_internal.misdated', '-infinity', 'infinity',
+        format('e.loaded_at < %L', loaded_before));
     -- No more than the counted rows is deleted below: a load that commits meanwhile has a later loaded_at.
     for gone in select (m.loaded_at at time zone 'UTC')::date as d, count(*) as n, sum(pg_column_size(m.*)) as size
         from tap25_internal.misdated m where m.loaded_at < loaded_before group by 1 order by 1
@@ -4630,7 +4737,8 @@ begin
         rows := gone.n;
         bytes := gone.size;
         insert into tap25.expired (day, kind, rows, bytes, kept, version)
-        values (expire_misdated.day, 'misdated', expire_misdated.rows, expire_misdated.bytes, expire_misdated.kept, expire_misdated.version);
+        values (expire_misdated.day, 'misdated', expire_misdated.rows, expire_misdated.bytes, expire_misdated.kept,
+            expire_misdated.version);
         return next;
         kept := 0;
     end loop;
@@ -4664,10 +4772,12 @@ begin
     perform set_config('citus.enable_ddl_propagation', 'off', true);
     perform tap25_internal.grant_roles_before_distribution();
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
-        grant execute on function tap25_internal.is_distributed, tap25_internal.make_arrivals, tap25_internal.place_arrivals to tap25_sensor;
+        grant execute on function tap25_internal.is_distributed, tap25_internal.make_arrivals,
+            tap25_internal.place_arrivals to tap25_sensor;
     end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
-        grant execute on function tap25_internal.is_distributed, tap25_internal.size_of, tap25_internal.size_of_indexes, tap25_internal.load_column to tap25_admin;
+        grant execute on function tap25_internal.is_distributed, tap25_internal.size_of, tap25_internal.size_of_indexes,
+            tap25_internal.load_column to tap25_admin;
         grant select on tap25_internal.distribution to tap25_admin;
     end if;
     if tap25_internal.is_distributed() and exists (select from pg_roles where rolname = 'tap25_sensor') then
@@ -4819,8 +4929,9 @@ begin
     perform tap25_internal.grant_roles_before_regions();
     if exists (select from pg_roles where rolname = 'tap25_auditor') then
         grant execute on function tap25.open_case_national, tap25.case_national to tap25_auditor;
-        grant execute on function tap25_internal.national, tap25.mail_national_to, tap25.mail_national_from, tap25.mail_national_to_domain,
-            tap25.mail_national_from_domain, tap25.mail_national_client, tap25.mail_national_server, tap25.mail_national_ip, tap25.mail_national_of,
+        grant execute on function tap25_internal.national, tap25.mail_national_to, tap25.mail_national_from,
+            tap25.mail_national_to_domain, tap25.mail_national_from_domain, tap25.mail_national_client,
+            tap25.mail_national_server, tap25.mail_national_ip, tap25.mail_national_of,
             tap25.mail_national_between to tap25_auditor; -- to be told what to call instead
     end if;
 end $function$;
@@ -4898,7 +5009,8 @@ begin
     perform tap25_internal.grant_roles_before_packing();
     foreach name in array '{tap25_sensor,tap25_admin}'::text[] loop
         if exists (select from pg_roles where rolname = name) then
-            execute format('grant execute on function tap25_internal.days_to_pack, tap25_internal.pack_day to %I', name);
+            execute format('grant execute on function tap25_internal.days_to_pack, tap25_internal.pack_day to %I',
+                name);
         end if;
     end loop;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
@@ -4957,10 +5069,12 @@ CREATE OR REPLACE FUNCTION tap25_internal.has_dblink()
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-    select exists (select from pg_extension e join pg_namespace n on n.oid = e.extnamespace join pg_roles r on r.oid = n.nspowner
+    select exists (select from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+        join pg_roles r on r.oid = n.nspowner
         where e.extname = 'dblink' and n.nspname = 'tap25_dblink'
         and (r.rolsuper or r.oid = (select t.nspowner from pg_namespace t where t.nspname = 'tap25_internal'))
-        and not exists (select from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE' and a.grantee <> n.nspowner))
+        and not exists (select from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE'
+            and a.grantee <> n.nspowner))
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.has_links(of_sensor text, its_fingerprint bytea, numbers bigint[], hashes bytea[])
@@ -4997,7 +5111,8 @@ CREATE OR REPLACE FUNCTION tap25_internal.held_leaves(which date[])
  SET "TimeZone" TO 'UTC'
 AS $function$
 begin
-    return query execute tap25_internal.leaves_query('held', '(t.seen_at at time zone ''UTC'')::date = any ($1)') using which;
+    return query execute tap25_internal.leaves_query('held', '(t.seen_at at time zone ''UTC'')::date = any ($1)')
+        using which;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.hop_links(a tap25.mail_once, b tap25.mail_once)
@@ -5018,38 +5133,50 @@ CREATE OR REPLACE FUNCTION tap25_internal.index_blocks(which date, target regcla
  SET max_parallel_workers_per_gather TO '0'
 AS $function$
 declare
-    width constant smallint := greatest(0, ceil(log(2, greatest(1, rows * 1.9 / 480))))::smallint; -- about 480 prints in a page
+    -- About 480 prints in a page.
+    width constant smallint := greatest(0, ceil(log(2, greatest(1, rows * 1.9 / 480))))::smallint;
     month constant text := 'block_prints_' || to_char(which, 'YYYYMM');
 begin
     if to_regclass('tap25_internal.' || month) is null then
-        execute format('create table tap25_internal.%I (like tap25_internal.block_prints including constraints including indexes)
+        execute format('create table tap25_internal.%I
+            (like tap25_internal.block_prints including constraints including indexes)
             with (toast_tuple_target = 2016)', month);
-        execute format('alter table tap25_internal.block_prints attach partition tap25_internal.%I for values from (%L) to (%L)',
-            month, date_trunc('month', which)::date, (date_trunc('month', which) + interval '1 month')::date);
+        execute format('alter table tap25_internal.block_prints attach partition tap25_internal.%I
+            for values from (%L) to (%L)', month, date_trunc('month', which)::date,
+            (date_trunc('month', which) + interval '1 month')::date);
     end if;
     insert into tap25_internal.packs (day, first, blocks, rows, bits) values (which, start, many, rows, width);
     execute format($query$
         insert into tap25_internal.%I (day, first, page, prints, blocks)
         select $1, $2, page, array_agg(((place & 65535) - 32768)::smallint),
-            string_agg(repeat('0', ((place >> 16) - case when before_page = page then before >> 16 else $2 end)::integer) || '1', '')::bit varying
+            string_agg(repeat('0', ((place >> 16)
+                - case when before_page = page then before >> 16 else $2 end)::integer) || '1', '')::bit varying
         from (select page, place, lag(page) over w as before_page, lag(place) over w as before from (
             -- The block's number and the print are one number, which is sorted faster than two.
-            select distinct tap25_internal.print_page(hash, $3) as page, (number::bigint << 16) + tap25_internal.print_of(hash) + 32768 as place
+            select distinct tap25_internal.print_page(hash, $3) as page,
+                (number::bigint << 16) + tap25_internal.print_of(hash) + 32768 as place
             from %s b cross join lateral (
                 with addresses as (
-                    select a.value, n.sent, n.received from unnest(tap25_internal.block_addresses(b.addresses, b.odd_addresses, null))
+                    select a.value, n.sent, n.received
+                    from unnest(tap25_internal.block_addresses(b.addresses, b.odd_addresses, null))
                         with ordinality a (value, i)
                     join (select u.i, bool_or(u.sent) as sent, bool_or(not u.sent) as received from (
-                        select unnest(b.sender) as i, true as sent union all select unnest(b.rcpt), false) u group by u.i) n on n.i = a.i
+                              select unnest(b.sender) as i, true as sent union all select unnest(b.rcpt), false) u
+                          group by u.i) n on n.i = a.i
                 ), domains as (
-                    select tap25_internal.domain_of(value) as value, bool_or(sent) as sent, bool_or(received) as received from addresses group by 1
+                    select tap25_internal.domain_of(value) as value, bool_or(sent) as sent,
+                        bool_or(received) as received
+                    from addresses group by 1
                 )
                 select tap25_internal.print_hash('mail_from', value) as hash from addresses where sent
                 union all select tap25_internal.print_hash('rcpt_to', value) from addresses where received
-                union all select tap25_internal.print_hash('from_domain', value) from domains where sent and value is not null
-                union all select tap25_internal.print_hash('to_domain', value) from domains where received and value is not null
+                union all select tap25_internal.print_hash('from_domain', value) from domains
+                    where sent and value is not null
+                union all select tap25_internal.print_hash('to_domain', value) from domains
+                    where received and value is not null
                 union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.client_ip) ip
-                union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.origin_ip) ip where ip is not null
+                union all select tap25_internal.print_hash('client', host(ip)) from unnest(b.origin_ip) ip
+                    where ip is not null
                 union all select tap25_internal.print_hash('server', host(ip)) from unnest(b.server_ip) ip) h
             where b.number >= $2 order by page, place
         ) p window w as (order by page, place)) p group by page$query$, month, target) using which, start, width;
@@ -5163,13 +5290,15 @@ CREATE OR REPLACE FUNCTION tap25_internal.keep_held(source text, since timestamp
 AS $function$
 declare
     columns constant text := (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
-                              where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped);
+        where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped);
     n       bigint := 0;
     -- For each hold an expression that returns its id for a row that it concerns. Citus could not join rows with holds.
     tests   constant text := (
-        select string_agg(format('case when tap25_internal.concerns(%L, %L, %L, %L, true, %L, %L, e.seen_at, e.mail_from, e.rcpt_to, e.client_ip, e.server_ip,
-            e.origin_ip, e.network) then %s::bigint end', h.mailbox, h.domain, h.network, h.seen_in, h.since, h.before, h.id), ', ' order by h.id)
-        from tap25.holds h where h.dropped_at is null and h.until > now() and h.since < keep_held.before and h.before > keep_held.since);
+        select string_agg(format('case when tap25_internal.concerns(%L, %L, %L, %L, true, %L, %L, e.seen_at,
+                e.mail_from, e.rcpt_to, e.client_ip, e.server_ip, e.origin_ip, e.network) then %s::bigint end',
+            h.mailbox, h.domain, h.network, h.seen_in, h.since, h.before, h.id), ', ' order by h.id)
+        from tap25.holds h where h.dropped_at is null and h.until > now() and h.since < keep_held.before
+            and h.before > keep_held.since);
 begin
     if tests is not null then
         execute format('insert into tap25_internal.held (%1$s, hold_ids) select %1$s, ids from (
@@ -5236,7 +5365,8 @@ CREATE OR REPLACE FUNCTION tap25_internal.leaf_of(prefix text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
     select format('tap25_internal.leaf(row(%s)::tap25_internal.envelopes)',
-        tap25_internal.row_columns(prefix) || case when tap25_internal.is_distributed() then ', ' || prefix || 'entered' else '' end)
+        tap25_internal.row_columns(prefix)
+            || case when tap25_internal.is_distributed() then ', ' || prefix || 'entered' else '' end)
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.leave_regions()
@@ -5263,7 +5393,8 @@ CREATE OR REPLACE FUNCTION tap25_internal.leaves_query(source text, condition te
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-    select format('select (t.seen_at at time zone ''UTC'')::date, %s from tap25_internal.%I t where %s', tap25_internal.leaf_of('t.'), source, condition)
+    select format('select (t.seen_at at time zone ''UTC'')::date, %s from tap25_internal.%I t where %s',
+        tap25_internal.leaf_of('t.'), source, condition)
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.let_roles_connect()
@@ -5367,11 +5498,15 @@ declare
 begin
     perform tap25_internal.check_may_ask();
     foreach d in array array(select tap25_internal.days_with(kind, value, first, behind)) loop
-        return query execute format(question, 'mail_days') || replace(condition, '{bucket}', 'tap25_internal.' || tap25_internal.day_bucket(d))
-            using value, greatest(first, d::timestamp at time zone 'UTC'), least(behind, (d + 1)::timestamp at time zone 'UTC');
+        return query execute format(question, 'mail_days')
+            || replace(condition, '{bucket}', 'tap25_internal.' || tap25_internal.day_bucket(d))
+            using value, greatest(first, d::timestamp at time zone 'UTC'),
+                least(behind, (d + 1)::timestamp at time zone 'UTC');
     end loop;
-    return query select * from tap25_internal.packed_about(kind, value, replace(condition, '{bucket}', 'tap25_internal.bucket'), first, behind);
-    return query execute format(question, 'mail_aside') || replace(condition, '{bucket}', 'tap25_internal.bucket') using value, first, behind;
+    return query select * from tap25_internal.packed_about(kind, value,
+        replace(condition, '{bucket}', 'tap25_internal.bucket'), first, behind);
+    return query execute format(question, 'mail_aside') || replace(condition, '{bucket}', 'tap25_internal.bucket')
+        using value, first, behind;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.mail_concerning(mailbox text, domain text, network inet, since timestamp with time zone, before timestamp with time zone)
@@ -5409,11 +5544,13 @@ begin
             return query select * from tap25.mail_to(party, since, before);
         end if;
     elsif left(party, 1) = '.' then
-        return query select * from tap25.mail m where m.seen_at >= since and m.seen_at < before
-            and tap25_internal.is_of(case when sent then m.mail_from else m.rcpt_to end, party);
+        return query select * from tap25_internal.mail_read(case when sent then 'from_below' else 'to_below' end, party,
+            since, before);
     elsif coalesce(position('.' in party), 0) = 0 then
-        raise 'a party is a mailbox or a domain; a domain with a dot before it is meant with its subdomains' using errcode = 'invalid_parameter_value',
-            hint = 'A domain of one label is written with the dot, such as .localhost; a local part is for mail_local_part().';
+        raise 'a party is a mailbox or a domain; a domain with a dot before it is meant with its subdomains'
+            using errcode = 'invalid_parameter_value',
+            hint = 'A domain of one label is written with the dot, such as .localhost; a local part is for '
+                || 'mail_local_part().';
     elsif sent then
         return query select * from tap25.mail_from_domain(party, since, before);
     else
@@ -5439,7 +5576,8 @@ begin
         raise 'a region shows 1 to 1,000,000 rows' using errcode = 'invalid_parameter_value';
     end if;
     for its in select * from tap25_internal.ask_regions(first,
-        format('select pg_catalog.row_to_json(m)::text from (select * from %s m order by m.seen_at limit %s) m', rows, most + 1), writes, login, patience)
+        format('select pg_catalog.row_to_json(m)::text from (select * from %s m order by m.seen_at limit %s) m', rows,
+            most + 1), writes, login, patience)
     loop
         line := null;
         line.region := its.region;
@@ -5451,11 +5589,13 @@ begin
         if line.note is null then
             begin
                 shown := array(select jsonb_populate_record(null::tap25.mail_national, coalesce(u.t, '')::jsonb
-                    || jsonb_build_object('region', its.region, 'answer', 'row', 'note', null)) from unnest(its.answers[:most]) u (t));
+                    || jsonb_build_object('region', its.region, 'answer', 'row', 'note', null))
+                        from unnest(its.answers[:most]) u (t));
                 line.answer := case when cardinality(its.answers) > most then 'cut' else 'whole' end;
                 line.note := cardinality(shown) || case cardinality(shown) when 1 then ' row' else ' rows' end;
                 if split_part(its.head, ' ', 1) <> own then
-                    line.note := format('%s; schema version %s, here %s', line.note, substring(its.head from '^[0-9]{1,9}'), own);
+                    line.note := format('%s; schema version %s, here %s', line.note,
+                        substring(its.head from '^[0-9]{1,9}'), own);
                 end if;
                 return query select * from unnest(shown);
             exception when others then
@@ -5464,6 +5604,23 @@ begin
         end if;
         return next line;
     end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.mail_read(kind text, value text, since timestamp with time zone, before timestamp with time zone)
+ RETURNS SETOF tap25.mail
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    wanted    constant text := lower(value);
+    condition constant text := format('tap25_internal.address_is(%s, %L, $1)',
+        case when kind ~ '^from_' then 'mail_from' else 'rcpt_to' end, kind);
+    question  constant text := 'select * from tap25_internal.%s where seen_at >= $2 and seen_at < $3 and ' || condition;
+begin
+    return query execute format(question, 'mail_days') using wanted, since, before;
+    return query select * from tap25_internal.packed_about(kind, wanted, condition, since, before);
+    return query execute format(question, 'mail_aside') using wanted, since, before;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.make_arrivals()
@@ -5480,21 +5637,27 @@ declare
     t     record;
     c     record;
 begin
-    lock table tap25_internal.distribution in row share mode; -- waits for 'tap25 db distribute', which then waits for the load
+    -- Waits for 'tap25 db distribute', which then waits for the load.
+    lock table tap25_internal.distribution in row share mode;
     if not tap25_internal.is_distributed() then
         return false;
     end if;
-    for t in select * from (values ('arrivals', 'envelopes', 'count_rows'), ('arrivals_aside', 'misdated', 'check_misdated')) t (name, target, check_) loop
-        select r.relowner, r.relkind into c from pg_class r where r.relname = t.name and r.relnamespace = pg_my_temp_schema();
+    for t in select * from (values ('arrivals', 'envelopes', 'count_rows'),
+        ('arrivals_aside', 'misdated', 'check_misdated')) t (name, target, check_) loop
+        select r.relowner, r.relkind into c from pg_class r where r.relname = t.name
+            and r.relnamespace = pg_my_temp_schema();
         if c.relowner is null then
-            execute format('create temporary table %I (like tap25_internal.%I including defaults including constraints) on commit delete rows', t.name, t.target);
+            execute format('create temporary table %I (like tap25_internal.%I including defaults including constraints)
+                on commit delete rows', t.name, t.target);
             execute format('alter table pg_temp.%I drop column entered', t.name);
-            execute format('create trigger %2$I after insert on pg_temp.%1$I referencing new table as added for each statement
+            execute format('create trigger %2$I after insert on pg_temp.%1$I
+                referencing new table as added for each statement
                 execute function tap25_internal.%2$I()', t.name, t.check_);
             execute format('alter table pg_temp.%I enable always trigger %I', t.name, t.check_);
             execute format('grant insert on pg_temp.%I to %I', t.name, session_user);
         elsif c.relowner <> owner or c.relkind <> 'r' then
-            raise 'the temporary relation % is not a table as tap25 makes it', t.name using errcode = 'insufficient_privilege';
+            raise 'the temporary relation % is not a table as tap25 makes it', t.name
+                using errcode = 'insufficient_privilege';
         end if;
     end loop;
     return true;
@@ -5596,7 +5759,8 @@ declare
     n       bigint;
 begin
     delete from tap25_internal.loads l where l.dropped_at < now() - interval '30 days';
-    if not exists (select from tap25_internal.loads l where l.dropped_at is null and l.last_day is not null and l.last_day < oldest) then
+    if not exists (select from tap25_internal.loads l where l.dropped_at is null and l.last_day is not null
+        and l.last_day < oldest) then
         return 0;
     end if;
     select array_agg(a.sensor), array_agg(a.day) into sensors, days from (
@@ -5608,7 +5772,8 @@ begin
         having bool_and(coalesce(l.last_day < oldest, false))
     ), gone as (
         select f.sensor, f.file from files f
-        where not exists (select from unnest(sensors, days) a (sensor, day) where a.sensor = f.sensor and a.day between f.since and f.until)
+        where not exists (select from unnest(sensors, days) a (sensor, day)
+            where a.sensor = f.sensor and a.day between f.since and f.until)
     )
     update tap25_internal.loads l set dropped_at = now() from gone g
     where l.sensor = g.sensor and left(l.segment, 71) = g.file and l.dropped_at is null;
@@ -5683,7 +5848,8 @@ AS $function$
 begin
     perform tap25_internal.check_may_ask();
     return query select * from tap25_internal.mail_of_regions('select version from tap25_internal.tap25_schema_version',
-        format('tap25.%I(%s, %L, %L)', question, (select string_agg(quote_nullable(u.a), ', ' order by u.n) from unnest(arguments) with ordinality u (a, n)),
+        format('tap25.%I(%s, %L, %L)', question, (select string_agg(quote_nullable(u.a), ', ' order by u.n)
+            from unnest(arguments) with ordinality u (a, n)),
             since, before), false, null, patience, most);
 end $function$;
 
@@ -5772,7 +5938,8 @@ begin
     if tap25_internal.is_distributed() then
         return;
     end if;
-    execute format('create trigger count_day after insert on %s referencing new table as added for each statement execute function tap25_internal.count_day()', partition);
+    execute format('create trigger count_day after insert on %s referencing new table as added for each statement
+        execute function tap25_internal.count_day()', partition);
     execute format('alter table %s enable always trigger count_day', partition);
     if exists (select from pg_roles where rolname = 'tap25_sensor') then
         execute format('grant insert on %s to tap25_sensor', partition);
@@ -5800,168 +5967,11 @@ AS $function$
 declare
     packed integer;
 begin
-    execute format($query$
-with entered as materialized (
-    select u.sensor, u.xid, min(u.id) as link from unnest($7, $8, $9) u (id, sensor, xid) group by u.sensor, u.xid
-), r as materialized (
-    select e.*, l.link, (row_number() over w)::integer as n,
-        (row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
-            client_port, server_ip, server_port, e.sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link)
-        *<> lag(row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo, client_ip,
-            client_port, server_ip, server_port, e.sensor, auth, tls_server_name, network, origin_ip, origin_port, origin_by, link))
-            over w) is not false as head
-    from %1$s e left join entered l on l.sensor = e.sensor and l.xid = e.xmin
-    where e.seen_at >= $3 and e.seen_at <= $5 and (e.seen_at, e.ctid) >= ($3, $4) and (e.seen_at, e.ctid) < ($5, $6)
-    window w as (order by e.seen_at, e.ctid)
-),
--- addresses, by domain
-named as (
-    select v, split_part(v, '@', -1) as domain, v <> lower(v) as mixed, strpos(v, chr(9)) > 0 or strpos(v, chr(10)) > 0 as odd from (
-        select distinct mail_from as v from r where head and mail_from is not null
-        union select distinct rcpt_to from r where rcpt_to is not null) u
-), parted as (
-    select n.*, domain <> '' and length(domain) < length(v) as whole from named n
-), numbered as materialized (
-    select v, mixed, odd, case when whole then domain else '' end as domain,
-        case when whole then left(v, -1 - length(domain)) else v end as local,
-        row_number() over (order by (case when odd then '2' when mixed then '1' else '0' end || case when whole then domain else '' end) collate "C", v collate "C")::integer as i
-    from parted
-), chunks as (
-    select (i - 1) / 64 as chunk, domain, domain || chr(9) || string_agg(local, chr(9) order by i) as names, min(i) as i
-    from numbered where not odd group by 1, mixed, domain
-), joined as (
-    select chunk, string_agg(names, chr(10) order by i) as names from chunks group by chunk
-),
--- rows
-kinds as materialized (
-    select row_number() over (order by mail_no, outcome, mail_code, rcpt_code, data_code, flags, lost_bytes)::smallint as kind, k.*
-    from (select distinct mail_no, outcome, mail_code, rcpt_code, data_code, flags, lost_bytes from r) k
-), kind_lists as (
-    select array_agg(mail_no order by kind) as mail_no, array_agg(outcome order by kind) as outcome,
-        array_agg(mail_code order by kind) as mail_code, array_agg(rcpt_code order by kind) as rcpt_code,
-        array_agg(data_code order by kind) as data_code, array_agg(flags order by kind) as flags,
-        array_agg(lost_bytes order by kind) as lost_bytes, count(lost_bytes) as lossy, count(*) as kinds
-    from kinds
-), row_lists as (
-    select count(*)::integer as rows, string_agg(head, '')::varbit as heads, count(*) filter (where head = '0') as more, array_agg(rcpt) as rcpt,
-        array_agg(kind) as kind, array_agg(rcpt_to_raw) as rcpt_to_raw, count(rcpt_to_raw) as raws,
-        array_agg(orcpt) as orcpt, count(orcpt) as orcpts, max(seen_at) as last_at
-    from (select case when r.head then '1' else '0' end as head, coalesce(a.i, 0)::smallint as rcpt, k.kind, r.rcpt_to_raw, r.orcpt, r.seen_at
-          from r join kinds k on k.mail_no = r.mail_no and k.outcome = r.outcome and k.flags = r.flags
-              and coalesce(k.mail_code, -32769) = coalesce(r.mail_code, -32769) and coalesce(k.rcpt_code, -32769) = coalesce(r.rcpt_code, -32769)
-              and coalesce(k.data_code, -32769) = coalesce(r.data_code, -32769) and coalesce(k.lost_bytes, -1) = coalesce(r.lost_bytes, -1)
-          left join numbered a on a.v = r.rcpt_to order by r.n) o
-),
--- sessions
-peers as materialized (
-    select row_number() over (order by client_ip, helo collate "C", tls_server_name collate "C", origin_ip)::smallint as peer, p.*
-    from (select distinct client_ip, helo, tls_server_name, origin_ip from r where head) p
-), servers as materialized (
-    select row_number() over (order by server_ip, server_port, sensor collate "C", network collate "C", auth, origin_by)::smallint as server, v.*
-    from (select distinct server_ip, server_port, sensor, network, auth, origin_by from r where head) v
-), mails as materialized (
-    select r.n, r.session_id, r.client_port, r.origin_port, p.peer, v.server, r.mail_from, r.queue_id, r.mail_from_raw, r.envid, r.link,
-        (extract(epoch from seen_at - $3) * 1000000)::bigint as at, coalesce(message_bytes, -1) as size,
-        declared_size - coalesce(message_bytes, 0) as declared
-    from r join peers p on p.client_ip = r.client_ip and coalesce(p.helo, '') = coalesce(r.helo, '')
-        and coalesce(p.tls_server_name, '') = coalesce(r.tls_server_name, '') and (p.helo is null) = (r.helo is null)
-        and (p.tls_server_name is null) = (r.tls_server_name is null) and coalesce(p.origin_ip, '::') = coalesce(r.origin_ip, '::')
-        and (p.origin_ip is null) = (r.origin_ip is null)
-    join servers v on v.server_ip = r.server_ip and v.server_port = r.server_port and v.sensor = r.sensor and v.auth = r.auth
-        and coalesce(v.network, '') = coalesce(r.network, '') and (v.network is null) = (r.network is null)
-        and coalesce(v.origin_by, -1) = coalesce(r.origin_by, -1)
-    where head
-), marked as (
-    select n, session_id, client_port, origin_port, peer, server,
-        session_id is distinct from lag(session_id) over w or client_port is distinct from lag(client_port) over w
-        or origin_port is distinct from lag(origin_port) over w or peer is distinct from lag(peer) over w
-        or server is distinct from lag(server) over w as fresh
-    from mails window w as (order by session_id, n)
-), runs as materialized (
-    select m.*, sum(fresh::integer) over (order by session_id, n) as run from marked m
-), fresh as materialized (
-    select run, row_number() over (order by n)::integer as i, session_id, client_port, origin_port, peer, server from runs where fresh
-), session_lists as (
-    select array_agg(session_id) as session_id, array_agg(client_port) as client_port, array_agg(origin_port) as origin_port,
-        count(origin_port) as origins, array_agg(peer) as peer, array_agg(server) as server
-    from (select * from fresh order by i) f
-), placed as (
-    select r.n, r.fresh, (max(f.i) over (order by r.n) - f.i)::smallint as back from runs r join fresh f using (run)
-), peer_lists as (
-    select array_agg(client_ip order by peer) as client_ip, array_agg(helo order by peer) as helo,
-        array_agg(tls_server_name order by peer) as tls_server_name, count(tls_server_name) as tls,
-        array_agg(origin_ip order by peer) as origin_ip, count(origin_ip) as origins
-    from peers
-), server_lists as (
-    select array_agg(server_ip order by server) as server_ip, array_agg(server_port order by server) as server_port,
-        array_agg(sensor order by server) as sensor, array_agg(network order by server) as network, count(network) as networks,
-        array_agg(auth order by server) as auth, array_agg(origin_by order by server) as origin_by, count(origin_by) as origins
-    from servers
-),
--- queue IDs, by form and length
-queued as (
-    select n, queue_id, length(queue_id)::smallint as length, case when length(queue_id) > 36 then 4
-            when queue_id ~ '^[0-9A-F]+$' then 1 when queue_id ~ '^[0-9A-Za-z]+$' then 2
-            when queue_id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then 3 else 4 end::smallint as form
-    from mails where queue_id is not null
-), forms as materialized (
-    select form, length, (row_number() over (order by form, length))::smallint as queue,
-        case when form < 3 then left(least, (select count(*)::integer from generate_series(1, f.length) i
-            where left(least, i) = left(greatest, i))) else '' end as prefix
-    from (select form, case when form = 4 then 0::smallint else length end as length, min(queue_id collate "C") as least,
-          max(queue_id collate "C") as greatest from queued group by 1, 2) f
-), named_queues as materialized (
-    select q.n, f.queue, q.form, f.length, f.prefix, q.queue_id, substr(q.queue_id, length(f.prefix) + 1) as rest
-    from queued q join forms f on f.form = q.form and f.length = case when q.form = 4 then 0 else q.length end
-), octets as (
-    select queue, min(form) as form, min(length) as length, min(prefix) as prefix, string_agg(case form
-            when 1 then decode(rest || case when length(rest) %% 2 = 1 then '0' else '' end, 'hex')
-            when 2 then decode(rpad(rest, (length(rest) + 3) / 4 * 4, '/'), 'base64')
-            when 3 then uuid_send(queue_id::uuid) else '' end, '' order by n) as octets
-    from named_queues group by queue
-), queue_lists as (
-    select array_agg(form order by queue) as queue_kind, array_agg(length order by queue) as queue_length,
-        array_agg(prefix order by queue) as queue_prefix, array_agg(octets order by queue) as queue_octets,
-        (select array_agg(queue_id order by n) from named_queues where form = 4) as queue_text from octets
-), linkings as materialized (
-    select row_number() over (order by link)::smallint as i, link from (select distinct link from mails) l
-), mail_lists as (
-    select array_agg(at) as at, max(at) as span, string_agg(case when fresh then '1' else '0' end, '')::varbit as fresh,
-        array_agg(back) filter (where not fresh) as back, array_agg(sender) as sender, array_agg(size) as size,
-        max(size) as largest, array_agg(coalesce(declared, -2147483648)) as declared, array_agg(coalesce(declared, '-9223372036854775808')) as declared_long,
-        min(declared) as least, max(declared) as most,
-        string_agg(chr(48 + queue), '') as queue, array_agg(link) as link, array_agg(mail_from_raw) as mail_from_raw,
-        count(mail_from_raw) as raws, array_agg(envid) as envid, count(envid) as envids
-    from (select m.at, p.fresh, p.back, coalesce(a.i, 0)::smallint as sender, m.size, m.declared, coalesce(q.queue, 0) as queue,
-              l.i as link, m.mail_from_raw, m.envid
-          from mails m join placed p using (n) left join numbered a on a.v = m.mail_from left join named_queues q using (n)
-          join linkings l on l.link is not distinct from m.link order by m.n) o
-)
-insert into %2$s
-select $1, $2, r.rows, $3, r.last_at,
-    case when r.more > 0 then r.heads end, r.rcpt, case when k.kinds > 1 then r.kind end,
-    case when r.raws > 0 then r.rcpt_to_raw end, case when r.orcpts > 0 then r.orcpt end,
-    case when m.span <= 2147483647 then m.at::integer[] end, case when m.span > 2147483647 then m.at end,
-    case when m.back is not null then m.fresh end, m.back, m.sender,
-    case when m.largest <= 2147483647 then m.size::integer[] end, case when m.largest > 2147483647 then m.size end,
-    case when d.narrow then m.declared::integer[] end, case when not d.narrow then m.declared_long end,
-    case when cardinality(l.links) > 1 then m.link end,
-    case when m.raws > 0 then m.mail_from_raw end, case when m.envids > 0 then m.envid end,
-    s.session_id, s.client_port, case when s.origins > 0 then s.origin_port end, s.peer, s.server,
-    p.client_ip, p.helo, case when p.tls > 0 then p.tls_server_name end, case when p.origins > 0 then p.origin_ip end,
-    v.server_ip, v.server_port, v.sensor, case when v.networks > 0 then v.network end, v.auth, case when v.origins > 0 then v.origin_by end,
-    k.mail_no, k.outcome, k.mail_code, k.rcpt_code, k.data_code, k.flags, case when k.lossy > 0 then k.lost_bytes end, l.links,
-    (select array_agg(translate(m.queue, chr(48 + i) || f.all_forms, rpad('1', length(f.all_forms) + 1, '0'))::varbit order by i)
-        from generate_series(1, cardinality(q.queue_kind)) i,
-        (select string_agg(chr(48 + i), '') as all_forms from generate_series(0, cardinality(q.queue_kind)) i) f),
-    q.queue_kind, q.queue_length, q.queue_prefix, q.queue_octets, q.queue_text,
-    (select array_agg(names order by chunk) from joined),
-    (select coalesce(min((i - 1) / 64 + 1) filter (where mixed), 1000000) from numbered where not odd),
-    (select array_agg(v order by i) from numbered where odd)
-from row_lists r, mail_lists m, session_lists s, peer_lists p, server_lists v, kind_lists k, queue_lists q,
-    (select array_agg(link order by i) as links from linkings) l,
-    lateral (select coalesce(m.least > -2147483648 and m.most <= 2147483647, true) as narrow) d
-returning rows$query$, partition, target) into packed using which, number, since, first, before, next, link_ids, link_sensors, link_xids;
+    execute format('with ' || concat_ws(', ', tap25_internal.packing_rows(), tap25_internal.packing_addresses(),
+            tap25_internal.packing_kinds(), tap25_internal.packing_sessions(), tap25_internal.packing_peers(),
+            tap25_internal.packing_queues(), tap25_internal.packing_mails())
+        || ' insert into %2$s' || tap25_internal.packing_block() || ' returning rows', partition, target)
+        into packed using which, number, since, first, before, next, link_ids, link_sensors, link_xids;
     return packed;
 end $function$;
 
@@ -6046,6 +6056,8 @@ begin
     if not exists (select from tap25_internal.days_to_pack('0', '0') d where d.day = which) then
         return null;
     end if;
+    -- Until the transaction ends, nobody can read the view mail.
+    perform set_config('idle_in_transaction_session_timeout', '10s', true);
     begin
         perform set_config('default_toast_compression', 'lz4', true);
     exception when invalid_parameter_value then -- this server has pglz alone
@@ -6073,7 +6085,8 @@ declare
     start     integer := 1;
     packed    bigint := 0;
 begin
-    select array_agg(l.id order by l.id) as ids, array_agg(l.sensor order by l.id) as sensors, array_agg(l.xid order by l.id) as xids into links
+    select array_agg(l.id order by l.id) as ids, array_agg(l.sensor order by l.id) as sensors,
+        array_agg(l.xid order by l.id) as xids into links
     from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null;
     -- After a restore from a dump only the order of the rows shows which link is theirs, and blocks do not have it.
     if links.ids is not null and (select v.xmin <> v.born from tap25_internal.evidence v) then
@@ -6086,33 +6099,26 @@ begin
     if again then
         execute format('select coalesce(max(number), 0) + 1 from tap25_internal.%I', name) into start;
     else
-        execute format('create table tap25_internal.%I (like tap25_internal.blocks including defaults including constraints)
+        execute format('create table tap25_internal.%I
+            (like tap25_internal.blocks including defaults including constraints)
             with (toast_tuple_target = 8160)', name);
         perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
-    -- Where blocks begin is read at once: a cursor would keep the memory of the sort until the last block is packed.
-    execute format('
-        select array_agg(seen_at order by seen_at, row), array_agg(row order by seen_at, row)
-        from (select seen_at, row, block is distinct from lag(block) over w as begins
-              from (select seen_at, row, ((row_number() over w - 1) / $1 << 32) + (sum(more) over w / $2) as block from (
-                  select e.seen_at, e.ctid as row, greatest(0, coalesce(octet_length(mail_from), 0) + coalesce(octet_length(rcpt_to), 0)
-                      + coalesce(octet_length(helo), 0) + coalesce(octet_length(queue_id), 0) + coalesce(octet_length(mail_from_raw), 0)
-                      + coalesce(octet_length(rcpt_to_raw), 0) + coalesce(octet_length(envid), 0) + coalesce(octet_length(orcpt), 0)
-                      + coalesce(octet_length(tls_server_name), 0) - 300) as more
-                  from %s e offset 0) e window w as (order by seen_at, row)) e
-              window w as (order by seen_at, row)) e
-        where begins', partition) into times, rows using most, octets;
+    select s.times, s.rows into times, rows from tap25_internal.block_starts(partition, most, octets) s;
     for n in 1..coalesce(cardinality(times), 0) loop
-        packed := packed + tap25_internal.pack_block(partition, ('tap25_internal.' || quote_ident(name))::regclass, which, start + n - 1, times[n],
-            rows[n], coalesce(times[n + 1], 'infinity'), coalesce(rows[n + 1], '(4294967295,65535)'), links.ids, links.sensors, links.xids);
+        packed := packed + tap25_internal.pack_block(partition, ('tap25_internal.' || quote_ident(name))::regclass,
+            which, start + n - 1, times[n], rows[n], coalesce(times[n + 1], 'infinity'),
+            coalesce(rows[n + 1], '(4294967295,65535)'), links.ids, links.sensors, links.xids);
     end loop;
     if packed = 0 then
-        raise 'the day % has no rows, but % were counted', which, (select sum(d.rows) from tap25_internal.days d where d.day = which);
+        raise 'the day % has no rows, but % were counted', which,
+            (select sum(d.rows) from tap25_internal.days d where d.day = which);
     end if;
     if not again then
         execute format('alter table tap25_internal.%I add primary key (day, number)', name);
     end if;
-    perform tap25_internal.index_blocks(which, ('tap25_internal.' || quote_ident(name))::regclass, start, cardinality(times), packed);
+    perform tap25_internal.index_blocks(which, ('tap25_internal.' || quote_ident(name))::regclass, start,
+        cardinality(times), packed);
     perform tap25_internal.change_to_blocks(which, again, packed);
     return packed;
 end $function$;
@@ -6125,7 +6131,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.packed_about(kind text, value text, co
 AS $function$
 declare
     question text;
-    hash     constant bigint := tap25_internal.print_hash(kind, value);
+    hash     constant bigint := case when kind !~ '_(local|below)$' then tap25_internal.print_hash(kind, value) end;
     network  inet;
     found_   tap25_internal.envelopes[] := '{}';
     of_block tap25_internal.envelopes[];
@@ -6134,13 +6140,15 @@ begin
     if kind in ('client', 'server') then
         network := coalesce(value, substring(condition from '''([^'']*)''::inet'))::inet;
     end if;
-    for p in select d.day, d.blocks from tap25_internal.blocks_with(hash, (since at time zone 'UTC')::date, (before at time zone 'UTC')::date) d
+    for p in select d.day, d.blocks from tap25_internal.blocks_with(hash, (since at time zone 'UTC')::date,
+        (before at time zone 'UTC')::date) d
     loop
         -- Only after a day was found: as_mail locks envelopes, and that lock keeps every day from being dropped.
         question := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
             || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
-        for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u) from tap25_internal.%I b
-            where last_at >= $1 and first_at < $2 and ($3 is null or number = any ($3)) order by number', tap25_internal.blocks_name(p.day))
+        for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u)
+            from tap25_internal.%I b where last_at >= $1 and first_at < $2 and ($3 is null or number = any ($3))
+            order by number', tap25_internal.blocks_name(p.day))
             using since, before, p.blocks, kind, value, network
         loop
             found_ := found_ || of_block;
@@ -6159,7 +6167,64 @@ CREATE OR REPLACE FUNCTION tap25_internal.packed_rows(which date)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE
-RETURN format('(select (p.e).* from tap25_internal.blocks k cross join lateral tap25_internal.unpack(k) p where k.day = %L)'::text, which);
+RETURN format('(select (p.e).* from tap25_internal.blocks k cross join lateral tap25_internal.unpack(k) p
+    where k.day = %L)'::text, which);
+
+CREATE OR REPLACE FUNCTION tap25_internal.packing_addresses()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select $part$
+named as (
+    select v, split_part(v, '@', -1) as domain, v <> lower(v) as mixed,
+        strpos(v, chr(9)) > 0 or strpos(v, chr(10)) > 0 as odd
+    from (select distinct mail_from as v from r where head and mail_from is not null
+          union select distinct rcpt_to from r where rcpt_to is not null) u
+), parted as (
+    select n.*, domain <> '' and length(domain) < length(v) as whole from named n
+), numbered as materialized (
+    select v, mixed, odd, case when whole then domain else '' end as domain,
+        case when whole then left(v, -1 - length(domain)) else v end as local,
+        row_number() over (order by (case when odd then '2' when mixed then '1' else '0' end
+            || case when whole then domain else '' end) collate "C", v collate "C")::integer as i
+    from parted
+), chunks as (
+    select (i - 1) / 64 as chunk, domain, domain || chr(9) || string_agg(local, chr(9) order by i) as names, min(i) as i
+    from numbered where not odd group by 1, mixed, domain
+), joined as (
+    select chunk, string_agg(names, chr(10) order by i) as names from chunks group by chunk
+)$part$ $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.packing_block()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select $part$
+select $1, $2, r.rows, $3, r.last_at,
+    case when r.more > 0 then r.heads end, r.rcpt, case when k.kinds > 1 then r.kind end,
+    case when r.raws > 0 then r.rcpt_to_raw end, case when r.orcpts > 0 then r.orcpt end,
+    case when m.span <= 2147483647 then m.at::integer[] end, case when m.span > 2147483647 then m.at end,
+    case when m.back is not null then m.fresh end, m.back, m.sender,
+    case when m.largest <= 2147483647 then m.size::integer[] end, case when m.largest > 2147483647 then m.size end,
+    case when d.narrow then m.declared::integer[] end, case when not d.narrow then m.declared_long end,
+    case when cardinality(l.links) > 1 then m.link end,
+    case when m.raws > 0 then m.mail_from_raw end, case when m.envids > 0 then m.envid end,
+    s.session_id, s.client_port, case when s.origins > 0 then s.origin_port end, s.peer, s.server,
+    p.client_ip, p.helo, case when p.tls > 0 then p.tls_server_name end, case when p.origins > 0 then p.origin_ip end,
+    v.server_ip, v.server_port, v.sensor, case when v.networks > 0 then v.network end, v.auth,
+    case when v.origins > 0 then v.origin_by end,
+    k.mail_no, k.outcome, k.mail_code, k.rcpt_code, k.data_code, k.flags, case when k.lossy > 0 then k.lost_bytes end,
+    l.links, (select array_agg(translate(m.queue, chr(48 + i) || f.all_forms,
+            rpad('1', length(f.all_forms) + 1, '0'))::varbit order by i)
+        from generate_series(1, cardinality(q.queue_kind)) i,
+        (select string_agg(chr(48 + i), '') as all_forms from generate_series(0, cardinality(q.queue_kind)) i) f),
+    q.queue_kind, q.queue_length, q.queue_prefix, q.queue_octets, q.queue_text,
+    (select array_agg(names order by chunk) from joined),
+    (select coalesce(min((i - 1) / 64 + 1) filter (where mixed), 1000000) from numbered where not odd),
+    (select array_agg(v order by i) from numbered where odd)
+from row_lists r, mail_lists m, session_lists s, peer_lists p, server_lists v, kind_lists k, queue_lists q,
+    (select array_agg(link order by i) as links from linkings) l,
+    lateral (select coalesce(m.least > -2147483648 and m.most <= 2147483647, true) as narrow) d$part$ $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.packing_chain(of_sensor text)
  RETURNS text
@@ -6172,6 +6237,172 @@ AS $function$
     select case when has_function_privilege(session_user, 'tap25_internal.expire_day(date, text)', 'execute') then ''
         when exists (select from tap25_internal.sensors s where s.login = session_user and s.until is null and s.sensor = of_sensor)
         then of_sensor end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.packing_kinds()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select $part$
+kinds as materialized (
+    select row_number() over (order by mail_no, outcome, mail_code, rcpt_code, data_code, flags, lost_bytes)::smallint
+        as kind, k.*
+    from (select distinct mail_no, outcome, mail_code, rcpt_code, data_code, flags, lost_bytes from r) k
+), kind_lists as (
+    select array_agg(mail_no order by kind) as mail_no, array_agg(outcome order by kind) as outcome,
+        array_agg(mail_code order by kind) as mail_code, array_agg(rcpt_code order by kind) as rcpt_code,
+        array_agg(data_code order by kind) as data_code, array_agg(flags order by kind) as flags,
+        array_agg(lost_bytes order by kind) as lost_bytes, count(lost_bytes) as lossy, count(*) as kinds
+    from kinds
+), row_lists as (
+    select count(*)::integer as rows, string_agg(head, '')::varbit as heads, count(*) filter (where head = '0') as more,
+        array_agg(rcpt) as rcpt, array_agg(kind) as kind, array_agg(rcpt_to_raw) as rcpt_to_raw,
+        count(rcpt_to_raw) as raws, array_agg(orcpt) as orcpt, count(orcpt) as orcpts, max(seen_at) as last_at
+    from (select case when r.head then '1' else '0' end as head, coalesce(a.i, 0)::smallint as rcpt, k.kind,
+              r.rcpt_to_raw, r.orcpt, r.seen_at
+          from r join kinds k on k.mail_no = r.mail_no and k.outcome = r.outcome and k.flags = r.flags
+              and coalesce(k.mail_code, -32769) = coalesce(r.mail_code, -32769)
+              and coalesce(k.rcpt_code, -32769) = coalesce(r.rcpt_code, -32769)
+              and coalesce(k.data_code, -32769) = coalesce(r.data_code, -32769)
+              and coalesce(k.lost_bytes, -1) = coalesce(r.lost_bytes, -1)
+          left join numbered a on a.v = r.rcpt_to order by r.n) o
+)$part$ $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.packing_mails()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select $part$
+linkings as materialized (
+    select row_number() over (order by link)::smallint as i, link from (select distinct link from mails) l
+), mail_lists as (
+    select array_agg(at) as at, max(at) as span, string_agg(case when fresh then '1' else '0' end, '')::varbit as fresh,
+        array_agg(back) filter (where not fresh) as back, array_agg(sender) as sender, array_agg(size) as size,
+        max(size) as largest, array_agg(coalesce(declared, -2147483648)) as declared,
+        array_agg(coalesce(declared, '-9223372036854775808')) as declared_long, min(declared) as least,
+        max(declared) as most, string_agg(chr(48 + queue), '') as queue, array_agg(link) as link,
+        array_agg(mail_from_raw) as mail_from_raw, count(mail_from_raw) as raws, array_agg(envid) as envid,
+        count(envid) as envids
+    from (select m.at, p.fresh, p.back, coalesce(a.i, 0)::smallint as sender, m.size, m.declared,
+              coalesce(q.queue, 0) as queue, l.i as link, m.mail_from_raw, m.envid
+          from mails m join placed p using (n) left join numbered a on a.v = m.mail_from
+          left join named_queues q using (n) join linkings l on l.link is not distinct from m.link order by m.n) o
+)$part$ $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.packing_peers()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select $part$
+peer_lists as (
+    select array_agg(client_ip order by peer) as client_ip, array_agg(helo order by peer) as helo,
+        array_agg(tls_server_name order by peer) as tls_server_name, count(tls_server_name) as tls,
+        array_agg(origin_ip order by peer) as origin_ip, count(origin_ip) as origins
+    from peers
+), server_lists as (
+    select array_agg(server_ip order by server) as server_ip, array_agg(server_port order by server) as server_port,
+        array_agg(sensor order by server) as sensor, array_agg(network order by server) as network,
+        count(network) as networks, array_agg(auth order by server) as auth,
+        array_agg(origin_by order by server) as origin_by, count(origin_by) as origins
+    from servers
+)$part$ $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.packing_queues()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select $part$
+queued as (
+    select n, queue_id, length(queue_id)::smallint as length, case when length(queue_id) > 36 then 4
+        when queue_id ~ '^[0-9A-F]+$' then 1 when queue_id ~ '^[0-9A-Za-z]+$' then 2
+        when queue_id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then 3
+        else 4 end::smallint as form
+    from mails where queue_id is not null
+), forms as materialized (
+    select form, length, (row_number() over (order by form, length))::smallint as queue,
+        case when form < 3 then left(least, (select count(*)::integer from generate_series(1, f.length) i
+            where left(least, i) = left(greatest, i))) else '' end as prefix
+    from (select form, case when form = 4 then 0::smallint else length end as length,
+              min(queue_id collate "C") as least, max(queue_id collate "C") as greatest from queued group by 1, 2) f
+), named_queues as materialized (
+    select q.n, f.queue, q.form, f.length, f.prefix, q.queue_id, substr(q.queue_id, length(f.prefix) + 1) as rest
+    from queued q join forms f on f.form = q.form and f.length = case when q.form = 4 then 0 else q.length end
+), octets as (
+    select queue, min(form) as form, min(length) as length, min(prefix) as prefix, string_agg(case form
+            when 1 then decode(rest || case when length(rest) %% 2 = 1 then '0' else '' end, 'hex')
+            when 2 then decode(rpad(rest, (length(rest) + 3) / 4 * 4, '/'), 'base64')
+            when 3 then uuid_send(queue_id::uuid) else '' end, '' order by n) as octets
+    from named_queues group by queue
+), queue_lists as (
+    select array_agg(form order by queue) as queue_kind, array_agg(length order by queue) as queue_length,
+        array_agg(prefix order by queue) as queue_prefix, array_agg(octets order by queue) as queue_octets,
+        (select array_agg(queue_id order by n) from named_queues where form = 4) as queue_text from octets
+)$part$ $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.packing_rows()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select $part$
+entered as materialized (
+    select u.sensor, u.xid, min(u.id) as link from unnest($7, $8, $9) u (id, sensor, xid) group by u.sensor, u.xid
+), r as materialized (
+    select e.*, l.link, (row_number() over w)::integer as n,
+        (row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo,
+            client_ip, client_port, server_ip, server_port, e.sensor, auth, tls_server_name, network, origin_ip,
+            origin_port, origin_by, link)
+        *<> lag(row(seen_at, session_id, mail_from, message_bytes, declared_size, queue_id, mail_from_raw, envid, helo,
+            client_ip, client_port, server_ip, server_port, e.sensor, auth, tls_server_name, network, origin_ip,
+            origin_port, origin_by, link)) over w) is not false as head
+    from %1$s e left join entered l on l.sensor = e.sensor and l.xid = e.xmin
+    where e.seen_at >= $3 and e.seen_at <= $5 and (e.seen_at, e.ctid) >= ($3, $4) and (e.seen_at, e.ctid) < ($5, $6)
+    window w as (order by e.seen_at, e.ctid)
+)$part$ $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.packing_sessions()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select $part$
+peers as materialized (
+    select row_number() over (order by client_ip, helo collate "C", tls_server_name collate "C", origin_ip)::smallint
+        as peer, p.*
+    from (select distinct client_ip, helo, tls_server_name, origin_ip from r where head) p
+), servers as materialized (
+    select row_number() over (order by server_ip, server_port, sensor collate "C", network collate "C", auth,
+        origin_by)::smallint as server, v.*
+    from (select distinct server_ip, server_port, sensor, network, auth, origin_by from r where head) v
+), mails as materialized (
+    select r.n, r.session_id, r.client_port, r.origin_port, p.peer, v.server, r.mail_from, r.queue_id, r.mail_from_raw,
+        r.envid, r.link, (extract(epoch from seen_at - $3) * 1000000)::bigint as at,
+        coalesce(message_bytes, -1) as size, declared_size - coalesce(message_bytes, 0) as declared
+    from r join peers p on p.client_ip = r.client_ip and coalesce(p.helo, '') = coalesce(r.helo, '')
+        and coalesce(p.tls_server_name, '') = coalesce(r.tls_server_name, '') and (p.helo is null) = (r.helo is null)
+        and (p.tls_server_name is null) = (r.tls_server_name is null)
+        and coalesce(p.origin_ip, '::') = coalesce(r.origin_ip, '::')
+        and (p.origin_ip is null) = (r.origin_ip is null)
+    join servers v on v.server_ip = r.server_ip and v.server_port = r.server_port and v.sensor = r.sensor
+        and v.auth = r.auth and coalesce(v.network, '') = coalesce(r.network, '')
+        and (v.network is null) = (r.network is null) and coalesce(v.origin_by, -1) = coalesce(r.origin_by, -1)
+    where head
+), marked as (
+    select n, session_id, client_port, origin_port, peer, server,
+        session_id is distinct from lag(session_id) over w or client_port is distinct from lag(client_port) over w
+        or origin_port is distinct from lag(origin_port) over w or peer is distinct from lag(peer) over w
+        or server is distinct from lag(server) over w as fresh
+    from mails window w as (order by session_id, n)
+), runs as materialized (
+    select m.*, sum(fresh::integer) over (order by session_id, n) as run from marked m
+), fresh as materialized (
+    select run, row_number() over (order by n)::integer as i, session_id, client_port, origin_port, peer, server
+    from runs where fresh
+), session_lists as (
+    select array_agg(session_id) as session_id, array_agg(client_port) as client_port,
+        array_agg(origin_port) as origin_port, count(origin_port) as origins, array_agg(peer) as peer,
+        array_agg(server) as server
+    from (select * from fresh order by i) f
+), placed as (
+    select r.n, r.fresh, (max(f.i) over (order by r.n) - f.i)::smallint as back from runs r join fresh f using (run)
+)$part$ $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.parse_target(subject text, OUT mailbox text, OUT domain text, OUT network inet, OUT seen_in text)
  RETURNS record
@@ -6215,7 +6446,8 @@ CREATE OR REPLACE FUNCTION tap25_internal.partitions()
 AS $function$
     select to_date(right(c.relname, 8), 'YYYYMMDD'), sum(tap25_internal.size_of(c.oid))::bigint
     from pg_inherits i join pg_class c on c.oid = i.inhrelid
-    where i.inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass) and c.relname ~ '^(envelopes|blocks)_[0-9]{8}$'
+    where i.inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass)
+        and c.relname ~ '^(envelopes|blocks)_[0-9]{8}$'
     group by 1
 $function$;
 
@@ -6240,8 +6472,10 @@ begin
     if not tap25_internal.make_arrivals() then -- checks that the session has not put tables of its own in their place
         return;
     end if;
-    execute format('insert into tap25_internal.envelopes (%1$s, entered) select %1$s, xmin from pg_temp.arrivals', columns);
-    execute format('insert into tap25_internal.misdated (%1$s, reason, entered) select %1$s, reason, xmin from pg_temp.arrivals_aside', columns);
+    execute format('insert into tap25_internal.envelopes (%1$s, entered) select %1$s, xmin from pg_temp.arrivals',
+        columns);
+    execute format('insert into tap25_internal.misdated (%1$s, reason, entered) select %1$s, reason, xmin
+        from pg_temp.arrivals_aside', columns);
     truncate pg_temp.arrivals, pg_temp.arrivals_aside;
 end $function$;
 
@@ -6253,7 +6487,8 @@ CREATE OR REPLACE FUNCTION tap25_internal.positions_of(list smallint[], wanted i
 AS $function$
 begin
     if cardinality(wanted) < 20 then
-        return array(select p from unnest(wanted) w cross join lateral unnest(array_positions(list, w::smallint)) p order by p);
+        return array(select p from unnest(wanted) w cross join lateral unnest(array_positions(list, w::smallint)) p
+            order by p);
     end if;
     return array(select l.i from unnest(list) with ordinality l (v, i) join unnest(wanted) w on w = l.v order by l.i);
 end $function$;
@@ -6392,7 +6627,8 @@ CREATE OR REPLACE FUNCTION tap25_internal.region_failure(state text, message tex
 AS $function$
     select case
         when state = '08001' and detail ~ 'timeout expired' then 'no connection in time'
-        when state = '08001' and detail ~ 'authentication failed|no pg_hba.conf entry|no password supplied|permission denied|is not permitted to log in'
+        when state = '08001' and detail ~ 'authentication failed|no pg_hba.conf entry|no password supplied'
+            '|permission denied|is not permitted to log in'
             then 'no connection: it refuses this login'
         when state = '08001' and detail ~ 'certificate|SSL' then 'no connection: no TLS as it was asked for'
         when state = '08001' then 'no connection'
@@ -6400,8 +6636,10 @@ AS $function$
         when state = '57014' then 'not in time'
         when state = '42501' then case
             when message ~ '^the case is not open' then 'the case is not open there: open_case_national opens it'
-            when message ~ '^no warrant that is valid now names this target' then 'no warrant that is valid there names this target'
-            when message ~ '^no warrant that is valid now opens mail of this period' then 'no warrant that is valid there opens mail of this period'
+            when message ~ '^no warrant that is valid now names this target'
+                then 'no warrant that is valid there names this target'
+            when message ~ '^no warrant that is valid now opens mail of this period'
+                then 'no warrant that is valid there opens mail of this period'
             when message ~ '^a warrant of this case has ended' then 'a warrant has ended meanwhile'
             else 'this login may not ask there' end
         when state = '55000' and message ~ '^the answer has changed' then 'the answer changed meanwhile: ask again'
@@ -6425,11 +6663,13 @@ declare
 begin
     perform tap25_internal.check_snapshot();
     lock table tap25.holds in exclusive mode; -- nobody adds to held meanwhile
-    ended := (select array_agg(id order by id) from tap25.holds where released_at is null and (dropped_at is not null or until <= now()));
+    ended := (select array_agg(id order by id) from tap25.holds where released_at is null
+        and (dropped_at is not null or until <= now()));
     if ended is null then
         return;
     end if;
-    for gone in select (h.seen_at at time zone 'UTC')::date as d, h.hold_ids as ids, count(*) as n, sum(pg_column_size(h.*)) as size
+    for gone in select (h.seen_at at time zone 'UTC')::date as d, h.hold_ids as ids, count(*) as n,
+        sum(pg_column_size(h.*)) as size
         from tap25_internal.held h where h.hold_ids <@ ended group by 1, 2 order by 1, 2
     loop
         day := gone.d;
@@ -6440,7 +6680,8 @@ begin
         return next;
     end loop;
     delete from tap25_internal.held h where h.hold_ids <@ ended;
-    update tap25_internal.held h set hold_ids = array(select x from unnest(h.hold_ids) x where x <> all (ended) order by 1) where h.hold_ids && ended;
+    update tap25_internal.held h set hold_ids = array(select x from unnest(h.hold_ids) x
+        where x <> all (ended) order by 1) where h.hold_ids && ended;
     update tap25.holds set released_at = now() where id = any (ended);
 end $function$;
 
@@ -6455,7 +6696,8 @@ AS $function$
 begin
     lock table tap25.holds in exclusive mode;
     return query execute tap25_internal.leaves_query('held', 't.hold_ids <@ $1')
-        using (select array_agg(h.id) from tap25.holds h where h.released_at is null and (h.dropped_at is not null or h.until <= now()));
+        using (select array_agg(h.id) from tap25.holds h where h.released_at is null
+            and (h.dropped_at is not null or h.until <= now()));
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.row_columns(prefix text)
@@ -6498,9 +6740,11 @@ declare
 begin
     perform tap25_internal.bound_waits();
     lock table tap25_internal.making_partitions in exclusive mode;
-    update tap25_internal.expected_volume v set rows_a_day = set_volume.rows_a_day, bits = width, set_at = now(), set_by = session_user;
+    update tap25_internal.expected_volume v set rows_a_day = set_volume.rows_a_day, bits = width, set_at = now(),
+        set_by = session_user;
     foreach d in array array(select p.day from tap25_internal.partitions() p
-        where p.day > (now() at time zone 'UTC')::date and not exists (select from tap25_internal.days d where d.day = p.day and d.rows > 0) order by p.day)
+        where p.day > (now() at time zone 'UTC')::date and not exists (select from tap25_internal.days d
+            where d.day = p.day and d.rows > 0) order by p.day)
     loop
         perform tap25_internal.index_day(d);
     end loop;
@@ -6518,10 +6762,12 @@ declare
     none constant text := 'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false';
     arms text := coalesce((select string_agg(format('select u.seen_at, u.e from (
             select f.seen_at, f.e from tap25_internal.day_rows(%L) f, (values (1)) o
-            union all %s) u where u.seen_at >= %L and u.seen_at < %L', d.day, none, d.day || ' 00:00:00+00', (d.day + 1) || ' 00:00:00+00'),
+            union all %s) u where u.seen_at >= %L and u.seen_at < %L',
+            d.day, none, d.day || ' 00:00:00+00', (d.day + 1) || ' 00:00:00+00'),
         ' union all ' order by d.day) from (select distinct day from tap25_internal.packs) d), none);
     columns text := (select string_agg(format('(p.e).%I', attname), ', ' order by attnum) from pg_attribute
-        where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped and attname <> 'seen_at');
+        where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped
+            and attname <> 'seen_at');
 begin
     execute 'create or replace view tap25_internal.mail_packed as '
         || tap25_internal.as_mail('select p.seen_at, ' || columns || ' from (' || arms || ') p');
@@ -6540,7 +6786,8 @@ declare
 begin
     if tap25_internal.is_distributed() then
         begin
-            execute 'select citus_total_relation_size(logicalrelid) from pg_dist_partition where logicalrelid = $1' into bytes using which;
+            execute 'select citus_total_relation_size(logicalrelid) from pg_dist_partition where logicalrelid = $1'
+                into bytes using which;
         exception when internal_error then -- another session has dropped the table
         end;
     end if;
@@ -6559,8 +6806,8 @@ declare
     bytes bigint;
 begin
     if tap25_internal.is_distributed() then
-        execute 'select citus_total_relation_size(logicalrelid) - citus_table_size(logicalrelid) from pg_dist_partition where logicalrelid = $1'
-            into bytes using which;
+        execute 'select citus_total_relation_size(logicalrelid) - citus_table_size(logicalrelid) from pg_dist_partition
+            where logicalrelid = $1' into bytes using which;
     end if;
     return coalesce(bytes, pg_indexes_size(which));
 end $function$;
@@ -6571,8 +6818,10 @@ CREATE OR REPLACE FUNCTION tap25_internal.skip_statistics(target regclass)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    execute (select format('alter table %s ', target) || string_agg(format('alter column %I set statistics 0', attname), ', ')
-        from pg_attribute where attrelid = target and attnum > 0 and attname <> all ('{day,number,rows,first_at,last_at}'));
+    execute (select format('alter table %s ', target)
+            || string_agg(format('alter column %I set statistics 0', attname), ', ')
+        from pg_attribute where attrelid = target and attnum > 0
+            and attname <> all ('{day,number,rows,first_at,last_at}'));
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.span(length interval)
@@ -6737,7 +6986,8 @@ declare
     m               integer;
 begin
     if kind is not null then
-        positions := tap25_internal.block_rows(heads, rcpt, sender, fresh, b.back, b.peer, b.server, client_ip, origin_ip, server_ip, addresses_,
+        positions := tap25_internal.block_rows(heads, rcpt, sender, fresh, b.back, b.peer, b.server, client_ip,
+            origin_ip, server_ip, addresses_,
             b.mixed, b.odd_addresses, kind, value, network);
         if cardinality(positions) = 0 then
             return;
@@ -6753,28 +7003,40 @@ begin
         end if;
     end if;
     addresses := tap25_internal.block_addresses(addresses_, b.odd_addresses, numbers);
-    queues := tap25_internal.block_queues(b.queue_mails, b.queue_kind, b.queue_length, b.queue_prefix, b.queue_octets, b.queue_text, mails);
+    queues := tap25_internal.block_queues(b.queue_mails, b.queue_kind, b.queue_length, b.queue_prefix, b.queue_octets,
+        b.queue_text, mails);
     return query
     select m.i, a.links[coalesce(a.link[m.i], 1)], row(
-        b.first_at + coalesce(a.at[m.i], a.at_long[m.i]) * interval '1 microsecond', a.session_id[s.i], z.size, z.declared,
-        a.lost_bytes[k.i], a.mail_no[k.i], a.client_port[s.i], a.server_port[v.i], a.outcome[k.i], a.mail_code[k.i], a.rcpt_code[k.i],
+        b.first_at + coalesce(a.at[m.i], a.at_long[m.i]) * interval '1 microsecond', a.session_id[s.i], z.size,
+            z.declared,
+        a.lost_bytes[k.i], a.mail_no[k.i], a.client_port[s.i], a.server_port[v.i], a.outcome[k.i], a.mail_code[k.i],
+            a.rcpt_code[k.i],
         a.data_code[k.i], a.flags[k.i], a.auth[v.i], client_ip[p.i], server_ip[v.i], sensor[v.i],
-        addresses[case when numbers is null then a.sender[m.i] else array_position(numbers, a.sender[m.i]::integer) end],
+        addresses[case when numbers is null then a.sender[m.i] else array_position(numbers,
+            a.sender[m.i]::integer) end],
         addresses[case when numbers is null then a.rcpt[r.i] else array_position(numbers, a.rcpt[r.i]::integer) end],
-        helo[p.i], queues[case when mails is null then m.i else array_position(mails, m.i) end], mail_from_raw[m.i], rcpt_to_raw[r.i],
-        envid[m.i], orcpt[r.i], tls_server_name[p.i], origin_ip[p.i], network_[v.i], a.origin_port[s.i], a.origin_by[v.i])::tap25_internal.envelopes
+        helo[p.i], queues[case when mails is null then m.i else array_position(mails, m.i) end], mail_from_raw[m.i],
+            rcpt_to_raw[r.i],
+        envid[m.i], orcpt[r.i], tls_server_name[p.i], origin_ip[p.i], network_[v.i], a.origin_port[s.i],
+            a.origin_by[v.i])::tap25_internal.envelopes
     -- Concatenation with an empty array decompresses an array once. Otherwise each element that is taken would do so.
-    from (select rcpt || '{}' as rcpt, sender || '{}' as sender, b.kind || '{}' as kind, b.at || '{}' as at, b.at_long || '{}' as at_long,
+    from (select rcpt || '{}' as rcpt, sender || '{}' as sender, b.kind || '{}' as kind, b.at || '{}' as at, b.at_long
+        || '{}' as at_long,
             b.back || '{}' as back, b.size || '{}' as size, b.size_long || '{}' as size_long,
-            b.declared || '{}' as declared, b.declared_long || '{}' as declared_long, b.link || '{}' as link, b.session_id || '{}' as session_id,
-            b.client_port || '{}' as client_port, b.origin_port || '{}' as origin_port, b.peer || '{}' as peer, b.server || '{}' as server,
-            b.server_port || '{}' as server_port, b.auth || '{}' as auth, b.origin_by || '{}' as origin_by, b.mail_no || '{}' as mail_no,
-            b.outcome || '{}' as outcome, b.mail_code || '{}' as mail_code, b.rcpt_code || '{}' as rcpt_code, b.data_code || '{}' as data_code,
+            b.declared || '{}' as declared, b.declared_long || '{}' as declared_long, b.link || '{}' as link,
+                b.session_id || '{}' as session_id,
+            b.client_port || '{}' as client_port, b.origin_port || '{}' as origin_port, b.peer || '{}' as peer, b.server
+                || '{}' as server,
+            b.server_port || '{}' as server_port, b.auth || '{}' as auth, b.origin_by || '{}' as origin_by, b.mail_no
+                || '{}' as mail_no,
+            b.outcome || '{}' as outcome, b.mail_code || '{}' as mail_code, b.rcpt_code || '{}' as rcpt_code,
+                b.data_code || '{}' as data_code,
             b.flags || '{}' as flags, b.lost_bytes || '{}' as lost_bytes, b.links || '{}' as links offset 0) a
     cross join lateral unnest(coalesce(positions, array(select generate_series(1, b.rows)))) r (i)
     cross join lateral (select coalesce(bit_count(substring(heads for r.i))::integer, r.i) as i offset 0) m
     cross join lateral (select bit_count(substring(fresh for m.i))::integer as top offset 0) f
-    cross join lateral (select case when f.top is null then m.i when get_bit(fresh, m.i - 1) = 1 then f.top else f.top - a.back[m.i - f.top] end as i offset 0) s
+    cross join lateral (select case when f.top is null then m.i when get_bit(fresh, m.i - 1) = 1 then f.top
+        else f.top - a.back[m.i - f.top] end as i offset 0) s
     cross join lateral (select a.peer[s.i] as i offset 0) p
     cross join lateral (select a.server[s.i] as i offset 0) v
     cross join lateral (select coalesce(a.kind[r.i], 1) as i offset 0) k
@@ -6793,14 +7055,21 @@ declare
     most    constant bigint := 5000000;
     now_    constant text   := statement_timestamp()::text;
     before  constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
-    already constant bigint := case when before[1] = now_ then before[2]::bigint end; -- null: this is the first day
-    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0);
+    same    constant boolean := before[1] is not distinct from now_; -- not the first day of the statement
+    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0)
+        + case when same then before[2]::bigint else 0 end;
 begin
-    if already + rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
-        raise 'this statement would unpack more than % rows of packed days', most using errcode = 'program_limit_exceeded',
-            hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time. SET tap25.unpack = ''all'' allows it.';
+    if same and which::text = any (string_to_array(before[3], ' ')) then
+        return true; -- a statement may read a day several times, as mail_between does
     end if;
-    perform set_config('tap25.unpacked', now_ || '|' || coalesce(already, 0) + rows, true);
+    if same and rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
+        raise 'this statement would unpack more than % rows of packed days', most
+            using errcode = 'program_limit_exceeded',
+            hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time. '
+                || 'SET tap25.unpack = ''all'' allows it.';
+    end if;
+    perform set_config('tap25.unpacked', concat_ws('|', now_, rows, case when same then before[3] || ' ' else '' end
+        || which), true);
     return true;
 end $function$;
 
@@ -7488,6 +7757,7 @@ COMMENT ON TABLE tap25_internal.warrants IS 'The warrants as they were applied f
 COMMENT ON COLUMN tap25_internal.warrants.valid_until IS 'From this time on the warrant opens nothing, as it was applied for. An event may have ended it earlier.';
 COMMENT ON SEQUENCE tap25_internal.warrants_id_seq IS 'Gives warrants.id.';
 COMMENT ON FUNCTION tap25_internal.add_links(text,bytea,bigint[],text[],date[],date[],bytea[],bytea[]) IS 'Adds links to a chain. For sensors, under their own name, and for who may drop days.';
+COMMENT ON FUNCTION tap25_internal.address_is(text,text,text) IS 'Returns whether an address is what a question of a kind is about.';
 COMMENT ON FUNCTION tap25_internal.answered(bigint) IS 'Returns the question that ask_case has recorded under a number, for who has asked it, within 15 minutes; fails if there is none, or one of its warrants has ended.';
 COMMENT ON FUNCTION tap25_internal.as_mail(text) IS 'Returns the query that shows rows of envelopes, which another query gives, as mail does.';
 COMMENT ON FUNCTION tap25_internal.ask_regions(text,text,boolean,name,interval) IS 'Has each region run one or two queries, as a login, in a transaction each, at once, and returns what they gave, or why not. It ends within the patience, if that is 3 s for each region.';
@@ -7501,6 +7771,7 @@ COMMENT ON FUNCTION tap25_internal.block_addresses(text[],text[],integer[]) IS '
 COMMENT ON FUNCTION tap25_internal.block_numbers(text,text,text[],integer,text[]) IS 'Returns the numbers of the addresses of a block that a question is about.';
 COMMENT ON FUNCTION tap25_internal.block_queues(bit varying[],smallint[],smallint[],text[],bytea[],text[],integer[]) IS 'Returns the queue IDs of some mails of a block, or of all.';
 COMMENT ON FUNCTION tap25_internal.block_rows(bit varying,smallint[],smallint[],bit varying,smallint[],smallint[],smallint[],inet[],inet[],inet[],text[],integer,text[],text,text,inet) IS 'Returns the positions of the rows of a block that a question may be about.';
+COMMENT ON FUNCTION tap25_internal.block_starts(regclass,integer,integer) IS 'Returns where the blocks of a day begin: times, and places of rows.';
 COMMENT ON FUNCTION tap25_internal.block_times(integer[],bigint[]) IS 'Returns the times of the mails of a block.';
 COMMENT ON FUNCTION tap25_internal.blocks_name(date) IS 'Returns the name of the partition of a packed day.';
 COMMENT ON FUNCTION tap25_internal.blocks_with(bigint,date,date) IS 'Returns the packed days that may have a value, by its hash, and which blocks do; without a hash all days.';
@@ -7602,6 +7873,7 @@ COMMENT ON FUNCTION tap25_internal.mail_about(text,text,text,timestamp with time
 COMMENT ON FUNCTION tap25_internal.mail_concerning(text,text,inet,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a mailbox, domain or network (the others are null) in a time range.';
 COMMENT ON FUNCTION tap25_internal.mail_of_party(text,boolean,timestamp with time zone,timestamp with time zone) IS 'Returns the rows of mail from a party, or else to it: a mailbox, a domain, or with a dot before it a domain and its subdomains.';
 COMMENT ON FUNCTION tap25_internal.mail_of_regions(text,text,boolean,name,interval,integer) IS 'Returns the rows that regions give, and a line for each region.';
+COMMENT ON FUNCTION tap25_internal.mail_read(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the mail of a local part or of the domains below one, which no index finds: reads all of a time.';
 COMMENT ON FUNCTION tap25_internal.make_arrivals() IS 'In a distributed database, makes the temporary tables that a load copies its rows to, and returns true. For sensors.';
 COMMENT ON FUNCTION tap25_internal.make_partition(date) IS 'Makes the partition of a day.';
 COMMENT ON FUNCTION tap25_internal.make_partitions(date[]) IS 'Makes the partitions of these days, if they are missing and may be made. For sensors.';
@@ -7624,7 +7896,15 @@ COMMENT ON FUNCTION tap25_internal.pack_day(date) IS 'Packs a day that is over; 
 COMMENT ON FUNCTION tap25_internal.pack_rows(date,integer,integer) IS 'Packs a day in blocks of up to a number of rows, and of octets beyond 300 a row; returns how many rows.';
 COMMENT ON FUNCTION tap25_internal.packed_about(text,text,text,timestamp with time zone,timestamp with time zone) IS 'The part of mail_about that asks packed days.';
 COMMENT ON FUNCTION tap25_internal.packed_rows(date) IS 'Returns the query of the rows of a packed day.';
+COMMENT ON FUNCTION tap25_internal.packing_addresses() IS 'Part of the statement of pack_block: the addresses.';
+COMMENT ON FUNCTION tap25_internal.packing_block() IS 'Part of the statement of pack_block: the columns of the block.';
 COMMENT ON FUNCTION tap25_internal.packing_chain(text) IS 'The chain that signs what this login packs of a sensor''s coverage; null: it may not.';
+COMMENT ON FUNCTION tap25_internal.packing_kinds() IS 'Part of the statement of pack_block: what each row has.';
+COMMENT ON FUNCTION tap25_internal.packing_mails() IS 'Part of the statement of pack_block: what each mail has.';
+COMMENT ON FUNCTION tap25_internal.packing_peers() IS 'Part of the statement of pack_block: peers and servers.';
+COMMENT ON FUNCTION tap25_internal.packing_queues() IS 'Part of the statement of pack_block: the queue IDs.';
+COMMENT ON FUNCTION tap25_internal.packing_rows() IS 'Part of the statement of pack_block: the rows.';
+COMMENT ON FUNCTION tap25_internal.packing_sessions() IS 'Part of the statement of pack_block: mails and sessions.';
 COMMENT ON FUNCTION tap25_internal.parse_target(text) IS 'Reads what target_text writes, and checks it.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';

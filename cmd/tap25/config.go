@@ -40,9 +40,12 @@ func setFlag(f *pflag.Flag, values []string) error {
 		err = f.Value.Set(values[0])
 	}
 	if err != nil {
-		err = explainValue(f, strings.Join(values, ", "), err)
+		return explainValue(f, strings.Join(values, ", "), err)
 	}
-	return err
+	if isEmpty(f) && len(values) > 0 {
+		return errors.New("is empty: give it a value, or leave it out")
+	}
+	return nil
 }
 
 // readConfig sets the flags that neither the command line nor the environment sets, from the file at path. Its errors

@@ -22,6 +22,10 @@ func TestRegions_AreAddedListedAndRemoved(t *testing.T) {
 	if got := asked(t, "db", "regions", "ls"); got != "REGION  ANSWER  SERVER\n" {
 		t.Errorf("before it, there is\n%s", got)
 	}
+	if _, diag := command(t, statusFailed, "db", "regions", "add", "a b", "--url", "postgres:///x?host=/y"); !strings.
+		Contains(diag, `"a b" is no name of a region`) {
+		t.Errorf("a name that is none: %s", diag)
+	}
 	asked(t, "db", "regions", "add", "here", "--url", "postgres:///postgres?host="+host)
 	asked(t, "db", "regions", "add", "north", "--url", "postgres://"+user+"@/postgres?host=/nowhere")
 	if got := asked(t, question...); got != "here|whole|0 rows\nnorth|no answer|no connection\n" &&

@@ -62,6 +62,30 @@ func TestPsql_EachRoleFindsWhatIsMeantForIt(t *testing.T) {
 	}
 }
 
+// TestCommands_SayWhoMay runs commands as logins that may not: each is told who may, and is shown no figures.
+func TestCommands_SayWhoMay(t *testing.T) {
+	conn, c := server(t)
+	host, _, _ := strings.Cut(strings.TrimPrefix(c.DSN(), "host="), " ")
+	for user, role := range map[string]string{"paula": "tap25_auditor", "adam": "tap25_admin"} {
+		mayLogIn(t, conn, user, "trust", "in role "+role)
+	}
+	for _, tc := range []struct{ user, command, may string }{
+		{"paula", "db pack", "sensors (tap25_sensor) pack days"},
+		{"paula", "db expire --retention 2y", "administrators (tap25_admin) drop days"},
+		{"paula", "import .", "a sensor's login (tap25_sensor)"},
+		{"paula", "hold ls", "administrators keep holds"},
+		{"adam", "verify", "only the owner of the database may"},
+		{"adam", "db regions ls", "only the owner of the database may"},
+		{"adam", "db expire", "the database stores no retention"},
+	} {
+		args := append(strings.Fields(tc.command), "--db", "host="+host+" user="+tc.user+" dbname=postgres")
+		out, diag := command(t, statusFailed, args...)
+		if out != "" || !strings.Contains(diag, tc.may) {
+			t.Errorf("%s: %s: %q and %q, want %q", tc.user, tc.command, out, diag, tc.may)
+		}
+	}
+}
+
 // doctorOnDatabase returns what doctor finds of a database.
 func doctorOnDatabase(t *testing.T, dsn string) (schemas, logins doctor.Check) {
 	t.Helper()
@@ -88,8 +112,10 @@ func TestMigrate_ChoosesTheWidthOfIndexes(t *testing.T) {
 		if out := asked(t, args...); !strings.HasSuffix(out, c.says) {
 			t.Errorf("migrate says %q, want %q at its end", out, c.says)
 		}
-		if out := asked(t, "db", "status", "--db", dsn); !strings.Contains(out, c.shows) {
-			t.Errorf("status lacks %q: %s", c.shows, out)
+		for _, shows := range []string{c.shows, ", - a row)", "0 days with 0 rows, - bytes a row; - a row in other"} {
+			if out := asked(t, "db", "status", "--db", dsn); !strings.Contains(out, shows) {
+				t.Errorf("status lacks %q: %s", shows, out)
+			}
 		}
 	}
 	if status := run(t.Context(), []string{"db", "migrate", "--db", dsn, "--rows-a-day", "0"}, nil, io.Discard,

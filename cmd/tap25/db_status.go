@@ -117,13 +117,14 @@ func writeStatus(out io.Writer, s *store.Status, around *statusAround) error {
 	n := numeral.Grouped
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%s\nrows\t%s\nbytes\t%s (%s, %s a row)\n", s.Server, s.Version,
-		n(s.Partitions), n(s.Rows), n(s.Bytes), report.Bytes(s.Bytes), n(s.BytesPerRow))
+		n(s.Partitions), n(s.Rows), n(s.Bytes), report.Bytes(s.Bytes), perRow(s.BytesPerRow, s.Rows))
 	if s.Servers > 0 {
 		fmt.Fprintf(w, "distributed\tover %d servers; days are not packed\ngrowth\t%s rows a day, %s\n", s.Servers,
 			n(s.RowsADay), report.Bytes(s.Growth))
 	} else {
-		fmt.Fprintf(w, "packed\t%s days with %s rows, %s bytes a row; %s a row in other days\n", n(s.PackedDays),
-			n(s.PackedRows), n(s.PackedBytesPerRow), n(s.HotBytesPerRow))
+		fmt.Fprintf(w, "packed\t%s with %s, %s bytes a row; %s a row in other days\n", numeral.Count(s.PackedDays, "day"),
+			numeral.Count(s.PackedRows, "row"), perRow(s.PackedBytesPerRow, s.PackedRows),
+			perRow(s.HotBytesPerRow, s.Rows-s.PackedRows))
 		fmt.Fprintf(w, "growth\t%s rows a day, %s, and %s until they are packed\n", n(s.RowsADay),
 			report.Bytes(s.Growth), report.Bytes(s.HotGrowth))
 	}
@@ -147,6 +148,14 @@ func writeStatus(out io.Writer, s *store.Status, around *statusAround) error {
 		fmt.Fprintf(w, "warning\t%s\n", s.Warning)
 	}
 	return w.Flush()
+}
+
+// perRow writes how many octets each of some rows takes, and "-" if there are none: what there is then is no row's.
+func perRow(octets, rows int64) string {
+	if rows == 0 {
+		return "-"
+	}
+	return numeral.Grouped(octets)
 }
 
 // writeSpools writes what waits in spools.

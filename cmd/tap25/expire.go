@@ -77,7 +77,9 @@ func dbExpire() *cobra.Command {
 // expireNow drops and finishes days, and prints which.
 func expireNow(ctx context.Context, db *store.DB, cfg store.ExpireConfig, out, diag io.Writer) error {
 	report, err := db.Expire(ctx, cfg)
-	printExpired(out, report, cfg.DryRun)
+	if err == nil || len(report.Dropped)+len(report.Ended)+len(report.Busy) > 0 {
+		printExpired(out, report, cfg.DryRun)
+	}
 	if err != nil || cfg.DryRun {
 		return err
 	}
@@ -107,8 +109,8 @@ func printExpired(w io.Writer, expired store.ExpireReport, dry bool) {
 	}
 	var rows, bytes int64
 	for _, d := range expired.Dropped {
-		fmt.Fprintf(w, "%s %s %s: %s rows, %s", did, d.Kind, d.Day.Format(time.DateOnly), numeral.Grouped(d.Rows),
-			report.Bytes(d.Bytes))
+		fmt.Fprintf(w, "%s %s %s: %s, %s", did, d.Kind, d.Day.Format(time.DateOnly),
+			numeral.Count(d.Rows, "row"), report.Bytes(d.Bytes))
 		if d.Kept > 0 {
 			fmt.Fprintf(w, ", %s of them held", numeral.Grouped(d.Kept))
 		}
@@ -121,6 +123,6 @@ func printExpired(w io.Writer, expired store.ExpireReport, dry bool) {
 	for _, d := range expired.Busy {
 		fmt.Fprintf(w, "skipped %s: run expire again later\n", d)
 	}
-	fmt.Fprintf(w, "%s %s rows, %s; days from %s on stay\n", did, numeral.Grouped(rows), report.Bytes(bytes),
+	fmt.Fprintf(w, "%s %s, %s; days from %s on stay\n", did, numeral.Count(rows, "row"), report.Bytes(bytes),
 		expired.Cutoff.Format(time.DateOnly))
 }

@@ -82,7 +82,7 @@ func (e *exportSettings) run(cmd *cobra.Command) (err error) {
 	}
 	w := cmd.OutOrStdout()
 	s := archive.Settings{Dir: e.out, Form: e.form, Key: key, Version: version(), Wrote: func(f archive.File) {
-		fmt.Fprintf(w, "%s: %s rows, %s\n", f.Name, numeral.Grouped(f.Rows), report.Bytes(f.Bytes))
+		fmt.Fprintf(w, "%s: %s, %s\n", f.Name, numeral.Count(f.Rows, "row"), report.Bytes(f.Bytes))
 		if strings.Contains(f.Name, time.Now().UTC().Format(time.DateOnly)) {
 			fmt.Fprintln(cmd.ErrOrStderr(), "tap25: warning: today is not over: its file has the rows that were "+
 				"loaded by now")
@@ -92,7 +92,7 @@ func (e *exportSettings) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%s rows in %s\nsigned with the key %s\n%s\n", numeral.Grouped(m.Rows), e.out, key.Fingerprint(),
+	fmt.Fprintf(w, "%s in %s\nsigned with the key %s\n%s\n", numeral.Count(m.Rows, "row"), e.out, key.Fingerprint(),
 		m.Completeness.Sentence)
 	return nil
 }

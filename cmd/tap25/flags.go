@@ -13,11 +13,31 @@ import (
 	"tap25/store/stream"
 )
 
-// fromEnvironment sets the flags that the command line does not set, from variables TAP25_NAME.
+// refuseEmpty is the error of a flag that was given without a value, as by --scope "$SCOPE" if SCOPE is not set: with the
+// default in its place more would be recorded, exported or opened than was meant.
+func refuseEmpty(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if isEmpty(f) && err == nil {
+			err = &usageError{fmt.Errorf("--%s is empty: give it a value, or leave it out", f.Name)}
+		}
+	})
+	return err
+}
+
+// isEmpty reports whether the value of a flag is no text, or a list without one.
+func isEmpty(f *pflag.Flag) bool {
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		return strings.Join(list.GetSlice(), "") == ""
+	}
+	return f.Value.String() == ""
+}
+
+// fromEnvironment sets the flags that the command line does not set, from variables TAP25_NAME. An empty one counts as
+// not set: the configuration file then decides.
 func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := variableOf(f.Name)
-		if value, ok := os.LookupEnv(name); ok && !f.Changed && err == nil && f.Name != "help" {
+		if value, ok := os.LookupEnv(name); ok && value != "" && !f.Changed && err == nil && f.Name != "help" {
 			if setErr := flags.Set(f.Name, value); setErr != nil {
 				err = &usageError{fmt.Errorf("environment variable %s: %w", name, explainValue(f, value, setErr))}
 			}

@@ -51,6 +51,10 @@ func failOver(t *testing.T, p *patroni, kills int) {
 		leader := p.leader()
 		if kill%4 < 2 && !(p.sync && kill%2 == 1) { // no COMMIT is answered where a synchronous standby gets nothing
 			leader.holdBack()
+			if !p.sync {
+				live.awaitMore(t)
+				bare.awaitMore(t)
+			}
 			<-time.After(300*time.Millisecond + rand.N(time.Second))
 		}
 		if kill%2 == 1 {
@@ -118,6 +122,13 @@ func newLive(t *testing.T, sensor, dsn string, keep time.Duration) *liveRows {
 		}
 	})
 	return l
+}
+
+// awaitMore waits until more rows are committed.
+func (l *liveRows) awaitMore(t *testing.T) {
+	t.Helper()
+	before := l.s.Stats().Loader.Added
+	awaitFor(t, time.Minute, "a load", func() bool { return l.s.Stats().Loader.Added > before })
 }
 
 // countOf counts the rows of a sensor, and how many of them are different, by a column.

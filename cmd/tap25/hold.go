@@ -47,10 +47,25 @@ func withDatabase(cmd *cobra.Command, dsn string, do func(context.Context, *data
 		fmt.Fprintln(cmd.ErrOrStderr(), "tap25: warning:", w)
 	}
 	if store.LacksRight(err) {
-		return errors.New("this login may not do that: administrators keep holds and apply for warrants (tap25_admin), " +
-			"approvers approve them (tap25_approver), auditors ask in 'tap25 db psql', where my_cases lists their cases")
+		return errors.New("this login may not do that: " + whoMay(cmd))
 	}
 	return err
+}
+
+// whoMay says who may run a command on a database.
+func whoMay(cmd *cobra.Command) string {
+	switch cmd.CommandPath() {
+	case "tap25 db pack":
+		return "the owner of the database, administrators (tap25_admin) and sensors (tap25_sensor) pack days"
+	case "tap25 db expire":
+		return "the owner of the database and administrators (tap25_admin) drop days"
+	case "tap25 import":
+		return "the owner of the database imports any rows, and a sensor's login (tap25_sensor) those of its own name"
+	case "tap25 db distribute", "tap25 verify", "tap25 db regions add", "tap25 db regions ls", "tap25 db regions rm":
+		return "only the owner of the database may"
+	}
+	return "administrators keep holds and apply for warrants (tap25_admin), approvers approve them (tap25_approver), " +
+		"auditors ask in 'tap25 db psql', where my_cases lists their cases"
 }
 
 func holdAdd() *cobra.Command {
@@ -84,7 +99,7 @@ func holdAdd() *cobra.Command {
 				fmt.Fprintf(cmd.OutOrStdout(), "hold %d\n", id)
 				rows, err := db.Concerned(ctx, h)
 				if rows != nil {
-					fmt.Fprintf(cmd.OutOrStdout(), "it concerns %s rows now\n", numeral.Grouped(*rows))
+					fmt.Fprintf(cmd.OutOrStdout(), "it concerns %s now\n", numeral.Count(*rows, "row"))
 				}
 				return err
 			})

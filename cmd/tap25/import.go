@@ -34,6 +34,11 @@ func importCommand() *cobra.Command {
 		Example: "  tap25 import mail-2026-01\n  tap25 import mail-2026-01/mail-2026-01-31.parquet",
 		Args:    usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, paths []string) (err error) {
+			for _, path := range paths { // before the first file is loaded
+				if _, err := os.Stat(path); err != nil {
+					return fmt.Errorf("import: %w", err)
+				}
+			}
 			source, err := store.NewDatabase(resolveDB(dsn))
 			if err != nil {
 				return err
@@ -52,7 +57,10 @@ func importCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return importFiles(cmd, db, signer, paths)
+			if err = importFiles(cmd, db, signer, paths); store.LacksRight(err) {
+				return errors.New("this login may not do that: " + whoMay(cmd))
+			}
+			return err
 		},
 	}
 	dbFlag(cmd.Flags(), &dsn)
@@ -70,7 +78,7 @@ func importFiles(cmd *cobra.Command, db *store.DB, signer *store.Signer, paths [
 	var files, added, held int64
 	i := archive.Importer{DB: db, Signer: signer, Done: func(f archive.FileReport) {
 		files, added, held = files+1, added+f.Added, held+f.Held
-		fmt.Fprintf(w, "%s: %s rows added", f.Path, numeral.Grouped(f.Added))
+		fmt.Fprintf(w, "%s: %s added", f.Path, numeral.Count(f.Added, "row"))
 		if f.Held > 0 {
 			fmt.Fprintf(w, ", %s already there", numeral.Grouped(f.Held))
 		}
@@ -97,9 +105,11 @@ func importFiles(cmd *cobra.Command, db *store.DB, signer *store.Signer, paths [
 	if err != nil && ctx.Err() != nil {
 		err = errors.New("import: interrupted; to add the rest, run the same command again")
 	}
-	seconds := max(time.Since(begun), time.Microsecond).Seconds()
-	fmt.Fprintf(w, "%s files: %s rows added, %s already there, in %.1f s (%.0f rows/s)\n", numeral.Grouped(files),
-		numeral.Grouped(added), numeral.Grouped(held), seconds, float64(added+held)/seconds)
+	if err == nil || files > 0 {
+		seconds := max(time.Since(begun), time.Microsecond).Seconds()
+		fmt.Fprintf(w, "%s: %s added, %s already there, in %.1f s (%.0f rows/s)\n", numeral.Count(files, "file"),
+			numeral.Count(added, "row"), numeral.Grouped(held), seconds, float64(added+held)/seconds)
+	}
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -40,8 +41,14 @@ func process() (status int) {
 	_ = confine.ForbidCores()
 	// If the reader of standard output goes away, the writer gets EPIPE and ends in good order.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		s := <-signals
+		signal.Stop(signals) // before anyone learns of the first Ctrl-C: a second one ends the process at once
+		cancel(fmt.Errorf("%w by a signal: %v", context.Canceled, s))
+	}()
 	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
 
@@ -104,6 +111,9 @@ func rootCommand() *cobra.Command {
 		Args:          usageArgs(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Version:       version(),
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return refuseEmpty(cmd.Flags())
+		},
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
@@ -135,13 +145,22 @@ func usage(err error) error {
 	return &usageError{err}
 }
 
-// usageArgs marks the errors of an argument check as mistakes in the command line.
+// usageArgs marks the errors of an argument check as mistakes in the command line, and says what the command takes.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		err := check(cmd, args)
-		if err != nil && len(args) > 0 && cmd.HasAvailableSubCommands() {
+		switch {
+		case err == nil:
+			return nil
+		case len(args) > 0 && cmd.HasAvailableSubCommands():
 			return unknownCommand(cmd, args[0])
+		case strings.Contains(err.Error(), "arg(s)") && len(args) == 0: // of cobra's checks of their number
+			return &usageError{fmt.Errorf("an argument is missing: %s", cmd.UseLine())}
+		case strings.Contains(err.Error(), "arg(s)"):
+			return &usageError{fmt.Errorf("too many arguments, the last is %q: %s", args[len(args)-1], cmd.UseLine())}
+		case strings.HasPrefix(err.Error(), "unknown command"): // of cobra.NoArgs
+			return &usageError{fmt.Errorf("%q is too much: %s takes no arguments but flags", args[0], cmd.CommandPath())}
 		}
-		return usage(err)
+		return &usageError{err}
 	}
 }

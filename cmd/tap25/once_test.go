@@ -138,7 +138,7 @@ func seesClients(_ *rand.Rand, frames []capture.Frame) []capture.Frame {
 	d := decode.New(nil)
 	return slices.DeleteFunc(slices.Clone(frames), func(f capture.Frame) bool {
 		var p decode.Packet
-		return d.Decode(f.Time, f.LinkType, f.Data, f.Length, &p) == decode.TCPPort && p.Dst.Port() != 25
+		return d.Decode(f.Time, f.LinkType, f.Data, f.Length, &p) == decode.TCPPort && p.DstPort != 25
 	})
 }
 

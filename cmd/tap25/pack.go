@@ -65,7 +65,7 @@ func printPacked(w io.Writer, packed []store.PackedDay) {
 			fmt.Fprintf(w, "skipped %s: %v\n", d.Day.Format(time.DateOnly), d.Busy)
 			continue
 		}
-		fmt.Fprintf(w, "packed %s: %s rows, %s to %s, in %s\n", d.Day.Format(time.DateOnly), numeral.Grouped(d.Rows),
+		fmt.Fprintf(w, "packed %s: %s, %s to %s, in %s\n", d.Day.Format(time.DateOnly), numeral.Count(d.Rows, "row"),
 			report.Bytes(d.Before), report.Bytes(d.After), report.Span(d.Took))
 	}
 }

@@ -17,7 +17,7 @@ import (
 func notifyProbe(c chan os.Signal) { signal.Notify(c, syscall.SIGUSR1) }
 
 func TestSniff_HasNoRightsLeft(t *testing.T) {
-	for name, user := range map[string]string{"as root": "", "as another user": "nobody"} {
+	for name, flags := range map[string][]string{"as root": nil, "as another user": {"--user", "nobody"}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWire(t)
 			outside := filepath.Join(t.TempDir(), "outside")
@@ -25,7 +25,7 @@ func TestSniff_HasNoRightsLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Setenv("TAP25_TEST_OUTSIDE", outside)
-			s := w.sniff("--user", user)
+			s := w.sniff(flags...)
 			// Every thread, not only the one that dropped them.
 			tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", s.cmd.Process.Pid))
 			if err != nil || len(tasks) == 0 {
@@ -44,7 +44,7 @@ func TestSniff_HasNoRightsLeft(t *testing.T) {
 				if !regexp.MustCompile(`(?m)^NoNewPrivs:\s+1$`).Match(status) {
 					t.Error("new privileges are possible")
 				}
-				if root := regexp.MustCompile(`(?m)^Uid:\s+0\s`).Match(status); root != (user == "") {
+				if root := regexp.MustCompile(`(?m)^Uid:\s+0\s`).Match(status); root != (flags == nil) {
 					t.Errorf("user is root: %v", root)
 				}
 			}
@@ -52,7 +52,7 @@ func TestSniff_HasNoRightsLeft(t *testing.T) {
 			if err != nil || !regexp.MustCompile(`Max core file size\s+0\s+0`).Match(limits) {
 				t.Errorf("core dumps are possible: %v", err)
 			}
-			s.probe(user == "")
+			s.probe(flags == nil)
 			s.end(syscall.SIGTERM)
 			if shown, err := exec.Command("ip", "-n", w.tap, "-d", "link", "show", "tap0").Output(); err != nil ||
 				strings.Contains(string(shown), "xdp") {

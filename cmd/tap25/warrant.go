@@ -125,46 +125,61 @@ func warrantLs() *cobra.Command {
 }
 
 func warrantApprove() *cobra.Command {
-	return warrantDecision("approve", "Approve a warrant that others have applied for", "note",
-		"what is to be recorded with it", false, "is approved: it is open to its auditors", (*store.DB).ApproveWarrant)
+	return warrantDecision{
+		name: "approve", short: "Approve a warrant that others have applied for",
+		flag: "note", usage: "what is to be recorded with it",
+		do: (*store.DB).ApproveWarrant, done: "is approved: it is open to its auditors",
+	}.command()
 }
 
 func warrantRefuse() *cobra.Command {
-	return warrantDecision("refuse", "Refuse a warrant that others have applied for", "reason",
-		"what it is refused for; required", true, "is refused: it opens nothing", (*store.DB).RefuseWarrant)
+	return warrantDecision{
+		name: "refuse", short: "Refuse a warrant that others have applied for",
+		flag: "reason", usage: "what it is refused for; required", required: true,
+		do: (*store.DB).RefuseWarrant, done: "is refused: it opens nothing",
+	}.command()
 }
 
 func warrantEnd() *cobra.Command {
-	return warrantDecision("end", "End a warrant, or an application for one, at once", "reason",
-		"what it is ended for; required", true, "has ended: it opens nothing any more", (*store.DB).EndWarrant)
+	return warrantDecision{
+		name: "end", short: "End a warrant, or an application for one, at once",
+		flag: "reason", usage: "what it is ended for; required", required: true,
+		do: (*store.DB).EndWarrant, done: "has ended: it opens nothing any more",
+	}.command()
 }
 
-// warrantDecision is a command on the warrant of a number, with a text that is recorded. It prints done after the
-// warrant's number.
-func warrantDecision(name, short, flag, usage string, required bool, done string,
-	do func(*store.DB, context.Context, int64, string) error) *cobra.Command {
+// warrantDecision is what a command does with the warrant of a number, and records with the text of a flag.
+type warrantDecision struct {
+	name, short string
+	flag, usage string
+	required    bool // the text is
+	do          func(db *store.DB, ctx context.Context, id int64, text string) error
+	done        string // printed after the warrant's number
+}
+
+func (d warrantDecision) command() *cobra.Command {
 	var dsn, text string
 	cmd := &cobra.Command{
-		Use: name + " NUMBER", Short: short, Args: usageArgs(cobra.ExactArgs(1)),
+		Use: d.name + " NUMBER", Short: d.short, Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			switch {
 			case err != nil:
 				return &usageError{fmt.Errorf("%q is not the number of a warrant: 'tap25 warrant ls' lists them",
 					args[0])}
-			case required && text == "":
-				return &usageError{fmt.Errorf("--%s is missing", flag)}
+			case d.required && text == "":
+				return &usageError{fmt.Errorf("--%s is missing", d.flag)}
 			}
 			return withDatabase(cmd, dsn, func(ctx context.Context, db *database) error {
-				err := do(db.DB, ctx, id, text)
+				err := d.do(db.DB, ctx, id, text)
 				if err == nil {
-					fmt.Fprintf(cmd.OutOrStdout(), "warrant %d %s\n", id, done)
+					fmt.Fprintf(cmd.OutOrStdout(), "warrant %d %s\n", id, d.done)
 				}
 				return err
 			})
 		},
 	}
 	dbFlag(cmd.Flags(), &dsn)
-	cmd.Flags().StringVar(&text, flag, "", usage)
+	cmd.Flags().StringVar(&text, d.flag, "", d.usage)
 	return cmd
 }

@@ -39,7 +39,7 @@ func TestDecode_SyntheticCaptures(t *testing.T) {
 					t.Errorf("frame %d: bad %v, missing %d, conflict %v", frames, p.ChecksumBad, p.Missing, p.Conflict)
 				case v == TCPPort:
 					segments++
-					streams[p.Dst.Port()] = append(streams[p.Dst.Port()], p.Payload...)
+					streams[p.DstPort] = append(streams[p.DstPort], p.Payload...)
 				case v != Fragment:
 					t.Errorf("frame %d: %v", frames, v)
 				}

@@ -1,7 +1,6 @@
 package decode
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -316,12 +315,4 @@ func (w *walk) tunnel() Verdict {
 		return w.intercept()
 	}
 	return NotIP
-}
-
-// address makes an Addr of 4 or 16 octets.
-func address(b []byte) netip.Addr {
-	if len(b) == 4 {
-		return netip.AddrFrom4([4]byte(b))
-	}
-	return netip.AddrFrom16([16]byte(b))
 }

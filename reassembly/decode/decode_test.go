@@ -31,7 +31,7 @@ func TestDecode_EveryEncapsulationGivesTheSegment(t *testing.T) {
 			if v != TCPPort {
 				t.Fatalf("verdict %v", v)
 			}
-			if p.Src != src || p.Dst != dst || p.Seq != 7 || p.Ack != 9 || p.Flags != ACK|PSH || p.Window != 512 ||
+			if p.Source() != src || p.Destination() != dst || p.Seq != 7 || p.Ack != 9 || p.Flags != ACK|PSH || p.Window != 512 ||
 				p.TTL != 61 {
 				t.Errorf("header fields %+v", p)
 			}
@@ -212,7 +212,7 @@ func TestDecode_SourceRoutesGiveTheFinalDestination(t *testing.T) {
 	copy(p[16:], []byte{203, 0, 113, 1}) // the next hop
 	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
 	decodetest.FixIPv4Sum(p)
-	if v, got := decodeOnce(101, p, len(p)); v != TCPPort || got.Dst.String() != decodetest.Server || got.ChecksumBad {
+	if v, got := decodeOnce(101, p, len(p)); v != TCPPort || got.Destination().String() != decodetest.Server || got.ChecksumBad {
 		t.Errorf("IPv4: %v, checksum bad %v", v, got.ChecksumBad)
 	}
 	final := netip.MustParseAddrPort(decodetest.Server6).Addr().As16()
@@ -223,7 +223,7 @@ func TestDecode_SourceRoutesGiveTheFinalDestination(t *testing.T) {
 		w := insertHeader(decodetest.Segment{Src: decodetest.Client6, Dst: decodetest.Server6,
 			Payload: []byte("x")}.IP(t), 43, head)
 		w.Data[24+15]++ // the next hop
-		if v, got := decodeOnce(101, w.Data, len(w.Data)); v != TCPPort || got.Dst.String() != decodetest.Server6 ||
+		if v, got := decodeOnce(101, w.Data, len(w.Data)); v != TCPPort || got.Destination().String() != decodetest.Server6 ||
 			got.ChecksumBad {
 			t.Errorf("%s: %v, checksum bad %v", kind, v, got.ChecksumBad)
 		}
@@ -267,11 +267,11 @@ func TestDecode_AgreesWithGopacketOnPlainFrames(t *testing.T) {
 			tcp := oracle.Layer(layers.LayerTypeTCP).(*layers.TCP)
 			if v != TCPPort || p.Seq != tcp.Seq || p.Ack != tcp.Ack || p.Window != tcp.Window ||
 				!bytes.Equal(p.Payload, tcp.Payload) ||
-				p.Flags != tcp.Contents[13]&63 || p.Src.Port() != uint16(tcp.SrcPort) ||
-				p.Dst.Port() != uint16(tcp.DstPort) {
+				p.Flags != tcp.Contents[13]&63 || p.SrcPort != uint16(tcp.SrcPort) ||
+				p.DstPort != uint16(tcp.DstPort) {
 				t.Fatalf("size %d: %v %+v", size, v, p)
 			}
-			if src, _ := netip.AddrFromSlice(oracle.NetworkLayer().NetworkFlow().Src().Raw()); src != p.Src.Addr() {
+			if src, _ := netip.AddrFromSlice(oracle.NetworkLayer().NetworkFlow().Src().Raw()); src != p.Source().Addr() {
 				t.Fatalf("size %d: source address differs", size)
 			}
 		}

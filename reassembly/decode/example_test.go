@@ -26,7 +26,7 @@ func ExampleDecoder_Decode() {
 		fmt.Println("no segment of a watched port:", v)
 		return
 	}
-	fmt.Println(p.Src, "->", p.Dst)
+	fmt.Println(p.Source(), "->", p.Destination())
 	fmt.Printf("sequence number %d, %q\n", p.Seq, p.Payload) // valid until the next call of Decode
 	fmt.Println("ACK:", p.Flags&decode.ACK != 0, "bad checksum:", p.ChecksumBad)
 

@@ -28,7 +28,7 @@ func Filter(link uint16, data []byte, ports []uint16) FilterVerdict {
 		v = d.walk(&w, time.Time{}, &p)
 	}
 	switch {
-	case p.Src.IsValid():
+	case p.Flow != (Flow{}):
 		return FilterKeep
 	case v == Fragment:
 		return FilterFragment

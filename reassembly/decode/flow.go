@@ -1,7 +1,6 @@
 package decode
 
 import (
-	"cmp"
 	"encoding/binary"
 	"net/netip"
 )
@@ -21,10 +20,15 @@ func AddressOf(a netip.Addr) Address {
 	return Address{binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])}
 }
 
-// Compare orders addresses of one version as netip.Addr.Compare does.
-func (a Address) Compare(b Address) int {
-	return cmp.Or(cmp.Compare(a.high, b.high), cmp.Compare(a.low, b.low))
+func (a Address) addr() netip.Addr {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], a.high)
+	binary.BigEndian.PutUint64(b[8:], a.low)
+	return netip.AddrFrom16(b).Unmap()
 }
+
+// Less orders addresses of one version as netip.Addr.Less does.
+func (a Address) Less(b Address) bool { return a.high < b.high || a.high == b.high && a.low < b.low }
 
 // addressOf makes an Address of 4 or 16 octets.
 func addressOf(b []byte) Address {
@@ -41,13 +45,16 @@ type Flow struct {
 	SrcPort, DstPort uint16
 }
 
-// Flow returns the flow of a packet.
-func (p *Packet) Flow() Flow {
-	if p.flow.SrcPort|p.flow.DstPort != 0 {
-		return p.flow
-	}
-	return Flow{AddressOf(p.Src.Addr()), AddressOf(p.Dst.Addr()), p.Src.Port(), p.Dst.Port()}
+// FlowOf returns the flow from one address and port to another.
+func FlowOf(src, dst netip.AddrPort) Flow {
+	return Flow{AddressOf(src.Addr()), AddressOf(dst.Addr()), src.Port(), dst.Port()}
 }
+
+// Source returns the address and port of the sender, IPv4 as 4-byte Addr, never 4in6.
+func (f *Flow) Source() netip.AddrPort { return netip.AddrPortFrom(f.Src.addr(), f.SrcPort) }
+
+// Destination returns those of the receiver.
+func (f *Flow) Destination() netip.AddrPort { return netip.AddrPortFrom(f.Dst.addr(), f.DstPort) }
 
 // PlainFlow returns the flow of a frame that is Ethernet, IPv4 without options or IPv6, and TCP, and no fragment. Of
 // these [Decoder.Decode] remembers nothing for other frames. ok is false for all others.

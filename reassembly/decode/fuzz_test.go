@@ -17,7 +17,7 @@ import (
 func checkFrame(t *testing.T, link uint16, data []byte, beyond int) {
 	v, p := decodeOnce(link, data, len(data)+beyond)
 	again, q := decodeOnce(link, data, len(data)+beyond)
-	if v != again || v >= verdictCount || !bytes.Equal(p.Payload, q.Payload) || p.Src != q.Src ||
+	if v != again || v >= verdictCount || !bytes.Equal(p.Payload, q.Payload) || p.Flow != q.Flow ||
 		p.Missing != q.Missing {
 		t.Fatalf("%v, then %v", v, again)
 	}
@@ -58,7 +58,7 @@ func checkFlow(t *testing.T, link uint16, data []byte, beyond int) {
 	if x := New(nil).walk(&w, decodetest.Epoch, &walked); x != v || x == TCPPort && !reflect.DeepEqual(p, walked) {
 		t.Fatalf("%v: %+v\nif the walk reads it, %v: %+v", v, p, x, walked)
 	}
-	if p.Src.IsValid() && p.Flow() != flow || v == TCPPort && (p.Path != 0 || !p.Network.IsZero() || p.Joined) {
+	if p.Flow != (Flow{}) && p.Flow != flow || v == TCPPort && (p.Path != 0 || !p.Network.IsZero() || p.Joined) {
 		t.Fatalf("%v: %+v of %+v", v, flow, p)
 	}
 	if d.frags.stats.In > 0 || d.unread.n > 0 || v == OtherPort && (d.Watches(flow.SrcPort) || d.Watches(flow.DstPort)) {
@@ -164,10 +164,12 @@ func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 	binary.BigEndian.PutUint32(pseudo[:], uint32(len(tcp)))
 	pseudo[7] = 6
 	bad = bad || decodetest.Sum(src, dst, pseudo[:], tcp) != 0xffff
+	from, _ := netip.AddrFromSlice(src)
+	to, _ := netip.AddrFromSlice(dst)
 	want := Packet{
 		Seq: binary.BigEndian.Uint32(tcp[4:]), Ack: binary.BigEndian.Uint32(tcp[8:]), Flags: tcp[13] & 63,
 		Window: binary.BigEndian.Uint16(tcp[14:]), Urgent: binary.BigEndian.Uint16(tcp[18:]),
-		Src: netip.AddrPortFrom(address(src), ports[0]), Dst: netip.AddrPortFrom(address(dst), ports[1]), TTL: b[8],
+		Flow: FlowOf(netip.AddrPortFrom(from, ports[0]), netip.AddrPortFrom(to, ports[1])), TTL: b[8],
 		ChecksumBad: bad,
 	}
 	if len(src) == 16 {
@@ -184,7 +186,7 @@ func checkPlain(t *testing.T, link uint16, data []byte, v Verdict, p *Packet) {
 		t.Fatalf("network %q, path %x, of tags %q", p.Network, p.Path, network)
 	}
 	got := *p
-	got.Network, got.Path, got.flow = Network{}, 0, Flow{}
+	got.Network, got.Path = Network{}, 0
 	got.Payload, got.ChecksumOffload = nil, false // said by other tests
 	if v != TCPPort || !reflect.DeepEqual(got, want) || !bytes.Equal(p.Payload, tcp[int(tcp[12]>>4)*4:]) {
 		t.Fatalf("%v, %+v; want %+v", v, got, want)

@@ -1,12 +1,10 @@
 package decode
 
-import "net/netip"
-
 // Packet is one TCP segment as decoded from a frame. Payload points into the frame,
 // or into a buffer of the defragmenter: it is valid until the frame's memory is
 // used again and until the next call of [Decoder.Decode], whichever comes first.
 type Packet struct {
-	Src, Dst netip.AddrPort // IPv4 as 4-byte Addr, never 4in6
+	Flow
 	Seq, Ack uint32
 	Flags    uint8  // FIN to URG; the other bits of the header are left out
 	Window   uint16 // as in the header, not scaled
@@ -49,8 +47,6 @@ type Packet struct {
 	// [Filler] in place of the others. Digest is that of the octets: see [DigestKey].
 	Unseen bool
 	Digest uint64
-
-	flow Flow // of Src and Dst, if the decoder made them
 }
 
 // Packet.Flags: the flags of RFC 9293 section 3.1 that matter here, with the

@@ -1,9 +1,6 @@
 package decode
 
-import (
-	"encoding/binary"
-	"net/netip"
-)
+import "encoding/binary"
 
 // watched reports whether one of the two ports at the front of b is in the set.
 func (d *Decoder) watched(b []byte) bool {
@@ -17,7 +14,7 @@ func (d *Decoder) watched(b []byte) bool {
 }
 
 // tcp reads the header of RFC 9293 section 3.1. Of the options only the window
-// scale is read. Once the ports are known to be watched, p.Src is valid, whatever
+// scale is read. Once the ports are known to be watched, p.Flow is set, whatever
 // the verdict: Filter relies on it.
 func (d *Decoder) tcp(w *walk, p *Packet) Verdict {
 	b := w.data
@@ -29,9 +26,7 @@ func (d *Decoder) tcp(w *walk, p *Packet) Verdict {
 		d.elsewhere.note(b)
 		return OtherPort
 	}
-	p.Src = netip.AddrPortFrom(address(w.ip.src), binary.BigEndian.Uint16(b))
-	p.Dst = netip.AddrPortFrom(address(w.ip.dst), binary.BigEndian.Uint16(b[2:]))
-	p.flow = Flow{addressOf(w.ip.src), addressOf(w.ip.dst), p.Src.Port(), p.Dst.Port()}
+	p.Flow = Flow{addressOf(w.ip.src), addressOf(w.ip.dst), binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])}
 	if len(b) < 20 {
 		return TruncatedTCP
 	}
@@ -81,11 +76,9 @@ func (d *Decoder) plain(link uint16, frame []byte, p *Packet) bool {
 		return false
 	}
 	*p = Packet{} // a literal with fields would be copied
-	p.flow, p.TTL = flow, ip[8]
-	p.Src = netip.AddrPortFrom(netip.AddrFrom4([4]byte(ip[12:])), flow.SrcPort)
-	p.Dst = netip.AddrPortFrom(netip.AddrFrom4([4]byte(ip[16:])), flow.DstPort)
+	p.Flow, p.TTL = flow, ip[8]
 	p.header(b, size)
-	if !d.IgnoreChecksums {
+	if !d.IgnoreChecksums && !plainSums((*[ipv4]byte)(ip), b) {
 		p.verify(&ipHeader{src: ip[12:16], dst: ip[16:20], header: ip[:ipv4]}, b, false)
 	}
 	return true

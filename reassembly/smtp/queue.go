@@ -39,7 +39,9 @@ func (q *queue[T]) pop() T {
 	q.first++
 	switch {
 	case q.head == len(q.items):
-		q.items, q.head = q.kept(), 0
+		if q.items, q.head = q.items[:0], 0; q.size() > 0 {
+			q.items = nil
+		}
 	case q.head >= 32 && q.head*2 >= len(q.items):
 		n := copy(q.items, q.items[q.head:])
 		clear(q.items[n:])

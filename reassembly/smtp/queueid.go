@@ -8,11 +8,15 @@ import "bytes"
 // Only so much of a reply's line is looked at as the longest of these forms may need, and each form reads it once from
 // its head to its end: a server may send nothing else.
 func queueID(code uint16, text []byte) string {
-	if code != 250 || len(text) < 8 {
+	const least = len("queued as 1") // no form is shorter
+	if code != 250 || len(text) < least {
 		return ""
 	}
 	text = text[:min(len(text), 1024)]
 	rest := withoutStatus(text)
+	if len(rest) < least {
+		return ""
+	}
 	for _, form := range queueForms {
 		if id := form(rest); id != nil {
 			return string(id)

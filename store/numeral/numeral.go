@@ -11,3 +11,11 @@ func Grouped(n int64) string {
 	}
 	return s
 }
+
+// Count writes a number with its noun: 1 row, 1,234 rows.
+func Count(n int64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return Grouped(n) + " " + noun
+}

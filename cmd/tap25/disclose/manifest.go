@@ -131,10 +131,15 @@ func (m *Manifest) append(b []byte) ([]byte, error) {
 // again, as rowfile.ParseJSON does.
 func parseManifest(text []byte) (*Manifest, error) {
 	var form struct {
-		Format int `json:"format"`
+		Format int     `json:"format"`
+		Form   *string `json:"form"` // of exports alone
 	}
 	if err := json.Unmarshal(text, &form); err != nil {
 		return nil, errors.New("is not JSON")
+	}
+	if form.Form != nil {
+		return nil, errors.New("is of an export, and not of a disclosure: 'tap25 import' checks its signature and its " +
+			"files before it loads them")
 	}
 	if form.Format != format {
 		return nil, fmt.Errorf("has format %d; this tap25 reads format %d", form.Format, format)

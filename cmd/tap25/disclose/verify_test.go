@@ -386,3 +386,11 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+// A directory that 'tap25 export' has made is told apart from a disclosure that was changed.
+func TestVerify_TellsAnExportFromADisclosure(t *testing.T) {
+	_, err := parseManifest([]byte(`{"format": 1, "form": "parquet", "rows": 1}`))
+	if err == nil || !strings.Contains(err.Error(), "is of an export") {
+		t.Errorf("the manifest of an export: %v", err)
+	}
+}

@@ -12,6 +12,8 @@ import (
 func (s *Summary) verdict() (line string, whole bool) {
 	t := &s.Traffic
 	switch text := unwatched(s.Frames, t); {
+	case s.Broken && s.Frames == 0: // nobody knows what it holds
+		return "not all of the input was read", false
 	case text != "":
 		return text, false
 	case t.LostBytes > 0:

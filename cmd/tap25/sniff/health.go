@@ -44,7 +44,7 @@ func (p *turns) stuck(now time.Time) bool {
 	return now.Sub(p.at) > stuckAfter
 }
 
-// notLive returns why tap25 makes no progress. A worker makes an iteration for every frame, and every 2 ms without one.
+// notLive returns why tap25 makes no progress. A worker makes an iteration for every frame, and every 10 ms without one.
 func (t *tap) notLive(now time.Time) (list []string) {
 	for _, w := range t.workers {
 		if w.turns.stuck(now) {

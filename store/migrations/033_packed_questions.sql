@@ -1,0 +1,400 @@
+-- Questions about packed days.
+
+-- Whether an address is what a question of a kind is about. Two are in no index: a local part, at any domain, and the
+-- domains below one.
+create function tap25_internal.address_is(address text, kind text, wanted text) returns boolean
+language sql immutable parallel safe
+return case when kind in ('from_domain', 'to_domain') then tap25_internal.domain_of(address) = wanted
+    when kind in ('from_local', 'to_local') then tap25_internal.local_part(address) = wanted
+    when kind in ('from_below', 'to_below') then tap25_internal.is_of(address, wanted)
+    else lower(address) = wanted end;
+
+-- The numbers of the addresses of a block that a question of a kind is about. Texts without capitals are sorted by the
+-- domain that they begin with, so bisection finds those that may have the domain. All other texts are searched, and all
+-- texts if the domain is not known.
+create function tap25_internal.block_numbers(kind text, value text, chunks text[], mixed integer, odd text[])
+returns integer[]
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+    whole   constant boolean := kind in ('from_domain', 'to_domain');
+    wanted  constant text := lower(value);
+    domain  constant text := case when whole then wanted
+        when wanted like '%@_%' and right(wanted, 1) <> '@' then split_part(wanted, '@', -1) else '' end;
+    local   constant text := case when domain = '' then wanted else left(wanted, -1 - length(domain)) end;
+    any_    constant boolean := kind in ('from_local', 'to_local', 'from_below', 'to_below');
+    part    constant text := case when any_ then ltrim(wanted, '.') else domain || chr(9) end; -- of a text with one
+    many    constant integer := coalesce(cardinality(chunks), 0);
+    low     integer := 1;
+    high    integer := case when any_ then 0 else least(mixed - 1, many) end + 1;
+    last    constant integer := high - 1;
+    text_   text;
+    before  integer;
+    names   text[];
+    numbers integer[] := '{}';
+begin
+    while low < high loop -- the first text that begins with the domain, or a later one
+        if split_part(chunks[(low + high) / 2], chr(9), 1) collate "C" >= domain collate "C" then
+            high := (low + high) / 2;
+        else
+            low := (low + high) / 2 + 1;
+        end if;
+    end loop;
+    for n in greatest(low - 1, 1)..last loop
+        text_ := chunks[n];
+        exit when split_part(text_, chr(9), 1) collate "C" > domain collate "C";
+        before := strpos(chr(10) || text_, chr(10) || domain || chr(9));
+        continue when before = 0;
+        names := string_to_array(split_part(substr(text_, before), chr(10), 1), chr(9));
+        -- Each tab is before an address.
+        before := (n - 1) * 64 + before - 1 - length(replace(left(text_, before - 1), chr(9), ''));
+        if whole then
+            numbers := numbers || array(select before + i from generate_series(1, cardinality(names) - 1) i);
+        elsif local = any (names[2:]) then
+            numbers := numbers || before + array_position(names, local, 2) - 1;
+        end if;
+    end loop;
+    if many > last then
+        numbers := numbers || array(
+            select a.i from unnest(chunks[last + 1:]) with ordinality c (text, n)
+            cross join lateral (select ((last + c.n - 1) * 64 + row_number() over ())::integer as i,
+                    case when g.names[1] = '' then l else l || '@' || g.names[1] end as address
+                from unnest(string_to_array(c.text, chr(10))) x
+                cross join lateral (select string_to_array(x, chr(9)) as names offset 0) g
+                cross join lateral unnest(g.names[2:]) l) a
+            where strpos(lower(c.text), part) > 0 and tap25_internal.address_is(a.address, kind, wanted));
+    end if;
+    if odd is not null then
+        numbers := numbers || array(select (tap25_internal.count_addresses(chunks) + o.n)::integer
+            from unnest(odd) with ordinality o (address, n)
+            where tap25_internal.address_is(o.address, kind, wanted));
+    end if;
+    return numbers;
+end $$;
+
+-- The rows of a block, by number, that a question of a kind may be about.
+create function tap25_internal.block_rows(heads bit varying, rcpt smallint[], sender smallint[], fresh bit varying,
+    back smallint[], peer smallint[], server smallint[], client_ip inet[], origin_ip inet[], server_ip inet[],
+    addresses text[], mixed integer, odd text[], kind text, value text, network inet) returns integer[]
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+    wanted integer[];
+    mails  integer[];
+begin
+    if kind = 'server' then
+        wanted := array(select i from unnest(server_ip) with ordinality v (ip, i) where ip <<= network or ip = network);
+    elsif kind = 'client' then
+        wanted := array(select i from unnest(client_ip) with ordinality p (ip, i) where ip <<= network or ip = network
+            union select i from unnest(origin_ip) with ordinality p (ip, i) where ip <<= network or ip = network);
+    else
+        wanted := tap25_internal.block_numbers(kind, value, addresses, mixed, odd);
+    end if;
+    if wanted = '{}' then
+        return wanted;
+    elsif kind in ('rcpt_to', 'to_domain', 'to_local', 'to_below') then
+        return tap25_internal.positions_of(rcpt, wanted);
+    elsif kind in ('mail_from', 'from_domain', 'from_local', 'from_below') then
+        mails := tap25_internal.positions_of(sender, wanted);
+    else
+        wanted := tap25_internal.positions_of(case kind when 'server' then server else peer end, wanted); -- sessions
+        if fresh is null then
+            mails := wanted;
+        else
+            -- First the mails that begin these sessions. Then the others: up to such a mail, mail - nth sessions have
+            -- begun.
+            mails := array(select unnest(tap25_internal.bit_positions(fresh, wanted))
+                union all select b.mail
+                from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back))
+                    with ordinality b (mail, back, nth)
+                where b.mail - b.nth - b.back = any (wanted) order by 1);
+        end if;
+    end if;
+    if heads is null then
+        return mails;
+    end if;
+    return array(select r from unnest(tap25_internal.bit_positions(heads, mails),
+            tap25_internal.bit_positions(heads || B'1', array(select m + 1 from unnest(mails) m))) u (first, next)
+        cross join lateral generate_series(first, next - 1) r order by r);
+end $$;
+
+-- Where an array has one of some values.
+create function tap25_internal.positions_of(list smallint[], wanted integer[]) returns integer[]
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if cardinality(wanted) < 20 then
+        return array(select p from unnest(wanted) w cross join lateral unnest(array_positions(list, w::smallint)) p
+            order by p);
+    end if;
+    return array(select l.i from unnest(list) with ordinality l (v, i) join unnest(wanted) w on w = l.v order by l.i);
+end $$;
+
+-- The query of rows of envelopes as one of mail.
+create function tap25_internal.as_mail(source text) returns text language sql stable
+set search_path = pg_catalog, pg_temp set quote_all_identifiers = off as $$
+    select regexp_replace(pg_get_viewdef('tap25_internal.mail_days'::regclass), 'FROM tap25_internal.envelopes;$',
+        'FROM (') || source || ') envelopes'
+$$;
+
+-- The packed days that may have a value, and the blocks that may have it; without a hash, all packed days. The lines of
+-- a page in a month are next to each other in the index, and a bitmap scan asks the disk for all of them before it
+-- waits for the first. The i-th value is at the i-th set bit, and each bit before it that is not set stands for a
+-- block.
+create function tap25_internal.blocks_with(hash bigint, since date, before date)
+returns table (day date, blocks integer[]) language plpgsql stable
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set enable_seqscan = off
+set enable_indexscan = off set effective_io_concurrency = 100 as $$
+declare
+    m record;
+begin
+    if hash is null then
+        return query select distinct k.day, null::integer[] from tap25_internal.packs k
+            where k.day between since and before order by k.day;
+        return;
+    end if;
+    for m in select to_char(k.day, 'YYYYMM') as month,
+                 array_agg(distinct tap25_internal.print_page(hash, k.bits)) as pages
+             from tap25_internal.packs k where k.day between since and before group by 1 order by 1
+    loop
+        return query execute format('select q.day, array_agg(distinct q.first + place - i)
+            from tap25_internal.%I q join tap25_internal.packs k using (day, first)
+            cross join lateral unnest(array_positions(q.prints, $2)) i
+            cross join lateral unnest(tap25_internal.bit_positions(q.blocks, array[i])) place
+            where q.page = any ($3) and q.page = tap25_internal.print_page($1, k.bits) and q.day between $4 and $5
+            group by q.day order by q.day', 'block_prints_' || m.month)
+            using hash, tap25_internal.print_of(hash), m.pages, since, before;
+    end loop;
+end $$;
+
+create function tap25_internal.packed_about(kind text, value text, condition text, since timestamptz,
+    before timestamptz)
+returns setof tap25.mail language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+    question text;
+    hash     constant bigint := case when kind !~ '_(local|below)$' then tap25_internal.print_hash(kind, value) end;
+    network  inet;
+    found_   tap25_internal.envelopes[] := '{}';
+    of_block tap25_internal.envelopes[];
+    p        record;
+begin
+    if kind in ('client', 'server') then
+        network := coalesce(value, substring(condition from '''([^'']*)''::inet'))::inet;
+    end if;
+    for p in select d.day, d.blocks from tap25_internal.blocks_with(hash, (since at time zone 'UTC')::date,
+        (before at time zone 'UTC')::date) d
+    loop
+        -- Only after a day was found: as_mail locks envelopes, and that lock keeps every day from being dropped.
+        question := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
+            || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
+        for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u)
+            from tap25_internal.%I b where last_at >= $1 and first_at < $2 and ($3 is null or number = any ($3))
+            order by number', tap25_internal.blocks_name(p.day))
+            using since, before, p.blocks, kind, value, network
+        loop
+            found_ := found_ || of_block;
+            if cardinality(found_) > 1000 then
+                return query execute question using value, since, before, found_;
+                found_ := '{}';
+            end if;
+        end loop;
+    end loop;
+    if cardinality(found_) > 0 then
+        return query execute question using value, since, before, found_;
+    end if;
+end $$;
+
+-- Refuses a statement that would unpack more than 5,000,000 rows of several days, which takes some seconds, unless
+-- tap25.unpack is all. The view cannot check a condition on an address before it has unpacked the row. The planner
+-- calls this function once for each day that the statement reads, before any row is read. One day alone is not refused,
+-- since this function does not know how much of the day the statement asks for.
+create function tap25_internal.unpacks(which date) returns boolean language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+declare
+    most    constant bigint := 5000000;
+    now_    constant text   := statement_timestamp()::text;
+    before  constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
+    same    constant boolean := before[1] is not distinct from now_; -- not the first day of the statement
+    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0)
+        + case when same then before[2]::bigint else 0 end;
+begin
+    if same and which::text = any (string_to_array(before[3], ' ')) then
+        return true; -- a statement may read a day several times, as mail_between does
+    end if;
+    if same and rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
+        raise 'this statement would unpack more than % rows of packed days', most
+            using errcode = 'program_limit_exceeded',
+            hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time. '
+                || 'SET tap25.unpack = ''all'' allows it.';
+    end if;
+    perform set_config('tap25.unpacked', concat_ws('|', now_, rows, case when same then before[3] || ' ' else '' end
+        || which), true);
+    return true;
+end $$;
+
+-- The times of the mails of a block, in microseconds after its first. The estimate of 100,000 rows is too high on
+-- purpose: if the planner expected few times within the limits of a question, it would search all rows of the block for
+-- each time.
+create function tap25_internal.block_times(at integer[], at_long bigint[]) returns table (micros bigint, mail integer)
+language plpgsql immutable
+rows 100000 set search_path = pg_catalog, pg_temp as $$
+begin
+    return query select coalesce(m.a, m.b), m.i::integer
+        from rows from (unnest(at), unnest(at_long)) with ordinality m (a, b, i);
+end $$;
+
+-- The rows of a packed day. It is expanded in the statement: the times of a block are unpacked first, and the rest only
+-- if one of them is asked for. The ORDER BY keeps the planner from joining the times of all blocks first, and then
+-- unpacking a block for each time: it takes a function for cheap whose result it has, and does not see that each block
+-- has another.
+create function tap25_internal.day_rows(which date) returns table (seen_at timestamptz, e tap25_internal.envelopes)
+language sql stable
+begin atomic
+    select x.seen_at, x.e from tap25_internal.blocks k cross join lateral (
+        select k.first_at + m.micros * interval '1 microsecond' as seen_at, p.e
+            from tap25_internal.block_times(k.at, k.at_long) m
+        join lateral tap25_internal.unpack(k) p on p.mail = m.mail order by m.mail) x
+    where k.day = which and tap25_internal.unpacks(which);
+end;
+
+-- The arms of the view mail_packed, one for each packed day. What a question says of the time is pushed into each arm.
+-- There it contradicts the limits of other days, and the planner leaves these out: it looks for contradictions in
+-- members of a UNION ALL only, which is why each arm has a second member, without rows. The first member is a join, so
+-- that the planner expands its function only if it is not left out.
+create function tap25_internal.show_packed() returns void language plpgsql
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+declare
+    none constant text := 'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false';
+    arms text := coalesce((select string_agg(format('select u.seen_at, u.e from (
+            select f.seen_at, f.e from tap25_internal.day_rows(%L) f, (values (1)) o
+            union all %s) u where u.seen_at >= %L and u.seen_at < %L',
+            d.day, none, d.day || ' 00:00:00+00', (d.day + 1) || ' 00:00:00+00'),
+        ' union all ' order by d.day) from (select distinct day from tap25_internal.packs) d), none);
+    columns text := (select string_agg(format('(p.e).%I', attname), ', ' order by attnum) from pg_attribute
+        where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped
+            and attname <> 'seen_at');
+begin
+    execute 'create or replace view tap25_internal.mail_packed as '
+        || tap25_internal.as_mail('select p.seen_at, ' || columns || ' from (' || arms || ') p');
+end $$;
+
+do $$ begin perform tap25_internal.show_packed(); end $$;
+
+create or replace view tap25.mail as
+select * from (select * from tap25_internal.mail_days union all select * from tap25_internal.mail_packed
+    union all select * from tap25_internal.mail_aside) as rows where seen_at >= '-infinity';
+
+create or replace function tap25_internal.mail_about(kind text, value text, condition text, since timestamptz,
+    before timestamptz)
+returns setof tap25.mail language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+    question constant text := 'select * from tap25_internal.%s where seen_at >= $2 and seen_at < $3 and ';
+    first  constant timestamptz := coalesce(since, '-infinity');
+    behind constant timestamptz := coalesce(before, 'infinity');
+    d      date;
+begin
+    perform tap25_internal.check_may_ask();
+    foreach d in array array(select tap25_internal.days_with(kind, value, first, behind)) loop
+        return query execute format(question, 'mail_days')
+            || replace(condition, '{bucket}', 'tap25_internal.' || tap25_internal.day_bucket(d))
+            using value, greatest(first, d::timestamp at time zone 'UTC'),
+                least(behind, (d + 1)::timestamp at time zone 'UTC');
+    end loop;
+    return query select * from tap25_internal.packed_about(kind, value,
+        replace(condition, '{bucket}', 'tap25_internal.bucket'), first, behind);
+    return query execute format(question, 'mail_aside') || replace(condition, '{bucket}', 'tap25_internal.bucket')
+        using value, first, behind;
+end $$;
+
+-- What no index finds. Of packed days this opens the blocks of the time, and unpacks the rows that it is about.
+create function tap25_internal.mail_read(kind text, value text, since timestamptz, before timestamptz)
+returns setof tap25.mail language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+    wanted    constant text := lower(value);
+    condition constant text := format('tap25_internal.address_is(%s, %L, $1)',
+        case when kind ~ '^from_' then 'mail_from' else 'rcpt_to' end, kind);
+    question  constant text := 'select * from tap25_internal.%s where seen_at >= $2 and seen_at < $3 and ' || condition;
+begin
+    return query execute format(question, 'mail_days') using wanted, since, before;
+    return query select * from tap25_internal.packed_about(kind, wanted, condition, since, before);
+    return query execute format(question, 'mail_aside') using wanted, since, before;
+end $$;
+
+create or replace function tap25.mail_local_part(local text, since timestamptz, before timestamptz)
+returns setof tap25.mail_once language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+begin
+    perform tap25_internal.check_may_ask();
+    perform tap25_internal.check_days_read(since, before);
+    return query execute 'select * from (' || tap25_internal.once_query('
+            select * from tap25_internal.mail_read(''from_local'', $1, $2, $3)
+            union all select * from tap25_internal.mail_read(''to_local'', $1, $2, $3) m
+                where tap25_internal.local_part(m.mail_from) is distinct from lower($1)')
+        || ') as once where once.seen_at >= $4 and once.seen_at < $5'
+        using local, since - interval '1 hour', before + interval '1 hour', since, before;
+end $$;
+
+create or replace function tap25_internal.mail_of_party(party text, sent boolean, since timestamptz, before timestamptz)
+returns setof tap25.mail language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+begin
+    if tap25_internal.is_mailbox(party) then
+        if sent then
+            return query select * from tap25.mail_from(party, since, before);
+        else
+            return query select * from tap25.mail_to(party, since, before);
+        end if;
+    elsif left(party, 1) = '.' then
+        return query select * from tap25_internal.mail_read(case when sent then 'from_below' else 'to_below' end, party,
+            since, before);
+    elsif coalesce(position('.' in party), 0) = 0 then
+        raise 'a party is a mailbox or a domain; a domain with a dot before it is meant with its subdomains'
+            using errcode = 'invalid_parameter_value',
+            hint = 'A domain of one label is written with the dot, such as .localhost; a local part is for '
+                || 'mail_local_part().';
+    elsif sent then
+        return query select * from tap25.mail_from_domain(party, since, before);
+    else
+        return query select * from tap25.mail_to_domain(party, since, before);
+    end if;
+end $$;
+
+-- Rights.
+
+revoke all on tap25_internal.mail_packed from public;
+revoke execute on function tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of,
+    tap25_internal.as_mail, tap25_internal.blocks_with, tap25_internal.packed_about, tap25_internal.day_rows,
+    tap25_internal.show_packed, tap25_internal.address_is, tap25_internal.mail_read from public;
+
+-- Comments.
+
+comment on view tap25_internal.mail_packed is
+    'The mail of packed days; a part for each day, so that a question about a time opens no other day. Made anew when '
+    'a day is packed.';
+
+do $$
+declare
+    c record;
+begin
+    for c in select attname, col_description(attrelid, attnum) as text from pg_attribute
+             where attrelid = 'tap25_internal.mail_days'::regclass and attnum > 0 loop
+        execute format('comment on column tap25_internal.mail_packed.%I is %L', c.attname, c.text);
+    end loop;
+end $$;
+
+comment on function tap25_internal.address_is is 'Returns whether an address is what a question of a kind is about.';
+comment on function tap25_internal.mail_read is
+    'Returns the mail of a local part or of the domains below one, which no index finds: reads all of a time.';
+comment on function tap25_internal.block_numbers is
+    'Returns the numbers of the addresses of a block that a question is about.';
+comment on function tap25_internal.block_rows is
+    'Returns the positions of the rows of a block that a question may be about.';
+comment on function tap25_internal.positions_of is 'Returns where a list has one of some values.';
+comment on function tap25_internal.as_mail is
+    'Returns the query that shows rows of envelopes, which another query gives, as mail does.';
+comment on function tap25_internal.blocks_with is
+    'Returns the packed days that may have a value, by its hash, and which blocks do; without a hash all days.';
+comment on function tap25_internal.packed_about is 'The part of mail_about that asks packed days.';
+comment on function tap25_internal.unpacks is
+    'Returns true, or refuses a statement that unpacks several days with millions of rows.';
+comment on function tap25_internal.block_times is 'Returns the times of the mails of a block.';
+comment on function tap25_internal.day_rows is 'Returns the rows of a packed day, with their times apart.';
+comment on function tap25_internal.show_packed is 'Makes the view mail_packed.';
