@@ -58,7 +58,7 @@ select create_distributed_table('tap25_internal.held', 'session_id', colocate_wi
 select create_distributed_function(f::regprocedure) from unnest(array[
     'tap25_internal.outcomes()', 'tap25_internal.leaf(tap25_internal.envelopes)', 'tap25_internal.bucket20(text)', 'tap25_internal.bucket24(text)',
     'tap25_internal.print_hash(text, text)', 'tap25_internal.print_page(bigint, smallint)', 'tap25_internal.print_of(bigint)',
-    'tap25_internal.local_part(text)', 'tap25_internal.is_of(text, text)',
+    'tap25_internal.local_part(text)', 'tap25_internal.is_of(text, text)', 'tap25_internal.address_is(text, text, text)',
     'tap25_internal.concerns(text, text, inet, text, boolean, timestamptz, timestamptz, timestamptz, text, text, inet, inet, inet, text)']) f;
 set local citus.enable_ddl_propagation = off;
 -- Citus has copied the rows, and leaves the originals in the coordinator's files, which no expiry would delete.
