@@ -451,6 +451,8 @@ CREATE INDEX held_client_ip_idx ON tap25_internal.held USING btree (client_ip);
 CREATE INDEX held_origin_ip_idx ON tap25_internal.held USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
 CREATE INDEX held_server_ip_idx ON tap25_internal.held USING btree (server_ip);
 
+CREATE TABLE tap25_internal.importing ();
+
 CREATE TABLE tap25_internal.late_days (
     day   date NOT NULL,
     since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -4756,7 +4758,8 @@ AS $function$
 begin
     perform tap25_internal.claim_sensor(by_sensor);
     perform tap25_internal.bound_waits();
-    delete from tap25_internal.loads l where l.sensor = by_sensor and l.segment = any (segments) and l.dropped_at is not null;
+    delete from tap25_internal.loads l where l.sensor = by_sensor and l.segment = any (segments)
+        and (l.dropped_at is not null or l.segment ~ '^import-');
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
@@ -5013,6 +5016,9 @@ begin
                 name);
         end if;
     end loop;
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.rows_there to tap25_sensor;
+    end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25_internal.packs to tap25_admin;
     end if;
@@ -5768,7 +5774,7 @@ begin
         union select m.sensor, (m.seen_at at time zone 'UTC')::date from tap25_internal.misdated m) a;
     with files as (
         select l.sensor, left(l.segment, 71) as file, min(l.first_day) as since, max(l.last_day) as until
-        from tap25_internal.loads l where l.segment ~ '^(replay|follow)-' group by l.sensor, left(l.segment, 71)
+        from tap25_internal.loads l where l.segment ~ '^(replay|follow|import)-' group by l.sensor, left(l.segment, 71)
         having bool_and(coalesce(l.last_day < oldest, false))
     ), gone as (
         select f.sensor, f.file from files f
@@ -6730,6 +6736,31 @@ begin
     return (select count(*) from tap25_internal.held h where h.hold_ids @> array[hold]);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.rows_there(by_sensor text, leaves bytea[], first timestamp with time zone, last timestamp with time zone)
+ RETURNS TABLE(leaf bytea, times bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    its constant text := (select string_agg(format('select %s as leaf from tap25_internal.%I e
+        where e.sensor = $1 and e.seen_at between $3 and $4', tap25_internal.leaf_of('e.'), t), ' union all ')
+        from unnest('{envelopes,held,misdated}'::text[]) t);
+begin
+    perform tap25_internal.claim_sensor(by_sensor);
+    perform tap25_internal.bound_waits();
+    lock table tap25_internal.importing in exclusive mode;
+    return query execute format('select t.leaf, count(*) from (%s) t where t.leaf = any ($2) group by t.leaf', its
+        || case when not tap25_internal.is_distributed() then ' union all
+            select tap25_internal.leaf(p.e) from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
+            where b.day between ($3 at time zone ''UTC'')::date and ($4 at time zone ''UTC'')::date
+                and b.last_at >= $3 and b.first_at <= $4 and (p.e).sensor = $1 and (p.e).seen_at between $3 and $4'
+            else '' end)
+        using by_sensor, leaves, first, last;
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.set_volume(rows_a_day bigint)
  RETURNS smallint
  LANGUAGE plpgsql
@@ -7311,6 +7342,7 @@ GRANT EXECUTE ON FUNCTION tap25_internal.record_scope(text,text,timestamp with t
 GRANT EXECUTE ON FUNCTION tap25_internal.release_holds(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.released_leaves() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.rows_held(bigint) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.rows_there(text,bytea[],timestamp with time zone,timestamp with time zone) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.size_of(regclass) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.size_of_indexes(regclass) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.stamp_load(text,text) TO tap25_sensor;
@@ -7687,6 +7719,7 @@ COMMENT ON COLUMN tap25_internal.held.flags IS 'What is incomplete, a bit each: 
 COMMENT ON COLUMN tap25_internal.held.hold_ids IS 'The holds that keep the row: holds.id.';
 COMMENT ON COLUMN tap25_internal.held.origin_port IS 'TCP port of the client that a proxy names, less 32768. Null: none is named.';
 COMMENT ON COLUMN tap25_internal.held.origin_by IS 'What named the client in origin_ip: 1 a header of the PROXY protocol, 2 XCLIENT, 3 XFORWARD. Null: nothing did.';
+COMMENT ON TABLE tap25_internal.importing IS 'Has no rows. Whoever imports locks it.';
 COMMENT ON TABLE tap25_internal.late_days IS 'Days that expiry could not drop yet, because somebody used them.';
 COMMENT ON COLUMN tap25_internal.late_days.day IS 'The UTC day.';
 COMMENT ON COLUMN tap25_internal.late_days.since IS 'When expiry first could not drop it.';
@@ -7828,7 +7861,7 @@ COMMENT ON FUNCTION tap25_internal.enter_case(bigint,text,text) IS 'Returns the 
 COMMENT ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) IS 'Enters segments in loads; returns for each whether it was not there yet. For sensors, as the first step of a load.';
 COMMENT ON FUNCTION tap25_internal.expire_day(date,text) IS 'Drops a day, after copying the rows that a hold concerns; returns its rows, its octets and how many rows are kept. Fails if the retention keeps the day or a load has it.';
 COMMENT ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) IS 'Removes misdated rows that were loaded before a time, after copying those that a hold concerns; returns what was removed for each day. Fails if the retention keeps them.';
-COMMENT ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) IS 'Forgets those of the segments whose rows were all dropped, so that they are loaded again. For sensors, under their own name, before enter_loads.';
+COMMENT ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) IS 'Forgets those of the segments whose rows were all dropped, or that were imported, so that they are loaded again. For sensors, under their own name, before enter_loads.';
 COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
@@ -7931,6 +7964,7 @@ COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that
 COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
 COMMENT ON FUNCTION tap25_internal.row_columns(text) IS 'Returns the columns of a row in the order of its canonical form, each with a prefix.';
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
+COMMENT ON FUNCTION tap25_internal.rows_there(text,bytea[],timestamp with time zone,timestamp with time zone) IS 'Returns which of some rows of a sensor are there, by their leaves, and how often. The rows are of a time. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.set_volume(bigint) IS 'Sets for how many rows a day the indexes of addresses of new days are made; returns the bits of a hash that they have from now on. For the owner: select tap25_internal.set_volume(100000000)';
 COMMENT ON FUNCTION tap25_internal.show_packed() IS 'Makes the view mail_packed.';
 COMMENT ON FUNCTION tap25_internal.size_of(regclass) IS 'Returns the octets of a table with its indexes, on all machines.';
