@@ -1836,6 +1836,7 @@ declare
     first  constant timestamptz := '1990-01-01';
     found_ tstzmultirange;
     unknown text;
+    without constant text := tap25_internal.without_coverage(since, least(before, now()), sensor);
 begin
     if (since < before) is not true then
         raise 'the period is empty: its end must be after its beginning' using errcode = 'invalid_parameter_value';
@@ -1855,6 +1856,7 @@ begin
         sentence := format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS'));
     end if;
     if sentence is not null then
+        sentence := sentence || without;
         return next;
         return;
     end if;
@@ -1886,8 +1888,10 @@ begin
     gaps := tstzmultirange(tstzrange(begins, ends)) - coalesce(found_, '{}');
     listened := 1 - coalesce((select sum(extract(epoch from upper(g) - lower(g))) from unnest(gaps) g), 0)
         / extract(epoch from ends - begins);
-    sentence := coalesce(unknown, tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames,
-        frames_lost, sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes));
+    sentence := coalesce(unknown, case when listened = 0 and without <> '' then format('From %s to %s, UTC, nothing shows that a tap listened.',
+            to_char(begins, 'YYYY-MM-DD HH24:MI:SS'), to_char(ends, 'YYYY-MM-DD HH24:MI:SS'))
+        else tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames,
+            frames_lost, sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes) end) || without;
     frames := round(frames);
     octets_lost := round(octets_lost);
     sessions := round(sessions);
@@ -7119,6 +7123,27 @@ AS $function$
       and not exists (select from tap25.warrant_events e where e.warrant_id = w.id and e.action = 'approved' and e.by = session_user)
 $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.without_coverage(since timestamp with time zone, before timestamp with time zone, of_sensor text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    with covered as (
+        select c.sensor, range_agg(tstzrange(c.since, c.before, '[]')) as times from tap25.coverage c
+        where c.since >= '1990-01-01' and c.before >= date_trunc('day', $1) and c.since < date_trunc('day', $2) + interval '1 day'
+          and ($3 is null or c.sensor = $3)
+        group by c.sensor
+    )
+    select case count(distinct d.day) when 0 then '' else format(' Rows of %s day%s are there without coverage: they were imported, or '
+            'loaded before coverage was recorded. What was missed then is not known.', count(distinct d.day), case count(distinct d.day) when 1 then '' else 's' end) end
+    from tap25_internal.days d left join covered v on v.sensor = d.sensor
+    where d.rows > 0 and d.day >= date_trunc('day', $1) and d.day < $2 and ($3 is null or d.sensor = $3)
+      and not coalesce(v.times && tstzrange(d.day, d.day + 1), false)
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.wrong_clock(day date)
  RETURNS text
  LANGUAGE sql
@@ -7979,4 +8004,5 @@ COMMENT ON FUNCTION tap25_internal.target_text(text,text,inet,text) IS 'Returns 
 COMMENT ON FUNCTION tap25_internal.unpack(tap25_internal.blocks,text,text,inet) IS 'Returns rows of a block, those that a question may be about or all, in their order, with the number of the mail and the link that signs it.';
 COMMENT ON FUNCTION tap25_internal.unpacks(date) IS 'Returns true, or refuses a statement that unpacks several days with millions of rows.';
 COMMENT ON FUNCTION tap25_internal.valid_warrants(text) IS 'Returns the warrants that open a case to the session''s login now: warrants.id.';
+COMMENT ON FUNCTION tap25_internal.without_coverage(timestamp with time zone,timestamp with time zone,text) IS 'A sentence about days of a time that have rows of sensors without coverage, such as imported ones; empty if there are none.';
 COMMENT ON FUNCTION tap25_internal.wrong_clock(date) IS 'Returns why a day gets no partition by the clock alone, or null: it is before 1990, or more than two days ahead.';
