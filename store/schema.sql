@@ -1164,7 +1164,7 @@ CREATE VIEW tap25.missing_accesses AS
                  SELECT accesses_id_seq.last_value + 1,
                     NULL::timestamp with time zone
                    FROM tap25.accesses_id_seq
-                  WHERE accesses_id_seq.is_called) numbers) gaps
+                  WHERE accesses_id_seq.is_called AND NOT pg_is_in_recovery()) numbers) gaps
   WHERE gaps.first <= gaps.last;
 
 CREATE VIEW tap25.my_cases AS
@@ -7516,7 +7516,7 @@ COMMENT ON COLUMN tap25.mail.network IS 'The network that the connection was see
 COMMENT ON VIEW tap25.mail_once IS 'Each recipient of each mail once: of the rows that several taps have of it, the most complete. mail_once(since, before) is quicker for a time range. The owner reads it; auditors call case_mail instead.';
 COMMENT ON COLUMN tap25.mail_once.sensors IS 'All sensors that have this recipient of this mail, sorted; sensor is the one whose row this is.';
 COMMENT ON COLUMN tap25.mail_once.copies IS 'Rows of mail that this one stands for, itself included: one for each of sensors.';
-COMMENT ON VIEW tap25.missing_accesses IS 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash. Administrators read it.';
+COMMENT ON VIEW tap25.missing_accesses IS 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash or when a standby took over. Administrators read it.';
 COMMENT ON COLUMN tap25.missing_accesses.first IS 'First missing number: accesses.id.';
 COMMENT ON COLUMN tap25.missing_accesses.last IS 'Last missing number of the gap.';
 COMMENT ON COLUMN tap25.missing_accesses.after IS 'When the access before the gap was recorded. Null: there is none.';
