@@ -4388,7 +4388,8 @@ AS $function$
     where d.day < (now() at time zone 'UTC')::date and d.day < ((now() at time zone 'UTC')::date - older)::date
         and not tap25_internal.is_distributed()
     group by d.day
-    having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
+    having sum(d.rows) > coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = d.day), 0)
+        and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.days_with(kind text, value text, since timestamp with time zone, before timestamp with time zone)
@@ -6106,16 +6107,6 @@ begin
             return null;
         end if;
     end if;
-    select s.times, s.rows into times, rows from tap25_internal.block_starts(partition, most, octets) s;
-    if times is null then
-        if not again then
-            raise 'the day % has no rows, but % were counted', which,
-                (select sum(d.rows) from tap25_internal.days d where d.day = which);
-        end if;
-        -- A load made the partition, and then added nothing.
-        perform tap25_internal.change_to_blocks(which, again, 0);
-        return null;
-    end if;
     if again then
         execute format('select coalesce(max(number), 0) + 1 from tap25_internal.%I', name) into start;
     else
@@ -6124,11 +6115,16 @@ begin
             with (toast_tuple_target = 8160)', name);
         perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
-    for n in 1..cardinality(times) loop
+    select s.times, s.rows into times, rows from tap25_internal.block_starts(partition, most, octets) s;
+    for n in 1..coalesce(cardinality(times), 0) loop
         packed := packed + tap25_internal.pack_block(partition, ('tap25_internal.' || quote_ident(name))::regclass,
             which, start + n - 1, times[n], rows[n], coalesce(times[n + 1], 'infinity'),
             coalesce(rows[n + 1], '(4294967295,65535)'), links.ids, links.sensors, links.xids);
     end loop;
+    if packed = 0 then
+        raise 'the day % has no rows, but % were counted', which,
+            (select sum(d.rows) from tap25_internal.days d where d.day = which);
+    end if;
     if not again then
         execute format('alter table tap25_internal.%I add primary key (day, number)', name);
     end if;
