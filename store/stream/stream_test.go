@@ -354,3 +354,14 @@ func wait(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// What makes the spool full is logged with the rows that it loses, since a higher limit is no cure for a full disk.
+func TestWatcher_SaysWhatMakesTheSpoolFull(t *testing.T) {
+	var log bytes.Buffer
+	w := &watcher{s: &Stream{cfg: Config{Log: zerolog.New(&log)}}}
+	w.disk(Stats{Spool: spool.Stats{Lost: 3, LastFault: fmt.Errorf("%w: its disk has 5 bytes free", spool.ErrFull)}})
+	if line, _, _ := strings.Cut(log.String(), "\n"); !strings.Contains(line, `"rows_lost":3`) ||
+		!strings.Contains(line, "its disk has 5 bytes free") || !strings.Contains(line, "room for the spool, on its disk") {
+		t.Error(log.String())
+	}
+}
