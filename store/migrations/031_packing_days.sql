@@ -1,6 +1,8 @@
 -- Packs a day.
 
--- A distributed database has no days to pack: the xmin of its rows does not name their load.
+-- A packed day may have a partition without rows: one that was made for a load that then added nothing, or, in a logical
+-- copy, for rows that may still come. A distributed database has no days to pack: the xmin of its rows does not name
+-- their load.
 create function tap25_internal.days_to_pack(older interval, quiet interval) returns table (day date, rows bigint)
 language sql stable
 security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
@@ -8,7 +10,8 @@ security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD
     where d.day < (now() at time zone 'UTC')::date and d.day < ((now() at time zone 'UTC')::date - older)::date
         and not tap25_internal.is_distributed()
     group by d.day
-    having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
+    having sum(d.rows) > coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = d.day), 0)
+        and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
 $$;
 
 -- Where the blocks of a day begin. All of it is read at once: a cursor would keep the memory of the sort until the last
