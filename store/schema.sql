@@ -6084,6 +6084,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.pack_rows(which date, most integer, oc
  SET "TimeZone" TO 'UTC'
  SET work_mem TO '6MB'
  SET max_parallel_workers_per_gather TO '0'
+ SET jit TO 'off'
 AS $function$
 declare
     partition constant regclass := 'tap25_internal.' || tap25_internal.partition_name(which);
@@ -6743,6 +6744,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.rows_there(by_sensor text, leaves byte
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "DateStyle" TO 'ISO, YMD'
  SET "TimeZone" TO 'UTC'
+ SET jit TO 'off'
 AS $function$
 declare
     its constant text := (select string_agg(format('select %s as leaf from tap25_internal.%I e

@@ -135,6 +135,7 @@ func TestDocs_CopyFollowsAndExpires(t *testing.T) {
 	r.same(first, second)
 	copyIsRead(r, second)
 	copyTakesWhatComes(r, first, second)
+	copyPacks(r, first, second)
 	copyTakesCoverageAsItIsPacked(r, first, second)
 	eachExpiresByItself(r, first, second)
 	copyHasNoEvidence(r, second)
@@ -198,6 +199,19 @@ func copyTakesWhatComes(r *twoServers, first, second *storetest.Server) {
 		r.t.Errorf("%s rows of days that are not there", n)
 	}
 	r.run("hourly")
+	r.same(first, second)
+}
+
+// The copy packs its own days, and takes rows of these that come later.
+func copyPacks(r *twoServers, first, second *storetest.Server) {
+	r.sql(first, "mail", "mail", "update days set loaded_at = now() - interval '1 hour'")
+	r.await(second, "select count(*) from days where loaded_at > now() - interval '10 minutes'", "0")
+	r.sql(second, "mail", "mail", "select pack_day('2026-11-21')")
+	r.run("hourly")
+	if n := r.sql(second, "mail", "mail", "select count(*) from packs where day = '2026-11-21'"); n != "1" {
+		r.t.Errorf("the day is packed %s times", n)
+	}
+	r.load("tardy")
 	r.same(first, second)
 }
 

@@ -36,10 +36,10 @@ end $$;
 
 -- Packs what a day has in its partition, in blocks of up to some rows, and of some octets beyond 300 a row. It has no
 -- lock while it reads; rows that are loaded meanwhile are in the blocks too, or counted and missed: then nothing is
--- packed.
+-- packed. JIT would compile the statement for each block, which takes seconds.
 create function tap25_internal.pack_rows(which date, most integer, octets integer) returns bigint language plpgsql
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '6MB'
-set max_parallel_workers_per_gather = 0 as $$
+set max_parallel_workers_per_gather = 0 set jit = off as $$
 declare
     partition constant regclass := 'tap25_internal.' || tap25_internal.partition_name(which);
     name      constant text := tap25_internal.blocks_name(which);

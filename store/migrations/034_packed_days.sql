@@ -279,7 +279,7 @@ create table tap25_internal.importing ();
 -- nobody else imports.
 create function tap25_internal.rows_there(by_sensor text, leaves bytea[], first timestamptz, last timestamptz)
 returns table (leaf bytea, times bigint) language plpgsql security definer
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set jit = off as $$
 declare
     its constant text := (select string_agg(format('select %s as leaf from tap25_internal.%I e
         where e.sensor = $1 and e.seen_at between $3 and $4', tap25_internal.leaf_of('e.'), t), ' union all ')
