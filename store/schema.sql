@@ -1888,10 +1888,11 @@ begin
     gaps := tstzmultirange(tstzrange(begins, ends)) - coalesce(found_, '{}');
     listened := 1 - coalesce((select sum(extract(epoch from upper(g) - lower(g))) from unnest(gaps) g), 0)
         / extract(epoch from ends - begins);
-    sentence := coalesce(unknown, case when listened = 0 and without <> '' then format('From %s to %s, UTC, nothing shows that a tap listened.',
-            to_char(begins, 'YYYY-MM-DD HH24:MI:SS'), to_char(ends, 'YYYY-MM-DD HH24:MI:SS'))
-        else tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames,
-            frames_lost, sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes) end) || without;
+    sentence := coalesce(unknown, case when listened = 0 and without <> ''
+        then format('From %s to %s, UTC, nothing shows that a tap listened.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS'),
+            to_char(ends, 'YYYY-MM-DD HH24:MI:SS'))
+        else tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps,
+            frames, frames_lost, sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes) end) || without;
     frames := round(frames);
     octets_lost := round(octets_lost);
     sessions := round(sessions);
@@ -7143,15 +7144,18 @@ CREATE OR REPLACE FUNCTION tap25_internal.without_coverage(since timestamp with 
 AS $function$
     with covered as (
         select c.sensor, range_agg(tstzrange(c.since, c.before, '[]')) as times from tap25.coverage c
-        where c.since >= '1990-01-01' and c.before >= date_trunc('day', $1) and c.since < date_trunc('day', $2) + interval '1 day'
-          and ($3 is null or c.sensor = $3)
+        where c.since >= '1990-01-01' and c.before >= date_trunc('day', $1)
+          and c.since < date_trunc('day', $2) + interval '1 day' and ($3 is null or c.sensor = $3)
         group by c.sensor
+    ), uncovered as (
+        select count(distinct d.day) as days from tap25_internal.days d left join covered v on v.sensor = d.sensor
+        where d.rows > 0 and d.day >= date_trunc('day', $1) and d.day < $2 and ($3 is null or d.sensor = $3)
+          and not coalesce(v.times && tstzrange(d.day, d.day + 1), false)
     )
-    select case count(distinct d.day) when 0 then '' else format(' Rows of %s day%s are there without coverage: they were imported, or '
-            'loaded before coverage was recorded. What was missed then is not known.', count(distinct d.day), case count(distinct d.day) when 1 then '' else 's' end) end
-    from tap25_internal.days d left join covered v on v.sensor = d.sensor
-    where d.rows > 0 and d.day >= date_trunc('day', $1) and d.day < $2 and ($3 is null or d.sensor = $3)
-      and not coalesce(v.times && tstzrange(d.day, d.day + 1), false)
+    select case days when 0 then '' else format(' Rows of %s day%s are there without coverage: they were imported, or '
+        'loaded before coverage was recorded. What was missed then is not known.', days,
+        case days when 1 then '' else 's' end) end
+    from uncovered
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.wrong_clock(day date)

@@ -1,8 +1,8 @@
 -- Packs a day.
 
--- A packed day may have a partition without rows: one that was made for a load that then added nothing, or, in a logical
--- copy, for rows that may still come. A distributed database has no days to pack: the xmin of its rows does not name
--- their load.
+-- A packed day may have a partition without rows: one that was made for a load that then added nothing, or, in a
+-- logical copy, for rows that may still come. A distributed database has no days to pack: the xmin of its rows does not
+-- name their load.
 create function tap25_internal.days_to_pack(older interval, quiet interval) returns table (day date, rows bigint)
 language sql stable
 security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
@@ -217,8 +217,9 @@ end $$;
 
 -- Rights.
 
-revoke execute on function tap25_internal.days_to_pack, tap25_internal.restored_links, tap25_internal.block_starts, tap25_internal.pack_rows,
-    tap25_internal.index_blocks, tap25_internal.change_to_blocks, tap25_internal.pack_day from public;
+revoke execute on function tap25_internal.days_to_pack, tap25_internal.restored_links, tap25_internal.block_starts,
+    tap25_internal.pack_rows, tap25_internal.index_blocks, tap25_internal.change_to_blocks, tap25_internal.pack_day
+    from public;
 
 -- Comments.
 
