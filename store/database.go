@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"tap25/store/cluster"
 )
@@ -74,6 +75,28 @@ func ready(db *DB, err error) (*DB, error) {
 	return db, err
 }
 
+// Late starts the private cluster if it was made before, and reports whether it does not answer within a time but may
+// later, such as after it has recovered. Connect starts it again.
+func (d *Database) Late(ctx context.Context, within time.Duration) bool {
+	if !d.Cluster.Made() {
+		return false
+	}
+	starting, done := context.WithTimeout(ctx, within)
+	defer done()
+	return cluster.MayCome(d.start(starting)) && ctx.Err() == nil
+}
+
+// start starts the private cluster if it does not run. Any number of goroutines may call it.
+func (d *Database) start(ctx context.Context) error {
+	select {
+	case d.starting <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-d.starting }()
+	return d.Cluster.Use(ctx)
+}
+
 // errGone is a private server that answered a moment ago.
 var errGone = errors.New("the private PostgreSQL server has stopped")
 
@@ -81,14 +104,7 @@ func (d *Database) connect(ctx context.Context, open func(context.Context, strin
 	if d.Cluster == nil {
 		return open(ctx, d.DSN)
 	}
-	select {
-	case d.starting <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	err := d.Cluster.Use(ctx)
-	<-d.starting
-	if err != nil {
+	if err := d.start(ctx); err != nil {
 		return nil, err
 	}
 	db, err := open(ctx, d.DSN)
