@@ -19,7 +19,9 @@ type Database struct {
 	DSN     string           // a PostgreSQL URL or keyword string
 	Cluster *cluster.Cluster // the private cluster that DSN names; nil if the server is somebody else's
 
-	starting chan struct{} // holds one element during a start of Cluster
+	starting chan struct{} // holds one element during a start of Cluster, which may change what follows
+	failed   error         // of the last start; nil: it succeeded, or there was none
+	failedAt time.Time
 }
 
 // NewDatabase returns the database that a connection string names, or the private cluster's if that is [Local]. It
@@ -86,15 +88,24 @@ func (d *Database) Late(ctx context.Context, within time.Duration) bool {
 	return cluster.MayCome(d.start(starting)) && ctx.Err() == nil
 }
 
-// start starts the private cluster if it does not run. Any number of goroutines may call it.
+// start starts the private cluster if it does not run. Any number of goroutines may call it. Those that wait for one
+// that fails fail too: if they all tried in turn, another tap25 would never get the lock of the cluster.
 func (d *Database) start(ctx context.Context) error {
+	asked := time.Now()
 	select {
 	case d.starting <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	defer func() { <-d.starting }()
-	return d.Cluster.Use(ctx)
+	if d.failed != nil && d.failedAt.After(asked) {
+		return d.failed
+	}
+	err := d.Cluster.Use(ctx)
+	if ctx.Err() == nil { // else it ended for this caller alone
+		d.failed, d.failedAt = err, time.Now()
+	}
+	return err
 }
 
 // errGone is a private server that answered a moment ago.
