@@ -38,6 +38,7 @@ func TestDistribute_BehavesAsBefore(t *testing.T) {
 		"misdated rows are held":  TestExpire_MisdatedRowsAreHeldToo,
 		"two holds":               TestExpire_RowOfTwoHoldsStaysOnceUntilBothEnd,
 		"files load again":        TestExpire_FilesOfHeldOrMisdatedRowsStay,
+		"imported rows":           TestLoadMissing,
 		"a sensor":                TestSensor_AddsRowsAndReadsNone,
 		"an administrator":        TestAdmin_ExpiresAndHoldsAndReadsNoMail,
 		"an auditor":              TestAuditor_ReadsWhatAWarrantOpensAndIsRecorded,

@@ -24,7 +24,12 @@ func (db *DB) LoadMissing(ctx context.Context, sensor, segment string, rows [][]
 			added, err = 0, fmt.Errorf("load what is missing of %d rows: %w", len(rows), db.locked(ctx, err))
 		}
 	}()
-	missing, err := missingRows(ctx, db.conn, sensor, rows)
+	leaves := make([][]byte, len(rows))
+	for i, r := range rows {
+		leaf := evidence.LeafOf(widen([]byte{evidence.LeafPrefix}, r))
+		leaves[i] = leaf[:]
+	}
+	missing, err := missingRows(ctx, db.conn, sensor, rows, leaves)
 	if err != nil || len(missing) == 0 {
 		return 0, err
 	}
@@ -33,7 +38,7 @@ func (db *DB) LoadMissing(ctx context.Context, sensor, segment string, rows [][]
 	}
 	committed := func() {}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		missing, err = missingRows(ctx, tx, sensor, rows) // now nobody else imports
+		missing, err = missingRows(ctx, tx, sensor, rows, leaves) // now nobody else imports
 		if err != nil || len(missing) == 0 {
 			return err
 		}
@@ -47,9 +52,8 @@ func (db *DB) LoadMissing(ctx context.Context, sensor, segment string, rows [][]
 	return len(missing), err
 }
 
-// missingRows returns those of some rows that the database does not have.
-func missingRows(ctx context.Context, db asker, sensor string, rows [][]byte) (missing [][]byte, err error) {
-	leaves := make([][]byte, len(rows))
+// missingRows returns those of some rows, each with its leaf, that the database does not have.
+func missingRows(ctx context.Context, db asker, sensor string, rows, leaves [][]byte) (missing [][]byte, err error) {
 	var first, last time.Time
 	for i, r := range rows {
 		if at := seenAt(r); i == 0 || at.Before(first) {
@@ -58,8 +62,6 @@ func missingRows(ctx context.Context, db asker, sensor string, rows [][]byte) (m
 		if at := seenAt(r); i == 0 || at.After(last) {
 			last = at
 		}
-		leaf := evidence.LeafOf(widen([]byte{evidence.LeafPrefix}, r))
-		leaves[i] = leaf[:]
 	}
 	found, err := db.Query(ctx, "select leaf, times from tap25_internal.rows_there($1, $2, $3, $4)", sensor, leaves,
 		first, last)
