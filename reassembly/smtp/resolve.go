@@ -160,8 +160,8 @@ func (d *Dialogue) addRcpt(rc recipient) {
 		switch {
 		case tx.mailCode >= 400:
 			outcome = refusal(tx.mailCode)
-		case rc.code == 503 && tx.mailCode == 0 && (tx.flags|rc.flags)&Gap != 0:
-			outcome = Unknown // the reply to MAIL decides, and it was missed
+		case rc.code == 503 && d.mayHaveMissedMail(&rc):
+			outcome = Unknown // the reply to MAIL decides
 		}
 		d.emitRow(rc, outcome, nil)
 		return
@@ -172,6 +172,13 @@ func (d *Dialogue) addRcpt(rc recipient) {
 		d.emitRow(tx.takeRcpt(), Unknown, nil)
 	}
 	tx.addRcpt(rc)
+}
+
+// mayHaveMissedMail reports whether the MAIL of a recipient, or its reply, may have been missed.
+func (d *Dialogue) mayHaveMissedMail(rc *recipient) bool {
+	tx := d.mail.tx
+	missed := (tx.flags|rc.flags)&Gap != 0 || d.session.Midstream && tx.path == nil
+	return tx.mailCode == 0 && missed
 }
 
 func refusal(code uint16) Outcome {
