@@ -235,7 +235,7 @@ func (d *Dialogue) loseReplies(n int64) {
 	d.matchReplies()
 	d.cutFinals()
 	d.server.lose(n)
-	d.sync.lostReplies(d.server.offset)
+	d.sync.lostReplies(d.server.offset-n, d.server.offset)
 }
 
 // memoryUse is about how many bytes are used.
