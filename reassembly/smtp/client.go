@@ -26,9 +26,9 @@ type clientReader struct {
 	hole      lineHole
 	message   message
 	chunk     chunk
-	authLines int // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
-	hello     clientHello
-	helloFrom int64 // end of the reply that accepted STARTTLS
+	authLines int          // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
+	hello     *clientHello // nil: no octet of one was read
+	helloFrom int64        // end of the reply that accepted STARTTLS
 
 	spoke      int64 // it sent its last command before it had received so many octets
 	passedOver int64 // it sent lines that were passed over after a hole before it had received so many octets
@@ -265,16 +265,21 @@ func (r *clientReader) expectHello(from int64) {
 }
 
 // addHello reads octets of the ClientHello, and reports whether no more of it is needed.
-func (r *clientReader) addHello(b []byte) (done bool) { return r.hello.read(b) }
+func (r *clientReader) addHello(b []byte) (done bool) {
+	if r.hello == nil {
+		r.hello = new(clientHello)
+	}
+	return r.hello.read(b)
+}
 
 // encrypted records that nothing more can be read.
-func (r *clientReader) encrypted() { r.state, r.hello = inDark, clientHello{} }
+func (r *clientReader) encrypted() { r.state, r.hello = inDark, nil }
 
 // drop drops what is kept.
-func (r *clientReader) drop() { r.hello = clientHello{} }
+func (r *clientReader) drop() { r.hello = nil }
 
 // memoryUse is about how many bytes are used.
-func (r *clientReader) memoryUse() int { return r.line.size() + cap(r.hello.message) }
+func (r *clientReader) memoryUse() int { return r.line.size() + r.hello.memoryUse() }
 
 // lineHole is how lines are read after a hole.
 type lineHole struct {

@@ -196,7 +196,8 @@ func (tx *transaction) countRow(o Outcome) {
 	tx.rows++
 }
 
-const recipientSize = 160
+// recipientSize is about what a recipient takes in the queue, which grows by doubling.
+const recipientSize = 80
 
 // mails is what is known of the client and its mail transactions.
 type mails struct {
