@@ -166,3 +166,28 @@ func TestPack_AQuestionOpensTheBlocksOfItsTime(t *testing.T) {
 		}
 	}
 }
+
+// A plan about many large days divides few of them, so that it stays small. Plans about a moment of each divide all, also
+// one after another in a transaction.
+func TestPack_APlanDividesFewDays(t *testing.T) {
+	db := database(t, false)
+	var rows []*smtp.Envelope
+	for n := range 6 {
+		rows = append(rows, at(old.AddDate(0, 0, n)))
+	}
+	loadRows(t, db, "tap", rows...)
+	packAll(t, db, 100)
+	execute(t, db, "update packs set blocks = 12500", "select show_packed()", "begin")
+	plan := func(question string) string { return strings.Join(lines(t, db, "explain "+question), "\n") }
+	// Two days of 24 hours, of which three are 36 parts, and four whole days.
+	if n := strings.Count(plan("select * from mail where rcpt_to = 'a@b'"), "unpacks("); n != 2*24+3*11+4 {
+		t.Errorf("six days are %d parts", n)
+	}
+	for _, e := range rows {
+		p := plan(fmt.Sprintf("select * from mail where seen_at = '%s'", e.SeenAt.Format(time.RFC3339)))
+		if strings.Count(p, "unpacks(") != 1 || !strings.Contains(p, " 12:05:00'::timestamp without time zone)") {
+			t.Errorf("a moment of %v is not of one part, of five minutes:\n%s", e.SeenAt, p)
+		}
+	}
+	execute(t, db, "rollback")
+}

@@ -6933,7 +6933,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.part(source text, since text, before t
 RETURN format('select u.seen_at, u.e from (
         select f.seen_at, f.e from tap25_internal.%s f, (values (1)) o
         union all select null::timestamptz, null::tap25_internal.envelopes where false) u
-    where u.seen_at >= (%s) at time zone ''UTC'' and u.seen_at < (%s) at time zone ''UTC'''::text, source, since, before);
+    where u.seen_at >= %s and u.seen_at < %s'::text, source, since, before);
 
 CREATE OR REPLACE FUNCTION tap25_internal.part_rows(since timestamp without time zone, before timestamp without time zone)
  RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
@@ -7284,7 +7284,8 @@ declare
                 when d.blocks < 24 * 4 then 'part_rows(%1$L, %2$L)'
                 else 'day_rows(%1$L, tap25_internal.divides(%1$L, false), %3$L)' end,
                 d.day::timestamp, (d.day + 1)::timestamp, d.blocks >= 24 * 12 * 8),
-                format('timestamp %L', d.day), format('timestamp %L', d.day + 1)), ' union all ' order by d.day)
+                quote_literal(d.day || ' 00:00:00+00'), quote_literal(d.day + 1 || ' 00:00:00+00')),
+                ' union all ' order by d.day)
             from (select day, sum(blocks) as blocks from tap25_internal.packs group by day) d),
         'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false');
     columns text := (select string_agg(format('(p.e).%I', attname), ', ' order by attnum) from pg_attribute

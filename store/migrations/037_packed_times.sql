@@ -71,7 +71,7 @@ create function tap25_internal.part(source text, since text, before text) return
 return format('select u.seen_at, u.e from (
         select f.seen_at, f.e from tap25_internal.%s f, (values (1)) o
         union all select null::timestamptz, null::tap25_internal.envelopes where false) u
-    where u.seen_at >= (%s) at time zone ''UTC'' and u.seen_at < (%s) at time zone ''UTC''', source, since, before);
+    where u.seen_at >= %s and u.seen_at < %s', source, since, before);
 
 -- Whether a day is divided into hours, or an hour into parts of five minutes. The planner calls this function before it
 -- expands the day or the hour. It divides two days and three hours that follow one another, and what comes after them as
@@ -99,28 +99,34 @@ end $$;
 -- hours or at once. With minutes, hours may be divided too.
 do $do$
 declare
-    f record;
+    utc   constant text := '(%s) at time zone ''UTC''';
+    start constant text := 'start at time zone ''UTC''';
+    hour  constant text := '(start + interval ''1 hour'') at time zone ''UTC''';
+    day   constant text := '(start + interval ''1 day'') at time zone ''UTC''';
+    f     record;
 begin
     for f in
         select * from (values
             ('hour_rows(start timestamp, divided boolean)', (
-                select string_agg(tap25_internal.part(format('part_rows(%s, %s)', p.since, p.before), p.since,
-                    p.before), ' and divided union all ' order by i)
+                select string_agg(tap25_internal.part(format('part_rows(%s, %s)', p.since, p.before),
+                    format(utc, p.since), format(utc, p.before)), ' and divided union all ' order by i)
                 from generate_series(0, 55, 5) i
                 cross join lateral (select format('start + interval ''%s minutes''', i),
                     format('start + interval ''%s minutes''', i + 5)) p (since, before))
-                || ' and divided union all ' || tap25_internal.part('part_rows(start, start + interval ''1 hour'')',
-                    'start', 'start + interval ''1 hour''') || ' and not divided'),
+                || ' and divided union all '
+                || tap25_internal.part('part_rows(start, start + interval ''1 hour'')', start, hour)
+                || ' and not divided'),
             ('hours(start timestamp, minutes boolean)', (
-                select string_agg(tap25_internal.part(format('hour_rows(%1$s, tap25_internal.divides(%1$s, true)
-                    and minutes)', p.since), p.since, p.before), ' union all ' order by i)
+                select string_agg(tap25_internal.part(format(
+                    'hour_rows(%1$s, tap25_internal.divides(%1$s, true) and minutes)', p.since),
+                    format(utc, p.since), format(utc, p.before)), ' union all ' order by i)
                 from generate_series(0, 23) i
                 cross join lateral (select format('start + interval ''%s hours''', i),
                     format('start + interval ''%s hours''', i + 1)) p (since, before))),
             ('day_rows(start timestamp, divided boolean, minutes boolean)',
-                tap25_internal.part('hours(start, minutes)', 'start', 'start + interval ''1 day''')
-                || ' and divided union all ' || tap25_internal.part('part_rows(start, start + interval ''1 day'')',
-                    'start', 'start + interval ''1 day''') || ' and not divided')) v (function, query)
+                tap25_internal.part('hours(start, minutes)', start, day) || ' and divided union all '
+                || tap25_internal.part('part_rows(start, start + interval ''1 day'')', start, day)
+                || ' and not divided')) v (function, query)
     loop
         execute format('create function tap25_internal.%s returns table (seen_at timestamptz,
             e tap25_internal.envelopes) language sql stable begin atomic %s; end', f.function, f.query);
@@ -136,7 +142,8 @@ declare
                 when d.blocks < 24 * 4 then 'part_rows(%1$L, %2$L)'
                 else 'day_rows(%1$L, tap25_internal.divides(%1$L, false), %3$L)' end,
                 d.day::timestamp, (d.day + 1)::timestamp, d.blocks >= 24 * 12 * 8),
-                format('timestamp %L', d.day), format('timestamp %L', d.day + 1)), ' union all ' order by d.day)
+                quote_literal(d.day || ' 00:00:00+00'), quote_literal(d.day + 1 || ' 00:00:00+00')),
+                ' union all ' order by d.day)
             from (select day, sum(blocks) as blocks from tap25_internal.packs group by day) d),
         'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false');
     columns text := (select string_agg(format('(p.e).%I', attname), ', ' order by attnum) from pg_attribute
