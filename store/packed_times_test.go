@@ -167,8 +167,8 @@ func TestPack_AQuestionOpensTheBlocksOfItsTime(t *testing.T) {
 	}
 }
 
-// A plan about many large days divides few of them, so that it stays small. Plans about a moment of each divide all, also
-// one after another in a transaction.
+// A plan about many large days divides few of them, so that it stays small. Plans about a moment of each divide all,
+// also one after another in a transaction.
 func TestPack_APlanDividesFewDays(t *testing.T) {
 	db := database(t, false)
 	var rows []*smtp.Envelope

@@ -211,6 +211,30 @@ func TestPack_LateRows(t *testing.T) {
 	}
 }
 
+// A load that makes a partition for a packed day and then adds nothing, since it is interrupted or all is there already,
+// does not keep any day from being packed. Rows that come later do not, either.
+func TestPack_AnEmptyPartitionOfAPackedDay(t *testing.T) {
+	db := database(t, false)
+	day := old.Truncate(24 * time.Hour)
+	loadRows(t, db, "tap", at(day), at(day.AddDate(0, 0, 1)))
+	if _, err := db.PackDays(t.Context(), PackConfig{Quiet: -1, Days: []time.Time{day}}); err != nil {
+		t.Fatal(err)
+	}
+	ask[any](t, db, "select make_partitions(array[$1::date])", day)
+	packed, err := db.PackDays(t.Context(), PackConfig{Quiet: -1})
+	if err != nil || len(packed) != 1 || packed[0].Rows != 1 || packed[0].Busy != nil {
+		t.Errorf("%+v, %v", packed, err)
+	}
+	if n := ask[int](t, db, "select count(*) from mail"); n != 2 {
+		t.Errorf("%d rows", n)
+	}
+	loadRows(t, db, "tap", at(day), at(day))
+	packed, err = db.PackDays(t.Context(), PackConfig{Quiet: -1})
+	if err != nil || len(packed) != 1 || packed[0].Rows != 2 || count(t, db) != 4 {
+		t.Errorf("%+v, %v, %d rows", packed, err, count(t, db))
+	}
+}
+
 // Legal holds keep rows of a packed day as they would of any.
 func TestPack_HeldRowsStay(t *testing.T) {
 	held := map[bool]string{}

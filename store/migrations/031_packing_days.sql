@@ -1,6 +1,8 @@
 -- Packs a day.
 
--- A distributed database has no days to pack: the xmin of its rows does not name their load.
+-- A packed day may have a partition without rows: one that was made for a load that then added nothing, or, in a logical
+-- copy, for rows that may still come. A distributed database has no days to pack: the xmin of its rows does not name
+-- their load.
 create function tap25_internal.days_to_pack(older interval, quiet interval) returns table (day date, rows bigint)
 language sql stable
 security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
@@ -8,7 +10,8 @@ security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD
     where d.day < (now() at time zone 'UTC')::date and d.day < ((now() at time zone 'UTC')::date - older)::date
         and not tap25_internal.is_distributed()
     group by d.day
-    having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
+    having sum(d.rows) > coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = d.day), 0)
+        and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
 $$;
 
 -- Where the blocks of a day begin. All of it is read at once: a cursor would keep the memory of the sort until the last
@@ -33,10 +36,10 @@ end $$;
 
 -- Packs what a day has in its partition, in blocks of up to some rows, and of some octets beyond 300 a row. It has no
 -- lock while it reads; rows that are loaded meanwhile are in the blocks too, or counted and missed: then nothing is
--- packed.
+-- packed. JIT would compile the statement for each block, which takes seconds.
 create function tap25_internal.pack_rows(which date, most integer, octets integer) returns bigint language plpgsql
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '6MB'
-set max_parallel_workers_per_gather = 0 as $$
+set max_parallel_workers_per_gather = 0 set jit = off as $$
 declare
     partition constant regclass := 'tap25_internal.' || tap25_internal.partition_name(which);
     name      constant text := tap25_internal.blocks_name(which);
@@ -81,7 +84,8 @@ begin
         execute format('alter table tap25_internal.%I add primary key (day, number)', name);
     end if;
     if start + cardinality(times) > 1000 then -- fewer lines are read as quickly without an index
-        execute format('create index if not exists %I on tap25_internal.%I (day, last_at, first_at)', name || '_times', name);
+        execute format('create index if not exists %I on tap25_internal.%I (day, last_at, first_at)',
+            name || '_times', name);
     end if;
     perform tap25_internal.index_blocks(which, ('tap25_internal.' || quote_ident(name))::regclass, start,
         cardinality(times), packed);

@@ -47,10 +47,10 @@ end $$;
 -- The rows of the blocks of a packed day that have rows of a part of it, and maybe rows around it; its limits are in
 -- UTC. It is expanded in the statement. The times of a block are unpacked first, and the rest only if one of them is
 -- asked for: a LEFT JOIN, though each time has a row, so that this is also the order if the question has a condition on
--- the rest. The column apart, which nobody reads, keeps the planner from joining the times of all blocks first, and then
--- unpacking a block for each time: it takes a function for cheap whose result it has, and does not see that each block
--- has another. Functions are in lists of columns, and not in FROM, because what they return is freed there at its end,
--- and not at the end of the statement.
+-- the rest. The column apart, which nobody reads, keeps the planner from joining the times of all blocks first, and
+-- then unpacking a block for each time: it takes a function for cheap whose result it has, and does not see that each
+-- block has another. Functions are in lists of columns, and not in FROM: there what they return would stay in memory
+-- until the statement ends.
 create function tap25_internal.part_rows(since timestamp, before timestamp)
 returns table (seen_at timestamptz, e tap25_internal.envelopes)
 language sql stable
@@ -74,8 +74,8 @@ return format('select u.seen_at, u.e from (
     where u.seen_at >= %s and u.seen_at < %s', source, since, before);
 
 -- Whether a day is divided into hours, or an hour into parts of five minutes. The planner calls this function before it
--- expands the day or the hour. It divides two days and three hours that follow one another, and what comes after them as
--- a whole: so the plan of a short time opens only the blocks of that time, and the plan of two years does not have
+-- expands the day or the hour. It divides two days and three hours that follow one another, and leaves what comes after
+-- them whole: so the plan of a short time opens only the blocks of that time, and the plan of two years does not have
 -- thousands of parts. The rows are the same, whatever this function returns, so it may be called immutable.
 create function tap25_internal.divides(start timestamp, hour boolean) returns boolean language plpgsql immutable
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' as $$
@@ -173,7 +173,7 @@ comment on function tap25_internal.hour_rows is
 comment on function tap25_internal.hours is 'Returns the rows of the hours of a packed day.';
 comment on function tap25_internal.day_rows is 'Returns the rows of a packed day, by its hours or at once.';
 comment on function tap25_internal.part is
-    'Returns the query of the rows that a function returns of a time, and that the planner leaves out for another time.';
+    'Returns the query of the rows of a function within a time; a question about another time leaves it out.';
 comment on function tap25_internal.divides is
     'Returns whether the plan of a statement divides a day or an hour into its parts.';
 comment on function tap25_internal.show_packed is 'Makes the view mail_packed.';

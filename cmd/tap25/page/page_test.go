@@ -33,6 +33,9 @@ func TestJudge_SaysWhatIsWrong(t *testing.T) {
 		{"slow loads", func(r *report.Report) { r.Store.Age = 7 * time.Minute }, degraded,
 			"Rows have waited for 7 min to be loaded."},
 		{"the spool fills", func(r *report.Report) { r.Store.SpoolBytes = 6 << 30 }, degraded, "The spool is 60 % full."},
+		{"the spool fills its disk", func(r *report.Report) {
+			r.Store.SpoolBytes, r.Store.SpoolDisk = 3<<20, &report.Disk{Free: 1 << 20, Size: 5 << 20}
+		}, degraded, "The spool is 75 % full."},
 		{"the clock", func(r *report.Report) { r.Clock.Synchronized = false }, degraded,
 			"The clock is not synchronized: the times of rows may be wrong."},
 		{"the clock is not known", func(r *report.Report) { r.Clock = nil }, recording, ""},
