@@ -129,6 +129,8 @@ func functionCalls(t *testing.T, db *DB, function, question string) (calls int) 
 func TestPack_AQuestionOpensTheBlocksOfItsTime(t *testing.T) {
 	db := database(t, false)
 	lateLots(t, db, rand.New(rand.NewPCG(17, 41)))
+	execute(t, db, "prepare prepared (timestamptz, timestamptz) as "+
+		"select * from mail where seen_at >= $1 and seen_at < $2")
 	const minutes, hours = "5 minutes", "1 hour"
 	for _, c := range []struct {
 		question, since, before, part, around string
@@ -143,11 +145,17 @@ func TestPack_AQuestionOpensTheBlocksOfItsTime(t *testing.T) {
 			"2020-02-29 13:02:00Z", "2020-02-29 13:02:10Z", minutes, "0", 6},
 		{"mail where seen_at = '%s' or seen_at > '%[1]s' and seen_at < '%s'", "2020-02-29 10:05:00Z",
 			"2020-02-29 10:05:01Z", minutes, "0", 6},
+		{"mail where seen_at >= (timestamptz '%s' at time zone 'UTC' - interval '0') at time zone 'UTC' and seen_at < '%s'",
+			"2020-02-29 13:02:00Z", "2020-02-29 13:02:10Z", minutes, "0", 6},
+		{"execute prepared ('%s', '%s')", "2020-02-29 13:02:00Z", "2020-02-29 13:02:10Z", minutes, "0", 6},
 		{"mail where seen_at >= '%s' and seen_at < '%s'", "2020-03-01 12:10:00Z", "2020-03-01 12:15:00Z", hours, "0", 4},
 		{"mail_once('%s', '%s')", "2020-03-01 13:00:00Z", "2020-03-01 13:05:00Z", hours, "1 hour", 12},
 		{"mail_once('%s', '%s') where rcpt_to = 'a@b'", "2020-03-01 03:00:00Z", "2020-03-01 03:10:00Z", hours, "1 hour", 12},
 	} {
-		question := "select * from " + fmt.Sprintf(c.question, c.since, c.before)
+		question := fmt.Sprintf(c.question, c.since, c.before)
+		if !strings.HasPrefix(question, "execute") {
+			question = "select * from " + question
+		}
 		var read, unpacked int
 		if err := db.Conn().QueryRow(t.Context(), `select count(*), count(*) filter (where exists (select from was
 				where seen_at >= greatest(p, q.since) and seen_at < least(p + q.part, q.before)
