@@ -4333,6 +4333,7 @@ begin
         into sensors, xids using times, sessions, first, last;
     found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
         join tap25.links l on l.sensor = x.sensor and l.xid = x.load
+            and l.xmin is distinct from tap25_internal.restored_links()
             and daterange(l.first_day, l.last_day, '[]') @> which);
     select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
     return query execute format('select l.body, l.signature, k.public_key, g.leaves
@@ -6592,9 +6593,11 @@ declare
 begin
     select array_agg(l.id order by l.id) as ids, array_agg(l.sensor order by l.id) as sensors,
         array_agg(l.xid order by l.id) as xids into links
-    from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null;
+    from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null
+        and l.xmin is distinct from tap25_internal.restored_links();
     -- After a restore from a dump only the order of the rows shows which link is theirs, and blocks do not have it.
-    if links.ids is not null and (select v.xmin <> v.born from tap25_internal.evidence v) then
+    if exists (select from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null
+            and l.xmin = tap25_internal.restored_links()) then
         execute format('select exists (select from %s e where not exists (select from unnest($1, $2) l (sensor, xid)
             where l.sensor = e.sensor and l.xid = e.xmin))', partition) into lost using links.sensors, links.xids;
         if lost then
@@ -7233,6 +7236,15 @@ begin
         using (select array_agg(h.id) from tap25.holds h where h.released_at is null
             and (h.dropped_at is not null or h.until <= now()));
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.restored_links()
+ RETURNS xid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select l.xmin from tap25.links l cross join tap25_internal.evidence v where v.xmin <> v.born order by l.id limit 1
+$function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.row_columns(prefix text)
  RETURNS text
@@ -8520,6 +8532,7 @@ COMMENT ON FUNCTION tap25_internal.refuse_change() IS 'Trigger: refuses to write
 COMMENT ON FUNCTION tap25_internal.region_failure(text,text,text) IS 'Returns why a region has not answered, in words that hold no address, host, login or value.';
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
 COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
+COMMENT ON FUNCTION tap25_internal.restored_links() IS 'Returns the xmin of the links that a restored dump has brought; null if none was restored.';
 COMMENT ON FUNCTION tap25_internal.row_columns(text) IS 'Returns the columns of a row in the order of its canonical form, each with a prefix.';
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
 COMMENT ON FUNCTION tap25_internal.rows_there(text,bytea[],timestamp with time zone,timestamp with time zone) IS 'Returns which of some rows of a sensor are there, by their leaves, and how often. The rows are of a time. For sensors, under their own name.';

@@ -221,6 +221,7 @@ begin
         into sensors, xids using times, sessions, first, last;
     found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
         join tap25.links l on l.sensor = x.sensor and l.xid = x.load
+            and l.xmin is distinct from tap25_internal.restored_links()
             and daterange(l.first_day, l.last_day, '[]') @> which);
     select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
     return query execute format('select l.body, l.signature, k.public_key, g.leaves

@@ -203,3 +203,14 @@ func TestView_EscapesNames(t *testing.T) {
 		t.Error("the page is short")
 	}
 }
+
+// A tap that has run for less than a minute has no more in its last minute than since its start.
+func TestPerMinute_IsWhatCame(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Millisecond: "–", 14 * time.Second: "730", time.Minute: "730", 2 * time.Minute: "365",
+	} {
+		if got := perMinute(730, d); got != want {
+			t.Errorf("730 in %s: %s, want %s", d, got, want)
+		}
+	}
+}
