@@ -3016,7 +3016,7 @@ END AS key
               mail.origin_by,
               mail.network
              FROM tap25.mail
-            WHERE ((mail.seen_at >= (COALESCE(mail_once.since, '-infinity'::timestamp with time zone) - '01:00:00'::interval)) AND (mail.seen_at < (COALESCE(mail_once.before, 'infinity'::timestamp with time zone) + '01:00:00'::interval)))) source_8) source_7) source_6) source_5
+            WHERE ((mail.seen_at >= (((COALESCE(mail_once.since, '-infinity'::timestamp with time zone) AT TIME ZONE 'UTC'::text) - '01:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (mail.seen_at < (((COALESCE(mail_once.before, 'infinity'::timestamp with time zone) AT TIME ZONE 'UTC'::text) + '01:00:00'::interval) AT TIME ZONE 'UTC'::text)))) source_8) source_7) source_6) source_5
     WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
   WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
                                    WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
@@ -3868,8 +3868,8 @@ begin
             if not again then
                 execute format('alter table tap25_internal.blocks attach partition tap25_internal.%I
                     for values from (%L) to (%L)', tap25_internal.blocks_name(which), which, which + 1);
-                perform tap25_internal.show_packed();
             end if;
+            perform tap25_internal.show_packed();
             exit;
         exception when lock_not_available then
             if attempt = 20 then
@@ -4345,20 +4345,34 @@ begin
         using sensors, xids, first, last, found_;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.day_rows(which date)
+CREATE OR REPLACE FUNCTION tap25_internal.day_rows(start timestamp without time zone, divided boolean, minutes boolean)
  RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
  LANGUAGE sql
  STABLE
 BEGIN ATOMIC
- SELECT x.seen_at,
-     x.e
-    FROM (tap25_internal.blocks k
-      CROSS JOIN LATERAL ( SELECT (k.first_at + ((m.micros)::double precision * '00:00:00.000001'::interval)) AS seen_at,
-             p.e
-            FROM (tap25_internal.block_times(k.at, k.at_long) m(micros, mail)
-              JOIN LATERAL tap25_internal.unpack(k.*) p(mail, link, e) ON ((p.mail = m.mail)))
-           ORDER BY m.mail) x)
-   WHERE ((k.day = day_rows.which) AND tap25_internal.unpacks(day_rows.which));
+ SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hours(day_rows.start, day_rows.minutes) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= (day_rows.start AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((day_rows.start + '1 day'::interval) AT TIME ZONE 'UTC'::text)) AND day_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows(day_rows.start, (day_rows.start + '1 day'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= (day_rows.start AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((day_rows.start + '1 day'::interval) AT TIME ZONE 'UTC'::text)) AND (NOT day_rows.divided));
 END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.days_over(quiet interval)
@@ -4469,6 +4483,29 @@ CREATE OR REPLACE FUNCTION tap25_internal.digest_with(digest bytea, line tap25.m
  STABLE
 RETURN sha256((digest || convert_to(((row_to_json(line))::text || '
 '::text), 'UTF8'::name)));
+
+CREATE OR REPLACE FUNCTION tap25_internal.divides(start timestamp without time zone, hour boolean)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+AS $function$
+declare
+    -- Where the last day or hour ends, and how many hours and days have followed one another.
+    state   constant text[]    := string_to_array(current_setting('tap25.planned', true), '|');
+    last    constant timestamp := state[1];
+    follows constant boolean   := coalesce(case when hour then last = start
+        else last <= start and last = last::date end, false); -- there may be other days between days
+    hours   constant integer   := case when follows then state[2]::integer else 0 end + hour::integer;
+    days    constant integer   := case when follows or hour then coalesce(state[3]::integer, 0) else 0 end
+        + (not hour)::integer;
+    divided constant boolean   := case when hour then hours <= 3 else days <= 2 end;
+begin
+    perform set_config('tap25.planned', concat_ws('|', case when hour then start + interval '1 hour'
+        when divided then start else start + interval '1 day' end, hours, days), true);
+    return divided;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.domain_of(address text)
  RETURNS text
@@ -5132,6 +5169,462 @@ CREATE OR REPLACE FUNCTION tap25_internal.hop_links(a tap25.mail_once, b tap25.m
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT CASE WHEN ((l.links && '{recipient,orcpt}'::text[]) AND (l.links && '{sender,envid}'::text[]) AND (l.links && '{orcpt,envid,size,address}'::text[])) THEN l.links ELSE NULL::text[] END AS "case" FROM (SELECT array_remove(ARRAY[CASE WHEN (lower((hop_links.a).rcpt_to) = lower((hop_links.b).rcpt_to)) THEN 'recipient'::text ELSE NULL::text END, CASE WHEN ((lower((hop_links.a).rcpt_to) <> lower((hop_links.b).rcpt_to)) AND (lower(COALESCE((hop_links.a).orcpt, (hop_links.a).rcpt_to)) = lower(COALESCE((hop_links.b).orcpt, (hop_links.b).rcpt_to)))) THEN 'orcpt'::text ELSE NULL::text END, CASE WHEN (lower((hop_links.a).mail_from) = lower((hop_links.b).mail_from)) THEN 'sender'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).envid = (hop_links.b).envid) THEN 'envid'::text ELSE NULL::text END, CASE WHEN ((((hop_links.b).message_bytes - (hop_links.a).message_bytes) >= 1) AND (((hop_links.b).message_bytes - (hop_links.a).message_bytes) <= 4096)) THEN 'size'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).server_ip = ANY (ARRAY[(hop_links.b).client_ip, (hop_links.b).origin_ip])) THEN 'address'::text ELSE NULL::text END, CASE WHEN ((hop_links.b).seen_at >= (hop_links.a).seen_at) THEN 'time'::text ELSE NULL::text END], NULL::text) AS links) l WHERE (((hop_links.a).outcome = 'accepted'::tap25.outcome) AND ((hop_links.a).client_ip <> (hop_links.b).client_ip) AND ((hop_links.b).seen_at < ((hop_links.a).seen_at + '5 days'::interval)) AND (((hop_links.b).seen_at >= (hop_links.a).seen_at) OR ((NOT ((hop_links.a).sensors && (hop_links.b).sensors)) AND ((hop_links.b).seen_at >= ((hop_links.a).seen_at - '00:00:01'::interval)))) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).envid IS NULL) OR ((hop_links.b).envid IS NULL)) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).message_bytes <= (hop_links.b).message_bytes) OR (num_nulls((hop_links.a).message_bytes, (hop_links.b).message_bytes) > 0))));
+
+CREATE OR REPLACE FUNCTION tap25_internal.hour_rows(start timestamp without time zone, divided boolean)
+ RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:00:00'::interval), (hour_rows.start + '00:05:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:05:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:05:00'::interval), (hour_rows.start + '00:10:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:05:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:10:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:10:00'::interval), (hour_rows.start + '00:15:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:10:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:15:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:15:00'::interval), (hour_rows.start + '00:20:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:15:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:20:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:20:00'::interval), (hour_rows.start + '00:25:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:20:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:25:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:25:00'::interval), (hour_rows.start + '00:30:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:25:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:30:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:30:00'::interval), (hour_rows.start + '00:35:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:30:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:35:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:35:00'::interval), (hour_rows.start + '00:40:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:35:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:40:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:40:00'::interval), (hour_rows.start + '00:45:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:40:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:45:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:45:00'::interval), (hour_rows.start + '00:50:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:45:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:50:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:50:00'::interval), (hour_rows.start + '00:55:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:50:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:55:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:55:00'::interval), (hour_rows.start + '01:00:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:55:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '01:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows(hour_rows.start, (hour_rows.start + '01:00:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= (hour_rows.start AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '01:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (NOT hour_rows.divided));
+END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.hours(start timestamp without time zone, minutes boolean)
+ RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '00:00:00'::interval), (tap25_internal.divides((hours.start + '00:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '00:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '01:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '01:00:00'::interval), (tap25_internal.divides((hours.start + '01:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '01:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '02:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '02:00:00'::interval), (tap25_internal.divides((hours.start + '02:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '02:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '03:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '03:00:00'::interval), (tap25_internal.divides((hours.start + '03:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '03:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '04:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '04:00:00'::interval), (tap25_internal.divides((hours.start + '04:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '04:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '05:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '05:00:00'::interval), (tap25_internal.divides((hours.start + '05:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '05:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '06:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '06:00:00'::interval), (tap25_internal.divides((hours.start + '06:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '06:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '07:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '07:00:00'::interval), (tap25_internal.divides((hours.start + '07:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '07:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '08:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '08:00:00'::interval), (tap25_internal.divides((hours.start + '08:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '08:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '09:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '09:00:00'::interval), (tap25_internal.divides((hours.start + '09:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '09:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '10:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '10:00:00'::interval), (tap25_internal.divides((hours.start + '10:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '10:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '11:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '11:00:00'::interval), (tap25_internal.divides((hours.start + '11:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '11:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '12:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '12:00:00'::interval), (tap25_internal.divides((hours.start + '12:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '12:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '13:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '13:00:00'::interval), (tap25_internal.divides((hours.start + '13:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '13:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '14:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '14:00:00'::interval), (tap25_internal.divides((hours.start + '14:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '14:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '15:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '15:00:00'::interval), (tap25_internal.divides((hours.start + '15:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '15:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '16:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '16:00:00'::interval), (tap25_internal.divides((hours.start + '16:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '16:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '17:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '17:00:00'::interval), (tap25_internal.divides((hours.start + '17:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '17:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '18:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '18:00:00'::interval), (tap25_internal.divides((hours.start + '18:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '18:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '19:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '19:00:00'::interval), (tap25_internal.divides((hours.start + '19:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '19:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '20:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '20:00:00'::interval), (tap25_internal.divides((hours.start + '20:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '20:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '21:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '21:00:00'::interval), (tap25_internal.divides((hours.start + '21:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '21:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '22:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '22:00:00'::interval), (tap25_internal.divides((hours.start + '22:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '22:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '23:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '23:00:00'::interval), (tap25_internal.divides((hours.start + '23:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '23:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '24:00:00'::interval) AT TIME ZONE 'UTC'::text)));
+END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.index_blocks(which date, target regclass, start integer, many integer, rows bigint)
  RETURNS void
@@ -6132,6 +6625,10 @@ begin
     if not again then
         execute format('alter table tap25_internal.%I add primary key (day, number)', name);
     end if;
+    if start + cardinality(times) > 1000 then -- fewer lines are read as quickly without an index
+        execute format('create index if not exists %I on tap25_internal.%I (day, last_at, first_at)',
+            name || '_times', name);
+    end if;
     perform tap25_internal.index_blocks(which, ('tap25_internal.' || quote_ident(name))::regclass, start,
         cardinality(times), packed);
     perform tap25_internal.change_to_blocks(which, again, packed);
@@ -6444,6 +6941,31 @@ begin
     end if;
     perform tap25_internal.check_target(mailbox, domain, network, seen_in);
 end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.part(source text, since text, before text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN format('select u.seen_at, u.e from (
+        select f.seen_at, f.e from tap25_internal.%s f, (values (1)) o
+        union all select null::timestamptz, null::tap25_internal.envelopes where false) u
+    where u.seen_at >= %s and u.seen_at < %s'::text, source, since, before);
+
+CREATE OR REPLACE FUNCTION tap25_internal.part_rows(since timestamp without time zone, before timestamp without time zone)
+ RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT x.seen_at,
+     x.e
+    FROM (tap25_internal.blocks k
+      CROSS JOIN LATERAL ( SELECT (k.first_at + (((m.t).micros)::double precision * '00:00:00.000001'::interval)) AS seen_at,
+             (p.u).e AS e,
+             random() AS apart
+            FROM (( SELECT tap25_internal.block_times(k.at, k.at_long) AS t) m
+              LEFT JOIN LATERAL ( SELECT tap25_internal.unpack(k.*) AS u) p ON (((p.u).mail = (m.t).mail)))) x)
+   WHERE ((k.day = (part_rows.since)::date) AND (k.first_at < (part_rows.before AT TIME ZONE 'UTC'::text)) AND (k.last_at >= (part_rows.since AT TIME ZONE 'UTC'::text)) AND tap25_internal.unpacks(part_rows.since, part_rows.before));
+END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.partition_name(day date)
  RETURNS text
@@ -6809,12 +7331,14 @@ CREATE OR REPLACE FUNCTION tap25_internal.show_packed()
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    none constant text := 'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false';
-    arms text := coalesce((select string_agg(format('select u.seen_at, u.e from (
-            select f.seen_at, f.e from tap25_internal.day_rows(%L) f, (values (1)) o
-            union all %s) u where u.seen_at >= %L and u.seen_at < %L',
-            d.day, none, d.day || ' 00:00:00+00', (d.day + 1) || ' 00:00:00+00'),
-        ' union all ' order by d.day) from (select distinct day from tap25_internal.packs) d), none);
+    arms text := coalesce((select string_agg(tap25_internal.part(format(case
+                when d.blocks < 24 * 4 then 'part_rows(%1$L, %2$L)'
+                else 'day_rows(%1$L, tap25_internal.divides(%1$L, false), %3$L)' end,
+                d.day::timestamp, (d.day + 1)::timestamp, d.blocks >= 24 * 12 * 8),
+                quote_literal(d.day || ' 00:00:00+00'), quote_literal(d.day + 1 || ' 00:00:00+00')),
+                ' union all ' order by d.day)
+            from (select day, sum(blocks) as blocks from tap25_internal.packs group by day) d),
+        'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false');
     columns text := (select string_agg(format('(p.e).%I', attname), ', ' order by attnum) from pg_attribute
         where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped
             and attname <> 'seen_at');
@@ -7003,7 +7527,7 @@ RETURN COALESCE(mailbox, domain, (abbrev(network) || COALESCE((' in '::text || s
 CREATE OR REPLACE FUNCTION tap25_internal.unpack(b tap25_internal.blocks, kind text DEFAULT NULL::text, value text DEFAULT NULL::text, network inet DEFAULT NULL::inet)
  RETURNS TABLE(mail integer, link bigint, e tap25_internal.envelopes)
  LANGUAGE plpgsql
- STABLE COST 1e+06 ROWS 8000
+ STABLE COST 1e+07 ROWS 8000
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_memoize TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
@@ -7095,31 +7619,37 @@ begin
             + greatest(coalesce(a.size[m.i], a.size_long[m.i]), 0) as declared offset 0) z;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.unpacks(which date)
+CREATE OR REPLACE FUNCTION tap25_internal.unpacks(since timestamp without time zone, before timestamp without time zone)
  RETURNS boolean
  LANGUAGE plpgsql
  STABLE PARALLEL RESTRICTED
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
 AS $function$
 declare
-    most    constant bigint := 5000000;
-    now_    constant text   := statement_timestamp()::text;
-    before  constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
-    same    constant boolean := before[1] is not distinct from now_; -- not the first day of the statement
-    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0)
-        + case when same then before[2]::bigint else 0 end;
+    most  constant bigint       := 5000000;
+    now_  constant text         := statement_timestamp()::text;
+    state constant text[]       := string_to_array(current_setting('tap25.unpacked', true), '|');
+    same  constant boolean      := state[1] is not distinct from now_; -- not the first part of the statement
+    past  constant tsmultirange := case when same then state[2] else '{}' end;
+    -- A statement may read a part several times, as mail_between does.
+    more  constant tsmultirange := tsmultirange(tsrange(since, before)) - past;
+    rows  numeric := case when same then state[3]::numeric else 0 end;
 begin
-    if same and which::text = any (string_to_array(before[3], ' ')) then
-        return true; -- a statement may read a day several times, as mail_between does
+    if isempty(more) then
+        return true;
     end if;
-    if same and rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
+    rows := rows + (select coalesce(sum(p.rows), 0) from tap25_internal.packs p where p.day = since::date)
+        * (select sum(extract(epoch from upper(r) - lower(r))) from unnest(more) r) / 86400;
+    if rows > most and (select sum(upper(r) - lower(r)) from unnest(past + more) r) > interval '1 day'
+        and current_setting('tap25.unpack', true) is distinct from 'all' then
         raise 'this statement would unpack more than % rows of packed days', most
             using errcode = 'program_limit_exceeded',
-            hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time. '
+            hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time, as a '
+                || 'constant: which blocks are of the time is decided before now() is known. '
                 || 'SET tap25.unpack = ''all'' allows it.';
     end if;
-    perform set_config('tap25.unpacked', concat_ws('|', now_, rows, case when same then before[3] || ' ' else '' end
-        || which), true);
+    perform set_config('tap25.unpacked', concat_ws('|', now_, past + more, round(rows)), true);
     return true;
 end $function$;
 
@@ -7880,12 +8410,13 @@ COMMENT ON FUNCTION tap25_internal.coverage_over(interval) IS 'Days that are ove
 COMMENT ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) IS 'Notes the first and the last day of the rows of segments that the same transaction has entered in loads. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.day_bucket(date) IS 'Returns the name of the function that a day''s indexes of addresses call. A wrong answer would cost time only.';
 COMMENT ON FUNCTION tap25_internal.day_leaves(date,timestamp with time zone[],bigint[]) IS 'The part of case_leaves about a day that is not packed.';
-COMMENT ON FUNCTION tap25_internal.day_rows(date) IS 'Returns the rows of a packed day, with their times apart.';
+COMMENT ON FUNCTION tap25_internal.day_rows(timestamp without time zone,boolean,boolean) IS 'Returns the rows of a packed day, by its hours or at once.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_to_pack(interval,interval) IS 'Returns the days before today that are older than a number of days, into which nothing was loaded for some time, and that have rows that are not packed. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
 COMMENT ON FUNCTION tap25_internal.decide_warrant(bigint,text,text) IS 'Records that a warrant is approved or refused, by an approver who is neither its applicant nor one of its auditors.';
 COMMENT ON FUNCTION tap25_internal.digest_with(bytea,tap25.mail_once) IS 'Returns the digest of an answer''s rows up to and with a row, from that of the rows before it.';
+COMMENT ON FUNCTION tap25_internal.divides(timestamp without time zone,boolean) IS 'Returns whether the plan of a statement divides a day or an hour into its parts.';
 COMMENT ON FUNCTION tap25_internal.domain_of(text) IS 'Returns the domain of an address in lower case, or null if it has none.';
 COMMENT ON FUNCTION tap25_internal.dropped_days(date[]) IS 'Returns those of the days that expiry has dropped and that have no rows now. For sensors.';
 COMMENT ON FUNCTION tap25_internal.end_all_blockers(date,interval) IS 'As end_blockers, which calls it, for any day.';
@@ -7917,6 +8448,8 @@ COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Wh
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
 COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what links one mail to another as its next hop; null if that is too little. mail_hops explains the words.';
+COMMENT ON FUNCTION tap25_internal.hour_rows(timestamp without time zone,boolean) IS 'Returns the rows of an hour of a packed day, in parts of five minutes or at once.';
+COMMENT ON FUNCTION tap25_internal.hours(timestamp without time zone,boolean) IS 'Returns the rows of the hours of a packed day.';
 COMMENT ON FUNCTION tap25_internal.index_blocks(date,regclass,integer,integer,bigint) IS 'Notes which blocks have a value.';
 COMMENT ON FUNCTION tap25_internal.index_day(date) IS 'Makes a day''s four indexes of addresses in the width in force, in place of those that it has.';
 COMMENT ON FUNCTION tap25_internal.is_distributed() IS 'Returns whether the rows are divided among several machines.';
@@ -7979,6 +8512,8 @@ COMMENT ON FUNCTION tap25_internal.packing_queues() IS 'Part of the statement of
 COMMENT ON FUNCTION tap25_internal.packing_rows() IS 'Part of the statement of pack_block: the rows.';
 COMMENT ON FUNCTION tap25_internal.packing_sessions() IS 'Part of the statement of pack_block: mails and sessions.';
 COMMENT ON FUNCTION tap25_internal.parse_target(text) IS 'Reads what target_text writes, and checks it.';
+COMMENT ON FUNCTION tap25_internal.part(text,text,text) IS 'Returns the query of the rows of a function within a time; a question about another time leaves it out.';
+COMMENT ON FUNCTION tap25_internal.part_rows(timestamp without time zone,timestamp without time zone) IS 'Returns the rows of the blocks of a packed day that have rows of a part of it, with their times apart.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
 COMMENT ON FUNCTION tap25_internal.percent(numeric,boolean) IS 'A share as per cent, rounded up or down to two decimals.';
@@ -8013,7 +8548,7 @@ COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of s
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.target_text(text,text,inet,text) IS 'Returns a target as people write it: a mailbox, a domain, an IP address or subnet, with the network it is seen in.';
 COMMENT ON FUNCTION tap25_internal.unpack(tap25_internal.blocks,text,text,inet) IS 'Returns rows of a block, those that a question may be about or all, in their order, with the number of the mail and the link that signs it.';
-COMMENT ON FUNCTION tap25_internal.unpacks(date) IS 'Returns true, or refuses a statement that unpacks several days with millions of rows.';
+COMMENT ON FUNCTION tap25_internal.unpacks(timestamp without time zone,timestamp without time zone) IS 'Returns true, or refuses a statement that unpacks millions of rows of more than a day in all.';
 COMMENT ON FUNCTION tap25_internal.valid_warrants(text) IS 'Returns the warrants that open a case to the session''s login now: warrants.id.';
 COMMENT ON FUNCTION tap25_internal.without_coverage(timestamp with time zone,timestamp with time zone,text) IS 'A sentence about days of a time that have rows of sensors without coverage, such as imported ones; empty if there are none.';
 COMMENT ON FUNCTION tap25_internal.wrong_clock(date) IS 'Returns why a day gets no partition by the clock alone, or null: it is before 1990, or more than two days ahead.';

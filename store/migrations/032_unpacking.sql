@@ -87,11 +87,12 @@ begin
                 where get_bit(q.bits, i - 1) = 1) m);
 end $$;
 
--- Rows of a block, in their order: all, or those that a question of a kind may be about.
+-- Rows of a block, in their order: all, or those that a question of a kind may be about. Its cost is high, so that the
+-- planner keeps the times of a block in memory, and not its rows, when it joins them.
 create function tap25_internal.unpack(b tap25_internal.blocks, kind text default null, value text default null,
     network inet default null)
 returns table (mail integer, link bigint, e tap25_internal.envelopes)
-language plpgsql stable rows 8000 cost 1000000 set search_path = pg_catalog, pg_temp set enable_memoize = off
+language plpgsql stable rows 8000 cost 10000000 set search_path = pg_catalog, pg_temp set enable_memoize = off
 set plan_cache_mode = force_generic_plan as $$
 declare
     -- Arrays whose elements have no fixed width: a variable keeps them taken apart, so that no element is searched for.

@@ -202,81 +202,11 @@ begin
     end if;
 end $$;
 
--- Refuses a statement that would unpack more than 5,000,000 rows of several days, which takes some seconds, unless
--- tap25.unpack is all. The view cannot check a condition on an address before it has unpacked the row. The planner
--- calls this function once for each day that the statement reads, before any row is read. One day alone is not refused,
--- since this function does not know how much of the day the statement asks for.
-create function tap25_internal.unpacks(which date) returns boolean language plpgsql stable parallel restricted
-set search_path = pg_catalog, pg_temp as $$
-declare
-    most    constant bigint := 5000000;
-    now_    constant text   := statement_timestamp()::text;
-    before  constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
-    same    constant boolean := before[1] is not distinct from now_; -- not the first day of the statement
-    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0)
-        + case when same then before[2]::bigint else 0 end;
-begin
-    if same and which::text = any (string_to_array(before[3], ' ')) then
-        return true; -- a statement may read a day several times, as mail_between does
-    end if;
-    if same and rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
-        raise 'this statement would unpack more than % rows of packed days', most
-            using errcode = 'program_limit_exceeded',
-            hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time. '
-                || 'SET tap25.unpack = ''all'' allows it.';
-    end if;
-    perform set_config('tap25.unpacked', concat_ws('|', now_, rows, case when same then before[3] || ' ' else '' end
-        || which), true);
-    return true;
+-- No day is packed yet.
+do $$ begin
+    execute 'create view tap25_internal.mail_packed as '
+        || tap25_internal.as_mail('select * from tap25_internal.envelopes where false');
 end $$;
-
--- The times of the mails of a block, in microseconds after its first. The estimate of 100,000 rows is too high on
--- purpose: if the planner expected few times within the limits of a question, it would search all rows of the block for
--- each time.
-create function tap25_internal.block_times(at integer[], at_long bigint[]) returns table (micros bigint, mail integer)
-language plpgsql immutable
-rows 100000 set search_path = pg_catalog, pg_temp as $$
-begin
-    return query select coalesce(m.a, m.b), m.i::integer
-        from rows from (unnest(at), unnest(at_long)) with ordinality m (a, b, i);
-end $$;
-
--- The rows of a packed day. It is expanded in the statement: the times of a block are unpacked first, and the rest only
--- if one of them is asked for. The ORDER BY keeps the planner from joining the times of all blocks first, and then
--- unpacking a block for each time: it takes a function for cheap whose result it has, and does not see that each block
--- has another.
-create function tap25_internal.day_rows(which date) returns table (seen_at timestamptz, e tap25_internal.envelopes)
-language sql stable
-begin atomic
-    select x.seen_at, x.e from tap25_internal.blocks k cross join lateral (
-        select k.first_at + m.micros * interval '1 microsecond' as seen_at, p.e
-            from tap25_internal.block_times(k.at, k.at_long) m
-        join lateral tap25_internal.unpack(k) p on p.mail = m.mail order by m.mail) x
-    where k.day = which and tap25_internal.unpacks(which);
-end;
-
--- The arms of the view mail_packed, one for each packed day. What a question says of the time is pushed into each arm.
--- There it contradicts the limits of other days, and the planner leaves these out: it looks for contradictions in
--- members of a UNION ALL only, which is why each arm has a second member, without rows. The first member is a join, so
--- that the planner expands its function only if it is not left out.
-create function tap25_internal.show_packed() returns void language plpgsql
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-declare
-    none constant text := 'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false';
-    arms text := coalesce((select string_agg(format('select u.seen_at, u.e from (
-            select f.seen_at, f.e from tap25_internal.day_rows(%L) f, (values (1)) o
-            union all %s) u where u.seen_at >= %L and u.seen_at < %L',
-            d.day, none, d.day || ' 00:00:00+00', (d.day + 1) || ' 00:00:00+00'),
-        ' union all ' order by d.day) from (select distinct day from tap25_internal.packs) d), none);
-    columns text := (select string_agg(format('(p.e).%I', attname), ', ' order by attnum) from pg_attribute
-        where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped
-            and attname <> 'seen_at');
-begin
-    execute 'create or replace view tap25_internal.mail_packed as '
-        || tap25_internal.as_mail('select p.seen_at, ' || columns || ' from (' || arms || ') p');
-end $$;
-
-do $$ begin perform tap25_internal.show_packed(); end $$;
 
 create or replace view tap25.mail as
 select * from (select * from tap25_internal.mail_days union all select * from tap25_internal.mail_packed
@@ -361,8 +291,8 @@ end $$;
 
 revoke all on tap25_internal.mail_packed from public;
 revoke execute on function tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of,
-    tap25_internal.as_mail, tap25_internal.blocks_with, tap25_internal.packed_about, tap25_internal.day_rows,
-    tap25_internal.show_packed, tap25_internal.address_is, tap25_internal.mail_read from public;
+    tap25_internal.as_mail, tap25_internal.blocks_with, tap25_internal.packed_about, tap25_internal.address_is,
+    tap25_internal.mail_read from public;
 
 -- Comments.
 
@@ -393,8 +323,3 @@ comment on function tap25_internal.as_mail is
 comment on function tap25_internal.blocks_with is
     'Returns the packed days that may have a value, by its hash, and which blocks do; without a hash all days.';
 comment on function tap25_internal.packed_about is 'The part of mail_about that asks packed days.';
-comment on function tap25_internal.unpacks is
-    'Returns true, or refuses a statement that unpacks several days with millions of rows.';
-comment on function tap25_internal.block_times is 'Returns the times of the mails of a block.';
-comment on function tap25_internal.day_rows is 'Returns the rows of a packed day, with their times apart.';
-comment on function tap25_internal.show_packed is 'Makes the view mail_packed.';
