@@ -5468,6 +5468,17 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.limit_statistics(target regclass, most integer, others name[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    execute (select format('alter table %s ', target)
+            || string_agg(format('alter column %I set statistics %s', attname, most), ', ')
+        from pg_attribute where attrelid = target and attnum > 0 and not attisdropped and attname <> all (others));
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.load_column()
  RETURNS text
  LANGUAGE sql
@@ -5733,10 +5744,13 @@ AS $function$
 declare
     name constant text := tap25_internal.partition_name(day);
 begin
-    execute format('create table tap25_internal.%I (like tap25_internal.envelopes including defaults including constraints)', name);
+    execute format('create table tap25_internal.%I
+        (like tap25_internal.envelopes including defaults including constraints)', name);
+    perform tap25_internal.limit_statistics(('tap25_internal.' || name)::regclass, 10, '{seen_at}');
     perform tap25_internal.index_day(day);
-    execute format('alter table tap25_internal.envelopes attach partition tap25_internal.%I for values from (%L) to (%L)', name,
-                   to_char(day::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00', to_char((day + 1)::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00');
+    execute format('alter table tap25_internal.envelopes attach partition tap25_internal.%I
+        for values from (%L) to (%L)', name, to_char(day::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00',
+        to_char((day + 1)::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00');
     perform tap25_internal.open_partition(('tap25_internal.' || name)::regclass);
 end $function$;
 
@@ -6159,7 +6173,7 @@ begin
         execute format('create table tap25_internal.%I
             (like tap25_internal.blocks including defaults including constraints)
             with (toast_tuple_target = 8160)', name);
-        perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
+        perform tap25_internal.skip_arrays(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
     select s.times, s.rows into times, rows from tap25_internal.block_starts(partition, most, octets) s;
     for n in 1..coalesce(cardinality(times), 0) loop
@@ -6874,17 +6888,12 @@ begin
     return coalesce(bytes, pg_indexes_size(which));
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.skip_statistics(target regclass)
+CREATE OR REPLACE FUNCTION tap25_internal.skip_arrays(target regclass)
  RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-    execute (select format('alter table %s ', target)
-            || string_agg(format('alter column %I set statistics 0', attname), ', ')
-        from pg_attribute where attrelid = target and attnum > 0
-            and attname <> all ('{day,number,rows,first_at,last_at}'));
-end $function$;
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT tap25_internal.limit_statistics(target, 0, '{day,number,rows,first_at,last_at}'::name[]) AS limit_statistics;
+END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.span(length interval)
  RETURNS text
@@ -7929,6 +7938,7 @@ COMMENT ON FUNCTION tap25_internal.leaf_of(text) IS 'Returns the expression of t
 COMMENT ON FUNCTION tap25_internal.leave_regions() IS 'Closes this session''s connections to regions.';
 COMMENT ON FUNCTION tap25_internal.leaves_query(text,text) IS 'Returns the query of the days and leaves of rows that are aside.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
+COMMENT ON FUNCTION tap25_internal.limit_statistics(regclass,integer,name[]) IS 'Limits what ANALYZE notes of the columns of a table, but of some.';
 COMMENT ON FUNCTION tap25_internal.load_column() IS 'Returns the column of envelopes that has what links.xid names: xmin, or entered in a distributed database.';
 COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an address before the last @, in lower case; all of it without @.';
 COMMENT ON FUNCTION tap25_internal.lock_chain(text,bytea) IS 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
@@ -7995,7 +8005,7 @@ COMMENT ON FUNCTION tap25_internal.set_volume(bigint) IS 'Sets for how many rows
 COMMENT ON FUNCTION tap25_internal.show_packed() IS 'Makes the view mail_packed.';
 COMMENT ON FUNCTION tap25_internal.size_of(regclass) IS 'Returns the octets of a table with its indexes, on all machines.';
 COMMENT ON FUNCTION tap25_internal.size_of_indexes(regclass) IS 'Returns the octets of a table''s indexes, on all machines.';
-COMMENT ON FUNCTION tap25_internal.skip_statistics(regclass) IS 'Has ANALYZE leave out the arrays of blocks.';
+COMMENT ON FUNCTION tap25_internal.skip_arrays(regclass) IS 'Has ANALYZE leave out the arrays of blocks.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';
