@@ -4133,6 +4133,9 @@ begin
     if mailbox !~ '@([[].*]|[^.]+([.][^.]+)+)$' then
         raise warning 'the mailbox''s domain has no dot, or one too many: it opens and keeps only mail whose address is written so';
     end if;
+    if its_domain ~ '[,;]' then
+        raise warning 'the domain has a comma or a semicolon: it opens and keeps only mail whose address is written so';
+    end if;
     if its_domain ~ '[*%]' or mailbox ~ '^[*%]' then
         raise warning 'there are no wildcards: the target is the address with * or %% in it';
     end if;
@@ -6721,6 +6724,8 @@ AS $function$
         when state = '55000' and message ~ '^the answer has changed' then 'the answer changed meanwhile: ask again'
         when state = '25006' then 'it is read-only, and cannot record the question'
         when state in ('3F000', '42P01', '42883') then 'it has no such question: its schema is older, or none of tap25'
+        when state = '22023' and message ~ '^a party is a mailbox or a domain'
+            then 'it refuses the question: a party is a mailbox, or a domain with a dot'
         when state ~ '^22' then 'it refuses the question, or what it sent is no row of mail'
         else 'error ' || state end
 $function$;
