@@ -1,11 +1,13 @@
 # 'make help' lists the targets.
 
 export CGO_ENABLED = 0
+# Only the program itself is built with cmd/tap25/default.pgo, which changes no result: for tests, each package would be compiled twice.
+export GOFLAGS += -pgo=off
 SUDO = sh packaging/needs/root.sh
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEPGUARD = go run github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.3.0
 
-.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb install-parquet-engines demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills pack-rows evidence test-ha test-parquet test-parquet-engines test-citus fuzz bench bench-peers bench-live bin/peers clean storage
+.PHONY: all help go build generate install uninstall install-run install-test install-browser install-duckdb install-parquet-engines demo test test-plain test-command test-command-live test-race race test-postgres17 check bounds live properties kills pack-kills pack-rows evidence test-ha test-parquet test-parquet-engines test-citus fuzz bench bench-peers bench-live profile bin/peers clean storage
 
 all: build
 
@@ -16,7 +18,7 @@ go:
 	@sh packaging/needs/go.sh
 
 build: go ## bin/tap25
-	go build -trimpath -ldflags '-s -w' -o bin/tap25 ./cmd/tap25
+	go build -pgo=auto -trimpath -ldflags '-s -w' -o bin/tap25 ./cmd/tap25
 	@touch bin/tap25
 
 # What bin/tap25 is older than, if anything. Under sudo it is not built: that would leave files of root's in the build cache
@@ -256,6 +258,15 @@ bin/peers: current
 	@[ "$$(id -u)" != 0 ] || PATH=$$PATH:/usr/sbin command -v smtp-source >/dev/null || $(MAKE) --no-print-directory bin/mta
 	@[ -z "$$SUDO_UID" ] || [ -x $@ ] || { echo "$@ is missing: run 'make build bin/peers' first" >&2; exit 1; }
 	@[ -n "$$SUDO_UID" ] || { go build -o $@ ./bench/peers && go test -c -o bin/bpf.test ./bpf; }
+
+# Of what a replay does most often, the compiler makes faster code. An old profile costs speed, and nothing else.
+profile: bin/captures/100000.pcap bin/captures/small200000.pcap ## make cmd/tap25/default.pgo anew (root, the first time)
+	TAP25_BENCH_CAPTURES='$(abspath $^)' go test -trimpath -run '^$$' -bench Replay -benchtime 10x -o bin/replay.test \
+		-cpuprofile cmd/tap25/default.pgo ./cmd/tap25/replay
+bin/captures/small200000.pcap: SMALL = small
+bin/captures/%.pcap: | bin/mta
+	mkdir -p bin/captures
+	bash bench/make-capture.sh $(subst small,,$*) $@ $(SMALL)
 
 bench: ## benchmarks of the parts
 	go test -run '^$$' -bench . -benchmem ./...

@@ -16,7 +16,7 @@ dist: dist-source $(ARCHS:%=dist-%) ## archives of a static program for each of 
 # What is installed, below bin/dist/ARCH. The host's own program writes manual pages and completions.
 tree-%: build
 	rm -rf $(DIST)/$*
-	GOARCH=$* go build -trimpath -ldflags '-s -w' -o $(DIST)/$*/tap25 ./cmd/tap25
+	GOARCH=$* go build -pgo=auto -trimpath -ldflags '-s -w' -o $(DIST)/$*/tap25 ./cmd/tap25
 	$(MAKE) --no-print-directory install PROGRAM=$(DIST)/$*/tap25 DESTDIR=$(DIST)/$*/root PREFIX=/usr
 	gzip -9n $(DIST)/$*/root/usr/share/man/man*/*
 

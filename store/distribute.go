@@ -58,6 +58,7 @@ func (db *DB) Distribute(ctx context.Context) (d Distribution, err error) {
 
 // asker is a connection or a transaction.
 type asker interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 

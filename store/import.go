@@ -9,26 +9,79 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tap25/reassembly/smtp"
+	"tap25/store/evidence"
 )
 
-// SignWith has a signer sign what [DB.Load] loads on this connection.
+// SignWith has a signer sign what [DB.Load] and [DB.LoadMissing] load on this connection.
 func (db *DB) SignWith(s *Signer) { db.signer = s }
 
-// Identity returns the identity of the database, a UUID. It does not change the database. The error is that of a login
-// that may not load rows of the sensor.
-func (db *DB) Identity(ctx context.Context, sensor string, s *Signer) (identity string, err error) {
-	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		h, err := lockChain(ctx, tx, sensor, s)
+// LoadMissing adds those rows of a segment that the database does not have, in one transaction, and returns how many.
+// A row is there if one with the same value in each column is, of whatever segment. If the segment has equal rows, so
+// many of them are. All rows are of the sensor. Otherwise it is like [DB.Load].
+func (db *DB) LoadMissing(ctx context.Context, sensor, segment string, rows [][]byte) (added int, err error) {
+	defer func() {
 		if err != nil {
+			added, err = 0, fmt.Errorf("load what is missing of %d rows: %w", len(rows), db.locked(ctx, err))
+		}
+	}()
+	missing, err := missingRows(ctx, db.conn, sensor, rows)
+	if err != nil || len(missing) == 0 {
+		return 0, err
+	}
+	if err := db.makeDays(ctx, missing); err != nil { // outside the transaction, as load does
+		return 0, err
+	}
+	committed := func() {}
+	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		missing, err = missingRows(ctx, tx, sensor, rows) // now nobody else imports
+		if err != nil || len(missing) == 0 {
 			return err
 		}
-		identity = h.Database
-		return errUndo
+		b := batch{sensor: sensor, key: segment, records: missing, roots: rootsOf(missing)}
+		_, committed, err = db.add(ctx, tx, []batch{b}, missing)
+		return err
 	})
-	if !errors.Is(err, errUndo) {
-		return "", fmt.Errorf("ask which database this is: %w", err)
+	if err == nil {
+		committed()
 	}
-	return identity, nil
+	return len(missing), err
+}
+
+// missingRows returns those of some rows that the database does not have.
+func missingRows(ctx context.Context, db asker, sensor string, rows [][]byte) (missing [][]byte, err error) {
+	leaves := make([][]byte, len(rows))
+	var first, last time.Time
+	for i, r := range rows {
+		if at := seenAt(r); i == 0 || at.Before(first) {
+			first = at
+		}
+		if at := seenAt(r); i == 0 || at.After(last) {
+			last = at
+		}
+		leaf := evidence.LeafOf(widen([]byte{evidence.LeafPrefix}, r))
+		leaves[i] = leaf[:]
+	}
+	found, err := db.Query(ctx, "select leaf, times from tap25_internal.rows_there($1, $2, $3, $4)", sensor, leaves,
+		first, last)
+	if err != nil {
+		return nil, err
+	}
+	there := map[string]int64{}
+	var leaf []byte
+	var times int64
+	_, err = pgx.ForEachRow(found, []any{&leaf, &times}, func() error {
+		there[string(leaf)] = times
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range rows {
+		if there[string(leaves[i])]--; there[string(leaves[i])] < 0 {
+			missing = append(missing, r)
+		}
+	}
+	return missing, nil
 }
 
 // errRow is for a tuple that no row of the database has.
@@ -50,10 +103,4 @@ func CheckRow(record []byte) (*smtp.Envelope, error) {
 		return nil, fmt.Errorf("check row: %w", errRow)
 	}
 	return e, nil
-}
-
-// Dropped reports whether retention has dropped a day, and no row of it was loaded since.
-func (db *DB) Dropped(ctx context.Context, day time.Time) (bool, error) {
-	days, err := db.DroppedDays(ctx, []time.Time{day})
-	return len(days) > 0, err
 }

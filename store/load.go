@@ -63,24 +63,7 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 	}
 	committed := func() {}
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		var to *destination
-		if added, to, err = db.enter(ctx, tx, batches, rows); err != nil {
-			return err
-		}
-		var fresh []batch
-		records := all[:0]
-		for i, b := range batches {
-			if added[i] && len(b.records) > 0 {
-				fresh, records = append(fresh, b), append(records, b.records...)
-			}
-		}
-		switch {
-		case len(records) == 0:
-			return nil
-		case db.signer == nil:
-			return copyRecords(ctx, tx, to, records)
-		}
-		committed, err = db.copySigned(ctx, tx, fresh, to)
+		added, committed, err = db.add(ctx, tx, batches, rows)
 		return err
 	})
 	if err != nil {
@@ -88,6 +71,31 @@ func (db *DB) load(ctx context.Context, batches []batch) (added []bool, err erro
 	}
 	committed()
 	return added, nil
+}
+
+// add adds segments in a transaction. The rows are those of all of them. The caller calls committed after COMMIT.
+func (db *DB) add(ctx context.Context, tx pgx.Tx, batches []batch, rows [][]byte) (added []bool, committed func(),
+	err error) {
+	committed = func() {}
+	added, to, err := db.enter(ctx, tx, batches, rows)
+	if err != nil {
+		return nil, committed, err
+	}
+	var fresh []batch
+	records := make([][]byte, 0, len(rows))
+	for i, b := range batches {
+		if added[i] && len(b.records) > 0 {
+			fresh, records = append(fresh, b), append(records, b.records...)
+		}
+	}
+	switch {
+	case len(records) == 0:
+	case db.signer == nil:
+		err = copyRecords(ctx, tx, to, records)
+	default:
+		committed, err = db.copySigned(ctx, tx, fresh, to)
+	}
+	return added, committed, err
 }
 
 // enter enters segments in loads and prepares their rows' days, in one round trip: added is false for a segment that is

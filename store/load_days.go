@@ -29,9 +29,11 @@ type FileKey struct {
 	Days Days
 }
 
-// ofFile reports whether a segment is of a capture file: then its source can give it again after its rows were dropped.
+// ofFile reports whether a segment is of a capture file or an exported one: then its source can give it again after its
+// rows were dropped.
 func (b *batch) ofFile() bool {
-	return strings.HasPrefix(b.key, "replay-") || strings.HasPrefix(b.key, "follow-")
+	return strings.HasPrefix(b.key, "replay-") || strings.HasPrefix(b.key, "follow-") ||
+		strings.HasPrefix(b.key, "import-")
 }
 
 // daysOfRows returns the days of a segment: those that it was given, else those of its rows.

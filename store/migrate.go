@@ -178,6 +178,9 @@ func (db *DB) migrateTo(ctx context.Context, schema, owner string, version int32
 			if done = have >= version; done {
 				return nil
 			}
+			if _, err := tx.Exec(ctx, asWritten); err != nil {
+				return err
+			}
 			if _, err := tx.Exec(ctx, settings(owner, schema, have+1)+steps[have]); err != nil {
 				return fmt.Errorf("migration %d: %w", have+1, err)
 			}
@@ -187,6 +190,10 @@ func (db *DB) migrateTo(ctx context.Context, schema, owner string, version int32
 	}
 	return err
 }
+
+// asWritten has migrations mean what they say, whatever the database or the user has set: they have backslashes, and
+// look for names in definitions. The server reads the strings of a query before it runs any of it.
+const asWritten = "set local standard_conforming_strings = on; set local quote_all_identifiers = off"
 
 // settings begins a migration. Those up to lastInPublic name no schemas, and the bodies of some of their functions name
 // objects in public: they are replaced before anybody calls them.

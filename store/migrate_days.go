@@ -18,7 +18,7 @@ const daysToCheck = `
 		left join pg_constraint k on k.conrelid = c.oid and k.conname = 'in_day'
 		where i.inhparent = to_regclass('tap25_internal.envelopes') and c.relname ~ '^envelopes_[0-9]{8}$'
 		    and not coalesce(k.convalidated, false) and exists (select from pg_index x where x.indrelid = i.inhparent
-		        and pg_get_indexdef(x.indexrelid) like '%bucket(%') order by c.relname`
+		        and pg_get_indexdef(x.indexrelid) like '%bucket%') order by c.relname`
 
 // checkDays prepares the days of an older schema for migration 27. That detaches the days, attaches them again, and
 // keeps loads and questions away meanwhile. With a constraint that has been validated, it reads no row. Each step is a

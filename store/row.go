@@ -193,5 +193,10 @@ func day(row []byte) time.Time { return DayOf(dayNumber(row)) }
 
 // dayNumber returns the number of a row's UTC day, from 1970-01-01.
 func dayNumber(row []byte) int32 {
-	return DayNumber(time.UnixMicro(int64(binary.BigEndian.Uint64(row[6:14])) + postgresEpoch))
+	return DayNumber(seenAt(row))
+}
+
+// seenAt returns the time of a row that AppendRow made.
+func seenAt(row []byte) time.Time {
+	return time.UnixMicro(int64(binary.BigEndian.Uint64(row[6:14])) + postgresEpoch)
 }

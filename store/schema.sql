@@ -451,6 +451,8 @@ CREATE INDEX held_client_ip_idx ON tap25_internal.held USING btree (client_ip);
 CREATE INDEX held_origin_ip_idx ON tap25_internal.held USING btree (origin_ip) WHERE (origin_ip IS NOT NULL);
 CREATE INDEX held_server_ip_idx ON tap25_internal.held USING btree (server_ip);
 
+CREATE TABLE tap25_internal.importing ();
+
 CREATE TABLE tap25_internal.late_days (
     day   date NOT NULL,
     since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -1162,7 +1164,7 @@ CREATE VIEW tap25.missing_accesses AS
                  SELECT accesses_id_seq.last_value + 1,
                     NULL::timestamp with time zone
                    FROM tap25.accesses_id_seq
-                  WHERE accesses_id_seq.is_called) numbers) gaps
+                  WHERE accesses_id_seq.is_called AND NOT pg_is_in_recovery()) numbers) gaps
   WHERE gaps.first <= gaps.last;
 
 CREATE VIEW tap25.my_cases AS
@@ -1834,6 +1836,7 @@ declare
     first  constant timestamptz := '1990-01-01';
     found_ tstzmultirange;
     unknown text;
+    without constant text := tap25_internal.without_coverage(since, least(before, now()), sensor);
 begin
     if (since < before) is not true then
         raise 'the period is empty: its end must be after its beginning' using errcode = 'invalid_parameter_value';
@@ -1853,6 +1856,7 @@ begin
         sentence := format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS'));
     end if;
     if sentence is not null then
+        sentence := sentence || without;
         return next;
         return;
     end if;
@@ -1884,8 +1888,10 @@ begin
     gaps := tstzmultirange(tstzrange(begins, ends)) - coalesce(found_, '{}');
     listened := 1 - coalesce((select sum(extract(epoch from upper(g) - lower(g))) from unnest(gaps) g), 0)
         / extract(epoch from ends - begins);
-    sentence := coalesce(unknown, tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames,
-        frames_lost, sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes));
+    sentence := coalesce(unknown, case when listened = 0 and without <> '' then format('From %s to %s, UTC, nothing shows that a tap listened.',
+            to_char(begins, 'YYYY-MM-DD HH24:MI:SS'), to_char(ends, 'YYYY-MM-DD HH24:MI:SS'))
+        else tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames,
+            frames_lost, sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes) end) || without;
     frames := round(frames);
     octets_lost := round(octets_lost);
     sessions := round(sessions);
@@ -4387,6 +4393,7 @@ begin
         into sensors, xids using times, sessions, first, last;
     found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
         join tap25.links l on l.sensor = x.sensor and l.xid = x.load
+            and l.xmin is distinct from tap25_internal.restored_links()
             and daterange(l.first_day, l.last_day, '[]') @> which);
     select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
     return query execute format('select l.body, l.signature, k.public_key, g.leaves
@@ -4442,7 +4449,8 @@ AS $function$
     where d.day < (now() at time zone 'UTC')::date and d.day < ((now() at time zone 'UTC')::date - older)::date
         and not tap25_internal.is_distributed()
     group by d.day
-    having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
+    having sum(d.rows) > coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = d.day), 0)
+        and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
 $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.days_with(kind text, value text, since timestamp with time zone, before timestamp with time zone)
@@ -4816,7 +4824,8 @@ AS $function$
 begin
     perform tap25_internal.claim_sensor(by_sensor);
     perform tap25_internal.bound_waits();
-    delete from tap25_internal.loads l where l.sensor = by_sensor and l.segment = any (segments) and l.dropped_at is not null;
+    delete from tap25_internal.loads l where l.sensor = by_sensor and l.segment = any (segments)
+        and (l.dropped_at is not null or l.segment ~ '^import-');
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.grant_roles()
@@ -5073,6 +5082,9 @@ begin
                 name);
         end if;
     end loop;
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.rows_there to tap25_sensor;
+    end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25_internal.packs to tap25_admin;
     end if;
@@ -5842,7 +5854,7 @@ begin
         union select m.sensor, (m.seen_at at time zone 'UTC')::date from tap25_internal.misdated m) a;
     with files as (
         select l.sensor, left(l.segment, 71) as file, min(l.first_day) as since, max(l.last_day) as until
-        from tap25_internal.loads l where l.segment ~ '^(replay|follow)-' group by l.sensor, left(l.segment, 71)
+        from tap25_internal.loads l where l.segment ~ '^(replay|follow|import)-' group by l.sensor, left(l.segment, 71)
         having bool_and(coalesce(l.last_day < oldest, false))
     ), gone as (
         select f.sensor, f.file from files f
@@ -6147,6 +6159,7 @@ CREATE OR REPLACE FUNCTION tap25_internal.pack_rows(which date, most integer, oc
  SET "TimeZone" TO 'UTC'
  SET work_mem TO '6MB'
  SET max_parallel_workers_per_gather TO '0'
+ SET jit TO 'off'
 AS $function$
 declare
     partition constant regclass := 'tap25_internal.' || tap25_internal.partition_name(which);
@@ -6161,9 +6174,11 @@ declare
 begin
     select array_agg(l.id order by l.id) as ids, array_agg(l.sensor order by l.id) as sensors,
         array_agg(l.xid order by l.id) as xids into links
-    from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null;
+    from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null
+        and l.xmin is distinct from tap25_internal.restored_links();
     -- After a restore from a dump only the order of the rows shows which link is theirs, and blocks do not have it.
-    if links.ids is not null and (select v.xmin <> v.born from tap25_internal.evidence v) then
+    if exists (select from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null
+            and l.xmin = tap25_internal.restored_links()) then
         execute format('select exists (select from %s e where not exists (select from unnest($1, $2) l (sensor, xid)
             where l.sensor = e.sensor and l.xid = e.xmin))', partition) into lost using links.sensors, links.xids;
         if lost then
@@ -6781,6 +6796,15 @@ begin
             and (h.dropped_at is not null or h.until <= now()));
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.restored_links()
+ RETURNS xid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+    select l.xmin from tap25.links l cross join tap25_internal.evidence v where v.xmin <> v.born order by l.id limit 1
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.row_columns(prefix text)
  RETURNS text
  LANGUAGE sql
@@ -6804,6 +6828,32 @@ begin
         return null;
     end if;
     return (select count(*) from tap25_internal.held h where h.hold_ids @> array[hold]);
+end $function$;
+
+CREATE OR REPLACE FUNCTION tap25_internal.rows_there(by_sensor text, leaves bytea[], first timestamp with time zone, last timestamp with time zone)
+ RETURNS TABLE(leaf bytea, times bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+ SET jit TO 'off'
+AS $function$
+declare
+    its constant text := (select string_agg(format('select %s as leaf from tap25_internal.%I e
+        where e.sensor = $1 and e.seen_at between $3 and $4', tap25_internal.leaf_of('e.'), t), ' union all ')
+        from unnest('{envelopes,held,misdated}'::text[]) t);
+begin
+    perform tap25_internal.claim_sensor(by_sensor);
+    perform tap25_internal.bound_waits();
+    lock table tap25_internal.importing in exclusive mode;
+    return query execute format('select t.leaf, count(*) from (%s) t where t.leaf = any ($2) group by t.leaf', its
+        || case when not tap25_internal.is_distributed() then ' union all
+            select tap25_internal.leaf(p.e) from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
+            where b.day between ($3 at time zone ''UTC'')::date and ($4 at time zone ''UTC'')::date
+                and b.last_at >= $3 and b.first_at <= $4 and (p.e).sensor = $1 and (p.e).seen_at between $3 and $4'
+            else '' end)
+        using by_sensor, leaves, first, last;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.set_volume(rows_a_day bigint)
@@ -7161,6 +7211,27 @@ AS $function$
       and not exists (select from tap25.warrant_events e where e.warrant_id = w.id and e.action = 'approved' and e.by = session_user)
 $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.without_coverage(since timestamp with time zone, before timestamp with time zone, of_sensor text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    with covered as (
+        select c.sensor, range_agg(tstzrange(c.since, c.before, '[]')) as times from tap25.coverage c
+        where c.since >= '1990-01-01' and c.before >= date_trunc('day', $1) and c.since < date_trunc('day', $2) + interval '1 day'
+          and ($3 is null or c.sensor = $3)
+        group by c.sensor
+    )
+    select case count(distinct d.day) when 0 then '' else format(' Rows of %s day%s are there without coverage: they were imported, or '
+            'loaded before coverage was recorded. What was missed then is not known.', count(distinct d.day), case count(distinct d.day) when 1 then '' else 's' end) end
+    from tap25_internal.days d left join covered v on v.sensor = d.sensor
+    where d.rows > 0 and d.day >= date_trunc('day', $1) and d.day < $2 and ($3 is null or d.sensor = $3)
+      and not coalesce(v.times && tstzrange(d.day, d.day + 1), false)
+$function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.wrong_clock(day date)
  RETURNS text
  LANGUAGE sql
@@ -7384,6 +7455,7 @@ GRANT EXECUTE ON FUNCTION tap25_internal.record_scope(text,text,timestamp with t
 GRANT EXECUTE ON FUNCTION tap25_internal.release_holds(text) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.released_leaves() TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.rows_held(bigint) TO tap25_admin;
+GRANT EXECUTE ON FUNCTION tap25_internal.rows_there(text,bytea[],timestamp with time zone,timestamp with time zone) TO tap25_sensor;
 GRANT EXECUTE ON FUNCTION tap25_internal.size_of(regclass) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.size_of_indexes(regclass) TO tap25_admin;
 GRANT EXECUTE ON FUNCTION tap25_internal.stamp_load(text,text) TO tap25_sensor;
@@ -7532,7 +7604,7 @@ COMMENT ON COLUMN tap25.mail.network IS 'The network that the connection was see
 COMMENT ON VIEW tap25.mail_once IS 'Each recipient of each mail once: of the rows that several taps have of it, the most complete. mail_once(since, before) is quicker for a time range. The owner reads it; auditors call case_mail instead.';
 COMMENT ON COLUMN tap25.mail_once.sensors IS 'All sensors that have this recipient of this mail, sorted; sensor is the one whose row this is.';
 COMMENT ON COLUMN tap25.mail_once.copies IS 'Rows of mail that this one stands for, itself included: one for each of sensors.';
-COMMENT ON VIEW tap25.missing_accesses IS 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash. Administrators read it.';
+COMMENT ON VIEW tap25.missing_accesses IS 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash or when a standby took over. Administrators read it.';
 COMMENT ON COLUMN tap25.missing_accesses.first IS 'First missing number: accesses.id.';
 COMMENT ON COLUMN tap25.missing_accesses.last IS 'Last missing number of the gap.';
 COMMENT ON COLUMN tap25.missing_accesses.after IS 'When the access before the gap was recorded. Null: there is none.';
@@ -7760,6 +7832,7 @@ COMMENT ON COLUMN tap25_internal.held.flags IS 'What is incomplete, a bit each: 
 COMMENT ON COLUMN tap25_internal.held.hold_ids IS 'The holds that keep the row: holds.id.';
 COMMENT ON COLUMN tap25_internal.held.origin_port IS 'TCP port of the client that a proxy names, less 32768. Null: none is named.';
 COMMENT ON COLUMN tap25_internal.held.origin_by IS 'What named the client in origin_ip: 1 a header of the PROXY protocol, 2 XCLIENT, 3 XFORWARD. Null: nothing did.';
+COMMENT ON TABLE tap25_internal.importing IS 'Has no rows. Whoever imports locks it.';
 COMMENT ON TABLE tap25_internal.late_days IS 'Days that expiry could not drop yet, because somebody used them.';
 COMMENT ON COLUMN tap25_internal.late_days.day IS 'The UTC day.';
 COMMENT ON COLUMN tap25_internal.late_days.since IS 'When expiry first could not drop it.';
@@ -7902,7 +7975,7 @@ COMMENT ON FUNCTION tap25_internal.enter_case(bigint,text,text) IS 'Returns the 
 COMMENT ON FUNCTION tap25_internal.enter_loads(text,text[],bigint[]) IS 'Enters segments in loads; returns for each whether it was not there yet. For sensors, as the first step of a load.';
 COMMENT ON FUNCTION tap25_internal.expire_day(date,text) IS 'Drops a day, after copying the rows that a hold concerns; returns its rows, its octets and how many rows are kept. Fails if the retention keeps the day or a load has it.';
 COMMENT ON FUNCTION tap25_internal.expire_misdated(timestamp with time zone,text) IS 'Removes misdated rows that were loaded before a time, after copying those that a hold concerns; returns what was removed for each day. Fails if the retention keeps them.';
-COMMENT ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) IS 'Forgets those of the segments whose rows were all dropped, so that they are loaded again. For sensors, under their own name, before enter_loads.';
+COMMENT ON FUNCTION tap25_internal.forget_dropped_loads(text,text[]) IS 'Forgets those of the segments whose rows were all dropped, or that were imported, so that they are loaded again. For sensors, under their own name, before enter_loads.';
 COMMENT ON FUNCTION tap25_internal.grant_roles() IS 'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_012() IS 'The part of grant_roles that is of schema version 12.';
 COMMENT ON FUNCTION tap25_internal.grant_roles_013() IS 'The part of grant_roles that is of schema version 13.';
@@ -8004,8 +8077,10 @@ COMMENT ON FUNCTION tap25_internal.refuse_change() IS 'Trigger: refuses to write
 COMMENT ON FUNCTION tap25_internal.region_failure(text,text,text) IS 'Returns why a region has not answered, in words that hold no address, host, login or value.';
 COMMENT ON FUNCTION tap25_internal.release_holds(text) IS 'Removes the rows that only holds which have ended kept; returns what was removed for each day.';
 COMMENT ON FUNCTION tap25_internal.released_leaves() IS 'The leaves of the rows that release_holds will drop in this transaction. For administrators, who sign what they drop.';
+COMMENT ON FUNCTION tap25_internal.restored_links() IS 'Returns the xmin of the links that a restored dump has brought; null if none was restored.';
 COMMENT ON FUNCTION tap25_internal.row_columns(text) IS 'Returns the columns of a row in the order of its canonical form, each with a prefix.';
 COMMENT ON FUNCTION tap25_internal.rows_held(bigint) IS 'Returns how many rows a hold keeps; null for those who are not the owner, who could ask for mail by adding holds.';
+COMMENT ON FUNCTION tap25_internal.rows_there(text,bytea[],timestamp with time zone,timestamp with time zone) IS 'Returns which of some rows of a sensor are there, by their leaves, and how often. The rows are of a time. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.set_volume(bigint) IS 'Sets for how many rows a day the indexes of addresses of new days are made; returns the bits of a hash that they have from now on. For the owner: select tap25_internal.set_volume(100000000)';
 COMMENT ON FUNCTION tap25_internal.show_packed() IS 'Makes the view mail_packed.';
 COMMENT ON FUNCTION tap25_internal.size_of(regclass) IS 'Returns the octets of a table with its indexes, on all machines.';
@@ -8020,4 +8095,5 @@ COMMENT ON FUNCTION tap25_internal.target_text(text,text,inet,text) IS 'Returns 
 COMMENT ON FUNCTION tap25_internal.unpack(tap25_internal.blocks,text,text,inet) IS 'Returns rows of a block, those that a question may be about or all, in their order, with the number of the mail and the link that signs it.';
 COMMENT ON FUNCTION tap25_internal.unpacks(date) IS 'Returns true, or refuses a statement that unpacks several days with millions of rows.';
 COMMENT ON FUNCTION tap25_internal.valid_warrants(text) IS 'Returns the warrants that open a case to the session''s login now: warrants.id.';
+COMMENT ON FUNCTION tap25_internal.without_coverage(timestamp with time zone,timestamp with time zone,text) IS 'A sentence about days of a time that have rows of sensors without coverage, such as imported ones; empty if there are none.';
 COMMENT ON FUNCTION tap25_internal.wrong_clock(date) IS 'Returns why a day gets no partition by the clock alone, or null: it is before 1990, or more than two days ahead.';

@@ -135,16 +135,40 @@ func unqualified(schema string) string {
 	return strings.Join(lines, "\n")
 }
 
-func TestSchema_IsTheOneThatMigrationsMake(t *testing.T) {
-	db := database(t, false)
+// schemaText is the schema of a database, as schema.sql has it.
+func schemaText(t testing.TB, db *DB) string {
 	execute(t, db, "set search_path = pg_catalog") // so that every name is written with its schema
 	all := []string{schemaHeader}
 	for _, s := range schemaSections {
 		statements := strings.Join(lines(t, db, s.query), "\n")
 		all = append(all, "\n\n-- "+s.heading+".\n", strings.TrimPrefix(statements, "\n"))
 	}
+	return strings.Join(all, "\n") + "\n"
+}
+
+// What a database or a user has set changes neither a constraint nor an index that migrations make.
+func TestSchema_IsTheSameWhateverIsSet(t *testing.T) {
+	odd := database(t, true)
+	for _, setting := range oddSettings {
+		// PostgreSQL refuses to make a partitioned table with that tablespace.
+		if !strings.HasPrefix(setting, "default_tablespace") {
+			execute(t, odd, "set "+setting)
+		}
+	}
+	if err := odd.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, odd, "reset all")
+	got, want := schemaText(t, odd), schemaText(t, database(t, false))
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSchema_IsTheOneThatMigrationsMake(t *testing.T) {
+	db := database(t, false)
 	const path = "schema.sql"
-	got := strings.Join(all, "\n") + "\n"
+	got := schemaText(t, db)
 	oldest := ask[bool](t, db, "select current_setting('server_version_num')::int / 10000 = 15")
 	if *update {
 		if !oldest {

@@ -164,8 +164,8 @@ func (v *verifier) chain(ctx context.Context, h chainHead, key ed25519.PublicKey
 	rows, err := v.db.conn.Query(ctx, `select l.id, l.number, l.segment, l.first_day, l.last_day, l.added_at, l.body,
 			l.signature, d.rows, d.loaded_at, d.xmin = l.xid,
 			coalesce(l.segment, '') ~ '^[0-9a-f]{16}-[0-9a-f]{16}$' and l.added_at < now() - interval '29 days',
-			coalesce(d.xmin <> l.xid, true) and coalesce(l.segment, '') ~ '^(replay|follow)-' and exists (select from tap25.expired e
-			    where e.day between l.first_day and l.last_day)
+			coalesce(d.xmin <> l.xid, true) and coalesce(l.segment, '') ~ '^(replay|follow|import)-' and exists (
+				select from tap25.expired e where e.day between l.first_day and l.last_day)
 		from tap25.links l left join tap25_internal.loads d on d.sensor = l.sensor and d.segment = l.segment
 		where l.sensor = $1 and l.key = $2 order by l.number`, h.sensor, h.key)
 	if err != nil {

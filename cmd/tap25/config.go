@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -69,14 +71,18 @@ func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 		return false, err
 	}
 	var settings map[string]yaml.Node
-	if err := yaml.Unmarshal(data, &settings); err != nil {
+	documents := yaml.NewDecoder(bytes.NewReader(data))
+	if err := documents.Decode(&settings); err != nil && err != io.EOF {
 		return false, err
+	}
+	if err := documents.Decode(&yaml.Node{}); err != io.EOF {
+		return false, errors.New("what follows a second --- is another document: write all settings in one")
 	}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		f := flags.Lookup(name)
-		if f == nil || !isSetting(name) {
+		if f == nil || unsettable(name) {
 			return false, fmt.Errorf("unknown setting %q%s; settings have the names of the flags of tap25 sniff", name,
-				strings.TrimSuffix(didYouMean(name, flagNames(flags)), "?"))
+				strings.TrimSuffix(didYouMean(name, slices.DeleteFunc(flagNames(flags), unsettable)), "?"))
 		}
 		if f.Changed {
 			continue
@@ -93,8 +99,8 @@ func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 	return err == nil && st.Mode().Perm()&0o004 != 0 && secret.InDSN(settings["db"].Value), nil
 }
 
-// isSetting reports whether the configuration file may set a flag.
-func isSetting(name string) bool { return name != "config" && name != "help" }
+// unsettable reports whether a flag is none that the configuration file may set.
+func unsettable(name string) bool { return name == "config" || name == "help" }
 
 // fileValues returns a value, or those of a list, as they are written: sensor: 1.10 is not 1.1.
 func fileValues(n yaml.Node) ([]string, error) {

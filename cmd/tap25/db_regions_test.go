@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -22,9 +23,11 @@ func TestRegions_AreAddedListedAndRemoved(t *testing.T) {
 	if got := asked(t, "db", "regions", "ls"); got != "REGION  ANSWER  SERVER\n" {
 		t.Errorf("before it, there is\n%s", got)
 	}
-	if _, diag := command(t, statusFailed, "db", "regions", "add", "a b", "--url", "postgres:///x?host=/y"); !strings.
-		Contains(diag, `"a b" is no name of a region`) {
-		t.Errorf("a name that is none: %s", diag)
+	for _, name := range []string{"a b", ".a", strings.Repeat("ö", 64)} {
+		_, diag := command(t, statusFailed, "db", "regions", "add", name, "--url", "postgres:///x?host=/y")
+		if !strings.Contains(diag, fmt.Sprintf("%q is no name of a region", name)) {
+			t.Errorf("the name %q: %s", name, diag)
+		}
 	}
 	asked(t, "db", "regions", "add", "here", "--url", "postgres:///postgres?host="+host)
 	asked(t, "db", "regions", "add", "north", "--url", "postgres://"+user+"@/postgres?host=/nowhere")

@@ -119,15 +119,13 @@ func writeStatus(out io.Writer, s *store.Status, around *statusAround) error {
 	fmt.Fprintf(w, "PostgreSQL\t%s\nschema\t%d\npartitions\t%s\nrows\t%s\nbytes\t%s (%s, %s a row)\n", s.Server, s.Version,
 		n(s.Partitions), n(s.Rows), n(s.Bytes), report.Bytes(s.Bytes), perRow(s.BytesPerRow, s.Rows))
 	if s.Servers > 0 {
-		fmt.Fprintf(w, "distributed\tover %d servers; days are not packed\ngrowth\t%s rows a day, %s\n", s.Servers,
-			n(s.RowsADay), report.Bytes(s.Growth))
+		fmt.Fprintf(w, "distributed\tover %d servers; days are not packed\n", s.Servers)
 	} else {
 		fmt.Fprintf(w, "packed\t%s with %s, %s bytes a row; %s a row in other days\n", numeral.Count(s.PackedDays, "day"),
 			numeral.Count(s.PackedRows, "row"), perRow(s.PackedBytesPerRow, s.PackedRows),
 			perRow(s.HotBytesPerRow, s.Rows-s.PackedRows))
-		fmt.Fprintf(w, "growth\t%s rows a day, %s, and %s until they are packed\n", n(s.RowsADay),
-			report.Bytes(s.Growth), report.Bytes(s.HotGrowth))
 	}
+	fmt.Fprintf(w, "growth\t%s\n", growth(s))
 	if disk := around.Disk; disk != nil {
 		fmt.Fprintf(w, "disk\t%s free, %s\n", report.Bytes(disk.Free), fullOn(disk, s))
 	}
@@ -167,9 +165,24 @@ func writeSpools(w io.Writer, s *spools.Status) {
 	fmt.Fprintf(w, "kept\t%s segments with %s loaded rows\n", n(int64(s.Kept)), n(s.KeptRows))
 }
 
+// growth says what a day brings, by the days with rows among the seven before today.
+func growth(s *store.Status) string {
+	switch text := numeral.Grouped(s.RowsADay) + " rows a day, " + report.Bytes(s.Growth); {
+	case s.RowsADay == 0:
+		return "not known: none of the seven days before today has rows"
+	case s.Servers > 0:
+		return text
+	default:
+		return text + ", and " + report.Bytes(s.HotGrowth) + " until they are packed"
+	}
+}
+
 // fullOn says when a disk will be full if mail keeps coming as in the last week.
 func fullOn(disk *report.Disk, s *store.Status) string {
 	days, full := s.FullIn(disk.Free)
+	if s.RowsADay == 0 {
+		return "not known when it is full"
+	}
 	if !full {
 		return "not full within ten years, by the retention in force"
 	}

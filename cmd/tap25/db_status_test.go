@@ -28,10 +28,10 @@ func TestDBStatus_ShowsGrowthAndWhenTheDiskIsFull(t *testing.T) {
 				"growth 1,000,000 rows a day, 476.8 MiB, and 858.3 MiB until they are packed\n",
 				"disk 46.6 GiB free, full on " + time.Now().AddDate(0, 0, 100).UTC().Format(time.DateOnly) +
 					", by the retention in force\n"}},
-		{store.Status{PackedStatus: store.PackedStatus{Growth: 500}}, &report.Disk{Free: gib},
+		{store.Status{RowsADay: 7, PackedStatus: store.PackedStatus{Growth: 500}}, &report.Disk{Free: gib},
 			[]string{"disk 1.0 GiB free, not full within ten years, by the retention in force\n"}},
-		{store.Status{}, &report.Disk{Free: gib}, []string{"growth 0 rows a day, 0 B, and 0 B until they are packed\n",
-			"not full within ten years, by the retention in force\n"}},
+		{store.Status{}, &report.Disk{Free: gib}, []string{"growth not known: none of the seven days before today has rows\n",
+			"disk 1.0 GiB free, not known when it is full\n"}},
 		{store.Status{Servers: 3, RowsADay: 7, PackedStatus: store.PackedStatus{Growth: 500, HotGrowth: 500}}, nil,
 			[]string{"distributed over 3 servers; days are not packed\ngrowth 7 rows a day, 500 B\noldest"}},
 	} {

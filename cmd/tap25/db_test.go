@@ -97,7 +97,8 @@ func sharedBuffers(t *testing.T, conn *pgx.Conn) (n uint64) {
 // TestDBPack_ReportsEveryDay packs the days of the demo, one of which got its rows long ago.
 func TestDBPack_ReportsEveryDay(t *testing.T) {
 	loginsDatabase(t)
-	const idle = "it has no unpacked rows, is not over, or got rows in the last ten minutes\n"
+	const idle = "it has no unpacked rows, is not over, got rows in the last ten minutes, or was restored from a " +
+		"dump\n"
 	days := []string{"db", "pack", "2020-01-01", "2026-11-21", "2026-11-22"}
 	if out, want := asked(t, days...), "skipped 2020-01-01: "+idle+"skipped 2026-11-21: "+idle+"skipped 2026-11-22: "+
 		idle; out != want {

@@ -135,6 +135,7 @@ func TestDocs_CopyFollowsAndExpires(t *testing.T) {
 	r.same(first, second)
 	copyIsRead(r, second)
 	copyTakesWhatComes(r, first, second)
+	copyPacks(r, first, second)
 	copyTakesCoverageAsItIsPacked(r, first, second)
 	eachExpiresByItself(r, first, second)
 	copyHasNoEvidence(r, second)
@@ -198,6 +199,19 @@ func copyTakesWhatComes(r *twoServers, first, second *storetest.Server) {
 		r.t.Errorf("%s rows of days that are not there", n)
 	}
 	r.run("hourly")
+	r.same(first, second)
+}
+
+// The copy packs its own days, and takes rows of these that come later.
+func copyPacks(r *twoServers, first, second *storetest.Server) {
+	r.sql(first, "mail", "mail", "update days set loaded_at = now() - interval '1 hour'")
+	r.await(second, "select count(*) from days where loaded_at > now() - interval '10 minutes'", "0")
+	r.sql(second, "mail", "mail", "select pack_day('2026-11-21')")
+	r.run("hourly")
+	if n := r.sql(second, "mail", "mail", "select count(*) from packs where day = '2026-11-21'"); n != "1" {
+		r.t.Errorf("the day is packed %s times", n)
+	}
+	r.load("tardy")
 	r.same(first, second)
 }
 
@@ -265,6 +279,11 @@ func TestDocs_StandbyAnswersWhatNeedsNoRecord(t *testing.T) {
 	r.sql(first, "postgres", "mail", "create role paula login in role tap25_auditor password '"+storetest.Password+"'")
 	r.run("standby")
 	standby.Start(t, "hot_standby=on")
+	if n := r.sql(first, "mail", "mail", "select pack_day('2026-11-22')"); n != "273" {
+		t.Fatalf("%s rows are packed", n)
+	}
+	r.sql(first, "mail", "mail", "update days set loaded_at = now() - interval '1 hour'")
+	r.sql(first, "paula", "mail", "select open_case('1', 'complaint')")
 	asked(t, "hold", "add", "marta@orchard.example", "--reason", "case 1")
 	r.await(standby, "select count(*) from holds", "1")
 
@@ -276,6 +295,10 @@ func TestDocs_StandbyAnswersWhatNeedsNoRecord(t *testing.T) {
 		}
 	}
 	r.sql(standby, "paula", "mail", "select * from my_cases")
+	const accesses = "select (select count(*) from accesses) || ' ' || (select count(*) from missing_accesses)"
+	if got := r.sql(standby, "mail", "mail", accesses); got != "1 0" {
+		t.Errorf("accesses and gaps: %s, want 1 0", got)
+	}
 	there := urlOf(standby, "mail", "mail")
 	for _, args := range [][]string{{"db", "status"}, {"hold", "ls"}, {"warrant", "ls"}, {"verify"}} {
 		asked(t, append(args, "--db", there)...)
@@ -287,7 +310,7 @@ func TestDocs_StandbyAnswersWhatNeedsNoRecord(t *testing.T) {
 			t.Errorf("%s: %v", question, err)
 		}
 	}
-	for _, args := range [][]string{{"db", "expire", "--retention", "2y"},
+	for _, args := range [][]string{{"db", "expire", "--retention", "2y"}, {"db", "pack", "2026-11-21"},
 		{"hold", "add", "b.example", "--reason", "x"},
 		{"warrant", "add", "b.example", "--case", "1", "--basis", "x", "--auditor", "paula", "--from", "2026-11-01",
 			"--to", "2026-12-01", "--until", "2099-01-01"}} {

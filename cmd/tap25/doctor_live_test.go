@@ -263,6 +263,10 @@ func TestDoctor_AsksTheSniffThatRuns(t *testing.T) {
 	if r := e.result(); r.state("tap0", "XDP") != doctor.OK || r.state("traffic", "listen") != "" {
 		t.Errorf("%+v", r.Checks)
 	}
+	if r := w.doctor(w.tap, "-i", "tap0", "--control", s.control, "--seconds", "0").result(); r.state("tap0",
+		"XDP") != doctor.OK || r.state("traffic", "frames") != "" {
+		t.Errorf("without listening: %+v", r.Checks)
+	}
 	if r := w.doctor(w.tap, "-i", "tap0", "--control", s.control+"x").result(); r.state("tap0",
 		"XDP") != doctor.Problem || r.state("traffic", "listen") != doctor.Problem {
 		t.Errorf("another's program: %+v", r.Checks)

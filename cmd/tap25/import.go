@@ -14,9 +14,9 @@ import (
 )
 
 const importLong = `
-import loads files that 'tap25 export --format parquet' has written, or all of a directory. A file that was imported
-before adds no row, unless the retention has dropped all its rows since. If the import is interrupted, run the same
-command again: it adds the missing rows.
+import loads files that 'tap25 export --format parquet' has written, or all of a directory. A row that the database has
+already, the same in all columns, is not added again. If the import is interrupted, run the same command again: it adds
+the missing rows.
 
 If there is a manifest beside a file, its signature and the file's SHA-256 must fit. Compare the key that is printed
 with that of whoever exported. A file is checked as a whole before any row of it is loaded.
@@ -29,7 +29,7 @@ func importCommand() *cobra.Command {
 	var dsn, key string
 	cmd := &cobra.Command{
 		Use:     "import FILE|DIRECTORY...",
-		Short:   "Load Parquet files that were exported, each once",
+		Short:   "Load Parquet files that were exported, each row once",
 		Long:    importLong[1:],
 		Example: "  tap25 import mail-2026-01\n  tap25 import mail-2026-01/mail-2026-01-31.parquet",
 		Args:    usageArgs(cobra.MinimumNArgs(1)),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -74,7 +75,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return statusDone
 	}
-	if _, reported := errors.AsType[*reportedError](err); !reported {
+	if _, reported := errors.AsType[*reportedError](err); !reported && !unread(err) {
 		printError(stderr, fmt.Sprintf("tap25: %v\n", err))
 	}
 	if _, mistake := errors.AsType[*usageError](err); mistake {
@@ -85,6 +86,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return statusInterrupted
 	}
 	return statusFailed
+}
+
+// unread reports whether an error is only that whoever reads standard output has enough, as in tap25 status | head -1.
+// The status stays that of a failure, since the command did not do all it was to do.
+func unread(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if p, ok := err.(*fs.PathError); ok {
+			return p.Op == "write" && p.Path == os.Stdout.Name() && p.Err == syscall.EPIPE
+		}
+	}
+	return false
 }
 
 // printError writes the reason of a failure, as an error if it goes to systemd's journal.

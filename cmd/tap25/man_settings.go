@@ -80,7 +80,7 @@ func settingsPage(root *cobra.Command) string {
 		panic(err) // rootCommand adds it
 	}
 	sniff.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
-		if isSetting(f.Name) {
+		if !unsettable(f.Name) {
 			p.setting(f)
 		}
 	})

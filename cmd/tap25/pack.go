@@ -74,12 +74,12 @@ func printPacked(w io.Writer, packed []store.PackedDay) {
 func printNotPacked(w io.Writer, packed []store.PackedDay, named []time.Time, older string) {
 	for _, day := range named {
 		if !slices.ContainsFunc(packed, func(d store.PackedDay) bool { return d.Day.Equal(day) }) {
-			fmt.Fprintf(w, "skipped %s: it has no unpacked rows, is not over, or got rows in the last ten minutes\n",
-				day.Format(time.DateOnly))
+			fmt.Fprintf(w, "skipped %s: it has no unpacked rows, is not over, got rows in the last ten minutes, or was "+
+				"restored from a dump\n", day.Format(time.DateOnly))
 		}
 	}
 	if len(packed) == 0 && len(named) == 0 {
-		fmt.Fprintf(w, "no day to pack: none that is older than %s has unpacked rows from more than ten minutes ago\n",
-			older)
+		fmt.Fprintf(w, "no day to pack: none that is older than %s has unpacked rows from more than ten minutes ago "+
+			"that were loaded here, and not restored from a dump\n", older)
 	}
 }

@@ -29,6 +29,7 @@ func (s *slow) Read(p []byte) (int, error) {
 // the database without being in the bar's way, and with --json they are.
 func TestProgress_ShowsWhereRowsGoToTheDatabase(t *testing.T) {
 	server(t)
+	t.Setenv("TERM", "xterm")
 	dir := t.TempDir()
 	if err := makeCaptures(dir); err != nil {
 		t.Fatal(err)

@@ -142,3 +142,25 @@ func compareWithReplay(t *testing.T, live []map[string]any, path string, within 
 			within, apart)
 	}
 }
+
+// A tap whose reader goes away ends without an error, and says what it has seen.
+func TestSniff_EndsWithASummaryIfNobodyReadsItsRows(t *testing.T) {
+	w := newWire(t)
+	w.serve()
+	s := w.prepare(t.TempDir())
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Stdout = write
+	s.launch(w)
+	write.Close()
+	s.awaitListening()
+	read.Close()
+	if err := w.send("192.0.2.25:25", "unread", 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Wait(); err != nil || !strings.Contains(s.diag.String(), "\nrows      2 (accepted 2)\n") {
+		t.Errorf("%v: %s", err, s.diag.String())
+	}
+}

@@ -12,8 +12,9 @@ import (
 const statusLong = `
 status asks the tap25 sniff that runs on this machine for its counters, twice, to show rates too. The counters add up:
 seen = dropped by design + ring full + delivered, and delivered = read + waiting in the rings. Beside a counter is its
-share of what it is a part of; --watch on a terminal adds a bar of that and the last rates. sniff answers only
-root, the user that it runs as, and the user that started it. 'tap25 db status' shows what the database holds.`
+share of what it is a part of; --watch on a terminal adds a bar of that and the last rates. In a low window it leaves
+out counters that are 0. sniff answers only root, the user that it runs as, and the user that started it. 'tap25 db
+status' shows what the database holds.`
 
 func statusCommand() *cobra.Command {
 	s := &report.Status{}

@@ -160,8 +160,9 @@ func (s *verifySettings) print(out io.Writer, r *store.VerifyReport) {
 		fmt.Fprintf(out, "%s: %s links, the last is %d of %s\n  key %s (%s)\n", chainOf(c.Sensor), n(c.Links), c.Number,
 			c.Last.UTC().Format(time.RFC3339), c.Key, trust)
 	}
-	fmt.Fprintf(out, "as they were signed: %s rows of %s days, %s rows that legal holds keep, and %s coverage records\n",
-		n(r.Rows), n(int64(r.Days)), n(r.Held), n(r.Coverage))
+	fmt.Fprintf(out, "as they were signed: %s in %s looked at, %s that legal holds keep, and %s\n",
+		numeral.Count(r.Rows, "row"), numeral.Count(int64(r.Days), "day"), numeral.Count(r.Held, "row"),
+		numeral.Count(r.Coverage, "coverage record"))
 	fmt.Fprintf(out, "destruction certificates: %s\nwitnesses that agree: %s\n", n(int64(r.Destroyed)), n(int64(r.Witnessed)))
 	if r.Stamped > 0 {
 		whose := ", whose authority --tsa-cert does not name"

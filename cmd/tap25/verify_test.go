@@ -40,7 +40,7 @@ func TestVerify_FromReplayToFinding(t *testing.T) {
 	}
 	out, _ := tap25(statusDone, log, "verify", "--key", key, "--witness", witness, "--witness", "-")
 	for _, want := range []string{"sensor tap: 2 links", "(known)",
-		"as they were signed: 764 rows of 3 days, 0 rows that legal holds keep, and 3 coverage records",
+		"as they were signed: 764 rows in 3 days looked at, 0 rows that legal holds keep, and 3 coverage records",
 		"witnesses that agree: 1"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("verify does not say %q:\n%s", want, out)

@@ -35,6 +35,27 @@ func StateDir() (string, error) {
 	return filepath.Join(home, ".local/state/tap25"), nil
 }
 
+// MakeStateDir makes the state directory and returns its name. Directories above it that root makes can be entered by
+// everybody, since the private cluster's server is another user's.
+func MakeStateDir() (string, error) {
+	dir, err := StateDir()
+	if err == nil {
+		err = makeStateDir(dir)
+	}
+	return dir, err
+}
+
+func makeStateDir(dir string) error {
+	parents := os.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		parents = 0o755
+	}
+	if err := errors.Join(os.MkdirAll(filepath.Dir(dir), parents), os.MkdirAll(dir, 0o700)); err != nil {
+		return fmt.Errorf("make the state directory: %w", err)
+	}
+	return nil
+}
+
 // servers is where Debian and Ubuntu install PostgreSQL's programs, by major version.
 const servers = "/usr/lib/postgresql/*/bin"
 
@@ -79,15 +100,8 @@ func (c *Cluster) findServer(pattern string) (string, error) {
 
 // makeDirs makes the directories.
 func (c *Cluster) makeDirs() error {
-	parents := os.FileMode(0o700)
-	if os.Geteuid() == 0 {
-		parents = 0o755 // the server's user must get through
-	}
-	if err := os.MkdirAll(filepath.Dir(c.dir), parents); err != nil {
-		return fmt.Errorf("make the state directory: %w", err)
-	}
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return fmt.Errorf("make the state directory: %w", err)
+	if err := makeStateDir(c.dir); err != nil {
+		return err
 	}
 	for _, dir := range []string{c.dir, c.socketDir()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {

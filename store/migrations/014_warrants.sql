@@ -142,10 +142,12 @@ create index on tap25.accesses (auditor, at) where action = 'open';
 
 -- The numbers that have no line: of a read or an opening that was undone or refused by an error, which the server's log tells;
 -- of one that is under way; or, up to 32 in a row, of a server that crashed.
+-- A standby's sequence is ahead by the up to 32 numbers that the primary has in reserve.
 create view tap25.missing_accesses as
 select first, last, after, before from (
     select lag(id, 1, 0::bigint) over (order by id) + 1 as first, id - 1 as last, lag(at) over (order by id) as after, at as before
-    from (select id, at from tap25.accesses union all select last_value + 1, null from tap25.accesses_id_seq where is_called) numbers
+    from (select id, at from tap25.accesses union all select last_value + 1, null from tap25.accesses_id_seq
+          where is_called and not pg_is_in_recovery()) numbers
 ) gaps where first <= last;
 
 create function tap25_internal.may_read(auditor name, valid_until timestamptz) returns boolean language sql volatile

@@ -139,7 +139,7 @@ comment on column tap25.accesses.application_name is 'What the auditor''s progra
 comment on column tap25.accesses.backend_pid is 'Process number of the session in the server, as in its log.';
 comment on sequence tap25.accesses_id_seq is 'Gives accesses.id.';
 
-comment on view tap25.missing_accesses is 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash. Administrators read it.';
+comment on view tap25.missing_accesses is 'Numbers of accesses that have no line: refused by an error, undone by a rollback (the server''s log has both), under way, or, up to 32 in a row, lost in a crash or when a standby took over. Administrators read it.';
 comment on column tap25.missing_accesses.first is 'First missing number: accesses.id.';
 comment on column tap25.missing_accesses.last is 'Last missing number of the gap.';
 comment on column tap25.missing_accesses.after is 'When the access before the gap was recorded. Null: there is none.';

@@ -83,6 +83,22 @@ return (select v.n || ' ' || v.unit || case when v.n = 1 then '' else 's' end
                                case when e.s < 1 then 'millisecond' when e.s < 120 then 'second' when e.s < 7200 then 'minute'
                                when e.s < 172800 then 'hour' else 'day' end as unit) v);
 
+-- A sentence, with a space before it, if there are rows of days of which the sensor has no coverage; else nothing.
+create function tap25_internal.without_coverage(since timestamptz, before timestamptz, of_sensor text) returns text
+language sql stable set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+    with covered as (
+        select c.sensor, range_agg(tstzrange(c.since, c.before, '[]')) as times from tap25.coverage c
+        where c.since >= '1990-01-01' and c.before >= date_trunc('day', $1) and c.since < date_trunc('day', $2) + interval '1 day'
+          and ($3 is null or c.sensor = $3)
+        group by c.sensor
+    )
+    select case count(distinct d.day) when 0 then '' else format(' Rows of %s day%s are there without coverage: they were imported, or '
+            'loaded before coverage was recorded. What was missed then is not known.', count(distinct d.day), case count(distinct d.day) when 1 then '' else 's' end) end
+    from tap25_internal.days d left join covered v on v.sensor = d.sensor
+    where d.rows > 0 and d.day >= date_trunc('day', $1) and d.day < $2 and ($3 is null or d.sensor = $3)
+      and not coalesce(v.times && tstzrange(d.day, d.day + 1), false)
+$$;
+
 -- What is known of a period. Coverage of a time before 1990 is that of a wrong clock, and left out. Of a row that the period cuts, the
 -- counts are taken by the share of its time: rows of minutes, or of days in which nothing was lost.
 create function tap25.completeness(since timestamptz, before timestamptz, sensor text default null)
@@ -95,6 +111,7 @@ declare
     first  constant timestamptz := '1990-01-01';
     found_ tstzmultirange;
     unknown text;
+    without constant text := tap25_internal.without_coverage(since, least(before, now()), sensor);
 begin
     if (since < before) is not true then
         raise 'the period is empty: its end must be after its beginning' using errcode = 'invalid_parameter_value';
@@ -114,6 +131,7 @@ begin
         sentence := format('The period from %s, UTC, has not begun.', to_char(begins, 'YYYY-MM-DD HH24:MI:SS'));
     end if;
     if sentence is not null then
+        sentence := sentence || without;
         return next;
         return;
     end if;
@@ -145,8 +163,10 @@ begin
     gaps := tstzmultirange(tstzrange(begins, ends)) - coalesce(found_, '{}');
     listened := 1 - coalesce((select sum(extract(epoch from upper(g) - lower(g))) from unnest(gaps) g), 0)
         / extract(epoch from ends - begins);
-    sentence := coalesce(unknown, tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames,
-        frames_lost, sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes));
+    sentence := coalesce(unknown, case when listened = 0 and without <> '' then format('From %s to %s, UTC, nothing shows that a tap listened.',
+            to_char(begins, 'YYYY-MM-DD HH24:MI:SS'), to_char(ends, 'YYYY-MM-DD HH24:MI:SS'))
+        else tap25_internal.completeness_sentence(begins, ends, coalesce(sensors, array[sensor]), listened, gaps, frames,
+            frames_lost, sessions, sessions_encrypted, rows_lost, clock_synchronised, scopes) end) || without;
     frames := round(frames);
     octets_lost := round(octets_lost);
     sessions := round(sessions);
@@ -193,7 +213,7 @@ end $$;
 -- Rights.
 
 revoke execute on function tap25_internal.keep_coverage, tap25_internal.check_coverage, tap25_internal.percent,
-    tap25_internal.span, tap25_internal.completeness_sentence, tap25.completeness from public;
+    tap25_internal.span, tap25_internal.completeness_sentence, tap25_internal.without_coverage, tap25.completeness from public;
 
 alter function tap25_internal.grant_roles() rename to grant_roles_before_coverage;
 create function tap25_internal.grant_roles() returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -250,6 +270,7 @@ comment on function tap25_internal.check_coverage is 'Trigger: refuses coverage 
 comment on function tap25_internal.percent is 'A share as per cent, rounded up or down to two decimals.';
 comment on function tap25_internal.span is 'A time span for people, in one unit.';
 comment on function tap25_internal.completeness_sentence is 'The figures of completeness() in words.';
+comment on function tap25_internal.without_coverage is 'A sentence about days of a time that have rows of sensors without coverage, such as imported ones; empty if there are none.';
 comment on function tap25.completeness is 'What an answer about a period is based on, of one sensor or of all together: when a tap listened (listened, a share; gaps), which share of frames was lost, octets and sessions lost, how many sessions were encrypted, and a sentence. An infinite bound is the first coverage, or now. For administrators; auditors call case_completeness: select sentence from completeness(''2026-01-01'', ''2026-02-01'')';
 comment on function tap25_internal.grant_roles is 'Gives the roles tap25_sensor, tap25_auditor and tap25_admin their rights, if they exist. ''tap25 db migrate'' calls it.';
 comment on function tap25_internal.grant_roles_before_coverage is 'The part of grant_roles that is older than coverage.';

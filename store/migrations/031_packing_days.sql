@@ -1,6 +1,8 @@
 -- Packs a day.
 
--- A distributed database has no days to pack: the xmin of its rows does not name their load.
+-- A packed day may have a partition without rows: one that was made for a load that then added nothing, or, in a logical
+-- copy, for rows that may still come. A distributed database has no days to pack: the xmin of its rows does not name
+-- their load.
 create function tap25_internal.days_to_pack(older interval, quiet interval) returns table (day date, rows bigint)
 language sql stable
 security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
@@ -8,7 +10,8 @@ security definer set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD
     where d.day < (now() at time zone 'UTC')::date and d.day < ((now() at time zone 'UTC')::date - older)::date
         and not tap25_internal.is_distributed()
     group by d.day
-    having sum(d.rows) > 0 and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
+    having sum(d.rows) > coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = d.day), 0)
+        and max(d.loaded_at) <= now() - quiet and tap25_internal.has_partition(d.day) order by d.day
 $$;
 
 -- Where the blocks of a day begin. All of it is read at once: a cursor would keep the memory of the sort until the last
@@ -31,12 +34,19 @@ begin
         where begins', partition) into times, rows using most, octets;
 end $$;
 
+-- The xmin of the links that a restored dump has brought; null: none was restored. What their xid names is gone, and
+-- may be by chance the xmin that the restore has given to rows. A dump's COPY gives all lines of a table one xmin.
+create function tap25_internal.restored_links() returns xid language sql stable
+set search_path = pg_catalog, pg_temp as $$
+    select l.xmin from tap25.links l cross join tap25_internal.evidence v where v.xmin <> v.born order by l.id limit 1
+$$;
+
 -- Packs what a day has in its partition, in blocks of up to some rows, and of some octets beyond 300 a row. It has no
 -- lock while it reads; rows that are loaded meanwhile are in the blocks too, or counted and missed: then nothing is
--- packed.
+-- packed. JIT would compile the statement for each block, which takes seconds.
 create function tap25_internal.pack_rows(which date, most integer, octets integer) returns bigint language plpgsql
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set work_mem = '6MB'
-set max_parallel_workers_per_gather = 0 as $$
+set max_parallel_workers_per_gather = 0 set jit = off as $$
 declare
     partition constant regclass := 'tap25_internal.' || tap25_internal.partition_name(which);
     name      constant text := tap25_internal.blocks_name(which);
@@ -50,9 +60,11 @@ declare
 begin
     select array_agg(l.id order by l.id) as ids, array_agg(l.sensor order by l.id) as sensors,
         array_agg(l.xid order by l.id) as xids into links
-    from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null;
+    from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null
+        and l.xmin is distinct from tap25_internal.restored_links();
     -- After a restore from a dump only the order of the rows shows which link is theirs, and blocks do not have it.
-    if links.ids is not null and (select v.xmin <> v.born from tap25_internal.evidence v) then
+    if exists (select from tap25.links l where daterange(l.first_day, l.last_day, '[]') @> which and l.xid is not null
+            and l.xmin = tap25_internal.restored_links()) then
         execute format('select exists (select from %s e where not exists (select from unnest($1, $2) l (sensor, xid)
             where l.sensor = e.sensor and l.xid = e.xmin))', partition) into lost using links.sensors, links.xids;
         if lost then
@@ -205,7 +217,7 @@ end $$;
 
 -- Rights.
 
-revoke execute on function tap25_internal.days_to_pack, tap25_internal.block_starts, tap25_internal.pack_rows,
+revoke execute on function tap25_internal.days_to_pack, tap25_internal.restored_links, tap25_internal.block_starts, tap25_internal.pack_rows,
     tap25_internal.index_blocks, tap25_internal.change_to_blocks, tap25_internal.pack_day from public;
 
 -- Comments.
@@ -215,6 +227,8 @@ comment on function tap25_internal.days_to_pack is
     'and that have rows that are not packed. For sensors and administrators.';
 comment on function tap25_internal.block_starts is
     'Returns where the blocks of a day begin: times, and places of rows.';
+comment on function tap25_internal.restored_links is
+    'Returns the xmin of the links that a restored dump has brought; null if none was restored.';
 comment on function tap25_internal.pack_rows is
     'Packs a day in blocks of up to a number of rows, and of octets beyond 300 a row; returns how many rows.';
 comment on function tap25_internal.index_blocks is 'Notes which blocks have a value.';

@@ -221,6 +221,7 @@ begin
         into sensors, xids using times, sessions, first, last;
     found_ := array(select distinct l.id from unnest(sensors, xids) x (sensor, load)
         join tap25.links l on l.sensor = x.sensor and l.xid = x.load
+            and l.xmin is distinct from tap25_internal.restored_links()
             and daterange(l.first_day, l.last_day, '[]') @> which);
     select array_agg(l.sensor), array_agg(l.xid) into sensors, xids from tap25.links l where l.id = any (found_);
     return query execute format('select l.body, l.signature, k.public_key, g.leaves
@@ -270,9 +271,50 @@ begin
     end loop;
 end $$;
 
+-- An exported file is imported. Its rows may be there already: of another file that has some of them, of the sensor
+-- itself, or under a legal hold.
+
+create table tap25_internal.importing ();
+
+-- How often a sensor has each of some rows, named by their leaves, which are of a time. Until the transaction ends,
+-- nobody else imports.
+create function tap25_internal.rows_there(by_sensor text, leaves bytea[], first timestamptz, last timestamptz)
+returns table (leaf bytea, times bigint) language plpgsql security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set jit = off as $$
+declare
+    its constant text := (select string_agg(format('select %s as leaf from tap25_internal.%I e
+        where e.sensor = $1 and e.seen_at between $3 and $4', tap25_internal.leaf_of('e.'), t), ' union all ')
+        from unnest('{envelopes,held,misdated}'::text[]) t);
+begin
+    perform tap25_internal.claim_sensor(by_sensor);
+    perform tap25_internal.bound_waits();
+    lock table tap25_internal.importing in exclusive mode;
+    return query execute format('select t.leaf, count(*) from (%s) t where t.leaf = any ($2) group by t.leaf', its
+        || case when not tap25_internal.is_distributed() then ' union all
+            select tap25_internal.leaf(p.e) from tap25_internal.blocks b cross join lateral tap25_internal.unpack(b) p
+            where b.day between ($3 at time zone ''UTC'')::date and ($4 at time zone ''UTC'')::date
+                and b.last_at >= $3 and b.first_at <= $4 and (p.e).sensor = $1 and (p.e).seen_at between $3 and $4'
+            else '' end)
+        using by_sensor, leaves, first, last;
+end $$;
+
+-- What an import had entered is forgotten as soon as rows of it are missing, whatever the reason: rows_there decides
+-- what is loaded.
+create or replace function tap25_internal.forget_dropped_loads(by_sensor text, segments text[]) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+begin
+    perform tap25_internal.claim_sensor(by_sensor);
+    perform tap25_internal.bound_waits();
+    delete from tap25_internal.loads l where l.sensor = by_sensor and l.segment = any (segments)
+        and (l.dropped_at is not null or l.segment ~ '^import-');
+end $$;
+
 -- Rights.
 
-revoke execute on function tap25_internal.packed_rows, tap25_internal.keep_held, tap25_internal.day_leaves from public;
+revoke all on tap25_internal.importing from public;
+revoke execute on function tap25_internal.packed_rows, tap25_internal.keep_held, tap25_internal.day_leaves,
+    tap25_internal.rows_there from public;
 
 alter function tap25_internal.grant_roles() rename to grant_roles_before_packing;
 
@@ -287,6 +329,9 @@ begin
                 name);
         end if;
     end loop;
+    if exists (select from pg_roles where rolname = 'tap25_sensor') then
+        grant execute on function tap25_internal.rows_there to tap25_sensor;
+    end if;
     if exists (select from pg_roles where rolname = 'tap25_admin') then
         grant select on tap25_internal.packs to tap25_admin;
     end if;
@@ -303,6 +348,13 @@ comment on function tap25_internal.keep_held is
     'Copies the rows of a source that holds concern to held, each once; returns how many. Called by expire_day and '
     'expire_misdated alone.';
 comment on function tap25_internal.day_leaves is 'The part of case_leaves about a day that is not packed.';
+comment on table tap25_internal.importing is 'Has no rows. Whoever imports locks it.';
+comment on function tap25_internal.rows_there is
+    'Returns which of some rows of a sensor are there, by their leaves, and how often. The rows are of a time. For '
+    'sensors, under their own name.';
+comment on function tap25_internal.forget_dropped_loads is
+    'Forgets those of the segments whose rows were all dropped, or that were imported, so that they are loaded again. '
+    'For sensors, under their own name, before enter_loads.';
 comment on function tap25_internal.grant_roles is
     'Gives the roles tap25_sensor, tap25_auditor, tap25_approver and tap25_admin their rights, if they exist. ''tap25 '
     'db migrate'' calls it.';

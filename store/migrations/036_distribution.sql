@@ -187,7 +187,7 @@ begin
         union select m.sensor, (m.seen_at at time zone 'UTC')::date from tap25_internal.misdated m) a;
     with files as (
         select l.sensor, left(l.segment, 71) as file, min(l.first_day) as since, max(l.last_day) as until
-        from tap25_internal.loads l where l.segment ~ '^(replay|follow)-' group by l.sensor, left(l.segment, 71)
+        from tap25_internal.loads l where l.segment ~ '^(replay|follow|import)-' group by l.sensor, left(l.segment, 71)
         having bool_and(coalesce(l.last_day < oldest, false))
     ), gone as (
         select f.sensor, f.file from files f

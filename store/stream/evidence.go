@@ -20,11 +20,8 @@ func OpenKey(path string) (key *evidence.Key, made bool, err error) {
 	if path != "" {
 		return evidence.OpenKey(path)
 	}
-	dir, err := cluster.StateDir()
+	dir, err := cluster.MakeStateDir()
 	if err != nil {
-		return nil, false, err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, false, fmt.Errorf("make the key: %w", err)
 	}
 	path = filepath.Join(dir, evidence.KeyFile)

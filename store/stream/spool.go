@@ -60,6 +60,9 @@ func (s *Stream) spoolDirs() (iter.Seq[string], error) {
 // each of several processes gets its own.
 func (s *Stream) openSpool() error {
 	dirs, err := s.spoolDirs()
+	if err == nil && len(s.cfg.Dirs) == 0 {
+		_, err = cluster.MakeStateDir()
+	}
 	if err != nil {
 		return err
 	}

@@ -261,6 +261,38 @@ func TestStream_SaysSoWhereAllSpoolsAreInUse(t *testing.T) {
 	}
 }
 
+// Whatever a tap makes first of a state directory whose parents are missing, the private cluster's server, which is
+// another user's, can enter it.
+func TestOpen_MakesParentsThatTheServerEnters(t *testing.T) {
+	for name, first := range map[string]func() error{
+		"spool": func() error {
+			s := &Stream{cfg: Config{Sensor: "tap"}}
+			defer func() {
+				if s.spool != nil {
+					s.spool.Close()
+				}
+			}()
+			return s.openSpool()
+		},
+		"key": func() error { _, _, err := OpenKey(""); return err },
+	} {
+		parent := filepath.Join(t.TempDir(), "missing")
+		t.Setenv("XDG_STATE_HOME", parent)
+		if err := first(); err != nil {
+			t.Fatal(err)
+		}
+		want := os.FileMode(0o700)
+		if os.Geteuid() == 0 {
+			want = 0o755
+		}
+		for dir, want := range map[string]os.FileMode{parent: want, filepath.Join(parent, "tap25"): 0o700} {
+			if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != want {
+				t.Errorf("%s: %v, %v, want %v", name, st.Mode().Perm(), err, want)
+			}
+		}
+	}
+}
+
 // A sensor's name is any text; its directory is below that of the spools, is not hidden, and is no other sensor's.
 func TestSensorDir(t *testing.T) {
 	for sensor, want := range map[string]string{
@@ -320,5 +352,16 @@ func wait(t *testing.T, what string, ok func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}
+	}
+}
+
+// What makes the spool full is logged with the rows that it loses, since a higher limit is no cure for a full disk.
+func TestWatcher_SaysWhatMakesTheSpoolFull(t *testing.T) {
+	var log bytes.Buffer
+	w := &watcher{s: &Stream{cfg: Config{Log: zerolog.New(&log)}}}
+	w.disk(Stats{Spool: spool.Stats{Lost: 3, LastFault: fmt.Errorf("%w: its disk has 5 bytes free", spool.ErrFull)}})
+	if line, _, _ := strings.Cut(log.String(), "\n"); !strings.Contains(line, `"rows_lost":3`) ||
+		!strings.Contains(line, "its disk has 5 bytes free") || !strings.Contains(line, "room for the spool, on its disk") {
+		t.Error(log.String())
 	}
 }

@@ -34,11 +34,14 @@ const testVersion = "tap25 of a test"
 // openDB makes a database with the schema and connects to it.
 func openDB(t testing.TB) *store.DB {
 	t.Helper()
-	db := connect(t, storetest.Database(t), "")
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return db
+	return connect(t, storetest.Migrated(t, func(ctx context.Context, dsn string) error {
+		db, err := store.Open(ctx, dsn)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return db.Migrate(ctx)
+	}), "")
 }
 
 // connect connects to a test's database, as another user if one is given.

@@ -21,13 +21,13 @@ import (
 type Importer struct {
 	DB     *store.DB // which has been opened for loading
 	Signer *store.Signer
-	Done   func(FileReport) // called after each file of which rows were loaded, or were there
+	Done   func(FileReport) // called after each file of which rows were added, or were there
 }
 
 // FileReport is what became of a file.
 type FileReport struct {
 	Path        string
-	Added, Held int64     // rows that were added, and that an earlier import has added
+	Added, Held int64     // rows that were added, and that were there already
 	First, Last time.Time // of the rows
 	SignedBy    string    // fingerprint of the key that signed the manifest; "": there is no manifest
 	Broken      bool      // an error has ended the import before all rows were loaded
@@ -123,10 +123,9 @@ func (i *Importer) file(ctx context.Context, dir *os.Root, name string, m *Manif
 	if err != nil {
 		return done, err
 	}
-	var from *Database
 	var want *File
 	if m != nil {
-		from, want = m.Database, m.file(name)
+		want = m.file(name)
 		if want == nil {
 			return done, errors.New(manifestFile + " beside it does not name it")
 		}
@@ -139,7 +138,7 @@ func (i *Importer) file(ctx context.Context, dir *os.Root, name string, m *Manif
 		err = fmt.Errorf("has %d rows, and %d by %s", rows, want.Rows, manifestFile)
 	}
 	if err == nil {
-		done, err = i.load(ctx, f, digest, from)
+		done, err = i.load(ctx, f, digest)
 	}
 	if after, statErr := f.Stat(); err == nil && (statErr != nil || after.ModTime() != before.ModTime() ||
 		after.Size() != before.Size()) {

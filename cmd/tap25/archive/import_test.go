@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"tap25/reassembly/smtp"
 	"tap25/store"
 )
 
@@ -62,27 +64,99 @@ func TestImport_GoesOnAfterAnInterruption(t *testing.T) {
 	sameRows(t, mailOf(t, to, ""), mailOf(t, from, ""))
 }
 
-// TestImport_IntoTheSameDatabaseAfterTheDayWasDropped drops a day, and brings it back; no other.
-func TestImport_IntoTheSameDatabaseAfterTheDayWasDropped(t *testing.T) {
+// TestImport_AddsWhatOverlappingFilesHaveOnce imports exports of which each has rows that another has, or that were
+// packed or held meanwhile, in any order: the rows are those of the database that exported.
+func TestImport_AddsWhatOverlappingFilesHaveOnce(t *testing.T) {
+	from := openDB(t)
+	fill(t, from, 100, "1970-01-01T00:00:00Z") // a day that has no partition, too
+	want := mailOf(t, from, "")
+	noon := time.Date(2026, 10, 24, 12, 0, 0, 0, time.UTC)
+	var dirs []string
+	for _, q := range []store.MailQuestion{{Before: &noon}, {Sensors: []string{"tap a"}}, {Since: &noon}, {}} {
+		dirs = append(dirs, filepath.Join(t.TempDir(), "mail"))
+		if _, err := Mail(t.Context(), from, q, Settings{Dir: dirs[len(dirs)-1], Form: Parquet, Key: newKey(t),
+			Version: testVersion}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, order := range [][]int{{0, 1, 2, 3}, {1, 3}} {
+		to := openDB(t)
+		for _, n := range order {
+			if _, _, err := importAll(t, to, dirs[n]); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := to.PackDays(t.Context(), store.PackConfig{Quiet: -1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sameRows(t, mailOf(t, to, ""), want)
+		report, err := to.Verify(t.Context(), store.VerifyConfig{})
+		if err != nil || len(report.Findings) > 0 {
+			t.Errorf("%v, %+v", err, report.Findings)
+		}
+	}
+}
+
+// TestImport_TwoAtOnce imports the same files by two connections at once: each row comes once.
+func TestImport_TwoAtOnce(t *testing.T) {
+	from, to := openDB(t), openDB(t)
+	fill(t, from, 100, oddTimes...)
+	dir, m := exportAll(t, from)
+	other := connect(t, to.Conn().Config().Database, "")
+	ended := make(chan int64)
+	go func() {
+		added, _, err := importAll(t, other, dir)
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- added
+	}()
+	added, _, err := importAll(t, to, dir)
+	if n := added + <-ended; err != nil || n != m.Rows {
+		t.Errorf("%d rows are added of %d, %v", n, m.Rows, err)
+	}
+	sameRows(t, mailOf(t, to, ""), mailOf(t, from, ""))
+}
+
+// A part ends with a mail, since equal rows of a mail may be many, but is no longer than some parts.
+func TestPart_EndsWithAMail(t *testing.T) {
+	e := smtp.Envelope{SeenAt: time.Unix(1, 0), SessionID: 7, MailNo: 1}
+	next := e
+	next.MailNo = 2
+	for _, c := range []struct {
+		count, octets int
+		same, other   bool
+	}{{partRows - 1, 1, false, false}, {partRows, 1, false, true}, {1, partOctets, false, true},
+		{longest * partRows, 1, true, true}, {1, longest * partOctets, true, true}} {
+		p := part{last: &e, count: c.count, octets: c.octets}
+		if same, other := p.fullBefore(&e), p.fullBefore(&next); same != c.same || other != c.other {
+			t.Errorf("%+v: %v, %v", c, same, other)
+		}
+	}
+}
+
+// TestImport_IntoTheSameDatabase drops a day, and brings it back; no other. Rows that a hold has kept come once.
+func TestImport_IntoTheSameDatabase(t *testing.T) {
 	db := openDB(t)
 	fill(t, db, 100)
 	want := mailOf(t, db, "")
 	dir, _ := exportAll(t, db)
 	file := filepath.Join(dir, "mail-2026-10-24.parquet")
-	added, _, err := importAll(t, db, file)
-	if err == nil || added > 0 || !strings.Contains(err.Error(), "second time") {
-		t.Errorf("%d rows, %v", added, err)
+	if added, held, err := importAll(t, db, file); err != nil || added > 0 || held == 0 {
+		t.Errorf("%d rows are added, and %d there, %v", added, held, err)
 	}
-	execute(t, db, "select tap25.set_retention('1 day')")
+	execute(t, db, "select tap25.set_retention('1 day')", `insert into tap25.holds (domain, until, reason)
+		select split_part(rcpt_to, '@', -1), '2099-01-01', 'case 1' from tap25.mail
+		where rcpt_to like '%@%.%' and seen_at between '2026-10-24' and '2026-10-25' limit 1`)
 	for range 2 { // the second drops what was imported
 		execute(t, db, "select tap25_internal.expire_day(d, 'test') from unnest('{2026-10-23,2026-10-24}'::date[]) d",
 			"select tap25_internal.mark_dropped_loads()")
-		added, _, err := importAll(t, db, file)
-		if err != nil || added == 0 {
-			t.Fatalf("%d rows, %v", added, err)
+		added, kept, err := importAll(t, db, file)
+		if err != nil || added == 0 || kept == 0 {
+			t.Fatalf("%d rows beside %d, %v", added, kept, err)
 		}
-		if _, held, err := importAll(t, db, file); err != nil || held != added {
-			t.Errorf("again: %d of %d are there, %v", held, added, err)
+		if _, held, err := importAll(t, db, file); err != nil || held != added+kept {
+			t.Errorf("again: %d of %d are there, %v", held, added+kept, err)
 		}
 	}
 	if _, _, err := importAll(t, db, filepath.Join(dir, "mail-2026-10-23.parquet")); err != nil {

@@ -8,41 +8,49 @@ import (
 	"slices"
 	"time"
 
+	"tap25/reassembly/smtp"
 	"tap25/store"
 )
 
-// A file is loaded in parts, which are cut by these alone, so that the same file always has the same. partOctets also
-// bounds the memory.
+// A file is loaded in parts, each of which ends with a mail if that mail is not longer than longest parts: so rows that
+// are the same in all columns are in one part. partOctets also bounds the memory.
 const (
 	partRows   = 10_000
 	partOctets = 16 << 20
+	longest    = 16
 )
 
 // part is rows of a file, by their sensor.
 type part struct {
 	rows   map[string][][]byte
+	last   *smtp.Envelope
 	number int // in the file, from 0
 	count  int
 	octets int
 }
 
-func (p *part) add(sensor string, row []byte) {
+func (p *part) add(e *smtp.Envelope, row []byte) {
 	if p.rows == nil {
 		p.rows = map[string][][]byte{}
 	}
-	p.rows[sensor] = append(p.rows[sensor], slices.Clone(row))
+	p.rows[e.Sensor] = append(p.rows[e.Sensor], slices.Clone(row))
+	p.last = e
 	p.count++
 	p.octets += len(row)
 }
 
-func (p *part) full() bool { return p.count >= partRows || p.octets >= partOctets }
+// fullBefore reports whether the part ends before a row.
+func (p *part) fullBefore(e *smtp.Envelope) bool {
+	full := max(p.count/partRows, p.octets/partOctets)
+	return full >= longest || full >= 1 && (!e.SeenAt.Equal(p.last.SeenAt) || e.SessionID != p.last.SessionID ||
+		e.MailNo != p.last.MailNo)
+}
 
 // next empties the part.
 func (p *part) next() { *p = part{number: p.number + 1} }
 
-// key names a segment of a part. It has the form of that of a captured file: a source that can give the rows again
-// after retention has dropped them.
-func key(digest string, number int) string { return fmt.Sprintf("replay-%s-%d", digest, number) }
+// key names a segment of a part.
+func key(digest string, number int) string { return fmt.Sprintf("import-%s-%d", digest, number) }
 
 // check reads a whole file, and returns how many rows it has. The error names the first row that the database would not
 // take.
@@ -62,25 +70,17 @@ func check(ctx context.Context, f *os.File) (rows int64, err error) {
 }
 
 // load loads a file that check has read.
-func (i *Importer) load(ctx context.Context, f *os.File, digest string, from *Database) (done FileReport, err error) {
+func (i *Importer) load(ctx context.Context, f *os.File, digest string) (done FileReport, err error) {
 	var p part
 	flush := func() error {
-		for n, sensor := range slices.Sorted(maps.Keys(p.rows)) {
+		for _, sensor := range slices.Sorted(maps.Keys(p.rows)) {
 			rows := p.rows[sensor]
-			if p.number == 0 && n == 0 {
-				if err := i.isAway(ctx, sensor, digest, rows[0], from); err != nil {
-					return err
-				}
-			}
-			added, err := i.DB.Load(ctx, sensor, key(digest, p.number), rows)
+			added, err := i.DB.LoadMissing(ctx, sensor, key(digest, p.number), rows)
 			if err != nil {
 				return err
 			}
-			if added {
-				done.Added += int64(len(rows))
-			} else {
-				done.Held += int64(len(rows))
-			}
+			done.Added += int64(added)
+			done.Held += int64(len(rows) - added)
 		}
 		p.next()
 		return nil
@@ -94,39 +94,14 @@ func (i *Importer) load(ctx context.Context, f *os.File, digest string, from *Da
 			return done, err
 		}
 		done.First, done.Last = earlier(done.First, e.SeenAt), later(done.Last, e.SeenAt)
-		if p.add(e.Sensor, row); p.full() {
+		if p.count > 0 && p.fullBefore(e) {
 			if err := flush(); err != nil {
 				return done, err
 			}
 		}
+		p.add(e, row)
 	}
 	return done, flush()
-}
-
-// isAway returns an error if the database is the one that the file was exported from, and has its rows still.
-func (i *Importer) isAway(ctx context.Context, sensor, digest string, row []byte, from *Database) error {
-	if from == nil {
-		return nil
-	}
-	identity, err := i.DB.Identity(ctx, sensor, i.Signer)
-	if err != nil || identity != from.Identity {
-		return err
-	}
-	begun, err := i.DB.Loaded(ctx, sensor, key(digest, 0))
-	if err != nil || begun {
-		return err
-	}
-	e, err := store.ParseRow(row)
-	if err != nil {
-		return err
-	}
-	day := e.SeenAt.UTC().Truncate(24 * time.Hour)
-	dropped, err := i.DB.Dropped(ctx, day)
-	if err == nil && !dropped {
-		err = fmt.Errorf("this database, from which it was exported, has not dropped %s: the import would add its "+
-			"rows a second time", day.Format(time.DateOnly))
-	}
-	return err
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -20,10 +19,7 @@ const KeyFile = "disclosure.key"
 // OpenKey reads the private key at path, or makes it; of "", the one in the state directory. made reports the second.
 func OpenKey(path string) (key *evidence.Key, made bool, err error) {
 	if path == "" {
-		dir, err := cluster.StateDir()
-		if err == nil {
-			err = os.MkdirAll(dir, 0o700)
-		}
+		dir, err := cluster.MakeStateDir()
 		if err != nil {
 			return nil, false, fmt.Errorf("open the key: %w", err)
 		}

@@ -33,7 +33,7 @@ func checkAll(f *facts) []Check {
 	for i := range f.interfaces {
 		list = append(list, checkInterface(&f.interfaces[i], f)...)
 	}
-	if f.traffic != nil {
+	if f.traffic != nil && !f.traffic.unheard {
 		list = append(list, checkTraffic(f.traffic, f)...)
 	}
 	list = append(list, checkSettings(&f.want)...)

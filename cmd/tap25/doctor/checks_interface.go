@@ -150,7 +150,7 @@ func checkTags(c *checkup, i *interfaceFacts) {
 
 // checkCounters reports what the card lost while tap25 listened.
 func checkCounters(c *checkup, i *interfaceFacts, f *facts) {
-	if f.traffic == nil || f.traffic.err != nil {
+	if f.traffic == nil || f.traffic.err != nil || f.traffic.unheard {
 		return
 	}
 	now, was := i.later, i.counters

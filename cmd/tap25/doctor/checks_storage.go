@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"tap25/cmd/tap25/report"
@@ -43,8 +45,11 @@ const (
 func checkSpool(s *spoolFacts) []Check {
 	c := &checkup{on: "spool"}
 	if s.err != nil {
-		c.add("writable", Problem, "tap25 cannot write rows there: "+s.err.Error(),
-			"sudo chown tap25: "+s.dir+", or run doctor as the user who runs tap25")
+		fix := "tap25 sniff --spool DIRECTORY"
+		if errors.Is(s.err, fs.ErrPermission) {
+			fix = "sudo chown tap25: " + s.dir + ", or run doctor as the user who runs tap25"
+		}
+		c.add("writable", Problem, "tap25 cannot write rows there: "+s.err.Error(), fix)
 		return c.list
 	}
 	c.add("writable", OK, s.dir)

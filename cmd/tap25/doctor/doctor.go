@@ -102,7 +102,16 @@ func gather(ctx context.Context, s *Settings, diag io.Writer) (f *facts, err err
 		return nil, err
 	}
 	missing := func(i interfaceFacts) bool { return i.missing }
-	if s.For == 0 || len(f.interfaces) == 0 || slices.ContainsFunc(f.interfaces, missing) {
+	attached := func(i interfaceFacts) bool { return i.attached }
+	if len(f.interfaces) == 0 || slices.ContainsFunc(f.interfaces, missing) {
+		return f, nil
+	}
+	if s.For == 0 {
+		if slices.ContainsFunc(f.interfaces, attached) {
+			if t := s.askSniff(ctx); t.running {
+				t.unheard, f.traffic = true, t
+			}
+		}
 		return f, nil
 	}
 	if terminal.Is(diag) {

@@ -110,6 +110,7 @@ type trafficFacts struct {
 	err     error         // why tap25 could not listen
 	running bool          // the counters are those of a tap25 sniff that runs
 	time    time.Duration // listened
+	unheard bool          // nobody listened: only that a sniff runs, and how, is known
 
 	native map[string]bool // by interface; an interface without an entry was not captured
 	seen   int64           // frames that the XDP program ran on

@@ -68,6 +68,10 @@ func spoolFactsNow(dir string, limit int64) *spoolFacts {
 		}
 	}
 	there := existing(f.dir)
+	if info, err := os.Stat(there); err == nil && !info.IsDir() {
+		f.err = &fs.PathError{Op: "write", Path: there, Err: unix.ENOTDIR}
+		return f
+	}
 	if f.err = unix.Access(there, unix.W_OK|unix.X_OK); f.err != nil {
 		f.err = &fs.PathError{Op: "write", Path: there, Err: f.err}
 		return f

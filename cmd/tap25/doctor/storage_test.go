@@ -34,6 +34,7 @@ func TestDoctor_FindingsBehindTheTap(t *testing.T) {
 			"retention: 24mo"},
 		"no retention, no file": {func(f *facts) { f.want.RetentionText, f.want.ConfigFile = "", "" },
 			"settings retention", Note, "--retention never"},
+		"a file as a spool":  {func(f *facts) { f.spool.err = syscall.ENOTDIR }, "spool writable", Problem, "--spool DIRECTORY"},
 		"spool not writable": {func(f *facts) { f.spool.err = syscall.EACCES }, "spool writable", Problem, "chown"},
 		"spool full":         {func(f *facts) { f.spool.room = 64<<20 - 1 }, "spool room", Problem, "--spool"},
 		"spool half full":    {func(f *facts) { f.spool.room = 3 << 30 }, "spool room", OK, ""},
@@ -117,6 +118,13 @@ func TestDoctor_FactsOfFiles(t *testing.T) {
 	}
 	if f := spoolFactsNow("/proc/self/spool", 1<<20); f.err == nil || !strings.Contains(f.err.Error(), "/proc/self") {
 		t.Errorf("a spool where no file can be made: %+v", f)
+	}
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if f := spoolFactsNow(file, 1<<20); !errors.Is(f.err, syscall.ENOTDIR) {
+		t.Errorf("a file: %v", f.err)
 	}
 	if f := spoolFactsNow(dir, 1<<60); f.err != nil || f.room > 1<<50 {
 		t.Errorf("the disk bounds the room too: %+v", f)

@@ -95,8 +95,12 @@ func storeTroubles(s *report.Store, before sample, since time.Duration) (why []s
 	case s.Age > longWait:
 		why = append(why, fmt.Sprintf("Rows have waited for %s to be loaded.", report.Span(s.Age)))
 	}
-	if s.SpoolLimit > 0 && s.SpoolBytes > s.SpoolLimit/2 {
-		why = append(why, fmt.Sprintf("The spool is %s full.", report.Share(s.SpoolBytes, s.SpoolLimit)))
+	room := s.SpoolLimit
+	if s.SpoolDisk != nil {
+		room = min(room, s.SpoolBytes+s.SpoolDisk.Free)
+	}
+	if room > 0 && s.SpoolBytes > room/2 {
+		why = append(why, fmt.Sprintf("The spool is %s full.", report.Share(s.SpoolBytes, room)))
 	}
 	return why
 }

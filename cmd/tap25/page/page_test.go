@@ -33,6 +33,9 @@ func TestJudge_SaysWhatIsWrong(t *testing.T) {
 		{"slow loads", func(r *report.Report) { r.Store.Age = 7 * time.Minute }, degraded,
 			"Rows have waited for 7 min to be loaded."},
 		{"the spool fills", func(r *report.Report) { r.Store.SpoolBytes = 6 << 30 }, degraded, "The spool is 60 % full."},
+		{"the spool fills its disk", func(r *report.Report) {
+			r.Store.SpoolBytes, r.Store.SpoolDisk = 3<<20, &report.Disk{Free: 1 << 20, Size: 5 << 20}
+		}, degraded, "The spool is 75 % full."},
 		{"the clock", func(r *report.Report) { r.Clock.Synchronized = false }, degraded,
 			"The clock is not synchronized: the times of rows may be wrong."},
 		{"the clock is not known", func(r *report.Report) { r.Clock = nil }, recording, ""},
@@ -198,5 +201,16 @@ func TestView_EscapesNames(t *testing.T) {
 	}
 	if len(slices.Collect(strings.SplitSeq(body, "\n"))) < 50 {
 		t.Error("the page is short")
+	}
+}
+
+// A tap that has run for less than a minute has no more in its last minute than since its start.
+func TestPerMinute_IsWhatCame(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Millisecond: "–", 14 * time.Second: "730", time.Minute: "730", 2 * time.Minute: "365",
+	} {
+		if got := perMinute(730, d); got != want {
+			t.Errorf("730 in %s: %s, want %s", d, got, want)
+		}
 	}
 }

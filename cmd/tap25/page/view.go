@@ -204,11 +204,12 @@ func (v *view) mail(now, then sample) {
 		numeral.Grouped(now.sessions))
 }
 
+// perMinute returns what came in the last minute, of what came in a time; all of it if the tap runs for less.
 func perMinute(n int64, d time.Duration) string {
 	if d < time.Second {
 		return "–"
 	}
-	return numeral.Grouped(int64(float64(n)/d.Minutes() + 0.5))
+	return numeral.Grouped(int64(float64(n)/max(d.Minutes(), 1) + 0.5))
 }
 
 // room sets what waits, what there is room for, and what the tap depends on.

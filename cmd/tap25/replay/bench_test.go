@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -16,14 +17,18 @@ func BenchmarkReplay(b *testing.B) {
 	if len(paths) == 0 {
 		paths = []string{"../../../testdata/demo.pcap.gz"}
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		for _, path := range paths {
-			cfg := Config{Workers: 2, Stdout: io.Discard, Stderr: io.Discard}
-			s, err := Write(b.Context(), cfg, rows.Form{}, []string{path})
-			if err != nil || s.Rows == 0 {
-				b.Fatal("no rows: ", err)
+	for _, workers := range []int{1, 2} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, path := range paths {
+					cfg := Config{Workers: workers, Stdout: io.Discard, Stderr: io.Discard}
+					s, err := Write(b.Context(), cfg, rows.Form{}, []string{path})
+					if err != nil || s.Rows == 0 {
+						b.Fatal("no rows: ", err)
+					}
+				}
 			}
-		}
+		})
 	}
 }

@@ -29,7 +29,7 @@ type progress struct {
 func startProgress(w, rowsTo io.Writer, files *capture.Files, rows *atomic.Int64, flush func()) *progress {
 	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
 	show, every, end := lines(w, files, rows), lineEvery, func() {}
-	if terminal.Is(w) && !terminal.Is(rowsTo) {
+	if terminal.Draws(w) && !terminal.Is(rowsTo) {
 		show, end = bar(terminal.Unescaped(w), files, rows)
 		every = barEvery
 	}

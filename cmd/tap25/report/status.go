@@ -35,7 +35,7 @@ func (s *Status) Run(ctx context.Context, w io.Writer) error {
 		return e.Encode(before)
 	}
 	var past trend
-	if s.Watch && terminal.Is(w) {
+	if s.Watch && terminal.Draws(w) {
 		past = trend{}
 	}
 	tick := time.NewTicker(s.Interval)
@@ -74,8 +74,10 @@ func (r *Report) show(w io.Writer, before *Report, past trend) error {
 	}
 	text := b.String()
 	if past != nil {
+		columns, rows := terminal.Size(w)
 		w = terminal.Unescaped(w)
-		text = "\x1b[H" + strings.ReplaceAll(terminal.Escape(text), "\n", "\x1b[K\n") + "\x1b[J"
+		text = fit(terminal.Escape(text), columns, rows)
+		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
 	}
 	_, err := io.WriteString(w, text)
 	return err

@@ -63,6 +63,26 @@ func TestReport_ShowsSharesBarsAndATrend(t *testing.T) {
 	}
 }
 
+func TestFit_ShowsWhatMattersMost(t *testing.T) {
+	const all = "tap25 sniff, running\ndegraded: rings\n frames seen  10   0/s\n   ring full   0   0/s     0 %  ····\n" +
+		"      loaded  10  10/s  100 %  ████\n     waiting   0   0/s\n"
+	for _, c := range []struct {
+		columns, rows int
+		want          string
+	}{
+		{0, 0, all},
+		{80, 7, all},
+		{20, 6, "tap25 sniff, running\ndegraded: rings\n frames seen  10   …\n      loaded  10  1…\n"},
+		{36, 5, "tap25 sniff, running\ndegraded: rings\n frames seen  10   0/s\n      loaded  10  10/s  100 %  ████\n"},
+		{80, 4, "tap25 sniff, running\ndegraded: rings\n(2 more lines need a higher window)\n"},
+		{8, 3, "tap25 s…\n(3 more…\n"},
+	} {
+		if got := fit(all, c.columns, c.rows); got != c.want {
+			t.Errorf("%d columns, %d rows:\n%s\nwant\n%s", c.columns, c.rows, got, c.want)
+		}
+	}
+}
+
 func TestReport_SaysWhatRoomThereIs(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	r := &Report{At: now, Clock: &Clock{}, Store: &Store{SpoolBytes: 3 << 20, SpoolLimit: 10 << 30, Age: 2 * time.Minute,

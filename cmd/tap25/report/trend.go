@@ -1,6 +1,8 @@
 package report
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -42,4 +44,26 @@ func (t trend) columns(name string, rate float64, n, whole int64) string {
 		line.WriteRune(block)
 	}
 	return bar + "\t" + line.String() + "\t"
+}
+
+// idle is a line of a counter that is 0.
+var idle = regexp.MustCompile(` 0 +0/s( |$)`)
+
+// fit makes lines fit a terminal: one that wrapped, or rows that scrolled, would move what is drawn over them next. If
+// the rows are too many, those of counters that are 0 are left out, and then the last. The cursor needs a row too.
+func fit(text string, columns, rows int) string {
+	lines := strings.SplitAfter(text, "\n")
+	lines = lines[:len(lines)-1]
+	if rows > 2 && len(lines) >= rows {
+		lines = slices.DeleteFunc(lines, func(l string) bool { return idle.MatchString(strings.TrimSuffix(l, "\n")) })
+		if n := len(lines) - (rows - 2); n > 1 {
+			lines = append(lines[:rows-2], fmt.Sprintf("(%d more lines need a higher window)\n", n))
+		}
+	}
+	for i, l := range lines {
+		if runes := []rune(l); columns > 0 && len(runes) > columns+1 {
+			lines[i] = string(runes[:columns-1]) + "…\n" // a number that is cut must not look like one that is not
+		}
+	}
+	return strings.Join(lines, "")
 }

@@ -197,10 +197,10 @@ func (t *tap) run(ctx, signalled context.Context, stderr io.Writer) error {
 		closed = nil
 	}
 	err = errors.Join(err, closed)
+	t.report().Summary(stderr)
 	if errors.Is(cause, syscall.EPIPE) || errors.Is(cause, io.ErrClosedPipe) {
 		return nil // the reader of standard output has enough
 	}
-	t.report().Summary(stderr)
 	if signalled.Err() == nil { // it did not end by a signal
 		err = errors.Join(cause, err)
 	}

@@ -3,6 +3,8 @@ package sniff
 import (
 	"errors"
 	"fmt"
+	"net"
+	"os/user"
 	"slices"
 	"time"
 
@@ -59,12 +61,43 @@ func (s *Settings) Check() error {
 	case s.Workers < 1 || s.Workers > bpf.MaxWorkers:
 		return fmt.Errorf("--workers is %d: it must be 1 to %d", s.Workers, bpf.MaxWorkers)
 	}
+	if err := errors.Join(checkAddress(s.Metrics), checkUser(s.User)); err != nil {
+		return err
+	}
 	for _, name := range s.MetricsHosts {
 		if _, ok := hostName(name); !ok {
 			return fmt.Errorf("--metrics-host %q is not a host name", name)
 		}
 	}
 	return s.Limits.Check()
+}
+
+// checkAddress returns an error if an address for metrics cannot be one. Whether it is an address of this host, or free,
+// may change.
+func checkAddress(address string) error {
+	if address == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("--metrics %q is not an address and a port, such as 127.0.0.1:9425", address)
+	}
+	return nil
+}
+
+// checkUser returns an error if there is no such user.
+func checkUser(name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := user.Lookup(name)
+	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
+		return fmt.Errorf("--user %q: there is no such user", name)
+	}
+	return nil
 }
 
 func hasTwice(names []string) bool {

@@ -42,6 +42,20 @@ func Is(w io.Writer) bool {
 	return ok
 }
 
+// Draws reports whether w is a terminal that obeys control sequences, by TERM.
+func Draws(w io.Writer) bool {
+	kind := os.Getenv("TERM")
+	return Is(w) && kind != "" && kind != "dumb"
+}
+
+// Size returns how many columns and rows a terminal has, which changes with its window; 0 and 0 if that is not known.
+func Size(w io.Writer) (columns, rows int) {
+	if t, ok := w.(*Writer); ok {
+		columns, rows, _ = term.GetSize(int(t.file.Fd()))
+	}
+	return columns, rows
+}
+
 // Unescaped returns the writer for the program's own drawing, and for other programs.
 func Unescaped(w io.Writer) io.Writer {
 	switch w := w.(type) {

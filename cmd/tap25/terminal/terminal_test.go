@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"tap25/cmd/tap25/terminal/terminaltest"
 )
 
@@ -35,5 +37,23 @@ func TestTerminal_TextCutAnywhereIsTheSame(t *testing.T) {
 	if err := json.Unmarshal([]byte(`"`+Escape("\U000e0041\u202e\x7f")+`"`), &back); err != nil ||
 		back != "\U000e0041\u202e\x7f" {
 		t.Errorf("%v: %q", err, back)
+	}
+}
+
+func TestTerminal_SizeAndWhetherItDraws(t *testing.T) {
+	tty, written := terminaltest.Open(t)
+	defer written()
+	if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
+		t.Fatal(err)
+	}
+	w := Wrap(tty)
+	if columns, rows := Size(w); columns != 80 || rows != 24 {
+		t.Errorf("%d columns, %d rows", columns, rows)
+	}
+	for kind, draws := range map[string]bool{"": false, "dumb": false, "xterm-256color": true} {
+		t.Setenv("TERM", kind)
+		if Draws(w) != draws || Draws(io.Discard) {
+			t.Errorf("TERM=%q: %v", kind, Draws(w))
+		}
 	}
 }
