@@ -108,8 +108,8 @@ end;
 
 do $$ begin perform tap25_internal.skip_arrays('tap25_internal.blocks'); end $$;
 
--- Of rows, 10 frequent values and as many limits of a histogram instead of 100 are 14,000 octets a day instead of
--- 30,000. The time keeps all, and with it the size of the sample.
+-- Of each column of rows, 10 frequent values and as many limits of a histogram are noted instead of 100. Such a process
+-- keeps 16,000 octets of a day then instead of 45,000. The time keeps all, and with it the size of the sample.
 create or replace function tap25_internal.make_partition(day date) returns void language plpgsql security definer
 set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' set default_tablespace = ''
 set default_table_access_method = 'heap' as $$
